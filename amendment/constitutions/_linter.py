@@ -1,0 +1,197 @@
+"""What is wrong (error) or doubtful (warning) in a constitution, each with its place.
+
+Errors, which a loader refuses: ids that stand twice, no principles, principles that no stage can use,
+principles that never apply, examples that contradict themselves.
+Warnings: near-duplicates, a missing role, few-shot answers that lean to A or B, categories that no prompt
+has, mostly negative wording, examples about principles that do not exist.
+Not covered: whether the rules are right.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
+from typing import Literal, NamedTuple
+
+from amendment.constitutions._models import Constitution, Principle
+from amendment.yamlfile import Document, Loc, did_you_mean, format_path
+
+__all__ = ["Finding", "lint", "similarity"]
+
+SHINGLE_WORDS = 2
+NEAR_DUPLICATE = 0.6
+"""Jaccard similarity of the statements' word pairs from which two statements count as near-duplicates."""
+NEGATIVE_SHARE = 0.7
+"""Share of negative statements above which the linter warns; see C3AI (Kyrychenko et al. 2025) on framing."""
+NEGATIVE_MIN = 3
+"""Below this number of principles a share says nothing."""
+
+_WORD = re.compile(r"[^\W_]+(?:['\u2019][^\W_]+)*")
+_NEGATIVE = re.compile(
+    r"^\W*(do not|don['\u2019]t|never|avoid|refrain|refuse|no|not)\b|\b(must|should|may|ought|shall) not\b",
+    re.IGNORECASE,
+)
+
+
+class Finding(NamedTuple):
+    """One remark of the linter."""
+
+    level: Literal["error", "warning"]
+    place: str
+    """`file:line:column: path`, or `id: path` for a constitution that was not read from a file."""
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.place}: {self.level}: {self.message}"
+
+
+class _Remark(NamedTuple):
+    level: Literal["error", "warning"]
+    loc: Loc
+    message: str
+
+
+def lint(
+    constitution: Constitution,
+    document: Document | None = None,
+    *,
+    categories: Iterable[str] | None = None,
+    inherited: Sequence[Principle] = (),
+) -> list[Finding]:
+    """Everything wrong or doubtful, in the order of the file.
+
+    `document` is the file that the constitution was read from, for places; `categories` are those of the
+    prompts, where they are known; `inherited` are the principles of parents that are not merged yet.
+    """
+    principles = constitution.principles
+    known = None if categories is None else tuple(categories)
+    remarks = chain(
+        _emptiness([*inherited, *principles], constitution),
+        _double_ids(principles),
+        _near_duplicates(principles, inherited),
+        *(_roles(index, principle) for index, principle in enumerate(principles)),
+        *(_scope(index, principle, known) for index, principle in enumerate(principles)),
+        *(_cases(index, principle) for index, principle in enumerate(principles)),
+        _framing(principles),
+        _few_shot(constitution, [principle.id for principle in chain(inherited, principles)]),
+    )
+    return _placed(list(remarks), constitution, document)
+
+
+def _placed(remarks: list[_Remark], constitution: Constitution, document: Document | None) -> list[Finding]:
+    if document is None:
+        return [Finding(level, f"{constitution.id}: {format_path(loc)}", message) for level, loc, message in remarks]
+    remarks.sort(key=lambda remark: document.locate(remark.loc))
+    return [Finding(level, document.place(loc), message) for level, loc, message in remarks]
+
+
+def _emptiness(principles: Sequence[Principle], constitution: Constitution) -> Iterator[_Remark]:
+    if not principles and not constitution.extends:
+        yield _Remark("error", ("principles",), "found no principles, expected at least one")
+
+
+def _double_ids(principles: Sequence[Principle]) -> Iterator[_Remark]:
+    first: dict[str, int] = {}
+    for index, principle in enumerate(principles):
+        earlier = first.setdefault(principle.id, index)
+        if earlier != index:
+            message = f"the id '{principle.id}' stands twice, first as principles[{earlier}]; give each its own"
+            yield _Remark("error", ("principles", index, "id"), message)
+
+
+def _near_duplicates(principles: Sequence[Principle], inherited: Sequence[Principle]) -> Iterator[_Remark]:
+    for index, principle in enumerate(principles):
+        for other in (*inherited, *principles[:index]):
+            alike = similarity(principle.statement, other.statement)
+            if other.id != principle.id and alike >= NEAR_DUPLICATE:
+                message = (
+                    f"says nearly the same as '{other.id}' (similarity {alike:.2f}); merge them or tell them apart"
+                )
+                yield _Remark("warning", ("principles", index, "statement"), message)
+
+
+def similarity(a: str, b: str) -> float:
+    """Jaccard similarity of two texts' word pairs, in [0, 1]; case and punctuation do not count."""
+    first, second = _shingles(a), _shingles(b)
+    return len(first & second) / len(first | second) if first | second else 1.0
+
+
+def _shingles(text: str) -> set[tuple[str, ...]]:
+    words = _WORD.findall(text.casefold())
+    count = max(1, len(words) - SHINGLE_WORDS + 1)
+    return {tuple(words[start : start + SHINGLE_WORDS]) for start in range(count)} - {()}
+
+
+def _roles(index: int, principle: Principle) -> Iterator[_Remark]:
+    loc: Loc = ("principles", index)
+    critique, revise, compare = map(bool, (principle.critique, principle.revise, principle.compare))
+    if not compare and not (critique and revise):
+        message = f"'{principle.id}' can be used nowhere; give it `compare`, or `critique` and `revise`"
+        yield _Remark("error", loc, message)
+    elif not compare:
+        yield _Remark("warning", loc, f"'{principle.id}' has no `compare`: judges of pairs will not ask by it")
+    elif critique != revise:
+        has, lacks = ("critique", "revise") if critique else ("revise", "critique")
+        message = f"'{principle.id}' has `{has}` but no `{lacks}`: the critique stage needs both and will leave it out"
+        yield _Remark("warning", (*loc, has), message)
+    elif not critique:
+        message = f"'{principle.id}' has no `critique` and `revise`: the critique stage will leave it out"
+        yield _Remark("warning", loc, message)
+
+
+def _scope(index: int, principle: Principle, known: Sequence[str] | None) -> Iterator[_Remark]:
+    scope, loc = principle.applies_when, ("principles", index, "applies_when")
+    if scope is None:
+        return
+    for key, words in (("categories", scope.categories), ("tags", scope.tags)):
+        if words == ():
+            yield _Remark(
+                "error", (*loc, key), f"an empty list: '{principle.id}' never applies; name some or drop the key"
+            )
+    if scope.categories is None and scope.tags is None:
+        yield _Remark("warning", loc, "says nothing: name categories or tags, or drop the key")
+    if known is None or not scope.categories:
+        return
+    unknown = [place for place, category in enumerate(scope.categories) if category not in known]
+    if len(unknown) == len(scope.categories):
+        message = f"'{principle.id}' never applies: the prompts' categories are {', '.join(known) or 'unknown'}"
+        yield _Remark("error", (*loc, "categories"), message)
+    for place in unknown:
+        word = scope.categories[place]
+        message = f"no prompt has the category '{word}'{did_you_mean(word, known)}"
+        yield _Remark("warning", (*loc, "categories", place), message)
+
+
+def _cases(index: int, principle: Principle) -> Iterator[_Remark]:
+    for place, case in enumerate(principle.cases):
+        if case.better == case.worse:
+            yield _Remark("error", ("principles", index, "cases", place), "`better` and `worse` are the same text")
+
+
+def _framing(principles: Sequence[Principle]) -> Iterator[_Remark]:
+    negative = [bool(_NEGATIVE.search(principle.statement)) for principle in principles]
+    if len(negative) >= NEGATIVE_MIN and sum(negative) / len(negative) > NEGATIVE_SHARE:
+        message = (
+            f"{sum(negative)} of {len(negative)} statements say what not to do; "
+            "say of some what a good answer does, which models follow better"
+        )
+        yield _Remark("warning", ("principles",), message)
+
+
+def _few_shot(constitution: Constitution, ids: Sequence[str]) -> Iterator[_Remark]:
+    loc: Loc = ("few_shot", "compare")
+    examples = constitution.few_shot.compare
+    for index, example in enumerate(examples):
+        if example.a == example.b:
+            yield _Remark("error", (*loc, index), "`a` and `b` are the same text")
+        if example.principle is not None and example.principle not in ids:
+            message = f"there is no principle '{example.principle}'{did_you_mean(example.principle, ids)}"
+            yield _Remark("warning", (*loc, index, "principle"), message)
+    firsts = sum(example.answer == "A" for example in examples)
+    if abs(2 * firsts - len(examples)) > 1:
+        message = (
+            f"{firsts} of {len(examples)} examples have the answer A: "
+            "a judge learns the position from them; swap the answers of some"
+        )
+        yield _Remark("warning", loc, message)

@@ -1,0 +1,164 @@
+"""From an id or a path to a constitution: file, parents, merged principles.
+
+Covered: shipped constitutions by id, files by path, parents of parents; a cycle is named; every problem of
+every file involved is reported at once.
+Not covered: matters of taste. Only the linter's errors refuse a file, its warnings do not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+from amendment.constitutions._linter import Finding, lint
+from amendment.constitutions._models import Constitution, FewShot, Principle
+from amendment.errors import ConfigError, Problem
+from amendment.yamlfile import Document, did_you_mean, read_yaml, validate
+
+__all__ = ["lint_file", "load_constitution", "shipped"]
+
+MAX_PARENTS = 20
+"""Generations of parents that are followed."""
+
+_LIBRARY = Path(__file__).parent / "library"
+
+
+def shipped() -> tuple[str, ...]:
+    """Ids of the constitutions that come with the package, sorted."""
+    return tuple(sorted(path.stem for path in _LIBRARY.glob("*.yaml")))
+
+
+def load_constitution(ref: str | Path, *, base: Path | None = None) -> Constitution:
+    """A constitution with its parents' principles first.
+
+    `ref` is the id of a shipped constitution, or a path: it contains a `/` or ends in .yaml or .yml, and is
+    relative to the folder `base`. Raises ConfigError with every problem of the file and its parents.
+    """
+    reader = _Reader()
+    name = str(ref)
+    path = _path_of(name, base)
+    if path is None:
+        raise ConfigError([Problem("", _unknown(name))])
+    reader.read(path)
+    if reader.problems:
+        raise ConfigError(reader.problems)
+    return reader.merged()
+
+
+def lint_file(path: str | Path, *, categories: Iterable[str] | None = None) -> list[Finding]:
+    """Everything wrong or doubtful in a file (or a shipped constitution), with places.
+
+    Bad content is a finding, never an exception. `categories` are those of the prompts, where they are known.
+    """
+    reader = _Reader(categories=categories)
+    reader.read(_path_of(str(path), None) or Path(path))
+    errors = [Finding("error", problem.place, problem.message) for problem in reader.problems]
+    return [error for error in errors if error not in reader.findings] + reader.findings
+
+
+def _path_of(ref: str, base: Path | None) -> Path | None:
+    """None for an id that is not shipped."""
+    if "/" in ref or ref.endswith((".yaml", ".yml")):
+        return (base or Path()) / ref
+    return _LIBRARY / f"{ref}.yaml" if ref in shipped() else None
+
+
+def _unknown(ref: str) -> str:
+    ids = shipped()
+    return (
+        f"there is no constitution '{ref}'{did_you_mean(ref, ids)}; shipped are {', '.join(ids)}; "
+        f"a file is named by its path, such as ./{ref}.yaml"
+    )
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except (OSError, ValueError):
+        return False
+
+
+class _Part(NamedTuple):
+    document: Document
+    constitution: Constitution
+
+
+class _Reader:
+    """Reads a file and its parents, each once, parents first."""
+
+    def __init__(self, categories: Iterable[str] | None = None) -> None:
+        self.problems: list[Problem] = []
+        self.findings: list[Finding] = []
+        """Of the file that was asked for; of parents only what refuses them is reported."""
+        self._categories = None if categories is None else tuple(categories)
+        self._parts: list[_Part] = []
+        self._done: set[Path] = set()
+        self._open: list[Path] = []
+
+    def read(self, path: Path) -> None:
+        """Adds the file and its parents; what is wrong is kept in `problems`."""
+        try:
+            document = read_yaml(path)
+            constitution = validate(document, Constitution)
+        except ConfigError as error:
+            self.problems += error.problems
+            return
+        self._open.append(path)
+        for index, ref in enumerate(constitution.extends):
+            self._read_parent(document, index, ref, path)
+        self._open.pop()
+        self._check(document, constitution)
+        self._parts.append(_Part(document, constitution))
+        self._done.add(path.resolve())
+
+    def _read_parent(self, document: Document, index: int, ref: str, child: Path) -> None:
+        path = _path_of(ref, child.parent)
+        refusal = _unknown(ref) if path is None else self._refusal(path, ref)
+        if refusal is not None:
+            self.problems.append(document.problem(("extends", index), refusal))
+        elif path is not None and path.resolve() not in self._done:
+            self.read(path)
+
+    def _refusal(self, path: Path, ref: str) -> str | None:
+        if not _exists(path):
+            return f"there is no file '{ref}' beside this one"
+        opened = [each.resolve() for each in self._open]
+        if path.resolve() in opened:
+            circle = [str(each) for each in self._open[opened.index(path.resolve()) :]]
+            return f"the constitutions extend each other in a circle: {' -> '.join([*circle, circle[0]])}"
+        if len(opened) >= MAX_PARENTS:
+            return f"found more than {MAX_PARENTS} generations of parents, expected at most {MAX_PARENTS}"
+        return None
+
+    def _check(self, document: Document, constitution: Constitution) -> None:
+        inherited = tuple(_merge_principles(part.constitution for part in self._parts))
+        findings = lint(constitution, document, categories=self._categories, inherited=inherited)
+        self.problems += [Problem(each.place, each.message) for each in findings if each.level == "error"]
+        self.findings = findings
+
+    def merged(self) -> Constitution:
+        """The file that was asked for, with what its parents say before what it says."""
+        own = self._parts[-1].constitution
+        if not own.extends:
+            return own
+        everything = [part.constitution for part in self._parts]
+        return own.model_copy(
+            update={"principles": tuple(_merge_principles(everything)), "few_shot": _merge_few_shot(everything)}
+        )
+
+
+def _merge_principles(constitutions: Iterable[Constitution]) -> Iterable[Principle]:
+    merged: dict[str, Principle] = {}
+    for constitution in constitutions:
+        merged |= {principle.id: principle for principle in constitution.principles}
+    return merged.values()
+
+
+def _merge_few_shot(constitutions: Iterable[Constitution]) -> FewShot:
+    shots = [constitution.few_shot for constitution in constitutions]
+    return FewShot(
+        critique=tuple(example for shot in shots for example in shot.critique),
+        revise=tuple(example for shot in shots for example in shot.revise),
+        compare=tuple(example for shot in shots for example in shot.compare),
+    )

@@ -1,0 +1,237 @@
+"""A constitution as values: principles, the texts that are put to models, worked cases.
+
+Covered: what may stand in the file, when a principle applies, and the name of a constitution by its content.
+Not covered: reading files and parents (see `_loading`), and whether the content is any good (see `_linter`).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, WithJsonSchema
+
+from amendment.hashing import content_id
+
+__all__ = [
+    "AppliesWhen",
+    "Case",
+    "CompareExample",
+    "Constitution",
+    "CritiqueExample",
+    "FewShot",
+    "Principle",
+    "ReviseExample",
+    "Score",
+    "Source",
+]
+
+_SLUG = r"^[a-z0-9]+([-_][a-z0-9]+)*$"
+_SEMVER = r"^(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)(-[0-9A-Za-z.-]+)?(\+[0-9A-Za-z.-]+)?$"
+
+
+def _of_form(pattern: str, expected: str) -> Callable[[str], str]:
+    def check(text: str) -> str:
+        if not re.fullmatch(pattern, text):
+            raise ValueError(f"found the text '{text[:60]}', expected {expected}")
+        return text
+
+    return check
+
+
+Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+Slug = Annotated[
+    str,
+    AfterValidator(_of_form(_SLUG, "lower-case letters, digits and hyphens, such as no-contact-details")),
+    WithJsonSchema({"type": "string", "pattern": _SLUG}),
+]
+Version = Annotated[
+    str,
+    AfterValidator(_of_form(_SEMVER, "three numbers with dots, such as 1.0.0")),
+    WithJsonSchema({"type": "string", "pattern": _SEMVER}),
+]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class Source(_Part):
+    """Where the content comes from."""
+
+    kind: Literal["original", "adapted", "public_input", "imported"] = "original"
+    """Written for this file, adapted from a document, gathered from the public, or imported as it was."""
+    document: Text | None = None
+    """Title or address of the document."""
+    section: Text | None = None
+    """Part of the document."""
+    span: Text | None = None
+    """Exact place, such as pages or lines."""
+
+
+class AppliesWhen(_Part):
+    """For which prompts a principle speaks. Both conditions must hold where both stand."""
+
+    categories: tuple[Text, ...] | None = None
+    """The prompt's category is one of these."""
+    tags: tuple[Text, ...] | None = None
+    """The prompt has at least one of these tags."""
+
+
+class Score(_Part):
+    """A question that asks for a grade of one answer."""
+
+    question: Text
+    """What the judge is asked."""
+    anchors: dict[int, Text] = Field(min_length=2)
+    """What the grades mean: at least the lowest and the highest."""
+
+
+class Case(_Part):
+    """A worked case: a test of a judge, and an example for people."""
+
+    prompt: Text
+    """What was asked."""
+    better: Text
+    """The answer that keeps the principle."""
+    worse: Text
+    """The answer that does not, or less."""
+    why: Text
+    """What makes the difference."""
+
+
+class CritiqueExample(_Part):
+    """How a critique looks."""
+
+    prompt: Text
+    """What was asked."""
+    response: Text
+    """The answer that is criticised."""
+    critique: Text
+    """The critique."""
+
+
+class ReviseExample(_Part):
+    """How a revision looks."""
+
+    prompt: Text
+    """What was asked."""
+    response: Text
+    """The answer before."""
+    critique: Text | None = None
+    """What was said against it."""
+    revision: Text
+    """The answer after."""
+
+
+class CompareExample(_Part):
+    """How a comparison looks."""
+
+    prompt: Text
+    """What was asked."""
+    a: Text
+    """The first answer shown."""
+    b: Text
+    """The second answer shown."""
+    answer: Literal["A", "B"]
+    """The better one."""
+    principle: Slug | None = None
+    """Id of the principle that decides."""
+
+
+class FewShot(_Part):
+    """Examples that stand before a request, by the kind of request."""
+
+    critique: tuple[CritiqueExample, ...] = ()
+    """Examples of critiques."""
+    revise: tuple[ReviseExample, ...] = ()
+    """Examples of revisions."""
+    compare: tuple[CompareExample, ...] = ()
+    """Examples of comparisons; as many with answer A as with answer B."""
+
+
+class Principle(_Part):
+    """One rule, and the texts that put it to models."""
+
+    id: Slug
+    """Name of the principle, unique in its constitution."""
+    statement: Text
+    """The rule in one sentence."""
+    text: Text | None = None
+    """The rule in full, as long as it needs to be."""
+    rationale: Text | None = None
+    """Why the rule is there."""
+    weight: float = Field(default=1.0, gt=0, allow_inf_nan=False)
+    """How often the principle is drawn and how much it counts, against the others of its tier."""
+    tier: int = Field(default=1, ge=0)
+    """A lower tier decides first."""
+    hard: bool = False
+    """A veto: an answer that breaks this principle is never chosen over one that keeps it."""
+    tags: tuple[Text, ...] = ()
+    """Free words, for sampling and for reports."""
+    applies_when: AppliesWhen | None = None
+    """For which prompts the principle speaks; for all where this is absent."""
+    critique: tuple[Text, ...] = ()
+    """Requests for a critique; one is drawn each time."""
+    revise: tuple[Text, ...] = ()
+    """Requests for a revision; one is drawn each time."""
+    compare: tuple[Text, ...] = ()
+    """Questions that choose between two answers; one is drawn each time."""
+    score: Score | None = None
+    """A question that grades one answer."""
+    cases: tuple[Case, ...] = ()
+    """Worked cases."""
+
+    def applies_to(self, category: str | None, tags: Iterable[str] = ()) -> bool:
+        """Whether the principle speaks about a prompt of this category and with these tags."""
+        scope = self.applies_when
+        if scope is None:
+            return True
+        in_category = scope.categories is None or category in scope.categories
+        return in_category and (scope.tags is None or not set(scope.tags).isdisjoint(tags))
+
+
+class Constitution(_Part):
+    """Written rules by which answers are criticised, revised and compared."""
+
+    id: Slug
+    """Name of the constitution."""
+    version: Version
+    """Semantic version, such as 1.0.0."""
+    title: Text
+    """What the constitution is about, in a few words."""
+    license: Text
+    """SPDX id of the licence of these texts, such as CC0-1.0."""
+    source: Source = Source()
+    """Where the content comes from."""
+    extends: tuple[Text, ...] = ()
+    """Constitutions that this one builds on: shipped ones by id, files by path relative to this file."""
+    principles: tuple[Principle, ...] = ()
+    """The rules. One with the id of a parent's takes its place."""
+    few_shot: FewShot = FewShot()
+    """Examples that stand before requests."""
+
+    @property
+    def content_hash(self) -> str:
+        """Of everything the constitution says; not of comments, the order of keys, or where files lie."""
+        content: dict[str, Any] = self.model_dump(
+            mode="json", exclude={"extends"}, exclude_none=True, exclude_defaults=True
+        )
+        return content_id(content)
+
+    @property
+    def reference(self) -> str:
+        """`id@version#hash`, as records carry it."""
+        return f"{self.id}@{self.version}#{self.content_hash}"
+
+    def principle_reference(self, principle: Principle) -> str:
+        """`constitution/principle`, as records carry it."""
+        return f"{self.id}/{principle.id}"
+
+    def principle(self, id: str) -> Principle:
+        """The principle of this id. Raises KeyError."""
+        for principle in self.principles:
+            if principle.id == id:
+                return principle
+        raise KeyError(id)

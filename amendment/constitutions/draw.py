@@ -1,0 +1,67 @@
+"""Which principles speak at a step: drawn by weight, evenly, or evenly over tags; the same draw every time."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from typing import Any, Literal, NamedTuple
+
+from amendment.constitutions._models import Constitution, Principle
+from amendment.hashing import content_id
+
+__all__ = ["DrawScheme", "Drawn", "draw_principles", "eligible_principles"]
+
+DrawScheme = Literal["uniform", "weighted", "stratified"]
+
+
+class Drawn(NamedTuple):
+    """A principle and the constitution that it stands in."""
+
+    constitution: Constitution
+    principle: Principle
+
+    @property
+    def id(self) -> str:
+        return self.constitution.principle_reference(self.principle)
+
+
+def eligible_principles(
+    constitutions: Sequence[Constitution], role: Literal["revise", "compare"], *, category: str | None = None
+) -> list[Drawn]:
+    """The principles that have texts for the role and speak about prompts of this category."""
+    return [
+        Drawn(constitution, principle)
+        for constitution in constitutions
+        for principle in constitution.principles
+        if getattr(principle, role) and principle.applies_to(category)
+    ]
+
+
+def draw_principles(pool: Sequence[Drawn], n: int, *, scheme: DrawScheme, key: Any) -> list[Drawn]:
+    """At most `n` different principles of the pool; equal keys draw equally, in any process.
+
+    `uniform`: each principle alike. `weighted`: in proportion to its weight. `stratified`: a tag alike,
+    then a principle of that tag by weight; those without a tag are a stratum of their own.
+    """
+    rng = random.Random(content_id(["draw", key]))  # noqa: S311 - a reproducible draw, not a secret
+    left = list(pool)
+    drawn: list[Drawn] = []
+    while left and len(drawn) < n:
+        chosen = _draw_one(left, scheme, rng)
+        left.remove(chosen)
+        drawn.append(chosen)
+    return drawn
+
+
+def _draw_one(pool: list[Drawn], scheme: DrawScheme, rng: random.Random) -> Drawn:
+    if scheme == "uniform":
+        return rng.choice(pool)
+    if scheme == "stratified":
+        tags = sorted({tag for drawn in pool for tag in _strata(drawn)})
+        tag = rng.choice(tags)
+        pool = [drawn for drawn in pool if tag in _strata(drawn)]
+    return rng.choices(pool, [drawn.principle.weight for drawn in pool])[0]
+
+
+def _strata(drawn: Drawn) -> tuple[str, ...]:
+    return tuple(drawn.principle.tags) or ("",)

@@ -1,0 +1,176 @@
+"""Draft, then critique and revise, n times: Constitutional AI, stage one (Bai et al. 2022, section 3).
+
+Covered: principles drawn anew at every step of every prompt; critique asked or skipped; every draft,
+critique and revision kept with its parents; refusals and unusable replies kept apart. A draft that is a
+tool call has no words to revise and stays a draft. Not covered: whether a revision is better than its original.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from amendment.answers import Ending, Unusable, draft, ending_of, usable
+from amendment.calls import Answer, Model
+from amendment.constitutions import Constitution, Drawn, DrawScheme, draw_principles, eligible_principles
+from amendment.critique._prompts import critique_messages, revise_messages, template_id
+from amendment.critique.artefacts import strip_artefacts
+from amendment.errors import CredentialsError, ProviderError
+from amendment.hashing import content_id
+from amendment.records import Candidate, Critique, Message, Messages, Origin, Prompt, text_of
+
+__all__ = ["Chain", "ChainSettings", "PrincipleDraw", "run_chain"]
+
+
+class PrincipleDraw(BaseModel):
+    """How principles are drawn at each step."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    per_round: int = Field(default=1, ge=1, le=64)
+    """Principles in a round; each gets a critique and a revision of its own, one after another."""
+    sampling: DrawScheme = "weighted"
+    """weighted | uniform | stratified (a tag evenly, then a principle of it)."""
+
+
+class ChainSettings(BaseModel):
+    """How answers are drafted and revised."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    rounds: int = Field(default=1, ge=1, le=16)
+    """Rounds of revision."""
+    critique: bool = True
+    """Ask for a critique before each revision; false revises directly."""
+    principles: PrincipleDraw = PrincipleDraw()
+    """How the principles of a round are drawn."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """The whole trail of one prompt: candidates oldest first (the draft, then revisions) and critiques."""
+
+    prompt_id: str
+    ending: Ending
+    candidates: tuple[Candidate, ...]
+    critiques: tuple[Critique, ...]
+
+
+@dataclass
+class _Trail:
+    """A chain while it is being made."""
+
+    prompt: Prompt
+    model: Model
+    constitutions: Sequence[Constitution]
+    settings: ChainSettings
+    seed: int
+    candidates: list[Candidate] = field(default_factory=list)
+    critiques: list[Critique] = field(default_factory=list)
+
+    @property
+    def last(self) -> Candidate:
+        return self.candidates[-1]
+
+
+async def run_chain(
+    prompt: Prompt, model: Model, constitutions: Sequence[Constitution], settings: ChainSettings, *, seed: int = 0
+) -> Chain:
+    """The trail of one prompt, ended where a step gave nothing to go on with.
+
+    Raises CredentialsError and LedgerError, which concern the whole run; every other fault ends this item only.
+    """
+    trail = _Trail(prompt, model, constitutions, settings, seed)
+    try:
+        trail.candidates.append(await draft(prompt, model))
+        for step, drawn in enumerate(_principles(trail)):
+            if not text_of(trail.last.messages).strip():
+                break
+            trail.candidates.append(await _revise(trail, drawn, step))
+        ending = Ending("done")
+    except CredentialsError:
+        raise
+    except (Unusable, ProviderError) as fault:
+        ending = ending_of(fault)
+    return Chain(prompt.id, ending, tuple(trail.candidates), tuple(trail.critiques))
+
+
+def _principles(trail: _Trail) -> list[Drawn]:
+    """The principles of all steps: `per_round` different ones in each round, drawn anew each round."""
+    pool = eligible_principles(trail.constitutions, "revise", category=trail.prompt.category)
+    draw = trail.settings.principles
+    return [
+        drawn
+        for number in range(trail.settings.rounds)
+        for drawn in draw_principles(
+            pool, draw.per_round, scheme=draw.sampling, key=["revise", trail.seed, trail.prompt.id, number]
+        )
+    ]
+
+
+async def _revise(trail: _Trail, drawn: Drawn, step: int) -> Candidate:
+    """One critique (unless skipped) and one revision of the last candidate by one principle."""
+    critique = await _critique(trail, drawn, step) if trail.settings.critique else None
+    request = _pick(drawn.principle.revise, trail, step)
+    critique_text = critique.text if critique else None
+    answer = await trail.model.ask(
+        revise_messages(trail.prompt.messages, trail.last.messages, critique_text, drawn, request),
+        sample=step,
+        hints={"role": "revise", "principles": [drawn.id]},
+    )
+    words = strip_artefacts(text_of(usable(answer, "revision")))
+    if not words:
+        raise Unusable("invalid", "revision: the reply is empty")
+    parents = (trail.last.id, critique.id) if critique else (trail.last.id,)
+    return Candidate(
+        prompt_id=trail.prompt.id,
+        messages=_replace_answer(trail.last.messages, words),
+        kind="revision",
+        finish_reason=answer.reply.finish_reason,
+        origin=_origin(answer, trail.prompt, drawn, template_id("revise"), parents),
+    )
+
+
+async def _critique(trail: _Trail, drawn: Drawn, step: int) -> Critique:
+    request = _pick(drawn.principle.critique, trail, step)
+    answer = await trail.model.ask(
+        critique_messages(trail.prompt.messages, trail.last.messages, drawn, request),
+        sample=step,
+        hints={"role": "critique", "principles": [drawn.id]},
+    )
+    return Critique(
+        prompt_id=trail.prompt.id,
+        candidate_id=trail.last.id,
+        principle_ids=(drawn.id,),
+        text=text_of(usable(answer, "critique")).strip(),
+        origin=_origin(answer, trail.prompt, drawn, template_id("critique"), (trail.last.id,)),
+    )
+
+
+def _pick(texts: Sequence[str], trail: _Trail, step: int) -> str:
+    """One of the principle's wordings; a principle without one of its own is asked about by its statement."""
+    if not texts:
+        return "Say how the answer keeps or breaks the principle."
+    key = content_id(["wording", trail.seed, trail.prompt.id, step])
+    return random.Random(key).choice(texts)  # noqa: S311 - a reproducible draw, not a secret
+
+
+def _replace_answer(messages: Messages, words: str) -> Messages:
+    """The candidate with its last words replaced; tool calls and results before them stay as they were."""
+    return (*messages[:-1], Message(role="assistant", content=words))
+
+
+def _origin(answer: Answer, prompt: Prompt, drawn: Drawn, template: str, parents: tuple[str, ...]) -> Origin:
+    return answer.origin.model_copy(
+        update={
+            "template": template,
+            "constitution": drawn.constitution.reference,
+            "principle_ids": (drawn.id,),
+            "parents": parents,
+            "source": prompt.source,
+            "license": prompt.license,
+        }
+    )

@@ -1,0 +1,51 @@
+"""Other people's text inside our requests: as data, never as instructions.
+
+A block carries one JSON value between two lines that hold a random-looking mark. JSON escapes line
+breaks, so no value can open or close a block, whatever it contains; and the mark is drawn from the
+values themselves, so equal requests stay equal.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from amendment.hashing import HASH_PREFIX, content_id
+
+__all__ = ["fence", "read_fenced"]
+
+_BLOCK = re.compile(
+    r"^<<(?P<name>[a-z][a-z0-9_]*) (?P<mark>[0-9a-f]{32})>>\n(?P<value>.*)\n<<end (?P=name) (?P=mark)>>$", re.MULTILINE
+)
+_OTHER_BREAKS = {code: f"\\u{code:04x}" for code in (0x7F, 0x85, 0x2028, 0x2029)}
+"""Signs that end a line for some readers and that JSON leaves as they are."""
+
+
+def fence(values: Mapping[str, Any]) -> dict[str, str]:
+    """Each named JSON value as a block; names are lower-case words with digits and underscores.
+
+    Raises ValueError for NaN, infinity and lone surrogates.
+
+    >>> print(fence({"answer": "two\\nlines"})["answer"].splitlines()[1])
+    "two\\nlines"
+    """
+    mark = content_id(dict(values)).removeprefix(HASH_PREFIX)
+    return {name: f"<<{name} {mark}>>\n{_line(value)}\n<<end {name} {mark}>>" for name, value in values.items()}
+
+
+def _line(value: Any) -> str:
+    """A JSON value on one line, whatever a reader takes for the end of one."""
+    return json.dumps(value, ensure_ascii=False).translate(_OTHER_BREAKS)
+
+
+def read_fenced(text: str) -> dict[str, Any]:
+    """The values of all blocks of a text, by name: the inverse of `fence`. What only looks like a block is left out."""
+    found = {}
+    for block in _BLOCK.finditer(text):
+        try:
+            found[block["name"]] = json.loads(block["value"])
+        except (ValueError, RecursionError):
+            continue
+    return found

@@ -1,0 +1,70 @@
+"""Who a simulated model is: every rate, skill, bias and noise of its roles, in one place."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from amendment.hashing import HASH_PREFIX, content_id
+
+__all__ = ["Persona"]
+
+
+class Persona(BaseModel):
+    """The character of one simulated model, in all of its roles. Probabilities and shares are in [0, 1]."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
+
+    writer: Literal["helpful-only", "careless", "evasive", "verbose"] = "helpful-only"
+    """Whose habits the drafts have. helpful-only: complies with danger 80 %, wrong 30 %, insults 12 %."""
+
+    skill: float = Field(default=0.85, ge=0, le=1)
+    """Critic: probability that a flaw against the drawn principle is noticed."""
+    false_alarms: float = Field(default=0.05, ge=0, le=1)
+    """Critic: probability that a flaw is named which is not there."""
+    knows_answers: bool = False
+    """Reviser: may put in right answers, reasons and helpers. Off: it can drop, hedge, refuse and shorten only."""
+    look: float = Field(default=0.6, ge=0, le=1)
+    """Reviser: probability of noticing a flaw by itself, where no critique is given or none can be read."""
+    slips: float = Field(default=0.03, ge=0, le=1)
+    """Reviser: probability of an error of its own (a false hedge, a wrong value, a wrong helper)."""
+    over_refusals: float = Field(default=0.04, ge=0, le=1)
+    """Reviser: probability, under a principle about harm, of refusing a question that has an answer."""
+    artefacts: float = Field(default=0.1, ge=0, le=1)
+    """Reviser: probability of opening with `Here is the revised answer:`."""
+
+    gain: float = Field(default=6.0, ge=0)
+    """Judge: log-odds per unit of difference in what the principle speaks about."""
+    leak: float = Field(default=0.3, ge=0, le=1)
+    """Judge: share of its attention that goes to the overall mix instead of the principle."""
+    noise: float = Field(default=1.0, ge=0)
+    """Judge: standard deviation in log-odds of noise drawn afresh for each request, so for each order."""
+    pair_noise: float = Field(default=0.0, ge=0)
+    """Judge: standard deviation in log-odds of an error about the pair itself, the same in both orders."""
+    pair_noise_source: str = ""
+    """Judge: judges that name the same source make the same `pair_noise` errors."""
+    position_bias: float = 0.5
+    """Judge: log-odds added for the answer shown first."""
+    length_bias: float = 0.0
+    """Judge: log-odds added per word that an answer is longer."""
+    style_bias: float = 0.0
+    """Judge: log-odds added for an answer that opens with `sure`, the house style of this world's writers."""
+    sharpness: float = Field(default=1.0, gt=0)
+    """Judge: factor on the final log-odds; above 1 the judge is surer than it is right."""
+    tie_width: float = Field(default=0.1, ge=0)
+    """Judge: log-odds within which a verdict in words is a tie."""
+    explains: float = Field(default=0.5, ge=0, le=1)
+    """Judge: share of verdicts in words that are preceded by a line of reason."""
+    unreadable: float = Field(default=0.01, ge=0, le=1)
+    """Judge: share of verdicts in words that do not say which answer is better."""
+    shows_choices: bool = True
+    """Whether the model gives the probabilities of label tokens."""
+
+    @property
+    def id(self) -> str:
+        """A short name made of every field: `persona-` plus eight hex digits.
+
+        Use it as the model's name in requests: a changed persona then asks anew.
+        """
+        return f"persona-{content_id(self.model_dump(mode='json')).removeprefix(HASH_PREFIX)[:8]}"

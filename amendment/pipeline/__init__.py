@@ -1,0 +1,8 @@
+"""The run file, its stages, and the run as a whole."""
+
+from amendment.pipeline.checks import check_run_file, load_run_file
+from amendment.pipeline.config import RunFile
+from amendment.pipeline.endings import Paused
+from amendment.pipeline.run import Result, Run
+
+__all__ = ["Paused", "Result", "Run", "RunFile", "check_run_file", "load_run_file"]

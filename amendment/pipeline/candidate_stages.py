@@ -1,0 +1,119 @@
+"""The stages that make candidates: inputs, critique, and answers drawn from models."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from amendment.answers import Ending, Unusable, draft, ending_of
+from amendment.critique import Chain, run_chain
+from amendment.errors import CredentialsError, ProviderError
+from amendment.pipeline.config import ModelSource
+from amendment.pipeline.context import Context, Split
+from amendment.pipeline.endings import write_endings
+from amendment.pipeline.engine import Made
+from amendment.pipeline.inputs import read_inputs
+from amendment.preference import held_out, majority
+from amendment.records import Candidate, Critique, Judgement, Prompt, Verdict
+
+__all__ = ["make_candidates", "make_chains", "make_inputs"]
+
+
+def make_inputs(context: Context) -> Made:
+    """Read what the user brings, and split the prompts."""
+    inputs = read_inputs(context.config, context.base)
+    test = held_out(inputs.prompts, context.config.dataset.test_share, seed=context.config.seed)
+    judged = _by_comparison(inputs.verdicts)
+    judgements = [majority(verdicts) for verdicts in judged]
+    split = [Split(prompt_id=one, split="test" if one in test else "train") for one in inputs.prompts]
+    write = context.workspace.write
+    artefacts = (
+        write("inputs/prompts", Prompt, list(inputs.prompts.values())),
+        write("inputs/split", Split, split),
+        write("inputs/candidates", Candidate, list(inputs.candidates.values())),
+        write("inputs/verdicts", Verdict, inputs.verdicts),
+        write("inputs/judgements", Judgement, judgements),
+    )
+    counts = {"prompts": len(inputs.prompts), "held-out prompts": len(test), **inputs.counts}
+    if judgements:
+        counts |= {"comparisons": len(judgements), "verdicts": len(inputs.verdicts)}
+    return Made(artefacts, counts)
+
+
+def _by_comparison(verdicts: Iterable[Verdict]) -> list[list[Verdict]]:
+    grouped: dict[tuple[str, ...], list[Verdict]] = defaultdict(list)
+    for verdict in verdicts:
+        grouped[(verdict.prompt_id, *sorted(verdict.shown))].append(verdict)
+    return list(grouped.values())
+
+
+def make_chains(context: Context) -> Made:
+    """Draft, critique and revise an answer to every prompt."""
+    stage = context.config.critique
+    assert stage is not None
+    model = context.model(stage.model)
+    prompts = list(context.prompts().values())
+
+    async def work(prompt: Prompt) -> Chain:
+        return await run_chain(prompt, model, context.constitutions, stage, seed=context.config.seed)
+
+    chains = context.each("critique", prompts, work, models=[model])
+    endings = write_endings(context.workspace, "critique", [(chain.prompt_id, chain.ending) for chain in chains])
+    candidates = [candidate for chain in chains for candidate in chain.candidates]
+    critiques = [critique for chain in chains for critique in chain.critiques]
+    artefacts = (
+        context.workspace.write("critique/candidates", Candidate, candidates),
+        context.workspace.write("critique/critiques", Critique, critiques),
+        "critique/endings",
+    )
+    counts = {
+        **endings,
+        "drafts": sum(candidate.kind == "draft" for candidate in candidates),
+        "revisions": sum(candidate.kind == "revision" for candidate in candidates),
+        "truncated": sum(candidate.is_truncated for candidate in candidates),
+    }
+    return Made(artefacts, counts)
+
+
+class _Draw(NamedTuple):
+    prompt: Prompt
+    sample: int
+
+
+def make_candidates(context: Context) -> Made:
+    """Draw answers from every model that the run file names under `candidates`."""
+    found: list[Candidate] = []
+    endings: list[tuple[str, Ending]] = []
+    for source in context.config.candidates:
+        if isinstance(source, ModelSource):
+            drawn = _draw_candidates(context, source)
+            found += [candidate for _, candidate in drawn if isinstance(candidate, Candidate)]
+            endings += [
+                (
+                    f"{draw.prompt.id}/{source.model}/{draw.sample}",
+                    Ending("done") if isinstance(one, Candidate) else one,
+                )
+                for draw, one in drawn
+            ]
+    counts = write_endings(context.workspace, "candidates", endings)
+    artefacts = (context.workspace.write("candidates/candidates", Candidate, found), "candidates/endings")
+    return Made(artefacts, {**counts, "truncated": sum(candidate.is_truncated for candidate in found)})
+
+
+def _draw_candidates(context: Context, source: ModelSource) -> list[tuple[_Draw, Candidate | Ending]]:
+    model = context.policy(
+        source.model, temperature=source.temperature, max_tokens=source.max_tokens, batch_size=source.batch_size
+    )
+    draws = [_Draw(prompt, sample) for prompt in context.prompts().values() for sample in range(source.per_prompt)]
+
+    async def work(draw: _Draw) -> Candidate | Ending:
+        try:
+            return await draft(draw.prompt, model, sample=draw.sample, kind="policy")
+        except CredentialsError:
+            raise
+        except (Unusable, ProviderError) as fault:
+            return ending_of(fault)
+
+    results = context.each(f"candidates from {source.model}", draws, work, models=[model])
+    return list(zip(draws, results, strict=True))

@@ -1,0 +1,63 @@
+"""What this machine can do: libraries, keys, accelerators. Keys are only ever said to be set or not."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from amendment import __version__
+
+__all__ = ["doctor_lines", "examine"]
+
+LIBRARIES = ("openai", "anthropic", "datasets", "pyarrow", "torch", "transformers", "trl", "peft", "accelerate")
+KEYS = ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "HF_TOKEN")
+TRAINING = ("torch", "transformers", "trl", "peft", "accelerate")
+
+
+def examine(environ: Mapping[str, str]) -> dict[str, Any]:
+    """Versions of libraries (null where absent), which keys are set, and what would work."""
+    libraries = {name: _version(name) for name in LIBRARIES}
+    keys = {name: bool(environ.get(name)) for name in KEYS}
+    trains = all(libraries[name] for name in TRAINING)
+    return {
+        "amendment": __version__,
+        "python": platform.python_version(),
+        "libraries": libraries,
+        "keys set": keys,
+        "accelerator": _accelerator() if libraries["torch"] else None,
+        "works": {
+            "simulated models": True,
+            "OpenAI": keys["OPENAI_API_KEY"],
+            "Anthropic": keys["ANTHROPIC_API_KEY"],
+            "other servers that speak OpenAI's protocol": True,
+            "local models and training": trains,
+        },
+    }
+
+
+def _version(library: str) -> str | None:
+    try:
+        return version(library)
+    except PackageNotFoundError:
+        return None
+
+
+def _accelerator() -> str | None:
+    import torch
+
+    return torch.cuda.get_device_name(0) if torch.cuda.is_available() else None
+
+
+def doctor_lines(found: Mapping[str, Any]) -> list[str]:
+    """The findings for people."""
+    lines = [f"amendment {found['amendment']} on Python {found['python']}", "", "libraries"]
+    lines += [f"  {name:14} {number or 'not installed'}" for name, number in found["libraries"].items()]
+    lines += ["", f"accelerator: {found['accelerator'] or 'none, models run on the CPU'}", "", "keys"]
+    lines += [f"  {name:18} {'set' if is_set else 'not set'}" for name, is_set in found["keys set"].items()]
+    lines += ["", "what would work"]
+    lines += [f"  {name:44} {'yes' if works else 'no'}" for name, works in found["works"].items()]
+    if not found["works"]["local models and training"]:
+        lines += ["", "for training: pip install 'amendment[train]'"]
+    return lines

@@ -1,0 +1,148 @@
+"""Stages that find each other by reference, run once, and stand until something that they read has changed.
+
+A stage reads artefacts (`inputs/prompts`, `models/sft`) and makes artefacts. Its key is the hash of its
+slice of the configuration and of the content of all that it reads; a stage with the same key whose
+artefacts are in place is not run again.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+from amendment.errors import ConfigError, LedgerError
+from amendment.files import file_hash, write_text
+from amendment.hashing import content_id
+from amendment.pipeline.store import read_records, write_records
+from amendment.records import Record
+
+__all__ = ["Made", "Stage", "Workspace", "in_order"]
+
+R = TypeVar("R", bound=Record)
+STAGE_FORMAT = 1
+"""Raised when what stages write changes, so that older artefacts are made anew."""
+
+
+class Made(NamedTuple):
+    """What a stage made: artefact names, and the counts that summary and status show."""
+
+    artefacts: tuple[str, ...]
+    counts: dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stage:
+    """One step of a run."""
+
+    name: str
+    title: str
+    """What it does, for people."""
+    settings: Mapping[str, Any]
+    """Its slice of the configuration, as JSON values."""
+    needs: tuple[str, ...]
+    makes: tuple[str, ...]
+    run: Callable[[], Made]
+
+
+class Workspace:
+    """A run's folder: artefacts by name, and the note that each finished stage leaves."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def path(self, artefact: str) -> Path:
+        """Where an artefact lies: a folder under `models/`, else a table."""
+        if artefact.startswith("models/"):
+            return self.folder / artefact
+        return self.folder / f"{artefact}.parquet"
+
+    def read(self, artefact: str, kind: type[R]) -> list[R]:
+        """The records of a table."""
+        return read_records(self.path(artefact), kind)
+
+    def write(self, artefact: str, kind: type[R], records: Sequence[R]) -> str:
+        """Write a table whole; returns its name for `Made`."""
+        write_records(self.path(artefact), kind, records)
+        return artefact
+
+    def key(self, stage: Stage) -> str:
+        """What the stage is now: its settings and the content of what it reads."""
+        read = {need: self.digest(need) for need in stage.needs}
+        return content_id([STAGE_FORMAT, stage.name, dict(stage.settings), read])
+
+    def stands(self, stage: Stage) -> bool:
+        """Whether the stage has been run as it is now, and what it made is still in place."""
+        note = self.note(stage.name)
+        if note is None or any(self._stamp(need) is None for need in stage.needs):
+            return False
+        in_place = all(self._stamp(name) == stamp for name, (stamp, _) in note["artefacts"].items())
+        return bool(in_place and note["key"] == self.key(stage))
+
+    def digest(self, artefact: str) -> str:
+        """The content hash of an artefact, taken when it was made. Raises LedgerError when it was not made."""
+        for path in sorted((self.folder / "stages").glob("*.json")):
+            made = _read_note(path)
+            if made and artefact in made["artefacts"]:
+                return str(made["artefacts"][artefact][1])
+        raise LedgerError(f"{self.folder}: {artefact} is missing; run the stage that makes it first")
+
+    def note(self, stage: str) -> dict[str, Any] | None:
+        """What a finished stage left: key, artefacts, counts."""
+        return _read_note(self.folder / "stages" / f"{stage}.json")
+
+    def close(self, stage: Stage, made: Made) -> None:
+        """Leave the note that lets the next run skip this stage."""
+        artefacts = {name: [self._stamp(name), self._content(name)] for name in made.artefacts}
+        note = {"key": self.key(stage), "artefacts": artefacts, "counts": made.counts}
+        write_text(self.folder / "stages" / f"{stage.name}.json", json.dumps(note, indent=1, allow_nan=False) + "\n")
+
+    def _files(self, artefact: str) -> list[Path]:
+        path = self.path(artefact)
+        return sorted(child for child in path.rglob("*") if child.is_file()) if path.is_dir() else [path]
+
+    def _stamp(self, artefact: str) -> list[Any] | None:
+        """Sizes and times of an artefact's files: enough to see that nobody touched them, in no time."""
+        try:
+            return [
+                [str(file.relative_to(self.folder)), file.stat().st_size, file.stat().st_mtime_ns]
+                for file in self._files(artefact)
+            ] or None
+        except FileNotFoundError:
+            return None
+
+    def _content(self, artefact: str) -> str:
+        return content_id([[str(file.relative_to(self.folder)), file_hash(file)] for file in self._files(artefact)])
+
+
+def _read_note(path: Path) -> dict[str, Any] | None:
+    try:
+        note = json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        return None
+    return note if isinstance(note, dict) and {"key", "artefacts", "counts"} <= set(note) else None
+
+
+def in_order(stages: Sequence[Stage]) -> list[Stage]:
+    """The stages so that each comes after those that make what it reads. Raises ConfigError for a circle."""
+    maker = {artefact: stage for stage in stages for artefact in stage.makes}
+    done: list[Stage] = []
+    path: list[str] = []
+
+    def visit(stage: Stage) -> None:
+        if stage in done:
+            return
+        if stage.name in path:
+            raise ConfigError(f"stages need each other in a circle: {' -> '.join([*path, stage.name])}")
+        path.append(stage.name)
+        for need in stage.needs:
+            if need in maker:
+                visit(maker[need])
+        path.pop()
+        done.append(stage)
+
+    for stage in stages:
+        visit(stage)
+    return done

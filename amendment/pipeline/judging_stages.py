@@ -1,0 +1,178 @@
+"""The stages that compare: judging, and the dataset made of judgements."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from amendment.answers import Ending, ending_of
+from amendment.errors import AmendmentError, Transient
+from amendment.pipeline.config import ChainSource, JudgingStage, ModelSource, RunFile
+from amendment.pipeline.context import Context
+from amendment.pipeline.endings import write_endings
+from amendment.pipeline.engine import Made
+from amendment.preference import (
+    Judge,
+    PairSettings,
+    judge_together,
+    load_judge_folder,
+    make_pairs,
+    pool_of,
+    preference_row,
+)
+from amendment.records import Candidate, Comparison, Judgement, Preference, Verdict
+
+__all__ = ["candidate_tables", "make_dataset", "make_judgements", "open_judges"]
+
+
+def candidate_tables(config: RunFile) -> tuple[str, ...]:
+    """The tables from which the dataset's candidates come, by the run file."""
+    sources = config.candidates if config.judging else ()
+    tables = []
+    if any(isinstance(source, ModelSource) for source in sources):
+        tables.append("candidates/candidates")
+    if any(isinstance(source, ChainSource) for source in sources):
+        tables.append("critique/candidates")
+    return (*tables, "inputs/candidates")
+
+
+def _pools(context: Context) -> tuple[dict[str, list[Candidate]], Counter[str]]:
+    """The comparable candidates of each prompt, and what was set aside."""
+    by_prompt: dict[str, list[Candidate]] = defaultdict(list)
+    for table in candidate_tables(context.config):
+        found = context.workspace.read(table, Candidate)
+        for candidate in _taken(context, found) if table == "critique/candidates" else found:
+            by_prompt[candidate.prompt_id].append(candidate)
+    aside: Counter[str] = Counter()
+    pools = {}
+    for prompt_id, candidates in by_prompt.items():
+        pool = pool_of(candidates)
+        aside.update(pool.set_aside)
+        pools[prompt_id] = list(pool.candidates)
+    return pools, aside
+
+
+def _taken(context: Context, chain: Sequence[Candidate]) -> list[Candidate]:
+    """The candidates of chains that the run file takes: all, the last, the draft, or both ends."""
+    takes = {source.take for source in context.config.candidates if isinstance(source, ChainSource)}
+    trails: dict[str, list[Candidate]] = defaultdict(list)
+    for candidate in chain:
+        trails[candidate.prompt_id].append(candidate)
+    if "all" in takes:
+        return list(chain)
+    taken: list[Candidate] = []
+    for trail in trails.values():
+        taken += trail[:1] if takes & {"draft", "draft_and_last"} else []
+        taken += trail[-1:] if takes & {"last", "draft_and_last"} and len(trail) > 1 else []
+    return taken
+
+
+class _Judged(NamedTuple):
+    comparison: str
+    verdicts: list[Verdict]
+    ending: Ending
+
+
+def make_judgements(context: Context) -> Made:
+    """Judge every two candidates of each prompt."""
+    stage = context.config.judging
+    assert stage is not None
+    judges = open_judges(context, stage)
+    prompts = context.prompts()
+    pools, aside = _pools(context)
+    pairs = [pair for prompt in prompts for pair in pool_of(pools.get(prompt, [])).pairs()]
+    if not pairs:
+        raise AmendmentError(f"judging: no prompt has two different candidates to compare (set aside: {dict(aside)})")
+
+    async def work(pair: tuple[Candidate, Candidate]) -> _Judged:
+        comparison = Comparison.between(*pair).id
+        try:
+            asked = await asyncio.gather(*(judge.verdicts(prompts[pair[0].prompt_id], *pair) for judge in judges))
+        except Transient as fault:
+            return _Judged(comparison, [], ending_of(fault))
+        verdicts = [verdict for found in asked for verdict in found]
+        readable = any(verdict.invalid is None for verdict in verdicts)
+        return _Judged(comparison, verdicts, Ending("done") if readable else Ending("invalid", verdicts[0].invalid))
+
+    judged = context.each("judging", pairs, work, models=[judge.model for judge in judges])
+    endings = write_endings(context.workspace, "judging", [(one.comparison, one.ending) for one in judged])
+    judgements = [
+        judge_together(one.verdicts, orders=stage.orders, disagreement=stage.disagreement)
+        for one in judged
+        if one.verdicts
+    ]
+    verdicts = [verdict for one in judged for verdict in one.verdicts]
+    artefacts = (
+        context.workspace.write("judging/verdicts", Verdict, verdicts),
+        context.workspace.write("judging/judgements", Judgement, judgements),
+        "judging/endings",
+    )
+    return Made(artefacts, {**endings, **_judging_counts(verdicts, judgements), "set aside": dict(aside)})
+
+
+def open_judges(context: Context, stage: JudgingStage) -> list[Judge]:
+    """The judges of a stage, ready to be asked."""
+    return [
+        Judge(
+            folder=load_judge_folder(entry.protocol, base=context.base),
+            model=context.model(entry.model),
+            constitutions=context.constitutions,
+            settings=stage,
+            samples=entry.samples,
+            seed=context.config.seed,
+        )
+        for entry in stage.judges
+    ]
+
+
+def _judging_counts(verdicts: Sequence[Verdict], judgements: Sequence[Judgement]) -> dict[str, float]:
+    twice = [judgement.consistent for judgement in judgements if judgement.consistent is not None]
+    firsts = [p for verdict in verdicts if (p := verdict.p_first()) is not None]
+    return {
+        "comparisons": len(judgements),
+        "verdicts": len(verdicts),
+        "invalid verdicts": sum(verdict.invalid is not None for verdict in verdicts),
+        "orders agree": round(sum(twice) / len(twice), 4) if twice else 0.0,
+        "mean P(first shown)": round(sum(firsts) / len(firsts), 4) if firsts else 0.0,
+    }
+
+
+def make_dataset(context: Context) -> Made:
+    """Pairs of all judgements, with their texts, in a train and a test split that share no prompt."""
+    prompts, test = context.prompts(), context.held_out()
+    candidates: dict[str, Candidate] = {}
+    for candidate in context.candidates(candidate_tables(context.config)):
+        candidates.setdefault(candidate.id, candidate)
+    rows: dict[str, list[Preference]] = {"train": [], "test": []}
+    left_out: Counter[str] = Counter()
+    for judgements, settings, references in _judgements(context):
+        paired = make_pairs(judgements, settings)
+        left_out.update(paired.left_out)
+        for pair in paired.pairs:
+            side = "test" if pair.prompt_id in test else "train"
+            rows[side].append(preference_row(pair, prompts, candidates, references))
+    if not rows["train"]:
+        raise AmendmentError(f"dataset: no pair is left for training (left out: {dict(left_out)})")
+    artefacts = tuple(context.workspace.write(f"dataset/{side}", Preference, found) for side, found in rows.items())
+    counts = {f"{side} pairs": len(found) for side, found in rows.items()}
+    return Made(artefacts, {**counts, "left out": dict(left_out)})
+
+
+class _Judgements(NamedTuple):
+    """Judgements of one source, how they become pairs, and the constitutions that they were made by."""
+
+    judgements: list[Judgement]
+    settings: PairSettings
+    constitutions: tuple[str, ...]
+
+
+def _judgements(context: Context) -> list[_Judgements]:
+    config, read = context.config, context.workspace.read
+    imported = PairSettings(ties=config.dataset.ties)
+    sources = [_Judgements(read("inputs/judgements", Judgement), imported, ())]
+    if config.judging:
+        references = tuple(one.reference for one in context.constitutions)
+        sources.append(_Judgements(read("judging/judgements", Judgement), config.judging, references))
+    return sources

@@ -1,0 +1,92 @@
+"""How far a run is: a bar where there is a terminal, a plain line every so often where there is none."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from amendment.calls import Calls
+
+__all__ = ["Progress", "QuietProgress", "open_progress"]
+
+SECONDS_BETWEEN_LINES = 15.0
+
+
+class QuietProgress:
+    """Says nothing; the base of those that do."""
+
+    @contextmanager
+    def stage(self, title: str, total: int, calls: Calls | None = None) -> Iterator[Callable[[], None]]:
+        """Yields a function that is called after each item."""
+        yield lambda: None
+
+    def training(self, title: str, step: int, steps: int, metrics: str) -> None:
+        """A trainer's step."""
+
+    def say(self, line: str) -> None:
+        """A line of its own."""
+
+
+Progress = QuietProgress
+
+
+class LineProgress(QuietProgress):
+    """Plain lines on standard error."""
+
+    def __init__(self) -> None:
+        self._last = time.monotonic()
+
+    def training(self, title: str, step: int, steps: int, metrics: str) -> None:
+        if time.monotonic() - self._last >= SECONDS_BETWEEN_LINES:
+            self._last = time.monotonic()
+            self.say(f"  {title}: step {step} of {steps}, {metrics}")
+
+    def say(self, line: str) -> None:
+        print(line, file=sys.stderr, flush=True)  # noqa: T201 - this is what it is for
+
+    @contextmanager
+    def stage(self, title: str, total: int, calls: Calls | None = None) -> Iterator[Callable[[], None]]:
+        done, last = 0, time.monotonic()
+
+        def step() -> None:
+            nonlocal done, last
+            done += 1
+            if time.monotonic() - last >= SECONDS_BETWEEN_LINES:
+                last = time.monotonic()
+                self.say(f"  {title}: {done} of {total}{_calls_text(calls)}")
+
+        yield step
+
+
+class BarProgress(LineProgress):
+    """A bar with what was sent and what stood in the ledger, and the time left."""
+
+    @contextmanager
+    def stage(self, title: str, total: int, calls: Calls | None = None) -> Iterator[Callable[[], None]]:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+        from rich.progress import Progress as Bar
+
+        columns = (
+            TextColumn("  {task.description}", markup=False),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[calls]}", markup=False),
+            TimeRemainingColumn(),
+        )
+        with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
+            task = bar.add_task(title, total=total, calls="")
+            yield lambda: bar.update(task, advance=1, calls=_calls_text(calls))
+
+
+def _calls_text(calls: Calls | None) -> str:
+    return f" ({calls.sent} calls, {calls.cached} from the ledger)" if calls else ""
+
+
+def open_progress() -> Progress:
+    """The right one for standard error."""
+    return BarProgress() if sys.stderr.isatty() else LineProgress()

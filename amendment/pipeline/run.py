@@ -1,0 +1,164 @@
+"""A run: a run file, its folder, and the stages in between. The command line calls this and nothing else."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import yaml
+
+from amendment import __version__
+from amendment.calls import Model
+from amendment.errors import ConfigError, LedgerError
+from amendment.files import write_text
+from amendment.pipeline.assembly import assemble
+from amendment.pipeline.checks import LoadedRun, check_run_file, load_run_file
+from amendment.pipeline.context import Context
+from amendment.pipeline.engine import Stage, Workspace
+from amendment.pipeline.progress import Progress, QuietProgress
+from amendment.pipeline.summary import write_summary
+from amendment.yamlfile import did_you_mean
+
+if TYPE_CHECKING:
+    from datasets import DatasetDict
+
+__all__ = ["Result", "Run"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """What a run has made so far."""
+
+    folder: Path
+    summary: Mapping[str, Any]
+    """The content of `summary.json`."""
+    sent: int
+    """Model calls that went out in this process."""
+    ran: tuple[str, ...]
+    """Stages that were run now; all others stood."""
+
+    @property
+    def dataset(self) -> DatasetDict:
+        """The dataset as `datasets` holds it. Raises ConfigError when the run has not made one."""
+        from amendment.pipeline.export import load_dataset_dict
+
+        return load_dataset_dict(self.folder)
+
+
+class Run:
+    """One run. Calling it makes what is missing and leaves alone what stands."""
+
+    def __init__(self, loaded: LoadedRun, *, folder: Path | None = None, progress: Progress | None = None) -> None:
+        self.config = loaded.config
+        self.folder = folder or Path("runs") / loaded.config.name
+        self._loaded = loaded
+        self._progress = progress or QuietProgress()
+        self._context = Context(loaded.config, loaded.base, Workspace(self.folder), self._progress)
+
+    @classmethod
+    def from_file(
+        cls,
+        path: str | Path,
+        *,
+        folder: str | Path | None = None,
+        overrides: Sequence[str] = (),
+        limit: int | None = None,
+        progress: Progress | None = None,
+    ) -> Self:
+        """A run of this file, in runs/NAME unless another folder is named. Raises ConfigError with all mistakes.
+
+        `overrides` are `a.b=value` texts; `limit` takes only the first so many rows of each source.
+        """
+        loaded = load_run_file(path, overrides, limit=limit)
+        return cls(loaded, folder=Path(folder) if folder else None, progress=progress)
+
+    @property
+    def models(self) -> Mapping[str, Model]:
+        """The models of the run file, opened when looked up, with the run's ledger behind them."""
+        return _Models(self._context)
+
+    def check(self) -> None:
+        """Raise ConfigError with everything that would keep this run from being made. Calls nothing."""
+        check_run_file(self._loaded)
+
+    def __call__(self, *, until: str | None = None) -> Result:
+        """Make the run, or what is left of it, up to the stage `until`.
+
+        Raises ConfigError or DataError before anything is called, CredentialsError and Paused when models
+        cannot go on, TrainingError when a training's own checks fail.
+        """
+        stages = self._until(until)
+        ran: list[str] = []
+        try:
+            if not all(self._context.workspace.stands(stage) for stage in stages):
+                self.check()
+                self._write_config()
+                self._context.calls.ledger  # noqa: B018 - opening it locks the folder before any stage writes
+            for stage in stages:
+                if not self._context.workspace.stands(stage):
+                    self._make(stage)
+                    ran.append(stage.name)
+            summary = write_summary(self._context.config, self._context.workspace, assemble(self._context))
+            return Result(folder=self.folder, summary=summary, sent=self._context.sent, ran=tuple(ran))
+        finally:
+            self.close()
+
+    def _until(self, until: str | None) -> list[Stage]:
+        stages = assemble(self._context)
+        if until is None:
+            return stages
+        names = [stage.name for stage in stages]
+        if until not in names:
+            raise ConfigError(
+                f"no stage {until!r} in this run{did_you_mean(until, names)}; there are {', '.join(names)}"
+            )
+        return stages[: names.index(until) + 1]
+
+    def _make(self, stage: Stage) -> None:
+        self._progress.say(f"{stage.name}: {stage.title}")
+        self._status(running=stage.name)
+        made = stage.run()
+        self._context.workspace.close(stage, made)
+        self._status(running=None)
+
+    def _status(self, running: str | None) -> None:
+        """What `amendment status` reads, so that it never touches a ledger in use."""
+        stages = [stage.name for stage in assemble(self._context)]
+        done = [name for name in stages if self._context.workspace.note(name)]
+        status = {"name": self.config.name, "stages": stages, "running": running, "done": done}
+        write_text(self.folder / "status.json", json.dumps(status, indent=1) + "\n")
+
+    def _write_config(self) -> None:
+        """The resolved run file, defaults included, and the version that reads it."""
+        try:
+            resolved = self.config.model_dump(mode="json", by_alias=True, exclude_none=True)
+            text = yaml.safe_dump(resolved, sort_keys=False, allow_unicode=True)
+            write_text(self.folder / "run.yaml", f"# resolved by amendment {__version__}\n{text}")
+        except OSError as fault:
+            raise LedgerError(f"{self.folder}: cannot be written ({fault.strerror}); choose another folder") from fault
+
+    def close(self) -> None:
+        """Let go of models and ledger; calling the run again opens them again."""
+        self._context.close()
+
+
+class _Models(Mapping[str, Model]):
+    """Models by short name, opened when looked up."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    def __getitem__(self, name: str) -> Model:
+        known = self._context.config.models
+        if name not in known:
+            raise ConfigError(f"no model {name!r} in this run{did_you_mean(name, known)}; there are {', '.join(known)}")
+        return self._context.model(name)
+
+    def __iter__(self) -> Any:
+        return iter(self._context.config.models)
+
+    def __len__(self) -> int:
+        return len(self._context.config.models)

@@ -1,0 +1,191 @@
+"""The stages that train: the tiny base, supervised fine-tuning, the reward model, DPO.
+
+Each trains on prompts of the train split alone and is then measured on held-out pairs.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from amendment.dpo import policy_margins, train_dpo, train_sft
+from amendment.pipeline.config import BaseStage
+from amendment.pipeline.context import Context
+from amendment.pipeline.engine import Made
+from amendment.records import Candidate, Preference, Prompt, text_of
+from amendment.reward_model import RewardModel, train_reward
+from amendment.training import Progress, TrainResult, build_tiny, evaluate_pairs
+
+__all__ = ["make_base", "make_dpo", "make_reward_model", "make_sft"]
+
+Rows = list[dict[str, Any]]
+SIDES = ("chosen", "rejected")
+
+
+def make_base(context: Context) -> Made:
+    """A small model with a tokenizer of the run's own text, trained on drafts or chosen answers."""
+    stage = context.config.base
+    assert stage is not None
+    folder, seed = _folder(context, "base"), context.config.seed
+    rows = _base_rows(context, stage)
+    untrained = folder.with_name("base.untrained")
+    build_tiny(untrained, _texts(rows or _pair_rows(context, "train")), stage.tiny, seed)
+    if rows:
+        result = train_sft(untrained, rows, folder, stage, seed=seed, progress=_watch(context, "base"))
+        shutil.rmtree(untrained)
+        return Made(("models/base",), _trained(result))
+    shutil.rmtree(folder, ignore_errors=True)
+    untrained.rename(folder)
+    return Made(("models/base",), {"steps": 0})
+
+
+def _base_rows(context: Context, stage: BaseStage) -> Rows:
+    if stage.on == "nothing":
+        return []
+    return _candidate_rows(context, "draft") if stage.on == "drafts" else _chosen_rows(context)
+
+
+def make_sft(context: Context) -> Made:
+    """Fine-tune the base on revisions, or on chosen answers."""
+    stage = context.config.sft
+    assert stage is not None
+    if stage.on == "chosen":
+        rows = _chosen_rows(context)
+    else:
+        rows = _candidate_rows(context, "revision", last=stage.on == "last_revision")
+    result = train_sft(
+        context.trained_base(stage.base),
+        rows,
+        _folder(context, "sft"),
+        stage,
+        seed=context.config.seed,
+        progress=_watch(context, "sft"),
+    )
+    return Made(("models/sft",), _trained(result))
+
+
+def make_reward_model(context: Context) -> Made:
+    """Train a reward model on the pairs and measure it on held-out ones."""
+    stage = context.config.reward_model
+    assert stage is not None
+    folder = _folder(context, "reward_model")
+    result = train_reward(
+        context.trained_base(stage.base),
+        _hard(_pair_rows(context, "train")),
+        folder,
+        stage,
+        seed=context.config.seed,
+        progress=_watch(context, "reward model"),
+    )
+    counts = _trained(result)
+    held_out = _hard(_pair_rows(context, "test"))
+    if held_out:
+        model = RewardModel.load(folder)
+        chosen, rejected = (model.score([{**row, "completion": row[side]} for row in held_out]) for side in SIDES)
+        counts["held out"] = _measured(held_out, chosen, rejected)
+    return Made(("models/reward_model",), counts)
+
+
+def make_dpo(context: Context) -> Made:
+    """Move the policy towards chosen answers and measure its implicit reward on held-out pairs."""
+    stage = context.config.dpo
+    assert stage is not None
+    base, folder = context.trained_base(stage.base), _folder(context, "dpo")
+    pairs = _hard(_pair_rows(context, "train"))
+    result = train_dpo(base, pairs, folder, stage, seed=context.config.seed, progress=_watch(context, "dpo"))
+    counts = _trained(result)
+    held_out = _hard(_pair_rows(context, "test"))
+    if held_out:
+        margins = policy_margins(folder, base, held_out, stage)
+        counts["held out"] = _measured(held_out, margins, [0.0] * len(held_out))
+    return Made(("models/dpo",), counts)
+
+
+def _folder(context: Context, name: str) -> Path:
+    return context.workspace.path(f"models/{name}")
+
+
+def _measured(rows: Rows, chosen: Any, rejected: Any) -> dict[str, Any]:
+    lengths = {side: [len(row[f"{side}_text"]) for row in rows] for side in SIDES}
+    return evaluate_pairs(
+        chosen,
+        rejected,
+        [row["prompt_id"] for row in rows],
+        categories=[row["category"] for row in rows],
+        chosen_lengths=lengths["chosen"],
+        rejected_lengths=lengths["rejected"],
+    ).to_json()
+
+
+def _trained(result: TrainResult) -> dict[str, Any]:
+    """What summary and status show of a training."""
+    first, last = (result.history[0], result.history[-1]) if result.history else ({}, {})
+    return {
+        "steps": result.steps,
+        "preflight": result.report.to_json(),
+        "first": first,
+        "last": last,
+        "machine": result.machine,
+        "notes": list(result.notes),
+    }
+
+
+def _watch(context: Context, title: str) -> Progress:
+    def progress(step: int, steps: int, metrics: dict[str, float]) -> None:
+        shown = ", ".join(f"{name} {value:.4g}" for name, value in metrics.items() if name == "loss")
+        context.progress.training(title, step, steps, shown)
+
+    return progress
+
+
+def _candidate_rows(context: Context, kind: str, *, last: bool = False) -> Rows:
+    """Drafts or revisions of train prompts as rows for supervised fine-tuning; truncated ones are left out."""
+    prompts, test = context.prompts(), context.held_out()
+    found = [
+        candidate
+        for candidate in context.workspace.read("critique/candidates", Candidate)
+        if candidate.kind == kind and candidate.prompt_id not in test and not candidate.is_truncated
+    ]
+    if last:
+        found = list({candidate.prompt_id: candidate for candidate in found}.values())
+    return [_sft_row(prompts[candidate.prompt_id], candidate.messages) for candidate in found]
+
+
+def _sft_row(prompt: Prompt, completion: Iterable[Any]) -> dict[str, Any]:
+    row = prompt.to_json()
+    return {
+        "prompt": row["messages"],
+        "completion": [message.to_json() for message in completion],
+        "category": prompt.category,
+        **{name: row[name] for name in ("tools", "chat_template_kwargs") if name in row},
+    }
+
+
+def _pair_rows(context: Context, split: str) -> Rows:
+    """The dataset's rows as trainers take them, with the texts that slices by length are made of."""
+    rows = []
+    for pair in context.workspace.read(f"dataset/{split}", Preference):
+        row = {"category": None, **pair.to_json()}
+        rows.append({**row, "chosen_text": text_of(pair.chosen), "rejected_text": text_of(pair.rejected)})
+    return rows
+
+
+def _hard(rows: Rows) -> Rows:
+    """Hard labels have nothing to learn from a tie."""
+    return [row for row in rows if row["p_chosen"] != 0.5]
+
+
+def _chosen_rows(context: Context) -> Rows:
+    """Each different chosen answer once."""
+    rows = {row["chosen_id"]: {**row, "completion": row["chosen"]} for row in _pair_rows(context, "train")}
+    return list(rows.values())
+
+
+def _texts(rows: Rows) -> Iterator[str]:
+    """What the tokenizer learns from: all words of prompts and answers."""
+    for row in rows:
+        for part in ("prompt", "completion", "chosen", "rejected"):
+            for message in row.get(part, ()):
+                yield from (text for text in (message.get("content"), message.get("thinking")) if isinstance(text, str))

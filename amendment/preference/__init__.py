@@ -1,0 +1,26 @@
+"""Judges, judgements and pairs: which of two answers is better, and how sure that is."""
+
+from amendment.preference._folder import JudgeFolder, load_judge_folder, shipped_judges
+from amendment.preference.dataset import held_out, preference_row
+from amendment.preference.judge import Compared, Judge, JudgeSettings
+from amendment.preference.judgement import judge_together, majority
+from amendment.preference.pairs import Paired, PairSettings, make_pairs
+from amendment.preference.pool import Pool, pool_of
+
+__all__ = [
+    "Compared",
+    "Judge",
+    "JudgeFolder",
+    "JudgeSettings",
+    "PairSettings",
+    "Paired",
+    "Pool",
+    "held_out",
+    "judge_together",
+    "load_judge_folder",
+    "majority",
+    "make_pairs",
+    "pool_of",
+    "preference_row",
+    "shipped_judges",
+]

@@ -1,0 +1,29 @@
+"""A constitution's worked comparisons as turns before the question, in exactly the question's form."""
+
+from __future__ import annotations
+
+from amendment.constitutions import Constitution
+from amendment.fence import fence
+from amendment.preference._folder import JudgeFolder
+from amendment.records import Message, Messages
+
+__all__ = ["worked_examples"]
+
+_ANSWERS = {"label-tokens": "", "verdict-line": "Verdict: "}
+
+
+def worked_examples(constitution: Constitution, folder: JudgeFolder) -> Messages:
+    """Question and answer turns, one pair for each comparison in `few_shot.compare`."""
+    turns: list[Message] = []
+    for shot in constitution.few_shot.compare:
+        blocks = fence(
+            {
+                "conversation": [{"role": "user", "content": shot.prompt}],
+                "answer_a": [{"role": "assistant", "content": shot.a}],
+                "answer_b": [{"role": "assistant", "content": shot.b}],
+            }
+        )
+        question = folder.template.fill({**blocks, "principle": shot.principle, "question": shot.question})
+        turns.append(Message(role="user", content=question))
+        turns.append(Message(role="assistant", content=_ANSWERS[folder.parser] + shot.answer))
+    return tuple(turns)

@@ -1,0 +1,203 @@
+"""Ask a model which of two answers keeps a principle better.
+
+Covered: both displayed orders; several principles a pair, each with a verdict of its own; P(A) from label
+tokens or from sampled verdicts; refusals, nonsense and silence kept as invalid. Not covered: whether the
+judge is right.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from amendment.calls import Model
+from amendment.constitutions import Constitution, Drawn, DrawScheme, draw_principles, eligible_principles
+from amendment.errors import ConfigError, Rejected
+from amendment.fence import fence
+from amendment.hashing import content_id
+from amendment.preference._folder import JudgeFolder, load_judge_folder
+from amendment.preference._shots import worked_examples
+from amendment.preference.judgement import Disagreement, judge_together
+from amendment.preference.parsers import LABELS, PARSERS, Parsed
+from amendment.records import Candidate, Comparison, Judgement, Message, Messages, Origin, Prompt, Verdict, user
+from amendment.sync import run_sync
+
+__all__ = ["Compared", "Judge", "JudgeSettings", "Orders"]
+
+Orders = Literal["both", "random", "first"]
+
+
+class JudgeSettings(BaseModel):
+    """How a pair is judged."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    orders: Orders = "both"
+    """both: ask with the answers in either order; random: one order by the toss of a seeded coin; first: as named."""
+    disagreement: Disagreement = "mean"
+    """When the two orders prefer different answers: take the mean, call it a tie, or drop the pair."""
+    principles_per_pair: int = Field(default=1, ge=1, le=64)
+    """Principles drawn for each pair; each gives verdicts of its own, and P is their mean."""
+    sampling: DrawScheme = "weighted"
+    """weighted | uniform | stratified."""
+
+
+class Compared(NamedTuple):
+    """What a judge makes of two answers, in the coordinates of the caller's `a` and `b`."""
+
+    p_a: float | None
+    """P(a is better); None when no verdict could be read."""
+    consistent: bool | None
+    principle_ids: tuple[str, ...]
+    verdicts: tuple[Verdict, ...]
+    judgement: Judgement
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judge:
+    """A judge's folder, a model and the constitutions it judges by."""
+
+    folder: JudgeFolder
+    model: Model
+    constitutions: Sequence[Constitution]
+    settings: JudgeSettings = JudgeSettings()
+    samples: int = 1
+    """Draws of each question; more than one makes sense only for written verdicts at a temperature."""
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.folder.needs_choices and not self.model.shows_choices:
+            raise ConfigError(
+                f"judge {self.folder.id} reads token probabilities, and model {self.model.name} shows none: "
+                "use protocol verdict with samples, or another model"
+            )
+
+    @cached_property
+    def _shots(self) -> dict[str, Messages]:
+        return {one.id: worked_examples(one, self.folder) for one in self.constitutions}
+
+    @classmethod
+    def from_folder(
+        cls,
+        folder: str | Path,
+        *,
+        model: Model,
+        constitution: Constitution | Sequence[Constitution],
+        settings: JudgeSettings | None = None,
+        samples: int = 1,
+        seed: int = 0,
+    ) -> Judge:
+        """A judge from a shipped folder's id or a path. Raises ConfigError for a folder or model that cannot judge."""
+        constitutions = [constitution] if isinstance(constitution, Constitution) else list(constitution)
+        return cls(
+            folder=load_judge_folder(folder),
+            model=model,
+            constitutions=constitutions,
+            settings=settings or JudgeSettings(),
+            samples=samples,
+            seed=seed,
+        )
+
+    def compare(self, *, prompt: Prompt | str, a: Candidate | str, b: Candidate | str) -> Compared:
+        """Judge two answers to a prompt. Works in scripts and notebooks alike; raises ProviderError."""
+        return run_sync(self.compare_async(prompt=prompt, a=a, b=b))
+
+    async def compare_async(self, *, prompt: Prompt | str, a: Candidate | str, b: Candidate | str) -> Compared:
+        """`compare` for callers with an event loop of their own."""
+        asked = Prompt(messages=user(prompt)) if isinstance(prompt, str) else prompt
+        first, second = (_candidate(asked, answer) for answer in (a, b))
+        verdicts = await self.verdicts(asked, first, second)
+        together = judge_together(verdicts, orders=self.settings.orders, disagreement=self.settings.disagreement)
+        p_a = together.p_a if together.p_a is None or together.a == first.id else 1 - together.p_a
+        return Compared(p_a, together.consistent, together.principle_ids, tuple(verdicts), together)
+
+    async def verdicts(self, prompt: Prompt, first: Candidate, second: Candidate) -> list[Verdict]:
+        """All verdicts on two candidates: every principle drawn, in every order, as many samples as asked for."""
+        comparison = Comparison.between(first, second)
+        asks = [
+            self._ask(prompt, shown, drawn, sample)
+            for drawn in self._principles(prompt, comparison)
+            for shown in self._orders(first, second, comparison)
+            for sample in range(self.samples)
+        ]
+        return list(await asyncio.gather(*asks))
+
+    def _principles(self, prompt: Prompt, comparison: Comparison) -> list[Drawn]:
+        pool = eligible_principles(self.constitutions, "compare", category=prompt.category)
+        key = ["compare", self.seed, comparison.id]
+        return draw_principles(pool, self.settings.principles_per_pair, scheme=self.settings.sampling, key=key)
+
+    def _orders(self, first: Candidate, second: Candidate, comparison: Comparison) -> list[tuple[Candidate, Candidate]]:
+        orders = [(first, second), (second, first)]
+        if self.settings.orders == "both":
+            return orders
+        if self.settings.orders == "first":
+            return orders[:1]
+        coin = random.Random(content_id(["order", self.seed, comparison.id]))  # noqa: S311 - reproducible
+        orders.sort(key=lambda shown: shown[0].id)
+        return [coin.choice(orders)]
+
+    async def _ask(self, prompt: Prompt, shown: tuple[Candidate, Candidate], drawn: Drawn, sample: int) -> Verdict:
+        parser = PARSERS[self.folder.parser]
+        try:
+            answer = await self.model.ask(
+                self._messages(prompt, shown, drawn),
+                choices=LABELS if parser.needs_choices else None,
+                sample=sample,
+                hints={"role": "judge", "principles": [drawn.id]},
+            )
+        except Rejected as fault:
+            return self._verdict(prompt, shown, drawn, sample, Parsed(invalid=f"rejected: {fault}"), Origin())
+        origin = answer.origin.model_copy(
+            update={"template": self.folder.template.id, "constitution": drawn.constitution.reference}
+        )
+        return self._verdict(prompt, shown, drawn, sample, parser.read(answer.reply), origin)
+
+    def _verdict(
+        self, prompt: Prompt, shown: tuple[Candidate, Candidate], drawn: Drawn, sample: int, parsed: Parsed, origin: Origin
+    ) -> Verdict:
+        return Verdict(
+            scale="pair",
+            prompt_id=prompt.id,
+            shown=(shown[0].id, shown[1].id),
+            value=parsed.value,
+            distribution=parsed.distribution,
+            reasoning=parsed.reasoning,
+            principle_id=drawn.id,
+            rater=self.model.name,
+            sample=sample,
+            invalid=parsed.invalid,
+            origin=origin,
+        )
+
+    def _messages(self, prompt: Prompt, shown: tuple[Candidate, Candidate], drawn: Drawn) -> Messages:
+        question = self._fill(prompt.messages, self._seen(shown[0]), self._seen(shown[1]), drawn)
+        return (*self._shots[drawn.constitution.id], *user(question))
+
+    def _seen(self, candidate: Candidate) -> Messages:
+        """The trace as it is, or without the thinking, by which an answer shall not be judged."""
+        if self.folder.sees == "trace":
+            return candidate.messages
+        return tuple(message.model_copy(update={"thinking": None}) for message in candidate.messages)
+
+    def _fill(self, conversation: Messages, a: Messages, b: Messages, drawn: Drawn) -> str:
+        shown = {"conversation": conversation, "answer_a": a, "answer_b": b}
+        blocks = fence({name: [message.to_json() for message in messages] for name, messages in shown.items()})
+        wordings = drawn.principle.compare
+        question = wordings[int(content_id([drawn.id, blocks["conversation"]])[-8:], 16) % len(wordings)]
+        return self.folder.template.fill({**blocks, "principle": drawn.principle.statement, "question": question})
+
+
+def _candidate(prompt: Prompt, answer: Candidate | str) -> Candidate:
+    if isinstance(answer, Candidate):
+        return answer
+    return Candidate(
+        prompt_id=prompt.id, messages=(Message(role="assistant", content=answer),), kind="imported"
+    )

@@ -1,0 +1,96 @@
+"""Verdicts of one comparison put together: over samples and principles, then raters, then orders.
+
+Covered: P(a) in canonical coordinates whatever was displayed first; orders that disagree; invalid verdicts
+counted and left out. With both orders asked, a comparison of which only one order could be read has no P:
+it would carry the position bias that asking twice is there to remove.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from statistics import fmean
+from typing import Literal
+
+from amendment.records import Comparison, Judgement, Verdict
+
+__all__ = ["Disagreement", "judge_together", "majority"]
+
+Disagreement = Literal["mean", "tie", "drop"]
+
+
+def judge_together(
+    verdicts: Sequence[Verdict], *, orders: Literal["both", "random", "first"], disagreement: Disagreement
+) -> Judgement:
+    """The judgement of one comparison's pair verdicts. Raises ValueError for verdicts of different comparisons."""
+    comparison = _comparison(verdicts)
+    by_order = _p_a_by_order(verdicts, comparison)
+    complete = len(by_order) == (2 if orders == "both" else 1)
+    consistent = _consistent(by_order) if len(by_order) == 2 else None
+    p_a = fmean(by_order.values()) if complete else None
+    if consistent is False and disagreement != "mean":
+        p_a = 0.5 if disagreement == "tie" else None
+    return _judgement(comparison, verdicts, p_a, consistent)
+
+
+def majority(verdicts: Sequence[Verdict]) -> Judgement:
+    """Several raters made one by majority: P is the share of votes, ties counted half.
+
+    No displayed order is asked for, since people's verdicts arrive with the one that they saw.
+    """
+    comparison = _comparison(verdicts)
+    votes = [p for verdict in verdicts if (p := _p_a(verdict, comparison)) is not None]
+    return _judgement(comparison, verdicts, fmean(votes) if votes else None, None)
+
+
+def _comparison(verdicts: Sequence[Verdict]) -> Comparison:
+    found = {(verdict.prompt_id, *sorted(verdict.shown)) for verdict in verdicts}
+    if len(found) != 1:
+        raise ValueError(f"expected verdicts of one comparison, found {len(found)}")
+    prompt_id, a, b = found.pop()
+    return Comparison(prompt_id, a, b)
+
+
+def _p_a(verdict: Verdict, comparison: Comparison) -> float | None:
+    p_first = verdict.p_first()
+    if p_first is None:
+        return None
+    return p_first if verdict.shown[0] == comparison.a else 1 - p_first
+
+
+def _p_a_by_order(verdicts: Iterable[Verdict], comparison: Comparison) -> dict[str, float]:
+    """Mean P(a) by the candidate shown first; each rater counts alike, however many verdicts it gave."""
+    read: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+    for verdict in verdicts:
+        p = _p_a(verdict, comparison)
+        if p is not None:
+            read[verdict.shown[0]][verdict.rater].append(p)
+    return {shown: fmean(fmean(values) for values in raters.values()) for shown, raters in sorted(read.items())}
+
+
+def _consistent(by_order: dict[str, float]) -> bool:
+    first, second = (_side(p) for p in by_order.values())
+    return first == second
+
+
+def _side(p: float) -> int:
+    return (p > 0.5) - (p < 0.5)
+
+
+def _judgement(
+    comparison: Comparison, verdicts: Sequence[Verdict], p_a: float | None, consistent: bool | None
+) -> Judgement:
+    n_invalid = sum(verdict.invalid is not None for verdict in verdicts)
+    return Judgement(
+        prompt_id=comparison.prompt_id,
+        a=comparison.a,
+        b=comparison.b,
+        p_a=p_a,
+        consistent=consistent,
+        principle_ids=tuple(sorted({verdict.principle_id for verdict in verdicts if verdict.principle_id})),
+        raters=tuple(sorted({verdict.rater for verdict in verdicts})),
+        rater_kind=verdicts[0].rater_kind,
+        verdict_ids=tuple(verdict.id for verdict in verdicts),
+        n_valid=len(verdicts) - n_invalid,
+        n_invalid=n_invalid,
+    )

@@ -1,0 +1,77 @@
+"""From a judge's reply to a verdict, or to the reason why there is none. Nothing is ever guessed.
+
+Covered: label-token probabilities and one written verdict line. Two verdicts, none, a refusal or missing
+probabilities are invalid: never a tie, never a default.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable
+from typing import NamedTuple
+
+from amendment.calls import Reply
+from amendment.records import text_of
+
+__all__ = ["PARSERS", "Parsed", "Parser", "read_label_tokens", "read_verdict_line"]
+
+LABELS = ("A", "B")
+LEAST_MASS = 0.5
+"""Probability that the labels must hold together; below it the model was about to say something else."""
+
+_LINE = re.compile(r"^[\s*_#>]*verdict[\s*_]*[:=][\s*_\"'(\[]*(a|b|tie)[\s*_\"')\].]*$", re.IGNORECASE | re.MULTILINE)
+
+
+class Parsed(NamedTuple):
+    """A value with its distribution and reasoning, or the reason why there is none."""
+
+    value: str | None = None
+    distribution: dict[str, float] | None = None
+    reasoning: str | None = None
+    invalid: str | None = None
+
+
+class Parser(NamedTuple):
+    """How a reply is read, and whether label probabilities must be asked for."""
+
+    read: Callable[[Reply], Parsed]
+    needs_choices: bool
+
+
+def read_label_tokens(reply: Reply) -> Parsed:
+    """P(A) = p(A) / (p(A) + p(B)) over the first token (Lee et al. 2023, section 2.1).
+
+    A label beyond the tokens that the provider shows counts as probability 0 when the other label alone
+    holds enough mass.
+    """
+    if reply.finish_reason == "refusal":
+        return Parsed(invalid="refused")
+    if not reply.choice_logprobs:
+        return Parsed(invalid="no probabilities of A and B in the reply")
+    mass = {label: math.exp(reply.choice_logprobs[label]) for label in LABELS if label in reply.choice_logprobs}
+    total = sum(mass.values())
+    if total < LEAST_MASS:
+        return Parsed(invalid=f"A and B hold {total:.0%} of the first token, expected at least {LEAST_MASS:.0%}")
+    p_a = mass.get("A", 0.0) / total
+    return Parsed("A" if p_a > 0.5 else "B" if p_a < 0.5 else "tie", {"A": p_a, "B": 1 - p_a})
+
+
+def read_verdict_line(reply: Reply) -> Parsed:
+    """The one line `Verdict: A`, `Verdict: B` or `Verdict: tie`; what stands before it is the reasoning."""
+    if reply.finish_reason == "refusal":
+        return Parsed(invalid="refused")
+    text = text_of(reply.messages)
+    lines = list(_LINE.finditer(text))
+    reasoning = text[: lines[0].start()].strip() or None if lines else text.strip() or None
+    if len(lines) != 1:
+        problem = "no verdict line" if not lines else f"{len(lines)} verdict lines"
+        return Parsed(reasoning=reasoning, invalid=problem)
+    word = lines[0].group(1).lower()
+    return Parsed("tie" if word == "tie" else word.upper(), None, reasoning)
+
+
+PARSERS = {
+    "label-tokens": Parser(read_label_tokens, needs_choices=True),
+    "verdict-line": Parser(read_verdict_line, needs_choices=False),
+}

@@ -1,0 +1,15 @@
+"""The models behind calls: OpenAI's protocol, Anthropic's, a local model, the simulated world."""
+
+from amendment.providers.opening import check_model, open_model, open_provider
+from amendment.providers.specs import AnthropicSpec, LocalSpec, ModelSpec, OpenAISpec, SimulatedSpec
+
+__all__ = [
+    "AnthropicSpec",
+    "LocalSpec",
+    "ModelSpec",
+    "OpenAISpec",
+    "SimulatedSpec",
+    "check_model",
+    "open_model",
+    "open_provider",
+]

@@ -1,0 +1,185 @@
+"""A model of this machine behind the provider protocol: loaded at the first question, asked in batches.
+
+Covered: the weights' own hash is part of the host's name, so that a retrained folder of the same name is another
+model to the ledger; a run whose answers are all known loads nothing. Not covered: several GPUs, streaming.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from huggingface_hub import snapshot_download
+from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+
+from amendment.calls import Reply, Request, Usage
+from amendment.errors import ConfigError, Rejected, Transient
+from amendment.hashing import HASH_PREFIX, canonical_json
+from amendment.providers._batches import Batches
+from amendment.providers._local_model import Drawing, LocalModel
+from amendment.providers.opening import folder_problems, is_folder
+from amendment.providers.specs import LocalSpec
+from amendment.records import Message
+
+__all__ = ["LocalProvider"]
+
+FILES = ("*.safetensors", "*.json", "*.jinja", "tokenizer.model", "merges.txt", "vocab.txt")
+"""What makes a model: weights, settings, tokenizer, templates. Nothing else is fetched, hashed or read."""
+
+
+class _Job(NamedTuple):
+    request: Request
+    prompt: list[int]
+    labels: dict[str, set[int]]
+
+
+class LocalProvider:
+    """One local model. Use from one event loop; heavy work happens in one thread of its own."""
+
+    kind = "local"
+    shows_choices = True
+
+    def __init__(self, spec: LocalSpec) -> None:
+        """Finds the model's folder, fetching it from the Hub where it is not on this machine.
+
+        Raises ConfigError where there is none, or where it holds no chat model.
+        """
+        self._spec = spec
+        self._folder = _folder_of(spec)
+        self.host = f"local:{_fingerprint(self._folder)}"
+        self._model: LocalModel | None = None
+        self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="local-model", initializer=_one_thread)
+        self._batches = Batches(self._answer, size=spec.batch_size, worker=self._worker)
+
+    async def send(self, request: Request) -> bytes:
+        """The answer as JSON. Raises Rejected for a conversation that the model cannot take."""
+        return await self._batches.do(request, (bool(request.choices), _drawing(request)))
+
+    def read(self, raw: bytes, request: Request) -> Reply:
+        """The inverse of what `send` writes. Raises Transient for bytes that no local model wrote."""
+        try:
+            body = json.loads(raw)
+            return Reply(
+                messages=(Message(role="assistant", content=body["text"]),),
+                finish_reason=body["finish_reason"],
+                choice_logprobs=body.get("choice_logprobs"),
+                usage=Usage(input_tokens=body["input_tokens"], output_tokens=body["output_tokens"]),
+            )
+        except (ValueError, KeyError, TypeError) as fault:
+            raise Transient(f"{request.host}: this reply was not written by a local model") from fault
+
+    async def close(self) -> None:
+        self._batches.close()
+        self._worker.shutdown(wait=True, cancel_futures=True)
+        self._model = None
+
+    def _answer(self, requests: Sequence[Request]) -> list[bytes | Exception]:
+        """In the worker thread: one reply or error for each request of a batch."""
+        if self._model is None:
+            self._model = LocalModel(self._folder, self._spec)
+        jobs = [self._job(self._model, request) for request in requests]
+        good = [job for job in jobs if isinstance(job, _Job)]
+        try:
+            replies = iter(self._replies(self._model, good) if good else ())
+        except torch.OutOfMemoryError as fault:
+            raise Rejected(f"{self._spec.model}: out of memory; lower batch_size or max_tokens") from fault
+        return [next(replies) if isinstance(job, _Job) else job for job in jobs]
+
+    def _job(self, model: LocalModel, request: Request) -> _Job | Rejected:
+        try:
+            prompt = model.encoder.encode(request)
+            self._check_length(model, prompt, request)
+            return _Job(request, prompt, _labels(model, request.choices or ()))
+        except Rejected as fault:
+            return Rejected(f"{self._spec.model}: {fault}")
+
+    def _check_length(self, model: LocalModel, prompt: list[int], request: Request) -> None:
+        needed = len(prompt) + (1 if request.choices else _drawing(request).max_tokens)
+        if model.context is not None and needed > model.context:
+            raise Rejected(
+                f"a prompt of {len(prompt)} tokens needs {needed} with its answer, the model takes {model.context}. "
+                "Shorten the prompt or lower max_tokens"
+            )
+
+    def _replies(self, model: LocalModel, jobs: Sequence[_Job]) -> list[bytes]:
+        prompts = [job.prompt for job in jobs]
+        if jobs[0].request.choices:
+            found = model.choose(prompts, [job.labels for job in jobs])
+            return [_chosen(job, logprobs) for job, logprobs in zip(jobs, found, strict=True)]
+        seeds = [_seed(job.request) for job in jobs]
+        completions = model.complete(prompts, seeds, _drawing(jobs[0].request))
+        return [
+            _body(job, text=said.text, finish_reason=said.finish_reason, output_tokens=said.n_tokens)
+            for job, said in zip(jobs, completions, strict=True)
+        ]
+
+
+def _body(job: _Job, **values: Any) -> bytes:
+    return canonical_json({"input_tokens": len(job.prompt), **values})
+
+
+def _chosen(job: _Job, logprobs: dict[str, float]) -> bytes:
+    best = max(logprobs, key=logprobs.__getitem__)
+    return _body(job, text=best, finish_reason="stop", output_tokens=1, choice_logprobs=logprobs)
+
+
+def _labels(model: LocalModel, labels: tuple[str, ...]) -> dict[str, set[int]]:
+    """The tokens of each label. Raises Rejected where a label has none, or shares one with another."""
+    ids = {label: model.encoder.label_ids(label) for label in labels}
+    if not all(ids.values()) or len(set.union(set(), *ids.values())) < sum(map(len, ids.values())):
+        raise Rejected(f"the labels {', '.join(labels)} do not begin with different tokens; use single letters")
+    return ids
+
+
+def _drawing(request: Request) -> Drawing:
+    sampling = request.sampling
+    return Drawing(
+        temperature=1.0 if sampling.temperature is None else sampling.temperature,
+        top_p=sampling.top_p or 1.0,
+        max_tokens=sampling.max_tokens or 256,
+        stop=sampling.stop or (),
+    )
+
+
+def _seed(request: Request) -> int:
+    """Of the request's name, in which the run's seed and the number of the draw count."""
+    return int(request.id.removeprefix(HASH_PREFIX)[:15], 16)
+
+
+def _one_thread() -> None:
+    """Small models lose time, and sums their order, when a batch is split over threads."""
+    if not torch.cuda.is_available():
+        torch.set_num_threads(1)
+
+
+def _folder_of(spec: LocalSpec) -> Path:
+    folder = Path(spec.model).expanduser() if is_folder(spec.model) else _fetched(spec)
+    problems = folder_problems(folder)
+    if problems:
+        raise ConfigError("\n".join(problems))
+    return folder
+
+
+def _fetched(spec: LocalSpec) -> Path:
+    """The folder of a Hub repository, from this machine's cache where the Hub cannot be reached."""
+    try:
+        return Path(snapshot_download(spec.model, revision=spec.revision, allow_patterns=list(FILES)))
+    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as fault:
+        first = str(fault).strip().splitlines()[0]
+        raise ConfigError(f"{spec.model}: neither a folder nor a model that could be fetched ({first})") from fault
+
+
+def _fingerprint(folder: Path) -> str:
+    """16 hex digits of everything that changes an answer: names and contents of the model's files."""
+    digest = hashlib.sha256()
+    for path in sorted({path for pattern in FILES for path in folder.glob(pattern)}):
+        with path.open("rb") as file:
+            content = hashlib.file_digest(file, "sha256").digest()
+        digest.update(os.fsencode(path.name) + b"\0" + content)
+    return digest.hexdigest()[:16]

@@ -1,0 +1,190 @@
+"""OpenAI's chat protocol as pure functions: a request's body, and a reply read from its raw body.
+
+Covered: tools, refusals, reasoning, first-token probabilities. Not sent: thinking of earlier turns.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+from amendment.calls import Reply, Request, Usage
+from amendment.errors import Transient
+from amendment.hashing import canonical_json
+from amendment.providers._http import body_of, clean
+from amendment.providers.specs import OpenAISpec
+from amendment.records import FinishReason, Message, ToolCall
+
+__all__ = ["arguments_of", "body_for", "read_reply", "without_none"]
+
+TOP_LOGPROBS = 20
+"""The most that the protocol gives."""
+
+_FINISH: dict[str, FinishReason] = {
+    "stop": "stop",
+    "length": "length",
+    "content_filter": "refusal",
+    "tool_calls": "tool_calls",
+    "function_call": "tool_calls",
+}
+
+
+def body_for(request: Request, spec: OpenAISpec) -> dict[str, Any]:
+    """The body of a chat completion call. Absent settings are not sent."""
+    sampling = request.sampling
+    limit = sampling.max_tokens or (1 if request.choices else None)
+    return without_none(
+        {
+            "model": request.model,
+            "messages": [_sent(message) for message in request.messages],
+            "tools": list(request.tools) if request.tools else None,
+            # servers that render templates take these; the vendor refuses what it does not know
+            "chat_template_kwargs": None if spec.is_vendor else request.chat_template_kwargs,
+            "temperature": sampling.temperature,
+            "top_p": sampling.top_p,
+            spec.limit_field: limit,
+            "stop": list(sampling.stop) if sampling.stop else None,
+            "seed": None if sampling.seed is None else sampling.seed + request.sample,
+            "logprobs": True if request.choices else None,
+            "top_logprobs": TOP_LOGPROBS if request.choices else None,
+        }
+    )
+
+
+def without_none(values: dict[str, Any]) -> dict[str, Any]:
+    """The entries that have a value."""
+    return {key: value for key, value in values.items() if value is not None}
+
+
+def _sent(message: Message) -> dict[str, Any]:
+    """One message as the protocol has it: arguments of tool calls travel as a JSON string."""
+    calls = [
+        without_none({"id": call.id, "type": call.type, "function": _sent_function(call.function)})
+        for call in message.tool_calls or ()
+    ]
+    content = list(message.content) if isinstance(message.content, tuple) else message.content
+    sent = without_none({"name": message.name, "tool_call_id": message.tool_call_id, "tool_calls": calls or None})
+    return {"role": message.role, "content": content if content is not None or calls else "", **sent}
+
+
+def _sent_function(function: dict[str, Any]) -> dict[str, Any]:
+    arguments = function.get("arguments", {})
+    text = arguments if isinstance(arguments, str) else json.dumps(arguments, ensure_ascii=False)
+    return {**function, "arguments": text}
+
+
+def read_reply(raw: bytes, request: Request) -> Reply:
+    """The reply in a raw body. Raises Transient where there is none, or an empty one, to be read."""
+    body = body_of(raw, request.host)
+    try:
+        choice = _first(body["choices"])
+        message = choice["message"]
+        reply = Reply(
+            messages=_completion(message),
+            finish_reason=_finish(choice, message),
+            choice_logprobs=_choice_logprobs(choice, request.choices) if request.choices else None,
+            model=body.get("model") or None,
+            usage=_usage(body.get("usage")),
+        )
+    except (KeyError, TypeError, ValueError, AttributeError, ArithmeticError) as fault:
+        raise Transient(f"{request.host}: the reply has no completion that can be read") from fault
+    if not reply.messages and reply.finish_reason == "stop" and not reply.choice_logprobs:
+        raise Transient(f"{request.host}: the reply is empty")
+    return reply
+
+
+def _first(choices: Any) -> dict[str, Any]:
+    if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):
+        raise ValueError("no choices")
+    return choices[0]
+
+
+def _completion(message: dict[str, Any]) -> tuple[Message, ...]:
+    """What the model said, as one message; nothing where it said nothing."""
+    content = _text(message.get("content")) or _text(message.get("refusal"))
+    thinking = _text(message.get("reasoning_content")) or _text(message.get("reasoning"))
+    calls = tuple(_tool_call(call) for call in message.get("tool_calls") or ())
+    if not content and not thinking and not calls:
+        return ()
+    said = content if content or not calls else None
+    return (Message(role="assistant", content=said or None, thinking=thinking or None, tool_calls=calls or None),)
+
+
+def _text(content: Any) -> str:
+    """Plain text, or typed parts joined; anything else counts as absent."""
+    if isinstance(content, list):
+        content = "".join(str(part.get("text") or "") for part in content if isinstance(part, dict))
+    return clean(content) if isinstance(content, str) else ""
+
+
+def _tool_call(call: dict[str, Any]) -> ToolCall:
+    function = call["function"]
+    arguments = arguments_of(function.get("arguments"))
+    return ToolCall(id=call.get("id"), function={"name": clean(str(function["name"])), "arguments": arguments})
+
+
+def arguments_of(text: Any) -> dict[str, Any]:
+    """A tool call's arguments as an object; what a model wrote that is no object is kept under `_raw`."""
+    if isinstance(text, dict):
+        return text
+    if not text:
+        return {}
+    try:
+        arguments = json.loads(clean(text), parse_constant=_no_constant)
+        canonical_json(arguments)  # refuses what could not be stored: an escaped lone surrogate, 1e999
+    except (ValueError, RecursionError):
+        return {"_raw": clean(str(text))}
+    return arguments if isinstance(arguments, dict) else {"_raw": clean(str(text))}
+
+
+def _no_constant(name: str) -> float:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _finish(choice: dict[str, Any], message: dict[str, Any]) -> FinishReason:
+    if message.get("refusal"):
+        return "refusal"
+    if message.get("tool_calls"):
+        return "tool_calls"
+    return _FINISH.get(str(choice.get("finish_reason")), "other")
+
+
+def _choice_logprobs(choice: dict[str, Any], labels: tuple[str, ...]) -> dict[str, float] | None:
+    """Log-probability of each label as first token: spellings that differ in white space are added up.
+
+    None where the server shows none at all; a label outside the shown tokens is left out.
+    """
+    shown = choice.get("logprobs")
+    tokens = shown.get("content") if isinstance(shown, dict) else None
+    if not tokens:
+        return None
+    found: dict[str, float] = {}
+    for token, logprob in _spellings(tokens[0]).items():
+        label = token.strip()
+        if label in labels:
+            found[label] = _log_add(found[label], logprob) if label in found else logprob
+    return {label: min(found[label], 0.0) for label in labels if label in found}
+
+
+def _spellings(first: dict[str, Any]) -> dict[str, float]:
+    """The shown tokens of the first position with a usable log-probability: finite, and above 0 by rounding only."""
+    entries = [first, *(first.get("top_logprobs") or ())]
+    return {
+        str(entry["token"]): float(entry["logprob"])
+        for entry in entries
+        if isinstance(entry.get("logprob"), int | float)
+        and math.isfinite(entry["logprob"])
+        and entry["logprob"] <= 1e-6
+    }
+
+
+def _log_add(a: float, b: float) -> float:
+    """log(exp(a) + exp(b))."""
+    return max(a, b) + math.log1p(math.exp(-abs(a - b)))
+
+
+def _usage(usage: Any) -> Usage | None:
+    if not isinstance(usage, dict) or usage.get("prompt_tokens") is None:
+        return None
+    return Usage(input_tokens=usage["prompt_tokens"], output_tokens=usage.get("completion_tokens") or 0)

@@ -1,0 +1,135 @@
+"""From an entry of `models:` to a model that can be asked.
+
+Covered: what is missing on this machine is named before anything is spent; an SDK or torch is imported
+only when a provider that needs it is opened. Not covered: the network, which `check_model` never touches.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from importlib.util import find_spec
+from pathlib import Path
+
+from amendment.calls import Calls, Model, Provider
+from amendment.errors import CredentialsError, MissingExtra
+from amendment.providers.specs import AnthropicSpec, HostedSpec, LocalSpec, OpenAISpec, SimulatedSpec
+
+__all__ = ["check_model", "folder_problems", "is_folder", "open_model", "open_provider"]
+
+Spec = OpenAISpec | AnthropicSpec | LocalSpec | SimulatedSpec
+
+
+def check_model(spec: Spec, environ: Mapping[str, str] = os.environ) -> list[str]:
+    """What would keep this model from being asked, as far as this machine can tell; empty when all is well."""
+    if isinstance(spec, HostedSpec):
+        problem = _key_problem(spec, environ)
+        return [problem] if problem else []
+    return _local_problems(spec) if isinstance(spec, LocalSpec) else []
+
+
+def open_provider(spec: Spec, environ: Mapping[str, str] = os.environ) -> Provider:
+    """The provider of an entry. Nothing is sent yet; a Hub model that is not on this machine is fetched.
+
+    Raises CredentialsError without the key, MissingExtra without the library, ConfigError for a folder that
+    holds no model.
+    """
+    if isinstance(spec, SimulatedSpec):
+        from amendment.providers.simulated import SimulatedProvider
+
+        return SimulatedProvider(spec.persona())
+    if isinstance(spec, LocalSpec):
+        for library in ("torch", "transformers"):
+            if find_spec(library) is None:
+                raise MissingExtra(library, "train")
+        from amendment.providers._local import LocalProvider
+
+        return LocalProvider(spec)
+    return _open_hosted(spec, environ)
+
+
+def _open_hosted(spec: OpenAISpec | AnthropicSpec, environ: Mapping[str, str]) -> Provider:
+    problem = _key_problem(spec, environ)
+    if problem:
+        raise CredentialsError(problem)
+    key = environ[spec.api_key_env] if spec.api_key_env else None
+    if isinstance(spec, OpenAISpec):
+        from amendment.providers._openai import OpenAIProvider
+
+        return OpenAIProvider(spec, key)
+    from amendment.providers._anthropic import AnthropicProvider
+
+    return AnthropicProvider(spec, key)
+
+
+def open_model(name: str, spec: Spec, calls: Calls, seed: int, environ: Mapping[str, str] = os.environ) -> Model:
+    """The model of an entry under its short name, asked through `calls`. Raises what `open_provider` raises."""
+    provider = open_provider(spec, environ)
+    return Model(
+        name=name,
+        model=_shown_name(spec),
+        provider=provider,
+        calls=calls,
+        sampling=spec.sampling(seed),
+        concurrency=spec.concurrency,
+    )
+
+
+def _shown_name(spec: Spec) -> str:
+    """The name that records show: of a folder its last part, since a path says more than it should."""
+    if isinstance(spec, LocalSpec) and is_folder(spec.model):
+        return Path(spec.model).expanduser().resolve().name
+    if isinstance(spec, SimulatedSpec):
+        return f"{spec.model}/{spec.persona().id}"  # a changed persona is another model, and asks anew
+    return spec.model
+
+
+def _key_problem(spec: HostedSpec, environ: Mapping[str, str]) -> str | None:
+    if spec.api_key_env is None:
+        return f"{spec.host} needs a key: name its variable with api_key_env" if spec.is_vendor else None
+    key = environ.get(spec.api_key_env)
+    if not key:
+        return f"environment variable {spec.api_key_env} is not set; {spec.host} needs it for model {spec.model}"
+    if not key.isascii() or not key.isprintable() or " " in key:
+        return f"environment variable {spec.api_key_env} does not hold a key: it has spaces, line breaks or the like"
+    return None
+
+
+def is_folder(model: str) -> bool:
+    """A Hub id is `name` or `owner/name`; what begins like a path or exists as a folder is meant as one."""
+    return model.startswith((".", "/", "~")) or model.count("/") > 1 or Path(model).is_dir()
+
+
+def _local_problems(spec: LocalSpec) -> list[str]:
+    missing = [library for library in ("torch", "transformers") if find_spec(library) is None]
+    problems = [str(MissingExtra(library, "train")) for library in missing]
+    if is_folder(spec.model):
+        problems += folder_problems(Path(spec.model).expanduser())
+    return problems
+
+
+def folder_problems(folder: Path) -> list[str]:
+    """Why a folder is not a chat model that can be loaded."""
+    if not folder.is_dir():
+        return [f"{folder}: no such folder. Expected a saved model, or the id of one on the Hub"]
+    problems = []
+    if not (folder / "config.json").is_file():
+        problems.append(f"{folder}: no config.json; expected a folder made by save_pretrained")
+    if not any(folder.glob("*.safetensors")):
+        problems.append(f"{folder}: no *.safetensors; other weight formats can run code and are not loaded")
+    if not (folder / "tokenizer_config.json").is_file():
+        problems.append(f"{folder}: no tokenizer_config.json; save the tokenizer beside the model")
+    elif not _has_template(folder):
+        problems.append(f"{folder}: the tokenizer has no chat template; expected chat_template.jinja")
+    return problems
+
+
+def _has_template(folder: Path) -> bool:
+    if (folder / "chat_template.jinja").is_file() or (folder / "additional_chat_templates").is_dir():
+        return True
+    try:
+        settings = json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(settings, dict) and bool(settings.get("chat_template"))

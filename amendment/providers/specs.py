@@ -1,0 +1,246 @@
+"""One entry of `models:` in a run file: which model, where it is, how it draws.
+
+Covered: every mistake that can be seen in the entry itself; a vendor's key is tied to the vendor's own
+host. Not covered: whether the model exists or the key works, which only a call can tell; see `opening`
+for what can be checked on this machine before anything is spent.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, ClassVar, Literal
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from amendment.lilliput import Persona
+from amendment.records import Sampling
+
+__all__ = ["AnthropicSpec", "HostedSpec", "LocalSpec", "ModelSpec", "OpenAISpec", "SimulatedSpec"]
+
+VENDOR_KEYS = {"OPENAI_API_KEY": "api.openai.com", "ANTHROPIC_API_KEY": "api.anthropic.com"}
+"""A vendor's usual variable, and the only host (with its subdomains, over https) that is sent its value."""
+
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+class _Spec(BaseModel):
+    """What all entries share. Inputs are left out of error texts: one of them may be a pasted key."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, use_attribute_docstrings=True)
+
+
+class _Drawn(_Spec):
+    """How answers are drawn; what is absent is left to the provider."""
+
+    temperature: float | None = Field(default=None, ge=0, le=5, allow_inf_nan=False)
+    """0 takes the likeliest token each time."""
+    top_p: float | None = Field(default=None, gt=0, le=1)
+    """Draw from the likeliest tokens that together reach this probability."""
+    max_tokens: int | None = Field(default=None, ge=1)
+    """The longest answer, in tokens."""
+    stop: tuple[Annotated[str, Field(min_length=1)], ...] | None = Field(default=None, min_length=1)
+    """Texts that end the answer; they are not part of it."""
+
+    def sampling(self, seed: int) -> Sampling:
+        """How this model draws in a run with this seed."""
+        return Sampling(
+            temperature=self.temperature,
+            top_p=self.top_p,
+            max_tokens=self.max_tokens,
+            stop=self.stop,
+            seed=self._sent_seed(seed),
+        )
+
+    def _sent_seed(self, run_seed: int) -> int | None:
+        return run_seed
+
+
+class HostedSpec(_Drawn):
+    """A model behind HTTP."""
+
+    vendor_key: ClassVar[str]
+
+    base_url: str
+    """Where the protocol is spoken, up to and including `/v1` for OpenAI's."""
+    model: str = Field(min_length=1, max_length=200)
+    """The model's name as the server knows it."""
+    api_key_env: str | None = None
+    """The environment variable that holds the key; null for none. The vendor's own host has a default, no other has."""
+    concurrency: int = Field(default=8, ge=1, le=1024)
+    """Calls in flight at once."""
+    timeout: float = Field(default=600.0, gt=0, le=86400)
+    """Seconds that one attempt may take, from the connection to the last byte."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _resolve_key(cls, entry: Any) -> Any:
+        if not isinstance(entry, dict):
+            return entry
+        if "api_key" in entry:
+            raise ValueError(
+                "unknown key 'api_key': keys never stand in a file. "
+                "Put the key into an environment variable and name it with api_key_env"
+            )
+        if "api_key_env" in entry:
+            return entry
+        base_url = entry.get("base_url", cls.model_fields["base_url"].default)
+        return {**entry, "api_key_env": cls.vendor_key if _belongs(base_url, VENDOR_KEYS[cls.vendor_key]) else None}
+
+    @field_validator("base_url")
+    @classmethod
+    def _is_plain_url(cls, value: str) -> str:
+        return _plain_url(value)
+
+    @field_validator("api_key_env")
+    @classmethod
+    def _names_a_variable(cls, value: str | None) -> str | None:
+        if value is not None and not _VARIABLE.fullmatch(value):
+            raise ValueError("expected the name of an environment variable, such as OUR_SERVER_KEY, and not a key")
+        return value
+
+    @model_validator(mode="after")
+    def _keeps_keys_at_home(self) -> HostedSpec:
+        home = VENDOR_KEYS.get(self.api_key_env or "")
+        if home and not _belongs(self.base_url, home):
+            raise ValueError(
+                f"{self.api_key_env} is sent to https://{home} only, and base_url is {self.base_url}. "
+                "Put that server's key into a variable of its own and name it with api_key_env, or set it to null"
+            )
+        return self
+
+    @property
+    def host(self) -> str:
+        """What tells this endpoint from others: host, port and path, without the scheme."""
+        return self.base_url.split("://", 1)[1]
+
+    @property
+    def is_vendor(self) -> bool:
+        """Whether the endpoint is the vendor's own."""
+        return _belongs(self.base_url, VENDOR_KEYS[self.vendor_key])
+
+
+class OpenAISpec(HostedSpec):
+    """A model behind OpenAI's chat protocol: the vendor's own, vLLM, llama.cpp, Ollama, a gateway."""
+
+    vendor_key: ClassVar[str] = "OPENAI_API_KEY"
+
+    provider: Literal["openai"]
+    base_url: str = "https://api.openai.com/v1"
+    """Where the protocol is spoken, up to and including `/v1`."""
+    seed: int | Literal["run"] | None = "run"
+    """The seed that is sent: the run's, a number, or null for servers that take none. Draw k of one question adds k."""
+    token_limit_field: Literal["max_tokens", "max_completion_tokens"] | None = None
+    """What the server calls the length limit; by default the newer name at the vendor's host, the older elsewhere."""
+    logprobs: bool = True
+    """Whether the server shows the probabilities of first tokens; label-token judges need them."""
+
+    def _sent_seed(self, run_seed: int) -> int | None:
+        return run_seed if self.seed == "run" else self.seed
+
+    @property
+    def shows_choices(self) -> bool:
+        """Whether label-token judges can use this model."""
+        return self.logprobs
+
+    @property
+    def limit_field(self) -> str:
+        """The name under which the length limit is sent."""
+        return self.token_limit_field or ("max_completion_tokens" if self.is_vendor else "max_tokens")
+
+
+class AnthropicSpec(HostedSpec):
+    """A model behind Anthropic's messages protocol, which shows no token probabilities and takes no seed."""
+
+    vendor_key: ClassVar[str] = "ANTHROPIC_API_KEY"
+
+    provider: Literal["anthropic"]
+    base_url: str = "https://api.anthropic.com"
+    """Where the protocol is spoken, without `/v1`."""
+    max_tokens: int = Field(default=2048, ge=1)
+    """The longest answer, in tokens; the protocol requires a limit."""
+    temperature: float | None = Field(default=None, ge=0, le=1, allow_inf_nan=False)
+    """Sent only when set: newer models refuse it."""
+    shows_choices: ClassVar[bool] = False
+
+    def _sent_seed(self, run_seed: int) -> int | None:
+        return None
+
+
+class LocalSpec(_Drawn):
+    """A causal language model with a chat template, run inside this process."""
+
+    provider: Literal["local"]
+    model: str = Field(min_length=1)
+    """A folder with config, safetensors weights and tokenizer, or the id of such a repository on the Hub."""
+    shows_choices: ClassVar[bool] = True
+    revision: str | None = None
+    """Of a Hub repository: branch, tag or, to be exact, commit."""
+    batch_size: int = Field(default=16, ge=1, le=4096)
+    """Answers generated together."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """`auto` takes a GPU where there is one."""
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    """`auto` is float32 on a CPU and the precision of the saved weights on a GPU."""
+    max_tokens: int = Field(default=256, ge=1)
+    """The longest answer, in tokens."""
+    temperature: float = Field(default=1.0, ge=0, le=5, allow_inf_nan=False)
+    """0 takes the likeliest token each time."""
+    top_p: float = Field(default=1.0, gt=0, le=1)
+    """Draw from the likeliest tokens that together reach this probability."""
+
+    @property
+    def concurrency(self) -> int:
+        """Enough questions at once that the next batch is full while one is generated."""
+        return 2 * self.batch_size
+
+
+class SimulatedSpec(Persona):
+    """A persona of the simulated world: no language model, known truth."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    provider: Literal["simulated"]
+    model: str = Field(default="lilliput", min_length=1)
+    """The name that records show."""
+    concurrency: int = Field(default=64, ge=1, le=1024)
+    """Calls in flight at once."""
+
+    def sampling(self, seed: int) -> Sampling:
+        """How this persona draws in a run with this seed."""
+        return Sampling(seed=seed)
+
+    def persona(self) -> Persona:
+        """The persona alone."""
+        return Persona.model_validate({name: getattr(self, name) for name in Persona.model_fields})
+
+
+ModelSpec = Annotated[OpenAISpec | AnthropicSpec | LocalSpec | SimulatedSpec, Field(discriminator="provider")]
+"""One entry of `models:`, told apart by `provider`."""
+
+
+def _plain_url(value: str) -> str:
+    """The URL without a trailing slash. Raises ValueError, which does not repeat user info."""
+    advice = "expected something like https://gateway.example.org/v1"
+    if re.search(r"[\s\x00-\x1f\x7f]", value):
+        raise ValueError(f"the URL holds a space or a line break; {advice}")
+    try:
+        parts = urlsplit(value)
+        host, _ = parts.hostname, parts.port
+    except ValueError as fault:
+        raise ValueError(f"not a URL ({fault}); {advice}") from None
+    if parts.scheme not in ("http", "https") or not host:
+        raise ValueError(f"expected http:// or https:// and a host; {advice}")
+    if "@" in parts.netloc or parts.query or parts.fragment or "?" in value or "#" in value:
+        raise ValueError(f"user info, query and fragment have no place here (a key goes by api_key_env); {advice}")
+    return f"{parts.scheme}://{parts.netloc.lower()}{parts.path}".rstrip("/")
+
+
+def _belongs(base_url: Any, home: str) -> bool:
+    """Whether a URL is https at a vendor's host or one of its subdomains."""
+    try:
+        parts = urlsplit(base_url if isinstance(base_url, str) else "")
+        host = parts.hostname or ""
+    except ValueError:
+        return False
+    return parts.scheme == "https" and (host == home or host.endswith("." + home))

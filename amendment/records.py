@@ -1,0 +1,334 @@
+"""The records that stages hand to each other: typed, frozen, named by their content.
+
+Covered: several turns, system texts, tool calls and thinking; verdicts of every scale; comparisons that
+do not know who won. Not covered: where records are stored (see `pipeline`), nor any clock: nothing that
+differs between two equal runs stands in a record.
+
+Absent values are absent: they are not written, and they do not count in a name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any, Literal, NamedTuple, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from amendment.hashing import content_id
+
+__all__ = [
+    "Candidate",
+    "Comparison",
+    "Critique",
+    "FinishReason",
+    "Judgement",
+    "Message",
+    "Messages",
+    "Origin",
+    "Outcome",
+    "Pair",
+    "Preference",
+    "Prompt",
+    "Record",
+    "Role",
+    "Sampling",
+    "Scale",
+    "ToolCall",
+    "Verdict",
+    "text_of",
+    "user",
+]
+
+Role = Literal["system", "developer", "user", "assistant", "tool"]
+Outcome = Literal["done", "refused", "invalid", "failed", "pending"]
+Scale = Literal["pair", "binary", "ordinal", "score", "ranking"]
+FinishReason = Literal["stop", "length", "refusal", "tool_calls", "other"]
+
+
+class Record(BaseModel):
+    """Base of all records: frozen, no unknown fields, JSON without absent keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    def to_json(self) -> dict[str, Any]:
+        """The record as JSON values; a key whose value is absent is left out."""
+        return self.model_dump(mode="json", exclude_none=True)
+
+    @classmethod
+    def from_json(cls, value: Any) -> Self:
+        """The inverse of `to_json`."""
+        return cls.model_validate(value)
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """As pydantic's, without the cached names of the original."""
+        copied = super().model_copy(update=update, deep=deep)
+        for name in set(vars(copied)) - set(type(self).model_fields):
+            del vars(copied)[name]
+        return copied
+
+
+class ToolCall(Record):
+    """One call of a tool by the assistant, in the shape chat templates expect."""
+
+    type: Literal["function"] = "function"
+    id: str | None = None
+    function: dict[str, Any]
+    """`name` and `arguments` (an object, not a JSON string)."""
+
+
+class Message(Record):
+    """One turn of a conversation."""
+
+    role: Role
+    content: str | tuple[dict[str, Any], ...] | None = None
+    """Text, or typed parts such as `{"type": "text", "text": ...}`; absent beside tool calls."""
+    thinking: str | None = None
+    """Reasoning that the model showed before its answer."""
+    tool_calls: tuple[ToolCall, ...] | None = None
+    name: str | None = None
+    """Of the tool, in a tool's answer."""
+    tool_call_id: str | None = None
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Self:
+        if self.content is None and not self.tool_calls and self.thinking is None:
+            raise ValueError("a message needs content, thinking or tool calls")
+        return self
+
+
+Messages = tuple[Message, ...]
+
+
+def user(text: str) -> Messages:
+    """A conversation of one user turn."""
+    return (Message(role="user", content=text),)
+
+
+def text_of(messages: Messages) -> str:
+    """What the last message says: its text, its text parts joined, or nothing beside tool calls."""
+    content = messages[-1].content if messages else None
+    if isinstance(content, tuple):
+        return "".join(str(part.get("text", "")) for part in content)
+    return content or ""
+
+
+class Sampling(Record):
+    """How a model draws its answer. Absent fields are left to the provider."""
+
+    temperature: float | None = Field(default=None, ge=0)
+    top_p: float | None = Field(default=None, gt=0, le=1)
+    max_tokens: int | None = Field(default=None, ge=1)
+    stop: tuple[str, ...] | None = None
+    seed: int | None = None
+
+
+class Origin(Record):
+    """Where a text came from: enough to ask for it again, no clock and no attempt count."""
+
+    model: str | None = None
+    provider: str | None = None
+    """`openai`, `anthropic`, `local` or `simulated`; absent for imported texts."""
+    host: str | None = None
+    sampling: Sampling | None = None
+    template: str | None = None
+    """Content hash of the prompt template."""
+    request: str | None = None
+    """Content hash of the request; the ledger holds it under this name."""
+    constitution: str | None = None
+    """`id@version#hash`."""
+    principle_ids: tuple[str, ...] | None = None
+    parents: tuple[str, ...] | None = None
+    source: str | None = None
+    license: str | None = None
+    """Of the source prompt."""
+    toolkit: str | None = None
+
+
+class Prompt(Record):
+    """What a model is given: a conversation that ends before the assistant's answer."""
+
+    messages: Messages = Field(min_length=1)
+    tools: tuple[dict[str, Any], ...] | None = None
+    chat_template_kwargs: dict[str, Any] | None = None
+    category: str | None = None
+    source: str | None = None
+    license: str | None = None
+
+    @cached_property
+    def id(self) -> str:
+        """Of what the model sees; category, source and license do not count."""
+        seen = {"messages", "tools", "chat_template_kwargs"}
+        return content_id(self.model_dump(mode="json", exclude_none=True, include=seen))
+
+
+class Candidate(Record):
+    """A list of messages that takes part in a comparison."""
+
+    prompt_id: str
+    messages: Messages = Field(min_length=1)
+    kind: Literal["draft", "revision", "policy", "imported"]
+    finish_reason: FinishReason = "stop"
+    origin: Origin = Origin()
+
+    @cached_property
+    def id(self) -> str:
+        """Of the prompt and the words: the same answer by two writers is one candidate."""
+        return content_id([self.prompt_id, [message.to_json() for message in self.messages]])
+
+    @property
+    def is_truncated(self) -> bool:
+        return self.finish_reason == "length"
+
+
+class Critique(Record):
+    """What a model said about an answer before it was revised."""
+
+    prompt_id: str
+    candidate_id: str
+    """The answer it speaks of."""
+    principle_ids: tuple[str, ...]
+    text: str
+    origin: Origin = Origin()
+
+    @property
+    def id(self) -> str:
+        return content_id([self.prompt_id, self.candidate_id, list(self.principle_ids), self.text])
+
+
+class Comparison(NamedTuple):
+    """Two candidates of one prompt in canonical order (by id), so that nobody has won yet."""
+
+    prompt_id: str
+    a: str
+    b: str
+
+    @classmethod
+    def between(cls, first: Candidate, second: Candidate) -> Comparison:
+        """The comparison of two different candidates of one prompt, whichever is named first."""
+        if first.prompt_id != second.prompt_id:
+            raise ValueError("candidates of two prompts cannot be compared")
+        a, b = sorted((first.id, second.id))
+        if a == b:
+            raise ValueError("a candidate cannot be compared with itself")
+        return cls(first.prompt_id, a, b)
+
+    @property
+    def id(self) -> str:
+        """What labels are joined by; it does not depend on who won or who was shown first."""
+        return content_id([self.prompt_id, self.a, self.b])
+
+
+class Verdict(Record):
+    """One rater's answer about one, two or k candidates by one principle; or invalid.
+
+    `shown` is the displayed order and `value` speaks of it: for scale `pair` it is "A" (the first shown),
+    "B" or "tie"; for `binary` yes or no; for `ordinal` one of the labels; for `score` a number; for
+    `ranking` the displayed positions, best first. An invalid verdict has no value and says why.
+    """
+
+    scale: Scale
+    prompt_id: str
+    shown: tuple[str, ...] = Field(min_length=1)
+    """Candidate ids in the order in which the rater saw them."""
+    value: str | bool | float | tuple[int, ...] | None = None
+    distribution: dict[str, float] | None = None
+    """Probability by label, where the rater gives one."""
+    reasoning: str | None = None
+    principle_id: str | None = None
+    criterion: str | None = None
+    rater: str
+    rater_kind: Literal["model", "person", "verifier"] = "model"
+    sample: int = 0
+    invalid: str | None = None
+    """Why there is no value: unreadable, refused, two verdicts."""
+    origin: Origin = Origin()
+
+    @model_validator(mode="after")
+    def _value_or_reason(self) -> Self:
+        if (self.value is None) == (self.invalid is None):
+            raise ValueError("a verdict has either a value or a reason why it is invalid")
+        return self
+
+    @property
+    def id(self) -> str:
+        return content_id(self.to_json())
+
+    def p_first(self) -> float | None:
+        """P(the first shown is better) of a pair verdict: 1, 0, 0.5 for a tie, or its distribution's."""
+        if self.scale != "pair" or self.invalid is not None:
+            return None
+        if self.distribution is not None:
+            return self.distribution.get("A", 0.0) + 0.5 * self.distribution.get("tie", 0.0)
+        return {"A": 1.0, "B": 0.0, "tie": 0.5}[str(self.value)]
+
+
+class Judgement(Record):
+    """The verdicts of one comparison put together over orders, principles and samples."""
+
+    prompt_id: str
+    a: str
+    b: str
+    """Candidate ids in canonical order."""
+    p_a: float | None = Field(default=None, ge=0, le=1)
+    """P(a is better); absent when no verdict could be read."""
+    consistent: bool | None = None
+    """Both displayed orders prefer the same candidate; absent where only one order was read."""
+    principle_ids: tuple[str, ...] = ()
+    raters: tuple[str, ...] = ()
+    rater_kind: Literal["model", "person", "verifier"] = "model"
+    verdict_ids: tuple[str, ...] = ()
+    n_valid: int = 0
+    n_invalid: int = 0
+
+    @property
+    def comparison_id(self) -> str:
+        return Comparison(self.prompt_id, self.a, self.b).id
+
+
+class Pair(Record):
+    """A comparison oriented last, when everything is known."""
+
+    prompt_id: str
+    chosen_id: str
+    rejected_id: str
+    p_chosen: float = Field(ge=0, le=1)
+    """P(chosen is better) as used in training."""
+    p_chosen_raw: float = Field(ge=0, le=1)
+    p_chosen_calibrated: float | None = Field(default=None, ge=0, le=1)
+    decided_by: Literal["judge", "verifier", "person", "construction"]
+    weight: float = Field(default=1.0, ge=0)
+    raters: tuple[str, ...] = ()
+    principle_ids: tuple[str, ...] = ()
+
+    @property
+    def comparison_id(self) -> str:
+        a, b = sorted((self.chosen_id, self.rejected_id))
+        return Comparison(self.prompt_id, a, b).id
+
+
+class Preference(Record):
+    """A row of the dataset: a pair with its texts and provenance, as TRL's trainers take it."""
+
+    prompt: Messages = Field(min_length=1)
+    chosen: Messages = Field(min_length=1)
+    rejected: Messages = Field(min_length=1)
+    tools: tuple[dict[str, Any], ...] | None = None
+    chat_template_kwargs: dict[str, Any] | None = None
+    p_chosen: float = Field(ge=0, le=1)
+    p_chosen_raw: float = Field(ge=0, le=1)
+    p_chosen_calibrated: float | None = Field(default=None, ge=0, le=1)
+    decided_by: Literal["judge", "verifier", "person", "construction"]
+    weight: float = Field(default=1.0, ge=0)
+    comparison_id: str
+    prompt_id: str
+    chosen_id: str
+    rejected_id: str
+    chosen_model: str | None = None
+    rejected_model: str | None = None
+    raters: tuple[str, ...] = ()
+    principle_ids: tuple[str, ...] = ()
+    constitutions: tuple[str, ...] = ()
+    category: str | None = None
+    source: str | None = None
+    license: str | None = None

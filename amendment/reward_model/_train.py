@@ -1,0 +1,65 @@
+"""The Bradley-Terry model with TRL's RewardTrainer on pairs that preflight has turned into tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from datasets import Dataset
+from trl import RewardConfig, RewardTrainer
+
+from amendment.reward_model.settings import RewardSettings
+from amendment.training import Progress, TokenPair, TrainResult, Workbench, prepare_pairs, steady, workbench
+
+
+def train(
+    base: str | Path,
+    pairs: Iterable[Mapping[str, Any]],
+    out: Path,
+    settings: RewardSettings,
+    seed: int,
+    *,
+    progress: Progress | None,
+) -> TrainResult:
+    with workbench(base, out, settings, seed, progress) as bench:
+        prepared = prepare_pairs(pairs, bench.renderer, settings, trainer="reward")
+        sides = [_whole(pair) for pair in prepared.rows]
+        columns = {"chosen_ids": [chosen for chosen, _ in sides], "rejected_ids": [rejected for _, rejected in sides]}
+        trainer = steady(RewardTrainer)(
+            model=bench.base,
+            args=bench.configure(
+                RewardConfig, center_rewards_coefficient=settings.centre, model_init_kwargs={"dtype": bench.dtype_name}
+            ),
+            train_dataset=Dataset.from_dict(columns),
+            processing_class=bench.tokenizer,
+            peft_config=bench.adapter("SEQ_CLS"),
+        )
+        fitted = bench.fit(trainer, [max(map(len, side)) for side in sides])
+        meta = _meta(bench, settings)
+        return bench.finish(trainer, prepared.report, fitted, reward_meta=meta)
+
+
+def _whole(pair: TokenPair) -> tuple[list[int], list[int]]:
+    """The two whole sequences of a pair."""
+    return pair.prompt_ids + pair.chosen_ids, pair.prompt_ids + pair.rejected_ids
+
+
+def _meta(bench: Workbench, settings: RewardSettings) -> dict[str, Any]:
+    """What a score depends on beside the weights."""
+    tokenizer = bench.tokenizer
+    if tokenizer.pad_token_id == tokenizer.eos_token_id:
+        bench.notes.append(
+            "The base has no pad token of its own, so its end token pads: scores are read at the last other token."
+        )
+    return {
+        "base": bench.base,
+        "seed": bench.seed,
+        "max_length": settings.max_length,
+        "over_length": settings.over_length,
+        "template": bench.renderer.template_id,
+        "pad_token_id": tokenizer.pad_token_id,
+        "centre": settings.centre,
+        "labels": settings.labels,
+        "versions": bench.versions,
+    }

@@ -1,0 +1,37 @@
+"""Train a reward model: from a model folder and pairs to a model folder.
+
+Promised: the folder loads with transformers' AutoModelForSequenceClassification and can be given to
+TRL's GRPO as it is; `reward_meta.json` says what a score depends on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from amendment.reward_model.settings import RewardSettings
+from amendment.training import Progress, TrainResult, need_training
+
+__all__ = ["train_reward"]
+
+
+def train_reward(
+    base: str | Path,
+    pairs: Iterable[Mapping[str, Any]],
+    out: Path,
+    settings: RewardSettings,
+    *,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> TrainResult:
+    """Train on `prompt`, `chosen` and `rejected` (lists of messages as JSON objects) and save to `out`.
+
+    Equal pairs, settings and seed on an equal machine give equal weights. Raises ConfigError for a base
+    that is not there, DataError for rows that cannot be read, TrainingError where too many pairs are
+    dropped or the loss leaves the numbers, MissingExtra without the libraries of `amendment[train]`.
+    """
+    need_training()
+    from amendment.reward_model import _train
+
+    return _train.train(base, pairs, Path(out), settings, seed, progress=progress)

@@ -1,0 +1,40 @@
+"""The synchronous door to asynchronous code: one loop on a thread of its own, so that notebooks work too."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Coroutine
+from functools import cache
+from typing import Any, TypeVar
+
+__all__ = ["run_sync"]
+
+T = TypeVar("T")
+GRACE_SECONDS = 10.0
+
+
+@cache
+def _loop() -> asyncio.AbstractEventLoop:
+    loop = asyncio.new_event_loop()
+    threading.Thread(target=loop.run_forever, name="amendment-loop", daemon=True).start()
+    return loop
+
+
+def run_sync(work: Coroutine[Any, Any, T]) -> T:
+    """The result of a coroutine, waited for from synchronous code. An interrupt cancels it and waits for its end."""
+    ended = threading.Event()
+
+    async def tracked() -> T:
+        try:
+            return await work
+        finally:
+            ended.set()
+
+    future = asyncio.run_coroutine_threadsafe(tracked(), _loop())
+    try:
+        return future.result()
+    except BaseException:
+        future.cancel()
+        ended.wait(GRACE_SECONDS)
+        raise

@@ -1,0 +1,73 @@
+"""Loading what a stage starts from and saving what it made: plain folders, safetensors, no remote code.
+
+Promised: the output folder appears whole or not at all; an older result of this package is replaced,
+anything else in its place is refused. Adapters are merged, so that every later stage gets a full model.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from peft import LoraConfig
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from amendment.errors import TrainingError
+from amendment.training._machine import has_gpu
+from amendment.training.settings import LoraSettings
+
+RECORD = "history.json"
+"""The file by which a folder is known as ours."""
+
+
+def load_tokenizer(base: str | Path) -> Any:
+    """The tokenizer of a base, with a pad token: its own, else its unknown token, else its end token."""
+    tokenizer = AutoTokenizer.from_pretrained(str(base), trust_remote_code=False)
+    if tokenizer.pad_token is None:
+        tokenizer.pad_token = tokenizer.unk_token or tokenizer.eos_token
+    return tokenizer
+
+
+def load_causal(base: str | Path, *, dtype: str = "float32") -> Any:
+    """A causal language model, on the GPU where there is one, without dropout."""
+    model = AutoModelForCausalLM.from_pretrained(str(base), dtype=dtype, trust_remote_code=False)
+    return model.to("cuda" if has_gpu() else "cpu").eval()
+
+
+def lora_config(lora: LoraSettings | None, task: str) -> Any:
+    """PEFT's configuration, or None without an adapter. `task` is CAUSAL_LM or SEQ_CLS."""
+    if lora is None:
+        return None
+    alpha = lora.alpha or 2 * lora.r
+    return LoraConfig(
+        task_type=task, r=lora.r, lora_alpha=alpha, lora_dropout=lora.dropout, target_modules="all-linear"
+    )
+
+
+def check_out(out: Path) -> None:
+    """Raise TrainingError when `out` holds something that this package did not write."""
+    if out.is_file() or (out.is_dir() and any(out.iterdir()) and not (out / RECORD).is_file()):
+        raise TrainingError(f"{out} exists and is not a trained model of this package: choose another folder")
+
+
+def save(model: Any, tokenizer: Any, out: Path, record: Mapping[str, Any], **files: Mapping[str, Any]) -> None:
+    """Write weights, tokenizer, `history.json` and further JSON files (by stem), then move the folder to `out`."""
+    part = out.with_name(f"{out.name}.part")
+    shutil.rmtree(part, ignore_errors=True)
+    part.mkdir(parents=True)
+    model.save_pretrained(part, safe_serialization=True)
+    tokenizer.save_pretrained(part)
+    for stem, value in {"history": record, **files}.items():
+        text = json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False, default=str)
+        (part / f"{stem}.json").write_text(text + "\n", encoding="utf-8")
+    if out.exists():
+        shutil.rmtree(out)
+    part.rename(out)
+
+
+def merged(model: Any) -> Any:
+    """The full model: an adapter added to its weights, or the model as it is."""
+    return model.merge_and_unload() if hasattr(model, "merge_and_unload") else model

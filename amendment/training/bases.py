@@ -1,0 +1,67 @@
+"""Is the model that a stage starts from there? Asked before anything is spent.
+
+Promised: no weights are loaded and none downloaded. Not covered: whether the architecture fits.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+
+from amendment.errors import ConfigError, MissingExtra
+
+__all__ = ["check_base", "need_training"]
+
+_HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
+_WEIGHTS = ("*.safetensors", "*.bin")
+
+
+def need_training() -> None:
+    """Raise MissingExtra naming the first library of the `train` extra that is not installed."""
+    for library in ("torch", "transformers", "trl", "peft", "accelerate"):
+        if find_spec(library) is None:
+            raise MissingExtra(library, "train")
+
+
+def check_base(base: str | Path) -> None:
+    """Raise ConfigError in one sentence when `base` is neither a model folder nor a model of the Hub.
+
+    A name that is no folder is looked up on the Hub, or offline (`HF_HUB_OFFLINE`) in the local cache.
+    """
+    folder = Path(base)
+    if folder.is_dir():
+        _check_folder(folder)
+    elif isinstance(base, Path) or not _HUB_ID.fullmatch(base) or base.startswith("."):
+        raise ConfigError(f"base {str(base)!r}: no such folder; expected a model's folder or a Hub id such as org/name")
+    else:
+        _check_hub(base)
+
+
+def _check_folder(folder: Path) -> None:
+    needed: dict[str, Callable[[], bool]] = {
+        "config.json": (folder / "config.json").is_file,
+        "tokenizer_config.json": (folder / "tokenizer_config.json").is_file,
+        "weights (*.safetensors)": lambda: any(any(folder.glob(pattern)) for pattern in _WEIGHTS),
+    }
+    if absent := [name for name, is_there in needed.items() if not is_there()]:
+        hint = "; an adapter alone is no base, merge it first" if (folder / "adapter_config.json").is_file() else ""
+        raise ConfigError(f"base {str(folder)!r}: the folder lacks {', '.join(absent)}{hint}")
+
+
+def _check_hub(name: str) -> None:
+    from huggingface_hub import HfApi, constants, try_to_load_from_cache
+    from huggingface_hub.errors import HfHubHTTPError, RepositoryNotFoundError
+
+    if isinstance(try_to_load_from_cache(name, "config.json"), str):
+        return
+    nowhere = f"base {name!r}: no such folder, and "
+    if constants.HF_HUB_OFFLINE:
+        raise ConfigError(f"{nowhere}the Hub's cache on this machine does not hold it (HF_HUB_OFFLINE is set)")
+    try:
+        HfApi().model_info(name, timeout=10)
+    except RepositoryNotFoundError:
+        raise ConfigError(f"{nowhere}the Hub has no such model, or not for this token") from None
+    except (HfHubHTTPError, OSError) as error:
+        raise ConfigError(f"{nowhere}the Hub could not be asked: {type(error).__name__}") from None

@@ -1,0 +1,197 @@
+"""From conversations to token ids: the one door through which every trainer and scorer goes.
+
+Promised: what is trained is what is scored, since both are rendered here; thinking goes under the key
+that the chat template shows; texts cannot smuggle in control tokens (they are made harmless and counted);
+absent keys (None, as Parquet readers write them) are absent.
+Not covered: messages with parts other than text; they are refused.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
+from typing import Any, NamedTuple
+
+from amendment.errors import DataError, Problem, TrainingError
+from amendment.hashing import content_id
+
+__all__ = ["Conversation", "Renderer"]
+
+Json = dict[str, Any]
+_MARK = "Zyx7"
+_USER = {"role": "user", "content": "q"}
+_ROLES = ("system", "developer", "user", "assistant", "tool")
+_BREAK = "\u200b"
+"""Zero-width space: invisible to people, and enough to keep a control token from being recognised."""
+
+
+class Conversation(NamedTuple):
+    """What a chat template is given, cleaned."""
+
+    messages: tuple[Json, ...]
+    tools: tuple[Json, ...] = ()
+    options: Mapping[str, Any] = {}
+    """Of the template (`chat_template_kwargs`)."""
+    is_prompt: bool = False
+    """Ends with the opening of the assistant's turn."""
+
+
+class Renderer:
+    """A tokenizer's chat template, and what it shows of a conversation. Raises TrainingError without a template."""
+
+    def __init__(self, tokenizer: Any) -> None:
+        if not tokenizer.chat_template:
+            name = tokenizer.name_or_path
+            raise TrainingError(f"{name}: its tokenizer has no chat template; use an instruction-tuned base")
+        self.tokenizer = tokenizer
+        self.control_texts = 0
+        """Texts in which control tokens were found and made harmless."""
+        special = {t.content for t in tokenizer.added_tokens_decoder.values() if t.special and len(t.content) > 1}
+        self._control = re.compile(
+            "|".join(re.escape(s) for s in sorted(special, key=lambda s: (-len(s), s))) or "(?!)"
+        )
+
+    @property
+    def template_id(self) -> str:
+        """The content hash of the chat template."""
+        return content_id(self.tokenizer.chat_template)
+
+    @cached_property
+    def thinking_key(self) -> str | None:
+        """The key under which the template shows thinking, or None where it shows none."""
+        for key in ("reasoning_content", "thinking", "reasoning"):
+            if self._shows({"role": "assistant", "content": "a", key: _MARK}):
+                return key
+        return None
+
+    @cached_property
+    def shows_calls(self) -> bool:
+        """The template shows the assistant's tool calls."""
+        call = {"type": "function", "function": {"name": _MARK, "arguments": {"x": 1}}}
+        return self._shows({"role": "assistant", "content": "", "tool_calls": [call]})
+
+    @cached_property
+    def shows_tools(self) -> bool:
+        """The template shows the definitions of tools."""
+        parameters = {"type": "object", "properties": {"x": {"type": "integer", "description": "x"}}}
+        function = {"name": _MARK, "description": "d", "parameters": parameters}
+        return self._shows(_USER, tools=[{"type": "function", "function": function}])
+
+    @cached_property
+    def has_mask(self) -> bool:
+        """The template marks which tokens the assistant wrote."""
+        return "generation" in str(self.tokenizer.chat_template) and bool(
+            re.search(r"\{%-?\s*generation\s*-?%\}", str(self.tokenizer.chat_template))
+        )
+
+    @cached_property
+    def _knows_developer(self) -> bool:
+        return self._shows({"role": "developer", "content": _MARK}, _USER)
+
+    def _shows(self, *messages: Json, tools: list[Json] | None = None) -> bool:
+        opening = [] if messages[0]["role"] in ("developer", "user") else [_USER]
+        try:
+            text = self.tokenizer.apply_chat_template([*opening, *messages], tools=tools, tokenize=False)
+        except Exception:  # a template may raise anything at what it does not know, and then it does not show it
+            return False
+        return _MARK in text
+
+    def conversation(
+        self, row: Mapping[str, Any], messages: Sequence[Any], *, is_prompt: bool, place: str
+    ) -> Conversation:
+        """The cleaned conversation of a row; `messages` are JSON objects. Raises DataError naming the place."""
+        tools = tuple(self._harmless(tool) for tool in _listed(row.get("tools"), f"{place}: tools"))
+        options = {k: v for k, v in (row.get("chat_template_kwargs") or {}).items() if v is not None}
+        cleaned = tuple(self._message(message, place) for message in messages)
+        return Conversation(cleaned, tools, options, is_prompt)
+
+    def _message(self, message: Any, place: str) -> Json:
+        kept = {k: v for k, v in _object(message, place).items() if v is not None}
+        if kept.get("role") not in _ROLES:
+            expected = ", ".join(_ROLES)
+            raise DataError([Problem(place, f"a message's role is one of {expected}, found {kept.get('role')!r}")])
+        if kept["role"] == "developer" and not self._knows_developer:
+            kept["role"] = "system"
+        if "thinking" in kept and self.thinking_key:
+            kept[self.thinking_key] = kept.pop("thinking")
+        kept["content"] = _text(kept.get("content"), place)
+        if calls := kept.get("tool_calls"):
+            kept["tool_calls"] = [{k: v for k, v in _object(c, place).items() if v is not None} for c in calls]
+        else:
+            kept.pop("tool_calls", None)
+        return {k: v if k == "role" else self._harmless(v) for k, v in kept.items()}
+
+    def _harmless(self, value: Any) -> Any:
+        """The value with every control token in its texts broken by a zero-width space."""
+        if isinstance(value, str):
+            text, found = self._control.subn(lambda hit: hit[0][0] + _BREAK + hit[0][1:], value)
+            self.control_texts += bool(found)
+            return text
+        if isinstance(value, Mapping):
+            return {self._harmless(k): self._harmless(v) for k, v in value.items()}
+        return [self._harmless(v) for v in value] if isinstance(value, list | tuple) else value
+
+    def text(self, conversation: Conversation) -> str:
+        """The conversation as the model reads it. Raises DataError where the template refuses it."""
+        messages, tools, options, is_prompt = conversation
+        try:
+            return str(
+                self.tokenizer.apply_chat_template(
+                    list(messages),
+                    tools=list(tools) or None,
+                    tokenize=False,
+                    add_generation_prompt=is_prompt,
+                    **options,
+                )
+            )
+        except Exception as error:  # templates raise jinja's, Python's and their own errors
+            roles = " ".join(m["role"] for m in messages)
+            raise DataError(f"the chat template refuses a conversation with the roles {roles}: {error}") from error
+
+    def ids(self, conversations: Iterable[Conversation]) -> list[list[int]]:
+        """Token ids of each conversation, in order; equal conversations are rendered once."""
+        first: dict[str, int] = {}
+        texts = [self.text(conversation) for conversation in conversations]
+        places = [first.setdefault(text, len(first)) for text in texts]
+        encoded: list[list[int]] = self.tokenizer(list(first), add_special_tokens=False)["input_ids"] if first else []
+        return [encoded[place] for place in places]
+
+    def mask(self, conversation: Conversation) -> list[int]:
+        """1 for each token of the conversation that the assistant wrote. Needs `has_mask`."""
+        messages, tools, options, _ = conversation
+        rendered = self.tokenizer.apply_chat_template(
+            list(messages), tools=list(tools) or None, return_dict=True, return_assistant_tokens_mask=True, **options
+        )
+        return list(rendered["assistant_masks"])
+
+
+def _object(value: Any, place: str) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping):
+        raise DataError([Problem(place, f"expected an object, found {type(value).__name__}")])
+    return value
+
+
+def _listed(value: Any, place: str) -> Sequence[Any]:
+    """A list, also where it is written as JSON text or absent."""
+    if isinstance(value, str):
+        try:
+            value = json.loads(value)
+        except ValueError as error:
+            raise DataError([Problem(place, f"expected a list or its JSON, found text: {error}")]) from None
+    if value is None:
+        return ()
+    if not isinstance(value, list | tuple):
+        raise DataError([Problem(place, f"expected a list, found {type(value).__name__}")])
+    return value
+
+
+def _text(content: Any, place: str) -> str:
+    """Text, or typed text parts joined."""
+    if content is None or isinstance(content, str):
+        return content or ""
+    parts = [_object(part, place) for part in _listed(content, place)]
+    if other := next((part for part in parts if part.get("type", "text") != "text"), None):
+        raise DataError([Problem(place, f"only text can be trained on, found a part of type {other['type']!r}")])
+    return "".join(str(part.get("text") or "") for part in parts)

@@ -1,0 +1,110 @@
+"""What a user may set for a trainer in the run file, and the shape of a tiny model.
+
+Promised: a value that cannot work is refused when the object is made, and TRL's own fields pass only by
+name. Fields that reach outside the run (Hub, tokens, output folders, remote code) have no name here.
+Not covered: what depends on the machine (see `_device`).
+"""
+
+from __future__ import annotations
+
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+__all__ = ["LoraSettings", "TinyModel", "TrainerSettings", "TrlFields"]
+
+_OWN_NAMES = {
+    "learning_rate": "learning_rate",
+    "per_device_train_batch_size": "batch_size",
+    "num_train_epochs": "epochs",
+    "max_steps": "steps",
+}
+"""Fields of TRL that have a name of ours; setting both is refused."""
+
+
+class _Settings(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class TrlFields(_Settings):
+    """Fields of TRL's configuration that a run file may set: learning, batch and schedule. Absent: our default."""
+
+    learning_rate: float | None = Field(default=None, gt=0, le=1)
+    lr_scheduler_type: (
+        Literal["linear", "cosine", "constant", "constant_with_warmup", "polynomial", "inverse_sqrt"] | None
+    ) = None
+    warmup_steps: float | None = Field(default=None, ge=0)
+    """A number of steps, or below 1 a share of them."""
+    weight_decay: float | None = Field(default=None, ge=0, le=1)
+    adam_beta1: float | None = Field(default=None, ge=0, lt=1)
+    adam_beta2: float | None = Field(default=None, ge=0, lt=1)
+    adam_epsilon: float | None = Field(default=None, gt=0)
+    max_grad_norm: float | None = Field(default=None, ge=0)
+    optim: Literal["adamw_torch", "adamw_torch_fused", "adafactor", "sgd"] | None = None
+    per_device_train_batch_size: int | None = Field(default=None, ge=1)
+    gradient_accumulation_steps: int | None = Field(default=None, ge=1)
+    num_train_epochs: float | None = Field(default=None, gt=0)
+    max_steps: int | None = Field(default=None, ge=1)
+    bf16: bool | None = None
+    gradient_checkpointing: bool | None = None
+
+
+class LoraSettings(_Settings):
+    """A low-rank adapter on every linear layer (Hu et al. 2021). It is merged before the model is saved."""
+
+    r: int = Field(default=16, ge=1, le=1024)
+    alpha: float | None = Field(default=None, gt=0)
+    """Absent: twice `r`."""
+    dropout: float = Field(default=0.0, ge=0, lt=1)
+
+
+class TrainerSettings(_Settings):
+    """What all trainers have in common. A batch counts rows for SFT and pairs for reward model and DPO."""
+
+    max_length: int = Field(default=1024, ge=8)
+    """Tokens of prompt and completion together."""
+    over_length: Literal["drop", "truncate"] = "drop"
+    """Truncation cuts the end; a row whose prompt alone fills `max_length` is dropped either way."""
+    max_dropped: float = Field(default=0.25, ge=0, le=1)
+    """Largest share of rows that may be dropped before the stage refuses to train."""
+    epochs: float | None = Field(default=None, gt=0)
+    """Passes over the rows; 1 where neither this nor `steps` is set."""
+    steps: int | None = Field(default=None, ge=1)
+    """Optimiser steps, instead of `epochs`."""
+    learning_rate: float = Field(gt=0, le=1)
+    batch_size: int = Field(default=16, ge=1)
+    lora: LoraSettings | None = None
+    log_every: int = Field(default=10, ge=1)
+    """Steps between two entries of the history."""
+    trl: TrlFields = TrlFields()
+
+    @model_validator(mode="after")
+    def _set_once(self) -> Self:
+        if self.epochs is not None and self.steps is not None:
+            raise ValueError("both epochs and steps are set; keep one of them")
+        for theirs, ours in _OWN_NAMES.items():
+            if getattr(self.trl, theirs) is not None and ours in self.model_fields_set:
+                raise ValueError(f"both {ours} and trl.{theirs} are set; keep one of them")
+        if self.trl.num_train_epochs is not None and self.trl.max_steps is not None:
+            raise ValueError("both trl.num_train_epochs and trl.max_steps are set; keep one of them")
+        return self
+
+
+class TinyModel(_Settings):
+    """The shape of a model small enough to be trained from nothing on one CPU core in seconds."""
+
+    hidden: int = Field(default=64, ge=8)
+    layers: int = Field(default=2, ge=1)
+    heads: int = Field(default=4, ge=1)
+    intermediate: int = Field(default=192, ge=8)
+    """Width inside the feed-forward layers."""
+    vocab: int = Field(default=1024, ge=320)
+    """Upper bound of the vocabulary: 256 bytes, the control tokens, and merges learned from the text."""
+    context: int = Field(default=512, ge=16)
+    """Tokens that the model can attend to."""
+
+    @model_validator(mode="after")
+    def _heads_divide(self) -> Self:
+        if self.hidden % (2 * self.heads):
+            raise ValueError(f"hidden must be a multiple of 2 x heads, found {self.hidden} and {self.heads}")
+        return self

@@ -1,0 +1,180 @@
+"""Where one model is trained: the tools around a trainer of TRL, from the base's folder to the result's.
+
+The rooms that train bring their own trainer and data; what every training needs stands here: pinned
+threads and seeds, quiet libraries, checked configurations, a watched loop, a folder that appears whole.
+Importing this module loads no heavy library; opening a workbench does.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from amendment.training.bases import check_base, need_training
+from amendment.training.preflight import Report
+from amendment.training.rendering import Renderer
+from amendment.training.results import Progress, TrainResult
+from amendment.training.settings import TrainerSettings
+
+if TYPE_CHECKING:
+    from amendment.training._trainer import Fitted
+
+__all__ = ["Workbench", "load_causal", "load_tokenizer", "quietly", "steady", "workbench"]
+
+
+@contextmanager
+def workbench(
+    base: str | Path, out: Path, settings: TrainerSettings, seed: int, progress: Progress | None = None
+) -> Iterator[Workbench]:
+    """Open a workbench. Raises MissingExtra, ConfigError (no such base) or TrainingError (`out` is in use)."""
+    need_training()
+    check_base(base)
+    from amendment.training._machine import pinned
+    from amendment.training._models import check_out
+    from amendment.training._quiet import quiet_libraries
+
+    check_out(out)
+    with quiet_libraries(), pinned(seed), tempfile.TemporaryDirectory() as scratch:
+        yield Workbench(base=str(base), out=out, settings=settings, seed=seed, progress=progress, scratch=scratch)
+
+
+@dataclass(kw_only=True)
+class Workbench:
+    """An open workbench; use it inside `with workbench(...)`."""
+
+    base: str
+    out: Path
+    settings: TrainerSettings
+    seed: int
+    progress: Progress | None
+    scratch: str
+    """A folder that goes when the workbench closes."""
+    notes: list[str] = field(default_factory=list)
+    """Sentences for the result."""
+
+    @cached_property
+    def tokenizer(self) -> Any:
+        from amendment.training._models import load_tokenizer
+
+        return load_tokenizer(self.base)
+
+    @cached_property
+    def renderer(self) -> Renderer:
+        return Renderer(self.tokenizer)
+
+    @property
+    def dtype_name(self) -> str:
+        """Precision of the weights: frozen ones under an adapter may lie in bf16, trained ones lie in fp32."""
+        from amendment.training._machine import uses_bf16
+
+        return "bfloat16" if self.settings.lora and uses_bf16(self.settings) else "float32"
+
+    @property
+    def versions(self) -> dict[str, str]:
+        """Of the libraries that train."""
+        from amendment.training._machine import versions
+
+        return versions()
+
+    def causal_model(self) -> Any:
+        """The base as a causal language model."""
+        from amendment.training._models import load_causal
+
+        return load_causal(self.base, dtype=self.dtype_name)
+
+    def adapter(self, task: str) -> Any:
+        """PEFT's configuration for `CAUSAL_LM` or `SEQ_CLS`, or None when no adapter is asked for."""
+        from amendment.training._models import lora_config
+
+        return lora_config(self.settings.lora, task)
+
+    def configure(self, kind: type[Any], **own: Any) -> Any:
+        """A configuration of TRL for this machine; `own` are fields of the calling trainer."""
+        from amendment.training._machine import configure
+
+        return configure(kind, self.settings, seed=self.seed, folder=self.scratch, **own)
+
+    def seen(self, lengths: Sequence[int]) -> list[int]:
+        """The rows that training will draw at least once, of rows with these lengths."""
+        from amendment.training._trainer import LengthPools
+
+        trl, settings = self.settings.trl, self.settings
+        batch = trl.per_device_train_batch_size or settings.batch_size
+        steps = trl.max_steps or settings.steps
+        if steps is None:
+            return list(range(len(lengths)))
+        drawn = steps * batch * (trl.gradient_accumulation_steps or 1)
+        return list(LengthPools(lengths, batch, self.seed))[:drawn]
+
+    def fit(self, trainer: Any, lengths: Sequence[int], *watchers: Any) -> Fitted:
+        """Train to the end; `lengths` are tokens per row."""
+        from amendment.training._head import use_dense_head
+        from amendment.training._trainer import fit
+
+        use_dense_head(trainer.model)
+        trainer.lengths = lengths
+        return fit(trainer, self.progress, *watchers)
+
+    def finish(self, trainer: Any, report: Report, fitted: Fitted, **files: Mapping[str, Any]) -> TrainResult:
+        """Merge, save and describe what was trained."""
+        from amendment.training._machine import describe
+        from amendment.training._models import merged, save
+
+        machine = describe(self.settings)
+        record = {
+            "trainer": report.trainer,
+            "base": self.base,
+            "seed": self.seed,
+            "settings": self.settings.model_dump(mode="json", exclude_none=True),
+            "machine": machine,
+            "preflight": report.to_json(),
+            "notes": self.notes,
+            "history": fitted.history,
+        }
+        save(merged(trainer.model), self.tokenizer, self.out, record, **files)
+        return TrainResult(
+            folder=self.out,
+            report=report,
+            history=fitted.history,
+            steps=fitted.steps,
+            machine=machine,
+            notes=tuple(self.notes),
+            seconds=fitted.seconds,
+        )
+
+
+@contextmanager
+def quietly(seed: int = 0) -> Iterator[None]:
+    """Pinned threads and quiet libraries for scoring: what `workbench` does for training."""
+    need_training()
+    from amendment.training._machine import pinned
+    from amendment.training._quiet import quiet_libraries
+
+    with quiet_libraries(), pinned(seed):
+        yield
+
+
+def steady(kind: type[Any]) -> type[Any]:
+    """A trainer class of TRL with batches of like length and without telemetry."""
+    from amendment.training._trainer import Steady
+
+    return type(f"Steady{kind.__name__}", (Steady, kind), {})
+
+
+def load_tokenizer(base: str | Path) -> Any:
+    """The tokenizer of a model folder or Hub id, with a pad token."""
+    from amendment.training import _models
+
+    return _models.load_tokenizer(base)
+
+
+def load_causal(base: str | Path) -> Any:
+    """A causal language model in fp32 for scoring, on the GPU where there is one."""
+    from amendment.training import _models
+
+    return _models.load_causal(base)

@@ -1,0 +1,188 @@
+"""The linter: one constitution with many faults, each found at its place; and none found where there is none."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from amendment.constitutions import (
+    AppliesWhen,
+    Case,
+    CompareExample,
+    Constitution,
+    FewShot,
+    Principle,
+    lint,
+    lint_file,
+)
+from amendment.constitutions._linter import similarity
+
+FAULTY = """\
+id: faulty
+version: 1.0.0
+title: Everything that can be wrong
+license: CC0-1.0
+principles:
+  - {id: a, statement: Do not tell lies to the reader., critique: [c], revise: [r], compare: [q]}
+  - {id: b, statement: Do not tell lies to the public., critique: [c], revise: [r], compare: [q]}
+  - {id: a, statement: Never insult anybody., critique: [c], revise: [r], compare: [q]}
+  - {id: c, statement: Avoid long words., critique: [c], compare: [q]}
+  - {id: d, statement: An answer must not wander., critique: [c]}
+  - {id: e, statement: Be clear., compare: [q], applies_when: {categories: []}}
+  - {id: f, statement: Don't brag., critique: [c], revise: [r], compare: [q],
+     applies_when: {categories: [harm, peopel]}}
+  - id: g
+    statement: No jargon.
+    critique: [c]
+    revise: [r]
+    cases: [{prompt: p, better: same, worse: same, why: none}]
+few_shot:
+  compare:
+    - {prompt: p, a: x, b: y, answer: A, principle: z}
+    - {prompt: p, a: x, b: x, answer: A}
+"""
+
+
+def principle(id: str = "p", **fields: Any) -> Principle:
+    texts: dict[str, Any] = {"statement": f"Only about {id}.", "critique": ("c",), "revise": ("r",), "compare": ("q",)}
+    return Principle(id=id, **(texts | fields))
+
+
+def constitution(*principles: Principle, **fields: Any) -> Constitution:
+    return Constitution(
+        id="test", version="1.0.0", title="A test", license="CC0-1.0", principles=principles or (principle(),), **fields
+    )
+
+
+def messages(*principles: Principle, **fields: Any) -> list[str]:
+    return [finding.message for finding in lint(constitution(*principles, **fields))]
+
+
+def test_a_faulty_file_is_told_whole_and_in_order(tmp_path: Path) -> None:
+    path = tmp_path / "faulty.yaml"
+    path.write_text(FAULTY)
+    found = [
+        (finding.level, finding.place.removeprefix(f"{path}:"), finding.message.split(";")[0].split(":")[0])
+        for finding in lint_file(path, categories=["harm", "people"])
+    ]
+    assert found == [
+        ("warning", "6:3: principles", "7 of 8 statements say what not to do"),
+        ("warning", "7:24: principles[1].statement", "says nearly the same as 'a' (similarity 0.71)"),
+        ("error", "8:10: principles[2].id", "the id 'a' stands twice, first as principles[0]"),
+        ("warning", "9:53: principles[3].critique", "'c' has `critique` but no `revise`"),
+        ("error", "10:5: principles[4]", "'d' can be used nowhere"),
+        ("warning", "11:5: principles[5]", "'e' has no `critique` and `revise`"),
+        ("error", "11:76: principles[5].applies_when.categories", "an empty list"),
+        ("warning", "13:40: principles[6].applies_when.categories[1]", "no prompt has the category 'peopel'"),
+        ("warning", "14:5: principles[7]", "'g' has no `compare`"),
+        ("error", "18:13: principles[7].cases[0]", "`better` and `worse` are the same text"),
+        ("warning", "21:5: few_shot.compare", "2 of 2 examples have the answer A"),
+        ("warning", "21:53: few_shot.compare[0].principle", "there is no principle 'z'"),
+        ("error", "22:7: few_shot.compare[1]", "`a` and `b` are the same text"),
+    ]
+
+
+def test_a_file_that_is_no_constitution_is_findings_not_an_exception(tmp_path: Path) -> None:
+    path = tmp_path / "bad.yaml"
+    assert [finding.level for finding in lint_file(path)] == ["error"]
+    path.write_bytes(b"\xff\xfe\x00")
+    assert [finding.level for finding in lint_file(path)] == ["error"]
+    path.write_text("id: x\nid: y\n[")
+    assert len(lint_file(path)) == 2
+    path.write_text("id: x\nversion: 1.0\ntitel: t\n")
+    places = [finding.place.removeprefix(f"{path}:") for finding in lint_file(path)]
+    assert places == ["1:1: title", "1:1: license", "2:10: version", "3:1: titel"]
+
+
+@given(st.binary(max_size=80))
+def test_no_bytes_make_the_file_linter_fail(tmp_path_factory: pytest.TempPathFactory, raw: bytes) -> None:
+    path = tmp_path_factory.mktemp("lint", numbered=True) / "any.yaml"
+    path.write_bytes(raw)
+    assert all(finding.place.startswith(str(path)) for finding in lint_file(path))
+
+
+def test_a_circle_is_a_finding(tmp_path: Path) -> None:
+    path = tmp_path / "a.yaml"
+    path.write_text("id: a\nversion: 1.0.0\ntitle: t\nlicense: CC0-1.0\nextends: [./a.yaml]\n")
+    (finding,) = [each for each in lint_file(path) if "circle" in each.message]
+    assert (finding.level, finding.place) == ("error", f"{path}:5:11: extends[0]")
+
+
+def test_a_sound_constitution_has_no_findings() -> None:
+    assert lint(constitution(principle("a"), principle("b"))) == []
+
+
+def test_places_without_a_file_name_the_constitution() -> None:
+    (finding,) = lint(constitution(principle("a", statement="One thing."), principle("a", statement="Another.")))
+    assert str(finding) == (
+        "test: principles[1].id: error: the id 'a' stands twice, first as principles[0]; give each its own"
+    )
+
+
+def test_similarity_is_jaccard_over_word_pairs() -> None:
+    # pairs: {be kind, kind to, to all} and {be kind, kind to, to some}: 2 common of 4
+    assert similarity("Be kind to all.", "be kind, to some!") == pytest.approx(2 / 4)
+    assert similarity("Be kind", "be KIND.") == 1.0
+    assert similarity("Be kind", "Stay calm") == 0.0
+
+
+@given(st.text(), st.text())
+def test_similarity_is_symmetric_and_between_zero_and_one(a: str, b: str) -> None:
+    assert 0.0 <= similarity(a, b) == similarity(b, a) <= 1.0
+    assert similarity(a, a) == 1.0
+
+
+def test_near_duplicates_are_found_from_three_fifths_on() -> None:
+    # five pairs each, four common: 4 of 6
+    near = principle("b", statement="Tell the reader the whole story.")
+    assert messages(principle("a", statement="Tell the reader the whole truth."), near) == [
+        "says nearly the same as 'a' (similarity 0.67); merge them or tell them apart"
+    ]
+    assert messages(principle("a", statement="Tell the reader what is true."), near) == []
+
+
+def test_a_replaced_principle_is_no_duplicate_of_what_it_replaces() -> None:
+    parent = principle("a", statement="Tell the reader the whole truth.")
+    assert lint(constitution(parent), inherited=[parent]) == []
+    assert len(lint(constitution(parent.model_copy(update={"id": "b"})), inherited=[parent])) == 1
+
+
+def test_the_share_of_negative_statements_warns_above_seven_in_ten() -> None:
+    negative = [principle(f"n{i}", statement=f"Do not {word}.") for i, word in enumerate("abcdefgh")]
+    positive = [principle(f"p{i}", statement=f"Say {word} when you do not.") for i, word in enumerate("stu")]
+    assert messages(*negative[:7], *positive) == []
+    assert messages(*negative, *positive[:2])[0].startswith("8 of 10 statements say what not to do")
+    assert messages(*negative[:2]) == []
+
+
+@pytest.mark.parametrize(
+    ("answers", "warns"), [("AB", False), ("AAB", False), ("A", False), ("AA", True), ("BBBA", True)]
+)
+def test_examples_that_lean_to_one_position_are_a_prior(answers: str, warns: bool) -> None:
+    shots = tuple(
+        CompareExample(prompt="p", a="x", b="y", answer="A" if answer == "A" else "B", principle="p")
+        for answer in answers
+    )
+    assert bool(messages(few_shot=FewShot(compare=shots))) is warns
+
+
+def test_a_principle_that_no_prompt_reaches_is_an_error_where_categories_are_known() -> None:
+    scoped = constitution(principle(applies_when=AppliesWhen(categories=("harm",))))
+    assert lint(scoped) == lint(scoped, categories=["harm"]) == []
+    assert [finding.level for finding in lint(scoped, categories=["people"])] == ["error", "warning"]
+
+
+def test_an_empty_scope_is_told() -> None:
+    assert messages(principle(applies_when=AppliesWhen())) == ["says nothing: name categories or tags, or drop the key"]
+    assert messages(principle(applies_when=AppliesWhen(tags=()))) == [
+        "an empty list: 'p' never applies; name some or drop the key"
+    ]
+
+
+def test_a_case_must_have_two_different_answers() -> None:
+    same = Case(prompt="p", better="x", worse="x", why="none")
+    assert messages(principle(cases=(same,))) == ["`better` and `worse` are the same text"]

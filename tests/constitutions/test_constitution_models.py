@@ -1,0 +1,137 @@
+"""A constitution as values: when principles apply, and names made of content."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from amendment.constitutions import AppliesWhen, Constitution, Principle, load_constitution
+from amendment.hashing import HASH_PREFIX
+from amendment.yamlfile import parse_yaml, validate
+
+CONTENT: dict[str, Any] = {
+    "id": "small",
+    "version": "1.0.0",
+    "title": "A small one",
+    "license": "CC0-1.0",
+    "principles": [
+        {"id": "one", "statement": "Be right.", "compare": ["Which is right?"], "weight": 2, "tags": ["truth"]},
+        {
+            "id": "two",
+            "statement": "Be kind.",
+            "critique": ["Is it kind?"],
+            "revise": ["Make it kind."],
+            "score": {"question": "How kind?", "anchors": {"1": "rude", "10": "kind"}},
+        },
+    ],
+}
+
+
+def shuffled(value: Any, order: st.DrawFn) -> Any:
+    """The same JSON with the keys of every mapping in another order."""
+    if isinstance(value, dict):
+        keys = order(st.permutations(list(value)))
+        return {key: shuffled(value[key], order) for key in keys}
+    return [shuffled(item, order) for item in value] if isinstance(value, list) else value
+
+
+@given(st.data())
+def test_the_hash_does_not_depend_on_the_order_of_keys_or_on_comments(data: st.DataObject) -> None:
+    text = "# a comment\n" + json.dumps(shuffled(CONTENT, data.draw)) + " # another\n"  # type: ignore[arg-type]
+    read = validate(parse_yaml(text, "anywhere.yaml"), Constitution)
+    assert read.content_hash == Constitution.model_validate(CONTENT).content_hash
+
+
+def test_the_hash_does_not_depend_on_where_the_file_lies_or_on_how_defaults_are_written(tmp_path: Path) -> None:
+    spelled_out = json.loads(json.dumps(CONTENT))
+    spelled_out["principles"][0] |= {"tier": 1, "hard": False, "critique": [], "weight": 2.0}
+    spelled_out |= {"source": {"kind": "original"}, "few_shot": {}}
+    hashes = set()
+    for index, content in enumerate([CONTENT, spelled_out]):
+        path = tmp_path / str(index) / "c.yaml"
+        path.parent.mkdir()
+        path.write_text(json.dumps(content))
+        hashes.add(load_constitution(str(path)).content_hash)
+    assert len(hashes) == 1
+
+
+@pytest.mark.parametrize(
+    "change", [{"version": "1.0.1"}, {"title": "Another"}, {"principles": CONTENT["principles"][:1]}]
+)
+def test_the_hash_depends_on_what_the_constitution_says(change: dict[str, Any]) -> None:
+    assert (
+        Constitution.model_validate(CONTENT | change).content_hash != Constitution.model_validate(CONTENT).content_hash
+    )
+
+
+def test_the_order_of_principles_is_content() -> None:
+    turned = CONTENT | {"principles": CONTENT["principles"][::-1]}
+    assert Constitution.model_validate(turned).content_hash != Constitution.model_validate(CONTENT).content_hash
+
+
+def test_references_name_constitution_version_hash_and_principle() -> None:
+    small = Constitution.model_validate(CONTENT)
+    assert small.reference == f"small@1.0.0#{small.content_hash}"
+    assert small.content_hash.startswith(HASH_PREFIX)
+    assert small.principle_reference(small.principle("two")) == "small/two"
+    with pytest.raises(KeyError):
+        small.principle("three")
+
+
+def principle(scope: AppliesWhen | None) -> Principle:
+    return Principle(id="p", statement="Be right.", compare=("Which?",), applies_when=scope)
+
+
+@pytest.mark.parametrize(
+    ("scope", "category", "tags", "applies"),
+    [
+        (None, None, (), True),
+        (AppliesWhen(), None, (), True),
+        (AppliesWhen(categories=("people",)), "people", (), True),
+        (AppliesWhen(categories=("people",)), "harm", (), False),
+        (AppliesWhen(categories=("people",)), None, (), False),
+        (AppliesWhen(tags=("minor",)), "harm", ("minor", "school"), True),
+        (AppliesWhen(tags=("minor",)), "harm", (), False),
+        (AppliesWhen(categories=("people",), tags=("minor",)), "people", ("adult",), False),
+        (AppliesWhen(categories=()), "people", (), False),
+    ],
+)
+def test_a_principle_applies_where_every_condition_that_stands_holds(
+    scope: AppliesWhen | None, category: str | None, tags: tuple[str, ...], applies: bool
+) -> None:
+    assert principle(scope).applies_to(category, tags) is applies
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("id", "No Spaces"),
+        ("id", "-x"),
+        ("version", "1.0"),
+        ("version", "01.0.0"),
+        ("title", "  "),
+        ("source", {"kind": "found"}),
+    ],
+)
+def test_bad_heads_are_refused(field: str, value: Any) -> None:
+    with pytest.raises(ValidationError):
+        Constitution.model_validate(CONTENT | {field: value})
+
+
+@pytest.mark.parametrize(
+    "change", [{"weight": 0}, {"weight": float("inf")}, {"tier": -1}, {"statement": ""}, {"colour": "red"}]
+)
+def test_bad_principles_are_refused(change: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        Principle.model_validate(CONTENT["principles"][0] | change)
+
+
+def test_constitutions_are_frozen() -> None:
+    with pytest.raises(ValidationError, match="frozen"):
+        Constitution.model_validate(CONTENT).title = "another"  # type: ignore[misc]

@@ -1,0 +1,91 @@
+"""Drawing principles: the same draw for the same key, and the shares that each scheme promises."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+
+from amendment.constitutions import (
+    AppliesWhen,
+    Constitution,
+    DrawScheme,
+    Principle,
+    draw_principles,
+    eligible_principles,
+)
+
+
+def principle(
+    id: str, *, weight: float = 1.0, tags: tuple[str, ...] = (), scope: AppliesWhen | None = None
+) -> Principle:
+    return Principle(
+        id=id,
+        statement=f"About {id}.",
+        weight=weight,
+        tags=tags,
+        applies_when=scope,
+        critique=("c",),
+        revise=("r",),
+        compare=("q",),
+    )
+
+
+def constitution(*principles: Principle, id: str = "test") -> Constitution:
+    return Constitution(id=id, version="1.0.0", title="A test", license="CC0-1.0", principles=principles)
+
+
+POOL = eligible_principles(
+    [
+        constitution(
+            principle("heavy", weight=3, tags=("truth",)),
+            principle("light", tags=("truth",)),
+            principle("other", tags=("tone",)),
+        )
+    ],
+    "compare",
+)
+
+
+def shares(scheme: DrawScheme, draws: int = 4000) -> dict[str, float]:
+    drawn = (draw_principles(POOL, 1, scheme=scheme, key=[7, index])[0].principle.id for index in range(draws))
+    return {id: count / draws for id, count in Counter(drawn).items()}
+
+
+@pytest.mark.parametrize(
+    ("scheme", "expected"),
+    [
+        ("uniform", {"heavy": 1 / 3, "light": 1 / 3, "other": 1 / 3}),
+        ("weighted", {"heavy": 3 / 5, "light": 1 / 5, "other": 1 / 5}),
+        # half of the draws go to each tag; within truth three to one
+        ("stratified", {"heavy": 3 / 8, "light": 1 / 8, "other": 1 / 2}),
+    ],
+)
+def test_each_scheme_keeps_its_shares(scheme: DrawScheme, expected: dict[str, float]) -> None:
+    # 4000 draws: the standard error of a share is at most 0.008
+    assert shares(scheme) == pytest.approx(expected, abs=0.03)
+
+
+def test_a_draw_is_without_repetition_and_ends_with_the_pool() -> None:
+    drawn = draw_principles(POOL, 10, scheme="weighted", key="k")
+    assert sorted(each.principle.id for each in drawn) == ["heavy", "light", "other"]
+    assert draw_principles([], 2, scheme="stratified", key="k") == []
+
+
+def test_equal_keys_draw_equally_and_others_differ() -> None:
+    first = [draw_principles(POOL, 2, scheme="uniform", key=["p", index]) for index in range(20)]
+    again = [draw_principles(POOL, 2, scheme="uniform", key=["p", index]) for index in range(20)]
+    assert first == again
+    assert len({tuple(each.id for each in drawn) for drawn in first}) > 1
+
+
+def test_only_principles_that_apply_and_have_texts_are_eligible() -> None:
+    scoped = principle("scoped", scope=AppliesWhen(categories=("people",)))
+    silent = principle("silent").model_copy(update={"compare": ()})
+    both = [constitution(scoped, silent), constitution(principle("always"), id="second")]
+    assert [drawn.id for drawn in eligible_principles(both, "compare")] == ["second/always"]
+    assert [drawn.id for drawn in eligible_principles(both, "compare", category="people")] == [
+        "test/scoped",
+        "second/always",
+    ]
+    assert [drawn.id for drawn in eligible_principles(both, "revise")] == ["test/silent", "second/always"]

@@ -1,0 +1,84 @@
+"""The constitutions that come with the package: clean, complete, and as many texts as promised."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import amendment.constitutions
+from amendment.constitutions import constitution_schema, lint_file, load_constitution, shipped
+from amendment.constitutions._schema import schema_text
+
+ROOM = Path(amendment.constitutions.__file__).parent
+REAL = [id for id in shipped() if id != "lilliput"]
+LILLIPUT = ["correct", "honest", "harmless", "helpful", "frank", "concise", "polite", "clear"]
+
+
+@pytest.mark.parametrize("id", shipped())
+def test_the_linter_finds_nothing(id: str) -> None:
+    assert lint_file(ROOM / "library" / f"{id}.yaml") == []
+
+
+@pytest.mark.parametrize("id", shipped())
+def test_the_file_is_called_by_its_id_and_points_at_its_schema(id: str) -> None:
+    path = ROOM / "library" / f"{id}.yaml"
+    first = path.read_text(encoding="utf-8").splitlines()[0]
+    prefix = "# yaml-language-server: $schema="
+    assert first.startswith(prefix)
+    assert (path.parent / first.removeprefix(prefix)).resolve() == ROOM / "schemas" / "constitution.schema.json"
+    assert load_constitution(id).id == id
+    assert load_constitution(id).license == "CC0-1.0"
+
+
+@pytest.mark.parametrize("id", shipped())
+def test_every_principle_has_every_text_at_least_twice(id: str) -> None:
+    for principle in load_constitution(id).principles:
+        assert min(len(principle.critique), len(principle.revise), len(principle.compare)) >= 2, principle.id
+        assert principle.score is not None, principle.id
+        assert principle.rationale, principle.id
+        assert min(principle.score.anchors) == 1, principle.id
+        assert max(principle.score.anchors) == 10, principle.id
+
+
+@pytest.mark.parametrize("id", REAL)
+def test_real_ones_have_eight_to_fourteen_principles_cases_and_balanced_examples(id: str) -> None:
+    constitution = load_constitution(id)
+    shots = constitution.few_shot
+    answers = [example.answer for example in shots.compare]
+    assert 8 <= len(constitution.principles) <= 14
+    assert sum(len(principle.cases) for principle in constitution.principles) >= 5
+    assert answers.count("A") == answers.count("B") >= 2
+    assert min(len(shots.critique), len(shots.revise)) >= 2
+    assert all(example.principle for example in shots.compare)
+
+
+def test_texts_with_braces_would_be_taken_for_placeholders() -> None:
+    for id in shipped():
+        for principle in load_constitution(id).principles:
+            texts = [*principle.critique, *principle.revise, *principle.compare, principle.statement]
+            assert not any("{" in text for text in texts), principle.id
+
+
+def test_the_simulated_world_finds_the_principles_that_it_knows() -> None:
+    constitution = load_constitution("lilliput")
+    assert [principle.id for principle in constitution.principles] == LILLIPUT
+    head = (ROOM / "library" / "lilliput.yaml").read_text(encoding="utf-8").split("\nid:")[0]
+    assert "do NOT read the prose" in head
+
+
+def test_the_shipped_schema_is_the_models() -> None:
+    path = ROOM / "schemas" / "constitution.schema.json"
+    assert path.read_text(encoding="utf-8") == schema_text(), (
+        "the schema drifted; write amendment.constitutions._schema.schema_text() to " + path.name
+    )
+
+
+def test_the_schema_describes_every_key_in_terms_that_editors_know() -> None:
+    schema = constitution_schema()
+    assert "prefixItems" not in schema_text()
+    for name, part in [("Constitution", schema), *schema["$defs"].items()]:
+        assert part["additionalProperties"] is False, name
+        for key, entry in part["properties"].items():
+            target = schema["$defs"].get(entry.get("$ref", "").rpartition("/")[2], {})
+            assert entry.get("description") or target.get("description"), f"{name}.{key}"

@@ -1,0 +1,161 @@
+"""Anthropic's protocol, without a network: what is sent, and what is read from good and bad bodies."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from amendment.calls import Reply, Request, Usage
+from amendment.errors import Rejected, Transient
+from amendment.providers._anthropic_format import body_for, read_reply
+from amendment.records import Message, ToolCall
+
+Ask = Callable[..., Request]
+
+
+def read(body: Any) -> Reply:
+    whole = {"provider": "anthropic", "host": "here", "model": "m", "messages": [{"role": "user", "content": "x"}]}
+    return read_reply(json.dumps(body).encode(), Request.model_validate(whole))
+
+
+def text(said: str) -> dict[str, str]:
+    return {"type": "text", "text": said}
+
+
+def test_the_least_body_has_a_length_limit(question: Ask) -> None:
+    body = body_for(question("Hi"), 99)
+    assert body == {"model": "m", "max_tokens": 99, "messages": [{"role": "user", "content": [text("Hi")]}]}
+
+
+def test_settings_go_by_the_protocols_names_and_seeds_stay_here(question: Ask) -> None:
+    sampling = {"temperature": 0.5, "top_p": 0.9, "max_tokens": 20, "stop": ("\n",), "seed": 7}
+    body = body_for(question(sampling=sampling), 99)
+    assert (body["temperature"], body["top_p"], body["max_tokens"]) == (0.5, 0.9, 20)
+    assert body["stop_sequences"] == ["\n"]
+    assert "seed" not in body
+
+
+def test_system_texts_stand_in_their_own_field(question: Ask) -> None:
+    messages = (
+        Message(role="system", content="Be kind."),
+        Message(role="developer", content="Be short."),
+        Message(role="user", content="Hi"),
+    )
+    body = body_for(question(messages=messages), 99)
+    assert body["system"] == "Be kind.\n\nBe short."
+    assert body["messages"] == [{"role": "user", "content": [text("Hi")]}]
+
+
+def test_tools_their_calls_and_results_take_the_protocols_shape(question: Ask) -> None:
+    schema = {"type": "object", "properties": {}}
+    tool = {"type": "function", "function": {"name": "look", "description": "Look.", "parameters": schema}}
+    calls = tuple(ToolCall(id=f"c{i}", function={"name": "look", "arguments": {"at": i}}) for i in (1, 2))
+    messages = (
+        Message(role="user", content="Hi"),
+        Message(role="assistant", content="One moment.", thinking="canary", tool_calls=calls),
+        Message(role="tool", content="one", tool_call_id="c1"),
+        Message(role="tool", content="", tool_call_id="c2"),
+        Message(role="user", content="And?"),
+    )
+    body = body_for(question(messages=messages, tools=(tool,)), 99)
+    assert body["tools"] == [{"name": "look", "description": "Look.", "input_schema": schema}]
+    assert [turn["role"] for turn in body["messages"]] == ["user", "assistant", "user"]
+    assert body["messages"][1]["content"] == [
+        text("One moment."),
+        {"type": "tool_use", "id": "c1", "name": "look", "input": {"at": 1}},
+        {"type": "tool_use", "id": "c2", "name": "look", "input": {"at": 2}},
+    ]
+    assert body["messages"][2]["content"] == [
+        {"type": "tool_result", "tool_use_id": "c1", "content": [text("one")]},
+        {"type": "tool_result", "tool_use_id": "c2"},
+        text("And?"),
+    ]
+    assert "canary" not in json.dumps(body)
+
+
+def test_images_are_translated_and_other_parts_refused(question: Ask) -> None:
+    def content(part: dict[str, Any]) -> Any:
+        message = Message(role="user", content=(part,))
+        return body_for(question(messages=(message,)), 99)["messages"][0]["content"]
+
+    url = {"type": "image_url", "image_url": {"url": "https://example.org/a.png"}}
+    assert content(url)[0]["source"] == {"type": "url", "url": "https://example.org/a.png"}
+    data = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}
+    assert content(data)[0]["source"] == {"type": "base64", "media_type": "image/png", "data": "AAAA"}
+    with pytest.raises(Rejected, match="'input_audio'"):
+        content({"type": "input_audio"})
+
+
+@pytest.mark.parametrize(
+    ("stop", "meant"),
+    [
+        ("end_turn", "stop"),
+        ("stop_sequence", "stop"),
+        ("max_tokens", "length"),
+        ("model_context_window_exceeded", "length"),
+        ("refusal", "refusal"),
+        ("pause_turn", "other"),
+        (None, "other"),
+    ],
+)
+def test_why_an_answer_ended(stop: Any, meant: str) -> None:
+    assert read({"content": [text("Yes")], "stop_reason": stop}).finish_reason == meant
+
+
+def test_a_whole_reply_is_read_and_cached_tokens_count() -> None:
+    blocks = [{"type": "thinking", "thinking": "Well."}, text("Yes"), {"type": "unknown"}, text(".")]
+    usage = {"input_tokens": 5, "cache_read_input_tokens": 7, "cache_creation_input_tokens": None, "output_tokens": 3}
+    reply = read({"content": blocks, "stop_reason": "end_turn", "model": "m-1", "usage": usage})
+    assert reply.messages == (Message(role="assistant", content="Yes.", thinking="Well."),)
+    assert reply.model == "m-1"
+    assert reply.usage == Usage(input_tokens=12, output_tokens=3)
+
+
+def test_tool_calls_are_read() -> None:
+    block = {"type": "tool_use", "id": "t1", "name": "look", "input": {"at": 1}}
+    reply = read({"content": [block], "stop_reason": "tool_use"})
+    assert reply.finish_reason == "tool_calls"
+    assert reply.messages[0].tool_calls == (ToolCall(id="t1", function={"name": "look", "arguments": {"at": 1}}),)
+
+
+def test_a_refusal_without_words_is_data() -> None:
+    assert read({"content": [], "stop_reason": "refusal"}) == Reply(finish_reason="refusal")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"content": None},
+        {"content": "text"},
+        {"content": [None]},
+        {"content": [{"type": "text"}]},
+        {"content": [], "stop_reason": "end_turn"},
+        {"type": "error", "error": {"type": "overloaded_error", "message": "busy"}},
+    ],
+)
+def test_a_body_without_a_completion_is_asked_again(body: Any) -> None:
+    with pytest.raises(Transient, match="here: "):
+        read(body)
+
+
+KEYS = ["type", "text", "thinking", "id", "name", "input"]
+JSON: st.SearchStrategy[Any] = st.recursive(
+    st.none() | st.booleans() | st.floats() | st.integers() | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(KEYS), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@given(st.lists(JSON, max_size=3), JSON)
+def test_no_body_raises_anything_but_transient(content: Any, usage: Any) -> None:
+    try:
+        reply = read({"content": content, "stop_reason": "end_turn", "usage": usage})
+    except Transient:
+        return
+    assert Reply.from_json(reply.to_json()) == reply

@@ -1,0 +1,130 @@
+"""Entries of `models:`: what is taken, what is refused, and where a key may go."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from pydantic import TypeAdapter, ValidationError
+
+from amendment.providers import AnthropicSpec, LocalSpec, ModelSpec, OpenAISpec, SimulatedSpec
+
+ENTRY: TypeAdapter[Any] = TypeAdapter(ModelSpec)
+
+
+def test_the_shortest_entries_are_enough() -> None:
+    assert ENTRY.validate_python({"provider": "openai", "model": "m"}).base_url == "https://api.openai.com/v1"
+    assert ENTRY.validate_python({"provider": "anthropic", "model": "m"}).max_tokens == 2048
+    assert ENTRY.validate_python({"provider": "local", "model": "org/base"}).batch_size == 16
+    assert ENTRY.validate_python({"provider": "simulated"}).skill == SimulatedSpec(provider="simulated").skill
+
+
+def test_an_entry_survives_being_written_and_read_again() -> None:
+    entries: list[dict[str, Any]] = [
+        {"provider": "openai", "model": "m", "api_key_env": None},
+        {"provider": "openai", "model": "m", "base_url": "http://gpu:8000/v1", "stop": ["\n\n"], "seed": None},
+        {"provider": "anthropic", "model": "m", "temperature": 0.5},
+        {"provider": "local", "model": "./x", "temperature": 0},
+        {"provider": "simulated", "skill": 0.3, "writer": "verbose"},
+    ]
+    for entry in entries:
+        spec = ENTRY.validate_python(entry)
+        assert ENTRY.validate_json(ENTRY.dump_json(spec)) == spec
+
+
+def test_the_vendors_key_is_the_default_for_the_vendors_own_host_alone() -> None:
+    assert OpenAISpec(provider="openai", model="m").api_key_env == "OPENAI_API_KEY"
+    regional = OpenAISpec(provider="openai", model="m", base_url="https://eu.api.openai.com/v1")
+    assert regional.api_key_env == "OPENAI_API_KEY"
+    assert AnthropicSpec(provider="anthropic", model="m").api_key_env == "ANTHROPIC_API_KEY"
+
+
+@pytest.mark.parametrize(
+    "base_url",
+    [
+        "http://localhost:8000/v1",
+        "http://api.openai.com/v1",
+        "https://api.openai.com.example.org/v1",
+        "https://notapi.openai.com/v1",
+        "https://example.org/api.openai.com",
+    ],
+)
+def test_a_foreign_host_has_no_key_unless_it_names_its_own(base_url: str) -> None:
+    entry = {"provider": "openai", "model": "m", "base_url": base_url}
+    assert ENTRY.validate_python(entry).api_key_env is None
+    assert ENTRY.validate_python({**entry, "api_key_env": "OURS"}).api_key_env == "OURS"
+    with pytest.raises(ValidationError, match=r"OPENAI_API_KEY is sent to https://api.openai.com only"):
+        ENTRY.validate_python({**entry, "api_key_env": "OPENAI_API_KEY"})
+
+
+def test_a_key_in_the_file_is_refused_and_the_way_out_is_named() -> None:
+    with pytest.raises(ValidationError, match="name it with api_key_env"):
+        ENTRY.validate_python({"provider": "openai", "model": "m", "api_key": "sk-canary-0123"})
+    with pytest.raises(ValidationError, match="the name of an environment variable"):
+        ENTRY.validate_python({"provider": "openai", "model": "m", "api_key_env": "sk-canary-0123"})
+
+
+def test_a_pasted_key_is_not_repeated_by_the_error() -> None:
+    for field in ("api_key", "api_key_env"):
+        with pytest.raises(ValidationError) as caught:
+            OpenAISpec.model_validate({"provider": "openai", "model": "m", field: "sk-canary-0123"})
+        assert "canary" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("base_url", "words"),
+    [
+        ("ftp://example.org", "http:// or https://"),
+        ("example.org/v1", "http:// or https://"),
+        ("http:///v1", "and a host"),
+        ("http://example.org:99999/v1", "not a URL"),
+        ("http://[::1/v1", "not a URL"),
+        ("http://user:secret@example.org/v1", "user info"),
+        ("http://example.org/v1?key=secret", "query"),
+        ("http://example.org/v1#x", "fragment"),
+        ("http://exa mple.org/v1", "space"),
+        ("http://example.org/v1\n", "line break"),
+        ("", "http:// or https://"),
+    ],
+)
+def test_a_base_url_that_cannot_be_one_is_refused(base_url: str, words: str) -> None:
+    with pytest.raises(ValidationError, match=words) as caught:
+        OpenAISpec(provider="openai", model="m", base_url=base_url)
+    assert "secret" not in str(caught.value)
+
+
+def test_the_host_tells_endpoints_apart_by_port_and_path() -> None:
+    hosts = {
+        OpenAISpec(provider="openai", model="m", base_url=url).host
+        for url in ("http://Box:8000/v1", "http://box:8000/v1/", "http://box:8001/v1", "http://box:8000/other/v1")
+    }
+    assert hosts == {"box:8000/v1", "box:8001/v1", "box:8000/other/v1"}
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"temprature": 1}, {"temperature": -1}, {"top_p": 0}, {"max_tokens": 0}, {"stop": [""]}, {"concurrency": 0}],
+)
+def test_a_setting_that_makes_no_sense_is_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        ENTRY.validate_python({"provider": "openai", "model": "m", **wrong})
+
+
+def test_the_runs_seed_is_sent_unless_the_entry_says_otherwise() -> None:
+    assert OpenAISpec(provider="openai", model="m").sampling(7).seed == 7
+    assert OpenAISpec(provider="openai", model="m", seed=3).sampling(7).seed == 3
+    assert OpenAISpec(provider="openai", model="m", seed=None).sampling(7).seed is None
+    assert AnthropicSpec(provider="anthropic", model="m").sampling(7).seed is None
+    assert LocalSpec(provider="local", model="m").sampling(7).seed == 7
+    assert SimulatedSpec(provider="simulated").sampling(7).seed == 7
+
+
+def test_the_length_limit_goes_by_the_servers_own_name() -> None:
+    assert OpenAISpec(provider="openai", model="m").limit_field == "max_completion_tokens"
+    assert OpenAISpec(provider="openai", model="m", base_url="http://x/v1").limit_field == "max_tokens"
+    named = OpenAISpec(provider="openai", model="m", base_url="http://x/v1", token_limit_field="max_completion_tokens")
+    assert named.limit_field == "max_completion_tokens"
+
+
+def test_a_local_model_is_asked_for_enough_at_once_to_fill_the_next_batch() -> None:
+    assert LocalSpec(provider="local", model="m", batch_size=10).concurrency == 20

@@ -1,0 +1,112 @@
+"""Means and intervals against answers worked out by hand."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from amendment.statistics import Estimate, clustered_macro, clustered_mean, paired_difference
+
+
+def test_two_clusters_of_two_rows_by_hand() -> None:
+    # x = 1 1 | 1 0, mean 3/4; residual sums 1/2 and -1/2; Var = 2/1 * (1/4 + 1/4) / 16 = 1/16, so the error is 1/4
+    # t(1 degree of freedom, 0.975) = 12.7062
+    estimate = clustered_mean([1, 1, 1, 0], ["p", "p", "q", "q"])
+    assert estimate.value == 0.75
+    assert estimate.low == pytest.approx(0.75 - 12.7062 / 4, abs=1e-4)
+    assert estimate.high == pytest.approx(0.75 + 12.7062 / 4, abs=1e-4)
+    assert (estimate.n, estimate.clusters) == (4, 2)
+
+
+def test_one_row_per_cluster_is_the_usual_t_interval() -> None:
+    # x = 2 4 6: mean 4, sample variance 4, error sqrt(4 / 3); t(2, 0.975) = 4.30265
+    estimate = clustered_mean([2, 4, 6], [1, 2, 3])
+    assert estimate.high - 4 == pytest.approx(4.30265 * math.sqrt(4 / 3), abs=1e-4)
+
+
+def test_copies_of_a_cluster_do_not_narrow_its_interval() -> None:
+    once = clustered_mean([1, 0, 1], ["a", "b", "c"])
+    often = clustered_mean([1, 0, 1] * 10, ["a", "b", "c"] * 10)
+    assert often.low == pytest.approx(once.low)
+    assert (often.n, often.clusters) == (30, 3)
+
+
+@pytest.mark.parametrize("values", [[1.0, 1.0, 1.0], [0.0, 0.0, 0.0]])
+def test_no_variation_means_no_interval(values: list[float]) -> None:
+    estimate = clustered_mean(values, ["a", "b", "c"])
+    assert estimate.value == values[0]
+    assert math.isnan(estimate.low)
+    assert math.isnan(estimate.high)
+
+
+def test_one_cluster_has_a_mean_and_no_interval() -> None:
+    estimate = clustered_mean([1, 0, 0, 0], ["a"] * 4)
+    assert estimate.value == 0.25
+    assert math.isnan(estimate.low)
+
+
+def test_no_rows_have_no_mean() -> None:
+    estimate = clustered_mean([], [])
+    assert math.isnan(estimate.value)
+    assert estimate.to_json() == {"value": None, "low": None, "high": None, "n": 0, "clusters": 0}
+
+
+def test_a_paired_difference_is_the_mean_of_differences() -> None:
+    # differences 1, 0, 1, 0 over clusters p p q q: mean 1/2, residual sums 0 and 0: nothing varies between clusters
+    same = paired_difference([2, 1, 2, 1], [1, 1, 1, 1], ["p", "p", "q", "q"])
+    assert same.value == 0.5
+    assert math.isnan(same.low)
+    # clustered otherwise: residual sums 1 and -1; Var = 2 * 2 / 16 = 1/4
+    split = paired_difference([2, 1, 2, 1], [1, 1, 1, 1], ["p", "q", "p", "q"])
+    assert split.high == pytest.approx(0.5 + 12.7062 / 2, abs=1e-4)
+
+
+def test_macro_counts_a_small_group_as_much_as_a_large_one() -> None:
+    # group a: 1 1 1 0 -> 3/4; group b: 0 -> 0; macro 3/8, where the plain mean is 3/5
+    estimate = clustered_macro([1, 1, 1, 0, 0], ["a", "a", "a", "a", "b"], range(5))
+    assert estimate.value == 0.375
+    # influences 1/32 * (1, 1, 1, -3), 0: sum of squares 12/1024; Var = 5/4 * 12/1024; t(4, 0.975) = 2.77645
+    assert estimate.high - 0.375 == pytest.approx(2.77645 * math.sqrt(1.25 * 12 / 1024), abs=1e-4)
+
+
+def test_macro_of_one_group_is_the_mean() -> None:
+    values, clusters = [1.0, 0.0, 1.0, 1.0], ["a", "a", "b", "c"]
+    assert clustered_macro(values, ["g"] * 4, clusters) == pytest.approx(clustered_mean(values, clusters))
+
+
+@pytest.mark.parametrize(
+    ("values", "clusters"), [([1.0, 2.0], ["a"]), ([math.nan], ["a"]), ([math.inf, 1.0], ["a", "b"])]
+)
+def test_bad_input_is_refused(values: list[float], clusters: list[str]) -> None:
+    with pytest.raises(ValueError, match=r"cluster per value|nan or infinity"):
+        clustered_mean(values, clusters)
+
+
+@pytest.mark.parametrize("level", [0, 1, 95])
+def test_a_level_is_a_share(level: float) -> None:
+    with pytest.raises(ValueError, match="level"):
+        clustered_mean([0, 1], ["a", "b"], level)
+
+
+@given(st.lists(st.tuples(st.integers(0, 5), st.floats(-10, 10)), min_size=1, max_size=40))
+def test_order_of_rows_does_not_matter(rows: list[tuple[int, float]]) -> None:
+    def of(rows: list[tuple[int, float]]) -> Estimate:
+        return clustered_mean([value for _, value in rows], [name for name, _ in rows])
+
+    np.testing.assert_allclose(of(rows)[:3], of(rows[::-1])[:3], rtol=1e-6, atol=1e-9)
+
+
+def test_the_interval_covers_the_truth_as_often_as_it_says() -> None:
+    # 400 draws of 30 clusters of 4 rows that share an effect; binomial noise of the coverage is about 0.011
+    draws = np.random.default_rng(0)
+    names = np.repeat(np.arange(30), 4)
+    inside = 0
+    for _ in range(400):
+        x = draws.normal(size=30)[names] + draws.normal(size=120)
+        estimate = clustered_mean(x, names.tolist())
+        inside += estimate.low <= 0 <= estimate.high
+    assert 0.91 < inside / 400 < 0.985

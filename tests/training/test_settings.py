@@ -1,0 +1,63 @@
+"""What a run file may set, and what it is told when it sets something else."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from amendment.errors import ConfigError
+from amendment.training import TinyModel, TrainerSettings, TrlFields
+from amendment.yamlfile import parse_yaml, validate
+
+RATE = {"learning_rate": 1e-3}
+
+
+def test_a_field_of_trl_passes_by_name() -> None:
+    settings = TrainerSettings(trl=TrlFields(warmup_steps=0.1, lr_scheduler_type="cosine"), **RATE)
+    assert settings.trl.model_dump(exclude_none=True) == {"warmup_steps": 0.1, "lr_scheduler_type": "cosine"}
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["hub_token", "push_to_hub", "hub_model_id", "output_dir", "trust_remote_code", "report_to", "deepspeed", "seed"],
+)
+def test_fields_that_reach_outside_the_run_have_no_name(name: str) -> None:
+    with pytest.raises(ValidationError, match="Extra inputs"):
+        TrlFields.model_validate({name: "x"})
+
+
+def test_a_misspelt_field_is_named_with_its_place_and_its_neighbour() -> None:
+    text = "learning_rate: 0.001\ntrl:\n  weight_decy: 0.1\n  hub_token: abc\n"
+    with pytest.raises(ConfigError) as caught:
+        validate(parse_yaml(text, "run.yaml"), TrainerSettings)
+    places = [problem.place for problem in caught.value.problems]
+    assert places == ["run.yaml:3:3: trl.weight_decy", "run.yaml:4:3: trl.hub_token"]
+    assert "did you mean 'weight_decay'?" in str(caught.value)
+    assert "abc" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"epochs": 1, "steps": 3},
+        {"trl": {"learning_rate": 0.1}},
+        {"batch_size": 4, "trl": {"per_device_train_batch_size": 8}},
+        {"trl": {"max_steps": 3, "num_train_epochs": 1}},
+    ],
+)
+def test_one_thing_is_set_in_one_place(values: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError, match="keep one of them"):
+        TrainerSettings.model_validate({**RATE, **values})
+
+
+@pytest.mark.parametrize("values", [{"learning_rate": 0}, {"max_length": 2, **RATE}, {"lora": {"r": 0}, **RATE}])
+def test_values_that_cannot_work_are_refused(values: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        TrainerSettings.model_validate(values)
+
+
+def test_heads_of_a_tiny_model_have_an_even_width() -> None:
+    with pytest.raises(ValidationError, match="multiple of 2 x heads"):
+        TinyModel(hidden=36, heads=4)
