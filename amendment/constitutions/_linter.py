@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from typing import Literal, NamedTuple
 
-from amendment.constitutions._models import Constitution, Principle
+from amendment.constitutions._models import CompareExample, Constitution, Principle
 from amendment.yamlfile import Document, Loc, did_you_mean, format_path
 
 __all__ = ["Finding", "lint", "similarity"]
@@ -180,14 +180,25 @@ def _framing(principles: Sequence[Principle]) -> Iterator[_Remark]:
 
 
 def _few_shot(constitution: Constitution, ids: Sequence[str]) -> Iterator[_Remark]:
+    shots = constitution.few_shot
+    named = {
+        "critique": [example.principle for example in shots.critique],
+        "revise": [example.principle for example in shots.revise],
+        "compare": [example.principle for example in shots.compare],
+    }
+    for role, principles in named.items():
+        for index, name in enumerate(principles):
+            if name is not None and name not in ids:
+                message = f"there is no principle '{name}'{did_you_mean(name, ids)}"
+                yield _Remark("warning", ("few_shot", role, index, "principle"), message)
+    yield from _comparisons(shots.compare)
+
+
+def _comparisons(examples: Sequence[CompareExample]) -> Iterator[_Remark]:
     loc: Loc = ("few_shot", "compare")
-    examples = constitution.few_shot.compare
     for index, example in enumerate(examples):
         if example.a == example.b:
             yield _Remark("error", (*loc, index), "`a` and `b` are the same text")
-        if example.principle is not None and example.principle not in ids:
-            message = f"there is no principle '{example.principle}'{did_you_mean(example.principle, ids)}"
-            yield _Remark("warning", (*loc, index, "principle"), message)
     firsts = sum(example.answer == "A" for example in examples)
     if abs(2 * firsts - len(examples)) > 1:
         message = (

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
+from functools import cached_property
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, WithJsonSchema
@@ -110,6 +111,8 @@ class CritiqueExample(_Part):
     """The answer that is criticised."""
     critique: Text
     """The critique."""
+    principle: Slug | None = None
+    """Id of the principle that it speaks of."""
 
 
 class ReviseExample(_Part):
@@ -123,6 +126,8 @@ class ReviseExample(_Part):
     """What was said against it."""
     revision: Text
     """The answer after."""
+    principle: Slug | None = None
+    """Id of the principle that it speaks of."""
 
 
 class CompareExample(_Part):
@@ -212,7 +217,7 @@ class Constitution(_Part):
     few_shot: FewShot = FewShot()
     """Examples that stand before requests."""
 
-    @property
+    @cached_property
     def content_hash(self) -> str:
         """Of everything the constitution says; not of comments, the order of keys, or where files lie."""
         content: dict[str, Any] = self.model_dump(
@@ -228,6 +233,11 @@ class Constitution(_Part):
     def principle_reference(self, principle: Principle) -> str:
         """`constitution/principle`, as records carry it."""
         return f"{self.id}/{principle.id}"
+
+    def statement_of(self, principle_id: str | None) -> str:
+        """The statement of a principle, for worked examples; the title where an example names none that is here."""
+        found = [principle.statement for principle in self.principles if principle.id == principle_id]
+        return found[0] if found else self.title
 
     def principle(self, id: str) -> Principle:
         """The principle of this id. Raises KeyError."""

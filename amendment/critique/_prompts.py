@@ -7,7 +7,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any, Literal
 
-from amendment.constitutions import Drawn, FewShot
+from amendment.constitutions import CritiqueExample, Drawn, ReviseExample
 from amendment.fence import fence
 from amendment.records import Message, Messages, user
 from amendment.templates import Template
@@ -16,6 +16,11 @@ __all__ = ["critique_messages", "revise_messages", "template_id"]
 
 _HOLES = frozenset({"conversation", "answer", "critique", "principle", "request"})
 Role = Literal["critique", "revise"]
+EXAMPLE: dict[Role, str] = {
+    "critique": "Say how the answer keeps or breaks the principle.",
+    "revise": "Rewrite the answer so that it keeps the principle.",
+}
+"""Requests of worked examples, which stand for all wordings of a principle."""
 
 
 @cache
@@ -31,20 +36,29 @@ def template_id(role: Role) -> str:
 
 def critique_messages(conversation: Messages, answer: Messages, drawn: Drawn, request: str) -> Messages:
     """The question put to the critic, behind the constitution's worked examples."""
-    shots = [_shot("critique", shot, shot.critique or "") for shot in drawn.constitution.few_shot.critique]
-    return _join(shots, _ask("critique", _json(conversation), _json(answer), None, drawn, request))
+    rules = drawn.constitution
+    shots = [
+        (_fill("critique", *_turns(shot), None, rules.statement_of(shot.principle), EXAMPLE["critique"]), shot.critique)
+        for shot in rules.few_shot.critique
+    ]
+    question = _fill("critique", _json(conversation), _json(answer), None, drawn.principle.statement, request)
+    return _join(shots, question)
 
 
 def revise_messages(
     conversation: Messages, answer: Messages, critique: str | None, drawn: Drawn, request: str
 ) -> Messages:
     """The question put to the reviser, with the critique or, where that step is skipped, without."""
-    shots = [_shot("revise", shot, shot.revision) for shot in drawn.constitution.few_shot.revise]
-    return _join(shots, _ask("revise", _json(conversation), _json(answer), critique, drawn, request))
-
-
-def _ask(role: Role, conversation: Any, answer: Any, critique: str | None, drawn: Drawn, request: str) -> str:
-    return _fill(role, conversation, answer, critique, drawn.principle.statement, request)
+    rules = drawn.constitution
+    shots = [
+        (
+            _fill("revise", *_turns(shot), shot.critique, rules.statement_of(shot.principle), EXAMPLE["revise"]),
+            shot.revision,
+        )
+        for shot in rules.few_shot.revise
+    ]
+    question = _fill("revise", _json(conversation), _json(answer), critique, drawn.principle.statement, request)
+    return _join(shots, question)
 
 
 def _fill(role: Role, conversation: Any, answer: Any, critique: str | None, principle: str, request: str) -> str:
@@ -61,11 +75,9 @@ def _json(messages: Messages) -> list[dict[str, Any]]:
     return [message.to_json() for message in messages]
 
 
-def _shot(role: Role, shot: FewShot, answer: str) -> tuple[str, str]:
-    """A worked example in exactly the form of the question, so that critic and reviser keep their parts."""
-    question = [{"role": "user", "content": shot.prompt}]
-    reply = [{"role": "assistant", "content": shot.response}]
-    return _fill(role, question, reply, shot.critique if role == "revise" else None, shot.principle, shot.request), answer
+def _turns(shot: CritiqueExample | ReviseExample) -> tuple[Any, Any]:
+    """A worked example's conversation and answer, in exactly the form of a question's."""
+    return [{"role": "user", "content": shot.prompt}], [{"role": "assistant", "content": shot.response}]
 
 
 def _join(shots: Sequence[tuple[str, str]], question: str) -> Messages:

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from amendment.answers import Ending, Unusable, draft, ending_of, usable
 from amendment.calls import Answer, Model
 from amendment.constitutions import Constitution, Drawn, DrawScheme, draw_principles, eligible_principles
-from amendment.critique._prompts import critique_messages, revise_messages, template_id
+from amendment.critique._prompts import EXAMPLE, critique_messages, revise_messages, template_id
 from amendment.critique.artefacts import strip_artefacts
 from amendment.errors import CredentialsError, ProviderError
 from amendment.hashing import content_id
@@ -151,9 +151,9 @@ async def _critique(trail: _Trail, drawn: Drawn, step: int) -> Critique:
 
 
 def _pick(texts: Sequence[str], trail: _Trail, step: int) -> str:
-    """One of the principle's wordings; a principle without one of its own is asked about by its statement."""
+    """One of the principle's wordings; a principle without one of its own is asked about as in worked examples."""
     if not texts:
-        return "Say how the answer keeps or breaks the principle."
+        return EXAMPLE["critique"]
     key = content_id(["wording", trail.seed, trail.prompt.id, step])
     return random.Random(key).choice(texts)  # noqa: S311 - a reproducible draw, not a secret
 

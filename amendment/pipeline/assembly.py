@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,16 @@ from pydantic import BaseModel
 
 from amendment.files import file_hash
 from amendment.pipeline.candidate_stages import make_candidates, make_chains, make_inputs
-from amendment.pipeline.config import POLICY_STAGES, ChainSource, FileSource, LilliputPrompts, ModelSource, RunFile
+from amendment.pipeline.config import (
+    POLICY_STAGES,
+    ChainSource,
+    DpoStage,
+    FileSource,
+    LilliputPrompts,
+    ModelSource,
+    RewardStage,
+    SftStage,
+)
 from amendment.pipeline.context import Context
 from amendment.pipeline.engine import Made, Stage, in_order
 from amendment.pipeline.evaluation_stage import make_evaluation
@@ -22,6 +33,11 @@ __all__ = ["assemble"]
 
 PROMPTS = ("inputs/prompts", "inputs/split")
 PAIRS = ("dataset/train", "dataset/test")
+TRAININGS: dict[str, tuple[str, Callable[[Context], Made]]] = {
+    "sft": ("fine-tune the policy", make_sft),
+    "reward_model": ("train the reward model", make_reward_model),
+    "dpo": ("train the policy on pairs", make_dpo),
+}
 
 
 def assemble(context: Context) -> list[Stage]:
@@ -34,7 +50,7 @@ def assemble(context: Context) -> list[Stage]:
         stages.append(_base(context))
     if config.sft:
         reads = PAIRS if config.sft.on == "chosen" else (*PROMPTS, "critique/candidates")
-        stages.append(_training(context, "sft", "fine-tune the policy", config.sft, reads, make_sft))
+        stages.append(_training(context, config.sft, name="sft", reads=reads))
     if any(isinstance(source, ModelSource) for source in config.candidates):
         stages.append(_candidates(context))
     if config.judging:
@@ -42,33 +58,12 @@ def assemble(context: Context) -> list[Stage]:
     if config.judging or config.pairs:
         stages.append(_dataset(context))
     if config.reward_model:
-        stages.append(
-            _training(context, "reward_model", "train the reward model", config.reward_model, PAIRS, make_reward_model)
-        )
+        stages.append(_training(context, config.reward_model, name="reward_model", reads=PAIRS))
     if config.dpo:
-        stages.append(_training(context, "dpo", "train the policy on pairs", config.dpo, PAIRS, make_dpo))
+        stages.append(_training(context, config.dpo, name="dpo", reads=PAIRS))
     if config.evaluate:
         stages.append(_evaluate(context))
-    return in_order(stages)
-
-
-def _stage(
-    context: Context,
-    name: str,
-    title: str,
-    settings: dict[str, Any],
-    needs: Iterable[str],
-    makes: Iterable[str],
-    run: Callable[[Context], Made],
-) -> Stage:
-    return Stage(
-        name=name,
-        title=title,
-        settings={"seed": context.config.seed, **settings},
-        needs=tuple(needs),
-        makes=tuple(makes),
-        run=lambda: run(context),
-    )
+    return [replace(stage, settings={"seed": config.seed, **stage.settings}) for stage in in_order(stages)]
 
 
 def _inputs(context: Context) -> Stage:
@@ -86,7 +81,14 @@ def _inputs(context: Context) -> Stage:
         "files": {source.path: _content(context.base / source.path) for source in files},
     }
     makes = [f"inputs/{name}" for name in ("prompts", "split", "candidates", "verdicts", "judgements")]
-    return _stage(context, "inputs", "read what you brought", settings, (), makes, make_inputs)
+    return Stage(
+        name="inputs",
+        title="read what you brought",
+        settings=settings,
+        needs=(),
+        makes=tuple(makes),
+        run=partial(make_inputs, context),
+    )
 
 
 def _critique(context: Context) -> Stage:
@@ -94,23 +96,43 @@ def _critique(context: Context) -> Stage:
     assert stage is not None
     settings = {**_dump(stage), **_model(context, stage.model), **_constitutions(context)}
     makes = [f"critique/{name}" for name in ("candidates", "critiques", "endings")]
-    return _stage(context, "critique", "draft, critique, revise", settings, ["inputs/prompts"], makes, make_chains)
+    return Stage(
+        name="critique",
+        title="draft, critique, revise",
+        settings=settings,
+        needs=("inputs/prompts",),
+        makes=tuple(makes),
+        run=partial(make_chains, context),
+    )
 
 
 def _base(context: Context) -> Stage:
     stage = context.config.base
     assert stage is not None
     needs = (*PROMPTS, "critique/candidates") if stage.on == "drafts" else PAIRS
-    return _stage(context, "base", "make a small base model", _dump(stage), needs, ["models/base"], make_base)
+    return Stage(
+        name="base",
+        title="make a small base model",
+        settings=_dump(stage),
+        needs=needs,
+        makes=("models/base",),
+        run=partial(make_base, context),
+    )
 
 
 def _training(
-    context: Context, name: str, title: str, stage: Any, reads: tuple[str, ...], run: Callable[[Context], Made]
+    context: Context, stage: SftStage | RewardStage | DpoStage, *, name: str, reads: tuple[str, ...]
 ) -> Stage:
     own = stage.base in POLICY_STAGES
-    needs = (f"models/{stage.base}", *reads) if own else reads
-    settings = _dump(stage) if own else {**_dump(stage), "base files": _folder(context.base / stage.base)}
-    return _stage(context, name, title, settings, needs, [f"models/{name}"], run)
+    title, make = TRAININGS[name]
+    return Stage(
+        name=name,
+        title=title,
+        settings=_dump(stage) if own else {**_dump(stage), "base files": _folder(context.base / stage.base)},
+        needs=(f"models/{stage.base}", *reads) if own else reads,
+        makes=(f"models/{name}",),
+        run=partial(make, context),
+    )
 
 
 def _candidates(context: Context) -> Stage:
@@ -122,14 +144,13 @@ def _candidates(context: Context) -> Stage:
         if source.model not in POLICY_STAGES
         for name, value in _model(context, source.model).items()
     }
-    return _stage(
-        context,
-        "candidates",
-        "draw candidates",
-        {"candidates": _json(sources), **hosted},
-        ["inputs/prompts", *(f"models/{name}" for name in sorted(policies))],
-        ["candidates/candidates", "candidates/endings"],
-        make_candidates,
+    return Stage(
+        name="candidates",
+        title="draw candidates",
+        settings={"candidates": _json(sources), **hosted},
+        needs=("inputs/prompts", *(f"models/{name}" for name in sorted(policies))),
+        makes=("candidates/candidates", "candidates/endings"),
+        run=partial(make_candidates, context),
     )
 
 
@@ -148,14 +169,13 @@ def _judging(context: Context) -> Stage:
             folder.sees,
             folder.template.id,
         ]
-    return _stage(
-        context,
-        "judging",
-        "judge candidates",
-        settings,
-        ["inputs/prompts", *candidate_tables(context.config)],
-        [f"judging/{name}" for name in ("verdicts", "judgements", "endings")],
-        make_judgements,
+    return Stage(
+        name="judging",
+        title="judge candidates",
+        settings=settings,
+        needs=("inputs/prompts", *candidate_tables(context.config)),
+        makes=tuple(f"judging/{name}" for name in ("verdicts", "judgements", "endings")),
+        run=partial(make_judgements, context),
     )
 
 
@@ -171,7 +191,14 @@ def _dataset(context: Context) -> Stage:
         }
         settings |= _constitutions(context)
         needs.append("judging/judgements")
-    return _stage(context, "dataset", "make the dataset", settings, needs, PAIRS, make_dataset)
+    return Stage(
+        name="dataset",
+        title="make the dataset",
+        settings=settings,
+        needs=tuple(needs),
+        makes=PAIRS,
+        run=partial(make_dataset, context),
+    )
 
 
 def _evaluate(context: Context) -> Stage:
@@ -185,14 +212,13 @@ def _evaluate(context: Context) -> Stage:
         settings |= _constitutions(context)
     needs = [*PROMPTS, *(f"models/{name}" for name in own)]
     needs += ["models/reward_model", "dataset/test"] if context.config.reward_model else []
-    return _stage(
-        context,
-        "evaluate",
-        "evaluate on held-out prompts",
-        settings,
-        needs,
-        ["evaluate/answers", "evaluate/scores"],
-        make_evaluation,
+    return Stage(
+        name="evaluate",
+        title="evaluate on held-out prompts",
+        settings=settings,
+        needs=tuple(needs),
+        makes=("evaluate/answers", "evaluate/scores"),
+        run=partial(make_evaluation, context),
     )
 
 

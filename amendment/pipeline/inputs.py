@@ -10,6 +10,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -48,16 +49,16 @@ def read_inputs(config: RunFile, base: Path) -> Inputs:
     """All inputs of a run file that lies in folder `base`. Raises DataError with the problems of all files."""
     inputs = Inputs()
     problems: list[Problem] = []
-    for source in config.prompts:
-        if isinstance(source, LilliputPrompts):
-            _lilliput(source, config.seed, inputs)
+    for prompts in config.prompts:
+        if isinstance(prompts, LilliputPrompts):
+            _lilliput(prompts, config.seed, inputs)
         else:
-            _each_row(base / source.path, source.take, problems, lambda row, s=source: _prompt(row, s, inputs))
-    for source in config.candidates:
-        if isinstance(source, FileSource):
-            _each_row(base / source.path, None, problems, lambda row, s=source: _candidate(row, s, inputs))
+            _each_row(base / prompts.path, prompts.take, problems, partial(_prompt, source=prompts, inputs=inputs))
+    for candidates in config.candidates:
+        if isinstance(candidates, FileSource):
+            _each_row(base / candidates.path, None, problems, partial(_candidate, source=candidates, inputs=inputs))
     for pairs in config.pairs:
-        _each_row(base / pairs.path, pairs.take, problems, lambda row, s=pairs: _pair(row, s, inputs))
+        _each_row(base / pairs.path, pairs.take, problems, partial(_pair, source=pairs, inputs=inputs))
     if problems:
         raise DataError(problems)
     return inputs

@@ -9,6 +9,8 @@ from amendment.records import Message, Messages
 
 __all__ = ["worked_examples"]
 
+QUESTION = "Which answer keeps the principle better?"
+"""Of worked examples, where it stands for all wordings of a principle."""
 _ANSWERS = {"label-tokens": "", "verdict-line": "Verdict: "}
 
 
@@ -23,7 +25,7 @@ def worked_examples(constitution: Constitution, folder: JudgeFolder) -> Messages
                 "answer_b": [{"role": "assistant", "content": shot.b}],
             }
         )
-        question = folder.template.fill({**blocks, "principle": shot.principle, "question": shot.question})
+        question = folder.template.fill({**blocks, "principle": constitution.statement_of(shot.principle), "question": QUESTION})
         turns.append(Message(role="user", content=question))
         turns.append(Message(role="assistant", content=_ANSWERS[folder.parser] + shot.answer))
     return tuple(turns)

@@ -81,15 +81,25 @@ class LocalProvider:
 
     def _answer(self, requests: Sequence[Request]) -> list[bytes | Exception]:
         """In the worker thread: one reply or error for each request of a batch."""
-        if self._model is None:
-            self._model = LocalModel(self._folder, self._spec)
-        jobs = [self._job(self._model, request) for request in requests]
+        model = self._loaded()
+        jobs = [self._job(model, request) for request in requests]
         good = [job for job in jobs if isinstance(job, _Job)]
         try:
-            replies = iter(self._replies(self._model, good) if good else ())
+            replies = iter(self._replies(model, good) if good else ())
         except torch.OutOfMemoryError as fault:
             raise Rejected(f"{self._spec.model}: out of memory; lower batch_size or max_tokens") from fault
         return [next(replies) if isinstance(job, _Job) else job for job in jobs]
+
+    def _loaded(self) -> LocalModel:
+        """The model, loaded at the first call. Raises ConfigError, which stops the run, where it cannot be."""
+        if self._model is None:
+            try:
+                self._model = LocalModel(self._folder, self._spec)
+            except ConfigError:
+                raise
+            except Exception as fault:  # a damaged folder fails in as many ways as there are libraries below
+                raise ConfigError(f"{self._spec.model}: the model cannot be loaded: {_first_line(fault)}") from fault
+        return self._model
 
     def _job(self, model: LocalModel, request: Request) -> _Job | Rejected:
         try:
@@ -171,8 +181,12 @@ def _fetched(spec: LocalSpec) -> Path:
     try:
         return Path(snapshot_download(spec.model, revision=spec.revision, allow_patterns=list(FILES)))
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as fault:
-        first = str(fault).strip().splitlines()[0]
-        raise ConfigError(f"{spec.model}: neither a folder nor a model that could be fetched ({first})") from fault
+        problem = f"neither a folder nor a model that could be fetched ({_first_line(fault)})"
+        raise ConfigError(f"{spec.model}: {problem}") from fault
+
+
+def _first_line(fault: Exception) -> str:
+    return (str(fault).strip() or type(fault).__name__).splitlines()[0]
 
 
 def _fingerprint(folder: Path) -> str:

@@ -111,7 +111,7 @@ class LocalModel:
 
     def _completion(self, ids: list[int], drawing: Drawing) -> Completion:
         """The answer up to its end token or stop text. Behind them stands padding, as long as the batch made it."""
-        while self._pad not in self._ends and ids and ids[-1] == self._pad:
+        while drawing.stop and self._pad not in self._ends and ids and ids[-1] == self._pad:
             ids = ids[:-1]
         end = next((place for place, token in enumerate(ids) if token in self._ends), None)
         said = ids if end is None else ids[:end]

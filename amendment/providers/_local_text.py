@@ -36,8 +36,9 @@ class PromptEncoder:
         self._control = _control_tokens(tokenizer)
         spellings = sorted(self._control.values(), key=len, reverse=True)
         self._spelling = re.compile("|".join(map(re.escape, spellings))) if spellings else None
+        steering = self._control.keys() - {tokenizer.unk_token_id}  # what unknown signs become is no steering
         for spelling in spellings:
-            if self._ids(self.harmless(spelling)) & self._control.keys():
+            if self._ids(self.harmless(spelling)) & steering:
                 raise ConfigError(f"{place}: the tokenizer reads {spelling!r} in texts even when it is broken up")
 
     def harmless(self, text: str) -> str:

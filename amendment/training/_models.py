@@ -32,8 +32,12 @@ def load_tokenizer(base: str | Path) -> Any:
 
 
 def load_causal(base: str | Path, *, dtype: str = "float32") -> Any:
-    """A causal language model, on the GPU where there is one, without dropout."""
-    model = AutoModelForCausalLM.from_pretrained(str(base), dtype=dtype, trust_remote_code=False)
+    """A causal language model in main memory; `dtype` is float32 or bfloat16."""
+    return AutoModelForCausalLM.from_pretrained(str(base), dtype=dtype, trust_remote_code=False)
+
+
+def placed(model: Any) -> Any:
+    """The model ready to score: on the GPU where there is one, without dropout."""
     return model.to("cuda" if has_gpu() else "cpu").eval()
 
 

@@ -14,7 +14,10 @@ from contextlib import contextmanager
 import datasets
 from transformers.utils import logging as transformers_logging
 
-_WARNINGS: tuple[tuple[str, type[Warning]], ...] = ()
+_WARNINGS: tuple[tuple[str, type[Warning]], ...] = (
+    ("`is_gradient_checkpointing` is deprecated", FutureWarning),  # read by peft, which knows the earlier name only
+)
+"""Start of the message and category of the warnings that are left out."""
 
 
 @contextmanager

@@ -26,7 +26,7 @@ def padded_batches(sequences: Sequence[Sequence[int]], *, pad: int, tokens: int 
     """All sequences once, short ones first, in batches of at most `tokens` tokens with padding (or one row)."""
     batch: list[int] = []
     for row in sorted(range(len(sequences)), key=lambda row: len(sequences[row])):
-        if batch and (len(batch) + 1) * len(sequences[row]) > tokens:
+        if batch and (len(batch) + 1) * max(1, len(sequences[row])) > tokens:
             yield _padded(sequences, batch, pad)
             batch = []
         batch.append(row)

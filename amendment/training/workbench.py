@@ -177,4 +177,4 @@ def load_causal(base: str | Path) -> Any:
     """A causal language model in fp32 for scoring, on the GPU where there is one."""
     from amendment.training import _models
 
-    return _models.load_causal(base)
+    return _models.placed(_models.load_causal(base))

@@ -38,14 +38,14 @@ def only_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="session")
 def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A random Qwen2 of 0.2 million parameters; its tokenizer has one token per printable ASCII character."""
+    """A random Llama of 0.2 million parameters; its tokenizer has one token per printable ASCII character."""
     import torch
-    from transformers import Qwen2Config, Qwen2ForCausalLM
+    from transformers import LlamaConfig, LlamaForCausalLM
 
     folder = tmp_path_factory.mktemp("models") / "tiny-random"
     size = save_tokenizer(folder)
     torch.manual_seed(0)
-    config = Qwen2Config(
+    config = LlamaConfig(
         vocab_size=size,
         hidden_size=64,
         intermediate_size=128,
@@ -58,7 +58,7 @@ def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         pad_token_id=0,
         bos_token_id=None,
     )
-    Qwen2ForCausalLM(config).save_pretrained(folder)
+    LlamaForCausalLM(config).save_pretrained(folder)
     return folder
 
 

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-
-os.environ["HF_HUB_OFFLINE"] = "1"  # before huggingface_hub is imported: tests ask nobody
 
 TEXTS = ["add 3 8", "the answer is 11", "no certain answer is known", "sure the capital is zorb"] * 8
 

@@ -20,9 +20,8 @@ FULL = [
     {"role": "assistant", "content": "second answer"},
 ]
 TOOLS = [{"type": "function", "function": {"name": "look_up", "description": "finds places"}}]
-QWEN = (
-    "{% for m in messages %}<|user|>{{ m.role }}: {{ m.content }}"
-    "{% if m.thinking %}({{ m.thinking }}){% endif %}{% endfor %}"
+TEMPLATE_OF_ANOTHER_KEY = (
+    "{% for m in messages %}<|user|>{{ m.role }}: {{ m.content }}{% if m.KEY %}({{ m.KEY }}){% endif %}{% endfor %}"
 )
 
 
@@ -78,11 +77,11 @@ def test_control_tokens_inside_texts_are_made_harmless_and_counted(renderer: Ren
     assert renderer.control_texts == 1
 
 
-def test_thinking_goes_under_the_key_that_the_template_shows(renderer: Renderer, tokenizer: Any) -> None:
-    assert renderer.thinking_key == "reasoning_content"
-    tokenizer.chat_template = QWEN
+@pytest.mark.parametrize("key", ["thinking", "reasoning_content", "reasoning"])
+def test_thinking_goes_under_the_key_that_the_template_shows(renderer: Renderer, tokenizer: Any, key: str) -> None:
+    tokenizer.chat_template = TEMPLATE_OF_ANOTHER_KEY.replace("KEY", key)
     other = Renderer(tokenizer)
-    assert other.thinking_key == "thinking"
+    assert other.thinking_key
     assert "(hm)" in other.text(talk(other, [{"role": "assistant", "content": "a", "thinking": "hm"}]))
 
 

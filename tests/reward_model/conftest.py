@@ -1,0 +1,42 @@
+"""A tiny base and pairs with a rule that can be learned: the better answer says yes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+CALL = {"type": "function", "function": {"name": "look", "arguments": {"n": 1}}}
+
+
+def make_pair(i: int) -> dict[str, Any]:
+    """Every third has a system text and several turns, every fourth thinking and a tool call."""
+    prompt = [{"role": "user", "content": f"ask {i % 10} {i % 7}"}]
+    if i % 3 == 0:
+        prompt = [
+            {"role": "system", "content": "be kind"},
+            {"role": "user", "content": "hello"},
+            {"role": "assistant", "content": "hello you"},
+            *prompt,
+        ]
+    chosen: dict[str, Any] = {"role": "assistant", "content": f"yes indeed {i % 5}"}
+    if i % 4 == 0:
+        chosen |= {"thinking": "hm", "tool_calls": [CALL]}
+    rejected = {"role": "assistant", "content": f"no never {i % 5}"}
+    return {"prompt": prompt, "chosen": [chosen], "rejected": [rejected], "prompt_id": str(i), "category": "abc"[i % 3]}
+
+
+@pytest.fixture(scope="session")
+def pairs() -> list[dict[str, Any]]:
+    return [make_pair(i) for i in range(24)]
+
+
+@pytest.fixture(scope="session")
+def base(tmp_path_factory: pytest.TempPathFactory, pairs: list[dict[str, Any]]) -> Path:
+    from amendment.training import TinyModel, build_tiny
+
+    folder = tmp_path_factory.mktemp("base")
+    texts = [m["content"] for row in pairs for side in ("prompt", "chosen", "rejected") for m in row[side]]
+    build_tiny(folder, texts, TinyModel(hidden=16, layers=1, heads=2, intermediate=32, vocab=400, context=256), seed=1)
+    return folder

@@ -1,0 +1,40 @@
+"""A base that is not there is told in one sentence, before anything is spent."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from amendment.errors import ConfigError
+from amendment.training import check_base
+
+
+def test_a_model_folder_passes(tiny: Path) -> None:
+    check_base(tiny)
+    check_base(str(tiny))
+
+
+@pytest.mark.parametrize("base", ["./nowhere", "/nowhere/at/all", "a b", "x/y/z"])
+def test_what_is_no_folder_and_no_hub_id_is_refused(base: str) -> None:
+    with pytest.raises(ConfigError, match="no such folder; expected a model's folder or a Hub id"):
+        check_base(base)
+
+
+def test_a_path_is_never_taken_for_a_hub_id(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="no such folder; expected"):
+        check_base(tmp_path / "policy")
+
+
+def test_offline_an_unknown_hub_id_is_refused_without_asking(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    with pytest.raises(ConfigError, match=r"no such folder, and the Hub's cache .*HF_HUB_OFFLINE") as caught:
+        check_base("nobody-here/no-such-model")
+    assert "\n" not in str(caught.value)
+
+
+def test_an_incomplete_folder_says_what_it_lacks(tmp_path: Path) -> None:
+    (tmp_path / "adapter_config.json").write_text(json.dumps({}))
+    with pytest.raises(ConfigError, match=r"lacks config.json, tokenizer_config.json, weights .* merge it first"):
+        check_base(tmp_path)

@@ -1,0 +1,115 @@
+"""The order of rows, the watched loss, and the seams of the libraries that we lean on."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from amendment.errors import ConfigError, TrainingError
+from amendment.training import TrainerSettings, steady
+
+
+@given(st.lists(st.integers(1, 50), max_size=200), st.integers(1, 9), st.integers(0, 99))
+def test_an_epoch_draws_every_row_once_and_depends_on_seed_and_epoch_alone(
+    lengths: list[int], batch: int, seed: int
+) -> None:
+    from amendment.training._trainer import LengthPools
+
+    order, again = LengthPools(lengths, batch, seed), LengthPools(lengths, batch, seed)
+    epochs = [list(order), list(order)]
+    assert all(sorted(epoch) == list(range(len(lengths))) for epoch in epochs)
+    assert epochs == [list(again), list(again)]
+
+
+def test_rows_of_like_length_share_a_batch() -> None:
+    from amendment.training._trainer import LengthPools
+
+    lengths = [i % 8 for i in range(64)]  # one pool of eight batches of eight rows: each batch has one length
+    drawn = [lengths[row] for row in LengthPools(lengths, 8, 0)]
+    assert all(len(set(drawn[i : i + 8])) == 1 for i in range(0, 64, 8))
+    assert drawn != sorted(drawn)
+
+
+def test_the_telemetry_of_trl_is_where_we_switch_it_off() -> None:
+    from trl import SFTTrainer
+
+    assert "_send_telemetry" in dir(SFTTrainer)
+    assert steady(SFTTrainer)._send_telemetry.__qualname__ == "Steady._send_telemetry"
+
+
+@pytest.mark.parametrize("name", ["loss", "grad_norm"])
+def test_a_loss_that_is_no_number_stops_the_run(name: str) -> None:
+    from amendment.training._trainer import Watch
+
+    state = SimpleNamespace(global_step=7, max_steps=9)
+    with pytest.raises(TrainingError, match=r"at step 7 .*lower learning_rate"):
+        Watch(None).on_log(None, state, None, {"loss": 1.0, "grad_norm": 1.0, name: float("nan")})
+
+
+def test_the_history_holds_no_clock_and_progress_is_told() -> None:
+    from amendment.training._trainer import Watch
+
+    told: list[Any] = []
+    watch = Watch(lambda *news: told.append(news))
+    watch.on_log(None, SimpleNamespace(global_step=2, max_steps=4), None, {"train_runtime": 1.2, "loss": 0.5})
+    assert watch.history == [{"step": 2, "loss": 0.5}]
+    assert told == [(2, 4, {"step": 2, "loss": 0.5})]
+
+
+def test_a_configuration_is_that_of_this_machine_and_reaches_nobody() -> None:
+    from trl import SFTConfig
+
+    from amendment.training._machine import configure
+
+    made = configure(SFTConfig, TrainerSettings(learning_rate=0.1, steps=3), seed=5, folder="x")
+    assert (made.seed, made.max_steps, made.learning_rate) == (5, 3, 0.1)
+    assert (made.push_to_hub, made.report_to, made.max_length) == (False, [], None)
+    assert str(made.save_strategy) == "SaveStrategy.NO"
+
+
+def test_a_field_that_the_installed_trl_lacks_is_named() -> None:
+    from trl import SFTConfig
+
+    from amendment.training._machine import configure
+
+    with pytest.raises(ConfigError, match="has no beta in SFTConfig"):
+        configure(SFTConfig, TrainerSettings(learning_rate=0.1), seed=0, folder="x", beta=1)
+
+
+def test_importing_the_rooms_loads_no_heavy_library() -> None:
+    script = (
+        "import sys, amendment.training, amendment.dpo, amendment.reward_model\n"
+        "print(*sorted({'torch', 'transformers', 'trl', 'datasets', 'peft', 'scipy'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == ""
+
+
+def test_the_dense_head_gives_what_trls_head_gives(tiny: Any) -> None:
+    import torch
+    from trl.trainer.utils import add_fused_lm_head
+
+    from amendment.training import load_causal, quietly
+    from amendment.training._head import use_dense_head
+
+    with quietly():
+        theirs, ours = load_causal(tiny), load_causal(tiny)
+    for model in (theirs, ours):
+        add_fused_lm_head(model, outputs=("log_probs", "entropy", "mean_logits", "is_top1"))
+    assert use_dense_head(ours)
+    ids = torch.arange(24).reshape(3, 8) + 100
+    labels = ids.masked_fill(torch.arange(8) < 4, -100)
+    labels[2] = -100
+    for model in (theirs, ours):
+        model.out = model(input_ids=ids, attention_mask=torch.ones_like(ids), labels=labels, fused_lm_head=True)
+        model.out.loss.backward()
+    for name in ("loss", "log_probs", "entropy", "mean_logits", "is_top1", "label_mask"):
+        torch.testing.assert_close(getattr(ours.out, name), getattr(theirs.out, name), atol=1e-5, rtol=1e-5)
+    for a, b in zip(ours.parameters(), theirs.parameters(), strict=True):
+        torch.testing.assert_close(a.grad, b.grad, atol=1e-5, rtol=1e-4)
