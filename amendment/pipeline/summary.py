@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from amendment import __version__
@@ -61,10 +60,12 @@ def evaluation_table(counts: Mapping[str, Any]) -> list[str]:
     if "policies" in counts:
         lines += _truth_table(counts)
     for name, rate in counts.get("win rates", {}).items():
-        lines.append(f"- judged win rate of {plain(name)}: {_estimate(rate)}, not readable: {rate['unread']}")
+        lines.append(
+            f"- judged win rate of {plain(name)}: {_estimate(rate, share=True)}, not readable: {rate['unread']}"
+        )
     for name in ("reward model against truth", "labels against truth"):
         if name in counts:
-            lines.append(f"- {name}, held-out pairs: {_estimate(counts[name])}")
+            lines.append(f"- {name}, held-out pairs: {_estimate(counts[name], share=True)}")
     return lines
 
 
@@ -84,28 +85,26 @@ def _truth_table(counts: Mapping[str, Any]) -> list[str]:
     return lines
 
 
-def _estimate(value: Mapping[str, Any], *, sign: bool = False) -> str:
+def _estimate(value: Mapping[str, Any], *, sign: bool = False, share: bool = False) -> str:
+    """A value with its interval; the interval of a share ends at 0 and 1, where the normal approximation does not."""
     if value["value"] is None:
         return "no data"
-    shown = f"{value['value']:+.3f}" if sign else f"{value['value']:.3f}"
-    if value["low"] is None or math.isnan(value["low"]):
-        return shown
-    bounds = f"{value['low']:+.3f} to {value['high']:+.3f}" if sign else f"{value['low']:.3f} to {value['high']:.3f}"
-    return f"{shown} ({bounds})"
+    form = "+.3f" if sign else ".3f"
+    shown = f"{value['value']:{form}}"
+    if value["low"] is None:
+        return f"{shown} (no interval from {value['clusters']} prompts)"
+    low, high = (max(value["low"], 0.0), min(value["high"], 1.0)) if share else (value["low"], value["high"])
+    return f"{shown} ({low:{form}} to {high:{form}})"
 
 
 def _lines(counts: Mapping[str, Any]) -> list[str]:
     lines = []
     for name, value in counts.items():
-        if name == "preflight":
-            lines += _preflight(value)
-        elif name == "held out":
-            lines += _held_out(value)
+        if name in SPECIAL:
+            lines += SPECIAL[name](value)
         elif isinstance(value, Mapping):
             inner = ", ".join(f"{plain(str(key))} {_number(one)}" for key, one in value.items())
             lines.append(f"- {name}: {inner or 'none'}")
-        elif isinstance(value, list):
-            lines += [f"- note: {plain(str(one))}" for one in value]
         else:
             lines.append(f"- {plain(name)}: {_number(value)}")
     return lines
@@ -116,26 +115,38 @@ def _number(value: Any) -> str:
 
 
 def _preflight(report: Mapping[str, Any]) -> list[str]:
-    dropped = ", ".join(f"{reason} {count}" for reason, count in report["dropped"].items()) or "none"
-    notes = [f"- {plain(name)}: {count} rows" for name, count in report["notes"].items()]
-    return [
-        f"- rows: {report['rows']}, kept {report['kept']}, truncated {report['truncated']}, dropped: {dropped}",
-        *notes,
-    ]
+    dropped = ", ".join(f"{plain(reason)} {count}" for reason, count in report["dropped"].items()) or "none"
+    rows = f"- rows: {report['rows']}, kept {report['kept']}, truncated {report['truncated']}, dropped: {dropped}"
+    return [rows, *(f"- {plain(name)}: {count} rows" for name, count in report["notes"].items())]
 
 
 def _held_out(measured: Mapping[str, Any]) -> list[str]:
     accuracy, loss = measured["accuracy"], measured["log_loss"]
-    lines = [f"- held-out accuracy: {_estimate(accuracy)}, {accuracy['n']} pairs of {accuracy['clusters']} prompts"]
-    lines.append(f"- held-out log loss: {_estimate(loss)} (a coin: 0.693)")
-    for name in ("macro", "chosen_shorter", "chosen_longer"):
-        if measured.get(name):
-            lines.append(
-                f"- accuracy, {name.replace('_', ' ')}: {_estimate(measured[name])}, n = {measured[name]['n']}"
-            )
+    size = f"{accuracy['n']} pairs of {accuracy['clusters']} prompts"
+    lines = [
+        f"- held-out accuracy: {_estimate(accuracy, share=True)}, {size}",
+        f"- held-out log loss: {_estimate(loss)} (a coin: 0.693)",
+    ]
+    slices = {name.replace("_", " "): measured.get(name) for name in ("chosen_shorter", "chosen_longer")}
     if len(measured["by_category"]) > 1:
-        lines += [
-            f"- accuracy in {plain(name) or 'no category'}: {_estimate(value)}, n = {value['n']}"
-            for name, value in measured["by_category"].items()
-        ]
-    return lines
+        slices |= {"macro over categories": measured["macro"]}
+        slices |= {f"category {name or 'none'}": value for name, value in measured["by_category"].items()}
+    return lines + [
+        f"- {plain(name)}: {_estimate(one, share=True)}, n = {one['n']}" for name, one in slices.items() if one
+    ]
+
+
+def _metrics(entry: Mapping[str, float]) -> str:
+    names = ("loss", "rewards/margins", "margin", "rewards/accuracies", "accuracy")
+    return ", ".join(f"{name} {entry[name]:.4f}" for name in names if name in entry)
+
+
+SPECIAL: dict[str, Callable[[Any], list[str]]] = {
+    "preflight": _preflight,
+    "held out": _held_out,
+    "first": lambda entry: [f"- step 1: {_metrics(entry)}"] if entry else [],
+    "last": lambda entry: [f"- step {entry['step']:g}: {_metrics(entry)}"] if entry else [],
+    "machine": lambda _: [],
+    "notes": lambda notes: [f"- note: {plain(note)}" for note in notes],
+}
+"""How single entries of a stage's counts are told; `machine` stands in summary.json alone."""

@@ -121,12 +121,12 @@ def _measured(rows: Rows, chosen: Any, rejected: Any) -> dict[str, Any]:
 
 def _trained(result: TrainResult) -> dict[str, Any]:
     """What summary and status show of a training."""
-    first, last = (result.history[0], result.history[-1]) if result.history else ({}, {})
+    logged = [entry for entry in result.history if "loss" in entry]
     return {
         "steps": result.steps,
         "preflight": result.report.to_json(),
-        "first": first,
-        "last": last,
+        "first": logged[0] if logged else {},
+        "last": logged[-1] if logged else {},
         "machine": result.machine,
         "notes": list(result.notes),
     }

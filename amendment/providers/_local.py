@@ -22,6 +22,7 @@ from amendment.calls import Reply, Request, Usage
 from amendment.errors import ConfigError, Rejected, Transient
 from amendment.hashing import HASH_PREFIX, canonical_json
 from amendment.providers._batches import Batches
+from amendment.providers._http import clean
 from amendment.providers._local_model import Drawing, LocalModel
 from amendment.providers.opening import folder_problems, is_folder
 from amendment.providers.specs import LocalSpec
@@ -125,7 +126,7 @@ class LocalProvider:
         seeds = [_seed(job.request) for job in jobs]
         completions = model.complete(prompts, seeds, _drawing(jobs[0].request))
         return [
-            _body(job, text=said.text, finish_reason=said.finish_reason, output_tokens=said.n_tokens)
+            _body(job, text=clean(said.text), finish_reason=said.finish_reason, output_tokens=said.n_tokens)
             for job, said in zip(jobs, completions, strict=True)
         ]
 

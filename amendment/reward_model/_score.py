@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from transformers import AutoModelForSequenceClassification
 
 from amendment.errors import ConfigError
-from amendment.training import Renderer, load_tokenizer, padded_batches, quietly, render_completions
+from amendment.training import Renderer, load_tokenizer, padded_batches, placed, quietly, render_completions
 
 if TYPE_CHECKING:
     from amendment.reward_model.model import RewardMeta
@@ -28,7 +28,7 @@ class Scorer:
                 str(folder), num_labels=1, dtype=torch.float32, trust_remote_code=False
             )
         self.meta = meta
-        self.model = model.to("cuda" if torch.cuda.is_available() else "cpu").eval()
+        self.model = placed(model)
         template = Renderer(self.tokenizer).template_id
         if template != meta.template or model.config.get_text_config().pad_token_id != meta.pad_token_id:
             raise ConfigError(f"{folder}: its chat template or pad token is not the one it was trained with")

@@ -6,7 +6,6 @@ from amendment.training.evaluation import PairEvaluation, evaluate_pairs
 from amendment.training.losses import bradley_terry_loss, dpo_logits, sequence_margin
 from amendment.training.preflight import (
     Prepared,
-    Report,
     TokenPair,
     TokenRow,
     prepare_pairs,
@@ -14,10 +13,11 @@ from amendment.training.preflight import (
     render_completions,
 )
 from amendment.training.rendering import Conversation, Renderer
+from amendment.training.report import Report
 from amendment.training.results import Progress, TrainResult
 from amendment.training.settings import LoraSettings, TinyModel, TrainerSettings, TrlFields
 from amendment.training.tiny import build_tiny
-from amendment.training.workbench import Workbench, load_causal, load_tokenizer, quietly, steady, workbench
+from amendment.training.workbench import Workbench, load_causal, load_tokenizer, placed, quietly, steady, workbench
 
 __all__ = [
     "Conversation",
@@ -44,6 +44,7 @@ __all__ = [
     "load_tokenizer",
     "need_training",
     "padded_batches",
+    "placed",
     "prepare_pairs",
     "prepare_rows",
     "quietly",

@@ -29,12 +29,13 @@ def has_gpu() -> bool:
 
 
 @contextmanager
-def pinned(seed: int) -> Iterator[None]:
-    """One thread on a CPU and all random generators seeded; the number of threads is given back."""
+def pinned(seed: int | None) -> Iterator[None]:
+    """One thread on a CPU, and with a seed all random generators seeded; the number of threads is given back."""
     threads = torch.get_num_threads()
     if not has_gpu():
         torch.set_num_threads(1)
-    set_seed(seed)
+    if seed is not None:
+        set_seed(seed)
     try:
         yield
     finally:

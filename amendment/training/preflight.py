@@ -8,13 +8,12 @@ Not covered: whether a row is worth training on (see `curation`).
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from amendment.errors import DataError, Problem, TrainingError
 from amendment.training.rendering import Conversation, Renderer
+from amendment.training.report import Report, Tally
 from amendment.training.settings import TrainerSettings
 
 __all__ = [
@@ -30,6 +29,8 @@ __all__ = [
 
 Row = Mapping[str, Any]
 T = TypeVar("T")
+_Parts = tuple[list[Row], list[list[Row]]]
+"""Messages of the prompt, and of each completion."""
 IGNORED = -100
 """Label of a token that the loss leaves out."""
 
@@ -49,27 +50,6 @@ class TokenPair(NamedTuple):
     rejected_ids: list[int]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Report:
-    """The preflight table of one trainer."""
-
-    trainer: str
-    rows: int
-    kept: int
-    dropped: dict[str, int]
-    """By reason: over_length, identical, identical_after_truncation, empty_completion, prompt_fills_max_length."""
-    truncated: int
-    notes: dict[str, int]
-    """Rows that are kept and of which something has to be known, by what it is."""
-    tokens: dict[str, int]
-    """p50, p99 and max of the longer sequence of each row, before anything was cut."""
-    by_category: dict[str, dict[str, int]]
-    """Rows and kept rows of each category; rows without one stand under the empty name."""
-
-    def to_json(self) -> dict[str, Any]:
-        return asdict(self)
-
-
 class Prepared(NamedTuple, Generic[T]):
     """Rows in token ids, where each came from, and the table."""
 
@@ -79,35 +59,23 @@ class Prepared(NamedTuple, Generic[T]):
     report: Report
 
 
-@dataclass
-class _Tally:
-    """The table while it is filled."""
+class _Read(NamedTuple):
+    """One row in token ids: its prompt, and prompt and completion for each completion."""
 
-    trainer: str
-    dropped: Counter[str] = field(default_factory=Counter)
-    notes: Counter[str] = field(default_factory=Counter)
-    truncated: int = 0
-    lengths: list[int] = field(default_factory=list)
-    places: list[int] = field(default_factory=list)
+    completions: list[list[Row]]
+    talks: list[Conversation]
+    prompt_ids: list[int]
+    whole_ids: list[list[int]]
 
-    def report(self, rows: Sequence[Row], renderer: Renderer) -> Report:
-        if renderer.control_texts:
-            self.notes["texts_with_control_tokens_made_harmless"] = renderer.control_texts
-        table: dict[str, dict[str, int]] = {}
-        for row in rows:
-            table.setdefault(str(row.get("category") or ""), {"rows": 0, "kept": 0})["rows"] += 1
-        for place in self.places:
-            table[str(rows[place].get("category") or "")]["kept"] += 1
-        return Report(
-            trainer=self.trainer,
-            rows=len(rows),
-            kept=len(self.places),
-            dropped=dict(sorted(self.dropped.items())),
-            truncated=self.truncated,
-            notes=dict(sorted(self.notes.items())),
-            tokens=_quantiles(self.lengths),
-            by_category=dict(sorted(table.items())),
-        )
+    @property
+    def start(self) -> int:
+        """Where the completions begin: behind what all sequences share with the prompt."""
+        return min(common_prefix(self.prompt_ids, ids) for ids in self.whole_ids)
+
+    @property
+    def is_empty(self) -> bool:
+        """A completion says nothing and calls nothing."""
+        return any(not any(_says(m) for m in c if m.get("role") == "assistant") for c in self.completions)
 
 
 def prepare_rows(rows: Iterable[Row], renderer: Renderer, settings: TrainerSettings) -> Prepared[TokenRow]:
@@ -117,26 +85,17 @@ def prepare_rows(rows: Iterable[Row], renderer: Renderer, settings: TrainerSetti
     them, and the last one otherwise (noted). Raises DataError for rows that cannot be read, TrainingError
     when more than `settings.max_dropped` of the rows, or all of them, are dropped.
     """
-    given, tally, kept = list(rows), _Tally("sft"), list[TokenRow]()
-    splits = [_split(row, i) for i, row in enumerate(given)]
-    prompts = [
-        _talk(renderer, row, prompt, i, True) for i, (row, (prompt, _)) in enumerate(zip(given, splits, strict=True))
-    ]
-    wholes = [_talk(renderer, row, [*p, *c], i) for i, (row, (p, c)) in enumerate(zip(given, splits, strict=True))]
-    prompt_ids, whole_ids = renderer.ids(prompts), renderer.ids(wholes)
-    for i, row in enumerate(given):
-        _note_hidden(tally, renderer, row, [*splits[i][0], *splits[i][1]])
-        start = common_prefix(prompt_ids[i], whole_ids[i])
-        tally.notes += Counter(prompt_is_not_a_prefix=int(start < len(prompt_ids[i])))
-        labels = [IGNORED] * start + whole_ids[i][start:]
-        if "messages" in row or len(splits[i][1]) > 1:
-            labels = _every_turn(tally, renderer, wholes[i], whole_ids[i], labels, from_start="messages" in row)
-        if reason := _fate(tally, settings, [whole_ids[i]], start, _is_empty(splits[i][1])):
+    given, tally, kept = list(rows), Tally("sft"), list[TokenRow]()
+    for i, read in enumerate(_read(given, _split, renderer, tally)):
+        [ids] = read.whole_ids
+        labels = _labels(tally, renderer, read, from_start="messages" in given[i])
+        start = next((place for place, label in enumerate(labels) if label != IGNORED), len(ids))
+        if reason := _fate(tally, settings, read, start):
             tally.dropped[reason] += 1
             continue
-        kept.append(TokenRow(whole_ids[i][: settings.max_length], labels[: settings.max_length]))
+        kept.append(TokenRow(ids[: settings.max_length], labels[: settings.max_length]))
         tally.places.append(i)
-    return _closed(kept, tally, given, renderer, settings)
+    return _closed(kept, tally, given, settings)
 
 
 def prepare_pairs(
@@ -146,27 +105,16 @@ def prepare_pairs(
 
     Without `refuse`, for evaluation, any number of rows may be dropped.
     """
-    given, tally, kept = list(pairs), _Tally(trainer), list[TokenPair]()
-    sides = ("prompt", "chosen", "rejected")
-    read = [{side: _messages(row, side, i) for side in sides} for i, row in enumerate(given)]
-    prompts = [_talk(renderer, row, read[i]["prompt"], i, True) for i, row in enumerate(given)]
-    both = [
-        [_talk(renderer, row, [*read[i]["prompt"], *read[i][side]], i) for i, row in enumerate(given)]
-        for side in sides[1:]
-    ]
-    prompt_ids, chosen_ids, rejected_ids = (renderer.ids(talks) for talks in (prompts, *both))
-    for i, row in enumerate(given):
-        _note_hidden(tally, renderer, row, [m for side in sides for m in read[i][side]])
-        start = min(common_prefix(prompt_ids[i], ids[i]) for ids in (chosen_ids, rejected_ids))
-        tally.notes += Counter(prompt_is_not_a_prefix=int(start < len(prompt_ids[i])))
-        empty = _is_empty(read[i]["chosen"]) or _is_empty(read[i]["rejected"])
-        if reason := _fate(tally, settings, [chosen_ids[i], rejected_ids[i]], start, empty):
+    given, tally, kept = list(pairs), Tally(trainer), list[TokenPair]()
+    for i, read in enumerate(_read(given, _sides, renderer, tally)):
+        start = read.start
+        if reason := _fate(tally, settings, read, start):
             tally.dropped[reason] += 1
             continue
-        chosen, rejected = (ids[i][start : settings.max_length] for ids in (chosen_ids, rejected_ids))
-        kept.append(TokenPair(prompt_ids[i][:start], chosen, rejected))
+        chosen, rejected = (ids[start : settings.max_length] for ids in read.whole_ids)
+        kept.append(TokenPair(read.prompt_ids[:start], chosen, rejected))
         tally.places.append(i)
-    return _closed(kept, tally, given, renderer, settings, refuse=refuse)
+    return _closed(kept, tally, given, settings, refuse=refuse)
 
 
 def render_completions(rows: Iterable[Row], renderer: Renderer) -> list[list[int]]:
@@ -184,17 +132,35 @@ def common_prefix(ids: Sequence[int], others: Sequence[int]) -> int:
     return min(len(ids), len(others))
 
 
-def _fate(
-    tally: _Tally, settings: TrainerSettings, sequences: Sequence[list[int]], start: int, is_empty: bool
-) -> str | None:
-    """Why a row is dropped, or None. Counts its length and whether it is cut."""
-    longest, limit = max(len(ids) for ids in sequences), settings.max_length
+def _read(
+    given: Sequence[Row], split: Callable[[Row, int], _Parts], renderer: Renderer, tally: Tally
+) -> Iterator[_Read]:
+    """Every row in token ids; what has to be known of it is noted."""
+    parts, talks = [split(row, i) for i, row in enumerate(given)], list[list[Conversation]]()
+    for i, (row, (prompt, completions)) in enumerate(zip(given, parts, strict=True)):
+        before = renderer.control_texts
+        wholes = [_talk(renderer, row, [*prompt, *completion], i) for completion in completions]
+        talks.append([_talk(renderer, row, prompt, i, is_prompt=True), *wholes])
+        tally.note("control_tokens_in_texts_made_harmless", renderer.control_texts > before)
+        _note_hidden(tally, renderer, row, [*prompt, *(m for completion in completions for m in completion)])
+    ids = iter(renderer.ids(talk for row in talks for talk in row))
+    for (_, completions), row_talks in zip(parts, talks, strict=True):
+        prompt_ids, *whole_ids = [next(ids) for _ in row_talks]
+        read = _Read(completions, row_talks[1:], prompt_ids, whole_ids)
+        tally.note("prompt_is_not_a_prefix", read.start < len(prompt_ids))
+        yield read
+
+
+def _fate(tally: Tally, settings: TrainerSettings, read: _Read, start: int) -> str | None:
+    """Why a row whose learned part begins at `start` is dropped, or None. Counts its length and whether it is cut."""
+    sequences = read.whole_ids
+    longest = max(len(ids) for ids in sequences)
     tally.lengths.append(longest)
-    if is_empty or any(len(ids) == start for ids in sequences):
+    if read.is_empty or any(len(ids) <= start for ids in sequences):
         return "empty_completion"
-    if len(sequences) == 2 and sequences[0] == sequences[1]:
+    if _are_equal(sequences):
         return "identical"
-    if longest <= limit:
+    if longest <= settings.max_length:
         return None
     reason = _fate_of_long(settings, sequences, start)
     tally.truncated += reason is None
@@ -203,24 +169,27 @@ def _fate(
 
 def _fate_of_long(settings: TrainerSettings, sequences: Sequence[list[int]], start: int) -> str | None:
     """Why a row over `max_length` is dropped, or None where it is cut."""
-    limit = settings.max_length
     if settings.over_length == "drop":
         return "over_length"
-    if start >= limit:
+    if start >= settings.max_length:
         return "prompt_fills_max_length"
-    if len(sequences) == 2 and sequences[0][:limit] == sequences[1][:limit]:
-        return "identical_after_truncation"
-    return None
+    return "identical_after_truncation" if _are_equal([ids[: settings.max_length] for ids in sequences]) else None
 
 
-def _every_turn(
-    tally: _Tally, renderer: Renderer, talk: Conversation, ids: list[int], labels: list[int], *, from_start: bool
-) -> list[int]:
-    """Labels on what the assistant wrote, in all turns or in those of the completion."""
-    if sum(m["role"] == "assistant" for m in talk.messages) < 2 and from_start:
+def _are_equal(sequences: Sequence[list[int]]) -> bool:
+    """The two sides of a pair are one."""
+    return len(sequences) == 2 and sequences[0] == sequences[1]
+
+
+def _labels(tally: Tally, renderer: Renderer, read: _Read, *, from_start: bool) -> list[int]:
+    """Labels on the completion; of several turns, on what the assistant wrote, where the template tells."""
+    [talk], [ids], start = read.talks, read.whole_ids, read.start
+    labels = [IGNORED] * start + ids[start:]
+    turns = talk.messages if from_start else read.completions[0]
+    if len(turns) < 2 or (from_start and sum(m["role"] == "assistant" for m in turns) < 2):
         return labels
     if not renderer.has_mask:
-        tally.notes["only_the_completion_as_a_whole_is_learned"] += 1
+        tally.note("only_the_completion_as_a_whole_is_learned", True)
         return labels
     mask = renderer.mask(talk)
     return [
@@ -229,27 +198,26 @@ def _every_turn(
     ]
 
 
-def _note_hidden(tally: _Tally, renderer: Renderer, row: Row, messages: Sequence[Row]) -> None:
+def _note_hidden(tally: Tally, renderer: Renderer, row: Row, messages: Sequence[Row]) -> None:
     """Count what the row holds and the template does not show."""
-    if renderer.thinking_key is None and any(m.get("thinking") for m in messages):
-        tally.notes["thinking_is_not_shown_by_the_template"] += 1
-    if any(m.get("tool_calls") for m in messages) and not renderer.shows_calls:
-        tally.notes["tool_calls_are_not_shown_by_the_template"] += 1
-    if row.get("tools") and not renderer.shows_tools:
-        tally.notes["tools_are_not_shown_by_the_template"] += 1
+    if any(m.get("thinking") for m in messages):
+        tally.note("thinking_is_not_shown_by_the_template", renderer.thinking_key is None)
+    if any(m.get("tool_calls") for m in messages):
+        tally.note("tool_calls_are_not_shown_by_the_template", not renderer.shows_calls)
+    if row.get("tools"):
+        tally.note("tools_are_not_shown_by_the_template", not renderer.shows_tools)
 
 
 def _closed(
     kept: list[T],
-    tally: _Tally,
+    tally: Tally,
     given: Sequence[Row],
-    renderer: Renderer,
     settings: TrainerSettings,
     *,
     refuse: bool = True,
 ) -> Prepared[T]:
     """The prepared rows, unless too few are left."""
-    report = tally.report(given, renderer)
+    report = tally.report(given)
     lost = report.rows - report.kept
     if refuse and (not kept or lost > settings.max_dropped * report.rows):
         reasons = ", ".join(f"{name} {n}" for name, n in report.dropped.items()) or "no rows were given"
@@ -261,15 +229,20 @@ def _closed(
     return Prepared(kept, tally.places, report)
 
 
-def _split(row: Row, i: int) -> tuple[list[Row], list[Row]]:
+def _sides(row: Row, i: int) -> _Parts:
+    """Prompt and both completions of a pair."""
+    return _messages(row, "prompt", i), [_messages(row, side, i) for side in ("chosen", "rejected")]
+
+
+def _split(row: Row, i: int) -> _Parts:
     """Prompt and completion of a row; the completion of `messages` is its last turn."""
     if "messages" not in row:
-        return _messages(row, "prompt", i), _messages(row, "completion", i)
+        return _messages(row, "prompt", i), [_messages(row, "completion", i)]
     messages = _messages(row, "messages", i)
     if len(messages) < 2 or messages[-1].get("role") != "assistant":
         found = " ".join(str(m.get("role")) for m in messages) or "none"
         raise DataError([Problem(f"row {i + 1}: messages", f"expected turns that end with assistant, found {found}")])
-    return messages[:-1], messages[-1:]
+    return messages[:-1], [messages[-1:]]
 
 
 def _messages(row: Row, column: str, i: int) -> list[Row]:
@@ -283,13 +256,8 @@ def _messages(row: Row, column: str, i: int) -> list[Row]:
     return list(value)
 
 
-def _talk(renderer: Renderer, row: Row, messages: Sequence[Row], i: int, is_prompt: bool = False) -> Conversation:
+def _talk(renderer: Renderer, row: Row, messages: Sequence[Row], i: int, *, is_prompt: bool = False) -> Conversation:
     return renderer.conversation(row, messages, is_prompt=is_prompt, place=f"row {i + 1}")
-
-
-def _is_empty(completion: Sequence[Row]) -> bool:
-    """The assistant says nothing and calls nothing."""
-    return not any(_says(m) for m in completion if m.get("role") == "assistant")
 
 
 def _says(message: Row) -> bool:
@@ -297,12 +265,3 @@ def _says(message: Row) -> bool:
     if isinstance(content, list | tuple):
         content = "".join(str(part.get("text") or "") for part in content if isinstance(part, Mapping))
     return bool((content or "").strip() or message.get("tool_calls"))
-
-
-def _quantiles(lengths: Iterable[int]) -> dict[str, int]:
-    """Of sorted lengths, the one at the share's place; nothing for no rows."""
-    ordered = sorted(lengths)
-    if not ordered:
-        return {"p50": 0, "p99": 0, "max": 0}
-    at = {"p50": 0.5, "p99": 0.99, "max": 1.0}
-    return {name: ordered[min(len(ordered) - 1, int(share * len(ordered)))] for name, share in at.items()}

@@ -152,9 +152,13 @@ class Renderer:
 
     def ids(self, conversations: Iterable[Conversation]) -> list[list[int]]:
         """Token ids of each conversation, in order; equal conversations are rendered once."""
-        first: dict[str, int] = {}
-        texts = [self.text(conversation) for conversation in conversations]
-        places = [first.setdefault(text, len(first)) for text in texts]
+        texts, first = dict[str, str](), dict[str, int]()
+        places = []
+        for conversation in conversations:
+            key = repr(conversation)
+            if key not in texts:
+                texts[key] = self.text(conversation)
+            places.append(first.setdefault(texts[key], len(first)))
         encoded: list[list[int]] = self.tokenizer(list(first), add_special_tokens=False)["input_ids"] if first else []
         return [encoded[place] for place in places]
 

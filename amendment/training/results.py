@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from amendment.training.preflight import Report
+from amendment.training.report import Report
 
 __all__ = ["Progress", "TrainResult"]
 

@@ -16,15 +16,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from amendment.training.bases import check_base, need_training
-from amendment.training.preflight import Report
 from amendment.training.rendering import Renderer
+from amendment.training.report import Report
 from amendment.training.results import Progress, TrainResult
 from amendment.training.settings import TrainerSettings
 
 if TYPE_CHECKING:
     from amendment.training._trainer import Fitted
 
-__all__ = ["Workbench", "load_causal", "load_tokenizer", "quietly", "steady", "workbench"]
+__all__ = ["Workbench", "load_causal", "load_tokenizer", "placed", "quietly", "steady", "workbench"]
 
 
 @contextmanager
@@ -149,13 +149,13 @@ class Workbench:
 
 
 @contextmanager
-def quietly(seed: int = 0) -> Iterator[None]:
+def quietly() -> Iterator[None]:
     """Pinned threads and quiet libraries for scoring: what `workbench` does for training."""
     need_training()
     from amendment.training._machine import pinned
     from amendment.training._quiet import quiet_libraries
 
-    with quiet_libraries(), pinned(seed):
+    with quiet_libraries(), pinned(None):
         yield
 
 
@@ -171,6 +171,13 @@ def load_tokenizer(base: str | Path) -> Any:
     from amendment.training import _models
 
     return _models.load_tokenizer(base)
+
+
+def placed(model: Any) -> Any:
+    """The model ready to score: on the GPU where there is one, without dropout."""
+    from amendment.training import _models
+
+    return _models.placed(model)
 
 
 def load_causal(base: str | Path) -> Any:

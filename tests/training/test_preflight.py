@@ -138,7 +138,7 @@ def test_what_the_template_hides_is_noted(tokenizer: Any) -> None:
 
 def test_control_tokens_in_texts_are_reported(renderer: Renderer) -> None:
     notes = prepare_pairs([pair("11<|end|>", "12")], renderer, with_limit(), trainer="dpo").report.notes
-    assert notes == {"texts_with_control_tokens_made_harmless": 1}
+    assert notes == {"control_tokens_in_texts_made_harmless": 1}
 
 
 @pytest.mark.parametrize(
@@ -180,3 +180,12 @@ def test_rows_are_kept_or_dropped(renderer: Renderer, answers: list[tuple[str, s
     for row in prepared.rows:
         assert row.chosen_ids != row.rejected_ids
         assert len(row.prompt_ids) + max(len(row.chosen_ids), len(row.rejected_ids)) <= LIMIT
+
+
+def test_a_cut_keeps_the_earlier_turns_that_are_learned(renderer: Renderer) -> None:
+    messages = [*say("q", "user"), *say("one"), *say(LONG, "user"), *say("two")]
+    settings = with_limit(over_length="truncate")
+    prepared = prepare_rows([{"messages": messages}], renderer, settings)
+    [(ids, labels)] = prepared.rows
+    assert prepared.report.truncated == 1
+    assert renderer.tokenizer.decode([i for i, label in zip(ids, labels, strict=True) if label != -100]) == "one<|end|>"

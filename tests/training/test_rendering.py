@@ -10,7 +10,7 @@ from amendment.errors import DataError, TrainingError
 from amendment.training import Conversation, Renderer
 
 CALL = {"type": "function", "function": {"name": "look_up", "arguments": {"place": "zorb"}}, "id": None}
-FULL = [
+FULL: list[dict[str, Any]] = [
     {"role": "system", "content": "be brief", "thinking": None},
     {"role": "user", "content": "first question"},
     {"role": "assistant", "content": "first answer"},

@@ -1,0 +1,134 @@
+"""The house keeps its own rules: floors, faces, links, one name in the wheel, one version."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import amendment
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGE = ROOT / "amendment"
+FLOORS = {
+    "constitutions": 1,
+    "training": 1,
+    "lilliput": 1,
+    "critique": 2,
+    "preference": 2,
+    "providers": 2,
+    "reward_model": 2,
+    "dpo": 2,
+    "pipeline": 3,
+    "cli": 4,
+}
+"""Rooms by floor; whatever else lies in the package is ground, floor 0. `cli` is the door on top."""
+LINKED = ("constitutions", "critique", "preference", "reward_model", "dpo")
+ROOMS = sorted(path.parent.name for path in PACKAGE.glob("*/__init__.py"))
+HEAVY = ("torch", "trl", "transformers", "datasets", "openai", "anthropic")
+
+
+def part_of(path: Path) -> str:
+    """The room or ground module that a file belongs to."""
+    inside = path.relative_to(PACKAGE)
+    return inside.parts[0] if len(inside.parts) > 1 else inside.stem
+
+
+def imports(path: Path) -> Iterator[str]:
+    """Every absolute module name that a file imports, wherever in the file."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            yield str(node.module)
+        elif isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+
+
+SOURCES = sorted(PACKAGE.rglob("*.py"))
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_a_module_imports_only_from_floors_below_or_its_own_room(path: Path) -> None:
+    own = part_of(path)
+    for module in imports(path):
+        parts = module.split(".")
+        if parts[0] != "amendment" or len(parts) == 1:
+            continue
+        other = parts[1]
+        if other == own:
+            continue
+        assert FLOORS.get(other, 0) < FLOORS.get(own, 0) or (other not in FLOORS and own not in FLOORS), module
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_rooms_are_entered_by_their_face(path: Path) -> None:
+    own = part_of(path)
+    for module in imports(path):
+        parts = module.split(".")
+        if parts[0] != "amendment" or len(parts) < 3 or parts[1] == own or parts[1] not in FLOORS:
+            continue
+        allowed = {("amendment.providers.simulated",), ("amendment.training._runtime",)}
+        is_private_training = parts[1] == "training" and parts[2].startswith("_") and own in ("dpo", "reward_model")
+        # The door imports single modules of pipeline, so that `--help` does not load all of it.
+        assert own == "cli" or is_private_training or (module,) in allowed, module
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_a_face_has_a_sorted_and_complete_all_and_does_nothing_else(room: str) -> None:
+    tree = ast.parse((PACKAGE / room / "__init__.py").read_text(encoding="utf-8"))
+    docstring, *body = tree.body
+    assert isinstance(docstring, ast.Expr)
+    *handed_on, listing = body
+    assert all(isinstance(node, ast.ImportFrom) for node in handed_on)
+    assert isinstance(listing, ast.Assign)
+    names = ast.literal_eval(listing.value)
+    imported = {alias.asname or alias.name for node in handed_on for alias in node.names}  # type: ignore[attr-defined]
+    assert set(names) == imported
+    assert names == sorted(names, key=lambda name: (not name.isupper(), not name[0].isupper(), name))
+
+
+def test_every_room_has_a_floor() -> None:
+    assert set(ROOMS) - {"statistics"} == set(FLOORS) - {"cli"}
+
+
+@pytest.mark.parametrize("room", LINKED)
+def test_the_links_at_the_top_lead_into_the_package(room: str) -> None:
+    link = ROOT / room
+    assert link.is_symlink()
+    assert link.readlink() == Path("amendment") / room
+
+
+def test_every_room_with_code_has_tests_of_its_own() -> None:
+    assert {room for room in ROOMS if not list((ROOT / "tests" / room).glob("test_*.py"))} == set()
+
+
+def test_the_changelog_begins_with_this_version() -> None:
+    changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    assert changelog.split("\n## ")[1].startswith(amendment.__version__)
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_importing_a_room_loads_none_of_the_heavy_libraries(room: str) -> None:
+    code = f"import sys, amendment.{room}; print([name for name in {HEAVY} if name in sys.modules])"
+    printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert printed.strip() == "[]"
+
+
+def test_the_wheel_holds_one_top_level_name_and_all_texts(tmp_path: Path) -> None:
+    built = pytest.importorskip("hatchling.build", reason="hatchling comes with the dev extra")
+    wheel = tmp_path / built.build_wheel(str(tmp_path))
+    names = zipfile.ZipFile(wheel).namelist()
+    assert {name.split("/")[0] for name in names if ".dist-info" not in name} == {"amendment"}
+    texts = [path for path in PACKAGE.rglob("*") if path.suffix in (".yaml", ".txt", ".json") and path.is_file()]
+    assert texts
+    assert {str(path.relative_to(ROOT)) for path in texts} <= set(names)
+
+
+def test_no_file_of_the_package_is_longer_than_a_reader_can_hold() -> None:
+    lengths = {path: len(path.read_text(encoding="utf-8").splitlines()) for path in SOURCES}
+    assert {path: length for path, length in lengths.items() if length > 400} == {}
