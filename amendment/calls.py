@@ -150,9 +150,10 @@ class Calls:
                 self._flying.pop(request.id, None)
                 flight.task.cancel()
 
-    async def drain(self) -> None:
-        """Wait until every call that was sent has its reply in the ledger, or has failed."""
-        await asyncio.gather(*self._on_wire.values(), return_exceptions=True)
+    async def drain(self, seconds: float = 60.0) -> None:
+        """Wait until every call that was sent has its reply in the ledger, or has failed, or time is up."""
+        if self._on_wire:
+            await asyncio.wait(self._on_wire.values(), timeout=seconds)
 
     async def _fetch(self, provider: Provider, request: Request, slots: asyncio.Semaphore) -> Reply:
         stored = self._stored(provider, request)

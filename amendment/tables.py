@@ -53,6 +53,8 @@ def _text(path: Path) -> str:
         return path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as fault:
         raise DataError(f"{path}: not UTF-8 text (byte {fault.start}); save the file as UTF-8") from fault
+    except OSError as fault:
+        raise DataError(f"{path}: cannot be read ({fault.strerror})") from fault
 
 
 def _jsonl(path: Path, problems: list[Problem]) -> Iterator[Row]:
@@ -101,7 +103,7 @@ def _csv(path: Path, problems: list[Problem]) -> Iterator[Row]:
             elif cells:
                 yield Row(f"{path}: row {number}", dict(zip(header, cells, strict=True)))
     except csv.Error as fault:
-        raise DataError(f"{path}: line {reader.line_num}: not CSV ({fault})") from fault
+        problems.append(Problem(f"{path}: line {reader.line_num}", f"not CSV ({fault})"))
 
 
 def _check_header(path: Path, header: Sequence[str]) -> None:

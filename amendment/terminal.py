@@ -16,7 +16,7 @@ def plain(text: str, *, longest: int = LONGEST) -> str:
     'two\\\\nlines \\\\x1b[31m'
     """
     shown = "".join(_escape(character) for character in text[: longest + 1])
-    return shown if len(text) <= longest else f"{shown[:longest]}…"
+    return shown if len(shown) <= longest else f"{shown[:longest]}…"
 
 
 def _escape(character: str) -> str:

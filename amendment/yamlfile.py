@@ -14,7 +14,7 @@ from itertools import islice
 from pathlib import Path
 
 from amendment._yaml_compose import CONTROL, MAX_DEPTH, Composer, bad_character
-from amendment._yaml_document import Document, Loc, capped, did_you_mean, format_path, format_place
+from amendment._yaml_document import Document, Entry, Loc, Node, capped, did_you_mean, format_path, format_place
 from amendment._yaml_explain import validate
 from amendment.errors import ConfigError, Problem
 
@@ -22,7 +22,10 @@ __all__ = [
     "MAX_BYTES",
     "MAX_DEPTH",
     "Document",
+    "Entry",
     "Loc",
+    "Node",
+    "capped",
     "did_you_mean",
     "format_path",
     "parse_yaml",

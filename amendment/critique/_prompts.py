@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.resources import files
 from typing import Any, Literal
@@ -38,46 +38,50 @@ def critique_messages(conversation: Messages, answer: Messages, drawn: Drawn, re
     """The question put to the critic, behind the constitution's worked examples."""
     rules = drawn.constitution
     shots = [
-        (_fill("critique", *_turns(shot), None, rules.statement_of(shot.principle), EXAMPLE["critique"]), shot.critique)
+        (_fill("critique", _turns(shot), rules.statement_of(shot.principle), EXAMPLE["critique"]), shot.critique)
         for shot in rules.few_shot.critique
     ]
-    question = _fill("critique", _json(conversation), _json(answer), None, drawn.principle.statement, request)
-    return _join(shots, question)
+    shown = {"conversation": _json(conversation), "answer": _json(answer)}
+    return _join(shots, _fill("critique", shown, drawn.principle.statement, request))
 
 
 def revise_messages(
     conversation: Messages, answer: Messages, critique: str | None, drawn: Drawn, request: str
 ) -> Messages:
-    """The question put to the reviser, with the critique or, where that step is skipped, without."""
+    """The question put to the reviser, with the critique or, where that step is skipped, without.
+
+    Worked examples then go without theirs, so that they keep the question's form.
+    """
     rules = drawn.constitution
-    shots = [
-        (
-            _fill("revise", *_turns(shot), shot.critique, rules.statement_of(shot.principle), EXAMPLE["revise"]),
-            shot.revision,
-        )
-        for shot in rules.few_shot.revise
-    ]
-    question = _fill("revise", _json(conversation), _json(answer), critique, drawn.principle.statement, request)
-    return _join(shots, question)
+    shots = []
+    for shot in rules.few_shot.revise:
+        seen = _turns(shot) | _note(shot.critique if critique is not None else None)
+        asked = _fill("revise", seen, rules.statement_of(shot.principle), EXAMPLE["revise"])
+        shots.append((asked, shot.revision))
+    shown = {"conversation": _json(conversation), "answer": _json(answer), **_note(critique)}
+    return _join(shots, _fill("revise", shown, drawn.principle.statement, request))
 
 
-def _fill(role: Role, conversation: Any, answer: Any, critique: str | None, principle: str, request: str) -> str:
-    values = {"conversation": conversation, "answer": answer}
-    if critique is not None:
-        values["critique"] = critique
-    blocks = fence(values)
-    note = _template("critique_note").fill({"critique": blocks["critique"]}) if critique is not None else ""
-    shown = {"conversation": blocks["conversation"], "answer": blocks["answer"], "critique": note}
-    return _template(role).fill({**shown, "principle": principle, "request": request})
+def _fill(role: Role, shown: Mapping[str, Any], principle: str, request: str) -> str:
+    blocks = fence(shown)
+    note = _template("critique_note").fill(blocks) if "critique" in blocks else ""
+    return _template(role).fill({**blocks, "critique": note, "principle": principle, "request": request})
+
+
+def _note(critique: str | None) -> dict[str, Any]:
+    return {} if critique is None else {"critique": critique}
 
 
 def _json(messages: Messages) -> list[dict[str, Any]]:
     return [message.to_json() for message in messages]
 
 
-def _turns(shot: CritiqueExample | ReviseExample) -> tuple[Any, Any]:
+def _turns(shot: CritiqueExample | ReviseExample) -> dict[str, Any]:
     """A worked example's conversation and answer, in exactly the form of a question's."""
-    return [{"role": "user", "content": shot.prompt}], [{"role": "assistant", "content": shot.response}]
+    return {
+        "conversation": [{"role": "user", "content": shot.prompt}],
+        "answer": [{"role": "assistant", "content": shot.response}],
+    }
 
 
 def _join(shots: Sequence[tuple[str, str]], question: str) -> Messages:

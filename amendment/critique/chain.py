@@ -1,8 +1,8 @@
 """Draft, then critique and revise, n times: Constitutional AI, stage one (Bai et al. 2022, section 3).
 
 Covered: principles drawn anew at every step of every prompt; critique asked or skipped; every draft,
-critique and revision kept with its parents; refusals and unusable replies kept apart. A draft that is a
-tool call has no words to revise and stays a draft. Not covered: whether a revision is better than its original.
+critique and revision kept with its parents; refusals and unusable replies kept apart. A draft that calls a
+tool is not finished and stays a draft. Not covered: whether a revision is better than its original.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ async def run_chain(
     try:
         trail.candidates.append(await draft(prompt, model))
         for step, drawn in enumerate(_principles(trail)):
-            if not text_of(trail.last.messages).strip():
+            if trail.last.messages[-1].tool_calls:
                 break
             trail.candidates.append(await _revise(trail, drawn, step))
         ending = Ending("done")
@@ -121,9 +121,9 @@ async def _revise(trail: _Trail, drawn: Drawn, step: int) -> Candidate:
         sample=step,
         hints={"role": "revise", "principles": [drawn.id]},
     )
-    words = strip_artefacts(text_of(usable(answer, "revision")))
+    words = strip_artefacts(_words(answer, "revision"))
     if not words:
-        raise Unusable("invalid", "revision: the reply is empty")
+        raise Unusable("invalid", "revision: an announcement and no answer")
     parents = (trail.last.id, critique.id) if critique else (trail.last.id,)
     return Candidate(
         prompt_id=trail.prompt.id,
@@ -145,9 +145,17 @@ async def _critique(trail: _Trail, drawn: Drawn, step: int) -> Critique:
         prompt_id=trail.prompt.id,
         candidate_id=trail.last.id,
         principle_ids=(drawn.id,),
-        text=text_of(usable(answer, "critique")).strip(),
+        text=_words(answer, "critique"),
         origin=_origin(answer, trail.prompt, drawn, template_id("critique"), (trail.last.id,)),
     )
+
+
+def _words(answer: Answer, step: str) -> str:
+    """What critic or reviser wrote; neither is offered a tool, so a call of one says nothing."""
+    words = text_of(usable(answer, step)).strip()
+    if not words:
+        raise Unusable("invalid", f"{step}: a tool call instead of text")
+    return words
 
 
 def _pick(texts: Sequence[str], trail: _Trail, step: int) -> str:

@@ -6,10 +6,8 @@ folders, and keys in the environment. Not covered: whether a server is up or a k
 
 from __future__ import annotations
 
-import copy
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,11 +22,13 @@ from amendment.pipeline.config import (
     ModelSource,
     RunFile,
 )
+from amendment.pipeline.context import located
 from amendment.pipeline.inputs import read_inputs
+from amendment.pipeline.overrides import override
 from amendment.preference import load_judge_folder
 from amendment.providers import check_model
 from amendment.training import check_base, need_training
-from amendment.yamlfile import Document, did_you_mean, parse_yaml, read_yaml, validate
+from amendment.yamlfile import Document, did_you_mean, read_yaml, validate
 
 __all__ = ["LoadedRun", "check_run_file", "load_run_file"]
 
@@ -50,8 +50,8 @@ def load_run_file(path: str | Path, overrides: Sequence[str] = (), *, limit: int
     Raises ConfigError with every problem inside the file.
     """
     document = read_yaml(path)
-    for override in overrides:
-        document = _override(document, override)
+    for text in overrides:
+        document = override(document, text)
     config = validate(document, RunFile)
     config = _limited(config, limit) if limit else config
     loaded = LoadedRun(config, document, Path(path).resolve().parent)
@@ -72,30 +72,12 @@ def _limited(config: RunFile, limit: int) -> RunFile:
     return config.model_copy(update={"prompts": prompts, "pairs": pairs})
 
 
-def _override(document: Document, override: str) -> Document:
-    """The document with one value replaced or added; the value is read as YAML."""
-    path, separator, text = override.partition("=")
-    if not separator or not path:
-        raise ConfigError(f"--set {override}: expected key.path=value, such as judging.principles_per_pair=1")
-    value = parse_yaml(text, f"--set {path}").data if text.strip() else None
-    data = copy.deepcopy(document.data)
-    *parents, last = (int(part) if part.isdigit() else part for part in path.split("."))
-    try:
-        place = data
-        for part in parents:
-            place = place.setdefault(part, {}) if isinstance(place, dict) else place[part]
-        place[last] = value
-    except (TypeError, KeyError, IndexError, AttributeError):
-        raise ConfigError(f"--set {path}: there is no such place in {document.path}") from None
-    return replace(document, data=data)
-
-
 def check_run_file(loaded: LoadedRun, environ: Mapping[str, str] = os.environ) -> None:
     """Look at all that the file names on this machine. Raises ConfigError or DataError with every problem."""
     config, document = loaded.config, loaded.document
     outside = [*_constitution_problems(loaded), *_judge_problems(loaded), *_base_problems(loaded)]
     for name, spec in config.models.items():
-        outside += [(("models", name), message) for message in check_model(spec, environ)]
+        outside += [(("models", name), message) for message in check_model(located(spec, loaded.base), environ)]
     problems = [Problem(document.place(loc), message) for loc, message in outside]
     try:
         read_inputs(config, loaded.base)
@@ -155,13 +137,14 @@ def _judges(config: RunFile) -> Iterator[tuple[int, JudgeEntry]]:
 
 
 def _missing_parts(config: RunFile) -> Iterator[tuple[Loc, str]]:
-    needs_rules = [name for name in ("critique", "judging") if getattr(config, name)]
+    needs_rules = [(name,) for name in ("critique", "judging") if getattr(config, name)]
+    needs_rules += [("evaluate", "judge")] if config.evaluate and config.evaluate.judge else []
     if needs_rules and not config.constitution:
-        yield (needs_rules[0],), "needs a constitution; add a line such as: constitution: helpful-honest"
+        yield needs_rules[0], "needs a constitution; add a line such as: constitution: helpful-honest"
     if not (config.prompts or config.pairs or any(isinstance(one, FileSource) for one in config.candidates)):
         yield ("name",), "the run has nothing to work on; add prompts, candidates from a file, or pairs"
-    if config.judging and not config.candidates:
-        yield ("judging",), "has nothing to compare; add candidates"
+    if config.judging and not (config.pairs or _has_two_a_prompt(config)):
+        yield ("judging",), "has nothing to compare; add candidates, so that each prompt has two or more"
     if any(isinstance(one, ChainSource) for one in config.candidates) and not config.critique:
         yield ("candidates",), "from: critique needs the stage critique"
     if not (config.judging or config.pairs):
@@ -169,6 +152,17 @@ def _missing_parts(config: RunFile) -> Iterator[tuple[Loc, str]]:
             if getattr(config, stage):
                 yield (stage,), "has no pairs to train on; add judging, or pairs of your own"
     yield from _training_text(config)
+
+
+def _has_two_a_prompt(config: RunFile) -> bool:
+    """Whether a prompt can have two candidates; what files hold is not known yet."""
+    several = ("all", "draft_and_last")
+    counts = [
+        source.per_prompt if isinstance(source, ModelSource) else 1 + (source.take in several)
+        for source in config.candidates
+        if not isinstance(source, FileSource)
+    ]
+    return len(counts) < len(config.candidates) or sum(counts) > 1
 
 
 def _training_text(config: RunFile) -> Iterator[tuple[Loc, str]]:
@@ -183,7 +177,7 @@ def _constitution_problems(loaded: LoadedRun) -> Iterator[tuple[Loc, str]]:
         try:
             load_constitution(name, base=loaded.base)
         except ConfigError as fault:
-            yield ("constitution", index), str(fault)
+            yield from ((("constitution", index), str(problem)) for problem in fault.problems)
 
 
 def _judge_problems(loaded: LoadedRun) -> Iterator[tuple[Loc, str]]:
@@ -197,7 +191,7 @@ def _judge_problem(loaded: LoadedRun, entry: JudgeEntry, loc: Loc) -> Iterator[t
     try:
         folder = load_judge_folder(entry.protocol, base=loaded.base)
     except ConfigError as fault:
-        yield (*loc, "protocol"), str(fault)
+        yield from (((*loc, "protocol"), str(problem)) for problem in fault.problems)
         return
     spec: Any = loaded.config.models[entry.model]
     if folder.needs_choices and not spec.shows_choices:

@@ -65,6 +65,7 @@ class PromptFile(_Part):
     category: str | None = None
     """Category of all these prompts; `category_column` reads it from the file instead."""
     category_column: str | None = None
+    """Column with each prompt's category."""
     license: str | None = None
     """License of these prompts, as the Hub spells it."""
     take: int | None = Field(default=None, ge=1)
@@ -84,12 +85,17 @@ class PairColumns(_Part):
     prompt: Annotated[tuple[str, ...], BeforeValidator(_listed)] = Field(default=("prompt",), min_length=1)
     """One column, or several that are joined by an empty line; empty cells are left out."""
     chosen: str | None = None
+    """Column with the better answer."""
     rejected: str | None = None
+    """Column with the worse answer."""
     a: str | None = None
+    """Column with the first answer."""
     b: str | None = None
+    """Column with the second answer."""
     votes: Annotated[tuple[str, ...], BeforeValidator(_listed)] | None = Field(default=None, min_length=1)
     """A column for each rater; an empty cell is a rater who did not vote."""
     category: str | None = None
+    """Column with each pair's category."""
 
     @model_validator(mode="after")
     def _one_shape(self) -> Self:
@@ -120,7 +126,9 @@ class PairFile(_Part):
     votes: VoteWords = VoteWords()
     """The values that mean a, b and tie in the columns of votes."""
     category: str | None = None
+    """Category of all these pairs; `columns.category` reads it from the file instead."""
     license: str | None = None
+    """License of these pairs, as the Hub spells it."""
     rater: Literal["person", "model", "verifier"] = "person"
     """Who decided."""
     take: int | None = Field(default=None, ge=1)
@@ -155,6 +163,7 @@ class SftStage(SftSettings):
     base: str
     """`base`, a local folder, or a Hub id."""
     on: Literal["all_revisions", "last_revision", "chosen"] = "all_revisions"
+    """The answers it learns from; all_revisions as in Constitutional AI."""
 
 
 class ModelSource(_Part):
@@ -163,6 +172,7 @@ class ModelSource(_Part):
     model: str
     """A name under `models`, or base, sft or dpo."""
     per_prompt: int = Field(default=4, ge=1, le=256)
+    """Answers drawn for each prompt."""
     temperature: float = Field(default=1.0, ge=0, le=5)
     """Of policies that this run trains; models under `models` have their own."""
     max_tokens: int = Field(default=512, ge=1)
@@ -176,6 +186,7 @@ class ChainSource(_Part):
 
     from_: Literal["critique"] = Field(alias="from")
     take: Literal["all", "last", "draft", "draft_and_last"] = "last"
+    """Which answers of each chain."""
 
 
 class CandidateColumns(_Part):
@@ -270,19 +281,30 @@ class RunFile(_Part):
     name: Name
     """runs/NAME is the run's folder."""
     seed: int = Field(default=0, ge=0, lt=2**31)
+    """Every draw of the run follows from it: equal seeds and replies give equal files."""
     constitution: Annotated[tuple[str, ...], BeforeValidator(_listed)] = ()
     """Shipped ones by id, own ones by path."""
     models: dict[Name, ModelSpec] = {}
     """Every model once, by a short name."""
     prompts: tuple[PromptFile | LilliputPrompts, ...] = ()
+    """What models are asked."""
     pairs: tuple[PairFile, ...] = ()
     """Preference pairs that exist already."""
     critique: CritiqueStage | None = None
+    """Draft an answer to each prompt, then criticise and revise it."""
     base: BaseStage | None = None
+    """A small model made by this run, for rehearsals; a pretrained one needs no stage."""
     sft: SftStage | None = None
+    """Fine-tune on revisions or on chosen answers."""
     candidates: tuple[CandidateSource, ...] = ()
+    """Answers that take part in comparisons."""
     judging: JudgingStage | None = None
+    """Compare the candidates of each prompt."""
     dataset: DatasetStage = DatasetStage()
+    """How pairs become rows, and which prompts are held out."""
     reward_model: RewardStage | None = None
+    """Train a reward model on the pairs."""
     dpo: DpoStage | None = None
+    """Train the policy on the pairs."""
     evaluate: EvaluateStage | None = None
+    """Let policies answer held-out prompts, and measure the answers."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from amendment.calls import Calls, Model, flow
 from amendment.constitutions import Constitution, load_constitution
@@ -13,11 +13,11 @@ from amendment.ledger import Ledger
 from amendment.pipeline.config import POLICY_STAGES, RunFile
 from amendment.pipeline.engine import Workspace
 from amendment.pipeline.progress import Progress
-from amendment.providers import LocalSpec, open_model, open_provider
+from amendment.providers import LocalSpec, ModelSpec, open_model, open_provider
 from amendment.records import Candidate, Prompt, Record
 from amendment.sync import run_sync
 
-__all__ = ["Context", "Split"]
+__all__ = ["Context", "Patience", "Split", "located"]
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -32,15 +32,39 @@ class Split(Record):
     split: str
 
 
+class Patience(NamedTuple):
+    """How long passing faults of a provider are waited for before an item is left pending."""
+
+    attempts: int = 8
+    """Of each call."""
+    longest_wait: float = 60.0
+    """Seconds, between two attempts."""
+
+
+def located(spec: ModelSpec, base: Path) -> ModelSpec:
+    """A model folder that lies beside the run file under its full path; any other model as it is."""
+    if isinstance(spec, LocalSpec) and (base / spec.model).is_dir():
+        return spec.model_copy(update={"model": str(base / spec.model)})
+    return spec
+
+
 class Context:
     """One run while it is being made. Models are opened when a stage first asks for them."""
 
-    def __init__(self, config: RunFile, base: Path, workspace: Workspace, progress: Progress) -> None:
+    def __init__(
+        self,
+        config: RunFile,
+        base: Path,
+        workspace: Workspace,
+        progress: Progress,
+        patience: Patience = Patience(),  # noqa: B008 - immutable
+    ) -> None:
         """`base` is the folder of the run file, from which its paths are meant."""
         self.config = config
         self.base = base
         self.workspace = workspace
         self.progress = progress
+        self.patience = patience
         self._models: dict[str, Model] = {}
         self._calls: Calls | None = None
 
@@ -52,7 +76,7 @@ class Context:
     def calls(self) -> Calls:
         """The way out; the ledger is opened, and the folder locked, at the first use."""
         if self._calls is None:
-            self._calls = Calls(Ledger(self.workspace.folder / "ledger.sqlite"))
+            self._calls = Calls(Ledger(self.workspace.folder / "ledger.sqlite"), **self.patience._asdict())
         return self._calls
 
     @property
@@ -68,7 +92,8 @@ class Context:
     def model(self, name: str) -> Model:
         """A model under `models`, opened once."""
         if name not in self._models:
-            self._models[name] = open_model(name, self.config.models[name], self.calls, self.config.seed)
+            spec = located(self.config.models[name], self.base)
+            self._models[name] = open_model(name, spec, self.calls, self.config.seed)
         return self._models[name]
 
     def policy(self, name: str, *, temperature: float, max_tokens: int, batch_size: int) -> Model:
@@ -127,7 +152,9 @@ class Context:
             return run_sync(flow(items, counted, window=min(window, max(1, len(items)))))
 
     def close(self) -> None:
-        """Let go of models and ledger."""
+        """Let go of models and ledger, after replies that are on the wire have been stored."""
+        if self._calls:
+            run_sync(self._calls.drain())
         for model in self._models.values():
             run_sync(model.provider.close())
         self._models.clear()

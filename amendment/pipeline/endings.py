@@ -28,16 +28,17 @@ class ItemEnding(Record):
 def write_endings(workspace: Workspace, stage: str, endings: Sequence[tuple[str, Ending]]) -> Counter[str]:
     """Keep how each item ended, count it, and stop the run where it has to stop."""
     counts: Counter[str] = Counter(ending.outcome for _, ending in endings)
-    _check(stage, counts)
+    _check(stage, counts, [ending.reason for _, ending in endings if ending.reason])
     rows = [ItemEnding(item_id=item, outcome=ending.outcome, reason=ending.reason) for item, ending in endings]
     workspace.write(f"{stage}/endings", ItemEnding, rows)
     return counts
 
 
-def _check(stage: str, endings: Counter[str]) -> None:
+def _check(stage: str, endings: Counter[str], reasons: Sequence[str]) -> None:
     """Raise Paused when items are pending, and AmendmentError when not one item came to anything."""
+    said = f" Most often: {Counter(reasons).most_common(1)[0][0]}" if reasons else ""
     if endings["pending"]:
-        raise Paused(f"{stage}: {endings['pending']} of {endings.total()} items are pending; run again to go on")
+        raise Paused(f"{stage}: {endings['pending']} of {endings.total()} items are pending; run again to go on.{said}")
     if endings.total() and not endings["done"]:
         counts = ", ".join(f"{count} {outcome}" for outcome, count in endings.items())
-        raise AmendmentError(f"{stage}: no item was done ({counts}); see the ledger and the models of the run file")
+        raise AmendmentError(f"{stage}: no item was done ({counts}); see the models of the run file.{said}")

@@ -110,7 +110,7 @@ class Workspace:
                 [str(file.relative_to(self.folder)), file.stat().st_size, file.stat().st_mtime_ns]
                 for file in self._files(artefact)
             ] or None
-        except FileNotFoundError:
+        except OSError:
             return None
 
     def _content(self, artefact: str) -> str:
@@ -120,9 +120,16 @@ class Workspace:
 def _read_note(path: Path) -> dict[str, Any] | None:
     try:
         note = json.loads(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, ValueError):
+    except (OSError, ValueError):
         return None
-    return note if isinstance(note, dict) and {"key", "artefacts", "counts"} <= set(note) else None
+    return note if isinstance(note, dict) and _is_whole(note) else None
+
+
+def _is_whole(note: dict[str, Any]) -> bool:
+    """A note that somebody cut or edited counts as none, and its stage is run again."""
+    artefacts = note.get("artefacts")
+    pairs = artefacts.values() if isinstance(artefacts, dict) else [None]
+    return {"key", "counts"} <= set(note) and all(isinstance(pair, list) and len(pair) == 2 for pair in pairs)
 
 
 def in_order(stages: Sequence[Stage]) -> list[Stage]:

@@ -93,6 +93,8 @@ def make_judgements(context: Context) -> Made:
         except Transient as fault:
             return _Judged(comparison, [], ending_of(fault))
         verdicts = [verdict for found in asked for verdict in found]
+        if not verdicts:
+            return _Judged(comparison, [], Ending("invalid", "no principle applies to prompts of this category"))
         readable = any(verdict.invalid is None for verdict in verdicts)
         return _Judged(comparison, verdicts, Ending("done") if readable else Ending("invalid", verdicts[0].invalid))
 

@@ -12,11 +12,11 @@ import yaml
 
 from amendment import __version__
 from amendment.calls import Model
-from amendment.errors import ConfigError, LedgerError
+from amendment.errors import AmendmentError, ConfigError, LedgerError
 from amendment.files import write_text
 from amendment.pipeline.assembly import assemble
 from amendment.pipeline.checks import LoadedRun, check_run_file, load_run_file
-from amendment.pipeline.context import Context
+from amendment.pipeline.context import Context, Patience
 from amendment.pipeline.engine import Stage, Workspace
 from amendment.pipeline.progress import Progress, QuietProgress
 from amendment.pipeline.summary import write_summary
@@ -51,12 +51,19 @@ class Result:
 class Run:
     """One run. Calling it makes what is missing and leaves alone what stands."""
 
-    def __init__(self, loaded: LoadedRun, *, folder: Path | None = None, progress: Progress | None = None) -> None:
+    def __init__(
+        self,
+        loaded: LoadedRun,
+        *,
+        folder: Path | None = None,
+        progress: Progress | None = None,
+        patience: Patience = Patience(),  # noqa: B008 - immutable
+    ) -> None:
         self.config = loaded.config
         self.folder = folder or Path("runs") / loaded.config.name
         self._loaded = loaded
         self._progress = progress or QuietProgress()
-        self._context = Context(loaded.config, loaded.base, Workspace(self.folder), self._progress)
+        self._context = Context(loaded.config, loaded.base, Workspace(self.folder), self._progress, patience)
 
     @classmethod
     def from_file(
@@ -67,13 +74,15 @@ class Run:
         overrides: Sequence[str] = (),
         limit: int | None = None,
         progress: Progress | None = None,
+        patience: Patience = Patience(),  # noqa: B008 - immutable
     ) -> Self:
         """A run of this file, in runs/NAME unless another folder is named. Raises ConfigError with all mistakes.
 
-        `overrides` are `a.b=value` texts; `limit` takes only the first so many rows of each source.
+        `overrides` are `a.b=value` texts; `limit` takes only the first so many rows of each source;
+        `patience` says how long faults of a provider are waited for.
         """
         loaded = load_run_file(path, overrides, limit=limit)
-        return cls(loaded, folder=Path(folder) if folder else None, progress=progress)
+        return cls(loaded, folder=Path(folder) if folder else None, progress=progress, patience=patience)
 
     @property
     def models(self) -> Mapping[str, Model]:
@@ -83,6 +92,7 @@ class Run:
     def check(self) -> None:
         """Raise ConfigError with everything that would keep this run from being made. Calls nothing."""
         check_run_file(self._loaded)
+        assemble(self._context)
 
     def __call__(self, *, until: str | None = None) -> Result:
         """Make the run, or what is left of it, up to the stage `until`.
@@ -95,8 +105,8 @@ class Run:
         try:
             if not all(self._context.workspace.stands(stage) for stage in stages):
                 self.check()
+                self._context.calls.ledger  # noqa: B018 - opening it locks the folder before anything is written
                 self._write_config()
-                self._context.calls.ledger  # noqa: B018 - opening it locks the folder before any stage writes
             for stage in stages:
                 if not self._context.workspace.stands(stage):
                     self._make(stage)
@@ -107,7 +117,11 @@ class Run:
             self.close()
 
     def _until(self, until: str | None) -> list[Stage]:
-        stages = assemble(self._context)
+        try:
+            stages = assemble(self._context)
+        except AmendmentError:
+            self.check()  # which names this problem among all others, with its place
+            raise
         if until is None:
             return stages
         names = [stage.name for stage in stages]
@@ -120,9 +134,10 @@ class Run:
     def _make(self, stage: Stage) -> None:
         self._progress.say(f"{stage.name}: {stage.title}")
         self._status(running=stage.name)
-        made = stage.run()
-        self._context.workspace.close(stage, made)
-        self._status(running=None)
+        try:
+            self._context.workspace.close(stage, stage.run())
+        finally:
+            self._status(running=None)
 
     def _status(self, running: str | None) -> None:
         """What `amendment status` reads, so that it never touches a ledger in use."""

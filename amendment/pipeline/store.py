@@ -16,6 +16,7 @@ from amendment.errors import LedgerError
 from amendment.files import replacing
 from amendment.hashing import canonical_json
 from amendment.records import Record
+from amendment.terminal import plain
 
 __all__ = ["read_records", "write_records"]
 
@@ -40,7 +41,7 @@ def write_records(path: Path, kind: type[R], records: Iterable[R]) -> int:
     fields = {"id": pa.array([getattr(row, "id") for row in rows], pa.string())} if hasattr(kind, "id") else {}  # noqa: B009
     fields |= {name: pa.array(data[name], schema.field(name).type) for name in columns}
     with replacing(path) as temporary:
-        pq.write_table(pa.table(fields), temporary, compression="zstd")
+        pq.write_table(pa.table(fields), temporary, compression="zstd", write_page_checksum=True)
     return len(rows)
 
 
@@ -51,13 +52,14 @@ def read_records(path: Path, kind: type[R]) -> list[R]:
 
     columns = _columns(kind)
     try:
-        rows = pq.read_table(path, columns=list(columns)).to_pylist()
-    except (pa.ArrowException, OSError) as fault:
-        raise LedgerError(f"{path}: not a readable table ({fault}); delete it and run again to rebuild it") from fault
-    return [
-        kind.from_json({name: _value(row[name], columns[name]) for name in columns if row[name] is not None})
-        for row in rows
-    ]
+        rows = pq.read_table(path, columns=list(columns), page_checksum_verification=True).to_pylist()
+        return [
+            kind.from_json({name: _value(row[name], columns[name]) for name in columns if row[name] is not None})
+            for row in rows
+        ]
+    except (pa.ArrowException, OSError, KeyError, ValueError) as fault:
+        found = f"{type(fault).__name__}: {plain(str(fault))}"
+        raise LedgerError(f"{path}: not a readable table ({found}); delete it and run again to rebuild it") from fault
 
 
 def _value(value: Any, plain: str | None) -> Any:

@@ -16,6 +16,7 @@ from amendment.yamlfile import did_you_mean, read_yaml, validate
 __all__ = ["JudgeFolder", "load_judge_folder", "shipped_judges"]
 
 _HOLES = frozenset({"conversation", "answer_a", "answer_b", "principle", "question"})
+_NEEDED = ("answer_a", "answer_b")
 _LIBRARY = Path(str(files("amendment.preference"))) / "judges"
 
 
@@ -61,11 +62,29 @@ def load_judge_folder(name: str | Path, *, base: Path | None = None) -> JudgeFol
     folder = _find(name, base)
     document = read_yaml(folder / "judge.yaml")
     spec = validate(document, _JudgeFile)
-    path = folder / spec.template
-    if not path.is_file():
-        raise ConfigError([Problem(document.place(("template",)), f"no file {spec.template} in {folder}")])
-    template = Template(path.read_text(encoding="utf-8"), holes=_HOLES, place=str(path))
+    try:
+        text = _template_text(folder, spec.template)
+    except ValueError as fault:
+        raise ConfigError([Problem(document.place(("template",)), str(fault))]) from fault
+    template = Template(text, holes=_HOLES, place=str(folder / spec.template))
     return JudgeFolder(spec.id, spec.version, spec.parser, spec.sees, template)
+
+
+def _template_text(folder: Path, name: str) -> str:
+    """The template's text. Raises ValueError; the text goes to providers, so a link must not fetch another file."""
+    path = folder / name
+    if not path.is_file():
+        raise ValueError(f"no file {name} in {folder}")
+    if path.resolve().parent != folder.resolve():
+        raise ValueError(f"{name} is a link that leaves {folder}; put a copy of the file there")
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as fault:
+        raise ValueError(f"{name} is not UTF-8 text (byte {fault.start}); save the file as UTF-8") from fault
+    absent = [hole for hole in _NEEDED if f"{{{hole}}}" not in text]
+    if absent:
+        raise ValueError(f"{name} lacks the placeholder {{{absent[0]}}}; a judge must see both answers")
+    return text
 
 
 def _find(name: str | Path, base: Path | None) -> Path:
@@ -75,5 +94,6 @@ def _find(name: str | Path, base: Path | None) -> Path:
     if not (folder / "judge.yaml").is_file():
         known = shipped_judges()
         hint = did_you_mean(str(name), known)
-        raise ConfigError(f"no judge {str(name)!r}{hint}; shipped are {', '.join(known)}, or name a folder with a judge.yaml")
+        listed = ", ".join(known)
+        raise ConfigError(f"no judge {str(name)!r}{hint}; shipped are {listed}, or name a folder with a judge.yaml")
     return folder

@@ -25,7 +25,8 @@ def worked_examples(constitution: Constitution, folder: JudgeFolder) -> Messages
                 "answer_b": [{"role": "assistant", "content": shot.b}],
             }
         )
-        question = folder.template.fill({**blocks, "principle": constitution.statement_of(shot.principle), "question": QUESTION})
+        principle = constitution.statement_of(shot.principle)
+        question = folder.template.fill({**blocks, "principle": principle, "question": QUESTION})
         turns.append(Message(role="user", content=question))
         turns.append(Message(role="assistant", content=_ANSWERS[folder.parser] + shot.answer))
     return tuple(turns)

@@ -25,7 +25,7 @@ def held_out(prompt_ids: Collection[str], share: float, *, seed: int) -> frozens
 def preference_row(
     pair: Pair, prompts: Mapping[str, Prompt], candidates: Mapping[str, Candidate], constitutions: Iterable[str]
 ) -> Preference:
-    """The dataset's row of a pair; `constitutions` are the references `id@version#hash` of those that it was judged by."""
+    """The dataset's row of a pair; `constitutions` are the references `id@version#hash` of those that judged it."""
     prompt = prompts[pair.prompt_id]
     chosen, rejected = candidates[pair.chosen_id], candidates[pair.rejected_id]
     return Preference(

@@ -7,17 +7,16 @@ judge is right.
 
 from __future__ import annotations
 
-import asyncio
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from amendment.calls import Model
+from amendment.calls import Model, flow
 from amendment.constitutions import Constitution, Drawn, DrawScheme, draw_principles, eligible_principles
 from amendment.errors import ConfigError, Rejected
 from amendment.fence import fence
@@ -60,6 +59,13 @@ class Compared(NamedTuple):
     judgement: Judgement
 
 
+class _Question(NamedTuple):
+    prompt: Prompt
+    shown: tuple[Candidate, Candidate]
+    drawn: Drawn
+    sample: int
+
+
 @dataclass(frozen=True, kw_only=True)
 class Judge:
     """A judge's folder, a model and the constitutions it judges by."""
@@ -67,7 +73,7 @@ class Judge:
     folder: JudgeFolder
     model: Model
     constitutions: Sequence[Constitution]
-    settings: JudgeSettings = JudgeSettings()
+    settings: JudgeSettings = field(default_factory=JudgeSettings)
     samples: int = 1
     """Draws of each question; more than one makes sense only for written verdicts at a temperature."""
     seed: int = 0
@@ -119,18 +125,27 @@ class Judge:
         return Compared(p_a, together.consistent, together.principle_ids, tuple(verdicts), together)
 
     async def verdicts(self, prompt: Prompt, first: Candidate, second: Candidate) -> list[Verdict]:
-        """All verdicts on two candidates: every principle drawn, in every order, as many samples as asked for."""
+        """All verdicts on two candidates: every principle drawn, in every order, as many samples as asked for.
+
+        Raises ConfigError when no principle speaks about the prompt.
+        """
         comparison = Comparison.between(first, second)
-        asks = [
-            self._ask(prompt, shown, drawn, sample)
+        questions = [
+            _Question(prompt, shown, drawn, sample)
             for drawn in self._principles(prompt, comparison)
             for shown in self._orders(first, second, comparison)
             for sample in range(self.samples)
         ]
-        return list(await asyncio.gather(*asks))
+        return await flow(questions, self._ask, window=len(questions))
 
     def _principles(self, prompt: Prompt, comparison: Comparison) -> list[Drawn]:
         pool = eligible_principles(self.constitutions, "compare", category=prompt.category)
+        if not pool:
+            names = ", ".join(one.id for one in self.constitutions) or "no constitution"
+            raise ConfigError(
+                f"judge {self.folder.id}: no principle of {names} has a `compare` text and speaks about prompts of "
+                f"category {prompt.category!r}; add one, or leave these prompts out"
+            )
         key = ["compare", self.seed, comparison.id]
         return draw_principles(pool, self.settings.principles_per_pair, scheme=self.settings.sampling, key=key)
 
@@ -144,42 +159,46 @@ class Judge:
         orders.sort(key=lambda shown: shown[0].id)
         return [coin.choice(orders)]
 
-    async def _ask(self, prompt: Prompt, shown: tuple[Candidate, Candidate], drawn: Drawn, sample: int) -> Verdict:
+    async def _ask(self, question: _Question) -> Verdict:
         parser = PARSERS[self.folder.parser]
         try:
             answer = await self.model.ask(
-                self._messages(prompt, shown, drawn),
+                self._messages(question),
                 choices=LABELS if parser.needs_choices else None,
-                sample=sample,
-                hints={"role": "judge", "principles": [drawn.id]},
+                sample=question.sample,
+                hints={"role": "judge", "principles": [question.drawn.id]},
             )
         except Rejected as fault:
-            return self._verdict(prompt, shown, drawn, sample, Parsed(invalid=f"rejected: {fault}"), Origin())
-        origin = answer.origin.model_copy(
-            update={"template": self.folder.template.id, "constitution": drawn.constitution.reference}
-        )
-        return self._verdict(prompt, shown, drawn, sample, parser.read(answer.reply), origin)
+            return self._verdict(question, Parsed(invalid=f"rejected: {fault}"), Origin())
+        template, constitution = self.folder.template.id, question.drawn.constitution.reference
+        origin = answer.origin.model_copy(update={"template": template, "constitution": constitution})
+        return self._verdict(question, parser.read(answer.reply), origin)
 
-    def _verdict(
-        self, prompt: Prompt, shown: tuple[Candidate, Candidate], drawn: Drawn, sample: int, parsed: Parsed, origin: Origin
-    ) -> Verdict:
+    def _verdict(self, question: _Question, parsed: Parsed, origin: Origin) -> Verdict:
         return Verdict(
             scale="pair",
-            prompt_id=prompt.id,
-            shown=(shown[0].id, shown[1].id),
+            prompt_id=question.prompt.id,
+            shown=tuple(candidate.id for candidate in question.shown),
             value=parsed.value,
             distribution=parsed.distribution,
             reasoning=parsed.reasoning,
-            principle_id=drawn.id,
+            principle_id=question.drawn.id,
             rater=self.model.name,
-            sample=sample,
+            sample=question.sample,
             invalid=parsed.invalid,
             origin=origin,
         )
 
-    def _messages(self, prompt: Prompt, shown: tuple[Candidate, Candidate], drawn: Drawn) -> Messages:
-        question = self._fill(prompt.messages, self._seen(shown[0]), self._seen(shown[1]), drawn)
-        return (*self._shots[drawn.constitution.id], *user(question))
+    def _messages(self, question: _Question) -> Messages:
+        """The constitution's worked examples and the question, worded alike in either order of the answers."""
+        a, b = question.shown
+        shown = {"conversation": question.prompt.messages, "answer_a": self._seen(a), "answer_b": self._seen(b)}
+        blocks = fence({name: [message.to_json() for message in messages] for name, messages in shown.items()})
+        principle = question.drawn.principle
+        key = content_id(["wording", self.seed, question.drawn.id, Comparison.between(a, b).id])
+        wording = random.Random(key).choice(principle.compare)  # noqa: S311 - reproducible
+        filled = self.folder.template.fill({**blocks, "principle": principle.statement, "question": wording})
+        return (*self._shots[question.drawn.constitution.id], *user(filled))
 
     def _seen(self, candidate: Candidate) -> Messages:
         """The trace as it is, or without the thinking, by which an answer shall not be judged."""
@@ -187,17 +206,8 @@ class Judge:
             return candidate.messages
         return tuple(message.model_copy(update={"thinking": None}) for message in candidate.messages)
 
-    def _fill(self, conversation: Messages, a: Messages, b: Messages, drawn: Drawn) -> str:
-        shown = {"conversation": conversation, "answer_a": a, "answer_b": b}
-        blocks = fence({name: [message.to_json() for message in messages] for name, messages in shown.items()})
-        wordings = drawn.principle.compare
-        question = wordings[int(content_id([drawn.id, blocks["conversation"]])[-8:], 16) % len(wordings)]
-        return self.folder.template.fill({**blocks, "principle": drawn.principle.statement, "question": question})
-
 
 def _candidate(prompt: Prompt, answer: Candidate | str) -> Candidate:
     if isinstance(answer, Candidate):
         return answer
-    return Candidate(
-        prompt_id=prompt.id, messages=(Message(role="assistant", content=answer),), kind="imported"
-    )
+    return Candidate(prompt_id=prompt.id, messages=(Message(role="assistant", content=answer),), kind="imported")

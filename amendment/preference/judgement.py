@@ -2,7 +2,8 @@
 
 Covered: P(a) in canonical coordinates whatever was displayed first; orders that disagree; invalid verdicts
 counted and left out. With both orders asked, a comparison of which only one order could be read has no P:
-it would carry the position bias that asking twice is there to remove.
+it would carry the position bias that asking twice is there to remove. The same holds for each rater and
+principle by themselves: one that could be read in one order only is left out of the mean.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ def judge_together(
 ) -> Judgement:
     """The judgement of one comparison's pair verdicts. Raises ValueError for verdicts of different comparisons."""
     comparison = _comparison(verdicts)
-    by_order = _p_a_by_order(verdicts, comparison)
+    by_order = _p_a_by_order(verdicts, comparison, 2 if orders == "both" else 1)
     complete = len(by_order) == (2 if orders == "both" else 1)
     consistent = _consistent(by_order) if len(by_order) == 2 else None
     p_a = fmean(by_order.values()) if complete else None
@@ -58,14 +59,19 @@ def _p_a(verdict: Verdict, comparison: Comparison) -> float | None:
     return p_first if verdict.shown[0] == comparison.a else 1 - p_first
 
 
-def _p_a_by_order(verdicts: Iterable[Verdict], comparison: Comparison) -> dict[str, float]:
-    """Mean P(a) by the candidate shown first; each rater counts alike, however many verdicts it gave."""
-    read: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+def _p_a_by_order(verdicts: Iterable[Verdict], comparison: Comparison, n_orders: int) -> dict[str, float]:
+    """Mean P(a) by the candidate shown first: each rater counts alike, and so does each principle of a rater."""
+    read: dict[tuple[str, str | None], dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     for verdict in verdicts:
         p = _p_a(verdict, comparison)
         if p is not None:
-            read[verdict.shown[0]][verdict.rater].append(p)
-    return {shown: fmean(fmean(values) for values in raters.values()) for shown, raters in sorted(read.items())}
+            read[verdict.rater, verdict.principle_id][verdict.shown[0]].append(p)
+    raters: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+    for (rater, _), orders in read.items():
+        for shown, values in orders.items():
+            if len(orders) >= n_orders:
+                raters[shown][rater].append(fmean(values))
+    return {shown: fmean(map(fmean, means.values())) for shown, means in sorted(raters.items())}
 
 
 def _consistent(by_order: dict[str, float]) -> bool:
@@ -89,8 +95,14 @@ def _judgement(
         consistent=consistent,
         principle_ids=tuple(sorted({verdict.principle_id for verdict in verdicts if verdict.principle_id})),
         raters=tuple(sorted({verdict.rater for verdict in verdicts})),
-        rater_kind=verdicts[0].rater_kind,
-        verdict_ids=tuple(verdict.id for verdict in verdicts),
+        rater_kind=_kind(verdicts),
+        verdict_ids=tuple(sorted(verdict.id for verdict in verdicts)),
         n_valid=len(verdicts) - n_invalid,
         n_invalid=n_invalid,
     )
+
+
+def _kind(verdicts: Sequence[Verdict]) -> Literal["model", "person", "verifier"]:
+    """Whose judgement it is; where a model took part, nobody else is named for it."""
+    kinds = {verdict.rater_kind for verdict in verdicts}
+    return "model" if "model" in kinds or len(kinds) > 1 else verdicts[0].rater_kind

@@ -13,7 +13,8 @@ from amendment.records import Judgement, Pair
 
 __all__ = ["PairSettings", "Paired", "make_pairs"]
 
-
+ROUNDING = 1e-9
+"""2 x 0.6 - 1 is a little under 0.2 for a computer, and not for whoever wrote `min_margin: 0.2`."""
 _DECIDED_BY: dict[str, Literal["judge", "person", "verifier"]] = {
     "model": "judge",
     "person": "person",
@@ -93,7 +94,7 @@ def _p_of(judgement: Judgement, candidate: str) -> float:
 def _orient(judgement: Judgement, settings: PairSettings) -> Pair | None:
     assert judgement.p_a is not None
     p_chosen = max(judgement.p_a, 1 - judgement.p_a)
-    is_tie = p_chosen == 0.5 or 2 * p_chosen - 1 < settings.min_margin
+    is_tie = p_chosen == 0.5 or 2 * p_chosen - 1 < settings.min_margin - ROUNDING
     if is_tie and settings.ties == "drop":
         return None
     a_is_chosen = judgement.p_a >= 0.5

@@ -1,7 +1,8 @@
 """From a judge's reply to a verdict, or to the reason why there is none. Nothing is ever guessed.
 
 Covered: label-token probabilities and one written verdict line. Two verdicts, none, a refusal or missing
-probabilities are invalid: never a tie, never a default.
+probabilities are invalid: never a tie, never a default. A verdict that shares its line with other words is
+none, nor is one that breaks over two lines.
 """
 
 from __future__ import annotations
@@ -19,8 +20,14 @@ __all__ = ["PARSERS", "Parsed", "Parser", "read_label_tokens", "read_verdict_lin
 LABELS = ("A", "B")
 LEAST_MASS = 0.5
 """Probability that the labels must hold together; below it the model was about to say something else."""
+MOST_MASS = 1.01
+"""Above it, rounding aside, what the provider shows are no probabilities."""
 
-_LINE = re.compile(r"^[\s*_#>]*verdict[\s*_]*[:=][\s*_\"'(\[]*(a|b|tie)[\s*_\"')\].]*$", re.IGNORECASE | re.MULTILINE)
+_SPACE = r"[^\S\n]"
+_LINE = re.compile(
+    rf"""^(?:{_SPACE}|[*_#>])*verdict(?:{_SPACE}|[*_])*[:=](?:{_SPACE}|[*_"'(\[])*(a|b|tie)(?:{_SPACE}|[*_"')\].])*$""",
+    re.IGNORECASE | re.MULTILINE,
+)
 
 
 class Parsed(NamedTuple):
@@ -49,10 +56,11 @@ def read_label_tokens(reply: Reply) -> Parsed:
         return Parsed(invalid="refused")
     if not reply.choice_logprobs:
         return Parsed(invalid="no probabilities of A and B in the reply")
-    mass = {label: math.exp(reply.choice_logprobs[label]) for label in LABELS if label in reply.choice_logprobs}
+    logs = reply.choice_logprobs
+    mass = {label: math.exp(min(logs[label], 1.0)) for label in LABELS if label in logs}
     total = sum(mass.values())
-    if total < LEAST_MASS:
-        return Parsed(invalid=f"A and B hold {total:.0%} of the first token, expected at least {LEAST_MASS:.0%}")
+    if not LEAST_MASS <= total <= MOST_MASS:  # written so that NaN fails it, too
+        return Parsed(invalid=f"A and B hold {total:.0%} of the first token, expected {LEAST_MASS:.0%} to 100%")
     p_a = mass.get("A", 0.0) / total
     return Parsed("A" if p_a > 0.5 else "B" if p_a < 0.5 else "tie", {"A": p_a, "B": 1 - p_a})
 
@@ -67,8 +75,8 @@ def read_verdict_line(reply: Reply) -> Parsed:
     if len(lines) != 1:
         problem = "no verdict line" if not lines else f"{len(lines)} verdict lines"
         return Parsed(reasoning=reasoning, invalid=problem)
-    word = lines[0].group(1).lower()
-    return Parsed("tie" if word == "tie" else word.upper(), None, reasoning)
+    word = lines[0].group(1)
+    return Parsed(word.upper() if len(word) == 1 else "tie", None, reasoning)
 
 
 PARSERS = {

@@ -1,0 +1,135 @@
+"""Write the pages of docs that are made from the code: every key of the run file, every command's help.
+
+python docs/build.py            write them
+python docs/build.py --check    fail when one of them is not what the code says
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from typer.main import get_command
+
+from amendment.cli import app
+from amendment.pipeline import RunFile
+
+DOCS = Path(__file__).resolve().parent
+PLAIN_TYPES = {"string": "text", "integer": "whole number", "number": "number", "boolean": "true or false"}
+
+
+def pages() -> dict[str, str]:
+    """The generated pages by file name."""
+    return {"run-file.md": run_file_page(), "commands.md": commands_page()}
+
+
+def run_file_page() -> str:
+    """A table for each section of the run file, made from its schema."""
+    schema = RunFile.model_json_schema()
+    parts = ["# The run file", "", "Made from the schema by `make docs`. Every key but `name` is optional.", ""]
+    parts += section("run file", schema)
+    for name, part in schema["$defs"].items():
+        if "properties" in part:
+            parts += section(name, part)
+    return "\n".join(parts)
+
+
+def section(name: str, part: dict[str, Any]) -> Iterator[str]:
+    yield f"## {name}"
+    yield ""
+    if "description" in part:
+        yield part["description"].split("\n\n")[0].replace("\n", " ")
+        yield ""
+    yield "| key | value | default | meaning |"
+    yield "|---|---|---|---|"
+    required = part.get("required", ())
+    for key, value in part["properties"].items():
+        default = "required" if key in required else _shown(value.get("default"))
+        meaning = value.get("description", "").replace("\n", " ").replace("|", "\\|")
+        yield f"| `{key}` | {_kind(value)} | {default} | {meaning} |"
+    yield ""
+
+
+def _shown(default: Any) -> str:
+    return "" if default is None or default in ({}, []) or isinstance(default, dict) else f"`{default}`"
+
+
+def _kind(value: dict[str, Any]) -> str:
+    """What may stand there, in words, with links to the sections of this page."""
+    if "$ref" in value:
+        name = value["$ref"].rsplit("/", 1)[1]
+        return f"[{name}](#{name.lower()})"
+    choices = value.get("enum") or ([value["const"]] if "const" in value else [])
+    if choices:
+        return " \\| ".join(f"`{one}`" for one in choices)
+    several = [one for one in value.get("anyOf", value.get("oneOf", ())) if one.get("type") != "null"]
+    if several:
+        return " or ".join(dict.fromkeys(_kind(one) for one in several))
+    return _container(value) or PLAIN_TYPES.get(value.get("type", ""), "any")
+
+
+def _container(value: dict[str, Any]) -> str:
+    """Of lists and mappings; empty for anything else."""
+    if value.get("type") == "array":
+        return f"list of {_kind(value.get('items', {}))}"
+    if value.get("type") != "object":
+        return ""
+    inside = [value.get("additionalProperties"), *value.get("patternProperties", {}).values()]
+    kinds = [_kind(one) for one in inside if isinstance(one, dict)]
+    return f"mapping of names to {kinds[0]}" if kinds else "mapping"
+
+
+def commands_page() -> str:
+    """The help of every command, as the command prints it."""
+    root = get_command(app)
+    parts = ["# Commands", "", "Made from the command line by `make docs`.", ""]
+    for path, command in _commands(root, ("amendment",)):
+        context = command.make_context(path[-1], ["--help"], resilient_parsing=True)
+        parts += [
+            f"## {' '.join(path)}",
+            "",
+            (command.help or "").strip(),
+            "",
+            "```",
+            f"{' '.join(path)} {_usage(command, context)}",
+            "```",
+            "",
+        ]
+        parts += [
+            f"- `{' / '.join(option.opts)}`: {option.help}"
+            for option in command.params
+            if getattr(option, "help", None)
+        ]
+        parts.append("")
+    return "\n".join(parts)
+
+
+def _commands(command: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Any]]:
+    children = getattr(command, "commands", {})
+    if not children:
+        yield path, command
+    for name in children:
+        yield from _commands(children[name], (*path, name))
+
+
+def _usage(command: Any, context: Any) -> str:
+    return " ".join(command.collect_usage_pieces(context))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--check", action="store_true")
+    check = parser.parse_args().check
+    for name, text in pages().items():
+        path = DOCS / name
+        if check and (not path.is_file() or path.read_text(encoding="utf-8") != text):
+            sys.exit(f"docs/{name} is not what the code says; run: make docs")
+        if not check:
+            path.write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
