@@ -6,8 +6,10 @@ Heavy libraries are imported inside commands, so that `--help` answers at once.
 
 from __future__ import annotations
 
+import gc
 import json
 import os
+import shlex
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -69,13 +71,15 @@ def run(
     """Make the run, or the rest of it: what stands is left alone, what was answered is not asked again."""
     from amendment.pipeline.progress import open_progress
     from amendment.pipeline.run import Run
+    from amendment.pipeline.summary import headline
 
+    gc.set_threshold(100_000, 20, 100)  # a run holds very many small records; the usual 700 rescans them without end
     one = Run.from_file(file, folder=folder, overrides=overrides or (), limit=limit, progress=open_progress())
-    with _interruptible(f"amendment run {file}"):
+    with _interruptible(shlex.join(["amendment", *sys.argv[1:]])):
         result = one(until=until)
-    typer.echo((result.folder / "summary.md").read_text(encoding="utf-8"))
+    typer.echo("\n".join(headline(result.summary)))
     done = "nothing was left to do" if not result.ran else f"ran {', '.join(result.ran)}"
-    typer.echo(f"{done}; {result.sent} model calls. Everything is in {result.folder}")
+    typer.echo(f"{done}; {result.sent} model calls. Everything is in {result.folder}; begin with summary.md there.")
 
 
 @app.command()
@@ -186,9 +190,13 @@ def _interruptible(resume: str) -> Iterator[None]:
     def stop(number: int, frame: Any) -> NoReturn:
         raise _Interrupted(128 + number, resume)
 
+    from amendment.pipeline.endings import Paused
+
     before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
+    except Paused as fault:
+        raise Paused(f"{fault}\nGo on with: {resume}") from fault
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
@@ -213,18 +221,30 @@ def main() -> None:
 def _guarded(command: Callable[[], Any]) -> int:
     try:
         command()
-    except _Interrupted as stopped:
-        _complain(f"interrupted. Go on with: {stopped.resume}")
-        return stopped.code
-    except AmendmentError as fault:
-        _complain(str(fault))
-        return _exit_code(fault)
     except SystemExit as ended:
         return ended.code if isinstance(ended.code, int) else 1
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+    except (_Interrupted, KeyboardInterrupt, AmendmentError, OSError) as fault:
+        message, code = _told(fault)
+        _complain(message)
+        return code
     return 0
+
+
+def _told(fault: BaseException) -> tuple[str, int]:
+    """What an error says to the user, and the exit code that goes with it."""
+    match fault:
+        case _Interrupted():
+            return f"interrupted. Go on with: {fault.resume}", fault.code
+        case KeyboardInterrupt():
+            return "interrupted before anything was begun", 130
+        case AmendmentError():
+            return str(fault), _exit_code(fault)
+        case OSError():
+            return f"{fault.filename or 'this machine'}: {fault.strerror or fault}", 1
+    raise fault
 
 
 def _complain(message: str) -> None:

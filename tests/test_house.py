@@ -73,10 +73,8 @@ def test_rooms_are_entered_by_their_face(path: Path) -> None:
         parts = module.split(".")
         if parts[0] != "amendment" or len(parts) < 3 or parts[1] == own or parts[1] not in FLOORS:
             continue
-        allowed = {("amendment.providers.simulated",), ("amendment.training._runtime",)}
-        is_private_training = parts[1] == "training" and parts[2].startswith("_") and own in ("dpo", "reward_model")
         # The door imports single modules of pipeline, so that `--help` does not load all of it.
-        assert own in ("cli", "__main__") or is_private_training or (module,) in allowed, module
+        assert own in ("cli", "__main__"), module
 
 
 @pytest.mark.parametrize("room", ROOMS)

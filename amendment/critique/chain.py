@@ -28,7 +28,7 @@ __all__ = ["Chain", "ChainSettings", "PrincipleDraw", "run_chain"]
 class PrincipleDraw(BaseModel):
     """How principles are drawn at each step."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     per_round: int = Field(default=1, ge=1, le=64)
     """Principles in a round; each gets a critique and a revision of its own, one after another."""
@@ -39,7 +39,7 @@ class PrincipleDraw(BaseModel):
 class ChainSettings(BaseModel):
     """How answers are drafted and revised."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     rounds: int = Field(default=1, ge=1, le=16)
     """Rounds of revision."""
@@ -141,13 +141,15 @@ async def _critique(trail: _Trail, drawn: Drawn, step: int) -> Critique:
         sample=step,
         hints={"role": "critique", "principles": [drawn.id]},
     )
-    return Critique(
+    critique = Critique(
         prompt_id=trail.prompt.id,
         candidate_id=trail.last.id,
         principle_ids=(drawn.id,),
         text=_words(answer, "critique"),
         origin=_origin(answer, trail.prompt, drawn, template_id("critique"), (trail.last.id,)),
     )
+    trail.critiques.append(critique)  # at once: it is kept even where the revision then fails
+    return critique
 
 
 def _words(answer: Answer, step: str) -> str:

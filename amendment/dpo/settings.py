@@ -19,12 +19,14 @@ class SftSettings(TrainerSettings):
     """Supervised fine-tuning: cross-entropy on the completion."""
 
     learning_rate: float = Field(default=2e-5, gt=0, le=1)
+    """Of the optimiser, at its highest."""
 
 
 class DpoSettings(TrainerSettings):
     """Direct preference optimisation (Rafailov et al. 2023), with an SFT term on the chosen answer if wanted."""
 
     learning_rate: float = Field(default=1e-6, gt=0, le=1)
+    """Of the optimiser, at its highest."""
     beta: float = Field(default=0.1, gt=0)
     """Strength of the pull to the reference: the larger, the less the policy moves."""
     labels: Literal["hard"] = "hard"

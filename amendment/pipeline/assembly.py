@@ -173,7 +173,7 @@ def _judging(context: Context) -> Stage:
         name="judging",
         title="judge candidates",
         settings=settings,
-        needs=("inputs/prompts", *candidate_tables(context.config)),
+        needs=("inputs/prompts", "inputs/judgements", *candidate_tables(context.config)),
         makes=tuple(f"judging/{name}" for name in ("verdicts", "judgements", "endings")),
         run=partial(make_judgements, context),
     )

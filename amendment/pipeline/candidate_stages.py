@@ -105,7 +105,8 @@ def _draw_candidates(context: Context, source: ModelSource) -> list[tuple[_Draw,
     model = context.policy(
         source.model, temperature=source.temperature, max_tokens=source.max_tokens, batch_size=source.batch_size
     )
-    draws = [_Draw(prompt, sample) for prompt in context.prompts().values() for sample in range(source.per_prompt)]
+    prompts = list(context.prompts().values())[: source.take]
+    draws = [_Draw(prompt, sample) for prompt in prompts for sample in range(source.per_prompt)]
 
     async def work(draw: _Draw) -> Candidate | Ending:
         try:

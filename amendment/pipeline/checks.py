@@ -7,11 +7,11 @@ folders, and keys in the environment. Not covered: whether a server is up or a k
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from amendment.constitutions import load_constitution
+from amendment.constitutions import eligible_principles, load_constitution
 from amendment.errors import AmendmentError, ConfigError, DataError, MissingExtra, Problem
 from amendment.pipeline.config import (
     POLICY_STAGES,
@@ -68,8 +68,14 @@ def _limited(config: RunFile, limit: int) -> RunFile:
         else source.model_copy(update={"take": min(source.take or limit, limit)})
         for source in config.prompts
     )
+    candidates = tuple(
+        source.model_copy(update={"take": min(source.take or limit, limit)})
+        if isinstance(source, FileSource)
+        else source
+        for source in config.candidates
+    )
     pairs = tuple(source.model_copy(update={"take": min(source.take or limit, limit)}) for source in config.pairs)
-    return config.model_copy(update={"prompts": prompts, "pairs": pairs})
+    return config.model_copy(update={"prompts": prompts, "candidates": candidates, "pairs": pairs})
 
 
 def check_run_file(loaded: LoadedRun, environ: Mapping[str, str] = os.environ) -> None:
@@ -80,9 +86,13 @@ def check_run_file(loaded: LoadedRun, environ: Mapping[str, str] = os.environ) -
         outside += [(("models", name), message) for message in check_model(located(spec, loaded.base), environ)]
     problems = [Problem(document.place(loc), message) for loc, message in outside]
     try:
-        read_inputs(config, loaded.base)
+        inputs = read_inputs(config, loaded.base)
     except DataError as fault:
         problems += fault.problems
+    else:
+        if not problems:
+            categories = dict.fromkeys(prompt.category for prompt in inputs.prompts.values())
+            problems += [Problem(document.place(loc), message) for loc, message in _unjudged(loaded, categories)]
     if problems:
         raise ConfigError(problems)
 
@@ -137,13 +147,13 @@ def _judges(config: RunFile) -> Iterator[tuple[int, JudgeEntry]]:
 
 
 def _missing_parts(config: RunFile) -> Iterator[tuple[Loc, str]]:
-    needs_rules = [(name,) for name in ("critique", "judging") if getattr(config, name)]
+    needs_rules: list[Loc] = [(name,) for name in ("critique", "judging") if getattr(config, name)]
     needs_rules += [("evaluate", "judge")] if config.evaluate and config.evaluate.judge else []
     if needs_rules and not config.constitution:
         yield needs_rules[0], "needs a constitution; add a line such as: constitution: helpful-honest"
     if not (config.prompts or config.pairs or any(isinstance(one, FileSource) for one in config.candidates)):
         yield ("name",), "the run has nothing to work on; add prompts, candidates from a file, or pairs"
-    if config.judging and not (config.pairs or _has_two_a_prompt(config)):
+    if config.judging and not _has_two_a_prompt(config):
         yield ("judging",), "has nothing to compare; add candidates, so that each prompt has two or more"
     if any(isinstance(one, ChainSource) for one in config.candidates) and not config.critique:
         yield ("candidates",), "from: critique needs the stage critique"
@@ -155,14 +165,14 @@ def _missing_parts(config: RunFile) -> Iterator[tuple[Loc, str]]:
 
 
 def _has_two_a_prompt(config: RunFile) -> bool:
-    """Whether a prompt can have two candidates; what files hold is not known yet."""
+    """Whether a prompt can have two candidates to compare; what files hold is not known yet."""
     several = ("all", "draft_and_last")
     counts = [
         source.per_prompt if isinstance(source, ModelSource) else 1 + (source.take in several)
         for source in config.candidates
         if not isinstance(source, FileSource)
     ]
-    return len(counts) < len(config.candidates) or sum(counts) > 1
+    return len(counts) < len(config.candidates) or sum(counts) > (0 if config.pairs else 1)
 
 
 def _training_text(config: RunFile) -> Iterator[tuple[Loc, str]]:
@@ -197,6 +207,18 @@ def _judge_problem(loaded: LoadedRun, entry: JudgeEntry, loc: Loc) -> Iterator[t
     if folder.needs_choices and not spec.shows_choices:
         shown = f"{entry.protocol} reads token probabilities, which model {entry.model} does not show"
         yield (*loc, "protocol"), f"{shown}; use protocol: verdict with samples"
+
+
+def _unjudged(loaded: LoadedRun, categories: Iterable[str | None]) -> Iterator[tuple[Loc, str]]:
+    """Categories of prompts about which no principle has a text for a judge."""
+    config = loaded.config
+    if not (config.judging or (config.evaluate and config.evaluate.judge)):
+        return
+    rules = [load_constitution(name, base=loaded.base) for name in config.constitution]
+    silent = [category for category in categories if not eligible_principles(rules, "compare", category=category)]
+    if silent:
+        shown = ", ".join(repr(category) if category else "none" for category in silent)
+        yield ("constitution",), f"no principle with a `compare` text speaks about prompts of category {shown}; add one"
 
 
 def _base_problems(loaded: LoadedRun) -> Iterator[tuple[Loc, str]]:

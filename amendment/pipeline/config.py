@@ -47,6 +47,10 @@ def _listed(value: Any) -> Any:
     return value if isinstance(value, list) else [value]
 
 
+_OneOrMore = BeforeValidator(_listed, json_schema_input_type=str | list[str])
+"""A single text stands for a list of one."""
+
+
 class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
@@ -65,11 +69,13 @@ class PromptFile(_Part):
     category: str | None = None
     """Category of all these prompts; `category_column` reads it from the file instead."""
     category_column: str | None = None
-    """Column with each prompt's category."""
+    """Column with the category of each prompt; where it is empty, `category` holds."""
     license: str | None = None
     """License of these prompts, as the Hub spells it."""
     take: int | None = Field(default=None, ge=1)
     """Only the first so many."""
+    bad_rows: Literal["stop", "skip"] = "stop"
+    """stop names every row that cannot be used; skip leaves them out and counts them."""
 
 
 class LilliputPrompts(_Part):
@@ -82,7 +88,7 @@ class LilliputPrompts(_Part):
 class PairColumns(_Part):
     """Where the parts of a pair stand. Either `chosen` and `rejected`, or `a`, `b` and `votes`."""
 
-    prompt: Annotated[tuple[str, ...], BeforeValidator(_listed)] = Field(default=("prompt",), min_length=1)
+    prompt: Annotated[tuple[str, ...], _OneOrMore] = Field(default=("prompt",), min_length=1)
     """One column, or several that are joined by an empty line; empty cells are left out."""
     chosen: str | None = None
     """Column with the better answer."""
@@ -92,10 +98,14 @@ class PairColumns(_Part):
     """Column with the first answer."""
     b: str | None = None
     """Column with the second answer."""
-    votes: Annotated[tuple[str, ...], BeforeValidator(_listed)] | None = Field(default=None, min_length=1)
+    votes: Annotated[tuple[str, ...], _OneOrMore] | None = Field(default=None, min_length=1)
     """A column for each rater; an empty cell is a rater who did not vote."""
     category: str | None = None
     """Column with each pair's category."""
+
+    def names(self) -> tuple[str | None, ...]:
+        """All columns that are read."""
+        return (*self.prompt, self.chosen, self.rejected, self.a, self.b, *(self.votes or ()), self.category)
 
     @model_validator(mode="after")
     def _one_shape(self) -> Self:
@@ -113,8 +123,18 @@ class VoteWords(_Part):
     """How the file spells a vote."""
 
     a: str | int = "a"
+    """The answer in column `a` is better."""
     b: str | int = "b"
+    """The answer in column `b` is better."""
     tie: str | int | None = "tie"
+    """Neither is."""
+
+    @model_validator(mode="after")
+    def _all_different(self) -> Self:
+        words = [str(word) for word in (self.a, self.b, self.tie) if word is not None]
+        if len(set(words)) < len(words):
+            raise ValueError(f"a, b and tie need different words, found {', '.join(words)}")
+        return self
 
 
 class PairFile(_Part):
@@ -133,12 +153,12 @@ class PairFile(_Part):
     """Who decided."""
     take: int | None = Field(default=None, ge=1)
     """Only the first so many rows."""
+    bad_rows: Literal["stop", "skip"] = "stop"
+    """stop names every row that cannot be used; skip leaves them out and counts them."""
 
 
 class CritiqueStage(ChainSettings):
     """Draft, critique, revise."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     model: Name
     """Drafts, critiques and revises."""
@@ -146,8 +166,6 @@ class CritiqueStage(ChainSettings):
 
 class BaseStage(SftSettings):
     """A small model of the run's own, for runs without a pretrained one."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     tiny: TinyModel = TinyModel()
     """Its shape; the tokenizer is trained on the run's own text."""
@@ -157,8 +175,6 @@ class BaseStage(SftSettings):
 
 class SftStage(SftSettings):
     """Supervised fine-tuning."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     base: str
     """`base`, a local folder, or a Hub id."""
@@ -173,6 +189,8 @@ class ModelSource(_Part):
     """A name under `models`, or base, sft or dpo."""
     per_prompt: int = Field(default=4, ge=1, le=256)
     """Answers drawn for each prompt."""
+    take: int | None = Field(default=None, ge=1)
+    """Only for the first so many prompts."""
     temperature: float = Field(default=1.0, ge=0, le=5)
     """Of policies that this run trains; models under `models` have their own."""
     max_tokens: int = Field(default=512, ge=1)
@@ -185,6 +203,7 @@ class ChainSource(_Part):
     """Candidates from the critique chain."""
 
     from_: Literal["critique"] = Field(alias="from")
+    """The stage that made them."""
     take: Literal["all", "last", "draft", "draft_and_last"] = "last"
     """Which answers of each chain."""
 
@@ -193,7 +212,9 @@ class CandidateColumns(_Part):
     """Where the parts of a candidate stand."""
 
     prompt: str = "prompt"
+    """Text, or a list of messages."""
     candidate: str = "candidate"
+    """The answer: text, or a list of messages."""
     model: str | None = None
     """Who wrote it."""
 
@@ -202,9 +223,16 @@ class FileSource(_Part):
     """Candidates of one's own."""
 
     path: str
+    """JSONL, JSON, CSV or Parquet, relative to the run file."""
     columns: CandidateColumns = CandidateColumns()
     category: str | None = None
+    """Category of all these prompts."""
     license: str | None = None
+    """License of these answers, as the Hub spells it."""
+    take: int | None = Field(default=None, ge=1)
+    """Only the first so many rows."""
+    bad_rows: Literal["stop", "skip"] = "stop"
+    """stop names every row that cannot be used; skip leaves them out and counts them."""
 
 
 CandidateSource = ModelSource | ChainSource | FileSource
@@ -214,6 +242,7 @@ class JudgeEntry(_Part):
     """A judge: a model and a folder of texts."""
 
     model: Name
+    """A name under `models`."""
     protocol: str = "verdict"
     """A shipped judge's id, or a folder of one's own."""
     samples: int = Field(default=1, ge=1, le=64)
@@ -222,8 +251,6 @@ class JudgeEntry(_Part):
 
 class JudgingStage(JudgeSettings, PairSettings):
     """Pairwise judging of candidates."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     judges: tuple[JudgeEntry, ...] = Field(min_length=1)
     """Several are averaged, each with the same weight."""
@@ -242,16 +269,12 @@ class DatasetStage(_Part):
 class RewardStage(RewardSettings):
     """A reward model."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
-
     base: str
     """base, sft, a local folder, or a Hub id."""
 
 
 class DpoStage(DpoSettings):
     """Direct preference optimisation."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     base: str
     """sft, base, a local folder, or a Hub id; the saved model is the reference."""
@@ -271,8 +294,11 @@ class EvaluateStage(_Part):
     principles: int = Field(default=1, ge=1, le=64)
     """Principles per comparison of that judge."""
     temperature: float = Field(default=1.0, ge=0, le=5)
+    """Of policies that this run trains; models under `models` have their own."""
     max_tokens: int = Field(default=512, ge=1)
+    """Likewise."""
     batch_size: int = Field(default=64, ge=1, le=4096)
+    """Likewise: answers generated together."""
 
 
 class RunFile(_Part):
@@ -282,7 +308,7 @@ class RunFile(_Part):
     """runs/NAME is the run's folder."""
     seed: int = Field(default=0, ge=0, lt=2**31)
     """Every draw of the run follows from it: equal seeds and replies give equal files."""
-    constitution: Annotated[tuple[str, ...], BeforeValidator(_listed)] = ()
+    constitution: Annotated[tuple[str, ...], _OneOrMore] = ()
     """Shipped ones by id, own ones by path."""
     models: dict[Name, ModelSpec] = {}
     """Every model once, by a short name."""

@@ -28,10 +28,16 @@ class ItemEnding(Record):
 def write_endings(workspace: Workspace, stage: str, endings: Sequence[tuple[str, Ending]]) -> Counter[str]:
     """Keep how each item ended, count it, and stop the run where it has to stop."""
     counts: Counter[str] = Counter(ending.outcome for _, ending in endings)
-    _check(stage, counts, [ending.reason for _, ending in endings if ending.reason])
+    _check(stage, counts, _reasons(endings, counts))
     rows = [ItemEnding(item_id=item, outcome=ending.outcome, reason=ending.reason) for item, ending in endings]
     workspace.write(f"{stage}/endings", ItemEnding, rows)
     return counts
+
+
+def _reasons(endings: Sequence[tuple[str, Ending]], counts: Counter[str]) -> list[str]:
+    """Why items are pending, or where none is, why they did not end in `done`."""
+    told = [ending for _, ending in endings if ending.outcome == "pending" or not counts["pending"]]
+    return [ending.reason for ending in told if ending.reason]
 
 
 def _check(stage: str, endings: Counter[str], reasons: Sequence[str]) -> None:

@@ -29,10 +29,7 @@ def load_dataset_dict(folder: Path) -> DatasetDict:
     rows = {split: _rows(folder, split) for split in ("train", "test")}
     features = _features([row for found in rows.values() for row in found])
     return DatasetDict(
-        {
-            split: Dataset.from_list([_row(row, features) for row in found], features=features)
-            for split, found in rows.items()
-        }
+        {split: Dataset.from_dict(_columns(found, features), features=features) for split, found in rows.items()}
     )
 
 
@@ -64,6 +61,6 @@ def _is_plain(message: Message) -> bool:
     return set(message.to_json()) == {"role", "content"} and isinstance(message.content, str)
 
 
-def _row(row: Preference, features: Features) -> dict[str, Any]:
-    values = row.to_json()
-    return {name: values.get(name) for name in features}
+def _columns(rows: Iterable[Preference], features: Features) -> dict[str, list[Any]]:
+    values = [row.to_json() for row in rows]
+    return {name: [row.get(name) for row in values] for name in features}

@@ -7,8 +7,9 @@ row. Not covered: data sets on the Hub.
 from __future__ import annotations
 
 import json
+import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -18,9 +19,9 @@ from pydantic import ValidationError
 
 from amendment.errors import DataError, Problem
 from amendment.pipeline.config import FileSource, LilliputPrompts, PairFile, PromptFile, RunFile
-from amendment.records import Candidate, Message, Messages, Origin, Prompt, Verdict, user
+from amendment.records import Candidate, Message, Messages, Origin, Prompt, ToolCall, Verdict, user
 from amendment.tables import MAX_CELL, Row, read_rows
-from amendment.yamlfile import did_you_mean
+from amendment.yamlfile import capped, did_you_mean
 
 __all__ = ["Inputs", "read_inputs"]
 
@@ -53,29 +54,69 @@ def read_inputs(config: RunFile, base: Path) -> Inputs:
         if isinstance(prompts, LilliputPrompts):
             _lilliput(prompts, config.seed, inputs)
         else:
-            _each_row(base / prompts.path, prompts.take, problems, partial(_prompt, source=prompts, inputs=inputs))
+            columns = [prompts.column, prompts.system, prompts.tools, prompts.category_column]
+            read = partial(_prompt, source=prompts, inputs=inputs)
+            _each_row(base, prompts, columns, inputs, problems=problems, read=read)
     for candidates in config.candidates:
         if isinstance(candidates, FileSource):
-            _each_row(base / candidates.path, None, problems, partial(_candidate, source=candidates, inputs=inputs))
+            named = candidates.columns
+            read = partial(_candidate, source=candidates, inputs=inputs)
+            columns = [named.prompt, named.candidate, named.model]
+            _each_row(base, candidates, columns, inputs, problems=problems, read=read)
     for pairs in config.pairs:
-        _each_row(base / pairs.path, pairs.take, problems, partial(_pair, source=pairs, inputs=inputs))
+        read = partial(_pair, source=pairs, inputs=inputs)
+        _each_row(base, pairs, pairs.columns.names(), inputs, problems=problems, read=read)
     if problems:
-        raise DataError(problems)
+        raise DataError(capped(problems))
     return inputs
 
 
-def _each_row(path: Path, take: int | None, problems: list[Problem], read: Callable[[Row], None]) -> None:
-    """Read rows one by one; a bad row or file adds its problems and the rest is still looked at."""
+def _each_row(
+    base: Path,
+    source: PromptFile | FileSource | PairFile,
+    columns: Iterable[str | None],
+    inputs: Inputs,
+    *,
+    problems: list[Problem],
+    read: Callable[[Row], None],
+) -> None:
+    """Read rows one by one; a bad row or file adds its problems and the rest is still looked at.
+
+    A key that some rows of a JSON file leave out counts as empty there; one that all leave out is named once.
+    """
     try:
-        rows = read_rows(path)
+        rows = read_rows(base / source.path)[: source.take]
     except DataError as fault:
         problems.extend(fault.problems)
         return
-    for row in rows[:take]:
-        try:
-            read(row)
-        except DataError as fault:
-            problems.extend(fault.problems)
+    known = dict.fromkeys(name for row in rows for name in row.values)
+    absent = [column for column in columns if column is not None and column not in known]
+    if absent:
+        problems.extend(_absent(rows, column, known) for column in absent)
+        return
+    for row in rows:
+        found = _problems_of(Row(row.place, {**known, **row.values}), read)
+        if found and source.bad_rows == "skip":
+            inputs.counts["bad rows left out"] += 1
+        else:
+            problems.extend(found)
+
+
+def _problems_of(row: Row, read: Callable[[Row], None]) -> Sequence[Problem]:
+    try:
+        read(row)
+    except DataError as fault:
+        return fault.problems
+    except ValueError as fault:  # text that cannot be stored, in a place where only a hash looks
+        return [Problem(row.place, f"holds something that no file can store ({fault})")]
+    return []
+
+
+def _absent(rows: Sequence[Row], column: str, known: Iterable[str]) -> Problem:
+    names = list(known)
+    shown = ", ".join(names[:12]) or "none"
+    hint = did_you_mean(column, names)
+    return rows[0].problem(column, f"no such column in any row{hint}; there are {shown}. Name it in the run file")
 
 
 def _lilliput(source: LilliputPrompts, seed: int, inputs: Inputs) -> None:
@@ -86,10 +127,8 @@ def _lilliput(source: LilliputPrompts, seed: int, inputs: Inputs) -> None:
 
 
 def _prompt(row: Row, source: PromptFile, inputs: Inputs) -> None:
-    messages = _messages(row, source.column, "user")
-    if messages[-1].role == "assistant":
-        raise DataError([row.problem(source.column, "ends with an assistant turn; a prompt ends before the answer")])
-    if source.system and row.values.get(source.system):
+    messages = _question(row, source.column)
+    if source.system and row.values[source.system] not in (None, ""):
         messages = (Message(role="system", content=_text(row, source.system)), *messages)
     inputs.add_prompt(
         Prompt(
@@ -105,15 +144,15 @@ def _prompt(row: Row, source: PromptFile, inputs: Inputs) -> None:
 
 def _candidate(row: Row, source: FileSource, inputs: Inputs) -> None:
     prompt = Prompt(
-        messages=_messages(row, source.columns.prompt, "user"),
+        messages=_question(row, source.columns.prompt),
         category=source.category,
         source=Path(source.path).name,
         license=source.license,
     )
-    prompt_id = inputs.prompts.setdefault(prompt.id, prompt).id
     writer = _optional(row, source.columns.model)
     origin = Origin(model=writer, source=Path(source.path).name, license=source.license)
-    messages = _messages(row, source.columns.candidate, "assistant")
+    messages = _answer(row, source.columns.candidate, prompt)
+    prompt_id = inputs.prompts.setdefault(prompt.id, prompt).id
     inputs.add_candidate(Candidate(prompt_id=prompt_id, messages=messages, kind="imported", origin=origin))
     inputs.counts["candidate rows"] += 1
 
@@ -129,9 +168,13 @@ def _pair(row: Row, source: PairFile, inputs: Inputs) -> None:
     first, second = (columns.chosen, columns.rejected) if columns.chosen else (columns.a, columns.b)
     assert first is not None
     assert second is not None
+    votes = list(_votes(row, source))  # read before anything is kept, so that a bad row leaves nothing behind
+    if any(_is_silent(row, column) for column in (first, second)):
+        inputs.counts.update(("pair rows", "pairs with an empty answer"))
+        return
     origin = Origin(source=Path(source.path).name, license=source.license)
     a, b = (
-        Candidate(prompt_id=prompt.id, messages=_messages(row, column, "assistant"), kind="imported", origin=origin)
+        Candidate(prompt_id=prompt.id, messages=_answer(row, column, prompt), kind="imported", origin=origin)
         for column in (first, second)
     )
     inputs.counts["pair rows"] += 1
@@ -140,10 +183,16 @@ def _pair(row: Row, source: PairFile, inputs: Inputs) -> None:
         return
     inputs.prompts.setdefault(prompt.id, prompt)
     shown = (inputs.add_candidate(a).id, inputs.add_candidate(b).id)
-    for rater, vote in _votes(row, source):
+    for rater, vote in votes:
         inputs.verdicts.append(
             Verdict(scale="pair", prompt_id=prompt.id, shown=shown, value=vote, rater=rater, rater_kind=source.rater)
         )
+
+
+def _is_silent(row: Row, column: str) -> bool:
+    """Whether a cell has no words in it; as an answer a fact about its writer, and nothing to train on."""
+    value = row.values[column]
+    return value is None or (isinstance(value, str) and not value.strip())
 
 
 def _votes(row: Row, source: PairFile) -> Iterator[tuple[str, str]]:
@@ -155,33 +204,32 @@ def _votes(row: Row, source: PairFile) -> Iterator[tuple[str, str]]:
     if source.votes.tie is not None:
         words[str(source.votes.tie)] = "tie"
     for column in source.columns.votes:
-        value = _cell(row, column)
-        if value is None or value == "":
+        word = _word(row.values[column])
+        if not word:
             continue
-        word = str(int(value)) if isinstance(value, float) and value.is_integer() else str(value).strip()
         if word not in words:
             known = ", ".join(words)
             raise DataError([row.problem(column, f"found {word[:40]!r}, expected one of {known}; see `votes`")])
         yield column, words[word]
 
 
-def _cell(row: Row, column: str) -> Any:
-    if column not in row.values:
-        hint = did_you_mean(column, row.values)
-        known = ", ".join(list(row.values)[:12]) or "none"
-        raise DataError([row.problem(column, f"no such column{hint}; the row has {known}")])
-    return row.values[column]
+def _word(value: Any) -> str:
+    """A vote as a word: whole numbers without the `.0` that tools put to a column with gaps; a gap is empty."""
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return ""
+    text = str(value).strip()
+    return text[:-2] if text.endswith(".0") and text[:-2].lstrip("-").isdecimal() else text
 
 
 def _optional(row: Row, column: str | None) -> str | None:
     if column is None:
         return None
-    value = _cell(row, column)
+    value = row.values[column]
     return None if value is None or value == "" else str(value)
 
 
 def _text(row: Row, column: str) -> str:
-    value = _cell(row, column)
+    value = row.values[column]
     if not isinstance(value, str):
         raise DataError([row.problem(column, f"expected text, found {_kind(value)}")])
     if not value.strip():
@@ -197,22 +245,41 @@ def _joined(row: Row, columns: Iterable[str]) -> Messages:
     """One column as it is, or several texts joined by an empty line, empty ones left out."""
     names = list(columns)
     if len(names) == 1:
-        return _messages(row, names[0], "user")
-    texts = [_text(row, name).strip() for name in names if _cell(row, name) not in (None, "")]
+        return _question(row, names[0])
+    texts = [_text(row, name).strip() for name in names if not _is_silent(row, name)]
     if not texts:
         raise DataError([row.problem(" + ".join(names), "are all empty; expected a prompt")])
     return user("\n\n".join(texts))
 
 
+def _question(row: Row, column: str) -> Messages:
+    messages = _messages(row, column, "user")
+    if messages[-1].role == "assistant":
+        raise DataError([row.problem(column, "ends with an assistant turn; a prompt ends before the answer")])
+    return messages
+
+
+def _answer(row: Row, column: str, prompt: Prompt) -> Messages:
+    """An answer, without the prompt that many files repeat before it."""
+    messages = _messages(row, column, "assistant")
+    if messages[: len(prompt.messages)] == prompt.messages:
+        messages = messages[len(prompt.messages) :]
+    roles = [message.role for message in messages]
+    if "assistant" not in roles[:1] or "assistant" not in roles[-1:]:
+        found = f"found turns of {', '.join(roles) or 'nobody'}"
+        raise DataError([row.problem(column, f"expected the assistant's answer to the prompt, {found}")])
+    return messages
+
+
 def _messages(row: Row, column: str, role: str) -> Messages:
     """A cell as messages: a list of them, a JSON text of such a list, or text as one message of `role`."""
-    value = _cell(row, column)
+    value = row.values[column]
     if isinstance(value, str) and value.lstrip().startswith('[{"'):
         value = _from_json(row, column, value)
     if not isinstance(value, list):
         return (Message.model_validate({"role": role, "content": _text(row, column)}),)
     try:
-        messages = tuple(Message.from_json(_without_nulls(message)) for message in value)
+        messages = tuple(_message(message) for message in value)
     except (ValidationError, AttributeError, TypeError) as fault:
         first = fault.errors()[0]["msg"] if isinstance(fault, ValidationError) else "expected objects"
         raise DataError([row.problem(column, f"not a list of messages with role and content ({first})")]) from fault
@@ -229,7 +296,7 @@ def _from_json(row: Row, column: str, text: str) -> Any:
 
 
 def _tools(row: Row, column: str) -> tuple[dict[str, Any], ...] | None:
-    value = _cell(row, column)
+    value = row.values[column]
     if value is None or value == "":
         return None
     if isinstance(value, str):
@@ -239,9 +306,22 @@ def _tools(row: Row, column: str) -> tuple[dict[str, Any], ...] | None:
     return tuple(value)
 
 
-def _without_nulls(message: Any) -> dict[str, Any]:
-    """Parquet and CSV tools write absent keys as null."""
-    return {key: value for key, value in message.items() if value is not None}
+def _message(value: Any) -> Message:
+    """A message as it stands in files: absent keys written as null, arguments of tool calls as a JSON text."""
+    message = Message.from_json({key: part for key, part in value.items() if part is not None})
+    if not message.tool_calls:
+        return message
+    return message.model_copy(update={"tool_calls": tuple(map(_with_arguments, message.tool_calls))})
+
+
+def _with_arguments(call: ToolCall) -> ToolCall:
+    arguments = call.function.get("arguments")
+    if not isinstance(arguments, str):
+        return call
+    try:
+        return call.model_copy(update={"function": {**call.function, "arguments": json.loads(arguments)}})
+    except ValueError:
+        return call
 
 
 def _kind(value: Any) -> str:

@@ -76,13 +76,15 @@ class _Judged(NamedTuple):
 
 
 def make_judgements(context: Context) -> Made:
-    """Judge every two candidates of each prompt."""
+    """Judge every two candidates of each prompt, but those that the user's own votes have decided."""
     stage = context.config.judging
     assert stage is not None
     judges = open_judges(context, stage)
     prompts = context.prompts()
     pools, aside = _pools(context)
-    pairs = [pair for prompt in prompts for pair in pool_of(pools.get(prompt, [])).pairs()]
+    decided = {judgement.comparison_id for judgement in context.workspace.read("inputs/judgements", Judgement)}
+    every = [pair for prompt in prompts for pair in pool_of(pools.get(prompt, [])).pairs()]
+    pairs = [pair for pair in every if Comparison.between(*pair).id not in decided]
     if not pairs:
         raise AmendmentError(f"judging: no prompt has two different candidates to compare (set aside: {dict(aside)})")
 
@@ -93,8 +95,6 @@ def make_judgements(context: Context) -> Made:
         except Transient as fault:
             return _Judged(comparison, [], ending_of(fault))
         verdicts = [verdict for found in asked for verdict in found]
-        if not verdicts:
-            return _Judged(comparison, [], Ending("invalid", "no principle applies to prompts of this category"))
         readable = any(verdict.invalid is None for verdict in verdicts)
         return _Judged(comparison, verdicts, Ending("done") if readable else Ending("invalid", verdicts[0].invalid))
 

@@ -3,33 +3,49 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
 from amendment.errors import ConfigError
+from amendment.pipeline.engine import Workspace
 from amendment.terminal import plain
 
 __all__ = ["read_status", "status_lines"]
 
 
 def read_status(folder: Path) -> dict[str, Any]:
-    """Stages done, running and missing, with their counts. Raises ConfigError when this is no run's folder."""
+    """Stages done, running and missing, with their counts. Raises ConfigError when this is no run's folder.
+
+    `running` is null when the process that was at it has ended, however it ended.
+    """
     try:
         status = json.loads((folder / "status.json").read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ConfigError(f"{folder}: no status.json here; expected a run's folder, such as runs/NAME") from None
     except ValueError as fault:
         raise ConfigError(f"{folder}/status.json: not JSON ({fault}); run again to write it anew") from None
-    counts = {name: _counts(folder, name) for name in status["done"]}
-    return {**status, "counts": counts}
+    except OSError:
+        raise ConfigError(f"{folder}: no status.json here; expected a run's folder, such as runs/NAME") from None
+    if not isinstance(status, dict) or not {"name", "stages", "running", "done"} <= set(status):
+        raise ConfigError(f"{folder}/status.json: not a run's status; run again to write it anew")
+    running = status["running"] if status["running"] and _is_at_work(folder) else None
+    return {**status, "running": running, "counts": {name: _counts(folder, name) for name in status["done"]}}
+
+
+def _is_at_work(folder: Path) -> bool:
+    """Whether the process that last held the folder still lives; the lock itself is left alone."""
+    try:
+        os.kill(int((folder / "run.lock").read_text(encoding="utf-8").removeprefix("pid ")), 0)
+    except PermissionError:
+        return True
+    except (OSError, ValueError, OverflowError):
+        return False
+    return True
 
 
 def _counts(folder: Path, stage: str) -> dict[str, Any]:
-    try:
-        note = json.loads((folder / "stages" / f"{stage}.json").read_text(encoding="utf-8"))
-    except (FileNotFoundError, ValueError):
-        return {}
-    return {name: value for name, value in note["counts"].items() if isinstance(value, int | float | str)}
+    note = Workspace(folder).note(stage)
+    counts = note["counts"] if note else {}
+    return {name: value for name, value in counts.items() if isinstance(value, int | float | str)}
 
 
 def status_lines(status: dict[str, Any]) -> list[str]:

@@ -34,10 +34,10 @@ def write_records(path: Path, kind: type[R], records: Iterable[R]) -> int:
     data: dict[str, list[Any]] = {name: [] for name in columns}
     for row in rows:
         values = row.to_json()
-        for name, plain in columns.items():
+        for name, arrow in columns.items():
             value = values.get(name)
-            data[name].append(value if plain or value is None else canonical_json(value).decode("utf-8"))
-    schema = pa.schema([(name, getattr(pa, plain or "string")()) for name, plain in columns.items()])
+            data[name].append(value if arrow or value is None else canonical_json(value).decode("utf-8"))
+    schema = pa.schema([(name, getattr(pa, arrow or "string")()) for name, arrow in columns.items()])
     fields = {"id": pa.array([getattr(row, "id") for row in rows], pa.string())} if hasattr(kind, "id") else {}  # noqa: B009
     fields |= {name: pa.array(data[name], schema.field(name).type) for name in columns}
     with replacing(path) as temporary:
@@ -62,8 +62,8 @@ def read_records(path: Path, kind: type[R]) -> list[R]:
         raise LedgerError(f"{path}: not a readable table ({found}); delete it and run again to rebuild it") from fault
 
 
-def _value(value: Any, plain: str | None) -> Any:
-    return value if plain else json.loads(value)
+def _value(value: Any, arrow: str | None) -> Any:
+    return value if arrow else json.loads(value)
 
 
 def _columns(kind: type[Record]) -> dict[str, str | None]:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from amendment import __version__
 from amendment.files import write_text
-from amendment.pipeline.config import RunFile
+from amendment.pipeline.config import LilliputPrompts, RunFile
 from amendment.pipeline.engine import Stage, Workspace
-from amendment.terminal import plain
+from amendment.pipeline.wording import evaluation_lines, stage_lines
 
-__all__ = ["evaluation_table", "write_summary"]
+__all__ = ["headline", "write_summary"]
 
 
 def write_summary(config: RunFile, workspace: Workspace, stages: Sequence[Stage]) -> dict[str, Any]:
@@ -27,7 +27,7 @@ def write_summary(config: RunFile, workspace: Workspace, stages: Sequence[Stage]
         "missing": [name for name, note in notes.items() if not note],
     }
     write_text(workspace.folder / "summary.json", json.dumps(summary, indent=1, allow_nan=False) + "\n")
-    write_text(workspace.folder / "summary.md", _page(config, summary))
+    write_text(workspace.folder / "summary.md", "\n".join(_page(summary)))
     return summary
 
 
@@ -36,117 +36,32 @@ def _simulated(config: RunFile) -> str | None:
     from amendment.lilliput import BANNER
 
     is_simulated = any(spec.provider == "simulated" for spec in config.models.values())
-    return BANNER if is_simulated or any(hasattr(source, "lilliput") for source in config.prompts) else None
+    has_prompts = any(isinstance(source, LilliputPrompts) for source in config.prompts)
+    return BANNER if is_simulated or has_prompts else None
 
 
-def _page(config: RunFile, summary: Mapping[str, Any]) -> str:
-    parts = [f"# {config.name}", ""]
+def headline(summary: Mapping[str, Any]) -> list[str]:
+    """What the command prints at the end: the banner if there is one, and the evaluation or the last stage."""
+    stages: Mapping[str, Any] = summary["stages"]
+    lines = [f"# {summary['name']}", ""]
     if summary["simulated"]:
-        parts += [f"> {summary['simulated']}", ""]
-    evaluation = summary["stages"].get("evaluate")
-    if evaluation:
-        parts += [*evaluation_table(evaluation), ""]
+        lines += [f"> {summary['simulated']}", ""]
+    if "evaluate" in stages:
+        lines += [*evaluation_lines(stages["evaluate"]), ""]
+    elif stages:
+        shown = [name for name in ("dataset", "reward_model", "dpo") if name in stages] or [list(stages)[-1]]
+        for name in shown:
+            lines += [f"## {name}", "", *stage_lines(stages[name]), ""]
+    return lines
+
+
+def _page(summary: Mapping[str, Any]) -> list[str]:
+    shown = headline(
+        {**summary, "stages": {name: one for name, one in summary["stages"].items() if name == "evaluate"}}
+    )
     for name, counts in summary["stages"].items():
         if name != "evaluate":
-            parts += [f"## {name}", "", *_lines(counts), ""]
+            shown += [f"## {name}", "", *stage_lines(counts), ""]
     if summary["missing"]:
-        parts += ["Not done yet: " + ", ".join(summary["missing"]), ""]
-    return "\n".join(parts)
-
-
-def evaluation_table(counts: Mapping[str, Any]) -> list[str]:
-    """The evaluation as Markdown: policies against truth, win rates, the reward model."""
-    lines = [f"Held-out prompts: {counts['held-out prompts']}; intervals are 95 %, clustered by prompt.", ""]
-    if "policies" in counts:
-        lines += _truth_table(counts)
-    for name, rate in counts.get("win rates", {}).items():
-        lines.append(
-            f"- judged win rate of {plain(name)}: {_estimate(rate, share=True)}, not readable: {rate['unread']}"
-        )
-    for name in ("reward model against truth", "labels against truth"):
-        if name in counts:
-            lines.append(f"- {name}, held-out pairs: {_estimate(counts[name], share=True)}")
-    return lines
-
-
-def _truth_table(counts: Mapping[str, Any]) -> list[str]:
-    attributes = list(next(iter(counts["policies"].values()))["attributes"])
-    lines = [
-        f"| policy | true utility | readable | {' | '.join(attributes)} |",
-        f"|---|---|---|{'---|' * len(attributes)}",
-    ]
-    for name, row in counts["policies"].items():
-        shares = " | ".join(f"{row['attributes'][attribute]:.2f}" for attribute in attributes)
-        lines.append(f"| {plain(name)} | {_estimate(row['utility'])} | {row['readable']['value']:.1%} | {shares} |")
-    lines.append("")
-    lines += [
-        f"- utility {plain(name)}: {_estimate(value, sign=True)}" for name, value in counts["differences"].items()
-    ]
-    return lines
-
-
-def _estimate(value: Mapping[str, Any], *, sign: bool = False, share: bool = False) -> str:
-    """A value with its interval; the interval of a share ends at 0 and 1, where the normal approximation does not."""
-    if value["value"] is None:
-        return "no data"
-    form = "+.3f" if sign else ".3f"
-    shown = f"{value['value']:{form}}"
-    if value["low"] is None:
-        return f"{shown} (no interval from {value['clusters']} prompts)"
-    low, high = (max(value["low"], 0.0), min(value["high"], 1.0)) if share else (value["low"], value["high"])
-    return f"{shown} ({low:{form}} to {high:{form}})"
-
-
-def _lines(counts: Mapping[str, Any]) -> list[str]:
-    lines = []
-    for name, value in counts.items():
-        if name in SPECIAL:
-            lines += SPECIAL[name](value)
-        elif isinstance(value, Mapping):
-            inner = ", ".join(f"{plain(str(key))} {_number(one)}" for key, one in value.items())
-            lines.append(f"- {name}: {inner or 'none'}")
-        else:
-            lines.append(f"- {plain(name)}: {_number(value)}")
-    return lines
-
-
-def _number(value: Any) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else plain(str(value))
-
-
-def _preflight(report: Mapping[str, Any]) -> list[str]:
-    dropped = ", ".join(f"{plain(reason)} {count}" for reason, count in report["dropped"].items()) or "none"
-    rows = f"- rows: {report['rows']}, kept {report['kept']}, truncated {report['truncated']}, dropped: {dropped}"
-    return [rows, *(f"- {plain(name)}: {count} rows" for name, count in report["notes"].items())]
-
-
-def _held_out(measured: Mapping[str, Any]) -> list[str]:
-    accuracy, loss = measured["accuracy"], measured["log_loss"]
-    size = f"{accuracy['n']} pairs of {accuracy['clusters']} prompts"
-    lines = [
-        f"- held-out accuracy: {_estimate(accuracy, share=True)}, {size}",
-        f"- held-out log loss: {_estimate(loss)} (a coin: 0.693)",
-    ]
-    slices = {name.replace("_", " "): measured.get(name) for name in ("chosen_shorter", "chosen_longer")}
-    if len(measured["by_category"]) > 1:
-        slices |= {"macro over categories": measured["macro"]}
-        slices |= {f"category {name or 'none'}": value for name, value in measured["by_category"].items()}
-    return lines + [
-        f"- {plain(name)}: {_estimate(one, share=True)}, n = {one['n']}" for name, one in slices.items() if one
-    ]
-
-
-def _metrics(entry: Mapping[str, float]) -> str:
-    names = ("loss", "rewards/margins", "margin", "rewards/accuracies", "accuracy")
-    return ", ".join(f"{name} {entry[name]:.4f}" for name in names if name in entry)
-
-
-SPECIAL: dict[str, Callable[[Any], list[str]]] = {
-    "preflight": _preflight,
-    "held out": _held_out,
-    "first": lambda entry: [f"- step 1: {_metrics(entry)}"] if entry else [],
-    "last": lambda entry: [f"- step {entry['step']:g}: {_metrics(entry)}"] if entry else [],
-    "machine": lambda _: [],
-    "notes": lambda notes: [f"- note: {plain(note)}" for note in notes],
-}
-"""How single entries of a stage's counts are told; `machine` stands in summary.json alone."""
+        shown += ["Not done yet: " + ", ".join(summary["missing"]), ""]
+    return shown

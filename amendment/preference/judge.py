@@ -36,7 +36,7 @@ Orders = Literal["both", "random", "first"]
 class JudgeSettings(BaseModel):
     """How a pair is judged."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     orders: Orders = "both"
     """both: ask with the answers in either order; random: one order by the toss of a seeded coin; first: as named."""

@@ -25,7 +25,7 @@ _DECIDED_BY: dict[str, Literal["judge", "person", "verifier"]] = {
 class PairSettings(BaseModel):
     """Which judged comparisons become pairs."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     pairs: Literal["best_worst", "all"] = "all"
     """all: every comparison; best_worst: of each prompt the best against the worst by mean P over the pool."""

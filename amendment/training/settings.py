@@ -23,7 +23,7 @@ _OWN_NAMES = {
 
 
 class _Settings(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
 
 
 class TrlFields(_Settings):
@@ -53,9 +53,11 @@ class LoraSettings(_Settings):
     """A low-rank adapter on every linear layer (Hu et al. 2021). It is merged before the model is saved."""
 
     r: int = Field(default=16, ge=1, le=1024)
+    """Rank."""
     alpha: float | None = Field(default=None, gt=0)
     """Absent: twice `r`."""
     dropout: float = Field(default=0.0, ge=0, lt=1)
+    """Dropout inside the adapter."""
 
 
 class TrainerSettings(_Settings):
@@ -72,11 +74,15 @@ class TrainerSettings(_Settings):
     steps: int | None = Field(default=None, ge=1)
     """Optimiser steps, instead of `epochs`."""
     learning_rate: float = Field(gt=0, le=1)
+    """Of the optimiser, at its highest."""
     batch_size: int = Field(default=16, ge=1)
+    """Rows (SFT) or pairs (reward model, DPO) of one optimiser step."""
     lora: LoraSettings | None = None
+    """Train a low-rank adapter instead of all weights."""
     log_every: int = Field(default=10, ge=1)
     """Steps between two entries of the history."""
     trl: TrlFields = TrlFields()
+    """Fields of TRL's own configuration."""
 
     @model_validator(mode="after")
     def _set_once(self) -> Self:
@@ -94,8 +100,11 @@ class TinyModel(_Settings):
     """The shape of a model small enough to be trained from nothing on one CPU core in seconds."""
 
     hidden: int = Field(default=64, ge=8)
+    """Width of the residual stream."""
     layers: int = Field(default=2, ge=1)
+    """Transformer blocks."""
     heads: int = Field(default=4, ge=1)
+    """Attention heads."""
     intermediate: int = Field(default=192, ge=8)
     """Width inside the feed-forward layers."""
     vocab: int = Field(default=1024, ge=320)

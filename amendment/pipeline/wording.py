@@ -1,0 +1,117 @@
+"""Counts and estimates in words and tables, as Markdown that reads well in a terminal too."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from amendment.terminal import plain
+
+__all__ = ["evaluation_lines", "stage_lines"]
+
+HOW_TO_READ = (
+    "True utility is the weighted mean of the columns on the right, each in [0, 1], over answers to prompts that no "
+    "training saw; it is known only because this world is simulated. A difference whose interval lies above 0 says "
+    "that the later policy answers better there."
+)
+
+
+def evaluation_lines(counts: Mapping[str, Any]) -> list[str]:
+    """The evaluation: policies against truth, win rates, the reward model."""
+    lines = [f"Held-out prompts: {counts['held-out prompts']}; intervals are 95 %, clustered by prompt.", ""]
+    if "policies" in counts:
+        lines += _against_truth(counts)
+    for name, rate in counts.get("win rates", {}).items():
+        unread = f"not readable: {rate['unread']}"
+        lines.append(f"- judged win rate of {plain(name)}: {_estimate(rate, share=True)}, {unread}")
+    for name in ("reward model against truth", "labels against truth"):
+        if name in counts:
+            lines.append(f"- {name}, held-out pairs: {_estimate(counts[name], share=True)}")
+    return lines
+
+
+def _against_truth(counts: Mapping[str, Any]) -> list[str]:
+    attributes = list(next(iter(counts["policies"].values()))["attributes"])
+    rows = [["policy", "true utility", "readable", *attributes]]
+    for name, row in counts["policies"].items():
+        shares = [f"{row['attributes'][attribute]:.2f}" for attribute in attributes]
+        rows.append([plain(name), _estimate(row["utility"]), f"{row['readable']['value']:.1%}", *shares])
+    differences = [
+        f"- true utility, {plain(name)}: {_estimate(value, sign=True)}" for name, value in counts["differences"].items()
+    ]
+    return [*_table(rows), "", HOW_TO_READ, "", *differences]
+
+
+def _table(rows: Sequence[Sequence[str]]) -> list[str]:
+    """A Markdown table whose columns are padded, so that it is one in a terminal as well."""
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    lines = [f"| {' | '.join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))} |" for row in rows]
+    return [lines[0], f"|{'|'.join('-' * (width + 2) for width in widths)}|", *lines[1:]]
+
+
+def _estimate(value: Mapping[str, Any], *, sign: bool = False, share: bool = False) -> str:
+    """A value with its interval; the interval of a share ends at 0 and 1, where the normal approximation does not."""
+    if value["value"] is None:
+        return "no data"
+    form = "+.3f" if sign else ".3f"
+    shown = f"{value['value']:{form}}"
+    if value["low"] is None:
+        return f"{shown} (no interval from {value['clusters']} prompts)"
+    low, high = (max(value["low"], 0.0), min(value["high"], 1.0)) if share else (value["low"], value["high"])
+    return f"{shown} ({low:{form}} to {high:{form}})"
+
+
+def stage_lines(counts: Mapping[str, Any]) -> list[str]:
+    """A stage's counts, a line each."""
+    lines = []
+    for name, value in counts.items():
+        if name in SPECIAL:
+            lines += SPECIAL[name](value)
+        elif isinstance(value, Mapping):
+            inner = ", ".join(f"{plain(str(key))} {_number(one)}" for key, one in value.items())
+            lines.append(f"- {name}: {inner or 'none'}")
+        else:
+            lines.append(f"- {plain(name)}: {_number(value)}")
+    return lines
+
+
+def _number(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else plain(str(value))
+
+
+def _preflight(report: Mapping[str, Any]) -> list[str]:
+    dropped = ", ".join(f"{plain(reason)} {count}" for reason, count in report["dropped"].items()) or "none"
+    rows = f"- rows: {report['rows']}, kept {report['kept']}, truncated {report['truncated']}, dropped: {dropped}"
+    return [rows, *(f"- {plain(name)}: {count} rows" for name, count in report["notes"].items())]
+
+
+def _held_out(measured: Mapping[str, Any]) -> list[str]:
+    accuracy, loss = measured["accuracy"], measured["log_loss"]
+    size = f"{accuracy['n']} pairs of {accuracy['clusters']} prompts"
+    lines = [
+        f"- held-out accuracy: {_estimate(accuracy, share=True)}, {size}",
+        f"- held-out log loss: {_estimate(loss)} (a coin: 0.693)",
+    ]
+    slices = {name.replace("_", " "): measured.get(name) for name in ("chosen_shorter", "chosen_longer")}
+    if len(measured["by_category"]) > 1:
+        slices |= {"macro over categories": measured["macro"]}
+        slices |= {f"category {name or 'none'}": value for name, value in measured["by_category"].items()}
+    return lines + [
+        f"- {plain(name)}: {_estimate(one, share=True)}, n = {one['n']}" for name, one in slices.items() if one
+    ]
+
+
+def _metrics(entry: Mapping[str, float]) -> str:
+    names = ("loss", "rewards/margins", "margin", "rewards/accuracies", "accuracy")
+    return ", ".join(f"{name} {entry[name]:.4f}" for name in names if name in entry)
+
+
+SPECIAL: dict[str, Callable[[Any], list[str]]] = {
+    "preflight": _preflight,
+    "held out": _held_out,
+    "first": lambda entry: [f"- step 1: {_metrics(entry)}"] if entry else [],
+    "last": lambda entry: [f"- step {entry['step']:g}: {_metrics(entry)}"] if entry else [],
+    "machine": lambda _: [],
+    "notes": lambda notes: [f"- note: {plain(note)}" for note in notes],
+}
+"""How single entries of a stage's counts are told; `machine` stands in summary.json alone."""

@@ -1,0 +1,62 @@
+"""What critic and reviser are shown: worked examples look exactly like the question behind them."""
+
+from __future__ import annotations
+
+from amendment.constitutions import Constitution, CritiqueExample, Drawn, FewShot, Principle, ReviseExample
+from amendment.critique._prompts import critique_messages, revise_messages
+from amendment.fence import read_fenced
+from amendment.records import Message, Messages, text_of, user
+
+KIND = Principle(id="kind", statement="Be kind.", critique=("Speak.",), revise=("Mend.",))
+EXAMPLES = FewShot(
+    critique=(CritiqueExample(prompt="p1", response="r1", critique="c1", principle="kind"),),
+    revise=(
+        ReviseExample(prompt="p2", response="r2", critique="c2", revision="better", principle="kind"),
+        ReviseExample(prompt="p3", response="r3", revision="fine"),
+    ),
+)
+RULES = Constitution(
+    id="house", version="1.0.0", title="House rules", license="CC0-1.0", principles=(KIND,), few_shot=EXAMPLES
+)
+DRAWN = Drawn(RULES, KIND)
+BARE = Drawn(RULES.model_copy(update={"few_shot": FewShot()}), KIND)
+CRITIC_REQUEST = "Say how the answer keeps or breaks the principle."
+REVISER_REQUEST = "Rewrite the answer so that it keeps the principle."
+
+
+def answer(text: str) -> Messages:
+    return (Message(role="assistant", content=text),)
+
+
+def test_examples_stand_before_the_question_as_turns() -> None:
+    asked = critique_messages(user("p"), answer("r"), DRAWN, "Speak.")
+    assert [message.role for message in asked] == ["user", "assistant", "user"]
+    assert asked[1].content == "c1"
+    assert asked[-1:] == critique_messages(user("p"), answer("r"), BARE, "Speak.")
+    revised = revise_messages(user("p"), answer("r"), "c", DRAWN, "Mend.")
+    assert [message.content for message in revised[1::2]] == ["better", "fine"]
+
+
+def test_an_example_has_the_very_form_of_a_question() -> None:
+    asked = critique_messages(user("p"), answer("r"), DRAWN, "Speak.")
+    assert asked[:1] == critique_messages(user("p1"), answer("r1"), BARE, CRITIC_REQUEST)
+    revised = revise_messages(user("p"), answer("r"), "c", DRAWN, "Mend.")
+    assert revised[:1] == revise_messages(user("p2"), answer("r2"), "c2", BARE, REVISER_REQUEST)
+
+
+def test_an_example_without_a_principle_of_ours_speaks_of_the_title() -> None:
+    revised = revise_messages(user("p"), answer("r"), "c", DRAWN, "Mend.")
+    assert "The principle: House rules" in text_of(revised[2:3])
+
+
+def test_where_critiques_are_skipped_examples_go_without_theirs() -> None:
+    revised = revise_messages(user("p"), answer("r"), None, DRAWN, "Mend.")
+    for turn in revised[::2]:
+        assert read_fenced(text_of((turn,))).keys() == {"conversation", "answer"}
+        assert "reader" not in text_of((turn,))
+
+
+def test_statement_and_request_stand_behind_what_calls_share() -> None:
+    question = text_of(critique_messages(user("p"), answer("r"), BARE, "Speak."))
+    places = [question.index(part) for part in ("<<conversation", "<<answer", "Be kind.", "Speak.")]
+    assert places == sorted(places)

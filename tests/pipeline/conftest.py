@@ -1,0 +1,176 @@
+"""What the pipeline's tests share: a small run, one that was never disturbed, and a loopback server."""
+
+from __future__ import annotations
+
+import json
+import socket
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from amendment.pipeline import Result, Run
+
+SMALL = """\
+name: small
+seed: 7
+constitution: lilliput
+models:
+  writer: {provider: simulated, writer: helpful-only}
+  second: {provider: simulated}
+prompts: [{lilliput: 12}]
+critique: {model: writer, rounds: 2}
+candidates:
+  - {from: critique, take: last}
+  - {model: writer, per_prompt: 2}
+judging:
+  judges: [{model: second, protocol: label-tokens}]
+  principles_per_pair: 2
+dataset: {test_share: 0.25}
+"""
+
+
+@pytest.fixture(autouse=True)
+def only_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A connection to any other host fails the test at once."""
+    connect = socket.socket.connect
+
+    def guarded(self: socket.socket, address: Any) -> None:
+        if self.family in (socket.AF_INET, socket.AF_INET6) and address[0] not in ("127.0.0.1", "::1"):
+            raise AssertionError(f"a test tried to reach {address}")
+        connect(self, address)
+
+    monkeypatch.setattr(socket.socket, "connect", guarded)
+
+
+@pytest.fixture
+def run_file(tmp_path: Path) -> Callable[[str], Path]:
+    """Writes a run file and gives its path."""
+
+    def write(text: str = SMALL) -> Path:
+        path = tmp_path / "run.yaml"
+        path.write_text(text, encoding="utf-8")
+        return path
+
+    return write
+
+
+@pytest.fixture
+def small(run_file: Callable[[str], Path]) -> Path:
+    """The small run: 12 prompts of the simulated world, a critique, two sources of candidates, one judge."""
+    return run_file(SMALL)
+
+
+class Undisturbed:
+    """A run that was never killed, and the bytes of its dataset."""
+
+    def __init__(self, result: Result) -> None:
+        self.result = result
+        self.dataset = dataset_bytes(result.folder)
+        self.replies = replies_in(result.folder)
+
+
+def dataset_bytes(folder: Path) -> dict[str, bytes]:
+    """The dataset's files, byte for byte."""
+    return {path.name: path.read_bytes() for path in sorted((folder / "dataset").glob("*.parquet"))}
+
+
+def replies_in(folder: Path, *, like: str = "%") -> int:
+    """How many replies a ledger holds whose request is like a pattern; read without touching it."""
+    path = folder / "ledger.sqlite"
+    if not path.is_file():
+        return 0
+    query = "SELECT count(*) FROM reply JOIN request ON request.id = reply.request WHERE CAST(body AS TEXT) LIKE ?"
+    try:
+        db = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
+        try:
+            return int(db.execute(query, (like,)).fetchone()[0])
+        finally:
+            db.close()
+    except sqlite3.OperationalError:  # its tables are being made
+        return 0
+
+
+@pytest.fixture(scope="session")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Undisturbed:
+    folder = tmp_path_factory.mktemp("undisturbed")
+    (folder / "run.yaml").write_text(SMALL, encoding="utf-8")
+    return Undisturbed(Run.from_file(folder / "run.yaml", folder=folder / "run")())
+
+
+@pytest.fixture
+def bytes_of_dataset() -> Callable[[Path], dict[str, bytes]]:
+    return dataset_bytes
+
+
+@pytest.fixture
+def replies() -> Callable[..., int]:
+    return replies_in
+
+
+@pytest.fixture
+def notes_of() -> Callable[[Path], dict[str, Any]]:
+    """The notes that finished stages left, by stage."""
+
+    def read(folder: Path) -> dict[str, Any]:
+        return {path.stem: json.loads(path.read_bytes()) for path in sorted((folder / "stages").glob("*.json"))}
+
+    return read
+
+
+class Server(ThreadingHTTPServer):
+    """A loopback server that speaks OpenAI's protocol; `answer` makes a status and a message of a body."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.asked: list[dict[str, Any]] = []
+        self.keys: set[str | None] = set()
+        self.answer: Callable[[dict[str, Any]], tuple[int, dict[str, Any]]] = lambda body: (
+            200,
+            {"role": "assistant", "content": f"about {len(self.asked)} things"},
+        )
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}/v1"
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: Server
+
+    def do_POST(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+        self.server.asked.append(body)
+        self.server.keys.add(self.headers.get("authorization"))
+        status, message = self.server.answer(body)
+        said: dict[str, Any] = {"error": {"message": "not now"}}
+        if status == 200:
+            finish = "tool_calls" if message.get("tool_calls") else "stop"
+            said = {"model": "m", "choices": [{"index": 0, "message": message, "finish_reason": finish}]}
+        raw = json.dumps(said).encode()
+        self.send_response(status)
+        self.send_header("content-type", "application/json")
+        self.send_header("content-length", str(len(raw)))
+        self.end_headers()
+        self.wfile.write(raw)
+
+    def log_message(self, format: str, *args: Any) -> None:  # the parent's name
+        """Say nothing."""
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    with Server() as made:
+        thread = threading.Thread(target=made.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            yield made
+        finally:
+            made.shutdown()
+            thread.join()

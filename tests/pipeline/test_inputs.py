@@ -1,0 +1,386 @@
+"""Files of one's own: every shape that is taken, and every bad row named with its place and the fix."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from amendment.errors import ConfigError, DataError
+from amendment.pipeline import Run, load_run_file
+from amendment.pipeline.inputs import Inputs, read_inputs
+from amendment.records import Preference, text_of
+
+Rows = Sequence[dict[str, Any]]
+FORMATS = ("jsonl", "json", "csv", "parquet")
+
+
+def save(path: Path, rows: Rows) -> None:
+    """Rows as a file of the kind that its ending says."""
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    if path.suffix == ".jsonl":
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    elif path.suffix == ".json":
+        path.write_text(json.dumps(rows), encoding="utf-8")
+    elif path.suffix == ".csv":
+        with path.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, names)
+            writer.writeheader()
+            writer.writerows(rows)
+    else:
+        pq.write_table(pa.Table.from_pylist(list(rows)), path)
+
+
+@pytest.fixture
+def read(tmp_path: Path) -> Callable[[str], Inputs]:
+    """Reads the inputs of a run file of these lines."""
+
+    def reading(text: str) -> Inputs:
+        path = tmp_path / "run.yaml"
+        path.write_text("name: t\n" + text, encoding="utf-8")
+        return read_inputs(load_run_file(path).config, tmp_path)
+
+    return reading
+
+
+@pytest.fixture
+def refused(read: Callable[[str], Inputs], tmp_path: Path) -> Callable[[str], list[str]]:
+    """The lines that name what is wrong with the inputs, without the folder."""
+
+    def reading(text: str) -> list[str]:
+        with pytest.raises(DataError) as told:
+            read(text)
+        return [str(problem).replace(str(tmp_path) + "/", "") for problem in told.value.problems]
+
+    return reading
+
+
+Read = Callable[[str], Inputs]
+Refused = Callable[[str], list[str]]
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_prompts_come_from_any_kind_of_file(kind: str, read: Read, tmp_path: Path) -> None:
+    save(
+        tmp_path / f"p.{kind}", [{"question": "Is it wet?", "topic": "water"}, {"question": "Ünïcode 😀?", "topic": ""}]
+    )
+    found = read(
+        f"prompts: [{{path: p.{kind}, column: question, category_column: topic, category: rest, license: mit}}]\n"
+    )
+    first, second = found.prompts.values()
+    assert text_of(first.messages) == "Is it wet?"
+    assert text_of(second.messages) == "Ünïcode 😀?"
+    assert (first.category, second.category) == ("water", "rest")
+    assert (first.source, first.license) == (f"p.{kind}", "mit")
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_conversations_come_as_lists_or_as_json_texts(kind: str, read: Read, tmp_path: Path) -> None:
+    turns = [
+        {"role": "user", "content": "hi"},
+        {"role": "assistant", "content": "hello", "thinking": "greet"},
+        {"role": "user", "content": "and now?"},
+    ]
+    save(tmp_path / f"p.{kind}", [{"prompt": json.dumps(turns) if kind == "csv" else turns, "rules": "Be kind."}])
+    (prompt,) = read(f"prompts: [{{path: p.{kind}, system: rules}}]\n").prompts.values()
+    assert [message.to_json() for message in prompt.messages] == [{"role": "system", "content": "Be kind."}, *turns]
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_tools_come_along(kind: str, read: Read, tmp_path: Path) -> None:
+    tools = [{"type": "function", "function": {"name": "look", "parameters": {"type": "object"}}}]
+    cell = json.dumps(tools) if kind in ("csv", "parquet") else tools
+    save(tmp_path / f"p.{kind}", [{"prompt": "a", "tools": cell}, {"prompt": "b", "tools": None}])
+    first, second = read(f"prompts: [{{path: p.{kind}, tools: tools}}]\n").prompts.values()
+    assert first.tools == tuple(tools)
+    assert second.tools is None
+
+
+def test_keys_that_some_rows_leave_out_are_empty_there(read: Read, tmp_path: Path) -> None:
+    save(tmp_path / "p.jsonl", [{"prompt": "a", "rules": "Be kind.", "tools": [{"n": 1}]}, {"prompt": "b"}])
+    first, second = read("prompts: [{path: p.jsonl, system: rules, tools: tools}]\n").prompts.values()
+    assert first.tools == ({"n": 1},)
+    assert len(second.messages) == 1
+
+
+def test_arguments_of_tool_calls_become_objects(read: Read, tmp_path: Path) -> None:
+    call = {"type": "function", "id": "c", "function": {"name": "look", "arguments": '{"n": 1}'}}
+    turns = [
+        {"role": "user", "content": "hi"},
+        {"role": "assistant", "content": None, "tool_calls": [call]},
+        {"role": "tool", "tool_call_id": "c", "content": "1"},
+    ]
+    save(tmp_path / "p.jsonl", [{"prompt": turns}])
+    (prompt,) = read("prompts: [{path: p.jsonl}]\n").prompts.values()
+    assert prompt.messages[1].tool_calls is not None
+    assert prompt.messages[1].tool_calls[0].function["arguments"] == {"n": 1}
+
+
+def test_duplicate_prompts_are_made_one_and_counted(read: Read, tmp_path: Path) -> None:
+    save(tmp_path / "p.jsonl", [{"prompt": "a"}, {"prompt": "b"}, {"prompt": "a"}])
+    found = read("prompts: [{path: p.jsonl}]\n")
+    assert len(found.prompts) == 2
+    assert found.counts["duplicate prompts"] == 1
+    assert found.counts["prompt rows"] == 3
+
+
+def test_every_bad_row_of_every_file_is_named_at_once(refused: Refused, tmp_path: Path) -> None:
+    rows: Rows = [
+        {"prompt": "fine"},
+        {"prompt": ""},
+        {"prompt": 7},
+        {"prompt": None},
+        {"prompt": []},
+        {"prompt": [{"role": "king", "content": "x"}]},
+        {"prompt": ["x"]},
+        {"prompt": [{"role": "user", "content": "x"}, {"role": "assistant", "content": "y"}]},
+        {"prompt": "a\0b"},
+        {"prompt": "\ud800"},
+        {"prompt": [{"role": "user", "content": "\ud800"}]},
+        {"prompt": "x", "tools": "none"},
+        {"prompt": "x", "tools": [{"n": "\ud800"}]},
+        {},
+    ]
+    save(tmp_path / "p.jsonl", rows)
+    lines = refused("prompts: [{path: p.jsonl, tools: tools}, {path: gone.csv}]\n")
+    expected = [
+        "p.jsonl: line 2: prompt: is empty; fill it in or take the row out",
+        "p.jsonl: line 3: prompt: expected text, found int",
+        "p.jsonl: line 4: prompt: expected text, found nothing",
+        "p.jsonl: line 5: prompt: is an empty list; expected at least one message",
+        "p.jsonl: line 6: prompt: not a list of messages with role and content (Input should be",
+        "p.jsonl: line 7: prompt: not a list of messages with role and content (expected objects)",
+        "p.jsonl: line 8: prompt: ends with an assistant turn; a prompt ends before the answer",
+        "p.jsonl: line 9: prompt: holds a NUL or half a surrogate pair",
+        "p.jsonl: line 10: prompt: holds a NUL or half a surrogate pair",
+        "p.jsonl: line 11: ",
+        "p.jsonl: line 12: tools: expected a list of tool schemas, found str",
+        "p.jsonl: line 13: ",
+        "p.jsonl: line 14: prompt: expected text, found nothing",
+        "gone.csv: no such file",
+    ]
+    assert len(lines) == len(expected)
+    for line, beginning in zip(lines, expected, strict=True):
+        assert line.startswith(beginning)
+
+
+def test_a_column_that_no_row_has_is_named_once_with_what_there_is(refused: Refused, tmp_path: Path) -> None:
+    save(tmp_path / "p.csv", [{"qestion": "a", "id": i} for i in range(50)])
+    (line,) = refused("prompts: [{path: p.csv, column: question}]\n")
+    assert line == (
+        "p.csv: row 1: question: no such column in any row; did you mean 'qestion'?; there are qestion, id. "
+        "Name it in the run file"
+    )
+    assert len(refused("prompts: [{path: p.csv, column: qestion, system: rules, category_column: topic}]\n")) == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "raw", "words"),
+    [
+        ("p.jsonl", b"", "p.jsonl: the file has no rows"),
+        ("p.csv", b"prompt\n", "p.csv: the file has no rows"),
+        ("p.json", b"[]", "p.json: the file has no rows"),
+        ("p.json", b"{}", "p.json: expected a list of objects"),
+        ("p.jsonl", b'{"prompt": "a"}\n{"prompt": \n', "p.jsonl: line 2: not JSON"),
+        ("p.csv", b"prompt,b\na\n", "p.csv: row 1: expected 2 cells as in the header, found 1"),
+        ("p.parquet", b"PAR1", "p.parquet: not a Parquet file"),
+        ("p.jsonl", b"\xff\xfe", "p.jsonl: not UTF-8"),
+        ("p.txt", b"a", "p.txt: unknown kind of file '.txt'; expected one of .jsonl, .json, .csv, .parquet"),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_named(
+    name: str, raw: bytes, words: str, refused: Refused, tmp_path: Path
+) -> None:
+    (tmp_path / name).write_bytes(raw)
+    (line,) = refused(f"prompts: [{{path: {name}}}]\n")
+    assert line.startswith(words)
+
+
+def test_a_thousand_bad_rows_do_not_flood_the_screen(refused: Refused, tmp_path: Path) -> None:
+    save(tmp_path / "p.jsonl", [{"prompt": 1}] * 1000)
+    lines = refused("prompts: [{path: p.jsonl}]\n")
+    assert lines[-1] == "and 900 more problems"
+    assert len(lines) == 101
+
+
+def preferences(tmp_path: Path, text: str) -> tuple[list[Preference], dict[str, Any]]:
+    """All rows of the dataset that pairs of one's own come to, and the counts of the stages."""
+    (tmp_path / "run.yaml").write_text("name: t\n" + text, encoding="utf-8")
+    run = Run.from_file(tmp_path / "run.yaml", folder=tmp_path / "run")
+    result = run()
+    rows = [row for side in ("train", "test") for row in run_rows(tmp_path / "run", side)]
+    return rows, dict(result.summary["stages"])
+
+
+def run_rows(folder: Path, side: str) -> list[Preference]:
+    from amendment.pipeline.store import read_records
+
+    return read_records(folder / "dataset" / f"{side}.parquet", Preference)
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_pairs_with_a_better_and_a_worse_answer(kind: str, tmp_path: Path) -> None:
+    save(tmp_path / f"p.{kind}", [{"prompt": f"q{i}", "chosen": f"good {i}", "rejected": f"bad {i}"} for i in range(6)])
+    rows, counts = preferences(tmp_path, f"pairs: [{{path: p.{kind}}}]\n")
+    assert counts["dataset"]["train pairs"] + counts["dataset"]["test pairs"] == 6
+    for row in rows:
+        assert text_of(row.chosen).startswith("good")
+        assert text_of(row.rejected).startswith("bad")
+        assert (row.p_chosen, row.decided_by, row.raters) == (1.0, "person", (f"p.{kind}",))
+
+
+def test_answers_that_repeat_the_prompt_are_taken_without_it(tmp_path: Path) -> None:
+    ask = [{"role": "user", "content": "q"}]
+    rows = [
+        {
+            "prompt": f"q{i}",
+            "chosen": [{"role": "user", "content": f"q{i}"}, {"role": "assistant", "content": "good"}],
+            "rejected": [{"role": "assistant", "content": "bad"}],
+        }
+        for i in range(3)
+    ]
+    save(tmp_path / "p.jsonl", rows)
+    found, _ = preferences(tmp_path, "pairs: [{path: p.jsonl}]\n")
+    assert [[message.role for message in row.chosen] for row in found] == [["assistant"]] * 3
+    save(tmp_path / "p.jsonl", [{**rows[0], "rejected": ask}])
+    with pytest.raises(
+        ConfigError, match="rejected: expected the assistant's answer to the prompt, found turns of user"
+    ):
+        preferences(tmp_path, "pairs: [{path: p.jsonl}]\n")
+
+
+VOTES: list[tuple[str, list[Any], float | None, str | None]] = [
+    ("majority of two to one", [1, 1, 2], 2 / 3, "one"),
+    ("all of one mind", [2, 2, 2], 1.0, "two"),
+    ("a rater who did not vote", [2, None, 2], 1.0, "two"),
+    ("a tie counts half", [1, 0, 0], 2 / 3, "one"),
+    ("an even split", [1, 2, None], 0.5, None),
+    ("nobody voted", [None, None, None], None, None),
+]
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_votes_become_shares(kind: str, tmp_path: Path) -> None:
+    rows: list[dict[str, Any]] = []
+    for name, votes, _, _ in VOTES:
+        # data frames write columns with gaps as floats
+        u, v, w = (float(vote) if kind == "parquet" and vote is not None else vote for vote in votes)
+        rows.append({"q": name, "x": "", "one": "answer one", "two": "answer two", "u": u, "v": v, "w": w})
+    if kind == "csv":
+        rows = [{**row, "u": "" if row["u"] is None else f"{row['u']}.0"} for row in rows]
+    save(tmp_path / f"p.{kind}", rows)
+    found, counts = preferences(
+        tmp_path,
+        f"pairs: [{{path: p.{kind}, votes: {{a: 1, b: 2, tie: 0}}, "
+        "columns: {prompt: [q, x], a: one, b: two, votes: [u, v, w]}}]\ndataset: {test_share: 0, ties: keep}\n",
+    )
+    by_name = {text_of(row.prompt): row for row in found}
+    expected = {name: (p, better) for name, _, p, better in VOTES if p is not None}
+    assert set(by_name) == set(expected)
+    for name, (p, better) in expected.items():
+        assert by_name[name].p_chosen == pytest.approx(p)
+        if better:
+            assert text_of(by_name[name].chosen) == f"answer {better}"
+    assert counts["inputs"]["verdicts"] == 13
+    dropped = Run.from_file(tmp_path / "run.yaml", folder=tmp_path / "run", overrides=["dataset.ties=drop"])()
+    assert dropped.summary["stages"]["dataset"]["left out"] == {"tie": 1}
+    assert dropped.ran == ("dataset",)
+
+
+def test_an_unknown_vote_is_named_with_the_known_ones(refused: Refused, tmp_path: Path) -> None:
+    save(tmp_path / "p.csv", [{"prompt": "q", "a": "x", "b": "y", "v": vote} for vote in ("a", "tie", "left", " ")])
+    columns = "columns: {a: a, b: b, votes: v}"
+    (line,) = refused(f"pairs: [{{path: p.csv, {columns}}}]\n")
+    assert line == "p.csv: row 3: v: found 'left', expected one of a, b, tie; see `votes`"
+    lines = refused(f"pairs: [{{path: p.csv, {columns}, votes: {{tie: null, b: left}}}}]\n")
+    assert lines == ["p.csv: row 2: v: found 'tie', expected one of a, left; see `votes`"]
+
+
+def test_bad_rows_that_are_skipped_leave_nothing_behind(tmp_path: Path) -> None:
+    rows = [{"prompt": f"q{i}", "one": "x", "two": "y", "u": "a", "v": "b" if i else "left"} for i in range(4)]
+    save(tmp_path / "p.jsonl", [*rows, {**rows[1], "one": [{"role": "user", "content": "x"}]}])
+    columns = "columns: {a: one, b: two, votes: [u, v]}"
+    found, counts = preferences(
+        tmp_path, f"pairs: [{{path: p.jsonl, {columns}, bad_rows: skip}}]\ndataset: {{test_share: 0, ties: keep}}\n"
+    )
+    assert counts["inputs"]["bad rows left out"] == 2
+    assert (counts["inputs"]["prompts"], counts["inputs"]["pair rows"], counts["inputs"]["verdicts"]) == (3, 3, 6)
+    assert len(found) == 3
+
+
+def test_pairs_with_an_empty_answer_are_counted_and_left_out(tmp_path: Path) -> None:
+    rows = [{"prompt": f"q{i}", "chosen": "good", "rejected": " " if i == 1 else "bad"} for i in range(4)]
+    save(tmp_path / "p.csv", rows)
+    found, counts = preferences(tmp_path, "pairs: [{path: p.csv}]\n")
+    assert counts["inputs"]["pairs with an empty answer"] == 1
+    assert len(found) == 3
+
+
+def test_pairs_of_equal_answers_are_counted_and_left_out(tmp_path: Path) -> None:
+    rows = [{"prompt": f"q{i}", "chosen": "same" if i < 2 else "good", "rejected": "same"} for i in range(5)]
+    save(tmp_path / "p.jsonl", rows)
+    found, counts = preferences(tmp_path, "pairs: [{path: p.jsonl}]\n")
+    assert counts["inputs"]["pairs of identical answers"] == 2
+    assert counts["inputs"]["pair rows"] == 5
+    assert len(found) == 3
+
+
+def test_the_same_comparison_in_several_rows_is_one_pair(tmp_path: Path) -> None:
+    rows = [
+        {"prompt": "q", "chosen": "x", "rejected": "y"},
+        {"prompt": "q", "chosen": "y", "rejected": "x"},
+        {"prompt": "q", "chosen": "x", "rejected": "y"},
+    ]
+    save(tmp_path / "p.jsonl", rows)
+    (row,), _ = preferences(tmp_path, "pairs: [{path: p.jsonl}]\ndataset: {test_share: 0}\n")
+    assert text_of(row.chosen) == "x"
+    assert row.p_chosen == pytest.approx(2 / 3)
+
+
+def test_many_rows_of_one_prompt_stay_on_one_side_of_the_split(tmp_path: Path) -> None:
+    rows = [{"prompt": f"q{i % 4}", "chosen": f"good {i}", "rejected": f"bad {i}"} for i in range(40)]
+    save(tmp_path / "p.jsonl", rows)
+    preferences(tmp_path, "pairs: [{path: p.jsonl}]\ndataset: {test_share: 0.5}\n")
+    sides = [{row.prompt_id for row in run_rows(tmp_path / "run", side)} for side in ("train", "test")]
+    assert [len(side) for side in sides] == [2, 2]
+    assert not sides[0] & sides[1]
+
+
+def test_candidates_of_ones_own_are_judged(tmp_path: Path) -> None:
+    rows = [
+        {"q": f"please add {i} 3", "answer": answer, "who": who}
+        for i in range(4)
+        for answer, who in ((f"sum is {i + 3}", "ours"), ("no idea", "theirs"), ("no idea", "others"))
+    ]
+    save(tmp_path / "c.csv", rows)
+    found, counts = preferences(
+        tmp_path,
+        "constitution: lilliput\nmodels: {j: {provider: simulated}}\n"
+        "candidates: [{path: c.csv, columns: {prompt: q, candidate: answer, model: who}, license: mit}]\n"
+        "judging: {judges: [{model: j, protocol: label-tokens}]}\n",
+    )
+    assert counts["inputs"]["candidate rows"] == 12
+    assert counts["judging"]["comparisons"] == 4
+    assert found
+    for row in found:
+        assert {row.chosen_model, row.rejected_model} == {"ours", "theirs"}
+        assert (row.decided_by, row.source, row.license) == ("judge", "c.csv", "mit")
+
+
+def test_what_people_decided_is_not_decided_again_by_a_judge(tmp_path: Path) -> None:
+    save(tmp_path / "p.jsonl", [{"prompt": f"please add {i} 3", "chosen": "no", "rejected": "yes"} for i in range(4)])
+    save(tmp_path / "c.jsonl", [{"prompt": f"please add {i} 3", "candidate": "a third"} for i in range(4)])
+    found, counts = preferences(
+        tmp_path,
+        "constitution: lilliput\nmodels: {j: {provider: simulated}}\npairs: [{path: p.jsonl}]\n"
+        "candidates: [{path: c.jsonl}]\njudging: {judges: [{model: j, protocol: label-tokens}], ties: keep}\n",
+    )
+    assert counts["judging"]["comparisons"] == 8
+    assert len({row.comparison_id for row in found}) == len(found) == 12
+    assert sum(row.decided_by == "person" for row in found) == 4

@@ -1,0 +1,147 @@
+"""From judgements to pairs: which comparisons, which way round, and what is left out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from amendment.preference import PairSettings, make_pairs
+from amendment.records import Judgement, Pair
+
+
+def judged(a: str, b: str, p_a: float | None, prompt: str = "p", **fields: Any) -> Judgement:
+    """P(a is better), in either order of the names."""
+    if a > b:
+        a, b, p_a = b, a, None if p_a is None else 1 - p_a
+    return Judgement(**{"prompt_id": prompt, "a": a, "b": b, "p_a": p_a, **fields})
+
+
+def pairs(*judgements: Judgement, **settings: Any) -> list[Pair]:
+    return make_pairs(judgements, PairSettings(**settings)).pairs
+
+
+def won(*judgements: Judgement, **settings: Any) -> list[tuple[str, str]]:
+    return [(pair.chosen_id, pair.rejected_id) for pair in pairs(*judgements, **settings)]
+
+
+def left_out(*judgements: Judgement, **settings: Any) -> dict[str, int]:
+    return dict(+make_pairs(judgements, PairSettings(**settings)).left_out)
+
+
+def test_every_judged_comparison_becomes_a_pair_the_right_way_round() -> None:
+    found = pairs(judged("x", "y", 0.8), judged("y", "z", 0.1))
+    assert [(pair.chosen_id, pair.rejected_id) for pair in found] == [("x", "y"), ("z", "y")]
+    assert [pair.p_chosen for pair in found] == pytest.approx([0.8, 0.9])
+    assert [pair.p_chosen_raw for pair in found] == pytest.approx([0.8, 0.9])
+
+
+def test_a_pair_says_who_decided_by_which_principles() -> None:
+    about: dict[str, Any] = {"raters": ("r",), "principle_ids": ("c/kind",)}
+    for kind, decided_by in {"model": "judge", "person": "person", "verifier": "verifier"}.items():
+        (pair,) = pairs(judged("x", "y", 0.8, rater_kind=kind, **about))
+        assert (pair.decided_by, pair.raters, pair.principle_ids) == (decided_by, ("r",), ("c/kind",))
+        assert pair.comparison_id == judged("x", "y", 0.8).comparison_id
+
+
+@pytest.mark.parametrize("how", ["all", "best_worst"])
+def test_what_could_not_be_read_is_left_out_and_counted(how: str) -> None:
+    unread = [judged("x", "y", None), judged("x", "z", None, consistent=False)]
+    assert won(*unread, pairs=how) == []
+    assert left_out(*unread, pairs=how) == {"invalid": 1, "orders disagree": 1}
+
+
+def test_a_tie_is_dropped_or_kept_with_one_half() -> None:
+    tie = judged("x", "y", 0.5)
+    assert left_out(tie) == {"tie": 1}
+    (kept,) = pairs(tie, ties="keep")
+    assert (kept.p_chosen, kept.p_chosen_raw) == (0.5, 0.5)
+
+
+@pytest.mark.parametrize(
+    ("p", "margin", "is_tie"),
+    [(0.6, 0.2, False), (0.4, 0.2, False), (0.59, 0.2, True), (0.9, 0.8, False), (0.51, 0.0, False), (1.0, 1.0, False)],
+)
+def test_the_margin_is_a_least_one_and_includes_itself(p: float, margin: float, is_tie: bool) -> None:
+    assert (left_out(judged("x", "y", p), min_margin=margin) == {"tie": 1}) is is_tie
+    (kept,) = pairs(judged("x", "y", p), min_margin=margin, ties="keep")
+    assert kept.p_chosen == (0.5 if is_tie else pytest.approx(max(p, 1 - p)))
+    assert kept.p_chosen_raw == pytest.approx(max(p, 1 - p))  # what was judged is not overwritten
+
+
+def test_the_best_is_paired_with_the_worst_by_mean_over_the_pool() -> None:
+    # means: x (0.9 + 0.6) / 2 = 0.75, y (0.4 + 0.8) / 2 = 0.6, z (0.1 + 0.2) / 2 = 0.15
+    pool = [judged("x", "y", 0.6), judged("x", "z", 0.9), judged("y", "z", 0.8)]
+    assert won(*pool, pairs="best_worst") == [("x", "z")]
+    assert left_out(*pool, pairs="best_worst") == {"not best or worst": 2}
+
+
+def test_a_best_that_lost_to_the_worst_gives_no_pair() -> None:
+    # means: x (0.45 + 1 + 1) / 3 = 0.82, z (0.55 + 0 + 0) / 3 = 0.18; yet z won against x
+    pool = [
+        judged("x", "z", 0.45),
+        judged("x", "u", 1.0),
+        judged("x", "v", 1.0),
+        judged("z", "u", 0.0),
+        judged("z", "v", 0.0),
+        judged("u", "v", 0.5),
+    ]
+    assert won(*pool, pairs="best_worst") == []
+    assert left_out(*pool, pairs="best_worst") == {"not best or worst": 5, "best lost to worst": 1}
+
+
+def test_a_circle_has_no_best_and_never_gives_a_pair_against_its_verdict() -> None:
+    circle = [judged("x", "y", 0.9), judged("y", "z", 0.9), judged("z", "x", 0.9)]
+    for pair in pairs(*circle, pairs="best_worst"):
+        assert (pair.chosen_id, pair.rejected_id) in {("x", "y"), ("y", "z"), ("z", "x")}
+    assert sum(left_out(*circle, pairs="best_worst").values()) + len(pairs(*circle, pairs="best_worst")) == 3
+
+
+def test_a_best_and_a_worst_that_were_not_compared_give_no_pair() -> None:
+    pool = [judged("x", "y", 0.9), judged("y", "z", 0.9), judged("x", "z", None)]
+    assert won(*pool, pairs="best_worst") == []
+    assert left_out(*pool, pairs="best_worst") == {"not best or worst": 2, "invalid": 1}
+
+
+def test_a_pool_of_two_is_its_own_best_and_worst() -> None:
+    assert won(judged("x", "y", 0.3), pairs="best_worst") == [("y", "x")]
+    assert left_out(judged("x", "y", 0.5), pairs="best_worst") == {"tie": 1}
+
+
+def test_prompts_are_kept_apart() -> None:
+    first, second = judged("x", "y", 0.9, "p1"), judged("x", "y", 0.2, "p2")
+    found = pairs(first, second, pairs="best_worst")
+    assert [(pair.prompt_id, pair.chosen_id) for pair in found] == [("p1", "x"), ("p2", "y")]
+
+
+POOLS = st.dictionaries(
+    st.sets(st.sampled_from("stuvw"), min_size=2, max_size=2).map(lambda names: tuple(sorted(names))),
+    st.none() | st.floats(0, 1),
+    max_size=10,
+)
+SETTINGS = st.builds(
+    PairSettings,
+    pairs=st.sampled_from(["all", "best_worst"]),
+    min_margin=st.floats(0, 1),
+    ties=st.sampled_from(["drop", "keep"]),
+)
+
+
+@given(POOLS, SETTINGS, st.randoms())
+def test_every_comparison_is_a_pair_or_left_out_in_any_order_of_arrival(
+    pool: dict[tuple[str, str], float | None], settings: PairSettings, rng: Any
+) -> None:
+    judgements = [judged(a, b, p) for (a, b), p in pool.items()]
+    made = make_pairs(judgements, settings)
+    assert len(made.pairs) + made.left_out.total() == len(judgements)
+    for pair in made.pairs:
+        p = pool[min(pair.chosen_id, pair.rejected_id), max(pair.chosen_id, pair.rejected_id)]
+        assert p is not None
+        assert pair.p_chosen_raw == (p if pair.chosen_id < pair.rejected_id else 1 - p)
+        assert pair.p_chosen >= 0.5
+    rng.shuffle(judgements)
+    again = make_pairs(judgements, settings)
+    assert sorted(again.pairs, key=str) == sorted(made.pairs, key=str)
+    assert +again.left_out == +made.left_out

@@ -1,0 +1,165 @@
+"""From a reply to a verdict or a reason; nothing is guessed and nothing is raised."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from amendment.calls import Reply
+from amendment.preference.parsers import PARSERS, Parsed, read_label_tokens, read_verdict_line
+from amendment.records import FinishReason, Message
+
+
+def labels(**shares: float) -> Reply:
+    return Reply(choice_logprobs={label: math.log(share) if share else -math.inf for label, share in shares.items()})
+
+
+def written(text: str, finish_reason: FinishReason = "stop") -> Reply:
+    return Reply(messages=(Message(role="assistant", content=text),), finish_reason=finish_reason)
+
+
+def test_the_probability_of_a_is_its_share_of_both_labels() -> None:
+    # p(A) = 0.6, p(B) = 0.2, and 0.2 for other tokens: 0.6 / 0.8 = 0.75
+    parsed = read_label_tokens(labels(A=0.6, B=0.2))
+    assert parsed.value == "A"
+    assert parsed.distribution == pytest.approx({"A": 0.75, "B": 0.25})
+    parsed = read_label_tokens(labels(A=0.2, B=0.6, tie=0.2))
+    assert parsed.value == "B"
+    assert parsed.distribution == pytest.approx({"A": 0.25, "B": 0.75})
+
+
+def test_equal_labels_are_a_tie() -> None:
+    assert read_label_tokens(labels(A=0.4, B=0.4)) == Parsed("tie", {"A": 0.5, "B": 0.5})
+
+
+@pytest.mark.parametrize(("share", "value", "p_a"), [({"A": 0.7}, "A", 1.0), ({"B": 0.7, "A": 0.0}, "B", 0.0)])
+def test_a_label_that_the_provider_does_not_show_counts_as_nothing(
+    share: dict[str, float], value: str, p_a: float
+) -> None:
+    assert read_label_tokens(labels(**share)) == Parsed(value, {"A": p_a, "B": 1 - p_a})
+
+
+@pytest.mark.parametrize("shares", [{"A": 0.3, "B": 0.1}, {"B": 0.49}, {"A": 0.0, "B": 0.0}, {"C": 1.0}])
+def test_where_the_model_was_about_to_say_something_else_there_is_no_verdict(shares: dict[str, float]) -> None:
+    parsed = read_label_tokens(labels(**shares))
+    assert parsed.value is None
+    assert "of the first token, expected 50% to 100%" in str(parsed.invalid)
+
+
+@pytest.mark.parametrize("logprob", [math.nan, math.inf, 1e308, 0.5])
+def test_figures_that_are_no_probabilities_are_no_verdict(logprob: float) -> None:
+    parsed = read_label_tokens(Reply(choice_logprobs={"A": logprob, "B": -1.0}))
+    assert parsed.value is None
+    assert parsed.invalid
+
+
+def test_probabilities_that_are_missing_and_refusals_are_told_apart() -> None:
+    assert read_label_tokens(written("A")) == Parsed(invalid="no probabilities of A and B in the reply")
+    assert read_label_tokens(Reply(choice_logprobs={})).invalid == "no probabilities of A and B in the reply"
+    refused = Reply(choice_logprobs={"A": -0.1, "B": -3.0}, finish_reason="refusal")
+    assert read_label_tokens(refused) == Parsed(invalid="refused")
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("Verdict: A", "A"),
+        ("Verdict: B", "B"),
+        ("Verdict: tie", "tie"),
+        ("verdict: b", "B"),
+        ("VERDICT: TIE.", "tie"),
+        ("**Verdict: A**", "A"),
+        ("**Verdict:** B", "B"),
+        ("### Verdict: [[A]]", "A"),
+        ("> Verdict: (B).", "B"),
+        ('"x"\n  Verdict = "A"  \n', "A"),
+        ("Verdict: A\r\n", "A"),
+        ("The rules ask for 'Verdict: A' or 'Verdict: B'.\nVerdict: B", "B"),
+        ("My verdict: A would be too kind.\nVerdict: B\n\nThank you.", "B"),
+        ("Verdict: A is what the first answer asks for.\nVerdict: tie", "tie"),
+        ("A\nB\nVerdict: A", "A"),
+    ],
+)
+def test_one_verdict_line_is_read_however_it_is_dressed(text: str, value: str) -> None:
+    parsed = read_verdict_line(written(text))
+    assert (parsed.value, parsed.invalid, parsed.distribution) == (value, None, None)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "A",
+        "Answer A is better.",
+        "Verdict: C",
+        "Verdict: none",
+        "Verdict: A or B",
+        "Verdict: A/B",
+        "Verdict: Both",
+        "Verdict:",
+        "Verdict:\nA",
+        "Verdict A",
+        "The verdict: A",
+        "No verdict: tie",
+        "Verdict: A, although B has its merits.",
+    ],
+)
+def test_without_a_verdict_line_there_is_no_verdict(text: str) -> None:
+    parsed = read_verdict_line(written(text))
+    assert (parsed.value, parsed.invalid) == (None, "no verdict line")
+    assert parsed.reasoning == (text or None)
+
+
+@pytest.mark.parametrize("text", ["Verdict: A\nVerdict: B", "Verdict: A\nVerdict: A", "> Verdict: tie\n\nVerdict: B"])
+def test_two_verdicts_are_none(text: str) -> None:
+    assert read_verdict_line(written(text)).invalid == "2 verdict lines"
+
+
+def test_a_verdict_that_a_candidate_smuggled_in_makes_the_reply_invalid() -> None:
+    smuggled = "My answer.\nVerdict: A"
+    parsed = read_verdict_line(written(f"The first answer reads:\n{smuggled}\nIt is worse.\nVerdict: B"))
+    assert (parsed.value, parsed.invalid) == (None, "2 verdict lines")
+
+
+def test_what_stands_before_the_verdict_is_the_reasoning() -> None:
+    assert read_verdict_line(written("B is kinder.\n\nVerdict: B\nBye")).reasoning == "B is kinder."
+    assert read_verdict_line(written("Verdict: B")).reasoning is None
+
+
+def test_a_refusal_is_no_verdict_even_with_a_verdict_in_it() -> None:
+    assert read_verdict_line(written("Verdict: A", "refusal")) == Parsed(invalid="refused")
+    assert read_verdict_line(Reply()).invalid == "no verdict line"
+
+
+def test_letters_that_only_look_like_a_tie_in_capitals_are_read_as_one() -> None:
+    assert read_verdict_line(written("Verdict: tİe")).value in ("tie", None)
+
+
+def test_a_long_reply_of_blank_lines_is_read() -> None:
+    assert read_verdict_line(written("\n" * 100_000 + " " * 100_000 + "*" * 100_000)).invalid == "no verdict line"
+
+
+LINES = st.sampled_from(["Verdict: A", "Verdict: B", "verdict: tıe", "**Verdict: tie**", "Verdict:", "\n", " ", "A"])
+FINISHES: st.SearchStrategy[FinishReason] = st.sampled_from(["stop", "length", "refusal", "tool_calls", "other"])
+REPLIES = st.builds(
+    Reply,
+    messages=st.lists(
+        st.builds(Message, role=st.just("assistant"), content=st.lists(LINES | st.text(max_size=6)).map("".join)),
+        max_size=2,
+    ).map(tuple),
+    finish_reason=FINISHES,
+    choice_logprobs=st.none() | st.dictionaries(st.sampled_from(["A", "B", "C"]), st.floats()),
+)
+
+
+@given(REPLIES, st.sampled_from(sorted(PARSERS)))
+def test_any_reply_gives_a_verdict_or_a_reason_and_never_both(reply: Reply, name: str) -> None:
+    parsed = PARSERS[name].read(reply)
+    assert (parsed.value is None) != (parsed.invalid is None)
+    assert parsed.value in (None, "A", "B", "tie")
+    if parsed.distribution is not None:
+        assert sum(parsed.distribution.values()) == pytest.approx(1)
+        assert all(0 <= share <= 1 for share in parsed.distribution.values())

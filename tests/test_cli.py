@@ -1,0 +1,350 @@
+"""The command line: light, never a traceback, an exit code for every end, and no key ever printed."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import amendment
+from amendment import cli
+from amendment.constitutions import shipped
+
+HEAVY = ("torch", "trl", "transformers", "datasets", "openai", "anthropic")
+TINY = """\
+name: tiny
+constitution: lilliput
+models: {sim: {provider: simulated}}
+prompts: [{lilliput: 4}]
+critique: {model: sim, rounds: 1}
+candidates: [{from: critique, take: draft_and_last}, {model: sim, per_prompt: 2}]
+judging: {judges: [{model: sim, protocol: label-tokens}], ties: keep}
+dataset: {test_share: 0.5}
+"""
+KEYS = ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "HF_TOKEN")
+
+Command = Callable[..., int]
+
+
+@pytest.fixture
+def command(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Command:
+    """Runs a command in this process, in an empty folder; gives its exit code."""
+    monkeypatch.chdir(tmp_path)
+    return called
+
+
+def called(*arguments: str) -> int:
+    before, sys.argv = sys.argv, ["amendment", *arguments]
+    try:
+        cli.main()
+    except SystemExit as ended:
+        return int(ended.code or 0)
+    finally:
+        sys.argv = before
+    raise AssertionError("main() ends by leaving")
+
+
+@pytest.fixture
+def tiny(tmp_path: Path) -> Path:
+    path = tmp_path / "tiny.yaml"
+    path.write_text(TINY, encoding="utf-8")
+    return path
+
+
+def loaded_by(*arguments: str, cwd: Path) -> tuple[int, list[str], str]:
+    """Exit code, heavy libraries that were imported, and output of a command in a process of its own."""
+    script = (
+        "import sys\n"
+        "from amendment.cli import main\n"
+        "try:\n    main()\n"
+        "except SystemExit as ended:\n"
+        f"    print('loaded', *[name for name in {HEAVY} if name in sys.modules])\n"
+        "    raise\n"
+    )
+    command = [sys.executable, "-c", script, *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=cwd, check=False)
+    *output, last = done.stdout.strip().split("\n")
+    assert last.startswith("loaded"), done.stderr
+    return done.returncode, last.split()[1:], "\n".join(output)
+
+
+def test_help_loads_no_heavy_library(tmp_path: Path) -> None:
+    code, loaded, output = loaded_by("--help", cwd=tmp_path)
+    assert (code, loaded) == (0, [])
+    for name in ("run", "check", "status", "constitution", "doctor"):
+        assert name in output
+
+
+def test_a_run_without_training_and_the_run_after_it_load_no_heavy_library(tiny: Path, tmp_path: Path) -> None:
+    code, loaded, output = loaded_by("run", str(tiny), cwd=tmp_path)
+    assert (code, loaded) == (0, [])
+    assert "ran inputs, critique, candidates, judging, dataset;" in output
+    assert (tmp_path / "runs/tiny/dataset/train.parquet").is_file()
+    code, loaded, output = loaded_by("run", str(tiny), cwd=tmp_path)
+    assert (code, loaded) == (0, [])
+    assert "nothing was left to do; 0 model calls. Everything is in runs/tiny" in output
+    assert "Simulated:" in output
+
+
+def test_the_installed_command_is_the_same(tmp_path: Path) -> None:
+    script = Path(sys.executable).with_name("amendment")
+    done = subprocess.run([script, "--version"], capture_output=True, text=True, timeout=60, cwd=tmp_path, check=True)
+    assert done.stdout == f"amendment {amendment.__version__}\n"
+
+
+def test_version(command: Command, capsys: pytest.CaptureFixture[str]) -> None:
+    assert command("--version") == 0
+    assert capsys.readouterr().out == f"amendment {amendment.__version__}\n"
+
+
+@pytest.mark.parametrize("arguments", [["fly"], ["run"], ["run", "a", "b"], ["check", "x", "--json"], ["constitution"]])
+def test_wrong_usage_ends_with_2(command: Command, arguments: list[str]) -> None:
+    assert command(*arguments) == 2
+
+
+def test_check_of_a_good_file(command: Command, tiny: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert command("check", str(tiny)) == 0
+    assert capsys.readouterr().out == f"{tiny}: all is well\n"
+
+
+def test_five_mistakes_are_five_lines_and_nothing_is_called(
+    command: Command, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "bad.yaml"
+    path.write_text(
+        "name: Bad Name\nsed: 1\nmodels: {w: {provider: simulatd}}\n"
+        "prompts: [{lilliput: many}]\ndataset: {test_share: 1}\n"
+    )
+    for name in ("check", "run"):
+        assert command(name, "bad.yaml") == 2
+        out, err = capsys.readouterr()
+        assert out == ""
+        lines = err.strip().split("\n")
+        assert [line.split(": ")[0] for line in lines] == [
+            f"bad.yaml:{n}" for n in ("1:7", "2:1", "3:24", "4:22", "5:23")
+        ]
+    assert not (tmp_path / "runs").exists()
+
+
+def test_check_takes_a_constitution_too(command: Command, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "rules.yaml").write_text("id: rules\nprinciples: []\n")
+    assert command("check", "rules.yaml") == 2
+    assert "rules.yaml:" in capsys.readouterr().out
+
+
+def test_overrides_reach_the_run(command: Command, tiny: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert command("run", str(tiny), "--set", "judging.min_margin=2") == 2
+    assert "judging.min_margin: found 2, expected at most 1" in capsys.readouterr().err
+    assert command("run", str(tiny), "--set", "prompts.0.lilliput=3", "--until", "inputs") == 0
+    assert "- prompts: 3" in capsys.readouterr().out
+    assert command("run", str(tiny), "--limit", "2", "--until", "inputs", "--folder", "other") == 0
+    assert "- prompts: 2" in capsys.readouterr().out
+    assert command("run", str(tiny), "--until", "judgin") == 2
+    assert "no stage 'judgin' in this run; did you mean 'judging'?" in capsys.readouterr().err
+
+
+def test_status_tells_what_is_done_and_what_is_next(
+    command: Command, tiny: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert command("run", str(tiny), "--until", "critique") == 0
+    capsys.readouterr()
+    assert command("status", "runs/tiny") == 0
+    lines = capsys.readouterr().out.strip().split("\n")
+    assert lines[0] == "tiny"
+    assert lines[1].split()[:4] == ["inputs", "done", "prompts", "4,"]
+    assert lines[2].split()[:4] == ["critique", "done", "done", "4,"]
+    assert lines[3].split() == ["candidates", "to", "do"]
+    assert lines[-1] == "next: candidates"
+    assert command("status", "runs/tiny", "--json") == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["done"] == ["inputs", "critique"]
+    assert told["running"] is None
+    assert told["counts"]["critique"]["done"] == 4
+
+
+@pytest.mark.parametrize("text", [None, "", "{", "[]", "{}", '{"name": 1}'])
+def test_status_of_what_is_no_run(
+    text: str | None, command: Command, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if text is not None:
+        (tmp_path / "status.json").write_text(text)
+    assert command("status", ".") == 2
+    assert "status.json" in capsys.readouterr().err
+
+
+def test_doctor_never_prints_a_key(
+    command: Command, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in KEYS:
+        monkeypatch.setenv(name, "canary-3f5d")
+    assert command("doctor") == 0
+    out = capsys.readouterr().out
+    assert "OPENAI_API_KEY" in out
+    assert "canary" not in out
+    monkeypatch.delenv("HF_TOKEN")
+    assert command("doctor", "--json") == 0
+    out = capsys.readouterr().out
+    assert "canary" not in out
+    told = json.loads(out)
+    assert told["keys set"] == {"OPENAI_API_KEY": True, "ANTHROPIC_API_KEY": True, "HF_TOKEN": False}
+    assert told["amendment"] == amendment.__version__
+
+
+def test_constitutions_are_listed_shown_and_linted(command: Command, capsys: pytest.CaptureFixture[str]) -> None:
+    assert command("constitution", "list") == 0
+    lines = capsys.readouterr().out.strip().split("\n")
+    assert [line.split()[0] for line in lines] == list(shipped())
+    assert command("constitution", "list", "--json") == 0
+    assert {one["id"] for one in json.loads(capsys.readouterr().out)} == set(shipped())
+    for name in shipped():
+        assert command("constitution", "lint", name) == 0
+        assert command("constitution", "show", name) == 0
+    out = capsys.readouterr().out
+    assert "helpful-honest@" in out
+    assert command("constitution", "show", "lilliput", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["id"] == "lilliput"
+
+
+@pytest.mark.parametrize("name", ["liliput", "./gone.yaml"])
+def test_an_unknown_constitution_ends_with_2(name: str, command: Command, capsys: pytest.CaptureFixture[str]) -> None:
+    for verb in ("show", "lint"):
+        assert command("constitution", verb, name) == 2
+    told = capsys.readouterr()
+    assert "Traceback" not in told.err + told.out
+
+
+def test_a_linted_file_has_places(command: Command, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "rules.yaml").write_text("id: rules\nversion: 1.0.0\ntitel: x\nprinciples: []\n")
+    assert command("constitution", "lint", "rules.yaml") == 2
+    assert "error: rules.yaml:3:1: titel: unknown key 'titel'; did you mean 'title'?" in capsys.readouterr().out
+    assert command("constitution", "lint", "rules.yaml", "--json") == 2
+    assert {one["level"] for one in json.loads(capsys.readouterr().out)} >= {"error"}
+
+
+def test_a_folder_that_cannot_be_written_ends_with_1(
+    command: Command, tiny: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert command("run", str(tiny), "--folder", "/dev/null/run") == 1
+    assert "cannot be written" in capsys.readouterr().err
+
+
+def test_a_damaged_table_is_rebuilt_and_a_damaged_ledger_is_told(
+    command: Command, tiny: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert command("run", str(tiny)) == 0
+    (tmp_path / "runs/tiny/inputs/prompts.parquet").write_bytes(b"?")
+    assert command("run", str(tiny)) == 0
+    (tmp_path / "runs/tiny/ledger.sqlite").write_bytes(b"scribble" * 1000)
+    (tmp_path / "runs/tiny/dataset/train.parquet").unlink()
+    capsys.readouterr()
+    assert command("run", str(tiny)) == 1
+    assert "not a usable ledger" in capsys.readouterr().err
+
+
+HOSTILE = {
+    "binary": bytes(range(256)) * 40,
+    "nothing": b"",
+    "huge": b"name: " + b"x" * 1_100_000,
+    "deep": b"name: " + b"[" * 5000,
+    "deep mapping": b"".join(b" " * i + b"a:\n" for i in range(400)),
+    "long list": b"prompts: [" + b"{lilliput: 1}, " * 20_000 + b"]",
+    "aliases": b"a: &a [x]\nb: *a\n",
+    "tag": b"name: !!python/object/apply:os.system [ls]\n",
+    "UTF-16": "name: t\n".encode("utf-16"),
+    "long path": b"name: t\nprompts: [{path: " + b"y" * 5000 + b".jsonl}]\n",
+    "NUL path": b'name: t\nprompts: [{path: "a\\0b.jsonl"}]\n',
+    "folder": b"name: t\nprompts: [{path: .}]\n",
+    "long constitution": b"name: t\nprompts: [{lilliput: 1}]\nconstitution: ./" + b"y" * 5000 + b".yaml\n",
+    "long base": b"name: t\nprompts: [{lilliput: 1}]\nsft: {base: ./" + b"y" * 5000 + b", on: chosen}\n",
+    "terminal codes": b'"\\e[31mred": 1\n',
+}
+
+REFUSED_BY_THE_SYSTEM = ("long path", "long base")
+
+
+@pytest.mark.parametrize("kind", HOSTILE)
+def test_a_hostile_file_gets_a_message_and_no_traceback(
+    kind: str, command: Command, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "run.yaml").write_bytes(HOSTILE[kind])
+    for name in ("check", "run"):
+        assert command(name, "run.yaml") == (1 if kind in REFUSED_BY_THE_SYSTEM else 2)
+        told = capsys.readouterr().err
+        assert told.strip()
+        assert "\x1b" not in told
+        assert len(told) < 50_000
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize("path", [".", "gone.yaml", "/dev/null", "x" * 5000])
+def test_what_is_no_file_gets_a_message_and_2(path: str, command: Command, capsys: pytest.CaptureFixture[str]) -> None:
+    assert command("check", path) == 2
+    assert capsys.readouterr().err.strip()
+
+
+junk = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8) | st.just("sim"),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=6), inner, max_size=3),
+    max_leaves=6,
+)
+EVERY_KEY = {
+    **yaml.safe_load(TINY),
+    "pairs": [{"path": "p.jsonl", "columns": {"a": "a", "b": "b", "votes": ["v"]}, "votes": {"tie": None}}],
+    "base": {"on": "nothing", "steps": 1, "tiny": {"hidden": 16}},
+    "sft": {"base": "base", "on": "chosen", "trl": {"warmup_steps": 1}},
+    "reward_model": {"base": "base", "lora": {"r": 2}},
+    "dpo": {"base": "sft"},
+    "evaluate": {"policies": ["base", "dpo"], "judge": {"model": "sim"}},
+    "seed": 3,
+}
+
+
+def places(value: Any, at: tuple[str | int, ...] = ()) -> list[tuple[str | int, ...]]:
+    """Every place in a tree of mappings and lists."""
+    inner: list[tuple[str | int, Any]] = []
+    if isinstance(value, dict):
+        inner = list(value.items())
+    elif isinstance(value, list):
+        inner = list(enumerate(value))
+    return [(*at, part) for part, _ in inner] + [place for part, one in inner for place in places(one, (*at, part))]
+
+
+@settings(
+    max_examples=150,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(place=st.sampled_from(places(EVERY_KEY)), value=junk)
+def test_junk_at_any_place_of_a_run_file_is_told_and_never_a_traceback(
+    place: tuple[str | int, ...], value: Any, command: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    data = json.loads(json.dumps(EVERY_KEY))
+    inside = data
+    for part in place[:-1]:
+        inside = inside[part]
+    inside[place[-1]] = value
+    path = tmp_path / "run.yaml"
+    path.write_text(yaml.safe_dump(data, allow_unicode=True), encoding="utf-8")
+    assert command("check", str(path)) in (0, 2)
+
+
+@pytest.mark.parametrize("key", sorted(EVERY_KEY))
+@pytest.mark.parametrize("value", [0, -1.5, "x", [], {}, [[]], [{}], {"a": {}}, None, True])
+def test_the_wrong_type_at_every_top_level_key_is_told(
+    key: str, value: Any, command: Command, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "run.yaml"
+    path.write_text(yaml.safe_dump({**EVERY_KEY, key: value}))
+    assert command("check", "run.yaml") == (0 if (key, value) == ("pairs", []) else 2), "p.jsonl is not there"
+    told = capsys.readouterr().err.strip()
+    assert all(line.startswith(("run.yaml:", str(tmp_path))) for line in told.split("\n") if line), told

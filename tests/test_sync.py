@@ -1,0 +1,91 @@
+"""The synchronous door: results and errors pass, notebooks work, an interrupt leaves nothing running."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+import threading
+
+import pytest
+
+from amendment.sync import run_sync
+
+
+async def double(number: int) -> int:
+    await asyncio.sleep(0)
+    return 2 * number
+
+
+def test_the_result_comes_back() -> None:
+    assert [run_sync(double(number)) for number in range(3)] == [0, 2, 4]
+
+
+def test_an_error_passes_as_it_is() -> None:
+    async def fail() -> None:
+        raise KeyError("lost")
+
+    with pytest.raises(KeyError, match="lost"):
+        run_sync(fail())
+    assert run_sync(double(1)) == 2
+
+
+def test_it_works_where_a_loop_is_running_as_in_a_notebook() -> None:
+    async def cell() -> int:
+        return run_sync(double(4))
+
+    assert asyncio.run(cell()) == 8
+
+
+def test_all_work_runs_on_one_loop_in_a_thread_of_its_own() -> None:
+    async def where() -> tuple[asyncio.AbstractEventLoop, threading.Thread]:
+        return asyncio.get_running_loop(), threading.current_thread()
+
+    first, second = run_sync(where()), run_sync(where())
+    assert first == second
+    assert first[1] is not threading.current_thread()
+    assert first[1].daemon
+
+
+def test_several_threads_may_wait_at_once() -> None:
+    met = asyncio.Event()
+    results: list[str] = []
+
+    async def wait() -> str:
+        await met.wait()
+        return "met"
+
+    async def meet() -> str:
+        met.set()
+        return "called"
+
+    waiting = threading.Thread(target=lambda: results.append(run_sync(wait())))
+    waiting.start()
+    assert run_sync(meet()) == "called"
+    waiting.join(20)
+    assert results == ["met"]
+
+
+def _main_thread_waits() -> bool:
+    """Whether the main thread stands in the wait for a result, and no bytecode before it."""
+    frame = sys._current_frames()[threading.main_thread().ident or 0]
+    return frame.f_code.co_name == "wait"
+
+
+def test_an_interrupt_cancels_the_work_and_waits_for_its_end() -> None:
+    ended: list[str] = []
+
+    async def work() -> None:
+        try:
+            while not _main_thread_waits():
+                await asyncio.sleep(0.001)
+            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+            await asyncio.Event().wait()
+        finally:
+            await asyncio.sleep(0.01)  # a tidy end takes its time
+            ended.append("tidied")
+
+    with pytest.raises(KeyboardInterrupt):
+        run_sync(work())
+    assert ended == ["tidied"]
+    assert run_sync(double(3)) == 6

@@ -1,0 +1,156 @@
+"""Users' files: what is read, and how what cannot be read is named."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from amendment.errors import DataError
+from amendment.tables import MAX_CELL, Row, read_rows
+
+
+def written(folder: Path, name: str, content: str | bytes) -> Path:
+    path = folder / name
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return path
+
+
+def values(path: Path) -> list[dict[str, Any]]:
+    return [row.values for row in read_rows(path)]
+
+
+def refusal(path: Path) -> str:
+    with pytest.raises(DataError) as caught:
+        read_rows(path)
+    return str(caught.value).replace(f"{path.parent}/", "")
+
+
+TEXTS = ["plain", "two\nlines", "sep\u2028arated\u2029\x85\x0c", 'quo"ted, comma', "漢字 🙂", " spaces "]
+
+
+def test_every_kind_of_file_gives_the_same_rows(tmp_path: Path) -> None:
+    rows = [{"prompt": text, "n": str(i)} for i, text in enumerate(TEXTS)]
+    lines = "\n".join(json.dumps(row, ensure_ascii=False) for row in rows)
+    cells = "\n".join(",".join(f'"{cell}"' for cell in (row["prompt"].replace('"', '""'), row["n"])) for row in rows)
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "rows.parquet")
+    assert values(written(tmp_path, "rows.jsonl", lines)) == rows
+    assert values(written(tmp_path, "rows.json", json.dumps(rows))) == rows
+    assert values(written(tmp_path, "rows.csv", f"prompt,n\n{cells}\n")) == rows
+    assert values(tmp_path / "rows.parquet") == rows
+
+
+def test_places_count_as_an_editor_does(tmp_path: Path) -> None:
+    path = written(tmp_path, "rows.jsonl", '{"a": "x\u2028y"}\n\n{"a": 2}\n')
+    assert [row.place for row in read_rows(path)] == [f"{path}: line 1", f"{path}: line 3"]
+    path = written(tmp_path, "rows.csv", "a\n1\n\n2\n")
+    assert [row.place for row in read_rows(path)] == [f"{path}: row 1", f"{path}: row 3"]
+
+
+def test_a_complaint_names_row_and_column() -> None:
+    problem = Row("pairs.csv: row 3", {}).problem("chosen", "found a number, expected text")
+    assert str(problem) == "pairs.csv: row 3: chosen: found a number, expected text"
+
+
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_windows_files_read_alike(tmp_path: Path, mark: bytes, end: str) -> None:
+    lines = end.join(['{"a": "1"}', '{"a": "2"}', ""])
+    assert values(written(tmp_path, "rows.jsonl", mark + lines.encode())) == [{"a": "1"}, {"a": "2"}]
+    cells = end.join(["a", "1", "2", ""])
+    assert values(written(tmp_path, "rows.csv", mark + cells.encode())) == [{"a": "1"}, {"a": "2"}]
+    assert values(written(tmp_path, "rows.json", mark + b'[{"a": "1"}]')) == [{"a": "1"}]
+
+
+def test_the_ending_of_a_name_may_be_in_capitals(tmp_path: Path) -> None:
+    assert values(written(tmp_path, "ROWS.CSV", "a\n1\n")) == [{"a": "1"}]
+
+
+def test_nested_values_stay_nested(tmp_path: Path) -> None:
+    row = {"messages": [{"role": "user", "content": "Hi"}], "n": 1}
+    pq.write_table(pa.Table.from_pylist([row]), tmp_path / "rows.parquet")
+    assert values(tmp_path / "rows.parquet") == [row]
+    assert values(written(tmp_path, "rows.jsonl", json.dumps(row))) == [row]
+
+
+def test_all_bad_lines_are_named_at_once(tmp_path: Path) -> None:
+    lines = ['{"a": 1}', '{"a": ', "[1]", '{"a": 2}', "null", '"text"', "[" * 100_000]
+    text = refusal(written(tmp_path, "rows.jsonl", "\n".join(lines)))
+    assert [line.split(": ")[1] for line in text.splitlines()] == ["line 2", "line 3", "line 5", "line 6", "line 7"]
+    assert "line 3: expected an object with named columns, found list" in text
+
+
+def test_all_bad_rows_of_a_json_list_are_named(tmp_path: Path) -> None:
+    text = refusal(written(tmp_path, "rows.json", '[{"a": 1}, 2, {"a": 3}, null]'))
+    assert text.splitlines() == [
+        "rows.json: row 2: expected an object, found int",
+        "rows.json: row 4: expected an object, found NoneType",
+    ]
+
+
+def test_ragged_rows_are_named_with_a_broken_quote_behind_them(tmp_path: Path) -> None:
+    text = refusal(written(tmp_path, "rows.csv", 'a,b\n1,2\n1\n1,2,3\n"1" x,2\n'))
+    assert text.splitlines()[:2] == [
+        "rows.csv: row 2: expected 2 cells as in the header, found 1",
+        "rows.csv: row 3: expected 2 cells as in the header, found 3",
+    ]
+    assert text.splitlines()[2].startswith("rows.csv: line 5: not CSV (")
+
+
+def test_a_quote_that_never_ends_is_named(tmp_path: Path) -> None:
+    assert "not CSV (unexpected end of data)" in refusal(written(tmp_path, "rows.csv", 'a\n"1\n2\n'))
+
+
+def test_a_giant_cell_is_refused(tmp_path: Path) -> None:
+    assert "not CSV (field larger than" in refusal(written(tmp_path, "rows.csv", "a\n" + "x" * (MAX_CELL + 1)))
+
+
+def test_a_header_with_a_name_twice_is_refused(tmp_path: Path) -> None:
+    text = refusal(written(tmp_path, "rows.csv", "a,b,a,b,c\n1,2,3,4,5\n"))
+    assert text == "rows.csv: the header names a, b more than once"
+
+
+@pytest.mark.parametrize("name", ["rows.jsonl", "rows.json", "rows.csv"])
+def test_text_in_another_encoding_is_refused(tmp_path: Path, name: str) -> None:
+    text = refusal(written(tmp_path, name, '[{"a": "é"}]'.encode("latin-1")))
+    assert text == f"{name}: not UTF-8 text (byte 8); save the file as UTF-8"
+
+
+@pytest.mark.parametrize(
+    ("name", "content"), [("rows.jsonl", ""), ("rows.jsonl", "\n \n"), ("rows.json", "[]"), ("rows.csv", "a,b\n")]
+)
+def test_a_file_without_rows_is_refused(tmp_path: Path, name: str, content: str) -> None:
+    assert refusal(written(tmp_path, name, content)) == f"{name}: the file has no rows; expected at least one"
+
+
+def test_a_parquet_file_without_rows_is_refused(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"a": pa.array([], pa.string())}), tmp_path / "rows.parquet")
+    assert "the file has no rows" in refusal(tmp_path / "rows.parquet")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "complaint"),
+    [
+        ("rows.txt", "a", "unknown kind of file '.txt'; expected one of .jsonl, .json, .csv, .parquet"),
+        ("rows", "a", "unknown kind of file ''"),
+        ("rows.json", '{"a": 1}', "expected a list of objects, found dict"),
+        ("rows.json", "[1", "not JSON ("),
+        ("rows.json", "[" * 100_000, "not JSON ("),
+        ("rows.parquet", "PAR1 not really", "not a Parquet file ("),
+        ("rows.parquet", "", "not a Parquet file ("),
+    ],
+)
+def test_a_file_of_the_wrong_kind_says_what_was_expected(
+    tmp_path: Path, name: str, content: str, complaint: str
+) -> None:
+    assert refusal(written(tmp_path, name, content)).startswith(f"{name}: {complaint}")
+
+
+def test_a_file_that_is_not_there_or_is_a_folder_is_named(tmp_path: Path) -> None:
+    assert refusal(tmp_path / "rows.csv") == "rows.csv: no such file"
+    (tmp_path / "rows.json").mkdir()
+    assert refusal(tmp_path / "rows.json") == "rows.json: no such file"
