@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Coroutine
+from concurrent.futures import wait
 from functools import cache
 from typing import Any, TypeVar
 
@@ -12,6 +13,8 @@ __all__ = ["run_sync"]
 
 T = TypeVar("T")
 GRACE_SECONDS = 10.0
+SIGNAL_SECONDS = 0.1
+"""How often the waiting thread wakes up: a signal that the system gave to another thread is handled then."""
 
 
 @cache
@@ -33,6 +36,8 @@ def run_sync(work: Coroutine[Any, Any, T]) -> T:
 
     future = asyncio.run_coroutine_threadsafe(tracked(), _loop())
     try:
+        while not future.done():
+            wait([future], timeout=SIGNAL_SECONDS)
         return future.result()
     except BaseException:
         future.cancel()

@@ -155,6 +155,8 @@ def _missing_parts(config: RunFile) -> Iterator[tuple[Loc, str]]:
         yield ("name",), "the run has nothing to work on; add prompts, candidates from a file, or pairs"
     if config.judging and not _has_two_a_prompt(config):
         yield ("judging",), "has nothing to compare; add candidates, so that each prompt has two or more"
+    if config.evaluate and not config.dataset.test_share:
+        yield ("evaluate",), "needs held-out prompts; set dataset.test_share above 0"
     if any(isinstance(one, ChainSource) for one in config.candidates) and not config.critique:
         yield ("candidates",), "from: critique needs the stage critique"
     if not (config.judging or config.pairs):

@@ -143,6 +143,7 @@ class PairFile(_Part):
     path: str
     """JSONL, JSON, CSV or Parquet, relative to the run file."""
     columns: PairColumns = PairColumns(chosen="chosen", rejected="rejected")
+    """Where the parts stand."""
     votes: VoteWords = VoteWords()
     """The values that mean a, b and tie in the columns of votes."""
     category: str | None = None
@@ -225,6 +226,7 @@ class FileSource(_Part):
     path: str
     """JSONL, JSON, CSV or Parquet, relative to the run file."""
     columns: CandidateColumns = CandidateColumns()
+    """Where the parts stand."""
     category: str | None = None
     """Category of all these prompts."""
     license: str | None = None

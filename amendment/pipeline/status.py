@@ -45,7 +45,7 @@ def _is_at_work(folder: Path) -> bool:
 def _counts(folder: Path, stage: str) -> dict[str, Any]:
     note = Workspace(folder).note(stage)
     counts = note["counts"] if note else {}
-    return {name: value for name, value in counts.items() if isinstance(value, int | float | str)}
+    return {name: value for name, value in counts.items() if isinstance(value, int | float)}
 
 
 def status_lines(status: dict[str, Any]) -> list[str]:

@@ -19,7 +19,7 @@ HOW_TO_READ = (
 def evaluation_lines(counts: Mapping[str, Any]) -> list[str]:
     """The evaluation: policies against truth, win rates, the reward model."""
     lines = [f"Held-out prompts: {counts['held-out prompts']}; intervals are 95 %, clustered by prompt.", ""]
-    if "policies" in counts:
+    if counts.get("policies"):
         lines += _against_truth(counts)
     for name, rate in counts.get("win rates", {}).items():
         unread = f"not readable: {rate['unread']}"

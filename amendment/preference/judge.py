@@ -165,6 +165,7 @@ class Judge:
             answer = await self.model.ask(
                 self._messages(question),
                 choices=LABELS if parser.needs_choices else None,
+                sampling={"max_tokens": 1} if parser.needs_choices else None,
                 sample=question.sample,
                 hints={"role": "judge", "principles": [question.drawn.id]},
             )

@@ -32,7 +32,12 @@ Block = dict[str, Any]
 
 
 def body_for(request: Request, max_tokens: int) -> dict[str, Any]:
-    """The body of a messages call; `max_tokens` holds where the request sets no limit."""
+    """The body of a messages call; `max_tokens` holds where the request sets no limit.
+
+    Raises Rejected when label probabilities are asked for.
+    """
+    if request.choices:
+        raise Rejected(f"{request.host}: this protocol shows no label probabilities; use a verdict in words")
     sampling = request.sampling
     system = "\n\n".join(text_of((message,)) for message in request.messages if _is_system(message))
     return without_none(

@@ -7,26 +7,25 @@ model to the ledger; a run whose answers are all known loads nothing. Not covere
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from huggingface_hub import snapshot_download
 from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
-from amendment.calls import Reply, Request, Usage
-from amendment.errors import ConfigError, Rejected, Transient
-from amendment.hashing import HASH_PREFIX, canonical_json
+from amendment.calls import Reply, Request
+from amendment.errors import ConfigError, Rejected
+from amendment.hashing import HASH_PREFIX
 from amendment.providers._batches import Batches
 from amendment.providers._http import clean
 from amendment.providers._local_model import Drawing, LocalModel
+from amendment.providers._plain_format import read_plain, write_plain
 from amendment.providers.opening import folder_problems, is_folder
 from amendment.providers.specs import LocalSpec
-from amendment.records import Message
 
 __all__ = ["LocalProvider"]
 
@@ -64,16 +63,7 @@ class LocalProvider:
 
     def read(self, raw: bytes, request: Request) -> Reply:
         """The inverse of what `send` writes. Raises Transient for bytes that no local model wrote."""
-        try:
-            body = json.loads(raw)
-            return Reply(
-                messages=(Message(role="assistant", content=body["text"]),),
-                finish_reason=body["finish_reason"],
-                choice_logprobs=body.get("choice_logprobs"),
-                usage=Usage(input_tokens=body["input_tokens"], output_tokens=body["output_tokens"]),
-            )
-        except (ValueError, KeyError, TypeError) as fault:
-            raise Transient(f"{request.host}: this reply was not written by a local model") from fault
+        return read_plain(raw, request)
 
     async def close(self) -> None:
         self._batches.close()
@@ -126,18 +116,19 @@ class LocalProvider:
         seeds = [_seed(job.request) for job in jobs]
         completions = model.complete(prompts, seeds, _drawing(jobs[0].request))
         return [
-            _body(job, text=clean(said.text), finish_reason=said.finish_reason, output_tokens=said.n_tokens)
+            write_plain(
+                clean(said.text),
+                finish_reason=said.finish_reason,
+                input_tokens=len(job.prompt),
+                output_tokens=said.n_tokens,
+            )
             for job, said in zip(jobs, completions, strict=True)
         ]
 
 
-def _body(job: _Job, **values: Any) -> bytes:
-    return canonical_json({"input_tokens": len(job.prompt), **values})
-
-
 def _chosen(job: _Job, logprobs: dict[str, float]) -> bytes:
     best = max(logprobs, key=logprobs.__getitem__)
-    return _body(job, text=best, finish_reason="stop", output_tokens=1, choice_logprobs=logprobs)
+    return write_plain(best, finish_reason="stop", input_tokens=len(job.prompt), output_tokens=1, logprobs=logprobs)
 
 
 def _labels(model: LocalModel, labels: tuple[str, ...]) -> dict[str, set[int]]:

@@ -55,12 +55,12 @@ def _open_hosted(spec: OpenAISpec | AnthropicSpec, environ: Mapping[str, str]) -
         raise CredentialsError(problem)
     key = environ[spec.api_key_env] if spec.api_key_env else None
     if isinstance(spec, OpenAISpec):
-        from amendment.providers._openai import OpenAIProvider
+        from amendment.providers._openai import open_openai
 
-        return OpenAIProvider(spec, key)
-    from amendment.providers._anthropic import AnthropicProvider
+        return open_openai(spec, key)
+    from amendment.providers._anthropic import open_anthropic
 
-    return AnthropicProvider(spec, key)
+    return open_anthropic(spec, key)
 
 
 def open_model(name: str, spec: Spec, calls: Calls, seed: int, environ: Mapping[str, str] = os.environ) -> Model:

@@ -8,16 +8,15 @@ in words alone.
 
 from __future__ import annotations
 
-import json
 import random
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from amendment.calls import Reply, Request, Usage
-from amendment.errors import Transient
+from amendment.calls import Reply, Request
 from amendment.fence import read_fenced
 from amendment.lilliput import STRANGER, Persona, criticise, dice, draft, label_logprobs, prefer, revise, word_verdict
-from amendment.records import Message, Messages, text_of
+from amendment.providers._plain_format import read_plain, write_plain
+from amendment.records import Messages, text_of
 
 __all__ = ["SimulatedProvider"]
 
@@ -37,28 +36,17 @@ class SimulatedProvider:
         rng = dice(request.id)
         said = self._act(request, rng)
         text, finish_reason = _cut(said.text, request.sampling.max_tokens)
-        body: dict[str, Any] = {
-            "text": text,
-            "finish_reason": finish_reason,
-            "input_tokens": sum(_n_words(text_of((message,))) for message in request.messages),
-            "output_tokens": _n_words(text),
-        }
-        if said.logprobs is not None:
-            body["choice_logprobs"] = said.logprobs
-        return json.dumps(body, separators=(",", ":"), ensure_ascii=False).encode()
+        return write_plain(
+            text,
+            finish_reason=finish_reason,
+            input_tokens=sum(_n_words(text_of((message,))) for message in request.messages),
+            output_tokens=_n_words(text),
+            logprobs=said.logprobs,
+        )
 
     def read(self, raw: bytes, request: Request) -> Reply:
-        """The inverse of `send`. Raises Transient for bytes that no simulated provider wrote."""
-        try:
-            body = json.loads(raw)
-            return Reply(
-                messages=(Message(role="assistant", content=body["text"]),),
-                finish_reason=body["finish_reason"],
-                choice_logprobs=body.get("choice_logprobs"),
-                usage=Usage(input_tokens=body["input_tokens"], output_tokens=body["output_tokens"]),
-            )
-        except (ValueError, KeyError, TypeError) as fault:
-            raise Transient(f"{self.host}: the stored reply is not one of a simulated provider ({fault!r})") from fault
+        """The inverse of `send`. Raises Transient for bytes that it did not write."""
+        return read_plain(raw, request)
 
     async def close(self) -> None:
         """Nothing is open."""

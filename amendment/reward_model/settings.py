@@ -15,6 +15,7 @@ class RewardSettings(TrainerSettings):
     """A Bradley-Terry reward model: a scalar head on the base, read at the last token."""
 
     learning_rate: float = Field(default=1e-5, gt=0, le=1)
+    """Of the optimiser, at its highest."""
     labels: Literal["hard"] = "hard"
     """The chosen answer counts as better, whatever `p_chosen` says."""
     centre: float | None = Field(default=0.01, ge=0)

@@ -30,23 +30,37 @@ class TrlFields(_Settings):
     """Fields of TRL's configuration that a run file may set: learning, batch and schedule. Absent: our default."""
 
     learning_rate: float | None = Field(default=None, gt=0, le=1)
+    """Of the optimiser, at its highest."""
     lr_scheduler_type: (
         Literal["linear", "cosine", "constant", "constant_with_warmup", "polynomial", "inverse_sqrt"] | None
     ) = None
+    """How the learning rate goes on from there."""
     warmup_steps: float | None = Field(default=None, ge=0)
     """A number of steps, or below 1 a share of them."""
     weight_decay: float | None = Field(default=None, ge=0, le=1)
+    """Decoupled weight decay of AdamW."""
     adam_beta1: float | None = Field(default=None, ge=0, lt=1)
+    """Decay of AdamW's first moment."""
     adam_beta2: float | None = Field(default=None, ge=0, lt=1)
+    """Decay of AdamW's second moment."""
     adam_epsilon: float | None = Field(default=None, gt=0)
+    """AdamW's epsilon."""
     max_grad_norm: float | None = Field(default=None, ge=0)
+    """Gradients are clipped to this norm."""
     optim: Literal["adamw_torch", "adamw_torch_fused", "adafactor", "sgd"] | None = None
+    """The optimiser."""
     per_device_train_batch_size: int | None = Field(default=None, ge=1)
+    """Rows or pairs on one device."""
     gradient_accumulation_steps: int | None = Field(default=None, ge=1)
+    """Batches of one optimiser step."""
     num_train_epochs: float | None = Field(default=None, gt=0)
+    """Passes over the rows."""
     max_steps: int | None = Field(default=None, ge=1)
+    """Optimiser steps."""
     bf16: bool | None = None
+    """Train in bfloat16; by default where the device is good at it."""
     gradient_checkpointing: bool | None = None
+    """Trade computing for memory; by default on a GPU."""
 
 
 class LoraSettings(_Settings):

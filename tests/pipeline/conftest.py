@@ -65,6 +65,11 @@ def small(run_file: Callable[[str], Path]) -> Path:
     return run_file(SMALL)
 
 
+@pytest.fixture(scope="session")
+def small_text() -> str:
+    return SMALL
+
+
 class Undisturbed:
     """A run that was never killed, and the bytes of its dataset."""
 

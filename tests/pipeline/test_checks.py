@@ -100,6 +100,8 @@ REFERENCES = {
     "dpo: {base: ./x}": "has no pairs to train on; add judging, or pairs of your own",
     "judging: {judges: [{model: second}]}": "judging: has nothing to compare; add candidates",
     "evaluate: {policies: [sft]}": "evaluate.policies[0]: the run has no stage 'sft'",
+    "evaluate: {policies: [writer]}\ndataset: {test_share: 0}": "evaluate: needs held-out prompts; set "
+    "dataset.test_share above 0",
     "evaluate: {policies: [gpt]}": "evaluate.policies[0]: no model 'gpt' under models",
 }
 

@@ -156,7 +156,7 @@ def test_no_fenced_value_raises(conversation: Any, answer: Any, other: Any, role
 
 @pytest.mark.parametrize("raw", [b"", b"[]", b"{}", b'{"text": 3, "finish_reason": "stop"}', b"\xff"])
 def test_bytes_of_another_provider_are_not_read(raw: bytes) -> None:
-    with pytest.raises(Transient, match="not one of a simulated provider"):
+    with pytest.raises(Transient, match="not one of this provider"):
         SimulatedProvider().read(raw, request(PROMPT))
 
 

@@ -1,4 +1,4 @@
-"""A tiny base and pairs with a rule that can be learned: the better answer says yes."""
+"""For every room that trains: a tiny base, and pairs with a rule that can be learned: the better answer says yes."""
 
 from __future__ import annotations
 
