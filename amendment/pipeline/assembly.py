@@ -28,6 +28,7 @@ from amendment.pipeline.evaluation_stage import make_evaluation
 from amendment.pipeline.judging_stages import candidate_tables, make_dataset, make_judgements
 from amendment.pipeline.training_stages import make_base, make_dpo, make_reward_model, make_sft
 from amendment.preference import load_judge_folder
+from amendment.providers import LocalSpec
 
 __all__ = ["assemble"]
 
@@ -231,9 +232,11 @@ def _json(parts: Iterable[BaseModel]) -> list[Any]:
 
 
 def _model(context: Context, name: str) -> dict[str, Any]:
-    """What of a model's entry changes its answers; how fast it is asked does not."""
+    """What of a model's entry changes its answers, its files among them; how fast it is asked does not."""
     spec = context.config.models[name]
-    return {f"model {name}": _dump(spec, without={"concurrency", "timeout", "api_key_env", "batch_size"})}
+    settings = {f"model {name}": _dump(spec, without={"concurrency", "timeout", "api_key_env", "batch_size"})}
+    files = _folder(context.base / spec.model) if isinstance(spec, LocalSpec) else None
+    return {**settings, f"files of {name}": files} if files else settings
 
 
 def _constitutions(context: Context) -> dict[str, Any]:
@@ -245,7 +248,7 @@ def _content(path: Path) -> str | None:
 
 
 def _folder(path: Path) -> Any:
-    """Names, sizes and times of a local base's files; nothing for a Hub id, which names its content itself."""
+    """Names, sizes and times of a local model's files; nothing for a Hub id, which names its content itself."""
     if not path.is_dir():
         return None
     return [

@@ -156,7 +156,7 @@ class _Handler(BaseHTTPRequestHandler):
         status, message = self.server.answer(body)
         said: dict[str, Any] = {"error": {"message": "not now"}}
         if status == 200:
-            finish = "tool_calls" if message.get("tool_calls") else "stop"
+            finish = message.pop("finish_reason", "tool_calls" if message.get("tool_calls") else "stop")
             said = {"model": "m", "choices": [{"index": 0, "message": message, "finish_reason": finish}]}
         raw = json.dumps(said).encode()
         self.send_response(status)

@@ -121,17 +121,18 @@ def test_all_refused_is_told_with_the_commonest_reason(hosted: Path, server: Any
         Run.from_file(hosted, folder=tmp_path / "run", patience=QUICK)()
 
 
-def test_refusals_are_data(hosted: Path, server: Any, tmp_path: Path) -> None:
+def test_refusals_are_data_and_not_asked_again(hosted: Path, server: Any, tmp_path: Path) -> None:
     def answer(body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
         refuses = "question 0" in body["messages"][-1]["content"]
-        return 200, {"role": "assistant", "content": None, "refusal": "no"} if refuses else {
-            "role": "assistant",
-            "content": "yes",
-        }
+        said = {"content": None, "refusal": "no", "finish_reason": "content_filter"} if refuses else {"content": "yes"}
+        return 200, {"role": "assistant", **said}
 
     server.answer = answer
     counts = Run.from_file(hosted, folder=tmp_path / "run", patience=QUICK)().summary["stages"]["candidates"]
-    assert counts["done"] + counts.get("refused", 0) == 20
+    assert (counts["done"], counts["refused"]) == (10, 10)
+    (tmp_path / "run/candidates/candidates.parquet").unlink()
+    again = Run.from_file(hosted, folder=tmp_path / "run", patience=QUICK)()
+    assert (again.sent, again.ran) == (0, ("candidates",))
 
 
 def test_no_key_stands_in_any_file_and_it_goes_to_its_server_alone(hosted: Path, server: Any, tmp_path: Path) -> None:
