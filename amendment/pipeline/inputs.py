@@ -6,21 +6,26 @@ row. Not covered: data sets on the Hub.
 
 from __future__ import annotations
 
-import json
-import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
-
-from pydantic import ValidationError
 
 from amendment.errors import DataError, Problem
+from amendment.pipeline.cells import (
+    answer_in,
+    is_silent,
+    joined_prompt,
+    optional_text,
+    question_in,
+    text_in,
+    tools_in,
+    vote_in,
+)
 from amendment.pipeline.config import FileSource, LilliputPrompts, PairFile, PromptFile, RunFile
-from amendment.records import Candidate, Message, Messages, Origin, Prompt, ToolCall, Verdict, user
-from amendment.tables import MAX_CELL, Row, read_rows
+from amendment.records import Candidate, Message, Origin, Prompt, Verdict
+from amendment.tables import Row, read_rows
 from amendment.yamlfile import capped, did_you_mean
 
 __all__ = ["Inputs", "read_inputs"]
@@ -127,14 +132,14 @@ def _lilliput(source: LilliputPrompts, seed: int, inputs: Inputs) -> None:
 
 
 def _prompt(row: Row, source: PromptFile, inputs: Inputs) -> None:
-    messages = _question(row, source.column)
+    messages = question_in(row, source.column)
     if source.system and row.values[source.system] not in (None, ""):
-        messages = (Message(role="system", content=_text(row, source.system)), *messages)
+        messages = (Message(role="system", content=text_in(row, source.system)), *messages)
     inputs.add_prompt(
         Prompt(
             messages=messages,
-            tools=_tools(row, source.tools) if source.tools else None,
-            category=_optional(row, source.category_column) or source.category,
+            tools=tools_in(row, source.tools) if source.tools else None,
+            category=optional_text(row, source.category_column) or source.category,
             source=Path(source.path).name,
             license=source.license,
         )
@@ -144,14 +149,14 @@ def _prompt(row: Row, source: PromptFile, inputs: Inputs) -> None:
 
 def _candidate(row: Row, source: FileSource, inputs: Inputs) -> None:
     prompt = Prompt(
-        messages=_question(row, source.columns.prompt),
+        messages=question_in(row, source.columns.prompt),
         category=source.category,
         source=Path(source.path).name,
         license=source.license,
     )
-    writer = _optional(row, source.columns.model)
+    writer = optional_text(row, source.columns.model)
     origin = Origin(model=writer, source=Path(source.path).name, license=source.license)
-    messages = _answer(row, source.columns.candidate, prompt)
+    messages = answer_in(row, source.columns.candidate, prompt)
     prompt_id = inputs.prompts.setdefault(prompt.id, prompt).id
     inputs.add_candidate(Candidate(prompt_id=prompt_id, messages=messages, kind="imported", origin=origin))
     inputs.counts["candidate rows"] += 1
@@ -160,8 +165,8 @@ def _candidate(row: Row, source: FileSource, inputs: Inputs) -> None:
 def _pair(row: Row, source: PairFile, inputs: Inputs) -> None:
     columns = source.columns
     prompt = Prompt(
-        messages=_joined(row, columns.prompt),
-        category=_optional(row, columns.category) or source.category,
+        messages=joined_prompt(row, columns.prompt),
+        category=optional_text(row, columns.category) or source.category,
         source=Path(source.path).name,
         license=source.license,
     )
@@ -169,12 +174,12 @@ def _pair(row: Row, source: PairFile, inputs: Inputs) -> None:
     assert first is not None
     assert second is not None
     votes = list(_votes(row, source))  # read before anything is kept, so that a bad row leaves nothing behind
-    if any(_is_silent(row, column) for column in (first, second)):
+    if any(is_silent(row, column) for column in (first, second)):
         inputs.counts.update(("pair rows", "pairs with an empty answer"))
         return
     origin = Origin(source=Path(source.path).name, license=source.license)
     a, b = (
-        Candidate(prompt_id=prompt.id, messages=_answer(row, column, prompt), kind="imported", origin=origin)
+        Candidate(prompt_id=prompt.id, messages=answer_in(row, column, prompt), kind="imported", origin=origin)
         for column in (first, second)
     )
     inputs.counts["pair rows"] += 1
@@ -189,12 +194,6 @@ def _pair(row: Row, source: PairFile, inputs: Inputs) -> None:
         )
 
 
-def _is_silent(row: Row, column: str) -> bool:
-    """Whether a cell has no words in it; as an answer a fact about its writer, and nothing to train on."""
-    value = row.values[column]
-    return value is None or (isinstance(value, str) and not value.strip())
-
-
 def _votes(row: Row, source: PairFile) -> Iterator[tuple[str, str]]:
     """Rater and vote of one row; a file of chosen and rejected has one rater, the file."""
     if source.columns.votes is None:
@@ -204,125 +203,10 @@ def _votes(row: Row, source: PairFile) -> Iterator[tuple[str, str]]:
     if source.votes.tie is not None:
         words[str(source.votes.tie)] = "tie"
     for column in source.columns.votes:
-        word = _word(row.values[column])
+        word = vote_in(row.values[column])
         if not word:
             continue
         if word not in words:
             known = ", ".join(words)
             raise DataError([row.problem(column, f"found {word[:40]!r}, expected one of {known}; see `votes`")])
         yield column, words[word]
-
-
-def _word(value: Any) -> str:
-    """A vote as a word: whole numbers without the `.0` that tools put to a column with gaps; a gap is empty."""
-    if value is None or (isinstance(value, float) and math.isnan(value)):
-        return ""
-    text = str(value).strip()
-    return text[:-2] if text.endswith(".0") and text[:-2].lstrip("-").isdecimal() else text
-
-
-def _optional(row: Row, column: str | None) -> str | None:
-    if column is None:
-        return None
-    value = row.values[column]
-    return None if value is None or value == "" else str(value)
-
-
-def _text(row: Row, column: str) -> str:
-    value = row.values[column]
-    if not isinstance(value, str):
-        raise DataError([row.problem(column, f"expected text, found {_kind(value)}")])
-    if not value.strip():
-        raise DataError([row.problem(column, "is empty; fill it in or take the row out")])
-    if len(value) > MAX_CELL:
-        raise DataError([row.problem(column, f"holds {len(value):,} characters, at most {MAX_CELL:,} are taken")])
-    if "\0" in value or any("\ud800" <= character <= "\udfff" for character in value):
-        raise DataError([row.problem(column, "holds a NUL or half a surrogate pair, which no model can be sent")])
-    return value
-
-
-def _joined(row: Row, columns: Iterable[str]) -> Messages:
-    """One column as it is, or several texts joined by an empty line, empty ones left out."""
-    names = list(columns)
-    if len(names) == 1:
-        return _question(row, names[0])
-    texts = [_text(row, name).strip() for name in names if not _is_silent(row, name)]
-    if not texts:
-        raise DataError([row.problem(" + ".join(names), "are all empty; expected a prompt")])
-    return user("\n\n".join(texts))
-
-
-def _question(row: Row, column: str) -> Messages:
-    messages = _messages(row, column, "user")
-    if messages[-1].role == "assistant":
-        raise DataError([row.problem(column, "ends with an assistant turn; a prompt ends before the answer")])
-    return messages
-
-
-def _answer(row: Row, column: str, prompt: Prompt) -> Messages:
-    """An answer, without the prompt that many files repeat before it."""
-    messages = _messages(row, column, "assistant")
-    if messages[: len(prompt.messages)] == prompt.messages:
-        messages = messages[len(prompt.messages) :]
-    roles = [message.role for message in messages]
-    if "assistant" not in roles[:1] or "assistant" not in roles[-1:]:
-        found = f"found turns of {', '.join(roles) or 'nobody'}"
-        raise DataError([row.problem(column, f"expected the assistant's answer to the prompt, {found}")])
-    return messages
-
-
-def _messages(row: Row, column: str, role: str) -> Messages:
-    """A cell as messages: a list of them, a JSON text of such a list, or text as one message of `role`."""
-    value = row.values[column]
-    if isinstance(value, str) and value.lstrip().startswith('[{"'):
-        value = _from_json(row, column, value)
-    if not isinstance(value, list):
-        return (Message.model_validate({"role": role, "content": _text(row, column)}),)
-    try:
-        messages = tuple(_message(message) for message in value)
-    except (ValidationError, AttributeError, TypeError) as fault:
-        first = fault.errors()[0]["msg"] if isinstance(fault, ValidationError) else "expected objects"
-        raise DataError([row.problem(column, f"not a list of messages with role and content ({first})")]) from fault
-    if not messages:
-        raise DataError([row.problem(column, "is an empty list; expected at least one message")])
-    return messages
-
-
-def _from_json(row: Row, column: str, text: str) -> Any:
-    try:
-        return json.loads(text)
-    except ValueError:
-        return text  # prose that happens to begin like a list
-
-
-def _tools(row: Row, column: str) -> tuple[dict[str, Any], ...] | None:
-    value = row.values[column]
-    if value is None or value == "":
-        return None
-    if isinstance(value, str):
-        value = _from_json(row, column, value)
-    if not isinstance(value, list) or not all(isinstance(tool, dict) for tool in value):
-        raise DataError([row.problem(column, f"expected a list of tool schemas, found {_kind(value)}")])
-    return tuple(value)
-
-
-def _message(value: Any) -> Message:
-    """A message as it stands in files: absent keys written as null, arguments of tool calls as a JSON text."""
-    message = Message.from_json({key: part for key, part in value.items() if part is not None})
-    if not message.tool_calls:
-        return message
-    return message.model_copy(update={"tool_calls": tuple(map(_with_arguments, message.tool_calls))})
-
-
-def _with_arguments(call: ToolCall) -> ToolCall:
-    arguments = call.function.get("arguments")
-    if not isinstance(arguments, str):
-        return call
-    try:
-        return call.model_copy(update={"function": {**call.function, "arguments": json.loads(arguments)}})
-    except ValueError:
-        return call
-
-
-def _kind(value: Any) -> str:
-    return "nothing" if value is None else type(value).__name__

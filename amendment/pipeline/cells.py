@@ -1,0 +1,141 @@
+"""One cell of a user's file as what it has to be: text, messages, tools, a vote. Wrong ones are named by place."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable
+from typing import Any
+
+from pydantic import ValidationError
+
+from amendment.errors import DataError
+from amendment.records import Message, Messages, Prompt, ToolCall, user
+from amendment.tables import MAX_CELL, Row
+
+__all__ = ["answer_in", "is_silent", "joined_prompt", "optional_text", "question_in", "text_in", "tools_in", "vote_in"]
+
+
+def is_silent(row: Row, column: str) -> bool:
+    """Whether a cell has no words in it; as an answer a fact about its writer, and nothing to train on."""
+    value = row.values[column]
+    return value is None or (isinstance(value, str) and not value.strip())
+
+
+def vote_in(value: Any) -> str:
+    """A vote as a word: whole numbers without the `.0` that tools put to a column with gaps; a gap is empty."""
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return ""
+    text = str(value).strip()
+    return text[:-2] if text.endswith(".0") and text[:-2].lstrip("-").isdecimal() else text
+
+
+def optional_text(row: Row, column: str | None) -> str | None:
+    """What stands in a cell that may be empty, or whose column nobody named."""
+    if column is None:
+        return None
+    value = row.values[column]
+    return None if value is None or value == "" else str(value)
+
+
+def text_in(row: Row, column: str) -> str:
+    """The cell's text, which may be neither empty nor anything that cannot be sent."""
+    value = row.values[column]
+    if not isinstance(value, str):
+        raise DataError([row.problem(column, f"expected text, found {_kind(value)}")])
+    if not value.strip():
+        raise DataError([row.problem(column, "is empty; fill it in or take the row out")])
+    if len(value) > MAX_CELL:
+        raise DataError([row.problem(column, f"holds {len(value):,} characters, at most {MAX_CELL:,} are taken")])
+    if "\0" in value or any("\ud800" <= character <= "\udfff" for character in value):
+        raise DataError([row.problem(column, "holds a NUL or half a surrogate pair, which no model can be sent")])
+    return value
+
+
+def joined_prompt(row: Row, columns: Iterable[str]) -> Messages:
+    """One column as it is, or several texts joined by an empty line, empty ones left out."""
+    names = list(columns)
+    if len(names) == 1:
+        return question_in(row, names[0])
+    texts = [text_in(row, name).strip() for name in names if not is_silent(row, name)]
+    if not texts:
+        raise DataError([row.problem(" + ".join(names), "are all empty; expected a prompt")])
+    return user("\n\n".join(texts))
+
+
+def question_in(row: Row, column: str) -> Messages:
+    """A prompt: messages that end before the assistant's answer."""
+    messages = _messages(row, column, "user")
+    if messages[-1].role == "assistant":
+        raise DataError([row.problem(column, "ends with an assistant turn; a prompt ends before the answer")])
+    return messages
+
+
+def answer_in(row: Row, column: str, prompt: Prompt) -> Messages:
+    """An answer, without the prompt that many files repeat before it."""
+    messages = _messages(row, column, "assistant")
+    if messages[: len(prompt.messages)] == prompt.messages:
+        messages = messages[len(prompt.messages) :]
+    roles = [message.role for message in messages]
+    if "assistant" not in roles[:1] or "assistant" not in roles[-1:]:
+        found = f"found turns of {', '.join(roles) or 'nobody'}"
+        raise DataError([row.problem(column, f"expected the assistant's answer to the prompt, {found}")])
+    return messages
+
+
+def tools_in(row: Row, column: str) -> tuple[dict[str, Any], ...] | None:
+    """Tool schemas, as a list or as the JSON text of one."""
+    value = row.values[column]
+    if value is None or value == "":
+        return None
+    if isinstance(value, str):
+        value = _from_json(row, column, value)
+    if not isinstance(value, list) or not all(isinstance(tool, dict) for tool in value):
+        raise DataError([row.problem(column, f"expected a list of tool schemas, found {_kind(value)}")])
+    return tuple(value)
+
+
+def _messages(row: Row, column: str, role: str) -> Messages:
+    """A cell as messages: a list of them, a JSON text of such a list, or text as one message of `role`."""
+    value = row.values[column]
+    if isinstance(value, str) and value.lstrip().startswith('[{"'):
+        value = _from_json(row, column, value)
+    if not isinstance(value, list):
+        return (Message.model_validate({"role": role, "content": text_in(row, column)}),)
+    try:
+        messages = tuple(_message(message) for message in value)
+    except (ValidationError, AttributeError, TypeError) as fault:
+        first = fault.errors()[0]["msg"] if isinstance(fault, ValidationError) else "expected objects"
+        raise DataError([row.problem(column, f"not a list of messages with role and content ({first})")]) from fault
+    if not messages:
+        raise DataError([row.problem(column, "is an empty list; expected at least one message")])
+    return messages
+
+
+def _from_json(row: Row, column: str, text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text  # prose that happens to begin like a list
+
+
+def _message(value: Any) -> Message:
+    """A message as it stands in files: absent keys written as null, arguments of tool calls as a JSON text."""
+    message = Message.from_json({key: part for key, part in value.items() if part is not None})
+    if not message.tool_calls:
+        return message
+    return message.model_copy(update={"tool_calls": tuple(map(_with_arguments, message.tool_calls))})
+
+
+def _with_arguments(call: ToolCall) -> ToolCall:
+    arguments = call.function.get("arguments")
+    if not isinstance(arguments, str):
+        return call
+    try:
+        return call.model_copy(update={"function": {**call.function, "arguments": json.loads(arguments)}})
+    except ValueError:
+        return call
+
+
+def _kind(value: Any) -> str:
+    return "nothing" if value is None else type(value).__name__
