@@ -16,6 +16,7 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, stop_after_attempt
 from tenacity.wait import wait_random_exponential
 
+from amendment import __version__
 from amendment.errors import Transient
 from amendment.hashing import content_id
 from amendment.ledger import Ledger
@@ -262,6 +263,7 @@ class Model:
             host=request.host,
             sampling=request.sampling,
             request=request.id,
+            toolkit=__version__,
         )
 
 

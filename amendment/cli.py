@@ -152,7 +152,7 @@ def show(name: Annotated[str, typer.Argument(help="A shipped id or a path.")], a
         return
     typer.echo(f"{plain(one.title)}\n{one.reference}\n")
     for principle in one.principles:
-        typer.echo(f"{principle.id} (weight {principle.weight:g}, tier {principle.tier})")
+        typer.echo(f"{principle.id} (weight {principle.weight:g})")
         typer.echo(f"  {plain(principle.statement, longest=2000)}")
         if principle.rationale:
             typer.echo(f"  Why: {plain(principle.rationale, longest=2000)}")

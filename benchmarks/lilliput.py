@@ -1,6 +1,6 @@
 """The quickstart over seeds and both revisers, as one table: what the pipeline makes of a world whose truth is known.
 
-    python benchmarks/lilliput.py [--seeds 10] [--jobs 1] [--folder runs/lilliput] [--set dpo.beta=0.5 ...]
+    python benchmarks/lilliput.py [--seeds 0,1,2] [--jobs 1] [--folder runs/lilliput] [--set dpo.beta=0.5 ...]
 
 The seed is the unit: means over seeds with 95 % t intervals, and every single seed below. The reviser that does
 not know the answers stands first; the one that does checks the pipeline. Nothing here is about language models.
@@ -60,7 +60,12 @@ def main() -> None:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seeds", type=lambda text: [int(one) for one in text.split(",")], default=list(range(10)))
+    parser.add_argument(
+        "--seeds",
+        type=lambda text: [int(one) for one in text.split(",")],
+        default=list(range(10)),
+        help="0 to 9 by default",
+    )
     parser.add_argument("--jobs", type=int, default=1, help="runs at a time; one for each free core")
     parser.add_argument(
         "--folder", type=Path, default=Path("runs/lilliput"), help="finished runs in it are not repeated"

@@ -144,13 +144,9 @@ def _scope(index: int, principle: Principle, known: Sequence[str] | None) -> Ite
     scope, loc = principle.applies_when, ("principles", index, "applies_when")
     if scope is None:
         return
-    for key, words in (("categories", scope.categories), ("tags", scope.tags)):
-        if words == ():
-            yield _Remark(
-                "error", (*loc, key), f"an empty list: '{principle.id}' never applies; name some or drop the key"
-            )
-    if scope.categories is None and scope.tags is None:
-        yield _Remark("warning", loc, "says nothing: name categories or tags, or drop the key")
+    if not scope.categories:
+        message = f"an empty list: '{principle.id}' never applies; name some or drop the key"
+        yield _Remark("error", (*loc, "categories"), message)
     if known is None or not scope.categories:
         return
     unknown = [place for place, category in enumerate(scope.categories) if category not in known]

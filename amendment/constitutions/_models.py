@@ -7,7 +7,7 @@ Not covered: reading files and parents (see `_loading`), and whether the content
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from functools import cached_property
 from typing import Annotated, Any, Literal
 
@@ -72,12 +72,10 @@ class Source(_Part):
 
 
 class AppliesWhen(_Part):
-    """For which prompts a principle speaks. Both conditions must hold where both stand."""
+    """For which prompts a principle speaks."""
 
-    categories: tuple[Text, ...] | None = None
+    categories: tuple[Text, ...]
     """The prompt's category is one of these."""
-    tags: tuple[Text, ...] | None = None
-    """The prompt has at least one of these tags."""
 
 
 class Score(_Part):
@@ -168,11 +166,7 @@ class Principle(_Part):
     rationale: Text | None = None
     """Why the rule is there."""
     weight: float = Field(default=1.0, gt=0, allow_inf_nan=False)
-    """How often the principle is drawn and how much it counts, against the others of its tier."""
-    tier: int = Field(default=1, ge=0)
-    """A lower tier decides first."""
-    hard: bool = False
-    """A veto: an answer that breaks this principle is never chosen over one that keeps it."""
+    """How often the principle is drawn, against the others."""
     tags: tuple[Text, ...] = ()
     """Free words, for sampling and for reports."""
     applies_when: AppliesWhen | None = None
@@ -184,17 +178,18 @@ class Principle(_Part):
     compare: tuple[Text, ...] = ()
     """Questions that choose between two answers; one is drawn each time."""
     score: Score | None = None
-    """A question that grades one answer."""
+    """A question that grades one answer, for people and other tools; no stage of a run asks it."""
     cases: tuple[Case, ...] = ()
     """Worked cases."""
 
-    def applies_to(self, category: str | None, tags: Iterable[str] = ()) -> bool:
-        """Whether the principle speaks about a prompt of this category and with these tags."""
-        scope = self.applies_when
-        if scope is None:
-            return True
-        in_category = scope.categories is None or category in scope.categories
-        return in_category and (scope.tags is None or not set(scope.tags).isdisjoint(tags))
+    @property
+    def rule(self) -> str:
+        """The principle as models read it: the statement and, where there is one, the full text."""
+        return f"{self.statement}\n{self.text.strip()}" if self.text else self.statement
+
+    def applies_to(self, category: str | None) -> bool:
+        """Whether the principle speaks about a prompt of this category."""
+        return self.applies_when is None or category in self.applies_when.categories
 
 
 class Constitution(_Part):

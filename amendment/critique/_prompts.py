@@ -42,7 +42,7 @@ def critique_messages(conversation: Messages, answer: Messages, drawn: Drawn, re
         for shot in rules.few_shot.critique
     ]
     shown = {"conversation": _json(conversation), "answer": _json(answer)}
-    return _join(shots, _fill("critique", shown, drawn.principle.statement, request))
+    return _join(shots, _fill("critique", shown, drawn.principle.rule, request))
 
 
 def revise_messages(
@@ -59,7 +59,7 @@ def revise_messages(
         asked = _fill("revise", seen, rules.statement_of(shot.principle), EXAMPLE["revise"])
         shots.append((asked, shot.revision))
     shown = {"conversation": _json(conversation), "answer": _json(answer), **_note(critique)}
-    return _join(shots, _fill("revise", shown, drawn.principle.statement, request))
+    return _join(shots, _fill("revise", shown, drawn.principle.rule, request))
 
 
 def _fill(role: Role, shown: Mapping[str, Any], principle: str, request: str) -> str:

@@ -66,6 +66,9 @@ def joined_prompt(row: Row, columns: Iterable[str]) -> Messages:
 def question_in(row: Row, column: str) -> Messages:
     """A prompt: messages that end before the assistant's answer."""
     messages = _messages(row, column, "user")
+    last = messages[-1]
+    if isinstance(last.content, str):  # white space around a question makes no other question of it
+        messages = (*messages[:-1], last.model_copy(update={"content": last.content.strip()}))
     if messages[-1].role == "assistant":
         raise DataError([row.problem(column, "ends with an assistant turn; a prompt ends before the answer")])
     return messages
@@ -89,7 +92,7 @@ def tools_in(row: Row, column: str) -> tuple[dict[str, Any], ...] | None:
     if value is None or value == "":
         return None
     if isinstance(value, str):
-        value = _from_json(row, column, value)
+        value = _from_json(value)
     if not isinstance(value, list) or not all(isinstance(tool, dict) for tool in value):
         raise DataError([row.problem(column, f"expected a list of tool schemas, found {_kind(value)}")])
     return tuple(value)
@@ -99,7 +102,7 @@ def _messages(row: Row, column: str, role: str) -> Messages:
     """A cell as messages: a list of them, a JSON text of such a list, or text as one message of `role`."""
     value = row.values[column]
     if isinstance(value, str) and value.lstrip().startswith('[{"'):
-        value = _from_json(row, column, value)
+        value = _from_json(value)
     if not isinstance(value, list):
         return (Message.model_validate({"role": role, "content": text_in(row, column)}),)
     try:
@@ -112,7 +115,7 @@ def _messages(row: Row, column: str, role: str) -> Messages:
     return messages
 
 
-def _from_json(row: Row, column: str, text: str) -> Any:
+def _from_json(text: str) -> Any:
     try:
         return json.loads(text)
     except ValueError:

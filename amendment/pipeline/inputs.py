@@ -134,6 +134,9 @@ def _lilliput(source: LilliputPrompts, seed: int, inputs: Inputs) -> None:
 def _prompt(row: Row, source: PromptFile, inputs: Inputs) -> None:
     messages = question_in(row, source.column)
     if source.system and row.values[source.system] not in (None, ""):
+        if messages[0].role in ("system", "developer"):
+            problem = f"the prompt begins with a system text of its own; empty this cell or the one in {source.column}"
+            raise DataError([row.problem(source.system, problem)])
         messages = (Message(role="system", content=text_in(row, source.system)), *messages)
     inputs.add_prompt(
         Prompt(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from statistics import fmean
 from typing import NamedTuple
 
 from amendment.answers import Ending, ending_of
@@ -81,12 +82,7 @@ def make_judgements(context: Context) -> Made:
     assert stage is not None
     judges = open_judges(context, stage)
     prompts = context.prompts()
-    pools, aside = _pools(context)
-    decided = {judgement.comparison_id for judgement in context.workspace.read("inputs/judgements", Judgement)}
-    every = [pair for prompt in prompts for pair in pool_of(pools.get(prompt, [])).pairs()]
-    pairs = [pair for pair in every if Comparison.between(*pair).id not in decided]
-    if not pairs:
-        raise AmendmentError(f"judging: no prompt has two different candidates to compare (set aside: {dict(aside)})")
+    pairs, aside = _undecided_pairs(context, prompts)
 
     async def work(pair: tuple[Candidate, Candidate]) -> _Judged:
         comparison = Comparison.between(*pair).id
@@ -114,6 +110,19 @@ def make_judgements(context: Context) -> Made:
     return Made(artefacts, {**endings, **_judging_counts(verdicts, judgements), "set aside": dict(aside)})
 
 
+def _undecided_pairs(
+    context: Context, prompts: Iterable[str]
+) -> tuple[list[tuple[Candidate, Candidate]], Counter[str]]:
+    """Every two candidates of each prompt that no vote of the user's has compared, and what was set aside."""
+    pools, aside = _pools(context)
+    decided = {judgement.comparison_id for judgement in context.workspace.read("inputs/judgements", Judgement)}
+    every = [pair for prompt in prompts for pair in pool_of(pools.get(prompt, [])).pairs()]
+    pairs = [pair for pair in every if Comparison.between(*pair).id not in decided]
+    if not pairs:
+        raise AmendmentError(f"judging: no prompt has two different candidates to compare (set aside: {dict(aside)})")
+    return pairs, aside
+
+
 def open_judges(context: Context, stage: JudgingStage) -> list[Judge]:
     """The judges of a stage, ready to be asked."""
     return [
@@ -132,13 +141,14 @@ def open_judges(context: Context, stage: JudgingStage) -> list[Judge]:
 def _judging_counts(verdicts: Sequence[Verdict], judgements: Sequence[Judgement]) -> dict[str, float]:
     twice = [judgement.consistent for judgement in judgements if judgement.consistent is not None]
     firsts = [p for verdict in verdicts if (p := verdict.p_first()) is not None]
-    return {
+    counts: dict[str, float] = {
         "comparisons": len(judgements),
         "verdicts": len(verdicts),
         "invalid verdicts": sum(verdict.invalid is not None for verdict in verdicts),
-        "orders agree": round(sum(twice) / len(twice), 4) if twice else 0.0,
-        "mean P(first shown)": round(sum(firsts) / len(firsts), 4) if firsts else 0.0,
     }
+    if twice:  # with one order there is nothing to agree, and no telling position from quality
+        counts |= {"orders agree": round(fmean(twice), 4), "mean P(first shown)": round(fmean(firsts), 4)}
+    return counts
 
 
 def make_dataset(context: Context) -> Made:
@@ -149,7 +159,8 @@ def make_dataset(context: Context) -> Made:
         candidates.setdefault(candidate.id, candidate)
     rows: dict[str, list[Preference]] = {"train": [], "test": []}
     left_out: Counter[str] = Counter()
-    for judgements, settings, references in _judgements(context):
+    references = {one.id: one.reference for one in context.constitutions} if context.config.judging else {}
+    for judgements, settings in _judgements(context):
         paired = make_pairs(judgements, settings)
         left_out.update(paired.left_out)
         for pair in paired.pairs:
@@ -163,18 +174,16 @@ def make_dataset(context: Context) -> Made:
 
 
 class _Judgements(NamedTuple):
-    """Judgements of one source, how they become pairs, and the constitutions that they were made by."""
+    """Judgements of one source, and how they become pairs."""
 
     judgements: list[Judgement]
     settings: PairSettings
-    constitutions: tuple[str, ...]
 
 
 def _judgements(context: Context) -> list[_Judgements]:
     config, read = context.config, context.workspace.read
     imported = PairSettings(ties=config.dataset.ties)
-    sources = [_Judgements(read("inputs/judgements", Judgement), imported, ())]
+    sources = [_Judgements(read("inputs/judgements", Judgement), imported)]
     if config.judging:
-        references = tuple(one.reference for one in context.constitutions)
-        sources.append(_Judgements(read("judging/judgements", Judgement), config.judging, references))
+        sources.append(_Judgements(read("judging/judgements", Judgement), config.judging))
     return sources

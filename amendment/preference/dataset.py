@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 
 from amendment.hashing import content_id
 from amendment.records import Candidate, Pair, Preference, Prompt
@@ -23,9 +23,10 @@ def held_out(prompt_ids: Collection[str], share: float, *, seed: int) -> frozens
 
 
 def preference_row(
-    pair: Pair, prompts: Mapping[str, Prompt], candidates: Mapping[str, Candidate], constitutions: Iterable[str]
+    pair: Pair, prompts: Mapping[str, Prompt], candidates: Mapping[str, Candidate], references: Mapping[str, str]
 ) -> Preference:
-    """The dataset's row of a pair; `constitutions` are the references `id@version#hash` of those that judged it."""
+    """The dataset's row of a pair; `references` are `id@version#hash` of constitutions by id."""
+    cited = dict.fromkeys(name.split("/")[0] for name in pair.principle_ids)
     prompt = prompts[pair.prompt_id]
     chosen, rejected = candidates[pair.chosen_id], candidates[pair.rejected_id]
     return Preference(
@@ -47,7 +48,7 @@ def preference_row(
         rejected_model=rejected.origin.model,
         raters=pair.raters,
         principle_ids=pair.principle_ids,
-        constitutions=tuple(constitutions),
+        constitutions=tuple(references[name] for name in cited),
         category=prompt.category,
         source=prompt.source,
         license=prompt.license,

@@ -84,6 +84,15 @@ class Judge:
                 f"judge {self.folder.id} reads token probabilities, and model {self.model.name} shows none: "
                 "use protocol verdict with samples, or another model"
             )
+        if self.folder.needs_choices and self.samples > 1:
+            raise ConfigError(
+                f"judge {self.folder.id} reads all probabilities from one reply: set samples to 1, found {self.samples}"
+            )
+
+    @property
+    def name(self) -> str:
+        """Who its verdicts are signed by: the model and the folder, so that two judges of one model are two raters."""
+        return f"{self.model.name}/{self.folder.id}@{self.folder.version}"
 
     @cached_property
     def _shots(self) -> dict[str, Messages]:
@@ -170,7 +179,8 @@ class Judge:
                 hints={"role": "judge", "principles": [question.drawn.id]},
             )
         except Rejected as fault:
-            return self._verdict(question, Parsed(invalid=f"rejected: {fault}"), Origin())
+            asked = Origin(model=self.model.model, provider=self.model.provider.kind, host=self.model.provider.host)
+            return self._verdict(question, Parsed(invalid=f"rejected: {fault}"), asked)
         template, constitution = self.folder.template.id, question.drawn.constitution.reference
         origin = answer.origin.model_copy(update={"template": template, "constitution": constitution})
         return self._verdict(question, parser.read(answer.reply), origin)
@@ -184,7 +194,7 @@ class Judge:
             distribution=parsed.distribution,
             reasoning=parsed.reasoning,
             principle_id=question.drawn.id,
-            rater=self.model.name,
+            rater=self.name,
             sample=question.sample,
             invalid=parsed.invalid,
             origin=origin,
@@ -198,7 +208,7 @@ class Judge:
         principle = question.drawn.principle
         key = content_id(["wording", self.seed, question.drawn.id, Comparison.between(a, b).id])
         wording = random.Random(key).choice(principle.compare)  # noqa: S311 - reproducible
-        filled = self.folder.template.fill({**blocks, "principle": principle.statement, "question": wording})
+        filled = self.folder.template.fill({**blocks, "principle": principle.rule, "question": wording})
         return (*self._shots[question.drawn.constitution.id], *user(filled))
 
     def _seen(self, candidate: Candidate) -> Messages:

@@ -8,7 +8,7 @@ principle by themselves: one that could be read in one order only is left out of
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from statistics import fmean
 from typing import Literal
@@ -35,13 +35,20 @@ def judge_together(
 
 
 def majority(verdicts: Sequence[Verdict]) -> Judgement:
-    """Several raters made one by majority: P is the share of votes, ties counted half.
+    """Several raters made one by majority: the most frequent of a, b and tie decides, and a draw is a tie.
 
-    No displayed order is asked for, since people's verdicts arrive with the one that they saw.
+    P is the share of votes for a, ties counted half; 0.5 where the majority says tie. No displayed order is
+    asked for, since people's verdicts arrive with the one that they saw.
     """
     comparison = _comparison(verdicts)
     votes = [p for verdict in verdicts if (p := _p_a(verdict, comparison)) is not None]
-    return _judgement(comparison, verdicts, fmean(votes) if votes else None, None)
+    return _judgement(comparison, verdicts, _majority_p(votes) if votes else None, None)
+
+
+def _majority_p(votes: Sequence[float]) -> float:
+    (side, most), *others = Counter(map(_side, votes)).most_common()
+    is_decided = side != 0 and not (others and others[0][1] == most)
+    return fmean(votes) if is_decided else 0.5
 
 
 def _comparison(verdicts: Sequence[Verdict]) -> Comparison:

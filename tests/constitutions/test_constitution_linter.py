@@ -177,8 +177,7 @@ def test_a_principle_that_no_prompt_reaches_is_an_error_where_categories_are_kno
 
 
 def test_an_empty_scope_is_told() -> None:
-    assert messages(principle(applies_when=AppliesWhen())) == ["says nothing: name categories or tags, or drop the key"]
-    assert messages(principle(applies_when=AppliesWhen(tags=()))) == [
+    assert messages(principle(applies_when=AppliesWhen(categories=()))) == [
         "an empty list: 'p' never applies; name some or drop the key"
     ]
 

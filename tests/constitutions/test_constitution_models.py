@@ -50,7 +50,7 @@ def test_the_hash_does_not_depend_on_the_order_of_keys_or_on_comments(data: st.D
 
 def test_the_hash_does_not_depend_on_where_the_file_lies_or_on_how_defaults_are_written(tmp_path: Path) -> None:
     spelled_out = json.loads(json.dumps(CONTENT))
-    spelled_out["principles"][0] |= {"tier": 1, "hard": False, "critique": [], "weight": 2.0}
+    spelled_out["principles"][0] |= {"critique": [], "weight": 2.0}
     spelled_out |= {"source": {"kind": "original"}, "few_shot": {}}
     hashes = set()
     for index, content in enumerate([CONTENT, spelled_out]):
@@ -89,23 +89,25 @@ def principle(scope: AppliesWhen | None) -> Principle:
 
 
 @pytest.mark.parametrize(
-    ("scope", "category", "tags", "applies"),
+    ("scope", "category", "applies"),
     [
-        (None, None, (), True),
-        (AppliesWhen(), None, (), True),
-        (AppliesWhen(categories=("people",)), "people", (), True),
-        (AppliesWhen(categories=("people",)), "harm", (), False),
-        (AppliesWhen(categories=("people",)), None, (), False),
-        (AppliesWhen(tags=("minor",)), "harm", ("minor", "school"), True),
-        (AppliesWhen(tags=("minor",)), "harm", (), False),
-        (AppliesWhen(categories=("people",), tags=("minor",)), "people", ("adult",), False),
-        (AppliesWhen(categories=()), "people", (), False),
+        (None, None, True),
+        (AppliesWhen(categories=("people",)), "people", True),
+        (AppliesWhen(categories=("people",)), "harm", False),
+        (AppliesWhen(categories=("people",)), None, False),
+        (AppliesWhen(categories=()), "people", False),
     ],
 )
-def test_a_principle_applies_where_every_condition_that_stands_holds(
-    scope: AppliesWhen | None, category: str | None, tags: tuple[str, ...], applies: bool
+def test_a_principle_applies_to_the_categories_of_its_scope(
+    scope: AppliesWhen | None, category: str | None, applies: bool
 ) -> None:
-    assert principle(scope).applies_to(category, tags) is applies
+    assert principle(scope).applies_to(category) is applies
+
+
+def test_models_read_the_full_text_of_a_principle_where_there_is_one() -> None:
+    short = Principle(id="p", statement="Be right.", compare=("Which?",))
+    assert short.rule == "Be right."
+    assert short.model_copy(update={"text": "Check twice.\n"}).rule == "Be right.\nCheck twice."
 
 
 @pytest.mark.parametrize(
@@ -125,7 +127,7 @@ def test_bad_heads_are_refused(field: str, value: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "change", [{"weight": 0}, {"weight": float("inf")}, {"tier": -1}, {"statement": ""}, {"colour": "red"}]
+    "change", [{"weight": 0}, {"weight": float("inf")}, {"hard": True}, {"statement": ""}, {"colour": "red"}]
 )
 def test_bad_principles_are_refused(change: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):

@@ -259,7 +259,8 @@ VOTES: list[tuple[str, list[Any], float | None, str | None]] = [
     ("majority of two to one", [1, 1, 2], 2 / 3, "one"),
     ("all of one mind", [2, 2, 2], 1.0, "two"),
     ("a rater who did not vote", [2, None, 2], 1.0, "two"),
-    ("a tie counts half", [1, 0, 0], 2 / 3, "one"),
+    ("most say tie", [1, 0, 0], 0.5, None),
+    ("a tie counts half in the share", [1, 0, 1], 5 / 6, "one"),
     ("an even split", [1, 2, None], 0.5, None),
     ("nobody voted", [None, None, None], None, None),
 ]
@@ -287,9 +288,9 @@ def test_votes_become_shares(kind: str, tmp_path: Path) -> None:
         assert by_name[name].p_chosen == pytest.approx(p)
         if better:
             assert text_of(by_name[name].chosen) == f"answer {better}"
-    assert counts["inputs"]["verdicts"] == 13
+    assert counts["inputs"]["verdicts"] == 16
     dropped = Run.from_file(tmp_path / "run.yaml", folder=tmp_path / "run", overrides=["dataset.ties=drop"])()
-    assert dropped.summary["stages"]["dataset"]["left out"] == {"tie": 1}
+    assert dropped.summary["stages"]["dataset"]["left out"] == {"tie": 2}
     assert dropped.ran == ("dataset",)
 
 
@@ -384,3 +385,14 @@ def test_what_people_decided_is_not_decided_again_by_a_judge(tmp_path: Path) -> 
     assert counts["judging"]["comparisons"] == 8
     assert len({row.comparison_id for row in found}) == len(found) == 12
     assert sum(row.decided_by == "person" for row in found) == 4
+
+
+def test_white_space_around_a_prompt_makes_no_other_prompt(tmp_path: Path) -> None:
+    save(tmp_path / "p.jsonl", [{"prompt": "hi there"}, {"prompt": "hi there \n"}])
+    (tmp_path / "run.yaml").write_text(
+        "name: r\nconstitution: lilliput\nmodels: {m: {provider: simulated}}\n"
+        "prompts: [{path: p.jsonl}]\ncritique: {model: m}\n",
+        encoding="utf-8",
+    )
+    found = read_inputs(load_run_file(tmp_path / "run.yaml").config, tmp_path)
+    assert (len(found.prompts), found.counts["duplicate prompts"]) == (1, 1)

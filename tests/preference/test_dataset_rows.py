@@ -71,8 +71,12 @@ PAIR = Pair(
 )
 
 
+REFERENCES = {"house": "house@1.0.0#s2:0", "unasked": "unasked@1.0.0#s2:1"}
+"""Of the run; only those that a row's principles come from stand in the row."""
+
+
 def test_a_row_holds_the_texts_as_they_are_and_all_that_is_known_of_them() -> None:
-    row = preference_row(PAIR, {PROMPT.id: PROMPT}, {one.id: one for one in (GOOD, BAD)}, ["house@1.0.0#s2:0"])
+    row = preference_row(PAIR, {PROMPT.id: PROMPT}, {one.id: one for one in (GOOD, BAD)}, REFERENCES)
     assert row.to_json() == {
         "prompt": [message.to_json() for message in PROMPT.messages],
         "chosen": [
@@ -104,7 +108,7 @@ def test_a_row_holds_the_texts_as_they_are_and_all_that_is_known_of_them() -> No
 
 
 def test_a_row_leads_back_to_the_records_it_came_from() -> None:
-    row = preference_row(PAIR, {PROMPT.id: PROMPT}, {one.id: one for one in (GOOD, BAD)}, [])
+    row = preference_row(PAIR, {PROMPT.id: PROMPT}, {one.id: one for one in (GOOD, BAD)}, REFERENCES)
     again = Prompt(messages=row.prompt, tools=row.tools, chat_template_kwargs=row.chat_template_kwargs)
     assert again.id == row.prompt_id
     sides = [Candidate(prompt_id=again.id, messages=side, kind="imported") for side in (row.chosen, row.rejected)]

@@ -191,12 +191,15 @@ def vote(rater: str, value: str | None, shown: tuple[str, str] = (A, B)) -> Verd
         (["A", "A", "B"], 2 / 3),
         (["A", "B"], 0.5),
         (["tie"], 0.5),
-        (["A", "tie"], 0.75),
+        (["A", "tie"], 0.5),
+        (["A", "tie", "tie"], 0.5),
+        (["A", "A", "tie"], 5 / 6),
+        (["A", "A", "B", "B", "tie"], 0.5),
         (["A", None], 1.0),
         ([None], None),
     ],
 )
-def test_people_are_put_together_by_share_of_votes(votes: list[str | None], p_a: float | None) -> None:
+def test_people_are_put_together_by_majority_and_a_draw_is_a_tie(votes: list[str | None], p_a: float | None) -> None:
     made = majority([vote(f"person-{i}", value) for i, value in enumerate(votes)])
     assert made.p_a == (None if p_a is None else pytest.approx(p_a))
     assert made.rater_kind == "person"

@@ -300,8 +300,9 @@ def test_a_verdict_says_where_it_came_from() -> None:
     with asked.model.calls.ledger as ledger:
         made = asked.compare(prompt="Hi", a="good", b="bad")
         for verdict in made.verdicts:
-            assert (verdict.rater, verdict.rater_kind, verdict.principle_id) == ("judge-1", "model", "house/kind")
+            assert (verdict.rater, verdict.rater_kind, verdict.principle_id) == (asked.name, "model", "house/kind")
             assert verdict.origin.template == asked.folder.template.id
+            assert asked.name == f"judge-1/{asked.folder.id}@{asked.folder.version}"
             assert verdict.origin.constitution == HOUSE.reference
             assert ledger.find(verdict.origin.request or "") is not None
     assert made.judgement.verdict_ids == tuple(sorted(verdict.id for verdict in made.verdicts))
@@ -392,3 +393,13 @@ def test_equal_judges_give_equal_verdicts() -> None:
         return compare(asked, "the answer is 11", "the answer is 12", "please add 3 8").verdicts
 
     assert verdicts() == verdicts()
+
+
+def test_two_judges_of_one_model_are_two_raters() -> None:
+    by_letter, by_words = (judge(Scripted(likes_good), folder=folder) for folder in ("label-tokens", "verdict"))
+    assert by_letter.name != by_words.name
+
+
+def test_label_tokens_are_not_paid_for_more_than_once() -> None:
+    with pytest.raises(ConfigError, match="set samples to 1, found 3"):
+        judge(Scripted(likes_good), folder="label-tokens", samples=3)
