@@ -1,7 +1,7 @@
 """The one way out to a model: look in the ledger, wait for a slot, send, commit the raw reply, read it.
 
 Covered: the same question is never asked twice, in one process or over several; passing faults are
-retried with jitter while no slot is held; every call has a deadline; what came back is on disk before
+retried with jitter while no slot is held; a provider's deadline is kept; what came back is on disk before
 anything reads it. Not covered: budgets, rate limits, batch carriers.
 """
 
@@ -88,6 +88,11 @@ class Provider(Protocol):
         """Whether log-probabilities of label tokens can be had."""
         ...
 
+    @property
+    def deadline(self) -> float | None:
+        """Seconds after which one `send` is given up as a passing fault; None where it takes as long as it takes."""
+        ...
+
     async def send(self, request: Request) -> bytes: ...
 
     def read(self, raw: bytes, request: Request) -> Reply: ...
@@ -120,15 +125,12 @@ def _quiet(work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
 class Calls:
     """All calls of a run: one ledger, one retry policy, one count of what was asked and what stood."""
 
-    def __init__(
-        self, ledger: Ledger, *, attempts: int = 8, deadline: float = 600.0, longest_wait: float = 60.0
-    ) -> None:
-        """`deadline` bounds one attempt, `longest_wait` the jittered pause between attempts, both in seconds."""
+    def __init__(self, ledger: Ledger, *, attempts: int = 8, longest_wait: float = 60.0) -> None:
+        """`longest_wait` bounds the jittered pause between attempts, in seconds."""
         self.ledger = ledger
         self.sent = 0
         self.cached = 0
         self._attempts = attempts
-        self._deadline = deadline
         self._backoff = wait_random_exponential(multiplier=1, max=longest_wait)
         self._flying: dict[str, _Flight] = {}
         self._on_wire: dict[str, asyncio.Task[bytes]] = {}
@@ -190,10 +192,10 @@ class Calls:
         """Send once and commit the reply; the slot is free as soon as the reply is in."""
         self.sent += 1
         try:
-            async with asyncio.timeout(self._deadline):
+            async with asyncio.timeout(provider.deadline):
                 raw = await provider.send(request)
         except TimeoutError as late:
-            raise Transient(f"{provider.host}: no reply within {self._deadline:g} s") from late
+            raise Transient(f"{provider.host}: no reply within {provider.deadline or 0:g} s") from late
         finally:
             slots.release()
         await self.ledger.commit(request.id, request.to_json(), raw)

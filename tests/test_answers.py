@@ -68,6 +68,7 @@ class Counting:
     kind = "scripted"
     host = "here"
     shows_choices = False
+    deadline = None
 
     def __init__(self) -> None:
         self.asked: list[Request] = []

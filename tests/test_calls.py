@@ -22,6 +22,7 @@ class Scripted:
     kind = "simulated"
     host = "here"
     shows_choices = False
+    deadline: float | None = None
 
     def __init__(self, *script: ProviderError | None) -> None:
         self.script = list(script)
@@ -204,13 +205,15 @@ def test_no_more_calls_are_on_the_wire_than_there_are_slots() -> None:
 
 def test_a_call_past_its_deadline_is_a_passing_fault() -> None:
     async def use(model: Model, provider: Scripted) -> None:
+        provider.deadline = 0.01
         provider.gate.clear()
         with pytest.raises(Transient, match=r"here: no reply within 0\.01 s"):
             await said(model)
         provider.gate.set()
+        provider.deadline = None
         assert await said(model) == "Hi"  # and its slot is free again
 
-    run(use, attempts=2, deadline=0.01, concurrency=1)
+    run(use, attempts=2, concurrency=1)
 
 
 def test_an_unreadable_reply_is_kept_and_asked_for_again(tmp_path: Path) -> None:

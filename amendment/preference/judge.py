@@ -62,6 +62,8 @@ class Compared(NamedTuple):
 class _Question(NamedTuple):
     prompt: Prompt
     shown: tuple[Candidate, Candidate]
+    blocks: dict[str, str]
+    """Conversation and answers as the template takes them, which all principles share."""
     drawn: Drawn
     sample: int
 
@@ -139,10 +141,11 @@ class Judge:
         Raises ConfigError when no principle speaks about the prompt.
         """
         comparison = Comparison.between(first, second)
+        orders = [(shown, self._blocks(prompt, shown)) for shown in self._orders(first, second, comparison)]
         questions = [
-            _Question(prompt, shown, drawn, sample)
+            _Question(prompt, shown, blocks, drawn, sample)
             for drawn in self._principles(prompt, comparison)
-            for shown in self._orders(first, second, comparison)
+            for shown, blocks in orders
             for sample in range(self.samples)
         ]
         return await flow(questions, self._ask, window=len(questions))
@@ -202,14 +205,15 @@ class Judge:
 
     def _messages(self, question: _Question) -> Messages:
         """The constitution's worked examples and the question, worded alike in either order of the answers."""
-        a, b = question.shown
-        shown = {"conversation": question.prompt.messages, "answer_a": self._seen(a), "answer_b": self._seen(b)}
-        blocks = fence({name: [message.to_json() for message in messages] for name, messages in shown.items()})
         principle = question.drawn.principle
-        key = content_id(["wording", self.seed, question.drawn.id, Comparison.between(a, b).id])
+        key = content_id(["wording", self.seed, question.drawn.id, Comparison.between(*question.shown).id])
         wording = random.Random(key).choice(principle.compare)  # noqa: S311 - reproducible
-        filled = self.folder.template.fill({**blocks, "principle": principle.rule, "question": wording})
+        filled = self.folder.template.fill({**question.blocks, "principle": principle.rule, "question": wording})
         return (*self._shots[question.drawn.constitution.id], *user(filled))
+
+    def _blocks(self, prompt: Prompt, shown: tuple[Candidate, Candidate]) -> dict[str, str]:
+        parts = {"conversation": prompt.messages, "answer_a": self._seen(shown[0]), "answer_b": self._seen(shown[1])}
+        return fence({name: [message.to_json() for message in messages] for name, messages in parts.items()})
 
     def _seen(self, candidate: Candidate) -> Messages:
         """The trace as it is, or without the thinking, by which an answer shall not be judged."""

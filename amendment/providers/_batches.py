@@ -77,6 +77,10 @@ class Batches(Generic[J, R]):
         results: Sequence[R | Exception]
         try:
             results = await loop.run_in_executor(self._worker, self._work, [waiting.job for waiting in batch])
+        except asyncio.CancelledError:  # closed while the worker is busy: nobody is left waiting
+            for waiting in batch:
+                waiting.future.cancel()
+            raise
         except Exception as fault:
             results = [fault] * len(batch)
         for waiting, result in zip(batch, results, strict=True):

@@ -19,6 +19,9 @@ from amendment.providers.specs import HostedSpec
 
 __all__ = ["HostedProvider", "Wire"]
 
+MARGIN = 15.0
+"""Seconds that a call may take beyond the entry's `timeout`, which `send` keeps by itself."""
+
 
 class Wire(NamedTuple):
     """One protocol as its SDK speaks it."""
@@ -40,6 +43,7 @@ class HostedProvider:
     def __init__(self, spec: HostedSpec, key: str | None, client: Any, wire: Wire) -> None:
         self.kind = wire.kind
         self.host = spec.host
+        self.deadline = spec.timeout + MARGIN
         self.shows_choices = wire.shows_choices
         self._endpoint = Endpoint(spec.host, spec.model, spec.api_key_env, key)
         self._timeout = spec.timeout

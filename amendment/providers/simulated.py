@@ -26,6 +26,7 @@ class SimulatedProvider:
 
     kind = "simulated"
     host = "lilliput"
+    deadline = None
 
     def __init__(self, persona: Persona | None = None) -> None:
         self.persona = persona or Persona()

@@ -43,6 +43,7 @@ class Scripted:
     kind = "scripted"
     host = "here"
     shows_choices = False
+    deadline = None
 
     def __init__(self, *script: str | Reply | ProviderError) -> None:
         self.script = list(script)
