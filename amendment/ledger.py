@@ -58,6 +58,7 @@ class Ledger:
             raise
         self._waiting: list[_Row] = []
         self._group: asyncio.Future[None] | None = None
+        self._is_closed = False
 
     def __enter__(self) -> Self:
         return self
@@ -74,6 +75,7 @@ class Ledger:
         except sqlite3.Error as fault:
             raise LedgerError(_unwritable(fault)) from fault
         finally:
+            self._is_closed = True
             self._db.close()
             self._unlock()
 
@@ -87,7 +89,12 @@ class Ledger:
         return int(count)
 
     def find(self, request: str) -> bytes | None:
-        """The newest raw reply to a request. Raises LedgerError when the stored bytes are not what was written."""
+        """The newest raw reply to a request.
+
+        Raises LedgerError when the stored bytes are not what was written, and after `close`.
+        """
+        if self._is_closed:
+            raise LedgerError("this model's run was closed, and its ledger with it; look the model up in it again")
         row = self._db.execute(
             "SELECT raw, sha256 FROM reply WHERE request = ? ORDER BY number DESC LIMIT 1", (request,)
         ).fetchone()

@@ -126,16 +126,18 @@ def _shingles(text: str) -> set[tuple[str, ...]]:
 def _roles(index: int, principle: Principle) -> Iterator[_Remark]:
     loc: Loc = ("principles", index)
     critique, revise, compare = map(bool, (principle.critique, principle.revise, principle.compare))
-    if not compare and not (critique and revise):
+    if not compare and not revise:
         message = f"'{principle.id}' can be used nowhere; give it `compare`, or `critique` and `revise`"
         yield _Remark("error", loc, message)
     elif not compare:
         yield _Remark("warning", loc, f"'{principle.id}' has no `compare`: judges of pairs will not ask by it")
-    elif critique != revise:
-        has, lacks = ("critique", "revise") if critique else ("revise", "critique")
-        message = f"'{principle.id}' has `{has}` but no `{lacks}`: the critique stage needs both and will leave it out"
-        yield _Remark("warning", (*loc, has), message)
-    elif not critique:
+    if critique and not revise and compare:
+        message = f"'{principle.id}' has `critique` but no `revise`: the critique stage will leave it out"
+        yield _Remark("warning", (*loc, "critique"), message)
+    elif revise and not critique:
+        message = f"'{principle.id}' has `revise` but no `critique`: a critique is asked for by its statement alone"
+        yield _Remark("warning", (*loc, "revise"), message)
+    elif compare and not revise:
         message = f"'{principle.id}' has no `critique` and `revise`: the critique stage will leave it out"
         yield _Remark("warning", loc, message)
 

@@ -18,7 +18,7 @@ from amendment.calls import Answer, Model
 from amendment.constitutions import Constitution, Drawn, DrawScheme, draw_principles, eligible_principles
 from amendment.critique._prompts import EXAMPLE, critique_messages, revise_messages, template_id
 from amendment.critique.artefacts import strip_artefacts
-from amendment.errors import CredentialsError, ProviderError
+from amendment.errors import ConfigError, CredentialsError, ProviderError
 from amendment.hashing import content_id
 from amendment.records import Candidate, Critique, Message, Messages, Origin, Prompt, text_of
 
@@ -81,12 +81,14 @@ async def run_chain(
 ) -> Chain:
     """The trail of one prompt, ended where a step gave nothing to go on with.
 
-    Raises CredentialsError and LedgerError, which concern the whole run; every other fault ends this item only.
+    Raises CredentialsError and LedgerError, which concern the whole run, and before anything is asked ConfigError
+    when no principle speaks about the prompt; every other fault ends this item only.
     """
     trail = _Trail(prompt, model, constitutions, settings, seed)
+    steps = _principles(trail)
     try:
         trail.candidates.append(await draft(prompt, model))
-        for step, drawn in enumerate(_principles(trail)):
+        for step, drawn in enumerate(steps):
             if trail.last.messages[-1].tool_calls:
                 break
             trail.candidates.append(await _revise(trail, drawn, step))
@@ -101,6 +103,12 @@ async def run_chain(
 def _principles(trail: _Trail) -> list[Drawn]:
     """The principles of all steps: `per_round` different ones in each round, drawn anew each round."""
     pool = eligible_principles(trail.constitutions, "revise", category=trail.prompt.category)
+    if not pool:
+        names = ", ".join(one.id for one in trail.constitutions) or "no constitution"
+        raise ConfigError(
+            f"critique: no principle of {names} has a `revise` text and speaks about prompts of category "
+            f"{trail.prompt.category!r}; add one, or leave these prompts out"
+        )
     draw = trail.settings.principles
     return [
         drawn

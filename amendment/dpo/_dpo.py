@@ -76,10 +76,11 @@ def train(
     """`reference` is `base`; it can be named so that the check of the first step can be tested."""
     with workbench(base, out, settings, seed, progress) as bench:
         prepared = prepare_pairs(pairs, bench.renderer, settings, trainer="dpo")
+        args = bench.configure(DPOConfig, **_own(settings))
         trainer = _TokenPairs(
             model=bench.causal_model(),
-            args=bench.configure(DPOConfig, **_own(settings)),
-            train_dataset=_dataset(prepared, reference or base, bench),
+            args=args,
+            train_dataset=_dataset(prepared, reference or base, bench, args),
             processing_class=bench.tokenizer,
             peft_config=bench.adapter("CAUSAL_LM"),
         )
@@ -96,10 +97,11 @@ def _own(settings: DpoSettings) -> dict[str, Any]:
     return fields
 
 
-def _dataset(prepared: Prepared[TokenPair], reference: str | Path, bench: Workbench) -> Dataset:
+def _dataset(prepared: Prepared[TokenPair], reference: str | Path, bench: Workbench, args: DPOConfig) -> Dataset:
     """The pairs in TRL's columns, with the log-probabilities of the reference for those that will be drawn."""
-    rows = bench.seen([_longest(pair) for pair in prepared.rows])
-    logps = pair_logps(load_causal(reference), [prepared.rows[row] for row in rows], bench.tokenizer.pad_token_id)
+    rows = bench.seen([_longest(pair) for pair in prepared.rows], args)
+    model = load_causal(reference, revision=bench.revision)
+    logps = pair_logps(model, [prepared.rows[row] for row in rows], bench.tokenizer.pad_token_id)
     columns: dict[str, Any] = {name: [getattr(pair, name) for pair in prepared.rows] for name in TokenPair._fields}
     for side, values in (("chosen", logps.chosen), ("rejected", logps.rejected)):
         column = np.full(len(prepared.rows), np.nan, dtype=np.float32)  # were one drawn after all, its loss would tell

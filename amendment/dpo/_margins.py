@@ -22,10 +22,13 @@ def margins(
     if not pairs:
         return result
     with quietly():
-        tokenizer, other = load_tokenizer(policy), load_tokenizer(reference)
+        tokenizer, other = (load_tokenizer(model, revision=settings.revision) for model in (policy, reference))
         if tokenizer.get_vocab() != other.get_vocab() or tokenizer.chat_template != other.chat_template:
             raise TrainingError(f"{policy} and {reference} have different tokenizers or chat templates")
         prepared = prepare_pairs(pairs, Renderer(tokenizer), settings, trainer="dpo", refuse=False)
-        of = [pair_logps(load_causal(m), prepared.rows, tokenizer.pad_token_id).margin for m in (policy, reference)]
+        of = [
+            pair_logps(load_causal(m, revision=settings.revision), prepared.rows, tokenizer.pad_token_id).margin
+            for m in (policy, reference)
+        ]
     result[prepared.places] = dpo_logits(*of, beta=settings.beta)
     return result

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,143 +21,110 @@ from amendment.pipeline.config import (
     RewardStage,
     SftStage,
 )
-from amendment.pipeline.context import Context
+from amendment.pipeline.context import Context, located
 from amendment.pipeline.engine import Made, Stage, in_order
 from amendment.pipeline.evaluation_stage import make_evaluation
-from amendment.pipeline.judging_stages import candidate_tables, make_dataset, make_judgements
+from amendment.pipeline.judging_stages import make_dataset, make_judgements
 from amendment.pipeline.training_stages import make_base, make_dpo, make_reward_model, make_sft
+from amendment.pipeline.wiring import Wiring, wire
 from amendment.preference import load_judge_folder
 from amendment.providers import LocalSpec
 
 __all__ = ["assemble"]
 
-PROMPTS = ("inputs/prompts", "inputs/split")
-PAIRS = ("dataset/train", "dataset/test")
-TRAININGS: dict[str, tuple[str, Callable[[Context], Made]]] = {
-    "sft": ("fine-tune the policy", make_sft),
-    "reward_model": ("train the reward model", make_reward_model),
-    "dpo": ("train the policy on pairs", make_dpo),
+Settings = dict[str, Any]
+
+TITLES = {
+    "inputs": "read what you brought",
+    "critique": "draft, critique, revise",
+    "base": "make a small base model",
+    "sft": "fine-tune the policy",
+    "candidates": "draw candidates",
+    "judging": "judge candidates",
+    "dataset": "make the dataset",
+    "reward_model": "train the reward model",
+    "dpo": "train the policy on pairs",
+    "evaluate": "evaluate on held-out prompts",
+}
+MAKERS: dict[str, Callable[[Context], Made]] = {
+    "inputs": make_inputs,
+    "critique": make_chains,
+    "base": make_base,
+    "sft": make_sft,
+    "candidates": make_candidates,
+    "judging": make_judgements,
+    "dataset": make_dataset,
+    "reward_model": make_reward_model,
+    "dpo": make_dpo,
+    "evaluate": make_evaluation,
 }
 
 
 def assemble(context: Context) -> list[Stage]:
-    """The stages of a run in an order in which each finds what it reads. Raises ConfigError for a circle."""
-    config = context.config
-    stages = [_inputs(context)]
-    if config.critique:
-        stages.append(_critique(context))
-    if config.base:
-        stages.append(_base(context))
-    if config.sft:
-        reads = PAIRS if config.sft.on == "chosen" else (*PROMPTS, "critique/candidates")
-        stages.append(_training(context, config.sft, name="sft", reads=reads))
-    if any(isinstance(source, ModelSource) for source in config.candidates):
-        stages.append(_candidates(context))
-    if config.judging:
-        stages.append(_judging(context))
-    if config.judging or config.pairs:
-        stages.append(_dataset(context))
-    if config.reward_model:
-        stages.append(_training(context, config.reward_model, name="reward_model", reads=PAIRS))
-    if config.dpo:
-        stages.append(_training(context, config.dpo, name="dpo", reads=PAIRS))
-    if config.evaluate:
-        stages.append(_evaluate(context))
-    return [replace(stage, settings={"seed": config.seed, **stage.settings}) for stage in in_order(stages)]
+    """The stages of a run in an order in which each finds what it reads. Raises ConfigError for a circle.
+
+    Looks at every file that the run file names: once for a run, not once for a question about it.
+    """
+    return [_stage(context, wiring) for wiring in in_order(wire(context.config))]
 
 
-def _inputs(context: Context) -> Stage:
+def _stage(context: Context, wiring: Wiring) -> Stage:
+    return Stage(
+        name=wiring.name,
+        title=TITLES[wiring.name],
+        settings={"seed": context.config.seed, **SETTINGS[wiring.name](context)},
+        needs=wiring.needs,
+        makes=wiring.makes,
+        run=partial(MAKERS[wiring.name], context),
+    )
+
+
+def _inputs(context: Context) -> Settings:
     config = context.config
     files = [
         source
         for source in (*config.prompts, *config.candidates, *config.pairs)
         if not isinstance(source, LilliputPrompts | ModelSource | ChainSource)
     ]
-    settings = {
+    return {
         "prompts": _json(config.prompts),
         "candidates": _json(source for source in config.candidates if isinstance(source, FileSource)),
         "pairs": _json(config.pairs),
         "test_share": config.dataset.test_share,
         "files": {source.path: _content(context.base / source.path) for source in files},
     }
-    makes = [f"inputs/{name}" for name in ("prompts", "split", "candidates", "verdicts", "judgements")]
-    return Stage(
-        name="inputs",
-        title="read what you brought",
-        settings=settings,
-        needs=(),
-        makes=tuple(makes),
-        run=partial(make_inputs, context),
-    )
 
 
-def _critique(context: Context) -> Stage:
+def _critique(context: Context) -> Settings:
     stage = context.config.critique
     assert stage is not None
-    settings = {**_dump(stage), **_model(context, stage.model), **_constitutions(context)}
-    makes = [f"critique/{name}" for name in ("candidates", "critiques", "endings")]
-    return Stage(
-        name="critique",
-        title="draft, critique, revise",
-        settings=settings,
-        needs=("inputs/prompts",),
-        makes=tuple(makes),
-        run=partial(make_chains, context),
-    )
+    return {**_dump(stage), **_model(context, stage.model), **_constitutions(context)}
 
 
-def _base(context: Context) -> Stage:
-    stage = context.config.base
-    assert stage is not None
-    needs = (*PROMPTS, "critique/candidates") if stage.on == "drafts" else PAIRS
-    return Stage(
-        name="base",
-        title="make a small base model",
-        settings=_dump(stage),
-        needs=needs,
-        makes=("models/base",),
-        run=partial(make_base, context),
-    )
+def _base(context: Context) -> Settings:
+    assert context.config.base is not None
+    return _dump(context.config.base)
 
 
-def _training(
-    context: Context, stage: SftStage | RewardStage | DpoStage, *, name: str, reads: tuple[str, ...]
-) -> Stage:
+def _training(context: Context, *, name: str) -> Settings:
+    """A stage that trains on from another model, whose files count where no stage of this run made them."""
+    stage: SftStage | RewardStage | DpoStage = getattr(context.config, name)
     own = stage.base in POLICY_STAGES
-    title, make = TRAININGS[name]
-    return Stage(
-        name=name,
-        title=title,
-        settings=_dump(stage) if own else {**_dump(stage), "base files": _folder(context.base / stage.base)},
-        needs=(f"models/{stage.base}", *reads) if own else reads,
-        makes=(f"models/{name}",),
-        run=partial(make, context),
-    )
+    return _dump(stage) if own else {**_dump(stage), "base files": _folder(Path(context.trained_base(stage.base)))}
 
 
-def _candidates(context: Context) -> Stage:
+def _candidates(context: Context) -> Settings:
     sources = [source for source in context.config.candidates if isinstance(source, ModelSource)]
-    policies = {source.model for source in sources if source.model in POLICY_STAGES}
-    hosted = {
-        name: value
-        for source in sources
-        if source.model not in POLICY_STAGES
-        for name, value in _model(context, source.model).items()
-    }
-    return Stage(
-        name="candidates",
-        title="draw candidates",
-        settings={"candidates": _json(sources), **hosted},
-        needs=("inputs/prompts", *(f"models/{name}" for name in sorted(policies))),
-        makes=("candidates/candidates", "candidates/endings"),
-        run=partial(make_candidates, context),
-    )
+    settings: Settings = {"candidates": _json(sources)}
+    for source in sources:
+        settings |= _model(context, source.model) if source.model not in POLICY_STAGES else {}
+    return settings
 
 
-def _judging(context: Context) -> Stage:
+def _judging(context: Context) -> Settings:
     stage = context.config.judging
     assert stage is not None
-    settings = {**_dump(stage, without={"pairs", "min_margin", "ties"}), **_constitutions(context)}
+    settings: Settings = {**_dump(stage, without={"pairs", "min_margin", "ties"}), **_constitutions(context)}
     settings["take"] = _json(source for source in context.config.candidates if isinstance(source, ChainSource))
     for entry in stage.judges:
         settings |= _model(context, entry.model)
@@ -170,57 +136,43 @@ def _judging(context: Context) -> Stage:
             folder.sees,
             folder.template.id,
         ]
-    return Stage(
-        name="judging",
-        title="judge candidates",
-        settings=settings,
-        needs=("inputs/prompts", "inputs/judgements", *candidate_tables(context.config)),
-        makes=tuple(f"judging/{name}" for name in ("verdicts", "judgements", "endings")),
-        run=partial(make_judgements, context),
-    )
+    return settings
 
 
-def _dataset(context: Context) -> Stage:
+def _dataset(context: Context) -> Settings:
     config = context.config
-    settings: dict[str, Any] = _dump(config.dataset)
-    needs = [*PROMPTS, "inputs/judgements", *candidate_tables(config)]
-    if config.judging:
-        settings |= {
-            "pairs": config.judging.pairs,
-            "min_margin": config.judging.min_margin,
-            "judged ties": config.judging.ties,
-        }
-        settings |= _constitutions(context)
-        needs.append("judging/judgements")
-    return Stage(
-        name="dataset",
-        title="make the dataset",
-        settings=settings,
-        needs=tuple(needs),
-        makes=PAIRS,
-        run=partial(make_dataset, context),
-    )
+    if not config.judging:
+        return _dump(config.dataset)
+    judged = {
+        "pairs": config.judging.pairs,
+        "min_margin": config.judging.min_margin,
+        "judged ties": config.judging.ties,
+    }
+    return {**_dump(config.dataset), **judged, **_constitutions(context)}
 
 
-def _evaluate(context: Context) -> Stage:
+def _evaluate(context: Context) -> Settings:
     stage = context.config.evaluate
     assert stage is not None
-    own = [name for name in stage.policies if name in POLICY_STAGES]
     settings = _dump(stage)
     for name in [*stage.policies, *([stage.judge.model] if stage.judge else [])]:
         settings |= _model(context, name) if name not in POLICY_STAGES else {}
-    if stage.judge:
-        settings |= _constitutions(context)
-    needs = [*PROMPTS, *(f"models/{name}" for name in own)]
-    needs += ["models/reward_model", "dataset/test"] if context.config.reward_model else []
-    return Stage(
-        name="evaluate",
-        title="evaluate on held-out prompts",
-        settings=settings,
-        needs=tuple(needs),
-        makes=("evaluate/answers", "evaluate/scores"),
-        run=partial(make_evaluation, context),
-    )
+    return {**settings, **_constitutions(context)} if stage.judge else settings
+
+
+SETTINGS: dict[str, Callable[[Context], Settings]] = {
+    "inputs": _inputs,
+    "critique": _critique,
+    "base": _base,
+    "sft": partial(_training, name="sft"),
+    "candidates": _candidates,
+    "judging": _judging,
+    "dataset": _dataset,
+    "reward_model": partial(_training, name="reward_model"),
+    "dpo": partial(_training, name="dpo"),
+    "evaluate": _evaluate,
+}
+"""Of each stage what of the run file, and of the files it names, changes what the stage makes."""
 
 
 def _dump(stage: BaseModel, *, without: set[str] | None = None) -> dict[str, Any]:
@@ -235,7 +187,8 @@ def _model(context: Context, name: str) -> dict[str, Any]:
     """What of a model's entry changes its answers, its files among them; how fast it is asked does not."""
     spec = context.config.models[name]
     settings = {f"model {name}": _dump(spec, without={"concurrency", "timeout", "api_key_env", "batch_size"})}
-    files = _folder(context.base / spec.model) if isinstance(spec, LocalSpec) else None
+    found = located(spec, context.base)
+    files = _folder(Path(found.model)) if isinstance(found, LocalSpec) else None
     return {**settings, f"files of {name}": files} if files else settings
 
 

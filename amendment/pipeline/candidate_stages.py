@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
-from typing import NamedTuple
 
-from amendment.answers import Ending, Unusable, draft, ending_of
+from amendment.answers import Ending
 from amendment.critique import Chain, run_chain
-from amendment.errors import CredentialsError, ProviderError
 from amendment.pipeline.config import ModelSource
 from amendment.pipeline.context import Context, Split
+from amendment.pipeline.draws import Drawn, draw_answers, every_draw
 from amendment.pipeline.endings import write_endings
 from amendment.pipeline.engine import Made
 from amendment.pipeline.inputs import read_inputs
@@ -76,11 +75,6 @@ def make_chains(context: Context) -> Made:
     return Made(artefacts, counts)
 
 
-class _Draw(NamedTuple):
-    prompt: Prompt
-    sample: int
-
-
 def make_candidates(context: Context) -> Made:
     """Draw answers from every model that the run file names under `candidates`."""
     found: list[Candidate] = []
@@ -88,33 +82,16 @@ def make_candidates(context: Context) -> Made:
     for source in context.config.candidates:
         if isinstance(source, ModelSource):
             drawn = _draw_candidates(context, source)
-            found += [candidate for _, candidate in drawn if isinstance(candidate, Candidate)]
-            endings += [
-                (
-                    f"{draw.prompt.id}/{source.model}/{draw.sample}",
-                    Ending("done") if isinstance(one, Candidate) else one,
-                )
-                for draw, one in drawn
-            ]
+            found += [one.answer for one in drawn if one.answer]
+            endings += [one.named_ending(source.model) for one in drawn]
     counts = write_endings(context.workspace, "candidates", endings)
     artefacts = (context.workspace.write("candidates/candidates", Candidate, found), "candidates/endings")
     return Made(artefacts, {**counts, "truncated": sum(candidate.is_truncated for candidate in found)})
 
 
-def _draw_candidates(context: Context, source: ModelSource) -> list[tuple[_Draw, Candidate | Ending]]:
-    model = context.policy(
+def _draw_candidates(context: Context, source: ModelSource) -> list[Drawn]:
+    draws = every_draw(list(context.prompts().values())[: source.take], source.per_prompt)
+    with context.policy(
         source.model, temperature=source.temperature, max_tokens=source.max_tokens, batch_size=source.batch_size
-    )
-    prompts = list(context.prompts().values())[: source.take]
-    draws = [_Draw(prompt, sample) for prompt in prompts for sample in range(source.per_prompt)]
-
-    async def work(draw: _Draw) -> Candidate | Ending:
-        try:
-            return await draft(draw.prompt, model, sample=draw.sample, kind="policy")
-        except CredentialsError:
-            raise
-        except (Unusable, ProviderError) as fault:
-            return ending_of(fault)
-
-    results = context.each(f"candidates from {source.model}", draws, work, models=[model])
-    return list(zip(draws, results, strict=True))
+    ) as model:
+        return draw_answers(context, f"candidates from {source.model}", model, draws)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+import os
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple, TypeVar
@@ -17,7 +19,7 @@ from amendment.providers import LocalSpec, ModelSpec, open_model, open_provider
 from amendment.records import Candidate, Prompt, Record
 from amendment.sync import run_sync
 
-__all__ = ["Context", "Patience", "Split", "located"]
+__all__ = ["Context", "Patience", "Split", "found_folder", "located"]
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -42,10 +44,16 @@ class Patience(NamedTuple):
 
 
 def located(spec: ModelSpec, base: Path) -> ModelSpec:
-    """A model folder that lies beside the run file under its full path; any other model as it is."""
-    if isinstance(spec, LocalSpec) and (base / spec.model).is_dir():
-        return spec.model_copy(update={"model": str(base / spec.model)})
+    """A model folder that lies beside the run file, or at a path with `~`, under its full path; any other as it is."""
+    if isinstance(spec, LocalSpec):
+        return spec.model_copy(update={"model": found_folder(spec.model, base)})
     return spec
+
+
+def found_folder(model: str, base: Path) -> str:
+    """The folder of a model, seen from `base`, where there is one; else the name as it is."""
+    folder = base / os.path.expanduser(model)  # noqa: PTH111 - Path.expanduser raises where there is no home
+    return str(folder) if folder.is_dir() else model
 
 
 class Context:
@@ -96,10 +104,23 @@ class Context:
             self._models[name] = open_model(name, spec, self.calls, self.config.seed)
         return self._models[name]
 
-    def policy(self, name: str, *, temperature: float, max_tokens: int, batch_size: int) -> Model:
-        """A policy that this run trained, or a model under `models`. The weights count in the name of its requests."""
+    @contextmanager
+    def policy(self, name: str, *, temperature: float, max_tokens: int, batch_size: int) -> Iterator[Model]:
+        """A policy that this run trained, or a model under `models`. The weights count in the name of its requests.
+
+        A trained policy is let go at the end of the block, so that its weights do not lie beside the next one's.
+        """
         if name not in POLICY_STAGES:
-            return self.model(name)
+            yield self.model(name)
+            return
+        model = self._trained(name, temperature=temperature, max_tokens=max_tokens, batch_size=batch_size)
+        try:
+            yield model
+        finally:
+            run_sync(self.calls.drain())
+            run_sync(model.provider.close())
+
+    def _trained(self, name: str, *, temperature: float, max_tokens: int, batch_size: int) -> Model:
         folder = self.workspace.path(f"models/{name}")
         spec = LocalSpec(
             provider="local",
@@ -121,8 +142,7 @@ class Context:
         """A stage's base as something that can be loaded: a folder of this run, a path, or a Hub id."""
         if base in POLICY_STAGES:
             return str(self.workspace.path(f"models/{base}"))
-        local = self.base / base
-        return str(local) if local.is_dir() else base
+        return found_folder(base, self.base)
 
     def prompts(self) -> dict[str, Prompt]:
         """All prompts by id, in order of arrival."""

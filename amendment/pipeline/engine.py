@@ -11,7 +11,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from amendment.errors import ConfigError, LedgerError
 from amendment.files import file_hash, write_text
@@ -19,10 +19,10 @@ from amendment.hashing import content_id
 from amendment.pipeline.store import read_records, write_records
 from amendment.records import Record
 
-__all__ = ["Made", "Stage", "Workspace", "in_order"]
+__all__ = ["Made", "Stage", "Wired", "Workspace", "in_order"]
 
 R = TypeVar("R", bound=Record)
-STAGE_FORMAT = 1
+STAGE_FORMAT = 2
 """Raised when what stages write changes, so that older artefacts are made anew."""
 
 
@@ -45,6 +45,22 @@ class Stage:
     needs: tuple[str, ...]
     makes: tuple[str, ...]
     run: Callable[[], Made]
+
+
+class Wired(Protocol):
+    """What has a place among stages by what it reads and makes."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def needs(self) -> tuple[str, ...]: ...
+
+    @property
+    def makes(self) -> tuple[str, ...]: ...
+
+
+W = TypeVar("W", bound=Wired)
 
 
 class Workspace:
@@ -80,6 +96,16 @@ class Workspace:
             return False
         in_place = all(self._stamp(name) == stamp for name, (stamp, _) in note["artefacts"].items())
         return bool(in_place and note["key"] == self.key(stage))
+
+    def standing(self, stages: Sequence[Stage]) -> list[str]:
+        """The names of the stages that stand and whose sources do; `stages` are in order."""
+        maker = {artefact: stage.name for stage in stages for artefact in stage.makes}
+        found: list[str] = []
+        for stage in stages:
+            sources = {maker[need] for need in stage.needs if need in maker}
+            if sources <= set(found) and self.stands(stage):
+                found.append(stage.name)
+        return found
 
     def digest(self, artefact: str) -> str:
         """The content hash of an artefact, taken when it was made. Raises LedgerError when it was not made."""
@@ -132,13 +158,13 @@ def _is_whole(note: dict[str, Any]) -> bool:
     return {"key", "counts"} <= set(note) and all(isinstance(pair, list) and len(pair) == 2 for pair in pairs)
 
 
-def in_order(stages: Sequence[Stage]) -> list[Stage]:
+def in_order(stages: Sequence[W]) -> list[W]:
     """The stages so that each comes after those that make what it reads. Raises ConfigError for a circle."""
     maker = {artefact: stage for stage in stages for artefact in stage.makes}
-    done: list[Stage] = []
+    done: list[W] = []
     path: list[str] = []
 
-    def visit(stage: Stage) -> None:
+    def visit(stage: W) -> None:
         if stage in done:
             return
         if stage.name in path:

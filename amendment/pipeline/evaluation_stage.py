@@ -1,29 +1,31 @@
 """What the policies do on prompts that no training stage has seen.
 
 Covered: in the simulated world the truth about every answer; elsewhere a judge's comparison of each policy
-with the first, in both orders; intervals clustered by prompt. The truth is written here, after all training,
-to a table that no training stage reads.
+with the first, in both orders; intervals clustered by prompt. A draw without an answer is counted by how it
+ended and has no score, but for a reply without words, which is an answer: an empty one. The truth is written
+here, after all training, to a table that no training stage reads.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from amendment.answers import Unusable, draft
-from amendment.errors import AmendmentError, CredentialsError, ProviderError, Transient
+from amendment.errors import AmendmentError, Transient
 from amendment.hashing import content_id
 from amendment.lilliput import ATTRIBUTES, BANNER, Truth, truth
 from amendment.pipeline.config import EvaluateStage
 from amendment.pipeline.context import Context
-from amendment.pipeline.endings import Paused
+from amendment.pipeline.draws import Draw, Drawn, draw_answers, every_draw
+from amendment.pipeline.endings import Paused, write_endings
 from amendment.pipeline.engine import Made
+from amendment.pipeline.training_stages import score_pairs
 from amendment.preference import Judge, JudgeSettings, judge_together, load_judge_folder
-from amendment.records import Candidate, Preference, Prompt, Record, text_of
-from amendment.reward_model import RewardModel
-from amendment.statistics import clustered_mean, paired_difference
+from amendment.records import Candidate, Preference, Record, text_of
+from amendment.statistics import Estimate, clustered_mean, paired_difference
 
 __all__ = ["make_evaluation"]
 
@@ -38,13 +40,8 @@ class PolicyScore(Record):
     value: float
 
 
-class _Draw(NamedTuple):
-    prompt: Prompt
-    sample: int
-
-
-Answers = dict[str, list[Candidate | None]]
-"""By policy, one entry per draw in the same order; None where the policy gave no answer."""
+Answers = dict[str, list[Drawn]]
+"""By policy, one entry per draw in the same order."""
 
 
 def make_evaluation(context: Context) -> Made:
@@ -52,107 +49,124 @@ def make_evaluation(context: Context) -> Made:
     stage = context.config.evaluate
     assert stage is not None
     draws = _draws(context, stage)
-    answers = {name: _answers(context, stage, name, draws) for name in stage.policies}
-    counts: dict[str, Any] = {"held-out prompts": len({draw.prompt.id for draw in draws})}
+    answers = {name: _answers(context, stage, name, draws) for name in dict.fromkeys(stage.policies)}
+    named = [one.named_ending(name) for name, found in answers.items() for one in found]
+    endings = write_endings(context.workspace, "evaluate", named)
+    counts: dict[str, Any] = {"held-out prompts": len({draw.prompt.id for draw in draws}), **endings}
+    counts["answers"] = {name: _answer_counts(name, found) for name, found in answers.items()}
     scores: list[PolicyScore] = []
     if all(draw.prompt.source == "lilliput" for draw in draws):
-        counts |= {"simulated": BANNER, **_against_truth(draws, answers, scores), **_reward_against_truth(context)}
+        counts |= {"simulated": BANNER, **_against_truth(answers, scores), **_reward_against_truth(context)}
     if stage.judge and len(answers) > 1:
-        counts["win rates"] = _win_rates(context, stage, draws, answers, scores)
-    flat = [one for found in answers.values() for one in found if one]
+        counts["win rates"] = _win_rates(context, stage, answers, scores)
+    flat = [one.answer for found in answers.values() for one in found if one.answer]
     artefacts = (
         context.workspace.write("evaluate/answers", Candidate, flat),
         context.workspace.write("evaluate/scores", PolicyScore, scores),
+        "evaluate/endings",
     )
     return Made(artefacts, counts)
 
 
-def _draws(context: Context, stage: EvaluateStage) -> list[_Draw]:
+def _draws(context: Context, stage: EvaluateStage) -> list[Draw]:
     """The first held-out prompts by a seeded hash, so that a larger number keeps the smaller one's prompts."""
     test = context.held_out()
     prompts = [prompt for prompt in context.prompts().values() if prompt.id in test]
     prompts.sort(key=lambda prompt: content_id(["evaluate", context.config.seed, prompt.id]))
     if not prompts:
         raise AmendmentError("evaluate: no prompt is held out; set dataset.test_share above 0 or bring more prompts")
-    return [_Draw(prompt, sample) for prompt in prompts[: stage.prompts] for sample in range(stage.samples)]
+    return every_draw(prompts[: stage.prompts], stage.samples)
 
 
-def _answers(context: Context, stage: EvaluateStage, name: str, draws: Sequence[_Draw]) -> list[Candidate | None]:
-    model = context.policy(
+def _answers(context: Context, stage: EvaluateStage, name: str, draws: Sequence[Draw]) -> list[Drawn]:
+    with context.policy(
         name, temperature=stage.temperature, max_tokens=stage.max_tokens, batch_size=stage.batch_size
-    )
-
-    async def work(draw: _Draw) -> Candidate | None:
-        try:
-            return await draft(draw.prompt, model, sample=draw.sample, kind="policy")
-        except (CredentialsError, Transient):
-            raise
-        except (Unusable, ProviderError):
-            return None
-
-    try:
-        return context.each(f"answers of {name}", draws, work, models=[model])
-    except Transient as fault:
-        raise Paused(f"evaluate: {fault}; run again to go on") from fault
+    ) as model:
+        return draw_answers(context, f"answers of {name}", model, draws)
 
 
-def _against_truth(draws: Sequence[_Draw], answers: Answers, scores: list[PolicyScore]) -> dict[str, Any]:
+def _answer_counts(name: str, found: Sequence[Drawn]) -> dict[str, int]:
+    """How a policy's draws ended. Raises AmendmentError for one that never answered, which nothing can measure."""
+    ended = Counter(one.ending.outcome for one in found)
+    if not ended["done"]:
+        told = ", ".join(f"{count} {outcome}" for outcome, count in ended.items())
+        reasons = Counter(one.ending.reason for one in found).most_common(1)
+        raise AmendmentError(
+            f"evaluate: policy {name!r} gave no answer ({told}); take it out of evaluate.policies, or see its entry "
+            f"in the run file. Most often: {reasons[0][0]}"
+        )
+    return {"answered": ended["done"], **{outcome: ended[outcome] for outcome in ("refused", "invalid", "failed")}}
+
+
+def _against_truth(answers: Answers, scores: list[PolicyScore]) -> dict[str, Any]:
     """Utility, readability and attributes of each policy, and the difference of each from the first."""
-    clusters = [draw.prompt.id for draw in draws]
-    utilities: dict[str, list[float]] = {}
-    table: dict[str, Any] = {}
+    truths = {name: [_truth(one) for one in found] for name, found in answers.items()}
     for name, found in answers.items():
-        truths = [
-            truth(text_of(draw.prompt.messages), text_of(one.messages) if one else "")
-            for draw, one in zip(draws, found, strict=True)
-        ]
-        utilities[name] = [one.utility for one in truths]
-        table[name] = _truth_row(truths, clusters)
-        scores += [
-            PolicyScore(policy=name, prompt_id=draw.prompt.id, sample=draw.sample, measure="utility", value=value)
-            for draw, value in zip(draws, utilities[name], strict=True)
-        ]
-    first = next(iter(answers), None)
-    differences = {
-        f"{name} - {first}": paired_difference(utilities[name], utilities[first], clusters).to_json()
-        for name in answers
-        if first is not None and name != first
-    }
-    return {"policies": table, "differences": differences}
-
-
-def _truth_row(truths: Sequence[Truth], clusters: Sequence[str]) -> dict[str, Any]:
-    row = {
-        "utility": clustered_mean([one.utility for one in truths], clusters).to_json(),
-        "readable": clustered_mean([float(one.readable) for one in truths], clusters).to_json(),
-    }
-    attributes = np.array([one.attributes for one in truths]).mean(axis=0)
+        told = [(one.draw, known.utility) for one, known in zip(found, truths[name], strict=True) if known]
+        scores += _scores(name, "utility", told)
+    table = {name: _truth_row(answers[name], known) for name, known in truths.items()}
+    first, *others = answers or [""]
     return {
-        **row,
+        "policies": table,
+        "differences": {f"{name} - {first}": _difference(answers, truths, name, first).to_json() for name in others},
+    }
+
+
+def _truth(one: Drawn) -> Truth | None:
+    """The truth about an answer; a reply without words is an empty answer, a refused or failed call is none."""
+    if one.ending.outcome not in ("done", "invalid"):
+        return None
+    return truth(text_of(one.draw.prompt.messages), text_of(one.answer.messages) if one.answer else "")
+
+
+def _scores(policy: str, measure: str, told: Iterable[tuple[Draw, float]]) -> list[PolicyScore]:
+    return [
+        PolicyScore(policy=policy, prompt_id=draw.prompt.id, sample=draw.sample, measure=measure, value=value)
+        for draw, value in told
+    ]
+
+
+def _difference(answers: Answers, truths: dict[str, list[Truth | None]], name: str, first: str) -> Estimate:
+    """The difference in utility over the draws that both policies have a score for."""
+    both = [
+        (one.draw.prompt.id, ours.utility, theirs.utility)
+        for one, ours, theirs in zip(answers[name], truths[name], truths[first], strict=True)
+        if ours and theirs
+    ]
+    return paired_difference([row[1] for row in both], [row[2] for row in both], [row[0] for row in both])
+
+
+def _truth_row(found: Sequence[Drawn], truths: Sequence[Truth | None]) -> dict[str, Any]:
+    known = [(one.draw.prompt.id, told) for one, told in zip(found, truths, strict=True) if told]
+    clusters = [prompt_id for prompt_id, _ in known]
+    attributes = np.array([told.attributes for _, told in known]).mean(axis=0)
+    return {
+        "utility": clustered_mean([told.utility for _, told in known], clusters).to_json(),
+        "readable": clustered_mean([float(told.readable) for _, told in known], clusters).to_json(),
         "attributes": {name: round(float(value), 4) for name, value in zip(ATTRIBUTES, attributes, strict=True)},
     }
 
 
 def _reward_against_truth(context: Context) -> dict[str, Any]:
-    """How often the reward model prefers the truly better answer of held-out pairs, and how often the labels do."""
+    """How often the reward model prefers the truly better answer of held-out pairs, and how often the labels do.
+
+    Pairs that are too long for the reward model have no score; they are left out of its share and counted.
+    """
     if not context.config.reward_model:
         return {}
     pairs = context.workspace.read("dataset/test", Preference)
-    gaps = [_gap(pair) for pair in pairs]
-    told = [(pair, gap) for pair, gap in zip(pairs, gaps, strict=True) if gap]
+    told = [(pair, gap) for pair in pairs if (gap := _gap(pair))]
     if not told:
         return {}
-    model = RewardModel.load(context.workspace.path("models/reward_model"))
-    rows = [pair.to_json() for pair, _ in told]
-    chosen, rejected = (
-        model.score([{**row, "completion": row[side]} for row in rows]) for side in ("chosen", "rejected")
-    )
-    clusters = [pair.prompt_id for pair, _ in told]
-    sign = np.sign([gap for _, gap in told])
-    right = (np.sign(chosen - rejected) * sign + 1) / 2
+    scores = score_pairs(context.workspace.path("models/reward_model"), [pair.to_json() for pair, _ in told])
+    clusters = np.array([pair.prompt_id for pair, _ in told])
+    sign, gaps = np.sign([gap for _, gap in told]), scores.chosen - scores.rejected
+    scored = np.isfinite(gaps)
+    right = (np.sign(gaps[scored]) * sign[scored] + 1) / 2
+    share = clustered_mean(right, clusters[scored].tolist()).to_json()
     return {
-        "reward model against truth": clustered_mean(right, clusters).to_json(),
-        "labels against truth": clustered_mean((sign + 1) / 2, clusters).to_json(),
+        "reward model against truth": {**share, "unscored": int((~scored).sum())},
+        "labels against truth": clustered_mean((sign + 1) / 2, clusters.tolist()).to_json(),
     }
 
 
@@ -161,9 +175,18 @@ def _gap(pair: Preference) -> float:
     return truth(prompt, text_of(pair.chosen)).utility - truth(prompt, text_of(pair.rejected)).utility
 
 
-def _win_rates(
-    context: Context, stage: EvaluateStage, draws: Sequence[_Draw], answers: Answers, scores: list[PolicyScore]
-) -> dict[str, Any]:
+class _Bout(NamedTuple):
+    """Two policies' draws of one question."""
+
+    ours: Drawn
+    theirs: Drawn
+
+    def ended_in(self, outcome: str) -> bool:
+        """Whether one of the two ended so."""
+        return outcome in (self.ours.ending.outcome, self.theirs.ending.outcome)
+
+
+def _win_rates(context: Context, stage: EvaluateStage, answers: Answers, scores: list[PolicyScore]) -> dict[str, Any]:
     """P(the policy's answer is better than the first policy's), judged in both orders; equal answers are ties."""
     assert stage.judge is not None
     judge = Judge(
@@ -177,36 +200,38 @@ def _win_rates(
     first, *others = answers
     table = {}
     for name in others:
-        wins = _wins(context, judge, draws, answers[name], answers[first])
-        read = [(draw, p) for draw, p in zip(draws, wins, strict=True) if p is not None]
+        bouts = [_Bout(*pair) for pair in zip(answers[name], answers[first], strict=True)]
+        fought = [bout for bout in bouts if bout.ours.answer and bout.theirs.answer]
+        wins = _wins(context, judge, fought)
+        read = [(bout.ours.draw, p) for bout, p in zip(fought, wins, strict=True) if p is not None]
         rate = clustered_mean([p for _, p in read], [draw.prompt.id for draw, _ in read])
-        table[f"{name} against {first}"] = {**rate.to_json(), "unread": len(draws) - len(read)}
-        measure = f"win rate against {first}"
-        scores += [
-            PolicyScore(policy=name, prompt_id=draw.prompt.id, sample=draw.sample, measure=measure, value=p)
-            for draw, p in read
-        ]
+        table[f"{name} against {first}"] = {
+            **rate.to_json(),
+            **_left_out(bouts, fought),
+            "unread": len(wins) - len(read),
+        }
+        scores += _scores(name, f"win rate against {first}", read)
     return table
 
 
-def _wins(
-    context: Context,
-    judge: Judge,
-    draws: Sequence[_Draw],
-    ours: Sequence[Candidate | None],
-    theirs: Sequence[Candidate | None],
-) -> list[float | None]:
-    async def work(item: tuple[_Draw, Candidate | None, Candidate | None]) -> float | None:
-        draw, our, their = item
-        if our is None or their is None:
-            return None
+def _left_out(bouts: Sequence[_Bout], fought: Sequence[_Bout]) -> dict[str, int]:
+    """Draws on which there was nothing to compare, and on how many of them one of the policies refused."""
+    refused = sum(bout.ended_in("refused") for bout in bouts)
+    return {"draws": len(bouts), "refused": refused, "other unanswered": len(bouts) - len(fought) - refused}
+
+
+def _wins(context: Context, judge: Judge, bouts: Sequence[_Bout]) -> list[float | None]:
+    async def work(bout: _Bout) -> float | None:
+        our, their = bout.ours.answer, bout.theirs.answer
+        assert our is not None
+        assert their is not None
         if our.id == their.id:
             return 0.5
-        together = judge_together(await judge.verdicts(draw.prompt, our, their), orders="both", disagreement="mean")
+        found = await judge.verdicts(bout.ours.draw.prompt, our, their)
+        together = judge_together(found, orders="both", disagreement="mean")
         return together.p_a if together.p_a is None or together.a == our.id else 1 - together.p_a
 
-    items = list(zip(draws, ours, theirs, strict=True))
     try:
-        return context.each("comparing policies", items, work, models=[judge.model])
+        return context.each("comparing policies", bouts, work, models=[judge.model])
     except Transient as fault:
         raise Paused(f"evaluate: {fault}; run again to go on") from fault

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 import yaml
@@ -16,6 +17,7 @@ from amendment.errors import AmendmentError, ConfigError, LedgerError
 from amendment.files import write_text
 from amendment.pipeline.assembly import assemble
 from amendment.pipeline.checks import LoadedRun, check_run_file, load_run_file
+from amendment.pipeline.config import RunFile
 from amendment.pipeline.context import Context, Patience
 from amendment.pipeline.engine import Stage, Workspace
 from amendment.pipeline.progress import Progress, QuietProgress
@@ -36,7 +38,7 @@ class Result:
     summary: Mapping[str, Any]
     """The content of `summary.json`."""
     sent: int
-    """Model calls that went out in this process."""
+    """Model calls that went out in this call of the run."""
     ran: tuple[str, ...]
     """Stages that were run now; all others stood."""
 
@@ -49,7 +51,11 @@ class Result:
 
 
 class Run:
-    """One run. Calling it makes what is missing and leaves alone what stands."""
+    """One run. Calling it makes what is missing and leaves alone what stands.
+
+    A call lets go of the folder at its end, unless models were looked up: these keep working, and keep the
+    folder, until `close`, or the end of a `with` block.
+    """
 
     def __init__(
         self,
@@ -63,6 +69,7 @@ class Run:
         self.folder = folder or Path("runs") / loaded.config.name
         self._loaded = loaded
         self._progress = progress or QuietProgress()
+        self._is_lent = False
         self._context = Context(loaded.config, loaded.base, Workspace(self.folder), self._progress, patience)
 
     @classmethod
@@ -86,8 +93,23 @@ class Run:
 
     @property
     def models(self) -> Mapping[str, Model]:
-        """The models of the run file, opened when looked up, with the run's ledger behind them."""
-        return _Models(self._context)
+        """The models of the run file, opened when looked up, with the run's ledger behind them.
+
+        They work before, between and after calls of the run, and raise LedgerError after `close`.
+        """
+        return _Models(self.config, self._lend)
+
+    def _lend(self, name: str) -> Model:
+        self._is_lent = True
+        return self._context.model(name)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
 
     def check(self) -> None:
         """Raise ConfigError with everything that would keep this run from being made. Calls nothing."""
@@ -100,50 +122,54 @@ class Run:
         Raises ConfigError or DataError before anything is called, CredentialsError and Paused when models
         cannot go on, TrainingError when a training's own checks fail.
         """
-        stages = self._until(until)
-        ran: list[str] = []
+        stages = self._stages()
+        wanted = _until(stages, until)
+        sent = self._context.sent
         try:
-            if not all(self._context.workspace.stands(stage) for stage in stages):
-                self.check()
-                self._context.calls.ledger  # noqa: B018 - opening it locks the folder before anything is written
+            stands = self._context.workspace.stands
+            stood = all(stands(stage) for stage in wanted)
+            if not stood:
+                check_run_file(self._loaded)
+            self._context.calls.ledger  # noqa: B018 - opening it locks the folder before anything is written
+            if not stood:
                 self._write_config()
-            for stage in stages:
-                if not self._context.workspace.stands(stage):
-                    self._make(stage)
-                    ran.append(stage.name)
-            summary = write_summary(self._context.config, self._context.workspace, assemble(self._context))
-            return Result(folder=self.folder, summary=summary, sent=self._context.sent, ran=tuple(ran))
+            ran = [stage.name for stage in wanted if not stands(stage) and self._make(stage, stages)]
+            self._status(stages, running=None)
+            summary = write_summary(self._context.config, self._context.workspace, stages)
+            return Result(folder=self.folder, summary=summary, sent=self._context.sent - sent, ran=tuple(ran))
         finally:
-            self.close()
+            if not self._is_lent:
+                self.close()
 
-    def _until(self, until: str | None) -> list[Stage]:
+    def _stages(self) -> list[Stage]:
         try:
-            stages = assemble(self._context)
+            return assemble(self._context)
         except AmendmentError:
-            self.check()  # which names this problem among all others, with its place
+            check_run_file(self._loaded)  # which names this problem among all others, with its place
             raise
-        if until is None:
-            return stages
-        names = [stage.name for stage in stages]
-        if until not in names:
-            raise ConfigError(
-                f"no stage {until!r} in this run{did_you_mean(until, names)}; there are {', '.join(names)}"
-            )
-        return stages[: names.index(until) + 1]
 
-    def _make(self, stage: Stage) -> None:
+    def _make(self, stage: Stage, stages: Sequence[Stage]) -> bool:
+        """Run a stage of these; true, since it was run."""
         self._progress.say(f"{stage.name}: {stage.title}")
-        self._status(running=stage.name)
+        self._status(stages, running=stage.name)
         try:
             self._context.workspace.close(stage, stage.run())
-        finally:
-            self._status(running=None)
+        except BaseException:
+            self._status(stages, running=None)
+            raise
+        return True
 
-    def _status(self, running: str | None) -> None:
+    def _status(self, stages: Sequence[Stage], running: str | None) -> None:
         """What `amendment status` reads, so that it never touches a ledger in use."""
-        stages = [stage.name for stage in assemble(self._context)]
-        done = [name for name in stages if self._context.workspace.note(name)]
-        status = {"name": self.config.name, "stages": stages, "running": running, "done": done}
+        workspace = self._context.workspace
+        done = workspace.standing(stages)
+        status = {
+            "name": self.config.name,
+            "stages": [stage.name for stage in stages],
+            "running": running,
+            "done": done,
+            "out of date": [stage.name for stage in stages if stage.name not in done and workspace.note(stage.name)],
+        }
         write_text(self.folder / "status.json", json.dumps(status, indent=1) + "\n")
 
     def _write_config(self) -> None:
@@ -156,24 +182,35 @@ class Run:
             raise LedgerError(f"{self.folder}: cannot be written ({fault.strerror}); choose another folder") from fault
 
     def close(self) -> None:
-        """Let go of models and ledger; calling the run again opens them again."""
+        """Let go of models and ledger; calling the run, or looking a model up, opens them again."""
+        self._is_lent = False
         self._context.close()
+
+
+def _until(stages: list[Stage], until: str | None) -> list[Stage]:
+    """The stages up to the one of this name."""
+    if until is None:
+        return stages
+    names = [stage.name for stage in stages]
+    if until not in names:
+        raise ConfigError(f"no stage {until!r} in this run{did_you_mean(until, names)}; there are {', '.join(names)}")
+    return stages[: names.index(until) + 1]
 
 
 class _Models(Mapping[str, Model]):
     """Models by short name, opened when looked up."""
 
-    def __init__(self, context: Context) -> None:
-        self._context = context
+    def __init__(self, config: RunFile, open_model: Callable[[str], Model]) -> None:
+        self._known, self._open = config.models, open_model
 
     def __getitem__(self, name: str) -> Model:
-        known = self._context.config.models
-        if name not in known:
-            raise ConfigError(f"no model {name!r} in this run{did_you_mean(name, known)}; there are {', '.join(known)}")
-        return self._context.model(name)
+        if name not in self._known:
+            near, known = did_you_mean(name, self._known), ", ".join(self._known)
+            raise ConfigError(f"no model {name!r} in this run{near}; there are {known}")
+        return self._open(name)
 
     def __iter__(self) -> Any:
-        return iter(self._context.config.models)
+        return iter(self._known)
 
     def __len__(self) -> int:
-        return len(self._context.config.models)
+        return len(self._known)

@@ -53,6 +53,7 @@ def status_lines(status: dict[str, Any]) -> list[str]:
     lines = [plain(str(status["name"]))]
     for name in status["stages"]:
         state = "running" if name == status["running"] else "done" if name in status["done"] else "to do"
+        state += " (out of date)" if state == "to do" and name in status.get("out of date", ()) else ""
         counts = ", ".join(f"{plain(key)} {plain(str(value))}" for key, value in status["counts"].get(name, {}).items())
         lines.append(f"  {name:14} {state:8} {counts}".rstrip())
     following = [name for name in status["stages"] if name not in status["done"]]

@@ -16,15 +16,20 @@ __all__ = ["headline", "write_summary"]
 
 
 def write_summary(config: RunFile, workspace: Workspace, stages: Sequence[Stage]) -> dict[str, Any]:
-    """Write both files from the notes of the stages that stand; returns the content of the first."""
-    notes = {stage.name: workspace.note(stage.name) for stage in stages}
+    """Write both files from the notes of the stages that stand; returns the content of the first.
+
+    A result that its settings or sources have left behind is none: its stage is missing, and out of date.
+    """
+    notes = {stage.name: note for stage in stages if (note := workspace.note(stage.name))}
+    standing = workspace.standing(stages)
     summary = {
         "name": config.name,
         "seed": config.seed,
         "toolkit": __version__,
         "simulated": _simulated(config),
-        "stages": {name: note["counts"] for name, note in notes.items() if note},
-        "missing": [name for name, note in notes.items() if not note],
+        "stages": {name: notes[name]["counts"] for name in standing},
+        "missing": [stage.name for stage in stages if stage.name not in standing],
+        "out of date": [name for name in notes if name not in standing],
     }
     write_text(workspace.folder / "summary.json", json.dumps(summary, indent=1, allow_nan=False) + "\n")
     write_text(workspace.folder / "summary.md", "\n".join(_page(summary)))
@@ -63,5 +68,10 @@ def _page(summary: Mapping[str, Any]) -> list[str]:
         if name != "evaluate":
             shown += [f"## {name}", "", *stage_lines(counts), ""]
     if summary["missing"]:
-        shown += ["Not done yet: " + ", ".join(summary["missing"]), ""]
+        shown += [_missing(summary), ""]
     return shown
+
+
+def _missing(summary: Mapping[str, Any]) -> str:
+    named = [f"{name} (out of date)" if name in summary["out of date"] else name for name in summary["missing"]]
+    return "Not done yet: " + ", ".join(named)

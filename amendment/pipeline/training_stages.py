@@ -5,10 +5,11 @@ Each trains on prompts of the train split alone and is then measured on held-out
 
 from __future__ import annotations
 
+import json
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from amendment.dpo import policy_margins, train_dpo, train_sft
 from amendment.pipeline.config import BaseStage
@@ -18,33 +19,44 @@ from amendment.records import Candidate, Preference, Prompt, text_of
 from amendment.reward_model import RewardModel, train_reward
 from amendment.training import Progress, TrainResult, build_tiny, evaluate_pairs
 
-__all__ = ["make_base", "make_dpo", "make_reward_model", "make_sft"]
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+__all__ = ["PairScores", "make_base", "make_dpo", "make_reward_model", "make_sft", "score_pairs"]
 
 Rows = list[dict[str, Any]]
 SIDES = ("chosen", "rejected")
 
 
 def make_base(context: Context) -> Made:
-    """A small model with a tokenizer of the run's own text, trained on drafts or chosen answers."""
+    """A small model with a tokenizer of the run's own text, trained on drafts, on chosen answers, or not at all."""
     stage = context.config.base
     assert stage is not None
     folder, seed = _folder(context, "base"), context.config.seed
     rows = _base_rows(context, stage)
     untrained = folder.with_name("base.untrained")
-    build_tiny(untrained, _texts(rows or _pair_rows(context, "train")), stage.tiny, seed)
-    if rows:
-        result = train_sft(untrained, rows, folder, stage, seed=seed, progress=_watch(context, "base"))
-        shutil.rmtree(untrained)
-        return Made(("models/base",), _trained(result))
-    shutil.rmtree(folder, ignore_errors=True)
-    untrained.rename(folder)
-    return Made(("models/base",), {"steps": 0})
+    build_tiny(untrained, _texts(rows), stage.tiny, seed)
+    if stage.on == "nothing":
+        return _keep_untrained(untrained, folder)
+    result = train_sft(untrained, rows, folder, stage, seed=seed, progress=_watch(context, "base"))
+    shutil.rmtree(untrained)
+    return Made(("models/base",), _trained(result))
 
 
 def _base_rows(context: Context, stage: BaseStage) -> Rows:
-    if stage.on == "nothing":
-        return []
-    return _candidate_rows(context, "draft") if stage.on == "drafts" else _chosen_rows(context)
+    """What the base learns from; with `on: nothing` its tokenizer alone, from drafts where the run has any."""
+    if stage.on == "drafts" or (stage.on == "nothing" and context.config.critique):
+        return _candidate_rows(context, "draft")
+    return _pair_rows(context, "train") if stage.on == "nothing" else _chosen_rows(context)
+
+
+def _keep_untrained(untrained: Path, folder: Path) -> Made:
+    """Put the model in place with the file by which trainers know a folder that they may replace."""
+    (untrained / "history.json").write_text(json.dumps({"steps": 0, "history": []}) + "\n", encoding="utf-8")
+    shutil.rmtree(folder, ignore_errors=True)
+    untrained.rename(folder)
+    return Made(("models/base",), {"steps": 0})
 
 
 def make_sft(context: Context) -> Made:
@@ -82,10 +94,22 @@ def make_reward_model(context: Context) -> Made:
     counts = _trained(result)
     held_out = _hard(_pair_rows(context, "test"))
     if held_out:
-        model = RewardModel.load(folder)
-        chosen, rejected = (model.score([{**row, "completion": row[side]} for row in held_out]) for side in SIDES)
-        counts["held out"] = _measured(held_out, chosen, rejected)
+        counts["held out"] = _measured(held_out, *score_pairs(folder, held_out))
     return Made(("models/reward_model",), counts)
+
+
+class PairScores(NamedTuple):
+    """The rewards of both sides of pairs, in their order; nan where a side is too long to be scored."""
+
+    chosen: NDArray[np.float64]
+    rejected: NDArray[np.float64]
+
+
+def score_pairs(folder: Path, rows: Sequence[Mapping[str, Any]]) -> PairScores:
+    """Score both sides of the dataset's rows with the reward model in `folder`."""
+    model = RewardModel.load(folder)
+    chosen, rejected = (model.score([{**row, "completion": row[side]} for row in rows]) for side in SIDES)
+    return PairScores(chosen, rejected)
 
 
 def make_dpo(context: Context) -> Made:

@@ -19,15 +19,34 @@ HOW_TO_READ = (
 def evaluation_lines(counts: Mapping[str, Any]) -> list[str]:
     """The evaluation: policies against truth, win rates, the reward model."""
     lines = [f"Held-out prompts: {counts['held-out prompts']}; intervals are 95 %, clustered by prompt.", ""]
+    lines += [f"- answers of {plain(name)}: {_pairs(ended)}" for name, ended in counts.get("answers", {}).items()]
     if counts.get("policies"):
-        lines += _against_truth(counts)
-    for name, rate in counts.get("win rates", {}).items():
-        unread = f"not readable: {rate['unread']}"
-        lines.append(f"- judged win rate of {plain(name)}: {_estimate(rate, share=True)}, {unread}")
+        lines += ["", *_against_truth(counts)]
+    lines += [_win_rate(name, rate) for name, rate in counts.get("win rates", {}).items()]
     for name in ("reward model against truth", "labels against truth"):
         if name in counts:
-            lines.append(f"- {name}, held-out pairs: {_estimate(counts[name], share=True)}")
+            share = _estimate(counts[name], share=True)
+            lines.append(f"- {name}, held-out pairs: {share}{_unscored(counts[name])}")
     return lines
+
+
+def _win_rate(name: str, rate: Mapping[str, Any]) -> str:
+    aside = {
+        "refused": rate["refused"],
+        "otherwise unanswered": rate["other unanswered"],
+        "verdict not readable": rate["unread"],
+    }
+    estimate = f"{_estimate(rate, share=True)} over {rate['n']} of {rate['draws']} draws"
+    return f"- judged win rate of {plain(name)}: {estimate} ({_pairs(aside)})"
+
+
+def _unscored(measured: Mapping[str, Any]) -> str:
+    count = measured.get("unscored")
+    return f"; {count} pairs have no score, being too long" if count else ""
+
+
+def _pairs(counts: Mapping[str, Any]) -> str:
+    return ", ".join(f"{plain(str(key))} {_number(value)}" for key, value in counts.items())
 
 
 def _against_truth(counts: Mapping[str, Any]) -> list[str]:
@@ -68,7 +87,7 @@ def stage_lines(counts: Mapping[str, Any]) -> list[str]:
         if name in SPECIAL:
             lines += SPECIAL[name](value)
         elif isinstance(value, Mapping):
-            inner = ", ".join(f"{plain(str(key))} {_number(one)}" for key, one in value.items())
+            inner = _pairs(value)
             lines.append(f"- {name}: {inner or 'none'}")
         else:
             lines.append(f"- {plain(name)}: {_number(value)}")
@@ -89,7 +108,7 @@ def _held_out(measured: Mapping[str, Any]) -> list[str]:
     accuracy, loss = measured["accuracy"], measured["log_loss"]
     size = f"{accuracy['n']} pairs of {accuracy['clusters']} prompts"
     lines = [
-        f"- held-out accuracy: {_estimate(accuracy, share=True)}, {size}",
+        f"- held-out accuracy: {_estimate(accuracy, share=True)}, {size}{_unscored(measured)}",
         f"- held-out log loss: {_estimate(loss)} (a coin: 0.693)",
     ]
     slices = {name.replace("_", " "): measured.get(name) for name in ("chosen_shorter", "chosen_longer")}

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from amendment.errors import CredentialsError, ProviderError, Rejected, Transient
 
-__all__ = ["LONGEST_PAUSE", "Endpoint", "body_of", "clean", "fault_of", "shown", "wait_of"]
+__all__ = ["LONGEST_PAUSE", "Endpoint", "body_of", "clean", "clean_tree", "fault_of", "shown", "wait_of"]
 
 RETRIED = frozenset({408, 409, 425, 429, 529})
 """Statuses below 500, and Anthropic's own, that pass by themselves; 500 to 599 do too."""
@@ -109,7 +109,7 @@ def body_of(raw: bytes, host: str) -> dict[str, Any]:
     try:
         body = json.loads(raw, parse_constant=lambda _: None, parse_float=_finite)
         if b"\\u" in raw:
-            body = _clean_tree(body)
+            body = clean_tree(body)
     except (ValueError, RecursionError) as fault:
         raise Transient(f"{host}: expected JSON, found {shown(_text(raw))}") from fault
     if not isinstance(body, dict):
@@ -126,14 +126,15 @@ def clean(text: str) -> str:
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace").replace("\0", "\ufffd")
 
 
-def _clean_tree(value: Any) -> Any:
+def clean_tree(value: Any) -> Any:
+    """A JSON value with all of its texts `clean`."""
     match value:
         case str():
             return clean(value)
         case list():
-            return [_clean_tree(item) for item in value]
+            return [clean_tree(item) for item in value]
         case dict():
-            return {clean(key): _clean_tree(item) for key, item in value.items()}
+            return {clean(key): clean_tree(item) for key, item in value.items()}
     return value
 
 

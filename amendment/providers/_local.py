@@ -1,7 +1,8 @@
 """A model of this machine behind the provider protocol: loaded at the first question, asked in batches.
 
-Covered: the weights' own hash is part of the host's name, so that a retrained folder of the same name is another
-model to the ledger; a run whose answers are all known loads nothing. Not covered: several GPUs, streaming.
+Covered: the hash of the model's files, the kind of device and the precision are part of the host's name, so that
+a retrained folder, or another precision, is another model to the ledger; a run whose answers are all known loads
+nothing. Not covered: several GPUs, streaming.
 """
 
 from __future__ import annotations
@@ -15,17 +16,17 @@ from typing import NamedTuple
 
 import torch
 from huggingface_hub import snapshot_download
-from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
 from amendment.calls import Reply, Request
 from amendment.errors import ConfigError, Rejected
 from amendment.hashing import HASH_PREFIX
 from amendment.providers._batches import Batches
-from amendment.providers._http import clean
-from amendment.providers._local_model import Drawing, LocalModel
+from amendment.providers._http import clean, clean_tree
+from amendment.providers._local_model import Completion, Drawing, LocalModel, device_of, precision_of
 from amendment.providers._plain_format import read_plain, write_plain
-from amendment.providers.opening import folder_problems, is_folder
+from amendment.providers.opening import folder_of, folder_problems, is_folder
 from amendment.providers.specs import LocalSpec
+from amendment.training import unreachable
 
 __all__ = ["LocalProvider"]
 
@@ -44,6 +45,7 @@ class LocalProvider:
 
     kind = "local"
     shows_choices = True
+    deadline = None  # a batch takes as long as it takes; asking again would only make it take longer
 
     def __init__(self, spec: LocalSpec) -> None:
         """Finds the model's folder, fetching it from the Hub where it is not on this machine.
@@ -52,7 +54,9 @@ class LocalProvider:
         """
         self._spec = spec
         self._folder = _folder_of(spec)
-        self.host = f"local:{_fingerprint(self._folder)}"
+        device = device_of(spec)
+        self.host = f"local:{_fingerprint(self._folder)}/{device}/{precision_of(spec, device)}"
+        self._name = _name_of(spec, self._folder)
         self._model: LocalModel | None = None
         self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="local-model", initializer=_one_thread)
         self._batches = Batches(self._answer, size=spec.batch_size, worker=self._worker)
@@ -112,23 +116,33 @@ class LocalProvider:
         prompts = [job.prompt for job in jobs]
         if jobs[0].request.choices:
             found = model.choose(prompts, [job.labels for job in jobs])
-            return [_chosen(job, logprobs) for job, logprobs in zip(jobs, found, strict=True)]
+            return [self._chosen(job, logprobs) for job, logprobs in zip(jobs, found, strict=True)]
         seeds = [_seed(job.request) for job in jobs]
         completions = model.complete(prompts, seeds, _drawing(jobs[0].request))
-        return [
-            write_plain(
-                clean(said.text),
-                finish_reason=said.finish_reason,
-                input_tokens=len(job.prompt),
-                output_tokens=said.n_tokens,
-            )
-            for job, said in zip(jobs, completions, strict=True)
-        ]
+        return [self._said(job, completion) for job, completion in zip(jobs, completions, strict=True)]
 
+    def _chosen(self, job: _Job, logprobs: dict[str, float]) -> bytes:
+        return write_plain(
+            max(logprobs, key=logprobs.__getitem__),
+            finish_reason="stop",
+            input_tokens=len(job.prompt),
+            output_tokens=1,
+            logprobs=logprobs,
+            model=self._name,
+        )
 
-def _chosen(job: _Job, logprobs: dict[str, float]) -> bytes:
-    best = max(logprobs, key=logprobs.__getitem__)
-    return write_plain(best, finish_reason="stop", input_tokens=len(job.prompt), output_tokens=1, logprobs=logprobs)
+    def _said(self, job: _Job, completion: Completion) -> bytes:
+        text, thinking, calls = completion.parts
+        finish_reason = "tool_calls" if calls and completion.finish_reason == "stop" else completion.finish_reason
+        return write_plain(
+            clean(text),
+            finish_reason=finish_reason,
+            input_tokens=len(job.prompt),
+            output_tokens=completion.n_tokens,
+            thinking=clean(thinking) if thinking else None,
+            calls=[clean_tree(call) for call in calls],
+            model=self._name,
+        )
 
 
 def _labels(model: LocalModel, labels: tuple[str, ...]) -> dict[str, set[int]]:
@@ -161,7 +175,7 @@ def _one_thread() -> None:
 
 
 def _folder_of(spec: LocalSpec) -> Path:
-    folder = Path(spec.model).expanduser() if is_folder(spec.model) else _fetched(spec)
+    folder = folder_of(spec.model) if is_folder(spec.model) else _fetched(spec)
     problems = folder_problems(folder)
     if problems:
         raise ConfigError("\n".join(problems))
@@ -172,9 +186,16 @@ def _fetched(spec: LocalSpec) -> Path:
     """The folder of a Hub repository, from this machine's cache where the Hub cannot be reached."""
     try:
         return Path(snapshot_download(spec.model, revision=spec.revision, allow_patterns=list(FILES)))
-    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as fault:
+    except unreachable() as fault:
         problem = f"neither a folder nor a model that could be fetched ({_first_line(fault)})"
         raise ConfigError(f"{spec.model}: {problem}") from fault
+
+
+def _name_of(spec: LocalSpec, folder: Path) -> str | None:
+    """What replies say of a Hub model: its id and the commit that was fetched; None for a folder."""
+    if is_folder(spec.model):
+        return None
+    return f"{spec.model}@{folder.name}"  # the Hub's cache names a snapshot by its commit
 
 
 def _first_line(fault: Exception) -> str:

@@ -20,8 +20,9 @@ from transformers.utils import logging as library_logging
 
 from amendment.providers._local_text import PromptEncoder
 from amendment.providers.specs import LocalSpec
+from amendment.training import Parts
 
-__all__ = ["Completion", "Drawing", "LocalModel"]
+__all__ = ["Completion", "Drawing", "LocalModel", "device_of", "precision_of"]
 
 
 class Drawing(NamedTuple):
@@ -36,7 +37,7 @@ class Drawing(NamedTuple):
 class Completion(NamedTuple):
     """One answer and why it ended."""
 
-    text: str
+    parts: Parts
     finish_reason: Literal["stop", "length"]
     n_tokens: int
 
@@ -45,17 +46,14 @@ class LocalModel:
     """A loaded model with its tokenizer. Not for several threads at once."""
 
     def __init__(self, folder: Path, spec: LocalSpec) -> None:
-        device = spec.device
-        if device == "auto":
-            device = "cuda" if torch.cuda.is_available() else "cpu"
+        self._device = device_of(spec)
         self.tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
-        self.encoder = PromptEncoder(self.tokenizer, str(folder))
+        self.encoder = PromptEncoder(self.tokenizer)
         with _no_progress_bars():
             self._model = AutoModelForCausalLM.from_pretrained(
-                folder, dtype=_precision(spec.dtype, device), trust_remote_code=False, use_safetensors=True
+                folder, dtype=_precision(spec, self._device), trust_remote_code=False, use_safetensors=True
             )
-        self._model.to(device).eval()
-        self._device = device
+        self._model.to(self._device).eval()
         self._ends = _end_tokens(self._model, self.tokenizer)
         self._pad = self.tokenizer.pad_token_id if self.tokenizer.pad_token_id is not None else min(self._ends or {0})
         self._model.generation_config = GenerationConfig()  # the run says how to draw, not the model's folder
@@ -80,7 +78,10 @@ class LocalModel:
             logits_processor=[drawn],
             stopping_criteria=stops,
         )[:, ids_BT.shape[1] :]
-        return [self._completion(answer, drawing) for answer in answers_BT.tolist()]
+        return [
+            self._completion(answer, prompt, drawing)
+            for answer, prompt in zip(answers_BT.tolist(), prompts, strict=True)
+        ]
 
     @torch.inference_mode()
     def choose(self, prompts: Sequence[list[int]], labels: Sequence[dict[str, set[int]]]) -> list[dict[str, float]]:
@@ -109,17 +110,18 @@ class LocalModel:
         mask_BT = torch.tensor([[0] * (width - len(prompt)) + [1] * len(prompt) for prompt in prompts])
         return ids_BT.to(self._device), mask_BT.to(self._device)
 
-    def _completion(self, ids: list[int], drawing: Drawing) -> Completion:
+    def _completion(self, ids: list[int], prompt: list[int], drawing: Drawing) -> Completion:
         """The answer up to its end token or stop text. Behind them stands padding, as long as the batch made it."""
         while drawing.stop and self._pad not in self._ends and ids and ids[-1] == self._pad:
             ids = ids[:-1]
         end = next((place for place, token in enumerate(ids) if token in self._ends), None)
         said = ids if end is None else ids[:end]
-        text = self.text_of(said)
+        text = self.text_of(said) if drawing.stop else ""
         found = [place for place in (text.find(stop) for stop in drawing.stop) if place >= 0]
         if found:
-            return Completion(text[: min(found)], "stop", len(said))
-        return Completion(text, "length" if end is None else "stop", len(said) + (end is not None))
+            return Completion(self.encoder.read(said, prompt, cut=len(text) - min(found)), "stop", len(said))
+        parts = self.encoder.read(said, prompt)
+        return Completion(parts, "length" if end is None else "stop", len(said) + (end is not None))
 
 
 class _Draw:
@@ -194,10 +196,23 @@ def _no_progress_bars() -> Iterator[None]:
             library_logging.enable_progress_bar()
 
 
-def _precision(dtype: str, device: str) -> Any:
-    if dtype == "auto":
-        return torch.float32 if device == "cpu" else "auto"
-    return getattr(torch, dtype)
+def device_of(spec: LocalSpec) -> str:
+    """The kind of device that an entry's model runs on here: `cpu` or `cuda`."""
+    if spec.device != "auto":
+        return spec.device
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def precision_of(spec: LocalSpec, device: str) -> str:
+    """The name of the weights' precision; `saved` for that of the files."""
+    if spec.dtype != "auto":
+        return spec.dtype
+    return "float32" if device == "cpu" else "saved"
+
+
+def _precision(spec: LocalSpec, device: str) -> Any:
+    name = precision_of(spec, device)
+    return "auto" if name == "saved" else getattr(torch, name)
 
 
 def _end_tokens(model: Any, tokenizer: Any) -> set[int]:

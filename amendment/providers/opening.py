@@ -16,7 +16,7 @@ from amendment.calls import Calls, Model, Provider
 from amendment.errors import CredentialsError, MissingExtra
 from amendment.providers.specs import AnthropicSpec, HostedSpec, LocalSpec, OpenAISpec, SimulatedSpec
 
-__all__ = ["check_model", "folder_problems", "is_folder", "open_model", "open_provider"]
+__all__ = ["check_model", "folder_of", "folder_problems", "is_folder", "open_model", "open_provider"]
 
 Spec = OpenAISpec | AnthropicSpec | LocalSpec | SimulatedSpec
 
@@ -79,7 +79,7 @@ def open_model(name: str, spec: Spec, calls: Calls, seed: int, environ: Mapping[
 def _shown_name(spec: Spec) -> str:
     """The name that records show: of a folder its last part, since a path says more than it should."""
     if isinstance(spec, LocalSpec) and is_folder(spec.model):
-        return Path(spec.model).expanduser().resolve().name
+        return folder_of(spec.model).resolve().name
     if isinstance(spec, SimulatedSpec):
         return f"{spec.model}/{spec.persona().id}"  # a changed persona is another model, and asks anew
     return spec.model
@@ -101,11 +101,16 @@ def is_folder(model: str) -> bool:
     return model.startswith((".", "/", "~")) or model.count("/") > 1 or Path(model).is_dir()
 
 
+def folder_of(model: str) -> Path:
+    """The folder that a path means; a `~` of nobody's is left as it is, and then not found."""
+    return Path(os.path.expanduser(model))  # noqa: PTH111 - Path.expanduser raises where there is no home
+
+
 def _local_problems(spec: LocalSpec) -> list[str]:
     missing = [library for library in ("torch", "transformers") if find_spec(library) is None]
     problems = [str(MissingExtra(library, "train")) for library in missing]
     if is_folder(spec.model):
-        problems += folder_problems(Path(spec.model).expanduser())
+        problems += folder_problems(folder_of(spec.model))
     return problems
 
 

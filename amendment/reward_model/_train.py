@@ -29,7 +29,12 @@ def train(
         trainer = steady(RewardTrainer)(
             model=bench.base,
             args=bench.configure(
-                RewardConfig, center_rewards_coefficient=settings.centre, model_init_kwargs={"dtype": bench.dtype_name}
+                RewardConfig,
+                center_rewards_coefficient=settings.centre,
+                model_init_kwargs={
+                    "dtype": bench.dtype_name,
+                    **({"revision": bench.revision} if bench.revision else {}),
+                },
             ),
             train_dataset=Dataset.from_dict(columns),
             processing_class=bench.tokenizer,
@@ -53,7 +58,7 @@ def _meta(bench: Workbench, settings: RewardSettings) -> dict[str, Any]:
             "The base has no pad token of its own, so its end token pads: scores are read at the last other token."
         )
     return {
-        "base": bench.base,
+        **bench.origin,
         "seed": bench.seed,
         "max_length": settings.max_length,
         "over_length": settings.over_length,

@@ -29,6 +29,8 @@ class RewardMeta(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     base: str
+    base_commit: str | None = None
+    """Of a base on the Hub."""
     seed: int
     max_length: int = Field(ge=1)
     over_length: str

@@ -1,6 +1,7 @@
-"""What the trainers share: settings, rendering, preflight, losses, evaluation, tiny models."""
+"""What trainers and local models share: settings, rendering, preflight, losses, evaluation, tiny models."""
 
-from amendment.training.bases import check_base, need_training
+from amendment.training.answering import Parts, read_answer
+from amendment.training.bases import check_base, need_training, unreachable
 from amendment.training.batches import PaddedBatch, padded_batches
 from amendment.training.evaluation import PairEvaluation, evaluate_pairs
 from amendment.training.losses import bradley_terry_loss, dpo_logits, sequence_margin
@@ -24,6 +25,7 @@ __all__ = [
     "LoraSettings",
     "PaddedBatch",
     "PairEvaluation",
+    "Parts",
     "Prepared",
     "Progress",
     "Renderer",
@@ -48,8 +50,10 @@ __all__ = [
     "prepare_pairs",
     "prepare_rows",
     "quietly",
+    "read_answer",
     "render_completions",
     "sequence_margin",
     "steady",
+    "unreachable",
     "workbench",
 ]

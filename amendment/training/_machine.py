@@ -81,9 +81,16 @@ def configure(kind: type[Config], settings: TrainerSettings, *, seed: int, folde
     if unknown := sorted(set(arguments) - known):
         raise ConfigError(f"the installed trl has no {', '.join(unknown)} in {kind.__name__}; see constraints.txt")
     try:
-        return kind(**arguments)
+        return on_one_device(kind(**arguments))
     except (TypeError, ValueError) as error:
         raise ConfigError(f"{kind.__name__} refuses its settings: {error}") from error
+
+
+def on_one_device(config: Config) -> Config:
+    """The configuration without DataParallel, which would make every batch as many times larger as there are GPUs."""
+    if config.n_gpu > 1:  # type: ignore[attr-defined]  # of transformers' TrainingArguments
+        config._n_gpu = 1  # type: ignore[attr-defined]  # asking for `n_gpu` has set it, and it is not set again
+    return config
 
 
 def _of_machine(settings: TrainerSettings) -> dict[str, Any]:

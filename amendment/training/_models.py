@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from huggingface_hub import hf_hub_download
 from peft import LoraConfig
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from amendment.errors import TrainingError
+from amendment.errors import ConfigError, TrainingError
 from amendment.training._machine import has_gpu
 from amendment.training.settings import LoraSettings
 
@@ -23,17 +25,45 @@ RECORD = "history.json"
 """The file by which a folder is known as ours."""
 
 
-def load_tokenizer(base: str | Path) -> Any:
+def load_tokenizer(base: str | Path, *, revision: str | None = None) -> Any:
     """The tokenizer of a base, with a pad token: its own, else its unknown token, else its end token."""
-    tokenizer = AutoTokenizer.from_pretrained(str(base), trust_remote_code=False)
+    with _named(base):
+        tokenizer = AutoTokenizer.from_pretrained(str(base), trust_remote_code=False, **_of_hub(base, revision))
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.unk_token or tokenizer.eos_token
     return tokenizer
 
 
-def load_causal(base: str | Path, *, dtype: str = "float32") -> Any:
+def load_causal(base: str | Path, *, dtype: str = "float32", revision: str | None = None) -> Any:
     """A causal language model in main memory; `dtype` is float32 or bfloat16."""
-    return AutoModelForCausalLM.from_pretrained(str(base), dtype=dtype, trust_remote_code=False)
+    with _named(base):
+        return AutoModelForCausalLM.from_pretrained(
+            str(base), dtype=dtype, trust_remote_code=False, **_of_hub(base, revision)
+        )
+
+
+def commit_of(base: str | Path, revision: str | None) -> str | None:
+    """The commit that a Hub base stands at; None for a folder."""
+    if Path(base).is_dir():
+        return None
+    with _named(base):
+        file = hf_hub_download(str(base), "config.json", revision=revision)
+    return Path(file).parent.name  # the Hub's cache names a snapshot by its commit
+
+
+def _of_hub(base: str | Path, revision: str | None) -> dict[str, str]:
+    """Keywords of `from_pretrained` for this revision; a folder has none."""
+    return {"revision": revision} if revision and not Path(base).is_dir() else {}
+
+
+@contextmanager
+def _named(base: str | Path) -> Iterator[None]:
+    """What a library says of files that are missing, damaged or out of reach becomes one sentence with the base."""
+    try:
+        yield
+    except Exception as fault:  # a base fails in as many ways as there are libraries below
+        first = (str(fault).strip() or type(fault).__name__).splitlines()[0]
+        raise ConfigError(f"base {str(base)!r} cannot be loaded: {first}") from fault
 
 
 def placed(model: Any) -> Any:

@@ -1,16 +1,17 @@
-"""From conversations to token ids: the one door through which every trainer and scorer goes.
+"""From conversations to token ids: the one door through which every trainer, scorer and local model goes.
 
-Promised: what is trained is what is scored, since both are rendered here; thinking goes under the key
-that the chat template shows; texts cannot smuggle in control tokens (they are made harmless and counted);
-absent keys (None, as Parquet readers write them) are absent.
-Not covered: messages with parts other than text; they are refused.
+Promised: what is trained is what is scored and sampled from, since all are rendered here; thinking goes under
+the key that the chat template shows; texts cannot smuggle in control tokens (they are made harmless and
+counted, and the tokenizer is tried on that once); absent keys (None, as Parquet readers write them) are absent.
+Not covered: messages with parts other than text, which are refused; templates whose turns are marked by
+ordinary words. See `answering` for the way back.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -25,6 +26,7 @@ _USER = {"role": "user", "content": "q"}
 _ROLES = ("system", "developer", "user", "assistant", "tool")
 _BREAK = "\u200b"
 """Zero-width space: invisible to people, and enough to keep a control token from being recognised."""
+_MARKUP = re.compile(r"[<\[|].*[>\]|]", re.DOTALL)
 
 
 class Conversation(NamedTuple):
@@ -39,19 +41,29 @@ class Conversation(NamedTuple):
 
 
 class Renderer:
-    """A tokenizer's chat template, and what it shows of a conversation. Raises TrainingError without a template."""
+    """A tokenizer's chat template, and what it shows of a conversation."""
 
     def __init__(self, tokenizer: Any) -> None:
+        """Raises TrainingError when the tokenizer has no chat template, or reads control tokens that are broken up."""
         if not tokenizer.chat_template:
             name = tokenizer.name_or_path
             raise TrainingError(f"{name}: its tokenizer has no chat template; use an instruction-tuned base")
         self.tokenizer = tokenizer
         self.control_texts = 0
         """Texts in which control tokens were found and made harmless."""
-        special = {t.content for t in tokenizer.added_tokens_decoder.values() if t.special and len(t.content) > 1}
-        self._control = re.compile(
-            "|".join(re.escape(s) for s in sorted(special, key=lambda s: (-len(s), s))) or "(?!)"
-        )
+        control = _control_tokens(tokenizer)
+        spellings = sorted(control.values(), key=lambda spelling: (-len(spelling), spelling))
+        self._control = re.compile("|".join(map(re.escape, spellings)) or "(?!)")
+        self._check_breaks(control.keys() - {tokenizer.unk_token_id}, spellings)  # unknown signs steer nothing
+
+    def _check_breaks(self, steering: Set[int], spellings: Sequence[str]) -> None:
+        if not spellings:
+            return
+        broken = self.tokenizer([self.harmless(one) for one in spellings], add_special_tokens=False)["input_ids"]
+        for spelling, ids in zip(spellings, broken, strict=True):
+            if steering & set(ids):
+                name = self.tokenizer.name_or_path
+                raise TrainingError(f"{name}: the tokenizer reads {spelling!r} in texts even when it is broken up")
 
     @property
     def template_id(self) -> str:
@@ -123,11 +135,19 @@ class Renderer:
             kept.pop("tool_calls", None)
         return {k: v if k == "role" else self._harmless(v) for k, v in kept.items()}
 
+    def harmless(self, text: str) -> str:
+        """The text without any spelling of a control token."""
+        found = True
+        while found:  # what is left after a break may spell another one
+            text, n = self._control.subn(_broken, text)
+            found = bool(n)
+        return text
+
     def _harmless(self, value: Any) -> Any:
         """The value with every control token in its texts broken by a zero-width space."""
         if isinstance(value, str):
-            text, found = self._control.subn(lambda hit: hit[0][0] + _BREAK + hit[0][1:], value)
-            self.control_texts += bool(found)
+            text = self.harmless(value)
+            self.control_texts += text != value
             return text
         if isinstance(value, Mapping):
             return {self._harmless(k): self._harmless(v) for k, v in value.items()}
@@ -171,6 +191,28 @@ class Renderer:
         return list(rendered["assistant_masks"])
 
 
+def _control_tokens(tokenizer: Any) -> dict[int, str]:
+    """Added tokens that steer: the special ones, and those that look like markup and belong to the template.
+
+    Tags such as `<table>`, which some tokenizers hold as plain tokens, are text.
+    """
+    template = str(tokenizer.chat_template)
+    return {
+        number: token.content
+        for number, token in tokenizer.added_tokens_decoder.items()
+        if token.content.strip() and (token.special or _is_markup(token.content, template))
+    }
+
+
+def _is_markup(spelling: str, template: str) -> bool:
+    return bool(_MARKUP.fullmatch(spelling)) and ("|" in spelling or spelling in template)
+
+
+def _broken(found: re.Match[str]) -> str:
+    spelling = found[0]
+    return spelling[0] + _BREAK + spelling[1:] if len(spelling) > 1 else "\ufffd"
+
+
 def _object(value: Any, place: str) -> Mapping[str, Any]:
     if not isinstance(value, Mapping):
         raise DataError([Problem(place, f"expected an object, found {type(value).__name__}")])
@@ -197,5 +239,5 @@ def _text(content: Any, place: str) -> str:
         return content or ""
     parts = [_object(part, place) for part in _listed(content, place)]
     if other := next((part for part in parts if part.get("type", "text") != "text"), None):
-        raise DataError([Problem(place, f"only text can be trained on, found a part of type {other['type']!r}")])
+        raise DataError([Problem(place, f"only text can be read, found a part of type {other['type']!r}")])
     return "".join(str(part.get("text") or "") for part in parts)

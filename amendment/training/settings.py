@@ -91,6 +91,8 @@ class TrainerSettings(_Settings):
     """Of the optimiser, at its highest."""
     batch_size: int = Field(default=16, ge=1)
     """Rows (SFT) or pairs (reward model, DPO) of one optimiser step."""
+    revision: str | None = Field(default=None, min_length=1)
+    """Of a base on the Hub: branch, tag or, to be exact, commit."""
     lora: LoraSettings | None = None
     """Train a low-rank adapter instead of all weights."""
     log_every: int = Field(default=10, ge=1)

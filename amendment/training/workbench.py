@@ -33,7 +33,7 @@ def workbench(
 ) -> Iterator[Workbench]:
     """Open a workbench. Raises MissingExtra, ConfigError (no such base) or TrainingError (`out` is in use)."""
     need_training()
-    check_base(base)
+    check_base(base, settings.revision)
     from amendment.training._machine import pinned
     from amendment.training._models import check_out
     from amendment.training._quiet import quiet_libraries
@@ -58,10 +58,27 @@ class Workbench:
     """Sentences for the result."""
 
     @cached_property
+    def commit(self) -> str | None:
+        """The commit of a base on the Hub, found out once so that all parts are of one; None for a folder."""
+        from amendment.training._models import commit_of
+
+        return commit_of(self.base, self.settings.revision)
+
+    @property
+    def revision(self) -> str | None:
+        """What parts of a base on the Hub are asked for by."""
+        return self.commit or self.settings.revision
+
+    @property
+    def origin(self) -> dict[str, str]:
+        """What records say of the base: its name and, on the Hub, its commit."""
+        return {"base": self.base, **({"base_commit": self.commit} if self.commit else {})}
+
+    @cached_property
     def tokenizer(self) -> Any:
         from amendment.training._models import load_tokenizer
 
-        return load_tokenizer(self.base)
+        return load_tokenizer(self.base, revision=self.revision)
 
     @cached_property
     def renderer(self) -> Renderer:
@@ -85,7 +102,7 @@ class Workbench:
         """The base as a causal language model."""
         from amendment.training._models import load_causal
 
-        return load_causal(self.base, dtype=self.dtype_name)
+        return load_causal(self.base, dtype=self.dtype_name, revision=self.revision)
 
     def adapter(self, task: str) -> Any:
         """PEFT's configuration for `CAUSAL_LM` or `SEQ_CLS`, or None when no adapter is asked for."""
@@ -99,17 +116,15 @@ class Workbench:
 
         return configure(kind, self.settings, seed=self.seed, folder=self.scratch, **own)
 
-    def seen(self, lengths: Sequence[int]) -> list[int]:
-        """The rows that training will draw at least once, of rows with these lengths."""
+    def seen(self, lengths: Sequence[int], args: Any) -> list[int]:
+        """The rows that a trainer with this configuration will draw at least once, of rows with these lengths."""
         from amendment.training._trainer import LengthPools
 
-        trl, settings = self.settings.trl, self.settings
-        batch = trl.per_device_train_batch_size or settings.batch_size
-        steps = trl.max_steps or settings.steps
-        if steps is None:
+        if args.max_steps <= 0:
             return list(range(len(lengths)))
-        drawn = steps * batch * (trl.gradient_accumulation_steps or 1)
-        return list(LengthPools(lengths, batch, self.seed))[:drawn]
+        batch = args.train_batch_size  # what the trainer's own sampler is made with
+        drawn = args.max_steps * batch * args.gradient_accumulation_steps * args.world_size
+        return list(LengthPools(lengths, batch, args.seed))[:drawn]
 
     def fit(self, trainer: Any, lengths: Sequence[int], *watchers: Any) -> Fitted:
         """Train to the end; `lengths` are tokens per row."""
@@ -128,7 +143,7 @@ class Workbench:
         machine = describe(self.settings)
         record = {
             "trainer": report.trainer,
-            "base": self.base,
+            **self.origin,
             "seed": self.seed,
             "settings": self.settings.model_dump(mode="json", exclude_none=True),
             "machine": machine,
@@ -166,11 +181,11 @@ def steady(kind: type[Any]) -> type[Any]:
     return type(f"Steady{kind.__name__}", (Steady, kind), {})
 
 
-def load_tokenizer(base: str | Path) -> Any:
+def load_tokenizer(base: str | Path, *, revision: str | None = None) -> Any:
     """The tokenizer of a model folder or Hub id, with a pad token."""
     from amendment.training import _models
 
-    return _models.load_tokenizer(base)
+    return _models.load_tokenizer(base, revision=revision)
 
 
 def placed(model: Any) -> Any:
@@ -180,8 +195,8 @@ def placed(model: Any) -> Any:
     return _models.placed(model)
 
 
-def load_causal(base: str | Path) -> Any:
+def load_causal(base: str | Path, *, revision: str | None = None) -> Any:
     """A causal language model in fp32 for scoring, on the GPU where there is one."""
     from amendment.training import _models
 
-    return _models.placed(_models.load_causal(base))
+    return _models.placed(_models.load_causal(base, revision=revision))

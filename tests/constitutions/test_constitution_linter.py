@@ -185,3 +185,10 @@ def test_an_empty_scope_is_told() -> None:
 def test_a_case_must_have_two_different_answers() -> None:
     same = Case(prompt="p", better="x", worse="x", why="none")
     assert messages(principle(cases=(same,))) == ["`better` and `worse` are the same text"]
+
+
+def test_a_principle_that_only_revises_is_used_by_the_critique_stage_and_told_so() -> None:
+    (judging, critique) = lint(constitution(principle("a", critique=(), compare=())))
+    assert "judges of pairs will not ask by it" in judging.message
+    assert "a critique is asked for by its statement alone" in critique.message
+    assert {judging.level, critique.level} == {"warning"}

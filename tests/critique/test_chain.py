@@ -13,7 +13,7 @@ from amendment.answers import Ending
 from amendment.calls import Calls, Model, Provider, Reply, Request
 from amendment.constitutions import AppliesWhen, Constitution, Principle, load_constitution
 from amendment.critique import Chain, ChainSettings, PrincipleDraw, run_chain
-from amendment.errors import CredentialsError, ProviderError, Rejected, Transient
+from amendment.errors import ConfigError, CredentialsError, ProviderError, Rejected, Transient
 from amendment.fence import read_fenced
 from amendment.ledger import Ledger
 from amendment.lilliput import Persona, sample_prompts
@@ -279,11 +279,20 @@ def test_a_principle_for_other_prompts_is_never_drawn() -> None:
     assert seen == {"house/brief", "house/kind"}
 
 
-def test_a_prompt_that_no_principle_speaks_about_keeps_its_draft() -> None:
-    rules = house(principle("medical", applies_when=AppliesWhen(categories=("health",))))
-    made = chain(Scripted("draft"), constitutions=[rules])
-    assert made.ending == Ending("done")
-    assert texts(made) == ["draft"]
+def test_a_prompt_that_no_principle_speaks_about_is_told_before_anything_is_asked() -> None:
+    provider = Scripted("draft")
+    medical = house(principle("medical", applies_when=AppliesWhen(categories=("health",))))
+    for rules in (medical, house(principle("judging-only", revise=(), compare=("Which?",)))):
+        with pytest.raises(ConfigError, match="no principle of house has a `revise` text and speaks about prompts of"):
+            chain(provider, constitutions=[rules])
+    assert provider.asked == []
+
+
+def test_a_principle_without_critique_texts_is_asked_about_by_its_statement() -> None:
+    provider = Scripted("draft", "critique", "revision")
+    made = chain(provider, constitutions=[house(principle("kind", critique=()))])
+    assert texts(made) == ["draft", "revision"]
+    assert "Be kind." in last_question(provider.asked[1])
 
 
 def test_fewer_principles_than_asked_for_give_fewer_steps() -> None:

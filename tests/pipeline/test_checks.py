@@ -94,14 +94,22 @@ REFERENCES = {
     "candidates: [{model: dpo}]": "candidates[0].model: the run has no stage 'dpo'; add it, or name a model",
     "candidates: [{from: critique}]": "from: critique needs the stage critique",
     "sft: {base: base, on: chosen}": "sft.base: the run has no stage 'base'",
-    "sft: {base: ./x}": "on: all_revisions needs the stage critique; or train it on: chosen",
-    "base: {}": "on: drafts needs the stage critique; or train it on: chosen",
+    "sft: {base: ./x}": "sft: learns from revisions, which needs the stage critique; add it, or train it on: chosen",
+    "sft: {base: ./x, on: chosen}": "sft: has no pairs to train on; add judging, or pairs of your own",
+    "base: {}": "base: learns from drafts, which needs the stage critique; add it, or train it on: chosen",
+    "base: {on: chosen}": "base: has no pairs to train on; add judging, or pairs of your own",
+    "base: {on: nothing}": "base: has no pairs to train on; add judging, or pairs of your own",
     "reward_model: {base: ./x}": "has no pairs to train on; add judging, or pairs of your own",
     "dpo: {base: ./x}": "has no pairs to train on; add judging, or pairs of your own",
     "judging: {judges: [{model: second}]}": "judging: has nothing to compare; add candidates",
     "evaluate: {policies: [sft]}": "evaluate.policies[0]: the run has no stage 'sft'",
     "evaluate: {policies: [writer]}\ndataset: {test_share: 0}": "evaluate: needs held-out prompts; set "
     "dataset.test_share above 0",
+    "evaluate: {policies: []}": "evaluate: measures nothing; name policies, or add the stage reward_model",
+    "evaluate: {policies: [writer, writer], judge: {model: second}}": "evaluate.judge: compares each policy with the "
+    "first, and there are no two; name them under policies",
+    "pairs: [{path: p.csv}]\nevaluate: {policies: [writer, second]}": "evaluate: measures nothing: the truth about "
+    "answers is known in the simulated world alone; add a judge",
     "evaluate: {policies: [gpt]}": "evaluate.policies[0]: no model 'gpt' under models",
 }
 
@@ -111,7 +119,39 @@ def test_a_reference_to_nothing_is_told(part: str, run_file: Write) -> None:
     models = "models: {writer: {provider: simulated}, second: {provider: simulated}}\nconstitution: lilliput\n"
     lines = complaints(run_file(MINIMAL + models + part + "\n"))
     assert any(REFERENCES[part] in line for line in lines), lines
-    assert all(line.startswith("run.yaml:") for line in lines)
+    assert all(line.startswith(("run.yaml:", "p.csv:")) for line in lines)
+
+
+def test_mistakes_inside_and_outside_the_file_are_said_at_once(
+    run_file: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("OUR_KEY", raising=False)
+    (tmp_path / "p.jsonl").write_text('{"question": "q"}\n')
+    text = (
+        "name: t\nconstitution: liliput\n"
+        "models: {far: {provider: openai, base_url: 'http://127.0.0.1:1/v1', model: x, api_key_env: OUR_KEY}}\n"
+        "prompts: [{path: p.jsonl}]\ncritique: {model: fra}\n"
+        "candidates: [{from: critique, take: all}]\njudging: {judges: [{model: fra, protocol: label-tokens}]}\n"
+    )
+    outside = ["no constitution 'liliput'", "OUR_KEY is not set", "no such column in any row"]
+    lines = complaints(run_file(text))
+    assert len(lines) == 5
+    for words in ("critique.model: no model 'fra'", "judges[0].model: no model 'fra'", *outside):
+        assert any(words in line for line in lines), words
+    lines = complaints(run_file(text.replace("critique: {", "critique: {runds: 2, ")))
+    assert any("unknown key 'runds'" in line for line in lines)
+    for words in outside:
+        assert any(words in line for line in lines), "the parts that have the right shape are looked at"
+
+
+def test_a_base_that_learns_nothing_takes_its_words_from_drafts(run_file: Write) -> None:
+    text = MINIMAL + "constitution: lilliput\nmodels: {w: {provider: simulated}}\ncritique: {model: w}\n"
+    assert complaints(run_file(text + "base: {on: nothing}\n")) == []
+
+
+def test_a_stage_whose_source_lacks_pairs_is_not_named_beside_it(run_file: Write) -> None:
+    lines = complaints(run_file(MINIMAL + "reward_model: {base: ./x}\nevaluate: {policies: []}\n"))
+    assert sum("has no pairs" in line for line in lines) == 1
 
 
 def test_one_candidate_a_prompt_is_told_before_it_is_paid_for(run_file: Write) -> None:
@@ -129,9 +169,11 @@ def test_a_judge_that_needs_probabilities_is_refused_where_there_are_none(run_fi
     assert line.endswith("which model w does not show; use protocol: verdict with samples")
 
 
-@pytest.mark.parametrize("rules", ["critique: {model: w}", "evaluate: {policies: [w, w], judge: {model: w}}"])
+@pytest.mark.parametrize("rules", ["critique: {model: w}", "evaluate: {policies: [w, v], judge: {model: w}}"])
 def test_rules_are_asked_for_where_they_are_needed(rules: str, run_file: Write) -> None:
-    (line,) = complaints(run_file(f"{MINIMAL}models: {{w: {{provider: simulated}}}}\n{rules}\n"))
+    (line,) = complaints(
+        run_file(f"{MINIMAL}models: {{w: {{provider: simulated}}, v: {{provider: simulated}}}}\n{rules}\n")
+    )
     assert "needs a constitution; add a line such as: constitution: helpful-honest" in line
 
 
@@ -161,10 +203,10 @@ def test_prompts_that_no_principle_speaks_about_are_told_before_anything_is_paid
             "    applies_when: {categories: [code, physics]}\n"
         )
     (small.parent / "ours.yaml").write_text(rules)
-    (line,) = complaints(small, "constitution=./ours.yaml")
-    assert line.startswith("run.yaml:3:15: constitution: no principle with a `compare` text speaks about prompts of")
-    assert "'arithmetic'" in line
-    assert "'code'" not in line
+    for line, role in zip(complaints(small, "constitution=./ours.yaml"), ("revise", "compare"), strict=True):
+        assert line.startswith(f"run.yaml:3:15: constitution: no principle with a `{role}` text speaks about prompts")
+        assert "'arithmetic'" in line
+        assert "'code'" not in line
 
 
 def test_faults_of_a_constitution_keep_their_own_place(run_file: Write, tmp_path: Path) -> None:

@@ -13,8 +13,10 @@ import yaml
 
 from amendment.constitutions import load_constitution
 from amendment.errors import ConfigError, LedgerError
-from amendment.pipeline import Run, load_run_file
+from amendment.files import file_hash
+from amendment.pipeline import Run, assembly, load_run_file
 from amendment.pipeline.endings import ItemEnding
+from amendment.pipeline.status import read_status, status_lines
 from amendment.pipeline.store import read_records
 from amendment.preference import Judge
 from amendment.records import Candidate, Critique, Judgement, Verdict
@@ -76,7 +78,7 @@ def test_the_dataset_has_the_columns_that_are_promised_and_no_others(undisturbed
     assert 0.5 <= row["p_chosen"] <= 1
     assert row["p_chosen_raw"] == row["p_chosen"]
     assert row["p_chosen_calibrated"] is None
-    assert (row["decided_by"], row["source"], row["raters"]) == ("judge", "lilliput", ["second"])
+    assert (row["decided_by"], row["source"], row["raters"]) == ("judge", "lilliput", ["second/label-tokens@1.0.0"])
     assert row["constitutions"] == [load_constitution("lilliput").reference]
     assert all(principle.startswith("lilliput/") for principle in row["principle_ids"])
 
@@ -171,6 +173,52 @@ def test_the_folder_tells_what_was_run(undisturbed: Any) -> None:
 def test_a_limited_run_is_a_small_one(small: Path, tmp_path: Path) -> None:
     result = Run.from_file(small, folder=tmp_path / "run", limit=4)()
     assert result.summary["stages"]["inputs"]["prompts"] == 4
+
+
+def test_a_result_that_its_sources_left_behind_is_not_told_as_the_runs(small: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    Run.from_file(small, folder=folder)()
+    part = Run.from_file(small, folder=folder, overrides=["critique.rounds=1"])(until="critique")
+    assert list(part.summary["stages"]) == ["inputs", "critique", "candidates"]
+    assert part.summary["missing"] == part.summary["out of date"] == ["judging", "dataset"]
+    assert "Not done yet: judging (out of date), dataset (out of date)" in (folder / "summary.md").read_text()
+    lines = status_lines(read_status(folder))
+    assert next(line.split() for line in lines if "judging" in line) == ["judging", "to", "do", "(out", "of", "date)"]
+    assert lines[-1] == "next: judging"
+    early = Run.from_file(small, folder=folder, overrides=["critique.rounds=2", "seed=8"])(until="inputs")
+    assert early.ran == ("inputs",)
+    assert early.summary["missing"] == ["critique", "candidates", "judging", "dataset"]
+
+
+def test_the_run_files_files_are_looked_at_once(
+    run_file: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "p.jsonl").write_text('{"prompt": "one"}\n{"prompt": "two"}\n')
+    seen: list[Path] = []
+
+    def hashed(path: Path) -> str:
+        seen.append(path)
+        return file_hash(path)
+
+    monkeypatch.setattr(assembly, "file_hash", hashed)
+    path = run_file("name: t\nprompts: [{path: p.jsonl}]\nmodels: {w: {provider: simulated}}\n")
+    Run.from_file(path, folder=tmp_path / "run")()
+    assert [one.name for one in seen] == ["p.jsonl"]
+
+
+def test_a_judge_made_before_a_run_judges_after_it_until_the_run_is_closed(small: Path, tmp_path: Path) -> None:
+    constitution = load_constitution("lilliput")
+    asked = {"prompt": "please add 3 8 thanks", "a": "the sum is 11", "b": "no idea"}
+    with Run.from_file(small, folder=tmp_path / "run") as run:
+        judge = Judge.from_folder("label-tokens", model=run.models["second"], constitution=constitution)
+        before = judge.compare(**asked)
+        assert run(until="critique").ran == ("inputs", "critique")
+        assert judge.compare(**asked) == before
+        assert run().ran == ("candidates", "judging", "dataset")
+        assert judge.compare(**asked) == before
+    with pytest.raises(LedgerError, match="run was closed"):
+        judge.compare(**asked)
+    assert run().ran == ()
 
 
 def test_no_clock_stands_in_a_row(small: Path, tmp_path: Path, undisturbed: Any) -> None:

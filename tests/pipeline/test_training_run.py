@@ -90,3 +90,21 @@ def _truth_is_kept_from_training(run: Run, folder: Path) -> None:
         for word in ("utility", "truth", "readable"):
             assert word not in found.column_names
             assert f'"{word}"' not in text
+
+
+TINY = "tiny: {hidden: 16, layers: 1, heads: 2, intermediate: 32, vocab: 400, context: 96}"
+
+
+def test_a_base_that_learned_nothing_makes_way_for_one_that_learns(tmp_path: Path) -> None:
+    path = tmp_path / "run.yaml"
+    path.write_text(
+        "name: t\nconstitution: lilliput\nmodels: {w: {provider: simulated}}\nprompts: [{lilliput: 12}]\n"
+        f"critique: {{model: w}}\nbase: {{on: nothing, steps: 1, batch_size: 4, max_length: 64, {TINY}}}\n"
+    )
+    nothing = Run.from_file(path, folder=tmp_path / "run")()
+    assert nothing.summary["stages"]["base"] == {"steps": 0}
+    for on, steps in (("drafts", 1), ("nothing", 0), ("drafts", 1)):
+        again = Run.from_file(path, folder=tmp_path / "run", overrides=[f"base.on={on}"])()
+        assert again.ran == ("base",)
+        assert again.summary["stages"]["base"]["steps"] == steps
+    assert not (tmp_path / "run/models/base.untrained").exists()

@@ -46,6 +46,7 @@ class Scripted:
 
     kind = "scripted"
     host = "here"
+    deadline = None
 
     def __init__(self, say: Say, *, shows_choices: bool = True) -> None:
         self.say = say

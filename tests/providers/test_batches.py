@@ -110,3 +110,20 @@ def test_closing_cancels_whoever_waits() -> None:
             await waiting
 
     run(Doubling(), use)
+
+
+def test_closing_while_the_worker_is_busy_leaves_nobody_waiting() -> None:
+    work = Doubling()
+    work.go.clear()
+
+    async def use(batches: Batches[int, int]) -> None:
+        waiting = [asyncio.ensure_future(batches.do(job, "k")) for job in range(2)]
+        while not work.batches:
+            await asyncio.sleep(0.001)
+        batches.close()
+        work.go.set()
+        async with asyncio.timeout(20):
+            results = await asyncio.gather(*waiting, return_exceptions=True)
+        assert [type(result) for result in results] == [asyncio.CancelledError] * 2
+
+    run(work, use)

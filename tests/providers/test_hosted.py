@@ -202,3 +202,10 @@ def test_the_key_is_in_no_file_of_the_run(kind: str, server: Any, tmp_path: Path
     files = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert files
     assert not any(CANARY.encode() in path.read_bytes() for path in files)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_other_deadline_is_shorter_than_the_entrys_own(kind: str, server: Any) -> None:
+    deadline = provider(kind, server, timeout=5000.0).deadline
+    assert deadline is not None
+    assert 5000.0 < deadline < 5100.0

@@ -18,15 +18,17 @@ from hypothesis import strategies as st
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from amendment.calls import Request
-from amendment.errors import ConfigError, ProviderError, Rejected, Transient
-from amendment.providers import LocalSpec
-from amendment.providers._local import LocalProvider
-from amendment.providers._local_model import Drawing, draw_tokens
+from amendment.errors import ConfigError, ProviderError, Rejected, TrainingError, Transient
+from amendment.providers import LocalSpec, check_model
+from amendment.providers._local import LocalProvider, _Job
+from amendment.providers._local_model import Drawing, LocalModel, draw_tokens
 from amendment.providers._local_text import PromptEncoder
 from amendment.records import Message
+from amendment.training import Parts, Renderer, render_completions
 
 Ask = Callable[..., Request]
 PLAIN = Drawing(temperature=1.0, top_p=1.0, max_tokens=1, stop=())
+STOP = PLAIN._replace(stop=(". ",))
 
 
 def answers(folder: Path, requests: Sequence[Request], *, batch_size: int = 16) -> list[Any]:
@@ -71,7 +73,7 @@ def test_without_temperature_every_draw_is_the_likeliest(model_folder: Path, que
 def test_the_answer_is_what_the_model_itself_finds_likeliest(model_folder: Path, question: Ask) -> None:
     """Step by step, without cache, padding or batch."""
     tokenizer, model = AutoTokenizer.from_pretrained(model_folder), AutoModelForCausalLM.from_pretrained(model_folder)
-    ids = PromptEncoder(tokenizer, "here").encode(question("Is it so?"))
+    ids = PromptEncoder(tokenizer).encode(question("Is it so?"))
     n = len(ids)
     with torch.inference_mode():
         for _ in range(8):
@@ -106,7 +108,7 @@ def test_label_probabilities_are_the_models_own(model_folder: Path, question: As
     tokenizer, model = AutoTokenizer.from_pretrained(model_folder), AutoModelForCausalLM.from_pretrained(model_folder)
     requests = [question("short", choices=("A", "B")), question("a much longer one", choices=("A", "B"))]
     for request, body in zip(requests, answers(model_folder, requests), strict=True):
-        ids = PromptEncoder(tokenizer, "here").encode(request)
+        ids = PromptEncoder(tokenizer).encode(request)
         with torch.inference_mode():
             logprobs = model(torch.tensor([ids])).logits[0, -1].log_softmax(-1)
         for label in ("A", "B"):
@@ -143,7 +145,7 @@ def test_only_text_is_read(model_folder: Path, question: Ask) -> None:
 
 @pytest.fixture(scope="module")
 def encoder(model_folder: Path) -> PromptEncoder:
-    return PromptEncoder(AutoTokenizer.from_pretrained(model_folder), "here")
+    return PromptEncoder(AutoTokenizer.from_pretrained(model_folder))
 
 
 @settings(max_examples=200)
@@ -156,11 +158,6 @@ def test_no_text_becomes_a_control_token(encoder: PromptEncoder, text: str) -> N
     request = Request(provider="local", host="h", model="m", messages=(Message(role="user", content=text),))
     counted = Counter(encoder.encode(request))
     assert (counted[0], counted[1], counted[2]) == (0, 2, 1)  # <pad>, <|turn|>, <|end|> of the template itself
-    assert encoder.harmless(text).replace("\u200b", "") == text.replace("\u200b", "")
-
-
-def test_harmless_text_is_left_as_it_is(encoder: PromptEncoder) -> None:
-    assert encoder.harmless("<|turn> is <not> a |turn|>") == "<|turn> is <not> a |turn|>"
 
 
 def test_tools_reach_the_template(encoder: PromptEncoder, question: Ask) -> None:
@@ -173,15 +170,15 @@ def test_tools_reach_the_template(encoder: PromptEncoder, question: Ask) -> None
 def test_a_tokenizer_without_a_template_is_refused(model_folder: Path) -> None:
     tokenizer = AutoTokenizer.from_pretrained(model_folder)
     tokenizer.chat_template = None
-    with pytest.raises(ConfigError, match="no chat template"):
-        PromptEncoder(tokenizer, "here")
+    with pytest.raises(TrainingError, match="no chat template"):
+        PromptEncoder(tokenizer)
 
 
 def test_a_template_that_refuses_is_the_items_own_fault(model_folder: Path, question: Ask) -> None:
     tokenizer = AutoTokenizer.from_pretrained(model_folder)
     tokenizer.chat_template = "{{ raise_exception('roles must alternate') }}"
     with pytest.raises(Rejected, match="roles must alternate"):
-        PromptEncoder(tokenizer, "here").encode(question())
+        PromptEncoder(tokenizer).encode(question())
 
 
 def test_draws_follow_the_models_probabilities() -> None:
@@ -224,6 +221,69 @@ def test_the_host_changes_with_the_weights_and_not_with_the_place(model_folder: 
     raw[-1] ^= 1
     weights.write_bytes(bytes(raw))
     assert host(copy) != host(model_folder)
+
+
+def test_the_host_changes_with_precision_and_device(model_folder: Path) -> None:
+    def host(**fields: Any) -> str:
+        return LocalProvider(LocalSpec(provider="local", model=str(model_folder), **fields)).host
+
+    hosts = [host(device="cpu"), host(device="cpu", dtype="bfloat16"), host(device="cuda", dtype="bfloat16")]
+    assert len(set(hosts)) == 3
+    assert host(device="cpu", dtype="float32") == hosts[0]
+    assert hosts[0].endswith("/cpu/float32")
+
+
+def test_a_home_that_nobody_has_is_a_folder_that_is_not_there() -> None:
+    (problem,) = check_model(LocalSpec(provider="local", model="~nobody-at-all/model"))
+    assert "no such folder" in problem
+
+
+def test_a_hub_that_cannot_be_reached_is_told_in_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "http://127.0.0.1:9")  # nobody listens there
+    with pytest.raises(ConfigError, match="neither a folder nor a model that could be fetched") as caught:
+        LocalProvider(LocalSpec(provider="local", model="nobody-here/no-such-model"))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_model_is_asked_as_it_was_taught(base: Path) -> None:
+    """Earlier thinking, calls, tools and a developer reach the model as training would render them."""
+    call = {"type": "function", "function": {"name": "look", "arguments": {"n": 1}}}
+    turns: list[dict[str, Any]] = [
+        {"role": "developer", "content": "be kind"},
+        {"role": "user", "content": "ask <|end|>"},
+        {"role": "assistant", "content": None, "thinking": "hm", "tool_calls": [call]},
+        {"role": "tool", "content": "found", "name": "look"},
+    ]
+    tokenizer, tools = AutoTokenizer.from_pretrained(base), [{"type": "function", "function": {"name": "look"}}]
+    row = {"tools": tools, "prompt": turns, "completion": [{"role": "assistant", "content": "yes"}]}
+    [taught] = render_completions([row], Renderer(tokenizer))
+    request = Request.model_validate(
+        {"provider": "local", "host": "h", "model": "m", "messages": turns, "tools": tools}
+    )
+    asked = PromptEncoder(tokenizer).encode(request)
+    assert asked == taught[: len(asked)]
+    assert "<|think|>hm<|/think|>" in tokenizer.decode(asked)
+
+
+def test_thinking_and_calls_are_no_part_of_the_answers_text(base: Path, question: Ask) -> None:
+    said = '<|think|>hm<|/think|>yes<|call|>{"name": "look", "arguments": {"n": 1}}'
+    spec = LocalSpec(provider="local", model=str(base), device="cpu")
+    provider, model = LocalProvider(spec), LocalModel(base, spec)
+    prompt, ids = (model.tokenizer(text, add_special_tokens=False)["input_ids"] for text in ("ask", f"{said}<|end|>"))
+    request = question()
+    completion = model._completion(ids, prompt, PLAIN)
+    reply = provider.read(provider._said(_Job(request, prompt, {}), completion), request)
+    (message,) = reply.messages
+    assert (message.content, message.thinking, reply.finish_reason) == ("yes", "hm", "tool_calls")
+    assert message.tool_calls
+    assert message.tool_calls[0].function == {"name": "look", "arguments": {"n": 1}}
+    stopped = model._completion(model.tokenizer("<|think|>hm<|/think|>yes. No")["input_ids"], prompt, STOP)
+    assert (stopped.parts, stopped.finish_reason) == (Parts("yes", "hm"), "stop")
+
+
+def test_an_answer_is_waited_for_as_long_as_it_takes(model_folder: Path) -> None:
+    assert LocalProvider(LocalSpec(provider="local", model=str(model_folder))).deadline is None
 
 
 def test_a_reply_is_read_back(model_folder: Path, question: Ask) -> None:

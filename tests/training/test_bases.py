@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from amendment.errors import ConfigError
-from amendment.training import check_base
+from amendment.training import check_base, load_tokenizer
 
 
 def test_a_model_folder_passes(tiny: Path) -> None:
@@ -38,3 +38,21 @@ def test_an_incomplete_folder_says_what_it_lacks(tmp_path: Path) -> None:
     (tmp_path / "adapter_config.json").write_text(json.dumps({}))
     with pytest.raises(ConfigError, match=r"lacks config.json, tokenizer_config.json, weights .* merge it first"):
         check_base(tmp_path)
+
+
+def test_a_hub_that_cannot_be_reached_is_told_in_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "http://127.0.0.1:9")  # nobody listens there
+    with pytest.raises(ConfigError, match="the Hub could not be asked: ConnectError") as caught:
+        check_base("nobody-here/no-such-model")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_folder_has_no_revision(tiny: Path) -> None:
+    with pytest.raises(ConfigError, match="a folder has no revision, found 'main'"):
+        check_base(tiny, "main")
+
+
+def test_a_damaged_folder_is_named_when_it_is_loaded(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="cannot be loaded"):
+        load_tokenizer(tmp_path)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from amendment.errors import DataError, TrainingError
-from amendment.training import Conversation, Renderer
+from amendment.training import Conversation, Renderer, load_tokenizer
 
 CALL = {"type": "function", "function": {"name": "look_up", "arguments": {"place": "zorb"}}, "id": None}
 FULL: list[dict[str, Any]] = [
@@ -134,4 +135,30 @@ def test_tools_may_be_written_as_json_text(renderer: Renderer) -> None:
 def test_a_tokenizer_without_template_is_refused(tokenizer: Any, renderer: Renderer) -> None:
     tokenizer.chat_template = None
     with pytest.raises(TrainingError, match="no chat template"):
+        Renderer(tokenizer)
+
+
+def test_a_plain_token_is_control_where_the_template_or_its_bars_say_so(tiny: Path) -> None:
+    tokenizer = load_tokenizer(tiny)
+    tokenizer.add_tokens(["<table>", "<note>", "<|fill|>"])
+    tokenizer.chat_template += "{# <note> #}"
+    renderer = Renderer(tokenizer)
+    assert renderer.harmless("<table><note><|fill|>") == "<table><\u200bnote><\u200b|fill|>"
+    assert renderer.harmless("<|turn> is <not> a |turn|>") == "<|turn> is <not> a |turn|>"
+
+
+def test_what_a_break_leaves_is_broken_too(tiny: Path) -> None:
+    tokenizer = load_tokenizer(tiny)
+    tokenizer.add_special_tokens({"additional_special_tokens": ["<\u200b|end|>"]})
+    assert Renderer(tokenizer).harmless("<|end|>") == "<\u200b\u200b|end|>"
+
+
+def test_a_tokenizer_that_undoes_the_breaks_is_refused(tiny: Path) -> None:
+    from tokenizers import AddedToken, normalizers
+
+    tokenizer = load_tokenizer(tiny)
+    tokenizer.add_tokens([AddedToken("<|odd|>", normalized=True)])
+    Renderer(tokenizer)
+    tokenizer.backend_tokenizer.normalizer = normalizers.Replace("\u200b", "")
+    with pytest.raises(TrainingError, match="even when it is broken up"):
         Renderer(tokenizer)

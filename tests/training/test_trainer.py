@@ -113,3 +113,30 @@ def test_the_dense_head_gives_what_trls_head_gives(tiny: Any) -> None:
         torch.testing.assert_close(getattr(ours.out, name), getattr(theirs.out, name), atol=1e-5, rtol=1e-5)
     for a, b in zip(ours.parameters(), theirs.parameters(), strict=True):
         torch.testing.assert_close(a.grad, b.grad, atol=1e-5, rtol=1e-4)
+
+
+def test_the_rows_that_will_be_drawn_are_those_of_the_trainers_own_batches(tiny: Any, tmp_path: Any) -> None:
+    """On two devices of DataParallel a batch is twice as large, and so is everything that is counted in batches."""
+    from trl import SFTConfig
+
+    from amendment.training import workbench
+    from amendment.training._trainer import LengthPools
+
+    lengths = [(7 * i) % 31 for i in range(100)]
+    settings = TrainerSettings(learning_rate=0.1, steps=3, batch_size=4)
+    with workbench(tiny, tmp_path / "out", settings, 5) as bench:
+        args = bench.configure(SFTConfig)
+        assert bench.seen(lengths, args) == list(LengthPools(lengths, 4, 5))[:12]
+        args._n_gpu = 2
+        assert args.train_batch_size == 8
+        assert bench.seen(lengths, args) == list(LengthPools(lengths, 8, 5))[:24]
+
+
+def test_several_gpus_do_not_make_a_batch_larger() -> None:
+    from trl import SFTConfig
+
+    from amendment.training._machine import configure, on_one_device
+
+    made = configure(SFTConfig, TrainerSettings(learning_rate=0.1, batch_size=4), seed=0, folder="x")
+    made._n_gpu = 2
+    assert on_one_device(made).train_batch_size == 4

@@ -1,0 +1,53 @@
+"""Answers drawn from a model, one per prompt and sample, each with its answer or with how it ended without one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from amendment.answers import Ending, Unusable, draft, ending_of
+from amendment.calls import Model
+from amendment.errors import CredentialsError, ProviderError
+from amendment.pipeline.context import Context
+from amendment.records import Candidate, Prompt
+
+__all__ = ["Draw", "Drawn", "draw_answers", "every_draw"]
+
+
+class Draw(NamedTuple):
+    """A question to a model: a prompt, and the how-manieth answer to it."""
+
+    prompt: Prompt
+    sample: int
+
+
+class Drawn(NamedTuple):
+    """A draw, how it ended, and the answer where it ended in `done`."""
+
+    draw: Draw
+    ending: Ending
+    answer: Candidate | None = None
+
+    def named_ending(self, model: str) -> tuple[str, Ending]:
+        """The ending under a name that no other draw of the stage has."""
+        return f"{self.draw.prompt.id}/{model}/{self.draw.sample}", self.ending
+
+
+def every_draw(prompts: Iterable[Prompt], samples: int) -> list[Draw]:
+    """`samples` draws of each prompt."""
+    return [Draw(prompt, sample) for prompt in prompts for sample in range(samples)]
+
+
+def draw_answers(context: Context, title: str, model: Model, draws: Sequence[Draw]) -> list[Drawn]:
+    """Ask a model every draw, in their order. Raises CredentialsError; every other fault is the end of its item."""
+
+    async def work(draw: Draw) -> Drawn:
+        try:
+            answer = await draft(draw.prompt, model, sample=draw.sample, kind="policy")
+        except CredentialsError:
+            raise
+        except (Unusable, ProviderError) as fault:
+            return Drawn(draw, ending_of(fault))
+        return Drawn(draw, Ending("done"), answer)
+
+    return context.each(title, draws, work, models=[model])

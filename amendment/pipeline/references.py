@@ -1,0 +1,160 @@
+"""Names in a run file that nothing answers to, stages without what they read, stages that would measure nothing.
+
+Covered: all that the file itself can tell. Not covered: what lies outside it, which `checks` looks at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from amendment.errors import ConfigError
+from amendment.pipeline.config import (
+    POLICY_STAGES,
+    ChainSource,
+    EvaluateStage,
+    FileSource,
+    JudgeEntry,
+    LilliputPrompts,
+    ModelSource,
+    RunFile,
+)
+from amendment.pipeline.engine import in_order
+from amendment.pipeline.wiring import Lack, Wiring, lacks, wire
+from amendment.yamlfile import Loc, did_you_mean
+
+__all__ = ["judges_of", "reference_problems"]
+
+NO_PAIRS = "has no pairs to train on; add judging, or pairs of your own"
+
+
+def reference_problems(config: RunFile) -> Iterator[tuple[Loc, str]]:
+    """Everything that the file cannot mean, each with its place in the file."""
+    yield from _stage_names(config)
+    for loc, name in _models_named(config):
+        if name not in config.models:
+            known = ", ".join(config.models) or "none"
+            yield loc, f"no model {name!r} under models{did_you_mean(name, config.models)}; there are {known}"
+    for loc, name in _policies_named(config):
+        if name in POLICY_STAGES and getattr(config, name) is None:
+            yield loc, f"the run has no stage {name!r}; add it, or name a model under models"
+    yield from _missing_parts(config)
+    if config.evaluate:
+        yield from _measures_nothing(config, config.evaluate)
+    yield from _wiring(config)
+
+
+def _stage_names(config: RunFile) -> Iterator[tuple[Loc, str]]:
+    for name in config.models:
+        if name in (*POLICY_STAGES, "reward_model"):
+            yield ("models", name), f"{name!r} is the name of a stage; call the model something else"
+
+
+def _models_named(config: RunFile) -> Iterator[tuple[Loc, str]]:
+    """Every place that names a model which has to stand under `models`."""
+    if config.critique:
+        yield ("critique", "model"), config.critique.model
+    for index, entry in judges_of(config):
+        yield ("judging", "judges", index, "model"), entry.model
+    if config.evaluate and config.evaluate.judge:
+        yield ("evaluate", "judge", "model"), config.evaluate.judge.model
+    for loc, name in _policies_named(config):
+        if loc[0] in ("candidates", "evaluate") and name not in POLICY_STAGES:
+            yield loc, name
+
+
+def _policies_named(config: RunFile) -> Iterator[tuple[Loc, str]]:
+    """Every place that may name a policy of this run."""
+    for index, source in enumerate(config.candidates):
+        if isinstance(source, ModelSource):
+            yield ("candidates", index, "model"), source.model
+    for stage in ("sft", "reward_model", "dpo"):
+        settings = getattr(config, stage)
+        if settings is not None:
+            yield (stage, "base"), settings.base
+    for index, name in enumerate(config.evaluate.policies if config.evaluate else ()):
+        yield ("evaluate", "policies", index), name
+
+
+def judges_of(config: RunFile) -> Iterator[tuple[int, JudgeEntry]]:
+    yield from enumerate(config.judging.judges if config.judging else ())
+
+
+def _missing_parts(config: RunFile) -> Iterator[tuple[Loc, str]]:
+    needs_rules: list[Loc] = [(name,) for name in ("critique", "judging") if getattr(config, name)]
+    needs_rules += [("evaluate", "judge")] if config.evaluate and config.evaluate.judge else []
+    if needs_rules and not config.constitution:
+        yield needs_rules[0], "needs a constitution; add a line such as: constitution: helpful-honest"
+    if not (config.prompts or config.pairs or any(isinstance(one, FileSource) for one in config.candidates)):
+        yield ("name",), "the run has nothing to work on; add prompts, candidates from a file, or pairs"
+    if config.judging and not _has_two_a_prompt(config):
+        yield ("judging",), "has nothing to compare; add candidates, so that each prompt has two or more"
+    if config.evaluate and not config.dataset.test_share:
+        yield ("evaluate",), "needs held-out prompts; set dataset.test_share above 0"
+    if any(isinstance(one, ChainSource) for one in config.candidates) and not config.critique:
+        yield ("candidates",), "from: critique needs the stage critique"
+
+
+def _has_two_a_prompt(config: RunFile) -> bool:
+    """Whether a prompt can have two candidates to compare; what files hold is not known yet."""
+    several = ("all", "draft_and_last")
+    counts = [
+        source.per_prompt if isinstance(source, ModelSource) else 1 + (source.take in several)
+        for source in config.candidates
+        if not isinstance(source, FileSource)
+    ]
+    return len(counts) < len(config.candidates) or sum(counts) > (0 if config.pairs else 1)
+
+
+def _measures_nothing(config: RunFile, stage: EvaluateStage) -> Iterator[tuple[Loc, str]]:
+    """An evaluation that could not say anything, however it went."""
+    if stage.judge:
+        if len(set(stage.policies)) < 2:
+            yield (
+                ("evaluate", "judge"),
+                "compares each policy with the first, and there are no two; name them under policies",
+            )
+    elif not _is_lilliput(config):
+        yield (
+            ("evaluate",),
+            "measures nothing: the truth about answers is known in the simulated world alone; add a judge, such as "
+            "judge: {model: NAME}, and two policies for it to compare",
+        )
+    elif not (stage.policies or config.reward_model):
+        yield ("evaluate",), "measures nothing; name policies, or add the stage reward_model"
+
+
+def _is_lilliput(config: RunFile) -> bool:
+    """Whether all prompts come from the simulated world."""
+    own_files = any(isinstance(source, FileSource) for source in config.candidates)
+    own_prompts = not all(isinstance(source, LilliputPrompts) for source in config.prompts)
+    return not (own_prompts or own_files or config.pairs)
+
+
+def _wiring(config: RunFile) -> Iterator[tuple[Loc, str]]:
+    wirings = wire(config)
+    for lack in lacks(wirings):
+        message = _lacking(lack)
+        if message:
+            yield (lack.stage,), message
+    yield from _circle(wirings)
+
+
+def _lacking(lack: Lack) -> str | None:
+    """What to do about an absent stage; None where the place that names it tells already."""
+    if lack.absent in POLICY_STAGES:
+        return None
+    if lack.absent == "dataset":
+        return NO_PAIRS
+    if lack.absent != "critique":
+        return f"reads what the stage {lack.absent} makes; add it"
+    if lack.stage in ("judging", "dataset"):
+        return None
+    what = "drafts" if lack.stage == "base" else "revisions"
+    return f"learns from {what}, which needs the stage critique; add it, or train it on: chosen"
+
+
+def _circle(wirings: Sequence[Wiring]) -> Iterator[tuple[Loc, str]]:
+    try:
+        in_order(wirings)
+    except ConfigError as fault:
+        yield (), str(fault)

@@ -1,0 +1,121 @@
+"""What each stage of a run reads and makes, by the run file alone: nothing is opened, and nothing has to be there.
+
+Covered: which stages a run file has, the artefacts between them, and needs that no stage makes. Not covered:
+the settings that count for a stage, which stand in `assembly`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from amendment.pipeline.config import POLICY_STAGES, ModelSource, RunFile
+from amendment.pipeline.judging_stages import candidate_tables
+
+__all__ = ["Lack", "Wiring", "lacks", "wire"]
+
+PROMPTS = ("inputs/prompts", "inputs/split")
+PAIRS = ("dataset/train", "dataset/test")
+CHAINS = (*PROMPTS, "critique/candidates")
+
+
+class Wiring(NamedTuple):
+    """A stage by what it reads and makes."""
+
+    name: str
+    needs: tuple[str, ...]
+    makes: tuple[str, ...]
+
+
+class Lack(NamedTuple):
+    """A stage and the absent stage that would make what it reads."""
+
+    stage: str
+    absent: str
+
+
+def wire(config: RunFile) -> list[Wiring]:
+    """The stages of a run file, in the order of Constitutional AI; each artefact is called `stage/table`."""
+    return [
+        Wiring("inputs", (), _tables("inputs", "prompts", "split", "candidates", "verdicts", "judgements")),
+        *_critique(config),
+        *_policies(config),
+        *_candidates(config),
+        *_judging(config),
+        *_dataset(config),
+        *_on_pairs(config),
+        *_evaluate(config),
+    ]
+
+
+def _tables(stage: str, *names: str) -> tuple[str, ...]:
+    return tuple(f"{stage}/{name}" for name in names)
+
+
+def _models(names: Iterable[str]) -> tuple[str, ...]:
+    """The policies of this run among these names; a local folder or a Hub id is made by no stage."""
+    return tuple(f"models/{name}" for name in names if name in POLICY_STAGES)
+
+
+def _critique(config: RunFile) -> Iterable[Wiring]:
+    if config.critique:
+        yield Wiring("critique", ("inputs/prompts",), _tables("critique", "candidates", "critiques", "endings"))
+
+
+def _policies(config: RunFile) -> Iterable[Wiring]:
+    if config.base:
+        reads_drafts = config.base.on == "drafts" or (config.base.on == "nothing" and config.critique)
+        yield Wiring("base", CHAINS if reads_drafts else PAIRS, ("models/base",))
+    if config.sft:
+        reads = PAIRS if config.sft.on == "chosen" else CHAINS
+        yield Wiring("sft", (*_models([config.sft.base]), *reads), ("models/sft",))
+
+
+def _candidates(config: RunFile) -> Iterable[Wiring]:
+    sources = [source.model for source in config.candidates if isinstance(source, ModelSource)]
+    if sources:
+        needs = ("inputs/prompts", *_models(sorted(set(sources))))
+        yield Wiring("candidates", needs, _tables("candidates", "candidates", "endings"))
+
+
+def _judging(config: RunFile) -> Iterable[Wiring]:
+    if config.judging:
+        needs = ("inputs/prompts", "inputs/judgements", *candidate_tables(config))
+        yield Wiring("judging", needs, _tables("judging", "verdicts", "judgements", "endings"))
+
+
+def _dataset(config: RunFile) -> Iterable[Wiring]:
+    if config.judging or config.pairs:
+        judged = ("judging/judgements",) if config.judging else ()
+        yield Wiring("dataset", (*PROMPTS, "inputs/judgements", *candidate_tables(config), *judged), PAIRS)
+
+
+def _on_pairs(config: RunFile) -> Iterable[Wiring]:
+    for name, stage in (("reward_model", config.reward_model), ("dpo", config.dpo)):
+        if stage:
+            yield Wiring(name, (*_models([stage.base]), *PAIRS), (f"models/{name}",))
+
+
+def _evaluate(config: RunFile) -> Iterable[Wiring]:
+    if config.evaluate:
+        measured = ("models/reward_model", "dataset/test") if config.reward_model else ()
+        needs = (*PROMPTS, *_models(config.evaluate.policies), *measured)
+        yield Wiring("evaluate", needs, _tables("evaluate", "answers", "endings", "scores"))
+
+
+def lacks(wirings: Sequence[Wiring]) -> list[Lack]:
+    """Stages that read what no stage makes. One whose own sources lack the same is not named again."""
+    maker = {artefact: one.name for one in wirings for artefact in one.makes}
+    absent = {one.name: {_owner(need) for need in one.needs if need not in maker} for one in wirings}
+    found = []
+    for one in wirings:
+        sources = {maker[need] for need in one.needs if need in maker}
+        told = {owner for source in sources for owner in absent[source]}
+        found += [Lack(one.name, owner) for owner in sorted(absent[one.name] - told)]
+    return found
+
+
+def _owner(artefact: str) -> str:
+    """The stage that an artefact belongs to: of `models/sft` sft, of `dataset/train` dataset."""
+    stage, _, name = artefact.partition("/")
+    return name if stage == "models" else stage

@@ -1,0 +1,103 @@
+"""What a model wrote as thinking, answer and calls is read back as that, and what cannot be read stays text."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from amendment.training import Parts, Renderer, read_answer
+
+QUESTION = {"role": "user", "content": "q"}
+LOOK = {"name": "look_up", "arguments": {"place": "zorb", "n": 2}}
+QWEN = {
+    "defaults": {"role": "assistant"},
+    "start_anchor": "<|assistant|>",
+    "fields": {
+        "reasoning_content": {"open": "<reason>", "close_pattern": "</reason>\\s*", "content": "text"},
+        "content": {"close_pattern": "$", "content": "text"},
+    },
+}
+
+
+def written(tokenizer: Any, text: str, before: str = "<|user|>q<|assistant|>", *, cut: int = 0) -> Parts:
+    """The parts of an answer that the model spelled like this, control tokens included."""
+    ids, prompt = (tokenizer(one, add_special_tokens=False)["input_ids"] for one in (text, before))
+    return read_answer(tokenizer, ids, prompt, cut=cut)
+
+
+def answered(renderer: Renderer, message: dict[str, Any]) -> Parts:
+    """What is read of the tokens that training teaches for this message, its end token left out."""
+    opened = renderer.conversation({}, [QUESTION], is_prompt=True, place="p")
+    whole = renderer.conversation({}, [QUESTION, message], is_prompt=False, place="p")
+    prompt, ids = renderer.ids([opened, whole])
+    assert ids[-1] == renderer.tokenizer.eos_token_id
+    return read_answer(renderer.tokenizer, ids[len(prompt) : -1], prompt)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=50)
+@given(
+    text=st.text(st.characters(exclude_characters="<[", exclude_categories=["Cs"]), max_size=20),
+    thinking=st.none() | st.text(min_size=1, max_size=20),
+    n_calls=st.integers(0, 2),
+)
+def test_what_is_taught_is_what_is_read(renderer: Renderer, text: str, thinking: str | None, n_calls: int) -> None:
+    calls = [{"type": "function", "function": LOOK}] * n_calls
+    parts = answered(renderer, {"role": "assistant", "content": text, "thinking": thinking, "tool_calls": calls})
+    assert parts == Parts(text, thinking, (LOOK,) * n_calls)
+
+
+def test_thinking_that_never_ends_is_no_answer(tokenizer: Any) -> None:
+    assert written(tokenizer, "<|think|>hm hm") == Parts("", "hm hm")
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        "{no json",
+        '{"name": "f"}',
+        '{"name": 3, "arguments": {}}',
+        '{"name": "f", "arguments": {"x": NaN}}',
+        '{"name": "f", "arguments": {"x": "\\ud800"}}'[:-3],
+        "[1]",
+    ],
+)
+def test_a_call_that_cannot_be_read_stays_text(tokenizer: Any, call: str) -> None:
+    assert written(tokenizer, f"so <|call|>{call}") == Parts(f"so {call}")
+
+
+def test_tags_in_common_use_are_read_at_the_start_of_an_answer(tokenizer: Any) -> None:
+    assert written(tokenizer, "<think>\nhm\n</think>\n\nyes") == Parts("yes", "hm")
+    assert written(tokenizer, "[THINK]hm[/THINK]yes") == Parts("yes", "hm")
+    assert written(tokenizer, "<think>\n\n</think>\n\nyes") == Parts("yes")
+    assert written(tokenizer, "use <think>hm</think>") == Parts("use <think>hm</think>")
+
+
+def test_thinking_may_be_opened_by_the_prompt(tokenizer: Any) -> None:
+    assert written(tokenizer, "hm</think>yes", "<|user|>q<|assistant|><think>\n") == Parts("yes", "hm")
+    assert written(tokenizer, "hm", "<|user|>q<|assistant|><think>\n") == Parts("", "hm")
+    assert written(tokenizer, "yes", "<|user|>q<|assistant|><think>\n\n</think>\n\n") == Parts("yes")
+
+
+def test_tagged_calls_are_read(tokenizer: Any) -> None:
+    call = '<tool_call>\n{"name": "look_up", "arguments": {"place": "zorb", "n": 2}}\n</tool_call>'
+    assert written(tokenizer, f"so\n{call}\n{call}") == Parts("so", None, (LOOK, LOOK))
+    assert written(tokenizer, f"{call} and more") == Parts(f"{call} and more")
+
+
+def test_a_description_of_the_tokenizers_own_comes_first(tokenizer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tokenizer, "response_template", QWEN, raising=False)
+    assert written(tokenizer, "<reason>hm</reason>yes") == Parts("yes", "hm")
+    assert written(tokenizer, "yes") == Parts("yes")
+    monkeypatch.setattr(tokenizer, "response_template", {"fields": 3})  # damaged: as if there were none
+    assert written(tokenizer, "<think>hm</think>yes") == Parts("yes", "hm")
+
+
+def test_a_stop_text_is_cut_from_the_end(tokenizer: Any) -> None:
+    assert written(tokenizer, "<|think|>hm<|/think|>yes STOP", cut=5) == Parts("yes", "hm")
+
+
+def test_other_control_tokens_are_left_out(tokenizer: Any) -> None:
+    assert written(tokenizer, "ye<|tool|>s") == Parts("yes")
