@@ -99,16 +99,17 @@ def _answer_counts(name: str, found: Sequence[Drawn]) -> dict[str, int]:
 
 
 def _against_truth(answers: Answers, scores: list[PolicyScore]) -> dict[str, Any]:
-    """Utility, readability and attributes of each policy, and the difference of each from the first."""
+    """Utility, readability and attributes of each policy, and the differences from the first and the one before."""
     truths = {name: [_truth(one) for one in found] for name, found in answers.items()}
     for name, found in answers.items():
         told = [(one.draw, known.utility) for one, known in zip(found, truths[name], strict=True) if known]
         scores += _scores(name, "utility", told)
     table = {name: _truth_row(answers[name], known) for name, known in truths.items()}
-    first, *others = answers or [""]
+    names = list(answers)
+    steps = dict.fromkeys([*((name, names[0]) for name in names[1:]), *zip(names[1:], names, strict=False)])
     return {
         "policies": table,
-        "differences": {f"{name} - {first}": _difference(answers, truths, name, first).to_json() for name in others},
+        "differences": {f"{a} - {b}": _difference(answers, truths, a, b).to_json() for a, b in steps},
     }
 
 

@@ -2,24 +2,41 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from amendment.errors import ConfigError
+from amendment.files import replacing
 from amendment.pipeline.store import read_records
 from amendment.records import Message, Preference
 
 if TYPE_CHECKING:
     from datasets import DatasetDict, Features
 
-__all__ = ["load_dataset_dict"]
+__all__ = ["load_dataset_dict", "write_exports"]
 
 SIDES = ("prompt", "chosen", "rejected")
 _TEXTS = ("comparison_id", "prompt_id", "chosen_id", "rejected_id", "decided_by")
 _OPTIONAL_TEXTS = ("chosen_model", "rejected_model", "category", "source", "license")
 _LISTS = ("raters", "principle_ids", "constitutions")
 _NUMBERS = ("p_chosen", "p_chosen_raw", "p_chosen_calibrated", "weight")
+
+
+def write_exports(folder: Path) -> tuple[str, ...]:
+    """Write the dataset once more, as `load_dataset("parquet", data_dir=...)` and TRL read it without us.
+
+    A split without rows is left out, since `datasets` cannot read one. Returns the names of what was written.
+    """
+    import pyarrow.parquet as pq
+
+    shutil.rmtree(folder / "export", ignore_errors=True)
+    splits = {f"export/{split}": rows for split, rows in load_dataset_dict(folder).items() if len(rows)}
+    for name, rows in splits.items():
+        with replacing(folder / f"{name}.parquet") as temporary:
+            pq.write_table(rows.with_format("arrow")[:], temporary)
+    return tuple(splits)
 
 
 def load_dataset_dict(folder: Path) -> DatasetDict:

@@ -14,6 +14,7 @@ from amendment.pipeline.config import ChainSource, JudgingStage, ModelSource, Ru
 from amendment.pipeline.context import Context
 from amendment.pipeline.endings import write_endings
 from amendment.pipeline.engine import Made
+from amendment.pipeline.export import write_exports
 from amendment.preference import (
     Judge,
     PairSettings,
@@ -107,7 +108,7 @@ def make_judgements(context: Context) -> Made:
         context.workspace.write("judging/judgements", Judgement, judgements),
         "judging/endings",
     )
-    return Made(artefacts, {**endings, **_judging_counts(verdicts, judgements), "set aside": dict(aside)})
+    return Made(artefacts, {**endings, **_judging_counts(verdicts, judgements), "candidates set aside": dict(aside)})
 
 
 def _undecided_pairs(
@@ -119,7 +120,8 @@ def _undecided_pairs(
     every = [pair for prompt in prompts for pair in pool_of(pools.get(prompt, [])).pairs()]
     pairs = [pair for pair in every if Comparison.between(*pair).id not in decided]
     if not pairs:
-        raise AmendmentError(f"judging: no prompt has two different candidates to compare (set aside: {dict(aside)})")
+        counts = ", ".join(f"{count} {reason}" for reason, count in aside.items()) or "none"
+        raise AmendmentError(f"judging: no prompt has two different candidates to compare; set aside: {counts}")
     return pairs, aside
 
 
@@ -168,9 +170,10 @@ def make_dataset(context: Context) -> Made:
             rows[side].append(preference_row(pair, prompts, candidates, references))
     if not rows["train"]:
         raise AmendmentError(f"dataset: no pair is left for training (left out: {dict(left_out)})")
-    artefacts = tuple(context.workspace.write(f"dataset/{side}", Preference, found) for side, found in rows.items())
+    tables = [context.workspace.write(f"dataset/{side}", Preference, found) for side, found in rows.items()]
+    exports = write_exports(context.workspace.folder)
     counts = {f"{side} pairs": len(found) for side, found in rows.items()}
-    return Made(artefacts, {**counts, "left out": dict(left_out)})
+    return Made((*tables, *exports), {**counts, "left out": dict(left_out)})
 
 
 class _Judgements(NamedTuple):

@@ -85,10 +85,12 @@ class Run:
     ) -> Self:
         """A run of this file, in runs/NAME unless another folder is named. Raises ConfigError with all mistakes.
 
-        `overrides` are `a.b=value` texts; `limit` takes only the first so many rows of each source;
-        `patience` says how long faults of a provider are waited for.
+        `overrides` are `a.b=value` texts; `limit` takes only the first so many rows of each source, and is a run
+        of its own, in runs/NAME.limit-N; `patience` says how long faults of a provider are waited for.
         """
         loaded = load_run_file(path, overrides, limit=limit)
+        if limit and folder is None:  # a trial shall not replace what a whole run has made
+            folder = Path("runs") / f"{loaded.config.name}.limit-{limit}"
         return cls(loaded, folder=Path(folder) if folder else None, progress=progress, patience=patience)
 
     @property
@@ -150,7 +152,8 @@ class Run:
 
     def _make(self, stage: Stage, stages: Sequence[Stage]) -> bool:
         """Run a stage of these; true, since it was run."""
-        self._progress.say(f"{stage.name}: {stage.title}")
+        again = " again, since settings or inputs have changed" if self._context.workspace.note(stage.name) else ""
+        self._progress.say(f"{stage.name}: {stage.title}{again}")
         self._status(stages, running=stage.name)
         try:
             self._context.workspace.close(stage, stage.run())

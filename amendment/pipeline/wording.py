@@ -11,14 +11,15 @@ __all__ = ["evaluation_lines", "stage_lines"]
 
 HOW_TO_READ = (
     "True utility is the weighted mean of the columns on the right, each in [0, 1], over answers to prompts that no "
-    "training saw; it is known only because this world is simulated. A difference whose interval lies above 0 says "
-    "that the later policy answers better there."
+    "training saw; it is known only because this world is simulated. Readable is the share of answers without a word "
+    "outside its grammar. A difference whose interval lies above 0 says that the first named policy answers better. "
+    "Labels against truth says how often the judge's pairs point the right way, which bounds what can be learned."
 )
 
 
 def evaluation_lines(counts: Mapping[str, Any]) -> list[str]:
     """The evaluation: policies against truth, win rates, the reward model."""
-    lines = [f"Held-out prompts: {counts['held-out prompts']}; intervals are 95 %, clustered by prompt.", ""]
+    lines = [f"Answers to {counts['held-out prompts']} held-out prompts; intervals are 95 %, clustered by prompt.", ""]
     lines += [f"- answers of {plain(name)}: {_pairs(ended)}" for name, ended in counts.get("answers", {}).items()]
     if counts.get("policies"):
         lines += ["", *_against_truth(counts)]

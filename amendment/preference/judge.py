@@ -57,6 +57,7 @@ class Compared(NamedTuple):
     principle_ids: tuple[str, ...]
     verdicts: tuple[Verdict, ...]
     judgement: Judgement
+    """The same as a record, whose own `a` and `b` stand in canonical order, not in the caller's."""
 
 
 class _Question(NamedTuple):

@@ -17,7 +17,7 @@ class Pool(NamedTuple):
 
     candidates: tuple[Candidate, ...]
     set_aside: Counter[str]
-    """How many were set aside, by reason: truncated, empty, identical."""
+    """How many were set aside, by reason: truncated, empty, repeated."""
 
     def pairs(self) -> list[tuple[Candidate, Candidate]]:
         """Every two candidates once."""
@@ -42,4 +42,4 @@ def _reason(candidate: Candidate, kept: dict[str, Candidate]) -> str | None:
         return "truncated"
     if not text_of(candidate.messages).strip() and not candidate.messages[-1].tool_calls:
         return "empty"
-    return "identical" if candidate.id in kept else None
+    return "repeated" if candidate.id in kept else None

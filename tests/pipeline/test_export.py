@@ -130,3 +130,27 @@ def test_the_dataset_goes_through_a_file_and_back(rich: Run, tmp_path: Path) -> 
     back = load_from_disk(tmp_path / "saved")
     assert back["train"].to_list() == dataset["train"].to_list()
     assert back["train"].features == dataset["train"].features
+
+
+def test_the_exported_files_are_read_by_others_as_the_run_gives_the_dataset(rich: Run, tmp_path: Path) -> None:
+    from datasets import load_dataset
+
+    result = rich(until="dataset")
+    read = load_dataset("parquet", data_dir=str(result.folder / "export"), cache_dir=str(tmp_path / "cache"))
+    assert set(read) == {split for split, rows in result.dataset.items() if len(rows)}
+    for split, rows in read.items():
+        assert rows.to_list() == result.dataset[split].to_list()
+        assert rows.features == result.dataset[split].features
+
+
+def test_an_empty_side_is_not_exported(small: Path, tmp_path: Path) -> None:
+    result = Run.from_file(small, folder=tmp_path / "run", overrides=["dataset.test_share=0"])()
+    assert [path.name for path in (result.folder / "export").iterdir()] == ["train.parquet"]
+
+
+def test_a_trial_of_a_few_rows_is_a_run_of_its_own(
+    small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    whole, trial = (Run.from_file(small, limit=limit).folder for limit in (None, 5))
+    assert (trial.parent, trial.name) == (whole.parent, f"{whole.name}.limit-5")

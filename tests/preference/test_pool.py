@@ -34,7 +34,7 @@ def test_what_cannot_be_compared_is_set_aside_and_counted() -> None:
     ]
     pool = pool_of([kept, *aside])
     assert pool.candidates == (kept,)
-    assert pool.set_aside == {"truncated": 2, "empty": 2, "identical": 1}
+    assert pool.set_aside == {"truncated": 2, "empty": 2, "repeated": 1}
 
 
 def test_the_first_writer_of_the_same_words_keeps_them() -> None:
