@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from amendment.constitutions import lint_file
 from amendment.pipeline import load_run_file
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -40,6 +41,13 @@ def test_every_run_file_of_the_readme_has_the_right_shape(number: int, tmp_path:
     path = tmp_path / "run.yaml"
     path.write_text(blocks("yaml")[number], encoding="utf-8")
     assert load_run_file(path).config.name
+
+
+def test_the_constitution_of_the_docs_lints_clean(tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "constitution.md").read_text(encoding="utf-8")
+    path = tmp_path / "our-rules.yaml"
+    path.write_text(re.findall(r"```yaml\n(.*?)```", page, flags=re.DOTALL)[0], encoding="utf-8")
+    assert lint_file(path) == []
 
 
 def test_the_python_of_the_readme_names_what_exists() -> None:

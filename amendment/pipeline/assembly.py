@@ -16,6 +16,7 @@ from amendment.pipeline.config import (
     ChainSource,
     DpoStage,
     FileSource,
+    JudgeEntry,
     LilliputPrompts,
     ModelSource,
     RewardStage,
@@ -128,15 +129,15 @@ def _judging(context: Context) -> Settings:
     settings["take"] = _json(source for source in context.config.candidates if isinstance(source, ChainSource))
     for entry in stage.judges:
         settings |= _model(context, entry.model)
-        folder = load_judge_folder(entry.protocol, base=context.base)
-        settings[f"judge {entry.protocol}"] = [
-            folder.id,
-            folder.version,
-            folder.parser,
-            folder.sees,
-            folder.template.id,
-        ]
+        settings |= _judge(context, entry)
     return settings
+
+
+def _judge(context: Context, entry: JudgeEntry) -> Settings:
+    """What of a judge changes its verdicts: its folder's texts."""
+    folder = load_judge_folder(entry.protocol, base=context.base)
+    texts = [folder.id, folder.version, folder.parser, folder.sees, folder.template.id]
+    return {f"judge {entry.protocol}": texts}
 
 
 def _dataset(context: Context) -> Settings:
@@ -157,7 +158,7 @@ def _evaluate(context: Context) -> Settings:
     settings = _dump(stage)
     for name in [*stage.policies, *([stage.judge.model] if stage.judge else [])]:
         settings |= _model(context, name) if name not in POLICY_STAGES else {}
-    return {**settings, **_constitutions(context)} if stage.judge else settings
+    return {**settings, **_constitutions(context), **_judge(context, stage.judge)} if stage.judge else settings
 
 
 SETTINGS: dict[str, Callable[[Context], Settings]] = {

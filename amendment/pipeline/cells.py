@@ -35,7 +35,11 @@ def optional_text(row: Row, column: str | None) -> str | None:
     if column is None:
         return None
     value = row.values[column]
-    return None if value is None or value == "" else str(value)
+    if value is None or value == "":
+        return None
+    if isinstance(value, list | dict):
+        raise DataError([row.problem(column, f"expected a word, found {_kind(value)}")])
+    return _sendable(row, column, str(value))
 
 
 def text_in(row: Row, column: str) -> str:
@@ -47,9 +51,13 @@ def text_in(row: Row, column: str) -> str:
         raise DataError([row.problem(column, "is empty; fill it in or take the row out")])
     if len(value) > MAX_CELL:
         raise DataError([row.problem(column, f"holds {len(value):,} characters, at most {MAX_CELL:,} are taken")])
-    if "\0" in value or any("\ud800" <= character <= "\udfff" for character in value):
+    return _sendable(row, column, value)
+
+
+def _sendable(row: Row, column: str, text: str) -> str:
+    if "\0" in text or any("\ud800" <= character <= "\udfff" for character in text):
         raise DataError([row.problem(column, "holds a NUL or half a surrogate pair, which no model can be sent")])
-    return value
+    return text
 
 
 def joined_prompt(row: Row, columns: Iterable[str]) -> Messages:
@@ -118,7 +126,7 @@ def _messages(row: Row, column: str, role: str) -> Messages:
 def _from_json(text: str) -> Any:
     try:
         return json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return text  # prose that happens to begin like a list
 
 
@@ -136,7 +144,7 @@ def _with_arguments(call: ToolCall) -> ToolCall:
         return call
     try:
         return call.model_copy(update={"function": {**call.function, "arguments": json.loads(arguments)}})
-    except ValueError:
+    except (ValueError, RecursionError):
         return call
 
 

@@ -28,9 +28,9 @@ class ItemEnding(Record):
 def write_endings(workspace: Workspace, stage: str, endings: Sequence[tuple[str, Ending]]) -> Counter[str]:
     """Keep how each item ended, count it, and stop the run where it has to stop."""
     counts: Counter[str] = Counter(ending.outcome for _, ending in endings)
-    _check(stage, counts, _reasons(endings, counts))
     rows = [ItemEnding(item_id=item, outcome=ending.outcome, reason=ending.reason) for item, ending in endings]
     workspace.write(f"{stage}/endings", ItemEnding, rows)
+    _check(stage, counts, _reasons(endings, counts))
     return counts
 
 

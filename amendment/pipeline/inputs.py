@@ -112,7 +112,7 @@ def _problems_of(row: Row, read: Callable[[Row], None]) -> Sequence[Problem]:
         read(row)
     except DataError as fault:
         return fault.problems
-    except ValueError as fault:  # text that cannot be stored, in a place where only a hash looks
+    except (ValueError, RecursionError) as fault:  # cannot be stored, in a place where only a hash looks
         return [Problem(row.place, f"holds something that no file can store ({fault})")]
     return []
 

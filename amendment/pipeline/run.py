@@ -44,7 +44,9 @@ class Result:
 
     @property
     def dataset(self) -> DatasetDict:
-        """The dataset as `datasets` holds it. Raises ConfigError when the run has not made one."""
+        """The dataset as `datasets` holds it. Raises ConfigError when the run has not made one as it is now."""
+        if "dataset" not in self.summary["stages"]:
+            raise ConfigError(f"{self.folder}: no dataset of this run file here; run it until the stage dataset")
         from amendment.pipeline.export import load_dataset_dict
 
         return load_dataset_dict(self.folder)
@@ -136,8 +138,7 @@ class Run:
             if not stood:
                 self._write_config()
             ran = [stage.name for stage in wanted if not stands(stage) and self._make(stage, stages)]
-            self._status(stages, running=None)
-            summary = write_summary(self._context.config, self._context.workspace, stages)
+            summary = self._report(stages, running=None)
             return Result(folder=self.folder, summary=summary, sent=self._context.sent - sent, ran=tuple(ran))
         finally:
             if not self._is_lent:
@@ -154,16 +155,19 @@ class Run:
         """Run a stage of these; true, since it was run."""
         again = " again, since settings or inputs have changed" if self._context.workspace.note(stage.name) else ""
         self._progress.say(f"{stage.name}: {stage.title}{again}")
-        self._status(stages, running=stage.name)
+        self._report(stages, running=stage.name)
         try:
             self._context.workspace.close(stage, stage.run())
         except BaseException:
-            self._status(stages, running=None)
+            self._report(stages, running=None)
             raise
         return True
 
-    def _status(self, stages: Sequence[Stage], running: str | None) -> None:
-        """What `amendment status` reads, so that it never touches a ledger in use."""
+    def _report(self, stages: Sequence[Stage], running: str | None) -> dict[str, Any]:
+        """Write what stands now: the summary, and `status.json`, which leaves a ledger in use alone.
+
+        Before and after each stage, so that a run that fails leaves no figures of other settings. Returns the summary.
+        """
         workspace = self._context.workspace
         done = workspace.standing(stages)
         status = {
@@ -174,6 +178,7 @@ class Run:
             "out of date": [stage.name for stage in stages if stage.name not in done and workspace.note(stage.name)],
         }
         write_text(self.folder / "status.json", json.dumps(status, indent=1) + "\n")
+        return write_summary(self.config, workspace, stages)
 
     def _write_config(self) -> None:
         """The resolved run file, defaults included, and the version that reads it."""

@@ -25,10 +25,18 @@ def read_status(folder: Path) -> dict[str, Any]:
         raise ConfigError(f"{folder}/status.json: not JSON ({fault}); run again to write it anew") from None
     except OSError:
         raise ConfigError(f"{folder}: no status.json here; expected a run's folder, such as runs/NAME") from None
-    if not isinstance(status, dict) or not {"name", "stages", "running", "done"} <= set(status):
+    if not _is_status(status):
         raise ConfigError(f"{folder}/status.json: not a run's status; run again to write it anew")
     running = status["running"] if status["running"] and _is_at_work(folder) else None
     return {**status, "running": running, "counts": {name: _counts(folder, name) for name in status["done"]}}
+
+
+def _is_status(status: Any) -> bool:
+    """Whether the file holds what a run writes there."""
+    if not isinstance(status, dict) or not {"name", "stages", "running", "done"} <= set(status):
+        return False
+    lists = [status["stages"], status["done"], status.get("out of date", [])]
+    return all(isinstance(one, list) and all(isinstance(name, str) for name in one) for one in lists)
 
 
 def _is_at_work(folder: Path) -> bool:
@@ -44,7 +52,7 @@ def _is_at_work(folder: Path) -> bool:
 
 def _counts(folder: Path, stage: str) -> dict[str, Any]:
     note = Workspace(folder).note(stage)
-    counts = note["counts"] if note else {}
+    counts = note["counts"] if note and isinstance(note["counts"], dict) else {}
     return {name: value for name, value in counts.items() if isinstance(value, int | float)}
 
 

@@ -59,10 +59,12 @@ class HostedProvider:
         except self._wire.status_error as fault:
             reply = fault.response
             raise fault_of(self._endpoint, reply.status_code, reply.headers, reply.content) from None
-        except (self._wire.connection_error, TimeoutError) as fault:
+        except TimeoutError:
+            raise Transient(f"{self.host}: no reply within {self._timeout:g} s") from None
+        except self._wire.connection_error as fault:
             raise Transient(f"{self.host}: no reply ({type(fault.__cause__ or fault).__name__})") from None
         content: bytes = response.content
-        return content
+        return self._endpoint.without_key(content)
 
     def read(self, raw: bytes, request: Request) -> Reply:
         """The reply in a raw body. Raises Transient where there is none in it."""

@@ -48,6 +48,10 @@ class Endpoint(NamedTuple):
         """How messages name the key."""
         return f"the key in {self.key_variable}" if self.key_variable else "a call without a key (set api_key_env)"
 
+    def without_key(self, body: bytes) -> bytes:
+        """A body in which a server echoed the key, as it may be stored and shown."""
+        return body.replace(self.key.encode(), b"[key]") if self.key else body
+
 
 def fault_of(endpoint: Endpoint, status: int, headers: Mapping[str, str], body: bytes) -> ProviderError:
     """The error that a status other than 2xx stands for."""

@@ -33,6 +33,9 @@ __all__ = ["LocalProvider"]
 FILES = ("*.safetensors", "*.json", "*.jinja", "tokenizer.model", "merges.txt", "vocab.txt")
 """What makes a model: weights, settings, tokenizer, templates. Nothing else is fetched, hashed or read."""
 
+NOTES = ("history.json", "reward_meta.json")
+"""What trainings leave beside a model for readers; it changes no answer."""
+
 
 class _Job(NamedTuple):
     request: Request
@@ -205,7 +208,9 @@ def _first_line(fault: Exception) -> str:
 def _fingerprint(folder: Path) -> str:
     """16 hex digits of everything that changes an answer: names and contents of the model's files."""
     digest = hashlib.sha256()
-    for path in sorted({path for pattern in FILES for path in folder.glob(pattern)}):
+    for path in sorted(
+        {path for pattern in FILES for path in folder.glob(pattern)} - {folder / name for name in NOTES}
+    ):
         with path.open("rb") as file:
             content = hashlib.file_digest(file, "sha256").digest()
         digest.update(os.fsencode(path.name) + b"\0" + content)

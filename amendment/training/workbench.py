@@ -72,7 +72,7 @@ class Workbench:
     @property
     def origin(self) -> dict[str, str]:
         """What records say of the base: its name and, on the Hub, its commit."""
-        return {"base": self.base, **({"base_commit": self.commit} if self.commit else {})}
+        return {"base": _name(self.base), **({"base_commit": self.commit} if self.commit else {})}
 
     @cached_property
     def tokenizer(self) -> Any:
@@ -200,3 +200,9 @@ def load_causal(base: str | Path, *, revision: str | None = None) -> Any:
     from amendment.training import _models
 
     return _models.placed(_models.load_causal(base, revision=revision))
+
+
+def _name(base: str) -> str:
+    """A Hub id, or a folder's own name: where it lay on this machine is nobody's business, nor part of a model."""
+    folder = Path(base).expanduser()
+    return folder.resolve().name if folder.is_dir() else base

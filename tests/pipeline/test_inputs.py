@@ -396,3 +396,27 @@ def test_white_space_around_a_prompt_makes_no_other_prompt(tmp_path: Path) -> No
     )
     found = read_inputs(load_run_file(tmp_path / "run.yaml").config, tmp_path)
     assert (len(found.prompts), found.counts["duplicate prompts"]) == (1, 1)
+
+
+@pytest.mark.parametrize("cell", ["\ud800", ["a"], {"a": 1}])
+def test_a_category_that_is_no_word_is_named_before_the_run(cell: Any, tmp_path: Path) -> None:
+    (tmp_path / "p.jsonl").write_text(json.dumps({"prompt": "hello", "c": cell}) + "\n", encoding="utf-8")
+    (tmp_path / "run.yaml").write_text(
+        "name: r\nconstitution: lilliput\nmodels: {m: {provider: simulated}}\n"
+        "prompts: [{path: p.jsonl, category_column: c}]\ncritique: {model: m}\n",
+        encoding="utf-8",
+    )
+    with pytest.raises(DataError, match="line 1: c: "):
+        read_inputs(load_run_file(tmp_path / "run.yaml").config, tmp_path)
+
+
+def test_nesting_without_end_in_a_cell_is_text_or_a_named_problem(tmp_path: Path) -> None:
+    deep = '[{"role":' + "[" * 3000
+    save(tmp_path / "p.jsonl", [{"prompt": deep}])
+    (tmp_path / "run.yaml").write_text(
+        "name: r\nconstitution: lilliput\nmodels: {m: {provider: simulated}}\n"
+        "prompts: [{path: p.jsonl}]\ncritique: {model: m}\n",
+        encoding="utf-8",
+    )
+    (prompt,) = read_inputs(load_run_file(tmp_path / "run.yaml").config, tmp_path).prompts.values()
+    assert text_of(prompt.messages) == deep

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,9 @@ from typing import Any
 import pytest
 import yaml
 
+import amendment.preference
 from amendment.constitutions import load_constitution
-from amendment.errors import ConfigError, LedgerError
+from amendment.errors import AmendmentError, ConfigError, LedgerError
 from amendment.files import file_hash
 from amendment.pipeline import Run, assembly, load_run_file
 from amendment.pipeline.endings import ItemEnding
@@ -150,7 +152,7 @@ def test_a_run_stops_where_it_is_told_and_goes_on_later(small: Path, tmp_path: P
     first = Run.from_file(small, folder=tmp_path / "run")(until="critique")
     assert first.ran == ("inputs", "critique")
     assert first.summary["missing"] == ["candidates", "judging", "dataset"]
-    with pytest.raises(ConfigError, match="no dataset here yet; run it until the stage dataset"):
+    with pytest.raises(ConfigError, match="no dataset of this run file here; run it until the stage dataset"):
         first.dataset  # noqa: B018 - reading it is the test
     assert Run.from_file(small, folder=tmp_path / "run")().ran == ("candidates", "judging", "dataset")
     with pytest.raises(ConfigError, match="no stage 'critic' in this run; did you mean 'critique'\\?"):
@@ -260,3 +262,40 @@ def test_the_snippet_of_the_documentation(small: Path, tmp_path: Path) -> None:
     assert list(run.models) == ["writer", "second"]
     run.close()
     gc.collect()
+
+
+def test_a_rebuild_that_fails_leaves_no_figures_of_other_settings(small: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    Run.from_file(small, folder=folder)()
+    with pytest.raises(AmendmentError, match="no pair is left for training"):
+        Run.from_file(small, folder=folder, overrides=["judging.min_margin=1"])()
+    summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
+    assert "dataset" not in summary["stages"]
+    assert summary["out of date"] == ["dataset"]
+
+
+def test_a_dataset_of_other_settings_is_not_handed_out(small: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    Run.from_file(small, folder=folder)()
+    result = Run.from_file(small, folder=folder, overrides=["seed=99"])(until="inputs")
+    with pytest.raises(ConfigError, match="no dataset of this run file"):
+        _ = result.dataset
+
+
+def test_a_changed_judge_of_the_evaluation_is_asked_anew(tmp_path: Path) -> None:
+    shutil.copytree(Path(amendment.preference.__file__).parent / "judges" / "label-tokens", tmp_path / "ours")
+    (tmp_path / "run.yaml").write_text(
+        "name: r\nconstitution: lilliput\nprompts: [{lilliput: 8}]\ndataset: {test_share: 0.5}\n"
+        "models: {m: {provider: simulated}, n: {provider: simulated, writer: verbose}}\n"
+        "evaluate: {policies: [m, n], judge: {model: m, protocol: ./ours}}\n",
+        encoding="utf-8",
+    )
+
+    def ran() -> tuple[str, ...]:
+        return Run.from_file(tmp_path / "run.yaml", folder=tmp_path / "run")().ran
+
+    assert ran() == ("inputs", "evaluate")
+    assert ran() == ()
+    template = tmp_path / "ours" / "compare.txt"
+    template.write_text(template.read_text(encoding="utf-8") + "\nThink well.\n", encoding="utf-8")
+    assert ran() == ("evaluate",)

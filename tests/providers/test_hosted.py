@@ -90,6 +90,17 @@ def test_nothing_else_of_the_environment_goes_to_a_foreign_host(
 
 
 @pytest.mark.parametrize("kind", KINDS)
+def test_a_key_that_a_server_echoes_is_not_kept(kind: str, server: Any, question: Ask) -> None:
+    server.will_say({"error": {"message": f"bad {CANARY}"}}, status=200)
+    made = provider(kind, server, api_key_env="OUR_KEY")
+    raw = sent(made, question())
+    assert CANARY.encode() not in raw
+    with pytest.raises(Transient) as caught:
+        made.read(raw, question())
+    assert CANARY not in str(caught.value)
+
+
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize(
     ("status", "error"),
     [

@@ -20,7 +20,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from amendment.calls import Request
 from amendment.errors import ConfigError, ProviderError, Rejected, TrainingError, Transient
 from amendment.providers import LocalSpec, check_model
-from amendment.providers._local import LocalProvider, _Job
+from amendment.providers._local import LocalProvider, _fingerprint, _Job
 from amendment.providers._local_model import Drawing, LocalModel, draw_tokens
 from amendment.providers._local_text import PromptEncoder
 from amendment.records import Message
@@ -322,3 +322,10 @@ def test_a_model_that_cannot_be_loaded_is_a_clear_error(model_folder: Path, tmp_
     (fault,) = answers(broken, [question()])
     assert isinstance(fault, ConfigError | ProviderError)
     assert "broken" in str(fault)
+
+
+def test_what_a_training_notes_beside_a_model_is_no_part_of_its_name(model_folder: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(model_folder, copy)
+    (copy / "history.json").write_text('{"base": "/somewhere/else"}', encoding="utf-8")
+    assert _fingerprint(copy) == _fingerprint(model_folder)
