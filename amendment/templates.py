@@ -24,7 +24,7 @@ class Template:
         unknown = sorted(set(_HOLE.findall(text)) - holes)
         if unknown:
             known = ", ".join(sorted(holes))
-            raise ConfigError(Problem(place, f"unknown placeholder {{{name}}}; known are {known}") for name in unknown)
+            raise ConfigError(Problem(place, f"unknown hole {{{name}}}; known are {known}") for name in unknown)
         self.text = text
         self.id = content_id(text)
 

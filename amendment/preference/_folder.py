@@ -83,7 +83,7 @@ def _template_text(folder: Path, name: str) -> str:
         raise ValueError(f"{name} is not UTF-8 text (byte {fault.start}); save the file as UTF-8") from fault
     absent = [hole for hole in _NEEDED if f"{{{hole}}}" not in text]
     if absent:
-        raise ValueError(f"{name} lacks the placeholder {{{absent[0]}}}; a judge must see both answers")
+        raise ValueError(f"{name} lacks the hole {{{absent[0]}}}; a judge must see both answers")
     return text
 
 

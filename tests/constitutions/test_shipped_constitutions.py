@@ -53,7 +53,7 @@ def test_real_ones_have_eight_to_fourteen_principles_cases_and_balanced_examples
     assert all(example.principle for example in shots.compare)
 
 
-def test_texts_with_braces_would_be_taken_for_placeholders() -> None:
+def test_texts_with_braces_would_be_taken_for_holes() -> None:
     for id in shipped():
         for principle in load_constitution(id).principles:
             texts = [*principle.critique, *principle.revise, *principle.compare, principle.statement]

@@ -63,15 +63,15 @@ def test_an_unknown_judge_gets_a_suggestion(tmp_path: Path) -> None:
     assert "no judge" in refusal(tmp_path)  # a folder without judge.yaml
 
 
-def test_a_placeholder_that_nobody_fills_is_named_with_its_file(tmp_path: Path) -> None:
+def test_a_hole_that_nobody_fills_is_named_with_its_file(tmp_path: Path) -> None:
     made = folder(tmp_path, template=TEMPLATE + "{anwser_a}")
     text = refusal(made)
-    assert text.startswith(f"{made / 'compare.txt'}: unknown placeholder {{anwser_a}}; known are answer_a, ")
+    assert text.startswith(f"{made / 'compare.txt'}: unknown hole {{anwser_a}}; known are answer_a, ")
 
 
 def test_a_template_must_show_both_answers(tmp_path: Path) -> None:
     text = refusal(folder(tmp_path, template="{conversation} {answer_a} {principle}"))
-    assert "template: compare.txt lacks the placeholder {answer_b}" in text
+    assert "template: compare.txt lacks the hole {answer_b}" in text
 
 
 def test_a_template_that_is_not_there_is_named_at_its_line(tmp_path: Path) -> None:
