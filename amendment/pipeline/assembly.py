@@ -11,21 +11,12 @@ from pydantic import BaseModel
 
 from amendment.files import file_hash
 from amendment.pipeline.candidate_stages import make_candidates, make_chains, make_inputs
-from amendment.pipeline.config import (
-    POLICY_STAGES,
-    ChainSource,
-    DpoStage,
-    FileSource,
-    JudgeEntry,
-    LilliputPrompts,
-    ModelSource,
-    RewardStage,
-    SftStage,
-)
+from amendment.pipeline.config import POLICY_STAGES, DpoStage, JudgeEntry, RewardStage, SftStage
 from amendment.pipeline.context import Context, located
 from amendment.pipeline.engine import Made, Stage, in_order
 from amendment.pipeline.evaluation_stage import make_evaluation
 from amendment.pipeline.judging_stages import make_dataset, make_judgements
+from amendment.pipeline.sources import ChainSource, FileSource, LilliputPrompts, ModelSource
 from amendment.pipeline.training_stages import make_base, make_dpo, make_reward_model, make_sft
 from amendment.pipeline.wiring import Wiring, wire
 from amendment.preference import load_judge_folder

@@ -7,12 +7,12 @@ from collections.abc import Iterable
 
 from amendment.answers import Ending
 from amendment.critique import Chain, run_chain
-from amendment.pipeline.config import ModelSource
 from amendment.pipeline.context import Context, Split
 from amendment.pipeline.draws import Drawn, draw_answers, every_draw
 from amendment.pipeline.endings import write_endings
 from amendment.pipeline.engine import Made
 from amendment.pipeline.inputs import read_inputs
+from amendment.pipeline.sources import ModelSource
 from amendment.preference import held_out, majority
 from amendment.records import Candidate, Critique, Judgement, Prompt, Verdict
 

@@ -15,11 +15,12 @@ from pydantic import ValidationError
 
 from amendment.constitutions import eligible_principles, load_constitution
 from amendment.errors import AmendmentError, ConfigError, DataError, MissingExtra, Problem
-from amendment.pipeline.config import POLICY_STAGES, FileSource, JudgeEntry, LilliputPrompts, RunFile
+from amendment.pipeline.config import POLICY_STAGES, JudgeEntry, RunFile
 from amendment.pipeline.context import found_folder, located
 from amendment.pipeline.inputs import read_inputs
 from amendment.pipeline.overrides import override
 from amendment.pipeline.references import judges_of, reference_problems
+from amendment.pipeline.sources import FileSource, LilliputPrompts
 from amendment.preference import load_judge_folder
 from amendment.providers import check_model
 from amendment.training import check_base, need_training

@@ -6,12 +6,13 @@ file (keys, folders, data), which `check` looks at; see `checks`.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import Field
 
 from amendment.critique import ChainSettings
 from amendment.dpo import DpoSettings, SftSettings
+from amendment.pipeline.sources import CandidateSource, LilliputPrompts, OneOrMore, PairFile, Part, PromptFile
 from amendment.preference import JudgeSettings, PairSettings
 from amendment.providers import ModelSpec
 from amendment.reward_model import RewardSettings
@@ -19,20 +20,12 @@ from amendment.training import TinyModel
 
 __all__ = [
     "BaseStage",
-    "CandidateSource",
-    "ChainSource",
     "CritiqueStage",
     "DatasetStage",
     "DpoStage",
     "EvaluateStage",
-    "FileSource",
     "JudgeEntry",
     "JudgingStage",
-    "LilliputPrompts",
-    "ModelSource",
-    "PairColumns",
-    "PairFile",
-    "PromptFile",
     "RewardStage",
     "RunFile",
     "SftStage",
@@ -41,121 +34,6 @@ __all__ = [
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_.-]{0,79}$")]
 POLICY_STAGES = ("base", "sft", "dpo")
 """Stages that make a policy; their names can stand wherever a model's can."""
-
-
-def _listed(value: Any) -> Any:
-    return value if isinstance(value, list) else [value]
-
-
-_OneOrMore = BeforeValidator(_listed, json_schema_input_type=str | list[str])
-"""A single text stands for a list of one."""
-
-
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
-
-
-class PromptFile(_Part):
-    """Prompts from a file of one's own."""
-
-    path: str
-    """JSONL, JSON, CSV or Parquet, relative to the run file."""
-    column: str = "prompt"
-    """The column that holds the prompt: text, or a list of messages."""
-    system: str | None = None
-    """Column with a system text that goes before the prompt."""
-    tools: str | None = None
-    """Column with the tools that the prompt offers, as JSON schemas."""
-    category: str | None = None
-    """Category of all these prompts; `category_column` reads it from the file instead."""
-    category_column: str | None = None
-    """Column with the category of each prompt; where it is empty, `category` holds."""
-    license: str | None = None
-    """License of these prompts, as the Hub spells it."""
-    take: int | None = Field(default=None, ge=1)
-    """Only the first so many."""
-    bad_rows: Literal["stop", "skip"] = "stop"
-    """stop names every row that cannot be used; skip leaves them out and counts them."""
-
-
-class LilliputPrompts(_Part):
-    """Prompts of the simulated world."""
-
-    lilliput: int = Field(ge=1, le=100_000)
-    """How many different ones."""
-
-
-class PairColumns(_Part):
-    """Where the parts of a pair stand. Either `chosen` and `rejected`, or `a`, `b` and `votes`."""
-
-    prompt: Annotated[tuple[str, ...], _OneOrMore] = Field(default=("prompt",), min_length=1)
-    """One column, or several that are joined by an empty line; empty cells are left out."""
-    chosen: str | None = None
-    """Column with the better answer."""
-    rejected: str | None = None
-    """Column with the worse answer."""
-    a: str | None = None
-    """Column with the first answer."""
-    b: str | None = None
-    """Column with the second answer."""
-    votes: Annotated[tuple[str, ...], _OneOrMore] | None = Field(default=None, min_length=1)
-    """A column for each rater; an empty cell is a rater who did not vote."""
-    category: str | None = None
-    """Column with each pair's category."""
-
-    def names(self) -> tuple[str | None, ...]:
-        """All columns that are read."""
-        return (*self.prompt, self.chosen, self.rejected, self.a, self.b, *(self.votes or ()), self.category)
-
-    @model_validator(mode="after")
-    def _one_shape(self) -> Self:
-        decided = self.chosen is not None and self.rejected is not None
-        voted = self.a is not None and self.b is not None and self.votes is not None
-        halves = any(part is not None for part in (self.chosen, self.rejected)) and any(
-            part is not None for part in (self.a, self.b, self.votes)
-        )
-        if decided == voted or halves:
-            raise ValueError("name either the columns chosen and rejected, or the columns a, b and votes")
-        return self
-
-
-class VoteWords(_Part):
-    """How the file spells a vote."""
-
-    a: str | int = "a"
-    """The answer in column `a` is better."""
-    b: str | int = "b"
-    """The answer in column `b` is better."""
-    tie: str | int | None = "tie"
-    """Neither is."""
-
-    @model_validator(mode="after")
-    def _all_different(self) -> Self:
-        words = [str(word) for word in (self.a, self.b, self.tie) if word is not None]
-        if len(set(words)) < len(words):
-            raise ValueError(f"a, b and tie need different words, found {', '.join(words)}")
-        return self
-
-
-class PairFile(_Part):
-    """Preference pairs of one's own."""
-
-    path: str
-    """JSONL, JSON, CSV or Parquet, relative to the run file."""
-    columns: PairColumns = PairColumns(chosen="chosen", rejected="rejected")
-    """Where the parts stand."""
-    votes: VoteWords = VoteWords()
-    """The values that mean a, b and tie in the columns of votes."""
-    category: str | None = None
-    """Category of all these pairs; `columns.category` reads it from the file instead."""
-    license: str | None = None
-    """License of these pairs, as the Hub spells it."""
-    rater: Literal["person", "model", "verifier"] = "person"
-    """Who decided."""
-    take: int | None = Field(default=None, ge=1)
-    """Only the first so many rows."""
-    bad_rows: Literal["stop", "skip"] = "stop"
-    """stop names every row that cannot be used; skip leaves them out and counts them."""
 
 
 class CritiqueStage(ChainSettings):
@@ -183,64 +61,7 @@ class SftStage(SftSettings):
     """The answers it learns from; all_revisions as in Constitutional AI."""
 
 
-class ModelSource(_Part):
-    """Candidates drawn from a model or from a policy that this run trains."""
-
-    model: str
-    """A name under `models`, or base, sft or dpo."""
-    per_prompt: int = Field(default=4, ge=1, le=256)
-    """Answers drawn for each prompt."""
-    take: int | None = Field(default=None, ge=1)
-    """Only for the first so many prompts."""
-    temperature: float = Field(default=1.0, ge=0, le=5)
-    """Of policies that this run trains; models under `models` have their own."""
-    max_tokens: int = Field(default=512, ge=1)
-    """Likewise."""
-    batch_size: int = Field(default=32, ge=1, le=4096)
-    """Likewise: answers generated together."""
-
-
-class ChainSource(_Part):
-    """Candidates from the critique chain."""
-
-    from_: Literal["critique"] = Field(alias="from")
-    """The stage that made them."""
-    take: Literal["all", "last", "draft", "draft_and_last"] = "last"
-    """Which answers of each chain."""
-
-
-class CandidateColumns(_Part):
-    """Where the parts of a candidate stand."""
-
-    prompt: str = "prompt"
-    """Text, or a list of messages."""
-    candidate: str = "candidate"
-    """The answer: text, or a list of messages."""
-    model: str | None = None
-    """Who wrote it."""
-
-
-class FileSource(_Part):
-    """Candidates of one's own."""
-
-    path: str
-    """JSONL, JSON, CSV or Parquet, relative to the run file."""
-    columns: CandidateColumns = CandidateColumns()
-    """Where the parts stand."""
-    category: str | None = None
-    """Category of all these prompts."""
-    license: str | None = None
-    """License of these answers, as the Hub spells it."""
-    take: int | None = Field(default=None, ge=1)
-    """Only the first so many rows."""
-    bad_rows: Literal["stop", "skip"] = "stop"
-    """stop names every row that cannot be used; skip leaves them out and counts them."""
-
-
-CandidateSource = ModelSource | ChainSource | FileSource
-
-
-class JudgeEntry(_Part):
+class JudgeEntry(Part):
     """A judge: a model and a folder of texts."""
 
     model: Name
@@ -258,7 +79,7 @@ class JudgingStage(JudgeSettings, PairSettings):
     """Several are averaged, each with the same weight."""
 
 
-class DatasetStage(_Part):
+class DatasetStage(Part):
     """The dataset."""
 
     test_share: float = Field(default=0.1, ge=0, lt=1)
@@ -282,7 +103,7 @@ class DpoStage(DpoSettings):
     """sft, base, a local folder, or a Hub id; the saved model is the reference."""
 
 
-class EvaluateStage(_Part):
+class EvaluateStage(Part):
     """What the trained models do on held-out prompts."""
 
     policies: tuple[str, ...] = Field(default=(), max_length=16)
@@ -303,16 +124,16 @@ class EvaluateStage(_Part):
     """Likewise: answers generated together."""
 
 
-class RunFile(_Part):
+class RunFile(Part):
     """A whole run."""
 
     name: Name
     """runs/NAME is the run's folder."""
     seed: int = Field(default=0, ge=0, lt=2**31)
     """Every draw of the run follows from it: equal seeds and replies give equal files."""
-    constitution: Annotated[tuple[str, ...], _OneOrMore] = ()
+    constitution: Annotated[tuple[str, ...], OneOrMore] = ()
     """Shipped ones by id, own ones by path."""
-    models: dict[Name, ModelSpec] = {}
+    models: dict[Name, ModelSpec] = Field(default={})
     """Every model once, by a short name."""
     prompts: tuple[PromptFile | LilliputPrompts, ...] = ()
     """What models are asked."""

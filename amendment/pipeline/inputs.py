@@ -23,7 +23,8 @@ from amendment.pipeline.cells import (
     tools_in,
     vote_in,
 )
-from amendment.pipeline.config import FileSource, LilliputPrompts, PairFile, PromptFile, RunFile
+from amendment.pipeline.config import RunFile
+from amendment.pipeline.sources import FileSource, LilliputPrompts, PairFile, PromptFile
 from amendment.records import Candidate, Message, Origin, Prompt, Verdict
 from amendment.tables import Row, read_rows
 from amendment.yamlfile import capped, did_you_mean

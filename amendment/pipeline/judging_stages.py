@@ -10,11 +10,12 @@ from typing import NamedTuple
 
 from amendment.answers import Ending, ending_of
 from amendment.errors import AmendmentError, Transient
-from amendment.pipeline.config import ChainSource, JudgingStage, ModelSource, RunFile
+from amendment.pipeline.config import JudgingStage, RunFile
 from amendment.pipeline.context import Context
 from amendment.pipeline.endings import write_endings
 from amendment.pipeline.engine import Made
 from amendment.pipeline.export import write_exports
+from amendment.pipeline.sources import ChainSource, ModelSource
 from amendment.preference import (
     Judge,
     PairSettings,

@@ -8,8 +8,9 @@ from typing import Any
 
 from amendment import __version__
 from amendment.files import write_text
-from amendment.pipeline.config import LilliputPrompts, RunFile
+from amendment.pipeline.config import RunFile
 from amendment.pipeline.engine import Stage, Workspace
+from amendment.pipeline.sources import LilliputPrompts
 from amendment.pipeline.wording import evaluation_lines, stage_lines
 
 __all__ = ["headline", "write_summary"]

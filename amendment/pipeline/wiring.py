@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from amendment.pipeline.config import POLICY_STAGES, ModelSource, RunFile
+from amendment.pipeline.config import POLICY_STAGES, RunFile
 from amendment.pipeline.judging_stages import candidate_tables
+from amendment.pipeline.sources import ModelSource
 
 __all__ = ["Lack", "Wiring", "lacks", "wire"]
 

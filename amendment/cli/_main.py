@@ -1,0 +1,19 @@
+"""The entry point, with every module whose commands it has."""
+
+from __future__ import annotations
+
+import sys
+
+from amendment.cli import _constitutions, _runs
+from amendment.cli._app import app
+from amendment.cli._endings import guarded
+
+__all__ = ["COMMANDS", "app", "main"]
+
+COMMANDS = (_runs, _constitutions)
+"""Importing a module registers its commands."""
+
+
+def main() -> None:
+    """The entry point: errors become one clear message and an exit code, never a traceback."""
+    sys.exit(guarded(app))

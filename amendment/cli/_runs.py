@@ -1,0 +1,79 @@
+"""Commands about a run: make it, check its file, say how it stands, say what this machine can do."""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import shlex
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from amendment.cli._app import AsJson, Overrides, RunFilePath, app
+from amendment.cli._constitutions import lint
+from amendment.cli._endings import interruptible
+
+__all__ = ["check", "doctor", "run", "status"]
+
+
+@app.command()
+def run(
+    file: RunFilePath,
+    folder: Annotated[Path | None, typer.Option(help="The run's folder; runs/NAME by default.")] = None,
+    overrides: Overrides = None,
+    until: Annotated[str | None, typer.Option(metavar="STAGE", help="Stop after this stage.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Take only the first N prompts of each source.")] = None,
+) -> None:
+    """Make the run, or the rest of it: what stands is left alone, what was answered is not asked again."""
+    from amendment.pipeline.progress import open_progress
+    from amendment.pipeline.run import Run
+    from amendment.pipeline.summary import headline
+
+    gc.set_threshold(100_000, 20, 100)  # a run holds very many small records; the usual 700 rescans them without end
+    one = Run.from_file(file, folder=folder, overrides=overrides or (), limit=limit, progress=open_progress())
+    with interruptible(shlex.join(["amendment", *sys.argv[1:]])):
+        result = one(until=until)
+    typer.echo("\n".join(headline(result.summary)))
+    done = "nothing was left to do" if not result.ran else f"ran {', '.join(result.ran)}"
+    typer.echo(f"{done}; {result.sent} model calls. Everything is in {result.folder}; begin with summary.md there.")
+
+
+@app.command()
+def check(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A run file or a constitution.")],
+    overrides: Overrides = None,
+) -> None:
+    """Name everything that is wrong with a run file or a constitution, at once. Calls nothing."""
+    from amendment.yamlfile import read_yaml
+
+    data = read_yaml(file).data
+    if isinstance(data, dict) and "principles" in data:
+        lint(str(file))
+        return
+    from amendment.pipeline.run import Run
+
+    Run.from_file(file, overrides=overrides or ()).check()
+    typer.echo(f"{file}: all is well")
+
+
+@app.command()
+def status(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A run's folder.")], as_json: AsJson = False
+) -> None:
+    """Say what is done in a run's folder and what comes next."""
+    from amendment.pipeline.status import read_status, status_lines
+
+    found = read_status(folder)
+    typer.echo(json.dumps(found, indent=1) if as_json else "\n".join(status_lines(found)))
+
+
+@app.command()
+def doctor(as_json: AsJson = False) -> None:
+    """Say what is installed, which keys are set (never their value), and what would work."""
+    from amendment.pipeline.doctor import doctor_lines, examine
+
+    found = examine(os.environ)
+    typer.echo(json.dumps(found, indent=1) if as_json else "\n".join(doctor_lines(found)))
