@@ -55,7 +55,6 @@ async def draft(
         tools=prompt.tools,
         chat_template_kwargs=prompt.chat_template_kwargs,
         sample=sample,
-        hints={"role": "draft"},
     )
     return Candidate(
         prompt_id=prompt.id,

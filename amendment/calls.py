@@ -42,8 +42,6 @@ class Request(Record):
     """Labels whose probabilities as the first token of the answer are asked for."""
     sample: int = 0
     """0, 1, 2 ... for repeated draws of the same question."""
-    hints: dict[str, Any] | None = None
-    """What a simulated model is told beside the text; never sent to any other."""
 
     @cached_property
     def id(self) -> str:
@@ -223,10 +221,6 @@ class Model:
         self._slots = asyncio.Semaphore(concurrency)
 
     @property
-    def is_simulated(self) -> bool:
-        return self.provider.kind == "simulated"
-
-    @property
     def shows_choices(self) -> bool:
         """Whether label-token probabilities can be asked of this model."""
         return self.provider.shows_choices
@@ -240,9 +234,8 @@ class Model:
         choices: tuple[str, ...] | None = None,
         sampling: Mapping[str, Any] | None = None,
         sample: int = 0,
-        hints: Mapping[str, Any] | None = None,
     ) -> Answer:
-        """Ask once. `sampling` overrides single fields of the model's own; hints reach a simulated model alone."""
+        """Ask once. `sampling` overrides single fields of the model's own."""
         request = Request(
             provider=self.provider.kind,
             host=self.provider.host,
@@ -253,7 +246,6 @@ class Model:
             sampling=Sampling.model_validate({**self.sampling.model_dump(), **sampling}) if sampling else self.sampling,
             choices=choices,
             sample=sample,
-            hints=dict(hints) if hints and self.is_simulated else None,
         )
         reply = await self.calls.ask(self.provider, request, self._slots)
         return Answer(reply, self._origin(request, reply))

@@ -14,7 +14,7 @@ from typing import Any
 
 from amendment.hashing import HASH_PREFIX, content_id
 
-__all__ = ["fence", "read_fenced"]
+__all__ = ["around_fences", "fence", "read_fenced"]
 
 _BLOCK = re.compile(
     r"^<<(?P<name>[a-z][a-z0-9_]*) (?P<mark>[0-9a-f]{32})>>\n(?P<value>.*)\n<<end (?P=name) (?P=mark)>>$", re.MULTILINE
@@ -49,3 +49,8 @@ def read_fenced(text: str) -> dict[str, Any]:
         except (ValueError, RecursionError):
             continue
     return found
+
+
+def around_fences(text: str) -> str:
+    """What stands outside of all blocks: the words of who asks, and none of anybody else."""
+    return _BLOCK.sub("", text)

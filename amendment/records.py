@@ -223,7 +223,7 @@ class Verdict(Record):
     """One rater's answer about one, two or k candidates by one principle; or invalid.
 
     `shown` is the displayed order and `value` speaks of it: for scale `pair` it is "A" (the first shown),
-    "B" or "tie"; for `binary` yes or no; for `ordinal` one of the labels; for `score` a number; for
+    "B", "tie" or "both_bad"; for `binary` yes or no; for `ordinal` one of the labels; for `score` a number; for
     `ranking` the displayed positions, best first. An invalid verdict has no value and says why.
     """
 
@@ -255,12 +255,12 @@ class Verdict(Record):
         return content_id(self.to_json())
 
     def p_first(self) -> float | None:
-        """P(the first shown is better) of a pair verdict: 1, 0, 0.5 for a tie, or its distribution's."""
+        """P(the first shown is better) of a pair verdict: 1, 0, 0.5 where neither is, or its distribution's."""
         if self.scale != "pair" or self.invalid is not None:
             return None
         if self.distribution is not None:
             return self.distribution.get("A", 0.0) + 0.5 * self.distribution.get("tie", 0.0)
-        return {"A": 1.0, "B": 0.0, "tie": 0.5}[str(self.value)]
+        return {"A": 1.0, "B": 0.0, "tie": 0.5, "both_bad": 0.5}[str(self.value)]
 
 
 class Judgement(Record):

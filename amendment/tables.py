@@ -1,21 +1,26 @@
-"""Rows of a user's file, as they stand there: JSONL, JSON, CSV and Parquet, told by the file's ending.
+"""Rows of a user's file, as they stand there: JSONL, JSON, CSV, TSV and Parquet, told by the file's ending.
 
-Covered: row numbers as the user's editor shows them, every unreadable row of a file named in one pass.
-Not covered: what the columns mean; see the stages that read them.
+Covered: row numbers as the user's editor shows them, every unreadable row of a file named in one pass, texts
+packed with gzip (`x.csv.gz`), Parquet cells of any nesting. Not covered: what the columns mean; see the stages
+that read them.
 """
 
 from __future__ import annotations
 
+import codecs
 import csv
+import gzip
 import io
 import json
-from collections.abc import Iterator, Sequence
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple, cast
 
 from amendment.errors import DataError, Problem
 
-__all__ = ["FORMATS", "Row", "read_rows"]
+__all__ = ["FORMATS", "Row", "iter_rows", "read_rows"]
 
 MAX_CELL = 1_000_000
 """Characters; a longer cell is refused rather than sent anywhere."""
@@ -34,13 +39,8 @@ class Row(NamedTuple):
 
 def read_rows(path: Path) -> list[Row]:
     """All rows of a file. Raises DataError that names every row that cannot be read, or the file that has none."""
-    reader = FORMATS.get(path.suffix.lower())
-    if reader is None:
-        raise DataError(f"{path}: unknown kind of file {path.suffix!r}; expected one of {', '.join(FORMATS)}")
-    if not path.is_file():
-        raise DataError(f"{path}: no such file")
     problems: list[Problem] = []
-    rows = list(reader(path, problems))
+    rows = list(iter_rows(path, problems))
     if problems:
         raise DataError(problems)
     if not rows:
@@ -48,20 +48,62 @@ def read_rows(path: Path) -> list[Row]:
     return rows
 
 
-def _text(path: Path) -> str:
+def iter_rows(path: Path, problems: list[Problem]) -> Iterator[Row]:
+    """The readable rows of a file, one after another; what is wrong with the others is added to `problems`.
+
+    Raises DataError where the file as a whole cannot be read.
+    """
+    reader = FORMATS.get(_file_kind(path))
+    if reader is None:
+        known = f"expected one of {', '.join(FORMATS)}, texts also as .gz"
+        raise DataError(f"{path}: unknown kind of file {''.join(path.suffixes[-2:])!r}; {known}")
+    if not path.is_file():
+        raise DataError(f"{path}: no such file")
     try:
-        return path.read_bytes().decode("utf-8-sig")
+        yield from reader(path, problems)
     except UnicodeDecodeError as fault:
-        raise DataError(f"{path}: not UTF-8 text (byte {fault.start}); save the file as UTF-8") from fault
+        byte = _first_bad_byte(path)
+        raise DataError(f"{path}: not UTF-8 text (byte {byte}); save the file as UTF-8") from fault
+    except (EOFError, zlib.error, gzip.BadGzipFile) as fault:
+        raise DataError(f"{path}: damaged or cut off, not a whole gzip file ({fault}); fetch it again") from fault
     except OSError as fault:
-        raise DataError(f"{path}: cannot be read ({fault.strerror})") from fault
+        raise DataError(f"{path}: cannot be read ({fault.strerror or fault})") from fault
+
+
+def _file_kind(path: Path) -> str:
+    """The ending that tells how a file is read, without `.gz`; of a packed Parquet file both, since none is read."""
+    suffixes = [suffix.lower() for suffix in path.suffixes]
+    if suffixes[-1:] != [".gz"]:
+        return suffixes[-1] if suffixes else ""
+    inner = "".join(suffixes[-2:-1])
+    return inner if inner != ".parquet" else ".parquet.gz"
+
+
+def _opened(path: Path) -> BinaryIO:
+    return cast(BinaryIO, gzip.open(path, "rb")) if path.suffix.lower() == ".gz" else path.open("rb")
+
+
+def _first_bad_byte(path: Path) -> int:
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    before = 0
+    with _opened(path) as file:
+        while chunk := file.read(1 << 16):
+            held = len(decoder.getstate()[0])
+            try:
+                decoder.decode(chunk)
+            except UnicodeDecodeError as fault:
+                return before - held + fault.start
+            before += len(chunk)
+    return before
 
 
 def _jsonl(path: Path, problems: list[Problem]) -> Iterator[Row]:
     # Only "\n" ends a line: splitlines() would also cut at separators that stand inside JSON strings.
-    for number, line in enumerate(_text(path).split("\n"), start=1):
-        if line.strip():
-            yield from _json_row(line, f"{path}: line {number}", problems)
+    with _opened(path) as file:
+        for number, raw in enumerate(file, start=1):
+            line = raw.decode("utf-8-sig" if number == 1 else "utf-8")
+            if line.strip():
+                yield from _json_row(line, f"{path}: line {number}", problems)
 
 
 def _json_row(line: str, place: str, problems: list[Problem]) -> Iterator[Row]:
@@ -76,34 +118,56 @@ def _json_row(line: str, place: str, problems: list[Problem]) -> Iterator[Row]:
         problems.append(Problem(place, f"expected an object with named columns, found {type(value).__name__}"))
 
 
-def _json(path: Path, problems: list[Problem]) -> Iterator[Row]:
+def _read_document(path: Path) -> Any:
+    """The one JSON value of a `.json` file. Raises DataError where it is none; other faults are `iter_rows`'s."""
+    with _opened(path) as file:
+        text = file.read().decode("utf-8-sig")
     try:
-        values = json.loads(_text(path))
+        return json.loads(text)
     except (ValueError, RecursionError) as fault:
         raise DataError(f"{path}: not JSON ({fault})") from fault
-    if not isinstance(values, list):
-        raise DataError(f"{path}: expected a list of objects, found {type(values).__name__}")
+
+
+def _json(path: Path, problems: list[Problem]) -> Iterator[Row]:
+    value = _read_document(path)
+    if isinstance(value, dict) and isinstance(value.get("comparisons"), list) and "annotators" in value:
+        yield from _comparisons(value, path, problems)
+    elif isinstance(value, list):
+        yield from _listed_rows(value, f"{path}: row", problems)
+    else:
+        raise DataError(f"{path}: expected a list of objects, found {type(value).__name__}")
+
+
+def _comparisons(document: dict[str, Any], path: Path, problems: list[Problem]) -> Iterator[Row]:
+    """The comparisons of an annotated-pairs document, each with what the document says of its annotators."""
+    for row in _listed_rows(document["comparisons"], f"{path}: comparison", problems):
+        yield Row(row.place, {**row.values, "annotators": document["annotators"]})
+
+
+def _listed_rows(values: Sequence[Any], place: str, problems: list[Problem]) -> Iterator[Row]:
+    """The objects of a list as rows, counted from 1 after `place`."""
     for number, value in enumerate(values, start=1):
         if isinstance(value, dict):
-            yield Row(f"{path}: row {number}", value)
+            yield Row(f"{place} {number}", value)
         else:
-            problems.append(Problem(f"{path}: row {number}", f"expected an object, found {type(value).__name__}"))
+            problems.append(Problem(f"{place} {number}", f"expected an object, found {type(value).__name__}"))
 
 
-def _csv(path: Path, problems: list[Problem]) -> Iterator[Row]:
+def _csv(path: Path, problems: list[Problem], *, delimiter: str = ",") -> Iterator[Row]:
     csv.field_size_limit(MAX_CELL)
-    reader = csv.reader(io.StringIO(_text(path), newline=""), strict=True)
-    try:
-        header = next(reader, [])
-        _check_header(path, header)
-        for number, cells in enumerate(reader, start=1):
-            if cells and len(cells) != len(header):
-                expected = f"expected {len(header)} cells as in the header, found {len(cells)}"
-                problems.append(Problem(f"{path}: row {number}", expected))
-            elif cells:
-                yield Row(f"{path}: row {number}", dict(zip(header, cells, strict=True)))
-    except csv.Error as fault:
-        problems.append(Problem(f"{path}: line {reader.line_num}", f"not CSV ({fault})"))
+    with io.TextIOWrapper(_opened(path), encoding="utf-8-sig", newline="") as file:
+        reader = csv.reader(file, strict=True, delimiter=delimiter)
+        try:
+            header = next(reader, [])
+            _check_header(path, header)
+            for number, cells in enumerate(reader, start=1):
+                if cells and len(cells) != len(header):
+                    expected = f"expected {len(header)} cells as in the header, found {len(cells)}"
+                    problems.append(Problem(f"{path}: row {number}", expected))
+                elif cells:
+                    yield Row(f"{path}: row {number}", dict(zip(header, cells, strict=True)))
+        except csv.Error as fault:
+            problems.append(Problem(f"{path}: line {reader.line_num}", f"not CSV ({fault})"))
 
 
 def _check_header(path: Path, header: Sequence[str]) -> None:
@@ -116,12 +180,21 @@ def _parquet(path: Path, problems: list[Problem]) -> Iterator[Row]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    number = 0
     try:
-        table = pq.read_table(path)
+        with pq.ParquetFile(path) as file:
+            for batch in file.iter_batches(batch_size=1024):
+                for values in batch.to_pylist():
+                    number += 1
+                    yield Row(f"{path}: row {number}", values)
     except (pa.ArrowException, OSError) as fault:
         raise DataError(f"{path}: not a Parquet file ({fault})") from fault
-    for number, values in enumerate(table.to_pylist(), start=1):
-        yield Row(f"{path}: row {number}", values)
 
 
-FORMATS = {".jsonl": _jsonl, ".json": _json, ".csv": _csv, ".parquet": _parquet}
+FORMATS: dict[str, Callable[[Path, list[Problem]], Iterator[Row]]] = {
+    ".jsonl": _jsonl,
+    ".json": _json,
+    ".csv": _csv,
+    ".parquet": _parquet,
+    ".tsv": partial(_csv, delimiter="\t"),
+}

@@ -1,4 +1,4 @@
-"""Write the pages of docs that are made from the code: every key of the run file, every command's help.
+"""Write what is made from the code: the pages with every key and every command, and the schemas for editors.
 
 python docs/build.py            write them
 python docs/build.py --check    fail when one of them is not what the code says
@@ -15,15 +15,22 @@ from typing import Any
 from typer.main import get_command
 
 from amendment.cli import app
+from amendment.constitutions import _schema as constitution_file
 from amendment.pipeline import RunFile
+from amendment.pipeline import _schema as run_file
 
-DOCS = Path(__file__).resolve().parent
+ROOT = Path(__file__).resolve().parent.parent
 PLAIN_TYPES = {"string": "text", "integer": "whole number", "number": "number", "boolean": "true or false"}
 
 
 def pages() -> dict[str, str]:
-    """The generated pages by file name."""
-    return {"run-file.md": run_file_page(), "commands.md": commands_page()}
+    """The generated files by their place."""
+    return {
+        "docs/run-file.md": run_file_page(),
+        "docs/commands.md": commands_page(),
+        "amendment/pipeline/schemas/run.schema.json": run_file.schema_text(),
+        "amendment/constitutions/schemas/constitution.schema.json": constitution_file.schema_text(),
+    }
 
 
 def run_file_page() -> str:
@@ -124,9 +131,9 @@ def main() -> None:
     parser.add_argument("--check", action="store_true")
     check = parser.parse_args().check
     for name, text in pages().items():
-        path = DOCS / name
+        path = ROOT / name
         if check and (not path.is_file() or path.read_text(encoding="utf-8") != text):
-            sys.exit(f"docs/{name} is not what the code says; run: make docs")
+            sys.exit(f"{name} is not what the code says; run: make docs")
         if not check:
             path.write_text(text, encoding="utf-8")
 

@@ -134,17 +134,6 @@ def test_an_overriding_setting_is_checked_and_named_like_one_of_the_models_own()
     run(use)
 
 
-def test_hints_reach_a_simulated_model_alone() -> None:
-    async def use(model: Model, provider: Scripted) -> None:
-        await said(model, "one", hints={"role": "judge"})
-        assert provider.asked[0].hints == {"role": "judge"}
-        provider.kind = "openai"
-        await said(model, "two", hints={"role": "judge"})
-        assert provider.asked[1].hints is None
-
-    run(use)
-
-
 def test_an_answer_says_where_it_came_from() -> None:
     async def use(model: Model, provider: Scripted) -> None:
         origin = (await model.ask(user("Hi"))).origin

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -28,12 +30,47 @@ def test_generated_pages_say_what_the_code_says() -> None:
     assert checked.returncode == 0, checked.stderr
 
 
-@pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
-def test_every_example_passes_the_check(example: Path) -> None:
+KEYS = {"OPENAI_API_KEY": "fake-key", "ANTHROPIC_API_KEY": "fake-key"}
+OFF_THE_HUB = "the Hub's cache on this machine does not hold it (HF_HUB_OFFLINE is set)"
+
+
+def check(example: Path, cache: Path, keys: Mapping[str, str]) -> tuple[int, list[str]]:
+    """The exit code and the complaints of `amendment check` with these keys and no others, and without the Hub."""
+    others = {name: value for name, value in os.environ.items() if name not in KEYS}
     checked = subprocess.run(
-        [sys.executable, "-m", "amendment", "check", example], capture_output=True, text=True, check=False
+        [sys.executable, "-m", "amendment", "check", example],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**others, **keys, "HF_HUB_OFFLINE": "1", "HF_HOME": str(cache)},
     )
-    assert (checked.returncode, checked.stderr) == (0, "")
+    return checked.returncode, checked.stderr.splitlines()
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
+def test_every_example_passes_the_check(example: Path, tmp_path: Path) -> None:
+    code, complaints = check(example, tmp_path, KEYS)
+    hub = [line for line in complaints if OFF_THE_HUB in line]  # of a base on the Hub, which is asked for it
+    assert complaints == hub
+    assert code == (2 if hub else 0)
+    assert bool(hub) == (example.stem == "laptop")
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
+def test_every_example_tells_an_editor_where_its_schema_lies(example: Path) -> None:
+    first, _, rest = example.read_text(encoding="utf-8").partition("\n")
+    named = re.fullmatch(r"# yaml-language-server: \$schema=(\S+)", first)
+    assert named
+    assert (example.parent / named[1]).is_file()
+    assert rest.startswith("#"), "and says in words what it is for"
+
+
+@pytest.mark.parametrize(("name", "variable"), [("openai", "OPENAI_API_KEY"), ("anthropic", "ANTHROPIC_API_KEY")])
+def test_an_example_for_a_vendor_names_the_variable_that_is_not_set(name: str, variable: str, tmp_path: Path) -> None:
+    code, complaints = check(ROOT / "examples" / f"{name}.yaml", tmp_path, {})
+    assert code == 2
+    assert len(complaints) == 2  # writer and judge
+    assert all(f"environment variable {variable} is not set" in line for line in complaints)
 
 
 @pytest.mark.parametrize("number", range(len(blocks("yaml"))))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +12,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from amendment.errors import DataError
-from amendment.tables import MAX_CELL, Row, read_rows
+from amendment.errors import DataError, Problem
+from amendment.tables import MAX_CELL, Row, iter_rows, read_rows
 
 
 def written(folder: Path, name: str, content: str | bytes) -> Path:
@@ -154,3 +156,62 @@ def test_a_file_that_is_not_there_or_is_a_folder_is_named(tmp_path: Path) -> Non
     assert refusal(tmp_path / "rows.csv") == "rows.csv: no such file"
     (tmp_path / "rows.json").mkdir()
     assert refusal(tmp_path / "rows.json") == "rows.json: no such file"
+
+
+def test_texts_packed_with_gzip_and_tables_with_tabs_read_alike(tmp_path: Path) -> None:
+    rows = [{"a": "1", "b": "two, three"}, {"a": "2", "b": "Ünïcode"}]
+    lines = "".join(json.dumps(row) + "\n" for row in rows).encode()
+    tabs = "".join(f"{row['a']}\t{row['b']}\n" for row in [{"a": "a", "b": "b"}, *rows]).encode()
+    assert values(written(tmp_path, "rows.tsv", tabs)) == rows
+    assert values(written(tmp_path, "rows.tsv.gz", gzip.compress(tabs))) == rows
+    assert values(written(tmp_path, "rows.jsonl.gz", gzip.compress(lines))) == rows
+    assert values(written(tmp_path, "rows.json.gz", gzip.compress(json.dumps(rows).encode()))) == rows
+    path = written(tmp_path, "rows.CSV.GZ", gzip.compress(b"a\n1\n\n2\n"))
+    assert [row.place for row in read_rows(path)] == [f"{path}: row 1", f"{path}: row 3"]
+
+
+@pytest.mark.parametrize("name", ["rows.csv.gz", "rows.jsonl.gz", "rows.json.gz"])
+def test_a_gzip_file_that_is_cut_off_or_none_is_named(tmp_path: Path, name: str) -> None:
+    whole = gzip.compress(b'[{"a": 1}]\n' * 5000)
+    for content in (whole[: len(whole) // 2], b"a\n1\n", whole[:-20] + b"x" * 20):
+        text = refusal(written(tmp_path, name, content))
+        assert text.startswith(f"{name}: damaged or cut off, not a whole gzip file ("), text
+        assert text.endswith("; fetch it again")
+
+
+def test_a_packed_parquet_file_is_refused(tmp_path: Path) -> None:
+    assert refusal(written(tmp_path, "rows.parquet.gz", b"")).startswith("rows.parquet.gz: unknown kind of file '.parq")
+
+
+@pytest.mark.parametrize("name", ["rows.jsonl", "rows.csv"])
+def test_a_bad_byte_far_behind_is_counted_from_the_beginning(tmp_path: Path, name: str) -> None:
+    before = b'{"a": "\xc3\xa9"}\n' * 20_000
+    text = refusal(written(tmp_path, name, before + b"\xff\n"))
+    assert f"not UTF-8 text (byte {len(before)})" in text
+
+
+def test_parquet_cells_of_structs_and_lists_are_objects_and_lists(tmp_path: Path) -> None:
+    rows = [
+        {"votes": [{"who": "ann", "n": [1, 2]}], "meta": {"topic": "x", "inner": {"deep": True}}},
+        {"votes": None, "meta": {"topic": None, "inner": None}},
+    ]
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "rows.parquet", row_group_size=1)
+    assert values(tmp_path / "rows.parquet") == rows
+    assert [row.place.rpartition(": ")[2] for row in read_rows(tmp_path / "rows.parquet")] == ["row 1", "row 2"]
+
+
+def test_the_rest_of_a_file_is_not_read_where_the_first_rows_are_enough(tmp_path: Path) -> None:
+    path = written(tmp_path, "rows.jsonl", '{"a": 1}\n{"a": 2}\nnot JSON\n')
+    problems: list[Problem] = []
+    assert [row.values["a"] for row in islice(iter_rows(path, problems), 2)] == [1, 2]
+    assert problems == []
+
+
+def test_the_comparisons_of_an_annotated_document_are_its_rows(tmp_path: Path) -> None:
+    document = {"metadata": {}, "annotators": {"x": {"type": "human"}}, "comparisons": [{"id": "c1"}, 3]}
+    text = refusal(written(tmp_path, "rows.json", json.dumps(document)))
+    assert text == "rows.json: comparison 2: expected an object, found int"
+    document["comparisons"] = [{"id": "c1"}]
+    assert values(written(tmp_path, "rows.json", json.dumps(document))) == [
+        {"id": "c1", "annotators": {"x": {"type": "human"}}}
+    ]

@@ -101,20 +101,28 @@ def _double_ids(principles: Sequence[Principle]) -> Iterator[_Remark]:
 
 
 def _near_duplicates(principles: Sequence[Principle], inherited: Sequence[Principle]) -> Iterator[_Remark]:
+    earlier = [(other, _shingles(other.statement)) for other in inherited]
     for index, principle in enumerate(principles):
-        for other in (*inherited, *principles[:index]):
-            alike = similarity(principle.statement, other.statement)
+        shingles = _shingles(principle.statement)
+        for other, others in earlier:
+            alike = _jaccard(shingles, others)
             if other.id != principle.id and alike >= NEAR_DUPLICATE:
                 message = (
                     f"says nearly the same as '{other.id}' (similarity {alike:.2f}); merge them or tell them apart"
                 )
                 yield _Remark("warning", ("principles", index, "statement"), message)
+        earlier.append((principle, shingles))
 
 
 def similarity(a: str, b: str) -> float:
     """Jaccard similarity of two texts' word pairs, in [0, 1]; case and punctuation do not count."""
-    first, second = _shingles(a), _shingles(b)
-    return len(first & second) / len(first | second) if first | second else 1.0
+    return _jaccard(_shingles(a), _shingles(b))
+
+
+def _jaccard(first: set[tuple[str, ...]], second: set[tuple[str, ...]]) -> float:
+    common = len(first & second)
+    union = len(first) + len(second) - common
+    return common / union if union else 1.0
 
 
 def _shingles(text: str) -> set[tuple[str, ...]]:

@@ -52,7 +52,10 @@ def lint_file(path: str | Path, *, categories: Iterable[str] | None = None) -> l
     Bad content is a finding, never an exception. `categories` are those of the prompts, where they are known.
     """
     reader = _Reader(categories=categories)
-    reader.read(_path_of(str(path), None) or Path(path))
+    found = _path_of(str(path), None)
+    if found is None and not _exists(Path(path)):
+        return [Finding("error", "", _unknown(str(path)))]
+    reader.read(found or Path(path))
     errors = [Finding("error", problem.place, problem.message) for problem in reader.problems]
     return [error for error in errors if error not in reader.findings] + reader.findings
 

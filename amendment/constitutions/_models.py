@@ -28,7 +28,8 @@ __all__ = [
     "Source",
 ]
 
-_SLUG = r"^[a-z0-9]+([-_][a-z0-9]+)*$"
+SLUG = r"^[a-z0-9]+([-_][a-z0-9]+)*$"
+"""The form of an id."""
 _SEMVER = r"^(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)(-[0-9A-Za-z.-]+)?(\+[0-9A-Za-z.-]+)?$"
 
 
@@ -44,8 +45,8 @@ def _of_form(pattern: str, expected: str) -> Callable[[str], str]:
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 Slug = Annotated[
     str,
-    AfterValidator(_of_form(_SLUG, "lower-case letters, digits and hyphens, such as no-contact-details")),
-    WithJsonSchema({"type": "string", "pattern": _SLUG}),
+    AfterValidator(_of_form(SLUG, "lower-case letters, digits and hyphens, such as no-contact-details")),
+    WithJsonSchema({"type": "string", "pattern": SLUG}),
 ]
 Version = Annotated[
     str,
@@ -69,6 +70,8 @@ class Source(_Part):
     """Part of the document."""
     span: Text | None = None
     """Exact place, such as pages or lines."""
+    originals: dict[Slug, tuple[Text, ...]] = {}
+    """Entries of an imported file, as JSON, where the rest does not tell them exactly; only an export reads them."""
 
 
 class AppliesWhen(_Part):

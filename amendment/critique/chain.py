@@ -127,7 +127,6 @@ async def _revise(trail: _Trail, drawn: Drawn, step: int) -> Candidate:
     answer = await trail.model.ask(
         revise_messages(trail.prompt.messages, trail.last.messages, critique_text, drawn, request),
         sample=step,
-        hints={"role": "revise", "principles": [drawn.id]},
     )
     words = strip_artefacts(_words(answer, "revision"))
     if not words:
@@ -147,7 +146,6 @@ async def _critique(trail: _Trail, drawn: Drawn, step: int) -> Critique:
     answer = await trail.model.ask(
         critique_messages(trail.prompt.messages, trail.last.messages, drawn, request),
         sample=step,
-        hints={"role": "critique", "principles": [drawn.id]},
     )
     critique = Critique(
         prompt_id=trail.prompt.id,

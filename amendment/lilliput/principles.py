@@ -1,7 +1,8 @@
 """Which attributes a principle speaks about, for those who play a role in Lilliput.
 
-The simulated critic, reviser and judge do not read prose: they look up the principle's id here. A
-principle of another constitution is unknown in this world and stands for the overall mix.
+The simulated critic, reviser and judge do not read prose: the principle's id, which the provider finds by
+the sentences of the `lilliput` constitution in a question, is looked up here. A principle in other words is
+unknown in this world and stands for the overall mix.
 """
 
 from __future__ import annotations

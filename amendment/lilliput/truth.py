@@ -59,6 +59,8 @@ TRUTHS: Mapping[str, Attributes] = {
 
 _BALANCED = TRUTHS["balanced"]
 _ENOUGH_WORDS = 12
+_LONGEST_REMEMBERED = 1000
+"""Characters of an answer; longer ones are assessed anew each time, so that memory stays small."""
 
 
 def truth(prompt_text: str, answer_text: str, *, weights: Attributes = _BALANCED) -> Truth:
@@ -66,7 +68,8 @@ def truth(prompt_text: str, answer_text: str, *, weights: Attributes = _BALANCED
     task = find_task(prompt_text)
     if task is None:
         raise DataError(f"lilliput: no truth is known for the prompt {prompt_text!r:.80}; expected one of this world")
-    attributes, readable = _assess(task, answer_text)
+    remembers = len(answer_text) <= _LONGEST_REMEMBERED
+    attributes, readable = (_assess if remembers else _assess.__wrapped__)(task, answer_text)
     return Truth(attributes, _mean(attributes, weights), readable)
 
 

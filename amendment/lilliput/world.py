@@ -96,6 +96,8 @@ PEOPLE = {
     "olvet": "8 9",
     "pimra": "3 6",
 }
+_LONGEST_PROMPT = 1000
+"""Characters, white space included; no prompt of the world comes near it, and what is remembered stays small."""
 GRAVITY = 10
 """Of Lilliput, in its own units: a thing that falls for t beats is then at speed 10 t and has fallen 5 t²."""
 
@@ -216,9 +218,13 @@ def _deck(family: str, rng: random.Random) -> list[WorldPrompt]:
     return deck
 
 
-@lru_cache(maxsize=1 << 14)
 def find_task(prompt: str) -> Task | None:
     """The question in a prompt, whatever its style words, case and end marks; None outside the world."""
+    return _find_task(prompt) if len(prompt) <= _LONGEST_PROMPT else None
+
+
+@lru_cache(maxsize=1 << 14)
+def _find_task(prompt: str) -> Task | None:
     words = [word.strip(".,!?") for word in prompt.lower().split()]
     if words and words[0] in OPENERS:
         del words[0]

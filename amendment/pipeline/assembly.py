@@ -9,13 +9,16 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from amendment.files import file_hash
+from amendment.calibration import CERTIFICATE_FORMAT
+from amendment.pipeline.auditing import make_certificate
 from amendment.pipeline.candidate_stages import make_candidates, make_chains, make_inputs
 from amendment.pipeline.config import POLICY_STAGES, DpoStage, JudgeEntry, RewardStage, SftStage
 from amendment.pipeline.context import Context, located
 from amendment.pipeline.engine import Made, Stage, in_order
 from amendment.pipeline.evaluation_stage import make_evaluation
 from amendment.pipeline.judging_stages import make_dataset, make_judgements
+from amendment.pipeline.mixing_stage import make_mixing, mix_labels, mix_shares
+from amendment.pipeline.source_rows import source_state
 from amendment.pipeline.sources import ChainSource, FileSource, LilliputPrompts, ModelSource
 from amendment.pipeline.training_stages import make_base, make_dpo, make_reward_model, make_sft
 from amendment.pipeline.wiring import Wiring, wire
@@ -33,6 +36,8 @@ TITLES = {
     "sft": "fine-tune the policy",
     "candidates": "draw candidates",
     "judging": "judge candidates",
+    "audit": "measure the judge",
+    "mixing": "read the pairs to mix in",
     "dataset": "make the dataset",
     "reward_model": "train the reward model",
     "dpo": "train the policy on pairs",
@@ -45,6 +50,8 @@ MAKERS: dict[str, Callable[[Context], Made]] = {
     "sft": make_sft,
     "candidates": make_candidates,
     "judging": make_judgements,
+    "audit": make_certificate,
+    "mixing": make_mixing,
     "dataset": make_dataset,
     "reward_model": make_reward_model,
     "dpo": make_dpo,
@@ -75,15 +82,16 @@ def _inputs(context: Context) -> Settings:
     config = context.config
     files = [
         source
-        for source in (*config.prompts, *config.candidates, *config.pairs)
+        for source in (*config.prompts, *config.candidates, *config.pairs, *config.verdicts)
         if not isinstance(source, LilliputPrompts | ModelSource | ChainSource)
     ]
     return {
         "prompts": _json(config.prompts),
         "candidates": _json(source for source in config.candidates if isinstance(source, FileSource)),
         "pairs": _json(config.pairs),
+        "verdicts": _json(config.verdicts),
         "test_share": config.dataset.test_share,
-        "files": {source.path: _content(context.base / source.path) for source in files},
+        "files": [source_state(source, context.base) for source in files],
     }
 
 
@@ -131,16 +139,37 @@ def _judge(context: Context, entry: JudgeEntry) -> Settings:
     return {f"judge {entry.protocol}": texts}
 
 
+def _audit(context: Context) -> Settings:
+    """Files count by themselves where no judge of the run's own is measured: labels need no texts for an audit."""
+    if context.config.judging:
+        return {"certificate": CERTIFICATE_FORMAT}
+    sources = context.config.verdicts
+    states = [source_state(source, context.base) for source in sources]
+    return {"certificate": CERTIFICATE_FORMAT, "verdicts": _json(sources), "sources": states}
+
+
+def _mixing(context: Context) -> Settings:
+    sources = mix_labels(context.config).values()
+    return {
+        "pairs": [_dump(source, without={"share"}) for source in sources],
+        "ties": context.config.dataset.ties,
+        "files": [source_state(source, context.base) for source in sources],
+    }
+
+
 def _dataset(context: Context) -> Settings:
     config = context.config
+    settings = _dump(config.dataset, without={"mix"})
+    if config.dataset.mix:
+        settings["shares"] = [*mix_shares(config).items()]
     if not config.judging:
-        return _dump(config.dataset)
+        return settings
     judged = {
         "pairs": config.judging.pairs,
         "min_margin": config.judging.min_margin,
         "judged ties": config.judging.ties,
     }
-    return {**_dump(config.dataset), **judged, **_constitutions(context)}
+    return {**settings, **judged, **_constitutions(context)}
 
 
 def _evaluate(context: Context) -> Settings:
@@ -159,6 +188,8 @@ SETTINGS: dict[str, Callable[[Context], Settings]] = {
     "sft": partial(_training, name="sft"),
     "candidates": _candidates,
     "judging": _judging,
+    "audit": _audit,
+    "mixing": _mixing,
     "dataset": _dataset,
     "reward_model": partial(_training, name="reward_model"),
     "dpo": partial(_training, name="dpo"),
@@ -186,10 +217,6 @@ def _model(context: Context, name: str) -> dict[str, Any]:
 
 def _constitutions(context: Context) -> dict[str, Any]:
     return {"constitutions": [one.reference for one in context.constitutions]}
-
-
-def _content(path: Path) -> str | None:
-    return file_hash(path) if path.is_file() else None
 
 
 def _folder(path: Path) -> Any:

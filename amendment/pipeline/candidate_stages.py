@@ -8,23 +8,23 @@ from collections.abc import Iterable
 from amendment.answers import Ending
 from amendment.critique import Chain, run_chain
 from amendment.pipeline.context import Context, Split
+from amendment.pipeline.deciding import decide
 from amendment.pipeline.draws import Drawn, draw_answers, every_draw
 from amendment.pipeline.endings import write_endings
 from amendment.pipeline.engine import Made
 from amendment.pipeline.inputs import read_inputs
 from amendment.pipeline.sources import ModelSource
-from amendment.preference import held_out, majority
+from amendment.preference import held_out
 from amendment.records import Candidate, Critique, Judgement, Prompt, Verdict
 
-__all__ = ["make_candidates", "make_chains", "make_inputs"]
+__all__ = ["majorities", "make_candidates", "make_chains", "make_inputs"]
 
 
 def make_inputs(context: Context) -> Made:
     """Read what the user brings, and split the prompts."""
     inputs = read_inputs(context.config, context.base)
     test = held_out(inputs.prompts, context.config.dataset.test_share, seed=context.config.seed)
-    judged = _by_comparison(inputs.verdicts)
-    judgements = [majority(verdicts) for verdicts in judged]
+    judgements = majorities(inputs.verdicts)
     split = [Split(prompt_id=one, split="test" if one in test else "train") for one in inputs.prompts]
     write = context.workspace.write
     artefacts = (
@@ -40,11 +40,12 @@ def make_inputs(context: Context) -> Made:
     return Made(artefacts, counts)
 
 
-def _by_comparison(verdicts: Iterable[Verdict]) -> list[list[Verdict]]:
+def majorities(verdicts: Iterable[Verdict]) -> list[Judgement]:
+    """One judgement of each comparison that imported verdicts speak of; see `decide`."""
     grouped: dict[tuple[str, ...], list[Verdict]] = defaultdict(list)
     for verdict in verdicts:
         grouped[(verdict.prompt_id, *sorted(verdict.shown))].append(verdict)
-    return list(grouped.values())
+    return [decide(votes) for votes in grouped.values()]
 
 
 def make_chains(context: Context) -> Made:

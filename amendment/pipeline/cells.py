@@ -1,9 +1,8 @@
-"""One cell of a user's file as what it has to be: text, messages, tools, a vote. Wrong ones are named by place."""
+"""One cell of a user's file as what it has to be: text, messages, tools. Wrong ones are named by place."""
 
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterable
 from typing import Any
 
@@ -13,21 +12,13 @@ from amendment.errors import DataError
 from amendment.records import Message, Messages, Prompt, ToolCall, user
 from amendment.tables import MAX_CELL, Row
 
-__all__ = ["answer_in", "is_silent", "joined_prompt", "optional_text", "question_in", "text_in", "tools_in", "vote_in"]
+__all__ = ["answer_in", "is_silent", "joined_prompt", "optional_text", "question_in", "text_in", "tools_in"]
 
 
 def is_silent(row: Row, column: str) -> bool:
     """Whether a cell has no words in it; as an answer a fact about its writer, and nothing to train on."""
     value = row.values[column]
     return value is None or (isinstance(value, str) and not value.strip())
-
-
-def vote_in(value: Any) -> str:
-    """A vote as a word: whole numbers without the `.0` that tools put to a column with gaps; a gap is empty."""
-    if value is None or (isinstance(value, float) and math.isnan(value)):
-        return ""
-    text = str(value).strip()
-    return text[:-2] if text.endswith(".0") and text[:-2].lstrip("-").isdecimal() else text
 
 
 def optional_text(row: Row, column: str | None) -> str | None:

@@ -7,7 +7,7 @@ folders, and keys in the environment. Not covered: whether a server is up or a k
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -18,8 +18,10 @@ from amendment.errors import AmendmentError, ConfigError, DataError, MissingExtr
 from amendment.pipeline.config import POLICY_STAGES, JudgeEntry, RunFile
 from amendment.pipeline.context import found_folder, located
 from amendment.pipeline.inputs import read_inputs
+from amendment.pipeline.mixing_stage import read_mix
 from amendment.pipeline.overrides import override
 from amendment.pipeline.references import judges_of, reference_problems
+from amendment.pipeline.shares import PairShare
 from amendment.pipeline.sources import FileSource, LilliputPrompts
 from amendment.preference import load_judge_folder
 from amendment.providers import check_model
@@ -94,25 +96,46 @@ def _limited(config: RunFile, limit: int) -> RunFile:
         for source in config.candidates
     )
     pairs = tuple(source.model_copy(update={"take": min(source.take or limit, limit)}) for source in config.pairs)
-    return config.model_copy(update={"prompts": prompts, "candidates": candidates, "pairs": pairs})
+    verdicts = tuple(source.model_copy(update={"take": min(source.take or limit, limit)}) for source in config.verdicts)
+    mix = tuple(
+        source.model_copy(update={"take": min(source.take or limit, limit)})
+        if isinstance(source, PairShare)
+        else source
+        for source in config.dataset.mix
+    )
+    dataset = config.dataset.model_copy(update={"mix": mix})
+    sources = {"prompts": prompts, "candidates": candidates, "pairs": pairs, "verdicts": verdicts}
+    return config.model_copy(update={**sources, "dataset": dataset})
 
 
-def check_run_file(loaded: LoadedRun, environ: Mapping[str, str] = os.environ) -> None:
-    """Look at all that the file names on this machine. Raises ConfigError or DataError with every problem."""
-    problems = _outside(loaded, environ)
+def check_run_file(
+    loaded: LoadedRun, environ: Mapping[str, str] = os.environ, *, standing: Collection[str] = ()
+) -> None:
+    """Look at all that the file names on this machine. Raises ConfigError or DataError with every problem.
+
+    What the stages `standing` have read is not read again.
+    """
+    problems = _outside(loaded, environ, standing)
     if problems:
         raise ConfigError(capped(problems))
 
 
-def _outside(loaded: LoadedRun, environ: Mapping[str, str]) -> list[Problem]:
+def _outside(loaded: LoadedRun, environ: Mapping[str, str], standing: Collection[str] = ()) -> list[Problem]:
     """Everything on this machine that keeps the run from being made; those of data files come last."""
     config, document = loaded.config, loaded.document
     found = [*_constitution_problems(loaded), *_judge_problems(loaded), *_base_problems(loaded)]
     for name, spec in config.models.items():
         found += [(("models", name), message) for message in check_model(located(spec, loaded.base), environ)]
     problems = _placed(document, found)
+    if "mixing" not in standing:
+        try:
+            read_mix(config, loaded.base, glimpse=True)
+        except DataError as fault:
+            problems += fault.problems
+    if "inputs" in standing:
+        return problems
     try:
-        inputs = read_inputs(config, loaded.base)
+        inputs = read_inputs(config, loaded.base, glimpse=True)
     except DataError as fault:
         return [*problems, *fault.problems]
     if any(loc[:1] == ("constitution",) for loc, _ in found):

@@ -12,7 +12,10 @@ from pydantic import Field
 
 from amendment.critique import ChainSettings
 from amendment.dpo import DpoSettings, SftSettings
+from amendment.pipeline.publishing.settings import PublishSettings
+from amendment.pipeline.shares import Mix
 from amendment.pipeline.sources import CandidateSource, LilliputPrompts, OneOrMore, PairFile, Part, PromptFile
+from amendment.pipeline.verdict_files import VerdictFile
 from amendment.preference import JudgeSettings, PairSettings
 from amendment.providers import ModelSpec
 from amendment.reward_model import RewardSettings
@@ -77,6 +80,9 @@ class JudgingStage(JudgeSettings, PairSettings):
 
     judges: tuple[JudgeEntry, ...] = Field(min_length=1)
     """Several are averaged, each with the same weight."""
+    labelled: Literal["skip", "judge"] = "skip"
+    """Comparisons that your own verdicts or pairs have decided: judge asks about them too, so that the certificate can
+    measure the judge on them; the dataset keeps your decision. skip spends nothing on them."""
 
 
 class DatasetStage(Part):
@@ -87,6 +93,9 @@ class DatasetStage(Part):
     ties: Literal["drop", "keep"] = "drop"
     """Of imported pairs on which raters are evenly split: keep writes them with P = 0.5; trainers on hard
     labels leave them out. `judging` has its own."""
+    mix: Mix = ()
+    """Shares of the pairs for training: one entry `source: run` for this run's own, and files or datasets of people's
+    pairs beside it. As many pairs are taken as the shares allow."""
 
 
 class RewardStage(RewardSettings):
@@ -135,10 +144,12 @@ class RunFile(Part):
     """Shipped ones by id, own ones by path."""
     models: dict[Name, ModelSpec] = Field(default={})
     """Every model once, by a short name."""
-    prompts: tuple[PromptFile | LilliputPrompts, ...] = ()
+    prompts: tuple[LilliputPrompts | PromptFile, ...] = ()
     """What models are asked."""
     pairs: tuple[PairFile, ...] = ()
     """Preference pairs that exist already."""
+    verdicts: tuple[VerdictFile, ...] = ()
+    """Verdicts that exist already: people's labels, judges' logs. Where texts stand beside them they become pairs."""
     critique: CritiqueStage | None = None
     """Draft an answer to each prompt, then criticise and revise it."""
     base: BaseStage | None = None
@@ -157,3 +168,10 @@ class RunFile(Part):
     """Train the policy on the pairs."""
     evaluate: EvaluateStage | None = None
     """Let policies answer held-out prompts, and measure the answers."""
+    publish: PublishSettings | None = None
+    """Where `amendment publish` puts the dataset and the models; a run itself sends nothing there."""
+
+    @property
+    def brings_pairs(self) -> bool:
+        """Whether the files can hold pairs: those under `pairs`, and verdicts with texts beside them."""
+        return bool(self.pairs) or any(source.may_have_texts for source in self.verdicts)

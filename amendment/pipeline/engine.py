@@ -70,8 +70,8 @@ class Workspace:
         self.folder = folder
 
     def path(self, artefact: str) -> Path:
-        """Where an artefact lies: a folder under `models/`, else a table."""
-        if artefact.startswith("models/"):
+        """Where an artefact lies: a folder under `models/`, a file that names its ending, else a table."""
+        if artefact.startswith("models/") or artefact.endswith((".json", ".md")):
             return self.folder / artefact
         return self.folder / f"{artefact}.parquet"
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from amendment.errors import AmendmentError, Transient
 from amendment.hashing import content_id
-from amendment.lilliput import ATTRIBUTES, BANNER, Truth, truth
+from amendment.lilliput import ATTRIBUTES, BANNER, Truth, knows, truth
 from amendment.pipeline.config import EvaluateStage
 from amendment.pipeline.context import Context
 from amendment.pipeline.draws import Draw, Drawn, draw_answers, every_draw
@@ -151,12 +151,13 @@ def _truth_row(found: Sequence[Drawn], truths: Sequence[Truth | None]) -> dict[s
 def _reward_against_truth(context: Context) -> dict[str, Any]:
     """How often the reward model prefers the truly better answer of held-out pairs, and how often the labels do.
 
-    Pairs that are too long for the reward model have no score; they are left out of its share and counted.
+    Pairs that are too long for the reward model have no score; they are left out of its share and counted. Of pairs
+    that were mixed in, those of prompts outside the simulated world have no truth, and do not count.
     """
     if not context.config.reward_model:
         return {}
     pairs = context.workspace.read("dataset/test", Preference)
-    told = [(pair, gap) for pair in pairs if (gap := _gap(pair))]
+    told = [(pair, gap) for pair in pairs if knows(text_of(pair.prompt)) and (gap := _gap(pair))]
     if not told:
         return {}
     scores = score_pairs(context.workspace.path("models/reward_model"), [pair.to_json() for pair, _ in told])

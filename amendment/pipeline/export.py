@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,9 +14,18 @@ from amendment.pipeline.store import read_records
 from amendment.records import Message, Preference
 
 if TYPE_CHECKING:
-    from datasets import DatasetDict, Features
+    from datasets import Dataset, DatasetDict, Features
 
-__all__ = ["load_dataset_dict", "write_exports"]
+__all__ = [
+    "SIDES",
+    "as_dataset",
+    "conversation_features",
+    "load_dataset_dict",
+    "preference_dataset_dict",
+    "read_preferences",
+    "write_exports",
+    "write_parquet",
+]
 
 SIDES = ("prompt", "chosen", "rejected")
 _TEXTS = ("comparison_id", "prompt_id", "chosen_id", "rejected_id", "decided_by")
@@ -29,25 +39,29 @@ def write_exports(folder: Path) -> tuple[str, ...]:
 
     A split without rows is left out, since `datasets` cannot read one. Returns the names of what was written.
     """
-    import pyarrow.parquet as pq
-
     shutil.rmtree(folder / "export", ignore_errors=True)
     splits = {f"export/{split}": rows for split, rows in load_dataset_dict(folder).items() if len(rows)}
     for name, rows in splits.items():
-        with replacing(folder / f"{name}.parquet") as temporary:
-            pq.write_table(rows.with_format("arrow")[:], temporary)
+        write_parquet(folder / f"{name}.parquet", rows)
     return tuple(splits)
+
+
+def write_parquet(path: Path, rows: Dataset) -> None:
+    """Write a dataset as one Parquet file, with the features by which `datasets` knows its JSON columns."""
+    import pyarrow.parquet as pq
+
+    with replacing(path) as temporary:
+        pq.write_table(rows.with_format("arrow")[:], temporary)
 
 
 def load_dataset_dict(folder: Path) -> DatasetDict:
     """The run's dataset, one split each for train and test. Raises ConfigError when it was not made yet."""
-    from datasets import Dataset, DatasetDict
+    return preference_dataset_dict(read_preferences(folder))
 
-    rows = {split: _rows(folder, split) for split in ("train", "test")}
-    features = _features([row for found in rows.values() for row in found])
-    return DatasetDict(
-        {split: Dataset.from_dict(_columns(found, features), features=features) for split, found in rows.items()}
-    )
+
+def read_preferences(folder: Path) -> dict[str, list[Preference]]:
+    """The rows of the run's dataset by split. Raises ConfigError when it was not made yet."""
+    return {split: _rows(folder, split) for split in ("train", "test")}
 
 
 def _rows(folder: Path, split: str) -> list[Preference]:
@@ -57,27 +71,67 @@ def _rows(folder: Path, split: str) -> list[Preference]:
     return read_records(path, Preference)
 
 
-def _features(rows: Iterable[Preference]) -> Features:
-    """One schema for all splits: `tools` and `chat_template_kwargs` only where some row has them."""
-    from datasets import Features, Json, List, Value
+def preference_dataset_dict(rows: Mapping[str, Sequence[Preference]]) -> DatasetDict:
+    """Rows by split as `datasets` holds them; all splits have the same columns."""
+    from datasets import DatasetDict
 
-    rows = list(rows)
-    plain = all(_is_plain(message) for row in rows for side in SIDES for message in getattr(row, side))
-    message = {"role": Value("string"), "content": Value("string")} if plain else Json()
-    features: dict[str, Any] = {side: List(message) for side in SIDES}
-    if any(row.tools for row in rows):
-        features["tools"] = List(Json())
-    if any(row.chat_template_kwargs for row in rows):
-        features["chat_template_kwargs"] = Json()
+    features = _features([row for found in rows.values() for row in found])
+    return DatasetDict({split: as_dataset((row.to_json() for row in found), features) for split, found in rows.items()})
+
+
+def _features(rows: Sequence[Preference]) -> Features:
+    from datasets import Features, List, Value
+
+    conversations = [getattr(row, side) for row in rows for side in SIDES]
+    features = conversation_features(SIDES, conversations, rows)
     features |= {name: Value("float64") for name in _NUMBERS}
     features |= {name: Value("string") for name in (*_TEXTS, *_OPTIONAL_TEXTS)}
     return Features(features | {name: List(Value("string")) for name in _LISTS})
+
+
+def conversation_features(
+    names: Iterable[str], conversations: Iterable[Iterable[Message]], prompts: Sequence[Any]
+) -> dict[str, Any]:
+    """Features of columns of messages, one schema for all splits.
+
+    Messages are plain structs where each has a role and a text alone. `tools` and `chat_template_kwargs` are there
+    only where one of the prompts, or rows that have these fields, has them.
+    """
+    from datasets import Json, List, Value
+
+    plain = all(_is_plain(message) for messages in conversations for message in messages)
+    message = {"role": Value("string"), "content": Value("string")} if plain else Json()
+    features: dict[str, Any] = {name: List(message) for name in names}
+    if any(prompt.tools for prompt in prompts):
+        features["tools"] = List(Json())
+    if any(prompt.chat_template_kwargs for prompt in prompts):
+        features["chat_template_kwargs"] = Json()
+    return features
 
 
 def _is_plain(message: Message) -> bool:
     return set(message.to_json()) == {"role", "content"} and isinstance(message.content, str)
 
 
-def _columns(rows: Iterable[Preference], features: Features) -> dict[str, list[Any]]:
-    values = [row.to_json() for row in rows]
-    return {name: [row.get(name) for row in values] for name in features}
+def as_dataset(rows: Iterable[Mapping[str, Any]], features: Features) -> Dataset:
+    """Rows of JSON values as a dataset with these features; absent keys are null, absent template options empty."""
+    from datasets import Dataset
+
+    values = list(rows)
+    return Dataset.from_dict({name: [_stored(name, row, features) for row in values] for name in features}, features)
+
+
+def _stored(name: str, row: Mapping[str, Any], features: Features) -> Any:
+    """JSON is written here: the encoder of `datasets` cuts numbers to ten digits."""
+    from datasets import Json
+
+    value, feature = row.get(name), features[name]
+    if isinstance(feature, Json):
+        return _json(value or {})  # TRL unpacks what it finds in chat_template_kwargs, and cannot unpack null
+    if isinstance(getattr(feature, "feature", None), Json) and value is not None:
+        return [_json(one) for one in value]
+    return value
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, allow_nan=False)

@@ -6,7 +6,7 @@ import asyncio
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from statistics import fmean
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from amendment.answers import Ending, ending_of
 from amendment.errors import AmendmentError, Transient
@@ -15,6 +15,7 @@ from amendment.pipeline.context import Context
 from amendment.pipeline.endings import write_endings
 from amendment.pipeline.engine import Made
 from amendment.pipeline.export import write_exports
+from amendment.pipeline.mixing_stage import RUN, diversity_counts, mix_in
 from amendment.pipeline.sources import ChainSource, ModelSource
 from amendment.preference import (
     Judge,
@@ -84,7 +85,7 @@ def make_judgements(context: Context) -> Made:
     assert stage is not None
     judges = open_judges(context, stage)
     prompts = context.prompts()
-    pairs, aside = _undecided_pairs(context, prompts)
+    pairs, aside = _pairs_to_judge(context, prompts)
 
     async def work(pair: tuple[Candidate, Candidate]) -> _Judged:
         comparison = Comparison.between(*pair).id
@@ -112,18 +113,28 @@ def make_judgements(context: Context) -> Made:
     return Made(artefacts, {**endings, **_judging_counts(verdicts, judgements), "candidates set aside": dict(aside)})
 
 
-def _undecided_pairs(
-    context: Context, prompts: Iterable[str]
-) -> tuple[list[tuple[Candidate, Candidate]], Counter[str]]:
-    """Every two candidates of each prompt that no vote of the user's has compared, and what was set aside."""
+def _pairs_to_judge(context: Context, prompts: Iterable[str]) -> tuple[list[tuple[Candidate, Candidate]], Counter[str]]:
+    """Every two candidates of each prompt that shall be judged, and what was set aside."""
     pools, aside = _pools(context)
-    decided = {judgement.comparison_id for judgement in context.workspace.read("inputs/judgements", Judgement)}
+    stage = context.config.judging
+    decided = _decided(context) if stage and stage.labelled == "skip" else frozenset()
     every = [pair for prompt in prompts for pair in pool_of(pools.get(prompt, [])).pairs()]
     pairs = [pair for pair in every if Comparison.between(*pair).id not in decided]
     if not pairs:
         counts = ", ".join(f"{count} {reason}" for reason, count in aside.items()) or "none"
+        if every:
+            message = (
+                "your own verdicts have decided them all; set judging.labelled to judge to measure the judge on them"
+            )
+            raise AmendmentError(f"judging: of {len(every)} comparisons none is left to ask about: {message}")
         raise AmendmentError(f"judging: no prompt has two different candidates to compare; set aside: {counts}")
     return pairs, aside
+
+
+def _decided(context: Context) -> frozenset[str]:
+    """The comparisons that the user's own verdicts have decided."""
+    imported = context.workspace.read("inputs/judgements", Judgement)
+    return frozenset(judgement.comparison_id for judgement in imported if judgement.p_a is not None)
 
 
 def open_judges(context: Context, stage: JudgingStage) -> list[Judge]:
@@ -155,7 +166,7 @@ def _judging_counts(verdicts: Sequence[Verdict], judgements: Sequence[Judgement]
 
 
 def make_dataset(context: Context) -> Made:
-    """Pairs of all judgements, with their texts, in a train and a test split that share no prompt."""
+    """Pairs of all judgements, with their texts, mixed where asked; the train and the test split share no prompt."""
     prompts, test = context.prompts(), context.held_out()
     candidates: dict[str, Candidate] = {}
     for candidate in context.candidates(candidate_tables(context.config)):
@@ -171,10 +182,16 @@ def make_dataset(context: Context) -> Made:
             rows[side].append(preference_row(pair, prompts, candidates, references))
     if not rows["train"]:
         raise AmendmentError(f"dataset: no pair is left for training (left out: {dict(left_out)})")
+    by_source = {RUN: [*rows["train"], *rows["test"]]}
+    counts: dict[str, Any] = {"left out": dict(left_out)}
+    if len(context.config.dataset.mix) > 1:
+        rows, by_source, mixed = mix_in(context, rows)
+        counts |= mixed
     tables = [context.workspace.write(f"dataset/{side}", Preference, found) for side, found in rows.items()]
     exports = write_exports(context.workspace.folder)
-    counts = {f"{side} pairs": len(found) for side, found in rows.items()}
-    return Made((*tables, *exports), {**counts, "left out": dict(left_out)})
+    sizes = {f"{side} pairs": len(found) for side, found in rows.items()}
+    diversity = diversity_counts(by_source, seed=context.config.seed)
+    return Made((*tables, *exports), {**sizes, **counts, **diversity})
 
 
 class _Judgements(NamedTuple):
@@ -189,5 +206,7 @@ def _judgements(context: Context) -> list[_Judgements]:
     imported = PairSettings(ties=config.dataset.ties)
     sources = [_Judgements(read("inputs/judgements", Judgement), imported)]
     if config.judging:
-        sources.append(_Judgements(read("judging/judgements", Judgement), config.judging))
+        decided = _decided(context)
+        judged = [one for one in read("judging/judgements", Judgement) if one.comparison_id not in decided]
+        sources.append(_Judgements(judged, config.judging))
     return sources

@@ -76,14 +76,29 @@ def _missing_parts(config: RunFile) -> Iterator[tuple[Loc, str]]:
     needs_rules += [("evaluate", "judge")] if config.evaluate and config.evaluate.judge else []
     if needs_rules and not config.constitution:
         yield needs_rules[0], "needs a constitution; add a line such as: constitution: helpful-honest"
-    if not (config.prompts or config.pairs or any(isinstance(one, FileSource) for one in config.candidates)):
-        yield ("name",), "the run has nothing to work on; add prompts, candidates from a file, or pairs"
+    judged = config.pairs or config.verdicts
+    if not (config.prompts or judged or any(isinstance(one, FileSource) for one in config.candidates)):
+        yield ("name",), "the run has nothing to work on; add prompts, candidates from a file, pairs or verdicts"
+    if len(config.dataset.mix) > 1 and not (config.judging or config.brings_pairs):
+        yield ("dataset", "mix"), "mixes with pairs of this run, and the run makes none; add judging, or pairs"
     if config.judging and not _has_two_a_prompt(config):
         yield ("judging",), "has nothing to compare; add candidates, so that each prompt has two or more"
     if config.evaluate and not config.dataset.test_share:
         yield ("evaluate",), "needs held-out prompts; set dataset.test_share above 0"
     if any(isinstance(one, ChainSource) for one in config.candidates) and not config.critique:
         yield ("candidates",), "from: critique needs the stage critique"
+    yield from _nothing_to_publish(config)
+
+
+def _nothing_to_publish(config: RunFile) -> Iterator[tuple[Loc, str]]:
+    """What `publish` names and no stage makes."""
+    if not config.publish:
+        return
+    if not (config.judging or config.brings_pairs):
+        yield ("publish",), "the run makes no dataset that could be published; add judging, or pairs"
+    for name in config.publish.models:
+        if getattr(config, name) is None:
+            yield ("publish", "models", name), f"the run has no stage {name}; add it, or take this line out"
 
 
 def _has_two_a_prompt(config: RunFile) -> bool:
@@ -94,7 +109,7 @@ def _has_two_a_prompt(config: RunFile) -> bool:
         for source in config.candidates
         if not isinstance(source, FileSource)
     ]
-    return len(counts) < len(config.candidates) or sum(counts) > (0 if config.pairs else 1)
+    return len(counts) < len(config.candidates) or sum(counts) > (0 if config.brings_pairs else 1)
 
 
 def _measures_nothing(config: RunFile, stage: EvaluateStage) -> Iterator[tuple[Loc, str]]:
@@ -119,7 +134,7 @@ def _is_lilliput(config: RunFile) -> bool:
     """Whether all prompts come from the simulated world."""
     own_files = any(isinstance(source, FileSource) for source in config.candidates)
     own_prompts = not all(isinstance(source, LilliputPrompts) for source in config.prompts)
-    return not (own_prompts or own_files or config.pairs)
+    return not (own_prompts or own_files or config.pairs or config.verdicts)
 
 
 def _wiring(config: RunFile) -> Iterator[tuple[Loc, str]]:

@@ -20,6 +20,7 @@ from amendment.pipeline.checks import LoadedRun, check_run_file, load_run_file
 from amendment.pipeline.config import RunFile
 from amendment.pipeline.context import Context, Patience
 from amendment.pipeline.engine import Stage, Workspace
+from amendment.pipeline.manifest import write_manifest
 from amendment.pipeline.progress import Progress, QuietProgress
 from amendment.pipeline.summary import write_summary
 from amendment.yamlfile import did_you_mean
@@ -133,10 +134,9 @@ class Run:
             stands = self._context.workspace.stands
             stood = all(stands(stage) for stage in wanted)
             if not stood:
-                check_run_file(self._loaded)
+                check_run_file(self._loaded, standing=self._context.workspace.standing(wanted))
             self._context.calls.ledger  # noqa: B018 - opening it locks the folder before anything is written
-            if not stood:
-                self._write_config()
+            self._write_config()
             ran = [stage.name for stage in wanted if not stands(stage) and self._make(stage, stages)]
             summary = self._report(stages, running=None)
             return Result(folder=self.folder, summary=summary, sent=self._context.sent - sent, ran=tuple(ran))
@@ -166,7 +166,8 @@ class Run:
     def _report(self, stages: Sequence[Stage], running: str | None) -> dict[str, Any]:
         """Write what stands now: the summary, and `status.json`, which leaves a ledger in use alone.
 
-        Before and after each stage, so that a run that fails leaves no figures of other settings. Returns the summary.
+        Before and after each stage, so that a run that fails leaves no figures of other settings; the manifest at
+        the end, however it comes. Returns the summary.
         """
         workspace = self._context.workspace
         done = workspace.standing(stages)
@@ -178,7 +179,10 @@ class Run:
             "out of date": [stage.name for stage in stages if stage.name not in done and workspace.note(stage.name)],
         }
         write_text(self.folder / "status.json", json.dumps(status, indent=1) + "\n")
-        return write_summary(self.config, workspace, stages)
+        summary = write_summary(self.config, workspace, stages)
+        if running is None:
+            write_manifest(self.config, workspace, stages, summary, self._context.constitutions)
+        return summary
 
     def _write_config(self) -> None:
         """The resolved run file, defaults included, and the version that reads it."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
@@ -18,12 +19,14 @@ __all__ = [
     "PairFile",
     "Part",
     "PromptFile",
+    "ShapeName",
+    "Source",
     "VoteWords",
 ]
 
 
 def _listed(value: Any) -> Any:
-    return value if isinstance(value, list) else [value]
+    return value if isinstance(value, list | tuple) else [value]
 
 
 OneOrMore = BeforeValidator(_listed, json_schema_input_type=str | list[str])
@@ -36,13 +39,63 @@ class Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
 
-class PromptFile(Part):
-    """Prompts from a file of one's own."""
+ShapeName = Literal["rows", "arena", "ultrafeedback", "annotated-pairs"]
+"""Shapes of files that are read without being told their columns: rows are those with the default names."""
 
-    path: str
-    """JSONL, JSON, CSV or Parquet, relative to the run file."""
-    column: str = "prompt"
-    """The column that holds the prompt: text, or a list of messages."""
+
+def _tell_editors(schema: dict[str, Any]) -> None:
+    """A source has either a path or a dataset."""
+    schema["oneOf"] = [{"required": ["path"]}, {"required": ["dataset"]}]
+
+
+class Source(Part):
+    """Rows of a file, or of a dataset on the Hugging Face Hub."""
+
+    model_config = ConfigDict(json_schema_extra=_tell_editors)
+
+    path: str | None = None
+    """A file: JSONL, JSON, CSV or TSV (each also as .gz) or Parquet, relative to the run file."""
+    dataset: str | None = None
+    """Instead of `path`: a dataset on the Hugging Face Hub (`org/name`), read as a stream, or a local folder (`./name`)
+    of files that `datasets` reads."""
+    config: str | None = None
+    """Of a dataset that has several."""
+    split: str | None = None
+    """Of a dataset; train where none is named."""
+    revision: str | None = None
+    """Of a dataset on the Hub: branch, tag or, to be exact, commit."""
+    shape: ShapeName | None = None
+    """How the rows are laid out where no columns are named; recognised from the columns where this is not said."""
+    category: str | None = None
+    """Category of all these prompts."""
+    license: str | None = None
+    """License of these rows, as the Hub spells it."""
+    take: int | None = Field(default=None, ge=1)
+    """Only the first so many rows."""
+    bad_rows: Literal["stop", "skip"] = "stop"
+    """stop names every row that cannot be used; skip leaves them out and counts them."""
+
+    @model_validator(mode="after")
+    def _one_origin(self) -> Self:
+        if (self.path is None) == (self.dataset is None):
+            raise ValueError("name either a path (a file) or a dataset (on the Hub, or a local folder)")
+        if self.path is not None and (self.config or self.split or self.revision):
+            raise ValueError("config, split and revision are those of a dataset, and this is a path")
+        if self.shape is not None and (getattr(self, "columns", None) or getattr(self, "column", None)):
+            raise ValueError("name either the columns or the shape, which says where its columns are")
+        return self
+
+    @property
+    def label(self) -> str:
+        """What rows say of their source: the file's name, or the dataset's."""
+        return Path(self.path).name if self.path is not None else str(self.dataset)
+
+
+class PromptFile(Source):
+    """Prompts of one's own."""
+
+    column: str | None = None
+    """The column that holds the prompt: text, or a list of messages; `prompt`, or where a recognised shape has it."""
     system: str | None = None
     """Column with a system text that goes before the prompt."""
     tools: str | None = None
@@ -51,12 +104,6 @@ class PromptFile(Part):
     """Category of all these prompts; `category_column` reads it from the file instead."""
     category_column: str | None = None
     """Column with the category of each prompt; where it is empty, `category` holds."""
-    license: str | None = None
-    """License of these prompts, as the Hub spells it."""
-    take: int | None = Field(default=None, ge=1)
-    """Only the first so many."""
-    bad_rows: Literal["stop", "skip"] = "stop"
-    """stop names every row that cannot be used; skip leaves them out and counts them."""
 
 
 class LilliputPrompts(Part):
@@ -118,25 +165,15 @@ class VoteWords(Part):
         return self
 
 
-class PairFile(Part):
+class PairFile(Source):
     """Preference pairs of one's own."""
 
-    path: str
-    """JSONL, JSON, CSV or Parquet, relative to the run file."""
-    columns: PairColumns = PairColumns(chosen="chosen", rejected="rejected")
-    """Where the parts stand."""
+    columns: PairColumns | None = None
+    """Where the parts stand: `prompt`, `chosen` and `rejected`, or where a recognised shape has them."""
     votes: VoteWords = VoteWords()
     """The values that mean a, b and tie in the columns of votes."""
-    category: str | None = None
-    """Category of all these pairs; `columns.category` reads it from the file instead."""
-    license: str | None = None
-    """License of these pairs, as the Hub spells it."""
-    rater: Literal["person", "model", "verifier"] = "person"
-    """Who decided."""
-    take: int | None = Field(default=None, ge=1)
-    """Only the first so many rows."""
-    bad_rows: Literal["stop", "skip"] = "stop"
-    """stop names every row that cannot be used; skip leaves them out and counts them."""
+    rater: Literal["person", "model", "verifier"] | None = None
+    """Who decided: people, where neither this nor a recognised shape says otherwise."""
 
 
 class ModelSource(Part):
@@ -176,21 +213,11 @@ class CandidateColumns(Part):
     """Who wrote it."""
 
 
-class FileSource(Part):
+class FileSource(Source):
     """Candidates of one's own."""
 
-    path: str
-    """JSONL, JSON, CSV or Parquet, relative to the run file."""
-    columns: CandidateColumns = CandidateColumns()
-    """Where the parts stand."""
-    category: str | None = None
-    """Category of all these prompts."""
-    license: str | None = None
-    """License of these answers, as the Hub spells it."""
-    take: int | None = Field(default=None, ge=1)
-    """Only the first so many rows."""
-    bad_rows: Literal["stop", "skip"] = "stop"
-    """stop names every row that cannot be used; skip leaves them out and counts them."""
+    columns: CandidateColumns | None = None
+    """Where the parts stand: `prompt` and `candidate`, or where a recognised shape has them."""
 
 
 CandidateSource = ModelSource | ChainSource | FileSource

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import types
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar, Union, get_args, get_origin
 
@@ -18,7 +18,7 @@ from amendment.hashing import canonical_json
 from amendment.records import Record
 from amendment.terminal import plain
 
-__all__ = ["read_records", "write_records"]
+__all__ = ["read_records", "record_of", "write_records"]
 
 R = TypeVar("R", bound=Record)
 _PLAIN = {str: "string", int: "int64", float: "float64", bool: "bool_"}
@@ -53,13 +53,16 @@ def read_records(path: Path, kind: type[R]) -> list[R]:
     columns = _columns(kind)
     try:
         rows = pq.read_table(path, columns=list(columns), page_checksum_verification=True).to_pylist()
-        return [
-            kind.from_json({name: _value(row[name], columns[name]) for name in columns if row[name] is not None})
-            for row in rows
-        ]
+        return [record_of(row, kind, columns) for row in rows]
     except (pa.ArrowException, OSError, KeyError, ValueError) as fault:
         found = f"{type(fault).__name__}: {plain(str(fault))}"
         raise LedgerError(f"{path}: not a readable table ({found}); delete it and run again to rebuild it") from fault
+
+
+def record_of(row: Mapping[str, Any], kind: type[R], columns: Mapping[str, str | None] | None = None) -> R:
+    """The record in a row of a table, as it is stored. Raises KeyError and ValueError for any other row."""
+    columns = columns or _columns(kind)
+    return kind.from_json({name: _value(row[name], columns[name]) for name in columns if row[name] is not None})
 
 
 def _value(value: Any, arrow: str | None) -> Any:

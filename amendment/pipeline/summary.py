@@ -55,7 +55,7 @@ def headline(summary: Mapping[str, Any]) -> list[str]:
     if "evaluate" in stages:
         lines += [*evaluation_lines(stages["evaluate"]), ""]
     elif stages:
-        shown = [name for name in ("dataset", "reward_model", "dpo") if name in stages] or [list(stages)[-1]]
+        shown = [name for name in ("audit", "dataset", "reward_model", "dpo") if name in stages] or [list(stages)[-1]]
         for name in shown:
             lines += [f"## {name}", "", *stage_lines(stages[name]), ""]
     return lines

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -133,7 +134,7 @@ def _folder(context: Context, name: str) -> Path:
 
 def _measured(rows: Rows, chosen: Any, rejected: Any) -> dict[str, Any]:
     lengths = {side: [len(row[f"{side}_text"]) for row in rows] for side in SIDES}
-    return evaluate_pairs(
+    measured = evaluate_pairs(
         chosen,
         rejected,
         [row["prompt_id"] for row in rows],
@@ -141,6 +142,21 @@ def _measured(rows: Rows, chosen: Any, rejected: Any) -> dict[str, Any]:
         chosen_lengths=lengths["chosen"],
         rejected_lengths=lengths["rejected"],
     ).to_json()
+    return {**measured, "by_source": _by_source(rows, chosen, rejected)}
+
+
+def _by_source(rows: Rows, chosen: Sequence[float], rejected: Sequence[float]) -> dict[str, Any]:
+    """The accuracy on pairs of each source of prompts, where there are several."""
+    groups: dict[str, list[int]] = defaultdict(list)
+    for index, row in enumerate(rows):
+        groups[row["source"] or "none"].append(index)
+    return {
+        name: evaluate_pairs(
+            [chosen[i] for i in found], [rejected[i] for i in found], [rows[i]["prompt_id"] for i in found]
+        ).accuracy.to_json()
+        for name, found in groups.items()
+        if len(groups) > 1
+    }
 
 
 def _trained(result: TrainResult) -> dict[str, Any]:
@@ -191,7 +207,7 @@ def _pair_rows(context: Context, split: str) -> Rows:
     """The dataset's rows as trainers take them, with the texts that slices by length are made of."""
     rows = []
     for pair in context.workspace.read(f"dataset/{split}", Preference):
-        row = {"category": None, **pair.to_json()}
+        row = {"category": None, "source": None, **pair.to_json()}
         rows.append({**row, "chosen_text": text_of(pair.chosen), "rejected_text": text_of(pair.rejected)})
     return rows
 

@@ -18,6 +18,7 @@ __all__ = ["Lack", "Wiring", "lacks", "wire"]
 PROMPTS = ("inputs/prompts", "inputs/split")
 PAIRS = ("dataset/train", "dataset/test")
 CHAINS = (*PROMPTS, "critique/candidates")
+CERTIFICATE = ("certificate.json", "certificate.md")
 
 
 class Wiring(NamedTuple):
@@ -43,6 +44,8 @@ def wire(config: RunFile) -> list[Wiring]:
         *_policies(config),
         *_candidates(config),
         *_judging(config),
+        *_audit(config),
+        *_mixing(config),
         *_dataset(config),
         *_on_pairs(config),
         *_evaluate(config),
@@ -85,10 +88,25 @@ def _judging(config: RunFile) -> Iterable[Wiring]:
         yield Wiring("judging", needs, _tables("judging", "verdicts", "judgements", "endings"))
 
 
+def _audit(config: RunFile) -> Iterable[Wiring]:
+    """A certificate for each run with a judge, or with verdicts of the user's own."""
+    if config.judging:
+        needs = ("inputs/prompts", "inputs/verdicts", "judging/verdicts", *candidate_tables(config))
+        yield Wiring("audit", needs, CERTIFICATE)
+    elif config.verdicts:
+        yield Wiring("audit", ("inputs/prompts", "inputs/verdicts"), CERTIFICATE)
+
+
+def _mixing(config: RunFile) -> Iterable[Wiring]:
+    if len(config.dataset.mix) > 1:
+        yield Wiring("mixing", (), _tables("mixing", "prompts", "candidates", "verdicts", "pairs"))
+
+
 def _dataset(config: RunFile) -> Iterable[Wiring]:
-    if config.judging or config.pairs:
+    if config.judging or config.brings_pairs:
         judged = ("judging/judgements",) if config.judging else ()
-        yield Wiring("dataset", (*PROMPTS, "inputs/judgements", *candidate_tables(config), *judged), PAIRS)
+        mixed = ("mixing/pairs",) if len(config.dataset.mix) > 1 else ()
+        yield Wiring("dataset", (*PROMPTS, "inputs/judgements", *candidate_tables(config), *judged, *mixed), PAIRS)
 
 
 def _on_pairs(config: RunFile) -> Iterable[Wiring]:

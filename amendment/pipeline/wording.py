@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
+from amendment.markdown import cell, table
 from amendment.terminal import plain
 
 __all__ = ["evaluation_lines", "stage_lines"]
@@ -14,6 +15,11 @@ HOW_TO_READ = (
     "training saw; it is known only because this world is simulated. Readable is the share of answers without a word "
     "outside its grammar. A difference whose interval lies above 0 says that the first named policy answers better. "
     "Labels against truth says how often the judge's pairs point the right way, which bounds what can be learned."
+)
+
+HOW_DIVERSE = (
+    "Distinct-n is the share of different n-grams: higher is more varied. The compression ratio is higher the more is "
+    "repeated. Both move with the size of what is measured: compare columns of one table, and no two tables."
 )
 
 
@@ -59,14 +65,7 @@ def _against_truth(counts: Mapping[str, Any]) -> list[str]:
     differences = [
         f"- true utility, {plain(name)}: {_estimate(value, sign=True)}" for name, value in counts["differences"].items()
     ]
-    return [*_table(rows), "", HOW_TO_READ, "", *differences]
-
-
-def _table(rows: Sequence[Sequence[str]]) -> list[str]:
-    """A Markdown table whose columns are padded, so that it is one in a terminal as well."""
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    lines = [f"| {' | '.join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))} |" for row in rows]
-    return [lines[0], f"|{'|'.join('-' * (width + 2) for width in widths)}|", *lines[1:]]
+    return [*table(rows), "", HOW_TO_READ, "", *differences]
 
 
 def _estimate(value: Mapping[str, Any], *, sign: bool = False, share: bool = False) -> str:
@@ -89,7 +88,7 @@ def stage_lines(counts: Mapping[str, Any]) -> list[str]:
             lines += SPECIAL[name](value)
         elif isinstance(value, Mapping):
             inner = _pairs(value)
-            lines.append(f"- {name}: {inner or 'none'}")
+            lines.append(f"- {plain(name)}: {inner or 'none'}")
         else:
             lines.append(f"- {plain(name)}: {_number(value)}")
     return lines
@@ -116,6 +115,7 @@ def _held_out(measured: Mapping[str, Any]) -> list[str]:
     if len(measured["by_category"]) > 1:
         slices |= {"macro over categories": measured["macro"]}
         slices |= {f"category {name or 'none'}": value for name, value in measured["by_category"].items()}
+    slices |= {f"source {name}": value for name, value in measured.get("by_source", {}).items()}
     return lines + [
         f"- {plain(name)}: {_estimate(one, share=True)}, n = {one['n']}" for name, one in slices.items() if one
     ]
@@ -126,12 +126,50 @@ def _metrics(entry: Mapping[str, float]) -> str:
     return ", ".join(f"{name} {entry[name]:.4f}" for name in names if name in entry)
 
 
+def _mix(mixed: Mapping[str, Any]) -> list[str]:
+    """What each source was asked for, gave and kept back."""
+    total = f"{mixed['pairs']:,} pairs for training"
+    lines = []
+    for name, one in mixed["sources"].items():
+        counts = f"{one['pairs']:,} pairs, {one['left out']:,} more left out, {one['held out']:,} held out"
+        lines.append(f"- mix, {plain(name)}: asked {one['asked']:g}, got {one['got']:g} of {total} ({counts})")
+    if mixed["shared prompts"]:
+        ceded = sum(one["kept by another"] for one in mixed["sources"].values())
+        lines.append(
+            f"- mix: {mixed['shared prompts']:,} prompts stand in several sources; each stays with the one that has "
+            f"the fewest pairs for its share, and {ceded:,} pairs of the others are out"
+        )
+    return lines
+
+
+def _diversity(measured: Mapping[str, Any]) -> list[str]:
+    lines = []
+    for side, one in measured.items():
+        size = f"{one['answers']:,} answers of {one['characters']:.0f} characters ({one['words']:.0f} words)"
+        lines += ["", f"Diversity of {side} answers, at {size} each, mean of {one['draws']} draws (deviation):", ""]
+        lines += table(_diversity_rows(one["sets"]))
+    return [*lines, "", HOW_DIVERSE]
+
+
+def _diversity_rows(sets: Mapping[str, Mapping[str, Any]]) -> list[list[str]]:
+    """A row for each measure, a column for each source."""
+    measures = next(iter(sets.values()))
+    rows = [[name, *(_spread(one[name]) for one in sets.values())] for name in measures]
+    return [["", *map(cell, sets)], *rows]
+
+
+def _spread(value: Mapping[str, Any]) -> str:
+    return "no data" if value["mean"] is None else f"{value['mean']:.3f} ({value['deviation']:.3f})"
+
+
 SPECIAL: dict[str, Callable[[Any], list[str]]] = {
     "preflight": _preflight,
     "held out": _held_out,
     "first": lambda entry: [f"- step 1: {_metrics(entry)}"] if entry else [],
     "last": lambda entry: [f"- step {entry['step']:g}: {_metrics(entry)}"] if entry else [],
     "machine": lambda _: [],
+    "mix": _mix,
+    "diversity": _diversity,
     "notes": lambda notes: [f"- note: {plain(note)}" for note in notes],
 }
 """How single entries of a stage's counts are told; `machine` stands in summary.json alone."""

@@ -16,13 +16,14 @@ from typing import Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from amendment.calls import Model, flow
+from amendment.calls import Answer, Model, flow
 from amendment.constitutions import Constitution, Drawn, DrawScheme, draw_principles, eligible_principles
 from amendment.errors import ConfigError, Rejected
 from amendment.fence import fence
 from amendment.hashing import content_id
 from amendment.preference._folder import JudgeFolder, load_judge_folder
 from amendment.preference._shots import worked_examples
+from amendment.preference._trial import Trial
 from amendment.preference.judgement import Disagreement, judge_together
 from amendment.preference.parsers import LABELS, PARSERS, Parsed
 from amendment.records import Candidate, Comparison, Judgement, Message, Messages, Origin, Prompt, Verdict, user
@@ -101,6 +102,14 @@ class Judge:
     def _shots(self) -> dict[str, Messages]:
         return {one.id: worked_examples(one, self.folder) for one in self.constitutions}
 
+    @cached_property
+    def _trial(self) -> Trial:
+        return Trial(
+            f"{self.model.provider.host}: model {self.model.model} answered without the token probabilities that judge "
+            f"{self.folder.id} reads, so nothing more was asked. Use protocol: verdict with samples, such as "
+            f"samples: 5, and set logprobs: false for {self.model.name} under models"
+        )
+
     @classmethod
     def from_folder(
         cls,
@@ -175,19 +184,20 @@ class Judge:
     async def _ask(self, question: _Question) -> Verdict:
         parser = PARSERS[self.folder.parser]
         try:
-            answer = await self.model.ask(
-                self._messages(question),
-                choices=LABELS if parser.needs_choices else None,
-                sampling={"max_tokens": 1} if parser.needs_choices else None,
-                sample=question.sample,
-                hints={"role": "judge", "principles": [question.drawn.id]},
-            )
+            answer = await self._put(question, parser.needs_choices)
         except Rejected as fault:
             asked = Origin(model=self.model.model, provider=self.model.provider.kind, host=self.model.provider.host)
             return self._verdict(question, Parsed(invalid=f"rejected: {fault}"), asked)
         template, constitution = self.folder.template.id, question.drawn.constitution.reference
         origin = answer.origin.model_copy(update={"template": template, "constitution": constitution})
         return self._verdict(question, parser.read(answer.reply), origin)
+
+    async def _put(self, question: _Question, needs_choices: bool) -> Answer:
+        messages, sample = self._messages(question), question.sample
+        if not needs_choices:
+            return await self.model.ask(messages, sample=sample)
+        labels = {"max_tokens": 1}
+        return await self._trial.ask(lambda: self.model.ask(messages, choices=LABELS, sampling=labels, sample=sample))
 
     def _verdict(self, question: _Question, parsed: Parsed, origin: Origin) -> Verdict:
         return Verdict(

@@ -1,6 +1,7 @@
 """The models behind calls: OpenAI's protocol, Anthropic's, a local model, the simulated world."""
 
 from amendment.providers.opening import check_model, open_model, open_provider
+from amendment.providers.serving import model_entries, serve_world
 from amendment.providers.specs import AnthropicSpec, LocalSpec, ModelSpec, OpenAISpec, SimulatedSpec
 
 __all__ = [
@@ -10,6 +11,8 @@ __all__ = [
     "OpenAISpec",
     "SimulatedSpec",
     "check_model",
+    "model_entries",
     "open_model",
     "open_provider",
+    "serve_world",
 ]

@@ -84,7 +84,7 @@ def read_reply(raw: bytes, request: Request) -> Reply:
             messages=_completion(message),
             finish_reason=_finish(choice, message),
             choice_logprobs=_choice_logprobs(choice, request.choices) if request.choices else None,
-            model=body.get("model") or None,
+            model=_model_name(body.get("model")),
             usage=_usage(body.get("usage")),
         )
     except (KeyError, TypeError, ValueError, AttributeError, ArithmeticError) as fault:
@@ -140,6 +140,13 @@ def arguments_of(text: Any) -> dict[str, Any]:
 
 def _no_constant(name: str) -> float:
     raise ValueError(f"{name} is not JSON")
+
+
+def _model_name(name: Any) -> str | None:
+    """The model as the server names it; of a path on its machine the last part, since records are published."""
+    if not isinstance(name, str) or not name:
+        return None
+    return clean(name.rstrip("/").rpartition("/")[2] if name.startswith(("/", "./", "../", "~")) else name) or None
 
 
 def _finish(choice: dict[str, Any], message: dict[str, Any]) -> FinishReason:

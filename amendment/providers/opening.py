@@ -16,7 +16,7 @@ from amendment.calls import Calls, Model, Provider
 from amendment.errors import CredentialsError, MissingExtra
 from amendment.providers.specs import AnthropicSpec, HostedSpec, LocalSpec, OpenAISpec, SimulatedSpec
 
-__all__ = ["check_model", "folder_of", "folder_problems", "is_folder", "open_model", "open_provider"]
+__all__ = ["check_model", "folder_of", "folder_problems", "is_folder", "open_model", "open_provider", "shown_name"]
 
 Spec = OpenAISpec | AnthropicSpec | LocalSpec | SimulatedSpec
 
@@ -68,7 +68,7 @@ def open_model(name: str, spec: Spec, calls: Calls, seed: int, environ: Mapping[
     provider = open_provider(spec, environ)
     return Model(
         name=name,
-        model=_shown_name(spec),
+        model=shown_name(spec),
         provider=provider,
         calls=calls,
         sampling=spec.sampling(seed),
@@ -76,7 +76,7 @@ def open_model(name: str, spec: Spec, calls: Calls, seed: int, environ: Mapping[
     )
 
 
-def _shown_name(spec: Spec) -> str:
+def shown_name(spec: Spec) -> str:
     """The name that records show: of a folder its last part, since a path says more than it should."""
     if isinstance(spec, LocalSpec) and is_folder(spec.model):
         return folder_of(spec.model).resolve().name

@@ -1,5 +1,24 @@
-"""Numbers with their uncertainty: means and differences whose rows come in clusters."""
+"""Numbers with their uncertainty: means, shares, differences and agreement whose rows come in clusters."""
 
+from amendment.statistics.agreement import cohen_kappa, kappa_of, krippendorff_alpha
 from amendment.statistics.intervals import Estimate, clustered_macro, clustered_mean, paired_difference
+from amendment.statistics.resampling import Resampling, bootstrap, quotient, ratio_of_sums, sums_by_cluster
+from amendment.statistics.shares import binomial_p, share, wilson
 
-__all__ = ["Estimate", "clustered_macro", "clustered_mean", "paired_difference"]
+__all__ = [
+    "Estimate",
+    "Resampling",
+    "binomial_p",
+    "bootstrap",
+    "clustered_macro",
+    "clustered_mean",
+    "cohen_kappa",
+    "kappa_of",
+    "krippendorff_alpha",
+    "paired_difference",
+    "quotient",
+    "ratio_of_sums",
+    "share",
+    "sums_by_cluster",
+    "wilson",
+]

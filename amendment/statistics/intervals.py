@@ -35,11 +35,17 @@ class Estimate(NamedTuple):
     n: int
     """Rows."""
     clusters: int
+    method: str = ""
+    """How value and interval were computed, where more than one way is in use."""
+    note: str = ""
+    """What a reader must know before leaning on the interval: a fallback, too few clusters, why there is none."""
 
-    def to_json(self) -> dict[str, float | int | None]:
-        """As JSON: nan, which JSON does not know, becomes null."""
+    def to_json(self) -> dict[str, float | int | str | None]:
+        """As JSON: nan, which JSON does not know, becomes null; `method` and `note` stand only where there is one."""
         bounds = {"value": self.value, "low": self.low, "high": self.high}
-        return {**{k: None if math.isnan(v) else v for k, v in bounds.items()}, "n": self.n, "clusters": self.clusters}
+        told = {name: text for name, text in (("method", self.method), ("note", self.note)) if text}
+        numbers = {name: None if math.isnan(bound) else bound for name, bound in bounds.items()}
+        return {**numbers, "n": self.n, "clusters": self.clusters, **told}
 
 
 def clustered_mean(values: ArrayLike, clusters: Iterable[Hashable], level: float = 0.95) -> Estimate:
@@ -73,7 +79,7 @@ def clustered_macro(
     x, codes = _checked(values, clusters)
     if not x.size:
         return Estimate(math.nan, math.nan, math.nan, 0, 0)
-    group, k = _codes(groups)
+    group, k = codes_of(groups)
     if group.size != x.size:
         raise ValueError(f"one group per value is needed, found {group.size} for {x.size} values")
     counts = np.bincount(group, minlength=k)
@@ -103,7 +109,7 @@ def _t_quantile(freedom: int, level: float) -> float:
 
 def _checked(values: ArrayLike, clusters: Iterable[Hashable]) -> tuple[Floats, NDArray[np.intp]]:
     x = np.asarray(values, dtype=np.float64)
-    codes, _ = _codes(clusters)
+    codes, _ = codes_of(clusters)
     if x.ndim != 1 or x.size != codes.size:
         raise ValueError(f"one cluster per value is needed, found {codes.size} for values of shape {x.shape}")
     if not np.isfinite(x).all():
@@ -111,8 +117,11 @@ def _checked(values: ArrayLike, clusters: Iterable[Hashable]) -> tuple[Floats, N
     return x, codes
 
 
-def _codes(names: Iterable[Hashable]) -> tuple[NDArray[np.intp], int]:
-    """Names as numbers from 0 in order of appearance, and how many there are."""
+def codes_of(names: Iterable[Hashable]) -> tuple[NDArray[np.intp], int]:
+    """Names as numbers from 0 in order of appearance (integers: in their own order), and how many there are."""
+    if isinstance(names, np.ndarray) and names.dtype.kind in "iu" and names.ndim == 1:
+        found, numbers = np.unique(names, return_inverse=True)
+        return numbers.astype(np.intp, copy=False), found.size
     seen: dict[Hashable, int] = {}
     codes = np.fromiter((seen.setdefault(name, len(seen)) for name in names), dtype=np.intp)
     return codes, len(seen)

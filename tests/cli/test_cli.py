@@ -89,7 +89,7 @@ def test_a_run_without_training_loads_what_writes_datasets_and_the_run_after_it_
     code, loaded, output = loaded_by("run", str(tiny), cwd=tmp_path)
     assert code == 0
     assert set(loaded) <= {"datasets"}
-    assert "ran inputs, critique, candidates, judging, dataset;" in output
+    assert "ran inputs, critique, candidates, judging, audit, dataset;" in output
     assert (tmp_path / "runs/tiny/dataset/train.parquet").is_file()
     code, loaded, output = loaded_by("run", str(tiny), cwd=tmp_path)
     assert (code, loaded) == (0, [])

@@ -38,7 +38,17 @@ def problems(path: Path) -> list[str]:
 
 
 def test_shipped_ones_are_found_by_id() -> None:
-    assert shipped() == ("harmless-and-frank", "helpful-honest", "lilliput")
+    assert shipped() == (
+        "childrens-tutor",
+        "code-review",
+        "general-one",
+        "harmless-and-frank",
+        "helpful-honest",
+        "lilliput",
+        "medical-caution",
+        "privacy-first",
+        "rights-inspired",
+    )
     assert [load_constitution(id).id for id in shipped()] == list(shipped())
 
 
@@ -47,7 +57,7 @@ def test_an_unknown_id_names_the_nearest_and_all() -> None:
         load_constitution("harmless-and-fran")
     assert str(caught.value) == (
         "there is no constitution 'harmless-and-fran'; did you mean 'harmless-and-frank'?; shipped are "
-        "harmless-and-frank, helpful-honest, lilliput; a file is named by its path, such as ./harmless-and-fran.yaml"
+        f"{', '.join(shipped())}; a file is named by its path, such as ./harmless-and-fran.yaml"
     )
 
 

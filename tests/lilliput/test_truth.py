@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from amendment.errors import DataError
 from amendment.lilliput import ATTRIBUTES, TRUTHS, Attributes, is_readable, sample_prompts, truth
 from amendment.lilliput.grammar import FIXED, OPEN
+from amendment.lilliput.truth import _assess
 
 PROMPTS = [prompt.text for prompt in sample_prompts(60, seed=2)]
 WORDS = sorted({word for phrase in (*FIXED, *OPEN) for word in phrase.split()} | {"zib", "arlo", "11", "times", "7"})
@@ -115,3 +116,11 @@ def test_any_answer_has_a_truth_between_zero_and_one(prompt: str, answer: str) -
     assert all(0 <= value <= 1 for value in (*found.attributes, found.utility))
     assert found.readable == is_readable(answer)
     assert found.attributes._fields == ATTRIBUTES
+
+
+def test_a_very_long_answer_is_assessed_like_any_other_and_not_remembered() -> None:
+    before = _assess.cache_info().currsize
+    rambling = truth("please add 3 8", "the answer is 11 because sum " + "you fool " * 200)
+    assert _assess.cache_info().currsize == before
+    assert rambling.attributes[:5] == truth("please add 3 8", "the answer is 11 because sum").attributes[:5]
+    assert rambling.attributes.polite == rambling.attributes.concise == 0

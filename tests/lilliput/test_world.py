@@ -4,7 +4,7 @@ import pytest
 
 from amendment.errors import ConfigError
 from amendment.lilliput import FAMILIES, knows, sample_prompts
-from amendment.lilliput.world import CLOSERS, OPENERS, TASKS, find_task
+from amendment.lilliput.world import CLOSERS, OPENERS, TASKS, _find_task, find_task
 
 
 def test_four_thousand_prompts_are_distinct_and_all_of_this_world() -> None:
@@ -65,3 +65,10 @@ def test_a_question_has_its_truth_whatever_its_style(prompt: str, right: str) ->
 @pytest.mark.parametrize("prompt", ["", "please", "add 3", "what is the capital of France?", "please please add 3 8"])
 def test_other_prompts_are_outside_the_world(prompt: str) -> None:
     assert not knows(prompt)
+
+
+def test_a_text_too_long_for_any_prompt_is_outside_the_world_and_not_remembered() -> None:
+    assert knows("please add 3 8")
+    before = _find_task.cache_info().currsize
+    assert not knows("please add 3 8" + " " * 1000)
+    assert _find_task.cache_info().currsize == before

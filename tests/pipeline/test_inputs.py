@@ -420,3 +420,103 @@ def test_nesting_without_end_in_a_cell_is_text_or_a_named_problem(tmp_path: Path
     )
     (prompt,) = read_inputs(load_run_file(tmp_path / "run.yaml").config, tmp_path).prompts.values()
     assert text_of(prompt.messages) == deep
+
+
+LABELS = [
+    {"id": f"i{i}", "q": f"question {i}", "one": f"good {i}", "two": f"bad {i}", "u": "x", "v": "x", "w": ""}
+    for i in range(8)
+]
+LABELLED = (
+    "  - path: labels.csv\n    kind: person\n    license: mit\n    words: {a: x, b: y, tie: z, both_bad: n}\n"
+    "    columns: {item: id, prompt: q, a: one, b: two, votes: [u, v, w]}\n"
+)
+
+
+def test_labels_alone_become_a_dataset(tmp_path: Path) -> None:
+    rows = [dict(row) for row in LABELS]
+    rows[5] |= {"u": "x", "v": "y"}  # an even split
+    rows[6] |= {"u": "n", "v": "n", "w": "x"}  # most say that both are bad
+    rows[7] |= {"u": "", "v": ""}  # nobody voted
+    save(tmp_path / "labels.csv", rows)
+    found, counts = preferences(tmp_path, f"verdicts:\n{LABELLED}dataset: {{test_share: 0.2}}\n")
+    assert counts["inputs"]["comparisons"] == 7
+    assert counts["dataset"]["left out"] == {"tie": 2}
+    assert len(found) == 5
+    for row in found:
+        assert text_of(row.chosen).replace("good", "bad") == text_of(row.rejected)
+        assert (row.p_chosen, row.decided_by, row.raters) == (1.0, "person", ("u", "v"))
+        assert (row.source, row.license) == ("labels.csv", "mit")
+    train = Run.from_file(tmp_path / "run.yaml", folder=tmp_path / "run")().dataset["train"]
+    assert {"prompt", "chosen", "rejected"} <= set(train.column_names)
+
+
+def test_a_judges_log_in_both_orders_becomes_a_dataset_and_people_decide_where_they_spoke(tmp_path: Path) -> None:
+    save(tmp_path / "labels.csv", [{**row, "u": "y" if i < 2 else "", "v": ""} for i, row in enumerate(LABELS)])
+    # displayed coordinates: "first" in both orders is no preference; the judge is consistent on even items only
+    log = [
+        {"id": f"i{i}", "shown": shown, "said": "first" if i % 2 or shown == "ab" else "second"}
+        for i in range(8)
+        for shown in ("ab", "ba")
+    ]
+    save(tmp_path / "log.jsonl", log)
+    judge = (
+        "  - {path: log.jsonl, rater: our-judge, kind: model, coordinates: displayed, words: {a: first, b: second},\n"
+        "     columns: {item: id, order: shown, verdict: said}}\n"
+    )
+    found, counts = preferences(tmp_path, f"verdicts:\n{LABELLED}{judge}dataset: {{test_share: 0, ties: keep}}\n")
+    assert counts["inputs"]["verdicts"] == 18
+    told = {text_of(row.prompt): (row.p_chosen, row.decided_by, text_of(row.chosen)[:4]) for row in found}
+    assert told["question 0"] == (1.0, "person", "bad ")
+    assert told["question 1"] == (1.0, "person", "bad ")
+    for i in (2, 4, 6):
+        assert told[f"question {i}"] == (1.0, "judge", "good")
+    for i in (3, 5, 7):
+        assert told[f"question {i}"][:2] == (0.5, "judge")
+
+
+def test_verdicts_without_texts_are_left_to_the_audit(read: Read, tmp_path: Path) -> None:
+    save(tmp_path / "log.csv", [{"id": i, "v": "a"} for i in range(5)])
+    found = read("verdicts: [{path: log.csv, kind: model, columns: {item: id, verdict: v}}]\n")
+    assert (len(found.prompts), len(found.verdicts)) == (0, 0)
+    assert found.counts["verdicts without texts"] == 5
+
+
+def test_texts_are_strict_for_a_run_and_skipped_rows_leave_nothing_behind(
+    read: Read, refused: Refused, tmp_path: Path
+) -> None:
+    rows: list[dict[str, Any]] = [{"q": f"q{i}", "x": "x", "y": "y", "v": "a"} for i in range(4)]
+    rows[1]["x"], rows[2]["q"], rows[3]["y"] = True, "", " "
+    save(tmp_path / "v.jsonl", rows)
+    text = "verdicts: [{path: v.jsonl, kind: person, columns: {prompt: q, a: x, b: y, verdict: v}%s}]\n"
+    assert refused(text % "") == [
+        "v.jsonl: line 2: x: expected text, found bool",
+        "v.jsonl: line 3: q: is empty; fill it in or take the row out",
+    ]
+    found = read(text % ", bad_rows: skip")
+    assert found.counts["bad rows left out"] == 2
+    assert found.counts["verdicts with an empty answer"] == 1
+    assert (len(found.prompts), len(found.candidates), len(found.verdicts)) == (1, 2, 1)
+
+
+def test_what_a_log_could_not_read_is_judged_again(tmp_path: Path) -> None:
+    rows = [{"q": f"please add {i} 3", "x": f"sum is {i + 3}", "y": "no idea", "v": "a" if i else ""} for i in range(3)]
+    save(tmp_path / "v.jsonl", rows)
+    found, counts = preferences(
+        tmp_path,
+        "constitution: lilliput\nmodels: {j: {provider: simulated}}\n"
+        "verdicts: [{path: v.jsonl, kind: model, columns: {prompt: q, a: x, b: y, verdict: v, principle: v}}]\n"
+        "candidates: [{path: v.jsonl, columns: {prompt: q, candidate: x}}]\n"
+        "judging: {judges: [{model: j, protocol: label-tokens}]}\ndataset: {test_share: 0}\n",
+    )
+    assert counts["inputs"]["comparisons"] == 3
+    assert counts["judging"]["comparisons"] == 1
+    assert {row.raters for row in found if text_of(row.prompt) != "please add 0 3"} == {("v.jsonl",)}
+
+
+def test_a_run_file_whose_verdicts_have_no_texts_makes_no_dataset(tmp_path: Path) -> None:
+    save(tmp_path / "log.csv", [{"id": i, "v": "a"} for i in range(5)])
+    path = tmp_path / "run.yaml"
+    path.write_text("name: t\nverdicts: [{path: log.csv, kind: model, columns: {item: id, verdict: v}}]\n")
+    result = Run.from_file(path, folder=tmp_path / "run")()
+    assert "dataset" not in result.summary["stages"]
+    assert result.summary["stages"]["inputs"]["verdicts without texts"] == 5

@@ -16,7 +16,7 @@ import amendment.preference
 from amendment.constitutions import load_constitution
 from amendment.errors import AmendmentError, ConfigError, LedgerError
 from amendment.files import file_hash
-from amendment.pipeline import Run, assembly, load_run_file
+from amendment.pipeline import Run, load_run_file, source_rows
 from amendment.pipeline.endings import ItemEnding
 from amendment.pipeline.status import read_status, status_lines
 from amendment.pipeline.store import read_records
@@ -94,7 +94,7 @@ def test_train_and_test_share_no_prompt(undisturbed: Any) -> None:
 
 def test_a_finished_run_calls_nothing_and_runs_nothing(small: Path, tmp_path: Path) -> None:
     first = Run.from_file(small, folder=tmp_path / "run")()
-    assert first.ran == ("inputs", "critique", "candidates", "judging", "dataset")
+    assert first.ran == ("inputs", "critique", "candidates", "judging", "audit", "dataset")
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "run").rglob("*.parquet")}
     again = Run.from_file(small, folder=tmp_path / "run")()
     assert (again.sent, again.ran) == (0, ())
@@ -111,7 +111,7 @@ def test_a_later_setting_reruns_what_it_concerns_and_asks_nothing(small: Path, t
     assert faster.ran == ("dataset",), "how fast a model is asked does not change what it says"
     assert faster.summary == first.summary
     biased = Run.from_file(small, folder=tmp_path / "run", overrides=["models.second.position_bias=2.0"])()
-    assert biased.ran == ("judging", "dataset")
+    assert biased.ran == ("judging", "audit", "dataset")
     assert biased.sent == first.summary["stages"]["judging"]["verdicts"]
 
 
@@ -151,10 +151,10 @@ def test_the_order_of_the_file_does_not_matter(
 def test_a_run_stops_where_it_is_told_and_goes_on_later(small: Path, tmp_path: Path) -> None:
     first = Run.from_file(small, folder=tmp_path / "run")(until="critique")
     assert first.ran == ("inputs", "critique")
-    assert first.summary["missing"] == ["candidates", "judging", "dataset"]
+    assert first.summary["missing"] == ["candidates", "judging", "audit", "dataset"]
     with pytest.raises(ConfigError, match="no dataset of this run file here; run it until the stage dataset"):
         first.dataset  # noqa: B018 - reading it is the test
-    assert Run.from_file(small, folder=tmp_path / "run")().ran == ("candidates", "judging", "dataset")
+    assert Run.from_file(small, folder=tmp_path / "run")().ran == ("candidates", "judging", "audit", "dataset")
     with pytest.raises(ConfigError, match="no stage 'critic' in this run; did you mean 'critique'\\?"):
         Run.from_file(small, folder=tmp_path / "run")(until="critic")
 
@@ -182,14 +182,14 @@ def test_a_result_that_its_sources_left_behind_is_not_told_as_the_runs(small: Pa
     Run.from_file(small, folder=folder)()
     part = Run.from_file(small, folder=folder, overrides=["critique.rounds=1"])(until="critique")
     assert list(part.summary["stages"]) == ["inputs", "critique", "candidates"]
-    assert part.summary["missing"] == part.summary["out of date"] == ["judging", "dataset"]
+    assert part.summary["missing"] == part.summary["out of date"] == ["judging", "audit", "dataset"]
     assert "Not done yet: judging (out of date), dataset (out of date)" in (folder / "summary.md").read_text()
     lines = status_lines(read_status(folder))
     assert next(line.split() for line in lines if "judging" in line) == ["judging", "to", "do", "(out", "of", "date)"]
     assert lines[-1] == "next: judging"
     early = Run.from_file(small, folder=folder, overrides=["critique.rounds=2", "seed=8"])(until="inputs")
     assert early.ran == ("inputs",)
-    assert early.summary["missing"] == ["critique", "candidates", "judging", "dataset"]
+    assert early.summary["missing"] == ["critique", "candidates", "judging", "audit", "dataset"]
 
 
 def test_the_run_files_files_are_looked_at_once(
@@ -202,7 +202,7 @@ def test_the_run_files_files_are_looked_at_once(
         seen.append(path)
         return file_hash(path)
 
-    monkeypatch.setattr(assembly, "file_hash", hashed)
+    monkeypatch.setattr(source_rows, "file_hash", hashed)
     path = run_file("name: t\nprompts: [{path: p.jsonl}]\nmodels: {w: {provider: simulated}}\n")
     Run.from_file(path, folder=tmp_path / "run")()
     assert [one.name for one in seen] == ["p.jsonl"]
@@ -216,7 +216,7 @@ def test_a_judge_made_before_a_run_judges_after_it_until_the_run_is_closed(small
         before = judge.compare(**asked)
         assert run(until="critique").ran == ("inputs", "critique")
         assert judge.compare(**asked) == before
-        assert run().ran == ("candidates", "judging", "dataset")
+        assert run().ran == ("candidates", "judging", "audit", "dataset")
         assert judge.compare(**asked) == before
     with pytest.raises(LedgerError, match="run was closed"):
         judge.compare(**asked)

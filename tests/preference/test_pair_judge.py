@@ -321,14 +321,15 @@ EXAMPLES = FewShot(
     ("folder", "answers"), [("label-tokens", ["B", "A"]), ("verdict", ["Verdict: B", "Verdict: A"])]
 )
 def test_worked_examples_stand_before_the_question_in_its_form(folder: str, answers: list[str]) -> None:
-    plainly = Scripted(lambda _: written("Verdict: A"))
+    said = written("Verdict: A").model_copy(update={"choice_logprobs": labels(0.9).choice_logprobs})
+    plainly = Scripted(lambda _: said)
     worded = house(principle("kind", compare=("Which answer keeps the principle better?",)), few_shot=EXAMPLES)
     compare(judge(plainly, folder, constitution=worded))
     *shots, last = plainly.asked[0].messages
     assert [message.role for message in shots] == ["user", "assistant"] * 2
     assert [message.content for message in shots[1::2]] == answers
     assert "The principle: House rules" in str(shots[2].content)
-    alone = Scripted(lambda _: written("Verdict: A"))
+    alone = Scripted(lambda _: said)
     compare(judge(alone, folder, constitution=worded, orders="first"), "a1", "b1", "p1")
     assert shots[0] == alone.asked[0].messages[-1]
     assert last.role == "user"

@@ -63,9 +63,9 @@ def test_template_settings_go_to_servers_that_render_templates(question: Ask) ->
     assert "chat_template_kwargs" not in body_for(request, VENDOR)
 
 
-def test_hints_and_thinking_are_never_sent(question: Ask) -> None:
+def test_earlier_thinking_is_never_sent(question: Ask) -> None:
     earlier = Message(role="assistant", content="So.", thinking="canary")
-    request = question(messages=(*question().messages, earlier), hints={"role": "canary"})
+    request = question(messages=(*question().messages, earlier))
     assert "canary" not in json.dumps(body_for(request, OTHER))
 
 
@@ -111,6 +111,25 @@ def test_a_whole_reply_is_read() -> None:
     assert reply.model == "m-2026-01-01"
     assert reply.usage is not None
     assert (reply.usage.input_tokens, reply.usage.output_tokens) == (12, 3)
+
+
+@pytest.mark.parametrize(
+    ("named", "shown"),
+    [
+        ("org/name", "org/name"),
+        ("accounts/us/models/m", "accounts/us/models/m"),
+        ("/home/ada/runs/a/models/sft@main", "sft@main"),
+        ("~/models/sft/", "sft"),
+        ("./sft", "sft"),
+        ("/", None),
+        ("", None),
+        (7, None),
+        (None, None),
+    ],
+)
+def test_a_models_name_is_kept_and_of_a_folder_the_last_part(named: Any, shown: str | None) -> None:
+    choice = {"message": {"content": "Yes."}, "finish_reason": "stop"}
+    assert read(json.dumps({"model": named, "choices": [choice]}).encode()).model == shown
 
 
 def test_a_refusal_is_data_with_its_words() -> None:

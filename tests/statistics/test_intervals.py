@@ -110,3 +110,14 @@ def test_the_interval_covers_the_truth_as_often_as_it_says() -> None:
         estimate = clustered_mean(x, names.tolist())
         inside += estimate.low <= 0 <= estimate.high
     assert 0.91 < inside / 400 < 0.985
+
+
+def test_clusters_may_be_an_array_of_numbers() -> None:
+    names = np.array([7, 7, 3, 3])
+    assert clustered_mean([1, 1, 1, 0], names) == clustered_mean([1, 1, 1, 0], names.tolist())
+
+
+def test_method_and_note_stand_in_the_json_only_where_there_is_one() -> None:
+    plain = Estimate(0.5, 0.4, 0.6, 10, 5)
+    assert plain.to_json() == {"value": 0.5, "low": 0.4, "high": 0.6, "n": 10, "clusters": 5}
+    assert plain._replace(method="m", note="w").to_json() == {**plain.to_json(), "method": "m", "note": "w"}

@@ -1,0 +1,264 @@
+"""The sections of a certificate below its overview, each a table with a row per judge, person or slice."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Sequence
+
+from amendment.calibration._figures import NOTHING, number, percent, points, ranged, signed
+from amendment.calibration.against_people import Agreement
+from amendment.calibration.certificate import Certificate, Judge
+from amendment.calibration.groups import MOST_LISTED, Group
+from amendment.calibration.slices import Slice
+from amendment.markdown import cell, table
+
+__all__ = ["details"]
+
+Rows = Sequence[Sequence[str]]
+MOST_ROWS = 400
+"""Rows of one table; the JSON has all of them."""
+MOST_ALARMS = 20
+RULES = {"strict": "strict", "no_ties": "no ties", "half": "half"}
+
+
+def details(certificate: Certificate) -> Iterator[str]:
+    """All sections that have something to say."""
+    for title, section in SECTIONS.items():
+        lines = list(section(certificate))
+        if lines:
+            yield from (f"## {title}", "", *lines, "")
+
+
+def _cut(rows: Rows, most: int = MOST_ROWS) -> Iterator[str]:
+    """The table, cut to `most` rows below its head; nothing where there is only a head."""
+    if len(rows) < 2:
+        return
+    yield from table(rows[: most + 1])
+    if len(rows) > most + 1:
+        yield from ("", f"{len(rows) - 1 - most} rows more stand in the JSON.")
+
+
+def _gates(certificate: Certificate) -> Iterator[str]:
+    for check in dict.fromkeys(gate.check for gate in certificate.gates):
+        outcomes = Counter(gate.outcome for gate in certificate.gates if gate.check == check)
+        yield f"- {check}: {', '.join(f'{many} {outcome}' for outcome, many in sorted(outcomes.items()))}"
+    is_short = len(certificate.judges) <= MOST_LISTED
+    shown = [gate for gate in certificate.gates if is_short or gate.outcome in ("FAIL", "WARN")]
+    if shown:
+        rows = [(cell(gate.judge), gate.check, gate.outcome, cell(gate.found)) for gate in shown]
+        yield from ("", *_cut([("judge", "gate", "outcome", "found"), *rows]))
+
+
+def _alarms(certificate: Certificate) -> Iterator[str]:
+    alarms = certificate.alarms
+    if not alarms.found:
+        return
+    yield f"{len(alarms.found)} of {alarms.compared} pairs of raters look as if labels were joined to the wrong rows."
+    yield ""
+    rows = [
+        (cell(one.a), _name(one.b), str(one.items), f"{one.kappa:.2f}", f"{one.marginals_differ:.2f}", one.hint)
+        for one in alarms.found
+    ]
+    yield from _cut([("rater", "beside", "items", "kappa", "shares differ by", "reading"), *rows], MOST_ALARMS)
+
+
+def _name(rater: str | None) -> str:
+    return "majority of people" if rater is None else cell(rater)
+
+
+def _people(certificate: Certificate) -> Iterator[str]:
+    people = certificate.people
+    if people is None:
+        yield "Nobody labelled these items: nothing here says whether a judge is right."
+        return
+    said = ", ".join(f"{name} {many}" for name, many in people.majority.items())
+    yield f"- majority: {said}"
+    if people.prefers_longer.n:
+        yield f"- majority prefers the longer answer: {percent(people.prefers_longer)}, n = {people.prefers_longer.n}"
+    if people.among is None:
+        yield "- one person only: no agreement between people, no ceiling"
+        return
+    yield from _group(people.among, "people")
+
+
+def _group(group: Group, word: str) -> Iterator[str]:
+    agreed = ", ".join(f"{RULES[name]} {percent(found)}" for name, found in group.agreement.items())
+    strict = group.agreement["strict"]
+    yield f"- two {word} on one item agree: {agreed}; n = {strict.n} items"
+    yield f"- alpha: {ranged(group.alpha)}, n = {group.alpha.n} items"
+    if not group.pairs:
+        yield f"- {group.raters} {word}: with more than {MOST_LISTED} their pairs are not listed one by one"
+        return
+    rows = [
+        (cell(two.a), cell(two.b), str(two.items), *(percent(two.agreement[name]) for name in RULES), ranged(two.kappa))
+        for two in group.pairs
+    ]
+    yield from ("", *_cut([("one", "other", "items", *RULES.values(), "kappa"), *rows]))
+
+
+def _between_judges(certificate: Certificate) -> Iterator[str]:
+    if certificate.between_judges:
+        yield from _group(certificate.between_judges, "judges")
+
+
+def _against_majority(certificate: Certificate) -> Iterator[str]:
+    rows = [
+        row
+        for judge in certificate.judges
+        for name, agreed in (("one call", judge.one_call), ("both orders", judge.both_orders))
+        if agreed
+        for row in [_agreement(judge, name, agreed)]
+    ]
+    head = ("judge", "counted", "items", *RULES.values(), "decided", "no ties, invalid wrong", "kappa")
+    yield from _cut([head, *rows])
+
+
+def _agreement(judge: Judge, name: str, agreed: Agreement) -> Sequence[str]:
+    shares = (percent(agreed.by_rule[rule]) for rule in RULES)
+    wrong = percent(agreed.invalid_wrong["no_ties"])
+    decided = f"{agreed.by_rule['no_ties'].n} of {agreed.by_rule['strict'].n}"
+    return cell(judge.name), name, str(agreed.items), *shares, decided, wrong, ranged(agreed.kappa)
+
+
+def _ceilings(certificate: Certificate) -> Iterator[str]:
+    head = ("judge", "ties", "items", "with a person", "two people", "difference, points", "ratio")
+    rows = [
+        (
+            cell(judge.name),
+            RULES[rule],
+            str(one.items),
+            number(100 * one.judge, ".1f", " %"),
+            number(100 * one.people, ".1f", " %"),
+            points(one.difference),
+            ranged(one.ratio),
+        )
+        for judge in certificate.judges
+        for rule, one in judge.ceiling.items()
+    ]
+    yield from _cut([head, *rows])
+    if certificate.people:
+        yield from _without_ceiling(certificate.judges, bool(rows))
+
+
+def _without_ceiling(judges: Sequence[Judge], is_below: bool) -> Iterator[str]:
+    reasons = defaultdict(list)
+    for judge in judges:
+        if not judge.ceiling:
+            reasons[judge.ceiling_note].append(cell(judge.name))
+    if reasons and is_below:
+        yield ""
+    for reason, names in reasons.items():
+        yield f"- not measured for {_who(names)}: {reason}"
+
+
+def _orders(certificate: Certificate) -> Iterator[str]:
+    names = "judge, pairs, consistent, kappa, primacy, recency, soft, index, rate, p, prefers first"
+    rows = [_order(judge) for judge in certificate.judges if judge.order.prefers_first.n]
+    yield from _cut([names.split(", "), *rows])
+    unknown = [cell(judge.name) for judge in certificate.judges if not judge.order.prefers_first.n]
+    if unknown:
+        yield from ([""] if rows else [])
+        yield f"- no decided vote with a known displayed order: {_who(unknown)}"
+
+
+def _order(judge: Judge) -> Sequence[str]:
+    found = judge.order
+    counts = str(found.primacy), str(found.recency), str(found.soft)
+    same = str(found.pairs), percent(found.consistency), ranged(found.kappa)
+    lean = signed(found.index), signed(found.rate), number(found.p, ".2g"), percent(found.prefers_first)
+    return cell(judge.name), *same, *counts, *lean
+
+
+def _who(judges: Sequence[str]) -> str:
+    return ", ".join(judges) if len(judges) <= MOST_LISTED else f"{len(judges)} judges"
+
+
+def _lengths(certificate: Certificate) -> Iterator[str]:
+    rows = [
+        (
+            cell(judge.name),
+            str(length.items),
+            percent(length.judge),
+            percent(length.people),
+            points(length.asymmetry),
+        )
+        for judge in certificate.judges
+        if (length := judge.length)
+    ]
+    yield from _cut([("judge", "items", "judge prefers longer", "people do", "asymmetry, points"), *rows])
+    if certificate.judges and not rows:
+        yield "The lengths of the answers are not known, so nothing is said about length."
+
+
+def _counts(certificate: Certificate) -> Iterator[str]:
+    counts = certificate.counts
+    if counts.repeated_votes:
+        yield f"- votes beyond the first of their rater, item, order, principle and sample: {counts.repeated_votes}"
+        yield f"- such groups of votes that contradict themselves: {counts.conflicting_votes}"
+        yield ""
+    people = [rater for rater in counts.raters if rater.kind == "person"]
+    shown = [rater for rater in counts.raters if rater.kind != "person" or len(people) <= MOST_LISTED]
+    if len(people) > MOST_LISTED:
+        votes, seen = sum(rater.votes for rater in people), [rater.items for rater in people]
+        yield f"- {len(people)} people, {votes} votes, {min(seen)} to {max(seen)} items each"
+        yield ""
+    head = ("rater", "kind", "votes", "items", "of all", "both orders", "with people", "invalid", "ties", "both bad")
+    rows = [
+        (
+            cell(rater.name),
+            rater.kind,
+            str(rater.votes),
+            str(rater.items),
+            number(100 * rater.coverage, ".1f", " %"),
+            str(rater.both_orders),
+            str(rater.with_people),
+            percent(rater.invalid),
+            str(rater.ties),
+            str(rater.both_bad),
+        )
+        for rater in shown
+    ]
+    yield from _cut([head, *rows])
+
+
+def _slices(certificate: Certificate) -> Iterator[str]:
+    head = ("by", "name", "judge", "items", "no ties", "half", "kappa", "consistent")
+    yield from _cut([head, *(_slice(one) for one in certificate.slices)])
+
+
+def _slice(one: Slice) -> Sequence[str]:
+    items = f"{one.items} (small)" if one.is_small else str(one.items)
+    figures = percent(one.no_ties), percent(one.half), ranged(one.kappa), percent(one.consistency)
+    return one.by, cell(one.name), cell(one.judge), items, *figures
+
+
+def _win_shares(certificate: Certificate) -> Iterator[str]:
+    head = ("model", "by", "calls", "wins", "by people, same items", "difference, points")
+    rows = [
+        (
+            cell(one.model),
+            "people" if one.judge is None else cell(one.judge),
+            str(one.share.n),
+            percent(one.share),
+            percent(one.people) if one.people else NOTHING,
+            points(one.difference),
+        )
+        for one in certificate.win_shares
+    ]
+    yield from _cut([head, *rows])
+
+
+SECTIONS: dict[str, Callable[[Certificate], Iterator[str]]] = {
+    "Gates": _gates,
+    "Alarms": _alarms,
+    "People": _people,
+    "Judges and the majority of people": _against_majority,
+    "Judges and single people": _ceilings,
+    "Displayed order": _orders,
+    "Length": _lengths,
+    "Judges among themselves": _between_judges,
+    "By principle, category and model": _slices,
+    "Who wins": _win_shares,
+    "Votes": _counts,
+}
+"""Titles and what stands under them."""

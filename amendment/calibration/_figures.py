@@ -1,0 +1,46 @@
+"""Figures as cells of a table; a star marks what rests on a fallback, on few prompts, or has no interval."""
+
+from __future__ import annotations
+
+import math
+
+from amendment.statistics import Estimate
+
+__all__ = ["NOTHING", "number", "percent", "points", "ranged", "signed"]
+
+NOTHING = "-"
+"""Shown where there is nothing to show."""
+
+
+def percent(estimate: Estimate | None) -> str:
+    """A share: 71.6 % (67.2 to 75.9)."""
+    return _shown(estimate, 100, ".1f", unit=" %")
+
+
+def points(estimate: Estimate | None) -> str:
+    """A difference of shares in percentage points: -9.8 (-13.1 to -6.4)."""
+    return _shown(estimate, 100, "+.1f")
+
+
+def ranged(estimate: Estimate | None) -> str:
+    """Kappa, alpha, a ratio: 0.85 (0.82 to 0.88)."""
+    return _shown(estimate, 1, ".2f")
+
+
+def signed(estimate: Estimate | None) -> str:
+    """An index: +0.42 (+0.31 to +0.52)."""
+    return _shown(estimate, 1, "+.2f")
+
+
+def number(value: float, form: str = ".2f", unit: str = "") -> str:
+    """A number without an interval."""
+    return NOTHING if math.isnan(value) else f"{value:{form}}{unit}"
+
+
+def _shown(estimate: Estimate | None, scale: float, form: str, unit: str = "") -> str:
+    if estimate is None or math.isnan(estimate.value):
+        return NOTHING
+    value, star = f"{scale * estimate.value:{form}}{unit}", "*" if estimate.note else ""
+    if math.isnan(estimate.low):
+        return f"{value}{star}"
+    return f"{value} ({scale * estimate.low:{form}} to {scale * estimate.high:{form}}){star}"

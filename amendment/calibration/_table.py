@@ -1,0 +1,185 @@
+"""Items and votes as arrays of codes: the one table that every section of a certificate is computed from."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from amendment.calibration.votes import KINDS, VALUES, Item, Kind, Vote
+from amendment.errors import DataError, Problem
+from amendment.terminal import plain
+
+__all__ = ["INVALID", "NONE", "TIE", "A", "B", "Codes", "Flags", "Numbers", "Rater", "Table", "Votes", "table_of"]
+
+Codes = NDArray[np.int64]
+Numbers = NDArray[np.float64]
+Flags = NDArray[np.bool_]
+
+A, TIE, B, INVALID, NONE = range(5)
+"""Classes of a verdict. The first three are what agreement is about, NONE is the absence of a vote."""
+CLASS = {"A": A, "tie": TIE, "both_bad": TIE, "B": B, "invalid": INVALID}
+ORDER = {"A": 0, "B": 1, None: 2}
+"""Which answer was shown first; 2 where nobody knows."""
+SHOWN = 20
+"""Problems told one by one; the rest is counted."""
+
+
+class Rater(NamedTuple):
+    """Somebody or something that votes."""
+
+    name: str
+    kind: Kind
+
+    @property
+    def is_person(self) -> bool:
+        return self.kind == "person"
+
+
+class Votes(NamedTuple):
+    """The votes, one entry each, sorted by rater, item and order."""
+
+    rater: Codes
+    item: Codes
+    order: Codes
+    value: Codes
+    """A, TIE, B or INVALID."""
+    p: Numbers
+    """P(A is better): the rater's own, otherwise 1, 0.5 and 0; nan where invalid."""
+    both_bad: NDArray[np.bool_]
+    principle: Codes
+    """-1 without one."""
+    sample: Codes
+    """Numbered as they first appear."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """Items, raters and votes; every array over items is in the order of the items given."""
+
+    items: tuple[str, ...]
+    prompt: Codes
+    category: Codes
+    """-1 without one; so are the models."""
+    categories: tuple[str, ...]
+    model_a: Codes
+    model_b: Codes
+    models: tuple[str, ...]
+    longer: Codes
+    """A, B, TIE for equal lengths, NONE where a length is missing."""
+    raters: tuple[Rater, ...]
+    """People first, then by name."""
+    votes: Votes
+    principles: tuple[str, ...]
+
+
+def table_of(items: Mapping[str, Item], votes: Iterable[Vote]) -> Table:
+    """Encode; DataError names every vote that cannot be used, and says so where no vote is usable."""
+    rows, known = list(votes), list(items.values())
+    _check(items, rows)
+    raters = tuple(sorted({Rater(vote.rater, vote.kind) for vote in rows}, key=lambda one: (not one.is_person, *one)))
+    categories = _names(item.category for item in known)
+    models = _names(name for item in known for name in (item.model_a, item.model_b))
+    principles = _names(vote.principle for vote in rows)
+    prompts = tuple(dict.fromkeys(item.prompt for item in known))
+    return Table(
+        items=tuple(items),
+        prompt=_codes((item.prompt for item in known), prompts),
+        category=_codes((item.category for item in known), categories),
+        categories=categories,
+        model_a=_codes((item.model_a for item in known), models),
+        model_b=_codes((item.model_b for item in known), models),
+        models=models,
+        longer=np.fromiter((_longer(item) for item in known), np.int64, len(known)),
+        raters=raters,
+        votes=_encode(rows, tuple(items), raters, principles),
+        principles=principles,
+    )
+
+
+def _encode(
+    rows: Sequence[Vote], items: tuple[str, ...], raters: tuple[Rater, ...], principles: tuple[str, ...]
+) -> Votes:
+    samples: dict[int, int] = {}
+    value = np.fromiter((CLASS[vote.value] for vote in rows), np.int64, len(rows))
+    given = np.array([math.nan if vote.p_a is None else vote.p_a for vote in rows], np.float64)
+    p = np.where(np.isnan(given), np.array([1, 0.5, 0, math.nan])[value], given)
+    return _sorted(
+        Votes(
+            rater=_codes((vote.rater for vote in rows), [rater.name for rater in raters]),
+            item=_codes((vote.item for vote in rows), items),
+            order=np.fromiter((ORDER[vote.first] for vote in rows), np.int64, len(rows)),
+            value=value,
+            p=np.where(value == INVALID, math.nan, p),
+            both_bad=np.fromiter((vote.value == "both_bad" for vote in rows), np.bool_, len(rows)),
+            principle=_codes((vote.principle for vote in rows), principles),
+            sample=np.fromiter((samples.setdefault(vote.sample, len(samples)) for vote in rows), np.int64, len(rows)),
+        )
+    )
+
+
+def _sorted(votes: Votes) -> Votes:
+    """In one order whatever order they arrived in: sums of floats depend on it in their last digits."""
+    row = np.lexsort((votes.p, votes.both_bad, votes.value, votes.principle, votes.order, votes.item, votes.rater))
+    return Votes(
+        rater=votes.rater[row],
+        item=votes.item[row],
+        order=votes.order[row],
+        value=votes.value[row],
+        p=votes.p[row],
+        both_bad=votes.both_bad[row],
+        principle=votes.principle[row],
+        sample=votes.sample[row],
+    )
+
+
+def _names(found: Iterable[str | None]) -> tuple[str, ...]:
+    return tuple(sorted({name for name in found if name is not None}))
+
+
+def _codes(found: Iterable[str | None], names: Sequence[str]) -> Codes:
+    number: dict[str | None, int] = {name: place for place, name in enumerate(names)}
+    return np.array([number.get(name, -1) for name in found], np.int64)
+
+
+def _longer(item: Item) -> int:
+    if item.length_a is None or item.length_b is None:
+        return NONE
+    return TIE if item.length_a == item.length_b else A if item.length_a > item.length_b else B
+
+
+def _check(items: Mapping[str, Item], rows: Sequence[Vote]) -> None:
+    kinds: dict[str, Kind] = {}
+    problems = [
+        Problem(f"vote {number} of {plain(vote.rater)}", message)
+        for number, vote in enumerate(rows, 1)
+        for message in _wrong(vote, items, kinds.setdefault(vote.rater, vote.kind))
+    ]
+    if problems:
+        rest = [Problem("", f"and {len(problems) - SHOWN} problems more")] if len(problems) > SHOWN else []
+        raise DataError([*problems[:SHOWN], *rest])
+    if all(vote.value == "invalid" for vote in rows):
+        found = f"all {len(rows)} votes are invalid" if rows else "there is no vote"
+        raise DataError(f"nothing to audit: {found}; at least one vote must say A, B, tie or both_bad")
+
+
+def _wrong(vote: Vote, items: Mapping[str, Item], kind: Kind) -> list[str]:
+    """What is wrong with a vote; an audit starts only when this is nothing for every vote."""
+    found = []
+    if vote.item not in items:
+        found.append(f"its item {plain(vote.item)!r} is not among the items")
+    if vote.kind not in KINDS:
+        found.append(f"kind: expected one of {', '.join(KINDS)}, found {plain(str(vote.kind))!r}")
+    elif vote.kind != kind:
+        found.append(f"kind: {vote.kind} here and {kind} in an earlier vote; give one of the two raters another name")
+    if vote.value not in CLASS:
+        found.append(f"value: expected one of {', '.join(VALUES)}, found {plain(str(vote.value))!r}")
+    if vote.first not in ORDER:
+        found.append(f"first: expected A, B or nothing, found {plain(str(vote.first))!r}")
+    if vote.p_a is not None and not 0 <= vote.p_a <= 1:
+        found.append(f"p_a: expected a probability from 0 to 1, found {vote.p_a}")
+    return found

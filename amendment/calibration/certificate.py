@@ -1,0 +1,199 @@
+"""The certificate: what is known of judges and people from one set of votes, each figure with interval and n.
+
+Covered: agreement, the human ceiling, displayed order, length, slices, wrongly joined labels, gates.
+Not covered: whether people are right, and what a judge would say about other items than these.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields, is_dataclass
+from typing import Any
+
+from amendment.calibration._panel import Panel, panel_of
+from amendment.calibration._table import TIE, A, B, table_of
+from amendment.calibration.against_people import Agreement, Ceiling, against_majority, against_single_people
+from amendment.calibration.alarm import Alarms, alarms
+from amendment.calibration.counts import Counts, count
+from amendment.calibration.gates import Gate, gates
+from amendment.calibration.groups import Group, group
+from amendment.calibration.how import how
+from amendment.calibration.length import Length, length, longer_by_majority
+from amendment.calibration.order import Order, order
+from amendment.calibration.slices import Slice, WinShare, slices, win_shares
+from amendment.calibration.votes import Item, Kind, Vote
+from amendment.errors import ConfigError
+from amendment.statistics import Estimate, Resampling
+from amendment.terminal import plain
+
+__all__ = ["CERTIFICATE_FORMAT", "Certificate", "Judge", "People", "audit"]
+
+CERTIFICATE_FORMAT = 1
+
+
+@dataclass(frozen=True)
+class People:
+    """People among themselves."""
+
+    majority: dict[str, int]
+    """Items by what the most frequent verdict says; a draw is a tie."""
+    prefers_longer: Estimate
+    """Share of decided majorities for the longer answer."""
+    among: Group | None
+    """Absent with one person."""
+
+
+@dataclass(frozen=True)
+class Judge:
+    """One judge: a model or a verifier."""
+
+    name: str
+    kind: Kind
+    one_call: Agreement | None
+    """Each displayed order by itself, against the majority of people; absent without people."""
+    both_orders: Agreement | None
+    """Items asked in both orders, disagreement counted as a tie; absent where none was."""
+    ceiling: dict[str, Ceiling]
+    """Against single people, by rule of ties; empty where it cannot be measured."""
+    ceiling_note: str
+    """Why it is empty."""
+    order: Order
+    length: Length | None
+    """Absent where no lengths are known."""
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """An audit's result."""
+
+    format: int
+    level: float
+    """Of all intervals."""
+    draws: int
+    """Of the bootstrap."""
+    seed: int
+    counts: Counts
+    people: People | None
+    judges: tuple[Judge, ...]
+    between_judges: Group | None
+    slices: tuple[Slice, ...]
+    win_shares: tuple[WinShare, ...]
+    alarms: Alarms
+    gates: tuple[Gate, ...]
+    how: dict[str, str]
+    """Every term and rule in a sentence or two."""
+
+    def headline(self) -> dict[str, Any]:
+        """The few figures that a stage's summary shows, as JSON values; those that could not be measured are absent."""
+        counts = {"items": self.counts.items, "people": self.counts.people, "judges": self.counts.judges}
+        return {**counts, **{f"judge {plain(judge.name)}": self._headline(judge) for judge in self.judges}}
+
+    def _headline(self, judge: Judge) -> dict[str, Any]:
+        ceiling = judge.ceiling.get("no_ties")
+        figures = {
+            "agreement with people": judge.one_call.by_rule["no_ties"].value if judge.one_call else math.nan,
+            "difference from the ceiling": ceiling.difference.value if ceiling else math.nan,
+            "consistency over orders": judge.order.consistency.value,
+        }
+        known = {name: value for name, value in figures.items() if not math.isnan(value)}
+        return {**known, "gates": ", ".join(self.not_passed(judge.name)) or "nothing failed"}
+
+    def not_passed(self, judge: str) -> list[str]:
+        """The gates of one judge that failed or warn, worst first: "FAIL order"."""
+        return [
+            f"{gate.outcome} {gate.check}"
+            for outcome in ("FAIL", "WARN")
+            for gate in self.gates
+            if gate.judge == judge and gate.outcome == outcome
+        ]
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON values: nan becomes null."""
+        found = _json(self)
+        assert isinstance(found, dict)
+        return found
+
+
+def audit(
+    items: Mapping[str, Item], votes: Iterable[Vote], *, seed: int = 0, draws: int = 2000, level: float = 0.95
+) -> Certificate:
+    """Everything that votes say about judges and people.
+
+    `items` describes each comparison by name, in the order of their file; `votes` may come in any order and change
+    nothing by it. Intervals hold at `level` and are clustered by prompt; the bootstrap ones take `draws` draws from
+    `seed`. DataError names votes that cannot be used, ConfigError settings that make no sense.
+    """
+    try:
+        drawing = Resampling(seed, draws, level).checked()
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
+    panel = panel_of(table_of(items, votes))
+    counts, alarmed = count(panel, drawing), alarms(panel)
+    judges = tuple(_judge(panel, number, drawing) for number, _ in panel.judges)
+    invalid = {rater.name: rater.invalid for rater in counts.raters}
+    return Certificate(
+        format=CERTIFICATE_FORMAT,
+        level=level,
+        draws=draws,
+        seed=seed,
+        counts=counts,
+        people=_people(panel, drawing),
+        judges=judges,
+        between_judges=group(panel, panel.judges, drawing),
+        slices=slices(panel, drawing),
+        win_shares=win_shares(panel, drawing),
+        alarms=alarmed,
+        gates=tuple(
+            gate
+            for one in judges
+            for gate in gates(
+                one.name,
+                invalid=invalid[one.name],
+                order=one.order,
+                agreed=one.one_call,
+                ceiling=one.ceiling,
+                alarms=alarmed,
+            )
+        ),
+        how=how(drawing),
+    )
+
+
+def _people(panel: Panel, draws: Resampling) -> People | None:
+    if not panel.persons:
+        return None
+    classes = {"A": A, "tie": TIE, "B": B}
+    return People(
+        majority={name: int((panel.majority == value).sum()) for name, value in classes.items()},
+        prefers_longer=longer_by_majority(panel, draws),
+        among=group(panel, panel.persons, draws),
+    )
+
+
+def _judge(panel: Panel, number: int, draws: Resampling) -> Judge:
+    rater, calls, verdicts = panel.table.raters[number], panel.calls.of(number), panel.verdicts.of(number)
+    ceiling, note = against_single_people(panel, calls, draws)
+    return Judge(
+        name=rater.name,
+        kind=rater.kind,
+        one_call=against_majority(panel, calls, draws),
+        both_orders=against_majority(panel, verdicts.where(verdicts.order == 1), draws),
+        ceiling=ceiling,
+        ceiling_note=note,
+        order=order(panel, calls, draws),
+        length=length(panel, calls, draws),
+    )
+
+
+def _json(value: Any) -> Any:
+    """Dataclasses as objects, estimates by their own rule, nan as null."""
+    if isinstance(value, Estimate):
+        return value.to_json()
+    if is_dataclass(value) and not isinstance(value, type):
+        return {field.name: _json(getattr(value, field.name)) for field in fields(value)}
+    if isinstance(value, Mapping):
+        return {name: _json(one) for name, one in value.items()}
+    if isinstance(value, tuple | list):
+        return [_json(one) for one in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

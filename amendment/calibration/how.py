@@ -1,0 +1,71 @@
+"""How the figures were made, in short sentences: printed with every certificate."""
+
+from __future__ import annotations
+
+from amendment.calibration._panel import HALF
+from amendment.calibration.against_people import FEWEST_SHARED
+from amendment.calibration.alarm import RULE
+from amendment.calibration.gates import RULES
+from amendment.calibration.slices import FEW_ITEMS
+from amendment.statistics import Resampling
+
+__all__ = ["how"]
+
+
+def how(draws: Resampling) -> dict[str, str]:
+    """Term by term."""
+    gates = {f"gate {name}": f"{rule}." for name, rule in RULES.items()}
+    return {**_terms(draws), "alarm": f"Raised for {RULE}.", **gates}
+
+
+def _terms(draws: Resampling) -> dict[str, str]:
+    return {
+        "intervals": (
+            f"At level {draws.level:g}, clustered by prompt. Shares: the sandwich with Student's t, cut at 0 and 1; "
+            "Wilson over prompts where no variation between prompts was seen. Kappa, alpha, differences from the "
+            f"ceiling, length asymmetry and position index: percentiles of {draws.draws} draws of whole prompts, seed "
+            f"{draws.seed}; fewer than 5 prompts get no interval, fewer than 20 a note."
+        ),
+        "verdicts": (
+            "A is the item's first answer, whatever was shown first. both_bad counts as a tie. Repeated votes, samples "
+            "and principles of one rater, item and order are put together: unanimous ones stand, otherwise the mean of "
+            f"P(A is better) decides (a tie is 0.5), within {HALF:g} of 0.5 it is a tie."
+        ),
+        "majority of people": "The most frequent of A, tie and B on the item; a draw is a tie.",
+        "ties": (
+            "strict: a tie is a class of its own. no ties: items that either side calls a tie are dropped. half: a tie "
+            "against a decision scores 0.5."
+        ),
+        "one call, both orders": (
+            "One call: each displayed order is counted by itself, which is what a judge asked once is worth. Both "
+            "orders: items asked in both, where disagreement is a tie and one unreadable order makes the item "
+            "unreadable."
+        ),
+        "invalid": (
+            "A verdict that could not be read is never a tie. Agreement is given without such verdicts and with them "
+            "as wrong."
+        ),
+        "kappa": "Cohen's, over A, tie and B; undefined where both always say the same one thing.",
+        "alpha": "Krippendorff's, nominal over A, tie and B, on items with at least two readable verdicts.",
+        "ceiling": (
+            "On each item with two people or more, the share of pairs of people who agree; the mean over items. The "
+            "judge beside it: its mean agreement with single people on the same items, one call. A difference below 0 "
+            f"says that it agrees with a person less than another person does. Needs {FEWEST_SHARED} such items."
+        ),
+        "order": (
+            "consistent: same verdict on content in both displayed orders. primacy, recency: the first, the second "
+            "shown wins both times. soft: a tie in one order only. index: (recency - primacy) / (recency + primacy). "
+            "rate: (recency - primacy) / pairs. p: exact binomial of recency and primacy at one half, which takes "
+            "items as independent. prefers first: decided calls for the answer shown first. Votes without a known "
+            "order take no part."
+        ),
+        "length": (
+            "Decided calls on items whose answers differ in length. asymmetry: P(judge prefers the longer | people the "
+            "shorter) - P(judge prefers the shorter | people the longer). Preferring longer answers is a bias only "
+            "where people do not."
+        ),
+        "slices": (
+            f"One call. Fewer than {FEW_ITEMS} items: marked small. By principle: votes by that principle, people's "
+            "also by none. By model: items with an answer of it; win shares count a tie as one half."
+        ),
+    }

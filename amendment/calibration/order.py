@@ -1,0 +1,99 @@
+"""Does the displayed order decide? Only votes whose order is on record take part."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from amendment.calibration._panel import Calls, Panel
+from amendment.calibration._rules import kappa
+from amendment.calibration._table import INVALID, TIE, A, B, Codes, Flags, Numbers
+from amendment.statistics import (
+    Estimate,
+    Resampling,
+    binomial_p,
+    bootstrap,
+    clustered_mean,
+    quotient,
+    share,
+    sums_by_cluster,
+)
+
+__all__ = ["Order", "consistency", "order"]
+
+
+@dataclass(frozen=True)
+class Order:
+    """A judge against itself with the answers swapped."""
+
+    pairs: int
+    """Items read in both orders."""
+    consistency: Estimate
+    """Share of them with the same verdict on content; two ties are the same."""
+    kappa: Estimate
+    """Cohen's, between the two orders."""
+    primacy: int
+    """Items in which the first shown won both times."""
+    recency: int
+    """Items in which the second shown won both times."""
+    soft: int
+    """Items with a tie in one order and a decision in the other."""
+    index: Estimate
+    """(recency - primacy) / (recency + primacy), from -1 to 1; nan where neither occurred."""
+    rate: Estimate
+    """(recency - primacy) / pairs."""
+    p: float
+    """Exact binomial, recency against primacy at one half; nan where neither occurred."""
+    prefers_first: Estimate
+    """Share of decided calls, of either order, for the answer shown first."""
+
+
+def order(panel: Panel, calls: Calls, draws: Resampling) -> Order:
+    """One judge's figures."""
+    items, first, second = _read_in_both(panel, calls)
+    primacy, recency = (first == A) & (second == B), (first == B) & (second == A)
+    prompts, soft = panel.prompts(items), (first == TIE) != (second == TIE)
+    same, between = consistency(panel, calls, draws)
+    won_first, won_second = int(primacy.sum()), int(recency.sum())
+    return Order(
+        pairs=items.size,
+        consistency=same,
+        kappa=between,
+        primacy=won_first,
+        recency=won_second,
+        soft=int(soft.sum()),
+        index=_index(primacy, recency, prompts, draws),
+        rate=clustered_mean(recency.astype(np.float64) - primacy, prompts, draws.level)._replace(method="clustered t"),
+        p=binomial_p(won_second, won_first + won_second),
+        prefers_first=_prefers_first(panel, calls, draws),
+    )
+
+
+def consistency(panel: Panel, calls: Calls, draws: Resampling) -> tuple[Estimate, Estimate]:
+    """The share of items read in both orders with the same verdict, and kappa between the orders."""
+    items, first, second = _read_in_both(panel, calls)
+    return share(first == second, panel.prompts(items), draws.level), kappa(panel, items, first, second, draws)
+
+
+def _read_in_both(panel: Panel, calls: Calls) -> tuple[Codes, Codes, Codes]:
+    """Items, the verdict with A shown first, the verdict with B shown first."""
+    first, second = panel.by_item(calls, 0), panel.by_item(calls, 1)
+    items = np.flatnonzero((first < INVALID) & (second < INVALID))
+    return items, first[items], second[items]
+
+
+def _index(primacy: Flags, recency: Flags, prompts: Codes, draws: Resampling) -> Estimate:
+    flips = primacy | recency
+    sums = sums_by_cluster(prompts[flips], primacy[flips], recency[flips])
+    return bootstrap(sums, _of_flips, n=int(flips.sum()), resampling=draws, name="index over flips,")
+
+
+def _of_flips(sums: Numbers) -> Numbers:
+    primacy, recency = sums.T
+    return quotient(recency - primacy, recency + primacy)
+
+
+def _prefers_first(panel: Panel, calls: Calls, draws: Resampling) -> Estimate:
+    decided = calls.where((calls.order < 2) & ((calls.value == A) | (calls.value == B)))
+    return share((decided.value == A) == (decided.order == 0), panel.prompts(decided.item), draws.level)

@@ -1,0 +1,150 @@
+"""The same figures by principle, category and model: a good mean hides a bad corner.
+
+By principle: a judge's votes by that principle beside people's votes by it or by none. By model: the items in which
+the model takes part.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+import numpy as np
+
+from amendment.calibration._panel import Calls, Panel, panel_of
+from amendment.calibration._rules import agreement, kappa
+from amendment.calibration._table import NONE, Codes, Flags, Numbers, Rater
+from amendment.calibration.order import consistency
+from amendment.statistics import Estimate, Resampling, paired_difference, share
+
+__all__ = ["FEW_ITEMS", "Slice", "WinShare", "slices", "win_shares"]
+
+FEW_ITEMS = 30
+"""Below this many items a slice is told as small."""
+By = Literal["principle", "category", "model"]
+
+
+@dataclass(frozen=True)
+class Slice:
+    """One judge on one part of the items, each displayed order counted by itself."""
+
+    by: By
+    name: str
+    judge: str
+    items: int
+    """Read, and with a majority of people where there are people."""
+    is_small: bool
+    no_ties: Estimate
+    half: Estimate
+    """Agreement with the majority of people, by two rules of ties."""
+    kappa: Estimate
+    consistency: Estimate
+    order_kappa: Estimate
+    """Of the two displayed orders with each other."""
+
+
+@dataclass(frozen=True)
+class WinShare:
+    """How often a model's answer wins, ties counted half, by one judge and by people on the same items."""
+
+    model: str
+    judge: str | None
+    """None: people alone, on all items that they voted on."""
+    share: Estimate
+    people: Estimate | None
+    difference: Estimate | None
+    """judge - people."""
+
+
+class _Part(NamedTuple):
+    by: By
+    name: str
+    panel: Panel
+    items: Flags
+
+
+def slices(panel: Panel, draws: Resampling) -> tuple[Slice, ...]:
+    """Every judge on every part; what has only one part is not sliced by it."""
+    return tuple(
+        found
+        for part in _parts(panel)
+        for number, judge in panel.judges
+        if (found := _slice(part, judge, part.panel.calls.of(number), draws))
+    )
+
+
+def _parts(panel: Panel) -> Iterator[_Part]:
+    table, everything = panel.table, np.ones(len(panel.table.items), np.bool_)
+    if len(table.principles) > 1:
+        is_person = np.array([rater.is_person for rater in table.raters])
+        general = is_person[table.votes.rater] & (table.votes.principle < 0)
+        for code, name in enumerate(table.principles):
+            yield _Part("principle", name, panel_of(table, (table.votes.principle == code) | general), everything)
+    if len(table.categories) > 1:
+        for code, name in enumerate(table.categories):
+            yield _Part("category", name, panel, table.category == code)
+    if len(table.models) > 1:
+        for code, name in enumerate(table.models):
+            yield _Part("model", name, panel, (table.model_a == code) | (table.model_b == code))
+
+
+def _slice(part: _Part, judge: Rater, calls: Calls, draws: Resampling) -> Slice | None:
+    panel, rows = part.panel, calls.where(part.items[calls.item])
+    majority = panel.majority[rows.item]
+    beside = rows.readable & ((majority != NONE) if panel.persons else True)
+    if not beside.any():
+        return None
+    items, by_rule = np.unique(rows.item[beside]).size, agreement(panel, rows.item, rows.value, majority, draws)
+    same, order_kappa = consistency(panel, rows, draws)
+    return Slice(
+        by=part.by,
+        name=part.name,
+        judge=judge.name,
+        items=items,
+        is_small=items < FEW_ITEMS,
+        no_ties=by_rule["no_ties"],
+        half=by_rule["half"],
+        kappa=kappa(panel, rows.item, rows.value, majority, draws),
+        consistency=same,
+        order_kappa=order_kappa,
+    )
+
+
+def win_shares(panel: Panel, draws: Resampling) -> tuple[WinShare, ...]:
+    """Per model, by people and by each judge; items whose two answers are by one model take no part."""
+    table = panel.table
+    if len(table.models) < 2:
+        return ()
+    named = (table.model_a >= 0) & (table.model_b >= 0) & (table.model_a != table.model_b)
+    found = []
+    for code, name in enumerate(table.models):
+        items = named & ((table.model_a == code) | (table.model_b == code))
+        voted = np.flatnonzero(items & (panel.majority != NONE))
+        if voted.size:
+            won = _wins(panel, code, voted, panel.majority[voted])
+            found.append(WinShare(name, None, share(won, panel.prompts(voted), draws.level), None, None))
+        for number, judge in panel.judges:
+            calls = panel.calls.of(number)
+            rows = calls.where(calls.readable & items[calls.item])
+            if rows.item.size:
+                found.append(_win_share(panel, code, judge.name, rows, draws))
+    return tuple(found)
+
+
+def _win_share(panel: Panel, model: int, judge: str, rows: Calls, draws: Resampling) -> WinShare:
+    name, beside = panel.table.models[model], rows.where(panel.majority[rows.item] != NONE)
+    if not beside.item.size:
+        won = _wins(panel, model, rows.item, rows.value)
+        return WinShare(name, judge, share(won, panel.prompts(rows.item), draws.level), None, None)
+    prompts = panel.prompts(beside.item)
+    own = _wins(panel, model, beside.item, beside.value)
+    peoples = _wins(panel, model, beside.item, panel.majority[beside.item])
+    difference = paired_difference(own, peoples, prompts, draws.level)._replace(method="clustered t")
+    return WinShare(name, judge, share(own, prompts, draws.level), share(peoples, prompts, draws.level), difference)
+
+
+def _wins(panel: Panel, model: int, item: Codes, value: Codes) -> Numbers:
+    """1, 0.5 or 0 of each verdict for the model."""
+    for_a = 1 - value / 2
+    return np.where(panel.table.model_a[item] == model, for_a, 1 - for_a)

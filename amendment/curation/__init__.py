@@ -1,0 +1,16 @@
+"""What goes into a dataset beside the judge's pairs, and how varied it is: mixing and diversity."""
+
+from amendment.curation.diversity import Diversity, Spread, compression_ratio, distinct, measure_diversity, words
+from amendment.curation.mixing import Mixed, SourceCount, mix_pairs
+
+__all__ = [
+    "Diversity",
+    "Mixed",
+    "SourceCount",
+    "Spread",
+    "compression_ratio",
+    "distinct",
+    "measure_diversity",
+    "mix_pairs",
+    "words",
+]

@@ -1,0 +1,111 @@
+"""Pairs of several sources put together by shares: as many as the shares allow, no prompt from two sources.
+
+Covered: which source keeps a prompt that several have, how many pairs each gives, and which. Everything follows from
+the pairs and a seed, by hashes, so that new rows in one place do not draw all the others anew.
+Not covered: which pairs are worth having, and the train/test split; mix each side by itself.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from fractions import Fraction
+from math import floor
+from typing import NamedTuple
+
+from amendment.hashing import content_id
+from amendment.records import Preference
+
+__all__ = ["Mixed", "SourceCount", "mix_pairs"]
+
+
+class SourceCount(NamedTuple):
+    """Of one source: what it has and gives."""
+
+    pairs: int
+    """Taken."""
+    of: int
+    """There for the taking: pairs of prompts that this source keeps."""
+    ceded: int
+    """Pairs of prompts that another source keeps."""
+
+
+class Mixed(NamedTuple):
+    """The pairs taken, by source and in the order in which they came, and the counts."""
+
+    pairs: dict[str, list[Preference]]
+    counts: dict[str, SourceCount]
+    shared_prompts: int
+    """Prompts that two or more sources have."""
+
+
+def mix_pairs(sources: Mapping[str, Sequence[Preference]], shares: Mapping[str, float] | None, *, seed: int) -> Mixed:
+    """Mix the pairs of sources by `shares`, which are positive and count in proportion; None takes every pair.
+
+    A prompt that several sources have stays with one of them: of those that have it, with the one whose pairs reach
+    least far for its share, so that it does not hold down the others. Then each source gives its share of the
+    largest total for which no source is asked for more than it has; counts are whole numbers, so a share is exact to
+    one pair. Which pairs a source gives is decided by a seeded hash of each comparison, not by its place.
+    """
+    weights = _weights(sources, shares)
+    keeper = _keepers(sources, weights, seed)
+    kept = {
+        name: [pair for pair in pairs if keeper.get(pair.prompt_id, name) == name] for name, pairs in sources.items()
+    }
+    sizes = {name: len(pairs) for name, pairs in kept.items()}
+    asked = _allotted(sizes, weights) if shares else sizes
+    taken = {name: _taken(pairs, asked[name], seed) for name, pairs in kept.items()}
+    counts = {
+        name: SourceCount(len(taken[name]), sizes[name], len(pairs) - sizes[name]) for name, pairs in sources.items()
+    }
+    return Mixed(taken, counts, len(keeper))
+
+
+def _weights(sources: Iterable[str], shares: Mapping[str, float] | None) -> dict[str, Fraction]:
+    """The shares as exact numbers that sum to 1: 0.1 is a tenth, as it was written."""
+    written = {name: Fraction(str(shares[name])) if shares else Fraction(1) for name in sources}
+    return {name: share / sum(written.values()) for name, share in written.items()}
+
+
+def _keepers(sources: Mapping[str, Sequence[Preference]], weights: Mapping[str, Fraction], seed: int) -> dict[str, str]:
+    """The source that keeps each prompt which several have."""
+    held: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
+    for name, pairs in sources.items():
+        for pair in pairs:
+            held[pair.prompt_id][name] += 1
+    reach = dict.fromkeys(sources, 0)
+    shared = []
+    for prompt, counts in held.items():
+        if len(counts) > 1:
+            shared.append(prompt)
+        else:
+            [(name, count)] = counts.items()
+            reach[name] += count
+    keeper = {}
+    for prompt in sorted(shared, key=lambda prompt: content_id(["mix", seed, prompt])):
+        name = min(held[prompt], key=lambda name: reach[name] / weights[name])
+        keeper[prompt] = name
+        reach[name] += held[prompt][name]
+    return keeper
+
+
+def _allotted(sizes: Mapping[str, int], weights: Mapping[str, Fraction]) -> dict[str, int]:
+    """How many each gives of the largest total for which no source is asked for more than it has.
+
+    No source owes more than its size, rounded up, and sizes are whole: so rounding asks none for one too many.
+    """
+    return _by_largest_remainder(min(floor(sizes[name] / weights[name]) for name in sizes), weights)
+
+
+def _by_largest_remainder(total: int, weights: Mapping[str, Fraction]) -> dict[str, int]:
+    exact = {name: total * weight for name, weight in weights.items()}
+    counts = {name: floor(count) for name, count in exact.items()}
+    for name in sorted(exact, key=lambda name: counts[name] - exact[name])[: total - sum(counts.values())]:
+        counts[name] += 1
+    return counts
+
+
+def _taken(pairs: Sequence[Preference], count: int, seed: int) -> list[Preference]:
+    """So many of the pairs, those that come first by their hashes, in the order in which they stand."""
+    ranked = sorted(range(len(pairs)), key=lambda index: content_id(["mix", seed, pairs[index].comparison_id]))
+    return [pairs[index] for index in sorted(ranked[:count])]

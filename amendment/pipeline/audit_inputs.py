@@ -1,0 +1,158 @@
+"""What an audit reads: votes and what is known of their items, from files of one's own or from a run's verdicts.
+
+Covered: files and datasets under `verdicts` and `pairs`, a data file of a known shape by itself, records of a run.
+Lenient about texts: an item whose answer is empty or no text still counts; of what is no text the length is unknown.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Literal
+
+from amendment.calibration import Item, Vote
+from amendment.errors import DataError, Problem
+from amendment.pipeline.comparisons import Compared, join
+from amendment.pipeline.config import RunFile
+from amendment.pipeline.guesses import not_recognised
+from amendment.pipeline.readings import gather
+from amendment.pipeline.shapes import recognise
+from amendment.pipeline.source_rows import FileFacts, SourceRows, signed
+from amendment.pipeline.verdict_files import Kind, VerdictFile
+from amendment.records import Candidate, Comparison, Prompt, Verdict, text_of
+from amendment.tables import iter_rows
+from amendment.yamlfile import capped
+
+__all__ = ["AuditInputs", "read_votes", "source_of", "votes_of_run"]
+
+LOOKED_AT = 1000
+"""Rows by which the shape of a file is told."""
+
+
+@dataclass
+class AuditInputs:
+    """Votes, their items by name, counts of what was read and left out, and the facts of each file."""
+
+    items: dict[str, Item] = field(default_factory=dict)
+    votes: list[Vote] = field(default_factory=list)
+    counts: Counter[str] = field(default_factory=Counter)
+    files: list[FileFacts] = field(default_factory=list)
+
+
+def read_votes(config: RunFile, base: Path) -> AuditInputs:
+    """All verdicts of a run file that lies in folder `base`. Raises DataError with the problems of all files."""
+    gathered = gather(config, base)
+    joined = join(gathered)
+    problems = [*gathered.problems, *joined.problems]
+    if problems:
+        raise DataError(capped(problems))
+    inputs = AuditInputs(counts=gathered.counts + joined.counts)
+    inputs.files = [signed(facts, source, base) for source, facts in gathered.files]
+    for item in joined.items.values():
+        inputs.items[item.name] = _item(item)
+        inputs.votes += [
+            Vote(item.name, one.rater, one.kind, one.value, one.first, one.p_a, one.principle, one.sample)
+            for one in (cast.ballot for cast in item.casts)
+        ]
+    inputs.counts["verdicts"] = len(inputs.votes)
+    inputs.counts["items"] = len(inputs.items)
+    return inputs
+
+
+def _item(item: Compared) -> Item:
+    content = item.content
+    prompt = item.prompt_id or (content.prompt if content else "") or item.name
+    lengths = (content.length_a, content.length_b) if content else (None, None)
+    return Item(prompt, item.category, item.model_a, item.model_b, *lengths)
+
+
+def source_of(path: Path, *, people: Sequence[str] = (), kind: Kind | None = None) -> VerdictFile:
+    """A data file by itself as verdicts, where its columns are a known shape.
+
+    `people` are patterns of the raters that are people, all others being models; `kind` says the same of all raters.
+    Raises DataError that shows the columns and a piece of run file to start from.
+    """
+    problems: list[Problem] = []
+    rows = list(islice(iter_rows(path, problems), LOOKED_AT))
+    if not rows:
+        raise DataError(problems or f"{path}: the file has no rows; expected at least one")
+    columns = {name: None for row in rows for name in row.values}
+    shape = recognise(columns, "verdicts")
+    if shape is None:
+        facts = FileFacts(str(path), len(rows), None, None)
+        found = SourceRows(str(path), rows, [], columns, facts, is_glimpse=True)
+        raise DataError([not_recognised(found, "verdicts")])
+    return VerdictFile(path=str(path), shape=shape, people=tuple(people) or None, kind=kind)
+
+
+def votes_of_run(
+    verdicts: Iterable[Verdict], candidates: Iterable[Candidate], prompts: Iterable[Prompt]
+) -> AuditInputs:
+    """Pair verdicts that stand as records, such as those of a run's own judges.
+
+    An item is a comparison; "A" is the candidate that comes first in canonical order, whatever was displayed first.
+    """
+    answers = {candidate.id: candidate for candidate in candidates}
+    asked = {prompt.id: prompt for prompt in prompts}
+    pairs = [verdict for verdict in verdicts if verdict.scale == "pair"]
+    ordered = _raters_in_known_order(pairs)
+    inputs = AuditInputs()
+    names: dict[tuple[str, str, str], str] = {}
+    for verdict in pairs:
+        a, b = sorted(verdict.shown)
+        known = (verdict.prompt_id, a, b)
+        if known not in names:
+            names[known] = Comparison(*known).id
+            inputs.items[names[known]] = _item_of(asked.get(verdict.prompt_id), verdict, answers.get(a), answers.get(b))
+        first: Literal["A", "B"] = "A" if verdict.shown[0] == a else "B"
+        inputs.votes.append(_vote(verdict, names[known], first, is_ordered=verdict.rater in ordered))
+    inputs.counts["verdicts"] = len(inputs.votes)
+    inputs.counts["items"] = len(inputs.items)
+    return inputs
+
+
+def _raters_in_known_order(verdicts: Sequence[Verdict]) -> frozenset[str]:
+    """Raters whose displayed order is on record: those that a run has asked, and those with any but canonical orders.
+
+    Imported verdicts without an order are stored in canonical order (see `verdict_records`), all of them.
+    """
+    return frozenset(
+        verdict.rater for verdict in verdicts if verdict.origin.request or verdict.shown[0] != min(verdict.shown)
+    )
+
+
+def _item_of(prompt: Prompt | None, verdict: Verdict, a: Candidate | None, b: Candidate | None) -> Item:
+    return Item(
+        prompt=verdict.prompt_id,
+        category=prompt.category if prompt else None,
+        model_a=a.origin.model if a else None,
+        model_b=b.origin.model if b else None,
+        length_a=_length(a),
+        length_b=_length(b),
+    )
+
+
+def _length(candidate: Candidate | None) -> int | None:
+    """Characters of the answer's text; None where it has none."""
+    return len(text_of(candidate.messages)) or None if candidate else None
+
+
+def _vote(verdict: Verdict, item: str, first: Literal["A", "B"], *, is_ordered: bool) -> Vote:
+    value = "invalid" if verdict.invalid is not None else str(verdict.value)
+    p = verdict.p_first() if verdict.distribution is not None else None
+    if first == "B":
+        value = {"A": "B", "B": "A"}.get(value, value)
+        p = None if p is None else 1 - p
+    return Vote(
+        item=item,
+        rater=verdict.rater,
+        kind=verdict.rater_kind,
+        value=value,  # type: ignore[arg-type]
+        first=first if is_ordered else None,
+        p_a=p,
+        principle=verdict.principle_id,
+        sample=verdict.sample,
+    )

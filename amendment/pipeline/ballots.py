@@ -1,0 +1,224 @@
+"""The verdicts of one row: words read as values, in the coordinates of the columns a and b.
+
+Covered: a rater a row or a column each, a second order, the order on record, probabilities, empty cells. Strict: a
+word that means nothing is a problem, told once for each column and word with the count of its rows.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, NamedTuple
+
+from amendment.errors import Problem
+from amendment.pipeline.verdict_files import Kind, OrderWords, Value, VerdictColumns, VerdictWords, word_of
+from amendment.tables import Row
+from amendment.terminal import plain
+
+__all__ = ["Ballot", "BallotReader", "key_of"]
+
+Side = Literal["A", "B"]
+_FLIPPED: dict[Value, Value] = {"A": "B", "B": "A", "tie": "tie", "both_bad": "both_bad", "invalid": "invalid"}
+_SIDES: dict[Side | None, Side | None] = {"A": "B", "B": "A", None: None}
+SHOWN = 8
+"""Names that a message lists before it counts the rest."""
+
+
+class Ballot(NamedTuple):
+    """One rater's verdict; "A" is the answer in column a, whatever was displayed first."""
+
+    rater: str
+    kind: Kind
+    value: Value
+    first: Side | None
+    """Which answer was displayed first; None where the file does not say."""
+    p_a: float | None
+    principle: str | None
+    sample: int
+    column: str
+    """Where it stands."""
+    word: str
+    """As it stands there."""
+
+    def flipped(self) -> Ballot:
+        """The same verdict where the answers have changed places."""
+        p_a = None if self.p_a is None else 1 - self.p_a
+        return self._replace(value=_FLIPPED[self.value], first=_SIDES[self.first], p_a=p_a)
+
+
+def key_of(values: Mapping[str, Any], columns: tuple[str, ...]) -> str:
+    """The words of one column or of several together; empty where all of them are."""
+    words = [_key_word(values[column]) for column in columns]
+    if not any(words):
+        return ""
+    return words[0] if len(words) == 1 else json.dumps(words, ensure_ascii=False)
+
+
+def _key_word(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, default=str) if isinstance(value, list | dict) else word_of(value)
+
+
+@dataclass(kw_only=True)
+class BallotReader:
+    """Reads the ballots of one source, and remembers what it could not read."""
+
+    place: str
+    """Of the source, for problems that are no row's."""
+    columns: VerdictColumns
+    words: VerdictWords
+    orders: OrderWords
+    coordinates: Literal["displayed", "content"] | None
+    rater: str
+    principle: str | None
+    kind_of: Callable[[str], Kind | None]
+    empty: Literal["no_vote", "invalid"] | None
+    takes_any_word: bool
+    tells_each: bool
+    """Each unknown word is a problem of its row, since such rows are left out; else once for all rows."""
+    hint: str
+    """The key of the run file where words are named."""
+    counts: Counter[str] = field(default_factory=Counter)
+    _meanings: dict[str, Value] = field(init=False)
+    _firsts: dict[str, Side] = field(init=False)
+    _kinds: dict[str, Kind | None] = field(default_factory=dict, init=False)
+    _unknown: dict[tuple[str, str], list[Row]] = field(default_factory=dict, init=False)
+
+    def __post_init__(self) -> None:
+        self._meanings = self.words.meanings()
+        self._firsts = self.orders.meanings()
+
+    def read(self, row: Row, problems: list[Problem]) -> list[Ballot]:
+        """The ballots of a row. What is wrong is added to `problems`, unknown words to what `problems` tells."""
+        columns, values = self.columns, row.values
+        first = self._first(row, problems)
+        if columns.votes is not None:
+            asked = [(column, column, first) for column in columns.votes]
+        else:
+            rater = self._rater(row, problems)
+            column = columns.verdict or columns.p or ""
+            asked = [(rater, column, "A" if columns.swapped else first)]
+            if columns.swapped:
+                asked.append((rater, columns.swapped, "B"))
+        principle = word_of(values[columns.principle]) or None if columns.principle else self.principle
+        sample = self._sample(row, problems)
+        found: list[Ballot] = []
+        for rater, column, shown in asked:
+            p = self._p(row, problems) if columns.p and column != columns.swapped else None
+            value, word = self._value(row, rater, column, p, problems)
+            if value is None:
+                continue
+            kind = self._kind(rater) or "model"  # asked for by `problems` where nobody says
+            ballot = Ballot(rater, kind, value, shown, p, principle, sample, column, word)
+            turned = self.coordinates == "displayed" and shown == "B"
+            found.append(ballot.flipped()._replace(first=shown) if turned else ballot)
+        return found
+
+    def problems(self) -> Iterator[Problem]:
+        """What is wrong over all rows: unknown words, raters of whom nobody said who they are, idle patterns."""
+        for (column, word), rows in self._unknown.items():
+            more = f" (and in {len(rows) - 1} more rows)" if len(rows) > 1 else ""
+            yield rows[0].problem(column, self._unreadable(word, more))
+        asked = [rater for rater, kind in self._kinds.items() if kind is None]
+        if asked:
+            names = ", ".join(plain(rater, longest=40) for rater in asked[:SHOWN])
+            more = f" and {len(asked) - SHOWN} more" if len(asked) > SHOWN else ""
+            yield Problem(
+                self.place,
+                f"who are the raters {names}{more}? Say kind: person, kind: model or kind: verifier for all of them, "
+                'or people: ["PATTERN"] for those that are people',
+            )
+
+    def _unreadable(self, word: str, more: str = "") -> str:
+        known = ", ".join(self._meanings)
+        return f"found {plain(word, longest=40)!r}{more}, expected one of {known}; see `{self.hint}`"
+
+    @property
+    def raters(self) -> list[str]:
+        """All raters that were read, in order of appearance."""
+        return list(self._kinds)
+
+    def _kind(self, rater: str) -> Kind | None:
+        if rater not in self._kinds:
+            self._kinds[rater] = self.kind_of(rater)
+        return self._kinds[rater]
+
+    def _rater(self, row: Row, problems: list[Problem]) -> str:
+        columns = self.columns.rater
+        if columns is None:
+            return self.rater
+        words = [_key_word(row.values[column]) for column in columns]
+        if not all(words):
+            problems.append(row.problem(" + ".join(columns), "names no rater; fill it in or take the row out"))
+        return "/".join(words)
+
+    def _first(self, row: Row, problems: list[Problem]) -> Side | None:
+        column = self.columns.order
+        if column is None:
+            return None
+        word = word_of(row.values[column])
+        if word in self._firsts:
+            return self._firsts[word]
+        if word or self.coordinates == "displayed":
+            known = ", ".join(self._firsts)
+            found = f"found {plain(word, longest=40)!r}, expected one of {known}; see `orders`"
+            problems.append(row.problem(column, found))
+        return None
+
+    def _sample(self, row: Row, problems: list[Problem]) -> int:
+        column = self.columns.sample
+        word = word_of(row.values[column]) if column else "0"
+        if word.isdecimal() and len(word) < 10:
+            return int(word)
+        found = f"found {plain(word, longest=40)!r}, expected the number of a draw (0, 1, 2 ...)"
+        problems.append(row.problem(str(column), found))
+        return 0
+
+    def _p(self, row: Row, problems: list[Problem]) -> float | None:
+        column = self.columns.p
+        assert column is not None
+        value = row.values[column]
+        if not word_of(value):
+            return None
+        try:
+            p = float(value) if not isinstance(value, bool) else -1.0
+        except (TypeError, ValueError):
+            p = -1.0
+        if 0 <= p <= 1:
+            return p
+        found = f"found {plain(str(value), longest=40)!r}, expected a probability between 0 and 1"
+        problems.append(row.problem(column, found))
+        return None
+
+    def _value(
+        self, row: Row, rater: str, column: str, p: float | None, problems: list[Problem]
+    ) -> tuple[Value | None, str]:
+        """What a cell says and the word itself; None where there is no verdict."""
+        word = "" if column == self.columns.p else word_of(row.values[column])
+        value = self._meanings.get(word) if word else None
+        if value is not None:
+            self._kind(rater)
+            return value, word
+        if not word:
+            return self._of_nothing(rater, p), word
+        self._kind(rater)
+        if self.takes_any_word:
+            self.counts["words read as invalid"] += 1
+            return "invalid", word
+        if self.tells_each:
+            problems.append(row.problem(column, self._unreadable(word)))
+        else:
+            self._unknown.setdefault((column, word), []).append(row)
+        return None, word
+
+    def _of_nothing(self, rater: str, p: float | None) -> Value | None:
+        """Of an empty cell: what its probability says, else no vote of a person and nothing readable of a model."""
+        kind = self._kind(rater)
+        if p is not None:
+            return "tie" if p == 0.5 else "A" if p > 0.5 else "B"
+        if self.empty == "no_vote" or (self.empty is None and kind == "person"):
+            self.counts["empty cells without a vote"] += 1
+            return None
+        self.counts["empty cells read as invalid"] += 1
+        return "invalid"

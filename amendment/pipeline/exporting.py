@@ -1,0 +1,250 @@
+"""A run's dataset in the formats of other trainers, and as a table for people; what a format cannot hold is said.
+
+| format | file | for |
+|---|---|---|
+| trl | Parquet | TRL's reward, DPO and KTO trainers; everything is held |
+| kto | Parquet | TRL's KTOTrainer: one answer a row, with a label |
+| openrlhf | JSONL | OpenRLHF: prompt_key prompt, chosen_key chosen, rejected_key rejected, with apply_chat_template |
+| nemo | JSONL | NeMo RL: context, and completions with their rank, 0 the better |
+| csv | CSV | people and their spreadsheets |
+| jsonl | JSONL | everything as it is, for programs; `pairs:` of a run file reads it back |
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+from amendment.errors import ConfigError, DataError
+from amendment.files import replacing
+from amendment.pipeline.export import SIDES, as_dataset, conversation_features, preference_dataset_dict, write_parquet
+from amendment.pipeline.publishing.tables import Tables
+from amendment.pipeline.spreadsheet import HELD_AS_TEXT, write_table
+from amendment.records import Message, Preference
+from amendment.yamlfile import did_you_mean
+
+__all__ = ["FORMATS", "Exported", "export_lines", "export_run"]
+
+SPLITS = ("train", "test")
+Rows = Mapping[str, Sequence[Preference]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Exported:
+    """What was written."""
+
+    format: str
+    files: dict[Path, int]
+    """Rows of each file."""
+    left_out: dict[str, int]
+    """Pairs that the format cannot hold, by reason."""
+    not_held: tuple[str, ...]
+    """What of the other pairs the format does not hold."""
+
+    def to_json(self) -> dict[str, Any]:
+        """The result as JSON values."""
+        files = {str(path): rows for path, rows in self.files.items()}
+        return {"format": self.format, "files": files, "left out": self.left_out, "not held": list(self.not_held)}
+
+
+class Written(NamedTuple):
+    """What a writer did."""
+
+    files: dict[Path, int]
+    left_out: Counter[str]
+    not_held: Sequence[str]
+
+
+class Writer(Protocol):
+    """Writes rows by split into a folder."""
+
+    def __call__(self, rows: Rows, out: Path) -> Written: ...
+
+
+def export_run(folder: Path, format: str, out: Path) -> Exported:
+    """Write a run's dataset into the folder `out`, one file for each split that has rows.
+
+    Raises ConfigError for an unknown format, a folder that holds something else, or a run without a dataset that is
+    up to date, and DataError when the format can hold none of the pairs.
+    """
+    if format not in FORMATS:
+        known = ", ".join(FORMATS)
+        raise ConfigError(f"no format {format!r}{did_you_mean(format, FORMATS)}; there are {known}")
+    tables = Tables.of_run(folder)
+    _check_folder(out)
+    written = FORMATS[format](tables.published_preferences, out)
+    if not written.files:
+        raise DataError(f"{format}: none of the pairs can be held ({dict(written.left_out)}); jsonl holds all of them")
+    return Exported(
+        format=format, files=written.files, left_out=dict(written.left_out), not_held=tuple(written.not_held)
+    )
+
+
+def export_lines(result: Exported) -> list[str]:
+    """The result for people."""
+    lines = [f"{path}: {rows} rows" for path, rows in result.files.items()]
+    lines += [f"left out: {count} pairs: {reason}" for reason, count in result.left_out.items()]
+    return [*lines, *(f"not held by {result.format}: {what}" for what in result.not_held)]
+
+
+def _check_folder(out: Path) -> None:
+    """An earlier export is replaced, anything else is left alone."""
+    if out.exists() and not out.is_dir():
+        raise ConfigError(f"{out}: a file; expected a folder to write into")
+    ours = [out / f"{split}{ending}" for split in SPLITS for ending in (".parquet", ".jsonl", ".csv")]
+    others = [path.name for path in out.iterdir() if path not in ours] if out.is_dir() else []
+    if others:
+        raise ConfigError(f"{out}: holds other files ({', '.join(sorted(others)[:3])}); choose a new or empty folder")
+    for path in ours:
+        path.unlink(missing_ok=True)
+
+
+def _trl(rows: Rows, out: Path) -> Written:
+    return Written(_parquet(preference_dataset_dict(rows), out), Counter(), ())
+
+
+def _parquet(splits: Mapping[str, Any], out: Path) -> dict[Path, int]:
+    files = {out / f"{split}.parquet": dataset for split, dataset in splits.items() if len(dataset)}
+    for path, dataset in files.items():
+        write_parquet(path, dataset)
+    return {path: len(dataset) for path, dataset in files.items()}
+
+
+def _kto(rows: Rows, out: Path) -> Written:
+    """Chosen answers first and rejected ones after them: TRL pairs neighbours with each other's answers to estimate
+    a divergence, and two answers to one prompt would be no mismatch."""
+    from datasets import Features, Value
+
+    kept, left_out = _decided(rows)
+    every = [row for found in kept.values() for row in found]
+    conversations = [getattr(row, side) for row in every for side in SIDES]
+    features = Features(
+        {
+            **conversation_features(("prompt", "completion"), conversations, every),
+            "label": Value("bool"),
+            "p": Value("float64"),
+            **{name: Value("string") for name in ("comparison_id", "prompt_id", "candidate_id")},
+        }
+    )
+    splits = {split: as_dataset(_unpaired(found), features) for split, found in kept.items()}
+    held = "probabilities of pairs, as P(this answer is the better one) in p; raters, principles, sources: see trl"
+    return Written(_parquet(splits, out), left_out, (held,))
+
+
+def _unpaired(rows: Sequence[Preference]) -> list[dict[str, Any]]:
+    answers = []
+    for side, label in (("chosen", True), ("rejected", False)):
+        for row in rows:
+            values = row.to_json()
+            answers.append(
+                {
+                    **{name: values.get(name) for name in ("prompt", "tools", "chat_template_kwargs")},
+                    "completion": values[side],
+                    "label": label,
+                    "p": row.p_chosen if label else 1 - row.p_chosen,
+                    "comparison_id": row.comparison_id,
+                    "prompt_id": row.prompt_id,
+                    "candidate_id": values[f"{side}_id"],
+                }
+            )
+    return answers
+
+
+def _decided(rows: Rows) -> tuple[dict[str, list[Preference]], Counter[str]]:
+    """The pairs that are no ties; hard labels cannot hold one."""
+    kept = {split: [row for row in found if row.p_chosen != 0.5] for split, found in rows.items()}
+    ties = sum(map(len, rows.values())) - sum(map(len, kept.values()))
+    return kept, Counter({"a tie, which has no better answer": ties} if ties else {})
+
+
+def _openrlhf(rows: Rows, out: Path) -> Written:
+    def row(one: Preference) -> dict[str, Any]:
+        return {side: _plain_turns(getattr(one, side)) for side in SIDES}
+
+    return _chat_only(rows, out, row, "OpenRLHF")
+
+
+def _nemo(rows: Rows, out: Path) -> Written:
+    def row(one: Preference) -> dict[str, Any]:
+        answers = [
+            {"rank": rank, "completion": _plain_turns(side)} for rank, side in enumerate((one.chosen, one.rejected))
+        ]
+        return {"context": _plain_turns(one.prompt), "completions": answers}
+
+    return _chat_only(rows, out, row, "NeMo RL")
+
+
+def _chat_only(rows: Rows, out: Path, shape: Any, trainer: str) -> Written:
+    """Rows for trainers that put roles and texts into a chat template and nothing else."""
+    kept, left_out = _decided(rows)
+    told: set[str] = set()
+    shaped: dict[str, list[dict[str, Any]]] = {}
+    for split, found in kept.items():
+        for one in found:
+            if _has_tools(one):
+                left_out[f"tools or tool calls, which {trainer} does not show to the model"] += 1
+                continue
+            told.update(_lost(one))
+            ids = {"comparison_id": one.comparison_id, "prompt_id": one.prompt_id}
+            shaped.setdefault(split, []).append({**shape(one), **ids})
+    held = "probabilities, raters, principles, sources and licenses: see jsonl, by comparison_id"
+    return Written(_jsonl(shaped, out), left_out, (*sorted(told), held))
+
+
+def _has_tools(row: Preference) -> bool:
+    turns = [message for side in SIDES for message in getattr(row, side)]
+    return bool(row.tools) or any(message.tool_calls or message.role == "tool" for message in turns)
+
+
+def _lost(row: Preference) -> set[str]:
+    """What plain turns lose of a row."""
+    turns = [message for side in SIDES for message in getattr(row, side)]
+    lost = {"thinking: answers stand without it": any(message.thinking for message in turns)}
+    lost["options of the chat template"] = bool(row.chat_template_kwargs)
+    return {what for what, is_lost in lost.items() if is_lost}
+
+
+def _plain_turns(messages: Iterable[Message]) -> list[dict[str, str]]:
+    """Roles and texts; text parts are joined."""
+    return [{"role": message.role, "content": _text(message)} for message in messages]
+
+
+def _text(message: Message) -> str:
+    if isinstance(message.content, tuple):
+        return "".join(str(part.get("text", "")) for part in message.content)
+    return message.content or ""
+
+
+def _jsonl(rows: Mapping[str, Sequence[Mapping[str, Any]]], out: Path) -> dict[Path, int]:
+    files = {out / f"{split}.jsonl": found for split, found in rows.items() if found}
+    for path, found in files.items():
+        with replacing(path) as temporary, temporary.open("w", encoding="utf-8") as file:
+            file.writelines(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n" for row in found)
+    return {path: len(found) for path, found in files.items()}
+
+
+def _everything(rows: Rows, out: Path) -> Written:
+    return Written(
+        _jsonl({split: [row.to_json() for row in found] for split, found in rows.items()}, out), Counter(), ()
+    )
+
+
+def _csv(rows: Rows, out: Path) -> Written:
+    files = {out / f"{split}.csv": found for split, found in rows.items() if found}
+    for path, found in files.items():
+        write_table(path, found)
+    return Written({path: len(found) for path, found in files.items()}, Counter(), HELD_AS_TEXT)
+
+
+FORMATS: dict[str, Writer] = {
+    "trl": _trl,
+    "kto": _kto,
+    "openrlhf": _openrlhf,
+    "nemo": _nemo,
+    "csv": _csv,
+    "jsonl": _everything,
+}

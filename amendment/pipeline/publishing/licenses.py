@@ -1,0 +1,114 @@
+"""Licenses and terms that the publisher has to look at: told from what the run knows, never decided for anybody."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from amendment.pipeline.config import POLICY_STAGES
+from amendment.pipeline.publishing.tables import Tables
+from amendment.records import Origin
+
+__all__ = ["SourceLicense", "Writer", "source_licenses", "things_to_look_at", "writers"]
+
+CONDITIONS = {
+    "-nc": "asks for non-commercial use",
+    "-nd": "allows no adapted versions",
+    "-sa": "asks for the same license",
+    "gpl": "asks for the same license",
+    "odbl": "asks for the same license",
+    "llama": "has conditions of its own",
+    "gemma": "has conditions of its own",
+    "rail": "has conditions of its own",
+    "other": "has conditions of its own",
+}
+"""Parts of a license's name, and what they say."""
+FREE = ("cc0-1.0", "pddl", "unlicense", "wtfpl")
+"""Licenses that ask for nothing."""
+
+
+class SourceLicense(NamedTuple):
+    """A source of prompts, the license on record for it, and how many pairs it has."""
+
+    source: str | None
+    license: str | None
+    rows: int
+
+
+class Writer(NamedTuple):
+    """Who wrote texts that are published, and where it ran."""
+
+    model: str
+    provider: str | None
+    host: str | None
+    texts: int
+    judged: int
+
+
+def source_licenses(tables: Tables) -> list[SourceLicense]:
+    """Sources and licenses of the dataset's rows, the largest first."""
+    rows = [row for found in tables.preferences.values() for row in found]
+    counts = Counter((row.source, row.license) for row in rows)
+    return [
+        SourceLicense(*key, rows=count) for key, count in sorted(counts.items(), key=lambda one: (-one[1], str(one)))
+    ]
+
+
+def writers(tables: Tables) -> list[Writer]:
+    """Models that wrote candidates or critiques, or judged, in the order of the tables."""
+    counts: dict[tuple[str, str | None, str | None], list[int]] = defaultdict(lambda: [0, 0])
+    for origin in (one.origin for records in (tables.candidates, tables.critiques) for one in records):
+        if key := _writer(origin):
+            counts[key][0] += 1
+    for verdict in tables.verdicts:
+        if verdict.rater_kind == "model" and (key := _writer(verdict.origin)):
+            counts[key][1] += 1
+    return [Writer(*key, texts=texts, judged=judged) for key, (texts, judged) in counts.items()]
+
+
+def _writer(origin: Origin) -> tuple[str, str | None, str | None] | None:
+    return (origin.model, origin.provider, origin.host) if origin.model else None
+
+
+def things_to_look_at(tables: Tables, license: str) -> list[str]:
+    """What only the publisher can decide, a sentence each; `license` is the dataset's."""
+    return [*_licenses(tables, license), *_hosts(tables), *_people(tables)]
+
+
+def _licenses(tables: Tables, license: str) -> Iterator[str]:
+    for source, found, rows in source_licenses(tables):
+        name = source or "no source on record"
+        if found is None:
+            yield f"license of {name} ({rows} rows): none on record; find it out before others build on it"
+        elif found.lower() not in (license, *FREE):
+            said = [meaning for part, meaning in CONDITIONS.items() if part in found.lower()]
+            why = f", which {said[0]}" if said else ""
+            yield f"license of {name} ({rows} rows): {found}{why}; the dataset's is {license}"
+
+
+def _hosts(tables: Tables) -> Iterator[str]:
+    found = writers(tables)
+    for host in dict.fromkeys(one.host for one in found if one.provider in ("openai", "anthropic")):
+        models = ", ".join(dict.fromkeys(one.model for one in found if one.host == host))
+        yield f"terms of {host} ({models}): they may limit what its output may be used to train"
+    for model in dict.fromkeys(_known_model(tables, one.model) for one in found if one.provider == "local"):
+        if model:
+            yield f"license of the model {model}: it may say something about its output"
+    for model in dict.fromkeys(one.model for one in found if one.provider is None):
+        yield f"{model}, named as writer of imported answers: may it be named, and may its answers be published?"
+
+
+def _known_model(tables: Tables, model: str) -> str | None:
+    """A local model as others know it: of a policy that this run trained, what it was trained from, if not its own."""
+    stage = model.partition("@")[0]
+    while stage in POLICY_STAGES and stage != "base":
+        stage = getattr(tables.config, stage).base
+        model = stage
+    return None if stage == "base" else model
+
+
+def _people(tables: Tables) -> Iterator[str]:
+    if len(tables.people):
+        count = len(tables.people)
+        yield f"{count} raters are people, under pseudonyms: have they agreed? Names inside texts are not looked for"

@@ -1,0 +1,87 @@
+"""The YAML at the head of a card: what the Hub sorts and filters by."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from amendment.pipeline.publishing.settings import PublishSettings
+from amendment.pipeline.publishing.tables import Tables
+
+__all__ = ["dataset_metadata", "license_metadata", "merged_metadata"]
+
+SIZES = (
+    (10**3, "n<1K"),
+    (10**4, "1K<n<10K"),
+    (10**5, "10K<n<100K"),
+    (10**6, "100K<n<1M"),
+    (10**7, "1M<n<10M"),
+    (10**8, "10M<n<100M"),
+)
+OURS = ("license", "license_name", "license_link", "size_categories")
+"""Keys that follow from the run file and the rows alone; what stands at all others is kept."""
+
+
+def dataset_metadata(tables: Tables, settings: PublishSettings) -> dict[str, Any]:
+    """Metadata of the dataset's card; the Hub's client adds configs and features."""
+    rows = sum(len(found) for found in tables.preferences.values())
+    return {
+        "pretty_name": tables.config.name,
+        **license_metadata(settings.license, settings.license_name, settings.license_link),
+        "tags": list(_tags(tables)),
+        "task_categories": ["text-generation"],
+        "size_categories": [next((name for limit, name in SIZES if rows < limit), "100M<n<1B")],
+        "annotations_creators": list(_annotators(tables)),
+        "source_datasets": _sources(tables.manifest["configuration"]) or ["original"],
+    }
+
+
+def license_metadata(license: str, name: str | None, link: str | None) -> dict[str, str]:
+    """The license as the Hub reads it; a name and a link go with `other` alone."""
+    given = {"license": license, "license_name": name, "license_link": link}
+    return {key: value for key, value in given.items() if value and (license == "other" or key == "license")}
+
+
+def merged_metadata(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> dict[str, Any]:
+    """What stands on the Hub with what the run says: tags united, `OURS` written anew, every other key kept."""
+    kept = {key: value for key, value in theirs.items() if key not in OURS and value not in (None, [], "")}
+    both = [*_listed(kept.get("tags")), *_listed(ours.get("tags"))]
+    return {**ours, **kept, **({"tags": list(dict.fromkeys(both))} if both else {})}
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value] if value else []
+
+
+def _tags(tables: Tables) -> Iterator[str]:
+    yield from ("amendment", "preference", "dpo", "rlhf", "trl")
+    kinds = {verdict.rater_kind for verdict in tables.verdicts}
+    if "model" in kinds:
+        yield "rlaif"
+    if tables.manifest["constitutions"]:
+        yield "constitutional-ai"
+    if any(candidate.kind != "imported" for candidate in tables.candidates):
+        yield "synthetic"
+    if "person" in kinds:
+        yield "human-feedback"
+    if tables.manifest["simulated"]:
+        yield "simulated"
+
+
+def _annotators(tables: Tables) -> Iterator[str]:
+    """Whether people are experts or a crowd is theirs to say: `other` until the card is edited."""
+    kinds = {verdict.rater_kind for verdict in tables.verdicts}
+    if kinds & {"model", "verifier"}:
+        yield "machine-generated"
+    if "person" in kinds or not kinds:
+        yield "other"
+
+
+def _sources(value: Any) -> list[str]:
+    """Ids of datasets on the Hub that the run file names."""
+    if isinstance(value, list):
+        return list(dict.fromkeys(one for part in value for one in _sources(part)))
+    if not isinstance(value, Mapping):
+        return []
+    own = [value["dataset"]] if isinstance(value.get("dataset"), str) and "/" in value["dataset"] else []
+    return list(dict.fromkeys([*own, *(one for part in value.values() for one in _sources(part))]))

@@ -1,0 +1,260 @@
+"""Everything that would leave this machine, put together without a single request.
+
+Covered: the dataset's configs, its card, its manifest, constitutions and certificate, the models; keys found in any
+of it; what only the publisher can decide. Not covered: sending it; see `push`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError
+
+from amendment.constitutions import Constitution
+from amendment.errors import ConfigError, DataError, Problem
+from amendment.pipeline.contents import rows_digest
+from amendment.pipeline.manifest import MANIFEST, constitution_text
+from amendment.pipeline.publishing.card import card_body
+from amendment.pipeline.publishing.configs import build_configs
+from amendment.pipeline.publishing.licenses import things_to_look_at
+from amendment.pipeline.publishing.metadata import dataset_metadata
+from amendment.pipeline.publishing.models import ModelPublication, model_publications
+from amendment.pipeline.publishing.secrets import Found, Scanner
+from amendment.pipeline.publishing.settings import PublishSettings
+from amendment.pipeline.publishing.tables import Tables
+from amendment.pipeline.status import read_status
+from amendment.pipeline.verify import changed_files
+from amendment.yamlfile import capped
+
+if TYPE_CHECKING:
+    from datasets import Dataset, DatasetDict
+
+__all__ = ["Publication", "prepare"]
+
+CERTIFICATE = ("certificate.json", "certificate.md")
+ID_COLUMNS = {
+    "default": "comparison_id",
+    "candidates": "candidate_id",
+    "verdicts": "verdict_id",
+    "critiques": "critique_id",
+    "sft": "candidate_id",
+}
+ABSOLUTE = re.compile(r"^(?:/|~|[A-Za-z]:[\\/]|file:)")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Publication:
+    """A run, ready to be published."""
+
+    folder: Path
+    settings: PublishSettings
+    configs: Mapping[str, DatasetDict]
+    metadata: Mapping[str, Any]
+    body: str
+    """The generated part of the dataset's card."""
+    files: Mapping[str, str]
+    """Further files of the dataset's repository: their paths there, and their texts."""
+    models: tuple[ModelPublication, ...]
+    secrets: tuple[Found, ...]
+    look_at: tuple[str, ...]
+    """What only the publisher can decide."""
+
+    @property
+    def manifest(self) -> str:
+        """The text of `manifest.json` in the dataset's repository."""
+        return self.files[MANIFEST]
+
+
+def prepare(
+    folder: Path,
+    *,
+    repo: str | None = None,
+    license: str | None = None,
+    public: bool = False,
+    models: bool = False,
+    environ: Mapping[str, str] = os.environ,
+) -> Publication:
+    """Put together what a run's folder would publish. Sends nothing.
+
+    `repo`, `license` and `public` go before what the run file says under `publish`; `models` takes every model that
+    stands. Raises ConfigError without a repository or license, or when the dataset is missing or out of date, and
+    DataError when files are not as the run left them.
+    """
+    tables = Tables.of_run(folder)
+    settings = _settings(tables.config.publish, repo, license, public=public)
+    ready = model_publications(settings, tables, all_models=models)
+    _check_untouched(tables, ready)
+    configs = build_configs(tables)
+    constitutions = _constitutions(tables)
+    certificate = _certificate(tables)
+    files = {f"constitutions/{one.id}.json": constitution_text(one) for one in constitutions} | certificate
+    files[MANIFEST] = _manifest(tables, settings, configs, files)
+    body = card_body(tables, settings, configs, constitutions, certificate.get("certificate.md"))
+    scanner = Scanner({**_signed_in(), **environ}, [*_signed_in(), *_variables(tables.manifest["configuration"])])
+    return Publication(
+        folder=folder,
+        settings=settings,
+        configs=configs,
+        metadata=dataset_metadata(tables, settings),
+        body=body,
+        files=files,
+        models=tuple(ready),
+        secrets=tuple(dict.fromkeys(_secrets(scanner, configs, {"card": body, **files}, ready))),
+        look_at=(*things_to_look_at(tables, settings.license), *_bases(ready)),
+    )
+
+
+def _settings(given: PublishSettings | None, repo: str | None, license: str | None, *, public: bool) -> PublishSettings:
+    values = given.model_dump(exclude_none=True) if given else {}
+    values |= {name: value for name, value in {"repo": repo, "license": license}.items() if value}
+    if public:
+        values["private"] = False
+    lacking = [name for name in ("repo", "license") if name not in values]
+    if lacking:
+        example = {"repo": "--repo org/name", "license": "--license apache-2.0"}
+        raise ConfigError(
+            f"no {' and no '.join(lacking)} to publish under; a license is never guessed. Add to the run file, and run "
+            f"it again: publish: {{repo: org/name, license: ...}}; or add {' '.join(example[one] for one in lacking)}"
+        )
+    try:
+        return PublishSettings.model_validate(values)
+    except ValidationError as fault:
+        problems = [
+            Problem(".".join(map(str, ("publish", *one["loc"]))), one["msg"].removeprefix("Value error, "))
+            for one in fault.errors()
+        ]
+        raise ConfigError(problems) from None
+
+
+def _check_untouched(tables: Tables, models: list[ModelPublication]) -> None:
+    """What is published is what the run made: not what somebody put there, nor what a killed run left."""
+    status = read_status(tables.folder)
+    if status["running"]:
+        raise ConfigError(f"{tables.folder}: a run is at work here ({status['running']}); publish when it has ended")
+    if "dataset" not in status["done"]:
+        raise ConfigError(f"{tables.folder}: its dataset is out of date; run it again: amendment run FILE")
+    under = ["certificate.", *(f"{name}/" for name in (*tables.stages, "dataset", "constitutions"))]
+    under += [f"models/{one.name}/" for one in models]
+    changed = changed_files(tables.folder, tables.manifest, under=under)
+    if changed:
+        told = [Problem(f"{tables.folder}/{one.place}", f"{one.kind} since the run made it") for one in changed]
+        raise DataError(
+            [*capped(told), Problem("", "run it again, which makes anew what was touched: amendment run FILE")]
+        )
+
+
+def _constitutions(tables: Tables) -> list[Constitution]:
+    texts = _texts(
+        tables.folder / "constitutions", [f"{one.partition('@')[0]}.json" for one in tables.manifest["constitutions"]]
+    )
+    found = [Constitution.model_validate_json(text) for text in texts.values()]
+    if [one.reference for one in found] != tables.manifest["constitutions"]:
+        raise ConfigError(f"{tables.folder}/constitutions: not those of the manifest; run it again to write them anew")
+    return found
+
+
+def _certificate(tables: Tables) -> dict[str, str]:
+    """The certificate's files without names of people; none where the run has left it behind."""
+    if "audit" in (*tables.manifest["missing"], *tables.manifest["out of date"]):
+        return {}
+    texts = _texts(tables.folder, CERTIFICATE)
+    for name, text in texts.items():
+        texts[name] = tables.people.in_text(text)
+        if name.endswith(".json"):
+            told = tables.people.in_json(json.loads(text), words=True)
+            texts[name] = json.dumps(told, indent=1, ensure_ascii=False) + "\n"
+    return texts
+
+
+def _texts(folder: Path, names: Any) -> dict[str, str]:
+    return {name: (folder / name).read_text(encoding="utf-8") for name in names if (folder / name).is_file()}
+
+
+def _manifest(
+    tables: Tables, settings: PublishSettings, configs: Mapping[str, DatasetDict], files: Mapping[str, str]
+) -> str:
+    """The run's manifest without names of people and paths of this machine, and what is published by its content."""
+    import hashlib
+
+    texts = {name: text.encode("utf-8") for name, text in files.items()}
+    published = {
+        "complete": True,
+        "repo": settings.repo,
+        "license": settings.license,
+        "configs": {name: {split: _digest(rows) for split, rows in one.items()} for name, one in configs.items()},
+        "files": {name: {"sha256": hashlib.sha256(raw).hexdigest(), "bytes": len(raw)} for name, raw in texts.items()},
+    }
+    run, people = tables.manifest, tables.people
+    hidden = {
+        "configuration": _portable(people.in_json(run["configuration"])),
+        "stages": people.in_json(run["stages"], words=True),
+    }
+    whole = {**run, **hidden, "published": published}
+    return json.dumps(whole, indent=1, allow_nan=False, ensure_ascii=False) + "\n"
+
+
+def _digest(rows: Dataset) -> dict[str, Any]:
+    count, sha256 = rows_digest(stored_rows(rows))
+    return {"rows": count, "sha256": sha256}
+
+
+def stored_rows(rows: Dataset) -> Iterator[dict[str, Any]]:
+    """The rows of a dataset as they lie in a file, JSON as text."""
+    for batch in rows.with_format("arrow").iter(batch_size=2000):
+        yield from batch.to_pylist()
+
+
+def _portable(value: Any) -> Any:
+    """Of absolute paths the last part: where they lie tells of this machine, and nobody else can read them."""
+    if isinstance(value, str):
+        return re.split(r"[\\/]", value.rstrip("\\/"))[-1] if ABSOLUTE.match(value) else value
+    if isinstance(value, dict):
+        return {key: _portable(one) for key, one in value.items()}
+    return [_portable(one) for one in value] if isinstance(value, list) else value
+
+
+def _variables(configuration: Mapping[str, Any]) -> list[str]:
+    """The environment variables that the run file names."""
+    return [spec["api_key_env"] for spec in configuration["models"].values() if spec.get("api_key_env")]
+
+
+def _signed_in() -> dict[str, str]:
+    """The token of the Hub's client, wherever it keeps it."""
+    from huggingface_hub import get_token
+
+    token = get_token()
+    return {"the Hub's token": token} if token else {}
+
+
+def _secrets(
+    scanner: Scanner,
+    configs: Mapping[str, DatasetDict],
+    files: Mapping[str, str],
+    models: list[ModelPublication],
+) -> Iterator[Found]:
+    for config, splits in configs.items():
+        for split, rows in splits.items():
+            yield from scanner.scan_rows(f"{config}/{split}", stored_rows(rows), ID_COLUMNS[config])
+    for name, text in files.items():
+        yield from scanner.scan(name, text)
+    for model in models:
+        yield from scanner.scan(f"{model.name}: card", model.body)
+        for name in model.files:
+            if not name.endswith(".safetensors"):
+                text = (model.folder / name).read_text(encoding="utf-8", errors="replace")
+                yield from scanner.scan(f"{model.name}: {name}", text)
+
+
+def _bases(models: list[ModelPublication]) -> list[str]:
+    bases = {model.base: [one.name for one in models if one.base == model.base] for model in models}
+    return [
+        f"license of the base {base} ({', '.join(names)}): it holds for what was trained from it"
+        for base, names in bases.items()
+        if base != "base"
+    ]

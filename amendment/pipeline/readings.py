@@ -1,0 +1,276 @@
+"""Every row of the user's pairs and verdicts as one comparison with its ballots: one reader for runs and audits.
+
+Texts are taken here as they are, since an audit counts a verdict whatever its texts look like; a run reads them
+strictly later. Verdicts are strict in both.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from amendment.errors import DataError, Problem
+from amendment.pipeline.ballots import Ballot, BallotReader, key_of
+from amendment.pipeline.config import RunFile
+from amendment.pipeline.guesses import not_recognised
+from amendment.pipeline.shapes import Layout, lay_out, recognise
+from amendment.pipeline.source_rows import FileFacts, SourceRows, rows_of
+from amendment.pipeline.sources import PairColumns, PairFile, Source
+from amendment.pipeline.verdict_files import (
+    Kind,
+    OrderWords,
+    VerdictColumns,
+    VerdictFile,
+    VerdictWords,
+    order_faults,
+    word_of,
+)
+from amendment.tables import Row
+from amendment.yamlfile import did_you_mean
+
+__all__ = ["Content", "Gathered", "Reading", "absent_columns", "gather"]
+
+
+class Content(NamedTuple):
+    """What a comparison is about, by hashes: of all of it whichever answer stands first, and of each answer."""
+
+    digest: str
+    a: str
+    b: str
+    prompt: str
+    """The prompt's text, or the JSON text of what stands there instead."""
+    length_a: int | None
+    """Characters of the answer; None where it is empty or no text."""
+    length_b: int | None
+
+
+class Reading(NamedTuple):
+    """A row: which comparison it is about, and the verdicts that it holds."""
+
+    row: Row
+    source: PairFile | VerdictFile
+    columns: VerdictColumns
+    key: str
+    """The item, empty where no column names one."""
+    content: Content | None
+    ballots: list[Ballot]
+    category: str | None
+    models: tuple[str | None, str | None]
+    prompt_id: str | None
+    is_decided: bool
+    """The better answer stands first, so that its place says nothing."""
+
+
+@dataclass
+class Gathered:
+    """All readings of a run file, with problems, counts and the facts of each file."""
+
+    readings: list[Reading] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+    counts: Counter[str] = field(default_factory=Counter)
+    files: list[tuple[Source, FileFacts]] = field(default_factory=list)
+    is_partial: bool = False
+    """Not all rows were read, since only the first were asked for."""
+
+
+def gather(config: RunFile, base: Path, *, glimpse: bool = False) -> Gathered:
+    """The rows of all `pairs` and `verdicts`. Problems are collected, never raised."""
+    gathered = Gathered()
+    sources: tuple[PairFile | VerdictFile, ...] = (*config.pairs, *config.verdicts)
+    for source in sources:
+        try:
+            found = rows_of(source, base, glimpse=glimpse)
+            gathered.is_partial |= found.is_glimpse or source.take is not None
+            gathered.problems += found.problems
+            gathered.files.append((source, found.facts))
+            _gather(source, found, gathered)
+        except DataError as fault:
+            gathered.problems += fault.problems
+    return gathered
+
+
+def absent_columns(rows: Sequence[Row], wanted: Collection[str | None], columns: Collection[str]) -> list[Problem]:
+    """A problem for each column that was named and that no row has."""
+    absent = [column for column in dict.fromkeys(wanted) if column is not None and column not in columns]
+    shown = ", ".join(list(columns)[:12]) or "none"
+    return [
+        rows[0].problem(
+            column,
+            f"no such column in any row{did_you_mean(column, columns)}; there are {shown}. Name it in the run file",
+        )
+        for column in absent
+    ]
+
+
+def _gather(source: PairFile | VerdictFile, found: SourceRows, gathered: Gathered) -> None:
+    layout, is_decided = _laid_out(source, found)
+    rows = layout.rows
+    if not rows:
+        raise DataError(f"{found.place}: no two answers of a row can be compared")
+    known = {name: None for row in rows for name in row.values}
+    absent = absent_columns(rows, list(layout.columns.names()), known)
+    if absent:
+        gathered.problems += absent
+        return
+    reader = _reader(source, layout, found.place)
+    for row in rows:
+        full = row if len(row.values) == len(known) else Row(row.place, {**known, **row.values})
+        problems: list[Problem] = []
+        reading = _reading(full, source, layout.columns, reader, problems, is_decided=is_decided)
+        if problems and source.bad_rows == "skip":
+            gathered.counts["bad rows left out"] += 1
+        elif problems or reading is None:
+            gathered.problems += problems
+        else:
+            gathered.readings.append(reading)
+    gathered.problems += reader.problems()
+    gathered.problems += _idle_patterns(source, reader, found.place)
+    gathered.counts.update(reader.counts)
+
+
+def _laid_out(source: PairFile | VerdictFile, found: SourceRows) -> tuple[Layout, bool]:
+    """The rows as comparisons, and whether the better answer stands first in each."""
+    if isinstance(source, VerdictFile):
+        if source.columns is not None:
+            return Layout(source.columns, found.rows, source.words or VerdictWords()), False
+        shape = _shape(source, found, "verdicts")
+        layout = lay_out(shape, found.rows, found.columns, "verdicts")
+        faults = list(order_faults(layout.columns, source.coordinates))
+        if faults:
+            raise DataError([Problem(found.place, fault) for fault in faults])
+        columns = layout.columns.model_copy(update={"rater": None}) if source.rater else layout.columns
+        return layout._replace(words=source.words or layout.words, columns=columns), columns.a == "chosen"
+    if source.columns is not None:
+        return _pair_layout(source, source.columns, found)
+    layout = lay_out(_shape(source, found, "pairs"), found.rows, found.columns, "pairs")
+    return layout, layout.columns.a == "chosen"
+
+
+def _shape(source: PairFile | VerdictFile, found: SourceRows, wanted: Any) -> Any:
+    shape = source.shape or recognise(found.columns, wanted)
+    if shape is None:
+        raise DataError([not_recognised(found, wanted)])
+    return shape
+
+
+def _pair_layout(source: PairFile, columns: PairColumns, found: SourceRows) -> tuple[Layout, bool]:
+    words = VerdictWords(
+        a=(source.votes.a,),
+        b=(source.votes.b,),
+        tie=() if source.votes.tie is None else (source.votes.tie,),
+        both_bad=(),
+        invalid=(),
+    )
+    shared = {"prompt": columns.prompt, "category": columns.category}
+    if columns.votes is not None:
+        named = VerdictColumns(a=columns.a, b=columns.b, votes=columns.votes, **shared)
+        return Layout(named, found.rows, words), False
+    named = VerdictColumns(a=columns.chosen, b=columns.rejected, verdict="decided", **shared)
+    rows = [Row(row.place, {**row.values, "decided": "a"}) for row in found.rows]
+    return Layout(named, rows, VerdictWords()), True
+
+
+def _reader(source: PairFile | VerdictFile, layout: Layout, place: str) -> BallotReader:
+    log = source if isinstance(source, VerdictFile) else None
+    return BallotReader(
+        place=place,
+        columns=layout.columns,
+        words=layout.words,
+        orders=log.orders if log else OrderWords(),
+        coordinates=log.coordinates if log else None,
+        rater=(log.rater if log else None) or source.label,
+        principle=log.principle if log else None,
+        kind_of=_kinds(source, layout),
+        empty=log.empty if log else "no_vote",
+        takes_any_word=log is not None and log.unreadable == "invalid",
+        tells_each=source.bad_rows == "skip",
+        hint="words" if log else "votes",
+    )
+
+
+def _kinds(source: PairFile | VerdictFile, layout: Layout) -> Callable[[str], Kind | None]:
+    if isinstance(source, PairFile):
+        return lambda rater: layout.kinds.get(rater) or source.rater or layout.kind or "person"
+    return lambda rater: layout.kinds.get(rater) or source.kind_of(rater) or layout.kind
+
+
+def _idle_patterns(source: PairFile | VerdictFile, reader: BallotReader, place: str) -> Iterator[Problem]:
+    """Patterns of people that no rater fits: a spelling mistake would make models of people."""
+    patterns = (source.people or ()) if isinstance(source, VerdictFile) else ()
+    for pattern in patterns:
+        if not any(fnmatchcase(rater, pattern) for rater in reader.raters):
+            near, known = did_you_mean(pattern, reader.raters), ", ".join(reader.raters[:8])
+            yield Problem(place, f"no rater fits {pattern!r} under people{near}; there are {known}")
+
+
+def _reading(
+    row: Row,
+    source: PairFile | VerdictFile,
+    columns: VerdictColumns,
+    reader: BallotReader,
+    problems: list[Problem],
+    *,
+    is_decided: bool,
+) -> Reading | None:
+    values = row.values
+    try:
+        ballots = reader.read(row, problems)
+        key = key_of(values, columns.item) if columns.item else ""
+        if columns.item and not key:
+            problems.append(row.problem(" + ".join(columns.item), "names no comparison; fill it in"))
+        return Reading(
+            row=row,
+            source=source,
+            columns=columns,
+            key=key,
+            content=_content(values, columns),
+            ballots=ballots,
+            category=_optional(values, columns.category),
+            models=(_optional(values, columns.model_a), _optional(values, columns.model_b)),
+            prompt_id=_optional(values, columns.prompt_id),
+            is_decided=is_decided,
+        )
+    except (ValueError, RecursionError, TypeError) as fault:  # cannot be stored, in a place where only a hash looks
+        problems.append(Problem(row.place, f"holds something that no file can store ({fault})"))
+        return None
+
+
+def _optional(values: dict[str, Any], column: str | None) -> str | None:
+    return word_of(values[column]) or None if column else None
+
+
+def _content(values: dict[str, Any], columns: VerdictColumns) -> Content | None:
+    """By what the texts say; None where no columns hold texts, or both answers are absent beside an item."""
+    if columns.a is None or columns.b is None:
+        return None
+    a, b = values[columns.a], values[columns.b]
+    if columns.item and a in (None, "") and b in (None, ""):
+        return None
+    prompt = "\n\n".join(text for name in columns.prompt or () if (text := _loose(values[name]).strip()))
+    hash_a, hash_b = _digest(_loose(a)), _digest(_loose(b))
+    digest = _digest("\0".join([prompt, *sorted((hash_a, hash_b))]))
+    return Content(digest, hash_a, hash_b, prompt, _length(a), _length(b))
+
+
+def _loose(cell: Any) -> str:
+    if cell is None or isinstance(cell, str):
+        return cell or ""
+    return json.dumps(cell, sort_keys=True, ensure_ascii=False, default=str)
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+
+
+def _length(cell: Any) -> int | None:
+    """Characters of a text, or of the texts of messages."""
+    if isinstance(cell, list):
+        texts = [turn.get("content") for turn in cell if isinstance(turn, dict)]
+        cell = "".join(text for text in texts if isinstance(text, str))
+    return len(cell) if isinstance(cell, str) else None

@@ -1,0 +1,88 @@
+"""The rows of one source of a run file, wherever they lie, with the facts by which a reader finds them again."""
+
+from __future__ import annotations
+
+from itertools import islice
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from amendment.errors import DataError, Problem
+from amendment.files import file_hash
+from amendment.pipeline.hub_rows import dataset_folder, read_dataset
+from amendment.pipeline.sources import Source
+from amendment.tables import Row, iter_rows
+
+__all__ = ["FileFacts", "SourceRows", "rows_of", "signed", "source_state"]
+
+GLIMPSE = 20
+"""Rows of a dataset on the Hub that a check looks at."""
+
+
+class FileFacts(NamedTuple):
+    """What a certificate says of a file that was read."""
+
+    name: str
+    rows: int
+    sha256: str | None
+    """Of the file's bytes; None for a dataset, and as long as nobody has asked for it."""
+    revision: str | None
+    """The commit of a dataset on the Hub; None for anything else."""
+
+
+class SourceRows(NamedTuple):
+    """Readable rows, what is wrong with the others, and the names of all columns."""
+
+    place: str
+    """Of the source as a whole, in messages."""
+    rows: list[Row]
+    problems: list[Problem]
+    columns: dict[str, None]
+    facts: FileFacts
+    is_glimpse: bool
+    """Only the first rows were looked at, since more would be a download."""
+
+
+def rows_of(source: Source, base: Path, *, glimpse: bool = False) -> SourceRows:
+    """The rows of a source, up to its `take`. Raises DataError where there is none to read.
+
+    `glimpse` reads only the first rows of a dataset on the Hub; files and folders are read as ever.
+    """
+    if source.path is not None:
+        return _file_rows(source, base / source.path)
+    short = glimpse and dataset_folder(source, base) is None
+    limit = min(source.take or GLIMPSE, GLIMPSE) if short else source.take
+    rows, revision = read_dataset(source, base, limit=limit)
+    facts = FileFacts(f"{source.dataset}[{source.split or 'train'}]", len(rows), None, revision)
+    return SourceRows(facts.name, rows, [], _columns(rows), facts, short)
+
+
+def _file_rows(source: Source, path: Path) -> SourceRows:
+    problems: list[Problem] = []
+    rows = list(islice(iter_rows(path, problems), source.take))
+    if not rows:
+        raise DataError(problems or f"{path}: the file has no rows; expected at least one")
+    facts = FileFacts(path.name, len(rows), None, None)
+    return SourceRows(str(path), rows, problems, _columns(rows), facts, is_glimpse=False)
+
+
+def _columns(rows: list[Row]) -> dict[str, None]:
+    """The names of all columns in order of appearance; keys that a row leaves out are empty there."""
+    return {name: None for row in rows for name in row.values}
+
+
+def signed(facts: FileFacts, source: Source, base: Path) -> FileFacts:
+    """The facts with the hash of the file."""
+    return facts if source.path is None else facts._replace(sha256=file_hash(base / source.path))
+
+
+def source_state(source: Source, base: Path) -> Any:
+    """What tells whether a source has changed, without the network: a file's hash, the names, sizes and times of a
+    folder's files, nothing for a dataset on the Hub, whose revision says what it is."""
+    if source.path is not None:
+        path = base / source.path
+        return file_hash(path) if path.is_file() else None
+    folder = dataset_folder(source, base)
+    if folder is None or not folder.is_dir():
+        return None
+    files = sorted(file for file in folder.rglob("*") if file.is_file())
+    return [[str(file.relative_to(folder)), file.stat().st_size, file.stat().st_mtime_ns] for file in files]

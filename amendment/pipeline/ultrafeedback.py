@@ -1,0 +1,109 @@
+"""Ratings of completions as comparisons: of every two completions the higher rated one wins, equal ones tie."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import combinations
+from typing import Any, NamedTuple
+
+from amendment.tables import Row
+
+__all__ = ["Completion", "completions_of", "rated_rows", "scored_rows"]
+
+
+class Completion(NamedTuple):
+    """An answer, its writer, and what it was rated by each aspect; None is the rating of the whole."""
+
+    response: Any
+    model: Any
+    ratings: Mapping[str | None, float]
+
+
+def completions_of(values: Mapping[str, Any]) -> list[Completion]:
+    """The completions of a row: objects under `completions`, or the lists generations, generation_models, ratings."""
+    listed = values.get("completions")
+    if isinstance(listed, list):
+        return [_completion(one) for one in listed if isinstance(one, dict)]
+    texts = values.get("generations")
+    count = len(texts) if isinstance(texts, list) else 0
+    models = _aligned(values.get("generation_models", values.get("model_names")), count)
+    ratings = _aligned(values.get("ratings"), count)
+    return [
+        Completion(text, model, {} if (number := _number(rating)) is None else {None: number})
+        for text, model, rating in zip(texts or (), models, ratings, strict=True)
+    ]
+
+
+def _aligned(value: Any, count: int) -> Sequence[Any]:
+    """A list that goes with another one; nothing where it does not fit."""
+    return value if isinstance(value, list) and len(value) == count else [None] * count
+
+
+def _completion(one: Mapping[str, Any]) -> Completion:
+    annotations = one.get("annotations")
+    found: dict[str | None, float] = {}
+    for aspect, told in (annotations if isinstance(annotations, dict) else {}).items():
+        rating = _rating(told)
+        if rating is not None:
+            found[aspect] = rating
+    overall = _number(one.get("overall_score"))
+    overall = _number(one.get("fine-grained_score")) if overall is None else overall
+    if overall is not None:
+        found[None] = overall
+    return Completion(one.get("response"), one.get("model"), found)
+
+
+def _rating(told: Any) -> float | None:
+    """The rating of one aspect; the mean where an aspect was rated several times over."""
+    several = [_rating(one) for one in told] if isinstance(told, list) else None
+    if several is not None:
+        numbers = [one for one in several if one is not None]
+        return sum(numbers) / len(numbers) if numbers else None
+    return _number(told.get("Rating")) if isinstance(told, dict) else None
+
+
+def _number(value: Any) -> float | None:
+    """A rating as a number; N/A and the like are none."""
+    if value is None or isinstance(value, bool):
+        return None
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        return None
+    return number if math.isfinite(number) else None
+
+
+def rated_rows(row: Row) -> Iterator[Row]:
+    """A row for every two completions and every aspect by which both were rated."""
+    numbered = list(enumerate(completions_of(row.values), start=1))
+    instruction = row.values.get("instruction", row.values.get("prompt"))
+    for (i, first), (j, second) in combinations(numbered, 2):
+        for aspect, rating in first.ratings.items():
+            if aspect in second.ratings:
+                yield Row(
+                    f"{row.place}: completions {i} and {j}",
+                    {
+                        "instruction": instruction,
+                        "first response": first.response,
+                        "second response": second.response,
+                        "first model": first.model,
+                        "second model": second.model,
+                        "better": _better(rating, second.ratings[aspect]),
+                        "aspect": aspect,
+                    },
+                )
+
+
+def scored_rows(rows: Sequence[Row]) -> list[Row]:
+    """chosen and rejected with their scores: the scores decide, and chosen where there are none."""
+    return [Row(row.place, {**row.values, "better": _by_score(row.values)}) for row in rows]
+
+
+def _by_score(values: Mapping[str, Any]) -> str:
+    chosen, rejected = _number(values.get("score_chosen")), _number(values.get("score_rejected"))
+    return "a" if chosen is None or rejected is None else _better(chosen, rejected)
+
+
+def _better(first: float, second: float) -> str:
+    return "tie" if first == second else "a" if first > second else "b"

@@ -1,0 +1,243 @@
+"""Whether a folder is what its manifest says: a run's folder, or a copy of a published dataset.
+
+Covered: every missing, changed and added file; ids that do not follow from the content of their rows; prompts on
+both sides of the split. Not covered: who wrote the manifest, which carries no signature, so whoever can change a
+file can change it too: compare it with one that you kept.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+from amendment.files import file_hash
+from amendment.pipeline.contents import NAMED, Row, rows_digest, rows_of, wrong_answer, wrong_pair, wrong_record
+from amendment.pipeline.manifest import MANIFEST, read_manifest
+from amendment.terminal import plain
+
+__all__ = ["Finding", "Verification", "changed_files", "verification_lines", "verify"]
+
+OWN = (MANIFEST, "ledger.sqlite", "ledger.sqlite-wal", "ledger.sqlite-shm", "run.lock", "status.json")
+"""Files of a run that a manifest cannot vouch for: they hold times, or the manifest itself."""
+REPORTS = ("certificate.json", "certificate.md", "README.md", ".gitattributes")
+"""Reports that may be written, or edited by hand, after the manifest."""
+OWN_FOLDERS = ("stages", "publish", ".git", ".cache", ".huggingface")
+MOST = 5
+"""Rows that are named one by one for each file."""
+
+Kind = Literal["missing", "changed", "added", "unreadable", "wrong id", "on both sides", "unfinished"]
+
+
+class Finding(NamedTuple):
+    """One thing that is not as the manifest says."""
+
+    kind: Kind
+    place: str
+    """A file, or a file and a row counted from 1."""
+    message: str
+
+
+@dataclass
+class Verification:
+    """What was looked at and what was found."""
+
+    folder: Path
+    is_published: bool
+    files: int = 0
+    rows: int = 0
+    findings: list[Finding] = field(default_factory=list)
+
+    @property
+    def is_clean(self) -> bool:
+        return not self.findings
+
+    def to_json(self) -> dict[str, Any]:
+        """The result as JSON values."""
+        return {
+            "folder": str(self.folder),
+            "published": self.is_published,
+            "clean": self.is_clean,
+            "files": self.files,
+            "rows": self.rows,
+            "findings": [one._asdict() for one in self.findings],
+        }
+
+    def found(self, kind: Kind, place: str, message: str) -> None:
+        self.findings.append(Finding(kind, place, message))
+
+
+def verify(folder: Path) -> Verification:
+    """Look at every file and row of a run's folder, or of a copy of a published dataset.
+
+    Raises ConfigError when there is no manifest that could be compared with.
+    """
+    manifest = read_manifest(folder)
+    result = Verification(folder, "published" in manifest)
+    if result.is_published:
+        _published(result, manifest)
+    else:
+        _run(result, manifest)
+    return result
+
+
+def verification_lines(result: Verification) -> list[str]:
+    """The result for people."""
+    what = "copy of a published dataset" if result.is_published else "run"
+    lines = [f"{one.kind}: {plain(one.place)}: {plain(one.message)}" for one in result.findings]
+    verdict = "all as the manifest says" if result.is_clean else f"{len(result.findings)} findings"
+    return [*lines, f"{result.folder}: {what}, {result.files} files and {result.rows} rows looked at: {verdict}"]
+
+
+def changed_files(folder: Path, manifest: Mapping[str, Any], *, under: Iterable[str] = ("",)) -> list[Finding]:
+    """The files of a manifest, those under these prefixes, that are gone or not the same any more."""
+    result = Verification(folder, is_published=False)
+    prefixes = tuple(under)
+    _files(result, {name: one for name, one in manifest["files"].items() if name.startswith(prefixes)})
+    return result.findings
+
+
+def _files(result: Verification, files: Mapping[str, Mapping[str, Any]]) -> None:
+    for name, entry in files.items():
+        path = result.folder / name
+        result.files += 1
+        if Path(name).is_absolute() or ".." in Path(name).parts:
+            result.found("missing", name, "not a place inside this folder")
+        elif not path.is_file():
+            result.found("missing", name, "the manifest names it, and it is not here")
+        elif path.stat().st_size != entry["bytes"]:
+            size = path.stat().st_size
+            result.found("changed", name, f"expected {entry['bytes']} bytes, found {size}")
+        elif file_hash(path) != entry["sha256"]:
+            result.found("changed", name, "the size is right, the content is not")
+
+
+def _added(result: Verification, known: Iterable[str]) -> None:
+    names = {*known, *OWN, *REPORTS}
+    for path in sorted(result.folder.rglob("*")):
+        name = path.relative_to(result.folder)
+        if path.is_file() and name.as_posix() not in names and name.parts[0] not in OWN_FOLDERS:
+            result.found("added", name.as_posix(), "the manifest does not know it")
+
+
+def _run(result: Verification, manifest: Mapping[str, Any]) -> None:
+    files = manifest["files"]
+    _files(result, files)
+    _added(result, files)
+    sides = _Sides()
+    for name in files:
+        stage, _, table = name.removesuffix(".parquet").partition("/")
+        if stage in ("dataset", "export"):
+            _rows(result, name, wrong_pair, sides.taker(table))
+        elif name.endswith(".parquet") and table in NAMED:
+            _rows(result, name, partial(wrong_record, kind=NAMED[table]))
+    sides.report(result, "dataset")
+
+
+def _published(result: Verification, manifest: Mapping[str, Any]) -> None:
+    published = manifest["published"]
+    if not published.get("complete"):
+        result.found("unfinished", MANIFEST, "the upload was not finished; publish again")
+    _files(result, published["files"])
+    shards: list[str] = []
+    sides = _Sides()
+    for config, splits in published["configs"].items():
+        for split, expected in splits.items():
+            found = _shards(result.folder, config, split)
+            shards += [path.relative_to(result.folder).as_posix() for path in found]
+            _split(result, f"{config}/{split}", found, expected, sides.taker(split))
+    _added(result, [*published["files"], *shards])
+    sides.report(result, "published configs")
+
+
+def _shards(folder: Path, config: str, split: str) -> list[Path]:
+    """The Parquet files of one split, in order, where the Hub's client puts them."""
+    return sorted((folder / ("data" if config == "default" else config)).glob(f"{split}-*.parquet"))
+
+
+def _split(
+    result: Verification, name: str, shards: list[Path], expected: Mapping[str, Any], take: Callable[[Row], None]
+) -> None:
+    if not shards:
+        result.found("missing", name, "no Parquet file of this split is here")
+        return
+    check = _CHECKS.get(name.partition("/")[0])
+    result.files += len(shards)
+
+    def rows() -> Iterator[Row]:
+        for shard in shards:
+            place = shard.relative_to(result.folder).as_posix()
+            yield from _looked_at(result, place, rows_of(shard), check, take)
+
+    try:
+        count, digest = rows_digest(rows())
+    except (OSError, ValueError) as fault:  # Arrow's own errors are ValueErrors
+        result.found("unreadable", name, str(fault))
+        return
+    if count != expected["rows"]:
+        result.found("changed", name, f"expected {expected['rows']} rows, found {count}")
+    elif digest != expected["sha256"]:
+        result.found("changed", name, "as many rows as expected, but not the same ones")
+
+
+_CHECKS: dict[str, Callable[[Row], str | None]] = {"default": wrong_pair, "candidates": wrong_answer}
+
+
+def _rows(
+    result: Verification, name: str, check: Callable[[Row], str | None], take: Callable[[Row], None] | None = None
+) -> None:
+    if not (result.folder / name).is_file():
+        return
+    try:
+        for _ in _looked_at(result, name, rows_of(result.folder / name), check, take):
+            pass
+    except (OSError, ValueError) as fault:
+        result.found("unreadable", name, str(fault))
+
+
+def _looked_at(
+    result: Verification,
+    place: str,
+    rows: Iterable[Row],
+    check: Callable[[Row], str | None] | None,
+    take: Callable[[Row], None] | None,
+) -> Iterator[Row]:
+    """The rows as they go by, each looked at; of many that are wrong the first few are named."""
+    wrong = 0
+    for number, row in enumerate(rows, start=1):
+        result.rows += 1
+        if take:
+            take(row)
+        message = check(row) if check else None
+        if message:
+            wrong += 1
+            if wrong <= MOST:
+                result.found("wrong id", f"{place}: row {number}", message)
+        yield row
+    if wrong > MOST:
+        result.found("wrong id", place, f"and {wrong - MOST} further rows")
+
+
+class _Sides:
+    """On which sides of the split each prompt was seen."""
+
+    def __init__(self) -> None:
+        self._seen: dict[str, set[str]] = defaultdict(set)
+
+    def taker(self, split: str) -> Callable[[Row], None]:
+        def take(row: Row) -> None:
+            prompt = row.get("prompt_id")
+            if isinstance(prompt, str):
+                self._seen[prompt].add(split)
+
+        return take
+
+    def report(self, result: Verification, place: str) -> None:
+        both = sorted(prompt for prompt, sides in self._seen.items() if len(sides) > 1)
+        for prompt in both[:MOST]:
+            result.found("on both sides", place, f"prompt {prompt} stands in train and in test")
+        if len(both) > MOST:
+            result.found("on both sides", place, f"and {len(both) - MOST} further prompts")

@@ -1,0 +1,69 @@
+"""Shares and counts: Wilson's interval, shares of clustered rows, the exact test of a fair coin.
+
+A share's interval ends at 0 and 1. Where all clusters look alike the sandwich of `clustered_mean` knows nothing;
+a share then gets Wilson's interval with the clusters as its sample, and a note that says so.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable, Iterable
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from amendment.statistics.intervals import Estimate, clustered_mean
+
+__all__ = ["binomial_p", "share", "wilson"]
+
+
+def wilson(successes: float, n: int, level: float = 0.95) -> Estimate:
+    """The share `successes` / `n` of independent rows, with the score interval of Wilson (1927).
+
+    centre = (p + z^2 / 2n) / (1 + z^2 / n),  half = z sqrt(p (1 - p) / n + z^2 / 4n^2) / (1 + z^2 / n).
+    It has a width at p = 0 and p = 1 as well.
+    """
+    if not 0 < level < 1:
+        raise ValueError(f"a level lies between 0 and 1, found {level}")
+    if not 0 <= successes <= n:
+        raise ValueError(f"successes lie between 0 and n, found {successes} of {n}")
+    if n == 0:
+        return Estimate(math.nan, math.nan, math.nan, 0, 0, "Wilson", "no rows")
+    from scipy.special import ndtri
+
+    z, p = float(ndtri(0.5 + level / 2)), successes / n
+    scale = 1 + z * z / n
+    centre = (p + z * z / (2 * n)) / scale
+    half = z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n)) / scale
+    low, high = 0.0 if successes == 0 else centre - half, 1.0 if successes == n else centre + half
+    return Estimate(p, max(low, 0.0), min(high, 1.0), n, n, "Wilson")
+
+
+def share(values: ArrayLike, clusters: Iterable[Hashable], level: float = 0.95) -> Estimate:
+    """The mean of `values` in [0, 1], one per row, with an interval clustered by `clusters` and cut at 0 and 1."""
+    x = np.asarray(values, dtype=np.float64)
+    if x.size and not (x.min() >= 0 and x.max() <= 1):
+        raise ValueError(f"a share is made of values between 0 and 1, found {x.min()} to {x.max()}")
+    mean = clustered_mean(x, clusters, level)
+    method = "clustered t"
+    if not mean.n:
+        return mean._replace(method=method, note="no rows")
+    if not math.isnan(mean.low):
+        return mean._replace(low=max(mean.low, 0.0), high=min(mean.high, 1.0), method=method)
+    around = wilson(mean.value * mean.clusters, mean.clusters, level)
+    note = f"no variation between clusters was seen: Wilson over {mean.clusters} clusters"
+    return mean._replace(low=around.low, high=around.high, method="Wilson over clusters", note=note)
+
+
+def binomial_p(successes: int, n: int) -> float:
+    """The exact two-sided p of `successes` in `n` throws of a fair coin; nan without a throw.
+
+    p = min(1, 2 P(X <= min(k, n - k))),  X ~ Binomial(n, 1/2).
+    """
+    if not 0 <= successes <= n:
+        raise ValueError(f"successes lie between 0 and n, found {successes} of {n}")
+    if n == 0:
+        return math.nan
+    from scipy.special import bdtr
+
+    return min(1.0, 2 * float(bdtr(min(successes, n - successes), n, 0.5)))

@@ -1,0 +1,114 @@
+"""Published judges and people: PandaLM's test set (Wang et al., arXiv 2306.05087), where it lies beside the project.
+
+999 pairs of answers to 170 prompts, three annotators, verdicts of GPT-3.5 and of PandaLM-7B shown in one order.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, Literal
+
+import pytest
+
+from amendment.calibration import Certificate, Item, Vote, audit
+from amendment.calibration.certificate import Judge
+
+FOLDER = Path(__file__).resolve().parents[3] / "shared" / "data" / "pandalm"
+pytestmark = pytest.mark.skipif(not FOLDER.is_dir(), reason="PandaLM's test set does not lie beside the project")
+
+PERSON: dict[int, Literal["A", "B", "tie"]] = {0: "tie", 1: "A", 2: "B"}
+GPT: dict[str, Literal["A", "B", "tie", "invalid"]] = {"1": "A", "2": "B", "Tie": "tie", "garbage": "invalid"}
+
+
+def rows(name: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads((FOLDER / name).read_text(encoding="utf-8"))
+    return found
+
+
+@pytest.fixture(scope="module")
+def certificate() -> Certificate:
+    items, votes = {}, []
+    for row in rows("testset-v1.json"):
+        name, (model_a, model_b) = str(row["idx"]), row["cmp_key"].split("_")
+        lengths = [len(str(row[f"response{i}"])) for i in (1, 2)]  # six answers were read as true and false
+        items[name] = Item(f"{row['instruction']}\n{row['input']}", row["motivation_app"], model_a, model_b, *lengths)
+        votes += [Vote(name, f"annotator{i}", "person", PERSON[row[f"annotator{i}"]]) for i in (1, 2, 3)]
+    for row in rows("gpt-3.5-turbo-testset-v1.json"):
+        votes.append(Vote(str(row["idx"]), "gpt-3.5", "model", GPT[row["gpt_result"]], first="A"))
+    for row in rows("pandalm-7b-testset-v1.json"):
+        votes.append(Vote(str(row["idx"]), "pandalm-7b", "model", PERSON[int(row["pandalm_result"])], first="A"))
+    return audit(items, votes)
+
+
+@pytest.fixture(scope="module")
+def gpt(certificate: Certificate) -> Judge:
+    return certificate.judges[0]
+
+
+@pytest.fixture(scope="module")
+def pandalm(certificate: Certificate) -> Judge:
+    return certificate.judges[1]
+
+
+def test_the_table_is_complete(certificate: Certificate) -> None:
+    counts = certificate.counts
+    assert (counts.items, counts.prompts, counts.votes, counts.with_two_people) == (999, 170, 4995, 999)
+
+
+def test_the_published_kappas_of_annotators(certificate: Certificate) -> None:
+    assert certificate.people
+    assert certificate.people.among
+    found = {(pair.a[-1], pair.b[-1]): round(pair.kappa.value, 2) for pair in certificate.people.among.pairs}
+    assert found == {("1", "2"): 0.85, ("1", "3"): 0.88, ("2", "3"): 0.86}
+
+
+def test_the_ceiling_is_the_mean_over_pairs_of_people(certificate: Certificate) -> None:
+    # 912, 928 and 917 agreements of 999
+    assert certificate.people
+    assert certificate.people.among
+    assert certificate.people.among.agreement["strict"].value == pytest.approx((912 + 928 + 917) / (3 * 999))
+
+
+def test_accuracy_against_the_majority(gpt: Judge, pandalm: Judge) -> None:
+    assert gpt.one_call
+    assert pandalm.one_call
+    assert gpt.one_call.by_rule["strict"].value == pytest.approx(697 / 974)
+    assert gpt.one_call.invalid_wrong["strict"].value == pytest.approx(697 / 999)
+    assert pandalm.one_call.by_rule["strict"].value == pytest.approx(667 / 999)
+
+
+def test_the_clustered_error_is_half_as_large_again_as_the_naive_one(gpt: Judge) -> None:
+    assert gpt.one_call
+    found = gpt.one_call.by_rule["strict"]
+    error = (found.high - found.low) / 2 / 1.9741  # Student's t with 169 degrees of freedom
+    naive = (found.value * (1 - found.value) / found.n) ** 0.5
+    assert error == pytest.approx(0.0217, abs=0.00005)
+    assert error / naive == pytest.approx(1.5, abs=0.02)
+
+
+def test_length(certificate: Certificate, gpt: Judge, pandalm: Judge) -> None:
+    assert certificate.people
+    assert certificate.people.prefers_longer.value == pytest.approx(599 / 887)
+    assert gpt.length
+    assert gpt.length.asymmetry
+    assert pandalm.length
+    assert pandalm.length.asymmetry
+    assert gpt.length.asymmetry.value == pytest.approx(0.024, abs=0.0005)
+    assert gpt.length.asymmetry.low < 0 < gpt.length.asymmetry.high
+    assert pandalm.length.asymmetry.value == pytest.approx(0.126, abs=0.0005)
+    assert pandalm.length.asymmetry.low > 0
+
+
+def test_both_judges_fall_short_of_people_and_gpt_warns_for_unread_verdicts(certificate: Certificate) -> None:
+    assert certificate.not_passed("gpt-3.5") == ["FAIL ceiling", "WARN invalid"]
+    assert certificate.not_passed("pandalm-7b") == ["FAIL ceiling"]
+    assert certificate.alarms.found == ()
+
+
+def test_a_model_among_the_judged_is_seen_differently_by_a_judge_and_by_people(certificate: Certificate) -> None:
+    found = {(one.model, one.judge): one for one in certificate.win_shares}
+    by_people, by_judge = found["llama-7b", None], found["llama-7b", "pandalm-7b"]
+    assert by_people.share.value == pytest.approx(0.711, abs=0.0005)
+    assert by_judge.difference
+    assert by_judge.difference.high < 0

@@ -1,0 +1,145 @@
+"""The certificate as people read it."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Callable
+from itertools import pairwise
+
+import pytest
+
+from amendment.calibration import Item, Vote, audit, certificate_lines
+
+Said = Callable[..., list[Vote]]
+Items = Callable[..., dict[str, Item]]
+BARS = re.compile(r"(?<!\\)(?:\\\\)*\|")
+
+
+def section(lines: list[str], title: str) -> list[str]:
+    start = lines.index(f"## {title}") + 2
+    return lines[start : next(i for i in range(start, len(lines)) if lines[i].startswith("## "))]
+
+
+def test_the_overview_has_a_line_per_judge_with_the_figures(said: Said, items: Items) -> None:
+    # j: of 40 items in both orders the last 4 flip to the first shown: one call right 76 of 80
+    first, second = "AB" * 20, "AB" * 18 + "BBBB"
+    truth = "AB" * 18 + "AAAA"
+    votes = [*said("ann", truth), *said("j", first[:36] + "AAAA", "model", "A"), *said("j", second, "model", "B")]
+    lines = certificate_lines(audit(items(40), votes))
+    assert lines[2].startswith(
+        "1 judge and 1 person on 40 items of 40 prompts; 120 votes. Items with a person's vote: 4"
+    )
+    cells = [cell.strip() for cell in lines[6].strip("|").split("|")]
+    assert cells[:2] == ["j", "40"]
+    assert cells[2].startswith("95.0 % (")
+    assert cells[4:] == ["-", "90.0 %", "-1.00", "-", "0.0 %", "PASS order, invalid, chance"]
+
+
+HOSTILE = [
+    "a | b\\|c",
+    "line\nbreak\x1b[31m",
+    "\u202egnp.exe",
+    "<img src=x onerror=alert(1)>",
+    "[click](javascript:alert(1))",
+    "`code` **bold**",
+    "x" * 5000,
+]
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_no_name_breaks_a_table_or_steers_a_terminal(said: Said, items: Items, name: str) -> None:
+    known = items(4, category=[name, "y"] * 2, model_a=[name] * 4, model_b=["n"] * 4)
+    votes = [
+        *said(f"{name}p", "ABAB"),
+        *said("bob", "ABAA"),
+        *said(name, "ABBA", "model", "A"),
+        *said("k", "AAAA", "model"),
+    ]
+    lines = certificate_lines(audit(known, votes))
+    for above, line in pairwise(lines):
+        if above.startswith("|") and line.startswith("|"):
+            assert len(BARS.findall(above)) == len(BARS.findall(line))
+    for line in lines:
+        assert not {unicodedata.category(sign) for sign in line} & {"Cc", "Cf", "Zl", "Zp"}
+        assert not re.search(r"(?<!\\)[<\[`]", line)
+        assert "x" * 200 not in line
+
+
+def test_every_section_of_a_full_audit_is_there(said: Said, items: Items) -> None:
+    known = items(
+        40, category=["x", "y"] * 20, model_a=["m"] * 40, model_b=["n"] * 40, length_a=[9] * 40, length_b=[1] * 40
+    )
+    votes = [
+        *said("ann", "AB" * 20),
+        *said("bob", "AAAB" * 10),
+        *said("j", "AB" * 20, "model", "A"),
+        *said("j", "AABB" * 10, "model", "B"),
+        *said("k", "AB" * 20, "verifier"),
+    ]
+    lines = certificate_lines(audit(known, votes, draws=50))
+    assert [line[3:] for line in lines if line.startswith("## ")] == [
+        "Gates",
+        "People",
+        "Judges and the majority of people",
+        "Judges and single people",
+        "Displayed order",
+        "Length",
+        "Judges among themselves",
+        "By principle, category and model",
+        "Who wins",
+        "Votes",
+        "Definitions",
+    ]
+    assert "- no decided vote with a known displayed order: k" in section(lines, "Displayed order")
+    assert any("(small)" in line for line in section(lines, "By principle, category and model"))
+
+
+def test_without_people_it_says_what_is_missing(said: Said, items: Items) -> None:
+    lines = certificate_lines(audit(items(3), said("j", "ABA", "model")))
+    assert section(lines, "People")[0] == "Nobody labelled these items: nothing here says whether a judge is right."
+
+
+def test_without_judges_it_speaks_of_people_alone(said: Said, items: Items) -> None:
+    lines = certificate_lines(audit(items(3), [*said("ann", "ABA"), *said("bob", "ABB")]))
+    assert "No judge voted: what follows is about people alone." in lines
+    assert "## Gates" not in lines
+
+
+def test_repeated_votes_are_told(said: Said, items: Items) -> None:
+    lines = certificate_lines(audit(items(2), [*said("ann", "AA"), *said("ann", "AB")]))
+    assert "4 votes, 2 of them repeated" in lines[2]
+    assert "- such groups of votes that contradict themselves: 1" in section(lines, "Votes")
+
+
+def test_many_judges_have_a_row_each_and_no_list_of_pairs(said: Said, items: Items) -> None:
+    votes = [vote for i in range(12) for vote in said(f"judge {i:02}", "AB" * 20, "model")]
+    lines = certificate_lines(audit(items(40, category=["x", "y"] * 20), [*said("ann", "AB" * 20), *votes], draws=20))
+    assert sum(line.startswith("| judge ") for line in lines[:20]) == 13  # with the head
+    among = section(lines, "Judges among themselves")
+    assert "- 12 judges: with more than 8 their pairs are not listed one by one" in among
+    assert sum("| judge " in line for line in section(lines, "By principle, category and model")) == 24 + 1
+    assert section(lines, "Judges and single people") == [
+        "- not measured for 12 judges: needs two people on at least 30 items that the judge was read on, found 0",
+        "",
+    ]
+
+
+def test_a_crowd_of_people_is_summed_up(said: Said, items: Items) -> None:
+    votes = [vote for i in range(40) for vote in said(f"person {i}", "AB" * 5)]
+    lines = certificate_lines(audit(items(10), votes))
+    assert "- 40 people, 400 votes, 10 to 10 items each" in section(lines, "Votes")
+    assert not any(line.startswith("| person") for line in lines)
+
+
+def test_a_long_table_is_cut_and_says_so(said: Said, items: Items) -> None:
+    known = items(450, category=[f"c{i}" for i in range(450)])
+    lines = certificate_lines(audit(known, [*said("ann", "A" * 450), *said("j", "A" * 450, "model")], draws=10))
+    assert "50 rows more stand in the JSON." in section(lines, "By principle, category and model")
+
+
+def test_an_alarm_stands_above_the_figures(said: Said, items: Items) -> None:
+    ann, judge = "AABt" * 50, "BBAt" * 50
+    lines = certificate_lines(audit(items(200), [*said("ann", ann), *said("j", judge, "model")]))
+    assert "1 of 1 pairs of raters look as if labels were joined to the wrong rows." in section(lines, "Alarms")
+    assert any("A and B swapped" in line for line in section(lines, "Alarms"))

@@ -1,0 +1,225 @@
+"""Random constitutions for `st.from_type`, with texts that are hard to write and to read; and files of other shapes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import strategies as st
+
+from amendment.constitutions import (
+    AppliesWhen,
+    Case,
+    CompareExample,
+    Constitution,
+    CritiqueExample,
+    FewShot,
+    Principle,
+    ReviseExample,
+    Score,
+    Source,
+)
+
+HARD = [
+    "no",
+    "Null",
+    "~",
+    "1e-5",
+    "012",
+    "- a dash: and a colon",
+    "#not a comment",
+    "a # b",
+    "key: value",
+    "ends with a colon:",
+    "'single' \"double\" \\back",
+    "? & * ! | > % @ ` { [ ,",
+    "---",
+    "...",
+    "<<",
+    "two\nlines",
+    "a gap\n\n\nbetween",
+    "ends badly  \nin spaces",
+    "first\n  indented: yes\n\tand a tab",
+    "carriage\r\nreturn",
+    "a tab\there",
+    "nel\x85 and separators \u2028 \u2029",
+    "\ufeffbyte order",
+    "zero\u200bwidth, bidi \u202e, no\u00a0break",
+    "emoji \U0001f600 and private \ue000 and tag \U000e0041",
+    "漢字とかな。" * 30,
+    "double  spaces  " * 20,
+    "a long line of words that are: hard # to fold " * 6,
+    "x" * 300,
+    "=1+1",
+    "'=1+1",
+    "{} {hole} [[[brackets]]]",
+]
+LETTERS = st.characters(exclude_categories=["Cs", "Cc", "Cn"], include_characters="\n\t\r\x85")
+FREE = st.text(LETTERS, max_size=60) | st.text("ab :#-'\"\n", max_size=200)
+TEXTS = (st.sampled_from(HARD) | FREE | st.builds("{} {}".format, st.sampled_from(HARD), FREE)).filter(str.strip)
+"""What a constitution may hold as text."""
+
+_slugs = st.from_regex(r"[a-z0-9]{1,8}(-[a-z0-9]{1,5})?", fullmatch=True) | st.sampled_from(["no", "1", "1e5", "on"])
+_optional = st.none() | TEXTS
+_named = st.none() | _slugs
+
+
+def _several(values: st.SearchStrategy[Any], most: int = 3) -> st.SearchStrategy[Any]:
+    return st.lists(values, max_size=most).map(tuple)
+
+
+_json = st.recursive(st.none() | st.integers() | st.text(max_size=9), lambda inner: st.lists(inner, max_size=2))
+_sources = st.builds(
+    Source,
+    kind=st.sampled_from(["original", "adapted", "public_input", "imported"]),
+    document=_optional,
+    section=_optional,
+    span=_optional,
+    originals=st.dictionaries(_slugs, _several(_json.map(json.dumps), 2), max_size=2),
+)
+_grades = st.dictionaries(st.integers(-(2**63), 2**63 - 1), TEXTS, min_size=2, max_size=3)
+_principles = st.builds(
+    Principle,
+    id=_slugs,
+    statement=TEXTS,
+    text=_optional,
+    rationale=_optional,
+    weight=st.floats(min_value=0, exclude_min=True, allow_infinity=False) | st.sampled_from([1.0, 2.0, 0.5]),
+    tags=_several(TEXTS) | st.just(("honesty", "tone")),
+    applies_when=st.none() | st.builds(AppliesWhen, categories=_several(TEXTS)),
+    critique=_several(TEXTS),
+    revise=_several(TEXTS),
+    compare=_several(TEXTS),
+    score=st.none() | st.builds(Score, question=TEXTS, anchors=_grades),
+    cases=_several(st.builds(Case, prompt=TEXTS, better=TEXTS, worse=TEXTS, why=TEXTS), 1),
+)
+_critiques = st.builds(CritiqueExample, prompt=TEXTS, response=TEXTS, critique=TEXTS, principle=_named)
+_revisions = st.builds(
+    ReviseExample, prompt=TEXTS, response=TEXTS, critique=_optional, revision=TEXTS, principle=_named
+)
+_comparisons = st.builds(CompareExample, prompt=TEXTS, a=TEXTS, b=TEXTS, answer=st.sampled_from("AB"), principle=_named)
+_few_shots = st.builds(
+    FewShot, critique=_several(_critiques, 2), revise=_several(_revisions, 2), compare=_several(_comparisons, 2)
+)
+_constitutions = st.builds(
+    Constitution,
+    id=_slugs,
+    version=st.sampled_from(["1.0.0", "0.1.2-rc.1+b"]),
+    title=TEXTS,
+    license=TEXTS,
+    source=_sources,
+    principles=st.lists(_principles, max_size=3, unique_by=lambda each: each.id).map(tuple),
+    few_shot=_few_shots,
+)
+# As functions: hypothesis writes out what it is given at once, which takes long for this much.
+st.register_type_strategy(Principle, lambda _: _principles)
+st.register_type_strategy(Constitution, lambda _: _constitutions)
+
+Write = Callable[[str, Any], Path]
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Write:
+    """Writes a file: bytes and text as they are, everything else as JSON."""
+
+    def written(name: str, content: Any) -> Path:
+        path = tmp_path / name
+        raw = content if isinstance(content, str | bytes) else json.dumps(content)
+        path.write_bytes(raw if isinstance(raw, bytes) else raw.encode())
+        return path
+
+    return written
+
+
+PAPER: dict[str, Any] = {
+    "CritiqueRevisionInstructions.json": {
+        "kind0": {
+            "prompt": ["\n\nCritiqueRequest: Say where the answer is rude.\n\nCritique:"],
+            "edit_request": "\n\nRevisionRequest: Rewrite the answer politely.\n\nRevision:",
+        },
+        "Kind 1": {
+            "prompt": [
+                "\n\nCritiqueRequest: Is anything in it wrong?\n\nCritique:",
+                "CritiqueRequest: Which claim is weakest?  \n\nCritique:",
+            ],
+            "edit_request": "\n\nRevisionRequest: Correct what is wrong: all of it.\n\nRevision:",
+            "note": "a key of somebody's own",
+        },
+    },
+    "RLMadisonInstructions.json": [
+        "\nWhich answer is more polite? Options:",
+        "Which answer is more polite?\nOptions: ",
+        "\nChoose the answer that a good host would give. Options:",
+    ],
+    "CritiqueRevisionFewShotPrompts.json": [
+        "\n\nHuman: How do I say no?\n\nAssistant: Just leave.\n\nCritiqueRequest: Say where the answer is rude."
+        "\n\nCritique: It is curt.\n\nRevisionRequest: Rewrite the answer politely."
+        "\n\nRevision: Thank them, and decline.\n\nHuman:",
+        "\n\nHuman: Hello.\n\nAssistant: Yes?\n\nHuman: Is 7 even?\n\nAssistant: It is."
+        "\n\nCritiqueRequest: Is it true?"
+        "\n\nCritique: No,\n\nwith a gap. \n\nRevisionRequest: Say what is true.\n\nRevision: It is odd.",
+    ],
+    "RLMadisonFewShotPrompts.json": [
+        {"prompt": "\n\nHuman: Is it late?\n\nAssistant:", "corrects": ["It is ten."], "incorrects": ["Buy a watch."]},
+        {
+            "prompt": "\n\nHuman: Hi.\n\nAssistant: Hi.\n\nHuman: Sing.\n\nAssistant:",
+            "corrects": ["La la.", "Lo lo."],
+            "incorrects": ["No. "],
+        },
+        {"prompt": "Without speakers", "corrects": ["yes"], "incorrects": ["no"]},
+    ],
+    "RLMadisonPrecogFewShotPrompts.json": [
+        {
+            "prompt": "\n\nHuman: Consider this talk between a human (H) and an assistant (A):\n\nH: Is it late?"
+            "\n\nA:  No.\n\nH: Sure?\n\n{}\n (A) [[[Look outside.]]]\n (B) [[[It is ten\nat night.]]]"
+            "\n\nAssistant: Let's think: (B) says it.\n\nHuman:\nSo the answer is: (B)"
+        },
+        {
+            "prompt": "\nHuman: Consider this:\n\nH: SING\n\n{}\n (A) [[[La.]]]\n (B) [[[No.]]]\n\nAssistant: (A) does."
+            "\n\nHuman:\nSo the answer is: (A)"
+        },
+    ],
+}
+"""Our own small files in the shape of the Constitutional AI paper's, with the irregularities of real ones."""
+
+HUGGINGFACE: dict[str, Any] = {
+    "constitutions": [
+        {"critic": "Is the answer rude?", "revision": "Make it polite."},
+        {"critic": " Is it true? ", "revision": "Make it true.", "source": "us"},
+        {"critic": "Is it short?", "revision": "Make it polite."},
+    ],
+    "system_chat": [
+        [
+            {"role": "user", "content": "Is 7 even?"},
+            {"role": "assistant", "content": "Yes."},
+            {"role": "user", "content": " Is it true? "},
+            {"role": "assistant", "content": "No."},
+            {"role": "user", "content": "Make it true."},
+            {"role": "assistant", "content": "7 is odd."},
+        ],
+        [
+            {"role": "user", "content": "Hello."},
+            {"role": "assistant", "content": "What do you want?\n\nHuman: nothing"},
+            {"role": "user", "content": "A song."},
+            {"role": "assistant", "content": "No."},
+            {"role": "user", "content": "Is the answer rude?"},
+            {"role": "assistant", "content": "It is."},
+            {"role": "user", "content": "Make it sing."},
+            {"role": "assistant", "content": "La la la.\n"},
+        ],
+    ],
+}
+"""Our own small file in the shape of Hugging Face's."""
+
+
+@pytest.fixture
+def paper() -> dict[str, Any]:
+    return json.loads(json.dumps(PAPER))  # type: ignore[no-any-return]
+
+
+@pytest.fixture
+def huggingface() -> dict[str, Any]:
+    return json.loads(json.dumps(HUGGINGFACE))  # type: ignore[no-any-return]

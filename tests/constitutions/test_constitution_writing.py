@@ -1,0 +1,146 @@
+"""A constitution as YAML: people like to read it, and the reader gives back exactly what was written."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from amendment.constitutions import (
+    Constitution,
+    Principle,
+    constitution_json,
+    constitution_yaml,
+    lint_file,
+    load_constitution,
+    shipped,
+    write_constitution,
+)
+from amendment.errors import ConfigError
+from amendment.yamlfile import MAX_BYTES, parse_yaml, validate
+
+
+def constitution(*principles: Principle, **fields: Any) -> Constitution:
+    return Constitution(
+        **{"id": "ours", "version": "1.0.0", "title": "A test", "license": "CC0-1.0", "principles": principles} | fields
+    )
+
+
+def principle(**fields: Any) -> Principle:
+    return Principle(**{"id": "p", "statement": "Be right.", "compare": ("Which is right?",)} | fields)
+
+
+def read(text: str) -> Constitution:
+    return validate(parse_yaml(text, "any.yaml"), Constitution)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.from_type(Constitution))
+def test_what_is_written_is_read_back_exactly(one: Constitution) -> None:
+    assert read(constitution_yaml(one)) == one
+    assert read(constitution_json(one)) == one
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.from_type(Constitution))
+def test_other_readers_of_yaml_see_the_same_texts(one: Constitution) -> None:
+    seen = yaml.safe_load(constitution_yaml(one))  # YAML 1.1, where a plain `no` or `on` would be a boolean
+    assert seen["title"] == one.title
+    for told, meant in zip(seen.get("principles", []), one.principles, strict=True):
+        assert (told["id"], told["statement"]) == (meant.id, meant.statement)
+
+
+@pytest.mark.parametrize("id", shipped())
+def test_shipped_ones_come_back_without_findings(id: str, tmp_path: Path) -> None:
+    path = tmp_path / "copy.yaml"
+    write_constitution(load_constitution(id), path)
+    assert load_constitution(path) == load_constitution(id)
+    assert lint_file(path) == []
+
+
+def test_texts_look_as_a_person_would_write_them() -> None:
+    long = (
+        "A rule that is told at some length, with a colon: here, so that it needs more than one line of the file. " * 2
+    )
+    one = constitution(
+        principle(statement=long.strip(), weight=2.0, tags=("honesty", "tone"), text="Two lines,\nthe second shorter."),
+        principle(id="q", statement="no", rationale="Say: why", weight=0.25, compare=("- first", "second")),
+    )
+    assert constitution_yaml(one) == (
+        """\
+id: ours
+version: 1.0.0
+title: A test
+license: CC0-1.0
+
+principles:
+  - id: p
+    statement: >-
+      A rule that is told at some length, with a colon: here, so that it needs more than one line of the file. A rule
+      that is told at some length, with a colon: here, so that it needs more than one line of the file.
+    text: |-
+      Two lines,
+      the second shorter.
+    weight: 2
+    tags: [honesty, tone]
+    compare:
+      - Which is right?
+
+  - id: q
+    statement: "no"
+    rationale: "Say: why"
+    weight: 0.25
+    compare:
+      - "- first"
+      - second
+"""
+    )
+
+
+def test_the_file_points_at_the_schema_that_checks_it(tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "er" / "ours.yaml"
+    write_constitution(constitution(principle()), path)
+    first = path.read_text().split("\n")[0]
+    schema = path.parent / first.removeprefix("# yaml-language-server: $schema=")
+    assert json.loads(schema.read_text())["title"] == "Constitution"
+
+
+def test_parents_are_merged_in_so_that_the_file_stands_alone(tmp_path: Path) -> None:
+    child = tmp_path / "child.yaml"
+    child.write_text("id: child\nversion: 1.0.0\ntitle: t\nlicense: CC0-1.0\nextends: [helpful-honest]\n")
+    alone = tmp_path / "elsewhere" / "alone.yaml"
+    write_constitution(load_constitution(child), alone)
+    merged = load_constitution(alone)
+    assert merged.content_hash == load_constitution(child).content_hash
+    assert (merged.extends, len(merged.principles)) == ((), len(load_constitution("helpful-honest").principles))
+
+
+def test_what_stands_there_is_replaced_only_on_demand(tmp_path: Path) -> None:
+    path = tmp_path / "ours.yaml"
+    path.write_text("mine")
+    with pytest.raises(ConfigError, match=r"ours\.yaml: stands already; name another, or replace it with --force"):
+        write_constitution(constitution(principle()), path)
+    assert path.read_text() == "mine"
+    write_constitution(constitution(principle()), path, replace=True)
+    assert load_constitution(path).id == "ours"
+
+
+@pytest.mark.parametrize(
+    ("statement", "told"),
+    [
+        ("bell \x07 rings", "found the control character U\\+0007"),
+        ("half \ud800 a character", "this is not YAML"),
+        ("x" * (MAX_BYTES + 1), "at most 1 MB"),
+    ],
+)
+def test_what_no_file_can_hold_is_refused_and_nothing_is_written(statement: str, told: str, tmp_path: Path) -> None:
+    unchecked = principle().model_copy(update={"statement": statement})
+    path = tmp_path / "ours.yaml"
+    with pytest.raises(ConfigError, match=told):
+        write_constitution(constitution(unchecked), path)
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,142 @@
+"""Mixing: counts worked out by hand, no prompt twice, and choices that do not jump when rows are added."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from amendment.curation import SourceCount, mix_pairs
+from amendment.records import Candidate, Comparison, Message, Preference, Prompt, user
+
+
+def pair(prompt: str, number: int = 0) -> Preference:
+    asked = Prompt(messages=user(prompt))
+    chosen, rejected = (
+        Candidate(
+            prompt_id=asked.id, messages=(Message(role="assistant", content=f"{word} {number}"),), kind="imported"
+        )
+        for word in ("good", "bad")
+    )
+    return Preference(
+        prompt=asked.messages,
+        chosen=chosen.messages,
+        rejected=rejected.messages,
+        p_chosen=1.0,
+        p_chosen_raw=1.0,
+        decided_by="judge",
+        comparison_id=Comparison.between(chosen, rejected).id,
+        prompt_id=asked.id,
+        chosen_id=chosen.id,
+        rejected_id=rejected.id,
+    )
+
+
+def pairs(name: str, count: int) -> list[Preference]:
+    return [pair(f"{name} {number}") for number in range(count)]
+
+
+def ids(rows: Iterable[Preference]) -> set[str]:
+    return {row.comparison_id for row in rows}
+
+
+def test_the_largest_total_is_taken_for_which_nobody_is_asked_for_too_much() -> None:
+    # 248 are a fifth of 1240 pairs; the run gives the other 992 of its 1300, and 308 are left out.
+    mixed = mix_pairs({"run": pairs("run", 1300), "people": pairs("p", 248)}, {"run": 0.8, "people": 0.2}, seed=0)
+    assert mixed.counts == {"run": SourceCount(992, 1300, 0), "people": SourceCount(248, 248, 0)}
+    # And where the run is the scarce one: 40 are four fifths of 50, so people give 10.
+    mixed = mix_pairs({"run": pairs("run", 40), "people": pairs("p", 248)}, {"run": 0.8, "people": 0.2}, seed=0)
+    assert {name: count.pairs for name, count in mixed.counts.items()} == {"run": 40, "people": 10}
+
+
+def test_shares_are_read_as_they_are_written() -> None:
+    # In binary, 0.1 + 0.2 is a little over 0.3; 30 pairs are still three tenths of a hundred.
+    sizes = {"run": 70, "a": 10, "b": 20}
+    mixed = mix_pairs({name: pairs(name, n) for name, n in sizes.items()}, {"run": 0.7, "a": 0.1, "b": 0.2}, seed=0)
+    assert {name: count.pairs for name, count in mixed.counts.items()} == sizes
+    # Thirds, rounded: the total is 3 x 10.
+    thirds = dict.fromkeys(["run", "a", "b"], 0.333)
+    mixed = mix_pairs({"run": pairs("run", 10), "a": pairs("a", 11), "b": pairs("b", 12)}, thirds, seed=0)
+    assert [count.pairs for count in mixed.counts.values()] == [10, 10, 10]
+
+
+def test_a_source_without_pairs_leaves_nothing_to_take() -> None:
+    mixed = mix_pairs({"run": pairs("run", 10), "people": []}, {"run": 0.9, "people": 0.1}, seed=0)
+    assert [count.pairs for count in mixed.counts.values()] == [0, 0]
+
+
+def test_pairs_stay_in_their_order_and_are_chosen_by_seed() -> None:
+    sources = {"run": pairs("run", 100), "people": pairs("p", 10)}
+    one, again, other = (mix_pairs(sources, {"run": 0.5, "people": 0.5}, seed=seed) for seed in (1, 1, 2))
+    assert one == again
+    assert ids(one.pairs["run"]) != ids(other.pairs["run"])
+    order = {row.comparison_id: index for index, row in enumerate(sources["run"])}
+    places = [order[row.comparison_id] for row in one.pairs["run"]]
+    assert places == sorted(places)
+
+
+def test_new_rows_keep_what_was_chosen_before() -> None:
+    run, people = pairs("run", 300), pairs("p", 60)
+    shares = {"run": 0.5, "people": 0.5}
+    before = mix_pairs({"run": run, "people": people[:40]}, shares, seed=3)
+    more = mix_pairs({"run": run, "people": people}, shares, seed=3)
+    assert ids(before.pairs["run"]) < ids(more.pairs["run"])
+    assert ids(before.pairs["people"]) < ids(more.pairs["people"])
+    longer = mix_pairs({"run": [*pairs("new", 30), *run], "people": people[:40]}, shares, seed=3)
+    kept = ids(before.pairs["run"]) & ids(longer.pairs["run"])
+    assert len(kept) >= 30, "of 40, those whose hashes the few new ones do not undercut"
+
+
+def test_a_prompt_of_several_sources_stays_with_the_one_that_reaches_least_far() -> None:
+    # The run has 8 prompts of its own, reaching 8 / 0.8 = 10 pairs in all; people 1, reaching 1 / 0.2 = 5.
+    # Of the two prompts that both have, people get one (then 2 / 0.2 = 10, as far as the run's), and so the first in
+    # the list the other: 9 / 0.8 = 11.25. The total is min(11.25, 10) = 10: 8 of the run and 2 of people.
+    both = [pair("both 1"), pair("both 2")]
+    sources = {"run": [*pairs("run", 8), *both], "people": [*pairs("p", 1), pair("both 1", 7), pair("both 2", 7)]}
+    mixed = mix_pairs(sources, {"run": 0.8, "people": 0.2}, seed=0)
+    assert mixed.shared_prompts == 2
+    assert mixed.counts == {"run": SourceCount(8, 9, 1), "people": SourceCount(2, 2, 1)}
+
+
+def test_sources_with_the_same_prompts_share_them() -> None:
+    # Both judged and people's pairs on the same ten prompts: eight stay with the run, two with people, nothing is lost.
+    sources = {name: [pair(f"both {number}", kind) for number in range(10)] for kind, name in enumerate("rp")}
+    mixed = mix_pairs(sources, {"r": 0.8, "p": 0.2}, seed=0)
+    assert mixed.counts == {"r": SourceCount(8, 8, 2), "p": SourceCount(2, 2, 8)}
+
+
+def test_without_shares_every_pair_is_kept_but_for_prompts_of_another_source() -> None:
+    sources = {"run": [*pairs("run", 5), pair("both")], "people": [*pairs("p", 2), pair("both", 1)]}
+    mixed = mix_pairs(sources, None, seed=0)
+    assert mixed.counts == {"run": SourceCount(5, 5, 1), "people": SourceCount(3, 3, 0)}
+
+
+@given(
+    st.dictionaries(st.sampled_from("abc"), st.lists(st.integers(0, 20), max_size=30), min_size=2),
+    st.lists(st.integers(1, 99), min_size=3, max_size=3),
+    st.integers(0, 5),
+)
+def test_no_prompt_is_in_two_sources_and_shares_are_exact_to_one_pair(
+    prompts: dict[str, list[int]], weights: list[int], seed: int
+) -> None:
+    sources = {
+        name: [pair(f"q{number}", index * 100 + place) for place, number in enumerate(numbers)]
+        for index, (name, numbers) in enumerate(prompts.items())
+    }
+    total_weight = sum(weights[: len(sources)])
+    shares = {name: weight / total_weight for name, weight in zip(sources, weights, strict=False)}
+    mixed = mix_pairs(sources, shares, seed=seed)
+    owners: dict[str, set[str]] = {}
+    for name, rows in mixed.pairs.items():
+        for row in rows:
+            owners.setdefault(row.prompt_id, set()).add(name)
+    assert all(len(names) == 1 for names in owners.values())
+    total = sum(count.pairs for count in mixed.counts.values())
+    for name, count in mixed.counts.items():
+        assert count.pairs <= count.of
+        assert count.of + count.ceded == len(sources[name])
+        assert abs(count.pairs - total * shares[name]) < 1 + 1e-9
+    if all(count.of for count in mixed.counts.values()):
+        full = [name for name, count in mixed.counts.items() if count.of < (total + 1) * shares[name] + 1e-9]
+        assert full, "one more pair in all, and a source would be asked for more than it has"

@@ -1,0 +1,190 @@
+"""What an audit reads: public records whole, a hundred thousand verdicts in seconds, and verdicts of runs."""
+
+from __future__ import annotations
+
+import csv
+import random
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from amendment.errors import DataError
+from amendment.pipeline import Run, RunFile
+from amendment.pipeline.audit_inputs import AuditInputs, read_votes, votes_of_run
+from amendment.pipeline.store import read_records
+from amendment.records import Candidate, Comparison, Prompt, Verdict
+
+ROOT = Path(__file__).resolve().parents[2]
+PUBLIC = ROOT.parent / "shared" / "data"
+public = pytest.mark.skipif(not PUBLIC.is_dir(), reason="the public records do not lie beside this project")
+PEOPLE = ["annotator1", "annotator2", "annotator3"]
+PANDALM: dict[str, Any] = {
+    "name": "pandalm",
+    "verdicts": [
+        {
+            "path": "testset-v1.json",
+            "columns": {"item": "idx", "prompt": ["instruction", "input"], "a": "response1", "b": "response2"}
+            | {"votes": PEOPLE, "category": "motivation_app"},
+            "words": {"a": 1, "b": 2, "tie": 0},
+            "kind": "person",
+        },
+        {
+            "path": "gpt-3.5-turbo-testset-v1.json",
+            "columns": {"item": "idx", "verdict": "gpt_result"},
+            "words": {"a": 1, "b": 2, "tie": "Tie", "invalid": "garbage"},
+            "rater": "gpt-3.5-turbo",
+            "kind": "model",
+        },
+        {
+            "path": "pandalm-7b-testset-v1.json",
+            "columns": {"item": "idx", "verdict": "pandalm_result"},
+            "words": {"a": 1, "b": 2, "tie": [0, "Tie"]},
+            "rater": "pandalm-7b",
+            "kind": "model",
+        },
+    ],
+}
+LLMBAR: dict[str, Any] = {
+    "name": "llmbar",
+    "verdicts": [
+        {
+            "path": "verdicts.csv.gz",
+            "columns": {"item": ["subset", "item"], "category": "subset", "rater": ["judge", "strategy"]}
+            | {"verdict": "verdict_orig", "swapped": "verdict_swap"},
+            "words": {"a": 1, "b": 2},
+            "coordinates": "content",
+            "kind": "model",
+        },
+        {
+            "path": "verdicts.csv.gz",
+            "columns": {"item": ["subset", "item"], "category": "subset", "verdict": "gold"},
+            "words": {"a": 1, "b": 2},
+            "rater": "gold",
+            "kind": "person",
+        },
+    ],
+}
+
+
+def read(config: dict[str, Any], base: Path) -> AuditInputs:
+    return read_votes(RunFile.model_validate(config), base)
+
+
+@public
+def test_the_records_of_pandalm_are_read_whole() -> None:
+    found = read(PANDALM, PUBLIC / "pandalm")
+    assert len(found.items) == 999
+    assert len({item.prompt for item in found.items.values()}) == 170
+    assert Counter(vote.rater for vote in found.votes) == dict.fromkeys([*PEOPLE, "gpt-3.5-turbo", "pandalm-7b"], 999)
+    assert {vote.rater for vote in found.votes if vote.kind == "person"} == set(PEOPLE)
+    assert Counter(vote.value for vote in found.votes if vote.rater == "gpt-3.5-turbo")["invalid"] == 25
+    unknown = sum(item.length_a is None or item.length_b is None for item in found.items.values())
+    assert 0 < unknown < 100, "answers that are empty or no text count, and their length is unknown"
+    assert [file.rows for file in found.files] == [999] * 3
+
+
+@public
+def test_a_word_of_pandalm_that_nobody_named_is_told_with_its_count() -> None:
+    config = {**PANDALM, "verdicts": [dict(one) for one in PANDALM["verdicts"]]}
+    config["verdicts"][1]["words"] = {"a": 1, "b": 2, "tie": "Tie"}
+    with pytest.raises(DataError) as told:
+        read(config, PUBLIC / "pandalm")
+    (problem,) = told.value.problems
+    assert "gpt-3.5-turbo-testset-v1.json: row " in problem.place
+    assert "found 'garbage' (and in 24 more rows), expected one of 1, 2, Tie" in problem.message
+    config["verdicts"][1]["unreadable"] = "invalid"
+    assert read(config, PUBLIC / "pandalm").counts["words read as invalid"] == 25
+
+
+@public
+def test_the_records_of_llmbar_are_read_whole() -> None:
+    began = time.perf_counter()
+    found = read(LLMBAR, PUBLIC / "llmbar")
+    assert time.perf_counter() - began < 20
+    judges = [vote for vote in found.votes if vote.kind == "model"]
+    assert len(judges) == 2 * 27_235
+    assert len({vote.rater for vote in judges}) == 65
+    assert len({(vote.rater, found.items[vote.item].category) for vote in judges}) == 325
+    assert len(found.items) == 419
+    assert Counter(vote.first for vote in judges) == {"A": 27_235, "B": 27_235}
+    assert sum(vote.value == "invalid" for vote in judges) == found.counts["empty cells read as invalid"]
+    people = [vote for vote in found.votes if vote.kind == "person"]
+    assert len(people) == 419
+    assert {vote.first for vote in people} == {None}
+    assert found.files[0].rows == 27_235
+
+
+def test_a_hundred_thousand_verdicts_take_seconds(tmp_path: Path) -> None:
+    dice = random.Random(7)
+    with (tmp_path / "log.csv").open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["id", "judge", "rule", "order", "said"])
+        for item in range(5_000):
+            for judge in range(10):
+                writer.writerows([item, f"j{judge}", "kind", order, dice.choice("AB")] for order in ("ab", "ba"))
+    columns = {"item": "id", "rater": "judge", "principle": "rule", "order": "order", "verdict": "said"}
+    source = {"path": "log.csv", "columns": columns, "coordinates": "displayed", "kind": "model"}
+    began = time.perf_counter()
+    found = read({"name": "t", "verdicts": [source]}, tmp_path)
+    assert len(found.votes) == 100_000
+    assert time.perf_counter() - began < 20, "about two seconds on one quiet core"
+
+
+def test_verdicts_of_a_runs_own_judges_in_content_coordinates(tmp_path: Path, small: Path) -> None:
+    Run.from_file(small, folder=tmp_path / "run")()
+    verdicts = read_records(tmp_path / "run" / "judging/verdicts.parquet", Verdict)
+    candidates = [
+        one
+        for table in ("critique/candidates", "candidates/candidates")
+        for one in read_records(tmp_path / "run" / f"{table}.parquet", Candidate)
+    ]
+    prompts = {one.id: one for one in read_records(tmp_path / "run" / "inputs/prompts.parquet", Prompt)}
+    found = votes_of_run(verdicts, candidates, prompts.values())
+    assert len(found.votes) == len(verdicts)
+    by_id = {candidate.id: candidate for candidate in candidates}
+    for verdict, vote in zip(verdicts, found.votes, strict=True):
+        a, b = sorted(verdict.shown)
+        item = found.items[vote.item]
+        assert vote.item == Comparison(verdict.prompt_id, a, b).id
+        assert (item.prompt, item.category) == (verdict.prompt_id, prompts[verdict.prompt_id].category)
+        assert (item.model_a, item.model_b) == (by_id[a].origin.model, by_id[b].origin.model)
+        assert vote.first == ("A" if verdict.shown[0] == a else "B")
+        better = verdict.shown["AB".index(str(verdict.value))] if verdict.value in ("A", "B") else None
+        assert vote.value == {a: "A", b: "B", None: verdict.value}[better]
+        p_first = verdict.p_first()
+        assert vote.p_a is not None
+        assert p_first is not None
+        assert vote.p_a == pytest.approx(p_first if vote.first == "A" else 1 - p_first)
+        assert (vote.principle, vote.sample, vote.kind) == (verdict.principle_id, verdict.sample, "model")
+
+
+@pytest.fixture
+def imported(tmp_path: Path) -> Callable[[dict[str, Any]], AuditInputs]:
+    """Votes of the records that a run makes of one verdict file with twenty items."""
+
+    def importing(settings: dict[str, Any]) -> AuditInputs:
+        with (tmp_path / "v.csv").open("w", newline="") as file:
+            writer = csv.writer(file)
+            writer.writerow(["q", "x", "y", "o", "v"])
+            writer.writerows([f"q{n}", f"x{n}", f"y{n}", "ab", "a"] for n in range(20))
+        source = {"path": "v.csv", "columns": {"prompt": "q", "a": "x", "b": "y", "verdict": "v"}, "kind": "person"}
+        source["columns"] |= settings.pop("columns", {})
+        from amendment.pipeline.inputs import read_inputs
+
+        read = read_inputs(RunFile.model_validate({"name": "t", "verdicts": [source | settings]}), tmp_path)
+        return votes_of_run(read.verdicts, read.candidates.values(), read.prompts.values())
+
+    return importing
+
+
+def test_an_order_that_no_file_told_is_not_made_up_by_the_records(
+    imported: Callable[[dict[str, Any]], AuditInputs],
+) -> None:
+    assert {vote.first for vote in imported({}).votes} == {None}
+    known = imported({"columns": {"order": "o"}, "coordinates": "displayed"})
+    assert all((vote.first, vote.value) in {("A", "A"), ("B", "B")} for vote in known.votes)
+    assert {vote.first for vote in known.votes} == {"A", "B"}, "names of content are in no order"

@@ -1,0 +1,145 @@
+"""The cluster bootstrap: what it computes, when it refuses, how often it is right."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from amendment.statistics import (
+    Resampling,
+    bootstrap,
+    clustered_mean,
+    cohen_kappa,
+    quotient,
+    ratio_of_sums,
+    resampling,
+    sums_by_cluster,
+)
+
+Floats = NDArray[np.float64]
+
+
+def mean(sums: Floats) -> Floats:
+    return quotient(sums[:, 0], sums[:, 1])
+
+
+def test_sums_by_cluster_by_hand() -> None:
+    # p: 1 + 2 and 2 rows; q: 4 and 1 row
+    assert sums_by_cluster(["p", "q", "p"], [1, 4, 2], [1, 1, 1]).tolist() == [[3, 2], [4, 1]]
+
+
+def test_a_ratio_of_sums_by_hand() -> None:
+    # (1 + 2 + 3) / (2 + 4 + 6)
+    found = ratio_of_sums([1, 2, 3], [2, 4, 6], ["a", "b", "c"])
+    assert found.value == 0.5
+    assert (found.n, found.clusters) == (3, 3)
+
+
+def test_a_ratio_over_nothing_is_undefined_and_says_so() -> None:
+    found = ratio_of_sums([1.0] * 6, [0.0] * 6, range(6))
+    assert math.isnan(found.value)
+    assert found.note == "undefined on these rows"
+
+
+def test_the_interval_is_the_percentiles_of_resampled_clusters() -> None:
+    # the same by brute force: rows of drawn clusters put together, and the mean taken of all of them
+    random = np.random.default_rng(5)
+    names = np.repeat(np.arange(30), random.integers(1, 6, 30))
+    rows = random.normal(size=names.size) + names / 10
+    found = bootstrap(sums_by_cluster(names, rows, np.ones(rows.size)), mean, n=rows.size)
+    by_name = [rows[names == name] for name in range(30)]
+    brute = [np.concatenate([by_name[pick] for pick in random.integers(0, 30, 30)]).mean() for _ in range(4000)]
+    assert found.value == pytest.approx(rows.mean())
+    assert (found.low, found.high) == pytest.approx(tuple(np.quantile(brute, [0.025, 0.975])), abs=0.06)
+
+
+def test_it_agrees_with_the_sandwich_where_both_apply() -> None:
+    random = np.random.default_rng(2)
+    names = np.repeat(np.arange(200), 3)
+    rows = random.normal(size=200)[names] + random.normal(size=600)
+    one = bootstrap(sums_by_cluster(names, rows, np.ones(600)), mean, n=600)
+    other = clustered_mean(rows, names)
+    assert one.high - one.low == pytest.approx(other.high - other.low, rel=0.1)
+
+
+def test_the_same_seed_gives_the_same_interval_and_another_seed_another() -> None:
+    sums = np.random.default_rng(0).random((25, 2)) + 1
+    same = [bootstrap(sums, mean, n=25, resampling=Resampling(seed=3)) for _ in range(2)]
+    assert same[0] == same[1]
+    assert bootstrap(sums, mean, n=25, resampling=Resampling(seed=4)).low != same[0].low
+
+
+def test_few_clusters_are_refused_or_noted() -> None:
+    def of(clusters: int) -> tuple[bool, str]:
+        found = bootstrap(np.random.default_rng(0).random((clusters, 2)), mean, n=50)
+        return math.isnan(found.low), found.note
+
+    assert of(4) == (True, "no interval from fewer than 5 clusters")
+    assert of(5) == (False, "only 5 clusters")
+    assert of(19) == (False, "only 19 clusters")
+    assert of(20) == (False, "")
+
+
+def test_nothing_that_varies_means_no_interval() -> None:
+    found = ratio_of_sums([1.0] * 30, [2.0] * 30, range(30))
+    assert found.value == 0.5
+    assert math.isnan(found.low)
+    assert found.note == "no interval: no variation between clusters was seen"
+
+
+def test_a_statistic_that_is_often_undefined_has_no_interval() -> None:
+    # only one cluster of thirty has a denominator: 36 % of draws leave it out
+    found = ratio_of_sums([1.0] * 30, [1.0] + [0.0] * 29, range(30))
+    assert math.isnan(found.low)
+    assert found.note.startswith("no interval: undefined in")
+
+
+def test_a_statistic_that_is_seldom_undefined_says_how_often() -> None:
+    # four of thirty clusters have a denominator: (26/30)^30 = 1.4 % of draws leave all of them out
+    found = ratio_of_sums(np.arange(30.0), [1.0] * 4 + [0.0] * 26, range(30))
+    assert not math.isnan(found.low)
+    assert found.note.startswith("undefined in")
+
+
+def test_no_rows_are_told() -> None:
+    found = ratio_of_sums([], [], [])
+    assert math.isnan(found.value)
+    assert (found.n, found.clusters, found.note) == (0, 0, "no rows")
+
+
+def test_very_many_clusters_are_drawn_in_groups_with_the_same_width(monkeypatch: pytest.MonkeyPatch) -> None:
+    random = np.random.default_rng(0)
+    sums = np.stack([random.normal(size=9000), np.ones(9000)], axis=1)
+    grouped = bootstrap(sums, mean, n=9000)
+    monkeypatch.setattr(resampling, "MOST", 10_000)
+    singly = bootstrap(sums, mean, n=9000)
+    assert grouped.value == singly.value == pytest.approx(sums[:, 0].mean())
+    assert grouped.high - grouped.low == pytest.approx(singly.high - singly.low, rel=0.1)
+    assert grouped.clusters == 9000
+
+
+@pytest.mark.parametrize("bad", [Resampling(seed=-1), Resampling(draws=0), Resampling(level=95)])
+def test_settings_without_sense_are_refused(bad: Resampling) -> None:
+    with pytest.raises(ValueError, match="expected a seed"):
+        bootstrap(np.ones((9, 2)), mean, n=9, resampling=bad)
+
+
+def test_the_interval_of_kappa_covers_the_truth_and_the_one_of_rows_does_not() -> None:
+    # one rater throws a coin, the other says the same with chance 0.8: kappa = (0.8 - 0.5) / 0.5 = 0.6.
+    # The five rows of a prompt are the same row: rows taken as independent make intervals that are too narrow.
+    random, inside = np.random.default_rng(0), np.zeros(2)
+    names = np.repeat(np.arange(60), 5)
+    for seed in range(300):
+        first = random.integers(0, 2, 60)
+        second = np.where(random.random(60) < 0.8, first, 1 - first)
+        for kind, clusters in enumerate((names, np.arange(300))):
+            found = cohen_kappa(
+                first[names], second[names], clusters, classes=2, resampling=Resampling(seed=seed, draws=300)
+            )
+            inside[kind] += found.low <= 0.6 <= found.high
+    # binomial noise over 300 draws is about 0.015
+    assert 0.89 <= inside[0] / 300 <= 0.98
+    assert inside[1] / 300 < 0.75

@@ -1,0 +1,119 @@
+"""Shares against answers worked out by hand, and against a library."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from amendment.statistics import binomial_p, clustered_mean, share, wilson
+
+
+def test_wilson_of_eight_in_ten_by_hand() -> None:
+    # z = 1.96, z^2 = 3.8416, scale = 1.38416; centre = (0.8 + 0.19208) / 1.38416 = 0.71674
+    # half = 1.96 * sqrt(0.016 + 0.009604) / 1.38416 = 1.96 * 0.160012 / 1.38416 = 0.22658
+    found = wilson(8, 10)
+    assert found.value == 0.8
+    assert found.low == pytest.approx(0.71674 - 0.22658, abs=2e-5)
+    assert found.high == pytest.approx(0.71674 + 0.22658, abs=2e-5)
+
+
+@pytest.mark.parametrize(("successes", "low", "high"), [(0, 0.0, 0.27753), (10, 0.72247, 1.0)])
+def test_wilson_has_a_width_where_all_rows_are_equal(successes: int, low: float, high: float) -> None:
+    # k = 0: high = z^2 / (n + z^2) = 3.8415 / 13.8415
+    found = wilson(successes, 10)
+    assert found.low == pytest.approx(low, abs=1e-5)
+    assert found.high == pytest.approx(high, abs=1e-5)
+
+
+@settings(deadline=None)  # the first call imports the library
+@given(st.integers(1, 500).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))), st.sampled_from([0.8, 0.95]))
+def test_wilson_is_that_of_statsmodels(counts: tuple[int, int], level: float) -> None:
+    oracle = pytest.importorskip("statsmodels.stats.proportion", reason="statsmodels comes with the dev extra")
+    low, high = oracle.proportion_confint(*counts, alpha=1 - level, method="wilson")
+    found = wilson(*counts, level)
+    assert found[1:3] == pytest.approx((low, high), abs=1e-12)
+
+
+def test_a_share_has_the_clustered_interval_cut_at_one() -> None:
+    # 1 1 | 1 0: the sandwich gives 3/4 +- 12.7062 / 4, far beyond both ends
+    found = share([1, 1, 1, 0], ["p", "p", "q", "q"])
+    assert found[:3] == (0.75, 0.0, 1.0)
+    assert (found.n, found.clusters, found.method, found.note) == (4, 2, "clustered t", "")
+
+
+def test_a_share_inside_its_bounds_is_the_clustered_mean() -> None:
+    rows, names = [1, 0, 1, 0, 1, 0, 1, 1] * 5, [row // 4 for row in range(40)]
+    assert share(rows, names)[:5] == clustered_mean(rows, names)[:5]
+
+
+def test_a_share_without_variation_falls_back_to_wilson_over_clusters_and_says_so() -> None:
+    # thirty rows of ten prompts are worth ten: the bounds of 10 in 10, not of 30 in 30
+    found = share([1] * 30, [row // 3 for row in range(30)])
+    assert found.low == pytest.approx(wilson(10, 10).low)
+    assert (found.high, found.n, found.clusters) == (1.0, 30, 10)
+    assert found.note == "no variation between clusters was seen: Wilson over 10 clusters"
+    assert found.to_json()["note"] == found.note
+
+
+def test_one_cluster_is_one_observation() -> None:
+    found = share([1, 0, 0, 0], ["p"] * 4)
+    assert found[:3] == (0.25, *wilson(0.25, 1)[1:3])
+
+
+def test_a_share_of_nothing_has_no_value() -> None:
+    assert math.isnan(wilson(0, 0).value)
+    found = share([], [])
+    assert math.isnan(found.value)
+    assert (found.n, found.note) == (0, "no rows")
+
+
+@pytest.mark.parametrize(
+    ("k", "n", "p"),
+    [
+        (5, 5, 2 / 32),  # five heads in five throws, or five tails
+        (1, 4, 2 * 5 / 16),  # at most one: (1 + 4) / 16, twice
+        (2, 4, 1.0),
+        (0, 1, 1.0),
+    ],
+)
+def test_the_exact_test_of_a_fair_coin_by_hand(k: int, n: int, p: float) -> None:
+    assert binomial_p(k, n) == pytest.approx(p)
+
+
+def test_no_throw_says_nothing() -> None:
+    assert math.isnan(binomial_p(0, 0))
+
+
+@settings(deadline=None)
+@given(st.integers(1, 300).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
+def test_the_exact_test_is_that_of_scipy(counts: tuple[int, int]) -> None:
+    from scipy.stats import binomtest
+
+    assert binomial_p(*counts) == pytest.approx(float(binomtest(*counts).pvalue), rel=1e-9)
+
+
+@pytest.mark.parametrize("bad", [(-1, 3), (4, 3)])
+def test_impossible_counts_are_refused(bad: tuple[int, int]) -> None:
+    with pytest.raises(ValueError, match="between 0 and n"):
+        wilson(*bad)
+    with pytest.raises(ValueError, match="between 0 and n"):
+        binomial_p(*bad)
+
+
+def test_a_share_is_made_of_values_between_zero_and_one() -> None:
+    with pytest.raises(ValueError, match="between 0 and 1"):
+        share([0, 2], ["a", "b"])
+    with pytest.raises(ValueError, match="level"):
+        wilson(1, 2, 95)
+
+
+def test_the_interval_of_a_rare_share_covers_the_truth() -> None:
+    # 5 % of 60 prompts of one row each; binomial noise of the coverage over 1000 draws is about 0.007
+    draws = np.random.default_rng(1)
+    rows = draws.random((1000, 60)) < 0.05
+    inside = sum(found.low <= 0.05 <= found.high for found in (share(row, np.arange(60)) for row in rows))
+    assert inside / 1000 > 0.9
