@@ -103,6 +103,8 @@ def _nothing_to_publish(config: RunFile) -> Iterator[tuple[Loc, str]]:
 
 def _has_two_a_prompt(config: RunFile) -> bool:
     """Whether a prompt can have two candidates to compare; what files hold is not known yet."""
+    if config.brings_pairs and config.judging and config.judging.labelled == "judge":
+        return True
     several = ("all", "draft_and_last")
     counts = [
         source.per_prompt if isinstance(source, ModelSource) else 1 + (source.take in several)

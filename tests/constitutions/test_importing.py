@@ -354,7 +354,7 @@ def test_what_is_no_file_gets_a_message(tmp_path: Path) -> None:
 def test_too_many_statements_are_refused_and_the_most_are_quick(write: Any, tmp_path: Path) -> None:
     lines = [f"Statement number {index} is about {index * 7}." for index in range(2001)]
     assert problems(write("s.txt", "\n".join(lines)))[0].startswith(
-        "s.txt: found 2,001 principles, expected at most 2,000"
+        "s.txt: found 2,001 entries, expected at most 2,000"
     )
     one = imported(write("s.txt", "\n".join(lines[:2000]))).constitution
     write_constitution(one, tmp_path / "s.yaml")

@@ -17,7 +17,7 @@ from amendment.errors import LedgerError
 from amendment.pipeline import Result, Run
 from amendment.pipeline.status import read_status
 
-JUDGED = '%"role":"judge"%'
+JUDGED = '%"choices":["A","B"]%'
 SECONDS = 60
 
 Replies = Callable[..., int]

@@ -183,7 +183,10 @@ def test_a_result_that_its_sources_left_behind_is_not_told_as_the_runs(small: Pa
     part = Run.from_file(small, folder=folder, overrides=["critique.rounds=1"])(until="critique")
     assert list(part.summary["stages"]) == ["inputs", "critique", "candidates"]
     assert part.summary["missing"] == part.summary["out of date"] == ["judging", "audit", "dataset"]
-    assert "Not done yet: judging (out of date), dataset (out of date)" in (folder / "summary.md").read_text()
+    assert (
+        "Not done yet: judging (out of date), audit (out of date), dataset (out of date)"
+        in (folder / "summary.md").read_text()
+    )
     lines = status_lines(read_status(folder))
     assert next(line.split() for line in lines if "judging" in line) == ["judging", "to", "do", "(out", "of", "date)"]
     assert lines[-1] == "next: judging"

@@ -1,0 +1,165 @@
+"""An audit from a user's place: a file, a run file or a run's folder in, a certificate out, and no model asked."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from amendment.errors import AmendmentError, ConfigError, DataError
+from amendment.pipeline import Run
+from amendment.pipeline.auditing import audit_path
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+EXAMPLE = ROOT / "examples" / "audit_my_judge.yaml"
+JUDGED: dict[str, Any] = {
+    "name": "judged",
+    "constitution": "lilliput",
+    "models": {"sim": {"provider": "simulated"}},
+    "judging": {"judges": [{"model": "sim", "protocol": "label-tokens"}], "labelled": "judge"},
+}
+
+
+def written(path: Path, rows: list[dict[str, str]]) -> Path:
+    with path.open("w", encoding="utf-8", newline="") as file:
+        table = csv.DictWriter(file, fieldnames=list(rows[0]))
+        table.writeheader()
+        table.writerows(rows)
+    return path
+
+
+def run_file(folder: Path, **parts: Any) -> Path:
+    path = folder / "run.yaml"
+    path.write_text(yaml.safe_dump({"name": "labels", **parts}), encoding="utf-8")
+    return path
+
+
+def test_the_example_finds_the_biases_that_its_judge_has(tmp_path: Path) -> None:
+    audited = audit_path(EXAMPLE, folder=tmp_path / "out")
+    judge = audited.document["judges"][0]
+    assert judge["order"]["index"]["value"] < -0.9  # the first shown wins wherever the orders disagree
+    assert judge["length"]["asymmetry"]["low"] > 0
+    assert {gate["check"]: gate["outcome"] for gate in audited.document["gates"]}["order"] == "FAIL"
+    assert json.loads((tmp_path / "out" / "certificate.json").read_text(encoding="utf-8")) == audited.document
+    page = (tmp_path / "out" / "certificate.md").read_text(encoding="utf-8")
+    assert page.startswith("# Audit")
+    assert "people.csv" in page
+
+
+def test_every_file_that_was_read_is_named_by_its_hash(tmp_path: Path) -> None:
+    audited = audit_path(EXAMPLE, folder=tmp_path)
+    assert [(file["name"], file["rows"]) for file in audited.document["files"]] == [
+        ("people.csv", 120),
+        ("judge_log.csv", 240),
+    ]
+    assert all(len(file["sha256"]) == 64 for file in audited.document["files"])
+
+
+def test_two_audits_of_equal_files_are_equal_to_the_byte(tmp_path: Path) -> None:
+    pages = []
+    for name in ("one", "two"):
+        audit_path(EXAMPLE, folder=tmp_path / name)
+        pages.append([(tmp_path / name / f"certificate.{kind}").read_bytes() for kind in ("json", "md")])
+    assert pages[0] == pages[1]
+
+
+def test_an_arena_file_needs_no_run_file_but_is_told_who_are_people(tmp_path: Path) -> None:
+    # The judge agrees with the person on 8 of 10 questions: 80 %.
+    rows = []
+    for number in range(10):
+        human = "model_a" if number % 2 else "model_b"
+        other = {"model_a": "model_b", "model_b": "model_a"}[human]
+        for judge, winner in (("expert_1", human), ("gpt-x", human if number < 8 else other)):
+            rows.append({"question_id": str(number), "model_a": "m", "model_b": "n", "judge": judge, "winner": winner})
+    path = written(tmp_path / "votes.csv", rows)
+    audited = audit_path(path, people=["expert_*"], folder=tmp_path / "out")
+    assert audited.document["judges"][0]["one_call"]["by_rule"]["no_ties"]["value"] == pytest.approx(0.8)
+    with pytest.raises(DataError, match=r"gpt-x.*expert_1|expert_1.*gpt-x"):
+        audit_path(path, folder=tmp_path / "asked")
+    assert not (tmp_path / "asked").exists()
+
+
+def test_a_file_of_no_known_shape_is_answered_with_lines_to_paste(tmp_path: Path) -> None:
+    path = written(tmp_path / "odd.csv", [{"frage": "one", "eins": "x", "zwei": "y", "wer": "ann", "besser": "1"}])
+    with pytest.raises(DataError) as caught:
+        audit_path(path)
+    told = str(caught.value)
+    assert "frage" in told
+    assert "columns:" in told
+
+
+def test_labels_without_texts_make_a_certificate_and_no_dataset(tmp_path: Path) -> None:
+    rows = [{"id": str(n), "ann": "ab"[n % 2], "judge": "a"} for n in range(6)]
+    written(tmp_path / "labels.csv", rows)
+    columns = {"item": "id"}
+    sources = [
+        {"path": "labels.csv", "kind": "person", "columns": {**columns, "votes": ["ann"]}},
+        {"path": "labels.csv", "kind": "model", "columns": {**columns, "votes": ["judge"]}},
+    ]
+    result = Run.from_file(run_file(tmp_path, verdicts=sources), folder=tmp_path / "run")()
+    assert result.ran == ("inputs", "audit")
+    certificate = json.loads((tmp_path / "run" / "certificate.json").read_text(encoding="utf-8"))
+    # The judge always says a, the person says a on 3 of 6.
+    assert certificate["judges"][0]["one_call"]["by_rule"]["strict"]["value"] == pytest.approx(0.5)
+
+
+def labelled_pairs(folder: Path) -> list[dict[str, Any]]:
+    """Six questions of Lilliput with two answers each, and a person's vote."""
+    from amendment.lilliput import sample_prompts
+
+    rows = [
+        {"q": prompt.text, "x": "the answer is 1", "y": "the answer is 2 because gravity", "ann": "ab"[n % 2]}
+        for n, prompt in enumerate(sample_prompts(6, 1))
+    ]
+    written(folder / "labels.csv", rows)
+    return [{"path": "labels.csv", "kind": "person", "columns": {"prompt": "q", "a": "x", "b": "y", "votes": ["ann"]}}]
+
+
+def test_a_runs_judge_is_measured_on_labelled_comparisons_while_people_decide_them(tmp_path: Path) -> None:
+    path = run_file(tmp_path, **{**JUDGED, "verdicts": labelled_pairs(tmp_path)})
+    result = Run.from_file(path, folder=tmp_path / "run")()
+    assert result.sent > 0
+    certificate = json.loads((tmp_path / "run" / "certificate.json").read_text(encoding="utf-8"))
+    judge = certificate["judges"][0]
+    assert judge["one_call"]["items"] == judge["order"]["pairs"] == 6
+    assert {row["decided_by"] for row in result.dataset["train"]} == {"person"}
+    assert sum(len(split) for split in result.dataset.values()) == 6  # each comparison once, though two decided it
+
+
+def test_without_being_asked_to_no_judge_is_paid_for_what_people_have_decided(tmp_path: Path) -> None:
+    path = run_file(tmp_path, **{**JUDGED, "verdicts": labelled_pairs(tmp_path)})
+    (tmp_path / "more.jsonl").write_text('{"prompt": "hello", "candidate": "hi"}\n', encoding="utf-8")
+    more = ["judging.labelled=skip", "candidates=[{path: more.jsonl}]"]
+    with pytest.raises(AmendmentError, match=r"judging\.labelled"):
+        Run.from_file(path, folder=tmp_path / "run", overrides=more)()
+
+
+def test_the_folder_of_a_run_can_be_audited_again(tmp_path: Path) -> None:
+    path = run_file(tmp_path, **{**JUDGED, "verdicts": labelled_pairs(tmp_path)})
+    Run.from_file(path, folder=tmp_path / "run")()
+    before = (tmp_path / "run" / "certificate.json").read_bytes()
+    audit_path(tmp_path / "run")
+    again = json.loads((tmp_path / "run" / "certificate.json").read_text(encoding="utf-8"))
+    assert {**again, "seed": 0} == {**json.loads(before), "seed": 0}
+    with pytest.raises(ConfigError, match="no verdicts of a run here"):
+        audit_path(tmp_path)
+
+
+def test_an_audit_stands_until_its_files_change(tmp_path: Path) -> None:
+    sources = labelled_pairs(tmp_path)
+    path = run_file(tmp_path, verdicts=sources)
+    assert Run.from_file(path, folder=tmp_path / "run")().ran == ("inputs", "audit", "dataset")
+    assert Run.from_file(path, folder=tmp_path / "run")().ran == ()
+    text = (tmp_path / "labels.csv").read_text(encoding="utf-8")
+    (tmp_path / "labels.csv").write_text(text.replace(",a\r\n", ",b\r\n"), encoding="utf-8", newline="")
+    assert "audit" in Run.from_file(path, folder=tmp_path / "run")().ran
+
+
+def test_a_run_file_with_nothing_to_audit_says_what_to_add(tmp_path: Path) -> None:
+    (tmp_path / "p.jsonl").write_text('{"prompt": "hello"}\n', encoding="utf-8")
+    with pytest.raises(ConfigError, match="add `verdicts`"):
+        audit_path(run_file(tmp_path, prompts=[{"path": "p.jsonl"}]), folder=tmp_path / "out")
