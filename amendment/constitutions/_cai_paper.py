@@ -28,7 +28,7 @@ from amendment.constitutions._foreign import Problems, check_count, list_at, map
 from amendment.constitutions._models import CompareExample, Constitution, Principle
 from amendment.constitutions._naming import Names, is_slug, slug
 from amendment.constitutions._originals import Gathered, only_originals, originals_of, restored
-from amendment.constitutions._worked import examples_of, talk_of, with_critique
+from amendment.constitutions._worked import examples_of, spelled_out, talk_of, with_critique
 
 __all__ = ["FILES", "Kind", "gather_cai_paper", "kind_of", "paper_values"]
 
@@ -86,7 +86,7 @@ def _requests(file: File, gathered: Gathered, names: Names) -> None:
         id = ids.get(key) or names.take(key)
         made = Principle(id=id, statement=asked.revise, critique=asked.critique, revise=(asked.revise,))
         gathered.principles.append(made)
-        gathered.note("critique-requests", asked, {key: entries[key]}, {id: requests_entry(asked)})
+        gathered.note("critique-requests", asked, {key: entries[key]}, _request_value(_Item(id, made, asked)))
 
 
 def _each(file: File, read: Callable[[Any, str], Any]) -> list[tuple[Any, Any]]:
@@ -99,8 +99,9 @@ def _each(file: File, read: Callable[[Any, str], Any]) -> list[tuple[Any, Any]]:
 
 def _questions(file: File, gathered: Gathered, names: Names) -> None:
     for entry, text in _each(file, question):
-        gathered.principles.append(Principle(id=names.take(text), statement=text, compare=(text,)))
-        gathered.note("compare-questions", text, entry, question_entry(text))
+        made = Principle(id=names.take(text), statement=text, compare=(text,))
+        gathered.principles.append(made)
+        gathered.note("compare-questions", text, entry, _question_value((made, text)))
 
 
 def _talks(file: File, gathered: Gathered, _: Names) -> None:
@@ -152,10 +153,10 @@ def paper_values(constitution: Constitution) -> dict[str, Any]:
     values: dict[Kind, Any] = {
         "critique-requests": _requests_value(constitution),
         "compare-questions": restored(
-            [text for principle in constitution.principles for text in principle.compare],
-            question_entry,
+            [(principle, text) for principle in constitution.principles for text in principle.compare],
+            _question_value,
             originals=originals_of(constitution, "compare-questions"),
-            key=lambda text: text,
+            key=lambda item: item[1],
             key_of=lambda entry: question(entry, ""),
         ),
         "critique-talks": restored(
@@ -176,36 +177,53 @@ def _requests_value(constitution: Constitution) -> dict[str, Any]:
     items = _numbered(constitution.principles)
     entries = restored(
         items,
-        lambda item: {item[0]: requests_entry(item[1])},
+        _request_value,
         originals=originals_of(constitution, "critique-requests"),
-        key=lambda item: item[1],
+        key=lambda item: item.asked,
         key_of=_of_one_key,
     )
-    value: dict[str, Any] = {}
-    for (id, _), entry in zip(items, entries, strict=True):
+    ids, value = {item.id for item in items}, dict[str, Any]()
+    for item, entry in zip(items, entries, strict=True):
         ((key, requested),) = entry.items()
-        is_own = id.startswith(slug(key)) and key not in value
-        value[key if is_own else id] = requested
+        is_own = item.id.startswith(slug(key)) and key not in value and key not in ids - {item.id}
+        value[key if is_own else item.id] = requested
     return value
+
+
+class _Item(NamedTuple):
+    """An entry of requests to write."""
+
+    id: str
+    principle: Principle
+    asked: Requests
+
+
+def _request_value(item: _Item) -> dict[str, Any]:
+    critique = tuple(spelled_out(item.principle, text) for text in item.asked.critique)
+    return {item.id: requests_entry(Requests(critique, spelled_out(item.principle, item.asked.revise)))}
+
+
+def _question_value(item: tuple[Principle, str]) -> str:
+    return question_entry(spelled_out(*item))
 
 
 def _of_one_key(entry: Any) -> Requests:
     return requests(next(iter(mapping_at(entry, "").values()), None), "")
 
 
-def _numbered(principles: Sequence[Principle]) -> list[tuple[str, Requests]]:
+def _numbered(principles: Sequence[Principle]) -> list[_Item]:
     """The requests of each principle under its id, and where it has several for a revision under numbers behind it."""
-    names, items = Names(), []
+    names, items = Names(), list[_Item]()
     usable = [one for one in principles if one.critique and one.revise]
     for principle in usable:
         names.keep(principle.id)
     for principle in usable:
         ids = (principle.id, *(names.keep(f"{principle.id}-{n}") for n in range(2, len(principle.revise) + 1)))
-        items += list(zip(ids, dealt(principle), strict=True))
+        items += [_Item(id, principle, asked) for id, asked in zip(ids, _dealt(principle), strict=True)]
     return items
 
 
-def dealt(principle: Principle) -> list[Requests]:
+def _dealt(principle: Principle) -> list[Requests]:
     """Each request for a revision with its share of the requests for a critique, in turn; at least one."""
     critique, revise = principle.critique, principle.revise
     shares = [critique[index :: len(revise)] or (critique[index % len(critique)],) for index in range(len(revise))]

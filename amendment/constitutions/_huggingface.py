@@ -16,7 +16,15 @@ from amendment.constitutions._foreign import Problems, list_at, mapping_at, prob
 from amendment.constitutions._models import Constitution, Principle, ReviseExample
 from amendment.constitutions._naming import Names
 from amendment.constitutions._originals import Gathered, originals_of, restored
-from amendment.constitutions._worked import Talk, examples_of, join_turns, prompt_turns, talk_of, with_critique
+from amendment.constitutions._worked import (
+    Talk,
+    examples_of,
+    join_turns,
+    prompt_turns,
+    spelled_out,
+    talk_of,
+    with_critique,
+)
 
 __all__ = ["gather_huggingface", "huggingface_value", "is_huggingface"]
 
@@ -40,8 +48,9 @@ def gather_huggingface(value: Any, name: str) -> Gathered:
     problems.check()
     for entry, (critic, revision) in zip(entries, pairs, strict=True):
         id = names.take(revision)
-        gathered.principles.append(Principle(id=id, statement=revision, critique=(critic,), revise=(revision,)))
-        gathered.note(PAIRS, (critic, revision), entry, _pair_value((critic, revision)))
+        made = Principle(id=id, statement=revision, critique=(critic,), revise=(revision,))
+        gathered.principles.append(made)
+        gathered.note(PAIRS, (critic, revision), entry, _pair_value((made, (critic, revision))))
     for chat, talk in zip(chats, talks, strict=True):
         critique, revise = examples_of(talk, gathered.principles)
         gathered.critique.append(critique)
@@ -82,8 +91,9 @@ def _turn(entry: Any, place: str, role: str) -> str:
     return text_at(turn["content"], f"{place}.content").strip()
 
 
-def _pair_value(pair: tuple[str, str]) -> dict[str, str]:
-    return {"critic": pair[0], "revision": pair[1]}
+def _pair_value(item: tuple[Principle, tuple[str, str]]) -> dict[str, str]:
+    principle, (critic, revision) = item
+    return {"critic": spelled_out(principle, critic), "revision": spelled_out(principle, revision)}
 
 
 def _chat_value(talk: Talk) -> list[dict[str, str]]:
@@ -94,13 +104,13 @@ def _chat_value(talk: Talk) -> list[dict[str, str]]:
 def huggingface_value(constitution: Constitution) -> dict[str, Any]:
     """The constitution as this format holds it: as many pairs of each principle as it has requests."""
     principles = constitution.principles
-    pairs = [pair for principle in principles for pair in _pairs(principle)]
+    pairs = [(principle, pair) for principle in principles for pair in _pairs(principle)]
     return {
         "constitutions": restored(
             pairs,
             _pair_value,
             originals=originals_of(constitution, PAIRS),
-            key=lambda pair: pair,
+            key=lambda item: item[1],
             key_of=lambda entry: _pair(entry, PAIRS),
         ),
         "system_chat": restored(

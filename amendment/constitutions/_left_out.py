@@ -8,7 +8,7 @@ from typing import Literal
 from amendment.constitutions._models import CompareExample, Constitution, Principle, ReviseExample
 from amendment.constitutions._naming import slug
 from amendment.constitutions._statements import TABLES
-from amendment.constitutions._worked import STANDARD, examples_of, talk_of, with_critique
+from amendment.constitutions._worked import STANDARD, examples_of, spelled_out, talk_of, with_critique
 
 __all__ = ["ExportFormat", "left_out"]
 
@@ -37,7 +37,7 @@ def _of_paper(constitution: Constitution) -> Iterator[str]:
     held = [one for one in principles if _is_chain(one) or one.compare]
     yield from _without_texts(principles, held)
     yield from _count(held, "a critique or a revision alone", lambda one: bool(one.critique) != bool(one.revise))
-    yield from _count(held, "statement", lambda one: one.statement not in (*one.revise, *one.compare))
+    yield from _count(held, "statement", lambda one: not _holds_statement(one, (*one.revise, *one.compare)))
     yield from _count(held, "id", lambda one: not _is_chain(one) and not _is_named_after(one, one.compare))
     yield from _count(held, "grouping of the texts", lambda one: _is_chain(one) + len(one.compare) > 1)
     yield from _extras(held, _EXTRAS)
@@ -50,7 +50,7 @@ def _of_huggingface(constitution: Constitution) -> Iterator[str]:
     held = [one for one in principles if _is_chain(one)]
     yield from _without_texts(principles, held)
     yield from _count(held, "compare", lambda one: bool(one.compare))
-    yield from _count(held, "statement", lambda one: one.statement not in one.revise)
+    yield from _count(held, "statement", lambda one: not _holds_statement(one, one.revise))
     yield from _count(held, "id", lambda one: not _is_named_after(one, one.revise))
     yield from _count(held, "grouping of the texts", lambda one: len(one.critique) + len(one.revise) > 2)
     yield from _extras(held, _EXTRAS)
@@ -76,9 +76,15 @@ def _is_chain(principle: Principle) -> bool:
     return bool(principle.critique and principle.revise)
 
 
+def _holds_statement(principle: Principle, texts: Sequence[str]) -> bool:
+    """Whether one of the texts is the statement, or is spelled out with it."""
+    return any(text == principle.statement or text in STANDARD for text in texts)
+
+
 def _is_named_after(principle: Principle, texts: Sequence[str]) -> bool:
     """Whether an import would make the id of the text again."""
-    return any(principle.id == slug(text) or principle.id.startswith(f"{slug(text)}-") for text in texts[:1])
+    names = [slug(spelled_out(principle, text)) for text in texts[:1]]
+    return any(principle.id == name or principle.id.startswith(f"{name}-") for name in names)
 
 
 def _without_texts(principles: Sequence[Principle], held: Sequence[Principle]) -> Iterator[str]:

@@ -19,6 +19,7 @@ __all__ = [
     "examples_of",
     "join_turns",
     "prompt_turns",
+    "spelled_out",
     "split_turns",
     "talk_of",
     "with_critique",
@@ -34,6 +35,12 @@ class Standard(NamedTuple):
 
 
 STANDARD = Standard()
+
+
+def spelled_out(principle: Principle, text: str) -> str:
+    """A request as it is read where nobody shows the principle beside it: a standard one behind the statement."""
+    return f"{principle.statement} {text}" if text in STANDARD else text
+
 
 _SPEAKER = re.compile(r"\n\n(Human|Assistant):")
 
@@ -73,11 +80,15 @@ def prompt_turns(prompt: str) -> list[str]:
 
 def examples_of(talk: Talk, principles: Sequence[Principle]) -> tuple[CritiqueExample, ReviseExample]:
     """The talk as examples, about the principle whose requests it holds, or whose request for a critique."""
-    own = [one for one in principles if talk.critique_request in one.critique]
-    best = [one for one in own if talk.revision_request in one.revise] or own
+    own = [one for one in principles if _asks(one, one.critique, talk.critique_request)]
+    best = [one for one in own if _asks(one, one.revise, talk.revision_request)] or own
     about = best[0].id if best else None
     seen = {"prompt": talk.prompt, "response": talk.response, "critique": talk.critique, "principle": about}
     return CritiqueExample.model_validate(seen), ReviseExample.model_validate(seen | {"revision": talk.revision})
+
+
+def _asks(principle: Principle, texts: Sequence[str], request: str) -> bool:
+    return any(request in (text, spelled_out(principle, text)) for text in texts)
 
 
 def talk_of(example: ReviseExample, principles: Sequence[Principle]) -> Talk:
@@ -86,9 +97,9 @@ def talk_of(example: ReviseExample, principles: Sequence[Principle]) -> Talk:
     return Talk(
         prompt=example.prompt,
         response=example.response,
-        critique_request=about.critique[0] if about else STANDARD.critique,
+        critique_request=spelled_out(about, about.critique[0]) if about else STANDARD.critique,
         critique=example.critique or "",
-        revision_request=about.revise[0] if about else STANDARD.revise,
+        revision_request=spelled_out(about, about.revise[0]) if about else STANDARD.revise,
         revision=example.revision,
     )
 

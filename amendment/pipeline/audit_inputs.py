@@ -84,7 +84,7 @@ def source_of(path: Path, *, people: Sequence[str] = (), kind: Kind | None = Non
     if shape is None:
         facts = FileFacts(str(path), len(rows), None, None)
         found = SourceRows(str(path), rows, [], columns, facts, is_glimpse=True)
-        raise DataError([not_recognised(found, "verdicts")])
+        raise DataError([not_recognised(found, "verdicts", file=path.name)])
     return VerdictFile(path=str(path), shape=shape, people=tuple(people) or None, kind=kind)
 
 

@@ -45,8 +45,13 @@ WORDS: dict[Literal["a", "b", "tie"], tuple[str, ...]] = {
 }
 
 
-def not_recognised(found: SourceRows, wanted: Literal["candidates", "pairs", "verdicts"]) -> Problem:
-    """What stands in the columns, and lines for the run file that say where the parts stand."""
+def not_recognised(
+    found: SourceRows, wanted: Literal["candidates", "pairs", "verdicts"], *, file: str | None = None
+) -> Problem:
+    """What stands in the columns, and lines for the run file that say where the parts stand.
+
+    Of a `file` that was named by itself the lines are a whole run file.
+    """
     rows = found.rows[:LOOKED_AT]
     columns = list(found.columns)
     shown = [f"  {plain(name, longest=40)}: {_sample(rows, name)}" for name in columns[:SHOWN_COLUMNS]]
@@ -54,13 +59,12 @@ def not_recognised(found: SourceRows, wanted: Literal["candidates", "pairs", "ve
         shown.append(f"  and {len(columns) - SHOWN_COLUMNS} more columns")
     stubs = {"pairs": _pair_stub, "verdicts": _verdict_stub, "candidates": _candidate_stub}
     stub = stubs[wanted](rows, columns)
-    lines = [
-        f"the columns are no shape that is known for {wanted}; they hold",
-        *shown,
-        "  say in the run file where the parts stand; a first guess to correct, to stand under the path:",
-        *(f"    {line}" for line in stub),
-    ]
-    return Problem(found.place, "\n".join(lines))
+    advice = "say in the run file where the parts stand; a first guess to correct, to stand under the path:"
+    if file is not None:
+        advice = "save these lines, a first guess to correct, beside it as audit.yaml; then: amendment audit audit.yaml"
+        stub = ["name: audit", f"{wanted}:", f"  - path: {json.dumps(file)}", *(f"    {line}" for line in stub)]
+    told = [f"the columns are no shape that is known for {wanted}; they hold", *shown, f"  {advice}"]
+    return Problem(found.place, "\n".join([*told, *(f"    {line}" for line in stub)]))
 
 
 def no_prompt(found: SourceRows) -> Problem:

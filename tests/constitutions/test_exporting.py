@@ -397,6 +397,38 @@ def test_worked_examples_that_do_not_fit_are_counted(tmp_path: Path) -> None:
     ]
 
 
+def test_standard_requests_are_exported_with_the_statement_that_they_speak_about(tmp_path: Path) -> None:
+    (tmp_path / "s.txt").write_text("Be kind.")
+    one = through_yaml([tmp_path / "s.txt"], tmp_path)
+    pair = exported(one, "huggingface", tmp_path / "c.json")["c.json"]["constitutions"][0]
+    assert pair["revision"] == f"Be kind. {one.principles[0].revise[0]}"
+    again = through_yaml([tmp_path / "c.json"], tmp_path)
+    assert exported(again, "huggingface", tmp_path / "d.json")["d.json"]["constitutions"] == [pair]
+    found = exported(one, "cai-paper", tmp_path / "out")
+    assert found["RLMadisonInstructions.json"] == [f"\nBe kind. {one.principles[0].compare[0]} Options:"]
+    assert found["CritiqueRevisionInstructions.json"]["be-kind"]["edit_request"].startswith(
+        "\n\nRevisionRequest: Be kind."
+    )
+
+
+def test_a_file_that_holds_our_standard_requests_comes_back_as_it_was(tmp_path: Path) -> None:
+    (tmp_path / "s.txt").write_text("Be kind.")
+    asks = through_yaml([tmp_path / "s.txt"], tmp_path).principles[0]
+    value = {"constitutions": [{"critic": asks.critique[0], "revision": asks.revise[0]}], "system_chat": []}
+    one = through_yaml(written(tmp_path, {"c.json": value}), tmp_path)
+    assert exported(one, "huggingface", tmp_path / "d.json") == {"d.json": value}
+
+
+def test_a_renamed_principle_takes_no_other_ones_place(tmp_path: Path, paper: Files) -> None:
+    requests = paper["CritiqueRevisionInstructions.json"]
+    same = {"CritiqueRevisionInstructions.json": {"b": requests["kind0"], "a": requests["kind0"] | {"note": 1}}}
+    one = through_yaml(written(tmp_path / "in", same), tmp_path)
+    first, second = one.principles
+    swapped = (first.model_copy(update={"id": "a"}), second.model_copy(update={"id": "b"}))
+    found = exported(one.model_copy(update={"principles": swapped}), "cai-paper", tmp_path / "out")
+    assert sorted(found["CritiqueRevisionInstructions.json"]) == ["a", "b"]
+
+
 def test_every_request_of_a_principle_is_exported(tmp_path: Path) -> None:
     one = Constitution(
         id="c",

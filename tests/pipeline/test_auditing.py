@@ -88,8 +88,11 @@ def test_a_file_of_no_known_shape_is_answered_with_lines_to_paste(tmp_path: Path
     with pytest.raises(DataError) as caught:
         audit_path(path)
     told = str(caught.value)
-    assert "frage" in told
-    assert "columns:" in told
+    assert "frage: one" in told
+    lines = told.split("amendment audit audit.yaml\n")[1].split("\n")
+    stub = yaml.safe_load("\n".join(line.removeprefix("    ") for line in lines))
+    assert stub["verdicts"][0]["path"] == "odd.csv"
+    assert set(stub["verdicts"][0]["columns"]) >= {"prompt", "a", "b"}
 
 
 def test_labels_without_texts_make_a_certificate_and_no_dataset(tmp_path: Path) -> None:
