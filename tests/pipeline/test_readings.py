@@ -227,7 +227,7 @@ def test_texts_may_be_anything_in_an_audit_and_lengths_are_known_where_they_are_
     found = read(rows, columns={"prompt": "q", "a": "x", "b": "y", "verdict": "v"}, kind="person")
     assert [(item.prompt, item.length_a, item.length_b) for item in found.items.values()] == [
         ("one", 4, None),
-        ("two", None, 3),
+        ("two", 0, 3),
     ]
 
 

@@ -33,7 +33,19 @@ reward_model: {base: base, steps: 3, batch_size: 8, max_length: 64}
 dpo: {base: sft, steps: 3, batch_size: 8, max_length: 64}
 evaluate: {policies: [base, sft, dpo], prompts: 4, max_tokens: 8}
 """
-STAGES = ("inputs", "critique", "base", "sft", "candidates", "judging", "dataset", "reward_model", "dpo", "evaluate")
+STAGES = (
+    "inputs",
+    "critique",
+    "base",
+    "sft",
+    "candidates",
+    "judging",
+    "audit",
+    "dataset",
+    "reward_model",
+    "dpo",
+    "evaluate",
+)
 TRAINS = ("base", "sft", "reward_model", "dpo")
 SCRIPT = """\
 import sys
