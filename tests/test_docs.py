@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -100,3 +101,22 @@ def test_links_of_the_docs_lead_somewhere() -> None:
         for link in re.findall(r"\]\(([^)#][^)]*)\)", page.read_text(encoding="utf-8")):
             if "://" not in link:
                 assert (page.parent / link.split("#")[0]).exists(), f"{page.name}: {link}"
+
+
+RECORDS = ROOT / "benchmarks" / "records"
+PUBLIC = ROOT.parent / "shared" / "data"
+
+
+@pytest.mark.parametrize("name", ["pandalm", "llmbar"])
+def test_the_run_files_of_public_records_have_the_right_shape(name: str) -> None:
+    assert load_run_file(RECORDS / f"{name}.yaml").config.name == name
+
+
+@pytest.mark.skipif(not (PUBLIC / "pandalm").is_dir(), reason="the records of PandaLM are not part of this repository")
+def test_the_readmes_certificate_is_the_one_that_its_command_prints(tmp_path: Path) -> None:
+    shutil.copy(RECORDS / "pandalm.yaml", tmp_path)
+    (tmp_path / "pandalm").symlink_to(PUBLIC / "pandalm")
+    command = [sys.executable, "-m", "amendment", "audit", tmp_path / "pandalm.yaml", "--folder", tmp_path / "out"]
+    printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    rows = [line for line in printed.splitlines() if line.startswith("|")]
+    assert README.split("999\npublished comparisons:\n\n```\n")[1].split("\n```")[0] == "\n".join(rows[:4])
