@@ -16,15 +16,13 @@ __all__ = ["audit"]
 @app.command()
 def audit(
     file: Annotated[
-        Path, typer.Argument(metavar="FILE", help="A run file with `verdicts`, a data file, or a run's folder.")
+        Path, typer.Argument(metavar="FILE", help="A data file, a run file with `verdicts`, or a run's folder.")
     ],
     people: Annotated[
         list[str] | None,
         typer.Option(metavar="PATTERN", help="Raters of a data file who are people: 'expert_*'. Can be given again."),
     ] = None,
-    folder: Annotated[
-        Path | None, typer.Option(help="Where the certificate goes; the run's folder, or audits/NAME, by default.")
-    ] = None,
+    folder: Annotated[Path | None, typer.Option(help="Where the certificate goes; audits/NAME by default.")] = None,
     overrides: Overrides = None,
     as_json: AsJson = False,
 ) -> None:

@@ -143,7 +143,7 @@ def _audit(context: Context) -> Settings:
     """Files count by themselves where no judge of the run's own is measured: labels need no texts for an audit."""
     if context.config.judging:
         return {"certificate": CERTIFICATE_FORMAT}
-    sources = context.config.verdicts
+    sources = (*context.config.verdicts, *context.config.pairs)
     states = [source_state(source, context.base) for source in sources]
     return {"certificate": CERTIFICATE_FORMAT, "verdicts": _json(sources), "sources": states}
 

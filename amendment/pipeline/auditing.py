@@ -22,13 +22,14 @@ from amendment.pipeline.config import RunFile
 from amendment.pipeline.context import Context
 from amendment.pipeline.engine import Made, Workspace
 from amendment.pipeline.judging_stages import candidate_tables
+from amendment.pipeline.summary import simulated_banner
 from amendment.records import Candidate, Prompt, Verdict
 from amendment.terminal import plain
+from amendment.yamlfile import read_yaml, validate
 
 __all__ = ["Audited", "audit_path", "make_certificate"]
 
 NAMES = ("certificate.json", "certificate.md")
-CANDIDATES = ("inputs/candidates", "critique/candidates", "candidates/candidates")
 VERDICTS = ("inputs/verdicts", "judging/verdicts")
 
 
@@ -50,45 +51,62 @@ def audit_path(
     folder: Path | None = None,
     overrides: Sequence[str] = (),
 ) -> Audited:
-    """Audit what lies at a path: a run's folder, a run file (.yaml), or a data file of a shape that is recognised.
+    """Audit what lies at a path: a data file of a shape that is recognised, a run file (.yaml), or a run's folder.
 
-    `people` are patterns of raters who are people, for data files that do not say so. The certificate is written
-    into the run's folder, or into audits/NAME for a data file. Raises ConfigError and DataError with everything
-    that cannot be read, before anything is written.
+    Of a run file the verdicts and pairs are read that it brings; what a run's own judges said lies in its folder.
+    `people` are patterns of raters who are people, for a data file; `overrides` are for a run file. Written into
+    `folder`, audits/NAME by default. Raises ConfigError and DataError with everything that cannot be read, before
+    anything is written.
     """
+    is_run_file = path.suffix in (".yaml", ".yml") and not path.is_dir()
+    _refuse(path, people=bool(people) and (path.is_dir() or is_run_file), overrides=bool(overrides) and not is_run_file)
     if path.is_dir():
-        return _write(_of_folder(path), folder or path)
-    if path.suffix not in (".yaml", ".yml"):
-        config = RunFile(name="audit", verdicts=(source_of(path, people=people),))
-        return _write(read_votes(config, Path()), folder or Path("audits") / path.name.partition(".")[0])
-    loaded = load_run_file(path, overrides)
-    run = folder or Path("runs") / loaded.config.name
-    has_judged = loaded.config.judging is not None and Workspace(run).path("judging/verdicts").is_file()
-    return _write(_of_folder(run) if has_judged else _of_files(loaded.config, loaded.base), run, loaded.config.seed)
+        config = _config_of(path)
+        return _write(_of_folder(path, config), folder or Path("audits") / config.name, config)
+    if is_run_file:
+        config, base = load_run_file(path, overrides)[::2]
+        return _write(_of_files(config, base), folder or Path("audits") / config.name, config)
+    config = RunFile(name="audit", verdicts=(source_of(path, people=people),))
+    return _write(read_votes(config, Path()), folder or Path("audits") / path.name, config)
+
+
+def _refuse(path: Path, *, people: bool, overrides: bool) -> None:
+    """Options that would be passed over."""
+    if people:
+        raise ConfigError(f"{path}: --people is for a data file; a run file says it with `people:` or `kind:`")
+    if overrides:
+        raise ConfigError(f"{path}: --set is for a run file")
+
+
+def _config_of(folder: Path) -> RunFile:
+    """The resolved run file of a run's folder."""
+    if not (folder / "run.yaml").is_file():
+        raise ConfigError(f"{folder}: not a run's folder (no run.yaml); expected one, a run file or a data file")
+    return validate(read_yaml(folder / "run.yaml"), RunFile)
 
 
 def make_certificate(context: Context) -> Made:
     """The stage: the run's own judges against people and against themselves, or the user's files alone."""
     config, folder = context.config, context.workspace.folder
-    inputs = _of_folder(folder, candidate_tables(config)) if config.judging else _of_files(config, context.base)
-    certificate = _write(inputs, folder, config.seed).certificate
+    inputs = _of_folder(folder, config) if config.judging else _of_files(config, context.base)
+    certificate = _written(inputs, folder, config).certificate
     return Made(NAMES, {**certificate.headline(), "verdicts": len(inputs.votes)})
 
 
 def _of_files(config: RunFile, base: Path) -> AuditInputs:
     if config.verdicts or config.pairs:
         return read_votes(config, base)
-    message = "has no verdicts to audit: add `verdicts`, or audit a run that has judged (amendment run makes it)"
-    raise ConfigError(f"{config.name}: {message}")
+    message = "brings no verdicts; add `verdicts`, or name the folder of its run, where its judges' verdicts lie"
+    raise ConfigError(f"{config.name}: {message}: amendment audit runs/{config.name}")
 
 
-def _of_folder(folder: Path, candidates: Sequence[str] = CANDIDATES) -> AuditInputs:
+def _of_folder(folder: Path, config: RunFile) -> AuditInputs:
     """The verdicts that lie in a run's folder. Raises ConfigError where there are none."""
     workspace = Workspace(folder)
     tables = [name for name in VERDICTS if workspace.path(name).is_file()]
     if not tables:
-        raise ConfigError(f"{folder}: no verdicts of a run here; expected a run's folder, a run file or a data file")
-    written = [name for name in candidates if workspace.path(name).is_file()]
+        raise ConfigError(f"{folder}: no verdicts here yet; amendment run makes them")
+    written = [name for name in candidate_tables(config) if workspace.path(name).is_file()]
     return votes_of_run(
         [verdict for name in tables for verdict in workspace.read(name, Verdict)],
         [candidate for name in written for candidate in workspace.read(name, Candidate)],
@@ -96,11 +114,20 @@ def _of_folder(folder: Path, candidates: Sequence[str] = CANDIDATES) -> AuditInp
     )
 
 
-def _write(inputs: AuditInputs, folder: Path, seed: int = 0) -> Audited:
-    certificate = audit(inputs.items, inputs.votes, seed=seed)
+def _write(inputs: AuditInputs, folder: Path, config: RunFile) -> Audited:
+    if (folder / "stages").is_dir():
+        raise ConfigError(f"{folder}: a run's folder, whose certificate its stage audit makes; choose another --folder")
+    return _written(inputs, folder, config)
+
+
+def _written(inputs: AuditInputs, folder: Path, config: RunFile) -> Audited:
+    certificate = audit(inputs.items, inputs.votes, seed=config.seed)
+    banner = simulated_banner(config)
     files = [facts._asdict() for facts in dict.fromkeys(inputs.files)]
-    document = {**certificate.to_json(), "toolkit": __version__, "files": files, "read": dict(inputs.counts)}
-    lines = [*certificate_lines(certificate), *_files(inputs)]
+    told = {"toolkit": __version__, "simulated": banner, "files": files, "read": dict(inputs.counts)}
+    document = {**certificate.to_json(), **told}
+    title, *rest = certificate_lines(certificate)
+    lines = [title, *(["", f"> {banner}"] if banner else []), *rest, *_files(inputs)]
     write_text(folder / NAMES[0], json.dumps(document, indent=1, allow_nan=False) + "\n")
     write_text(folder / NAMES[1], "\n".join(lines) + "\n")
     return Audited(certificate, folder, document, lines)

@@ -13,7 +13,7 @@ from amendment.pipeline.engine import Stage, Workspace
 from amendment.pipeline.sources import LilliputPrompts
 from amendment.pipeline.wording import evaluation_lines, stage_lines
 
-__all__ = ["headline", "write_summary"]
+__all__ = ["headline", "simulated_banner", "write_summary"]
 
 
 def write_summary(config: RunFile, workspace: Workspace, stages: Sequence[Stage]) -> dict[str, Any]:
@@ -27,7 +27,7 @@ def write_summary(config: RunFile, workspace: Workspace, stages: Sequence[Stage]
         "name": config.name,
         "seed": config.seed,
         "toolkit": __version__,
-        "simulated": _simulated(config),
+        "simulated": simulated_banner(config),
         "stages": {name: notes[name]["counts"] for name in standing},
         "missing": [stage.name for stage in stages if stage.name not in standing],
         "out of date": [name for name in notes if name not in standing],
@@ -37,7 +37,7 @@ def write_summary(config: RunFile, workspace: Workspace, stages: Sequence[Stage]
     return summary
 
 
-def _simulated(config: RunFile) -> str | None:
+def simulated_banner(config: RunFile) -> str | None:
     """The banner of the simulated world, when any part of the run comes from there."""
     from amendment.lilliput import BANNER
 

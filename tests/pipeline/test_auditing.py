@@ -141,15 +141,33 @@ def test_without_being_asked_to_no_judge_is_paid_for_what_people_have_decided(tm
         Run.from_file(path, folder=tmp_path / "run", overrides=more)()
 
 
-def test_the_folder_of_a_run_can_be_audited_again(tmp_path: Path) -> None:
+def test_the_folder_of_a_run_can_be_audited_again_and_is_left_as_it_is(tmp_path: Path) -> None:
+    path = run_file(tmp_path, **{**JUDGED, "seed": 7, "verdicts": labelled_pairs(tmp_path)})
+    run = Run.from_file(path, folder=tmp_path / "run")
+    run()
+    audit_path(tmp_path / "run", folder=tmp_path / "again")
+    for name in ("certificate.json", "certificate.md"):
+        assert (tmp_path / "run" / name).read_bytes() == (tmp_path / "again" / name).read_bytes()
+    with pytest.raises(ConfigError, match="its stage audit makes"):
+        audit_path(tmp_path / "run", folder=tmp_path / "run")
+    assert run().ran == ()
+    with pytest.raises(ConfigError, match="not a run's folder"):
+        audit_path(tmp_path / "again")
+
+
+def test_a_certificate_of_the_simulated_world_says_so(tmp_path: Path) -> None:
     path = run_file(tmp_path, **{**JUDGED, "verdicts": labelled_pairs(tmp_path)})
     Run.from_file(path, folder=tmp_path / "run")()
-    before = (tmp_path / "run" / "certificate.json").read_bytes()
-    audit_path(tmp_path / "run")
-    again = json.loads((tmp_path / "run" / "certificate.json").read_text(encoding="utf-8"))
-    assert {**again, "seed": 0} == {**json.loads(before), "seed": 0}
-    with pytest.raises(ConfigError, match="no verdicts of a run here"):
-        audit_path(tmp_path)
+    assert "Simulated:" in (tmp_path / "run" / "certificate.md").read_text(encoding="utf-8")
+    assert json.loads((tmp_path / "run" / "certificate.json").read_text(encoding="utf-8"))["simulated"]
+
+
+def test_options_that_would_be_passed_over_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="--people is for a data file"):
+        audit_path(EXAMPLE, people=["ann"], folder=tmp_path / "out")
+    path = written(tmp_path / "votes.csv", [{"item": "1", "ann": "a"}])
+    with pytest.raises(ConfigError, match="--set is for a run file"):
+        audit_path(path, overrides=["seed=1"], folder=tmp_path / "out")
 
 
 def test_an_audit_stands_until_its_files_change(tmp_path: Path) -> None:
@@ -164,5 +182,5 @@ def test_an_audit_stands_until_its_files_change(tmp_path: Path) -> None:
 
 def test_a_run_file_with_nothing_to_audit_says_what_to_add(tmp_path: Path) -> None:
     (tmp_path / "p.jsonl").write_text('{"prompt": "hello"}\n', encoding="utf-8")
-    with pytest.raises(ConfigError, match="add `verdicts`"):
+    with pytest.raises(ConfigError, match="brings no verdicts"):
         audit_path(run_file(tmp_path, prompts=[{"path": "p.jsonl"}]), folder=tmp_path / "out")
