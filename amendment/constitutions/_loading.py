@@ -69,6 +69,10 @@ def _path_of(ref: str, base: Path | None) -> Path | None:
 
 def _unknown(ref: str) -> str:
     ids = shipped()
+    if _exists(Path(ref)):
+        return (
+            f"'{ref}' is a file that does not end in .yaml; amendment constitution import makes a constitution of it"
+        )
     return (
         f"there is no constitution '{ref}'{did_you_mean(ref, ids)}; shipped are {', '.join(ids)}; "
         f"a file is named by its path, such as ./{ref}.yaml"

@@ -15,6 +15,7 @@ from pydantic import ValidationError
 
 from amendment.constitutions import eligible_principles, load_constitution
 from amendment.errors import AmendmentError, ConfigError, DataError, MissingExtra, Problem
+from amendment.lilliput import knows
 from amendment.pipeline.config import POLICY_STAGES, JudgeEntry, RunFile
 from amendment.pipeline.context import found_folder, located
 from amendment.pipeline.inputs import read_inputs
@@ -25,6 +26,7 @@ from amendment.pipeline.shares import PairShare
 from amendment.pipeline.sources import FileSource, LilliputPrompts
 from amendment.preference import load_judge_folder
 from amendment.providers import check_model
+from amendment.records import Prompt, text_of
 from amendment.training import check_base, need_training
 from amendment.yamlfile import Document, Loc, capped, read_yaml, validate
 
@@ -141,7 +143,18 @@ def _outside(loaded: LoadedRun, environ: Mapping[str, str], standing: Collection
     if any(loc[:1] == ("constitution",) for loc, _ in found):
         return problems
     categories = dict.fromkeys(prompt.category for prompt in inputs.prompts.values())
-    return problems + _placed(document, _silent(loaded, list(categories)))
+    strangers = _strangers(config, inputs.prompts.values())
+    return problems + _placed(document, [*_silent(loaded, list(categories)), *strangers])
+
+
+def _strangers(config: RunFile, prompts: Collection[Prompt]) -> Iterator[tuple[Loc, str]]:
+    """Simulated models that would have nothing to say: they know the prompts of their world and no others."""
+    if not prompts or any(knows(text_of(prompt.messages)) for prompt in prompts):
+        return
+    for name, spec in config.models.items():
+        if spec.provider == "simulated":
+            message = "knows the prompts of Lilliput alone, and none of yours is one; name a real model, or take theirs"
+            yield ("models", name), f"{message}: prompts: [{{lilliput: 100}}]"
 
 
 def _constitution_problems(loaded: LoadedRun) -> Iterator[tuple[Loc, str]]:

@@ -315,3 +315,17 @@ def test_what_is_no_run_file_is_told(text: str, run_file: Write) -> None:
     lines = complaints(run_file(text))
     assert lines
     assert all(line.startswith("run.yaml") for line in lines)
+
+
+def test_simulated_models_are_not_let_loose_on_prompts_that_they_do_not_know(tmp_path: Path) -> None:
+    (tmp_path / "p.jsonl").write_text('{"prompt": "How do I bake bread?"}\n', encoding="utf-8")
+    path = tmp_path / "run.yaml"
+    path.write_text(
+        "name: t\nconstitution: helpful-honest\nmodels: {w: {provider: simulated}}\nprompts: [{path: p.jsonl}]\n"
+        "critique: {model: w}\n",
+        encoding="utf-8",
+    )
+    with pytest.raises(ConfigError, match=r"run\.yaml:3:13: models\.w: knows the prompts of Lilliput alone"):
+        Run.from_file(path, folder=tmp_path / "run").check()
+    (tmp_path / "p.jsonl").write_text('{"prompt": "please add 3 8 thanks"}\n', encoding="utf-8")
+    Run.from_file(path, folder=tmp_path / "run").check()

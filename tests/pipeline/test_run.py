@@ -206,7 +206,7 @@ def test_the_run_files_files_are_looked_at_once(
         return file_hash(path)
 
     monkeypatch.setattr(source_rows, "file_hash", hashed)
-    path = run_file("name: t\nprompts: [{path: p.jsonl}]\nmodels: {w: {provider: simulated}}\n")
+    path = run_file("name: t\nprompts: [{path: p.jsonl}]\n")
     Run.from_file(path, folder=tmp_path / "run")()
     assert [one.name for one in seen] == ["p.jsonl"]
 
