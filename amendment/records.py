@@ -30,12 +30,14 @@ __all__ = [
     "Pair",
     "Preference",
     "Prompt",
+    "RaterKind",
     "Record",
     "Role",
     "Sampling",
     "Scale",
     "ToolCall",
     "Verdict",
+    "VoteValue",
     "text_of",
     "user",
 ]
@@ -43,6 +45,9 @@ __all__ = [
 Role = Literal["system", "developer", "user", "assistant", "tool"]
 Outcome = Literal["done", "refused", "invalid", "failed", "pending"]
 Scale = Literal["pair", "binary", "ordinal", "score", "ranking"]
+RaterKind = Literal["person", "model", "verifier"]
+VoteValue = Literal["A", "B", "tie", "both_bad", "invalid"]
+"""What a vote on two answers says; invalid where it could not be read."""
 FinishReason = Literal["stop", "length", "refusal", "tool_calls", "other"]
 
 
@@ -231,6 +236,8 @@ class Verdict(Record):
     prompt_id: str
     shown: tuple[str, ...] = Field(min_length=1)
     """Candidate ids in the order in which the rater saw them."""
+    order: Literal["unknown"] | None = None
+    """unknown: nobody put on record which candidate was displayed first, and `shown` is in the order of their ids."""
     value: str | bool | float | tuple[int, ...] | None = None
     distribution: dict[str, float] | None = None
     """Probability by label, where the rater gives one."""
@@ -238,7 +245,7 @@ class Verdict(Record):
     principle_id: str | None = None
     criterion: str | None = None
     rater: str
-    rater_kind: Literal["model", "person", "verifier"] = "model"
+    rater_kind: RaterKind = "model"
     sample: int = 0
     invalid: str | None = None
     """Why there is no value: unreadable, refused, two verdicts."""
@@ -276,7 +283,7 @@ class Judgement(Record):
     """Both displayed orders prefer the same candidate; absent where only one order was read."""
     principle_ids: tuple[str, ...] = ()
     raters: tuple[str, ...] = ()
-    rater_kind: Literal["model", "person", "verifier"] = "model"
+    rater_kind: RaterKind = "model"
     verdict_ids: tuple[str, ...] = ()
     n_valid: int = 0
     n_invalid: int = 0

@@ -1,13 +1,12 @@
 """Rows of a user's file, as they stand there: JSONL, JSON, CSV, TSV and Parquet, told by the file's ending.
 
 Covered: row numbers as the user's editor shows them, every unreadable row of a file named in one pass, texts
-packed with gzip (`x.csv.gz`), Parquet cells of any nesting. Not covered: what the columns mean; see the stages
-that read them.
+packed with gzip (`x.csv.gz`), UTF-16 with a byte order mark, CSV with semicolons, tabs or upright strokes, Parquet
+cells of any nesting. Not covered: what the columns mean; see the stages that read them.
 """
 
 from __future__ import annotations
 
-import codecs
 import csv
 import gzip
 import io
@@ -18,6 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, cast
 
+from amendment._table_text import bad_byte, delimiter_of, encoding_of
 from amendment.errors import DataError, Problem
 
 __all__ = ["FORMATS", "Row", "iter_rows", "read_rows"]
@@ -62,8 +62,7 @@ def iter_rows(path: Path, problems: list[Problem]) -> Iterator[Row]:
     try:
         yield from reader(path, problems)
     except UnicodeDecodeError as fault:
-        byte = _first_bad_byte(path)
-        raise DataError(f"{path}: not UTF-8 text (byte {byte}); save the file as UTF-8") from fault
+        raise DataError(f"{path}: not {_misspelled(path)}; save the file as UTF-8") from fault
     except (EOFError, zlib.error, gzip.BadGzipFile) as fault:
         raise DataError(f"{path}: damaged or cut off, not a whole gzip file ({fault}); fetch it again") from fault
     except OSError as fault:
@@ -83,25 +82,26 @@ def _opened(path: Path) -> BinaryIO:
     return cast(BinaryIO, gzip.open(path, "rb")) if path.suffix.lower() == ".gz" else path.open("rb")
 
 
-def _first_bad_byte(path: Path) -> int:
-    decoder = codecs.getincrementaldecoder("utf-8")()
-    before = 0
+def _misspelled(path: Path) -> str:
+    """Which encoding the file's text is not, and from which byte on."""
+    encoding = _encoding(path)
     with _opened(path) as file:
-        while chunk := file.read(1 << 16):
-            held = len(decoder.getstate()[0])
-            try:
-                decoder.decode(chunk)
-            except UnicodeDecodeError as fault:
-                return before - held + fault.start
-            before += len(chunk)
-    return before
+        return f"{'UTF-16' if encoding == 'utf-16' else 'UTF-8'} text (byte {bad_byte(file, encoding)})"
+
+
+def _encoding(path: Path) -> str:
+    with _opened(path) as file:
+        return encoding_of(file.read(4))
+
+
+def _text(path: Path, *, newline: str) -> io.TextIOWrapper:
+    return io.TextIOWrapper(_opened(path), encoding=_encoding(path), newline=newline)
 
 
 def _jsonl(path: Path, problems: list[Problem]) -> Iterator[Row]:
     # Only "\n" ends a line: splitlines() would also cut at separators that stand inside JSON strings.
-    with _opened(path) as file:
-        for number, raw in enumerate(file, start=1):
-            line = raw.decode("utf-8-sig" if number == 1 else "utf-8")
+    with _text(path, newline="\n") as file:
+        for number, line in enumerate(file, start=1):
             if line.strip():
                 yield from _json_row(line, f"{path}: line {number}", problems)
 
@@ -120,8 +120,8 @@ def _json_row(line: str, place: str, problems: list[Problem]) -> Iterator[Row]:
 
 def _read_document(path: Path) -> Any:
     """The one JSON value of a `.json` file. Raises DataError where it is none; other faults are `iter_rows`'s."""
-    with _opened(path) as file:
-        text = file.read().decode("utf-8-sig")
+    with _text(path, newline="") as file:
+        text = file.read()
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as fault:
@@ -153,9 +153,13 @@ def _listed_rows(values: Sequence[Any], place: str, problems: list[Problem]) -> 
             problems.append(Problem(f"{place} {number}", f"expected an object, found {type(value).__name__}"))
 
 
-def _csv(path: Path, problems: list[Problem], *, delimiter: str = ",") -> Iterator[Row]:
+def _csv(path: Path, problems: list[Problem], *, delimiter: str | None = None) -> Iterator[Row]:
+    """Cells as text, decimal commas too; the delimiter is told by the first rows where none is given."""
     csv.field_size_limit(MAX_CELL)
-    with io.TextIOWrapper(_opened(path), encoding="utf-8-sig", newline="") as file:
+    if delimiter is None:
+        with _text(path, newline="") as file:
+            delimiter = delimiter_of(file)
+    with _text(path, newline="") as file:
         reader = csv.reader(file, strict=True, delimiter=delimiter)
         try:
             header = next(reader, [])

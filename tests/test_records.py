@@ -226,3 +226,12 @@ def test_records_cannot_be_changed_and_take_no_unknown_field() -> None:
         prompt.category = "y"  # type: ignore[misc]
     with pytest.raises(ValidationError, match="Extra"):
         Prompt.from_json({**prompt.to_json(), "label": 1})
+
+
+def test_a_verdict_whose_order_is_known_bears_the_name_that_it_always_had() -> None:
+    told = {"scale": "pair", "prompt_id": "p", "shown": ["x", "y"], "value": "A", "rater": "r", "rater_kind": "person"}
+    known = Verdict.from_json(told)
+    assert known.to_json() == {**told, "sample": 0, "origin": {}}
+    unknown = known.model_copy(update={"order": "unknown"})
+    assert unknown.to_json() == {**known.to_json(), "order": "unknown"}
+    assert unknown.id != known.id

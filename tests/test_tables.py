@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import gzip
+import io
 import json
 from itertools import islice
 from pathlib import Path
@@ -215,3 +217,101 @@ def test_the_comparisons_of_an_annotated_document_are_its_rows(tmp_path: Path) -
     assert values(written(tmp_path, "rows.json", json.dumps(document))) == [
         {"id": "c1", "annotators": {"x": {"type": "human"}}}
     ]
+
+
+# CSV as programs of other countries write it.
+
+ROWS = [{"Nr": "1", "Frage": "Wie viel; und wann?", "Wert": "3,67"}, {"Nr": "2", "Frage": 'a "b"\nc, d', "Wert": "0,5"}]
+
+
+def cut_by(delimiter: str, rows: list[dict[str, str]] = ROWS) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, delimiter=delimiter)
+    writer.writerows([list(rows[0]), *(row.values() for row in rows)])
+    return text.getvalue()
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "|", "\t"])
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
+def test_the_delimiter_is_told_by_the_rows_and_decimal_commas_stay_text(
+    tmp_path: Path, delimiter: str, mark: bytes
+) -> None:
+    text = mark + cut_by(delimiter).encode()
+    assert values(written(tmp_path, "rows.csv", text)) == ROWS
+    assert values(written(tmp_path, "rows.csv.gz", gzip.compress(text))) == ROWS
+
+
+@pytest.mark.parametrize("codec", ["utf-16", "utf-16-le", "utf-16-be"])
+def test_text_in_utf_16_with_its_mark_reads_alike(tmp_path: Path, codec: str) -> None:
+    def packed(text: str) -> bytes:
+        return text.encode(codec) if codec == "utf-16" else ("\ufeff" + text).encode(codec)
+
+    rows = [*ROWS, {"Nr": "3", "Frage": "漢字 🙂 \u0a0d sep\u2028arated", "Wert": ""}]
+    assert values(written(tmp_path, "rows.csv", packed(cut_by("\t", rows)))) == rows
+    assert values(written(tmp_path, "rows.tsv", packed(cut_by("\t", rows)))) == rows
+    assert values(written(tmp_path, "rows.csv", packed(cut_by(";", rows)))) == rows
+    lines = "".join(json.dumps(row, ensure_ascii=False) + "\r\n" for row in rows)
+    assert values(written(tmp_path, "rows.jsonl", packed(lines))) == rows
+    assert values(written(tmp_path, "rows.json", packed(json.dumps(rows)))) == rows
+
+
+def test_utf_16_that_is_cut_off_is_named_with_its_byte(tmp_path: Path) -> None:
+    content = "a\tb\n1\t2\n".encode("utf-16")
+    text = refusal(written(tmp_path, "rows.csv", content[:-1]))
+    # Mark of 2 bytes, 8 characters of 2: the last whole one ends at 2 + 7 * 2 = 16, where half of the eighth stands.
+    assert text == "rows.csv: not UTF-16 text (byte 16); save the file as UTF-8"
+    lone = "a\tb\n1\t".encode("utf-16") + b"\x00\xd8\x41\x00"
+    assert refusal(written(tmp_path, "rows.csv", lone)).startswith("rows.csv: not UTF-16 text (byte ")
+
+
+def test_text_of_windows_is_refused_by_its_byte_with_semicolons_too(tmp_path: Path) -> None:
+    text = refusal(written(tmp_path, "rows.csv", "Frage;Wert\nfür;1\n".encode("cp1252")))
+    assert text == "rows.csv: not UTF-8 text (byte 12); save the file as UTF-8"
+
+
+def test_a_ragged_row_of_a_file_with_semicolons_is_named(tmp_path: Path) -> None:
+    text = refusal(written(tmp_path, "rows.csv", "a;b\n1;2,5\n1\n2;3\n4;5;6\n"))
+    assert text.splitlines() == [
+        "rows.csv: row 2: expected 2 cells as in the header, found 1",
+        "rows.csv: row 4: expected 2 cells as in the header, found 3",
+    ]
+    assert refusal(written(tmp_path, "rows.csv", "a;b;a\n1;2;3\n")) == "rows.csv: the header names a more than once"
+
+
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [
+        ("a,b\n1;2,3;4\n1;2\n", "row 2: expected 2 cells as in the header, found 1"),
+        ("a,b\n1\n1;2\n1|2\n", "row 1: expected 2 cells as in the header, found 1"),
+        ('a,b\n1,2\n"1;2\n', "line 3: not CSV (unexpected end of data)"),
+        ("text\none; two\nthree, four\n", "row 2: expected 1 cells as in the header, found 2"),
+    ],
+)
+def test_a_file_with_commas_that_is_broken_is_no_other_kind_of_table(
+    tmp_path: Path, content: str, complaint: str
+) -> None:
+    assert complaint in refusal(written(tmp_path, "rows.csv", content))
+
+
+@pytest.mark.parametrize(
+    ("content", "row"),
+    [
+        ("prompt\nWhy; and when?\nHow; then?\n", {"prompt": "Why; and when?"}),
+        ('"a;b"\n1;2\n', {"a;b": "1;2"}),
+        ("a,b\n1;2,3|4\n5;6,7|8\n", {"a": "1;2", "b": "3|4"}),
+        ("n;v\n1;2,5\n2;3,5\n", {"n": "1", "v": "2,5"}),
+        ("a,b;c\n1;2\n3;4\n", {"a,b": "1", "c": "2"}),
+    ],
+)
+def test_a_comma_parts_cells_unless_another_sign_alone_makes_a_table(
+    tmp_path: Path, content: str, row: dict[str, str]
+) -> None:
+    assert values(written(tmp_path, "rows.csv", content))[0] == row
+
+
+def test_the_delimiter_is_told_by_few_rows_of_a_long_file(tmp_path: Path) -> None:
+    cell = '"' + "two\nlines; " * 20_000 + '"'
+    path = written(tmp_path, "rows.csv", "a;b\n" + f"{cell};1,5\n" * 60 + "1\n")
+    problems: list[Problem] = []
+    assert len([row for row in iter_rows(path, problems) if row.values["b"] == "1,5"]) == 60
+    assert [problem.place for problem in problems] == [f"{path}: row 61"]

@@ -9,7 +9,7 @@ from amendment.calibration._figures import NOTHING, number, percent, points, ran
 from amendment.calibration.against_people import Agreement
 from amendment.calibration.certificate import Certificate, Judge
 from amendment.calibration.groups import MOST_LISTED, Group
-from amendment.calibration.slices import Slice
+from amendment.calibration.slices import FEWEST, MOST, Slice
 from amendment.markdown import cell, table
 
 __all__ = ["details"]
@@ -224,6 +224,10 @@ def _counts(certificate: Certificate) -> Iterator[str]:
 def _slices(certificate: Certificate) -> Iterator[str]:
     head = ("by", "name", "judge", "items", "no ties", "half", "kappa", "consistent")
     yield from _cut([head, *(_slice(one) for one in certificate.slices)])
+    if certificate.not_sliced:
+        left = ", ".join(f"{by} {count}" for by, count in certificate.not_sliced.items())
+        yield from ([""] if certificate.slices else [])
+        yield f"- values without a slice (fewer than {FEWEST} items, or not among the {MOST} with most): {left}"
 
 
 def _slice(one: Slice) -> Sequence[str]:

@@ -10,8 +10,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from amendment.calibration.votes import KINDS, VALUES, Item, Kind, Vote
+from amendment.calibration.votes import KINDS, VALUES, Item, Vote
 from amendment.errors import DataError, Problem
+from amendment.records import RaterKind
 from amendment.terminal import plain
 
 __all__ = ["INVALID", "NONE", "TIE", "A", "B", "Codes", "Flags", "Numbers", "Rater", "Table", "Votes", "table_of"]
@@ -33,7 +34,7 @@ class Rater(NamedTuple):
     """Somebody or something that votes."""
 
     name: str
-    kind: Kind
+    kind: RaterKind
 
     @property
     def is_person(self) -> bool:
@@ -153,7 +154,7 @@ def _longer(item: Item) -> int:
 
 
 def _check(items: Mapping[str, Item], rows: Sequence[Vote]) -> None:
-    kinds: dict[str, Kind] = {}
+    kinds: dict[str, RaterKind] = {}
     problems = [
         Problem(f"vote {number} of {plain(vote.rater)}", message)
         for number, vote in enumerate(rows, 1)
@@ -167,7 +168,7 @@ def _check(items: Mapping[str, Item], rows: Sequence[Vote]) -> None:
         raise DataError(f"nothing to audit: {found}; at least one vote must say A, B, tie or both_bad")
 
 
-def _wrong(vote: Vote, items: Mapping[str, Item], kind: Kind) -> list[str]:
+def _wrong(vote: Vote, items: Mapping[str, Item], kind: RaterKind) -> list[str]:
     """What is wrong with a vote; an audit starts only when this is nothing for every vote."""
     found = []
     if vote.item not in items:

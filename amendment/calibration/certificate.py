@@ -8,28 +8,29 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any
 
 from amendment.calibration._panel import Panel, panel_of
 from amendment.calibration._table import TIE, A, B, table_of
 from amendment.calibration.against_people import Agreement, Ceiling, against_majority, against_single_people
 from amendment.calibration.alarm import Alarms, alarms
-from amendment.calibration.counts import Counts, count
+from amendment.calibration.counts import Counts, RaterCounts, count
 from amendment.calibration.gates import Gate, gates
 from amendment.calibration.groups import Group, group
 from amendment.calibration.how import how
 from amendment.calibration.length import Length, length, longer_by_majority
 from amendment.calibration.order import Order, order
-from amendment.calibration.slices import Slice, WinShare, slices, win_shares
-from amendment.calibration.votes import Item, Kind, Vote
+from amendment.calibration.slices import Slice, WinShare, not_sliced, slices, win_shares
+from amendment.calibration.votes import Item, Vote
 from amendment.errors import ConfigError
+from amendment.records import RaterKind
 from amendment.statistics import Estimate, Resampling
 from amendment.terminal import plain
 
 __all__ = ["CERTIFICATE_FORMAT", "Certificate", "Judge", "People", "audit"]
 
-CERTIFICATE_FORMAT = 1
+CERTIFICATE_FORMAT = 2
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ class Judge:
     """One judge: a model or a verifier."""
 
     name: str
-    kind: Kind
+    kind: RaterKind
     one_call: Agreement | None
     """Each displayed order by itself, against the majority of people; absent without people."""
     both_orders: Agreement | None
@@ -78,6 +79,8 @@ class Certificate:
     judges: tuple[Judge, ...]
     between_judges: Group | None
     slices: tuple[Slice, ...]
+    not_sliced: dict[str, int]
+    """Principles, categories and models with too few items for a slice of their own, or beyond the largest."""
     win_shares: tuple[WinShare, ...]
     alarms: Alarms
     gates: tuple[Gate, ...]
@@ -107,6 +110,30 @@ class Certificate:
             for gate in self.gates
             if gate.judge == judge and gate.outcome == outcome
         ]
+
+    @property
+    def persons(self) -> tuple[str, ...]:
+        """The names of the people who voted."""
+        return tuple(rater.name for rater in self.counts.raters if rater.kind == "person")
+
+    def renamed(self, names: Mapping[str, str]) -> Certificate:
+        """The same figures with other names for people, who stand sorted by these; judges keep theirs.
+
+        People are named in three places: who voted, who agrees with whom, whose labels look wrongly joined. A name
+        belongs to one rater in an audit, and so to no judge.
+        """
+        new = {name: names.get(name, name) for name in self.persons}
+        among = self.people.among if self.people else None
+        found = [
+            replace(one, a=new.get(one.a, one.a), b=new.get(one.b, one.b) if one.b else None)
+            for one in self.alarms.found
+        ]
+        return replace(
+            self,
+            counts=replace(self.counts, raters=_renamed_raters(self.counts.raters, new)),
+            people=replace(self.people, among=_renamed_group(among, new)) if self.people and among else self.people,
+            alarms=replace(self.alarms, found=tuple(found)),
+        )
 
     def to_json(self) -> dict[str, Any]:
         """As JSON values: nan becomes null."""
@@ -142,6 +169,7 @@ def audit(
         judges=judges,
         between_judges=group(panel, panel.judges, drawing),
         slices=slices(panel, drawing),
+        not_sliced=not_sliced(panel),
         win_shares=win_shares(panel, drawing),
         alarms=alarmed,
         gates=tuple(
@@ -184,6 +212,22 @@ def _judge(panel: Panel, number: int, draws: Resampling) -> Judge:
         order=order(panel, calls, draws),
         length=length(panel, calls, draws),
     )
+
+
+def _renamed_raters(raters: Iterable[RaterCounts], names: Mapping[str, str]) -> tuple[RaterCounts, ...]:
+    """People first, then by name, as in every table."""
+    found = [replace(one, name=names.get(one.name, one.name)) if one.kind == "person" else one for one in raters]
+    return tuple(sorted(found, key=lambda one: (one.kind != "person", one.name)))
+
+
+def _renamed_group(group: Group, names: Mapping[str, str]) -> Group:
+    """Every figure of two people is the same whoever of them is named first."""
+    pairs = [
+        replace(two, a=first, b=second)
+        for two in group.pairs
+        for first, second in [sorted((names.get(two.a, two.a), names.get(two.b, two.b)))]
+    ]
+    return replace(group, pairs=tuple(sorted(pairs, key=lambda two: (two.a, two.b))))
 
 
 def _json(value: Any) -> Any:

@@ -8,7 +8,7 @@ import numpy as np
 
 from amendment.calibration._panel import Panel
 from amendment.calibration._table import INVALID, NONE, TIE, Table
-from amendment.calibration.votes import Kind
+from amendment.records import RaterKind
 from amendment.statistics import Estimate, Resampling, share
 
 __all__ = ["Counts", "RaterCounts", "count"]
@@ -19,7 +19,7 @@ class RaterCounts:
     """One rater's part."""
 
     name: str
-    kind: Kind
+    kind: RaterKind
     votes: int
     items: int
     coverage: float

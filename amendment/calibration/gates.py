@@ -11,7 +11,7 @@ from amendment.calibration.against_people import FEWEST_SHARED, Agreement, Ceili
 from amendment.calibration.alarm import Alarms
 from amendment.calibration.order import Order
 from amendment.statistics import Estimate
-from amendment.statistics.resampling import NO_VARIATION
+from amendment.statistics.intervals import NO_VARIATION
 
 __all__ = ["RULES", "Gate", "Outcome", "gates"]
 

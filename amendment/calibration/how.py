@@ -6,8 +6,9 @@ from amendment.calibration._panel import HALF
 from amendment.calibration.against_people import FEWEST_SHARED
 from amendment.calibration.alarm import RULE
 from amendment.calibration.gates import RULES
-from amendment.calibration.slices import FEW_ITEMS
+from amendment.calibration.slices import FEW_ITEMS, MOST
 from amendment.statistics import Resampling
+from amendment.statistics.intervals import FEW, FEWEST
 
 __all__ = ["how"]
 
@@ -24,14 +25,17 @@ def _terms(draws: Resampling) -> dict[str, str]:
             f"At level {draws.level:g}, clustered by prompt. Shares: the sandwich with Student's t, cut at 0 and 1; "
             "Wilson over prompts where no variation between prompts was seen. Kappa, alpha, differences from the "
             f"ceiling, length asymmetry and position index: percentiles of {draws.draws} draws of whole prompts, seed "
-            f"{draws.seed}; fewer than 5 prompts get no interval, fewer than 20 a note."
+            f"{draws.seed}. Everywhere fewer than {FEWEST} prompts get no interval, fewer than {FEW} a note."
         ),
         "verdicts": (
             "A is the item's first answer, whatever was shown first. both_bad counts as a tie. Repeated votes, samples "
             "and principles of one rater, item and order are put together: unanimous ones stand, otherwise the mean of "
             f"P(A is better) decides (a tie is 0.5), within {HALF:g} of 0.5 it is a tie."
         ),
-        "majority of people": "The most frequent of A, tie and B on the item; a draw is a tie.",
+        "majority of people": (
+            "The most frequent of A, tie and B on the item, each person counted once; a draw is a tie. A run decides "
+            "by the same rule."
+        ),
         "ties": (
             "strict: a tie is a class of its own. no ties: items that either side calls a tie are dropped. half: a tie "
             "against a decision scores 0.5."
@@ -65,7 +69,8 @@ def _terms(draws: Resampling) -> dict[str, str]:
             "where people do not."
         ),
         "slices": (
-            f"One call. Fewer than {FEW_ITEMS} items: marked small. By principle: votes by that principle, people's "
+            f"One call, of each sort the {MOST} values with most items; fewer than {FEWEST} items get no slice, fewer "
+            f"than {FEW_ITEMS} are marked small. By principle: votes by that principle, people's "
             "also by none. By model: items with an answer of it; win shares count a tie as one half."
         ),
     }

@@ -14,6 +14,7 @@ from amendment.statistics import (
     Resampling,
     binomial_p,
     bootstrap,
+    cautioned,
     clustered_mean,
     quotient,
     share,
@@ -64,7 +65,7 @@ def order(panel: Panel, calls: Calls, draws: Resampling) -> Order:
         recency=won_second,
         soft=int(soft.sum()),
         index=_index(primacy, recency, prompts, draws),
-        rate=clustered_mean(recency.astype(np.float64) - primacy, prompts, draws.level)._replace(method="clustered t"),
+        rate=_rate(primacy, recency, prompts, draws),
         p=binomial_p(won_second, won_first + won_second),
         prefers_first=_prefers_first(panel, calls, draws),
     )
@@ -81,6 +82,11 @@ def _read_in_both(panel: Panel, calls: Calls) -> tuple[Codes, Codes, Codes]:
     first, second = panel.by_item(calls, 0), panel.by_item(calls, 1)
     items = np.flatnonzero((first < INVALID) & (second < INVALID))
     return items, first[items], second[items]
+
+
+def _rate(primacy: Flags, recency: Flags, prompts: Codes, draws: Resampling) -> Estimate:
+    mean = clustered_mean(recency.astype(np.float64) - primacy, prompts, draws.level)
+    return cautioned(mean._replace(method="clustered t"))
 
 
 def _index(primacy: Flags, recency: Flags, prompts: Codes, draws: Resampling) -> Estimate:

@@ -2,26 +2,32 @@
 
 By principle: a judge's votes by that principle beside people's votes by it or by none. By model: the items in which
 the model takes part.
+
+Bounded: a file may give every row a category of its own. Values with fewer than `FEWEST` items get no slice, since no
+figure of theirs could have an interval; of the others the `MOST` with most items do, and how many do not is told.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 
 from amendment.calibration._panel import Calls, Panel, panel_of
 from amendment.calibration._rules import agreement, kappa
-from amendment.calibration._table import NONE, Codes, Flags, Numbers, Rater
+from amendment.calibration._table import NONE, Codes, Flags, Numbers, Rater, Table
 from amendment.calibration.order import consistency
-from amendment.statistics import Estimate, Resampling, paired_difference, share
+from amendment.statistics import Estimate, Resampling, cautioned, paired_difference, share
+from amendment.statistics.intervals import FEWEST
 
-__all__ = ["FEW_ITEMS", "Slice", "WinShare", "slices", "win_shares"]
+__all__ = ["FEWEST", "FEW_ITEMS", "MOST", "Slice", "WinShare", "not_sliced", "slices", "win_shares"]
 
 FEW_ITEMS = 30
 """Below this many items a slice is told as small."""
+MOST = 50
+"""Values of one sort that are sliced: bounds time and size, and is more than anybody reads."""
 By = Literal["principle", "category", "model"]
 
 
@@ -65,7 +71,7 @@ class _Part(NamedTuple):
 
 
 def slices(panel: Panel, draws: Resampling) -> tuple[Slice, ...]:
-    """Every judge on every part; what has only one part is not sliced by it."""
+    """Every judge on every part that is large enough; what has only one part is not sliced by it."""
     return tuple(
         found
         for part in _parts(panel)
@@ -76,17 +82,50 @@ def slices(panel: Panel, draws: Resampling) -> tuple[Slice, ...]:
 
 def _parts(panel: Panel) -> Iterator[_Part]:
     table, everything = panel.table, np.ones(len(panel.table.items), np.bool_)
-    if len(table.principles) > 1:
-        is_person = np.array([rater.is_person for rater in table.raters])
-        general = is_person[table.votes.rater] & (table.votes.principle < 0)
-        for code, name in enumerate(table.principles):
-            yield _Part("principle", name, panel_of(table, (table.votes.principle == code) | general), everything)
-    if len(table.categories) > 1:
-        for code, name in enumerate(table.categories):
-            yield _Part("category", name, panel, table.category == code)
-    if len(table.models) > 1:
-        for code, name in enumerate(table.models):
-            yield _Part("model", name, panel, (table.model_a == code) | (table.model_b == code))
+    is_person = np.array([rater.is_person for rater in table.raters])
+    general = is_person[table.votes.rater] & (table.votes.principle < 0)
+    for code in _sliced("principle", table):
+        part = panel_of(table, (table.votes.principle == code) | general)
+        yield _Part("principle", table.principles[code], part, everything)
+    for code in _sliced("category", table):
+        yield _Part("category", table.categories[code], panel, table.category == code)
+    for code in _sliced("model", table):
+        yield _Part("model", table.models[code], panel, (table.model_a == code) | (table.model_b == code))
+
+
+def not_sliced(panel: Panel) -> dict[str, int]:
+    """By sort, how many values have too few items for a slice, or fewer than those that are sliced."""
+    sorts: tuple[By, ...] = get_args(By)
+    left = {by: len(_values(by, panel.table)) - len(_sliced(by, panel.table)) for by in sorts}
+    return {by: count for by, count in left.items() if count and len(_values(by, panel.table)) > 1}
+
+
+def _values(by: By, table: Table) -> Sequence[str]:
+    return {"principle": table.principles, "category": table.categories, "model": table.models}[by]
+
+
+def _sliced(by: By, table: Table) -> list[int]:
+    """The values that get a slice, in their own order; none where there is only one."""
+    known = len(_values(by, table))
+    if known < 2:
+        return []
+    count = _items_of(by, table, known)
+    most = np.argsort(-count, kind="stable")[:MOST]
+    return sorted(most[count[most] >= FEWEST].tolist())
+
+
+def _items_of(by: By, table: Table, known: int) -> Codes:
+    """How many items each value has."""
+    if by == "category":
+        return np.bincount(table.category[table.category >= 0], minlength=known)
+    if by == "model":
+        other = np.where(table.model_a == table.model_b, -1, table.model_b)
+        both = np.concatenate([table.model_a, other])
+        return np.bincount(both[both >= 0], minlength=known)
+    named = table.votes.principle >= 0
+    items = len(table.items)
+    pairs = np.unique(table.votes.principle[named] * items + table.votes.item[named])
+    return np.bincount(pairs // items, minlength=known)
 
 
 def _slice(part: _Part, judge: Rater, calls: Calls, draws: Resampling) -> Slice | None:
@@ -112,14 +151,12 @@ def _slice(part: _Part, judge: Rater, calls: Calls, draws: Resampling) -> Slice 
 
 
 def win_shares(panel: Panel, draws: Resampling) -> tuple[WinShare, ...]:
-    """Per model, by people and by each judge; items whose two answers are by one model take no part."""
+    """Per model that gets a slice, by people and by each judge; items with two answers of one model take no part."""
     table = panel.table
-    if len(table.models) < 2:
-        return ()
     named = (table.model_a >= 0) & (table.model_b >= 0) & (table.model_a != table.model_b)
     found = []
-    for code, name in enumerate(table.models):
-        items = named & ((table.model_a == code) | (table.model_b == code))
+    for code in _sliced("model", table):
+        name, items = table.models[code], named & ((table.model_a == code) | (table.model_b == code))
         voted = np.flatnonzero(items & (panel.majority != NONE))
         if voted.size:
             won = _wins(panel, code, voted, panel.majority[voted])
@@ -140,7 +177,7 @@ def _win_share(panel: Panel, model: int, judge: str, rows: Calls, draws: Resampl
     prompts = panel.prompts(beside.item)
     own = _wins(panel, model, beside.item, beside.value)
     peoples = _wins(panel, model, beside.item, panel.majority[beside.item])
-    difference = paired_difference(own, peoples, prompts, draws.level)._replace(method="clustered t")
+    difference = cautioned(paired_difference(own, peoples, prompts, draws.level)._replace(method="clustered t"))
     return WinShare(name, judge, share(own, prompts, draws.level), share(peoples, prompts, draws.level), difference)
 
 

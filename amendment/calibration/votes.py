@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple, get_args
 
-__all__ = ["KINDS", "VALUES", "Item", "Kind", "Value", "Vote"]
+from amendment.records import RaterKind, VoteValue
 
-Kind = Literal["person", "model", "verifier"]
-Value = Literal["A", "B", "tie", "both_bad", "invalid"]
-KINDS: tuple[str, ...] = get_args(Kind)
-VALUES: tuple[str, ...] = get_args(Value)
+__all__ = ["KINDS", "VALUES", "Item", "Vote"]
+
+KINDS: tuple[str, ...] = get_args(RaterKind)
+VALUES: tuple[str, ...] = get_args(VoteValue)
 
 
 class Vote(NamedTuple):
@@ -19,8 +19,8 @@ class Vote(NamedTuple):
     item: str
     """Names the comparison."""
     rater: str
-    kind: Kind
-    value: Value
+    kind: RaterKind
+    value: VoteValue
     first: Literal["A", "B"] | None = None
     """Which answer was displayed first; None where that is not on record."""
     p_a: float | None = None

@@ -22,6 +22,7 @@ from amendment.constitutions._originals import Gathered
 from amendment.constitutions._worked import STANDARD
 from amendment.constitutions._writing import json_text
 from amendment.errors import DataError, Problem
+from amendment.spreadsheet import safe_cell, text_of_cell
 from amendment.tables import Row, read_rows
 
 __all__ = ["TABLES", "gather_statements", "statements_of_list", "statements_of_table", "statements_of_text", "written"]
@@ -31,8 +32,6 @@ COLUMNS = ("statement", "principle", "rule", "text", "comment-body", "comment")
 """Names of a column of statements, in the order in which they are looked for."""
 
 _BULLET = re.compile(r"(?:[-*+\u2022\u2013]|\(?[0-9]{1,4}[.)])\s+")
-_FORMULA = re.compile(r"'*[=+\-@]")
-"""What a spreadsheet would run, or has marked with apostrophes as text."""
 
 
 class Statement(NamedTuple):
@@ -87,9 +86,9 @@ def _column(row: Row, path: Path) -> str:
 
 
 def _statement(row: Row, column: str) -> Statement:
-    text = text_at(row.values[column], f"{row.place}: {column}").strip()
+    text = text_of_cell(text_at(row.values[column], f"{row.place}: {column}").strip())
     id = (row.values.get("id") or "").strip() or None
-    return Statement(row.place, text[1:] if text.startswith("'") and _FORMULA.match(text) else text, id, _weight(row))
+    return Statement(row.place, text, id, _weight(row))
 
 
 def _weight(row: Row) -> float:
@@ -146,6 +145,5 @@ def _table(constitution: Constitution, delimiter: str) -> str:
     writer = csv.writer(text, delimiter=delimiter, lineterminator="\n")
     writer.writerow(["id", "statement", "weight"])
     for principle in constitution.principles:
-        cell = f"'{principle.statement}" if _FORMULA.match(principle.statement) else principle.statement
-        writer.writerow([principle.id, cell, repr(principle.weight)])
+        writer.writerow([principle.id, safe_cell(principle.statement), repr(principle.weight)])
     return text.getvalue()

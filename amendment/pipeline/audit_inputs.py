@@ -15,14 +15,14 @@ from typing import Literal
 
 from amendment.calibration import Item, Vote
 from amendment.errors import DataError, Problem
-from amendment.pipeline.comparisons import Compared, join
+from amendment.pipeline.comparisons import JoinedComparison, join
 from amendment.pipeline.config import RunFile
 from amendment.pipeline.guesses import not_recognised
 from amendment.pipeline.readings import gather
 from amendment.pipeline.shapes import recognise
-from amendment.pipeline.source_rows import FileFacts, SourceRows, signed
-from amendment.pipeline.verdict_files import Kind, VerdictFile
-from amendment.records import Candidate, Comparison, Prompt, Verdict, text_of
+from amendment.pipeline.source_rows import FileFacts, SourceRows, facts_of
+from amendment.pipeline.verdict_files import VerdictFile
+from amendment.records import Candidate, Comparison, Prompt, RaterKind, Verdict, text_of
 from amendment.tables import iter_rows
 from amendment.yamlfile import capped
 
@@ -50,7 +50,7 @@ def read_votes(config: RunFile, base: Path) -> AuditInputs:
     if problems:
         raise DataError(capped(problems))
     inputs = AuditInputs(counts=gathered.counts + joined.counts)
-    inputs.files = [signed(facts, source, base) for source, facts in gathered.files]
+    inputs.files = facts_of(gathered.files, base)
     for item in joined.items.values():
         inputs.items[item.name] = _item(item)
         inputs.votes += [
@@ -62,14 +62,14 @@ def read_votes(config: RunFile, base: Path) -> AuditInputs:
     return inputs
 
 
-def _item(item: Compared) -> Item:
+def _item(item: JoinedComparison) -> Item:
     content = item.content
     prompt = item.prompt_id or (content.prompt if content else "") or item.name
     lengths = (content.length_a, content.length_b) if content else (None, None)
     return Item(prompt, item.category, item.model_a, item.model_b, *lengths)
 
 
-def source_of(path: Path, *, people: Sequence[str] = (), kind: Kind | None = None) -> VerdictFile:
+def source_of(path: Path, *, people: Sequence[str] = (), kind: RaterKind | None = None) -> VerdictFile:
     """A data file by itself as verdicts, where its columns are a known shape.
 
     `people` are patterns of the raters that are people, all others being models; `kind` says the same of all raters.
@@ -98,7 +98,6 @@ def votes_of_run(
     answers = {candidate.id: candidate for candidate in candidates}
     asked = {prompt.id: prompt for prompt in prompts}
     pairs = [verdict for verdict in verdicts if verdict.scale == "pair"]
-    ordered = _raters_in_known_order(pairs)
     inputs = AuditInputs()
     names: dict[tuple[str, str, str], str] = {}
     for verdict in pairs:
@@ -107,21 +106,10 @@ def votes_of_run(
         if known not in names:
             names[known] = Comparison(*known).id
             inputs.items[names[known]] = _item_of(asked.get(verdict.prompt_id), verdict, answers.get(a), answers.get(b))
-        first: Literal["A", "B"] = "A" if verdict.shown[0] == a else "B"
-        inputs.votes.append(_vote(verdict, names[known], first, is_ordered=verdict.rater in ordered))
+        inputs.votes.append(_vote(verdict, names[known], "A" if verdict.shown[0] == a else "B"))
     inputs.counts["verdicts"] = len(inputs.votes)
     inputs.counts["items"] = len(inputs.items)
     return inputs
-
-
-def _raters_in_known_order(verdicts: Sequence[Verdict]) -> frozenset[str]:
-    """Raters whose displayed order is on record: those that a run has asked, and those with any but canonical orders.
-
-    Imported verdicts without an order are stored in canonical order (see `verdict_records`), all of them.
-    """
-    return frozenset(
-        verdict.rater for verdict in verdicts if verdict.origin.request or verdict.shown[0] != min(verdict.shown)
-    )
 
 
 def _item_of(prompt: Prompt | None, verdict: Verdict, a: Candidate | None, b: Candidate | None) -> Item:
@@ -140,7 +128,8 @@ def _length(candidate: Candidate | None) -> int | None:
     return len(text_of(candidate.messages)) or None if candidate else None
 
 
-def _vote(verdict: Verdict, item: str, first: Literal["A", "B"], *, is_ordered: bool) -> Vote:
+def _vote(verdict: Verdict, item: str, first: Literal["A", "B"]) -> Vote:
+    """In content coordinates; `first` is the side of the candidate that stands first in the record."""
     value = "invalid" if verdict.invalid is not None else str(verdict.value)
     p = verdict.p_first() if verdict.distribution is not None else None
     if first == "B":
@@ -151,7 +140,7 @@ def _vote(verdict: Verdict, item: str, first: Literal["A", "B"], *, is_ordered: 
         rater=verdict.rater,
         kind=verdict.rater_kind,
         value=value,  # type: ignore[arg-type]
-        first=first if is_ordered else None,
+        first=None if verdict.order == "unknown" else first,
         p_a=p,
         principle=verdict.principle_id,
         sample=verdict.sample,

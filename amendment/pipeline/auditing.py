@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,6 +23,8 @@ from amendment.pipeline.config import RunFile
 from amendment.pipeline.context import Context
 from amendment.pipeline.engine import Made, Workspace
 from amendment.pipeline.judging_stages import candidate_tables
+from amendment.pipeline.publishing.outgoing import Outgoing
+from amendment.pipeline.publishing.people import People
 from amendment.pipeline.summary import simulated_banner
 from amendment.records import Candidate, Prompt, Verdict
 from amendment.terminal import plain
@@ -30,6 +33,8 @@ from amendment.yamlfile import read_yaml, validate
 __all__ = ["Audited", "audit_path", "make_certificate"]
 
 NAMES = ("certificate.json", "certificate.md")
+OUTGOING = tuple(f"audit/{name}" for name in NAMES)
+"""The certificate once more, as it may be published: people under pseudonyms."""
 VERDICTS = ("inputs/verdicts", "judging/verdicts")
 
 
@@ -90,7 +95,11 @@ def make_certificate(context: Context) -> Made:
     config, folder = context.config, context.workspace.folder
     inputs = _of_folder(folder, config) if config.judging else _of_files(config, context.base)
     certificate = _written(inputs, folder, config).certificate
-    return Made(NAMES, {**certificate.headline(), "verdicts": len(inputs.votes)})
+    outgoing = Outgoing(config, People(certificate.persons))
+    shown = certificate.renamed(outgoing.people.pseudonyms)
+    files = [facts._replace(name=outgoing.file(facts.name)) for facts in inputs.files]
+    _written(replace(inputs, files=files), folder / "audit", config, shown)
+    return Made((*NAMES, *OUTGOING), {**certificate.headline(), "verdicts": len(inputs.votes)})
 
 
 def _of_files(config: RunFile, base: Path) -> AuditInputs:
@@ -120,8 +129,9 @@ def _write(inputs: AuditInputs, folder: Path, config: RunFile) -> Audited:
     return _written(inputs, folder, config)
 
 
-def _written(inputs: AuditInputs, folder: Path, config: RunFile) -> Audited:
-    certificate = audit(inputs.items, inputs.votes, seed=config.seed)
+def _written(inputs: AuditInputs, folder: Path, config: RunFile, known: Certificate | None = None) -> Audited:
+    """Both files, of the certificate that is known or else of the one that the votes give."""
+    certificate = known or audit(inputs.items, inputs.votes, seed=config.seed)
     banner = simulated_banner(config)
     files = [facts._asdict() for facts in dict.fromkeys(inputs.files)]
     told = {"toolkit": __version__, "simulated": banner, "files": files, "read": dict(inputs.counts)}

@@ -13,14 +13,15 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
 from amendment.errors import Problem
-from amendment.pipeline.verdict_files import Kind, OrderWords, Value, VerdictColumns, VerdictWords, word_of
+from amendment.pipeline.verdict_files import OrderWords, VerdictColumns, VerdictWords, word_of
+from amendment.records import RaterKind, VoteValue
 from amendment.tables import Row
 from amendment.terminal import plain
 
 __all__ = ["Ballot", "BallotReader", "key_of"]
 
 Side = Literal["A", "B"]
-_FLIPPED: dict[Value, Value] = {"A": "B", "B": "A", "tie": "tie", "both_bad": "both_bad", "invalid": "invalid"}
+_FLIPPED: dict[VoteValue, VoteValue] = {"A": "B", "B": "A", "tie": "tie", "both_bad": "both_bad", "invalid": "invalid"}
 _SIDES: dict[Side | None, Side | None] = {"A": "B", "B": "A", None: None}
 SHOWN = 8
 """Names that a message lists before it counts the rest."""
@@ -30,8 +31,8 @@ class Ballot(NamedTuple):
     """One rater's verdict; "A" is the answer in column a, whatever was displayed first."""
 
     rater: str
-    kind: Kind
-    value: Value
+    kind: RaterKind
+    value: VoteValue
     first: Side | None
     """Which answer was displayed first; None where the file does not say."""
     p_a: float | None
@@ -72,7 +73,7 @@ class BallotReader:
     coordinates: Literal["displayed", "content"] | None
     rater: str
     principle: str | None
-    kind_of: Callable[[str], Kind | None]
+    kind_of: Callable[[str], RaterKind | None]
     empty: Literal["no_vote", "invalid"] | None
     takes_any_word: bool
     tells_each: bool
@@ -80,10 +81,12 @@ class BallotReader:
     hint: str
     """The key of the run file where words are named."""
     counts: Counter[str] = field(default_factory=Counter)
-    _meanings: dict[str, Value] = field(init=False)
+    _meanings: dict[str, VoteValue] = field(init=False)
     _firsts: dict[str, Side] = field(init=False)
-    _kinds: dict[str, Kind | None] = field(default_factory=dict, init=False)
+    _kinds: dict[str, RaterKind | None] = field(default_factory=dict, init=False)
     _unknown: dict[tuple[str, str], list[Row]] = field(default_factory=dict, init=False)
+    _torn: list[tuple[Row, str]] = field(default_factory=list, init=False)
+    """Rows whose verdict and probability contradict each other, and how."""
 
     def __post_init__(self) -> None:
         self._meanings = self.words.meanings()
@@ -109,6 +112,7 @@ class BallotReader:
             value, word = self._value(row, rater, column, p, problems)
             if value is None:
                 continue
+            self._compare(row, value, word, p, problems)
             kind = self._kind(rater) or "model"  # asked for by `problems` where nobody says
             ballot = Ballot(rater, kind, value, shown, p, principle, sample, column, word)
             turned = self.coordinates == "displayed" and shown == "B"
@@ -116,10 +120,14 @@ class BallotReader:
         return found
 
     def problems(self) -> Iterator[Problem]:
-        """What is wrong over all rows: unknown words, raters of whom nobody said who they are, idle patterns."""
+        """What is wrong over all rows: unknown words, contradictions, raters of whom nobody said who they are."""
         for (column, word), rows in self._unknown.items():
             more = f" (and in {len(rows) - 1} more rows)" if len(rows) > 1 else ""
             yield rows[0].problem(column, self._unreadable(word, more))
+        if self._torn:
+            row, found = self._torn[0]
+            more = f" (and {len(self._torn) - 1} more rows like this)" if len(self._torn) > 1 else ""
+            yield row.problem(str(self.columns.p), found + more)
         asked = [rater for rater, kind in self._kinds.items() if kind is None]
         if asked:
             names = ", ".join(plain(rater, longest=40) for rater in asked[:SHOWN])
@@ -131,7 +139,7 @@ class BallotReader:
             )
 
     def _unreadable(self, word: str, more: str = "") -> str:
-        known = ", ".join(self._meanings)
+        known = ", ".join(known or "an empty cell" for known in self._meanings)
         return f"found {plain(word, longest=40)!r}{more}, expected one of {known}; see `{self.hint}`"
 
     @property
@@ -139,7 +147,7 @@ class BallotReader:
         """All raters that were read, in order of appearance."""
         return list(self._kinds)
 
-    def _kind(self, rater: str) -> Kind | None:
+    def _kind(self, rater: str) -> RaterKind | None:
         if rater not in self._kinds:
             self._kinds[rater] = self.kind_of(rater)
         return self._kinds[rater]
@@ -156,7 +164,7 @@ class BallotReader:
     def _first(self, row: Row, problems: list[Problem]) -> Side | None:
         column = self.columns.order
         if column is None:
-            return None
+            return "A" if self.coordinates == "displayed" else None
         word = word_of(row.values[column])
         if word in self._firsts:
             return self._firsts[word]
@@ -191,12 +199,28 @@ class BallotReader:
         problems.append(row.problem(column, found))
         return None
 
+    def _compare(self, row: Row, value: VoteValue, word: str, p: float | None, problems: list[Problem]) -> None:
+        """A word for one answer and a probability for the other are a mistake: mostly a confidence in the verdict."""
+        if p is None or value not in ("A", "B") or (p <= 0.5 if value == "B" else p >= 0.5):
+            return
+        found = (
+            f"found {p:g} beside the verdict {plain(word, longest=40)!r}; p is P(the first answer is better), in the "
+            "coordinates of the verdict. A confidence in the verdict is something else: leave its column out, or turn "
+            "it into 1 - p where the second answer won"
+        )
+        if self.tells_each:
+            problems.append(row.problem(str(self.columns.p), found))
+        else:
+            self._torn.append((row, found))
+
     def _value(
         self, row: Row, rater: str, column: str, p: float | None, problems: list[Problem]
-    ) -> tuple[Value | None, str]:
+    ) -> tuple[VoteValue | None, str]:
         """What a cell says and the word itself; None where there is no verdict."""
-        word = "" if column == self.columns.p else word_of(row.values[column])
-        value = self._meanings.get(word) if word else None
+        if column == self.columns.p:
+            return self._of_nothing(rater, p), ""
+        word = word_of(row.values[column])
+        value = self._meanings.get(word)
         if value is not None:
             self._kind(rater)
             return value, word
@@ -212,7 +236,7 @@ class BallotReader:
             self._unknown.setdefault((column, word), []).append(row)
         return None, word
 
-    def _of_nothing(self, rater: str, p: float | None) -> Value | None:
+    def _of_nothing(self, rater: str, p: float | None) -> VoteValue | None:
         """Of an empty cell: what its probability says, else no vote of a person and nothing readable of a model."""
         kind = self._kind(rater)
         if p is not None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 from amendment.answers import Ending
 from amendment.critique import Chain, run_chain
@@ -13,6 +14,7 @@ from amendment.pipeline.draws import Drawn, draw_answers, every_draw
 from amendment.pipeline.endings import write_endings
 from amendment.pipeline.engine import Made
 from amendment.pipeline.inputs import read_inputs
+from amendment.pipeline.source_rows import FileFacts, facts_of
 from amendment.pipeline.sources import ModelSource
 from amendment.preference import held_out
 from amendment.records import Candidate, Critique, Judgement, Prompt, Verdict
@@ -34,10 +36,19 @@ def make_inputs(context: Context) -> Made:
         write("inputs/verdicts", Verdict, inputs.verdicts),
         write("inputs/judgements", Judgement, judgements),
     )
-    counts = {"prompts": len(inputs.prompts), "held-out prompts": len(test), **inputs.counts}
+    counts: dict[str, Any] = {"prompts": len(inputs.prompts), "held-out prompts": len(test), **inputs.counts}
     if judgements:
         counts |= {"comparisons": len(judgements), "verdicts": len(inputs.verdicts)}
-    return Made(artefacts, counts)
+    return Made(artefacts, {**counts, **inputs.other_licenses(), **_sources(facts_of(inputs.files, context.base))})
+
+
+def _sources(files: Sequence[FileFacts]) -> dict[str, dict[str, int | str]]:
+    """What was read, by names that are each there once."""
+    found: dict[str, dict[str, int | str]] = {}
+    for facts in files:
+        name = f"source {facts.name}"
+        found[name if name not in found else f"{name} ({len(found) + 1})"] = facts.to_json()
+    return found
 
 
 def majorities(verdicts: Iterable[Verdict]) -> list[Judgement]:

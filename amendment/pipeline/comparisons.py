@@ -13,13 +13,14 @@ from amendment.errors import Problem
 from amendment.pipeline.ballots import Ballot
 from amendment.pipeline.readings import Content, Gathered, Reading
 from amendment.pipeline.sources import PairFile
+from amendment.pipeline.verdict_files import VerdictFile
 from amendment.terminal import plain
 
-__all__ = ["Cast", "Compared", "Joined", "join"]
+__all__ = ["Cast", "Joined", "JoinedComparison", "join"]
 
 
 @dataclass(slots=True)
-class Compared:
+class JoinedComparison:
     """A comparison: what is known of it from all files, and the verdicts about it."""
 
     name: str
@@ -41,15 +42,19 @@ class Cast:
 
     ballot: Ballot
     reading: Reading
+    turned: bool
+    """Whether its row has the two answers the other way round than the comparison."""
 
 
 @dataclass
 class Joined:
     """Comparisons by name, in order of appearance."""
 
-    items: dict[str, Compared] = field(default_factory=dict)
+    items: dict[str, JoinedComparison] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
+    exchanged: dict[int, list[tuple[Cast, Cast]]] = field(default_factory=dict)
+    """By file: verdicts of a judge on answers that change places, and the earlier ones beside them."""
 
 
 Seen = dict[tuple[object, ...], Cast]
@@ -66,6 +71,7 @@ def join(gathered: Gathered) -> Joined:
             joined.counts["bad rows left out"] += 1
         elif problem:
             joined.problems.append(problem)
+    joined.problems += [_second_order(found) for found in joined.exchanged.values()]
     if not gathered.is_partial:
         joined.problems += _without_texts(gathered, joined)
     return joined
@@ -81,17 +87,20 @@ def _add(reading: Reading, joined: Joined, names: dict[str, str], seen: Seen) ->
         found = f"item {_shown(name)} has other texts here than at {first}; expected one name for one comparison"
         return Problem(reading.row.place, found)
     is_new = item is None
-    item = item or Compared(name)
+    item = item or JoinedComparison(name)
     turned = _is_turned(reading, item, is_new=is_new)
     new: dict[tuple[object, ...], Cast] = {}
     for ballot in reading.ballots:
-        cast = Cast(ballot.flipped() if turned else ballot, reading)
+        cast = Cast(ballot.flipped() if turned else ballot, reading, turned)
         place = _place(name, cast.ballot)
         before = seen.get(place) or new.get(place)
         if before is not None and isinstance(reading.source, PairFile):
             cast.ballot = cast.ballot._replace(sample=_next_sample(name, cast.ballot, seen))
             place = _place(name, cast.ballot)
         elif before is not None:
+            if _looks_like_second_order(cast, before):
+                joined.exchanged.setdefault(id(reading.source), []).append((cast, before))
+                continue
             if (before.ballot.value, before.ballot.p_a) != (cast.ballot.value, cast.ballot.p_a):
                 return _contradiction(name, cast, before)
             joined.counts["repeated verdicts"] += 1
@@ -127,7 +136,27 @@ def _contradiction(name: str, cast: Cast, before: Cast) -> Problem:
     return cast.reading.row.problem(ballot.column, found)
 
 
-def _is_turned(reading: Reading, item: Compared, *, is_new: bool) -> bool:
+def _looks_like_second_order(cast: Cast, before: Cast) -> bool:
+    """A judge on one comparison with the answers exchanged, in a file that does not say what that means."""
+    source, ballot = cast.reading.source, cast.ballot
+    is_open = isinstance(source, VerdictFile) and source.coordinates is None and not cast.reading.is_decided
+    return is_open and ballot.first is None and ballot.kind == "model" and cast.turned != before.turned
+
+
+def _second_order(found: list[tuple[Cast, Cast]]) -> Problem:
+    cast, before = found[0]
+    rater = plain(cast.ballot.rater, longest=40)
+    more = f" (and {len(found) - 1} more rows like this)" if len(found) > 1 else ""
+    return cast.reading.row.problem(
+        cast.ballot.column,
+        f"{rater} has judged these two answers at {before.reading.row.place} already, and here they stand the other "
+        f"way round{more}: this looks like a second displayed order. Beside the path of this file in a run file, say "
+        "coordinates: displayed if the answer that stands first in a row was shown first, so that both count as its "
+        "two orders; or coordinates: content if the place says nothing of what was shown",
+    )
+
+
+def _is_turned(reading: Reading, item: JoinedComparison, *, is_new: bool) -> bool:
     """Whether column a holds the answer that the comparison calls "B": by the texts, else by the writers."""
     content = reading.content
     if is_new:  # where the better answer always stands first, its place would be the verdict
@@ -138,7 +167,7 @@ def _is_turned(reading: Reading, item: Compared, *, is_new: bool) -> bool:
     return None not in models and models[0] != models[1] and models == (item.model_b, item.model_a)
 
 
-def _learn(item: Compared, reading: Reading, *, turned: bool) -> None:
+def _learn(item: JoinedComparison, reading: Reading, *, turned: bool) -> None:
     item.readings.append(reading)
     item.turned.append(turned)
     item.category = item.category or reading.category or reading.source.category

@@ -7,20 +7,26 @@
 | openrlhf | JSONL | OpenRLHF: prompt_key prompt, chosen_key chosen, rejected_key rejected, with apply_chat_template |
 | nemo | JSONL | NeMo RL: context, and completions with their rank, 0 the better |
 | csv | CSV | people and their spreadsheets |
-| jsonl | JSONL | everything as it is, for programs; `pairs:` of a run file reads it back |
+| jsonl | JSONL | every row as it is, for programs |
+
+Beside the files stands `.amendment-export.json`, by which the next export knows what it may replace.
 """
 
 from __future__ import annotations
 
 import json
+import shutil
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
+from pydantic import TypeAdapter
+
 from amendment.errors import ConfigError, DataError
-from amendment.files import replacing
+from amendment.files import file_hash, replacing, write_text
 from amendment.pipeline.export import SIDES, as_dataset, conversation_features, preference_dataset_dict, write_parquet
 from amendment.pipeline.publishing.tables import Tables
 from amendment.pipeline.spreadsheet import HELD_AS_TEXT, write_table
@@ -29,7 +35,8 @@ from amendment.yamlfile import did_you_mean
 
 __all__ = ["FORMATS", "Exported", "export_lines", "export_run"]
 
-SPLITS = ("train", "test")
+MARKER = ".amendment-export.json"
+PARTIAL = ".amendment-export.partial"
 Rows = Mapping[str, Sequence[Preference]]
 
 
@@ -68,20 +75,23 @@ class Writer(Protocol):
 def export_run(folder: Path, format: str, out: Path) -> Exported:
     """Write a run's dataset into the folder `out`, one file for each split that has rows.
 
-    Raises ConfigError for an unknown format, a folder that holds something else, or a run without a dataset that is
-    up to date, and DataError when the format can hold none of the pairs.
+    An earlier export there is replaced when the new one is whole. Raises ConfigError for an unknown format, a folder
+    that holds anything else, or a run without a dataset that is up to date, and DataError when the format can hold
+    none of the pairs; then nothing has changed.
     """
     if format not in FORMATS:
         known = ", ".join(FORMATS)
         raise ConfigError(f"no format {format!r}{did_you_mean(format, FORMATS)}; there are {known}")
     tables = Tables.of_run(folder)
-    _check_folder(out)
-    written = FORMATS[format](tables.published_preferences, out)
-    if not written.files:
-        raise DataError(f"{format}: none of the pairs can be held ({dict(written.left_out)}); jsonl holds all of them")
-    return Exported(
-        format=format, files=written.files, left_out=dict(written.left_out), not_held=tuple(written.not_held)
-    )
+    earlier = _earlier(out)
+    with _beside(out) as made:
+        written = FORMATS[format](tables.preferences, made)
+        if not written.files:
+            reasons = dict(written.left_out)
+            raise DataError(f"{format}: none of the pairs can be held ({reasons}); jsonl holds all of them")
+        _replace(made, out, earlier)
+    files = {out / path.name: rows for path, rows in written.files.items()}
+    return Exported(format=format, files=files, left_out=dict(written.left_out), not_held=tuple(written.not_held))
 
 
 def export_lines(result: Exported) -> list[str]:
@@ -91,16 +101,56 @@ def export_lines(result: Exported) -> list[str]:
     return [*lines, *(f"not held by {result.format}: {what}" for what in result.not_held)]
 
 
-def _check_folder(out: Path) -> None:
-    """An earlier export is replaced, anything else is left alone."""
+def _earlier(out: Path) -> list[str]:
+    """The files of an earlier export, as it left them. Raises ConfigError where the folder holds anything else."""
     if out.exists() and not out.is_dir():
         raise ConfigError(f"{out}: a file; expected a folder to write into")
-    ours = [out / f"{split}{ending}" for split in SPLITS for ending in (".parquet", ".jsonl", ".csv")]
-    others = [path.name for path in out.iterdir() if path not in ours] if out.is_dir() else []
+    known = _marked(out / MARKER)
+    names = sorted(path.name for path in out.iterdir()) if out.is_dir() else []
+    found = [name for name in names if name not in (MARKER, PARTIAL)]
+    others = [name for name in found if not (out / name).is_file() or file_hash(out / name) not in known.get(name, ())]
     if others:
-        raise ConfigError(f"{out}: holds other files ({', '.join(sorted(others)[:3])}); choose a new or empty folder")
-    for path in ours:
-        path.unlink(missing_ok=True)
+        raise ConfigError(
+            f"{out}: holds files that no export has left there like this ({', '.join(others[:3])}); "
+            "move them away, or choose a new or empty folder"
+        )
+    return found
+
+
+def _marked(path: Path) -> dict[str, list[str]]:
+    """What may be replaced: the hashes that a file of each name may have; nothing where no export says so."""
+    try:
+        return TypeAdapter(dict[str, list[str]]).validate_json(path.read_bytes(), strict=True)
+    except (OSError, ValueError):
+        return {}
+
+
+@contextmanager
+def _beside(out: Path) -> Iterator[Path]:
+    """A folder to write into, on the same disk as the one it is for."""
+    made = out / PARTIAL
+    shutil.rmtree(made, ignore_errors=True)
+    made.mkdir(parents=True)
+    try:
+        yield made
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
+
+
+def _replace(made: Path, out: Path, earlier: Iterable[str]) -> None:
+    """Put what was made in its place, then delete what only the earlier export had.
+
+    While this goes on the marker knows old and new, so that an export that is cut off can be repeated.
+    """
+    new = {path.name: [file_hash(path)] for path in sorted(made.iterdir())}
+    old = {name: [file_hash(out / name)] for name in earlier}
+    both = {name: [*old.get(name, ()), *new.get(name, ())] for name in {**old, **new}}
+    write_text(out / MARKER, json.dumps(both, indent=1) + "\n")
+    for name in new:
+        (made / name).replace(out / name)
+    for name in old.keys() - new.keys():
+        (out / name).unlink()
+    write_text(out / MARKER, json.dumps(new, indent=1) + "\n")
 
 
 def _trl(rows: Rows, out: Path) -> Written:

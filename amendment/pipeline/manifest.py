@@ -11,16 +11,20 @@ import json
 import platform
 from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
-from typing import Any
+from pathlib import Path, PurePosixPath
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from amendment import __version__
 from amendment.constitutions import Constitution
-from amendment.errors import ConfigError
+from amendment.errors import ConfigError, Problem
 from amendment.files import file_hash, write_text
 from amendment.hashing import content_id
 from amendment.pipeline.config import RunFile
 from amendment.pipeline.engine import Stage, Workspace
+from amendment.terminal import plain
+from amendment.yamlfile import capped
 
 __all__ = ["FORMAT", "MANIFEST", "constitution_text", "read_manifest", "write_manifest"]
 
@@ -43,6 +47,63 @@ LIBRARIES = (
 )
 
 Entry = dict[str, Any]
+
+
+def _inside(name: str) -> str:
+    path = PurePosixPath(name)
+    if not path.parts or path.is_absolute() or ".." in path.parts or "\\" in name or "\0" in name:
+        raise ValueError("not a place inside this folder")
+    return name
+
+
+Inside = Annotated[str, AfterValidator(_inside)]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_-]*$")]
+Hash = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Count = Annotated[int, Field(ge=0)]
+
+
+class _Entry(BaseModel):
+    """A file."""
+
+    sha256: Hash
+    bytes: Count
+
+
+class _Stage(BaseModel):
+    key: str
+    counts: dict[str, Any]
+
+
+class _Split(BaseModel):
+    """The rows of a published split."""
+
+    rows: Count
+    sha256: Hash
+
+
+class _Published(BaseModel):
+    complete: bool
+    repo: str
+    configs: dict[Name, dict[Name, _Split]]
+    files: dict[Inside, _Entry]
+
+
+class Manifest(BaseModel):
+    """What every reader of a manifest may rely on; a later version may say more."""
+
+    model_config = ConfigDict(strict=True)
+
+    name: str
+    seed: int
+    toolkit: str
+    simulated: str | None
+    configuration: dict[str, Any]
+    constitutions: list[Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]*@")]]
+    stages: dict[str, _Stage]
+    missing: list[str]
+    stale: list[str] = Field(alias="out of date")
+    files: dict[Inside, _Entry]
+    published: _Published | None = None
 
 
 def write_manifest(
@@ -76,19 +137,31 @@ def write_manifest(
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
-    """The manifest of a run's folder, or of a copy of what was published. Raises ConfigError where there is none."""
+    """The manifest of a run's folder, or of a copy of what was published.
+
+    Raises ConfigError where there is none, and for one that is not whole or names places outside its folder.
+    """
     path = folder / MANIFEST
     try:
         manifest = json.loads(path.read_text(encoding="utf-8"))
     except OSError:
         hint = "expected a run's folder, such as runs/NAME, or a copy of a published dataset"
         raise ConfigError(f"{folder}: no {MANIFEST} here; {hint}. A run writes it at its end") from None
-    except ValueError as fault:
+    except (ValueError, RecursionError) as fault:
         raise ConfigError(f"{path}: not JSON ({fault}); run again to write it anew") from None
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
         found = manifest.get("format") if isinstance(manifest, dict) else type(manifest).__name__
         raise ConfigError(f"{path}: found the format {found!r}, expected {FORMAT!r}; another version wrote it")
+    try:
+        Manifest.model_validate(manifest)
+    except ValidationError as fault:
+        raise ConfigError(capped([_problem(path, one) for one in fault.errors()])) from None
     return manifest
+
+
+def _problem(path: Path, fault: Any) -> Problem:
+    place = plain(".".join(str(part) for part in fault["loc"] if part != "[key]"))
+    return Problem(f"{path}: {place}", f"{fault['msg'].removeprefix('Value error, ')}; no run has written this")
 
 
 def constitution_text(constitution: Constitution) -> str:
@@ -130,9 +203,8 @@ def _files(workspace: Workspace) -> dict[str, Entry]:
 
 def _last_files(folder: Path) -> dict[str, Entry]:
     try:
-        files = read_manifest(folder)["files"]
-        return {name: entry for name, entry in files.items() if {"sha256", "bytes"} <= set(entry)}
-    except (ConfigError, KeyError, AttributeError, TypeError):
+        return dict(read_manifest(folder)["files"])
+    except ConfigError:
         return {}
 
 

@@ -20,6 +20,7 @@ from amendment.pipeline.context import Context
 from amendment.pipeline.engine import Made
 from amendment.pipeline.inputs import Inputs, read_inputs
 from amendment.pipeline.shares import PairShare, RunShare
+from amendment.pipeline.source_rows import facts_of
 from amendment.preference import PairSettings, held_out, make_pairs, preference_row
 from amendment.records import Candidate, Preference, Prompt, Record, Verdict, text_of
 from amendment.terminal import plain
@@ -104,7 +105,9 @@ def make_mixing(context: Context) -> Made:
         paired = make_pairs(majorities(inputs.verdicts), settings)
         rows = [preference_row(pair, inputs.prompts, inputs.candidates, {}) for pair in paired.pairs]
         pairs += [MixPair(mix=label, row=row) for row in rows]
+        (facts,) = facts_of(inputs.files, context.base)
         counts[label] = {"pairs": len(rows), "prompts": len({row.prompt_id for row in rows}), **inputs.counts}
+        counts[label] |= facts.to_json()
         counts[label] |= {f"left out: {reason}": count for reason, count in paired.left_out.items()}
     write = context.workspace.write
     artefacts = (

@@ -23,7 +23,6 @@ from amendment.pipeline.shapes import Layout, lay_out, recognise
 from amendment.pipeline.source_rows import FileFacts, SourceRows, rows_of
 from amendment.pipeline.sources import PairColumns, PairFile, Source
 from amendment.pipeline.verdict_files import (
-    Kind,
     OrderWords,
     VerdictColumns,
     VerdictFile,
@@ -31,6 +30,7 @@ from amendment.pipeline.verdict_files import (
     order_faults,
     word_of,
 )
+from amendment.records import RaterKind
 from amendment.tables import Row
 from amendment.yamlfile import did_you_mean
 
@@ -141,11 +141,14 @@ def _laid_out(source: PairFile | VerdictFile, found: SourceRows) -> tuple[Layout
             return Layout(source.columns, found.rows, source.words or VerdictWords()), False
         shape = _shape(source, found, "verdicts")
         layout = lay_out(shape, found.rows, found.columns, "verdicts")
+        is_decided = layout.columns.a == "chosen"
         faults = list(order_faults(layout.columns, source.coordinates))
+        if is_decided and source.coordinates == "displayed":
+            faults.append("the better answer stands first in each row, so displayed coordinates say nothing here")
         if faults:
             raise DataError([Problem(found.place, fault) for fault in faults])
         columns = layout.columns.model_copy(update={"rater": None}) if source.rater else layout.columns
-        return layout._replace(words=source.words or layout.words, columns=columns), columns.a == "chosen"
+        return layout._replace(words=source.words or layout.words, columns=columns), is_decided
     if source.columns is not None:
         return _pair_layout(source, source.columns, found)
     layout = lay_out(_shape(source, found, "pairs"), found.rows, found.columns, "pairs")
@@ -194,7 +197,7 @@ def _reader(source: PairFile | VerdictFile, layout: Layout, place: str) -> Ballo
     )
 
 
-def _kinds(source: PairFile | VerdictFile, layout: Layout) -> Callable[[str], Kind | None]:
+def _kinds(source: PairFile | VerdictFile, layout: Layout) -> Callable[[str], RaterKind | None]:
     if isinstance(source, PairFile):
         return lambda rater: layout.kinds.get(rater) or source.rater or layout.kind or "person"
     return lambda rater: layout.kinds.get(rater) or source.kind_of(rater) or layout.kind

@@ -45,7 +45,11 @@ class Result:
 
     @property
     def dataset(self) -> DatasetDict:
-        """The dataset as `datasets` holds it. Raises ConfigError when the run has not made one as it is now."""
+        """The dataset as `datasets` holds it, with the names of raters as they are in the files; what may be seen by
+        others comes from `amendment publish` and `amendment export`.
+
+        Raises ConfigError when the run has not made one as it is now.
+        """
         if "dataset" not in self.summary["stages"]:
             raise ConfigError(f"{self.folder}: no dataset of this run file here; run it until the stage dataset")
         from amendment.pipeline.export import load_dataset_dict

@@ -13,15 +13,17 @@ from typing import Any, Literal, NamedTuple
 from amendment.pipeline.conversations import alternating, part, turns_in
 from amendment.pipeline.sources import ShapeName
 from amendment.pipeline.ultrafeedback import rated_rows, scored_rows
-from amendment.pipeline.verdict_files import Kind, VerdictColumns, VerdictWords, word_of
+from amendment.pipeline.verdict_files import VerdictColumns, VerdictWords, word_of
+from amendment.records import RaterKind
 from amendment.tables import Row
 
-__all__ = ["Layout", "Wanted", "lay_out", "parted_row", "recognise", "responses_in"]
+__all__ = ["QUESTIONS", "Layout", "Wanted", "asked_in", "lay_out", "recognise", "responses_in"]
 
 Wanted = Literal["prompts", "candidates", "pairs", "verdicts"]
 """What a source is read for."""
 
-PROMPTS = ("prompt", "question", "instruction", "input")
+QUESTIONS = ("prompt", "instruction", "question", "input")
+"""Columns that hold prompts in files of others, in the order in which they are looked for."""
 ANSWERS = (
     ("response_a", "response_b"),
     ("answer_a", "answer_b"),
@@ -49,15 +51,15 @@ class Layout(NamedTuple):
     columns: VerdictColumns
     rows: list[Row]
     words: VerdictWords
-    kinds: Mapping[str, Kind] = {}
+    kinds: Mapping[str, RaterKind] = {}
     """Of raters whose kind the file itself tells."""
-    kind: Kind | None = None
+    kind: RaterKind | None = None
     """Of all others, where the shape has a usual one."""
 
 
 def recognise(columns: Collection[str], wanted: Wanted) -> ShapeName | None:
     """The shape that these columns are, for what they are wanted for; None where they are none that is known."""
-    if _is_rows(columns, wanted):
+    if wanted != "prompts" and _is_rows(columns, wanted):
         return "rows"
     has = set(columns).issuperset
     if has(("annotations", "annotators")) or has(("text_a", "text_b", "preferred_text")):
@@ -66,7 +68,7 @@ def recognise(columns: Collection[str], wanted: Wanted) -> ShapeName | None:
         return "ultrafeedback"
     if has(("model_a", "model_b")) and ("winner" in columns or has(ONE_HOT) or wanted in ("prompts", "candidates")):
         return "arena"
-    return None
+    return "rows" if _is_rows(columns, wanted) else None  # prompts last: a shape may have more than its column of them
 
 
 def _is_rows(columns: Collection[str], wanted: Wanted) -> bool:
@@ -93,6 +95,14 @@ def lay_out(shape: ShapeName, rows: Sequence[Row], columns: Collection[str], wan
     return table[shape](rows, columns)
 
 
+def asked_in(columns: Collection[str]) -> tuple[str, ...]:
+    """The columns that hold the prompt, whatever the file is read for; an instruction goes with its input."""
+    name = _first_of(QUESTIONS, columns)
+    if name == "instruction" and "input" in columns:
+        return ("instruction", "input")
+    return (name,) if name else ()
+
+
 def _first_of(names: Iterable[str], columns: Collection[str]) -> str | None:
     """The first of these names that is a column."""
     return next((name for name in names if name in columns), None)
@@ -106,11 +116,19 @@ def _default_columns(rows: Sequence[Row], columns: Collection[str]) -> Layout:
 
 def _decided(rows: Sequence[Row], columns: Collection[str]) -> Layout:
     """chosen and rejected, with a prompt of their own or with one that both conversations begin with."""
-    if "prompt" not in columns:
-        rows = [parted_row(row, "chosen", "rejected") for row in rows]
+    rows, questions = _questioned(rows, columns)
     found = [Row(row.place, {**row.values, "decided": "a"}) for row in rows]
-    named = VerdictColumns(prompt=("prompt",), a="chosen", b="rejected", verdict="decided")
+    named = VerdictColumns(prompt=questions, a="chosen", b="rejected", verdict="decided")
     return Layout(named, found, VerdictWords())
+
+
+def _questioned(rows: Sequence[Row], columns: Collection[str]) -> tuple[Sequence[Row], tuple[str, ...]]:
+    """Rows of chosen and rejected, and the columns of their prompt; of conversations without a column `prompt`, what
+    both begin with."""
+    questions = asked_in(columns)
+    if "prompt" in columns or (questions and not any(turns_in(row.values.get("chosen")) for row in rows)):
+        return rows, questions
+    return [parted_row(row, "chosen", "rejected") for row in rows], ("prompt",)
 
 
 def parted_row(row: Row, a: str, b: str, *, turns: int | None = None) -> Row:
@@ -127,13 +145,13 @@ def parted_row(row: Row, a: str, b: str, *, turns: int | None = None) -> Row:
 
 def _arena(rows: Sequence[Row], columns: Collection[str]) -> Layout:
     talks = {"conversation_a", "conversation_b"} <= set(columns)
-    prompt = _first_of(PROMPTS, columns)
+    prompt = asked_in(columns)
     a, b = next((names for names in ANSWERS if set(names) <= set(columns)), (None, None))
     if talks:
-        prompt, a, b = "prompt", "conversation_a", "conversation_b"
+        prompt, a, b = ("prompt",), "conversation_a", "conversation_b"
     item = _first_of(("question_id", "id"), columns)
     named: dict[str, Any] = {"a": a, "b": b, "model_a": "model_a", "model_b": "model_b", "verdict": "winner"}
-    named["prompt"] = prompt if a else None
+    named["prompt"] = (prompt or None) if a else None
     named["item"] = "comparison" if item or not a else None
     named["rater"] = _first_of(("judge",), columns)
     named |= {name: name for name in ("category", "principle") if name in columns}
@@ -148,7 +166,7 @@ def _battle(row: Row, columns: VerdictColumns, item: str | None, *, talks: bool)
     if talks:
         turns = values.get("turn")
         values = parted_row(row, "conversation_a", "conversation_b", turns=_cut(turns)).values
-    elif columns.prompt and columns.a and columns.b:
+    elif columns.prompt and len(columns.prompt) == 1 and columns.a and columns.b:
         values = _spoken(values, columns.prompt[0], columns.a, columns.b)
     models = [str(values.get("model_a")), str(values.get("model_b"))]
     judge = values.get("judge")
@@ -192,12 +210,12 @@ def _winner(values: Mapping[str, Any], models: Sequence[str]) -> Any:
 
 def _ultrafeedback(rows: Sequence[Row], columns: Collection[str]) -> Layout:
     if "chosen" in columns and "completions" not in columns:
-        if "prompt" not in columns:
-            rows = [parted_row(row, "chosen", "rejected") for row in rows]
-        named = VerdictColumns(prompt=("prompt",), a="chosen", b="rejected", verdict="better")
+        rows, questions = _questioned(rows, columns)
+        named = VerdictColumns(prompt=questions, a="chosen", b="rejected", verdict="better")
         return Layout(named, scored_rows(rows), VerdictWords(), kind="model")
+    questions = asked_in(columns) or ("instruction",)
     named = VerdictColumns(
-        prompt=("instruction",),
+        prompt=questions,
         a="first response",
         b="second response",
         model_a="first model",
@@ -205,7 +223,12 @@ def _ultrafeedback(rows: Sequence[Row], columns: Collection[str]) -> Layout:
         verdict="better",
         principle="aspect",
     )
-    return Layout(named, [made for row in rows for made in rated_rows(row)], VerdictWords(), kind="model")
+    return Layout(
+        named,
+        [made for row in rows for made in rated_rows(row, questions)],
+        VerdictWords(),
+        kind="model",
+    )
 
 
 # Annotated pairs.
@@ -214,8 +237,7 @@ def _ultrafeedback(rows: Sequence[Row], columns: Collection[str]) -> Layout:
 def _annotated_pairs(rows: Sequence[Row], columns: Collection[str]) -> Layout:
     if "annotations" in columns:
         return _annotated_document(rows)
-    prompt = _first_of(("prompt", "input", "instruction", "question"), columns)
-    named: dict[str, Any] = {"prompt": prompt, "a": "text_a", "b": "text_b"}
+    named: dict[str, Any] = {"prompt": asked_in(columns) or None, "a": "text_a", "b": "text_b"}
     named["votes"] = ["preferred_text", *_further_annotators(rows, columns)]
     named |= {name: name for name in ("model_a", "model_b", "category") if name in columns}
     laid = {key: value for key, value in named.items() if value is not None}
@@ -247,15 +269,21 @@ def _annotated_document(rows: Sequence[Row]) -> Layout:
         principle="principle",
         category="category",
     )
-    kinds: dict[str, Kind] = {}
+    kinds: dict[str, RaterKind] = {}
     found = [made for row in rows for made in _annotations(row, kinds)]
     return Layout(named, found, PAIR_WORDS, kinds)
 
 
-KINDS: dict[str, Kind] = {"human": "person", "person": "person", "ai": "model", "model": "model", "principle": "model"}
+KINDS: dict[str, RaterKind] = {
+    "human": "person",
+    "person": "person",
+    "ai": "model",
+    "model": "model",
+    "principle": "model",
+}
 
 
-def _annotations(row: Row, kinds: dict[str, Kind]) -> Iterator[Row]:
+def _annotations(row: Row, kinds: dict[str, RaterKind]) -> Iterator[Row]:
     """A row for each annotation of a comparison; what does not apply to it was no question, and gives none."""
     known = _mapping(row.values.get("annotators"))
     told = _mapping(row.values.get("metadata"))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,14 +14,14 @@ from amendment.pipeline.hub_rows import dataset_folder, read_dataset
 from amendment.pipeline.sources import Source
 from amendment.tables import Row, iter_rows
 
-__all__ = ["FileFacts", "SourceRows", "rows_of", "signed", "source_state"]
+__all__ = ["FileFacts", "SourceRows", "facts_of", "rows_of", "source_state"]
 
 GLIMPSE = 20
 """Rows of a dataset on the Hub that a check looks at."""
 
 
 class FileFacts(NamedTuple):
-    """What a certificate says of a file that was read."""
+    """What a certificate and a run's counts say of a file or dataset that was read."""
 
     name: str
     rows: int
@@ -27,6 +29,13 @@ class FileFacts(NamedTuple):
     """Of the file's bytes; None for a dataset, and as long as nobody has asked for it."""
     revision: str | None
     """The commit of a dataset on the Hub; None for anything else."""
+    license: str | None = None
+    """As the run file has it."""
+
+    def to_json(self) -> dict[str, int | str]:
+        """What is known of it beside its name."""
+        told = {"rows": self.rows, "sha256": self.sha256, "commit": self.revision, "license": self.license}
+        return {name: value for name, value in told.items() if value is not None}
 
 
 class SourceRows(NamedTuple):
@@ -52,7 +61,7 @@ def rows_of(source: Source, base: Path, *, glimpse: bool = False) -> SourceRows:
     short = glimpse and dataset_folder(source, base) is None
     limit = min(source.take or GLIMPSE, GLIMPSE) if short else source.take
     rows, revision = read_dataset(source, base, limit=limit)
-    facts = FileFacts(f"{source.dataset}[{source.split or 'train'}]", len(rows), None, revision)
+    facts = FileFacts(f"{source.dataset}[{source.split or 'train'}]", len(rows), None, revision, source.license)
     return SourceRows(facts.name, rows, [], _columns(rows), facts, short)
 
 
@@ -61,7 +70,7 @@ def _file_rows(source: Source, path: Path) -> SourceRows:
     rows = list(islice(iter_rows(path, problems), source.take))
     if not rows:
         raise DataError(problems or f"{path}: the file has no rows; expected at least one")
-    facts = FileFacts(path.name, len(rows), None, None)
+    facts = FileFacts(path.name, len(rows), None, None, source.license)
     return SourceRows(str(path), rows, problems, _columns(rows), facts, is_glimpse=False)
 
 
@@ -70,9 +79,23 @@ def _columns(rows: list[Row]) -> dict[str, None]:
     return {name: None for row in rows for name in row.values}
 
 
-def signed(facts: FileFacts, source: Source, base: Path) -> FileFacts:
-    """The facts with the hash of the file."""
-    return facts if source.path is None else facts._replace(sha256=file_hash(base / source.path))
+def facts_of(files: Iterable[tuple[Source, FileFacts]], base: Path) -> list[FileFacts]:
+    """The facts of all that was read, with the hashes of files; what was read twice stands once."""
+    told = [
+        facts if source.path is None else facts._replace(sha256=_hash(base / source.path)) for source, facts in files
+    ]
+    return list(dict.fromkeys(told))
+
+
+def _hash(path: Path) -> str:
+    """Of a file's content, which is read once as long as nobody has touched the file."""
+    found = path.stat()
+    return _hash_as_of(path, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+
+
+@lru_cache(maxsize=1024)
+def _hash_as_of(path: Path, *stamp: int) -> str:
+    return file_hash(path)
 
 
 def source_state(source: Source, base: Path) -> Any:
@@ -80,7 +103,7 @@ def source_state(source: Source, base: Path) -> Any:
     folder's files, nothing for a dataset on the Hub, whose revision says what it is."""
     if source.path is not None:
         path = base / source.path
-        return file_hash(path) if path.is_file() else None
+        return _hash(path) if path.is_file() else None
     folder = dataset_folder(source, base)
     if folder is None or not folder.is_dir():
         return None

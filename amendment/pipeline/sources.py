@@ -7,6 +7,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from amendment.records import RaterKind
+
 __all__ = [
     "CandidateColumns",
     "CandidateSource",
@@ -94,8 +96,9 @@ class Source(Part):
 class PromptFile(Source):
     """Prompts of one's own."""
 
-    column: str | None = None
-    """The column that holds the prompt: text, or a list of messages; `prompt`, or where a recognised shape has it."""
+    column: Annotated[tuple[str, ...], OneOrMore] | None = Field(default=None, min_length=1)
+    """The column that holds the prompt: text, or a list of messages; or several columns of text that are joined by an
+    empty line, empty cells left out. By default `prompt`, or where a recognised shape has it."""
     system: str | None = None
     """Column with a system text that goes before the prompt."""
     tools: str | None = None
@@ -130,10 +133,6 @@ class PairColumns(Part):
     """A column for each rater; an empty cell is a rater who did not vote."""
     category: str | None = None
     """Column with each pair's category."""
-
-    def names(self) -> tuple[str | None, ...]:
-        """All columns that are read."""
-        return (*self.prompt, self.chosen, self.rejected, self.a, self.b, *(self.votes or ()), self.category)
 
     @model_validator(mode="after")
     def _one_shape(self) -> Self:
@@ -172,7 +171,7 @@ class PairFile(Source):
     """Where the parts stand: `prompt`, `chosen` and `rejected`, or where a recognised shape has them."""
     votes: VoteWords = VoteWords()
     """The values that mean a, b and tie in the columns of votes."""
-    rater: Literal["person", "model", "verifier"] | None = None
+    rater: RaterKind | None = None
     """Who decided: people, where neither this nor a recognised shape says otherwise."""
 
 
@@ -205,8 +204,9 @@ class ChainSource(Part):
 class CandidateColumns(Part):
     """Where the parts of a candidate stand."""
 
-    prompt: str = "prompt"
-    """Text, or a list of messages."""
+    prompt: Annotated[tuple[str, ...], OneOrMore] = Field(default=("prompt",), min_length=1)
+    """Text, or a list of messages; or several columns of text that are joined by an empty line, empty cells left
+    out."""
     candidate: str = "candidate"
     """The answer: text, or a list of messages."""
     model: str | None = None

@@ -1,22 +1,21 @@
 """The dataset as CSV that people open in a spreadsheet, where no cell is a formula, whatever a model wrote.
 
-UTF-8 with a byte order mark, by which Excel knows it; every cell quoted. A cell that a spreadsheet would run gets an
-apostrophe in front, which shows that it is text.
+UTF-8 with a byte order mark, by which Excel knows it; every cell quoted.
 """
 
 from __future__ import annotations
 
 import csv
 import json
-import unicodedata
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from amendment.files import replacing
 from amendment.records import Message, Preference
+from amendment.spreadsheet import safe_cell
 
-__all__ = ["HELD_AS_TEXT", "safe_cell", "write_table"]
+__all__ = ["HELD_AS_TEXT", "write_table"]
 
 COLUMNS = (
     "prompt",
@@ -41,10 +40,6 @@ COLUMNS = (
     "chosen_id",
     "rejected_id",
 )
-RUNS = frozenset("=+-@\t\r\n")
-"""First characters by which a spreadsheet knows something to run, or to cut a cell at."""
-SKIPPED = " \u00a0\u3000\ufeff\u200b"
-"""Spaces that some programs trim."""
 HELD_AS_TEXT = (
     "conversations are written as text, turn by turn; jsonl has them as they are",
     "a cell that a spreadsheet would run begins with an apostrophe that is not part of it",
@@ -59,20 +54,6 @@ def write_table(path: Path, rows: Iterable[Preference]) -> None:
         for row in rows:
             cells = _cells(row)
             writer.writerow([cells[name] for name in COLUMNS])
-
-
-def safe_cell(text: str) -> str:
-    """The text as a cell that no spreadsheet runs.
-
-    Leading spaces are looked through, since some programs trim them, and so are full-width signs, which some read
-    as plain ones.
-
-    >>> safe_cell("=HYPERLINK(1)")
-    "'=HYPERLINK(1)"
-    """
-    shown = text.replace("\x00", "\ufffd")
-    first = unicodedata.normalize("NFKC", shown.lstrip(SKIPPED)[:1])[:1]
-    return f"'{shown}" if first in RUNS else shown
 
 
 def _cells(row: Preference) -> dict[str, Any]:

@@ -74,17 +74,17 @@ def _number(value: Any) -> float | None:
     return number if math.isfinite(number) else None
 
 
-def rated_rows(row: Row) -> Iterator[Row]:
-    """A row for every two completions and every aspect by which both were rated."""
+def rated_rows(row: Row, questions: Sequence[str]) -> Iterator[Row]:
+    """A row for every two completions and every aspect by which both were rated, with the columns of the prompt."""
     numbered = list(enumerate(completions_of(row.values), start=1))
-    instruction = row.values.get("instruction", row.values.get("prompt"))
+    asked = {name: row.values.get(name) for name in questions}
     for (i, first), (j, second) in combinations(numbered, 2):
         for aspect, rating in first.ratings.items():
             if aspect in second.ratings:
                 yield Row(
                     f"{row.place}: completions {i} and {j}",
                     {
-                        "instruction": instruction,
+                        **asked,
                         "first response": first.response,
                         "second response": second.response,
                         "first model": first.model,

@@ -10,13 +10,12 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, Field, model_validator
 
 from amendment.pipeline.sources import OneOrMore, Part, Source
+from amendment.records import RaterKind, VoteValue
 
-__all__ = ["Kind", "OrderWords", "Value", "VerdictColumns", "VerdictFile", "VerdictWords", "order_faults", "word_of"]
+__all__ = ["OrderWords", "VerdictColumns", "VerdictFile", "VerdictWords", "order_faults", "word_of"]
 
-Kind = Literal["person", "model", "verifier"]
 Word = str | bool | int | float
 Columns = Annotated[tuple[str, ...], OneOrMore, Field(min_length=1)]
-Value = Literal["A", "B", "tie", "both_bad", "invalid"]
 
 
 def _listed(value: Any) -> Any:
@@ -60,9 +59,9 @@ class VerdictWords(Part):
             raise ValueError(f"each word means one thing, and {', '.join(map(repr, twice))} stands here twice")
         return self
 
-    def meanings(self) -> dict[str, Value]:
+    def meanings(self) -> dict[str, VoteValue]:
         """What each word means."""
-        meant: list[tuple[Value, tuple[Word, ...]]] = [
+        meant: list[tuple[VoteValue, tuple[Word, ...]]] = [
             ("A", self.a),
             ("B", self.b),
             ("tie", self.tie),
@@ -173,8 +172,9 @@ class VerdictFile(Source):
     """How `columns.order` spells which answer was displayed first."""
     coordinates: Literal["displayed", "content"] | None = None
     """What a verdict for the first answer means where both orders occur: displayed, the one that was shown first;
-    content, the one in column `a` whatever was shown first. Required there, since a guess would turn a judge round."""
-    kind: Kind | None = None
+    content, the one in column `a` whatever was shown first. Required there, since a guess would turn a judge round.
+    Where no column tells the order, displayed says that the answer in column `a` was shown first in each row."""
+    kind: RaterKind | None = None
     """Who gave these verdicts; or `people`."""
     people: Annotated[tuple[str, ...], OneOrMore] | None = Field(default=None, min_length=1)
     """Instead of `kind`: patterns of the raters that are people, such as expert_*; all others are models."""
@@ -183,7 +183,8 @@ class VerdictFile(Source):
     principle: str | None = None
     """The principle of all these verdicts, where no column names one."""
     empty: Literal["no_vote", "invalid"] | None = None
-    """What an empty cell is: by default a person who did not vote, and a model that could not be read."""
+    """What an empty cell is, where `words` gives it no meaning: by default a person who did not vote, and a model that
+    could not be read."""
     unreadable: Literal["stop", "invalid"] = "stop"
     """stop names every word that means nothing; invalid counts each of them as a verdict that could not be read."""
 
@@ -192,7 +193,7 @@ class VerdictFile(Source):
         """Whether rows can become pairs; of a shape that is yet to be recognised nobody knows."""
         return self.columns is None or self.columns.has_texts
 
-    def kind_of(self, rater: str) -> Kind | None:
+    def kind_of(self, rater: str) -> RaterKind | None:
         """Who a rater is; None where the file does not say."""
         if self.people is not None:
             return "person" if any(fnmatchcase(rater, pattern) for pattern in self.people) else "model"
@@ -207,6 +208,8 @@ class VerdictFile(Source):
     def _faults(self) -> Iterator[str]:
         if self.kind is not None and self.people is not None:
             yield "name either kind (of all raters) or people (patterns of those that are)"
+        if self.empty is not None and self.words is not None and "" in self.words.meanings():
+            yield "words says what an empty cell means, and so does empty; name one of them"
         columns = self.columns
         if columns is None:
             return
@@ -226,5 +229,9 @@ def order_faults(columns: VerdictColumns, coordinates: str | None) -> Iterator[s
             "columns a and b; say coordinates: displayed (the word for a means the answer shown first) or "
             "coordinates: content (it means column a, whatever was shown first)"
         )
-    if not several and coordinates == "displayed":
-        yield "displayed coordinates need the order in which answers were shown; name columns.order or swapped"
+    tells_sides = columns.a is not None or (columns.model_a is not None and columns.model_b is not None)
+    if not several and coordinates == "displayed" and not tells_sides:
+        yield (
+            "displayed coordinates need the order in which answers were shown; name columns.order or swapped, or the "
+            "answers (a, b) or their writers (model_a, model_b), of which the first is then the one shown first"
+        )

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from amendment.errors import DataError, Problem
 from amendment.pipeline.ballots import Ballot
 from amendment.pipeline.cells import answer_in, is_silent, joined_prompt, optional_text
-from amendment.pipeline.comparisons import Compared
+from amendment.pipeline.comparisons import JoinedComparison
 from amendment.pipeline.readings import Reading
 from amendment.pipeline.sources import PairFile
 from amendment.records import Candidate, Origin, Prompt, Verdict
@@ -24,9 +24,11 @@ class Records:
     candidates: tuple[Candidate, ...] = ()
     verdicts: list[Verdict] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
+    licenses: tuple[tuple[str, str], ...] = ()
+    """Of each file that holds the texts and says under which license: its label, and the license."""
 
 
-def records_of(item: Compared, problems: list[Problem]) -> Records:
+def records_of(item: JoinedComparison, problems: list[Problem]) -> Records:
     """The records of a comparison. A bad text is added to `problems`, or counted where rows are skipped."""
     records = Records()
     index = next((i for i, one in enumerate(item.readings) if one.content and one.columns.has_texts), None)
@@ -54,12 +56,18 @@ def records_of(item: Compared, problems: list[Problem]) -> Records:
             records.counts[f"{noun}s of identical answers"] += 1
     if texts is not None and texts[1].id != texts[2].id:
         records.prompt, a, b = texts
+        records.licenses = tuple(_licenses(item))
         records.candidates = (a, b)
         records.verdicts = [_verdict(cast.ballot, records.prompt, a, b) for cast in item.casts]
     return records
 
 
-def _texts(item: Compared, reading: Reading, *, turned: bool) -> tuple[Prompt, Candidate, Candidate] | None:
+def _licenses(item: JoinedComparison) -> dict[tuple[str, str], None]:
+    sources = [one.source for one in item.readings if one.content and one.columns.has_texts]
+    return {(source.label, source.license): None for source in sources if source.license}
+
+
+def _texts(item: JoinedComparison, reading: Reading, *, turned: bool) -> tuple[Prompt, Candidate, Candidate] | None:
     """The prompt and the answers "A" and "B"; None where one of them has no words."""
     row, columns, source = reading.row, reading.columns, reading.source
     assert columns.prompt is not None
@@ -97,6 +105,7 @@ def _verdict(ballot: Ballot, prompt: Prompt, a: Candidate, b: Candidate) -> Verd
         scale="pair",
         prompt_id=prompt.id,
         shown=shown,
+        order=None if ballot.first else "unknown",
         value=seen.value if is_read else None,
         invalid=None if is_read else f"unreadable: {ballot.word[:40]}" if ballot.word else "empty",
         distribution=None if p is None else {"A": p, "B": 1 - p},

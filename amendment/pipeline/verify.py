@@ -23,8 +23,8 @@ __all__ = ["Finding", "Verification", "changed_files", "verification_lines", "ve
 
 OWN = (MANIFEST, "ledger.sqlite", "ledger.sqlite-wal", "ledger.sqlite-shm", "run.lock", "status.json")
 """Files of a run that a manifest cannot vouch for: they hold times, or the manifest itself."""
-REPORTS = ("certificate.json", "certificate.md", "README.md", ".gitattributes")
-"""Reports that may be written, or edited by hand, after the manifest."""
+OF_A_COPY = (MANIFEST, "README.md", ".gitattributes")
+"""Beside what a published manifest names: itself, the card, which may be edited, and what the Hub puts there."""
 OWN_FOLDERS = ("stages", "publish", ".git", ".cache", ".huggingface")
 MOST = 5
 """Rows that are named one by one for each file."""
@@ -104,9 +104,7 @@ def _files(result: Verification, files: Mapping[str, Mapping[str, Any]]) -> None
     for name, entry in files.items():
         path = result.folder / name
         result.files += 1
-        if Path(name).is_absolute() or ".." in Path(name).parts:
-            result.found("missing", name, "not a place inside this folder")
-        elif not path.is_file():
+        if not path.is_file():
             result.found("missing", name, "the manifest names it, and it is not here")
         elif path.stat().st_size != entry["bytes"]:
             size = path.stat().st_size
@@ -116,7 +114,7 @@ def _files(result: Verification, files: Mapping[str, Mapping[str, Any]]) -> None
 
 
 def _added(result: Verification, known: Iterable[str]) -> None:
-    names = {*known, *OWN, *REPORTS}
+    names = {*known, *(OF_A_COPY if result.is_published else OWN)}
     for path in sorted(result.folder.rglob("*")):
         name = path.relative_to(result.folder)
         if path.is_file() and name.as_posix() not in names and name.parts[0] not in OWN_FOLDERS:

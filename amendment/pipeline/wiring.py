@@ -18,7 +18,7 @@ __all__ = ["Lack", "Wiring", "lacks", "wire"]
 PROMPTS = ("inputs/prompts", "inputs/split")
 PAIRS = ("dataset/train", "dataset/test")
 CHAINS = (*PROMPTS, "critique/candidates")
-CERTIFICATE = ("certificate.json", "certificate.md")
+CERTIFICATE = ("certificate.json", "certificate.md", "audit/certificate.json", "audit/certificate.md")
 
 
 class Wiring(NamedTuple):

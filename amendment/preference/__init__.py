@@ -3,7 +3,7 @@
 from amendment.preference._folder import JudgeFolder, load_judge_folder, shipped_judges
 from amendment.preference.dataset import held_out, preference_row
 from amendment.preference.judge import Compared, Judge, JudgeSettings
-from amendment.preference.judgement import judge_together, majority
+from amendment.preference.judgement import judge_together, majority, raters_together
 from amendment.preference.pairs import Paired, PairSettings, make_pairs
 from amendment.preference.pool import Pool, pool_of
 
@@ -22,5 +22,6 @@ __all__ = [
     "make_pairs",
     "pool_of",
     "preference_row",
+    "raters_together",
     "shipped_judges",
 ]

@@ -1,8 +1,8 @@
 """Numbers with their uncertainty: means, shares, differences and agreement whose rows come in clusters."""
 
 from amendment.statistics.agreement import cohen_kappa, kappa_of, krippendorff_alpha
-from amendment.statistics.intervals import Estimate, clustered_macro, clustered_mean, paired_difference
-from amendment.statistics.resampling import Resampling, bootstrap, quotient, ratio_of_sums, sums_by_cluster
+from amendment.statistics.intervals import Estimate, cautioned, clustered_macro, clustered_mean, paired_difference
+from amendment.statistics.resampling import Resampling, bootstrap, quotient, sums_by_cluster
 from amendment.statistics.shares import binomial_p, share, wilson
 
 __all__ = [
@@ -10,6 +10,7 @@ __all__ = [
     "Resampling",
     "binomial_p",
     "bootstrap",
+    "cautioned",
     "clustered_macro",
     "clustered_mean",
     "cohen_kappa",
@@ -17,7 +18,6 @@ __all__ = [
     "krippendorff_alpha",
     "paired_difference",
     "quotient",
-    "ratio_of_sums",
     "share",
     "sums_by_cluster",
     "wilson",

@@ -7,7 +7,8 @@ and Miller 2015, sections II.B and VI.D).
 
 Promised: an interval is never invented. With fewer than two clusters, or where no variation between
 clusters was seen (all answers right, say), the sandwich knows nothing, and both bounds are nan.
-Not covered: bounds are symmetric and not clipped, so the interval of a share may pass 0 or 1.
+Few clusters: `cautioned` withholds the interval where there are fewer than five; the other functions give what the
+formula gives. Not covered: bounds are symmetric and not clipped, so the interval of a share may pass 0 or 1.
 """
 
 from __future__ import annotations
@@ -19,7 +20,12 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["Estimate", "clustered_macro", "clustered_mean", "paired_difference"]
+__all__ = ["Estimate", "cautioned", "clustered_macro", "clustered_mean", "paired_difference"]
+
+FEWEST, FEW = 5, 20
+"""Clusters: without an interval below the first, with a note below the second, where figures are told with caution."""
+NO_VARIATION = "no interval: no variation between clusters was seen"
+"""The note where every cluster, or every draw of them, gave the same value: perfect agreement, say."""
 
 Floats = NDArray[np.float64]
 
@@ -46,6 +52,21 @@ class Estimate(NamedTuple):
         told = {name: text for name, text in (("method", self.method), ("note", self.note)) if text}
         numbers = {name: None if math.isnan(bound) else bound for name, bound in bounds.items()}
         return {**numbers, "n": self.n, "clusters": self.clusters, **told}
+
+
+def cautioned(estimate: Estimate) -> Estimate:
+    """Without its interval where it rests on fewer than five clusters, with a note where on fewer than twenty, and
+    where it has no interval."""
+    if not estimate.n:
+        return estimate._replace(note=estimate.note or "no rows")
+    if estimate.clusters < FEWEST:
+        told = f"no interval from fewer than {FEWEST} clusters"
+        return estimate._replace(low=math.nan, high=math.nan, note=told)
+    if math.isnan(estimate.low):
+        return estimate._replace(note=estimate.note or NO_VARIATION)
+    if estimate.clusters >= FEW:
+        return estimate
+    return estimate._replace(note="; ".join(filter(None, (f"only {estimate.clusters} clusters", estimate.note))))
 
 
 def clustered_mean(values: ArrayLike, clusters: Iterable[Hashable], level: float = 0.95) -> Estimate:

@@ -19,16 +19,14 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from amendment.statistics.intervals import Estimate, Floats, codes_of
+from amendment.statistics.intervals import FEWEST, NO_VARIATION, Estimate, Floats, cautioned, codes_of
 
-__all__ = ["Resampling", "bootstrap", "quotient", "ratio_of_sums", "sums_by_cluster"]
+__all__ = ["Resampling", "bootstrap", "quotient", "sums_by_cluster"]
 
-FEWEST, FEW, MOST = 5, 20, 4096
-"""Clusters: without an interval below the first, with a note below the second, grouped above the third."""
+MOST = 4096
+"""Clusters above which they are drawn in groups."""
 UNDEFINED = 0.05
 """With more than this share of draws in which the statistic has no value, there is no interval."""
-NO_VARIATION = "no interval: no variation between clusters was seen"
-"""The note where every draw gave the same value: perfect agreement, say."""
 BLOCK = 256
 """Draws at a time: bounds memory."""
 
@@ -74,7 +72,7 @@ def bootstrap(
     if math.isnan(value):
         return told._replace(note="undefined on these rows")
     if clusters < FEWEST:
-        return told._replace(note=f"no interval from fewer than {FEWEST} clusters")
+        return cautioned(told)
     return _with_interval(told, np.concatenate([statistic(drawn) for drawn in _drawn(sums, draws)]), draws.level)
 
 
@@ -86,21 +84,8 @@ def _with_interval(told: Estimate, values: Floats, level: float) -> Estimate:
     if np.ptp(known) <= 1e-12:
         return told._replace(note=NO_VARIATION)
     low, high = np.quantile(known, [0.5 - level / 2, 0.5 + level / 2])
-    notes = [f"only {told.clusters} clusters"] if told.clusters < FEW else []
-    notes += [f"undefined in {lost} of {values.size} draws"] if lost else []
-    return told._replace(low=float(low), high=float(high), note="; ".join(notes))
-
-
-def ratio_of_sums(
-    numerators: ArrayLike, denominators: ArrayLike, clusters: Iterable[Hashable], resampling: Resampling | None = None
-) -> Estimate:
-    """sum(numerators) / sum(denominators) over rows, with an interval over draws of clusters."""
-    sums = sums_by_cluster(clusters, numerators, denominators)
-    return bootstrap(sums, _ratio, n=int(np.size(numerators)), resampling=resampling, name="ratio of sums,")
-
-
-def _ratio(sums: Floats) -> Floats:
-    return quotient(sums[:, 0], sums[:, 1])
+    note = f"undefined in {lost} of {values.size} draws" if lost else ""
+    return cautioned(told._replace(low=float(low), high=float(high), note=note))
 
 
 def quotient(above: Floats, below: Floats) -> Floats:

@@ -1,7 +1,8 @@
 """Shares and counts: Wilson's interval, shares of clustered rows, the exact test of a fair coin.
 
 A share's interval ends at 0 and 1. Where all clusters look alike the sandwich of `clustered_mean` knows nothing;
-a share then gets Wilson's interval with the clusters as its sample, and a note that says so.
+a share then gets Wilson's interval with the clusters as its sample, and a note that says so. Fewer than five clusters
+get no interval, fewer than twenty a note.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from collections.abc import Hashable, Iterable
 import numpy as np
 from numpy.typing import ArrayLike
 
-from amendment.statistics.intervals import Estimate, clustered_mean
+from amendment.statistics.intervals import FEWEST, Estimate, cautioned, clustered_mean
 
 __all__ = ["binomial_p", "share", "wilson"]
 
@@ -48,8 +49,8 @@ def share(values: ArrayLike, clusters: Iterable[Hashable], level: float = 0.95) 
     method = "clustered t"
     if not mean.n:
         return mean._replace(method=method, note="no rows")
-    if not math.isnan(mean.low):
-        return mean._replace(low=max(mean.low, 0.0), high=min(mean.high, 1.0), method=method)
+    if not math.isnan(mean.low) or mean.clusters < FEWEST:
+        return cautioned(mean._replace(low=max(mean.low, 0.0), high=min(mean.high, 1.0), method=method))
     around = wilson(mean.value * mean.clusters, mean.clusters, level)
     note = f"no variation between clusters was seen: Wilson over {mean.clusters} clusters"
     return mean._replace(low=around.low, high=around.high, method="Wilson over clusters", note=note)

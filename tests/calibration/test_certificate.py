@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from amendment.calibration import Item, Vote, audit, certificate_lines
+from amendment.calibration import CERTIFICATE_FORMAT, Item, Vote, audit, certificate_lines
 
 Said = Callable[..., list[Vote]]
 Items = Callable[..., dict[str, Item]]
@@ -53,7 +53,7 @@ SHAPES: dict[str, Callable[[Said], list[Vote]]] = {
 @pytest.mark.parametrize("shape", SHAPES)
 def test_whatever_is_there_makes_json_and_lines(said: Said, items: Items, shape: str) -> None:
     certificate = audit(described(items), SHAPES[shape](said), draws=50)
-    assert json.loads(json.dumps(certificate.to_json(), allow_nan=False))["format"] == 1
+    assert json.loads(json.dumps(certificate.to_json(), allow_nan=False))["format"] == CERTIFICATE_FORMAT
     lines = certificate_lines(certificate)
     assert lines[0] == "# Audit"
     assert not [line for line in lines if "nan" in line.split() or "\n" in line]

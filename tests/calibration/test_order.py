@@ -65,3 +65,24 @@ def test_samples_are_put_together_before_orders_are_compared(said: Said, items: 
     votes = [vote for i, letter in enumerate("AAB") for vote in said("j", letter, "model", "A", sample=i)]
     found = audit(items(1), [*votes, *said("j", "A", "model", "B")]).judges[0].order
     assert (found.pairs, found.consistency.value) == (1, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("prompts", "note"),
+    [(4, "no interval from fewer than 5 clusters"), (12, "only 12 clusters"), (24, "")],
+)
+def test_the_rate_of_a_lean_on_few_prompts_is_told_with_caution(
+    prompts: int, note: str, said: Said, items: Items
+) -> None:
+    # of two items of a prompt one is the first shown's both times, the other the same; now and then both are
+    first, second = "A" * 2 * prompts, "BA" * (prompts - 1) + "BB"
+    votes = [*said("j", first, "model", "A"), *said("j", second, "model", "B")]
+    rate = audit(items(2 * prompts, per_prompt=2), votes).judges[0].order.rate
+    assert rate.value == pytest.approx(-(prompts + 1) / (2 * prompts))
+    assert (rate.note, math.isnan(rate.low)) == (note, prompts < 5)
+
+
+def test_a_rate_without_variation_says_why_it_has_no_interval(said: Said, items: Items) -> None:
+    votes = [*said("j", "A" * 40, "model", "A"), *said("j", "B" * 40, "model", "B")]
+    rate = audit(items(40), votes).judges[0].order.rate
+    assert (rate.value, rate.note) == (-1.0, "no interval: no variation between clusters was seen")

@@ -188,3 +188,29 @@ def test_an_order_that_no_file_told_is_not_made_up_by_the_records(
     known = imported({"columns": {"order": "o"}, "coordinates": "displayed"})
     assert all((vote.first, vote.value) in {("A", "A"), ("B", "B")} for vote in known.votes)
     assert {vote.first for vote in known.votes} == {"A", "B"}, "names of content are in no order"
+
+
+def test_whether_an_order_is_known_is_on_record_vote_by_vote(tmp_path: Path) -> None:
+    # one rater: of every second item the file says what was displayed first
+    with (tmp_path / "v.csv").open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["q", "x", "y", "o", "v"])
+        writer.writerows([f"q{n}", f"x{n}", f"y{n}", "ab" if n % 2 else "", "a"] for n in range(20))
+    columns = {"prompt": "q", "a": "x", "b": "y", "verdict": "v", "order": "o"}
+    source = {"path": "v.csv", "columns": columns, "kind": "model", "coordinates": "content"}
+    from amendment.pipeline.inputs import read_inputs
+    from amendment.pipeline.store import write_records
+
+    read = read_inputs(RunFile.model_validate({"name": "t", "verdicts": [source]}), tmp_path)
+    path = tmp_path / "verdicts.parquet"
+    write_records(path, Verdict, read.verdicts)
+    stored = read_records(path, Verdict)
+    assert [one.id for one in stored] == [one.id for one in read.verdicts]
+    votes = votes_of_run(stored, read.candidates.values(), read.prompts.values()).votes
+    assert [vote.first is not None for vote in votes] == [False, True] * 10
+    by_file = read_votes(RunFile.model_validate({"name": "t", "verdicts": [source]}), tmp_path).votes
+    turned = [one.value != other.value for one, other in zip(votes, by_file, strict=True)]
+    firsts = [(one.first, other.first) for one, other in zip(votes, by_file, strict=True)]
+    assert any(turned), "records name the answers by content, and files by column"
+    assert all((one is None) == (other is None) for one, other in firsts)
+    assert all((one == other) != is_turned for (one, other), is_turned in zip(firsts, turned, strict=True) if one)

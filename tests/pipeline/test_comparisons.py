@@ -162,3 +162,42 @@ def test_pairs_with_several_raters_are_votes_of_people(read: Read) -> None:
         ("u", "person", "A"),
         ("w", "person", "tie"),
     ]
+
+
+EXCHANGED = [{"q": f"q{n}", "x": "good", "y": "bad", "v": "a"} for n in range(4)] + [
+    {"q": f"q{n}", "x": "bad", "y": "good", "v": "b" if n < 3 else "a"} for n in range(4)
+]
+"""A judge asked about four comparisons in both orders; of the last it always takes the first shown."""
+
+
+def test_a_judge_on_exchanged_answers_looks_like_a_second_order_and_is_asked_about(refused: Refused) -> None:
+    for skipping in ({}, {"bad_rows": "skip"}):
+        (line,) = refused((EXCHANGED, {**CONTENT, **skipping}))
+        assert line.startswith(
+            "0.jsonl: line 5: v: m has judged these two answers at 0.jsonl: line 1 already, and here they stand the "
+            "other way round (and 3 more rows like this): this looks like a second displayed order."
+        )
+        assert "coordinates: displayed" in line
+        assert "coordinates: content" in line
+
+
+def test_exchanged_answers_are_two_orders_where_the_file_says_displayed(read: Read) -> None:
+    found = read((EXCHANGED, {**CONTENT, "coordinates": "displayed"}))
+    votes = {(vote.item, vote.first): vote.value for vote in found.votes}
+    assert len(votes) == 8
+    consistent = [votes[item, "A"] == votes[item, "B"] for item in found.items]
+    assert consistent == [True, True, True, False]
+    assert found.counts["repeated verdicts"] == 0
+
+
+def test_exchanged_answers_are_repetitions_where_the_file_says_content(read: Read, refused: Refused) -> None:
+    content = {**CONTENT, "coordinates": "content"}
+    found = read((EXCHANGED[:3] + EXCHANGED[4:7], content))
+    assert (len(found.votes), found.counts["repeated verdicts"]) == (3, 3)
+    (line,) = refused((EXCHANGED, content))
+    assert "columns.sample" in line
+
+
+def test_a_person_who_saw_the_answers_exchanged_is_no_second_order(read: Read) -> None:
+    found = read((EXCHANGED[:1] + EXCHANGED[4:5], {**CONTENT, "kind": "person"}))
+    assert (len(found.votes), found.counts["repeated verdicts"]) == (1, 1)

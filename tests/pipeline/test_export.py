@@ -17,7 +17,6 @@ from amendment.pipeline.contents import wrong_pair
 from amendment.pipeline.export import as_dataset, preference_dataset_dict
 from amendment.pipeline.exporting import Exported, export_run
 from amendment.pipeline.publishing.tables import Tables
-from amendment.pipeline.spreadsheet import safe_cell
 from amendment.pipeline.store import read_records
 from amendment.records import Candidate, Comparison, Message, Preference, Prompt
 from amendment.tables import read_rows
@@ -45,9 +44,21 @@ def rich_rows(count: int) -> list[dict[str, Any]]:
     return rows
 
 
+@pytest.fixture(scope="module")
+def rich_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("rich")
+
+
 @pytest.fixture
-def rich(tmp_path: Path, server: Any, monkeypatch: pytest.MonkeyPatch) -> Run:
-    """A chain by a server that thinks and calls tools, judged by the simulated judge."""
+def rich(rich_folder: Path, server: Any, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """A chain by a server that thinks and calls tools, judged by the simulated judge; made once, then it stands."""
+    monkeypatch.setenv("OUR_SERVER_KEY", "k")
+    if not (rich_folder / "run.yaml").exists():
+        write_rich(rich_folder, server)
+    return Run.from_file(rich_folder / "run.yaml", folder=rich_folder / "run")
+
+
+def write_rich(folder: Path, server: Any) -> None:
 
     def answer(body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
         number = len(json.dumps(body["messages"])) % 7
@@ -62,11 +73,10 @@ def rich(tmp_path: Path, server: Any, monkeypatch: pytest.MonkeyPatch) -> Run:
         return 200, message
 
     server.answer = answer
-    monkeypatch.setenv("OUR_SERVER_KEY", "k")
-    (tmp_path / "p.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rich_rows(8)))
-    (tmp_path / "run.yaml").write_text(
+    (folder / "p.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rich_rows(8)))
+    (folder / "run.yaml").write_text(
         "name: rich\nseed: 2\nconstitution: helpful-honest\n"
-        "prompts: [{path: p.jsonl, system: rules, tools: tools, category: talk, license: mit}]\n"
+        "prompts: [{lilliput: 1}, {path: p.jsonl, system: rules, tools: tools, category: talk, license: mit}]\n"
         "models:\n"
         f"  far: {{provider: openai, base_url: '{server.url}', model: m, api_key_env: OUR_SERVER_KEY}}\n"
         "  judge: {provider: simulated}\n"
@@ -75,7 +85,7 @@ def rich(tmp_path: Path, server: Any, monkeypatch: pytest.MonkeyPatch) -> Run:
         "judging: {judges: [{model: judge, protocol: label-tokens}], ties: keep}\n"
         "dataset: {test_share: 0.25}\n"
     )
-    return Run.from_file(tmp_path / "run.yaml", folder=tmp_path / "run")
+    Run.from_file(folder / "run.yaml", folder=folder / "run")()
 
 
 def test_conversations_of_every_kind_survive_chain_judge_dataset_and_trl(rich: Run) -> None:
@@ -221,7 +231,7 @@ def of_rows(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[list[P
     """Exports rows as if they were a run's."""
 
     def export(rows: list[Preference], format: str) -> Exported:
-        monkeypatch.setattr(Tables, "of_run", lambda folder: SimpleNamespace(published_preferences={"train": rows}))
+        monkeypatch.setattr(Tables, "of_run", lambda folder: SimpleNamespace(preferences={"train": rows}))
         return export_run(tmp_path, format, tmp_path / format)
 
     return export
@@ -277,38 +287,11 @@ def test_openrlhf_and_nemo_get_roles_and_texts_and_say_what_is_left_out(of_rows:
         of_rows([every_kind()[2]], "nemo")
 
 
-def test_jsonl_holds_everything_and_is_read_back_as_pairs(of_rows: Any, tmp_path: Path) -> None:
-    rows = every_kind()
+def test_jsonl_holds_every_row_as_it_is(of_rows: Any) -> None:
+    rows = [*every_kind(), plain_pair(9, p_chosen=0.5, license="mit", raters=("a", "b"), decided_by="person")]
     result = of_rows(rows, "jsonl")
     assert (result.left_out, result.not_held) == ({}, ())
     assert [Preference.from_json(row) for row in lines_of(result)] == rows
-    (path,) = result.files
-    again = tmp_path / "again.yaml"
-    again.write_text(f"name: again\npairs: [{{path: {path}, take: 2}}]\ndataset: {{test_share: 0}}\n")
-    back = Run.from_file(again, folder=tmp_path / "again")().dataset["train"]
-    assert [(row["comparison_id"], row["chosen_id"]) for row in back] == [
-        (row.comparison_id, row.chosen_id) for row in rows[:2]
-    ]
-
-
-@pytest.mark.parametrize(
-    ("text", "cell"),
-    [
-        ("=1+1", "'=1+1"),
-        ("+1", "'+1"),
-        ("-1", "'-1"),
-        ("@SUM(A1)", "'@SUM(A1)"),
-        ("\t=1", "'\t=1"),
-        ("\r=1", "'\r=1"),
-        ("  =1", "'  =1"),
-        ("\uff1d1", "'\uff1d1"),
-        ("a=1", "a=1"),
-        ("", ""),
-        ("ok\x00", "ok\ufffd"),
-    ],
-)
-def test_no_cell_is_run_by_a_spreadsheet(text: str, cell: str) -> None:
-    assert safe_cell(text) == cell
 
 
 def test_a_table_for_people_opens_as_utf8_and_keeps_lines_in_their_cells(of_rows: Any) -> None:
@@ -329,11 +312,57 @@ def test_a_table_for_people_opens_as_utf8_and_keeps_lines_in_their_cells(of_rows
 def test_an_export_replaces_its_own_files_and_nothing_else(of_rows: Any, tmp_path: Path) -> None:
     of_rows(every_kind(), "csv")
     of_rows(every_kind()[:1], "csv")
+    assert len(read_rows(tmp_path / "csv/train.csv")) == 1
     (tmp_path / "csv/notes.txt").write_text("mine")
-    with pytest.raises(ConfigError, match=r"holds other files \(notes.txt\)"):
+    with pytest.raises(ConfigError, match=r"holds files that no export has left there like this \(notes.txt\)"):
         of_rows(every_kind(), "csv")
     with pytest.raises(ConfigError, match="no format 'ktoo'; did you mean 'kto'"):
         of_rows(every_kind(), "ktoo")
+
+
+@pytest.mark.parametrize("name", ["train.csv", "test.jsonl", "train.parquet"])
+def test_files_of_somebody_else_are_refused_by_name_and_kept_whatever_they_are_called(
+    of_rows: Any, tmp_path: Path, name: str
+) -> None:
+    (tmp_path / "csv").mkdir()
+    (tmp_path / "csv" / name).write_text("mine")
+    with pytest.raises(ConfigError, match=name):
+        of_rows(every_kind(), "csv")
+    assert [(path.name, path.read_text()) for path in (tmp_path / "csv").iterdir()] == [(name, "mine")]
+
+
+def test_an_export_that_somebody_edited_or_that_fails_is_kept(of_rows: Any, tmp_path: Path) -> None:
+    (path,) = of_rows(every_kind(), "nemo").files
+    before = {one.name: one.read_bytes() for one in path.parent.iterdir()}
+    with pytest.raises(DataError, match="none of the pairs can be held"):
+        of_rows([every_kind()[2]], "nemo")
+    assert {one.name: one.read_bytes() for one in path.parent.iterdir()} == before
+    path.write_text("corrected by hand")
+    with pytest.raises(ConfigError, match=r"train.jsonl"):
+        of_rows(every_kind(), "nemo")
+    assert path.read_text() == "corrected by hand"
+
+
+def test_another_format_takes_the_place_of_an_earlier_one_even_after_it_was_cut_off(
+    of_rows: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (old,) = of_rows(every_kind(), "csv").files
+    (tmp_path / "trl").symlink_to(old.parent)
+    unlink = Path.unlink
+
+    def killed(self: Path, missing_ok: bool = False) -> None:
+        """Just before the old file is deleted."""
+        if self.name == "train.csv":
+            raise KeyboardInterrupt
+        unlink(self, missing_ok=missing_ok)
+
+    monkeypatch.setattr(Path, "unlink", killed)
+    with pytest.raises(KeyboardInterrupt):
+        of_rows(every_kind(), "trl")
+    assert {path.name for path in old.parent.glob("train.*")} == {"train.csv", "train.parquet"}
+    monkeypatch.setattr(Path, "unlink", unlink)
+    of_rows(every_kind(), "trl")
+    assert {path.name for path in old.parent.iterdir()} == {"train.parquet", ".amendment-export.json"}
 
 
 class Tokenised:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.util
+import json
 import os
 import subprocess
 import sys
@@ -148,3 +150,64 @@ def test_a_run_on_a_folder_stands_until_the_folder_changes(folder: Path, tmp_pat
     (folder / "train-00001-of-00002.parquet").write_bytes(b"PAR1")
     with pytest.raises(ConfigError, match=r"dataset \./set: cannot be read"):
         Run.from_file(path, folder=tmp_path / "run")()
+
+
+ROWS = [{"prompt": f"q{n}", "a": f"one {n}", "b": f"two {n}", "verdict": "ab"[n % 2]} for n in range(12)]
+RUN = """
+import json, sys
+from amendment.pipeline import Run
+result = Run.from_file("run.yaml", folder="run")()
+certificate = json.load(open("run/certificate.json"))
+print(json.dumps({"stages": result.summary["stages"], "files": certificate["files"]}))
+"""
+HUB_RUN = """\
+name: hub
+verdicts: [{dataset: org/labels, kind: person, revision: v1, license: mit}]
+dataset:
+  test_share: 0
+  mix: [{source: run, share: 0.5}, {dataset: org/pairs, share: 0.5, license: cc0-1.0}]
+"""
+
+
+def load_standin() -> Any:
+    spec = importlib.util.spec_from_file_location("hub_standin", Path(__file__).with_name("hub_standin.py"))
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_commit_that_was_read_is_on_record_for_inputs_mixing_and_the_audit(tmp_path: Path) -> None:
+    standin = load_standin()
+    (tmp_path / "run.yaml").write_text(HUB_RUN)
+    with standin.Hub() as hub:
+        labels = hub.repos["datasets", "org/labels"] = standin.Repo("datasets", "org/labels", False)
+        pairs = hub.repos["datasets", "org/pairs"] = standin.Repo("datasets", "org/pairs", False)
+        commits = [labels.add({"train.jsonl": hub.keep(lines(ROWS))}, "first")]
+        labels.tags["v1"] = commits[0]
+        labels.add({"train.jsonl": hub.keep(lines(ROWS[:3]))}, "second")
+        own = [{"prompt": f"p{n}", "chosen": f"good {n}", "rejected": "bad"} for n in range(12)]
+        commits.append(pairs.add({"train.jsonl": hub.keep(lines(own))}, "first"))
+        known = {name: value for name, value in os.environ.items() if not name.startswith("HF_")}
+        settings = {"HF_ENDPOINT": hub.url, "HF_HOME": str(tmp_path / "home"), "HF_HUB_DISABLE_XET": "1"}
+        asked = subprocess.run(
+            [sys.executable, "-c", RUN],
+            env={**known, **settings, "OMP_NUM_THREADS": "1"},
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
+        )
+    assert asked.returncode == 0, asked.stderr
+    told = json.loads(asked.stdout.splitlines()[-1])
+    assert told["stages"]["inputs"]["source org/labels[train]"] == {"rows": 12, "commit": commits[0], "license": "mit"}
+    mixed = told["stages"]["mixing"]["org/pairs"]
+    assert (mixed["pairs"], mixed["rows"], mixed["commit"], mixed["license"]) == (12, 12, commits[1], "cc0-1.0")
+    assert [(file["name"], file["revision"]) for file in told["files"]] == [("org/labels[train]", commits[0])]
+
+
+def lines(rows: list[dict[str, str]]) -> bytes:
+    return "".join(json.dumps(row) + "\n" for row in rows).encode()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -190,7 +191,7 @@ def test_a_column_that_no_row_has_is_named_once_with_what_there_is(refused: Refu
         ("p.jsonl", b'{"prompt": "a"}\n{"prompt": \n', "p.jsonl: line 2: not JSON"),
         ("p.csv", b"prompt,b\na\n", "p.csv: row 1: expected 2 cells as in the header, found 1"),
         ("p.parquet", b"PAR1", "p.parquet: not a Parquet file"),
-        ("p.jsonl", b"\xff\xfe", "p.jsonl: not UTF-8"),
+        ("p.jsonl", b'{"prompt": "\xfc"}', "p.jsonl: not UTF-8"),
         ("p.txt", b"a", "p.txt: unknown kind of file '.txt'; expected one of .jsonl, .json, .csv, .parquet"),
     ],
 )
@@ -520,3 +521,80 @@ def test_a_run_file_whose_verdicts_have_no_texts_makes_no_dataset(tmp_path: Path
     result = Run.from_file(path, folder=tmp_path / "run")()
     assert "dataset" not in result.summary["stages"]
     assert result.summary["stages"]["inputs"]["verdicts without texts"] == 5
+
+
+def test_a_second_license_of_a_prompt_or_an_answer_is_told_and_the_answers_keep_their_own(tmp_path: Path) -> None:
+    save(tmp_path / "asked.jsonl", [{"prompt": f"question {i}"} for i in range(6)])
+    save(tmp_path / "labels.csv", LABELS)
+    again = [{"prompt": row["q"], "candidate": row["one"]} for row in LABELS[:3]]
+    save(tmp_path / "again.jsonl", again)
+    labelled = LABELLED.replace("license: mit", "license: cc-by-nc-4.0")
+    found, counts = preferences(
+        tmp_path,
+        "prompts: [{path: asked.jsonl, license: apache-2.0}]\n"
+        f"candidates: [{{path: again.jsonl, license: mit}}]\nverdicts:\n{labelled}dataset: {{test_share: 0}}\n",
+    )
+    # of eight prompts six came under apache-2.0 first, three of these under mit second, all under cc-by-nc-4.0
+    assert counts["inputs"]["prompts under a further license"] == {"again.jsonl: mit": 3, "labels.csv: cc-by-nc-4.0": 6}
+    assert counts["inputs"]["answers under a further license"] == {"labels.csv: cc-by-nc-4.0": 3}
+    licenses = {text_of(row.prompt): row.license for row in found}
+    assert licenses == {f"question {i}": "apache-2.0" if i < 6 else "cc-by-nc-4.0" for i in range(8)}
+    from amendment.pipeline.store import read_records
+    from amendment.records import Candidate
+
+    answers = read_records(tmp_path / "run" / "inputs/candidates.parquet", Candidate)
+    own = {text_of(one.messages): (one.origin.license, one.origin.source) for one in answers}
+    assert {name: own[name] for name in ("good 0", "bad 0", "good 5")} == {
+        "good 0": ("mit", "again.jsonl"),
+        "bad 0": ("cc-by-nc-4.0", "labels.csv"),
+        "good 5": ("cc-by-nc-4.0", "labels.csv"),
+    }
+
+
+def test_two_files_of_verdicts_on_the_same_texts_both_tell_their_license(read: Read, tmp_path: Path) -> None:
+    rows = [{"q": "why?", "x": "so", "y": "no", "v": "a"}]
+    for name in ("one", "two"):
+        save(tmp_path / f"{name}.jsonl", rows)
+    columns = "kind: person, columns: {prompt: q, a: x, b: y, verdict: v}"
+    found = read(
+        f"verdicts: [{{path: one.jsonl, license: mit, {columns}}}, {{path: two.jsonl, license: gpl-3.0, {columns}}}]\n"
+    )
+    assert found.other_licenses() == {
+        "prompts under a further license": {"two.jsonl: gpl-3.0": 1},
+        "answers under a further license": {"two.jsonl: gpl-3.0": 2},
+    }
+
+
+def test_prompts_under_one_license_are_not_told(read: Read, tmp_path: Path) -> None:
+    save(tmp_path / "p.jsonl", [{"prompt": "a"}, {"prompt": "a"}])
+    found = read("prompts: [{path: p.jsonl, license: mit}, {path: p.jsonl}, {path: p.jsonl, license: mit}]\n")
+    assert found.other_licenses() == {}
+
+
+def test_the_inputs_name_every_source_with_its_hash_and_its_license(tmp_path: Path) -> None:
+    save(tmp_path / "p.jsonl", [{"prompt": f"question {i}"} for i in range(3)])
+    save(tmp_path / "labels.csv", LABELS)
+    (tmp_path / "more").mkdir()
+    save(tmp_path / "more" / "p.jsonl", [{"prompt": "another"}])
+    _, counts = preferences(
+        tmp_path,
+        "prompts: [{path: p.jsonl, take: 2}, {path: more/p.jsonl, license: mit}, {path: more/p.jsonl, license: mit}]\n"
+        f"verdicts:\n{LABELLED}",
+    )
+    told = {name: one for name, one in counts["inputs"].items() if name.startswith("source ")}
+
+    def sha256(name: str) -> str:
+        return hashlib.sha256((tmp_path / name).read_bytes()).hexdigest()
+
+    assert told == {
+        "source p.jsonl": {"rows": 2, "sha256": sha256("p.jsonl")},
+        "source p.jsonl (2)": {"rows": 1, "sha256": sha256("more/p.jsonl"), "license": "mit"},
+        "source labels.csv": {"rows": 8, "sha256": sha256("labels.csv"), "license": "mit"},
+    }
+    certificate = json.loads((tmp_path / "run" / "certificate.json").read_text(encoding="utf-8"))
+    (file,) = certificate["files"]
+    assert {key: file[key] for key in ("rows", "sha256")} == {"rows": 8, "sha256": sha256("labels.csv")}
+    page = (tmp_path / "run" / "summary.md").read_text(encoding="utf-8")
+    assert f"- source labels.csv: rows 8, sha256 {sha256('labels.csv')}, license mit" in page
+    manifest = json.loads((tmp_path / "run" / "manifest.json").read_text(encoding="utf-8"))
+    assert manifest["stages"]["inputs"]["counts"]["source p.jsonl"]["rows"] == 2

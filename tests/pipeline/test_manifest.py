@@ -178,12 +178,43 @@ def test_many_wrong_rows_are_counted_and_a_few_named(run_folder: Path) -> None:
     assert told[-1].message == f"and {rows - 5} further rows"
 
 
-def test_a_manifest_cannot_point_outside_its_folder(run_folder: Path) -> None:
-    manifest = read_manifest(run_folder)
-    manifest["files"]["../../etc/hosts"] = {"sha256": "0" * 64, "bytes": 1}
-    (run_folder / "manifest.json").write_text(json.dumps(manifest))
-    (finding,) = verify(run_folder).findings
-    assert finding.message == "not a place inside this folder"
+ENTRY = {"sha256": "0" * 64, "bytes": 1}
+PUBLISHED: dict[str, Any] = {"complete": True, "repo": "org/x", "configs": {}, "files": {}}
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"files": {"../../etc/hosts": ENTRY}}, "files.../../etc/hosts: not a place inside this folder"),
+        ({"files": {"/etc/hosts": ENTRY}}, "files./etc/hosts: not a place inside this folder"),
+        ({"files": {"a": {"sha256": "0"}}}, "files.a.sha256: String should match pattern"),
+        ({"files": None}, "files: Input should be a valid dictionary"),
+        ({"stages": {"dataset": {}}}, "stages.dataset.key: Field required"),
+        ({"constitutions": ["../x@1"]}, "constitutions.0: String should match pattern"),
+        ({"published": {}}, "published.configs: Field required"),
+        ({"published": {**PUBLISHED, "files": {"../x": ENTRY}}}, "published.files.../x: not a place inside"),
+        ({"published": {**PUBLISHED, "configs": {"../x": {}}}}, "published.configs.../x: String should match pattern"),
+        (
+            {"published": {**PUBLISHED, "configs": {"x": {"*": {"rows": 1, "sha256": "0" * 64}}}}},
+            "published.configs.x.*: String should match pattern",
+        ),
+    ],
+)
+def test_a_manifest_that_no_run_has_written_is_refused_by_place(
+    run_folder: Path, change: dict[str, Any], told: str
+) -> None:
+    manifest = json.loads((run_folder / "manifest.json").read_text())
+    (run_folder / "manifest.json").write_text(json.dumps({**manifest, **change}))
+    with pytest.raises(ConfigError) as caught:
+        verify(run_folder)
+    assert told in str(caught.value)
+
+
+def test_a_certificate_that_somebody_put_into_a_run_is_found(run_folder: Path, tmp_path: Path) -> None:
+    report = (run_folder / "certificate.md").read_text()
+    (run_folder / "certificate.md").write_text(report + "All is well.\n")
+    (run_folder / "audit/more.md").write_text("All is well.\n")
+    assert found(run_folder) == {("changed", "certificate.md"), ("added", "audit/more.md")}
 
 
 def test_the_command_ends_with_0_1_or_2(run_folder: Path, tmp_path: Path) -> None:

@@ -7,22 +7,26 @@ import csv
 import importlib.util
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from amendment.calibration import Item, Vote, audit, certificate_lines
 from amendment.errors import ConfigError, DataError
 from amendment.pipeline import Run
 from amendment.pipeline.contents import rows_of
+from amendment.pipeline.exporting import FORMATS, export_run
 from amendment.pipeline.manifest import read_manifest
-from amendment.pipeline.publishing.card import BEGIN, END, with_body
+from amendment.pipeline.publishing.card import BEGIN, END, card_body, with_body
 from amendment.pipeline.publishing.configs import CONFIGS, build_configs
-from amendment.pipeline.publishing.people import People
+from amendment.pipeline.publishing.outgoing import is_private
 from amendment.pipeline.publishing.preview import plan_json, plan_lines, write_preview
 from amendment.pipeline.publishing.publication import prepare
 from amendment.pipeline.publishing.push import push
@@ -262,9 +266,12 @@ def test_a_second_version_keeps_what_people_wrote_and_what_is_tagged(
         small, folder=chain, overrides=["dataset.test_share=0", "critique=null", "candidates=[{model: writer}]"]
     )()
 
-    taken, done = publishes(hub, home, chain_call(chain, "--tag", "v1.0"), chain_call(chain, "--tag", "v1.1"))
-    assert taken["code"] == 2
-    assert "the tag v1.0 stands already" in taken["err"]
+    calls = [chain_call(chain, "--tag", tag) for tag in ("v1.0", "v1.1", "v1.0", "v1.1")]
+    taken, done, still_taken, again = publishes(hub, home, *calls)
+    for refused in (taken, still_taken):  # the second time the branch holds what is pushed, and the tag does not
+        assert refused["code"] == 2
+        assert "the tag v1.0 stands already" in refused["err"]
+    assert again["code"] == 0, "the tag of this very content"
     assert done["code"] == 0, done["err"]
     new = hub.text("datasets", CHAIN, "README.md")
     assert "pretty_name: Our own\n" in new
@@ -368,30 +375,244 @@ def test_a_dry_run_sends_nothing_and_shows_what_would_go_where(people: Path) -> 
     assert verify(people).is_clean, "looking at it changes nothing that the manifest vouches for"
 
 
-def test_people_are_published_under_pseudonyms_in_every_config(people: Path) -> None:
-    ready = prepare(people)
-    verdicts = [row for rows in ready.configs["verdicts"].values() for row in rows]
-    assert {(row["rater"], row["rater_kind"]) for row in verdicts} == {("person-1", "person"), ("person-2", "person")}
-    assert {name for row in ready.configs["default"]["train"] for name in row["raters"]} == {"person-1", "person-2"}
-    assert json.loads(ready.manifest)["configuration"]["pairs"][0]["columns"]["votes"] == ["person-1", "person-2"]
-    assert read_manifest(people)["configuration"]["pairs"][0]["columns"]["votes"] == VOTES[3:]
+def published_texts(folder: Path, tmp_path: Path) -> str:
+    """Every text that would leave a run's folder: rows, files, cards with their heads, the plan, all exports."""
+    ready = prepare(folder, repo=PEOPLE, license="mit")
+    rows = [row for splits in ready.configs.values() for found in splits.values() for row in found]
+    cards = [path.read_text() for path in write_preview(ready).rglob("*.md")]
+    texts = [json.dumps(rows, ensure_ascii=False), *ready.files.values(), *cards, *plan_lines(ready)]
+    for format in FORMATS:
+        for path in export_run(folder, format, tmp_path / "exports" / format).files:
+            found = [json.dumps(row) for row in rows_of(path)] if path.suffix == ".parquet" else [path.read_text()]
+            texts += found
+    return "\n".join(texts)
 
 
-def test_names_in_a_certificate_are_replaced_as_words_only() -> None:
-    people = People(["bob", "human", "anna.berg"])
-    assert (
-        people.in_text("bob and anna.berg; bobsled; a human ceiling")
-        == "person-1 and person-3; bobsled; a human ceiling"
+LONG = "Maximiliane von und zu Hohenfels-Wartenstein und der langen Namensreihe"
+NAMES = ("Anna Schmidt", "Ben*K", LONG, "judge", "clara.csv", "dora*")
+RATED = f"""\
+name: rated
+seed: 1
+verdicts:
+  - {{path: clara.csv, kind: person, columns: {{prompt: q, a: x, b: y, verdict: v}}}}
+  - {{path: labels.csv, people: ["Anna*", "Ben[*]K", "{LONG[:12]}*", judge],
+      columns: {{prompt: q, a: x, b: y, votes: [Anna Schmidt, "Ben*K", "{LONG}", judge, bot]}}}}
+  - {{path: more.csv, people: "dora*", columns: {{item: id, verdict: v, rater: who}}}}
+dataset:
+  test_share: 0.25
+  mix:
+    - {{source: run, share: 0.5}}
+    - {{path: mixed.csv, share: 0.5, license: mit,
+        columns: {{prompt: q, a: x, b: y, votes: [Erik Late, Anna Schmidt]}}}}
+"""
+
+
+def table_of(path: Path, head: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    with path.open("w", newline="") as file:
+        csv.writer(file).writerows([head, *rows])
+
+
+@pytest.fixture(scope="module")
+def rated_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run on verdicts of five people and a bot, with an audit; one file holds no texts, one is mixed in."""
+    folder = tmp_path_factory.mktemp("rated")
+    texts = [(f"what is {i}", f"it is {i}", f"who knows {i}") for i in range(12)]
+    votes = [["ab"[(i * k) % 5 < 2] for k in (1, 2, 3, 4, 5)] for i in range(12)]
+    table_of(
+        folder / "labels.csv",
+        ["q", "x", "y", "Anna Schmidt", "Ben*K", LONG, "judge", "bot"],
+        [(*text, *vote) for text, vote in zip(texts, votes, strict=True)],
     )
-    assert people.in_json({"bob": ["anna.berg", 1], "path": "bob"}) == {"person-1": ["person-3", 1], "path": "bob"}
+    table_of(folder / "clara.csv", ["q", "x", "y", "v"], [(*text, "a") for text in texts])
+    rows = [(f"item {i}", "ab"[i % 2], who) for i in range(6) for who in ("dora*", "dorabot")]
+    table_of(folder / "more.csv", ["id", "v", "who"], rows)
+    mixed = [(f"why {i}", f"as {i}", f"nobody knows {i}", "a", "") for i in range(12)]
+    table_of(folder / "mixed.csv", ["q", "x", "y", "Erik Late", "Anna Schmidt"], mixed)
+    (folder / "run.yaml").write_text(RATED)
+    return Run.from_file(folder / "run.yaml", folder=folder / "run")().folder
 
 
-def test_the_certificate_of_the_run_stands_on_the_card(people: Path) -> None:
-    (people / "certificate.md").write_text("# Certificate\n\n| rater | kappa |\n|---|---|\n| anna.berg <i> | 0.8 |\n")
-    body = prepare(people).body
-    assert "\n### Certificate\n" in body, "a part of the chapter on the judge"
-    assert "| person-1 \\<i> | 0.8 |" in body
-    assert "No certificate" not in body
+@pytest.fixture
+def rated(rated_folder: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(rated_folder, tmp_path / "rated"))
+
+
+def test_no_name_of_a_rater_leaves_in_any_file_row_card_or_export(rated: Path, tmp_path: Path) -> None:
+    own = (rated / "certificate.json").read_text() + (rated / "manifest.json").read_text()
+    assert all(name in own for name in NAMES), "at home everybody stands under their name"
+    told = published_texts(rated, tmp_path)
+    for name in ("Anna", "Schmidt", "Ben*", "Ben\\*", "Ben[", LONG[:20], "clara", "dora", "Erik"):
+        assert name not in told, name
+    for place in ('"rater": "judge"', '"name": "judge"', '"judge"]', '"judge",', "| judge  "):
+        assert place not in told, "a word that is also somebody's name"
+    assert {f"person-{number}" for number in range(1, 9)} <= set(re.findall(r"person-[0-9]+", told))
+
+
+def test_a_pseudonym_means_the_same_person_in_rows_and_certificate(rated: Path) -> None:
+    ready = prepare(rated, repo=PEOPLE, license="mit")
+    certificate = json.loads(ready.files["certificate.json"])
+    own = json.loads((rated / "certificate.json").read_text())
+    votes = Counter(row["rater"] for rows in ready.configs["verdicts"].values() for row in rows)
+    shown = {rater["name"]: rater["votes"] for rater in certificate["counts"]["raters"]}
+    # 12 votes of each of five people and the bot are rows; of the 6 votes of either dora there are no texts. Erik's are
+    # rows (6 were taken at most) that the audit, made of the run's own files, has not seen.
+    assert {name: shown[name] for name in shown if name in votes} == {
+        name: count for name, count in votes.items() if name in shown
+    }
+    assert sorted(shown.values()) == [6, 6, 12, 12, 12, 12, 12, 12]
+    assert len(set(votes) - set(shown)) == 1
+    by_name = {rater["name"]: rater for rater in own["counts"]["raters"]}
+    mapping = Tables.of_run(rated).people.pseudonyms
+    for name in NAMES:
+        (there,) = [one for one in certificate["counts"]["raters"] if one["name"] == mapping[name]]
+        assert {**there, "name": name} == by_name[name]
+    names = [rater["name"] for rater in certificate["counts"]["raters"]]
+    assert names == [*(f"person-{number}" for number in range(1, 8)), "bot"], "in an order that tells no alphabet"
+
+
+def test_the_certificate_of_the_run_stands_on_the_card(rated: Path) -> None:
+    ready = prepare(rated, repo=PEOPLE, license="mit")
+    assert "\n### Audit\n" in ready.body, "a part of the chapter on the judge"
+    assert "| bot " in ready.body
+    assert "No certificate" not in ready.body
+    assert json.loads(ready.files["certificate.json"])["files"][0]["name"].startswith("person-")
+
+
+def test_only_a_certificate_that_the_audit_made_and_that_stands_is_published(people: Path, rated: Path) -> None:
+    for name in ("certificate.json", "certificate.md"):
+        (people / name).write_text("{}")
+        (people / "audit").mkdir(exist_ok=True)
+        (people / "audit" / name).write_text("{}")
+    ready = prepare(people)
+    assert not [name for name in ready.files if name.startswith("certificate")], "nobody's run has made it"
+    assert "No certificate" in ready.body
+    (rated / "audit/certificate.md").write_text("# Audit\n\nAll is well.\n")
+    with pytest.raises(DataError, match=r"audit/certificate.md: changed since the run made it"):
+        prepare(rated, repo=PEOPLE, license="mit")
+
+
+def test_who_rated_is_told_apart_by_kind_and_not_by_how_the_name_is_spelled(rated: Path) -> None:
+    configuration = Tables.of_run(rated).configuration
+    votes = configuration["verdicts"][1]["columns"]["votes"]
+    assert [name.startswith("person-") for name in votes] == [True, True, True, True, False]
+    assert set(configuration["verdicts"][1]["people"]) == set(votes[:4])
+    assert re.fullmatch(r"person-[0-9]\.csv", configuration["verdicts"][0]["path"])
+    assert configuration["verdicts"][2]["path"] == "more.csv"
+    assert read_manifest(rated)["configuration"]["verdicts"][0]["path"] == "clara.csv"
+
+
+def test_people_whose_labels_look_wrongly_joined_are_not_named_either() -> None:
+    # 200 items; everybody says A and B equally often, and any two agree on every second item: kappa 0.
+    items = {str(n): Item(str(n)) for n in range(200)}
+    said = {"Anna Schmidt": "AABB", "Ben*K": "ABAB", "bot": "ABBA"}
+    votes = [
+        Vote(str(n), name, "model" if name == "bot" else "person", "A" if words[n % 4] == "A" else "B")
+        for name, words in said.items()
+        for n in range(200)
+    ]
+    certificate = audit(items, votes, draws=10)
+    assert {alarm.a for alarm in certificate.alarms.found} | {alarm.b for alarm in certificate.alarms.found} >= set(
+        said
+    )
+    shown = certificate.renamed({"Anna Schmidt": "person-2", "Ben*K": "person-1"})
+    told = json.dumps(shown.to_json()) + "\n".join(certificate_lines(shown))
+    assert not [name for name in ("Anna", "Ben") if name in told]
+    assert [rater.name for rater in shown.counts.raters] == ["person-1", "person-2", "bot"]
+    back = shown.renamed({"person-2": "Anna Schmidt", "person-1": "Ben*K"})
+    assert back.to_json() == certificate.to_json()
+
+
+SECRET = "/home/anna.berg/secret-project/llama"
+
+
+@pytest.fixture(scope="module")
+def mixed_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("mixed")
+
+
+@pytest.fixture
+def mixed_answers(mixed_folder: Path, server: Any) -> Path:
+    """A run with one answer of its own server's and two imported ones, under a license of theirs, to each prompt."""
+    if not (mixed_folder / "run").exists():
+        make_mixed(mixed_folder, server.url)
+    return mixed_folder / "run"
+
+
+def make_mixed(tmp_path: Path, url: str) -> None:
+    from amendment.lilliput import sample_prompts
+
+    asked = [prompt.text for prompt in sample_prompts(4, 0)]
+    rows = [{"prompt": text, "candidate": f"{said} {text}"} for text in asked for said in ("yes", "because")]
+    (tmp_path / "theirs.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (tmp_path / "asked.jsonl").write_text("".join(json.dumps({"prompt": text}) + "\n" for text in asked))
+    (tmp_path / "run.yaml").write_text(
+        "name: licensed\nconstitution: lilliput\n"
+        "models:\n"
+        f"  far: {{provider: openai, base_url: '{url}', model: {SECRET}}}\n"
+        "  sim: {provider: simulated}\n"
+        "prompts: [{path: asked.jsonl, license: cc-by-4.0}]\n"
+        "candidates: [{path: theirs.jsonl, license: cc-by-nc-4.0}, {model: far, per_prompt: 1}]\n"
+        "judging: {judges: [{model: sim, protocol: label-tokens}], orders: random, ties: keep}\n"
+        "dataset: {test_share: 0.25}\n"
+    )
+    Run.from_file(tmp_path / "run.yaml", folder=tmp_path / "run")()
+
+
+def test_licenses_of_answers_are_told_beside_those_of_prompts(mixed_answers: Path) -> None:
+    ready = prepare(mixed_answers, repo=CHAIN, license="mit")
+    noted = "\n".join(ready.look_at)
+    assert "license of asked.jsonl (4 prompts): cc-by-4.0; the dataset's is mit" in noted
+    told = "license of theirs.jsonl (8 answers): cc-by-nc-4.0, which asks for non-commercial use; the dataset's is mit"
+    assert told in noted
+    assert told in ready.body
+    table = [row for row in ready.body.split("\n") if "cc-by-" in row and row.startswith("| ")]
+    assert [[cell.strip() for cell in row.split("|")[1:-1]] for row in table[:3]] == [
+        ["prompts", "`asked.jsonl`", "`cc-by-4.0`", "4"],
+        ["prompts", "`theirs.jsonl`", "`cc-by-nc-4.0`", "4"],
+        ["answers", "`theirs.jsonl`", "`cc-by-nc-4.0`", "8"],
+    ]
+    whole = [row for rows in ready.configs["sft"].values() for row in rows]
+    assert {row["license"] for row in whole if row["source"] == "theirs.jsonl"} == {"cc-by-nc-4.0"}
+    assert {row["prompt_license"] for row in whole} == {"cc-by-4.0"}
+
+
+def test_no_path_and_no_private_address_of_this_machine_leaves(mixed_answers: Path, tmp_path: Path) -> None:
+    told = published_texts(mixed_answers, tmp_path)
+    for secret in ("anna.berg", "secret-project", "127.0.0.1"):
+        assert secret not in told, secret
+    assert "far: provider openai, model llama" in prepare(mixed_answers, repo=CHAIN, license="mit").body
+    assert "private-address" in "\n".join(plan_lines(prepare(mixed_answers, repo=CHAIN, license="mit")))
+
+
+@pytest.mark.parametrize(
+    ("address", "is_hidden"),
+    [
+        ("127.0.0.1:8000/v1", True),
+        ("http://10.1.2.3/v1", True),
+        ("[::1]:8000/v1", True),
+        ("gpu17:8000/v1", True),
+        ("https://models.corp.internal/v1", True),
+        ("api.openai.com/v1", False),
+        ("https://openrouter.ai/api/v1", False),
+        ("8.8.8.8/v1", False),
+    ],
+)
+def test_addresses_that_nobody_outside_can_reach_are_private(address: str, is_hidden: bool) -> None:
+    assert is_private(address) is is_hidden
+
+
+def test_the_card_counts_only_comparisons_that_were_read_in_both_orders(chain: Path, mixed_answers: Path) -> None:
+    tables = Tables.of_run(chain)
+    settings = prepare(chain, repo=CHAIN, license="mit").settings
+    kept = tables.judgements[:3]
+    both = [one.model_copy(update={"consistent": read}) for one, read in zip(kept, (True, False, None), strict=True)]
+    tables.__dict__["judgements"] = both
+    body = card_body(tables, settings, {}, [], None)
+    assert "Of 3 comparisons 2 were read in both displayed orders, which agree on the winner in 50.0% of them" in body
+    drawn = prepare(mixed_answers, repo=CHAIN, license="mit").body
+    # Three answers to each of 4 prompts are 3 * 4 comparisons, each shown once.
+    assert "Each of 12 comparisons was shown in one order, drawn at random: over 12 readable verdicts" in drawn
+    assert "nothing is known of a preference" not in drawn
 
 
 def test_a_run_whose_dataset_is_missing_out_of_date_or_touched_is_not_published(
@@ -502,9 +723,13 @@ def test_a_key_stops_the_push_and_only_an_example_can_be_let_through(
     people: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("HF_TOKEN", raising=False)
-    (people / "certificate.md").write_text(f"the judge said {key('OpenAI')}\n")
+    resolved = (people / "run.yaml").read_text()
+    link = f"license: other\n  license_name: ours\n  license_link: https://example.org/{key('OpenAI')}\n"
+    (people / "run.yaml").write_text(resolved.replace("  license: cc-by-4.0\n  models:", f"  {link}  models:"))
     ready = prepare(people, environ={})
-    with pytest.raises(DataError, match=r"certificate.md: OpenAI key, begins with sk-p…(.|\n)*--allow-secrets"):
+    assert key("OpenAI") not in ready.body, "it stands in the card's head alone"
+    assert {"card", "sft: card"} <= {one.place for one in ready.secrets}
+    with pytest.raises(DataError, match=r"card: OpenAI key, begins with sk-p…(.|\n)*--allow-secrets"):
         push(ready)
     with pytest.raises(DataError, match="the value of OUR_KEY") as caught:
         push(prepare(people, environ={"OUR_KEY": key("OpenAI")}), allow_secrets=True)
@@ -540,8 +765,9 @@ def test_foreign_words_cannot_steer_a_card() -> None:
 
 
 def test_the_name_of_a_file_is_shown_as_code_in_its_table(people: Path) -> None:
-    (line,) = [line for line in prepare(people).body.split("\n") if "votes" in line]
-    assert line.startswith(f"| {code(HOSTILE)} ")
+    prompts, answers = [line for line in prepare(people).body.split("\n") if "votes" in line]
+    assert prompts.startswith(f"| prompts | {code(HOSTILE)} | `cc-by-4.0` | 8 ")
+    assert answers.startswith(f"| answers | {code(HOSTILE)} | `cc-by-4.0` | 16 ")
     assert code(HOSTILE) == "``votes `<b>\\|.csv``"
 
 

@@ -251,3 +251,38 @@ def test_names_of_ones_own_columns_need_not_be_said(read: Read, refused: Refused
     assert (found.items["1"].category, found.votes[0].sample) == ("c", 2)
     (line,) = refused(rows, kind="person")
     assert line.startswith("v.jsonl: column 'order' brings a second order")
+
+
+def test_an_empty_cell_means_what_its_word_says(read: Read) -> None:
+    rows = [{"i": 1, "v": "a"}, {"i": 2, "v": ""}, {"i": 3, "v": None}, {"i": 4, "v": " "}]
+    for kind in ("person", "model"):
+        settings = {"columns": {"item": "i", "verdict": "v"}, "kind": kind}
+        found = read(rows, **settings, words={"tie": ""})
+        assert [vote.value for vote in found.votes] == ["A", "tie", "tie", "tie"]
+        found = read(rows, **settings, words={"both_bad": ["neither", ""]})
+        assert [vote.value for vote in found.votes] == ["A", *["both_bad"] * 3]
+
+
+def test_a_word_and_a_probability_that_contradict_each_other_are_named_once_for_all_rows(
+    read: Read, refused: Refused
+) -> None:
+    said = [("a", 0.9), ("b", 0.9), ("b", 0.2), ("a", 0.5), ("b", 0.5), ("tie", 0.7), ("a", 0.1), ("a", None)]
+    rows = [{"i": i, "v": word, "p": p} for i, (word, p) in enumerate(said)]
+    settings: dict[str, Any] = {"columns": {"item": "i", "verdict": "v", "p": "p"}, "kind": "model"}
+    (line,) = refused(rows, **settings)
+    assert line.startswith("v.jsonl: line 2: p: found 0.9 beside the verdict 'b'; p is P(the first answer is better)")
+    assert "confidence" in line
+    assert line.endswith("(and 1 more rows like this)")
+    skipped = read(rows, **settings, bad_rows="skip")
+    assert (len(skipped.votes), skipped.counts["bad rows left out"]) == (6, 2)
+    # content is compared before anything is turned: shown b first, "b" is P(first shown) = 0.1
+    ordered = {"columns": {**settings["columns"], "order": "o"}, "coordinates": "displayed", "kind": "model"}
+    (vote,) = read([{"i": 1, "v": "b", "p": 0.25, "o": "ba"}], **ordered).votes
+    assert (vote.value, vote.p_a) == ("A", 0.75)
+
+
+def test_a_file_that_says_displayed_and_no_order_shows_column_a_first(read: Read) -> None:
+    rows = [{"q": "q", "x": "1", "y": "2", "v": "a"}, {"q": "p", "x": "1", "y": "2", "v": "b"}]
+    columns = {"prompt": "q", "a": "x", "b": "y", "verdict": "v"}
+    found = read(rows, columns=columns, kind="model", coordinates="displayed")
+    assert [(vote.value, vote.first) for vote in found.votes] == [("A", "A"), ("B", "A")]

@@ -26,6 +26,7 @@ REFUSED: dict[str, dict[str, Any]] = {
     "either kind (of all raters) or people": {"kind": "person", "people": "x*"},
     "the columns name raters already": {"columns": {"item": "i", "votes": ["v"]}, "rater": "me"},
     "columns.principle names a column": {"columns": {"item": "i", "verdict": "v", "principle": "p"}, "principle": "x"},
+    "words says what an empty cell means, and so does empty": {"words": {"tie": ""}, "empty": "invalid"},
     "means one thing, and '1' stands here twice": {"words": {"a": 1, "b": [2, "1"]}},
     "ab and ba need different words": {"orders": {"ab": 0, "ba": "0"}},
     "either the columns or the shape": {"columns": {"item": "i", "verdict": "v"}, "shape": "arena"},
@@ -89,3 +90,10 @@ def test_people_are_told_from_models_by_patterns() -> None:
     kinds = [source.kind_of(rater) for rater in ("expert_12", "author_1", "author_12", "gpt4_pair")]
     assert kinds == ["person", "person", "model", "model"]
     assert VerdictFile(path="v.csv").kind_of("x") is None
+
+
+@pytest.mark.parametrize("sides", [TEXTS, {"item": "i", "model_a": "x", "model_b": "y"}])
+def test_displayed_without_an_order_needs_sides_that_can_change_places(sides: dict[str, str]) -> None:
+    columns = {**sides, "verdict": "v"}
+    source = VerdictFile.model_validate({"path": "v.csv", "columns": columns, "coordinates": "displayed"})
+    assert source.coordinates == "displayed"

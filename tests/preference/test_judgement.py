@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from amendment.preference import judge_together, majority
+from amendment.preference import judge_together, majority, raters_together
 from amendment.records import Judgement, Verdict
 
 A, B = "s2:aaa", "s2:bbb"
@@ -214,3 +214,39 @@ def test_where_a_model_took_part_no_person_is_named_for_it() -> None:
     model = verdict((A, B), value="A")
     for mixed in ([model, vote("x", "A")], [vote("x", "A"), model]):
         assert majority(mixed).rater_kind == "model"
+
+
+def test_only_raters_that_count_are_named() -> None:
+    half_read = [verdict((A, B), 1.0, rater="half"), verdict((B, A), rater="half")]
+    made = together([*both(0.6, 0.4, rater="whole"), *half_read])
+    assert made.p_a == pytest.approx(0.6)
+    assert (made.raters, made.n_invalid) == (("whole",), 1)
+    assert majority([vote("x", "A"), vote("y", None)]).raters == ("x",)
+    assert together(both(None, None)).raters == ()
+
+
+def test_raters_asked_in_one_order_and_in_both_weigh_alike() -> None:
+    # x: mean of 0.9 and 1 - 0.6 = 0.4 is 0.65, y was shown b first: 1 - 0.2, z cannot say: (0.65 + 0.8) / 2
+    asked = [*both(0.9, 0.6, rater="x"), verdict((B, A), 0.2, rater="y"), verdict(rater="z")]
+    made = raters_together(asked)
+    assert made.p_a == pytest.approx(0.725)
+    assert (made.raters, made.consistent, made.n_invalid) == (("x", "y"), False, 1)
+    assert raters_together(asked[2:]).consistent is None
+
+
+def test_an_order_that_is_not_on_record_is_no_second_order() -> None:
+    made = raters_together([verdict((A, B), 0.9, order="unknown"), verdict((A, B), 0.7)])
+    assert made.p_a == pytest.approx(0.8)
+    assert made.consistent is None
+    made = raters_together([verdict((A, B), 0.9, order="unknown"), verdict((B, A), 0.3)])
+    assert made.consistent is None
+
+
+@given(VERDICTS, st.randoms())
+def test_raters_together_is_a_probability_whatever_the_order_of_arrival(verdicts: list[Verdict], rng: Any) -> None:
+    shuffled = list(verdicts)
+    rng.shuffle(shuffled)
+    made = raters_together(verdicts)
+    assert raters_together(shuffled) == made
+    assert made.p_a is None or 0 <= made.p_a <= 1
+    assert (made.p_a is None) == (made.raters == ())

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from amendment.statistics import Estimate, clustered_macro, clustered_mean, paired_difference
+from amendment.statistics import Estimate, cautioned, clustered_macro, clustered_mean, paired_difference
 
 
 def test_two_clusters_of_two_rows_by_hand() -> None:
@@ -121,3 +121,26 @@ def test_method_and_note_stand_in_the_json_only_where_there_is_one() -> None:
     plain = Estimate(0.5, 0.4, 0.6, 10, 5)
     assert plain.to_json() == {"value": 0.5, "low": 0.4, "high": 0.6, "n": 10, "clusters": 5}
     assert plain._replace(method="m", note="w").to_json() == {**plain.to_json(), "method": "m", "note": "w"}
+
+
+@pytest.mark.parametrize(
+    ("values", "note", "has_interval"),
+    [
+        ([], "no rows", False),
+        ([1, 0, 1, 0], "no interval from fewer than 5 clusters", False),
+        ([1, 0, 1, 0, 1], "only 5 clusters", True),
+        ([1, 0] * 10, "", True),
+        ([1] * 20, "no interval: no variation between clusters was seen", False),
+    ],
+)
+def test_a_cautioned_figure_says_why_it_is_not_to_be_leaned_on(
+    values: list[float], note: str, has_interval: bool
+) -> None:
+    found = cautioned(clustered_mean(values, range(len(values))))
+    assert found.note == note
+    assert math.isnan(found.low) != has_interval
+
+
+def test_a_caution_keeps_what_was_noted_before() -> None:
+    noted = clustered_mean([1, 0] * 5, range(10))._replace(note="a fallback")
+    assert cautioned(noted).note == "only 10 clusters; a fallback"

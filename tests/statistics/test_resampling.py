@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Hashable, Iterable
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from amendment.statistics import (
+    Estimate,
     Resampling,
     bootstrap,
     clustered_mean,
     cohen_kappa,
     quotient,
-    ratio_of_sums,
     resampling,
     sums_by_cluster,
 )
 
 Floats = NDArray[np.float64]
+
+
+def ratio(numerators: ArrayLike, denominators: ArrayLike, clusters: Iterable[Hashable]) -> Estimate:
+    """sum(numerators) / sum(denominators) over rows."""
+    return bootstrap(sums_by_cluster(clusters, numerators, denominators), mean, n=int(np.size(numerators)))
 
 
 def mean(sums: Floats) -> Floats:
@@ -33,13 +39,13 @@ def test_sums_by_cluster_by_hand() -> None:
 
 def test_a_ratio_of_sums_by_hand() -> None:
     # (1 + 2 + 3) / (2 + 4 + 6)
-    found = ratio_of_sums([1, 2, 3], [2, 4, 6], ["a", "b", "c"])
+    found = ratio([1, 2, 3], [2, 4, 6], ["a", "b", "c"])
     assert found.value == 0.5
     assert (found.n, found.clusters) == (3, 3)
 
 
 def test_a_ratio_over_nothing_is_undefined_and_says_so() -> None:
-    found = ratio_of_sums([1.0] * 6, [0.0] * 6, range(6))
+    found = ratio([1.0] * 6, [0.0] * 6, range(6))
     assert math.isnan(found.value)
     assert found.note == "undefined on these rows"
 
@@ -84,7 +90,7 @@ def test_few_clusters_are_refused_or_noted() -> None:
 
 
 def test_nothing_that_varies_means_no_interval() -> None:
-    found = ratio_of_sums([1.0] * 30, [2.0] * 30, range(30))
+    found = ratio([1.0] * 30, [2.0] * 30, range(30))
     assert found.value == 0.5
     assert math.isnan(found.low)
     assert found.note == "no interval: no variation between clusters was seen"
@@ -92,20 +98,20 @@ def test_nothing_that_varies_means_no_interval() -> None:
 
 def test_a_statistic_that_is_often_undefined_has_no_interval() -> None:
     # only one cluster of thirty has a denominator: 36 % of draws leave it out
-    found = ratio_of_sums([1.0] * 30, [1.0] + [0.0] * 29, range(30))
+    found = ratio([1.0] * 30, [1.0] + [0.0] * 29, range(30))
     assert math.isnan(found.low)
     assert found.note.startswith("no interval: undefined in")
 
 
 def test_a_statistic_that_is_seldom_undefined_says_how_often() -> None:
     # four of thirty clusters have a denominator: (26/30)^30 = 1.4 % of draws leave all of them out
-    found = ratio_of_sums(np.arange(30.0), [1.0] * 4 + [0.0] * 26, range(30))
+    found = ratio(np.arange(30.0), [1.0] * 4 + [0.0] * 26, range(30))
     assert not math.isnan(found.low)
     assert found.note.startswith("undefined in")
 
 
 def test_no_rows_are_told() -> None:
-    found = ratio_of_sums([], [], [])
+    found = ratio([], [], [])
     assert math.isnan(found.value)
     assert (found.n, found.clusters, found.note) == (0, 0, "no rows")
 

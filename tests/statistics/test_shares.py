@@ -39,10 +39,11 @@ def test_wilson_is_that_of_statsmodels(counts: tuple[int, int], level: float) ->
 
 
 def test_a_share_has_the_clustered_interval_cut_at_one() -> None:
-    # 1 1 | 1 0: the sandwich gives 3/4 +- 12.7062 / 4, far beyond both ends
-    found = share([1, 1, 1, 0], ["p", "p", "q", "q"])
-    assert found[:3] == (0.75, 0.0, 1.0)
-    assert (found.n, found.clusters, found.method, found.note) == (4, 2, "clustered t", "")
+    # 0 1 1 1 1: mean 4/5, Var = 5/4 * (0.64 + 4 * 0.04) / 25 = 0.04; t(4, 0.975) = 2.77645: 0.8 +- 0.555
+    found = share([0, 1, 1, 1, 1], range(5))
+    assert found.low == pytest.approx(0.8 - 2.77645 * 0.2, abs=1e-4)
+    assert found.high == 1.0
+    assert (found.n, found.clusters, found.method, found.note) == (5, 5, "clustered t", "only 5 clusters")
 
 
 def test_a_share_inside_its_bounds_is_the_clustered_mean() -> None:
@@ -59,9 +60,19 @@ def test_a_share_without_variation_falls_back_to_wilson_over_clusters_and_says_s
     assert found.to_json()["note"] == found.note
 
 
-def test_one_cluster_is_one_observation() -> None:
-    found = share([1, 0, 0, 0], ["p"] * 4)
-    assert found[:3] == (0.25, *wilson(0.25, 1)[1:3])
+@pytest.mark.parametrize("rows", [[1, 0, 0, 0], [1, 1, 1, 1]])
+@pytest.mark.parametrize("clusters", [1, 2, 4])
+def test_fewer_than_five_clusters_make_no_interval_whether_or_not_they_differ(rows: list[int], clusters: int) -> None:
+    found = share(rows, [row % clusters for row in range(4)])
+    assert found.value == sum(rows) / 4
+    assert math.isnan(found.low)
+    assert math.isnan(found.high)
+    assert found.note == "no interval from fewer than 5 clusters"
+
+
+@pytest.mark.parametrize(("clusters", "note"), [(19, "only 19 clusters"), (20, "")])
+def test_fewer_than_twenty_clusters_are_noted(clusters: int, note: str) -> None:
+    assert share([row % 3 == 0 for row in range(clusters)], range(clusters)).note == note
 
 
 def test_a_share_of_nothing_has_no_value() -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from amendment.constitutions import Constitution
@@ -37,7 +38,7 @@ COLUMNS = {
     "chosen_model, rejected_model": "who wrote the answers, where it is known",
     "raters": "who judged; people are person-1, person-2 ...",
     "principle_ids, constitutions": "`constitution/principle`, and `id@version#hash`",
-    "category, source, license": "of the prompt",
+    "category, source, license": "of the prompt; those of the answers stand in `candidates`",
 }
 HELD_OUT = ("reward_model", "dpo")
 
@@ -142,7 +143,7 @@ def _models(tables: Tables) -> Iterator[str]:
     yield ""
     yield "The terms of a host, and the license of a model, may limit what its output may be used for: look at them."
     yield ""
-    sampling = [f"{name}: {_sampling(spec)}" for name, spec in tables.manifest["configuration"]["models"].items()]
+    sampling = [f"{name}: {_sampling(spec)}" for name, spec in tables.configuration["models"].items()]
     if sampling:
         yield from ("How they were asked to draw, by their names in the run file:", "")
         yield from fenced("\n".join(sampling))
@@ -150,7 +151,7 @@ def _models(tables: Tables) -> Iterator[str]:
 
 
 def _sampling(spec: Mapping[str, Any]) -> str:
-    names = ("provider", "base_url", "model", "temperature", "top_p", "max_tokens", "stop", "seed")
+    names = ("provider", "model", "temperature", "top_p", "max_tokens", "stop", "seed")
     return ", ".join(f"{name} {spec[name]}" for name in names if name in spec)
 
 
@@ -158,10 +159,10 @@ def _licenses(tables: Tables, settings: PublishSettings) -> Iterator[str]:
     name = f" ({code(settings.license_name)})" if settings.license == "other" and settings.license_name else ""
     yield from ("## Licenses", "", f"The dataset: {code(settings.license)}{name}. What it was made from:", "")
     rows = [
-        [code(one.source or "not on record"), code(one.license or "not on record"), str(one.rows)]
+        [one.what, code(one.source or "not on record"), code(one.license or "not on record"), str(one.number)]
         for one in source_licenses(tables)
     ]
-    yield from table([["source of prompts", "license", "pairs"], *rows])
+    yield from table([["what", "source", "license", "how many"], *rows])
     yield ""
     notes = things_to_look_at(tables, settings.license)
     if notes:
@@ -172,18 +173,7 @@ def _licenses(tables: Tables, settings: PublishSettings) -> Iterator[str]:
 
 def _judging(tables: Tables, certificate: str | None) -> Iterator[str]:
     yield from ("## The judge", "")
-    counts = tables.manifest["stages"].get("judging", {}).get("counts", {})
-    if "orders agree" in counts:
-        first = counts["mean P(first shown)"]
-        yield (
-            f"Every comparison was shown in both orders. They agree on the winner in {counts['orders agree']:.1%} of "
-            f"{counts['comparisons']} comparisons; the answer shown first got a mean P of {first:.3f} (0.5: position "
-            "does not count)."
-        )
-        yield ""
-    elif counts:
-        yield "Comparisons were shown in one order, so nothing is known of a preference for the first answer shown."
-        yield ""
+    yield from _orders(tables)
     if certificate:
         yield from (re.sub(r"^#", "###", tame(certificate).strip(), flags=re.MULTILINE), "")
     else:
@@ -191,8 +181,32 @@ def _judging(tables: Tables, certificate: str | None) -> Iterator[str]:
         yield ""
 
 
+def _orders(tables: Tables) -> Iterator[str]:
+    """What the judge's two orders say of it, of the comparisons that were read in both."""
+    if not tables.judgements:
+        return
+    both = [one.consistent for one in tables.judgements if one.consistent is not None]
+    firsts = [p for verdict in tables.judged if (p := verdict.p_first()) is not None]
+    position = (
+        f"the answer shown first got a mean P of {fmean(firsts):.3f} (0.5: position does not count)" if firsts else ""
+    )
+    if both:
+        yield (
+            f"Of {len(tables.judgements)} comparisons {len(both)} were read in both displayed orders, which agree on "
+            f"the winner in {fmean(both):.1%} of them; over all readable verdicts {position}."
+        )
+    elif firsts and tables.config.judging and tables.config.judging.orders == "random":
+        yield (
+            f"Each of {len(tables.judgements)} comparisons was shown in one order, drawn at random: over {len(firsts)} "
+            f"readable verdicts {position}."
+        )
+    else:
+        yield "Comparisons were read in one order, so nothing is known of a preference for the first answer shown."
+    yield ""
+
+
 def _figures(tables: Tables) -> Iterator[str]:
-    stages = tables.manifest["stages"]
+    stages = tables.shown_stages
     lines: list[str] = []
     for name in HELD_OUT:
         held_out = stages.get(name, {}).get("counts", {}).get("held out")
@@ -214,7 +228,7 @@ def _limits(tables: Tables) -> Iterator[str]:
         yield "- Labels of a model judge carry its preferences, for length and style among them."
     if any(row.decided_by == "judge" and row.p_chosen_calibrated is None for row in rows):
         yield "- `p_chosen` is the judge's own probability, not calibrated on people."
-    left_out = tables.manifest["stages"]["dataset"]["counts"].get("left out", {})
+    left_out = tables.counts("dataset").get("left out", {})
     if left_out:
         told = ", ".join(f"{code(str(reason))} {count}" for reason, count in left_out.items())
         yield f"- Comparisons that became no pair: {told}."

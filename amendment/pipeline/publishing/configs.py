@@ -21,6 +21,8 @@ __all__ = ["CONFIGS", "build_configs"]
 
 Row = dict[str, Any]
 _ORIGIN_TEXTS = ("model", "provider", "host", "template", "request", "constitution", "source", "license", "toolkit")
+_OF_PROMPT = ("prompt_source", "prompt_license")
+"""Beside `source` and `license`, which are those of the answer."""
 _ORIGIN_LISTS = ("principle_ids", "parents")
 _SAMPLING = {"temperature": "float64", "top_p": "float64", "max_tokens": "int64", "seed": "int64"}
 CONFIGS = {
@@ -35,7 +37,7 @@ CONFIGS = {
 
 def build_configs(tables: Tables) -> dict[str, DatasetDict]:
     """Every config that has rows, by name; a split without rows is left out, since `datasets` cannot read one."""
-    found = {"default": preference_dataset_dict(tables.published_preferences)}
+    found = {"default": preference_dataset_dict(tables.preferences)}
     for name, build in _BUILDERS.items():
         dataset = build(tables)
         if dataset:
@@ -78,7 +80,7 @@ def _candidates(tables: Tables) -> DatasetDict:
         [*(prompt.messages for prompt in asked), *(one.messages for one in tables.candidates)],
         asked,
     )
-    texts = ("candidate_id", "prompt_id", "kind", "finish_reason", "category")
+    texts = ("candidate_id", "prompt_id", "kind", "finish_reason", "category", *_OF_PROMPT)
     rows = (_candidate(one, prompt) for one, prompt in zip(tables.candidates, asked, strict=True))
     return _split(tables, rows, {**_columns(texts), **features, **_origin_columns()})
 
@@ -101,6 +103,8 @@ def _of_prompt(prompt: Prompt) -> Row:
     return {
         "prompt": row["messages"],
         **{name: row.get(name) for name in ("tools", "chat_template_kwargs", "category")},
+        "prompt_source": prompt.source,
+        "prompt_license": prompt.license,
     }
 
 
@@ -108,7 +112,7 @@ def _verdicts(tables: Tables) -> DatasetDict:
     names = ("verdict_id", "comparison_id", "prompt_id", "rater", "rater_kind", "scale", "value", "invalid")
     further = ("distribution", "reasoning", "principle_id", "criterion")
     features = {**_columns((*names, *further), ("shown",), p_first="float64", sample="int64"), **_origin_columns()}
-    return _split(tables, (_verdict(tables.people.in_verdict(one)) for one in tables.verdicts), features)
+    return _split(tables, map(_verdict, tables.verdicts), features)
 
 
 def _verdict(verdict: Verdict) -> Row:
@@ -157,14 +161,9 @@ def _sft(tables: Tables) -> DatasetDict:
     asked = [tables.prompts[one.prompt_id] for one in answers]
     whole = [(*prompt.messages, *one.messages) for one, prompt in zip(answers, asked, strict=True)]
     features = conversation_features(("messages",), whole, asked)
-    texts = ("candidate_id", "prompt_id", "kind", "model", "category", "source", "license")
+    texts = ("candidate_id", "prompt_id", "kind", "model", "category", "source", "license", *_OF_PROMPT)
     rows = [
-        {
-            **_candidate(one, prompt),
-            "messages": [message.to_json() for message in messages],
-            "source": prompt.source,
-            "license": prompt.license,
-        }
+        {**_candidate(one, prompt), "messages": [message.to_json() for message in messages]}
         for one, prompt, messages in zip(answers, asked, whole, strict=True)
     ]
     return _split(tables, rows, {**features, **_columns(texts)})

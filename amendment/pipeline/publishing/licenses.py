@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from amendment.pipeline.config import POLICY_STAGES
+from amendment.pipeline.publishing.outgoing import PRIVATE, portable
 from amendment.pipeline.publishing.tables import Tables
 from amendment.records import Origin
 
@@ -27,13 +28,19 @@ CONDITIONS = {
 FREE = ("cc0-1.0", "pddl", "unlicense", "wtfpl")
 """Licenses that ask for nothing."""
 
+HOSTED = ("openai", "anthropic")
+VENDORS = ("api.openai.com/v1", "api.anthropic.com")
+"""Addresses that everybody knows."""
+
 
 class SourceLicense(NamedTuple):
-    """A source of prompts, the license on record for it, and how many pairs it has."""
+    """A source of prompts or of answers, the license on record for it, and how many it has."""
 
+    what: str
+    """prompts or answers."""
     source: str | None
     license: str | None
-    rows: int
+    number: int
 
 
 class Writer(NamedTuple):
@@ -47,12 +54,29 @@ class Writer(NamedTuple):
 
 
 def source_licenses(tables: Tables) -> list[SourceLicense]:
-    """Sources and licenses of the dataset's rows, the largest first."""
+    """Sources and licenses of everything published: prompts first, then imported answers, each the largest first.
+
+    An answer that a model wrote here has the license of none but its prompt, and perhaps terms of its host.
+    """
     rows = [row for found in tables.preferences.values() for row in found]
-    counts = Counter((row.source, row.license) for row in rows)
-    return [
-        SourceLicense(*key, rows=count) for key, count in sorted(counts.items(), key=lambda one: (-one[1], str(one)))
-    ]
+    asked = [tables.prompts[name] for name in dict.fromkeys(one.prompt_id for one in tables.candidates)]
+    prompts = {(row.prompt_id, row.source, row.license) for row in rows}
+    prompts |= {(one.id, one.source, one.license) for one in asked}
+    answers = {
+        (one.id, one.origin.source, one.origin.license)
+        for one in tables.candidates
+        if one.kind == "imported" or one.origin.license
+    }
+    return [*_counted(tables, "prompts", prompts), *_counted(tables, "answers", answers)]
+
+
+def _counted(tables: Tables, what: str, found: Iterable[tuple[str, str | None, str | None]]) -> list[SourceLicense]:
+    counts = Counter((source, license) for _, source, license in found)
+    for told, count in tables.counts("inputs").get(f"{what} under a further license", {}).items():
+        source, _, license = told.rpartition(": ")
+        counts[source, license] += count
+    largest = sorted(counts.items(), key=lambda one: (-one[1], str(one)))
+    return [SourceLicense(what, *key, number=count) for key, count in largest]
 
 
 def writers(tables: Tables) -> list[Writer]:
@@ -77,21 +101,24 @@ def things_to_look_at(tables: Tables, license: str) -> list[str]:
 
 
 def _licenses(tables: Tables, license: str) -> Iterator[str]:
-    for source, found, rows in source_licenses(tables):
-        name = source or "no source on record"
+    for what, source, found, count in source_licenses(tables):
+        name = f"{source or 'no source on record'} ({count} {what})"
         if found is None:
-            yield f"license of {name} ({rows} rows): none on record; find it out before others build on it"
+            yield f"license of {name}: none on record; find it out before others build on it"
         elif found.lower() not in (license, *FREE):
             said = [meaning for part, meaning in CONDITIONS.items() if part in found.lower()]
             why = f", which {said[0]}" if said else ""
-            yield f"license of {name} ({rows} rows): {found}{why}; the dataset's is {license}"
+            yield f"license of {name}: {found}{why}; the dataset's is {license}"
 
 
 def _hosts(tables: Tables) -> Iterator[str]:
     found = writers(tables)
-    for host in dict.fromkeys(one.host for one in found if one.provider in ("openai", "anthropic")):
+    for host in dict.fromkeys(one.host for one in found if one.provider in HOSTED):
         models = ", ".join(dict.fromkeys(one.model for one in found if one.host == host))
         yield f"terms of {host} ({models}): they may limit what its output may be used to train"
+        if host not in VENDORS:
+            shown = "its own stands nowhere in what is published" if host == PRIVATE else "may others know of it?"
+            yield f"address {host}, in rows, card and manifest: {shown}"
     for model in dict.fromkeys(_known_model(tables, one.model) for one in found if one.provider == "local"):
         if model:
             yield f"license of the model {model}: it may say something about its output"
@@ -105,7 +132,7 @@ def _known_model(tables: Tables, model: str) -> str | None:
     while stage in POLICY_STAGES and stage != "base":
         stage = getattr(tables.config, stage).base
         model = stage
-    return None if stage == "base" else model
+    return None if stage == "base" else portable(model)
 
 
 def _people(tables: Tables) -> Iterator[str]:

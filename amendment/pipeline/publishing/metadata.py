@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import yaml
+
+from amendment.pipeline.config import RunFile
 from amendment.pipeline.publishing.settings import PublishSettings
 from amendment.pipeline.publishing.tables import Tables
+from amendment.pipeline.sources import Source
 
-__all__ = ["dataset_metadata", "license_metadata", "merged_metadata"]
+__all__ = ["card_text", "dataset_metadata", "license_metadata", "merged_metadata"]
 
 SIZES = (
     (10**3, "n<1K"),
@@ -32,7 +36,7 @@ def dataset_metadata(tables: Tables, settings: PublishSettings) -> dict[str, Any
         "task_categories": ["text-generation"],
         "size_categories": [next((name for limit, name in SIZES if rows < limit), "100M<n<1B")],
         "annotations_creators": list(_annotators(tables)),
-        "source_datasets": _sources(tables.manifest["configuration"]) or ["original"],
+        "source_datasets": _sources(tables.config) or ["original"],
     }
 
 
@@ -77,11 +81,14 @@ def _annotators(tables: Tables) -> Iterator[str]:
         yield "other"
 
 
-def _sources(value: Any) -> list[str]:
-    """Ids of datasets on the Hub that the run file names."""
-    if isinstance(value, list):
-        return list(dict.fromkeys(one for part in value for one in _sources(part)))
-    if not isinstance(value, Mapping):
-        return []
-    own = [value["dataset"]] if isinstance(value.get("dataset"), str) and "/" in value["dataset"] else []
-    return list(dict.fromkeys([*own, *(one for part in value.values() for one in _sources(part))]))
+def _sources(config: RunFile) -> list[str]:
+    """Ids of datasets on the Hub that the run file names; a local folder has no name there."""
+    parts = (*config.prompts, *config.candidates, *config.pairs, *config.verdicts, *config.dataset.mix)
+    named = [part.dataset for part in parts if isinstance(part, Source) and part.dataset is not None]
+    return list(dict.fromkeys(name for name in named if not name.startswith((".", "/", "~"))))
+
+
+def card_text(metadata: Mapping[str, Any], body: str) -> str:
+    """A whole README: metadata as YAML, then the body."""
+    head = yaml.safe_dump(dict(metadata), sort_keys=False, allow_unicode=True, width=10_000)
+    return f"---\n{head}---\n\n{body}"

@@ -17,6 +17,7 @@ from amendment.errors import ConfigError
 from amendment.pipeline.config import POLICY_STAGES
 from amendment.pipeline.publishing.card import BEGIN, END
 from amendment.pipeline.publishing.metadata import license_metadata
+from amendment.pipeline.publishing.outgoing import portable_json
 from amendment.pipeline.publishing.settings import ModelName, ModelRepo, PublishSettings
 from amendment.pipeline.publishing.tables import Tables
 from amendment.pipeline.publishing.text import code, fenced
@@ -42,6 +43,8 @@ UPLOADED = (
     "history.json",
 )
 """What a model needs, and what says how it was trained."""
+OWN = ("reward_meta.json", "history.json")
+"""Those that no library reads."""
 TITLES = {"sft": "fine-tuned", "dpo": "trained on preference pairs (DPO)", "reward_model": "reward model"}
 LOADING = {
     "reward_model": "from transformers import AutoModelForSequenceClassification, AutoTokenizer\n\n"
@@ -64,16 +67,17 @@ class ModelPublication:
     repo: str
     folder: Path
     files: tuple[str, ...]
+    texts: Mapping[str, str]
+    """Of these files the ones that go without the paths of this machine."""
     base: str
     """What it was trained from, in the end: a Hub id, the name of a folder, or `base`."""
     metadata: Mapping[str, Any]
     body: str
     """The generated part of the card, with its marks."""
 
-    @property
-    def size(self) -> int:
-        """Bytes of all files."""
-        return sum((self.folder / name).stat().st_size for name in self.files)
+    def size(self, name: str) -> int:
+        """Bytes of one of the files, as it is published."""
+        return len(self.texts[name].encode("utf-8")) if name in self.texts else (self.folder / name).stat().st_size
 
 
 def wanted_models(settings: PublishSettings, tables: Tables, *, all_models: bool) -> dict[str, ModelRepo]:
@@ -111,12 +115,19 @@ def _publication(name: str, where: ModelRepo, settings: PublishSettings, tables:
         repo=where.repo,
         folder=folder,
         files=files,
+        texts={name: _portable_text(folder / name) for name in files if name in OWN},
         base=base,
         metadata={**licensed, **_metadata(name, settings.repo, _hub_base(tables, name), tables)},
         body="\n".join(
             [BEGIN, "", *_body(name, where.repo, own_license, base, dataset=settings.repo, tables=tables), END]
         ),
     )
+
+
+def _portable_text(path: Path) -> str:
+    """A file that the run itself wrote, in which the base may be a folder of this machine."""
+    value = portable_json(json.loads(path.read_text(encoding="utf-8")))
+    return json.dumps(value, indent=1, ensure_ascii=False) + "\n"
 
 
 def _metadata(name: str, dataset: str, base: str | None, tables: Tables) -> dict[str, Any]:
@@ -174,7 +185,7 @@ def _body(name: str, repo: str, license: str, base: str, *, dataset: str, tables
     more = "" if base == "base" else f" The license of {code(base)} may ask for more, or for another one: look at it."
     yield f"{code(license)}.{more}"
     yield from ("", "## Training", "", "Settings, versions and the loss at every step are in `history.json`.", "")
-    yield from fenced("\n".join(stage_lines(manifest["stages"][name]["counts"])))
+    yield from fenced("\n".join(stage_lines(tables.counts(name))))
     yield from ("", "## Known limits", "")
     yield "The constitution, the judge and the limits of its labels are on the dataset's card. A model trained on the"
     yield "better of two answers is not thereby a good one: measure it on prompts of your own before you rely on it."

@@ -1,77 +1,86 @@
 """Names of people stay at home: whoever rated is `person-1`, `person-2` ... in everything that leaves.
 
-Covered: the raters of verdicts and pairs, wherever their names stand as a whole value, as a key, or as a word of a
-certificate. Not covered: names inside prompts, answers and reasons, which only a reader can find.
+Covered: everybody who rated in the run's audit, in its verdicts and its rows, or who is named as a rater by its run
+file. One numbering holds for all of it: those of the audit come first, so that its certificate, written when nothing
+else is known, has the same. Not covered: names inside prompts, answers and reasons, which only a reader can find; and
+a pseudonym hides a name from others, not from somebody who knows who rated what.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Mapping
-from typing import Any
+import json
+from collections.abc import Iterable, Iterator
+from fnmatch import fnmatchcase
+from pathlib import Path
 
-from amendment.records import Preference, Verdict
+from amendment.errors import ConfigError
+from amendment.hashing import content_id
+from amendment.pipeline.config import RunFile
+from amendment.pipeline.shares import PairShare
+from amendment.pipeline.sources import PairFile
+from amendment.pipeline.verdict_files import VerdictFile
 
-__all__ = ["People", "people_of"]
+__all__ = ["People", "RaterSource", "people_of_certificate", "raters_named", "sources_of_raters"]
 
-GENERAL = frozenset(
-    {
-        *("annotator", "annotators", "anonymous", "expert", "experts", "gold", "human", "humans", "judge"),
-        *("label", "labels", "majority", "people", "person", "rater", "raters", "user", "users"),
-        *("verdict", "vote", "votes"),
-    }
-)
-"""Raters called so have no name that could be told; as words of a text they mean what they mean."""
-PLACES = frozenset({"path", "dataset", "name", "repo"})
-"""Keys of a configuration whose values name files and not people."""
+RaterSource = PairFile | VerdictFile
+"""A part of a run file that brings verdicts."""
 
 
 class People:
-    """Pseudonyms by name, numbered in the order in which the names come."""
+    """Pseudonyms by name."""
 
-    def __init__(self, names: Iterable[str]) -> None:
-        self._pseudonyms = {name: f"person-{n}" for n, name in enumerate(dict.fromkeys(names), start=1)}
-        told = sorted((name for name in self._pseudonyms if name.lower() not in GENERAL), key=len, reverse=True)
-        self._words = re.compile("|".join(rf"(?<!\w){re.escape(name)}(?!\w)" for name in told) or r"(?!)")
+    def __init__(self, audited: Iterable[str], others: Iterable[str] = ()) -> None:
+        """The people of the certificate, and everybody else, in any order: neither file nor alphabet shows."""
+        names = dict.fromkeys([*_shuffled(audited), *_shuffled(others)])
+        self.pseudonyms = {name: f"person-{number}" for number, name in enumerate(names, start=1)}
 
     def __len__(self) -> int:
-        return len(self._pseudonyms)
+        return len(self.pseudonyms)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.pseudonyms
 
     def of(self, name: str) -> str:
         """The pseudonym of a rater who is a person; a name that is not known stays."""
-        return self._pseudonyms.get(name, name)
+        return self.pseudonyms.get(name, name)
 
-    def in_verdict(self, verdict: Verdict) -> Verdict:
-        """The verdict without the name of the person who gave it."""
-        return verdict.model_copy(update={"rater": self.of(verdict.rater)}) if _is_persons(verdict) else verdict
-
-    def in_row(self, row: Preference) -> Preference:
-        """The row of the dataset without the names of people."""
-        if row.decided_by != "person":
-            return row
-        return row.model_copy(update={"raters": tuple(self.of(name) for name in row.raters)})
-
-    def in_text(self, text: str) -> str:
-        """A text in which no name stands as a word."""
-        return self._words.sub(lambda found: self._pseudonyms[found[0]], text)
-
-    def in_json(self, value: Any, *, words: bool = False) -> Any:
-        """JSON values in which no value and no key is a name; with `words`, none holds one as a word either."""
-        if isinstance(value, str):
-            return self.in_text(value) if words else self.of(value)
-        if isinstance(value, Mapping):
-            return {
-                self.in_json(key, words=words): one if key in PLACES else self.in_json(one, words=words)
-                for key, one in value.items()
-            }
-        return [self.in_json(one, words=words) for one in value] if isinstance(value, list | tuple) else value
+    def fitting(self, pattern: str) -> list[str]:
+        """The pseudonyms of those whom a pattern of raters means; where none is known, one that means them all."""
+        found = [shown for name, shown in self.pseudonyms.items() if fnmatchcase(name, pattern)]
+        return found or ["person-*"]
 
 
-def people_of(verdicts: Iterable[Verdict], rows: Iterable[Preference]) -> People:
-    """Everybody who gave a verdict or decided a pair."""
-    named = [verdict.rater for verdict in verdicts if _is_persons(verdict)]
-    return People([*named, *(name for row in rows if row.decided_by == "person" for name in row.raters)])
+def _shuffled(names: Iterable[str]) -> list[str]:
+    return sorted(set(names), key=lambda name: content_id(["rater", name]))
 
 
-def _is_persons(verdict: Verdict) -> bool:
-    return verdict.rater_kind == "person"
+def people_of_certificate(path: Path) -> list[str]:
+    """The people in a run's own certificate. Raises ConfigError for one that no run has written."""
+    try:
+        raters = json.loads(path.read_text(encoding="utf-8"))["counts"]["raters"]
+        return [str(rater["name"]) for rater in raters if rater["kind"] == "person"]
+    except (OSError, ValueError, KeyError, TypeError) as fault:
+        raise ConfigError(f"{path}: not as the run wrote it ({fault}); run it again to write it anew") from None
+
+
+def sources_of_raters(config: RunFile) -> list[RaterSource]:
+    """Every part of a run file that brings verdicts."""
+    return [*config.pairs, *config.verdicts, *(part for part in config.dataset.mix if isinstance(part, PairShare))]
+
+
+def raters_named(config: RunFile) -> Iterator[str]:
+    """The people whom a run file names as raters, whether or not any verdict of theirs was taken."""
+    for source in sources_of_raters(config):
+        if isinstance(source, VerdictFile):
+            yield from (name for name in _named(source) if source.kind_of(name) == "person")
+        elif source.rater in (None, "person") and source.columns and source.columns.votes:
+            yield from source.columns.votes
+
+
+def _named(source: VerdictFile) -> Iterator[str]:
+    """A file without a column of raters is one rater's, called as the run file says or as the file."""
+    columns = source.columns
+    if columns and columns.votes:
+        yield from columns.votes
+    elif source.rater or (columns and not columns.rater):
+        yield source.rater or source.label

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from amendment.files import write_text
-from amendment.pipeline.publishing.publication import Publication
-from amendment.pipeline.publishing.push import card_text
+from amendment.pipeline.publishing.metadata import card_text
+from amendment.pipeline.publishing.publication import CERTIFICATE, Publication
 from amendment.terminal import plain
 
 if TYPE_CHECKING:
@@ -24,7 +24,10 @@ SHOWN = 20
 def write_preview(publication: Publication) -> Path:
     """Write cards and manifest as they would be published, for looking at; returns their folder."""
     folder = publication.folder / "publish"
-    shutil.rmtree(folder / "models", ignore_errors=True)
+    for earlier in ("models", "constitutions"):
+        shutil.rmtree(folder / earlier, ignore_errors=True)
+    for name in CERTIFICATE:
+        (folder / name).unlink(missing_ok=True)
     write_text(folder / "README.md", card_text(publication.metadata, f"{publication.body}\n"))
     for name, text in publication.files.items():
         write_text(folder / name, text)
@@ -47,7 +50,7 @@ def plan_json(publication: Publication) -> dict[str, Any]:
         "files": {name: len(text.encode("utf-8")) for name, text in publication.files.items()},
         "models": [
             {"name": one.name, "repo": one.repo, "license": one.metadata["license"], "base": one.base,
-             "files": {name: (one.folder / name).stat().st_size for name in one.files}}
+             "files": {name: one.size(name) for name in one.files}}
             for one in publication.models
         ],
         "look at": list(publication.look_at),

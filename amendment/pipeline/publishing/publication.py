@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +22,7 @@ from amendment.pipeline.manifest import MANIFEST, constitution_text
 from amendment.pipeline.publishing.card import card_body
 from amendment.pipeline.publishing.configs import build_configs
 from amendment.pipeline.publishing.licenses import things_to_look_at
-from amendment.pipeline.publishing.metadata import dataset_metadata
+from amendment.pipeline.publishing.metadata import card_text, dataset_metadata
 from amendment.pipeline.publishing.models import ModelPublication, model_publications
 from amendment.pipeline.publishing.secrets import Found, Scanner
 from amendment.pipeline.publishing.settings import PublishSettings
@@ -35,9 +34,10 @@ from amendment.yamlfile import capped
 if TYPE_CHECKING:
     from datasets import Dataset, DatasetDict
 
-__all__ = ["Publication", "prepare"]
+__all__ = ["CERTIFICATE", "Publication", "prepare"]
 
 CERTIFICATE = ("certificate.json", "certificate.md")
+"""Beside the dataset; the stage audit makes them, with pseudonyms, in a folder of its own."""
 ID_COLUMNS = {
     "default": "comparison_id",
     "candidates": "candidate_id",
@@ -45,7 +45,6 @@ ID_COLUMNS = {
     "critiques": "critique_id",
     "sft": "candidate_id",
 }
-ABSOLUTE = re.compile(r"^(?:/|~|[A-Za-z]:[\\/]|file:)")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,16 +95,18 @@ def prepare(
     files = {f"constitutions/{one.id}.json": constitution_text(one) for one in constitutions} | certificate
     files[MANIFEST] = _manifest(tables, settings, configs, files)
     body = card_body(tables, settings, configs, constitutions, certificate.get("certificate.md"))
+    metadata = dataset_metadata(tables, settings)
+    texts = {"card": card_text(metadata, body), **files}
     scanner = Scanner({**_signed_in(), **environ}, [*_signed_in(), *_variables(tables.manifest["configuration"])])
     return Publication(
         folder=folder,
         settings=settings,
         configs=configs,
-        metadata=dataset_metadata(tables, settings),
+        metadata=metadata,
         body=body,
         files=files,
         models=tuple(ready),
-        secrets=tuple(dict.fromkeys(_secrets(scanner, configs, {"card": body, **files}, ready))),
+        secrets=tuple(dict.fromkeys(_secrets(scanner, configs, texts, ready))),
         look_at=(*things_to_look_at(tables, settings.license), *_bases(ready)),
     )
 
@@ -137,9 +138,10 @@ def _check_untouched(tables: Tables, models: list[ModelPublication]) -> None:
     status = read_status(tables.folder)
     if status["running"]:
         raise ConfigError(f"{tables.folder}: a run is at work here ({status['running']}); publish when it has ended")
-    if "dataset" not in status["done"]:
-        raise ConfigError(f"{tables.folder}: its dataset is out of date; run it again: amendment run FILE")
-    under = ["certificate.", *(f"{name}/" for name in (*tables.stages, "dataset", "constitutions"))]
+    stale = [name for name in ("dataset", "audit") if name in tables.manifest["stages"] and name not in status["done"]]
+    if stale:
+        raise ConfigError(f"{tables.folder}: its {stale[0]} is out of date; run it again: amendment run FILE")
+    under = [*CERTIFICATE, "audit/", *(f"{name}/" for name in (*tables.stages, "dataset", "constitutions"))]
     under += [f"models/{one.name}/" for one in models]
     changed = changed_files(tables.folder, tables.manifest, under=under)
     if changed:
@@ -160,16 +162,10 @@ def _constitutions(tables: Tables) -> list[Constitution]:
 
 
 def _certificate(tables: Tables) -> dict[str, str]:
-    """The certificate's files without names of people; none where the run has left it behind."""
-    if "audit" in (*tables.manifest["missing"], *tables.manifest["out of date"]):
+    """The certificate that the stage audit made for others; none where the run has no such stage, or left it behind."""
+    if "audit" not in tables.manifest["stages"]:
         return {}
-    texts = _texts(tables.folder, CERTIFICATE)
-    for name, text in texts.items():
-        texts[name] = tables.people.in_text(text)
-        if name.endswith(".json"):
-            told = tables.people.in_json(json.loads(text), words=True)
-            texts[name] = json.dumps(told, indent=1, ensure_ascii=False) + "\n"
-    return texts
+    return _texts(tables.folder / "audit", CERTIFICATE)
 
 
 def _texts(folder: Path, names: Any) -> dict[str, str]:
@@ -190,13 +186,8 @@ def _manifest(
         "configs": {name: {split: _digest(rows) for split, rows in one.items()} for name, one in configs.items()},
         "files": {name: {"sha256": hashlib.sha256(raw).hexdigest(), "bytes": len(raw)} for name, raw in texts.items()},
     }
-    run, people = tables.manifest, tables.people
-    hidden = {
-        "configuration": _portable(people.in_json(run["configuration"])),
-        "stages": people.in_json(run["stages"], words=True),
-    }
-    whole = {**run, **hidden, "published": published}
-    return json.dumps(whole, indent=1, allow_nan=False, ensure_ascii=False) + "\n"
+    shown = {"configuration": tables.configuration, "stages": tables.shown_stages, "published": published}
+    return json.dumps({**tables.manifest, **shown}, indent=1, allow_nan=False, ensure_ascii=False) + "\n"
 
 
 def _digest(rows: Dataset) -> dict[str, Any]:
@@ -208,15 +199,6 @@ def stored_rows(rows: Dataset) -> Iterator[dict[str, Any]]:
     """The rows of a dataset as they lie in a file, JSON as text."""
     for batch in rows.with_format("arrow").iter(batch_size=2000):
         yield from batch.to_pylist()
-
-
-def _portable(value: Any) -> Any:
-    """Of absolute paths the last part: where they lie tells of this machine, and nobody else can read them."""
-    if isinstance(value, str):
-        return re.split(r"[\\/]", value.rstrip("\\/"))[-1] if ABSOLUTE.match(value) else value
-    if isinstance(value, dict):
-        return {key: _portable(one) for key, one in value.items()}
-    return [_portable(one) for one in value] if isinstance(value, list) else value
 
 
 def _variables(configuration: Mapping[str, Any]) -> list[str]:
@@ -244,7 +226,7 @@ def _secrets(
     for name, text in files.items():
         yield from scanner.scan(name, text)
     for model in models:
-        yield from scanner.scan(f"{model.name}: card", model.body)
+        yield from scanner.scan(f"{model.name}: card", card_text(model.metadata, model.body))
         for name in model.files:
             if not name.endswith(".safetensors"):
                 text = (model.folder / name).read_text(encoding="utf-8", errors="replace")

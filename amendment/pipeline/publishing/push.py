@@ -12,16 +12,15 @@ import logging
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, NamedTuple
-
-import yaml
 
 from amendment.errors import ConfigError, DataError, Problem
 from amendment.files import write_text
 from amendment.pipeline.manifest import FORMAT, MANIFEST
 from amendment.pipeline.publishing.card import BEGIN, with_body
 from amendment.pipeline.publishing.hub import asking, connect
-from amendment.pipeline.publishing.metadata import merged_metadata
+from amendment.pipeline.publishing.metadata import card_text, merged_metadata
 from amendment.pipeline.publishing.models import ModelPublication
 from amendment.pipeline.publishing.publication import Publication
 from amendment.yamlfile import capped
@@ -141,9 +140,9 @@ def _remote(api: Any, repo: str, kind: str) -> _Remote | None:
     return _Remote(files, bool(info.private), manifest)
 
 
-def _text(api: Any, repo: str, kind: str, name: str) -> str:
-    with open(api.hf_hub_download(repo, name, repo_type=kind), encoding="utf-8") as file:  # noqa: PTH123 - a cache path
-        return file.read()
+def _text(api: Any, repo: str, kind: str, name: str, *, revision: str | None = None) -> str:
+    path = Path(api.hf_hub_download(repo, name, repo_type=kind, revision=revision))
+    return path.read_text(encoding="utf-8")
 
 
 def _look_at_dataset(api: Any, publication: Publication) -> _Remote | None:
@@ -188,8 +187,18 @@ def _check_tag(api: Any, publication: Publication, tag: str | None, remote: _Rem
         return
     repo = publication.settings.repo
     tags = [one.name for one in api.list_repo_refs(repo, repo_type="dataset").tags]
-    if tag in tags and remote.manifest != publication.manifest:
+    if tag in tags and _tagged_manifest(api, repo, tag) != publication.manifest:
         raise ConfigError(f"{repo}: the tag {tag} stands already, on other content; choose another. There are {tags}")
+
+
+def _tagged_manifest(api: Any, repo: str, tag: str) -> str | None:
+    """The manifest that the tag stands on; None where there is none."""
+    from huggingface_hub.errors import EntryNotFoundError
+
+    try:
+        return _text(api, repo, "dataset", MANIFEST, revision=tag)
+    except EntryNotFoundError:
+        return None
 
 
 def _published(manifest: str | None) -> dict[str, Any]:
@@ -247,12 +256,6 @@ def _push_card(repo: str, publication: Publication, gone: Sequence[str]) -> None
         DatasetCard(text).push_to_hub(repo, commit_message="Publish card")
 
 
-def card_text(metadata: Mapping[str, Any], body: str) -> str:
-    """A whole README: metadata as YAML, then the body."""
-    head = yaml.safe_dump(dict(metadata), sort_keys=False, allow_unicode=True, width=10_000)
-    return f"---\n{head}---\n\n{body}"
-
-
 def _push_model(api: Any, model: ModelPublication, *, private: bool) -> None:
     """One commit with weights, tokenizer and card; weights of an earlier push that are not among them go."""
     from huggingface_hub import CommitOperationAdd, CommitOperationDelete, ModelCard
@@ -265,7 +268,10 @@ def _push_model(api: Any, model: ModelPublication, *, private: bool) -> None:
         card = ModelCard.load(model.repo)
         theirs, body = card.data.to_dict(), card.text
     text = card_text(merged_metadata(model.metadata, theirs), with_body(body, model.body))
-    operations: list[Any] = [CommitOperationAdd(name, str(model.folder / name)) for name in model.files]
+    operations: list[Any] = [
+        CommitOperationAdd(name, model.texts[name].encode("utf-8") if name in model.texts else str(model.folder / name))
+        for name in model.files
+    ]
     operations.append(CommitOperationAdd(README, text.encode("utf-8")))
     old = [name for name in existing if ".safetensors" in name and name not in model.files]
     operations += [CommitOperationDelete(name) for name in sorted(old)]

@@ -1,16 +1,16 @@
 """What a finished run holds, read once for whatever is made of it: card, configs, exports.
 
-Only stages that stand count. Of pairs that were mixed in, only what the dataset took is held: the rest of
-somebody's file is not this run's to publish.
+Only stages that stand count, and all is as others may see it: people under pseudonyms, paths cut. Of pairs that were
+mixed in, only what the dataset took is held: the rest of somebody's file is not this run's to publish.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from amendment.errors import ConfigError
 from amendment.pipeline.config import RunFile
@@ -18,12 +18,16 @@ from amendment.pipeline.context import Split
 from amendment.pipeline.engine import Workspace
 from amendment.pipeline.export import read_preferences
 from amendment.pipeline.manifest import read_manifest
-from amendment.pipeline.publishing.people import People, people_of
-from amendment.records import Candidate, Critique, Preference, Prompt, Record, Verdict
+from amendment.pipeline.publishing.outgoing import Outgoing
+from amendment.pipeline.publishing.people import People, people_of_certificate, raters_named
+from amendment.records import Candidate, Critique, Judgement, Preference, Prompt, Record, Verdict
 from amendment.yamlfile import read_yaml, validate
 
 __all__ = ["Tables"]
 
+R = TypeVar("R", bound=Record)
+CERTIFICATE = "certificate.json"
+"""The run's own certificate, with names as they are."""
 STAGES = ("inputs", "critique", "candidates", "judging", "mixing")
 """Stages whose tables are part of what is published, in this order."""
 MIXING = "mixing"
@@ -49,10 +53,10 @@ class Tables:
             raise ConfigError(f"{folder}: {what}; run it again until the stage dataset: amendment run FILE")
         return cls(folder, manifest, validate(read_yaml(folder / "run.yaml"), RunFile))
 
-    def _read(self, name: str, kind: type[Any]) -> list[Any]:
-        return [record for stage in self.stages for record in self._of_stage(stage, name, kind)]
+    def _read(self, name: str, kind: type[R], shown: Callable[[R], R]) -> list[R]:
+        return [shown(record) for stage in self.stages for record in self._of_stage(stage, name, kind)]
 
-    def _of_stage(self, stage: str, name: str, kind: type[Any]) -> list[Any]:
+    def _of_stage(self, stage: str, name: str, kind: type[R]) -> list[R]:
         workspace = Workspace(self.folder)
         if not workspace.path(f"{stage}/{name}").is_file():
             return []
@@ -72,7 +76,7 @@ class Tables:
 
     @cached_property
     def _taken(self) -> set[str]:
-        rows = [row for found in self.preferences.values() for row in found]
+        rows = [row for found in self._rows.values() for row in found]
         return {name for row in rows for name in (row.prompt_id, row.chosen_id, row.rejected_id)}
 
     @property
@@ -81,48 +85,80 @@ class Tables:
         return tuple(name for name in STAGES if name in self.manifest["stages"])
 
     @cached_property
-    def preferences(self) -> dict[str, list[Preference]]:
-        """The rows of the dataset by split, with the names of people as they stand."""
+    def shown_stages(self) -> dict[str, Any]:
+        """Keys and counts of the standing stages."""
+        return self.outgoing.stages(self.manifest["stages"])
+
+    def counts(self, stage: str) -> dict[str, Any]:
+        """The counts of a stage; none where it does not stand."""
+        return dict(self.shown_stages.get(stage, {}).get("counts", {}))
+
+    @cached_property
+    def configuration(self) -> dict[str, Any]:
+        """The resolved run file as JSON values."""
+        return self.outgoing.configuration()
+
+    @cached_property
+    def _rows(self) -> dict[str, list[Preference]]:
         return read_preferences(self.folder)
+
+    @cached_property
+    def people(self) -> People:
+        """Pseudonyms of everybody who rated."""
+        audited = people_of_certificate(self.folder / CERTIFICATE) if "audit" in self.manifest["stages"] else []
+        verdicts = [one for stage in self.stages for one in self._of_stage(stage, "verdicts", Verdict)]
+        rows = [row for found in self._rows.values() for row in found if row.decided_by == "person"]
+        others = [*raters_named(self.config), *(one.rater for one in verdicts if one.rater_kind == "person")]
+        return People(audited, [*others, *(name for row in rows for name in row.raters)])
+
+    @cached_property
+    def outgoing(self) -> Outgoing:
+        """How everything is shown to others."""
+        return Outgoing(self.config, self.people)
+
+    @cached_property
+    def preferences(self) -> dict[str, list[Preference]]:
+        """The rows of the dataset by split; a split without rows is left out."""
+        return {split: [self.outgoing.row(row) for row in rows] for split, rows in self._rows.items() if rows}
 
     @cached_property
     def prompts(self) -> dict[str, Prompt]:
         """Prompts by id."""
         found: dict[str, Prompt] = {}
-        for prompt in self._read("prompts", Prompt):
+        for prompt in self._read("prompts", Prompt, self.outgoing.prompt):
             found.setdefault(prompt.id, prompt)
         return found
 
     @cached_property
     def candidates(self) -> list[Candidate]:
         """Every draft, revision, draw and import, in the order of the stages."""
-        return self._read("candidates", Candidate)
+        return self._read("candidates", Candidate, self.outgoing.written)
 
     @cached_property
     def verdicts(self) -> list[Verdict]:
-        """Every verdict of a model or a person, with names as they stand."""
-        return self._read("verdicts", Verdict)
+        """Every verdict of a model or a person."""
+        return self._read("verdicts", Verdict, self.outgoing.verdict)
 
     @cached_property
     def critiques(self) -> list[Critique]:
         """Every critique of the chain."""
-        return self._read("critiques", Critique)
+        return self._read("critiques", Critique, self.outgoing.written)
 
     @cached_property
-    def people(self) -> People:
-        """Pseudonyms of everybody who rated."""
-        return people_of(self.verdicts, (row for found in self.preferences.values() for row in found))
+    def judgements(self) -> list[Judgement]:
+        """What the run's own judges came to, comparison by comparison."""
+        return self._of_stage("judging", "judgements", Judgement) if "judging" in self.stages else []
 
     @cached_property
-    def published_preferences(self) -> dict[str, list[Preference]]:
-        """The rows of the dataset with pseudonyms; a split without rows is left out."""
-        return {split: [self.people.in_row(row) for row in rows] for split, rows in self.preferences.items() if rows}
+    def judged(self) -> list[Verdict]:
+        """The verdicts of the run's own judges."""
+        return self._of_stage("judging", "verdicts", Verdict) if "judging" in self.stages else []
 
     @cached_property
     def sides(self) -> dict[str, str]:
         """`train` or `test` of each prompt."""
         sides = {row.prompt_id: row.split for row in self._splits()}
-        return sides | {row.prompt_id: split for split, rows in self.preferences.items() for row in rows}
+        return sides | {row.prompt_id: split for split, rows in self._rows.items() for row in rows}
 
     def _splits(self) -> Iterator[Split]:
         path = Workspace(self.folder).path("inputs/split")
