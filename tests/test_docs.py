@@ -116,7 +116,15 @@ def test_the_run_files_of_public_records_have_the_right_shape(name: str) -> None
 def test_the_readmes_certificate_is_the_one_that_its_command_prints(tmp_path: Path) -> None:
     shutil.copy(RECORDS / "pandalm.yaml", tmp_path)
     (tmp_path / "pandalm").symlink_to(PUBLIC / "pandalm")
-    command = [sys.executable, "-m", "amendment", "audit", tmp_path / "pandalm.yaml", "--folder", tmp_path / "out"]
+    command = [
+        sys.executable,
+        "-m",
+        "amendment",
+        "audit",
+        str(tmp_path / "pandalm.yaml"),
+        "--folder",
+        str(tmp_path / "out"),
+    ]
     printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     rows = [line for line in printed.splitlines() if line.startswith("|")]
     assert README.split("999\npublished comparisons:\n\n```\n")[1].split("\n```")[0] == "\n".join(rows[:4])

@@ -89,7 +89,7 @@ def test_a_file_of_no_known_shape_is_answered_with_lines_to_paste(tmp_path: Path
         audit_path(path)
     told = str(caught.value)
     assert "frage: one" in told
-    lines = told.split("amendment audit audit.yaml\n")[1].split("\n")
+    lines = told.split("odd.yaml\n")[1].split("\n")
     stub = yaml.safe_load("\n".join(line.removeprefix("    ") for line in lines))
     assert stub["verdicts"][0]["path"] == "odd.csv"
     assert set(stub["verdicts"][0]["columns"]) >= {"prompt", "a", "b"}

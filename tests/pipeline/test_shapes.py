@@ -327,16 +327,16 @@ def test_an_unknown_shape_shows_its_columns_and_lines_to_paste(tmp_path: Path) -
         source_of(path)
     text = str(told.value)
     assert text.startswith(f"{path}: the columns are no shape that is known for verdicts; they hold\n")
-    assert "\n  qid: 0\n" in text
+    assert "\n  qid: 0 / 1 / 2 (9 different)\n" in text
     assert "\n  input: (empty)\n" in text
-    assert "\n  response1: yes \\| no\n" in text
+    assert "\n  response1: yes \\| no (in all rows)\n" in text
     assert "x" * 60 not in text
-    pasted = [line.strip() for line in text.split("\n")[-3:]]
-    assert pasted[0] == (
-        "columns: {item: qid, prompt: [instruction, input], a: response1, b: response2, "
-        "votes: [annotator1, annotator2], category: topic}"
-    )
-    assert pasted[1] == "words: {a: 1, b: 2, tie: 0}"
+    pasted = [line.strip() for line in text.split("\n")[-5:]]
+    assert pasted[:2] == [
+        "columns: {item: qid, prompt: [instruction, input], a: response1, b: response2, votes: [annotator1, annotator2],",
+        "category: topic}",
+    ]
+    assert pasted[3] == "words: {a: 1, b: 2, tie: 0}"
     run = tmp_path / "run.yaml"
     run.write_text("name: t\nverdicts:\n  - path: odd.csv\n" + "".join(f"    {line}\n" for line in pasted))
     loaded = load_run_file(run)
@@ -348,7 +348,8 @@ def test_a_guess_for_pairs_has_the_keys_of_pairs(tmp_path: Path) -> None:
     with pytest.raises(DataError) as told:
         inputs(save(tmp_path / "p.csv", rows), "pairs")
     assert str(told.value).endswith(
-        "    columns: {prompt: question, a: answer_1, b: answer_2, votes: [label]}\n    votes: {a: 1, b: 2}"
+        "    columns: {prompt: question, a: answer_1, b: answer_2, votes: [label]}\n"
+        "    # words found: 1 (2), 2 (1)\n    votes: {a: 1, b: 2}"
     )
 
 
