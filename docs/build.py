@@ -17,7 +17,7 @@ from typer.main import get_command
 from amendment.cli import app
 from amendment.constitutions import _schema as constitution_file
 from amendment.pipeline import RunFile
-from amendment.pipeline import _schema as run_file
+from amendment.pipeline.runfile import schema as run_file
 
 ROOT = Path(__file__).resolve().parent.parent
 PLAIN_TYPES = {"string": "text", "integer": "whole number", "number": "number", "boolean": "true or false"}

@@ -41,7 +41,7 @@ def interruptible(resume: str) -> Iterator[None]:
     def stop(number: int, frame: Any) -> NoReturn:
         raise _Interrupted(128 + number, resume)
 
-    from amendment.pipeline.endings import Paused
+    from amendment.pipeline.stages.endings import Paused
 
     before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
@@ -54,7 +54,7 @@ def interruptible(resume: str) -> Iterator[None]:
 
 
 def _exit_code(fault: AmendmentError) -> int:
-    from amendment.pipeline.endings import Paused
+    from amendment.pipeline.stages.endings import Paused
 
     table: list[tuple[type[AmendmentError] | tuple[type[AmendmentError], ...], int]] = [
         ((ConfigError, DataError, MissingExtra), 2),

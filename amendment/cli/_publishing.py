@@ -62,8 +62,8 @@ def verify(
     as_json: AsJson = False,
 ) -> None:
     """Compare every file and row with the manifest; exit code 1 when anything is missing, changed or added."""
-    from amendment.pipeline.verify import verification_lines
-    from amendment.pipeline.verify import verify as look
+    from amendment.pipeline.publishing.verify import verification_lines
+    from amendment.pipeline.publishing.verify import verify as look
 
     result = look(folder)
     typer.echo(json.dumps(result.to_json(), indent=1) if as_json else "\n".join(verification_lines(result)))
@@ -82,7 +82,7 @@ def export(
 
     Says what the format cannot hold. People who rated appear as person-1, person-2 and so on.
     """
-    from amendment.pipeline.exporting import export_lines, export_run
+    from amendment.pipeline.publishing.exporting import export_lines, export_run
 
     result = export_run(folder, format, out)
     typer.echo(json.dumps(result.to_json(), indent=1) if as_json else "\n".join(export_lines(result)))

@@ -60,7 +60,7 @@ def _in_file(file: Path, overrides: Sequence[str]) -> dict[str, SimulatedSpec]:
 
 def _by_itself(overrides: Sequence[str]) -> dict[str, SimulatedSpec]:
     """One simulated model that no run file describes."""
-    from amendment.pipeline.overrides import override
+    from amendment.pipeline.runfile.overrides import override
     from amendment.providers import SimulatedSpec
     from amendment.yamlfile import parse_yaml, validate
 

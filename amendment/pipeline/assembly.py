@@ -11,16 +11,16 @@ from pydantic import BaseModel
 
 from amendment.calibration import CERTIFICATE_FORMAT
 from amendment.pipeline.auditing import make_certificate
-from amendment.pipeline.candidate_stages import make_candidates, make_chains, make_inputs
-from amendment.pipeline.config import POLICY_STAGES, DpoStage, JudgeEntry, RewardStage, SftStage
 from amendment.pipeline.context import Context, located
 from amendment.pipeline.engine import Made, Stage, in_order
-from amendment.pipeline.evaluation_stage import make_evaluation
-from amendment.pipeline.judging_stages import make_dataset, make_judgements
-from amendment.pipeline.mixing_stage import make_mixing, mix_labels, mix_shares
-from amendment.pipeline.source_rows import source_state
-from amendment.pipeline.sources import ChainSource, FileSource, LilliputPrompts, ModelSource
-from amendment.pipeline.training_stages import make_base, make_dpo, make_reward_model, make_sft
+from amendment.pipeline.reading.source_rows import source_state
+from amendment.pipeline.runfile.config import POLICY_STAGES, DpoStage, JudgeEntry, RewardStage, SftStage
+from amendment.pipeline.runfile.sources import ChainSource, FileSource, LilliputPrompts, ModelSource
+from amendment.pipeline.stages.candidates import make_candidates, make_chains, make_inputs
+from amendment.pipeline.stages.evaluation import make_evaluation
+from amendment.pipeline.stages.judging import make_dataset, make_judgements
+from amendment.pipeline.stages.mixing import make_mixing, mix_labels, mix_shares
+from amendment.pipeline.stages.training import make_base, make_dpo, make_reward_model, make_sft
 from amendment.pipeline.wiring import Wiring, wire
 from amendment.preference import load_judge_folder
 from amendment.providers import LocalSpec

@@ -17,14 +17,14 @@ from amendment.calibration import Certificate, audit, certificate_lines
 from amendment.errors import ConfigError
 from amendment.files import write_text
 from amendment.markdown import table
-from amendment.pipeline.audit_inputs import AuditInputs, read_votes, source_of, votes_of_run
 from amendment.pipeline.checks import load_run_file
-from amendment.pipeline.config import RunFile
 from amendment.pipeline.context import Context
 from amendment.pipeline.engine import Made, Workspace
-from amendment.pipeline.judging_stages import candidate_tables
 from amendment.pipeline.publishing.outgoing import Outgoing
 from amendment.pipeline.publishing.people import People
+from amendment.pipeline.reading.audit_inputs import AuditInputs, read_votes, source_of, votes_of_run
+from amendment.pipeline.runfile.config import RunFile
+from amendment.pipeline.stages.judging import candidate_tables
 from amendment.pipeline.summary import simulated_banner
 from amendment.records import Candidate, Prompt, Verdict
 from amendment.terminal import plain

@@ -16,14 +16,14 @@ from pydantic import ValidationError
 from amendment.constitutions import eligible_principles, load_constitution
 from amendment.errors import AmendmentError, ConfigError, DataError, MissingExtra, Problem
 from amendment.lilliput import knows
-from amendment.pipeline.config import POLICY_STAGES, JudgeEntry, RunFile
 from amendment.pipeline.context import found_folder, located
-from amendment.pipeline.inputs import read_inputs
-from amendment.pipeline.mixing_stage import read_mix
-from amendment.pipeline.overrides import override
+from amendment.pipeline.reading.inputs import read_inputs
 from amendment.pipeline.references import judges_of, reference_problems
-from amendment.pipeline.shares import PairShare
-from amendment.pipeline.sources import FileSource, LilliputPrompts
+from amendment.pipeline.runfile.config import POLICY_STAGES, JudgeEntry, RunFile
+from amendment.pipeline.runfile.overrides import override
+from amendment.pipeline.runfile.shares import PairShare
+from amendment.pipeline.runfile.sources import FileSource, LilliputPrompts, ModelSource
+from amendment.pipeline.stages.mixing import read_mix
 from amendment.preference import load_judge_folder
 from amendment.providers import check_model
 from amendment.records import Prompt, text_of
@@ -148,11 +148,13 @@ def _outside(loaded: LoadedRun, environ: Mapping[str, str], standing: Collection
 
 
 def _strangers(config: RunFile, prompts: Collection[Prompt]) -> Iterator[tuple[Loc, str]]:
-    """Simulated models that would have nothing to say: they know the prompts of their world and no others."""
+    """Simulated writers that would have nothing to say: they know the prompts of their world and no others."""
     if not prompts or any(knows(text_of(prompt.messages)) for prompt in prompts):
         return
+    writers = {source.model for source in config.candidates if isinstance(source, ModelSource)}
+    writers |= {config.critique.model} if config.critique else set()
     for name, spec in config.models.items():
-        if spec.provider == "simulated":
+        if name in writers and spec.provider == "simulated":
             message = "knows the prompts of Lilliput alone, and none of yours is one; name a real model, or take theirs"
             yield ("models", name), f"{message}: prompts: [{{lilliput: 100}}]"
 

@@ -12,9 +12,9 @@ from typing import NamedTuple, TypeVar
 from amendment.calls import Calls, Model, flow
 from amendment.constitutions import Constitution, load_constitution
 from amendment.ledger import Ledger
-from amendment.pipeline.config import POLICY_STAGES, RunFile
 from amendment.pipeline.engine import Workspace
 from amendment.pipeline.progress import Progress
+from amendment.pipeline.runfile.config import POLICY_STAGES, RunFile
 from amendment.providers import LocalSpec, ModelSpec, open_model, open_provider
 from amendment.records import Candidate, Prompt, Record
 from amendment.sync import run_sync

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from amendment.errors import ConfigError
-from amendment.pipeline.config import POLICY_STAGES, EvaluateStage, JudgeEntry, RunFile
 from amendment.pipeline.engine import in_order
-from amendment.pipeline.sources import ChainSource, FileSource, LilliputPrompts, ModelSource
+from amendment.pipeline.runfile.config import POLICY_STAGES, EvaluateStage, JudgeEntry, RunFile
+from amendment.pipeline.runfile.sources import ChainSource, FileSource, LilliputPrompts, ModelSource
 from amendment.pipeline.wiring import Lack, Wiring, lacks, wire
 from amendment.yamlfile import Loc, did_you_mean
 

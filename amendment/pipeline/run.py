@@ -17,11 +17,11 @@ from amendment.errors import AmendmentError, ConfigError, LedgerError
 from amendment.files import write_text
 from amendment.pipeline.assembly import assemble
 from amendment.pipeline.checks import LoadedRun, check_run_file, load_run_file
-from amendment.pipeline.config import RunFile
 from amendment.pipeline.context import Context, Patience
 from amendment.pipeline.engine import Stage, Workspace
-from amendment.pipeline.manifest import write_manifest
 from amendment.pipeline.progress import Progress, QuietProgress
+from amendment.pipeline.publishing.manifest import write_manifest
+from amendment.pipeline.runfile.config import RunFile
 from amendment.pipeline.summary import write_summary
 from amendment.yamlfile import did_you_mean
 
@@ -52,7 +52,7 @@ class Result:
         """
         if "dataset" not in self.summary["stages"]:
             raise ConfigError(f"{self.folder}: no dataset of this run file here; run it until the stage dataset")
-        from amendment.pipeline.export import load_dataset_dict
+        from amendment.pipeline.publishing.dataset_files import load_dataset_dict
 
         return load_dataset_dict(self.folder)
 

@@ -17,7 +17,7 @@ from pydantic import ValidationError
 
 from amendment.errors import AmendmentError, ConfigError, Problem
 from amendment.files import write_text
-from amendment.pipeline.config import RunFile
+from amendment.pipeline.runfile.config import RunFile
 from amendment.templates import Template
 from amendment.yamlfile import parse_yaml
 

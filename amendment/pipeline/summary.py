@@ -8,9 +8,9 @@ from typing import Any
 
 from amendment import __version__
 from amendment.files import write_text
-from amendment.pipeline.config import RunFile
 from amendment.pipeline.engine import Stage, Workspace
-from amendment.pipeline.sources import LilliputPrompts
+from amendment.pipeline.runfile.config import RunFile
+from amendment.pipeline.runfile.sources import LilliputPrompts
 from amendment.pipeline.wording import evaluation_lines, stage_lines
 
 __all__ = ["headline", "simulated_banner", "write_summary"]

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from amendment.pipeline.config import POLICY_STAGES, RunFile
-from amendment.pipeline.judging_stages import candidate_tables
-from amendment.pipeline.sources import ModelSource
+from amendment.pipeline.runfile.config import POLICY_STAGES, RunFile
+from amendment.pipeline.runfile.sources import ModelSource
+from amendment.pipeline.stages.judging import candidate_tables
 
 __all__ = ["Lack", "Wiring", "lacks", "wire"]
 

@@ -14,7 +14,7 @@ import pytest
 
 from amendment.errors import DataError
 from amendment.pipeline import Run, RunFile
-from amendment.pipeline.audit_inputs import AuditInputs, read_votes, votes_of_run
+from amendment.pipeline.reading.audit_inputs import AuditInputs, read_votes, votes_of_run
 from amendment.pipeline.store import read_records
 from amendment.records import Candidate, Comparison, Prompt, Verdict
 
@@ -173,7 +173,7 @@ def imported(tmp_path: Path) -> Callable[[dict[str, Any]], AuditInputs]:
             writer.writerows([f"q{n}", f"x{n}", f"y{n}", "ab", "a"] for n in range(20))
         source = {"path": "v.csv", "columns": {"prompt": "q", "a": "x", "b": "y", "verdict": "v"}, "kind": "person"}
         source["columns"] |= settings.pop("columns", {})
-        from amendment.pipeline.inputs import read_inputs
+        from amendment.pipeline.reading.inputs import read_inputs
 
         read = read_inputs(RunFile.model_validate({"name": "t", "verdicts": [source | settings]}), tmp_path)
         return votes_of_run(read.verdicts, read.candidates.values(), read.prompts.values())
@@ -198,7 +198,7 @@ def test_whether_an_order_is_known_is_on_record_vote_by_vote(tmp_path: Path) -> 
         writer.writerows([f"q{n}", f"x{n}", f"y{n}", "ab" if n % 2 else "", "a"] for n in range(20))
     columns = {"prompt": "q", "a": "x", "b": "y", "verdict": "v", "order": "o"}
     source = {"path": "v.csv", "columns": columns, "kind": "model", "coordinates": "content"}
-    from amendment.pipeline.inputs import read_inputs
+    from amendment.pipeline.reading.inputs import read_inputs
     from amendment.pipeline.store import write_records
 
     read = read_inputs(RunFile.model_validate({"name": "t", "verdicts": [source]}), tmp_path)

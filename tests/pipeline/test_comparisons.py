@@ -12,7 +12,7 @@ import pytest
 
 from amendment.errors import DataError
 from amendment.pipeline import RunFile
-from amendment.pipeline.audit_inputs import AuditInputs, read_votes
+from amendment.pipeline.reading.audit_inputs import AuditInputs, read_votes
 
 Rows = Sequence[dict[str, Any]]
 Read = Callable[..., AuditInputs]

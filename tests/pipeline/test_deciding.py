@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from amendment.calibration import audit
-from amendment.pipeline.audit_inputs import votes_of_run
-from amendment.pipeline.deciding import decide
+from amendment.pipeline.reading.audit_inputs import votes_of_run
+from amendment.pipeline.stages.deciding import decide
 from amendment.records import Verdict
 
 

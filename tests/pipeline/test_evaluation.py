@@ -13,11 +13,12 @@ import pytest
 from amendment.answers import Ending
 from amendment.errors import AmendmentError
 from amendment.lilliput import sample_prompts, truth
-from amendment.pipeline import Patience, Run, evaluation_stage
-from amendment.pipeline.draws import Draw, Drawn
-from amendment.pipeline.endings import ItemEnding
+from amendment.pipeline import Patience, Run
+from amendment.pipeline.stages import evaluation as evaluation_stage
+from amendment.pipeline.stages.draws import Draw, Drawn
+from amendment.pipeline.stages.endings import ItemEnding
+from amendment.pipeline.stages.training import PairScores
 from amendment.pipeline.store import read_records
-from amendment.pipeline.training_stages import PairScores
 from amendment.pipeline.wording import evaluation_lines
 from amendment.records import Candidate, Message, Preference, text_of
 

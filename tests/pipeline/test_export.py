@@ -13,9 +13,9 @@ import pytest
 
 from amendment.errors import ConfigError, DataError
 from amendment.pipeline import Run
-from amendment.pipeline.contents import wrong_pair
-from amendment.pipeline.export import as_dataset, preference_dataset_dict
-from amendment.pipeline.exporting import Exported, export_run
+from amendment.pipeline.publishing.contents import wrong_pair
+from amendment.pipeline.publishing.dataset_files import as_dataset, preference_dataset_dict
+from amendment.pipeline.publishing.exporting import Exported, export_run
 from amendment.pipeline.publishing.tables import Tables
 from amendment.pipeline.store import read_records
 from amendment.records import Candidate, Comparison, Message, Preference, Prompt

@@ -17,12 +17,12 @@ import yaml
 
 from amendment.errors import ConfigError, DataError
 from amendment.pipeline import RunFile
-from amendment.pipeline.audit_inputs import AuditInputs, read_votes, source_of
 from amendment.pipeline.checks import load_run_file
-from amendment.pipeline.guesses import no_prompt, not_recognised
-from amendment.pipeline.source_rows import FileFacts, SourceRows
-from amendment.pipeline.sources import PairFile
-from amendment.pipeline.verdict_files import VerdictColumns, VerdictFile
+from amendment.pipeline.reading.audit_inputs import AuditInputs, read_votes, source_of
+from amendment.pipeline.reading.guesses import no_prompt, not_recognised
+from amendment.pipeline.reading.source_rows import FileFacts, SourceRows
+from amendment.pipeline.runfile.sources import PairFile
+from amendment.pipeline.runfile.verdict_files import VerdictColumns, VerdictFile
 from amendment.tables import Row, read_rows
 from amendment.terminal import plain
 from amendment.yamlfile import parse_yaml

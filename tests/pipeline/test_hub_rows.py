@@ -17,7 +17,7 @@ import pytest
 
 from amendment.errors import ConfigError, DataError
 from amendment.pipeline import Run, RunFile
-from amendment.pipeline.inputs import Inputs, read_inputs
+from amendment.pipeline.reading.inputs import Inputs, read_inputs
 from amendment.records import text_of
 
 Read = Callable[..., Inputs]
@@ -100,7 +100,7 @@ ASK = """
 import sys
 from amendment.errors import DataError
 from amendment.pipeline import RunFile
-from amendment.pipeline.inputs import read_inputs
+from amendment.pipeline.reading.inputs import read_inputs
 from pathlib import Path
 sources = [{"dataset": "org/name"}, {"dataset": "org/other", "revision": "v1"}]
 try:

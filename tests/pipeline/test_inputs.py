@@ -15,7 +15,7 @@ import pytest
 
 from amendment.errors import ConfigError, DataError
 from amendment.pipeline import Run, load_run_file
-from amendment.pipeline.inputs import Inputs, read_inputs
+from amendment.pipeline.reading.inputs import Inputs, read_inputs
 from amendment.records import Preference, text_of
 
 Rows = Sequence[dict[str, Any]]

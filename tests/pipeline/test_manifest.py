@@ -19,8 +19,8 @@ from amendment.constitutions import Constitution, load_constitution
 from amendment.errors import ConfigError
 from amendment.files import file_hash
 from amendment.pipeline import Run
-from amendment.pipeline.manifest import read_manifest
-from amendment.pipeline.verify import verification_lines, verify
+from amendment.pipeline.publishing.manifest import read_manifest
+from amendment.pipeline.publishing.verify import verification_lines, verify
 
 
 @pytest.fixture
@@ -75,7 +75,7 @@ def test_files_that_nobody_touched_are_not_read_again(
         read.append(path.relative_to(folder).as_posix())
         return file_hash(path)
 
-    monkeypatch.setattr("amendment.pipeline.manifest.file_hash", watched)
+    monkeypatch.setattr("amendment.pipeline.publishing.manifest.file_hash", watched)
     Run.from_file(small, folder=folder)()
     assert not [name for name in read if name.endswith(".parquet")]
     assert (folder / "manifest.json").read_bytes() == before

@@ -13,7 +13,7 @@ import pytest
 from amendment.errors import AmendmentError, ConfigError
 from amendment.lilliput import sample_prompts
 from amendment.pipeline import Result, Run, load_run_file
-from amendment.pipeline.training_stages import _measured
+from amendment.pipeline.stages.training import _measured
 from amendment.pipeline.wording import stage_lines
 from amendment.records import Prompt, text_of, user
 

@@ -21,11 +21,11 @@ import pytest
 from amendment.calibration import Item, Vote, audit, certificate_lines
 from amendment.errors import ConfigError, DataError
 from amendment.pipeline import Run
-from amendment.pipeline.contents import rows_of
-from amendment.pipeline.exporting import FORMATS, export_run
-from amendment.pipeline.manifest import read_manifest
 from amendment.pipeline.publishing.card import BEGIN, END, card_body, with_body
 from amendment.pipeline.publishing.configs import CONFIGS, build_configs
+from amendment.pipeline.publishing.contents import rows_of
+from amendment.pipeline.publishing.exporting import FORMATS, export_run
+from amendment.pipeline.publishing.manifest import read_manifest
 from amendment.pipeline.publishing.outgoing import is_private
 from amendment.pipeline.publishing.preview import plan_json, plan_lines, write_preview
 from amendment.pipeline.publishing.publication import prepare
@@ -33,7 +33,7 @@ from amendment.pipeline.publishing.push import push
 from amendment.pipeline.publishing.secrets import Scanner
 from amendment.pipeline.publishing.tables import Tables
 from amendment.pipeline.publishing.text import code, fenced, tame
-from amendment.pipeline.verify import verify
+from amendment.pipeline.publishing.verify import verify
 
 WRITER, READER = "hf_" + "w" * 34, "hf_" + "r" * 34
 CHAIN, PEOPLE = "org/chain", "org/people"

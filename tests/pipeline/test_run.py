@@ -16,8 +16,9 @@ import amendment.preference
 from amendment.constitutions import load_constitution
 from amendment.errors import AmendmentError, ConfigError, LedgerError
 from amendment.files import file_hash
-from amendment.pipeline import Run, load_run_file, source_rows
-from amendment.pipeline.endings import ItemEnding
+from amendment.pipeline import Run, load_run_file
+from amendment.pipeline.reading import source_rows
+from amendment.pipeline.stages.endings import ItemEnding
 from amendment.pipeline.status import read_status, status_lines
 from amendment.pipeline.store import read_records
 from amendment.preference import Judge

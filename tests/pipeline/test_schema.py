@@ -6,7 +6,7 @@ from pathlib import Path
 
 import amendment.pipeline
 from amendment.pipeline import run_schema
-from amendment.pipeline._schema import schema_text
+from amendment.pipeline.runfile.schema import schema_text
 
 SHIPPED = Path(amendment.pipeline.__file__).parent / "schemas" / "run.schema.json"
 

@@ -14,8 +14,8 @@ import pytest
 
 from amendment.errors import DataError
 from amendment.pipeline import RunFile, load_run_file
-from amendment.pipeline.audit_inputs import AuditInputs, read_votes, source_of
-from amendment.pipeline.inputs import Inputs, read_inputs
+from amendment.pipeline.reading.audit_inputs import AuditInputs, read_votes, source_of
+from amendment.pipeline.reading.inputs import Inputs, read_inputs
 from amendment.records import text_of
 
 Rows = Sequence[dict[str, Any]]
@@ -333,7 +333,8 @@ def test_an_unknown_shape_shows_its_columns_and_lines_to_paste(tmp_path: Path) -
     assert "x" * 60 not in text
     pasted = [line.strip() for line in text.split("\n")[-5:]]
     assert pasted[:2] == [
-        "columns: {item: qid, prompt: [instruction, input], a: response1, b: response2, votes: [annotator1, annotator2],",
+        "columns: {item: qid, prompt: [instruction, input], a: response1, b: response2, "
+        "votes: [annotator1, annotator2],",
         "category: topic}",
     ]
     assert pasted[3] == "words: {a: 1, b: 2, tie: 0}"

@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from amendment import records
 from amendment.errors import LedgerError
 from amendment.pipeline.context import Split
-from amendment.pipeline.endings import ItemEnding
+from amendment.pipeline.stages.endings import ItemEnding
 from amendment.pipeline.store import read_records, write_records
 from amendment.records import Critique, Message, Origin, Preference, Prompt, Record, Sampling, ToolCall, Verdict
 

@@ -14,9 +14,9 @@ from amendment.constitutions import Constitution
 from amendment.markdown import table
 from amendment.pipeline.publishing.configs import CONFIGS
 from amendment.pipeline.publishing.licenses import source_licenses, things_to_look_at, writers
-from amendment.pipeline.publishing.settings import PublishSettings
 from amendment.pipeline.publishing.tables import Tables
 from amendment.pipeline.publishing.text import code, fenced, tame
+from amendment.pipeline.runfile.publish import PublishSettings
 from amendment.pipeline.wording import evaluation_lines, stage_lines
 
 if TYPE_CHECKING:

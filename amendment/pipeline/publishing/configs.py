@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from amendment.hashing import canonical_json
-from amendment.pipeline.export import as_dataset, conversation_features, preference_dataset_dict
+from amendment.pipeline.publishing.dataset_files import as_dataset, conversation_features, preference_dataset_dict
 from amendment.pipeline.publishing.tables import Tables
 from amendment.records import Candidate, Comparison, Critique, Origin, Prompt, Verdict
 

@@ -6,9 +6,9 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from amendment.pipeline.config import POLICY_STAGES
 from amendment.pipeline.publishing.outgoing import PRIVATE, portable
 from amendment.pipeline.publishing.tables import Tables
+from amendment.pipeline.runfile.config import POLICY_STAGES
 from amendment.records import Origin
 
 __all__ = ["SourceLicense", "Writer", "source_licenses", "things_to_look_at", "writers"]

@@ -7,10 +7,10 @@ from typing import Any
 
 import yaml
 
-from amendment.pipeline.config import RunFile
-from amendment.pipeline.publishing.settings import PublishSettings
 from amendment.pipeline.publishing.tables import Tables
-from amendment.pipeline.sources import Source
+from amendment.pipeline.runfile.config import RunFile
+from amendment.pipeline.runfile.publish import PublishSettings
+from amendment.pipeline.runfile.sources import Source
 
 __all__ = ["card_text", "dataset_metadata", "license_metadata", "merged_metadata"]
 

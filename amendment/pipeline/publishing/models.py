@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import Any, get_args
 
 from amendment.errors import ConfigError
-from amendment.pipeline.config import POLICY_STAGES
 from amendment.pipeline.publishing.card import BEGIN, END
 from amendment.pipeline.publishing.metadata import license_metadata
 from amendment.pipeline.publishing.outgoing import portable_json
-from amendment.pipeline.publishing.settings import ModelName, ModelRepo, PublishSettings
 from amendment.pipeline.publishing.tables import Tables
 from amendment.pipeline.publishing.text import code, fenced
+from amendment.pipeline.runfile.config import POLICY_STAGES
+from amendment.pipeline.runfile.publish import ModelName, ModelRepo, PublishSettings
 from amendment.pipeline.wording import stage_lines
 
 __all__ = ["ModelPublication", "model_publications", "wanted_models"]

@@ -15,11 +15,11 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel
 
-from amendment.pipeline.config import RunFile
-from amendment.pipeline.mixing_stage import mix_labels
 from amendment.pipeline.publishing.people import People, RaterSource
-from amendment.pipeline.sources import Source
-from amendment.pipeline.verdict_files import VerdictFile
+from amendment.pipeline.runfile.config import RunFile
+from amendment.pipeline.runfile.sources import Source
+from amendment.pipeline.runfile.verdict_files import VerdictFile
+from amendment.pipeline.stages.mixing import mix_labels
 from amendment.records import Candidate, Critique, Origin, Preference, Prompt, Verdict
 
 __all__ = ["FURTHER", "PRIVATE", "Outgoing", "is_private", "portable", "portable_json"]

@@ -15,10 +15,10 @@ from pathlib import Path
 
 from amendment.errors import ConfigError
 from amendment.hashing import content_id
-from amendment.pipeline.config import RunFile
-from amendment.pipeline.shares import PairShare
-from amendment.pipeline.sources import PairFile
-from amendment.pipeline.verdict_files import VerdictFile
+from amendment.pipeline.runfile.config import RunFile
+from amendment.pipeline.runfile.shares import PairShare
+from amendment.pipeline.runfile.sources import PairFile
+from amendment.pipeline.runfile.verdict_files import VerdictFile
 
 __all__ = ["People", "RaterSource", "people_of_certificate", "raters_named", "sources_of_raters"]
 

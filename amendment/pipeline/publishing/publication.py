@@ -17,18 +17,18 @@ from pydantic import ValidationError
 
 from amendment.constitutions import Constitution
 from amendment.errors import ConfigError, DataError, Problem
-from amendment.pipeline.contents import rows_digest
-from amendment.pipeline.manifest import MANIFEST, constitution_text
 from amendment.pipeline.publishing.card import card_body
 from amendment.pipeline.publishing.configs import build_configs
+from amendment.pipeline.publishing.contents import rows_digest
 from amendment.pipeline.publishing.licenses import things_to_look_at
+from amendment.pipeline.publishing.manifest import MANIFEST, constitution_text
 from amendment.pipeline.publishing.metadata import card_text, dataset_metadata
 from amendment.pipeline.publishing.models import ModelPublication, model_publications
 from amendment.pipeline.publishing.secrets import Found, Scanner
-from amendment.pipeline.publishing.settings import PublishSettings
 from amendment.pipeline.publishing.tables import Tables
+from amendment.pipeline.publishing.verify import changed_files
+from amendment.pipeline.runfile.publish import PublishSettings
 from amendment.pipeline.status import read_status
-from amendment.pipeline.verify import changed_files
 from amendment.yamlfile import capped
 
 if TYPE_CHECKING:

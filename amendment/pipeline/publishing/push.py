@@ -17,9 +17,9 @@ from typing import Any, NamedTuple
 
 from amendment.errors import ConfigError, DataError, Problem
 from amendment.files import write_text
-from amendment.pipeline.manifest import FORMAT, MANIFEST
 from amendment.pipeline.publishing.card import BEGIN, with_body
 from amendment.pipeline.publishing.hub import asking, connect
+from amendment.pipeline.publishing.manifest import FORMAT, MANIFEST
 from amendment.pipeline.publishing.metadata import card_text, merged_metadata
 from amendment.pipeline.publishing.models import ModelPublication
 from amendment.pipeline.publishing.publication import Publication

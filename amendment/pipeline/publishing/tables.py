@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from amendment.errors import ConfigError
-from amendment.pipeline.config import RunFile
 from amendment.pipeline.context import Split
 from amendment.pipeline.engine import Workspace
-from amendment.pipeline.export import read_preferences
-from amendment.pipeline.manifest import read_manifest
+from amendment.pipeline.publishing.dataset_files import read_preferences
+from amendment.pipeline.publishing.manifest import read_manifest
 from amendment.pipeline.publishing.outgoing import Outgoing
 from amendment.pipeline.publishing.people import People, people_of_certificate, raters_named
+from amendment.pipeline.runfile.config import RunFile
 from amendment.records import Candidate, Critique, Judgement, Preference, Prompt, Record, Verdict
 from amendment.yamlfile import read_yaml, validate
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
 from amendment.errors import Problem
-from amendment.pipeline.verdict_files import OrderWords, VerdictColumns, VerdictWords, word_of
+from amendment.pipeline.runfile.verdict_files import OrderWords, VerdictColumns, VerdictWords, word_of
 from amendment.records import RaterKind, VoteValue
 from amendment.tables import Row
 from amendment.terminal import plain

@@ -10,13 +10,13 @@ from typing import Any, NamedTuple
 
 from amendment.answers import Ending, ending_of
 from amendment.errors import AmendmentError, Transient
-from amendment.pipeline.config import JudgingStage, RunFile
 from amendment.pipeline.context import Context
-from amendment.pipeline.endings import write_endings
 from amendment.pipeline.engine import Made
-from amendment.pipeline.export import write_exports
-from amendment.pipeline.mixing_stage import RUN, diversity_counts, mix_in
-from amendment.pipeline.sources import ChainSource, ModelSource
+from amendment.pipeline.publishing.dataset_files import write_exports
+from amendment.pipeline.runfile.config import JudgingStage, RunFile
+from amendment.pipeline.runfile.sources import ChainSource, ModelSource
+from amendment.pipeline.stages.endings import write_endings
+from amendment.pipeline.stages.mixing import RUN, diversity_counts, mix_in
 from amendment.preference import (
     Judge,
     PairSettings,

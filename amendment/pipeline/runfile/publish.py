@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, WithJsonSchema, model_validator
 
-from amendment.pipeline.sources import Part
+from amendment.pipeline.runfile.sources import Part
 
 __all__ = ["ModelName", "ModelRepo", "PublishSettings", "license_id", "repo_id"]
 

@@ -27,9 +27,15 @@ from pydantic import TypeAdapter
 
 from amendment.errors import ConfigError, DataError
 from amendment.files import file_hash, replacing, write_text
-from amendment.pipeline.export import SIDES, as_dataset, conversation_features, preference_dataset_dict, write_parquet
+from amendment.pipeline.publishing.dataset_files import (
+    SIDES,
+    as_dataset,
+    conversation_features,
+    preference_dataset_dict,
+    write_parquet,
+)
+from amendment.pipeline.publishing.spreadsheet import HELD_AS_TEXT, write_table
 from amendment.pipeline.publishing.tables import Tables
-from amendment.pipeline.spreadsheet import HELD_AS_TEXT, write_table
 from amendment.records import Message, Preference
 from amendment.yamlfile import did_you_mean
 

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from amendment.pipeline.sources import PairFile, Part
+from amendment.pipeline.runfile.sources import PairFile, Part
 
 __all__ = ["Mix", "PairShare", "RunShare"]
 

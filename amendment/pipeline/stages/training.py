@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from amendment.dpo import policy_margins, train_dpo, train_sft
-from amendment.pipeline.config import BaseStage
 from amendment.pipeline.context import Context
 from amendment.pipeline.engine import Made
+from amendment.pipeline.runfile.config import BaseStage
 from amendment.records import Candidate, Preference, Prompt, text_of
 from amendment.reward_model import RewardModel, train_reward
 from amendment.training import Progress, TrainResult, build_tiny, evaluate_pairs

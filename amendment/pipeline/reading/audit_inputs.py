@@ -15,13 +15,13 @@ from typing import Literal
 
 from amendment.calibration import Item, Vote
 from amendment.errors import DataError, Problem
-from amendment.pipeline.comparisons import JoinedComparison, join
-from amendment.pipeline.config import RunFile
-from amendment.pipeline.guesses import not_recognised
-from amendment.pipeline.readings import gather
-from amendment.pipeline.shapes import recognise
-from amendment.pipeline.source_rows import FileFacts, SourceRows, facts_of
-from amendment.pipeline.verdict_files import VerdictFile
+from amendment.pipeline.reading.comparisons import JoinedComparison, join
+from amendment.pipeline.reading.guesses import not_recognised
+from amendment.pipeline.reading.readings import gather
+from amendment.pipeline.reading.shapes import recognise
+from amendment.pipeline.reading.source_rows import FileFacts, SourceRows, facts_of
+from amendment.pipeline.runfile.config import RunFile
+from amendment.pipeline.runfile.verdict_files import VerdictFile
 from amendment.records import Candidate, Comparison, Prompt, RaterKind, Verdict, text_of
 from amendment.tables import iter_rows
 from amendment.yamlfile import capped

@@ -9,7 +9,7 @@ from collections.abc import Collection, Sequence
 from itertools import chain, islice, repeat
 from typing import Any, NamedTuple
 
-from amendment.pipeline.verdict_files import word_of
+from amendment.pipeline.runfile.verdict_files import word_of
 from amendment.tables import Row
 from amendment.terminal import plain
 

@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 
 from amendment.errors import DataError, Problem
 from amendment.files import file_hash
-from amendment.pipeline.hub_rows import dataset_folder, read_dataset
-from amendment.pipeline.sources import Source
+from amendment.pipeline.reading.hub_rows import dataset_folder, read_dataset
+from amendment.pipeline.runfile.sources import Source
 from amendment.tables import Row, iter_rows
 
 __all__ = ["FileFacts", "SourceRows", "facts_of", "rows_of", "source_state"]

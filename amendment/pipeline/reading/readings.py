@@ -16,13 +16,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from amendment.errors import DataError, Problem
-from amendment.pipeline.ballots import Ballot, BallotReader, key_of
-from amendment.pipeline.config import RunFile
-from amendment.pipeline.guesses import not_recognised
-from amendment.pipeline.shapes import Layout, lay_out, recognise
-from amendment.pipeline.source_rows import FileFacts, SourceRows, rows_of
-from amendment.pipeline.sources import PairColumns, PairFile, Source
-from amendment.pipeline.verdict_files import (
+from amendment.pipeline.reading.ballots import Ballot, BallotReader, key_of
+from amendment.pipeline.reading.guesses import not_recognised
+from amendment.pipeline.reading.shapes import Layout, lay_out, recognise
+from amendment.pipeline.reading.source_rows import FileFacts, SourceRows, rows_of
+from amendment.pipeline.runfile.config import RunFile
+from amendment.pipeline.runfile.sources import PairColumns, PairFile, Source
+from amendment.pipeline.runfile.verdict_files import (
     OrderWords,
     VerdictColumns,
     VerdictFile,

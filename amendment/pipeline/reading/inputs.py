@@ -14,16 +14,16 @@ from functools import partial
 from pathlib import Path
 
 from amendment.errors import DataError, Problem
-from amendment.pipeline.cells import answer_in, joined_prompt, optional_text, text_in, tools_in
-from amendment.pipeline.comparisons import join
-from amendment.pipeline.config import RunFile
-from amendment.pipeline.guesses import no_prompt, not_recognised
-from amendment.pipeline.readings import absent_columns, gather
-from amendment.pipeline.shape_parts import Parts, candidate_parts, prompt_parts
-from amendment.pipeline.shapes import recognise
-from amendment.pipeline.source_rows import FileFacts, SourceRows, rows_of
-from amendment.pipeline.sources import CandidateColumns, FileSource, LilliputPrompts, PromptFile, Source
-from amendment.pipeline.verdict_records import Records, records_of
+from amendment.pipeline.reading.cells import answer_in, joined_prompt, optional_text, text_in, tools_in
+from amendment.pipeline.reading.comparisons import join
+from amendment.pipeline.reading.guesses import no_prompt, not_recognised
+from amendment.pipeline.reading.readings import absent_columns, gather
+from amendment.pipeline.reading.shape_parts import Parts, candidate_parts, prompt_parts
+from amendment.pipeline.reading.shapes import recognise
+from amendment.pipeline.reading.source_rows import FileFacts, SourceRows, rows_of
+from amendment.pipeline.reading.verdict_records import Records, records_of
+from amendment.pipeline.runfile.config import RunFile
+from amendment.pipeline.runfile.sources import CandidateColumns, FileSource, LilliputPrompts, PromptFile, Source
 from amendment.records import Candidate, Message, Origin, Prompt, Verdict
 from amendment.tables import Row
 from amendment.yamlfile import capped

@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 from amendment.errors import Problem
-from amendment.pipeline.column_profiles import ROWS, Profile, profiles
-from amendment.pipeline.guessed_parts import Parts, parts_of
-from amendment.pipeline.guessed_texts import ANSWER, PROMPT, texts_in
-from amendment.pipeline.source_rows import SourceRows
-from amendment.pipeline.stub_lines import OPEN, flow, flow_list, scalar, stands_in_yaml
+from amendment.pipeline.reading.column_profiles import ROWS, Profile, profiles
+from amendment.pipeline.reading.guessed_parts import Parts, parts_of
+from amendment.pipeline.reading.guessed_texts import ANSWER, PROMPT, texts_in
+from amendment.pipeline.reading.source_rows import SourceRows
+from amendment.pipeline.reading.stub_lines import OPEN, flow, flow_list, scalar, stands_in_yaml
 from amendment.tables import FORMATS
 from amendment.terminal import plain
 

@@ -15,8 +15,16 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from amendment.files import file_hash
-from amendment.pipeline.contents import NAMED, Row, rows_digest, rows_of, wrong_answer, wrong_pair, wrong_record
-from amendment.pipeline.manifest import MANIFEST, read_manifest
+from amendment.pipeline.publishing.contents import (
+    NAMED,
+    Row,
+    rows_digest,
+    rows_of,
+    wrong_answer,
+    wrong_pair,
+    wrong_record,
+)
+from amendment.pipeline.publishing.manifest import MANIFEST, read_manifest
 from amendment.terminal import plain
 
 __all__ = ["Finding", "Verification", "changed_files", "verification_lines", "verify"]

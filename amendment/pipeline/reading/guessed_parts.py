@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from glob import escape
 
-from amendment.pipeline.column_profiles import Profile, vocabulary
-from amendment.pipeline.guessed_texts import texts_in, twins_of
-from amendment.pipeline.guessed_words import SWAP, Meant, meanings, orders
-from amendment.pipeline.verdict_files import word_of
+from amendment.pipeline.reading.column_profiles import Profile, vocabulary
+from amendment.pipeline.reading.guessed_texts import texts_in, twins_of
+from amendment.pipeline.reading.guessed_words import SWAP, Meant, meanings, orders
+from amendment.pipeline.runfile.verdict_files import word_of
 from amendment.tables import Row
 
 __all__ = ["Parts", "parts_of"]

@@ -21,8 +21,8 @@ from amendment.constitutions import Constitution
 from amendment.errors import ConfigError, Problem
 from amendment.files import file_hash, write_text
 from amendment.hashing import content_id
-from amendment.pipeline.config import RunFile
 from amendment.pipeline.engine import Stage, Workspace
+from amendment.pipeline.runfile.config import RunFile
 from amendment.terminal import plain
 from amendment.yamlfile import capped
 

@@ -9,13 +9,13 @@ from typing import Any
 from amendment.answers import Ending
 from amendment.critique import Chain, run_chain
 from amendment.pipeline.context import Context, Split
-from amendment.pipeline.deciding import decide
-from amendment.pipeline.draws import Drawn, draw_answers, every_draw
-from amendment.pipeline.endings import write_endings
 from amendment.pipeline.engine import Made
-from amendment.pipeline.inputs import read_inputs
-from amendment.pipeline.source_rows import FileFacts, facts_of
-from amendment.pipeline.sources import ModelSource
+from amendment.pipeline.reading.inputs import read_inputs
+from amendment.pipeline.reading.source_rows import FileFacts, facts_of
+from amendment.pipeline.runfile.sources import ModelSource
+from amendment.pipeline.stages.deciding import decide
+from amendment.pipeline.stages.draws import Drawn, draw_answers, every_draw
+from amendment.pipeline.stages.endings import write_endings
 from amendment.preference import held_out
 from amendment.records import Candidate, Critique, Judgement, Prompt, Verdict
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from amendment.pipeline.sources import OneOrMore, Part, Source
+from amendment.pipeline.runfile.sources import OneOrMore, Part, Source
 from amendment.records import RaterKind, VoteValue
 
 __all__ = ["OrderWords", "VerdictColumns", "VerdictFile", "VerdictWords", "order_faults", "word_of"]

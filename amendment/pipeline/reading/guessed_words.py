@@ -9,7 +9,7 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 from typing import Literal, NamedTuple
 
-from amendment.pipeline.column_profiles import tokens, vocabulary
+from amendment.pipeline.reading.column_profiles import tokens, vocabulary
 
 __all__ = ["SWAP", "Meant", "Side", "meanings", "orders", "side_of"]
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from amendment.pipeline.config import RunFile
+from amendment.pipeline.runfile.config import RunFile
 
 __all__ = ["run_schema", "schema_text"]
 

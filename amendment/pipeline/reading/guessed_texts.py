@@ -7,8 +7,8 @@ from difflib import SequenceMatcher
 from itertools import combinations
 from typing import NamedTuple
 
-from amendment.pipeline.column_profiles import Profile, vocabulary
-from amendment.pipeline.shapes import asked_in
+from amendment.pipeline.reading.column_profiles import Profile, vocabulary
+from amendment.pipeline.reading.shapes import asked_in
 
 __all__ = ["PROMPT", "Texts", "texts_in", "twins_of"]
 

@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
-from amendment.pipeline.conversations import alternating, part, turns_in
-from amendment.pipeline.sources import ShapeName
-from amendment.pipeline.ultrafeedback import rated_rows, scored_rows
-from amendment.pipeline.verdict_files import VerdictColumns, VerdictWords, word_of
+from amendment.pipeline.reading.conversations import alternating, part, turns_in
+from amendment.pipeline.reading.ultrafeedback import rated_rows, scored_rows
+from amendment.pipeline.runfile.sources import ShapeName
+from amendment.pipeline.runfile.verdict_files import VerdictColumns, VerdictWords, word_of
 from amendment.records import RaterKind
 from amendment.tables import Row
 

@@ -12,10 +12,10 @@ from pydantic import Field
 
 from amendment.critique import ChainSettings
 from amendment.dpo import DpoSettings, SftSettings
-from amendment.pipeline.publishing.settings import PublishSettings
-from amendment.pipeline.shares import Mix
-from amendment.pipeline.sources import CandidateSource, LilliputPrompts, OneOrMore, PairFile, Part, PromptFile
-from amendment.pipeline.verdict_files import VerdictFile
+from amendment.pipeline.runfile.publish import PublishSettings
+from amendment.pipeline.runfile.shares import Mix
+from amendment.pipeline.runfile.sources import CandidateSource, LilliputPrompts, OneOrMore, PairFile, Part, PromptFile
+from amendment.pipeline.runfile.verdict_files import VerdictFile
 from amendment.preference import JudgeSettings, PairSettings
 from amendment.providers import ModelSpec
 from amendment.reward_model import RewardSettings

@@ -10,10 +10,10 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from amendment.errors import Problem
-from amendment.pipeline.ballots import Ballot
-from amendment.pipeline.readings import Content, Gathered, Reading
-from amendment.pipeline.sources import PairFile
-from amendment.pipeline.verdict_files import VerdictFile
+from amendment.pipeline.reading.ballots import Ballot
+from amendment.pipeline.reading.readings import Content, Gathered, Reading
+from amendment.pipeline.runfile.sources import PairFile
+from amendment.pipeline.runfile.verdict_files import VerdictFile
 from amendment.terminal import plain
 
 __all__ = ["Cast", "Joined", "JoinedComparison", "join"]

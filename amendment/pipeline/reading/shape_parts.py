@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
-from amendment.pipeline.shapes import QUESTIONS, asked_in, lay_out, responses_in
-from amendment.pipeline.sources import CandidateColumns, ShapeName
-from amendment.pipeline.ultrafeedback import completions_of
+from amendment.pipeline.reading.shapes import QUESTIONS, asked_in, lay_out, responses_in
+from amendment.pipeline.reading.ultrafeedback import completions_of
+from amendment.pipeline.runfile.sources import CandidateColumns, ShapeName
 from amendment.tables import Row
 
 __all__ = ["Parts", "candidate_parts", "prompt_parts"]

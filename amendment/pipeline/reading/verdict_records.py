@@ -6,11 +6,11 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from amendment.errors import DataError, Problem
-from amendment.pipeline.ballots import Ballot
-from amendment.pipeline.cells import answer_in, is_silent, joined_prompt, optional_text
-from amendment.pipeline.comparisons import JoinedComparison
-from amendment.pipeline.readings import Reading
-from amendment.pipeline.sources import PairFile
+from amendment.pipeline.reading.ballots import Ballot
+from amendment.pipeline.reading.cells import answer_in, is_silent, joined_prompt, optional_text
+from amendment.pipeline.reading.comparisons import JoinedComparison
+from amendment.pipeline.reading.readings import Reading
+from amendment.pipeline.runfile.sources import PairFile
 from amendment.records import Candidate, Origin, Prompt, Verdict
 
 __all__ = ["Records", "records_of"]

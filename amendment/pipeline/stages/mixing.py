@@ -14,13 +14,13 @@ from typing import Any, NamedTuple, TypeVar
 
 from amendment.curation import Mixed, measure_diversity, mix_pairs
 from amendment.errors import AmendmentError, DataError, Problem
-from amendment.pipeline.candidate_stages import majorities
-from amendment.pipeline.config import RunFile
 from amendment.pipeline.context import Context
 from amendment.pipeline.engine import Made
-from amendment.pipeline.inputs import Inputs, read_inputs
-from amendment.pipeline.shares import PairShare, RunShare
-from amendment.pipeline.source_rows import facts_of
+from amendment.pipeline.reading.inputs import Inputs, read_inputs
+from amendment.pipeline.reading.source_rows import facts_of
+from amendment.pipeline.runfile.config import RunFile
+from amendment.pipeline.runfile.shares import PairShare, RunShare
+from amendment.pipeline.stages.candidates import majorities
 from amendment.preference import PairSettings, held_out, make_pairs, preference_row
 from amendment.records import Candidate, Preference, Prompt, Record, Verdict, text_of
 from amendment.terminal import plain

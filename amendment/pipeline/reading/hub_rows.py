@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from amendment.errors import DataError
-from amendment.pipeline.sources import Source
+from amendment.pipeline.runfile.sources import Source
 from amendment.tables import Row
 from amendment.terminal import plain
 

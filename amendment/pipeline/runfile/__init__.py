@@ -1,0 +1,1 @@
+"""What a run file may say: its parts, and the schema for editors."""
