@@ -11,6 +11,7 @@ from amendment.calibration.certificate import Certificate, Judge
 from amendment.calibration.groups import MOST_LISTED, Group
 from amendment.calibration.slices import FEWEST, MOST, Slice
 from amendment.markdown import cell, table
+from amendment.terminal import plain
 
 __all__ = ["details"]
 
@@ -18,6 +19,8 @@ Rows = Sequence[Sequence[str]]
 MOST_ROWS = 400
 """Rows of one table; the JSON has all of them."""
 MOST_ALARMS = 20
+LONGEST_FOUND = 400
+"""Characters of what a gate found: words of ours, which are never cut."""
 RULES = {"strict": "strict", "no_ties": "no ties", "half": "half"}
 
 
@@ -34,18 +37,20 @@ def _cut(rows: Rows, most: int = MOST_ROWS) -> Iterator[str]:
     if len(rows) < 2:
         return
     yield from table(rows[: most + 1])
-    if len(rows) > most + 1:
-        yield from ("", f"{len(rows) - 1 - most} rows more stand in the JSON.")
+    more = len(rows) - 1 - most
+    if more > 0:
+        yield from ("", f"{more} more {'row stands' if more == 1 else 'rows stand'} in the JSON.")
 
 
 def _gates(certificate: Certificate) -> Iterator[str]:
     for check in dict.fromkeys(gate.check for gate in certificate.gates):
         outcomes = Counter(gate.outcome for gate in certificate.gates if gate.check == check)
-        yield f"- {check}: {', '.join(f'{many} {outcome}' for outcome, many in sorted(outcomes.items()))}"
+        told = (f"{many} {'judge' if many == 1 else 'judges'} {outcome}" for outcome, many in sorted(outcomes.items()))
+        yield f"- {check}: {', '.join(told)}"
     is_short = len(certificate.judges) <= MOST_LISTED
     shown = [gate for gate in certificate.gates if is_short or gate.outcome in ("FAIL", "WARN")]
     if shown:
-        rows = [(cell(gate.judge), gate.check, gate.outcome, cell(gate.found)) for gate in shown]
+        rows = [(cell(one.judge), one.check, one.outcome, plain(one.found, longest=LONGEST_FOUND)) for one in shown]
         yield from ("", *_cut([("judge", "gate", "outcome", "found"), *rows]))
 
 
@@ -73,8 +78,9 @@ def _people(certificate: Certificate) -> Iterator[str]:
         return
     said = ", ".join(f"{name} {many}" for name, many in people.majority.items())
     yield f"- majority: {said}"
-    if people.prefers_longer.n:
-        yield f"- majority prefers the longer answer: {percent(people.prefers_longer)}, n = {people.prefers_longer.n}"
+    longer = people.prefers_longer
+    if longer.n:
+        yield f"- majority prefers the longer answer: {percent(longer)}, n = {longer.n} items"
     if people.among is None:
         yield "- one person only: no agreement between people, no ceiling"
         return
@@ -82,9 +88,8 @@ def _people(certificate: Certificate) -> Iterator[str]:
 
 
 def _group(group: Group, word: str) -> Iterator[str]:
-    agreed = ", ".join(f"{RULES[name]} {percent(found)}" for name, found in group.agreement.items())
-    strict = group.agreement["strict"]
-    yield f"- two {word} on one item agree: {agreed}; n = {strict.n} items"
+    agreed = [f"{RULES[rule]} {percent(found)}, n = {found.n} items" for rule, found in group.agreement.items()]
+    yield f"- two {word} on one item agree: {'; '.join(agreed)}"
     yield f"- alpha: {ranged(group.alpha)}, n = {group.alpha.n} items"
     if not group.pairs:
         yield f"- {group.raters} {word}: with more than {MOST_LISTED} their pairs are not listed one by one"
@@ -222,7 +227,7 @@ def _counts(certificate: Certificate) -> Iterator[str]:
 
 
 def _slices(certificate: Certificate) -> Iterator[str]:
-    head = ("by", "name", "judge", "items", "no ties", "half", "kappa", "consistent")
+    head = ("by", "name", "judge", "items", "no ties", "half", "kappa", "consistent", "kappa of orders")
     yield from _cut([head, *(_slice(one) for one in certificate.slices)])
     if certificate.not_sliced:
         left = ", ".join(f"{by} {count}" for by, count in certificate.not_sliced.items())
@@ -232,8 +237,9 @@ def _slices(certificate: Certificate) -> Iterator[str]:
 
 def _slice(one: Slice) -> Sequence[str]:
     items = f"{one.items} (small)" if one.is_small else str(one.items)
-    figures = percent(one.no_ties), percent(one.half), ranged(one.kappa), percent(one.consistency)
-    return one.by, cell(one.name), cell(one.judge), items, *figures
+    agreement = percent(one.no_ties), percent(one.half), ranged(one.kappa)
+    orders = percent(one.consistency), ranged(one.order_kappa)
+    return one.by, cell(one.name), cell(one.judge), items, *agreement, *orders
 
 
 def _win_shares(certificate: Certificate) -> Iterator[str]:

@@ -6,7 +6,7 @@ import math
 
 from amendment.statistics import Estimate
 
-__all__ = ["NOTHING", "number", "percent", "points", "ranged", "signed"]
+__all__ = ["NOTHING", "alone", "number", "percent", "points", "ranged", "signed"]
 
 NOTHING = "-"
 """Shown where there is nothing to show."""
@@ -30,6 +30,15 @@ def ranged(estimate: Estimate | None) -> str:
 def signed(estimate: Estimate | None) -> str:
     """An index: +0.42 (+0.31 to +0.52)."""
     return _shown(estimate, 1, "+.2f")
+
+
+def alone(estimate: Estimate | None, form: str, *, percent: bool = False) -> str:
+    """A figure whose interval stands elsewhere: -0.42, and 0.03? where the interval holds 0."""
+    if estimate is None or math.isnan(estimate.value):
+        return NOTHING
+    open_sign = "?" if not percent and estimate.low <= 0 <= estimate.high else ""
+    value = f"{100 * estimate.value:{form}} %" if percent else f"{estimate.value:{form}}"
+    return f"{value}{open_sign}{'*' if estimate.note else ''}"
 
 
 def number(value: float, form: str = ".2f", unit: str = "") -> str:

@@ -16,7 +16,7 @@ from amendment.calibration._panel import Calls, Panel
 from amendment.calibration._table import INVALID, NONE, Codes, Flags, Numbers
 from amendment.statistics import kappa_of
 
-__all__ = ["RULE", "Alarm", "Alarms", "alarms"]
+__all__ = ["FEWEST", "MOST_RATERS", "RULE", "SELF", "Alarm", "Alarms", "alarms"]
 
 FEWEST, LEAST_KAPPA, NEAR, CLEAR = 100, 0.1, 0.05, 0.3
 """Common items from which two raters are compared; kappa below which they are suspicious; difference of class shares

@@ -38,7 +38,8 @@ def _terms(draws: Resampling) -> dict[str, str]:
         ),
         "ties": (
             "strict: a tie is a class of its own. no ties: items that either side calls a tie are dropped. half: a tie "
-            "against a decision scores 0.5."
+            "against a decision scores 0.5. decided: how many of the judge's verdicts take part in no ties, of all "
+            "that stand beside a majority of people."
         ),
         "one call, both orders": (
             "One call: each displayed order is counted by itself, which is what a judge asked once is worth. Both "
@@ -54,7 +55,8 @@ def _terms(draws: Resampling) -> dict[str, str]:
         "ceiling": (
             "On each item with two people or more, the share of pairs of people who agree; the mean over items. The "
             "judge beside it: its mean agreement with single people on the same items, one call. A difference below 0 "
-            f"says that it agrees with a person less than another person does. Needs {FEWEST_SHARED} such items."
+            "says that it agrees with a person less than another person does; ratio is the one divided by the other. "
+            f"Needs {FEWEST_SHARED} such items."
         ),
         "order": (
             "consistent: same verdict on content in both displayed orders. primacy, recency: the first, the second "
@@ -64,9 +66,15 @@ def _terms(draws: Resampling) -> dict[str, str]:
             "order take no part."
         ),
         "length": (
-            "Decided calls on items whose answers differ in length. asymmetry: P(judge prefers the longer | people the "
-            "shorter) - P(judge prefers the shorter | people the longer). Preferring longer answers is a bias only "
+            "Decided calls on items whose answers differ in length; beside people, where their majority decided too. "
+            "judge prefers longer, people do: shares of these calls, so that an item asked in both orders counts "
+            "twice, while the section on people counts every item once. asymmetry: P(judge prefers the longer | people "
+            "the shorter) - P(judge prefers the shorter | people the longer). Preferring longer answers is a bias only "
             "where people do not."
+        ),
+        "votes": (
+            "of all: items with a vote of this rater, of all items. both orders: items asked in both. with people: "
+            "items on which this rater and at least one person, of a person another one, could be read."
         ),
         "slices": (
             f"One call, of each sort the {MOST} values with most items; fewer than {FEWEST} items get no slice, fewer "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,8 +21,13 @@ from amendment.statistics import (
     share,
     sums_by_cluster,
 )
+from amendment.statistics.intervals import NO_VARIATION
 
-__all__ = ["Order", "consistency", "order"]
+__all__ = ["FEWEST_PAIRS", "MOSTLY_TURNED", "Order", "consistency", "order"]
+
+FEWEST_PAIRS, MOSTLY_TURNED = 30, 0.65
+"""Items read in both orders from which consistency is judged; share of them that change sides, from which it is asked
+whether the orders were read the right way."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +54,26 @@ class Order:
     """Exact binomial, recency against primacy at one half; nan where neither occurred."""
     prefers_first: Estimate
     """Share of decided calls, of either order, for the answer shown first."""
+
+    @property
+    def turned(self) -> float:
+        """Share of pairs in which one position won both times."""
+        return (self.primacy + self.recency) / self.pairs if self.pairs else math.nan
+
+    @property
+    def contradicts(self) -> bool:
+        """Whether the two orders disagree beyond chance, which no leaning to a position brings about.
+
+        A judge that looks at position alone has a kappa of 0 between its orders. Below 0 it prefers one answer in the
+        one order and the other answer in the other: displayed coordinates read as content, or the reverse, do that.
+        """
+        is_certain = self.kappa.high < 0 or (self.kappa.note == NO_VARIATION and self.kappa.value < 0)
+        return self.pairs >= FEWEST_PAIRS and is_certain
+
+    @property
+    def mostly_turns(self) -> bool:
+        """Whether it changes sides nearly as often as a steady judge keeps them: a rare bias, or orders misread."""
+        return self.pairs >= FEWEST_PAIRS and self.consistency.high < 0.5 and self.turned >= MOSTLY_TURNED
 
 
 def order(panel: Panel, calls: Calls, draws: Resampling) -> Order:

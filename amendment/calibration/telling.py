@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from amendment.calibration._conclusions import conclusions
 from amendment.calibration._details import details
-from amendment.calibration._figures import NOTHING, number, percent, points
+from amendment.calibration._figures import alone, percent, points
 from amendment.calibration.certificate import Certificate, Judge
 from amendment.markdown import cell, table
 from amendment.statistics import Estimate
@@ -28,7 +29,9 @@ READING = (
     "Agreement and kappa: with the majority of people, one call. Vs ceiling: agreement with single people minus that "
     "of two people, points. Consistent: same verdict in both displayed orders. Position: -1 the first shown wins, +1 "
     "the second. Longer: how much oftener it errs towards the longer answer than towards the shorter, points. Invalid: "
-    "votes that could not be read. Gates: what did not pass; else what did. All terms are defined at the end."
+    "votes that could not be read. Gates: what did not pass; else what did. 0.03? is a figure whose interval holds 0, "
+    "so that its sign is open; 0.03* rests on a fallback or few prompts, or has no interval. All terms are defined at "
+    "the end."
 )
 STARRED = "\\* A fallback, few prompts, or no interval at all: the JSON says which, figure by figure."
 
@@ -37,7 +40,15 @@ def certificate_lines(certificate: Certificate) -> list[str]:
     """The whole certificate, a line each, without line ends."""
     lines = ["# Audit", "", _opening(certificate), "", *_overview(certificate), *details(certificate)]
     lines += ["## Definitions", "", STARRED, ""]
-    return [*lines, *(f"- {term}: {meaning}" for term, meaning in certificate.how.items())]
+    return [*lines, *_definitions(certificate)]
+
+
+def _definitions(certificate: Certificate) -> Iterator[str]:
+    """Every term that occurs."""
+    has_slices = certificate.slices or certificate.win_shares or certificate.not_sliced
+    for term, meaning in certificate.how.items():
+        if has_slices or term != "slices":
+            yield f"- {term}: {meaning}"
 
 
 def _opening(certificate: Certificate) -> str:
@@ -61,7 +72,7 @@ def _overview(certificate: Certificate) -> Iterator[str]:
         return
     invalid = {rater.name: rater.invalid for rater in certificate.counts.raters}
     rows = [_row(certificate, judge, invalid[judge.name]) for judge in certificate.judges]
-    yield from (*table([OVERVIEW, *rows]), "", READING, "")
+    yield from (*table([OVERVIEW, *rows]), "", *conclusions(certificate), "", READING, "")
 
 
 def _row(certificate: Certificate, judge: Judge, invalid: Estimate) -> Sequence[str]:
@@ -71,12 +82,12 @@ def _row(certificate: Certificate, judge: Judge, invalid: Estimate) -> Sequence[
         cell(judge.name),
         str(agreed.items if agreed else voted),
         percent(agreed.by_rule["no_ties"] if agreed else None),
-        number(agreed.kappa.value) if agreed else NOTHING,
+        alone(agreed.kappa if agreed else None, ".2f"),
         points(ceiling.difference if ceiling else None),
-        number(100 * judge.order.consistency.value, ".1f", " %"),
-        number(judge.order.index.value, "+.2f"),
-        number(100 * length.asymmetry.value, "+.1f") if length and length.asymmetry else NOTHING,
-        number(100 * invalid.value, ".1f", " %"),
+        alone(judge.order.consistency, ".1f", percent=True),
+        alone(judge.order.index, "+.2f"),
+        points(length.asymmetry if length else None),
+        alone(invalid, ".1f", percent=True),
         _outcomes(certificate, judge),
     )
 

@@ -7,10 +7,11 @@ of runs. No model is asked. Not covered: the figures themselves; see `calibratio
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from amendment import __version__
 from amendment.calibration import Certificate, audit, certificate_lines
@@ -23,7 +24,9 @@ from amendment.pipeline.engine import Made, Workspace
 from amendment.pipeline.publishing.outgoing import Outgoing
 from amendment.pipeline.publishing.people import People
 from amendment.pipeline.reading.audit_inputs import AuditInputs, read_votes, source_of, votes_of_run
+from amendment.pipeline.reading.source_rows import FileFacts, fact_name
 from amendment.pipeline.runfile.config import RunFile
+from amendment.pipeline.runfile.sources import Source
 from amendment.pipeline.stages.judging import candidate_tables
 from amendment.pipeline.summary import simulated_banner
 from amendment.records import Candidate, Prompt, Verdict
@@ -36,6 +39,10 @@ NAMES = ("certificate.json", "certificate.md")
 OUTGOING = tuple(f"audit/{name}" for name in NAMES)
 """The certificate once more, as it may be published: people under pseudonyms."""
 VERDICTS = ("inputs/verdicts", "judging/verdicts")
+SOURCE = "source "
+"""Begins the keys under which the stage of inputs counts what it read."""
+S = TypeVar("S", bound=Source)
+_NUMBERED = re.compile(r" \(\d+\)$")
 
 
 class Audited(NamedTuple):
@@ -72,7 +79,7 @@ def audit_path(
         config, base = load_run_file(path, overrides)[::2]
         return _write(_of_files(config, base), folder or Path("audits") / config.name, config)
     config = RunFile(name="audit", verdicts=(source_of(path, people=people),))
-    return _write(read_votes(config, Path()), folder or Path("audits") / path.name, config)
+    return _write(read_votes(config, Path(), is_alone=True), folder or Path("audits") / path.name, config)
 
 
 def _refuse(path: Path, *, people: bool, overrides: bool) -> None:
@@ -93,7 +100,7 @@ def _config_of(folder: Path) -> RunFile:
 def make_certificate(context: Context) -> Made:
     """The stage: the run's own judges against people and against themselves, or the user's files alone."""
     config, folder = context.config, context.workspace.folder
-    inputs = _of_folder(folder, config) if config.judging else _of_files(config, context.base)
+    inputs = _of_folder(folder, config) if config.judging else _of_files(_pinned(config, folder), context.base)
     certificate = _written(inputs, folder, config).certificate
     outgoing = Outgoing(config, People(certificate.persons))
     shown = certificate.renamed(outgoing.people.pseudonyms)
@@ -116,11 +123,42 @@ def _of_folder(folder: Path, config: RunFile) -> AuditInputs:
     if not tables:
         raise ConfigError(f"{folder}: no verdicts here yet; amendment run makes them")
     written = [name for name in candidate_tables(config) if workspace.path(name).is_file()]
-    return votes_of_run(
+    inputs = votes_of_run(
         [verdict for name in tables for verdict in workspace.read(name, Verdict)],
         [candidate for name in written for candidate in workspace.read(name, Candidate)],
         workspace.read("inputs/prompts", Prompt),
     )
+    read = {fact_name(source) for source in (*config.pairs, *config.verdicts)}
+    inputs.files = [facts for facts in _read_by_inputs(folder) if facts.name in read]
+    return inputs
+
+
+def _read_by_inputs(folder: Path) -> list[FileFacts]:
+    """The facts of all that the stage of inputs has read; of a name that stands there twice the second is numbered."""
+    note = Workspace(folder).note("inputs")
+    counts = note["counts"] if note else {}
+    told = {key.removeprefix(SOURCE): one for key, one in counts.items() if key.startswith(SOURCE)}
+    return [
+        FileFacts(_NUMBERED.sub("", name), one["rows"], one.get("sha256"), one.get("commit"), one.get("license"))
+        for name, one in told.items()
+    ]
+
+
+def _pinned(config: RunFile, folder: Path) -> RunFile:
+    """Datasets on the Hub at the commit that the stage of inputs has read, wherever their branch is now."""
+    commits: dict[str, set[str]] = {}
+    for facts in _read_by_inputs(folder):
+        if facts.revision:
+            commits.setdefault(facts.name, set()).add(facts.revision)
+    pins = {name: next(iter(found)) for name, found in commits.items() if len(found) == 1}
+
+    def pinned(sources: Iterable[S]) -> tuple[S, ...]:
+        return tuple(
+            source.model_copy(update={"revision": pins[fact_name(source)]}) if fact_name(source) in pins else source
+            for source in sources
+        )
+
+    return config.model_copy(update={"pairs": pinned(config.pairs), "verdicts": pinned(config.verdicts)})
 
 
 def _write(inputs: AuditInputs, folder: Path, config: RunFile) -> Audited:

@@ -45,6 +45,50 @@ def test_the_gate_of_order_needs_thirty_pairs(said: Said, items: Items) -> None:
     assert outcome(items(40), votes, "order") == "not measured"
 
 
+def found_by(known: dict[str, Item], votes: list[Vote], check: str) -> str:
+    return next(gate.found for gate in audit(known, votes, draws=200).gates if (gate.judge, gate.check) == ("j", check))
+
+
+def other(letters: str) -> str:
+    return letters.translate(str.maketrans("AB", "BA"))
+
+
+@pytest.mark.parametrize(
+    ("first", "turned", "asks"),
+    [
+        ("AB" * 50, 71, True),  # changes sides both ways in 71 of 100: read the other way it would agree in 71
+        ("A" * 100, 80, True),  # always one way, kappa 0: such a bias, or every A was the better answer
+        ("AB" * 50, 62, True),  # kappa -0.24 between the orders
+        ("A" * 60 + "AB" * 20, 60, False),  # kappa 0.20, a strong bias: the rest is steady
+        ("AB" * 50, 52, False),  # a coin
+        ("AB" * 50, 10, False),  # steady as it is
+    ],
+)
+def test_a_judge_that_mostly_changes_sides_is_asked_about_its_orders(
+    said: Said, items: Items, first: str, turned: int, asks: bool
+) -> None:
+    second = other(first[:turned]) + first[turned:]
+    found = found_by(items(100), [*said("j", first, "model", "A"), *said("j", second, "model", "B")], "order")
+    assert ("look at coordinates and orders first" in found) == asks
+    assert (f"it changes sides in {turned} %" in found) == asks
+
+
+def test_fewer_than_thirty_pairs_ask_nothing(said: Said, items: Items) -> None:
+    votes = [*said("j", "AB" * 14, "model", "A"), *said("j", "BA" * 14, "model", "B")]
+    assert found_by(items(28), votes, "order") == "28 items read in both orders"
+
+
+def test_a_warning_says_whether_it_is_bad_or_open(said: Said, items: Items) -> None:
+    half = [*said("ann", "AB" * 50), *said("j", "AABB" * 25, "model")]  # right on half: kappa 0
+    assert found_by(items(100), half, "chance").endswith("the data cannot tell")
+    votes = [*said("j", "AB" * 50, "model", "A"), *said("j", "BA" * 14 + "AB" * 36, "model", "B")]
+    assert found_by(items(100), votes, "order") == "consistency 0.720, below 0.80"  # 28 of 100 change
+    lean = [*said("j", "A" * 100, "model", "A"), *said("j", "B" * 9 + "A" * 91, "model", "B")]
+    assert found_by(items(100), lean, "order").endswith("it leans to the first shown")
+    assert found_by(items(100), said("j", "?" * 3 + "A" * 97, "model"), "invalid") == "3.0 % of 100 votes, above 2 %"
+    assert found_by(items(100), said("j", "?" * 11 + "A" * 89, "model"), "invalid").endswith("above 10 %")
+
+
 @pytest.mark.parametrize(("unread", "expected"), [(2, "PASS"), (3, "WARN"), (10, "WARN"), (11, "FAIL")])
 def test_the_gate_of_unread_votes_at_its_thresholds(said: Said, items: Items, unread: int, expected: str) -> None:
     assert outcome(items(100), said("j", "?" * unread + "A" * (100 - unread), "model"), "invalid") == expected

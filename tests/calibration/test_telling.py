@@ -33,7 +33,7 @@ def test_the_overview_has_a_line_per_judge_with_the_figures(said: Said, items: I
     cells = [cell.strip() for cell in lines[6].strip("|").split("|")]
     assert cells[:2] == ["j", "40"]
     assert cells[2].startswith("95.0 % (")
-    assert cells[4:] == ["-", "90.0 %", "-1.00", "-", "0.0 %", "PASS order, invalid, chance"]
+    assert cells[4:] == ["-", "90.0 %", "-1.00*", "-", "0.0 %*", "PASS order, invalid, chance"]
 
 
 HOSTILE = [
@@ -64,6 +64,50 @@ def test_no_name_breaks_a_table_or_steers_a_terminal(said: Said, items: Items, n
         assert not {unicodedata.category(sign) for sign in line} & {"Cc", "Cf", "Zl", "Zp"}
         assert not re.search(r"(?<!\\)[<\[`]", line)
         assert "x" * 200 not in line
+
+
+def test_a_figure_of_the_overview_whose_interval_holds_zero_says_so(said: Said, items: Items) -> None:
+    # half of 100 items right: kappa 0. Of 100 pairs 10 go to the first and 10 to the second shown: index 0
+    first, second = "AB" * 40 + "A" * 10 + "B" * 10, "AB" * 40 + "B" * 10 + "A" * 10
+    known = items(100, length_a=[9] * 100, length_b=[1] * 100)
+    votes = [*said("ann", "AABB" * 25), *said("j", first, "model", "A"), *said("j", second, "model", "B")]
+    cells = [cell.strip() for cell in certificate_lines(audit(known, votes))[6].strip("|").split("|")]
+    assert cells[3] == "0.00?"
+    assert cells[6] == "+0.00?"
+    assert re.fullmatch(r"\+0\.0 \(-\d+\.\d to \+\d+\.\d\)", cells[7])
+
+
+def test_a_gate_says_its_whole_reason_and_counts_judges(said: Said, items: Items) -> None:
+    # 40 items with one person: the two orders agree on 20 of 40 as chance would have it, kappa 0
+    votes = [*said("ann", "AB" * 20), *said("j", "AB" * 20, "model", "A"), *said("j", "AABB" * 10, "model", "B")]
+    lines = section(certificate_lines(audit(items(40), votes)), "Gates")
+    assert "- order: 1 judge FAIL" in lines
+    assert "- rows: 1 judge not measured" in lines
+    assert any("its two orders hardly agree (kappa 0.00)" in line for line in lines)
+    assert not any("…" in line for line in lines)
+    short = section(certificate_lines(audit(items(40), votes[:80])), "Gates")
+    assert any("| needs 100 items beside people" in line for line in short)
+
+
+def test_each_rule_of_ties_is_told_with_the_items_it_counts(said: Said, items: Items) -> None:
+    # ann calls 2 of 120 a tie: 118 are left where ties are dropped
+    votes = [*said("ann", "tt" + "AB" * 59), *said("bob", "AB" * 60)]
+    (line,) = [
+        line for line in section(certificate_lines(audit(items(120), votes)), "People") if "on one item agree" in line
+    ]
+    told = [part.rpartition(", ")[2] for part in line.split("; ")]
+    assert told == ["n = 120 items", "n = 118 items", "n = 120 items"]
+
+
+def test_terms_of_tables_are_defined_and_those_of_absent_ones_left_out(said: Said, items: Items) -> None:
+    votes = [*said("ann", "AB" * 5), *said("j", "AB" * 5, "model")]
+    terms = section([*certificate_lines(audit(items(10), votes)), "## End"], "Definitions")
+    text = "\n".join(terms)
+    for word in ("decided:", "ratio is", "of all:", "with people:", "people do:"):
+        assert word in text
+    assert "- slices:" not in text
+    sliced = certificate_lines(audit(items(10, category=["x", "y"] * 5), votes))
+    assert any(line.startswith("- slices:") for line in sliced)
 
 
 def test_every_section_of_a_full_audit_is_there(said: Said, items: Items) -> None:
@@ -136,7 +180,7 @@ def test_a_long_table_is_cut_and_says_so(said: Said, items: Items) -> None:
     known = items(250, category=[f"c{i % 50}" for i in range(250)])  # 50 categories by 9 judges: 450 rows
     judges = [vote for j in range(9) for vote in said(f"j{j}", "A" * 250, "model")]
     lines = certificate_lines(audit(known, [*said("ann", "A" * 250), *judges], draws=10))
-    assert "50 rows more stand in the JSON." in section(lines, "By principle, category and model")
+    assert "50 more rows stand in the JSON." in section(lines, "By principle, category and model")
 
 
 def test_an_alarm_stands_above_the_figures(said: Said, items: Items) -> None:

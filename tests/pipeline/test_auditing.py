@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import csv
+import hashlib
+import importlib.util
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -83,6 +88,41 @@ def test_an_arena_file_needs_no_run_file_but_is_told_who_are_people(tmp_path: Pa
     assert not (tmp_path / "asked").exists()
 
 
+def test_a_file_named_by_itself_is_asked_for_people_as_the_command_takes_them(tmp_path: Path) -> None:
+    rows = [
+        {"question_id": "1", "model_a": "m", "model_b": "n", "judge": judge, "winner": "model_a"}
+        for judge in ("ann", "gpt-x")
+    ]
+    path = written(tmp_path / "votes.csv", rows)
+    with pytest.raises(DataError) as alone:
+        audit_path(path, folder=tmp_path / "out")
+    assert "who are the raters ann, gpt-x? Say which of them are people: --people 'PATTERN'" in str(alone.value)
+    with pytest.raises(DataError) as listed:
+        audit_path(run_file(tmp_path, verdicts=[{"path": "votes.csv"}]), folder=tmp_path / "out")
+    assert "Say kind: person" in str(listed.value)
+    assert "--people" not in str(listed.value)
+
+
+def test_a_dataset_in_a_folder_is_named_by_the_hash_of_its_files(tmp_path: Path) -> None:
+    (tmp_path / "set" / "data").mkdir(parents=True)
+    (tmp_path / "set" / ".cache").mkdir()
+    for name, answer in (("train-0.jsonl", "a"), ("train-1.jsonl", "b")):
+        row = {"prompt": name, "a": "x", "b": "y", "verdict": answer}
+        (tmp_path / "set" / "data" / name).write_text(json.dumps(row) + "\n", encoding="utf-8")
+    path = run_file(tmp_path, verdicts=[{"dataset": "./set", "kind": "person"}])
+    printed = "".join(  # by sha256sum data/*
+        f"{hashlib.sha256((tmp_path / 'set' / name).read_bytes()).hexdigest()}  {name}\n"
+        for name in ("data/train-0.jsonl", "data/train-1.jsonl")
+    )
+    (file,) = audit_path(path, folder=tmp_path / "out").document["files"]
+    assert (file["name"], file["sha256"]) == ("./set[train]", hashlib.sha256(printed.encode()).hexdigest())
+    assert file["sha256"] in (tmp_path / "out" / "certificate.md").read_text(encoding="utf-8")
+    (tmp_path / "set" / ".cache" / "x").write_text("nothing that is read")
+    assert audit_path(path, folder=tmp_path / "out").document["files"] == [file]
+    (tmp_path / "set" / "data" / "train-0.jsonl").write_text(json.dumps({**row, "prompt": "another"}) + "\n")
+    assert audit_path(path, folder=tmp_path / "out").document["files"][0]["sha256"] != file["sha256"]
+
+
 def test_a_file_of_no_known_shape_is_answered_with_lines_to_paste(tmp_path: Path) -> None:
     path = written(tmp_path / "odd.csv", [{"frage": "one", "eins": "x", "zwei": "y", "wer": "ann", "besser": "1"}])
     with pytest.raises(DataError) as caught:
@@ -131,6 +171,53 @@ def test_a_runs_judge_is_measured_on_labelled_comparisons_while_people_decide_th
     assert judge["one_call"]["items"] == judge["order"]["pairs"] == 6
     assert {row["decided_by"] for row in result.dataset["train"]} == {"person"}
     assert sum(len(split) for split in result.dataset.values()) == 6  # each comparison once, though two decided it
+
+
+def test_the_certificate_of_a_judged_run_lists_its_files_of_verdicts(tmp_path: Path) -> None:
+    (tmp_path / "more.jsonl").write_text('{"prompt": "Make 7 from 1 and 6.", "candidate": "1 + 6"}\n', encoding="utf-8")
+    parts = {**JUDGED, "verdicts": labelled_pairs(tmp_path), "prompts": [{"path": "more.jsonl"}]}
+    Run.from_file(run_file(tmp_path, **parts), folder=tmp_path / "run")()
+    (file,) = json.loads((tmp_path / "run" / "certificate.json").read_text(encoding="utf-8"))["files"]
+    digest = hashlib.sha256((tmp_path / "labels.csv").read_bytes()).hexdigest()
+    assert (file["name"], file["rows"], file["sha256"]) == ("labels.csv", 6, digest)
+    assert digest in (tmp_path / "run" / "certificate.md").read_text(encoding="utf-8")
+    assert audit_path(tmp_path / "run", folder=tmp_path / "again").document["files"] == [file]
+
+
+def load_standin() -> Any:
+    spec = importlib.util.spec_from_file_location("hub_standin", Path(__file__).with_name("hub_standin.py"))
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_audit_reads_the_commit_that_the_inputs_were_read_at(tmp_path: Path) -> None:
+    run_file(tmp_path, verdicts=[{"dataset": "org/labels", "kind": "person"}])
+    rows = [{"prompt": f"q{n}", "a": f"one {n}", "b": f"two {n}", "verdict": "ab"[n % 2]} for n in range(12)]
+    text = "".join(json.dumps(row) + "\n" for row in rows)
+    standin = load_standin()
+    known = {name: value for name, value in os.environ.items() if not name.startswith("HF_")}
+    with standin.Hub() as hub:
+        labels = hub.repos["datasets", "org/labels"] = standin.Repo("datasets", "org/labels", False)
+        settings = {"HF_ENDPOINT": hub.url, "HF_HOME": str(tmp_path / "home"), "HF_HUB_DISABLE_XET": "1"}
+        first = labels.add({"train.jsonl": hub.keep(text.encode())}, "first")
+        for is_again in (False, True):
+            if is_again:  # the branch moves between the two stages
+                labels.add({"train.jsonl": hub.keep(text.encode()[: len(text) // 2].rpartition(b"\n")[0])}, "second")
+                (tmp_path / "run" / "certificate.json").unlink()
+            subprocess.run(
+                [sys.executable, "-c", "from amendment.pipeline import Run; Run.from_file('run.yaml', folder='run')()"],
+                env={**known, **settings, "OMP_NUM_THREADS": "1"},
+                cwd=tmp_path,
+                capture_output=True,
+                check=True,
+                timeout=120,
+            )
+    certificate = json.loads((tmp_path / "run" / "certificate.json").read_text(encoding="utf-8"))
+    assert [(file["rows"], file["revision"]) for file in certificate["files"]] == [(12, first)]
 
 
 def test_without_being_asked_to_no_judge_is_paid_for_what_people_have_decided(tmp_path: Path) -> None:
@@ -184,3 +271,14 @@ def test_a_run_file_with_nothing_to_audit_says_what_to_add(tmp_path: Path) -> No
     (tmp_path / "p.jsonl").write_text('{"prompt": "hello"}\n', encoding="utf-8")
     with pytest.raises(ConfigError, match="brings no verdicts"):
         audit_path(run_file(tmp_path, prompts=[{"path": "p.jsonl"}]), folder=tmp_path / "out")
+
+
+def test_the_example_read_with_the_wrong_coordinates_is_asked_about_them(tmp_path: Path) -> None:
+    right = audit_path(EXAMPLE, folder=tmp_path / "right")
+    config = yaml.safe_load(EXAMPLE.read_text(encoding="utf-8"))
+    for source in config["verdicts"]:
+        source["path"] = str(EXAMPLE.parent / source["path"])
+    config["verdicts"][1]["coordinates"] = "content"
+    wrong = audit_path(run_file(tmp_path, **{**config, "name": "wrong"}), folder=tmp_path / "wrong")
+    asked = [any("look at coordinates and orders" in line for line in one.lines) for one in (right, wrong)]
+    assert asked == [False, True]

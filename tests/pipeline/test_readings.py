@@ -165,6 +165,44 @@ def test_a_word_that_means_nothing_is_told_once_with_its_count(read: Read, refus
     assert skipped.counts["bad rows left out"] == 4
 
 
+def test_a_missing_column_hides_no_wrong_word_of_the_same_file(refused: Refused) -> None:
+    rows = [
+        {"i": i, "o": order, "v": word} for i, (order, word) in enumerate([("ab", "a"), ("?", "b"), ("ba", "left")])
+    ]
+    columns = {"item": "id", "rater": "who", "order": "o", "verdict": "v"}
+    assert refused(rows, columns=columns, coordinates="content", people=["ann"]) == [
+        "v.jsonl: id: no such column in any row; did you mean 'i'?; there are i, o, v. Name it in the run file",
+        "v.jsonl: who: no such column in any row; there are i, o, v. Name it in the run file",
+        "v.jsonl: line 2: o: found '?', expected one of ab, AB, ba, BA; see `orders`",
+        "v.jsonl: line 3: v: found 'left', expected one of a, A, b, B, tie, both_bad, invalid; see `words`",
+    ]
+    # without the column of verdicts only that of the other order is looked at
+    columns = {"item": "i", "verdict": "first", "swapped": "v"}
+    first, second = refused(rows, columns=columns, coordinates="content", kind="model")
+    assert first.startswith("v.jsonl: first: no such column")
+    assert second.startswith("v.jsonl: line 3: v: found 'left'")
+    # one rater's column of two
+    found = refused(rows, columns={"item": "i", "votes": ["v", "w"]}, kind="person")
+    assert [line.partition(";")[0].partition(",")[0] for line in found] == [
+        "v.jsonl: w: no such column in any row",
+        "v.jsonl: line 3: v: found 'left'",
+    ]
+
+
+@pytest.mark.parametrize("rows", [1, 2, 101])
+def test_an_unknown_word_for_an_order_is_told_once_with_its_count(rows: int, read: Read, refused: Refused) -> None:
+    told = [{"i": i, "o": "LR", "v": "a"} for i in range(rows)]
+    settings: dict[str, Any] = {"columns": {"item": "i", "order": "o", "verdict": "v"}, "kind": "model"}
+    more = {1: "", 2: " (and in 1 more row)", 101: " (and in 100 more rows)"}[rows]
+    for coordinates in ("displayed", "content"):
+        assert refused(told, **settings, coordinates=coordinates) == [
+            f"v.jsonl: line 1: o: found 'LR'{more}, expected one of ab, AB, ba, BA; see `orders`"
+        ]
+    good = [{"i": "x", "o": "ab", "v": "b"}]
+    skipped = read([*told, *good], **settings, coordinates="displayed", bad_rows="skip")
+    assert (len(skipped.votes), skipped.counts["bad rows left out"]) == (1, rows)
+
+
 def test_who_decided_is_asked_and_never_guessed(refused: Refused, read: Read) -> None:
     rows = [{"i": i, "r": rater, "v": "a"} for i, rater in enumerate(["ann", "gpt", "ann", "bo"])]
     columns = {"item": "i", "rater": "r", "verdict": "v"}
@@ -207,11 +245,12 @@ def test_all_problems_of_all_files_are_told_at_once(tmp_path: Path) -> None:
         "one.jsonl: line 2: s: found '', expected the number of a draw",
         "one.jsonl: line 3: s: found 'x', expected the number of a draw",
         "one.jsonl: line 2: v: found '?', expected one of",
-        "two.jsonl: line 1: o: found 'up', expected one of ab, AB, ba, BA; see `orders`",
         "two.jsonl: line 1: r: names no rater",
+        "two.jsonl: line 1: o: found 'up', expected one of ab, AB, ba, BA; see `orders`",
         "three.csv: row 2: expected 2 cells",
         "three.csv: row 3: v: found 'what'",
-        "one.jsonl: line 1: j: no such column in any row; ",
+        "one.jsonl: j: no such column in any row; ",
+        "one.jsonl: line 2: v: found '?', expected one of",
         "gone.csv: no such file",
     ]
     assert len(found) == len(expected), found
@@ -272,7 +311,7 @@ def test_a_word_and_a_probability_that_contradict_each_other_are_named_once_for_
     (line,) = refused(rows, **settings)
     assert line.startswith("v.jsonl: line 2: p: found 0.9 beside the verdict 'b'; p is P(the first answer is better)")
     assert "confidence" in line
-    assert line.endswith("(and 1 more rows like this)")
+    assert line.endswith("(and 1 more row like this)")
     skipped = read(rows, **settings, bad_rows="skip")
     assert (len(skipped.votes), skipped.counts["bad rows left out"]) == (6, 2)
     # content is compared before anything is turned: shown b first, "b" is P(first shown) = 0.1

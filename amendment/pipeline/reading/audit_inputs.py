@@ -28,6 +28,11 @@ from amendment.yamlfile import capped
 
 __all__ = ["AuditInputs", "read_votes", "source_of", "votes_of_run"]
 
+WHO_ALONE = (
+    "Say which of them are people: --people 'PATTERN', such as --people 'expert_*' (can be given again); all others "
+    "are models. Where none is a person, or all are, say so in a run file: verdicts: [{path: FILE, kind: model}]"
+)
+"""How the command says who is a person."""
 LOOKED_AT = 1000
 """Rows by which the shape of a file is told."""
 
@@ -42,9 +47,12 @@ class AuditInputs:
     files: list[FileFacts] = field(default_factory=list)
 
 
-def read_votes(config: RunFile, base: Path) -> AuditInputs:
-    """All verdicts of a run file that lies in folder `base`. Raises DataError with the problems of all files."""
-    gathered = gather(config, base)
+def read_votes(config: RunFile, base: Path, *, is_alone: bool = False) -> AuditInputs:
+    """All verdicts of a run file that lies in folder `base`. Raises DataError with the problems of all files.
+
+    `is_alone` says that there is no such file, but one data file that was named by itself; see `source_of`.
+    """
+    gathered = gather(config, base, who=WHO_ALONE) if is_alone else gather(config, base)
     joined = join(gathered)
     problems = [*gathered.problems, *joined.problems]
     if problems:

@@ -18,13 +18,18 @@ from amendment.records import RaterKind, VoteValue
 from amendment.tables import Row
 from amendment.terminal import plain
 
-__all__ = ["Ballot", "BallotReader", "key_of"]
+__all__ = ["Ballot", "BallotReader", "and_more", "key_of"]
 
 Side = Literal["A", "B"]
 _FLIPPED: dict[VoteValue, VoteValue] = {"A": "B", "B": "A", "tie": "tie", "both_bad": "both_bad", "invalid": "invalid"}
 _SIDES: dict[Side | None, Side | None] = {"A": "B", "B": "A", None: None}
 SHOWN = 8
 """Names that a message lists before it counts the rest."""
+
+
+def and_more(count: int, told: str = "and {} like this") -> str:
+    """What a message says of further rows, in brackets; nothing where there are none."""
+    return f" ({told.format(f'{count} more row' if count == 1 else f'{count} more rows')})" if count else ""
 
 
 class Ballot(NamedTuple):
@@ -80,11 +85,14 @@ class BallotReader:
     """Each unknown word is a problem of its row, since such rows are left out; else once for all rows."""
     hint: str
     """The key of the run file where words are named."""
+    who: str
+    """How to say who is a person."""
     counts: Counter[str] = field(default_factory=Counter)
     _meanings: dict[str, VoteValue] = field(init=False)
     _firsts: dict[str, Side] = field(init=False)
     _kinds: dict[str, RaterKind | None] = field(default_factory=dict, init=False)
     _unknown: dict[tuple[str, str], list[Row]] = field(default_factory=dict, init=False)
+    """Rows by column and word, of verdicts and of orders."""
     _torn: list[tuple[Row, str]] = field(default_factory=list, init=False)
     """Rows whose verdict and probability contradict each other, and how."""
 
@@ -95,7 +103,7 @@ class BallotReader:
     def read(self, row: Row, problems: list[Problem]) -> list[Ballot]:
         """The ballots of a row. What is wrong is added to `problems`, unknown words to what `problems` tells."""
         columns, values = self.columns, row.values
-        first = self._first(row, problems)
+        first, is_known = self._first(row, problems)
         if columns.votes is not None:
             asked = [(column, column, first) for column in columns.votes]
         else:
@@ -117,30 +125,33 @@ class BallotReader:
             ballot = Ballot(rater, kind, value, shown, p, principle, sample, column, word)
             turned = self.coordinates == "displayed" and shown == "B"
             found.append(ballot.flipped()._replace(first=shown) if turned else ballot)
-        return found
+        return found if is_known else []
 
     def problems(self) -> Iterator[Problem]:
         """What is wrong over all rows: unknown words, contradictions, raters of whom nobody said who they are."""
-        for (column, word), rows in self._unknown.items():
-            more = f" (and in {len(rows) - 1} more rows)" if len(rows) > 1 else ""
-            yield rows[0].problem(column, self._unreadable(word, more))
-        if self._torn:
-            row, found = self._torn[0]
-            more = f" (and {len(self._torn) - 1} more rows like this)" if len(self._torn) > 1 else ""
-            yield row.problem(str(self.columns.p), found + more)
+        yield from self.misread()
         asked = [rater for rater, kind in self._kinds.items() if kind is None]
         if asked:
             names = ", ".join(plain(rater, longest=40) for rater in asked[:SHOWN])
             more = f" and {len(asked) - SHOWN} more" if len(asked) > SHOWN else ""
-            yield Problem(
-                self.place,
-                f"who are the raters {names}{more}? Say kind: person, kind: model or kind: verifier for all of them, "
-                'or people: ["PATTERN"] for those that are people',
-            )
+            yield Problem(self.place, f"who are the raters {names}{more}? {self.who}")
+
+    def misread(self) -> Iterator[Problem]:
+        """Words that mean nothing, and contradictions."""
+        for (column, word), rows in self._unknown.items():
+            more = and_more(len(rows) - 1, "and in {}")
+            is_order = column == self.columns.order
+            yield rows[0].problem(column, self._no_order(word, more) if is_order else self._unreadable(word, more))
+        if self._torn:
+            row, found = self._torn[0]
+            yield row.problem(str(self.columns.p), found + and_more(len(self._torn) - 1))
 
     def _unreadable(self, word: str, more: str = "") -> str:
         known = ", ".join(known or "an empty cell" for known in self._meanings)
         return f"found {plain(word, longest=40)!r}{more}, expected one of {known}; see `{self.hint}`"
+
+    def _no_order(self, word: str, more: str = "") -> str:
+        return f"found {plain(word, longest=40)!r}{more}, expected one of {', '.join(self._firsts)}; see `orders`"
 
     @property
     def raters(self) -> list[str]:
@@ -161,18 +172,21 @@ class BallotReader:
             problems.append(row.problem(" + ".join(columns), "names no rater; fill it in or take the row out"))
         return "/".join(words)
 
-    def _first(self, row: Row, problems: list[Problem]) -> Side | None:
+    def _first(self, row: Row, problems: list[Problem]) -> tuple[Side | None, bool]:
+        """Which answer was displayed first, and whether the row's verdict can be read with what is known of that."""
         column = self.columns.order
         if column is None:
-            return "A" if self.coordinates == "displayed" else None
+            return ("A" if self.coordinates == "displayed" else None), True
         word = word_of(row.values[column])
         if word in self._firsts:
-            return self._firsts[word]
-        if word or self.coordinates == "displayed":
-            known = ", ".join(self._firsts)
-            found = f"found {plain(word, longest=40)!r}, expected one of {known}; see `orders`"
-            problems.append(row.problem(column, found))
-        return None
+            return self._firsts[word], True
+        if not word and self.coordinates != "displayed":
+            return None, True
+        if self.tells_each:
+            problems.append(row.problem(column, self._no_order(word)))
+        else:
+            self._unknown.setdefault((column, word), []).append(row)
+        return None, False
 
     def _sample(self, row: Row, problems: list[Problem]) -> int:
         column = self.columns.sample

@@ -10,7 +10,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from amendment.errors import Problem
-from amendment.pipeline.reading.ballots import Ballot
+from amendment.pipeline.reading.ballots import Ballot, and_more
 from amendment.pipeline.reading.readings import Content, Gathered, Reading
 from amendment.pipeline.runfile.sources import PairFile
 from amendment.pipeline.runfile.verdict_files import VerdictFile
@@ -146,7 +146,7 @@ def _looks_like_second_order(cast: Cast, before: Cast) -> bool:
 def _second_order(found: list[tuple[Cast, Cast]]) -> Problem:
     cast, before = found[0]
     rater = plain(cast.ballot.rater, longest=40)
-    more = f" (and {len(found) - 1} more rows like this)" if len(found) > 1 else ""
+    more = and_more(len(found) - 1)
     return cast.reading.row.problem(
         cast.ballot.column,
         f"{rater} has judged these two answers at {before.reading.row.place} already, and here they stand the other "

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -35,6 +36,12 @@ from amendment.tables import Row
 from amendment.yamlfile import did_you_mean
 
 __all__ = ["Content", "Gathered", "Reading", "absent_columns", "gather"]
+
+
+WHO = (
+    'Say kind: person, kind: model or kind: verifier for all of them, or people: ["PATTERN"] for those that are people'
+)
+"""How a run file says who is a person."""
 
 
 class Content(NamedTuple):
@@ -76,11 +83,14 @@ class Gathered:
     counts: Counter[str] = field(default_factory=Counter)
     files: list[tuple[Source, FileFacts]] = field(default_factory=list)
     is_partial: bool = False
-    """Not all rows were read, since only the first were asked for."""
+    """Not all rows were read: only the first were asked for, or a file lacks a column."""
 
 
-def gather(config: RunFile, base: Path, *, glimpse: bool = False) -> Gathered:
-    """The rows of all `pairs` and `verdicts`. Problems are collected, never raised."""
+def gather(config: RunFile, base: Path, *, glimpse: bool = False, who: str = WHO) -> Gathered:
+    """The rows of all `pairs` and `verdicts`. Problems are collected, never raised.
+
+    `who` says, where it is not known who is a person, how to say so.
+    """
     gathered = Gathered()
     sources: tuple[PairFile | VerdictFile, ...] = (*config.pairs, *config.verdicts)
     for source in sources:
@@ -89,26 +99,30 @@ def gather(config: RunFile, base: Path, *, glimpse: bool = False) -> Gathered:
             gathered.is_partial |= found.is_glimpse or source.take is not None
             gathered.problems += found.problems
             gathered.files.append((source, found.facts))
-            _gather(source, found, gathered)
+            _gather(source, found, gathered, who)
         except DataError as fault:
             gathered.problems += fault.problems
     return gathered
 
 
+_NUMBER = re.compile(r":? (?:row|line|comparison) \d+(?:: .*)?$")
+"""Of a row in its place, after the file's name; part of a row that holds several comparisons too."""
+
+
 def absent_columns(rows: Sequence[Row], wanted: Collection[str | None], columns: Collection[str]) -> list[Problem]:
     """A problem for each column that was named and that no row has."""
     absent = [column for column in dict.fromkeys(wanted) if column is not None and column not in columns]
-    shown = ", ".join(list(columns)[:12]) or "none"
+    shown, file = ", ".join(list(columns)[:12]) or "none", _NUMBER.sub("", rows[0].place)
     return [
-        rows[0].problem(
-            column,
+        Problem(
+            f"{file}: {column}",
             f"no such column in any row{did_you_mean(column, columns)}; there are {shown}. Name it in the run file",
         )
         for column in absent
     ]
 
 
-def _gather(source: PairFile | VerdictFile, found: SourceRows, gathered: Gathered) -> None:
+def _gather(source: PairFile | VerdictFile, found: SourceRows, gathered: Gathered, who: str) -> None:
     layout, is_decided = _laid_out(source, found)
     rows = layout.rows
     if not rows:
@@ -116,9 +130,10 @@ def _gather(source: PairFile | VerdictFile, found: SourceRows, gathered: Gathere
     known = {name: None for row in rows for name in row.values}
     absent = absent_columns(rows, list(layout.columns.names()), known)
     if absent:
-        gathered.problems += absent
+        gathered.problems += [*absent, *_beside_absent(source, layout, known)]
+        gathered.is_partial = True
         return
-    reader = _reader(source, layout, found.place)
+    reader = _reader(source, layout, found.place, who)
     for row in rows:
         full = row if len(row.values) == len(known) else Row(row.place, {**known, **row.values})
         problems: list[Problem] = []
@@ -132,6 +147,31 @@ def _gather(source: PairFile | VerdictFile, found: SourceRows, gathered: Gathere
     gathered.problems += reader.problems()
     gathered.problems += _idle_patterns(source, reader, found.place)
     gathered.counts.update(reader.counts)
+
+
+def _beside_absent(source: PairFile | VerdictFile, layout: Layout, known: dict[str, None]) -> list[Problem]:
+    """What is wrong in the columns that are there, so that a missing one hides no other fault of its file."""
+    columns = _without_absent(layout.columns, known)
+    if source.bad_rows == "skip" or not (columns.verdict or columns.votes or columns.p):
+        return []
+    reader = _reader(source, layout._replace(columns=columns), "", "")
+    problems: list[Problem] = []
+    for row in layout.rows:
+        reader.read(Row(row.place, {**known, **row.values}), problems)
+    return [*problems, *reader.misread()]
+
+
+def _without_absent(columns: VerdictColumns, known: dict[str, None]) -> VerdictColumns:
+    """The columns that are read of each row by itself, without those that are not there."""
+    kept: dict[str, Any] = {"item": None, "prompt": None, "a": None, "b": None}
+    for part in ("verdict", "swapped", "order", "p", "principle", "sample"):
+        column = getattr(columns, part)
+        kept[part] = column if column in known else None
+    if kept["verdict"] is None:
+        kept["verdict"], kept["swapped"] = kept["swapped"], None
+    kept["votes"] = tuple(column for column in columns.votes or () if column in known) or None
+    kept["rater"] = columns.rater if columns.rater and all(column in known for column in columns.rater) else None
+    return columns.model_copy(update=kept)
 
 
 def _laid_out(source: PairFile | VerdictFile, found: SourceRows) -> tuple[Layout, bool]:
@@ -179,7 +219,7 @@ def _pair_layout(source: PairFile, columns: PairColumns, found: SourceRows) -> t
     return Layout(named, rows, VerdictWords()), True
 
 
-def _reader(source: PairFile | VerdictFile, layout: Layout, place: str) -> BallotReader:
+def _reader(source: PairFile | VerdictFile, layout: Layout, place: str, who: str) -> BallotReader:
     log = source if isinstance(source, VerdictFile) else None
     return BallotReader(
         place=place,
@@ -194,6 +234,7 @@ def _reader(source: PairFile | VerdictFile, layout: Layout, place: str) -> Ballo
         takes_any_word=log is not None and log.unreadable == "invalid",
         tells_each=source.bad_rows == "skip",
         hint="words" if log else "votes",
+        who=who,
     )
 
 

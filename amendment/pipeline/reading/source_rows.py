@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable
 from functools import lru_cache
 from itertools import islice
@@ -14,7 +15,7 @@ from amendment.pipeline.reading.hub_rows import dataset_folder, read_dataset
 from amendment.pipeline.runfile.sources import Source
 from amendment.tables import Row, iter_rows
 
-__all__ = ["FileFacts", "SourceRows", "facts_of", "rows_of", "source_state"]
+__all__ = ["FileFacts", "SourceRows", "fact_name", "facts_of", "rows_of", "source_state"]
 
 GLIMPSE = 20
 """Rows of a dataset on the Hub that a check looks at."""
@@ -26,7 +27,8 @@ class FileFacts(NamedTuple):
     name: str
     rows: int
     sha256: str | None
-    """Of the file's bytes; None for a dataset, and as long as nobody has asked for it."""
+    """Of the file's bytes; of a dataset in a local folder that of the lines that `sha256sum` prints for its files in
+    the order of their names. None for a dataset on the Hub, and as long as nobody has asked for it."""
     revision: str | None
     """The commit of a dataset on the Hub; None for anything else."""
     license: str | None = None
@@ -61,7 +63,7 @@ def rows_of(source: Source, base: Path, *, glimpse: bool = False) -> SourceRows:
     short = glimpse and dataset_folder(source, base) is None
     limit = min(source.take or GLIMPSE, GLIMPSE) if short else source.take
     rows, revision = read_dataset(source, base, limit=limit)
-    facts = FileFacts(f"{source.dataset}[{source.split or 'train'}]", len(rows), None, revision, source.license)
+    facts = FileFacts(fact_name(source), len(rows), None, revision, source.license)
     return SourceRows(facts.name, rows, [], _columns(rows), facts, short)
 
 
@@ -70,8 +72,13 @@ def _file_rows(source: Source, path: Path) -> SourceRows:
     rows = list(islice(iter_rows(path, problems), source.take))
     if not rows:
         raise DataError(problems or f"{path}: the file has no rows; expected at least one")
-    facts = FileFacts(path.name, len(rows), None, None, source.license)
+    facts = FileFacts(fact_name(source), len(rows), None, None, source.license)
     return SourceRows(str(path), rows, problems, _columns(rows), facts, is_glimpse=False)
+
+
+def fact_name(source: Source) -> str:
+    """Under which name a certificate and a run's counts tell of a source."""
+    return source.label if source.path is not None else f"{source.dataset}[{source.split or 'train'}]"
 
 
 def _columns(rows: list[Row]) -> dict[str, None]:
@@ -81,10 +88,20 @@ def _columns(rows: list[Row]) -> dict[str, None]:
 
 def facts_of(files: Iterable[tuple[Source, FileFacts]], base: Path) -> list[FileFacts]:
     """The facts of all that was read, with the hashes of files; what was read twice stands once."""
-    told = [
-        facts if source.path is None else facts._replace(sha256=_hash(base / source.path)) for source, facts in files
-    ]
-    return list(dict.fromkeys(told))
+    return list(dict.fromkeys(facts._replace(sha256=_content(source, base)) for source, facts in files))
+
+
+def _content(source: Source, base: Path) -> str | None:
+    """The hash of a file, or of a local folder without what is hidden in it; None for a dataset on the Hub."""
+    if source.path is not None:
+        return _hash(base / source.path)
+    folder = dataset_folder(source, base)
+    if folder is None:
+        return None
+    files = {file.relative_to(folder).as_posix(): file for file in folder.rglob("*") if file.is_file()}
+    shown = sorted(name for name in files if not any(part.startswith(".") for part in name.split("/")))
+    lines = "".join(f"{_hash(files[name])}  {name}\n" for name in shown)
+    return hashlib.sha256(lines.encode("utf-8", "surrogateescape")).hexdigest()
 
 
 def _hash(path: Path) -> str:

@@ -1,0 +1,156 @@
+"""What follows from a judge's figures, in a few plain sentences by fixed rules.
+
+Each says no more than its interval does: where that leaves a question open, so does the sentence.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from itertools import islice
+
+from amendment.calibration.against_people import Agreement, Ceiling
+from amendment.calibration.certificate import Certificate, Judge
+from amendment.calibration.gates import BELOW_CEILING, FEWEST, LEAST_CONSISTENT, Gate
+from amendment.calibration.length import Length
+from amendment.calibration.order import FEWEST_PAIRS, Order
+from amendment.markdown import cell
+from amendment.statistics import Estimate
+from amendment.statistics.intervals import FEW, NO_VARIATION
+
+__all__ = ["conclusions"]
+
+MOST_JUDGES, MOST_SENTENCES = 10, 3
+
+
+def conclusions(certificate: Certificate) -> Iterator[str]:
+    """A line for each of the first judges."""
+    for judge in certificate.judges[:MOST_JUDGES]:
+        yield f"- {cell(judge.name)}: {' '.join(islice(_sentences(certificate, judge), MOST_SENTENCES))}"
+    more = len(certificate.judges) - MOST_JUDGES
+    if more > 0:
+        yield f"- {more} more {'judge stands' if more == 1 else 'judges stand'} in the tables alone."
+
+
+def _sentences(certificate: Certificate, judge: Judge) -> Iterator[str]:
+    """The most important first."""
+    gates = {gate.check: gate for gate in certificate.gates if gate.judge == judge.name}
+    if gates["rows"].outcome == "WARN":
+        yield f"Look at the join before you look at the judge: {gates['rows'].found}."
+    if judge.order.contradicts:
+        yield _misread(judge.order)
+        return
+    yield from _order(judge.order)
+    yield from _beside_people(judge.one_call, judge.ceiling.get("no_ties"))
+    yield from _unread(gates["invalid"], "FAIL")
+    yield from _agreed_with_itself(judge.both_orders)
+    yield from _longer(judge.length)
+    yield from _unread(gates["invalid"], "WARN")
+
+
+def _misread(order: Order) -> str:
+    return (
+        f"Are its orders read the right way? In {_percent(order.turned)} of comparisons it changes sides when the "
+        f"answers change places, and its two orders contradict each other (kappa {order.kappa.value:.2f}): look at "
+        "coordinates and orders of its file before you believe any figure here."
+    )
+
+
+def _order(order: Order) -> Iterator[str]:
+    if order.pairs < FEWEST_PAIRS:
+        yield f"Whether the displayed order sways it is not known ({order.pairs} items read in both): ask it in both."
+        return
+    unless = ", if its orders are read rightly: look at coordinates and orders first" if order.mostly_turns else ""
+    rate, same = _bounds(order.rate), _bounds(order.consistency)
+    leans = abs(order.index.value) > 0.5  # nan where neither position won both times: leans nowhere
+    if rate and leans and rate[1] < 0:
+        won = _percent(order.primacy / order.pairs)
+        yield f"Ask it in both orders: in {won} of comparisons it picks whatever is shown first{unless}."
+    elif rate and leans and rate[0] > 0:
+        won = _percent(order.recency / order.pairs)
+        yield f"Ask it in both orders: in {won} of comparisons it picks whatever is shown second{unless}."
+    elif same and same[1] < LEAST_CONSISTENT:
+        won = _percent(1 - order.consistency.value)
+        yield f"Ask it in both orders: in {won} of comparisons its verdict changes with the order."
+    elif same and same[0] >= LEAST_CONSISTENT:
+        yield f"The displayed order changes little: it says the same in both in {_ranged(order.consistency)}."
+    else:
+        found = _ranged(order.consistency)
+        yield f"How much the displayed order sways it cannot be told from these data (the same in {found})."
+
+
+def _beside_people(agreed: Agreement | None, ceiling: Ceiling | None) -> Iterator[str]:
+    if agreed is None or agreed.items < FEWEST:
+        found = f"{agreed.items if agreed else 0} of the {FEWEST} items with a person's vote that it takes are there"
+        yield f"Whether it is right is not known: {found}."
+        return
+    kappa = _bounds(agreed.kappa)
+    told = f"kappa {agreed.kappa.value:.2f}"
+    if kappa is None:
+        yield "Whether it agrees with people better than chance does cannot be told from these data."
+    elif kappa[1] <= 0:
+        yield f"It agrees with people no better than chance does ({told}, {kappa[0]:.2f} to {kappa[1]:.2f})."
+    elif kappa[0] <= 0:
+        found = f"{told}, {kappa[0]:.2f} to {kappa[1]:.2f}"
+        yield f"Whether it agrees with people better than chance does cannot be told from these data ({found})."
+    elif ceiling is not None:
+        yield _beside_a_person(ceiling.difference)
+    else:
+        shown = _ranged(agreed.by_rule["no_ties"])
+        yield f"Where it and the majority of people both choose an answer, it is the same one in {shown}."
+
+
+def _beside_a_person(difference: Estimate) -> str:
+    bounds = _bounds(difference)
+    if bounds is None:
+        return "Whether it is worse than a person cannot be told from these data."
+    value, low, high = (100 * one for one in (difference.value, *bounds))
+    if high < 0 or low > 0:
+        word, (near, far) = "less" if high < 0 else "more", sorted((abs(low), abs(high)))
+        points = f"{abs(value):.1f} points ({near:.1f} to {far:.1f})"
+        return f"It agrees with a person {word} than another person does, by {points}."
+    told = f"({value:+.1f} points, {low:+.1f} to {high:+.1f})"
+    if low > -100 * BELOW_CEILING:
+        return f"It agrees with a person about as well as another person does {told}."
+    return f"Whether it is worse than a person cannot be told from these data {told}."
+
+
+def _agreed_with_itself(both: Agreement | None) -> Iterator[str]:
+    found = both.by_rule["no_ties"] if both else None
+    if found and _bounds(found):
+        right = f"{round(found.value * found.n)} of {found.n}"
+        yield f"Where both orders agree on an answer, people choose it too in {_ranged(found)}, {right}."
+
+
+def _longer(length: Length | None) -> Iterator[str]:
+    found = length.asymmetry if length else None
+    bounds = _bounds(found) if found else None
+    if found is None or bounds is None or bounds[0] <= 0 <= bounds[1]:
+        return
+    side, value = ("longer", found.value) if found.value > 0 else ("shorter", -found.value)
+    other = "shorter" if side == "longer" else "longer"
+    low, high = sorted(100 * abs(bound) for bound in bounds)
+    told = f"{100 * value:.1f} points ({low:.1f} to {high:.1f})"
+    yield f"It errs towards the {side} answer oftener than towards the {other}, by {told}."
+
+
+def _unread(gate: Gate, outcome: str) -> Iterator[str]:
+    if gate.outcome == outcome:
+        yield f"Too many of its votes could not be read: {gate.found}."
+
+
+def _bounds(estimate: Estimate) -> tuple[float, float] | None:
+    """The interval; the value itself where many prompts all gave it, nothing where it is not known."""
+    if estimate.note == NO_VARIATION and estimate.clusters >= FEW:
+        return estimate.value, estimate.value
+    return None if math.isnan(estimate.low) else (estimate.low, estimate.high)
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.0f} %"
+
+
+def _ranged(share: Estimate) -> str:
+    """98 % (94 to 100)."""
+    bounds = _bounds(share)
+    return _percent(share.value) + (f" ({100 * bounds[0]:.0f} to {100 * bounds[1]:.0f})" if bounds else "")
