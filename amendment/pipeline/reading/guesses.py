@@ -74,7 +74,7 @@ def no_prompt(found: SourceRows) -> Problem:
     guess = [scalar(name) for name in prompts if stands_in_yaml(name)] or ["COLUMN"]
     named = f"[{', '.join(guess)}]" if len(guess) > 1 else guess[0]
     told = f"there are {', '.join(shown)}{more}. Name it in the run file, such as column: {named}"
-    return found.rows[0].problem("prompt", f"no such column in any row; {told}")
+    return Problem(f"{found.place}: prompt", f"no such column in any row; {told}")
 
 
 def _first(one: Profile) -> str:
