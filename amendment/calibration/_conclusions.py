@@ -5,18 +5,16 @@ Each says no more than its interval does: where that leaves a question open, so 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from itertools import islice
 
 from amendment.calibration.against_people import Agreement, Ceiling
 from amendment.calibration.certificate import Certificate, Judge
-from amendment.calibration.gates import BELOW_CEILING, FEWEST, LEAST_CONSISTENT, Gate
+from amendment.calibration.gates import BELOW_CEILING, FEWEST, LEAST_CONSISTENT, Gate, at_chance
 from amendment.calibration.length import Length
 from amendment.calibration.order import FEWEST_PAIRS, Order
 from amendment.markdown import cell
-from amendment.statistics import Estimate
-from amendment.statistics.intervals import FEW, NO_VARIATION
+from amendment.statistics import Estimate, bounds
 
 __all__ = ["conclusions"]
 
@@ -41,7 +39,9 @@ def _sentences(certificate: Certificate, judge: Judge) -> Iterator[str]:
         yield _misread(judge.order)
         return
     yield from _order(judge.order)
-    yield from _beside_people(judge.one_call, judge.ceiling.get("no_ties"))
+    yield from _beside_people(judge.one_call, judge.ceiling.get("no_ties"), _doubt(certificate))
+    if gates["ties"].outcome == "WARN":
+        yield f"It often does not decide: {gates['ties'].found}."
     yield from _unread(gates["invalid"], "FAIL")
     yield from _agreed_with_itself(judge.both_orders)
     yield from _longer(judge.length)
@@ -61,7 +61,7 @@ def _order(order: Order) -> Iterator[str]:
         yield f"Whether the displayed order sways it is not known ({order.pairs} items read in both): ask it in both."
         return
     unless = ", if its orders are read rightly: look at coordinates and orders first" if order.mostly_turns else ""
-    rate, same = _bounds(order.rate), _bounds(order.consistency)
+    rate, same = bounds(order.rate), bounds(order.consistency)
     leans = abs(order.index.value) > 0.5  # nan where neither position won both times: leans nowhere
     if rate and leans and rate[1] < 0:
         won = _percent(order.primacy / order.pairs)
@@ -79,12 +79,18 @@ def _order(order: Order) -> Iterator[str]:
         yield f"How much the displayed order sways it cannot be told from these data (the same in {found})."
 
 
-def _beside_people(agreed: Agreement | None, ceiling: Ceiling | None) -> Iterator[str]:
+def _doubt(certificate: Certificate) -> str:
+    """What is doubtful about people as a measure, where two of them or more voted."""
+    among = certificate.people.among if certificate.people else None
+    return at_chance(among.alpha) if among else ""
+
+
+def _beside_people(agreed: Agreement | None, ceiling: Ceiling | None, doubt: str) -> Iterator[str]:
     if agreed is None or agreed.items < FEWEST:
         found = f"{agreed.items if agreed else 0} of the {FEWEST} items with a person's vote that it takes are there"
         yield f"Whether it is right is not known: {found}."
         return
-    kappa = _bounds(agreed.kappa)
+    kappa = bounds(agreed.kappa)
     told = f"kappa {agreed.kappa.value:.2f}"
     if kappa is None:
         yield "Whether it agrees with people better than chance does cannot be told from these data."
@@ -93,18 +99,25 @@ def _beside_people(agreed: Agreement | None, ceiling: Ceiling | None) -> Iterato
     elif kappa[0] <= 0:
         found = f"{told}, {kappa[0]:.2f} to {kappa[1]:.2f}"
         yield f"Whether it agrees with people better than chance does cannot be told from these data ({found})."
+    elif ceiling is not None and doubt:
+        yield f"Whether it is worse than a person cannot be told: {doubt}."
     elif ceiling is not None:
         yield _beside_a_person(ceiling.difference)
     else:
-        shown = _ranged(agreed.by_rule["no_ties"])
-        yield f"Where it and the majority of people both choose an answer, it is the same one in {shown}."
+        yield f"Where it and the majority of people both choose an answer, it is the same one in {_chosen(agreed)}."
+
+
+def _chosen(agreed: Agreement) -> str:
+    """100 % (90 to 100); both choose in 35 of 200 verdicts; the latter where ties were dropped."""
+    found, of = agreed.by_rule["no_ties"], agreed.by_rule["strict"].n
+    return _ranged(found) + (f"; both choose in {found.n} of {of} verdicts" if found.n < of else "")
 
 
 def _beside_a_person(difference: Estimate) -> str:
-    bounds = _bounds(difference)
-    if bounds is None:
+    known = bounds(difference)
+    if known is None:
         return "Whether it is worse than a person cannot be told from these data."
-    value, low, high = (100 * one for one in (difference.value, *bounds))
+    value, low, high = (100 * one for one in (difference.value, *known))
     if high < 0 or low > 0:
         word, (near, far) = "less" if high < 0 else "more", sorted((abs(low), abs(high)))
         points = f"{abs(value):.1f} points ({near:.1f} to {far:.1f})"
@@ -117,19 +130,19 @@ def _beside_a_person(difference: Estimate) -> str:
 
 def _agreed_with_itself(both: Agreement | None) -> Iterator[str]:
     found = both.by_rule["no_ties"] if both else None
-    if found and _bounds(found):
+    if found and bounds(found):
         right = f"{round(found.value * found.n)} of {found.n}"
         yield f"Where both orders agree on an answer, people choose it too in {_ranged(found)}, {right}."
 
 
 def _longer(length: Length | None) -> Iterator[str]:
     found = length.asymmetry if length else None
-    bounds = _bounds(found) if found else None
-    if found is None or bounds is None or bounds[0] <= 0 <= bounds[1]:
+    known = bounds(found) if found else None
+    if found is None or known is None or known[0] <= 0 <= known[1]:
         return
     side, value = ("longer", found.value) if found.value > 0 else ("shorter", -found.value)
     other = "shorter" if side == "longer" else "longer"
-    low, high = sorted(100 * abs(bound) for bound in bounds)
+    low, high = sorted(100 * abs(bound) for bound in known)
     told = f"{100 * value:.1f} points ({low:.1f} to {high:.1f})"
     yield f"It errs towards the {side} answer oftener than towards the {other}, by {told}."
 
@@ -139,18 +152,11 @@ def _unread(gate: Gate, outcome: str) -> Iterator[str]:
         yield f"Too many of its votes could not be read: {gate.found}."
 
 
-def _bounds(estimate: Estimate) -> tuple[float, float] | None:
-    """The interval; the value itself where many prompts all gave it, nothing where it is not known."""
-    if estimate.note == NO_VARIATION and estimate.clusters >= FEW:
-        return estimate.value, estimate.value
-    return None if math.isnan(estimate.low) else (estimate.low, estimate.high)
-
-
 def _percent(share: float) -> str:
     return f"{100 * share:.0f} %"
 
 
 def _ranged(share: Estimate) -> str:
     """98 % (94 to 100)."""
-    bounds = _bounds(share)
-    return _percent(share.value) + (f" ({100 * bounds[0]:.0f} to {100 * bounds[1]:.0f})" if bounds else "")
+    known = bounds(share)
+    return _percent(share.value) + (f" ({100 * known[0]:.0f} to {100 * known[1]:.0f})" if known else "")

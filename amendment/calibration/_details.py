@@ -13,7 +13,7 @@ from amendment.calibration.slices import FEWEST, MOST, Slice
 from amendment.markdown import cell, table
 from amendment.terminal import plain
 
-__all__ = ["details"]
+__all__ = ["decided", "details"]
 
 Rows = Sequence[Sequence[str]]
 MOST_ROWS = 400
@@ -118,11 +118,15 @@ def _against_majority(certificate: Certificate) -> Iterator[str]:
     yield from _cut([head, *rows])
 
 
+def decided(agreed: Agreement) -> str:
+    """How many verdicts take part where ties are dropped, of all: 35 of 200."""
+    return f"{agreed.by_rule['no_ties'].n} of {agreed.by_rule['strict'].n}"
+
+
 def _agreement(judge: Judge, name: str, agreed: Agreement) -> Sequence[str]:
     shares = (percent(agreed.by_rule[rule]) for rule in RULES)
     wrong = percent(agreed.invalid_wrong["no_ties"])
-    decided = f"{agreed.by_rule['no_ties'].n} of {agreed.by_rule['strict'].n}"
-    return cell(judge.name), name, str(agreed.items), *shares, decided, wrong, ranged(agreed.kappa)
+    return cell(judge.name), name, str(agreed.items), *shares, decided(agreed), wrong, ranged(agreed.kappa)
 
 
 def _ceilings(certificate: Certificate) -> Iterator[str]:

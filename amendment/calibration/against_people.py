@@ -12,8 +12,8 @@ import numpy as np
 
 from amendment.calibration._panel import Calls, Panel
 from amendment.calibration._rules import RULES, Rule, agreement, kappa, paired_shares
-from amendment.calibration._table import NONE, Codes, Numbers
-from amendment.statistics import Estimate, Resampling, bootstrap, quotient, sums_by_cluster
+from amendment.calibration._table import NONE, TIE, Codes, Numbers
+from amendment.statistics import Estimate, Resampling, bootstrap, quotient, share, sums_by_cluster
 
 __all__ = ["FEWEST_SHARED", "Agreement", "Ceiling", "against_majority", "against_single_people"]
 
@@ -31,6 +31,10 @@ class Agreement:
     invalid_wrong: dict[str, Estimate]
     """Unreadable verdicts counted as wrong."""
     kappa: Estimate
+    ties: Estimate
+    """Share of ties among the verdicts that could be read."""
+    people_ties: Estimate
+    """The same of single people, on the same items and weighted by the judge's verdicts on them."""
 
 
 @dataclass(frozen=True)
@@ -51,11 +55,14 @@ def against_majority(panel: Panel, calls: Calls, draws: Resampling) -> Agreement
     both = calls.readable & (majority != NONE)
     if not (majority != NONE).any():
         return None
+    item, heard = calls.item[both], panel.people[calls.item[both]]
     return Agreement(
-        items=np.unique(calls.item[both]).size,
+        items=np.unique(item).size,
         by_rule=agreement(panel, calls.item, calls.value, majority, draws),
         invalid_wrong=agreement(panel, calls.item, calls.value, majority, draws, invalid_is_wrong=True),
         kappa=kappa(panel, calls.item, calls.value, majority, draws),
+        ties=share(calls.value[both] == TIE, panel.prompts(item), draws.level),
+        people_ties=share(heard[:, TIE] / heard.sum(axis=1), panel.prompts(item), draws.level),
     )
 
 

@@ -27,8 +27,8 @@ MOST_RATERS = 500
 """Raters with most labels that are compared with each other: bounds time and memory."""
 RULE = (
     f"two raters with at least {FEWEST} common items, kappa below {LEAST_KAPPA}, and shares of A, tie and B that "
-    f"differ by at most {NEAR} (or kappa from {CLEAR} once the sides of one are exchanged); of two judges or two "
-    f"people only where one of them agrees with nobody (kappa below {CLEAR})"
+    f"differ by at most {NEAR} (or kappa from {CLEAR} once the sides of one are exchanged, or its rows moved by one); "
+    f"of two judges or two people only where one of them agrees with nobody (kappa below {CLEAR})"
 )
 
 
@@ -71,7 +71,7 @@ class _Labels(NamedTuple):
     is_noise: Flags
     items: int
     calls: Calls
-    """Readable verdicts; `rater` counts in `names`."""
+    """Readable verdicts, sorted by rater and item; `rater` counts in `names`."""
 
 
 def alarms(panel: Panel) -> Alarms:
@@ -83,8 +83,9 @@ def alarms(panel: Panel) -> Alarms:
     n, kappa, swapped = tables.sum((2, 3)), _kappas(tables), _kappas(tables[..., ::-1])
     compared = np.triu(n >= FEWEST, 1) & _allowed(labels)
     looks_joined = (_difference(tables) <= NEAR) | (swapped >= CLEAR)
-    fired = compared & (kappa < LEAST_KAPPA) & looks_joined & _estranged(labels, n, kappa)
-    found = [_alarm(labels, a, b, tables[a, b]) for a, b in np.argwhere(fired).tolist()]
+    suspicious = compared & (kappa < LEAST_KAPPA) & _estranged(labels, n, kappa)
+    seen = [(_alarm(labels, a, b, tables[a, b]), looks_joined[a, b]) for a, b in np.argwhere(suspicious).tolist()]
+    found = [alarm for alarm, looks in seen if looks or alarm.shifted >= CLEAR]
     beside = compared[:, -1] & labels.is_judge if labels.names[-1] is None else np.zeros(len(n), np.bool_)
     with_people = tuple(str(name) for name, known in zip(labels.names, beside, strict=True) if known)
     return Alarms(
@@ -183,12 +184,9 @@ def _alarm(labels: _Labels, a: int, b: int, cells: Numbers) -> Alarm:
 
 def _side_by_side(labels: _Labels, a: int, b: int) -> tuple[Codes, Codes]:
     """The two raters' classes on their common items, in the order of the items."""
-    sides = np.full((2, labels.items), NONE)
-    for row, rater in enumerate((a, b)):
-        own = labels.calls.rater == rater
-        sides[row, labels.calls.item[own]] = labels.calls.value[own]
-    both = (sides != NONE).all(axis=0)
-    return sides[0, both], sides[1, both]
+    one, other = labels.calls.of(a), labels.calls.of(b)
+    _, left, right = np.intersect1d(one.item, other.item, assume_unique=True, return_indices=True)
+    return one.value[left], other.value[right]
 
 
 def _hint(swapped: float, shifted: float) -> str:

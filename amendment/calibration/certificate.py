@@ -15,6 +15,7 @@ from amendment.calibration._panel import Panel, panel_of
 from amendment.calibration._table import TIE, A, B, table_of
 from amendment.calibration.against_people import Agreement, Ceiling, against_majority, against_single_people
 from amendment.calibration.alarm import Alarms, alarms
+from amendment.calibration.apart import Apart, apart
 from amendment.calibration.counts import Counts, RaterCounts, count
 from amendment.calibration.gates import Gate, gates
 from amendment.calibration.groups import Group, group
@@ -75,6 +76,8 @@ class Certificate:
     """Of the bootstrap."""
     seed: int
     counts: Counts
+    apart: tuple[Apart, ...]
+    """Judges that share no item with people."""
     people: People | None
     judges: tuple[Judge, ...]
     between_judges: Group | None
@@ -156,7 +159,8 @@ def audit(
     except ValueError as error:
         raise ConfigError(str(error)) from error
     panel = panel_of(table_of(items, votes))
-    counts, alarmed = count(panel, drawing), alarms(panel)
+    counts, alarmed, separate = count(panel, drawing), alarms(panel), apart(panel)
+    people = _people(panel, drawing)
     judges = tuple(_judge(panel, number, drawing) for number, _ in panel.judges)
     invalid = {rater.name: rater.invalid for rater in counts.raters}
     return Certificate(
@@ -165,7 +169,8 @@ def audit(
         draws=draws,
         seed=seed,
         counts=counts,
-        people=_people(panel, drawing),
+        apart=separate,
+        people=people,
         judges=judges,
         between_judges=group(panel, panel.judges, drawing),
         slices=slices(panel, drawing),
@@ -181,7 +186,9 @@ def audit(
                 order=one.order,
                 agreed=one.one_call,
                 ceiling=one.ceiling,
+                alpha=people.among.alpha if people and people.among else None,
                 alarms=alarmed,
+                is_apart=one.name in {beside.judge for beside in separate},
             )
         ),
         how=how(drawing),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
@@ -10,11 +9,12 @@ from typing import Literal
 from amendment.calibration.against_people import FEWEST_SHARED, Agreement, Ceiling
 from amendment.calibration.alarm import FEWEST as FEWEST_COMPARED
 from amendment.calibration.alarm import MOST_RATERS, SELF, Alarms
+from amendment.calibration.apart import FEWEST as FEWEST_APART
 from amendment.calibration.order import FEWEST_PAIRS, MOSTLY_TURNED, Order
-from amendment.statistics import Estimate
-from amendment.statistics.intervals import NO_VARIATION
+from amendment.statistics import Estimate, bounds
+from amendment.statistics.intervals import FEW, NO_VARIATION
 
-__all__ = ["BELOW_CEILING", "FEWEST", "LEAST_CONSISTENT", "RULES", "Gate", "Outcome", "gates"]
+__all__ = ["BELOW_CEILING", "FEWEST", "LEAST_CONSISTENT", "RULES", "Gate", "Outcome", "at_chance", "gates"]
 
 Outcome = Literal["PASS", "WARN", "FAIL", "not measured"]
 FEWEST = 30
@@ -22,6 +22,10 @@ BELOW_CEILING = 0.05
 LEAST_CONSISTENT = 0.8
 """Share of the same verdict in both orders from which the gate of order passes."""
 CANNOT_TELL = "the data cannot tell"
+MOST_TIES, TIMES_PEOPLE = 0.2, 2
+"""Share of a judge's verdicts, and multiple of people's share, up to which its ties raise no question."""
+APART = "it shares no item with people: look at the item keys, unless they were asked about different items"
+UNVARIED = f"where all prompts gave the same value, it decides from {FEW} prompts, and fewer are WARN"
 
 RULES = {
     "order": (
@@ -37,15 +41,22 @@ RULES = {
     ),
     "chance": (
         "kappa with the majority of people, one call: PASS where the whole interval lies above 0, FAIL where none of "
-        f"it does, WARN where the data cannot tell; needs {FEWEST} items"
+        f"it does, WARN where the data cannot tell; {UNVARIED}; needs {FEWEST} items"
     ),
     "ceiling": (
         "agreement with single people minus agreement of two people, ties dropped: PASS where the whole interval lies "
-        f"above -{BELOW_CEILING}, FAIL where all of it lies below, WARN where the data cannot tell; needs two people "
-        f"on {FEWEST_SHARED} items"
+        f"above -{BELOW_CEILING}, FAIL where all of it lies below, WARN where the data cannot tell; {UNVARIED}; PASS "
+        "becomes WARN where the interval of people's alpha does not lie above 0, for beside people who agree no "
+        f"better than chance there is no ceiling; needs two people on {FEWEST_SHARED} items"
+    ),
+    "ties": (
+        f"WARN where the judge calls more than {100 * MOST_TIES:g} % of its verdicts beside people a tie, and more "
+        f"than {TIMES_PEOPLE} times the share that single people call one on the same items, otherwise PASS; needs "
+        f"{FEWEST} items"
     ),
     "rows": (
-        "WARN where this judge and a person, or the majority of people, raise the alarm of wrongly joined labels; "
+        "WARN where this judge and a person, or the majority of people, raise the alarm of wrongly joined labels, or "
+        f"where it shares no item with any person although both have {FEWEST_APART} or more; the alarm "
         f"needs {FEWEST_COMPARED} items, and kappa from {SELF} between the judge's own orders where it has two; "
         f"of more than {MOST_RATERS} raters those with most labels are compared"
     ),
@@ -72,15 +83,19 @@ def gates(
     order: Order,
     agreed: Agreement | None,
     ceiling: Mapping[str, Ceiling],
+    alpha: Estimate | None,
     alarms: Alarms,
+    is_apart: bool,
 ) -> list[Gate]:
-    """All checks of one judge."""
+    """All checks of one judge; `alpha` is that of people among themselves, and `is_apart` says that the judge shares
+    no item with them."""
     return [
         Gate(judge, "order", *_order(order)),
         Gate(judge, "invalid", *_invalid(invalid)),
         Gate(judge, "chance", *_chance(agreed)),
-        Gate(judge, "ceiling", *_ceiling(ceiling.get("no_ties"))),
-        Gate(judge, "rows", *_rows(judge, order, alarms)),
+        Gate(judge, "ceiling", *_ceiling(ceiling.get("no_ties"), alpha)),
+        Gate(judge, "ties", *_ties(agreed)),
+        Gate(judge, "rows", *_rows(judge, order, alarms, is_apart=is_apart)),
     ]
 
 
@@ -115,31 +130,64 @@ def _invalid(invalid: Estimate) -> tuple[Outcome, str]:
 
 def _chance(agreed: Agreement | None) -> tuple[Outcome, str]:
     if agreed is None or agreed.items < FEWEST:
-        return "not measured", f"{agreed.items if agreed else 0} items with a person's vote"
+        return "not measured", _beside(agreed)
     return _above(agreed.kappa, 0, ".2f")
 
 
-def _ceiling(ceiling: Ceiling | None) -> tuple[Outcome, str]:
+def _beside(agreed: Agreement | None) -> str:
+    return f"{agreed.items if agreed else 0} items with a person's vote"
+
+
+def _ceiling(ceiling: Ceiling | None, alpha: Estimate | None) -> tuple[Outcome, str]:
     if ceiling is None:
         return "not measured", "too few items with two people"
-    return _above(ceiling.difference, -BELOW_CEILING, "+.3f")
+    outcome, found = _above(ceiling.difference, -BELOW_CEILING, "+.3f")
+    doubt = at_chance(alpha)
+    if not doubt or outcome == "not measured":
+        return outcome, found
+    return "WARN" if outcome == "PASS" else outcome, f"{found}; {doubt}"
+
+
+def at_chance(alpha: Estimate | None) -> str:
+    """What is doubtful about the agreement of people with each other; nothing where it is better than chance."""
+    known = bounds(alpha) if alpha else None
+    if known and known[0] > 0:
+        return ""
+    if alpha and known and alpha.value <= 0:
+        return f"people agree no better than chance (alpha {alpha.value:.2f})"
+    return f"whether people agree better than chance {CANNOT_TELL}"
+
+
+def _ties(agreed: Agreement | None) -> tuple[Outcome, str]:
+    if agreed is None or agreed.items < FEWEST:
+        return "not measured", _beside(agreed)
+    ties, people = agreed.ties.value, agreed.people_ties.value
+    found = (
+        f"{100 * ties:.1f} % of its {agreed.ties.n} verdicts beside people are ties, of people's {100 * people:.1f} %"
+    )
+    return "WARN" if ties > max(MOST_TIES, TIMES_PEOPLE * people) else "PASS", found
 
 
 def _above(estimate: Estimate, bound: float, form: str) -> tuple[Outcome, str]:
     """PASS where the whole interval lies above the bound, FAIL where none of it does."""
-    low, high, found = estimate.low, estimate.high, f"{estimate.value:{form}}"
-    if estimate.note == NO_VARIATION:
-        low = high = estimate.value
-    elif math.isnan(low):
+    known, found = bounds(estimate), f"{estimate.value:{form}}"
+    if known is None and estimate.note == NO_VARIATION:
+        return "WARN", f"{found} in each of only {estimate.clusters} prompts: {CANNOT_TELL}"
+    if known is None:
         return "not measured", estimate.note
-    else:
-        found += f" ({low:{form}} to {high:{form}})"
+    low, high = known
+    found += f" ({low:{form}} to {high:{form}})" if estimate.note != NO_VARIATION else ""
     if low > bound:
         return "PASS", found
     return ("FAIL", f"{found}: not above {bound:g}") if high <= bound else ("WARN", f"{found}: {CANNOT_TELL}")
 
 
-def _rows(judge: str, order: Order, alarms: Alarms) -> tuple[Outcome, str]:
+def _rows(judge: str, order: Order, alarms: Alarms, *, is_apart: bool) -> tuple[Outcome, str]:
+    if is_apart:
+        return (
+            "WARN",
+            APART,
+        )
     if order.kappa.value < SELF:
         return "not measured", f"its two orders hardly agree (kappa {order.kappa.value:.2f})"
     if judge not in alarms.with_people:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from amendment.calibration._conclusions import conclusions
-from amendment.calibration._details import details
-from amendment.calibration._figures import alone, percent, points
+from amendment.calibration._details import decided, details
+from amendment.calibration._figures import NOTHING, alone, percent, points
+from amendment.calibration.apart import Apart
 from amendment.calibration.certificate import Certificate, Judge
 from amendment.markdown import cell, table
 from amendment.statistics import Estimate
@@ -15,7 +16,7 @@ __all__ = ["certificate_lines"]
 
 OVERVIEW = (
     "judge",
-    "items",
+    "decided",
     "agreement, no ties",
     "kappa",
     "vs ceiling",
@@ -26,19 +27,29 @@ OVERVIEW = (
     "gates",
 )
 READING = (
-    "Agreement and kappa: with the majority of people, one call. Vs ceiling: agreement with single people minus that "
+    "Agreement and kappa: with the majority of people, one call. Decided: how many verdicts this agreement rests on, "
+    "of all that stand beside the majority; the rest are ties. Vs ceiling: agreement with single people minus that "
     "of two people, points. Consistent: same verdict in both displayed orders. Position: -1 the first shown wins, +1 "
     "the second. Longer: how much oftener it errs towards the longer answer than towards the shorter, points. Invalid: "
     "votes that could not be read. Gates: what did not pass; else what did. 0.03? is a figure whose interval holds 0, "
     "so that its sign is open; 0.03* rests on a fallback or few prompts, or has no interval. All terms are defined at "
     "the end."
 )
+MOST_UNJOINED = 5
 STARRED = "\\* A fallback, few prompts, or no interval at all: the JSON says which, figure by figure."
 
 
 def certificate_lines(certificate: Certificate) -> list[str]:
     """The whole certificate, a line each, without line ends."""
-    lines = ["# Audit", "", _opening(certificate), "", *_overview(certificate), *details(certificate)]
+    lines = [
+        "# Audit",
+        "",
+        _opening(certificate),
+        "",
+        *_unjoined(certificate.apart),
+        *_overview(certificate),
+        *details(certificate),
+    ]
     lines += ["## Definitions", "", STARRED, ""]
     return [*lines, *_definitions(certificate)]
 
@@ -66,6 +77,19 @@ def _opening(certificate: Certificate) -> str:
     )
 
 
+def _unjoined(found: Sequence[Apart]) -> Iterator[str]:
+    """A line for each of the first judges that share no item with people."""
+    for one in found[:MOST_UNJOINED]:
+        keys = f"'{cell(one.judge_item)}' against '{cell(one.people_item)}'"
+        shown = f"No item is shared by people and judge {cell(one.judge)}: look at the item keys: {keys}"
+        yield f"- {shown}, unless they were asked about different items."
+    more = len(found) - MOST_UNJOINED
+    if more > 0:
+        yield f"- {more} more {'judge shares' if more == 1 else 'judges share'} no item with people."
+    if found:
+        yield ""
+
+
 def _overview(certificate: Certificate) -> Iterator[str]:
     if not certificate.judges:
         yield from ("No judge voted: what follows is about people alone.", "")
@@ -77,10 +101,9 @@ def _overview(certificate: Certificate) -> Iterator[str]:
 
 def _row(certificate: Certificate, judge: Judge, invalid: Estimate) -> Sequence[str]:
     agreed, ceiling, length = judge.one_call, judge.ceiling.get("no_ties"), judge.length
-    voted = next(rater.items for rater in certificate.counts.raters if rater.name == judge.name)
     return (
         cell(judge.name),
-        str(agreed.items if agreed else voted),
+        decided(agreed) if agreed else NOTHING,
         percent(agreed.by_rule["no_ties"] if agreed else None),
         alone(agreed.kappa if agreed else None, ".2f"),
         points(ceiling.difference if ceiling else None),

@@ -1,7 +1,14 @@
 """Numbers with their uncertainty: means, shares, differences and agreement whose rows come in clusters."""
 
 from amendment.statistics.agreement import cohen_kappa, kappa_of, krippendorff_alpha
-from amendment.statistics.intervals import Estimate, cautioned, clustered_macro, clustered_mean, paired_difference
+from amendment.statistics.intervals import (
+    Estimate,
+    bounds,
+    cautioned,
+    clustered_macro,
+    clustered_mean,
+    paired_difference,
+)
 from amendment.statistics.resampling import Resampling, bootstrap, quotient, sums_by_cluster
 from amendment.statistics.shares import binomial_p, share, wilson
 
@@ -10,6 +17,7 @@ __all__ = [
     "Resampling",
     "binomial_p",
     "bootstrap",
+    "bounds",
     "cautioned",
     "clustered_macro",
     "clustered_mean",

@@ -20,7 +20,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["Estimate", "cautioned", "clustered_macro", "clustered_mean", "paired_difference"]
+__all__ = ["Estimate", "bounds", "cautioned", "clustered_macro", "clustered_mean", "paired_difference"]
 
 FEWEST, FEW = 5, 20
 """Clusters: without an interval below the first, with a note below the second, where figures are told with caution."""
@@ -67,6 +67,13 @@ def cautioned(estimate: Estimate) -> Estimate:
     if estimate.clusters >= FEW:
         return estimate
     return estimate._replace(note="; ".join(filter(None, (f"only {estimate.clusters} clusters", estimate.note))))
+
+
+def bounds(estimate: Estimate) -> tuple[float, float] | None:
+    """What to decide by: the interval, or the value itself where twenty clusters or more all gave it, or nothing."""
+    if estimate.note == NO_VARIATION and estimate.clusters >= FEW:
+        return estimate.value, estimate.value
+    return None if math.isnan(estimate.low) else (estimate.low, estimate.high)
 
 
 def clustered_mean(values: ArrayLike, clusters: Iterable[Hashable], level: float = 0.95) -> Estimate:

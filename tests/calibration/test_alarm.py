@@ -101,3 +101,19 @@ def test_raters_who_use_other_words_raise_no_alarm(said: Said, items: Items, tru
     # kappa near 0, but one says A nine times in ten: no sign of a wrong join
     other = "".join(np.random.default_rng(9).choice(list("AAAAAAAAAB"), 200))
     assert audit(items(200), [*said("ann", truth), *said("j", other, "model")]).alarms.found == ()
+
+
+@pytest.mark.parametrize("rows", [1, -1])
+def test_shifted_labels_are_found_although_ties_make_the_shares_differ(said: Said, items: Items, rows: int) -> None:
+    random = np.random.default_rng(11)
+    truth = "".join(random.choice(list("AB"), 200))
+    slipped = truth[rows:] + truth[:rows]
+    judge = "".join("t" if random.random() < 0.25 else one for one in slipped)  # and people never say tie
+    found = audit(items(200), [*said("ann", truth), *said("j", judge, "model")])
+    (alarm,) = found.alarms.found
+    assert alarm.marginals_differ > 0.2
+    assert alarm.kappa < 0.1
+    assert alarm.swapped < 0.3
+    assert alarm.shifted >= 0.3
+    assert rows_gate(found, "j") == "WARN"
+    assert "or its rows moved by one" in found.how["alarm"]

@@ -139,3 +139,58 @@ def test_a_judge_that_never_differs_from_people_who_never_differ_is_at_the_ceili
 
 def test_the_ceiling_is_not_measured_with_one_person(said: Said, items: Items) -> None:
     assert outcome(items(100), [*said("ann", "AB" * 50), *said("j", "AB" * 50, "model")], "ceiling") == "not measured"
+
+
+@pytest.mark.parametrize(("per_prompt", "expected"), [(12, "WARN"), (3, "PASS"), (60, "not measured")])
+def test_agreement_everywhere_on_few_prompts_is_no_pass(
+    said: Said, items: Items, per_prompt: int, expected: str
+) -> None:
+    # 60 items of 5, 20 and 1 prompts, on which everybody always agrees: no draw of prompts can say anything else
+    votes = [*said("ann", "AB" * 30), *said("bob", "AB" * 30), *said("j", "AB" * 30, "model")]
+    known = items(60, per_prompt=per_prompt)
+    assert outcome(known, votes, "chance") == expected
+    assert outcome(known, votes, "ceiling") == expected
+    if expected == "WARN":
+        assert found_by(known, votes, "chance") == "1.00 in each of only 5 prompts: the data cannot tell"
+    assert "decides from 20 prompts, and fewer are WARN" in audit(known, votes, draws=20).how["gate chance"]
+
+
+def test_people_who_always_oppose_each_other_are_no_ceiling(said: Said, items: Items) -> None:
+    # two people never agree, and whatever the judge says one of them agrees: 0.5 - 0 = +0.5
+    votes = [*said("ann", "AB" * 50), *said("bob", "BA" * 50), *said("j", "AABB" * 25, "model")]
+    assert outcome(items(100), votes, "ceiling") == "WARN"
+    # alpha: 100 units disagree wholly, classes 100 and 100 of 200: 1 - 199 * 200 / (200^2 - 2 * 100^2) = -0.99
+    found = found_by(items(100), votes, "ceiling")
+    assert found == "+0.500; people agree no better than chance (alpha -0.99)"
+
+
+def test_people_whose_agreement_is_open_are_no_ceiling_either(said: Said, items: Items) -> None:
+    # ann and bob agree on half, as coins do; the judge says what ann says: 0.75 - 0.5
+    votes = [*said("ann", "AB" * 50), *said("bob", "AABB" * 25), *said("j", "AB" * 50, "model")]
+    assert outcome(items(100), votes, "ceiling") == "WARN"
+    assert found_by(items(100), votes, "ceiling").endswith(
+        "whether people agree better than chance the data cannot tell"
+    )
+
+
+@pytest.mark.parametrize(
+    ("person", "judge", "expected"),
+    [
+        ("AB" * 50, "t" * 21 + "A" * 79, "WARN"),  # 21 % of its verdicts, none of people's
+        ("AB" * 50, "t" * 20 + "A" * 80, "PASS"),  # up to 20 %
+        ("t" * 15 + "A" * 85, "t" * 30 + "A" * 70, "PASS"),  # twice as often as people
+        ("t" * 15 + "A" * 85, "t" * 31 + "A" * 69, "WARN"),
+        ("AB" * 50, "?" * 21 + "A" * 79, "PASS"),  # unreadable is no tie
+        ("A" * 29 + "." * 71, "t" * 100, "not measured"),
+    ],
+)
+def test_the_gate_of_ties_at_its_thresholds(said: Said, items: Items, person: str, judge: str, expected: str) -> None:
+    assert outcome(items(100), [*said("ann", person), *said("j", judge, "model")], "ties") == expected
+
+
+def test_the_gate_of_ties_counts_single_people_and_not_draws_of_their_votes(said: Said, items: Items) -> None:
+    # where ann and bob differ their majority is a draw, and neither of them said tie
+    votes = [*said("ann", "A" * 100), *said("bob", "B" * 50 + "A" * 50), *said("j", "t" * 50 + "A" * 50, "model")]
+    assert outcome(items(100), votes, "ties") == "WARN"
+    found = found_by(items(100), votes, "ties")
+    assert found == "50.0 % of its 100 verdicts beside people are ties, of people's 0.0 %"

@@ -31,9 +31,9 @@ def test_the_overview_has_a_line_per_judge_with_the_figures(said: Said, items: I
         "1 judge and 1 person on 40 items of 40 prompts; 120 votes. Items with a person's vote: 4"
     )
     cells = [cell.strip() for cell in lines[6].strip("|").split("|")]
-    assert cells[:2] == ["j", "40"]
+    assert cells[:2] == ["j", "80 of 80"]
     assert cells[2].startswith("95.0 % (")
-    assert cells[4:] == ["-", "90.0 %", "-1.00*", "-", "0.0 %*", "PASS order, invalid, chance"]
+    assert cells[4:] == ["-", "90.0 %", "-1.00*", "-", "0.0 %*", "PASS order, invalid, chance, ties"]
 
 
 HOSTILE = [
@@ -188,3 +188,16 @@ def test_an_alarm_stands_above_the_figures(said: Said, items: Items) -> None:
     lines = certificate_lines(audit(items(200), [*said("ann", ann), *said("j", judge, "model")]))
     assert "1 of 1 pairs of raters look as if labels were joined to the wrong rows." in section(lines, "Alarms")
     assert any("A and B swapped" in line for line in section(lines, "Alarms"))
+
+
+def test_a_judge_that_hides_behind_ties_is_shown_with_what_it_decided(said: Said, items: Items) -> None:
+    # people decided all of 200, the judge is right on 35 and calls the other 165 a tie
+    votes = [*said("ann", "AB" * 100), *said("j", "AB" * 17 + "A" + "t" * 165, "model")]
+    lines = certificate_lines(audit(items(200), votes))
+    cells = [cell.strip() for cell in lines[6].strip("|").split("|")]
+    assert cells[1] == "35 of 200"
+    assert cells[2].startswith("100.0 %")
+    assert "WARN ties" in cells[-1]
+    (told,) = [line for line in lines if line.startswith("- j: ")]
+    assert "82.5 % of its 200 verdicts beside people are ties, of people's 0.0 %" in told
+    assert "both choose in 35 of 200 verdicts" in told

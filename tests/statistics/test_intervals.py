@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from amendment.statistics import Estimate, cautioned, clustered_macro, clustered_mean, paired_difference
+from amendment.statistics import Estimate, bounds, cautioned, clustered_macro, clustered_mean, paired_difference
 
 
 def test_two_clusters_of_two_rows_by_hand() -> None:
@@ -144,3 +144,19 @@ def test_a_cautioned_figure_says_why_it_is_not_to_be_leaned_on(
 def test_a_caution_keeps_what_was_noted_before() -> None:
     noted = clustered_mean([1, 0] * 5, range(10))._replace(note="a fallback")
     assert cautioned(noted).note == "only 10 clusters; a fallback"
+
+
+@pytest.mark.parametrize(
+    ("clusters", "expected"),
+    [(19, None), (20, (1.0, 1.0))],
+)
+def test_a_value_that_all_clusters_gave_decides_from_twenty_of_them(
+    clusters: int, expected: tuple[float, float] | None
+) -> None:
+    assert bounds(cautioned(clustered_mean([1.0] * clusters, range(clusters)))) == expected
+
+
+def test_bounds_are_the_interval_where_there_is_one() -> None:
+    estimate = clustered_mean([1, 1, 1, 0], ["p", "p", "q", "q"])
+    assert bounds(estimate) == (estimate.low, estimate.high)
+    assert bounds(cautioned(estimate)) is None  # two clusters
