@@ -1,4 +1,5 @@
-"""How the text of a table file is spelled: its encoding by its first bytes, its delimiter by its first rows.
+"""How the text of a table file is spelled: its encoding by its first bytes, its delimiter by its first rows; and its
+lines, none of them endless.
 
 Covered: UTF-8 with and without a byte order mark, UTF-16 with one; commas, semicolons, tabs and upright strokes.
 Not covered: encodings that no first bytes tell; a file in one of them is refused with the byte that gives it away.
@@ -10,15 +11,45 @@ import codecs
 import csv
 from collections.abc import Iterable
 from itertools import islice
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO, NamedTuple, TextIO
 
-__all__ = ["bad_byte", "delimiter_of", "encoding_of"]
+__all__ = ["MAX_ROW", "Lines", "LongRow", "bad_byte", "delimiter_of", "encoding_of"]
 
+MAX_ROW = 64_000_000
+"""Characters of a row, on one line or several: a packed file of a few megabytes may unpack to a line of any length."""
 LOOKED_AT = 50
 """Rows by which the delimiter is told."""
 OTHERS = (";", "\t", "|")
 """Delimiters of files that are called .csv all the same: Excel's where commas are decimal, its Unicode text, exports
 of databases."""
+
+
+class LongRow(Exception):
+    """A row of more than MAX_ROW characters."""
+
+
+class Lines:
+    """The lines of a text, one after another; LongRow is raised before a row of too many characters is held."""
+
+    def __init__(self, file: TextIO) -> None:
+        self._file = file
+        self._taken = 0
+
+    def row_ended(self) -> None:
+        """The next line begins another row."""
+        self._taken = 0
+
+    def __iter__(self) -> Lines:
+        return self
+
+    def __next__(self) -> str:
+        line = self._file.readline(MAX_ROW - self._taken + 1)
+        self._taken += len(line)
+        if self._taken > MAX_ROW:
+            raise LongRow
+        if not line:
+            raise StopIteration
+        return line
 
 
 def encoding_of(start: bytes) -> str:
@@ -78,7 +109,7 @@ def _held(lines: Iterable[str]) -> Iterable[str]:
     """Enough lines for the rows that are looked at, however many line ends stand in their cells."""
     size = 0
     for number, line in enumerate(lines):
-        if number > LOOKED_AT and size > 1_000_000:
+        if (number > LOOKED_AT and size > 1_000_000) or size > MAX_ROW // 4:
             return
         size += len(line)
         yield line

@@ -2,7 +2,8 @@
 
 Covered: row numbers as the user's editor shows them, every unreadable row of a file named in one pass, texts
 packed with gzip (`x.csv.gz`), UTF-16 with a byte order mark, CSV with semicolons, tabs or upright strokes, Parquet
-cells of any nesting. Not covered: what the columns mean; see the stages that read them.
+cells of any nesting; in texts a row over MAX_ROW characters and a document over MAX_DOCUMENT are refused before they
+are held. Not covered: what the columns mean; see the stages that read them.
 """
 
 from __future__ import annotations
@@ -11,19 +12,23 @@ import csv
 import gzip
 import io
 import json
+import stat
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, cast
 
-from amendment._table_text import bad_byte, delimiter_of, encoding_of
+from amendment._table_text import MAX_ROW, Lines, LongRow, bad_byte, delimiter_of, encoding_of
 from amendment.errors import DataError, Problem
 
 __all__ = ["FORMATS", "Row", "iter_rows", "read_rows"]
 
 MAX_CELL = 1_000_000
 """Characters; a longer cell is refused rather than sent anywhere."""
+MAX_DOCUMENT = 1_000_000_000
+"""Characters of a `.json` file, which is held as a whole; of a row's in other texts see `MAX_ROW`."""
+LONG_ROW = f"more than {MAX_ROW:,} characters in one row; neither it nor what follows was read. Is each row on a line?"
 
 
 class Row(NamedTuple):
@@ -57,9 +62,9 @@ def iter_rows(path: Path, problems: list[Problem]) -> Iterator[Row]:
     if reader is None:
         known = f"expected one of {', '.join(FORMATS)}, texts also as .gz"
         raise DataError(f"{path}: unknown kind of file {''.join(path.suffixes[-2:])!r}; {known}")
-    if not path.is_file():
-        raise DataError(f"{path}: no such file")
     try:
+        if not path.is_file():
+            raise DataError(f"{path}: {_no_file(path)}")
         yield from reader(path, problems)
     except UnicodeDecodeError as fault:
         raise DataError(f"{path}: not {_misspelled(path)}; save the file as UTF-8") from fault
@@ -67,6 +72,20 @@ def iter_rows(path: Path, problems: list[Problem]) -> Iterator[Row]:
         raise DataError(f"{path}: damaged or cut off, not a whole gzip file ({fault}); fetch it again") from fault
     except OSError as fault:
         raise DataError(f"{path}: cannot be read ({fault.strerror or fault})") from fault
+
+
+def _no_file(path: Path) -> str:
+    """What stands in the place of a file, which is never opened: a pipe would wait for ever."""
+    try:
+        mode = path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        return f"a link to {path.readlink()}, which is not there" if path.is_symlink() else "no such file"
+    except OSError as fault:  # links in a circle
+        return f"cannot be read ({fault.strerror or fault})"
+    if stat.S_ISDIR(mode):
+        return "a folder; expected a file, so name one that lies in it"
+    kind = "a pipe" if stat.S_ISFIFO(mode) else "a device or a socket"
+    return f"{kind}; expected a file, so save what comes out of it as one"
 
 
 def _file_kind(path: Path) -> str:
@@ -101,9 +120,14 @@ def _text(path: Path, *, newline: str) -> io.TextIOWrapper:
 def _jsonl(path: Path, problems: list[Problem]) -> Iterator[Row]:
     # Only "\n" ends a line: splitlines() would also cut at separators that stand inside JSON strings.
     with _text(path, newline="\n") as file:
-        for number, line in enumerate(file, start=1):
-            if line.strip():
-                yield from _json_row(line, f"{path}: line {number}", problems)
+        lines, number = Lines(file), 0
+        try:
+            for number, line in enumerate(lines, start=1):
+                lines.row_ended()
+                if line.strip():
+                    yield from _json_row(line, f"{path}: line {number}", problems)
+        except LongRow:
+            problems.append(Problem(f"{path}: line {number + 1}", LONG_ROW))
 
 
 def _json_row(line: str, place: str, problems: list[Problem]) -> Iterator[Row]:
@@ -121,7 +145,9 @@ def _json_row(line: str, place: str, problems: list[Problem]) -> Iterator[Row]:
 def _read_document(path: Path) -> Any:
     """The one JSON value of a `.json` file. Raises DataError where it is none; other faults are `iter_rows`'s."""
     with _text(path, newline="") as file:
-        text = file.read()
+        text = file.read(MAX_DOCUMENT + 1)
+    if len(text) > MAX_DOCUMENT:
+        raise DataError(f"{path}: more than {MAX_DOCUMENT:,} characters in one piece; save it as .jsonl, a row a line")
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as fault:
@@ -156,15 +182,14 @@ def _listed_rows(values: Sequence[Any], place: str, problems: list[Problem]) -> 
 def _csv(path: Path, problems: list[Problem], *, delimiter: str | None = None) -> Iterator[Row]:
     """Cells as text, decimal commas too; the delimiter is told by the first rows where none is given."""
     csv.field_size_limit(MAX_CELL)
-    if delimiter is None:
-        with _text(path, newline="") as file:
-            delimiter = delimiter_of(file)
     with _text(path, newline="") as file:
-        reader = csv.reader(file, strict=True, delimiter=delimiter)
+        lines = Lines(file)
+        reader = csv.reader(lines, strict=True, delimiter=delimiter or _delimiter(path))
         try:
             header = next(reader, [])
             _check_header(path, header)
             for number, cells in enumerate(reader, start=1):
+                lines.row_ended()
                 if cells and len(cells) != len(header):
                     expected = f"expected {len(header)} cells as in the header, found {len(cells)}"
                     problems.append(Problem(f"{path}: row {number}", expected))
@@ -172,6 +197,16 @@ def _csv(path: Path, problems: list[Problem], *, delimiter: str | None = None) -
                     yield Row(f"{path}: row {number}", dict(zip(header, cells, strict=True)))
         except csv.Error as fault:
             problems.append(Problem(f"{path}: line {reader.line_num}", f"not CSV ({fault})"))
+        except LongRow:
+            problems.append(Problem(f"{path}: line {reader.line_num + 1}", LONG_ROW))
+
+
+def _delimiter(path: Path) -> str:
+    with _text(path, newline="") as file:
+        try:
+            return delimiter_of(Lines(file))
+        except LongRow:  # told by who reads the rows
+            return ","
 
 
 def _check_header(path: Path, header: Sequence[str]) -> None:

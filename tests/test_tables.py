@@ -6,6 +6,8 @@ import csv
 import gzip
 import io
 import json
+import os
+import tracemalloc
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from amendment._table_text import MAX_ROW
 from amendment.errors import DataError, Problem
 from amendment.tables import MAX_CELL, Row, iter_rows, read_rows
 
@@ -157,7 +160,59 @@ def test_a_file_of_the_wrong_kind_says_what_was_expected(
 def test_a_file_that_is_not_there_or_is_a_folder_is_named(tmp_path: Path) -> None:
     assert refusal(tmp_path / "rows.csv") == "rows.csv: no such file"
     (tmp_path / "rows.json").mkdir()
-    assert refusal(tmp_path / "rows.json") == "rows.json: no such file"
+    assert refusal(tmp_path / "rows.json") == "rows.json: a folder; expected a file, so name one that lies in it"
+    (tmp_path / "circle.csv").symlink_to(tmp_path / "circle.csv")
+    assert refusal(tmp_path / "circle.csv").startswith("circle.csv: cannot be read (")
+    (tmp_path / "link.csv").symlink_to("gone.csv")
+    assert refusal(tmp_path / "link.csv") == "link.csv: a link to gone.csv, which is not there"
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+def test_a_pipe_is_named_and_never_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "rows.jsonl")
+    assert refusal(tmp_path / "rows.jsonl") == (
+        "rows.jsonl: a pipe; expected a file, so save what comes out of it as one"
+    )
+
+
+def packed_endless(path: Path, begin: bytes) -> Path:
+    """A small packed file that unpacks to a line of three times the longest row."""
+    with gzip.open(path, "wb", compresslevel=1) as file:
+        file.write(begin)
+        for _ in range(3 * MAX_ROW // 1_000_000):
+            file.write(b"x" * 1_000_000)
+        file.write(b"\n")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("name", "begin"), [("a.jsonl.gz", b'{"a": 1}\n{"a": "'), ("a.csv.gz", b'a,b\n"'), ("a.tsv.gz", b"a\n")]
+)
+def test_an_endless_line_is_refused_before_it_is_held(tmp_path: Path, name: str, begin: bytes) -> None:
+    path = packed_endless(tmp_path / name, begin)
+    tracemalloc.start()
+    text = refusal(path)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert text.startswith(f"{name}: line 2: more than {MAX_ROW:,} characters in one row")
+    assert peak < 2.5 * MAX_ROW, "a row is held twice at most, while its parts are joined; the line is three times that"
+
+
+def test_a_csv_row_over_endless_lines_is_refused_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("amendment._table_text.MAX_ROW", 1000)
+    begin = "a,b\n" + "1,2\n" * 2000  # 8000 characters, in rows of 4
+    assert len(values(written(tmp_path, "rows.csv", begin))) == 2000
+    text = refusal(written(tmp_path, "rows.csv", begin + '"1' + '\n","' * 2000))
+    assert "rows.csv: line 2" in text
+    assert "characters in one row" in text
+
+
+def test_a_document_too_long_to_be_held_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("amendment.tables.MAX_DOCUMENT", 10)
+    assert values(written(tmp_path, "rows.json", '[{"a": 1}]')) == [{"a": 1}]
+    assert refusal(written(tmp_path, "rows.json", '[{"a": 12}]')) == (
+        "rows.json: more than 10 characters in one piece; save it as .jsonl, a row a line"
+    )
 
 
 def test_texts_packed_with_gzip_and_tables_with_tabs_read_alike(tmp_path: Path) -> None:

@@ -32,7 +32,7 @@ def shipped() -> tuple[str, ...]:
 def load_constitution(ref: str | Path, *, base: Path | None = None) -> Constitution:
     """A constitution with its parents' principles first.
 
-    `ref` is the id of a shipped constitution, or a path: it contains a `/` or ends in .yaml or .yml, and is
+    `ref` is the id of a shipped constitution, or a path: it contains a `/` or ends in .yaml, .yml or .json, and is
     relative to the folder `base`. Raises ConfigError with every problem of the file and its parents.
     """
     reader = _Reader()
@@ -62,7 +62,7 @@ def lint_file(path: str | Path, *, categories: Iterable[str] | None = None) -> l
 
 def _path_of(ref: str, base: Path | None) -> Path | None:
     """None for an id that is not shipped."""
-    if "/" in ref or ref.endswith((".yaml", ".yml")):
+    if "/" in ref or ref.endswith((".yaml", ".yml", ".json")):
         return (base or Path()) / ref
     return _LIBRARY / f"{ref}.yaml" if ref in shipped() else None
 
@@ -70,9 +70,8 @@ def _path_of(ref: str, base: Path | None) -> Path | None:
 def _unknown(ref: str) -> str:
     ids = shipped()
     if _exists(Path(ref)):
-        return (
-            f"'{ref}' is a file that does not end in .yaml; amendment constitution import makes a constitution of it"
-        )
+        found = f"'{ref}' is a file that ends in neither .yaml nor .json"
+        return f"{found}; amendment constitution import makes a constitution of it"
     return (
         f"there is no constitution '{ref}'{did_you_mean(ref, ids)}; shipped are {', '.join(ids)}; "
         f"a file is named by its path, such as ./{ref}.yaml"

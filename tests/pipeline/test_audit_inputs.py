@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import csv
+import json
 import random
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from amendment.errors import DataError
+from amendment.errors import DataError, Problem
+from amendment.files import file_hash
 from amendment.pipeline import Run, RunFile
+from amendment.pipeline.reading import source_rows
 from amendment.pipeline.reading.audit_inputs import AuditInputs, read_votes, votes_of_run
+from amendment.pipeline.reading.readings import gather
 from amendment.pipeline.store import read_records
 from amendment.records import Candidate, Comparison, Prompt, Verdict
+from amendment.tables import Row, iter_rows
 
 ROOT = Path(__file__).resolve().parents[2]
 PUBLIC = ROOT.parent / "shared" / "data"
@@ -214,3 +219,58 @@ def test_whether_an_order_is_known_is_on_record_vote_by_vote(tmp_path: Path) -> 
     assert any(turned), "records name the answers by content, and files by column"
     assert all((one is None) == (other is None) for one, other in firsts)
     assert all((one == other) != is_turned for (one, other), is_turned in zip(firsts, turned, strict=True) if one)
+
+
+LOG: dict[str, Any] = {"name": "t", "verdicts": [{"path": "v.jsonl", "kind": "model"}]}
+
+
+def test_a_prompt_that_the_user_names_counts_before_its_text(tmp_path: Path) -> None:
+    row = {"prompt": "Why?", "a": "x", "b": "y", "verdict": "a", "prompt_id": 7}
+    (tmp_path / "v.jsonl").write_text(json.dumps(row) + "\n")
+    assert [item.prompt for item in read(LOG, tmp_path).items.values()] == ["7"]
+
+
+def test_a_file_that_grows_while_it_is_read_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "v.jsonl"
+    path.write_text('{"item": 1, "verdict": "a"}\n')
+
+    def growing(path: Path, problems: list[Problem]) -> Iterator[Row]:
+        yield from iter_rows(path, problems)
+        with path.open("a") as file:
+            file.write('{"item": 2, "verdict": "b"}\n')
+
+    with monkeypatch.context() as patched:
+        patched.setattr(source_rows, "iter_rows", growing)
+        with pytest.raises(DataError, match=r"v\.jsonl: changed while it was read; run again"):
+            read(LOG, tmp_path)
+    (facts,) = read(LOG, tmp_path).files
+    assert (facts.rows, facts.sha256) == (2, file_hash(path))
+
+
+@pytest.mark.parametrize("change", ["more", "other", "gone"])
+def test_no_hash_is_told_of_content_that_was_not_read(tmp_path: Path, change: str) -> None:
+    path = tmp_path / "v.jsonl"
+    path.write_text('{"item": 1, "verdict": "a"}\n')
+    gathered = gather(RunFile.model_validate(LOG), tmp_path)
+    if change == "gone":
+        path.unlink()
+    elif change == "more":
+        path.write_text(path.read_text() * 2)
+    else:  # of the same size, put in its place
+        (tmp_path / "new").write_text('{"item": 1, "verdict": "b"}\n')
+        (tmp_path / "new").replace(path)
+    with pytest.raises(DataError, match="changed while it was read"):
+        source_rows.facts_of(gathered.files, tmp_path)
+
+
+def test_a_folder_that_changes_while_it_is_read_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "logs").mkdir()
+    (tmp_path / "logs" / "v.jsonl").write_text('{"item": 1, "verdict": "a"}\n')
+    config = RunFile.model_validate({"name": "t", "verdicts": [{"dataset": "./logs", "kind": "model"}]})
+    gathered = gather(config, tmp_path)
+    (tmp_path / "logs" / ".hidden").write_text("of nobody's concern")
+    (facts,) = source_rows.facts_of(gathered.files, tmp_path)
+    assert facts.sha256
+    (tmp_path / "logs" / "w.jsonl").write_text('{"item": 2, "verdict": "a"}\n')
+    with pytest.raises(DataError, match="changed while it was read"):
+        source_rows.facts_of(gathered.files, tmp_path)

@@ -201,3 +201,48 @@ def test_exchanged_answers_are_repetitions_where_the_file_says_content(read: Rea
 def test_a_person_who_saw_the_answers_exchanged_is_no_second_order(read: Read) -> None:
     found = read((EXCHANGED[:1] + EXCHANGED[4:5], {**CONTENT, "kind": "person"}))
     assert (len(found.votes), found.counts["repeated verdicts"]) == (1, 1)
+
+
+FACTS = {
+    **LOG,
+    "columns": {"item": "i", "model_a": "k", "model_b": "l", "category": "c", "prompt_id": "n", "verdict": "v"},
+}
+FACT = {"i": 1, "k": "x", "l": "y", "c": "math", "n": 7, "v": "a"}
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"c": "law"}, "c: found 'law' for item '1', which has 'math' at 0.jsonl: line 1; expected one category"),
+        ({"n": 8}, "n: found '8' for item '1', which has '7' at 0.jsonl: line 1; expected one prompt_id"),
+        ({"k": "z"}, "k: found 'z' for item '1', which has 'x' at 0.jsonl: line 1; expected one model_a"),
+        ({"l": "z"}, "l: found 'z' for item '1', which has 'y' at 0.jsonl: line 1; expected one model_b"),
+    ],
+)
+def test_rows_that_contradict_each_other_about_an_item_are_named(
+    change: dict[str, Any], told: str, read: Read, refused: Refused
+) -> None:
+    rows = [FACT, {**FACT, **change}]
+    (line,) = refused((rows, FACTS))
+    assert line.startswith(f"0.jsonl: line 2: {told}")
+    (line,) = refused((rows[:1], FACTS), (rows[1:], {**FACTS, "rater": "n"}))
+    assert line.startswith(f"1.jsonl: line 1: {told}")
+    found = read((rows, {**FACTS, "bad_rows": "skip"}))
+    assert (len(found.votes), found.counts["bad rows left out"]) == (1, 1)
+    assert found.items["1"].category == "math"
+
+
+def test_what_a_row_leaves_open_or_says_the_other_way_round_contradicts_nothing(read: Read) -> None:
+    rows = [FACT, {**FACT, "c": "", "n": None}, {**FACT, "k": "y", "l": "x", "v": "b"}]
+    found = read((rows, {**FACTS, "coordinates": "content"}))
+    assert (len(found.votes), found.counts["repeated verdicts"]) == (1, 2)
+    columns = {"item": "i", "prompt": "q", "a": "x", "b": "y", "model_a": "k", "model_b": "l", "verdict": "v"}
+    same = {"i": 1, "q": "q", "x": "yes", "y": "yes", "v": "tie"}
+    sides = [{**same, "k": "one", "l": "two"}, {**same, "k": "two", "l": "one"}]
+    assert len(read((sides, {**LOG, "columns": columns, "coordinates": "content"})).votes) == 1
+
+
+def test_items_of_other_names_and_rows_without_items_may_differ(read: Read) -> None:
+    columns = {"prompt": "q", "a": "x", "b": "y", "category": "c", "verdict": "v"}
+    rows = [{"q": "q", "x": "1", "y": "2", "c": c, "v": "a"} for c in ("math", "law")]
+    assert len(read((rows, {**LOG, "columns": columns})).votes) == 1

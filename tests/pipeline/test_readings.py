@@ -325,3 +325,36 @@ def test_a_file_that_says_displayed_and_no_order_shows_column_a_first(read: Read
     columns = {"prompt": "q", "a": "x", "b": "y", "verdict": "v"}
     found = read(rows, columns=columns, kind="model", coordinates="displayed")
     assert [(vote.value, vote.first) for vote in found.votes] == [("A", "A"), ("B", "A")]
+
+
+def test_two_raters_whose_parts_would_make_one_name_are_told_apart(
+    read: Read, refused: Refused, tmp_path: Path
+) -> None:
+    settings = {"columns": {"item": "i", "rater": ["f", "l"], "verdict": "v"}, "kind": "model"}
+    rows = [{"i": i, "f": "h/a", "l": "b", "v": "a"} for i in (1, 2)] + [{"i": 1, "f": "h", "l": "a/b", "v": "a"}]
+    assert {vote.rater for vote in read(rows[:2], **settings).votes} == {"h/a/b"}
+    said = "would both be called 'h/a/b'; these are two raters: spell one of them without a slash"
+    assert refused(rows, **settings) == [
+        f"v.jsonl: line 3: f + l: 'h' + 'a/b' and 'h/a' + 'b' at {tmp_path}/v.jsonl: line 1 {said}".replace(
+            f"{tmp_path}/", ""
+        )
+    ]
+    assert read(rows, **settings, bad_rows="skip").counts["bad rows left out"] == 1
+    listed = [{"i": 1, "r": ["h/a", "b"], "v": "a"}, {"i": 1, "r": ["h", "a/b"], "v": "a"}]
+    (line,) = refused(listed, columns={"item": "i", "rater": "r", "verdict": "v"}, kind="model")
+    assert line.endswith(said)
+
+
+def test_a_number_too_large_for_any_machine_is_named(refused: Refused) -> None:
+    rows = [{"i": 1, "p": 10**400, "s": 0}, {"i": 2, "p": 0.5, "s": 10**400}]
+    found = refused(rows, columns={"item": "i", "p": "p", "sample": "s"}, kind="model")
+    assert [line.partition(": found '1000")[0] for line in found] == ["v.jsonl: line 1: p", "v.jsonl: line 2: s"]
+
+
+def test_where_every_row_is_left_out_the_count_and_examples_are_told(refused: Refused) -> None:
+    rows = [{"i": i, "v": f"word {i}"} for i in range(1, 1235)]
+    found = refused(rows, columns={"item": "i", "verdict": "v"}, kind="model", bad_rows="skip")
+    assert found[0] == "no verdict is left: 1,234 bad rows were left out (bad_rows: skip), such as"
+    assert [line.partition(", expected")[0] for line in found[1:]] == [
+        f"v.jsonl: line {i}: v: found 'word {i}'" for i in (1, 2, 3)
+    ]

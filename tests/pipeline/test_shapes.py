@@ -358,8 +358,8 @@ def test_prompts_without_a_column_of_that_name_get_a_guess_in_one_line(tmp_path:
     with pytest.raises(DataError) as told:
         inputs(save(tmp_path / "p.jsonl", [{"n": 1, "Question": "Why?"}]), "prompts")
     assert str(told.value).endswith(
-        "line 1: prompt: no such column in any row; there are n (1), Question (Why?). Name it in the run file, such as "
-        "column: Question"
+        "p.jsonl: prompt: no such column in any row; there are n (1), Question (Why?). Name it in the run file, such "
+        "as column: Question"
     )
 
 
@@ -443,3 +443,13 @@ def test_chosen_and_rejected_that_change_places_are_no_second_order(tmp_path: Pa
         inputs(path, "verdicts")
     with pytest.raises(DataError, match="the better answer stands first in each row, so displayed coordinates say"):
         inputs(path, "verdicts", coordinates="displayed")
+
+
+def test_a_rating_too_large_for_any_machine_is_no_rating(tmp_path: Path) -> None:
+    rated = [{"response": text, "model": text, "overall_score": score} for text, score in (("x", 10**400), ("y", 2))]
+    with pytest.raises(DataError, match="no two answers of a row can be compared"):
+        audited(save(tmp_path / "u.jsonl", [{"instruction": "q", "completions": rated}]))
+    one_hot = {"question_id": 1, "model_a": "x", "model_b": "y", "winner_model_a": 10**400}
+    arena = {**one_hot, "winner_model_b": 0, "winner_tie": 0}
+    with pytest.raises(DataError, match=r"line 1: winner: found '1000"):
+        audited(save(tmp_path / "b.jsonl", [arena]), kind="person")

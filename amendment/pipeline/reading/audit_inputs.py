@@ -58,6 +58,9 @@ def read_votes(config: RunFile, base: Path, *, is_alone: bool = False) -> AuditI
     if problems:
         raise DataError(capped(problems))
     inputs = AuditInputs(counts=gathered.counts + joined.counts)
+    skipped = inputs.counts["bad rows left out"]
+    if skipped and not any(item.casts for item in joined.items.values()):
+        raise DataError([_nothing_left(skipped, gathered.left_out), *gathered.left_out])
     inputs.files = facts_of(gathered.files, base)
     for item in joined.items.values():
         inputs.items[item.name] = _item(item)
@@ -68,6 +71,11 @@ def read_votes(config: RunFile, base: Path, *, is_alone: bool = False) -> AuditI
     inputs.counts["verdicts"] = len(inputs.votes)
     inputs.counts["items"] = len(inputs.items)
     return inputs
+
+
+def _nothing_left(skipped: int, examples: Sequence[Problem]) -> Problem:
+    rows = "1 bad row was" if skipped == 1 else f"{skipped:,} bad rows were"
+    return Problem("", f"no verdict is left: {rows} left out (bad_rows: skip){', such as' if examples else ''}")
 
 
 def _item(item: JoinedComparison) -> Item:

@@ -66,6 +66,19 @@ def _key_word(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, default=str) if isinstance(value, list | dict) else word_of(value)
 
 
+def _words_in(value: Any) -> list[str]:
+    """The parts of a rater's name in one cell: several where it is a list."""
+    return [_key_word(one) for one in value] if isinstance(value, list) and value else [_key_word(value)]
+
+
+def _two_raters(name: str, words: tuple[str, ...], known: tuple[str, ...], place: str) -> str:
+    here, there = (plain(" + ".join(map(repr, parts)), longest=80) for parts in (words, known))
+    return (
+        f"{here} and {there} at {place} would both be called {plain(name, longest=60)!r}; these are two raters: "
+        "spell one of them without a slash"
+    )
+
+
 @dataclass(kw_only=True)
 class BallotReader:
     """Reads the ballots of one source, and remembers what it could not read."""
@@ -87,6 +100,8 @@ class BallotReader:
     """The key of the run file where words are named."""
     who: str
     """How to say who is a person."""
+    composed: dict[str, tuple[tuple[str, ...], str]] = field(default_factory=dict)
+    """Of raters whose names have several parts: the parts, and where they were first met; files may share it."""
     counts: Counter[str] = field(default_factory=Counter)
     _meanings: dict[str, VoteValue] = field(init=False)
     _firsts: dict[str, Side] = field(init=False)
@@ -167,10 +182,15 @@ class BallotReader:
         columns = self.columns.rater
         if columns is None:
             return self.rater
-        words = [_key_word(row.values[column]) for column in columns]
+        words = tuple(word for column in columns for word in _words_in(row.values[column]))
         if not all(words):
             problems.append(row.problem(" + ".join(columns), "names no rater; fill it in or take the row out"))
-        return "/".join(words)
+        name = "/".join(words)
+        if len(words) > 1:
+            known, place = self.composed.setdefault(name, (words, row.place))
+            if known != words:
+                problems.append(row.problem(" + ".join(columns), _two_raters(name, words, known, place)))
+        return name
 
     def _first(self, row: Row, problems: list[Problem]) -> tuple[Side | None, bool]:
         """Which answer was displayed first, and whether the row's verdict can be read with what is known of that."""
@@ -205,7 +225,7 @@ class BallotReader:
             return None
         try:
             p = float(value) if not isinstance(value, bool) else -1.0
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             p = -1.0
         if 0 <= p <= 1:
             return p

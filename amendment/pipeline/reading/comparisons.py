@@ -89,6 +89,9 @@ def _add(reading: Reading, joined: Joined, names: dict[str, str], seen: Seen) ->
     is_new = item is None
     item = item or JoinedComparison(name)
     turned = _is_turned(reading, item, is_new=is_new)
+    other = _other_facts(reading, item, turned=turned) if reading.key else None
+    if other is not None:
+        return other
     new: dict[tuple[object, ...], Cast] = {}
     for ballot in reading.ballots:
         cast = Cast(ballot.flipped() if turned else ballot, reading, turned)
@@ -111,6 +114,46 @@ def _add(reading: Reading, joined: Joined, names: dict[str, str], seen: Seen) ->
     _learn(item, reading, turned=turned)
     item.casts += new.values()
     return None
+
+
+def _other_facts(reading: Reading, item: JoinedComparison, *, turned: bool) -> Problem | None:
+    """A problem where a row says something else of its item than an earlier row does; writers of answers that are
+    equal have no side."""
+    wanted = ["category", "prompt_id", *(["model_a", "model_b"] if _has_sides(reading, item) else [])]
+    own = _facts(reading, turned=turned)
+    for name in wanted:
+        if own[name] is None:
+            continue
+        for before, was_turned in zip(item.readings, item.turned, strict=True):
+            earlier = _facts(before, turned=was_turned)[name] if before.key else None
+            if earlier is not None and earlier != own[name]:
+                return _two_facts(reading, before, name, (own[name], earlier), is_turned=turned)
+            if earlier is not None:
+                break
+    return None
+
+
+def _has_sides(reading: Reading, item: JoinedComparison) -> bool:
+    content = reading.content or item.content
+    return content is None or content.a != content.b
+
+
+def _facts(reading: Reading, *, turned: bool) -> dict[str, str | None]:
+    """What a row itself says of its item, with sides as the comparison has them."""
+    model_a, model_b = reversed(reading.models) if turned else reading.models
+    return {"category": reading.category, "prompt_id": reading.prompt_id, "model_a": model_a, "model_b": model_b}
+
+
+def _two_facts(
+    reading: Reading, before: Reading, name: str, said: tuple[str | None, str | None], *, is_turned: bool
+) -> Problem:
+    own = {"model_a": "model_b", "model_b": "model_a"}.get(name, name) if is_turned else name
+    here, there = (repr(plain(str(word), longest=40)) for word in said)
+    found = (
+        f"found {here} for item {_shown(reading.key)}, which has {there} at {before.row.place}; expected one {name} "
+        "for one item: correct it, or name another column, or none"
+    )
+    return reading.row.problem(str(getattr(reading.columns, own)), found)
 
 
 def _place(name: str, ballot: Ballot) -> tuple[object, ...]:

@@ -38,6 +38,8 @@ from amendment.yamlfile import did_you_mean
 __all__ = ["Content", "Gathered", "Reading", "absent_columns", "gather"]
 
 
+SHOWN = 3
+"""Bad rows that are shown where nothing else is left."""
 WHO = (
     'Say kind: person, kind: model or kind: verifier for all of them, or people: ["PATTERN"] for those that are people'
 )
@@ -82,6 +84,10 @@ class Gathered:
     problems: list[Problem] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
     files: list[tuple[Source, FileFacts]] = field(default_factory=list)
+    left_out: list[Problem] = field(default_factory=list)
+    """What was wrong with the first of the bad rows that were left out."""
+    raters: dict[str, tuple[tuple[str, ...], str]] = field(default_factory=dict)
+    """Those of several parts; see `BallotReader.composed`."""
     is_partial: bool = False
     """Not all rows were read: only the first were asked for, or a file lacks a column."""
 
@@ -134,12 +140,14 @@ def _gather(source: PairFile | VerdictFile, found: SourceRows, gathered: Gathere
         gathered.is_partial = True
         return
     reader = _reader(source, layout, found.place, who)
+    reader.composed = gathered.raters
     for row in rows:
         full = row if len(row.values) == len(known) else Row(row.place, {**known, **row.values})
         problems: list[Problem] = []
         reading = _reading(full, source, layout.columns, reader, problems, is_decided=is_decided)
         if problems and source.bad_rows == "skip":
             gathered.counts["bad rows left out"] += 1
+            gathered.left_out += problems[: SHOWN - len(gathered.left_out)]
         elif problems or reading is None:
             gathered.problems += problems
         else:

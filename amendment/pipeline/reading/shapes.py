@@ -169,13 +169,11 @@ def _battle(row: Row, columns: VerdictColumns, item: str | None, *, talks: bool)
     elif columns.prompt and len(columns.prompt) == 1 and columns.a and columns.b:
         values = _spoken(values, columns.prompt[0], columns.a, columns.b)
     models = [str(values.get("model_a")), str(values.get("model_b"))]
-    judge = values.get("judge")
     return Row(
         row.place,
         {
             **values,
             "comparison": [values.get(item), values.get("turn"), *sorted(models)] if item else row.place,
-            "judge": "/".join(map(str, judge)) if isinstance(judge, list) else judge,
             "winner": _winner(values, models),
         },
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
@@ -33,6 +33,8 @@ class FileFacts(NamedTuple):
     """The commit of a dataset on the Hub; None for anything else."""
     license: str | None = None
     """As the run file has it."""
+    state: Hashable = None
+    """What tells, when the hash is asked for, whether the rows were read from what then lies there."""
 
     def to_json(self) -> dict[str, int | str]:
         """What is known of it beside its name."""
@@ -59,20 +61,25 @@ def rows_of(source: Source, base: Path, *, glimpse: bool = False) -> SourceRows:
     `glimpse` reads only the first rows of a dataset on the Hub; files and folders are read as ever.
     """
     if source.path is not None:
-        return _file_rows(source, base / source.path)
+        return _file_rows(source, base)
     short = glimpse and dataset_folder(source, base) is None
     limit = min(source.take or GLIMPSE, GLIMPSE) if short else source.take
+    state = _state(source, base)
     rows, revision = read_dataset(source, base, limit=limit)
-    facts = FileFacts(fact_name(source), len(rows), None, revision, source.license)
+    facts = FileFacts(fact_name(source), len(rows), None, revision, source.license, state)
+    _check_unchanged(source, facts, base)
     return SourceRows(facts.name, rows, [], _columns(rows), facts, short)
 
 
-def _file_rows(source: Source, path: Path) -> SourceRows:
+def _file_rows(source: Source, base: Path) -> SourceRows:
+    path = base / str(source.path)
+    state = _state(source, base)
     problems: list[Problem] = []
     rows = list(islice(iter_rows(path, problems), source.take))
     if not rows:
         raise DataError(problems or f"{path}: the file has no rows; expected at least one")
-    facts = FileFacts(fact_name(source), len(rows), None, None, source.license)
+    facts = FileFacts(fact_name(source), len(rows), None, None, source.license, state)
+    _check_unchanged(source, facts, base)
     return SourceRows(str(path), rows, problems, _columns(rows), facts, is_glimpse=False)
 
 
@@ -87,8 +94,49 @@ def _columns(rows: list[Row]) -> dict[str, None]:
 
 
 def facts_of(files: Iterable[tuple[Source, FileFacts]], base: Path) -> list[FileFacts]:
-    """The facts of all that was read, with the hashes of files; what was read twice stands once."""
-    return list(dict.fromkeys(facts._replace(sha256=_content(source, base)) for source, facts in files))
+    """The facts of all that was read, with the hashes of files; what was read twice stands once.
+
+    Raises DataError where a file is no longer what the rows were read from.
+    """
+    return list(dict.fromkeys(_with_hash(source, facts, base) for source, facts in files))
+
+
+def _with_hash(source: Source, facts: FileFacts, base: Path) -> FileFacts:
+    try:
+        content = _content(source, base)
+    except OSError:  # taken away, which the state tells
+        content = None
+    _check_unchanged(source, facts, base)
+    return facts._replace(sha256=content, state=None)
+
+
+def _check_unchanged(source: Source, facts: FileFacts, base: Path) -> None:
+    if _state(source, base) != facts.state:
+        place = facts.name if source.path is None else base / source.path
+        raise DataError(f"{place}: changed while it was read; run again once nothing writes there")
+
+
+def _state(source: Source, base: Path) -> Hashable:
+    """Of a file, or of the files of a local folder: which they are, their sizes and times; nothing for the Hub."""
+    top = base / source.path if source.path is not None else dataset_folder(source, base)
+    if top is None:
+        return None
+    try:
+        files = _shown(top) if top.is_dir() else {"": top}
+        return tuple((name, *_stamp(file)) for name, file in sorted(files.items()) if file.is_file())
+    except OSError:  # told by who reads it; of what was read before it is another state
+        return None
+
+
+def _shown(folder: Path) -> dict[str, Path]:
+    """The files of a folder by their path in it, without what is hidden."""
+    files = {file.relative_to(folder).as_posix(): file for file in folder.rglob("*") if file.is_file()}
+    return {name: file for name, file in files.items() if not any(part.startswith(".") for part in name.split("/"))}
+
+
+def _stamp(path: Path) -> tuple[int, ...]:
+    found = path.stat()
+    return found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
 
 
 def _content(source: Source, base: Path) -> str | None:
@@ -98,16 +146,14 @@ def _content(source: Source, base: Path) -> str | None:
     folder = dataset_folder(source, base)
     if folder is None:
         return None
-    files = {file.relative_to(folder).as_posix(): file for file in folder.rglob("*") if file.is_file()}
-    shown = sorted(name for name in files if not any(part.startswith(".") for part in name.split("/")))
-    lines = "".join(f"{_hash(files[name])}  {name}\n" for name in shown)
+    files = _shown(folder)
+    lines = "".join(f"{_hash(files[name])}  {name}\n" for name in sorted(files))
     return hashlib.sha256(lines.encode("utf-8", "surrogateescape")).hexdigest()
 
 
 def _hash(path: Path) -> str:
     """Of a file's content, which is read once as long as nobody has touched the file."""
-    found = path.stat()
-    return _hash_as_of(path, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+    return _hash_as_of(path, *_stamp(path))
 
 
 @lru_cache(maxsize=1024)
