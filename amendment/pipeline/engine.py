@@ -22,7 +22,7 @@ from amendment.records import Record
 __all__ = ["Made", "Stage", "Wired", "Workspace", "in_order"]
 
 R = TypeVar("R", bound=Record)
-STAGE_FORMAT = 3
+STAGE_FORMAT = 4
 """Raised when what stages write changes, so that older artefacts are made anew."""
 
 

@@ -20,6 +20,8 @@ from amendment.errors import ConfigError
 from amendment.files import file_hash
 from amendment.pipeline import Run
 from amendment.pipeline.publishing.manifest import read_manifest
+from amendment.pipeline.publishing.metadata import card_text
+from amendment.pipeline.publishing.publication import prepare
 from amendment.pipeline.publishing.verify import verification_lines, verify
 
 
@@ -229,3 +231,91 @@ def test_the_command_ends_with_0_1_or_2(run_folder: Path, tmp_path: Path) -> Non
     (tmp_path / "manifest.json").write_text('{"format": "somebody-elses"}')
     with pytest.raises(ConfigError, match="found the format 'somebody-elses'"):
         verify(tmp_path)
+
+
+@pytest.fixture
+def downloaded(run_folder: Path, tmp_path: Path) -> Path:
+    """What a client downloads of the published run: Parquet where the Hub's client puts it, files, the card's head."""
+    ready = prepare(run_folder, repo="org/x", license="mit", environ={})
+    folder, configs = tmp_path / "downloaded", []
+    for name, splits in ready.configs.items():
+        place = "data" if name == "default" else name
+        (folder / place).mkdir(parents=True)
+        for split, rows in splits.items():
+            pq.write_table(rows.with_format("arrow")[:], folder / place / f"{split}-00000-of-00001.parquet")
+        files = [{"split": split, "path": f"{place}/{split}-*"} for split in splits]
+        configs.append({"config_name": name, "data_files": files})
+    for name, text in ready.files.items():
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text(text)
+    (folder / "README.md").write_text(card_text({**ready.metadata, "configs": configs}, ready.body))
+    (folder / ".cache/huggingface/download").mkdir(parents=True)
+    (folder / ".cache/huggingface/download/README.md.metadata").write_text("of the client")
+    (folder / ".gitattributes").write_text("")
+    return folder
+
+
+def test_an_untouched_copy_is_clean_and_its_card_may_be_edited(downloaded: Path) -> None:
+    assert verify(downloaded).findings == []
+    card = downloaded / "README.md"
+    card.write_text(card.read_text().replace("license: mit", "language:\n- en\nlicense: mit") + "\nBy hand.\n")
+    assert verify(downloaded).findings == []
+
+
+@pytest.mark.parametrize(
+    "name", ["publish/x.parquet", "stages/x.json", ".cache/x.parquet", ".huggingface/x", "data/more.csv", "x/y/z"]
+)
+def test_whatever_is_added_to_a_copy_is_named_wherever_it_lies(downloaded: Path, name: str) -> None:
+    (downloaded / name).parent.mkdir(parents=True, exist_ok=True)
+    (downloaded / name).write_text("{}")
+    assert found(downloaded) == {("added", name)}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ("path: data/train-*", "path: publish/train-*", "configs: default loads train: publish/train-*"),
+        ("path: data/train-*", "path: https://example.org/x.parquet", "configs: default loads train: https://"),
+        ("config_name: sft", "config_name: sft2", "configs: sft loads nothing, expected train: sft/train-*"),
+        ("config_name: sft", "config_name: sft\n  default: true", "configs: sft is made the default"),
+        ("config_name: sft", "config_name: sft\n  columns: [chosen]", "configs: sft has columns"),
+        ("configs:", "settings:", "configs: default loads nothing"),
+        ("pretty_name:", "pretty_name: [", "no card with YAML at its head"),
+    ],
+)
+def test_a_card_that_leads_to_other_files_is_named(downloaded: Path, old: str, new: str, told: str) -> None:
+    card = downloaded / "README.md"
+    assert old in card.read_text()
+    card.write_text(card.read_text().replace(old, new, 1))
+    told_of = [one.message for one in verify(downloaded).findings if (one.kind, one.place) == ("changed", "README.md")]
+    assert told_of
+    assert any(message.startswith(told) for message in told_of), told_of
+
+
+def test_a_copy_without_its_card_is_not_what_was_published(downloaded: Path) -> None:
+    (downloaded / "README.md").unlink()
+    assert found(downloaded) == {("changed", "README.md")}
+
+
+def test_foreign_files_beside_the_notes_of_stages_and_links_to_folders_are_named(
+    run_folder: Path, tmp_path: Path
+) -> None:
+    for name in ("stages/notes.txt", "stages/mine.json", "stages/more/inputs.json", ".cache/x"):
+        (run_folder / name).parent.mkdir(exist_ok=True)
+        (run_folder / name).write_text("{}")
+    (tmp_path / "elsewhere").mkdir()
+    (run_folder / "models").symlink_to(tmp_path / "elsewhere")
+    (run_folder / "dataset/gone").symlink_to(tmp_path / "nowhere")
+    (run_folder / "publish").mkdir()
+    (run_folder / "publish/README.md").write_text("of a dry run")
+    assert found(run_folder) == {
+        ("added", name)
+        for name in (
+            "stages/notes.txt",
+            "stages/mine.json",
+            "stages/more/inputs.json",
+            ".cache/x",
+            "models",
+            "dataset/gone",
+        )
+    }

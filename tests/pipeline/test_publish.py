@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import csv
+import hashlib
 import importlib.util
 import json
 import os
@@ -19,7 +20,7 @@ from typing import Any
 import pytest
 
 from amendment.calibration import Item, Vote, audit, certificate_lines
-from amendment.errors import ConfigError, DataError
+from amendment.errors import AmendmentError, ConfigError, DataError
 from amendment.pipeline import Run
 from amendment.pipeline.publishing.card import BEGIN, END, card_body, with_body
 from amendment.pipeline.publishing.configs import CONFIGS, build_configs
@@ -27,6 +28,7 @@ from amendment.pipeline.publishing.contents import rows_of
 from amendment.pipeline.publishing.exporting import FORMATS, export_run
 from amendment.pipeline.publishing.manifest import read_manifest
 from amendment.pipeline.publishing.outgoing import is_private
+from amendment.pipeline.publishing.people import People
 from amendment.pipeline.publishing.preview import plan_json, plan_lines, write_preview
 from amendment.pipeline.publishing.publication import prepare
 from amendment.pipeline.publishing.push import push
@@ -174,6 +176,14 @@ def chain_call(folder: Path, *further: str) -> list[Any]:
     return [folder, "--repo", CHAIN, "--license", "cc0-1.0", "--push", *further]
 
 
+def left_by_the_training(folder: Path, name: str, content: bytes) -> None:
+    """A further file that the manifest has, as of a trainer that leaves more than a model."""
+    (folder / name).write_bytes(content)
+    manifest = read_manifest(folder)
+    manifest["files"][name] = {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+
+
 @pytest.fixture(scope="module")
 def filled(undisturbed: Any, people_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """A Hub that got the chain, as v1.0, then the run of the people with its models, then the chain again."""
@@ -183,7 +193,7 @@ def filled(undisturbed: Any, people_folder: Path, tmp_path_factory: pytest.TempP
         for source, name in ((undisturbed.result.folder, "chain"), (people_folder, "people"))
     )
     for name in ("optimizer.pt", "training_args.bin", "rng_state.pth", "trainer_state.json", "scheduler.pt"):
-        (people / "models/sft" / name).write_bytes(b"of the trainer")
+        left_by_the_training(people, f"models/sft/{name}", b"of the trainer")
     calls = [chain_call(chain, "--tag", "v1.0"), [people, "--push", "--models"], chain_call(chain)]
     with load_standin().Hub() as made:
         done = publishes(made, folder / "home", *calls)
@@ -784,3 +794,168 @@ def test_a_card_is_written_anew_between_its_marks_only() -> None:
     assert with_body("", body) == f"{body}\n"
     assert with_body("mine", body) == f"mine\n\n{body}\n"
     assert with_body(f"above\n{BEGIN}\nold\n{END}\nbelow\n", body) == f"above\n{body}\nbelow\n"
+
+
+CALLED = """\
+name: called
+seed: 1
+prompts: [{path: asked/ottokar-and-friends.csv, column: q}, {path: oskar.csv, column: q}]
+verdicts:
+  - {dataset: ./Irmtraud, kind: person, columns: {prompt: q, a: x, b: y, verdict: v}}
+  - {path: Hildegard/labels.csv, kind: person, rater: Hildegard, columns: {prompt: q, a: x, b: y, verdict: Hildegard}}
+  - {path: OTTOKAR.csv, kind: person, columns: {prompt: q, a: x, b: y, verdict: v, rater: who}}
+"""
+
+
+def test_files_and_folders_that_are_called_after_a_rater_are_shown_under_the_pseudonym(tmp_path: Path) -> None:
+    texts = [(f"what is {i}", f"it is {i}", f"who knows {i}") for i in range(8)]
+    for made in ("Irmtraud", "Hildegard", "asked"):
+        (tmp_path / made).mkdir()
+    table_of(tmp_path / "Irmtraud/a.csv", ["q", "x", "y", "v"], [(*text, "a") for text in texts])
+    table_of(tmp_path / "Hildegard/labels.csv", ["q", "x", "y", "Hildegard"], [(*text, "a") for text in texts])
+    table_of(tmp_path / "OTTOKAR.csv", ["q", "x", "y", "v", "who"], [(*text, "b", "Ottokar") for text in texts])
+    for name in ("asked/ottokar-and-friends.csv", "oskar.csv"):
+        table_of(tmp_path / name, ["q"], [(f"{name} {i}",) for i in range(3)])
+    (tmp_path / "run.yaml").write_text(CALLED)
+    folder = Run.from_file(tmp_path / "run.yaml", folder=tmp_path / "run")().folder
+    told = published_texts(folder, tmp_path)
+    # The texts of the prompts file itself hold its name: nobody looks inside texts.
+    shown = re.sub(r"asked/ottokar-and-friends\.csv [0-9]", "", told)
+    for name in ("irmtraud", "hildegard", "ottokar"):
+        assert name not in shown.lower(), name
+    pseudonyms = Tables.of_run(folder).people.pseudonyms
+    configuration = Tables.of_run(folder).configuration
+    first, second, third = configuration["verdicts"]
+    assert first["dataset"] == pseudonyms["./Irmtraud"]
+    assert second["path"] == f"{pseudonyms['Hildegard']}/labels.csv"
+    assert third["path"] == f"{pseudonyms['Ottokar']}.csv"
+    assert [one["path"] for one in configuration["prompts"]] == [
+        f"asked/{pseudonyms['Ottokar']}-and-friends.csv",
+        "oskar.csv",
+    ]
+
+
+def test_a_file_that_is_no_ones_name_keeps_its_own(tmp_path: Path) -> None:
+    people = People(["Anna", "Anna Berg", "bo", "ben@example.org", "clara.csv", ".csv"], ["Person"])
+    shown, hidden = people.pseudonyms, people.hiding({"clara.csv"})
+    assert hidden("ANNA_berg-2.csv") == f"{shown['Anna Berg']}-2.csv", "the longer name first"
+    assert hidden("anna.csv") == f"{shown['Anna']}.csv"
+    assert hidden("ben.csv") == f"{shown['ben@example.org']}.csv"
+    assert hidden("person.csv") == f"{shown['Person']}.csv", "and a pseudonym is not hidden again"
+    for name in ("annales.csv", "bo.csv", "clara.csv", "susanna.csv", "labels.csv"):
+        assert hidden(name) == name, name
+
+
+FOREIGN = ("optimizer.safetensors", "added_tokens.json", "model-00002-of-00002.safetensors")
+
+
+def test_what_somebody_laid_into_a_models_folder_is_not_published(people: Path, tmp_path: Path) -> None:
+    (tmp_path / "passwords").write_text("root:x:0:0")
+    written = next(one for one in prepare(people).models if one.name == "sft").files
+    left_by_the_training(people, "models/sft/optimizer.pt", b"x")
+    assert next(one for one in prepare(people).models if one.name == "sft").files == written
+    for name in FOREIGN:
+        (people / "models/sft" / name).write_bytes(b"{}")
+    (people / "models/sft/vocab.txt").symlink_to(tmp_path / "passwords")
+    (people / "dataset/more.parquet").write_bytes(b"")
+    with pytest.raises(DataError) as caught:
+        prepare(people)
+    for place in ("dataset/more.parquet", *(f"models/sft/{name}" for name in FOREIGN)):
+        assert f"{place}: not written by the run (the manifest does not know it)" in str(caught.value)
+    assert "models/sft/vocab.txt: not written by the run (a link" in str(caught.value)
+    assert "take out what the run has not written" in str(caught.value)
+
+
+@pytest.mark.parametrize("place", ["models/sft/config.json", "models/sft", "models", "dataset"])
+def test_a_link_is_not_followed_even_to_the_same_content(people: Path, tmp_path: Path, place: str) -> None:
+    (people / place).rename(tmp_path / "elsewhere")
+    (people / place).symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(DataError, match=f"{place}: not written by the run \\(a link"):
+        prepare(people)
+
+
+def test_a_model_folder_that_is_not_published_may_hold_anything(people: Path) -> None:
+    (people / "models/reward_model/notes.txt").write_text("mine")
+    assert [one.name for one in prepare(people).models] == ["sft"]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("AWS_SECRET_ACCESS_KEY", "/Ab3d" + "5" * 35),
+        ("PGPASSWORD", "~tilde-and-more"),
+        ("API_KEYS", "one two three"),
+        ("MYAPIKEY", ".begins-with-a-dot"),
+        ("DB_PASS", 'quo"ted\\back'),
+        ("MYSQL_PWD", "plainvalue123"),
+        ("GOOGLE_CREDENTIALS", '{"a": "b",\n "c": 1}'),
+        ("PROXY_AUTHORIZATION", "Basic abcdefgh"),
+    ],
+)
+def test_no_spelling_of_a_name_or_value_hides_a_key(name: str, value: str) -> None:
+    scanner = Scanner({name: value})
+    for text in (f"it is {value}, I think", json.dumps({"said": value})):
+        (found,) = [one for one in scanner.scan("here", text) if one.is_value]
+        assert found.kind == f"the value of {name}"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("PATH", "/usr/bin:/bin"),
+        ("KEYBOARD_LAYOUT", "somelayout"),
+        ("GIT_AUTHOR_NAME", "Irmtraud Weber"),
+        ("XAUTHORITY", "/root/.Xauthority-none"),
+        ("TOKENIZERS_PARALLELISM", "somewhat"),
+        ("AUTH_PROVIDER", "anthropic"),
+        ("USE_KEYCHAIN", "disabled"),
+        ("OLDPWD", "/gone/away"),
+    ],
+)
+def test_settings_and_other_words_are_no_keys(name: str, value: str) -> None:
+    assert list(Scanner({name: value}).scan("here", f"it is {value}, I think")) == []
+
+
+def test_a_path_that_is_there_is_no_key_and_one_that_is_not_may_be(tmp_path: Path) -> None:
+    path = tmp_path / "service-account.json"
+    scan = Scanner({"GOOGLE_APPLICATION_CREDENTIALS": str(path)}).scan
+    assert [one.is_value for one in scan("here", f"from {path}")] == [True]
+    path.touch()
+    assert list(Scanner({"GOOGLE_APPLICATION_CREDENTIALS": str(path)}).scan("here", f"from {path}")) == []
+
+
+def test_a_license_that_the_hub_does_not_know_is_told_and_then_refused(
+    chain: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("HF_TOKEN", raising=False)
+    ready = prepare(chain, repo=CHAIN, license="cc-by-40")
+    told = "license cc-by-40 of the dataset: not among the names of the Hub known here (did you mean cc-by-4.0"
+    assert told in "\n".join(plan_lines(ready))
+    assert plan_json(ready)["look at"][0].startswith(told)
+    with pytest.raises(ConfigError, match=r"cc-by-40 of the dataset(.|\n)*nothing was sent"):
+        push(ready)
+    assert not prepare(chain, repo=CHAIN, license="CC-BY-4.0").license_faults
+
+
+def test_a_model_under_other_needs_the_name_of_its_license(people: Path) -> None:
+    resolved = (people / "run.yaml").read_text()
+    assert resolved.count("sft: org/people-policy") == 1
+    (people / "run.yaml").write_text(
+        resolved.replace("sft: org/people-policy", "sft: {repo: org/people-policy, license: other}")
+    )
+    ready = prepare(people)
+    assert ready.license_faults == (
+        "license other of the model sft: it says nothing without license_name, and a push is refused; add it",
+    )
+
+
+def test_a_tag_that_git_does_not_take_is_refused_before_anything(chain: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("HF_TOKEN", raising=False)
+    ready = prepare(chain, repo=CHAIN, license="mit")
+    for tag in ("", "v 1", "v1..2", "-v1", "v1.lock", "v1/", "/v1", "v1~1", "a:b", "main", "@", "v\n"):
+        with pytest.raises(ConfigError, match=r"--tag: found (.|\n)*nothing was sent"):
+            push(ready, tag=tag)
+    # git takes this one, and there the push goes on until it needs a token
+    monkeypatch.setattr("huggingface_hub.get_token", lambda: None)
+    with pytest.raises(AmendmentError, match=r"token|OFFLINE"):
+        push(ready, tag="release/v1.0-rc.1")

@@ -8,7 +8,6 @@ from typing import Any
 import yaml
 
 from amendment.pipeline.publishing.tables import Tables
-from amendment.pipeline.runfile.config import RunFile
 from amendment.pipeline.runfile.publish import PublishSettings
 from amendment.pipeline.runfile.sources import Source
 
@@ -36,7 +35,7 @@ def dataset_metadata(tables: Tables, settings: PublishSettings) -> dict[str, Any
         "task_categories": ["text-generation"],
         "size_categories": [next((name for limit, name in SIZES if rows < limit), "100M<n<1B")],
         "annotations_creators": list(_annotators(tables)),
-        "source_datasets": _sources(tables.config) or ["original"],
+        "source_datasets": _sources(tables) or ["original"],
     }
 
 
@@ -81,11 +80,13 @@ def _annotators(tables: Tables) -> Iterator[str]:
         yield "other"
 
 
-def _sources(config: RunFile) -> list[str]:
-    """Ids of datasets on the Hub that the run file names; a local folder has no name there."""
+def _sources(tables: Tables) -> list[str]:
+    """Ids of datasets on the Hub that the run file names; a local folder has no name there, nor has a hidden one."""
+    config = tables.config
     parts = (*config.prompts, *config.candidates, *config.pairs, *config.verdicts, *config.dataset.mix)
     named = [part.dataset for part in parts if isinstance(part, Source) and part.dataset is not None]
-    return list(dict.fromkeys(name for name in named if not name.startswith((".", "/", "~"))))
+    public = [name for name in named if not name.startswith((".", "/", "~"))]
+    return list(dict.fromkeys(name for name in public if tables.outgoing.file(name) == name))
 
 
 def card_text(metadata: Mapping[str, Any], body: str) -> str:

@@ -1,6 +1,7 @@
 """The models of a run as they go to the Hub: weights and tokenizer as plain files, a card with a license, no more.
 
-No optimizer, no training arguments, nothing pickled: what is uploaded is a list of names, not a folder.
+No optimizer, no training arguments, nothing pickled, and nothing that somebody laid beside it: what is uploaded is what
+the manifest says the training wrote, and of that what a model needs.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ UPLOADED = (
     "reward_meta.json",
     "history.json",
 )
-"""What a model needs, and what says how it was trained."""
+"""Of the files that a training writes those that a model needs, and what says how it was trained."""
 OWN = ("reward_meta.json", "history.json")
 """Those that no library reads."""
 TITLES = {"sft": "fine-tuned", "dpo": "trained on preference pairs (DPO)", "reward_model": "reward model"}
@@ -104,7 +105,8 @@ def model_publications(settings: PublishSettings, tables: Tables, *, all_models:
 
 def _publication(name: str, where: ModelRepo, settings: PublishSettings, tables: Tables) -> ModelPublication:
     folder = tables.folder / "models" / name
-    files = tuple(sorted(file.name for file in folder.iterdir() if any(fnmatch(file.name, one) for one in UPLOADED)))
+    written = [one.removeprefix(f"models/{name}/") for one in tables.manifest["files"]]
+    files = tuple(sorted(file for file in written if any(fnmatch(file, one) for one in UPLOADED) and "/" not in file))
     if not any(file.endswith(".safetensors") for file in files):
         raise ConfigError(f"{folder}: no weights in safetensors here; run it again to train the model anew")
     base = _base(tables, name)

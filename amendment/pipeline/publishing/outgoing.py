@@ -1,7 +1,7 @@
 """What leaves a run, as others may see it: people under pseudonyms, no path of this machine, no private address.
 
-Everything goes by its type: records, the certificate, the parts of the run file, the counts of stages. Nothing looks
-for names inside texts, and the run's own folder keeps everything as it is.
+Everything goes by its type: records, the certificate, the parts of the run file, the counts of stages. Names are looked
+for in the names of files and datasets, and nowhere inside texts; and the run's own folder keeps everything as it is.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel
 
 from amendment.pipeline.publishing.people import People, RaterSource
+from amendment.pipeline.reading.source_rows import fact_name
 from amendment.pipeline.runfile.config import RunFile
 from amendment.pipeline.runfile.sources import Source
 from amendment.pipeline.runfile.verdict_files import VerdictFile
@@ -66,14 +67,24 @@ class Outgoing:
         self._config = config
         self.people = people
         own = [source for source in config.verdicts if _is_own_file(source) and source.label in people]
-        self._files = {source.label: people.of(source.label) + PurePath(source.label).suffix for source in own}
+        self._files = {source.label: people.of(source.label) + _ending(source) for source in own}
+        self._files |= {fact_name(one): self._files[one.label] + _split(one) for one in own if one.path is None}
+        public = [one for one in _sources(config) if not _is_own_file(one) and not isinstance(one, VerdictFile)]
+        public += [one for one in config.verdicts if not _is_own_file(one) and one.label in people]
+        self._public = {name for one in public for name in (one.label, fact_name(one))}
+        own_labels = {one.label for one in own}
+        self._hidden = people.hiding({one.label for one in _sources(config)} - own_labels)
 
     def file(self, name: str) -> str:
-        """The name of a source; of a file under `verdicts` that is one person's, the pseudonym's.
+        """The name or the path of a source, with whoever it is called after under the pseudonym.
 
-        A file of pairs keeps its name, which is the source that rows cite.
+        A file of pairs is not called after a rater: its name is the source that rows cite, and the rater's where no
+        column names one. A dataset on the Hub keeps its name too, which everybody may know, unless it stands under
+        `verdicts` and somebody who rated is named in it.
         """
-        return self._files.get(name, portable(name))
+        if name in self._public:
+            return name
+        return self._files.get(name) or re.sub(r"[^\\/]+", lambda part: self._hidden(part[0]), portable(name))
 
     def prompt(self, prompt: Prompt) -> Prompt:
         """The prompt, whose id says nothing of its source."""
@@ -111,6 +122,7 @@ class Outgoing:
         """The resolved run file as JSON values."""
         config = self._config
         update: dict[str, Any] = {
+            **{name: tuple(map(self._place, getattr(config, name))) for name in ("prompts", "candidates")},
             "pairs": tuple(map(self._source, config.pairs)),
             "verdicts": tuple(map(self._source, config.verdicts)),
             "dataset": config.dataset.model_copy(
@@ -123,17 +135,25 @@ class Outgoing:
         assert isinstance(found, dict)
         return found
 
-    def _source(self, source: BaseModel) -> BaseModel:
+    def _place(self, source: BaseModel) -> BaseModel:
+        """A part that reads a file or dataset, whose place names no person."""
+        if not isinstance(source, Source):
+            return source
+        place = "path" if source.path is not None else "dataset"
+        shown = self._files.get(source.label) or self.file(str(getattr(source, place)))
+        return source.model_copy(update={place: shown})
+
+    def _source(self, given: BaseModel) -> BaseModel:
         """A part that brings verdicts, without the names of those who gave them."""
-        if not isinstance(source, RaterSource):
+        source = self._place(given)
+        if not isinstance(source, RaterSource) or not isinstance(given, RaterSource):
             return source
         update: dict[str, Any] = {}
-        if source.label in self._files:
-            update["path" if source.path is not None else "dataset"] = self._files[source.label]
         if source.columns and source.columns.votes:
             votes = tuple(self._rater(source, name) for name in source.columns.votes)
             update["columns"] = source.columns.model_copy(update={"votes": votes})
         if isinstance(source, VerdictFile):
+            update["columns"] = _optional_columns(update.get("columns", source.columns), self._hidden)
             update["rater"] = _optional(lambda name: self._rater(source, name), source.rater)
             fitting = [shown for pattern in source.people or () for shown in self.people.fitting(pattern)]
             update["people"] = tuple(dict.fromkeys(fitting)) or None
@@ -204,6 +224,29 @@ def _model(spec: Any) -> Any:
 def _is_own_file(source: Source) -> bool:
     """Whether it is a file or folder of the user's; a dataset on the Hub has a name that everybody may know."""
     return source.path is not None or str(source.dataset).startswith((".", "/", "~"))
+
+
+def _sources(config: RunFile) -> list[Source]:
+    """Every part of a run file that reads a file or dataset."""
+    parts = (*config.prompts, *config.candidates, *config.pairs, *config.verdicts, *config.dataset.mix)
+    return [part for part in parts if isinstance(part, Source)]
+
+
+def _ending(source: Source) -> str:
+    return PurePath(source.label).suffix if source.path is not None else ""
+
+
+def _split(source: Source) -> str:
+    """What a certificate and counts say of a dataset after its name."""
+    return fact_name(source).removeprefix(source.label)
+
+
+def _optional_columns(columns: Any, hidden: Callable[[str], str]) -> Any:
+    """The columns of verdicts; one may be called after the person whose verdicts it holds."""
+    if columns is None:
+        return None
+    named = {name: hidden(one) for name in type(columns).model_fields if isinstance(one := getattr(columns, name), str)}
+    return columns.model_copy(update=named)
 
 
 def _optional(show: Callable[[str], str], text: str | None) -> str | None:

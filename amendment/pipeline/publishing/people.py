@@ -2,16 +2,18 @@
 
 Covered: everybody who rated in the run's audit, in its verdicts and its rows, or who is named as a rater by its run
 file. One numbering holds for all of it: those of the audit come first, so that its certificate, written when nothing
-else is known, has the same. Not covered: names inside prompts, answers and reasons, which only a reader can find; and
-a pseudonym hides a name from others, not from somebody who knows who rated what.
+else is known, has the same. A file, folder or dataset with such a name in its own is shown under the pseudonym too.
+Not covered: nicknames, and names inside prompts, answers and reasons, which only a reader can find; and a pseudonym
+hides a name from others, not from somebody who knows who rated what.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Callable, Collection, Iterable, Iterator
 from fnmatch import fnmatchcase
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from amendment.errors import ConfigError
 from amendment.hashing import content_id
@@ -24,6 +26,10 @@ __all__ = ["People", "RaterSource", "people_of_certificate", "raters_named", "so
 
 RaterSource = PairFile | VerdictFile
 """A part of a run file that brings verdicts."""
+SHORTEST = 3
+"""Letters of a name that is looked for in the names of files; a shorter one stands in many words by chance."""
+DATA = re.compile(r"(?:\.(?:csv|tsv|jsonl|json|parquet|gz))+$", re.IGNORECASE)
+"""Endings of files that a rater may be called after."""
 
 
 class People:
@@ -44,10 +50,40 @@ class People:
         """The pseudonym of a rater who is a person; a name that is not known stays."""
         return self.pseudonyms.get(name, name)
 
+    def hiding(self, passed_over: Collection[str] = ()) -> Callable[[str], str]:
+        """What shows a part of a path, or the name of a dataset, with every whole name in it as the pseudonym.
+
+        Longer names go first, so that Anna Berg is not taken for Anna. Those of `passed_over` may stand.
+        """
+        known = {name: one for name, one in self.pseudonyms.items() if name not in passed_over}
+        found = {words: one for name, one in known.items() for words in _called(name)}
+        words = sorted(found, key=lambda one: (-len("".join(one)), one))
+        spelled = re.compile("|".join(f"({_spelling(one)})" for one in words) or "(?!)", re.IGNORECASE)
+
+        def shown(hit: re.Match[str]) -> str:
+            assert hit.lastindex
+            return found[words[hit.lastindex - 1]]
+
+        return lambda part: spelled.sub(shown, part)
+
     def fitting(self, pattern: str) -> list[str]:
         """The pseudonyms of those whom a pattern of raters means; where none is known, one that means them all."""
         found = [shown for name, shown in self.pseudonyms.items() if fnmatchcase(name, pattern)]
         return found or ["person-*"]
+
+
+def _called(name: str) -> Iterator[tuple[str, ...]]:
+    """The words of a person's name: of a file or folder called so its own, of an address what is before the @."""
+    own = DATA.sub("", PurePath(name).name)
+    for called in (own, own.partition("@")[0]):
+        if sum(map(str.isalpha, called)) >= SHORTEST:
+            yield tuple(re.findall(r"[^\W_]+", called))
+
+
+def _spelling(words: tuple[str, ...]) -> str:
+    """A pattern: whatever stands between the words, and not as a part of a longer one."""
+    between = r"[\W_]*"
+    return rf"(?<![^\W_]){between.join(words)}(?![^\W_])"
 
 
 def _shuffled(names: Iterable[str]) -> list[str]:

@@ -53,7 +53,7 @@ def plan_json(publication: Publication) -> dict[str, Any]:
              "files": {name: one.size(name) for name in one.files}}
             for one in publication.models
         ],
-        "look at": list(publication.look_at),
+        "look at": [*publication.license_faults, *publication.look_at],
         "secrets": [{"place": one.place, "kind": one.kind, "value": one.is_value} for one in publication.secrets],
     }  # fmt: skip
 
@@ -75,9 +75,10 @@ def plan_lines(publication: Publication) -> list[str]:
 
 
 def _to_look_at(publication: Publication) -> Iterator[str]:
-    if publication.look_at:
+    notes = [*publication.license_faults, *publication.look_at]
+    if notes:
         yield "look at these before anybody else does:"
-        yield from (f"  - {plain(note, longest=400)}" for note in publication.look_at)
+        yield from (f"  - {plain(note, longest=400)}" for note in notes)
         yield ""
 
 

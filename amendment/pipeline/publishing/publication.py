@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,13 +20,14 @@ from amendment.errors import ConfigError, DataError, Problem
 from amendment.pipeline.publishing.card import card_body
 from amendment.pipeline.publishing.configs import build_configs
 from amendment.pipeline.publishing.contents import rows_digest
+from amendment.pipeline.publishing.hub_licenses import license_faults
 from amendment.pipeline.publishing.licenses import things_to_look_at
 from amendment.pipeline.publishing.manifest import MANIFEST, constitution_text
 from amendment.pipeline.publishing.metadata import card_text, dataset_metadata
-from amendment.pipeline.publishing.models import ModelPublication, model_publications
+from amendment.pipeline.publishing.models import ModelPublication, model_publications, wanted_models
 from amendment.pipeline.publishing.secrets import Found, Scanner
 from amendment.pipeline.publishing.tables import Tables
-from amendment.pipeline.publishing.verify import changed_files
+from amendment.pipeline.publishing.verify import changed_files, foreign_files
 from amendment.pipeline.runfile.publish import PublishSettings
 from amendment.pipeline.status import read_status
 from amendment.yamlfile import capped
@@ -65,6 +66,13 @@ class Publication:
     """What only the publisher can decide."""
 
     @property
+    def license_faults(self) -> tuple[str, ...]:
+        """Licenses that the Hub would refuse."""
+        licenses = {"the dataset": self.settings.license}
+        licenses |= {f"the model {one.name}": str(one.metadata["license"]) for one in self.models}
+        return tuple(license_faults(licenses, self.settings.license_name))
+
+    @property
     def manifest(self) -> str:
         """The text of `manifest.json` in the dataset's repository."""
         return self.files[MANIFEST]
@@ -87,8 +95,8 @@ def prepare(
     """
     tables = Tables.of_run(folder)
     settings = _settings(tables.config.publish, repo, license, public=public)
+    _check_untouched(tables, wanted_models(settings, tables, all_models=models))
     ready = model_publications(settings, tables, all_models=models)
-    _check_untouched(tables, ready)
     configs = build_configs(tables)
     constitutions = _constitutions(tables)
     certificate = _certificate(tables)
@@ -133,7 +141,7 @@ def _settings(given: PublishSettings | None, repo: str | None, license: str | No
         raise ConfigError(problems) from None
 
 
-def _check_untouched(tables: Tables, models: list[ModelPublication]) -> None:
+def _check_untouched(tables: Tables, models: Iterable[str]) -> None:
     """What is published is what the run made: not what somebody put there, nor what a killed run left."""
     status = read_status(tables.folder)
     if status["running"]:
@@ -142,13 +150,17 @@ def _check_untouched(tables: Tables, models: list[ModelPublication]) -> None:
     if stale:
         raise ConfigError(f"{tables.folder}: its {stale[0]} is out of date; run it again: amendment run FILE")
     under = [*CERTIFICATE, "audit/", *(f"{name}/" for name in (*tables.stages, "dataset", "constitutions"))]
-    under += [f"models/{one.name}/" for one in models]
+    under += [f"models/{one}/" for one in models]
+    unread = () if "audit" in tables.manifest["stages"] else (*CERTIFICATE, "audit/")
+    read = [one for one in under if one not in unread]
+    foreign = foreign_files(tables.folder, tables.manifest, under=read)
     changed = changed_files(tables.folder, tables.manifest, under=under)
-    if changed:
-        told = [Problem(f"{tables.folder}/{one.place}", f"{one.kind} since the run made it") for one in changed]
-        raise DataError(
-            [*capped(told), Problem("", "run it again, which makes anew what was touched: amendment run FILE")]
-        )
+    told = [Problem(f"{tables.folder}/{one.place}", f"not written by the run ({one.message})") for one in foreign]
+    told += [Problem(f"{tables.folder}/{one.place}", f"{one.kind} since the run made it") for one in changed]
+    ways = ["take out what the run has not written"] if foreign else []
+    ways += ["run it again, which makes anew what was touched: amendment run FILE"] if changed else []
+    if told:
+        raise DataError([*capped(told), Problem("", "; ".join(ways))])
 
 
 def _constitutions(tables: Tables) -> list[Constitution]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -64,10 +65,12 @@ def push(
     """Send a publication. Everything that can be refused is looked at before the first change on the Hub.
 
     `allow_secrets` goes on where texts look like keys, and never where they hold a value of this machine's
-    environment. Raises DataError for secrets, CredentialsError for tokens and permissions, ConfigError for a
-    repository or tag that is somebody else's or taken, AmendmentError when the Hub cannot be reached.
+    environment. Raises DataError for secrets, CredentialsError for tokens and permissions, ConfigError for a license
+    that the Hub does not know, a tag that git does not take, a repository or tag that is somebody else's or taken,
+    AmendmentError when the Hub cannot be reached.
     """
     check_secrets(publication, allow_secrets=allow_secrets)
+    _check_names(publication, tag)
     api = connect()
     settings = publication.settings
     with _quiet(), asking(settings.repo):
@@ -100,6 +103,21 @@ def check_secrets(publication: Publication, *, allow_secrets: bool) -> None:
     else:
         way = "look at each; if they are examples and no keys, go on with --allow-secrets"
     raise DataError([*capped(problems), Problem("", f"nothing was sent: {len(found)} texts hold keys; {way}")])
+
+
+_NO_REF = re.compile(r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|//|@\{|^[-./]|/\.|[./]$|\.lock(?:/|$)|^(?:@|HEAD|main)?$")
+"""What git refuses in the name of a tag (git check-ref-format), and names that mean a branch."""
+
+
+def _check_names(publication: Publication, tag: str | None) -> None:
+    """Raise ConfigError for a license that the Hub would refuse, or a tag that it would, after everything was sent."""
+    problems = [Problem("publish", one) for one in publication.license_faults]
+    if tag is not None and _NO_REF.search(tag):
+        problems.append(
+            Problem("--tag", f"found {tag[:80]!r}, which git takes for no tag; expected a name such as v1.0, no spaces")
+        )
+    if problems:
+        raise ConfigError([*problems, Problem("", "nothing was sent")])
 
 
 @contextmanager

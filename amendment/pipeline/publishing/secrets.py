@@ -1,16 +1,19 @@
 """Keys in what is about to leave this machine: values of environment variables, and texts that look like keys.
 
 Covered: the exact value of every variable that the run file names, and of every variable whose name speaks of keys,
-tokens or passwords; the spellings of well-known vendors' keys, private key blocks, bearer headers, addresses with a
-password. Not covered: secrets without a known spelling that stand in no variable.
+tokens or passwords, unless it is a path that is there on this machine; the spellings of well-known vendors' keys,
+private key blocks, bearer headers, addresses with a password. Not covered: secrets without a known spelling that stand
+in no variable.
 
 What is found is told by place, kind and first four characters; no more of it is printed or kept.
 """
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import Any, NamedTuple
 
 __all__ = ["Found", "Scanner", "texts_in"]
@@ -20,8 +23,25 @@ SHOWN = 4
 SHORTEST = 8
 """Characters; a shorter value stands in any text by chance, and is no key of a vendor."""
 _NAME = re.compile(
-    r"(?:^|_)(?:API_?KEY|ACCESS_?KEY|KEY|TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIALS?|AUTH)(?:_|$)", re.IGNORECASE
+    r"KEY|TOKEN|SECRET|PASSW|PASSPHRASE|PASS(?:_|$)|PASSCODE|PWD$|CREDENTIAL|AUTH|(?:^|_)PAT$", re.IGNORECASE
 )
+"""Anywhere in a variable's name: PGPASSWORD, API_KEYS and MYAPIKEY hold what MY_API_KEY holds."""
+_OTHER_WORDS = re.compile(
+    r"KEY(?:BOARD|BIND|MAP|CODE|WORD|FRAME|STROKE|PAD|NOTE|CLOAK)|(?:MON|TUR|DON|HOC|JOC|WHIS)KEY"
+    r"|TOKENI[SZ]|AUTHOR(?!I[SZ]ATION)|SECRETAR|MAX_[A-Z_]*TOKENS?$|BYPASS|COMPASS|^(?:OLD)?PWD$",
+    re.IGNORECASE,
+)
+"""Words that only sound like these; what stands around them is looked at still."""
+_ABOUT = re.compile(
+    r"_(?:TYPES?|METHODS?|MODE|PROVIDER|BACKEND|USER|USERNAME|ALGORITHM|SOCK|ENABLED|DISABLED|REQUIRED)$", re.IGNORECASE
+)
+"""Endings of variables that tell how one signs in, and with nothing secret."""
+_WORDS = (
+    "anonymous credentials default disabled disallow enabled keychain keyring localhost optional passphrase password "
+    "plaintext required undefined"
+)
+_NO_SECRETS = frozenset(_WORDS.split())
+"""Values of eight characters or more that are settings, or words of any text."""
 _LOOKS = {
     "Anthropic key": ("sk-ant-", r"sk-ant-[A-Za-z0-9_-]{20,}"),
     "OpenAI key": ("sk-", r"sk-(?!ant-)(?:proj-|svcacct-|admin-)?[A-Za-z0-9_-]{20,}"),
@@ -72,9 +92,11 @@ class Scanner:
         """`named` are the variables that the run file names."""
         wanted = set(named)
         self._values = {
-            value: name
+            spelling: name
             for name, value in environ.items()
-            if len(value) >= SHORTEST and (name in wanted or (_NAME.search(name) and _may_be_key(value)))
+            if name in wanted or (_speaks_of_keys(name) and not _is_known_to_all(value.strip()))
+            for spelling in _spellings(value.strip())
+            if len(spelling) >= SHORTEST
         }
         self._exact = re.compile("|".join(map(re.escape, sorted(self._values, key=len, reverse=True))) or r"(?!)")
 
@@ -96,9 +118,21 @@ class Scanner:
                     yield from self.scan(f"{place}: row {name}: {column}", text)
 
 
-def _may_be_key(value: str) -> bool:
-    """Keys have no spaces and are no paths; a variable such as SSH_AUTH_SOCK names a file."""
-    return not re.search(r"\s", value) and not value.startswith(("/", "~", "."))
+def _speaks_of_keys(name: str) -> bool:
+    return bool(_NAME.search(_OTHER_WORDS.sub("", name))) and not _ABOUT.search(name)
+
+
+def _is_known_to_all(value: str) -> bool:
+    """Whether it is a word of any text, or a path that is there on this machine: what lies there is the secret."""
+    try:
+        return value.lower() in _NO_SECRETS or Path(value).expanduser().exists()
+    except (OSError, ValueError, RuntimeError):  # too long for a path, a null in it, nobody's home
+        return False
+
+
+def _spellings(value: str) -> set[str]:
+    """A value as it is, and as JSON has it, where quotes and line ends are spelled out."""
+    return {value, *(json.dumps(value, ensure_ascii=ascii)[1:-1] for ascii in (True, False))}
 
 
 def texts_in(value: Any) -> Iterator[str]:

@@ -1,8 +1,8 @@
 """Whether a folder is what its manifest says: a run's folder, or a copy of a published dataset.
 
-Covered: every missing, changed and added file; ids that do not follow from the content of their rows; prompts on
-both sides of the split. Not covered: who wrote the manifest, which carries no signature, so whoever can change a
-file can change it too: compare it with one that you kept.
+Covered: every missing, changed and added file; which files the card of a copy names for each config; ids that do not
+follow from the content of their rows; prompts on both sides of the split. Not covered: who wrote the manifest, which
+carries no signature, so whoever can change a file can change it too: compare it with one that you kept.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from amendment.files import file_hash
+from amendment.pipeline.engine import Workspace
+from amendment.pipeline.publishing.card_configs import CARD, card_faults, place_of
 from amendment.pipeline.publishing.contents import (
     NAMED,
     Row,
@@ -27,13 +29,16 @@ from amendment.pipeline.publishing.contents import (
 from amendment.pipeline.publishing.manifest import MANIFEST, read_manifest
 from amendment.terminal import plain
 
-__all__ = ["Finding", "Verification", "changed_files", "verification_lines", "verify"]
+__all__ = ["Finding", "Verification", "changed_files", "foreign_files", "verification_lines", "verify"]
 
 OWN = (MANIFEST, "ledger.sqlite", "ledger.sqlite-wal", "ledger.sqlite-shm", "run.lock", "status.json")
 """Files of a run that a manifest cannot vouch for: they hold times, or the manifest itself."""
 OF_A_COPY = (MANIFEST, "README.md", ".gitattributes")
 """Beside what a published manifest names: itself, the card, which may be edited, and what the Hub puts there."""
-OWN_FOLDERS = ("stages", "publish", ".git", ".cache", ".huggingface")
+OWN_FOLDERS = ("publish/", ".git/")
+"""Of a run: what a dry run of publishing shows, and the user's own history."""
+FOLDERS_OF_A_COPY = (".git/", ".cache/huggingface/")
+"""Where git and the Hub's client keep what they know of a copy."""
 MOST = 5
 """Rows that are named one by one for each file."""
 
@@ -108,6 +113,22 @@ def changed_files(folder: Path, manifest: Mapping[str, Any], *, under: Iterable[
     return result.findings
 
 
+def foreign_files(folder: Path, manifest: Mapping[str, Any], *, under: Iterable[str]) -> list[Finding]:
+    """What lies under these prefixes and the run did not write: files the manifest does not know, and every link.
+
+    A link is foreign whatever it leads to today: it can lead to anything at the moment when it is read.
+    """
+    prefixes, found = tuple(under), []
+    for path in sorted(folder.rglob("*")):
+        name = path.relative_to(folder).as_posix()
+        leads_there = f"{name}/".startswith(prefixes) or any(one.startswith(f"{name}/") for one in prefixes)
+        if path.is_symlink() and leads_there:
+            found.append(Finding("added", name, "a link, and no file of this folder"))
+        elif name.startswith(prefixes) and not path.is_dir() and name not in manifest["files"]:
+            found.append(Finding("added", name, "the manifest does not know it"))
+    return found
+
+
 def _files(result: Verification, files: Mapping[str, Mapping[str, Any]]) -> None:
     for name, entry in files.items():
         path = result.folder / name
@@ -123,10 +144,21 @@ def _files(result: Verification, files: Mapping[str, Mapping[str, Any]]) -> None
 
 def _added(result: Verification, known: Iterable[str]) -> None:
     names = {*known, *(OF_A_COPY if result.is_published else OWN)}
+    passed_over = FOLDERS_OF_A_COPY if result.is_published else OWN_FOLDERS
     for path in sorted(result.folder.rglob("*")):
-        name = path.relative_to(result.folder)
-        if path.is_file() and name.as_posix() not in names and name.parts[0] not in OWN_FOLDERS:
-            result.found("added", name.as_posix(), "the manifest does not know it")
+        name = path.relative_to(result.folder).as_posix()
+        if name.startswith(passed_over) or name in names:
+            continue
+        if path.is_symlink() and path.is_dir():
+            result.found("added", name, "a link to a folder, and no folder of this one")
+        elif not path.is_dir() and (result.is_published or not _is_note(result.folder, name)):
+            result.found("added", name, "the manifest does not know it")
+
+
+def _is_note(folder: Path, name: str) -> bool:
+    """Whether a file is what a stage leaves at its end."""
+    stage, slash, _ = name.removeprefix("stages/").partition(".json")
+    return name == f"stages/{stage}{slash}" and "/" not in stage and Workspace(folder).note(stage) is not None
 
 
 def _run(result: Verification, manifest: Mapping[str, Any]) -> None:
@@ -156,12 +188,14 @@ def _published(result: Verification, manifest: Mapping[str, Any]) -> None:
             shards += [path.relative_to(result.folder).as_posix() for path in found]
             _split(result, f"{config}/{split}", found, expected, sides.taker(split))
     _added(result, [*published["files"], *shards])
+    for message in card_faults(result.folder, published["configs"]):
+        result.found("changed", CARD, message)
     sides.report(result, "published configs")
 
 
 def _shards(folder: Path, config: str, split: str) -> list[Path]:
     """The Parquet files of one split, in order, where the Hub's client puts them."""
-    return sorted((folder / ("data" if config == "default" else config)).glob(f"{split}-*.parquet"))
+    return sorted((folder / place_of(config)).glob(f"{split}-*.parquet"))
 
 
 def _split(
