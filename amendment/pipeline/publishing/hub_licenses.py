@@ -32,8 +32,8 @@ def license_faults(licenses: Mapping[str, str], license_name: str | None) -> Ite
             near = get_close_matches(name, sorted(HUB_LICENSES), n=3)
             hint = f" (did you mean {' or '.join(near)}?)" if near else ""
             yield (
-                f"license {name} of {what}: not among the names of the Hub known here{hint}, and a push is refused; take one that it "
-                "knows, or other with license_name and license_link"
+                f"license {name} of {what}: not among the names of the Hub known here{hint}, and a push is refused; "
+                "take one of them, or other with license_name and license_link"
             )
         elif name == "other" and not license_name:
             yield f"license other of {what}: it says nothing without license_name, and a push is refused; add it"
