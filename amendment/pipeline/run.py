@@ -151,7 +151,7 @@ class Run:
     def _stages(self) -> list[Stage]:
         try:
             return assemble(self._context)
-        except AmendmentError:
+        except (AmendmentError, OSError):
             check_run_file(self._loaded)  # which names this problem among all others, with its place
             raise
 
