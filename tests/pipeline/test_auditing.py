@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import hashlib
-import importlib.util
 import json
 import os
 import subprocess
@@ -184,21 +183,10 @@ def test_the_certificate_of_a_judged_run_lists_its_files_of_verdicts(tmp_path: P
     assert audit_path(tmp_path / "run", folder=tmp_path / "again").document["files"] == [file]
 
 
-def load_standin() -> Any:
-    spec = importlib.util.spec_from_file_location("hub_standin", Path(__file__).with_name("hub_standin.py"))
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-def test_the_audit_reads_the_commit_that_the_inputs_were_read_at(tmp_path: Path) -> None:
+def test_the_audit_reads_the_commit_that_the_inputs_were_read_at(standin: Any, tmp_path: Path) -> None:
     run_file(tmp_path, verdicts=[{"dataset": "org/labels", "kind": "person"}])
     rows = [{"prompt": f"q{n}", "a": f"one {n}", "b": f"two {n}", "verdict": "ab"[n % 2]} for n in range(12)]
     text = "".join(json.dumps(row) + "\n" for row in rows)
-    standin = load_standin()
     known = {name: value for name, value in os.environ.items() if not name.startswith("HF_")}
     with standin.Hub() as hub:
         labels = hub.repos["datasets", "org/labels"] = standin.Repo("datasets", "org/labels", False)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import subprocess
@@ -169,18 +168,7 @@ dataset:
 """
 
 
-def load_standin() -> Any:
-    spec = importlib.util.spec_from_file_location("hub_standin", Path(__file__).with_name("hub_standin.py"))
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-def test_the_commit_that_was_read_is_on_record_for_inputs_mixing_and_the_audit(tmp_path: Path) -> None:
-    standin = load_standin()
+def test_the_commit_that_was_read_is_on_record_for_inputs_mixing_and_the_audit(standin: Any, tmp_path: Path) -> None:
     (tmp_path / "run.yaml").write_text(HUB_RUN)
     with standin.Hub() as hub:
         labels = hub.repos["datasets", "org/labels"] = standin.Repo("datasets", "org/labels", False)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import csv
 import hashlib
-import importlib.util
 import json
 import os
 import re
@@ -96,19 +95,9 @@ publish: {{repo: org/people, license: cc-by-4.0, models: {{sft: org/people-polic
 """
 
 
-def load_standin() -> Any:
-    spec = importlib.util.spec_from_file_location("hub_standin", Path(__file__).with_name("hub_standin.py"))
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
 @pytest.fixture
-def hub() -> Iterator[Any]:
-    with load_standin().Hub() as made:
+def hub(standin: Any) -> Iterator[Any]:
+    with standin.Hub() as made:
         yield made
 
 
@@ -185,7 +174,9 @@ def left_by_the_training(folder: Path, name: str, content: bytes) -> None:
 
 
 @pytest.fixture(scope="module")
-def filled(undisturbed: Any, people_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+def filled(
+    standin: Any, undisturbed: Any, people_folder: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Any]:
     """A Hub that got the chain, as v1.0, then the run of the people with its models, then the chain again."""
     folder = tmp_path_factory.mktemp("filled")
     chain, people = (
@@ -195,7 +186,7 @@ def filled(undisturbed: Any, people_folder: Path, tmp_path_factory: pytest.TempP
     for name in ("optimizer.pt", "training_args.bin", "rng_state.pth", "trainer_state.json", "scheduler.pt"):
         left_by_the_training(people, f"models/sft/{name}", b"of the trainer")
     calls = [chain_call(chain, "--tag", "v1.0"), [people, "--push", "--models"], chain_call(chain)]
-    with load_standin().Hub() as made:
+    with standin.Hub() as made:
         done = publishes(made, folder / "home", *calls)
         assert [one["code"] for one in done] == [0, 0, 0], "".join(one["err"] for one in done)
         yield made
@@ -318,8 +309,9 @@ def test_a_push_that_breaks_off_can_be_repeated(hub: Any, chain: Path, tmp_path:
 
 
 @pytest.mark.slow
-def test_what_must_not_be_sent_or_cannot_be_ends_in_one_clear_message(hub: Any, chain: Path, tmp_path: Path) -> None:
-    standin = load_standin()
+def test_what_must_not_be_sent_or_cannot_be_ends_in_one_clear_message(
+    standin: Any, hub: Any, chain: Path, tmp_path: Path
+) -> None:
     for name, private, files in (
         ("org/theirs", True, {"data/train.csv": hub.keep(b"a,b\n")}),
         ("org/open", False, {}),
