@@ -39,7 +39,7 @@ format: setup
 	$(BIN)/ruff check --fix .
 
 bench: setup
-	$(BIN)/python benchmarks/lilliput.py
+	$(BIN)/python benchmarks/calls.py
 
 docs: setup
 	$(BIN)/python docs/build.py

@@ -6,6 +6,8 @@
   x MissingExtra        a library of an optional extra is not installed
   x LedgerError         the run's ledger or folder cannot be used
   x TrainingError       a training stage cannot start or must not go on
+  x BudgetReached       the next call could cost more than the budget leaves
+  x Paused              the run waits for something outside; running again goes on
   x ProviderError       a model call failed
     + Transient         the same request may succeed later: retry
     + Rejected          the provider will never take this request: final for this item
@@ -16,14 +18,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Literal
 
 __all__ = [
     "AmendmentError",
+    "BudgetReached",
     "ConfigError",
     "CredentialsError",
     "DataError",
+    "FaultKind",
     "LedgerError",
     "MissingExtra",
+    "Paused",
     "Problem",
     "ProviderError",
     "Rejected",
@@ -82,16 +88,37 @@ class TrainingError(AmendmentError):
     """A training stage cannot start, or its own checks say that it must not go on."""
 
 
+class BudgetReached(AmendmentError):
+    """The next call could cost more than the budget leaves; what was paid for is kept."""
+
+
+class Paused(AmendmentError):
+    """The run waits for something outside: pending items, labels, a server. Running again goes on."""
+
+
 class ProviderError(AmendmentError):
     """A model call failed."""
+
+
+FaultKind = Literal["rate", "server", "refused", "transport", "deadline", "unreadable", "empty"]
+"""Kinds of passing faults; `amendment.calls` has the table of what follows from each."""
 
 
 class Transient(ProviderError):
     """The same request may succeed later. `retry_after` is the server's wish in seconds, if it gave one."""
 
-    def __init__(self, message: str, *, retry_after: float | None = None) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        kind: FaultKind = "server",
+        retry_after: float | None = None,
+        status: int | None = None,
+    ) -> None:
         super().__init__(message)
+        self.kind: FaultKind = kind
         self.retry_after = retry_after
+        self.status = status
 
 
 class Rejected(ProviderError):

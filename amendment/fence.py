@@ -2,7 +2,9 @@
 
 A block carries one JSON value between two lines that hold a random-looking mark. JSON escapes line
 breaks, so no value can open or close a block, whatever it contains; and the mark is drawn from the
-values themselves, so equal requests stay equal.
+value itself, so that nobody can write a value that holds the mark of its own block. It is drawn from
+nothing else: equal blocks are equal text, whatever stands behind them, and requests that begin with
+the same conversation begin with the same characters, as the prefix caches of providers want it.
 """
 
 from __future__ import annotations
@@ -31,8 +33,12 @@ def fence(values: Mapping[str, Any]) -> dict[str, str]:
     >>> print(fence({"answer": "two\\nlines"})["answer"].splitlines()[1])
     "two\\nlines"
     """
-    mark = content_id(dict(values)).removeprefix(HASH_PREFIX)
-    return {name: f"<<{name} {mark}>>\n{_line(value)}\n<<end {name} {mark}>>" for name, value in values.items()}
+    return {name: _block(name, value) for name, value in values.items()}
+
+
+def _block(name: str, value: Any) -> str:
+    mark = content_id({name: value}).removeprefix(HASH_PREFIX)
+    return f"<<{name} {mark}>>\n{_line(value)}\n<<end {name} {mark}>>"
 
 
 def _line(value: Any) -> str:

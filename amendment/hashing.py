@@ -11,7 +11,7 @@ import hashlib
 import json
 from typing import Any
 
-__all__ = ["HASH_PREFIX", "canonical_json", "content_id"]
+__all__ = ["HASH_PREFIX", "canonical_json", "content_id", "name_of"]
 
 HASH_PREFIX = "s2:"
 """SHA-256, cut to 128 bits, of the canonical JSON."""
@@ -25,4 +25,9 @@ def canonical_json(value: Any) -> bytes:
 
 def content_id(value: Any) -> str:
     """The name of a JSON value: equal values have equal names on any machine."""
-    return HASH_PREFIX + hashlib.sha256(canonical_json(value)).hexdigest()[:32]
+    return name_of(canonical_json(value))
+
+
+def name_of(canonical: bytes) -> str:
+    """The name of a JSON value whose canonical form is at hand."""
+    return HASH_PREFIX + hashlib.sha256(canonical).hexdigest()[:32]

@@ -7,7 +7,7 @@ that contains `{prompt}` stays as it is.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from amendment.errors import ConfigError, Problem
 from amendment.hashing import content_id
@@ -27,6 +27,12 @@ class Template:
             raise ConfigError(Problem(place, f"unknown hole {{{name}}}; known are {known}") for name in unknown)
         self.text = text
         self.id = content_id(text)
+        self._holes = holes
+
+    def until(self, names: Collection[str]) -> Template:
+        """The text before the first of these holes, as a template of its own."""
+        first = next((hole.start() for hole in _HOLE.finditer(self.text) if hole[1] in names), len(self.text))
+        return Template(self.text[:first], holes=self._holes)
 
     def fill(self, values: Mapping[str, str]) -> str:
         """The text with every hole filled. A hole without a value is a programming error (KeyError)."""

@@ -81,7 +81,7 @@ def _measure(job: Job, folder: Path, overrides: Sequence[str]) -> dict[str, Any]
     command = [sys.executable, "-m", "amendment", "run", str(QUICKSTART), "--folder", str(place)]
     for setting in settings:
         command += ["--set", setting]
-    ended = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - our own command
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
     if ended.returncode:
         sys.exit(f"{job}: the run failed with exit code {ended.returncode}\n{ended.stderr}")
     print(f"{job.reviser}, seed {job.seed}: done", file=sys.stderr, flush=True)

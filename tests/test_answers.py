@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from amendment.answers import Ending, Unusable, draft, ending_of, usable
-from amendment.calls import Answer, Calls, Model, Reply, Request
+from amendment.calls import Answer, Calls, Meter, Model, Reply, Request, Sent
 from amendment.errors import CredentialsError, ProviderError, Rejected, Transient
 from amendment.ledger import Ledger
 from amendment.records import FinishReason, Message, Origin, Prompt, Sampling, ToolCall, user
@@ -73,9 +73,12 @@ class Counting:
     def __init__(self) -> None:
         self.asked: list[Request] = []
 
-    async def send(self, request: Request) -> bytes:
+    async def send(self, request: Request) -> Sent:
         self.asked.append(request)
-        return b""
+        return Sent(b"")
+
+    def meter(self, raw: bytes) -> Meter:
+        return Meter()
 
     def read(self, raw: bytes, request: Request) -> Reply:
         return Reply(messages=(WORDS,), finish_reason="length")

@@ -31,7 +31,13 @@ def test_generated_pages_say_what_the_code_says() -> None:
     assert checked.returncode == 0, checked.stderr
 
 
-KEYS = {"OPENAI_API_KEY": "fake-key", "ANTHROPIC_API_KEY": "fake-key"}
+VENDORS = {
+    "openai": "OPENAI_API_KEY",
+    "anthropic": "ANTHROPIC_API_KEY",
+    "azure": "AZURE_OPENAI_API_KEY",
+    "openrouter": "OPENROUTER_API_KEY",
+}
+KEYS = dict.fromkeys(VENDORS.values(), "fake-key")
 OFF_THE_HUB = "the Hub's cache on this machine does not hold it (HF_HUB_OFFLINE is set)"
 
 
@@ -66,7 +72,7 @@ def test_every_example_tells_an_editor_where_its_schema_lies(example: Path) -> N
     assert rest.startswith("#"), "and says in words what it is for"
 
 
-@pytest.mark.parametrize(("name", "variable"), [("openai", "OPENAI_API_KEY"), ("anthropic", "ANTHROPIC_API_KEY")])
+@pytest.mark.parametrize(("name", "variable"), VENDORS.items())
 def test_an_example_for_a_vendor_names_the_variable_that_is_not_set(name: str, variable: str, tmp_path: Path) -> None:
     code, complaints = check(ROOT / "examples" / f"{name}.yaml", tmp_path, {})
     assert code == 2

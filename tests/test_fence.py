@@ -47,6 +47,17 @@ def test_equal_values_give_equal_text_and_other_values_another_mark() -> None:
     assert fence({"a": "x"})["a"].splitlines()[0] != fence({"a": "y"})["a"].splitlines()[0]
 
 
+def test_a_block_is_the_same_text_whatever_stands_behind_it() -> None:
+    first, second = (fence({"conversation": "Hi", "answer": answer}) for answer in ("yes", "no"))
+    assert first["conversation"] == second["conversation"]
+    assert first["answer"] != second["answer"]
+
+
+def test_equal_values_under_two_names_have_two_marks() -> None:
+    marks = {block.splitlines()[0].split()[1] for block in fence({"answer_a": "x", "answer_b": "x"}).values()}
+    assert len(marks) == 2
+
+
 def test_ordinary_text_stays_readable() -> None:
     assert fence({"a": "Grüße, 你好"})["a"].splitlines()[1] == '"Grüße, 你好"'
 

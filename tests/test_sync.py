@@ -9,7 +9,7 @@ import threading
 
 import pytest
 
-from amendment.sync import run_sync
+from amendment.sync import new_loop, run_sync
 
 
 async def double(number: int) -> int:
@@ -89,3 +89,14 @@ def test_an_interrupt_cancels_the_work_and_waits_for_its_end() -> None:
         run_sync(work())
     assert ended == ["tidied"]
     assert run_sync(double(3)) == 6
+
+
+def test_the_loop_is_the_fast_one_where_there_is_one_and_else_the_stock_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    if sys.platform != "win32":
+        fast = new_loop()
+        assert type(fast).__module__.startswith("uvloop")
+        fast.close()
+    monkeypatch.setitem(sys.modules, "uvloop", None)
+    stock = new_loop()
+    assert type(stock).__module__.startswith("asyncio")
+    stock.close()

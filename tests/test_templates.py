@@ -21,6 +21,13 @@ def test_holes_are_filled_wherever_they_stand() -> None:
     assert template.fill({"prompt": "P", "answer_1": "A"}) == "P: A (P)"
 
 
+def test_a_template_can_be_cut_before_the_first_of_some_holes() -> None:
+    template = Template("Say {prompt}, then {answer_1}.", holes=HOLES)
+    assert template.until({"answer_1"}).fill({"prompt": "{answer_1}"}) == "Say {answer_1}, then "
+    assert template.until({"answer_1", "prompt"}).fill({}) == "Say "
+    assert template.until({"absent"}).text == template.text
+
+
 @given(HOSTILE, HOSTILE)
 def test_values_are_not_expanded_again(prompt: str, answer: str) -> None:
     template = Template("<{prompt}|{answer_1}>", holes=HOLES)

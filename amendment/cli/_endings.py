@@ -1,6 +1,6 @@
 """How a command ends: errors become one clear message and an exit code, never a traceback.
 
-0 done, 1 failed, 2 usage or configuration, 3 paused, 6 credentials or quota, 130 and 143 interrupted.
+0 done, 1 failed, 2 usage or configuration, 3 paused, 4 budget, 6 credentials or quota, 130 and 143 interrupted.
 """
 
 from __future__ import annotations
@@ -16,10 +16,12 @@ import typer
 
 from amendment.errors import (
     AmendmentError,
+    BudgetReached,
     ConfigError,
     CredentialsError,
     DataError,
     MissingExtra,
+    Paused,
 )
 
 __all__ = ["guarded", "interruptible"]
@@ -41,8 +43,6 @@ def interruptible(resume: str) -> Iterator[None]:
     def stop(number: int, frame: Any) -> NoReturn:
         raise _Interrupted(128 + number, resume)
 
-    from amendment.pipeline.stages.endings import Paused
-
     before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
@@ -54,11 +54,10 @@ def interruptible(resume: str) -> Iterator[None]:
 
 
 def _exit_code(fault: AmendmentError) -> int:
-    from amendment.pipeline.stages.endings import Paused
-
     table: list[tuple[type[AmendmentError] | tuple[type[AmendmentError], ...], int]] = [
         ((ConfigError, DataError, MissingExtra), 2),
         (Paused, 3),
+        (BudgetReached, 4),
         (CredentialsError, 6),
     ]
     return next((code for kind, code in table if isinstance(fault, kind)), 1)

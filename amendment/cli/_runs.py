@@ -20,23 +20,40 @@ __all__ = ["check", "doctor", "run", "status"]
 
 
 @app.command()
-def run(
+def run(  # noqa: PLR0917 - typer makes options of them
     file: RunFilePath,
     folder: Annotated[Path | None, typer.Option(help="The run's folder; runs/NAME by default.")] = None,
     overrides: Overrides = None,
     until: Annotated[str | None, typer.Option(metavar="STAGE", help="Stop after this stage.")] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Take only the first N prompts of each source.")] = None,
+    accept_changes: Annotated[bool, typer.Option(help="Ask again what changed settings make necessary.")] = False,
+    allow_unpriced: Annotated[bool, typer.Option(help="Ask models whose price is not known.")] = False,
+    strict_model: Annotated[bool, typer.Option(help="Stop when one name is answered by two models.")] = False,
+    max_wait: Annotated[
+        float, typer.Option(min=0, metavar="SECONDS", help="How long a server that is away is waited for.")
+    ] = 900.0,
 ) -> None:
     """Make the run, or the rest of it: what stands is left alone, what was answered is not asked again."""
+    from amendment.pipeline.context import Patience
     from amendment.pipeline.progress import open_progress
     from amendment.pipeline.run import Run
+    from amendment.pipeline.spending import spending_lines
     from amendment.pipeline.summary import headline
+    from amendment.pipeline.terms import Terms
 
     gc.set_threshold(100_000, 20, 100)  # a run holds very many small records; the usual 700 rescans them without end
-    one = Run.from_file(file, folder=folder, overrides=overrides or (), limit=limit, progress=open_progress())
+    one = Run.from_file(
+        file,
+        folder=folder,
+        overrides=overrides or (),
+        limit=limit,
+        progress=open_progress(),
+        patience=Patience(max_wait=max_wait),
+        terms=Terms(accept_changes, allow_unpriced, strict_model),
+    )
     with interruptible(shlex.join(["amendment", *sys.argv[1:]])):
         result = one(until=until)
-    typer.echo("\n".join(headline(result.summary)))
+    typer.echo("\n".join([*headline(result.summary), *spending_lines(result.spending), ""]))
     done = "nothing was left to do" if not result.ran else f"ran {', '.join(result.ran)}"
     typer.echo(f"{done}; {result.sent} model calls. Everything is in {result.folder}; begin with summary.md there.")
 

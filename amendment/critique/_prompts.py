@@ -12,7 +12,7 @@ from amendment.fence import fence
 from amendment.records import Message, Messages, user
 from amendment.templates import Template
 
-__all__ = ["critique_messages", "revise_messages", "template_id"]
+__all__ = ["critique_messages", "revise_messages", "shared_characters", "template_id"]
 
 _HOLES = frozenset({"conversation", "answer", "critique", "principle", "request"})
 Role = Literal["critique", "revise"]
@@ -32,6 +32,12 @@ def _template(name: str) -> Template:
 def template_id(role: Role) -> str:
     """The content hash of the role's prompt template."""
     return _template(role).id
+
+
+def shared_characters(role: Role, conversation: Messages, *, steps: int) -> int:
+    """How many characters of a role's question the other steps of its chain begin with too, or else all questions."""
+    own = {"answer", "critique", "principle", "request"} | ({"conversation"} if steps == 1 else set())
+    return len(_template(role).until(own).fill(fence({"conversation": _json(conversation)})))
 
 
 def critique_messages(conversation: Messages, answer: Messages, drawn: Drawn, request: str) -> Messages:

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from amendment.answers import Ending, Unusable, draft, ending_of, usable
 from amendment.calls import Answer, Model
 from amendment.constitutions import Constitution, Drawn, DrawScheme, draw_principles, eligible_principles
-from amendment.critique._prompts import EXAMPLE, critique_messages, revise_messages, template_id
+from amendment.critique._prompts import EXAMPLE, critique_messages, revise_messages, shared_characters, template_id
 from amendment.critique.artefacts import strip_artefacts
 from amendment.errors import ConfigError, CredentialsError, ProviderError
 from amendment.hashing import content_id
@@ -75,6 +75,10 @@ class _Trail:
     def last(self) -> Candidate:
         return self.candidates[-1]
 
+    @property
+    def steps(self) -> int:
+        return self.settings.rounds * self.settings.principles.per_round
+
 
 async def run_chain(
     prompt: Prompt, model: Model, constitutions: Sequence[Constitution], settings: ChainSettings, *, seed: int = 0
@@ -127,6 +131,7 @@ async def _revise(trail: _Trail, drawn: Drawn, step: int) -> Candidate:
     answer = await trail.model.ask(
         revise_messages(trail.prompt.messages, trail.last.messages, critique_text, drawn, request),
         sample=step,
+        shared=shared_characters("revise", trail.prompt.messages, steps=trail.steps),
     )
     words = strip_artefacts(_words(answer, "revision"))
     if not words:
@@ -146,6 +151,7 @@ async def _critique(trail: _Trail, drawn: Drawn, step: int) -> Critique:
     answer = await trail.model.ask(
         critique_messages(trail.prompt.messages, trail.last.messages, drawn, request),
         sample=step,
+        shared=shared_characters("critique", trail.prompt.messages, steps=trail.steps),
     )
     critique = Critique(
         prompt_id=trail.prompt.id,

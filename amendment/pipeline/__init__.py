@@ -1,22 +1,28 @@
 """The run file, its stages, and the run as a whole."""
 
+from amendment.errors import Paused
 from amendment.pipeline.auditing import Audited, audit_path
 from amendment.pipeline.checks import check_run_file, load_run_file
 from amendment.pipeline.context import Patience
+from amendment.pipeline.planning.plan import Plan
+from amendment.pipeline.planning.planning import plan_run
 from amendment.pipeline.run import Result, Run
 from amendment.pipeline.runfile.config import RunFile
 from amendment.pipeline.runfile.schema import run_schema
-from amendment.pipeline.stages.endings import Paused
+from amendment.pipeline.terms import Terms
 
 __all__ = [
     "Audited",
     "Patience",
     "Paused",
+    "Plan",
     "Result",
     "Run",
     "RunFile",
+    "Terms",
     "audit_path",
     "check_run_file",
     "load_run_file",
+    "plan_run",
     "run_schema",
 ]

@@ -16,10 +16,14 @@ from amendment.pipeline.engine import Made, Stage, in_order
 from amendment.pipeline.reading.source_rows import source_state
 from amendment.pipeline.runfile.config import POLICY_STAGES, DpoStage, JudgeEntry, RewardStage, SftStage
 from amendment.pipeline.runfile.sources import ChainSource, FileSource, LilliputPrompts, ModelSource
-from amendment.pipeline.stages.candidates import make_candidates, make_chains, make_inputs
+from amendment.pipeline.stages.bringing import make_inputs
+from amendment.pipeline.stages.candidates import DrawStep, draws_from_policies, make_candidates
+from amendment.pipeline.stages.chains import ChainStep
 from amendment.pipeline.stages.evaluation import make_evaluation
-from amendment.pipeline.stages.judging import make_dataset, make_judgements
+from amendment.pipeline.stages.judging import JudgeStep
 from amendment.pipeline.stages.mixing import make_mixing, mix_labels, mix_shares
+from amendment.pipeline.stages.pairing import make_dataset
+from amendment.pipeline.stages.passes import Step, one_pass
 from amendment.pipeline.stages.training import make_base, make_dpo, make_reward_model, make_sft
 from amendment.pipeline.wiring import Wiring, wire
 from amendment.preference import load_judge_folder
@@ -28,6 +32,17 @@ from amendment.providers import LocalSpec
 __all__ = ["assemble"]
 
 Settings = dict[str, Any]
+PRESENTATION = (
+    "concurrency",
+    "requests_per_minute",
+    "tokens_per_minute",
+    "timeout",
+    "mode",
+    "price",
+    "api_key_env",
+    "batch_size",
+)
+"""Of a model's entry what changes how fast and at what price it answers, and not what."""
 
 TITLES = {
     "inputs": "read what you brought",
@@ -45,11 +60,9 @@ TITLES = {
 }
 MAKERS: dict[str, Callable[[Context], Made]] = {
     "inputs": make_inputs,
-    "critique": make_chains,
     "base": make_base,
     "sft": make_sft,
     "candidates": make_candidates,
-    "judging": make_judgements,
     "audit": make_certificate,
     "mixing": make_mixing,
     "dataset": make_dataset,
@@ -57,6 +70,8 @@ MAKERS: dict[str, Callable[[Context], Made]] = {
     "dpo": make_dpo,
     "evaluate": make_evaluation,
 }
+STEPS: dict[str, Callable[[Context], Step]] = {"critique": ChainStep, "candidates": DrawStep, "judging": JudgeStep}
+"""What stages do that can share a pass over the prompts."""
 
 
 def assemble(context: Context) -> list[Stage]:
@@ -68,14 +83,28 @@ def assemble(context: Context) -> list[Stage]:
 
 
 def _stage(context: Context, wiring: Wiring) -> Stage:
+    step = _step(context, wiring.name)
     return Stage(
         name=wiring.name,
         title=TITLES[wiring.name],
         settings={"seed": context.config.seed, **SETTINGS[wiring.name](context)},
         needs=wiring.needs,
         makes=wiring.makes,
-        run=partial(MAKERS[wiring.name], context),
+        run=partial(_alone, context, step) if step else partial(MAKERS[wiring.name], context),
+        step=step,
     )
+
+
+def _step(context: Context, name: str) -> Callable[[], Step] | None:
+    """What a stage does with one prompt after another; none where it has to wait for a policy to be trained."""
+    if name not in STEPS or (name == "candidates" and draws_from_policies(context.config)):
+        return None
+    return partial(STEPS[name], context)
+
+
+def _alone(context: Context, step: Callable[[], Step]) -> Made:
+    [made] = one_pass(context, [step()])
+    return made
 
 
 def _inputs(context: Context) -> Settings:
@@ -209,7 +238,7 @@ def _json(parts: Iterable[BaseModel]) -> list[Any]:
 def _model(context: Context, name: str) -> dict[str, Any]:
     """What of a model's entry changes its answers, its files among them; how fast it is asked does not."""
     spec = context.config.models[name]
-    settings = {f"model {name}": _dump(spec, without={"concurrency", "timeout", "api_key_env", "batch_size"})}
+    settings = {f"model {name}": _dump(spec, without=set(PRESENTATION))}
     found = located(spec, context.base)
     files = _folder(Path(found.model)) if isinstance(found, LocalSpec) else None
     return {**settings, f"files of {name}": files} if files else settings

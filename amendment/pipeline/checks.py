@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -15,9 +16,9 @@ from pydantic import ValidationError
 
 from amendment.constitutions import eligible_principles, load_constitution
 from amendment.errors import AmendmentError, ConfigError, DataError, MissingExtra, Problem
-from amendment.lilliput import knows
 from amendment.pipeline.context import found_folder, located
-from amendment.pipeline.reading.inputs import read_inputs
+from amendment.pipeline.reading.inputs import read_into
+from amendment.pipeline.reading.shelves import Glance, StreamedInputs
 from amendment.pipeline.references import judges_of, reference_problems
 from amendment.pipeline.runfile.config import POLICY_STAGES, JudgeEntry, RunFile
 from amendment.pipeline.runfile.overrides import override
@@ -26,7 +27,6 @@ from amendment.pipeline.runfile.sources import FileSource, LilliputPrompts, Mode
 from amendment.pipeline.stages.mixing import read_mix
 from amendment.preference import load_judge_folder
 from amendment.providers import check_model
-from amendment.records import Prompt, text_of
 from amendment.training import check_base, need_training
 from amendment.yamlfile import Document, Loc, capped, read_yaml, validate
 
@@ -136,20 +136,20 @@ def _outside(loaded: LoadedRun, environ: Mapping[str, str], standing: Collection
             problems += fault.problems
     if "inputs" in standing:
         return problems
+    glance = Glance()
     try:
-        inputs = read_inputs(config, loaded.base, glimpse=True)
+        with closing(StreamedInputs(glance.look)) as inputs:
+            read_into(inputs, config, loaded.base, glimpse=True)
     except DataError as fault:
         return [*problems, *fault.problems]
     if any(loc[:1] == ("constitution",) for loc, _ in found):
         return problems
-    categories = dict.fromkeys(prompt.category for prompt in inputs.prompts.values())
-    strangers = _strangers(config, inputs.prompts.values())
-    return problems + _placed(document, [*_silent(loaded, list(categories)), *strangers])
+    return problems + _placed(document, [*_silent(loaded, list(glance.categories)), *_strangers(config, glance)])
 
 
-def _strangers(config: RunFile, prompts: Collection[Prompt]) -> Iterator[tuple[Loc, str]]:
+def _strangers(config: RunFile, glance: Glance) -> Iterator[tuple[Loc, str]]:
     """Simulated writers that would have nothing to say: they know the prompts of their world and no others."""
-    if not prompts or any(knows(text_of(prompt.messages)) for prompt in prompts):
+    if glance.knows_lilliput or not glance.categories:
         return
     writers = {source.model for source in config.candidates if isinstance(source, ModelSource)}
     writers |= {config.critique.model} if config.critique else set()

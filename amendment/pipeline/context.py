@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import aclosing, contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
-from amendment.calls import Calls, Model, flow
+from amendment.calls import Budget, Calls, Model, Price, stream
 from amendment.constitutions import Constitution, load_constitution
 from amendment.ledger import Ledger
 from amendment.pipeline.engine import Workspace
+from amendment.pipeline.funds import spent_before
+from amendment.pipeline.planning.pricing import prices_of
 from amendment.pipeline.progress import Progress
 from amendment.pipeline.runfile.config import POLICY_STAGES, RunFile
 from amendment.providers import LocalSpec, ModelSpec, open_model, open_provider
@@ -23,8 +25,6 @@ __all__ = ["Context", "Patience", "Split", "found_folder", "located"]
 
 T = TypeVar("T")
 R = TypeVar("R")
-WINDOW = 4
-"""Items begun and unfinished, in multiples of a model's concurrency."""
 
 
 class Split(Record):
@@ -41,6 +41,8 @@ class Patience(NamedTuple):
     """Of each call."""
     longest_wait: float = 60.0
     """Seconds, between two attempts."""
+    max_wait: float = 900.0
+    """Seconds, for a server that is away or asks for pauses, before the run ends and can be gone on with."""
 
 
 def located(spec: ModelSpec, base: Path) -> ModelSpec:
@@ -66,13 +68,17 @@ class Context:
         workspace: Workspace,
         progress: Progress,
         patience: Patience = Patience(),  # noqa: B008 - immutable
+        *,
+        strict_model: bool = False,
     ) -> None:
-        """`base` is the folder of the run file, from which its paths are meant."""
+        """`base` is the folder of the run file, from which its paths are meant; `strict_model` ends the run when one
+        name is answered by two models."""
         self.config = config
         self.base = base
         self.workspace = workspace
         self.progress = progress
         self.patience = patience
+        self._strict_model = strict_model
         self._models: dict[str, Model] = {}
         self._calls: Calls | None = None
 
@@ -84,24 +90,38 @@ class Context:
     def calls(self) -> Calls:
         """The way out; the ledger is opened, and the folder locked, at the first use."""
         if self._calls is None:
-            self._calls = Calls(Ledger(self.workspace.folder / "ledger.sqlite"), **self.patience._asdict())
+            ledger = Ledger(self.workspace.folder / "ledger.sqlite")
+            for caution in ledger.cautions:
+                self.progress.say(caution)
+            usd = self.config.budget.usd if self.config.budget else None
+            budget = Budget(usd, spent=spent_before(ledger, self._specs, self._prices))
+            self._calls = Calls(ledger, budget=budget, strict_model=self._strict_model, **self.patience._asdict())
         return self._calls
+
+    @cached_property
+    def _specs(self) -> dict[str, ModelSpec]:
+        return {name: located(spec, self.base) for name, spec in self.config.models.items()}
+
+    @cached_property
+    def _prices(self) -> dict[str, Price | None]:
+        return prices_of(self.config, self.base)
 
     @property
     def sent(self) -> int:
         """Calls that went out in this process."""
         return self._calls.sent if self._calls else 0
 
-    @property
-    def cached(self) -> int:
-        """Replies found in the ledger in this process."""
-        return self._calls.cached if self._calls else 0
-
     def model(self, name: str) -> Model:
         """A model under `models`, opened once."""
         if name not in self._models:
-            spec = located(self.config.models[name], self.base)
-            self._models[name] = open_model(name, spec, self.calls, self.config.seed)
+            self._models[name] = open_model(
+                name,
+                self._specs[name],
+                self.calls,
+                self.config.seed,
+                price=self._prices[name],
+                order=self.config.calls.order,
+            )
         return self._models[name]
 
     @contextmanager
@@ -157,27 +177,58 @@ class Context:
         """The candidates of several tables, one after another."""
         return [candidate for name in artefacts for candidate in self.workspace.read(name, Candidate)]
 
+    def window(self, models: Sequence[Model]) -> int:
+        """How many items may be begun and unfinished where these models are asked."""
+        return self.config.calls.window * max(model.concurrency for model in models)
+
     def each(
         self, title: str, items: Sequence[T], work: Callable[[T], Awaitable[R]], *, models: Sequence[Model]
     ) -> list[R]:
         """Work on items within a bounded window, with progress; results in input order."""
-        window = WINDOW * max(model.concurrency for model in models)
-        with self.progress.stage(title, len(items), self.calls) as step:
+        results: list[R] = []
+        self.pour(title, items, work, results.append, total=len(items), models=models)
+        return results
+
+    def pour(
+        self,
+        title: str,
+        items: Iterable[T],
+        work: Callable[[T], Awaitable[R]],
+        keep: Callable[[R], None],
+        *,
+        total: int,
+        models: Sequence[Model],
+    ) -> None:
+        """Work on items as they are read, within a bounded window and with progress; `keep` takes each result in
+        input order as soon as it and those before it are there."""
+        with self.progress.stage(title, total, self.calls) as step:
 
             async def counted(item: T) -> R:
                 result = await work(item)
                 step()
                 return result
 
-            return run_sync(flow(items, counted, window=min(window, max(1, len(items)))))
+            async def pouring() -> None:
+                async with aclosing(stream(items, counted, window=self.window(models))) as results:
+                    async for result in results:
+                        keep(result)
+
+            run_sync(pouring())
 
     def close(self) -> None:
         """Let go of models and ledger, after replies that are on the wire have been stored."""
-        if self._calls:
-            run_sync(self._calls.drain())
-        for model in self._models.values():
-            run_sync(model.provider.close())
-        self._models.clear()
-        if self._calls:
-            self._calls.ledger.close()
-            self._calls = None
+        try:
+            if self._calls:
+                run_sync(self._calls.drain())
+        finally:
+            self._let_go()
+
+    def _let_go(self) -> None:
+        try:
+            for model in self._models.values():
+                run_sync(model.provider.close())
+        finally:
+            self._models.clear()
+            calls, self._calls = self._calls, None
+            if calls:
+                calls.ledger.close()

@@ -8,21 +8,26 @@ artefacts are in place is not run again.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
 from amendment.errors import ConfigError, LedgerError
 from amendment.files import file_hash, write_text
 from amendment.hashing import content_id
-from amendment.pipeline.store import read_records, write_records
+from amendment.pipeline.store import count_records, iter_records, read_records, write_records, writing_records
 from amendment.records import Record
+from amendment.yamlfile import did_you_mean
 
-__all__ = ["Made", "Stage", "Wired", "Workspace", "in_order"]
+if TYPE_CHECKING:
+    from amendment.pipeline.stages.passes import Step
+
+__all__ = ["Made", "Stage", "Wired", "Workspace", "in_order", "up_to"]
 
 R = TypeVar("R", bound=Record)
-STAGE_FORMAT = 4
+STAGE_FORMAT = 5
 """Raised when what stages write changes, so that older artefacts are made anew."""
 
 
@@ -45,6 +50,8 @@ class Stage:
     needs: tuple[str, ...]
     makes: tuple[str, ...]
     run: Callable[[], Made]
+    step: Callable[[], Step] | None = None
+    """What the stage does with one prompt after another, where it can share a pass over them with other stages."""
 
 
 class Wired(Protocol):
@@ -84,10 +91,27 @@ class Workspace:
         write_records(self.path(artefact), kind, records)
         return artefact
 
+    def rows(self, artefact: str, kind: type[R]) -> Iterator[R]:
+        """The records of a table one after another, few of them in memory at a time."""
+        return iter_records(self.path(artefact), kind)
+
+    def count(self, artefact: str) -> int:
+        """How many records a table has."""
+        return count_records(self.path(artefact))
+
+    def writing(self, artefact: str, kind: type[R]) -> AbstractContextManager[Callable[[R], None]]:
+        """Write a table row by row: yields what adds one. The table is there when the block ends without an error."""
+        return writing_records(self.path(artefact), kind)
+
     def key(self, stage: Stage) -> str:
         """What the stage is now: its settings and the content of what it reads."""
         read = {need: self.digest(need) for need in stage.needs}
         return content_id([STAGE_FORMAT, stage.name, dict(stage.settings), read])
+
+    def is_current(self, stage: Stage) -> bool:
+        """Whether the stage has been run as it is now, whatever has become of what it made."""
+        note = self.note(stage.name)
+        return note is not None and bool(note["key"] == self.key(stage))
 
     def stands(self, stage: Stage) -> bool:
         """Whether the stage has been run as it is now, and what it made is still in place."""
@@ -179,3 +203,13 @@ def in_order(stages: Sequence[W]) -> list[W]:
     for stage in stages:
         visit(stage)
     return done
+
+
+def up_to(stages: list[Stage], until: str | None) -> list[Stage]:
+    """The stages up to the one of this name; all without a name. Raises ConfigError for a name that no stage has."""
+    if until is None:
+        return stages
+    names = [stage.name for stage in stages]
+    if until not in names:
+        raise ConfigError(f"no stage {until!r} in this run{did_you_mean(until, names)}; there are {', '.join(names)}")
+    return stages[: names.index(until) + 1]

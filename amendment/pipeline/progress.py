@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from amendment.terminal import plain
+
 if TYPE_CHECKING:
     from amendment.calls import Calls
 
@@ -34,6 +36,27 @@ class QuietProgress:
 Progress = QuietProgress
 
 
+class _Tally:
+    """What one stage has come to so far, in words."""
+
+    def __init__(self, calls: Calls | None) -> None:
+        self._calls = calls
+        self._began = time.monotonic()
+        self._sent, self._cached = (calls.sent, calls.cached) if calls else (0, 0)
+
+    def text(self) -> str:
+        """Calls and their rate, money, and a server that does not answer."""
+        told: list[str] = []
+        if self._calls:
+            sent, cached = self._calls.sent - self._sent, self._calls.cached - self._cached
+            seconds = max(time.monotonic() - self._began, 1e-3)
+            told += [f"{sent} calls", f"{cached} from the ledger", f"{sent / seconds:.1f}/s"]
+            if self._calls.budget.spent:
+                told.append(f"${self._calls.budget.spent:.2f}")
+            told += [plain(trouble) for trouble in self._calls.troubles()]
+        return f" ({', '.join(told)})" if told else ""
+
+
 class LineProgress(QuietProgress):
     """Plain lines on standard error."""
 
@@ -50,6 +73,7 @@ class LineProgress(QuietProgress):
 
     @contextmanager
     def stage(self, title: str, total: int, calls: Calls | None = None) -> Iterator[Callable[[], None]]:
+        tally = _Tally(calls)
         done, last = 0, time.monotonic()
 
         def step() -> None:
@@ -57,13 +81,13 @@ class LineProgress(QuietProgress):
             done += 1
             if time.monotonic() - last >= SECONDS_BETWEEN_LINES:
                 last = time.monotonic()
-                self.say(f"  {title}: {done} of {total}{_calls_text(calls)}")
+                self.say(f"  {title}: {done} of {total}{tally.text()}")
 
         yield step
 
 
 class BarProgress(LineProgress):
-    """A bar with what was sent and what stood in the ledger, and the time left."""
+    """A bar with what was sent, what stood in the ledger, what it cost, and the time left."""
 
     @contextmanager
     def stage(self, title: str, total: int, calls: Calls | None = None) -> Iterator[Callable[[], None]]:
@@ -78,13 +102,14 @@ class BarProgress(LineProgress):
             TextColumn("{task.fields[calls]}", markup=False),
             TimeRemainingColumn(),
         )
+        tally = _Tally(calls)
         with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
             task = bar.add_task(title, total=total, calls="")
-            yield lambda: bar.update(task, advance=1, calls=_calls_text(calls))
 
+            def step() -> None:
+                bar.update(task, advance=1, calls=tally.text())
 
-def _calls_text(calls: Calls | None) -> str:
-    return f" ({calls.sent} calls, {calls.cached} from the ledger)" if calls else ""
+            yield step
 
 
 def open_progress() -> Progress:

@@ -3,26 +3,34 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import yaml
 
 from amendment import __version__
-from amendment.calls import Model
+from amendment.calls import STAGE, Model
 from amendment.errors import AmendmentError, ConfigError, LedgerError
 from amendment.files import write_text
 from amendment.pipeline.assembly import assemble
 from amendment.pipeline.checks import LoadedRun, check_run_file, load_run_file
 from amendment.pipeline.context import Context, Patience
-from amendment.pipeline.engine import Stage, Workspace
+from amendment.pipeline.engine import Made, Stage, Workspace, up_to
+from amendment.pipeline.planning.changes import remember_settings
+from amendment.pipeline.planning.plan import Plan
+from amendment.pipeline.planning.planning import plan_run
 from amendment.pipeline.progress import Progress, QuietProgress
 from amendment.pipeline.publishing.manifest import write_manifest
 from amendment.pipeline.runfile.config import RunFile
+from amendment.pipeline.spending import write_spending
+from amendment.pipeline.stages.passes import one_pass
 from amendment.pipeline.summary import write_summary
+from amendment.pipeline.terms import Terms, agree, hosts_told, keys_of
+from amendment.redaction import redact_logs
 from amendment.yamlfile import did_you_mean
 
 if TYPE_CHECKING:
@@ -38,6 +46,9 @@ class Result:
     folder: Path
     summary: Mapping[str, Any]
     """The content of `summary.json`."""
+    spending: Mapping[str, Any]
+    """The content of `spending.json`: calls, tokens and money by stage and model over all starts of the run, and what
+    is known of this start alone."""
     sent: int
     """Model calls that went out in this call of the run."""
     ran: tuple[str, ...]
@@ -57,6 +68,13 @@ class Result:
         return load_dataset_dict(self.folder)
 
 
+class _Reported(NamedTuple):
+    """What was written about a run."""
+
+    summary: dict[str, Any]
+    spending: dict[str, Any]
+
+
 class Run:
     """One run. Calling it makes what is missing and leaves alone what stands.
 
@@ -71,13 +89,18 @@ class Run:
         folder: Path | None = None,
         progress: Progress | None = None,
         patience: Patience = Patience(),  # noqa: B008 - immutable
+        terms: Terms = Terms(),  # noqa: B008 - immutable
     ) -> None:
         self.config = loaded.config
         self.folder = folder or Path("runs") / loaded.config.name
         self._loaded = loaded
+        self._terms = terms
         self._progress = progress or QuietProgress()
         self._is_lent = False
-        self._context = Context(loaded.config, loaded.base, Workspace(self.folder), self._progress, patience)
+        place = Workspace(self.folder)
+        self._context = Context(
+            loaded.config, loaded.base, place, self._progress, patience, strict_model=terms.strict_model
+        )
 
     @classmethod
     def from_file(
@@ -89,16 +112,18 @@ class Run:
         limit: int | None = None,
         progress: Progress | None = None,
         patience: Patience = Patience(),  # noqa: B008 - immutable
+        terms: Terms = Terms(),  # noqa: B008 - immutable
     ) -> Self:
         """A run of this file, in runs/NAME unless another folder is named. Raises ConfigError with all mistakes.
 
         `overrides` are `a.b=value` texts; `limit` takes only the first so many rows of each source, and is a run
-        of its own, in runs/NAME.limit-N; `patience` says how long faults of a provider are waited for.
+        of its own, in runs/NAME.limit-N; `patience` says how long faults of a provider are waited for, `terms` what
+        this start is allowed to do.
         """
         loaded = load_run_file(path, overrides, limit=limit)
         if limit and folder is None:  # a trial shall not replace what a whole run has made
             folder = Path("runs") / f"{loaded.config.name}.limit-{limit}"
-        return cls(loaded, folder=Path(folder) if folder else None, progress=progress, patience=patience)
+        return cls(loaded, folder=Path(folder) if folder else None, progress=progress, patience=patience, terms=terms)
 
     @property
     def models(self) -> Mapping[str, Model]:
@@ -125,6 +150,10 @@ class Run:
         check_run_file(self._loaded)
         assemble(self._context)
 
+    def plan(self, *, until: str | None = None) -> Plan:
+        """What is left to be asked up to the stage `until`, and what it would take and cost; see `plan_run`."""
+        return plan_run(self._loaded, self.folder, until=until)
+
     def __call__(self, *, until: str | None = None) -> Result:
         """Make the run, or what is left of it, up to the stage `until`.
 
@@ -132,21 +161,33 @@ class Run:
         cannot go on, TrainingError when a training's own checks fail.
         """
         stages = self._stages()
-        wanted = _until(stages, until)
+        wanted = up_to(stages, until)
         sent = self._context.sent
         try:
-            stands = self._context.workspace.stands
-            stood = all(stands(stage) for stage in wanted)
-            if not stood:
-                check_run_file(self._loaded, standing=self._context.workspace.standing(wanted))
-            self._context.calls.ledger  # noqa: B018 - opening it locks the folder before anything is written
-            self._write_config()
-            ran = [stage.name for stage in wanted if not stands(stage) and self._make(stage, stages)]
-            summary = self._report(stages, running=None)
-            return Result(folder=self.folder, summary=summary, sent=self._context.sent - sent, ran=tuple(ran))
+            self._prepare(wanted)
+            made: set[str] = set()
+            for stage in wanted:
+                if stage.name not in made and not self._context.workspace.stands(stage):
+                    made |= self._make(self._together(stage, wanted), stages)
+            reported = self._report(stages)
+            ran = tuple(stage.name for stage in wanted if stage.name in made)
+            return Result(folder=self.folder, **reported._asdict(), sent=self._context.sent - sent, ran=ran)
         finally:
             if not self._is_lent:
                 self.close()
+
+    def _prepare(self, wanted: Sequence[Stage]) -> None:
+        """All that can keep the run from being made, before anything is written and the first call is sent."""
+        workspace = self._context.workspace
+        if not all(workspace.stands(stage) for stage in wanted):
+            check_run_file(self._loaded, standing=workspace.standing(wanted))
+            agree(self._loaded, self.folder, wanted[-1].name, self._terms)
+            redact_logs(*keys_of(self.config))
+            for line in hosts_told(self.config):
+                self._progress.say(line)
+        self._context.calls.ledger  # noqa: B018 - opening it locks the folder before anything is written
+        self._write_config()
+        remember_settings(wanted, self.folder)
 
     def _stages(self) -> list[Stage]:
         try:
@@ -155,23 +196,55 @@ class Run:
             check_run_file(self._loaded)  # which names this problem among all others, with its place
             raise
 
-    def _make(self, stage: Stage, stages: Sequence[Stage]) -> bool:
-        """Run a stage of these; true, since it was run."""
-        again = " again, since settings or inputs have changed" if self._context.workspace.note(stage.name) else ""
-        self._progress.say(f"{stage.name}: {stage.title}{again}")
-        self._report(stages, running=stage.name)
-        try:
-            self._context.workspace.close(stage, stage.run())
-        except BaseException:
-            self._report(stages, running=None)
-            raise
-        return True
+    def _together(self, stage: Stage, wanted: Sequence[Stage]) -> list[Stage]:
+        """The stage, and those after it that have to be made too and can share its pass over the prompts."""
+        workspace, group = self._context.workspace, [stage]
+        if stage.step is None:
+            return group
+        standing = workspace.standing(wanted)
+        unmade = {artefact for one in wanted if one.name not in standing for artefact in one.makes} - set(stage.makes)
+        renewed = set() if workspace.is_current(stage) else set(stage.makes)
+        for later in wanted[wanted.index(stage) + 1 :]:
+            has_to = not workspace.stands(later) or not renewed.isdisjoint(later.needs)
+            if later.step and has_to and unmade.isdisjoint(later.needs):
+                group.append(later)
+                unmade -= set(later.makes)
+                renewed |= set(later.makes)
+        return group
 
-    def _report(self, stages: Sequence[Stage], running: str | None) -> dict[str, Any]:
-        """Write what stands now: the summary, and `status.json`, which leaves a ledger in use alone.
+    def _make(self, group: Sequence[Stage], stages: Sequence[Stage]) -> set[str]:
+        """Run one of these stages, or several in one pass; returns their names."""
+        names = ", ".join(stage.name for stage in group)
+        is_again = any(self._context.workspace.note(stage.name) for stage in group)
+        again = " again, since settings or inputs have changed" if is_again else ""
+        self._progress.say(f"{names}: {'; '.join(stage.title for stage in group)}{again}")
+        self._report(stages, running=names)
+        try:
+            for stage, made in self._made(group):
+                self._context.workspace.close(stage, made)
+        except BaseException:
+            self._report(stages)
+            raise
+        return {stage.name for stage in group}
+
+    def _made(self, group: Sequence[Stage]) -> Iterator[tuple[Stage, Made]]:
+        """What stages make, one after another; each has to be closed before the next is asked for."""
+        token = STAGE.set(group[0].name)
+        try:
+            if len(group) == 1:
+                yield group[0], group[0].run()
+                return
+            steps = [stage.step() for stage in group if stage.step]
+            with closing(one_pass(self._context, steps)) as made:
+                yield from zip(group, made, strict=False)
+        finally:
+            STAGE.reset(token)
+
+    def _report(self, stages: Sequence[Stage], running: str | None = None) -> _Reported:
+        """Write what stands now: `status.json`, the spending and the summary.
 
         Before and after each stage, so that a run that fails leaves no figures of other settings; the manifest at
-        the end, however it comes. Returns the summary.
+        the end, however it comes. `running` are the names of stages, with commas between.
         """
         workspace = self._context.workspace
         done = workspace.standing(stages)
@@ -183,10 +256,11 @@ class Run:
             "out of date": [stage.name for stage in stages if stage.name not in done and workspace.note(stage.name)],
         }
         write_text(self.folder / "status.json", json.dumps(status, indent=1) + "\n")
-        summary = write_summary(self.config, workspace, stages)
+        spending = write_spending(self.folder, self._context.calls, pairs=_pairs(workspace))
+        summary = write_summary(self.config, workspace, stages, spending)
         if running is None:
             write_manifest(self.config, workspace, stages, summary, self._context.constitutions)
-        return summary
+        return _Reported(summary, spending)
 
     def _write_config(self) -> None:
         """The resolved run file, defaults included, and the version that reads it."""
@@ -203,14 +277,10 @@ class Run:
         self._context.close()
 
 
-def _until(stages: list[Stage], until: str | None) -> list[Stage]:
-    """The stages up to the one of this name."""
-    if until is None:
-        return stages
-    names = [stage.name for stage in stages]
-    if until not in names:
-        raise ConfigError(f"no stage {until!r} in this run{did_you_mean(until, names)}; there are {', '.join(names)}")
-    return stages[: names.index(until) + 1]
+def _pairs(workspace: Workspace) -> int | None:
+    """How many pairs the dataset has, where there is one."""
+    note = workspace.note("dataset")
+    return sum(note["counts"].get(f"{side} pairs", 0) for side in ("train", "test")) if note else None
 
 
 class _Models(Mapping[str, Model]):

@@ -17,7 +17,8 @@ __all__ = ["read_status", "status_lines"]
 def read_status(folder: Path) -> dict[str, Any]:
     """Stages done, running and missing, with their counts. Raises ConfigError when this is no run's folder.
 
-    `running` is null when the process that was at it has ended, however it ended.
+    `running` names the stage at work, or several that share a pass, with commas between. It is null when the process
+    that was at it has ended, however it ended.
     """
     try:
         status = json.loads((folder / "status.json").read_text(encoding="utf-8"))
@@ -42,7 +43,8 @@ def _is_status(status: Any) -> bool:
 def _is_at_work(folder: Path) -> bool:
     """Whether the process that last held the folder still lives; the lock itself is left alone."""
     try:
-        os.kill(int((folder / "run.lock").read_text(encoding="utf-8").removeprefix("pid ")), 0)
+        first = (folder / "run.lock").read_text(encoding="utf-8").partition("\n")[0]
+        os.kill(int(first.removeprefix("pid ")), 0)
     except PermissionError:
         return True
     except (OSError, ValueError, OverflowError):
@@ -60,7 +62,9 @@ def status_lines(status: dict[str, Any]) -> list[str]:
     """The status for people, a line per stage."""
     lines = [plain(str(status["name"]))]
     for name in status["stages"]:
-        state = "running" if name == status["running"] else "done" if name in status["done"] else "to do"
+        state = (
+            "running" if name in str(status["running"]).split(", ") else "done" if name in status["done"] else "to do"
+        )
         state += " (out of date)" if state == "to do" and name in status.get("out of date", ()) else ""
         counts = ", ".join(f"{plain(key)} {plain(str(value))}" for key, value in status["counts"].get(name, {}).items())
         lines.append(f"  {name:14} {state:8} {counts}".rstrip())

@@ -8,53 +8,127 @@ from __future__ import annotations
 
 import json
 import types
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, TypeVar, Union, get_args, get_origin
 
 from amendment.errors import LedgerError
 from amendment.files import replacing
 from amendment.hashing import canonical_json
+from amendment.pipeline.columns import column_of
 from amendment.records import Record
 from amendment.terminal import plain
 
-__all__ = ["read_records", "record_of", "write_records"]
+__all__ = ["count_records", "iter_records", "read_records", "record_of", "write_records", "writing_records"]
 
 R = TypeVar("R", bound=Record)
+ROW_GROUP = 1000
+"""Rows that are written together, and so held together while a table is written."""
+MOST_TEXT = 32_000_000
+"""Characters that are written together, where rows are that long."""
+BATCH = 200
+"""Rows that are held together while one is read."""
 _PLAIN = {str: "string", int: "int64", float: "float64", bool: "bool_"}
 
 
 def write_records(path: Path, kind: type[R], records: Iterable[R]) -> int:
     """Write a stage's table and say how many rows it has. The id of a record, where it has one, is a column too."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
+    count = 0
+    with writing_records(path, kind) as add:
+        for record in records:
+            add(record)
+            count += 1
+    return count
 
-    rows = list(records)
-    columns = _columns(kind)
-    data: dict[str, list[Any]] = {name: [] for name in columns}
-    for row in rows:
-        values = row.to_json()
-        for name, arrow in columns.items():
+
+@contextmanager
+def writing_records(path: Path, kind: type[R]) -> Iterator[Callable[[R], None]]:
+    """Yields what adds a record to a table, which is there when the block ends without an error.
+
+    Rows are kept in groups of a fixed number, so that memory is bounded and equal records give equal bytes.
+    """
+    with replacing(path) as temporary, closing(_Writer(temporary, kind)) as writer:
+        yield writer.add
+        writer.flush()
+
+
+class _Writer:
+    """Records on their way into a file, a row group at a time."""
+
+    def __init__(self, path: Path, kind: type[Record]) -> None:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        self._columns = _columns(kind)
+        self._is_named = hasattr(kind, "id")
+        names = {"id": "string"} if self._is_named else {}
+        self._kinds = {**names, **{name: arrow or "string" for name, arrow in self._columns.items()}}
+        self._schema = pa.schema([(name, getattr(pa, arrow)()) for name, arrow in self._kinds.items()])
+        self._file = pq.ParquetWriter(path, self._schema, compression="zstd", write_page_checksum=True)
+        self._rows: list[list[Any]] = []
+        self._size = 0
+        """Characters of the rows that are not written."""
+        self._is_empty = True
+
+    def add(self, record: Record) -> None:
+        values = record.to_json()
+        row = [getattr(record, "id")] if self._is_named else []  # noqa: B009
+        for name, arrow in self._columns.items():
             value = values.get(name)
-            data[name].append(value if arrow or value is None else canonical_json(value).decode("utf-8"))
-    schema = pa.schema([(name, getattr(pa, arrow or "string")()) for name, arrow in columns.items()])
-    fields = {"id": pa.array([getattr(row, "id") for row in rows], pa.string())} if hasattr(kind, "id") else {}  # noqa: B009
-    fields |= {name: pa.array(data[name], schema.field(name).type) for name in columns}
-    with replacing(path) as temporary:
-        pq.write_table(pa.table(fields), temporary, compression="zstd", write_page_checksum=True)
-    return len(rows)
+            row.append(value if arrow or value is None else canonical_json(value).decode("utf-8"))
+        self._rows.append(row)
+        self._size += sum(len(value) for value in row if isinstance(value, str))
+        if len(self._rows) >= ROW_GROUP or self._size >= MOST_TEXT:
+            self._write()
+
+    def flush(self) -> None:
+        """Write what is left; a table without rows has a group too."""
+        if self._rows or self._is_empty:
+            self._write()
+
+    def close(self) -> None:
+        self._file.close()
+
+    def _write(self) -> None:
+        import pyarrow as pa
+
+        columns = list(zip(*self._rows, strict=True)) or [()] * len(self._kinds)
+        arrays = [column_of(column, kind) for column, kind in zip(columns, self._kinds.values(), strict=True)]
+        self._file.write_batch(pa.RecordBatch.from_arrays(arrays, schema=self._schema))
+        self._rows, self._size, self._is_empty = [], 0, False
 
 
 def read_records(path: Path, kind: type[R]) -> list[R]:
     """The records of a table, in its order. Raises LedgerError when the file is not what was written."""
+    return list(iter_records(path, kind))
+
+
+def iter_records(path: Path, kind: type[R]) -> Iterator[R]:
+    """The records of a table, a batch in memory at a time. Raises LedgerError as `read_records`, where it stands."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     columns = _columns(kind)
     try:
-        rows = pq.read_table(path, columns=list(columns), page_checksum_verification=True).to_pylist()
-        return [record_of(row, kind, columns) for row in rows]
+        with pq.ParquetFile(path, page_checksum_verification=True) as file:
+            for group in range(file.num_row_groups):  # iter_batches takes some damaged pages for the end of the file
+                for batch in file.read_row_group(group, columns=list(columns)).to_batches(max_chunksize=BATCH):
+                    for row in batch.to_pylist():
+                        yield record_of(row, kind, columns)
     except (pa.ArrowException, OSError, KeyError, ValueError) as fault:
+        found = f"{type(fault).__name__}: {plain(str(fault))}"
+        raise LedgerError(f"{path}: not a readable table ({found}); delete it and run again to rebuild it") from fault
+
+
+def count_records(path: Path) -> int:
+    """How many records a table has, by its last bytes alone. Raises LedgerError as `read_records`."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        return int(pq.read_metadata(path).num_rows)
+    except (pa.ArrowException, OSError) as fault:
         found = f"{type(fault).__name__}: {plain(str(fault))}"
         raise LedgerError(f"{path}: not a readable table ({found}); delete it and run again to rebuild it") from fault
 

@@ -11,13 +11,18 @@ from amendment.files import write_text
 from amendment.pipeline.engine import Stage, Workspace
 from amendment.pipeline.runfile.config import RunFile
 from amendment.pipeline.runfile.sources import LilliputPrompts
+from amendment.pipeline.spending import over_all_starts, spending_lines
 from amendment.pipeline.wording import evaluation_lines, stage_lines
 
 __all__ = ["headline", "simulated_banner", "write_summary"]
 
 
-def write_summary(config: RunFile, workspace: Workspace, stages: Sequence[Stage]) -> dict[str, Any]:
+def write_summary(
+    config: RunFile, workspace: Workspace, stages: Sequence[Stage], spending: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
     """Write both files from the notes of the stages that stand; returns the content of the first.
+
+    The page for people also says what was spent, which no two equal runs need to share.
 
     A result that its settings or sources have left behind is none: its stage is missing, and out of date.
     """
@@ -33,7 +38,7 @@ def write_summary(config: RunFile, workspace: Workspace, stages: Sequence[Stage]
         "out of date": [name for name in notes if name not in standing],
     }
     write_text(workspace.folder / "summary.json", json.dumps(summary, indent=1, allow_nan=False) + "\n")
-    write_text(workspace.folder / "summary.md", "\n".join(_page(summary)))
+    write_text(workspace.folder / "summary.md", "\n".join([*_page(summary), *_spent(spending)]))
     return summary
 
 
@@ -71,6 +76,11 @@ def _page(summary: Mapping[str, Any]) -> list[str]:
     if summary["missing"]:
         shown += [_missing(summary), ""]
     return shown
+
+
+def _spent(spending: Mapping[str, Any] | None) -> list[str]:
+    lines = spending_lines(over_all_starts(spending)) if spending else []
+    return ["## calls", "", *lines, ""] if lines else []
 
 
 def _missing(summary: Mapping[str, Any]) -> str:

@@ -21,6 +21,7 @@ from amendment.constitutions import Constitution, Drawn, DrawScheme, draw_princi
 from amendment.errors import ConfigError, Rejected
 from amendment.fence import fence
 from amendment.hashing import content_id
+from amendment.preference._again import asked_again, can_be_asked_again
 from amendment.preference._folder import JudgeFolder, load_judge_folder
 from amendment.preference._shots import worked_examples
 from amendment.preference._trial import Trial
@@ -28,6 +29,7 @@ from amendment.preference.judgement import Disagreement, judge_together
 from amendment.preference.parsers import LABELS, PARSERS, Parsed
 from amendment.records import Candidate, Comparison, Judgement, Message, Messages, Origin, Prompt, Verdict, user
 from amendment.sync import run_sync
+from amendment.templates import Template
 
 __all__ = ["Compared", "Judge", "JudgeSettings", "Orders"]
 
@@ -105,9 +107,11 @@ class Judge:
     @cached_property
     def _trial(self) -> Trial:
         return Trial(
-            f"{self.model.provider.host}: model {self.model.model} answered without the token probabilities that judge "
-            f"{self.folder.id} reads, so nothing more was asked. Use protocol: verdict with samples, such as "
-            f"samples: 5, and set logprobs: false for {self.model.name} under models"
+            lambda: self.model.calls.notice(
+                f"{self.model.provider.host}: model {self.model.model} shows no token probabilities, so judge "
+                f"{self.folder.id} counts each answer of {self.model.name} as one vote. For more votes use protocol: "
+                "verdict with samples, such as samples: 5"
+            )
         )
 
     @classmethod
@@ -158,7 +162,8 @@ class Judge:
             for shown, blocks in orders
             for sample in range(self.samples)
         ]
-        return await flow(questions, self._ask, window=len(questions))
+        # The first goes alone, so that its siblings find what they share in a prefix cache.
+        return [await self._ask(questions[0]), *await flow(questions[1:], self._ask, window=len(questions))]
 
     def _principles(self, prompt: Prompt, comparison: Comparison) -> list[Drawn]:
         pool = eligible_principles(self.constitutions, "compare", category=prompt.category)
@@ -188,16 +193,32 @@ class Judge:
         except Rejected as fault:
             asked = Origin(model=self.model.model, provider=self.model.provider.kind, host=self.model.provider.host)
             return self._verdict(question, Parsed(invalid=f"rejected: {fault}"), asked)
+        parsed = parser.read(answer.reply)
+        if parsed.invalid and can_be_asked_again(answer.reply):
+            answer, parsed = await self._put_again(question, answer, parsed.invalid)
         template, constitution = self.folder.template.id, question.drawn.constitution.reference
         origin = answer.origin.model_copy(update={"template": template, "constitution": constitution})
-        return self._verdict(question, parser.read(answer.reply), origin)
+        return self._verdict(question, parsed, origin)
+
+    async def _put_again(self, question: _Question, answer: Answer, complaint: str) -> tuple[Answer, Parsed]:
+        """One more answer, told what was wrong with the first; that one stands where a second is not to be had."""
+        parser = PARSERS[self.folder.parser]
+        messages = asked_again(self._messages(question), answer.reply, complaint=complaint, form=parser.form)
+        try:
+            answer = await self.model.ask(messages, sample=question.sample)
+        except Rejected:
+            return answer, Parsed(invalid=complaint)
+        return answer, parser.read(answer.reply)
 
     async def _put(self, question: _Question, needs_choices: bool) -> Answer:
-        messages, sample = self._messages(question), question.sample
+        messages, sample, shared = self._messages(question), question.sample, self._shared(question)
         if not needs_choices:
-            return await self.model.ask(messages, sample=sample)
+            return await self.model.ask(messages, sample=sample, shared=shared)
         labels = {"max_tokens": 1}
-        return await self._trial.ask(lambda: self.model.ask(messages, choices=LABELS, sampling=labels, sample=sample))
+        return await self._trial.ask(
+            lambda: self.model.ask(messages, choices=LABELS, sampling=labels, sample=sample, shared=shared),
+            lambda: self.model.ask(messages, sample=sample, shared=shared),
+        )
 
     def _verdict(self, question: _Question, parsed: Parsed, origin: Origin) -> Verdict:
         return Verdict(
@@ -221,6 +242,20 @@ class Judge:
         wording = random.Random(key).choice(principle.compare)  # noqa: S311 - reproducible
         filled = self.folder.template.fill({**question.blocks, "principle": principle.rule, "question": wording})
         return (*self._shots[question.drawn.constitution.id], *user(filled))
+
+    def _shared(self, question: _Question) -> int:
+        """How many characters of a question its siblings begin with too, or all questions where it has no sibling."""
+        return len(self._opening.fill(question.blocks))
+
+    @cached_property
+    def _opening(self) -> Template:
+        """The template up to the first hole that siblings fill differently; all share what stands before any hole."""
+        own = {"principle", "question"}
+        if self.settings.principles_per_pair == 1 and self.samples == 1:
+            own |= {"answer_a", "answer_b"}
+            if self.settings.orders != "both":
+                own.add("conversation")
+        return self.folder.template.until(own)
 
     def _blocks(self, prompt: Prompt, shown: tuple[Candidate, Candidate]) -> dict[str, str]:
         parts = {"conversation": prompt.messages, "answer_a": self._seen(shown[0]), "answer_b": self._seen(shown[1])}

@@ -10,9 +10,11 @@ from functools import partial
 import anthropic
 
 from amendment.providers._anthropic_format import body_for, read_reply
-from amendment.providers._client import http_options
+from amendment.providers._client import http_client
 from amendment.providers._hosted import HostedProvider, Wire
+from amendment.providers._usage import anthropic_usage, meter_by
 from amendment.providers.specs import AnthropicSpec
+from amendment.redaction import redact_logs
 
 __all__ = ["open_anthropic"]
 
@@ -20,23 +22,24 @@ __all__ = ["open_anthropic"]
 def open_anthropic(spec: AnthropicSpec, key: str | None) -> HostedProvider:
     """A server that speaks Anthropic's messages protocol. Without a key, none of environment or profile is used."""
     credentials: dict[str, str] = {}
-    http = http_options(credentials, timeout=spec.timeout, connections=spec.concurrency)
     client = anthropic.AsyncAnthropic(
-        api_key=key or "none",  # without one the SDK looks for credentials; the hook does not send it
+        api_key=key or "none",  # without one the SDK looks for credentials; it is not sent
         base_url=spec.base_url,
         max_retries=0,
+        timeout=None,
         open_telemetry=False,
-        http_client=anthropic.DefaultAsyncHttpxClient(**http),
+        http_client=http_client(credentials, base_url=spec.base_url, timeout=spec.timeout),
     )
     if key:
         credentials.update(client.auth_headers)
+    redact_logs(key or "")
     wire = Wire(
         kind="anthropic",
         path="/v1/messages",
         status_error=anthropic.APIStatusError,
-        connection_error=anthropic.APIConnectionError,
-        body=partial(body_for, max_tokens=spec.max_tokens),
+        body=partial(body_for, max_tokens=spec.max_tokens, cache=spec.cache),
         read=read_reply,
+        meter=meter_by(anthropic_usage),
         shows_choices=spec.shows_choices,
     )
     return HostedProvider(spec, key, client, wire)

@@ -1,6 +1,7 @@
 """Anthropic's messages protocol as pure functions: a request's body, and a reply read from its raw body.
 
-Covered: system texts, tools, images, thinking in replies, refusals. Not sent: thinking of earlier turns, seeds.
+Covered: system texts, tools, images, thinking in replies, refusals, answers that keep a schema, marks for the prefix
+cache. Not sent: thinking of earlier turns, seeds, temperature and top_p, which the vendor's SDK no longer takes.
 System texts stand in one field there, so those from the middle of a conversation move to its beginning.
 """
 
@@ -10,10 +11,11 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from amendment.calls import Reply, Request, Usage
+from amendment.calls import Reply, Request
 from amendment.errors import Rejected, Transient
 from amendment.providers._http import body_of, clean
 from amendment.providers._openai_format import arguments_of, without_none
+from amendment.providers._usage import anthropic_usage, model_name
 from amendment.records import FinishReason, Message, ToolCall, text_of
 
 __all__ = ["body_for", "read_reply"]
@@ -31,50 +33,66 @@ _DATA_URL = re.compile(r"data:(?P<type>[\w/+.-]+);base64,(?P<data>.+)", re.DOTAL
 Block = dict[str, Any]
 
 
-def body_for(request: Request, max_tokens: int) -> dict[str, Any]:
+_MARK = {"cache_control": {"type": "ephemeral"}}
+"""Up to here the prefix is worth keeping; the vendor takes four such marks, and there are three here at most."""
+
+
+def body_for(request: Request, max_tokens: int, *, cache: bool = False) -> dict[str, Any]:
     """The body of a messages call; `max_tokens` holds where the request sets no limit.
 
-    Raises Rejected when label probabilities are asked for.
+    With `cache`, marks stand after the system text and, where the request says that its last message begins like
+    others, after the turns before it and after what they share. Raises Rejected when label probabilities are asked for.
     """
     if request.choices:
         raise Rejected(f"{request.host}: this protocol shows no label probabilities; use a verdict in words")
     sampling = request.sampling
-    system = "\n\n".join(text_of((message,)) for message in request.messages if _is_system(message))
     return without_none(
         {
             "model": request.model,
             "max_tokens": sampling.max_tokens or max_tokens,
-            "system": system or None,
-            "messages": _turns(request),
+            "system": _system(request, cache=cache),
+            "messages": _turns(request, cache=cache and request.shared > 0),
             "tools": [_tool(tool) for tool in request.tools] if request.tools else None,
-            "temperature": sampling.temperature,
-            "top_p": sampling.top_p,
             "stop_sequences": list(sampling.stop) if sampling.stop else None,
+            "output_config": _format(request.answer_schema),
         }
     )
+
+
+def _format(schema: dict[str, Any] | None) -> Block | None:
+    """The wish for an answer that keeps a schema."""
+    return None if schema is None else {"format": {"type": "json_schema", "schema": schema}}
+
+
+def _system(request: Request, *, cache: bool) -> str | list[Block] | None:
+    system = "\n\n".join(text_of((message,)) for message in request.messages if _is_system(message))
+    return [{"type": "text", "text": system, **_MARK}] if system and cache else system or None
 
 
 def _is_system(message: Message) -> bool:
     return message.role in ("system", "developer")
 
 
-def _turns(request: Request) -> list[dict[str, Any]]:
+def _turns(request: Request, *, cache: bool) -> list[dict[str, Any]]:
     """User and assistant in turn; neighbours of one role are one turn, as tool results must be."""
     turns: list[dict[str, Any]] = []
+    last = request.messages[-1]
     for message in request.messages:
         if _is_system(message):
             continue
         role = "assistant" if message.role == "assistant" else "user"
-        blocks = list(_blocks(message, request.host))
+        blocks = list(_blocks(message, request.host, shared=request.shared if cache and message is last else 0))
         if turns and turns[-1]["role"] == role:
             turns[-1]["content"] += blocks
         elif blocks:
             turns.append({"role": role, "content": blocks})
+    if cache and len(turns) > 1 and turns[-2]["content"]:
+        turns[-2]["content"][-1].update(_MARK)
     return turns
 
 
-def _blocks(message: Message, host: str) -> Iterator[Block]:
-    parts = [_part(part, host) for part in _parts(message)]
+def _blocks(message: Message, host: str, *, shared: int) -> Iterator[Block]:
+    parts = [_part(part, host) for part in _parts(message, shared)]
     if message.role == "tool":
         yield without_none({"type": "tool_result", "tool_use_id": message.tool_call_id, "content": parts or None})
         return
@@ -84,9 +102,12 @@ def _blocks(message: Message, host: str) -> Iterator[Block]:
         yield without_none({"type": "tool_use", "id": call.id, "name": name, "input": arguments})
 
 
-def _parts(message: Message) -> list[Block]:
-    """The typed parts of a message; the protocol refuses empty texts."""
+def _parts(message: Message, shared: int) -> list[Block]:
+    """The typed parts of a message, a text cut where what it shares ends; the protocol refuses empty texts."""
     content = message.content
+    if isinstance(content, str) and shared:
+        begin, rest = content[:shared], content[shared:]
+        return [{"type": "text", "text": begin, **_MARK}, *([{"type": "text", "text": rest}] if rest else ())]
     parts = [{"type": "text", "text": content}] if isinstance(content, str) else list(content or ())
     return [part for part in parts if part.get("type") != "text" or part.get("text")]
 
@@ -94,7 +115,7 @@ def _parts(message: Message) -> list[Block]:
 def _part(part: Block, host: str) -> Block:
     match part:
         case {"type": "text"}:
-            return {"type": "text", "text": str(part["text"])}
+            return {"type": "text", "text": str(part["text"]), **{key: part[key] for key in _MARK if key in part}}
         case {"type": "image_url", "image_url": {"url": str(url)}} if data := _DATA_URL.fullmatch(url):
             return {"type": "image", "source": {"type": "base64", "media_type": data["type"], "data": data["data"]}}
         case {"type": "image_url", "image_url": {"url": str(url)}}:
@@ -120,13 +141,13 @@ def read_reply(raw: bytes, request: Request) -> Reply:
         reply = Reply(
             messages=_completion(body["content"]),
             finish_reason=_FINISH.get(str(body.get("stop_reason")), "other"),
-            model=body.get("model") or None,
-            usage=_usage(body.get("usage")),
+            model=model_name(body.get("model")),
+            usage=anthropic_usage(body.get("usage")),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as fault:
-        raise Transient(f"{request.host}: the reply has no completion that can be read") from fault
+        raise Transient(f"{request.host}: the reply has no completion that can be read", kind="unreadable") from fault
     if not reply.messages and reply.finish_reason == "stop":
-        raise Transient(f"{request.host}: the reply is empty")
+        raise Transient(f"{request.host}: the reply is empty", kind="empty")
     return reply
 
 
@@ -143,12 +164,3 @@ def _completion(blocks: list[Block]) -> tuple[Message, ...]:
 
 def _tool_call(block: Block) -> ToolCall:
     return ToolCall(id=block.get("id"), function={"name": block["name"], "arguments": block.get("input") or {}})
-
-
-def _usage(usage: Any) -> Usage | None:
-    """All input tokens count as input, whether they were read from a cache or not."""
-    if not isinstance(usage, dict) or usage.get("input_tokens") is None:
-        return None
-    cached = ("cache_read_input_tokens", "cache_creation_input_tokens")
-    read = usage["input_tokens"] + sum(usage.get(name) or 0 for name in cached)
-    return Usage(input_tokens=read, output_tokens=usage.get("output_tokens") or 0)

@@ -1,16 +1,21 @@
 """What the two SDK clients share: no retries, no redirects, no header that the environment slipped in.
 
-The SDKs read custom headers, organisations and credentials from the environment by themselves. A key must
-go to its own host only, so a hook drops every header that the protocol does not need just before sending.
+`http_client` is for calls, one small reply each; `http_options` are for batches, whose files are read as streams.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import httpx2
 
-__all__ = ["http_options"]
+from amendment.providers._transport import Transport, proxy_for
+
+__all__ = ["CONNECT_SECONDS", "http_client", "http_options"]
+
+CONNECT_SECONDS = 15.0
+"""The longest that a connection may take to stand, TLS included."""
 
 _NEEDED = frozenset(
     {
@@ -27,7 +32,15 @@ _NEEDED = frozenset(
 )
 
 
-def http_options(headers: dict[str, str], *, timeout: float, connections: int) -> dict[str, Any]:
+def http_client(credentials: Mapping[str, str], *, base_url: str, timeout: float) -> httpx2.AsyncClient:
+    """The HTTP client for an SDK's client. `credentials` may be filled in until the first request."""
+    wire = Transport(credentials, base_url=base_url, connect_seconds=min(timeout, CONNECT_SECONDS))
+    return httpx2.AsyncClient(transport=wire, follow_redirects=False, timeout=None, trust_env=False)
+
+
+def http_options(
+    headers: dict[str, str], *, timeout: float, connections: int, base_url: str | None = None
+) -> dict[str, Any]:
     """Keyword arguments of an SDK's own HTTP client.
 
     `headers` are the credentials, the only ones that are sent; the caller may fill them in later.
@@ -43,5 +56,7 @@ def http_options(headers: dict[str, str], *, timeout: float, connections: int) -
         "event_hooks": {"request": [leave_only_ours]},
         "follow_redirects": False,
         "limits": httpx2.Limits(max_connections=connections, max_keepalive_connections=connections),
-        "timeout": httpx2.Timeout(timeout, connect=min(timeout, 15.0)),
+        "timeout": httpx2.Timeout(timeout, connect=min(timeout, CONNECT_SECONDS)),
+        "proxy": proxy_for(base_url) if base_url else None,
+        "trust_env": False,
     }

@@ -7,17 +7,21 @@ protocols comes as a `Wire`.
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import httpx2
+import orjson
 
-from amendment.calls import Reply, Request
-from amendment.errors import Transient
-from amendment.providers._http import Endpoint, fault_of
+from amendment.calls import Meter, Reply, Request, Sent
+from amendment.errors import Rejected, Transient
+from amendment.providers._headers import pace_of, server_id_of
+from amendment.providers._http import Endpoint, broken, fault_of
+from amendment.providers._transport import HEADERS
 from amendment.providers.specs import HostedSpec
 
-__all__ = ["HostedProvider", "Wire"]
+__all__ = ["HostedProvider", "Wire", "encoded"]
 
 MARGIN = 15.0
 """Seconds that a call may take beyond the entry's `timeout`, which `send` keeps by itself."""
@@ -30,10 +34,10 @@ class Wire(NamedTuple):
     path: str
     status_error: type[Any]
     """The SDK's error for another status than success; it carries the response."""
-    connection_error: type[Exception]
     body: Callable[[Request], Mapping[str, Any]]
     """Raises Rejected for what the protocol cannot ask."""
     read: Callable[[bytes, Request], Reply]
+    meter: Callable[[bytes], Meter]
     shows_choices: bool
 
 
@@ -45,31 +49,49 @@ class HostedProvider:
         self.host = spec.host
         self.deadline = spec.timeout + MARGIN
         self.shows_choices = wire.shows_choices
+        self.meter = wire.meter
+        """Usage and model, as far as they can be found. Never raises."""
         self._endpoint = Endpoint(spec.host, spec.model, spec.api_key_env, key)
         self._timeout = spec.timeout
         self._client = client
-        self._wire = wire
+        self._url = spec.base_url + wire.path  # whole, since the SDKs parse a path three times
+        self.wire = wire
+        self._has_answered = False
 
-    async def send(self, request: Request) -> bytes:
-        """The raw body of a good status. Raises Transient, Rejected or CredentialsError for the others."""
-        body = self._wire.body(request)
+    async def send(self, request: Request) -> Sent:
+        """The raw body of a good status, with what its headers tell. Raises ProviderError, and nothing else."""
+        content = encoded(self.wire.body(request), self.host)
         try:
             async with asyncio.timeout(self._timeout):
-                response = await self._client.post(self._wire.path, body=body, cast_to=httpx2.Response)
-        except self._wire.status_error as fault:
+                response = await self._client.post(self._url, content=content, cast_to=httpx2.Response)
+        except self.wire.status_error as fault:
             reply = fault.response
-            raise fault_of(self._endpoint, reply.status_code, reply.headers, reply.content) from None
+            headers, first = reply.extensions[HEADERS], not self._has_answered
+            raise fault_of(self._endpoint, reply.status_code, headers, reply.content, at_first=first) from None
         except TimeoutError:
-            raise Transient(f"{self.host}: no reply within {self._timeout:g} s") from None
-        except self._wire.connection_error as fault:
-            raise Transient(f"{self.host}: no reply ({type(fault.__cause__ or fault).__name__})") from None
-        content: bytes = response.content
-        return self._endpoint.without_key(content)
+            raise Transient(f"{self.host}: no reply within {self._timeout:g} s", kind="deadline") from None
+        except Exception as fault:
+            raise broken(self._endpoint, fault) from None
+        self._has_answered = True
+        headers = response.extensions[HEADERS]
+        return Sent(self._endpoint.without_key(response.content), pace_of(headers), server_id_of(headers))
 
     def read(self, raw: bytes, request: Request) -> Reply:
         """The reply in a raw body. Raises Transient where there is none in it."""
-        return self._wire.read(raw, request)
+        return self.wire.read(raw, request)
 
     async def close(self) -> None:
         """Close the connections."""
         await self._client.close()
+
+
+def encoded(body: Mapping[str, Any], host: str) -> bytes:
+    """The body as it is sent. Raises Rejected for what JSON cannot hold."""
+    try:
+        return orjson.dumps(body)
+    except TypeError:  # an integer of more than 64 bits, in a tool's schema, say
+        pass
+    try:
+        return json.dumps(body, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+    except (TypeError, ValueError) as fault:
+        raise Rejected(f"{host}: the question cannot be written as JSON ({type(fault).__name__})") from None

@@ -1,6 +1,6 @@
-"""What an HTTP status or a broken body means for a call: one table for both protocols.
+"""What an HTTP status, a broken connection or a broken body means for a call: one table for both protocols.
 
-Covered: every status, Retry-After in its three forms, bodies that are no JSON object. Texts of a server are
+Covered: every status; every way in which a connection ends; bodies that are no JSON object. Texts of a server are
 shown short, on one line and without keys. Not covered: what stands in a good body; see the formats.
 """
 
@@ -9,27 +9,59 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Mapping
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal, NamedTuple
 
-from amendment.errors import CredentialsError, ProviderError, Rejected, Transient
+import orjson
 
-__all__ = ["LONGEST_PAUSE", "Endpoint", "body_of", "clean", "clean_tree", "fault_of", "shown", "wait_of"]
+from amendment.errors import CredentialsError, FaultKind, ProviderError, Rejected, Transient
+from amendment.providers._headers import wait_of
+from amendment.redaction import redact, redact_bytes
 
-RETRIED = frozenset({408, 409, 425, 429, 529})
-"""Statuses below 500, and Anthropic's own, that pass by themselves; 500 to 599 do too."""
+__all__ = ["TABLE", "Endpoint", "Meaning", "Row", "body_of", "broken", "clean", "clean_tree", "fault_of", "shown"]
 
-LONGEST_PAUSE = 300.0
-"""No server makes a call wait longer than this, in seconds, whatever its Retry-After says."""
+Meaning = Literal["rate", "server", "quota", "key", "nowhere", "redirect", "item"]
+"""A passing fault by its kind; or final for the run: no quota, a refused key, no such model or address, a redirect;
+or final for this item alone."""
 
-_OUT_OF_MONEY = re.compile(
+
+class Row(NamedTuple):
+    """Which replies mean what. The first row that fits is the one that holds."""
+
+    statuses: range | frozenset[int]
+    meaning: Meaning
+    words: re.Pattern[str] | None = None
+    """Words of which one has to stand in the body."""
+    at_first: bool = False
+    """Whether it holds only until the first good reply: what has answered once is there."""
+    fatal: bool = False
+    """Whether it holds only where the server says by `x-should-retry: false` that asking again is of no use."""
+
+
+_EMPTY_ACCOUNT = re.compile(
     r"insufficient[_ ](?:quota|funds|credits|balance)|exceeded your current quota|credit balance"
-    r"|billing[_ ]hard[_ ]limit|billing[_ ]not[_ ]active|account is not active",
+    r"|billing[_ ]hard[_ ]limit|billing[_ ]not[_ ]active|account is not active|reached your specified api usage limits",
     re.IGNORECASE,
 )
-_KEY_SHAPES = re.compile(r"\b(?:sk|hf|xai|gsk|key)[-_][\w*.-]{6,}|Bearer\s+\S+", re.IGNORECASE)
+_FLAGGED = re.compile(r"moderation|flagged|guardrail|content[_ ](?:policy|filter)", re.IGNORECASE)
+_NO_MODEL = re.compile(
+    r"model_not_found|is not a valid model|model\b.{0,80}\b(?:does not exist|not found)", re.IGNORECASE | re.DOTALL
+)
+_PASSING = frozenset({408, 409, 425, 429, *range(500, 600)})
+
+TABLE: tuple[Row, ...] = (
+    Row(frozenset({400, 402, 403, 429}), "quota", words=_EMPTY_ACCOUNT),
+    Row(frozenset({400, 403}), "item", words=_FLAGGED),  # a gateway's 403 for a text that its filter will not pass on
+    Row(frozenset({401, 402, 403}), "key"),
+    Row(frozenset({404}), "nowhere", at_first=True),
+    Row(frozenset({400, 422}), "nowhere", words=_NO_MODEL, at_first=True),
+    Row(range(400), "redirect"),
+    Row(_PASSING, "item", fatal=True),
+    Row(frozenset({429}), "rate"),
+    Row(_PASSING, "server"),
+    Row(range(1000), "item"),  # 400, a later 404, 413, 422 and whatever else: context length, a malformed request
+)
+"""What a status other than 2xx means, by status and words."""
 
 
 class Endpoint(NamedTuple):
@@ -50,59 +82,79 @@ class Endpoint(NamedTuple):
 
     def without_key(self, body: bytes) -> bytes:
         """A body in which a server echoed the key, as it may be stored and shown."""
-        return body.replace(self.key.encode(), b"[key]") if self.key else body
+        return redact_bytes(body, self.key) if self.key else body
 
 
-def fault_of(endpoint: Endpoint, status: int, headers: Mapping[str, str], body: bytes) -> ProviderError:
-    """The error that a status other than 2xx stands for."""
+def fault_of(
+    endpoint: Endpoint, status: int, headers: Mapping[str, str], body: bytes, *, at_first: bool = True
+) -> ProviderError:
+    """The error that a status other than 2xx stands for. `at_first`: nothing has been answered there yet."""
     said = _error_text(body)
+    meaning = _meaning(status, headers, said, at_first)
     at = f"{endpoint.host}: status {status}"
-    if status in (400, 402, 403, 429) and _OUT_OF_MONEY.search(said):
-        return CredentialsError(
-            f"{at}: the quota or balance behind {endpoint.credentials} is used up. Top it up there."
-        )
-    if status in (401, 402, 403):
-        return CredentialsError(f"{at}: {endpoint.credentials} was refused. Check the key and what it may be used for.")
-    if status == 404:
-        return CredentialsError(f"{at}: no model {endpoint.model!r} or no such address. Check model and base_url.")
-    if status < 400:
-        return CredentialsError(f"{at}: a redirect, which is not followed with a key. Write the final base_url.")
+    end = _end_of_run(meaning, endpoint)
+    if end is not None:
+        return CredentialsError(f"{at}: {end}")
     words = shown(said, endpoint.key)
-    if (status in RETRIED or status >= 500) and headers.get("x-should-retry", "").lower() != "false":
-        return Transient(f"{at}: {words}", retry_after=wait_of(headers))
-    return Rejected(f"{at}: {words}")
+    if meaning == "item":
+        return Rejected(f"{at}: {words}")
+    kind: FaultKind = "rate" if meaning == "rate" else "server"
+    return Transient(f"{at}: {words}", kind=kind, retry_after=wait_of(headers), status=status)
 
 
-def wait_of(headers: Mapping[str, str]) -> float | None:
-    """Seconds that a reply asks us to wait, at most `LONGEST_PAUSE`; None where it does not say or makes no sense.
-
-    A date is measured against the reply's own Date, so that a wrong clock on either side does no harm.
-    """
-    for name, unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
-        seconds = _number(headers.get(name), unit)
-        if seconds is not None:
-            return min(seconds, LONGEST_PAUSE)
-    until = _date(headers.get("retry-after"))
-    if until is None:
-        return None
-    since = _date(headers.get("date")) or datetime.now(UTC)
-    return min(max((until - since).total_seconds(), 0.0), LONGEST_PAUSE)
+def _end_of_run(meaning: Meaning, endpoint: Endpoint) -> str | None:
+    """What is said where no further call can succeed; nothing of the server's own words, which may repeat the key."""
+    match meaning:
+        case "quota":
+            return f"the quota or balance behind {endpoint.credentials} is used up. Top it up there."
+        case "key":
+            return f"{endpoint.credentials} was refused. Check the key and what it may be used for."
+        case "nowhere":
+            return f"no model {endpoint.model!r} or no such address. Check model and base_url."
+        case "redirect":
+            return "a redirect, which is not followed with a key. Write the final base_url."
+    return None
 
 
-def _number(text: str | None, unit: float) -> float | None:
-    try:
-        seconds = float(text or "nan") * unit
-    except ValueError:
-        return None
-    return seconds if math.isfinite(seconds) and seconds >= 0 else None
+def _meaning(status: int, headers: Mapping[str, str], said: str, at_first: bool) -> Meaning:
+    is_fatal = headers.get("x-should-retry", "").lower() == "false"
+    for row in TABLE:
+        if (
+            status in row.statuses
+            and (row.words is None or row.words.search(said))
+            and (at_first or not row.at_first)
+            and (is_fatal or not row.fatal)
+        ):
+            return row.meaning
+    return "item"
 
 
-def _date(text: str | None) -> datetime | None:
-    try:
-        moment = parsedate_to_datetime(text or "")
-    except (ValueError, OverflowError, IndexError, TypeError):
-        return None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+def broken(endpoint: Endpoint, fault: BaseException) -> Transient:
+    """What it means that no reply came: the fault of the SDK's client, with whatever caused it."""
+    causes = list(_causes(fault))
+    kinds = [kind for cause in causes if (kind := _break(cause))]
+    what = type(causes[-1]).__name__
+    return Transient(f"{endpoint.host}: no reply ({what})", kind=kinds[0] if kinds else "transport")
+
+
+def _break(cause: BaseException) -> FaultKind | None:
+    """The kind of fault by what the wire says of it; None where it says nothing."""
+    import aiohttp
+
+    # nobody took the connection: refused, no such host, no TLS, no proxy, or no answer in time to any of it
+    if isinstance(cause, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError | aiohttp.ClientHttpProxyError):
+        return "refused"
+    return "deadline" if isinstance(cause, TimeoutError) else None
+
+
+def _causes(fault: BaseException) -> Iterator[BaseException]:
+    """The fault, what it was raised from, and so on."""
+    seen: BaseException | None = fault
+    for _ in range(8):
+        if seen is None:
+            return
+        yield seen
+        seen = seen.__cause__
 
 
 def body_of(raw: bytes, host: str) -> dict[str, Any]:
@@ -111,16 +163,25 @@ def body_of(raw: bytes, host: str) -> dict[str, Any]:
     What no later step could store is gone: numbers that are not finite are None, texts are `clean`.
     """
     try:
-        body = json.loads(raw, parse_constant=lambda _: None, parse_float=_finite)
+        body = _parsed(raw)
         if b"\\u" in raw:
             body = clean_tree(body)
     except (ValueError, RecursionError) as fault:
-        raise Transient(f"{host}: expected JSON, found {shown(_text(raw))}") from fault
+        raise Transient(f"{host}: expected JSON, found {shown(_text(raw))}", kind="unreadable") from fault
     if not isinstance(body, dict):
-        raise Transient(f"{host}: expected a JSON object, found {shown(_text(raw))}")
+        raise Transient(f"{host}: expected a JSON object, found {shown(_text(raw))}", kind="unreadable")
     if body.get("error") or body.get("type") == "error":
-        raise Transient(f"{host}: an error with status 200: {shown(_error_text(raw))}")
+        raise Transient(f"{host}: an error with status 200: {shown(_error_text(raw))}", kind="unreadable")
     return body
+
+
+def _parsed(raw: bytes) -> Any:
+    """The JSON value: by the fast parser, or by the lenient one where that one takes no offence at NaN and the like."""
+    try:
+        return orjson.loads(raw)
+    except ValueError:
+        found = json.loads(raw, parse_constant=lambda _: None, parse_float=_finite)
+        return clean_tree(found)  # unlike the fast one it lets half a surrogate pair through, escaped or not
 
 
 def clean(text: str) -> str:
@@ -149,9 +210,7 @@ def _finite(text: str) -> float | None:
 
 def shown(text: str, key: str | None = None) -> str:
     """A server's text as messages may show it: one line, printable, at most 200 characters, no keys."""
-    if key:
-        text = text.replace(key, "[key]")
-    text = _KEY_SHAPES.sub("[key]", text[:2000])
+    text = redact(text[:2500], (key,) if key else ())[:2000]
     line = " ".join("".join(sign if sign.isprintable() else " " for sign in text).split())
     return (line[:199] + "…" if len(line) > 200 else line) or "no text"
 
@@ -159,7 +218,7 @@ def shown(text: str, key: str | None = None) -> str:
 def _error_text(body: bytes) -> str:
     """What an error body says: its code, type and message where it has them, else all of it."""
     try:
-        error = json.loads(body)
+        error = _parsed(body)
     except (ValueError, RecursionError):
         return _text(body)
     for name in ("error", "detail"):

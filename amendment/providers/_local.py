@@ -17,13 +17,13 @@ from typing import NamedTuple
 import torch
 from huggingface_hub import snapshot_download
 
-from amendment.calls import Reply, Request
+from amendment.calls import Meter, Reply, Request, Sent
 from amendment.errors import ConfigError, Rejected
 from amendment.hashing import HASH_PREFIX
 from amendment.providers._batches import Batches
 from amendment.providers._http import clean, clean_tree
 from amendment.providers._local_model import Completion, Drawing, LocalModel, device_of, precision_of
-from amendment.providers._plain_format import read_plain, write_plain
+from amendment.providers._plain_format import meter_plain, read_plain, write_plain
 from amendment.providers.opening import folder_of, folder_problems, is_folder
 from amendment.providers.specs import LocalSpec
 from amendment.training import unreachable
@@ -64,9 +64,13 @@ class LocalProvider:
         self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="local-model", initializer=_one_thread)
         self._batches = Batches(self._answer, size=spec.batch_size, worker=self._worker)
 
-    async def send(self, request: Request) -> bytes:
+    async def send(self, request: Request) -> Sent:
         """The answer as JSON. Raises Rejected for a conversation that the model cannot take."""
-        return await self._batches.do(request, (bool(request.choices), _drawing(request)))
+        return Sent(await self._batches.do(request, (bool(request.choices), _drawing(request))))
+
+    def meter(self, raw: bytes) -> Meter:
+        """Tokens of the model's own tokenizer."""
+        return meter_plain(raw)
 
     def read(self, raw: bytes, request: Request) -> Reply:
         """The inverse of what `send` writes. Raises Transient for bytes that no local model wrote."""

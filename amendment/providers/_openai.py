@@ -1,4 +1,4 @@
-"""OpenAI's chat protocol over the vendor's SDK, which carries connection and headers."""
+"""OpenAI's chat and responses protocols over the vendor's SDK, which carries connection and headers."""
 
 from __future__ import annotations
 
@@ -6,33 +6,55 @@ from functools import partial
 
 import openai
 
-from amendment.providers._client import http_options
+from amendment.calls import Reply, Request
+from amendment.providers import _openai_format, _responses_format
+from amendment.providers._client import http_client
 from amendment.providers._hosted import HostedProvider, Wire
-from amendment.providers._openai_format import body_for, read_reply
+from amendment.providers._usage import meter_by, openai_usage
 from amendment.providers.specs import OpenAISpec
+from amendment.redaction import redact_logs
 
 __all__ = ["open_openai"]
 
 
 def open_openai(spec: OpenAISpec, key: str | None) -> HostedProvider:
-    """A server that speaks OpenAI's chat protocol. Without a key, none of the environment is sent."""
+    """A server that speaks a protocol of OpenAI's. Without a key, none of the environment is sent."""
     credentials: dict[str, str] = {}
-    http = http_options(credentials, timeout=spec.timeout, connections=spec.concurrency)
     client = openai.AsyncOpenAI(
-        api_key=key or "none",  # the SDK wants one; the hook does not send it
+        api_key=key or "none",  # the SDK wants one; it is not sent
         base_url=spec.base_url,
         max_retries=0,
-        http_client=openai.DefaultAsyncHttpxClient(**http),
+        timeout=None,
+        http_client=http_client(credentials, base_url=spec.base_url, timeout=spec.timeout),
     )
     if key:
         credentials.update(client.auth_headers)
-    wire = Wire(
+    redact_logs(key or "")
+    return HostedProvider(spec, key, client, _wire(spec))
+
+
+def _wire(spec: OpenAISpec) -> Wire:
+    is_new = spec.api == "responses"
+    return Wire(
         kind="openai",
-        path="/chat/completions",
+        path="/responses" if is_new else "/chat/completions",
         status_error=openai.APIStatusError,
-        connection_error=openai.APIConnectionError,
-        body=partial(body_for, spec=spec),
-        read=read_reply,
+        body=_responses_format.body_for if is_new else partial(_openai_format.body_for, spec=spec),
+        read=_read_response if is_new else _read_completion,
+        meter=meter_by(openai_usage),
         shows_choices=spec.logprobs,
     )
-    return HostedProvider(spec, key, client, wire)
+
+
+def _read_completion(raw: bytes, request: Request) -> Reply:
+    """A chat completion; or a response, which the ledger holds where the entry's `api` was another one before."""
+    if b'"choices"' not in raw and b'"output"' in raw:
+        return _responses_format.read_reply(raw, request)
+    return _openai_format.read_reply(raw, request)
+
+
+def _read_response(raw: bytes, request: Request) -> Reply:
+    """A response; or a chat completion from before."""
+    if b'"output"' not in raw and b'"choices"' in raw:
+        return _openai_format.read_reply(raw, request)
+    return _responses_format.read_reply(raw, request)

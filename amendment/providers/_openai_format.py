@@ -9,17 +9,29 @@ import json
 import math
 from typing import Any
 
-from amendment.calls import Reply, Request, Usage
+from amendment.calls import Reply, Request
 from amendment.errors import Transient
 from amendment.hashing import canonical_json
 from amendment.providers._http import body_of, clean
+from amendment.providers._usage import model_name, openai_usage
 from amendment.providers.specs import OpenAISpec
 from amendment.records import FinishReason, Message, ToolCall
 
-__all__ = ["arguments_of", "body_for", "read_reply", "without_none"]
+__all__ = [
+    "SCHEMA_NAME",
+    "TOP_LOGPROBS",
+    "arguments_of",
+    "body_for",
+    "label_logprobs",
+    "read_reply",
+    "sent_arguments",
+    "without_none",
+]
 
 TOP_LOGPROBS = 20
 """The most that the protocol gives."""
+SCHEMA_NAME = "answer"
+"""What a schema is called, where one has to have a name."""
 
 _FINISH: dict[str, FinishReason] = {
     "stop": "stop",
@@ -48,8 +60,16 @@ def body_for(request: Request, spec: OpenAISpec) -> dict[str, Any]:
             "seed": None if sampling.seed is None else sampling.seed + request.sample,
             "logprobs": True if request.choices else None,
             "top_logprobs": TOP_LOGPROBS if request.choices else None,
+            "response_format": _format(request.answer_schema),
         }
     )
+
+
+def _format(schema: dict[str, Any] | None) -> dict[str, Any] | None:
+    """The wish for an answer that keeps a schema."""
+    if schema is None:
+        return None
+    return {"type": "json_schema", "json_schema": {"name": SCHEMA_NAME, "schema": schema, "strict": True}}
 
 
 def without_none(values: dict[str, Any]) -> dict[str, Any]:
@@ -69,35 +89,43 @@ def _sent(message: Message) -> dict[str, Any]:
 
 
 def _sent_function(function: dict[str, Any]) -> dict[str, Any]:
+    return {**function, "arguments": sent_arguments(function)}
+
+
+def sent_arguments(function: dict[str, Any]) -> str:
+    """A tool call's arguments as both protocols of the vendor send them."""
     arguments = function.get("arguments", {})
-    text = arguments if isinstance(arguments, str) else json.dumps(arguments, ensure_ascii=False)
-    return {**function, "arguments": text}
+    return arguments if isinstance(arguments, str) else json.dumps(arguments, ensure_ascii=False)
 
 
 def read_reply(raw: bytes, request: Request) -> Reply:
     """The reply in a raw body. Raises Transient where there is none, or an empty one, to be read."""
     body = body_of(raw, request.host)
     try:
-        choice = _first(body["choices"])
+        choice = _first(body.get("choices"))
         message = choice["message"]
         reply = Reply(
             messages=_completion(message),
             finish_reason=_finish(choice, message),
             choice_logprobs=_choice_logprobs(choice, request.choices) if request.choices else None,
-            model=_model_name(body.get("model")),
-            usage=_usage(body.get("usage")),
+            model=model_name(body.get("model")),
+            usage=openai_usage(body.get("usage")),
         )
     except (KeyError, TypeError, ValueError, AttributeError, ArithmeticError) as fault:
-        raise Transient(f"{request.host}: the reply has no completion that can be read") from fault
+        raise Transient(f"{request.host}: the reply has no completion that can be read", kind="unreadable") from fault
     if not reply.messages and reply.finish_reason == "stop" and not reply.choice_logprobs:
-        raise Transient(f"{request.host}: the reply is empty")
+        raise Transient(f"{request.host}: the reply is empty", kind="empty")
     return reply
 
 
 def _first(choices: Any) -> dict[str, Any]:
+    """The first choice. A gateway may put an error into it, or its code, while the status is good."""
     if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):
         raise ValueError("no choices")
-    return choices[0]
+    choice = choices[0]
+    if choice.get("error") or choice.get("finish_reason") == "error":
+        raise ValueError("an error in the place of a choice")
+    return choice
 
 
 def _completion(message: dict[str, Any]) -> tuple[Message, ...]:
@@ -142,13 +170,6 @@ def _no_constant(name: str) -> float:
     raise ValueError(f"{name} is not JSON")
 
 
-def _model_name(name: Any) -> str | None:
-    """The model as the server names it; of a path on its machine the last part, since records are published."""
-    if not isinstance(name, str) or not name:
-        return None
-    return clean(name.rstrip("/").rpartition("/")[2] if name.startswith(("/", "./", "../", "~")) else name) or None
-
-
 def _finish(choice: dict[str, Any], message: dict[str, Any]) -> FinishReason:
     if message.get("refusal"):
         return "refusal"
@@ -158,16 +179,19 @@ def _finish(choice: dict[str, Any], message: dict[str, Any]) -> FinishReason:
 
 
 def _choice_logprobs(choice: dict[str, Any], labels: tuple[str, ...]) -> dict[str, float] | None:
-    """Log-probability of each label as first token: spellings that differ in white space are added up.
-
-    None where the server shows none at all; a label outside the shown tokens is left out.
-    """
+    """Those of the first token; None where the server shows none at all."""
     shown = choice.get("logprobs")
     tokens = shown.get("content") if isinstance(shown, dict) else None
-    if not tokens:
-        return None
+    return label_logprobs(tokens[0], labels) if tokens else None
+
+
+def label_logprobs(first: dict[str, Any], labels: tuple[str, ...]) -> dict[str, float]:
+    """Log-probability of each label as first token: spellings that differ in white space are added up.
+
+    A label outside the shown tokens is left out.
+    """
     found: dict[str, float] = {}
-    for token, logprob in _spellings(tokens[0]).items():
+    for token, logprob in _spellings(first).items():
         label = token.strip()
         if label in labels:
             found[label] = _log_add(found[label], logprob) if label in found else logprob
@@ -189,9 +213,3 @@ def _spellings(first: dict[str, Any]) -> dict[str, float]:
 def _log_add(a: float, b: float) -> float:
     """log(exp(a) + exp(b))."""
     return max(a, b) + math.log1p(math.exp(-abs(a - b)))
-
-
-def _usage(usage: Any) -> Usage | None:
-    if not isinstance(usage, dict) or usage.get("prompt_tokens") is None:
-        return None
-    return Usage(input_tokens=usage["prompt_tokens"], output_tokens=usage.get("completion_tokens") or 0)

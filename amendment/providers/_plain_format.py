@@ -6,11 +6,11 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from amendment.calls import Reply, Request, Usage
+from amendment.calls import Meter, Reply, Request, Usage
 from amendment.errors import Transient
 from amendment.records import Message, ToolCall
 
-__all__ = ["read_plain", "write_plain"]
+__all__ = ["meter_plain", "read_plain", "write_plain"]
 
 
 def write_plain(
@@ -52,4 +52,15 @@ def read_plain(raw: bytes, request: Request) -> Reply:
             usage=Usage(input_tokens=body["input_tokens"], output_tokens=body["output_tokens"]),
         )
     except (ValueError, KeyError, TypeError, AttributeError) as fault:
-        raise Transient(f"{request.host}: the stored reply is not one of this provider ({fault!r})") from fault
+        raise Transient(
+            f"{request.host}: the stored reply is not one of this provider ({fault!r})", kind="unreadable"
+        ) from fault
+
+
+def meter_plain(raw: bytes) -> Meter:
+    """Usage and model of what `write_plain` wrote; nothing of any other bytes."""
+    try:
+        body = json.loads(raw)
+        return Meter(Usage(input_tokens=body["input_tokens"], output_tokens=body["output_tokens"]), body.get("model"))
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return Meter()

@@ -16,7 +16,10 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from amendment.hashing import content_id
 from amendment.providers._openai_format import without_none
 
-__all__ = ["Question", "said_in"]
+__all__ = ["ASKS_AGAIN", "Question", "said_in"]
+
+ASKS_AGAIN = "Your verdict could not be read"
+"""How a judge begins when it asks once more."""
 
 _ROLES = ("system", "developer", "user", "assistant", "tool")
 
@@ -81,9 +84,9 @@ class Question(BaseModel):
 
     @property
     def asked(self) -> str:
-        """What the last user turn says."""
-        turns = (message.get("content") for message in reversed(self.messages) if message["role"] == "user")
-        return said_in(next(turns, ""))
+        """What the last user turn says; where it asks once more for a verdict, what the one before it says."""
+        turns = [said_in(message.get("content")) for message in self.messages if message["role"] == "user"] or [""]
+        return turns[-2] if len(turns) > 1 and turns[-1].startswith(ASKS_AGAIN) else turns[-1]
 
 
 def said_in(content: Any) -> str:

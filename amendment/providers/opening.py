@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 
-from amendment.calls import Calls, Model, Provider
+from amendment.calls import Calls, Carrier, Limits, Model, Online, Order, Price, Provider
 from amendment.errors import CredentialsError, MissingExtra
 from amendment.providers.specs import AnthropicSpec, HostedSpec, LocalSpec, OpenAISpec, SimulatedSpec
 
@@ -63,17 +63,47 @@ def _open_hosted(spec: OpenAISpec | AnthropicSpec, environ: Mapping[str, str]) -
     return open_anthropic(spec, key)
 
 
-def open_model(name: str, spec: Spec, calls: Calls, seed: int, environ: Mapping[str, str] = os.environ) -> Model:
+def open_model(
+    name: str,
+    spec: Spec,
+    calls: Calls,
+    seed: int,
+    environ: Mapping[str, str] = os.environ,
+    *,
+    price: Price | None = None,
+    order: Order = "throughput",
+) -> Model:
     """The model of an entry under its short name, asked through `calls`. Raises what `open_provider` raises."""
     provider = open_provider(spec, environ)
+    carrier, at_once = _carrier(spec, provider, calls, environ, price=price, order=order)
     return Model(
         name=name,
         model=shown_name(spec),
         provider=provider,
         calls=calls,
         sampling=spec.sampling(seed),
-        concurrency=spec.concurrency,
+        concurrency=at_once,
+        carrier=carrier,
+        lengthens=isinstance(spec, HostedSpec) and spec.at_length == "double",
     )
+
+
+def _carrier(
+    spec: Spec, provider: Provider, calls: Calls, environ: Mapping[str, str], *, price: Price | None, order: Order
+) -> tuple[Carrier, int]:
+    """What brings requests to the provider, and how many it can have on their way at once."""
+    if isinstance(spec, HostedSpec) and spec.mode == "batch":
+        from amendment.providers._batch_services import BATCH_WINDOW, batching_for
+
+        return batching_for(spec, provider, calls, price=price, environ=environ), BATCH_WINDOW
+    endpoint = calls.endpoint(provider.host, shown_name(spec), _limits(spec), order=order)
+    return Online(provider, endpoint, calls.ledger, calls.budget, price), endpoint.window
+
+
+def _limits(spec: Spec) -> Limits:
+    if isinstance(spec, HostedSpec):
+        return Limits(spec.concurrency, spec.requests_per_minute, spec.tokens_per_minute)
+    return Limits(spec.concurrency)
 
 
 def shown_name(spec: Spec) -> str:

@@ -8,10 +8,10 @@ alone, and without a seed equal questions have equal answers.
 
 from __future__ import annotations
 
-from amendment.calls import Reply, Request
+from amendment.calls import Meter, Reply, Request, Sent
 from amendment.lilliput import Persona
 from amendment.providers._openai_format import body_for
-from amendment.providers._plain_format import read_plain, write_plain
+from amendment.providers._plain_format import meter_plain, read_plain, write_plain
 from amendment.providers._question import Question
 from amendment.providers._scenes import answer
 from amendment.providers.specs import OpenAISpec
@@ -33,17 +33,22 @@ class SimulatedProvider:
         self.persona = persona or Persona()
         self.shows_choices = self.persona.shows_choices
 
-    async def send(self, request: Request) -> bytes:
+    async def send(self, request: Request) -> Sent:
         """The reply as compact JSON: text, finish reason, counts of words, log-probabilities if asked for."""
         said = answer(Question.model_validate(body_for(request, _WIRE)), self.persona)
         logprobs = said.logprobs
-        return write_plain(
+        raw = write_plain(
             said.text,
             finish_reason=said.finish_reason,
             input_tokens=said.input_tokens,
             output_tokens=said.output_tokens,
             logprobs=logprobs and {label: logprobs[label] for label in request.choices or () if label in logprobs},
         )
+        return Sent(raw)
+
+    def meter(self, raw: bytes) -> Meter:
+        """Words, counted as tokens."""
+        return meter_plain(raw)
 
     def read(self, raw: bytes, request: Request) -> Reply:
         """The inverse of `send`. Raises Transient for bytes that it did not write."""

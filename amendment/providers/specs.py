@@ -8,18 +8,26 @@ for what can be checked on this machine before anything is spent.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Annotated, Any, ClassVar, Literal
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from amendment.calls import Price
 from amendment.lilliput import Persona
 from amendment.records import Sampling
 
 __all__ = ["AnthropicSpec", "HostedSpec", "LocalSpec", "ModelSpec", "OpenAISpec", "SimulatedSpec"]
 
-VENDOR_KEYS = {"OPENAI_API_KEY": "api.openai.com", "ANTHROPIC_API_KEY": "api.anthropic.com"}
-"""A vendor's usual variable, and the only host (with its subdomains, over https) that is sent its value."""
+VENDOR_KEYS = {
+    "OPENAI_API_KEY": ("api.openai.com",),
+    "ANTHROPIC_API_KEY": ("api.anthropic.com",),
+    # not all of azure.com: anybody's machine there has a name below cloudapp.azure.com
+    "AZURE_OPENAI_API_KEY": ("openai.azure.com", "cognitiveservices.azure.com", "services.ai.azure.com"),
+    "OPENROUTER_API_KEY": ("openrouter.ai",),
+}
+"""A vendor's usual variable, and the only hosts (with their subdomains, over https) that are sent its value."""
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
@@ -30,13 +38,9 @@ class _Spec(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, use_attribute_docstrings=True)
 
 
-class _Drawn(_Spec):
-    """How answers are drawn; what is absent is left to the provider."""
+class _Bounded(_Spec):
+    """Where answers end; what is absent is left to the provider."""
 
-    temperature: float | None = Field(default=None, ge=0, le=5, allow_inf_nan=False)
-    """0 takes the likeliest token each time."""
-    top_p: float | None = Field(default=None, gt=0, le=1)
-    """Draw from the likeliest tokens that together reach this probability."""
     max_tokens: int | None = Field(default=None, ge=1)
     """The longest answer, in tokens."""
     stop: tuple[Annotated[str, Field(min_length=1)], ...] | None = Field(default=None, min_length=1)
@@ -44,19 +48,23 @@ class _Drawn(_Spec):
 
     def sampling(self, seed: int) -> Sampling:
         """How this model draws in a run with this seed."""
-        return Sampling(
-            temperature=self.temperature,
-            top_p=self.top_p,
-            max_tokens=self.max_tokens,
-            stop=self.stop,
-            seed=self._sent_seed(seed),
-        )
+        drawn = {name: getattr(self, name, None) for name in ("temperature", "top_p", "max_tokens", "stop")}
+        return Sampling(**drawn, seed=self._sent_seed(seed))
 
     def _sent_seed(self, run_seed: int) -> int | None:
         return run_seed
 
 
-class HostedSpec(_Drawn):
+class _Drawn(_Bounded):
+    """How answers are drawn; what is absent is left to the provider."""
+
+    temperature: float | None = Field(default=None, ge=0, le=5, allow_inf_nan=False)
+    """0 takes the likeliest token each time."""
+    top_p: float | None = Field(default=None, gt=0, le=1)
+    """Draw from the likeliest tokens that together reach this probability."""
+
+
+class HostedSpec(_Bounded):
     """A model behind HTTP."""
 
     vendor_key: ClassVar[str]
@@ -67,10 +75,20 @@ class HostedSpec(_Drawn):
     """The model's name as the server knows it."""
     api_key_env: str | None = None
     """The environment variable that holds the key; null for none. The vendor's own host has a default, no other has."""
-    concurrency: int = Field(default=8, ge=1, le=1024)
-    """Calls in flight at once."""
+    concurrency: int | None = Field(default=None, ge=1, le=1024)
+    """Calls in flight: a number begins there and is the most; null begins with 8 and finds the server's limit."""
+    requests_per_minute: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    """The most requests in any minute, where the server's limit is known."""
+    tokens_per_minute: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    """The most tokens in any minute, of questions and answers together."""
     timeout: float = Field(default=600.0, gt=0, le=86400)
     """Seconds that one attempt may take, from the connection to the last byte."""
+    at_length: Literal["double", "keep"] = "double"
+    """An answer cut at max_tokens: double asks once more with twice the limit; keep takes it, marked as truncated."""
+    mode: Literal["online", "batch"] = "online"
+    """batch sends the same requests through the vendor's batch service: cheaper, and back within a day."""
+    price: Price | None = None
+    """USD per million tokens of this model, where no price table has it or it has another price here."""
 
     @model_validator(mode="before")
     @classmethod
@@ -101,10 +119,11 @@ class HostedSpec(_Drawn):
 
     @model_validator(mode="after")
     def _keeps_keys_at_home(self) -> HostedSpec:
-        home = VENDOR_KEYS.get(self.api_key_env or "")
-        if home and not _belongs(self.base_url, home):
+        homes = VENDOR_KEYS.get(self.api_key_env or "")
+        if homes and not _belongs(self.base_url, homes):
+            places = " and ".join(f"https://{home}" for home in homes)
             raise ValueError(
-                f"{self.api_key_env} is sent to https://{home} only, and base_url is {self.base_url}. "
+                f"{self.api_key_env} is sent to {places} only, and base_url is {self.base_url}. "
                 "Put that server's key into a variable of its own and name it with api_key_env, or set it to null"
             )
         return self
@@ -120,14 +139,16 @@ class HostedSpec(_Drawn):
         return _belongs(self.base_url, VENDOR_KEYS[self.vendor_key])
 
 
-class OpenAISpec(HostedSpec):
-    """A model behind OpenAI's chat protocol: the vendor's own, vLLM, llama.cpp, Ollama, a gateway."""
+class OpenAISpec(_Drawn, HostedSpec):
+    """A model behind a protocol of OpenAI's: the vendor's own, Azure, vLLM, llama.cpp, Ollama, a gateway."""
 
     vendor_key: ClassVar[str] = "OPENAI_API_KEY"
 
     provider: Literal["openai"]
     base_url: str = "https://api.openai.com/v1"
-    """Where the protocol is spoken, up to and including `/v1`."""
+    """Where the protocol is spoken, up to and including `/v1`; at Azure `https://NAME.openai.azure.com/openai/v1`."""
+    api: Literal["chat", "responses"] = "chat"
+    """Chat completions, which most servers speak, or responses, the vendor's newer protocol without seeds and stops."""
     seed: int | Literal["run"] | None = "run"
     """The seed that is sent: the run's, a number, or null for servers that take none. Draw k of one question adds k."""
     token_limit_field: Literal["max_tokens", "max_completion_tokens"] | None = None
@@ -135,7 +156,17 @@ class OpenAISpec(HostedSpec):
     logprobs: bool = True
     """Whether the server shows the probabilities of first tokens; label-token judges need them."""
 
+    @model_validator(mode="after")
+    def _asks_what_its_protocol_has(self) -> OpenAISpec:
+        if self.api == "responses" and self.stop:
+            raise ValueError("stop: the responses protocol has no stop texts; leave it out, or write api: chat")
+        if self.api == "responses" and isinstance(self.seed, int):
+            raise ValueError("seed: the responses protocol takes no seed; leave it out, or write api: chat")
+        return self
+
     def _sent_seed(self, run_seed: int) -> int | None:
+        if self.api == "responses":
+            return None
         return run_seed if self.seed == "run" else self.seed
 
     @property
@@ -150,7 +181,7 @@ class OpenAISpec(HostedSpec):
 
 
 class AnthropicSpec(HostedSpec):
-    """A model behind Anthropic's messages protocol, which shows no token probabilities and takes no seed."""
+    """A model behind Anthropic's messages protocol: no token probabilities, no seed, no temperature, no top_p."""
 
     vendor_key: ClassVar[str] = "ANTHROPIC_API_KEY"
 
@@ -159,9 +190,18 @@ class AnthropicSpec(HostedSpec):
     """Where the protocol is spoken, without `/v1`."""
     max_tokens: int = Field(default=2048, ge=1)
     """The longest answer, in tokens; the protocol requires a limit."""
-    temperature: float | None = Field(default=None, ge=0, le=1, allow_inf_nan=False)
-    """Sent only when set: newer models refuse it."""
+    cache: bool = True
+    """Mark what calls have in common (the system text, worked examples, the beginning of a judge's question), so that
+    the vendor reads it from its prefix cache at a tenth of the price."""
     shows_choices: ClassVar[bool] = False
+
+    @model_validator(mode="before")
+    @classmethod
+    def _takes_no_temperature(cls, entry: Any) -> Any:
+        for name in ("temperature", "top_p"):
+            if isinstance(entry, dict) and entry.get(name) is not None:
+                raise ValueError(f"{name}: Anthropic's protocol takes it no more; leave it out. Answers vary anyway")
+        return entry
 
     def _sent_seed(self, run_seed: int) -> int | None:
         return None
@@ -236,11 +276,11 @@ def _plain_url(value: str) -> str:
     return f"{parts.scheme}://{parts.netloc.lower()}{parts.path}".rstrip("/")
 
 
-def _belongs(base_url: Any, home: str) -> bool:
-    """Whether a URL is https at a vendor's host or one of its subdomains."""
+def _belongs(base_url: Any, homes: Sequence[str]) -> bool:
+    """Whether a URL is https at one of a vendor's hosts or their subdomains."""
     try:
         parts = urlsplit(base_url if isinstance(base_url, str) else "")
         host = parts.hostname or ""
     except ValueError:
         return False
-    return parts.scheme == "https" and (host == home or host.endswith("." + home))
+    return parts.scheme == "https" and any(host == home or host.endswith("." + home) for home in homes)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from amendment.answers import Ending
-from amendment.calls import Calls, Model, Provider, Reply, Request
+from amendment.calls import Calls, Meter, Model, Provider, Reply, Request, Sent
 from amendment.constitutions import AppliesWhen, Constitution, Principle, load_constitution
 from amendment.critique import Chain, ChainSettings, PrincipleDraw, run_chain
 from amendment.errors import ConfigError, CredentialsError, ProviderError, Rejected, Transient
@@ -49,13 +49,16 @@ class Scripted:
         self.script = list(script)
         self.asked: list[Request] = []
 
-    async def send(self, request: Request) -> bytes:
+    async def send(self, request: Request) -> Sent:
         self.asked.append(request)
         line = self.script.pop(0)
         if isinstance(line, ProviderError):
             raise line
         reply = line if isinstance(line, Reply) else Reply(messages=(Message(role="assistant", content=line),))
-        return reply.model_dump_json().encode()
+        return Sent(reply.model_dump_json().encode())
+
+    def meter(self, raw: bytes) -> Meter:
+        return Meter()
 
     def read(self, raw: bytes, request: Request) -> Reply:
         return Reply.model_validate_json(raw)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from amendment.constitutions import Constitution, CritiqueExample, Drawn, FewShot, Principle, ReviseExample
-from amendment.critique._prompts import critique_messages, revise_messages
+from amendment.critique._prompts import critique_messages, revise_messages, shared_characters
 from amendment.fence import read_fenced
 from amendment.records import Message, Messages, text_of, user
 
@@ -60,3 +60,25 @@ def test_statement_and_request_stand_behind_what_calls_share() -> None:
     question = text_of(critique_messages(user("p"), answer("r"), BARE, "Speak."))
     places = [question.index(part) for part in ("<<conversation", "<<answer", "Be kind.", "Speak.")]
     assert places == sorted(places)
+
+
+def test_what_the_steps_of_a_chain_share_is_told_in_characters() -> None:
+    first, second = (
+        text_of(critique_messages(user("p"), answer(words), BARE, request))
+        for words, request in (("r", "Speak."), ("other", "Say."))
+    )
+    shared = shared_characters("critique", user("p"), steps=2)
+    assert first[:shared] == second[:shared]
+    assert "<<end conversation" in first[:shared]
+    assert "<<answer" not in first[:shared]
+    alone = shared_characters("critique", user("p"), steps=1)
+    others = text_of(critique_messages(user("another"), answer("r"), BARE, "Speak."))
+    assert first[:alone] == others[:alone]
+    assert first[:alone].startswith("You are checking one answer")
+
+
+def test_a_reviser_shares_the_conversation_over_its_steps() -> None:
+    first, second = (text_of(revise_messages(user("p"), answer(said), said, BARE, "Mend.")) for said in ("r", "s"))
+    shared = shared_characters("revise", user("p"), steps=4)
+    assert "<<end conversation" in first[:shared]
+    assert first[:shared] == second[:shared]

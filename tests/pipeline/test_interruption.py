@@ -17,6 +17,7 @@ from amendment.errors import LedgerError
 from amendment.pipeline import Result, Run
 from amendment.pipeline.status import read_status
 
+PASS = "critique, candidates, judging"
 JUDGED = '%"choices":["A","B"]%'
 SECONDS = 60
 
@@ -86,14 +87,14 @@ def test_a_killed_run_resumes_to_the_same_bytes_without_a_second_call(
 ) -> None:
     folder = tmp_path / "run"
     with judging(file, folder, replies) as process:
-        assert read_status(folder)["running"] == "judging"
+        assert read_status(folder)["running"] == PASS
         process.kill()
         process.communicate()
     assert process.returncode == -signal.SIGKILL
-    assert json.loads((folder / "status.json").read_text())["running"] == "judging"
+    assert json.loads((folder / "status.json").read_text())["running"] == PASS
     status = read_status(folder)
     assert status["running"] is None, "the process is gone, whatever its last note says"
-    assert status["done"] == ["inputs", "critique", "candidates"]
+    assert status["done"] == ["inputs"], "the stages of a pass are finished when it is"
     go_on(folder)
 
 
@@ -103,7 +104,7 @@ def test_a_signal_ends_a_run_in_order_and_says_how_to_go_on(
 ) -> None:
     folder = tmp_path / "run"
     with judging(file, folder, replies) as process:
-        with pytest.raises(LedgerError, match=rf"another process \(pid {process.pid}\) is working here"):
+        with pytest.raises(LedgerError, match=rf"another process \(pid {process.pid}[^)]*\) is working here"):
             Run.from_file(file, folder=folder)()
         process.send_signal(number)
         process.send_signal(signal.SIGCONT)

@@ -36,7 +36,7 @@ def found(folder: Path) -> set[tuple[str, str]]:
 
 def test_every_file_of_the_run_is_named_with_hash_size_and_rows(run_folder: Path) -> None:
     files = read_manifest(run_folder)["files"]
-    own = ("manifest.json", "status.json", "run.lock", "ledger.sqlite", "stages/")
+    own = ("manifest.json", "settings.json", "spending.json", "status.json", "run.lock", "ledger.sqlite", "stages/")
     lying = {path.relative_to(run_folder).as_posix() for path in run_folder.rglob("*") if path.is_file()}
     assert {name for name in lying if not name.startswith(own)} == set(files)
     for name, entry in files.items():

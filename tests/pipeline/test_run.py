@@ -242,7 +242,7 @@ def test_a_folder_that_cannot_be_written_is_told(small: Path) -> None:
 def test_a_second_run_in_the_same_folder_is_refused(small: Path, tmp_path: Path) -> None:
     holder = Run.from_file(small, folder=tmp_path / "run")
     holder.models["second"]
-    with pytest.raises(LedgerError, match=r"run: another process \(pid \d+\) is working here"):
+    with pytest.raises(LedgerError, match=r"run: another process \(pid \d+.*\) is working here"):
         Run.from_file(small, folder=tmp_path / "run")()
     assert not (tmp_path / "run/run.yaml").exists(), "the refused run writes nothing"
     holder.close()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin
@@ -15,9 +17,10 @@ from pydantic import ValidationError
 
 from amendment import records
 from amendment.errors import LedgerError
+from amendment.pipeline import store
 from amendment.pipeline.context import Split
 from amendment.pipeline.stages.endings import ItemEnding
-from amendment.pipeline.store import read_records, write_records
+from amendment.pipeline.store import count_records, iter_records, read_records, write_records, writing_records
 from amendment.records import Critique, Message, Origin, Preference, Prompt, Record, Sampling, ToolCall, Verdict
 
 KINDS = [
@@ -220,3 +223,53 @@ def test_a_cell_that_is_no_record_any_more_is_told(tmp_path: Path) -> None:
     pq.write_table(table.set_column(place, "messages", pa.array(['[{"role":"king"}]'])), path)
     with pytest.raises(LedgerError, match="not a readable table"):
         read_records(path, Prompt)
+
+
+def test_a_table_is_written_in_groups_and_read_in_batches(tmp_path: Path) -> None:
+    path = tmp_path / "t.parquet"
+    rows = [Split(prompt_id=str(number), split="train") for number in range(2500)]
+    with writing_records(path, Split) as add:
+        for row in rows:
+            add(row)
+        assert not path.exists(), "the file is there when it is whole"
+    with pq.ParquetFile(path) as file:
+        groups = [file.metadata.row_group(group).num_rows for group in range(file.num_row_groups)]
+    assert groups == [1000, 1000, 500]
+    assert count_records(path) == 2500
+    found = iter_records(path, Split)
+    assert next(found) == rows[0]
+    assert list(found) == rows[1:]
+
+
+def test_long_rows_are_written_before_there_are_many(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store, "MOST_TEXT", 1000)
+    write_records(tmp_path / "t.parquet", Split, [Split(prompt_id=300 * "x", split="train")] * 10)
+    with pq.ParquetFile(tmp_path / "t.parquet") as file:  # of 305 characters a row four are the first over 1,000
+        assert [file.metadata.row_group(group).num_rows for group in range(file.num_row_groups)] == [4, 4, 2]
+
+
+def write_all(add: Callable[[Split], None], rows: list[Split]) -> None:
+    for row in rows:
+        add(row)
+
+
+def test_an_error_while_rows_are_added_leaves_no_file(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="surrogate"), writing_records(tmp_path / "t.parquet", Split) as add:
+        write_all(add, [Split(prompt_id=name, split="train") for name in ("a", "\ud800")] * 600)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_table_without_rows_is_one(tmp_path: Path) -> None:
+    assert write_records(tmp_path / "t.parquet", Prompt, []) == 0
+    assert read_records(tmp_path / "t.parquet", Prompt) == []
+    assert count_records(tmp_path / "t.parquet") == 0
+
+
+def test_a_table_is_written_and_read_without_pandas(tmp_path: Path) -> None:
+    program = (
+        "import sys; from pathlib import Path; from amendment.pipeline.store import *\n"
+        "from amendment.records import Prompt, user\n"
+        "path = Path(sys.argv[1]); write_records(path, Prompt, [Prompt(messages=user('a'))] * 3)\n"
+        "assert len(read_records(path, Prompt)) == 3 and 'pandas' not in sys.modules\n"
+    )
+    subprocess.run([sys.executable, "-c", program, str(tmp_path / "t.parquet")], check=True, timeout=60)

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from amendment.calls import Calls, Model, Provider, Reply, Request
+from amendment.calls import Calls, Meter, Model, Provider, Reply, Request, Sent
 from amendment.constitutions import AppliesWhen, CompareExample, Constitution, FewShot, Principle, load_constitution
 from amendment.errors import ConfigError, CredentialsError, Rejected, Transient
 from amendment.fence import read_fenced
@@ -53,9 +53,12 @@ class Scripted:
         self.shows_choices = shows_choices
         self.asked: list[Request] = []
 
-    async def send(self, request: Request) -> bytes:
+    async def send(self, request: Request) -> Sent:
         self.asked.append(request)
-        return self.say(request).model_dump_json().encode()
+        return Sent(self.say(request).model_dump_json().encode())
+
+    def meter(self, raw: bytes) -> Meter:
+        return Meter()
 
     def read(self, raw: bytes, request: Request) -> Reply:
         return Reply.model_validate_json(raw)
@@ -223,9 +226,11 @@ def test_several_samples_are_several_questions_and_their_share_is_p() -> None:
     [written("Both are fine."), Reply(finish_reason="refusal"), Reply(), written("Verdict: A\nVerdict: B")],
 )
 def test_an_order_that_cannot_be_read_leaves_no_probability(unreadable: Reply) -> None:
-    made = compare(
-        judge(Scripted(lambda request: written("Verdict: A") if shown(request)[0] == "good" else unreadable), "verdict")
-    )
+    def say(request: Request) -> Reply:
+        is_asked_again = len(request.messages) > 1
+        return unreadable if is_asked_again or shown(request)[0] != "good" else written("Verdict: A")
+
+    made = compare(judge(Scripted(say), "verdict"))
     assert (made.p_a, made.consistent) == (None, None)
     assert sorted(verdict.invalid is None for verdict in made.verdicts) == [False, True]
     assert made.judgement.n_invalid == 1

@@ -56,9 +56,28 @@ def test_figures_that_are_no_probabilities_are_no_verdict(logprob: float) -> Non
     assert parsed.invalid
 
 
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("A", "A"), (" B\n", "B"), ("**A**", "A"), ('"B".', "B"), ("(A)", "A"), ("So.\nVerdict: tie", "tie")],
+)
+def test_without_probabilities_the_written_label_is_one_vote(text: str, value: str) -> None:
+    parsed = read_label_tokens(written(text))
+    assert (parsed.value, parsed.distribution, parsed.invalid) == (value, None, None)
+
+
+@pytest.mark.parametrize("text", ["a", "A or B", "AB", "A B", "Answer A", "Verdict: A\nVerdict: B", ""])
+def test_a_label_among_other_words_is_no_vote(text: str) -> None:
+    parsed = read_label_tokens(written(text))
+    assert parsed.value is None
+    assert parsed.invalid
+
+
 def test_probabilities_that_are_missing_and_refusals_are_told_apart() -> None:
-    assert read_label_tokens(written("A")) == Parsed(invalid="no probabilities of A and B in the reply")
-    assert read_label_tokens(Reply(choice_logprobs={})).invalid == "no probabilities of A and B in the reply"
+    assert read_label_tokens(written("Hm.")).invalid == "no probabilities, and no verdict line"
+    assert read_label_tokens(Reply()).invalid == "no probabilities, and no verdict line"
+    assert read_label_tokens(Reply(choice_logprobs={})).invalid == (
+        "A and B hold 0% of the first token, expected 50% to 100%"
+    )
     refused = Reply(choice_logprobs={"A": -0.1, "B": -3.0}, finish_reason="refusal")
     assert read_label_tokens(refused) == Parsed(invalid="refused")
 

@@ -6,6 +6,7 @@ import json
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -104,6 +105,8 @@ class Server(ThreadingHTTPServer):
         self.answers: list[dict[str, Any]] = []
         self.asked: list[dict[str, Any]] = []
         self.released = threading.Event()
+        self.reads_raw = False
+        """Whether bodies are kept as they came, and not as JSON."""
 
     @property
     def url(self) -> str:
@@ -119,7 +122,8 @@ class _Handler(BaseHTTPRequestHandler):
     server: Server
 
     def do_POST(self) -> None:
-        body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+        raw = self.rfile.read(int(self.headers["content-length"]))
+        body = raw if self.server.reads_raw else json.loads(raw)
         sent = {name.lower(): value for name, value in self.headers.items()}
         self.server.asked.append({"path": self.path, "headers": sent, "body": body})
         answer = self.server.answers.pop(0)
@@ -140,8 +144,9 @@ class _Handler(BaseHTTPRequestHandler):
         """Say nothing."""
 
 
-@pytest.fixture
-def server() -> Iterator[Server]:
+@contextmanager
+def serving() -> Iterator[Server]:
+    """A server while the context lasts."""
     with Server() as made:
         thread = threading.Thread(target=made.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
@@ -151,3 +156,9 @@ def server() -> Iterator[Server]:
             made.released.set()
             made.shutdown()
             thread.join()
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    with serving() as made:
+        yield made

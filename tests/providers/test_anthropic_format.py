@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from amendment.calls import Reply, Request, Usage
 from amendment.errors import Rejected, Transient
 from amendment.providers._anthropic_format import body_for, read_reply
-from amendment.records import Message, ToolCall
+from amendment.records import Message, ToolCall, user
 
 Ask = Callable[..., Request]
 
@@ -35,9 +35,9 @@ def test_the_least_body_has_a_length_limit(question: Ask) -> None:
 def test_settings_go_by_the_protocols_names_and_seeds_stay_here(question: Ask) -> None:
     sampling = {"temperature": 0.5, "top_p": 0.9, "max_tokens": 20, "stop": ("\n",), "seed": 7}
     body = body_for(question(sampling=sampling), 99)
-    assert (body["temperature"], body["top_p"], body["max_tokens"]) == (0.5, 0.9, 20)
+    assert body["max_tokens"] == 20
     assert body["stop_sequences"] == ["\n"]
-    assert "seed" not in body
+    assert not body.keys() & {"seed", "temperature", "top_p"}
 
 
 def test_system_texts_stand_in_their_own_field(question: Ask) -> None:
@@ -113,7 +113,7 @@ def test_a_whole_reply_is_read_and_cached_tokens_count() -> None:
     reply = read({"content": blocks, "stop_reason": "end_turn", "model": "m-1", "usage": usage})
     assert reply.messages == (Message(role="assistant", content="Yes.", thinking="Well."),)
     assert reply.model == "m-1"
-    assert reply.usage == Usage(input_tokens=12, output_tokens=3)
+    assert reply.usage == Usage(input_tokens=12, output_tokens=3, cached_tokens=7)  # 5 + 7 read
 
 
 def test_tool_calls_are_read() -> None:
@@ -159,3 +159,54 @@ def test_no_body_raises_anything_but_transient(content: Any, usage: Any) -> None
     except Transient:
         return
     assert Reply.from_json(reply.to_json()) == reply
+
+
+MARK = {"cache_control": {"type": "ephemeral"}}
+SHOTS = (
+    Message(role="system", content="Be kind."),
+    *user("p1"),
+    Message(role="assistant", content="B"),
+    *user("shared, and its own"),
+)
+
+
+def test_the_cache_is_told_of_the_system_text_the_worked_examples_and_what_the_question_shares(question: Ask) -> None:
+    body = body_for(question(messages=SHOTS, shared=len("shared, ")), 99, cache=True)
+    assert body["system"] == [{**text("Be kind."), **MARK}]
+    first, second, third = body["messages"]
+    assert first == {"role": "user", "content": [text("p1")]}
+    assert second == {"role": "assistant", "content": [{**text("B"), **MARK}]}
+    assert third == {"role": "user", "content": [{**text("shared, "), **MARK}, text("and its own")]}
+    assert json.dumps(body).count("cache_control") == 3  # of the four that are taken
+
+
+def test_a_question_that_shares_nothing_marks_the_system_text_alone(question: Ask) -> None:
+    body = body_for(question(messages=SHOTS), 99, cache=True)
+    assert json.dumps(body).count("cache_control") == 1
+    assert body["messages"][-1] == {"role": "user", "content": [text("shared, and its own")]}
+
+
+def test_a_question_that_is_shared_whole_is_not_cut(question: Ask) -> None:
+    body = body_for(question("Hi", shared=2), 99, cache=True)
+    assert body["messages"] == [{"role": "user", "content": [{**text("Hi"), **MARK}]}]
+
+
+def test_without_the_cache_nothing_is_marked_and_nothing_cut(question: Ask) -> None:
+    body = body_for(question(messages=SHOTS, shared=8), 99)
+    assert "cache_control" not in json.dumps(body)
+    assert body["messages"][-1]["content"] == [text("shared, and its own")]
+
+
+@given(st.text(min_size=1, max_size=30), st.integers(0, 40))
+def test_cutting_a_question_changes_nothing_that_the_model_reads(said: str, shared: int) -> None:
+    messages = [{"role": "user", "content": said}]
+    asked = {"provider": "anthropic", "host": "here", "model": "m", "messages": messages, "shared": shared}
+    blocks = body_for(Request.model_validate(asked), 99, cache=True)["messages"][0]["content"]
+    assert "".join(block["text"] for block in blocks) == said
+    assert all(block["text"] for block in blocks)
+
+
+def test_a_schema_goes_into_the_protocols_field(question: Ask) -> None:
+    schema = {"type": "object", "properties": {"a": {"type": "string"}}}
+    body = body_for(question(answer_schema=schema), 99)
+    assert body["output_config"] == {"format": {"type": "json_schema", "schema": schema}}

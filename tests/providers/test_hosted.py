@@ -38,7 +38,7 @@ def provider(kind: str, server: Any, **fields: Any) -> Provider:
 def sent(provider: Provider, request: Request) -> bytes:
     async def main() -> bytes:
         try:
-            return await provider.send(request)
+            return (await provider.send(request)).raw
         finally:
             await provider.close()
 
@@ -220,3 +220,17 @@ def test_no_other_deadline_is_shorter_than_the_entrys_own(kind: str, server: Any
     deadline = provider(kind, server, timeout=5000.0).deadline
     assert deadline is not None
     assert 5000.0 < deadline < 5100.0
+
+
+def test_replies_of_one_protocol_serve_an_entry_that_was_changed_to_the_other(server: Any, tmp_path: Path) -> None:
+    response = {"output": [{"type": "message", "content": [{"type": "output_text", "text": "Yes."}]}]}
+    for number, (first, body) in enumerate((("chat", GOOD["openai"]), ("responses", response))):
+        run = Run(tmp_path / str(number), "openai", server)
+        run.path.parent.mkdir()
+        asked = len(server.asked)
+        server.will_say(body)
+        second = "responses" if first == "chat" else "chat"
+        for api in (first, second):
+            run.spec = spec("openai", server, api_key_env="OUR_KEY", seed=None, api=api)
+            assert run.ask() == "Yes."
+        assert len(server.asked) == asked + 1

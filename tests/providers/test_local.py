@@ -291,7 +291,7 @@ def test_a_reply_is_read_back(model_folder: Path, question: Ask) -> None:
     request = question(sampling={"max_tokens": 4})
 
     async def main() -> bytes:
-        raw = await provider.send(request)
+        raw = (await provider.send(request)).raw
         await provider.close()
         return raw
 
@@ -303,7 +303,7 @@ def test_a_reply_is_read_back(model_folder: Path, question: Ask) -> None:
 async def _again(provider: LocalProvider, request: Request) -> bytes:
     fresh = LocalProvider(provider._spec)
     try:
-        return await fresh.send(request)
+        return (await fresh.send(request)).raw
     finally:
         await fresh.close()
 

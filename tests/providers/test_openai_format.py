@@ -170,7 +170,8 @@ def test_arguments_of_a_tool_call_become_an_object(arguments: Any, meant: dict[s
         b'{"choices": [{}]}',
         b'{"choices": [{"message": null}]}',
         b'{"choices": [{"message": {"content": "x", "tool_calls": [{}]}}]}',
-        b'{"choices": [{"message": {"content": "x"}}], "usage": {"prompt_tokens": "many"}}',
+        b'{"choices": [{"message": {"content": "x"}, "error": {"code": 502, "message": "upstream"}}]}',
+        b'{"choices": [{"message": {"content": "x"}, "finish_reason": "error"}]}',
         completion({"content": ""}),
         completion({"content": None}),
     ],
@@ -249,3 +250,12 @@ def test_no_body_raises_anything_but_transient(message: Any, logprobs: Any) -> N
     except Transient:
         return
     assert Reply.from_json(reply.to_json()) == reply
+
+
+def test_a_schema_is_asked_for_strictly(question: Ask) -> None:
+    schema = {"type": "object", "properties": {"a": {"type": "string"}}}
+    body = body_for(question(answer_schema=schema), VENDOR)
+    assert body["response_format"] == {
+        "type": "json_schema",
+        "json_schema": {"name": "answer", "schema": schema, "strict": True},
+    }

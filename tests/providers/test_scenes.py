@@ -7,7 +7,7 @@ from itertools import combinations
 
 import pytest
 
-from amendment.calls import Calls, Model, Reply, Request
+from amendment.calls import Calls, Model, Reply, Request, Sent
 from amendment.constitutions import Constitution, load_constitution, shipped
 from amendment.critique import ChainSettings, run_chain
 from amendment.fence import read_fenced
@@ -29,11 +29,11 @@ WIRE = OpenAISpec(provider="openai", model="m", base_url="http://127.0.0.1:1/v1"
 class Overheard(SimulatedProvider):
     """The simulated world, and every question that came to it."""
 
-    def __init__(self) -> None:
-        super().__init__(Persona(unreadable=0))
+    def __init__(self, unreadable: float = 0) -> None:
+        super().__init__(Persona(unreadable=unreadable))
         self.asked: list[Request] = []
 
-    async def send(self, request: Request) -> bytes:
+    async def send(self, request: Request) -> Sent:
         self.asked.append(request)
         return await super().send(request)
 
@@ -116,6 +116,34 @@ def test_every_verdict_is_given_by_the_principle_that_was_drawn(folder: str) -> 
     assert set(provider.roles) == {"judge"}
     assert [principles_in(text_seen(one)) for one in provider.asked] == [(one.principle_id,) for one in verdicts]
     assert {one.principle_id for one in verdicts} == {f"lilliput/{name}" for name in PRINCIPLES}
+
+
+@pytest.mark.parametrize("unreadable", [0.5, 1.0])
+def test_a_judge_that_is_asked_once_more_judges_the_same_pair_by_the_same_principle(unreadable: float) -> None:
+    provider = Overheard(unreadable)
+
+    async def main() -> list[Verdict]:
+        with Ledger() as ledger:
+            judge = Judge.from_folder("verdict", model=model(provider, ledger), constitution=LILLIPUT)
+            found: list[Verdict] = []
+            for prompt in (one.record for one in sample_prompts(10, 5)):
+                a, b = (
+                    Candidate(prompt_id=prompt.id, messages=(Message(role="assistant", content=text),), kind="imported")
+                    for text in ("the answer is 11", "i will not help")
+                )
+                found += await judge.verdicts(prompt, a, b)
+            return found
+
+    verdicts = asyncio.run(main())
+    again = [one for one in provider.asked if len(one.messages) == 3]
+    assert set(provider.roles) == {"judge"}
+    assert {text_seen(one) for one in again} <= {text_seen(one) for one in provider.asked if len(one.messages) == 1}
+    n_invalid = sum(one.invalid is not None for one in verdicts)
+    assert len(provider.asked) == 20 + len(again)
+    if unreadable == 1.0:
+        assert (len(again), n_invalid) == (20, 20)  # nonsense again, and no third question
+    else:
+        assert 0 < n_invalid < len(again) < 20
 
 
 def test_sentences_of_other_shipped_constitutions_are_not_taken_for_its_own() -> None:

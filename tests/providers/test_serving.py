@@ -75,7 +75,7 @@ def test_any_question_has_one_answer_inside_this_process_and_over_the_wire(
         | {"sample": sample, "choices": choices}
     )
     provider = SimulatedProvider(SPEC.persona())
-    inside = provider.read(asyncio.run(provider.send(request)), request)
+    inside = provider.read(asyncio.run(provider.send(request)).raw, request)
     replied = complete(body_for(request, WIRE))
     assert replied.status == 200
     outside = read_reply(replied.body, request)

@@ -30,7 +30,7 @@ def request(messages: Messages | str, **fields: Any) -> Request:
 
 
 def ask(provider: SimulatedProvider, asked: Request) -> Reply:
-    return provider.read(asyncio.run(provider.send(asked)), asked)
+    return provider.read(asyncio.run(provider.send(asked)).raw, asked)
 
 
 def said(persona: Persona, asked: Request) -> str:
@@ -62,7 +62,7 @@ def test_it_is_a_provider() -> None:
 
 def test_the_same_request_gets_the_same_bytes_and_another_sample_another_draw() -> None:
     async def send(*asked: Request) -> list[bytes]:
-        return [await SimulatedProvider().send(one) for one in asked]
+        return [(await SimulatedProvider().send(one)).raw for one in asked]
 
     same = asyncio.run(send(request(PROMPT), request(PROMPT)))
     assert same[0] == same[1]

@@ -23,7 +23,7 @@ def test_an_entry_survives_being_written_and_read_again() -> None:
     entries: list[dict[str, Any]] = [
         {"provider": "openai", "model": "m", "api_key_env": None},
         {"provider": "openai", "model": "m", "base_url": "http://gpu:8000/v1", "stop": ["\n\n"], "seed": None},
-        {"provider": "anthropic", "model": "m", "temperature": 0.5},
+        {"provider": "anthropic", "model": "m", "cache": False},
         {"provider": "local", "model": "./x", "temperature": 0},
         {"provider": "simulated", "skill": 0.3, "writer": "verbose"},
     ]
@@ -128,3 +128,35 @@ def test_the_length_limit_goes_by_the_servers_own_name() -> None:
 
 def test_a_local_model_is_asked_for_enough_at_once_to_fill_the_next_batch() -> None:
     assert LocalSpec(provider="local", model="m", batch_size=10).concurrency == 20
+
+
+@pytest.mark.parametrize("name", ["temperature", "top_p"])
+def test_anthropic_is_not_asked_for_what_its_protocol_takes_no_more(name: str) -> None:
+    with pytest.raises(ValidationError, match=f"{name}: Anthropic's protocol takes it no more; leave it out"):
+        ENTRY.validate_python({"provider": "anthropic", "model": "m", name: 0.5})
+
+
+@pytest.mark.parametrize(("name", "value"), [("stop", ["\n"]), ("seed", 3)])
+def test_responses_are_not_asked_for_what_their_protocol_does_not_have(name: str, value: Any) -> None:
+    entry = {"provider": "openai", "model": "m", "api": "responses"}
+    with pytest.raises(ValidationError, match=f"{name}: the responses protocol"):
+        ENTRY.validate_python({**entry, name: value})
+    assert ENTRY.validate_python(entry).sampling(7).seed is None
+    assert ENTRY.validate_python({**entry, "api": "chat", name: value})
+
+
+@pytest.mark.parametrize(
+    ("variable", "base_url"),
+    [
+        ("AZURE_OPENAI_API_KEY", "https://ours.openai.azure.com/openai/v1"),
+        ("AZURE_OPENAI_API_KEY", "https://ours.services.ai.azure.com/openai/v1"),
+        ("OPENROUTER_API_KEY", "https://openrouter.ai/api/v1"),
+    ],
+)
+def test_other_known_keys_stay_at_home_too(variable: str, base_url: str) -> None:
+    entry = {"provider": "openai", "model": "m", "api_key_env": variable}
+    assert ENTRY.validate_python({**entry, "base_url": base_url}).api_key_env == variable
+    of_a_stranger = "https://a-machine.westeurope.cloudapp.azure.com/openai/v1"
+    for foreign in ("https://example.org/v1", of_a_stranger, base_url.replace("https", "http")):
+        with pytest.raises(ValidationError, match=f"{variable} is sent to"):
+            ENTRY.validate_python({**entry, "base_url": foreign})

@@ -31,12 +31,14 @@ from amendment.terminal import plain
 
 __all__ = ["Finding", "Verification", "changed_files", "foreign_files", "verification_lines", "verify"]
 
-OWN = (MANIFEST, "ledger.sqlite", "ledger.sqlite-wal", "ledger.sqlite-shm", "run.lock", "status.json")
+OWN = (MANIFEST, "run.lock", "settings.json", "spending.json", "status.json")
 """Files of a run that a manifest cannot vouch for: they hold times, or the manifest itself."""
+LEDGERS = "ledger.sqlite"
+"""How the ledger's files begin: itself, its journal, what an older version or a salvage left."""
 OF_A_COPY = (MANIFEST, "README.md", ".gitattributes")
 """Beside what a published manifest names: itself, the card, which may be edited, and what the Hub puts there."""
-OWN_FOLDERS = ("publish/", ".git/")
-"""Of a run: what a dry run of publishing shows, and the user's own history."""
+OWN_FOLDERS = ("publish/", ".git/", LEDGERS)
+"""Of a run: what a dry run of publishing shows, the user's own history, and everything of the ledger."""
 FOLDERS_OF_A_COPY = (".git/", ".cache/huggingface/")
 """Where git and the Hub's client keep what they know of a copy."""
 MOST = 5

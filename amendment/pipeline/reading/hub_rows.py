@@ -17,7 +17,7 @@ from amendment.pipeline.runfile.sources import Source
 from amendment.tables import Row
 from amendment.terminal import plain
 
-__all__ = ["HubRows", "dataset_folder", "read_dataset"]
+__all__ = ["HubRows", "HubStream", "dataset_folder", "read_dataset", "stream_dataset"]
 
 TIMEOUT = 30.0
 """Seconds until a Hub that does not answer counts as out of reach."""
@@ -27,6 +27,13 @@ class HubRows(NamedTuple):
     """The rows, and the commit of the Hub that they are of; None for a local folder."""
 
     rows: list[Row]
+    revision: str | None
+
+
+class HubStream(NamedTuple):
+    """The rows one after another, and the commit as in `HubRows`."""
+
+    rows: Iterator[Row]
     revision: str | None
 
 
@@ -40,23 +47,41 @@ def dataset_folder(source: Source, base: Path) -> Path | None:
 
 def read_dataset(source: Source, base: Path, *, limit: int | None) -> HubRows:
     """The first rows of a dataset, all where `limit` is None. Raises DataError that says what to do."""
+    rows, revision = stream_dataset(source, base, limit=limit)
+    return HubRows(list(rows), revision)
+
+
+def stream_dataset(source: Source, base: Path, *, limit: int | None) -> HubStream:
+    """The rows of `read_dataset` one after another; what breaks on the way raises DataError where it stands."""
     folder = dataset_folder(source, base)
     if folder is not None and not folder.is_dir():
         raise DataError(f"dataset {folder}: no such folder; a dataset on the Hub is written org/name")
+    with _told(source):
+        revision = None if folder else _commit(source)
+    return HubStream(_rows(source, folder, revision, limit), revision)
+
+
+def _rows(source: Source, folder: Path | None, revision: str | None, limit: int | None) -> Iterator[Row]:
     split = source.split or "train"
+    place, number = f"{source.dataset}[{split}] row", 0
+    with _told(source):
+        stream = _stream(source, folder, split, revision)
+        for number, row in enumerate(islice(stream, limit), start=1):
+            yield Row(f"{place} {number}", dict(row))
+    if not number:
+        raise DataError(f"dataset {source.dataset}: split {split} has no rows; expected at least one")
+
+
+@contextmanager
+def _told(source: Source) -> Iterator[None]:
+    """Whatever lies on the Hub, and whatever breaks on the way from it, as one message."""
     with _quiet():
         try:
-            revision = None if folder else _commit(source)
-            stream = _stream(source, folder, split, revision)
-            place = f"{source.dataset}[{split}] row"
-            rows = [Row(f"{place} {number}", dict(row)) for number, row in enumerate(islice(stream, limit), start=1)]
+            yield
         except DataError:
             raise
-        except Exception as fault:  # whatever lies on the Hub, and whatever breaks on the way from it
-            raise DataError(f"dataset {source.dataset}: {_advice(fault, source, split)}") from fault
-    if not rows:
-        raise DataError(f"dataset {source.dataset}: split {split} has no rows; expected at least one")
-    return HubRows(rows, revision)
+        except Exception as fault:
+            raise DataError(f"dataset {source.dataset}: {_advice(fault, source, source.split or 'train')}") from fault
 
 
 def _stream(source: Source, folder: Path | None, split: str, revision: str | None) -> Any:

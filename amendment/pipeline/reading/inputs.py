@@ -7,9 +7,7 @@ comparison come to; see `deciding`.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -20,66 +18,30 @@ from amendment.pipeline.reading.guesses import no_prompt, not_recognised
 from amendment.pipeline.reading.readings import absent_columns, gather
 from amendment.pipeline.reading.shape_parts import Parts, candidate_parts, prompt_parts
 from amendment.pipeline.reading.shapes import recognise
-from amendment.pipeline.reading.source_rows import FileFacts, SourceRows, rows_of
+from amendment.pipeline.reading.shelves import Inputs
+from amendment.pipeline.reading.source_rows import SourceRows, SourceStream, rows_of, stream_of
 from amendment.pipeline.reading.verdict_records import Records, records_of
 from amendment.pipeline.runfile.config import RunFile
-from amendment.pipeline.runfile.sources import CandidateColumns, FileSource, LilliputPrompts, PromptFile, Source
-from amendment.records import Candidate, Message, Origin, Prompt, Verdict
+from amendment.pipeline.runfile.sources import CandidateColumns, FileSource, LilliputPrompts, PromptFile
+from amendment.records import Candidate, Message, Origin, Prompt
 from amendment.tables import Row
 from amendment.yamlfile import capped
 
-__all__ = ["Inputs", "read_inputs"]
-
-
-@dataclass
-class Inputs:
-    """Everything read: prompts by id in order of arrival, candidates, verdicts that exist, counts by reason.
-
-    What several sources bring stands once, as the first of them has it; licenses of the others are counted.
-    """
-
-    prompts: dict[str, Prompt] = field(default_factory=dict)
-    candidates: dict[str, Candidate] = field(default_factory=dict)
-    verdicts: list[Verdict] = field(default_factory=list)
-    counts: Counter[str] = field(default_factory=Counter)
-    files: list[tuple[Source, FileFacts]] = field(default_factory=list)
-    """Every source that was read."""
-    _licenses: dict[str, dict[tuple[str, str], None]] = field(default_factory=dict)
-    """Of prompts and answers by id: labels of sources and the licenses under which they bring them."""
-
-    def add_prompt(self, prompt: Prompt) -> str:
-        """Keep a prompt once; returns its id."""
-        self.note_license(prompt.id, prompt.source, prompt.license)
-        return self.prompts.setdefault(prompt.id, prompt).id
-
-    def add_candidate(self, candidate: Candidate) -> Candidate:
-        """Keep a candidate once."""
-        self.note_license(candidate.id, candidate.origin.source, candidate.origin.license)
-        return self.candidates.setdefault(candidate.id, candidate)
-
-    def note_license(self, name: str, source: str | None, license: str | None) -> None:
-        """Remember under which license a source brings a prompt or an answer."""
-        if license is not None:
-            self._licenses.setdefault(name, {})[str(source), license] = None
-
-    def other_licenses(self) -> dict[str, dict[str, int]]:
-        """Prompts and answers that a source brings under another license than the one on their record, by source."""
-        prompts = self._others({prompt.id: prompt.license for prompt in self.prompts.values()})
-        answers = self._others({one.id: one.origin.license for one in self.candidates.values()})
-        found = {"prompts under a further license": prompts, "answers under a further license": answers}
-        return {name: dict(counts) for name, counts in found.items() if counts}
-
-    def _others(self, kept: Mapping[str, str | None]) -> Counter[str]:
-        brought = [(name, *key) for name in kept for key in self._licenses.get(name, ())]
-        return Counter(f"{source}: {license}" for name, source, license in brought if license != kept[name])
+__all__ = ["Inputs", "read_inputs", "read_into"]
 
 
 def read_inputs(config: RunFile, base: Path, *, glimpse: bool = False) -> Inputs:
-    """All inputs of a run file that lies in folder `base`. Raises DataError with the problems of all files.
+    """All inputs of a run file that lies in folder `base`, in memory. Raises DataError with the problems of all files.
 
     `glimpse` reads only the first rows of datasets on the Hub, for a check.
     """
     inputs = Inputs()
+    read_into(inputs, config, base, glimpse=glimpse)
+    return inputs
+
+
+def read_into(inputs: Inputs, config: RunFile, base: Path, *, glimpse: bool = False) -> None:
+    """`read_inputs` into what keeps them in its own way. Prompts come as a stream; see `Inputs` for the others."""
     problems: list[Problem] = []
     for prompts in config.prompts:
         if isinstance(prompts, LilliputPrompts):
@@ -92,7 +54,6 @@ def read_inputs(config: RunFile, base: Path, *, glimpse: bool = False) -> Inputs
     _judged(config, base, inputs, problems, glimpse=glimpse)
     if problems:
         raise DataError(capped(problems))
-    return inputs
 
 
 def _collecting(problems: list[Problem], read: Callable[[], None]) -> None:
@@ -111,30 +72,33 @@ def _lilliput(source: LilliputPrompts, seed: int, inputs: Inputs) -> None:
 
 
 def _ask(prompt: Prompt, inputs: Inputs) -> None:
-    if prompt.id in inputs.prompts:
+    if not inputs.add_prompt(prompt):
         inputs.counts["duplicate prompts"] += 1
-    inputs.add_prompt(prompt)
 
 
 def _prompts(source: PromptFile, base: Path, inputs: Inputs, problems: list[Problem], *, glimpse: bool) -> None:
-    found = rows_of(source, base, glimpse=glimpse)
-    problems += found.problems
+    found = stream_of(source, base, glimpse=glimpse)
+    problems += found.head.problems
+    for rows, questions in _prompt_rows(source, found):
+        columns = [*questions, source.system, source.tools, source.category_column]
+        read = partial(_prompt, source=source, questions=questions, inputs=inputs)
+        if not _each_row(source, rows, found.head.columns, columns, read, inputs=inputs, problems=problems):
+            break
     inputs.files.append((source, found.facts))
-    rows, questions = _prompt_rows(source, found)
-    columns = [*questions, source.system, source.tools, source.category_column]
-    read = partial(_prompt, source=source, questions=questions, inputs=inputs)
-    _each_row(source, rows, columns, read, inputs=inputs, problems=problems)
 
 
-def _prompt_rows(source: PromptFile, found: SourceRows) -> tuple[list[Row], tuple[str, ...]]:
-    if source.column is not None:
-        return found.rows, source.column
-    shape = source.shape or recognise(found.columns, "prompts")
-    if shape is None:
-        raise DataError([no_prompt(found)])
-    if shape == "rows":
-        return found.rows, ("prompt",)
-    return prompt_parts(shape, found.rows, found.columns)
+def _prompt_rows(source: PromptFile, found: SourceStream) -> Iterator[tuple[list[Row], tuple[str, ...]]]:
+    """The rows a chunk at a time, and the columns of the prompt in each."""
+    shape = source.shape or recognise(found.head.columns, "prompts")
+    if source.column is None and shape is None:
+        raise DataError([no_prompt(found.head)])
+    for rows in found.chunks():
+        if source.column is not None:
+            yield rows, source.column
+        elif shape is None or shape == "rows":
+            yield rows, ("prompt",)
+        else:
+            yield prompt_parts(shape, rows, found.head.columns)
 
 
 def _candidates(source: FileSource, base: Path, inputs: Inputs, problems: list[Problem], *, glimpse: bool) -> None:
@@ -142,10 +106,12 @@ def _candidates(source: FileSource, base: Path, inputs: Inputs, problems: list[P
     problems += found.problems
     inputs.files.append((source, found.facts))
     parts = _candidate_rows(source, found)
+    if not parts.rows:
+        raise DataError(f"{source.label}: holds nothing of what its shape holds; say where the parts stand as columns")
     named = parts.columns
     read = partial(_candidate, source=source, named=named, inputs=inputs)
     columns = [*named.prompt, named.candidate, named.model]
-    _each_row(source, parts.rows, columns, read, inputs=inputs, problems=problems)
+    _each_row(source, parts.rows, {}, columns, read, inputs=inputs, problems=problems)
 
 
 def _candidate_rows(source: FileSource, found: SourceRows) -> Parts:
@@ -160,29 +126,30 @@ def _candidate_rows(source: FileSource, found: SourceRows) -> Parts:
 def _each_row(
     source: PromptFile | FileSource,
     rows: Sequence[Row],
+    known: Mapping[str, None],
     columns: Iterable[str | None],
     read: Callable[[Row], None],
     *,
     inputs: Inputs,
     problems: list[Problem],
-) -> None:
-    """Read rows one by one; a bad row adds its problems and the rest is still looked at.
+) -> bool:
+    """Read rows one by one; a bad row adds its problems and the rest is still looked at. False where no row can be.
 
-    A key that some rows of a JSON file leave out counts as empty there; one that all leave out is named once.
+    `known` are columns of the source beside those of these rows. A key that some rows of a JSON file leave out counts
+    as empty there; one that all leave out is named once.
     """
-    if not rows:
-        raise DataError(f"{source.label}: holds nothing of what its shape holds; say where the parts stand as columns")
-    known = {name: None for row in rows for name in row.values}
+    known = {**known, **{name: None for row in rows for name in row.values}}
     absent = absent_columns(rows, list(columns), known)
     if absent:
         problems += absent
-        return
+        return False
     for row in rows:
         found = _problems_of(Row(row.place, {**known, **row.values}), read)
         if found and source.bad_rows == "skip":
             inputs.counts["bad rows left out"] += 1
         else:
             problems += found
+    return True
 
 
 def _problems_of(row: Row, read: Callable[[Row], None]) -> Sequence[Problem]:
@@ -220,8 +187,8 @@ def _candidate(row: Row, source: FileSource, named: CandidateColumns, inputs: In
     )
     origin = Origin(model=optional_text(row, named.model), source=source.label, license=source.license)
     messages = answer_in(row, named.candidate, prompt)
-    prompt_id = inputs.add_prompt(prompt)
-    inputs.add_candidate(Candidate(prompt_id=prompt_id, messages=messages, kind="imported", origin=origin))
+    inputs.add_prompt(prompt)
+    inputs.add_candidate(Candidate(prompt_id=prompt.id, messages=messages, kind="imported", origin=origin))
     inputs.counts["candidate rows"] += 1
 
 

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Iterator
+from dataclasses import dataclass
 from functools import lru_cache
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from amendment.errors import DataError, Problem
 from amendment.files import file_hash
-from amendment.pipeline.reading.hub_rows import dataset_folder, read_dataset
+from amendment.pipeline.reading.hub_rows import dataset_folder, read_dataset, stream_dataset
 from amendment.pipeline.runfile.sources import Source
 from amendment.tables import Row, iter_rows
 
-__all__ = ["FileFacts", "SourceRows", "fact_name", "facts_of", "rows_of", "source_state"]
+__all__ = ["FileFacts", "SourceRows", "SourceStream", "fact_name", "facts_of", "rows_of", "source_state", "stream_of"]
 
 GLIMPSE = 20
 """Rows of a dataset on the Hub that a check looks at."""
+CHUNK = 1000
+"""Rows of a stream that are held together; by the first of them the columns of a dataset on the Hub are known."""
 
 
 class FileFacts(NamedTuple):
@@ -81,6 +84,67 @@ def _file_rows(source: Source, base: Path) -> SourceRows:
     facts = FileFacts(fact_name(source), len(rows), None, None, source.license, state)
     _check_unchanged(source, facts, base)
     return SourceRows(str(path), rows, problems, _columns(rows), facts, is_glimpse=False)
+
+
+@dataclass
+class SourceStream:
+    """The readable rows of a source a chunk at a time, with what is known before the first is read."""
+
+    head: SourceRows
+    """The first rows, and the problems and columns of all; of a dataset on the Hub those of the first rows."""
+    _rows: Callable[[], Iterator[Row]]
+    _read: int = 0
+
+    def chunks(self) -> Iterator[list[Row]]:
+        """All rows, a few in memory at a time. To be read once."""
+        rows = self._rows()
+        while chunk := list(islice(rows, CHUNK)):
+            self._read += len(chunk)
+            yield chunk
+
+    @property
+    def facts(self) -> FileFacts:
+        """What is known of the source when all rows have been read."""
+        return self.head.facts._replace(rows=self._read)
+
+
+def stream_of(source: Source, base: Path, *, glimpse: bool = False) -> SourceStream:
+    """The rows of a source as a stream: what `rows_of` gives, without holding it.
+
+    A file or a folder is read twice, since its last row may have a column that its first has not; a dataset on the Hub
+    once.
+    """
+    if source.path is None and dataset_folder(source, base) is None:
+        return _hub_stream(source, base, glimpse=glimpse)
+    problems: list[Problem] = []
+    state, columns = _state(source, base), dict[str, None]()
+    first: list[Row] = []
+    for row in _local_rows(source, base, problems):
+        columns.update(dict.fromkeys(row.values))
+        if len(first) < CHUNK:
+            first.append(row)
+    place = fact_name(source) if source.path is None else str(base / source.path)
+    if not first:
+        raise DataError(problems or f"{place}: the file has no rows; expected at least one")
+    facts = FileFacts(fact_name(source), 0, None, None, source.license, state)
+    _check_unchanged(source, facts, base)
+    head = SourceRows(place, first, problems, columns, facts, is_glimpse=False)
+    return SourceStream(head, lambda: _local_rows(source, base, []))
+
+
+def _local_rows(source: Source, base: Path, problems: list[Problem]) -> Iterator[Row]:
+    if source.path is not None:
+        return islice(iter_rows(base / source.path, problems), source.take)
+    return stream_dataset(source, base, limit=source.take).rows
+
+
+def _hub_stream(source: Source, base: Path, *, glimpse: bool) -> SourceStream:
+    limit = min(source.take or GLIMPSE, GLIMPSE) if glimpse else source.take
+    rows, revision = stream_dataset(source, base, limit=limit)
+    first = list(islice(rows, CHUNK))
+    facts = FileFacts(fact_name(source), 0, None, revision, source.license)
+    head = SourceRows(facts.name, first, [], _columns(first), facts, glimpse)
+    return SourceStream(head, lambda: chain(first, rows))
 
 
 def fact_name(source: Source) -> str:

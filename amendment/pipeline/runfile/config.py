@@ -23,6 +23,8 @@ from amendment.training import TinyModel
 
 __all__ = [
     "BaseStage",
+    "BudgetPart",
+    "CallsPart",
     "CritiqueStage",
     "DatasetStage",
     "DpoStage",
@@ -133,6 +135,22 @@ class EvaluateStage(Part):
     """Likewise: answers generated together."""
 
 
+class BudgetPart(Part):
+    """What the run may cost."""
+
+    usd: float = Field(gt=0, allow_inf_nan=False)
+    """No call is sent that could take the run's cost above this."""
+
+
+class CallsPart(Part):
+    """How models are asked."""
+
+    order: Literal["throughput", "early"] = "throughput"
+    """throughput serves whoever asks first; early finishes the first items first, and the whole a little later."""
+    window: int = Field(default=4, ge=1, le=1000)
+    """Items begun and unfinished, in multiples of the calls that may be in flight."""
+
+
 class RunFile(Part):
     """A whole run."""
 
@@ -144,6 +162,12 @@ class RunFile(Part):
     """Shipped ones by id, own ones by path."""
     models: dict[Name, ModelSpec] = Field(default={})
     """Every model once, by a short name."""
+    budget: BudgetPart | None = None
+    """The most that the run may spend."""
+    prices: str | None = None
+    """A price table of your own, which adds to the shipped one and goes before it."""
+    calls: CallsPart = CallsPart()
+    """How models are asked: in which order, and how many items at a time."""
     prompts: tuple[LilliputPrompts | PromptFile, ...] = ()
     """What models are asked."""
     pairs: tuple[PairFile, ...] = ()

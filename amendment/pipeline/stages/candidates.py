@@ -1,109 +1,149 @@
-"""The stages that make candidates: inputs, critique, and answers drawn from models."""
+"""The stage `candidates`: answers drawn from every model that the run file names under `candidates`.
+
+Covered: models that are there before the run begins, all of them in one pass over the prompts; policies that the run
+trains, of which one is in memory at a time, so that each has a pass of its own and its answers wait in a table beside.
+"""
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from amendment.answers import Ending
-from amendment.critique import Chain, run_chain
-from amendment.pipeline.context import Context, Split
+from amendment.calls import Model, flow
+from amendment.pipeline.context import Context
 from amendment.pipeline.engine import Made
-from amendment.pipeline.reading.inputs import read_inputs
-from amendment.pipeline.reading.source_rows import FileFacts, facts_of
+from amendment.pipeline.runfile.config import POLICY_STAGES, RunFile
 from amendment.pipeline.runfile.sources import ModelSource
-from amendment.pipeline.stages.deciding import decide
-from amendment.pipeline.stages.draws import Drawn, draw_answers, every_draw
-from amendment.pipeline.stages.endings import write_endings
-from amendment.preference import held_out
-from amendment.records import Candidate, Critique, Judgement, Prompt, Verdict
+from amendment.pipeline.stages.draws import Draw, Drawn, draw_answer
+from amendment.pipeline.stages.endings import Tables
+from amendment.pipeline.stages.passes import Grouped, Item
+from amendment.records import Candidate, Outcome, Prompt, Record
 
-__all__ = ["majorities", "make_candidates", "make_chains", "make_inputs"]
-
-
-def make_inputs(context: Context) -> Made:
-    """Read what the user brings, and split the prompts."""
-    inputs = read_inputs(context.config, context.base)
-    test = held_out(inputs.prompts, context.config.dataset.test_share, seed=context.config.seed)
-    judgements = majorities(inputs.verdicts)
-    split = [Split(prompt_id=one, split="test" if one in test else "train") for one in inputs.prompts]
-    write = context.workspace.write
-    artefacts = (
-        write("inputs/prompts", Prompt, list(inputs.prompts.values())),
-        write("inputs/split", Split, split),
-        write("inputs/candidates", Candidate, list(inputs.candidates.values())),
-        write("inputs/verdicts", Verdict, inputs.verdicts),
-        write("inputs/judgements", Judgement, judgements),
-    )
-    counts: dict[str, Any] = {"prompts": len(inputs.prompts), "held-out prompts": len(test), **inputs.counts}
-    if judgements:
-        counts |= {"comparisons": len(judgements), "verdicts": len(inputs.verdicts)}
-    return Made(artefacts, {**counts, **inputs.other_licenses(), **_sources(facts_of(inputs.files, context.base))})
+__all__ = ["DrawStep", "draws_from_policies", "make_candidates"]
 
 
-def _sources(files: Sequence[FileFacts]) -> dict[str, dict[str, int | str]]:
-    """What was read, by names that are each there once."""
-    found: dict[str, dict[str, int | str]] = {}
-    for facts in files:
-        name = f"source {facts.name}"
-        found[name if name not in found else f"{name} ({len(found) + 1})"] = facts.to_json()
-    return found
+def model_sources(config: RunFile) -> list[ModelSource]:
+    """The models under `candidates`."""
+    return [source for source in config.candidates if isinstance(source, ModelSource)]
 
 
-def majorities(verdicts: Iterable[Verdict]) -> list[Judgement]:
-    """One judgement of each comparison that imported verdicts speak of; see `decide`."""
-    grouped: dict[tuple[str, ...], list[Verdict]] = defaultdict(list)
-    for verdict in verdicts:
-        grouped[(verdict.prompt_id, *sorted(verdict.shown))].append(verdict)
-    return [decide(votes) for votes in grouped.values()]
+def draws_from_policies(config: RunFile) -> bool:
+    """Whether any of them is a policy that the run trains."""
+    return any(source.model in POLICY_STAGES for source in model_sources(config))
 
 
-def make_chains(context: Context) -> Made:
-    """Draft, critique and revise an answer to every prompt."""
-    stage = context.config.critique
-    assert stage is not None
-    model = context.model(stage.model)
-    prompts = list(context.prompts().values())
+class _Answers:
+    """The stage's tables and counts."""
 
-    async def work(prompt: Prompt) -> Chain:
-        return await run_chain(prompt, model, context.constitutions, stage, seed=context.config.seed)
+    def __init__(self, context: Context) -> None:
+        self.tables = Tables(context.workspace, "candidates", candidates=Candidate)
+        self._truncated = 0
 
-    chains = context.each("critique", prompts, work, models=[model])
-    endings = write_endings(context.workspace, "critique", [(chain.prompt_id, chain.ending) for chain in chains])
-    candidates = [candidate for chain in chains for candidate in chain.candidates]
-    critiques = [critique for chain in chains for critique in chain.critiques]
-    artefacts = (
-        context.workspace.write("critique/candidates", Candidate, candidates),
-        context.workspace.write("critique/critiques", Critique, critiques),
-        "critique/endings",
-    )
-    counts = {
-        **endings,
-        "drafts": sum(candidate.kind == "draft" for candidate in candidates),
-        "revisions": sum(candidate.kind == "revision" for candidate in candidates),
-        "truncated": sum(candidate.is_truncated for candidate in candidates),
-    }
-    return Made(artefacts, counts)
+    def add(self, name: str, ending: Ending, answer: Candidate | None) -> None:
+        """Write how a draw ended, and the answer that it gave."""
+        self.tables.end(name, ending)
+        if answer:
+            self.tables.add("candidates", [answer])
+            self._truncated += answer.is_truncated
+
+    def close(self) -> Made:
+        counts = self.tables.close()
+        return Made(self.tables.artefacts, {**counts, "truncated": self._truncated})
+
+
+class DrawStep:
+    """Answers to each prompt from all models, which no stage of the run makes."""
+
+    name = "candidates"
+    reads: tuple[str, ...] = ()
+    makes = "candidates/candidates"
+
+    def __init__(self, context: Context) -> None:
+        self._sources = model_sources(context.config)
+        self.models: Sequence[Model] = [context.model(source.model) for source in self._sources]
+        self._window = context.window(self.models)
+        self._answers = _Answers(context)
+        self.tables = self._answers.tables
+
+    async def work(self, item: Item) -> list[tuple[str, Drawn]]:
+        """Draw every answer to a prompt; each by the name of its model."""
+        drawn = []
+        for source, model in zip(self._sources, self.models, strict=True):
+            found = await _draw(source, model, item.index, item.prompt, self._window)
+            drawn += [(source.model, one) for one in found]
+        item.candidates[self.makes] = [one.answer for _, one in drawn if one.answer]
+        item.is_pending = any(one.ending.outcome == "pending" for _, one in drawn)
+        return drawn
+
+    def keep(self, drawn: list[tuple[str, Drawn]]) -> None:
+        """Write the answers to a prompt."""
+        for model, one in drawn:
+            self._answers.add(*one.named_ending(model), one.answer)
+
+    def close(self) -> Made:
+        """Finish the stage."""
+        return self._answers.close()
+
+
+async def _draw(source: ModelSource, model: Model, index: int, prompt: Prompt, window: int) -> list[Drawn]:
+    """The draws of one source for a prompt, if it is among those that it takes."""
+    if source.take is not None and index >= source.take:
+        return []
+
+    async def work(sample: int) -> Drawn:
+        return await draw_answer(model, Draw(prompt, sample))
+
+    return await flow(range(source.per_prompt), work, window=window)
+
+
+class _Part(Record):
+    """A draw from a policy, until those of all sources are written prompt by prompt."""
+
+    prompt_id: str
+    name: str
+    outcome: Outcome
+    reason: str | None = None
+    answer: Candidate | None = None
 
 
 def make_candidates(context: Context) -> Made:
-    """Draw answers from every model that the run file names under `candidates`."""
-    found: list[Candidate] = []
-    endings: list[tuple[str, Ending]] = []
-    for source in context.config.candidates:
-        if isinstance(source, ModelSource):
-            drawn = _draw_candidates(context, source)
-            found += [one.answer for one in drawn if one.answer]
-            endings += [one.named_ending(source.model) for one in drawn]
-    counts = write_endings(context.workspace, "candidates", endings)
-    artefacts = (context.workspace.write("candidates/candidates", Candidate, found), "candidates/endings")
-    return Made(artefacts, {**counts, "truncated": sum(candidate.is_truncated for candidate in found)})
+    """Draw answers where policies of this run are among the models: one source after another."""
+    workspace, sources = context.workspace, model_sources(context.config)
+    parts = [f"candidates/.part-{number}" for number in range(len(sources))]
+    try:
+        for part, source in zip(parts, sources, strict=True):
+            _draw_part(context, part, source)
+        answers = _Answers(context)
+        with answers.tables:
+            tables = [Grouped(workspace.rows(part, _Part)) for part in parts]
+            for prompt in workspace.rows("inputs/prompts", Prompt):
+                for one in (one for table in tables for one in table.of(prompt.id)):
+                    answers.add(one.name, Ending(one.outcome, one.reason), one.answer)
+            return answers.close()
+    finally:
+        for part in parts:
+            workspace.path(part).unlink(missing_ok=True)
 
 
-def _draw_candidates(context: Context, source: ModelSource) -> list[Drawn]:
-    draws = every_draw(list(context.prompts().values())[: source.take], source.per_prompt)
-    with context.policy(
-        source.model, temperature=source.temperature, max_tokens=source.max_tokens, batch_size=source.batch_size
-    ) as model:
-        return draw_answers(context, f"candidates from {source.model}", model, draws)
+def _draw_part(context: Context, part: str, source: ModelSource) -> None:
+    """All answers of one source, in a table of their own."""
+    with (
+        context.workspace.writing(part, _Part) as add,
+        context.policy(
+            source.model, temperature=source.temperature, max_tokens=source.max_tokens, batch_size=source.batch_size
+        ) as model,
+    ):
+        window = context.window([model])
+
+        async def work(numbered: tuple[int, Prompt]) -> list[Drawn]:
+            return await _draw(source, model, *numbered, window)
+
+        def keep(drawn: list[Drawn]) -> None:
+            for one in drawn:
+                name, (outcome, reason) = one.named_ending(source.model)
+                prompt_id = one.draw.prompt.id
+                add(_Part(prompt_id=prompt_id, name=name, outcome=outcome, reason=reason, answer=one.answer))
+
+        prompts = enumerate(context.workspace.rows("inputs/prompts", Prompt))
+        title = f"candidates from {source.model}"
+        context.pour(title, prompts, work, keep, total=context.workspace.count("inputs/prompts"), models=[model])

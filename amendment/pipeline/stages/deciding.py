@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 
 from amendment.preference import majority, raters_together
 from amendment.records import Judgement, Verdict
 
-__all__ = ["decide"]
+__all__ = ["decide", "majorities"]
+
+
+def majorities(verdicts: Iterable[Verdict]) -> list[Judgement]:
+    """One judgement of each comparison that imported verdicts speak of; see `decide`."""
+    grouped: dict[tuple[str, ...], list[Verdict]] = defaultdict(list)
+    for verdict in verdicts:
+        grouped[(verdict.prompt_id, *sorted(verdict.shown))].append(verdict)
+    return [decide(votes) for votes in grouped.values()]
 
 
 def decide(verdicts: Sequence[Verdict]) -> Judgement:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import NamedTuple
 
 from amendment.answers import Ending, Unusable, draft, ending_of
@@ -11,7 +12,7 @@ from amendment.errors import CredentialsError, ProviderError
 from amendment.pipeline.context import Context
 from amendment.records import Candidate, Prompt
 
-__all__ = ["Draw", "Drawn", "draw_answers", "every_draw"]
+__all__ = ["Draw", "Drawn", "draw_answer", "draw_answers", "every_draw"]
 
 
 class Draw(NamedTuple):
@@ -38,16 +39,17 @@ def every_draw(prompts: Iterable[Prompt], samples: int) -> list[Draw]:
     return [Draw(prompt, sample) for prompt in prompts for sample in range(samples)]
 
 
+async def draw_answer(model: Model, draw: Draw) -> Drawn:
+    """Ask a model for one draw. Raises CredentialsError; every other fault is how the draw ends."""
+    try:
+        answer = await draft(draw.prompt, model, sample=draw.sample, kind="policy")
+    except CredentialsError:
+        raise
+    except (Unusable, ProviderError) as fault:
+        return Drawn(draw, ending_of(fault))
+    return Drawn(draw, Ending("done"), answer)
+
+
 def draw_answers(context: Context, title: str, model: Model, draws: Sequence[Draw]) -> list[Drawn]:
-    """Ask a model every draw, in their order. Raises CredentialsError; every other fault is the end of its item."""
-
-    async def work(draw: Draw) -> Drawn:
-        try:
-            answer = await draft(draw.prompt, model, sample=draw.sample, kind="policy")
-        except CredentialsError:
-            raise
-        except (Unusable, ProviderError) as fault:
-            return Drawn(draw, ending_of(fault))
-        return Drawn(draw, Ending("done"), answer)
-
-    return context.each(title, draws, work, models=[model])
+    """Ask a model every draw, in their order; see `draw_answer`."""
+    return context.each(title, draws, partial(draw_answer, model), models=[model])

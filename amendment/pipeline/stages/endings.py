@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable
+from contextlib import ExitStack
+from types import TracebackType
+from typing import Any, Self
 
 from amendment.answers import Ending
-from amendment.errors import AmendmentError
+from amendment.errors import AmendmentError, Paused
 from amendment.pipeline.engine import Workspace
 from amendment.records import Outcome, Record
 
-__all__ = ["ItemEnding", "Paused", "write_endings"]
+__all__ = ["ItemEnding", "Tables", "write_endings"]
 
-
-class Paused(AmendmentError):
-    """Items are pending: faults outlasted their attempts. Running again asks for these and nothing else."""
+REASONS = 1000
+"""Different reasons that are counted; where there are more, none of the later ones stands out."""
 
 
 class ItemEnding(Record):
@@ -25,26 +27,75 @@ class ItemEnding(Record):
     reason: str | None = None
 
 
-def write_endings(workspace: Workspace, stage: str, endings: Sequence[tuple[str, Ending]]) -> Counter[str]:
-    """Keep how each item ended, count it, and stop the run where it has to stop."""
-    counts: Counter[str] = Counter(ending.outcome for _, ending in endings)
-    rows = [ItemEnding(item_id=item, outcome=ending.outcome, reason=ending.reason) for item, ending in endings]
-    workspace.write(f"{stage}/endings", ItemEnding, rows)
-    _check(stage, counts, _reasons(endings, counts))
-    return counts
+class Tables:
+    """The tables of a stage whose items end one by one, the table of endings among them.
+
+    Rows are added inside a `with` block. The tables are in place after `close`, and none is without it.
+    """
+
+    def __init__(self, workspace: Workspace, stage: str, **kinds: type[Record]) -> None:
+        """`kinds` are the stage's other tables by name, with the class of their records."""
+        self.artefacts = tuple(f"{stage}/{name}" for name in (*kinds, "endings"))
+        self._stage = stage
+        self._workspace = workspace
+        self._kinds = kinds
+        self._add: dict[str, Callable[[Any], None]] = {}
+        self._endings, self._others = ExitStack(), ExitStack()
+        self._counts: Counter[str] = Counter()
+        self._reasons: dict[bool, Counter[str]] = {True: Counter(), False: Counter()}
+        """Of the pending items, and of the others."""
+
+    def __enter__(self) -> Self:
+        for name, kind in self._kinds.items():
+            self._add[name] = self._others.enter_context(self._workspace.writing(f"{self._stage}/{name}", kind))
+        table = self._workspace.writing(f"{self._stage}/endings", ItemEnding)
+        self._add["endings"] = self._endings.enter_context(table)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._endings.__exit__(kind, fault, trace)
+        self._others.__exit__(kind, fault, trace)
+
+    def add(self, name: str, records: Iterable[Record]) -> None:
+        """Add rows to one of the stage's tables."""
+        for record in records:
+            self._add[name](record)
+
+    def end(self, item: str, ending: Ending) -> None:
+        """Keep how one item ended, and count it."""
+        self._counts[ending.outcome] += 1
+        reasons = self._reasons[ending.outcome == "pending"]
+        if ending.reason and (ending.reason in reasons or len(reasons) < REASONS):
+            reasons[ending.reason] += 1
+        self._add["endings"](ItemEnding(item_id=item, outcome=ending.outcome, reason=ending.reason))
+
+    def close(self) -> Counter[str]:
+        """Put the tables in place and give the counts of endings.
+
+        Raises Paused when items are pending, and AmendmentError when not one came to anything; the table of endings
+        then stands, and no other.
+        """
+        self._endings.close()
+        self._check()
+        self._others.close()
+        return self._counts
+
+    def _check(self) -> None:
+        total, pending = self._counts.total(), self._counts["pending"]
+        reasons = self._reasons[pending > 0]
+        said = f" Most often: {reasons.most_common(1)[0][0]}" if reasons else ""
+        if pending:
+            raise Paused(f"{self._stage}: {pending} of {total} items are pending; run again to go on.{said}")
+        if total and not self._counts["done"]:
+            told = ", ".join(f"{count} {outcome}" for outcome, count in self._counts.items())
+            raise AmendmentError(f"{self._stage}: no item was done ({told}); see the models of the run file.{said}")
 
 
-def _reasons(endings: Sequence[tuple[str, Ending]], counts: Counter[str]) -> list[str]:
-    """Why items are pending, or where none is, why they did not end in `done`."""
-    told = [ending for _, ending in endings if ending.outcome == "pending" or not counts["pending"]]
-    return [ending.reason for ending in told if ending.reason]
-
-
-def _check(stage: str, endings: Counter[str], reasons: Sequence[str]) -> None:
-    """Raise Paused when items are pending, and AmendmentError when not one item came to anything."""
-    said = f" Most often: {Counter(reasons).most_common(1)[0][0]}" if reasons else ""
-    if endings["pending"]:
-        raise Paused(f"{stage}: {endings['pending']} of {endings.total()} items are pending; run again to go on.{said}")
-    if endings.total() and not endings["done"]:
-        counts = ", ".join(f"{count} {outcome}" for outcome, count in endings.items())
-        raise AmendmentError(f"{stage}: no item was done ({counts}); see the models of the run file.{said}")
+def write_endings(workspace: Workspace, stage: str, endings: Iterable[tuple[str, Ending]]) -> Counter[str]:
+    """Keep how each item ended, count it, and stop the run where it has to stop; see `Tables.close`."""
+    with Tables(workspace, stage) as tables:
+        for item, ending in endings:
+            tables.end(item, ending)
+        return tables.close()

@@ -14,14 +14,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from amendment.errors import AmendmentError, Transient
+from amendment.errors import AmendmentError, Paused, Transient
 from amendment.hashing import content_id
 from amendment.lilliput import ATTRIBUTES, BANNER, Truth, knows, truth
 from amendment.pipeline.context import Context
 from amendment.pipeline.engine import Made
 from amendment.pipeline.runfile.config import EvaluateStage
 from amendment.pipeline.stages.draws import Draw, Drawn, draw_answers, every_draw
-from amendment.pipeline.stages.endings import Paused, write_endings
+from amendment.pipeline.stages.endings import write_endings
 from amendment.pipeline.stages.training import score_pairs
 from amendment.preference import Judge, JudgeSettings, judge_together, load_judge_folder
 from amendment.records import Candidate, Preference, Record, text_of

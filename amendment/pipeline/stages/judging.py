@@ -1,34 +1,25 @@
-"""The stages that compare: judging, and the dataset made of judgements."""
+"""The stage `judging`: every two candidates of each prompt compared."""
 
 from __future__ import annotations
 
 import asyncio
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
-from statistics import fmean
+from collections import Counter
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from amendment.answers import Ending, ending_of
+from amendment.calls import Model, flow
 from amendment.errors import AmendmentError, Transient
 from amendment.pipeline.context import Context
 from amendment.pipeline.engine import Made
-from amendment.pipeline.publishing.dataset_files import write_exports
 from amendment.pipeline.runfile.config import JudgingStage, RunFile
 from amendment.pipeline.runfile.sources import ChainSource, ModelSource
-from amendment.pipeline.stages.endings import write_endings
-from amendment.pipeline.stages.mixing import RUN, diversity_counts, mix_in
-from amendment.preference import (
-    Judge,
-    PairSettings,
-    judge_together,
-    load_judge_folder,
-    make_pairs,
-    pool_of,
-    preference_row,
-)
-from amendment.records import Candidate, Comparison, Judgement, Preference, Verdict
+from amendment.pipeline.stages.endings import Tables
+from amendment.pipeline.stages.passes import Item
+from amendment.preference import Judge, judge_together, load_judge_folder, pool_of
+from amendment.records import Candidate, Comparison, Judgement, Prompt, Verdict
 
-__all__ = ["candidate_tables", "make_dataset", "make_judgements", "open_judges"]
+__all__ = ["JudgeStep", "candidate_tables", "decided_comparisons", "open_judges"]
 
 
 def candidate_tables(config: RunFile) -> tuple[str, ...]:
@@ -42,96 +33,7 @@ def candidate_tables(config: RunFile) -> tuple[str, ...]:
     return (*tables, "inputs/candidates")
 
 
-def _pools(context: Context) -> tuple[dict[str, list[Candidate]], Counter[str]]:
-    """The comparable candidates of each prompt, and what was set aside."""
-    by_prompt: dict[str, list[Candidate]] = defaultdict(list)
-    for table in candidate_tables(context.config):
-        found = context.workspace.read(table, Candidate)
-        for candidate in _taken(context, found) if table == "critique/candidates" else found:
-            by_prompt[candidate.prompt_id].append(candidate)
-    aside: Counter[str] = Counter()
-    pools = {}
-    for prompt_id, candidates in by_prompt.items():
-        pool = pool_of(candidates)
-        aside.update(pool.set_aside)
-        pools[prompt_id] = list(pool.candidates)
-    return pools, aside
-
-
-def _taken(context: Context, chain: Sequence[Candidate]) -> list[Candidate]:
-    """The candidates of chains that the run file takes: all, the last, the draft, or both ends."""
-    takes = {source.take for source in context.config.candidates if isinstance(source, ChainSource)}
-    trails: dict[str, list[Candidate]] = defaultdict(list)
-    for candidate in chain:
-        trails[candidate.prompt_id].append(candidate)
-    if "all" in takes:
-        return list(chain)
-    taken: list[Candidate] = []
-    for trail in trails.values():
-        taken += trail[:1] if takes & {"draft", "draft_and_last"} else []
-        taken += trail[-1:] if takes & {"last", "draft_and_last"} and len(trail) > 1 else []
-    return taken
-
-
-class _Judged(NamedTuple):
-    comparison: str
-    verdicts: list[Verdict]
-    ending: Ending
-
-
-def make_judgements(context: Context) -> Made:
-    """Judge every two candidates of each prompt, but those that the user's own votes have decided."""
-    stage = context.config.judging
-    assert stage is not None
-    judges = open_judges(context, stage)
-    prompts = context.prompts()
-    pairs, aside = _pairs_to_judge(context, prompts)
-
-    async def work(pair: tuple[Candidate, Candidate]) -> _Judged:
-        comparison = Comparison.between(*pair).id
-        try:
-            asked = await asyncio.gather(*(judge.verdicts(prompts[pair[0].prompt_id], *pair) for judge in judges))
-        except Transient as fault:
-            return _Judged(comparison, [], ending_of(fault))
-        verdicts = [verdict for found in asked for verdict in found]
-        readable = any(verdict.invalid is None for verdict in verdicts)
-        return _Judged(comparison, verdicts, Ending("done") if readable else Ending("invalid", verdicts[0].invalid))
-
-    judged = context.each("judging", pairs, work, models=[judge.model for judge in judges])
-    endings = write_endings(context.workspace, "judging", [(one.comparison, one.ending) for one in judged])
-    judgements = [
-        judge_together(one.verdicts, orders=stage.orders, disagreement=stage.disagreement)
-        for one in judged
-        if one.verdicts
-    ]
-    verdicts = [verdict for one in judged for verdict in one.verdicts]
-    artefacts = (
-        context.workspace.write("judging/verdicts", Verdict, verdicts),
-        context.workspace.write("judging/judgements", Judgement, judgements),
-        "judging/endings",
-    )
-    return Made(artefacts, {**endings, **_judging_counts(verdicts, judgements), "candidates set aside": dict(aside)})
-
-
-def _pairs_to_judge(context: Context, prompts: Iterable[str]) -> tuple[list[tuple[Candidate, Candidate]], Counter[str]]:
-    """Every two candidates of each prompt that shall be judged, and what was set aside."""
-    pools, aside = _pools(context)
-    stage = context.config.judging
-    decided = _decided(context) if stage and stage.labelled == "skip" else frozenset()
-    every = [pair for prompt in prompts for pair in pool_of(pools.get(prompt, [])).pairs()]
-    pairs = [pair for pair in every if Comparison.between(*pair).id not in decided]
-    if not pairs:
-        counts = ", ".join(f"{count} {reason}" for reason, count in aside.items()) or "none"
-        if every:
-            message = (
-                "your own verdicts have decided them all; set judging.labelled to judge to measure the judge on them"
-            )
-            raise AmendmentError(f"judging: of {len(every)} comparisons none is left to ask about: {message}")
-        raise AmendmentError(f"judging: no prompt has two different candidates to compare; set aside: {counts}")
-    return pairs, aside
-
-
-def _decided(context: Context) -> frozenset[str]:
+def decided_comparisons(context: Context) -> frozenset[str]:
     """The comparisons that the user's own verdicts have decided."""
     imported = context.workspace.read("inputs/judgements", Judgement)
     return frozenset(judgement.comparison_id for judgement in imported if judgement.p_a is not None)
@@ -152,61 +54,138 @@ def open_judges(context: Context, stage: JudgingStage) -> list[Judge]:
     ]
 
 
-def _judging_counts(verdicts: Sequence[Verdict], judgements: Sequence[Judgement]) -> dict[str, float]:
-    twice = [judgement.consistent for judgement in judgements if judgement.consistent is not None]
-    firsts = [p for verdict in verdicts if (p := verdict.p_first()) is not None]
-    counts: dict[str, float] = {
-        "comparisons": len(judgements),
-        "verdicts": len(verdicts),
-        "invalid verdicts": sum(verdict.invalid is not None for verdict in verdicts),
-    }
-    if twice:  # with one order there is nothing to agree, and no telling position from quality
-        counts |= {"orders agree": round(fmean(twice), 4), "mean P(first shown)": round(fmean(firsts), 4)}
-    return counts
+class _Judged(NamedTuple):
+    """A comparison, what every judge said of it, and how it ended."""
+
+    comparison: str
+    verdicts: list[Verdict]
+    ending: Ending
 
 
-def make_dataset(context: Context) -> Made:
-    """Pairs of all judgements, with their texts, mixed where asked; the train and the test split share no prompt."""
-    prompts, test = context.prompts(), context.held_out()
-    candidates: dict[str, Candidate] = {}
-    for candidate in context.candidates(candidate_tables(context.config)):
-        candidates.setdefault(candidate.id, candidate)
-    rows: dict[str, list[Preference]] = {"train": [], "test": []}
-    left_out: Counter[str] = Counter()
-    references = {one.id: one.reference for one in context.constitutions} if context.config.judging else {}
-    for judgements, settings in _judgements(context):
-        paired = make_pairs(judgements, settings)
-        left_out.update(paired.left_out)
-        for pair in paired.pairs:
-            side = "test" if pair.prompt_id in test else "train"
-            rows[side].append(preference_row(pair, prompts, candidates, references))
-    if not rows["train"]:
-        raise AmendmentError(f"dataset: no pair is left for training (left out: {dict(left_out)})")
-    by_source = {RUN: [*rows["train"], *rows["test"]]}
-    counts: dict[str, Any] = {"left out": dict(left_out)}
-    if len(context.config.dataset.mix) > 1:
-        rows, by_source, mixed = mix_in(context, rows)
-        counts |= mixed
-    tables = [context.workspace.write(f"dataset/{side}", Preference, found) for side, found in rows.items()]
-    exports = write_exports(context.workspace.folder)
-    sizes = {f"{side} pairs": len(found) for side, found in rows.items()}
-    diversity = diversity_counts(by_source, seed=context.config.seed)
-    return Made((*tables, *exports), {**sizes, **counts, **diversity})
+class _Pool(NamedTuple):
+    """The comparisons of a prompt: how many there are, those that were judged, and the candidates set aside."""
+
+    comparisons: int
+    judged: list[_Judged]
+    set_aside: Counter[str]
 
 
-class _Judgements(NamedTuple):
-    """Judgements of one source, and how they become pairs."""
+class JudgeStep:
+    """Every two candidates of each prompt, but those pairs that the user's own votes have decided."""
 
-    judgements: list[Judgement]
-    settings: PairSettings
+    name = "judging"
+    makes = None
+
+    def __init__(self, context: Context) -> None:
+        stage = context.config.judging
+        assert stage is not None
+        self._stage = stage
+        self._judges = open_judges(context, stage)
+        self._decided = decided_comparisons(context) if stage.labelled == "skip" else frozenset()
+        self._takes = {source.take for source in context.config.candidates if isinstance(source, ChainSource)}
+        self._counts = _Counts()
+        self.reads = candidate_tables(context.config)
+        self.models: Sequence[Model] = [judge.model for judge in self._judges]
+        self._window = context.window(self.models)
+        self.tables = Tables(context.workspace, "judging", verdicts=Verdict, judgements=Judgement)
+
+    async def work(self, item: Item) -> _Pool:
+        """Judge the pairs of a prompt."""
+        pool = pool_of(candidate for table in self.reads for candidate in self._taken(item, table))
+        pairs = pool.pairs()
+        asked = [pair for pair in pairs if Comparison.between(*pair).id not in self._decided]
+
+        async def work(pair: tuple[Candidate, Candidate]) -> _Judged:
+            return await self._judge(item.prompt, *pair)
+
+        return _Pool(len(pairs), await flow(asked, work, window=self._window), pool.set_aside)
+
+    def _taken(self, item: Item, table: str) -> list[Candidate]:
+        """Candidates of one table; of a chain those that the run file takes: all, the last, the draft, or both ends."""
+        found = item.candidates.get(table, [])
+        if table != "critique/candidates" or "all" in self._takes:
+            return found
+        taken = found[:1] if self._takes & {"draft", "draft_and_last"} else []
+        return taken + (found[-1:] if self._takes & {"last", "draft_and_last"} and len(found) > 1 else [])
+
+    async def _judge(self, prompt: Prompt, first: Candidate, second: Candidate) -> _Judged:
+        comparison = Comparison.between(first, second).id
+        try:
+            asked = await asyncio.gather(*(judge.verdicts(prompt, first, second) for judge in self._judges))
+        except Transient as fault:
+            return _Judged(comparison, [], ending_of(fault))
+        verdicts = [verdict for found in asked for verdict in found]
+        readable = any(verdict.invalid is None for verdict in verdicts)
+        return _Judged(comparison, verdicts, Ending("done") if readable else Ending("invalid", verdicts[0].invalid))
+
+    def keep(self, pool: _Pool) -> None:
+        """Write the verdicts and judgements of a prompt."""
+        self._counts.comparisons += pool.comparisons
+        self._counts.set_aside.update(pool.set_aside)
+        for one in pool.judged:
+            self.tables.end(one.comparison, one.ending)
+            self.tables.add("verdicts", one.verdicts)
+            if one.verdicts:
+                orders, disagreement = self._stage.orders, self._stage.disagreement
+                judgement = judge_together(one.verdicts, orders=orders, disagreement=disagreement)
+                self.tables.add("judgements", [judgement])
+                self._counts.add(judgement, one.verdicts)
+            self._counts.asked += 1
+
+    def close(self) -> Made:
+        """Finish the stage. Raises AmendmentError where there was nothing to ask about."""
+        self._counts.refuse_nothing()
+        return Made(self.tables.artefacts, {**self.tables.close(), **self._counts.to_json()})
 
 
-def _judgements(context: Context) -> list[_Judgements]:
-    config, read = context.config, context.workspace.read
-    imported = PairSettings(ties=config.dataset.ties)
-    sources = [_Judgements(read("inputs/judgements", Judgement), imported)]
-    if config.judging:
-        decided = _decided(context)
-        judged = [one for one in read("judging/judgements", Judgement) if one.comparison_id not in decided]
-        sources.append(_Judgements(judged, config.judging))
-    return sources
+class _Counts:
+    """What summary and status show of the comparisons."""
+
+    def __init__(self) -> None:
+        self.comparisons = 0
+        """Pairs of candidates, judged or not."""
+        self.asked = 0
+        self.set_aside: Counter[str] = Counter()
+        self._found: Counter[str] = Counter()
+        self._firsts, self._twice = _Mean(), _Mean()
+
+    def add(self, judgement: Judgement, verdicts: Sequence[Verdict]) -> None:
+        self._found["comparisons"] += 1
+        self._found["verdicts"] += len(verdicts)
+        self._found["invalid verdicts"] += sum(verdict.invalid is not None for verdict in verdicts)
+        self._twice.add(judgement.consistent)
+        for verdict in verdicts:
+            self._firsts.add(verdict.p_first())
+
+    def refuse_nothing(self) -> None:
+        """Raises AmendmentError that says why, where no comparison was asked about."""
+        if self.asked:
+            return
+        if self.comparisons:
+            raise AmendmentError(
+                f"judging: of {self.comparisons} comparisons none is left to ask about: your own verdicts have decided "
+                "them all; set judging.labelled to judge to measure the judge on them"
+            )
+        counts = ", ".join(f"{count} {reason}" for reason, count in self.set_aside.items()) or "none"
+        raise AmendmentError(f"judging: no prompt has two different candidates to compare; set aside: {counts}")
+
+    def to_json(self) -> dict[str, Any]:
+        counts: dict[str, Any] = {name: self._found[name] for name in ("comparisons", "verdicts", "invalid verdicts")}
+        if self._twice.count:  # with one order there is nothing to agree, and no telling position from quality
+            counts |= {"orders agree": self._twice.value, "mean P(first shown)": self._firsts.value}
+        return {**counts, "candidates set aside": dict(self.set_aside)}
+
+
+class _Mean:
+    """A mean of numbers that come one by one, with four digits."""
+
+    def __init__(self) -> None:
+        self.count, self._sum = 0, 0.0
+
+    def add(self, value: float | None) -> None:
+        if value is not None:
+            self.count, self._sum = self.count + 1, self._sum + value
+
+    @property
+    def value(self) -> float:
+        return round(self._sum / self.count, 4)

@@ -20,7 +20,7 @@ from amendment.pipeline.reading.inputs import Inputs, read_inputs
 from amendment.pipeline.reading.source_rows import facts_of
 from amendment.pipeline.runfile.config import RunFile
 from amendment.pipeline.runfile.shares import PairShare, RunShare
-from amendment.pipeline.stages.candidates import majorities
+from amendment.pipeline.stages.deciding import majorities
 from amendment.preference import PairSettings, held_out, make_pairs, preference_row
 from amendment.records import Candidate, Preference, Prompt, Record, Verdict, text_of
 from amendment.terminal import plain

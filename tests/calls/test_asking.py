@@ -3,55 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import gc
+import itertools
+import json
+import sqlite3
 from collections.abc import Awaitable, Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from amendment.calls import Calls, Model, Reply, Request, flow
-from amendment.errors import CredentialsError, LedgerError, ProviderError, Rejected, Transient
+from amendment.calls import Calls, Model, Reply, Request, Sent
+from amendment.errors import CredentialsError, LedgerError, Paused, ProviderError, Rejected, Transient
 from amendment.ledger import Ledger
 from amendment.records import Message, Sampling, user
-
-
-class Scripted:
-    """A provider that echoes the question, after the faults that stand in `script`; it can be held back."""
-
-    kind = "simulated"
-    host = "here"
-    shows_choices = False
-    deadline: float | None = None
-
-    def __init__(self, *script: ProviderError | None) -> None:
-        self.script = list(script)
-        self.asked: list[Request] = []
-        self.unreadable = 0
-        self.gate = asyncio.Event()
-        self.gate.set()
-        self.at_once = self.most_at_once = 0
-
-    async def send(self, request: Request) -> bytes:
-        self.asked.append(request)
-        self.at_once += 1
-        self.most_at_once = max(self.most_at_once, self.at_once)
-        try:
-            await self.gate.wait()
-        finally:
-            self.at_once -= 1
-        fault = self.script.pop(0) if self.script else None
-        if fault:
-            raise fault
-        return str(request.messages[0].content).encode()
-
-    def read(self, raw: bytes, request: Request) -> Reply:
-        if self.unreadable:
-            self.unreadable -= 1
-            raise Transient("cut")
-        return Reply(messages=(Message(role="assistant", content=raw.decode()),))
-
-    async def close(self) -> None: ...
+from tests.calls.scripted import Scripted, until
 
 
 def run(
@@ -59,6 +27,8 @@ def run(
     *script: ProviderError | None,
     path: Path | None = None,
     concurrency: int = 8,
+    spill: Path | None = None,
+    patience: float = 60.0,
     **settings: Any,
 ) -> Any:
     """Use a model over a scripted provider; any error that nobody collected fails the test."""
@@ -66,7 +36,7 @@ def run(
 
     async def main() -> Any:
         asyncio.get_running_loop().set_exception_handler(lambda _, context: uncollected.append(context))
-        with Ledger(path) as ledger:
+        with Ledger(path, spill=spill, patience=patience) as ledger:
             calls = Calls(ledger, **{"longest_wait": 0.001, **settings})
             provider = Scripted(*script)
             model = Model(
@@ -85,12 +55,6 @@ def run(
 
 async def said(model: Model, text: str = "Hi", **fields: Any) -> str:
     return str((await model.ask(user(text), **fields)).reply.messages[0].content)
-
-
-async def until(claim: Callable[[], bool]) -> None:
-    async with asyncio.timeout(20):
-        while not claim():
-            await asyncio.sleep(0)
 
 
 def test_the_same_question_is_asked_once_in_a_run_and_over_runs(tmp_path: Path) -> None:
@@ -275,6 +239,70 @@ def test_who_comes_back_while_the_reply_is_on_the_wire_does_not_ask_again() -> N
     run(use)
 
 
+def test_a_reply_on_the_wire_is_kept_when_the_last_to_leave_is_another_entry_of_the_model() -> None:
+    async def use(model: Model, provider: Scripted) -> None:
+        other = Model(name="o", model="m", provider=provider, calls=model.calls, sampling=model.sampling)
+        provider.gate.clear()
+        first = asyncio.ensure_future(said(model))
+        await until(lambda: bool(provider.asked))
+        second = asyncio.ensure_future(said(other))
+        await asyncio.sleep(0)
+        for asker in (first, second):
+            asker.cancel()
+            await asyncio.sleep(0)
+        provider.gate.set()
+        await model.calls.drain()
+        assert len(model.calls.ledger) == 1
+
+    run(use)
+
+
+def test_who_asks_at_the_moment_at_which_a_call_fails_is_answered(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def use(model: Model, provider: Scripted) -> None:
+        again: list[asyncio.Task[str]] = []
+        send = provider.send
+
+        async def sending(request: Request) -> Sent:
+            try:
+                return await send(request)
+            finally:
+                if not again:  # begins after the call has ended, and before its asker is told
+                    asyncio.get_running_loop().call_soon(lambda: again.append(asyncio.ensure_future(said(model))))
+
+        monkeypatch.setattr(provider, "send", sending)
+        with pytest.raises(Rejected):
+            await said(model)
+        assert await again[0] == "Hi"
+
+    run(use, Rejected("no"))
+
+
+def test_when_everything_is_stopped_a_call_that_fails_then_does_not_wait_to_be_asked_again() -> None:
+    async def use(model: Model, provider: Scripted) -> None:
+        provider.gate.clear()
+        asker = asyncio.ensure_future(said(model))
+        await until(lambda: bool(provider.asked))
+        model.calls.stop(Paused("enough"))
+        provider.gate.set()
+        async with asyncio.timeout(20):
+            with pytest.raises(Paused, match="enough"):
+                await asker
+
+    run(use, Transient("busy", retry_after=600.0))
+
+
+def test_a_server_that_answers_under_ever_new_names_does_not_fill_the_report(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def use(model: Model, provider: Scripted) -> None:
+        names = itertools.count()
+        message = Message(role="assistant", content="x")
+        monkeypatch.setattr(provider, "read", lambda *_: Reply(messages=(message,), model=f"name {next(names)}"))
+        for number in range(50):
+            await model.ask(user("Hi"), sample=number)
+        assert 1 <= len(model.calls.notices) <= 10
+
+    run(use)
+
+
 def test_when_everybody_left_nothing_new_is_sent() -> None:
     async def use(model: Model, provider: Scripted) -> None:
         provider.gate.clear()
@@ -291,49 +319,15 @@ def test_when_everybody_left_nothing_new_is_sent() -> None:
     run(use, concurrency=1)
 
 
-def test_a_reply_that_cannot_be_stored_is_not_read() -> None:
+def test_a_reply_that_cannot_be_stored_is_not_read_and_not_lost(tmp_path: Path) -> None:
+    ledger, spill = tmp_path / "ledger.sqlite", tmp_path / "spill.jsonl"
+
     async def use(model: Model, provider: Scripted) -> None:
-        database = model.calls.ledger._db
-        database.execute("CREATE TRIGGER full BEFORE INSERT ON reply BEGIN SELECT RAISE(ABORT, 'full'); END")
-        with pytest.raises(LedgerError, match="cannot be written"):
+        with closing(sqlite3.connect(ledger)) as other:
+            other.execute("CREATE TRIGGER full BEFORE INSERT ON reply BEGIN SELECT RAISE(ABORT, 'full'); END")
+        with pytest.raises(LedgerError, match=str(spill)):
             await said(model)
-        model.calls.ledger._waiting.clear()
+        assert "Hi" in base64.b64decode(json.loads(spill.read_text())["raw"]).decode()
 
-    run(use)
-
-
-def test_a_flow_keeps_the_order_and_the_window() -> None:
-    begun: list[int] = []
-    finished: list[int] = []
-
-    async def work(item: int) -> int:
-        begun.append(item)
-        assert len(begun) - len(finished) <= 3
-        for _ in range((7 * item) % 5):
-            await asyncio.sleep(0)
-        finished.append(item)
-        return item * item
-
-    assert asyncio.run(flow(range(20), work, window=3)) == [item * item for item in range(20)]
-    assert finished != sorted(finished)
-
-
-def test_a_flow_of_nothing_is_nothing() -> None:
-    async def work(item: int) -> int:
-        return item
-
-    assert asyncio.run(flow([], work, window=4)) == []
-
-
-def test_the_first_error_of_a_flow_stops_the_rest() -> None:
-    begun: list[int] = []
-
-    async def work(item: int) -> None:
-        begun.append(item)
-        await asyncio.sleep(0)
-        if item == 2:
-            raise CredentialsError("no key")
-
-    with pytest.raises(CredentialsError):
-        asyncio.run(flow(range(1000), work, window=3))
-    assert len(begun) < 20
+    with pytest.raises(LedgerError):  # closing says again that the ledger is behind
+        run(use, path=ledger, spill=spill, patience=0.05)

@@ -1,0 +1,221 @@
+"""One batch after it was handed in: found again, waited for, and read to its last paid line.
+
+Covered: a batch whose making was cut off, so that only the vendor knows whether it exists; polls that fail, which say
+nothing of the batch; results that break off, come twice or never; replies that are on disk already. Nothing here gives
+a batch up because of a fault on the way to it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from typing import NamedTuple
+
+from amendment.calls.batch_lines import BatchOut, Line
+from amendment.calls.batch_service import BatchService, BatchState, LineOutcome
+from amendment.calls.faults import RULES
+from amendment.calls.prices import Price, cost
+from amendment.calls.provider import Provider
+from amendment.calls.requests import Usage
+from amendment.errors import CredentialsError, ProviderError, Rejected, Transient
+from amendment.ledger import Ledger
+
+__all__ = ["Follower", "Tempo"]
+
+READS = 3
+"""How often the results are read for lines that are not in them."""
+LOOKS = 2
+"""How often a batch is looked for before it counts as never made: a vendor's list may lag behind."""
+CHUNK = 256
+"""Replies that are stored together, and the most that are held in memory at once."""
+KEPT = 28 * 86400.0
+"""Seconds after which a vendor may have let the results go."""
+OLD = 20 * 86400.0
+"""Seconds after which unread results are in danger, and worth a word."""
+
+
+class Tempo(NamedTuple):
+    """How often a vendor is asked, in seconds."""
+
+    linger: float = 5.0
+    """A batch is handed in when no further request has come for this long; longer while others are out."""
+    first_poll: float = 30.0
+    longest_poll: float = 300.0
+
+    def pauses(self) -> Iterator[float]:
+        """Seconds between polls: growing, and never in step with other processes."""
+        pause = self.first_poll
+        while True:
+            yield pause * random.uniform(0.8, 1.2)  # noqa: S311 - no secret
+            pause = min(pause * 1.5, self.longest_poll)
+
+
+class Follower:
+    """What brings batches home."""
+
+    def __init__(
+        self,
+        provider: Provider,
+        service: BatchService,
+        ledger: Ledger,
+        *,
+        price: Price | None,
+        tempo: Tempo,
+        notice: Callable[[str], None],
+        sleep: Callable[[float], Awaitable[None]],
+    ) -> None:
+        self._provider = provider
+        self._service = service
+        self._ledger = ledger
+        self._price = price
+        self._tempo = tempo
+        self._notice = notice
+        self._sleep = sleep
+
+    async def follow(self, out: BatchOut) -> None:
+        """Bring a batch home: replies into the ledger and to whoever asks, faults to whoever asks.
+
+        Raises CredentialsError where the vendor lets nobody look; the batch then stays written down as it is.
+        """
+        if not out.lines:  # all of it was stored, and only the last word is missing
+            await self._ledger.close_batch(out.number, "read")
+            return
+        out.phase = "waiting"
+        if out.remote is None and not await self._locate(out):
+            said = f"{self._provider.host}: the batch was never made; its requests go into the next one"
+            await self.close_unmade(out, Transient(said, kind="refused"))
+            return
+        state = await self._ended(out)
+        out.phase = "reading"
+        if state.status == "gone":
+            await self._gone(out)
+        elif state.fault:
+            await self._close(out, state.status, state.fault)
+        else:
+            await self._read(out)
+            await self._close(out, state.status, self._lost(out))
+
+    async def _locate(self, out: BatchOut) -> bool:
+        """Look for a batch that may have been made, for as long as the vendor leaves it open; whether there is one."""
+        looks = 0
+        for pause in self._tempo.pauses():
+            try:
+                found = await self._service.find(out.shard, out.lines.keys(), out.since)
+            except (Transient, Rejected):
+                pass
+            else:
+                if found.remote:
+                    await self._ledger.name_batch(out.number, found.remote)
+                    out.remote = found.remote
+                    return True
+                looks += not found.is_open
+            if looks == LOOKS:
+                break
+            await self._sleep(pause)
+        return False
+
+    async def _ended(self, out: BatchOut) -> BatchState:
+        """Poll until the batch has ended. A poll that fails is a poll to be made again."""
+        assert out.remote is not None
+        if time.time() - out.since > OLD:
+            self._notice(
+                f"{self._provider.host}: batch {out.remote} was handed in more than 20 days ago; vendors keep results "
+                "for about 30 days and then nobody can read what was paid for"
+            )
+        pauses = self._tempo.pauses()
+        while True:
+            try:
+                state = await self._service.poll(out.remote)
+            except (Transient, Rejected):
+                pass
+            else:
+                out.n_done = state.done
+                if state.is_ended:
+                    return state
+            await self._sleep(next(pauses))
+
+    async def _read(self, out: BatchOut) -> None:
+        """Read the results until each line was met, or is not in them. Reading twice does no harm."""
+        pauses = self._tempo.pauses()
+        reads = 0
+        while out.missing and reads < READS:
+            if reads:
+                await self._sleep(next(pauses))
+            try:
+                async for chunk in _chunks(self._service.results(out.remote or "")):
+                    await asyncio.gather(*(self._take(out, outcome) for outcome in chunk))
+                reads += 1
+            except (Transient, Rejected):
+                await self._sleep(next(pauses))
+
+    async def _take(self, out: BatchOut, outcome: LineOutcome) -> None:
+        """Store a reply, or keep a fault until all replies are stored."""
+        line = out.lines.get(outcome.custom_id)
+        if line is None or line.is_taken:
+            return
+        line.is_taken = True
+        if outcome.raw is None:
+            out.faults[outcome.custom_id] = outcome.fault or self._lost(out)
+            return
+        meter = self._provider.meter(outcome.raw)
+        usd = line.hold.settle(meter.usage) if line.hold else self._cost(meter.usage)
+        line.hold = None
+        await self._ledger.commit(line.attempt, outcome.raw, meter, server_id=outcome.server_id, usd=usd)
+        line.answer(outcome.raw)
+
+    def _cost(self, usage: Usage | None) -> float | None:
+        """What a line has cost that nobody asked for any more, and so nobody set money aside for."""
+        return cost(self._price, usage, batch=True) if self._price and usage else None
+
+    def _lost(self, out: BatchOut) -> Transient:
+        return Transient(f"{self._provider.host}: batch {out.remote} has no result for this request", kind="unreadable")
+
+    async def _close(self, out: BatchOut, state: str, fault: ProviderError) -> None:
+        """Write down how the lines without a reply ended, then the batch, and tell it; `fault` is for the rest."""
+        for line in out.missing:
+            line.is_taken = True
+            out.faults[line.custom_id] = fault
+        for custom_id, ended in out.faults.items():
+            self._settle(out.lines[custom_id], ended)
+        await self._ledger.close_batch(out.number, state)
+        for custom_id, ended in out.faults.items():
+            out.lines[custom_id].fail(ended)
+
+    def _settle(self, line: Line, fault: ProviderError) -> None:
+        passing = fault if isinstance(fault, Transient) else None
+        if line.hold and passing and RULES[passing.kind].may_be_paid:
+            line.hold.lose()
+        elif line.hold:
+            line.hold.release()
+        line.hold = None
+        name = passing.kind if passing else type(fault).__name__
+        self._ledger.settle(line.attempt, name, status=passing.status if passing else None)
+
+    async def close_unmade(self, out: BatchOut, fault: ProviderError) -> None:
+        """There is no such batch at the vendor, for this reason."""
+        await self._close(out, "never made", fault)
+
+    async def _gone(self, out: BatchOut) -> None:
+        """The vendor does not know the batch: its results were let go of, or it belongs to another key."""
+        if time.time() - out.since < KEPT:
+            raise CredentialsError(
+                f"{self._provider.host}: there is no batch {out.remote}, which this run handed in with "
+                f"{len(out.lines)} requests. Use the key that it was handed in with: another key cannot see it"
+            )
+        self._notice(
+            f"{self._provider.host}: the results of batch {out.remote} were not read in time and are gone; "
+            f"{len(out.missing)} requests that may be paid are asked again"
+        )
+        await self._close(out, "gone", self._lost(out))
+
+
+async def _chunks(results: AsyncIterator[LineOutcome]) -> AsyncIterator[list[LineOutcome]]:
+    chunk: list[LineOutcome] = []
+    async for outcome in results:
+        chunk.append(outcome)
+        if len(chunk) == CHUNK:
+            yield chunk
+            chunk = []
+    yield chunk

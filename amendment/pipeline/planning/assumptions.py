@@ -1,0 +1,112 @@
+"""What a plan rests on, said in sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from amendment.ledger import Latency
+from amendment.pipeline.planning.figures import measured
+from amendment.pipeline.planning.pace import AT_ONCE, FIRST, PER_SECOND
+from amendment.pipeline.planning.performing import Setting
+from amendment.pipeline.planning.placeholders import TEXT_TOKENS, VERDICT_TOKENS
+from amendment.pipeline.planning.plan import Asks
+from amendment.pipeline.planning.portions import Portion
+from amendment.pipeline.planning.rehearsal import ENOUGH, Rehearsal
+from amendment.pipeline.runfile.config import POLICY_STAGES
+from amendment.providers import AnthropicSpec, OpenAISpec
+
+__all__ = ["assumptions"]
+
+
+def assumptions(
+    portions: Sequence[Portion], likely: Rehearsal, setting: Setting, asks: Sequence[Asks], times: Sequence[Latency]
+) -> tuple[str, ...]:
+    """Only what bears on this plan: where nothing is left to be asked, nothing is assumed."""
+    left = [one for one in asks if one.calls]
+    if not left:
+        return ()
+    return (
+        *_sample(portions),
+        *_answers(left, likely, setting),
+        *_bounds(left, setting),
+        *_money(left, setting),
+        *_time(left, setting, times),
+    )
+
+
+def _is_hosted(name: str, setting: Setting) -> bool:
+    return isinstance(setting.config.models.get(name), OpenAISpec | AnthropicSpec)
+
+
+def _sample(portions: Sequence[Portion]) -> Iterator[str]:
+    rehearsed = sum(portion.size for portion in portions)
+    total = round(sum(portion.size * portion.weight for portion in portions))
+    if rehearsed < total:
+        yield f"counted with {rehearsed:,} of {total:,} prompts, spread over all sorts of them, and scaled up"
+
+
+def _answers(left: Sequence[Asks], likely: Rehearsal, setting: Setting) -> Iterator[str]:
+    if all(getattr(setting.config.models.get(one.model), "provider", None) == "simulated" for one in left):
+        return
+    yield (
+        "answers that are not in the ledger are taken for different from each other, whole and usable: refusals and "
+        "equal or cut answers make fewer calls"
+    )
+    measured_lengths = [
+        (place, kind, lengths) for (place, kind), lengths in likely.lengths.items() if lengths.seen >= ENOUGH
+    ]
+    for place, kind, lengths in measured_lengths:
+        if kind != "label" and any((one.stage, one.model) == place for one in left):
+            yield f"{place.stage}: a {kind} of {place.model} is as long as the {lengths.seen:,} in the ledger"
+    yield (
+        f"where fewer than {ENOUGH} answers were seen, a text has {TEXT_TOKENS} tokens and a written verdict "
+        f"{VERDICT_TOKENS}, or max_tokens where that is less; a token is about four characters of English"
+    )
+    trained = [one.model for one in left if one.model in POLICY_STAGES]
+    if trained:
+        yield f"answers of {', '.join(dict.fromkeys(trained))} are not known before the training"
+
+
+def _bounds(left: Sequence[Asks], setting: Setting) -> Iterator[str]:
+    priced = [one for one in left if _is_hosted(one.model, setting) and setting.prices.get(one.model)]
+    if any(one.most_usd is not None for one in priced):
+        yield (
+            "at most: a token for each byte that is sent, answers as long as max_tokens allows, and no faults; a call "
+            "that breaks after it was sent may be billed, too"
+        )
+    names = dict.fromkeys(
+        one.model for one in left if one.most_output_tokens is None and _is_hosted(one.model, setting)
+    )
+    for name in names:
+        refused = ", and a run with a budget does not ask it" if setting.config.budget else ""
+        yield f"{name}: nothing bounds its answers, so nothing bounds its cost{refused}; set max_tokens"
+
+
+def _money(left: Sequence[Asks], setting: Setting) -> Iterator[str]:
+    if any(one.cached_tokens for one in left):
+        yield "with cache: the vendor still has each prefix of 1,024 tokens and more when the next call comes"
+    batched = [
+        name
+        for name, spec in setting.config.models.items()
+        if isinstance(spec, OpenAISpec | AnthropicSpec)
+        and spec.mode == "batch"
+        and any(one.model == name for one in left)
+    ]
+    for name in batched:
+        price = setting.prices[name]
+        if price:
+            yield f"{name}: by batch, {price.batch_discount:.0%} off; a batch is back within a day, each step its own"
+
+
+def _time(left: Sequence[Asks], setting: Setting, times: Sequence[Latency]) -> Iterator[str]:
+    hosted = [one for one in left if one.seconds is not None and _is_hosted(one.model, setting)]
+    known = [one for one in hosted if measured(setting.config.models[one.model], one.stage, times) is not None]
+    for one in known:
+        yield f"{one.stage}: a call to {one.model} takes as long as those in the ledger"
+    if len(known) < len(hosted):
+        yield f"a call takes {FIRST:g} s and a second for each {PER_SECOND:g} tokens of its answer"
+    specs = [setting.config.models[one.model] for one in hosted]
+    if any(isinstance(spec, OpenAISpec | AnthropicSpec) and spec.concurrency is None for spec in specs):
+        yield f"without a concurrency, {AT_ONCE} calls are in flight; a run begins there and goes faster where it can"
+    if len(hosted) > 1:
+        yield "times are added up, and stages overlap in a run"

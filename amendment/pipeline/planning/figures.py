@@ -1,0 +1,103 @@
+"""The figures of a plan: what was counted in a rehearsal, in tokens, dollars and seconds."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+
+from amendment.calls.prices import FREE
+from amendment.ledger import Latency
+from amendment.pipeline.planning.pace import likely_seconds
+from amendment.pipeline.planning.performing import Setting
+from amendment.pipeline.planning.plan import Asks, BudgetCheck, Contact
+from amendment.pipeline.planning.rehearsal import Place, Rehearsal, Tally
+from amendment.pipeline.reading.hub_rows import dataset_folder
+from amendment.pipeline.runfile.sources import Source
+from amendment.providers import AnthropicSpec, ModelSpec, OpenAISpec
+
+__all__ = ["asks_of", "budget_check", "contacts", "measured"]
+
+ENOUGH = 20
+"""Replies whose times must have been measured before their mean is taken for the time of those to come."""
+
+
+def asks_of(likely: Rehearsal, most: Rehearsal, setting: Setting, times: Sequence[Latency]) -> tuple[Asks, ...]:
+    """A row for each stage and model that calls are made to or were paid for."""
+    return tuple(
+        _asks(place, tally, most.tallies[place], setting, times)
+        for place, tally in likely.tallies.items()
+        if tally.calls or tally.paid
+    )
+
+
+def _asks(place: Place, likely: Tally, most: Tally, setting: Setting, times: Sequence[Latency]) -> Asks:
+    spec = setting.config.models.get(place.model)
+    price = setting.prices.get(place.model, FREE)
+    is_priced, is_bounded = price is not None, most.is_bounded
+    latency = measured(spec, place.stage, times)
+    seconds = likely_seconds(spec, likely.calls, likely.input + likely.output, likely.output, latency)
+    return Asks(
+        stage=place.stage,
+        model=place.model,
+        paid=round(likely.paid),
+        calls=round(likely.calls),
+        most_calls=round(max(most.calls, likely.calls)),
+        input_tokens=round(likely.input),
+        output_tokens=round(likely.output),
+        cached_tokens=round(likely.cached),
+        most_input_tokens=round(most.input),
+        most_output_tokens=round(most.output) if is_bounded else None,
+        usd=likely.usd if is_priced else None,
+        cached_usd=likely.usd_cached if is_priced else None,
+        most_usd=most.usd if is_priced and (is_bounded or price == FREE) else None,
+        seconds=seconds,
+    )
+
+
+def measured(spec: ModelSpec | None, stage: str, times: Sequence[Latency]) -> float | None:
+    """The mean time of a model's replies in a stage, where enough of them are in the ledger."""
+    if not isinstance(spec, OpenAISpec | AnthropicSpec):
+        return None
+    place = (stage, spec.host, spec.model)
+    return next((seconds for *told, seconds, count in times if tuple(told) == place and count >= ENOUGH), None)
+
+
+def contacts(setting: Setting, asks: Sequence[Asks]) -> tuple[Contact, ...]:
+    """The hosts that calls to be made go to, each with its key's variable, and the Hub where data is read from it."""
+    found: dict[tuple[str, str | None], list[str]] = {}
+    for one in asks:
+        spec = setting.config.models.get(one.model)
+        if one.calls and isinstance(spec, OpenAISpec | AnthropicSpec):
+            names = found.setdefault((spec.host, spec.api_key_env), [])
+            names += [one.model] if one.model not in names else []
+    told = [Contact(host=host, models=tuple(names), key=key) for (host, key), names in found.items()]
+    if any(_is_on_hub(source, setting) for source in _to_be_read(setting)):
+        endpoint = os.environ.get("HF_ENDPOINT") or "https://huggingface.co"
+        told.append(Contact(host=endpoint.split("://", 1)[-1].rstrip("/"), models=(), key="HF_TOKEN"))
+    return tuple(told)
+
+
+def _to_be_read(setting: Setting) -> Iterator[object]:
+    config = setting.config
+    if "inputs" not in setting.standing:
+        yield from (*config.prompts, *config.candidates, *config.pairs, *config.verdicts)
+    if "mixing" not in setting.standing:
+        yield from config.dataset.mix
+
+
+def _is_on_hub(source: object, setting: Setting) -> bool:
+    return isinstance(source, Source) and bool(source.dataset) and dataset_folder(source, setting.base) is None
+
+
+def budget_check(usd: float, spent: float, asks: Sequence[Asks]) -> BudgetCheck:
+    """Whether the budget holds for what is left; what has no price counts nothing, and is named elsewhere."""
+    most = [one.most_usd for one in asks]
+    known = [amount for amount in most if amount is not None]
+    if len(known) == len(most) and spent + sum(known) <= usd:
+        return BudgetCheck(usd=usd, spent=spent, verdict="fits")
+    total = spent
+    for one in asks:
+        total += one.usd or 0.0
+        if total > usd:
+            return BudgetCheck(usd=usd, spent=spent, verdict="would stop", stage=one.stage)
+    return BudgetCheck(usd=usd, spent=spent, verdict="likely fits")

@@ -1,0 +1,74 @@
+"""What stands in for an answer that nobody has given yet: of a stated length, different for every question.
+
+Covered: answers that stages can use and judges can read, label probabilities where they are asked for. Not covered:
+refusals, tool calls and equal answers, of which nobody knows beforehand.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+from amendment.calls import Reply, Request
+from amendment.records import Message, text_of
+
+__all__ = [
+    "TEXT_TOKENS",
+    "UNBOUNDED",
+    "VERDICT_TOKENS",
+    "Kind",
+    "kind_of",
+    "likely_answer",
+    "likely_length",
+    "longest_answer",
+]
+
+Kind = Literal["label", "verdict", "text"]
+"""label: one token whose probabilities are read. verdict: some reasoning and a verdict. text: a draft, a critique, a
+revision."""
+TEXT_TOKENS = 300
+VERDICT_TOKENS = 150
+CHARACTERS = 4
+"""Of a token of English, on average."""
+UNBOUNDED = 4096
+"""Tokens of the longest answer where nothing bounds it: neither max_tokens nor the price table."""
+_WORDS = "so it goes on, as an answer of the usual length would, and says one thing after another; "
+_VERDICT = "\nVerdict: A"
+_EVEN = {"A": math.log(0.5), "B": math.log(0.5)}
+
+
+def kind_of(request: Request) -> Kind:
+    """What a request asks for, by its form alone: a comparison shows two answers, each in a block."""
+    if request.choices:
+        return "label"
+    return "verdict" if "\n<<answer_b " in f"\n{text_of(request.messages)}" else "text"
+
+
+def likely_length(request: Request) -> int:
+    """Tokens that an answer is assumed to have where none has been seen: never more than the request allows."""
+    tokens = {"label": 1, "verdict": VERDICT_TOKENS, "text": TEXT_TOKENS}[kind_of(request)]
+    return min(tokens, request.sampling.max_tokens or tokens)
+
+
+def likely_answer(request: Request, tokens: int) -> Reply:
+    """An answer of so many tokens to a request, as a judge or a stage reads it."""
+    return _answer(request, tokens * CHARACTERS)
+
+
+def longest_answer(request: Request, tokens: int | None, *, is_cut: bool) -> Reply:
+    """The longest answer to a request, of one character a token, as the most tokens of a text are counted.
+
+    `is_cut`: it ends at the limit, so that a model which lengthens is asked once more.
+    """
+    reply = _answer(request, tokens or UNBOUNDED)
+    return reply.model_copy(update={"finish_reason": "length"}) if is_cut else reply
+
+
+def _answer(request: Request, characters: int) -> Reply:
+    if request.choices:
+        logs = {label: _EVEN.get(label, math.log(1 / len(request.choices))) for label in request.choices}
+        return Reply(messages=(Message(role="assistant", content=request.choices[0]),), choice_logprobs=logs)
+    body = f"{request.id} " + _WORDS * (characters // len(_WORDS) + 1)
+    end = _VERDICT if kind_of(request) == "verdict" else ""
+    text = body[: max(characters - len(end), len(request.id))] + end
+    return Reply(messages=(Message(role="assistant", content=text),))

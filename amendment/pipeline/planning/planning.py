@@ -1,0 +1,113 @@
+"""From a run file and a folder to a plan. Nothing is sent, no key is needed, and the run's folder is only read.
+
+Covered: what the ledger holds already; lengths and times that it has measured. Not covered: what training takes, faults
+and the attempts they cost, and data that the run reads from the Hugging Face Hub, which is read for a plan, too.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+from amendment.ledger import Latency
+from amendment.pipeline.assembly import assemble
+from amendment.pipeline.checks import LoadedRun, check_run_file
+from amendment.pipeline.context import Context
+from amendment.pipeline.engine import Stage, Workspace, up_to
+from amendment.pipeline.funds import spent_before
+from amendment.pipeline.planning.assumptions import assumptions
+from amendment.pipeline.planning.differences import changes
+from amendment.pipeline.planning.figures import asks_of, budget_check, contacts
+from amendment.pipeline.planning.performing import ASKING, Scene, Setting, perform, prepared_inputs
+from amendment.pipeline.planning.plan import Plan, Total
+from amendment.pipeline.planning.portions import Portion, portions_of
+from amendment.pipeline.planning.pricing import prices_of, unpriced
+from amendment.pipeline.planning.rehearsal import Rehearsal
+from amendment.pipeline.planning.stored import stored_replies
+from amendment.pipeline.progress import QuietProgress
+from amendment.providers import AnthropicSpec, OpenAISpec
+
+__all__ = ["Rehearsed", "plan_run", "rehearse", "stages_of"]
+
+
+class Rehearsed(NamedTuple):
+    """A run as it was rehearsed."""
+
+    setting: Setting
+    stages: list[Stage]
+    """Up to the last one that was wanted."""
+    portions: list[Portion]
+    likely: Rehearsal
+    most: Rehearsal
+    """With the longest answers."""
+    stops: dict[str, str]
+    spent: float
+    """USD, as a run that starts now would count it."""
+    times: list[Latency]
+
+
+def plan_run(loaded: LoadedRun, folder: Path, *, until: str | None = None) -> Plan:
+    """What is left of the run in `folder` to be asked, up to the stage `until`, and what it will take.
+
+    Raises ConfigError and DataError with all that is wrong with the run file and what it names, but for absent keys,
+    and LedgerError for a ledger that cannot be read.
+    """
+    with rehearse(loaded, folder, until=until) as found:
+        setting, config = found.setting, loaded.config
+        asks = asks_of(found.likely, found.most, setting, found.times)
+        return Plan(
+            name=config.name,
+            prompts=round(sum(portion.size * portion.weight for portion in found.portions)),
+            rehearsed=sum(portion.size for portion in found.portions),
+            asks=asks,
+            total=Total.of(asks),
+            unasked=tuple(stage.name for stage in found.stages if stage.name not in ASKING),
+            done=tuple(stage.name for stage in found.stages if stage.name in setting.standing),
+            stops=found.stops,
+            contacts=contacts(setting, asks),
+            unpriced=tuple(name for name in unpriced(config, loaded.base) if any(one.model == name for one in asks)),
+            assumed=assumptions(found.portions, found.likely, setting, asks, found.times),
+            budget=budget_check(config.budget.usd, found.spent, asks) if config.budget else None,
+            changes=tuple(changes(config, folder)),
+        )
+
+
+@contextmanager
+def rehearse(loaded: LoadedRun, folder: Path, *, until: str | None = None) -> Iterator[Rehearsed]:
+    """The run rehearsed twice: with likely answers, and with the longest ones. Raises as `plan_run`."""
+    stages = stages_of(loaded, folder)
+    wanted = up_to(stages, until)
+    run = Workspace(folder)
+    standing = run.standing(stages)
+    check_run_file(loaded, _all_keys(loaded), standing=standing)
+    prices = prices_of(loaded.config, loaded.base)
+    with stored_replies(folder) as ledger, tempfile.TemporaryDirectory(prefix="amendment-plan-") as temporary:
+        find = ledger.find if ledger else _nothing
+        setting = Setting(loaded.config, loaded.base, run, standing, prices, find, ledger is not None)
+        inputs = prepared_inputs(setting, Path(temporary) / "inputs")
+        portions = portions_of(loaded.config, inputs)
+        likely, most = Rehearsal(find), Rehearsal(find, is_longest=True)
+        scene = Scene(setting, portions, inputs, {stage.name for stage in wanted})
+        stops = perform(scene, Path(temporary) / "likely", likely)
+        perform(scene, Path(temporary) / "most", most)
+        spent = spent_before(ledger, loaded.config.models, prices) if ledger else 0.0
+        times = ledger.times() if ledger else []
+        yield Rehearsed(setting, wanted, portions, likely, most, stops, spent, times)
+
+
+def stages_of(loaded: LoadedRun, folder: Path) -> list[Stage]:
+    """The stages of a run, with the settings that count for them now. Raises ConfigError for a circle."""
+    return assemble(Context(loaded.config, loaded.base, Workspace(folder), QuietProgress()))
+
+
+def _all_keys(loaded: LoadedRun) -> dict[str, str]:
+    """An environment in which no key is missing: a plan needs none."""
+    specs = [spec for spec in loaded.config.models.values() if isinstance(spec, OpenAISpec | AnthropicSpec)]
+    return {spec.api_key_env: "set" for spec in specs if spec.api_key_env}
+
+
+def _nothing(request_id: str) -> None:
+    """No ledger, no reply."""

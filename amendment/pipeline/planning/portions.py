@@ -1,0 +1,125 @@
+"""Which prompts a rehearsal takes: all where they are few, else a spread sample in which each stands for others.
+
+Covered: prompts that differ in what is asked about them (held out or not, in reach of a `take`, with candidates of the
+user's own) are sampled apart, so that few of one sort do not get lost among many of another. Not covered: how long
+prompts are; a sample of this size tells their mean well enough for a plan.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from amendment.hashing import content_id
+from amendment.pipeline.context import Split
+from amendment.pipeline.engine import Workspace
+from amendment.pipeline.runfile.config import RunFile
+from amendment.pipeline.runfile.sources import ModelSource
+from amendment.records import Candidate, Judgement, Prompt
+
+__all__ = ["SAMPLE", "Portion", "portions_of", "write_portion"]
+
+SAMPLE = 200
+"""Prompts that are rehearsed with where there are more of them."""
+LEAST = 20
+"""Of each sort at least so many."""
+TABLES: dict[str, type[Any]] = {
+    "inputs/prompts": Prompt,
+    "inputs/split": Split,
+    "inputs/candidates": Candidate,
+    "inputs/judgements": Judgement,
+}
+"""What stages that ask models read of the inputs."""
+
+
+class Portion(NamedTuple):
+    """Prompts of one sort, as a small run of their own."""
+
+    config: RunFile
+    tables: Mapping[str, list[Any]] | None = None
+    """The rows of the input tables that belong to them; None where they are all prompts of the run."""
+    weight: float = 1.0
+    """How many prompts each of them stands for."""
+    evaluated: float = 1.0
+    """The same where held-out prompts answer, of which a run takes only so many."""
+    size: int = 0
+    """How many are rehearsed with."""
+
+    def weight_in(self, stage: str) -> float:
+        """How many prompts one of them stands for in a stage."""
+        return self.evaluated if stage == "evaluate" else self.weight
+
+
+class _Sort(NamedTuple):
+    is_held_out: bool
+    is_reached: tuple[bool, ...]
+    """By each source of candidates that has a `take`."""
+    has_candidates: bool
+
+
+def portions_of(config: RunFile, inputs: Workspace, sample: int = SAMPLE) -> list[Portion]:
+    """The portions of a run whose input tables are in place."""
+    total = inputs.count("inputs/prompts")
+    if total <= sample:
+        return [Portion(config, size=total)]
+    sorts = _sorts(config, inputs)
+    share = _evaluated_share(config, sum(len(ids) for sort, ids in sorts.items() if sort.is_held_out))
+    taken = {sort: _taken(config, ids, max(LEAST, round(sample * len(ids) / total))) for sort, ids in sorts.items()}
+    tables = _tables(inputs, {prompt: sort for sort, ids in taken.items() for prompt in ids})
+    portions = []
+    for sort, ids in taken.items():
+        weight = len(sorts[sort]) / len(ids)
+        portions.append(Portion(_reached(config, sort), tables[sort], weight, weight * share, len(ids)))
+    return portions
+
+
+def _sorts(config: RunFile, inputs: Workspace) -> dict[_Sort, list[str]]:
+    """The ids of all prompts by sort."""
+    split = {row.prompt_id: row.split == "test" for row in inputs.rows("inputs/split", Split)}
+    own = {candidate.prompt_id for candidate in inputs.rows("inputs/candidates", Candidate)}
+    takes = [source.take for source in config.candidates if isinstance(source, ModelSource) and source.take]
+    sorts: defaultdict[_Sort, list[str]] = defaultdict(list)
+    for index, prompt in enumerate(inputs.rows("inputs/prompts", Prompt)):
+        sort = _Sort(split[prompt.id], tuple(index < take for take in takes), prompt.id in own)
+        sorts[sort].append(prompt.id)
+    return dict(sorts)
+
+
+def _taken(config: RunFile, ids: list[str], size: int) -> list[str]:
+    """So many of these prompts by a seeded hash, so that a larger sample keeps the smaller one's."""
+    return sorted(ids, key=lambda one: content_id(["plan", config.seed, one]))[:size]
+
+
+def _tables(inputs: Workspace, sort_of: Mapping[str, _Sort]) -> dict[_Sort, dict[str, list[Any]]]:
+    """The rows of the prompts that were taken, by sort and table."""
+    found: dict[_Sort, dict[str, list[Any]]] = {sort: {name: [] for name in TABLES} for sort in sort_of.values()}
+    for name, kind in TABLES.items():
+        for row in inputs.rows(name, kind):
+            sort = sort_of.get(row.id if isinstance(row, Prompt) else row.prompt_id)
+            if sort is not None:
+                found[sort][name].append(row)
+    return found
+
+
+def _evaluated_share(config: RunFile, held_out: int) -> float:
+    """Which share of the held-out prompts an evaluation takes; it takes them by a hash, from all sorts alike."""
+    return min(1.0, config.evaluate.prompts / held_out) if config.evaluate and held_out else 1.0
+
+
+def _reached(config: RunFile, sort: _Sort) -> RunFile:
+    """The run file as it holds for prompts of one sort: sources that do not reach them left out, all evaluated."""
+    reached = iter(sort.is_reached)
+    candidates = tuple(
+        source.model_copy(update={"take": None}) if isinstance(source, ModelSource) else source
+        for source in config.candidates
+        if not (isinstance(source, ModelSource) and source.take) or next(reached)
+    )
+    evaluate = config.evaluate and config.evaluate.model_copy(update={"prompts": 1_000_000_000})
+    return config.model_copy(update={"candidates": candidates, "evaluate": evaluate})
+
+
+def write_portion(portion: Portion, to: Workspace) -> None:
+    """The input tables of a small run."""
+    for name, rows in (portion.tables or {}).items():
+        to.write(name, TABLES[name], rows)

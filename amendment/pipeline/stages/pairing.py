@@ -1,0 +1,64 @@
+"""The stage `dataset`: pairs made of judgements, with their texts."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any, NamedTuple
+
+from amendment.errors import AmendmentError
+from amendment.pipeline.context import Context
+from amendment.pipeline.engine import Made
+from amendment.pipeline.publishing.dataset_files import write_exports
+from amendment.pipeline.stages.judging import candidate_tables, decided_comparisons
+from amendment.pipeline.stages.mixing import RUN, diversity_counts, mix_in
+from amendment.preference import PairSettings, make_pairs, preference_row
+from amendment.records import Candidate, Judgement, Preference
+
+__all__ = ["make_dataset"]
+
+
+def make_dataset(context: Context) -> Made:
+    """Pairs of all judgements, with their texts, mixed where asked; the train and the test split share no prompt."""
+    prompts, test = context.prompts(), context.held_out()
+    candidates: dict[str, Candidate] = {}
+    for candidate in context.candidates(candidate_tables(context.config)):
+        candidates.setdefault(candidate.id, candidate)
+    rows: dict[str, list[Preference]] = {"train": [], "test": []}
+    left_out: Counter[str] = Counter()
+    references = {one.id: one.reference for one in context.constitutions} if context.config.judging else {}
+    for judgements, settings in _judgements(context):
+        paired = make_pairs(judgements, settings)
+        left_out.update(paired.left_out)
+        for pair in paired.pairs:
+            side = "test" if pair.prompt_id in test else "train"
+            rows[side].append(preference_row(pair, prompts, candidates, references))
+    if not rows["train"]:
+        raise AmendmentError(f"dataset: no pair is left for training (left out: {dict(left_out)})")
+    by_source = {RUN: [*rows["train"], *rows["test"]]}
+    counts: dict[str, Any] = {"left out": dict(left_out)}
+    if len(context.config.dataset.mix) > 1:
+        rows, by_source, mixed = mix_in(context, rows)
+        counts |= mixed
+    tables = [context.workspace.write(f"dataset/{side}", Preference, found) for side, found in rows.items()]
+    exports = write_exports(context.workspace.folder)
+    sizes = {f"{side} pairs": len(found) for side, found in rows.items()}
+    diversity = diversity_counts(by_source, seed=context.config.seed)
+    return Made((*tables, *exports), {**sizes, **counts, **diversity})
+
+
+class _Judgements(NamedTuple):
+    """Judgements of one source, and how they become pairs."""
+
+    judgements: list[Judgement]
+    settings: PairSettings
+
+
+def _judgements(context: Context) -> list[_Judgements]:
+    config, read = context.config, context.workspace.read
+    imported = PairSettings(ties=config.dataset.ties)
+    sources = [_Judgements(read("inputs/judgements", Judgement), imported)]
+    if config.judging:
+        decided = decided_comparisons(context)
+        judged = [one for one in read("judging/judgements", Judgement) if one.comparison_id not in decided]
+        sources.append(_Judgements(judged, config.judging))
+    return sources

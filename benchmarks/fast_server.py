@@ -1,0 +1,189 @@
+"""A loopback server that is never the bottleneck: both vendors' protocols, answers and waits made of the request alone.
+
+    python benchmarks/fast_server.py        prints its port, serves until its input ends
+
+One thread, a bare `asyncio.Protocol`. What a client asks for stands in the path before the protocol's own: `/wait:50/`
+waits 50 ms, `/lognormal:100:0.8/` draws from a lognormal with this median (ms) and sigma, `/faults/` refuses 5 % with
+429 and fails 2 % with 500, `/rpm:600/` takes 600 a minute, `/down:5:20/` fails from second 5 to 20 of its life. Draws
+follow from the body, so a request waits as long whoever sends it. `GET /stats` tells and forgets what was seen.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import math
+import re
+import resource
+import sys
+import time
+import zlib
+from collections import Counter
+from dataclasses import dataclass, field
+from statistics import NormalDist
+from typing import Any, ClassVar
+
+WORDS = "The tide comes twice a day because the moon pulls the sea and the earth turns under both bulges of water. "
+ANSWER = (WORDS * 10).strip()[:1000]
+ERROR = b'{"error":{"message":"please wait","type":"x","code":null}}'
+LENGTH = re.compile(rb"content-length: *(\d+)", re.IGNORECASE)
+
+
+@dataclass
+class Stats:
+    """What the server saw since it was last asked."""
+
+    requests: int = 0
+    replies: int = 0
+    bodies: Counter[int] = field(default_factory=Counter)
+    waits: float = 0.0
+    refused: list[float] = field(default_factory=list)
+    arrivals: list[float] = field(default_factory=list)
+    cpu: float = field(default_factory=time.process_time)
+
+    def told(self) -> dict[str, Any]:
+        return {
+            "requests": self.requests,
+            "replies": self.replies,
+            "distinct": len(self.bodies),
+            "answered again": sum(count - 1 for count in self.bodies.values()),
+            "waits": self.waits,
+            "refused": self.refused,
+            "arrivals": self.arrivals if len(self.arrivals) <= 20_000 else self.arrivals[:20_000],
+            "cpu": time.process_time() - self.cpu,
+            "rss": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        }
+
+
+class Bucket:
+    """A token bucket: `per_minute` calls a minute, a tenth of them at once."""
+
+    def __init__(self, per_minute: float) -> None:
+        self.rate = per_minute / 60
+        self.most = max(1.0, per_minute / 10)
+        self.left = self.most
+        self.at = time.monotonic()
+
+    def take(self) -> bool:
+        now = time.monotonic()
+        self.left = min(self.most, self.left + (now - self.at) * self.rate)
+        self.at = now
+        if self.left < 1:
+            return False
+        self.left -= 1
+        return True
+
+
+class Server(asyncio.Protocol):
+    """One connection."""
+
+    stats = Stats()
+    seen: ClassVar[Counter[int]] = Counter()
+    buckets: ClassVar[dict[float, Bucket]] = {}
+    normal = NormalDist()
+    born = time.monotonic()
+
+    def connection_made(self, transport: Any) -> None:
+        self.transport = transport
+        self.buffer = b""
+
+    def data_received(self, data: bytes) -> None:
+        self.buffer += data
+        while (end := self.buffer.find(b"\r\n\r\n")) >= 0:
+            head = self.buffer[:end]
+            found = LENGTH.search(head)
+            size = int(found.group(1)) if found else 0
+            if len(self.buffer) < end + 4 + size:
+                return
+            body = self.buffer[end + 4 : end + 4 + size]
+            self.buffer = self.buffer[end + 4 + size :]
+            self.handle(head.split(b" ", 2)[1].decode(), body)
+
+    def handle(self, path: str, body: bytes) -> None:
+        cls = type(self)
+        if path == "/stats":
+            self.reply(200, json.dumps(cls.stats.told()).encode())
+            cls.stats = Stats()
+            return
+        stats = cls.stats
+        stats.requests += 1
+        stats.arrivals.append(time.monotonic())
+        name = zlib.crc32(body)
+        wait = 0.0
+        for wish in path.split("/"):
+            kind, _, rest = wish.partition(":")
+            if kind == "wait":
+                wait = float(rest) / 1000
+            elif kind == "lognormal":
+                median, sigma = rest.split(":")
+                share = (zlib.crc32(body, 7) + 0.5) / 2**32
+                wait = float(median) / 1000 * math.exp(float(sigma) * cls.normal.inv_cdf(share))
+            elif kind == "faults" and (status := self.fault(name)):
+                self.reply(status, ERROR, "retry-after-ms: 20\r\n")
+                return
+            elif kind == "down" and cls.is_down(*map(float, rest.split(":"))):
+                stats.refused.append(time.monotonic())
+                self.reply(503, ERROR)
+                return
+            elif kind == "rpm" and not cls.buckets.setdefault(float(rest), Bucket(float(rest))).take():
+                stats.refused.append(time.monotonic())
+                self.reply(429, ERROR)
+                return
+        stats.waits += wait
+        answer = anthropic(name) if path.endswith("/messages") else openai(name)
+        if wait:
+            asyncio.get_running_loop().call_later(wait, self.answer, name, answer)
+        else:
+            self.answer(name, answer)
+
+    @classmethod
+    def is_down(cls, since: float, until: float) -> bool:
+        return since <= time.monotonic() - cls.born < until
+
+    def fault(self, name: int) -> int:
+        cls = type(self)
+        cls.seen[name] += 1
+        draw = zlib.crc32(b"%d %d" % (name, cls.seen[name])) / 2**32
+        return 429 if draw < 0.05 else 500 if draw < 0.07 else 0
+
+    def answer(self, name: int, body: bytes) -> None:
+        stats = type(self).stats
+        stats.replies += 1
+        stats.bodies[name] += 1
+        self.reply(200, body)
+
+    def reply(self, status: int, body: bytes, further: str = "") -> None:
+        if not self.transport.is_closing():
+            head = (
+                f"HTTP/1.1 {status} X\r\ncontent-type: application/json\r\n{further}content-length: {len(body)}\r\n\r\n"
+            )
+            self.transport.write(head.encode() + body)
+
+
+def openai(name: int) -> bytes:
+    return (
+        b'{"id":"chatcmpl-%x","object":"chat.completion","created":0,"model":"fast-1","choices":[{"index":0,"message":'
+        b'{"role":"assistant","content":"%x %s\\nVerdict: %s"},"finish_reason":"stop"}],"usage":{"prompt_tokens":150,'
+        b'"completion_tokens":200,"total_tokens":350}}' % (name, name, ANSWER.encode(), b"A" if name % 2 else b"B")
+    )
+
+
+def anthropic(name: int) -> bytes:
+    return (
+        b'{"id":"msg_%x","type":"message","role":"assistant","model":"fast-1","content":[{"type":"text","text":"%x %s'
+        b'\\nVerdict: %s"}],"stop_reason":"end_turn","stop_sequence":null,'
+        b'"usage":{"input_tokens":150,"output_tokens":200}}' % (name, name, ANSWER.encode(), b"A" if name % 2 else b"B")
+    )
+
+
+async def main() -> None:
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(Server, "127.0.0.1", 0, backlog=2048)
+    print(server.sockets[0].getsockname()[1], flush=True)
+    await loop.run_in_executor(None, sys.stdin.read)
+
+
+if __name__ == "__main__":
+    import uvloop
+
+    uvloop.run(main())

@@ -1,0 +1,91 @@
+"""Verdicts of a judge over HTTP that cannot be read, and a model that is another one behind the same name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from amendment.errors import AmendmentError
+from amendment.pipeline import Result, Run
+from amendment.pipeline.store import read_records
+from amendment.records import Verdict
+from tests.vendors.catalogue import FAULTS
+from tests.vendors.runs import WORLD, dataset_of, write_run
+from tests.vendors.server import FaultServer
+from tests.vendors.troubles import Fault, never
+from tests.vendors.wire import Ask
+
+JUDGING = {"judges": [{"model": "reader", "protocol": "verdict"}], "orders": "both", "principles_per_pair": 1}
+
+
+@pytest.fixture(scope="module")
+def one_server() -> Iterator[FaultServer]:
+    with FaultServer(world=WORLD) as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def undisturbed(one_server: FaultServer, tmp_path_factory: pytest.TempPathFactory) -> Result:
+    folder = tmp_path_factory.mktemp("undisturbed")
+    return Run.from_file(write_run(folder, one_server, judging=JUDGING), folder=folder / "run")()
+
+
+@pytest.fixture
+def server(one_server: FaultServer, undisturbed: Result) -> FaultServer:
+    one_server.plan = never
+    one_server.forget()
+    return one_server
+
+
+def verdicts_in(folder: Path) -> list[Verdict]:
+    return read_records(folder / "judging/verdicts.parquet", Verdict)
+
+
+def is_judged(ask: Ask) -> bool:
+    """Whether the reader is asked, for the first time."""
+    return ask.is_anthropic and len(ask.json["messages"]) == 1
+
+
+def doubled(ask: Ask) -> Fault | None:
+    """Each first answer to the question which is better holds two verdicts."""
+    return FAULTS["two verdicts"] if is_judged(ask) else None
+
+
+def test_a_reply_with_two_verdicts_is_asked_about_once_and_never_counted_as_one(
+    server: FaultServer, undisturbed: Result, tmp_path: Path
+) -> None:
+    server.plan = lambda ask: FAULTS["two verdicts"] if ask.is_anthropic else None
+    with pytest.raises(AmendmentError, match="2 verdict lines"):
+        Run.from_file(write_run(tmp_path, server, judging=JUDGING), folder=tmp_path / "run")()
+    asked = [ask for ask in server.asks.values() if ask.is_anthropic]
+    n_verdicts = len(verdicts_in(undisturbed.folder))
+    assert sum(map(is_judged, asked)) == n_verdicts
+    assert len(asked) == 2 * n_verdicts
+    assert max(server.received.values()) == 1
+    assert not (tmp_path / "run/dataset").exists()
+
+
+def test_the_second_answer_counts_where_it_can_be_read(
+    server: FaultServer, undisturbed: Result, tmp_path: Path
+) -> None:
+    server.plan = doubled
+    result = Run.from_file(write_run(tmp_path, server, judging=JUDGING), folder=tmp_path / "run")()
+    found = verdicts_in(result.folder)
+    assert len(found) == len(verdicts_in(undisturbed.folder)) > 0
+    assert any(one.value is not None for one in found)
+    assert all((one.value is None) == (one.invalid is not None) for one in found)
+    asked = [ask for ask in server.asks.values() if ask.is_anthropic]
+    assert len(asked) == 2 * len(found)
+
+
+def test_a_model_that_answers_under_another_name_is_on_record_and_changes_no_text(
+    server: FaultServer, undisturbed: Result, tmp_path: Path
+) -> None:
+    server.plan = lambda ask: FAULTS["other name"] if is_judged(ask) else None
+    result = Run.from_file(write_run(tmp_path, server, judging=JUDGING), folder=tmp_path / "run")()
+    assert {one.origin.model for one in verdicts_in(result.folder)} == {"another-snapshot"}
+    before = [one.value for one in verdicts_in(undisturbed.folder)]
+    assert [one.value for one in verdicts_in(result.folder)] == before
+    assert set(dataset_of(result.folder)) == set(dataset_of(undisturbed.folder))

@@ -1,0 +1,55 @@
+"""A small whole run over HTTP: both vendors' protocols, a critique, drawn answers, and two kinds of judges."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from amendment.providers.opening import shown_name
+from amendment.providers.specs import SimulatedSpec
+from tests.vendors.answers import World
+from tests.vendors.server import FaultServer
+
+__all__ = ["CONCURRENCY", "PRICE", "WORLD", "dataset_of", "write_run"]
+
+WRITER = SimulatedSpec(provider="simulated", writer="careless")
+JUDGE = SimulatedSpec(provider="simulated", position_bias=0.7)
+READER = SimulatedSpec(provider="simulated", shows_choices=False, noise=2.0)
+WORLD = World(WRITER, JUDGE, READER)
+CONCURRENCY = 4
+"""Calls in flight to each of the three models."""
+PRICE = {"input": 1.0, "output": 2.0}
+"""USD per million tokens of each of them."""
+
+
+def write_run(folder: Path, server: FaultServer, *, prompts: int = 6, **top: Any) -> Path:
+    """A run file that asks this server, whose world has to be `WORLD`; `top` are further keys of it."""
+    common = {"concurrency": CONCURRENCY, "timeout": 30, "max_tokens": 200, "price": PRICE}
+    openai = {"provider": "openai", "base_url": server.url, **common}
+    anthropic = {"provider": "anthropic", "base_url": server.origin, **common}
+    judges = [{"model": "judge", "protocol": "label-tokens"}, {"model": "reader", "protocol": "verdict"}]
+    path = folder / "run.yaml"
+    run = {
+        "name": "faults",
+        "seed": 7,
+        "constitution": "lilliput",
+        "models": {
+            "writer": {**openai, "model": shown_name(WRITER)},
+            "judge": {**openai, "model": shown_name(JUDGE)},
+            "reader": {**anthropic, "model": shown_name(READER)},
+        },
+        "prompts": [{"lilliput": prompts}],
+        "critique": {"model": "writer", "rounds": 1},
+        "candidates": [{"from": "critique", "take": "last"}, {"model": "writer", "per_prompt": 1}],
+        "judging": {"judges": judges, "orders": "both", "principles_per_pair": 1},
+        "dataset": {"test_share": 0.25},
+        **top,
+    }
+    path.write_text(json.dumps(run), encoding="utf-8")
+    return path
+
+
+def dataset_of(folder: Path) -> dict[str, bytes]:
+    """The dataset's files, byte for byte."""
+    return {path.name: path.read_bytes() for path in sorted((folder / "dataset").glob("*.parquet"))}
