@@ -18,7 +18,7 @@ __all__ = ["headline", "simulated_banner", "write_summary"]
 
 
 def write_summary(
-    config: RunFile, workspace: Workspace, stages: Sequence[Stage], spending: Mapping[str, Any] | None = None
+    config: RunFile, workspace: Workspace, stages: Sequence[Stage], spending: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Write both files from the notes of the stages that stand; returns the content of the first.
 
@@ -78,8 +78,8 @@ def _page(summary: Mapping[str, Any]) -> list[str]:
     return shown
 
 
-def _spent(spending: Mapping[str, Any] | None) -> list[str]:
-    lines = spending_lines(over_all_starts(spending)) if spending else []
+def _spent(spending: Mapping[str, Any]) -> list[str]:
+    lines = spending_lines(over_all_starts(spending))
     return ["## calls", "", *lines, ""] if lines else []
 
 

@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from amendment.calls import Request
+from amendment.calls import Request, Sent
 from amendment.errors import ConfigError, ProviderError, Rejected, TrainingError, Transient
 from amendment.providers import LocalSpec, check_model
 from amendment.providers._local import LocalProvider, _fingerprint, _Job
@@ -42,7 +42,7 @@ def answers(folder: Path, requests: Sequence[Request], *, batch_size: int = 16) 
         finally:
             await provider.close()
 
-    return [json.loads(raw) if isinstance(raw, bytes) else raw for raw in asyncio.run(main())]
+    return [json.loads(sent.raw) if isinstance(sent, Sent) else sent for sent in asyncio.run(main())]
 
 
 def several(question: Ask, n: int, **sampling: Any) -> list[Request]:

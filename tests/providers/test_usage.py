@@ -40,7 +40,9 @@ def test_anthropics_counts_are_added_up() -> None:
         "cache_creation_input_tokens": 900,
         "output_tokens": 3,
     }
-    assert anthropic_usage(usage) == Usage(input_tokens=975, output_tokens=3, cached_tokens=70)  # 5 + 70 + 900
+    assert anthropic_usage(usage) == Usage(
+        input_tokens=975, output_tokens=3, cached_tokens=70, written_tokens=900
+    )  # 5 + 70 + 900
 
 
 @pytest.mark.parametrize("odd", ["many", None, -1, True, 1.5, [], {}, 2**60])
