@@ -261,7 +261,7 @@ name: memory
 constitution: [childrens-tutor]
 models:
   writer: {{provider: openai, base_url: {url}/v1, model: fast, concurrency: 64}}
-prompts: [{{file: prompts.jsonl, column: prompt}}]
+prompts: [{{path: prompts.jsonl, column: prompt}}]
 critique: {{model: writer}}
 candidates: [{{from: critique, take: all}}]
 judging: {{judges: [{{model: writer, protocol: verdict}}]}}

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from dataclasses import dataclass
-from functools import cached_property
 
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type
 from tenacity.wait import wait_random_exponential
@@ -30,9 +29,12 @@ __all__ = ["Calls"]
 MOST_NAMES = 8
 """Names under which one model may answer and be told of; a server that makes them up does not fill the report."""
 
+GRACE = 5.0
+"""Seconds for what is broken off to come to its end."""
+
 
 @dataclass
-class _Flight:
+class _Question:
     """A question on its way, and how many wait for its answer."""
 
     task: asyncio.Task[Reply]
@@ -73,12 +75,20 @@ class Calls:
         self._max_wait = max_wait
         self._strict_model = strict_model
         self._backoff = wait_random_exponential(multiplier=1, max=longest_wait)
-        self._flying: dict[str, _Flight] = {}
+        self._flying: dict[str, _Question] = {}
         self._stopped: AmendmentError | None = None
+        self._answered = {(row.host, row.asked, row.returned) for row in ledger.models() if row.returned}
+        """Host, name asked for and name that answered, over all starts of the run."""
 
     def endpoint(self, host: str, model: str, limits: Limits, *, order: Order = "throughput") -> Endpoint:
-        """What governs the calls to one model at one address; entries that name the same share it."""
-        return self._endpoints.setdefault((host, model), Endpoint(limits, order=order))
+        """What governs the calls to one model at one address; entries that name the same share it, and of
+        each limit the stricter one holds."""
+        known = self._endpoints.get((host, model))
+        if known is None:
+            known = self._endpoints[host, model] = Endpoint(limits, order=order)
+        else:
+            known.narrow(limits)
+        return known
 
     def notice(self, text: str) -> None:
         """Remember something that the run's report shall say once."""
@@ -121,10 +131,10 @@ class Calls:
                 self._flying.pop(request.id, None)
                 flight.task.cancel()
 
-    def _begin(self, provider: Provider, carrier: Carrier, request: Request) -> _Flight:
+    def _begin(self, provider: Provider, carrier: Carrier, request: Request) -> _Question:
         self._carriers.add(carrier)
         task = asyncio.ensure_future(self._fetch(provider, carrier, request))
-        flight = self._flying[request.id] = _Flight(task, carrier)
+        flight = self._flying[request.id] = _Question(task, carrier)
 
         def ended(done: asyncio.Task[Reply]) -> None:
             if self._flying.get(request.id) is flight:
@@ -152,6 +162,24 @@ class Calls:
             _, late = await asyncio.wait(waiting, timeout=seconds)
             for task in late:
                 task.cancel()
+
+    async def close(self) -> int:
+        """Break off what `drain` did not wait for, then close the ledger; how many calls or batches that were.
+
+        Their attempts stay open in the ledger: the next start counts them as possibly paid, and picks batches up.
+        Call it in the loop in which was asked, since only that one may write to the ledger. Raises LedgerError as the
+        ledger's own `close` does.
+        """
+        late = [task for carrier in self._carriers for task in carrier.under_way]
+        tasks = {*late, *(flight.task for flight in self._flying.values())}
+        for task in tasks:
+            task.cancel()
+        try:
+            if tasks:
+                await asyncio.wait(tasks, timeout=GRACE)
+        finally:
+            self.ledger.close()
+        return len(late)
 
     async def _fetch(self, provider: Provider, carrier: Carrier, request: Request) -> Reply:
         stored = self._stored(provider, request)
@@ -205,11 +233,6 @@ class Calls:
         if reply.model and (request.host, request.model, reply.model) not in self._answered:
             self._note_model(request, reply.model)
         return reply
-
-    @cached_property
-    def _answered(self) -> set[tuple[str, str, str]]:
-        """Host, name asked for and name that answered, over all starts of the run."""
-        return {(row.host, row.asked, row.returned) for row in self.ledger.models() if row.returned}
 
     def _note_model(self, request: Request, returned: str) -> None:
         """Remember under which name a model answered; a second one is said, or ends the run."""

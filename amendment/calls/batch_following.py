@@ -16,9 +16,7 @@ from typing import NamedTuple
 from amendment.calls.batch_lines import BatchOut, Line
 from amendment.calls.batch_service import BatchService, BatchState, LineOutcome
 from amendment.calls.faults import RULES
-from amendment.calls.prices import Price, cost
 from amendment.calls.provider import Provider
-from amendment.calls.requests import Usage
 from amendment.errors import CredentialsError, ProviderError, Rejected, Transient
 from amendment.ledger import Ledger
 
@@ -61,7 +59,6 @@ class Follower:
         service: BatchService,
         ledger: Ledger,
         *,
-        price: Price | None,
         tempo: Tempo,
         notice: Callable[[str], None],
         sleep: Callable[[float], Awaitable[None]],
@@ -69,7 +66,6 @@ class Follower:
         self._provider = provider
         self._service = service
         self._ledger = ledger
-        self._price = price
         self._tempo = tempo
         self._notice = notice
         self._sleep = sleep
@@ -160,14 +156,10 @@ class Follower:
             out.faults[outcome.custom_id] = outcome.fault or self._lost(out)
             return
         meter = self._provider.meter(outcome.raw)
-        usd = line.hold.settle(meter.usage) if line.hold else self._cost(meter.usage)
+        usd = line.hold.settle(meter.usage) if line.hold else None
         line.hold = None
         await self._ledger.commit(line.attempt, outcome.raw, meter, server_id=outcome.server_id, usd=usd)
-        line.answer(outcome.raw)
-
-    def _cost(self, usage: Usage | None) -> float | None:
-        """What a line has cost that nobody asked for any more, and so nobody set money aside for."""
-        return cost(self._price, usage, batch=True) if self._price and usage else None
+        out.answer(line, outcome.raw)
 
     def _lost(self, out: BatchOut) -> Transient:
         return Transient(f"{self._provider.host}: batch {out.remote} has no result for this request", kind="unreadable")
@@ -178,12 +170,12 @@ class Follower:
             line.is_taken = True
             out.faults[line.custom_id] = fault
         for custom_id, ended in out.faults.items():
-            self._settle(out.lines[custom_id], ended)
+            self._write_off(out.lines[custom_id], ended)
         await self._ledger.close_batch(out.number, state)
         for custom_id, ended in out.faults.items():
             out.lines[custom_id].fail(ended)
 
-    def _settle(self, line: Line, fault: ProviderError) -> None:
+    def _write_off(self, line: Line, fault: ProviderError) -> None:
         passing = fault if isinstance(fault, Transient) else None
         if line.hold and passing and RULES[passing.kind].may_be_paid:
             line.hold.lose()
@@ -191,7 +183,7 @@ class Follower:
             line.hold.release()
         line.hold = None
         name = passing.kind if passing else type(fault).__name__
-        self._ledger.settle(line.attempt, name, status=passing.status if passing else None)
+        self._ledger.fail(line.attempt, name, status=passing.status if passing else None)
 
     async def close_unmade(self, out: BatchOut, fault: ProviderError) -> None:
         """There is no such batch at the vendor, for this reason."""

@@ -13,12 +13,7 @@ from amendment.calls.requests import Request
 from amendment.errors import ProviderError
 from amendment.ledger import Ledger
 
-__all__ = ["BatchOut", "Desk", "Line", "custom_id_of", "desk_of"]
-
-
-def custom_id_of(request_id: str) -> str:
-    """A request's name as both vendors take it: letters, digits, `_` and `-`, at most 64 of them."""
-    return request_id.replace(":", "-")
+__all__ = ["BatchOut", "Line", "desk_of"]
 
 
 def _quiet_future() -> asyncio.Future[bytes]:
@@ -34,7 +29,7 @@ class Line:
 
     request_id: str
     asked: Request | None = None
-    """None in a batch of an earlier process, until somebody asks for it."""
+    """None in a batch of an earlier process."""
     sent: BatchLine | None = None
     """What goes to the vendor; let go of when it is there."""
     stage: str = ""
@@ -47,8 +42,8 @@ class Line:
 
     @property
     def custom_id(self) -> str:
-        """Its name in a batch."""
-        return custom_id_of(self.request_id)
+        """Its name in a batch, as both vendors take it: letters, digits, `_` and `-`, at most 64 of them."""
+        return self.request_id.replace(":", "-")
 
     def answer(self, raw: bytes) -> None:
         """Hand on a reply that is on disk."""
@@ -70,7 +65,10 @@ class BatchOut:
 
     shard: str
     lines: dict[str, Line]
-    """By custom id."""
+    """By custom id; without those whose replies are handed on, which would fill the memory before the batch ends."""
+    desk: _Desk
+    total: int
+    """Requests that were handed in with it."""
     number: int = 0
     """In the ledger."""
     remote: str | None = None
@@ -87,6 +85,12 @@ class BatchOut:
         """Lines without a result."""
         return [line for line in self.lines.values() if not line.is_taken]
 
+    def answer(self, line: Line, raw: bytes) -> None:
+        """Hand on a reply that is on disk, and forget its line."""
+        line.answer(raw)
+        self.lines.pop(line.custom_id, None)
+        self.desk.forget(line)
+
     def fail(self, fault: BaseException) -> None:
         """Tell everybody who waits for a line of it."""
         for line in self.lines.values():
@@ -94,7 +98,7 @@ class BatchOut:
 
 
 @dataclass(eq=False)
-class Desk:
+class _Desk:
     """What is on its way in batches with one ledger, by whichever carrier: no request may be in two at once."""
 
     lines: dict[str, Line] = field(default_factory=dict)
@@ -102,10 +106,15 @@ class Desk:
     shards: set[str] = field(default_factory=set)
     """Batches that are in somebody's hands."""
 
+    def forget(self, line: Line) -> None:
+        """A line is not on its way any more."""
+        if self.lines.get(line.request_id) is line:
+            del self.lines[line.request_id]
 
-_DESKS: WeakKeyDictionary[Ledger, Desk] = WeakKeyDictionary()
+
+_DESKS: WeakKeyDictionary[Ledger, _Desk] = WeakKeyDictionary()
 
 
-def desk_of(ledger: Ledger) -> Desk:
+def desk_of(ledger: Ledger) -> _Desk:
     """The desk that all carriers of a ledger share: two entries of a run file may name the same model."""
-    return _DESKS.setdefault(ledger, Desk())
+    return _DESKS.setdefault(ledger, _Desk())

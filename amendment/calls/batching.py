@@ -24,7 +24,7 @@ from amendment.calls.prices import Price
 from amendment.calls.provider import Provider
 from amendment.calls.requests import Request
 from amendment.calls.tokens import most_tokens
-from amendment.errors import CredentialsError, Paused, ProviderError, Rejected, Transient
+from amendment.errors import BudgetReached, CredentialsError, Paused, ProviderError, Rejected, Transient
 from amendment.ledger import Batch, BatchCall, Ledger
 
 __all__ = ["Batching", "Tempo"]
@@ -60,7 +60,7 @@ class Batching:
         self._tempo = tempo or Tempo()
         self._notice = notice
         self._sleep = sleep
-        self._follower = Follower(provider, service, ledger, price=price, tempo=self._tempo, notice=notice, sleep=sleep)
+        self._follower = Follower(provider, service, ledger, tempo=self._tempo, notice=notice, sleep=sleep)
         self._desk = desk_of(ledger)
         self._gathered: list[Line] = []
         self._n_bytes = 0
@@ -77,8 +77,6 @@ class Batching:
             line = self._gather(request)
         line.askers += 1
         try:
-            if line.asked is None:
-                await self._set_aside_again(line, request)
             return await asyncio.shield(line.reply)
         finally:
             line.askers -= 1
@@ -104,10 +102,15 @@ class Batching:
             self._leaving = self._is_awake = False
 
     @property
+    def under_way(self) -> list[asyncio.Task[Any]]:
+        """A task for each batch that is out."""
+        return list(self._out)
+
+    @property
     def outlook(self) -> list[str]:
         """What is out and how far it is, for the eyes of who waits."""
         where = self._provider.host
-        shown = [(out.remote, out.n_done, len(out.lines)) for out in self._out.values() if out.remote]
+        shown = [(out.remote, out.n_done, out.total) for out in self._out.values() if out.remote]
         return [f"batch {remote} at {where}: {done} of {total} requests are done" for remote, done, total in shown]
 
     def _wake(self, host: str, model: str) -> None:
@@ -119,19 +122,18 @@ class Batching:
         for left in self._ledger.batches(host, model):
             if left.shard in self._desk.shards:
                 continue
-            lines = [Line(one.request, attempt=one.number) for one in unanswered if one.batch == left.number]
-            out = BatchOut(left.shard, {line.custom_id: line for line in lines}, left.number, left.remote, _when(left))
+            lines = [
+                Line(one.request, attempt=one.number, hold=self._budget.take_up(one.number, self._price))
+                for one in unanswered
+                if one.batch == left.number
+            ]
+            out = self._out_with(left.shard, lines, _when(left))
+            out.number, out.remote, out.total = left.number, left.remote, len(left.attempts)
             self._desk.lines.update((line.request_id, line) for line in lines)
             self._start(out, self._follower.follow(out))
 
-    async def _set_aside_again(self, line: Line, request: Request) -> None:
-        """Money for a line that an earlier process handed in, as it was set aside there."""
-        hold = await self._budget.reserve(most_tokens(request), self._price, batch=True)
-        line.asked = request
-        if line.is_taken:
-            hold.release()
-        else:
-            line.hold = hold
+    def _out_with(self, shard: str, lines: Sequence[Line], since: float) -> BatchOut:
+        return BatchOut(shard, {line.custom_id: line for line in lines}, self._desk, len(lines), since=since)
 
     def _gather(self, request: Request) -> Line:
         """A new line for the next batch. Raises Rejected for what the protocol cannot ask, or no batch can hold."""
@@ -171,8 +173,11 @@ class Batching:
         asked = [line for line in gathered if line.askers]
         self._forget([line for line in gathered if not line.askers], Paused("nobody asks for it any more"))
         if asked:
-            out = BatchOut(uuid.uuid4().hex, {line.custom_id: line for line in asked}, since=time.time())
-            self._start(out, self._go(out))
+            self._send_off(asked)
+
+    def _send_off(self, lines: Sequence[Line]) -> None:
+        out = self._out_with(uuid.uuid4().hex, lines, time.time())
+        self._start(out, self._go(out))
 
     def _start(self, out: BatchOut, work: Awaitable[None]) -> None:
         self._desk.shards.add(out.shard)
@@ -186,16 +191,19 @@ class Batching:
         left = f"{self._provider.host}: batch {out.remote} with {len(out.missing)} requests is still being worked on"
         if task.cancelled() and out.number:
             self._notice(f"{left}; nothing of it is lost: run again to pick it up")
+        if out.missing and out.number and not self._leaving:
+            self._is_awake = False  # whoever asks for a line of it again is not to hand it in once more
         self._forget(list(out.lines.values()), Paused(f"{left}; run again to pick it up"))
 
     def _forget(self, lines: Sequence[Line], told: Paused) -> None:
         """Lines that are neither gathered nor out any longer; whoever still waits for one is told."""
         for line in lines:
-            if self._desk.lines.get(line.request_id) is line:
-                del self._desk.lines[line.request_id]
-            if line.hold:  # the batch is taken up again later, and its money set aside again
+            self._desk.forget(line)
+            if line.hold and line.attempt:  # its batch is out, and will be paid
+                self._budget.leave(line.attempt, line.hold)
+            elif line.hold:
                 line.hold.release()
-                line.hold = None
+            line.hold = None
             line.fail(told)
 
     async def _guarded(self, out: BatchOut, work: Awaitable[None]) -> None:
@@ -207,12 +215,10 @@ class Batching:
 
     async def _go(self, out: BatchOut) -> None:
         """Money, ledger, vendor, ledger: in this order, so that nothing is paid that is not written down."""
-        lines = list(out.lines.values())
-        most = [most_tokens(line.asked) for line in lines if line.asked]
-        for line, hold in zip(lines, await self._budget.reserve_all(most, self._price, batch=True), strict=True):
-            line.hold = hold
+        await self._set_aside(out)
         out.phase = "handing in"
         await self._write_down(out)
+        lines = list(out.lines.values())
         try:
             out.remote = await self._service.submit([line.sent for line in lines if line.sent], out.shard)
         except ProviderError as fault:
@@ -228,15 +234,32 @@ class Batching:
             raise asyncio.CancelledError
         await self._follower.follow(out)
 
+    async def _set_aside(self, out: BatchOut) -> None:
+        """Money for all lines at once. What is left may do for some: then the others wait for what those give back."""
+        lines = list(out.lines.values())
+        most = [most_tokens(line.asked) for line in lines if line.asked]
+        count, holds = len(lines), None
+        while holds is None:
+            try:
+                holds = await self._budget.reserve_all(most[:count], self._price, batch=True)
+            except BudgetReached:
+                count = self._budget.affords(most[:count], self._price, batch=True)
+                if not count:
+                    raise
+        for line, hold in zip(lines, holds, strict=False):
+            line.hold = hold
+        if count < len(lines):
+            out.lines = {line.custom_id: line for line in lines[:count]}
+            out.total = count
+            self._send_off(lines[count:])
+
     async def _write_down(self, out: BatchOut) -> None:
         """The intent: from here on a kill leaves a trace by which the batch is found."""
         lines = list(out.lines.values())
         asked = [(line, line.asked) for line in lines if line.asked]
         calls = [BatchCall(one.id, one.body, one.host, one.model, line.stage) for line, one in asked]
-        out.number = await self._ledger.open_batch(out.shard, calls)
-        (written,) = [
-            batch for batch in self._ledger.batches(calls[0].host, calls[0].model) if batch.number == out.number
-        ]
+        written = await self._ledger.open_batch(out.shard, calls)
+        out.number = written.number
         for line in lines:
             line.attempt = written.attempts[line.request_id]
 

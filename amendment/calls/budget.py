@@ -41,15 +41,12 @@ class Budget:
     def __init__(self, usd: float | None = None, *, spent: float = 0.0) -> None:
         """`spent` is what earlier starts of the same run have spent."""
         self.usd = usd
-        self.calls = 0
-        """Calls that were settled."""
-        self.unmetered = 0
-        """Calls that were settled without a usage, and so charged at their estimate where they have a price."""
         self._limit = None if usd is None else math.floor(Fraction(usd) * _UNITS)
         self._spent = _nearest(spent)
         self._reserved = 0
         self._possibly_paid = 0
         self._queue: deque[_Turn] = deque()
+        self._left: dict[int, Hold] = {}
 
     @property
     def spent(self) -> float:
@@ -92,6 +89,37 @@ class Budget:
         else:
             self._reserved += total
         return [Hold(self, units, price, batch) for units in each]
+
+    def affords(self, calls: Sequence[Tokens], price: Price | None, *, batch: bool = False) -> int:
+        """For how many of these calls, from the first on, there is money when nothing else is under way."""
+        most = 0
+        for number, tokens in enumerate(calls):
+            most += self._worst(tokens, price, batch)
+            if self._limit is not None and self._spent + most > self._limit:
+                return number
+        return len(calls)
+
+    def count_left(self, attempt: int, tokens: Tokens, price: Price) -> None:
+        """A line of a batch that an earlier start handed in and nobody has read: spent at the most that it can cost."""
+        worst = most_cost(price, tokens, batch=True) or most_cost(price, tokens._replace(output=0), batch=True) or 0.0
+        hold = Hold(self, math.ceil(worst * _UNITS), price, True)
+        self._reserved += hold._units
+        self.leave(attempt, hold)
+
+    def leave(self, attempt: int, hold: Hold) -> None:
+        """Nobody follows this line's batch any longer: its money counts as spent until somebody does."""
+        self._left[attempt] = hold
+        self._end(hold._units, hold._units)
+
+    def take_up(self, attempt: int, price: Price | None) -> Hold:
+        """The money of such a line, reserved again now that its batch is followed, with nothing to wait for: whatever
+        the limit says, the line is paid. A line that was never counted has set nothing aside."""
+        hold = self._left.pop(attempt, None)
+        if hold is None:
+            return Hold(self, 0, price, True)
+        self._reserved += hold._units
+        self._spent -= hold._units
+        return hold
 
     def _worst(self, tokens: Tokens, price: Price | None, batch: bool) -> int:
         if price is None:
@@ -139,8 +167,8 @@ class Budget:
     def _reached(self, units: int) -> BudgetReached:
         return BudgetReached(
             f"the budget is reached: {self.spent:.4f} of {self.usd:g} USD are spent, and what is asked next can cost "
-            f"up to {units / _UNITS:.4f} USD. Raise usd under budget in the run file and run again: what was paid for "
-            "is kept, and nothing of it is asked again"
+            f"up to {units / _UNITS:.4f} USD. Raise usd under budget in the run file, or lower max_tokens of the "
+            "model, and run again: what was paid for is kept, and nothing of it is asked again"
         )
 
     def _end(self, held: int, spent: int) -> None:
@@ -167,8 +195,6 @@ class Hold:
     def settle(self, usage: Usage | None) -> float | None:
         """A reply is in: what it cost in USD, by its usage or else by the estimate; None for an unpriced model."""
         self._close()
-        self._budget.calls += 1
-        self._budget.unmetered += usage is None
         units = self._units
         if usage is not None and self._price is not None:
             units = _nearest(cost(self._price, usage, batch=self._batch))

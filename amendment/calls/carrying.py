@@ -10,7 +10,7 @@ import asyncio
 from typing import Any, NamedTuple, Protocol
 
 from amendment.calls.budget import Budget, Hold
-from amendment.calls.endpoint import Endpoint
+from amendment.calls.endpoint import Endpoint, Trip
 from amendment.calls.faults import RULES
 from amendment.calls.flowing import PLACE, STAGE
 from amendment.calls.prices import Price
@@ -51,14 +51,18 @@ class Carrier(Protocol):
         """Wait until what is on the wire has its reply in the ledger or has failed; nothing new is sent."""
         ...
 
+    @property
+    def under_way(self) -> list[asyncio.Task[Any]]:
+        """What `drain` waits for. Cancelled, an attempt stays open in the ledger."""
+        ...
+
 
 class _Admission(NamedTuple):
     """What a call that may be sent has been given."""
 
     attempt: int
     hold: Hold
-    tokens: int
-    """The most that it can take."""
+    trip: Trip
 
 
 class Online:
@@ -98,7 +102,12 @@ class Online:
     async def drain(self) -> None:
         """Wait until every call that was sent has its reply in the ledger or has failed."""
         while self._on_wire:
-            await asyncio.wait(list(self._on_wire))
+            await asyncio.wait(self.under_way)
+
+    @property
+    def under_way(self) -> list[asyncio.Task[Any]]:
+        """Tasks that have sent their request."""
+        return list(self._on_wire)
 
     async def _admitted(self, request: Request) -> _Admission:
         """Money, a place, a line in the ledger, and leave to go. Cancelled on the way, it gives back what it has."""
@@ -111,16 +120,16 @@ class Online:
                 attempt = await self._ledger.begin(
                     request.id, request.body, host=request.host, model=request.model, stage=STAGE.get()
                 )
-                await self._endpoint.depart(tokens.total)
+                trip = await self._endpoint.depart(tokens.total)
             except BaseException:
                 self._endpoint.leave()
                 if attempt is not None:
-                    self._ledger.settle(attempt, "unsent")
+                    self._ledger.fail(attempt, "unsent")
                 raise
         except BaseException:
             hold.release()
             raise
-        return _Admission(attempt, hold, tokens.total)
+        return _Admission(attempt, hold, trip)
 
     async def _send(self, request: Request, admission: _Admission) -> bytes:
         """Send once and store the reply; slot and money are free as soon as it is in."""
@@ -135,7 +144,7 @@ class Online:
             raise self._failed(fault, admission) from None
         meter = self._provider.meter(sent.raw)
         used = meter.usage.input_tokens + meter.usage.output_tokens if meter.usage else None
-        self._endpoint.answered(sent.pace, reserved=admission.tokens, tokens=used)
+        self._endpoint.answered(admission.trip, sent.pace, used)
         cost = admission.hold.settle(meter.usage)
         await self._ledger.commit(admission.attempt, sent.raw, meter, server_id=sent.server_id, usd=cost)
         return sent.raw
@@ -146,7 +155,7 @@ class Online:
         One that is broken off by anything but its provider may be paid for: it stays open in the ledger, which says so.
         """
         passing = fault if isinstance(fault, Transient) else None
-        self._endpoint.failed(passing)
+        self._endpoint.failed(admission.trip, passing)
         is_told = isinstance(fault, ProviderError)
         if not is_told or (passing and RULES[passing.kind].may_be_paid):
             admission.hold.lose()
@@ -154,5 +163,5 @@ class Online:
             admission.hold.release()
         if is_told:
             name = passing.kind if passing else type(fault).__name__
-            self._ledger.settle(admission.attempt, name, status=passing.status if passing else None)
+            self._ledger.fail(admission.attempt, name, status=passing.status if passing else None)
         return fault

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from contextvars import ContextVar
 from math import inf
 from random import Random
 from typing import Literal, NamedTuple
@@ -21,10 +20,10 @@ from amendment.calls.faults import RULES
 from amendment.calls.pacing import TOKEN_SHARE, Estimates, Quota, Rhythm
 from amendment.calls.provider import Pace
 from amendment.calls.refusals import Ceiling, Crush, Pause
-from amendment.calls.slots import Line, Slots
+from amendment.calls.slots import Slots, Turns
 from amendment.errors import Transient
 
-__all__ = ["Endpoint", "Limits", "Order", "Trouble"]
+__all__ = ["Endpoint", "Limits", "Order", "Trip", "Trouble"]
 
 Order = Literal["throughput", "early"]
 """throughput serves whoever asked first; early serves the item that stands first in the input."""
@@ -56,14 +55,16 @@ class Trouble(NamedTuple):
     """What the last fault said."""
 
 
-class _Trip(NamedTuple):
-    """A call that left, as the task that left with it remembers it."""
+class Trip(NamedTuple):
+    """A call that left: what it says of the endpoint when it is back depends on when that was."""
 
     sent_at: float
     epoch: int
     """How often the endpoint had been unavailable before."""
     order: int
     """Which one it was."""
+    most: int
+    """Tokens that it can take."""
     charge: float
     """Tokens charged for it."""
 
@@ -73,19 +74,11 @@ class _Departing(NamedTuple):
 
     most: int
     """Tokens that it can take."""
-    turn: asyncio.Future[_Trip]
-
-
-_TRIP: ContextVar[_Trip | None] = ContextVar("trip", default=None)
-"""Set by `depart`, read by `answered` and `failed`, in the same task or one that it started."""
+    turn: asyncio.Future[Trip]
 
 
 class Endpoint:
-    """One model at one address. A call passes `enter`, `depart`, and then `answered` or `failed`.
-
-    `answered` and `failed` must be called in the task that departed or in one it started since: what a call says of
-    the endpoint depends on when it left.
-    """
+    """One model at one address. A call passes `enter`, `depart`, and then `answered` or `failed` with its trip."""
 
     def __init__(
         self,
@@ -99,7 +92,7 @@ class Endpoint:
         self._clock = Steady(clock or LoopClock())
         self._by_place = order == "early"
         self._slots = Slots(limits.concurrency)
-        self._line = Line(self._room)
+        self._turns = Turns(self._room)
         self._departing: deque[_Departing] = deque()
         self._alarm: asyncio.Task[None] | None = None
         self._rings = inf
@@ -107,8 +100,8 @@ class Endpoint:
         self._crush = Crush()
         self._pause = Pause(rng)
         self._ceiling = Ceiling()
-        self._requests = Rhythm(limits.requests_per_minute) if limits.requests_per_minute else None
-        self._tokens = Rhythm(TOKEN_SHARE * limits.tokens_per_minute) if limits.tokens_per_minute else None
+        self._requests: Rhythm | None = None
+        self._tokens: Rhythm | None = None
         self._estimates = Estimates()
         self._request_quota = Quota()
         self._token_quota = Quota()
@@ -116,34 +109,41 @@ class Endpoint:
         self._sent = 0
         self._charged = self._flying = 0.0
         self._reason = ""
+        self.narrow(limits)
+
+    def narrow(self, limits: Limits) -> None:
+        """Another entry names the same endpoint: of each limit the stricter one holds."""
+        if limits.concurrency:
+            self._slots.narrow(limits.concurrency)
+        self._requests = _stricter(self._requests, limits.requests_per_minute)
+        self._tokens = _stricter(self._tokens, limits.tokens_per_minute and TOKEN_SHARE * limits.tokens_per_minute)
 
     async def enter(self, place: int) -> None:
         """Become one of the few that are about to be sent, in the order of service. Cancelled, it holds nothing."""
-        await self._line.enter(place if self._by_place else 0)
+        await self._turns.enter(place if self._by_place else 0)
 
     def leave(self) -> None:
         """Give the place up again without having departed."""
-        self._line.leave()
+        self._turns.leave()
 
-    async def depart(self, tokens: int) -> None:
+    async def depart(self, tokens: int) -> Trip:
         """Return when the call may be sent now; it then holds a slot. On cancellation it holds nothing."""
         now = self._clock.now()
         if self._departing or self._delay(tokens, now) > SOON:
             trip = await self._turn(tokens, now)
         else:
             trip = self._take(tokens, now)
-        _TRIP.set(trip)
-        self._line.leave()
+        self._turns.leave()
+        return trip
 
-    def answered(self, pace: Pace | None, *, reserved: int, tokens: int | None) -> None:
-        """A reply is in: the slot is free, and the governors know what it took."""
+    def answered(self, trip: Trip, pace: Pace | None, tokens: int | None) -> None:
+        """A reply is in: the slot is free, and the governors know what it took; None where it did not say."""
         now = self._clock.now()
-        trip = _TRIP.get() or self._stranger(now, reserved)
         self._slots.clean()
         self._ceiling.accepted()
         self._is_up(trip, now)
         if tokens is not None:
-            self._settle(trip, reserved, tokens)
+            self._settle(trip, tokens)
         if pace is not None:
             order, flying = trip.order, self._slots.in_flight - 1
             landed = self._charged - self._flying + trip.charge
@@ -151,10 +151,9 @@ class Endpoint:
             self._token_quota.told(now, order, landed, pace.tokens_left, pace.tokens_reset)
         self._returned(trip, now)
 
-    def failed(self, fault: Transient | None) -> None:
+    def failed(self, trip: Trip, fault: Transient | None) -> None:
         """A call came back without a reply; None for a fault that says nothing of the endpoint."""
         now = self._clock.now()
-        trip = _TRIP.get() or self._stranger(now)
         if fault is None:
             self._pause.undecided(now)
         elif fault.kind == "rate":
@@ -204,7 +203,7 @@ class Endpoint:
             delay = max(delay, self._token_quota.delay(now, self._charged, self._estimates.charge(most)))
         return delay
 
-    def _take(self, most: int, now: float) -> _Trip:
+    def _take(self, most: int, now: float) -> Trip:
         charge = self._estimates.charge(most)
         self._slots.in_flight += 1
         self._breaker.depart(now)
@@ -221,9 +220,9 @@ class Endpoint:
         self._flying += charge
         self._request_quota.depart(now, self._sent)
         self._token_quota.depart(now, self._charged, charge)
-        return _Trip(now, self._epoch, self._sent, charge)
+        return Trip(now, self._epoch, self._sent, most, charge)
 
-    async def _turn(self, most: int, now: float) -> _Trip:
+    async def _turn(self, most: int, now: float) -> Trip:
         """Wait until this call may go, after those that came before it."""
         departing = _Departing(most, asyncio.get_running_loop().create_future())
         self._departing.append(departing)
@@ -265,22 +264,22 @@ class Endpoint:
         self._alarm = None
         self._look(self._clock.now())
 
-    def _returned(self, trip: _Trip, now: float) -> None:
+    def _returned(self, trip: Trip, now: float) -> None:
         """A slot is free, and whoever may use it is told."""
         self._flying -= trip.charge
         self._slots.in_flight -= 1
-        self._line.move_up()
+        self._turns.move_up()
         if self._departing:
             self._look(now)
 
-    def _is_up(self, trip: _Trip, now: float) -> None:
+    def _is_up(self, trip: Trip, now: float) -> None:
         """The endpoint answered a call. While it is unavailable, only calls that left since then count."""
         if trip.epoch == self._epoch:
             if self._pause.accepted():
                 self._ceiling.resumed(now)
             self._breaker.succeeded()
 
-    def _is_down(self, trip: _Trip, fault: Transient, now: float) -> None:
+    def _is_down(self, trip: Trip, fault: Transient, now: float) -> None:
         """A call met an outage."""
         self._reason = str(fault)
         self._slots.hold()
@@ -290,7 +289,7 @@ class Endpoint:
             self._epoch += self._breaker.is_open and not was_open
             self._pause.undecided(now)
 
-    def _refused(self, trip: _Trip, fault: Transient, now: float) -> None:
+    def _refused(self, trip: Trip, fault: Transient, now: float) -> None:
         """A call was refused: a lone one concerns nobody else, unless the server asks for a pause."""
         self._reason = str(fault)
         is_late = trip.epoch != self._epoch
@@ -307,12 +306,17 @@ class Endpoint:
         self._ceiling.refused(now, took, is_first=begins)
         self._pause.refused(now, fault.retry_after, took, is_late=is_late, begins=begins)
 
-    def _settle(self, trip: _Trip, most: int, used: int) -> None:
+    def _settle(self, trip: Trip, used: int) -> None:
         """Charge what was used instead of what was thought."""
-        self._estimates.learn(most, used)
+        self._estimates.learn(trip.most, used)
         if self._tokens:
             self._tokens.give_back(trip.charge - used)
 
-    def _stranger(self, now: float, most: int = 0) -> _Trip:
-        """For a call that departed in another task: it passes for one that has just left."""
-        return _Trip(now, self._epoch, self._sent, self._estimates.charge(most))
+
+def _stricter(rhythm: Rhythm | None, per_minute: float | None) -> Rhythm | None:
+    """A pace, kept or made slower."""
+    if rhythm is None:
+        return Rhythm(per_minute) if per_minute else None
+    if per_minute:
+        rhythm.narrow(per_minute)
+    return rhythm

@@ -8,7 +8,7 @@ from typing import Any
 from amendment import __version__
 from amendment.calls.asking import Calls
 from amendment.calls.carrying import Carrier, Online
-from amendment.calls.endpoint import Endpoint, Limits
+from amendment.calls.endpoint import Limits
 from amendment.calls.provider import Provider
 from amendment.calls.requests import Answer, Reply, Request
 from amendment.records import Messages, Origin, Sampling
@@ -42,7 +42,9 @@ class Model:
         self.sampling = sampling
         self.concurrency = concurrency
         self._lengthens = lengthens
-        self._carrier = carrier or Online(provider, Endpoint(Limits(concurrency)), calls.ledger, calls.budget)
+        self._carrier = carrier or Online(
+            provider, calls.endpoint(provider.host, model, Limits(concurrency)), calls.ledger, calls.budget
+        )
 
     @property
     def shows_choices(self) -> bool:

@@ -39,6 +39,12 @@ class Rhythm:
         self._interval = (MINUTE + SLACK) / per_minute
         self._due = -inf
 
+    def narrow(self, per_minute: float) -> None:
+        """At most so many from now on, if that is less than before."""
+        if per_minute < self._most:
+            self._most = per_minute
+            self._interval = (MINUTE + SLACK) / per_minute
+
     def delay(self, now: float, units: float = 1.0) -> float:
         """Seconds until a call of so many units may go."""
         return self._due + (min(units, self._most) - 1) * self._interval - SLACK - now

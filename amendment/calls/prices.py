@@ -14,7 +14,7 @@ from functools import cache
 from importlib.resources import as_file, files
 from itertools import product
 from pathlib import Path
-from typing import Annotated, NamedTuple
+from typing import Annotated
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
@@ -30,7 +30,6 @@ __all__ = [
     "Price",
     "PriceBlock",
     "PriceTable",
-    "Quote",
     "cost",
     "is_own_server",
     "most_cost",
@@ -154,13 +153,6 @@ class _PriceFile(BaseModel):
     prices: tuple[PriceBlock, ...]
 
 
-class Quote(NamedTuple):
-    """A price and where it stands."""
-
-    price: Price
-    block: PriceBlock
-
-
 class PriceTable:
     """Prices of one file or of several, of which earlier ones go before later ones."""
 
@@ -181,14 +173,14 @@ class PriceTable:
         """This table where it has a price, and the other one where it has none."""
         return PriceTable(*self.files, *other.files)
 
-    def quote(self, host: str, model: str) -> Quote | None:
+    def price(self, host: str, model: str) -> Price | None:
         """A model's price: in each file first under its very name, then under its undated one; earlier blocks first."""
         undated = _SNAPSHOT.fullmatch(model)
         names = (model, undated["model"]) if undated else (model,)
         for blocks, name in product(self.files, names):
             for block in blocks:
                 if block.host in ("*", host.lower()) and name in block.models:
-                    return Quote(block.models[name], block)
+                    return block.models[name]
         return None
 
 
@@ -200,10 +192,10 @@ def _shipped() -> PriceTable:
 
 def price_of(table: PriceTable, host: str, model: str) -> Price | None:
     """A model's price by the table, nothing at a server of one's own that the table does not name, None elsewhere."""
-    quote = table.quote(host, model)
-    if quote:
-        return quote.price
-    return FREE if is_own_server(host) else None
+    price = table.price(host, model)
+    if price is None and is_own_server(host):
+        return FREE
+    return price
 
 
 def is_own_server(host: str) -> bool:

@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Callable
 from heapq import heapify, heappop, heappush
 
-__all__ = ["CEILING", "Line", "Slots"]
+__all__ = ["Slots", "Turns"]
 
 FIRST, CEILING = 8, 256
 """Calls in flight where the user names no number: where to begin, and the most."""
@@ -36,6 +36,11 @@ class Slots:
         self._is_starting = most is None
         self._clean = 0
         self._last_cut = float("-inf")
+
+    def narrow(self, most: int) -> None:
+        """Never more than so many from now on."""
+        self.most = min(self.most, most)
+        self.limit = min(self.limit, self.most)
 
     @property
     def is_in_use(self) -> bool:
@@ -70,7 +75,7 @@ class Slots:
             self.limit = max(1, int(self.limit * CUT))
 
 
-class Line:
+class Turns:
     """Those that wait to be among the next, and those that are. The lowest rank goes first, then who came first."""
 
     def __init__(self, room: Callable[[], int]) -> None:

@@ -16,7 +16,6 @@ from amendment.hashing import canonical_json
 __all__ = [
     "CHARACTERS_PER_TOKEN",
     "IMAGE_TOKENS",
-    "REQUEST_TOKENS",
     "TOOL_TOKENS",
     "Tokens",
     "likely_tokens",

@@ -22,7 +22,7 @@ from amendment.errors import LedgerError
 from amendment.ledger.folder import sync_folder
 from amendment.ledger.tables import SCHEMA, VERSION
 
-__all__ = ["ASIDE", "create", "journal_of", "move", "read_only", "schema_of", "settle_modes", "unused", "writing"]
+__all__ = ["ASIDE", "create", "move", "read_only", "schema_of", "settle_modes", "unused", "writing"]
 
 STATEMENTS = 256
 """Prepared statements that a connection keeps."""

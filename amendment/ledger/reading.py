@@ -7,7 +7,7 @@ made of rows whose checksums are not looked at one by one; `verify` does that.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -18,7 +18,7 @@ from amendment.ledger.opening import read_only, schema_of
 from amendment.ledger.rows import Batch
 from amendment.ledger.tables import ATTEMPT, BATCH, FAULT, REPLY, REQUEST, STEP, VERSION, Table
 
-__all__ = ["CLOSED", "Latency", "OpenAttempt", "ReadOnly", "Reader", "ReturnedModel", "Spending", "utc"]
+__all__ = ["CLOSED", "Latency", "LostCall", "OpenAttempt", "ReadOnly", "Reader", "ReturnedModel", "Spending", "utc"]
 
 
 CLOSED = "this model's run was closed, and its ledger with it; look the model up in it again"
@@ -57,6 +57,18 @@ class OpenAttempt(NamedTuple):
     stage: str
     batch: int | None
     """The batch it went out with."""
+
+
+class LostCall(NamedTuple):
+    """An attempt without a reply that the provider may bill for."""
+
+    number: int
+    in_batch: bool
+    """Whether it went out with a batch, at a batch's price."""
+    is_out: bool
+    """Whether that batch is not done with, so that the reply may still come."""
+    body: str
+    """The request, as JSON."""
 
 
 class ReturnedModel(NamedTuple):
@@ -155,11 +167,15 @@ class Reader:
         """Attempts with neither a reply nor an end, in order; those on the wire just now are among them."""
         return [OpenAttempt(*row) for row in self._rows(_OPEN)]
 
-    def lost(self, kinds: Collection[str]) -> list[str]:
-        """The requests, as JSON, of attempts of which nothing came back or that ended in a fault of these kinds: one
-        for each attempt. They may have been paid for; those of batches that are still out are not among them."""
-        marks = ", ".join("?" * len(kinds))
-        return [row[0].decode("utf-8", "replace") for row in self._rows(_LOST.replace("KINDS", marks), *kinds)]
+    def lost(self, kinds: Collection[str]) -> Iterator[LostCall]:
+        """Attempts of which nothing came back, or that ended in a fault of these kinds, in order: they may have been
+        paid for, or will be where their batch is still out."""
+        question = _LOST.replace("KINDS", ", ".join("?" * len(kinds)))
+        last = 0
+        while rows := self._rows(question, *kinds, last):
+            for number, in_batch, is_out, body in rows:
+                yield LostCall(number, bool(in_batch), bool(is_out), body.decode("utf-8", "replace"))
+            last = rows[-1][0]
 
     def models(self) -> list[ReturnedModel]:
         """Which models answered to which names."""
@@ -252,11 +268,14 @@ WHERE NOT EXISTS (SELECT 1 FROM reply r WHERE r.attempt = a.number)
 ORDER BY a.number
 """
 _LOST = """
-SELECT q.body FROM attempt a JOIN request q ON q.id = a.request LEFT JOIN fault f ON f.attempt = a.number
+SELECT a.number, a.batch IS NOT NULL, f.kind IS NULL AND a.batch IS NOT NULL
+    AND NOT EXISTS (SELECT 1 FROM step s WHERE s.batch = a.batch AND s.kind = 'closed'), q.body
+FROM attempt a JOIN request q ON q.id = a.request LEFT JOIN fault f ON f.attempt = a.number
 WHERE NOT EXISTS (SELECT 1 FROM reply r WHERE r.attempt = a.number) AND (f.kind IS NULL OR f.kind IN (KINDS))
-    AND (a.batch IS NULL OR EXISTS (SELECT 1 FROM step s WHERE s.batch = a.batch AND s.kind = 'closed'))
-ORDER BY a.number
+    AND a.number > ?
+ORDER BY a.number LIMIT 1000
 """
+"""A part of them at a time: a batch has up to 100,000 lines, of any length."""
 _MODELS = """
 SELECT a.host, a.model, r.model, count(*) FROM reply r JOIN attempt a ON a.number = r.attempt
 GROUP BY 1, 2, 3 ORDER BY 1, 2, 3

@@ -23,9 +23,9 @@ from amendment.errors import LedgerError
 from amendment.ledger.folder import LEAST_FREE, FreeSpace, cautions, hold, probe
 from amendment.ledger.groups import MOST_ROWS, Group
 from amendment.ledger.opening import create, move, read_only
-from amendment.ledger.reading import CLOSED, Reader
+from amendment.ledger.reading import CLOSED, Reader, utc
 from amendment.ledger.renewing import ready
-from amendment.ledger.rows import BatchCall, TokenMeter, count, money, text
+from amendment.ledger.rows import Batch, BatchCall, TokenMeter, count, money, text
 from amendment.ledger.seen import Seen
 from amendment.ledger.tables import ATTEMPT, BATCH, FAULT, REPLY, REQUEST, STEP
 from amendment.ledger.writing import PATIENCE, Writer
@@ -120,12 +120,12 @@ class Ledger(Reader):
         try:
             await self._written(self._group.beginners)
         except asyncio.CancelledError:
-            self.settle(number, "unsent")
+            self.fail(number, "unsent")
             raise
         self._flights[number] = _Flight(request_id, time.monotonic())
         return number
 
-    def settle(self, attempt: int, fault: str, *, status: int | None = None) -> None:
+    def fail(self, attempt: int, fault: str, *, status: int | None = None) -> None:
         """Write down how an attempt ended that brought no reply; on disk with the next group. The first word stands."""
         self._flights.pop(attempt, None)
         self._group.add(FAULT, FAULT.row(attempt, text(fault), count(status), time.time()))
@@ -162,21 +162,22 @@ class Ledger(Reader):
         self._group.add(REPLY, row)
         await self._written(self._group.finishers)
 
-    async def open_batch(self, shard: str, calls: Sequence[BatchCall]) -> int:
-        """Write down that a batch is about to be uploaded, with an attempt per request; its number, when on disk.
+    async def open_batch(self, shard: str, calls: Sequence[BatchCall]) -> Batch:
+        """Write down that a batch is about to be uploaded, with an attempt per request; returns when it is on disk.
 
         `shard` is the hash of its content. All calls go to one host and model. Raises LedgerError as `begin` does.
         """
         self._check()
         self._last_batch += 1
-        batch = self._last_batch
-        first = calls[0]
-        self._group.add(BATCH, BATCH.row(batch, shard, first.host, first.model, time.time()))
+        number, first, now = self._last_batch, calls[0], time.time()
+        attempts: dict[str, int] = {}
+        self._group.add(BATCH, BATCH.row(number, shard, first.host, first.model, now))
         for call in calls:
             self._last += 1
-            self._intend(call, self._last, batch)
+            self._intend(call, self._last, number)
+            attempts[call.request_id] = self._last
         await self._written(self._group.beginners)
-        return batch
+        return Batch(number, shard, first.host, first.model, None, utc(now), attempts)
 
     async def name_batch(self, batch: int, remote: str) -> None:
         """Write down the server's name for a batch; returns when it is on disk."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import shlex
 import tempfile
 import time
 from collections.abc import Iterator
@@ -26,8 +27,9 @@ def spill_file() -> Path:
     return Path(tempfile.gettempdir()) / f"amendment-spill-{os.getpid()}-{time.time_ns()}.jsonl"
 
 
-def spill(group: Group, file: Path) -> str:
-    """Append the replies of a group to a file. Says where they are, or that they are lost. Never raises."""
+def spill(group: Group, file: Path, ledger: str) -> str:
+    """Append the replies of a group to a file. Says where they are, and with which command `ledger` takes them in, or
+    that they are lost. Never raises."""
     rows = group.results[REPLY]
     if not rows:
         return "No reply was waiting to be written."
@@ -37,7 +39,7 @@ def spill(group: Group, file: Path) -> str:
         return f"{len(rows)} replies that were paid for are lost: {file}: {fault.strerror or fault}."
     return (
         f"{len(rows)} replies that were paid for are in {file}. "
-        f"Take them in with: amendment ledger salvage RUN --spill {file}"
+        f"Take them in with: amendment ledger salvage {shlex.quote(ledger)} --spill {shlex.quote(str(file))}"
     )
 
 

@@ -151,7 +151,7 @@ class Writer:
         """Bring what was paid for to another place, and tell everybody."""
         group.refuse(reason)
         if group.size:
-            self.failure = self.trouble = f"{reason.partition(chr(10))[0]}\n{spill(group, self._spill)}"
+            self.failure = self.trouble = f"{reason.partition(chr(10))[0]}\n{spill(group, self._spill, self._place)}"
         group.done(self.failure)
 
     def _told(self, fault: sqlite3.Error) -> str:

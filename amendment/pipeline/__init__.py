@@ -4,8 +4,8 @@ from amendment.errors import Paused
 from amendment.pipeline.auditing import Audited, audit_path
 from amendment.pipeline.checks import check_run_file, load_run_file
 from amendment.pipeline.context import Patience
+from amendment.pipeline.planning.making import plan_run
 from amendment.pipeline.planning.plan import Plan
-from amendment.pipeline.planning.planning import plan_run
 from amendment.pipeline.run import Result, Run
 from amendment.pipeline.runfile.config import RunFile
 from amendment.pipeline.runfile.schema import run_schema

@@ -9,12 +9,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
-from amendment.calls import Budget, Calls, Model, Price, stream
+from amendment.calls import Calls, Model, Price, stream
 from amendment.constitutions import Constitution, load_constitution
 from amendment.ledger import Ledger
 from amendment.pipeline.engine import Workspace
-from amendment.pipeline.funds import spent_before
-from amendment.pipeline.planning.pricing import prices_of
+from amendment.pipeline.funds import open_budget, spent_before
+from amendment.pipeline.pricing import prices_of
 from amendment.pipeline.progress import Progress
 from amendment.pipeline.runfile.config import POLICY_STAGES, RunFile
 from amendment.providers import LocalSpec, ModelSpec, open_model, open_provider
@@ -94,7 +94,7 @@ class Context:
             for caution in ledger.cautions:
                 self.progress.say(caution)
             usd = self.config.budget.usd if self.config.budget else None
-            budget = Budget(usd, spent=spent_before(ledger, self._specs, self._prices))
+            budget = open_budget(usd, ledger, self._specs, self._prices)
             self._calls = Calls(ledger, budget=budget, strict_model=self._strict_model, **self.patience._asdict())
         return self._calls
 
@@ -105,6 +105,12 @@ class Context:
     @cached_property
     def _prices(self) -> dict[str, Price | None]:
         return prices_of(self.config, self.base)
+
+    def possibly_paid(self) -> float:
+        """USD, at most and over all starts of the run, for calls that may be billed although no reply came."""
+        ledger = self.calls.ledger
+        paid = sum(row.usd for row in ledger.spending())
+        return round(spent_before(ledger, self._specs, self._prices) - paid, 12)
 
     @property
     def sent(self) -> int:
@@ -224,11 +230,15 @@ class Context:
             self._let_go()
 
     def _let_go(self) -> None:
+        calls, self._calls = self._calls, None
+        models, self._models = self._models, {}
         try:
-            for model in self._models.values():
-                run_sync(model.provider.close())
+            late = run_sync(calls.close()) if calls else 0
+            if late:
+                self.progress.say(
+                    f"{late} calls or batches had no reply in time and were broken off: what may be paid "
+                    "counts as spent at the next start, which asks again and picks batches up"
+                )
         finally:
-            self._models.clear()
-            calls, self._calls = self._calls, None
-            if calls:
-                calls.ledger.close()
+            for model in models.values():
+                run_sync(model.provider.close())

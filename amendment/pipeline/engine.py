@@ -24,7 +24,7 @@ from amendment.yamlfile import did_you_mean
 if TYPE_CHECKING:
     from amendment.pipeline.stages.passes import Step
 
-__all__ = ["Made", "Stage", "Wired", "Workspace", "in_order", "up_to"]
+__all__ = ["Made", "Stage", "Workspace", "in_order", "up_to"]
 
 R = TypeVar("R", bound=Record)
 STAGE_FORMAT = 5

@@ -3,37 +3,63 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
 
-from amendment.calls import Price, Request
+from amendment.calls import Budget, Price, Request
 from amendment.calls.faults import RULES
 from amendment.calls.prices import most_cost
-from amendment.calls.tokens import most_tokens
-from amendment.ledger.reading import Reader
+from amendment.calls.tokens import Tokens, most_tokens
+from amendment.ledger.reading import LostCall, Reader
 from amendment.providers import ModelSpec, shown_name
 
-__all__ = ["spent_before"]
+__all__ = ["open_budget", "spent_before"]
+
+
+class _Unpaid(NamedTuple):
+    """A call without a reply, and what it takes and costs at most."""
+
+    call: LostCall
+    tokens: Tokens
+    price: Price
+
+
+def open_budget(
+    usd: float | None, ledger: Reader, models: Mapping[str, ModelSpec], prices: Mapping[str, Price | None]
+) -> Budget:
+    """The budget of a run that goes on: what was spent before, and what batches that are still out cost at most. When
+    their lines are read, each is settled at what it cost."""
+    budget = Budget(usd, spent=spent_before(ledger, models, prices))
+    for unpaid in _unpaid(ledger, models, prices):
+        if unpaid.call.is_out:
+            budget.count_left(unpaid.call.number, unpaid.tokens, unpaid.price)
+    return budget
 
 
 def spent_before(ledger: Reader, models: Mapping[str, ModelSpec], prices: Mapping[str, Price | None]) -> float:
     """USD, by the ledger: replies at their price, and at their worst case all calls that may have been paid for without
-    one. A kill leaves as many of those as were in flight."""
-    by_model = {(_host(spec), shown_name(spec)): prices[name] for name, spec in models.items()}
+    one. A kill leaves as many of those as were in flight. Batches that are still out do not count."""
     paid = sum(row.usd for row in ledger.spending())
-    lost = ledger.lost([kind for kind, rule in RULES.items() if rule.may_be_paid])
-    return paid + sum(_worst(body, by_model) for body in lost)
+    return paid + sum(_worst(unpaid) for unpaid in _unpaid(ledger, models, prices) if not unpaid.call.is_out)
+
+
+def _unpaid(ledger: Reader, models: Mapping[str, ModelSpec], prices: Mapping[str, Price | None]) -> Iterator[_Unpaid]:
+    """Calls without a reply that have a price and may be billed."""
+    by_model = {(_host(spec), shown_name(spec)): prices[name] for name, spec in models.items()}
+    for call in ledger.lost([kind for kind, rule in RULES.items() if rule.may_be_paid]):
+        request = Request.from_json(json.loads(call.body))
+        price = by_model.get((request.host, request.model))
+        if price is not None:
+            yield _Unpaid(call, most_tokens(request), price)
 
 
 def _host(spec: ModelSpec) -> str:
     return getattr(spec, "host", "")
 
 
-def _worst(body: str, by_model: Mapping[tuple[str, str], Price | None]) -> float:
-    """What a lost call cost at most; nothing where it has no price."""
-    request = Request.from_json(json.loads(body))
-    price = by_model.get((request.host, request.model))
-    if price is None:
-        return 0.0
-    tokens = most_tokens(request)
-    worst = most_cost(price, tokens)
-    return worst if worst is not None else most_cost(price, tokens._replace(output=0)) or 0.0
+def _worst(unpaid: _Unpaid) -> float:
+    """What a lost call cost at most, in USD; without its answer where nothing bounds that."""
+    _, tokens, price = unpaid
+    worst = most_cost(price, tokens, batch=unpaid.call.in_batch)
+    bare = tokens._replace(output=0)
+    return worst if worst is not None else most_cost(price, bare, batch=unpaid.call.in_batch) or 0.0

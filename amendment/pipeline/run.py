@@ -17,12 +17,12 @@ from amendment.calls import STAGE, Model
 from amendment.errors import AmendmentError, ConfigError, LedgerError
 from amendment.files import write_text
 from amendment.pipeline.assembly import assemble
+from amendment.pipeline.changes import remember_settings
 from amendment.pipeline.checks import LoadedRun, check_run_file, load_run_file
 from amendment.pipeline.context import Context, Patience
 from amendment.pipeline.engine import Made, Stage, Workspace, up_to
-from amendment.pipeline.planning.changes import remember_settings
+from amendment.pipeline.planning.making import plan_run
 from amendment.pipeline.planning.plan import Plan
-from amendment.pipeline.planning.planning import plan_run
 from amendment.pipeline.progress import Progress, QuietProgress
 from amendment.pipeline.publishing.manifest import write_manifest
 from amendment.pipeline.runfile.config import RunFile
@@ -178,12 +178,13 @@ class Run:
 
     def _prepare(self, wanted: Sequence[Stage]) -> None:
         """All that can keep the run from being made, before anything is written and the first call is sent."""
-        workspace = self._context.workspace
-        if not all(workspace.stands(stage) for stage in wanted):
-            check_run_file(self._loaded, standing=workspace.standing(wanted))
-            agree(self._loaded, self.folder, wanted[-1].name, self._terms)
+        standing = self._context.workspace.standing(wanted)
+        left = [stage.name for stage in wanted if stage.name not in standing]
+        if left:
+            check_run_file(self._loaded, standing=standing)
+            agree(self._loaded, self.folder, left, self._terms)
             redact_logs(*keys_of(self.config))
-            for line in hosts_told(self.config):
+            for line in hosts_told(self.config, left):
                 self._progress.say(line)
         self._context.calls.ledger  # noqa: B018 - opening it locks the folder before anything is written
         self._write_config()
@@ -256,7 +257,9 @@ class Run:
             "out of date": [stage.name for stage in stages if stage.name not in done and workspace.note(stage.name)],
         }
         write_text(self.folder / "status.json", json.dumps(status, indent=1) + "\n")
-        spending = write_spending(self.folder, self._context.calls, pairs=_pairs(workspace))
+        pairs = _pairs(workspace) if "dataset" in done else None
+        lost = self._context.possibly_paid()
+        spending = write_spending(self.folder, self._context.calls, pairs=pairs, possibly_paid=lost)
         summary = write_summary(self.config, workspace, stages, spending)
         if running is None:
             write_manifest(self.config, workspace, stages, summary, self._context.constitutions)
@@ -277,10 +280,10 @@ class Run:
         self._context.close()
 
 
-def _pairs(workspace: Workspace) -> int | None:
-    """How many pairs the dataset has, where there is one."""
-    note = workspace.note("dataset")
-    return sum(note["counts"].get(f"{side} pairs", 0) for side in ("train", "test")) if note else None
+def _pairs(workspace: Workspace) -> int:
+    """How many pairs the dataset has that stands."""
+    note = workspace.note("dataset") or {"counts": {}}
+    return sum(note["counts"].get(f"{side} pairs", 0) for side in ("train", "test"))
 
 
 class _Models(Mapping[str, Model]):

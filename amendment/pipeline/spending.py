@@ -19,26 +19,29 @@ from amendment.ledger.reading import Reader
 from amendment.markdown import cell, table
 from amendment.terminal import plain
 
-__all__ = ["drifts", "over_all_starts", "spending_lines", "spending_of", "write_spending"]
+__all__ = ["over_all_starts", "spending_lines", "write_spending"]
 
 
-def write_spending(folder: Path, calls: Calls, *, pairs: int | None) -> dict[str, Any]:
-    """Write `spending.json`; returns its content. `pairs` is how many the dataset has, None where there is none."""
-    found = spending_of(calls.ledger, pairs=pairs)
+def write_spending(folder: Path, calls: Calls, *, pairs: int | None, possibly_paid: float) -> dict[str, Any]:
+    """Write `spending.json`; returns its content.
+
+    `pairs` is how many the dataset has, None where there is none; `possibly_paid` is in USD, over all starts, what
+    calls without a reply may have cost.
+    """
+    found = {**_spending_of(calls.ledger, pairs=pairs), "possibly paid usd": possibly_paid}
     share = calls.prefixes.share
     if share.total:
         found["input of this start"] = {**share._asdict(), "cacheable share": round(share.of_total, 4)}
     found["notices"] = dict(calls.notices)
-    found["possibly paid usd"] = calls.budget.possibly_paid
     write_text(folder / "spending.json", json.dumps(found, indent=1, allow_nan=False) + "\n")
     return found
 
 
-def spending_of(ledger: Reader, *, pairs: int | None = None) -> dict[str, Any]:
+def _spending_of(ledger: Reader, *, pairs: int | None) -> dict[str, Any]:
     """What a ledger tells of calls, tokens and money."""
     rows = [row._asdict() for row in ledger.spending()]
     total = {name: sum(row[name] for row in rows) for name in _SUMS}
-    found: dict[str, Any] = {"by stage and model": rows, "total": total, "other models": drifts(ledger)}
+    found: dict[str, Any] = {"by stage and model": rows, "total": total, "other models": _drifts(ledger)}
     found["attempts without an end"] = len(ledger.open_attempts())
     if pairs:
         tokens = total["input_tokens"] + total["output_tokens"]
@@ -63,7 +66,7 @@ _SUMS = (
 )
 
 
-def drifts(ledger: Reader) -> list[dict[str, Any]]:
+def _drifts(ledger: Reader) -> list[dict[str, Any]]:
     """Names under which more than one model answered, with how many replies came from each."""
     answered: dict[tuple[str, str], dict[str, int]] = defaultdict(dict)
     for row in ledger.models():
@@ -79,7 +82,7 @@ def over_all_starts(found: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in found.items() if name not in _OF_A_START}
 
 
-_OF_A_START = ("input of this start", "notices", "possibly paid usd")
+_OF_A_START = ("input of this start", "notices")
 
 
 def spending_lines(found: Mapping[str, Any]) -> list[str]:
@@ -101,7 +104,7 @@ def _cells(row: Mapping[str, Any]) -> list[str]:
     money = f"{row['usd']:.4f}" + (f" and {row['unpriced']:,} calls unpriced" if row["unpriced"] else "")
     counts = [f"{row[name]:,}" for name in ("replies", "input_tokens", "cached_tokens", "output_tokens")]
     lost = row["attempts"] - row["replies"]
-    return [cell(plain(row["stage"] or "-")), cell(plain(row["model"])), *counts, money, f"{lost:,}"]
+    return [cell(row["stage"] or "-"), cell(row["model"]), *counts, money, f"{lost:,}"]
 
 
 def _remarks(found: Mapping[str, Any]) -> list[str]:

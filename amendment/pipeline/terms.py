@@ -7,15 +7,15 @@ file itself, which `checks` looks at.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from amendment.errors import ConfigError
 from amendment.ledger import ReadOnly
+from amendment.pipeline.changes import refuse_changes
 from amendment.pipeline.checks import LoadedRun
-from amendment.pipeline.planning.changes import refuse_changes
-from amendment.pipeline.planning.pricing import asked_models, unpriced
+from amendment.pipeline.pricing import asked_models, unpriced
 from amendment.pipeline.runfile.config import RunFile
 from amendment.providers import AnthropicSpec, OpenAISpec
 from amendment.terminal import plain
@@ -34,22 +34,27 @@ class Terms(NamedTuple):
     """Stop when one name is answered by two models."""
 
 
-def agree(loaded: LoadedRun, folder: Path, until: str | None, terms: Terms) -> None:
-    """Raise ConfigError for what the user has to agree to first. To be called before anything is sent or written."""
-    if not terms.allow_unpriced and (names := unpriced(loaded.config, loaded.base)):
+def agree(loaded: LoadedRun, folder: Path, left: Sequence[str], terms: Terms) -> None:
+    """Raise ConfigError for what the user has to agree to first. To be called before anything is sent or written.
+
+    `left` are the names of the stages that are going to be made, in order; what no stage of these asks needs no yes.
+    """
+    if not terms.allow_unpriced and (names := unpriced(loaded.config, loaded.base, left)):
         raise ConfigError(
-            f"no price is known of {', '.join(names)}: give each a price under models (USD per million tokens, such as "
-            "price: {input: 2.5, output: 10}), or a table of yours as prices, or run with --allow-unpriced"
+            f"no price is known of {', '.join(map(plain, names))}: give each a price under models (USD per million "
+            "tokens, such as price: {input: 2.5, output: 10}), or a table of yours as prices, or run with "
+            "--allow-unpriced"
         )
     if not terms.accept_changes:
-        _refuse_to_leave_batches(loaded.config, folder)
-    refuse_changes(loaded, folder, until=until, accepted=terms.accept_changes)
+        _refuse_to_leave_batches(loaded.config, folder, left)
+    refuse_changes(loaded, folder, until=left[-1] if left else None, accepted=terms.accept_changes)
 
 
-def _refuse_to_leave_batches(config: RunFile, folder: Path) -> None:
+def _refuse_to_leave_batches(config: RunFile, folder: Path, left: Collection[str]) -> None:
     """A batch that is out is paid for: asking its requests online would pay for them again."""
     ledger = folder / "ledger.sqlite"
-    hosted = [spec for spec in config.models.values() if isinstance(spec, OpenAISpec | AnthropicSpec)]
+    asked = [config.models[name] for name in sorted(asked_models(config, left))]
+    hosted = [spec for spec in asked if isinstance(spec, OpenAISpec | AnthropicSpec)]
     online = [spec for spec in hosted if spec.mode == "online"]
     if not online or not ledger.is_file():
         return
@@ -64,13 +69,13 @@ def _refuse_to_leave_batches(config: RunFile, folder: Path) -> None:
                 )
 
 
-def hosts_told(config: RunFile) -> Iterator[str]:
-    """A line for each host that the run's models are asked at, with the variable of the key and never its value."""
-    for name in sorted(asked_models(config)):
+def hosts_told(config: RunFile, left: Collection[str]) -> Iterator[str]:
+    """A line for each model of another host that these stages ask, with the variable of the key and never its value."""
+    for name in sorted(asked_models(config, left)):
         spec = config.models[name]
         if isinstance(spec, OpenAISpec | AnthropicSpec):
-            key = f"with the key in {spec.api_key_env}" if spec.api_key_env else "without a key"
-            yield f"{name} is {plain(spec.model)} at {plain(spec.base_url)}, {key}"
+            key = f"with the key in {plain(spec.api_key_env)}" if spec.api_key_env else "without a key"
+            yield f"{plain(name)} is {plain(spec.model)} at {plain(spec.base_url)}, {key}"
 
 
 def keys_of(config: RunFile) -> list[str]:

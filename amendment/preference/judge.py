@@ -31,7 +31,7 @@ from amendment.records import Candidate, Comparison, Judgement, Message, Message
 from amendment.sync import run_sync
 from amendment.templates import Template
 
-__all__ = ["Compared", "Judge", "JudgeSettings", "Orders"]
+__all__ = ["Compared", "Judge", "JudgeSettings"]
 
 Orders = Literal["both", "random", "first"]
 

@@ -15,7 +15,7 @@ from typing import NamedTuple
 from amendment.calls import Reply
 from amendment.records import text_of
 
-__all__ = ["PARSERS", "Parsed", "Parser", "read_label_tokens", "read_verdict_line"]
+__all__ = ["PARSERS", "Parsed", "read_label_tokens", "read_verdict_line"]
 
 LABELS = ("A", "B")
 LEAST_MASS = 0.5

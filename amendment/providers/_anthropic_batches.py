@@ -61,10 +61,7 @@ class AnthropicBatches:
     async def submit(self, lines: Sequence[BatchLine], shard: str) -> str:
         """Make a batch; its name at the vendor. There is no place for the shard's."""
         content = b'{"requests":[' + b",".join(line.body for line in lines) + b"]}"
-        made = await self._http.make(PATH, content=content)
-        if not isinstance(made.get("id"), str) or not made["id"]:
-            raise Transient(f"{self._http.host}: the reply names no id", kind="unreadable")
-        return str(made["id"])
+        return self._http.named(await self._http.make(PATH, content=content))
 
     async def find(self, shard: str, custom_ids: Collection[str], since: float) -> Found:
         """The batch of these requests, if it was made; open as long as one that may be it has not ended."""

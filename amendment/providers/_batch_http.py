@@ -94,6 +94,12 @@ class BatchHttp:
         call = self._client.post(path, cast_to=httpx2.Response, body=body, files=files, options=options)
         return await self._made(call)
 
+    def named(self, made: dict[str, Any]) -> str:
+        """The id of what was made. Raises Transient where the reply has none."""
+        if not isinstance(made.get("id"), str) or not made["id"]:
+            raise Transient(f"{self.host}: the reply names no id", kind="unreadable")
+        return str(made["id"])
+
     async def lines(self, path: str) -> AsyncIterator[dict[str, Any]]:
         """The JSON objects of a file, as they come. What is no object is left out; a file that is gone has none."""
         call = self._client.get(path, cast_to=httpx2.Response, stream=True, stream_cls=object)

@@ -12,7 +12,7 @@ import httpx2
 
 from amendment.providers._transport import Transport, proxy_for
 
-__all__ = ["CONNECT_SECONDS", "http_client", "http_options"]
+__all__ = ["http_client", "http_options"]
 
 CONNECT_SECONDS = 15.0
 """The longest that a connection may take to stand, TLS included."""

@@ -1,12 +1,11 @@
 """A model behind HTTP: post a body by the SDK's client, keep the raw reply, tell faults apart.
 
-One attempt a call: retries belong to `calls`. Use from one event loop. What differs between the vendors'
-protocols comes as a `Wire`.
+One attempt a call: retries and the deadline belong to `calls`. Use from one event loop. What differs between the
+vendors' protocols comes as a `Wire`.
 """
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
@@ -15,16 +14,13 @@ import httpx2
 import orjson
 
 from amendment.calls import Meter, Reply, Request, Sent
-from amendment.errors import Rejected, Transient
+from amendment.errors import Rejected
 from amendment.providers._headers import pace_of, server_id_of
 from amendment.providers._http import Endpoint, broken, fault_of
 from amendment.providers._transport import HEADERS
 from amendment.providers.specs import HostedSpec
 
 __all__ = ["HostedProvider", "Wire", "encoded"]
-
-MARGIN = 15.0
-"""Seconds that a call may take beyond the entry's `timeout`, which `send` keeps by itself."""
 
 
 class Wire(NamedTuple):
@@ -47,12 +43,12 @@ class HostedProvider:
     def __init__(self, spec: HostedSpec, key: str | None, client: Any, wire: Wire) -> None:
         self.kind = wire.kind
         self.host = spec.host
-        self.deadline = spec.timeout + MARGIN
+        self.deadline = spec.timeout
+        """Seconds; whoever sends keeps it."""
         self.shows_choices = wire.shows_choices
         self.meter = wire.meter
         """Usage and model, as far as they can be found. Never raises."""
         self._endpoint = Endpoint(spec.host, spec.model, spec.api_key_env, key)
-        self._timeout = spec.timeout
         self._client = client
         self._url = spec.base_url + wire.path  # whole, since the SDKs parse a path three times
         self.wire = wire
@@ -62,14 +58,11 @@ class HostedProvider:
         """The raw body of a good status, with what its headers tell. Raises ProviderError, and nothing else."""
         content = encoded(self.wire.body(request), self.host)
         try:
-            async with asyncio.timeout(self._timeout):
-                response = await self._client.post(self._url, content=content, cast_to=httpx2.Response)
+            response = await self._client.post(self._url, content=content, cast_to=httpx2.Response)
         except self.wire.status_error as fault:
             reply = fault.response
             headers, first = reply.extensions[HEADERS], not self._has_answered
             raise fault_of(self._endpoint, reply.status_code, headers, reply.content, at_first=first) from None
-        except TimeoutError:
-            raise Transient(f"{self.host}: no reply within {self._timeout:g} s", kind="deadline") from None
         except Exception as fault:
             raise broken(self._endpoint, fault) from None
         self._has_answered = True

@@ -18,7 +18,7 @@ from amendment.errors import CredentialsError, FaultKind, ProviderError, Rejecte
 from amendment.providers._headers import wait_of
 from amendment.redaction import redact, redact_bytes
 
-__all__ = ["TABLE", "Endpoint", "Meaning", "Row", "body_of", "broken", "clean", "clean_tree", "fault_of", "shown"]
+__all__ = ["TABLE", "Endpoint", "Row", "body_of", "broken", "clean", "clean_tree", "fault_of", "shown"]
 
 Meaning = Literal["rate", "server", "quota", "key", "nowhere", "redirect", "item"]
 """A passing fault by its kind; or final for the run: no quota, a refused key, no such model or address, a redirect;

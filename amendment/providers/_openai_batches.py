@@ -51,17 +51,12 @@ class OpenAIBatches:
         content = b"\n".join(line.body for line in lines) + b"\n"
         file = await self._http.upload("/files", name=f"{shard}.jsonl", content=content, purpose="batch")
         wanted = {
-            "input_file_id": self._named(file),
+            "input_file_id": self._http.named(file),
             "endpoint": self._url,
             "completion_window": "24h",
             "metadata": {"shard": shard},
         }
-        return self._named(await self._http.make("/batches", content=line_body(wanted)))
-
-    def _named(self, made: dict[str, Any]) -> str:
-        if not isinstance(made.get("id"), str) or not made["id"]:
-            raise Transient(f"{self._http.host}: the reply names no id", kind="unreadable")
-        return str(made["id"])
+        return self._http.named(await self._http.make("/batches", content=line_body(wanted)))
 
     async def find(self, shard: str, custom_ids: Collection[str], since: float) -> Found:
         """The batch of this shard, if it was made; its metadata tells for certain."""

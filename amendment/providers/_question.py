@@ -16,7 +16,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from amendment.hashing import content_id
 from amendment.providers._openai_format import without_none
 
-__all__ = ["ASKS_AGAIN", "Question", "said_in"]
+__all__ = ["Question", "said_in"]
 
 ASKS_AGAIN = "Your verdict could not be read"
 """How a judge begins when it asks once more."""

@@ -183,19 +183,19 @@ async def one_call(endpoint: Endpoint, server: Server, place: int = 0, tokens: i
     """A call as a carrier makes it; whether it was answered."""
     await endpoint.enter(place)
     try:
-        await endpoint.depart(tokens)
+        trip = await endpoint.depart(tokens)
     except BaseException:
         endpoint.leave()
         raise
     try:
         pace = await server.serve()
     except Transient as fault:
-        endpoint.failed(fault)
+        endpoint.failed(trip, fault)
         return False
     except BaseException:
-        endpoint.failed(None)
+        endpoint.failed(trip, None)
         raise
-    endpoint.answered(pace, reserved=tokens, tokens=tokens)
+    endpoint.answered(trip, pace, tokens)
     return True
 
 

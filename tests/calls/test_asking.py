@@ -15,9 +15,9 @@ from typing import Any
 
 import pytest
 
-from amendment.calls import Calls, Model, Reply, Request, Sent
+from amendment.calls import Calls, Limits, Model, Reply, Request, Sent
 from amendment.errors import CredentialsError, LedgerError, Paused, ProviderError, Rejected, Transient
-from amendment.ledger import Ledger
+from amendment.ledger import Ledger, ReadOnly
 from amendment.records import Message, Sampling, user
 from tests.calls.scripted import Scripted, until
 
@@ -331,3 +331,57 @@ def test_a_reply_that_cannot_be_stored_is_not_read_and_not_lost(tmp_path: Path) 
 
     with pytest.raises(LedgerError):  # closing says again that the ledger is behind
         run(use, path=ledger, spill=spill, patience=0.05)
+
+
+def test_what_is_still_on_the_wire_at_the_end_is_broken_off_and_stays_open_in_the_ledger(tmp_path: Path) -> None:
+    ledger = tmp_path / "ledger.sqlite"
+
+    async def use(model: Model, provider: Scripted) -> None:
+        assert await said(model, "paid") == "paid"
+        provider.gate.clear()
+        asker = asyncio.ensure_future(said(model, "late"))
+        await until(lambda: len(provider.asked) == 2)
+        await model.calls.drain(0.01)
+        assert not asker.done()
+        assert await model.calls.close() == 1
+        with pytest.raises(asyncio.CancelledError):
+            await asker
+        with pytest.raises(LedgerError, match="closed"):
+            await said(model, "new")
+        provider.gate.set()
+
+    run(use, path=ledger)
+    with ReadOnly(ledger) as found:
+        assert [one.request for one in found.open_attempts()] != []
+        assert len(found) == 1
+        (spending,) = found.spending()
+        assert (spending.attempts, spending.replies, spending.faults) == (2, 1, {})
+
+
+def test_two_entries_of_one_endpoint_keep_to_the_stricter_of_each_limit() -> None:
+    async def main() -> None:
+        with Ledger() as ledger:
+            calls = Calls(ledger)
+            first = calls.endpoint("here", "m", Limits(concurrency=4, requests_per_minute=600))
+            assert calls.endpoint("here", "m", Limits(concurrency=2, requests_per_minute=6000)) is first
+            assert calls.endpoint("here", "other", Limits(concurrency=9)).window == 9
+            assert calls.endpoint("here", "m", Limits()).window == 2
+            for _ in range(2):
+                await first.enter(0)
+                await first.depart(1)
+            await first.enter(0)
+            third = asyncio.ensure_future(first.depart(1))
+            await asyncio.sleep(0.01)
+            assert not third.done()
+            third.cancel()
+
+    asyncio.run(main())
+
+
+def test_troubles_of_a_model_without_a_carrier_of_its_own_are_told() -> None:
+    async def use(model: Model, provider: Scripted) -> None:
+        with pytest.raises(Paused):
+            await said(model)
+        assert ["m at here is not asked" in trouble for trouble in model.calls.troubles()] == [True]
+
+    run(use, Transient("busy", kind="rate", retry_after=60.0), max_wait=1.0)

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from amendment.calls import Budget, Calls, Price, Reply
+from amendment.calls import Budget, Calls, Price, Reply, batch_following
 from amendment.calls.batch_service import BatchLimits
 from amendment.calls.prices import most_cost
 from amendment.calls.tokens import most_tokens
@@ -225,6 +225,33 @@ def test_a_server_without_batches_says_how_to_go_on(server: FaultServer, protoco
     assert "mode: online" in str(found)
 
 
+def test_replies_are_let_go_of_as_they_are_handed_on_and_not_when_the_batch_ends(
+    server: FaultServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batch_following, "CHUNK", 1)
+    BatchVendor(server)
+    kept: list[int] = []
+
+    async def main() -> None:
+        with Ledger() as held:
+            calls = Calls(held)
+            model, carrier = batched_model(server, "chat", calls)
+            close = held.close_batch
+
+            async def closed(batch: int, state: str) -> None:
+                (out,) = carrier._out.values()
+                kept.extend([len(out.lines), len(carrier._desk.lines), out.total])
+                await close(batch, state)
+
+            monkeypatch.setattr(held, "close_batch", closed)
+            await asyncio.gather(*[model.ask((Message(role="user", content=text),)) for text in QUESTIONS])
+            await calls.drain()
+            await model.provider.close()
+
+    asyncio.run(main())
+    assert kept == [0, 0, 12]
+
+
 PRICE = Price(input=10.0, output=100.0, batch_discount=0.5)
 
 
@@ -254,11 +281,24 @@ def test_the_most_that_a_batch_can_cost_is_set_aside_before_it_is_handed_in(serv
     assert reserved == pytest.approx(sum(most))
 
 
-def test_a_batch_that_could_cost_more_than_is_left_is_not_made(server: FaultServer) -> None:
+def test_a_batch_that_could_cost_more_than_is_left_goes_out_in_parts_one_after_another(server: FaultServer) -> None:
     vendor = BatchVendor(server)
-    # 12 answers of at most 50 tokens at 50 USD a million are 0.03 USD; a single one would have found its money
-    asked = ask_batched(server, "chat", QUESTIONS, budget=Budget(0.03), price=PRICE, max_tokens=50)
+    # 12 answers of at most 50 tokens at 50 USD a million are 0.03 USD, their questions beside
+    budget = Budget(0.03)
+    asked = ask_batched(server, "chat", QUESTIONS, budget=budget, price=PRICE, max_tokens=50)
+    assert texts(asked.found) == texts(ask_all(server, "chat", QUESTIONS, max_tokens=50))
+    assert len(vendor.made) > 1
+    assert set(vendor.paid.values()) == {1}
+    assert 0 < asked.spent <= 0.03
+    assert budget.reserved == 0
+
+
+def test_a_line_that_could_cost_more_than_is_left_says_what_to_lower(server: FaultServer) -> None:
+    vendor = BatchVendor(server)
+    # a single answer of 50 tokens at 50 USD a million is 0.0025 USD
+    asked = ask_batched(server, "chat", QUESTIONS, budget=Budget(0.002), price=PRICE, max_tokens=50)
     assert all(isinstance(one, BudgetReached) for one in asked.found)
+    assert "lower max_tokens of the model" in str(asked.found[0])
     assert vendor.made == {}
     assert (asked.sent, asked.spent) == (0, 0.0)
 

@@ -9,14 +9,17 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from pydantic import TypeAdapter
 
 from amendment.calls import Budget, Calls, Price, Reply
 from amendment.calls import batch_following as following
 from amendment.calls.batch_following import Tempo
 from amendment.errors import BudgetReached, CredentialsError, LedgerError
 from amendment.ledger import Ledger
+from amendment.pipeline.funds import open_budget
+from amendment.providers import OpenAISpec
 from amendment.records import Message
-from tests.vendors.askers import said
+from tests.vendors.askers import ask_all, entry, said
 from tests.vendors.batched import QUICK, Asked, ask_batched, batched_model
 from tests.vendors.batches import BatchVendor
 from tests.vendors.server import FaultServer
@@ -258,13 +261,82 @@ def test_a_batch_that_is_picked_up_is_charged_once_and_by_its_usage(server: Faul
         assert sum(row.usd for row in held.spending()) == pytest.approx(whole / 2)
 
 
-def test_a_batch_that_is_out_is_kept_for_a_larger_budget(server: FaultServer, tmp_path: Path) -> None:
+def opened(server: FaultServer, ledger: Path, usd: float | None = None) -> Budget:
+    """The budget of the next start."""
+    spec = TypeAdapter(OpenAISpec).validate_python(entry(server, "chat"))
+    with Ledger(ledger) as held:
+        return open_budget(usd, held, {"m": spec}, {"m": PRICE})
+
+
+def test_lines_that_are_out_count_at_their_worst_until_they_are_read(server: FaultServer, tmp_path: Path) -> None:
     vendor = BatchVendor(server)
     vendor.polls_to_end = 10**9
     ledger = tmp_path / "ledger.sqlite"
     leave(server, "chat", ledger, vendor.is_polled)
-    asked = ask_batched(server, "chat", QUESTIONS, ledger=ledger, budget=Budget(1e-6), price=PRICE)
-    assert all(isinstance(found, BudgetReached) for found in asked.found)
+    budget = opened(server, ledger)
+    before = budget.spent
+    assert before > 6 * 50 * 100e-6 / 2  # six answers of 50 tokens at 100 USD a million, at half price
     vendor.polls_to_end = 1
-    assert_home(vendor, ask_batched(server, "chat", QUESTIONS, ledger=ledger, budget=Budget(1.0), price=PRICE))
+    asked = ask_batched(server, "chat", QUESTIONS[:1], ledger=ledger, budget=budget, price=PRICE)
+    with Ledger(ledger) as held:
+        in_books = sum(row.usd for row in held.spending())
+        assert held.batches() == []
+    assert (len(asked.found), sum(vendor.paid.values())) == (1, 6)
+    assert asked.spent == pytest.approx(in_books)
+    assert 0 < in_books < before
+
+
+def test_nothing_new_is_sent_for_money_that_lines_still_out_may_take(server: FaultServer, tmp_path: Path) -> None:
+    vendor = BatchVendor(server)
+    vendor.polls_to_end = 10**9
+    ledger = tmp_path / "ledger.sqlite"
+    leave(server, "chat", ledger, vendor.is_polled)
+    limit = opened(server, ledger).spent
+    budget = opened(server, ledger, limit)
+    (found,) = ask_all(server, "chat", ["something new"], ledger=ledger, budget=budget, price=PRICE)
+    assert isinstance(found, BudgetReached)
+    assert budget.spent == limit
+    assert sum(server.paid.values()) == 0
+
+
+@pytest.mark.parametrize("status_of_key", [None, 401])
+def test_money_of_a_batch_that_is_left_is_kept(server: FaultServer, tmp_path: Path, status_of_key: int | None) -> None:
+    vendor = BatchVendor(server)
+    vendor.polls_to_end = 10**9
+    if status_of_key:
+        server.plan = lambda ask: status(status_of_key) if ask.method == "GET" else None
+
+    async def main() -> tuple[float, float, float]:
+        with Ledger(tmp_path / "ledger.sqlite") as held:
+            calls = Calls(held, budget=Budget(1.0), longest_wait=0.01)
+            model, _ = batched_model(server, "chat", calls, price=PRICE, max_tokens=50)
+            asking = [asyncio.ensure_future(model.ask((Message(role="user", content=text),))) for text in QUESTIONS]
+            most = 0.0
+            async with asyncio.timeout(20):
+                while not (vendor.is_polled() or all(task.done() for task in asking)):
+                    most = max(calls.budget.reserved, calls.budget.spent)
+                    await asyncio.sleep(0.005)
+            for task in asking:
+                task.cancel()
+            await asyncio.gather(*asking, return_exceptions=True)
+            await calls.drain()
+            await model.provider.close()
+            assert len(held.batches()) == 1
+            return most, calls.budget.spent, calls.budget.reserved
+
+    most, spent, reserved = asyncio.run(main())
+    assert most > 0
+    assert (spent, reserved) == (most, 0.0)
+
+
+def test_a_batch_that_is_out_is_read_however_little_money_is_left(server: FaultServer, tmp_path: Path) -> None:
+    vendor = BatchVendor(server)
+    vendor.polls_to_end = 10**9
+    ledger = tmp_path / "ledger.sqlite"
+    leave(server, "chat", ledger, vendor.is_polled)
+    vendor.polls_to_end = 1
+    budget = opened(server, ledger, 1e-6)
+    asked = ask_batched(server, "chat", [*QUESTIONS, *QUESTIONS], ledger=ledger, budget=budget, price=PRICE)
+    assert all(said(found) for found in asked.found)
+    assert set(vendor.paid.values()) == {1}
     assert len(vendor.made) == 1

@@ -52,7 +52,7 @@ def test_a_call_holds_its_most_and_then_costs_what_it_took() -> None:
         hold = await budget.reserve(Tokens(30, 20), CENT)
         assert (hold.usd, budget.reserved, budget.spent) == (0.5, 0.5, 0.0)
         assert hold.settle(used(20, cached=10)) == pytest.approx(0.11)  # 10 at a cent, 10 cached at a tenth of it
-        assert (budget.reserved, budget.calls) == (0.0, 1)
+        assert budget.reserved == 0.0
         assert budget.spent == pytest.approx(0.11)
 
     within(Budget(1.0), use)
@@ -188,20 +188,60 @@ def test_money_that_was_granted_to_who_is_cancelled_at_that_moment_comes_back() 
     within(Budget(1.0), use)
 
 
-def test_a_reply_without_a_usage_costs_its_estimate_and_is_counted() -> None:
+def test_a_reply_without_a_usage_costs_its_estimate() -> None:
     async def use(budget: Budget) -> None:
         assert (await budget.reserve(cents(30), CENT)).settle(None) == 0.3
         assert (await budget.reserve(cents(30), None)).settle(None) is None
-        assert (budget.spent, budget.unmetered, budget.calls) == (0.3, 2, 2)
+        assert budget.spent == 0.3
 
     within(Budget(1.0), use)
+
+
+def test_a_line_of_an_earlier_batch_is_spent_until_it_is_followed_and_then_costs_what_it_took() -> None:
+    async def use(budget: Budget) -> None:
+        budget.count_left(7, Tokens(60, 40), CENT)  # 100 cents, in a batch half of it
+        assert (budget.spent, budget.reserved) == (0.5, 0.0)
+        with pytest.raises(BudgetReached):
+            await budget.reserve(cents(60), CENT)
+        hold = budget.take_up(7, CENT)
+        assert (budget.spent, budget.reserved) == (0.0, 0.5)
+        waiting = begin(budget, 60)
+        await settled()
+        assert not waiting.done()
+        assert hold.settle(used(20)) == 0.1
+        assert (await waiting).usd == 0.6
+
+    within(Budget(1.0), use)
+
+
+def test_money_of_a_batch_that_is_left_is_spent_again_and_nobody_waits_for_it() -> None:
+    async def use(budget: Budget) -> None:
+        budget.count_left(7, cents(100), CENT)
+        hold = budget.take_up(7, CENT)
+        waiting = begin(budget, 60)
+        await settled()
+        budget.leave(7, hold)
+        with pytest.raises(BudgetReached):
+            await waiting
+        assert (budget.spent, budget.reserved) == (0.5, 0.0)
+        assert budget.take_up(7, CENT) is hold
+
+    within(Budget(1.0), use)
+
+
+def test_a_line_that_was_never_counted_is_charged_when_it_is_read() -> None:
+    async def use(budget: Budget) -> None:
+        assert budget.take_up(7, CENT).settle(used(20)) == 0.1
+        assert budget.spent == 0.1
+
+    within(Budget(0.01), use)
 
 
 def test_a_lost_call_is_spent_and_told_apart_and_a_released_one_is_neither() -> None:
     async def use(budget: Budget) -> None:
         (await budget.reserve(cents(30), CENT)).lose()
         (await budget.reserve(cents(20), CENT)).release()
-        assert (budget.spent, budget.possibly_paid, budget.reserved, budget.calls) == (0.3, 0.3, 0.0, 0)
+        assert (budget.spent, budget.possibly_paid, budget.reserved) == (0.3, 0.3, 0.0)
 
     within(Budget(1.0), use)
 
@@ -213,10 +253,10 @@ def test_money_ends_once(first: str, second: str) -> None:
         hold = await budget.reserve(cents(30), CENT)
         ends = {"settle": lambda: hold.settle(used(10)), "release": hold.release, "lose": hold.lose}
         ends[first]()
-        before = (budget.spent, budget.reserved, budget.calls)
+        before = (budget.spent, budget.reserved)
         with pytest.raises(RuntimeError):
             ends[second]()
-        assert (budget.spent, budget.reserved, budget.calls) == before
+        assert (budget.spent, budget.reserved) == before
 
     within(Budget(1.0), use)
 

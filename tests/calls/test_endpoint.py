@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from amendment.calls.clocks import LoopClock
-from amendment.calls.endpoint import Endpoint, Limits, Order
+from amendment.calls.endpoint import Endpoint, Limits, Order, Trip
 from amendment.errors import Transient
 from tests.calls.simulated_servers import Bucket, Calendar, Rule, Server, Sliding, crowd, live
 
@@ -23,22 +23,22 @@ def now() -> float:
     return asyncio.get_running_loop().time()
 
 
-async def sent(endpoint: Endpoint, place: int = 0) -> float:
-    """Enter and depart; the time of sending."""
+async def sent(endpoint: Endpoint, place: int = 0) -> Trip:
+    """Enter and depart."""
     await endpoint.enter(place)
-    await endpoint.depart(100)
-    return now()
+    return await endpoint.depart(100)
 
 
 async def trip(endpoint: Endpoint, fault: Transient | None, *, seconds: float = 0.1) -> float:
     """A call that comes back after some time, answered or with a fault; the time of sending."""
     left = await sent(endpoint)
+    at = now()
     await asyncio.sleep(seconds)
     if fault:
-        endpoint.failed(fault)
+        endpoint.failed(left, fault)
     else:
-        endpoint.answered(None, reserved=100, tokens=50)
-    return left
+        endpoint.answered(left, None, 50)
+    return at
 
 
 @pytest.mark.parametrize(("order", "served"), [("throughput", [7, 3, 5, 3]), ("early", [3, 3, 5, 7])])
@@ -46,10 +46,10 @@ def test_calls_are_served_in_the_order_of_asking_or_of_the_input(order: Order, s
     seen: list[int] = []
 
     async def one(endpoint: Endpoint, place: int) -> None:
-        await sent(endpoint, place)
+        left = await sent(endpoint, place)
         seen.append(place)
         await asyncio.sleep(1)
-        endpoint.answered(None, reserved=100, tokens=None)
+        endpoint.answered(left, None, None)
 
     async def main() -> None:
         endpoint = Endpoint(Limits(concurrency=1), order=order)
@@ -76,7 +76,7 @@ def test_no_slot_is_lost_and_no_limit_exceeded_whoever_is_cancelled(seed: int, c
             await endpoint.enter(place)
             try:
                 await asyncio.sleep(rng.choice([0, 0.01]))  # the ledger writes the attempt down
-                await endpoint.depart(100)
+                left = await endpoint.depart(100)
             except BaseException:
                 endpoint.leave()
                 raise
@@ -86,14 +86,14 @@ def test_no_slot_is_lost_and_no_limit_exceeded_whoever_is_cancelled(seed: int, c
                 pace = await server.serve()
             except Transient as fault:
                 flying -= 1
-                endpoint.failed(fault)
+                endpoint.failed(left, fault)
             except BaseException:
                 flying -= 1
-                endpoint.failed(None)
+                endpoint.failed(left, None)
                 raise
             else:
                 flying -= 1
-                endpoint.answered(pace, reserved=100, tokens=30)
+                endpoint.answered(left, pace, 30)
 
         tasks = [asyncio.ensure_future(one(place)) for place in range(80)]
         for task in rng.sample(tasks, 50):
@@ -104,7 +104,7 @@ def test_no_slot_is_lost_and_no_limit_exceeded_whoever_is_cancelled(seed: int, c
         # As many as ever may be in flight still can be, one after another and at once.
         again = [asyncio.ensure_future(sent(endpoint)) for _ in range(endpoint._slots.limit)]
         await asyncio.wait_for(asyncio.gather(*again), 3600)
-        assert endpoint._line.inside == 0
+        assert endpoint._turns.inside == 0
 
     live(main())
 
@@ -145,10 +145,10 @@ def test_tokens_per_minute_are_used_as_they_are_and_not_as_they_might_be() -> No
         async def asker() -> None:
             while now() < 300:
                 await endpoint.enter(0)
-                await endpoint.depart(400)
+                left = await endpoint.depart(400)
                 times.append(now())
                 await asyncio.sleep(2)
-                endpoint.answered(None, reserved=400, tokens=100)
+                endpoint.answered(left, None, 100)
 
         await asyncio.gather(*[asker() for _ in range(100)])
 
@@ -248,8 +248,8 @@ def test_what_is_no_outage_never_opens_the_breaker(kind: Literal["rate", "unread
     async def main() -> None:
         endpoint = Endpoint(Limits(), rng=Random(0))
         for _ in range(60):
-            await sent(endpoint)
-            endpoint.failed(Transient("hm", kind=kind) if kind else None)
+            left = await sent(endpoint)
+            endpoint.failed(left, Transient("hm", kind=kind) if kind else None)
         assert not endpoint._breaker.is_open
 
     live(main())

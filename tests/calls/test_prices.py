@@ -136,12 +136,6 @@ def test_a_users_file_goes_before_the_shipped_one_and_extends_it(tmp_path: Path)
     assert dated.input == 7.0
 
 
-def test_a_quote_says_where_it_stands(tmp_path: Path) -> None:
-    quote = table(tmp_path, MINE).quote(OPENAI, "small-2026-02-02")
-    assert quote is not None
-    assert (quote.block.as_of, quote.block.source) == ("2026-01-31", "our contract")
-
-
 @pytest.mark.parametrize(
     ("text", "place", "said"),
     [

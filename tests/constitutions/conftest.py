@@ -1,4 +1,4 @@
-"""Random constitutions for `st.from_type`, with texts that are hard to write and to read; and files of other shapes."""
+"""Random constitutions for `st.from_type`, with texts that are hard to write; files of other shapes, and imports."""
 
 from __future__ import annotations
 
@@ -17,11 +17,14 @@ from amendment.constitutions import (
     Constitution,
     CritiqueExample,
     FewShot,
+    Imported,
     Principle,
     ReviseExample,
     Score,
     Source,
+    import_constitution,
 )
+from amendment.errors import ConfigError, DataError
 
 HARD = [
     "no",
@@ -119,6 +122,7 @@ st.register_type_strategy(Principle, lambda _: _principles)
 st.register_type_strategy(Constitution, lambda _: _constitutions)
 
 Write = Callable[[str, Any], Path]
+Files = dict[str, Any]
 
 
 @pytest.fixture
@@ -223,3 +227,14 @@ def paper() -> dict[str, Any]:
 @pytest.fixture
 def huggingface() -> dict[str, Any]:
     return json.loads(json.dumps(HUGGINGFACE))  # type: ignore[no-any-return]
+
+
+def imported(*files: Path, **options: Any) -> Imported:
+    return import_constitution(files, **{"id": "ours", "license": "CC0-1.0"} | options)
+
+
+def problems(*files: Path, **options: Any) -> list[str]:
+    """What an import of the files complains about, without the folder."""
+    with pytest.raises((DataError, ConfigError)) as caught:
+        imported(*files, **options)
+    return [str(problem).replace(f"{files[0].parent}/", "") for problem in caught.value.problems]

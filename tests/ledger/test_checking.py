@@ -24,8 +24,9 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     async def fill(ledger: Ledger) -> None:
         await calls(ledger, (f"r{i}" for i in range(COUNT)))
         await call(ledger, "long", b"l" * 9000)
-        ledger.settle(await ledger.begin("f", b"{}", host="h", model="m", stage="s"), "rate", status=429)
-        await ledger.name_batch(await ledger.open_batch("shard", [batch_call("b")]), "remote")
+        ledger.fail(await ledger.begin("f", b"{}", host="h", model="m", stage="s"), "rate", status=429)
+        batch = await ledger.open_batch("shard", [batch_call("b")])
+        await ledger.name_batch(batch.number, "remote")
 
     path = tmp_path_factory.mktemp("whole") / "ledger.sqlite"
     with Ledger(path) as ledger:

@@ -28,7 +28,7 @@ async def one(ledger, name):
 async def work(ledger, first):
     for i in itertools.count(first, 8):
         await asyncio.gather(*(one(ledger, f"r{j}") for j in range(i, i + 8)))
-        batch = await ledger.open_batch(f"shard{i}", [batch_call(f"b{i}")])
+        batch = (await ledger.open_batch(f"shard{i}", [batch_call(f"b{i}")])).number
         print("batch", f"shard{i}", flush=True)
 
 with Ledger(Path(sys.argv[1])) as ledger:

@@ -60,8 +60,8 @@ class LedgerMachine(RuleBasedStateMachine):
             self.replies.setdefault(attempt, raw)
 
     @rule(attempt=attempts, fault=st.sampled_from(["rate", "server", "unsent"]))
-    def settle(self, attempt: int, fault: str) -> None:
-        self.ledger.settle(attempt, fault)
+    def fail(self, attempt: int, fault: str) -> None:
+        self.ledger.fail(attempt, fault)
         self.faults.setdefault(attempt, fault)
         self.loop.run_until_complete(begin(self.ledger, "after"))  # on disk with the next group
         self.asked[max([0, *self.asked]) + 1] = "after"
@@ -69,7 +69,8 @@ class LedgerMachine(RuleBasedStateMachine):
     @rule(target=batches, some=st.lists(names, min_size=1, unique=True))
     def open_batch(self, some: list[str]) -> int:
         shard = f"shard{len(self.asked)}"
-        number = self.loop.run_until_complete(self.ledger.open_batch(shard, [batch_call(name) for name in some]))
+        batch = self.loop.run_until_complete(self.ledger.open_batch(shard, [batch_call(name) for name in some]))
+        number = batch.number
         first = max([0, *self.asked]) + 1
         self.asked |= {first + i: name for i, name in enumerate(some)}
         self.shards[number] = (shard, None)

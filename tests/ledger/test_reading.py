@@ -20,7 +20,7 @@ async def spend(ledger: Ledger) -> None:
             await begin(ledger, f"r{usd}", stage="draft"), b"x", Meter(Usage(*tokens), "judge-large-2026"), usd=usd
         )
     await ledger.commit(await begin(ledger, "silent", stage="draft"), b"x", NOTHING)
-    ledger.settle(await begin(ledger, "failed", stage="draft"), "rate", status=429)
+    ledger.fail(await begin(ledger, "failed", stage="draft"), "rate", status=429)
     await begin(ledger, "open", stage="draft")
     await ledger.commit(await begin(ledger, "j", stage="judge"), b"x", Meter(Usage(7, 1), MODEL), usd=1.0)
 
@@ -55,7 +55,7 @@ def test_a_name_that_is_answered_under_several_names_shows(spent: Path) -> None:
 
 def test_times_are_of_replies_and_not_of_batches(tmp_path: Path) -> None:
     async def scenario(ledger: Ledger) -> None:
-        batch = await ledger.open_batch("s", [batch_call("b")])
+        batch = (await ledger.open_batch("s", [batch_call("b")])).number
         await ledger.commit(ledger.batches()[0].attempts["b"], b"x", NOTHING)
         await ledger.close_batch(batch, "completed")
         assert ledger.times() == []

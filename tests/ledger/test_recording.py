@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import shlex
 import sqlite3
 from pathlib import Path
 
@@ -68,7 +69,7 @@ def test_the_attempt_is_on_disk_before_begin_returns(tmp_path: Path) -> None:
 def test_attempts_keep_counting_over_processes(tmp_path: Path) -> None:
     with Ledger(tmp_path / "l") as ledger:
         first = asyncio.run(begin(ledger, "r"))
-        ledger.settle(first, "deadline")
+        ledger.fail(first, "deadline")
     with Ledger(tmp_path / "l") as ledger:
         assert asyncio.run(begin(ledger, "r")) == first + 1
 
@@ -101,7 +102,7 @@ def test_a_second_reply_to_one_attempt_is_passed_over(tmp_path: Path) -> None:
 def test_a_reply_that_comes_after_all_is_kept(tmp_path: Path) -> None:
     async def scenario(ledger: Ledger) -> None:
         attempt = await begin(ledger, "r")
-        ledger.settle(attempt, "deadline")
+        ledger.fail(attempt, "deadline")
         await ledger.commit(attempt, b"late", NOTHING)
         assert ledger.find("r") == b"late"
 
@@ -183,16 +184,17 @@ def test_batches_are_known_until_they_are_closed(tmp_path: Path) -> None:
     async def submit(ledger: Ledger) -> int:
         batch = await ledger.open_batch("shard-1", [batch_call("a"), batch_call("b")])
         (intent,) = ledger.batches(HOST, MODEL)
+        assert batch == intent
         assert (intent.remote, intent.shard, list(intent.attempts)) == (None, "shard-1", ["a", "b"])
-        await ledger.name_batch(batch, "batch_77")
-        return batch
+        await ledger.name_batch(batch.number, "batch_77")
+        return batch.number
 
     async def read(ledger: Ledger) -> None:
         (found,) = ledger.batches(HOST, MODEL)
         assert found.remote == "batch_77"
         assert ledger.batches("elsewhere", MODEL) == []
         await ledger.commit(found.attempts["b"], b"reply", NOTHING)
-        ledger.settle(found.attempts["a"], "server", status=500)
+        ledger.fail(found.attempts["a"], "server", status=500)
         await ledger.close_batch(found.number, "completed")
         assert ledger.batches(HOST, MODEL) == []
 
@@ -243,8 +245,8 @@ def test_nothing_that_was_written_is_ever_updated_or_deleted(tmp_path: Path) -> 
     async def everything(ledger: Ledger) -> None:
         attempt = await call(ledger, "r", b"x")
         await ledger.commit(attempt, b"y", NOTHING)
-        ledger.settle(await begin(ledger, "r"), "rate")
-        batch = await ledger.open_batch("s", [batch_call("a")])
+        ledger.fail(await begin(ledger, "r"), "rate")
+        batch = (await ledger.open_batch("s", [batch_call("a")])).number
         await ledger.name_batch(batch, "one")
         await ledger.name_batch(batch, "two")
         await ledger.close_batch(batch, "completed")
@@ -258,8 +260,11 @@ def test_a_reply_that_comes_after_closing_is_not_lost(tmp_path: Path) -> None:
     async def scenario(ledger: Ledger) -> None:
         attempt = await begin(ledger, "r")
         ledger.close()
-        with pytest.raises(LedgerError, match=r"1 replies that were paid for are in .*spilled"):
+        with pytest.raises(LedgerError, match=r"1 replies that were paid for are in .*spilled") as raised:
             await ledger.commit(attempt, b"paid", NOTHING)
+        _, command = str(raised.value).split("Take them in with: ")
+        assert shlex.split(command) == ["amendment", "ledger", "salvage", str(path), "--spill", str(spilled)]
 
-    asyncio.run(scenario(Ledger(tmp_path / "l", spill=tmp_path / "spilled")))
-    assert b'"request": "r"' in (tmp_path / "spilled").read_bytes()
+    path, spilled = tmp_path / "my runs" / "l", tmp_path / "my runs" / "spilled"
+    asyncio.run(scenario(Ledger(path, spill=spilled)))
+    assert b'"request": "r"' in spilled.read_bytes()

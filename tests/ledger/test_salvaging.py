@@ -27,7 +27,7 @@ def spilled(file: Path, attempt: int, request: str) -> Path:
     group = Group()
     row = REPLY.row(attempt, request, "m-1", 3, 4, 0, "req_1", 0.5, 1.5, 1.7e9, long=raw_of(request))
     group.add(REPLY, row)
-    assert f"1 replies that were paid for are in {file}" in spill(group, file)
+    assert f"1 replies that were paid for are in {file}" in spill(group, file, "ledger.sqlite")
     return file
 
 
@@ -133,4 +133,4 @@ def test_replies_that_can_be_written_nowhere_are_said_to_be_lost(tmp_path: Path)
     (tmp_path / "file").write_text("")
     group = Group()
     group.add(REPLY, REPLY.row(1, "r", None, None, None, None, None, None, None, 0.0, long=b"x"))
-    assert "1 replies that were paid for are lost" in spill(group, tmp_path / "file" / "spill")
+    assert "1 replies that were paid for are lost" in spill(group, tmp_path / "file" / "spill", "ledger.sqlite")

@@ -24,9 +24,10 @@ def run(tmp_path: Path) -> Path:
     async def fill(ledger: Ledger) -> None:
         await calls(ledger, (f"r{i}" for i in range(3)))
         await call(ledger, "rude", b"\x1b[31mred\nline", Meter(None, "judge\x1b[2J"), usd=0.5)
-        ledger.settle(await begin(ledger, "failed"), "rate", status=429)
+        ledger.fail(await begin(ledger, "failed"), "rate", status=429)
         await begin(ledger, "open", stage="draft")
-        await ledger.name_batch(await ledger.open_batch("s", [batch_call("b")]), "batch_1")
+        batch = await ledger.open_batch("s", [batch_call("b")])
+        await ledger.name_batch(batch.number, "batch_1")
 
     with Ledger(tmp_path / "run" / "ledger.sqlite") as ledger:
         asyncio.run(fill(ledger))

@@ -12,8 +12,8 @@ import pytest
 from amendment.errors import ConfigError
 from amendment.hashing import content_id
 from amendment.pipeline import Patience, Paused, Run, Terms, load_run_file
-from amendment.pipeline.planning.changes import Again, asked_again, refuse_changes
-from amendment.pipeline.planning.differences import Change, changes
+from amendment.pipeline.changes import Again, asked_again, refuse_changes
+from amendment.pipeline.differences import Change, changes
 
 CHAIN = """\
 name: chain

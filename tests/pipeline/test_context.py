@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from amendment.errors import ConfigError, Rejected
+from amendment.ledger import Ledger
 from amendment.pipeline import Run
 from amendment.pipeline.assembly import assemble
 from amendment.pipeline.context import Context, located
@@ -52,6 +53,25 @@ def test_a_trained_policy_is_let_go_when_its_answers_are_in(tmp_path: Path) -> N
         run_sync(model.ask(user("too long " * 100)))
     assert workers() == before
     context.close()
+
+
+def test_the_ledger_is_closed_where_replies_are_written_to_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "run.yaml"
+    path.write_text(LOCAL.replace("MODEL", "org/name"))
+    context = context_of(path, tmp_path / "run")
+    threads: list[str] = []
+    close = Ledger.close
+
+    def closed(ledger: Ledger) -> None:
+        threads.append(threading.current_thread().name)
+        close(ledger)
+
+    monkeypatch.setattr(Ledger, "close", closed)
+    assert context.calls.sent == 0
+    context.close()
+    assert threads == ["amendment-loop"]
+    with Ledger(tmp_path / "run" / "ledger.sqlite"):
+        pass  # the folder is free again
 
 
 def test_a_folder_is_found_beside_the_run_file_and_at_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

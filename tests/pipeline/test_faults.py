@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,32 +12,15 @@ from amendment.pipeline import Patience, Result, Run
 from amendment.pipeline.stages.endings import ItemEnding
 from amendment.pipeline.store import read_records
 from tests.vendors.catalogue import passing
-from tests.vendors.runs import WORLD, dataset_of, write_run
+from tests.vendors.runs import dataset_of, fixtures, write_run
 from tests.vendors.server import FaultServer
-from tests.vendors.troubles import never, seeded
+from tests.vendors.troubles import seeded
 
 QUICK = Patience(attempts=8, longest_wait=0.01)
 STAGES = ("critique", "candidates", "judging")
 
 
-@pytest.fixture(scope="module")
-def one_server() -> Iterator[FaultServer]:
-    with FaultServer(world=WORLD) as started:
-        yield started
-
-
-@pytest.fixture(scope="module")
-def undisturbed(one_server: FaultServer, tmp_path_factory: pytest.TempPathFactory) -> Result:
-    """The run that saw no fault; the requests that it needed are the server's at its end."""
-    folder = tmp_path_factory.mktemp("undisturbed")
-    return Run.from_file(write_run(folder, one_server), folder=folder / "run", patience=QUICK)()
-
-
-@pytest.fixture
-def server(one_server: FaultServer, undisturbed: Result) -> FaultServer:
-    one_server.plan = never
-    one_server.forget()
-    return one_server
+one_server, undisturbed, server = fixtures(patience=QUICK)
 
 
 def check_books(server: FaultServer, needed: int) -> None:

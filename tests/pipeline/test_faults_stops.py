@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import resource
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,30 +13,14 @@ import pytest
 from amendment.pipeline import Result, Run
 from tests.vendors.catalogue import FAULTS
 from tests.vendors.processes import ENVIRONMENT, SECONDS, command
-from tests.vendors.runs import CONCURRENCY, PRICE, WORLD, dataset_of, write_run
+from tests.vendors.runs import CONCURRENCY, PRICE, WORLD, dataset_of, fixtures, write_run
 from tests.vendors.server import FaultServer
 from tests.vendors.troubles import Fault, Plan, never
 
 Replies = Callable[..., int]
 
 
-@pytest.fixture(scope="module")
-def one_server() -> Iterator[FaultServer]:
-    with FaultServer(world=WORLD, latency=0.02) as started:
-        yield started
-
-
-@pytest.fixture(scope="module")
-def undisturbed(one_server: FaultServer, tmp_path_factory: pytest.TempPathFactory) -> Result:
-    folder = tmp_path_factory.mktemp("undisturbed")
-    return Run.from_file(write_run(folder, one_server), folder=folder / "run")()
-
-
-@pytest.fixture
-def server(one_server: FaultServer, undisturbed: Result) -> FaultServer:
-    one_server.plan = never
-    one_server.forget()
-    return one_server
+one_server, undisturbed, server = fixtures(latency=0.02)
 
 
 def spent(server: FaultServer) -> float:

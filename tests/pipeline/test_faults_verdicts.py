@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,31 +11,15 @@ from amendment.pipeline import Result, Run
 from amendment.pipeline.store import read_records
 from amendment.records import Verdict
 from tests.vendors.catalogue import FAULTS
-from tests.vendors.runs import WORLD, dataset_of, write_run
+from tests.vendors.runs import dataset_of, fixtures, write_run
 from tests.vendors.server import FaultServer
-from tests.vendors.troubles import Fault, never
+from tests.vendors.troubles import Fault
 from tests.vendors.wire import Ask
 
 JUDGING = {"judges": [{"model": "reader", "protocol": "verdict"}], "orders": "both", "principles_per_pair": 1}
 
 
-@pytest.fixture(scope="module")
-def one_server() -> Iterator[FaultServer]:
-    with FaultServer(world=WORLD) as started:
-        yield started
-
-
-@pytest.fixture(scope="module")
-def undisturbed(one_server: FaultServer, tmp_path_factory: pytest.TempPathFactory) -> Result:
-    folder = tmp_path_factory.mktemp("undisturbed")
-    return Run.from_file(write_run(folder, one_server, judging=JUDGING), folder=folder / "run")()
-
-
-@pytest.fixture
-def server(one_server: FaultServer, undisturbed: Result) -> FaultServer:
-    one_server.plan = never
-    one_server.forget()
-    return one_server
+one_server, undisturbed, server = fixtures(judging=JUDGING)
 
 
 def verdicts_in(folder: Path) -> list[Verdict]:

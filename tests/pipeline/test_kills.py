@@ -5,7 +5,6 @@ from __future__ import annotations
 import signal
 import sqlite3
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,29 +12,13 @@ import pytest
 
 from amendment.pipeline import Result, Run
 from tests.vendors.processes import ENVIRONMENT, SECONDS, command
-from tests.vendors.runs import CONCURRENCY, WORLD, dataset_of, write_run
+from tests.vendors.runs import CONCURRENCY, dataset_of, fixtures, write_run
 from tests.vendors.server import FaultServer
 
 LATENCY = 0.02
 
 
-@pytest.fixture(scope="module")
-def one_server() -> Iterator[FaultServer]:
-    with FaultServer(world=WORLD, latency=LATENCY) as started:
-        yield started
-
-
-@pytest.fixture(scope="module")
-def undisturbed(one_server: FaultServer, tmp_path_factory: pytest.TempPathFactory) -> Result:
-    """The run that was never killed."""
-    folder = tmp_path_factory.mktemp("undisturbed")
-    return Run.from_file(write_run(folder, one_server), folder=folder / "run")()
-
-
-@pytest.fixture
-def server(one_server: FaultServer, undisturbed: Result) -> FaultServer:
-    one_server.forget()
-    return one_server
+one_server, undisturbed, server = fixtures(latency=LATENCY)
 
 
 def killed_at(number: int, moment: str, path: Path) -> int:

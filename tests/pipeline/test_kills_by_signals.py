@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,31 +13,21 @@ import pytest
 from amendment.pipeline import Result, Run
 from tests.vendors.catalogue import FAULTS
 from tests.vendors.processes import ENVIRONMENT, SECONDS, command, started, wait_until
-from tests.vendors.runs import CONCURRENCY, WORLD, dataset_of, write_run
+from tests.vendors.runs import CONCURRENCY, dataset_of, fixtures, write_run
 from tests.vendors.server import FaultServer
-from tests.vendors.troubles import always, never
+from tests.vendors.troubles import always
 
 Replies = Callable[..., int]
 CODES = {signal.SIGTERM: 143, signal.SIGINT: 130}
 
 
-@pytest.fixture(scope="module")
-def one_server() -> Iterator[FaultServer]:
-    with FaultServer(world=WORLD) as started:
-        yield started
-
-
-@pytest.fixture(scope="module")
-def undisturbed(one_server: FaultServer, tmp_path_factory: pytest.TempPathFactory) -> Result:
-    folder = tmp_path_factory.mktemp("undisturbed")
-    return Run.from_file(write_run(folder, one_server), folder=folder / "run")()
+one_server, undisturbed, quick_server = fixtures()
 
 
 @pytest.fixture
-def server(one_server: FaultServer, undisturbed: Result) -> FaultServer:
-    one_server.plan, one_server.latency = never, 0.5
-    one_server.forget()
-    return one_server
+def server(quick_server: FaultServer) -> FaultServer:
+    quick_server.latency = 0.5
+    return quick_server
 
 
 @pytest.mark.parametrize("number", CODES)

@@ -15,11 +15,10 @@ from amendment.errors import ConfigError
 from amendment.ledger import Latency
 from amendment.pipeline import Plan, Run, load_run_file, plan_run
 from amendment.pipeline.engine import Workspace
-from amendment.pipeline.planning.figures import budget_check, contacts, measured
-from amendment.pipeline.planning.pace import likely_seconds
+from amendment.pipeline.planning.figures import budget_check, contacts, likely_seconds, measured
 from amendment.pipeline.planning.performing import Setting
 from amendment.pipeline.planning.plan import Asks, BudgetCheck, Contact
-from amendment.pipeline.planning.pricing import prices_of, unpriced
+from amendment.pipeline.pricing import prices_of, unpriced
 from amendment.pipeline.runfile.config import RunFile
 from amendment.providers import OpenAISpec
 

@@ -7,7 +7,10 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from amendment.calls import Reply
+from amendment.preference._again import asked_again
 from amendment.providers._question import Question
+from amendment.records import Message, user
 
 BODY: dict[str, Any] = {"model": "m", "messages": [{"role": "user", "content": "please add 3 8"}]}
 
@@ -81,3 +84,11 @@ def test_the_question_is_what_the_last_user_turn_says() -> None:
     ]
     assert Question.model_validate({**BODY, "messages": turns}).asked == "please add 3 8"
     assert Question.model_validate({**BODY, "messages": [{"role": "assistant", "content": None}]}).asked == ""
+
+
+def test_a_judge_who_asks_once_more_still_asks_what_it_asked_first() -> None:
+    reply = Reply(messages=(Message(role="assistant", content="Both are fine."),))
+    messages = asked_again(user("which is better?"), reply, complaint="no verdict", form="end with A or B")
+    turns = [{"role": message.role, "content": message.content} for message in messages]
+    assert len(turns) == 3
+    assert Question.model_validate({**BODY, "messages": turns}).asked == "which is better?"

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from amendment.pipeline import Patience, Result, Run
 from amendment.providers.opening import shown_name
 from amendment.providers.specs import SimulatedSpec
 from tests.vendors.answers import World
 from tests.vendors.server import FaultServer
+from tests.vendors.troubles import never
 
-__all__ = ["CONCURRENCY", "PRICE", "WORLD", "dataset_of", "write_run"]
+__all__ = ["CONCURRENCY", "PRICE", "WORLD", "dataset_of", "fixtures", "write_run"]
 
 WRITER = SimulatedSpec(provider="simulated", writer="careless")
 JUDGE = SimulatedSpec(provider="simulated", position_bias=0.7)
@@ -53,3 +58,29 @@ def write_run(folder: Path, server: FaultServer, *, prompts: int = 6, **top: Any
 def dataset_of(folder: Path) -> dict[str, bytes]:
     """The dataset's files, byte for byte."""
     return {path.name: path.read_bytes() for path in sorted((folder / "dataset").glob("*.parquet"))}
+
+
+def fixtures(*, latency: float = 0.0, patience: Patience = Patience(), **top: Any) -> tuple[Any, Any, Any]:  # noqa: B008
+    """For a module of tests: its fixtures `one_server`, `undisturbed` and `server`, to be assigned to these names.
+
+    They are a server, the result of the run that saw no fault, and the same server as if nobody had asked it yet. `top`
+    are further keys of the run file.
+    """
+
+    @pytest.fixture(scope="module")
+    def one_server() -> Iterator[FaultServer]:
+        with FaultServer(world=WORLD, latency=latency) as started:
+            yield started
+
+    @pytest.fixture(scope="module")
+    def undisturbed(one_server: FaultServer, tmp_path_factory: pytest.TempPathFactory) -> Result:
+        folder = tmp_path_factory.mktemp("undisturbed")
+        return Run.from_file(write_run(folder, one_server, **top), folder=folder / "run", patience=patience)()
+
+    @pytest.fixture
+    def server(one_server: FaultServer, undisturbed: Result) -> FaultServer:
+        one_server.plan, one_server.latency = never, latency
+        one_server.forget()
+        return one_server
+
+    return one_server, undisturbed, server

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from amendment.ledger import Latency
-from amendment.pipeline.planning.figures import measured
-from amendment.pipeline.planning.pace import AT_ONCE, FIRST, PER_SECOND
+from amendment.pipeline.planning.figures import AT_ONCE, FIRST, PER_SECOND, measured
 from amendment.pipeline.planning.performing import Setting
 from amendment.pipeline.planning.placeholders import TEXT_TOKENS, VERDICT_TOKENS
 from amendment.pipeline.planning.plan import Asks
 from amendment.pipeline.planning.portions import Portion
-from amendment.pipeline.planning.rehearsal import ENOUGH, Rehearsal
+from amendment.pipeline.planning.rehearsal import ENOUGH_ANSWERS, Rehearsal
 from amendment.pipeline.runfile.config import POLICY_STAGES
 from amendment.providers import AnthropicSpec, OpenAISpec
 
@@ -53,13 +52,13 @@ def _answers(left: Sequence[Asks], likely: Rehearsal, setting: Setting) -> Itera
         "equal or cut answers make fewer calls"
     )
     measured_lengths = [
-        (place, kind, lengths) for (place, kind), lengths in likely.lengths.items() if lengths.seen >= ENOUGH
+        (place, kind, lengths) for (place, kind), lengths in likely.lengths.items() if lengths.seen >= ENOUGH_ANSWERS
     ]
     for place, kind, lengths in measured_lengths:
         if kind != "label" and any((one.stage, one.model) == place for one in left):
             yield f"{place.stage}: a {kind} of {place.model} is as long as the {lengths.seen:,} in the ledger"
     yield (
-        f"where fewer than {ENOUGH} answers were seen, a text has {TEXT_TOKENS} tokens and a written verdict "
+        f"where fewer than {ENOUGH_ANSWERS} answers were seen, a text has {TEXT_TOKENS} tokens and a written verdict "
         f"{VERDICT_TOKENS}, or max_tokens where that is less; a token is about four characters of English"
     )
     trained = [one.model for one in left if one.model in POLICY_STAGES]

@@ -1,4 +1,8 @@
-"""The figures of a plan: what was counted in a rehearsal, in tokens, dollars and seconds."""
+"""The figures of a plan: what was counted in a rehearsal, in tokens, dollars and seconds.
+
+Covered: how long calls take, by what the run file says of a model's limits and by a stated or measured latency. Not
+covered: faults, queues at the vendor, and the time of batches and of models of this machine.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,6 @@ from collections.abc import Iterator, Sequence
 
 from amendment.calls.prices import FREE
 from amendment.ledger import Latency
-from amendment.pipeline.planning.pace import likely_seconds
 from amendment.pipeline.planning.performing import Setting
 from amendment.pipeline.planning.plan import Asks, BudgetCheck, Contact
 from amendment.pipeline.planning.rehearsal import Place, Rehearsal, Tally
@@ -15,9 +18,15 @@ from amendment.pipeline.reading.hub_rows import dataset_folder
 from amendment.pipeline.runfile.sources import Source
 from amendment.providers import AnthropicSpec, ModelSpec, OpenAISpec
 
-__all__ = ["asks_of", "budget_check", "contacts", "measured"]
+__all__ = ["AT_ONCE", "FIRST", "PER_SECOND", "asks_of", "budget_check", "contacts", "likely_seconds", "measured"]
 
-ENOUGH = 20
+FIRST = 1.0
+"""Seconds until an answer begins."""
+PER_SECOND = 50.0
+"""Tokens of an answer in a second."""
+AT_ONCE = 8
+"""Calls in flight where the run file leaves them to be found out: a run begins there, and grows."""
+ENOUGH_TIMES = 20
 """Replies whose times must have been measured before their mean is taken for the time of those to come."""
 
 
@@ -54,12 +63,33 @@ def _asks(place: Place, likely: Tally, most: Tally, setting: Setting, times: Seq
     )
 
 
+def likely_seconds(
+    spec: ModelSpec | None, calls: float, tokens: float, output: float, latency: float | None = None
+) -> float | None:
+    """Seconds for so many calls, which take so many tokens together, of which `output` are of answers.
+
+    `latency` is the mean that was measured, where there is one. None where nothing can be said: a batch, and a model of
+    this machine.
+    """
+    if spec is not None and spec.provider == "simulated":
+        return 0.0
+    if not isinstance(spec, OpenAISpec | AnthropicSpec) or spec.mode == "batch":
+        return None if calls else 0.0
+    if not calls:
+        return 0.0
+    one = latency if latency is not None else FIRST + output / calls / PER_SECOND
+    rounds = max(1.0, calls / (spec.concurrency or AT_ONCE))
+    by_requests = 60 * calls / spec.requests_per_minute if spec.requests_per_minute else 0.0
+    by_tokens = 60 * tokens / spec.tokens_per_minute if spec.tokens_per_minute else 0.0
+    return max(one * rounds, by_requests, by_tokens)
+
+
 def measured(spec: ModelSpec | None, stage: str, times: Sequence[Latency]) -> float | None:
     """The mean time of a model's replies in a stage, where enough of them are in the ledger."""
     if not isinstance(spec, OpenAISpec | AnthropicSpec):
         return None
     place = (stage, spec.host, spec.model)
-    return next((seconds for *told, seconds, count in times if tuple(told) == place and count >= ENOUGH), None)
+    return next((seconds for *told, seconds, count in times if tuple(told) == place and count >= ENOUGH_TIMES), None)
 
 
 def contacts(setting: Setting, asks: Sequence[Asks]) -> tuple[Contact, ...]:

@@ -17,12 +17,10 @@ from amendment.pipeline.engine import Workspace
 from amendment.pipeline.planning.portions import Portion, write_portion
 from amendment.pipeline.planning.rehearsal import Find, Rehearsal
 from amendment.pipeline.planning.staging import Rehearsing, Sketch
+from amendment.pipeline.pricing import ASKING
 from amendment.pipeline.runfile.config import RunFile
 
-__all__ = ["ASKING", "Scene", "Setting", "perform", "prepared_inputs"]
-
-ASKING = ("critique", "candidates", "judging", "evaluate")
-"""Stages that ask models."""
+__all__ = ["Scene", "Setting", "perform", "prepared_inputs"]
 
 
 class Setting(NamedTuple):

@@ -14,7 +14,6 @@ from amendment.records import Message, text_of
 
 __all__ = [
     "TEXT_TOKENS",
-    "UNBOUNDED",
     "VERDICT_TOKENS",
     "Kind",
     "kind_of",

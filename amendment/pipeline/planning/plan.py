@@ -1,6 +1,6 @@
 """A plan as a record: what a run will ask, take and cost, by stage and model, before anything is spent.
 
-Covered: numbers and what they rest on. Not covered: how they are found (`planning`) and how they are shown (`table`).
+Covered: numbers and what they rest on. Not covered: how they are found (`making`) and how they are shown (`table`).
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ from typing import Literal
 
 from pydantic import Field
 
-from amendment.pipeline.planning.differences import Change
+from amendment.pipeline.differences import Change
 from amendment.records import Record
 
-__all__ = ["Asks", "BudgetCheck", "Contact", "Plan", "Total", "Verdict"]
+__all__ = ["Asks", "BudgetCheck", "Contact", "Plan", "Total"]
 
-Verdict = Literal["fits", "likely fits", "would stop"]
+Fit = Literal["fits", "likely fits", "would stop"]
 
 
 class Asks(Record):
@@ -54,6 +54,9 @@ class Total(Record):
     paid: int
     calls: int
     """To be made."""
+    input_tokens: int
+    """Of the calls to be made, likely."""
+    output_tokens: int
     usd: float | None
     """USD, likely, with nothing read from a cache; absent where a model without a price is asked."""
     cached_usd: float | None
@@ -69,6 +72,8 @@ class Total(Record):
         return cls(
             paid=sum(one.paid for one in asks),
             calls=sum(one.calls for one in asks),
+            input_tokens=sum(one.input_tokens for one in asks),
+            output_tokens=sum(one.output_tokens for one in asks),
             usd=_sum([one.usd for one in asks]),
             cached_usd=_sum([one.cached_usd for one in asks]),
             most_usd=_sum([one.most_usd for one in asks]),
@@ -97,7 +102,7 @@ class BudgetCheck(Record):
     usd: float
     spent: float
     """USD, by the ledger."""
-    verdict: Verdict
+    verdict: Fit
     stage: str | None = None
     """Where the money would likely be gone."""
 

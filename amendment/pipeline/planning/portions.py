@@ -18,7 +18,7 @@ from amendment.pipeline.runfile.config import RunFile
 from amendment.pipeline.runfile.sources import ModelSource
 from amendment.records import Candidate, Judgement, Prompt
 
-__all__ = ["SAMPLE", "Portion", "portions_of", "write_portion"]
+__all__ = ["Portion", "portions_of", "write_portion"]
 
 SAMPLE = 200
 """Prompts that are rehearsed with where there are more of them."""

@@ -21,11 +21,11 @@ from amendment.errors import Transient
 from amendment.pipeline.planning.placeholders import Kind, kind_of, likely_answer, likely_length, longest_answer
 from amendment.records import text_of
 
-__all__ = ["Asked", "Find", "Place", "Rehearsal", "Tally", "Terms"]
+__all__ = ["Asked", "Billing", "Find", "Place", "Rehearsal", "Tally"]
 
 Find = Callable[[str], bytes | None]
 """The raw reply to a request, by its id, where it has been paid for already."""
-ENOUGH = 20
+ENOUGH_ANSWERS = 20
 """Answers that must have been seen before their length is taken for the length of those to come."""
 
 
@@ -57,7 +57,7 @@ class Tally:
     ids: set[str] = field(default_factory=set)
 
 
-class Terms(NamedTuple):
+class Billing(NamedTuple):
     """What counts for the cost of one model's calls."""
 
     price: Price | None = FREE
@@ -80,7 +80,7 @@ class _Lengths:
 
     def of(self, request: Request) -> int:
         """The mean of those that were seen, or what is assumed where too few were."""
-        if self.seen < ENOUGH or request.choices:
+        if self.seen < ENOUGH_ANSWERS or request.choices:
             return likely_length(request)
         mean = max(1, round(self._tokens / self.seen))
         return min(mean, request.sampling.max_tokens or mean)
@@ -103,9 +103,9 @@ class Rehearsal:
         self._prefixes = PrefixMeter()
         self._known: dict[str, Reply] = {}
 
-    def way_out(self, model: str, terms: Terms = Terms()) -> Asked:  # noqa: B008 - immutable
+    def way_out(self, model: str, billing: Billing = Billing()) -> Asked:  # noqa: B008 - immutable
         """What a model asks through in place of a run's calls."""
-        return Asked(self, model, terms)
+        return Asked(self, model, billing)
 
     async def reply(self, asked: Asked, provider: Provider, request: Request) -> Reply:
         """The answer to a question, counted at its first time."""
@@ -134,20 +134,21 @@ class Rehearsal:
         if self.is_done:
             self.tallies[place].paid += self.weight
         else:
-            self._count(place, asked.terms, request, tokens)
+            self._count(place, asked.billing, request, tokens)
         if provider.kind == "simulated":
             return provider.read((await provider.send(request)).raw, request)
         if self._is_longest:
-            longest = asked.terms.longest
-            return longest_answer(request, tokens.output, is_cut=request.sampling.max_tokens == longest is not None)
+            limit = request.sampling.max_tokens
+            is_cut = limit is not None and limit == asked.billing.longest
+            return longest_answer(request, tokens.output, is_cut=is_cut)
         return likely_answer(request, length)
 
     def _most(self, asked: Asked, request: Request) -> Tokens:
         """The most that a request can take, its answer bounded by max_tokens or by the price table."""
         most = most_tokens(request)
-        return Tokens(most.input, most.output or (asked.terms.price.max_output if asked.terms.price else None))
+        return Tokens(most.input, most.output or (asked.billing.price.max_output if asked.billing.price else None))
 
-    def _count(self, place: Place, terms: Terms, request: Request, tokens: Tokens) -> None:
+    def _count(self, place: Place, billing: Billing, request: Request, tokens: Tokens) -> None:
         tally, weight, output = self.tallies[place], self.weight, tokens.output or 0
         tally.calls += weight
         tally.input += weight * tokens.input
@@ -155,15 +156,15 @@ class Rehearsal:
         tally.is_bounded &= tokens.output is not None
         tally.ids.add(request.id)
         if self._is_longest:
-            worst = most_cost(terms.price, tokens, batch=terms.batch) if terms.price else None
+            worst = most_cost(billing.price, tokens, batch=billing.batch) if billing.price else None
             tally.usd += weight * (worst or 0.0)
-        elif terms.price:
-            cached = self._cached(terms.price, request, tokens.input)
+        elif billing.price:
+            cached = self._cached(billing.price, request, tokens.input)
             usage = Usage(input_tokens=tokens.input, output_tokens=output)
             tally.cached += weight * cached
-            tally.usd += weight * cost(terms.price, usage, batch=terms.batch)
+            tally.usd += weight * cost(billing.price, usage, batch=billing.batch)
             usage = usage.model_copy(update={"cached_tokens": cached})
-            tally.usd_cached += weight * cost(terms.price, usage, batch=terms.batch)
+            tally.usd_cached += weight * cost(billing.price, usage, batch=billing.batch)
 
     def _cached(self, price: Price, request: Request, tokens: int) -> int:
         """Of a request's tokens those that the vendor's cache may have from the requests before it."""
@@ -176,10 +177,10 @@ class Rehearsal:
 class Asked(Calls):
     """Stands where a run has its calls, and sends nothing."""
 
-    def __init__(self, rehearsal: Rehearsal, model: str, terms: Terms) -> None:
+    def __init__(self, rehearsal: Rehearsal, model: str, billing: Billing) -> None:
         super().__init__(cast(Any, None))  # no ledger is written
         self.model = model
-        self.terms = terms
+        self.billing = billing
         self._rehearsal = rehearsal
 
     async def ask(self, provider: Provider, carrier: Carrier, request: Request) -> Reply:

@@ -16,13 +16,13 @@ from amendment.calls.prices import Price
 from amendment.errors import Transient
 from amendment.pipeline.context import Context, located
 from amendment.pipeline.engine import Workspace
-from amendment.pipeline.planning.rehearsal import Asked, Rehearsal, Terms
+from amendment.pipeline.planning.rehearsal import Asked, Billing, Rehearsal
 from amendment.pipeline.progress import QuietProgress
 from amendment.pipeline.runfile.config import RunFile
 from amendment.providers import AnthropicSpec, LocalSpec, ModelSpec, OpenAISpec, open_model
 from amendment.records import Sampling
 
-__all__ = ["Rehearsing", "Sketch", "terms_of"]
+__all__ = ["Rehearsing", "Sketch"]
 
 
 class Sketch(Workspace):
@@ -77,7 +77,7 @@ class Rehearsing(Context):
         """A model under `models` that sends nothing, with the identity of the one that would."""
         if name not in self._models:
             spec = located(self.config.models[name], self.base)
-            calls = self._rehearsal.way_out(name, terms_of(spec, self._prices[name]))
+            calls = self._rehearsal.way_out(name, _billing_of(spec, self._prices[name]))
             is_near = not isinstance(spec, LocalSpec) or (self._has_replies and self._is_here(spec))
             if is_near:
                 self._models[name] = open_model(name, _online(spec), calls, self.config.seed, _no_keys(spec))
@@ -98,11 +98,11 @@ class Rehearsing(Context):
         return _can_train() and Path(spec.model).is_dir()
 
 
-def terms_of(spec: ModelSpec, price: Price | None) -> Terms:
+def _billing_of(spec: ModelSpec, price: Price | None) -> Billing:
     """What counts for the cost of a model's calls."""
     if not isinstance(spec, OpenAISpec | AnthropicSpec):
-        return Terms(price)
-    return Terms(price, spec.mode == "batch", spec.max_tokens if spec.at_length == "double" else None)
+        return Billing(price)
+    return Billing(price, spec.mode == "batch", spec.max_tokens if spec.at_length == "double" else None)
 
 
 def _online(spec: ModelSpec) -> ModelSpec:

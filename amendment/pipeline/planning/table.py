@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from amendment.pipeline.planning.plan import Asks, BudgetCheck, Plan
 from amendment.terminal import plain
 
-__all__ = ["plan_lines", "shown_time", "shown_usd"]
+__all__ = ["plan_lines", "shown_usd"]
 
 HEAD = ("stage", "model", "paid", "calls", "tokens in", "out", "USD likely", "cached", "at most", "time")
 UNKNOWN = "?"
@@ -39,20 +39,28 @@ def _row(one: Asks) -> tuple[str, ...]:
         f"{one.calls:,}",
         *tokens,
         *money,
-        shown_time(one.seconds),
+        _time(one.seconds),
     )
 
 
 def _total(plan: Plan) -> tuple[str, ...]:
-    numbers = (f"{sum(getattr(one, name) for one in plan.asks):,}" for name in _COUNTED)
-    money = (_summed([getattr(one, name) for one in plan.asks], shown_usd) for name in _MONEY)
-    return ("total", "", *numbers, *money, _summed([one.seconds for one in plan.asks], shown_time))
+    numbers = (f"{getattr(plan.total, name):,}" for name in _COUNTED)
+    return (
+        "total",
+        "",
+        *numbers,
+        *(_summed(plan, name, shown_usd) for name in _MONEY),
+        _summed(plan, "seconds", _time),
+    )
 
 
-def _summed(values: Sequence[float | None], shown: Callable[[float], str]) -> str:
-    """What is known of a sum, and that there is more."""
-    known = [value for value in values if value is not None]
-    return shown(sum(known)) + (f" + {UNKNOWN}" if len(known) < len(values) else "")
+def _summed(plan: Plan, name: str, shown: Callable[[float], str]) -> str:
+    """A sum; where a part of it is not known, what is known and that there is more."""
+    whole = getattr(plan.total, name)
+    if whole is not None:
+        return shown(whole)
+    known = (getattr(one, name) for one in plan.asks)
+    return f"{shown(sum(value for value in known if value is not None))} + {UNKNOWN}"
 
 
 def shown_usd(usd: float | None) -> str:
@@ -62,7 +70,7 @@ def shown_usd(usd: float | None) -> str:
     return f"{usd:,.2f}" if usd == 0 or usd >= 0.1 else f"{usd:.4f}"
 
 
-def shown_time(seconds: float | None) -> str:
+def _time(seconds: float | None) -> str:
     """A time in the unit that fits it; a question mark where it is not known."""
     if seconds is None:
         return UNKNOWN

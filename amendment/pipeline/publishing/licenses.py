@@ -11,7 +11,7 @@ from amendment.pipeline.publishing.tables import Tables
 from amendment.pipeline.runfile.config import POLICY_STAGES
 from amendment.records import Origin
 
-__all__ = ["SourceLicense", "Writer", "source_licenses", "things_to_look_at", "writers"]
+__all__ = ["Writer", "source_licenses", "things_to_look_at", "writers"]
 
 CONDITIONS = {
     "-nc": "asks for non-commercial use",

@@ -23,7 +23,7 @@ from amendment.pipeline.runfile.verdict_files import VerdictFile
 from amendment.pipeline.stages.mixing import mix_labels
 from amendment.records import Candidate, Critique, Origin, Preference, Prompt, Verdict
 
-__all__ = ["FURTHER", "PRIVATE", "Outgoing", "is_private", "portable", "portable_json"]
+__all__ = ["PRIVATE", "Outgoing", "is_private", "portable", "portable_json"]
 
 R = TypeVar("R", Candidate, Critique)
 PRIVATE = "private-address"

@@ -22,7 +22,7 @@ from amendment.pipeline.runfile.shares import PairShare
 from amendment.pipeline.runfile.sources import PairFile
 from amendment.pipeline.runfile.verdict_files import VerdictFile
 
-__all__ = ["People", "RaterSource", "people_of_certificate", "raters_named", "sources_of_raters"]
+__all__ = ["People", "RaterSource", "people_of_certificate", "raters_named"]
 
 RaterSource = PairFile | VerdictFile
 """A part of a run file that brings verdicts."""
@@ -99,14 +99,14 @@ def people_of_certificate(path: Path) -> list[str]:
         raise ConfigError(f"{path}: not as the run wrote it ({fault}); run it again to write it anew") from None
 
 
-def sources_of_raters(config: RunFile) -> list[RaterSource]:
+def _sources_of_raters(config: RunFile) -> list[RaterSource]:
     """Every part of a run file that brings verdicts."""
     return [*config.pairs, *config.verdicts, *(part for part in config.dataset.mix if isinstance(part, PairShare))]
 
 
 def raters_named(config: RunFile) -> Iterator[str]:
     """The people whom a run file names as raters, whether or not any verdict of theirs was taken."""
-    for source in sources_of_raters(config):
+    for source in _sources_of_raters(config):
         if isinstance(source, VerdictFile):
             yield from (name for name in _named(source) if source.kind_of(name) == "person")
         elif source.rater in (None, "person") and source.columns and source.columns.votes:

@@ -26,7 +26,7 @@ from amendment.pipeline.publishing.models import ModelPublication
 from amendment.pipeline.publishing.publication import Publication
 from amendment.yamlfile import capped
 
-__all__ = ["Pushed", "check_secrets", "push"]
+__all__ = ["Pushed", "push"]
 
 README = "README.md"
 BARE = {".gitattributes", README}
@@ -69,7 +69,7 @@ def push(
     that the Hub does not know, a tag that git does not take, a repository or tag that is somebody else's or taken,
     AmendmentError when the Hub cannot be reached.
     """
-    check_secrets(publication, allow_secrets=allow_secrets)
+    _check_secrets(publication, allow_secrets=allow_secrets)
     _check_names(publication, tag)
     api = connect()
     settings = publication.settings
@@ -92,7 +92,7 @@ def push(
     return pushed
 
 
-def check_secrets(publication: Publication, *, allow_secrets: bool) -> None:
+def _check_secrets(publication: Publication, *, allow_secrets: bool) -> None:
     """Raise DataError with every find that stops the push."""
     found = [one for one in publication.secrets if one.is_value or not allow_secrets]
     if not found:

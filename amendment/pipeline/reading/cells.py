@@ -12,7 +12,7 @@ from amendment.errors import DataError
 from amendment.records import Message, Messages, Prompt, ToolCall, user
 from amendment.tables import MAX_CELL, Row
 
-__all__ = ["answer_in", "is_silent", "joined_prompt", "optional_text", "question_in", "text_in", "tools_in"]
+__all__ = ["answer_in", "is_silent", "joined_prompt", "optional_text", "text_in", "tools_in"]
 
 
 def is_silent(row: Row, column: str) -> bool:
@@ -55,14 +55,14 @@ def joined_prompt(row: Row, columns: Iterable[str]) -> Messages:
     """One column as it is, or several texts joined by an empty line, empty ones left out."""
     names = list(columns)
     if len(names) == 1:
-        return question_in(row, names[0])
+        return _question_in(row, names[0])
     texts = [text_in(row, name).strip() for name in names if not is_silent(row, name)]
     if not texts:
         raise DataError([row.problem(" + ".join(names), "are all empty; expected a prompt")])
     return user("\n\n".join(texts))
 
 
-def question_in(row: Row, column: str) -> Messages:
+def _question_in(row: Row, column: str) -> Messages:
     """A prompt: messages that end before the assistant's answer."""
     messages = _messages(row, column, "user")
     last = messages[-1]

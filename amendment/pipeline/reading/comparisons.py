@@ -16,7 +16,7 @@ from amendment.pipeline.runfile.sources import PairFile
 from amendment.pipeline.runfile.verdict_files import VerdictFile
 from amendment.terminal import plain
 
-__all__ = ["Cast", "Joined", "JoinedComparison", "join"]
+__all__ = ["JoinedComparison", "join"]
 
 
 @dataclass(slots=True)

@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-__all__ = ["Parted", "alternating", "part", "turns_in"]
+__all__ = ["alternating", "part", "turns_in"]
 
 Turns = list[dict[str, Any]]
 

@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple
 
 from amendment.pipeline.reading.column_profiles import tokens, vocabulary
 
-__all__ = ["SWAP", "Meant", "Side", "meanings", "orders", "side_of"]
+__all__ = ["SWAP", "Meant", "Side", "meanings", "orders"]
 
 Side = Literal["a", "b"]
 FIRST = vocabulary(
@@ -125,13 +125,13 @@ def _of_tokens(word: str, parts: Sequence[str]) -> str:
         return "both_bad"
     if rest & TIE and rest <= TIE | {"a"}:
         return "tie"
-    sides = {side for part in rest if (side := side_of(part))}
-    if len(sides) == 1 and all(side_of(part) for part in rest):
+    sides = {side for part in rest if (side := _side_of(part))}
+    if len(sides) == 1 and all(_side_of(part) for part in rest):
         return sides.pop()
     return "invalid" if len(word) > PROSE or len(word.split()) > 3 else "open"
 
 
-def side_of(word: str) -> Side | None:
+def _side_of(word: str) -> Side | None:
     """Which of two answers a single word names."""
     folded = _folded(word)
     return "a" if folded in FIRST else "b" if folded in SECOND else None
@@ -145,7 +145,7 @@ def orders(said: Collection[str], name: Sequence[str], *, is_called: bool) -> di
     """
     words = sorted(said)
     if len(words) == 2 and (parts := _reversals(*words)):
-        sides = [side_of(part) for part in parts]
+        sides = [_side_of(part) for part in parts]
         if "0" in parts and "1" in parts:
             sides = ["a" if part == "0" else "b" for part in parts]
         if sides == ["a", "b"]:
@@ -182,5 +182,5 @@ def _order_of(word: str, *, is_swap: bool) -> Literal["ab", "ba"] | None:
         return "ab"
     if folded == "ba":
         return "ba"
-    side = side_of(parts[0]) if len(parts) == 1 else None
+    side = _side_of(parts[0]) if len(parts) == 1 else None
     return {"a": "ab", "b": "ba"}[side] if side else None  # type: ignore[return-value]

@@ -17,7 +17,7 @@ from amendment.pipeline.runfile.sources import Source
 from amendment.tables import Row
 from amendment.terminal import plain
 
-__all__ = ["HubRows", "HubStream", "dataset_folder", "read_dataset", "stream_dataset"]
+__all__ = ["dataset_folder", "read_dataset", "stream_dataset"]
 
 TIMEOUT = 30.0
 """Seconds until a Hub that does not answer counts as out of reach."""

@@ -17,7 +17,7 @@ from amendment.pipeline.runfile.verdict_files import VerdictColumns, VerdictWord
 from amendment.records import RaterKind
 from amendment.tables import Row
 
-__all__ = ["QUESTIONS", "Layout", "Wanted", "asked_in", "lay_out", "recognise", "responses_in"]
+__all__ = ["QUESTIONS", "Layout", "asked_in", "lay_out", "recognise", "responses_in"]
 
 Wanted = Literal["prompts", "candidates", "pairs", "verdicts"]
 """What a source is read for."""

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field, WithJsonSchema, model_validator
 
 from amendment.pipeline.runfile.sources import Part
 
-__all__ = ["ModelName", "ModelRepo", "PublishSettings", "license_id", "repo_id"]
+__all__ = ["ModelName", "ModelRepo", "PublishSettings"]
 
 _REPO = r"^[A-Za-z0-9][A-Za-z0-9_.-]*/[A-Za-z0-9][A-Za-z0-9_.-]*$"
 _LICENSE = r"^[A-Za-z0-9][A-Za-z0-9.+_-]*$"
@@ -17,7 +17,7 @@ ModelName = Literal["sft", "dpo", "reward_model"]
 """The models of a run that can be published."""
 
 
-def repo_id(text: str) -> str:
+def _repo_id(text: str) -> str:
     """The id of a repository on the Hub, as it is. Raises ValueError for anything but `org/name`."""
     if text.startswith("buckets/"):
         raise ValueError(f"{text!r} is a bucket, which keeps no versions and has no card; name a repository: org/name")
@@ -35,15 +35,15 @@ def repo_id(text: str) -> str:
     return text
 
 
-def license_id(text: str) -> str:
+def _license_id(text: str) -> str:
     """A license as the Hub spells it, in lower case. Raises ValueError for a sentence or nothing."""
     if not re.fullmatch(_LICENSE, text):
         raise ValueError(f"found {text[:60]!r}, expected a license as the Hub spells it, such as apache-2.0 or other")
     return text.lower()
 
 
-RepoId = Annotated[str, AfterValidator(repo_id), WithJsonSchema({"type": "string", "pattern": _REPO})]
-License = Annotated[str, AfterValidator(license_id), WithJsonSchema({"type": "string", "pattern": _LICENSE})]
+RepoId = Annotated[str, AfterValidator(_repo_id), WithJsonSchema({"type": "string", "pattern": _REPO})]
+License = Annotated[str, AfterValidator(_license_id), WithJsonSchema({"type": "string", "pattern": _LICENSE})]
 
 
 class ModelRepo(Part):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -19,7 +18,7 @@ from amendment.pipeline.stages.passes import Item
 from amendment.preference import Judge, judge_together, load_judge_folder, pool_of
 from amendment.records import Candidate, Comparison, Judgement, Prompt, Verdict
 
-__all__ = ["JudgeStep", "candidate_tables", "decided_comparisons", "open_judges"]
+__all__ = ["JudgeStep", "candidate_tables", "decided_comparisons"]
 
 
 def candidate_tables(config: RunFile) -> tuple[str, ...]:
@@ -39,7 +38,7 @@ def decided_comparisons(context: Context) -> frozenset[str]:
     return frozenset(judgement.comparison_id for judgement in imported if judgement.p_a is not None)
 
 
-def open_judges(context: Context, stage: JudgingStage) -> list[Judge]:
+def _open_judges(context: Context, stage: JudgingStage) -> list[Judge]:
     """The judges of a stage, ready to be asked."""
     return [
         Judge(
@@ -80,7 +79,7 @@ class JudgeStep:
         stage = context.config.judging
         assert stage is not None
         self._stage = stage
-        self._judges = open_judges(context, stage)
+        self._judges = _open_judges(context, stage)
         self._decided = decided_comparisons(context) if stage.labelled == "skip" else frozenset()
         self._takes = {source.take for source in context.config.candidates if isinstance(source, ChainSource)}
         self._counts = _Counts()
@@ -110,8 +109,12 @@ class JudgeStep:
 
     async def _judge(self, prompt: Prompt, first: Candidate, second: Candidate) -> _Judged:
         comparison = Comparison.between(first, second).id
+
+        async def ask(judge: Judge) -> list[Verdict]:
+            return await judge.verdicts(prompt, first, second)
+
         try:
-            asked = await asyncio.gather(*(judge.verdicts(prompt, first, second) for judge in self._judges))
+            asked = await flow(self._judges, ask, window=len(self._judges))
         except Transient as fault:
             return _Judged(comparison, [], ending_of(fault))
         verdicts = [verdict for found in asked for verdict in found]

@@ -28,8 +28,6 @@ from amendment.yamlfile import capped
 
 __all__ = [
     "RUN",
-    "MixPair",
-    "MixedRows",
     "diversity_counts",
     "make_mixing",
     "mix_in",

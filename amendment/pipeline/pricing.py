@@ -1,11 +1,12 @@
 """What each model of a run file costs a token: its entry's own price, the user's table, the shipped one.
 
 Covered: models inside this process, and servers of one's own that no table names, which are free. Not covered: what a
-run comes to; see `plan`.
+run comes to; see `planning`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 
 from amendment.calls.prices import FREE, Price, PriceTable, price_of
@@ -13,7 +14,10 @@ from amendment.pipeline.runfile.config import POLICY_STAGES, RunFile
 from amendment.pipeline.runfile.sources import ModelSource
 from amendment.providers import AnthropicSpec, OpenAISpec
 
-__all__ = ["asked_models", "prices_of", "unpriced"]
+__all__ = ["ASKING", "asked_models", "prices_of", "unpriced"]
+
+ASKING = ("critique", "candidates", "judging", "evaluate")
+"""Stages that ask models."""
 
 
 def prices_of(config: RunFile, base: Path) -> dict[str, Price | None]:
@@ -32,17 +36,26 @@ def prices_of(config: RunFile, base: Path) -> dict[str, Price | None]:
     return found
 
 
-def unpriced(config: RunFile, base: Path) -> list[str]:
-    """The models that the run's stages ask and that have no price, in the order of the file. Raises as `prices_of`."""
-    asked = asked_models(config)
+def unpriced(config: RunFile, base: Path, stages: Collection[str] = ASKING) -> list[str]:
+    """The models that these stages ask and that have no price, in the order of the file. Raises as `prices_of`."""
+    asked = asked_models(config, stages)
     return [name for name, price in prices_of(config, base).items() if price is None and name in asked]
 
 
-def asked_models(config: RunFile) -> frozenset[str]:
-    """The entries under `models` that some stage asks."""
-    names = {config.critique.model} if config.critique else set()
-    names |= {source.model for source in config.candidates if isinstance(source, ModelSource)}
-    names |= {entry.model for entry in config.judging.judges} if config.judging else set()
-    if config.evaluate:
-        names |= {*config.evaluate.policies, *([config.evaluate.judge.model] if config.evaluate.judge else [])}
+def asked_models(config: RunFile, stages: Collection[str] = ASKING) -> frozenset[str]:
+    """The entries under `models` that these stages ask."""
+    asked = {
+        "critique": [config.critique.model] if config.critique else [],
+        "candidates": [source.model for source in config.candidates if isinstance(source, ModelSource)],
+        "judging": [entry.model for entry in config.judging.judges] if config.judging else [],
+        "evaluate": _evaluated(config),
+    }
+    names = {name for stage, models in asked.items() if stage in stages for name in models}
     return frozenset(names - set(POLICY_STAGES))
+
+
+def _evaluated(config: RunFile) -> list[str]:
+    """The policies that answer in the evaluation, and their judge."""
+    if not config.evaluate:
+        return []
+    return [*config.evaluate.policies, *([config.evaluate.judge.model] if config.evaluate.judge else [])]

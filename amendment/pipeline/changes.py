@@ -15,18 +15,17 @@ from amendment.errors import ConfigError
 from amendment.files import write_text
 from amendment.hashing import content_id
 from amendment.pipeline.checks import LoadedRun
+from amendment.pipeline.differences import changes, resolved_before
 from amendment.pipeline.engine import Stage, Workspace
-from amendment.pipeline.planning.differences import changes, resolved_before
-from amendment.pipeline.planning.performing import ASKING
-from amendment.pipeline.planning.planning import Rehearsed, rehearse, stages_of
-from amendment.pipeline.planning.pricing import asked_models
+from amendment.pipeline.planning.making import Rehearsed, rehearse, stages_of
 from amendment.pipeline.planning.rehearsal import Place
 from amendment.pipeline.planning.stored import stored_replies
 from amendment.pipeline.planning.table import shown_usd
+from amendment.pipeline.pricing import ASKING, asked_models
 from amendment.pipeline.runfile.config import RunFile
 from amendment.terminal import plain
 
-__all__ = ["Again", "altered_stages", "asked_again", "refuse_changes", "remember_settings"]
+__all__ = ["Again", "asked_again", "refuse_changes", "remember_settings"]
 
 REMEMBERED = "settings.json"
 """In a run's folder: the settings of each stage, as a hash."""
@@ -78,7 +77,7 @@ def asked_again(loaded: LoadedRun, folder: Path, *, until: str | None = None) ->
     if not any(_costs(loaded.config, name) for name in asked_models(loaded.config)):
         return []
     stages = stages_of(loaded, folder)
-    altered, found = altered_stages(stages, folder), changes(loaded.config, folder)
+    altered, found = _altered(stages, folder), changes(loaded.config, folder)
     if not altered and not (altered is None and found):
         return []
     done, begun = _done_before(stages, folder), _begun(folder)
@@ -104,7 +103,7 @@ def remember_settings(wanted: Sequence[Stage], folder: Path) -> None:
         write_text(folder / REMEMBERED, json.dumps(known, indent=1) + "\n")
 
 
-def altered_stages(stages: Sequence[Stage], folder: Path) -> list[str] | None:
+def _altered(stages: Sequence[Stage], folder: Path) -> list[str] | None:
     """Stages whose settings, or the files that count for them, are not what the run last began with.
 
     None where the folder does not say. A stage that was not part of the run then is none of them.

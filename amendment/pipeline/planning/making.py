@@ -16,17 +16,17 @@ from amendment.ledger import Latency
 from amendment.pipeline.assembly import assemble
 from amendment.pipeline.checks import LoadedRun, check_run_file
 from amendment.pipeline.context import Context
+from amendment.pipeline.differences import changes
 from amendment.pipeline.engine import Stage, Workspace, up_to
 from amendment.pipeline.funds import spent_before
 from amendment.pipeline.planning.assumptions import assumptions
-from amendment.pipeline.planning.differences import changes
 from amendment.pipeline.planning.figures import asks_of, budget_check, contacts
-from amendment.pipeline.planning.performing import ASKING, Scene, Setting, perform, prepared_inputs
+from amendment.pipeline.planning.performing import Scene, Setting, perform, prepared_inputs
 from amendment.pipeline.planning.plan import Plan, Total
 from amendment.pipeline.planning.portions import Portion, portions_of
-from amendment.pipeline.planning.pricing import prices_of, unpriced
 from amendment.pipeline.planning.rehearsal import Rehearsal
 from amendment.pipeline.planning.stored import stored_replies
+from amendment.pipeline.pricing import ASKING, prices_of, unpriced
 from amendment.pipeline.progress import QuietProgress
 from amendment.providers import AnthropicSpec, OpenAISpec
 

@@ -1,0 +1,58 @@
+"""Several judges of one pair: what becomes of the others where one of them cannot be reached."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from amendment.errors import Transient
+from amendment.pipeline.checks import load_run_file
+from amendment.pipeline.context import Context
+from amendment.pipeline.engine import Workspace
+from amendment.pipeline.progress import QuietProgress
+from amendment.pipeline.stages.judging import JudgeStep
+from amendment.pipeline.stages.passes import Item
+from amendment.preference import Judge
+from amendment.records import Candidate, Message, Prompt, Verdict, user
+
+
+def test_no_judge_goes_on_after_the_comparison_was_left_pending(
+    small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at_work: set[int] = set()
+    is_begun = asyncio.Event()
+
+    async def verdicts(judge: Judge, prompt: Prompt, first: Candidate, second: Candidate) -> list[Verdict]:
+        if judge.samples == 1:
+            await is_begun.wait()
+            raise Transient("h: no reply", kind="transport")
+        at_work.add(judge.samples)
+        is_begun.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            at_work.discard(judge.samples)
+        return []
+
+    monkeypatch.setattr(Judge, "verdicts", verdicts)
+    judges = "[{model: second, protocol: verdict}, {model: second, protocol: verdict, samples: 2}]"
+    loaded = load_run_file(small, [f"judging.judges={judges}", "judging.labelled=judge"])
+    context = Context(loaded.config, loaded.base, Workspace(tmp_path / "run"), QuietProgress())
+    prompt = Prompt(messages=user("please add 3 8"))
+    answers = [
+        Candidate(prompt_id=prompt.id, messages=(Message(role="assistant", content=text),), kind="imported")
+        for text in ("11", "12")
+    ]
+
+    async def judge() -> list[str]:
+        step = JudgeStep(context)
+        pool = await step.work(Item(0, prompt, {"inputs/candidates": answers}))
+        assert at_work == set()
+        return [one.ending.outcome for one in pool.judged]
+
+    try:
+        assert asyncio.run(judge()) == ["pending"]
+    finally:
+        context.close()
