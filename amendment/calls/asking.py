@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type
@@ -22,7 +23,7 @@ from amendment.calls.prefixes import PrefixMeter
 from amendment.calls.provider import Provider
 from amendment.calls.requests import Reply, Request
 from amendment.errors import AmendmentError, Paused, Transient
-from amendment.ledger import Ledger
+from amendment.ledger import Ledger, ReturnedModel
 
 __all__ = ["Calls"]
 
@@ -59,9 +60,11 @@ class Calls:
         longest_wait: float = 60.0,
         max_wait: float = 900.0,
         strict_model: bool = False,
+        returned: Iterable[ReturnedModel] = (),
     ) -> None:
         """`longest_wait` bounds the jittered pause between attempts; `max_wait` the time that one question may be asked
-        again, and for which an endpoint that is not to be had is waited for; both in seconds."""
+        again, and for which an endpoint that is not to be had is waited for; both in seconds. `returned` are the models
+        that answered in earlier starts (`ledger.models`, which looks at every reply and so is for who opens a run)."""
         self.ledger = ledger
         self.budget = budget or Budget()
         self.cached = 0
@@ -77,7 +80,7 @@ class Calls:
         self._backoff = wait_random_exponential(multiplier=1, max=longest_wait)
         self._flying: dict[str, _Question] = {}
         self._stopped: AmendmentError | None = None
-        self._answered = {(row.host, row.asked, row.returned) for row in ledger.models() if row.returned}
+        self._answered = {(row.host, row.asked, row.returned) for row in returned if row.returned}
         """Host, name asked for and name that answered, over all starts of the run."""
 
     def endpoint(self, host: str, model: str, limits: Limits, *, order: Order = "throughput") -> Endpoint:

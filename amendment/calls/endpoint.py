@@ -205,9 +205,11 @@ class Endpoint:
 
     def _take(self, most: int, now: float) -> Trip:
         charge = self._estimates.charge(most)
-        self._slots.in_flight += 1
+        slots = self._slots
+        slots.in_flight += 1
+        slots.at_last = slots.in_flight
         self._breaker.depart(now)
-        self._crush.depart(self._slots.in_flight if self._ceiling.rate == inf else self._slots.in_flight // 2)
+        self._crush.depart(slots.in_flight if self._ceiling.rate == inf else slots.in_flight // 2)
         if self._pause.since is not None and self._pause.depart(now):
             self._ceiling.resumed(now)
         self._ceiling.depart(now)
@@ -218,8 +220,10 @@ class Endpoint:
         self._sent += 1
         self._charged += charge
         self._flying += charge
-        self._request_quota.depart(now, self._sent)
-        self._token_quota.depart(now, self._charged, charge)
+        if self._request_quota.is_told:
+            self._request_quota.depart(now, self._sent)
+        if self._token_quota.is_told:
+            self._token_quota.depart(now, self._charged, charge)
         return Trip(now, self._epoch, self._sent, most, charge)
 
     async def _turn(self, most: int, now: float) -> Trip:
@@ -298,7 +302,7 @@ class Endpoint:
             self._crush.refused(is_wary=self._ceiling.is_tried(now))
         begins = self._crush.is_on and not self._pause.is_strict
         if begins:
-            if self._slots.is_in_use:
+            if self._slots.was_in_use:
                 self._slots.cut(now)
             self._epoch += 1
             self._crush.over()

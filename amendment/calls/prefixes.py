@@ -35,7 +35,7 @@ class Share(NamedTuple):
 class PrefixMeter:
     """Counts requests in the order of their sending."""
 
-    def __init__(self, *, minimum: int = 1024, step: int = 128, grain: int = 32, most_blocks: int = 50_000) -> None:
+    def __init__(self, *, minimum: int = 1024, step: int = 128, grain: int = 32, most_blocks: int = 25_000) -> None:
         """Tokens all of them: the shortest prefix that a cache keeps and the steps by which it grows (the defaults are
         OpenAI's as documented), and the size of the blocks that are compared, of which `most_blocks` are remembered at
         most (about 70 bytes each).

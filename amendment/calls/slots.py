@@ -33,6 +33,8 @@ class Slots:
         self.limit = most or FIRST
         self.in_flight = 0
         """Counted by whoever sends and receives."""
+        self.at_last = 0
+        """How many there were when the last one left."""
         self._is_starting = most is None
         self._clean = 0
         self._last_cut = float("-inf")
@@ -46,6 +48,11 @@ class Slots:
     def is_in_use(self) -> bool:
         """Whether so many are in flight that the limit is what holds calls back."""
         return self.in_flight >= IN_USE * self.limit
+
+    @property
+    def was_in_use(self) -> bool:
+        """The same when the last call left: of a burst that is refused as a whole, part is back before it shows."""
+        return self.at_last >= IN_USE * self.limit
 
     def clean(self) -> None:
         """A reply came, its slot not yet freed. With the limit in use, a round of them raises it."""

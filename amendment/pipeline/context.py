@@ -95,7 +95,13 @@ class Context:
                 self.progress.say(caution)
             usd = self.config.budget.usd if self.config.budget else None
             budget = open_budget(usd, ledger, self._specs, self._prices)
-            self._calls = Calls(ledger, budget=budget, strict_model=self._strict_model, **self.patience._asdict())
+            self._calls = Calls(
+                ledger,
+                budget=budget,
+                strict_model=self._strict_model,
+                returned=ledger.models(),
+                **self.patience._asdict(),
+            )
         return self._calls
 
     @cached_property

@@ -17,7 +17,7 @@ import pytest
 
 from amendment.calls import Calls, Limits, Model, Reply, Request, Sent
 from amendment.errors import CredentialsError, LedgerError, Paused, ProviderError, Rejected, Transient
-from amendment.ledger import Ledger, ReadOnly
+from amendment.ledger import Ledger, ReadOnly, ReturnedModel
 from amendment.records import Message, Sampling, user
 from tests.calls.scripted import Scripted, until
 
@@ -301,6 +301,16 @@ def test_a_server_that_answers_under_ever_new_names_does_not_fill_the_report(mon
         assert 1 <= len(model.calls.notices) <= 10
 
     run(use)
+
+
+def test_another_name_than_in_an_earlier_start_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def use(model: Model, provider: Scripted) -> None:
+        message = Message(role="assistant", content="x")
+        monkeypatch.setattr(provider, "read", lambda *_: Reply(messages=(message,), model="m-2"))
+        await said(model)
+        assert any("answered as m-2, and before as m-1" in notice for notice in model.calls.notices)
+
+    run(use, returned=[ReturnedModel("here", "m", "m-1", 3)])
 
 
 def test_when_everybody_left_nothing_new_is_sent() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
@@ -34,12 +34,6 @@ FAULTS = [
     pytest.param(status(500), marks=pytest.mark.long),
 ]
 PROTOCOLS = pytest.mark.parametrize("protocol", ["chat", "messages"])
-
-
-@pytest.fixture
-def server() -> Iterator[FaultServer]:
-    with FaultServer() as made:
-        yield made
 
 
 def texts(found: list[Reply | AmendmentError]) -> list[str]:

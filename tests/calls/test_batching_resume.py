@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -23,17 +23,11 @@ from tests.vendors.askers import ask_all, entry, said
 from tests.vendors.batched import QUICK, Asked, ask_batched, batched_model
 from tests.vendors.batches import BatchVendor
 from tests.vendors.server import FaultServer
-from tests.vendors.troubles import status
+from tests.vendors.troubles import never, status
 
 QUESTIONS = [f"What is {number} and one?" for number in range(6)]
 PROTOCOLS = pytest.mark.parametrize("protocol", ["chat", "messages"])
 DAY = 86400.0
-
-
-@pytest.fixture
-def server() -> Iterator[FaultServer]:
-    with FaultServer() as made:
-        yield made
 
 
 def leave(
@@ -57,6 +51,14 @@ def leave(
             return [*outlook, *calls.notices]
 
     return asyncio.run(main())
+
+
+def left(server: FaultServer, protocol: str, folder: Path) -> tuple[BatchVendor, Path]:
+    """A batch of all questions that is out and left, at a vendor who never ends it; the vendor and the ledger."""
+    vendor = BatchVendor(server)
+    vendor.polls_to_end = 10**9
+    leave(server, protocol, folder / "ledger.sqlite", vendor.is_polled)
+    return vendor, folder / "ledger.sqlite"
 
 
 def is_asked(method: str, server: FaultServer) -> bool:
@@ -123,10 +125,7 @@ def test_new_requests_beside_a_batch_that_was_left_go_into_one_of_their_own(
 
 @PROTOCOLS
 def test_a_batch_of_another_key_is_never_asked_anew(server: FaultServer, protocol: str, tmp_path: Path) -> None:
-    vendor = BatchVendor(server)
-    vendor.polls_to_end = 10**9
-    ledger = tmp_path / "ledger.sqlite"
-    leave(server, protocol, ledger, vendor.is_polled)
+    vendor, ledger = left(server, protocol, tmp_path)
     vendor.made.clear()
     found = ask_batched(server, protocol, QUESTIONS, ledger=ledger)
     assert all(isinstance(one, CredentialsError) for one in found.found)
@@ -138,10 +137,7 @@ def test_a_batch_of_another_key_is_never_asked_anew(server: FaultServer, protoco
 def test_results_that_are_gone_after_a_month_are_asked_anew_and_said_aloud(
     server: FaultServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    vendor = BatchVendor(server)
-    vendor.polls_to_end = 10**9
-    ledger = tmp_path / "ledger.sqlite"
-    leave(server, "messages", ledger, vendor.is_polled)
+    vendor, ledger = left(server, "messages", tmp_path)
     vendor.made.clear()
     vendor.polls_to_end = 1
     monkeypatch.setattr(following, "time", SimpleNamespace(time=lambda: time.time() + 29 * DAY))
@@ -153,10 +149,7 @@ def test_results_that_are_gone_after_a_month_are_asked_anew_and_said_aloud(
 def test_results_older_than_twenty_days_are_named(
     server: FaultServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    vendor = BatchVendor(server)
-    vendor.polls_to_end = 10**9
-    ledger = tmp_path / "ledger.sqlite"
-    leave(server, "chat", ledger, vendor.is_polled)
+    vendor, ledger = left(server, "chat", tmp_path)
     vendor.polls_to_end = 1
     monkeypatch.setattr(following, "time", SimpleNamespace(time=lambda: time.time() + 21 * DAY))
     asked = ask_batched(server, "chat", QUESTIONS, ledger=ledger)
@@ -216,10 +209,7 @@ def test_requests_that_trickle_in_while_batches_are_out_wait_longer_for_company(
 
 
 def test_two_entries_of_one_model_never_have_one_request_in_two_batches(server: FaultServer, tmp_path: Path) -> None:
-    vendor = BatchVendor(server)
-    vendor.polls_to_end = 10**9
-    ledger = tmp_path / "ledger.sqlite"
-    leave(server, "chat", ledger, vendor.is_polled)
+    vendor, ledger = left(server, "chat", tmp_path)
 
     async def main() -> list[str]:
         with Ledger(ledger) as held:
@@ -248,10 +238,7 @@ PRICE = Price(input=10.0, output=100.0, batch_discount=0.5, max_output=50)
 
 
 def test_a_batch_that_is_picked_up_is_charged_once_and_by_its_usage(server: FaultServer, tmp_path: Path) -> None:
-    vendor = BatchVendor(server)
-    vendor.polls_to_end = 10**9
-    ledger = tmp_path / "ledger.sqlite"
-    leave(server, "chat", ledger, vendor.is_polled)
+    vendor, ledger = left(server, "chat", tmp_path)
     vendor.polls_to_end = 1
     asked = ask_batched(server, "chat", QUESTIONS, ledger=ledger, budget=Budget(), price=PRICE)
     usages = [found.usage for found in asked.found if isinstance(found, Reply) and found.usage]
@@ -269,10 +256,7 @@ def opened(server: FaultServer, ledger: Path, usd: float | None = None) -> Budge
 
 
 def test_lines_that_are_out_count_at_their_worst_until_they_are_read(server: FaultServer, tmp_path: Path) -> None:
-    vendor = BatchVendor(server)
-    vendor.polls_to_end = 10**9
-    ledger = tmp_path / "ledger.sqlite"
-    leave(server, "chat", ledger, vendor.is_polled)
+    vendor, ledger = left(server, "chat", tmp_path)
     budget = opened(server, ledger)
     before = budget.spent
     assert before > 6 * 50 * 100e-6 / 2  # six answers of 50 tokens at 100 USD a million, at half price
@@ -287,10 +271,7 @@ def test_lines_that_are_out_count_at_their_worst_until_they_are_read(server: Fau
 
 
 def test_nothing_new_is_sent_for_money_that_lines_still_out_may_take(server: FaultServer, tmp_path: Path) -> None:
-    vendor = BatchVendor(server)
-    vendor.polls_to_end = 10**9
-    ledger = tmp_path / "ledger.sqlite"
-    leave(server, "chat", ledger, vendor.is_polled)
+    _, ledger = left(server, "chat", tmp_path)
     limit = opened(server, ledger).spent
     budget = opened(server, ledger, limit)
     (found,) = ask_all(server, "chat", ["something new"], ledger=ledger, budget=budget, price=PRICE)
@@ -330,13 +311,32 @@ def test_money_of_a_batch_that_is_left_is_kept(server: FaultServer, tmp_path: Pa
 
 
 def test_a_batch_that_is_out_is_read_however_little_money_is_left(server: FaultServer, tmp_path: Path) -> None:
-    vendor = BatchVendor(server)
-    vendor.polls_to_end = 10**9
-    ledger = tmp_path / "ledger.sqlite"
-    leave(server, "chat", ledger, vendor.is_polled)
+    vendor, ledger = left(server, "chat", tmp_path)
     vendor.polls_to_end = 1
     budget = opened(server, ledger, 1e-6)
     asked = ask_batched(server, "chat", [*QUESTIONS, *QUESTIONS], ledger=ledger, budget=budget, price=PRICE)
     assert all(said(found) for found in asked.found)
+    assert set(vendor.paid.values()) == {1}
+    assert len(vendor.made) == 1
+
+
+def test_who_asks_again_after_a_refused_key_gets_the_reply_of_the_batch_that_is_out(server: FaultServer) -> None:
+    vendor = BatchVendor(server)
+    server.plan = lambda ask: status(401) if ask.method == "GET" else None
+
+    async def main() -> None:
+        with Ledger() as held:
+            calls = Calls(held, budget=Budget(1.0))
+            model, _ = batched_model(server, "chat", calls, price=PRICE, max_tokens=50)
+            with pytest.raises(CredentialsError):
+                await model.ask((Message(role="user", content="Hello"),))
+            server.plan = never
+            assert said((await model.ask((Message(role="user", content="Hello"),))).reply)
+            assert calls.budget.reserved == 0
+            assert calls.budget.spent == pytest.approx(sum(row.usd for row in held.spending()))
+            await calls.drain()
+            await model.provider.close()
+
+    asyncio.run(main())
     assert set(vendor.paid.values()) == {1}
     assert len(vendor.made) == 1

@@ -6,7 +6,7 @@ for, and nothing else may be paid for twice.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from itertools import pairwise
 from math import log
 from typing import Any, NamedTuple
@@ -21,7 +21,7 @@ from tests.vendors.answers import World
 from tests.vendors.askers import ask_all, ask_one, said
 from tests.vendors.catalogue import FAULTS, PASSING
 from tests.vendors.server import FaultServer
-from tests.vendors.troubles import Plan, always, first, never
+from tests.vendors.troubles import Plan, always, first
 from tests.vendors.wire import Ask
 
 KEY = "canary-key-5d20"
@@ -30,20 +30,6 @@ PRIVATE = {"environ": {"OUR_KEY": KEY}, "api_key_env": "OUR_KEY"}
 pytestmark = pytest.mark.parametrize(
     "protocol", ["chat", pytest.param("responses", marks=pytest.mark.long), "messages"]
 )
-
-
-@pytest.fixture(scope="module")
-def one_server() -> Iterator[FaultServer]:
-    with FaultServer() as started:
-        yield started
-
-
-@pytest.fixture
-def server(one_server: FaultServer) -> FaultServer:
-    """The module's server, healthy and with empty books."""
-    one_server.plan, one_server.world = never, World()
-    one_server.forget()
-    return one_server
 
 
 class Bill(NamedTuple):

@@ -208,7 +208,7 @@ def test_refusals_of_calls_sent_before_the_pause_make_nothing_worse() -> None:
         trouble = endpoint.trouble
         assert trouble is not None
         assert trouble.until <= trouble.since + 0.25 + 1e-6
-        assert endpoint._slots.limit in (70, 100)  # one cut at most
+        assert endpoint._slots.limit == 70  # one cut to seven tenths
 
     live(main())
 

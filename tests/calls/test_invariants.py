@@ -7,7 +7,6 @@ ones that may be paid for again.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,26 +19,13 @@ from amendment.lilliput import sample_prompts
 from tests.vendors.askers import PROTOCOLS, ask_all, said
 from tests.vendors.catalogue import FAULTS, passing
 from tests.vendors.server import FaultServer
-from tests.vendors.troubles import Fault, never, seeded
+from tests.vendors.troubles import Fault, seeded
 from tests.vendors.wire import Ask
 
 ATTEMPTS = 8
 TIMES = 3
 """A fault passes after a question has met it so often."""
 QUESTIONS = [prompt.text for prompt in sample_prompts(80, 3)]
-
-
-@pytest.fixture(scope="module")
-def one_server() -> Iterator[FaultServer]:
-    with FaultServer() as started:
-        yield started
-
-
-@pytest.fixture
-def server(one_server: FaultServer) -> FaultServer:
-    one_server.plan, one_server.latency = never, 0.0
-    one_server.forget()
-    return one_server
 
 
 def replies_in(path: Path) -> list[tuple[Any, ...]]:

@@ -98,6 +98,26 @@ def run_file(tmp_path: Path) -> Callable[[str], Path]:
 
 
 @pytest.fixture
+def written(tmp_path: Path) -> Callable[..., Path]:
+    """Writes a run file that may ask `URL`, and its prompts; gives its path."""
+
+    def write(text: str, *, prompts: int = 4, url: str = "http://127.0.0.1:1/v1") -> Path:
+        rows = (json.dumps({"prompt": f"question {number:04}"}) for number in range(prompts))
+        (tmp_path / "p.jsonl").write_text("\n".join(rows) + "\n")
+        path = tmp_path / "run.yaml"
+        path.write_text(text.replace("URL", url))
+        return path
+
+    return write
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Where a run goes; not made yet."""
+    return tmp_path / "run"
+
+
+@pytest.fixture
 def small(run_file: Callable[[str], Path]) -> Path:
     """The small run: 12 prompts of the simulated world, a critique, two sources of candidates, one judge."""
     return run_file(SMALL)

@@ -53,11 +53,6 @@ def chain(tmp_path: Path, server: Any) -> Path:
     return path
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    return tmp_path / "run"
-
-
 def made(path: Path, folder: Path, overrides: Sequence[str] = (), until: str | None = None) -> int:
     """Make the run, whatever has changed; returns the calls sent."""
     terms = Terms(accept_changes=True, allow_unpriced=True)

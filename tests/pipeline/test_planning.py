@@ -39,25 +39,6 @@ def distinct(body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
     return 200, {"role": "assistant", "content": f"about {content_id(body)}\nVerdict: A"}
 
 
-@pytest.fixture
-def written(tmp_path: Path) -> Callable[..., Path]:
-    """Writes a run file and its prompts; gives its path."""
-
-    def write(text: str = TRIAL, *, prompts: int = 4, url: str = "http://127.0.0.1:1/v1") -> Path:
-        rows = (json.dumps({"prompt": f"question {number:04}"}) for number in range(prompts))
-        (tmp_path / "p.jsonl").write_text("\n".join(rows) + "\n")
-        path = tmp_path / "run.yaml"
-        path.write_text(text.replace("URL", url))
-        return path
-
-    return write
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    return tmp_path / "run"
-
-
 def planned(path: Path, folder: Path, overrides: Sequence[str] = (), until: str | None = None) -> Plan:
     return plan_run(load_run_file(path, overrides), folder, until=until)
 
@@ -77,7 +58,7 @@ def test_calls_of_a_run_file_are_those_counted_by_hand(written: Callable[..., Pa
     # critique: 10 prompts x (1 draft + 2 rounds x (critique + revision)) = 50
     # candidates: 10 x 2 draws, of which the first asks what the draft asked already: 10
     # judging: 3 candidates make 3 pairs; 10 x 3 x 2 orders x 2 principles x 3 samples = 360
-    plan = planned(written(prompts=10), folder)
+    plan = planned(written(TRIAL, prompts=10), folder)
     assert calls_of(plan) == {"critique/writer": (0, 50), "candidates/writer": (0, 10), "judging/judge": (0, 360)}
     assert (plan.prompts, plan.rehearsed, plan.total.calls, plan.total.paid) == (10, 10, 420, 0)
 
@@ -96,7 +77,7 @@ def test_the_run_asks_what_was_planned_and_after_a_part_of_it_the_rest(
     written: Callable[..., Path], folder: Path, server: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     server.answer = distinct
-    path = written(url=server.url, prompts=2)
+    path = written(TRIAL, url=server.url, prompts=2)
     whole = planned(path, folder, until="judging")
     assert whole.total.calls == 2 * (5 + 1 + 36)
     monkeypatch.setenv("OUR_KEY", "canary")
@@ -120,7 +101,7 @@ def test_a_plan_in_the_middle_of_a_stage_counts_exactly_what_the_next_start_send
 
     monkeypatch.setenv("OUR_KEY", "canary")
     server.answer = failing
-    path = written(url=server.url, prompts=3)
+    path = written(TRIAL, url=server.url, prompts=3)
     with pytest.raises(Paused):
         Run.from_file(path, folder=folder, patience=QUICK)(until="judging")
     plan = planned(path, folder, until="judging")
@@ -245,7 +226,7 @@ def test_an_evaluation_of_a_sample_counts_as_many_prompts_as_the_run_takes(
 
 
 def test_a_plan_is_json_and_back(written: Callable[..., Path], folder: Path) -> None:
-    plan = planned(written(), folder, ["budget.usd=5"])
+    plan = planned(written(TRIAL), folder, ["budget.usd=5"])
     assert Plan.from_json(json.loads(json.dumps(plan.to_json(), allow_nan=False))) == plan
     assert plan.budget is not None
 
@@ -282,7 +263,7 @@ def test_a_plan_can_be_made_while_the_run_is_at_work(
 ) -> None:
     monkeypatch.setenv("OUR_KEY", "canary")
     server.answer = distinct
-    path = written(url=server.url, prompts=2)
+    path = written(TRIAL, url=server.url, prompts=2)
     with Run.from_file(path, folder=folder) as run:
         assert run.models["writer"].name == "writer"  # which keeps the folder and its ledger
         run(until="critique")

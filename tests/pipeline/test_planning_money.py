@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -28,25 +27,6 @@ prompts: [{path: p.jsonl}]
 models: {far: {provider: openai, model: m, max_tokens: 10, price: {input: 2, output: 8, batch_discount: 0.5}}}
 candidates: [{model: far, per_prompt: 1}]
 """
-
-
-@pytest.fixture
-def written(tmp_path: Path) -> Callable[..., Path]:
-    """Writes a run file and its prompts; gives its path."""
-
-    def write(text: str = DRAWS, *, prompts: int = 4, url: str = "") -> Path:
-        rows = (json.dumps({"prompt": f"question {number:04}"}) for number in range(prompts))
-        (tmp_path / "p.jsonl").write_text("\n".join(rows) + "\n")
-        path = tmp_path / "run.yaml"
-        path.write_text(text.replace("URL", url))
-        return path
-
-    return write
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    return tmp_path / "run"
 
 
 def planned(path: Path, folder: Path, overrides: Sequence[str] = ()) -> Plan:

@@ -18,6 +18,7 @@ from amendment.calls.prefixes import PrefixMeter
 from amendment.calls.prices import FREE, Price, cost, most_cost
 from amendment.calls.tokens import CHARACTERS_PER_TOKEN, Tokens, likely_tokens, most_tokens
 from amendment.errors import Transient
+from amendment.ledger import ReturnedModel
 from amendment.pipeline.planning.placeholders import Kind, kind_of, likely_answer, likely_length, longest_answer
 from amendment.records import text_of
 
@@ -174,11 +175,18 @@ class Rehearsal:
         return int(share.of_total * tokens)
 
 
+class _NoLedger:
+    """In place of a ledger: nothing is written, and no model has answered yet."""
+
+    def models(self) -> list[ReturnedModel]:
+        return []
+
+
 class Asked(Calls):
     """Stands where a run has its calls, and sends nothing."""
 
     def __init__(self, rehearsal: Rehearsal, model: str, billing: Billing) -> None:
-        super().__init__(cast(Any, None))  # no ledger is written
+        super().__init__(cast(Any, _NoLedger()))
         self.model = model
         self.billing = billing
         self._rehearsal = rehearsal
