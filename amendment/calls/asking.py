@@ -11,13 +11,14 @@ import asyncio
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type
 from tenacity.wait import wait_random_exponential
 
 from amendment.calls.budget import Budget
 from amendment.calls.carrying import Carrier
-from amendment.calls.endpoint import Endpoint, Limits, Order
+from amendment.calls.endpoint import Endpoint, Limits, Order, Trouble
 from amendment.calls.faults import RULES
 from amendment.calls.prefixes import PrefixMeter
 from amendment.calls.provider import Provider
@@ -75,7 +76,8 @@ class Calls:
         self._carriers: set[Carrier] = set()
         self._endpoints: dict[tuple[str, str], Endpoint] = {}
         self._attempts = attempts
-        self._max_wait = max_wait
+        self.max_wait = max_wait
+        """Seconds for which what is not to be had is waited for."""
         self._strict_model = strict_model
         self._backoff = wait_random_exponential(multiplier=1, max=longest_wait)
         self._flying: dict[str, _Question] = {}
@@ -88,7 +90,8 @@ class Calls:
         each limit the stricter one holds."""
         known = self._endpoints.get((host, model))
         if known is None:
-            known = self._endpoints[host, model] = Endpoint(limits, order=order)
+            give_up = partial(self._give_up, f"{model} at {host}")
+            known = self._endpoints[host, model] = Endpoint(limits, order=order, on_wait=give_up)
         else:
             known.narrow(limits)
         return known
@@ -98,19 +101,19 @@ class Calls:
         self.notices[text] += 1
 
     def troubles(self) -> list[str]:
-        """What keeps endpoints from being asked just now, for the eyes of who waits."""
+        """What keeps endpoints from being asked just now, for the eyes of who waits; any thread may look."""
         found = []
-        for (host, model), endpoint in self._endpoints.items():
+        for (host, model), endpoint in list(self._endpoints.items()):
             if trouble := endpoint.trouble:
                 found.append(f"{model} at {host} is not asked for {trouble.left:.0f} s: {trouble.reason}")
-        for carrier in self._carriers:
+        for carrier in list(self._carriers):
             found += carrier.outlook
         return found
 
     @property
     def sent(self) -> int:
         """Calls that went out."""
-        return sum(carrier.sent for carrier in self._carriers)
+        return sum(carrier.sent for carrier in list(self._carriers))
 
     async def ask(self, provider: Provider, carrier: Carrier, request: Request) -> Reply:
         """The reply to a request: from the ledger, from an equal call in flight, or from the provider.
@@ -204,7 +207,7 @@ class Calls:
                 raise first.pop()
             return await self._attempt(provider, carrier, request)
 
-        patience = _Patience(self._attempts, self._max_wait)
+        patience = _Patience(self._attempts, self.max_wait)
         retrying = AsyncRetrying(
             retry=retry_if_exception_type(Transient), stop=patience.is_over, wait=self._pause, reraise=True
         )
@@ -227,8 +230,8 @@ class Calls:
             raise asyncio.CancelledError
         try:
             raw = await carrier.carry(request)
-        except Transient:
-            self._give_up(request)
+        except Transient as fault:
+            self._look_after(request, fault)
             if self._stopped:
                 raise self._stopped from None
             raise
@@ -249,15 +252,21 @@ class Calls:
             if self._strict_model:
                 self.stop(AmendmentError(f"{told}: ended by --strict-model; everything so far is kept"))
 
-    def _give_up(self, request: Request) -> None:
-        """Stop the run when the endpoint of a call that just failed stays away for longer than anybody will wait."""
+    def _look_after(self, request: Request, fault: Transient) -> None:
+        """Stop the run when a call that just failed is to wait for longer than anybody will."""
         endpoint = self._endpoints.get((request.host, request.model))
-        trouble = endpoint.trouble if endpoint else None
-        if trouble and trouble.until - trouble.since > self._max_wait:
-            away = f"{request.model} at {request.host} has not been to be had for {self._max_wait:g} s"
-            self.stop(
-                Paused(f"{away}, and what was paid for is kept: run again to go on. The last word: {trouble.reason}")
-            )
+        where = f"{request.model} at {request.host}"
+        if endpoint and (trouble := endpoint.absence):
+            self._give_up(where, trouble)
+        if fault.retry_after and fault.retry_after > self.max_wait:
+            self._give_up(where, Trouble(0.0, fault.retry_after, fault.retry_after, str(fault)))
+
+    def _give_up(self, where: str, trouble: Trouble) -> None:
+        """Stop the run when an endpoint stays away for longer than anybody will wait."""
+        if self._stopped or trouble.until - trouble.since <= self.max_wait:
+            return
+        away = f"{where} is not to be had for more than {self.max_wait:g} s, which is max_wait"
+        self.stop(Paused(f"{away}; what was paid for is kept: run again to go on. The last word: {trouble.reason}"))
 
     def _pause(self, state: RetryCallState) -> float:
         """Full jitter, and never less than the server asked for."""

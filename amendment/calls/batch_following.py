@@ -11,13 +11,14 @@ import asyncio
 import random
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from math import inf
 from typing import NamedTuple
 
 from amendment.calls.batch_lines import BatchOut, Line
 from amendment.calls.batch_service import BatchService, BatchState, LineOutcome
 from amendment.calls.faults import RULES
 from amendment.calls.provider import Provider
-from amendment.errors import CredentialsError, ProviderError, Rejected, Transient
+from amendment.errors import CredentialsError, Paused, ProviderError, Rejected, Transient
 from amendment.ledger import Ledger
 
 __all__ = ["Follower", "Tempo"]
@@ -62,6 +63,7 @@ class Follower:
         tempo: Tempo,
         notice: Callable[[str], None],
         sleep: Callable[[float], Awaitable[None]],
+        max_wait: float,
     ) -> None:
         self._provider = provider
         self._service = service
@@ -69,11 +71,13 @@ class Follower:
         self._tempo = tempo
         self._notice = notice
         self._sleep = sleep
+        self._max_wait = max_wait
 
     async def follow(self, out: BatchOut) -> None:
         """Bring a batch home: replies into the ledger and to whoever asks, faults to whoever asks.
 
-        Raises CredentialsError where the vendor lets nobody look; the batch then stays written down as it is.
+        Raises CredentialsError where the vendor lets nobody look, and Paused where nothing but faults came for longer
+        than `max_wait` seconds; the batch then stays written down as it is.
         """
         if not out.lines:  # all of it was stored, and only the last word is missing
             await self._ledger.close_batch(out.number, "read")
@@ -96,12 +100,14 @@ class Follower:
     async def _locate(self, out: BatchOut) -> bool:
         """Look for a batch that may have been made, for as long as the vendor leaves it open; whether there is one."""
         looks = 0
+        silence = _Silence(self._provider.host, out, self._max_wait)
         for pause in self._tempo.pauses():
             try:
                 found = await self._service.find(out.shard, out.lines.keys(), out.since)
-            except (Transient, Rejected):
-                pass
+            except (Transient, Rejected) as fault:
+                silence.goes_on(fault)
             else:
+                silence.over()
                 if found.remote:
                     await self._ledger.name_batch(out.number, found.remote)
                     out.remote = found.remote
@@ -109,7 +115,7 @@ class Follower:
                 looks += not found.is_open
             if looks == LOOKS:
                 break
-            await self._sleep(pause)
+            await self._sleep(min(pause, silence.left))
         return False
 
     async def _ended(self, out: BatchOut) -> BatchState:
@@ -121,30 +127,38 @@ class Follower:
                 "for about 30 days and then nobody can read what was paid for"
             )
         pauses = self._tempo.pauses()
+        silence = _Silence(self._provider.host, out, self._max_wait)
         while True:
             try:
                 state = await self._service.poll(out.remote)
-            except (Transient, Rejected):
-                pass
+            except (Transient, Rejected) as fault:
+                silence.goes_on(fault)
             else:
+                silence.over()
                 out.n_done = state.done
                 if state.is_ended:
                     return state
-            await self._sleep(next(pauses))
+            await self._sleep(min(next(pauses), silence.left))
 
     async def _read(self, out: BatchOut) -> None:
         """Read the results until each line was met, or is not in them. Reading twice does no harm."""
         pauses = self._tempo.pauses()
         reads = 0
+        silence = _Silence(self._provider.host, out, self._max_wait)
         while out.missing and reads < READS:
             if reads:
                 await self._sleep(next(pauses))
+            n_missing = len(out.missing)
             try:
                 async for chunk in _chunks(self._service.results(out.remote or "")):
                     await asyncio.gather(*(self._take(out, outcome) for outcome in chunk))
                 reads += 1
-            except (Transient, Rejected):
-                await self._sleep(next(pauses))
+                silence.over()
+            except (Transient, Rejected) as fault:
+                if len(out.missing) < n_missing:
+                    silence.over()
+                silence.goes_on(fault)
+                await self._sleep(min(next(pauses), silence.left))
 
     async def _take(self, out: BatchOut, outcome: LineOutcome) -> None:
         """Store a reply, or keep a fault until all replies are stored."""
@@ -201,6 +215,37 @@ class Follower:
             f"{len(out.missing)} requests that may be paid are asked again"
         )
         await self._close(out, "gone", self._lost(out))
+
+
+class _Silence:
+    """How long nothing but faults has come from a vendor who was asked about a batch."""
+
+    def __init__(self, host: str, out: BatchOut, longest: float) -> None:
+        self._host = host
+        self._out = out
+        self._longest = longest
+        self._since: float | None = None
+
+    @property
+    def left(self) -> float:
+        """Seconds for which more of it is borne."""
+        return inf if self._since is None else max(0.0, self._since + self._longest - time.monotonic())
+
+    def over(self) -> None:
+        """A good word came."""
+        self._since = None
+
+    def goes_on(self, fault: ProviderError) -> None:
+        """One more fault. Raises Paused where it has gone on for too long."""
+        if self._since is None:
+            self._since = time.monotonic()
+        if self.left == 0:
+            what = f"batch {self._out.remote}" if self._out.remote else "the batch that was handed in last"
+            raise Paused(
+                f"{self._host}: nothing but faults for {self._longest:g} s, which is max_wait, when asked about {what} "
+                f"with {len(self._out.missing)} requests. It goes on there and nothing of it is lost: run again to "
+                f"pick it up. The last fault: {fault}"
+            )
 
 
 async def _chunks(results: AsyncIterator[LineOutcome]) -> AsyncIterator[list[LineOutcome]]:

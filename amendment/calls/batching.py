@@ -49,8 +49,10 @@ class Batching:
         tempo: Tempo | None = None,
         notice: Callable[[str], None] = lambda _: None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        max_wait: float = 900.0,
     ) -> None:
-        """`notice` is told what a user should know; `sleep` is there for tests."""
+        """`notice` is told what a user should know; `sleep` is there for tests; `max_wait`: seconds for which a vendor
+        is borne with who answers questions about a batch with nothing but faults."""
         self.sent = 0
         self._provider = provider
         self._service = service
@@ -60,7 +62,9 @@ class Batching:
         self._tempo = tempo or Tempo()
         self._notice = notice
         self._sleep = sleep
-        self._follower = Follower(provider, service, ledger, tempo=self._tempo, notice=notice, sleep=sleep)
+        self._follower = Follower(
+            provider, service, ledger, tempo=self._tempo, notice=notice, sleep=sleep, max_wait=max_wait
+        )
         self._desk = desk_of(ledger)
         self._gathered: list[Line] = []
         self._n_bytes = 0
@@ -110,7 +114,7 @@ class Batching:
     def outlook(self) -> list[str]:
         """What is out and how far it is, for the eyes of who waits."""
         where = self._provider.host
-        shown = [(out.remote, out.n_done, out.total) for out in self._out.values() if out.remote]
+        shown = [(out.remote, out.n_done, out.total) for out in list(self._out.values()) if out.remote]
         return [f"batch {remote} at {where}: {done} of {total} requests are done" for remote, done, total in shown]
 
     def _wake(self, host: str, model: str) -> None:
@@ -188,7 +192,8 @@ class Batching:
     def _over(self, task: asyncio.Task[None]) -> None:
         out = self._out.pop(task)
         self._desk.shards.discard(out.shard)
-        left = f"{self._provider.host}: batch {out.remote} with {len(out.missing)} requests is still being worked on"
+        name = out.remote or "without a name yet"
+        left = f"{self._provider.host}: batch {name} with {len(out.missing)} requests is still being worked on"
         if task.cancelled() and out.number:
             self._notice(f"{left}; nothing of it is lost: run again to pick it up")
         if out.missing and out.number and not self._leaving:

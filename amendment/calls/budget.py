@@ -166,9 +166,9 @@ class Budget:
 
     def _reached(self, units: int) -> BudgetReached:
         return BudgetReached(
-            f"the budget is reached: {self.spent:.4f} of {self.usd:g} USD are spent, and what is asked next can cost "
-            f"up to {units / _UNITS:.4f} USD. Raise usd under budget in the run file, or lower max_tokens of the "
-            "model, and run again: what was paid for is kept, and nothing of it is asked again"
+            f"the budget is reached: {_shown(self.spent)} of {self.usd:g} USD are spent, and what is asked next can "
+            f"cost up to {_shown(units / _UNITS)} USD. Raise usd under budget in the run file, or lower max_tokens of "
+            "the model, and run again: what was paid for is kept, and nothing of it is asked again"
         )
 
     def _end(self, held: int, spent: int) -> None:
@@ -216,6 +216,11 @@ class Hold:
         if not self._open:
             raise RuntimeError("this money was settled, released or lost before")
         self._open = False
+
+
+def _shown(usd: float) -> str:
+    """A sum to four decimals, and a smaller one to two digits of its own."""
+    return f"{usd:.4f}" if usd >= 0.001 or not usd else f"{usd:.2g}"
 
 
 def _nearest(usd: float) -> int:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 from math import inf
 from random import Random
 from typing import Literal, NamedTuple
@@ -31,6 +32,8 @@ FEWEST_NEXT, MOST_NEXT = 4, 128
 """Calls among the next to be sent, at least and at most; in between, half the limit."""
 SOON = 1e-6
 """Seconds that nobody waits for."""
+WORTH_TELLING = 5.0
+"""Seconds from which on a wait for the pace is told."""
 
 
 class Limits(NamedTuple):
@@ -52,7 +55,7 @@ class Trouble(NamedTuple):
     left: float
     """Seconds until then."""
     reason: str
-    """What the last fault said."""
+    """What the last fault said, or which limit is used up."""
 
 
 class Trip(NamedTuple):
@@ -87,7 +90,9 @@ class Endpoint:
         order: Order = "throughput",
         clock: Clock | None = None,
         rng: Random | None = None,
+        on_wait: Callable[[Trouble], None] | None = None,
     ) -> None:
+        """`on_wait` is told, while calls wait to be sent, of every wait that is the server's word."""
         rng = rng or Random()  # noqa: S311 - jitter, not a secret
         self._clock = Steady(clock or LoopClock())
         self._by_place = order == "early"
@@ -109,6 +114,7 @@ class Endpoint:
         self._sent = 0
         self._charged = self._flying = 0.0
         self._reason = ""
+        self._on_wait = on_wait
         self.narrow(limits)
 
     def narrow(self, limits: Limits) -> None:
@@ -171,13 +177,56 @@ class Endpoint:
 
     @property
     def trouble(self) -> Trouble | None:
-        """Since when and why nothing is sent but a probe now and then; None while calls go."""
+        """Since when and why nothing is sent but a probe now and then; None while calls go or wait for seconds."""
+        return self.absence or self._held_back(self._clock.now())
+
+    @property
+    def absence(self) -> Trouble | None:
+        """As `trouble`, without what a pace holds back: only what the server itself said or did."""
+        return self._sent_away(self._clock.now())
+
+    def _sent_away(self, now: float) -> Trouble | None:
+        """What the server itself keeps calls from: an outage, a pause that it asked for, headers that leave nothing."""
         sinces = [since for since in (self._breaker.since, self._pause.since) if since is not None]
-        if not sinces:
+        delay = max(self._breaker.delay(now), self._pause.delay(now)) if sinces else 0.0
+        told = self._told_delay(now)
+        if not sinces and told < WORTH_TELLING:
             return None
-        now = self._clock.now()
-        until = now + max(self._breaker.delay(now), self._pause.delay(now))
-        return Trouble(since=min(sinces), until=until, left=until - now, reason=self._reason)
+        reason = self._reason if delay >= told else f"its headers leave nothing for {told:.0f} s"
+        delay = max(delay, told)
+        return Trouble(since=min([*sinces, now]), until=now + delay, left=delay, reason=reason)
+
+    def _told_delay(self, now: float) -> float:
+        """Seconds for which headers leave nothing to the call that is next; 0 where none waits."""
+        charge = self._next_charge
+        if charge is None:
+            return 0.0
+        requests, tokens = self._request_quota, self._token_quota
+        return max(
+            requests.delay(now, self._sent) if requests.is_told else 0.0,
+            tokens.delay(now, self._charged, charge) if tokens.is_told else 0.0,
+        )
+
+    @property
+    def _next_charge(self) -> float | None:
+        """Tokens of the call that is next; None where none waits. Whoever shows it may ask from another thread."""
+        try:
+            return self._estimates.charge(self._departing[0].most)
+        except IndexError:
+            return None
+
+    def _held_back(self, now: float) -> Trouble | None:
+        """A pace that the user named, or that was learned, where the call that is next waits long for it."""
+        charge = self._next_charge
+        if charge is None:
+            return None
+        waits = [(self._ceiling.delay(now), "slower, since it refused what came faster")]
+        if self._requests:
+            waits.append((self._requests.delay(now), "requests_per_minute is used up"))
+        if self._tokens:
+            waits.append((self._tokens.delay(now, charge), "tokens_per_minute is used up"))
+        delay, reason = max(waits)
+        return Trouble(now, now + delay, delay, reason) if delay > WORTH_TELLING else None
 
     def _room(self) -> int:
         return min(MOST_NEXT, max(FEWEST_NEXT, self._slots.limit // 2))
@@ -256,6 +305,8 @@ class Endpoint:
                 break
             departing.popleft()
             head.turn.set_result(self._take(head.most, now))
+        if SOON < delay < inf and self._on_wait and (trouble := self._sent_away(now)):
+            self._on_wait(trouble)
         if self._alarm is not None and (not departing or now + delay < self._rings - SOON):
             self._alarm.cancel()
             self._alarm = None
@@ -314,7 +365,7 @@ class Endpoint:
         """Charge what was used instead of what was thought."""
         self._estimates.learn(trip.most, used)
         if self._tokens:
-            self._tokens.give_back(trip.charge - used)
+            self._tokens.settle(trip.charge, used)
 
 
 def _stricter(rhythm: Rhythm | None, per_minute: float | None) -> Rhythm | None:

@@ -53,9 +53,9 @@ class Rhythm:
         """A call of so many units goes."""
         self._due = max(self._due, now) + min(units, self._most) * self._interval
 
-    def give_back(self, units: float) -> None:
-        """So many units were not used after all; below zero, more were used than was thought."""
-        self._due -= units * self._interval
+    def settle(self, thought: float, used: float) -> None:
+        """A call that was thought to take so many units took so many; neither counts as more than a minute's."""
+        self._due -= (min(thought, self._most) - min(used, self._most)) * self._interval
 
 
 class Estimates:

@@ -36,7 +36,11 @@ __all__ = [
     "price_of",
 ]
 
-Usd = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+MOST_USD = 1_000_000.0
+"""A million tokens cost no more: a dollar a token is thousands of times what anybody asks, and sums stay finite."""
+Usd = Annotated[float, Field(ge=0, le=MOST_USD, allow_inf_nan=False)]
+
+MOST_OUTPUT = 1_000_000_000
 
 _SNAPSHOT = re.compile(r"(?P<model>.+)-(?:\d{4}-\d{2}-\d{2}|\d{8})")
 _OWN_NETWORKS = tuple(
@@ -83,7 +87,7 @@ class Price(_Rates):
 
     batch_discount: float = Field(default=0.0, ge=0, le=1)
     """The share that a batch saves: 0.5 is half price."""
-    max_output: int | None = Field(default=None, ge=1)
+    max_output: int | None = Field(default=None, ge=1, le=MOST_OUTPUT)
     """The most tokens that the model can write in one answer: bounds the cost of a call that sets no max_tokens."""
     long: LongPrice | None = None
     """The price of calls with long input, where the vendor has a second one."""
@@ -107,14 +111,15 @@ def cost(price: Price, usage: Usage, *, batch: bool = False) -> float:
 def most_cost(price: Price, tokens: Tokens, *, batch: bool = False) -> float | None:
     """The most that a call can cost, in USD: nothing is read from a cache, all of it may be written into one.
 
-    None when neither the call nor the price bounds the answer.
+    None when neither the call nor the price bounds the answer, and answers are not free.
     """
-    output = price.max_output if tokens.output is None else tokens.output
-    if output is None:
-        return None
     known = [price, _rates(price, tokens.input)]
     input_rate = max(rate for rates in known for rate in (rates.input, rates.cache_write or 0.0))
     output_rate = max(rates.output for rates in known)
+    output = price.max_output if tokens.output is None else tokens.output
+    if output is None and output_rate:
+        return None
+    output = output or 0
     return _discounted(price, tokens.input * input_rate + output * output_rate, batch)
 
 

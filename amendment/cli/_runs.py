@@ -80,7 +80,7 @@ def check(
 def status(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="A run's folder.")], as_json: AsJson = False
 ) -> None:
-    """Say what is done in a run's folder and what comes next."""
+    """Say what is done in a run's folder, what it has cost, why it stopped, and what comes next."""
     from amendment.pipeline.status import read_status, status_lines
 
     found = read_status(folder)

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from amendment.ledger.elder import elder_rows
-from amendment.ledger.opening import read_only, schema_of
-from amendment.ledger.scanning import Gap, readable
+from amendment.ledger.opening import read_only, schema_of, stated
+from amendment.ledger.scanning import MOST_ROWS, Gap, readable
 from amendment.ledger.tables import REQUEST, STEP, TABLES, VERSION, Table
 
 __all__ = ["Damage", "Health", "Scanned", "damage_of", "examine", "scan", "verify"]
@@ -67,7 +67,7 @@ def examine(db: sqlite3.Connection, version: int) -> Health:
 
 def _check_rows(db: sqlite3.Connection, version: int) -> Health:
     counts = {table.name: 0 for table in TABLES}
-    damage: list[Damage] = []
+    damage = _misnumbered(db, version)
     for table, good, bad in scan(db, version):
         counts[table.name] += len(good)
         damage += [damage_of(table, row) for row in bad]
@@ -95,7 +95,8 @@ def _rows(db: sqlite3.Connection) -> Iterator[tuple[Table, list[tuple[Any, ...]]
 def damage_of(table: Table, row: tuple[Any, ...] | Gap) -> Damage:
     """What is wrong with a bad row, for people."""
     if isinstance(row, Gap):
-        return Damage(f"{table.name} rows {row.first} to {row.last}", "cannot be read")
+        rows = f"rows {row.first} to {row.last}" if row.last < MOST_ROWS else f"rows from {row.first} on"
+        return Damage(f"{table.name} {rows}", "cannot be read")
     return Damage(_place(table, row), "the checksum differs")
 
 
@@ -112,6 +113,11 @@ def _structure(db: sqlite3.Connection) -> list[Damage]:
     except sqlite3.Error as fault:
         found.append(Damage("file", str(fault)))
     return found
+
+
+def _misnumbered(db: sqlite3.Connection, version: int) -> list[Damage]:
+    number = stated(db, "schema")
+    return [] if number == str(version) else [Damage("schema", f"says {number!a}, its tables are those of {version}")]
 
 
 def _strays(db: sqlite3.Connection) -> list[Damage]:

@@ -22,7 +22,7 @@ from typing import IO, NamedTuple, Self
 from amendment.errors import LedgerError
 from amendment.ledger.folder import LEAST_FREE, FreeSpace, cautions, hold, probe
 from amendment.ledger.groups import MOST_ROWS, Group
-from amendment.ledger.opening import create, move, read_only
+from amendment.ledger.opening import create, move, read_only, refuse_place
 from amendment.ledger.reading import CLOSED, Reader, utc
 from amendment.ledger.renewing import ready
 from amendment.ledger.rows import Batch, BatchCall, TokenMeter, count, money, text
@@ -252,6 +252,7 @@ def _opened(path: Path, *, is_kept: bool) -> sqlite3.Connection:
     if is_kept:
         probe(path.parent)
     try:
+        refuse_place(path)
         if not path.exists():
             create(path).close()
             move(path)

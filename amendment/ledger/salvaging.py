@@ -12,7 +12,8 @@ from amendment.errors import LedgerError
 from amendment.ledger.checking import Damage, examine
 from amendment.ledger.copying import add_replies, copy_rows
 from amendment.ledger.folder import hold
-from amendment.ledger.opening import create, move, read_only, schema_of, unused
+from amendment.ledger.mending import what_is_left
+from amendment.ledger.opening import create, move, refuse_absent, refuse_unopened, unused, version_of
 from amendment.ledger.spilling import read_spill
 from amendment.ledger.tables import VERSION
 
@@ -41,15 +42,16 @@ def salvage(path: Path, to: Path | None = None, *, spills: Sequence[Path] = ()) 
     Without `to` the new one takes the place of the old one, which is kept beside it as `NAME.bak`. Raises LedgerError
     when another process works with the ledger, `to` exists, or nothing in the file can be read.
     """
-    if to is not None and to.exists():
+    if to is not None and (to.exists() or to.is_symlink()):
         raise LedgerError(f"{to}: exists already; choose another name")
     extra = [row for file in spills for row in read_spill(file)]
     with contextlib.ExitStack() as held:
-        source = held.enter_context(contextlib.closing(read_only(path)))
+        refuse_absent(path)
         if to is None:
             held.enter_context(hold(path.parent))
         kept = None if to else unused(path, ".bak")
         try:
+            source = held.enter_context(what_is_left(path))
             return _salvaged(source, path, to or path, kept, extra)
         except (sqlite3.Error, OSError) as fault:
             raise LedgerError(f"{to or path}: the copy cannot be written: {fault}") from fault
@@ -58,8 +60,9 @@ def salvage(path: Path, to: Path | None = None, *, spills: Sequence[Path] = ()) 
 def _salvaged(
     source: sqlite3.Connection, path: Path, place: Path, kept: Path | None, extra: list[tuple[object, ...]]
 ) -> Salvage:
+    version = _version(source, path)
     with contextlib.closing(create(place)) as target:
-        copied = copy_rows(source, _version(source, path), target)
+        copied = copy_rows(source, version, target)
         taken_in = add_replies(target, extra)
         found = examine(target, VERSION)
         if found.damage:
@@ -71,12 +74,10 @@ def _salvaged(
 
 
 def _version(db: sqlite3.Connection, path: Path) -> int:
-    """As the file says, or by its tables where that cannot be read."""
     try:
-        return schema_of(db, path)
-    except LedgerError:
-        with contextlib.suppress(sqlite3.Error):
-            names = {name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-            if {"meta", "request", "reply"} <= names:
-                return VERSION if "attempt" in names else 1
-        raise
+        return version_of(db, path)
+    except sqlite3.Error as fault:
+        refuse_unopened(path, fault)
+        raise LedgerError(
+            f"{path}: nothing in it can be read ({fault}). Move it away; the next run begins anew."
+        ) from fault

@@ -29,13 +29,32 @@ class Gap:
 
 
 def readable(db: sqlite3.Connection, table: str, columns: tuple[str, ...]) -> Iterator[list[tuple[Any, ...]] | Gap]:
-    """Every row of a table that can be read, in order, some at a time, and the gaps between them."""
+    """Every row of a table that can be read, in order, some at a time, and the gaps between them, as few as can be."""
+    gap: Gap | None = None
+    for some in _parts(db, table, columns):
+        if isinstance(some, Gap) and gap and gap.last + 1 == some.first:
+            gap = Gap(gap.first, some.last)
+        elif some:
+            if gap:
+                yield gap
+            gap = some if isinstance(some, Gap) else None
+            if gap is None:
+                yield some
+    if gap:
+        yield gap
+
+
+def _parts(db: sqlite3.Connection, table: str, columns: tuple[str, ...]) -> Iterator[list[tuple[Any, ...]] | Gap]:
     several = f"SELECT {', '.join(columns)} FROM {table} WHERE rowid BETWEEN ? AND ?"  # noqa: S608 - our own names
     single = f"SELECT {', '.join(columns)} FROM {table} WHERE rowid = ?"  # noqa: S608 - does not look at the next page
     try:
         first, last = db.execute(f"SELECT min(rowid), max(rowid) FROM {table}").fetchone()  # noqa: S608
-    except sqlite3.Error:
+        db.execute(several, (1, 0))
+    except sqlite3.Error as fault:
         first, last = 1, MOST_ROWS
+        if getattr(fault, "sqlite_errorcode", None) == sqlite3.SQLITE_ERROR:  # no such table, or column
+            yield Gap(first, last)
+            return
     if first is None:
         return
     failures = 0

@@ -1,7 +1,8 @@
 """Everything wrong with a run file, at once, before anything is called or spent.
 
 Covered: the shape of the file, its references to itself, constitutions, judge folders, data files, model
-folders, and keys in the environment. Not covered: whether a server is up or a key is accepted.
+folders, price tables, answers that no budget can hold, and keys in the environment. Not covered: whether a server is
+up or a key is accepted.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from pydantic import ValidationError
 from amendment.constitutions import eligible_principles, load_constitution
 from amendment.errors import AmendmentError, ConfigError, DataError, MissingExtra, Problem
 from amendment.pipeline.context import found_folder, located
+from amendment.pipeline.pricing import ASKING, unbounded
 from amendment.pipeline.reading.inputs import read_into
 from amendment.pipeline.reading.shelves import Glance, StreamedInputs
 from amendment.pipeline.references import judges_of, reference_problems
@@ -128,7 +130,7 @@ def _outside(loaded: LoadedRun, environ: Mapping[str, str], standing: Collection
     found = [*_constitution_problems(loaded), *_judge_problems(loaded), *_base_problems(loaded)]
     for name, spec in config.models.items():
         found += [(("models", name), message) for message in check_model(located(spec, loaded.base), environ)]
-    problems = _placed(document, found)
+    problems = [*_placed(document, found), *_price_problems(loaded, standing)]
     if "mixing" not in standing:
         try:
             read_mix(config, loaded.base, glimpse=True)
@@ -145,6 +147,17 @@ def _outside(loaded: LoadedRun, environ: Mapping[str, str], standing: Collection
     if any(loc[:1] == ("constitution",) for loc, _ in found):
         return problems
     return problems + _placed(document, [*_silent(loaded, list(glance.categories)), *_strangers(config, glance)])
+
+
+def _price_problems(loaded: LoadedRun, standing: Collection[str]) -> list[Problem]:
+    """What is wrong with the price table, or else the models that the budget cannot hold."""
+    left = [stage for stage in ASKING if stage not in standing]
+    try:
+        names = unbounded(loaded.config, loaded.base, left)
+    except ConfigError as fault:
+        return list(fault.problems)
+    said = "the budget needs a bound: set max_tokens for {}, or max_output in its price"
+    return _placed(loaded.document, [(("models", name), said.replace("{}", name)) for name in names])
 
 
 def _strangers(config: RunFile, glance: Glance) -> Iterator[tuple[Loc, str]]:

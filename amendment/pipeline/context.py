@@ -9,17 +9,18 @@ from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
-from amendment.calls import Calls, Model, Price, stream
+from amendment.calls import Calls, Model, Price, PriceTable, stream
 from amendment.constitutions import Constitution, load_constitution
 from amendment.ledger import Ledger
 from amendment.pipeline.engine import Workspace
 from amendment.pipeline.funds import open_budget, spent_before
-from amendment.pipeline.pricing import prices_of
+from amendment.pipeline.pricing import price_table, prices_of
 from amendment.pipeline.progress import Progress
 from amendment.pipeline.runfile.config import POLICY_STAGES, RunFile
 from amendment.providers import LocalSpec, ModelSpec, open_model, open_provider
 from amendment.records import Candidate, Prompt, Record
 from amendment.sync import run_sync
+from amendment.terminal import plain
 
 __all__ = ["Context", "Patience", "Split", "found_folder", "located"]
 
@@ -94,7 +95,7 @@ class Context:
             for caution in ledger.cautions:
                 self.progress.say(caution)
             usd = self.config.budget.usd if self.config.budget else None
-            budget = open_budget(usd, ledger, self._specs, self._prices)
+            budget = open_budget(usd, ledger, self._specs, self._prices, self._table)
             self._calls = Calls(
                 ledger,
                 budget=budget,
@@ -112,11 +113,15 @@ class Context:
     def _prices(self) -> dict[str, Price | None]:
         return prices_of(self.config, self.base)
 
+    @cached_property
+    def _table(self) -> PriceTable:
+        return price_table(self.config, self.base)
+
     def possibly_paid(self) -> float:
         """USD, at most and over all starts of the run, for calls that may be billed although no reply came."""
         ledger = self.calls.ledger
         paid = sum(row.usd for row in ledger.spending())
-        return round(spent_before(ledger, self._specs, self._prices) - paid, 12)
+        return round(spent_before(ledger, self._specs, self._prices, self._table) - paid, 12)
 
     @property
     def sent(self) -> int:
@@ -231,7 +236,10 @@ class Context:
         """Let go of models and ledger, after replies that are on the wire have been stored."""
         try:
             if self._calls:
+                told = set(self._calls.notices)
                 run_sync(self._calls.drain())
+                for notice in self._calls.notices.keys() - told:  # of batches that are left to the vendor
+                    self.progress.say(plain(notice, longest=500))
         finally:
             self._let_go()
 

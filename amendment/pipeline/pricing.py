@@ -1,7 +1,7 @@
 """What each model of a run file costs a token: its entry's own price, the user's table, the shipped one.
 
-Covered: models inside this process, and servers of one's own that no table names, which are free. Not covered: what a
-run comes to; see `planning`.
+Covered: models inside this process, and servers of one's own that no table names, which are free; answers that nothing
+bounds, which no budget can hold. Not covered: what a run comes to; see `planning`.
 """
 
 from __future__ import annotations
@@ -9,15 +9,24 @@ from __future__ import annotations
 from collections.abc import Collection
 from pathlib import Path
 
-from amendment.calls.prices import FREE, Price, PriceTable, price_of
-from amendment.pipeline.runfile.config import POLICY_STAGES, RunFile
+from amendment.calls.prices import FREE, Price, PriceTable, most_cost, price_of
+from amendment.calls.tokens import Tokens
+from amendment.errors import ConfigError
+from amendment.pipeline.runfile.config import POLICY_STAGES, JudgeEntry, RunFile
 from amendment.pipeline.runfile.sources import ModelSource
+from amendment.preference import load_judge_folder
 from amendment.providers import AnthropicSpec, OpenAISpec
 
-__all__ = ["ASKING", "asked_models", "prices_of", "unpriced"]
+__all__ = ["ASKING", "asked_models", "price_table", "prices_of", "unbounded", "unpriced"]
 
 ASKING = ("critique", "candidates", "judging", "evaluate")
 """Stages that ask models."""
+
+
+def price_table(config: RunFile, base: Path) -> PriceTable:
+    """The user's price table, if there is one, before the shipped one. Raises ConfigError with all that is wrong."""
+    own = PriceTable.read(base / config.prices) if config.prices else PriceTable()
+    return own.before(PriceTable.shipped())
 
 
 def prices_of(config: RunFile, base: Path) -> dict[str, Price | None]:
@@ -25,8 +34,7 @@ def prices_of(config: RunFile, base: Path) -> dict[str, Price | None]:
 
     `base` is the folder of the run file. Raises ConfigError with everything that is wrong with its price table.
     """
-    own = PriceTable.read(base / config.prices) if config.prices else PriceTable()
-    table = own.before(PriceTable.shipped())
+    table = price_table(config, base)
     found: dict[str, Price | None] = {}
     for name, spec in config.models.items():
         if isinstance(spec, OpenAISpec | AnthropicSpec):
@@ -40,6 +48,38 @@ def unpriced(config: RunFile, base: Path, stages: Collection[str] = ASKING) -> l
     """The models that these stages ask and that have no price, in the order of the file. Raises as `prices_of`."""
     asked = asked_models(config, stages)
     return [name for name, price in prices_of(config, base).items() if price is None and name in asked]
+
+
+def unbounded(config: RunFile, base: Path, stages: Collection[str] = ASKING) -> list[str]:
+    """The models that these stages ask under a budget, and whose answers nothing bounds: no max_tokens, and no
+    max_output in the price. A judge that answers with one letter is bounded. Raises as `prices_of`."""
+    prices = prices_of(config, base)
+    if not config.budget:
+        return []
+    written = _written_to(config, base, stages)
+    limits = {name: Tokens(1, getattr(spec, "max_tokens", None)) for name, spec in config.models.items()}
+    return [
+        name for name, price in prices.items() if name in written and price and most_cost(price, limits[name]) is None
+    ]
+
+
+def _written_to(config: RunFile, base: Path, stages: Collection[str]) -> frozenset[str]:
+    """The models that these stages ask for more than a letter."""
+    judging, evaluate = config.judging, config.evaluate
+    if judging:
+        texts = tuple(judge for judge in judging.judges if _writes(judge, base))
+        judging = judging.model_copy(update={"judges": texts})
+    if evaluate and evaluate.judge and not _writes(evaluate.judge, base):
+        evaluate = evaluate.model_copy(update={"judge": None})
+    return asked_models(config.model_copy(update={"judging": judging, "evaluate": evaluate}), stages)
+
+
+def _writes(judge: JudgeEntry, base: Path) -> bool:
+    """Whether a judge's verdict is a text; of one that cannot be read somebody else tells."""
+    try:
+        return not load_judge_folder(judge.protocol, base=base).needs_choices
+    except ConfigError:
+        return False
 
 
 def asked_models(config: RunFile, stages: Collection[str] = ASKING) -> frozenset[str]:

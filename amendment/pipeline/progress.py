@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from amendment.terminal import plain
 
@@ -58,13 +59,15 @@ class _Tally:
 
 
 class LineProgress(QuietProgress):
-    """Plain lines on standard error."""
+    """Plain lines on standard error, also while nothing ends: a run that waits says for what."""
 
-    def __init__(self) -> None:
+    def __init__(self, seconds: float = SECONDS_BETWEEN_LINES) -> None:
+        """`seconds` lie between two lines."""
+        self._seconds = seconds
         self._last = time.monotonic()
 
     def training(self, title: str, step: int, steps: int, metrics: str) -> None:
-        if time.monotonic() - self._last >= SECONDS_BETWEEN_LINES:
+        if time.monotonic() - self._last >= self._seconds:
             self._last = time.monotonic()
             self.say(f"  {title}: step {step} of {steps}, {metrics}")
 
@@ -73,43 +76,62 @@ class LineProgress(QuietProgress):
 
     @contextmanager
     def stage(self, title: str, total: int, calls: Calls | None = None) -> Iterator[Callable[[], None]]:
-        tally = _Tally(calls)
-        done, last = 0, time.monotonic()
+        tally, done = _Tally(calls), 0
 
         def step() -> None:
-            nonlocal done, last
+            nonlocal done
             done += 1
-            if time.monotonic() - last >= SECONDS_BETWEEN_LINES:
-                last = time.monotonic()
-                self.say(f"  {title}: {done} of {total}{tally.text()}")
 
-        yield step
+        with _every(self._seconds, lambda: self.say(f"  {title}: {done} of {total}{tally.text()}")):
+            yield step
+
+
+@contextmanager
+def _every(seconds: float, act: Callable[[], None]) -> Iterator[None]:
+    """Act now and then while the block lasts, from a thread of its own; not once after it."""
+    ended = threading.Event()
+
+    def work() -> None:
+        while not ended.wait(seconds):
+            act()
+
+    thread = threading.Thread(target=work, name="progress", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
 
 
 class BarProgress(LineProgress):
-    """A bar with what was sent, what stood in the ledger, what it cost, and the time left."""
+    """A bar with what was sent, what stood in the ledger, what it cost, what is waited for, and the time left."""
 
     @contextmanager
     def stage(self, title: str, total: int, calls: Calls | None = None) -> Iterator[Callable[[], None]]:
         from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+        from rich.progress import BarColumn, MofNCompleteColumn, ProgressColumn, TextColumn, TimeRemainingColumn
         from rich.progress import Progress as Bar
+        from rich.text import Text
+
+        tally = _Tally(calls)
+
+        class Told(ProgressColumn):
+            """The tally as it is at each drawing of the bar; its text is no markup."""
+
+            def render(self, task: Any) -> Text:
+                return Text(tally.text().strip())
 
         columns = (
             TextColumn("  {task.description}", markup=False),
             BarColumn(),
             MofNCompleteColumn(),
-            TextColumn("{task.fields[calls]}", markup=False),
+            Told(),
             TimeRemainingColumn(),
         )
-        tally = _Tally(calls)
         with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
-            task = bar.add_task(title, total=total, calls="")
-
-            def step() -> None:
-                bar.update(task, advance=1, calls=tally.text())
-
-            yield step
+            task = bar.add_task(title, total=total)
+            yield lambda: bar.advance(task)
 
 
 def open_progress() -> Progress:

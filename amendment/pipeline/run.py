@@ -28,6 +28,7 @@ from amendment.pipeline.publishing.manifest import write_manifest
 from amendment.pipeline.runfile.config import RunFile
 from amendment.pipeline.spending import write_spending
 from amendment.pipeline.stages.passes import one_pass
+from amendment.pipeline.status import why_ended
 from amendment.pipeline.summary import write_summary
 from amendment.pipeline.terms import Terms, agree, hosts_told, keys_of
 from amendment.redaction import redact_logs
@@ -223,8 +224,8 @@ class Run:
         try:
             for stage, made in self._made(group):
                 self._context.workspace.close(stage, made)
-        except BaseException:
-            self._report(stages)
+        except BaseException as fault:
+            self._report(stages, ended=why_ended(fault, keys_of(self.config)))
             raise
         return {stage.name for stage in group}
 
@@ -241,11 +242,12 @@ class Run:
         finally:
             STAGE.reset(token)
 
-    def _report(self, stages: Sequence[Stage], running: str | None = None) -> _Reported:
+    def _report(self, stages: Sequence[Stage], running: str | None = None, ended: str | None = None) -> _Reported:
         """Write what stands now: `status.json`, the spending and the summary.
 
         Before and after each stage, so that a run that fails leaves no figures of other settings; the manifest at
-        the end, however it comes. `running` are the names of stages, with commas between.
+        the end, however it comes. `running` are the names of stages, with commas between; `ended` says why this start
+        did not finish.
         """
         workspace = self._context.workspace
         done = workspace.standing(stages)
@@ -253,6 +255,7 @@ class Run:
             "name": self.config.name,
             "stages": [stage.name for stage in stages],
             "running": running,
+            "ended": ended,
             "done": done,
             "out of date": [stage.name for stage in stages if stage.name not in done and workspace.note(stage.name)],
         }

@@ -1,24 +1,43 @@
-"""What is done in a run's folder, from its small status files alone."""
+"""What is done in a run's folder, what it has cost so far, and why its last start ended if it did not finish.
+
+Covered: the small status files, and sums of the ledger, which is only read, also while a run is at work. Not covered:
+what single calls said; see `amendment ledger show`.
+"""
 
 from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from amendment.errors import ConfigError
+from amendment.errors import AmendmentError, ConfigError, LedgerError
+from amendment.ledger import ReadOnly
 from amendment.pipeline.engine import Workspace
+from amendment.redaction import redact
 from amendment.terminal import plain
 
-__all__ = ["read_status", "status_lines"]
+__all__ = ["read_status", "status_lines", "why_ended"]
+
+KILLED = "its process ended without a word, as after kill -9 or a loss of power"
+LONGEST = 500
+"""Characters of the reason for which a start ended."""
+
+
+def why_ended(fault: BaseException, keys: Iterable[str]) -> str:
+    """Why a start did not finish, in a line without these keys: what was wrong, or that it was interrupted."""
+    if isinstance(fault, AmendmentError):
+        return redact(str(fault), keys).partition("\n")[0][:LONGEST]
+    return type(fault).__name__ if isinstance(fault, Exception) else "interrupted"
 
 
 def read_status(folder: Path) -> dict[str, Any]:
     """Stages done, running and missing, with their counts. Raises ConfigError when this is no run's folder.
 
     `running` names the stage at work, or several that share a pass, with commas between. It is null when the process
-    that was at it has ended, however it ended.
+    that was at it has ended, however it ended; `ended` then says why, where it did not finish. `paid` has the calls
+    that were paid for, those of them without a price, and their USD; null without a ledger that can be read.
     """
     try:
         status = json.loads((folder / "status.json").read_text(encoding="utf-8"))
@@ -29,7 +48,22 @@ def read_status(folder: Path) -> dict[str, Any]:
     if not _is_status(status):
         raise ConfigError(f"{folder}/status.json: not a run's status; run again to write it anew")
     running = status["running"] if status["running"] and _is_at_work(folder) else None
-    return {**status, "running": running, "counts": {name: _counts(folder, name) for name in status["done"]}}
+    ended = KILLED if status["running"] and not running else status.get("ended")
+    counts = {name: _counts(folder, name) for name in status["done"]}
+    return {**status, "running": running, "ended": ended, "paid": _paid(folder), "counts": counts}
+
+
+def _paid(folder: Path) -> dict[str, Any] | None:
+    try:
+        with ReadOnly(folder / "ledger.sqlite") as ledger:
+            rows = ledger.spending()
+    except LedgerError:  # `amendment ledger verify` says what is wrong with it
+        return None
+    return {
+        "calls": sum(row.replies for row in rows),
+        "unpriced": sum(row.unpriced for row in rows),
+        "usd": sum(row.usd for row in rows),
+    }
 
 
 def _is_status(status: Any) -> bool:
@@ -68,6 +102,15 @@ def status_lines(status: dict[str, Any]) -> list[str]:
         state += " (out of date)" if state == "to do" and name in status.get("out of date", ()) else ""
         counts = ", ".join(f"{plain(key)} {plain(str(value))}" for key, value in status["counts"].get(name, {}).items())
         lines.append(f"  {name:14} {state:8} {counts}".rstrip())
+    if status.get("paid"):
+        lines.append(_paid_line(status["paid"]))
+    if status.get("ended"):
+        lines.append(f"the last start ended: {plain(str(status['ended']), longest=LONGEST)}")
     following = [name for name in status["stages"] if name not in status["done"]]
     lines.append(f"next: {following[0]}" if following else "nothing is left to do")
     return lines
+
+
+def _paid_line(paid: dict[str, Any]) -> str:
+    without = f", {paid['unpriced']:,} of them without a price" if paid["unpriced"] else ""
+    return f"paid: {paid['calls']:,} calls{without}, {paid['usd']:.4f} USD"

@@ -30,7 +30,7 @@ def batching_for(
     assert isinstance(spec, OpenAISpec | AnthropicSpec)
     assert isinstance(provider, HostedProvider)
     service = open_batch_service(spec, provider, environ)
-    return Batching(provider, service, calls.ledger, calls.budget, price, notice=calls.notice)
+    return Batching(provider, service, calls.ledger, calls.budget, price, notice=calls.notice, max_wait=calls.max_wait)
 
 
 def open_batch_service(

@@ -59,9 +59,8 @@ def _pace_by_date(headers: Headers) -> Pace | None:
 
 
 def server_id_of(headers: Headers) -> str | None:
-    """The server's own name for the call."""
-    name = headers.get("x-request-id") or headers.get("request-id")
-    return name if name and name.isprintable() and len(name) <= 200 else None
+    """The server's own name for the call, as it came: `Endpoint.call_name` makes of it what may be kept."""
+    return headers.get("x-request-id") or headers.get("request-id")
 
 
 def _count(text: str | None) -> int | None:

@@ -67,7 +67,8 @@ class HostedProvider:
             raise broken(self._endpoint, fault) from None
         self._has_answered = True
         headers = response.extensions[HEADERS]
-        return Sent(self._endpoint.without_key(response.content), pace_of(headers), server_id_of(headers))
+        name = self._endpoint.call_name(server_id_of(headers))
+        return Sent(self._endpoint.without_key(response.content), pace_of(headers), name)
 
     def read(self, raw: bytes, request: Request) -> Reply:
         """The reply in a raw body. Raises Transient where there is none in it."""

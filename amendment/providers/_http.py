@@ -20,6 +20,9 @@ from amendment.redaction import redact, redact_bytes
 
 __all__ = ["TABLE", "Endpoint", "Row", "body_of", "broken", "clean", "clean_tree", "fault_of", "shown"]
 
+LONGEST_NAME = 20_000
+"""Signs of a server's name for a call that are looked at; all of a header's, and a key in them is found whole."""
+
 Meaning = Literal["rate", "server", "quota", "key", "nowhere", "redirect", "item"]
 """A passing fault by its kind; or final for the run: no quota, a refused key, no such model or address, a redirect;
 or final for this item alone."""
@@ -83,6 +86,14 @@ class Endpoint(NamedTuple):
     def without_key(self, body: bytes) -> bytes:
         """A body in which a server echoed the key, as it may be stored and shown."""
         return redact_bytes(body, self.key) if self.key else body
+
+    def call_name(self, name: object) -> str | None:
+        """What a server calls a call, as it may be stored and shown: no key, at most 200 printable signs."""
+        if not isinstance(name, str):
+            return None
+        printable = "".join(sign for sign in name[:LONGEST_NAME] if sign.isprintable())
+        unkeyed = self.without_key(printable.encode("utf-8", "replace")).decode()
+        return redact(unkeyed)[:200] or None
 
 
 def fault_of(

@@ -109,10 +109,8 @@ class OpenAIBatches:
         if isinstance(response, dict) and response.get("body") is not None:
             status = response.get("status_code")
             if isinstance(status, int) and 200 <= status < 300:
-                name = response.get("request_id")
-                return LineOutcome(
-                    custom_id, self._http.answered(response["body"]), server_id=str(name) if name else None
-                )
+                name = self._http.endpoint.call_name(response.get("request_id"))
+                return LineOutcome(custom_id, self._http.answered(response["body"]), server_id=name)
             fault = self._http.line_fault(status if isinstance(status, int) else 500, response["body"])
             return LineOutcome(custom_id, fault=fault)
         return LineOutcome(custom_id, fault=self._line_error(error if isinstance(error, dict) else {}))

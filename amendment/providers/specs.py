@@ -41,7 +41,7 @@ class _Spec(BaseModel):
 class _Bounded(_Spec):
     """Where answers end; what is absent is left to the provider."""
 
-    max_tokens: int | None = Field(default=None, ge=1)
+    max_tokens: int | None = Field(default=None, ge=1, le=1_000_000_000)
     """The longest answer, in tokens."""
     stop: tuple[Annotated[str, Field(min_length=1)], ...] | None = Field(default=None, min_length=1)
     """Texts that end the answer; they are not part of it."""

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import random
+import re
 from collections import Counter
 from collections.abc import Callable
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,7 +18,7 @@ from amendment.calls import Budget, Calls, Price, Reply, batch_following
 from amendment.calls.batch_service import BatchLimits
 from amendment.calls.prices import most_cost
 from amendment.calls.tokens import most_tokens
-from amendment.errors import AmendmentError, BudgetReached, CredentialsError, Rejected
+from amendment.errors import AmendmentError, BudgetReached, CredentialsError, Paused, Rejected
 from amendment.ledger import Ledger
 from amendment.providers import _anthropic_batches, _openai_batches
 from amendment.records import Message
@@ -303,3 +306,34 @@ def test_a_batch_is_charged_at_its_discount(server: FaultServer) -> None:
     usages = [one.usage for one in asked.found if isinstance(one, Reply)]
     whole = sum(usage.input_tokens * 10 + usage.output_tokens * 100 for usage in usages if usage) / 1e6
     assert asked.spent == pytest.approx(whole / 2)
+
+
+@PROTOCOLS
+def test_polls_that_only_fail_pause_the_run_and_the_next_one_picks_the_batch_up(
+    server: FaultServer, protocol: str, tmp_path: Path
+) -> None:
+    vendor = BatchVendor(server)
+    polls = re.compile(r".*/batches/[^/]+")
+    server.plan = lambda ask: status(500) if ask.method == "GET" and polls.fullmatch(ask.path) else None
+    found = ask_batched(server, protocol, QUESTIONS[:3], ledger=tmp_path / "ledger.sqlite", max_wait=0.2)
+    for one in found.found:
+        assert isinstance(one, Paused)
+        assert "nothing but faults for 0.2 s" in str(one)
+        assert "run again to pick it up" in str(one)
+        assert "status 500" in str(one)
+    assert found.left_open == 1
+    server.plan = lambda _: None
+    again = ask_batched(server, protocol, QUESTIONS[:3], ledger=tmp_path / "ledger.sqlite", max_wait=0.2)
+    assert [said(one) for one in again.found] == online(protocol)[:3]
+    assert (again.sent, len(vendor.made), set(vendor.paid.values())) == (0, 1, {1})
+
+
+def test_one_good_poll_among_bad_ones_is_enough(server: FaultServer) -> None:
+    vendor = BatchVendor(server)
+    vendor.polls_to_end = 12
+    fifths = itertools.count()
+    server.plan = lambda ask: (
+        status(500) if ask.method == "GET" and "/batches/" in ask.path and next(fifths) % 5 else None
+    )
+    asked = ask_batched(server, "chat", QUESTIONS[:3], max_wait=0.5)  # four faults of 0.02 s each, then a good word
+    assert [said(one) for one in asked.found] == online("chat")[:3]

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import pytest
 from pydantic import TypeAdapter
 
-from amendment.calls import Budget, Calls, Price, Reply
+from amendment.calls import Budget, Calls, Price, PriceTable, Reply
 from amendment.calls import batch_following as following
 from amendment.calls.batch_following import Tempo
 from amendment.errors import BudgetReached, CredentialsError, LedgerError
@@ -252,7 +252,7 @@ def opened(server: FaultServer, ledger: Path, usd: float | None = None) -> Budge
     """The budget of the next start."""
     spec = TypeAdapter(OpenAISpec).validate_python(entry(server, "chat"))
     with Ledger(ledger) as held:
-        return open_budget(usd, held, {"m": spec}, {"m": PRICE})
+        return open_budget(usd, held, {"m": spec}, {"m": PRICE}, PriceTable())
 
 
 def test_lines_that_are_out_count_at_their_worst_until_they_are_read(server: FaultServer, tmp_path: Path) -> None:

@@ -87,6 +87,16 @@ def test_who_cannot_be_served_is_told_what_is_spent_what_it_needs_and_how_to_go_
         assert part in str(told.value)
 
 
+def test_small_sums_are_told_with_enough_digits() -> None:
+    async def use(budget: Budget) -> None:
+        await budget.reserve(Tokens(3, 0), Price(input=0.05, output=0.1))  # 3 * 0.05 millionths of a dollar
+
+    with pytest.raises(BudgetReached, match=r"0\.0000 of 1e-07 USD are spent, .* cost up to 1\.5e-07 USD"):
+        within(Budget(1e-7), use)
+    with pytest.raises(BudgetReached, match=r"9e-08 of 1e-07 USD are spent"):
+        within(Budget(1e-7, spent=9e-8), use)
+
+
 def test_a_call_waits_while_others_may_give_something_back() -> None:
     async def use(budget: Budget) -> None:
         first = await budget.reserve(cents(80), CENT)

@@ -21,7 +21,7 @@ from tests.vendors.answers import World
 from tests.vendors.askers import ask_all, ask_one, said
 from tests.vendors.catalogue import FAULTS, PASSING
 from tests.vendors.server import FaultServer
-from tests.vendors.troubles import Plan, always, first
+from tests.vendors.troubles import Fault, Plan, always, first, status
 from tests.vendors.wire import Ask
 
 KEY = "canary-key-5d20"
@@ -102,6 +102,30 @@ def test_a_rate_limit_that_never_ends_pauses_the_run_when_patience_is_over(serve
     assert "status 429" in str(found)
     assert "run again to go on" in str(found)
     assert 1 <= bill(server).received <= 11, "pauses of at least 20 ms, for 0.2 s"
+
+
+def test_headers_of_good_replies_that_leave_nothing_for_years_pause_the_run(server: FaultServer, protocol: str) -> None:
+    openai = {"x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "36500d"}
+    anthropic = {
+        "anthropic-ratelimit-requests-remaining": "0",
+        "anthropic-ratelimit-requests-reset": "2126-01-01T00:00:00Z",
+    }
+    headers = anthropic if protocol == "messages" else openai
+    server.plan = always(Fault("used up", spoil=lambda good, _: good._replace(headers=headers)))
+    first_one, *others = ask_all(server, protocol, [f"Is {n} odd?" for n in range(6)], concurrency=1, max_wait=3)
+    assert said(first_one)
+    for found in others:
+        assert isinstance(found, Paused)
+        assert "its headers leave nothing" in str(found)
+        assert "run again to go on" in str(found)
+    assert bill(server).received == 1
+
+
+def test_a_retry_after_of_years_pauses_the_run_whatever_the_status(server: FaultServer, protocol: str) -> None:
+    found = under(server, always(status(503, "gone fishing", retry_after="3153600000")), protocol, max_wait=3)
+    assert isinstance(found, Paused)
+    assert "gone fishing" in str(found)
+    assert bill(server).received == 1
 
 
 @pytest.mark.parametrize(("name", "seconds"), [("429 ms", 0.02), ("429 seconds", 0.02), ("429 date", 1.0)])

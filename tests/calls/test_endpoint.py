@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from amendment.calls.clocks import LoopClock
-from amendment.calls.endpoint import Endpoint, Limits, Order, Trip
+from amendment.calls.endpoint import Endpoint, Limits, Order, Trip, Trouble
+from amendment.calls.provider import Pace
 from amendment.errors import Transient
 from tests.calls.simulated_servers import Bucket, Calendar, Rule, Server, Sliding, crowd, live
 
@@ -288,3 +289,65 @@ def test_an_endpoint_serves_one_event_loop_after_another() -> None:
 
     asyncio.run(main())
     asyncio.run(main())
+
+
+def test_headers_that_leave_nothing_for_long_are_told_while_a_call_waits() -> None:
+    told: list[Trouble] = []
+
+    async def main() -> None:
+        endpoint = Endpoint(Limits(), on_wait=told.append)
+        endpoint.answered(await sent(endpoint), Pace(requests_left=0, requests_reset=600.0), 50)
+        seen = [endpoint.trouble]
+        waiting = asyncio.ensure_future(sent(endpoint))
+        await asyncio.sleep(100)
+        seen += [endpoint.trouble, endpoint.absence]
+        await waiting
+        assert now() == pytest.approx(600)
+        expected = Trouble(100, 600, 500, "its headers leave nothing for 500 s")
+        assert [*seen, endpoint.trouble] == [None, expected, expected, None]  # none before anybody waits, or after
+        assert told == [Trouble(0, 600, 600, "its headers leave nothing for 600 s")]
+
+    live(main())
+
+
+@pytest.mark.parametrize(
+    ("limits", "reason", "seconds"),
+    [
+        (Limits(requests_per_minute=1), "requests_per_minute is used up", 59),  # a minute, of which a second is over
+        # 200 tokens of a limit of which 95 % is aimed at: 200 / 190 of a minute, of which a second is over
+        (Limits(tokens_per_minute=200), "tokens_per_minute is used up", 62),
+    ],
+)
+def test_a_long_wait_for_the_users_own_pace_is_told_and_is_no_absence(
+    limits: Limits, reason: str, seconds: float
+) -> None:
+    told: list[Trouble] = []
+
+    async def main() -> None:
+        endpoint = Endpoint(limits, on_wait=told.append)
+        endpoint.answered(await sent(endpoint), None, 100)
+        waiting = asyncio.ensure_future(sent(endpoint))
+        await asyncio.sleep(1)
+        assert endpoint.trouble is not None
+        assert endpoint.trouble.reason == reason
+        assert endpoint.trouble.left == pytest.approx(seconds, abs=1)
+        assert endpoint.absence is None
+        await waiting
+
+    live(main())
+    assert told == []
+
+
+def test_calls_larger_than_a_minutes_tokens_go_one_a_minute_at_most() -> None:
+    at: list[float] = []
+
+    async def main() -> None:
+        endpoint = Endpoint(Limits(tokens_per_minute=400))
+        for _ in range(11):
+            await endpoint.enter(0)
+            left = await endpoint.depart(4000)
+            at.append(now())
+            endpoint.answered(left, None, 885)
+
+    live(main())
+    assert at[-1] >= 10 * 60 - 1  # ten whole minutes lie between eleven calls

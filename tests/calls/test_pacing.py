@@ -76,8 +76,16 @@ def test_tokens_that_were_not_used_may_be_used_by_others() -> None:
     rhythm = Rhythm(6000)
     rhythm.spend(0.0, 6000)
     before = rhythm.delay(0.0, 100)
-    rhythm.give_back(3000)
+    rhythm.settle(6000, 3000)
     assert rhythm.delay(0.0, 100) == pytest.approx(before - 3000 * 60.6 / 6000, abs=0.01)
+
+
+def test_a_call_larger_than_a_whole_minute_costs_a_whole_minute_whatever_it_was_thought_to_take() -> None:
+    rhythm = Rhythm(400)
+    for _ in range(3):
+        rhythm.spend(0.0, 4000)
+        rhythm.settle(4000, 885)
+    assert rhythm.delay(0.0, 400) > 3 * 60 - 1  # three minutes' worth went: 885 is more than a minute's too
 
 
 def test_the_first_calls_are_charged_the_most_that_they_can_take() -> None:
@@ -112,7 +120,7 @@ def test_with_estimates_four_times_too_large_the_token_limit_is_used_and_kept() 
         while flying and flying[0][0] <= now:
             _, charge, took = flying.pop(0)
             estimates.learn(400, took)
-            rhythm.give_back(charge - took)
+            rhythm.settle(charge, took)
         charge = estimates.charge(400)
         delay = rhythm.delay(now, charge)
         if delay > 0:

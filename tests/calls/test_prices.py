@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from amendment.calls.prices import FREE, LongPrice, Price, PriceTable, cost, is_own_server, most_cost, price_of
 from amendment.calls.requests import Usage
@@ -57,6 +58,7 @@ def test_the_most_assumes_no_cached_token_and_all_of_them_written_into_a_cache()
 
 def test_an_answer_without_a_limit_has_the_models_own_or_no_most_at_all() -> None:
     assert most_cost(PRICE, Tokens(1000, None)) is None
+    assert most_cost(FREE, Tokens(1000, None)) == 0  # free answers may have any length
     bounded = PRICE.model_copy(update={"max_output": 100})
     assert most_cost(bounded, Tokens(1000, None)) == pytest.approx(0.0028)
     assert most_cost(bounded, Tokens(1000, 10)) == pytest.approx(0.00208)
@@ -247,3 +249,15 @@ def test_input_that_is_written_into_a_cache_has_its_own_price() -> None:
     price = Price(input=1, cached_input=0.1, cache_write=1.25, output=0)
     usage = Usage(input_tokens=1_000_000, cached_tokens=400_000, written_tokens=500_000, output_tokens=9)
     assert cost(price, usage) == pytest.approx(0.1 * 1 + 0.4 * 0.1 + 0.5 * 1.25)
+
+
+@pytest.mark.parametrize("field", ["input", "output", "cached_input", "cache_write"])
+def test_a_price_that_no_sum_could_hold_is_refused_and_the_highest_one_adds_up(field: str) -> None:
+    rates = {"input": 1e6, "output": 1e6, "cached_input": 1e6, "cache_write": 1e6}
+    for wrong in (1e308, 1_000_001, -1):
+        with pytest.raises(ValidationError, match=rf"{field}\n.*(less|greater) than or equal to"):
+            Price.model_validate({**rates, field: wrong})
+    most = most_cost(Price.model_validate(rates), Tokens(10**9, 10**9))
+    assert most == 2e9  # two thousand million tokens at a dollar each
+    with pytest.raises(ValidationError, match="max_output"):
+        Price.model_validate({**rates, "max_output": 10**400})

@@ -56,7 +56,7 @@ def test_a_file_that_is_no_ledger_is_refused_and_left_alone(tmp_path: Path, cont
     path.write_bytes(content)
     openers: tuple[Callable[[Path], object], ...] = (Ledger, ReadOnly, verify)
     for opener in openers:
-        with pytest.raises(LedgerError, match="not a usable ledger"):
+        with pytest.raises(LedgerError, match=r"not a ledger of amendment.*Move it away; the next run begins anew"):
             opener(path)
     assert path.read_bytes() == content
 
@@ -67,25 +67,16 @@ def test_a_database_of_another_program_is_refused_and_left_alone(tmp_path: Path)
         db.execute("CREATE TABLE recipes (name TEXT)")
     db.close()
     before = path.read_bytes()
-    with pytest.raises(LedgerError, match="not a usable ledger"):
+    with pytest.raises(LedgerError, match="not a ledger of amendment"):
         Ledger(path)
     assert path.read_bytes() == before
 
 
-@pytest.mark.parametrize(
-    ("whole", "damaged"),
-    [
-        (b"CREATE INDEX attempt_by_request", b"CREATE \xa7NDEX attempt_by_request"),  # quoted in SQLite's message
-        (b"schema2", b"schema\xb2"),
-    ],
-)
-def test_bytes_that_are_no_text_in_the_schema_or_its_version_are_damage(
-    tmp_path: Path, whole: bytes, damaged: bytes
-) -> None:
+def test_bytes_that_are_no_text_in_the_list_of_tables_are_damage(tmp_path: Path) -> None:
     path = filled(tmp_path / "l", 1)
     data = path.read_bytes()
-    assert data.count(whole) == 1
-    path.write_bytes(data.replace(whole, damaged))
+    assert data.count(b"CREATE INDEX attempt_by_request") == 1  # quoted in SQLite's message
+    path.write_bytes(data.replace(b"CREATE INDEX attempt_by_request", b"CREATE \xa7NDEX attempt_by_request"))
     openers: tuple[Callable[[Path], object], ...] = (Ledger, ReadOnly, verify)
     for opener in openers:
         with pytest.raises(LedgerError, match=r"not a usable ledger.*amendment ledger salvage"):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pydantic import TypeAdapter
 
-from amendment.calls import Price, Request
+from amendment.calls import Price, PriceTable, Request
 from amendment.ledger import BatchCall, Ledger
 from amendment.pipeline.funds import open_budget, spent_before
 from amendment.providers import ModelSpec
@@ -17,7 +17,11 @@ HOST = "shop.example/v1"
 FAR: ModelSpec = TypeAdapter(ModelSpec).validate_python(
     {"provider": "openai", "model": "m", "base_url": f"https://{HOST}", "api_key_env": None}
 )
+NEXT: ModelSpec = TypeAdapter(ModelSpec).validate_python(
+    {"provider": "openai", "model": "n", "base_url": f"https://{HOST}", "api_key_env": None}
+)
 PRICE = Price(input=0, output=2)
+NO_TABLE = PriceTable()
 
 
 def asked(text: str, *, model: str = "m") -> Request:
@@ -27,9 +31,9 @@ def asked(text: str, *, model: str = "m") -> Request:
 
 def test_calls_that_may_have_been_paid_for_count_at_their_worst_and_others_not(tmp_path: Path) -> None:
     async def lose(ledger: Ledger) -> None:
-        ends = {"killed": None, "late": "deadline", "busy": "rate", "never left": "unsent", "no price": None}
+        ends = {"killed": None, "late": "deadline", "busy": "rate", "never left": "unsent"}
         for text, fault in ends.items():
-            request = asked(text, model="other" if text == "no price" else "m")
+            request = asked(text)
             number = await ledger.begin(request.id, request.body, host=HOST, model=request.model, stage="critique")
             if fault:
                 ledger.fail(number, fault)
@@ -38,8 +42,43 @@ def test_calls_that_may_have_been_paid_for_count_at_their_worst_and_others_not(t
         asyncio.run(lose(ledger))
     with Ledger(tmp_path / "ledger.sqlite") as ledger:
         # the killed one and the late one: 2 x 50 tokens at 2 USD a million
-        assert spent_before(ledger, {"far": FAR}, {"far": PRICE}) == 2 * 50 * 2 / 1_000_000
-        assert spent_before(ledger, {"far": FAR}, {"far": None}) == 0
+        assert spent_before(ledger, {"far": FAR}, {"far": PRICE}, NO_TABLE) == 2 * 50 * 2 / 1_000_000
+        assert spent_before(ledger, {"far": FAR}, {"far": None}, NO_TABLE) == 0
+
+
+def killed(folder: Path, request: Request) -> Ledger:
+    """A ledger in which one call was under way when its process was killed."""
+    with Ledger(folder / "ledger.sqlite") as ledger:
+        asyncio.run(ledger.begin(request.id, request.body, host=request.host, model=request.model, stage="critique"))
+    return Ledger(folder / "ledger.sqlite")
+
+
+def test_lost_calls_to_a_model_that_has_left_the_run_file_count_at_the_tables_price_or_else_the_dearest(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "prices.yaml").write_text(f"prices: [{{host: {HOST}, models: {{gone: {{input: 0, output: 7}}}}}}]\n")
+    models, prices = {"far": FAR, "dear": NEXT}, {"far": PRICE, "dear": Price(input=0, output=30)}
+    with killed(tmp_path, asked("one", model="gone")) as ledger:
+        # 50 tokens at 7 USD a million
+        known = PriceTable.read(tmp_path / "prices.yaml")
+        assert spent_before(ledger, models, prices, known) == 50 * 7 / 1_000_000
+        # at 30, which is more than 2
+        assert spent_before(ledger, models, prices, NO_TABLE) == 50 * 30 / 1_000_000
+        # nobody knows any price
+        assert spent_before(ledger, models, {"far": None, "dear": None}, NO_TABLE) == 0
+
+
+def test_lost_calls_inside_this_process_cost_nothing(tmp_path: Path) -> None:
+    request = asked("one").model_copy(update={"host": "local"})
+    with killed(tmp_path, request) as ledger:
+        assert spent_before(ledger, {"far": FAR}, {"far": PRICE}, NO_TABLE) == 0
+
+
+def test_of_two_entries_that_name_one_model_the_dearer_counts(tmp_path: Path) -> None:
+    with killed(tmp_path, asked("one")) as ledger:
+        for first, second in ((2, 5), (5, 2)):
+            prices = {"far": Price(input=0, output=first), "again": Price(input=0, output=second)}
+            assert spent_before(ledger, {"far": FAR, "again": FAR}, prices, NO_TABLE) == 50 * 5 / 1_000_000
 
 
 HALF = Price(input=0, output=2, batch_discount=0.5)
@@ -63,5 +102,5 @@ def test_lines_of_batches_count_at_the_price_of_a_batch_and_those_still_out_for_
         asyncio.run(lose(ledger))
     with Ledger(tmp_path / "ledger.sqlite") as ledger:
         # two lines that are lost: 2 x 50 tokens at 1 USD a million; and two that are out
-        assert spent_before(ledger, {"far": FAR}, {"far": HALF}) == 2 * 50 * 1 / 1_000_000
-        assert open_budget(None, ledger, {"far": FAR}, {"far": HALF}).spent == 4 * 50 * 1 / 1_000_000
+        assert spent_before(ledger, {"far": FAR}, {"far": HALF}, NO_TABLE) == 2 * 50 * 1 / 1_000_000
+        assert open_budget(None, ledger, {"far": FAR}, {"far": HALF}, NO_TABLE).spent == 4 * 50 * 1 / 1_000_000

@@ -110,6 +110,7 @@ def test_a_signal_ends_a_run_in_order_and_says_how_to_go_on(
         process.send_signal(signal.SIGCONT)
         _, said = process.communicate(timeout=SECONDS)
     assert process.returncode == {signal.SIGTERM: 143, signal.SIGINT: 130}[number]
+    assert read_status(folder)["ended"] == "interrupted"
     assert "Traceback" not in said
     last = said.strip().split("\n")[-1]
     assert last == (

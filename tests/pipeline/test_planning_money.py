@@ -122,6 +122,29 @@ def test_a_budget_is_held_against_what_is_likely_and_what_is_most(
     assert budget_check(usd, spent, rows) == BudgetCheck(usd=usd, spent=spent, verdict=verdict, stage=stage)
 
 
+@pytest.mark.parametrize("usd", [0.5, 10.0])
+def test_where_nothing_is_left_to_be_asked_no_budget_stops_anything(usd: float) -> None:
+    paid = [asks(stage, 0.0, 0.0).model_copy(update={"paid": 5, "calls": 0, "most_calls": 0}) for stage in "ab"]
+    assert budget_check(usd, 3.0, paid) == BudgetCheck(usd=usd, spent=3.0, verdict="nothing left")
+
+
+def test_a_run_would_stop_where_something_is_left_to_be_asked() -> None:
+    paid = asks("critique", 0.0, 0.0).model_copy(update={"paid": 5, "calls": 0, "most_calls": 0})
+    assert budget_check(2.0, 3.0, [paid, asks("judging", 1.0, 1.0)]).stage == "judging"
+
+
+def test_a_finished_run_under_a_smaller_budget_is_not_said_to_stop(
+    written: Callable[..., Path], folder: Path, server: Any
+) -> None:
+    path = written(DRAWS.replace("model: m,", "model: m, base_url: URL,"), url=server.url)
+    Run.from_file(path, folder=folder)()
+    plan = planned(path, folder, ["budget.usd=0.0000001"])
+    assert plan.budget is not None
+    assert (plan.total.calls, plan.budget.verdict) == (0, "nothing left")
+    assert plan.budget.spent > plan.budget.usd
+    assert "are spent: nothing is left to be asked" in str(plan)
+
+
 def test_what_has_no_upper_bound_never_fits_for_sure() -> None:
     assert budget_check(1e9, 0.0, [asks("critique", 1.0, None)]).verdict == "likely fits"
 

@@ -109,8 +109,6 @@ def test_any_header_is_a_pace_in_bounds_or_none(count: str, moment: str) -> None
         ({"x-request-id": "req_1"}, "req_1"),
         ({"request-id": "req_2"}, "req_2"),
         ({}, None),
-        ({"x-request-id": "a\x1b[31m"}, None),
-        ({"x-request-id": "a" * 201}, None),
     ],
 )
 def test_the_servers_own_name_for_the_call(headers: dict[str, str], name: str | None) -> None:

@@ -101,6 +101,21 @@ def test_a_key_that_a_server_echoes_is_not_kept(kind: str, server: Any, question
 
 
 @pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("header", ["x-request-id", "request-id"])
+def test_a_key_in_the_servers_name_for_a_call_is_not_kept(kind: str, header: str, server: Any, question: Ask) -> None:
+    server.will_say(GOOD[kind], headers={header: f"req-{CANARY}"})
+    made = provider(kind, server, api_key_env="OUR_KEY")
+
+    async def main() -> str | None:
+        try:
+            return (await made.send(question())).server_id
+        finally:
+            await made.close()
+
+    assert asyncio.run(main()) == "req-[key]"
+
+
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize(
     ("status", "error"),
     [

@@ -224,3 +224,25 @@ def test_a_key_at_the_end_of_a_long_text_is_not_shown_in_part() -> None:
 
 def test_the_key_is_not_in_the_endpoints_representation() -> None:
     assert "canary" not in repr(HERE)
+
+
+@pytest.mark.parametrize(
+    ("name", "kept"),
+    [
+        ("req_1", "req_1"),
+        (f"req-{KEY}-1", "req-[key]-1"),
+        (f"{KEY[:9]}\x1b{KEY[9:]}", "[key]"),  # a sign that is left out does not hide it
+        ("a\x1b[31m\r\n", "a[31m"),
+        ("a" * 195 + KEY, "a" * 195 + "[key]"),  # taken out before the cut
+        ("a" * 201, "a" * 200),
+        ("", None),
+        (None, None),
+        ({"name": KEY}, None),
+    ],
+)
+def test_the_servers_name_for_a_call_is_kept_without_keys_and_short(name: object, kept: str | None) -> None:
+    assert HERE.call_name(name) == kept
+
+
+def test_a_word_for_servers_that_want_no_key_takes_nothing_out_of_names() -> None:
+    assert HERE._replace(key="req").call_name("req_1") == "req_1"

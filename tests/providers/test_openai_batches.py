@@ -150,6 +150,14 @@ def test_results_are_split_by_line_feeds_alone_and_what_is_no_object_is_left_out
     assert {outcome.server_id for outcome in outcomes} == {"r"}
 
 
+def test_a_key_in_the_vendors_name_for_a_call_is_not_kept_however_it_is_escaped(server: FaultServer) -> None:
+    escaped = "".join(f"\\u{ord(sign):04x}" for sign in KEY)
+    line = '{"custom_id": "s2-0", "response": {"status_code": 200, "request_id": "r-NAME", "body": {}}}'
+    serving(server, "\n".join(line.replace("NAME", name) for name in (KEY, escaped, "a" * 300)).encode())
+    names = [outcome.server_id for outcome in run(read(opened(server)[0]))]
+    assert names == ["r-[key]", "r-[key]", "r-" + "a" * 198]
+
+
 def test_a_key_that_a_server_echoes_in_a_line_reaches_nobody(server: FaultServer) -> None:
     good = {"custom_id": "s2-0", "response": {"status_code": 200, "body": {"said": f"your key is {KEY}"}}}
     bad = {"custom_id": "s2-1", "response": {"status_code": 400, "body": {"error": {"message": f"key {KEY}"}}}}

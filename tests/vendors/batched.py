@@ -52,7 +52,16 @@ def batched_model(
     provider = open_provider(spec, {})
     assert isinstance(provider, HostedProvider)
     service = open_batch_service(spec, provider, {})
-    carrier = Batching(provider, service, calls.ledger, calls.budget, price, tempo=tempo, notice=calls.notice)
+    carrier = Batching(
+        provider,
+        service,
+        calls.ledger,
+        calls.budget,
+        price,
+        tempo=tempo,
+        notice=calls.notice,
+        max_wait=calls.max_wait,
+    )
     model = Model(
         name="m", model="m", provider=provider, calls=calls, sampling=spec.sampling(7), carrier=carrier, lengthens=True
     )
@@ -69,6 +78,7 @@ def ask_batched(
     price: Price | None = None,
     tempo: Tempo = QUICK,
     attempts: int = 8,
+    max_wait: float = 900.0,
     **fields: object,
 ) -> Asked:
     """Ask all questions at once and wait for the ends of all."""
@@ -82,7 +92,7 @@ def ask_batched(
 
     async def main() -> None:
         with Ledger(ledger) as held:
-            calls = Calls(held, budget=budget, attempts=attempts, longest_wait=0.01)
+            calls = Calls(held, budget=budget, attempts=attempts, longest_wait=0.01, max_wait=max_wait)
             model, _ = batched_model(server, protocol, calls, price=price, tempo=tempo, **fields)
             try:
                 asked.found = await flow(questions, lambda text: one(model, text), window=len(questions))

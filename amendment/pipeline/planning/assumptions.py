@@ -77,8 +77,7 @@ def _bounds(left: Sequence[Asks], setting: Setting) -> Iterator[str]:
         one.model for one in left if one.most_output_tokens is None and _is_hosted(one.model, setting)
     )
     for name in names:
-        refused = ", and a run with a budget does not ask it" if setting.config.budget else ""
-        yield f"{name}: nothing bounds its answers, so nothing bounds its cost{refused}; set max_tokens"
+        yield f"{name}: nothing bounds its answers, so nothing bounds its cost; set max_tokens"
 
 
 def _money(left: Sequence[Asks], setting: Setting) -> Iterator[str]:

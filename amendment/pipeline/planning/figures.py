@@ -121,6 +121,8 @@ def _is_on_hub(source: object, setting: Setting) -> bool:
 
 def budget_check(usd: float, spent: float, asks: Sequence[Asks]) -> BudgetCheck:
     """Whether the budget holds for what is left; what has no price counts nothing, and is named elsewhere."""
+    if not any(one.most_calls for one in asks):
+        return BudgetCheck(usd=usd, spent=spent, verdict="nothing left")
     most = [one.most_usd for one in asks]
     known = [amount for amount in most if amount is not None]
     if len(known) == len(most) and spent + sum(known) <= usd:
@@ -128,6 +130,6 @@ def budget_check(usd: float, spent: float, asks: Sequence[Asks]) -> BudgetCheck:
     total = spent
     for one in asks:
         total += one.usd or 0.0
-        if total > usd:
+        if one.calls and total > usd:
             return BudgetCheck(usd=usd, spent=spent, verdict="would stop", stage=one.stage)
     return BudgetCheck(usd=usd, spent=spent, verdict="likely fits")

@@ -26,7 +26,7 @@ from amendment.pipeline.planning.plan import Plan, Total
 from amendment.pipeline.planning.portions import Portion, portions_of
 from amendment.pipeline.planning.rehearsal import Rehearsal
 from amendment.pipeline.planning.stored import stored_replies
-from amendment.pipeline.pricing import ASKING, prices_of, unpriced
+from amendment.pipeline.pricing import ASKING, price_table, prices_of, unpriced
 from amendment.pipeline.progress import QuietProgress
 from amendment.providers import AnthropicSpec, OpenAISpec
 
@@ -93,7 +93,8 @@ def rehearse(loaded: LoadedRun, folder: Path, *, until: str | None = None) -> It
         scene = Scene(setting, portions, inputs, {stage.name for stage in wanted})
         stops = perform(scene, Path(temporary) / "likely", likely)
         perform(scene, Path(temporary) / "most", most)
-        spent = spent_before(ledger, loaded.config.models, prices) if ledger else 0.0
+        table = price_table(loaded.config, loaded.base)
+        spent = spent_before(ledger, loaded.config.models, prices, table) if ledger else 0.0
         times = ledger.times() if ledger else []
         yield Rehearsed(setting, wanted, portions, likely, most, stops, spent, times)
 

@@ -15,7 +15,7 @@ from amendment.records import Record
 
 __all__ = ["Asks", "BudgetCheck", "Contact", "Plan", "Total"]
 
-Fit = Literal["fits", "likely fits", "would stop"]
+Fit = Literal["fits", "likely fits", "would stop", "nothing left"]
 
 
 class Asks(Record):

@@ -120,5 +120,6 @@ def _budget(found: BudgetCheck) -> str:
         "fits": "the run fits, even at most",
         "likely fits": "the run likely fits; at most it would not, and would then stop",
         "would stop": f"the run would likely stop in {found.stage}",
+        "nothing left": "nothing is left to be asked",
     }[found.verdict]
     return f"budget: {shown_usd(found.usd)} USD{spent}: {said}"

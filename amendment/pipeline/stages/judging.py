@@ -170,7 +170,12 @@ class _Counts:
                 "them all; set judging.labelled to judge to measure the judge on them"
             )
         counts = ", ".join(f"{count} {reason}" for reason, count in self.set_aside.items()) or "none"
-        raise AmendmentError(f"judging: no prompt has two different candidates to compare; set aside: {counts}")
+        ways = ["raise max_tokens of the models that write them"] if self.set_aside["truncated"] else []
+        ways.append("draw more candidates of each prompt, or take more prompts")
+        raise AmendmentError(
+            f"judging: no prompt has two different candidates to compare; set aside: {counts}. What helps: "
+            f"{', or '.join(ways)}"
+        )
 
     def to_json(self) -> dict[str, Any]:
         counts: dict[str, Any] = {name: self._found[name] for name in ("comparisons", "verdicts", "invalid verdicts")}

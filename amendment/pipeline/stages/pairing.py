@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from amendment.errors import AmendmentError
@@ -33,7 +34,7 @@ def make_dataset(context: Context) -> Made:
             side = "test" if pair.prompt_id in test else "train"
             rows[side].append(preference_row(pair, prompts, candidates, references))
     if not rows["train"]:
-        raise AmendmentError(f"dataset: no pair is left for training (left out: {dict(left_out)})")
+        raise AmendmentError(_no_pair(left_out, on_test_side=len(rows["test"])))
     by_source = {RUN: [*rows["train"], *rows["test"]]}
     counts: dict[str, Any] = {"left out": dict(left_out)}
     if len(context.config.dataset.mix) > 1:
@@ -44,6 +45,21 @@ def make_dataset(context: Context) -> Made:
     sizes = {f"{side} pairs": len(found) for side, found in rows.items()}
     diversity = diversity_counts(by_source, seed=context.config.seed)
     return Made((*tables, *exports), {**sizes, **counts, **diversity})
+
+
+def _no_pair(left_out: Mapping[str, int], *, on_test_side: int) -> str:
+    """Why there is nothing to train on, and what to do."""
+    counts = [f"{count} {reason}" for reason, count in left_out.items()]
+    counts += [f"{on_test_side} on the test side of the split"] if on_test_side else []
+    ways = ["take more prompts"]
+    if on_test_side:
+        ways.append("lower test_share under dataset")
+    if left_out.get("tie"):
+        ways.append("lower min_margin or write ties: keep")
+    if left_out.get("invalid") or left_out.get("orders disagree"):
+        ways.append("ask a judge that answers better: the table judging/verdicts holds what this one said")
+    found = ", ".join(counts) or "none, since nothing was judged"
+    return f"dataset: no pair is left for training (left out: {found}). What helps: {', or '.join(ways)}"
 
 
 class _Judgements(NamedTuple):
