@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 
 from amendment.ledger import Latency
 from amendment.pipeline.planning.figures import AT_ONCE, FIRST, PER_SECOND, measured
+from amendment.pipeline.planning.made_up import TEXT_TOKENS, VERDICT_TOKENS
 from amendment.pipeline.planning.performing import Setting
-from amendment.pipeline.planning.placeholders import TEXT_TOKENS, VERDICT_TOKENS
 from amendment.pipeline.planning.plan import Asks
 from amendment.pipeline.planning.portions import Portion
 from amendment.pipeline.planning.rehearsal import ENOUGH_ANSWERS, Rehearsal

@@ -1,8 +1,8 @@
 """A rehearsal: the run's own stages ask, nothing is sent, and every question is counted once.
 
 Covered: what the ledger holds is answered from it and counts as paid; the simulated world answers as in the run, since
-it costs nothing; everything else gets a placeholder. Equal questions are one, as in a run. Not covered: faults, and the
-attempts that they cost.
+it costs nothing; everything else gets an answer made up. Equal questions are one, as in a run. Not covered: faults,
+and the attempts that they cost.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from amendment.calls.prices import FREE, Price, cost, most_cost
 from amendment.calls.tokens import CHARACTERS_PER_TOKEN, Tokens, likely_tokens, most_tokens
 from amendment.errors import Transient
 from amendment.ledger import ReturnedModel
-from amendment.pipeline.planning.placeholders import Kind, kind_of, likely_answer, likely_length, longest_answer
+from amendment.pipeline.planning.made_up import Kind, kind_of, likely_answer, likely_length, longest_answer
 from amendment.records import text_of
 
 __all__ = ["Asked", "Billing", "Find", "Place", "Rehearsal", "Tally"]

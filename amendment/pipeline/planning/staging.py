@@ -82,14 +82,14 @@ class Rehearsing(Context):
             if is_near:
                 self._models[name] = open_model(name, _online(spec), calls, self.config.seed, _no_keys(spec))
             else:
-                self._models[name] = _placeholder(name, spec.model, calls, spec.sampling(self.config.seed))
+                self._models[name] = _made_up_model(name, spec.model, calls, spec.sampling(self.config.seed))
         return self._models[name]
 
     def _trained(self, name: str, *, temperature: float, max_tokens: int, batch_size: int) -> Model:
         calls = self._rehearsal.way_out(name)
         if name not in self._trained_stages:
             spec = LocalSpec(provider="local", model=name, temperature=temperature, max_tokens=max_tokens)
-            return _placeholder(name, name, calls, spec.sampling(self.config.seed))
+            return _made_up_model(name, name, calls, spec.sampling(self.config.seed))
         model = super()._trained(name, temperature=temperature, max_tokens=max_tokens, batch_size=batch_size)
         model.calls = calls
         return model
@@ -120,7 +120,7 @@ def _no_keys(spec: ModelSpec) -> dict[str, str]:
     return {variable: "planning-sends-nothing"} if variable else {}
 
 
-def _placeholder(name: str, model: str, calls: Asked, sampling: Sampling) -> Model:
+def _made_up_model(name: str, model: str, calls: Asked, sampling: Sampling) -> Model:
     return Model(name=name, model=model, provider=_Nobody(), calls=calls, sampling=sampling)
 
 
