@@ -126,6 +126,10 @@ class Sampling(Record):
     max_tokens: int | None = Field(default=None, ge=1)
     stop: tuple[str, ...] | None = None
     seed: int | None = None
+    effort: str | None = None
+    """How much a thinking model thinks, in its vendor's words."""
+    thinking_budget: int | None = Field(default=None, ge=1)
+    """The most tokens that it thinks; they count into `max_tokens`."""
 
 
 class Origin(Record):
@@ -157,12 +161,17 @@ class Prompt(Record):
     tools: tuple[dict[str, Any], ...] | None = None
     chat_template_kwargs: dict[str, Any] | None = None
     category: str | None = None
+    tags: tuple[str, ...] = ()
+    """Free words, by which a principle may say for which prompts it speaks."""
+    criteria: tuple[dict[str, Any], ...] = ()
+    """Criteria of its own, by which rubric judges look at its answers: each has an `id`, a `text` and what else it
+    needs."""
     source: str | None = None
     license: str | None = None
 
     @cached_property
     def id(self) -> str:
-        """Of what the model sees; category, source and license do not count."""
+        """Of what the model sees; category, tags, criteria, source and license do not count."""
         seen = {"messages", "tools", "chat_template_kwargs"}
         return content_id(self.model_dump(mode="json", exclude_none=True, include=seen))
 
@@ -229,7 +238,8 @@ class Verdict(Record):
 
     `shown` is the displayed order and `value` speaks of it: for scale `pair` it is "A" (the first shown),
     "B", "tie" or "both_bad"; for `binary` yes or no; for `ordinal` one of the labels; for `score` a number; for
-    `ranking` the displayed positions, best first. An invalid verdict has no value and says why.
+    `ranking` the displayed positions, counted from 1, best first, one with a minus being equal to the one before it:
+    (2, 1, -3) says 2 > 1 = 3 (see `ranks`). An invalid verdict has no value and says why.
     """
 
     scale: Scale
@@ -257,7 +267,7 @@ class Verdict(Record):
             raise ValueError("a verdict has either a value or a reason why it is invalid")
         return self
 
-    @property
+    @cached_property
     def id(self) -> str:
         return content_id(self.to_json())
 
@@ -268,6 +278,21 @@ class Verdict(Record):
         if self.distribution is not None:
             return self.distribution.get("A", 0.0) + 0.5 * self.distribution.get("tie", 0.0)
         return {"A": 1.0, "B": 0.0, "tie": 0.5, "both_bad": 0.5}[str(self.value)]
+
+    def ranks(self) -> dict[str, int] | None:
+        """Rank by candidate id of a ranking, 1 the best, equals alike; None where it does not rank all that was shown.
+
+        The value names displayed positions, best first: (2, 3, 1) gives the second shown rank 1 and the first rank 3.
+        """
+        if self.scale != "ranking" or not isinstance(self.value, tuple):
+            return None
+        if sorted(map(abs, self.value)) != list(range(1, len(self.shown) + 1)):
+            return None
+        ranks: dict[str, int] = {}
+        for position in self.value:
+            is_next = position > 0 or not ranks
+            ranks[self.shown[abs(position) - 1]] = max(ranks.values(), default=0) + is_next
+        return ranks
 
 
 class Judgement(Record):
@@ -287,6 +312,10 @@ class Judgement(Record):
     verdict_ids: tuple[str, ...] = ()
     n_valid: int = 0
     n_invalid: int = 0
+    decisive: str | None = None
+    """Reference of the principle that decided; absent for ties, and where no principle is on record."""
+    conflict: tuple[str, ...] | None = None
+    """Hard principles that contradict each other, which makes the comparison a tie; absent where there are none."""
 
     @property
     def comparison_id(self) -> str:
@@ -307,6 +336,8 @@ class Pair(Record):
     weight: float = Field(default=1.0, ge=0)
     raters: tuple[str, ...] = ()
     principle_ids: tuple[str, ...] = ()
+    decisive: str | None = None
+    """Reference of the principle that decided."""
 
     @property
     def comparison_id(self) -> str:
@@ -335,6 +366,8 @@ class Preference(Record):
     rejected_model: str | None = None
     raters: tuple[str, ...] = ()
     principle_ids: tuple[str, ...] = ()
+    decisive: str | None = None
+    """Reference of the principle that decided, where one did."""
     constitutions: tuple[str, ...] = ()
     category: str | None = None
     source: str | None = None

@@ -1,4 +1,4 @@
-"""The synchronous door to asynchronous code: one loop on a thread of its own, so that notebooks work too."""
+"""The door to asynchronous code: one loop on a thread of its own, for synchronous callers and those of other loops."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from concurrent.futures import wait
 from functools import cache
 from typing import Any, TypeVar
 
-__all__ = ["new_loop", "run_sync"]
+__all__ = ["new_loop", "run_beside", "run_sync"]
 
 T = TypeVar("T")
 GRACE_SECONDS = 10.0
@@ -55,3 +55,12 @@ def run_sync(work: Coroutine[Any, Any, T]) -> T:
         future.cancel()
         ended.wait(GRACE_SECONDS)
         raise
+
+
+async def run_beside(work: Coroutine[Any, Any, T]) -> T:
+    """The result of a coroutine that runs in the loop of `run_sync`, waited for in any other, which goes on meanwhile.
+
+    Ledger, budget and connections belong to one loop: a trainer that brings its own awaits them so. Cancelled, it
+    cancels the work.
+    """
+    return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, _loop()))

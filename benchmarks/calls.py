@@ -25,8 +25,13 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+import fast_server
+from clients import CHAIN, next_question, question
+
 HERE = Path(__file__).resolve().parent
 VENDORS = ("openai", "anthropic")
+LOGNORMAL = (100.0, 0.8)
+"""Median in milliseconds and sigma of the waits of chains."""
 
 
 class Wire:
@@ -62,10 +67,10 @@ def command(client: str, url: str, load: dict[str, Any]) -> list[str]:
 
 
 def measured(client: str, prefix: str, load: dict[str, Any], *, repeats: int = 1) -> dict[str, Any]:
-    """Medians over repeats of what the client says of itself and the server of it."""
-    rows = [_once(client, prefix, load) for _ in range(repeats)]
+    """Medians over repeats, each with questions of its own, of what the client says of itself and the server of it."""
+    rows = [_once(client, prefix, {**load, "first": number * load["calls"]}) for number in range(repeats)]
     middle = sorted(rows, key=lambda row: row["cpu_us"])[len(rows) // 2]
-    return {**middle, "seconds": median(row["seconds"] for row in rows)}
+    return {**middle, **{name: median(row[name] for row in rows) for name in ("seconds", "span")}}
 
 
 def _once(client: str, prefix: str, load: dict[str, Any]) -> dict[str, Any]:
@@ -79,9 +84,10 @@ def _once(client: str, prefix: str, load: dict[str, Any]) -> dict[str, Any]:
         if done.returncode:
             raise SystemExit(f"{client}: {done.stderr}")
         seen = server.stats()
+        told: dict[str, Any] = json.loads(done.stdout)
         return {
-            **json.loads(done.stdout),
-            "limit": seen["waits"] / load["in_flight"],
+            **told,
+            "span": told["seconds"] * load["in_flight"] / seen["waits"] if seen["waits"] else 0.0,
             "server_us": seen["cpu"] / seen["requests"] * 1e6,
             "again": seen["answered again"],
             "distinct": seen["distinct"],
@@ -108,9 +114,7 @@ def independent(repeats: int) -> None:
         for name in names:
             one = found[name]
             cells = [f"{one['cpu_us']:.0f}", f"{plain / one['cpu_us']:.1f}", f"{load['calls'] / one['seconds']:.0f}"]
-            rows.append(
-                [name, *cells, f"{one['seconds'] / one['limit']:.2f}", f"{one['rss']:.0f}", f"{one['server_us']:.0f}"]
-            )
+            rows.append([name, *cells, f"{one['span']:.2f}", f"{one['rss']:.0f}", f"{one['server_us']:.0f}"])
         summary.append(f"{vendor}: {plain / own:.1f} x less CPU a call than as it comes; own part {own - best:.0f} µs")
     header = ("client", "CPU µs a call", "x less", "calls/s", "x limit", "RSS MB", "server µs a request")
     table("W1: 3,000 independent calls, 256 in flight, 50 ms", header, rows)
@@ -119,17 +123,17 @@ def independent(repeats: int) -> None:
 
 def chains(repeats: int, count: int = 500) -> None:
     """W2: chains of eight calls, 128 in flight, lognormal waits."""
-    load = {"load": "chains", "calls": 8 * count, "in_flight": 128}
+    load = {"load": "chains", "calls": CHAIN * count, "in_flight": 128}
     rows = []
     names = ("openai as it comes", "amendment openai", "amendment anthropic") if count == 500 else ("amendment openai",)
     for name in names:
-        one = measured(name, "/lognormal:100:0.8", load, repeats=repeats)
-        free = costless(count, 128)
+        one = measured(name, "/lognormal:{}:{}".format(*LOGNORMAL), load, repeats=repeats)
+        free = costless(count, 128, repeats)
         rows.append(
             [
                 name,
                 f"{one['seconds']:.2f}",
-                f"{one['seconds'] / one['limit']:.3f}",
+                f"{one['span']:.3f}",
                 f"{free:.3f}",
                 f"{one['cpu_us']:.0f}",
                 f"{one['rss']:.0f}",
@@ -139,26 +143,32 @@ def chains(repeats: int, count: int = 500) -> None:
     table(f"W2: {count:,} chains of 8 calls, 128 in flight, lognormal 100 ms / 0.8", header, rows)
 
 
-def costless(count: int, slots: int, seeds: int = 20) -> float:
-    """The span of a client that takes no time, in limits: what is left is the tail of the last chains."""
-    import random
+def costless(count: int, slots: int, repeats: int) -> float:
+    """The span of a client of no cost, in limits, on the same questions: what is left is the last chains' tail."""
+    return median(_costless(count, slots, number * CHAIN * count) for number in range(repeats))
 
-    spans = []
-    for seed in range(seeds):
-        draw = random.Random(seed)  # noqa: S311 - a simulation
-        waits = [[draw.lognormvariate(0, 0.8) for _ in range(8)] for _ in range(count)]
-        free, ready, end = [0.0] * slots, [(0.0, index, 0) for index in range(count)], 0.0
-        heapq.heapify(free)
-        heapq.heapify(ready)
-        while ready:
-            at, index, step = heapq.heappop(ready)
-            over = max(at, heapq.heappop(free)) + waits[index][step]
-            heapq.heappush(free, over)
-            end = max(end, over)
-            if step + 1 < 8:
-                heapq.heappush(ready, (over, index, step + 1))
-        spans.append(end / (sum(map(sum, waits)) / slots))
-    return median(spans)
+
+def _costless(count: int, slots: int, first: int) -> float:
+    waits = [list(waits_of(first + index)) for index in range(count)]
+    free, ready, end = [0.0] * slots, [(0.0, index, 0) for index in range(count)], 0.0
+    heapq.heapify(free)
+    heapq.heapify(ready)
+    while ready:
+        at, index, step = heapq.heappop(ready)
+        over = max(at, heapq.heappop(free)) + waits[index][step]
+        heapq.heappush(free, over)
+        end = max(end, over)
+        if step + 1 < CHAIN:
+            heapq.heappush(ready, (over, index, step + 1))
+    return end / (sum(map(sum, waits)) / slots)
+
+
+def waits_of(index: int) -> Iterator[float]:
+    """The waits of one chain, whose questions follow from its answers."""
+    text = question(index)
+    for step in range(CHAIN):
+        yield fast_server.lognormal(text.encode(), *LOGNORMAL)
+        text = next_question(step, fast_server.said(text.encode()))
 
 
 def first(repeats: int) -> None:

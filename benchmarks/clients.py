@@ -29,8 +29,9 @@ def question(index: int) -> str:
     return f"Question {index}: why does the tide come twice a day, and what has the moon to do with it? {PADDING}"
 
 
-class Result(dict[str, Any]):
-    """What a client measured of itself."""
+def next_question(step: int, answer: str) -> str:
+    """What a chain asks after the answer to its question of a step."""
+    return f"{step} {answer[:400]} {PADDING}"
 
 
 async def independent(ask: Ask, load: dict[str, Any]) -> list[str]:
@@ -49,10 +50,10 @@ async def chains(ask: Ask, load: dict[str, Any]) -> list[str]:
     slots = asyncio.Semaphore(load["in_flight"])
 
     async def one(index: int) -> str:
-        text = question(index)
+        text = question(load.get("first", 0) + index)
         for step in range(CHAIN):
             async with slots:
-                text = f"{step} {(await ask(text))[:400]} {PADDING}"
+                text = next_question(step, await ask(text))
         return text
 
     return await asyncio.gather(*(one(index) for index in range(load["calls"] // CHAIN)))
@@ -174,9 +175,9 @@ async def ours(kind: str, url: str, load: dict[str, Any]) -> dict[str, Any]:
             return await ask(question(index))
 
         async def chain(index: int) -> str:
-            text = question(index)
+            text = question(load.get("first", 0) + index)
             for step in range(CHAIN):
-                text = f"{step} {(await ask(text))[:400]} {PADDING}"
+                text = next_question(step, await ask(text))
             return text
 
         if not load.get("cold"):

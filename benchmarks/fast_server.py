@@ -5,7 +5,8 @@
 One thread, a bare `asyncio.Protocol`. What a client asks for stands in the path before the protocol's own: `/wait:50/`
 waits 50 ms, `/lognormal:100:0.8/` draws from a lognormal with this median (ms) and sigma, `/faults/` refuses 5 % with
 429 and fails 2 % with 500, `/rpm:600/` takes 600 a minute, `/down:5:20/` fails from second 5 to 20 of its life. Draws
-follow from the body, so a request waits as long whoever sends it. `GET /stats` tells and forgets what was seen.
+follow from the question's text, so a question waits as long whoever asks it. `GET /stats` tells and forgets
+what was seen.
 """
 
 from __future__ import annotations
@@ -27,6 +28,25 @@ WORDS = "The tide comes twice a day because the moon pulls the sea and the earth
 ANSWER = (WORDS * 10).strip()[:1000]
 ERROR = b'{"error":{"message":"please wait","type":"x","code":null}}'
 LENGTH = re.compile(rb"content-length: *(\d+)", re.IGNORECASE)
+QUESTION = re.compile(rb'"(?:content|text)": ?"((?:[^"\\]|\\.)*)"')
+
+
+def question_in(body: bytes) -> bytes:
+    """The text of a body with one message, as JSON writes it."""
+    found = QUESTION.search(body)
+    return found.group(1) if found else body
+
+
+def lognormal(question: bytes, median: float, sigma: float) -> float:
+    """How long a question waits, in seconds; the median is in milliseconds."""
+    share = (zlib.crc32(question, 7) + 0.5) / 2**32
+    return median / 1000 * math.exp(sigma * NormalDist().inv_cdf(share))
+
+
+def said(question: bytes) -> str:
+    """The text of the answer to a question."""
+    name = zlib.crc32(question)
+    return f"{name:x} {ANSWER}\nVerdict: {'A' if name % 2 else 'B'}"
 
 
 @dataclass
@@ -80,7 +100,6 @@ class Server(asyncio.Protocol):
     stats = Stats()
     seen: ClassVar[Counter[int]] = Counter()
     buckets: ClassVar[dict[float, Bucket]] = {}
-    normal = NormalDist()
     born = time.monotonic()
 
     def connection_made(self, transport: Any) -> None:
@@ -108,7 +127,8 @@ class Server(asyncio.Protocol):
         stats = cls.stats
         stats.requests += 1
         stats.arrivals.append(time.monotonic())
-        name = zlib.crc32(body)
+        question = question_in(body)
+        name = zlib.crc32(question)
         wait = 0.0
         for wish in path.split("/"):
             kind, _, rest = wish.partition(":")
@@ -116,8 +136,7 @@ class Server(asyncio.Protocol):
                 wait = float(rest) / 1000
             elif kind == "lognormal":
                 median, sigma = rest.split(":")
-                share = (zlib.crc32(body, 7) + 0.5) / 2**32
-                wait = float(median) / 1000 * math.exp(float(sigma) * cls.normal.inv_cdf(share))
+                wait = lognormal(question, float(median), float(sigma))
             elif kind == "faults" and (status := self.fault(name)):
                 self.reply(status, ERROR, "retry-after-ms: 20\r\n")
                 return
@@ -130,7 +149,7 @@ class Server(asyncio.Protocol):
                 self.reply(429, ERROR)
                 return
         stats.waits += wait
-        answer = anthropic(name) if path.endswith("/messages") else openai(name)
+        answer = (anthropic if path.endswith("/messages") else openai)(name, said(question))
         if wait:
             asyncio.get_running_loop().call_later(wait, self.answer, name, answer)
         else:
@@ -160,19 +179,19 @@ class Server(asyncio.Protocol):
             self.transport.write(head.encode() + body)
 
 
-def openai(name: int) -> bytes:
+def openai(name: int, text: str) -> bytes:
     return (
         b'{"id":"chatcmpl-%x","object":"chat.completion","created":0,"model":"fast-1","choices":[{"index":0,"message":'
-        b'{"role":"assistant","content":"%x %s\\nVerdict: %s"},"finish_reason":"stop"}],"usage":{"prompt_tokens":150,'
-        b'"completion_tokens":200,"total_tokens":350}}' % (name, name, ANSWER.encode(), b"A" if name % 2 else b"B")
+        b'{"role":"assistant","content":%s},"finish_reason":"stop"}],"usage":{"prompt_tokens":150,'
+        b'"completion_tokens":200,"total_tokens":350}}' % (name, json.dumps(text).encode())
     )
 
 
-def anthropic(name: int) -> bytes:
+def anthropic(name: int, text: str) -> bytes:
     return (
-        b'{"id":"msg_%x","type":"message","role":"assistant","model":"fast-1","content":[{"type":"text","text":"%x %s'
-        b'\\nVerdict: %s"}],"stop_reason":"end_turn","stop_sequence":null,'
-        b'"usage":{"input_tokens":150,"output_tokens":200}}' % (name, name, ANSWER.encode(), b"A" if name % 2 else b"B")
+        b'{"id":"msg_%x","type":"message","role":"assistant","model":"fast-1","content":[{"type":"text","text":%s}],'
+        b'"stop_reason":"end_turn","stop_sequence":null,"usage":{"input_tokens":150,"output_tokens":200}}'
+        % (name, json.dumps(text).encode())
     )
 
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import gc
 import json
 import resource
 import sys
 import time
 
+from amendment.memory import prepare
 from amendment.pipeline import Run
 
 if __name__ == "__main__":
-    gc.set_threshold(100_000, 20, 100)  # as `amendment run` does
+    prepare()  # as `amendment run` does
     start = time.perf_counter()
     result = Run.from_file(sys.argv[1], folder=sys.argv[2])(until=sys.argv[3] if len(sys.argv) > 3 else "judging")
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

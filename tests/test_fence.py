@@ -10,10 +10,21 @@ from hypothesis import strategies as st
 
 from amendment.fence import fence, read_fenced
 
+TOKENS = [
+    "<|im_start|>",
+    "<|endoftext|>",
+    "</s>",
+    "[INST]",
+    "[/INST]",
+    "<<SYS>>",
+    "<start_of_turn>",
+    "<\uff5cUser\uff5c>",
+]
+TOKENS += ["<think>", "</THINK>", "[TOOL_CALLS]", "<|", "<<<"]
 BREAKS = ["\n", "\r", "\r\n", "\x0b", "\x0c", "\x1c", "\x1d", "\x1e", "\x85", "\u2028", "\u2029", "\x7f", "\0"]
 MARK = "0" * 32
 PIECES = ["<<", ">>", "end ", "answer", f"<<answer {MARK}>>", f"<<end answer {MARK}>>", '"', "\\", "{", "}"]
-HOSTILE = st.lists(st.sampled_from(BREAKS + PIECES) | st.text(max_size=4), max_size=12).map("".join)
+HOSTILE = st.lists(st.sampled_from(BREAKS + PIECES + TOKENS) | st.text(max_size=4), max_size=12).map("".join)
 NAMES = st.from_regex(r"[a-z][a-z0-9_]{0,8}", fullmatch=True)
 VALUES = st.recursive(
     HOSTILE | st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False),
@@ -77,3 +88,16 @@ def test_a_block_must_end_with_the_mark_it_began_with() -> None:
 def test_what_is_no_json_is_refused(value: Any) -> None:
     with pytest.raises(ValueError):  # noqa: PT011 # the text is the JSON library's own
         fence({"a": value})
+
+
+@pytest.mark.parametrize("token", TOKENS)
+def test_no_token_of_a_chat_template_stands_in_a_block(token: str) -> None:
+    value = [f"x{token}y", {token: [token, None, True]}]
+    (block,) = fence({"answer": value}).values()
+    assert token not in block.splitlines()[1]
+    assert read_fenced(block) == {"answer": value}
+
+
+def test_ordinary_brackets_are_left_as_they_are() -> None:
+    text = "if a < b: x[i] = [A] + [true]  # <b>bold</b> [[A]]"
+    assert fence({"answer": text})["answer"].splitlines()[1] == f'"{text}"'

@@ -35,7 +35,7 @@ GROUND = {"calls", "ledger", "statistics"}
 """Rooms on floor 0, which any other part may enter by any of its modules."""
 LINKED = ("constitutions", "critique", "preference", "reward_model", "dpo")
 ROOMS = sorted(path.parent.name for path in PACKAGE.glob("*/__init__.py"))
-HEAVY = ("torch", "trl", "transformers", "datasets", "openai", "anthropic")
+HEAVY = ("torch", "trl", "transformers", "datasets", "openai", "anthropic", "scipy")
 
 
 def part_of(path: Path) -> str:

@@ -69,7 +69,12 @@ SAMPLINGS = st.builds(
 )
 ORIGINS = st.builds(Origin, model=maybe(TEXT), sampling=maybe(SAMPLINGS), parents=maybe(several(TEXT)))
 PROMPTS = st.builds(
-    Prompt, messages=MESSAGES, tools=maybe(several(OBJECT)), chat_template_kwargs=maybe(OBJECT), category=maybe(TEXT)
+    Prompt,
+    messages=MESSAGES,
+    tools=maybe(several(OBJECT)),
+    chat_template_kwargs=maybe(OBJECT),
+    category=maybe(TEXT),
+    tags=several(TEXT),
 )
 KINDS = st.sampled_from(["draft", "revision", "policy", "imported"])
 CANDIDATES = st.builds(Candidate, prompt_id=TEXT, messages=MESSAGES, kind=KINDS, origin=ORIGINS)
@@ -83,7 +88,16 @@ VERDICTS = st.builds(
     rater=TEXT,
     origin=ORIGINS,
 )
-JUDGEMENTS = st.builds(Judgement, prompt_id=TEXT, a=TEXT, b=TEXT, p_a=maybe(UNIT), raters=several(TEXT))
+JUDGEMENTS = st.builds(
+    Judgement,
+    prompt_id=TEXT,
+    a=TEXT,
+    b=TEXT,
+    p_a=maybe(UNIT),
+    raters=several(TEXT),
+    decisive=maybe(TEXT),
+    conflict=maybe(several(TEXT)),
+)
 PAIRS = st.builds(
     Pair,
     prompt_id=TEXT,
@@ -127,6 +141,20 @@ def test_keys_that_hold_none_are_absent(prompt: Prompt) -> None:
     assert Prompt.from_json(filled) == prompt
 
 
+def test_a_ranking_names_positions_and_its_ranks_are_of_candidates() -> None:
+    ranked = Verdict(scale="ranking", prompt_id="p", shown=("x", "y", "z"), value=(3, 1, -2), rater="r")
+    assert ranked.ranks() == {"z": 1, "x": 2, "y": 2}  # the third shown is best, the first and the second are equal
+    assert Verdict.from_json(json.loads(json.dumps(ranked.to_json()))).ranks() == ranked.ranks()
+    assert ranked.p_first() is None
+    assert ranked.model_copy(update={"value": (1, 2)}).ranks() is None
+    assert ranked.model_copy(update={"scale": "pair", "value": "A"}).ranks() is None
+
+
+def test_what_nobody_decided_is_absent() -> None:
+    told = Judgement(prompt_id="p", a="x", b="y", p_a=0.5).to_json()
+    assert not {"decisive", "conflict"} & told.keys()
+
+
 def test_nulls_inside_a_users_own_values_are_kept() -> None:
     call = ToolCall(function={"name": "f", "arguments": {"x": None, "y": [None]}})
     assert Message(role="assistant", tool_calls=(call,)).to_json()["tool_calls"][0]["function"] == call.function
@@ -145,7 +173,9 @@ def test_names_are_a_contract() -> None:
 
 @given(PROMPTS, TEXT)
 def test_a_prompts_name_is_of_what_the_model_sees(prompt: Prompt, note: str) -> None:
-    assert prompt.model_copy(update={"category": note, "source": note, "license": note}).id == prompt.id
+    assert (
+        prompt.model_copy(update={"category": note, "tags": (note,), "source": note, "license": note}).id == prompt.id
+    )
     assert prompt.model_copy(update={"messages": (*prompt.messages, *user(note))}).id != prompt.id
 
 

@@ -9,7 +9,7 @@ import threading
 
 import pytest
 
-from amendment.sync import new_loop, run_sync
+from amendment.sync import new_loop, run_beside, run_sync
 
 
 async def double(number: int) -> int:
@@ -100,3 +100,36 @@ def test_the_loop_is_the_fast_one_where_there_is_one_and_else_the_stock_one(monk
     stock = new_loop()
     assert type(stock).__module__.startswith("asyncio")
     stock.close()
+
+
+def test_a_caller_with_a_loop_of_its_own_waits_for_work_in_the_one_loop() -> None:
+    async def where() -> asyncio.AbstractEventLoop:
+        return asyncio.get_running_loop()
+
+    async def from_another() -> tuple[asyncio.AbstractEventLoop, asyncio.AbstractEventLoop]:
+        return asyncio.get_running_loop(), await run_beside(where())
+
+    own, found = asyncio.run(from_another())
+    assert found is run_sync(where())
+    assert found is not own
+
+
+def test_a_wait_in_another_loop_that_is_cancelled_cancels_the_work() -> None:
+    begun, ended = threading.Event(), threading.Event()
+
+    async def work() -> None:
+        begun.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+
+    async def from_another() -> None:
+        waiting = asyncio.ensure_future(run_beside(work()))
+        await asyncio.to_thread(begun.wait, 10)
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+
+    asyncio.run(from_another())
+    assert ended.wait(10)

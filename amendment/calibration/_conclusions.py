@@ -57,6 +57,9 @@ def _misread(order: Order) -> str:
 
 
 def _order(order: Order) -> Iterator[str]:
+    if not order.prefers_first.n:
+        yield "No displayed order is on record: a judge of single answers has none, a judge of pairs should say it."
+        return
     if order.pairs < FEWEST_PAIRS:
         yield f"Whether the displayed order sways it is not known ({order.pairs} items read in both): ask it in both."
         return

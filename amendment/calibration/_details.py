@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 
+from amendment.calibration._biases import bias_sections
 from amendment.calibration._figures import NOTHING, number, percent, points, ranged, signed
 from amendment.calibration.against_people import Agreement
 from amendment.calibration.certificate import Certificate, Judge
@@ -270,6 +271,7 @@ SECTIONS: dict[str, Callable[[Certificate], Iterator[str]]] = {
     "Judges and single people": _ceilings,
     "Displayed order": _orders,
     "Length": _lengths,
+    **bias_sections(_cut),
     "Judges among themselves": _between_judges,
     "By principle, category and model": _slices,
     "Who wins": _win_shares,

@@ -18,11 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from amendment.calibration._table import INVALID, NONE, TIE, A, B, Codes, Rater, Table
+from amendment.statistics.sides import HALF
 
 __all__ = ["Calls", "Panel", "panel_of"]
-
-HALF = 1e-9
-"""A mean of probabilities this near to one half is a tie: rounding decides nothing."""
 
 
 class Calls(NamedTuple):

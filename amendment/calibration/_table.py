@@ -24,6 +24,7 @@ Flags = NDArray[np.bool_]
 A, TIE, B, INVALID, NONE = range(5)
 """Classes of a verdict. The first three are what agreement is about, NONE is the absence of a vote."""
 CLASS = {"A": A, "tie": TIE, "both_bad": TIE, "B": B, "invalid": INVALID}
+ARGUES = {"A": A, "B": B, None: NONE}
 ORDER = {"A": 0, "B": 1, None: 2}
 """Which answer was shown first; 2 where nobody knows."""
 SHOWN = 20
@@ -56,6 +57,8 @@ class Votes(NamedTuple):
     """-1 without one."""
     sample: Codes
     """Numbered as they first appear."""
+    argues: Codes
+    """A, B, or NONE where no reasoning says which answer is the better one."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +75,10 @@ class Table:
     models: tuple[str, ...]
     longer: Codes
     """A, B, TIE for equal lengths, NONE where a length is missing."""
+    apart: Numbers
+    """Length of the first answer minus that of the second; nan where one is missing."""
+    marks: dict[str, Numbers]
+    """By name, how much more of it the first answer carries than the second; nan where a text is not known."""
     raters: tuple[Rater, ...]
     """People first, then by name."""
     votes: Votes
@@ -96,6 +103,8 @@ def table_of(items: Mapping[str, Item], votes: Iterable[Vote]) -> Table:
         model_b=_codes((item.model_b for item in known), models),
         models=models,
         longer=np.fromiter((_longer(item) for item in known), np.int64, len(known)),
+        apart=np.fromiter((_apart(item) for item in known), np.float64, len(known)),
+        marks=_marks(known),
         raters=raters,
         votes=_encode(rows, tuple(items), raters, principles),
         principles=principles,
@@ -119,23 +128,16 @@ def _encode(
             both_bad=np.fromiter((vote.value == "both_bad" for vote in rows), np.bool_, len(rows)),
             principle=_codes((vote.principle for vote in rows), principles),
             sample=np.fromiter((samples.setdefault(vote.sample, len(samples)) for vote in rows), np.int64, len(rows)),
+            argues=np.fromiter((ARGUES[vote.argues] for vote in rows), np.int64, len(rows)),
         )
     )
 
 
 def _sorted(votes: Votes) -> Votes:
     """In one order whatever order they arrived in: sums of floats depend on it in their last digits."""
-    row = np.lexsort((votes.p, votes.both_bad, votes.value, votes.principle, votes.order, votes.item, votes.rater))
-    return Votes(
-        rater=votes.rater[row],
-        item=votes.item[row],
-        order=votes.order[row],
-        value=votes.value[row],
-        p=votes.p[row],
-        both_bad=votes.both_bad[row],
-        principle=votes.principle[row],
-        sample=votes.sample[row],
-    )
+    within = votes.argues, votes.p, votes.both_bad, votes.value, votes.principle
+    row = np.lexsort((*within, votes.order, votes.item, votes.rater))
+    return Votes(**{name: column[row] for name, column in votes._asdict().items()})
 
 
 def _names(found: Iterable[str | None]) -> tuple[str, ...]:
@@ -151,6 +153,24 @@ def _longer(item: Item) -> int:
     if item.length_a is None or item.length_b is None:
         return NONE
     return TIE if item.length_a == item.length_b else A if item.length_a > item.length_b else B
+
+
+def _apart(item: Item) -> float:
+    if item.length_a is None or item.length_b is None:
+        return math.nan
+    return item.length_a - item.length_b
+
+
+def _marks(known: Sequence[Item]) -> dict[str, Numbers]:
+    """Every mark that any answer carries."""
+    names = sorted({name for item in known for side in (item.marks_a, item.marks_b) for name in side or ()})
+    return {name: np.fromiter((_more(item, name) for item in known), np.float64, len(known)) for name in names}
+
+
+def _more(item: Item, name: str) -> float:
+    if item.marks_a is None or item.marks_b is None:
+        return math.nan
+    return item.marks_a.get(name, 0) - item.marks_b.get(name, 0)
 
 
 def _check(items: Mapping[str, Item], rows: Sequence[Vote]) -> None:
@@ -181,6 +201,8 @@ def _wrong(vote: Vote, items: Mapping[str, Item], kind: RaterKind) -> list[str]:
         found.append(f"value: expected one of {', '.join(VALUES)}, found {plain(str(vote.value))!r}")
     if vote.first not in ORDER:
         found.append(f"first: expected A, B or nothing, found {plain(str(vote.first))!r}")
+    if vote.argues not in ARGUES:
+        found.append(f"argues: expected A, B or nothing, found {plain(str(vote.argues))!r}")
     if vote.p_a is not None and not 0 <= vote.p_a <= 1:
         found.append(f"p_a: expected a probability from 0 to 1, found {vote.p_a}")
     return found

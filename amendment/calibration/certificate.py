@@ -1,6 +1,6 @@
 """The certificate: what is known of judges and people from one set of votes, each figure with interval and n.
 
-Covered: agreement, the human ceiling, displayed order, length, slices, wrongly joined labels, gates.
+Covered: agreement, the human ceiling, displayed order, length and other biases, slices, wrongly joined labels, gates.
 Not covered: whether people are right, and what a judge would say about other items than these.
 """
 
@@ -16,6 +16,8 @@ from amendment.calibration._table import TIE, A, B, table_of
 from amendment.calibration.against_people import Agreement, Ceiling, against_majority, against_single_people
 from amendment.calibration.alarm import Alarms, alarms
 from amendment.calibration.apart import Apart, apart
+from amendment.calibration.bias import Bias, bias
+from amendment.calibration.controlled import Controlled, controlled
 from amendment.calibration.counts import Counts, RaterCounts, count
 from amendment.calibration.gates import Gate, gates
 from amendment.calibration.groups import Group, group
@@ -31,7 +33,7 @@ from amendment.terminal import plain
 
 __all__ = ["CERTIFICATE_FORMAT", "Certificate", "Judge", "People", "audit"]
 
-CERTIFICATE_FORMAT = 2
+CERTIFICATE_FORMAT = 3
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,7 @@ class Judge:
     order: Order
     length: Length | None
     """Absent where no lengths are known."""
+    bias: Bias
 
 
 @dataclass(frozen=True)
@@ -85,6 +88,8 @@ class Certificate:
     not_sliced: dict[str, int]
     """Principles, categories and models with too few items for a slice of their own, or beyond the largest."""
     win_shares: tuple[WinShare, ...]
+    controlled: tuple[Controlled, ...]
+    """Systems at equal lengths."""
     alarms: Alarms
     gates: tuple[Gate, ...]
     how: dict[str, str]
@@ -146,12 +151,19 @@ class Certificate:
 
 
 def audit(
-    items: Mapping[str, Item], votes: Iterable[Vote], *, seed: int = 0, draws: int = 2000, level: float = 0.95
+    items: Mapping[str, Item],
+    votes: Iterable[Vote],
+    *,
+    models: Mapping[str, str] | None = None,
+    seed: int = 0,
+    draws: int = 2000,
+    level: float = 0.95,
 ) -> Certificate:
     """Everything that votes say about judges and people.
 
     `items` describes each comparison by name, in the order of their file; `votes` may come in any order and change
-    nothing by it. Intervals hold at `level` and are clustered by prompt; the bootstrap ones take `draws` draws from
+    nothing by it. `models` names the model of a judge as the writers of items are named, where that is not the judge's
+    own name. Intervals hold at `level` and are clustered by prompt; the bootstrap ones take `draws` draws from
     `seed`. DataError names votes that cannot be used, ConfigError settings that make no sense.
     """
     try:
@@ -161,7 +173,7 @@ def audit(
     panel = panel_of(table_of(items, votes))
     counts, alarmed, separate = count(panel, drawing), alarms(panel), apart(panel)
     people = _people(panel, drawing)
-    judges = tuple(_judge(panel, number, drawing) for number, _ in panel.judges)
+    judges = tuple(_judge(panel, number, models or {}, drawing) for number, _ in panel.judges)
     invalid = {rater.name: rater.invalid for rater in counts.raters}
     return Certificate(
         format=CERTIFICATE_FORMAT,
@@ -176,6 +188,7 @@ def audit(
         slices=slices(panel, drawing),
         not_sliced=not_sliced(panel),
         win_shares=win_shares(panel, drawing),
+        controlled=controlled(panel, drawing),
         alarms=alarmed,
         gates=tuple(
             gate
@@ -189,6 +202,7 @@ def audit(
                 alpha=people.among.alpha if people and people.among else None,
                 alarms=alarmed,
                 is_apart=one.name in {beside.judge for beside in separate},
+                bias=one.bias,
             )
         ),
         how=how(drawing),
@@ -206,7 +220,7 @@ def _people(panel: Panel, draws: Resampling) -> People | None:
     )
 
 
-def _judge(panel: Panel, number: int, draws: Resampling) -> Judge:
+def _judge(panel: Panel, number: int, models: Mapping[str, str], draws: Resampling) -> Judge:
     rater, calls, verdicts = panel.table.raters[number], panel.calls.of(number), panel.verdicts.of(number)
     ceiling, note = against_single_people(panel, calls, draws)
     return Judge(
@@ -218,6 +232,7 @@ def _judge(panel: Panel, number: int, draws: Resampling) -> Judge:
         ceiling_note=note,
         order=order(panel, calls, draws),
         length=length(panel, calls, draws),
+        bias=bias(panel, number, calls, models, draws),
     )
 
 

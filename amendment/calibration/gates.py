@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Literal
 
 from amendment.calibration.against_people import FEWEST_SHARED, Agreement, Ceiling
 from amendment.calibration.alarm import FEWEST as FEWEST_COMPARED
 from amendment.calibration.alarm import MOST_RATERS, SELF, Alarms
 from amendment.calibration.apart import FEWEST as FEWEST_APART
+from amendment.calibration.bias import Bias
+from amendment.calibration.bias_gates import BIAS_RULES, bias_gates
 from amendment.calibration.order import FEWEST_PAIRS, MOSTLY_TURNED, Order
+from amendment.calibration.rulings import Gate, Outcome
 from amendment.statistics import Estimate, bounds
 from amendment.statistics.intervals import FEW, NO_VARIATION
 
 __all__ = ["BELOW_CEILING", "FEWEST", "LEAST_CONSISTENT", "RULES", "Gate", "Outcome", "at_chance", "gates"]
 
-Outcome = Literal["PASS", "WARN", "FAIL", "not measured"]
 FEWEST = 30
 BELOW_CEILING = 0.05
 LEAST_CONSISTENT = 0.8
@@ -60,20 +60,9 @@ RULES = {
         f"needs {FEWEST_COMPARED} items, and kappa from {SELF} between the judge's own orders where it has two; "
         f"of more than {MOST_RATERS} raters those with most labels are compared"
     ),
+    **BIAS_RULES,
 }
 """What each gate asks."""
-
-
-@dataclass(frozen=True)
-class Gate:
-    """One check of one judge."""
-
-    judge: str
-    check: str
-    """A key of `RULES`."""
-    outcome: Outcome
-    found: str
-    """What was measured, or why it was not."""
 
 
 def gates(
@@ -86,6 +75,7 @@ def gates(
     alpha: Estimate | None,
     alarms: Alarms,
     is_apart: bool,
+    bias: Bias,
 ) -> list[Gate]:
     """All checks of one judge; `alpha` is that of people among themselves, and `is_apart` says that the judge shares
     no item with them."""
@@ -96,6 +86,7 @@ def gates(
         Gate(judge, "ceiling", *_ceiling(ceiling.get("no_ties"), alpha)),
         Gate(judge, "ties", *_ties(agreed)),
         Gate(judge, "rows", *_rows(judge, order, alarms, is_apart=is_apart)),
+        *bias_gates(judge, bias),
     ]
 
 

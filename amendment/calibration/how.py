@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from amendment.calibration._panel import HALF
+from amendment.calibration._regression import NO_BIAS
 from amendment.calibration.against_people import FEWEST_SHARED
 from amendment.calibration.alarm import RULE
 from amendment.calibration.gates import RULES
 from amendment.calibration.slices import FEW_ITEMS, MOST
 from amendment.statistics import Resampling
 from amendment.statistics.intervals import FEW, FEWEST
+from amendment.statistics.sides import HALF
 
 __all__ = ["how"]
 
@@ -71,6 +72,39 @@ def _terms(draws: Resampling) -> dict[str, str]:
             "twice, while the section on people counts every item once. asymmetry: P(judge prefers the longer | people "
             "the shorter) - P(judge prefers the shorter | people the longer). Preferring longer answers is a bias only "
             "where people do not."
+        ),
+        "biases": (
+            "One family of tests per judge, corrected as in Holm (1979). position: P(better) of an answer shown first "
+            "minus shown second; exact sign test over prompts. All others need people: P(A), mean of both orders, is "
+            "explained by people's votes (each person's instrumented by the others' where two voted), the difference "
+            "in length, in each mark and in whether the answer is the judge's own, all at once; effect: by how much P "
+            "rises where the answer has more rather than less of it; t test clustered by prompt, against changes of "
+            f"up to {NO_BIAS:g}, which are called no bias. The model is a straight line, so that a strong effect may "
+            "pass 100 points. A judge that values what people do not fails the test of whatever goes along with it: "
+            "this is no experiment."
+        ),
+        "marks": (
+            "Counted in the answers' texts: headers, lists, bold (together: format), citations (links, numbered and "
+            "named references). Shares and asymmetry as for length, of answers with more and with less of it."
+        ),
+        "own answers": (
+            "Items of which exactly one answer is by the judge's own model. without people: share of these that it "
+            "prefers, which says nothing of a bias, since they may be better. beside people: P(judge prefers own | "
+            "people own) - P(judge prefers the other | people the other)."
+        ),
+        "asked again": (
+            "same verdict: share of repeated draws of one order that say what most of them say. two draws agree: of "
+            "one order, and of different orders; order alone: the former minus the latter, which is the disagreement "
+            "between orders that noise does not explain."
+        ),
+        "reasoning": (
+            "The last sentence of a verdict's reasoning that plainly calls one answer the better one, beside the "
+            "verdict. Sentences with a condition, a concession or a negation say nothing here."
+        ),
+        "equal lengths": (
+            "A system's share of wins by logit P = theta + phi tanh(difference in length / its standard deviation), at "
+            "difference 0 (Dubois et al. 2024), with a light ridge; interval by a bootstrap over prompts. Believe it "
+            "only beside the raw share, and not where a caution stands."
         ),
         "votes": (
             "of all: items with a vote of this rater, of all items. both orders: items asked in both. with people: "

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from amendment.calibration._panel import Calls, Panel
-from amendment.calibration._table import A, B, Codes, Flags, Numbers
-from amendment.statistics import Estimate, Resampling, bootstrap, quotient, share, sums_by_cluster
+from amendment.calibration.favour import decided, favour
+from amendment.statistics import Estimate, Resampling, share
 
 __all__ = ["Length", "length", "longer_by_majority"]
 
@@ -32,44 +32,11 @@ class Length:
 
 def length(panel: Panel, calls: Calls, draws: Resampling) -> Length | None:
     """None where no decided call has lengths that differ."""
-    rows = calls.where(_decided(calls.value) & _decided(panel.table.longer[calls.item]))
-    if not rows.item.size:
-        return None
-    beside = rows.where(_decided(panel.majority[rows.item]))
-    if not beside.item.size:
-        return Length(np.unique(rows.item).size, _share(panel, rows.item, rows.value, draws), None, None)
-    majority = panel.majority[beside.item]
-    return Length(
-        items=np.unique(beside.item).size,
-        judge=_share(panel, beside.item, beside.value, draws),
-        people=_share(panel, beside.item, majority, draws),
-        asymmetry=_asymmetry(panel, beside, majority, draws),
-    )
+    found = favour(panel, calls, "length", panel.table.longer, draws)
+    return Length(found.items, found.judge, found.people, found.asymmetry) if found else None
 
 
 def longer_by_majority(panel: Panel, draws: Resampling) -> Estimate:
     """The share of decided majorities of people for the longer answer."""
-    items = np.flatnonzero(_decided(panel.majority) & _decided(panel.table.longer))
-    return _share(panel, items, panel.majority[items], draws)
-
-
-def _decided(value: Codes) -> Flags:
-    found: Flags = (value == A) | (value == B)
-    return found
-
-
-def _share(panel: Panel, item: Codes, value: Codes, draws: Resampling) -> Estimate:
-    return share(value == panel.table.longer[item], panel.prompts(item), draws.level)
-
-
-def _asymmetry(panel: Panel, rows: Calls, majority: Codes, draws: Resampling) -> Estimate:
-    longer = panel.table.longer[rows.item]
-    judge, people = rows.value == longer, majority == longer
-    sums = sums_by_cluster(panel.prompts(rows.item), judge & ~people, ~people, ~judge & people, people)
-    return bootstrap(sums, _of_errors, n=rows.item.size, resampling=draws, name="difference of two shares,")
-
-
-def _of_errors(sums: Numbers) -> Numbers:
-    up, shorter, down, longer = sums.T
-    differences: Numbers = quotient(up, shorter) - quotient(down, longer)
-    return differences
+    items = np.flatnonzero(decided(panel.majority) & decided(panel.table.longer))
+    return share(panel.majority[items] == panel.table.longer[items], panel.prompts(items), draws.level)

@@ -22,7 +22,7 @@ from amendment.calibration.order import consistency
 from amendment.statistics import Estimate, Resampling, cautioned, paired_difference, share
 from amendment.statistics.intervals import FEWEST
 
-__all__ = ["FEWEST", "FEW_ITEMS", "MOST", "Slice", "WinShare", "not_sliced", "slices", "win_shares"]
+__all__ = ["FEWEST", "FEW_ITEMS", "MOST", "Slice", "WinShare", "not_sliced", "sliced_models", "slices", "win_shares"]
 
 FEW_ITEMS = 30
 """Below this many items a slice is told as small."""
@@ -100,6 +100,11 @@ def not_sliced(panel: Panel) -> dict[str, int]:
     return {by: count for by, count in left.items() if count and len(_values(by, panel.table)) > 1}
 
 
+def sliced_models(table: Table) -> list[int]:
+    """The models that get a slice."""
+    return _sliced("model", table)
+
+
 def _values(by: By, table: Table) -> Sequence[str]:
     return {"principle": table.principles, "category": table.categories, "model": table.models}[by]
 
@@ -155,7 +160,7 @@ def win_shares(panel: Panel, draws: Resampling) -> tuple[WinShare, ...]:
     table = panel.table
     named = (table.model_a >= 0) & (table.model_b >= 0) & (table.model_a != table.model_b)
     found = []
-    for code in _sliced("model", table):
+    for code in sliced_models(table):
         name, items = table.models[code], named & ((table.model_a == code) | (table.model_b == code))
         voted = np.flatnonzero(items & (panel.majority != NONE))
         if voted.size:

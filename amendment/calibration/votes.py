@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Literal, NamedTuple, get_args
 
 from amendment.records import RaterKind, VoteValue
@@ -28,6 +29,9 @@ class Vote(NamedTuple):
     principle: str | None = None
     sample: int = 0
     """The draw's number where one question was put several times."""
+    argues: Literal["A", "B"] | None = None
+    """Which answer the rater's own reasoning calls the better one, in content coordinates; None where there is no
+    reasoning or it does not say."""
 
 
 class Item(NamedTuple):
@@ -41,3 +45,7 @@ class Item(NamedTuple):
     length_a: int | None = None
     """Characters of the first answer."""
     length_b: int | None = None
+    marks_a: Mapping[str, float] | None = None
+    """How much of what the first answer carries, by name, such as what `marks_of` finds in its text; None where its
+    text is not known."""
+    marks_b: Mapping[str, float] | None = None

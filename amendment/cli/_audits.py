@@ -28,7 +28,8 @@ def audit(
 ) -> None:
     """Measure judges against people and against themselves, from verdicts that exist. Asks no model.
 
-    Prints the certificate and writes certificate.json and certificate.md.
+    Prints the certificate and writes certificate.json and certificate.md. Of a run whose judges were probed it shows
+    what edits that should change nothing have changed.
     """
     from amendment.pipeline.auditing import audit_path
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import sys
 
-from amendment.cli import _audits, _constitutions, _ledgers, _plans, _publishing, _runs, _starting, _worlds
+from amendment.cli import _audits, _constitutions, _judges, _ledgers, _plans, _publishing, _runs, _starting, _worlds
 from amendment.cli._app import app
 from amendment.cli._endings import guarded
 
 __all__ = ["COMMANDS", "app", "main"]
 
-COMMANDS = (_starting, _runs, _plans, _ledgers, _audits, _publishing, _constitutions, _worlds)
+COMMANDS = (_starting, _runs, _plans, _ledgers, _audits, _publishing, _constitutions, _judges, _worlds)
 """Importing a module registers its commands."""
 
 

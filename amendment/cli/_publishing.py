@@ -75,7 +75,9 @@ def verify(
 def export(
     folder: RunFolder,
     out: Annotated[Path, typer.Option(help="A folder for the files; it is made.")],
-    format: Annotated[str, typer.Option(metavar="FORMAT", help="trl, kto, openrlhf, nemo, csv or jsonl.")] = "trl",
+    format: Annotated[
+        str, typer.Option(metavar="FORMAT", help="trl, kto, openrlhf, nemo, csv, jsonl or judge_sft.")
+    ] = "trl",
     as_json: AsJson = False,
 ) -> None:
     """Write a run's dataset in the format of another trainer, or as a table for people.

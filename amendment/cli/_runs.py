@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import json
 import os
 import shlex
@@ -15,6 +14,7 @@ import typer
 from amendment.cli._app import AsJson, Overrides, RunFilePath, app
 from amendment.cli._constitutions import lint
 from amendment.cli._endings import interruptible
+from amendment.memory import prepare
 
 __all__ = ["check", "doctor", "run", "status"]
 
@@ -41,7 +41,7 @@ def run(  # noqa: PLR0917 - typer makes options of them
     from amendment.pipeline.summary import headline
     from amendment.pipeline.terms import Terms
 
-    gc.set_threshold(100_000, 20, 100)  # a run holds very many small records; the usual 700 rescans them without end
+    prepare()
     one = Run.from_file(
         file,
         folder=folder,
@@ -70,9 +70,13 @@ def check(
     if isinstance(data, dict) and "principles" in data:
         lint(str(file))
         return
+    from amendment.pipeline.kinship import kinship_warnings
     from amendment.pipeline.run import Run
 
-    Run.from_file(file, overrides=overrides or ()).check()
+    run = Run.from_file(file, overrides=overrides or ())
+    run.check()
+    for warning in kinship_warnings(run.config):
+        typer.echo(f"warning: {warning}")
     typer.echo(f"{file}: all is well")
 
 

@@ -15,7 +15,7 @@ __all__ = ["ExportFormat", "left_out"]
 ExportFormat = Literal["cai-paper", "huggingface", "statements", "json"]
 
 _HEADER = "id, version, title, license and source of the constitution"
-_EXTRAS = ("text", "rationale", "weight", "tags", "applies_when", "score", "cases")
+_EXTRAS = ("text", "rationale", "weight", "tier", "hard", "tags", "applies_when", "score", "cases")
 _ROLES = ("critique", "revise", "compare")
 
 

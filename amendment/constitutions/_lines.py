@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from amendment.constitutions._models import Constitution, Principle
+from amendment.constitutions._models import AppliesWhen, Constitution, Principle
 from amendment.terminal import plain
 
 __all__ = ["constitution_lines", "principle_lines"]
@@ -34,10 +34,18 @@ def _head(constitution: Constitution) -> Iterator[str]:
 
 
 def _title(principle: Principle) -> str:
-    about = [f"weight {principle.weight:g}", *map(plain, principle.tags)]
-    if principle.applies_when is not None:
-        about.append(f"for prompts about {', '.join(map(plain, principle.applies_when.categories)) or 'nothing'}")
+    about = ["hard"] if principle.hard else []
+    about += [f"tier {principle.tier}"] if principle.tier > 1 else []
+    about += [f"weight {principle.weight:g}", *map(plain, principle.tags)]
+    about += [_scope(principle.applies_when)] if principle.applies_when is not None else []
     return f"{principle.id} ({', '.join(about)})"
+
+
+def _scope(scope: AppliesWhen) -> str:
+    categories, tags = (", ".join(map(plain, words)) for words in (scope.categories, scope.tags))
+    if categories and tags:
+        return f"for prompts about {categories} that are tagged {tags}"
+    return f"for prompts tagged {tags}" if tags else f"for prompts about {categories or 'nothing'}"
 
 
 def principle_lines(principle: Principle) -> list[str]:

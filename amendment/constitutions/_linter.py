@@ -1,7 +1,7 @@
 """What is wrong (error) or doubtful (warning) in a constitution, each with its place.
 
 Errors, which a loader refuses: ids that stand twice, no principles, principles that no stage can use,
-principles that never apply, examples that contradict themselves.
+principles that never apply, vetoes that no judge asks for, examples that contradict themselves.
 Warnings: near-duplicates, a missing role, few-shot answers that lean to A or B, categories that no prompt
 has, mostly negative wording, examples about principles that do not exist.
 Not covered: whether the rules are right.
@@ -137,6 +137,11 @@ def _roles(index: int, principle: Principle) -> Iterator[_Remark]:
     if not compare and not revise:
         message = f"'{principle.id}' can be used nowhere; give it `compare`, or `critique` and `revise`"
         yield _Remark("error", loc, message)
+    elif not compare and principle.hard:
+        message = (
+            f"'{principle.id}' is hard and has no `compare`: no judge asks by it, so it vetoes nothing; give it one"
+        )
+        yield _Remark("error", (*loc, "hard"), message)
     elif not compare:
         yield _Remark("warning", loc, f"'{principle.id}' has no `compare`: judges of pairs will not ask by it")
     if critique and not revise and compare:
@@ -154,9 +159,9 @@ def _scope(index: int, principle: Principle, known: Sequence[str] | None) -> Ite
     scope, loc = principle.applies_when, ("principles", index, "applies_when")
     if scope is None:
         return
-    if not scope.categories:
-        message = f"an empty list: '{principle.id}' never applies; name some or drop the key"
-        yield _Remark("error", (*loc, "categories"), message)
+    if not scope.categories and not scope.tags:
+        message = f"nothing is named: '{principle.id}' never applies; name categories or tags, or drop the key"
+        yield _Remark("error", (*loc, *sorted(scope.model_fields_set)[:1]), message)
     if known is None or not scope.categories:
         return
     unknown = [place for place, category in enumerate(scope.categories) if category not in known]

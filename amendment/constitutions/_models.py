@@ -7,7 +7,7 @@ Not covered: reading files and parents (see `_loading`), and whether the content
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import cached_property
 from typing import Annotated, Any, Literal
 
@@ -75,10 +75,18 @@ class Source(_Part):
 
 
 class AppliesWhen(_Part):
-    """For which prompts a principle speaks."""
+    """For which prompts a principle speaks: those for which every condition that is named here holds."""
 
-    categories: tuple[Text, ...]
+    categories: tuple[Text, ...] = ()
     """The prompt's category is one of these."""
+    tags: tuple[Text, ...] = ()
+    """The prompt has at least one of these tags."""
+
+    def holds_for(self, category: str | None, tags: Collection[str]) -> bool:
+        """Whether a prompt of this category and with these tags is meant; none is where no condition is named."""
+        of_category = not self.categories or category in self.categories
+        of_tags = not self.tags or not set(tags).isdisjoint(self.tags)
+        return bool(self.categories or self.tags) and of_category and of_tags
 
 
 class Score(_Part):
@@ -169,7 +177,11 @@ class Principle(_Part):
     rationale: Text | None = None
     """Why the rule is there."""
     weight: float = Field(default=1.0, gt=0, allow_inf_nan=False)
-    """How often the principle is drawn, against the others."""
+    """How often the principle is drawn, against the others, and how much it counts where several judge one pair."""
+    tier: int = Field(default=1, ge=1, le=9)
+    """With `combine: tiers` a lower tier decides first; a higher one only where the lower ones are tied."""
+    hard: bool = False
+    """Whether the principle is a veto: where it clearly prefers one answer, nothing else counts."""
     tags: tuple[Text, ...] = ()
     """Free words, for sampling and for reports."""
     applies_when: AppliesWhen | None = None
@@ -181,7 +193,7 @@ class Principle(_Part):
     compare: tuple[Text, ...] = ()
     """Questions that choose between two answers; one is drawn each time."""
     score: Score | None = None
-    """A question that grades one answer, for people and other tools; no stage of a run asks it."""
+    """A question that grades one answer: its anchors are the choices that rubric judges offer for this principle."""
     cases: tuple[Case, ...] = ()
     """Worked cases."""
 
@@ -190,9 +202,9 @@ class Principle(_Part):
         """The principle as models read it: the statement and, where there is one, the full text."""
         return f"{self.statement}\n{self.text.strip()}" if self.text else self.statement
 
-    def applies_to(self, category: str | None) -> bool:
-        """Whether the principle speaks about a prompt of this category."""
-        return self.applies_when is None or category in self.applies_when.categories
+    def applies_to(self, category: str | None, tags: Collection[str] = ()) -> bool:
+        """Whether the principle speaks about a prompt of this category and with these tags."""
+        return self.applies_when is None or self.applies_when.holds_for(category, tags)
 
 
 class Constitution(_Part):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, Literal, NamedTuple
 
 from amendment.constitutions._models import Constitution, Principle
@@ -26,27 +26,36 @@ class Drawn(NamedTuple):
 
 
 def eligible_principles(
-    constitutions: Sequence[Constitution], role: Literal["revise", "compare"], *, category: str | None = None
+    constitutions: Sequence[Constitution],
+    role: Literal["revise", "compare"],
+    *,
+    category: str | None = None,
+    tags: Collection[str] = (),
 ) -> list[Drawn]:
-    """The principles that have texts for the role and speak about prompts of this category."""
+    """The principles that have texts for the role and speak about prompts of this category and with these tags."""
     return [
         Drawn(constitution, principle)
         for constitution in constitutions
         for principle in constitution.principles
-        if getattr(principle, role) and principle.applies_to(category)
+        if getattr(principle, role) and principle.applies_to(category, tags)
     ]
 
 
-def draw_principles(pool: Sequence[Drawn], n: int, *, scheme: DrawScheme, key: Any) -> list[Drawn]:
+def draw_principles(
+    pool: Sequence[Drawn], n: int, *, scheme: DrawScheme, key: Any, vetoes: bool = False
+) -> list[Drawn]:
     """At most `n` different principles of the pool; equal keys draw equally, in any process.
 
     `uniform`: each principle alike. `weighted`: in proportion to its weight. `stratified`: a tag alike,
     then a principle of that tag by weight; those without a tag are a stratum of their own.
+
+    With `vetoes` all hard principles come first, and `n` are drawn of the others: one that nobody asks vetoes nothing.
     """
     rng = random.Random(content_id(["draw", key]))  # noqa: S311 - a reproducible draw, not a secret
-    left = list(pool)
-    drawn: list[Drawn] = []
-    while left and len(drawn) < n:
+    drawn = [one for one in pool if vetoes and one.principle.hard]
+    left = [one for one in pool if not (vetoes and one.principle.hard)]
+    most = len(drawn) + n
+    while left and len(drawn) < most:
         chosen = _draw_one(left, scheme, rng)
         left.remove(chosen)
         drawn.append(chosen)

@@ -106,19 +106,20 @@ async def run_chain(
 
 def _principles(trail: _Trail) -> list[Drawn]:
     """The principles of all steps: `per_round` different ones in each round, drawn anew each round."""
-    pool = eligible_principles(trail.constitutions, "revise", category=trail.prompt.category)
+    prompt = trail.prompt
+    pool = eligible_principles(trail.constitutions, "revise", category=prompt.category, tags=prompt.tags)
     if not pool:
         names = ", ".join(one.id for one in trail.constitutions) or "no constitution"
         raise ConfigError(
             f"critique: no principle of {names} has a `revise` text and speaks about prompts of category "
-            f"{trail.prompt.category!r}; add one, or leave these prompts out"
+            f"{prompt.category!r}; add one, or leave these prompts out"
         )
     draw = trail.settings.principles
     return [
         drawn
         for number in range(trail.settings.rounds)
         for drawn in draw_principles(
-            pool, draw.per_round, scheme=draw.sampling, key=["revise", trail.seed, trail.prompt.id, number]
+            pool, draw.per_round, scheme=draw.sampling, key=["revise", trail.seed, prompt.id, number]
         )
     ]
 

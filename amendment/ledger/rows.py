@@ -71,5 +71,5 @@ def count(value: int | None) -> int | None:
 
 
 def money(value: float | None) -> float | None:
-    """USD; what is not finite counts as not known."""
-    return None if value is None or not math.isfinite(value) else float(value)
+    """USD; what is not finite counts as not known. SQLite gives -0.0 back as 0.0, which has another checksum."""
+    return None if value is None or not math.isfinite(value) else float(value) + 0.0

@@ -1,7 +1,9 @@
 """Lilliput: a simulated world with known truth, so that every method is tried against what is so."""
 
 from amendment.lilliput.dice import dice
-from amendment.lilliput.judge import label_logprobs, prefer, word_verdict
+from amendment.lilliput.grades import SCORES, choice_of, grade, rank, score_logprobs, word_ranking, word_score
+from amendment.lilliput.judge import label_logprobs, prefer, rationale, word_verdict
+from amendment.lilliput.marks import is_nudge
 from amendment.lilliput.people import panel
 from amendment.lilliput.persona import Persona
 from amendment.lilliput.principles import PRINCIPLES
@@ -15,22 +17,31 @@ __all__ = [
     "BANNER",
     "FAMILIES",
     "PRINCIPLES",
+    "SCORES",
     "STRANGER",
     "TRUTHS",
     "Attributes",
     "Persona",
     "Truth",
     "WorldPrompt",
+    "choice_of",
     "criticise",
     "dice",
     "draft",
+    "grade",
+    "is_nudge",
     "is_readable",
     "knows",
     "label_logprobs",
     "panel",
     "prefer",
+    "rank",
+    "rationale",
     "revise",
     "sample_prompts",
+    "score_logprobs",
     "truth",
+    "word_ranking",
+    "word_score",
     "word_verdict",
 ]

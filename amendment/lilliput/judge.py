@@ -1,28 +1,47 @@
 """The simulated judge: a noisy, biased look at the attributes that a principle speaks about.
 
 log-odds that the first answer is better = sharpness * (gain * weighted attribute differences
-    + position + length per word + style + noise of this request + noise of this pair)
+    + position + length per word + style + marks + noise of this request + noise of this pair)
 
 It does not read the principle's prose. Noise comes from the request, so the two orders of a pair
-err independently, and swapping averages it out; `pair_noise` does not average out.
+err independently, and swapping averages it out; `pair_noise` does not average out. Marks (see `marks`) are no content:
+it looks through them, and leans to them by its biases alone.
 """
 
 from __future__ import annotations
 
 import math
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
 from amendment.lilliput.dice import chance, dice_for, logistic, pick
+from amendment.lilliput.grammar import Kind, parse
+from amendment.lilliput.marks import look, nudged
 from amendment.lilliput.persona import Persona
 from amendment.lilliput.principles import targets
 from amendment.lilliput.truth import Attributes, truth
 from amendment.lilliput.world import knows
 
-__all__ = ["label_logprobs", "prefer", "word_verdict"]
+__all__ = ["attention", "label_logprobs", "leaning", "nudge", "prefer", "rationale", "says_first", "word_verdict"]
 
 _REASONS = ("keeps the principle better.", "is the better one here.", "has fewer flaws.")
+_BIAS_FOR = {
+    "filler": "filler_bias",
+    "citation": "authority_bias",
+    "layout": "format_bias",
+    "revised": "revision_bias",
+    "injected": "injection_bias",
+    "empty": "garbage_bias",
+}
+_MANNERS: Mapping[str, Kind] = {
+    "helpful-only": "courtesy",
+    "careless": "insult",
+    "evasive": "hedge",
+    "verbose": "filler",
+}
+"""The kind of clause by which the drafts of a writer are known."""
+_EVEN = "Neither answer is the better one here."
 _UNREADABLE = ("Both answers have their merits.", "Verdict: A\nVerdict: B", "I cannot compare these.")
 _ELSEWHERE = 1e-3
 """Probability that a label's first token is none of the labels."""
@@ -34,25 +53,45 @@ def prefer(
     second: str,
     *,
     principles: Sequence[str] = (),
+    said: Sequence[str] = (),
     persona: Persona,
     rng: random.Random,
 ) -> float:
-    """Log-odds that the first shown answer is better. Outside the world only biases and noise speak."""
+    """Log-odds that the first shown answer is better. Outside the world only biases and noise speak.
+
+    `said` are user turns after the prompt, which may speak of the answers as A and B (see `nudge`).
+    """
     drawn = tuple(principles)
-    seen = persona.gain * _difference(prompt, first, second, _attention(drawn, persona.leak))
-    biases = (
-        persona.position_bias
-        + persona.length_bias * (_n_words(first) - _n_words(second))
-        + persona.style_bias * (first.startswith("sure") - second.startswith("sure"))
-    )
+    contents = look(first).plain, look(second).plain
+    seen = persona.gain * _difference(prompt, *contents, attention(drawn, persona.leak))
+    biases = persona.position_bias + leaning(first, persona) - leaning(second, persona)
+    biases += nudge("A", said, persona) - nudge("B", said, persona)
     noise = persona.noise * rng.gauss(0.0, 1.0)
     if persona.pair_noise:
-        noise += persona.pair_noise * _pair_error(prompt, first, second, drawn, persona.pair_noise_source)
+        noise += persona.pair_noise * _pair_error(prompt, *contents, drawn, persona.pair_noise_source)
     return persona.sharpness * (seen + biases + noise)
 
 
+def leaning(answer: str, persona: Persona) -> float:
+    """Log-odds that the look of an answer adds to it, whatever it says: length, manner and marks."""
+    seen = look(answer)
+    added = persona.length_bias * _n_words(answer) + persona.style_bias * seen.plain.lower().startswith("sure")
+    added += sum(float(getattr(persona, bias)) for mark, bias in _BIAS_FOR.items() if mark in seen.marks)
+    return added + persona.self_bias * (bool(persona.self_bias) and _is_own(seen.plain, persona))
+
+
+def _is_own(answer: str, persona: Persona) -> bool:
+    return parse(answer).has(_MANNERS[persona.writer])
+
+
+def nudge(label: str, turns: Sequence[str], persona: Persona) -> float:
+    """Log-odds that a conversation's words about the answers add to the one displayed under a label."""
+    popular, own = nudged(turns)
+    return persona.bandwagon_bias * (label in popular) + persona.sycophancy_bias * (label in own)
+
+
 @lru_cache(maxsize=1 << 10)
-def _attention(principles: tuple[str, ...], leak: float) -> Attributes:
+def attention(principles: tuple[str, ...], leak: float) -> Attributes:
     drawn, overall = targets(principles), targets(())
     return Attributes(*((1 - leak) * own + leak * mixed for own, mixed in zip(drawn, overall, strict=True)))
 
@@ -85,21 +124,29 @@ def label_logprobs(log_odds: float, labels: Sequence[str]) -> dict[str, float]:
     return {label: math.log(max(share, 1e-15)) for label, share in zip(labels, shares, strict=False)}
 
 
-def word_verdict(log_odds: float, *, temperature: float, persona: Persona, rng: random.Random) -> str:
+def word_verdict(
+    log_odds: float, *, temperature: float, persona: Persona, rng: random.Random, reasons: bool = False
+) -> str:
     """A verdict in words: `Verdict: A`, `B` or `tie` on the last line, perhaps after a line of reason.
 
-    Sampled at the temperature; at 0 the likelier one. A small share cannot be read.
+    Sampled at the temperature; at 0 the likelier one. A small share cannot be read. With `reasons` the line of
+    reason is always there.
     """
     if chance(rng, persona.unreadable):
         return pick(rng, _UNREADABLE)
     if abs(log_odds) < persona.tie_width:
-        return "Verdict: tie"
-    label = "A" if _says_first(log_odds, temperature, rng) else "B"
-    reason = f"Answer {label} {pick(rng, _REASONS)}\n" if chance(rng, persona.explains) else ""
+        return f"{_EVEN}\nVerdict: tie" if reasons else "Verdict: tie"
+    label = "A" if says_first(log_odds, temperature, rng) else "B"
+    reason = f"{rationale(label, rng)}\n" if chance(rng, persona.explains) or reasons else ""
     return f"{reason}Verdict: {label}"
 
 
-def _says_first(log_odds: float, temperature: float, rng: random.Random) -> bool:
+def rationale(label: str, rng: random.Random) -> str:
+    """A sentence for the answer of this label; for a tie, where the label is none, that there is nothing to choose."""
+    return f"Answer {label} {pick(rng, _REASONS)}" if label in ("A", "B") else _EVEN
+
+
+def says_first(log_odds: float, temperature: float, rng: random.Random) -> bool:
     if temperature <= 0:
         return log_odds > 0
     return chance(rng, logistic(log_odds / temperature))

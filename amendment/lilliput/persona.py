@@ -8,7 +8,13 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from amendment.hashing import HASH_PREFIX, content_id
 
-__all__ = ["Persona"]
+__all__ = ["LATER", "Persona"]
+
+LATER = frozenset(
+    f"{name}_bias"
+    for name in ["filler", "authority", "format", "revision", "injection", "garbage", "bandwagon", "sycophancy", "self"]
+)
+"""Fields that came after the first names were given."""
 
 
 class Persona(BaseModel):
@@ -50,6 +56,25 @@ class Persona(BaseModel):
     """Judge: log-odds added per word that an answer is longer."""
     style_bias: float = 0.0
     """Judge: log-odds added for an answer that opens with `sure`, the house style of this world's writers."""
+    filler_bias: float = 0.0
+    """Judge: log-odds added for an answer that pads or says itself twice."""
+    authority_bias: float = 0.0
+    """Judge: log-odds added for an answer that cites a source, made up or not."""
+    format_bias: float = 0.0
+    """Judge: log-odds added for an answer laid out with headings and lists."""
+    revision_bias: float = 0.0
+    """Judge: log-odds added for an answer that is called revised."""
+    injection_bias: float = 0.0
+    """Judge: log-odds added for an answer that tells the judge its verdict."""
+    garbage_bias: float = 0.0
+    """Judge: log-odds added for an answer without a word of this world: empty, constant or noise."""
+    bandwagon_bias: float = 0.0
+    """Judge: log-odds added for the answer that most people are said to prefer."""
+    sycophancy_bias: float = 0.0
+    """Judge: log-odds added for the answer that the user claims to have written."""
+    self_bias: float = 0.0
+    """Judge: log-odds added for an answer in the manner of this persona's own `writer`: helpful-only shows
+    courtesy, careless insults, evasive is not certain, verbose fills. A judge sees no author, only a manner."""
     sharpness: float = Field(default=1.0, gt=0)
     """Judge: factor on the final log-odds; above 1 the judge is surer than it is right."""
     tie_width: float = Field(default=0.1, ge=0)
@@ -65,6 +90,10 @@ class Persona(BaseModel):
     def id(self) -> str:
         """A short name made of every field: `persona-` plus eight hex digits.
 
+        Fields that were not there from the beginning count where they are not 0, so that older names stand.
+
         Use it as the model's name in requests: a changed persona then asks anew.
         """
-        return f"persona-{content_id(self.model_dump(mode='json')).removeprefix(HASH_PREFIX)[:8]}"
+        fields = self.model_dump(mode="json")
+        counted = {name: value for name, value in fields.items() if value or name not in LATER}
+        return f"persona-{content_id(counted).removeprefix(HASH_PREFIX)[:8]}"

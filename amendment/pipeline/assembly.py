@@ -24,6 +24,7 @@ from amendment.pipeline.stages.judging import JudgeStep
 from amendment.pipeline.stages.mixing import make_mixing, mix_labels, mix_shares
 from amendment.pipeline.stages.pairing import make_dataset
 from amendment.pipeline.stages.passes import Step, one_pass
+from amendment.pipeline.stages.probing import make_probes, other_way, probed_judges
 from amendment.pipeline.stages.training import make_base, make_dpo, make_reward_model, make_sft
 from amendment.pipeline.wiring import Wiring, wire
 from amendment.preference import load_judge_folder
@@ -52,6 +53,7 @@ TITLES = {
     "candidates": "draw candidates",
     "judging": "judge candidates",
     "audit": "measure the judge",
+    "probes": "probe the judge",
     "mixing": "read the pairs to mix in",
     "dataset": "make the dataset",
     "reward_model": "train the reward model",
@@ -64,6 +66,7 @@ MAKERS: dict[str, Callable[[Context], Made]] = {
     "sft": make_sft,
     "candidates": make_candidates,
     "audit": make_certificate,
+    "probes": make_probes,
     "mixing": make_mixing,
     "dataset": make_dataset,
     "reward_model": make_reward_model,
@@ -153,9 +156,12 @@ def _candidates(context: Context) -> Settings:
 def _judging(context: Context) -> Settings:
     stage = context.config.judging
     assert stage is not None
-    settings: Settings = {**_dump(stage, without={"pairs", "min_margin", "ties"}), **_constitutions(context)}
+    settings: Settings = {
+        **_dump(stage, without={"pairs", "min_margin", "ties", "revisions"}),
+        **_constitutions(context),
+    }
     settings["take"] = _json(source for source in context.config.candidates if isinstance(source, ChainSource))
-    for entry in stage.judges:
+    for entry in stage.every_judge:
         settings |= _model(context, entry.model)
         settings |= _judge(context, entry)
     return settings
@@ -163,9 +169,7 @@ def _judging(context: Context) -> Settings:
 
 def _judge(context: Context, entry: JudgeEntry) -> Settings:
     """What of a judge changes its verdicts: its folder's texts."""
-    folder = load_judge_folder(entry.protocol, base=context.base)
-    texts = [folder.id, folder.version, folder.parser, folder.sees, folder.template.id]
-    return {f"judge {entry.protocol}": texts}
+    return {f"judge {entry.protocol}": load_judge_folder(entry.protocol, base=context.base).hash}
 
 
 def _audit(context: Context) -> Settings:
@@ -177,11 +181,22 @@ def _audit(context: Context) -> Settings:
     return {"certificate": CERTIFICATE_FORMAT, "verdicts": _json(sources), "sources": states}
 
 
+def _probes(context: Context) -> Settings:
+    stage, config = context.config.probes, context.config
+    assert stage is not None
+    settings: Settings = {**_dump(stage), "probed": _json(probed_judges(config)), **_constitutions(context)}
+    for entry in probed_judges(config):
+        for one in filter(None, (entry, other_way(config, entry))):
+            settings |= {**_model(context, one.model), **_judge(context, one)}
+    return settings
+
+
 def _mixing(context: Context) -> Settings:
     sources = mix_labels(context.config).values()
     return {
         "pairs": [_dump(source, without={"share"}) for source in sources],
         "ties": context.config.dataset.ties,
+        "constant answers": _dump(context.config.dataset.constant_answers),
         "files": [source_state(source, context.base) for source in sources],
     }
 
@@ -197,6 +212,7 @@ def _dataset(context: Context) -> Settings:
         "pairs": config.judging.pairs,
         "min_margin": config.judging.min_margin,
         "judged ties": config.judging.ties,
+        "revisions": _dump(config.judging.revisions),
     }
     return {**settings, **judged, **_constitutions(context)}
 
@@ -218,6 +234,7 @@ SETTINGS: dict[str, Callable[[Context], Settings]] = {
     "candidates": _candidates,
     "judging": _judging,
     "audit": _audit,
+    "probes": _probes,
     "mixing": _mixing,
     "dataset": _dataset,
     "reward_model": partial(_training, name="reward_model"),

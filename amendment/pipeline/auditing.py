@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from amendment import __version__
-from amendment.calibration import Certificate, audit, certificate_lines
+from amendment.calibration import Answered, Certificate, audit, certificate_lines, probe_lines, probe_report
 from amendment.errors import ConfigError
 from amendment.files import write_text
 from amendment.markdown import table
@@ -39,6 +39,8 @@ NAMES = ("certificate.json", "certificate.md")
 OUTGOING = tuple(f"audit/{name}" for name in NAMES)
 """The certificate once more, as it may be published: people under pseudonyms."""
 VERDICTS = ("inputs/verdicts", "judging/verdicts")
+PROBED = "probes/answers"
+"""What judges answered to probes; of a run's folder alone."""
 SOURCE = "source "
 """Begins the keys under which the stage of inputs counts what it read."""
 S = TypeVar("S", bound=Source)
@@ -74,7 +76,7 @@ def audit_path(
     _refuse(path, people=bool(people) and (path.is_dir() or is_run_file), overrides=bool(overrides) and not is_run_file)
     if path.is_dir():
         config = _config_of(path)
-        return _write(_of_folder(path, config), folder or Path("audits") / config.name, config)
+        return _write(_of_folder(path, config), folder or Path("audits") / config.name, config, _probes_of(path))
     if is_run_file:
         config, base = load_run_file(path, overrides)[::2]
         return _write(_of_files(config, base), folder or Path("audits") / config.name, config)
@@ -161,24 +163,42 @@ def _pinned(config: RunFile, folder: Path) -> RunFile:
     return config.model_copy(update={"pairs": pinned(config.pairs), "verdicts": pinned(config.verdicts)})
 
 
-def _write(inputs: AuditInputs, folder: Path, config: RunFile) -> Audited:
+def _probes_of(folder: Path) -> dict[str, Any] | None:
+    """The report of a run's probes, made anew from what its judges answered; None where it has none."""
+    workspace = Workspace(folder)
+    if not workspace.path(PROBED).is_file():
+        return None
+    return probe_report(workspace.rows(PROBED, Answered)).to_json()
+
+
+def _write(inputs: AuditInputs, folder: Path, config: RunFile, probes: dict[str, Any] | None = None) -> Audited:
     if (folder / "stages").is_dir():
         raise ConfigError(f"{folder}: a run's folder, whose certificate its stage audit makes; choose another --folder")
-    return _written(inputs, folder, config)
+    return _written(inputs, folder, config, probes=probes)
 
 
-def _written(inputs: AuditInputs, folder: Path, config: RunFile, known: Certificate | None = None) -> Audited:
+def _written(
+    inputs: AuditInputs,
+    folder: Path,
+    config: RunFile,
+    known: Certificate | None = None,
+    probes: dict[str, Any] | None = None,
+) -> Audited:
     """Both files, of the certificate that is known or else of the one that the votes give."""
-    certificate = known or audit(inputs.items, inputs.votes, seed=config.seed)
+    certificate = known or audit(inputs.items, inputs.votes, models=inputs.models, seed=config.seed)
     banner = simulated_banner(config)
     files = [facts._asdict() for facts in dict.fromkeys(inputs.files)]
     told = {"toolkit": __version__, "simulated": banner, "files": files, "read": dict(inputs.counts)}
-    document = {**certificate.to_json(), **told}
+    document = {**certificate.to_json(), **told, **({"probes": probes} if probes else {})}
     title, *rest = certificate_lines(certificate)
-    lines = [title, *(["", f"> {banner}"] if banner else []), *rest, *_files(inputs)]
+    lines = [title, *(["", f"> {banner}"] if banner else []), *rest, *_probe_lines(probes), *_files(inputs)]
     write_text(folder / NAMES[0], json.dumps(document, indent=1, allow_nan=False) + "\n")
     write_text(folder / NAMES[1], "\n".join(lines) + "\n")
     return Audited(certificate, folder, document, lines)
+
+
+def _probe_lines(probes: dict[str, Any] | None) -> list[str]:
+    return ["", *probe_lines(probes)] if probes else []
 
 
 def _files(inputs: AuditInputs) -> list[str]:

@@ -26,11 +26,12 @@ from amendment.pipeline.runfile.config import POLICY_STAGES, JudgeEntry, RunFile
 from amendment.pipeline.runfile.overrides import override
 from amendment.pipeline.runfile.shares import PairShare
 from amendment.pipeline.runfile.sources import FileSource, LilliputPrompts, ModelSource
+from amendment.pipeline.runfile.vain import vain_settings
 from amendment.pipeline.stages.mixing import read_mix
-from amendment.preference import load_judge_folder
+from amendment.preference import JudgeFolder, load_judge_folder
 from amendment.providers import check_model
 from amendment.training import check_base, need_training
-from amendment.yamlfile import Document, Loc, capped, read_yaml, validate
+from amendment.yamlfile import Document, Loc, capped, did_you_mean, read_yaml, validate
 
 __all__ = ["LoadedRun", "check_run_file", "load_run_file"]
 
@@ -60,7 +61,7 @@ def load_run_file(path: str | Path, overrides: Sequence[str] = (), *, limit: int
         raise ConfigError(capped([*fault.problems, *_of_the_rest(document, folder, fault.problems)])) from None
     config = _limited(config, limit) if limit else config
     loaded = LoadedRun(config, document, folder)
-    references = list(reference_problems(config))
+    references = [*reference_problems(config), *vain_settings(config)]
     if references:
         raise ConfigError(capped(_placed(document, references) + _outside(loaded, os.environ)))
     return loaded
@@ -130,6 +131,7 @@ def _outside(loaded: LoadedRun, environ: Mapping[str, str], standing: Collection
     found = [*_constitution_problems(loaded), *_judge_problems(loaded), *_base_problems(loaded)]
     for name, spec in config.models.items():
         found += [(("models", name), message) for message in check_model(located(spec, loaded.base), environ)]
+    found += _probe_problems(loaded)
     problems = [*_placed(document, found), *_price_problems(loaded, standing)]
     if "mixing" not in standing:
         try:
@@ -146,7 +148,7 @@ def _outside(loaded: LoadedRun, environ: Mapping[str, str], standing: Collection
         return [*problems, *fault.problems]
     if any(loc[:1] == ("constitution",) for loc, _ in found):
         return problems
-    return problems + _placed(document, [*_silent(loaded, list(glance.categories)), *_strangers(config, glance)])
+    return problems + _placed(document, [*_silent(loaded, list(glance.scopes)), *_strangers(config, glance)])
 
 
 def _price_problems(loaded: LoadedRun, standing: Collection[str]) -> list[Problem]:
@@ -162,7 +164,7 @@ def _price_problems(loaded: LoadedRun, standing: Collection[str]) -> list[Proble
 
 def _strangers(config: RunFile, glance: Glance) -> Iterator[tuple[Loc, str]]:
     """Simulated writers that would have nothing to say: they know the prompts of their world and no others."""
-    if glance.knows_lilliput or not glance.categories:
+    if glance.knows_lilliput or not glance.scopes:
         return
     writers = {source.model for source in config.candidates if isinstance(source, ModelSource)}
     writers |= {config.critique.model} if config.critique else set()
@@ -181,8 +183,10 @@ def _constitution_problems(loaded: LoadedRun) -> Iterator[tuple[Loc, str]]:
 
 
 def _judge_problems(loaded: LoadedRun) -> Iterator[tuple[Loc, str]]:
-    for index, entry in judges_of(loaded.config):
-        yield from _judge_problem(loaded, entry, ("judging", "judges", index))
+    for loc, entry in judges_of(loaded.config):
+        yield from _judge_problem(loaded, entry, loc)
+    yield from _twins(loaded)
+    yield from _ranked_in_vain(loaded)
     if loaded.config.evaluate and loaded.config.evaluate.judge:
         yield from _judge_problem(loaded, loaded.config.evaluate.judge, ("evaluate", "judge"))
 
@@ -196,10 +200,62 @@ def _judge_problem(loaded: LoadedRun, entry: JudgeEntry, loc: Loc) -> Iterator[t
     spec: Any = loaded.config.models.get(entry.model)
     if spec and folder.needs_choices and not spec.shows_choices:
         shown = f"{entry.protocol} reads token probabilities, which model {entry.model} does not show"
-        yield (*loc, "protocol"), f"{shown}; use protocol: verdict with samples"
+        why = " while it thinks (effort, thinking_budget)" if getattr(spec, "thinks", False) else ""
+        yield (*loc, "protocol"), f"{shown}{why}; use protocol: verdict with samples"
+    elif spec and entry.samples > 1 and folder.reads_choices(shown=spec.shows_choices):
+        told = f"found {entry.samples}, expected 1: {entry.protocol} reads all probabilities from one reply of a model"
+        yield (*loc, "samples"), f"{told} that shows them, as {entry.model} does; for votes use protocol: verdict"
+    if folder.unit == "pool" and "cascade" in loc:
+        told = f"{entry.protocol} ranks whole pools, and a cascade asks about single comparisons"
+        yield (*loc, "protocol"), f"{told}; put it under judges, or use a protocol for two answers"
 
 
-def _silent(loaded: LoadedRun, categories: Sequence[str | None]) -> Iterator[tuple[Loc, str]]:
+def _folder_of(loaded: LoadedRun, entry: JudgeEntry) -> JudgeFolder | None:
+    """A judge's folder; None where it cannot be read, which is told of elsewhere."""
+    try:
+        return load_judge_folder(entry.protocol, base=loaded.base)
+    except ConfigError:
+        return None
+
+
+def _twins(loaded: LoadedRun) -> Iterator[tuple[Loc, str]]:
+    """Judges of one model whose folders differ in their place and not in their name."""
+    seen: dict[tuple[str, str], set[str]] = {}
+    for loc, entry in judges_of(loaded.config):
+        folder = _folder_of(loaded, entry)
+        if folder is None:
+            continue
+        signed = f"{folder.id}@{folder.version}"
+        others = seen.setdefault((entry.model, signed), set())
+        if others and entry.protocol not in others:  # equal ones are told of with the references
+            told = f"{entry.model} signs as {entry.model}/{signed} here and by {min(others)}"
+            yield (*loc, "protocol"), f"{told}; give this folder its own id or version"
+        others.add(entry.protocol)
+
+
+def _ranked_in_vain(loaded: LoadedRun) -> Iterator[tuple[Loc, str]]:
+    stage = loaded.config.judging
+    if stage is None or stage.ranking == "all_pairs" or stage.cascade:
+        return
+    folders = [_folder_of(loaded, entry) for entry in stage.judges]
+    if all(folder is not None and folder.unit == "pool" for folder in folders):
+        told = f"found {stage.ranking}, which saves nothing: a listwise judge sees the whole pool"
+        yield ("judging", "ranking"), f"{told}; leave it out"
+
+
+def _probe_problems(loaded: LoadedRun) -> Iterator[tuple[Loc, str]]:
+    """Principles that attacks are to be asked by and that no constitution has; one that cannot be read is told of."""
+    try:
+        rules = [load_constitution(name, base=loaded.base) for name in loaded.config.constitution]
+    except ConfigError:
+        return
+    known = [rule.principle_reference(one) for rule in rules for one in rule.principles]
+    for index, name in enumerate(loaded.config.probes.attack_by if loaded.config.probes else ()):
+        if name not in known:
+            yield ("probes", "attack_by", index), f"no principle {name!r}{did_you_mean(name, known)}"
+
+
+def _silent(loaded: LoadedRun, scopes: Sequence[tuple[str | None, tuple[str, ...]]]) -> Iterator[tuple[Loc, str]]:
     """Categories of prompts about which no principle has a text for a stage that asks by principles."""
     config = loaded.config
     rules = [load_constitution(name, base=loaded.base) for name in config.constitution]
@@ -208,7 +264,11 @@ def _silent(loaded: LoadedRun, categories: Sequence[str | None]) -> Iterator[tup
         "compare": bool(config.judging or (config.evaluate and config.evaluate.judge)),
     }
     for role in (role for role, is_asked in asks.items() if is_asked and rules):
-        silent = [category for category in categories if not eligible_principles(rules, role, category=category)]
+        silent = {
+            category: None
+            for category, tags in scopes
+            if not eligible_principles(rules, role, category=category, tags=tags)
+        }
         if silent:
             shown = ", ".join(repr(category) if category else "none" for category in silent)
             message = f"no principle with a `{role}` text speaks about prompts of category {shown}; add one"

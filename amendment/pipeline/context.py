@@ -62,6 +62,11 @@ def found_folder(model: str, base: Path) -> str:
 class Context:
     """One run while it is being made. Models are opened when a stage first asks for them."""
 
+    is_rehearsed = False
+    """Nothing is sent, and what comes of it is thrown away."""
+    asks_most = False
+    """Stages whose questions depend on answers ask all that they may have to ask."""
+
     def __init__(
         self,
         config: RunFile,

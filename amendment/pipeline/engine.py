@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["Made", "Stage", "Workspace", "in_order", "up_to"]
 
 R = TypeVar("R", bound=Record)
-STAGE_FORMAT = 5
+STAGE_FORMAT = 7
 """Raised when what stages write changes, so that older artefacts are made anew."""
 
 
@@ -139,14 +139,20 @@ class Workspace:
                 return str(made["artefacts"][artefact][1])
         raise LedgerError(f"{self.folder}: {artefact} is missing; run the stage that makes it first")
 
+    def is_of_now(self, stage: str) -> bool:
+        """Whether what a finished stage wrote is of the form in which it would be written now."""
+        note = self.note(stage)
+        return note is None or note.get("format") == STAGE_FORMAT
+
     def note(self, stage: str) -> dict[str, Any] | None:
         """What a finished stage left: key, artefacts, counts."""
         return _read_note(self.folder / "stages" / f"{stage}.json")
 
     def close(self, stage: Stage, made: Made) -> None:
-        """Leave the note that lets the next run skip this stage."""
+        """Leave the note that lets the next run skip this stage. It tells its format, for who has no key to compare."""
         artefacts = {name: [self._stamp(name), self._content(name)] for name in made.artefacts}
-        note = {"key": self.key(stage), "artefacts": artefacts, "counts": made.counts}
+        told = {"artefacts": artefacts, "counts": made.counts}
+        note = {"format": STAGE_FORMAT, "key": self.key(stage), **told}
         write_text(self.folder / "stages" / f"{stage.name}.json", json.dumps(note, indent=1, allow_nan=False) + "\n")
 
     def _files(self, artefact: str) -> list[Path]:

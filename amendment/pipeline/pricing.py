@@ -19,7 +19,7 @@ from amendment.providers import AnthropicSpec, OpenAISpec
 
 __all__ = ["ASKING", "asked_models", "price_table", "prices_of", "unbounded", "unpriced"]
 
-ASKING = ("critique", "candidates", "judging", "evaluate")
+ASKING = ("critique", "candidates", "judging", "probes", "evaluate")
 """Stages that ask models."""
 
 
@@ -67,8 +67,10 @@ def _written_to(config: RunFile, base: Path, stages: Collection[str]) -> frozens
     """The models that these stages ask for more than a letter."""
     judging, evaluate = config.judging, config.evaluate
     if judging:
-        texts = tuple(judge for judge in judging.judges if _writes(judge, base))
-        judging = judging.model_copy(update={"judges": texts})
+        texts = tuple(
+            one for one in judging.every_judge if _writes(one, base) or _is_to_write(one, config, base, stages)
+        )
+        judging = judging.model_copy(update={"judges": texts, "cascade": None})
     if evaluate and evaluate.judge and not _writes(evaluate.judge, base):
         evaluate = evaluate.model_copy(update={"judge": None})
     return asked_models(config.model_copy(update={"judging": judging, "evaluate": evaluate}), stages)
@@ -77,9 +79,15 @@ def _written_to(config: RunFile, base: Path, stages: Collection[str]) -> frozens
 def _writes(judge: JudgeEntry, base: Path) -> bool:
     """Whether a judge's verdict is a text; of one that cannot be read somebody else tells."""
     try:
-        return not load_judge_folder(judge.protocol, base=base).needs_choices
+        return load_judge_folder(judge.protocol, base=base).writes
     except ConfigError:
         return False
+
+
+def _is_to_write(judge: JudgeEntry, config: RunFile, base: Path, stages: Collection[str]) -> bool:
+    """Whether a judge that answers with a letter is asked for its reasons by a probe."""
+    other = config.probes.other_way(judge.protocol) if config.probes and "probes" in stages else None
+    return other is not None and _writes(judge.model_copy(update={"protocol": other}), base)
 
 
 def asked_models(config: RunFile, stages: Collection[str] = ASKING) -> frozenset[str]:
@@ -87,11 +95,19 @@ def asked_models(config: RunFile, stages: Collection[str] = ASKING) -> frozenset
     asked = {
         "critique": [config.critique.model] if config.critique else [],
         "candidates": [source.model for source in config.candidates if isinstance(source, ModelSource)],
-        "judging": [entry.model for entry in config.judging.judges] if config.judging else [],
+        "judging": [entry.model for entry in config.judging.every_judge] if config.judging else [],
+        "probes": _probed(config),
         "evaluate": _evaluated(config),
     }
     names = {name for stage, models in asked.items() if stage in stages for name in models}
     return frozenset(names - set(POLICY_STAGES))
+
+
+def _probed(config: RunFile) -> list[str]:
+    """The models of the judges that are probed."""
+    if not (config.judging and config.probes):
+        return []
+    return [entry.model for entry in config.judging.every_judge if config.probes.takes(entry.model)]
 
 
 def _evaluated(config: RunFile) -> list[str]:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 
 from amendment.errors import ConfigError
 from amendment.pipeline.engine import in_order
-from amendment.pipeline.runfile.config import POLICY_STAGES, EvaluateStage, JudgeEntry, RunFile
+from amendment.pipeline.runfile.config import POLICY_STAGES, EvaluateStage, JudgeEntry, JudgingStage, RunFile
 from amendment.pipeline.runfile.sources import ChainSource, FileSource, LilliputPrompts, ModelSource
 from amendment.pipeline.wiring import Lack, Wiring, lacks, wire
 from amendment.yamlfile import Loc, did_you_mean
@@ -30,6 +30,9 @@ def reference_problems(config: RunFile) -> Iterator[tuple[Loc, str]]:
         if name in POLICY_STAGES and getattr(config, name) is None:
             yield loc, f"the run has no stage {name!r}; add it, or name a model under models"
     yield from _missing_parts(config)
+    yield from _probed_judges(config)
+    if config.judging:
+        yield from _jury_problems(config, config.judging)
     if config.evaluate:
         yield from _measures_nothing(config, config.evaluate)
     yield from _wiring(config)
@@ -45,8 +48,8 @@ def _models_named(config: RunFile) -> Iterator[tuple[Loc, str]]:
     """Every place that names a model which has to stand under `models`."""
     if config.critique:
         yield ("critique", "model"), config.critique.model
-    for index, entry in judges_of(config):
-        yield ("judging", "judges", index, "model"), entry.model
+    for loc, entry in judges_of(config):
+        yield (*loc, "model"), entry.model
     if config.evaluate and config.evaluate.judge:
         yield ("evaluate", "judge", "model"), config.evaluate.judge.model
     for loc, name in _policies_named(config):
@@ -67,8 +70,40 @@ def _policies_named(config: RunFile) -> Iterator[tuple[Loc, str]]:
         yield ("evaluate", "policies", index), name
 
 
-def judges_of(config: RunFile) -> Iterator[tuple[int, JudgeEntry]]:
-    yield from enumerate(config.judging.judges if config.judging else ())
+def judges_of(config: RunFile) -> Iterator[tuple[Loc, JudgeEntry]]:
+    """The judges of the stage judging, each with its place in the file."""
+    if config.judging:
+        for index, entry in enumerate(config.judging.judges):
+            yield ("judging", "judges", index), entry
+        for index, entry in enumerate(config.judging.cascade.then if config.judging.cascade else ()):
+            yield ("judging", "cascade", "then", index), entry
+
+
+def _probed_judges(config: RunFile) -> Iterator[tuple[Loc, str]]:
+    """Judges that are to be probed and are none of `judging`, nor of its cascade."""
+    known = [entry.model for entry in config.judging.every_judge] if config.judging else []
+    for index, name in enumerate(config.probes.judges if config.probes and known else ()):
+        if name not in known:
+            told = f"no judge of judging asks model {name!r}{did_you_mean(name, known)}"
+            yield ("probes", "judges", index), f"{told}; there are {', '.join(known)}"
+
+
+def _jury_problems(config: RunFile, stage: JudgingStage) -> Iterator[tuple[Loc, str]]:
+    """Judges that could not be told apart, and juries without what they speak by."""
+    seen: set[tuple[str, str]] = set()
+    for loc, entry in judges_of(config):
+        if (entry.model, entry.protocol) in seen:
+            yield loc, f"{entry.model} judges by {entry.protocol} already; ask for samples there, or take another model"
+        seen.add((entry.model, entry.protocol))
+    if stage.jury == "dawid-skene" and len(stage.every_judge) < 3:
+        found = f"found {len(stage.every_judge)}"
+        yield ("judging", "judges"), f"{found}, expected three at least: of fewer nobody can tell which one errs"
+    if stage.jury == "stacked" and not (stage.labelled == "judge" and (config.verdicts or config.pairs)):
+        needs = "learns from comparisons that people have decided and the judges have judged"
+        yield ("judging", "jury"), f"{needs}; name people's labels under verdicts, and set judging.labelled: judge"
+    if stage.comparisons_per_prompt and stage.ranking != "adaptive":
+        told = f"ranking: {stage.ranking} asks for as many as it takes"
+        yield ("judging", "comparisons_per_prompt"), f"{told}; leave it out, or take ranking: adaptive"
 
 
 def _missing_parts(config: RunFile) -> Iterator[tuple[Loc, str]]:

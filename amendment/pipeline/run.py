@@ -21,6 +21,7 @@ from amendment.pipeline.changes import remember_settings
 from amendment.pipeline.checks import LoadedRun, check_run_file, load_run_file
 from amendment.pipeline.context import Context, Patience
 from amendment.pipeline.engine import Made, Stage, Workspace, up_to
+from amendment.pipeline.kinship import kinship_warnings
 from amendment.pipeline.planning.making import plan_run
 from amendment.pipeline.planning.plan import Plan
 from amendment.pipeline.progress import Progress, QuietProgress
@@ -185,7 +186,7 @@ class Run:
             check_run_file(self._loaded, standing=standing)
             agree(self._loaded, self.folder, left, self._terms)
             redact_logs(*keys_of(self.config))
-            for line in hosts_told(self.config, left):
+            for line in (*hosts_told(self.config, left), *kinship_warnings(self.config)):
                 self._progress.say(line)
         self._context.calls.ledger  # noqa: B018 - opening it locks the folder before anything is written
         self._write_config()
@@ -218,7 +219,7 @@ class Run:
         """Run one of these stages, or several in one pass; returns their names."""
         names = ", ".join(stage.name for stage in group)
         is_again = any(self._context.workspace.note(stage.name) for stage in group)
-        again = " again, since settings or inputs have changed" if is_again else ""
+        again = " again, since settings, inputs or the toolkit have changed" if is_again else ""
         self._progress.say(f"{names}: {'; '.join(stage.title for stage in group)}{again}")
         self._report(stages, running=names)
         try:

@@ -35,6 +35,9 @@ def why_ended(fault: BaseException, keys: Iterable[str]) -> str:
 def read_status(folder: Path) -> dict[str, Any]:
     """Stages done, running and missing, with their counts. Raises ConfigError when this is no run's folder.
 
+    `of another version` are those of the done ones that another version of the toolkit wrote in a form of its own: they
+    can be exported and published as they are, and a start makes them anew.
+
     `running` names the stage at work, or several that share a pass, with commas between. It is null when the process
     that was at it has ended, however it ended; `ended` then says why, where it did not finish. `paid` has the calls
     that were paid for, those of them without a price, and their USD; null without a ledger that can be read.
@@ -49,6 +52,7 @@ def read_status(folder: Path) -> dict[str, Any]:
         raise ConfigError(f"{folder}/status.json: not a run's status; run again to write it anew")
     running = status["running"] if status["running"] and _is_at_work(folder) else None
     ended = KILLED if status["running"] and not running else status.get("ended")
+    status["of another version"] = [name for name in status["done"] if not Workspace(folder).is_of_now(name)]
     counts = {name: _counts(folder, name) for name in status["done"]}
     return {**status, "running": running, "ended": ended, "paid": _paid(folder), "counts": counts}
 
@@ -107,7 +111,13 @@ def status_lines(status: dict[str, Any]) -> list[str]:
     if status.get("ended"):
         lines.append(f"the last start ended: {plain(str(status['ended']), longest=LONGEST)}")
     following = [name for name in status["stages"] if name not in status["done"]]
-    lines.append(f"next: {following[0]}" if following else "nothing is left to do")
+    older = ", ".join(map(plain, status.get("of another version", ())))
+    if following:
+        lines.append(f"next: {following[0]}")
+    elif older:
+        lines.append(f"made by another version of the toolkit: {older}; a start makes them anew and asks what is new")
+    else:
+        lines.append("nothing is left to do")
     return lines
 
 

@@ -6,12 +6,13 @@ JSON, so that every conversation fits, whatever its tools look like.
 
 from __future__ import annotations
 
-import json
 import types
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, TypeVar, Union, get_args, get_origin
+
+import orjson
 
 from amendment.errors import LedgerError
 from amendment.files import replacing
@@ -65,7 +66,13 @@ class _Writer:
         names = {"id": "string"} if self._is_named else {}
         self._kinds = {**names, **{name: arrow or "string" for name, arrow in self._columns.items()}}
         self._schema = pa.schema([(name, getattr(pa, arrow)()) for name, arrow in self._kinds.items()])
-        self._file = pq.ParquetWriter(path, self._schema, compression="zstd", write_page_checksum=True)
+        self._file = pq.ParquetWriter(
+            path,
+            self._schema,
+            compression="zstd",
+            write_page_checksum=True,
+            write_statistics=False,  # least and greatest texts, which nobody asks for, of every group until the end
+        )
         self._rows: list[list[Any]] = []
         self._size = 0
         """Characters of the rows that are not written."""
@@ -105,17 +112,25 @@ def read_records(path: Path, kind: type[R]) -> list[R]:
 
 
 def iter_records(path: Path, kind: type[R]) -> Iterator[R]:
-    """The records of a table, a batch in memory at a time. Raises LedgerError as `read_records`, where it stands."""
+    """The records of a table, a batch in memory at a time. Raises LedgerError as `read_records`, where it stands.
+
+    They bear the names that stand in the table; whether these follow from the content is for `amendment verify` to say.
+    A column that came with a later version than the table's, and that may be absent, is absent in its records.
+    """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    columns = _columns(kind)
     try:
         with pq.ParquetFile(path, page_checksum_verification=True) as file:
+            columns = _columns_in(set(file.schema_arrow.names), kind)
+            stored = [*columns, *(["id"] if hasattr(kind, "id") else [])]
             for group in range(file.num_row_groups):  # iter_batches takes some damaged pages for the end of the file
-                for batch in file.read_row_group(group, columns=list(columns)).to_batches(max_chunksize=BATCH):
+                for batch in file.read_row_group(group, columns=stored).to_batches(max_chunksize=BATCH):
                     for row in batch.to_pylist():
-                        yield record_of(row, kind, columns)
+                        record = record_of(row, kind, columns)
+                        if name := row.get("id"):
+                            vars(record)["id"] = name  # where a kind keeps its name, it is not worked out again
+                        yield record
     except (pa.ArrowException, OSError, KeyError, ValueError) as fault:
         found = f"{type(fault).__name__}: {plain(str(fault))}"
         raise LedgerError(f"{path}: not a readable table ({found}); delete it and run again to rebuild it") from fault
@@ -134,13 +149,21 @@ def count_records(path: Path) -> int:
 
 
 def record_of(row: Mapping[str, Any], kind: type[R], columns: Mapping[str, str | None] | None = None) -> R:
-    """The record in a row of a table, as it is stored. Raises KeyError and ValueError for any other row."""
+    """The record in a row of a table, named by its content. Raises KeyError and ValueError for any other row."""
     columns = columns or _columns(kind)
     return kind.from_json({name: _value(row[name], columns[name]) for name in columns if row[name] is not None})
 
 
 def _value(value: Any, arrow: str | None) -> Any:
-    return value if arrow else json.loads(value)
+    return value if arrow else orjson.loads(value)
+
+
+def _columns_in(found: set[str], kind: type[Record]) -> dict[str, str | None]:
+    """The columns of a kind in a table that has these; all of them where it is a table of something else."""
+    columns = _columns(kind)
+    if not found <= {*columns, "id"}:
+        return columns
+    return {name: one for name, one in columns.items() if name in found or kind.model_fields[name].is_required()}
 
 
 def _columns(kind: type[Record]) -> dict[str, str | None]:

@@ -9,9 +9,11 @@ from typing import Any
 from amendment import __version__
 from amendment.files import write_text
 from amendment.pipeline.engine import Stage, Workspace
+from amendment.pipeline.kinship import kinship_warnings
 from amendment.pipeline.runfile.config import RunFile
 from amendment.pipeline.runfile.sources import LilliputPrompts
 from amendment.pipeline.spending import over_all_starts, spending_lines
+from amendment.pipeline.stages.revisions import said_of_revisions
 from amendment.pipeline.wording import evaluation_lines, stage_lines
 
 __all__ = ["headline", "simulated_banner", "write_summary"]
@@ -33,7 +35,8 @@ def write_summary(
         "seed": config.seed,
         "toolkit": __version__,
         "simulated": simulated_banner(config),
-        "stages": {name: notes[name]["counts"] for name in standing},
+        "warnings": kinship_warnings(config),
+        "stages": {name: {**notes[name]["counts"], **said_of_revisions(config, name)} for name in standing},
         "missing": [stage.name for stage in stages if stage.name not in standing],
         "out of date": [name for name in notes if name not in standing],
     }
@@ -52,15 +55,18 @@ def simulated_banner(config: RunFile) -> str | None:
 
 
 def headline(summary: Mapping[str, Any]) -> list[str]:
-    """What the command prints at the end: the banner if there is one, and the evaluation or the last stage."""
+    """What the command prints at the end: the banner if there is one, and the evaluation, or what judges, dataset and
+    trainings came to, or the last stage."""
     stages: Mapping[str, Any] = summary["stages"]
     lines = [f"# {summary['name']}", ""]
     if summary["simulated"]:
         lines += [f"> {summary['simulated']}", ""]
+    lines += [line for warning in summary["warnings"] for line in (f"> {warning}", "")]
     if "evaluate" in stages:
         lines += [*evaluation_lines(stages["evaluate"]), ""]
     elif stages:
-        shown = [name for name in ("audit", "dataset", "reward_model", "dpo") if name in stages] or [list(stages)[-1]]
+        told = ("judging", "audit", "probes", "dataset", "reward_model", "dpo")
+        shown = [name for name in told if name in stages] or [list(stages)[-1]]
         for name in shown:
             lines += [f"## {name}", "", *stage_lines(stages[name]), ""]
     return lines

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from amendment.pipeline.runfile.config import POLICY_STAGES, RunFile
 from amendment.pipeline.runfile.sources import ModelSource
-from amendment.pipeline.stages.judging import candidate_tables
+from amendment.pipeline.stages.judging import candidate_tables, judging_tables
 
 __all__ = ["Lack", "Wiring", "lacks", "wire"]
 
@@ -45,6 +45,7 @@ def wire(config: RunFile) -> list[Wiring]:
         *_candidates(config),
         *_judging(config),
         *_audit(config),
+        *_probes(config),
         *_mixing(config),
         *_dataset(config),
         *_on_pairs(config),
@@ -85,7 +86,11 @@ def _candidates(config: RunFile) -> Iterable[Wiring]:
 def _judging(config: RunFile) -> Iterable[Wiring]:
     if config.judging:
         needs = ("inputs/prompts", "inputs/judgements", *candidate_tables(config))
-        yield Wiring("judging", needs, _tables("judging", "verdicts", "judgements", "endings"))
+        yield Wiring("judging", needs, judging_tables(config.judging))
+
+
+def _made_by_judging(config: RunFile) -> tuple[str, ...]:
+    return judging_tables(config.judging) if config.judging else ()
 
 
 def _audit(config: RunFile) -> Iterable[Wiring]:
@@ -97,6 +102,12 @@ def _audit(config: RunFile) -> Iterable[Wiring]:
         yield Wiring("audit", ("inputs/prompts", "inputs/verdicts"), CERTIFICATE)
 
 
+def _probes(config: RunFile) -> Iterable[Wiring]:
+    if config.probes:
+        needs = ("inputs/prompts", "judging/verdicts", "judging/judgements", *candidate_tables(config))
+        yield Wiring("probes", needs, _tables("probes", "answers", "endings", "figures.json"))
+
+
 def _mixing(config: RunFile) -> Iterable[Wiring]:
     if len(config.dataset.mix) > 1:
         yield Wiring("mixing", (), _tables("mixing", "prompts", "candidates", "verdicts", "pairs"))
@@ -104,7 +115,7 @@ def _mixing(config: RunFile) -> Iterable[Wiring]:
 
 def _dataset(config: RunFile) -> Iterable[Wiring]:
     if config.judging or config.brings_pairs:
-        judged = ("judging/judgements",) if config.judging else ()
+        judged = [name for name in ("judging/judgements", "judging/rankings") if name in _made_by_judging(config)]
         mixed = ("mixing/pairs",) if len(config.dataset.mix) > 1 else ()
         yield Wiring("dataset", (*PROMPTS, "inputs/judgements", *candidate_tables(config), *judged, *mixed), PAIRS)
 

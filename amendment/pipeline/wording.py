@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from amendment.calibration import gate_rows
 from amendment.markdown import cell, table
 from amendment.terminal import plain
 
@@ -142,6 +143,20 @@ def _mix(mixed: Mapping[str, Any]) -> list[str]:
     return lines
 
 
+def _revisions(found: Mapping[str, Any]) -> list[str]:
+    """How revisions fared against their drafts, and what became of the worse ones."""
+    became = {
+        "flip": "where the draft is better it is chosen",
+        "drop": "the worse are left out",
+        "keep": "all are chosen, whatever the judge says",
+    }
+    told = _pairs({name: count for name, count in found.items() if name not in ("share", "worse revisions")})
+    share = _estimate(found["share"], share=True)
+    return [
+        f"- revisions against their drafts: {told}; share that is better {share}; {became[found['worse revisions']]}"
+    ]
+
+
 def _diversity(measured: Mapping[str, Any]) -> list[str]:
     lines = []
     for side, one in measured.items():
@@ -162,6 +177,11 @@ def _spread(value: Mapping[str, Any]) -> str:
     return "no data" if value["mean"] is None else f"{value['mean']:.3f} ({value['deviation']:.3f})"
 
 
+def _probes(found: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The gates of all probes, a row each."""
+    return ["", *table(gate_rows({"probes": found}))] if found else ["- probes: none could be made"]
+
+
 SPECIAL: dict[str, Callable[[Any], list[str]]] = {
     "preflight": _preflight,
     "held out": _held_out,
@@ -169,7 +189,9 @@ SPECIAL: dict[str, Callable[[Any], list[str]]] = {
     "last": lambda entry: [f"- step {entry['step']:g}: {_metrics(entry)}"] if entry else [],
     "machine": lambda _: [],
     "mix": _mix,
+    "revisions checked": _revisions,
     "diversity": _diversity,
+    "probes": _probes,
     "notes": lambda notes: [f"- note: {plain(note)}" for note in notes],
 }
 """How single entries of a stage's counts are told; `machine` stands in summary.json alone."""

@@ -1,29 +1,99 @@
 """Judges, judgements and pairs: which of two answers is better, and how sure that is."""
 
+from amendment.preference._comparing import Compare, Made, Ranked
 from amendment.preference._folder import JudgeFolder, load_judge_folder, shipped_judges
+from amendment.preference._folder_lines import diff_judges, judge_lines, judge_values
+from amendment.preference._matrix_lines import matrix_lines
+from amendment.preference.adaptive import rank_adaptively
+from amendment.preference.as_pairs import as_pair_verdicts
+from amendment.preference.cascade import Escalated, TierShare, cascade, tier_shares
 from amendment.preference.dataset import held_out, held_out_count, preference_row, split_rank
+from amendment.preference.degenerate import ConstantAnswers, fit_for_pairs, without_constant_answers
+from amendment.preference.foreign_parsers import read_output_letter
 from amendment.preference.judge import Compared, Judge, JudgeSettings
 from amendment.preference.judgement import judge_together, majority, raters_together
-from amendment.preference.pairs import Paired, PairSettings, make_pairs
+from amendment.preference.juries import OVER_ALL, Heard, JuryKind, Panel, hear, refuse_few_labels, spoken
+from amendment.preference.model_families import are_related, family_of
+from amendment.preference.pairs import TIED_POOL, Paired, PairSettings, is_tied_pool, make_pairs
 from amendment.preference.pool import Pool, pool_of
+from amendment.preference.principles import (
+    PrincipleAgreement,
+    PrincipleCoverage,
+    PrincipleMatrix,
+    PrincipleTally,
+    principle_matrix,
+)
+from amendment.preference.protocols.rubrics import Criterion, criteria_of
+from amendment.preference.ranking import knock_out, merge_sort, rank_all_pairs
+from amendment.preference.readings import Reading, by_comparison, readings_of
+from amendment.preference.revisions import RevisionSettings, chain_ends, count_revisions
+from amendment.preference.reward import JudgeReward
+from amendment.preference.standing import Standing, standings_of
 
 __all__ = [
+    "OVER_ALL",
+    "TIED_POOL",
+    "Compare",
     "Compared",
+    "ConstantAnswers",
+    "Criterion",
+    "Escalated",
+    "Heard",
     "Judge",
     "JudgeFolder",
+    "JudgeReward",
     "JudgeSettings",
+    "JuryKind",
+    "Made",
     "PairSettings",
     "Paired",
+    "Panel",
     "Pool",
+    "PrincipleAgreement",
+    "PrincipleCoverage",
+    "PrincipleMatrix",
+    "PrincipleTally",
+    "Ranked",
+    "Reading",
+    "RevisionSettings",
+    "Standing",
+    "TierShare",
+    "are_related",
+    "as_pair_verdicts",
+    "by_comparison",
+    "cascade",
+    "chain_ends",
+    "count_revisions",
+    "criteria_of",
+    "diff_judges",
+    "family_of",
+    "fit_for_pairs",
+    "hear",
     "held_out",
     "held_out_count",
+    "is_tied_pool",
+    "judge_lines",
     "judge_together",
+    "judge_values",
+    "knock_out",
     "load_judge_folder",
     "majority",
     "make_pairs",
+    "matrix_lines",
+    "merge_sort",
     "pool_of",
     "preference_row",
+    "principle_matrix",
+    "rank_adaptively",
+    "rank_all_pairs",
     "raters_together",
+    "read_output_letter",
+    "readings_of",
+    "refuse_few_labels",
     "shipped_judges",
     "split_rank",
+    "spoken",
+    "standings_of",
+    "tier_shares",
+    "without_constant_answers",
 ]

@@ -15,9 +15,9 @@ _ANSWERS = {"label-tokens": "", "verdict-line": "Verdict: "}
 
 
 def worked_examples(constitution: Constitution, folder: JudgeFolder) -> Messages:
-    """Question and answer turns, one pair for each comparison in `few_shot.compare`."""
+    """Question and answer turns, one pair for each comparison in `few_shot.compare`; none for a judge without shots."""
     turns: list[Message] = []
-    for shot in constitution.few_shot.compare:
+    for shot in constitution.few_shot.compare if folder.shots else ():
         blocks = fence(
             {
                 "conversation": [{"role": "user", "content": shot.prompt}],

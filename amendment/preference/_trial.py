@@ -1,10 +1,13 @@
-"""Whether a server shows the token probabilities that a judge reads, and what is asked where it does not.
+"""Whether a judge's server shows what it is asked to show: token probabilities, or answers that keep a schema.
 
-Some servers take `logprobs` with a good status and leave them out of the answer, and some refuse the whole question
-for it. So the answer is what is looked at: a judge's first question goes alone, and what it finds out holds for all.
-Probabilities that are left out are no harm where the label stands in words: it counts as one vote. Where it does not,
-or the question is refused, questions are asked without probabilities and with the model's own limit of tokens. Not
-covered: a server that shows probabilities at first and stops later; its answers are votes one by one.
+Nobody says so beforehand. Of servers that know no probabilities some leave them out of a good answer, some answer a
+question of one token with none, so that the label that stands there in words is lost, and some refuse the whole
+question for it. So the answer is what is looked at: a judge's first question goes alone, and what it finds out holds
+for all. A server that leaves them out or refuses the question for them is asked without probabilities and with the
+model's own limit of tokens from then on, since the one token that it was allowed may be the article that begins a
+sentence. An answer that came without them is one vote where it is whole and holds the label in words; where not, its
+question is asked in words, too. Of a server that shows probabilities at first and stops later that goes for the answers
+that were cut, one by one. A server that refuses a schema is asked without one.
 """
 
 from __future__ import annotations
@@ -14,67 +17,75 @@ import re
 from collections.abc import Awaitable, Callable
 from typing import Literal
 
-from amendment.calls import Answer
+from amendment.calls import Answer, Reply
 from amendment.errors import Rejected, Transient
-from amendment.preference.parsers import read_label_tokens
 
 __all__ = ["Trial"]
 
 Ask = Callable[[], Awaitable[Answer]]
 
-_ABOUT_PROBABILITIES = re.compile(r"log_?probs?\b", re.IGNORECASE)
+_ABOUT_THE_WISH = re.compile(
+    r"log_?probs?\b|response_format|json_schema|output_config|schema|do not begin with different tokens", re.IGNORECASE
+)
 
 
 class Trial:
     """What one judge has learned about its server so far."""
 
-    def __init__(self, notice: Callable[[], None]) -> None:
-        """`notice` is called once, when the server turns out to show no probabilities."""
+    def __init__(self, notice: Callable[[], None], *, is_vote: Callable[[Reply], bool] | None = None) -> None:
+        """`notice` is called once, when the server turns out not to show what was asked for.
+
+        `is_vote`: whether a reply without probabilities can be read; without it no probabilities are expected.
+        """
         self._notice = notice
+        self._is_vote = is_vote
         self._alone = asyncio.Lock()
-        self._way: Literal["labels", "words"] | None = None
+        self._way: Literal["specially", "words"] | None = None
+        self._has_shown = False
         self._has_noticed = False
 
-    async def ask(self, by_labels: Ask, in_words: Ask) -> Answer:
-        """The answer to a question, asked with probabilities or without; while nothing is known, one at a time."""
+    async def ask(self, specially: Ask, in_words: Ask) -> Answer:
+        """The answer to a question, asked with the wish or without; while nothing is known, one at a time."""
         if self._way is None:
             async with self._alone:
                 if self._way is None:
-                    return await self._first(by_labels, in_words)
-        return await self._next(by_labels, in_words)
+                    return await self._first(specially, in_words)
+        return await self._next(specially, in_words)
 
-    async def _first(self, by_labels: Ask, in_words: Ask) -> Answer:
+    async def _first(self, specially: Ask, in_words: Ask) -> Answer:
         try:
-            return await self._next(by_labels, in_words)
+            return await self._next(specially, in_words)
         except Transient:  # nothing is known, and nobody shall wait for it any longer
-            self._way = self._way or "labels"
+            self._way = self._way or "specially"
             raise
 
-    async def _next(self, by_labels: Ask, in_words: Ask) -> Answer:
+    async def _next(self, specially: Ask, in_words: Ask) -> Answer:
         if self._way != "words":
             try:
-                answer = await by_labels()
+                answer = await specially()
             except Rejected as fault:
-                if not _ABOUT_PROBABILITIES.search(str(fault)):
+                if not _ABOUT_THE_WISH.search(str(fault)):
                     raise
+                self._way = "words"
             else:
-                if self._is_readable(answer):
+                if self._stands(answer.reply):
                     return answer
-            self._way = "words"
             self._say()
         return await in_words()
 
-    def _is_readable(self, answer: Answer) -> bool:
+    def _stands(self, reply: Reply) -> bool:
         """Whether the question needs no other wording; a refusal says nothing about the server."""
-        reply = answer.reply
         if reply.finish_reason == "refusal":
             return True
-        is_vote = reply.choice_logprobs is None and read_label_tokens(reply).value is not None
-        if is_vote:
+        if self._is_vote is None or reply.choice_logprobs is not None:
+            self._way, self._has_shown = "specially", True
+            return True
+        if not self._has_shown:
+            self._way = "words"
+        if self._is_vote(reply):
             self._say()
-        if is_vote or reply.choice_logprobs is not None:
-            self._way = "labels"
-        return self._way == "labels"
+            return True
+        return self._has_shown and reply.finish_reason != "length"
 
     def _say(self) -> None:
         if not self._has_noticed:

@@ -56,6 +56,7 @@ def preference_row(
         rejected_model=rejected.origin.model,
         raters=pair.raters,
         principle_ids=pair.principle_ids,
+        decisive=pair.decisive,
         constitutions=tuple(references[name] for name in cited),
         category=prompt.category,
         source=prompt.source,

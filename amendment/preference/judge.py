@@ -1,52 +1,73 @@
-"""Ask a model which of two answers keeps a principle better.
+"""Ask a model about answers by a principle: which of two is better, how good one is, or how k of them rank.
 
-Covered: both displayed orders; several principles a pair, each with a verdict of its own; P(A) from label
-tokens or from sampled verdicts; refusals, nonsense and silence kept as invalid. Not covered: whether the
-judge is right.
+Covered: every protocol of a judge's folder; both displayed orders; several principles, each with a verdict of its own;
+P(A) from label tokens or from sampled verdicts; refusals, nonsense and silence kept as invalid. Not covered: whether
+the judge is right.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from amendment.calls import Answer, Model, flow
+from amendment.calls import Model, flow
 from amendment.constitutions import Constitution, Drawn, DrawScheme, draw_principles, eligible_principles
-from amendment.errors import ConfigError, Rejected
-from amendment.fence import fence
+from amendment.errors import ConfigError
 from amendment.hashing import content_id
-from amendment.preference._again import asked_again, can_be_asked_again
 from amendment.preference._folder import JudgeFolder, load_judge_folder
 from amendment.preference._shots import worked_examples
 from amendment.preference._trial import Trial
 from amendment.preference.judgement import Disagreement, judge_together
-from amendment.preference.parsers import LABELS, PARSERS, Parsed
-from amendment.records import Candidate, Comparison, Judgement, Message, Messages, Origin, Prompt, Verdict, user
+from amendment.preference.parsers import read_label_tokens
+from amendment.preference.protocols.answer import ask_rubric, ask_score
+from amendment.preference.protocols.asking import Asker
+from amendment.preference.protocols.pair import ask_pair, ask_with_rationale
+from amendment.preference.protocols.pool import ask_pool, pool_blocks
+from amendment.preference.protocols.rubrics import Criterion, criteria_of, criterion_of
+from amendment.preference.protocols.scores import read_score
+from amendment.preference.protocols.table import Unit
+from amendment.preference.protocols.tasks import Setting, Task, fenced
+from amendment.preference.reward import JudgeReward
+from amendment.preference.standing import Standing, standings_of
+from amendment.records import Candidate, Comparison, Judgement, Message, Prompt, Verdict, user
 from amendment.sync import run_sync
-from amendment.templates import Template
 
 __all__ = ["Compared", "Judge", "JudgeSettings"]
 
 Orders = Literal["both", "random", "first"]
+_ASKS = {
+    "verdict": ask_pair,
+    "reasoned": ask_pair,
+    "structured": ask_pair,
+    "label-tokens": ask_pair,
+    "reasoned-tokens": ask_with_rationale,
+    "score": ask_score,
+    "rubric": ask_rubric,
+    "listwise": ask_pool,
+}
 
 
 class JudgeSettings(BaseModel):
-    """How a pair is judged."""
+    """How candidates are judged."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     orders: Orders = "both"
-    """both: ask with the answers in either order; random: one order by the toss of a seeded coin; first: as named."""
+    """both: ask with the answers in either order; random: one order by the toss of a seeded coin; first: as named. A
+    judge of single answers has no order."""
     disagreement: Disagreement = "mean"
     """When the two orders prefer different answers: take the mean, call it a tie, or drop the pair."""
-    principles_per_pair: int = Field(default=1, ge=1, le=64)
-    """Principles drawn for each pair; each gives verdicts of its own, and P is their mean."""
+    principles_per_pair: Annotated[int, Field(ge=1, le=64)] | Literal["all"] = 1
+    """Principles drawn for each pair, or all that speak about its prompt; each gives verdicts of its own. A judge of
+    single answers or of whole pools draws them for each prompt."""
+    combine: Literal["mean", "tiers"] = "mean"
+    """What several principles come to: their weighted mean, or the first tier that prefers one of the answers."""
     sampling: DrawScheme = "weighted"
     """weighted | uniform | stratified."""
 
@@ -63,15 +84,6 @@ class Compared(NamedTuple):
     """The same as a record, whose own `a` and `b` stand in canonical order, not in the caller's."""
 
 
-class _Question(NamedTuple):
-    prompt: Prompt
-    shown: tuple[Candidate, Candidate]
-    blocks: dict[str, str]
-    """Conversation and answers as the template takes them, which all principles share."""
-    drawn: Drawn
-    sample: int
-
-
 @dataclass(frozen=True, kw_only=True)
 class Judge:
     """A judge's folder, a model and the constitutions it judges by."""
@@ -83,6 +95,9 @@ class Judge:
     samples: int = 1
     """Draws of each question; more than one makes sense only for written verdicts at a temperature."""
     seed: int = 0
+    criteria: Callable[[Prompt], Sequence[Criterion]] | None = None
+    """For a rubric: criteria of a prompt's own, in place of those that it carries. They go before the folder's; where
+    there are none, those count."""
 
     def __post_init__(self) -> None:
         if self.folder.needs_choices and not self.model.shows_choices:
@@ -90,9 +105,13 @@ class Judge:
                 f"judge {self.folder.id} reads token probabilities, and model {self.model.name} shows none: "
                 "use protocol verdict with samples, or another model"
             )
-        if self.folder.needs_choices and self.samples > 1:
+        if self._reads_choices and self.samples > 1:
             raise ConfigError(
                 f"judge {self.folder.id} reads all probabilities from one reply: set samples to 1, found {self.samples}"
+            )
+        if self.criteria and self.folder.protocol != "rubric":
+            raise ConfigError(
+                f"judge {self.folder.id} has protocol {self.folder.protocol}; criteria are for protocol rubric alone"
             )
 
     @property
@@ -100,19 +119,16 @@ class Judge:
         """Who its verdicts are signed by: the model and the folder, so that two judges of one model are two raters."""
         return f"{self.model.name}/{self.folder.id}@{self.folder.version}"
 
-    @cached_property
-    def _shots(self) -> dict[str, Messages]:
-        return {one.id: worked_examples(one, self.folder) for one in self.constitutions}
+    @property
+    def unit(self) -> Unit:
+        """What a question shows: a pair of answers, one answer, or a pool of k."""
+        return self.folder.unit
 
     @cached_property
-    def _trial(self) -> Trial:
-        return Trial(
-            lambda: self.model.calls.notice(
-                f"{self.model.provider.host}: model {self.model.model} shows no token probabilities, so judge "
-                f"{self.folder.id} counts each answer of {self.model.name} as one vote. For more votes use protocol: "
-                "verdict with samples, such as samples: 5"
-            )
-        )
+    def standings(self) -> dict[str, Standing]:
+        """What each principle counts for. Those that were drawn by weight weigh alike, or weights would count twice."""
+        is_drawn_by_weight = self.settings.principles_per_pair != "all" and self.settings.sampling == "weighted"
+        return standings_of(self.constitutions, by_weight=not is_drawn_by_weight)
 
     @classmethod
     def from_folder(
@@ -124,6 +140,7 @@ class Judge:
         settings: JudgeSettings | None = None,
         samples: int = 1,
         seed: int = 0,
+        criteria: Callable[[Prompt], Sequence[Criterion]] | None = None,
     ) -> Judge:
         """A judge from a shipped folder's id or a path. Raises ConfigError for a folder or model that cannot judge."""
         constitutions = [constitution] if isinstance(constitution, Constitution) else list(constitution)
@@ -134,141 +151,185 @@ class Judge:
             settings=settings or JudgeSettings(),
             samples=samples,
             seed=seed,
+            criteria=criteria,
         )
 
     def compare(self, *, prompt: Prompt | str, a: Candidate | str, b: Candidate | str) -> Compared:
-        """Judge two answers to a prompt. Works in scripts and notebooks alike; raises ProviderError."""
+        """Judge two answers to a prompt. Works in scripts and notebooks alike; raises ProviderError, and ConfigError
+        for a text that nothing can store.
+        """
         return run_sync(self.compare_async(prompt=prompt, a=a, b=b))
 
     async def compare_async(self, *, prompt: Prompt | str, a: Candidate | str, b: Candidate | str) -> Compared:
         """`compare` for callers with an event loop of their own."""
         asked = Prompt(messages=user(prompt)) if isinstance(prompt, str) else prompt
+        _refuse_unwritable("prompt", asked)
         first, second = (_candidate(asked, answer) for answer in (a, b))
+        _refuse_unwritable("a", first)
+        _refuse_unwritable("b", second)
         verdicts = await self.verdicts(asked, first, second)
-        together = judge_together(verdicts, orders=self.settings.orders, disagreement=self.settings.disagreement)
+        together = judge_together(
+            verdicts,
+            orders=self.settings.orders,
+            disagreement=self.settings.disagreement,
+            combine=self.settings.combine,
+            standings=self.standings,
+        )
         p_a = together.p_a if together.p_a is None or together.a == first.id else 1 - together.p_a
         return Compared(p_a, together.consistent, together.principle_ids, tuple(verdicts), together)
 
     async def verdicts(self, prompt: Prompt, first: Candidate, second: Candidate) -> list[Verdict]:
         """All verdicts on two candidates: every principle drawn, in every order, as many samples as asked for.
 
+        Of a judge of single answers those on each of the two, by the same principles for all candidates of the prompt,
+        so that one that was asked about before costs nothing; of a judge of pools rankings of the two.
+
         Raises ConfigError when no principle speaks about the prompt.
         """
+        if self.unit == "pool":
+            return await self.pool_verdicts(prompt, [first, second])
         comparison = Comparison.between(first, second)
-        orders = [(shown, self._blocks(prompt, shown)) for shown in self._orders(first, second, comparison)]
-        questions = [
-            _Question(prompt, shown, blocks, drawn, sample)
-            for drawn in self._principles(prompt, comparison)
-            for shown, blocks in orders
+        if self.unit == "answer":
+            return await self._ask_all(prompt, [(first,), (second,)], prompt.id)
+        return await self._ask_all(prompt, self._orders((first, second), comparison.id), comparison.id)
+
+    async def answer_verdicts(self, prompt: Prompt, candidate: Candidate) -> list[Verdict]:
+        """All verdicts on one candidate. Raises ValueError for a judge whose unit is not the answer."""
+        if self.unit != "answer":
+            raise ValueError(f"judge {self.folder.id} looks at one {self.unit} at a time, expected a judge of answers")
+        return await self._ask_all(prompt, [(candidate,)], prompt.id)
+
+    def as_reward(self, *, reference: Callable[[Prompt], str] | None = None, name: str = "judge") -> JudgeReward:
+        """An asynchronous reward function for TRL's GRPO and RLOO trainers, in [-1, 1]; see `reward`.
+
+        A judge of pairs or pools needs answers to compare with: the dataset's column `reference`, or what `reference`
+        says to a prompt. The run or ledger behind the model has to stay open; `name` is what the trainer logs it by.
+        """
+        return JudgeReward(self, reference=reference, name=name)
+
+    async def pool_verdicts(self, prompt: Prompt, candidates: Sequence[Candidate]) -> list[Verdict]:
+        """All rankings of two or more candidates of one prompt, in the order given and reversed (`orders: both`), in
+        one drawn order (`random`), or as given (`first`). A position in a ranking's value is a displayed one.
+
+        Raises ValueError for candidates that cannot be ranked and for a judge whose unit is not the pool.
+        """
+        if self.unit != "pool":
+            raise ValueError(f"judge {self.folder.id} looks at one {self.unit} at a time, expected a judge of pools")
+        if len({one.id for one in candidates}) < max(len(candidates), 2):
+            raise ValueError(f"expected two or more different candidates, found {len(candidates)}")
+        if {one.prompt_id for one in candidates} != {prompt.id}:
+            raise ValueError("expected candidates of the prompt, found some of another")
+        key = content_id(["pool", prompt.id, sorted(one.id for one in candidates)])
+        return await self._ask_all(prompt, self._orders(tuple(candidates), key), prompt.id)
+
+    async def _ask_all(self, prompt: Prompt, shown: Sequence[tuple[Candidate, ...]], key: str) -> list[Verdict]:
+        blocks = [(one, self._blocks(prompt, one)) for one in shown]
+        tasks = [
+            Task(prompt, one, block, drawn, self._criteria(prompt, drawn), sample, key)
+            for drawn in self._principles(prompt, key)
+            for one, block in blocks
             for sample in range(self.samples)
         ]
         # The first goes alone, so that its siblings find what they share in a prefix cache.
-        return [await self._ask(questions[0]), *await flow(questions[1:], self._ask, window=len(questions))]
+        found = [await self._ask(tasks[0]), *await flow(tasks[1:], self._ask, window=len(tasks))]
+        return [verdict for verdicts in found for verdict in verdicts]
 
-    def _principles(self, prompt: Prompt, comparison: Comparison) -> list[Drawn]:
-        pool = eligible_principles(self.constitutions, "compare", category=prompt.category)
+    async def _ask(self, task: Task) -> list[Verdict]:
+        return await _ASKS[self.folder.protocol](self._setting, task)
+
+    def _principles(self, prompt: Prompt, key: str) -> Sequence[Drawn | None]:
+        if self._own_criteria(prompt):
+            return [None]
+        pool = eligible_principles(self.constitutions, "compare", category=prompt.category, tags=prompt.tags)
         if not pool:
             names = ", ".join(one.id for one in self.constitutions) or "no constitution"
             raise ConfigError(
                 f"judge {self.folder.id}: no principle of {names} has a `compare` text and speaks about prompts of "
                 f"category {prompt.category!r}; add one, or leave these prompts out"
             )
-        key = ["compare", self.seed, comparison.id]
-        return draw_principles(pool, self.settings.principles_per_pair, scheme=self.settings.sampling, key=key)
+        count = self.settings.principles_per_pair
+        if count == "all":
+            return pool
+        key_of_draw = ["compare", self.seed, key]
+        return draw_principles(pool, count, scheme=self.settings.sampling, key=key_of_draw, vetoes=True)
 
-    def _orders(self, first: Candidate, second: Candidate, comparison: Comparison) -> list[tuple[Candidate, Candidate]]:
-        orders = [(first, second), (second, first)]
+    def _own_criteria(self, prompt: Prompt) -> tuple[Criterion, ...]:
+        """The prompt's, or else the folder's; none for a judge that is no rubric."""
+        if self.folder.protocol != "rubric":
+            return ()
+        own = self.criteria(prompt) if self.criteria else criteria_of(prompt.criteria)
+        return tuple(own) or self.folder.criteria
+
+    def _criteria(self, prompt: Prompt, drawn: Drawn | None) -> tuple[Criterion, ...]:
+        if drawn and self.folder.protocol == "rubric":
+            return (criterion_of(drawn.principle),)
+        return self._own_criteria(prompt)
+
+    def _orders(self, given: tuple[Candidate, ...], key: str) -> list[tuple[Candidate, ...]]:
+        orders = [given, given[::-1]]
         if self.settings.orders == "both":
             return orders
         if self.settings.orders == "first":
             return orders[:1]
-        coin = random.Random(content_id(["order", self.seed, comparison.id]))  # noqa: S311 - reproducible
-        orders.sort(key=lambda shown: shown[0].id)
-        return [coin.choice(orders)]
+        coin = random.Random(content_id(["order", self.seed, key]))  # noqa: S311 - reproducible
+        if len(given) == 2:
+            return [coin.choice(sorted(orders, key=lambda shown: shown[0].id))]
+        shuffled = sorted(given, key=lambda one: one.id)
+        coin.shuffle(shuffled)
+        return [tuple(shuffled)]
 
-    async def _ask(self, question: _Question) -> Verdict:
-        parser = PARSERS[self.folder.parser]
-        try:
-            answer = await self._put(question, parser.needs_choices)
-        except Rejected as fault:
-            asked = Origin(model=self.model.model, provider=self.model.provider.kind, host=self.model.provider.host)
-            return self._verdict(question, Parsed(invalid=f"rejected: {fault}"), asked)
-        parsed = parser.read(answer.reply)
-        if parsed.invalid and can_be_asked_again(answer.reply):
-            answer, parsed = await self._put_again(question, answer, parsed.invalid)
-        template, constitution = self.folder.template.id, question.drawn.constitution.reference
-        origin = answer.origin.model_copy(update={"template": template, "constitution": constitution})
-        return self._verdict(question, parsed, origin)
+    def _blocks(self, prompt: Prompt, shown: tuple[Candidate, ...]) -> Mapping[str, str]:
+        if self.unit == "pool":
+            return pool_blocks(prompt, shown, self.folder)
+        names = ("answer_a", "answer_b") if self.unit == "pair" else ("candidate",)
+        return fenced(prompt, dict(zip(names, shown, strict=True)), self.folder)
 
-    async def _put_again(self, question: _Question, answer: Answer, complaint: str) -> tuple[Answer, Parsed]:
-        """One more answer, told what was wrong with the first; that one stands where a second is not to be had."""
-        parser = PARSERS[self.folder.parser]
-        messages = asked_again(self._messages(question), answer.reply, complaint=complaint, form=parser.form)
-        try:
-            answer = await self.model.ask(messages, sample=question.sample)
-        except Rejected:
-            return answer, Parsed(invalid=complaint)
-        return answer, parser.read(answer.reply)
-
-    async def _put(self, question: _Question, needs_choices: bool) -> Answer:
-        messages, sample, shared = self._messages(question), question.sample, self._shared(question)
-        if not needs_choices:
-            return await self.model.ask(messages, sample=sample, shared=shared)
-        labels = {"max_tokens": 1}
-        return await self._trial.ask(
-            lambda: self.model.ask(messages, choices=LABELS, sampling=labels, sample=sample, shared=shared),
-            lambda: self.model.ask(messages, sample=sample, shared=shared),
-        )
-
-    def _verdict(self, question: _Question, parsed: Parsed, origin: Origin) -> Verdict:
-        return Verdict(
-            scale="pair",
-            prompt_id=question.prompt.id,
-            shown=tuple(candidate.id for candidate in question.shown),
-            value=parsed.value,
-            distribution=parsed.distribution,
-            reasoning=parsed.reasoning,
-            principle_id=question.drawn.id,
-            rater=self.name,
-            sample=question.sample,
-            invalid=parsed.invalid,
-            origin=origin,
-        )
-
-    def _messages(self, question: _Question) -> Messages:
-        """The constitution's worked examples and the question, worded alike in either order of the answers."""
-        principle = question.drawn.principle
-        key = content_id(["wording", self.seed, question.drawn.id, Comparison.between(*question.shown).id])
-        wording = random.Random(key).choice(principle.compare)  # noqa: S311 - reproducible
-        filled = self.folder.template.fill({**question.blocks, "principle": principle.rule, "question": wording})
-        return (*self._shots[question.drawn.constitution.id], *user(filled))
-
-    def _shared(self, question: _Question) -> int:
-        """How many characters of a question its siblings begin with too, or all questions where it has no sibling."""
-        return len(self._opening.fill(question.blocks))
+    @property
+    def _reads_choices(self) -> bool:
+        return self.folder.reads_choices(shown=self.model.shows_choices)
 
     @cached_property
-    def _opening(self) -> Template:
-        """The template up to the first hole that siblings fill differently; all share what stands before any hole."""
-        own = {"principle", "question"}
-        if self.settings.principles_per_pair == 1 and self.samples == 1:
-            own |= {"answer_a", "answer_b"}
-            if self.settings.orders != "both":
-                own.add("conversation")
-        return self.folder.template.until(own)
+    def _setting(self) -> Setting:
+        shots = {one.id: worked_examples(one, self.folder) for one in self.constitutions}
+        asker = Asker(folder=self.folder, model=self.model, trial=self._trial())
+        return Setting(asker=asker, rater=self.name, shots=shots, seed=self.seed, own=self._own())
 
-    def _blocks(self, prompt: Prompt, shown: tuple[Candidate, Candidate]) -> dict[str, str]:
-        parts = {"conversation": prompt.messages, "answer_a": self._seen(shown[0]), "answer_b": self._seen(shown[1])}
-        return fence({name: [message.to_json() for message in messages] for name, messages in parts.items()})
+    def _trial(self) -> Trial:
+        where = f"{self.model.provider.host}: model {self.model.model}"
+        if not self._reads_choices:
+            told = f"{where} keeps no schema, so judge {self.folder.id} reads JSON from its text"
+            return Trial(lambda: self.model.calls.notice(told))
+        read = read_score if self.folder.protocol == "score" else read_label_tokens
+        told = (
+            f"{where} shows no token probabilities, so judge {self.folder.id} counts each answer of {self.model.name} "
+            "as one vote. For more votes use protocol: verdict with samples, such as samples: 5"
+        )
+        return Trial(lambda: self.model.calls.notice(told), is_vote=lambda reply: read(reply).value is not None)
 
-    def _seen(self, candidate: Candidate) -> Messages:
-        """The trace as it is, or without the thinking, by which an answer shall not be judged."""
-        if self.folder.sees == "trace":
-            return candidate.messages
-        return tuple(message.model_copy(update={"thinking": None}) for message in candidate.messages)
+    def _own(self) -> frozenset[str]:
+        """Holes that the questions about one pair, one prompt's answers or one pool fill differently."""
+        own = {"principle", "question", "criteria"}
+        if self.settings.principles_per_pair != 1 or self.samples != 1:
+            return frozenset(own)
+        if self.unit == "answer":
+            return frozenset({"candidate"})
+        shown = {"answer_a", "answer_b", "answers"}
+        return frozenset(own | shown | (set() if self.settings.orders == "both" else {"conversation"}))
 
 
 def _candidate(prompt: Prompt, answer: Candidate | str) -> Candidate:
     if isinstance(answer, Candidate):
         return answer
     return Candidate(prompt_id=prompt.id, messages=(Message(role="assistant", content=answer),), kind="imported")
+
+
+def _refuse_unwritable(argument: str, record: Prompt | Candidate) -> None:
+    """Half of a surrogate pair has no bytes: neither a ledger nor a provider could take it."""
+    try:
+        _ = record.id
+    except UnicodeEncodeError as fault:
+        half = f"U+{ord(fault.object[fault.start]):04X}"
+        raise ConfigError(
+            f"compare: {argument} has a lone surrogate ({half}), expected text that can be written as UTF-8; replace "
+            "such characters, or read their source again with the right encoding"
+        ) from fault

@@ -1,20 +1,26 @@
-"""From judgements to pairs: which comparisons are worth training on, oriented when everything is known."""
+"""From judgements to pairs: which comparisons are worth training on, oriented when everything is known.
+
+Covered: ties, one by one and whole pools of them; best against worst; drafts against their last revisions. Not covered:
+what the answers say, see `degenerate`.
+"""
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from statistics import fmean
 from typing import Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from amendment.preference.revisions import RevisionSettings, p_revision
 from amendment.records import Judgement, Pair
+from amendment.statistics.sides import side_of
 
-__all__ = ["PairSettings", "Paired", "make_pairs"]
+__all__ = ["TIED_POOL", "PairSettings", "Paired", "is_tied_pool", "make_pairs"]
 
-ROUNDING = 1e-9
-"""2 x 0.6 - 1 is a little under 0.2 for a computer, and not for whoever wrote `min_margin: 0.2`."""
+TIED_POOL = "all answers tied"
+
 _DECIDED_BY: dict[str, Literal["judge", "person", "verifier"]] = {
     "model": "judge",
     "person": "person",
@@ -32,7 +38,10 @@ class PairSettings(BaseModel):
     min_margin: float = Field(default=0.0, ge=0, le=1)
     """Least |2P - 1|; comparisons under it count as ties."""
     ties: Literal["drop", "keep"] = "drop"
-    """keep writes ties with P = 0.5; trainers on hard labels leave them out."""
+    """keep writes ties with P = 0.5; trainers on hard labels leave them out. Of three and more answers to a prompt that
+    are all tied no pair is made either way."""
+    revisions: RevisionSettings = RevisionSettings()
+    """What becomes of a chain's draft and its last revision, where both are candidates."""
 
 
 class Paired(NamedTuple):
@@ -42,15 +51,23 @@ class Paired(NamedTuple):
     left_out: Counter[str]
 
 
-def make_pairs(judgements: Iterable[Judgement], settings: PairSettings) -> Paired:
-    """Pairs of the judgements, prompt by prompt in order of first appearance."""
+def make_pairs(
+    judgements: Iterable[Judgement], settings: PairSettings, *, revisions: Mapping[str, str] | None = None
+) -> Paired:
+    """Pairs of the judgements, prompt by prompt in order of first appearance.
+
+    `revisions` are the ids of last revisions, by the comparison with their draft. Where these are kept whatever the
+    judge says, each is a pair of its own beside the best and the worst of the others.
+    """
     by_prompt: dict[str, list[Judgement]] = defaultdict(list)
     for judgement in judgements:
         by_prompt[judgement.prompt_id].append(judgement)
     pairs: list[Pair] = []
     left_out: Counter[str] = Counter()
     for judged in by_prompt.values():
-        for judgement in _selected(judged, settings, left_out):
+        made, others = _revised(judged, settings, revisions or {}, left_out)
+        pairs += made
+        for judgement in _selected(others, settings, left_out):
             pair = _orient(judgement, settings)
             if pair is None:
                 left_out["tie"] += 1
@@ -59,14 +76,66 @@ def make_pairs(judgements: Iterable[Judgement], settings: PairSettings) -> Paire
     return Paired(pairs, left_out)
 
 
+def _revised(
+    judged: Sequence[Judgement], settings: PairSettings, revisions: Mapping[str, str], left_out: Counter[str]
+) -> tuple[list[Pair], list[Judgement]]:
+    """The pairs that are made whatever the judge says, and the comparisons that are left for it to decide."""
+    worse = settings.revisions.worse
+    pairs: list[Pair] = []
+    others: list[Judgement] = []
+    for judgement in judged:
+        revision = revisions.get(judgement.comparison_id) if worse != "flip" else None
+        if revision and worse == "keep":
+            pairs.append(_constructed(judgement, revision))
+        elif revision and _is_lost(judgement, revision, settings):
+            left_out["revision is worse than its draft"] += 1
+        else:
+            others.append(judgement)
+    return pairs, others
+
+
+def _constructed(judgement: Judgement, revision: str) -> Pair:
+    """A pair by the order in which its answers were written; what the judge thought of it stays in `p_chosen_raw`."""
+    p = p_revision(judgement, revision)
+    return Pair(
+        prompt_id=judgement.prompt_id,
+        chosen_id=revision,
+        rejected_id=judgement.b if judgement.a == revision else judgement.a,
+        p_chosen=1.0,
+        p_chosen_raw=1.0 if p is None else p,
+        decided_by="construction",
+    )
+
+
+def _is_lost(judgement: Judgement, revision: str, settings: PairSettings) -> bool:
+    p = p_revision(judgement, revision)
+    return p is not None and side_of(p, settings.min_margin) < 0
+
+
 def _selected(judged: Sequence[Judgement], settings: PairSettings, left_out: Counter[str]) -> list[Judgement]:
-    readable = [judgement for judgement in judged if judgement.p_a is not None]
+    readable = _readable(judged)
     for judgement in judged:
         if judgement.p_a is None:
             left_out["orders disagree" if judgement.consistent is False else "invalid"] += 1
+    if is_tied_pool(judged, settings):
+        left_out[TIED_POOL] += len(readable)
+        return []
     if settings.pairs == "all" or not readable:
         return readable
     return _best_against_worst(readable, left_out)
+
+
+def is_tied_pool(judged: Sequence[Judgement], settings: PairSettings) -> bool:
+    """Whether two or more comparisons of a prompt could be read and all of them are ties: no pair is made of these.
+
+    It takes all judgements of the prompt, also where only some of them may become pairs.
+    """
+    readable = _readable(judged)
+    return len(readable) > 1 and all(_is_tie(judgement, settings) for judgement in readable)
+
+
+def _readable(judged: Sequence[Judgement]) -> list[Judgement]:
+    return [judgement for judgement in judged if judgement.p_a is not None]
 
 
 def _best_against_worst(judged: Sequence[Judgement], left_out: Counter[str]) -> list[Judgement]:
@@ -91,10 +160,15 @@ def _p_of(judgement: Judgement, candidate: str) -> float:
     return judgement.p_a if judgement.a == candidate else 1 - judgement.p_a
 
 
+def _is_tie(judgement: Judgement, settings: PairSettings) -> bool:
+    assert judgement.p_a is not None
+    return not side_of(judgement.p_a, settings.min_margin)
+
+
 def _orient(judgement: Judgement, settings: PairSettings) -> Pair | None:
     assert judgement.p_a is not None
     p_chosen = max(judgement.p_a, 1 - judgement.p_a)
-    is_tie = p_chosen == 0.5 or 2 * p_chosen - 1 < settings.min_margin - ROUNDING
+    is_tie = _is_tie(judgement, settings)
     if is_tie and settings.ties == "drop":
         return None
     a_is_chosen = judgement.p_a >= 0.5
@@ -107,4 +181,5 @@ def _orient(judgement: Judgement, settings: PairSettings) -> Pair | None:
         decided_by=_DECIDED_BY[judgement.rater_kind],
         raters=judgement.raters,
         principle_ids=judgement.principle_ids,
+        decisive=None if is_tie else judgement.decisive,
     )

@@ -1,59 +1,103 @@
-"""From a judge's reply to a verdict, or to the reason why there is none. Nothing is ever guessed.
+"""From a judge's reply to a verdict on two answers, or to the reason why there is none. Nothing is ever guessed.
 
-Covered: label-token probabilities, the label in words where a server shows none, and one written verdict line. Two
-verdicts, none, or a refusal are invalid: never a tie, never a default. A verdict that shares its line with other
-words is none, nor is one that breaks over two lines.
+Covered: label-token probabilities, the label in words where a server shows none, one written verdict line, one JSON
+object. Two verdicts, none, a refusal, or a reply that was cut at its limit are invalid: never a tie, never a default. A
+verdict that shares its line with other words is none, nor is one that breaks over two lines. A reply that quotes a
+verdict line of a candidate, as a line of its own, and then gives a verdict holds two: nobody can tell them apart, so it
+is invalid and asked for again. Not covered: a reply that quotes such a line and gives no verdict of its own.
 """
 
 from __future__ import annotations
 
+import json
 import math
 import re
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple
 
 from amendment.calls import Reply
 from amendment.records import text_of
 
-__all__ = ["PARSERS", "Parsed", "read_label_tokens", "read_verdict_line"]
+__all__ = [
+    "LABELS",
+    "PARSERS",
+    "VERDICT_SCHEMA",
+    "Parsed",
+    "line_of",
+    "mass_problem",
+    "read_label_tokens",
+    "read_verdict_json",
+    "read_verdict_line",
+    "unreadable",
+]
 
 LABELS = ("A", "B")
+VERDICTS = ("A", "B", "tie")
 LEAST_MASS = 0.5
 """Probability that the labels must hold together; below it the model was about to say something else."""
 MOST_MASS = 1.01
 """Above it, rounding aside, what the provider shows are no probabilities."""
+CUT = "the reply was cut at its limit"
+
+VERDICT_SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "properties": {"reasoning": {"type": "string"}, "verdict": {"type": "string", "enum": list(VERDICTS)}},
+    "required": ["reasoning", "verdict"],
+    "additionalProperties": False,
+}
+"""Of a structured verdict: the reasons first, so that they are written before it."""
 
 _SPACE = r"[^\S\n]"
-_LINE = re.compile(
-    rf"""^(?:{_SPACE}|[*_#>])*verdict(?:{_SPACE}|[*_])*[:=](?:{_SPACE}|[*_"'(\[])*(a|b|tie)(?:{_SPACE}|[*_"')\].])*$""",
-    re.IGNORECASE | re.MULTILINE,
-)
+
+
+def line_of(word: str, value: str) -> re.Pattern[str]:
+    """A line `word: value` and nothing else on it, with or without the marks that models dress it with."""
+    return re.compile(
+        rf"""^(?:{_SPACE}|[*_#>])*{word}(?:{_SPACE}|[*_])*[:=](?:{_SPACE}|[*_"'(\[])*({value})"""
+        rf"""(?:{_SPACE}|[*_"')\].])*$""",
+        re.IGNORECASE | re.MULTILINE,
+    )
+
+
+_LINE = line_of("verdict", "a|b|tie")
 _LABEL = re.compile(r"""[\s*_"'(\[]*([AB])[\s*_"')\].]*""")
 
 
 class Parsed(NamedTuple):
     """A value with its distribution and reasoning, or the reason why there is none."""
 
-    value: str | None = None
+    value: str | float | bool | tuple[int, ...] | None = None
     distribution: dict[str, float] | None = None
     reasoning: str | None = None
     invalid: str | None = None
 
 
 class Parser(NamedTuple):
-    """How a reply is read, and whether label probabilities must be asked for."""
+    """How a reply is read."""
 
     read: Callable[[Reply], Parsed]
-    needs_choices: bool
     form: str
     """What a written verdict must look like, as a model is told when its own could not be read."""
+
+
+def unreadable(reply: Reply) -> str | None:
+    """Why a written reply says nothing that could stand, whatever is in it."""
+    return {"refusal": "refused", "length": CUT}.get(reply.finish_reason)
+
+
+def mass_problem(total: float, labels: str) -> str | None:
+    """What is wrong with labels that hold so much of the first token together."""
+    if LEAST_MASS <= total <= MOST_MASS:  # so that NaN is wrong, too
+        return None
+    return f"{labels} hold {total:.0%} of the first token, expected {LEAST_MASS:.0%} to 100%"
 
 
 def read_label_tokens(reply: Reply) -> Parsed:
     """P(A) = p(A) / (p(A) + p(B)) over the first token (Lee et al. 2023, section 2.1).
 
     A label beyond the tokens that the provider shows counts as probability 0 when the other label alone
-    holds enough mass. A reply without probabilities is one vote, by the label that it consists of.
+    holds enough mass. A reply without probabilities is one vote, by the label that it consists of; a letter that was
+    cut at its limit is none, since it may begin a sentence ("A fair look at both ...").
     """
     if reply.finish_reason == "refusal":
         return Parsed(invalid="refused")
@@ -62,8 +106,9 @@ def read_label_tokens(reply: Reply) -> Parsed:
     logs = reply.choice_logprobs
     mass = {label: math.exp(min(logs[label], 1.0)) for label in LABELS if label in logs}
     total = sum(mass.values())
-    if not LEAST_MASS <= total <= MOST_MASS:  # written so that NaN fails it, too
-        return Parsed(invalid=f"A and B hold {total:.0%} of the first token, expected {LEAST_MASS:.0%} to 100%")
+    problem = mass_problem(total, "A and B")
+    if problem:
+        return Parsed(invalid=problem)
     p_a = mass.get("A", 0.0) / total
     return Parsed("A" if p_a > 0.5 else "B" if p_a < 0.5 else "tie", {"A": p_a, "B": 1 - p_a})
 
@@ -71,9 +116,9 @@ def read_label_tokens(reply: Reply) -> Parsed:
 def _read_vote(reply: Reply) -> Parsed:
     """The letter that is the whole reply, or else its one verdict line: a value without a distribution."""
     label = _LABEL.fullmatch(text_of(reply.messages))
-    if label:
+    if label and not unreadable(reply):
         return Parsed(label.group(1))
-    line = read_verdict_line(reply)
+    line = Parsed(invalid=unreadable(reply)) if label else read_verdict_line(reply)
     return line._replace(invalid=f"no probabilities, and {line.invalid}") if line.invalid else line
 
 
@@ -87,17 +132,65 @@ def read_verdict_line(reply: Reply) -> Parsed:
     if len(lines) != 1:
         problem = "no verdict line" if not lines else f"{len(lines)} verdict lines"
         return Parsed(reasoning=reasoning, invalid=problem)
+    if unreadable(reply):
+        return Parsed(reasoning=reasoning, invalid=unreadable(reply))
     word = lines[0].group(1)
     return Parsed(word.upper() if len(word) == 1 else "tie", None, reasoning)
 
 
-PARSERS = {
-    "label-tokens": Parser(
-        read_label_tokens, needs_choices=True, form="the one letter A or the one letter B, and nothing else"
-    ),
+def read_verdict_json(reply: Reply) -> Parsed:
+    """The one JSON object with a `verdict`, which is the whole reply or stands in it.
+
+    An object inside another, or inside a string, is part of that one. Text around the object is not read.
+    """
+    if unreadable(reply):
+        return Parsed(invalid=unreadable(reply))
+    text = text_of(reply.messages)
+    found = [one for one in _objects(text) if any(key == "verdict" for key, _ in one)]
+    if len(found) != 1:
+        problem = "no JSON object with a verdict" if not found else f"{len(found)} JSON objects with a verdict"
+        return Parsed(reasoning=text.strip() or None, invalid=problem)
+    (pairs,) = found
+    reasons = [value for key, value in pairs if key == "reasoning" and isinstance(value, str)]
+    reasoning = "\n".join(reasons).strip() or None
+    verdicts = [value for key, value in pairs if key == "verdict"]
+    if len(verdicts) != 1:
+        return Parsed(reasoning=reasoning, invalid=f"{len(verdicts)} verdicts in one JSON object")
+    if verdicts[0] not in VERDICTS:
+        return Parsed(reasoning=reasoning, invalid="the verdict is none of A, B and tie")
+    return Parsed(verdicts[0], None, reasoning)
+
+
+class _Pairs(list[tuple[str, Any]]):
+    """A JSON object with all its keys, also those that come twice."""
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_Pairs)
+MOST_OBJECTS = 100
+"""Beginnings of objects that are tried; a reply with more of them is no verdict."""
+
+
+def _objects(text: str) -> Iterator[_Pairs]:
+    """The JSON objects of a text, from left to right, none of them inside another."""
+    place, tried = text.find("{"), 0
+    while place >= 0 and tried < MOST_OBJECTS:
+        tried += 1
+        try:
+            found, end = _DECODER.raw_decode(text, place)
+        except (ValueError, RecursionError):
+            end = place + 1
+        else:
+            yield found
+        place = text.find("{", end)
+
+
+PARSERS: Mapping[str, Parser] = {
+    "label-tokens": Parser(read_label_tokens, "the one letter A or the one letter B, and nothing else"),
     "verdict-line": Parser(
-        read_verdict_line,
-        needs_choices=False,
-        form='one line and nothing else, "Verdict: A", "Verdict: B" or "Verdict: tie"',
+        read_verdict_line, 'one line and nothing else, "Verdict: A", "Verdict: B" or "Verdict: tie"'
+    ),
+    "verdict-json": Parser(
+        read_verdict_json, 'one JSON object and nothing else, with the keys "reasoning" and "verdict" (A, B or tie)'
     ),
 }
+"""The readers of verdicts on two answers."""

@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from itertools import combinations
 from typing import NamedTuple
 
-from amendment.records import Candidate, text_of
+from amendment.preference.degenerate import is_empty, likeness
+from amendment.records import Candidate
 
 __all__ = ["Pool", "pool_of"]
 
@@ -25,21 +26,23 @@ class Pool(NamedTuple):
 
 
 def pool_of(candidates: Iterable[Candidate]) -> Pool:
-    """What of these candidates can be compared; identical words count once, the first writer keeps them."""
+    """What of these candidates can be compared; identical words count once, the first writer keeps them.
+
+    Words are identical whatever the white space between them: a judge is not paid for comparing such answers.
+    """
     kept: dict[str, Candidate] = {}
     aside: Counter[str] = Counter()
     for candidate in candidates:
-        reason = _reason(candidate, kept)
+        key = likeness(candidate.messages)
+        reason = _reason(candidate) or ("repeated" if key in kept else None)
         if reason:
             aside[reason] += 1
         else:
-            kept[candidate.id] = candidate
+            kept[key] = candidate
     return Pool(tuple(kept.values()), aside)
 
 
-def _reason(candidate: Candidate, kept: dict[str, Candidate]) -> str | None:
+def _reason(candidate: Candidate) -> str | None:
     if candidate.is_truncated:
         return "truncated"
-    if not text_of(candidate.messages).strip() and not candidate.messages[-1].tool_calls:
-        return "empty"
-    return "repeated" if candidate.id in kept else None
+    return "empty" if is_empty(candidate.messages) else None

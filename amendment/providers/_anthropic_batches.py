@@ -7,6 +7,7 @@ since, with as many requests, is ours when its results name our requests, which 
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Mapping, Sequence
+from contextlib import aclosing
 from datetime import datetime
 from typing import Any
 
@@ -64,17 +65,19 @@ class AnthropicBatches:
         return self._http.named(await self._http.make(PATH, content=content))
 
     async def find(self, shard: str, custom_ids: Collection[str], since: float) -> Found:
-        """The batch of these requests, if it was made; open as long as one that may be it has not ended."""
-        is_open = False
+        """The batch of these requests, if it was made; open as long as one that may be it has not ended.
+
+        No older one is looked at before that: it may be an earlier attempt at the same requests.
+        """
         for batch in [batch async for batch in self._since(since)]:
             counts = batch.get("request_counts") or {}
             if sum(count for count in counts.values() if isinstance(count, int)) != len(custom_ids):
                 continue
             if batch.get("processing_status") != "ended":
-                is_open = True
-            elif await self._holds(shard, str(batch["id"]), custom_ids):
+                return Found(None, is_open=True)
+            if await self._holds(shard, str(batch["id"]), custom_ids):
                 return Found(str(batch["id"]))
-        return Found(None, is_open)
+        return Found(None)
 
     async def _since(self, since: float) -> AsyncIterator[dict[str, Any]]:
         """Batches that were made after a time, newest first."""
@@ -90,18 +93,18 @@ class AnthropicBatches:
             query["after_id"] = str(page.batches[-1]["id"])
 
     async def _holds(self, shard: str, remote: str, custom_ids: Collection[str]) -> bool:
-        """Whether an ended batch is made of these requests; its first line tells."""
+        """Whether an ended batch is made of these requests and no others: one that failed may be grouped anew."""
         if (shard, remote) in self._others:
             return False
-        results = self.results(remote)
-        try:
-            first = await anext(results, None)
-        finally:
-            await results.aclose()
-        if first and first.custom_id in custom_ids:
-            return True
-        self._others.add((shard, remote))
-        return False
+        left = set(custom_ids)
+        async with aclosing(self.results(remote)) as results:
+            async for line in results:
+                if line.custom_id not in left:
+                    break
+                left.remove(line.custom_id)
+        if left:
+            self._others.add((shard, remote))
+        return not left
 
     async def poll(self, remote: str) -> BatchState:
         """How far a batch is."""

@@ -1,7 +1,7 @@
 """Anthropic's messages protocol as pure functions: a request's body, and a reply read from its raw body.
 
-Covered: system texts, tools, images, thinking in replies, refusals, answers that keep a schema, marks for the prefix
-cache. Not sent: thinking of earlier turns, seeds, temperature and top_p, which the vendor's SDK no longer takes.
+Covered: system texts, tools, images, thinking and its budget, refusals, answers that keep a schema, marks for the
+prefix cache. Not sent: thinking of earlier turns, seeds, temperature and top_p, which the vendor's SDK no longer takes.
 System texts stand in one field there, so those from the middle of a conversation move to its beginning.
 """
 
@@ -16,7 +16,7 @@ from amendment.errors import Rejected, Transient
 from amendment.providers._http import body_of, clean
 from amendment.providers._openai_format import arguments_of, without_none
 from amendment.providers._usage import anthropic_usage, model_name
-from amendment.records import FinishReason, Message, ToolCall, text_of
+from amendment.records import FinishReason, Message, Sampling, ToolCall, text_of
 
 __all__ = ["body_for", "read_reply"]
 
@@ -54,14 +54,24 @@ def body_for(request: Request, max_tokens: int, *, cache: bool = False) -> dict[
             "messages": _turns(request, cache=cache and request.shared > 0),
             "tools": [_tool(tool) for tool in request.tools] if request.tools else None,
             "stop_sequences": list(sampling.stop) if sampling.stop else None,
-            "output_config": _format(request.answer_schema),
+            "thinking": _thinking(sampling),
+            "output_config": _output(request) or None,
         }
     )
 
 
-def _format(schema: dict[str, Any] | None) -> Block | None:
-    """The wish for an answer that keeps a schema."""
-    return None if schema is None else {"format": {"type": "json_schema", "schema": schema}}
+def _thinking(sampling: Sampling) -> Block | None:
+    """Thinking within a budget, or as long as the model sees fit; shown, which is not every model's default."""
+    if sampling.thinking_budget is not None:
+        return {"type": "enabled", "budget_tokens": sampling.thinking_budget, "display": "summarized"}
+    return {"type": "adaptive", "display": "summarized"} if sampling.effort else None
+
+
+def _output(request: Request) -> Block:
+    """How much the model shall put into its answer, and the schema that this shall keep."""
+    schema = request.answer_schema
+    form = None if schema is None else {"type": "json_schema", "schema": schema}
+    return without_none({"effort": request.sampling.effort, "format": form})
 
 
 def _system(request: Request, *, cache: bool) -> str | list[Block] | None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx2
 
-from amendment.providers._transport import Transport, proxy_for
+from amendment.providers._transport import Client, Transport, proxy_for
 
 __all__ = ["http_client", "http_options"]
 
@@ -35,7 +35,7 @@ _NEEDED = frozenset(
 def http_client(credentials: Mapping[str, str], *, base_url: str, timeout: float) -> httpx2.AsyncClient:
     """The HTTP client for an SDK's client. `credentials` may be filled in until the first request."""
     wire = Transport(credentials, base_url=base_url, connect_seconds=min(timeout, CONNECT_SECONDS))
-    return httpx2.AsyncClient(transport=wire, follow_redirects=False, timeout=None, trust_env=False)
+    return Client(wire)
 
 
 def http_options(

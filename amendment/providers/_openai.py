@@ -42,7 +42,7 @@ def _wire(spec: OpenAISpec) -> Wire:
         body=_responses_format.body_for if is_new else partial(_openai_format.body_for, spec=spec),
         read=_read_response if is_new else _read_completion,
         meter=meter_by(openai_usage),
-        shows_choices=spec.logprobs,
+        shows_choices=spec.shows_choices,
     )
 
 

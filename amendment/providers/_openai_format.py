@@ -1,12 +1,15 @@
 """OpenAI's chat protocol as pure functions: a request's body, and a reply read from its raw body.
 
-Covered: tools, refusals, reasoning, first-token probabilities. Not sent: thinking of earlier turns.
+Covered: tools, refusals, first-token probabilities; reasoning in a field of its own, or between `<think>` tags before
+the answer, as servers without a parser for it leave it. Not sent: thinking of earlier turns. Not told apart: reasoning
+whose opening tag the chat template wrote, so that the reply has the closing one alone.
 """
 
 from __future__ import annotations
 
 import json
 import math
+import re
 from typing import Any
 
 from amendment.calls import Reply, Request
@@ -40,6 +43,8 @@ _FINISH: dict[str, FinishReason] = {
     "tool_calls": "tool_calls",
     "function_call": "tool_calls",
 }
+_THOUGHTS = re.compile(r"\s*<think>\s*(?P<thoughts>.*?)\s*(?:</think>\s*|\Z)", re.DOTALL)
+"""Thoughts before an answer; without an end they are all that there is."""
 
 
 def body_for(request: Request, spec: OpenAISpec) -> dict[str, Any]:
@@ -58,6 +63,7 @@ def body_for(request: Request, spec: OpenAISpec) -> dict[str, Any]:
             spec.limit_field: limit,
             "stop": list(sampling.stop) if sampling.stop else None,
             "seed": None if sampling.seed is None else sampling.seed + request.sample,
+            "reasoning_effort": sampling.effort,
             "logprobs": True if request.choices else None,
             "top_logprobs": TOP_LOGPROBS if request.choices else None,
             "response_format": _format(request.answer_schema),
@@ -132,6 +138,8 @@ def _completion(message: dict[str, Any]) -> tuple[Message, ...]:
     """What the model said, as one message; nothing where it said nothing."""
     content = _text(message.get("content")) or _text(message.get("refusal"))
     thinking = _text(message.get("reasoning_content")) or _text(message.get("reasoning"))
+    if not thinking and (found := _THOUGHTS.match(content)):
+        thinking, content = found["thoughts"], content[found.end() :]
     calls = tuple(_tool_call(call) for call in message.get("tool_calls") or ())
     if not content and not thinking and not calls:
         return ()

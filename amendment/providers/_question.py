@@ -13,6 +13,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from amendment.fence import read_fenced
 from amendment.hashing import content_id
 from amendment.providers._openai_format import without_none
 
@@ -38,6 +39,16 @@ def _only(value: Any, *neutral: Any) -> Any:
     return value
 
 
+def _format(value: dict[str, Any] | None) -> dict[str, Any] | None:
+    """A wish for JSON that keeps a schema; any other form means nothing here."""
+    if value is None:
+        return None
+    named = value.get("json_schema")
+    if value.get("type") != "json_schema" or not isinstance(named, dict) or not isinstance(named.get("schema"), dict):
+        raise ValueError("the simulated world answers by a schema (`json_schema`) or in plain words; leave it out")
+    return value
+
+
 class Question(BaseModel):
     """The body of a chat completion call, by the protocol's names. A body that is none raises ValidationError."""
 
@@ -55,6 +66,7 @@ class Question(BaseModel):
     seed: int | None = Field(default=None, ge=-(2**63), lt=2**63)
     logprobs: bool | None = None
     top_logprobs: int | None = Field(default=None, ge=0, le=20)
+    response_format: Annotated[dict[str, Any] | None, AfterValidator(_format)] = None
     n: Annotated[int | None, AfterValidator(lambda value: _only(value, None, 1))] = None
     stream: Annotated[bool | None, AfterValidator(lambda value: _only(value, None, False))] = None
 
@@ -68,6 +80,7 @@ class Question(BaseModel):
             "stop": self.stops or None,
             "seed": self.seed,
             "logprobs": self.logprobs or None,
+            "response_format": self.response_format,
         }
         asked = {"model": self.model, "messages": self.messages, "tools": self.tools}
         return content_id(without_none({**asked, "chat_template_kwargs": self.chat_template_kwargs, **sampling}))
@@ -83,10 +96,26 @@ class Question(BaseModel):
         return [self.stop] if isinstance(self.stop, str) else self.stop or []
 
     @property
+    def answer_schema(self) -> dict[str, Any] | None:
+        """The JSON schema that the answer shall keep."""
+        return self.response_format["json_schema"]["schema"] if self.response_format else None
+
+    @cached_property
     def asked(self) -> str:
-        """What the last user turn says; where it asks once more for a verdict, what the one before it says."""
+        """What the last user turn says, or an earlier one that it goes back to: the turn before it where it asks once
+        more for a verdict, and the last turn with blocks where it has none itself.
+        """
         turns = [said_in(message.get("content")) for message in self.messages if message["role"] == "user"] or [""]
-        return turns[-2] if len(turns) > 1 and turns[-1].startswith(ASKS_AGAIN) else turns[-1]
+        if len(turns) > 1 and turns[-1].startswith(ASKS_AGAIN):
+            turns.pop()
+        return next((turn for turn in reversed(turns) if read_fenced(turn)), turns[-1])
+
+    @property
+    def said_since(self) -> str:
+        """What the model itself has said after the turn that `asked` is."""
+        texts = [(message["role"], said_in(message.get("content"))) for message in self.messages]
+        at = max((i for i, turn in enumerate(texts) if turn == ("user", self.asked)), default=len(texts))
+        return "\n".join(text for role, text in texts[at:] if role == "assistant")
 
 
 def said_in(content: Any) -> str:

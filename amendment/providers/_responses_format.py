@@ -51,6 +51,7 @@ def body_for(request: Request) -> dict[str, Any]:
             "include": ["message.output_text.logprobs"] if request.choices else None,
             "top_logprobs": TOP_LOGPROBS if request.choices else None,
             "text": _format(request.answer_schema),
+            "reasoning": {"effort": sampling.effort} if sampling.effort else None,
             "store": False,
         }
     )

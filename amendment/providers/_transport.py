@@ -3,7 +3,7 @@
 The SDKs read custom headers, organisations and credentials from the environment by themselves, and HTTP libraries
 keep cookies and follow redirects; a key must go to its own host only. So the headers that leave are picked here by
 name, the credentials among them given by the caller. Covered: bounded replies, compressed replies, a proxy for https.
-Not covered: deadlines of a whole call, retries, HTTP/2.
+Not covered: deadlines of a whole call, retries, HTTP/2, an SDK's files and queries.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import asyncio
 import weakref
 from collections.abc import Mapping
 from functools import lru_cache
+from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
@@ -19,20 +20,43 @@ import aiohttp
 import httpx2
 from yarl import URL
 
-__all__ = ["HEADERS", "LONGEST_REPLY", "TooLong", "Transport", "proxy_for"]
+__all__ = ["HEADERS", "LONGEST_REPLY", "Client", "TooLong", "Transport", "proxy_for"]
 
 LONGEST_REPLY = 512 * 2**20
 """Bytes of a reply, unpacked; results of whole batches are the longest."""
 
-_SENT = frozenset({b"accept", b"anthropic-beta", b"anthropic-version", b"content-type", b"user-agent"})
+_SENT = frozenset({"accept", "anthropic-beta", "anthropic-version", "content-type", "user-agent"})
 """Of the headers that an SDK writes, those that leave. aiohttp adds Host, Content-Length and Accept-Encoding."""
 
 HEADERS = "headers"
-"""The extension of a response under which all of the reply's headers are found, fast to look up."""
+"""The extension under which a request's headers stand as they are to be sent, and all those of a response."""
 
 
 class TooLong(aiohttp.ClientPayloadError):
     """A reply longer than any that makes sense."""
+
+
+class Client(httpx2.AsyncClient):
+    """The HTTP client under one SDK client, which asks it for two things only: build this request, send it.
+
+    The base class would merge headers, cookies, queries, authentication and redirects that are all switched off here,
+    at a tenth of what a whole call costs (`benchmarks/calls.py chains`).
+    """
+
+    def __init__(self, transport: Transport) -> None:
+        super().__init__(transport=transport, follow_redirects=False, timeout=None, trust_env=False)
+        self._wire = transport
+
+    def build_request(self, method: str, url: httpx2.URL | str, **parts: Any) -> httpx2.Request:
+        """A request with those headers only that may leave; `parts` are the base class's arguments."""
+        headers = parts.get("headers") or ()
+        pairs = headers.items() if isinstance(headers, Mapping) else headers
+        picked = {name.lower(): value for name, value in pairs if name.lower() in _SENT}
+        return httpx2.Request(method, _parsed(str(url)), content=parts.get("content"), extensions={HEADERS: picked})
+
+    async def send(self, request: httpx2.Request, **_: Any) -> httpx2.Response:
+        """Send a request once; the reply is read to its end."""
+        return await self._wire.handle_async_request(request)
 
 
 class Transport(httpx2.AsyncBaseTransport):
@@ -50,13 +74,12 @@ class Transport(httpx2.AsyncBaseTransport):
         """Send once and read the whole reply, whose headers are an extension. Raises what aiohttp raises."""
         if self._session is None:
             self._session = self._opened()
-        headers = {name.decode(): value.decode() for name, value in request.headers.raw if name.lower() in _SENT}
-        headers.update(self._credentials)
+        headers = {**request.extensions[HEADERS], **self._credentials}
         async with self._session.request(
             request.method,
             _address(str(request.url)),
             headers=headers,
-            data=await request.aread() or None,
+            data=request.content or None,
             allow_redirects=False,
             timeout=self._timeout,
             proxy=self._proxy,
@@ -96,6 +119,11 @@ async def _whole(reply: aiohttp.ClientResponse) -> bytes:
         if size > LONGEST_REPLY:
             raise TooLong(f"more than {LONGEST_REPLY} bytes")
     return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+
+@lru_cache(maxsize=64)
+def _parsed(url: str) -> httpx2.URL:
+    return httpx2.URL(url)
 
 
 @lru_cache(maxsize=64)

@@ -48,7 +48,7 @@ class _Bounded(_Spec):
 
     def sampling(self, seed: int) -> Sampling:
         """How this model draws in a run with this seed."""
-        drawn = {name: getattr(self, name, None) for name in ("temperature", "top_p", "max_tokens", "stop")}
+        drawn = {name: getattr(self, name, None) for name in Sampling.model_fields if name != "seed"}
         return Sampling(**drawn, seed=self._sent_seed(seed))
 
     def _sent_seed(self, run_seed: int) -> int | None:
@@ -155,6 +155,9 @@ class OpenAISpec(_Drawn, HostedSpec):
     """What the server calls the length limit; by default the newer name at the vendor's host, the older elsewhere."""
     logprobs: bool = True
     """Whether the server shows the probabilities of first tokens; label-token judges need them."""
+    effort: Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"] | None = None
+    """How much a thinking model thinks before it answers; which of these words it knows, its vendor says. Thoughts are
+    paid as output and count into max_tokens. Label-token judges take `none` alone."""
 
     @model_validator(mode="after")
     def _asks_what_its_protocol_has(self) -> OpenAISpec:
@@ -170,9 +173,14 @@ class OpenAISpec(_Drawn, HostedSpec):
         return run_seed if self.seed == "run" else self.seed
 
     @property
+    def thinks(self) -> bool:
+        """Whether the entry has the model think before it answers."""
+        return self.effort not in (None, "none")
+
+    @property
     def shows_choices(self) -> bool:
-        """Whether label-token judges can use this model."""
-        return self.logprobs
+        """Whether label-token judges can use this model: with thoughts before the answer no first token is a label."""
+        return self.logprobs and not self.thinks
 
     @property
     def limit_field(self) -> str:
@@ -190,6 +198,12 @@ class AnthropicSpec(HostedSpec):
     """Where the protocol is spoken, without `/v1`."""
     max_tokens: int = Field(default=2048, ge=1)
     """The longest answer, in tokens; the protocol requires a limit."""
+    thinking_budget: int | None = Field(default=None, ge=1024)
+    """The most tokens that the model thinks before it answers, of those in max_tokens, which must be larger. For models
+    that take a budget; newer ones take effort alone."""
+    effort: Literal["low", "medium", "high", "xhigh", "max"] | None = None
+    """How much the model puts into an answer. Without a thinking_budget it decides itself how long it thinks (adaptive
+    thinking), and max_tokens bounds thoughts and answer together."""
     cache: bool = True
     """Mark what calls have in common (the system text, worked examples, the beginning of a judge's question), so that
     the vendor reads it from its prefix cache at a tenth of the price."""
@@ -202,6 +216,20 @@ class AnthropicSpec(HostedSpec):
             if isinstance(entry, dict) and entry.get(name) is not None:
                 raise ValueError(f"{name}: Anthropic's protocol takes it no more; leave it out. Answers vary anyway")
         return entry
+
+    @model_validator(mode="after")
+    def _leaves_room_for_the_answer(self) -> AnthropicSpec:
+        if self.thinking_budget is not None and self.max_tokens <= self.thinking_budget:
+            raise ValueError(
+                f"thinking_budget: {self.thinking_budget} tokens of thoughts leave none of max_tokens "
+                f"({self.max_tokens}) for the answer; raise max_tokens above it, or lower thinking_budget"
+            )
+        return self
+
+    @property
+    def thinks(self) -> bool:
+        """Whether the entry has the model think before it answers."""
+        return self.thinking_budget is not None or self.effort is not None
 
     def _sent_seed(self, run_seed: int) -> int | None:
         return None

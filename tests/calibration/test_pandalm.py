@@ -31,8 +31,8 @@ def certificate() -> Certificate:
     items, votes = {}, []
     for row in rows("testset-v1.json"):
         name, (model_a, model_b) = str(row["idx"]), row["cmp_key"].split("_")
-        lengths = [len(str(row[f"response{i}"])) for i in (1, 2)]  # six answers were read as true and false
-        items[name] = Item(f"{row['instruction']}\n{row['input']}", row["motivation_app"], model_a, model_b, *lengths)
+        one, two = (len(str(row[f"response{i}"])) for i in (1, 2))  # six answers were read as true and false
+        items[name] = Item(f"{row['instruction']}\n{row['input']}", row["motivation_app"], model_a, model_b, one, two)
         votes += [Vote(name, f"annotator{i}", "person", PERSON[row[f"annotator{i}"]]) for i in (1, 2, 3)]
     for row in rows("gpt-3.5-turbo-testset-v1.json"):
         votes.append(Vote(str(row["idx"]), "gpt-3.5", "model", GPT[row["gpt_result"]], first="A"))

@@ -81,6 +81,7 @@ VOTES = st.builds(
     p_a=st.sampled_from([None, 0.1, 0.5, 0.9]),
     principle=st.sampled_from([None, "p", "q"]),
     sample=st.sampled_from([0, 1, 2**70]),
+    argues=st.sampled_from([None, "A", "B"]),
 )
 PEOPLE = st.lists(
     st.builds(
@@ -96,7 +97,10 @@ PEOPLE = st.lists(
     ),
     max_size=12,
 )
-FIVE = {f"i{i}": Item(f"p{i // 2}", "xy"[i % 2], "m", "n", 10 * i, 20) for i in range(5)}
+FIVE = {
+    f"i{i}": Item(f"p{i // 2}", "xy"[i % 2], "m", "n", 10 * i, 20, {"bold": i % 3}, {"headers": i // 2})
+    for i in range(5)
+}
 
 
 @settings(deadline=None, max_examples=60)
@@ -114,7 +118,8 @@ MIRROR: dict[str | None, Any] = {"A": "B", "B": "A", "tie": "tie", "both_bad": "
 def mirrored(vote: Vote) -> Vote:
     first = None if vote.first is None else MIRROR[vote.first]
     p_a = None if vote.p_a is None else 1 - vote.p_a
-    return vote._replace(value=MIRROR[vote.value], first=first, p_a=p_a)
+    argues = None if vote.argues is None else MIRROR[vote.argues]
+    return vote._replace(value=MIRROR[vote.value], first=first, p_a=p_a, argues=argues)
 
 
 @settings(deadline=None, max_examples=60)
@@ -122,7 +127,7 @@ def mirrored(vote: Vote) -> Vote:
 def test_which_answer_is_called_a_changes_nothing_that_is_measured(votes: list[Vote], people: list[Vote]) -> None:
     known = [Vote("i0", "j1", "model", "A"), *votes, *people]
     other = {
-        name: item._replace(model_a="n", model_b="m", length_a=item.length_b, length_b=item.length_a)
+        name: Item(item.prompt, item.category, "n", "m", item.length_b, item.length_a, item.marks_b, item.marks_a)
         for name, item in FIVE.items()
     }
     one, two = audit(FIVE, known, draws=20), audit(other, list(map(mirrored, known)), draws=20)

@@ -129,6 +129,8 @@ def test_every_section_of_a_full_audit_is_there(said: Said, items: Items) -> Non
         "Judges and single people",
         "Displayed order",
         "Length",
+        "Biases as one family of tests",
+        "Who wins at equal lengths",
         "Judges among themselves",
         "By principle, category and model",
         "Who wins",

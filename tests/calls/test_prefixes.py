@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable, Sequence
 from itertools import permutations
 
@@ -16,7 +17,7 @@ from amendment.calls.tokens import prompt_texts
 from amendment.constitutions import load_constitution
 from amendment.critique import ChainSettings, PrincipleDraw, run_chain
 from amendment.ledger import Ledger
-from amendment.preference import Judge, JudgeSettings, shipped_judges
+from amendment.preference import Judge, JudgeSettings, load_judge_folder, shipped_judges
 from amendment.records import Candidate, Message, Prompt, Sampling, text_of, user
 
 OVERHEAD = len("user\n\n")
@@ -117,7 +118,7 @@ def test_memory_is_bounded_and_what_is_met_again_and_again_is_remembered() -> No
 
 
 class Recorder:
-    """A provider that keeps what it is asked and says what both judges, a critic and a reviser could say."""
+    """A provider that keeps what it is asked and says what any judge, a critic and a reviser could say."""
 
     kind = "simulated"
     host = "here"
@@ -130,31 +131,36 @@ class Recorder:
     async def send(self, request: Request) -> Sent:
         self.asked.append(request)
         number = len(self.asked)
-        return Sent(f"{PASSAGE[number % 7 :]} {number}.\nVerdict: A".encode())
+        return Sent(f"{PASSAGE[number % 7 :]} {number}.{EVERY_VERDICT}".encode())
 
     def meter(self, raw: bytes) -> Meter:
         return Meter()
 
     def read(self, raw: bytes, request: Request) -> Reply:
         said = Message(role="assistant", content=raw.decode())
-        return Reply(messages=(said,), choice_logprobs={"A": -0.1, "B": -2.4})
+        shares = {label: -math.log(len(request.choices)) for label in request.choices} if request.choices else None
+        return Reply(messages=(said,), choice_logprobs=shares)
 
     async def close(self) -> None: ...
 
 
 PASSAGE = "It depends on how much of it the dog has eaten, and on what kind of chocolate it was, so say both. " * 4
+EVERY_VERDICT = '\nVerdict: A\nScore: 5\nRanking: 2 > 1\n{"reasoning": "", "verdict": "A"}'
 PROMPTS = [Prompt(messages=user(f"Question {number}: {PASSAGE[number:200]}")) for number in range(4)]
 CONSTITUTION = load_constitution("childrens-tutor")
 
 
-def candidates(prompt: Prompt) -> tuple[Candidate, Candidate]:
-    first, second = (
+def candidates(prompt: Prompt) -> list[tuple[Candidate, Candidate]]:
+    """Two pairs of answers, which differ from each other and from those to other prompts."""
+    yes, no, perhaps, never = (
         Candidate(
-            prompt_id=prompt.id, messages=(Message(role="assistant", content=f"{start} {PASSAGE}"),), kind="imported"
+            prompt_id=prompt.id,
+            messages=(Message(role="assistant", content=f"{prompt.id[-4:]} {start} {PASSAGE}"),),
+            kind="imported",
         )
-        for start in ("Yes.", "No.")
+        for start in ("Yes.", "No.", "Perhaps.", "Never.")
     )
-    return first, second
+    return [(yes, no), (perhaps, never)]
 
 
 def record(use: Callable[[Model], object]) -> list[Request]:
@@ -172,13 +178,16 @@ def record(use: Callable[[Model], object]) -> list[Request]:
 
 
 def judged(folder: str, principles: int) -> list[Request]:
+    """What a judge asks first about each pair; of judges of single answers, about all four answers of a prompt."""
+
     async def use(model: Model) -> None:
         settings = JudgeSettings(orders="both", principles_per_pair=principles)
         judge = Judge.from_folder(folder, model=model, constitution=CONSTITUTION, settings=settings)
         for prompt in PROMPTS:
-            await judge.verdicts(prompt, *candidates(prompt))
+            for pair in candidates(prompt)[: 2 if judge.unit == "answer" else 1]:
+                await judge.verdicts(prompt, *pair)
 
-    return record(use)
+    return [one for one in record(use) if text_of(one.messages).startswith("You ")]
 
 
 def chained() -> list[Request]:
@@ -208,8 +217,14 @@ def reached(requests: Sequence[Request]) -> float:
 @pytest.mark.parametrize("folder", shipped_judges())
 def test_over_orders_and_principles_judges_reach_nine_tenths_of_what_any_order_of_parts_could(folder: str) -> None:
     requests = judged(folder, principles=3)
-    assert len(requests) == 4 * 2 * 3
+    questions = 4 if load_judge_folder(folder).unit == "answer" else 2
+    assert len(requests) == 4 * questions * 3
     assert reached(requests) >= 0.9
+
+
+@pytest.mark.parametrize("folder", ["label-tokens", "rubric", "score", "verdict"])
+def test_with_one_principle_a_pair_they_reach_nine_tenths_too(folder: str) -> None:
+    assert reached(judged(folder, principles=1)) >= 0.9
 
 
 @pytest.mark.parametrize("task", ["You are checking", "You are improving"])

@@ -73,6 +73,28 @@ def test_show_of_one_principle_says_all_of_it(command: Command, capsys: Captured
     assert json.loads(capsys.readouterr().out)["id"] == "calibrated"
 
 
+@pytest.mark.parametrize(
+    ("fields", "title"),
+    [
+        ({"hard": True, "tier": 2, "weight": 3, "tags": ["safety"]}, "a (hard, tier 2, weight 3, safety)"),
+        ({"applies_when": {"categories": ["people"]}}, "a (weight 1, for prompts about people)"),
+        ({"applies_when": {"tags": ["minors", "medical"]}}, "a (weight 1, for prompts tagged minors, medical)"),
+        (
+            {"applies_when": {"categories": ["people"], "tags": ["minors"]}},
+            "a (weight 1, for prompts about people that are tagged minors)",
+        ),
+    ],
+)
+def test_show_says_how_a_principle_counts_and_for_which_prompts(
+    fields: dict[str, Any], title: str, command: Command, tmp_path: Path, capsys: Captured
+) -> None:
+    asked = {"id": "a", "statement": "Be right.", "compare": ["Which?"], **fields}
+    whole = {"id": "c", "version": "1.0.0", "title": "t", "license": "CC0-1.0", "principles": [asked]}
+    (tmp_path / "c.json").write_text(json.dumps(whole))
+    assert command("show", "./c.json") == 0
+    assert title in capsys.readouterr().out.split("\n")
+
+
 def test_an_unknown_principle_is_one_message(command: Command, capsys: Captured) -> None:
     assert command("show", "helpful-honest", "--principle", "calibratd") == 2
     (line,) = capsys.readouterr().err.strip().split("\n")

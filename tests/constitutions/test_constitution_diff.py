@@ -83,6 +83,19 @@ def test_changes_are_told_field_by_field() -> None:
     )
 
 
+def test_a_new_tier_a_veto_and_a_new_scope_are_changes() -> None:
+    before = principle("a", applies_when={"categories": ["people"]})
+    after = principle("a", tier=2, hard=True, applies_when={"categories": ["people"], "tags": ["minors"]})
+    (edit,) = diff(constitution(before), constitution(after)).changed
+    assert edit.changes == (
+        Change("tier", 1, 2),
+        Change("hard", False, True),
+        Change("applies_when.tags[0]", None, "minors"),
+    )
+    lines = diff_lines(diff(constitution(before), constitution(after)))
+    assert lines[2:] == ["    tier: 1 -> 2", "    hard: false -> true", "    + applies_when.tags[0]: minors"]
+
+
 def test_the_fewest_moves_explain_a_new_order() -> None:
     # a b c d -> d a b c: d alone moved, from 4 to 1
     found = diff(constitution(A, B, C, D), constitution(D, A, B, C))

@@ -76,7 +76,7 @@ def test_a_faulty_file_is_told_whole_and_in_order(tmp_path: Path) -> None:
         ("warning", "9:53: principles[3].critique", "'c' has `critique` but no `revise`"),
         ("error", "10:5: principles[4]", "'d' can be used nowhere"),
         ("warning", "11:5: principles[5]", "'e' has no `critique` and `revise`"),
-        ("error", "11:76: principles[5].applies_when.categories", "an empty list"),
+        ("error", "11:76: principles[5].applies_when.categories", "nothing is named"),
         ("warning", "13:40: principles[6].applies_when.categories[1]", "no prompt has the category 'peopel'"),
         ("warning", "14:5: principles[7]", "'g' has no `compare`"),
         ("error", "18:13: principles[7].cases[0]", "`better` and `worse` are the same text"),
@@ -176,10 +176,34 @@ def test_a_principle_that_no_prompt_reaches_is_an_error_where_categories_are_kno
     assert [finding.level for finding in lint(scoped, categories=["people"])] == ["error", "warning"]
 
 
-def test_an_empty_scope_is_told() -> None:
-    assert messages(principle(applies_when=AppliesWhen(categories=()))) == [
-        "an empty list: 'p' never applies; name some or drop the key"
+@pytest.mark.parametrize("scope", [AppliesWhen(), AppliesWhen(categories=()), AppliesWhen(tags=())])
+def test_an_empty_scope_is_told(scope: AppliesWhen) -> None:
+    assert messages(principle(applies_when=scope)) == [
+        "nothing is named: 'p' never applies; name categories or tags, or drop the key"
     ]
+
+
+def test_a_scope_of_tags_alone_is_no_empty_scope() -> None:
+    assert lint(constitution(principle(applies_when=AppliesWhen(tags=("minors",)))), categories=["people"]) == []
+
+
+def test_a_veto_that_no_judge_can_ask_for_is_an_error() -> None:
+    (finding, *_) = lint(constitution(principle(hard=True, compare=())))
+    assert (finding.level, finding.place) == ("error", "test: principles[0].hard")
+    assert "vetoes nothing" in finding.message
+    assert lint(constitution(principle(hard=True))) == []
+
+
+def test_tiers_may_leave_gaps() -> None:
+    assert lint(constitution(principle("a", tier=2), principle("b", tier=9))) == []
+
+
+def test_a_weight_of_zero_is_told_at_its_place(tmp_path: Path) -> None:
+    path = tmp_path / "zero.yaml"
+    head = "id: zero\nversion: 1.0.0\ntitle: t\nlicense: CC0-1.0\nprinciples:\n"
+    path.write_text(head + "  - {id: a, statement: Be right., compare: [q], weight: 0}\n")
+    (finding,) = lint_file(path)
+    assert (finding.level, finding.place) == ("error", f"{path}:6:57: principles[0].weight")
 
 
 def test_a_case_must_have_two_different_answers() -> None:

@@ -104,6 +104,37 @@ def test_a_principle_applies_to_the_categories_of_its_scope(
     assert principle(scope).applies_to(category) is applies
 
 
+@pytest.mark.parametrize(
+    ("scope", "category", "tags", "applies"),
+    [
+        (None, None, (), True),
+        (AppliesWhen(tags=("minors", "medical")), None, ("medical", "long"), True),
+        (AppliesWhen(tags=("minors",)), "people", ("medical",), False),
+        (AppliesWhen(tags=("minors",)), "people", (), False),
+        (AppliesWhen(categories=("people",), tags=("minors",)), "people", ("minors",), True),
+        (AppliesWhen(categories=("people",), tags=("minors",)), "harm", ("minors",), False),
+        (AppliesWhen(categories=("people",), tags=("minors",)), "people", ("medical",), False),
+        (AppliesWhen(), "people", ("minors",), False),
+    ],
+)
+def test_every_condition_that_a_scope_names_must_hold(
+    scope: AppliesWhen | None, category: str | None, tags: tuple[str, ...], applies: bool
+) -> None:
+    assert principle(scope).applies_to(category, tags) is applies
+
+
+def test_what_is_left_at_its_default_does_not_change_the_name_of_a_constitution() -> None:
+    # the hash of this content as it was before principles had tiers and vetoes
+    known = "s2:770b6463ead8e8ee8e9d5d33137dbee8"
+    spelled_out = json.loads(json.dumps(CONTENT))
+    spelled_out["principles"][0] |= {"tier": 1, "hard": False}
+    for content in (CONTENT, spelled_out):
+        assert Constitution.model_validate(content).content_hash == known
+    for change in ({"tier": 2}, {"hard": True}):
+        spelled_out["principles"][0] |= change
+        assert Constitution.model_validate(spelled_out).content_hash != known
+
+
 def test_models_read_the_full_text_of_a_principle_where_there_is_one() -> None:
     short = Principle(id="p", statement="Be right.", compare=("Which?",))
     assert short.rule == "Be right."
@@ -127,7 +158,17 @@ def test_bad_heads_are_refused(field: str, value: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "change", [{"weight": 0}, {"weight": float("inf")}, {"hard": True}, {"statement": ""}, {"colour": "red"}]
+    "change",
+    [
+        {"weight": 0},
+        {"weight": float("inf")},
+        {"tier": 0},
+        {"tier": 10},
+        {"tier": 1.5},
+        {"hard": "very"},
+        {"statement": ""},
+        {"colour": "red"},
+    ],
 )
 def test_bad_principles_are_refused(change: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):

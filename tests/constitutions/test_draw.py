@@ -72,6 +72,22 @@ def test_a_draw_is_without_repetition_and_ends_with_the_pool() -> None:
     assert draw_principles([], 2, scheme="stratified", key="k") == []
 
 
+def test_with_vetoes_every_hard_principle_is_asked_beside_those_that_are_drawn() -> None:
+    hard = [principle(name).model_copy(update={"hard": True}) for name in ("safe", "legal")]
+    pool = eligible_principles([constitution(hard[0], principle("kind"), principle("brief"), hard[1])], "compare")
+    for index in range(20):
+        drawn = [one.principle.id for one in draw_principles(pool, 1, scheme="weighted", key=index, vetoes=True)]
+        assert drawn[:2] == ["safe", "legal"]
+        assert drawn[2:] in (["kind"], ["brief"])
+        assert len(draw_principles(pool, 1, scheme="weighted", key=index)) == 1
+    whole = draw_principles(pool, 9, scheme="weighted", key="k", vetoes=True)
+    assert sorted(one.principle.id for one in whole) == ["brief", "kind", "legal", "safe"]
+    soft = eligible_principles([constitution(principle("kind"), principle("brief"))], "compare")
+    assert draw_principles(soft, 1, scheme="weighted", key="k", vetoes=True) == draw_principles(
+        soft, 1, scheme="weighted", key="k"
+    )
+
+
 def test_equal_keys_draw_equally_and_others_differ() -> None:
     first = [draw_principles(POOL, 2, scheme="uniform", key=["p", index]) for index in range(20)]
     again = [draw_principles(POOL, 2, scheme="uniform", key=["p", index]) for index in range(20)]
@@ -88,4 +104,7 @@ def test_only_principles_that_apply_and_have_texts_are_eligible() -> None:
         "test/scoped",
         "second/always",
     ]
+    tagged = constitution(principle("tagged", scope=AppliesWhen(tags=("minors",))))
+    assert eligible_principles([tagged], "compare", category="people") == []
+    assert [drawn.id for drawn in eligible_principles([tagged], "compare", tags=("minors",))] == ["test/tagged"]
     assert [drawn.id for drawn in eligible_principles(both, "revise")] == ["test/silent", "second/always"]

@@ -115,6 +115,11 @@ def test_nothing_but_the_header_is_left_out_of_what_a_format_can_hold(tmp_path: 
     assert left_out("huggingface", tmp_path / "c.json", principle("be-right")) == []
 
 
+def test_tiers_and_vetoes_are_told_where_a_format_has_no_place_for_them(tmp_path: Path) -> None:
+    rich = principle("be-right", tier=2, hard=True)
+    assert left_out("huggingface", tmp_path / "c.json", rich) == ["tier of 1 principle", "hard of 1 principle"]
+
+
 def test_what_is_left_out_is_counted(tmp_path: Path) -> None:
     rich = principle("rich", statement="Other.", compare=("q",), weight=2, rationale="r", tags=("t",))
     half = principle("half", critique=(), compare=("q",))

@@ -9,7 +9,7 @@ import sqlite3
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from amendment.errors import LedgerError
@@ -211,6 +211,7 @@ hostile_text = st.text(st.characters(exclude_categories=()), max_size=20) | st.s
 
 
 @settings(max_examples=30, deadline=None)
+@example(raw=b"", model=None, server=None, tokens=0, usd=-0.0)
 @given(
     raw=st.binary(max_size=5000),
     model=st.none() | hostile_text,

@@ -7,6 +7,7 @@ import pytest
 from pydantic import ValidationError
 
 from amendment.lilliput import ATTRIBUTES, BANNER, PRINCIPLES, Persona
+from amendment.lilliput.persona import LATER
 from amendment.lilliput.principles import targets
 
 
@@ -48,3 +49,11 @@ def test_the_world_imports_nothing_heavy() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_the_names_of_older_personas_stand_beside_new_fields() -> None:
+    # as they were before the fields of LATER existed
+    assert Persona().id == "persona-f4582641"
+    assert Persona(noise=0.5, position_bias=0.0).id == "persona-90528724"
+    assert all(Persona.model_fields[name].default == 0 for name in LATER)
+    assert all(Persona.model_validate({name: 0.1}).id != Persona().id for name in LATER)

@@ -169,6 +169,24 @@ def test_a_judge_that_needs_probabilities_is_refused_where_there_are_none(run_fi
     assert line.endswith("which model w does not show; use protocol: verdict with samples")
 
 
+def test_a_judge_that_needs_probabilities_is_refused_a_model_that_thinks_first(run_file: Write) -> None:
+    far = "models: {w: {provider: openai, base_url: 'http://127.0.0.1:1/v1', model: x, effort: low}}\n"
+    judging = "judging: {judges: [{model: w, protocol: label-tokens}]}\n"
+    lines = complaints(run_file(f"{MINIMAL}constitution: lilliput\n{far}candidates: [{{model: w}}]\n{judging}"))
+    assert any("which model w does not show while it thinks (effort, thinking_budget); use" in line for line in lines)
+
+
+@pytest.mark.parametrize("protocol", ["label-tokens", "reasoned-tokens", "score"])
+def test_several_samples_are_refused_where_one_reply_shows_all_probabilities(run_file: Write, protocol: str) -> None:
+    text = MINIMAL + "constitution: lilliput\nmodels: {w: {provider: simulated}}\n"
+    text += "candidates: [{model: w}]\njudging: {judges: [{model: w, protocol: " + protocol + ", samples: 5}]}\n"
+    (line,) = complaints(run_file(text))
+    assert f"judging.judges[0].samples: found 5, expected 1: {protocol} reads all probabilities from one reply" in line
+    assert complaints(run_file(text), "judging.judges.0.samples=1") == []
+    if protocol == "score":  # written scores vary, so that a mean of several says more
+        assert complaints(run_file(text), "models.w.shows_choices=false") == []
+
+
 @pytest.mark.parametrize("rules", ["critique: {model: w}", "evaluate: {policies: [w, v], judge: {model: w}}"])
 def test_rules_are_asked_for_where_they_are_needed(rules: str, run_file: Write) -> None:
     (line,) = complaints(

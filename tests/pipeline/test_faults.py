@@ -49,7 +49,7 @@ def test_a_run_under_passing_faults_makes_the_dataset_of_a_run_without(
 ) -> None:
     server.plan = seeded(seed, passing(0.35), times=3)
     result = Run.from_file(write_run(tmp_path, server), folder=tmp_path / "run", patience=QUICK)()
-    assert sum(arrival.fault is not None for arrival in server.log) > 10
+    assert sum(arrival.fault is not None for arrival in server.log) >= 5, "of some 30 calls a third"
     assert dataset_of(result.folder) == dataset_of(undisturbed.folder)
     assert set(dataset_of(result.folder)) >= {"train.parquet"}
     check_books(server, undisturbed.sent)

@@ -43,6 +43,46 @@ def test_conversations_come_as_lists_or_as_json_texts(kind: str, read: Read, tmp
 
 
 @pytest.mark.parametrize("kind", FORMATS)
+def test_tags_come_as_lists_or_as_words_with_commas(kind: str, read: Read, tmp_path: Path) -> None:
+    cells: list[Any] = ["minors, medical,,minors", "", '["a, b", " c "]']
+    if kind not in ("csv", "parquet"):
+        cells += [["minors", "medical"], []]
+    save(tmp_path / f"p.{kind}", [{"prompt": str(number), "about": cell} for number, cell in enumerate(cells)])
+    found = [one.tags for one in read(f"prompts: [{{path: p.{kind}, tags_column: about}}]\n").prompts.values()]
+    assert found == [("minors", "medical"), (), ("a, b", "c"), ("minors", "medical"), ()][: len(cells)]
+
+
+def test_tags_that_are_no_words_are_told(refused: Refused, tmp_path: Path) -> None:
+    save(tmp_path / "p.jsonl", [{"prompt": "a", "about": 7}, {"prompt": "b", "about": ["x", {}]}])
+    assert refused("prompts: [{path: p.jsonl, tags_column: about}]\n") == [
+        "p.jsonl: line 1: about: expected a list of words, found int",
+        "p.jsonl: line 2: about: expected a list of words, found dict",
+    ]
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_criteria_of_a_prompts_own_come_along(kind: str, read: Read, tmp_path: Path) -> None:
+    criteria = [{"id": "units", "text": "Does it name units?"}, {"id": "rude", "text": "Is it rude?", "weight": -2.0}]
+    cells = [json.dumps(criteria) if kind in ("csv", "parquet") else criteria, ""]
+    save(tmp_path / f"p.{kind}", [{"prompt": str(number), "asks": cell} for number, cell in enumerate(cells)])
+    found = [one.criteria for one in read(f"prompts: [{{path: p.{kind}, criteria_column: asks}}]\n").prompts.values()]
+    assert found == [tuple(criteria), ()]
+
+
+def test_criteria_that_no_judge_could_look_at_are_told(refused: Refused, tmp_path: Path) -> None:
+    one = {"id": "units", "text": "Does it name units?"}
+    cells: list[Any] = [7, [{"id": "units"}], [{**one, "weight": 0}], [one, one], [{**one, "wieght": 2}]]
+    save(tmp_path / "p.jsonl", [{"prompt": str(number), "asks": cell} for number, cell in enumerate(cells)])
+    assert refused("prompts: [{path: p.jsonl, criteria_column: asks}]\n") == [
+        "p.jsonl: line 1: asks: expected a list of criteria with `id` and `text`, found int",
+        "p.jsonl: line 2: asks: text: Field required",
+        "p.jsonl: line 3: asks: criterion: found weight 0, expected a positive or a negative number",
+        "p.jsonl: line 4: asks: found two criteria of one id, expected different ids",
+        "p.jsonl: line 5: asks: wieght: Extra inputs are not permitted",
+    ]
+
+
+@pytest.mark.parametrize("kind", FORMATS)
 def test_tools_come_along(kind: str, read: Read, tmp_path: Path) -> None:
     tools = [{"type": "function", "function": {"name": "look", "parameters": {"type": "object"}}}]
     cell = json.dumps(tools) if kind in ("csv", "parquet") else tools

@@ -146,7 +146,7 @@ def test_candidates_of_ones_own_are_judged(tmp_path: Path) -> None:
     rows = [
         {"q": f"please add {i} 3", "answer": answer, "who": who}
         for i in range(4)
-        for answer, who in ((f"sum is {i + 3}", "ours"), ("no idea", "theirs"), ("no idea", "others"))
+        for answer, who in ((f"sum is {i + 3}", "ours"), (f"no idea of {i}", "theirs"), (f"no idea of {i}", "others"))
     ]
     save(tmp_path / "c.csv", rows)
     found, counts = preferences(
@@ -164,8 +164,9 @@ def test_candidates_of_ones_own_are_judged(tmp_path: Path) -> None:
 
 
 def test_what_people_decided_is_not_decided_again_by_a_judge(tmp_path: Path) -> None:
-    save(tmp_path / "p.jsonl", [{"prompt": f"please add {i} 3", "chosen": "no", "rejected": "yes"} for i in range(4)])
-    save(tmp_path / "c.jsonl", [{"prompt": f"please add {i} 3", "candidate": "a third"} for i in range(4)])
+    pairs = [{"prompt": f"please add {i} 3", "chosen": f"no {i}", "rejected": f"yes {i}"} for i in range(4)]
+    save(tmp_path / "p.jsonl", pairs)
+    save(tmp_path / "c.jsonl", [{"prompt": f"please add {i} 3", "candidate": f"a third {i}"} for i in range(4)])
     found, counts = preferences(
         tmp_path,
         "constitution: lilliput\nmodels: {j: {provider: simulated}}\npairs: [{path: p.jsonl}]\n"

@@ -15,7 +15,7 @@ from amendment.pipeline.progress import QuietProgress
 from amendment.pipeline.stages.judging import JudgeStep
 from amendment.pipeline.stages.passes import Item
 from amendment.preference import Judge
-from amendment.records import Candidate, Message, Prompt, Verdict, user
+from amendment.records import Candidate, Judgement, Message, Prompt, Verdict, user
 
 
 def test_no_judge_goes_on_after_the_comparison_was_left_pending(
@@ -37,9 +37,10 @@ def test_no_judge_goes_on_after_the_comparison_was_left_pending(
         return []
 
     monkeypatch.setattr(Judge, "verdicts", verdicts)
-    judges = "[{model: second, protocol: verdict}, {model: second, protocol: verdict, samples: 2}]"
+    judges = "[{model: second, protocol: label-tokens}, {model: second, protocol: verdict, samples: 2}]"
     loaded = load_run_file(small, [f"judging.judges={judges}", "judging.labelled=judge"])
     context = Context(loaded.config, loaded.base, Workspace(tmp_path / "run"), QuietProgress())
+    context.workspace.write("inputs/judgements", Judgement, [])
     prompt = Prompt(messages=user("please add 3 8"))
     answers = [
         Candidate(prompt_id=prompt.id, messages=(Message(role="assistant", content=text),), kind="imported")

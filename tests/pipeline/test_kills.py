@@ -102,7 +102,7 @@ def test_a_run_may_be_killed_at_every_one_of_its_commits(
         code = killed_at(number, moment, path)
         if code:
             check_resumed(server, undisturbed, path)
-    assert number - 1 == int((path.parent / "commits").read_text()) > 14
+    assert 14 < int((path.parent / "commits").read_text()) < number, "no later commit was there to be killed at"
 
 
 @pytest.mark.long

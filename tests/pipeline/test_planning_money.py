@@ -160,6 +160,23 @@ def test_lengths_of_answers_are_taken_from_the_ledger_where_enough_are_there(
     assert (asks.paid, asks.calls, asks.output_tokens) == (20, 10, 90)
 
 
+def test_thoughts_are_paid_as_output_and_counted_as_long_as_their_budget(
+    written: Callable[..., Path], folder: Path
+) -> None:
+    text = DRAWS.replace("openai", "anthropic").replace("max_tokens: 10", "max_tokens: 2000, thinking_budget: 1024")
+    plan = planned(written(text, prompts=3), folder)
+    # a text of 300 tokens after 1024 of thoughts, three times; at most 2000, and 4000 where it is cut
+    assert (plan.asks[0].output_tokens, plan.asks[0].most_output_tokens) == (3 * 1324, 3 * 6000)
+    assert any("far: uses up its thinking_budget" in told for told in plan.assumed)
+
+
+def test_how_long_a_model_thinks_without_a_budget_is_said_to_be_unknown(
+    written: Callable[..., Path], folder: Path
+) -> None:
+    plan = planned(written(DRAWS.replace("model: m,", "model: m, effort: high,"), prompts=3), folder)
+    assert any("far: how long it thinks is not known" in told for told in plan.assumed)
+
+
 def test_times_of_calls_are_taken_from_the_ledger_where_enough_are_there() -> None:
     spec = OpenAISpec(provider="openai", model="m", concurrency=4)
     rows = [Latency("judging", spec.host, "m", 2.5, 20), Latency("critique", spec.host, "m", 9.0, 19)]

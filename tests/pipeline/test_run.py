@@ -27,7 +27,7 @@ from amendment.records import Candidate, Critique, Judgement, Verdict
 COLUMNS = {
     *("prompt", "chosen", "rejected", "p_chosen", "p_chosen_raw", "p_chosen_calibrated", "decided_by", "weight"),
     *("comparison_id", "prompt_id", "chosen_id", "rejected_id", "chosen_model", "rejected_model", "raters"),
-    *("principle_ids", "constitutions", "category", "source", "license"),
+    *("principle_ids", "decisive", "constitutions", "category", "source", "license"),
 }
 
 
@@ -81,8 +81,9 @@ def test_the_dataset_has_the_columns_that_are_promised_and_no_others(undisturbed
     assert 0.5 <= row["p_chosen"] <= 1
     assert row["p_chosen_raw"] == row["p_chosen"]
     assert row["p_chosen_calibrated"] is None
-    assert (row["decided_by"], row["source"], row["raters"]) == ("judge", "lilliput", ["second/label-tokens@1.0.0"])
+    assert (row["decided_by"], row["source"], row["raters"]) == ("judge", "lilliput", ["second/label-tokens@2.0.0"])
     assert row["constitutions"] == [load_constitution("lilliput").reference]
+    assert row["decisive"] in row["principle_ids"]
     assert all(principle.startswith("lilliput/") for principle in row["principle_ids"])
 
 

@@ -56,6 +56,16 @@ def test_after_a_stop_by_the_budget_status_says_what_was_paid_and_why_it_ended_u
     assert not any("ended" in line for line in lines)
 
 
+def test_what_another_version_made_is_done_and_named(drawing: Callable[..., Run], tmp_path: Path) -> None:
+    drawing(overrides=["budget.usd=25"])()
+    assert read_status(tmp_path / "run")["of another version"] == []
+    note = tmp_path / "run" / "stages" / "candidates.json"
+    note.write_text(json.dumps({**json.loads(note.read_text()), "format": 1}))
+    status = read_status(tmp_path / "run")
+    assert (status["done"], status["of another version"]) == (["inputs", "candidates"], ["candidates"])
+    assert status_lines(status)[-1].startswith("made by another version of the toolkit: candidates; ")
+
+
 def test_status_can_be_asked_while_the_ledger_is_in_use(drawing: Callable[..., Run], tmp_path: Path) -> None:
     with drawing() as run:
         _ = run.models["far"]

@@ -215,6 +215,17 @@ def test_a_missing_table_and_one_of_another_class_are_named(tmp_path: Path) -> N
         read_records(tmp_path / "t.parquet", Preference)
 
 
+def test_a_table_of_an_older_version_lacks_what_came_later(tmp_path: Path) -> None:
+    path = tmp_path / "t.parquet"
+    prompt = Prompt(messages=TALK, tags=("new",))
+    write_records(path, Prompt, [prompt])
+    pq.write_table(pq.read_table(path).drop_columns(["tags"]), path)
+    assert read_records(path, Prompt) == [prompt.model_copy(update={"tags": ()})]
+    pq.write_table(pq.read_table(path).drop_columns(["messages"]), path)
+    with pytest.raises(LedgerError, match="messages"):
+        read_records(path, Prompt)
+
+
 def test_a_cell_that_is_no_record_any_more_is_told(tmp_path: Path) -> None:
     path = tmp_path / "t.parquet"
     write_records(path, Prompt, [Prompt(messages=TALK)])

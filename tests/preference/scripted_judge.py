@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 from amendment.calls import Calls, Meter, Model, Provider, Reply, Request, Sent
@@ -17,7 +18,7 @@ Say = Callable[[Request], Reply]
 
 
 def principle(name: str, **fields: Any) -> Principle:
-    return Principle(id=name, statement=f"Be {name}.", **{"compare": (f"Which is more {name}?",), **fields})
+    return Principle(**{"id": name, "statement": f"Be {name}.", "compare": (f"Which is more {name}?",), **fields})
 
 
 def house(*principles: Principle, few_shot: FewShot | None = None) -> Constitution:
@@ -59,11 +60,23 @@ class Scripted:
     async def close(self) -> None: ...
 
 
-def judge(provider: Provider, folder: str = "label-tokens", **fields: Any) -> Judge:
+class Direct(Model):
+    """A model without a ledger, for tests that ask thousands of questions."""
+
+    async def _reply(self, request: Request) -> Reply:
+        return self.provider.read((await self.provider.send(request)).raw, request)
+
+
+@cache
+def _no_calls() -> Calls:
+    return Calls(Ledger())
+
+
+def judge(provider: Provider, folder: str = "label-tokens", kind: type[Model] = Model, **fields: Any) -> Judge:
     """A judge over a scripted model; keywords of JudgeSettings among `fields` become its settings."""
     settings = JudgeSettings(**{name: fields.pop(name) for name in JudgeSettings.model_fields if name in fields})
-    calls = Calls(Ledger(), attempts=2, longest_wait=0.001)
-    model = Model(name="judge-1", model="m", provider=provider, calls=calls, sampling=Sampling())
+    calls = _no_calls() if kind is Direct else Calls(Ledger(), attempts=2, longest_wait=0.001)
+    model = kind(name="judge-1", model="m", provider=provider, calls=calls, sampling=Sampling())
     constitution = fields.pop("constitution", HOUSE)
     return Judge.from_folder(folder, model=model, constitution=constitution, settings=settings, **fields)
 

@@ -68,6 +68,7 @@ PAIR = Pair(
     weight=0.5,
     raters=("judge-1", "judge-2"),
     principle_ids=("house/kind",),
+    decisive="house/kind",
 )
 
 
@@ -100,11 +101,19 @@ def test_a_row_holds_the_texts_as_they_are_and_all_that_is_known_of_them() -> No
         "rejected_model": "small",
         "raters": ["judge-1", "judge-2"],
         "principle_ids": ["house/kind"],
+        "decisive": "house/kind",
         "constitutions": ["house@1.0.0#s2:0"],
         "category": "pets",
         "source": "mail",
         "license": "CC-BY-4.0",
     }
+
+
+def test_a_row_of_a_tie_names_no_principle_that_decided() -> None:
+    tie = PAIR.model_copy(update={"p_chosen": 0.5, "decisive": None})
+    row = preference_row(tie, {PROMPT.id: PROMPT}, {one.id: one for one in (GOOD, BAD)}, REFERENCES)
+    assert row.decisive is None
+    assert row.principle_ids == ("house/kind",)
 
 
 def test_a_row_leads_back_to_the_records_it_came_from() -> None:

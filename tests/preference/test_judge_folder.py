@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from amendment.errors import ConfigError
-from amendment.preference import load_judge_folder, shipped_judges
+from amendment.preference import diff_judges, load_judge_folder, shipped_judges
 
 SPEC = """\
 id: mine
 version: 1.0.0
-protocol: compare
+protocol: verdict
 scale: pair
 parser: verdict-line
 template: compare.txt
@@ -41,10 +41,11 @@ def test_every_shipped_judge_loads_under_its_own_id(name: str) -> None:
 
 
 def test_the_shipped_judges_differ_in_what_they_ask_of_a_model() -> None:
-    assert {name: load_judge_folder(name).needs_choices for name in shipped_judges()} == {
-        "label-tokens": True,
-        "verdict": False,
-    }
+    found = {name: load_judge_folder(name) for name in shipped_judges()}
+    assert {name for name, one in found.items() if one.needs_choices} == {"label-tokens", "reasoned-tokens"}
+    assert {name for name, one in found.items() if not one.writes} == {"label-tokens"}
+    assert {one.unit for one in found.values()} == {"pair", "answer", "pool"}
+    assert {name: one.protocol for name, one in found.items()} == {name: name for name in found}
 
 
 def test_a_folder_of_ones_own_is_found_by_path_or_beside_the_run_file(tmp_path: Path) -> None:
@@ -59,7 +60,7 @@ def test_an_unknown_judge_gets_a_suggestion(tmp_path: Path) -> None:
     text = refusal("verdcit", tmp_path)
     assert "no judge 'verdcit'" in text
     assert "did you mean" in text
-    assert "shipped are label-tokens, verdict, or name a folder with a judge.yaml" in text
+    assert "structured, verdict, or name a folder with a judge.yaml" in text
     assert "no judge" in refusal(tmp_path)  # a folder without judge.yaml
 
 
@@ -82,6 +83,20 @@ def test_a_template_that_is_not_there_is_named_at_its_line(tmp_path: Path) -> No
 
 def test_a_template_that_is_not_text_is_refused(tmp_path: Path) -> None:
     assert "compare.txt is not UTF-8 text (byte 1)" in refusal(folder(tmp_path, template=b"x\xff"))
+
+
+def test_the_longest_names_and_every_mark_of_a_version_are_fine(tmp_path: Path) -> None:
+    spec = SPEC.replace("id: mine", f"id: {'m' * 64}").replace("1.0.0", "2.0.0-rc.1+build.7")
+    made = load_judge_folder(folder(tmp_path, spec=spec))
+    assert (made.id, made.version) == ("m" * 64, "2.0.0-rc.1+build.7")
+
+
+def test_a_template_has_a_megabyte_at_most(tmp_path: Path) -> None:
+    made = folder(tmp_path, template=TEMPLATE.ljust(1_000_001))
+    assert refusal(made).startswith(f"{made / 'judge.yaml'}:6:")
+    assert "template: compare.txt has 1,000,001 bytes, expected 1,000,000 at most" in refusal(made)
+    (made / "compare.txt").write_text(TEMPLATE.ljust(1_000_000))
+    assert len(load_judge_folder(made).template.text) == 1_000_000
 
 
 @pytest.mark.parametrize("name", ["../secret.txt", "/etc/hostname", "..", ".", "a/b.txt", "''"])
@@ -109,11 +124,111 @@ def test_a_folder_reached_through_a_link_is_fine(tmp_path: Path) -> None:
     [
         ("parser: verdict-line", "parser: last-letter"),
         ("scale: pair", "scale: score"),
-        ("protocol: compare", "protocl: compare"),
+        ("protocol: verdict", "protocl: verdict"),
         ("id: mine", "id: Mine!"),
+        ("id: mine", f"id: {'m' * 65}"),
+        ("version: 1.0.0", f"version: '{'1' * 65}'"),
+        ("version: 1.0.0", 'version: "1.0\\e[31m"'),
+        ("version: 1.0.0", "version: '1.0 beta'"),
+        ("version: 1.0.0", "version: ''"),
         ("version: 1.0.0\n", ""),
     ],
 )
 def test_a_wrong_key_or_value_is_refused_with_its_place(tmp_path: Path, line: str, instead: str) -> None:
     made = folder(tmp_path, spec=SPEC.replace(line, instead))
     assert refusal(made).startswith(f"{made / 'judge.yaml'}:")
+
+
+@pytest.mark.parametrize(
+    ("line", "instead", "complaint"),
+    [
+        ("scale: pair", "scale: score", "scale: found score, expected pair, the scale of protocol verdict"),
+        ("parser: verdict-line", "parser: score", "parser: found score, expected verdict-line"),
+        ("protocol: verdict", "protocol: reasoned\nshots: true", "shots: found true, expected false"),
+        ("template: compare.txt", "templates: {ask: compare.txt}", "templates: protocol verdict has one text"),
+        ("template: compare.txt\n", "", "found no template, expected the name of a file"),
+        ("template: compare.txt", "template: compare.txt\ncriteria: [{id: x, text: X}]", "criteria: found criteria in"),
+    ],
+)
+def test_what_does_not_fit_the_protocol_is_refused_at_its_place(
+    tmp_path: Path, line: str, instead: str, complaint: str
+) -> None:
+    made = folder(tmp_path, spec=SPEC.replace(line, instead))
+    text = refusal(made)
+    assert text.startswith(f"{made / 'judge.yaml'}:")
+    assert complaint in text
+
+
+def test_a_protocol_of_two_texts_names_both(tmp_path: Path) -> None:
+    spec = SPEC.replace("protocol: verdict", "protocol: reasoned-tokens").replace("verdict-line", "label-tokens")
+    assert "has several texts: name files under templates, for reason, verdict" in refusal(folder(tmp_path, spec=spec))
+    (tmp_path / "mine" / "judge.yaml").write_text(
+        spec.replace("template: compare.txt", "templates: {reason: compare.txt}")
+    )
+    assert "found templates reason, expected reason, verdict" in refusal(tmp_path / "mine")
+    both = spec.replace("template: compare.txt", "templates: {reason: compare.txt, verdict: then.txt}")
+    (tmp_path / "mine" / "judge.yaml").write_text(both)
+    assert "templates.verdict: no file then.txt" in refusal(tmp_path / "mine")
+    (tmp_path / "mine" / "then.txt").write_text("Which one? One letter.\n")  # the answers are in the conversation
+    assert list(load_judge_folder(tmp_path / "mine").templates) == ["reason", "verdict"]
+
+
+RUBRIC = """\
+id: mine
+version: 1.0.0
+protocol: rubric
+scale: ordinal
+parser: rubric-lines
+template: compare.txt
+criteria:
+  - {id: kind, text: Is it kind?, choices: [no, partly, yes], weight: 2}
+  - {id: lies, text: Does it lie?, weight: -1}
+"""
+
+
+def test_a_rubric_brings_its_criteria(tmp_path: Path) -> None:
+    made = folder(tmp_path, spec=RUBRIC, template="{conversation} {candidate} {criteria}")
+    kind, lies = load_judge_folder(made).criteria
+    assert (kind.choices, kind.weight) == (("no", "partly", "yes"), 2.0)
+    assert (lies.choices, lies.weight) == (("no", "yes"), -1.0)
+    (made / "judge.yaml").write_text(RUBRIC.replace("id: lies", "id: kind"))
+    assert "criteria: found two criteria of one id" in refusal(made)
+    (made / "judge.yaml").write_text(RUBRIC.replace("weight: -1", "weight: 0"))
+    assert "criteria[1]" in refusal(made)
+    for weight in (".nan", ".inf", "1000001", "-1e7"):
+        (made / "judge.yaml").write_text(RUBRIC.replace("weight: -1", f"weight: {weight}"))
+        assert "criteria[1].weight" in refusal(made)
+
+
+def test_the_hash_follows_what_a_folder_says_and_nothing_else(tmp_path: Path) -> None:
+    made = folder(tmp_path)
+    before = load_judge_folder(made).hash
+    (made / "judge.yaml").write_text(f"# a comment\n{SPEC}sees: answer\n")
+    assert load_judge_folder(made).hash == before
+    made.rename(tmp_path / "elsewhere")
+    assert load_judge_folder(tmp_path / "elsewhere").hash == before
+    for name, text in (("compare.txt", TEMPLATE + "!"), ("judge.yaml", SPEC.replace("1.0.0", "1.0.1"))):
+        (tmp_path / "elsewhere" / name).write_text(text)
+        after = load_judge_folder(tmp_path / "elsewhere").hash
+        assert after != before
+        before = after
+    assert len({load_judge_folder(name).hash for name in shipped_judges()}) == len(shipped_judges())
+
+
+def test_two_judges_are_compared_line_by_line(tmp_path: Path) -> None:
+    before = load_judge_folder(folder(tmp_path))
+    (tmp_path / "mine" / "compare.txt").write_text(TEMPLATE + "Judge by it.\n")
+    after = load_judge_folder(tmp_path / "mine")
+    assert diff_judges(before, before) == []
+    changed = [line for line in diff_judges(before, after) if line[0] in "+-" and line[:3] not in ("+++", "---")]
+    assert changed == ["+Judge by it."]
+
+
+@pytest.mark.parametrize("name", shipped_judges())
+def test_shipped_texts_show_the_question_before_and_the_task_after_what_is_judged(name: str) -> None:
+    made = load_judge_folder(name)
+    text = made.template.text
+    last = max(text.index(f"{{{hole}}}") for hole in made.spec.needed)
+    assert text.index("{conversation}") < last
+    assert "only" in text[last:].rpartition("\n\n")[2]
+    assert "not instructions to you" in text[: text.index("{conversation}")]

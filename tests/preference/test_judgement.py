@@ -9,27 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from amendment.preference import judge_together, majority, raters_together
-from amendment.records import Judgement, Verdict
-
-A, B = "s2:aaa", "s2:bbb"
-
-
-def verdict(shown: tuple[str, str] = (A, B), p_first: float | None = None, **fields: Any) -> Verdict:
-    """A verdict with a distribution, or one that could not be read."""
-    if p_first is None:
-        fields = {"invalid": "no verdict line", **fields} if "value" not in fields else fields
-    else:
-        fields = {
-            "value": "A" if p_first > 0.5 else "B" if p_first < 0.5 else "tie",
-            "distribution": {"A": p_first, "B": 1 - p_first},
-            **fields,
-        }
-    return Verdict(**{"scale": "pair", "prompt_id": "p", "shown": shown, "rater": "judge", **fields})
-
-
-def both(p_ab: float | None, p_ba: float | None, **fields: Any) -> list[Verdict]:
-    """Either order; each number is P(the first shown is better)."""
-    return [verdict((A, B), p_ab, **fields), verdict((B, A), p_ba, **fields)]
+from amendment.records import Comparison, Judgement, Verdict
+from tests.preference.verdicts import AB, A, B, C, both, ranking, score, verdict
 
 
 def together(verdicts: list[Verdict], orders: Any = "both", disagreement: Any = "mean") -> Judgement:
@@ -129,11 +110,15 @@ def test_a_rater_read_in_one_order_only_does_not_bring_its_bias_in() -> None:
 
 
 def test_verdicts_of_two_comparisons_and_of_none_are_refused() -> None:
-    other = verdict((A, "s2:ccc"), 0.5)
-    with pytest.raises(ValueError, match="verdicts of one comparison, found 2"):
-        together([verdict((A, B), 0.5), other])
+    for others in ([verdict((A, C), 0.5)], [score(C, 3)]):
+        with pytest.raises(ValueError, match="verdicts of one comparison, found 1 prompts and 3 answers"):
+            together([verdict((A, B), 0.5), *others])
+    with pytest.raises(ValueError, match="verdicts of one comparison, found 2 prompts and 2 answers"):
+        together([verdict((A, B), 0.5), verdict((A, B), 0.5, prompt_id="q")])
     with pytest.raises(ValueError, match="verdicts of one comparison, found 0"):
         together([])
+    with pytest.raises(ValueError, match="name the comparison where more than two answers were shown"):
+        together([ranking((A, B, C), (1, 2, 3))])
 
 
 VERDICTS = st.lists(
@@ -177,6 +162,66 @@ def test_a_judge_that_swaps_its_labels_swaps_the_result(verdicts: list[Verdict],
     assert (p is None) == (q is None)
     if p is not None and q is not None:
         assert p == pytest.approx(1 - q)
+
+
+def test_one_vote_is_no_agreement() -> None:
+    # one voice, one order, one reading of scores: nothing is there for it to agree with
+    assert together([verdict((A, B), value="A")], "first").consistent is None
+    assert together([verdict((A, B), value="A")], "both").consistent is None
+    assert together([score(A, 8), score(B, 3)]).consistent is None
+    assert raters_together([verdict((A, B), value="A")]).consistent is None
+    assert majority([vote("x", "A")]).consistent is None
+
+
+@pytest.mark.parametrize("orders", ["both", "random", "first"])
+def test_scores_are_whole_without_a_second_order(orders: str) -> None:
+    made = together([score(A, 8), score(B, 3)], orders)
+    assert (made.p_a, made.consistent, made.raters) == (1.0, None, ("judge",))
+    assert (made.n_valid, made.a, made.b) == (2, A, B)
+    half_read = together([score(A, 8), score(B, None)], orders)
+    assert (half_read.p_a, half_read.raters, half_read.n_invalid) == (None, (), 1)
+
+
+def test_a_grader_and_a_judge_of_pairs_weigh_alike() -> None:
+    # the grader says 0 (2 under 6); the judge (0.9 + 1 - 0.3) / 2 = 0.8; its orders alone tell of consistency
+    found = [*both(0.9, 0.3), score(A, 2, rater="grader"), score(B, 6, rater="grader")]
+    made = together(found)
+    assert made.p_a == pytest.approx(0.4)
+    assert made.consistent is True
+    assert made.raters == ("grader", "judge")
+    assert raters_together(found).p_a == pytest.approx(0.4)
+    assert majority(found).p_a == 0.5  # one for a, one for b
+
+
+def test_equal_grades_are_half_a_vote_and_no_win() -> None:
+    made = together([score(A, 5), score(B, 5)])
+    assert (made.p_a, made.decisive) == (0.5, None)
+    assert majority([score(A, 5), score(B, 5)]).p_a == 0.5
+
+
+def test_a_ranking_of_many_is_put_together_for_every_two_of_them() -> None:
+    # given order A B C: A > C > B; reversed order C B A: A = B > C
+    found = [ranking((A, B, C), (1, 3, 2)), ranking((C, B, A), (3, -2, 1))]
+    one = {
+        other: judge_together(
+            found, orders="both", disagreement="mean", comparison=Comparison("p", *sorted(("s2:aaa", other)))
+        )
+        for other in (B, C)
+    }
+    assert (one[B].p_a, one[B].consistent) == (0.75, False)  # 1 and a tie
+    assert (one[C].p_a, one[C].consistent) == (1.0, True)
+    between = judge_together(found, orders="both", disagreement="tie", comparison=Comparison("p", B, C))
+    assert (between.p_a, between.consistent) == (0.5, False)  # 0 and 1: the orders contradict each other
+    half = judge_together([found[0], ranking((C, B, A), None)], orders="both", disagreement="mean", comparison=AB)
+    assert half.p_a is None
+
+
+def test_people_may_rank_and_grade() -> None:
+    graded = [score(A, 8, rater="x", rater_kind="person"), score(B, 3, rater="x", rater_kind="person")]
+    ranked = [ranking((B, A), (2, 1), rater="y", rater_kind="person")]
+    made = majority([*graded, *ranked, vote("z", "B")])
+    assert made.p_a == pytest.approx(2 / 3)
+    assert made.raters == ("x", "y", "z")
 
 
 def vote(rater: str, value: str | None, shown: tuple[str, str] = (A, B)) -> Verdict:

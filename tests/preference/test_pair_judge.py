@@ -10,6 +10,7 @@ import pytest
 
 from amendment.calls import Reply, Request
 from amendment.constitutions import AppliesWhen, CompareExample, FewShot, load_constitution
+from amendment.errors import ConfigError
 from amendment.fence import read_fenced
 from amendment.lilliput import Persona
 from amendment.preference import Compared, Judge, JudgeSettings
@@ -178,7 +179,7 @@ def test_a_verdict_says_where_it_came_from() -> None:
         made = asked.compare(prompt="Hi", a="good", b="bad")
         for verdict in made.verdicts:
             assert (verdict.rater, verdict.rater_kind, verdict.principle_id) == (asked.name, "model", "house/kind")
-            assert verdict.origin.template == asked.folder.template.id
+            assert verdict.origin.template == asked.folder.hash
             assert asked.name == f"judge-1/{asked.folder.id}@{asked.folder.version}"
             assert verdict.origin.constitution == HOUSE.reference
             assert ledger.find(verdict.origin.request or "") is not None
@@ -263,3 +264,11 @@ def test_equal_judges_give_equal_verdicts() -> None:
 def test_two_judges_of_one_model_are_two_raters() -> None:
     by_letter, by_words = (judge(Scripted(likes_good), folder=folder) for folder in ("label-tokens", "verdict"))
     assert by_letter.name != by_words.name
+
+
+@pytest.mark.parametrize("argument", ["prompt", "a", "b"])
+def test_half_a_surrogate_pair_is_refused_by_the_name_of_its_argument(argument: str) -> None:
+    provider = Scripted(always_first)
+    with pytest.raises(ConfigError, match=rf"compare: {argument} has a lone surrogate \(U\+D800\)"):
+        compare(judge(provider), **{argument: "x \ud800"})
+    assert provider.asked == []

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from amendment.calls import Reply, Request
 from amendment.constitutions import AppliesWhen
 from amendment.errors import ConfigError, CredentialsError, Rejected, Transient
-from amendment.records import Prompt, user
+from amendment.providers import _anthropic_format as anthropic
+from amendment.providers import _openai_format as openai
+from amendment.providers import _responses_format as responses
+from amendment.records import Prompt, Sampling, user
 from tests.preference.scripted_judge import (
     Scripted,
     always_first,
     compare,
     house,
     judge,
+    labels,
     likes_good,
     principle,
     question,
@@ -50,8 +56,10 @@ def test_a_rejected_question_is_an_invalid_verdict_and_says_why() -> None:
     def reject(request: Request) -> Reply:
         raise Rejected("too long")
 
-    made = compare(judge(Scripted(reject)))
+    asked = judge(Scripted(reject))
+    made = compare(asked)
     assert [verdict.invalid for verdict in made.verdicts] == ["rejected: too long"] * 2
+    assert {verdict.origin.template for verdict in made.verdicts} == {asked.folder.hash}
     assert made.p_a is None
 
 
@@ -62,6 +70,79 @@ def test_other_faults_pass_as_they_are(fault: Exception) -> None:
 
     with pytest.raises(type(fault), match=str(fault)):
         compare(judge(Scripted(fail)))
+
+
+SILENT = Transient("here: the reply is empty", kind="empty")
+
+
+def unread(body: bytes, read: Callable[[bytes, Request], Reply] = openai.read_reply) -> Transient:
+    """What a provider's own reading makes of a body."""
+    with pytest.raises(Transient) as caught:
+        read(body, Request(provider="openai", host="here", model="m", messages=user("Hi"), sampling=Sampling()))
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        unread(b'{"choices": [{"message": {"content": ""}, "finish_reason": "stop"}]}'),
+        unread(b'{"choices": []}'),
+        unread(b'{"content": null}', anthropic.read_reply),
+        unread(b'{"output": null}', responses.read_reply),
+    ],
+)
+@pytest.mark.parametrize("folder", ["label-tokens", "verdict", "structured"])
+def test_a_silent_reply_costs_its_own_verdict_and_not_the_comparison(folder: str, fault: Transient) -> None:
+    def say(request: Request) -> Reply:
+        if shown(request)[0] == "good":
+            raise fault
+        return labels(0.2) if request.choices else written('Verdict: B\n{"verdict": "B"}')
+
+    asked = judge(Scripted(say), folder)
+    made = compare(asked)
+    silent, heard = sorted(made.verdicts, key=lambda verdict: verdict.invalid is None)
+    assert silent.invalid == f"the model said nothing: {fault}"
+    assert silent.origin.template == asked.folder.hash
+    assert (heard.value, made.judgement.n_invalid) == ("B", 1)
+
+
+def test_silence_after_a_rationale_or_a_complaint_is_an_invalid_verdict() -> None:
+    def rationale(request: Request) -> Reply:
+        if request.choices:
+            raise SILENT
+        return written("Both are short.")
+
+    def complaint(request: Request) -> Reply:
+        if len(request.messages) > 1:
+            raise SILENT
+        return written("Hm.")
+
+    said = f"the model said nothing: {SILENT}"
+    assert [one.invalid for one in compare(judge(Scripted(rationale), "reasoned-tokens")).verdicts] == [said] * 2
+    assert [one.invalid for one in compare(judge(Scripted(complaint), "verdict")).verdicts] == ["no verdict line"] * 2
+
+
+@pytest.mark.parametrize("is_complaint", [False, True])
+@pytest.mark.parametrize(
+    "fault",
+    [
+        *(Transient("later", kind=kind) for kind in ("server", "transport", "refused", "deadline")),
+        Transient("cut", kind="unreadable"),
+        unread(b"<html>busy</html>"),
+        unread(b'{"error": {"message": "overloaded"}}'),
+    ],
+)
+def test_an_outage_in_whatever_guise_leaves_the_comparison_to_be_asked_again(
+    fault: Transient, is_complaint: bool
+) -> None:
+    def say(request: Request) -> Reply:
+        if is_complaint and len(request.messages) == 1:
+            return written("Hm.")
+        raise fault
+
+    with pytest.raises(Transient) as caught:
+        compare(judge(Scripted(say), "verdict"))
+    assert caught.value is fault
 
 
 def test_a_prompt_that_no_principle_speaks_about_is_refused() -> None:
@@ -84,7 +165,7 @@ def test_hostile_answers_stay_in_their_block(text: str) -> None:
     compare(judge(provider, orders="first"), text, "bad")
     lines = question(provider.asked[0]).split("\n")
     assert shown(provider.asked[0]) == (text, "bad")
-    assert lines[-1 if lines[-1] else -2].startswith("Judge by this principle only.")
+    assert lines[-1 if lines[-1] else -2].startswith("Judge the two answers by this principle only.")
     assert "Which is more kind?" in lines[-4] + lines[-3]
     assert sum(line.startswith("<<") for line in lines) == 6
 

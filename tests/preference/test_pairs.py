@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from amendment.preference import PairSettings, make_pairs
+from amendment.preference import PairSettings, is_tied_pool, make_pairs
 from amendment.records import Judgement, Pair
 
 
@@ -145,3 +145,28 @@ def test_every_comparison_is_a_pair_or_left_out_in_any_order_of_arrival(
     again = make_pairs(judgements, settings)
     assert sorted(again.pairs, key=str) == sorted(made.pairs, key=str)
     assert +again.left_out == +made.left_out
+
+
+def test_a_pool_in_which_all_answers_tie_gives_no_pair_even_where_ties_are_kept() -> None:
+    tied = [judged("x", "y", 0.5), judged("y", "z", 0.5), judged("x", "z", 0.5)]
+    for how in ("all", "best_worst"):
+        assert won(*tied, pairs=how, ties="keep") == []
+        assert left_out(*tied, pairs=how, ties="keep") == {"all answers tied": 3}
+    # within the margin they are ties, too: |2 * 0.55 - 1| = 0.1
+    assert left_out(*tied[:2], judged("x", "z", 0.55), min_margin=0.2) == {"all answers tied": 3}
+
+
+def test_one_decision_in_a_pool_of_ties_keeps_the_others() -> None:
+    mixed = [judged("x", "y", 0.5), judged("y", "z", 0.5), judged("x", "z", 0.9)]
+    assert [pair.p_chosen for pair in pairs(*mixed, ties="keep")] == pytest.approx([0.5, 0.5, 0.9])
+
+
+def test_two_answers_that_tie_are_a_tie_and_no_pool() -> None:
+    assert [pair.p_chosen for pair in pairs(judged("x", "y", 0.5), judged("x", "z", None), ties="keep")] == [0.5]
+
+
+def test_a_tied_pool_has_two_comparisons_that_were_read_and_no_decision() -> None:
+    tie, within, silent = judged("x", "y", 0.5), judged("y", "z", 0.55), judged("x", "z", None)
+    assert not is_tied_pool([tie, silent], PairSettings())
+    assert not is_tied_pool([tie, within], PairSettings())
+    assert is_tied_pool([tie, within, silent], PairSettings(min_margin=0.2))  # |2 * 0.55 - 1| = 0.1

@@ -9,7 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from amendment.calls import Reply
-from amendment.preference.parsers import PARSERS, Parsed, read_label_tokens, read_verdict_line
+from amendment.preference.parsers import (
+    PARSERS,
+    Parsed,
+    read_label_tokens,
+    read_verdict_json,
+    read_verdict_line,
+)
 from amendment.records import FinishReason, Message
 
 
@@ -153,6 +159,64 @@ def test_a_refusal_is_no_verdict_even_with_a_verdict_in_it() -> None:
     assert read_verdict_line(Reply()).invalid == "no verdict line"
 
 
+@pytest.mark.parametrize(
+    "text", ["B is better.\nVerdict: A", "Verdict: A\nBut then ag", 'Fine: {"reasoning": "", "verdict": "A"}']
+)
+def test_a_reply_that_was_cut_holds_no_verdict_whatever_stands_in_it(text: str) -> None:
+    for read in (read_verdict_line, read_verdict_json, read_label_tokens):
+        parsed = read(written(text, "length"))
+        assert parsed.value is None
+        assert parsed.invalid
+
+
+@pytest.mark.parametrize("text", ["A", " B", "**A**"])
+def test_a_letter_that_was_cut_may_begin_a_sentence_and_is_no_vote(text: str) -> None:
+    assert read_label_tokens(written(text)).value in ("A", "B")
+    assert read_label_tokens(written(text, "length")) == Parsed(
+        invalid="no probabilities, and the reply was cut at its limit"
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "value", "reasoning"),
+    [
+        ('{"reasoning": "Warm.", "verdict": "A"}', "A", "Warm."),
+        ('```json\n{"reasoning": "", "verdict": "tie"}\n```', "tie", None),
+        ('I think {so}: {"verdict": "B"} is it.', "B", None),
+        ('{"reasoning": "It says {\\"verdict\\": \\"A\\"}", "verdict": "B"}', "B", 'It says {"verdict": "A"}'),
+        ('{"quoted": {"verdict": "A"}} {"verdict": "B"}', "B", None),
+    ],
+)
+def test_one_json_object_with_a_verdict_is_read(text: str, value: str, reasoning: str | None) -> None:
+    assert read_verdict_json(written(text)) == Parsed(value, None, reasoning)
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("", "no JSON object with a verdict"),
+        ("Verdict: A", "no JSON object with a verdict"),
+        ('{"reasoning": "Warm."}', "no JSON object with a verdict"),
+        ('{"verdict": "A"', "no JSON object with a verdict"),
+        ('["verdict", "A"]', "no JSON object with a verdict"),
+        ('{"verdict": "A"} {"verdict": "A"}', "2 JSON objects with a verdict"),
+        ('{"verdict": "A", "verdict": "B"}', "2 verdicts in one JSON object"),
+        ('{"verdict": "C"}', "the verdict is none of A, B and tie"),
+        ('{"verdict": null}', "the verdict is none of A, B and tie"),
+        ('{"verdict": ["A"]}', "the verdict is none of A, B and tie"),
+        ('{"verdict": {"verdict": "A"}}', "the verdict is none of A, B and tie"),
+    ],
+)
+def test_no_json_verdict_or_two_are_none(text: str, complaint: str) -> None:
+    parsed = read_verdict_json(written(text))
+    assert (parsed.value, parsed.invalid) == (None, complaint)
+
+
+@pytest.mark.parametrize("text", ["{" * 100_000, '{"a":' * 50_000, "[" * 100_000 + '{"verdict": "A"'])
+def test_a_long_reply_of_brackets_is_no_verdict(text: str) -> None:
+    assert read_verdict_json(written(text)).invalid == "no JSON object with a verdict"
+
+
 def test_letters_that_only_look_like_a_tie_in_capitals_are_read_as_one() -> None:
     assert read_verdict_line(written("Verdict: tİe")).value in ("tie", None)
 
@@ -161,7 +225,9 @@ def test_a_long_reply_of_blank_lines_is_read() -> None:
     assert read_verdict_line(written("\n" * 100_000 + " " * 100_000 + "*" * 100_000)).invalid == "no verdict line"
 
 
-LINES = st.sampled_from(["Verdict: A", "Verdict: B", "verdict: tıe", "**Verdict: tie**", "Verdict:", "\n", " ", "A"])
+LINES = st.sampled_from(
+    ["Verdict: A", "Verdict: B", "verdict: tıe", "**Verdict: tie**", "Verdict:", '{"verdict": "A"}', "\n", " ", "A"]
+)
 FINISHES: st.SearchStrategy[FinishReason] = st.sampled_from(["stop", "length", "refusal", "tool_calls", "other"])
 REPLIES = st.builds(
     Reply,

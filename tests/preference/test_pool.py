@@ -53,3 +53,14 @@ def test_a_tool_call_is_an_answer() -> None:
 
 def test_nothing_gives_nothing() -> None:
     assert pool_of([]).pairs() == []
+
+
+def test_answers_that_differ_in_white_space_alone_are_compared_once() -> None:
+    first, second, third = candidate("two words"), candidate(" two\n\nwords"), candidate("two words\u200b!")
+    pool = pool_of([first, second, third])
+    assert pool.candidates == (first, third)
+    assert pool.set_aside == {"repeated": 1}
+
+
+def test_signs_that_show_nothing_are_no_answer() -> None:
+    assert pool_of([candidate("\u200b\u2060\x00")]).set_aside == {"empty": 1}

@@ -23,6 +23,11 @@ ANSWERS = [
 SHOWN = Reply(messages=(Message(role="assistant", content="A"),), choice_logprobs={"A": -0.1, "B": -2.5})
 SILENT = SHOWN.model_copy(update={"choice_logprobs": None})
 REFUSED = Reply(finish_reason="refusal")
+CUT = SILENT.model_copy(update={"finish_reason": "length"})
+"""The article that begins WHOLE, at a limit of one token."""
+WHOLE = Reply(
+    messages=(Message(role="assistant", content="A fair look at both shows that the second is better.\nVerdict: B"),)
+)
 
 
 class Server:
@@ -112,6 +117,52 @@ def test_a_server_that_needs_more_than_one_token_for_a_label_is_asked_in_words()
     found = judged(server)
     assert [verdict.value for verdict in found.verdicts] == ["A"] * 12
     assert server.with_choices == 1
+
+
+def article_first(request: Request) -> Reply:
+    """A server without probabilities: what it would say, cut where the question allows no more than one token."""
+    return CUT if request.sampling.max_tokens == 1 else WHOLE
+
+
+def test_an_article_that_was_cut_is_no_vote_and_the_whole_answer_is_asked_for() -> None:
+    server = Server(lambda _, request: article_first(request))
+    found = judged(server)
+    assert [(verdict.value, verdict.invalid) for verdict in found.verdicts] == [("B", None)] * 12
+    assert server.with_choices == 1
+    assert server.asked == 13  # one that was cut, twelve whole ones
+    assert list(found.notices.values()) == [1]
+
+
+def test_after_a_first_vote_without_probabilities_no_question_is_cut_at_one_token() -> None:
+    server = Server(lambda number, request: article_first(request) if number else SILENT)
+    found = judged(server)
+    assert sorted(str(verdict.value) for verdict in found.verdicts) == ["A"] + ["B"] * 11
+    assert (server.with_choices, server.asked) == (1, 12)
+    assert list(found.notices.values()) == [1]
+
+
+def test_a_cut_article_among_probabilities_is_asked_about_in_words_alone() -> None:
+    def reply(number: int, request: Request) -> Reply:
+        return article_first(request) if number == 5 or not request.choices else SHOWN
+
+    server = Server(reply)
+    found = judged(server)
+    assert sorted(str(verdict.value) for verdict in found.verdicts) == ["A"] * 11 + ["B"]
+    assert (server.with_choices, server.asked) == (12, 13)
+
+
+def test_a_server_whose_first_question_failed_is_found_out_by_the_next_answers() -> None:
+    def reply(number: int, request: Request) -> Reply:
+        if number < 2:
+            raise Transient("not now")
+        return article_first(request)
+
+    server = Server(reply)
+    found = judged(server)
+    assert [str(fault) for fault in found.faults] == ["not now"]
+    assert [verdict.value for verdict in found.verdicts] == ["B"] * 10
+    assert server.with_choices <= 2 + 5, "the second questions of the pairs were cut, too"
+    assert list(found.notices.values()) == [1]
 
 
 def test_a_refusal_for_another_reason_is_of_that_question_alone() -> None:

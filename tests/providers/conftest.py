@@ -105,8 +105,6 @@ class Server(ThreadingHTTPServer):
         self.answers: list[dict[str, Any]] = []
         self.asked: list[dict[str, Any]] = []
         self.released = threading.Event()
-        self.reads_raw = False
-        """Whether bodies are kept as they came, and not as JSON."""
 
     @property
     def url(self) -> str:
@@ -123,7 +121,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         raw = self.rfile.read(int(self.headers["content-length"]))
-        body = raw if self.server.reads_raw else json.loads(raw)
+        body = json.loads(raw)
         sent = {name.lower(): value for name, value in self.headers.items()}
         self.server.asked.append({"path": self.path, "headers": sent, "body": body})
         answer = self.server.answers.pop(0)

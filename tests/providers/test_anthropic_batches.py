@@ -168,6 +168,37 @@ def test_what_is_not_one_shards_batch_may_be_anothers(
     assert asyncio.run(looked_for()) == [Found(None), Found("msgbatch_0")]
 
 
+def test_a_batch_that_shares_a_request_with_ours_is_an_earlier_attempt_of_another_group(
+    server: FaultServer, service: BatchService, question: Callable[..., Request]
+) -> None:
+    """Requests that a batch left unanswered are grouped anew: the older batch has one of them, and is not ours."""
+    vendor = BatchVendor(server)
+    vendor.polls_to_end = 1
+
+    async def looked_for() -> Found:
+        await submitted(service, ["s2-0", "s2-8"], question("an older group"))
+        return await service.find("", ["s2-1", "s2-0"], time.time())
+
+    assert asyncio.run(looked_for()) == Found(None)
+
+
+def test_while_a_newer_batch_may_be_ours_no_older_one_of_the_same_requests_is_taken(
+    server: FaultServer, service: BatchService, question: Callable[..., Request]
+) -> None:
+    vendor = BatchVendor(server)
+    vendor.polls_to_end = 1
+
+    async def looked_for() -> list[Found]:
+        names = ["s2-0", "s2-1"]
+        await submitted(service, names, question("the first attempt, expired"))
+        found = [await service.find("", names, time.time())]
+        vendor.polls_to_end = 2
+        await submitted(service, names, question("the second"))
+        return [*found, *[await service.find("", names, time.time()) for _ in range(2)]]
+
+    assert asyncio.run(looked_for()) == [Found("msgbatch_0"), Found(None, is_open=True), Found("msgbatch_1")]
+
+
 def test_a_batch_made_long_before_the_intent_is_not_ours(
     server: FaultServer, service: BatchService, question: Callable[..., Request]
 ) -> None:

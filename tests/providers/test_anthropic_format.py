@@ -210,3 +210,36 @@ def test_a_schema_goes_into_the_protocols_field(question: Ask) -> None:
     schema = {"type": "object", "properties": {"a": {"type": "string"}}}
     body = body_for(question(answer_schema=schema), 99)
     assert body["output_config"] == {"format": {"type": "json_schema", "schema": schema}}
+
+
+def test_a_thinking_budget_goes_with_the_wish_to_see_the_thoughts(question: Ask) -> None:
+    body = body_for(question(sampling={"max_tokens": 4000, "thinking_budget": 2048}), 99)
+    assert body["thinking"] == {"type": "enabled", "budget_tokens": 2048, "display": "summarized"}
+    assert body["max_tokens"] == 4000
+    assert "output_config" not in body
+
+
+def test_effort_without_a_budget_lets_the_model_decide_and_stands_beside_a_schema(question: Ask) -> None:
+    schema = {"type": "object", "properties": {}}
+    body = body_for(question(sampling={"effort": "high"}, answer_schema=schema), 99)
+    assert body["thinking"] == {"type": "adaptive", "display": "summarized"}
+    assert body["output_config"] == {"effort": "high", "format": {"type": "json_schema", "schema": schema}}
+    both = body_for(question(sampling={"effort": "low", "thinking_budget": 1024}), 2000)
+    assert both["thinking"]["type"] == "enabled"
+    assert both["output_config"] == {"effort": "low"}
+
+
+def test_thoughts_are_no_part_of_the_answer_and_hidden_ones_leave_none() -> None:
+    shown = [{"type": "thinking", "thinking": "Verdict: A, or so.", "signature": "s"}, text("Verdict: B")]
+    assert read({"content": shown, "stop_reason": "end_turn"}).messages == (
+        Message(role="assistant", content="Verdict: B", thinking="Verdict: A, or so."),
+    )
+    hidden = [{"type": "thinking", "thinking": "", "signature": "s"}, {"type": "redacted_thinking", "data": "x"}]
+    reply = read({"content": [*hidden, text("Verdict: B")], "stop_reason": "end_turn"})
+    assert reply.messages == (Message(role="assistant", content="Verdict: B"),)
+
+
+def test_thoughts_that_used_up_the_limit_are_an_answer_that_was_cut() -> None:
+    reply = read({"content": [{"type": "thinking", "thinking": "Hm"}], "stop_reason": "max_tokens"})
+    assert reply.finish_reason == "length"
+    assert reply.messages == (Message(role="assistant", thinking="Hm"),)

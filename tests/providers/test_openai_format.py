@@ -259,3 +259,28 @@ def test_a_schema_is_asked_for_strictly(question: Ask) -> None:
         "type": "json_schema",
         "json_schema": {"name": "answer", "schema": schema, "strict": True},
     }
+
+
+def test_effort_goes_by_the_protocols_name(question: Ask) -> None:
+    assert body_for(question(sampling={"effort": "low"}), VENDOR)["reasoning_effort"] == "low"
+
+
+@pytest.mark.parametrize(
+    ("content", "thinking", "said"),
+    [
+        ("<think>\nVerdict: A, or so.\n</think>\n\nVerdict: B", "Verdict: A, or so.", "Verdict: B"),
+        ("<think></think>Verdict: B", None, "Verdict: B"),
+        ("<think>Hm", "Hm", None),
+        ("Use <think>hm</think>", None, "Use <think>hm</think>"),
+    ],
+)
+def test_thoughts_between_tags_before_the_answer_are_no_part_of_it(
+    content: str, thinking: str | None, said: str | None
+) -> None:
+    reply = read(completion({"content": content}, "length"))
+    assert reply.messages == (Message(role="assistant", content=said, thinking=thinking),)
+
+
+def test_where_the_server_tells_thoughts_apart_the_answer_is_taken_as_it_is() -> None:
+    reply = read(completion({"content": "<think>", "reasoning": "Which tag?"}))
+    assert reply.messages == (Message(role="assistant", content="<think>", thinking="Which tag?"),)

@@ -8,6 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from amendment.calls import Reply
+from amendment.fence import fence
 from amendment.preference._again import asked_again
 from amendment.providers._question import Question
 from amendment.records import Message, user
@@ -32,6 +33,7 @@ def named(**fields: Any) -> str:
         {"seed": 1},
         {"logprobs": True},
         {"tools": [{"type": "function"}]},
+        {"response_format": {"type": "json_schema", "json_schema": {"schema": {"type": "object"}}}},
         {"chat_template_kwargs": {"enable_thinking": False}},
     ],
     ids=str,
@@ -54,6 +56,8 @@ def test_what_says_the_same_has_the_same_name() -> None:
         ({"n": 2}, "n"),
         ({"stream": True}, "stream"),
         ({"response_format": {"type": "json_object"}}, "response_format"),
+        ({"response_format": {"type": "json_schema", "json_schema": {"name": "x"}}}, "response_format"),
+        ({"response_format": {"type": "text"}}, "response_format"),
         ({"temperature": -1}, "temperature"),
         ({"temperature": "1"}, "temperature"),
         ({"seed": 1.5}, "seed"),
@@ -92,3 +96,17 @@ def test_a_judge_who_asks_once_more_still_asks_what_it_asked_first() -> None:
     turns = [{"role": message.role, "content": message.content} for message in messages]
     assert len(turns) == 3
     assert Question.model_validate({**BODY, "messages": turns}).asked == "which is better?"
+
+
+def test_a_question_after_a_rationale_goes_back_to_the_turn_with_the_answers() -> None:
+    shown = "\n".join(fence({"answer_a": "x", "answer_b": "y"}).values())
+    turns = [
+        {"role": "user", "content": shown},
+        {"role": "assistant", "content": "Answer A is better."},
+        {"role": "user", "content": "Now name it in one letter."},
+    ]
+    asked = Question.model_validate({**BODY, "messages": turns})
+    assert asked.asked == shown
+    assert asked.said_since == "Answer A is better."
+    example = [{"role": "user", "content": "\n".join(fence({"answer_a": "p"}).values())}, turns[1]]
+    assert Question.model_validate({**BODY, "messages": [*example, turns[0]]}).said_since == ""

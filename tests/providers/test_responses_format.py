@@ -194,3 +194,7 @@ JSON = st.recursive(
 def test_any_body_is_read_or_asked_again(value: Any, choices: tuple[str, ...] | None) -> None:
     with suppress(Transient):
         read({"output": [value, {"type": "message", "content": value}], "usage": value}, choices=choices)
+
+
+def test_effort_goes_by_the_protocols_name(question: Ask) -> None:
+    assert body_for(question(sampling={"effort": "minimal"}))["reasoning"] == {"effort": "minimal"}

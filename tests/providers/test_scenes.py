@@ -16,10 +16,11 @@ from amendment.lilliput import PRINCIPLES, Persona, sample_prompts
 from amendment.preference import Judge, JudgeSettings, shipped_judges
 from amendment.providers._openai_format import body_for
 from amendment.providers._question import Question
-from amendment.providers._scenes import principles_in, role_of
+from amendment.providers._scene import principles_in
+from amendment.providers._scenes import role_of
 from amendment.providers.simulated import SimulatedProvider
 from amendment.providers.specs import OpenAISpec
-from amendment.records import Candidate, Message, Prompt, Sampling, Verdict
+from amendment.records import Candidate, Message, Prompt, Sampling, Verdict, text_of
 
 LILLIPUT = load_constitution("lilliput")
 FOREIGN = load_constitution("helpful-honest")
@@ -113,8 +114,10 @@ def test_every_verdict_is_given_by_the_principle_that_was_drawn(folder: str) -> 
             return found
 
     verdicts = asyncio.run(main())
-    assert set(provider.roles) == {"judge"}
-    assert [principles_in(text_seen(one)) for one in provider.asked] == [(one.principle_id,) for one in verdicts]
+    assert set(provider.roles) == {{"score": "score", "rubric": "criteria", "listwise": "rank"}.get(folder, "judge")}
+    asked = [text_seen(one) for one in provider.asked if read_fenced(text_of(one.messages))]  # first questions
+    whole = [one for one in verdicts if one.criterion is None]  # of a rubric the score of all criteria
+    assert [principles_in(text) for text in asked] == [(one.principle_id,) for one in whole]
     assert {one.principle_id for one in verdicts} == {f"lilliput/{name}" for name in PRINCIPLES}
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
+from amendment.calls import Request
 from amendment.providers import AnthropicSpec, LocalSpec, ModelSpec, OpenAISpec, SimulatedSpec
 
 ENTRY: TypeAdapter[Any] = TypeAdapter(ModelSpec)
@@ -160,3 +162,48 @@ def test_other_known_keys_stay_at_home_too(variable: str, base_url: str) -> None
     for foreign in ("https://example.org/v1", of_a_stranger, base_url.replace("https", "http")):
         with pytest.raises(ValidationError, match=f"{variable} is sent to"):
             ENTRY.validate_python({**entry, "base_url": foreign})
+
+
+def test_thoughts_must_leave_room_for_the_answer() -> None:
+    entry = {"provider": "anthropic", "model": "m", "thinking_budget": 2048}
+    with pytest.raises(ValidationError, match=r"2048 tokens of thoughts leave none of max_tokens \(2048\)"):
+        ENTRY.validate_python(entry)
+    assert ENTRY.validate_python({**entry, "max_tokens": 2049}).thinks
+    with pytest.raises(ValidationError, match="1024"):
+        ENTRY.validate_python({**entry, "thinking_budget": 1023})
+
+
+def test_a_budget_of_thoughts_is_not_taken_where_the_protocol_has_none() -> None:
+    with pytest.raises(ValidationError, match="thinking_budget"):
+        ENTRY.validate_python({"provider": "openai", "model": "m", "thinking_budget": 2048})
+
+
+def test_a_model_that_thinks_first_shows_no_label_probabilities() -> None:
+    entry = {"provider": "openai", "model": "m"}
+    shown = {
+        effort: ENTRY.validate_python({**entry, "effort": effort}).shows_choices for effort in (None, "none", "low")
+    }
+    assert shown == {None: True, "none": True, "low": False}
+
+
+@pytest.mark.parametrize(
+    ("provider", "more"),
+    [("openai", {"effort": "high"}), ("anthropic", {"effort": "high"}), ("anthropic", {"thinking_budget": 1024})],
+)
+def test_how_much_a_model_thinks_names_its_questions_and_silence_about_it_does_not(
+    provider: str, more: dict[str, Any], question: Callable[..., Request]
+) -> None:
+    entry = {"provider": provider, "model": "m", "max_tokens": 2000}
+    silent, thinking = (ENTRY.validate_python({**entry, **said}).sampling(7) for said in ({}, more))
+    assert not silent.to_json().keys() & {"effort", "thinking_budget"}
+    assert question(sampling=silent.to_json()).id != question(sampling=thinking.to_json()).id
+
+
+def test_names_of_questions_from_before_there_was_thinking_stand(question: Callable[..., Request]) -> None:
+    # by hand: the name is the hash of what is set, so keys that are absent leave it as it was
+    asked = question("Hi", sampling={"max_tokens": 20, "seed": 7})
+    written = (
+        b'{"host":"here","messages":[{"content":"Hi","role":"user"}],"model":"m","provider":"openai","sample":0,'
+        b'"sampling":{"max_tokens":20,"seed":7}}'
+    )
+    assert asked.body == written

@@ -14,13 +14,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import httpx2
 import pytest
 
 from amendment.calls import Pace, Request, Sent
 from amendment.errors import Transient
 from amendment.providers import AnthropicSpec, OpenAISpec, _transport, open_provider
-from amendment.providers._transport import Transport, proxy_for
+from amendment.providers._transport import Client, Transport, proxy_for
 
 Ask = Callable[..., Request]
 KEY = "sk-canary-0123456789"
@@ -188,16 +187,20 @@ def test_hosts_that_the_environment_excepts_are_asked_directly(monkeypatch: pyte
     assert proxy_for("https://outside.example.org/v1") == "http://proxy.example.org:3128"
 
 
-def test_a_request_that_is_a_stream_is_sent_whole(server: Any) -> None:
+@pytest.mark.parametrize("headers", [{"X-Own": "1", "Accept": "a/b"}, [("X-Own", "1"), ("Accept", "a/b")]])
+def test_a_request_keeps_the_headers_that_may_leave_and_no_other(server: Any, headers: Any) -> None:
     async def main() -> int:
-        wire = Transport({}, base_url=server.url, connect_seconds=5)
-        async with httpx2.AsyncClient(transport=wire) as client:
-            return (await client.post(f"{server.url}/x", files={"file": b"{}"}, data={"a": "b"})).status_code
+        wire = Transport({"authorization": "Bearer k"}, base_url=server.url, connect_seconds=5)
+        async with Client(wire) as client:
+            request = client.build_request("post", f"{server.url}/x", content=b"{}", headers=headers, timeout=None)
+            return (await client.send(request, stream=False)).status_code
 
     server.will_say({"id": "f"}, status=200)
-    server.reads_raw = True
     assert asyncio.run(main()) == 200
-    assert b'name="file"' in server.asked[0]["body"]
+    sent = {name.lower(): value for name, value in server.asked[0]["headers"].items()}
+    assert (sent["accept"], sent["authorization"]) == ("a/b", "Bearer k")
+    assert "x-own" not in sent
+    assert "user-agent" in sent
 
 
 FORGETFUL = """

@@ -26,6 +26,7 @@ def assumptions(
         return ()
     return (
         *_sample(portions),
+        *_judging(left, setting),
         *_answers(left, likely, setting),
         *_bounds(left, setting),
         *_money(left, setting),
@@ -42,6 +43,19 @@ def _sample(portions: Sequence[Portion]) -> Iterator[str]:
     total = round(sum(portion.size * portion.weight for portion in portions))
     if rehearsed < total:
         yield f"counted with {rehearsed:,} of {total:,} prompts, spread over all sorts of them, and scaled up"
+
+
+def _judging(left: Sequence[Asks], setting: Setting) -> Iterator[str]:
+    """Where what is asked depends on what was answered."""
+    stage = setting.config.judging
+    if stage is None or not any(one.stage == "judging" for one in left):
+        return
+    if all(setting.config.models[entry.model].provider == "simulated" for entry in stage.judges):
+        return
+    if stage.cascade:
+        yield "judging: at most, as if the first judges were sure of nothing and the second were always asked"
+    if stage.ranking != "all_pairs":
+        yield f"judging: at most, since ranking: {stage.ranking} may need fewer comparisons"
 
 
 def _answers(left: Sequence[Asks], likely: Rehearsal, setting: Setting) -> Iterator[str]:
@@ -61,9 +75,20 @@ def _answers(left: Sequence[Asks], likely: Rehearsal, setting: Setting) -> Itera
         f"where fewer than {ENOUGH_ANSWERS} answers were seen, a text has {TEXT_TOKENS} tokens and a written verdict "
         f"{VERDICT_TOKENS}, or max_tokens where that is less; a token is about four characters of English"
     )
+    yield from _thoughts(left, setting)
     trained = [one.model for one in left if one.model in POLICY_STAGES]
     if trained:
         yield f"answers of {', '.join(dict.fromkeys(trained))} are not known before the training"
+
+
+def _thoughts(left: Sequence[Asks], setting: Setting) -> Iterator[str]:
+    """What thinking models are taken to think, which is paid as output."""
+    for name in dict.fromkeys(one.model for one in left if _is_hosted(one.model, setting)):
+        spec = setting.config.models[name]
+        if getattr(spec, "thinking_budget", None):
+            yield f"{name}: uses up its thinking_budget in every answer, until {ENOUGH_ANSWERS} answers were seen"
+        elif getattr(spec, "thinks", False):
+            yield f"{name}: how long it thinks is not known until {ENOUGH_ANSWERS} answers were seen; it is not counted"
 
 
 def _bounds(left: Sequence[Asks], setting: Setting) -> Iterator[str]:

@@ -7,9 +7,11 @@ refusals, tool calls and equal answers, of which nobody knows beforehand.
 from __future__ import annotations
 
 import math
+import re
 from typing import Literal
 
 from amendment.calls import Reply, Request
+from amendment.fence import read_fenced
 from amendment.records import Message, text_of
 
 __all__ = [
@@ -32,26 +34,35 @@ CHARACTERS = 4
 UNBOUNDED = 4096
 """Tokens of the longest answer where nothing bounds it: neither max_tokens nor the price table."""
 _WORDS = "so it goes on, as an answer of the usual length would, and says one thing after another; "
-_VERDICT = "\nVerdict: A"
+_JUDGED = re.compile(r"^<<(answer_b|candidate|answer_(\d+)) [0-9a-f]{32}>>$", re.MULTILINE)
+"""Where a judge's question shows what is judged."""
+_STRUCTURED = '\n{"reasoning": "", "verdict": "A"}'
 _EVEN = {"A": math.log(0.5), "B": math.log(0.5)}
 
 
 def kind_of(request: Request) -> Kind:
-    """What a request asks for, by its form alone: a comparison shows two answers, each in a block."""
+    """What a request asks for, by its form alone: a judge is shown two answers, one or several, each in a block."""
     if request.choices:
         return "label"
-    return "verdict" if "\n<<answer_b " in f"\n{text_of(request.messages)}" else "text"
+    return "verdict" if _JUDGED.search(text_of(request.messages)) else "text"
 
 
 def likely_length(request: Request) -> int:
-    """Tokens that an answer is assumed to have where none has been seen: never more than the request allows."""
-    tokens = {"label": 1, "verdict": VERDICT_TOKENS, "text": TEXT_TOKENS}[kind_of(request)]
+    """Tokens that an answer is assumed to have where none has been seen: its whole thinking budget, too, but never more
+    than the request allows.
+    """
+    tokens = _usual(request) + (request.sampling.thinking_budget or 0)
     return min(tokens, request.sampling.max_tokens or tokens)
 
 
+def _usual(request: Request) -> int:
+    return {"label": 1, "verdict": VERDICT_TOKENS, "text": TEXT_TOKENS}[kind_of(request)]
+
+
 def likely_answer(request: Request, tokens: int) -> Reply:
-    """An answer of so many tokens to a request, as a judge or a stage reads it."""
-    return _answer(request, tokens * CHARACTERS)
+    """An answer of so many tokens to a request, as a judge or a stage reads it: thoughts are no part of its text."""
+    said = max(tokens - (request.sampling.thinking_budget or 0), min(tokens, _usual(request)))
+    return _answer(request, said * CHARACTERS)
 
 
 def longest_answer(request: Request, tokens: int | None, *, is_cut: bool) -> Reply:
@@ -68,6 +79,22 @@ def _answer(request: Request, characters: int) -> Reply:
         logs = {label: _EVEN.get(label, math.log(1 / len(request.choices))) for label in request.choices}
         return Reply(messages=(Message(role="assistant", content=request.choices[0]),), choice_logprobs=logs)
     body = f"{request.id} " + _WORDS * (characters // len(_WORDS) + 1)
-    end = _VERDICT if kind_of(request) == "verdict" else ""
+    end = _verdict(request) if kind_of(request) == "verdict" else ""
     text = body[: max(characters - len(end), len(request.id))] + end
     return Reply(messages=(Message(role="assistant", content=text),))
+
+
+def _verdict(request: Request) -> str:
+    """A verdict in the form that is asked for: one that a judge can read, whatever it says."""
+    if request.answer_schema:
+        return _STRUCTURED
+    text = text_of(request.messages)
+    shown = [block[1] for block in _JUDGED.finditer(text)]
+    if "answer_b" in shown:
+        return "\nVerdict: A"
+    if "candidate" not in shown:
+        return "\nRanking: " + " > ".join(str(place) for place in range(1, len(shown) + 1))
+    criteria = read_fenced(text).get("criteria")
+    if not criteria:
+        return "\nScore: 5"
+    return "".join(f"\n{one['id']}: {one['choices'][0]}" for one in criteria)

@@ -43,12 +43,14 @@ class Portion(NamedTuple):
     """How many prompts each of them stands for."""
     evaluated: float = 1.0
     """The same where held-out prompts answer, of which a run takes only so many."""
+    probed: float = 1.0
+    """The same where comparisons are probed, of which a run takes only so many."""
     size: int = 0
     """How many are rehearsed with."""
 
     def weight_in(self, stage: str) -> float:
         """How many prompts one of them stands for in a stage."""
-        return self.evaluated if stage == "evaluate" else self.weight
+        return {"evaluate": self.evaluated, "probes": self.probed}.get(stage, self.weight)
 
 
 class _Sort(NamedTuple):
@@ -62,7 +64,7 @@ def portions_of(config: RunFile, inputs: Workspace, sample: int = SAMPLE) -> lis
     """The portions of a run whose input tables are in place."""
     total = inputs.count("inputs/prompts")
     if total <= sample:
-        return [Portion(config, size=total)]
+        return [Portion(_probing(config), size=total)]
     sorts = _sorts(config, inputs)
     share = _evaluated_share(config, sum(len(ids) for sort, ids in sorts.items() if sort.is_held_out))
     taken = {sort: _taken(config, ids, max(LEAST, round(sample * len(ids) / total))) for sort, ids in sorts.items()}
@@ -70,8 +72,19 @@ def portions_of(config: RunFile, inputs: Workspace, sample: int = SAMPLE) -> lis
     portions = []
     for sort, ids in taken.items():
         weight = len(sorts[sort]) / len(ids)
-        portions.append(Portion(_reached(config, sort), tables[sort], weight, weight * share, len(ids)))
+        pairs = config.probes.pairs * len(sorts[sort]) / total if config.probes else 1
+        asked = max(1, min(round(pairs), len(ids)))
+        small = _probing(_reached(config, sort), asked)
+        portions.append(Portion(small, tables[sort], weight, weight * share, pairs / asked, len(ids)))
     return portions
+
+
+def _probing(config: RunFile, pairs: int | None = None) -> RunFile:
+    """The run file with so many pairs probed. Nobody has won a comparison yet, so that attacks are put to them all."""
+    if not config.probes:
+        return config
+    probes = config.probes.model_copy(update={"pairs": pairs or config.probes.pairs, "clear": 0.0})
+    return config.model_copy(update={"probes": probes})
 
 
 def _sorts(config: RunFile, inputs: Workspace) -> dict[_Sort, list[str]]:

@@ -49,6 +49,8 @@ class Sketch(Workspace):
 class Rehearsing(Context):
     """A run whose models are rehearsed with."""
 
+    is_rehearsed = True
+
     def __init__(
         self,
         config: RunFile,
@@ -67,6 +69,11 @@ class Rehearsing(Context):
         self._prices = prices
         self._trained_stages = trained if _can_train() and has_replies else ()
         self._has_replies = has_replies
+
+    @property
+    def asks_most(self) -> bool:  # type: ignore[override]
+        """Not for a stage that stands: its answers are known."""
+        return not self._rehearsal.is_done
 
     @property
     def calls(self) -> Asked:

@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING, Any
 from amendment.constitutions import Constitution
 from amendment.markdown import table
 from amendment.pipeline.publishing.configs import CONFIGS
+from amendment.pipeline.publishing.judge_sft import lessons_of
 from amendment.pipeline.publishing.licenses import source_licenses, things_to_look_at, writers
 from amendment.pipeline.publishing.tables import Tables
 from amendment.pipeline.publishing.text import code, fenced, tame
 from amendment.pipeline.runfile.publish import PublishSettings
 from amendment.pipeline.wording import evaluation_lines, stage_lines
+from amendment.records import Sampling
 
 if TYPE_CHECKING:
     from datasets import DatasetDict
@@ -38,6 +40,7 @@ COLUMNS = {
     "chosen_model, rejected_model": "who wrote the answers, where it is known",
     "raters": "who judged; people are person-1, person-2 ...",
     "principle_ids, constitutions": "`constitution/principle`, and `id@version#hash`",
+    "decisive": "the principle that decided; null for ties, and where no principle was asked by",
     "category, source, license": "of the prompt; those of the answers stand in `candidates`",
 }
 HELD_OUT = ("reward_model", "dpo")
@@ -101,7 +104,7 @@ def _loading(repo: str, configs: Mapping[str, DatasetDict]) -> Iterator[str]:
     rows = [[code(name), CONFIGS[name], *size] for name, size in zip(configs, sizes, strict=True)]
     yield from table([["config", "what it holds", "train", "test"], *rows])
     yield ""
-    yield "Pairs go into TRL's reward, DPO and KTO trainers as they are, `sft` into its SFT trainer."
+    yield "Pairs go into TRL's reward, DPO and KTO trainers as they are, `sft` and `judge_sft` into its SFT trainer."
     yield ""
 
 
@@ -151,7 +154,7 @@ def _models(tables: Tables) -> Iterator[str]:
 
 
 def _sampling(spec: Mapping[str, Any]) -> str:
-    names = ("provider", "model", "temperature", "top_p", "max_tokens", "stop", "seed")
+    names = ("provider", "model", *Sampling.model_fields)
     return ", ".join(f"{name} {spec[name]}" for name in names if name in spec)
 
 
@@ -232,6 +235,10 @@ def _limits(tables: Tables) -> Iterator[str]:
     if left_out:
         told = ", ".join(f"{code(str(reason))} {count}" for reason, count in left_out.items())
         yield f"- Comparisons that became no pair: {told}."
+    lessons = lessons_of(tables)
+    if lessons.kept and lessons.left_out:
+        told = ", ".join(f"{code(str(reason))} {count}" for reason, count in lessons.left_out.items())
+        yield f"- Verdicts that are not in `judge_sft`: {told}."
     if len(tables.people):
         yield "- Names of raters are replaced; nobody has looked for names inside prompts and answers."
     yield ""

@@ -11,26 +11,35 @@ from typing import TYPE_CHECKING, Any
 
 from amendment.hashing import canonical_json
 from amendment.pipeline.publishing.dataset_files import as_dataset, conversation_features, preference_dataset_dict
+from amendment.pipeline.publishing.judge_sft import FLAGS, TEXTS, lessons_of, written_lessons
 from amendment.pipeline.publishing.tables import Tables
 from amendment.records import Candidate, Comparison, Critique, Origin, Prompt, Verdict
 
 if TYPE_CHECKING:
     from datasets import DatasetDict
 
-__all__ = ["CONFIGS", "build_configs"]
+__all__ = ["CONFIGS", "build_configs", "judge_sft"]
 
 Row = dict[str, Any]
 _ORIGIN_TEXTS = ("model", "provider", "host", "template", "request", "constitution", "source", "license", "toolkit")
 _OF_PROMPT = ("prompt_source", "prompt_license")
 """Beside `source` and `license`, which are those of the answer."""
 _ORIGIN_LISTS = ("principle_ids", "parents")
-_SAMPLING = {"temperature": "float64", "top_p": "float64", "max_tokens": "int64", "seed": "int64"}
+_SAMPLING = {
+    "temperature": "float64",
+    "top_p": "float64",
+    "max_tokens": "int64",
+    "seed": "int64",
+    "effort": "string",
+    "thinking_budget": "int64",
+}
 CONFIGS = {
     "default": "preference pairs, with the columns that TRL's trainers take",
     "candidates": "every answer that was written, drawn or brought, with its origin",
     "verdicts": "every answer of every rater, models and people alike, unreadable ones too",
     "critiques": "what the chain said about answers before it revised them",
     "sft": "whole conversations for supervised fine-tuning",
+    "judge_sft": "what judges were asked, reasoned and concluded, for training a judge",
 }
 """The configs and what they hold."""
 
@@ -178,9 +187,26 @@ def _answers(tables: Tables) -> list[Candidate]:
     return list({one.id: one for one in found}.values())
 
 
+def judge_sft(tables: Tables) -> DatasetDict:
+    """Verdicts with their reasoning that nothing speaks against; see `judge_sft`."""
+    found = list(written_lessons(lessons_of(tables).kept, tables.folder))
+    features = conversation_features(("messages",), [messages for _, messages in found], ())
+    of_prompt = ("category", "source", "license")
+    rows = (
+        {
+            "messages": [message.to_json() for message in messages],
+            **lesson.to_json(),
+            **{name: getattr(tables.prompts[lesson.verdict.prompt_id], name) for name in of_prompt},
+        }
+        for lesson, messages in found
+    )
+    return _split(tables, rows, {**features, **_columns((*TEXTS, *of_prompt), **dict.fromkeys(FLAGS, "bool"))})
+
+
 _BUILDERS: dict[str, Callable[[Tables], DatasetDict]] = {
     "candidates": _candidates,
     "verdicts": _verdicts,
     "critiques": _critiques,
     "sft": _sft,
+    "judge_sft": judge_sft,
 }

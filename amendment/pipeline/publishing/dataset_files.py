@@ -29,7 +29,7 @@ __all__ = [
 
 SIDES = ("prompt", "chosen", "rejected")
 _TEXTS = ("comparison_id", "prompt_id", "chosen_id", "rejected_id", "decided_by")
-_OPTIONAL_TEXTS = ("chosen_model", "rejected_model", "category", "source", "license")
+_OPTIONAL_TEXTS = ("chosen_model", "rejected_model", "decisive", "category", "source", "license")
 _LISTS = ("raters", "principle_ids", "constitutions")
 _NUMBERS = ("p_chosen", "p_chosen_raw", "p_chosen_calibrated", "weight")
 

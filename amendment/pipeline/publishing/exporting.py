@@ -8,6 +8,7 @@
 | nemo | JSONL | NeMo RL: context, and completions with their rank, 0 the better |
 | csv | CSV | people and their spreadsheets |
 | jsonl | JSONL | every row as it is, for programs |
+| judge_sft | Parquet | a judge's own training set, for TRL's SFTTrainer: see `judge_sft` |
 
 Beside the files stands `.amendment-export.json`, by which the next export knows what it may replace.
 """
@@ -27,6 +28,7 @@ from pydantic import TypeAdapter
 
 from amendment.errors import ConfigError, DataError
 from amendment.files import file_hash, replacing, write_text
+from amendment.pipeline.publishing.configs import judge_sft
 from amendment.pipeline.publishing.dataset_files import (
     SIDES,
     as_dataset,
@@ -34,6 +36,7 @@ from amendment.pipeline.publishing.dataset_files import (
     preference_dataset_dict,
     write_parquet,
 )
+from amendment.pipeline.publishing.judge_sft import ABSENT, lessons_of
 from amendment.pipeline.publishing.spreadsheet import HELD_AS_TEXT, write_table
 from amendment.pipeline.publishing.tables import Tables
 from amendment.records import Message, Preference
@@ -43,6 +46,8 @@ __all__ = ["FORMATS", "Exported", "export_lines", "export_run"]
 
 MARKER = ".amendment-export.json"
 PARTIAL = ".amendment-export.partial"
+JUDGE_SFT = "judge_sft"
+"""The format that holds no pairs."""
 Rows = Mapping[str, Sequence[Preference]]
 
 
@@ -54,7 +59,7 @@ class Exported:
     files: dict[Path, int]
     """Rows of each file."""
     left_out: dict[str, int]
-    """Pairs that the format cannot hold, by reason."""
+    """Pairs, or verdicts of `judge_sft`, that the format cannot hold, by reason."""
     not_held: tuple[str, ...]
     """What of the other pairs the format does not hold."""
 
@@ -85,25 +90,36 @@ def export_run(folder: Path, format: str, out: Path) -> Exported:
     that holds anything else, or a run without a dataset that is up to date, and DataError when the format can hold
     none of the pairs; then nothing has changed.
     """
-    if format not in FORMATS:
-        known = ", ".join(FORMATS)
-        raise ConfigError(f"no format {format!r}{did_you_mean(format, FORMATS)}; there are {known}")
+    formats = (*FORMATS, JUDGE_SFT)
+    if format not in formats:
+        known = ", ".join(formats)
+        raise ConfigError(f"no format {format!r}{did_you_mean(format, formats)}; there are {known}")
     tables = Tables.of_run(folder)
     earlier = _earlier(out)
     with _beside(out) as made:
-        written = FORMATS[format](tables.preferences, made)
+        written = _lessons(tables, made) if format == JUDGE_SFT else FORMATS[format](tables.preferences, made)
         if not written.files:
-            reasons = dict(written.left_out)
-            raise DataError(f"{format}: none of the pairs can be held ({reasons}); jsonl holds all of them")
+            raise DataError(_nothing(format, written.left_out))
         _replace(made, out, earlier)
     files = {out / path.name: rows for path, rows in written.files.items()}
     return Exported(format=format, files=files, left_out=dict(written.left_out), not_held=tuple(written.not_held))
 
 
+def _nothing(format: str, left_out: Mapping[str, int]) -> str:
+    reasons = ", ".join(f"{count} {reason}" for reason, count in left_out.items()) or "there are none"
+    if format == JUDGE_SFT:
+        return (
+            f"{format}: no verdict of this run can be learned from ({reasons}); a judge of protocol reasoned or "
+            "structured writes its reasons before its verdict"
+        )
+    return f"{format}: none of the pairs can be held ({reasons}); jsonl holds all of them"
+
+
 def export_lines(result: Exported) -> list[str]:
     """The result for people."""
+    rows_are = "verdicts" if result.format == JUDGE_SFT else "pairs"
     lines = [f"{path}: {rows} rows" for path, rows in result.files.items()]
-    lines += [f"left out: {count} pairs: {reason}" for reason, count in result.left_out.items()]
+    lines += [f"left out: {count} {rows_are}: {reason}" for reason, count in result.left_out.items()]
     return [*lines, *(f"not held by {result.format}: {what}" for what in result.not_held)]
 
 
@@ -168,6 +184,14 @@ def _parquet(splits: Mapping[str, Any], out: Path) -> dict[Path, int]:
     for path, dataset in files.items():
         write_parquet(path, dataset)
     return {path: len(dataset) for path, dataset in files.items()}
+
+
+def _lessons(tables: Tables, out: Path) -> Written:
+    """A judge's own training set, which is made of the run's verdicts and not of its pairs."""
+    found = lessons_of(tables)
+    files = _parquet(judge_sft(tables), out)
+    absent = len(found.kept) - sum(files.values())
+    return Written(files, found.left_out + Counter({ABSENT: absent}), ())
 
 
 def _kto(rows: Rows, out: Path) -> Written:

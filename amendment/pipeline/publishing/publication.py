@@ -45,6 +45,7 @@ ID_COLUMNS = {
     "verdicts": "verdict_id",
     "critiques": "critique_id",
     "sft": "candidate_id",
+    "judge_sft": "verdict_id",
 }
 
 

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from amendment.files import replacing
-from amendment.records import Message, Preference
+from amendment.pipeline.transcripts import transcript
+from amendment.records import Preference
 from amendment.spreadsheet import safe_cell
 
 __all__ = ["HELD_AS_TEXT", "write_table"]
@@ -28,6 +29,7 @@ COLUMNS = (
     "weight",
     "raters",
     "principle_ids",
+    "decisive",
     "constitutions",
     "chosen_model",
     "rejected_model",
@@ -62,35 +64,10 @@ def _cells(row: Preference) -> dict[str, Any]:
     for name in COLUMNS:
         value = values.get(name)
         if name in ("prompt", "chosen", "rejected"):
-            value = _conversation(getattr(row, name), is_answer=name != "prompt")
+            value = transcript(getattr(row, name), by="user" if name == "prompt" else "assistant")
         elif name == "tools" and value:
             value = json.dumps(value, ensure_ascii=False)
         elif isinstance(value, list):
             value = "; ".join(value)
         cells[name] = safe_cell(value) if isinstance(value, str) else value
     return cells
-
-
-def _conversation(messages: Sequence[Message], *, is_answer: bool) -> str:
-    """A single text as it is; several turns, thinking and calls with their roles in front."""
-    if len(messages) == 1 and messages[0].role == ("assistant" if is_answer else "user"):
-        only = messages[0]
-        if not only.thinking and not only.tool_calls:
-            return _said(only)
-    return "\n\n".join(_turn(message) for message in messages)
-
-
-def _turn(message: Message) -> str:
-    parts = [f"{message.role}:"]
-    parts += [f"(thinking) {message.thinking}"] if message.thinking else []
-    parts += [_said(message)] if _said(message) else []
-    parts += [
-        f"(calls) {json.dumps(call.to_json()['function'], ensure_ascii=False)}" for call in message.tool_calls or ()
-    ]
-    return " ".join(parts)
-
-
-def _said(message: Message) -> str:
-    if isinstance(message.content, tuple):
-        return "".join(str(part.get("text", "")) for part in message.content)
-    return message.content or ""

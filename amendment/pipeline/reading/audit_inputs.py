@@ -7,13 +7,13 @@ Lenient about texts: an item whose answer is empty or no text still counts; of w
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Literal
 
-from amendment.calibration import Item, Vote
+from amendment.calibration import Item, Vote, argued_for, marks_of
 from amendment.errors import DataError, Problem
 from amendment.pipeline.reading.comparisons import JoinedComparison, join
 from amendment.pipeline.reading.guesses import not_recognised
@@ -22,6 +22,7 @@ from amendment.pipeline.reading.shapes import recognise
 from amendment.pipeline.reading.source_rows import FileFacts, SourceRows, facts_of
 from amendment.pipeline.runfile.config import RunFile
 from amendment.pipeline.runfile.verdict_files import VerdictFile
+from amendment.preference import as_pair_verdicts
 from amendment.records import Candidate, Comparison, Prompt, RaterKind, Verdict, text_of
 from amendment.tables import iter_rows
 from amendment.yamlfile import capped
@@ -33,6 +34,7 @@ WHO_ALONE = (
     "are models. Where none is a person, or all are, say so in a run file: verdicts: [{path: FILE, kind: model}]"
 )
 """How the command says who is a person."""
+_OTHER: dict[str, Literal["A", "B"]] = {"A": "B", "B": "A"}
 LOOKED_AT = 1000
 """Rows by which the shape of a file is told."""
 
@@ -45,6 +47,8 @@ class AuditInputs:
     votes: list[Vote] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
     files: list[FileFacts] = field(default_factory=list)
+    models: dict[str, str] = field(default_factory=dict)
+    """The models of judges, where these are on record, as the writers of answers are named."""
 
 
 def read_votes(config: RunFile, base: Path, *, is_alone: bool = False) -> AuditInputs:
@@ -82,7 +86,17 @@ def _item(item: JoinedComparison) -> Item:
     content = item.content
     prompt = item.prompt_id or (content.prompt if content else "") or item.name
     lengths = (content.length_a, content.length_b) if content else (None, None)
-    return Item(prompt, item.category, item.model_a, item.model_b, *lengths)
+    return Item(prompt, item.category, item.model_a, item.model_b, *lengths, *_marks_of_row(item))
+
+
+def _marks_of_row(item: JoinedComparison) -> tuple[Mapping[str, float] | None, Mapping[str, float] | None]:
+    """Of the answers as the first row that has them spells them; None where they are no text."""
+    for reading, turned in zip(item.readings, item.turned, strict=True):
+        if reading.content is not None and reading.columns.a and reading.columns.b:
+            a, b = (reading.row.values[column] for column in (reading.columns.a, reading.columns.b))
+            marks = tuple(marks_of(text) if isinstance(text, str) else None for text in (a, b))
+            return (marks[1], marks[0]) if turned else (marks[0], marks[1])
+    return None, None
 
 
 def source_of(path: Path, *, people: Sequence[str] = (), kind: RaterKind | None = None) -> VerdictFile:
@@ -107,13 +121,13 @@ def source_of(path: Path, *, people: Sequence[str] = (), kind: RaterKind | None 
 def votes_of_run(
     verdicts: Iterable[Verdict], candidates: Iterable[Candidate], prompts: Iterable[Prompt]
 ) -> AuditInputs:
-    """Pair verdicts that stand as records, such as those of a run's own judges.
+    """Verdicts that stand as records, such as those of a run's own judges, as votes on pairs.
 
     An item is a comparison; "A" is the candidate that comes first in canonical order, whatever was displayed first.
     """
     answers = {candidate.id: candidate for candidate in candidates}
     asked = {prompt.id: prompt for prompt in prompts}
-    pairs = [verdict for verdict in verdicts if verdict.scale == "pair"]
+    pairs = as_pair_verdicts(verdicts)
     inputs = AuditInputs()
     names: dict[tuple[str, str, str], str] = {}
     for verdict in pairs:
@@ -123,6 +137,8 @@ def votes_of_run(
             names[known] = Comparison(*known).id
             inputs.items[names[known]] = _item_of(asked.get(verdict.prompt_id), verdict, answers.get(a), answers.get(b))
         inputs.votes.append(_vote(verdict, names[known], "A" if verdict.shown[0] == a else "B"))
+        if verdict.origin.model:
+            inputs.models[verdict.rater] = verdict.origin.model
     inputs.counts["verdicts"] = len(inputs.votes)
     inputs.counts["items"] = len(inputs.items)
     return inputs
@@ -136,6 +152,8 @@ def _item_of(prompt: Prompt | None, verdict: Verdict, a: Candidate | None, b: Ca
         model_b=b.origin.model if b else None,
         length_a=_length(a),
         length_b=_length(b),
+        marks_a=_marks(a),
+        marks_b=_marks(b),
     )
 
 
@@ -144,13 +162,22 @@ def _length(candidate: Candidate | None) -> int | None:
     return len(text_of(candidate.messages)) or None if candidate else None
 
 
+def _marks(candidate: Candidate | None) -> dict[str, float] | None:
+    """What its text carries, and whether it is a revision."""
+    if candidate is None:
+        return None
+    return {**marks_of(text_of(candidate.messages)), **({"revised": 1} if candidate.kind == "revision" else {})}
+
+
 def _vote(verdict: Verdict, item: str, first: Literal["A", "B"]) -> Vote:
     """In content coordinates; `first` is the side of the candidate that stands first in the record."""
     value = "invalid" if verdict.invalid is not None else str(verdict.value)
     p = verdict.p_first() if verdict.distribution is not None else None
+    argues = argued_for(verdict.reasoning)
     if first == "B":
-        value = {"A": "B", "B": "A"}.get(value, value)
+        value = _OTHER.get(value, value)
         p = None if p is None else 1 - p
+        argues = _OTHER[argues] if argues else None
     return Vote(
         item=item,
         rater=verdict.rater,
@@ -160,4 +187,5 @@ def _vote(verdict: Verdict, item: str, first: Literal["A", "B"]) -> Vote:
         p_a=p,
         principle=verdict.principle_id,
         sample=verdict.sample,
+        argues=argues,
     )

@@ -9,10 +9,11 @@ from typing import Any
 from pydantic import ValidationError
 
 from amendment.errors import DataError
+from amendment.preference import criteria_of
 from amendment.records import Message, Messages, Prompt, ToolCall, user
 from amendment.tables import MAX_CELL, Row
 
-__all__ = ["answer_in", "is_silent", "joined_prompt", "optional_text", "text_in", "tools_in"]
+__all__ = ["answer_in", "criteria_in", "is_silent", "joined_prompt", "optional_text", "text_in", "tools_in", "words_in"]
 
 
 def is_silent(row: Row, column: str) -> bool:
@@ -95,6 +96,41 @@ def tools_in(row: Row, column: str) -> tuple[dict[str, Any], ...] | None:
     if not isinstance(value, list) or not all(isinstance(tool, dict) for tool in value):
         raise DataError([row.problem(column, f"expected a list of tool schemas, found {_kind(value)}")])
     return tuple(value)
+
+
+def criteria_in(row: Row, column: str) -> tuple[dict[str, Any], ...]:
+    """A prompt's own criteria, as a list or as the JSON text of one; none where the cell is empty."""
+    value = row.values[column]
+    if value is None or value == "":
+        return ()
+    if isinstance(value, str):
+        value = _from_json(value)
+    if not isinstance(value, list) or not all(isinstance(one, dict) for one in value):
+        found = f"expected a list of criteria with `id` and `text`, found {_kind(value)}"
+        raise DataError([row.problem(column, found)])
+    given = [{name: said for name, said in one.items() if said is not None} for one in value]
+    try:
+        criteria_of(given)
+    except ValidationError as fault:
+        first = fault.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "criterion"
+        said = first["msg"].removeprefix("Value error, ")
+        raise DataError([row.problem(column, f"{where}: {said}")]) from fault
+    except ValueError as fault:
+        raise DataError([row.problem(column, str(fault))]) from fault
+    return tuple(given)
+
+
+def words_in(row: Row, column: str) -> tuple[str, ...]:
+    """Words as a list of them, the JSON text of one, or a text with commas between them; each once, as it came."""
+    value = row.values[column]
+    if isinstance(value, str) and value.lstrip().startswith("["):
+        value = _from_json(value)
+    words = value.split(",") if isinstance(value, str) else [] if value is None else value
+    others = [word for word in words if not isinstance(word, str)] if isinstance(words, list) else [words]
+    if others:
+        raise DataError([row.problem(column, f"expected a list of words, found {_kind(others[0])}")])
+    return tuple(dict.fromkeys(_sendable(row, column, word.strip()) for word in words if word.strip()))
 
 
 def _messages(row: Row, column: str, role: str) -> Messages:

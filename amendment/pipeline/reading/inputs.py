@@ -12,7 +12,15 @@ from functools import partial
 from pathlib import Path
 
 from amendment.errors import DataError, Problem
-from amendment.pipeline.reading.cells import answer_in, joined_prompt, optional_text, text_in, tools_in
+from amendment.pipeline.reading.cells import (
+    answer_in,
+    criteria_in,
+    joined_prompt,
+    optional_text,
+    text_in,
+    tools_in,
+    words_in,
+)
 from amendment.pipeline.reading.comparisons import join
 from amendment.pipeline.reading.guesses import no_prompt, not_recognised
 from amendment.pipeline.reading.readings import absent_columns, gather
@@ -80,7 +88,8 @@ def _prompts(source: PromptFile, base: Path, inputs: Inputs, problems: list[Prob
     found = stream_of(source, base, glimpse=glimpse)
     problems += found.head.problems
     for rows, questions in _prompt_rows(source, found):
-        columns = [*questions, source.system, source.tools, source.category_column]
+        others = [source.system, source.tools, source.category_column, source.tags_column, source.criteria_column]
+        columns = [*questions, *others]
         read = partial(_prompt, source=source, questions=questions, inputs=inputs)
         if not _each_row(source, rows, found.head.columns, columns, read, inputs=inputs, problems=problems):
             break
@@ -174,6 +183,8 @@ def _prompt(row: Row, source: PromptFile, questions: tuple[str, ...], inputs: In
         messages=messages,
         tools=tools_in(row, source.tools) if source.tools else None,
         category=optional_text(row, source.category_column) or source.category,
+        tags=words_in(row, source.tags_column) if source.tags_column else (),
+        criteria=criteria_in(row, source.criteria_column) if source.criteria_column else (),
         source=source.label,
         license=source.license,
     )

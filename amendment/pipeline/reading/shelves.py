@@ -138,11 +138,12 @@ class Glance:
     """What a check looks for in prompts."""
 
     def __init__(self) -> None:
-        self.categories: dict[str | None, None] = {}
+        self.scopes: dict[tuple[str | None, tuple[str, ...]], None] = {}
+        """Category and tags of prompts, each once."""
         self.knows_lilliput = False
         """Any of them is one of the simulated world's."""
 
     def look(self, prompt: Prompt) -> None:
         """Look at a prompt."""
-        self.categories[prompt.category] = None
+        self.scopes[prompt.category, prompt.tags] = None
         self.knows_lilliput = self.knows_lilliput or knows(text_of(prompt.messages))

@@ -12,11 +12,12 @@ from pydantic import Field
 
 from amendment.critique import ChainSettings
 from amendment.dpo import DpoSettings, SftSettings
+from amendment.pipeline.runfile.probes import ProbesStage
 from amendment.pipeline.runfile.publish import PublishSettings
 from amendment.pipeline.runfile.shares import Mix
 from amendment.pipeline.runfile.sources import CandidateSource, LilliputPrompts, OneOrMore, PairFile, Part, PromptFile
 from amendment.pipeline.runfile.verdict_files import VerdictFile
-from amendment.preference import JudgeSettings, PairSettings
+from amendment.preference import ConstantAnswers, JudgeSettings, JuryKind, PairSettings
 from amendment.providers import ModelSpec
 from amendment.reward_model import RewardSettings
 from amendment.training import TinyModel
@@ -25,6 +26,7 @@ __all__ = [
     "BaseStage",
     "BudgetPart",
     "CallsPart",
+    "CascadeSettings",
     "CritiqueStage",
     "DatasetStage",
     "DpoStage",
@@ -77,14 +79,42 @@ class JudgeEntry(Part):
     """Draws of each question; the share of verdicts is P where no probabilities are shown."""
 
 
+class CascadeSettings(Part):
+    """Second judges for what the first ones are unsure of. Of several judges that are asked together the majority is
+    sure or unsure where jury is majority, and the mean in all other cases."""
+
+    sure: float = Field(default=0.8, gt=0, le=1)
+    """How sure is sure enough: |2P - 1|, such as 0.8 for P of 0.9 and more, or of 0.1 and less."""
+    then: tuple[JudgeEntry, ...] = Field(min_length=1)
+    """They are asked about the others, and what they say counts. Where they are unsure too, or cannot be read, the
+    comparison is also written to judging/for_people."""
+
+
 class JudgingStage(JudgeSettings, PairSettings):
-    """Pairwise judging of candidates."""
+    """Judging of candidates."""
 
     judges: tuple[JudgeEntry, ...] = Field(min_length=1)
-    """Several are averaged, each with the same weight."""
+    """One judge, or a jury of several."""
+    jury: JuryKind = "mean"
+    """What several judges come to. mean: of their P, each with the same weight; majority: one vote each, an even split
+    is a tie; dawid-skene: by how often each errs, as all votes of the run tell it, of three judges or more; stacked:
+    weighed on the comparisons that people have decided, which takes labelled: judge and 30 of them."""
+    ranking: Literal["all_pairs", "knockout", "merge_sort", "adaptive"] = "all_pairs"
+    """Which candidates of a prompt are compared. all_pairs: every two of k; knockout: about 1.5 k, for the best and the
+    worst; merge_sort: about k log2 k, for the order; adaptive: the next by what is known, until the best is found."""
+    comparisons_per_prompt: int | None = Field(default=None, ge=1, le=10_000)
+    """With ranking: adaptive, at most so many, and one more of the best with the worst; null: two for each candidate.
+    Each takes the calls of all judges, principles and orders."""
+    cascade: CascadeSettings | None = None
+    """Ask other judges where these are unsure."""
     labelled: Literal["skip", "judge"] = "skip"
     """Comparisons that your own verdicts or pairs have decided: judge asks about them too, so that the certificate can
     measure the judge on them; the dataset keeps your decision. skip spends nothing on them."""
+
+    @property
+    def every_judge(self) -> tuple[JudgeEntry, ...]:
+        """Those that are asked first, and those that are asked where the first are unsure."""
+        return (*self.judges, *(self.cascade.then if self.cascade else ()))
 
 
 class DatasetStage(Part):
@@ -95,6 +125,9 @@ class DatasetStage(Part):
     ties: Literal["drop", "keep"] = "drop"
     """Of imported pairs on which raters are evenly split: keep writes them with P = 0.5; trainers on hard
     labels leave them out. `judging` has its own."""
+    constant_answers: ConstantAnswers = ConstantAnswers()
+    """Which answers are no answers, since their writer says the same to most prompts; where such a one would be chosen,
+    no pair is made."""
     mix: Mix = ()
     """Shares of the pairs for training: one entry `source: run` for this run's own, and files or datasets of people's
     pairs beside it. As many pairs are taken as the shares allow."""
@@ -184,6 +217,8 @@ class RunFile(Part):
     """Answers that take part in comparisons."""
     judging: JudgingStage | None = None
     """Compare the candidates of each prompt."""
+    probes: ProbesStage | None = None
+    """Ask the judges once more about comparisons whose answers were edited so that nothing should change."""
     dataset: DatasetStage = DatasetStage()
     """How pairs become rows, and which prompts are held out."""
     reward_model: RewardStage | None = None

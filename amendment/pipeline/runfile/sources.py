@@ -107,6 +107,13 @@ class PromptFile(Source):
     """Category of all these prompts; `category_column` reads it from the file instead."""
     category_column: str | None = None
     """Column with the category of each prompt; where it is empty, `category` holds."""
+    tags_column: str | None = None
+    """Column with the tags of each prompt, by which principles may say when they apply: a list, or words with commas
+    between them."""
+    criteria_column: str | None = None
+    """Column with each prompt's own criteria, by which judges of protocol rubric look at its answers: a list of objects
+    with `id`, `text` and, where wanted, `choices`, `values`, `meanings` and `weight`. Where it is empty, the criteria
+    of the judge hold, or the principle's."""
 
 
 class LilliputPrompts(Part):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from amendment.answers import Ending
 from amendment.errors import AmendmentError, Paused
@@ -15,6 +15,7 @@ from amendment.records import Outcome, Record
 
 __all__ = ["ItemEnding", "Tables", "write_endings"]
 
+T = TypeVar("T")
 REASONS = 1000
 """Different reasons that are counted; where there are more, none of the later ones stands out."""
 
@@ -58,6 +59,10 @@ class Tables:
         self._endings.__exit__(kind, fault, trace)
         self._others.__exit__(kind, fault, trace)
 
+    def keep_open(self, resource: AbstractContextManager[T]) -> T:
+        """Enter something that shall end when the tables do."""
+        return self._others.enter_context(resource)
+
     def add(self, name: str, records: Iterable[Record]) -> None:
         """Add rows to one of the stage's tables."""
         for record in records:
@@ -71,14 +76,16 @@ class Tables:
             reasons[ending.reason] += 1
         self._add["endings"](ItemEnding(item_id=item, outcome=ending.outcome, reason=ending.reason))
 
-    def close(self) -> Counter[str]:
-        """Put the tables in place and give the counts of endings.
+    def close(self, finish: Callable[[], None] | None = None) -> Counter[str]:
+        """Put the tables in place and give the counts of endings. `finish` adds rows that had to wait for all items.
 
         Raises Paused when items are pending, and AmendmentError when not one came to anything; the table of endings
         then stands, and no other.
         """
         self._endings.close()
         self._check()
+        if finish:
+            finish()
         self._others.close()
         return self._counts
 

@@ -1,24 +1,39 @@
-"""The stage `judging`: every two candidates of each prompt compared."""
+"""The stage `judging`: the candidates of each prompt compared, by one judge or by a jury.
+
+Covered: juries that speak only when all comparisons have been judged, whose judgements wait in a file of their own;
+what no judge is sure of, which is left to people. Not covered: how judges are asked (`bench`) and about what
+(`schedules`).
+"""
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from functools import cached_property
+from typing import NamedTuple
 
-from amendment.answers import Ending, ending_of
-from amendment.calls import Model, flow
-from amendment.errors import AmendmentError, Transient
+from amendment.calls import Model
+from amendment.files import write_text
 from amendment.pipeline.context import Context
 from amendment.pipeline.engine import Made
 from amendment.pipeline.runfile.config import JudgingStage, RunFile
 from amendment.pipeline.runfile.sources import ChainSource, ModelSource
+from amendment.pipeline.stages.bench import Bench, Judged
+from amendment.pipeline.stages.cascading import ForPeople
 from amendment.pipeline.stages.endings import Tables
+from amendment.pipeline.stages.judging_report import JudgingReport
 from amendment.pipeline.stages.passes import Item
-from amendment.preference import Judge, judge_together, load_judge_folder, pool_of
-from amendment.records import Candidate, Comparison, Judgement, Prompt, Verdict
+from amendment.pipeline.stages.schedules import Ranking, Schedule
+from amendment.pipeline.stages.waiting import Waiting
+from amendment.preference import OVER_ALL, matrix_lines, pool_of, refuse_few_labels
+from amendment.records import Candidate, Judgement, Prompt, Record, Verdict
 
-__all__ = ["JudgeStep", "candidate_tables", "decided_comparisons"]
+__all__ = ["JudgeStep", "candidate_tables", "decided_comparisons", "judging_tables"]
+
+REPORT = "judging/report.json"
+PRINCIPLES = "judging/principles.md"
+"""What the report has on principles, for people."""
 
 
 def candidate_tables(config: RunFile) -> tuple[str, ...]:
@@ -32,45 +47,58 @@ def candidate_tables(config: RunFile) -> tuple[str, ...]:
     return (*tables, "inputs/candidates")
 
 
+def judging_tables(stage: JudgingStage) -> tuple[str, ...]:
+    """What the stage makes."""
+    return (*(f"judging/{name}" for name in (*_kinds(stage), "endings")), REPORT, PRINCIPLES)
+
+
+def _kinds(stage: JudgingStage) -> dict[str, type[Record]]:
+    """The stage's tables."""
+    kinds: dict[str, type[Record]] = {"verdicts": Verdict, "judgements": Judgement}
+    if stage.cascade:
+        kinds["for_people"] = ForPeople
+    if stage.ranking != "all_pairs":
+        kinds["rankings"] = Ranking
+    return kinds
+
+
 def decided_comparisons(context: Context) -> frozenset[str]:
     """The comparisons that the user's own verdicts have decided."""
-    imported = context.workspace.read("inputs/judgements", Judgement)
-    return frozenset(judgement.comparison_id for judgement in imported if judgement.p_a is not None)
+    return frozenset(_Decided(context).by_comparison)
 
 
-def _open_judges(context: Context, stage: JudgingStage) -> list[Judge]:
-    """The judges of a stage, ready to be asked."""
-    return [
-        Judge(
-            folder=load_judge_folder(entry.protocol, base=context.base),
-            model=context.model(entry.model),
-            constitutions=context.constitutions,
-            settings=stage,
-            samples=entry.samples,
-            seed=context.config.seed,
-        )
-        for entry in stage.judges
-    ]
+class _Decided:
+    """What the user's own verdicts say of comparisons."""
 
-
-class _Judged(NamedTuple):
-    """A comparison, what every judge said of it, and how it ended."""
-
-    comparison: str
-    verdicts: list[Verdict]
-    ending: Ending
+    def __init__(self, context: Context) -> None:
+        self.by_comparison: dict[str, float] = {}
+        """P(a)."""
+        self.by_people: dict[str, float] = {}
+        """Those of them that people have decided."""
+        self.prompts: set[str] = set()
+        """Of those."""
+        for one in context.workspace.rows("inputs/judgements", Judgement):
+            if one.p_a is not None:
+                self.by_comparison[one.comparison_id] = one.p_a
+                if one.rater_kind == "person":
+                    self.by_people[one.comparison_id] = one.p_a
+                    self.prompts.add(one.prompt_id)
 
 
 class _Pool(NamedTuple):
-    """The comparisons of a prompt: how many there are, those that were judged, and the candidates set aside."""
+    """A prompt, what its candidates are, and what was said of them."""
 
+    prompt: Prompt
     comparisons: int
-    judged: list[_Judged]
+    answers: dict[str, Candidate]
+    """The candidates by their ids, in the order of the pool."""
+    judged: list[Judged]
+    ranking: Ranking | None
     set_aside: Counter[str]
 
 
 class JudgeStep:
-    """Every two candidates of each prompt, but those pairs that the user's own votes have decided."""
+    """The candidates of each prompt, but those comparisons that the user's own votes have decided."""
 
     name = "judging"
     makes = None
@@ -78,26 +106,34 @@ class JudgeStep:
     def __init__(self, context: Context) -> None:
         stage = context.config.judging
         assert stage is not None
-        self._stage = stage
-        self._judges = _open_judges(context, stage)
-        self._decided = decided_comparisons(context) if stage.labelled == "skip" else frozenset()
+        self._context, self._stage = context, stage
+        self._found = _Decided(context)
+        self._waits = stage.jury in OVER_ALL and not context.is_rehearsed
+        if self._waits and stage.jury == "stacked":
+            refuse_few_labels(len(self._found.by_people), prompts=len(self._found.prompts))
+        self._bench = Bench(context, stage)
         self._takes = {source.take for source in context.config.candidates if isinstance(source, ChainSource)}
-        self._counts = _Counts()
+        self._report = JudgingReport(stage, [judge.name for judge in self._bench.judges])
         self.reads = candidate_tables(context.config)
-        self.models: Sequence[Model] = [judge.model for judge in self._judges]
-        self._window = context.window(self.models)
-        self.tables = Tables(context.workspace, "judging", verdicts=Verdict, judgements=Judgement)
+        self.models: Sequence[Model] = self._bench.models
+        decided = self._found.by_comparison if stage.labelled == "skip" else {}
+        self._schedule = Schedule(stage, decided, seed=context.config.seed, window=context.window(self.models))
+        self.tables = Tables(context.workspace, "judging", **_kinds(stage))
+
+    @cached_property
+    def _waiting(self) -> Waiting:
+        return self.tables.keep_open(Waiting(self._context.workspace))
 
     async def work(self, item: Item) -> _Pool:
         """Judge the pairs of a prompt."""
         pool = pool_of(candidate for table in self.reads for candidate in self._taken(item, table))
+        answers = {candidate.id: candidate for candidate in pool.candidates}
         pairs = pool.pairs()
-        asked = [pair for pair in pairs if Comparison.between(*pair).id not in self._decided]
-
-        async def work(pair: tuple[Candidate, Candidate]) -> _Judged:
-            return await self._judge(item.prompt, *pair)
-
-        return _Pool(len(pairs), await flow(asked, work, window=self._window), pool.set_aside)
+        if all(self._schedule.is_decided(two) for two in pairs):
+            return _Pool(item.prompt, len(pairs), answers, [], None, pool.set_aside)
+        hearing = await self._bench.hearing(item.prompt, pool.candidates)
+        found = await self._schedule.follow(pool, hearing, asks_most=self._bench.asks_most)
+        return _Pool(item.prompt, len(pairs), answers, found.judged, found.ranking, pool.set_aside)
 
     def _taken(self, item: Item, table: str) -> list[Candidate]:
         """Candidates of one table; of a chain those that the run file takes: all, the last, the draft, or both ends."""
@@ -107,93 +143,47 @@ class JudgeStep:
         taken = found[:1] if self._takes & {"draft", "draft_and_last"} else []
         return taken + (found[-1:] if self._takes & {"last", "draft_and_last"} and len(found) > 1 else [])
 
-    async def _judge(self, prompt: Prompt, first: Candidate, second: Candidate) -> _Judged:
-        comparison = Comparison.between(first, second).id
-
-        async def ask(judge: Judge) -> list[Verdict]:
-            return await judge.verdicts(prompt, first, second)
-
-        try:
-            asked = await flow(self._judges, ask, window=len(self._judges))
-        except Transient as fault:
-            return _Judged(comparison, [], ending_of(fault))
-        verdicts = [verdict for found in asked for verdict in found]
-        readable = any(verdict.invalid is None for verdict in verdicts)
-        return _Judged(comparison, verdicts, Ending("done") if readable else Ending("invalid", verdicts[0].invalid))
-
     def keep(self, pool: _Pool) -> None:
         """Write the verdicts and judgements of a prompt."""
-        self._counts.comparisons += pool.comparisons
-        self._counts.set_aside.update(pool.set_aside)
+        self._report.add_pool(pool.comparisons, pool.set_aside)
+        verdicts = _once(pool.judged)
+        self.tables.add("verdicts", verdicts)
+        self._report.add_verdicts(pool.prompt, verdicts)
+        places = {name: place for place, name in enumerate(pool.answers)}
+        self._report.add_judged(pool.judged, self._found.by_people, places)
         for one in pool.judged:
-            self.tables.end(one.comparison, one.ending)
-            self.tables.add("verdicts", one.verdicts)
-            if one.verdicts:
-                orders, disagreement = self._stage.orders, self._stage.disagreement
-                judgement = judge_together(one.verdicts, orders=orders, disagreement=disagreement)
-                self.tables.add("judgements", [judgement])
-                self._counts.add(judgement, one.verdicts)
-            self._counts.asked += 1
+            self.tables.end(one.comparison.id, one.ending)
+            if one.judgement:
+                self._keep_judgement(one.judgement)
+            if one.escalated and one.escalated.is_for_people:
+                self.tables.add("for_people", [ForPeople.of(pool.prompt, pool.answers, one.escalated.judgement)])
+        if pool.ranking:
+            self._report.add_ranking(pool.ranking)
+            self.tables.add("rankings", [pool.ranking])
+
+    def _keep_judgement(self, judgement: Judgement) -> None:
+        if self._waits:
+            self._waiting.add(judgement)
+        else:
+            self.tables.add("judgements", [judgement])
 
     def close(self) -> Made:
-        """Finish the stage. Raises AmendmentError where there was nothing to ask about."""
-        self._counts.refuse_nothing()
-        return Made(self.tables.artefacts, {**self.tables.close(), **self._counts.to_json()})
+        """Finish the stage. Raises AmendmentError where there was nothing to ask about, and ConfigError where people
+        have decided too little for the jury."""
+        self._report.refuse_nothing()
+        endings = self.tables.close(self._decide if self._waits else None)
+        report = self._report.to_json()
+        text = json.dumps(report, indent=1, allow_nan=False, ensure_ascii=False)
+        write_text(self._context.workspace.path(REPORT), text + "\n")
+        matrix = matrix_lines(self._report.matrix)
+        write_text(self._context.workspace.path(PRINCIPLES), "\n".join(matrix) + "\n")
+        return Made((*self.tables.artefacts, REPORT, PRINCIPLES), {**endings, **self._report.counts(report)})
+
+    def _decide(self) -> None:
+        """Let a jury speak that had to hear all comparisons."""
+        self.tables.add("judgements", self._waiting.decided(self._report.panel, self._stage.jury))
 
 
-class _Counts:
-    """What summary and status show of the comparisons."""
-
-    def __init__(self) -> None:
-        self.comparisons = 0
-        """Pairs of candidates, judged or not."""
-        self.asked = 0
-        self.set_aside: Counter[str] = Counter()
-        self._found: Counter[str] = Counter()
-        self._firsts, self._twice = _Mean(), _Mean()
-
-    def add(self, judgement: Judgement, verdicts: Sequence[Verdict]) -> None:
-        self._found["comparisons"] += 1
-        self._found["verdicts"] += len(verdicts)
-        self._found["invalid verdicts"] += sum(verdict.invalid is not None for verdict in verdicts)
-        self._twice.add(judgement.consistent)
-        for verdict in verdicts:
-            self._firsts.add(verdict.p_first())
-
-    def refuse_nothing(self) -> None:
-        """Raises AmendmentError that says why, where no comparison was asked about."""
-        if self.asked:
-            return
-        if self.comparisons:
-            raise AmendmentError(
-                f"judging: of {self.comparisons} comparisons none is left to ask about: your own verdicts have decided "
-                "them all; set judging.labelled to judge to measure the judge on them"
-            )
-        counts = ", ".join(f"{count} {reason}" for reason, count in self.set_aside.items()) or "none"
-        ways = ["raise max_tokens of the models that write them"] if self.set_aside["truncated"] else []
-        ways.append("draw more candidates of each prompt, or take more prompts")
-        raise AmendmentError(
-            f"judging: no prompt has two different candidates to compare; set aside: {counts}. What helps: "
-            f"{', or '.join(ways)}"
-        )
-
-    def to_json(self) -> dict[str, Any]:
-        counts: dict[str, Any] = {name: self._found[name] for name in ("comparisons", "verdicts", "invalid verdicts")}
-        if self._twice.count:  # with one order there is nothing to agree, and no telling position from quality
-            counts |= {"orders agree": self._twice.value, "mean P(first shown)": self._firsts.value}
-        return {**counts, "candidates set aside": dict(self.set_aside)}
-
-
-class _Mean:
-    """A mean of numbers that come one by one, with four digits."""
-
-    def __init__(self) -> None:
-        self.count, self._sum = 0, 0.0
-
-    def add(self, value: float | None) -> None:
-        if value is not None:
-            self.count, self._sum = self.count + 1, self._sum + value
-
-    @property
-    def value(self) -> float:
-        return round(self._sum / self.count, 4)
+def _once(judged: Sequence[Judged]) -> list[Verdict]:
+    """The verdicts of a prompt, in order: one that speaks of several comparisons stands there once."""
+    return list({verdict.id: verdict for one in judged for verdict in one.verdicts}.values())

@@ -21,7 +21,8 @@ from amendment.pipeline.reading.source_rows import facts_of
 from amendment.pipeline.runfile.config import RunFile
 from amendment.pipeline.runfile.shares import PairShare, RunShare
 from amendment.pipeline.stages.deciding import majorities
-from amendment.preference import PairSettings, held_out, make_pairs, preference_row
+from amendment.pipeline.stages.degenerates import paired_answers
+from amendment.preference import PairSettings, held_out, preference_row
 from amendment.records import Candidate, Preference, Prompt, Record, Verdict, text_of
 from amendment.terminal import plain
 from amendment.yamlfile import capped
@@ -100,7 +101,8 @@ def make_mixing(context: Context) -> Made:
     counts: dict[str, Any] = {}
     found = read_mix(context.config, context.base)
     for label, inputs in found:
-        paired = make_pairs(majorities(inputs.verdicts), settings)
+        decided = majorities(inputs.verdicts)
+        paired = paired_answers(context.config, decided, settings, inputs.prompts, inputs.candidates)
         rows = [preference_row(pair, inputs.prompts, inputs.candidates, {}) for pair in paired.pairs]
         pairs += [MixPair(mix=label, row=row) for row in rows]
         (facts,) = facts_of(inputs.files, context.base)

@@ -10,9 +10,12 @@ from amendment.errors import AmendmentError
 from amendment.pipeline.context import Context
 from amendment.pipeline.engine import Made
 from amendment.pipeline.publishing.dataset_files import write_exports
+from amendment.pipeline.stages.degenerates import paired_answers
 from amendment.pipeline.stages.judging import candidate_tables, decided_comparisons
 from amendment.pipeline.stages.mixing import RUN, diversity_counts, mix_in
-from amendment.preference import PairSettings, make_pairs, preference_row
+from amendment.pipeline.stages.ranked_ends import ends_of_rankings
+from amendment.pipeline.stages.revisions import check_revisions
+from amendment.preference import TIED_POOL, PairSettings, preference_row
 from amendment.records import Candidate, Judgement, Preference
 
 __all__ = ["make_dataset"]
@@ -27,8 +30,12 @@ def make_dataset(context: Context) -> Made:
     rows: dict[str, list[Preference]] = {"train": [], "test": []}
     left_out: Counter[str] = Counter()
     references = {one.id: one.reference for one in context.constitutions} if context.config.judging else {}
-    for judgements, settings in _judgements(context):
-        paired = make_pairs(judgements, settings)
+    revisions = check_revisions(context)
+    for judgements, settings, not_ends in _judgements(context):
+        left_out.update(not_ends)
+        paired = paired_answers(
+            context.config, judgements, settings, prompts, candidates, revisions=revisions.by_comparison
+        )
         left_out.update(paired.left_out)
         for pair in paired.pairs:
             side = "test" if pair.prompt_id in test else "train"
@@ -36,7 +43,7 @@ def make_dataset(context: Context) -> Made:
     if not rows["train"]:
         raise AmendmentError(_no_pair(left_out, on_test_side=len(rows["test"])))
     by_source = {RUN: [*rows["train"], *rows["test"]]}
-    counts: dict[str, Any] = {"left out": dict(left_out)}
+    counts: dict[str, Any] = {"left out": dict(left_out), **revisions.counts}
     if len(context.config.dataset.mix) > 1:
         rows, by_source, mixed = mix_in(context, rows)
         counts |= mixed
@@ -56,6 +63,8 @@ def _no_pair(left_out: Mapping[str, int], *, on_test_side: int) -> str:
         ways.append("lower test_share under dataset")
     if left_out.get("tie"):
         ways.append("lower min_margin or write ties: keep")
+    if left_out.get(TIED_POOL):
+        ways.append("ask a judge that tells these answers apart, or write answers that differ more")
     if left_out.get("invalid") or left_out.get("orders disagree"):
         ways.append("ask a judge that answers better: the table judging/verdicts holds what this one said")
     found = ", ".join(counts) or "none, since nothing was judged"
@@ -67,14 +76,17 @@ class _Judgements(NamedTuple):
 
     judgements: list[Judgement]
     settings: PairSettings
+    left_out: Counter[str]
+    """What a ranking has left out already, by reason."""
 
 
 def _judgements(context: Context) -> list[_Judgements]:
     config, read = context.config, context.workspace.read
     imported = PairSettings(ties=config.dataset.ties)
-    sources = [_Judgements(read("inputs/judgements", Judgement), imported)]
+    sources = [_Judgements(read("inputs/judgements", Judgement), imported, Counter())]
     if config.judging:
         decided = decided_comparisons(context)
         judged = [one for one in read("judging/judgements", Judgement) if one.comparison_id not in decided]
-        sources.append(_Judgements(judged, config.judging))
+        judged, left_out = ends_of_rankings(context, judged)
+        sources.append(_Judgements(judged, config.judging, left_out))
     return sources

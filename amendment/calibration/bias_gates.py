@@ -1,0 +1,106 @@
+"""Gates about what sways a judge: length, what answers carry, its own answers, itself, and its reasoning."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+from amendment.calibration._regression import NO_BIAS
+from amendment.calibration.bias import Bias
+from amendment.calibration.family import LEVEL, Family, Tested
+from amendment.calibration.rationales import Rationales
+from amendment.calibration.repetition import Repetition
+from amendment.calibration.rulings import Gate, Outcome
+from amendment.statistics import bounds
+
+__all__ = ["BIAS_RULES", "FEWEST", "bias_gates"]
+
+FEWEST = 30
+MOST_SWAY = 0.2
+"""Change of P from which a bias that is there fails its judge."""
+STABLE, HARDLY_STABLE = 0.9, 0.75
+CONTRADICTING, OFTEN_CONTRADICTING = 0.02, 0.1
+TESTS = ("length", "style", "self")
+"""Gates that rest on tests of the family; style has all those of marks."""
+BIAS_RULES = {
+    "repetition": (
+        f"share of the same verdict where one order was asked repeatedly: from {STABLE} PASS, from {HARDLY_STABLE} "
+        f"WARN, below FAIL; needs {FEWEST} items asked twice in one order"
+    ),
+    "length": (
+        "whether length changes the judge's P(better) beyond what people's votes and the answers' marks explain, by "
+        f"more than {NO_BIAS}: "
+        f"PASS where its test is not rejected at {LEVEL} after Holm's correction over all tests of the judge, else "
+        f"WARN, and FAIL where its whole interval lies beyond {MOST_SWAY} either way; needs people, and {FEWEST} items "
+        "whose answers differ in length"
+    ),
+    "style": (
+        "the same of format (headers, lists, bold), citations and every other mark of the answers: the worst of "
+        f"them; needs people, and {FEWEST} items whose answers differ in the mark"
+    ),
+    "self": f"the same of answers that the judge's own model wrote; needs people, and {FEWEST} items with one of them",
+    "rationale": (
+        "share of verdicts whose own reasoning plainly calls the other answer the better one: up to "
+        f"{100 * CONTRADICTING:g} % PASS, up to {100 * OFTEN_CONTRADICTING:g} % WARN, above FAIL; needs {FEWEST} "
+        "verdicts with such reasoning"
+    ),
+}
+"""What each of them asks."""
+
+
+def bias_gates(judge: str, bias: Bias) -> Iterator[Gate]:
+    """All of one judge."""
+    yield Gate(judge, "repetition", *_repetition(bias.repetition))
+    for check in TESTS:
+        yield Gate(judge, check, *_tested(bias.family, check))
+    yield Gate(judge, "rationale", *_rationale(bias.rationales))
+
+
+def _repetition(found: Repetition | None) -> tuple[Outcome, str]:
+    if found is None or found.groups < FEWEST:
+        return "not measured", f"{found.groups if found else 0} items asked twice in one order"
+    stable = found.stability.value
+    told = f"the same in {100 * stable:.1f} % of repeated draws"
+    if stable >= STABLE:
+        return "PASS", told
+    if stable >= HARDLY_STABLE:
+        return "WARN", f"{told}, below {100 * STABLE:g} %"
+    return "FAIL", f"{told}, below {100 * HARDLY_STABLE:g} %"
+
+
+def _tested(family: Family, check: str) -> tuple[Outcome, str]:
+    """The worst outcome of the tests that a gate rests on; nothing where none of them could be made."""
+    own = [one for one in family.tests if check == _gate_of(one.name)]
+    made = [one for one in own if not math.isnan(one.p)]
+    if not made:
+        return "not measured", "; ".join(f"{one.name}: {one.effect.note}" for one in own) or "nothing to compare"
+    found = [(_outcome(one), one) for one in made]
+    worst: Outcome = next(outcome for outcome in ("FAIL", "WARN", "PASS") if any(one == outcome for one, _ in found))
+    return worst, "; ".join(_told(one) for outcome, one in found if outcome == worst)
+
+
+def _gate_of(test: str) -> str:
+    return {"position": "order", "length": "length", "self": "self"}.get(test, "style")
+
+
+def _outcome(tested: Tested) -> Outcome:
+    if not tested.rejected:
+        return "PASS"
+    known = bounds(tested.effect)
+    beyond = known is not None and (known[0] > MOST_SWAY or known[1] < -MOST_SWAY)
+    return "FAIL" if beyond else "WARN"
+
+
+def _told(tested: Tested) -> str:
+    low, high = (100 * bound for bound in (tested.effect.low, tested.effect.high))
+    around = "" if math.isnan(low) else f" ({low:+.1f} to {high:+.1f})"
+    return f"{tested.name} {100 * tested.effect.value:+.1f}{around} points, adjusted p {tested.adjusted:.2g}"
+
+
+def _rationale(found: Rationales | None) -> tuple[Outcome, str]:
+    if found is None or found.share.n < FEWEST:
+        return "not measured", f"{found.share.n if found else 0} verdicts whose reasoning says which answer is better"
+    told = f"{found.contradicting} of {found.share.n} argue for the other answer"
+    bad = found.share.value
+    outcome: Outcome = "PASS" if bad <= CONTRADICTING else "WARN" if bad <= OFTEN_CONTRADICTING else "FAIL"
+    return outcome, told

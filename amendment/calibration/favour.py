@@ -1,0 +1,92 @@
+"""Does what an answer carries beside its content decide? Headers, lists, bold, citations, or any mark of an item.
+
+Shares are over decided calls on items of which one answer carries more of the mark; beside people only those on which
+their majority decided too. As with length, preferring the answer with more is a bias only where people do not.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from amendment.calibration._panel import Calls, Panel
+from amendment.calibration._table import NONE, TIE, A, B, Codes, Flags, Numbers
+from amendment.calibration.marks import FORMAT
+from amendment.statistics import Estimate, Resampling, bootstrap, quotient, share, sums_by_cluster
+
+__all__ = ["Favour", "decided", "favour", "favoured_marks", "favours", "more_of"]
+
+
+@dataclass(frozen=True)
+class Favour:
+    """How often the answer with more of a mark wins."""
+
+    mark: str
+    items: int
+    judge: Estimate
+    """Share of decided calls for the answer with more."""
+    people: Estimate | None
+    """The same share of the majority of people in the same rows; None without people."""
+    asymmetry: Estimate | None
+    """P(judge prefers more | people less) - P(judge prefers less | people more)."""
+
+
+def favours(panel: Panel, calls: Calls, draws: Resampling) -> tuple[Favour, ...]:
+    """One judge, every mark in which any of its items differ."""
+    found = ((name, _sides(column)) for name, column in favoured_marks(panel).items())
+    return tuple(one for name, more in found if (one := favour(panel, calls, name, more, draws)))
+
+
+def favoured_marks(panel: Panel) -> dict[str, Numbers]:
+    """Every mark by name, and those of format together: how much more of it the first answer carries."""
+    marks = panel.table.marks
+    own = [marks[name] for name in FORMAT if name in marks]
+    return {**({"format": np.sum(own, axis=0)} if own else {}), **marks}
+
+
+def more_of(column: Numbers) -> Numbers:
+    """1 where the first answer carries more, -1 where the second does, 0 where neither or nobody knows."""
+    found: Numbers = np.sign(np.nan_to_num(column))
+    return found
+
+
+def _sides(column: Numbers) -> Codes:
+    return np.select([column > 0, column < 0, column == 0], [A, B, TIE], NONE)
+
+
+def favour(panel: Panel, calls: Calls, name: str, more: Codes, draws: Resampling) -> Favour | None:
+    """One judge and one mark; `more` says who has more of it, A, B or nobody. None without a decided call."""
+    rows = calls.where(decided(calls.value) & decided(more[calls.item]))
+    if not rows.item.size:
+        return None
+    beside = rows.where(decided(panel.majority[rows.item]))
+    if not beside.item.size:
+        judge = share(rows.value == more[rows.item], panel.prompts(rows.item), draws.level)
+        return Favour(name, np.unique(rows.item).size, judge, None, None)
+    prompts, side, said = panel.prompts(beside.item), more[beside.item], panel.majority[beside.item]
+    judge, people = beside.value == side, said == side
+    return Favour(
+        mark=name,
+        items=np.unique(beside.item).size,
+        judge=share(judge, prompts, draws.level),
+        people=share(people, prompts, draws.level),
+        asymmetry=_asymmetry(judge, people, prompts, draws),
+    )
+
+
+def _asymmetry(judge: Flags, people: Flags, prompts: Codes, draws: Resampling) -> Estimate:
+    """P(judge | not people) - P(not judge | people), of rows that say whether each prefers the same side."""
+    sums = sums_by_cluster(prompts, judge & ~people, ~people, ~judge & people, people)
+    return bootstrap(sums, _of_errors, n=judge.size, resampling=draws, name="difference of two shares,")
+
+
+def _of_errors(sums: Numbers) -> Numbers:
+    up, without, down, with_it = sums.T
+    differences: Numbers = quotient(up, without) - quotient(down, with_it)
+    return differences
+
+
+def decided(value: Codes) -> Flags:
+    found: Flags = (value == A) | (value == B)
+    return found

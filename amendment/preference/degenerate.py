@@ -1,0 +1,194 @@
+"""Comparisons that must not become a pair, whoever won: nothing can be learned from them, or the wrong thing.
+
+Covered: an answer compared with itself, or with the same text in other white space; an answer without words; an answer
+that carries marks of a chat template, or of the blocks in which a judge is shown answers; a writer that says one and
+the same thing to every prompt and wins with it, as a null model does (Zheng et al. 2024, "Cheating Automatic LLM
+Benchmarks"). Pools in which every comparison is a tie are left out in `pairs`.
+
+Not covered: a null model that varies its text a little, and answers that say the same in other words.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NamedTuple
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from amendment.hashing import content_id
+from amendment.records import Candidate, Judgement, Message, Messages, Pair, Prompt, text_of
+
+__all__ = ["ConstantAnswers", "Fit", "fit_for_pairs", "flaw_of", "is_empty", "likeness", "without_constant_answers"]
+
+EMPTY = "empty answer"
+MARKS = "marks of a template in an answer"
+EQUAL = "equal texts"
+ITSELF = "chosen is rejected"
+CONSTANT = "identical answers across prompts"
+
+_KNOW = frozenset({"person", "verifier"})
+"""Who is not deceived by an answer that answers nothing."""
+
+_FENCE = r"<<(?:end )?[a-z][a-z0-9_]* [0-9a-f]{32}>>"
+_CHAT = (
+    r"<\|(?:im_start|im_end|im_sep|begin_of_text|end_of_text|endoftext|endofprompt|start_header_id|end_header_id"
+    r"|eot_id|eom_id|system|user|assistant|tool|end|channel|message|start|return|python_tag)\|>"
+    r"|<(?:start|end)_of_turn>|<\uff5c[^<>\n]{1,40}\uff5c>|\[/?INST\]|<</?SYS>>|<(?:bos|eos)>|</s>\s*\Z|\A\s*<s>"
+)
+_MARK = re.compile(f"{_FENCE}|{_CHAT}")
+_UNSEEN = {"Cc", "Cf", "Cs", "Co", "Cn"}
+"""Kinds of characters that show nothing."""
+
+
+class ConstantAnswers(BaseModel):
+    """When one text that answers several prompts is no answer to any of them.
+
+    All three have to hold. Refusals in the same few words are legitimate answers to several prompts: so a text counts
+    only where it would be chosen, and only for a writer that says little else.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    prompts: int = Field(default=3, ge=2)
+    """The text answers at least so many prompts."""
+    share: float = Field(default=0.01, gt=0, le=1)
+    """And at least this share of all prompts."""
+    of_writer: float = Field(default=0.5, gt=0, le=1)
+    """And at least this share of the prompts that its writer answers; answers without a writer have one in common."""
+
+
+class Fit(NamedTuple):
+    """What can become pairs, and how many cannot, by reason."""
+
+    judgements: list[Judgement]
+    left_out: Counter[str]
+
+
+def fit_for_pairs(
+    judgements: Iterable[Judgement], prompts: Mapping[str, Prompt], candidates: Mapping[str, Candidate]
+) -> Fit:
+    """The comparisons of two different answers, each with words of its own and without marks of a template.
+
+    They go before best and worst are looked for, so that a prompt does not lose its pair to one bad answer.
+    """
+    looks: dict[str, _Look] = {}
+
+    def look(name: str) -> _Look:
+        if name not in looks:
+            looks[name] = _look(candidates[name], prompts)
+        return looks[name]
+
+    kept: list[Judgement] = []
+    left_out: Counter[str] = Counter()
+    for judgement in judgements:
+        reason = _unfit(look(judgement.a), look(judgement.b))
+        if reason:
+            left_out[reason] += 1
+        else:
+            kept.append(judgement)
+    return Fit(kept, left_out)
+
+
+class _Look(NamedTuple):
+    """What was found out about one answer, which stands in many comparisons."""
+
+    id: str
+    flaw: str | None
+    likeness: str
+
+
+def _look(candidate: Candidate, prompts: Mapping[str, Prompt]) -> _Look:
+    flaw = flaw_of(candidate.messages, prompts[candidate.prompt_id].messages)
+    return _Look(candidate.id, flaw, likeness(candidate.messages))
+
+
+def _unfit(first: _Look, second: _Look) -> str | None:
+    if first.id == second.id:
+        return ITSELF
+    return first.flaw or second.flaw or (EQUAL if first.likeness == second.likeness else None)
+
+
+def flaw_of(answer: Messages, prompt: Messages = ()) -> str | None:
+    """Why an answer should be neither chosen nor rejected, whatever it is compared with; None for most.
+
+    A mark that the prompt has too is quoted, and no flaw: people ask about chat templates.
+    """
+    if is_empty(answer):
+        return EMPTY
+    marks = {mark for text in _written(answer) for mark in _MARK.findall(text)}
+    asked = " ".join(text_of((message,)) for message in prompt)
+    return MARKS if any(mark.strip() not in asked for mark in marks) else None
+
+
+def is_empty(answer: Messages) -> bool:
+    """Whether an answer ends without a word: white space and characters that show nothing. A tool call is an answer."""
+    return not _words(text_of(answer)) and not answer[-1].tool_calls
+
+
+def likeness(answer: Messages) -> str:
+    """A name that answers share which differ in nothing but white space and characters that show nothing.
+
+    Roles, words, thinking and tool calls count. It is a hash, since all answers of a run are held at once.
+    """
+    return content_id([[one.role, *map(_words, _texts(one)), *_calls(one)] for one in answer])
+
+
+def without_constant_answers(
+    pairs: Iterable[Pair], candidates: Mapping[str, Candidate], settings: ConstantAnswers
+) -> tuple[list[Pair], Counter[str]]:
+    """The pairs whose chosen answer is an answer to its prompt, and how many others there were.
+
+    A constant answer that is rejected stays: that it is worse is worth learning. So does what a person or a verifier
+    chose: to many questions the same word is the right answer, and it is judges that such texts deceive.
+    """
+    is_constant = _constant(candidates.values(), settings)
+    pairs = list(pairs)
+    kept = [pair for pair in pairs if pair.decided_by in _KNOW or not is_constant(candidates[pair.chosen_id])]
+    left_out = len(pairs) - len(kept)
+    return kept, Counter({CONSTANT: left_out} if left_out else {})
+
+
+def _constant(candidates: Iterable[Candidate], settings: ConstantAnswers) -> Callable[[Candidate], bool]:
+    """Whether an answer is what its writer says to most prompts."""
+    by_writer: dict[str | None, set[str]] = defaultdict(set)
+    by_text: dict[tuple[str | None, str], set[str]] = defaultdict(set)
+    for one in candidates:
+        by_writer[one.origin.model].add(one.prompt_id)
+        by_text[_said(one)].add(one.prompt_id)
+    prompts = len(set().union(*by_writer.values()))
+    found = {
+        said
+        for said, answered in by_text.items()
+        if len(answered) >= max(settings.prompts, settings.share * prompts)
+        and len(answered) >= settings.of_writer * len(by_writer[said[0]])
+    }
+    return lambda candidate: _said(candidate) in found
+
+
+def _said(candidate: Candidate) -> tuple[str | None, str]:
+    """Who said what."""
+    return candidate.origin.model, likeness(candidate.messages)
+
+
+def _texts(message: Message) -> tuple[str, str]:
+    """What a message says, and the thinking before it."""
+    return text_of((message,)), message.thinking or ""
+
+
+def _calls(message: Message) -> list[dict[str, Any]]:
+    return [call.to_json() for call in message.tool_calls or ()]
+
+
+def _words(text: str) -> str:
+    """A text in one spelling, with single spaces, and without what shows nothing."""
+    text = unicodedata.normalize("NFC", text)
+    unseen = {ord(one): None for one in set(text) if not one.isspace() and unicodedata.category(one) in _UNSEEN}
+    return " ".join((text.translate(unseen) if unseen else text).split())
+
+
+def _written(answer: Messages) -> list[str]:
+    """What the model itself wrote: no results of tools."""
+    return [text for message in answer if message.role == "assistant" for text in _texts(message)]

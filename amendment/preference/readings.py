@@ -1,0 +1,194 @@
+"""What verdicts say about two answers: P(a) by rater, principle and displayed order, whatever their scale.
+
+Covered: verdicts on a pair; scores of either answer alone, compared by their distributions where both have one;
+rankings of many answers, which say something about every two of them; criteria where they are not summed up in a score
+of the same rater and principle. Verdicts speak of what was displayed; readings speak of the comparison's a and b.
+
+Not covered: criteria whose labels are words, which have no order that is on record; they are read by the score that
+their rubric makes of them.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import combinations
+from statistics import fmean
+from typing import Literal, NamedTuple
+
+from amendment.records import Comparison, Verdict
+from amendment.statistics.sides import side_of
+
+__all__ = ["Reading", "Seen", "by_comparison", "comparison_of", "readings_of"]
+
+Seen = Literal["a", "b", "alone", "unknown"]
+"""Which of the two was displayed first; alone: each was judged without the other; unknown: it is not on record."""
+
+_ALONE = ("score", "ordinal", "binary")
+
+
+class Reading(NamedTuple):
+    """What one answer of a rater says about a comparison."""
+
+    rater: str
+    principle: str
+    """Reference of the principle; empty where there is none."""
+    seen: Seen
+    sample: int
+    p_a: float | None
+    """P(a is better); None where the answer could not be read."""
+    side: int
+    """What was said in so many words: 1 for a, -1 for b, 0 for neither. A distribution may lean elsewhere."""
+
+
+def comparison_of(verdicts: Iterable[Verdict]) -> Comparison:
+    """The one comparison that these verdicts speak of. Raises ValueError where it is not one."""
+    shown = {(verdict.prompt_id, frozenset(verdict.shown)) for verdict in verdicts}
+    prompts = {prompt_id for prompt_id, _ in shown}
+    candidates = sorted(frozenset[str]().union(*(answers for _, answers in shown)))
+    if len(prompts) != 1 or len(candidates) != 2:
+        raise ValueError(
+            f"expected verdicts of one comparison, found {len(prompts)} prompts and {len(candidates)} answers; "
+            "name the comparison where more than two answers were shown"
+        )
+    return Comparison(prompts.pop(), *candidates)
+
+
+def by_comparison(verdicts: Iterable[Verdict]) -> dict[Comparison, list[Verdict]]:
+    """Verdicts by every comparison that they say something about; a ranking, or a score, stands in several.
+
+    Answers that were judged alone are compared with all others of their prompt that the same rater judged alone.
+    """
+    found: dict[Comparison, list[Verdict]] = defaultdict(list)
+    alone: dict[tuple[str, str], dict[str, list[Verdict]]] = defaultdict(lambda: defaultdict(list))
+    for verdict in verdicts:
+        if len(verdict.shown) == 1:
+            alone[verdict.prompt_id, verdict.rater][verdict.shown[0]].append(verdict)
+        for a, b in combinations(sorted(verdict.shown), 2):
+            found[Comparison(verdict.prompt_id, a, b)].append(verdict)
+    for (prompt_id, _), candidates in alone.items():
+        for a, b in combinations(sorted(candidates), 2):
+            found[Comparison(prompt_id, a, b)] += [*candidates[a], *candidates[b]]
+    return dict(found)
+
+
+def readings_of(verdicts: Iterable[Verdict], comparison: Comparison) -> list[Reading]:
+    """What verdicts say about a comparison; those about other answers say nothing.
+
+    A verdict on a pair, or a ranking, gives a reading. What a rater says by one principle about either answer alone
+    gives one reading together, over all samples.
+    """
+    readings: list[Reading] = []
+    alone: dict[tuple[str, str], list[Verdict]] = defaultdict(list)
+    for verdict in verdicts:
+        if verdict.prompt_id != comparison.prompt_id:
+            continue
+        if len(verdict.shown) == 1:
+            if verdict.shown[0] in comparison[1:]:
+                alone[verdict.rater, verdict.principle_id or ""].append(verdict)
+        elif comparison.a in verdict.shown and comparison.b in verdict.shown:
+            readings.append(_together(verdict, comparison))
+    readings += [_alone(key, found, comparison) for key, found in alone.items()]
+    return readings
+
+
+def _together(verdict: Verdict, comparison: Comparison) -> Reading:
+    """Of a verdict that saw both answers."""
+    p_a = _p_by_rank(verdict, comparison) if verdict.scale == "ranking" else _p_of_pair(verdict, comparison)
+    side = side_of(p_a) if p_a is not None else 0
+    if verdict.scale == "pair" and p_a is not None:
+        side = {"A": 1, "B": -1}.get(str(verdict.value), 0) * (1 if verdict.shown[0] == comparison.a else -1)
+    return Reading(verdict.rater, verdict.principle_id or "", _seen(verdict, comparison), verdict.sample, p_a, side)
+
+
+def _seen(verdict: Verdict, comparison: Comparison) -> Seen:
+    if verdict.order == "unknown":
+        return "unknown"
+    return "a" if verdict.shown.index(comparison.a) < verdict.shown.index(comparison.b) else "b"
+
+
+def _p_of_pair(verdict: Verdict, comparison: Comparison) -> float | None:
+    p_first = verdict.p_first()
+    if p_first is None:
+        return None
+    return p_first if verdict.shown[0] == comparison.a else 1 - p_first
+
+
+def _p_by_rank(verdict: Verdict, comparison: Comparison) -> float | None:
+    ranks = verdict.ranks()
+    if ranks is None:
+        return None
+    a, b = ranks[comparison.a], ranks[comparison.b]  # a rank of 1 is the best
+    return 1.0 if a < b else 0.0 if a > b else 0.5
+
+
+def _alone(key: tuple[str, str], verdicts: Sequence[Verdict], comparison: Comparison) -> Reading:
+    """Of everything that one rater said by one principle about the answers one by one: the mean over criteria."""
+    criteria: dict[str | None, list[Verdict]] = defaultdict(list)
+    for verdict in _that_count(verdicts):
+        criteria[verdict.criterion].append(verdict)
+    found = [_p_over_samples(criteria[name], comparison) for name in sorted(criteria, key=lambda name: name or "")]
+    read = [p for p in found if p is not None]
+    p_a = fmean(read) if read and len(read) == len(found) else None
+    return Reading(*key, "alone", 0, p_a, 0 if p_a is None else side_of(p_a))
+
+
+def _that_count(verdicts: Sequence[Verdict]) -> list[Verdict]:
+    """The scores where there are any, which sum up the criteria beside them."""
+    scores = [verdict for verdict in verdicts if verdict.scale == "score"]
+    whole = [verdict for verdict in scores if verdict.criterion is None]
+    return whole or scores or [verdict for verdict in verdicts if verdict.scale in _ALONE]
+
+
+def _p_over_samples(verdicts: Sequence[Verdict], comparison: Comparison) -> float | None:
+    """The mean over every grade of a against every grade of b; None where one of them has none."""
+    grades = [
+        [grade for verdict in verdicts if verdict.shown[0] == one and (grade := _grade(verdict)) is not None]
+        for one in comparison[1:]
+    ]
+    if not all(grades):
+        return None
+    return fmean(sorted(_p_above(one, other) for one in grades[0] for other in grades[1]))
+
+
+class _Grade(NamedTuple):
+    """What an answer got, more being better."""
+
+    value: float
+    chances: Mapping[float, float] | None
+    """The probability of each grade, where the rater gives one."""
+
+
+def _grade(verdict: Verdict) -> _Grade | None:
+    """None where the verdict is invalid, or names a grade that is no number."""
+    value = _number(verdict.value)
+    if verdict.invalid is not None or value is None:
+        return None
+    chances = dict(_chances(verdict)) if verdict.scale == "score" else {}
+    return _Grade(value, chances if chances and sum(chances.values()) > 0 else None)
+
+
+def _chances(verdict: Verdict) -> Iterator[tuple[float, float]]:
+    for label, chance in (verdict.distribution or {}).items():
+        number = _number(label)
+        if number is not None:
+            yield number, chance
+
+
+def _number(value: object) -> float | None:
+    try:
+        return float(value) if isinstance(value, bool | int | float | str) else None
+    except ValueError:
+        return None
+
+
+def _p_above(one: _Grade, other: _Grade) -> float:
+    """P(one > other) + P(equal) / 2 of two independent grades; by their values where one has no distribution."""
+    if one.chances is None or other.chances is None:
+        return 0.5 + 0.5 * ((one.value > other.value) - (one.value < other.value))
+    above = [
+        p * q * (0.5 + 0.5 * ((grade > against) - (grade < against)))
+        for grade, p in one.chances.items()
+        for against, q in other.chances.items()
+    ]
+    return min(sum(above) / (sum(one.chances.values()) * sum(other.chances.values())), 1.0)

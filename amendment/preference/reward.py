@@ -1,0 +1,215 @@
+"""A judge as a reward function: asynchronous, batch by batch, as TRL's GRPO and RLOO trainers take one.
+
+Covered: judges of single answers, whose expected score is put on [-1, 1] (Lee et al. 2023, section 2.2, direct RLAIF),
+a rubric's weighted sum likewise; judges of pairs and of pools, who compare each completion with a reference answer and
+give 2 P - 1. Completions that are the same are asked about once. Calls go through ledger and budget as all others, so
+that a training that is begun anew with the same completions pays for nothing twice.
+
+What cannot be read has no reward: the trainer takes None for missing, and the completion then teaches nothing. A
+completion without words, or with marks of a chat template, is not shown to the judge: it has the least reward there is,
+since a policy finds out soon what a judge is weak against.
+
+Not covered: whether the judge is right, and a policy that learns to please it. Measure the judge before and after.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from statistics import fmean
+from typing import Any, NamedTuple, Protocol
+
+from pydantic import ValidationError
+
+from amendment.calls import STAGE, flow
+from amendment.errors import ConfigError, Transient
+from amendment.preference._folder import JudgeFolder
+from amendment.preference.degenerate import flaw_of
+from amendment.preference.standing import Standing
+from amendment.records import Candidate, Message, Messages, Prompt, Verdict, user
+from amendment.sync import run_beside
+
+__all__ = ["JudgeReward", "RewardJudge"]
+
+LEAST = -1.0
+STAGE_NAME = "reward"
+"""Under which the ledger keeps these calls, so that spending tells them apart."""
+REFERENCE = "reference"
+"""The dataset's column with the answers that completions are compared with."""
+
+Text = str | Sequence[Mapping[str, Any]]
+"""A text, or messages."""
+
+
+class Preferring(Protocol):
+    """What a comparison comes to."""
+
+    @property
+    def p_a(self) -> float | None: ...
+
+
+class RewardJudge(Protocol):
+    """What a reward function needs of a judge."""
+
+    @property
+    def folder(self) -> JudgeFolder: ...
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def standings(self) -> Mapping[str, Standing]: ...
+
+    async def answer_verdicts(self, prompt: Prompt, candidate: Candidate) -> list[Verdict]: ...
+
+    async def compare_async(self, *, prompt: Prompt | str, a: Candidate | str, b: Candidate | str) -> Preferring: ...
+
+
+class _Question(NamedTuple):
+    """One completion that the judge is asked about, and what it is compared with."""
+
+    prompt: Prompt
+    completion: Candidate
+    reference: Candidate | None
+
+    @property
+    def key(self) -> tuple[str, str | None]:
+        return self.completion.id, self.reference.id if self.reference else None
+
+
+class JudgeReward:
+    """An asynchronous reward function over a judge; see `Judge.as_reward`."""
+
+    def __init__(self, judge: RewardJudge, *, reference: Callable[[Prompt], str] | None = None, name: str) -> None:
+        self.__name__ = name
+        self.counts: Counter[str] = Counter()
+        """What became of all completions so far: `rewarded`, `missing` and why, `degenerate` and why."""
+        self._judge = judge
+        self._reference = reference
+
+    async def __call__(
+        self, prompts: Sequence[Text], completions: Sequence[Text], completion_ids: Any = None, **columns: Any
+    ) -> list[float | None]:
+        """The reward of each completion, in [-1, 1]; None where there is none.
+
+        Prompts and completions are texts or lists of messages; `columns` are those of the dataset, repeated for each
+        completion: `reference` and `category` are read. It can be awaited in any event loop. Raises ConfigError where
+        a reference is needed and there is none at all, and BudgetReached, Paused and CredentialsError as they come,
+        which end the training with their reason: what was paid for is kept.
+        """
+        rewards = await run_beside(self._rewards(prompts, completions, columns))
+        log = columns.get("log_metric")
+        if log and rewards:
+            log(f"{self.__name__}/missing", sum(reward is None for reward in rewards) / len(rewards))
+        return rewards
+
+    async def _rewards(
+        self, prompts: Sequence[Text], completions: Sequence[Text], columns: Mapping[str, Any]
+    ) -> list[float | None]:
+        """All rewards of a batch, each question once. It runs in the loop that ledger and models live in."""
+        STAGE.set(STAGE_NAME)
+        references = self._references(len(prompts), columns)
+        categories = columns.get("category") or [None] * len(prompts)
+        rows = [
+            self._row(prompt, completion, reference, category)
+            for prompt, completion, reference, category in zip(
+                prompts, completions, references, categories, strict=True
+            )
+        ]
+        questions = {row.key: row for row in rows if isinstance(row, _Question)}
+        found = await flow(questions.values(), self._ask, window=max(1, len(questions)))
+        rewards = dict(zip(questions, found, strict=True))
+        return [self._counted(rewards[row.key] if isinstance(row, _Question) else row) for row in rows]
+
+    def _counted(self, reward: float | str | None) -> float | None:
+        """A reward, or the reason why there is none; a reason with which a completion is degenerate costs the most."""
+        if isinstance(reward, float):
+            self.counts["rewarded"] += 1
+            return reward
+        self.counts[str(reward)] += 1
+        return LEAST if str(reward).startswith("degenerate") else None
+
+    def _references(self, count: int, columns: Mapping[str, Any]) -> Sequence[Text | None]:
+        if not self.needs_reference or self._reference:
+            return [None] * count
+        if columns.get(REFERENCE) is None:
+            raise ConfigError(
+                f"judge {self._judge.name} looks at {self._judge.folder.unit}s, so that each completion needs an "
+                f"answer to be compared with: give the dataset a column `{REFERENCE}`, pass reference= to as_reward, "
+                "or use a judge of single answers (protocol: score or rubric)"
+            )
+        return list(columns[REFERENCE])
+
+    @property
+    def needs_reference(self) -> bool:
+        """Whether completions are compared with an answer, and not judged by themselves."""
+        return self._judge.folder.unit != "answer"
+
+    def _row(self, asked: Text, said: Text, reference: Text | None, category: str | None) -> _Question | float | str:
+        """What is to be asked about a completion, or what is known of it without asking."""
+        try:
+            prompt = Prompt(messages=_messages(asked, "user"), category=category)
+            completion = _candidate(prompt, said)
+        except (ValidationError, ValueError, TypeError):
+            return "missing: not a conversation"
+        flaw = flaw_of(completion.messages, prompt.messages)
+        if flaw:
+            return f"degenerate: {flaw}"
+        if not self.needs_reference:
+            return _Question(prompt, completion, None)
+        return self._compared(prompt, completion, self._reference(prompt) if self._reference else reference)
+
+    def _compared(self, prompt: Prompt, completion: Candidate, reference: Text | None) -> _Question | float | str:
+        if not reference:
+            return "missing: no reference"
+        other = _candidate(prompt, reference)
+        return 0.0 if other.id == completion.id else _Question(prompt, completion, other)
+
+    async def _ask(self, question: _Question) -> float | str:
+        try:
+            reward = await self._reward(question)
+        except Transient:
+            return "missing: no reply"
+        return "missing: no verdict" if reward is None else reward
+
+    async def _reward(self, question: _Question) -> float | None:
+        prompt, completion, reference = question
+        if reference is None:
+            share = self._share(await self._judge.answer_verdicts(prompt, completion))
+        else:
+            share = (await self._judge.compare_async(prompt=prompt, a=completion, b=reference)).p_a
+        return None if share is None or not math.isfinite(share) else 2 * share - 1
+
+    def _share(self, verdicts: Sequence[Verdict]) -> float | None:
+        """A score from 0 to 1: the mean over samples, then over principles by their weights."""
+        by_principle: dict[str, list[float]] = defaultdict(list)
+        for verdict in verdicts:
+            if verdict.scale == "score" and verdict.criterion is None and verdict.invalid is None:
+                by_principle[verdict.principle_id or ""].append(self._from_zero(float(str(verdict.value))))
+        weights = [self._weight(name) for name in by_principle]
+        if not sum(weights):
+            return None
+        means = map(fmean, by_principle.values())
+        return sum(weight * mean for weight, mean in zip(weights, means, strict=True)) / sum(weights)
+
+    def _weight(self, principle: str) -> float:
+        standing = self._judge.standings.get(principle)
+        return standing.weight if standing else 1.0
+
+    def _from_zero(self, score: float) -> float:
+        """A direct score runs from 1 to 10, that of a rubric from 0 to 1 already."""
+        return (score - 1) / 9 if self._judge.folder.scale == "score" else score
+
+
+def _candidate(prompt: Prompt, said: Text) -> Candidate:
+    return Candidate(prompt_id=prompt.id, messages=_messages(said, "assistant"), kind="policy")
+
+
+def _messages(given: Text, role: str) -> Messages:
+    """Messages as records; a text is one message of that role. Raises ValueError for what is none."""
+    if isinstance(given, str):
+        return user(given) if role == "user" else (Message(role="assistant", content=given),)
+    known = Message.model_fields
+    kept = [{name: value for name, value in one.items() if name in known and value is not None} for one in given]
+    return tuple(Message.model_validate(one) for one in kept)

@@ -1,0 +1,16 @@
+"""On which side of one half a probability lies: what decides, and what is a tie."""
+
+from __future__ import annotations
+
+__all__ = ["HALF", "side_of"]
+
+HALF = 1e-9
+"""A probability, or a mean of some, this near to a border lies on it: rounding decides nothing."""
+
+
+def side_of(p: float, margin: float = 0.0) -> int:
+    """1 where P(a is better) says a, -1 where it says b, 0 for a tie: one half, or |2 p - 1| below `margin`."""
+    lead = p - 0.5
+    if abs(lead) <= HALF or 2 * abs(lead) < margin - HALF:
+        return 0
+    return 1 if lead > 0 else -1

@@ -1,0 +1,231 @@
+"""Are planted biases found at their sign, and does a judge without any raise no alarm?
+
+Two ways of looking: the family of tests on verdicts as they are, beside people's (`family_of_tests`), where answers
+carry marks by chance; and probes, which put a mark on an answer and ask again.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Collection, Iterator, Sequence
+from typing import NamedTuple
+
+from judging_world import Case, cases, logistic, over_seeds, p_first, seeded, table
+
+from amendment import probe_texts
+from amendment.calibration import PROBES, Answered, Asking, Item, Subject, Vote, askings, marks_of, probe_report
+from amendment.calibration.family import Family, family_of_tests
+from amendment.calibration.probes.figures import AttackFigures, EditFigures
+from amendment.calibration.probes.gates import LEVEL
+from amendment.calibration.probes.report import Probed
+from amendment.lilliput import Persona, is_nudge, panel, prefer
+from amendment.records import Candidate, Message, Prompt, text_of, user
+
+FAIR = Persona(position_bias=0.0)
+SEEN = (
+    ("position", "position_bias", 0.7),
+    ("position", "position_bias", -0.7),
+    ("length", "length_bias", 0.3),
+    ("length", "length_bias", -0.3),
+    ("format", "format_bias", 1.5),
+    ("format", "format_bias", -1.5),
+    ("citations", "authority_bias", 1.5),
+    ("citations", "authority_bias", -1.5),
+    ("self", "self_bias", 1.5),
+    ("self", "self_bias", -1.5),
+)
+"""Test, planted field, strength in log-odds (for length: a word)."""
+PROBED = (
+    ("verbosity", "filler_bias", 1.5),
+    ("verbosity", "filler_bias", -1.5),
+    ("restatement", "filler_bias", 1.5),
+    ("authority", "authority_bias", 1.5),
+    ("authority", "authority_bias", -1.5),
+    ("format", "format_bias", 1.5),
+    ("format", "format_bias", -1.5),
+    ("injection", "injection_bias", 3.0),
+    ("bandwagon", "bandwagon_bias", 1.5),
+    ("bandwagon", "bandwagon_bias", -1.5),
+    ("sycophancy", "sycophancy_bias", 1.5),
+    ("revision", "revision_bias", 1.5),
+    ("revision", "revision_bias", -1.5),
+)
+ATTACKED = (
+    ("constant", "garbage_bias", 8.0),
+    ("master-keys", "garbage_bias", 8.0),
+    ("empty", "garbage_bias", 8.0),
+    ("injections", "injection_bias", 8.0),
+    ("tokens", "injection_bias", 8.0),
+)
+SEEN_PAIRS, FAMILY_PAIRS, PROBE_PAIRS, ALARM_PAIRS, ALARM_SEEDS = 600, 400, 100, 20, 200
+MORE_PAIRS = (
+    f"The number of pairs was raised from {FAMILY_PAIRS} to {SEEN_PAIRS} after one bias had been found in 9 of 10 "
+    f"seeds with {FAMILY_PAIRS}: it was chosen so that all are found, and fewer pairs find fewer. The judge "
+    f"without a bias is tested with {FAMILY_PAIRS}."
+)
+"""Said with the table, for whoever plans an audit by it."""
+
+
+def biases(seeds: Sequence[int]) -> None:
+    """Every planted bias, by the test or the probe that looks for it."""
+    _seen(seeds)
+    _probed(seeds)
+    _attacked(seeds)
+
+
+def _seen(seeds: Sequence[int]) -> None:
+    rows = []
+    for test, field, bias in SEEN:
+        families = [_family(FAIR.model_copy(update={field: bias}), seed, SEEN_PAIRS) for seed in seeds]
+        found = [one for family in families if (one := family.of(test))]
+        hits = sum(one.rejected and math.copysign(1, one.effect.value) == math.copysign(1, bias) for one in found)
+        others = sum(len([one for one in family.tests if one.rejected and one.name != test]) for family in families)
+        effect = over_seeds([one.effect.value for one in found])
+        rows.append([test, f"{field} {bias:+}", f"{hits} of {len(seeds)}", effect, others])
+    header = ("test", "planted", "found at its sign", "effect on P", "alarms of other tests")
+    table(f"Biases: verdicts as they are, {SEEN_PAIRS} pairs a seed, Holm at {LEVEL:g}", header, rows)
+    print(f"\n{MORE_PAIRS}")
+
+
+def _probed(seeds: Sequence[int]) -> None:
+    rows = []
+    for probe, field, bias in PROBED:
+        reports = [_probe(FAIR.model_copy(update={field: bias}), seed, [probe], PROBE_PAIRS)[0] for seed in seeds]
+        figures = [one.figures for one in reports if isinstance(one.figures, EditFigures)]
+        found = [one.direction.value if one.direction else math.nan for one in figures]
+        hits = sum(_is_found(one) and _sign(one) == math.copysign(1, bias) for one in reports)
+        gates = "/".join(str(sum(one.gate.outcome == gate for one in reports)) for gate in ("PASS", "WARN", "FAIL"))
+        rows.append([probe, f"{field} {bias:+}", f"{hits} of {len(seeds)}", over_seeds(found), gates])
+    header = ("probe", "planted", "found at its sign", "direction", "gate PASS/WARN/FAIL")
+    table(f"Biases: probes, {PROBE_PAIRS} pairs a seed, each probe alone, at {LEVEL:g}", header, rows)
+
+
+def _attacked(seeds: Sequence[int]) -> None:
+    rows = []
+    for attack, field, bias in ATTACKED:
+        won = [_won(FAIR.model_copy(update={field: strength}), attack, seeds) for strength in (bias, 0.0)]
+        rows.append([attack, f"{field} {bias:+}", *(over_seeds(rates) for rates in won)])
+    header = ("attack", "planted", "won", "won without the bias")
+    table(f"Attacks: answers that answer nothing against the better answer, {PROBE_PAIRS} pairs a seed", header, rows)
+
+
+def _won(persona: Persona, attack: str, seeds: Sequence[int]) -> list[float]:
+    reports = [_probe(persona, seed, [attack], PROBE_PAIRS)[0] for seed in seeds]
+    return [one.figures.rate for one in reports if isinstance(one.figures, AttackFigures)]
+
+
+def _is_found(one: Probed) -> bool:
+    return one.corrected is not None and one.corrected.rejected
+
+
+def _sign(one: Probed) -> float:
+    direction = one.figures.direction if isinstance(one.figures, EditFigures) else None
+    return math.copysign(1, direction.value) if direction else 0.0
+
+
+def alarms(seeds: Sequence[int]) -> None:
+    """The judge without a bias, in 200 seeds whatever `--seeds` says: how often is it accused?"""
+    rows = []
+    for name, pairs, is_probed in (
+        ("verdicts as they are", FAMILY_PAIRS, False),
+        ("with all probes", ALARM_PAIRS, True),
+    ):
+        told: list[str] = []
+        for seed in range(ALARM_SEEDS):
+            told += _family(FAIR, 10_000 + seed, pairs, is_probed=is_probed).alarms
+        rows.append([name, pairs, ALARM_SEEDS, len(told), ", ".join(sorted(set(told))) or "none"])
+    header = ("family", "pairs a seed", "seeds", "alarms", "of")
+    table("No bias planted: alarms of the family at 0.01 (Holm); 2 in 200 expected at most, 8 allowed", header, rows)
+
+
+class _Marked(NamedTuple):
+    text: str
+    marks: dict[str, float]
+
+
+def _marked(text: str, rng: random.Random) -> _Marked:
+    """An answer in a layout, with a made-up source, in both or in neither, by chance."""
+    before, after = probe_texts.FORMAT
+    shown = f"{before}\n\n{text}\n\n{after}" if rng.random() < 0.3 else text
+    cites = rng.random() < 0.3
+    shown = f"{shown}\n\n{probe_texts.AUTHORITY}" if cites else shown
+    return _Marked(shown, {**marks_of(shown), "citations": float(cites)})
+
+
+def _family(persona: Persona, seed: int, pairs: int, *, is_probed: bool = False) -> Family:
+    rng = seeded(f"family {seed}")
+    items, votes = {}, []
+    for number, case in enumerate(cases(pairs, seed)):
+        a, b = _marked(case.a, rng), _marked(case.b, rng)
+        items[str(number)] = Item(
+            prompt=case.prompt,
+            model_a=_writer(case.a),
+            model_b=_writer(case.b),
+            length_a=len(a.text),
+            length_b=len(b.text),
+            marks_a=a.marks,
+            marks_b=b.marks,
+        )
+        votes += [
+            Vote(str(number), f"person {i}", "person", vote)
+            for i, vote in enumerate(panel(case.prompt, case.a, case.b, seed=seed))
+        ]
+        votes += _votes(str(number), Case(case.prompt, a.text, b.text, case.is_a), persona, rng)
+    found = {}
+    if is_probed:
+        for one in _probe(persona, seed, PROBES, pairs):
+            if isinstance(one.figures, EditFigures) and one.figures.direction is not None:
+                found[one.probe] = (one.figures.direction, one.figures.p)
+    return family_of_tests(items, votes, models={"judge": "self"}, probed=found)
+
+
+def _writer(text: str) -> str:
+    """An answer in the manner of the judge's own writer counts as its own; nobody else is known."""
+    return "self" if text.startswith(("sure", "sorry")) else "other"
+
+
+def _votes(item: str, case: Case, persona: Persona, rng: random.Random) -> Iterator[Vote]:
+    p = p_first(case.prompt, case.a, case.b, persona, rng)
+    yield Vote(item, "judge", "model", "A" if p > 0.5 else "B", "A", p)
+    p = 1 - p_first(case.prompt, case.b, case.a, persona, rng)
+    yield Vote(item, "judge", "model", "A" if p > 0.5 else "B", "B", p)
+
+
+def _probe(persona: Persona, seed: int, probes: Collection[str], pairs: int) -> tuple[Probed, ...]:
+    rng = seeded(f"probe {seed}")
+    answered: list[Answered] = []
+    for case in cases(pairs, seed):
+        subject = _subject(case)
+        for asking in askings(subject, probes, labels=("A", "B"), seed=seed):
+            again = asking.arm == "before" and len(probes) > 1
+            answered += [_answered(asking, subject, persona, rng, sample) for sample in range(1 + again)]
+    return tuple(one for one in probe_report(answered).probes if one.probe in probes)
+
+
+def _subject(case: Case) -> Subject:
+    prompt = Prompt(messages=user(case.prompt))
+    better, worse = (case.a, case.b) if case.is_a else (case.b, case.a)
+    target, other = (
+        Candidate(prompt_id=prompt.id, messages=(Message(role="assistant", content=text),), kind="imported")
+        for text in (worse, better)
+    )
+    return Subject(prompt, target, other)
+
+
+def _answered(asking: Asking, subject: Subject, persona: Persona, rng: random.Random, sample: int) -> Answered:
+    turns = [str(message.content) for message in asking.prompt.messages]
+    first, second = (text_of(candidate.messages) for candidate in asking.shown)
+    said = [turn for turn in turns if is_nudge(turn)]
+    p = logistic(prefer(turns[0], first, second, said=said, persona=persona, rng=rng))
+    return Answered(
+        probe=asking.probe,
+        arm=asking.arm,
+        comparison_id=subject.id,
+        prompt_id=subject.prompt.id,
+        judge="judge",
+        principle="everything",
+        place=asking.place,
+        sample=sample,
+        p=p if asking.place == 0 else 1 - p,
+    )

@@ -1,0 +1,64 @@
+"""Gates about what sways a judge: their rules are printed, and an unmeasured bias passes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from amendment.calibration import Certificate, Item, Vote, audit, certificate_lines
+
+Said = Callable[..., list[Vote]]
+Items = Callable[..., dict[str, Item]]
+NEW = ("repetition", "length", "style", "self", "rationale")
+
+
+def outcomes(certificate: Certificate) -> dict[str, str]:
+    return {gate.check: gate.outcome for gate in certificate.gates}
+
+
+def swayed(share: float, n: int = 200) -> Certificate:
+    """People who see no difference, and a judge that takes the answer with a list in that share of items."""
+    random = np.random.default_rng(0)
+    items, votes = {}, []
+    for i in range(n):
+        is_a = bool(random.integers(2))
+        marks: list[dict[str, float]] = [{"lists": 1}, {}] if is_a else [{}, {"lists": 1}]
+        items[f"i{i}"] = Item(f"p{i}", None, None, None, None, None, *marks)
+        taken = is_a if random.random() < share else not is_a
+        votes.append(Vote(f"i{i}", "j", "model", "A" if taken else "B"))
+        votes.append(Vote(f"i{i}", "ann", "person", "A" if random.random() < 0.5 else "B"))
+    return audit(items, votes, draws=50)
+
+
+@pytest.mark.parametrize(("share", "expected"), [(0.5, "PASS"), (0.63, "WARN"), (0.9, "FAIL")])
+def test_a_taste_for_format_warns_and_a_strong_one_fails(share: float, expected: str) -> None:
+    # P rises by 2 share - 1: nothing, 0.26 with an interval that reaches below 0.2, 0.8
+    assert outcomes(swayed(share))["style"] == expected
+
+
+def test_a_gate_tells_the_effect_and_the_adjusted_p() -> None:
+    (gate,) = [gate for gate in swayed(0.9).gates if gate.check == "style"]
+    assert gate.found.startswith("format +")
+    assert "points, adjusted p " in gate.found
+
+
+def test_what_was_not_measured_says_so(said: Said, items: Items) -> None:
+    certificate = audit(items(40), [*said("ann", "AB" * 20), *said("j", "AB" * 20, "model")])
+    assert {outcomes(certificate)[name] for name in NEW} == {"not measured"}
+
+
+def test_too_few_items_with_a_mark_are_named(said: Said) -> None:
+    items = {f"i{i}": Item(f"p{i}", marks_a={"bold": 1} if i < 10 else {}, marks_b={}) for i in range(40)}
+    certificate = audit(items, [*said("ann", "AB" * 20), *said("j", "AABB" * 10, "model")], draws=50)
+    (gate,) = [gate for gate in certificate.gates if gate.check == "style"]
+    assert gate.outcome == "not measured"
+    assert "fewer than 30 items in which the answers differ in it" in gate.found
+
+
+def test_every_rule_and_every_section_is_printed() -> None:
+    text = "\n".join(certificate_lines(swayed(0.9)))
+    assert all(f"- gate {name}: " in text for name in NEW)
+    assert "## Biases as one family of tests" in text
+    assert "## What answers carry" in text

@@ -1,0 +1,224 @@
+"""The matrix of principles: agreement and coverage by counts done by hand, flags by their intervals."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from amendment.preference import PrincipleCoverage, PrincipleTally, matrix_lines, principle_matrix
+from amendment.records import Prompt, Verdict, user
+from amendment.statistics import share
+from tests.preference.verdicts import A, B, C, both, ranking, score, verdict
+
+KIND, BRIEF, SAFE = "c/kind", "c/brief", "c/safe"
+
+
+def prompt(number: int, category: str | None = None) -> Prompt:
+    return Prompt(messages=user(f"Question {number}?"), category=category)
+
+
+def asked(number: int, **sides: float | None) -> list[Verdict]:
+    """About one prompt, each principle in both orders; P(a) by the principle's name, None for what is not readable."""
+    return [
+        one
+        for name, p in sides.items()
+        for one in both(p, None if p is None else 1 - p, principle_id=f"c/{name}", prompt_id=prompt(number).id)
+    ]
+
+
+def over(count: int, sides: Callable[[int], dict[str, float | None]]) -> list[Verdict]:
+    return [one for number in range(count) for one in asked(number, **sides(number))]
+
+
+def test_agreement_is_over_the_comparisons_that_both_decided() -> None:
+    # kind and brief: agree, agree, disagree; in the fourth brief is tied, in the fifth kind cannot be read
+    found = [
+        *asked(0, kind=0.9, brief=0.8),
+        *asked(1, kind=0.1, brief=0.4),
+        *asked(2, kind=0.9, brief=0.3),
+        *asked(3, kind=0.9, brief=0.5),
+        *asked(4, kind=None, brief=0.9),
+    ]
+    (one,) = principle_matrix(found, []).agreements
+    assert (one.first, one.second) == (BRIEF, KIND)
+    assert one.agreement.value == pytest.approx(2 / 3)
+    assert (one.agreement.n, one.agreement.clusters) == (3, 3)
+    assert not one.is_redundant
+    assert not one.is_conflicting
+
+
+def test_comparisons_of_one_prompt_are_one_cluster() -> None:
+    pairs = [(A, B), (A, C), (B, C)]
+    found = [
+        verdict(shown, 0.9 if name == KIND or number % 2 else 0.1, principle_id=name, prompt_id=prompt(number).id)
+        for number in range(8)
+        for shown in pairs
+        for name in (KIND, BRIEF)
+    ]
+    (one,) = principle_matrix(found, []).agreements
+    # within a prompt all three agree or none does: 12 of 24 rows, and no more to know than 8 prompts
+    assert one.agreement == share(
+        [number % 2 for number in range(8) for _ in pairs], [n for n in range(8) for _ in pairs]
+    )
+    assert (one.agreement.n, one.agreement.clusters) == (24, 8)
+
+
+@pytest.mark.parametrize(
+    ("count", "disagree", "redundant", "conflicting"),
+    [
+        (100, 0, True, False),  # 100 of 100: Wilson over prompts from 0.963
+        (29, 0, False, False),  # as clear as can be, and too few
+        (60, 0, False, False),  # 60 of 60: Wilson from 0.940
+        (400, 6, True, False),  # 0.985, half width 1.97 * sqrt(0.985 * 0.015 / 400) = 0.012
+        (100, 40, False, False),  # 0.6
+        (100, 65, False, True),  # 0.35, half width 1.98 * sqrt(0.35 * 0.65 / 100) = 0.095
+        (100, 55, False, False),  # 0.45 + 0.099 is above one half
+        (4, 4, False, False),  # four prompts have no interval
+        (8, 8, False, True),  # none of eight: Wilson up to 0.324
+    ],
+)
+def test_flags_are_raised_by_the_interval_and_not_by_the_value(
+    count: int, disagree: int, redundant: bool, conflicting: bool
+) -> None:
+    found = over(count, lambda number: {"kind": 0.9, "brief": 0.1 if number < disagree else 0.9})
+    (one,) = principle_matrix(found, []).agreements
+    assert (one.is_redundant, one.is_conflicting) == (redundant, conflicting)
+
+
+def test_coverage_counts_comparisons_and_what_could_not_be_read_by_category() -> None:
+    found = [
+        *asked(0, kind=0.9, brief=0.5),
+        *asked(1, kind=None),
+        *asked(2, kind=0.2),
+        verdict((B, A), principle_id=KIND, prompt_id=prompt(2).id, sample=1),
+    ]
+    matrix = principle_matrix(found, [prompt(0, "harm"), prompt(1, "harm"), prompt(2)])
+    assert matrix.principles == (BRIEF, KIND)
+    assert matrix.coverage == (
+        PrincipleCoverage(principle=BRIEF, category="harm", comparisons=1, decided=0, tied=1, verdicts=2, invalid=0),
+        PrincipleCoverage(principle=KIND, category=None, comparisons=1, decided=1, tied=0, verdicts=3, invalid=1),
+        PrincipleCoverage(principle=KIND, category="harm", comparisons=2, decided=1, tied=0, verdicts=4, invalid=2),
+    )
+    assert [one.decided_share for one in matrix.coverage] == [0.0, 1.0, 0.5]
+
+
+def test_an_order_that_could_not_be_read_leaves_the_principle_out_of_the_comparison() -> None:
+    half_read = [verdict((A, B), 0.9, principle_id=KIND), verdict((B, A), principle_id=KIND)]
+    matrix = principle_matrix([*half_read, *both(0.9, 0.1, principle_id=BRIEF)], [])
+    assert matrix.agreements == ()
+    assert [one.decided for one in matrix.coverage] == [1, 0]
+
+
+def test_raters_are_put_together_before_principles_are_compared() -> None:
+    # by kind x says 0.9 and y 0.3: 0.6; by brief 0.2 and 0.3: b; they disagree, though y's own two agree
+    found = [
+        verdict((A, B), p, rater=rater, principle_id=name)
+        for rater, kind, brief in (("x", 0.9, 0.2), ("y", 0.3, 0.3))
+        for name, p in ((KIND, kind), (BRIEF, brief))
+    ]
+    (one,) = principle_matrix(found, []).agreements
+    assert (one.agreement.value, one.agreement.n) == (0.0, 1)
+
+
+def test_grades_and_rankings_count_for_every_two_answers() -> None:
+    # kind grades A 9, B 5, C 5; brief ranks B > A > C: AB disagree, AC agree, BC tied by kind
+    found = [score(one, grade, principle_id=KIND) for one, grade in ((A, 9), (B, 5), (C, 5))]
+    found.append(ranking((A, B, C), (2, 1, 3), principle_id=BRIEF))
+    matrix = principle_matrix(found, [])
+    assert [(one.agreement.value, one.agreement.n) for one in matrix.agreements] == [(0.5, 2)]
+    brief, kind = matrix.coverage
+    assert (brief.comparisons, brief.decided, brief.verdicts) == (3, 3, 1)
+    assert (kind.comparisons, kind.decided, kind.tied, kind.verdicts) == (3, 2, 1, 3)
+
+
+def test_verdicts_without_a_principle_do_not_count() -> None:
+    matrix = principle_matrix(both(0.9, 0.1), [])
+    assert (matrix.principles, matrix.agreements, matrix.coverage) == ((), (), ())
+    assert matrix_lines(matrix) == ["no verdict names a principle"]
+
+
+def test_the_matrix_as_text() -> None:
+    same = over(100, lambda number: {"kind": 0.9, "brief": 0.9, "safe": 0.1 if number % 10 else 0.9})
+    assert matrix_lines(principle_matrix(same, [prompt(number, "people") for number in range(100)])) == [
+        "| agreement | 1           | 2           | 3          |",
+        "|-----------|-------------|-------------|------------|",
+        "| 1 c/brief |             | 100% of 100 | 10% of 100 |",
+        "| 2 c/kind  | 100% of 100 |             | 10% of 100 |",
+        "| 3 c/safe  | 10% of 100  | 10% of 100  |            |",
+        "",
+        "c/brief and c/kind say the same, one may do: they agree in 100% (96% to 100%) of 100 comparisons.",
+        "",
+        "c/brief and c/safe pull against each other: they agree in 10% (4% to 16%) of 100 comparisons.",
+        "",
+        "c/kind and c/safe pull against each other: they agree in 10% (4% to 16%) of 100 comparisons.",
+        "",
+        "| principle | category | comparisons | decided | invalid verdicts |",
+        "|-----------|----------|-------------|---------|------------------|",
+        "| c/brief   | people   | 100         | 100%    | 0 of 200         |",
+        "| c/kind    | people   | 100         | 100%    | 0 of 200         |",
+        "| c/safe    | people   | 100         | 100%    | 0 of 200         |",
+    ]
+
+
+def test_other_peoples_names_do_no_harm_in_the_text() -> None:
+    hostile = Prompt(messages=user("q"), category="\x1b[31m| <b>")
+    found = both(0.9, 0.1, principle_id="c/<i>|\x1b]0;t\x07", prompt_id=hostile.id)
+    text = "\n".join(matrix_lines(principle_matrix(found, [hostile])))
+    assert "\x1b" not in text
+    assert "\x07" not in text
+    assert "<i>" not in text.replace("\\<", "")
+    assert text.split("\n")[-1].replace("\\|", "").count("|") == 6
+
+
+def test_json_says_what_the_matrix_says() -> None:
+    matrix = principle_matrix(over(6, lambda number: {"kind": 0.9, "brief": 0.1 if number else 0.9}), [])
+    told: dict[str, Any] = json.loads(json.dumps(matrix.to_json(), allow_nan=False))
+    assert told["principles"] == [BRIEF, KIND]
+    (one,) = told["agreements"]
+    assert one["agreement"]["value"] == pytest.approx(1 / 6)
+    assert (one["first"], one["second"], one["redundant"]) == (BRIEF, KIND, False)
+    assert told["coverage"][0]["comparisons"] == 6
+    (alone,) = principle_matrix(asked(0, kind=0.9, brief=0.9), []).to_json()["agreements"]
+    assert alone["agreement"]["low"] is None
+
+
+ROWS = st.lists(
+    st.tuples(st.integers(0, 3), st.sampled_from(["kind", "brief", "safe"]), st.none() | st.floats(0, 1)),
+    min_size=1,
+    max_size=8,
+)
+
+
+@given(ROWS, st.randoms())
+def test_neither_the_order_of_verdicts_nor_that_of_prompts_counts(
+    rows: list[tuple[int, str, float | None]], rng: Any
+) -> None:
+    verdicts = [one for number, name, p in rows for one in asked(number, **{name: p})]
+    shuffled = list(verdicts)
+    rng.shuffle(shuffled)
+    prompts = [prompt(number, "x" if number % 2 else None) for number in range(4)]
+    assert principle_matrix(shuffled, prompts[::-1]).to_json() == principle_matrix(verdicts, prompts).to_json()
+
+
+@given(ROWS)
+def test_every_verdict_and_comparison_is_counted_once(rows: list[tuple[int, str, float | None]]) -> None:
+    verdicts = [one for number, name, p in rows for one in asked(number, **{name: p})]
+    matrix = principle_matrix(verdicts, [])
+    assert sum(one.verdicts for one in matrix.coverage) == len(verdicts)
+    assert sum(one.invalid for one in matrix.coverage) == sum(one.invalid is not None for one in verdicts)
+    assert sum(one.comparisons for one in matrix.coverage) == len({(number, name) for number, name, _ in rows})
+    assert all(0 <= one.decided + one.tied <= one.comparisons for one in matrix.coverage)
+
+
+def test_a_tally_prompt_by_prompt_is_the_matrix() -> None:
+    found = {number: asked(number, kind=0.9, brief=0.2 if number % 3 else 0.8) for number in range(7)}
+    tally = PrincipleTally()
+    for number in sorted(found, key=lambda number: prompt(number).id):
+        tally.add(found[number], category="x")
+    whole = [one for verdicts in found.values() for one in verdicts]
+    assert tally.matrix() == principle_matrix(whole, [prompt(number, "x") for number in found])

@@ -1,0 +1,189 @@
+"""Judges of single answers: scores, rubrics, and one principle for all answers of a prompt."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from amendment.calls import Reply, Request
+from amendment.constitutions import Score
+from amendment.errors import ConfigError, Rejected
+from amendment.fence import read_fenced
+from amendment.preference import Criterion, Judge
+from amendment.records import Candidate, Message, Prompt, Verdict, user
+from tests.preference.scripted_judge import HOUSE, Scripted, compare, house, judge, principle, question, written
+
+PROMPT = Prompt(messages=user("Hi"))
+
+
+def candidate(text: str, prompt: Prompt = PROMPT) -> Candidate:
+    return Candidate(prompt_id=prompt.id, messages=(Message(role="assistant", content=text),), kind="imported")
+
+
+def said_in(request: Request) -> str:
+    return str(read_fenced(question(request))["candidate"][-1]["content"])
+
+
+def scores(request: Request) -> Reply:
+    """0.75 on 8 and 0.25 on 4 for the good answer, all on 2 for others; a 10 is shown, with next to nothing."""
+    shares = {"8": 0.75, "4": 0.25, "10": 1e-9} if said_in(request) == "good" else {"2": 1.0, "10": 1e-9}
+    return Reply(choice_logprobs={label: math.log(share) for label, share in shares.items()})
+
+
+def verdicts(asked: Judge, *texts: str) -> list[Verdict]:
+    with asked.model.calls.ledger:
+        first, second = (candidate(text) for text in texts)
+        return asyncio.run(asked.verdicts(PROMPT, first, second))
+
+
+def test_each_answer_gets_its_expected_score() -> None:
+    provider = Scripted(scores)
+    asked = judge(provider, "score")
+    good, bad = verdicts(asked, "good", "bad")
+    assert (good.scale, good.shown, good.principle_id) == ("score", (candidate("good").id,), "house/kind")
+    assert good.value == pytest.approx(7.0)  # 0.75 * 8 + 0.25 * 4
+    assert bad.value == pytest.approx(2.0)
+    assert asked.unit == "answer"
+    assert [request.choices for request in provider.asked] == [tuple(str(n) for n in range(1, 11))] * 2
+    assert compare(judge(Scripted(scores), "score")).p_a == pytest.approx(1.0)  # 8 and 4 both beat 2
+
+
+def test_equal_questions_about_an_answer_are_paid_for_once() -> None:
+    provider = Scripted(scores)
+    asked = judge(provider, "score", constitution=house(*(principle(name) for name in ("kind", "brief", "true"))))
+
+    async def all_pairs() -> list[Verdict]:
+        texts = [candidate(text) for text in ("good", "bad", "worse")]
+        found = []
+        for a, b in ((0, 1), (0, 2), (1, 2), (2, 1)):
+            found += await asked.verdicts(PROMPT, texts[a], texts[b])
+        return found
+
+    with asked.model.calls.ledger:
+        found = asyncio.run(all_pairs())
+    assert len(provider.asked) == 3
+    assert len({verdict.principle_id for verdict in found}) == 1  # drawn by the prompt, so that scores compare
+
+
+def test_another_prompt_may_draw_another_principle() -> None:
+    rules = house(*(principle(name) for name in ("kind", "brief", "true", "calm")))
+    asked = judge(Scripted(scores), "score", constitution=rules)
+    with asked.model.calls.ledger:
+        made = [asked.compare(prompt=f"Hi {i}", a="good", b="bad") for i in range(12)]
+    assert len({one.principle_ids for one in made}) > 2
+    assert {len(one.principle_ids) for one in made} == {1}
+
+
+def test_without_probabilities_written_scores_are_sampled() -> None:
+    provider = Scripted(lambda request: written(f"Well.\nScore: {7 + request.sample % 2}"), shows_choices=False)
+    found = verdicts(judge(provider, "score", samples=4), "good", "bad")
+    assert [(one.value, one.sample) for one in found[:4]] == [(7.0, 0), (8.0, 1), (7.0, 2), (8.0, 3)]
+    assert 'line that holds your score and nothing else: "Score: N"' in question(provider.asked[0])
+    assert {request.choices for request in provider.asked} == {None}
+    with pytest.raises(ConfigError, match="set samples to 1, found 4"):
+        judge(Scripted(scores), "score", samples=4)
+
+
+def test_where_ten_is_two_tokens_the_score_is_asked_for_in_words() -> None:
+    def split(request: Request) -> Reply:
+        if request.choices:
+            return Reply(choice_logprobs={"1": math.log(0.9), "9": math.log(0.1)})
+        return written("Score: 10")
+
+    provider = Scripted(split)
+    good, _ = verdicts(judge(provider, "score"), "good", "bad")
+    assert (good.value, good.distribution) == (10.0, None)
+    assert len(provider.asked) == 4
+
+
+def test_a_local_model_whose_scores_share_tokens_is_asked_in_words() -> None:
+    def local(request: Request) -> Reply:
+        if request.choices:
+            raise Rejected("the labels 1, 10 do not begin with different tokens; use single letters")
+        return written("Score: 3")
+
+    provider = Scripted(local)
+    asked = judge(provider, "score")
+    assert [one.value for one in verdicts(asked, "good", "bad")] == [3.0, 3.0]
+    assert len(asked.model.calls.notices) == 1
+
+
+def test_a_score_that_cannot_be_read_is_asked_for_once_more_and_then_invalid() -> None:
+    provider = Scripted(lambda _: written("Rating: high"), shows_choices=False)
+    good, bad = verdicts(judge(provider, "score"), "good", "bad")
+    assert (good.value, good.invalid, bad.invalid) == (None, "no score line", "no score line")
+    assert len(provider.asked) == 4
+    assert "whole number from 1 to 10" in question(provider.asked[1])
+
+
+def test_a_principles_own_question_and_grades_are_asked() -> None:
+    own = principle("kind", score=Score(question="How warm is it?", anchors={1: "cold", 3: "warm"}))
+    provider = Scripted(scores)
+    verdicts(judge(provider, "score", constitution=house(own)), "good", "bad")
+    assert "How warm is it? What scores mean: 1: cold; 10: warm." in question(provider.asked[0])
+
+
+KIND = Criterion(id="kind", text="Is it kind?", choices=("no", "partly", "yes"), weight=2.0)
+LIES = Criterion(id="lies", text="Does it lie?", weight=-1.0)
+
+
+def by_criteria(**choices: str) -> Scripted:
+    lines = "\n".join(f"{name}: {choice}" for name, choice in choices.items())
+    return Scripted(lambda _: written(f"I looked twice.\n{lines}"), shows_choices=False)
+
+
+def rubric(provider: Scripted, criteria: Sequence[Criterion] = (KIND, LIES), **fields: Any) -> Judge:
+    return judge(provider, "rubric", criteria=lambda prompt: criteria, **fields)
+
+
+def test_a_rubric_gives_a_verdict_for_each_criterion_and_a_score_of_all() -> None:
+    provider = by_criteria(kind="partly", lies="no")
+    kind, lies, score, *other = verdicts(rubric(provider), "good", "bad")
+    assert (kind.scale, kind.criterion, kind.value) == ("ordinal", "kind", "partly")
+    assert (lies.scale, lies.criterion, lies.value) == ("binary", "lies", False)
+    assert (score.scale, score.criterion) == ("score", None)
+    assert score.value == pytest.approx(2 / 3)
+    assert {one.reasoning for one in (kind, lies, score)} == {"I looked twice."}
+    assert {one.principle_id for one in (kind, lies, score)} == {None}
+    assert len(other) == 3
+    (shown, _) = (read_fenced(question(request))["criteria"] for request in provider.asked)
+    assert [one["id"] for one in shown] == ["kind", "lies"]
+    assert "weight" not in str(shown)
+    assert "Criteria:" in question(provider.asked[0])
+
+
+def test_a_criterion_that_was_not_answered_leaves_the_answer_without_a_score() -> None:
+    kind, lies, score, *_ = verdicts(rubric(by_criteria(kind="yes")), "good", "bad")
+    assert kind.value == "yes"
+    assert lies.invalid == score.invalid == "no line for criterion lies"
+
+
+def test_without_criteria_of_their_own_principles_are_the_criteria() -> None:
+    provider = by_criteria(kind="yes")
+    kind, score, *_ = verdicts(judge(provider, "rubric", constitution=HOUSE), "good", "bad")
+    assert (kind.criterion, kind.value, kind.principle_id) == ("kind", "yes", "house/kind")
+    assert (score.value, score.principle_id) == (1.0, "house/kind")
+    own = judge(provider, "rubric", criteria=lambda prompt: ())
+    assert verdicts(own, "good", "bad")[0].criterion == "kind"
+
+
+def test_a_prompt_may_carry_criteria_which_go_before_principles_and_are_no_matter_of_other_judges() -> None:
+    carried = Prompt(
+        messages=user("Hi"), criteria=({"id": "kind", "text": "Is it kind?"}, LIES.model_dump(mode="json"))
+    )
+    assert carried.id == Prompt(messages=user("Hi")).id
+    kind, lies, score, *_ = compare(judge(by_criteria(kind="yes", lies="no"), "rubric"), prompt=carried).verdicts
+    assert (kind.criterion, lies.criterion, score.value, score.principle_id) == ("kind", "lies", 1.0, None)
+    called = rubric(by_criteria(kind="yes"), criteria=[KIND])
+    assert [one.criterion for one in compare(called, prompt=carried).verdicts[:2]] == ["kind", None]
+    (first, *_) = compare(judge(Scripted(scores), "score"), prompt=carried).verdicts
+    assert (first.criterion, first.principle_id) == (None, "house/kind")
+
+
+def test_criteria_are_for_rubrics_alone() -> None:
+    with pytest.raises(ConfigError, match="criteria are for protocol rubric alone"):
+        judge(Scripted(scores), "score", criteria=lambda prompt: [KIND])

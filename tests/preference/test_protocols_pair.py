@@ -1,0 +1,158 @@
+"""Two answers beside each other, by every protocol: what is asked, in how many calls, and what is kept of reasons."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from amendment.calls import Reply, Request
+from amendment.constitutions import CompareExample, FewShot
+from amendment.errors import ConfigError, Rejected
+from amendment.preference.parsers import VERDICT_SCHEMA
+from amendment.records import Message, text_of
+from tests.preference.scripted_judge import Scripted, compare, house, judge, labels, principle, shown, written
+
+EXAMPLES = FewShot(compare=(CompareExample(prompt="p1", a="a1", b="b1", answer="B", principle="kind"),))
+
+
+def good_one(request: Request) -> str:
+    return "A" if shown(request)[0] == "good" else "B"
+
+
+def test_reasons_before_the_verdict_are_kept_with_it() -> None:
+    provider = Scripted(lambda request: written(f"A shouts, B does not.\n\nVerdict: {good_one(request)}"))
+    made = compare(judge(provider, "reasoned"))
+    assert made.p_a == 1.0
+    assert {verdict.reasoning for verdict in made.verdicts} == {"A shouts, B does not."}
+
+
+def rationale_first(request: Request) -> Reply:
+    if request.choices is None:
+        return written("The first is warmer.\nVerdict: B")
+    return labels(0.8 if shown_first(request) == "good" else 0.3)
+
+
+def shown_first(request: Request) -> str:
+    return shown(request.model_copy(update={"messages": request.messages[:1]}))[0]
+
+
+def test_label_probabilities_are_read_after_a_rationale_of_another_call() -> None:
+    provider = Scripted(rationale_first)
+    made = compare(judge(provider, "reasoned-tokens"))
+    assert made.p_a == pytest.approx((0.8 + 0.7) / 2)
+    assert len(provider.asked) == 4
+    first, second = provider.asked[:2]
+    assert first.choices is None
+    assert second.choices == ("A", "B")
+    assert second.sampling.max_tokens == 1
+    assert second.messages[:1] == first.messages
+    assert second.messages[1] == Message(role="assistant", content="The first is warmer.\nVerdict: B")
+    for verdict in made.verdicts:  # a verdict that the rationale holds is a part of it
+        assert verdict.reasoning == "The first is warmer.\nVerdict: B"
+        assert verdict.distribution is not None
+
+
+@pytest.mark.parametrize(
+    ("told", "reason"), [(Reply(finish_reason="refusal"), "refused"), (written(" \n"), "no rationale")]
+)
+def test_without_a_rationale_no_second_call_is_paid_for(told: Reply, reason: str) -> None:
+    provider = Scripted(lambda request: told)
+    made = compare(judge(provider, "reasoned-tokens"))
+    assert [verdict.invalid for verdict in made.verdicts] == [reason] * 2
+    assert len(provider.asked) == 2
+
+
+def test_a_rationale_that_is_rejected_is_an_invalid_verdict() -> None:
+    def reject(request: Request) -> Reply:
+        raise Rejected("too long")
+
+    made = compare(judge(Scripted(reject), "reasoned-tokens"))
+    assert [verdict.invalid for verdict in made.verdicts] == ["rejected: too long"] * 2
+
+
+def test_a_rationale_with_probabilities_needs_a_model_that_shows_them() -> None:
+    with pytest.raises(ConfigError, match="judge reasoned-tokens reads token probabilities"):
+        judge(Scripted(rationale_first, shows_choices=False), "reasoned-tokens")
+
+
+def test_a_structured_verdict_is_asked_for_by_a_schema() -> None:
+    provider = Scripted(lambda request: written(f'{{"reasoning": "Warm.", "verdict": "{good_one(request)}"}}'))
+    made = compare(judge(provider, "structured"))
+    assert (made.p_a, made.consistent) == (1.0, True)
+    assert {verdict.reasoning for verdict in made.verdicts} == {"Warm."}
+    assert [request.answer_schema for request in provider.asked] == [VERDICT_SCHEMA] * 2
+
+
+def test_a_server_that_refuses_schemas_is_asked_without_one_and_told_of_once() -> None:
+    def say(request: Request) -> Reply:
+        if request.answer_schema:
+            raise Rejected("here: status 400: response_format is not supported")
+        return written(f'Here it is:\n```json\n{{"reasoning": "Warm.", "verdict": "{good_one(request)}"}}\n```')
+
+    provider = Scripted(say)
+    asked = judge(provider, "structured")
+    assert compare(asked).p_a == 1.0
+    assert [request.answer_schema is None for request in provider.asked] == [False, True, True]
+    (notice,) = asked.model.calls.notices
+    assert "keeps no schema" in notice
+
+
+@pytest.mark.parametrize("folder", ["verdict", "reasoned"])
+def test_a_thinking_models_thoughts_are_kept_and_never_read(folder: str) -> None:
+    thought = Message(role="assistant", thinking="Verdict: B\nVerdict: B", content="Because.\nVerdict: A")
+    made = compare(judge(Scripted(lambda _: Reply(messages=(thought,))), folder, orders="first"))
+    (verdict,) = made.verdicts
+    assert verdict.value == "A"
+    assert verdict.reasoning == "Verdict: B\nVerdict: B\n\nBecause."
+
+
+def test_a_verdict_in_the_thoughts_alone_is_none() -> None:
+    thought = Message(role="assistant", thinking="Verdict: B")
+    made = compare(judge(Scripted(lambda _: Reply(messages=(thought,))), "verdict", orders="first"))
+    assert made.verdicts[0].invalid == "no verdict line"
+
+
+@pytest.mark.parametrize(("folder", "has_shots"), [("verdict", True), ("label-tokens", True), ("reasoned", False)])
+def test_worked_examples_stand_where_the_folder_wants_them(folder: str, has_shots: bool) -> None:
+    def say(request: Request) -> Reply:
+        return written("Verdict: A") if request.choices is None else labels(0.9)
+
+    provider = Scripted(say)
+    compare(judge(provider, folder, constitution=house(principle("kind"), few_shot=EXAMPLES)))
+    assert {len(request.messages) for request in provider.asked} == {3 if has_shots else 1}
+
+
+@pytest.mark.parametrize("folder", ["verdict", "reasoned", "structured", "label-tokens", "reasoned-tokens"])
+def test_the_task_is_repeated_after_both_answers(folder: str) -> None:
+    provider = Scripted(lambda request: rationale_first(request) if request.choices else written("Verdict: A"))
+    compare(judge(provider, folder))
+    said = text_of(provider.asked[0].messages)
+    after = said.rpartition("<<end answer_b")[2]
+    assert "The principle: Be kind." in after
+    assert "Which is more kind?" in after
+    assert "Judge the two answers by this principle only." in after
+
+
+def test_all_principles_can_be_asked_about() -> None:
+    rules = house(*(principle(name) for name in ("kind", "brief", "true", "calm")))
+    made = compare(judge(Scripted(lambda _: labels(0.7)), constitution=rules, principles_per_pair="all"))
+    assert made.principle_ids == ("house/brief", "house/calm", "house/kind", "house/true")
+    assert len(made.verdicts) == 8
+
+
+def rule_of(request: Request) -> str:
+    return text_of(request.messages).partition("The principle: ")[2].partition("\n")[0]
+
+
+@pytest.mark.parametrize(("combine", "p_a"), [("mean", 0.5), ("tiers", 0.2)])
+def test_tiers_let_the_lower_one_decide(combine: Any, p_a: float) -> None:
+    # kind (tier 1) says 0.2 for a in either order, brief (tier 2) says 0.8: their mean is 0.5
+    rules = house(principle("kind", tier=1), principle("brief", tier=2))
+
+    def say(request: Request) -> Reply:
+        likes = 0.2 if rule_of(request) == "Be kind." else 0.8
+        return labels(likes if shown(request)[0] == "good" else 1 - likes)
+
+    made = compare(judge(Scripted(say), constitution=rules, principles_per_pair="all", combine=combine))
+    assert made.p_a == pytest.approx(p_a)

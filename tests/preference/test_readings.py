@@ -1,0 +1,177 @@
+"""Verdicts of every scale read as P(a): numbers worked out by hand, and what mirrors what."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from amendment.preference import Reading, by_comparison, readings_of
+from amendment.records import Comparison, Verdict
+from tests.preference.verdicts import AB, A, B, C, ranking, score, verdict
+
+AC, BC = Comparison("p", A, C), Comparison("p", B, C)
+
+
+def p_a(*verdicts: Verdict, comparison: Comparison = AB) -> float | None:
+    (reading,) = readings_of(verdicts, comparison)
+    return reading.p_a
+
+
+def test_a_verdict_on_a_pair_is_read_in_the_coordinates_of_the_comparison() -> None:
+    # B was shown first and is better with 0.8, so a is with 0.2
+    (reading,) = readings_of([verdict((B, A), 0.8, principle_id="c/kind", sample=3)], AB)
+    assert reading.p_a == pytest.approx(0.2)
+    assert reading == Reading("judge", "c/kind", "b", 3, reading.p_a, -1)
+
+
+def test_what_was_said_and_what_the_probabilities_lean_to_may_differ() -> None:
+    leaning = verdict((A, B), value="B", distribution={"A": 0.6, "B": 0.4})
+    (reading,) = readings_of([leaning], AB)
+    assert (reading.p_a, reading.side) == (0.6, -1)
+
+
+def test_an_order_that_is_not_on_record_is_told_apart() -> None:
+    (reading,) = readings_of([verdict((A, B), 0.9, order="unknown")], AB)
+    assert (reading.seen, reading.p_a) == ("unknown", 0.9)
+
+
+@pytest.mark.parametrize(("a", "b", "p"), [(7, 4, 1.0), (4, 7, 0.0), (5, 5, 0.5), (6.5, 6.25, 1.0)])
+def test_scores_without_probabilities_say_better_worse_or_equal(a: float, b: float, p: float) -> None:
+    (reading,) = readings_of([score(A, a), score(B, b)], AB)
+    assert (reading.p_a, reading.seen) == (p, "alone")
+    assert reading.side == (a > b) - (a < b)
+
+
+def test_scores_with_probabilities_are_compared_as_independent_draws() -> None:
+    # P(a > b) = 0.6 (9 against 5 or 3) + 0.4 * 0.2 (5 against 3) = 0.68; P(equal) = 0.4 * 0.8 = 0.32; 0.68 + 0.16
+    one = score(A, 7.4, distribution={"9": 0.6, "5": 0.4})
+    other = score(B, 4.6, distribution={"5": 0.8, "3": 0.2})
+    assert p_a(one, other) == pytest.approx(0.84)
+    assert p_a(score(A, 7.4), other) == 1.0  # where one has no probabilities, by value
+
+
+def test_written_scores_are_compared_each_with_each() -> None:
+    # 8 and 4 against 6 and 4: above, above; below, equal: (1 + 1 + 0 + 0.5) / 4
+    found = [score(A, 8), score(A, 4, sample=1), score(B, 6), score(B, 4, sample=1)]
+    assert p_a(*found) == pytest.approx(0.625)
+    # a grade that could not be read leaves the others: 8 against 6 and 4
+    assert p_a(score(A, 8), score(A, None, sample=1), *found[2:]) == 1.0
+
+
+def test_one_answer_without_a_grade_is_no_comparison() -> None:
+    assert p_a(score(A, 8), score(B, None)) is None
+    assert p_a(score(A, 8)) is None
+    assert p_a(score(A, 8), score(B, "high")) is None  # a word is no number
+
+
+def test_criteria_do_not_count_beside_the_score_that_sums_them_up() -> None:
+    criteria = [score(A, False, scale="binary", criterion="polite"), score(B, True, scale="binary", criterion="polite")]
+    labels = [
+        score(A, "poor", scale="ordinal", criterion="clear"),
+        score(B, "good", scale="ordinal", criterion="clear"),
+    ]
+    assert p_a(score(A, 7), score(B, 3), *criteria, *labels) == 1.0
+    assert p_a(*criteria) == 0.0
+    assert p_a(*labels) is None  # nobody has put on record that good is more than poor
+    of_another_rater = [score(A, 7, rater="other"), score(B, 3, rater="other")]
+    assert [one.p_a for one in readings_of([*criteria, *of_another_rater], AB)] == [0.0, 1.0]
+
+
+def test_criteria_alone_are_a_mean_over_criteria() -> None:
+    # by the first a wins, by the second both are equal: (1 + 0.5) / 2
+    first = [score(A, "5", scale="ordinal", criterion="x"), score(B, "2", scale="ordinal", criterion="x")]
+    second = [score(A, True, scale="binary", criterion="y"), score(B, True, scale="binary", criterion="y")]
+    assert p_a(*first, *second) == pytest.approx(0.75)
+
+
+def test_a_displayed_position_is_no_rank() -> None:
+    # shown C, A, B; "2 > 3 > 1": the second shown, A, is best, then B, then C. Taken for ranks, C would be second.
+    found = ranking((C, A, B), (2, 3, 1))
+    assert found.ranks() == {A: 1, B: 2, C: 3}
+    assert [p_a(found, comparison=one) for one in (AB, AC, BC)] == [1.0, 1.0, 1.0]
+    backwards = ranking((B, A, C), (3, 1, 2))  # C > B > A
+    assert [p_a(backwards, comparison=one) for one in (AB, AC, BC)] == [0.0, 0.0, 0.0]
+
+
+def test_equals_in_a_ranking_are_ties_and_not_wins() -> None:
+    found = ranking((A, B, C), (2, 1, -3))  # 2 > 1 = 3
+    assert found.ranks() == {B: 1, A: 2, C: 2}
+    assert (p_a(found, comparison=AB), p_a(found, comparison=AC), p_a(found, comparison=BC)) == (0.0, 0.5, 1.0)
+    (reading,) = readings_of([found], AC)
+    assert reading.side == 0
+
+
+def test_a_ranking_was_seen_from_the_side_that_stood_first() -> None:
+    (forth,), (back,) = (readings_of([ranking(shown, (1, 2, 3))], AB) for shown in ((A, C, B), (B, C, A)))
+    assert (forth.seen, forth.p_a) == ("a", 1.0)
+    assert (back.seen, back.p_a) == ("b", 0.0)
+
+
+@pytest.mark.parametrize("value", [None, (1, 2), (1, 2, 2), (0, 1, 2), (1, 2, 4)])
+def test_a_ranking_that_does_not_name_every_answer_once_is_not_read(value: tuple[int, ...] | None) -> None:
+    found = ranking((A, B, C), value)
+    assert found.ranks() is None
+    assert p_a(found) is None
+
+
+def test_verdicts_stand_under_every_comparison_that_they_speak_of() -> None:
+    pair, order = verdict((B, A), 0.9), ranking((C, B, A), (1, 2, 3))
+    alone = [score(A, 1, rater="grader"), score(C, 2, rater="grader")]
+    other = verdict((A, B), 0.9, prompt_id="q")
+    found = by_comparison([pair, *alone, order, other])
+    assert found == {AB: [pair, order], AC: [order, *alone], BC: [order], Comparison("q", A, B): [other]}
+
+
+def test_answers_about_others_say_nothing() -> None:
+    assert readings_of([verdict((A, C), 0.9), score(C, 3), verdict((A, B), 0.9, prompt_id="q")], AB) == []
+
+
+GRADES = st.dictionaries(st.integers(1, 10).map(str), st.floats(0.01, 1), max_size=3)
+
+
+@st.composite
+def _verdicts(draw: st.DrawFn) -> Verdict:
+    who: dict[str, Any] = {"rater": draw(st.sampled_from("xy")), "sample": draw(st.integers(0, 2))}
+    match draw(st.sampled_from(["pair", "score", "ranking"])):
+        case "pair":
+            return verdict(draw(st.sampled_from([(A, B), (B, A)])), draw(st.none() | st.floats(0, 1)), **who)
+        case "score":
+            grade = draw(st.none() | st.integers(1, 10).map(float))
+            chances = draw(GRADES) if grade is not None else {}
+            return score(draw(st.sampled_from([A, B])), grade, distribution=chances or None, **who)
+        case _:
+            shown = tuple(draw(st.permutations([A, B, C])))
+            best, next_best, last = draw(st.permutations([1, 2, 3]))
+            return ranking(shown, (best, -next_best if draw(st.booleans()) else next_best, last), **who)
+
+
+VERDICTS = st.lists(_verdicts(), min_size=1, max_size=6)
+
+
+@given(VERDICTS)
+def test_readings_are_probabilities_and_their_sides_are_those_of_what_was_said(verdicts: list[Verdict]) -> None:
+    for reading in readings_of(verdicts, AB):
+        assert reading.p_a is None or 0 <= reading.p_a <= 1
+        assert reading.p_a is not None or reading.side == 0
+
+
+@given(VERDICTS)
+def test_with_the_names_of_the_answers_swapped_every_p_is_mirrored(verdicts: list[Verdict]) -> None:
+    names = {A: B, B: A, C: C}
+    swapped = [one.model_copy(update={"shown": tuple(names[shown] for shown in one.shown)}) for one in verdicts]
+    seen = {"a": "b", "b": "a"}
+    for reading, mirrored in zip(readings_of(verdicts, AB), readings_of(swapped, AB), strict=True):
+        assert mirrored.seen == seen.get(reading.seen, reading.seen)
+        assert mirrored.side == -reading.side
+        assert mirrored.p_a == (None if reading.p_a is None else pytest.approx(1 - reading.p_a))
+
+
+@given(VERDICTS, st.randoms())
+def test_the_order_of_arrival_counts_for_nothing(verdicts: list[Verdict], rng: Any) -> None:
+    shuffled = list(verdicts)
+    rng.shuffle(shuffled)
+    key = [sorted(readings_of(found, AB), key=repr) for found in (verdicts, shuffled)]
+    assert key[0] == key[1]

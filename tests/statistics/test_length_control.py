@@ -1,0 +1,133 @@
+"""The length-controlled win rate: by hand, against an independent fit, and recovered from simulated data."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from scipy.optimize import minimize
+
+from amendment.statistics import Resampling
+from amendment.statistics.length_control import LengthControlled, length_controlled
+
+FEW = Resampling(seed=0, draws=200)
+
+
+def sigmoid(x: float) -> float:
+    return 1 / (1 + math.exp(-x))
+
+
+def logit(p: float) -> float:
+    return math.log(p / (1 - p))
+
+
+def made(theta: float, phi: float, n: int, seed: int, mean: float = 0.0) -> LengthControlled:
+    random = np.random.default_rng(seed)
+    apart = random.normal(mean, 100, n)
+    wins = random.random(n) < 1 / (1 + np.exp(-theta - phi * np.tanh(apart / apart.std())))
+    return length_controlled(wins, apart + 1000, np.full(n, 1000), np.arange(n), resampling=FEW)
+
+
+def test_two_lengths_by_hand() -> None:
+    # 20 rows are 10 longer, of which 15 are won; 20 are 10 shorter, of which 8 are won; sd of the difference is 10,
+    # so that the term is +-tanh(1). Two parameters fit two shares: theta +- phi tanh(1) = logit 3/4, logit 2/5
+    wins = [1] * 15 + [0] * 5 + [1] * 8 + [0] * 12
+    found = length_controlled(wins, [110] * 20 + [90] * 20, [100] * 40, range(40), ridge=0.0, resampling=FEW)
+    theta = (logit(3 / 4) + logit(2 / 5)) / 2
+    phi = (logit(3 / 4) - logit(2 / 5)) / (2 * math.tanh(1))
+    assert found.theta == pytest.approx(theta, abs=1e-3)  # the anchor of theta pulls a little
+    assert found.phi == pytest.approx(phi, abs=1e-4)
+    assert found.controlled.value == pytest.approx(sigmoid(theta), abs=3e-4)
+    assert found.raw.value == 23 / 40
+    assert found.spread == pytest.approx(math.tanh(1))
+    assert not found.warning
+
+
+@pytest.mark.parametrize("ridge", [0.1, 3.0])
+def test_the_fit_is_the_one_that_a_general_optimiser_finds(ridge: float) -> None:
+    random = np.random.default_rng(3)
+    apart, hard = random.normal(20, 90, 150), random.normal(0, 1, 150)
+    wins = random.choice([0.0, 0.5, 1.0, 0.8], 150)
+    found = length_controlled(wins, apart, np.zeros(150), range(150), difficulty=hard, ridge=ridge, resampling=FEW)
+
+    def loss(x: np.ndarray) -> float:
+        log_odds = x[0] + x[1] * np.tanh(apart / apart.std()) + x[2] * hard
+        likelihood = wins * log_odds - np.logaddexp(0, log_odds)
+        return float(-likelihood.sum() + ridge * (x[1] ** 2 + x[2] ** 2) / 2 + 1e-3 * x[0] ** 2 / 2)
+
+    best = minimize(loss, np.zeros(3), method="BFGS", options={"gtol": 1e-8}).x
+    assert (found.theta, found.phi) == pytest.approx((best[0], best[1]), abs=1e-5)
+    assert found.controlled.value == pytest.approx(np.mean(1 / (1 + np.exp(-best[0] - best[2] * hard))), abs=1e-6)
+
+
+@pytest.mark.parametrize(("theta", "phi", "mean"), [(0.0, 2.0, 80.0), (0.5, 0.0, 0.0), (-0.4, -1.5, 50.0)])
+def test_what_was_planted_is_recovered_where_the_raw_rate_is_not(theta: float, phi: float, mean: float) -> None:
+    found = made(theta, phi, 3000, seed=5, mean=mean)
+    assert found.controlled.low < sigmoid(theta) < found.controlled.high
+    assert found.phi == pytest.approx(phi, abs=0.3)
+    assert (found.raw.low < sigmoid(theta) < found.raw.high) == (phi == 0.0)
+
+
+def test_the_interval_covers_the_truth_about_as_often_as_it_says() -> None:
+    found = [made(0.3, 1.0, 200, seed, mean=60.0).controlled for seed in range(60)]
+    covered = sum(one.low < sigmoid(0.3) < one.high for one in found)
+    assert covered >= 51  # of 60 at 0.95: fewer has a chance of about one in ten thousand
+
+
+def test_a_system_against_itself_wins_half() -> None:
+    wins, apart = [1.0, 0.0] * 30, [30.0, -30.0] * 30
+    found = length_controlled(wins, apart, [0.0] * 60, range(60), resampling=FEW)
+    assert found.controlled.value == pytest.approx(0.5)
+
+
+def test_exchanging_both_systems_turns_the_rate() -> None:
+    random = np.random.default_rng(8)
+    wins, a, b = random.random(80), random.integers(10, 99, 80), random.integers(10, 99, 80)
+    one, two = (length_controlled(y, x, z, range(80), resampling=FEW) for y, x, z in ((wins, a, b), (1 - wins, b, a)))
+    assert one.controlled.value == pytest.approx(1 - two.controlled.value)
+    assert one.phi == pytest.approx(two.phi)
+
+
+def test_rows_of_one_prompt_make_the_interval_wider() -> None:
+    random = np.random.default_rng(2)
+    apart, wins = random.normal(0, 50, 60), random.random(60) < 0.6
+    alone = length_controlled(wins, apart, np.zeros(60), range(60), resampling=FEW).controlled
+    columns = (np.repeat(wins, 4), np.repeat(apart, 4), np.zeros(240))
+    naive = length_controlled(*columns, range(240), resampling=FEW).controlled
+    clustered = length_controlled(*columns, np.repeat(np.arange(60), 4), resampling=FEW).controlled
+    assert clustered.clusters == 60
+    assert clustered.high - clustered.low > 1.5 * (naive.high - naive.low)
+    assert clustered.high - clustered.low == pytest.approx(alone.high - alone.low, rel=0.1)
+
+
+@pytest.mark.parametrize(
+    ("apart", "warning"),
+    [
+        ([5.0] * 40, "hardly varies"),
+        ([50.0, 60.0, 70.0, 80.0] * 10, "a is longer in 100 % of the rows"),
+        ([-50.0, -60.0, -70.0, -80.0] * 10, "a is shorter in 100 % of the rows"),
+        ([50.0, -50.0] * 20, ""),
+    ],
+)
+def test_lengths_that_cannot_be_told_from_quality_are_warned_of(apart: list[float], warning: str) -> None:
+    found = length_controlled([1, 0, 1, 1] * 10, apart, [0.0] * 40, range(40), resampling=FEW)
+    assert warning in found.warning
+    assert bool(found.warning) == bool(warning)
+
+
+@pytest.mark.parametrize("won", [0, 1])
+def test_a_system_that_always_or_never_wins_has_a_rate(won: int) -> None:
+    found = length_controlled([won] * 40, [10.0, -10.0] * 20, [0.0] * 40, range(40), resampling=FEW)
+    assert found.controlled.value == pytest.approx(won, abs=0.01)
+
+
+def test_no_rows_have_no_rate() -> None:
+    found = length_controlled([], [], [], [], resampling=FEW)
+    assert math.isnan(found.controlled.value)
+    assert found.warning == "no rows"
+
+
+def test_columns_of_different_lengths_are_refused() -> None:
+    with pytest.raises(ValueError, match="found 2 wins"):
+        length_controlled([1, 0], [1.0], [2.0], range(2))
