@@ -27,7 +27,7 @@ test: setup
 	$(BIN)/python -m pytest -m "not long"
 
 test-long: setup
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --hypothesis-profile=exploring
 
 lint: setup
 	$(BIN)/ruff format --check .

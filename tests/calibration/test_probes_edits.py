@@ -14,27 +14,22 @@ from amendment.calibration.probes.edits import EDITS
 from amendment.calibration.probes.rewording import noise, paraphrase, typo
 
 WHOLE_LINES = ("verbosity", "restatement", "authority", "format", "distraction", "injection")
-WORDS = st.sampled_from(
+PHRASES = st.sampled_from(
     [
-        "For",
-        "example",
-        "we",
-        "do",
-        "not",
+        "For example",
+        "we do not",
         "cannot",
         "Therefore",
         "often",
-        "both",
-        "red",
-        "and",
-        "blue.",
+        "both red and blue.",
+        "both one and it,",
         "information",
-        "it,",
         "is\n",
+        "not",
         "a",
     ]
 )
-PROSE = st.lists(WORDS, min_size=1, max_size=30).map(" ".join)
+PROSE = st.lists(PHRASES, min_size=1, max_size=30).map(" ".join)
 SAME = {"for example": "for instance", "do not": "don't", "cannot": "can't", "therefore": "thus", "often": "frequently"}
 
 
