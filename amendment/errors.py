@@ -6,6 +6,7 @@
   x MissingExtra        a library of an optional extra is not installed
   x LedgerError         the run's ledger or folder cannot be used
   x TrainingError       a training stage cannot start or must not go on
+  x GateFailed          people disagree with the judge too much; no training starts on its labels
   x BudgetReached       the next call could cost more than the budget leaves
   x Paused              the run waits for something outside; running again goes on
   x ProviderError       a model call failed
@@ -27,6 +28,7 @@ __all__ = [
     "CredentialsError",
     "DataError",
     "FaultKind",
+    "GateFailed",
     "LedgerError",
     "MissingExtra",
     "Paused",
@@ -86,6 +88,10 @@ class LedgerError(AmendmentError):
 
 class TrainingError(AmendmentError):
     """A training stage cannot start, or its own checks say that it must not go on."""
+
+
+class GateFailed(AmendmentError):
+    """The judge did not pass its gate, and the run file does not say to train on its labels all the same."""
 
 
 class BudgetReached(AmendmentError):

@@ -252,6 +252,8 @@ class Verdict(Record):
     distribution: dict[str, float] | None = None
     """Probability by label, where the rater gives one."""
     reasoning: str | None = None
+    confidence: float | None = Field(default=None, ge=0, le=1)
+    """How sure the rater says to be, where asked: of people 1/3, 2/3 or 1."""
     principle_id: str | None = None
     criterion: str | None = None
     rater: str

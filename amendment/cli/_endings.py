@@ -1,6 +1,6 @@
 """How a command ends: errors become one clear message and an exit code, never a traceback.
 
-0 done, 1 failed, 2 usage or configuration, 3 paused, 4 budget, 6 credentials or quota, 130 and 143 interrupted.
+0 done, 1 failed, 2 usage or configuration, 3 paused, 4 budget, 5 gate, 6 credentials or quota, 130 and 143 interrupted.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from amendment.errors import (
     ConfigError,
     CredentialsError,
     DataError,
+    GateFailed,
     MissingExtra,
     Paused,
 )
@@ -58,6 +59,7 @@ def _exit_code(fault: AmendmentError) -> int:
         ((ConfigError, DataError, MissingExtra), 2),
         (Paused, 3),
         (BudgetReached, 4),
+        (GateFailed, 5),
         (CredentialsError, 6),
     ]
     return next((code for kind, code in table if isinstance(fault, kind)), 1)

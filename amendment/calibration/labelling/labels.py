@@ -1,0 +1,58 @@
+"""One acknowledged answer of one annotator, and the verdict that it is."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from amendment.records import Record, Verdict
+
+__all__ = ["CHOICES", "Choice", "Label", "verdict_of"]
+
+Choice = Literal["A", "B", "tie", "both_bad", "skip", "flag"]
+"""In displayed coordinates: "A" is the answer that stood first. skip and flag say nothing about the two answers."""
+CHOICES: tuple[Choice, ...] = ("A", "B", "tie", "both_bad", "skip", "flag")
+
+
+class Label(Record):
+    """What an annotator said, as it was acknowledged. History is kept; the last one of an annotator, item and showing
+    counts."""
+
+    uuid: str = Field(min_length=8, max_length=64)
+    """Made by whoever sends it; a second one with the same uuid is the first one again."""
+    comparison_id: str
+    prompt_id: str
+    shown: tuple[str, str]
+    """Candidate ids as displayed."""
+    annotator: str = Field(min_length=1, max_length=120)
+    showing: int = Field(default=0, ge=0, le=1)
+    """1: the hidden repeat."""
+    choice: Choice
+    confidence: int | None = Field(default=None, ge=1, le=3)
+    """1 unsure, 2 fairly sure, 3 sure."""
+    principle_id: str | None = None
+    """The principle that decided, where the annotator names one."""
+    comment: str | None = Field(default=None, max_length=10_000)
+    seconds: float | None = Field(default=None, ge=0)
+    """Spent looking at it while the page was visible."""
+    at: str
+    """UTC, ISO 8601, by the server's clock. Stays in the store: no clock stands in a record of a stage."""
+
+
+def verdict_of(label: Label) -> Verdict | None:
+    """The label as a verdict; None where it says nothing about the two answers. `sample` is the showing."""
+    if label.choice in ("skip", "flag"):
+        return None
+    return Verdict(
+        scale="pair",
+        prompt_id=label.prompt_id,
+        shown=label.shown,
+        value=label.choice,
+        confidence=None if label.confidence is None else label.confidence / 3,
+        reasoning=label.comment,
+        principle_id=label.principle_id,
+        rater=label.annotator,
+        rater_kind="person",
+        sample=label.showing,
+    )
