@@ -20,7 +20,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["Estimate", "bounds", "cautioned", "clustered_macro", "clustered_mean", "paired_difference"]
+__all__ = ["Estimate", "bounds", "cautioned", "clustered_macro", "clustered_mean", "linear", "paired_difference"]
 
 FEWEST, FEW = 5, 20
 """Clusters: without an interval below the first, with a note below the second, where figures are told with caution."""
@@ -86,7 +86,7 @@ def clustered_mean(values: ArrayLike, clusters: Iterable[Hashable], level: float
     if not x.size:
         return Estimate(math.nan, math.nan, math.nan, 0, 0)
     mean = float(x.mean())
-    return _around(mean, (x - mean) / x.size, codes, level)
+    return linear(mean, (x - mean) / x.size, codes, level)
 
 
 def paired_difference(a: ArrayLike, b: ArrayLike, clusters: Iterable[Hashable], level: float = 0.95) -> Estimate:
@@ -112,11 +112,11 @@ def clustered_macro(
         raise ValueError(f"one group per value is needed, found {group.size} for {x.size} values")
     counts = np.bincount(group, minlength=k)
     means = np.bincount(group, weights=x, minlength=k) / counts
-    return _around(float(means.mean()), (x - means[group]) / (counts[group] * k), codes, level)
+    return linear(float(means.mean()), (x - means[group]) / (counts[group] * k), codes, level)
 
 
-def _around(value: float, influence: Floats, codes: NDArray[np.intp], level: float) -> Estimate:
-    """The interval of a linear statistic, from what each row adds to its error."""
+def linear(value: float, influence: Floats, codes: NDArray[np.intp], level: float) -> Estimate:
+    """The interval of a linear statistic, from what each row adds to its error; `codes` number the clusters from 0."""
     clusters = int(codes.max()) + 1
     sums = np.bincount(codes, weights=influence, minlength=clusters)
     error = math.sqrt(clusters / (clusters - 1) * float(sums @ sums)) if clusters > 1 else 0.0
