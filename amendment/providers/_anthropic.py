@@ -10,7 +10,7 @@ from functools import partial
 import anthropic
 
 from amendment.providers._anthropic_format import body_for, read_reply
-from amendment.providers._client import http_client
+from amendment.providers._client import Repeating, http_client
 from amendment.providers._hosted import HostedProvider, Wire
 from amendment.providers._usage import anthropic_usage, meter_by
 from amendment.providers.specs import AnthropicSpec
@@ -19,10 +19,14 @@ from amendment.redaction import redact_logs
 __all__ = ["open_anthropic"]
 
 
+class AsyncAnthropic(Repeating, anthropic.AsyncAnthropic):
+    """The SDK's client, which names itself to the server by its class."""
+
+
 def open_anthropic(spec: AnthropicSpec, key: str | None) -> HostedProvider:
     """A server that speaks Anthropic's messages protocol. Without a key, none of environment or profile is used."""
     credentials: dict[str, str] = {}
-    client = anthropic.AsyncAnthropic(
+    client = AsyncAnthropic(
         api_key=key or "none",  # without one the SDK looks for credentials; it is not sent
         base_url=spec.base_url,
         max_retries=0,

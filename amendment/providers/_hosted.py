@@ -23,6 +23,17 @@ from amendment.providers.specs import HostedSpec
 __all__ = ["HostedProvider", "Wire", "encoded"]
 
 
+_OPTIONS: Mapping[str, Any] = {
+    "headers": {},
+    "idempotency_key": "none",
+    "max_retries": 0,
+    "params": {},
+    "timeout": None,
+}
+"""What the SDKs would fill in themselves for every call, and take longer. The idempotency key, which they draw from the
+system's randomness, is never sent."""
+
+
 class Wire(NamedTuple):
     """One protocol as its SDK speaks it."""
 
@@ -58,7 +69,7 @@ class HostedProvider:
         """The raw body of a good status, with what its headers tell. Raises ProviderError, and nothing else."""
         content = encoded(self.wire.body(request), self.host)
         try:
-            response = await self._client.post(self._url, content=content, cast_to=httpx2.Response)
+            response = await self._client.post(self._url, content=content, cast_to=httpx2.Response, options=_OPTIONS)
         except self.wire.status_error as fault:
             reply = fault.response
             headers, first = reply.extensions[HEADERS], not self._has_answered

@@ -8,7 +8,7 @@ import openai
 
 from amendment.calls import Reply, Request
 from amendment.providers import _openai_format, _responses_format
-from amendment.providers._client import http_client
+from amendment.providers._client import Repeating, http_client
 from amendment.providers._hosted import HostedProvider, Wire
 from amendment.providers._usage import meter_by, openai_usage
 from amendment.providers.specs import OpenAISpec
@@ -17,10 +17,14 @@ from amendment.redaction import redact_logs
 __all__ = ["open_openai"]
 
 
+class AsyncOpenAI(Repeating, openai.AsyncOpenAI):
+    """The SDK's client, which names itself to the server by its class."""
+
+
 def open_openai(spec: OpenAISpec, key: str | None) -> HostedProvider:
     """A server that speaks a protocol of OpenAI's. Without a key, none of the environment is sent."""
     credentials: dict[str, str] = {}
-    client = openai.AsyncOpenAI(
+    client = AsyncOpenAI(
         api_key=key or "none",  # the SDK wants one; it is not sent
         base_url=spec.base_url,
         max_retries=0,

@@ -20,7 +20,7 @@ import aiohttp
 import httpx2
 from yarl import URL
 
-__all__ = ["HEADERS", "LONGEST_REPLY", "Client", "TooLong", "Transport", "proxy_for"]
+__all__ = ["HEADERS", "LONGEST_REPLY", "Client", "TooLong", "Transport", "proxy_for", "repeated"]
 
 LONGEST_REPLY = 512 * 2**20
 """Bytes of a reply, unpacked; results of whole batches are the longest."""
@@ -59,6 +59,11 @@ class Client(httpx2.AsyncClient):
         return await self._wire.handle_async_request(request)
 
 
+def repeated(request: httpx2.Request, content: bytes) -> httpx2.Request:
+    """The same request with another content."""
+    return httpx2.Request(request.method, request.url, stream=httpx2.ByteStream(content), extensions=request.extensions)
+
+
 class Transport(httpx2.AsyncBaseTransport):
     """Carries the requests of one SDK client. Use from one event loop."""
 
@@ -79,7 +84,7 @@ class Transport(httpx2.AsyncBaseTransport):
             request.method,
             _address(str(request.url)),
             headers=headers,
-            data=request.content or None,
+            data=request.read() or None,
             allow_redirects=False,
             timeout=self._timeout,
             proxy=self._proxy,

@@ -14,6 +14,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import anthropic
+import openai
 import pytest
 
 from amendment.calls import Pace, Request, Sent
@@ -67,6 +69,42 @@ def test_these_headers_leave_and_no_others(
     bare, with_key = (set(asked["headers"]) for asked in server.asked)
     assert bare == OURS | ({"anthropic-version"} if kind == "anthropic" else set())
     assert with_key - bare == {"authorization"}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_later_requests_are_as_the_first_but_for_what_they_ask(kind: str, server: Any, question: Ask) -> None:
+    async def main() -> None:
+        provider = open_provider(spec(kind, server.url, api_key_env="OUR_KEY"), {"OUR_KEY": KEY})
+        for text in ("One?", "Two?", "Three?"):
+            server.will_say(GOOD[kind])
+            await provider.send(question(text))
+        await provider.close()
+
+    asyncio.run(main())
+    asked = [json.dumps(one["body"]) for one in server.asked]
+    assert [text in body for text, body in zip(("One?", "Two?", "Three?"), asked, strict=True)] == [True] * 3
+    heads = [{**one["headers"], "content-length": "", "path": one["path"]} for one in server.asked]
+    assert heads[0] == heads[1] == heads[2]
+    assert heads[0]["authorization"] == f"Bearer {KEY}"
+    assert heads[0]["user-agent"].startswith("AsyncAnthropic/" if kind == "anthropic" else "AsyncOpenAI/")
+
+
+@pytest.mark.parametrize(("kind", "sdk"), [("openai", openai.AsyncOpenAI), ("anthropic", anthropic.AsyncAnthropic)])
+def test_an_sdk_builds_the_first_request_alone(
+    kind: str, sdk: Any, server: Any, question: Ask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A tenth of a call's cost; an SDK that builds its requests in another place would take it again unseen."""
+    built, build = [], sdk._build_request
+
+    def counted(self: Any, options: Any, **rest: Any) -> Any:
+        built.append(options.url)
+        return build(self, options, **rest)
+
+    monkeypatch.setattr(sdk, "_build_request", counted)
+    for _ in range(3):
+        server.will_say(GOOD[kind])
+    send(kind, server.url, question(), times=3)
+    assert (len(built), len(server.asked)) == (1, 3)
 
 
 @pytest.mark.parametrize("kind", KINDS)
