@@ -58,6 +58,8 @@ class LabelQuestion(Record):
     """One comparison as people see it: texts, and nothing that could sway them."""
 
     comparison_id: str
+    prompt_id: str
+    """Goes into the label; also a content hash."""
     prompt: Messages
     a_id: str
     b_id: str
