@@ -8,7 +8,7 @@ import pytest
 
 from amendment.calibration.people.beside import agreement_with_people, beside_people
 from amendment.calibration.people.samples import SampledItem
-from amendment.calibration.people.votes_of_labels import HeardItem, heard_items, p_by_people
+from amendment.calibration.people.votes_of_labels import HeardItem, heard_items, person_votes
 from amendment.records import Comparison, Verdict
 
 
@@ -29,12 +29,12 @@ def test_labels_are_read_in_content_coordinates_and_of_a_repeat_the_first() -> N
         label("Bert", "a", "tie"),
         label("Anna", "a", "A", sample=1),  # the hidden repeat says the opposite
     ]
-    assert p_by_people(said) == {Comparison("x", "a", "b").id: (0.0, 0.5)}
+    assert person_votes(said) == {Comparison("x", "a", "b").id: {"Anna": 0.0, "Bert": 0.5}}
 
 
 def test_items_without_a_label_are_left_out() -> None:
     known = item("x", 0.9)
-    assert heard_items([known, item("y", 0.9)], {known.comparison_id: (1.0,)}) == [HeardItem(known, (1.0,))]
+    assert heard_items([known, item("y", 0.9)], {known.comparison_id: {"Anna": 1.0}}) == [HeardItem(known, (1.0,))]
 
 
 def test_agreement_weighs_items_by_their_probability() -> None:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from amendment.calibration.people.samples import SampledItem
 from amendment.records import Comparison, Verdict
 
-__all__ = ["HeardItem", "heard_items", "p_by_people"]
+__all__ = ["HeardItem", "heard_items", "person_votes"]
 
 
 class HeardItem(NamedTuple):
@@ -25,8 +25,9 @@ class HeardItem(NamedTuple):
         return fmean(self.votes)
 
 
-def p_by_people(verdicts: Iterable[Verdict]) -> dict[str, tuple[float, ...]]:
-    """P(a) of each person by comparison, persons in the order of their names; of hidden repeats the first showing."""
+def person_votes(verdicts: Iterable[Verdict]) -> dict[str, dict[str, float]]:
+    """P(a is better) by comparison and person, persons in the order of their names; of hidden repeats the first
+    showing counts."""
     found: dict[str, dict[str, tuple[int, float]]] = defaultdict(dict)
     for verdict in verdicts:
         p_first = verdict.p_first()
@@ -36,10 +37,10 @@ def p_by_people(verdicts: Iterable[Verdict]) -> dict[str, tuple[float, ...]]:
         heard = found[Comparison(verdict.prompt_id, a, b).id]
         if verdict.rater not in heard or verdict.sample < heard[verdict.rater][0]:
             heard[verdict.rater] = verdict.sample, p_first if verdict.shown[0] == a else 1 - p_first
-    return {name: tuple(heard[rater][1] for rater in sorted(heard)) for name, heard in found.items()}
+    return {name: {rater: heard[rater][1] for rater in sorted(heard)} for name, heard in found.items()}
 
 
-def heard_items(sample: Sequence[SampledItem], votes: Mapping[str, tuple[float, ...]]) -> list[HeardItem]:
+def heard_items(sample: Sequence[SampledItem], votes: Mapping[str, Mapping[str, float]]) -> list[HeardItem]:
     """Those items of the sample that at least one person could say something about, in its order."""
-    found = ((item, votes.get(item.comparison_id, ())) for item in sample)
+    found = ((item, tuple(votes.get(item.comparison_id, {}).values())) for item in sample)
     return [HeardItem(item, said) for item, said in found if said]

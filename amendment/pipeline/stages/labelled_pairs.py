@@ -1,0 +1,111 @@
+"""Pairs with what people know: calibrated probabilities, and the labels that decide their own comparisons."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from statistics import fmean
+from typing import Literal, NamedTuple
+
+from amendment.records import Pair, Record
+from amendment.statistics.sides import side_of
+
+__all__ = ["Calibrated", "Labelled", "Turned", "calibrated_pairs", "labelled_pairs"]
+
+Turned = Literal["keep", "turn", "drop"]
+"""What becomes of a pair whose calibrated P(chosen) lies below one half."""
+
+
+class Calibrated(Record):
+    """A judged comparison before and after calibration; a row of `calibration/probabilities`."""
+
+    comparison_id: str
+    p_a_raw: float
+    p_a_calibrated: float
+
+
+class Labelled(NamedTuple):
+    """Pairs, and what was counted on the way."""
+
+    pairs: list[Pair]
+    counts: Counter[str]
+
+
+def calibrated_pairs(
+    pairs: Iterable[Pair], p_a: Mapping[str, float], *, is_used: bool, turned: Turned = "keep"
+) -> Labelled:
+    """Pairs with `p_chosen_calibrated`; `p_a` is P(a is better) after calibration by comparison id.
+
+    `is_used` puts it into `p_chosen` too, but for ties, which stay at one half. A pair of which nothing is known, such
+    as an imported one, stays as it is. `turned` says what becomes of pairs that calibration turns round; they are
+    counted whatever it says.
+    """
+    found = Labelled([], Counter())
+    for pair in pairs:
+        known = p_a.get(pair.comparison_id)
+        if known is None:
+            found.pairs.append(pair)
+            continue
+        p = known if pair.chosen_id < pair.rejected_id else 1 - known
+        update = {"p_chosen_calibrated": p, **({"p_chosen": p} if is_used and pair.p_chosen != 0.5 else {})}
+        made = pair.model_copy(update=update)
+        if side_of(p) < 0 and pair.p_chosen != 0.5:
+            found.counts[f"turned by calibration: {turned}"] += 1
+            if turned == "drop":
+                continue
+            made = _round(made) if turned == "turn" else made
+        found.pairs.append(made)
+    return found
+
+
+def _round(pair: Pair) -> Pair:
+    p = pair.p_chosen_calibrated
+    update = {
+        "chosen_id": pair.rejected_id,
+        "rejected_id": pair.chosen_id,
+        "p_chosen": 1 - pair.p_chosen,
+        "p_chosen_raw": 1 - pair.p_chosen_raw,
+        "p_chosen_calibrated": None if p is None else 1 - p,
+        "decisive": None,  # the principle that decided spoke for the other side
+    }
+    return pair.model_copy(update=update)
+
+
+def labelled_pairs(
+    pairs: Iterable[Pair], votes: Mapping[str, Mapping[str, float]], *, ties: Literal["drop", "keep"]
+) -> Labelled:
+    """Pairs whose comparisons people have labelled say what people said; the judge's own P stays in `p_chosen_raw`.
+
+    `votes` are P(a) by comparison and person. A pair on which people are evenly split, or which they call a tie, is
+    dropped or kept with one half, as `ties` says.
+    """
+    found = Labelled([], Counter())
+    for pair in pairs:
+        said = votes.get(pair.comparison_id)
+        if not said:
+            found.pairs.append(pair)
+            continue
+        made = _decided(pair, said)
+        if made is None:
+            found.counts["people call it a tie"] += 1
+            if ties == "keep":
+                found.pairs.append(_by_people(pair, said, 0.5))
+            continue
+        found.counts["decided by people"] += 1
+        found.counts["people disagree with the judge"] += made.chosen_id != pair.chosen_id
+        found.pairs.append(made)
+    return found
+
+
+def _decided(pair: Pair, said: Mapping[str, float]) -> Pair | None:
+    """The pair as people orient it; None for a tie."""
+    p_a = fmean(said.values())
+    p = p_a if pair.chosen_id < pair.rejected_id else 1 - p_a
+    if not side_of(p):
+        return None
+    return _by_people(pair if side_of(p) > 0 else _round(pair), said, max(p, 1 - p))
+
+
+def _by_people(pair: Pair, said: Mapping[str, float], p: float) -> Pair:
+    update = {"p_chosen": p, "decided_by": "person", "raters": tuple(sorted(said))}
+    return pair.model_copy(update=update)
