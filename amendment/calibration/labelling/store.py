@@ -1,0 +1,185 @@
+"""Labels on disk: rows that are only added, so that what was acknowledged survives a kill, and all of it is history.
+
+Covered: a label is on the disk before `add` returns (write-ahead journal, a flush at each commit); one process adds
+at a time, others read beside it; every row has a checksum. Not covered: a copy on another disk, which is for whoever
+pays for the labels to keep.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sqlite3
+from pathlib import Path
+from types import TracebackType
+from typing import Any, NamedTuple, Self
+
+from amendment.calibration.labelling._labels_file import lock, open_seal, open_to_read, open_to_write, seal_openings
+from amendment.calibration.labelling.labels import Label
+from amendment.errors import DataError, LedgerError
+from amendment.hashing import canonical_json, content_id
+from amendment.terminal import plain
+
+__all__ = ["Labels"]
+
+_CLOCKED = {"uuid", "seconds", "at"}
+"""What differs between two people who say the same."""
+
+
+class _Undo(NamedTuple):
+    annotator: str
+    label: Label | None
+    """What it took back; None where there was nothing."""
+
+
+class Labels:
+    """The labels of one spot check, in a file made when it is first opened to write.
+
+    Raises LedgerError when another process adds labels here (`read_only` never asks), and for a file that is
+    damaged, of something else or of a newer version. A reader of a file that does not exist yet sees no labels.
+    """
+
+    def __init__(self, path: Path, *, read_only: bool = False) -> None:
+        self.path = path
+        self._held = None if read_only else lock(path)
+        self._db: sqlite3.Connection | None = None
+        self._last = 0
+        self._entries: dict[str, Label | _Undo] = {}
+        self._current: dict[str, dict[tuple[str, int], Label]] = {}
+        try:
+            self._db = open_to_write(path) if self._held else None
+            self._catch_up()
+        except BaseException:
+            self.close()
+            raise
+
+    def add(self, label: Label) -> bool:
+        """Keep a label; it is on the disk when this returns. False where one with its uuid was kept before.
+
+        Raises DataError where that one says something else, and LedgerError where nothing can be written.
+        """
+        before = self._entries.get(label.uuid)
+        if before is None:
+            self._append(label.uuid, {"label": label.to_json()})
+            return True
+        if not isinstance(before, Label) or _said(before) != _said(label):
+            raise DataError(f"uuid {plain(label.uuid)}: another entry has it already; send a new uuid for each label")
+        return False
+
+    def undo(self, annotator: str, uuid: str) -> Label | None:
+        """Take back what the annotator said last: its item is open again for them. None where nothing is left.
+
+        `uuid` is the undo's own: a second one with the same uuid answers what the first one did.
+        """
+        before = self._entries.get(uuid)
+        if before is None:
+            mine = self._current.get(annotator, {})
+            last = next(reversed(mine.values()), None)
+            self._append(uuid, {"undo": {"annotator": annotator, "label": last.uuid if last else None}})
+            return last
+        if not isinstance(before, _Undo) or before.annotator != annotator:
+            raise DataError(f"uuid {plain(uuid)}: another entry has it already; send a new uuid for each undo")
+        return before.label
+
+    def knows(self, uuid: str) -> bool:
+        """Whether a label or an undo with this uuid was kept."""
+        return uuid in self._entries
+
+    def current(self) -> list[Label]:
+        """The last label of each annotator, item and showing, without what was taken back; in one fixed order."""
+        self._catch_up()
+        labels = [label for mine in self._current.values() for label in mine.values()]
+        return sorted(labels, key=lambda label: (label.comparison_id, label.annotator, label.showing))
+
+    def history(self) -> list[Label]:
+        """Every label that was acknowledged, in that order, those taken back or said anew included."""
+        self._catch_up()
+        return [entry for entry in self._entries.values() if isinstance(entry, Label)]
+
+    def state(self) -> str:
+        """A hash of what the current labels say: who said what of which item, not when or how long it took."""
+        return content_id([label.model_dump(mode="json", exclude=_CLOCKED) for label in self.current()])
+
+    def open_seal(self, key: str) -> int:
+        """Note that sealed labels are looked at for `key`; returns for how many different keys they were, with it.
+
+        A reader may note it too, beside a page.
+        """
+        return open_seal(self.path, key)
+
+    def seal_openings(self) -> int:
+        """For how many different keys sealed labels were looked at."""
+        return seal_openings(self.path)
+
+    def close(self) -> None:
+        """Let go of file and lock."""
+        if self._db is not None:
+            self._db.close()
+            self._db = None
+        if self._held is not None:
+            self._held.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _append(self, uuid: str, entry: dict[str, Any]) -> None:
+        if self._held is None or self._db is None:
+            raise LedgerError(f"{self.path}: opened to read; labels are added by who opened it to write")
+        body = canonical_json(entry)
+        row = (uuid, body.decode("utf-8"), _checksum(body))
+        try:
+            self._db.execute("INSERT INTO entry (uuid, body, checksum) VALUES (?, ?, ?)", row)
+        except sqlite3.Error as fault:
+            raise LedgerError(f"{self.path}: a label could not be written: {plain(str(fault))}. Free space?") from fault
+        self._catch_up()
+
+    def _catch_up(self) -> None:
+        """Take in the rows that were added since, by whomever."""
+        if self._held is None and self._db is None and self.path.exists():
+            self._db = open_to_read(self.path)
+        if self._db is None:
+            return
+        query = "SELECT number, uuid, body, checksum FROM entry WHERE number > ? ORDER BY number"
+        try:
+            rows = self._db.execute(query, (self._last,)).fetchall()
+        except sqlite3.Error as fault:
+            raise self._damaged(plain(str(fault))) from fault
+        for number, uuid, body, checksum in rows:
+            self._take_in(number, uuid, body, checksum)
+            self._last = number
+
+    def _take_in(self, number: int, uuid: str, body: Any, checksum: Any) -> None:
+        if not isinstance(body, str) or _checksum(body.encode("utf-8", "replace")) != checksum:
+            raise self._damaged(f"entry {number} is not as it was written")
+        entry = json.loads(body)
+        if "label" in entry:
+            label = Label.from_json(entry["label"])
+            mine = self._current.setdefault(label.annotator, {})
+            mine.pop((label.comparison_id, label.showing), None)  # so that it stands last, where undo looks
+            mine[label.comparison_id, label.showing] = label
+            self._entries[uuid] = label
+            return
+        annotator, target = entry["undo"]["annotator"], entry["undo"]["label"]
+        undone = self._entries.get(target) if target else None
+        if isinstance(undone, Label):
+            self._current.get(annotator, {}).pop((undone.comparison_id, undone.showing), None)
+        self._entries[uuid] = _Undo(annotator, undone if isinstance(undone, Label) else None)
+
+    def _damaged(self, what: str) -> LedgerError:
+        return LedgerError(
+            f"{self.path}: damaged ({what}). Put a copy of it in its place, or move it and the files beside it (-wal, "
+            "-shm) away; the next page begins a new one."
+        )
+
+
+def _said(label: Label) -> tuple[object, ...]:
+    return (label.annotator, label.comparison_id, label.showing, label.choice)
+
+
+def _checksum(body: bytes) -> bytes:
+    return hashlib.sha256(body).digest()[:8]
