@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from amendment.files import replacing
-from amendment.pipeline.transcripts import transcript
 from amendment.records import Preference
 from amendment.spreadsheet import safe_cell
+from amendment.transcripts import transcript
 
 __all__ = ["HELD_AS_TEXT", "write_table"]
 

@@ -12,10 +12,10 @@ from typing import Any, Self
 
 import numpy as np
 
-from amendment.pipeline.transcripts import transcript
 from amendment.preference import Escalated
 from amendment.records import Candidate, Judgement, Prompt, Record
 from amendment.statistics import cautioned, clustered_mean
+from amendment.transcripts import transcript
 
 __all__ = ["CascadeCount", "ForPeople"]
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from amendment.pipeline.transcripts import transcript
 from amendment.records import Message, ToolCall, user
+from amendment.transcripts import transcript
 
 
 def test_a_single_text_stands_without_a_role() -> None:
