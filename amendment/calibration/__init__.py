@@ -3,7 +3,13 @@
 from amendment.calibration.arguing import argued_for
 from amendment.calibration.certificate import CERTIFICATE_FORMAT, Certificate, audit
 from amendment.calibration.family import Family, family_of_tests
+from amendment.calibration.labelling.answering import Answer, Rate, answer_all, answer_here
+from amendment.calibration.labelling.labels import Label
+from amendment.calibration.labelling.queue import labels_missing
+from amendment.calibration.labelling.serving import NO_TLS, serve_page
+from amendment.calibration.labelling.store import Labels
 from amendment.calibration.marks import marks_of
+from amendment.calibration.people.samples import LabelQuestion, PrincipleText
 from amendment.calibration.probes.answered import Answered
 from amendment.calibration.probes.asking import (
     PLAIN,
@@ -22,17 +28,26 @@ from amendment.calibration.votes import Item, Vote
 
 __all__ = [
     "CERTIFICATE_FORMAT",
+    "NO_TLS",
     "PLAIN",
     "PROBES",
     "RATIONALE",
+    "Answer",
     "Answered",
     "Asking",
     "Certificate",
     "Family",
     "Item",
+    "Label",
+    "LabelQuestion",
+    "Labels",
+    "PrincipleText",
+    "Rate",
     "Subject",
     "Unasked",
     "Vote",
+    "answer_all",
+    "answer_here",
     "argued_for",
     "askings",
     "audit",
@@ -40,8 +55,10 @@ __all__ = [
     "certificate_lines",
     "family_of_tests",
     "gate_rows",
+    "labels_missing",
     "left_out",
     "marks_of",
     "probe_lines",
     "probe_report",
+    "serve_page",
 ]

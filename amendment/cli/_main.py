@@ -4,13 +4,24 @@ from __future__ import annotations
 
 import sys
 
-from amendment.cli import _audits, _constitutions, _judges, _ledgers, _plans, _publishing, _runs, _starting, _worlds
+from amendment.cli import (
+    _audits,
+    _constitutions,
+    _judges,
+    _labels,
+    _ledgers,
+    _plans,
+    _publishing,
+    _runs,
+    _starting,
+    _worlds,
+)
 from amendment.cli._app import app
 from amendment.cli._endings import guarded
 
 __all__ = ["COMMANDS", "app", "main"]
 
-COMMANDS = (_starting, _runs, _plans, _ledgers, _audits, _publishing, _constitutions, _judges, _worlds)
+COMMANDS = (_starting, _runs, _plans, _ledgers, _audits, _labels, _publishing, _constitutions, _judges, _worlds)
 """Importing a module registers its commands."""
 
 
