@@ -1,0 +1,306 @@
+"""How far a judge's probabilities are from what people say: Brier, log loss, ECE, and how much to accept unseen.
+
+Which of two answers is called a is chance, so nothing here depends on it: Brier and log loss are the same in both
+orientations, their parts are taken over both, and all else is about the judge's confidence c = max(p, 1 - p) and the
+label's share on its side (see `_calibration_bins`). Ties are half a hit, as in what calibrators are fitted to; leave
+such rows out before calling where they are not to count.
+
+Promised: reliability - resolution + uncertainty is the Brier score; beside ECE stands what a perfectly calibrated
+judge would show with these confidences and as many labels, which is far from 0; equal confidences share a bin, so that
+the order of rows changes nothing. Rows weigh by `weights` (inverse inclusion probability), intervals are by clusters.
+Intervals of ECE and of its parts are nominal: in simulations of 95 % they held the truth in 90 to 96 %.
+Not covered: whether the judge orders two answers right, which is agreement; Wilson's intervals of single bins and the
+simulated ECE take labels as independent single verdicts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from amendment.errors import DataError
+from amendment.statistics._calibration_bins import (
+    Judged,
+    areas,
+    by_cell,
+    expected_errors,
+    judged,
+    moments,
+    null_errors,
+    reliabilities,
+    resolutions,
+)
+from amendment.statistics.intervals import NO_VARIATION, Estimate, Floats
+from amendment.statistics.resampling import Resampling, bootstrap, quotient, sums_by_cluster
+from amendment.statistics.shares import wilson
+
+__all__ = [
+    "CalibrationReport",
+    "CoverageRow",
+    "Gain",
+    "IfPerfect",
+    "ReliabilityRow",
+    "calibration_gain",
+    "calibration_report",
+    "log_losses",
+]
+
+LOG_CLIP = 1e-6
+"""Probabilities are held this far from 0 and 1 before the log loss is taken."""
+SHARES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
+"""Of the surest judgements, by weight."""
+UNEVEN = 0.3
+"""Effective labels per label below which a warning is given."""
+
+
+class IfPerfect(NamedTuple):
+    """ECE of a perfectly calibrated judge with the same confidences, weights and number of labels, by simulation."""
+
+    mean: float
+    low: float
+    """The 5 % quantile."""
+    high: float
+    """The 95 % quantile. An ECE below it is no sign of miscalibration."""
+    draws: int
+
+
+class ReliabilityRow(NamedTuple):
+    """One bin of the reliability diagram."""
+
+    confidence: float
+    """Mean of max(p, 1 - p)."""
+    accuracy: Estimate
+    """Share of the labels on the judge's side, with Wilson's interval at the effective number of labels."""
+    n: int
+
+
+class CoverageRow(NamedTuple):
+    """Agreement among the surest judgements: what accepting them unseen would be worth."""
+
+    coverage: float
+    """Share of the judgements, by weight; those of equal confidence go together."""
+    least_confidence: float
+    agreement: Estimate
+    n: int
+
+
+class Gain(NamedTuple):
+    """After minus before, over the same labels: below 0 is better."""
+
+    brier: Estimate
+    log_loss: Estimate
+    ece: Estimate
+
+
+@dataclass(frozen=True)
+class CalibrationReport:
+    """Calibration of one judge on labels of people."""
+
+    n: int
+    ties: int
+    """Labels of one half."""
+    accuracy: Estimate
+    """Share of the labels on the judge's side; ties, and pairs where the judge has no side, count half."""
+    confidence: Estimate
+    """Mean of max(p, 1 - p). Above `accuracy`: surer than right."""
+    brier: Estimate
+    log_loss: Estimate
+    """Natural logarithm."""
+    reliability: Estimate
+    resolution: Estimate
+    uncertainty: Estimate
+    """brier = reliability - resolution + uncertainty; the last is what one half everywhere would score."""
+    ece: Estimate
+    ece_if_perfect: IfPerfect
+    auroc: Estimate
+    """P(a right judgement is surer than a wrong one)."""
+    bins: tuple[ReliabilityRow, ...]
+    risk_coverage: tuple[CoverageRow, ...]
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def shows_miscalibration(self) -> bool:
+        """Whether ECE is above what nineteen of twenty perfectly calibrated judges would show."""
+        return self.ece.value > self.ece_if_perfect.high
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON values; `bins` and `risk_coverage` are lists of objects."""
+        told = {name: _json(value) for name, value in vars(self).items()}
+        return {**told, "shows_miscalibration": self.shows_miscalibration}
+
+
+def calibration_report(
+    p: ArrayLike,
+    y: ArrayLike,
+    *,
+    weights: ArrayLike | None = None,
+    clusters: Iterable[Hashable],
+    bins: int = 10,
+    seed: int = 0,
+    draws: int = 2000,
+    level: float = 0.95,
+    simulated: int = 1000,
+) -> CalibrationReport:
+    """P(a is better) `p` against labels `y` in [0, 1], 0.5 for a tie; one row per comparison, `clusters` its prompt.
+
+    `bins` of equal mass; `draws` of the bootstrap; `simulated` sets of labels of a perfect judge. Raises DataError
+    without a row, and ValueError for columns that do not fit together.
+    """
+    rows = _any(judged(p, y, weights, clusters, bins))
+    draw = Resampling(seed, draws, level)
+    brier, log_loss = _losses(rows)
+    null = null_errors(rows, seed=seed, draws=simulated)
+    sums = moments(rows)
+    ece, reliability, resolution = (
+        _of(rows, sums, statistic, draw) for statistic in (expected_errors, reliabilities, resolutions)
+    )
+    is_chance = ece.value <= float(np.quantile(null, 0.5 + level / 2))
+    return CalibrationReport(
+        n=rows.p.size,
+        ties=int((rows.y == 0.5).sum()),
+        accuracy=_share(rows, draw),
+        confidence=_mean(rows, rows.confidence, draw),
+        brier=_mean(rows, brier, draw),
+        log_loss=_mean(rows, log_loss, draw),
+        reliability=_folded_back(reliability, is_chance=is_chance),
+        resolution=_folded_back(resolution),
+        uncertainty=_mean(rows, (rows.y - 0.5) ** 2, draw),
+        ece=_folded_back(ece, is_chance=is_chance),
+        ece_if_perfect=_if_perfect(null),
+        auroc=_auroc(rows, draw),
+        bins=tuple(_bin(rows, rows.bin == number, level) for number in range(rows.bins)),
+        risk_coverage=_risk_coverage(rows, draw),
+        warnings=_warnings(rows),
+    )
+
+
+def calibration_gain(
+    before: ArrayLike,
+    after: ArrayLike,
+    y: ArrayLike,
+    *,
+    weights: ArrayLike | None = None,
+    clusters: Iterable[Hashable],
+    bins: int = 10,
+    seed: int = 0,
+    draws: int = 2000,
+    level: float = 0.95,
+) -> Gain:
+    """Two probabilities of the same comparisons, compared by the same draws of clusters. Arguments as above."""
+    names = list(clusters)
+    first, second = (_any(judged(p, y, weights, names, bins)) for p in (before, after))
+    draw = Resampling(seed, draws, level)
+    apart = [new - old for old, new in zip(_losses(first), _losses(second), strict=True)]
+    old, new = moments(first), moments(second)
+
+    def errors(sums: Floats) -> Floats:
+        return expected_errors(sums[:, old.shape[1] :]) - expected_errors(sums[:, : old.shape[1]])
+
+    ece = _of(first, np.concatenate([old, new], axis=1), errors, draw)
+    return Gain(_mean(first, apart[0], draw), _mean(first, apart[1], draw), _folded_back(ece, least=-1.0))
+
+
+def log_losses(p: ArrayLike, y: ArrayLike) -> Floats:
+    """-(y log p + (1 - y) log(1 - p)) of each row, p held 1e-6 off 0 and 1."""
+    held, labels = np.clip(np.asarray(p, np.float64), LOG_CLIP, 1 - LOG_CLIP), np.asarray(y, np.float64)
+    found: Floats = -(labels * np.log(held) + (1 - labels) * np.log1p(-held))
+    return found
+
+
+def _any(rows: Judged) -> Judged:
+    if not rows.p.size:
+        raise DataError("no labelled comparison, so that calibration cannot be measured: label some, or leave it out")
+    return rows
+
+
+def _losses(rows: Judged) -> tuple[Floats, Floats]:
+    return (rows.p - rows.y) ** 2, log_losses(rows.p, rows.y)
+
+
+def _mean(rows: Judged, values: Floats, draw: Resampling, chosen: NDArray[np.bool_] | slice = slice(None)) -> Estimate:
+    """The weighted mean of `values` over `chosen` rows, all by default."""
+    w, x, clusters = rows.weights[chosen], values[chosen], rows.clusters[chosen]
+    sums = sums_by_cluster(clusters, w * x, w)
+    return bootstrap(sums, lambda found: quotient(found[:, 0], found[:, 1]), n=w.size, resampling=draw)
+
+
+def _share(rows: Judged, draw: Resampling, chosen: NDArray[np.bool_] | slice = slice(None)) -> Estimate:
+    """The weighted share of hits among `chosen` rows; Wilson's interval over clusters where all are hits, or none."""
+    found = _mean(rows, rows.hits, draw, chosen)
+    if found.note != NO_VARIATION:
+        return found
+    around = wilson(min(found.value, 1.0) * found.clusters, found.clusters, draw.level)
+    note = f"no variation between clusters was seen: Wilson over {found.clusters} clusters"
+    return found._replace(low=around.low, high=around.high, method="Wilson over clusters", note=note)
+
+
+def _of(rows: Judged, sums: Floats, statistic: Callable[[Floats], Floats], draw: Resampling) -> Estimate:
+    return bootstrap(sums, statistic, n=rows.p.size, resampling=draw)
+
+
+def _folded_back(estimate: Estimate, *, least: float = 0.0, is_chance: bool = False) -> Estimate:
+    """The basic bootstrap interval (Davison and Hinkley 1997, section 5.2) of a figure that chance makes larger.
+
+    Draws of clusters add as much to ECE as the sample itself did; 2 value - quantile takes it away again. Where chance
+    alone explains the value (`is_chance`), the interval begins at 0; it always holds the value.
+    """
+    told = estimate._replace(method=f"basic {estimate.method}")
+    if np.isnan(estimate.low):
+        return told
+    value = estimate.value
+    low = 0.0 if is_chance else min(value, max(least, 2 * value - estimate.high))
+    return told._replace(low=low, high=max(value, 2 * value - estimate.low))
+
+
+def _if_perfect(null: Floats) -> IfPerfect:
+    low, high = np.quantile(null, [0.05, 0.95])
+    return IfPerfect(float(null.mean()), float(low), float(high), null.size)
+
+
+def _auroc(rows: Judged, draw: Resampling) -> Estimate:
+    """The value by all confidences, the draws by groups of nearly equal ones."""
+    around = _of(rows, by_cell(rows, most=100), areas, draw)
+    return around._replace(value=float(areas(by_cell(rows, most=None).sum(0, keepdims=True))[0]))
+
+
+def _bin(rows: Judged, inside: NDArray[np.bool_], level: float) -> ReliabilityRow:
+    w = rows.weights[inside]
+    accuracy = float(w @ rows.hits[inside] / w.sum())
+    effective = max(1, round(float(w.sum() ** 2 / (w @ w))))
+    around = wilson(min(1.0, accuracy) * effective, effective, level)._replace(value=accuracy, n=int(inside.sum()))
+    return ReliabilityRow(float(w @ rows.confidence[inside] / w.sum()), around, int(inside.sum()))
+
+
+def _risk_coverage(rows: Judged, draw: Resampling) -> tuple[CoverageRow, ...]:
+    found, code = np.unique(rows.confidence, return_inverse=True)
+    mass = np.bincount(code, rows.weights, found.size)
+    above = np.cumsum(mass[::-1])[::-1] / mass.sum()  # share at each confidence or above
+    least = dict.fromkeys(float(found[np.flatnonzero(above >= share - 1e-9)[-1]]) for share in SHARES)
+    made = []
+    for border in least:
+        inside = rows.confidence >= border
+        coverage = float(rows.weights[inside].sum() / rows.weights.sum())
+        made.append(CoverageRow(coverage, border, _share(rows, draw, inside), int(inside.sum())))
+    return tuple(made)
+
+
+def _warnings(rows: Judged) -> tuple[str, ...]:
+    n, told = rows.p.size, []
+    effective = float(rows.weights.sum() ** 2 / (rows.weights @ rows.weights))
+    if effective < UNEVEN * n:
+        told.append(f"weights are uneven: {n} labels tell as much as {effective:.0f}")
+    if not rows.has_side.all():
+        told.append(f"the judge has no side in {int((~rows.has_side).sum())} of {n} comparisons, which count half")
+    return tuple(told)
+
+
+def _json(value: Any) -> Any:
+    if isinstance(value, Estimate):
+        return value.to_json()
+    if hasattr(value, "_asdict"):
+        return {name: _json(one) for name, one in value._asdict().items()}
+    return [_json(one) for one in value] if isinstance(value, tuple) else value

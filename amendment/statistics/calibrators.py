@@ -1,0 +1,323 @@
+"""Probabilities of a judge brought into line with labels of people: temperature, Platt, isotonic.
+
+    temperature   p' = sigmoid(logit(p) / T),  T > 0                   (Guo et al. 2017, section 4.2)
+    platt         p' = sigmoid(a logit(p)),  labels held off 0 and 1   (Platt 1999, section 2.2)
+    isotonic      p' a rising step curve of p, between steps a line    (Zadrozny and Elkan 2002, section 3)
+
+p is P(a is better). Which of two answers is called a is chance, so each label is read in both orientations, and every
+method is symmetric: p'(1 - p) = 1 - p'(p), and one half stays one half. That leaves Platt's intercept no meaning, for
+it would move all answers that happen to be called a; here it is 0. What is left of Platt are the labels held off 0
+and 1, which keep the fit finite where a judge made no mistake, and a slope that may be negative: of a judge that is
+wrong more often than right, temperature can say only that nothing is known.
+
+Promised: p' lies in [0, 1] and rises with p (falls, where Platt's slope is negative). Labels lie in [0, 1]; a tie is
+one half, and counts. Weights are those of inverse inclusion probability; their scale changes nothing.
+Not covered: judges that need another curve by kind of prompt, and probabilities beyond what a pair says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple, get_args
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from amendment.errors import DataError
+from amendment.statistics.intervals import Floats
+from amendment.statistics.sides import HALF
+
+__all__ = ["CLIP", "Calibrator", "Method", "Refusal", "cross_fitted", "fit_calibrator", "refusal"]
+
+Method = Literal["temperature", "platt", "isotonic"]
+CLIP = 1e-6
+"""Probabilities are held this far from 0 and 1 before their log-odds are taken."""
+FEWEST: Mapping[Method, int] = {"temperature": 20, "platt": 20, "isotonic": 500}
+"""Labels below which a method is refused."""
+FEW = 50
+"""Labels below which a fit carries a note."""
+LOG_T = (-4.0, 8.0)
+"""Where log T is looked for."""
+STEEPEST = float(np.exp(-LOG_T[0]))
+"""Platt's slope is looked for between this and its negative."""
+HALVINGS = 100
+SAME = 12
+"""Digits after the point by which two confidences are one."""
+
+
+class Refusal(NamedTuple):
+    """Why nothing is fitted."""
+
+    name: Literal["too few labels", "one class only", "isotonic below its minimum", "nothing to fit"]
+    message: str
+    """What was found, what was expected, what to use instead."""
+
+
+@dataclass(frozen=True)
+class Calibrator:
+    """A fitted method: what `apply` needs, and nothing of the labels but their number."""
+
+    method: Method
+    n: int
+    """Labels that it was fitted to."""
+    scale: float = 1.0
+    """T of temperature, a of Platt; 1 for isotonic."""
+    knots: tuple[tuple[float, float], ...] = ()
+    """Isotonic: rising confidences max(p, 1 - p) from one half, and what each becomes."""
+    note: str = ""
+    """What a reader must know before leaning on it."""
+
+    def apply(self, p: ArrayLike) -> Floats:
+        """Calibrated P(a is better). Raises ValueError for values that are no probabilities."""
+        raw = _probabilities(p, "p")
+        if self.method == "isotonic":
+            confidence, becomes = np.array(self.knots).T
+            held = np.interp(np.abs(raw - 0.5) + 0.5, confidence, becomes) - 0.5
+            return np.asarray(0.5 + np.sign(raw - 0.5) * held, np.float64)
+        return _sigmoid(_logit(raw) * (1 / self.scale if self.method == "temperature" else self.scale))
+
+    def to_json(self) -> dict[str, Any]:
+        """Method, parameters and what they rest on, as JSON values."""
+        told = {"note": self.note} if self.note else {}
+        return {"method": self.method, "parameters": self._parameters(), "clip": CLIP, "n": self.n, **told}
+
+    def _parameters(self) -> dict[str, Any]:
+        if self.method == "isotonic":
+            return {"confidence": [knot[0] for knot in self.knots], "becomes": [knot[1] for knot in self.knots]}
+        return {"temperature" if self.method == "temperature" else "slope": self.scale}
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Calibrator:
+        """The inverse of `to_json`. DataError where it is none that could have come from there."""
+        try:
+            return _read(value)
+        except (KeyError, TypeError, ValueError) as error:
+            raise DataError(
+                f"calibrator: expected what a calibration wrote, found {error!r}; calibrate anew"
+            ) from error
+
+
+def fit_calibrator(
+    method: Method, p: ArrayLike, y: ArrayLike, weights: ArrayLike | None = None, *, fewest: int | None = None
+) -> Calibrator:
+    """Fit `method` to labels `y` in [0, 1] of pairs that the judge gave `p`; one weight per label, all 1 by default.
+
+    `fewest` replaces the least number of labels, for experiments. Raises DataError where `refusal` says why, and
+    ValueError for columns that do not fit together.
+    """
+    rows = _rows(p, y, weights)
+    _checked(method, rows, fewest)
+    return _fit(method, rows)
+
+
+def cross_fitted(
+    method: Method,
+    p: ArrayLike,
+    y: ArrayLike,
+    weights: ArrayLike | None,
+    clusters: Sequence[Hashable],
+    *,
+    folds: int = 5,
+    seed: int = 0,
+    fewest: int | None = None,
+) -> Floats:
+    """Calibrated p of each row by a fit that has seen no label of the row's cluster.
+
+    Clusters are dealt into `folds` folds by chance, in an order that depends on their names and `seed` alone. Raises
+    as `fit_calibrator` does, by all labels together, and DataError with fewer than two clusters.
+    """
+    rows = _rows(p, y, weights)
+    _checked(method, rows, fewest)
+    fold = _folds(clusters, folds, seed)
+    if fold.size != rows.p.size:
+        raise ValueError(f"one cluster per label is needed, found {fold.size} for {rows.p.size} labels")
+    if fold.max() < 1:
+        raise DataError("too few labels: they are of one prompt, and cross-fitting needs two; label more prompts")
+    found = np.empty_like(rows.p)
+    for number in range(int(fold.max()) + 1):
+        inside = fold == number
+        found[inside] = _fit(method, rows.where(~inside)).apply(rows.p[inside])
+    return found
+
+
+def refusal(method: Method, p: ArrayLike, y: ArrayLike, *, fewest: int | None = None) -> Refusal | None:
+    """Why `method` is not fitted to these labels, or None where it is."""
+    if method not in get_args(Method):
+        raise ValueError(f"expected one of {', '.join(get_args(Method))}, found {method!r}")
+    return _refused(method, _rows(p, y, None), FEWEST[method] if fewest is None else fewest)
+
+
+class _Rows(NamedTuple):
+    """Labels, by the answer that the judge finds better."""
+
+    p: Floats
+    y: Floats
+    weights: Floats
+    """With a sum of 1."""
+
+    def where(self, chosen: NDArray[np.bool_]) -> _Rows:
+        kept = self.weights[chosen]
+        return _Rows(self.p[chosen], self.y[chosen], kept / kept.sum())
+
+
+def _rows(p: ArrayLike, y: ArrayLike, weights: ArrayLike | None) -> _Rows:
+    raw, labels = _probabilities(p, "p"), _probabilities(y, "labels")
+    w = np.ones_like(raw) if weights is None else np.asarray(weights, np.float64)
+    if raw.ndim != 1 or raw.shape != labels.shape or raw.shape != w.shape:
+        raise ValueError(f"one label and one weight per p are needed, found {raw.size}, {labels.size} and {w.size}")
+    if w.size and not (np.isfinite(w).all() and w.min() > 0):
+        raise ValueError("weights are above 0 and finite")
+    return _Rows(raw, labels, w / w.sum() if w.size else w)
+
+
+def _probabilities(values: ArrayLike, name: str) -> Floats:
+    found = np.asarray(values, np.float64)
+    if found.size and not (found.min() >= 0 and found.max() <= 1):  # nan is neither
+        raise ValueError(f"{name} lie between 0 and 1, found {found.min()} to {found.max()}")
+    return found
+
+
+def _checked(method: Method, rows: _Rows, fewest: int | None) -> None:
+    refused = refusal(method, rows.p, rows.y, fewest=fewest)
+    if refused:
+        raise DataError(f"{refused.name}: {refused.message}")
+
+
+def _refused(method: Method, rows: _Rows, fewest: int) -> Refusal | None:
+    n, tells = rows.p.size, np.abs(rows.p - 0.5) > HALF
+    if method == "isotonic" and n < fewest:
+        told = f"found {n}, expected {fewest} or more; use temperature, which needs {FEWEST['temperature']}"
+        return Refusal("isotonic below its minimum", told)
+    if n < fewest:
+        told = f"found {n}, {method} expects {fewest} or more; use raw probabilities, or label more"
+        return Refusal("too few labels", told)
+    if not tells.any():
+        return Refusal("nothing to fit", "the judge gave one half to every labelled pair; use raw probabilities")
+    hits = np.where(rows.p > 0.5, rows.y, 1 - rows.y)[tells]
+    if method != "platt" and (hits.min() == 1 or hits.max() == 0):
+        told = f"the judge is {'right' if hits.min() == 1 else 'wrong'} in all {hits.size} labels, so that no finite"
+        return Refusal("one class only", f"{told} fit exists; use platt, or label more")
+    return None
+
+
+def _fit(method: Method, rows: _Rows) -> Calibrator:
+    n = rows.p.size
+    note = f"only {n} labels" if n < FEW else ""
+    if not (np.abs(rows.p - 0.5) > HALF).any():  # a fold without a decided pair leaves p as it is
+        return Calibrator(method, n, knots=((0.5, 0.5), (1.0, 1.0)))
+    match method:
+        case "temperature":
+            scale, edge = _temperature(rows)
+            return Calibrator(method, n, scale, note="; ".join(filter(None, (note, edge))))
+        case "platt":
+            slope = _slope(rows)
+            against = "the slope is not positive: these labels speak against the judge" if slope <= 0 else ""
+            return Calibrator(method, n, slope, note="; ".join(filter(None, (note, against))))
+        case "isotonic":
+            return Calibrator(method, n, knots=_knots(rows), note=note)
+
+
+def _temperature(rows: _Rows) -> tuple[float, str]:
+    """T of the least log loss, and what to say where it lies at an end of the search.
+
+    The loss is convex in 1 / T with the slope sum w (sigmoid(x / T) - y) x, so it falls, then rises in log T.
+    """
+    x = _logit(rows.p)
+
+    def falls(log_t: float) -> float:
+        return -float(rows.weights @ ((_sigmoid(x * np.exp(-log_t)) - rows.y) * x))
+
+    log_t = _zero(falls, *LOG_T)
+    edges = {
+        LOG_T[0]: "temperature at its lower end: these labels know no confident mistake",
+        LOG_T[1]: "temperature at its upper end: these labels speak against the judge, and all becomes one half",
+    }
+    return float(np.exp(log_t)), edges.get(log_t, "")
+
+
+def _slope(rows: _Rows) -> float:
+    """Platt's a, of labels at (N + 1) / (N + 2) and 1 / (N + 2) in place of 1 and 0, N being half of the labels.
+
+    In both orientations half of the labels are positive. Weighted labels count as many as their effective number.
+    """
+    x, positive = _logit(rows.p), 0.5 / float(rows.weights @ rows.weights)
+    held = (1 + positive * rows.y) / (positive + 2)
+    return _zero(lambda a: float(rows.weights @ ((_sigmoid(a * x) - held) * x)), -STEEPEST, STEEPEST)
+
+
+def _zero(rising: Callable[[float], float], low: float, high: float) -> float:
+    """Where a rising function is 0, by bisection; the end nearer to it where it is 0 nowhere between."""
+    if rising(low) >= 0:
+        return low
+    if rising(high) <= 0:
+        return high
+    for _ in range(HALVINGS):
+        middle = (low + high) / 2
+        low, high = (middle, high) if rising(middle) < 0 else (low, middle)
+    return (low + high) / 2
+
+
+def _knots(rows: _Rows) -> tuple[tuple[float, float], ...]:
+    """The isotonic curve of hits over confidence, not below one half: that of both orientations, by its upper half."""
+    tells = np.abs(rows.p - 0.5) > HALF
+    p, y, w = rows.p[tells], rows.y[tells], rows.weights[tells]
+    confidence, code = np.unique(np.round(np.abs(p - 0.5) + 0.5, SAME), return_inverse=True)
+    mass = np.bincount(code, w).astype(np.float64)
+    hits = np.bincount(code, w * np.where(p > 0.5, y, 1 - y)) / mass
+    values = np.maximum(_pooled(hits, mass), 0.5)
+    starts = np.concatenate([[True], np.diff(values) > 0])
+    ends = np.concatenate([starts[1:], [True]])
+    kept = starts | ends
+    return (0.5, 0.5), *zip(confidence[kept].tolist(), values[kept].tolist(), strict=True)
+
+
+def _pooled(values: Floats, mass: Floats) -> Floats:
+    """Least squares among rising sequences: neighbours that fall are pooled (Ayer et al. 1955)."""
+    blocks: list[tuple[float, float, int]] = []
+    for value, weight in zip(values.tolist(), mass.tolist(), strict=True):
+        block = (value, weight, 1)
+        while blocks and blocks[-1][0] >= block[0]:
+            before, heavy, long = blocks.pop()
+            total = heavy + block[1]
+            block = ((before * heavy + block[0] * block[1]) / total, total, long + block[2])
+        blocks.append(block)
+    return np.repeat([block[0] for block in blocks], [block[2] for block in blocks])
+
+
+def _folds(clusters: Sequence[Hashable], folds: int, seed: int) -> NDArray[np.intp]:
+    """The fold of each row: clusters in the order of their names, shuffled, dealt out in turn."""
+    if folds < 2:
+        raise ValueError(f"expected two folds or more, found {folds}")
+    names = sorted(set(clusters), key=repr)
+    order = np.random.default_rng([seed, len(names)]).permutation(len(names)) % folds
+    place = dict(zip(names, order.tolist(), strict=True))
+    return np.array([place[cluster] for cluster in clusters], np.intp)
+
+
+def _logit(p: Floats) -> Floats:
+    held = np.clip(p, CLIP, 1 - CLIP)
+    found: Floats = np.log(held) - np.log1p(-held)
+    return found
+
+
+def _sigmoid(x: Floats) -> Floats:
+    found: Floats = 0.5 * (1 + np.tanh(x / 2))  # never overflows
+    return found
+
+
+def _read(value: Mapping[str, Any]) -> Calibrator:
+    method, parameters, n = value["method"], value["parameters"], int(value["n"])
+    if method not in get_args(Method) or value["clip"] != CLIP:
+        raise ValueError(f"method {method!r} with clip {value['clip']!r}")
+    note = str(value.get("note", ""))
+    if method != "isotonic":
+        scale = float(parameters["temperature" if method == "temperature" else "slope"])
+        if not np.isfinite(scale) or (method == "temperature" and scale <= 0):
+            raise ValueError(f"{method} {scale}")
+        return Calibrator(method, n, scale, note=note)
+    knots = tuple(zip(map(float, parameters["confidence"]), map(float, parameters["becomes"]), strict=True))
+    columns = np.array(knots).T
+    if not knots or knots[0] != (0.5, 0.5) or not (np.diff(columns) >= 0).all() or columns.max() > 1:
+        raise ValueError("knots that do not rise from one half")
+    return Calibrator(method, n, knots=knots, note=note)

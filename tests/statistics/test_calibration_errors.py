@@ -1,0 +1,226 @@
+"""Figures of calibration by hand, by other libraries, and where the truth is known."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from amendment.errors import DataError
+from amendment.statistics.calibration_errors import (
+    CalibrationReport,
+    calibration_gain,
+    calibration_report,
+    log_losses,
+)
+
+Floats = NDArray[np.float64]
+
+
+def report(p: Any, y: Any, **settings: Any) -> CalibrationReport:
+    return calibration_report(p, y, **{"clusters": range(len(p)), "draws": 100, "simulated": 100, **settings})
+
+
+def judge(n: int, *, seed: int, too_sure: float = 1.0) -> tuple[Floats, Floats]:
+    """Confidences uniform from one half to 1, and labels of a world in which the judge is so many times too sure."""
+    dice = np.random.default_rng(seed)
+    p = dice.uniform(0, 1, n)
+    return p, (dice.random(n) < 1 / (1 + ((1 - p) / p) ** (1 / too_sure))).astype(float)
+
+
+def test_four_labels_by_hand() -> None:
+    # the judge's side:  c 0.6 hit, c 0.6 miss | c 0.9 hit, c 0.9 hit (said of B, which won)
+    # Brier (0.16 + 0.36 + 0.01 + 0.01) / 4 = 0.135;  accuracy 3/4, confidence 3/4
+    # bins: c 0.6 with hits 1/2, c 0.9 with hits 1: ECE (0.1 + 0.1) / 2, reliability (0.01 + 0.01) / 2 = 0.01
+    # resolution ((1/2 - 1/2)^2 + (1 - 1/2)^2) / 2 = 0.125, uncertainty 0.25: 0.01 - 0.125 + 0.25 = 0.135
+    found = report([0.6, 0.4, 0.9, 0.1], [1, 1, 1, 0], bins=2)
+    assert found.brier.value == pytest.approx(0.135)
+    assert found.ece.value == pytest.approx(0.1)
+    assert found.reliability.value == pytest.approx(0.01)
+    assert found.resolution.value == pytest.approx(0.125)
+    assert found.uncertainty.value == pytest.approx(0.25)
+    assert (found.accuracy.value, found.confidence.value) == pytest.approx((0.75, 0.75))
+    # log loss -(ln 0.6 + ln 0.4 + 2 ln 0.9) / 4
+    assert found.log_loss.value == pytest.approx(-(math.log(0.6) + math.log(0.4) + 2 * math.log(0.9)) / 4)
+    # of the three hits two are surer than the miss, and one is as sure: 2.5 / 3
+    assert found.auroc.value == pytest.approx(2.5 / 3)
+    assert [(row.confidence, row.accuracy.value, row.n) for row in found.bins] == [(0.6, 0.5, 2), (0.9, 1.0, 2)]
+    assert [(row.coverage, row.agreement.value, row.n) for row in found.risk_coverage] == [(0.5, 1.0, 2), (1, 0.75, 4)]
+
+
+def test_ties_and_judges_without_a_side_count_half() -> None:
+    # c 0.8 with a tie (half a hit), c 0.5 with a label (half a hit): Brier (0.09 + 0.25) / 2, accuracy 1/2
+    found = report([0.8, 0.5], [0.5, 1.0], bins=2)
+    assert found.brier.value == pytest.approx(0.17)
+    assert found.accuracy.value == pytest.approx(0.5)
+    assert found.ece.value == pytest.approx((0.3 + 0.0) / 2)
+    assert found.uncertainty.value == pytest.approx((0.0 + 0.25) / 2)
+    assert found.reliability.value - found.resolution.value + found.uncertainty.value == pytest.approx(0.17)
+    assert found.ties == 1
+    assert "no side in 1 of 2" in found.warnings[0]
+
+
+def test_a_weight_is_a_number_of_rows() -> None:
+    p, y = np.array([0.6, 0.7, 0.2, 0.9]), np.array([1.0, 0.0, 0.5, 1.0])
+    one = report(p, y, weights=[1, 2, 3, 4], bins=3)
+    many = report(np.repeat(p, [1, 2, 3, 4]), np.repeat(y, [1, 2, 3, 4]), bins=3)
+    for name in ("brier", "log_loss", "ece", "reliability", "resolution", "auroc", "accuracy"):
+        assert getattr(one, name).value == pytest.approx(getattr(many, name).value), name
+
+
+def test_losses_and_area_are_those_of_scikit_learn() -> None:
+    metrics = pytest.importorskip("sklearn.metrics", reason="scikit-learn comes with the dev extra")
+    p, y = judge(300, seed=1, too_sure=2)
+    weights = np.random.default_rng(1).uniform(0.5, 5, 300)
+    found = report(p, y, weights=weights)
+    assert found.brier.value == pytest.approx(metrics.brier_score_loss(y, p, sample_weight=weights))
+    assert found.log_loss.value == pytest.approx(metrics.log_loss(y, p, sample_weight=weights))
+    right, sure = (p > 0.5) == y, np.maximum(p, 1 - p)
+    assert found.auroc.value == pytest.approx(metrics.roc_auc_score(right, sure, sample_weight=weights))
+
+
+def test_the_log_loss_of_a_certain_mistake_is_finite() -> None:
+    assert log_losses([0.0, 1.0, 1.0], [1.0, 1.0, 0.5]).tolist() == pytest.approx(
+        [-math.log(1e-6), -math.log1p(-1e-6), -(math.log(1e-6) + math.log1p(-1e-6)) / 2]
+    )
+
+
+rows_of_labels = st.lists(
+    st.tuples(st.floats(0, 1), st.sampled_from([0.0, 0.25, 0.5, 1.0]), st.floats(0.1, 50)), min_size=1, max_size=40
+)
+
+
+@settings(deadline=None, max_examples=60)
+@given(rows=rows_of_labels, bins=st.integers(1, 12), turned=st.lists(st.booleans(), min_size=40, max_size=40))
+def test_parts_add_up_and_neither_names_nor_scale_nor_order_matter(
+    rows: list[tuple[float, float, float]], bins: int, turned: list[bool]
+) -> None:
+    p, y, weights = (np.array(column) for column in zip(*rows, strict=True))
+    found = report(p, y, weights=weights, bins=bins, draws=2, simulated=2)
+    parts = found.reliability.value - found.resolution.value + found.uncertainty.value
+    assert parts == pytest.approx(found.brier.value, abs=1e-9)
+    assert sum(row.n for row in found.bins) == len(rows)
+    flip = np.array(turned[: len(rows)])
+    other = report(np.where(flip, 1 - p, p), np.where(flip, 1 - y, y), weights=9 * weights, bins=bins, draws=2)
+    for name in ("brier", "log_loss", "reliability", "resolution", "uncertainty", "ece", "accuracy"):
+        assert getattr(other, name).value == pytest.approx(getattr(found, name).value, abs=1e-6), name
+    back = report(p[::-1], y[::-1], weights=weights[::-1], bins=bins, draws=2, simulated=2)
+    assert back.ece.value == pytest.approx(found.ece.value, abs=1e-9)
+
+
+def test_a_perfect_judge_shows_what_was_foretold() -> None:
+    # 300 labels, ten bins, confidences uniform: 0.057 on average, 0.036 to 0.082 in nine of ten (judging, section 3.2)
+    p, y = judge(300, seed=3)
+    perfect = report(p, y, simulated=2000).ece_if_perfect
+    assert (perfect.mean, perfect.low, perfect.high) == pytest.approx((0.057, 0.036, 0.082), abs=0.004)
+    shown = [report(*judge(300, seed=seed)).shows_miscalibration for seed in range(60)]
+    assert sum(shown) <= 8  # 3 of 60 expected at 5 %; more than 8 has a chance below one in a hundred
+    large = report(*judge(1000, seed=4), simulated=1000).ece_if_perfect
+    assert large.mean == pytest.approx(0.031, abs=0.003)
+
+
+def test_a_judge_too_sure_is_told_apart_from_chance() -> None:
+    found = report(*judge(1000, seed=5, too_sure=3))
+    assert found.shows_miscalibration
+    assert found.ece.low > 0.05
+    assert found.confidence.value > found.accuracy.value
+    assert found.reliability.low > 0
+
+
+def test_intervals_of_ece_hold_the_truth_nearly_as_often_as_they_say() -> None:
+    p = np.linspace(0.51, 0.99, 200)
+    truth = p ** (1 / 2) / (p ** (1 / 2) + (1 - p) ** (1 / 2))
+    ece = float(np.abs((p - truth).reshape(10, 20).mean(1)).mean())
+    held = 0
+    for seed in range(60):
+        y = (np.random.default_rng(seed).random(200) < truth).astype(float)
+        found = report(p, y, draws=300, simulated=100, seed=seed).ece
+        assert found.low <= found.value <= found.high
+        held += found.low <= ece <= found.high
+    assert held >= 46  # at a coverage of 0.9 fewer than 46 of 60 has a chance of one in a thousand
+
+
+def test_rows_of_one_prompt_widen_every_interval() -> None:
+    p, y = judge(100, seed=6)
+    alone = report(p, y, draws=400)
+    copied = report(np.repeat(p, 4), np.repeat(y, 4), clusters=np.repeat(np.arange(100), 4), draws=400)
+    naive = report(np.repeat(p, 4), np.repeat(y, 4), draws=400)
+    for name in ("brier", "log_loss", "accuracy", "auroc"):
+        one, four, wrong = (getattr(found, name) for found in (alone, copied, naive))
+        assert four.high - four.low == pytest.approx(one.high - one.low, rel=0.05), name
+        assert wrong.high - wrong.low < 0.7 * (four.high - four.low), name
+        assert four.clusters == 100
+
+
+def test_the_surest_agree_more_often_and_no_confidence_is_split() -> None:
+    p, y = judge(500, seed=7)
+    p = np.round(p, 1)
+    rows = report(p, y).risk_coverage
+    assert [row.coverage for row in rows] == sorted(row.coverage for row in rows)
+    assert rows[-1].coverage == 1
+    assert rows[0].agreement.value > rows[-1].agreement.value
+    assert [row.least_confidence for row in rows] == [0.9, 0.8, 0.7, 0.6, 0.5]  # 1.0 alone is less than a tenth
+    assert [row.n for row in rows] == [int((np.maximum(p, 1 - p) >= row.least_confidence - 1e-9).sum()) for row in rows]
+
+
+def test_perfect_agreement_has_an_interval_all_the_same() -> None:
+    found = report([0.9, 0.2] * 20, [1, 0] * 20)
+    assert found.accuracy.value == 1
+    assert found.accuracy.low == pytest.approx(40 / (40 + 1.959964**2))  # Wilson at 40 of 40: n / (n + z^2)
+    assert "Wilson" in found.accuracy.note
+    assert math.isnan(found.auroc.value)
+
+
+def test_a_gain_is_seen_in_a_paired_difference() -> None:
+    p, y = judge(400, seed=8, too_sure=3)
+    better = 1 / (1 + ((1 - p) / p) ** (1 / 3))
+    gain = calibration_gain(p, better, y, clusters=range(400), draws=400)
+    before, after = report(p, y), report(better, y)
+    for name in ("brier", "log_loss", "ece"):
+        found = getattr(gain, name)
+        assert found.value == pytest.approx(getattr(after, name).value - getattr(before, name).value), name
+        assert found.high < 0, name
+    nothing = calibration_gain(p, p, y, clusters=range(400), draws=100)
+    assert nothing.brier.value == nothing.ece.value == 0
+
+
+def test_uneven_weights_are_warned_of() -> None:
+    p, y = judge(100, seed=9)
+    found = report(p, y, weights=[100.0] * 5 + [1.0] * 95)
+    # (500 + 95)^2 / (5 * 100^2 + 95) = 354025 / 50095 = 7.07
+    assert found.warnings == ("weights are uneven: 100 labels tell as much as 7",)
+
+
+def test_a_report_is_json_and_the_same_for_the_same_seed() -> None:
+    p, y = judge(60, seed=10)
+    one, two, other = (report(p, y, seed=seed) for seed in (1, 1, 2))
+    text = json.dumps(one.to_json(), allow_nan=False)
+    assert text == json.dumps(two.to_json(), allow_nan=False)
+    assert text != json.dumps(other.to_json(), allow_nan=False)
+    assert set(one.to_json()["ece_if_perfect"]) == {"mean", "low", "high", "draws"}
+
+
+def test_no_labels_are_refused() -> None:
+    with pytest.raises(DataError, match="no labelled comparison"):
+        report([], [])
+
+
+@pytest.mark.parametrize(
+    ("p", "y", "settings", "message"),
+    [
+        ([1.5], [1], {}, "p lie between 0 and 1"),
+        ([0.5], [-1], {}, "labels lie between 0 and 1"),
+        ([0.5], [1, 0], {}, "one label, weight and cluster per p"),
+        ([0.5], [1], {"weights": [0.0]}, "weights are above 0"),
+        ([0.5], [1], {"bins": 0}, "one bin or more"),
+    ],
+)
+def test_columns_that_do_not_fit_are_refused(p: Any, y: Any, settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        report(p, y, **settings)

@@ -1,0 +1,266 @@
+"""Calibrators by hand, against a grid and scikit-learn, and what each of them promises about any labels."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from amendment.errors import DataError
+from amendment.statistics.calibrators import Calibrator, Method, cross_fitted, fit_calibrator, refusal
+
+METHODS: tuple[Method, ...] = ("temperature", "platt", "isotonic")
+Floats = NDArray[np.float64]
+
+
+def logit(p: Floats) -> Floats:
+    return np.asarray(np.log(p / (1 - p)), np.float64)
+
+
+def sigmoid(x: Floats) -> Floats:
+    return np.asarray(1 / (1 + np.exp(-x)), np.float64)
+
+
+def data(n: int, *, seed: int, too_sure: float = 2.0) -> tuple[Floats, Floats]:
+    """Probabilities of a judge that is so many times too sure, and labels, one in eight a tie."""
+    dice = np.random.default_rng(seed)
+    truth = dice.normal(size=n) * 1.5
+    labels = np.where(dice.random(n) < 1 / 8, 0.5, dice.random(n) < sigmoid(truth))
+    return sigmoid(too_sure * truth), np.asarray(labels, np.float64)
+
+
+def test_temperature_of_one_probability_by_hand() -> None:
+    # the judge says 0.9 forty times and is right in 30: p' = 3/4, so logit(0.9) / T = logit(3/4), T = ln 9 / ln 3 = 2
+    found = fit_calibrator("temperature", [0.9] * 40, [1.0] * 30 + [0.0] * 10)
+    assert found.scale == pytest.approx(2.0)
+    assert found.apply([0.9, 0.1, 0.5]) == pytest.approx([0.75, 0.25, 0.5])
+
+
+def test_a_tie_is_half_a_hit() -> None:
+    # 20 right, 20 ties: hits 30 of 40, as above
+    found = fit_calibrator("temperature", [0.9] * 40, [1.0] * 20 + [0.5] * 20)
+    assert found.scale == pytest.approx(2.0)
+
+
+def test_weights_are_numbers_of_rows() -> None:
+    # 10 right ones that stand for 3 each, 10 wrong ones for 1 each: 30 of 40 again
+    found = fit_calibrator("temperature", [0.9] * 20, [1.0] * 10 + [0.0] * 10, [3.0] * 10 + [1.0] * 10)
+    assert found.scale == pytest.approx(2.0)
+
+
+def test_platt_of_one_probability_by_hand() -> None:
+    # as above, but labels are held at (N + 1) / (N + 2) and 1 / (N + 2) with N = 40 / 2 = 20: 21/22 and 1/22
+    # mean label (30 * 21 + 10) / (40 * 22) = 640/880 = 8/11, and logit(0.9) a = logit(8/11) = ln(8/3)
+    found = fit_calibrator("platt", [0.9] * 40, [1.0] * 30 + [0.0] * 10)
+    assert found.scale == pytest.approx(math.log(8 / 3) / math.log(9))
+    assert found.apply([0.9, 0.5]) == pytest.approx([8 / 11, 0.5])
+
+
+def test_isotonic_by_hand() -> None:
+    # hits at confidence 0.6: 8 of 10; at 0.7: 6 of 10; at 0.9: 9 of 10. The first two fall and are pooled: 14 of 20
+    p = [0.6] * 10 + [0.3] * 10 + [0.9] * 10
+    y = [1.0] * 8 + [0.0] * 2 + [0.0] * 6 + [1.0] * 4 + [1.0] * 9 + [0.0]
+    found = fit_calibrator("isotonic", p, y, fewest=30)
+    assert np.array(found.knots) == pytest.approx(np.array([[0.5, 0.5], [0.6, 0.7], [0.7, 0.7], [0.9, 0.9]]))
+    # half of the way from 0.5 to 0.6, and from 0.7 to 0.9; beyond 0.9 nothing was seen
+    assert found.apply([0.55, 0.65, 0.8, 0.99, 0.2]) == pytest.approx([0.6, 0.7, 0.8, 0.9, 0.2])
+
+
+def test_temperature_is_the_best_of_a_grid() -> None:
+    p, y = data(300, seed=1)
+    grid = np.exp(np.linspace(-4, 8, 24_001))
+    x = logit(np.clip(p, 1e-6, 1 - 1e-6))
+    losses = [float((np.logaddexp(0, x / t) - y * x / t).sum()) for t in grid]
+    found = fit_calibrator("temperature", p, y)
+    assert found.scale == pytest.approx(grid[int(np.argmin(losses))], rel=1e-3)
+    assert 2 < found.scale < 3.5  # the judge is twice too sure, and ties take it further down
+
+
+def test_temperature_is_that_of_scikit_learn() -> None:
+    calibration = pytest.importorskip("sklearn.calibration", reason="scikit-learn comes with the dev extra")
+    dice = np.random.default_rng(3)
+    p = dice.uniform(0.02, 0.98, 400)
+    y = (dice.random(400) < sigmoid(logit(p) / 1.7)).astype(float)
+    weights = dice.uniform(0.5, 4, 400)
+    oracle = calibration._TemperatureScaling().fit(logit(p), y, sample_weight=weights)
+    found = fit_calibrator("temperature", p, y, weights)
+    assert found.scale == pytest.approx(1 / (2 * oracle.beta_), rel=1e-3)  # its log-odds of two classes are -x and x
+    assert found.apply(p) == pytest.approx(oracle.predict(logit(p))[:, 1], abs=1e-4)
+
+
+def test_platt_is_a_logistic_regression_of_both_orientations() -> None:
+    linear = pytest.importorskip("sklearn.linear_model", reason="scikit-learn comes with the dev extra")
+    p, y = data(150, seed=4)
+    x = logit(np.clip(p, 1e-6, 1 - 1e-6))
+    held = (y * 75 + 1) / 77  # N = 150 / 2 of each kind
+    both, soft = np.concatenate([x, -x]), np.concatenate([held, 1 - held])
+    rows = np.concatenate([both, both])[:, None]
+    kinds, mass = np.repeat([1, 0], 300), np.concatenate([soft, 1 - soft])
+    oracle = linear.LogisticRegression(C=math.inf, tol=1e-10, max_iter=1000).fit(rows, kinds, sample_weight=mass)
+    assert oracle.intercept_[0] == pytest.approx(0, abs=1e-6)  # both orientations leave none
+    assert fit_calibrator("platt", p, y).scale == pytest.approx(oracle.coef_[0, 0], rel=1e-4)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_isotonic_is_that_of_scikit_learn_on_both_orientations(seed: int) -> None:
+    regression = pytest.importorskip("sklearn.isotonic", reason="scikit-learn comes with the dev extra")
+    p, y = data(200, seed=seed)
+    p = np.round(p * 64) / 64  # ties among probabilities, and exact mirrors
+    weights = np.random.default_rng(seed).uniform(0.5, 4, 200)
+    oracle = regression.IsotonicRegression(out_of_bounds="clip", y_min=0, y_max=1)
+    oracle.fit(np.concatenate([p, 1 - p]), np.concatenate([y, 1 - y]), np.concatenate([weights, weights]))
+    asked = np.linspace(0, 1, 257)
+    found = fit_calibrator("isotonic", p, y, weights, fewest=200).apply(asked)
+    assert found == pytest.approx(oracle.predict(asked), abs=1e-9)
+
+
+rows_of_labels = st.lists(
+    st.tuples(st.floats(0, 1), st.sampled_from([0.0, 0.25, 0.5, 1.0]), st.floats(0.1, 50)), min_size=20, max_size=60
+)
+"""Probabilities, labels and weights; 0, 1 and one half among the probabilities."""
+
+
+@pytest.mark.parametrize("method", METHODS)
+@settings(deadline=None, max_examples=60)
+@given(rows=rows_of_labels)
+def test_a_calibrator_keeps_its_promises_for_any_labels(method: Method, rows: list[tuple[float, float, float]]) -> None:
+    p, y, weights = (np.array(column) for column in zip(*rows, strict=True))
+    if refusal(method, p, y, fewest=20):
+        return
+    found = fit_calibrator(method, p, y, weights, fewest=20)
+    asked = np.linspace(0, 1, 201)
+    applied = found.apply(asked)
+    assert ((applied >= 0) & (applied <= 1)).all()
+    assert applied + found.apply(1 - asked) == pytest.approx(np.ones(201), abs=1e-9)  # symmetric
+    assert found.apply([0.5]) == pytest.approx([0.5], abs=1e-12)
+    steps = np.diff(applied)
+    assert (steps >= -1e-12).all() or (method == "platt" and (steps <= 1e-12).all())
+    assert Calibrator.from_json(json.loads(json.dumps(found.to_json()))) == found
+    scaled = fit_calibrator(method, p, y, weights * 7.5, fewest=20)
+    assert scaled.apply(asked) == pytest.approx(applied, abs=1e-6)
+
+
+@pytest.mark.parametrize("method", METHODS)
+@settings(deadline=None, max_examples=20)
+@given(turned=st.lists(st.booleans(), min_size=60, max_size=60))
+def test_calling_the_answers_the_other_way_round_changes_no_fit(method: Method, turned: list[bool]) -> None:
+    p, y = data(60, seed=6)
+    one = fit_calibrator(method, p, y, fewest=20)
+    other = fit_calibrator(method, np.where(turned, 1 - p, p), np.where(turned, 1 - y, y), fewest=20)
+    asked = np.linspace(0, 1, 101)
+    assert other.apply(asked) == pytest.approx(one.apply(asked), abs=1e-8)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_label_is_never_used_for_its_own_cluster(method: Method) -> None:
+    p, y = data(60, seed=7)
+    clusters = [f"prompt {index // 3}" for index in range(60)]
+    before, others = cross_fitted(method, p, y, None, clusters, fewest=20), 0
+    for name in dict.fromkeys(clusters):
+        own = np.array([cluster == name for cluster in clusters])
+        after = cross_fitted(method, p, np.where(own, 1 - y, y), None, clusters, fewest=20)
+        assert np.array_equal(after[own], before[own])
+        others += not np.array_equal(after, before)
+    assert others > 15  # of 20: a label can turn without moving a step of the isotonic curve
+
+
+def test_folds_depend_on_names_and_seed_and_not_on_the_order_of_rows() -> None:
+    p, y = data(80, seed=8)
+    clusters = np.array([f"prompt {index // 2}" for index in range(80)])
+    order = np.random.default_rng(0).permutation(80)
+    found = cross_fitted("temperature", p, y, None, list(clusters))
+    assert cross_fitted("temperature", p[order], y[order], None, list(clusters[order])) == pytest.approx(found[order])
+    assert not np.array_equal(cross_fitted("temperature", p, y, None, list(clusters), seed=1), found)
+
+
+def test_certain_judges_are_held_off_certainty() -> None:
+    # p = 0 and 1 count as 1e-6 and 1 - 1e-6; right in 3 of 4: logit(1 - 1e-6) / T = ln 3
+    found = fit_calibrator("temperature", [1.0, 0.0] * 20, [1.0, 0.0] * 15 + [0.0, 1.0] * 5)
+    assert found.scale == pytest.approx(math.log((1 - 1e-6) / 1e-6) / math.log(3))
+    assert found.apply([1.0, 0.0]) == pytest.approx([0.75, 0.25])
+
+
+def test_a_judge_worse_than_chance_is_levelled_by_temperature_and_turned_by_platt() -> None:
+    p, y = [0.8, 0.3] * 50, [0.0, 1.0] * 35 + [1.0, 0.0] * 15
+    levelled = fit_calibrator("temperature", p, y)
+    assert levelled.apply([0.8]) == pytest.approx([0.5], abs=1e-3)
+    assert "against the judge" in levelled.note
+    turned = fit_calibrator("platt", p, y)
+    assert turned.apply([0.8])[0] < 0.5
+    assert "against the judge" in turned.note
+    assert fit_calibrator("isotonic", p, y, fewest=20).apply([0.8]).tolist() == [0.5]
+
+
+@pytest.mark.parametrize(
+    ("method", "p", "y", "name", "instead"),
+    [
+        ("temperature", [0.9] * 19, [1.0] * 10 + [0.0] * 9, "too few labels", "use raw probabilities, or label more"),
+        ("platt", [], [], "too few labels", "found 0, platt expects 20"),
+        ("isotonic", [0.9] * 499, [1.0] * 400 + [0.0] * 99, "isotonic below its minimum", "use temperature"),
+        ("temperature", [0.9, 0.1] * 15, [1.0, 0.0] * 15, "one class only", "right in all 30 labels"),
+        ("temperature", [0.9, 0.1] * 15, [0.0, 1.0] * 15, "one class only", "use platt"),
+        ("platt", [0.5] * 30, [1.0, 0.0] * 15, "nothing to fit", "one half to every labelled pair"),
+    ],
+)
+def test_labels_that_carry_no_fit_are_refused_by_name(
+    method: Method, p: list[float], y: list[float], name: str, instead: str
+) -> None:
+    with pytest.raises(DataError, match=name) as refused:
+        fit_calibrator(method, p, y)
+    assert instead in str(refused.value)
+
+
+def test_labels_that_all_name_the_first_answer_are_fitted_since_its_name_is_chance() -> None:
+    p = np.array([0.9] * 30 + [0.2] * 10)
+    found = fit_calibrator("temperature", p, np.ones(40))
+    assert found.apply(p) == pytest.approx(fit_calibrator("temperature", 1 - p, np.zeros(40)).apply(p))
+
+
+def test_platt_of_a_judge_without_a_mistake_stays_off_certainty() -> None:
+    found = fit_calibrator("platt", [0.9, 0.1] * 15, [1.0, 0.0] * 15)
+    assert 0.9 < found.apply([0.9])[0] < 0.95  # 16/17: 15 of each kind
+
+
+def test_labels_of_one_prompt_cannot_be_crossed() -> None:
+    p, y = data(40, seed=9)
+    with pytest.raises(DataError, match="label more prompts"):
+        cross_fitted("temperature", p, y, None, ["p"] * 40)
+
+
+@pytest.mark.parametrize(
+    ("p", "y", "weights", "message"),
+    [
+        ([1.2] * 30, [1.0] * 30, None, "p lie between 0 and 1"),
+        ([float("nan")] * 30, [1.0] * 30, None, "p lie between 0 and 1"),
+        ([0.5] * 30, [2.0] * 30, None, "labels lie between 0 and 1"),
+        ([0.5] * 30, [1.0] * 29, None, "one label and one weight per p"),
+        ([0.5] * 30, [1.0] * 30, [0.0] * 30, "weights are above 0"),
+    ],
+)
+def test_columns_that_do_not_fit_are_refused(p: Any, y: Any, weights: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        fit_calibrator("temperature", p, y, weights)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        {"method": "histogram"},
+        {"parameters": {}},
+        {"parameters": {"temperature": -1.0}},
+        {"clip": 0.1},
+        {"n": None},
+        {"method": "isotonic", "parameters": {"confidence": [0.5, 0.9], "becomes": [0.5, 0.4]}},
+    ],
+)
+def test_a_recipe_that_no_calibration_wrote_is_refused(damage: dict[str, Any]) -> None:
+    written = {"method": "temperature", "parameters": {"temperature": 2.0}, "clip": 1e-6, "n": 50}
+    assert Calibrator.from_json(written).scale == 2.0
+    with pytest.raises(DataError, match="calibrate anew"):
+        Calibrator.from_json({**written, **damage})
