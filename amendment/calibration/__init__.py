@@ -4,6 +4,16 @@ from amendment.calibration.arguing import argued_for
 from amendment.calibration.certificate import CERTIFICATE_FORMAT, Certificate, audit
 from amendment.calibration.family import Family, family_of_tests
 from amendment.calibration.labelling.answering import Answer, Rate, answer_all, answer_here
+from amendment.calibration.labelling.exchange import (
+    LABEL_FORMATS,
+    LABEL_STUDIO_CONFIG,
+    LabelFormatName,
+    Leaving,
+    format_of_path,
+    format_of_row,
+    read_labels,
+    write_labels,
+)
 from amendment.calibration.labelling.labels import Label
 from amendment.calibration.labelling.queue import labels_missing
 from amendment.calibration.labelling.serving import NO_TLS, serve_page
@@ -28,6 +38,8 @@ from amendment.calibration.votes import Item, Vote
 
 __all__ = [
     "CERTIFICATE_FORMAT",
+    "LABEL_FORMATS",
+    "LABEL_STUDIO_CONFIG",
     "NO_TLS",
     "PLAIN",
     "PROBES",
@@ -39,8 +51,10 @@ __all__ = [
     "Family",
     "Item",
     "Label",
+    "LabelFormatName",
     "LabelQuestion",
     "Labels",
+    "Leaving",
     "PrincipleText",
     "Rate",
     "Subject",
@@ -54,11 +68,15 @@ __all__ = [
     "can_be_probed",
     "certificate_lines",
     "family_of_tests",
+    "format_of_path",
+    "format_of_row",
     "gate_rows",
     "labels_missing",
     "left_out",
     "marks_of",
     "probe_lines",
     "probe_report",
+    "read_labels",
     "serve_page",
+    "write_labels",
 ]

@@ -1,0 +1,23 @@
+"""Files by which spot checks go to other tools, and labels come back."""
+
+from amendment.calibration.labelling.exchange.formats import (
+    LABEL_FORMATS,
+    LabelFormatName,
+    format_of_path,
+    format_of_row,
+    read_labels,
+    write_labels,
+)
+from amendment.calibration.labelling.exchange.label_studio import LABEL_STUDIO_CONFIG
+from amendment.calibration.labelling.exchange.leaving import Leaving
+
+__all__ = [
+    "LABEL_FORMATS",
+    "LABEL_STUDIO_CONFIG",
+    "LabelFormatName",
+    "Leaving",
+    "format_of_path",
+    "format_of_row",
+    "read_labels",
+    "write_labels",
+]

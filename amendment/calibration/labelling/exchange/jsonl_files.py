@@ -1,0 +1,55 @@
+"""JSONL: as CSV, with conversations as messages; a line for each item or label, absent keys left out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+
+from amendment.calibration.labelling.exchange.answers import Answers
+from amendment.calibration.labelling.exchange.items import Order
+from amendment.calibration.labelling.exchange.leaving import Leaving
+from amendment.calibration.labelling.exchange.tabular import FIELDS, Line, lines_of
+from amendment.calibration.labelling.labels import Label
+from amendment.calibration.people.samples import LabelQuestion
+from amendment.records import Messages
+from amendment.tables import Row
+
+__all__ = ["read_jsonl", "write_jsonl"]
+
+
+def write_jsonl(
+    questions: Iterable[LabelQuestion], labels: Sequence[Label] | None, *, leaving: Leaving, order: Order
+) -> str:
+    """The questions without labels, or the labels with what was displayed."""
+    return "".join(_line(line) for line in lines_of(questions, labels, leaving, order))
+
+
+def _line(line: Line) -> str:
+    question = line.item.question
+    first, second = line.item.answers
+    values = {
+        "item": line.item.name,
+        "prompt": _json(question.prompt),
+        "answer_a": _json(first),
+        "answer_b": _json(second),
+        "principles": [one.to_json() for one in question.principles],
+        **line.said,
+    }
+    return json.dumps(values, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _json(messages: Messages) -> list[object]:
+    return [message.to_json() for message in messages]
+
+
+def read_jsonl(rows: Iterable[Row], answers: Answers) -> list[Label]:
+    """The labels of rows as `read_rows` gives them; a row without a choice was not answered.
+
+    Raises DataError that names every mistake.
+    """
+    for row in rows:
+        item = answers.find(row, row.values.get("item"))
+        if item:
+            said = {name: row.values.get(column) for name, column in FIELDS.items()}
+            answers.add(row, item, said, columns=FIELDS)
+    return answers.done()
