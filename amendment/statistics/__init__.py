@@ -4,7 +4,7 @@ Beside them, each in its module: raters put together (`dawid_skene`, `stacking`)
 many tests at once (`families`), win rates at equal length (`length_control`).
 """
 
-from amendment.statistics.agreement import cohen_kappa, kappa_of, krippendorff_alpha
+from amendment.statistics.agreement import cohen_kappa, gwet_ac1, kappa_of, krippendorff_alpha
 from amendment.statistics.intervals import (
     Estimate,
     bounds,
@@ -38,6 +38,7 @@ __all__ = [
     "cohen_kappa",
     "count_triads",
     "davidson",
+    "gwet_ac1",
     "kappa_of",
     "krippendorff_alpha",
     "paired_difference",

@@ -1,6 +1,7 @@
-"""Agreement beyond chance: Cohen's kappa for two raters, Krippendorff's alpha for any number of them.
+"""Agreement beyond chance: Cohen's kappa for two raters, Krippendorff's alpha and Gwet's AC1 for any number of them.
 
-Classes are numbers from 0. Both statistics are nan, not 0 and not 1, where chance alone would agree always.
+Classes are numbers from 0. Kappa and alpha are nan, not 0 and not 1, where chance alone would agree always. AC1 has a
+value there: it stays near the raw agreement where almost everything is of one class, and kappa and alpha collapse.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from amendment.statistics.intervals import Estimate, Floats, codes_of
 from amendment.statistics.resampling import Resampling, bootstrap, quotient, sums_by_cluster
 
-__all__ = ["cohen_kappa", "kappa_of", "krippendorff_alpha"]
+__all__ = ["cohen_kappa", "gwet_ac1", "kappa_of", "krippendorff_alpha"]
 
 
 def cohen_kappa(
@@ -54,9 +55,7 @@ def krippendorff_alpha(
     D_o = sum_u (m_u^2 - sum_c n_uc^2) / (m_u - 1),  alpha = 1 - (n - 1) D_o / (n^2 - sum_c n_c^2),
     with m_u ratings of unit u, n_c ratings of class c and n ratings in all.
     """
-    ratings, (codes, _) = np.asarray(counts, np.float64), codes_of(clusters)
-    if ratings.ndim != 2 or len(ratings) != codes.size or (ratings.size and ratings.min() < 0):
-        raise ValueError(f"expected a row of counts and a cluster per unit, found {ratings.shape} and {codes.size}")
+    ratings, codes = counted(counts, clusters)
     m = ratings.sum(1)
     pairable = m >= 2
     ratings, m = ratings[pairable], m[pairable]
@@ -69,6 +68,43 @@ def _alpha_of(sums: Floats) -> Floats:
     disagreement, by_class = sums[:, 0], sums[:, 1:]
     n = by_class.sum(1)
     return 1 - quotient((n - 1) * disagreement, n * n - (by_class * by_class).sum(1))
+
+
+def gwet_ac1(counts: ArrayLike, clusters: Iterable[Hashable], *, resampling: Resampling | None = None) -> Estimate:
+    """AC1 (Gwet 2008; for any number of raters Gwet 2014, chapter 5) of units rated by any number of raters.
+
+    `counts` has a row per unit and a column per class that is POSSIBLE, whether anybody chose it or not: the number of
+    columns changes the answer. Units with two ratings or more say how raters agree, and `n` counts these; units with
+    one rating or more say how frequent the classes are. Bootstrapped over clusters.
+
+    p_a = mean_u sum_c n_uc (n_uc - 1) / (m_u (m_u - 1)),  pi_c = mean_u n_uc / m_u,
+    p_e = sum_c pi_c (1 - pi_c) / (K - 1),  AC1 = (p_a - p_e) / (1 - p_e).
+    """
+    ratings, codes = counted(counts, clusters)
+    if ratings.shape[1] < 2:
+        raise ValueError(f"expected two possible classes or more, found {ratings.shape[1]}")
+    m = ratings.sum(1)
+    is_pair, is_rated = m >= 2, m >= 1
+    agreed = np.where(is_pair, (ratings * (ratings - 1)).sum(1) / np.where(is_pair, m * (m - 1), 1), 0)
+    shares = ratings / np.where(is_rated, m, 1)[:, None]
+    sums = sums_by_cluster(codes[is_rated], *(column[is_rated] for column in (is_pair, agreed, *shares.T)))
+    return bootstrap(sums, _ac1_of, n=int(is_pair.sum()), resampling=resampling, name="Gwet's AC1,")
+
+
+def _ac1_of(sums: Floats) -> Floats:
+    pairs, agreed, by_class = sums[:, 0], sums[:, 1], sums[:, 2:]
+    pi = by_class / np.maximum(by_class.sum(1, keepdims=True), 1)  # the shares of a unit sum to 1, so of all to units
+    chance = (pi * (1 - pi)).sum(1) / (by_class.shape[1] - 1)
+    found: Floats = (quotient(agreed, pairs) - chance) / (1 - chance)
+    return found
+
+
+def counted(counts: ArrayLike, clusters: Iterable[Hashable]) -> tuple[Floats, NDArray[np.intp]]:
+    """Ratings as numbers, a row per unit, and the cluster of each unit; ValueError where they do not fit."""
+    ratings, (codes, _) = np.asarray(counts, np.float64), codes_of(clusters)
+    if ratings.ndim != 2 or len(ratings) != codes.size or (ratings.size and ratings.min() < 0):
+        raise ValueError(f"expected a row of counts and a cluster per unit, found {ratings.shape} and {codes.size}")
+    return ratings, codes
 
 
 def _classes(values: ArrayLike, classes: int) -> NDArray[np.intp]:

@@ -1,0 +1,225 @@
+"""The alternative annotator test by hand, against the paper's procedure written out, and against libraries."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from amendment.statistics.alternative_annotators import (
+    AlternativeTest,
+    Labelled,
+    Refused,
+    alternative_test,
+    benjamini_yekutieli,
+    t_below,
+    wilcoxon_below,
+)
+
+Rows = Sequence[Sequence[int | None]]
+"""A row per item, a column per person; None where there is no label."""
+
+
+def labelled(rows: Rows) -> Labelled:
+    found = [(i, j, label) for i, row in enumerate(rows) for j, label in enumerate(row) if label is not None]
+    item, person, label = zip(*found, strict=True) if found else ((), (), ())
+    return Labelled(item, person, label)
+
+
+def run(rows: Rows, judged: list[int], clusters: list[int] | None = None, epsilon: float = 0.2) -> AlternativeTest:
+    found = alternative_test(labelled(rows), judged, clusters, classes=3, epsilon=epsilon)
+    assert isinstance(found, AlternativeTest)
+    return found
+
+
+def test_who_wins_by_hand() -> None:
+    # people 0 0 1, the judge 0. Person 0: the others say 0 1, so judge and person score 1/2 both: both win. Person 1
+    # the same. Person 2 says 1, the others 0 0: the judge 1, the person 0.
+    found = run([[0, 0, 1]] * 40, [0] * 40)
+    assert [(one.advantage.value, one.person_advantage) for one in found.people] == [(1, 1), (1, 1), (1, 0)]
+    assert found.advantage.value == 1
+    # d is 0, 0 and -1 on every item, without variance: p is 0 since 0 < 0.2
+    assert [one.p for one in found.people] == [0, 0, 0]
+    assert (found.winning_rate, found.passes) == (1, True)
+
+
+def test_a_judge_that_is_always_worse_wins_nobody() -> None:
+    # d = 1 everywhere: not below epsilon
+    found = run([[0, 0, 0]] * 40, [1] * 40)
+    assert [one.p for one in found.people] == [1, 1, 1]
+    assert (found.winning_rate, found.passes, found.advantage.value) == (0, False, 0)
+
+
+def test_the_t_statistic_by_hand() -> None:
+    # 32 items: the judge is worse on 8 (d = 1) and equal on 24 (d = 0). mean 1/4, epsilon 1/2;
+    # s^2 = (8 * 9/16 + 24 * 1/16) / 31 = 6/31, se = sqrt(6 / 31 / 32) = 0.07777; t = -0.25 / 0.07777 = -3.2146
+    found = run([[0, 0, 0]] * 32, [1] * 8 + [0] * 24, epsilon=0.5)
+    from scipy.stats import t
+
+    assert found.people[0].p == pytest.approx(float(t.cdf(-0.25 / math.sqrt(6 / 31 / 32), 31)))
+
+
+def test_rows_of_one_prompt_are_one_observation() -> None:
+    # each of 32 prompts stands there twice: the clustered test sees 32, the plain one 64 and is too sure
+    rows, judged = [[0, 0, 0]] * 64, ([1] * 8 + [0] * 24) * 2
+    plain, clustered = run(rows, judged, epsilon=0.5), run(rows, judged, list(range(32)) * 2, epsilon=0.5)
+    once = run(rows[:32], judged[:32], epsilon=0.5)
+    assert clustered.people[0].p == pytest.approx(once.people[0].p)
+    assert plain.people[0].p < once.people[0].p
+
+
+def test_below_thirty_items_it_is_wilcoxon_exactly() -> None:
+    # ten items, d = 0 on all: d - 0.2 has ten equal ranks, all below. P = 1 / 2^10
+    found = run([[0, 0, 0]] * 10, [0] * 10)
+    assert {(one.test, one.items, one.p) for one in found.people} == {("Wilcoxon", 10, 2**-10)}
+
+
+def test_wilcoxon_by_hand() -> None:
+    # 1, -2, -3 about 0: ranks 1 above, 2 and 3 below, T = 1; of 8 signs T <= 1 for none and for rank 1 alone: 2/8
+    assert wilcoxon_below([1, -2, -3], 0) == pytest.approx(2 / 8)
+    # 1, -1 share rank 1.5: T = 1.5; T <= 1.5 in 3 of 4 signs
+    assert wilcoxon_below([1, -1], 0) == pytest.approx(3 / 4)
+    assert wilcoxon_below([0, 0], 0) == 1
+
+
+@settings(deadline=None, max_examples=40)
+@given(
+    st.lists(st.sampled_from([-1.0, -0.5, 0.0, 0.5, 1.0]), min_size=2, max_size=9), st.sampled_from([0.1, 0.15, 0.25])
+)
+def test_wilcoxon_is_that_of_scipy_over_all_signs(values: list[float], bound: float) -> None:
+    from scipy.stats import PermutationMethod, wilcoxon
+
+    exact = PermutationMethod(n_resamples=2**12)
+    expected = wilcoxon(np.array(values) - bound, alternative="less", method=exact).pvalue
+    assert wilcoxon_below(values, bound) == pytest.approx(float(expected))
+
+
+@settings(deadline=None)
+@given(st.lists(st.floats(-1, 1).map(lambda x: round(x, 3)), min_size=2, max_size=40))
+def test_without_clusters_the_t_test_is_that_of_scipy(values: list[float]) -> None:
+    from scipy.stats import ttest_1samp
+
+    if np.ptp(values) == 0:
+        assert t_below(values, range(len(values)), 0.2) == float(values[0] >= 0.2)
+        return
+    expected = ttest_1samp(values, 0.2, alternative="less").pvalue
+    assert t_below(values, range(len(values)), 0.2) == pytest.approx(float(expected), abs=1e-12)
+
+
+def test_benjamini_and_yekutieli_by_hand() -> None:
+    # m = 3, H = 11/6, q = 0.05: the bounds are k * 0.05 / 5.5 = 0.00909, 0.01818, 0.02727
+    assert benjamini_yekutieli([0.027, 0.5, 0.009], 0.05) == [False, False, True]
+    assert benjamini_yekutieli([0.027, 0.012, 0.018], 0.05) == [True, True, True]
+    assert benjamini_yekutieli([0.028, 0.019, 0.010], 0.05) == [False, False, False]
+    # the greatest k counts, even where a smaller p lies above its own bound
+    assert benjamini_yekutieli([0.018, 0.017, 0.9], 0.05) == [True, True, False]
+
+
+@settings(deadline=None)
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=12), st.sampled_from([0.01, 0.05, 0.3]))
+def test_benjamini_and_yekutieli_is_that_of_statsmodels(p_values: list[float], q: float) -> None:
+    oracle = pytest.importorskip("statsmodels.stats.multitest", reason="statsmodels comes with the dev extra")
+    expected = oracle.multipletests(p_values, alpha=q, method="fdr_by")[0].tolist()
+    assert benjamini_yekutieli(p_values, q) == expected
+
+
+def by_the_paper(rows: Rows, judged: list[int], epsilon: float, q: float = 0.05) -> tuple[float, float, list[float]]:
+    """Omega, rho and p-values as the paper's pages say them, label by label, with libraries."""
+    from scipy.stats import ttest_1samp
+
+    oracle = pytest.importorskip("statsmodels.stats.multitest", reason="statsmodels comes with the dev extra")
+    p_values, advantages = [], []
+    for j in range(len(rows[0])):
+        wins, losses = [], []
+        for row, said in zip(rows, judged, strict=True):
+            others = [label for k, label in enumerate(row) if k != j and label is not None]
+            if row[j] is None or not others or said < 0:
+                continue
+            judge, person = (sum(label == x for label in others) / len(others) for x in (said, row[j]))
+            wins.append(judge >= person)
+            losses.append(person >= judge)
+        d = np.array(losses, float) - np.array(wins, float)
+        p_values.append(float(ttest_1samp(d, epsilon, alternative="less").pvalue))
+        advantages.append(float(np.mean(wins)))
+    won = oracle.multipletests(p_values, alpha=q, method="fdr_by")[0]
+    return float(np.mean(won)), float(np.mean(advantages)), p_values
+
+
+@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("epsilon", [0.1, 0.2])
+def test_it_is_the_procedure_of_the_paper(seed: int, epsilon: float) -> None:
+    random = np.random.default_rng(seed)
+    truth = random.integers(0, 3, 120)
+
+    def noisy(flips: float) -> list[int]:
+        said: list[int] = np.where(random.random(120) < flips, random.integers(0, 3, 120), truth).tolist()
+        return said
+
+    columns = [noisy(0.3) for _ in range(4)]
+    rows: Rows = [[None if random.random() < 0.2 else label for label in row] for row in zip(*columns, strict=True)]
+    judged = [-1 if random.random() < 0.1 else said for said in noisy(0.1 * (seed % 4))]
+    found, (omega, rho, p_values) = run(rows, judged, epsilon=epsilon), by_the_paper(rows, judged, epsilon)
+    assert found.winning_rate == pytest.approx(omega)
+    assert found.advantage.value == pytest.approx(rho)
+    assert [one.p for one in found.people] == pytest.approx(p_values)
+
+
+def test_one_person_is_refused_and_told_why() -> None:
+    found = alternative_test(labelled([[0]] * 40), [0] * 40, classes=3)
+    assert isinstance(found, Refused)
+    assert found.reason.startswith("needs two people, found 1: with one, nobody is left to compare")
+
+
+def test_two_people_are_marked() -> None:
+    found = run([[0, 0]] * 40, [0] * 40)
+    assert found.note == "two people: nothing tells a consensus"
+    assert run([[0, 0, 0]] * 40, [0] * 40).note == ""
+
+
+@pytest.mark.parametrize(
+    ("rows", "judged", "reason"),
+    [
+        ([[0, None], [None, 0]] * 20, [0] * 40, "no item has labels of two people and the judge's"),
+        ([[0, 0]] * 40, [-1] * 40, "no item has labels of two people and the judge's"),
+        ([[0, 0]] * 4, [0] * 4, "needs two people who each have items of 5 prompts in common, found 0"),
+        ([], [], "needs two people, found 0"),
+    ],
+)
+def test_what_cannot_be_compared_is_refused(rows: Rows, judged: list[int], reason: str) -> None:
+    found = alternative_test(labelled(rows), judged, classes=3)
+    assert isinstance(found, Refused)
+    assert found.reason.startswith(reason)
+
+
+def test_a_person_with_too_few_items_is_left_out_of_the_family() -> None:
+    rows: Rows = [*[[0, 0, 0]] * 4, *[[0, 0, None]] * 36]
+    found = run(rows, [0] * 40)
+    assert ([one.person for one in found.people], found.left_out) == ([0, 1], (2,))
+    assert found.winning_rate == 1
+
+
+@pytest.mark.parametrize(("epsilon", "q"), [(-0.1, 0.05), (1, 0.05), (0.2, 0), (0.2, 1)])
+def test_settings_without_sense_are_refused(epsilon: float, q: float) -> None:
+    with pytest.raises(ValueError, match="expected epsilon from 0 below 1 and q between 0 and 1"):
+        alternative_test(labelled([[0, 0]]), [0], classes=3, epsilon=epsilon, q=q)
+
+
+def test_a_cluster_for_each_item_is_needed() -> None:
+    with pytest.raises(ValueError, match="a cluster for each of 2 items, found 1"):
+        alternative_test(labelled([[0, 0]] * 2), [0, 0], ["p"], classes=3)
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.lists(st.lists(st.integers(0, 2), min_size=3, max_size=3), min_size=30, max_size=45), st.randoms())
+def test_a_more_generous_epsilon_never_loses_a_person(rows: list[list[int]], random: object) -> None:
+    judged = [row[0] if i % 3 else (row[1] + 1) % 3 for i, row in enumerate(rows)]
+    tests = [run([list(row) for row in rows], judged, epsilon=epsilon) for epsilon in (0.1, 0.15, 0.2)]
+    for low, high in pairwise(tests):
+        assert low.winning_rate <= high.winning_rate
+        for one, other in zip(low.people, high.people, strict=True):
+            assert other.p <= one.p

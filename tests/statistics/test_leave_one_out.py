@@ -1,0 +1,102 @@
+"""Leave-one-out agreement by hand, and its properties."""
+
+from __future__ import annotations
+
+from itertools import combinations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from amendment.statistics.leave_one_out import judge_beside_others, people_beside_others
+
+A, TIE, B = range(3)
+Units = list[list[int]]
+
+
+def counts(units: Units) -> np.ndarray:
+    return np.array([[unit.count(value) for value in range(3)] for unit in units]).reshape(-1, 3)
+
+
+def people(units: Units) -> float:
+    return people_beside_others(counts(units), range(len(units))).value
+
+
+def judge(units: Units, said: Units) -> float:
+    return judge_beside_others(counts(units), counts(said), range(len(units))).judge.value
+
+
+@pytest.mark.parametrize(
+    ("unit", "agreed"),
+    [
+        ([A, A], 1),
+        ([A, B], 0),
+        ([A, A, B], 1 / 3),  # A of {A, B}: 1/2, twice; B of {A, A}: 0; together 1 / 3
+        ([A, B, TIE], 0),
+        ([A, A, B, B], 0),  # A of {A, B, B}: 0, and so is every other
+        ([A, A, A, B], 3 / 4),  # A of {A, A, B}: 1, three times; B of {A, A, A}: 0
+        ([A, A, A, B, B], 3 / 5 * 1 / 2),  # A of {A, A, B, B}: 1/2, three times; B of {A, A, A, B}: 0
+    ],
+)
+def test_a_person_beside_the_mode_of_the_others(unit: list[int], agreed: float) -> None:
+    assert people([unit]) == pytest.approx(agreed)
+
+
+@pytest.mark.parametrize(
+    ("unit", "said", "agreed"),
+    [
+        ([A, A, B], [A], 2 / 3),  # without an A, twice, {A, B}: 1/2; without the B {A, A}: 1
+        ([A, A, B], [B], 1 / 3),  # 1/2, 1/2, 0
+        ([A, A, B], [TIE], 0),
+        ([A, B], [A], 1 / 2),  # {B}: 0, {A}: 1
+        ([A, A, B], [A, B], 1 / 2),  # asked twice: the mean of both
+        ([A, B, TIE], [A], 1 / 3),  # {B, TIE}: 0, {A, TIE}: 1/2, {A, B}: 1/2
+    ],
+)
+def test_a_judge_is_compared_with_the_same_others(unit: list[int], said: list[int], agreed: float) -> None:
+    assert judge([unit], [said]) == pytest.approx(agreed)
+
+
+def test_units_count_once_and_those_of_one_person_not_at_all() -> None:
+    # agreement 1, 1/3 and nothing to compare
+    found = people_beside_others(counts([[A, A], [A, A, B], [B], []]), ["p", "p", "q", "r"])
+    assert found.value == pytest.approx(2 / 3)
+    assert (found.n, found.clusters) == (2, 1)
+
+
+def test_the_difference_is_on_the_judges_units() -> None:
+    # the judge is right where people agree; on the unit it did not judge people disagree
+    found = judge_beside_others(counts([[A, A], [B, B], [A, B]]), counts([[A], [A], []]), range(3))
+    assert (found.judge.value, found.people.value, found.difference.value) == (0.5, 1.0, -0.5)
+    assert found.difference.n == 2
+
+
+def test_nothing_to_compare_is_nan() -> None:
+    found = judge_beside_others(counts([[A]]), counts([[A]]), ["p"])
+    assert (found.judge.n, found.difference.note) == (0, "no rows")
+
+
+def test_shapes_that_differ_are_refused() -> None:
+    with pytest.raises(ValueError, match="in the shape of people's"):
+        judge_beside_others([[1, 1]], [[1, 1, 0]], ["p"])
+
+
+@given(st.lists(st.lists(st.integers(0, 2), min_size=3, max_size=3), min_size=1, max_size=30))
+def test_with_three_people_it_is_the_mean_agreement_of_two(units: Units) -> None:
+    pairs = [one == other for unit in units for one, other in combinations(unit, 2)]
+    assert people(units) == pytest.approx(sum(pairs) / len(pairs))
+
+
+@given(st.lists(st.lists(st.integers(0, 2), min_size=2, max_size=6), min_size=1, max_size=20), st.data())
+def test_a_person_by_whom_all_were_drawn_is_the_definition(units: Units, data: st.DataObject) -> None:
+    said = [data.draw(st.integers(0, 2)) for _ in units]
+    expected = []
+    for unit, one in zip(units, said, strict=True):
+        scores = []
+        for place in range(len(unit)):
+            rest = unit[:place] + unit[place + 1 :]
+            modes = [value for value in range(3) if rest.count(value) == max(map(rest.count, rest))]
+            scores.append((one in modes) / len(modes))
+        expected.append(sum(scores) / len(scores))
+    assert judge(units, [[one] for one in said]) == pytest.approx(sum(expected) / len(expected))
