@@ -79,7 +79,7 @@ class HostedProvider:
         self._has_answered = True
         headers = response.extensions[HEADERS]
         name = self._endpoint.call_name(server_id_of(headers))
-        return Sent(self._endpoint.without_key(response.content), pace_of(headers), name)
+        return Sent(self._endpoint.without_key(b"".join(response.stream)), pace_of(headers), name)
 
     def read(self, raw: bytes, request: Request) -> Reply:
         """The reply in a raw body. Raises Transient where there is none in it."""
