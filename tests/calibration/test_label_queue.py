@@ -1,0 +1,295 @@
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from amendment.calibration.labelling.labels import Choice, Label
+from amendment.calibration.labelling.queue import APART, LEASE_SECONDS, Queue, Shown, labels_missing
+from amendment.calibration.people.samples import LabelQuestion
+from tests.calibration.label_pages import label, questions
+
+
+class Clock:
+    """Seconds, as a test says."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def queue(
+    asked: list[LabelQuestion], *, annotators: int = 2, labels: list[Label] | None = None, clock: Clock | None = None
+) -> Queue:
+    return Queue(asked, labels or [], seed=5, annotators=annotators, clock=clock or Clock())
+
+
+def say(queue: Queue, annotator: str, shown: Shown | None, choice: Choice = "A", seconds: float | None = None) -> Label:
+    assert shown is not None
+    said = label(shown.question, annotator, choice, showing=shown.showing, seconds=seconds)
+    queue.add(said)
+    return said
+
+
+def run_through(queue: Queue, annotator: str) -> list[Shown]:
+    """All that one annotator is shown, answered one after another."""
+    seen = []
+    while (shown := queue.next(annotator)) is not None:
+        say(queue, annotator, shown)
+        seen.append(shown)
+    return seen
+
+
+def test_everyone_gets_the_overlap_and_each_other_item_goes_to_one() -> None:
+    asked = queue(questions(30, overlap=6))
+    seen: Counter[str] = Counter()
+    busy = ["ann", "bob", "cyd"]
+    while busy:
+        for who in list(busy):
+            shown = asked.next(who)
+            if shown is None:
+                busy.remove(who)
+                continue
+            say(asked, who, shown)
+            seen[shown.question.prompt_id] += 1
+    assert seen == {f"p{i}": 3 if i < 6 else 1 for i in range(30)}
+    assert asked.missing() == 0
+
+
+def test_the_overlap_stands_in_the_first_half_of_a_share_and_not_all_at_its_beginning() -> None:
+    # 20 of 100 overlap; of the other 80 each of two has 40: a share of 60, so within the first 30 showings
+    seen = run_through(queue(questions(100, overlap=20)), "ann")
+    places = [place for place, shown in enumerate(seen) if shown.question.in_overlap]
+    assert len(places) == 20
+    assert places[-1] < 30
+    assert places != list(range(20))
+
+
+def test_each_annotator_has_an_order_of_their_own_that_a_seed_fixes() -> None:
+    asked = questions(20, overlap=20)
+    ann, again, bob = (
+        [shown.question.prompt_id for shown in run_through(queue(asked), who)] for who in ("ann", "ann", "bob")
+    )
+    assert ann == again != bob
+    assert sorted(ann) == sorted(bob)
+
+
+def test_sides_are_about_even_and_exchanged_for_the_repeat() -> None:
+    asked = queue(questions(400, repeated=range(0, 400, 4)), annotators=1)
+    seen = run_through(asked, "ann")
+    first = {shown.question.prompt_id: shown for shown in seen if shown.showing == 0}
+    assert 160 < sum(shown.is_turned for shown in first.values()) < 240  # 200 expected, 4 standard deviations are 40
+    again = [shown for shown in seen if shown.showing == 1]
+    assert len(again) == 100
+    assert all(shown.ids == first[shown.question.prompt_id].ids[::-1] for shown in again)
+
+
+def test_repeats_come_at_a_distance_and_between_other_items() -> None:
+    seen = run_through(queue(questions(200, repeated=range(0, 200, 10)), annotators=1), "ann")
+    place = {(shown.question.prompt_id, shown.showing): at for at, shown in enumerate(seen)}
+    distances = [at - place[prompt, 0] for (prompt, showing), at in place.items() if showing == 1]
+    assert len(distances) == 20
+    assert sum(distance > APART for distance in distances) >= 16  # those of the last items have less room
+    tail = [shown.showing for shown in seen[-10:]]
+    assert sum(tail) < 10
+
+
+def test_an_item_without_a_verdict_is_not_repeated() -> None:
+    asked = queue(questions(3, repeated=range(3)), annotators=1)
+    for choice in ("A", "skip", "flag"):
+        say(asked, "ann", asked.next("ann"), "A" if choice == "A" else "skip" if choice == "skip" else "flag")
+    again = asked.next("ann")
+    assert again is not None
+    assert again.showing == 1
+    say(asked, "ann", again)
+    assert asked.next("ann") is None
+
+
+def test_a_lease_keeps_an_item_for_ten_minutes_and_then_lets_it_go() -> None:
+    clock = Clock()
+    asked = queue(questions(1), clock=clock)
+    assert asked.next("ann") is not None
+    clock.now = LEASE_SECONDS - 1
+    assert asked.next("bob") is None
+    assert asked.next("ann") is not None  # looked at once more: ten minutes from here
+    clock.now = 2 * LEASE_SECONDS - 2
+    assert asked.next("bob") is None
+    clock.now = 2 * LEASE_SECONDS
+    assert asked.next("bob") is not None
+    assert asked.next("ann") is None
+
+
+def test_a_lease_that_ran_out_is_kept_where_nobody_else_came() -> None:
+    clock = Clock()
+    asked = queue(questions(5), clock=clock)
+    before = asked.next("ann")
+    clock.now = 10 * LEASE_SECONDS
+    assert asked.next("ann") == before
+
+
+def test_a_label_that_comes_after_the_lease_counts_beside_the_other_one() -> None:
+    clock = Clock()
+    asked = queue(questions(1), clock=clock)
+    slow = asked.next("ann")
+    clock.now = LEASE_SECONDS
+    say(asked, "bob", asked.next("bob"))
+    say(asked, "ann", slow)
+    assert asked.missing() == 0
+    assert asked.next("ann") is None
+    assert asked.next("bob") is None
+
+
+def test_the_same_item_is_shown_until_it_is_answered() -> None:
+    asked = queue(questions(10, overlap=5))
+    first = asked.next("ann")
+    assert asked.next("ann") == first
+    say(asked, "ann", first)
+    assert asked.next("ann") != first
+
+
+def test_what_one_skips_goes_to_another_and_then_counts_as_skipped() -> None:
+    asked = queue(questions(1))
+    say(asked, "ann", asked.next("ann"), "skip")
+    assert asked.next("ann") is None
+    assert asked.missing() == 1
+    say(asked, "bob", asked.next("bob"), "flag")
+    assert asked.missing() == 0  # two are planned, and both had it
+
+
+def test_what_the_only_annotator_skips_counts_as_skipped() -> None:
+    asked = queue(questions(2), annotators=1)
+    say(asked, "ann", asked.next("ann"), "skip")
+    assert asked.missing() == 1
+    say(asked, "ann", asked.next("ann"), "flag")
+    assert asked.missing() == 0
+
+
+def test_what_is_missing_by_hand() -> None:
+    one, two, three, four = questions(4, overlap=2, repeated=[0])
+    # overlap: `one` has both annotators, `two` one of them (a skip is heard). single: `three` skipped by one of two,
+    # `four` has a verdict beside a skip. Missing: 0 + 1 + 1 + 0; the repeat of `one` is waited for by nobody.
+    current = [
+        label(one, "ann"),
+        label(one, "bob"),
+        label(two, "ann", "skip"),
+        label(three, "ann", "skip"),
+        label(four, "ann", "skip"),
+        label(four, "bob"),
+    ]
+    assert labels_missing([one, two, three, four], current, annotators=2) == 2
+    assert labels_missing([one, two, three, four], [], annotators=2) == 6
+    assert labels_missing([one, two, three, four], [label(q, "ann") for q in questions(9)], annotators=1) == 0
+
+
+def test_an_undone_item_is_open_again_and_comes_next() -> None:
+    asked = queue(questions(10))
+    first = asked.next("ann")
+    said = say(asked, "ann", first)
+    assert asked.next("ann") != first
+    assert asked.take_back(said) == first
+    assert asked.next("ann") == first
+    assert asked.missing() == 10
+
+
+def test_a_queue_made_anew_from_the_labels_goes_on_where_the_old_one_was() -> None:
+    asked = questions(40, overlap=10, repeated=range(0, 40, 5))
+    whole = run_through(queue(asked), "ann")
+    cut = queue(asked)
+    said = [say(cut, "ann", cut.next("ann")).model_copy(update={"at": f"2026-01-01T00:00:{n:02}"}) for n in range(25)]
+    assert run_through(queue(asked, labels=said[::-1]), "ann") == whole[25:]
+
+
+def test_progress_of_one_annotator_counts_up_to_a_total_that_stays() -> None:
+    asked = queue(questions(40, overlap=10, repeated=range(0, 40, 5)), annotators=1)
+    assert asked.progress("ann")[:2] == (0, 48)
+    for done in range(1, 49):
+        say(asked, "ann", asked.next("ann"))
+        assert asked.progress("ann")[:2] == (done, 48)
+
+
+def test_a_share_is_a_part_of_the_items_and_then_what_others_left() -> None:
+    asked = queue(questions(10, overlap=4))
+    assert asked.progress("ann").total == 7  # 4 of the overlap, 3 of 6
+    for _ in range(7):
+        say(asked, "ann", asked.next("ann"))
+    assert asked.progress("ann")[:2] == (7, 10)  # nobody else has come
+
+
+def test_the_time_left_is_the_median_of_ones_own_times_the_rest() -> None:
+    asked = queue(questions(10), annotators=1)
+    for seconds in (5.0, 100.0):
+        say(asked, "ann", asked.next("ann"), seconds=seconds)
+    assert asked.progress("ann").seconds_left is None
+    say(asked, "ann", asked.next("ann"), seconds=7.0)
+    assert asked.progress("ann").seconds_left == pytest.approx(7 * 7.0)  # median of 5, 7, 100; 7 of 10 are left
+    assert asked.progress("bob").seconds_left is None
+
+
+def test_labels_of_items_that_are_no_longer_asked_do_no_harm() -> None:
+    old, *asked = questions(5, repeated=range(5))
+    again = queue(asked, labels=[label(old, "ann")], annotators=1)
+    assert again.progress("ann")[:2] == (0, 8)
+    assert len(run_through(again, "ann")) == 8
+
+
+STEPS = st.lists(
+    st.tuples(st.sampled_from("abc"), st.sampled_from(["say", "say", "say", "skip", "undo", "wait", "look", "resume"])),
+    max_size=80,
+)
+
+
+@given(
+    n=st.integers(1, 14),
+    overlap=st.integers(0, 5),
+    repeated=st.sets(st.integers(0, 13)),
+    annotators=st.integers(1, 3),
+    steps=STEPS,
+)
+@settings(max_examples=150)
+def test_any_interleaving_ends_with_every_item_labelled_as_planned(
+    n: int, overlap: int, repeated: set[int], annotators: int, steps: list[tuple[str, str]]
+) -> None:
+    asked, clock = questions(n, overlap=overlap, repeated=repeated), Clock()
+    going = queue(asked, annotators=annotators, clock=clock)
+    said: dict[tuple[str, str, int], Label] = {}
+
+    def answer(who: str, choice: Choice) -> bool:
+        shown = going.next(who)
+        if shown is None:
+            return False
+        key = (who, shown.question.comparison_id, shown.showing)
+        assert key not in said, "shown twice"
+        assert shown.showing == 0 or (shown.question.is_repeated and (*key[:2], 0) in said)
+        new = say(going, who, shown, choice)
+        said[key] = new.model_copy(update={"at": f"2026-01-01T00:00:00.{len(said) + clock.now:012.0f}"})
+        clock.now += 1
+        return True
+
+    for who, step in steps:
+        match step:
+            case "say" | "skip":
+                answer(who, "A" if step == "say" else "skip")
+            case "undo":
+                mine = [key for key in said if key[0] == who]
+                if mine:
+                    going.take_back(said.pop(mine[-1]))
+            case "wait":
+                clock.now += LEASE_SECONDS
+            case "look":
+                going.next(who)
+            case "resume":
+                going = queue(asked, annotators=annotators, clock=clock, labels=list(said.values()))
+    clock.now += LEASE_SECONDS  # whoever only looked has left
+    while any(answer(who, "A") for who in "abc"):
+        pass
+    assert going.missing() == labels_missing(asked, said.values(), annotators=annotators) == 0
+    for question in asked:
+        heard = {who for who in "abc" if (who, question.comparison_id, 0) in said}
+        again = {who for who in "abc" if (who, question.comparison_id, 1) in said}
+        verdicts = {who for who in heard if said[who, question.comparison_id, 0].choice == "A"}
+        assert heard == set("abc") if question.in_overlap else verdicts or heard == set("abc")
+        assert again == (verdicts if question.is_repeated else set())
