@@ -1,0 +1,204 @@
+"""Calibration on labels of a spot check: what is fitted, what is refused, what pairs become, what is printed."""
+
+from __future__ import annotations
+
+import json
+import math
+import xml.etree.ElementTree as ET
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from amendment.calibration.people.calibrating import (
+    LabelledItem,
+    calibrate,
+    calibration_refused,
+    labelled_items,
+)
+from amendment.calibration.people.flips import clamped, expected_flip_rate, flip_rows, turned
+from amendment.calibration.people.reliability import reliability_lines, reliability_svg
+from amendment.calibration.people.samples import SampledItem
+from amendment.calibration.people.votes_of_labels import heard_items, person_votes
+from amendment.errors import DataError
+from amendment.records import Verdict
+from amendment.statistics.calibration_errors import CalibrationReport, calibration_report
+from amendment.statistics.calibrators import Calibrator
+
+
+def labels(n: int, *, seed: int, too_sure: float = 3.0, inclusion: float | None = 0.5) -> list[LabelledItem]:
+    """Two comparisons a prompt, judged by a judge that is so many times too sure."""
+    dice = np.random.default_rng(seed)
+    x = dice.normal(size=n) * 1.2
+    y = dice.random(n) < 1 / (1 + np.exp(-x))
+    p = 1 / (1 + np.exp(-too_sure * x))
+    return [LabelledItem(f"c{i}", f"p{i // 2}", float(p[i]), float(y[i]), inclusion) for i in range(n)]
+
+
+def report(items: list[LabelledItem]) -> CalibrationReport:
+    columns = [item.p_a for item in items], [item.y_a for item in items]
+    return calibration_report(*columns, clusters=[item.prompt_id for item in items], draws=200)
+
+
+def sampled(a: str = "a") -> SampledItem:
+    return SampledItem(prompt_id="p", a=a, b="z", p_a=0.7, stratum="", inclusion=0.5)
+
+
+def said(value: str, *, rater: str = "ann", shown: tuple[str, str] = ("a", "z"), **more: Any) -> Verdict:
+    settings: dict[str, Any] = {"rater_kind": "person", "value": value, **more}
+    return Verdict(scale="pair", prompt_id="p", shown=shown, rater=rater, **settings)
+
+
+def test_a_label_is_the_mean_of_what_people_said_whatever_they_saw_first() -> None:
+    # ann: a, shown second; bob: tie; cid: a. (1 + 1/2 + 1) / 3 = 5/6. Ann's repeat and another item say nothing
+    verdicts = [
+        said("B", shown=("z", "a")),
+        said("A", rater="cid"),
+        said("both_bad", rater="bob"),
+        said("B", sample=1),
+        said("A", shown=("q", "z"), rater="cid"),
+    ]
+    (found,) = labelled_items(heard_items([sampled(), sampled("unlabelled")], person_votes(verdicts)))
+    assert found == LabelledItem(sampled().comparison_id, "p", 0.7, found.y_a, 0.5)
+    assert found.y_a == pytest.approx(5 / 6)
+
+
+def test_a_judge_too_sure_is_nearer_to_people_afterwards() -> None:
+    found = calibrate(labels(300, seed=1), seed=0)
+    assert found.calibrator.scale == pytest.approx(3, abs=0.8)
+    assert found.gain.brier.high < 0
+    assert found.gain.log_loss.high < 0
+    assert found.gain.ece.value < 0
+    assert found.after.brier.value - found.before.brier.value == pytest.approx(found.gain.brier.value)
+    assert found.before.shows_miscalibration
+    assert not found.after.shows_miscalibration
+    assert found.after.ece.clusters == 150
+    unseen = labels(400, seed=2)
+    p, y = np.array([item.p_a for item in unseen]), np.array([item.y_a for item in unseen])
+    assert ((found.apply(p) - y) ** 2).mean() < ((p - y) ** 2).mean() - 0.02
+
+
+def test_figures_afterwards_are_of_fits_that_saw_no_label_of_the_prompt() -> None:
+    # fits that know an item's own label look better on it than those that do not
+    items = labels(60, seed=3)
+    found = calibrate(items, seed=0)
+    p, y = [item.p_a for item in items], [item.y_a for item in items]
+    seen = calibration_report(found.apply(p), y, clusters=[item.prompt_id for item in items])
+    assert seen.log_loss.value < found.after.log_loss.value
+
+
+def test_rare_items_count_for_those_they_stand_for() -> None:
+    sure = [LabelledItem(f"s{i}", f"s{i}", 0.9, float(i % 4 != 0), 1.0) for i in range(40)]  # right in 3 of 4
+    same = [LabelledItem(f"t{i}", f"t{i}", 0.9, float(i % 4 == 0), 0.01) for i in range(40)]  # right in 1 of 4
+    found = calibrate([*sure, *same], seed=0)
+    # (40 * 3/4 + 4000 * 1/4) / 4040 = 0.255: below one half, which temperature levels
+    assert found.before.accuracy.value == pytest.approx(1030 / 4040)
+    assert found.apply([0.9])[0] == pytest.approx(0.5, abs=1e-3)
+
+
+def test_the_recipe_is_enough_to_apply_it_again() -> None:
+    found = calibrate(labels(80, seed=4), seed=5)
+    recipe = json.loads(json.dumps(found.recipe(labels="s2:1234", judges=["m"]), allow_nan=False))
+    assert Calibrator.from_json(recipe) == found.calibrator
+    assert (recipe["method"], recipe["n"], recipe["labels"], recipe["judges"]) == ("temperature", 80, "s2:1234", ["m"])
+    assert recipe["parameters"] == {"temperature": found.calibrator.scale}
+    assert recipe["gain"]["brier"]["value"] == found.gain.brier.value
+    again = calibrate(labels(80, seed=4), seed=5)
+    assert again.recipe(labels="s2:1234", judges=["m"]) == found.recipe(labels="s2:1234", judges=["m"])
+
+
+@pytest.mark.parametrize(
+    ("items", "told"),
+    [
+        (labels(60, seed=6, inclusion=None), "debug sample"),
+        (labels(12, seed=6), "too few labels: found 12"),
+        ([], "too few labels: found 0"),
+        ([item._replace(prompt_id="p") for item in labels(60, seed=6)], "5 prompts or more"),
+        ([item._replace(y_a=float(item.p_a > 0.5)) for item in labels(60, seed=6)], "one class only"),
+    ],
+)
+def test_labels_that_carry_no_calibration_are_refused_by_name(items: list[LabelledItem], told: str) -> None:
+    assert told in calibration_refused(items)
+    with pytest.raises(DataError, match=told):
+        calibrate(items, seed=0)
+
+
+def test_isotonic_asks_for_five_hundred_labels_and_names_another_way() -> None:
+    assert "use temperature" in calibration_refused(labels(499, seed=7), method="isotonic")
+    assert calibrate(labels(500, seed=7), method="isotonic", seed=0).calibrator.method == "isotonic"
+
+
+def test_only_a_change_of_side_turns_a_pair() -> None:
+    assert turned([0.9, 0.9, 0.5, 0.2, 0.9], [0.6, 0.4, 0.9, 0.1, 0.5]).tolist() == [False, True, False, False, False]
+
+
+def test_flip_rates_by_hand() -> None:
+    # min(p, 1 - p): 0.2, 0.3, 0.5; mean 1/3. Raw 0.95 and 0.1 are in the last row (0.9 with it), raw 0.55 in the first
+    p_raw, p = [0.95, 0.1, 0.55], [0.8, 0.3, 0.5]
+    assert expected_flip_rate(p) == pytest.approx(1 / 3)
+    first, last = flip_rows(p_raw, p)
+    assert (first.low, first.n, first.rate, first.turned, first.evened) == (0.5, 1, 0.5, 0, 1)
+    assert (last.low, last.n, last.turned, last.evened) == (0.9, 2, 0, 0)
+    assert last.rate == pytest.approx(0.25)
+    assert [row.turned for row in flip_rows([0.7, 0.3, 0.2], [0.4, 0.6, 0.1])] == [2, 0]
+    assert [row.n for row in flip_rows([0.0, 1.0, 0.5], [0.1, 0.9, 0.5])] == [1, 2]
+    assert math.isnan(expected_flip_rate([]))
+
+
+def test_calibrated_probabilities_foretell_how_many_labels_are_wrong() -> None:
+    found, fresh = calibrate(labels(600, seed=9), seed=0), labels(4000, seed=10)
+    p, y = found.apply([item.p_a for item in fresh]), np.array([item.y_a for item in fresh])
+    wrong = float(((p > 0.5) != (y > 0.5)).mean())
+    assert expected_flip_rate(p) == pytest.approx(wrong, abs=0.03)
+    raw = np.array([item.p_a for item in fresh])
+    assert expected_flip_rate(raw) < wrong - 0.1  # the raw judge promises far fewer
+
+
+@given(st.lists(st.floats(0, 1)), st.floats(0, 0.5), st.floats(0.5, 1))
+def test_a_clamp_keeps_sides_and_bounds(p: list[float], low: float, high: float) -> None:
+    found = clamped(p, low, high)
+    assert all(low <= one <= high for one in found)
+    assert not turned(p, found).any()
+    assert clamped([0.05, 0.5, 0.97]).tolist() == [0.4, 0.5, 0.6]
+
+
+def test_a_clamp_that_would_turn_pairs_is_refused() -> None:
+    with pytest.raises(ValueError, match="around one half"):
+        clamped([0.4], 0.6, 0.7)
+
+
+def test_the_reliability_table_says_how_often_the_judge_is_right() -> None:
+    # twenty labels at confidence 0.9, ten right: Wilson 0.30 to 0.70; the bar is half full, and 0.9 is marked
+    even = calibration_report([0.9] * 20, [1.0, 0.0] * 10, clusters=range(20))
+    head, row, ece, verdict = reliability_lines(even)
+    assert head.split() == ["confidence", "right", "95", "%", "n", "0", "1"]
+    assert row.split() == ["0.90", "0.50", "0.30", "to", "0.70", "20", "##########........|."]
+    assert ece.startswith("ECE 0.400")
+    assert "on 20 labels" in ece
+    assert verdict == "Surer than right: confidence 0.90, right 0.50."
+
+
+def test_the_reliability_table_claims_nothing_that_chance_explains() -> None:
+    calm = report(labels(200, seed=11, too_sure=1.0))
+    assert "no miscalibration" in reliability_lines(calm)[-1]
+    shy = report(labels(400, seed=12, too_sure=0.3))
+    assert reliability_lines(shy)[-1].startswith("Less sure than right")
+
+
+def test_the_drawing_is_one_inert_svg_in_the_colour_of_the_text() -> None:
+    found = report(labels(200, seed=13))
+    drawn = reliability_svg(found, title="<script>alert(1)</script> & more")
+    root = ET.fromstring(drawn)
+    kinds = {element.tag.rpartition("}")[2] for element in root.iter()}
+    assert kinds <= {"svg", "title", "desc", "rect", "path", "text", "g", "circle"}
+    assert len(root.findall(".//{*}circle")) == len(found.bins)
+    assert "<script>" not in drawn
+    assert "href" not in drawn
+    colours = {element.get(name) for element in root.iter() for name in ("fill", "stroke") if element.get(name)}
+    assert colours <= {"currentColor", "none"}
+    _, _, width, height = map(float, root.attrib["viewBox"].split())
+    for dot in root.findall(".//{*}circle"):
+        assert 0 < float(dot.attrib["cx"]) < width
+        assert 0 < float(dot.attrib["cy"]) < height
