@@ -7,21 +7,13 @@ from collections.abc import Iterable, Mapping
 from statistics import fmean
 from typing import Literal, NamedTuple
 
-from amendment.records import Pair, Record
+from amendment.records import Pair
 from amendment.statistics.sides import side_of
 
-__all__ = ["Calibrated", "Labelled", "Turned", "calibrated_pairs", "labelled_pairs"]
+__all__ = ["Labelled", "Turned", "calibrated_pairs", "labelled_pairs"]
 
 Turned = Literal["keep", "turn", "drop"]
 """What becomes of a pair whose calibrated P(chosen) lies below one half."""
-
-
-class Calibrated(Record):
-    """A judged comparison before and after calibration; a row of `calibration/probabilities`."""
-
-    comparison_id: str
-    p_a_raw: float
-    p_a_calibrated: float
 
 
 class Labelled(NamedTuple):

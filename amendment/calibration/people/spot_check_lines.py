@@ -1,0 +1,124 @@
+"""A spot check in words and tables: a section of the certificate."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import fields, is_dataclass
+from typing import Any
+
+from amendment.calibration._figures import percent, points
+from amendment.calibration.people.reliability import reliability_lines
+from amendment.calibration.people.spot_check import PEOPLE_RULE, SpotCheck
+from amendment.markdown import cell, table
+from amendment.statistics import Estimate
+from amendment.statistics.calibration_errors import CalibrationReport
+
+__all__ = ["spot_check_json", "spot_check_lines"]
+
+MOST_STRATA = 12
+
+
+def spot_check_lines(found: SpotCheck) -> list[str]:
+    """The section, a line each, without line ends."""
+    return [
+        "## Spot check",
+        "",
+        _opening(found),
+        "",
+        f"Gate: **{found.gate.outcome}**, {found.gate.found}.",
+        "",
+        *table([["figure", "value"], *_figures(found)]),
+        "",
+        *_errors(found),
+        *_strata(found),
+        *(f"- {note}." for note in found.notes),
+        *([""] if found.notes else []),
+        f"Rule of the gate: {PEOPLE_RULE}.",
+    ]
+
+
+def _opening(found: SpotCheck) -> str:
+    drawn = (
+        f"{found.items} of {found.population} exported comparisons were drawn with known probability"
+        if found.purpose == "estimate"
+        else f"The {found.items} most doubtful of {found.population} exported comparisons were chosen"
+    )
+    said = f"{drawn}; people could say something about {found.labelled}."
+    if found.basis == "all":
+        return f"{said} The figures rest on all of these labels."
+    times = "once" if found.opened == 1 else f"{found.opened} times"
+    return (
+        f"{said} The figures rest on {found.sealed} sealed items, whose labels no calibrator, jury or amendment has "
+        f"seen; the seal was opened {times} so far, each time for another certificate."
+    )
+
+
+def _figures(found: SpotCheck) -> Iterator[list[str]]:
+    yield ["labels agree with a person", percent(found.agreement)]
+    beside = found.beside
+    if beside.items:
+        yield [f"on {beside.items} items with two people: labels with a person", f"{100 * beside.judge:.1f} %"]
+        yield ["two people with each other", f"{100 * beside.people:.1f} %"]
+        yield ["difference, points", points(beside.difference)]
+    if found.accuracy:
+        told = found.accuracy
+        yield ["exported labels that people would give too, by PPI++", percent(told.estimate)]
+        yield ["the same from people alone", percent(told.people_alone)]
+        yield ["lambda: how much the judge's own P helps", f"{told.lam:.2f}"]
+        yield ["labels saved: people alone would need so many times as many", f"{told.labels_saved:.2f}"]
+
+
+def _errors(found: SpotCheck) -> Iterator[str]:
+    reports = [(name, one) for name, one in (("raw", found.raw), ("calibrated", found.calibrated)) if one]
+    if not reports:
+        return
+    yield from table([["P(label is right)", "Brier", "log loss", "ECE", "ECE of a perfect judge"], *map(_row, reports)])
+    yield ""
+    yield from reliability_lines(reports[-1][1])
+    yield ""
+
+
+def _row(named: tuple[str, CalibrationReport]) -> list[str]:
+    name, one = named
+    null = one.ece_if_perfect
+    perfect = f"{null.mean:.3f} (5 to 95 %: {null.low:.3f} to {null.high:.3f})"
+    return [name, _three(one.brier), _three(one.log_loss), _three(one.ece), perfect]
+
+
+def _three(estimate: Estimate) -> str:
+    return f"{estimate.value:.3f} ({estimate.low:.3f} to {estimate.high:.3f})"
+
+
+def _strata(found: SpotCheck) -> Iterator[str]:
+    """The largest ones."""
+    shown = sorted(found.strata, key=lambda one: (-one.items, one.name))[:MOST_STRATA]
+    if len(found.strata) < 2:
+        return
+    rows = [[cell(one.name), str(one.items), str(one.labelled), percent(one.agreement)] for one in shown]
+    yield from table([["stratum", "items", "labelled", "agree with a person"], *rows])
+    if len(found.strata) > len(shown):
+        yield ""
+        yield f"{len(found.strata) - len(shown)} smaller strata are in the JSON."
+    yield ""
+
+
+def spot_check_json(found: SpotCheck) -> dict[str, Any]:
+    """As JSON values; nan becomes null."""
+    told = _json(found)
+    assert isinstance(told, dict)
+    return told
+
+
+def _json(value: Any) -> Any:
+    if isinstance(value, Estimate):
+        return value.to_json()
+    if hasattr(value, "to_json"):
+        return value.to_json()
+    if is_dataclass(value) and not isinstance(value, type):
+        return {field.name: _json(getattr(value, field.name)) for field in fields(value)}
+    if isinstance(value, tuple) and hasattr(value, "_asdict"):
+        return {name: _json(one) for name, one in value._asdict().items()}
+    if isinstance(value, tuple | list):
+        return [_json(one) for one in value]
+    return None if isinstance(value, float) and math.isnan(value) else value

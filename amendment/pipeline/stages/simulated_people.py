@@ -1,0 +1,36 @@
+"""People of Lilliput who label on the page's own API, so that the whole loop runs without anybody."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from amendment.calibration import Answer, LabelQuestion, Labels, answer_here
+from amendment.lilliput import panel
+from amendment.pipeline.context import Context
+from amendment.records import Message, text_of
+from amendment.sync import run_sync
+
+__all__ = ["let_people_answer"]
+
+
+def let_people_answer(context: Context, questions: Sequence[LabelQuestion], labels: Labels) -> None:
+    """As many simulated people as the spot check has annotators answer until the page has nothing more for them."""
+    stage, seed = context.config.spot_check, context.config.seed
+    assert stage is not None
+    numbers = {f"simulated person {number + 1}": number for number in range(stage.annotators)}
+
+    def rate(annotator: str, item: dict[str, Any]) -> Answer:
+        prompt, first, second = (_text(part) for part in (item["prompt"], *_sides(item)))
+        votes = panel(prompt, first, second, seed=seed, raters=len(numbers))
+        return Answer(votes[numbers[annotator]])
+
+    run_sync(answer_here(questions, labels, list(numbers), rate, seed=seed))
+
+
+def _sides(item: dict[str, Any]) -> tuple[Any, Any]:
+    return item["first"]["messages"], item["second"]["messages"]
+
+
+def _text(messages: Sequence[dict[str, Any]]) -> str:
+    return text_of(tuple(Message.model_validate(message) for message in messages))
