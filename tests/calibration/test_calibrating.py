@@ -75,9 +75,18 @@ def test_a_judge_too_sure_is_nearer_to_people_afterwards() -> None:
     assert found.before.shows_miscalibration
     assert not found.after.shows_miscalibration
     assert found.after.ece.clusters == 150
+    assert found.warnings == ()
     unseen = labels(400, seed=2)
     p, y = np.array([item.p_a for item in unseen]), np.array([item.y_a for item in unseen])
     assert ((found.apply(p) - y) ** 2).mean() < ((p - y) ** 2).mean() - 0.02
+
+
+def test_a_judge_that_needs_none_is_told_so() -> None:
+    found = calibrate(labels(40, seed=14, too_sure=1.0), seed=0)
+    few, nothing = found.warnings
+    assert few == "only 40 labels"
+    assert "does not surely bring the Brier score down" in nothing
+    assert found.recipe(labels="", judges=[])["warnings"] == [few, nothing]
 
 
 def test_figures_afterwards_are_of_fits_that_saw_no_label_of_the_prompt() -> None:

@@ -62,6 +62,18 @@ class Calibration:
         """Calibrated P(a is better) of comparisons without a label."""
         return self.calibrator.apply(p)
 
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What speaks against using it: notes of the fit, and a Brier score that it does not bring down."""
+        told = [self.calibrator.note] if self.calibrator.note else []
+        found = self.gain.brier
+        if not found.high < 0:
+            told.append(
+                f"calibration does not surely bring the Brier score down on these labels (change {found.value:+.4f}, "
+                f"{found.low:+.4f} to {found.high:+.4f}): label more, or try isotonic from 500 labels on"
+            )
+        return tuple(told)
+
     def recipe(self, *, labels: str, judges: Sequence[str]) -> dict[str, Any]:
         """What `calibrator.json` holds: enough to apply it again (`Calibrator.from_json`), and what it rests on.
 
@@ -76,6 +88,7 @@ class Calibration:
             "weights": "1 / inclusion",
             "ties": 0.5,
             "cross_fitting": {"by": "prompt", "folds": FOLDS, "seed": self.seed},
+            "warnings": list(self.warnings),
             "before": self.before.to_json(),
             "after": self.after.to_json(),
             "gain": {name: estimate.to_json() for name, estimate in self.gain._asdict().items()},
