@@ -11,6 +11,7 @@ from amendment.calibration.labelling.exchange import (
     Leaving,
     format_of_path,
     format_of_row,
+    page_order,
     read_labels,
     write_labels,
 )
@@ -19,7 +20,7 @@ from amendment.calibration.labelling.queue import labels_missing
 from amendment.calibration.labelling.serving import NO_TLS, serve_page
 from amendment.calibration.labelling.store import Labels
 from amendment.calibration.marks import marks_of
-from amendment.calibration.people.samples import LabelQuestion, PrincipleText
+from amendment.calibration.people.samples import LabelQuestion, PrincipleText, SampledItem
 from amendment.calibration.probes.answered import Answered
 from amendment.calibration.probes.asking import (
     PLAIN,
@@ -57,6 +58,7 @@ __all__ = [
     "Leaving",
     "PrincipleText",
     "Rate",
+    "SampledItem",
     "Subject",
     "Unasked",
     "Vote",
@@ -74,6 +76,7 @@ __all__ = [
     "labels_missing",
     "left_out",
     "marks_of",
+    "page_order",
     "probe_lines",
     "probe_report",
     "read_labels",

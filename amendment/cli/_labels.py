@@ -1,4 +1,4 @@
-"""The command by which people label a run's spot check."""
+"""The command by which people label a run's spot check, on its page or by files of other tools."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from typing import Annotated
 import typer
 
 from amendment.cli._app import app
+from amendment.errors import ConfigError
 
 __all__ = ["label"]
 
 
 @app.command()
-def label(
+def label(  # noqa: PLR0917 - typer makes options of them
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="A run's folder.")],
     port: Annotated[
         int | None, typer.Option(min=1, max=65535, help="Of the page; by default the one it had before, if free.")
@@ -23,13 +24,97 @@ def label(
     annotators: Annotated[
         int | None, typer.Option(min=1, metavar="N", help="How many people share the items; the run file says it.")
     ] = None,
+    export: Annotated[
+        Path | None, typer.Option("--export", metavar="FILE", help="Write the labels to a file; nothing is served.")
+    ] = None,
+    questions: Annotated[
+        bool, typer.Option("--questions", help="With --export: what is asked, without labels, for another tool.")
+    ] = False,
+    comments: Annotated[bool, typer.Option("--comments", help="With --export: people's comments too.")] = False,
+    file: Annotated[
+        Path | None, typer.Option("--import", metavar="FILE", help="Take in the labels of a file; nothing is served.")
+    ] = None,
+    rater: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="With --import: who labelled, where the file does not say; WRITTEN=NAME renames. Can be given again.",
+        ),
+    ] = None,
+    form: Annotated[
+        str | None,
+        typer.Option(
+            "--format",
+            metavar="FORMAT",
+            help="csv, jsonl, argilla, label-studio or annotated-pairs; by the file where it is clear.",
+        ),
+    ] = None,
 ) -> None:
     """Let people label a run's spot check in their browser, until Ctrl-C or SIGTERM.
 
     The first line printed is the address to open; what is behind # in it lets a browser in. Several people may open it
     at once. A label that was acknowledged is on the disk; labelling goes on where it was left.
+
+    --export and --import exchange questions and labels with spreadsheets, Argilla, Label Studio and inverse
+    constitutional AI. People leave under pseudonyms only.
     """
-    _serve(folder, port, host, allow_network, annotators)
+    _check_options(export, file, questions or comments, rater, form)
+    if export is not None:
+        _export(folder, export, questions, comments, form)
+    elif file is not None:
+        _import(folder, file, rater or [], form)
+    else:
+        _serve(folder, port, host, allow_network, annotators)
+
+
+def _check_options(
+    export: Path | None, file: Path | None, is_about_export: bool, rater: list[str] | None, form: str | None
+) -> None:
+    if export is not None and file is not None:
+        raise ConfigError("--export and --import: one at a time")
+    if is_about_export and export is None:
+        raise ConfigError("--questions and --comments belong to --export FILE")
+    if rater and file is None:
+        raise ConfigError("--rater belongs to --import FILE")
+    if form is not None and export is None and file is None:
+        raise ConfigError("--format belongs to --export FILE or --import FILE")
+
+
+def _export(folder: Path, path: Path, questions: bool, comments: bool, form: str | None) -> None:
+    from amendment.pipeline.label_files import export_labels, export_questions
+
+    if questions:
+        if comments:
+            raise ConfigError("--comments: there are none where --questions leaves the labels out")
+        sent = export_questions(folder, path, form=form)
+        typer.echo(f"Written to {path}: {_count(sent.items, 'item')} without labels.")
+    else:
+        sent = export_labels(folder, path, form=form, comments=comments)
+        people = "1 person" if sent.people == 1 else f"{sent.people} people"
+        about = "with comments" if comments else "without comments (--comments writes them too)"
+        typer.echo(f"Written to {path}: {_count(sent.labels, 'label')} of {people} under pseudonyms, {about}.")
+        if sent.left_out:
+            typer.echo(f"{_count(sent.left_out, 'label')} of an earlier sample left out.")
+        if sent.with_sealed:
+            typer.echo("Sealed labels are among them; the certificate counts this as opening the seal.", err=True)
+    if sent.interface is not None:
+        typer.echo(f"The labelling interface for Label Studio is in {sent.interface}.")
+
+
+def _import(folder: Path, path: Path, rater: list[str], form: str | None) -> None:
+    from amendment.pipeline.label_files import import_labels
+
+    taken = import_labels(folder, path, form=form, raters=rater)
+    people = f" of {taken.people} people" if taken.people > 1 else ""
+    told = [f"{_count(taken.new, 'new label')}{people}"]
+    told += [f"{taken.known} here already"] if taken.known else []
+    told += [f"{taken.older} that their annotators have answered anew since"] if taken.older else []
+    typer.echo(f"{path}: {', '.join(told)}.")
+    typer.echo(_left(folder, taken.missing))
+
+
+def _count(number: int, noun: str) -> str:
+    return f"1 {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def _serve(folder: Path, port: int | None, host: str, allow_network: bool, annotators: int | None) -> None:

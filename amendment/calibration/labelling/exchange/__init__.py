@@ -8,6 +8,7 @@ from amendment.calibration.labelling.exchange.formats import (
     read_labels,
     write_labels,
 )
+from amendment.calibration.labelling.exchange.items import page_order
 from amendment.calibration.labelling.exchange.label_studio import LABEL_STUDIO_CONFIG
 from amendment.calibration.labelling.exchange.leaving import Leaving
 
@@ -18,6 +19,7 @@ __all__ = [
     "Leaving",
     "format_of_path",
     "format_of_row",
+    "page_order",
     "read_labels",
     "write_labels",
 ]

@@ -13,12 +13,13 @@ from typing import NamedTuple
 
 from amendment.calibration.labelling.exchange.leaving import Leaving
 from amendment.calibration.labelling.labels import Label
+from amendment.calibration.labelling.queue import Queue
 from amendment.calibration.people.samples import LabelQuestion
 from amendment.errors import DataError
 from amendment.hashing import content_id
 from amendment.records import Messages
 
-__all__ = ["Item", "Items", "Order", "blind_items", "grouped", "items_of"]
+__all__ = ["Item", "Items", "Order", "blind_items", "grouped", "items_of", "page_order"]
 
 Order = Callable[[LabelQuestion, int], tuple[str, str]]
 """The candidate ids as displayed, by question and showing."""
@@ -50,6 +51,12 @@ class Item(NamedTuple):
         """The answers as displayed."""
         a, b = self.question.a, self.question.b
         return (a, b) if self.first == self.question.a_id else (b, a)
+
+
+def page_order(questions: Sequence[LabelQuestion], *, seed: int) -> Order:
+    """The order of sides for another tool: by the page's hash, of an annotator whom nobody knows yet."""
+    queue = Queue(questions, seed=seed, annotators=1, clock=lambda: 0.0)
+    return lambda question, showing: queue.shown("", question.comparison_id, showing).ids
 
 
 def blind_items(questions: Iterable[LabelQuestion], order: Order) -> list[Item]:

@@ -1,0 +1,111 @@
+"""A spot check of two questions, one of them repeated, as files have it; and what comes back, in plain words."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+from amendment.calibration import (
+    Label,
+    LabelFormatName,
+    LabelQuestion,
+    Leaving,
+    PrincipleText,
+    format_of_row,
+    read_labels,
+    write_labels,
+)
+from amendment.records import Candidate, Comparison, Message, Prompt, user
+from amendment.tables import read_rows
+
+NOW = "2026-05-01T10:00:00+00:00"
+KIND = PrincipleText(id="house/kind", statement="Be kind.")
+LEAVING = Leaving(name_of={"Ada": "person-1", "Bo": "person-2"}.__getitem__)
+
+
+def asked(text: str, *answers: str, is_repeated: bool = False) -> LabelQuestion:
+    prompt = Prompt(messages=user(text))
+    both = [
+        Candidate(prompt_id=prompt.id, messages=(Message(role="assistant", content=one),), kind="imported")
+        for one in answers
+    ]
+    a, b = sorted(both, key=lambda one: one.id)
+    return LabelQuestion(
+        comparison_id=Comparison.between(a, b).id,
+        prompt_id=prompt.id,
+        prompt=prompt.messages,
+        a_id=a.id,
+        b_id=b.id,
+        a=a.messages,
+        b=b.messages,
+        principles=(KIND,),
+        is_repeated=is_repeated,
+    )
+
+
+RAIN = asked("Why does it rain?", "Clouds.", "It does not.")
+TEA = asked("Tea?", "Green.", "Black.", is_repeated=True)
+QUESTIONS = [RAIN, TEA]
+
+
+def canonical(question: LabelQuestion, showing: int) -> tuple[str, str]:
+    """a stands first, and second in the repeat."""
+    return (question.a_id, question.b_id) if showing == 0 else (question.b_id, question.a_id)
+
+
+def blind(name: LabelFormatName) -> Any:
+    text = write_labels(name, QUESTIONS, None, leaving=LEAVING, order=canonical)
+    if name == "csv":
+        return list(csv.DictReader(io.StringIO(text.removeprefix("\ufeff"))))
+    return [json.loads(line) for line in text.splitlines()] if name == "jsonl" else json.loads(text)
+
+
+def items() -> dict[str, str]:
+    """The names of items: rain, tea and tea's repeat; in the file the repeat is the last."""
+    rows = blind("csv")
+    found = {row["prompt"]: row["item"] for row in rows[:2]}
+    return {"rain": found["Why does it rain?"], "tea": found["Tea?"], "again": rows[2]["item"]}
+
+
+def saved(path: Path, content: Any) -> Path:
+    if isinstance(content, str):
+        path.write_text(content)
+    elif path.suffix == ".csv":
+        with path.open("w", newline="") as file:
+            writer = csv.DictWriter(file, content[0])
+            writer.writeheader()
+            writer.writerows(content)
+    else:
+        path.write_text(json.dumps(content))
+    return path
+
+
+def taken(path: Path, *, raters: dict[str, str] | None = None) -> list[Label]:
+    rows = read_rows(path)
+    name = format_of_row(rows[0].values, path)
+    assert name is not None
+    return read_labels(name, rows, QUESTIONS, at=NOW, raters=raters)
+
+
+def said(labels: list[Label]) -> set[tuple[str, str, int, str, int | None, str | None]]:
+    """What matters of each: question, annotator, showing, the preferred text or the choice, confidence, comment."""
+    told = {RAIN.comparison_id: RAIN, TEA.comparison_id: TEA}
+    found = set()
+    for one in labels:
+        question = told[one.comparison_id]
+        texts = {question.a_id: question.a[0].content, question.b_id: question.b[0].content}
+        word = {"A": texts[one.shown[0]], "B": texts[one.shown[1]]}.get(one.choice, one.choice)
+        asked_for = str(question.prompt[0].content)
+        found.add((asked_for, one.annotator, one.showing, str(word), one.confidence, one.comment))
+    return found
+
+
+def a_of(question: LabelQuestion) -> str:
+    return str(question.a[0].content)
+
+
+def b_of(question: LabelQuestion) -> str:
+    return str(question.b[0].content)
