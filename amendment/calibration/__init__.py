@@ -20,7 +20,19 @@ from amendment.calibration.labelling.queue import labels_missing
 from amendment.calibration.labelling.serving import NO_TLS, serve_page
 from amendment.calibration.labelling.store import Labels
 from amendment.calibration.marks import marks_of
-from amendment.calibration.people.samples import LabelQuestion, PrincipleText, SampledItem
+from amendment.calibration.people.drawing import LEAST_UNIFORM, Sample, SampleSettings, draw_sample
+from amendment.calibration.people.label_plan import (
+    PLANNED_LABELS,
+    Design,
+    LabelPlan,
+    PlanAssumptions,
+    PlanRow,
+    design_of,
+    label_plan,
+)
+from amendment.calibration.people.plan_text import own_lines, plan_lines
+from amendment.calibration.people.samples import LabelQuestion, PrincipleText, Purpose, SampledItem
+from amendment.calibration.people.strata import Exported
 from amendment.calibration.probes.answered import Answered
 from amendment.calibration.probes.asking import (
     PLAIN,
@@ -41,23 +53,33 @@ __all__ = [
     "CERTIFICATE_FORMAT",
     "LABEL_FORMATS",
     "LABEL_STUDIO_CONFIG",
+    "LEAST_UNIFORM",
     "NO_TLS",
     "PLAIN",
+    "PLANNED_LABELS",
     "PROBES",
     "RATIONALE",
     "Answer",
     "Answered",
     "Asking",
     "Certificate",
+    "Design",
+    "Exported",
     "Family",
     "Item",
     "Label",
     "LabelFormatName",
+    "LabelPlan",
     "LabelQuestion",
     "Labels",
     "Leaving",
+    "PlanAssumptions",
+    "PlanRow",
     "PrincipleText",
+    "Purpose",
     "Rate",
+    "Sample",
+    "SampleSettings",
     "SampledItem",
     "Subject",
     "Unasked",
@@ -69,14 +91,19 @@ __all__ = [
     "audit",
     "can_be_probed",
     "certificate_lines",
+    "design_of",
+    "draw_sample",
     "family_of_tests",
     "format_of_path",
     "format_of_row",
     "gate_rows",
+    "label_plan",
     "labels_missing",
     "left_out",
     "marks_of",
+    "own_lines",
     "page_order",
+    "plan_lines",
     "probe_lines",
     "probe_report",
     "read_labels",

@@ -10,6 +10,7 @@ from amendment.cli import (
     _judges,
     _labels,
     _ledgers,
+    _people,
     _plans,
     _publishing,
     _runs,
@@ -21,7 +22,19 @@ from amendment.cli._endings import guarded
 
 __all__ = ["COMMANDS", "app", "main"]
 
-COMMANDS = (_starting, _runs, _plans, _ledgers, _audits, _labels, _publishing, _constitutions, _judges, _worlds)
+COMMANDS = (
+    _starting,
+    _runs,
+    _plans,
+    _ledgers,
+    _audits,
+    _labels,
+    _people,
+    _publishing,
+    _constitutions,
+    _judges,
+    _worlds,
+)
 """Importing a module registers its commands."""
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,14 @@ from amendment.pipeline.auditing import make_certificate
 from amendment.pipeline.context import Context, located
 from amendment.pipeline.engine import Made, Stage, in_order
 from amendment.pipeline.reading.source_rows import source_state
-from amendment.pipeline.runfile.config import POLICY_STAGES, DpoStage, JudgeEntry, RewardStage, SftStage
+from amendment.pipeline.runfile.config import (
+    POLICY_STAGES,
+    DpoStage,
+    JudgeEntry,
+    JudgingStage,
+    RewardStage,
+    SftStage,
+)
 from amendment.pipeline.runfile.sources import ChainSource, FileSource, LilliputPrompts, ModelSource
 from amendment.pipeline.stages.bringing import make_inputs
 from amendment.pipeline.stages.candidates import DrawStep, draws_from_policies, make_candidates
@@ -25,6 +33,7 @@ from amendment.pipeline.stages.mixing import make_mixing, mix_labels, mix_shares
 from amendment.pipeline.stages.pairing import make_dataset
 from amendment.pipeline.stages.passes import Step, one_pass
 from amendment.pipeline.stages.probing import make_probes, other_way, probed_judges
+from amendment.pipeline.stages.sampling import make_spot_check, sample_settings
 from amendment.pipeline.stages.training import make_base, make_dpo, make_reward_model, make_sft
 from amendment.pipeline.wiring import Wiring, wire
 from amendment.preference import load_judge_folder
@@ -54,6 +63,7 @@ TITLES = {
     "judging": "judge candidates",
     "audit": "measure the judge",
     "probes": "probe the judge",
+    "spot_check": "draw what people look at",
     "mixing": "read the pairs to mix in",
     "dataset": "make the dataset",
     "reward_model": "train the reward model",
@@ -67,6 +77,7 @@ MAKERS: dict[str, Callable[[Context], Made]] = {
     "candidates": make_candidates,
     "audit": make_certificate,
     "probes": make_probes,
+    "spot_check": make_spot_check,
     "mixing": make_mixing,
     "dataset": make_dataset,
     "reward_model": make_reward_model,
@@ -206,15 +217,27 @@ def _dataset(context: Context) -> Settings:
     settings = _dump(config.dataset, without={"mix"})
     if config.dataset.mix:
         settings["shares"] = [*mix_shares(config).items()]
-    if not config.judging:
-        return settings
-    judged = {
-        "pairs": config.judging.pairs,
-        "min_margin": config.judging.min_margin,
-        "judged ties": config.judging.ties,
-        "revisions": _dump(config.judging.revisions),
+    return {**settings, **_made_pairs(config.judging), **_constitutions(context)} if config.judging else settings
+
+
+def _made_pairs(stage: JudgingStage) -> Settings:
+    """How judged comparisons become pairs."""
+    return {
+        "pairs": stage.pairs,
+        "min_margin": stage.min_margin,
+        "judged ties": stage.ties,
+        "revisions": _dump(stage.revisions),
     }
-    return {**settings, **judged, **_constitutions(context)}
+
+
+def _spot_check(context: Context) -> Settings:
+    """Which comparisons are drawn, and the principles that are shown beside them; not who labels, nor what follows."""
+    config = context.config
+    assert config.spot_check is not None
+    assert config.judging is not None
+    drawn = asdict(sample_settings(config.spot_check))
+    constant = {"constant answers": _dump(config.dataset.constant_answers)}
+    return {**drawn, **constant, **_made_pairs(config.judging), **_constitutions(context)}
 
 
 def _evaluate(context: Context) -> Settings:
@@ -235,6 +258,7 @@ SETTINGS: dict[str, Callable[[Context], Settings]] = {
     "judging": _judging,
     "audit": _audit,
     "probes": _probes,
+    "spot_check": _spot_check,
     "mixing": _mixing,
     "dataset": _dataset,
     "reward_model": partial(_training, name="reward_model"),

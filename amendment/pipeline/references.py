@@ -11,6 +11,7 @@ from amendment.errors import ConfigError
 from amendment.pipeline.engine import in_order
 from amendment.pipeline.runfile.config import POLICY_STAGES, EvaluateStage, JudgeEntry, JudgingStage, RunFile
 from amendment.pipeline.runfile.sources import ChainSource, FileSource, LilliputPrompts, ModelSource
+from amendment.pipeline.runfile.spot_checks import SpotCheckStage
 from amendment.pipeline.wiring import Lack, Wiring, lacks, wire
 from amendment.yamlfile import Loc, did_you_mean
 
@@ -33,6 +34,8 @@ def reference_problems(config: RunFile) -> Iterator[tuple[Loc, str]]:
     yield from _probed_judges(config)
     if config.judging:
         yield from _jury_problems(config, config.judging)
+    if config.spot_check:
+        yield from _spot_check_problems(config, config.spot_check)
     if config.evaluate:
         yield from _measures_nothing(config, config.evaluate)
     yield from _wiring(config)
@@ -104,6 +107,16 @@ def _jury_problems(config: RunFile, stage: JudgingStage) -> Iterator[tuple[Loc, 
     if stage.comparisons_per_prompt and stage.ranking != "adaptive":
         told = f"ranking: {stage.ranking} asks for as many as it takes"
         yield ("judging", "comparisons_per_prompt"), f"{told}; leave it out, or take ranking: adaptive"
+
+
+def _spot_check_problems(config: RunFile, stage: SpotCheckStage) -> Iterator[tuple[Loc, str]]:
+    """What people could not be asked; that there has to be a judge is told with the wiring."""
+    if stage.overlap > stage.items:
+        found = f"found {stage.overlap}, expected {stage.items} at most: so many items are drawn"
+        yield ("spot_check", "overlap"), f"{found}; lower it, or raise spot_check.items"
+    if stage.people == "simulated" and not (config.prompts and _is_lilliput(config)):
+        told = "the people of the simulated world know its own prompts alone, prompts: [{lilliput: 100}]"
+        yield ("spot_check", "people"), f"{told}, and this run has others; take people: page, and amendment label"
 
 
 def _missing_parts(config: RunFile) -> Iterator[tuple[Loc, str]]:

@@ -46,6 +46,7 @@ def wire(config: RunFile) -> list[Wiring]:
         *_judging(config),
         *_audit(config),
         *_probes(config),
+        *_spot_check(config),
         *_mixing(config),
         *_dataset(config),
         *_on_pairs(config),
@@ -106,6 +107,13 @@ def _probes(config: RunFile) -> Iterable[Wiring]:
     if config.probes:
         needs = ("inputs/prompts", "judging/verdicts", "judging/judgements", *candidate_tables(config))
         yield Wiring("probes", needs, _tables("probes", "answers", "endings", "figures.json"))
+
+
+def _spot_check(config: RunFile) -> Iterable[Wiring]:
+    if config.spot_check:
+        judged = [name for name in _made_by_judging(config) if name == "judging/rankings"]
+        needs = ("inputs/prompts", "inputs/judgements", "judging/judgements", *judged, *candidate_tables(config))
+        yield Wiring("spot_check", needs, _tables("spot_check", "sample", "questions"))
 
 
 def _mixing(config: RunFile) -> Iterable[Wiring]:

@@ -16,6 +16,7 @@ from amendment.pipeline.runfile.probes import ProbesStage
 from amendment.pipeline.runfile.publish import PublishSettings
 from amendment.pipeline.runfile.shares import Mix
 from amendment.pipeline.runfile.sources import CandidateSource, LilliputPrompts, OneOrMore, PairFile, Part, PromptFile
+from amendment.pipeline.runfile.spot_checks import SpotCheckStage
 from amendment.pipeline.runfile.verdict_files import VerdictFile
 from amendment.preference import ConstantAnswers, JudgeSettings, JuryKind, PairSettings
 from amendment.providers import ModelSpec
@@ -219,6 +220,8 @@ class RunFile(Part):
     """Compare the candidates of each prompt."""
     probes: ProbesStage | None = None
     """Ask the judges once more about comparisons whose answers were edited so that nothing should change."""
+    spot_check: SpotCheckStage | None = None
+    """Let people look, blind, at a sample of what the judges decided."""
     dataset: DatasetStage = DatasetStage()
     """How pairs become rows, and which prompts are held out."""
     reward_model: RewardStage | None = None
