@@ -138,6 +138,13 @@ def test_documents_that_are_built_otherwise_are_named(tmp_path: Path, row: dict[
     assert message in str(told.value)
 
 
+def test_a_table_without_a_place_for_the_choice_is_no_table_without_answers(tmp_path: Path) -> None:
+    # what Label Studio calls JSON-MIN: the task's data and the controls in one object
+    row = {"item": items()["rain"], "text1": "x", "pw": "left", "annotator": 1, "lead_time": 2.5}
+    with pytest.raises(DataError, match="row 1: choice: no row has it, found item, text1, pw, annotator, lead_time;"):
+        taken(saved(tmp_path / "min.json", [row]))
+
+
 def test_formats_are_told_by_ending_and_content(tmp_path: Path) -> None:
     assert format_of_path(Path("x.csv")) == "csv"
     assert format_of_path(Path("x.jsonl")) == "jsonl"

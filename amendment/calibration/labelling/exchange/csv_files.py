@@ -14,7 +14,7 @@ from typing import Any
 from amendment.calibration.labelling.exchange.answers import Answers
 from amendment.calibration.labelling.exchange.items import Order
 from amendment.calibration.labelling.exchange.leaving import Leaving, told
-from amendment.calibration.labelling.exchange.tabular import COLUMNS, FIELDS, Line, lines_of
+from amendment.calibration.labelling.exchange.tabular import COLUMNS, Line, lines_of, read_lines
 from amendment.calibration.labelling.labels import Label
 from amendment.calibration.people.samples import LabelQuestion
 from amendment.spreadsheet import safe_cell, text_of_cell
@@ -32,8 +32,8 @@ def write_csv(
     writer = csv.writer(file, quoting=csv.QUOTE_ALL)
     writer.writerow(COLUMNS)
     for line in lines_of(questions, labels, leaving, order):
-        cells = _cells(line)
-        writer.writerow([safe_cell(str(cells.get(name, ""))) for name in COLUMNS])
+        cells = {name: safe_cell(str(value)) for name, value in _cells(line).items() if value is not None}
+        writer.writerow([cells.get(name, "") for name in COLUMNS])
     return file.getvalue()
 
 
@@ -55,10 +55,8 @@ def read_csv(rows: Iterable[Row], answers: Answers) -> list[Label]:
 
     Raises DataError that names every mistake.
     """
-    for row in rows:
-        cells = {name: text_of_cell(cell) if isinstance(cell, str) else cell for name, cell in row.values.items()}
-        item = answers.find(row, cells.get("item"))
-        if item:
-            said = {name: cells.get(column) for name, column in FIELDS.items()}
-            answers.add(row, item, said, columns=FIELDS)
-    return answers.done()
+    return read_lines((Row(row.place, _texts(row)) for row in rows), answers)
+
+
+def _texts(row: Row) -> dict[str, Any]:
+    return {name: text_of_cell(cell) if isinstance(cell, str) else cell for name, cell in row.values.items()}

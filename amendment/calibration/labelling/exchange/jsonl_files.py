@@ -1,4 +1,7 @@
-"""JSONL: as CSV, with conversations as messages; a line for each item or label, absent keys left out."""
+"""JSONL: as CSV, with conversations as messages; a line for each item or label.
+
+Absent keys are left out, but for the choice that people are to fill in.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from amendment.calibration.labelling.exchange.answers import Answers
 from amendment.calibration.labelling.exchange.items import Order
 from amendment.calibration.labelling.exchange.leaving import Leaving
-from amendment.calibration.labelling.exchange.tabular import FIELDS, Line, lines_of
+from amendment.calibration.labelling.exchange.tabular import Line, lines_of, read_lines
 from amendment.calibration.labelling.labels import Label
 from amendment.calibration.people.samples import LabelQuestion
 from amendment.records import Messages
@@ -47,9 +50,4 @@ def read_jsonl(rows: Iterable[Row], answers: Answers) -> list[Label]:
 
     Raises DataError that names every mistake.
     """
-    for row in rows:
-        item = answers.find(row, row.values.get("item"))
-        if item:
-            said = {name: row.values.get(column) for name, column in FIELDS.items()}
-            answers.add(row, item, said, columns=FIELDS)
-    return answers.done()
+    return read_lines(rows, answers)
