@@ -122,11 +122,11 @@ def linear(value: float, influence: Floats, codes: NDArray[np.intp], level: floa
     error = math.sqrt(clusters / (clusters - 1) * float(sums @ sums)) if clusters > 1 else 0.0
     if error <= 1e-12:  # rounding aside, no variation was seen
         return Estimate(value, math.nan, math.nan, influence.size, clusters)
-    half = _t_quantile(clusters - 1, level) * error
+    half = t_quantile(clusters - 1, level) * error
     return Estimate(value, value - half, value + half, influence.size, clusters)
 
 
-def _t_quantile(freedom: int, level: float) -> float:
+def t_quantile(freedom: int, level: float) -> float:
     """The two-sided quantile of Student's t; 12.706 for one degree of freedom and level 0.95."""
     if not 0 < level < 1:
         raise ValueError(f"a level lies between 0 and 1, found {level}")

@@ -1,0 +1,125 @@
+"""Means from labels that were asked for with unequal, known probabilities.
+
+`active_mean`: predictions of a judge for all rows, corrected where people were asked (Zrnic and Candes 2024, arXiv
+2403.03208). `weighted_mean`: any value of the labelled rows alone, weighted by 1 / inclusion (Hajek 1971).
+
+What is estimated: the mean of the population that all rows are a sample of, as in `prediction_powered`; of the rows
+themselves the intervals are too wide by about half the share that was labelled. Both variances are those of rows drawn
+independently of each other (Poisson sampling). A sample of fixed size, or one drawn systematically, varies less, and
+the intervals are then a little too wide; they are right about clusters either way.
+
+Not covered: rows that could not have been drawn. A row without a known, positive probability is refused; the most
+uncertain ones, looked at to find errors, are no sample.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable, Iterable
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from amendment.statistics.intervals import NO_VARIATION, Estimate, Floats, cautioned, codes_of, t_quantile
+from amendment.statistics.ratios import weighted_ratio
+
+__all__ = ["ActiveMean", "active_mean", "weighted_mean"]
+
+THIN = 0.3
+"""An effective sample below this share of the labels is warned about."""
+
+
+class ActiveMean(NamedTuple):
+    """A mean, and how evenly its labels carry it."""
+
+    estimate: Estimate
+    """`n` and `clusters` count what is labelled."""
+    most_weight: float
+    """The largest 1 / inclusion of a labelled row."""
+    effective_n: float
+    """sum(w) ** 2 / sum(w ** 2) of the labelled rows: as many labels, evenly drawn, would be worth as much."""
+    warnings: tuple[str, ...] = ()
+
+
+def weighted_mean(
+    values: ArrayLike, inclusion: ArrayLike, clusters: Iterable[Hashable] | None = None, level: float = 0.95
+) -> Estimate:
+    """sum(w x) / sum(w) with w = 1 / inclusion, and its linearised interval, clustered as `clustered_mean`.
+
+    For any value of a labelled row: whether judge and person agree, say. Raises ValueError for rows without an
+    inclusion probability.
+    """
+    x, chance = np.asarray(values, np.float64), _chances(inclusion)
+    if x.shape != chance.shape or not np.isfinite(x).all():
+        raise ValueError(
+            f"a finite value and an inclusion probability per row are needed, found {x.size} and {chance.size}"
+        )
+    names = range(x.size) if clusters is None else clusters
+    found = weighted_ratio(x, np.ones(x.size), 1 / chance, names, level)
+    return cautioned(found._replace(method="Hajek, clustered t"))
+
+
+def active_mean(
+    predictions: ArrayLike,
+    labels_or_nan: ArrayLike,
+    inclusion: ArrayLike,
+    *,
+    clusters: Iterable[Hashable] | None = None,
+    level: float = 0.95,
+) -> ActiveMean:
+    """The mean of f + (y - f) xi / inclusion over all rows, xi being 1 where there is a label.
+
+    One prediction, label (nan: not asked) and inclusion probability per row, and the cluster. Raises ValueError where
+    a probability is missing.
+    """
+    f, y, chance = np.asarray(predictions, np.float64), np.asarray(labels_or_nan, np.float64), _chances(inclusion)
+    if not f.shape == y.shape == chance.shape or not np.isfinite(f).all():
+        raise ValueError("expected a finite prediction, a label or nan, and an inclusion probability for each row")
+    seen = ~np.isnan(y)
+    if np.isinf(y).any():
+        raise ValueError("labels hold infinity")
+    codes, count = (np.arange(f.size), f.size) if clusters is None else codes_of(clusters)
+    if codes.size != f.size:
+        raise ValueError(f"one cluster per row is needed, found {codes.size} for {f.size} rows")
+    weights = np.where(seen, 1 / chance, 0.0)
+    rows = f + weights * np.where(seen, y - f, 0.0)
+    labelled = int(np.unique(codes[seen]).size)
+    value = float(rows.mean()) if f.size else math.nan
+    told = Estimate(value, math.nan, math.nan, int(seen.sum()), labelled, "active")
+    return ActiveMean(_around(told, rows - value, codes, count, level), *_evenness(weights[seen]))
+
+
+def _around(told: Estimate, errors: Floats, codes: NDArray[np.intp], clusters: int, level: float) -> Estimate:
+    """The interval from what each row adds; as many degrees of freedom as labelled clusters less one."""
+    if told.clusters < 2:
+        return cautioned(told)
+    sums = np.bincount(codes, errors, clusters) / errors.size
+    variance = told.clusters / (told.clusters - 1) * float(sums @ sums)
+    if variance <= 1e-24:
+        return cautioned(told._replace(note=NO_VARIATION))
+    half = t_quantile(told.clusters - 1, level) * math.sqrt(variance)
+    return cautioned(told._replace(low=told.value - half, high=told.value + half))
+
+
+def _evenness(weights: Floats) -> tuple[float, float, tuple[str, ...]]:
+    if not weights.size:
+        return math.nan, 0.0, ("no label",)
+    effective = float(weights.sum() ** 2 / (weights @ weights))
+    if effective >= THIN * weights.size:
+        return float(weights.max()), effective, ()
+    told = (
+        f"{weights.size} labels are worth {effective:.0f} evenly drawn ones, below {THIN:.0%} of them, and the largest "
+        f"weight is {weights.max():.0f}: intervals may be too narrow; draw with a larger uniform share"
+    )
+    return float(weights.max()), effective, (told,)
+
+
+def _chances(inclusion: ArrayLike) -> Floats:
+    found = np.asarray(inclusion, np.float64)
+    if found.ndim != 1 or not (np.isfinite(found).all() and (found > 0).all() and (found <= 1).all()):
+        raise ValueError(
+            "inclusion probabilities lie above 0 and at most at 1, and each row needs its own; a sample that was drawn "
+            "for finding errors has none and says nothing of rates"
+        )
+    return found

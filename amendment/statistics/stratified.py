@@ -1,0 +1,74 @@
+"""The mean of people's labels where each stratum has a sample of its own (Cochran 1977, chapter 5).
+
+With W_h = N_h / N, the share of stratum h in all rows: theta = sum W_h mean_h, Var = sum W_h ** 2 s_h ** 2 / n_h. That
+is the error for strata of fixed sizes. What is estimated is by default the mean of the population that the N rows are
+a sample of, whose strata have shares of their own: sum W_h (mean_h - theta) ** 2 / N is added. With `finite` it is the
+mean of the N rows themselves: nothing is added, and each stratum's variance shrinks by 1 - n_h / N_h.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from amendment.statistics.intervals import NO_VARIATION, Estimate, cautioned, codes_of, t_quantile
+
+__all__ = ["stratified_mean"]
+
+
+def stratified_mean(
+    values: ArrayLike,
+    strata: Sequence[Hashable],
+    sizes: Mapping[Hashable, int],
+    *,
+    clusters: Iterable[Hashable] | None = None,
+    finite: bool = False,
+    level: float = 0.95,
+) -> Estimate:
+    """The mean over all rows from `values` of the labelled ones, by stratum; `sizes` counts all rows of each stratum.
+
+    Clusters may cross strata; their errors add up before they are squared. Student's t with labelled clusters - strata
+    degrees of freedom. With `finite`, give clusters only where whole clusters were drawn. Raises ValueError for a
+    stratum with rows and fewer than two labels; put such strata together first.
+    """
+    x = np.asarray(values, np.float64)
+    if x.ndim != 1 or len(strata) != x.size or not np.isfinite(x).all():
+        raise ValueError(f"a stratum and a finite value per row are needed, found {len(strata)} and {x.size}")
+    if not x.size:
+        return Estimate(math.nan, math.nan, math.nan, 0, 0, "stratified", "no rows")
+    own, count = codes_of(strata)
+    labels = np.bincount(own, minlength=count)
+    whole = _sizes(list(dict.fromkeys(strata)), labels, sizes)
+    share = whole / whole.sum()
+    means = np.bincount(own, x, count) / labels
+    value = float(share @ means)
+    codes, groups = (np.arange(x.size), x.size) if clusters is None else codes_of(clusters)
+    if codes.size != x.size:
+        raise ValueError(f"one cluster per row is needed, found {codes.size} for {x.size} rows")
+    factor = share / labels * np.sqrt(labels / (labels - 1) * (1 - labels / whole if finite else 1))
+    sums = np.bincount(codes, factor[own] * (x - means[own]), groups)
+    between = 0.0 if finite else float(share @ (means - value) ** 2 / whole.sum())
+    told = Estimate(value, math.nan, math.nan, x.size, groups, "stratified")
+    return _around(told, float(sums @ sums) + between, groups - count, level)
+
+
+def _around(told: Estimate, variance: float, freedom: int, level: float) -> Estimate:
+    if freedom < 1 or variance <= 1e-24:
+        return cautioned(told._replace(note=NO_VARIATION))
+    half = t_quantile(freedom, level) * math.sqrt(variance)
+    return cautioned(told._replace(low=told.value - half, high=told.value + half))
+
+
+def _sizes(names: Sequence[Hashable], labels: np.ndarray, sizes: Mapping[Hashable, int]) -> np.ndarray:
+    """The rows of each stratum, in the order of `names`."""
+    few = [name for name, n in zip(names, labels, strict=True) if n < 2]
+    few += [name for name, size in sizes.items() if size and name not in set(names)]
+    if few:
+        raise ValueError(f"stratum {few[0]}: found fewer than 2 labels; put it together with another")
+    short = [name for name, n in zip(names, labels, strict=True) if sizes.get(name, 0) < n]
+    if short:
+        raise ValueError(f"stratum {short[0]}: found more labels than the {sizes.get(short[0], 0)} rows that it has")
+    return np.array([sizes[name] for name in names], np.float64)

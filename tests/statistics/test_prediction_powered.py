@@ -1,0 +1,301 @@
+"""Prediction-powered means: against the authors' library, by hand, and their properties."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from amendment.statistics import clustered_mean, wilson
+from amendment.statistics.prediction_powered import (
+    PowerTuned,
+    prediction_powered,
+    prediction_powered_difference,
+    stratified_prediction_powered,
+)
+from amendment.statistics.stratified import stratified_mean
+
+Floats = NDArray[np.float64]
+
+
+def rows(seed: int, n: int = 100, others: int = 1000, skill: float = 1.0) -> tuple[Floats, Floats, Floats]:
+    """Labels, predictions of the same rows, and predictions of others; skill 0 is a judge who guesses."""
+    random = np.random.default_rng(seed)
+    chance = random.random(n + others)
+    y = (random.random(n + others) < chance).astype(np.float64)
+    f = skill * chance + (1 - skill) * random.random(n + others)
+    return y[:n], f[:n], f[n:]
+
+
+def test_value_and_lam_are_those_of_the_authors_library() -> None:
+    # ppi_py 0.2.3: ppi_mean_pointestimate(y, f, u, lam=0.8843283676017287) with these rows, lam by the formula of
+    # PPI++, Cov_n(y, f) / ((1 + n / N) Var(f and u)); the library's own lam is centred a little differently and gives
+    # 0.5224923, 2.5e-5 away
+    random = np.random.default_rng(5)
+    f = np.round(random.random(100), 3)
+    y = (random.random(100) < f).astype(float)
+    u = np.round(random.random(1000), 3)
+    found = prediction_powered(y, f, u)
+    assert found.lam == pytest.approx(0.8843283676017287, abs=1e-12)
+    assert found.estimate.value == pytest.approx(0.5224673206030882, abs=1e-12)
+    # its interval is 0.4412510 to 0.6036837 with z and divisors n; ours has t(99) = 1.98422, n / (n - 2), and six
+    # labels of doubt: SE ** 2 = (100 v + 6 va) / 106 * 100 / 98, v = (0.1624326 / 2 / 1.959964) ** 2, va = 0.2475 / 100
+    v = (0.16243266928542343 / 2 / 1.959963985) ** 2
+    half = 1.984217 * math.sqrt((100 * v + 6 * 0.2475 / 100) / 106 * 100 / 98)
+    assert found.estimate.high - found.estimate.value == pytest.approx(half, rel=1e-5)
+    assert found.estimate.low == pytest.approx(2 * found.estimate.value - found.estimate.high)
+
+
+def test_a_judge_who_adds_up_by_hand() -> None:
+    # 10 times y 1 0 1 0 with f 1 0 1 1: mean y 1/2, mean f 3/4, Cov = 1/2 - 3/8 = 1/8. Of 40 others half are 1:
+    # all 80 predictions have mean 5/8 and Var 15/64; lam = (1/8) / ((1 + 40/40) * 15/64) = 4/15
+    found = prediction_powered([1, 0, 1, 0] * 10, [1, 0, 1, 1] * 10, [1, 0] * 20)
+    assert found.lam == pytest.approx(4 / 15)
+    assert found.estimate.value == pytest.approx(1 / 2 + 4 / 15 * (1 / 2 - 3 / 4))
+    assert found.people_alone.value == 0.5
+    assert (found.estimate.n, found.estimate.clusters, found.estimate.method) == (40, 40, "PPI++")
+
+
+def test_a_judge_who_says_the_same_of_every_row_leaves_people_alone() -> None:
+    y, _, _ = rows(0)
+    found = prediction_powered(y, np.full(100, 0.7), np.full(500, 0.7))
+    assert (found.lam, found.labels_saved) == (0.0, 1.0)
+    assert found.estimate == found.people_alone
+    assert found.estimate[:5] == clustered_mean(y, range(100))[:5]
+
+
+def test_a_judge_who_says_the_opposite_is_not_turned_round() -> None:
+    y, f, u = rows(1)
+    found = prediction_powered(y, 1 - f, 1 - u)
+    assert found.lam == 0.0
+    assert found.estimate[:3] == pytest.approx(clustered_mean(y, range(100))[:3])
+
+
+def test_a_perfect_judge_leaves_the_error_of_the_unlabelled_rows_and_six_labels_of_doubt() -> None:
+    # f = y: Cov = Var of the labels, lam = Cov / ((1 + 1/4) Var of all) with equal shares in both parts = 4/5.
+    # Each part adds lam ** 2 * 1/4 / N to what (1 - lam) ** 2 * 1/4 / n leaves; six of 106 labels are people alone
+    y, u = [1, 0] * 50, [1, 0] * 200
+    found = prediction_powered(y, y, u)
+    assert found.lam == pytest.approx(0.8)
+    own = 0.25 * (0.2**2 / 100 + 0.8**2 / 400)
+    half = 1.984217 * math.sqrt((100 * own + 6 * 0.25 / 100) / 106 * 100 / 98)
+    assert found.estimate.high - 0.5 == pytest.approx(half, rel=1e-5)
+    assert found.labels_saved == pytest.approx((0.25 / 99 * 1.984217**2) / half**2, rel=1e-5)
+
+
+def test_labels_saved_are_the_labels_that_people_alone_would_need() -> None:
+    y, f, u = rows(2, 300, 5000)
+    found = prediction_powered(y, f, u)
+    assert found.labels_saved > 1.2
+    narrow = wilson(round(found.people_alone.value * 300 * found.labels_saved), round(300 * found.labels_saved))
+    assert narrow.high - narrow.low == pytest.approx(found.estimate.high - found.estimate.low, rel=0.02)
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.integers(0, 10_000), st.sampled_from([0.0, 0.5, 1.0]), st.booleans())
+def test_the_order_of_rows_does_not_count(seed: int, skill: float, weighted: bool) -> None:
+    y, f, u = rows(seed, 60, 200, skill)
+    random = np.random.default_rng(seed)
+    names, others = random.integers(0, 30, 60), random.integers(0, 60, 200)
+    w = 1 + random.random(60) if weighted else None
+    found = prediction_powered(y, f, u, clusters=names, unlabelled_clusters=others, weights=w)
+    i, j = random.permutation(60), random.permutation(200)
+    again = prediction_powered(
+        y[i], f[i], u[j], clusters=names[i], unlabelled_clusters=others[j], weights=None if w is None else w[i]
+    )
+    assert _numbers(again) == pytest.approx(_numbers(found), nan_ok=True)
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.integers(0, 10_000), st.sampled_from([0.0, 0.5, 1.0]), st.booleans())
+def test_naming_the_answers_the_other_way_round_turns_the_estimate_round(
+    seed: int, skill: float, stratified: bool
+) -> None:
+    y, f, u = rows(seed, 80, 200, skill)
+
+    def ask(y: Floats, f: Floats, u: Floats) -> PowerTuned:
+        if stratified:
+            return stratified_prediction_powered(y, f, [i % 3 for i in range(80)], u, [i % 3 for i in range(200)])
+        return prediction_powered(y, f, u)
+
+    one, other = ask(y, f, u), ask(1 - y, 1 - f, 1 - u)
+    assert other.lam == pytest.approx(one.lam)
+    turned = 1 - other.estimate.value, 1 - other.estimate.high, 1 - other.estimate.low
+    assert turned == pytest.approx(one.estimate[:3])
+
+
+@pytest.mark.parametrize("stratified", [False, True])
+def test_names_of_clusters_may_be_of_any_kind_and_clusters_of_one_change_nothing(stratified: bool) -> None:
+    y, f, u = rows(3, 60, 90)
+    own, others = [f"p{i}" for i in range(60)], [f"p{i}" for i in range(60, 150)]
+    if stratified:
+        kinds = [i % 2 for i in range(60)], [i % 2 for i in range(90)]
+        bare = stratified_prediction_powered(y, f, kinds[0], u, kinds[1])
+        named = stratified_prediction_powered(y, f, kinds[0], u, kinds[1], clusters=own, unlabelled_clusters=others)
+    else:
+        bare = prediction_powered(y, f, u)
+        named = prediction_powered(y, f, u, clusters=own, unlabelled_clusters=others)
+    assert _numbers(named) == pytest.approx(_numbers(bare))
+
+
+def test_rows_that_are_copies_of_each_other_count_once() -> None:
+    y, f, u = rows(4, 60, 300)
+    once = prediction_powered(y, f, u, clusters=range(60), unlabelled_clusters=range(60, 360), weights=np.ones(60))
+    thrice = prediction_powered(
+        np.repeat(y, 3),
+        np.repeat(f, 3),
+        np.repeat(u, 3),
+        clusters=np.repeat(np.arange(60), 3),
+        unlabelled_clusters=np.repeat(np.arange(60, 360), 3),
+        weights=np.ones(180),
+    )
+    assert _numbers(thrice) == pytest.approx(_numbers(once))
+    assert (thrice.estimate.n, thrice.estimate.clusters) == (180, 60)
+
+
+def test_a_prompt_with_labelled_and_unlabelled_rows_is_one_cluster() -> None:
+    # all rows of a prompt are alike: rows without a label say nothing new of its luck, other prompts' would
+    y, f, _ = rows(5, 60, 1)
+    shared = prediction_powered(y, f, f, clusters=range(60), unlabelled_clusters=range(60))
+    apart = prediction_powered(y, f, f, clusters=range(60), unlabelled_clusters=range(60, 120))
+    assert shared.lam == 0.0
+    assert apart.lam > 0.2
+
+
+def test_weights_make_up_for_rows_that_were_more_likely_to_be_asked() -> None:
+    random = np.random.default_rng(6)
+    f = random.random(4000)
+    y = (random.random(4000) < f).astype(np.float64)
+    chance = np.where(f > 0.5, 0.2, 0.05)
+    seen = random.random(4000) < chance
+    found = prediction_powered(y[seen], f[seen], f[~seen], weights=1 / chance[seen])
+    assert found.estimate.low < 0.5 < found.estimate.high
+    assert found.people_alone.low < 0.5 < found.people_alone.high
+    with pytest.raises(ValueError, match="not of one population"):
+        prediction_powered(y[seen], f[seen], f[~seen])
+
+
+def test_equal_weights_are_no_weights() -> None:
+    y, f, u = rows(7)
+    bare, weighted = prediction_powered(y, f, u), prediction_powered(y, f, u, weights=np.full(100, 11.0))
+    # with weights lam multiplies mean(all) - mean(f) = N / (n + N) (mean(u) - mean(f)); and Var is not pooled
+    assert weighted.lam * 1000 / 1100 == pytest.approx(bare.lam, abs=0.02)
+    assert weighted.estimate[:3] == pytest.approx(bare.estimate[:3], abs=2e-3)
+
+
+def test_labels_of_other_comparisons_are_refused() -> None:
+    y, f, u = rows(8)
+    with pytest.raises(ValueError, match=r"not of one population.*differs by \+0\.\d+ from .* label a random sample"):
+        prediction_powered(y, f / 2, 0.5 + u / 2)
+
+
+def test_few_labels_are_not_enough_to_tune() -> None:
+    y, f, u = rows(9, 19)
+    found = prediction_powered(y, f, u)
+    assert found.lam == 0.0
+    assert found.estimate[:3] == pytest.approx(clustered_mean(y, range(19))[:3])
+    assert found.estimate.note == "fewer than 20 labelled clusters: people alone; only 19 clusters"
+    assert prediction_powered(*rows(9, 20)).lam > 0
+
+
+@pytest.mark.parametrize("n", [1, 4])
+def test_hardly_any_label_makes_no_interval(n: int) -> None:
+    found = prediction_powered(*rows(10, n))
+    assert math.isnan(found.estimate.low)
+    assert math.isnan(found.labels_saved)
+    assert "no interval from fewer than 5 clusters" in found.estimate.note
+
+
+def test_without_labels_there_is_nothing_and_without_other_rows_there_are_people() -> None:
+    y, f, u = rows(11)
+    assert math.isnan(prediction_powered([], [], u).estimate.value)
+    for found in (prediction_powered(y, f, []), stratified_prediction_powered(y, f, [0] * 100, [], [])):
+        assert found.estimate[:3] == pytest.approx(clustered_mean(y, range(100))[:3])
+        assert found.estimate.note == "no row without a label: people alone"
+
+
+def test_labels_that_are_all_alike_make_no_interval() -> None:
+    found = prediction_powered(np.ones(50), np.linspace(0, 1, 50), np.linspace(0, 1, 100))
+    assert found.estimate.value == 1.0
+    assert math.isnan(found.estimate.low)
+    assert found.estimate.note == "no interval: no variation between clusters was seen"
+
+
+def test_a_difference_is_the_mean_of_the_rows_differences() -> None:
+    y, f, u = rows(12)
+    z, g, v = rows(13)
+    found = prediction_powered_difference((y, z), (f, g), (u, v))
+    assert found == prediction_powered(y - z, f - g, u - v)
+    same = prediction_powered_difference((y, y), (f, f), (u, u))
+    assert same.estimate.value == 0.0
+
+
+def test_one_stratum_is_none() -> None:
+    y, f, u = rows(14)
+    plain, one = prediction_powered(y, f, u), stratified_prediction_powered(y, f, ["a"] * 100, u, ["a"] * 1000)
+    assert _numbers(one) == pytest.approx(_numbers(plain), abs=5e-3)  # lam is drawn to one without a pooled variance
+
+
+def test_strata_by_hand() -> None:
+    # people alone: N_h 60 and 180 of 240, means 10/20 and 30/40: 1/4 * 1/2 + 3/4 * 3/4 = 11/16. A judge who says one
+    # thing per stratum tells nothing within it
+    strata, others = ["a"] * 20 + ["b"] * 40, ["a"] * 40 + ["b"] * 140
+    y, f, u = [1, 0] * 10 + [1, 1, 1, 0] * 10, [0.2] * 20 + [0.9] * 40, [0.2] * 40 + [0.9] * 140
+    found = stratified_prediction_powered(y, f, strata, u, others)
+    assert found.estimate.value == pytest.approx(11 / 16)
+    assert found.lam == 0.0
+    alone = stratified_mean(y, strata, {"a": 60, "b": 180})
+    # the row's stratum is in the same row as its error, which makes no difference to the sum of squares
+    assert found.estimate[:3] == pytest.approx(alone[:3], abs=1e-12)
+
+
+def test_small_strata_are_put_together_by_their_sizes() -> None:
+    # c and d have 4 and 8 labels: 100 rows and 20; together 1/5 of 600, mean (100 * 1/4 + 20 * 3/4) / 120 = 1/3
+    strata = ["a"] * 40 + ["c"] * 4 + ["d"] * 8
+    others = ["a"] * 440 + ["c"] * 96 + ["d"] * 12
+    y = [1, 0] * 20 + [1, 0, 0, 0] + [1, 1, 1, 0] * 2
+    found = stratified_prediction_powered(y, [0.5] * 52, strata, [0.5] * 548, others)
+    assert found.estimate.value == pytest.approx(0.8 * 0.5 + 0.2 / 3)
+    lonely = stratified_prediction_powered(y[:44], [0.5] * 44, strata[:44], [0.5] * 536, others[:536])
+    assert lonely.estimate.value == pytest.approx((480 * 0.5 + 100 * 0.25) / 580)
+
+
+def test_a_stratum_without_a_label_is_named() -> None:
+    with pytest.raises(ValueError, match="stratum safety / low: found 2 rows and no label"):
+        stratified_prediction_powered([1, 0] * 20, [1, 0] * 20, ["a"] * 40, [0.5] * 3, ["a", *["safety / low"] * 2])
+
+
+@pytest.mark.parametrize(
+    ("labels", "predictions", "others", "names", "told"),
+    [
+        ([1, 0], [1], [1], {}, "a prediction for each label"),
+        ([1, math.nan], [1, 0], [1], {}, "labels: expected one finite number per row"),
+        ([1, 0], [1, 0], [math.inf], {}, "predictions without a label: expected"),
+        ([1, 0], [1, 0], [1], {"clusters": [1, 2]}, "or of neither"),
+        ([1, 0], [1, 0], [1], {"clusters": [1], "unlabelled_clusters": [2]}, "found 1 and 1 for 2 and 1 rows"),
+        ([1, 0], [1, 0], [1], {"weights": [1, 0]}, "a weight above 0"),
+        ([1, 0], [1, 0], [1], {"weights": [1]}, "a weight above 0 for each label is needed, found 1"),
+    ],
+)
+def test_rows_that_do_not_fit_together_are_refused(
+    labels: list[float], predictions: list[float], others: list[float], names: dict[str, list[int]], told: str
+) -> None:
+    with pytest.raises(ValueError, match=told):
+        prediction_powered(labels, predictions, others, **names)
+
+
+@pytest.mark.parametrize("skill", [0.0, 1.0])
+def test_nineteen_in_twenty_intervals_hold_the_truth(skill: float) -> None:
+    held = sum(
+        found.low <= 0.5 <= found.high
+        for found in (prediction_powered(*rows(seed, 60, 400, skill)).estimate for seed in range(1000))
+    )
+    assert wilson(held, 1000, 0.999).low < 0.95 < wilson(held, 1000, 0.999).high
+
+
+def _numbers(found: PowerTuned) -> tuple[float, ...]:
+    return (*found.estimate[:3], found.lam, *found.people_alone[:3], found.labels_saved)

@@ -1,0 +1,91 @@
+"""The stratified mean of people's labels: by hand, and its refusals."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from amendment.statistics import clustered_mean, wilson
+from amendment.statistics.stratified import stratified_mean
+
+VALUES = [1, 0, 1, 0, 1, 1, 1, 0]
+STRATA = ["a"] * 4 + ["b"] * 4
+SIZES = {"a": 10, "b": 30}
+
+
+def test_two_strata_by_hand() -> None:
+    # W 1/4 and 3/4, means 1/2 and 3/4: 11/16. s ** 2 = 1/3 and 1/4:
+    # Var = 1/16 * 1/12 + 9/16 * 1/16; between: (1/4 * (3/16) ** 2 + 3/4 * (1/16) ** 2) / 40; t(8 - 2) = 2.446912
+    within, between = 1 / 16 / 12 + 9 / 16 / 16, (9 / 256 / 4 + 3 / 4 / 256) / 40
+    found = stratified_mean(VALUES, STRATA, SIZES)
+    assert found.value == 11 / 16
+    assert found.high - found.value == pytest.approx(2.446912 * math.sqrt(within + between), abs=1e-5)
+    assert (found.n, found.clusters, found.method) == (8, 8, "stratified")
+
+
+def test_of_the_rows_themselves_the_interval_is_narrower() -> None:
+    # 4 of 10 and 4 of 30 were labelled: variances shrink by 6/10 and 26/30, and nothing is added
+    found = stratified_mean(VALUES, STRATA, SIZES, finite=True)
+    variance = 6 / 10 / 16 / 12 + 26 / 30 * 9 / 16 / 16
+    assert found.high - found.value == pytest.approx(2.446912 * math.sqrt(variance), abs=1e-5)
+    assert math.isnan(stratified_mean(VALUES, STRATA, {"a": 4, "b": 4}, finite=True).low)
+
+
+def test_one_stratum_is_the_clustered_mean() -> None:
+    random = np.random.default_rng(0)
+    x = random.random(40)
+    assert stratified_mean(x, [0] * 40, {0: 1000})[:3] == pytest.approx(clustered_mean(x, range(40))[:3])
+
+
+def test_a_prompt_in_two_strata_is_one_cluster() -> None:
+    # every row twice, in strata of equal size: as if each were there once
+    x = np.array([1.0, 0.0] * 20)
+    twice = stratified_mean(np.tile(x, 2), [0] * 40 + [1] * 40, {0: 500, 1: 500}, clusters=[*range(40)] * 2)
+    assert twice.clusters == 40
+    once = clustered_mean(x, range(40))
+    assert twice.high - twice.value == pytest.approx((once.high - once.value), rel=0.02)
+
+
+def test_no_rows_and_no_variation() -> None:
+    assert stratified_mean([], [], {}).note == "no rows"
+    assert math.isnan(stratified_mean([1.0] * 30, [0] * 30, {0: 100}).low)
+
+
+@pytest.mark.parametrize(
+    ("values", "strata", "sizes", "told"),
+    [
+        ([1, 0, 1], ["a", "a", "b"], {"a": 5, "b": 5}, "stratum b: found fewer than 2 labels"),
+        ([1, 0], ["a", "a"], {"a": 5, "c": 5}, "stratum c: found fewer than 2 labels"),
+        ([1, 0], ["a", "a"], {"a": 1}, "stratum a: found more labels than the 1 rows"),
+        ([1, 0], ["a", "a"], {}, "stratum a: found more labels than the 0 rows"),
+        ([1, math.nan], ["a", "a"], {"a": 5}, "a stratum and a finite value per row"),
+        ([1, 0], ["a"], {"a": 5}, "a stratum and a finite value per row"),
+    ],
+)
+def test_what_cannot_be_estimated_is_refused(
+    values: list[float], strata: list[str], sizes: dict[str, int], told: str
+) -> None:
+    with pytest.raises(ValueError, match=told):
+        stratified_mean(values, strata, sizes)
+
+
+def test_a_cluster_per_row_is_needed() -> None:
+    with pytest.raises(ValueError, match="one cluster per row"):
+        stratified_mean(VALUES, STRATA, SIZES, clusters=["p"])
+
+
+@pytest.mark.parametrize("finite", [False, True])
+def test_nineteen_in_twenty_intervals_hold_what_they_speak_of(finite: bool) -> None:
+    # half of all rows are labelled, so that the rows themselves and their population are different questions
+    random = np.random.default_rng(3)
+    held = 0
+    for _ in range(1000):
+        strata = (random.random(200) < 0.5).astype(int)
+        y = (random.random(200) < np.where(strata == 1, 0.8, 0.3)).astype(float)
+        seen = random.permutation(200)[:100]
+        sizes = dict(enumerate(np.bincount(strata, minlength=2).tolist()))
+        found = stratified_mean(y[seen], strata[seen].tolist(), sizes, finite=finite)
+        held += found.low <= (y.mean() if finite else 0.55) <= found.high
+    assert wilson(held, 1000, 0.999).low < 0.95 < wilson(held, 1000, 0.999).high
