@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 
+from amendment.calibration._beside_people import beside_people_sections
 from amendment.calibration._biases import bias_sections
 from amendment.calibration._figures import NOTHING, number, percent, points, ranged, signed
 from amendment.calibration.against_people import Agreement
 from amendment.calibration.certificate import Certificate, Judge
-from amendment.calibration.groups import MOST_LISTED, Group
+from amendment.calibration.groups import MOST_LISTED, Between, Group
 from amendment.calibration.slices import FEWEST, MOST, Slice
 from amendment.markdown import cell, table
 from amendment.terminal import plain
@@ -85,21 +86,26 @@ def _people(certificate: Certificate) -> Iterator[str]:
     if people.among is None:
         yield "- one person only: no agreement between people, no ceiling"
         return
+    if people.leave_one_out:
+        left = people.leave_one_out
+        yield f"- a person says what the others mostly say: {percent(left)}, n = {left.n} items"
     yield from _group(people.among, "people")
 
 
 def _group(group: Group, word: str) -> Iterator[str]:
     agreed = [f"{RULES[rule]} {percent(found)}, n = {found.n} items" for rule, found in group.agreement.items()]
     yield f"- two {word} on one item agree: {'; '.join(agreed)}"
-    yield f"- alpha: {ranged(group.alpha)}, n = {group.alpha.n} items"
+    yield f"- alpha: {ranged(group.alpha)}, AC1: {ranged(group.ac1)}, n = {group.alpha.n} items"
     if not group.pairs:
         yield f"- {group.raters} {word}: with more than {MOST_LISTED} their pairs are not listed one by one"
         return
-    rows = [
-        (cell(two.a), cell(two.b), str(two.items), *(percent(two.agreement[name]) for name in RULES), ranged(two.kappa))
-        for two in group.pairs
-    ]
-    yield from ("", *_cut([("one", "other", "items", *RULES.values(), "kappa"), *rows]))
+    rows = [_pair(two) for two in group.pairs]
+    yield from ("", *_cut([("one", "other", "items", *RULES.values(), "kappa", "AC1"), *rows]))
+
+
+def _pair(two: Between) -> Sequence[str]:
+    shares = (percent(two.agreement[name]) for name in RULES)
+    return cell(two.a), cell(two.b), str(two.items), *shares, ranged(two.kappa), ranged(two.ac1)
 
 
 def _between_judges(certificate: Certificate) -> Iterator[str]:
@@ -115,7 +121,7 @@ def _against_majority(certificate: Certificate) -> Iterator[str]:
         if agreed
         for row in [_agreement(judge, name, agreed)]
     ]
-    head = ("judge", "counted", "items", *RULES.values(), "decided", "no ties, invalid wrong", "kappa")
+    head = ("judge", "counted", "items", *RULES.values(), "decided", "no ties, invalid wrong", "kappa", "AC1")
     yield from _cut([head, *rows])
 
 
@@ -127,7 +133,16 @@ def decided(agreed: Agreement) -> str:
 def _agreement(judge: Judge, name: str, agreed: Agreement) -> Sequence[str]:
     shares = (percent(agreed.by_rule[rule]) for rule in RULES)
     wrong = percent(agreed.invalid_wrong["no_ties"])
-    return cell(judge.name), name, str(agreed.items), *shares, decided(agreed), wrong, ranged(agreed.kappa)
+    return (
+        cell(judge.name),
+        name,
+        str(agreed.items),
+        *shares,
+        decided(agreed),
+        wrong,
+        ranged(agreed.kappa),
+        ranged(agreed.ac1),
+    )
 
 
 def _ceilings(certificate: Certificate) -> Iterator[str]:
@@ -269,6 +284,7 @@ SECTIONS: dict[str, Callable[[Certificate], Iterator[str]]] = {
     "People": _people,
     "Judges and the majority of people": _against_majority,
     "Judges and single people": _ceilings,
+    **beside_people_sections(_cut),
     "Displayed order": _orders,
     "Length": _lengths,
     **bias_sections(_cut),

@@ -7,6 +7,8 @@ left out where another vote of the same order could be; an order with nothing re
 Over orders: equal readings stand, different ones are a tie, and with one order unreadable the item is invalid for
 this rater, since the other order alone carries the bias that asking twice removes.
 
+What a person said of an item that was shown once more does not stand in the table's votes, and so nowhere here.
+
 People's majority: the most frequent of A, tie and B among their readings; a draw is a tie.
 """
 
@@ -17,10 +19,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from amendment.calibration._table import INVALID, NONE, TIE, A, B, Codes, Rater, Table
+from amendment.calibration._table import INVALID, NONE, TIE, A, B, Codes, Numbers, Rater, Table
 from amendment.statistics.sides import HALF
 
-__all__ = ["Calls", "Panel", "panel_of"]
+__all__ = ["Calls", "Panel", "panel_of", "readings"]
 
 
 class Calls(NamedTuple):
@@ -64,6 +66,11 @@ class Panel(NamedTuple):
     def persons(self) -> list[tuple[int, Rater]]:
         return [(number, rater) for number, rater in enumerate(self.table.raters) if rater.is_person]
 
+    @property
+    def labels(self) -> Calls:
+        """People's readable verdicts, one per person and item."""
+        return self.verdicts.where((self.verdicts.rater < len(self.persons)) & self.verdicts.readable)
+
     def prompts(self, item: Codes) -> Codes:
         """What to cluster by: the prompts of items."""
         return self.table.prompt[item]
@@ -92,14 +99,19 @@ def _per_order(table: Table, mask: NDArray[np.bool_] | None) -> Calls:
     value, p = votes.value, votes.p
     if mask is not None:
         keys, value, p = keys[mask], value[mask], p[mask]
+    unique, combined = readings(keys, value, p)
+    return Calls(unique // (3 * items), unique // 3 % items, unique % 3, combined)
+
+
+def readings(keys: Codes, value: Codes, p: Numbers) -> tuple[Codes, Codes]:
+    """What votes of one key say together: the keys, each once and sorted, and a class for each."""
     unique, group = np.unique(keys, return_inverse=True)
     readable = value < INVALID
     heard = np.bincount(group[readable], minlength=unique.size)
     mean = np.bincount(group[readable], p[readable], unique.size) / np.maximum(heard, 1)
     least, most = _extremes(group, value, readable, unique.size)
     decided = np.where(mean > 0.5 + HALF, A, np.where(mean < 0.5 - HALF, B, TIE))
-    combined = np.where(heard == 0, INVALID, np.where(least == most, least, decided))
-    return Calls(unique // (3 * items), unique // 3 % items, unique % 3, combined)
+    return unique, np.where(heard == 0, INVALID, np.where(least == most, least, decided))
 
 
 def _over_orders(calls: Calls, items: int) -> Calls:

@@ -8,9 +8,9 @@ import numpy as np
 
 from amendment.calibration._panel import Panel
 from amendment.calibration._table import INVALID, Codes, Numbers
-from amendment.statistics import Estimate, Resampling, cohen_kappa, share
+from amendment.statistics import Estimate, Resampling, cohen_kappa, gwet_ac1, share
 
-__all__ = ["RULES", "Rule", "agreement", "kappa", "paired_shares"]
+__all__ = ["RULES", "Rule", "ac1", "agreement", "kappa", "paired_shares"]
 
 DECIDED = np.array([1.0, 0.0, 1.0])
 PLACES = np.arange(3)
@@ -58,6 +58,13 @@ def kappa(panel: Panel, item: Codes, one: Codes, other: Codes, draws: Resampling
     """Cohen's kappa over A, tie and B, where both could be read."""
     known = (one < INVALID) & (other < INVALID)
     return cohen_kappa(one[known], other[known], panel.prompts(item[known]), classes=3, resampling=draws)
+
+
+def ac1(panel: Panel, item: Codes, one: Codes, other: Codes, draws: Resampling) -> Estimate:
+    """Gwet's AC1 over A, tie and B, where both could be read."""
+    known = (one < INVALID) & (other < INVALID)
+    counts = np.eye(3)[one[known]] + np.eye(3)[other[known]]
+    return gwet_ac1(counts, panel.prompts(item[known]), resampling=draws)
 
 
 def paired_shares(one: Codes, other: Codes, rule: Rule, *, same: bool = False) -> tuple[Numbers, Numbers]:

@@ -56,9 +56,14 @@ class Votes(NamedTuple):
     principle: Codes
     """-1 without one."""
     sample: Codes
-    """Numbered as they first appear."""
+    """Numbered in their own order."""
     argues: Codes
     """A, B, or NONE where no reasoning says which answer is the better one."""
+    confidence: Numbers
+    """nan where the rater gave none."""
+
+    def where(self, mask: Flags) -> Votes:
+        return Votes._make(column[mask] for column in self)
 
 
 @dataclass(frozen=True)
@@ -82,6 +87,9 @@ class Table:
     raters: tuple[Rater, ...]
     """People first, then by name."""
     votes: Votes
+    """Those that count: what a person said when shown an item once more does not."""
+    cast: Votes
+    """All of them."""
     principles: tuple[str, ...]
 
 
@@ -94,6 +102,7 @@ def table_of(items: Mapping[str, Item], votes: Iterable[Vote]) -> Table:
     models = _names(name for item in known for name in (item.model_a, item.model_b))
     principles = _names(vote.principle for vote in rows)
     prompts = tuple(dict.fromkeys(item.prompt for item in known))
+    cast = _encode(rows, tuple(items), raters, principles)
     return Table(
         items=tuple(items),
         prompt=_codes((item.prompt for item in known), prompts),
@@ -106,7 +115,8 @@ def table_of(items: Mapping[str, Item], votes: Iterable[Vote]) -> Table:
         apart=np.fromiter((_apart(item) for item in known), np.float64, len(known)),
         marks=_marks(known),
         raters=raters,
-        votes=_encode(rows, tuple(items), raters, principles),
+        votes=_counting(cast, sum(rater.is_person for rater in raters)),
+        cast=cast,
         principles=principles,
     )
 
@@ -114,7 +124,7 @@ def table_of(items: Mapping[str, Item], votes: Iterable[Vote]) -> Table:
 def _encode(
     rows: Sequence[Vote], items: tuple[str, ...], raters: tuple[Rater, ...], principles: tuple[str, ...]
 ) -> Votes:
-    samples: dict[int, int] = {}
+    samples = {sample: number for number, sample in enumerate(sorted({vote.sample for vote in rows}))}
     value = np.fromiter((CLASS[vote.value] for vote in rows), np.int64, len(rows))
     given = np.array([math.nan if vote.p_a is None else vote.p_a for vote in rows], np.float64)
     p = np.where(np.isnan(given), np.array([1, 0.5, 0, math.nan])[value], given)
@@ -127,17 +137,33 @@ def _encode(
             p=np.where(value == INVALID, math.nan, p),
             both_bad=np.fromiter((vote.value == "both_bad" for vote in rows), np.bool_, len(rows)),
             principle=_codes((vote.principle for vote in rows), principles),
-            sample=np.fromiter((samples.setdefault(vote.sample, len(samples)) for vote in rows), np.int64, len(rows)),
+            sample=np.fromiter((samples[vote.sample] for vote in rows), np.int64, len(rows)),
             argues=np.fromiter((ARGUES[vote.argues] for vote in rows), np.int64, len(rows)),
+            confidence=np.array([math.nan if vote.confidence is None else vote.confidence for vote in rows]),
         )
     )
 
 
 def _sorted(votes: Votes) -> Votes:
     """In one order whatever order they arrived in: sums of floats depend on it in their last digits."""
-    within = votes.argues, votes.p, votes.both_bad, votes.value, votes.principle
+    within = votes.confidence, votes.sample, votes.argues, votes.p, votes.both_bad, votes.value, votes.principle
     row = np.lexsort((*within, votes.order, votes.item, votes.rater))
-    return Votes(**{name: column[row] for name, column in votes._asdict().items()})
+    return Votes._make(column[row] for column in votes)
+
+
+def _counting(votes: Votes, people: int) -> Votes:
+    """Without repeats: of each person and item the votes of the first sample that could be read, else of the first.
+
+    `people` is their number; they stand first among raters.
+    """
+    if not votes.sample.any():
+        return votes
+    samples = int(votes.sample.max()) + 1
+    rank = votes.sample + samples * (votes.value == INVALID)
+    _, group = np.unique(votes.rater * (int(votes.item.max()) + 1) + votes.item, return_inverse=True)
+    first = np.full(int(group.max()) + 1, 2 * samples)
+    np.minimum.at(first, group, rank)
+    return votes.where((votes.rater >= people) | (votes.sample == first[group] % samples))
 
 
 def _names(found: Iterable[str | None]) -> tuple[str, ...]:
@@ -205,4 +231,6 @@ def _wrong(vote: Vote, items: Mapping[str, Item], kind: RaterKind) -> list[str]:
         found.append(f"argues: expected A, B or nothing, found {plain(str(vote.argues))!r}")
     if vote.p_a is not None and not 0 <= vote.p_a <= 1:
         found.append(f"p_a: expected a probability from 0 to 1, found {vote.p_a}")
+    if vote.confidence is not None and not 0 <= vote.confidence <= 1:
+        found.append(f"confidence: expected a number from 0 to 1, found {vote.confidence}")
     return found

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from amendment.calibration._panel import Calls, Panel
-from amendment.calibration._rules import RULES, Rule, agreement, kappa, paired_shares
+from amendment.calibration._rules import RULES, Rule, ac1, agreement, kappa, paired_shares
 from amendment.calibration._table import NONE, TIE, Codes, Numbers
 from amendment.statistics import Estimate, Resampling, bootstrap, quotient, share, sums_by_cluster
 
@@ -31,6 +31,7 @@ class Agreement:
     invalid_wrong: dict[str, Estimate]
     """Unreadable verdicts counted as wrong."""
     kappa: Estimate
+    ac1: Estimate
     ties: Estimate
     """Share of ties among the verdicts that could be read."""
     people_ties: Estimate
@@ -61,6 +62,7 @@ def against_majority(panel: Panel, calls: Calls, draws: Resampling) -> Agreement
         by_rule=agreement(panel, calls.item, calls.value, majority, draws),
         invalid_wrong=agreement(panel, calls.item, calls.value, majority, draws, invalid_is_wrong=True),
         kappa=kappa(panel, calls.item, calls.value, majority, draws),
+        ac1=ac1(panel, calls.item, calls.value, majority, draws),
         ties=share(calls.value[both] == TIE, panel.prompts(item), draws.level),
         people_ties=share(heard[:, TIE] / heard.sum(axis=1), panel.prompts(item), draws.level),
     )

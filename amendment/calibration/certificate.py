@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any
 
+from amendment.calibration import _renaming as renaming
 from amendment.calibration._panel import Panel, panel_of
 from amendment.calibration._table import TIE, A, B, table_of
 from amendment.calibration.against_people import Agreement, Ceiling, against_majority, against_single_people
@@ -18,13 +19,17 @@ from amendment.calibration.alarm import Alarms, alarms
 from amendment.calibration.apart import Apart, apart
 from amendment.calibration.bias import Bias, bias
 from amendment.calibration.controlled import Controlled, controlled
-from amendment.calibration.counts import Counts, RaterCounts, count
+from amendment.calibration.counts import Counts, count
 from amendment.calibration.gates import Gate, gates
 from amendment.calibration.groups import Group, group
 from amendment.calibration.how import how
+from amendment.calibration.labels_apart import LabelsApart, labels_apart
 from amendment.calibration.length import Length, length, longer_by_majority
 from amendment.calibration.order import Order, order
+from amendment.calibration.others_mode import LeaveOneOut, leave_judge_in, leave_one_out
+from amendment.calibration.shown_again import ShownAgain, shown_again
 from amendment.calibration.slices import Slice, WinShare, not_sliced, slices, win_shares
+from amendment.calibration.standing_in import StandIn, stands_in
 from amendment.calibration.votes import Item, Vote
 from amendment.errors import ConfigError
 from amendment.records import RaterKind
@@ -33,7 +38,7 @@ from amendment.terminal import plain
 
 __all__ = ["CERTIFICATE_FORMAT", "Certificate", "Judge", "People", "audit"]
 
-CERTIFICATE_FORMAT = 3
+CERTIFICATE_FORMAT = 4
 
 
 @dataclass(frozen=True)
@@ -46,6 +51,18 @@ class People:
     """Share of decided majorities for the longer answer."""
     among: Group | None
     """Absent with one person."""
+    leave_one_out: Estimate | None
+    """How often one person says what the others mostly say; absent where no item has two people."""
+    again: ShownAgain | None
+    """Absent where nobody was shown an item once more."""
+
+    def renamed(self, names: Mapping[str, str]) -> People:
+        """With other names for people."""
+        return replace(
+            self,
+            among=renaming.group_renamed(self.among, names) if self.among else None,
+            again=renaming.again_renamed(self.again, names) if self.again else None,
+        )
 
 
 @dataclass(frozen=True)
@@ -62,10 +79,20 @@ class Judge:
     """Against single people, by rule of ties; empty where it cannot be measured."""
     ceiling_note: str
     """Why it is empty."""
+    leave_one_out: LeaveOneOut | None
+    """Beside what the other people mostly say, in the place of each of them; absent without items of two people."""
+    stand_in: StandIn | None
+    """The alternative annotator test."""
+    stand_in_note: str
+    """Why there is none."""
     order: Order
     length: Length | None
     """Absent where no lengths are known."""
     bias: Bias
+
+    def renamed(self, names: Mapping[str, str]) -> Judge:
+        """With other names for people; its own stays."""
+        return replace(self, stand_in=renaming.stand_in_renamed(self.stand_in, names)) if self.stand_in else self
 
 
 @dataclass(frozen=True)
@@ -84,6 +111,8 @@ class Certificate:
     people: People | None
     judges: tuple[Judge, ...]
     between_judges: Group | None
+    labels: tuple[LabelsApart, ...]
+    """People's labels by annotator and by confidence, beside other people and judges."""
     slices: tuple[Slice, ...]
     not_sliced: dict[str, int]
     """Principles, categories and models with too few items for a slice of their own, or beyond the largest."""
@@ -127,20 +156,16 @@ class Certificate:
     def renamed(self, names: Mapping[str, str]) -> Certificate:
         """The same figures with other names for people, who stand sorted by these; judges keep theirs.
 
-        People are named in three places: who voted, who agrees with whom, whose labels look wrongly joined. A name
-        belongs to one rater in an audit, and so to no judge.
+        A name belongs to one rater in an audit, and so to no judge.
         """
         new = {name: names.get(name, name) for name in self.persons}
-        among = self.people.among if self.people else None
-        found = [
-            replace(one, a=new.get(one.a, one.a), b=new.get(one.b, one.b) if one.b else None)
-            for one in self.alarms.found
-        ]
         return replace(
             self,
-            counts=replace(self.counts, raters=_renamed_raters(self.counts.raters, new)),
-            people=replace(self.people, among=_renamed_group(among, new)) if self.people and among else self.people,
-            alarms=replace(self.alarms, found=tuple(found)),
+            counts=renaming.counts_renamed(self.counts, new),
+            people=self.people.renamed(new) if self.people else None,
+            judges=tuple(judge.renamed(new) for judge in self.judges),
+            labels=renaming.labels_renamed(self.labels, new),
+            alarms=renaming.alarms_renamed(self.alarms, new),
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -185,6 +210,7 @@ def audit(
         people=people,
         judges=judges,
         between_judges=group(panel, panel.judges, drawing),
+        labels=labels_apart(panel, drawing),
         slices=slices(panel, drawing),
         not_sliced=not_sliced(panel),
         win_shares=win_shares(panel, drawing),
@@ -217,12 +243,15 @@ def _people(panel: Panel, draws: Resampling) -> People | None:
         majority={name: int((panel.majority == value).sum()) for name, value in classes.items()},
         prefers_longer=longer_by_majority(panel, draws),
         among=group(panel, panel.persons, draws),
+        leave_one_out=leave_one_out(panel, draws),
+        again=shown_again(panel, draws),
     )
 
 
 def _judge(panel: Panel, number: int, models: Mapping[str, str], draws: Resampling) -> Judge:
     rater, calls, verdicts = panel.table.raters[number], panel.calls.of(number), panel.verdicts.of(number)
     ceiling, note = against_single_people(panel, calls, draws)
+    stand_in, why_not = stands_in(panel, verdicts, draws)
     return Judge(
         name=rater.name,
         kind=rater.kind,
@@ -230,26 +259,13 @@ def _judge(panel: Panel, number: int, models: Mapping[str, str], draws: Resampli
         both_orders=against_majority(panel, verdicts.where(verdicts.order == 1), draws),
         ceiling=ceiling,
         ceiling_note=note,
+        leave_one_out=leave_judge_in(panel, calls, draws),
+        stand_in=stand_in,
+        stand_in_note=why_not,
         order=order(panel, calls, draws),
         length=length(panel, calls, draws),
         bias=bias(panel, number, calls, models, draws),
     )
-
-
-def _renamed_raters(raters: Iterable[RaterCounts], names: Mapping[str, str]) -> tuple[RaterCounts, ...]:
-    """People first, then by name, as in every table."""
-    found = [replace(one, name=names.get(one.name, one.name)) if one.kind == "person" else one for one in raters]
-    return tuple(sorted(found, key=lambda one: (one.kind != "person", one.name)))
-
-
-def _renamed_group(group: Group, names: Mapping[str, str]) -> Group:
-    """Every figure of two people is the same whoever of them is named first."""
-    pairs = [
-        replace(two, a=first, b=second)
-        for two in group.pairs
-        for first, second in [sorted((names.get(two.a, two.a), names.get(two.b, two.b)))]
-    ]
-    return replace(group, pairs=tuple(sorted(pairs, key=lambda two: (two.a, two.b))))
 
 
 def _json(value: Any) -> Any:

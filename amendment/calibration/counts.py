@@ -49,6 +49,8 @@ class Counts:
     with_people: int
     """Items with a readable vote of at least one person."""
     with_two_people: int
+    shown_again: int
+    """Votes of people on items that were shown to them once more; these count as repeats only."""
     repeated_votes: int
     """Votes beyond the first with the same rater, item, displayed order, principle and sample."""
     conflicting_votes: int
@@ -64,12 +66,13 @@ def count(panel: Panel, draws: Resampling) -> Counts:
     return Counts(
         items=len(table.items),
         prompts=np.unique(table.prompt).size,
-        votes=table.votes.value.size,
+        votes=table.cast.value.size,
         people=len(panel.persons),
         judges=len(panel.judges),
-        voted_items=np.unique(table.votes.item[table.votes.value != INVALID]).size,
+        voted_items=np.unique(table.cast.item[table.cast.value != INVALID]).size,
         with_people=int((heard > 0).sum()),
         with_two_people=int((heard > 1).sum()),
+        shown_again=table.cast.value.size - table.votes.value.size,
         repeated_votes=repeated,
         conflicting_votes=conflicting,
         raters=raters,
@@ -77,7 +80,7 @@ def count(panel: Panel, draws: Resampling) -> Counts:
 
 
 def _of_rater(panel: Panel, number: int, draws: Resampling) -> RaterCounts:
-    table, votes, rater = panel.table, panel.table.votes, panel.table.raters[number]
+    table, votes, rater = panel.table, panel.table.cast, panel.table.raters[number]
     own, verdicts = slice(*np.searchsorted(votes.rater, [number, number + 1])), panel.verdicts.of(number)
     value, readable = votes.value[own], verdicts.item[verdicts.readable]
     others = panel.people[readable].sum(axis=1) - (1 if rater.is_person else 0)
@@ -98,7 +101,7 @@ def _of_rater(panel: Panel, number: int, draws: Resampling) -> RaterCounts:
 
 def _repeated(table: Table) -> tuple[int, int]:
     """Votes beyond the first of their key, and keys whose votes differ."""
-    votes = table.votes
+    votes = table.cast
     columns = (votes.rater, votes.item, votes.order, votes.principle, votes.sample)
     sort = np.lexsort((votes.p, votes.value, *columns))
     same_key = np.logical_and.reduce([np.diff(column[sort]) == 0 for column in columns])

@@ -15,9 +15,9 @@ from itertools import combinations
 import numpy as np
 
 from amendment.calibration._panel import Panel
-from amendment.calibration._rules import RULES, agreement, kappa, paired_shares
+from amendment.calibration._rules import RULES, ac1, agreement, kappa, paired_shares
 from amendment.calibration._table import Codes, Rater
-from amendment.statistics import Estimate, Resampling, krippendorff_alpha, share
+from amendment.statistics import Estimate, Resampling, gwet_ac1, krippendorff_alpha, share
 
 __all__ = ["MOST_LISTED", "Between", "Group", "group"]
 
@@ -35,6 +35,7 @@ class Between:
     agreement: dict[str, Estimate]
     """By rule of ties."""
     kappa: Estimate
+    ac1: Estimate
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,8 @@ class Group:
     raters: int
     alpha: Estimate
     """Krippendorff's, nominal over A, tie and B."""
+    ac1: Estimate
+    """Gwet's, over the same classes."""
     agreement: dict[str, Estimate]
     """Of two of them on one item, by rule of ties; of people this is the human ceiling."""
     pairs: tuple[Between, ...]
@@ -59,6 +62,7 @@ def group(panel: Panel, members: Sequence[tuple[int, Rater]], draws: Resampling)
     return Group(
         raters=len(members),
         alpha=krippendorff_alpha(counts, panel.table.prompt, resampling=draws),
+        ac1=gwet_ac1(counts, panel.table.prompt, resampling=draws),
         agreement={name: _within(panel, counts, name, draws) for name in RULES},
         pairs=tuple(_between(panel, one, other, draws) for one, other in listed),
     )
@@ -79,5 +83,6 @@ def _within(panel: Panel, counts: Codes, rule: str, draws: Resampling) -> Estima
 def _between(panel: Panel, one: tuple[int, Rater], other: tuple[int, Rater], draws: Resampling) -> Between:
     left, right = (panel.by_item(panel.verdicts.of(number)) for number, _ in (one, other))
     items = np.arange(len(panel.table.items))
-    found = kappa(panel, items, left, right, draws)
-    return Between(one[1].name, other[1].name, found.n, agreement(panel, items, left, right, draws), found)
+    said = panel, items, left, right, draws
+    found = kappa(*said)
+    return Between(one[1].name, other[1].name, found.n, agreement(*said), found, ac1(*said))

@@ -7,7 +7,9 @@ from amendment.calibration.against_people import FEWEST_SHARED
 from amendment.calibration.alarm import RULE
 from amendment.calibration.gates import RULES
 from amendment.calibration.slices import FEW_ITEMS, MOST
+from amendment.calibration.standing_in import Q
 from amendment.statistics import Resampling
+from amendment.statistics.alternative_annotators import FEWEST_FOR_T
 from amendment.statistics.intervals import FEW, FEWEST
 from amendment.statistics.sides import HALF
 
@@ -24,7 +26,7 @@ def _terms(draws: Resampling) -> dict[str, str]:
     return {
         "intervals": (
             f"At level {draws.level:g}, clustered by prompt. Shares: the sandwich with Student's t, cut at 0 and 1; "
-            "Wilson over prompts where no variation between prompts was seen. Kappa, alpha, differences from the "
+            "Wilson over prompts where no variation between prompts was seen. Kappa, alpha, AC1, differences from the "
             f"ceiling, length asymmetry and position index: percentiles of {draws.draws} draws of whole prompts, seed "
             f"{draws.seed}. Everywhere fewer than {FEWEST} prompts get no interval, fewer than {FEW} a note."
         ),
@@ -53,11 +55,39 @@ def _terms(draws: Resampling) -> dict[str, str]:
         ),
         "kappa": "Cohen's, over A, tie and B; undefined where both always say the same one thing.",
         "alpha": "Krippendorff's, nominal over A, tie and B, on items with at least two readable verdicts.",
+        "AC1": (
+            "Gwet's, over A, tie and B as the possible classes, on the same items as kappa or alpha. Where nearly all "
+            "verdicts are of one class, kappa and alpha fall to 0 although raters agree, and this does not."
+        ),
         "ceiling": (
             "On each item with two people or more, the share of pairs of people who agree; the mean over items. The "
             "judge beside it: its mean agreement with single people on the same items, one call. A difference below 0 "
             "says that it agrees with a person less than another person does; ratio is the one divided by the other. "
             f"Needs {FEWEST_SHARED} such items."
+        ),
+        "leaving one person out": (
+            "Each person of an item in turn is set aside, and compared with what the others mostly say; where several "
+            "verdicts are equally frequent, agreement is 1 over their number. The judge, one call, is compared with "
+            "the same others. A tie is a class; each item counts once; needs two people on an item."
+        ),
+        "alternative annotator test": (
+            "Calderon, Reichart and Dror (2025). Each person in turn is set against the judge, all its orders put "
+            "together: who says more often what the other people of the item say? as good: share of items on which "
+            "the judge does at least as often; rho: its mean over people, by which judges are compared. p: of the "
+            "hypothesis that the person is better by epsilon or more, which is what people are granted for their "
+            "price: 0.1 a crowd, 0.15 skilled people, 0.2 experts; t test clustered by prompt, below "
+            f"{FEWEST_FOR_T} items Wilcoxon's over prompts. won: rejected, at a false discovery rate over people of "
+            f"{Q:g} however they depend on each other. omega: share of people won against; the judge passes from one "
+            "half. With three people that is harsh, so look at p and rho beside omega."
+        ),
+        "by annotator and confidence": (
+            "Each label of a person counts once, beside other people's of the item and beside the judge's, one call; "
+            "with several others, the mean over them. unsure, fairly sure, sure: confidence up to 1/3, up to 2/3, "
+            "above."
+        ),
+        "shown once more": (
+            "Share of a person's repeated verdicts that say of the two answers what the first said, whichever was "
+            "displayed first. Everywhere else the first one counts alone."
         ),
         "order": (
             "consistent: same verdict on content in both displayed orders. primacy, recency: the first, the second "

@@ -56,9 +56,16 @@ def certificate_lines(certificate: Certificate) -> list[str]:
 
 def _definitions(certificate: Certificate) -> Iterator[str]:
     """Every term that occurs."""
-    has_slices = certificate.slices or certificate.win_shares or certificate.not_sliced
+    people, judges = certificate.people, certificate.judges
+    occurs = {
+        "slices": certificate.slices or certificate.win_shares or certificate.not_sliced,
+        "leaving one person out": people and people.leave_one_out,
+        "alternative annotator test": any(judge.stand_in for judge in judges),
+        "by annotator and confidence": certificate.labels,
+        "shown once more": certificate.counts.shown_again,
+    }
     for term, meaning in certificate.how.items():
-        if has_slices or term != "slices":
+        if occurs.get(term, True):
             yield f"- {term}: {meaning}"
 
 
@@ -70,6 +77,7 @@ def _opening(certificate: Certificate) -> str:
         if many
     )
     repeated = f", {counts.repeated_votes} of them repeated" if counts.repeated_votes else ""
+    repeated += f", {counts.shown_again} on items shown once more" if counts.shown_again else ""
     return (
         f"{raters} on {counts.items} items of {counts.prompts} prompts; {counts.votes} votes{repeated}. Items "
         f"with a person's vote: {counts.with_people}, with two people's: {counts.with_two_people}. "

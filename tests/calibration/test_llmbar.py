@@ -13,7 +13,7 @@ from typing import Literal
 
 import pytest
 
-from amendment.calibration import Certificate, Item, Vote, audit
+from amendment.calibration import Certificate, Item, Vote, audit, certificate_lines
 
 PATH = Path(__file__).resolve().parents[3] / "shared" / "data" / "llmbar" / "verdicts.csv.gz"
 pytestmark = pytest.mark.skipif(not PATH.is_file(), reason="LLMBar's verdicts do not lie beside the project")
@@ -95,3 +95,17 @@ def test_no_gate_of_order_passes_below_its_threshold(certificate: Certificate) -
 def test_labels_that_are_joined_rightly_raise_no_alarm(certificate: Certificate) -> None:
     assert certificate.alarms.compared > 1000
     assert certificate.alarms.found == ()
+
+
+def test_beside_one_gold_label_no_judge_is_tested_as_an_annotator(certificate: Certificate) -> None:
+    assert {judge.stand_in_note[:28] for judge in certificate.judges} == {"needs two people, found 1: w"}
+    told = [line for line in certificate_lines(certificate) if line.startswith("- not tested for")]
+    assert [line[:29] for line in told] == ["- not tested for 65 judges: n"]
+    assert certificate.labels == ()
+
+
+def test_ac1_lies_above_kappa_since_a_tie_was_possible_and_nobody_said_it(certificate: Certificate) -> None:
+    for judge in certificate.judges:
+        assert judge.one_call
+        # p_e of AC1 is at most 1/3 with three possible classes and that of kappa about 1/2 with two in use
+        assert judge.one_call.ac1.value > judge.one_call.kappa.value

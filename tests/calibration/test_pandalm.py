@@ -87,6 +87,53 @@ def test_the_clustered_error_is_half_as_large_again_as_the_naive_one(gpt: Judge)
     assert error / naive == pytest.approx(1.5, abs=0.02)
 
 
+def test_ac1_lies_above_kappa_and_alpha_since_ties_are_rare(certificate: Certificate, gpt: Judge) -> None:
+    assert certificate.people
+    assert certificate.people.among
+    among = certificate.people.among
+    assert (round(among.alpha.value, 4), round(among.ac1.value, 4)) == (0.8642, 0.8864)
+    assert [round(pair.ac1.value, 2) for pair in among.pairs] == [0.88, 0.9, 0.88]
+    assert gpt.one_call
+    assert (round(gpt.one_call.kappa.value, 3), round(gpt.one_call.ac1.value, 3)) == (0.493, 0.605)
+
+
+def test_leaving_one_of_three_out_is_the_mean_agreement_of_two(
+    certificate: Certificate, gpt: Judge, pandalm: Judge
+) -> None:
+    assert certificate.people
+    assert certificate.people.leave_one_out
+    assert certificate.people.leave_one_out.value == pytest.approx((912 + 928 + 917) / (3 * 999))
+    for judge, own, difference in ((gpt, 0.7064, -0.2156), (pandalm, 0.6603, -0.2596)):
+        assert judge.leave_one_out
+        assert judge.leave_one_out.judge.value == pytest.approx(own, abs=5e-5)
+        assert judge.leave_one_out.difference.value == pytest.approx(difference, abs=5e-5)
+        assert judge.leave_one_out.difference.high < 0
+
+
+def test_neither_judge_could_stand_in_for_an_annotator(gpt: Judge, pandalm: Judge) -> None:
+    for judge, items, rho, p in (
+        (gpt, 974, 0.7580, [0.850, 0.724, 0.856]),
+        (pandalm, 999, 0.7147, [0.995, 0.985, 0.998]),
+    ):
+        test = judge.stand_in
+        assert test
+        assert (test.items, test.tested, [one.items for one in test.people]) == (items, 3, [items] * 3)
+        assert test.advantage.value == pytest.approx(rho, abs=5e-5)
+        assert [one.p["0.2"] for one in test.people] == pytest.approx(p, abs=0.0005)
+        assert test.winning_rate == {"0.1": 0, "0.15": 0, "0.2": 0}
+        assert not any(test.passes.values())
+
+
+def test_no_annotator_is_an_outlier(certificate: Certificate) -> None:
+    found = {(one.name[-1], one.judge): round(one.agreement["strict"].value, 3) for one in certificate.labels}
+    # of two others each: (912 + 928), (912 + 917) and (928 + 917) of 1998
+    assert [found[name, None] for name in "123"] == [0.921, 0.915, 0.923]
+    assert [found[name, "gpt-3.5"] for name in "123"] == [0.709, 0.701, 0.708]
+    assert [found[name, "pandalm-7b"] for name in "123"] == [0.66, 0.652, 0.67]
+    assert certificate.people
+    assert certificate.people.again is None
+
+
 def test_length(certificate: Certificate, gpt: Judge, pandalm: Judge) -> None:
     assert certificate.people
     assert certificate.people.prefers_longer.value == pytest.approx(599 / 887)

@@ -82,6 +82,7 @@ VOTES = st.builds(
     principle=st.sampled_from([None, "p", "q"]),
     sample=st.sampled_from([0, 1, 2**70]),
     argues=st.sampled_from([None, "A", "B"]),
+    confidence=st.sampled_from([None, 0.2, 1.0]),
 )
 PEOPLE = st.lists(
     st.builds(
@@ -93,7 +94,8 @@ PEOPLE = st.lists(
         first=st.none(),
         p_a=st.none(),
         principle=st.none(),
-        sample=st.just(0),
+        sample=st.sampled_from([0, 1]),
+        confidence=st.sampled_from([None, 1 / 3, 2 / 3, 1.0]),
     ),
     max_size=12,
 )

@@ -167,6 +167,18 @@ def test_verdicts_of_a_runs_own_judges_in_content_coordinates(tmp_path: Path, sm
         assert (vote.principle, vote.sample, vote.kind) == (verdict.principle_id, verdict.sample, "model")
 
 
+def test_votes_carry_what_a_person_was_shown_again_and_how_sure_they_were() -> None:
+    first = Verdict(
+        scale="pair", prompt_id="p", shown=("x", "y"), value="A", confidence=2 / 3, rater="ann", rater_kind="person"
+    )
+    repeat = first.model_copy(update={"shown": ("y", "x"), "confidence": None, "sample": 1})
+    found = votes_of_run([first, repeat], [], [])
+    assert [(vote.value, vote.first, vote.sample, vote.confidence) for vote in found.votes] == [
+        ("A", "A", 0, 2 / 3),
+        ("B", "B", 1, None),
+    ]
+
+
 @pytest.fixture
 def imported(tmp_path: Path) -> Callable[[dict[str, Any]], AuditInputs]:
     """Votes of the records that a run makes of one verdict file with twenty items."""

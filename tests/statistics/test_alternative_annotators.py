@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Sequence
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -20,6 +22,7 @@ from amendment.statistics.alternative_annotators import (
     t_below,
     wilcoxon_below,
 )
+from amendment.statistics.intervals import codes_of
 
 Rows = Sequence[Sequence[int | None]]
 """A row per item, a column per person; None where there is no label."""
@@ -167,6 +170,28 @@ def test_it_is_the_procedure_of_the_paper(seed: int, epsilon: float) -> None:
     assert found.winning_rate == pytest.approx(omega)
     assert found.advantage.value == pytest.approx(rho)
     assert [one.p for one in found.people] == pytest.approx(p_values)
+
+
+PANDALM = Path(__file__).resolve().parents[3] / "shared" / "data" / "pandalm"
+
+
+@pytest.mark.skipif(not PANDALM.is_dir(), reason="PandaLM's test set does not lie beside the project")
+@pytest.mark.parametrize(("epsilon", "omega"), [(0.2, 0), (0.3, 2 / 3)])
+def test_three_annotators_of_pandalm_and_its_judge_by_the_papers_procedure(epsilon: float, omega: float) -> None:
+    people, judge = (
+        json.loads((PANDALM / name).read_text(encoding="utf-8"))
+        for name in ("testset-v1.json", "pandalm-7b-testset-v1.json")
+    )
+    said = {row["idx"]: int(row["pandalm_result"]) for row in judge}
+    rows: Rows = [[row[f"annotator{i}"] for i in (1, 2, 3)] for row in people]
+    judged = [said[row["idx"]] for row in people]
+    found, (rate, rho, p_values) = run(rows, judged, epsilon=epsilon), by_the_paper(rows, judged, epsilon)
+    assert found.winning_rate == pytest.approx(rate) == pytest.approx(omega)
+    assert found.advantage.value == pytest.approx(rho) == pytest.approx(0.7147, abs=5e-5)
+    assert [one.p for one in found.people] == pytest.approx(p_values)
+    # 999 rows are 170 prompts: clustered, no annotator is beaten at either epsilon
+    prompts = codes_of([row["instruction"] + row["input"] for row in people])[0].tolist()
+    assert run(rows, judged, prompts, epsilon).winning_rate == 0
 
 
 def test_one_person_is_refused_and_told_why() -> None:

@@ -188,4 +188,5 @@ def _vote(verdict: Verdict, item: str, first: Literal["A", "B"]) -> Vote:
         principle=verdict.principle_id,
         sample=verdict.sample,
         argues=argues,
+        confidence=verdict.confidence,
     )
