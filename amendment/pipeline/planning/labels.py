@@ -120,10 +120,10 @@ def _config(path: Path | None) -> tuple[RunFile, Path]:
 
 
 def _assumed(stage: SpotCheckStage, given: dict[str, float | None]) -> PlanAssumptions:
-    known = {name: value for name, value in given.items() if value is not None}
+    known: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     people = {"below_ceiling": stage.gate.below_ceiling, "annotators": max(stage.annotators, 2)}
     try:
-        return replace(PlanAssumptions(), **people, **known)
+        return PlanAssumptions(**people | known)
     except ValueError as fault:
         raise ConfigError(f"calibrate --plan: {fault}") from None
 
