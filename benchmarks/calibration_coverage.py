@@ -27,6 +27,7 @@ from amendment.statistics.prediction_powered import (
 from amendment.statistics.stratified import stratified_mean
 
 Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
 
 ROWS = 1_000
 BLOCK = 250
@@ -45,7 +46,7 @@ class World(NamedTuple):
     f: Floats
     other_y: Floats
     other_f: Floats
-    prompts: NDArray[np.int64] | None
+    prompts: Integers | None
 
 
 class Found(NamedTuple):
@@ -75,13 +76,15 @@ class Line(NamedTuple):
 
 def plain(world: World, draw: int, n: int, _: np.random.Generator) -> Found:
     y, f = world.y[draw], world.f[draw]
-    return _powered(prediction_powered(y[:n], f[:n], f[n:], **_prompts(world, n)))
+    prompts, others = _split(world.prompts, n)
+    return _powered(prediction_powered(y[:n], f[:n], f[n:], clusters=prompts, unlabelled_clusters=others))
 
 
 def difference(world: World, draw: int, n: int, _: np.random.Generator) -> Found:
     y, f = (world.y[draw], world.other_y[draw]), (world.f[draw], world.other_f[draw])
     labels, seen, others = ((a[part], b[part]) for a, b, part in ((*y, slice(n)), (*f, slice(n)), (*f, slice(n, None))))
-    return _powered(prediction_powered_difference(labels, seen, others, **_prompts(world, n)))
+    prompts, rest = _split(world.prompts, n)
+    return _powered(prediction_powered_difference(labels, seen, others, clusters=prompts, unlabelled_clusters=rest))
 
 
 def by_strata(world: World, draw: int, n: int, random: np.random.Generator) -> Found:
@@ -89,8 +92,12 @@ def by_strata(world: World, draw: int, n: int, random: np.random.Generator) -> F
     y, f = world.y[draw], world.f[draw]
     strata, order = _strata_first(f, n, random)
     y, f = y[order], f[order]
-    names = {} if world.prompts is None else _named(world.prompts[order], n)
-    return _powered(stratified_prediction_powered(y[:n], f[:n], strata[:n], f[n:], strata[n:], **names))
+    prompts, others = _split(world.prompts, n, order)
+    return _powered(
+        stratified_prediction_powered(
+            y[:n], f[:n], strata[:n], f[n:], strata[n:], clusters=prompts, unlabelled_clusters=others
+        )
+    )
 
 
 def stratified(world: World, draw: int, n: int, random: np.random.Generator) -> Found:
@@ -120,8 +127,17 @@ def weighted_powered(share: float) -> Callable[[World, int, int, np.random.Gener
         seen = random.random(ROWS) < chance
         order = np.argsort(~seen, kind="stable")
         asked = int(seen.sum())
-        names = {} if world.prompts is None else _named(world.prompts[order], asked)
-        return _powered(prediction_powered(y[seen], f[seen], f[~seen], weights=1 / chance[seen], **names))
+        prompts, others = _split(world.prompts, asked, order)
+        return _powered(
+            prediction_powered(
+                y[seen],
+                f[seen],
+                f[~seen],
+                weights=1 / chance[seen],
+                clusters=prompts,
+                unlabelled_clusters=others,
+            )
+        )
 
     return ask
 
@@ -145,15 +161,17 @@ def _powered(found: PowerTuned) -> Found:
     return Found(found.estimate, found.people_alone.high - found.people_alone.low)
 
 
-def _prompts(world: World, n: int) -> dict[str, NDArray[np.int64]]:
-    return {} if world.prompts is None else _named(world.prompts, n)
+def _split(
+    prompts: Integers | None, n: int, order: Integers | None = None
+) -> tuple[Integers, Integers] | tuple[None, None]:
+    """Prompts of the labelled rows and of the others, in `order`."""
+    if prompts is None:
+        return None, None
+    ordered = prompts if order is None else prompts[order]
+    return ordered[:n], ordered[n:]
 
 
-def _named(prompts: NDArray[np.int64], n: int) -> dict[str, NDArray[np.int64]]:
-    return {"clusters": prompts[:n], "unlabelled_clusters": prompts[n:]}
-
-
-def _strata_first(f: Floats, n: int, random: np.random.Generator) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _strata_first(f: Floats, n: int, random: np.random.Generator) -> tuple[Integers, Integers]:
     """Strata in an order in which the labelled rows come first, and that order."""
     strata = np.minimum((f * 4).astype(np.int64), 3)
     sizes = np.bincount(strata, minlength=4)
@@ -171,7 +189,8 @@ def _strata_first(f: Floats, n: int, random: np.random.Generator) -> tuple[NDArr
 
 def _chances(f: Floats, n: int, share: float) -> Floats:
     unsure = np.sqrt(f * (1 - f))
-    return np.clip(n / f.size * ((1 - share) * unsure / unsure.mean() + share), 0, 1)
+    chances: Floats = np.clip(n / f.size * ((1 - share) * unsure / unsure.mean() + share), 0, 1)
+    return chances
 
 
 def _systematic(chance: Floats, random: np.random.Generator) -> NDArray[np.bool_]:

@@ -19,11 +19,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from amendment.statistics.intervals import FEW, Floats, codes_of, t_quantile
 
-__all__ = ["Contrast", "PowerRows", "clipped", "contrast", "power_rows", "refuse_strangers", "tuned"]
+__all__ = ["Contrast", "PowerRows", "clipped", "contrast", "power_rows", "refuse_strangers", "summed", "tuned"]
 
 Codes = NDArray[np.intp]
 
-STRANGE = 1 - 1e-6
+STRANGE = 1 - 1e-9
 """Level of the test that the labelled rows and the others look alike to the judge; beyond it they are refused."""
 
 
@@ -110,13 +110,18 @@ def codes_together(first: Iterable[Hashable], second: Iterable[Hashable], sizes:
     return codes_of([*one, *other])
 
 
+def summed(codes: Codes, values: Floats, clusters: int) -> Floats:
+    """Sums of `values` by cluster."""
+    return np.bincount(codes, values, clusters).astype(np.float64, copy=False)
+
+
 def contrast(rows: PowerRows, clusters: int) -> Contrast:
     """Both parts of the estimate, with what each of `clusters` adds to their errors."""
     n, others = rows.y.size, rows.u.size
     w = np.ones(n) if rows.w is None else rows.w
     total = float(w.sum())
     share, mean, judged = w / total, float(w @ rows.y) / total, float(w @ rows.f) / total
-    by_people = np.bincount(rows.codes[:n], share * (rows.y - mean), clusters)
+    by_people = summed(rows.codes[:n], share * (rows.y - mean), clusters)
     seen = share * (rows.f - judged)
     if rows.w is None:
         whole = float(rows.u.mean())
@@ -124,7 +129,7 @@ def contrast(rows: PowerRows, clusters: int) -> Contrast:
     else:  # the rows that were left over are no sample of the population; all rows together are
         whole = float(rows.f.sum() + rows.u.sum()) / (n + others)
         by_judge = np.concatenate([seen + (whole - rows.f) / (n + others), (whole - rows.u) / (n + others)])
-    return Contrast(mean, whole - judged, by_people, np.bincount(rows.codes, by_judge, clusters), rows.labelled)
+    return Contrast(mean, whole - judged, by_people, summed(rows.codes, by_judge, clusters), rows.labelled)
 
 
 def refuse_strangers(size: Sequence[float], rows: Sequence[PowerRows], found: Sequence[Contrast]) -> None:
@@ -133,10 +138,12 @@ def refuse_strangers(size: Sequence[float], rows: Sequence[PowerRows], found: Se
     kept = [i for i, one in enumerate(rows) if one.u.size >= FEW and found[i].labelled >= FEW]
     if not kept:
         return
-    error = sum((size[i] * found[i].by_judge for i in kept), np.zeros(1))
+    sums = sum((size[i] * found[i].by_judge for i in kept), np.zeros(1))
     shift = sum(size[i] * found[i].shift for i in kept)
+    # a judge who nearly always says the same hardly varies in a few labels: all predictions tell better then
+    least = sum(size[i] ** 2 * _spread(rows[i]) * (1 / found[i].labelled + 1 / rows[i].u.size) for i in kept)
     freedom = min(min(found[i].labelled, rows[i].u.size) for i in kept) - 1
-    if abs(shift) > 1e-9 + t_quantile(freedom, STRANGE) * math.sqrt(float(error @ error)):
+    if abs(shift) > 1e-9 + t_quantile(freedom, STRANGE) * math.sqrt(max(float(sums @ sums), least)):
         raise ValueError(
             "labelled and unlabelled rows are not of one population: the mean prediction of the rows without a label "
             f"differs by {shift:+.3f} from that of the labelled ones; label a random sample of the rows to be estimated"
@@ -151,9 +158,13 @@ def tuned(rows: PowerRows, found: Contrast) -> float:
     """
     if rows.independent and rows.w is None:
         n = rows.y.size
-        spread = (1 + n / rows.u.size) * float(np.concatenate([rows.f, rows.u]).var())
-        return clipped(float((rows.y - found.mean) @ rows.f) / n, spread)
+        together = float((rows.y - found.mean) @ rows.f) / n
+        return clipped(together, (1 + n / rows.u.size) * _spread(rows))
     return clipped(float(found.by_people @ found.by_judge), float(found.by_judge @ found.by_judge))
+
+
+def _spread(rows: PowerRows) -> float:
+    return float(np.concatenate([rows.f, rows.u]).var())
 
 
 def clipped(together: float, spread: float) -> float:

@@ -12,7 +12,8 @@ is too wide by about n / (2 (n + N)) of its width: 3 % for 200 of 3,000.
 Which labels may be used: those of a random sample of the rows that are estimated. Equal inclusion probabilities need
 no weights, unequal ones do (1 / inclusion), and then labelled and unlabelled rows together must be everything that
 was drawn from. Labels of other rows are refused as far as numbers show it: where the judge's mean prediction of the
-labelled rows differs from that of the others beyond chance (one in a million). For such labels see `rogan_gladen`.
+labelled rows differs from that of the others beyond chance (once in a thousand million samples). For such labels see
+`rogan_gladen`.
 
 Differences from the formulas of the paper, found by simulation (`benchmarks/calibration.py coverage`):
 
@@ -41,9 +42,10 @@ from amendment.statistics.power_tuning import (
     contrast,
     power_rows,
     refuse_strangers,
+    summed,
     tuned,
 )
-from amendment.statistics.strata import pooled_strata
+from amendment.statistics.strata import Names, pooled_strata
 
 __all__ = ["PowerTuned", "prediction_powered", "prediction_powered_difference", "stratified_prediction_powered"]
 
@@ -115,9 +117,9 @@ def prediction_powered_difference(
 def stratified_prediction_powered(
     labels: ArrayLike,
     predictions: ArrayLike,
-    strata: Sequence[Hashable],
+    strata: Names,
     unlabelled: ArrayLike,
-    unlabelled_strata: Sequence[Hashable],
+    unlabelled_strata: Names,
     *,
     clusters: Iterable[Hashable] | None = None,
     unlabelled_clusters: Iterable[Hashable] | None = None,
@@ -139,7 +141,7 @@ def stratified_prediction_powered(
     lams = _lams(parts) if sum(part.found.labelled for part in parts) >= FEW else [0.0] * len(parts)
     values = [part.found.mean + lam * part.found.shift for part, lam in zip(parts, lams, strict=True)]
     between = (np.array(values) - _mean(parts, values)) / own.size
-    return _together(rows, parts, lams, np.bincount(rows.codes, between[own], count), level)
+    return _together(rows, parts, lams, summed(rows.codes, between[own], count), level)
 
 
 def _minus(first: ArrayLike, second: ArrayLike) -> Floats:

@@ -15,8 +15,8 @@ ties become an answer to a yes-or-no question first, such as "was the first one 
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Mapping
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 from amendment.statistics.intervals import Estimate
 from amendment.statistics.shares import wilson
@@ -121,7 +121,7 @@ def _held(rate: float) -> float:
     return min(max(rate, 0.0), 1.0)
 
 
-def homogeneity(shares: Mapping[Hashable, tuple[int, int]]) -> Homogeneity:
+def homogeneity(shares: Mapping[Any, tuple[int, int]]) -> Homogeneity:
     """Pearson's chi-square test that hits / rows is one share in all groups: sensitivity by system, say."""
     if any(not 0 <= hits <= rows for hits, rows in shares.values()):
         raise ValueError("expected (hits, rows) by group, with no more hits than rows")

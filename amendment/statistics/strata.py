@@ -10,15 +10,18 @@ from numpy.typing import NDArray
 from amendment.statistics.intervals import Floats
 from amendment.statistics.power_tuning import codes_together
 
-__all__ = ["LEAST", "pooled_strata"]
+__all__ = ["LEAST", "Names", "pooled_strata"]
+
+Names = Sequence[Hashable] | NDArray[np.integer]
+"""The stratum of each row."""
 
 LEAST = 10
 """Labelled clusters of a stratum that stands alone."""
 
 
 def pooled_strata(
-    strata: Sequence[Hashable],
-    unlabelled_strata: Sequence[Hashable],
+    strata: Names,
+    unlabelled_strata: Names,
     clusters: NDArray[np.intp],
     weights: Floats | None = None,
 ) -> tuple[NDArray[np.intp], dict[int, Floats]]:

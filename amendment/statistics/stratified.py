@@ -10,19 +10,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Hashable, Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from amendment.statistics.intervals import NO_VARIATION, Estimate, cautioned, codes_of, t_quantile
+from amendment.statistics.strata import Names
 
 __all__ = ["stratified_mean"]
 
 
 def stratified_mean(
     values: ArrayLike,
-    strata: Sequence[Hashable],
-    sizes: Mapping[Hashable, int],
+    strata: Names,
+    sizes: Mapping[Any, int],
     *,
     clusters: Iterable[Hashable] | None = None,
     finite: bool = False,
@@ -62,7 +64,7 @@ def _around(told: Estimate, variance: float, freedom: int, level: float) -> Esti
     return cautioned(told._replace(low=told.value - half, high=told.value + half))
 
 
-def _sizes(names: Sequence[Hashable], labels: np.ndarray, sizes: Mapping[Hashable, int]) -> np.ndarray:
+def _sizes(names: Sequence[Hashable], labels: np.ndarray, sizes: Mapping[Any, int]) -> np.ndarray:
     """The rows of each stratum, in the order of `names`."""
     few = [name for name, n in zip(names, labels, strict=True) if n < 2]
     few += [name for name, size in sizes.items() if size and name not in set(names)]

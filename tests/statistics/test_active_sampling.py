@@ -51,7 +51,8 @@ def test_an_active_mean_by_hand() -> None:
     assert found.estimate.high == pytest.approx(2 / 3 + half, abs=1e-5)
     assert found.estimate.low == pytest.approx(2 / 3 - half, abs=1e-5)
     assert (found.estimate.n, found.estimate.clusters) == (6, 6)
-    assert (found.most_weight, found.effective_n, found.warnings) == (pytest.approx(4 / 3), pytest.approx(6), ())
+    assert (found.most_weight, found.effective_n) == pytest.approx((4 / 3, 6))
+    assert found.warnings == ()
 
 
 def test_where_everybody_was_asked_it_is_the_mean_of_the_labels() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -282,7 +283,7 @@ def test_a_stratum_without_a_label_is_named() -> None:
     ],
 )
 def test_rows_that_do_not_fit_together_are_refused(
-    labels: list[float], predictions: list[float], others: list[float], names: dict[str, list[int]], told: str
+    labels: list[float], predictions: list[float], others: list[float], names: dict[str, Any], told: str
 ) -> None:
     with pytest.raises(ValueError, match=told):
         prediction_powered(labels, predictions, others, **names)
