@@ -35,7 +35,9 @@ GROUND = {"calls", "ledger", "statistics"}
 """Rooms on floor 0, which any other part may enter by any of its modules."""
 LINKED = ("constitutions", "critique", "preference", "reward_model", "dpo")
 ROOMS = sorted(path.parent.name for path in PACKAGE.glob("*/__init__.py"))
-HEAVY = ("torch", "trl", "transformers", "datasets", "openai", "anthropic", "scipy")
+TEXTS = (".yaml", ".txt", ".json", ".html", ".css", ".js", ".svg")
+"""What the package reads or serves beside its code."""
+HEAVY = ("torch", "trl", "transformers", "datasets", "openai", "anthropic", "scipy", "starlette", "uvicorn", "jinja2")
 
 
 def part_of(path: Path) -> str:
@@ -127,8 +129,8 @@ def test_the_wheel_holds_one_top_level_name_and_all_texts(tmp_path: Path) -> Non
     wheel = tmp_path / built.build_wheel(str(tmp_path))
     names = zipfile.ZipFile(wheel).namelist()
     assert {name.split("/")[0] for name in names if ".dist-info" not in name} == {"amendment"}
-    texts = [path for path in PACKAGE.rglob("*") if path.suffix in (".yaml", ".txt", ".json") and path.is_file()]
-    assert texts
+    texts = [path for path in PACKAGE.rglob("*") if path.suffix in TEXTS and path.is_file()]
+    assert {path.suffix for path in texts} == set(TEXTS)
     assert {str(path.relative_to(ROOT)) for path in texts} <= set(names)
 
 

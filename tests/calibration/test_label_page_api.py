@@ -1,0 +1,368 @@
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from amendment.calibration import Answer, answer_all, answer_here
+from amendment.calibration.labelling._app import PAGE, create_app, tidy_name
+from amendment.calibration.labelling._guard import LONGEST_BODY
+from amendment.calibration.labelling.queue import Queue, labels_missing
+from amendment.calibration.labelling.store import Labels
+from amendment.errors import ConfigError, LedgerError
+from tests.calibration.label_pages import Reply, ask, questions
+
+TOKEN = "a" * 43
+HOST = "127.0.0.1:8123"
+ORIGIN = f"http://{HOST}"
+JSON = ("content-type", "application/json")
+WRITE = [("host", HOST), ("origin", ORIGIN), JSON]
+ASKED = questions(12, overlap=4, repeated=[0, 5])
+
+
+class Page:
+    """An application over labels in a file, asked as a browser would."""
+
+    def __init__(self, path: Path) -> None:
+        self.labels = Labels(path)
+        self.queue = Queue(ASKED, self.labels.current(), seed=3, annotators=2, clock=lambda: 0.0)
+        self.app = create_app(self.queue, self.labels, token=TOKEN, hosts=[HOST])
+
+    def raw(self, method: str, path: str, headers: list[tuple[str, str]], body: bytes = b"") -> Reply:
+        return asyncio.run(ask(self.app, method, path, headers, body))
+
+    def get(self, path: str, *headers: tuple[str, str]) -> Reply:
+        return self.raw("GET", path, [("host", HOST), *headers])
+
+    def post(self, path: str, body: Any, *headers: tuple[str, str]) -> Reply:
+        return self.raw("POST", path, [*WRITE, *headers], json.dumps(body).encode())
+
+    def enter(self, annotator: str) -> tuple[str, str]:
+        reply = self.post("/session", {"token": TOKEN, "annotator": annotator})
+        assert reply.status == 204
+        return "cookie", (reply.header("set-cookie") or "").partition(";")[0]
+
+    def say(self, cookie: tuple[str, str], uuid: str, **more: Any) -> Reply:
+        item = self.get("/next", cookie).json["item"]
+        place = {"comparison_id": item["comparison_id"], "showing": item["showing"]}
+        return self.post("/labels", {"uuid": uuid, "choice": "A", **place, **more}, cookie)
+
+
+@pytest.fixture
+def page(tmp_path: Path) -> Iterator[Page]:
+    one = Page(tmp_path / "labels.sqlite")
+    with one.labels:
+        yield one
+
+
+def headers(**changed: str | None) -> list[tuple[str, str]]:
+    kept = {**dict(WRITE), **{name.replace("_", "-"): value for name, value in changed.items()}}
+    return [(name, value) for name, value in kept.items() if value is not None]
+
+
+@pytest.mark.parametrize(
+    "host", [None, "", "evil.example", "evil.example:8123", "127.0.0.1", "127.0.0.1:8124", "[::1]:8123", f"{HOST}.evil"]
+)
+@pytest.mark.parametrize("path", ["/", "/next", "/session", "/static/page.css"])
+def test_a_foreign_host_gets_nothing_wherever_it_asks(page: Page, host: str | None, path: str) -> None:
+    named = [] if host is None else [("host", host)]
+    for reply in (page.raw("GET", path, named), page.raw("POST", path, [*named, ("origin", f"http://{host}"), JSON])):
+        assert reply.status == 421
+        assert set(reply.json) == {"error"}
+
+
+def test_two_hosts_are_none(page: Page) -> None:
+    assert page.raw("GET", "/", [("host", HOST), ("host", "evil.example")]).status == 421
+
+
+@pytest.mark.parametrize(
+    ("changed", "status"),
+    [
+        ({"origin": None}, 403),
+        ({"origin": "null"}, 403),
+        ({"origin": "http://evil.example"}, 403),
+        ({"origin": "https://127.0.0.1:8123"}, 403),
+        ({"origin": "http://127.0.0.1:9999"}, 403),
+        ({"origin": "http://localhost:8123"}, 403),
+        ({"content_type": None}, 415),
+        ({"content_type": "text/plain"}, 415),
+        ({"content_type": "application/x-www-form-urlencoded"}, 415),
+        ({"content_length": str(LONGEST_BODY + 1)}, 413),
+        ({"content_length": "9" * 5000}, 413),
+        ({"content_length": "-1"}, 413),
+    ],
+)
+@pytest.mark.parametrize("path", ["/session", "/labels", "/undo"])
+def test_writes_from_elsewhere_are_refused_before_they_are_read(
+    page: Page, path: str, changed: dict[str, str | None], status: int
+) -> None:
+    cookie = page.enter("ann")
+    before = page.labels.history()
+    item = page.get("/next", cookie).json["item"]
+    body = {"uuid": "12345678", "choice": "A", "comparison_id": item["comparison_id"], "showing": 0}
+    reply = page.raw("POST", path, [*headers(**changed), cookie], json.dumps(body).encode())
+    assert reply.status == status
+    assert page.labels.history() == before
+
+
+def test_a_long_body_is_refused_whatever_length_was_announced(page: Page) -> None:
+    cookie = page.enter("ann")
+    body = json.dumps({"uuid": "12345678", "comment": "x" * LONGEST_BODY}).encode()
+    assert page.raw("POST", "/labels", [*WRITE, cookie, ("content-length", "10")], body).status == 413
+
+
+def test_reads_for_a_page_of_another_site_are_refused_but_a_link_to_the_page_works(page: Page) -> None:
+    cookie = page.enter("ann")
+    for site in ("cross-site", "same-site"):
+        assert page.get("/next", cookie, ("sec-fetch-site", site)).status == 403
+        assert page.get("/static/page.css", ("sec-fetch-site", site)).status == 403
+        assert page.get("/", ("sec-fetch-site", site)).status == 200
+    assert page.get("/next", cookie, ("sec-fetch-site", "same-origin")).status == 200
+
+
+@pytest.mark.parametrize("token", ["", "b" * 43, TOKEN[:-1], TOKEN + "a", "é"])
+def test_a_wrong_token_opens_nothing(page: Page, token: str) -> None:
+    reply = page.post("/session", {"token": token, "annotator": "ann"})
+    assert reply.status == 403
+    assert reply.header("set-cookie") is None
+
+
+def test_without_a_session_or_with_a_made_up_one_nothing_is_told_or_taken(page: Page) -> None:
+    name, _, value = page.enter("ann")[1].partition("=")
+    other = page.enter("bob")[1].partition("=")[2]
+    signed = value.partition(".")[2]
+    forged = ["", "x", "a.b", value[:-1], f"{other.partition('.')[0]}.{signed}", f"é.{signed}", f"%%.{signed}"]
+    for cookies in ([], *([("cookie", f"{name}={one}")] for one in forged)):
+        assert page.get("/next", *cookies).status == 401
+        assert page.post("/labels", {"uuid": "12345678"}, *cookies).status == 401
+        assert page.post("/undo", {"uuid": "12345678"}, *cookies).status == 401
+
+
+def test_the_cookie_is_for_this_page_alone(page: Page) -> None:
+    reply = page.post("/session", {"token": TOKEN, "annotator": "ann"})
+    told = (reply.header("set-cookie") or "").lower()
+    assert "httponly" in told
+    assert "samesite=strict" in told
+    assert told.startswith("amendment-label-8123=")
+
+
+def test_a_session_of_an_earlier_start_is_over(page: Page) -> None:
+    cookie = page.enter("ann")
+    page.app = create_app(page.queue, page.labels, token="b" * 43, hosts=[HOST])
+    assert page.get("/next", cookie).status == 401
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/static/../_app.py",
+        "/static/../index.html",
+        "/static//etc/passwd",
+        "/static/%2e%2e/_app.py",
+        "/static/..%2f_app.py",
+        "/static/..\\_app.py",
+        "/static/./page.css/../../index.html",
+        "/static/",
+        "/static",
+        "/index.html",
+        "/docs",
+        "/openapi.json",
+    ],
+)
+def test_nothing_but_the_pages_own_files_is_served(page: Page, path: str) -> None:
+    assert page.get(path).status == 404
+
+
+def test_every_file_of_the_page_is_served_with_its_type(page: Page) -> None:
+    kinds = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
+    files = [file for file in (PAGE / "static").rglob("*") if file.is_file()]
+    assert files
+    for file in files:
+        reply = page.get(f"/static/{file.relative_to(PAGE / 'static').as_posix()}")
+        assert (reply.status, reply.body) == (200, file.read_bytes())
+        assert (reply.header("content-type") or "").startswith(kinds[file.suffix])
+
+
+def test_every_reply_says_what_a_browser_may_do_with_it(page: Page) -> None:
+    cookie = page.enter("ann")
+    replies = [page.get("/"), page.get("/next", cookie), page.get("/next"), page.get("/static/none"), page.get("/x")]
+    replies += [page.raw("GET", "/", []), page.post("/session", {}), page.raw("DELETE", "/labels", WRITE)]
+    for reply in replies:
+        policy = reply.header("content-security-policy") or ""
+        assert policy.startswith("default-src 'none'; script-src 'self'; style-src 'self';")
+        assert "unsafe" not in policy
+        assert reply.header("x-content-type-options") == "nosniff"
+        assert reply.header("referrer-policy") == "no-referrer"
+        assert reply.header("cache-control") == "no-store"
+    assert [reply.status for reply in replies] == [200, 200, 401, 404, 404, 421, 400, 405]
+
+
+def test_the_page_itself_holds_no_item_no_name_and_no_token(page: Page) -> None:
+    page.enter("Ann Annotator")
+    text = page.get("/").body.decode()
+    assert "http" not in text.replace("http-equiv", "")
+    assert not any(word in text for word in ("ask 1", "Ann Annotator", TOKEN, ASKED[0].comparison_id))
+
+
+def test_an_item_is_told_in_the_order_of_its_annotator_and_nothing_else_is(page: Page) -> None:
+    reply = page.get("/next", page.enter("ann")).json
+    shown = page.queue.next("ann")
+    assert shown is not None
+    assert set(reply) == {"done", "item", "progress"}
+    item = reply["item"]
+    assert set(item) == {"comparison_id", "showing", "prompt", "first", "second", "principles"}
+    assert (item["first"]["id"], item["second"]["id"]) == shown.ids
+    texts = {shown.question.a_id: shown.question.a, shown.question.b_id: shown.question.b}
+    for side in ("first", "second"):
+        assert item[side]["messages"] == [turn.to_json() for turn in texts[item[side]["id"]]]
+    assert reply["progress"] == {"done": 0, "total": 9, "seconds_left": None}  # 4, 1 of them again, 8 / 2
+
+
+def test_a_label_is_kept_with_the_order_in_which_the_server_showed_it(page: Page) -> None:
+    cookie = page.enter("ann")
+    shown = page.queue.next("ann")
+    assert shown is not None
+    told = {"confidence": 2, "principle_id": "law/kind", "comment": "<b>\u202e", "seconds": 4.5}
+    assert page.say(cookie, "12345678", **told).json == {"stored": True}
+    (kept,) = page.labels.current()
+    assert kept.shown == shown.ids
+    assert (kept.annotator, kept.prompt_id, kept.comment) == ("ann", shown.question.prompt_id, "<b>\u202e")
+    assert (kept.confidence, kept.principle_id, kept.seconds) == (2, "law/kind", 4.5)
+
+
+def test_a_double_click_is_one_label(page: Page) -> None:
+    cookie = page.enter("ann")
+    item = page.get("/next", cookie).json["item"]
+    body = {"uuid": "12345678", "choice": "B", "comparison_id": item["comparison_id"], "showing": 0}
+    assert [page.post("/labels", body, cookie).json for _ in range(3)] == [{"stored": True}] * 3
+    assert len(page.labels.history()) == 1
+    assert page.get("/next", cookie).json["progress"]["done"] == 1
+    assert page.post("/labels", {**body, "choice": "A"}, cookie).status == 409
+
+
+@pytest.mark.parametrize(
+    ("changed", "word"),
+    [
+        ({"uuid": "short"}, "uuid"),
+        ({"uuid": "x" * 65}, "uuid"),
+        ({"uuid": None}, "uuid"),
+        ({"choice": "C"}, "choice"),
+        ({"showing": 2}, "showing"),
+        ({"showing": "0"}, "showing"),
+        ({"showing": True}, "showing"),
+        ({"confidence": 4}, "confidence"),
+        ({"comment": "x" * 10_001}, "comment"),
+        ({"seconds": -1}, "seconds"),
+        ({"seconds": float("inf")}, "seconds"),
+        ({"principle_id": "law/other"}, "principle_id"),
+        ({"shown": ["b", "a"]}, "shown"),
+        ({"annotator": "bob"}, "annotator"),
+    ],
+)
+def test_a_label_that_is_none_is_refused_with_the_field_that_is_wrong(
+    page: Page, changed: dict[str, Any], word: str
+) -> None:
+    reply = page.say(page.enter("ann"), **{"uuid": "12345678", **changed})
+    assert reply.status == 400
+    assert word in reply.json["error"]
+    assert page.labels.history() == []
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"[]", b"null", b'{"uuid": "\\ud800_______"}', b"\xff\xfe", b"[" * 60_000])
+def test_a_body_that_is_no_json_object_is_refused(page: Page, body: bytes) -> None:
+    cookie = page.enter("ann")
+    for path in ("/labels", "/undo", "/session"):
+        assert page.raw("POST", path, [*WRITE, cookie], body).status == 400
+
+
+def test_an_item_of_another_spot_check_is_not_taken(page: Page) -> None:
+    body = {"uuid": "12345678", "choice": "A", "comparison_id": "s2:other", "showing": 0}
+    assert page.post("/labels", body, page.enter("ann")).status == 404
+
+
+def test_a_second_showing_is_taken_only_of_items_that_have_one(page: Page) -> None:
+    body = {"uuid": "12345678", "choice": "A", "comparison_id": ASKED[1].comparison_id, "showing": 1}
+    assert page.post("/labels", body, page.enter("ann")).status == 400
+
+
+def test_undo_gives_the_item_back_once(page: Page) -> None:
+    cookie = page.enter("ann")
+    assert page.post("/undo", {"uuid": "undo-none"}, cookie).json["undone"] is None
+    first = page.get("/next", cookie).json["item"]
+    page.say(cookie, "label-one")
+    page.say(cookie, "label-two")
+    page.post("/undo", {"uuid": "undo-one"}, cookie)
+    reply = page.post("/undo", {"uuid": "undo-two"}, cookie)
+    assert reply.json["undone"] == first
+    assert page.post("/undo", {"uuid": "undo-two"}, cookie).json["undone"] == first
+    assert page.get("/next", cookie).json["item"] == first
+    assert page.labels.current() == []
+    page.say(cookie, "label-three", choice="tie")
+    assert [one.choice for one in page.labels.current()] == ["tie"]
+    assert page.post("/undo", {"uuid": "undo-none"}, cookie).json["undone"] is None  # the first one, sent again
+
+
+def test_one_name_in_two_browsers_is_one_annotator(page: Page) -> None:
+    one, two = page.enter("Zoë  Doe"), page.enter(" Zoe\u0308\u200b Doe\n")
+    item = page.get("/next", one).json["item"]
+    page.say(one, "12345678")
+    assert page.get("/next", two).json["item"] != item
+    assert page.get("/next", two).json["progress"]["done"] == 1
+
+
+@pytest.mark.parametrize("name", ["", " \t", "\u200b\x00", "x" * 121])
+def test_a_name_that_nobody_could_read_is_refused(page: Page, name: str) -> None:
+    assert page.post("/session", {"token": TOKEN, "annotator": name}).status == 400
+
+
+def test_names_are_cleaned() -> None:
+    assert tidy_name("  A\x00n\u202en \n  B ") == "Ann B"
+    assert tidy_name("x" * 500) == "x" * 500  # too long, which the session says
+
+
+def test_labelling_goes_on_after_a_restart(page: Page, tmp_path: Path) -> None:
+    cookie = page.enter("ann")
+    for n in range(5):
+        page.say(cookie, f"label-{n:03}")
+    item = page.get("/next", cookie).json
+    page.labels.close()
+    again = Page(tmp_path / "labels.sqlite")
+    with again.labels:
+        assert again.get("/next", again.enter("ann")).json == item
+
+
+def test_a_disk_that_takes_nothing_acknowledges_nothing(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
+    cookie = page.enter("ann")
+    page.get("/next", cookie)
+    page.labels._db.execute("PRAGMA query_only = 1")  # type: ignore[union-attr]
+    assert page.say(cookie, "12345678").status == 503
+    page.labels._db.execute("PRAGMA query_only = 0")  # type: ignore[union-attr]
+    assert page.say(cookie, "12345678").json == {"stored": True}
+
+
+def rate(annotator: str, item: dict[str, Any]) -> Answer:
+    return Answer("A" if item["first"]["id"] < item["second"]["id"] else "B", confidence=3)
+
+
+def test_annotators_in_this_process_answer_everything_the_same_way_each_time(tmp_path: Path) -> None:
+    states = []
+    for name in ("1", "2"):
+        with Labels(tmp_path / f"{name}.sqlite") as labels:
+            # 8 single items and their repeat (1), 4 of the overlap for two and their repeat (2): 8 + 1 + 8 + 2
+            assert asyncio.run(answer_here(ASKED, labels, ["ann", "bob"], rate, seed=1)) == 19
+            assert labels_missing(ASKED, labels.current(), annotators=2) == 0
+            assert asyncio.run(answer_here(ASKED, labels, ["ann", "bob"], rate, seed=1)) == 0
+            states.append(labels.state())
+            assert all(one.shown[one.choice == "B"].startswith("a") for one in labels.current())
+    assert states[0] == states[1]
+
+
+def test_annotators_without_the_token_are_told(page: Page) -> None:
+    with pytest.raises(ConfigError, match="#token="):
+        asyncio.run(answer_all(ORIGIN, ["ann"], rate, app=page.app))
+    with pytest.raises(LedgerError, match=r"refused POST /session \(403\)"):
+        asyncio.run(answer_all(f"{ORIGIN}/#token=wrong", ["ann"], rate, app=page.app))

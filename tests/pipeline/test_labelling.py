@@ -1,0 +1,218 @@
+"""The page of a run's folder as a process: 20 annotators at once, a kill between, ports, signals, what is told."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+import yaml
+
+from amendment.calibration import Answer, Labels, answer_all
+from amendment.calibration.people.samples import LabelQuestion
+from amendment.errors import ConfigError
+from amendment.pipeline.engine import Workspace
+from amendment.pipeline.labelling import QUESTIONS, open_spot_check, serve_labelling
+from tests.calibration.label_pages import label, questions
+
+ANNOTATORS, VERDICTS = 20, 200
+KILL_AFTER = ANNOTATORS * VERDICTS // 3
+Serve = Callable[..., tuple[subprocess.Popen[str], str]]
+
+
+def make_run(folder: Path, n: int = 12, overlap: int = 4, annotators: int = 2) -> Path:
+    config = {"name": "tried", "seed": 4, "spot_check": {"annotators": annotators}}
+    folder.mkdir(parents=True)
+    (folder / "run.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
+    Workspace(folder).write(QUESTIONS, LabelQuestion, questions(n, overlap=overlap))
+    return folder
+
+
+@pytest.fixture
+def serve() -> Iterator[Serve]:
+    """Starts `amendment label` and gives its process and the address that it prints."""
+    with contextlib.ExitStack() as stack:
+
+        def start(*arguments: str) -> tuple[subprocess.Popen[str], str]:
+            command = [sys.executable, "-m", "amendment", "label", *arguments]
+            pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+            page = stack.enter_context(subprocess.Popen(command, text=True, **pipes))
+            stack.callback(page.kill)
+            assert page.stdout is not None
+            return page, page.stdout.readline().strip()
+
+        yield start
+
+
+def rate(annotator: str, item: dict[str, Any]) -> Answer:
+    return Answer("A", seconds=2.0)
+
+
+def test_annotators_label_a_run_over_a_socket_and_the_page_tells_what_is_left(serve: Serve, tmp_path: Path) -> None:
+    folder = make_run(tmp_path / "runs" / "tried")
+    page, url = serve(str(folder))
+    assert url.startswith("http://127.0.0.1:")
+    assert len(url.partition("#token=")[2]) == 43  # 256 bits
+    # one of two annotators: 4 of the overlap, and all 8 others, since nobody else comes
+    assert asyncio.run(answer_all(url, ["ann"], rate)) == 12
+    assert open_spot_check(folder).missing() == 4  # read beside the page: the overlap waits for a second annotator
+    page.send_signal(signal.SIGINT)
+    out, err = page.communicate(timeout=20)
+    assert (page.returncode, err) == (0, "")
+    assert f"4 labels are missing; go on with: amendment label {folder}" in out
+
+    page, again = serve(str(folder))
+    assert again.partition("#")[0] == url.partition("#")[0]  # what a browser keeps belongs to its port
+    assert again != url
+    assert asyncio.run(answer_all(again, ["ann", "bob"], rate, in_turn=False)) == 4
+    page.send_signal(signal.SIGTERM)
+    out, _ = page.communicate(timeout=20)
+    assert page.returncode == 0
+    assert "all labels are there" in out
+    assert open_spot_check(folder).missing() == 0
+
+
+def test_a_second_page_of_one_run_is_refused(serve: Serve, tmp_path: Path) -> None:
+    folder = make_run(tmp_path / "tried")
+    page, _ = serve(str(folder))
+    second, url = serve(str(folder))
+    assert url == ""
+    assert f"pid {page.pid}" in second.communicate(timeout=20)[1]
+    assert second.returncode == 1
+
+
+def test_a_port_that_is_taken_is_passed_over_or_said(serve: Serve, tmp_path: Path) -> None:
+    folder = make_run(tmp_path / "tried")
+    page, url = serve(str(folder))
+    usual = int(url.partition("#")[0].rpartition(":")[2].rstrip("/"))
+    page.kill()
+    page.wait()
+    with socket.create_server(("127.0.0.1", usual)):
+        second, url = serve(str(folder), "--port", str(usual))
+        assert url == ""
+        assert f"127.0.0.1:{usual}: cannot be listened on" in second.communicate(timeout=20)[1]
+        assert second.returncode == 2
+        _, other = serve(str(folder))
+        assert other.startswith("http://127.0.0.1:")
+        assert f":{usual}/" not in other
+
+
+@pytest.mark.parametrize(
+    ("host", "allowed", "said"),
+    [
+        ("192.168.1.20", False, "--allow-network"),
+        ("0.0.0.0", True, "every address"),
+        ("::1", True, "IPv4"),
+        ("example.org", True, "IPv4"),
+    ],
+)
+def test_hosts_that_are_not_loopback_are_refused(tmp_path: Path, host: str, allowed: bool, said: str) -> None:
+    folder = make_run(tmp_path / "tried")
+    with pytest.raises(ConfigError, match=said):
+        serve_labelling(folder, host=host, allow_network=allowed, ready=lambda url, cautions: pytest.fail("served"))
+
+
+def test_what_is_no_run_or_has_no_sample_says_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="not a run's folder"):
+        open_spot_check(tmp_path)
+    folder = make_run(tmp_path / "tried")
+    (folder / "spot_check" / "questions.parquet").unlink()
+    with pytest.raises(ConfigError, match="amendment run FILE --until spot_check"):
+        open_spot_check(folder)
+    (folder / "run.yaml").write_text("name: tried\n", encoding="utf-8")
+    with pytest.raises(ConfigError, match="no `spot_check:`"):
+        open_spot_check(folder)
+    assert not (folder / "labels.sqlite").exists()
+
+
+def test_what_is_missing_follows_the_planned_annotators(tmp_path: Path) -> None:
+    folder = make_run(tmp_path / "tried", n=6, overlap=2, annotators=3)
+    assert open_spot_check(folder).missing() == 2 * 3 + 4
+    assert open_spot_check(folder, annotators=1).missing() == 6
+    with Labels(folder / "labels.sqlite") as labels:
+        labels.add(label(questions(1)[0], "ann"))
+    assert open_spot_check(folder).missing() == 9
+
+
+class Crowd:
+    """Annotators who keep a verdict until it is acknowledged, whatever becomes of the page."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.acknowledged: list[str] = []
+        self.kept: dict[str, dict[str, Any]] = {}
+        """By annotator: a verdict that was sent and not acknowledged."""
+        self.at_kill = asyncio.Event()
+        self.back = asyncio.Event()
+        self.back.set()
+
+    async def be(self, annotator: str) -> None:
+        while True:
+            await self.back.wait()
+            jar = aiohttp.CookieJar(unsafe=True)  # cookies of an address, not of a name
+            async with aiohttp.ClientSession(cookie_jar=jar, headers=self.headers()) as client:
+                with contextlib.suppress(aiohttp.ClientError, OSError):
+                    return await self._label(client, annotator)
+            await asyncio.sleep(0.01)  # the page is away
+
+    def headers(self) -> dict[str, str]:
+        return {"origin": self.url.partition("/#")[0]}
+
+    async def _label(self, client: aiohttp.ClientSession, annotator: str) -> None:
+        base, _, token = self.url.partition("/#token=")
+        async with client.post(f"{base}/session", json={"token": token, "annotator": annotator}) as reply:
+            assert reply.status == 204
+        while True:
+            if annotator not in self.kept:
+                async with client.get(f"{base}/next") as reply:
+                    told = await reply.json()
+                if told["done"]:
+                    return
+                item = told["item"]
+                place = {"comparison_id": item["comparison_id"], "showing": item["showing"]}
+                uuid = f"{annotator}-{item['prompt'][0]['content']}"
+                self.kept[annotator] = {"uuid": uuid, "choice": "B", **place}
+            for _ in range(2 if len(self.acknowledged) % 10 == 0 else 1):  # every tenth click is a double one
+                async with client.post(f"{base}/labels", json=self.kept[annotator]) as reply:
+                    assert await reply.json() == {"stored": True}
+            self.acknowledged.append(self.kept.pop(annotator)["uuid"])
+            if len(self.acknowledged) >= KILL_AFTER:
+                self.at_kill.set()
+
+
+@pytest.mark.slow
+def test_every_acknowledged_verdict_of_twenty_annotators_survives_a_kill(serve: Serve, tmp_path: Path) -> None:
+    folder = make_run(tmp_path / "tried", n=VERDICTS, overlap=VERDICTS, annotators=ANNOTATORS)
+    page, url = serve(str(folder))
+    crowd = Crowd(url)
+    path = folder / "labels.sqlite"
+
+    async def label_all() -> None:
+        async with asyncio.timeout(120), asyncio.TaskGroup() as people:
+            for n in range(ANNOTATORS):
+                people.create_task(crowd.be(f"person-{n:02}"))
+            await crowd.at_kill.wait()
+            os.kill(page.pid, signal.SIGKILL)
+            crowd.back.clear()
+            await asyncio.to_thread(page.wait)
+            with Labels(path, read_only=True) as labels:
+                assert set(crowd.acknowledged) <= {one.uuid for one in labels.history()}
+            _, crowd.url = await asyncio.to_thread(serve, str(folder))
+            crowd.back.set()
+
+    asyncio.run(label_all())
+    with Labels(path, read_only=True) as labels:
+        kept = [one.uuid for one in labels.history()]
+        assert len(labels.current()) == ANNOTATORS * VERDICTS
+    assert len(kept) == len(set(kept)) == len(crowd.acknowledged) == ANNOTATORS * VERDICTS
+    assert set(kept) ^ set(crowd.acknowledged) == set()
+    assert open_spot_check(folder).missing() == 0
