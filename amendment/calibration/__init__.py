@@ -15,12 +15,15 @@ from amendment.calibration.labelling.exchange import (
     read_labels,
     write_labels,
 )
-from amendment.calibration.labelling.labels import Label
+from amendment.calibration.labelling.labels import Label, verdict_of
 from amendment.calibration.labelling.queue import labels_missing
 from amendment.calibration.labelling.serving import NO_TLS, serve_page
 from amendment.calibration.labelling.store import Labels
 from amendment.calibration.marks import marks_of
+from amendment.calibration.people.calibrating import LabelledItem, calibrate, calibration_refused, labelled_items
 from amendment.calibration.people.drawing import LEAST_UNIFORM, Sample, SampleSettings, draw_sample
+from amendment.calibration.people.flips import clamped, expected_flip_rate, flip_rows
+from amendment.calibration.people.gate import GateLimits, unreadable_gate, worst
 from amendment.calibration.people.label_plan import (
     PLANNED_LABELS,
     Design,
@@ -32,7 +35,10 @@ from amendment.calibration.people.label_plan import (
 )
 from amendment.calibration.people.plan_text import own_lines, plan_lines
 from amendment.calibration.people.samples import LabelQuestion, PrincipleText, Purpose, SampledItem
+from amendment.calibration.people.spot_check import ExportedP, SpotCheck, spot_check
+from amendment.calibration.people.spot_check_lines import gate_lines, spot_check_json, spot_check_lines
 from amendment.calibration.people.strata import Exported
+from amendment.calibration.people.votes_of_labels import heard_items, person_votes
 from amendment.calibration.probes.answered import Answered
 from amendment.calibration.probes.asking import (
     PLAIN,
@@ -46,6 +52,7 @@ from amendment.calibration.probes.asking import (
     left_out,
 )
 from amendment.calibration.probes.report import gate_rows, probe_lines, probe_report
+from amendment.calibration.rulings import Gate
 from amendment.calibration.telling import certificate_lines
 from amendment.calibration.votes import Item, Vote
 
@@ -65,12 +72,16 @@ __all__ = [
     "Certificate",
     "Design",
     "Exported",
+    "ExportedP",
     "Family",
+    "Gate",
+    "GateLimits",
     "Item",
     "Label",
     "LabelFormatName",
     "LabelPlan",
     "LabelQuestion",
+    "LabelledItem",
     "Labels",
     "Leaving",
     "PlanAssumptions",
@@ -81,6 +92,7 @@ __all__ = [
     "Sample",
     "SampleSettings",
     "SampledItem",
+    "SpotCheck",
     "Subject",
     "Unasked",
     "Vote",
@@ -89,24 +101,39 @@ __all__ = [
     "argued_for",
     "askings",
     "audit",
+    "calibrate",
+    "calibration_refused",
     "can_be_probed",
     "certificate_lines",
+    "clamped",
     "design_of",
     "draw_sample",
+    "expected_flip_rate",
     "family_of_tests",
+    "flip_rows",
     "format_of_path",
     "format_of_row",
+    "gate_lines",
     "gate_rows",
+    "heard_items",
     "label_plan",
+    "labelled_items",
     "labels_missing",
     "left_out",
     "marks_of",
     "own_lines",
     "page_order",
+    "person_votes",
     "plan_lines",
     "probe_lines",
     "probe_report",
     "read_labels",
     "serve_page",
+    "spot_check",
+    "spot_check_json",
+    "spot_check_lines",
+    "unreadable_gate",
+    "verdict_of",
+    "worst",
     "write_labels",
 ]

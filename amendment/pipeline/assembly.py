@@ -25,10 +25,12 @@ from amendment.pipeline.runfile.config import (
 )
 from amendment.pipeline.runfile.sources import ChainSource, FileSource, LilliputPrompts, ModelSource
 from amendment.pipeline.stages.bringing import make_inputs
+from amendment.pipeline.stages.calibrating import make_calibration
 from amendment.pipeline.stages.candidates import DrawStep, draws_from_policies, make_candidates
 from amendment.pipeline.stages.chains import ChainStep
 from amendment.pipeline.stages.evaluation import make_evaluation
 from amendment.pipeline.stages.judging import JudgeStep
+from amendment.pipeline.stages.labels import labels_state, make_labels
 from amendment.pipeline.stages.mixing import make_mixing, mix_labels, mix_shares
 from amendment.pipeline.stages.pairing import make_dataset
 from amendment.pipeline.stages.passes import Step, one_pass
@@ -64,6 +66,8 @@ TITLES = {
     "audit": "measure the judge",
     "probes": "probe the judge",
     "spot_check": "draw what people look at",
+    "labels": "read what people said",
+    "calibration": "calibrate the judge on people",
     "mixing": "read the pairs to mix in",
     "dataset": "make the dataset",
     "reward_model": "train the reward model",
@@ -78,6 +82,8 @@ MAKERS: dict[str, Callable[[Context], Made]] = {
     "audit": make_certificate,
     "probes": make_probes,
     "spot_check": make_spot_check,
+    "labels": make_labels,
+    "calibration": make_calibration,
     "mixing": make_mixing,
     "dataset": make_dataset,
     "reward_model": make_reward_model,
@@ -186,7 +192,8 @@ def _judge(context: Context, entry: JudgeEntry) -> Settings:
 def _audit(context: Context) -> Settings:
     """Files count by themselves where no judge of the run's own is measured: labels need no texts for an audit."""
     if context.config.judging:
-        return {"certificate": CERTIFICATE_FORMAT}
+        stage = context.config.spot_check
+        return {"certificate": CERTIFICATE_FORMAT, **({"gate": asdict(stage.gate.limits)} if stage else {})}
     sources = (*context.config.verdicts, *context.config.pairs)
     states = [source_state(source, context.base) for source in sources]
     return {"certificate": CERTIFICATE_FORMAT, "verdicts": _json(sources), "sources": states}
@@ -217,6 +224,8 @@ def _dataset(context: Context) -> Settings:
     settings = _dump(config.dataset, without={"mix"})
     if config.dataset.mix:
         settings["shares"] = [*mix_shares(config).items()]
+    if config.spot_check:
+        settings |= {"decide": config.spot_check.decide, "turned": config.spot_check.calibration.turned}
     return {**settings, **_made_pairs(config.judging), **_constitutions(context)} if config.judging else settings
 
 
@@ -240,6 +249,23 @@ def _spot_check(context: Context) -> Settings:
     return {**drawn, **constant, **_made_pairs(config.judging), **_constitutions(context)}
 
 
+def _labels(context: Context) -> Settings:
+    """What people have said so far, so that new labels make anew what depends on them. Simulated people are their
+    settings: what they say follows from these."""
+    stage = context.config.spot_check
+    assert stage is not None
+    settings: Settings = {"people": stage.people, "annotators": stage.annotators}
+    return settings if stage.people == "simulated" else {**settings, "labels": labels_state(context.workspace.folder)}
+
+
+def _calibration(context: Context) -> Settings:
+    assert context.config.spot_check is not None
+    assert context.config.judging is not None
+    method = {"method": context.config.spot_check.calibration.method}
+    constant = {"constant answers": _dump(context.config.dataset.constant_answers)}
+    return {**method, **constant, **_made_pairs(context.config.judging), **_constitutions(context)}
+
+
 def _evaluate(context: Context) -> Settings:
     stage = context.config.evaluate
     assert stage is not None
@@ -259,6 +285,8 @@ SETTINGS: dict[str, Callable[[Context], Settings]] = {
     "audit": _audit,
     "probes": _probes,
     "spot_check": _spot_check,
+    "labels": _labels,
+    "calibration": _calibration,
     "mixing": _mixing,
     "dataset": _dataset,
     "reward_model": partial(_training, name="reward_model"),

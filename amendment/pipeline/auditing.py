@@ -14,7 +14,19 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from amendment import __version__
-from amendment.calibration import Answered, Certificate, audit, certificate_lines, probe_lines, probe_report
+from amendment.calibration import (
+    Answered,
+    Certificate,
+    Labels,
+    SpotCheck,
+    audit,
+    certificate_lines,
+    gate_lines,
+    probe_lines,
+    probe_report,
+    spot_check_json,
+    spot_check_lines,
+)
 from amendment.errors import ConfigError
 from amendment.files import write_text
 from amendment.markdown import table
@@ -27,7 +39,9 @@ from amendment.pipeline.reading.audit_inputs import AuditInputs, read_votes, sou
 from amendment.pipeline.reading.source_rows import FileFacts, fact_name
 from amendment.pipeline.runfile.config import RunFile
 from amendment.pipeline.runfile.sources import Source
+from amendment.pipeline.spot_checking import GATE, gate_counts, gates_of, open_seal, spot_check_of, write_gate
 from amendment.pipeline.stages.judging import candidate_tables
+from amendment.pipeline.stages.labels import labels_path
 from amendment.pipeline.summary import simulated_banner
 from amendment.records import Candidate, Prompt, Verdict
 from amendment.terminal import plain
@@ -38,7 +52,7 @@ __all__ = ["Audited", "audit_path", "make_certificate"]
 NAMES = ("certificate.json", "certificate.md")
 OUTGOING = tuple(f"audit/{name}" for name in NAMES)
 """The certificate once more, as it may be published: people under pseudonyms."""
-VERDICTS = ("inputs/verdicts", "judging/verdicts")
+VERDICTS = ("inputs/verdicts", "judging/verdicts", "labels/open", "labels/sealed")
 PROBED = "probes/answers"
 """What judges answered to probes; of a run's folder alone."""
 SOURCE = "source "
@@ -76,7 +90,10 @@ def audit_path(
     _refuse(path, people=bool(people) and (path.is_dir() or is_run_file), overrides=bool(overrides) and not is_run_file)
     if path.is_dir():
         config = _config_of(path)
-        return _write(_of_folder(path, config), folder or Path("audits") / config.name, config, _probes_of(path))
+        target = folder or Path("audits") / config.name
+        return _write(
+            _of_folder(path, config), target, config, probes=_probes_of(path), people=_people_of(path, config)
+        )
     if is_run_file:
         config, base = load_run_file(path, overrides)[::2]
         return _write(_of_files(config, base), folder or Path("audits") / config.name, config)
@@ -103,12 +120,32 @@ def make_certificate(context: Context) -> Made:
     """The stage: the run's own judges against people and against themselves, or the user's files alone."""
     config, folder = context.config, context.workspace.folder
     inputs = _of_folder(folder, config) if config.judging else _of_files(_pinned(config, folder), context.base)
-    certificate = _written(inputs, folder, config).certificate
+    people = _certified(context.workspace, config)
+    certificate = _written(inputs, folder, config, people=people).certificate
     outgoing = Outgoing(config, People(certificate.persons))
     shown = certificate.renamed(outgoing.people.pseudonyms)
     files = [facts._replace(name=outgoing.file(facts.name)) for facts in inputs.files]
-    _written(replace(inputs, files=files), folder / "audit", config, shown)
-    return Made((*NAMES, *OUTGOING), {**certificate.headline(), "verdicts": len(inputs.votes)})
+    _written(replace(inputs, files=files), folder / "audit", config, shown, people=people)
+    counts = {**certificate.headline(), "verdicts": len(inputs.votes)}
+    if people is None:
+        return Made((*NAMES, *OUTGOING), counts)
+    gates = gates_of(people, certificate, config)
+    write_gate(context.workspace, gates)
+    return Made((*NAMES, *OUTGOING, GATE), {**counts, **gate_counts(people, gates)})
+
+
+def _certified(workspace: Workspace, config: RunFile) -> SpotCheck | None:
+    """The run's spot check, for a certificate that opens the seal."""
+    return spot_check_of(workspace, config, opened=open_seal(workspace)) if config.spot_check else None
+
+
+def _people_of(folder: Path, config: RunFile) -> SpotCheck | None:
+    """The spot check of a run as its certificate has it: looking at it once more opens nothing."""
+    path = labels_path(folder)
+    if config.spot_check is None or not path.is_file():
+        return None
+    with Labels(path, read_only=True) as labels:
+        return spot_check_of(Workspace(folder), config, opened=labels.seal_openings())
 
 
 def _of_files(config: RunFile, base: Path) -> AuditInputs:
@@ -171,10 +208,17 @@ def _probes_of(folder: Path) -> dict[str, Any] | None:
     return probe_report(workspace.rows(PROBED, Answered)).to_json()
 
 
-def _write(inputs: AuditInputs, folder: Path, config: RunFile, probes: dict[str, Any] | None = None) -> Audited:
+def _write(
+    inputs: AuditInputs,
+    folder: Path,
+    config: RunFile,
+    *,
+    probes: dict[str, Any] | None = None,
+    people: SpotCheck | None = None,
+) -> Audited:
     if (folder / "stages").is_dir():
         raise ConfigError(f"{folder}: a run's folder, whose certificate its stage audit makes; choose another --folder")
-    return _written(inputs, folder, config, probes=probes)
+    return _written(inputs, folder, config, probes=probes, people=people)
 
 
 def _written(
@@ -182,7 +226,9 @@ def _written(
     folder: Path,
     config: RunFile,
     known: Certificate | None = None,
+    *,
     probes: dict[str, Any] | None = None,
+    people: SpotCheck | None = None,
 ) -> Audited:
     """Both files, of the certificate that is known or else of the one that the votes give."""
     certificate = known or audit(inputs.items, inputs.votes, models=inputs.models, seed=config.seed)
@@ -190,11 +236,25 @@ def _written(
     files = [facts._asdict() for facts in dict.fromkeys(inputs.files)]
     told = {"toolkit": __version__, "simulated": banner, "files": files, "read": dict(inputs.counts)}
     document = {**certificate.to_json(), **told, **({"probes": probes} if probes else {})}
+    document |= {"spot_check": spot_check_json(people)} if people else {}
     title, *rest = certificate_lines(certificate)
-    lines = [title, *(["", f"> {banner}"] if banner else []), *rest, *_probe_lines(probes), *_files(inputs)]
+    lines = [
+        title,
+        *(["", f"> {banner}"] if banner else []),
+        *rest,
+        *_spot_check_lines(people, certificate, config),
+        *_probe_lines(probes),
+    ]
+    lines += _files(inputs)
     write_text(folder / NAMES[0], json.dumps(document, indent=1, allow_nan=False) + "\n")
     write_text(folder / NAMES[1], "\n".join(lines) + "\n")
     return Audited(certificate, folder, document, lines)
+
+
+def _spot_check_lines(people: SpotCheck | None, certificate: Certificate, config: RunFile) -> list[str]:
+    if people is None:
+        return []
+    return ["", *spot_check_lines(people), "", *gate_lines(gates_of(people, certificate, config))]
 
 
 def _probe_lines(probes: dict[str, Any] | None) -> list[str]:

@@ -36,6 +36,9 @@ def reference_problems(config: RunFile) -> Iterator[tuple[Loc, str]]:
         yield from _jury_problems(config, config.judging)
     if config.spot_check:
         yield from _spot_check_problems(config, config.spot_check)
+    elif config.dataset.probabilities == "calibrated":
+        told = "calibrated on what people say, and nobody is asked; add spot_check, or take probabilities: raw"
+        yield ("dataset", "probabilities"), told
     if config.evaluate:
         yield from _measures_nothing(config, config.evaluate)
     yield from _wiring(config)

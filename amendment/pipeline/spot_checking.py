@@ -7,15 +7,20 @@ are still labelling, which sees open labels alone. Not covered: the figures them
 from __future__ import annotations
 
 import json
+import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from amendment.calibration import (
+    Certificate,
+    ExportedP,
     Gate,
     Labels,
     SampledItem,
     SpotCheck,
     spot_check,
+    unreadable_gate,
     worst,
 )
 from amendment.errors import GateFailed
@@ -27,13 +32,11 @@ from amendment.pipeline.stages.calibrating import PROBABILITIES, Probability
 from amendment.pipeline.stages.labels import labels_path
 from amendment.records import Verdict
 
-__all__ = ["GATE", "checked", "open_seal", "refuse_failed_gate", "spot_check_of", "write_gate"]
+__all__ = ["GATE", "gate_counts", "gates_of", "open_seal", "refuse_failed_gate", "spot_check_of", "write_gate"]
 
 GATE = "audit/gate.json"
 """What the trainings look at before they begin: nothing else of the certificate, so that they stand while it does."""
 SIDES = ("labels/open", "labels/sealed")
-OF_THE_JUDGE = ("order", "invalid")
-"""Gates of every judge that count for the run's, beside that of people."""
 
 
 def spot_check_of(workspace: Workspace, config: RunFile, *, opened: int = 0) -> SpotCheck | None:
@@ -42,13 +45,15 @@ def spot_check_of(workspace: Workspace, config: RunFile, *, opened: int = 0) -> 
     tables = ("spot_check/sample", PROBABILITIES, *SIDES)
     if stage is None or not all(workspace.path(name).is_file() for name in tables):
         return None
-    known = workspace.read(PROBABILITIES, Probability)
+    exported = {
+        one.comparison_id: ExportedP(one.prompt_id, one.p_a_raw, one.p_a_calibrated)
+        for one in workspace.rows(PROBABILITIES, Probability)
+    }
     return spot_check(
         workspace.read("spot_check/sample", SampledItem),
         [verdict for side in SIDES for verdict in workspace.read(side, Verdict)],
-        {one.comparison_id: one.p_a_raw for one in known},
-        calibrated={one.comparison_id: p for one in known if (p := one.p_a_calibrated) is not None},
-        below_ceiling=stage.gate.below_ceiling,
+        exported,
+        limits=stage.gate.limits,
         opened=opened,
         seed=config.seed,
     )
@@ -61,15 +66,29 @@ def open_seal(workspace: Workspace) -> int:
         return labels.open_seal(key)
 
 
-def checked(found: SpotCheck, gates: tuple[Gate, ...]) -> dict[str, Any]:
-    """The run's gate: that of people, and those of its judges that concern orders and unreadable answers."""
-    counted = [found.gate, *(gate for gate in gates if gate.check in OF_THE_JUDGE)]
-    told = [{"judge": gate.judge, "check": gate.check, "outcome": gate.outcome} for gate in counted]
-    return {"outcome": worst([gate.outcome for gate in counted]), "checks": told}
+def gates_of(found: SpotCheck, certificate: Certificate, config: RunFile) -> tuple[Gate, ...]:
+    """The run's gates: of its labels by the spot check, and of each judge by all that it said."""
+    stage = config.spot_check
+    assert stage is not None
+    models = [rater for rater in certificate.counts.raters if rater.kind == "model"]
+    return (*found.gates, *(unreadable_gate(one.name, one.invalid, stage.gate.limits) for one in models))
 
 
-def write_gate(workspace: Workspace, gate: dict[str, Any]) -> None:
+def gate_counts(found: SpotCheck, gates: Sequence[Gate]) -> dict[str, Any]:
+    """What summary and status show of it."""
+    figures = {
+        "labels agree with people": found.agreement.value,
+        "difference of labels from the ceiling of people": found.beside.difference.value,
+        "exported labels that people would give": found.accuracy.estimate.value if found.accuracy else math.nan,
+    }
+    told = {name: round(value, 4) for name, value in figures.items() if not math.isnan(value)}
+    return {"gate": worst([gate.outcome for gate in gates]), **told, "sealed labels opened": found.opened}
+
+
+def write_gate(workspace: Workspace, gates: Sequence[Gate]) -> None:
     """Outcomes alone: a figure that moves without changing one makes no training run again."""
+    told = [{"judge": gate.judge, "check": gate.check, "outcome": gate.outcome} for gate in gates]
+    gate = {"outcome": worst([gate.outcome for gate in gates]), "checks": told}
     write_text(workspace.path(GATE), json.dumps(gate, indent=1) + "\n")
 
 

@@ -18,6 +18,8 @@ __all__ = ["Lack", "Wiring", "lacks", "wire"]
 PROMPTS = ("inputs/prompts", "inputs/split")
 PAIRS = ("dataset/train", "dataset/test")
 CHAINS = (*PROMPTS, "critique/candidates")
+LABELS = ("labels/open", "labels/sealed")
+CALIBRATION = ("calibration/probabilities", "calibration/calibrator.json")
 CERTIFICATE = ("certificate.json", "certificate.md", "audit/certificate.json", "audit/certificate.md")
 
 
@@ -44,9 +46,9 @@ def wire(config: RunFile) -> list[Wiring]:
         *_policies(config),
         *_candidates(config),
         *_judging(config),
-        *_audit(config),
         *_probes(config),
         *_spot_check(config),
+        *_audit(config),
         *_mixing(config),
         *_dataset(config),
         *_on_pairs(config),
@@ -98,7 +100,8 @@ def _audit(config: RunFile) -> Iterable[Wiring]:
     """A certificate for each run with a judge, or with verdicts of the user's own."""
     if config.judging:
         needs = ("inputs/prompts", "inputs/verdicts", "judging/verdicts", *candidate_tables(config))
-        yield Wiring("audit", needs, CERTIFICATE)
+        labelled = ("spot_check/sample", *LABELS, *CALIBRATION) if config.spot_check else ()
+        yield Wiring("audit", (*needs, *labelled), (*CERTIFICATE, *_gate(config)))
     elif config.verdicts:
         yield Wiring("audit", ("inputs/prompts", "inputs/verdicts"), CERTIFICATE)
 
@@ -110,10 +113,18 @@ def _probes(config: RunFile) -> Iterable[Wiring]:
 
 
 def _spot_check(config: RunFile) -> Iterable[Wiring]:
+    """Each of the three sees what it may: the sealed labels go to the certificate alone."""
     if config.spot_check:
         judged = [name for name in _made_by_judging(config) if name == "judging/rankings"]
         needs = ("inputs/prompts", "inputs/judgements", "judging/judgements", *judged, *candidate_tables(config))
         yield Wiring("spot_check", needs, _tables("spot_check", "sample", "questions"))
+        yield Wiring("labels", _tables("spot_check", "sample", "questions"), LABELS)
+        yield Wiring("calibration", (*needs, "spot_check/sample", "labels/open"), CALIBRATION)
+
+
+def _gate(config: RunFile) -> tuple[str, ...]:
+    """What the trainings wait for."""
+    return ("audit/gate.json",) if config.spot_check else ()
 
 
 def _mixing(config: RunFile) -> Iterable[Wiring]:
@@ -125,13 +136,16 @@ def _dataset(config: RunFile) -> Iterable[Wiring]:
     if config.judging or config.brings_pairs:
         judged = [name for name in ("judging/judgements", "judging/rankings") if name in _made_by_judging(config)]
         mixed = ("mixing/pairs",) if len(config.dataset.mix) > 1 else ()
-        yield Wiring("dataset", (*PROMPTS, "inputs/judgements", *candidate_tables(config), *judged, *mixed), PAIRS)
+        labelled = ("calibration/probabilities", "labels/open") if config.spot_check else ()
+        yield Wiring(
+            "dataset", (*PROMPTS, "inputs/judgements", *candidate_tables(config), *judged, *mixed, *labelled), PAIRS
+        )
 
 
 def _on_pairs(config: RunFile) -> Iterable[Wiring]:
     for name, stage in (("reward_model", config.reward_model), ("dpo", config.dpo)):
         if stage:
-            yield Wiring(name, (*_models([stage.base]), *PAIRS), (f"models/{name}",))
+            yield Wiring(name, (*_models([stage.base]), *PAIRS, *_gate(config)), (f"models/{name}",))
 
 
 def _evaluate(config: RunFile) -> Iterable[Wiring]:

@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike
 
 from amendment.statistics.intervals import Estimate, Floats, codes_of, linear
 
-__all__ = ["weighted_ratio", "weighted_ratio_difference"]
+__all__ = ["as_share", "weighted_ratio", "weighted_ratio_difference"]
 
 
 def weighted_ratio(
@@ -62,3 +62,10 @@ def _told(value: float, influence: Floats, used: np.ndarray, clusters: Iterable[
         raise ValueError(f"one cluster per row is needed, found {codes.size} for {used.size} rows")
     kept, _ = codes_of(codes[used])
     return linear(value, influence[used], kept, level)
+
+
+def as_share(estimate: Estimate) -> Estimate:
+    """The interval cut at 0 and 1, where a share's ends."""
+    if math.isnan(estimate.low):
+        return estimate
+    return estimate._replace(low=max(estimate.low, 0.0), high=min(estimate.high, 1.0))

@@ -52,6 +52,7 @@ def test_a_pair_turns_round_only_by_a_named_policy_and_is_counted(
     found = calibrated_pairs([PAIR], {NAME: 0.6}, is_used=True, turned=turned)
     assert [(one.chosen_id, one.p_chosen) for one in found.pairs] == left
     assert found.counts == {f"turned by calibration: {turned}": 1}
+    assert found.left_out.total() == (turned == "drop")
 
 
 def test_a_turned_pair_turns_its_raw_probability_too() -> None:
@@ -81,6 +82,7 @@ def test_what_people_call_a_tie_is_one(ties: str, left: list[tuple[str, float]])
     found = labelled_pairs([PAIR], {NAME: {"Anna": 1.0, "Bert": 0.0}}, ties=ties)  # type: ignore[arg-type]
     assert [(one.chosen_id, one.p_chosen) for one in found.pairs] == left
     assert found.counts == {"people call it a tie": 1}
+    assert found.left_out.total() == (ties == "drop")
 
 
 def test_pairs_without_a_label_stay() -> None:

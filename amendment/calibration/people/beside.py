@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from amendment.calibration.people.votes_of_labels import HeardItem
 from amendment.statistics import Estimate, cautioned
-from amendment.statistics.ratios import weighted_ratio, weighted_ratio_difference
+from amendment.statistics.ratios import as_share, weighted_ratio, weighted_ratio_difference
 from amendment.statistics.sides import side_of
 
 __all__ = ["Beside", "agreement_with_people", "beside_people"]
@@ -37,11 +37,8 @@ class _Counts(NamedTuple):
 def agreement_with_people(items: Sequence[HeardItem], level: float = 0.95) -> Estimate:
     """The share of people's decided verdicts that say what the judge says; each item counts once."""
     counts = [_shared(_with_judge(one)) for one in items]
-    return cautioned(
-        weighted_ratio(
-            [one.agreed for one in counts], [one.asked for one in counts], _weights(items), _prompts(items), level
-        )
-    )
+    columns = [one.agreed for one in counts], [one.asked for one in counts]
+    return cautioned(as_share(weighted_ratio(*columns, _weights(items), _prompts(items), level)))
 
 
 def beside_people(items: Sequence[HeardItem], level: float = 0.95) -> Beside:

@@ -11,33 +11,33 @@ import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 
 from amendment.calibration.people.beside import Beside, agreement_with_people, beside_people
+from amendment.calibration.people.gate import GateLimits, orders_gate, people_gate
 from amendment.calibration.people.samples import Purpose, SampledItem
 from amendment.calibration.people.votes_of_labels import HeardItem, heard_items, person_votes
-from amendment.calibration.rulings import Gate, Outcome
+from amendment.calibration.rulings import Gate
 from amendment.records import Verdict
-from amendment.statistics import Estimate, bounds
+from amendment.statistics import Estimate, cautioned
 from amendment.statistics.calibration_errors import CalibrationReport, calibration_report
-from amendment.statistics.intervals import NO_VARIATION
 from amendment.statistics.prediction_powered import PowerTuned, prediction_powered
+from amendment.statistics.ratios import as_share, weighted_ratio
 from amendment.statistics.sides import side_of
 
-__all__ = ["FEWEST", "PEOPLE_RULE", "SpotCheck", "Stratum", "people_gate", "spot_check", "worst"]
+__all__ = ["ExportedP", "SpotCheck", "Stratum", "spot_check"]
 
-FEWEST = 30
-"""Items with two people, or with one where nobody saw an item twice, from which the gate decides."""
-PEOPLE = "people"
-"""The gate's name."""
-PEOPLE_RULE = (
-    "agreement of the labels with single people minus agreement of two people, ties dropped, items weighed by their "
-    "probability: PASS where the whole interval lies above the margin, FAIL where all of it lies below, WARN where the "
-    f"data cannot tell; needs two people on {FEWEST} items. With one person there is no ceiling: then FAIL where the "
-    "whole interval of agreement lies below one half, and WARN otherwise"
-)
+
+class ExportedP(NamedTuple):
+    """What the judge says of an exported comparison."""
+
+    prompt_id: str
+    p_a: float
+    """P(a is better), raw."""
+    p_calibrated: float | None
+    """None where nothing was calibrated."""
 
 
 @dataclass(frozen=True)
@@ -67,30 +67,30 @@ class SpotCheck:
     """On which labels the figures rest."""
     agreement: Estimate
     beside: Beside
+    orders_disagree: Estimate
+    """Share of the exported comparisons on which the judge's two displayed orders disagree, by all of the sample."""
     accuracy: PowerTuned | None
     """The share of exported labels that people would give too, a tie of theirs counting one half."""
     raw: CalibrationReport | None
     calibrated: CalibrationReport | None
     strata: tuple[Stratum, ...]
-    gate: Gate
+    gates: tuple[Gate, ...]
     notes: tuple[str, ...]
 
 
 def spot_check(
     sample: Sequence[SampledItem],
     labels: Sequence[Verdict],
-    exported: Mapping[str, float],
+    exported: Mapping[str, ExportedP],
     *,
-    calibrated: Mapping[str, float] | None = None,
-    below_ceiling: float = 0.05,
+    limits: GateLimits = GateLimits(),  # noqa: B008 - immutable
     opened: int = 0,
     seed: int = 0,
     level: float = 0.95,
 ) -> SpotCheck:
     """The report of a sample and its labels.
 
-    `exported` is P(a is better), raw, of all comparisons from which the sample was drawn, by comparison id;
-    `calibrated` the same after calibration, where it was done. `below_ceiling` is the gate's margin.
+    `exported` are all comparisons from which the sample was drawn, by comparison id.
     """
     heard = heard_items(sample, person_votes(labels))
     sealed = [one for one in heard if one.item.is_sealed]
@@ -100,6 +100,7 @@ def spot_check(
     is_estimate = purpose == "estimate"
     beside = beside_people(used, level)
     agreement = agreement_with_people(used, level)
+    disagree = _orders_disagree(sample, level)
     return SpotCheck(
         purpose=purpose,
         population=len(exported),
@@ -110,42 +111,57 @@ def spot_check(
         basis=basis,
         agreement=agreement,
         beside=beside,
-        accuracy=_accuracy(used, sample, exported, level) if is_estimate and used else None,
-        raw=_errors(used, {}, seed) if is_estimate else None,
-        calibrated=_errors(used, calibrated, seed) if is_estimate and calibrated else None,
+        orders_disagree=disagree,
+        accuracy=_accuracy(used, exported, level) if is_estimate and used else None,
+        raw=_errors(used, [one.item.p_a for one in used], seed) if is_estimate else None,
+        calibrated=_errors(used, _calibrated(used, exported), seed) if is_estimate else None,
         strata=_strata(sample, heard, level),
-        gate=people_gate(agreement, beside, below_ceiling, purpose),
+        gates=(
+            people_gate(agreement, beside, limits, purpose),
+            orders_gate(disagree, limits, purpose),
+        ),
         notes=tuple(_notes(sample, heard, sealed)),
     )
 
 
-def _accuracy(
-    used: Sequence[HeardItem], sample: Sequence[SampledItem], exported: Mapping[str, float], level: float
-) -> PowerTuned:
-    """Predicted by the judge's own P of its side, corrected by people. Unlabelled are all that people were not asked
-    about."""
-    asked = {item.comparison_id for item in sample}
-    others = [name for name in exported if name not in asked]
+def _accuracy(used: Sequence[HeardItem], exported: Mapping[str, ExportedP], level: float) -> PowerTuned:
+    """Predicted by the judge's own P of its side for all that is exported, corrected by people."""
+    asked = {one.item.comparison_id for one in used}
+    others = [one for name, one in exported.items() if name not in asked]
     return prediction_powered(
         [one.p_people if side_of(one.item.p_a) >= 0 else 1 - one.p_people for one in used],
         [max(one.item.p_a, 1 - one.item.p_a) for one in used],
-        [max(exported[name], 1 - exported[name]) for name in others],
+        [max(one.p_a, 1 - one.p_a) for one in others],
         clusters=[one.item.prompt_id for one in used],
-        weights=[1 / (one.item.inclusion or 1.0) for one in used],
+        unlabelled_clusters=[one.prompt_id for one in others],
+        weights=_weights(used),
         level=level,
     )
 
 
-def _errors(used: Sequence[HeardItem], calibrated: Mapping[str, float] | None, seed: int) -> CalibrationReport | None:
-    if not used or calibrated is None:
+def _calibrated(used: Sequence[HeardItem], exported: Mapping[str, ExportedP]) -> list[float]:
+    """P(a) after calibration; nothing where it was not done for all."""
+    known = [exported[name].p_calibrated for one in used if (name := one.item.comparison_id) in exported]
+    found = [p for p in known if p is not None]
+    return found if len(found) == len(used) else []
+
+
+def _errors(used: Sequence[HeardItem], p: Sequence[float], seed: int) -> CalibrationReport | None:
+    if not p:
         return None
-    return calibration_report(
-        np.array([calibrated.get(one.item.comparison_id, one.item.p_a) for one in used]),
-        np.array([one.p_people for one in used]),
-        weights=np.array([1 / (one.item.inclusion or 1.0) for one in used]),
-        clusters=[one.item.prompt_id for one in used],
-        seed=seed,
-    )
+    people, prompts = [one.p_people for one in used], [one.item.prompt_id for one in used]
+    return calibration_report(p, people, weights=_weights(used), clusters=prompts, seed=seed)
+
+
+def _weights(used: Sequence[HeardItem]) -> list[float]:
+    return [1 / (one.item.inclusion or 1.0) for one in used]
+
+
+def _orders_disagree(sample: Sequence[SampledItem], level: float) -> Estimate:
+    known = [item for item in sample if item.consistent is not None]
+    weights, prompts = [1 / (item.inclusion or 1.0) for item in known], [item.prompt_id for item in known]
+    found = weighted_ratio([not item.consistent for item in known], [1] * len(known), weights, prompts, level)
+    return cautioned(as_share(found))
 
 
 def _strata(sample: Sequence[SampledItem], heard: Sequence[HeardItem], level: float) -> tuple[Stratum, ...]:
@@ -160,40 +176,6 @@ def _strata(sample: Sequence[SampledItem], heard: Sequence[HeardItem], level: fl
     )
 
 
-def people_gate(agreement: Estimate, beside: Beside, below_ceiling: float, purpose: Purpose = "estimate") -> Gate:
-    """The gate of a spot check; see `PEOPLE_RULE`."""
-    if purpose == "debug":
-        return Gate("labels", PEOPLE, "not measured", "a debug sample: its items were chosen for their doubt")
-    if beside.items >= FEWEST:
-        return Gate("labels", PEOPLE, *_above(beside.difference, -below_ceiling))
-    known = bounds(agreement)
-    if agreement.n < FEWEST or known is None:
-        found = f"{beside.items} items with two people, {agreement.n} with one"
-        return Gate("labels", PEOPLE, "not measured", found)
-    outcome: Outcome = "FAIL" if known[1] < 0.5 else "WARN"
-    told = f"no ceiling from {beside.items} items with two people; agreement {agreement.value:.3f}"
-    return Gate("labels", PEOPLE, outcome, f"{told} ({known[0]:.3f} to {known[1]:.3f})")
-
-
-def _above(difference: Estimate, bound: float) -> tuple[Outcome, str]:
-    known, found = bounds(difference), f"{difference.value:+.3f}"
-    if known is None and difference.note == NO_VARIATION:
-        return "WARN", f"{found} in each of only {difference.clusters} prompts: the data cannot tell"
-    if known is None:
-        return "not measured", difference.note
-    low, high = known
-    found += f" ({low:+.3f} to {high:+.3f})"
-    if low > bound:
-        return "PASS", found
-    return ("FAIL", f"{found}: below {bound:+g}") if high < bound else ("WARN", f"{found}: the data cannot tell")
-
-
-def worst(outcomes: Sequence[Outcome]) -> Outcome:
-    """FAIL before WARN before not measured before PASS; of nothing: not measured."""
-    ranked: tuple[Outcome, ...] = ("FAIL", "WARN", "not measured", "PASS")
-    return next((one for one in ranked if one in outcomes), "not measured")
-
-
 def _notes(sample: Sequence[SampledItem], heard: Sequence[HeardItem], sealed: Sequence[HeardItem]) -> list[str]:
     notes = []
     if sample and sample[0].purpose == "debug":
@@ -202,7 +184,7 @@ def _notes(sample: Sequence[SampledItem], heard: Sequence[HeardItem], sealed: Se
         notes.append(f"{len(sample) - len(heard)} items have no label that says which answer is better")
     if heard and not sealed:
         notes.append("no label is sealed: the calibrator has seen those by which it is measured here")
-    weights = np.array([1 / (one.item.inclusion or 1.0) for one in heard])
+    weights = np.array(_weights(heard))
     if weights.size and math.isfinite(weights.sum()):
         effective = float(weights.sum() ** 2 / (weights @ weights))
         if effective < 0.3 * weights.size:

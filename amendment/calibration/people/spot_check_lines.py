@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import fields, is_dataclass
 from typing import Any
 
 from amendment.calibration._figures import percent, points
+from amendment.calibration.people.gate import GATE_RULES
 from amendment.calibration.people.reliability import reliability_lines
-from amendment.calibration.people.spot_check import PEOPLE_RULE, SpotCheck
+from amendment.calibration.people.spot_check import SpotCheck
+from amendment.calibration.rulings import Gate
 from amendment.markdown import cell, table
 from amendment.statistics import Estimate
 from amendment.statistics.calibration_errors import CalibrationReport
 
-__all__ = ["spot_check_json", "spot_check_lines"]
+__all__ = ["gate_lines", "spot_check_json", "spot_check_lines"]
 
-MOST_STRATA = 12
+FEWEST = 10
+"""Labels that a row of the table of strata needs."""
 
 
 def spot_check_lines(found: SpotCheck) -> list[str]:
@@ -26,16 +29,20 @@ def spot_check_lines(found: SpotCheck) -> list[str]:
         "",
         _opening(found),
         "",
-        f"Gate: **{found.gate.outcome}**, {found.gate.found}.",
-        "",
         *table([["figure", "value"], *_figures(found)]),
         "",
         *_errors(found),
         *_strata(found),
         *(f"- {note}." for note in found.notes),
         *([""] if found.notes else []),
-        f"Rule of the gate: {PEOPLE_RULE}.",
     ]
+
+
+def gate_lines(gates: Sequence[Gate]) -> list[str]:
+    """The gate between judge and training, a line each, without line ends."""
+    rows = [[cell(gate.judge), gate.check, gate.outcome, gate.found] for gate in gates]
+    rules = [f"- {check}: {GATE_RULES[check]}." for check in dict.fromkeys(gate.check for gate in gates)]
+    return ["## Gate", "", *table([["of", "check", "outcome", "found"], *rows]), "", *rules]
 
 
 def _opening(found: SpotCheck) -> str:
@@ -56,6 +63,7 @@ def _opening(found: SpotCheck) -> str:
 
 def _figures(found: SpotCheck) -> Iterator[list[str]]:
     yield ["labels agree with a person", percent(found.agreement)]
+    yield ["the judge's two orders disagree", percent(found.orders_disagree)]
     beside = found.beside
     if beside.items:
         yield [f"on {beside.items} items with two people: labels with a person", f"{100 * beside.judge:.1f} %"]
@@ -91,16 +99,11 @@ def _three(estimate: Estimate) -> str:
 
 
 def _strata(found: SpotCheck) -> Iterator[str]:
-    """The largest ones."""
-    shown = sorted(found.strata, key=lambda one: (-one.items, one.name))[:MOST_STRATA]
-    if len(found.strata) < 2:
-        return
-    rows = [[cell(one.name), str(one.items), str(one.labelled), percent(one.agreement)] for one in shown]
-    yield from table([["stratum", "items", "labelled", "agree with a person"], *rows])
-    if len(found.strata) > len(shown):
+    shown = [one for one in found.strata if one.labelled >= FEWEST]
+    if len(shown) > 1:
+        rows = [[cell(one.name), str(one.items), str(one.labelled), percent(one.agreement)] for one in shown]
+        yield from table([["items", "in the sample", "labelled", "labels agree with a person"], *rows])
         yield ""
-        yield f"{len(found.strata) - len(shown)} smaller strata are in the JSON."
-    yield ""
 
 
 def spot_check_json(found: SpotCheck) -> dict[str, Any]:

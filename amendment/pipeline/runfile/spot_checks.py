@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from amendment.calibration import LEAST_UNIFORM, Purpose
+from amendment.calibration import LEAST_UNIFORM, GateLimits, Purpose
 from amendment.pipeline.runfile.sources import Part
 
 __all__ = ["CalibrationPart", "GatePart", "SpotCheckStage"]
@@ -29,9 +29,19 @@ class GatePart(Part):
     below_ceiling: float = Field(default=0.05, ge=0, le=0.5)
     """How far the judge's agreement with people may lie below that of two people: 0.05 are five points. The gate fails
     where the whole interval lies further below."""
+    orders_disagree: float = Field(default=0.5, ge=0, le=1)
+    """On which share of the exported comparisons the judge's two displayed orders may disagree."""
+    unreadable: float = Field(default=0.1, ge=0, le=1)
+    """Which share of a judge's verdicts may be unreadable."""
     on_fail: Literal["stop", "go_on"] = "stop"
     """stop: no training stage begins (exit code 5); go_on: training begins, and certificate and card say that the gate
     failed."""
+
+    @property
+    def limits(self) -> GateLimits:
+        """What the gates are told."""
+        names = ("below_ceiling", "orders_disagree", "unreadable")
+        return GateLimits(**{name: getattr(self, name) for name in names})
 
 
 class SpotCheckStage(Part):

@@ -37,6 +37,7 @@ class Probability(Record):
     """P of one exported comparison before and after calibration."""
 
     comparison_id: str
+    prompt_id: str
     p_a_raw: float
     """P(a is better) by the judge."""
     p_a_calibrated: float | None = None
@@ -87,7 +88,9 @@ def _written(
     counts: dict[str, Any],
 ) -> Made:
     rows = [
-        Probability(comparison_id=one.comparison.id, p_a_raw=one.p_a, p_a_calibrated=p)
+        Probability(
+            comparison_id=one.comparison.id, prompt_id=one.comparison.prompt_id, p_a_raw=one.p_a, p_a_calibrated=p
+        )
         for one, p in zip(exported, calibrated, strict=True)
     ]
     workspace = context.workspace

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from statistics import fmean
 from typing import Literal, NamedTuple
 
-from amendment.records import Pair
+from amendment.calibration import person_votes
+from amendment.pipeline.context import Context
+from amendment.pipeline.stages.calibrating import OPEN, PROBABILITIES, Probability
+from amendment.records import Pair, Verdict
 from amendment.statistics.sides import side_of
 
 __all__ = ["Labelled", "Turned", "calibrated_pairs", "labelled_pairs"]
@@ -21,6 +24,25 @@ class Labelled(NamedTuple):
 
     pairs: list[Pair]
     counts: Counter[str]
+    left_out: Counter[str]
+    """Pairs that are none any more, by reason."""
+
+
+def spot_checked_pairs(context: Context, pairs: Sequence[Pair]) -> Labelled:
+    """The judge's pairs as the run's spot check has them: calibrated, and decided by open labels where they are to
+    decide; the same pairs where the run has none."""
+    stage, judging = context.config.spot_check, context.config.judging
+    if stage is None or judging is None:
+        return Labelled([*pairs], Counter(), Counter())
+    rows = context.workspace.rows(PROBABILITIES, Probability)
+    known = {one.comparison_id: p for one in rows if (p := one.p_a_calibrated) is not None}
+    is_used = context.config.dataset.probabilities != "raw"
+    found = calibrated_pairs(pairs, known, is_used=is_used, turned=stage.calibration.turned)
+    if not stage.decide:
+        return found
+    votes = person_votes(context.workspace.read(OPEN, Verdict))
+    decided = labelled_pairs(found.pairs, votes, ties=judging.ties)
+    return Labelled(decided.pairs, found.counts + decided.counts, found.left_out + decided.left_out)
 
 
 def calibrated_pairs(
@@ -32,7 +54,7 @@ def calibrated_pairs(
     as an imported one, stays as it is. `turned` says what becomes of pairs that calibration turns round; they are
     counted whatever it says.
     """
-    found = Labelled([], Counter())
+    found = Labelled([], Counter(), Counter())
     for pair in pairs:
         known = p_a.get(pair.comparison_id)
         if known is None:
@@ -44,6 +66,7 @@ def calibrated_pairs(
         if side_of(p) < 0 and pair.p_chosen != 0.5:
             found.counts[f"turned by calibration: {turned}"] += 1
             if turned == "drop":
+                found.left_out["calibration says the opposite"] += 1
                 continue
             made = _round(made) if turned == "turn" else made
         found.pairs.append(made)
@@ -71,7 +94,7 @@ def labelled_pairs(
     `votes` are P(a) by comparison and person. A pair on which people are evenly split, or which they call a tie, is
     dropped or kept with one half, as `ties` says.
     """
-    found = Labelled([], Counter())
+    found = Labelled([], Counter(), Counter())
     for pair in pairs:
         said = votes.get(pair.comparison_id)
         if not said:
@@ -82,6 +105,8 @@ def labelled_pairs(
             found.counts["people call it a tie"] += 1
             if ties == "keep":
                 found.pairs.append(_by_people(pair, said, 0.5))
+            else:
+                found.left_out["people call it a tie"] += 1
             continue
         found.counts["decided by people"] += 1
         found.counts["people disagree with the judge"] += made.chosen_id != pair.chosen_id

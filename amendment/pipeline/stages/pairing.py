@@ -10,6 +10,7 @@ from amendment.errors import AmendmentError
 from amendment.pipeline.context import Context
 from amendment.pipeline.engine import Made
 from amendment.pipeline.publishing.dataset_files import write_exports
+from amendment.pipeline.stages.labelled_pairs import spot_checked_pairs
 from amendment.pipeline.stages.mixing import RUN, diversity_counts, mix_in
 from amendment.pipeline.stages.paired import imported_pairs, judged_pairs, texts_of
 from amendment.pipeline.stages.revisions import check_revisions
@@ -26,15 +27,17 @@ def make_dataset(context: Context) -> Made:
     left_out: Counter[str] = Counter()
     references = {one.id: one.reference for one in context.constitutions} if context.config.judging else {}
     revisions = check_revisions(context)
-    for paired in (imported_pairs(context, texts), judged_pairs(context, texts, revisions)):
-        left_out.update(paired.left_out)
-        for pair in paired.pairs:
+    imported, judged = imported_pairs(context, texts), judged_pairs(context, texts, revisions)
+    checked = spot_checked_pairs(context, judged.pairs)
+    left_out.update(imported.left_out + judged.left_out + checked.left_out)
+    for pairs in (imported.pairs, checked.pairs):
+        for pair in pairs:
             side = "test" if pair.prompt_id in test else "train"
             rows[side].append(preference_row(pair, texts.prompts, texts.candidates, references))
     if not rows["train"]:
         raise AmendmentError(_no_pair(left_out, on_test_side=len(rows["test"])))
     by_source = {RUN: [*rows["train"], *rows["test"]]}
-    counts: dict[str, Any] = {"left out": dict(left_out), **revisions.counts}
+    counts: dict[str, Any] = {"left out": dict(left_out), **checked.counts, **revisions.counts}
     if len(context.config.dataset.mix) > 1:
         rows, by_source, mixed = mix_in(context, rows)
         counts |= mixed

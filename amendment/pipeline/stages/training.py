@@ -16,6 +16,7 @@ from amendment.dpo import policy_margins, train_dpo, train_sft
 from amendment.pipeline.context import Context
 from amendment.pipeline.engine import Made
 from amendment.pipeline.runfile.config import BaseStage
+from amendment.pipeline.spot_checking import refuse_failed_gate
 from amendment.records import Candidate, Preference, Prompt, text_of
 from amendment.reward_model import RewardModel, train_reward
 from amendment.training import Progress, TrainResult, build_tiny, evaluate_pairs
@@ -83,6 +84,7 @@ def make_reward_model(context: Context) -> Made:
     """Train a reward model on the pairs and measure it on held-out ones."""
     stage = context.config.reward_model
     assert stage is not None
+    refuse_failed_gate(context.workspace, context.config)
     folder = _folder(context, "reward_model")
     result = train_reward(
         context.trained_base(stage.base),
@@ -117,6 +119,7 @@ def make_dpo(context: Context) -> Made:
     """Move the policy towards chosen answers and measure its implicit reward on held-out pairs."""
     stage = context.config.dpo
     assert stage is not None
+    refuse_failed_gate(context.workspace, context.config)
     base, folder = context.trained_base(stage.base), _folder(context, "dpo")
     pairs = _hard(_pair_rows(context, "train"))
     result = train_dpo(base, pairs, folder, stage, seed=context.config.seed, progress=_watch(context, "dpo"))

@@ -1,0 +1,110 @@
+"""The gate between a judge and training on its labels: what is asked of it, and what the spot check answers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from amendment.calibration.people.beside import Beside
+from amendment.calibration.people.samples import Purpose
+from amendment.calibration.rulings import Gate, Outcome
+from amendment.statistics import Estimate, bounds
+from amendment.statistics.intervals import NO_VARIATION
+
+__all__ = ["FEWEST", "GATE_RULES", "GateLimits", "orders_gate", "people_gate", "unreadable_gate", "worst"]
+
+LABELS = "labels"
+"""Whom the gates of people and orders speak of: what the judges together put on the exported pairs."""
+FEWEST = 30
+"""Items, or votes, from which a gate decides."""
+ORDERS_OFTEN, UNREADABLE_OFTEN = 0.2, 0.02
+"""From here a WARN."""
+CANNOT_TELL = "the data cannot tell"
+DEBUG = "a debug sample: its items were chosen for their doubt"
+
+GATE_RULES = {
+    "people": (
+        "agreement of the labels with single people minus agreement of two people, ties dropped, items weighed by "
+        "their probability: PASS where the whole interval lies above the margin, FAIL where all of it lies below, WARN "
+        f"where {CANNOT_TELL}; needs two people on {FEWEST} items. With one person there is no ceiling: then FAIL where the "
+        "whole interval of agreement lies below one half, and WARN otherwise"
+    ),
+    "orders": (
+        "share of the exported comparisons on which the two displayed orders disagree, whose mean is then half chance: "
+        f"FAIL where the whole interval lies above the limit, WARN where the share is above {ORDERS_OFTEN:g}"
+    ),
+    "unreadable": (
+        f"share of a judge's verdicts that could not be read: FAIL above the limit, WARN above {UNREADABLE_OFTEN:g}; "
+        f"needs {FEWEST} verdicts"
+    ),
+}
+"""What each gate asks."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class GateLimits:
+    """Where gates fail."""
+
+    below_ceiling: float = 0.05
+    """How far the judge's agreement with people may lie below that of two people."""
+    orders_disagree: float = 0.5
+    """Share of the exported comparisons."""
+    unreadable: float = 0.1
+    """Share of a judge's verdicts."""
+
+
+def people_gate(agreement: Estimate, beside: Beside, limits: GateLimits, purpose: Purpose = "estimate") -> Gate:
+    """Whether people agree with the labels about as much as with each other."""
+    if purpose == "debug":
+        return Gate(LABELS, "people", "not measured", DEBUG)
+    if beside.items >= FEWEST:
+        return Gate(LABELS, "people", *_above(beside.difference, -limits.below_ceiling))
+    known = bounds(agreement)
+    if agreement.n < FEWEST or known is None:
+        found = f"{beside.items} items with two people, {agreement.n} with one"
+        return Gate(LABELS, "people", "not measured", found)
+    outcome: Outcome = "FAIL" if known[1] < 0.5 else "WARN"
+    told = f"no ceiling from {beside.items} items with two people; agreement {agreement.value:.3f}"
+    return Gate(LABELS, "people", outcome, f"{told} ({known[0]:.3f} to {known[1]:.3f})")
+
+
+def orders_gate(disagree: Estimate, limits: GateLimits, purpose: Purpose = "estimate") -> Gate:
+    """Whether labels follow from answers or from their places."""
+    if purpose == "debug":
+        return Gate(LABELS, "orders", "not measured", DEBUG)
+    known = bounds(disagree)
+    if disagree.n < FEWEST or known is None:
+        return Gate(LABELS, "orders", "not measured", f"{disagree.n} items of the sample were judged in both orders")
+    found = f"{100 * disagree.value:.1f} % ({100 * known[0]:.1f} to {100 * known[1]:.1f})"
+    if known[0] > limits.orders_disagree:
+        return Gate(LABELS, "orders", "FAIL", f"{found}, above {100 * limits.orders_disagree:g} %")
+    return Gate(LABELS, "orders", "WARN" if disagree.value > ORDERS_OFTEN else "PASS", found)
+
+
+def unreadable_gate(judge: str, invalid: Estimate, limits: GateLimits) -> Gate:
+    """Whether a judge answers in the terms it was asked in; `invalid` is the share of verdicts that do not."""
+    if invalid.n < FEWEST:
+        return Gate(judge, "unreadable", "not measured", f"{invalid.n} verdicts")
+    found = f"{100 * invalid.value:.1f} % of {invalid.n} verdicts"
+    if invalid.value > limits.unreadable:
+        return Gate(judge, "unreadable", "FAIL", f"{found}, above {100 * limits.unreadable:g} %")
+    return Gate(judge, "unreadable", "WARN" if invalid.value > UNREADABLE_OFTEN else "PASS", found)
+
+
+def worst(outcomes: Sequence[Outcome]) -> Outcome:
+    """FAIL before WARN before not measured before PASS; of nothing: not measured."""
+    ranked: tuple[Outcome, ...] = ("FAIL", "WARN", "not measured", "PASS")
+    return next((one for one in ranked if one in outcomes), "not measured")
+
+
+def _above(difference: Estimate, bound: float) -> tuple[Outcome, str]:
+    known, found = bounds(difference), f"{difference.value:+.3f}"
+    if known is None and difference.note == NO_VARIATION:
+        return "WARN", f"{found} in each of only {difference.clusters} prompts: {CANNOT_TELL}"
+    if known is None:
+        return "not measured", difference.note
+    low, high = known
+    found += f" ({low:+.3f} to {high:+.3f})"
+    if low > bound:
+        return "PASS", found
+    return ("FAIL", f"{found}: below {bound:+g}") if high < bound else ("WARN", f"{found}: {CANNOT_TELL}")
