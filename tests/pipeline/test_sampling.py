@@ -14,19 +14,19 @@ from amendment.pipeline import Result, Run, load_run_file
 from amendment.pipeline.engine import Workspace
 from amendment.records import Candidate, Judgement, Preference
 
-CHECKED = """\
+SPOT_CHECK = "spot_check: {items: 30, overlap: 8, repeats: 0.2}\n"
+CHECKED = f"""\
 name: checked
 seed: 4
 constitution: lilliput
 models:
-  quillfeather: {provider: simulated, writer: helpful-only}
-  gavelmouth: {provider: simulated, noise: 0.5}
-prompts: [{lilliput: 40}]
-candidates: [{model: quillfeather, per_prompt: 3}]
-judging: {judges: [{model: gavelmouth, protocol: label-tokens}], principles_per_pair: 2, min_margin: 0.1}
-dataset: {test_share: 0.25}
-spot_check: {items: 30, overlap: 8, repeats: 0.2}
-"""
+  quillfeather: {{provider: simulated, writer: helpful-only}}
+  gavelmouth: {{provider: simulated, noise: 0.5}}
+prompts: [{{lilliput: 40}}]
+candidates: [{{model: quillfeather, per_prompt: 3}}]
+judging: {{judges: [{{model: gavelmouth, protocol: label-tokens}}], principles_per_pair: 2, min_margin: 0.1}}
+dataset: {{test_share: 0.25}}
+{SPOT_CHECK}"""
 ALL = "spot_check.items=9999"
 VARIANTS = {
     "every pair": [],
@@ -41,7 +41,7 @@ VARIANTS = {
 }
 
 
-def made(folder: Path, *overrides: str, text: str = CHECKED, until: str = "dataset") -> Result:
+def made(folder: Path, *overrides: str, text: str = CHECKED, until: str = "spot_check") -> Result:
     path = folder / "run.yaml"
     path.write_text(text)
     return Run.from_file(path, folder=folder / "run", overrides=overrides)(until=until)
@@ -58,11 +58,12 @@ def checked(tmp_path_factory: pytest.TempPathFactory) -> Result:
 
 @pytest.mark.parametrize("overrides", VARIANTS.values(), ids=VARIANTS)
 def test_what_can_be_drawn_is_what_the_dataset_exports(overrides: list[str], tmp_path: Path) -> None:
-    folder = made(tmp_path, ALL, *overrides).folder
-    place = Workspace(folder)
+    unchecked = tmp_path / "unchecked"
+    unchecked.mkdir()
+    place = Workspace(made(unchecked, *overrides, text=CHECKED.replace(SPOT_CHECK, ""), until="dataset").folder)
     exported = {row.comparison_id for side in ("train", "test") for row in place.read(f"dataset/{side}", Preference)}
     judged = {one.comparison_id for one in place.read("judging/judgements", Judgement) if one.p_a is not None}
-    assert {item.comparison_id for item in sample(folder)} == exported & judged
+    assert {item.comparison_id for item in sample(made(tmp_path, ALL, *overrides).folder)} == exported & judged
     assert exported
 
 
@@ -117,7 +118,7 @@ def test_thinking_of_a_writer_is_not_shown(tmp_path: Path) -> None:
     (tmp_path / "own.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     text = CHECKED.replace("candidates: [{model: quillfeather, per_prompt: 3}]", "candidates: [{path: own.jsonl}]")
     text = text.replace("prompts: [{lilliput: 40}]\n", "").replace("min_margin: 0.1", "ties: keep")
-    folder = made(tmp_path, text=text, until="spot_check").folder
+    folder = made(tmp_path, text=text).folder
     questions = Workspace(folder).read("spot_check/questions", LabelQuestion)
     assert questions
     assert all(message.thinking is None for one in questions for message in (*one.a, *one.b))
@@ -126,7 +127,7 @@ def test_thinking_of_a_writer_is_not_shown(tmp_path: Path) -> None:
 def test_what_the_user_has_decided_is_not_asked_again(tmp_path: Path) -> None:
     import csv
 
-    first = made(tmp_path, ALL, until="spot_check").folder
+    first = made(tmp_path, ALL).folder
     place = Workspace(first)
     taken = sample(first)[:5]
     texts = {one.id: one for one in place.read("candidates/candidates", Candidate)}
@@ -141,9 +142,7 @@ def test_what_the_user_has_decided_is_not_asked_again(tmp_path: Path) -> None:
     (tmp_path / "second").mkdir()
     (tmp_path / "own.csv").rename(tmp_path / "second" / "own.csv")
     text = CHECKED.replace("min_margin: 0.1", "min_margin: 0.1, labelled: judge") + own
-    again = {
-        item.comparison_id for item in sample(made(tmp_path / "second", ALL, text=text, until="spot_check").folder)
-    }
+    again = {item.comparison_id for item in sample(made(tmp_path / "second", ALL, text=text).folder)}
     assert {item.comparison_id for item in taken}.isdisjoint(again)
     assert again < {item.comparison_id for item in sample(first)}
 
@@ -158,21 +157,21 @@ def test_more_items_than_comparisons_take_all_and_say_so(tmp_path: Path) -> None
 
 
 def test_a_debug_sample_has_no_probabilities_and_says_so(tmp_path: Path) -> None:
-    result = made(tmp_path, "spot_check.purpose=debug", until="spot_check")
+    result = made(tmp_path, "spot_check.purpose=debug")
     assert {(item.purpose, item.inclusion) for item in sample(result.folder)} == {("debug", None)}
     assert "no figure is estimated" in result.summary["stages"]["spot_check"]["notes"][0]
 
 
 def test_who_labels_and_what_follows_draw_nothing_anew_and_the_size_does(tmp_path: Path) -> None:
-    made(tmp_path, until="spot_check")
-    same = made(tmp_path, "spot_check.annotators=3", "spot_check.gate.on_fail=go_on", until="spot_check")
+    made(tmp_path)
+    same = made(tmp_path, "spot_check.annotators=3", "spot_check.gate.on_fail=go_on")
     assert "spot_check" not in same.ran
-    assert "spot_check" in made(tmp_path, "spot_check.items=20", until="spot_check").ran
+    assert "spot_check" in made(tmp_path, "spot_check.items=20").ran
 
 
 def test_where_no_judgement_becomes_a_pair_it_says_why(tmp_path: Path) -> None:
     with pytest.raises(AmendmentError, match=r"no judged comparison becomes a pair.*left out"):
-        made(tmp_path, "judging.min_margin=1", until="spot_check")
+        made(tmp_path, "judging.min_margin=1")
 
 
 @pytest.mark.parametrize(
@@ -206,7 +205,7 @@ def test_simulated_people_know_the_simulated_world_alone(run_file: Callable[[str
 
 
 def test_a_small_spot_check_needs_no_word_on_overlap(run_file: Callable[[str], Path]) -> None:
-    text = CHECKED.replace("{items: 30, overlap: 8, repeats: 0.2}", "{items: 20}")
+    text = CHECKED.replace(SPOT_CHECK, "spot_check: {items: 20}\n")
     stage = load_run_file(run_file(text)).config.spot_check
     assert stage is not None
     assert stage.overlap == 20
