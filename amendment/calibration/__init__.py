@@ -17,7 +17,7 @@ from amendment.calibration.labelling.exchange import (
 )
 from amendment.calibration.labelling.labels import Label, verdict_of
 from amendment.calibration.labelling.queue import labels_missing
-from amendment.calibration.labelling.serving import NO_TLS, serve_page
+from amendment.calibration.labelling.serving import serve_page
 from amendment.calibration.labelling.store import Labels
 from amendment.calibration.marks import marks_of
 from amendment.calibration.people.calibrating import LabelledItem, calibrate, calibration_refused, labelled_items
@@ -61,7 +61,6 @@ __all__ = [
     "LABEL_FORMATS",
     "LABEL_STUDIO_CONFIG",
     "LEAST_UNIFORM",
-    "NO_TLS",
     "PLAIN",
     "PLANNED_LABELS",
     "PROBES",

@@ -118,13 +118,12 @@ def _count(number: int, noun: str) -> str:
 
 
 def _serve(folder: Path, port: int | None, host: str, allow_network: bool, annotators: int | None) -> None:
-    from amendment.calibration import NO_TLS
     from amendment.pipeline.labelling import serve_labelling
 
     def ready(url: str, cautions: tuple[str, ...]) -> None:
         typer.echo(url)
         typer.echo("Open this address in a browser; Ctrl-C ends the page.")
-        for caution in (*([NO_TLS] if allow_network else []), *cautions):
+        for caution in cautions:
             typer.echo(caution, err=True)
 
     missing = serve_labelling(

@@ -69,7 +69,7 @@ def serve_labelling(
 ) -> int:
     """Serve the page of a run's spot check until SIGINT or SIGTERM; returns how many labels are missing then.
 
-    `ready` is told the address to open, and cautions about where the labels lie.
+    `ready` is told the address to open, and cautions about that and about where the labels lie.
     """
     asked = open_spot_check(folder, annotators=annotators)
     with Labels(asked.labels) as labels:
@@ -78,7 +78,7 @@ def serve_labelling(
             labels,
             seed=asked.seed,
             annotators=asked.annotators,
-            ready=lambda url: ready(url, cautions(folder)),
+            ready=lambda url, warnings: ready(url, (*warnings, *cautions(folder))),
             host=host,
             port=port,
             allow_network=allow_network,

@@ -121,6 +121,17 @@ def test_hosts_that_are_not_loopback_are_refused(tmp_path: Path, host: str, allo
         serve_labelling(folder, host=host, allow_network=allowed, ready=lambda url, cautions: pytest.fail("served"))
 
 
+def test_an_address_on_the_network_is_served_when_asked_for_twice_and_warned_of(serve: Serve, tmp_path: Path) -> None:
+    address = socket.gethostbyname(socket.gethostname())
+    if address.startswith("127."):
+        pytest.skip("this machine's name leads to loopback alone")
+    folder = make_run(tmp_path / "tried")
+    page, url = serve(str(folder), "--host", address, "--allow-network")
+    assert url.startswith(f"http://{address}:")
+    page.send_signal(signal.SIGTERM)
+    assert "without TLS" in page.communicate(timeout=20)[1]
+
+
 def test_what_is_no_run_or_has_no_sample_says_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="not a run's folder"):
         open_spot_check(tmp_path)

@@ -25,9 +25,9 @@ from amendment.errors import ConfigError
 from amendment.sync import new_loop
 from amendment.terminal import plain
 
-__all__ = ["NO_TLS", "serve_page"]
+__all__ = ["serve_page"]
 
-NO_TLS = (
+_NO_TLS = (
     "warning: this page is reached over the network without TLS: whoever can listen there reads texts and labels, and "
     "can take over a session. An SSH tunnel to 127.0.0.1 is safer."
 )
@@ -44,16 +44,16 @@ def serve_page(
     *,
     seed: int,
     annotators: int,
-    ready: Callable[[str], None],
+    ready: Callable[[str, tuple[str, ...]], None],
     host: str = "127.0.0.1",
     port: int | None = None,
     allow_network: bool = False,
 ) -> int:
     """Serve until SIGINT or SIGTERM; returns how many labels are missing then.
 
-    `ready` is told the address to open, whose fragment holds the token. Without a `port` it is the one that this file
-    of labels has had before, so that what a browser has kept is found again; or any free one. Raises ConfigError for
-    an address that is not allowed or cannot be had.
+    `ready` is told the address to open, whose fragment holds the token, and what speaks against it. Without a `port`
+    it is the one that this file of labels has had before, so that what a browser has kept is found again; or any free
+    one. Raises ConfigError for an address that is not allowed or cannot be had.
     """
     import uvicorn
 
@@ -69,7 +69,7 @@ def serve_page(
         app = create_app(queue, labels, token=token, hosts=[f"{name}:{number}" for name in names])
         server = uvicorn.Server(_settings(uvicorn.Config, app))
         with _ended_by_signals(server):
-            ready(f"http://{address}:{number}/#token={token}")
+            ready(f"http://{address}:{number}/#token={token}", () if _is_loopback(address) else (_NO_TLS,))
             loop = new_loop()
             try:
                 loop.run_until_complete(server.serve(sockets=[listening]))
