@@ -80,6 +80,13 @@ def plain(world: World, draw: int, n: int, _: np.random.Generator) -> Found:
     return _powered(prediction_powered(y[:n], f[:n], f[n:], clusters=prompts, unlabelled_clusters=others))
 
 
+def of_agreement(world: World, draw: int, n: int, _: np.random.Generator) -> Found:
+    """How often people agree with the judge, foretold by its confidence."""
+    y, f = agreement(world.y[draw], world.f[draw]), np.maximum(world.f[draw], 1 - world.f[draw])
+    prompts, others = _split(world.prompts, n)
+    return _powered(prediction_powered(y[:n], f[:n], f[n:], clusters=prompts, unlabelled_clusters=others))
+
+
 def difference(world: World, draw: int, n: int, _: np.random.Generator) -> Found:
     y, f = (world.y[draw], world.other_y[draw]), (world.f[draw], world.other_f[draw])
     labels, seen, others = ((a[part], b[part]) for a, b, part in ((*y, slice(n)), (*f, slice(n)), (*f, slice(n, None))))
@@ -250,6 +257,7 @@ def table(judge: str) -> Iterator[Row]:
     yield Row("stratified, people alone", LABELS[:3], stratified, mean_label)
     if judge == "useless":
         return
+    yield Row("PPI++ of agreement", LABELS[:3], of_agreement, mean_agreement)
     for share in (0.8, 0.5):
         yield Row(f"PPI++, weighted, uniform {share}", LABELS[:3], weighted_powered(share), mean_label)
         yield Row(f"active, uniform {share}", LABELS[:3], active(share), mean_label)

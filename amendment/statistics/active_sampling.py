@@ -47,7 +47,8 @@ def weighted_mean(
 ) -> Estimate:
     """sum(w x) / sum(w) with w = 1 / inclusion, and its linearised interval, clustered as `clustered_mean`.
 
-    For any value of a labelled row: whether judge and person agree, say. Raises ValueError for rows without an
+    For any value of a labelled row: whether judge and person agree, say. Where all values lie in [0, 1] the interval
+    does so too: it is Wilson's, with the error of the linearised one. Raises ValueError for rows without an
     inclusion probability.
     """
     x, chance = np.asarray(values, np.float64), _chances(inclusion)
@@ -57,7 +58,21 @@ def weighted_mean(
         )
     names = range(x.size) if clusters is None else clusters
     found = weighted_ratio(x, np.ones(x.size), 1 / chance, names, level)
+    if x.size and x.min() >= 0 and x.max() <= 1 and not math.isnan(found.low):
+        return cautioned(_inside(found, level))
     return cautioned(found._replace(method="Hajek, clustered t"))
+
+
+def _inside(found: Estimate, level: float) -> Estimate:
+    """Wilson's interval with as many rows as a plain share with this error would have, and Student's t: a symmetric one
+    misses too often where nearly all rows say the same."""
+    m, square = found.value, t_quantile(found.clusters - 1, level) ** 2
+    error = (found.high - found.value) ** 2 / square
+    rows = m * (1 - m) / error
+    scale = 1 + square / rows
+    centre = (m + square / (2 * rows)) / scale
+    half = math.sqrt(square * (error + square / (4 * rows**2))) / scale
+    return found._replace(low=centre - half, high=centre + half, method="Hajek, Wilson over effective rows")
 
 
 def active_mean(

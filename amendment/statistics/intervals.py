@@ -126,7 +126,7 @@ def linear(value: float, influence: Floats, codes: NDArray[np.intp], level: floa
     return Estimate(value, value - half, value + half, influence.size, clusters)
 
 
-def t_quantile(freedom: int, level: float) -> float:
+def t_quantile(freedom: float, level: float) -> float:
     """The two-sided quantile of Student's t; 12.706 for one degree of freedom and level 0.95."""
     if not 0 < level < 1:
         raise ValueError(f"a level lies between 0 and 1, found {level}")

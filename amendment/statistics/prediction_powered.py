@@ -17,8 +17,8 @@ labelled rows differs from that of the others beyond chance (once in a thousand 
 
 Differences from the formulas of the paper, found by simulation (`benchmarks/calibration.py coverage`):
 
-* Student's t with (labelled clusters - strata) degrees of freedom at any n, as everywhere in this house, and one
-  degree more lost to lam; where lam is 0 the interval is that of `clustered_mean`.
+* Student's t with labelled clusters - 1 degrees of freedom at any n (of strata: Satterthwaite's), as everywhere in this
+  house, and one degree more lost to lam; where lam is 0 the interval is that of `clustered_mean`.
 * Rows of one cluster add up before they are squared, labelled and unlabelled ones of the same cluster together.
 * A judge who was right on all labels is not thought to be perfect: the variance is a weighted mean of its own, with the
   labelled clusters as weight, and of that of people alone, with a weight of 6.
@@ -45,7 +45,7 @@ from amendment.statistics.power_tuning import (
     summed,
     tuned,
 )
-from amendment.statistics.strata import Names, pooled_strata
+from amendment.statistics.strata import Names, pooled_strata, satterthwaite
 
 __all__ = ["PowerTuned", "prediction_powered", "prediction_powered_difference", "stratified_prediction_powered"]
 
@@ -193,7 +193,8 @@ def _together(
 ) -> PowerTuned:
     refuse_strangers(*zip(*parts, strict=True))
     labelled = rows.labelled
-    freedom = labelled - len(parts)
+    own_squares = [_sum_of_squares([part], [0.0], 0 * between) for part in parts]
+    freedom = satterthwaite(own_squares, [part.found.labelled - 1 for part in parts])
     lam = _mean(parts, lams)
     alone = _sum_of_squares(parts, [0.0] * len(parts), between)
     own = _sum_of_squares(parts, lams, between)
@@ -220,8 +221,8 @@ def _sum_of_squares(parts: Sequence[_Stratum], lams: Sequence[float], between: F
     return float(sums @ sums)
 
 
-def _around(told: Estimate, variance: float, freedom: int, level: float) -> Estimate:
-    if freedom < 1 or variance <= 1e-24:
+def _around(told: Estimate, variance: float, freedom: float, level: float) -> Estimate:
+    if freedom <= 1 or variance <= 1e-24:
         return cautioned(told._replace(note=NO_VARIATION if told.clusters > 1 else ""))
     half = t_quantile(freedom, level) * math.sqrt(variance)
     return cautioned(told._replace(low=told.value - half, high=told.value + half))

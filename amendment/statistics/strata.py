@@ -1,16 +1,16 @@
-"""Strata with too few labels, put together."""
+"""Strata with too few labels, put together, and the degrees of freedom of a sum over strata."""
 
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from amendment.statistics.intervals import Floats
 from amendment.statistics.power_tuning import codes_together
 
-__all__ = ["LEAST", "Names", "pooled_strata"]
+__all__ = ["LEAST", "Names", "pooled_strata", "satterthwaite"]
 
 Names = Sequence[Hashable] | NDArray[np.integer]
 """The stratum of each row."""
@@ -49,6 +49,14 @@ def pooled_strata(
     of = codes[:n][inside]
     target = int(numbers[:n][inside][0])
     return numbers, {target: own[inside] * sizes[of] / totals[of]}
+
+
+def satterthwaite(variances: ArrayLike, freedoms: ArrayLike) -> float:
+    """Degrees of freedom of a sum of independent variances: (sum v) ** 2 / sum(v ** 2 / freedom); those of the parts
+    together at most, 0 where nothing varies."""
+    v, own = np.asarray(variances, np.float64), np.asarray(freedoms, np.float64)
+    below = float((v**2 / np.maximum(own, 1)).sum())
+    return float(v.sum()) ** 2 / below if below > 0 else 0.0
 
 
 def _clusters_by_stratum(codes: NDArray[np.intp], clusters: NDArray[np.intp], count: int) -> NDArray[np.intp]:

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from amendment.statistics.intervals import NO_VARIATION, Estimate, cautioned, codes_of, t_quantile
-from amendment.statistics.strata import Names
+from amendment.statistics.strata import Names, satterthwaite
 
 __all__ = ["stratified_mean"]
 
@@ -32,18 +32,19 @@ def stratified_mean(
 ) -> Estimate:
     """The mean over all rows from `values` of the labelled ones, by stratum; `sizes` counts all rows of each stratum.
 
-    Clusters may cross strata; their errors add up before they are squared. Student's t with labelled clusters - strata
-    degrees of freedom. With `finite`, give clusters only where whole clusters were drawn. Raises ValueError for a
-    stratum with rows and fewer than two labels; put such strata together first.
+    Clusters may cross strata; their errors add up before they are squared. Student's t with Satterthwaite's degrees of
+    freedom (Cochran, equation 5.16). With `finite`, give clusters only where whole clusters were drawn. Raises
+    ValueError for a stratum with rows and fewer than two labels; put such strata together first.
     """
     x = np.asarray(values, np.float64)
     if x.ndim != 1 or len(strata) != x.size or not np.isfinite(x).all():
         raise ValueError(f"a stratum and a finite value per row are needed, found {len(strata)} and {x.size}")
     if not x.size:
         return Estimate(math.nan, math.nan, math.nan, 0, 0, "stratified", "no rows")
-    own, count = codes_of(strata)
+    named = list(strata)
+    own, count = codes_of(named)
     labels = np.bincount(own, minlength=count)
-    whole = _sizes(list(dict.fromkeys(strata)), labels, sizes)
+    whole = _sizes(list(dict.fromkeys(named)), labels, sizes)
     share = whole / whole.sum()
     means = np.bincount(own, x, count) / labels
     value = float(share @ means)
@@ -54,10 +55,12 @@ def stratified_mean(
     sums = np.bincount(codes, factor[own] * (x - means[own]), groups)
     between = 0.0 if finite else float(share @ (means - value) ** 2 / whole.sum())
     told = Estimate(value, math.nan, math.nan, x.size, groups, "stratified")
-    return _around(told, float(sums @ sums) + between, groups - count, level)
+    of_strata = np.bincount(own, (factor[own] * (x - means[own])) ** 2, count)
+    freedom = min(satterthwaite(of_strata, labels - 1), groups - 1)
+    return _around(told, float(sums @ sums) + between, freedom, level)
 
 
-def _around(told: Estimate, variance: float, freedom: int, level: float) -> Estimate:
+def _around(told: Estimate, variance: float, freedom: float, level: float) -> Estimate:
     if freedom < 1 or variance <= 1e-24:
         return cautioned(told._replace(note=NO_VARIATION))
     half = t_quantile(freedom, level) * math.sqrt(variance)

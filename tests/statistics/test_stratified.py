@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 import pytest
+from scipy.special import stdtrit
 
 from amendment.statistics import clustered_mean, wilson
 from amendment.statistics.stratified import stratified_mean
@@ -13,24 +14,33 @@ from amendment.statistics.stratified import stratified_mean
 VALUES = [1, 0, 1, 0, 1, 1, 1, 0]
 STRATA = ["a"] * 4 + ["b"] * 4
 SIZES = {"a": 10, "b": 30}
+T = stdtrit((1 / 192 + 9 / 256) ** 2 / (((1 / 192) ** 2 + (9 / 256) ** 2) / 3), 0.975)
 
 
 def test_two_strata_by_hand() -> None:
     # W 1/4 and 3/4, means 1/2 and 3/4: 11/16. s ** 2 = 1/3 and 1/4:
-    # Var = 1/16 * 1/12 + 9/16 * 1/16; between: (1/4 * (3/16) ** 2 + 3/4 * (1/16) ** 2) / 40; t(8 - 2) = 2.446912
+    # Var = 1/16 * 1/12 + 9/16 * 1/16; between: (1/4 * (3/16) ** 2 + 3/4 * (1/16) ** 2) / 40
+    # degrees of freedom: (1/192 + 9/256) ** 2 / ((1/192) ** 2 / 3 + (9/256) ** 2 / 3) = 3.86972; t = 2.813494
     within, between = 1 / 16 / 12 + 9 / 16 / 16, (9 / 256 / 4 + 3 / 4 / 256) / 40
     found = stratified_mean(VALUES, STRATA, SIZES)
     assert found.value == 11 / 16
-    assert found.high - found.value == pytest.approx(2.446912 * math.sqrt(within + between), abs=1e-5)
+    assert found.high - found.value == pytest.approx(T * math.sqrt(within + between), abs=1e-5)
     assert (found.n, found.clusters, found.method) == (8, 8, "stratified")
 
 
 def test_of_the_rows_themselves_the_interval_is_narrower() -> None:
     # 4 of 10 and 4 of 30 were labelled: variances shrink by 6/10 and 26/30, and nothing is added
     found = stratified_mean(VALUES, STRATA, SIZES, finite=True)
-    variance = 6 / 10 / 16 / 12 + 26 / 30 * 9 / 16 / 16
-    assert found.high - found.value == pytest.approx(2.446912 * math.sqrt(variance), abs=1e-5)
+    a, b = 6 / 10 / 16 / 12, 26 / 30 * 9 / 16 / 16
+    half = stdtrit((a + b) ** 2 / ((a**2 + b**2) / 3), 0.975) * math.sqrt(a + b)
+    assert found.high - found.value == pytest.approx(half)
     assert math.isnan(stratified_mean(VALUES, STRATA, {"a": 4, "b": 4}, finite=True).low)
+
+
+def test_strata_may_be_named_by_an_array_in_any_order() -> None:
+    strata = np.array([1, 1, 1, 1, 0, 0, 0, 0])
+    found = stratified_mean(VALUES, strata, {0: 30, 1: 10})
+    assert found[:5] == stratified_mean(VALUES, STRATA, SIZES)[:5]
 
 
 def test_one_stratum_is_the_clustered_mean() -> None:
