@@ -1,0 +1,123 @@
+// One item before the annotator: its texts, how they are shown, and what was said about it before the verdict.
+
+import { browser, uuid } from "./keep.js";
+import { mark, unmark } from "./marks.js";
+import { announce, foldPrompt, keepShorterInView, say, showPrinciples, showTexts } from "./screen.js";
+
+const $ = (id) => document.getElementById(id);
+const button = (act) => document.querySelector(`[data-act=${act}]:not(.close)`);
+const press = (act, isOn) => button(act).setAttribute("aria-pressed", String(isOn));
+
+const view = { written: false, differences: false };
+let current = null;
+let own = ""; // uuid of the verdict that this showing will bring
+
+export function present(item) {
+  current = item;
+  own = uuid();
+  view.differences = false;
+  press("differences", false);
+  choose(null);
+  $("comment").value = "";
+  noteComment();
+  showPrinciples(item.principles);
+  close();
+  draw();
+  foldPrompt(true);
+  scrollTo(0, 0);
+}
+
+export function forget() {
+  current = null;
+  $("prompt").replaceChildren();
+  for (const side of ["first", "second"]) $(side).querySelector(".body").replaceChildren();
+}
+
+// The label to send; absent fields say nothing.
+export function label(choice, seconds) {
+  const said = { uuid: own, comparison_id: current.comparison_id, showing: current.showing, choice, seconds };
+  const sure = document.querySelector("[data-act=confidence][aria-pressed=true]");
+  if (sure) said.confidence = Number(sure.dataset.value);
+  if ($("principle").value) said.principle_id = $("principle").value;
+  if ($("comment").value.trim()) said.comment = $("comment").value.trim();
+  return said;
+}
+
+export function choose(value) {
+  for (const one of document.querySelectorAll("[data-act=confidence]")) {
+    const isSame = one.dataset.value === value && one.getAttribute("aria-pressed") === "false";
+    one.setAttribute("aria-pressed", String(isSame));
+  }
+}
+
+export function differences() {
+  view.differences = !view.differences;
+  press("differences", view.differences);
+  const bodies = ["first", "second"].map((side) => $(side).querySelector(".body"));
+  if (!view.differences) {
+    bodies.forEach(unmark);
+    say("");
+    announce("Differences are no longer marked.");
+  } else say(mark(...bodies));
+}
+
+export function written(isOn = !view.written) {
+  view.written = isOn;
+  press("written", isOn);
+  browser.set("written", isOn ? "1" : "");
+  if (current) draw();
+}
+
+export function apart(isOn = !$("answers").classList.contains("apart-on")) {
+  $("answers").classList.toggle("apart-on", isOn);
+  press("apart", isOn);
+  browser.set("apart", isOn ? "1" : "");
+  for (const body of document.querySelectorAll(".answer .body")) {
+    if (isOn) body.tabIndex = 0; // so that it scrolls by keyboard
+    else body.removeAttribute("tabindex");
+  }
+}
+
+export function principles() {
+  const isOpen = $("principles").hidden;
+  close();
+  $("principles").hidden = !isOpen;
+  press("principles", isOpen);
+  if (isOpen) $("principles").focus({ preventScroll: true });
+}
+
+export function comment() {
+  const isOpen = $("comment-drawer").hidden;
+  close();
+  $("comment-drawer").hidden = !isOpen;
+  button("comment").setAttribute("aria-expanded", String(isOpen));
+  if (isOpen) $("comment").focus();
+}
+
+// What Esc does: closes what is open, or leaves the list of principles. False where there was nothing to do.
+export function leave() {
+  if (document.activeElement !== $("principle")) return close();
+  $("verdicts").focus({ preventScroll: true });
+  return true;
+}
+
+// Closes the drawers; true where one was open.
+export function close() {
+  const open = [$("principles"), $("comment-drawer")].filter((drawer) => !drawer.hidden);
+  const hadFocus = open.some((drawer) => drawer.contains(document.activeElement));
+  for (const drawer of open) drawer.hidden = true;
+  press("principles", false);
+  button("comment").setAttribute("aria-expanded", "false");
+  if (hadFocus) $("verdicts").focus({ preventScroll: true });
+  return open.length > 0;
+}
+
+export function noteComment() {
+  $("comment-name").textContent = $("comment").value.trim() ? "Comment written" : "Comment";
+}
+
+function draw() {
+  showTexts(current, view.written);
+  if (view.differences) say(mark(...["first", "second"].map((side) => $(side).querySelector(".body"))));
+  keepShorterInView();
+}

@@ -1,0 +1,217 @@
+// The course of the work: sign in, fetch an item, keep and send the verdict, fetch the next one.
+
+import { api, insist, NoSession, Refused } from "./api.js";
+import * as item from "./item.js";
+import { browser, isKey, tab, uuid } from "./keep.js";
+import { listen } from "./keys.js";
+import { outbox } from "./outbox.js";
+import { announce, desk, focusTitle, foldPrompt, keepShorterInView, notice, say, show, showDone, showName, showProgress } from "./screen.js";
+import { Watch } from "./watch.js";
+
+const $ = (id) => document.getElementById(id);
+const BLINK = 300; // ms after an item appears in which nothing is taken: the second half of a double click
+const SAID = { A: "Answer 1 is better", B: "Answer 2 is better", tie: "tie", both_bad: "both bad", skip: "skipped", flag: "flagged" };
+const NEW_LINK = "The server does not know this browser any more. Open the link that amendment label printed last.";
+
+const watch = new Watch();
+let name = browser.get("name") ?? "";
+let isBusy = true;
+
+// Requests
+
+function ask(request) {
+  const line = { lost, back: () => notice(""), renew, hurry: $("try-now") };
+  return insist(request, line);
+}
+
+function lost() {
+  const kept = outbox.of(name).length;
+  const mine = kept === 0 ? "" : ` ${kept === 1 ? "Your last verdict is" : `${kept} verdicts are`} kept in this browser and sent again until the server has ${kept === 1 ? "it" : "them"}.`;
+  notice(`No connection to the server.${mine}`, true);
+}
+
+async function renew() {
+  const token = tab.get("token");
+  if (!token || !name) return false;
+  try {
+    await api.open(token, name);
+    return true;
+  } catch (error) {
+    if (error instanceof NoSession) tab.remove("token");
+    return false;
+  }
+}
+
+// Runs one piece of work at a time; a lost session ends at the door, with everything kept.
+async function busily(work) {
+  isBusy = true;
+  desk.lock(true);
+  try {
+    await work();
+  } catch (error) {
+    if (error instanceof NoSession) signIn(NEW_LINK);
+    else if (error instanceof Refused) {
+      notice(`The server refused: ${error.message}`);
+      free();
+    } else throw error;
+  }
+}
+
+async function deliver() {
+  let refused = "";
+  for (const label of outbox.of(name)) {
+    try {
+      await ask(() => api.send(label));
+    } catch (error) {
+      if (!(error instanceof Refused)) throw error;
+      refused = error.message;
+    }
+    outbox.strike(label.uuid);
+  }
+  return refused;
+}
+
+async function next() {
+  const isBare = !document.querySelector("main:not([hidden])");
+  const waiting = setTimeout(() => isBare && show("loading"), 400);
+  try {
+    place(await ask(api.next));
+  } finally {
+    clearTimeout(waiting);
+  }
+}
+
+function place({ item: found, progress }) {
+  if (progress) showProgress(progress);
+  if (found) {
+    show("work");
+    item.present(found);
+    watch.restart();
+    focusTitle("work");
+  } else {
+    item.forget();
+    showDone(progress);
+  }
+  setTimeout(free, BLINK);
+}
+
+function free() {
+  desk.lock(false);
+  isBusy = false;
+}
+
+function decide(choice) {
+  if (isBusy) return;
+  const label = item.label(choice, watch.seconds());
+  outbox.put(name, label);
+  busily(async () => {
+    const refused = await deliver();
+    await next();
+    if (refused) notice(`The server did not take the verdict: ${refused}`);
+    else say(`Saved: ${SAID[choice]}.`);
+  });
+}
+
+function undo() {
+  if (isBusy) return;
+  const own = uuid();
+  busily(async () => {
+    const { undone, progress } = await ask(() => api.undo(own));
+    if (undone) place({ item: undone, progress });
+    else await next();
+    say(undone ? "Taken back: here it is again." : "There is nothing to take back.");
+  });
+}
+
+function goOn() {
+  showName(name);
+  busily(async () => {
+    await deliver();
+    await next();
+    announce($("count").textContent);
+  });
+}
+
+// The door
+
+function signIn(why = "") {
+  item.forget();
+  notice(why);
+  show("signin");
+  showName("");
+  $("name").value = browser.get("name") ?? "";
+  $("token-field").hidden = Boolean(tab.get("token"));
+  $("token").required = !$("token-field").hidden;
+  $("name").focus();
+}
+
+const tokenIn = (text) => (text.includes("token=") ? new URLSearchParams(text.slice(text.indexOf("token="))).get("token") : text.trim());
+
+$("signin-form").addEventListener("submit", async (event) => {
+  event.preventDefault();
+  const submit = event.target.querySelector("[type=submit]");
+  if (submit.disabled || !$("name").value.trim()) return;
+  submit.disabled = true;
+  const token = tab.get("token") || tokenIn($("token").value);
+  const wished = $("name").value.trim();
+  try {
+    await ask(() => api.open(token, wished));
+    tab.set("token", token);
+    browser.set("name", (name = wished));
+    goOn();
+  } catch (error) {
+    if (error instanceof NoSession) tab.remove("token");
+    signIn(error instanceof NoSession ? NEW_LINK : `The server refused: ${error.message}`);
+  } finally {
+    submit.disabled = false;
+  }
+});
+
+// Buttons and keys
+
+const ACTS = {
+  verdict: decide,
+  undo,
+  again: () => isBusy || busily(next),
+  confidence: item.choose,
+  differences: () => item.differences(),
+  written: () => item.written(),
+  apart: () => item.apart(),
+  principles: item.principles,
+  comment: item.comment,
+  help: () => $("help").showModal(),
+};
+
+document.addEventListener("click", (event) => {
+  const button = event.target.closest("[data-act]");
+  if (!button || button.disabled || event.detail > 1) return; // detail: the second click of a double click
+  ACTS[button.dataset.act](button.dataset.value);
+});
+
+listen({ isOn: () => $("keys-on").checked, escape: item.leave });
+$("close-help").addEventListener("click", () => $("help").close());
+$("keys-on").checked = browser.get("keys") !== "off";
+$("keys-on").addEventListener("change", () => browser.set("keys", $("keys-on").checked ? "on" : "off"));
+$("comment").addEventListener("input", item.noteComment);
+// A list used with the mouse gives the keys back; with the keyboard, Esc does, since each arrow is a choice.
+let isPointed = false;
+$("principle").addEventListener("pointerdown", () => (isPointed = true));
+$("principle").addEventListener("keydown", () => (isPointed = false));
+$("principle").addEventListener("change", () => isPointed && $("verdicts").focus({ preventScroll: true }));
+$("whole-prompt").addEventListener("click", () => foldPrompt($("whole-prompt").getAttribute("aria-expanded") === "true"));
+$("who").addEventListener("click", () => signIn());
+// The session belongs to the browser: somebody else at its door in another tab would answer in this tab's name.
+addEventListener("storage", (event) => {
+  if (isKey(event, "name") && event.newValue !== name) location.reload();
+});
+const layout = new ResizeObserver(keepShorterInView);
+for (const part of [...document.querySelectorAll(".answer"), document.querySelector(".desk"), document.body]) layout.observe(part);
+
+item.written(browser.get("written") === "1");
+item.apart(browser.get("apart") === "1");
+if (location.hash.includes("token=")) {
+  tab.set("token", tokenIn(location.hash));
+  history.replaceState(null, "", location.pathname); // out of the address bar, its history and screen shots
+}
+if (name) goOn();
+else signIn();

@@ -1,0 +1,170 @@
+"""A labelling page in a process of its own, and a real browser before it that notes whatever should not happen."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Dialog, Page, Request, sync_playwright
+
+from amendment.calibration.labelling.labels import Label
+from amendment.calibration.labelling.store import Labels
+from amendment.calibration.people.samples import LabelQuestion
+
+__all__ = ["Site", "Visit", "chromium", "visiting"]
+
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
+FLAGS += ["--disable-component-update", "--disable-sync"]
+MISSING = (
+    "NO BROWSER: the labelling page is not tested. Install Debian's chromium (apt-get install chromium), "
+    "or name a browser in AMENDMENT_CHROMIUM."
+)
+
+
+@contextmanager
+def chromium() -> Iterator[Browser]:
+    """Debian's chromium, or the one in AMENDMENT_CHROMIUM; skips loudly where there is none."""
+    path = os.environ.get("AMENDMENT_CHROMIUM") or shutil.which("chromium")
+    if path is None:
+        pytest.skip(MISSING)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+class Site:
+    """Questions served on one port, which a restart keeps."""
+
+    def __init__(self, folder: Path, questions: Sequence[LabelQuestion], token: str = "t" * 43) -> None:
+        self.folder = folder
+        self.token = token
+        self.questions = {one.comparison_id: one for one in questions}
+        self._port = 0
+        self._process: subprocess.Popen[str] | None = None
+        (folder / "questions.jsonl").write_text("".join(one.model_dump_json() + "\n" for one in questions), "utf-8")
+        self.start()
+
+    @property
+    def origin(self) -> str:
+        return f"http://127.0.0.1:{self._port}"
+
+    @property
+    def link(self) -> str:
+        return f"{self.origin}/#token={self.token}"
+
+    def start(self) -> None:
+        script = str(Path(__file__).with_name("label_server.py"))
+        command = [sys.executable, script, str(self.folder), str(self._port), self.token]
+        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        assert self._process.stdout is not None
+        said = self._process.stdout.readline()
+        assert said.startswith("http://"), "the server did not start"
+        self._port = int(said.strip().rstrip("/").rpartition(":")[2])
+
+    def kill(self) -> None:
+        if self._process is not None:
+            self._process.send_signal(signal.SIGKILL)
+            self._process.wait()
+            assert self._process.stdout is not None
+            self._process.stdout.close()
+            self._process = None
+
+    def labels(self, annotator: str) -> list[Label]:
+        """The current ones."""
+        with Labels(self.folder / "labels.sqlite", read_only=True) as labels:
+            return [label for label in labels.current() if label.annotator == annotator]
+
+    def history(self, annotator: str) -> list[Label]:
+        """All that were acknowledged, in that order."""
+        with Labels(self.folder / "labels.sqlite", read_only=True) as labels:
+            return [label for label in labels.history() if label.annotator == annotator]
+
+
+class Visit:
+    """One annotator before one site."""
+
+    def __init__(self, context: BrowserContext, site: Site, name: str) -> None:
+        self.context = context
+        self.site = site
+        self.name = name
+        self.troubles: list[str] = []
+        self.bodies: dict[str, list[str]] = {}
+        """What the browser was sent, by path."""
+        self.page = self.open()
+
+    def open(self) -> Page:
+        page = self.context.new_page()
+        page.set_default_timeout(10_000)
+        page.on("console", lambda said: self._note(said.type, f"{said.text} {said.location.get('url', '')}"))
+        page.on("pageerror", lambda fault: self.troubles.append(f"exception: {fault}"))
+        page.on("dialog", self._dismiss)
+        page.on("request", lambda request: self._check(request.url))
+        page.on("requestfinished", self._keep)
+        self.page = page
+        return page
+
+    def enter(self) -> Visit:
+        self.page.goto(self.site.link)
+        self.page.get_by_label("Your name").fill(self.name)
+        self.page.keyboard.press("Enter")
+        return self.ready(0)
+
+    def ready(self, done: int) -> Visit:
+        """Waits until so many items are answered and the next one takes a verdict."""
+        self.page.wait_for_function(
+            """done => document.querySelector("#count").textContent.startsWith(done + " of ")
+                 && (document.querySelector("#work").hidden
+                     ? !document.querySelector("#done").hidden
+                     : document.querySelector("#work").getAttribute("aria-busy") === "false")""",
+            arg=done,
+        )
+        return self
+
+    def press(self, *keys: str) -> None:
+        for key in keys:
+            self.page.keyboard.press(key)
+
+    def text(self, selector: str) -> str:
+        return self.page.locator(selector).text_content() or ""
+
+    @property
+    def first(self) -> str:
+        return self.text("#first .body")
+
+    def _note(self, kind: str, text: str) -> None:
+        if kind in ("error", "warning"):
+            self.troubles.append(f"console: {text}")
+
+    def _dismiss(self, dialog: Dialog) -> None:
+        self.troubles.append(f"dialog: {dialog.message}")
+        dialog.dismiss()
+
+    def _check(self, url: str) -> None:
+        if not url.startswith(self.site.origin + "/"):
+            self.troubles.append(f"asked for {url[:200]}")
+
+    def _keep(self, request: Request) -> None:
+        reply = request.response()
+        if reply is not None and reply.status == 200:
+            self.bodies.setdefault(request.url.removeprefix(self.site.origin), []).append(reply.text())
+
+
+@contextmanager
+def visiting(browser: Browser, site: Site, name: str, *, allowed: str = "\0", **settings: Any) -> Iterator[Visit]:
+    """A fresh browser profile at the door; afterwards nothing untoward may have happened but what `allowed` names."""
+    context = browser.new_context(**settings)
+    visit = Visit(context, site, name)
+    try:
+        yield visit
+    finally:
+        context.close()
+    assert [one for one in visit.troubles if allowed not in one] == []
