@@ -106,6 +106,26 @@ def test_a_port_that_is_taken_is_passed_over_or_said(serve: Serve, tmp_path: Pat
         assert f":{usual}/" not in other
 
 
+def test_requests_as_they_stand_on_the_wire_are_checked(serve: Serve, tmp_path: Path) -> None:
+    _, url = serve(str(make_run(tmp_path / "tried")))
+    host = url.split("/")[2]
+    port = int(host.rpartition(":")[2])
+
+    def status(request: str, headers: str = f"Host: {host}\r\n", body: bytes = b"") -> int:
+        with socket.create_connection(("127.0.0.1", port), timeout=10) as wire:
+            wire.sendall(f"{request} HTTP/1.1\r\n{headers}\r\n".encode() + body)
+            return int(wire.recv(4096).split()[1])
+
+    assert status("GET /") == 200
+    for path in ("/static/../_app.py", "/static/%2e%2e/_app.py", "/static/..%2f..%2fstore.py", "http://evil/"):
+        assert status(f"GET {path}") == 404
+    assert status("GET /", "Host: evil\r\n") == status("GET /", f"Host: localhost.evil:{port}\r\n") == 421
+    assert status("GET /", "") == 400
+    page = f"Host: {host}\r\nOrigin: http://{host}\r\nContent-Type: application/json\r\n"
+    chunked = b"12000\r\n" + bytes(0x12000) + b"\r\n0\r\n\r\n"  # 72 KB, announced by no length
+    assert status("POST /session", f"{page}Transfer-Encoding: chunked\r\n", chunked) == 413
+
+
 @pytest.mark.parametrize(
     ("host", "allowed", "said"),
     [
