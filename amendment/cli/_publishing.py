@@ -78,6 +78,10 @@ def export(
     format: Annotated[
         str, typer.Option(metavar="FORMAT", help="trl, kto, openrlhf, nemo, csv, jsonl or judge_sft.")
     ] = "trl",
+    clamp: Annotated[
+        str | None,
+        typer.Option(metavar="LOW,HIGH", help="Add p_chosen_clamped, held between two bounds, such as 0.4,0.6."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Write a run's dataset in the format of another trainer, or as a table for people.
@@ -86,5 +90,17 @@ def export(
     """
     from amendment.pipeline.publishing.exporting import export_lines, export_run
 
-    result = export_run(folder, format, out)
+    result = export_run(folder, format, out, clamp=_bounds(clamp) if clamp else None)
     typer.echo(json.dumps(result.to_json(), indent=1) if as_json else "\n".join(export_lines(result)))
+
+
+def _bounds(text: str) -> tuple[float, float]:
+    from amendment.errors import ConfigError
+
+    try:
+        low, high = (float(part) for part in text.split(","))
+    except ValueError:
+        raise ConfigError(
+            f"--clamp: expected two numbers with a comma between, such as 0.4,0.6, found {text!r}"
+        ) from None
+    return low, high

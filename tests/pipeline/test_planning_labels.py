@@ -30,9 +30,15 @@ def test_without_a_run_it_prints_both_tables_by_its_assumptions() -> None:
     assert [row["labels"] for row in told()["rows"]] == [50, 100, 200, 400, 800, 1600]
 
 
-def test_the_default_spot_check_is_told_that_its_gate_decides_nothing() -> None:
-    # half of 50 comparisons that two people see are sealed: 25, and the gate asks for 30
-    assert "finds about 25: it decides nothing; raise spot_check.overlap" in "\n".join(plan_labels().lines)
+def test_the_default_spot_check_shows_two_people_enough_for_its_gate() -> None:
+    # all 50 that both see lie among the 100 sealed ones, and the gate asks for 30
+    assert "about 50 comparisons that two people see; PASS / FAIL" in "\n".join(plan_labels().lines)
+
+
+def test_a_spot_check_whose_gate_decides_nothing_is_told_so(small: Path) -> None:
+    with small.open("a") as file:
+        file.write("spot_check: {items: 200, overlap: 20}\n")
+    assert "finds about 20: it decides nothing; raise spot_check.overlap" in "\n".join(plan_labels(small).lines)
 
 
 def test_a_run_file_brings_its_own_spot_check(small: Path) -> None:

@@ -41,7 +41,10 @@ class Label(Record):
 
 
 def verdict_of(label: Label) -> Verdict | None:
-    """The label as a verdict; None where it says nothing about the two answers. `sample` is the showing."""
+    """The label as a verdict; None where it says nothing about the two answers. `sample` is the showing.
+
+    Comments stay behind: verdicts are published, and what people wrote beside their choice is not meant to be.
+    """
     if label.choice in ("skip", "flag"):
         return None
     return Verdict(
@@ -50,7 +53,6 @@ def verdict_of(label: Label) -> Verdict | None:
         shown=label.shown,
         value=label.choice,
         confidence=None if label.confidence is None else label.confidence / 3,
-        reasoning=label.comment,
         principle_id=label.principle_id,
         rater=label.annotator,
         rater_kind="person",

@@ -137,10 +137,12 @@ def _stratified(ordered: Sequence[Exported], names: Sequence[str], chance: Float
 
 
 def _marked(items: Sequence[SampledItem], settings: SampleSettings, seed: int) -> list[SampledItem]:
-    """Overlap, repeats and the seal; overlap and repeats stand on both sides of the seal in proportion."""
+    """Overlap, repeats and the seal. The overlap lies behind the seal as far as there is room: how far people agree is
+    for the certificate, and nothing that is fitted needs it. Repeats stand on both sides in proportion."""
     sealed = _sealed({item.prompt_id for item in items}, settings, seed)
     sides = [[item.comparison_id for item in items if (item.prompt_id in sealed) is side] for side in (True, False)]
-    shared = _some_of(sides, min(settings.overlap, len(items)), "overlap", seed)
+    behind, before = (_least(side, len(side), "overlap", seed) for side in sides)
+    shared = {*[*behind, *before][: settings.overlap]}
     again = _some_of(sides, round(settings.repeats * len(items)), "repeat", seed)
     marks = (
         {

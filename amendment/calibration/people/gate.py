@@ -25,9 +25,9 @@ DEBUG = "a debug sample: its items were chosen for their doubt"
 GATE_RULES = {
     "people": (
         "agreement of the labels with single people minus agreement of two people, ties dropped, items weighed by "
-        "their probability: PASS where the whole interval lies above the margin, FAIL where all of it lies below, WARN "
-        f"where {CANNOT_TELL}; needs two people on {FEWEST} items. With one person there is no ceiling: then FAIL where the "
-        "whole interval of agreement lies below one half, and WARN otherwise"
+        "their probability: PASS where the whole interval lies above the margin, FAIL where all of it lies below, "
+        f"WARN where {CANNOT_TELL}; needs two people on {FEWEST} items. With one person there is no ceiling: then FAIL "
+        "where the whole interval of agreement lies below one half, and WARN otherwise"
     ),
     "orders": (
         "share of the exported comparisons on which the two displayed orders disagree, whose mean is then half chance: "

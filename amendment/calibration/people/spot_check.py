@@ -8,7 +8,7 @@ nothing else has seen, where there are any; a debug sample is described and esti
 from __future__ import annotations
 
 import math
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
@@ -42,7 +42,7 @@ class ExportedP(NamedTuple):
 
 @dataclass(frozen=True)
 class Stratum:
-    """A part of the sample."""
+    """What is known of items that have a part of their stratum in common."""
 
     name: str
     items: int
@@ -165,15 +165,19 @@ def _orders_disagree(sample: Sequence[SampledItem], level: float) -> Estimate:
 
 
 def _strata(sample: Sequence[SampledItem], heard: Sequence[HeardItem], level: float) -> tuple[Stratum, ...]:
-    items: dict[str, int] = defaultdict(int)
+    """Whole strata are small; these are the items that share one of their parts, such as a principle."""
+    items = Counter(part for item in sample for part in _parts(item))
     said: dict[str, list[HeardItem]] = defaultdict(list)
-    for item in sample:
-        items[item.stratum] += 1
     for one in heard:
-        said[one.item.stratum].append(one)
+        for part in _parts(one.item):
+            said[part].append(one)
     return tuple(
         Stratum(name, items[name], len(said[name]), agreement_with_people(said[name], level)) for name in sorted(items)
     )
+
+
+def _parts(item: SampledItem) -> list[str]:
+    return item.stratum.split(" / ")
 
 
 def _notes(sample: Sequence[SampledItem], heard: Sequence[HeardItem], sealed: Sequence[HeardItem]) -> list[str]:

@@ -83,8 +83,7 @@ def _errors(found: SpotCheck) -> Iterator[str]:
         return
     yield from table([["P(label is right)", "Brier", "log loss", "ECE", "ECE of a perfect judge"], *map(_row, reports)])
     yield ""
-    yield from reliability_lines(reports[-1][1])
-    yield ""
+    yield from ("```text", *reliability_lines(reports[-1][1]), "```", "")
 
 
 def _row(named: tuple[str, CalibrationReport]) -> list[str]:

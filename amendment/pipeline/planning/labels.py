@@ -103,10 +103,11 @@ def _own(population: Sequence[Exported], stage: SpotCheckStage, seed: int) -> tu
     is_shared = stage.annotators > 1
     if not population:
         certifies = stage.sealed or 1.0
-        return Design(round(certifies * stage.items)), Design(round(certifies * stage.overlap * is_shared))
+        certifying = round(certifies * stage.items)
+        return Design(certifying), Design(min(certifying, stage.overlap) * is_shared)
     items = draw_sample(population, replace(sample_settings(stage), purpose="estimate"), seed=seed).items
-    certifying = [item for item in items if item.is_sealed] or items
-    return design_of(certifying), design_of([item for item in certifying if item.in_overlap and is_shared])
+    sealed = [item for item in items if item.is_sealed] or items
+    return design_of(sealed), design_of([item for item in sealed if item.in_overlap and is_shared])
 
 
 def _config(path: Path | None) -> tuple[RunFile, Path]:

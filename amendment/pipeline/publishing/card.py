@@ -231,6 +231,9 @@ def _limits(tables: Tables) -> Iterator[str]:
         yield "- Labels of a model judge carry its preferences, for length and style among them."
     if any(row.decided_by == "judge" and row.p_chosen_calibrated is None for row in rows):
         yield "- `p_chosen` is the judge's own probability, not calibrated on people."
+    gate = tables.counts("audit").get("gate")
+    if gate in ("FAIL", "WARN", "not measured"):
+        yield f"- The judge's gate says {gate}: see its certificate above."
     left_out = tables.counts("dataset").get("left out", {})
     if left_out:
         told = ", ".join(f"{code(str(reason))} {count}" for reason, count in left_out.items())

@@ -85,6 +85,8 @@ def _features(rows: Sequence[Preference]) -> Features:
     conversations = [getattr(row, side) for row in rows for side in SIDES]
     features = conversation_features(SIDES, conversations, rows)
     features |= {name: Value("float64") for name in _NUMBERS}
+    if any(row.p_chosen_clamped is not None for row in rows):
+        features["p_chosen_clamped"] = Value("float64")
     features |= {name: Value("string") for name in (*_TEXTS, *_OPTIONAL_TEXTS)}
     return Features(features | {name: List(Value("string")) for name in _LISTS})
 

@@ -26,6 +26,7 @@ from typing import Any, NamedTuple, Protocol
 
 from pydantic import TypeAdapter
 
+from amendment.calibration import clamped
 from amendment.errors import ConfigError, DataError
 from amendment.files import file_hash, replacing, write_text
 from amendment.pipeline.publishing.configs import judge_sft
@@ -48,6 +49,8 @@ MARKER = ".amendment-export.json"
 PARTIAL = ".amendment-export.partial"
 JUDGE_SFT = "judge_sft"
 """The format that holds no pairs."""
+CLAMPED = ("trl", "jsonl", "csv")
+"""Formats that have a column for clamped probabilities."""
 Rows = Mapping[str, Sequence[Preference]]
 
 
@@ -62,11 +65,14 @@ class Exported:
     """Pairs, or verdicts of `judge_sft`, that the format cannot hold, by reason."""
     not_held: tuple[str, ...]
     """What of the other pairs the format does not hold."""
+    clamp: tuple[float, float] | None = None
+    """The bounds of `p_chosen_clamped`, where that was asked for."""
 
     def to_json(self) -> dict[str, Any]:
         """The result as JSON values."""
         files = {str(path): rows for path, rows in self.files.items()}
-        return {"format": self.format, "files": files, "left out": self.left_out, "not held": list(self.not_held)}
+        told = {"format": self.format, "files": files, "left out": self.left_out, "not held": list(self.not_held)}
+        return {**told, "clamp": list(self.clamp)} if self.clamp else told
 
 
 class Written(NamedTuple):
@@ -83,8 +89,10 @@ class Writer(Protocol):
     def __call__(self, rows: Rows, out: Path) -> Written: ...
 
 
-def export_run(folder: Path, format: str, out: Path) -> Exported:
-    """Write a run's dataset into the folder `out`, one file for each split that has rows.
+def export_run(folder: Path, format: str, out: Path, *, clamp: tuple[float, float] | None = None) -> Exported:
+    """Write a run's dataset into the folder `out`, one file for each split that has rows. `clamp` adds the column
+    `p_chosen_clamped`: `p_chosen` held between two bounds, as the targets of Constitutional AI (Bai et al. 2022) were
+    between 0.4 and 0.6; no other column changes.
 
     An earlier export there is replaced when the new one is whole. Raises ConfigError for an unknown format, a folder
     that holds anything else, or a run without a dataset that is up to date, and DataError when the format can hold
@@ -94,15 +102,45 @@ def export_run(folder: Path, format: str, out: Path) -> Exported:
     if format not in formats:
         known = ", ".join(formats)
         raise ConfigError(f"no format {format!r}{did_you_mean(format, formats)}; there are {known}")
+    _check_clamp(format, clamp)
     tables = Tables.of_run(folder)
     earlier = _earlier(out)
     with _beside(out) as made:
-        written = _lessons(tables, made) if format == JUDGE_SFT else FORMATS[format](tables.preferences, made)
+        if format == JUDGE_SFT:
+            written = _lessons(tables, made)
+        else:
+            written = FORMATS[format](_clamped(tables.preferences, clamp), made)
         if not written.files:
             raise DataError(_nothing(format, written.left_out))
         _replace(made, out, earlier)
     files = {out / path.name: rows for path, rows in written.files.items()}
-    return Exported(format=format, files=files, left_out=dict(written.left_out), not_held=tuple(written.not_held))
+    return Exported(
+        format=format,
+        files=files,
+        left_out=dict(written.left_out),
+        not_held=tuple(written.not_held),
+        clamp=clamp,
+    )
+
+
+def _check_clamp(format: str, clamp: tuple[float, float] | None) -> None:
+    if clamp is None:
+        return
+    if format not in CLAMPED:
+        told = f"{format} holds no probabilities to clamp"
+        raise ConfigError(f"--clamp: {told}; leave it out, or export one of {', '.join(CLAMPED)}")
+    low, high = clamp
+    if not 0 <= low <= 0.5 <= high <= 1:
+        raise ConfigError(f"--clamp: expected two bounds around one half, such as 0.4,0.6, found {low:g},{high:g}")
+
+
+def _clamped(rows: Rows, clamp: tuple[float, float] | None) -> Rows:
+    if clamp is None:
+        return rows
+    return {
+        split: [row.model_copy(update={"p_chosen_clamped": float(clamped(row.p_chosen, *clamp))}) for row in found]
+        for split, found in rows.items()
+    }
 
 
 def _nothing(format: str, left_out: Mapping[str, int]) -> str:
@@ -119,6 +157,11 @@ def export_lines(result: Exported) -> list[str]:
     """The result for people."""
     rows_are = "verdicts" if result.format == JUDGE_SFT else "pairs"
     lines = [f"{path}: {rows} rows" for path, rows in result.files.items()]
+    if result.clamp:
+        low, high = result.clamp
+        lines.append(
+            f"p_chosen_clamped is p_chosen held between {low:g} and {high:g}; all other columns are as they were"
+        )
     lines += [f"left out: {count} {rows_are}: {reason}" for reason, count in result.left_out.items()]
     return [*lines, *(f"not held by {result.format}: {what}" for what in result.not_held)]
 

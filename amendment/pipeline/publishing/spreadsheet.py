@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterable
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ COLUMNS = (
     "p_chosen",
     "p_chosen_raw",
     "p_chosen_calibrated",
+    "p_chosen_clamped",
     "decided_by",
     "weight",
     "raters",
@@ -48,14 +49,16 @@ HELD_AS_TEXT = (
 )
 
 
-def write_table(path: Path, rows: Iterable[Preference]) -> None:
+def write_table(path: Path, rows: Sequence[Preference]) -> None:
     """Write rows as CSV, whole or not at all."""
     with replacing(path) as temporary, temporary.open("w", encoding="utf-8-sig", newline="") as file:
         writer = csv.writer(file, quoting=csv.QUOTE_ALL)
-        writer.writerow(COLUMNS)
+        is_clamped = any(row.p_chosen_clamped is not None for row in rows)
+        columns = [name for name in COLUMNS if name != "p_chosen_clamped" or is_clamped]
+        writer.writerow(columns)
         for row in rows:
             cells = _cells(row)
-            writer.writerow([cells[name] for name in COLUMNS])
+            writer.writerow([cells[name] for name in columns])
 
 
 def _cells(row: Preference) -> dict[str, Any]:

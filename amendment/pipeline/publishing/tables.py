@@ -106,7 +106,7 @@ class Tables:
     def people(self) -> People:
         """Pseudonyms of everybody who rated."""
         audited = people_of_certificate(self.folder / CERTIFICATE) if "audit" in self.manifest["stages"] else []
-        verdicts = [one for stage in self.stages for one in self._of_stage(stage, "verdicts", Verdict)]
+        verdicts = self._cast
         rows = [row for found in self._rows.values() for row in found if row.decided_by == "person"]
         others = [*raters_named(self.config), *(one.rater for one in verdicts if one.rater_kind == "person")]
         return People(audited, [*others, *(name for row in rows for name in row.raters)])
@@ -136,8 +136,14 @@ class Tables:
 
     @cached_property
     def verdicts(self) -> list[Verdict]:
-        """Every verdict of a model or a person."""
-        return self._read("verdicts", Verdict, self.outgoing.verdict)
+        """Every verdict of a model or a person, those of a spot check among them."""
+        return [self.outgoing.verdict(verdict) for verdict in self._cast]
+
+    @cached_property
+    def _cast(self) -> list[Verdict]:
+        found = [one for stage in self.stages for one in self._of_stage(stage, "verdicts", Verdict)]
+        sides = ("open", "sealed") if "labels" in self.manifest["stages"] else ()
+        return [*found, *(one for side in sides for one in self._of_stage("labels", side, Verdict))]
 
     @cached_property
     def critiques(self) -> list[Critique]:
