@@ -23,6 +23,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from amendment.statistics.intervals import NO_VARIATION, Estimate, Floats, cautioned, codes_of, t_quantile
 from amendment.statistics.ratios import weighted_ratio
+from amendment.statistics.shares import within_bounds
 
 __all__ = ["ActiveMean", "active_mean", "weighted_mean"]
 
@@ -59,20 +60,10 @@ def weighted_mean(
     names = range(x.size) if clusters is None else clusters
     found = weighted_ratio(x, np.ones(x.size), 1 / chance, names, level)
     if x.size and x.min() >= 0 and x.max() <= 1 and not math.isnan(found.low):
-        return cautioned(_inside(found, level))
+        t = t_quantile(found.clusters - 1, level)
+        low, high = within_bounds(found.value, (found.high - found.value) / t, t)
+        return cautioned(found._replace(low=low, high=high, method="Hajek, Wilson over effective rows"))
     return cautioned(found._replace(method="Hajek, clustered t"))
-
-
-def _inside(found: Estimate, level: float) -> Estimate:
-    """Wilson's interval with as many rows as a plain share with this error would have, and Student's t: a symmetric one
-    misses too often where nearly all rows say the same."""
-    m, square = found.value, t_quantile(found.clusters - 1, level) ** 2
-    error = (found.high - found.value) ** 2 / square
-    rows = m * (1 - m) / error
-    scale = 1 + square / rows
-    centre = (m + square / (2 * rows)) / scale
-    half = math.sqrt(square * (error + square / (4 * rows**2))) / scale
-    return found._replace(low=centre - half, high=centre + half, method="Hajek, Wilson over effective rows")
 
 
 def active_mean(

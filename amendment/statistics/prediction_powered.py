@@ -18,7 +18,9 @@ labelled rows differs from that of the others beyond chance (once in a thousand 
 Differences from the formulas of the paper, found by simulation (`benchmarks/calibration.py coverage`):
 
 * Student's t with labelled clusters - 1 degrees of freedom at any n (of strata: Satterthwaite's), as everywhere in this
-  house, and one degree more lost to lam; where lam is 0 the interval is that of `clustered_mean`.
+  house, and one degree more lost to lam.
+* Where labels and predictions lie in [0, 1] the interval is Wilson's with this error, and lies there too; with lam 0
+  and no strata it is that of `weighted_mean`. Of other values it is symmetric, and with lam 0 that of `clustered_mean`.
 * Rows of one cluster add up before they are squared, labelled and unlabelled ones of the same cluster together.
 * A judge who was right on all labels is not thought to be perfect: the variance is a weighted mean of its own, with the
   labelled clusters as weight, and of that of people alone, with a weight of 6.
@@ -45,6 +47,7 @@ from amendment.statistics.power_tuning import (
     summed,
     tuned,
 )
+from amendment.statistics.shares import within_bounds
 from amendment.statistics.strata import Names, pooled_strata, satterthwaite
 
 __all__ = ["PowerTuned", "prediction_powered", "prediction_powered_difference", "stratified_prediction_powered"]
@@ -52,7 +55,7 @@ __all__ = ["PowerTuned", "prediction_powered", "prediction_powered_difference", 
 DOUBT = 6
 """Labelled clusters by which the judge is taken to be worth nothing, in the variance: keeps the interval honest where
 hardly a mistake was seen. Four, as of Agresti and Coull, are too few for a judge who errs to one side."""
-TRUST = 20
+TRUST = 50
 """Labelled clusters at which a stratum's own lam counts as much as that of all strata."""
 
 
@@ -201,13 +204,14 @@ def _together(
     value = _mean(parts, [part.found.mean for part in parts])
     name = "stratified " if len(parts) > 1 else ""
     told = Estimate(value, math.nan, math.nan, rows.y.size, labelled, f"{name}people alone")
-    people = _around(told, alone, freedom, level)
+    is_share = _is_share(rows)
+    people = _around(told, alone, freedom, level, is_share)
     if not lam:
         few = f"fewer than {FEW} labelled clusters: people alone" if labelled < FEW else ""
         return PowerTuned(_noted(people, few), 0.0, people, math.nan if math.isnan(people.low) else 1.0)
     value += _mean(parts, [part.found.shift * one for part, one in zip(parts, lams, strict=True)])
     variance = (labelled * own + DOUBT * alone) / (labelled + DOUBT) * freedom / (freedom - 1)
-    powered = _around(told._replace(value=value, method=f"{name}PPI++"), variance, freedom, level)
+    powered = _around(told._replace(value=value, method=f"{name}PPI++"), variance, freedom, level, is_share)
     return PowerTuned(powered, lam, people, _saved(people, powered))
 
 
@@ -221,11 +225,19 @@ def _sum_of_squares(parts: Sequence[_Stratum], lams: Sequence[float], between: F
     return float(sums @ sums)
 
 
-def _around(told: Estimate, variance: float, freedom: float, level: float) -> Estimate:
+def _is_share(rows: PowerRows) -> bool:
+    """Whether labels and predictions lie in [0, 1], and so does their mean."""
+    return all(not one.size or (one.min() >= 0 and one.max() <= 1) for one in (rows.y, rows.f, rows.u))
+
+
+def _around(told: Estimate, variance: float, freedom: float, level: float, is_share: bool) -> Estimate:
     if freedom <= 1 or variance <= 1e-24:
         return cautioned(told._replace(note=NO_VARIATION if told.clusters > 1 else ""))
-    half = t_quantile(freedom, level) * math.sqrt(variance)
-    return cautioned(told._replace(low=told.value - half, high=told.value + half))
+    t, error = t_quantile(freedom, level), math.sqrt(variance)
+    low, high = told.value - t * error, told.value + t * error
+    if is_share and 0 < told.value < 1:
+        low, high = within_bounds(told.value, error, t)
+    return cautioned(told._replace(low=low, high=high))
 
 
 def _noted(estimate: Estimate, note: str) -> Estimate:

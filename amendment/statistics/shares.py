@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike
 
 from amendment.statistics.intervals import FEWEST, Estimate, cautioned, clustered_mean
 
-__all__ = ["binomial_p", "share", "wilson"]
+__all__ = ["binomial_p", "share", "wilson", "within_bounds"]
 
 
 def wilson(successes: float, n: int, level: float = 0.95) -> Estimate:
@@ -54,6 +54,19 @@ def share(values: ArrayLike, clusters: Iterable[Hashable], level: float = 0.95) 
     around = wilson(mean.value * mean.clusters, mean.clusters, level)
     note = f"no variation between clusters was seen: Wilson over {mean.clusters} clusters"
     return mean._replace(low=around.low, high=around.high, method="Wilson over clusters", note=note)
+
+
+def within_bounds(value: float, error: float, t: float) -> tuple[float, float]:
+    """Wilson's interval of a share strictly between 0 and 1 that has this standard error, `t` quantiles wide.
+
+    It is that of value (1 - value) / error ** 2 independent rows, and lies in [0, 1]. A symmetric interval misses too
+    often where nearly all rows say the same.
+    """
+    rows = value * (1 - value) / error**2
+    scale = 1 + t * t / rows
+    centre = (value + t * t / (2 * rows)) / scale
+    half = t * math.sqrt(error**2 + t * t / (4 * rows**2)) / scale
+    return centre - half, centre + half
 
 
 def binomial_p(successes: int, n: int) -> float:

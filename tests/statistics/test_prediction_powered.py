@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from amendment.statistics import clustered_mean, wilson
+from amendment.statistics.active_sampling import weighted_mean
 from amendment.statistics.prediction_powered import (
     PowerTuned,
     prediction_powered,
@@ -47,8 +48,17 @@ def test_value_and_lam_are_those_of_the_authors_library() -> None:
     # labels of doubt: SE ** 2 = (100 v + 6 va) / 106 * 100 / 98, v = (0.1624326 / 2 / 1.959964) ** 2, va = 0.2475 / 100
     v = (0.16243266928542343 / 2 / 1.959963985) ** 2
     half = 1.984217 * math.sqrt((100 * v + 6 * 0.2475 / 100) / 106 * 100 / 98)
-    assert found.estimate.high - found.estimate.value == pytest.approx(half, rel=1e-5)
-    assert found.estimate.low == pytest.approx(2 * found.estimate.value - found.estimate.high)
+    centre = prediction_powered(2 * y, 2 * f, 2 * u).estimate  # no shares, so that the interval is symmetric
+    assert (centre.value, centre.high - centre.value) == pytest.approx((2 * found.estimate.value, 2 * half), rel=1e-5)
+    assert centre.low == pytest.approx(2 * centre.value - centre.high)
+    # of shares it is Wilson's: those of value (1 - value) / SE ** 2 rows
+    error, rows_worth = half / 1.984217, 0.5224673 * 0.4775327 / (half / 1.984217) ** 2
+    scale = 1 + 1.984217**2 / rows_worth
+    assert found.estimate.low == pytest.approx(
+        (0.5224673 + 1.984217**2 / 2 / rows_worth) / scale
+        - 1.984217 * math.sqrt(error**2 + 1.984217**2 / 4 / rows_worth**2) / scale,
+        abs=1e-6,
+    )
 
 
 def test_a_judge_who_adds_up_by_hand() -> None:
@@ -66,25 +76,27 @@ def test_a_judge_who_says_the_same_of_every_row_leaves_people_alone() -> None:
     found = prediction_powered(y, np.full(100, 0.7), np.full(500, 0.7))
     assert (found.lam, found.labels_saved) == (0.0, 1.0)
     assert found.estimate == found.people_alone
-    assert found.estimate[:5] == clustered_mean(y, range(100))[:5]
+    assert found.estimate[:5] == pytest.approx(weighted_mean(y, np.ones(100))[:5])
+    of_no_shares = prediction_powered(2 * y, np.full(100, 0.7), np.full(500, 0.7))
+    assert of_no_shares.estimate[:5] == clustered_mean(2 * y, range(100))[:5]
 
 
 def test_a_judge_who_says_the_opposite_is_not_turned_round() -> None:
     y, f, u = rows(1)
     found = prediction_powered(y, 1 - f, 1 - u)
     assert found.lam == 0.0
-    assert found.estimate[:3] == pytest.approx(clustered_mean(y, range(100))[:3])
+    assert found.estimate[:3] == pytest.approx(weighted_mean(y, np.ones(100))[:3])
 
 
 def test_a_perfect_judge_leaves_the_error_of_the_unlabelled_rows_and_six_labels_of_doubt() -> None:
     # f = y: Cov = Var of the labels, lam = Cov / ((1 + 1/4) Var of all) with equal shares in both parts = 4/5.
     # Each part adds lam ** 2 * 1/4 / N to what (1 - lam) ** 2 * 1/4 / n leaves; six of 106 labels are people alone
-    y, u = [1, 0] * 50, [1, 0] * 200
+    y, u = np.array([2, 0] * 50), np.array([2, 0] * 200)  # twice, so that the interval is symmetric
     found = prediction_powered(y, y, u)
     assert found.lam == pytest.approx(0.8)
     own = 0.25 * (0.2**2 / 100 + 0.8**2 / 400)
     half = 1.984217 * math.sqrt((100 * own + 6 * 0.25 / 100) / 106 * 100 / 98)
-    assert found.estimate.high - 0.5 == pytest.approx(half, rel=1e-5)
+    assert found.estimate.high - 1 == pytest.approx(2 * half, rel=1e-5)
     assert found.labels_saved == pytest.approx((0.25 / 99 * 1.984217**2) / half**2, rel=1e-5)
 
 
@@ -198,7 +210,7 @@ def test_few_labels_are_not_enough_to_tune() -> None:
     y, f, u = rows(9, 19)
     found = prediction_powered(y, f, u)
     assert found.lam == 0.0
-    assert found.estimate[:3] == pytest.approx(clustered_mean(y, range(19))[:3])
+    assert found.estimate[:3] == pytest.approx(weighted_mean(y, np.ones(19))[:3])
     assert found.estimate.note == "fewer than 20 labelled clusters: people alone; only 19 clusters"
     assert prediction_powered(*rows(9, 20)).lam > 0
 
@@ -215,7 +227,7 @@ def test_without_labels_there_is_nothing_and_without_other_rows_there_are_people
     y, f, u = rows(11)
     assert math.isnan(prediction_powered([], [], u).estimate.value)
     for found in (prediction_powered(y, f, []), stratified_prediction_powered(y, f, [0] * 100, [], [])):
-        assert found.estimate[:3] == pytest.approx(clustered_mean(y, range(100))[:3])
+        assert found.estimate[:3] == pytest.approx(weighted_mean(y, np.ones(100))[:3])
         assert found.estimate.note == "no row without a label: people alone"
 
 
@@ -238,7 +250,7 @@ def test_a_difference_is_the_mean_of_the_rows_differences() -> None:
 def test_one_stratum_is_none() -> None:
     y, f, u = rows(14)
     plain, one = prediction_powered(y, f, u), stratified_prediction_powered(y, f, ["a"] * 100, u, ["a"] * 1000)
-    assert _numbers(one) == pytest.approx(_numbers(plain), abs=5e-3)  # lam is drawn to one without a pooled variance
+    assert _numbers(one) == pytest.approx(_numbers(plain), abs=0.01)  # lam is drawn to one without a pooled variance
 
 
 def test_strata_by_hand() -> None:
@@ -249,9 +261,10 @@ def test_strata_by_hand() -> None:
     found = stratified_prediction_powered(y, f, strata, u, others)
     assert found.estimate.value == pytest.approx(11 / 16)
     assert found.lam == 0.0
-    alone = stratified_mean(y, strata, {"a": 60, "b": 180})
+    doubled = stratified_prediction_powered(2 * np.array(y), f, strata, u, others)
+    alone = stratified_mean(2 * np.array(y), strata, {"a": 60, "b": 180})
     # the row's stratum is in the same row as its error, which makes no difference to the sum of squares
-    assert found.estimate[:3] == pytest.approx(alone[:3], abs=1e-12)
+    assert doubled.estimate[:3] == pytest.approx(alone[:3], abs=1e-12)
 
 
 def test_small_strata_are_put_together_by_their_sizes() -> None:

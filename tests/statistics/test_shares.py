@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from amendment.statistics import binomial_p, clustered_mean, share, wilson
+from amendment.statistics.shares import within_bounds
 
 
 def test_wilson_of_eight_in_ten_by_hand() -> None:
@@ -36,6 +37,13 @@ def test_wilson_is_that_of_statsmodels(counts: tuple[int, int], level: float) ->
     low, high = oracle.proportion_confint(*counts, alpha=1 - level, method="wilson")
     found = wilson(*counts, level)
     assert found[1:3] == pytest.approx((low, high), abs=1e-12)
+
+
+@pytest.mark.parametrize(("successes", "n"), [(8, 10), (1, 40), (290, 300)])
+def test_a_share_with_the_error_of_independent_rows_is_wilsons(successes: int, n: int) -> None:
+    p = successes / n
+    found = within_bounds(p, math.sqrt(p * (1 - p) / n), 1.959963985)
+    assert found == pytest.approx(wilson(successes, n)[1:3])
 
 
 def test_a_share_has_the_clustered_interval_cut_at_one() -> None:
