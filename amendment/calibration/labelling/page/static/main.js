@@ -104,6 +104,7 @@ function decide(choice) {
   if (isBusy) return;
   const label = item.label(choice, watch.seconds());
   outbox.put(name, label);
+  say("");
   busily(async () => {
     const refused = await deliver();
     await next();
