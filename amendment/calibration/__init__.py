@@ -20,6 +20,7 @@ from amendment.calibration.labelling.queue import labels_missing
 from amendment.calibration.labelling.serving import serve_page
 from amendment.calibration.labelling.store import Labels
 from amendment.calibration.marks import marks_of
+from amendment.calibration.people.beside import agreement_with_people
 from amendment.calibration.people.calibrating import LabelledItem, calibrate, calibration_refused, labelled_items
 from amendment.calibration.people.drawing import LEAST_UNIFORM, Sample, SampleSettings, draw_sample
 from amendment.calibration.people.flips import clamped, expected_flip_rate, flip_rows
@@ -36,7 +37,7 @@ from amendment.calibration.people.label_plan import (
 from amendment.calibration.people.plan_text import own_lines, plan_lines
 from amendment.calibration.people.samples import LabelQuestion, PrincipleText, Purpose, SampledItem
 from amendment.calibration.people.spot_check import ExportedP, SpotCheck, spot_check
-from amendment.calibration.people.spot_check_lines import gate_lines, spot_check_json, spot_check_lines
+from amendment.calibration.people.spot_check_lines import gate_lines, preview_lines, spot_check_json, spot_check_lines
 from amendment.calibration.people.strata import Exported
 from amendment.calibration.people.votes_of_labels import heard_items, person_votes
 from amendment.calibration.probes.answered import Answered
@@ -95,6 +96,7 @@ __all__ = [
     "Subject",
     "Unasked",
     "Vote",
+    "agreement_with_people",
     "answer_all",
     "answer_here",
     "argued_for",
@@ -124,6 +126,7 @@ __all__ = [
     "page_order",
     "person_votes",
     "plan_lines",
+    "preview_lines",
     "probe_lines",
     "probe_report",
     "read_labels",

@@ -9,7 +9,6 @@ from typing import Annotated
 import typer
 
 from amendment.cli._app import AsJson, app
-from amendment.errors import ConfigError
 
 __all__ = ["calibrate"]
 
@@ -31,12 +30,16 @@ def calibrate(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Say how many labels buy which interval, and how likely a judge passes the gate. Asks no model, writes nothing.
+    """Say what people's labels say of a run's judge: agreement, calibrated probabilities, and the gate.
 
-    Of a run's folder with judgements it draws samples of its own comparisons; of a run file it takes `spot_check`.
+    While labels are missing it is a preview by those that are not sealed. Exit code 5 where the gate fails. With
+    --plan: how many labels buy which interval, and how likely a judge passes the gate; of a run's folder with
+    judgements it draws samples of its own comparisons, of a run file it takes `spot_check`. Asks no model, writes
+    nothing.
     """
     if not plan:
-        raise ConfigError("calibrate: say what is wanted; --plan tells what labels would buy")
+        _of_labels(path, as_json=as_json)
+        return
     from amendment.pipeline.planning.labels import plan_labels
 
     planned = plan_labels(path, agreement=agreement, ceiling=ceiling)
@@ -44,3 +47,15 @@ def calibrate(
         typer.echo(json.dumps(planned.to_json(), indent=1, allow_nan=False))
         return
     typer.echo("\n".join(planned.lines))
+
+
+def _of_labels(path: Path | None, *, as_json: bool) -> None:
+    from amendment.errors import ConfigError, GateFailed
+    from amendment.pipeline.calibrated import calibrate_run
+
+    if path is None:
+        raise ConfigError("calibrate: name a run's folder, such as runs/NAME; or --plan, for what labels would buy")
+    found = calibrate_run(path)
+    typer.echo(json.dumps(found.document, indent=1, allow_nan=False) if as_json else "\n".join(found.lines))
+    if found.has_failed:
+        raise GateFailed("the judge did not pass its gate")

@@ -1,7 +1,7 @@
 """The spot check of a run, as its folder has it: the sample, what people said, and what follows from it.
 
-Covered: the report that stands in the certificate, the gate between judge and training, and the preview while people
-are still labelling, which sees open labels alone. Not covered: the figures themselves; see `calibration`.
+Covered: the report that stands in the certificate, and the gate between judge and training. Not covered: the figures
+themselves, see `calibration`; what is told while people are still labelling, see `calibrated`.
 """
 
 from __future__ import annotations

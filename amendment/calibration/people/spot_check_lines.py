@@ -8,6 +8,7 @@ from dataclasses import fields, is_dataclass
 from typing import Any
 
 from amendment.calibration._figures import percent, points
+from amendment.calibration.people.calibrating import Calibration
 from amendment.calibration.people.gate import GATE_RULES
 from amendment.calibration.people.reliability import reliability_lines
 from amendment.calibration.people.spot_check import SpotCheck
@@ -16,8 +17,9 @@ from amendment.markdown import cell, table
 from amendment.statistics import Estimate
 from amendment.statistics.calibration_errors import CalibrationReport
 
-__all__ = ["gate_lines", "spot_check_json", "spot_check_lines"]
+__all__ = ["gate_lines", "preview_lines", "spot_check_json", "spot_check_lines"]
 
+HEADING = ["P(label is right)", "Brier", "log loss", "ECE", "ECE of a perfect judge"]
 FEWEST = 10
 """Labels that a row of the table of strata needs."""
 
@@ -43,6 +45,16 @@ def gate_lines(gates: Sequence[Gate]) -> list[str]:
     rows = [[cell(gate.judge), gate.check, gate.outcome, gate.found] for gate in gates]
     rules = [f"- {check}: {GATE_RULES[check]}." for check in dict.fromkeys(gate.check for gate in gates)]
     return ["## Gate", "", *table([["of", "check", "outcome", "found"], *rows]), "", *rules]
+
+
+def preview_lines(agreement: Estimate, found: Calibration | None, refused: str) -> list[str]:
+    """What open labels say while others are missing or sealed; `refused` says why they carry no calibration."""
+    lines = ["# Preview", "", "By open labels alone: sealed ones wait for the certificate.", ""]
+    figures = [["figure", "value"], ["labels agree with a person", percent(agreement)]]
+    if not found:
+        return [*lines, *table(figures), "", f"No calibration: {refused}."]
+    rows = [("raw", found.before), ("calibrated, cross-fitted", found.after)]
+    return [*lines, *table(figures), "", *table([HEADING, *map(_row, rows)]), "", *map("- {}.".format, found.warnings)]
 
 
 def _opening(found: SpotCheck) -> str:
@@ -81,7 +93,7 @@ def _errors(found: SpotCheck) -> Iterator[str]:
     reports = [(name, one) for name, one in (("raw", found.raw), ("calibrated", found.calibrated)) if one]
     if not reports:
         return
-    yield from table([["P(label is right)", "Brier", "log loss", "ECE", "ECE of a perfect judge"], *map(_row, reports)])
+    yield from table([HEADING, *map(_row, reports)])
     yield ""
     yield from ("```text", *reliability_lines(reports[-1][1]), "```", "")
 

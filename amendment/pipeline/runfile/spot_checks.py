@@ -9,13 +9,15 @@ from pydantic import Field, model_validator
 from amendment.calibration import LEAST_UNIFORM, GateLimits, Purpose
 from amendment.pipeline.runfile.sources import Part
 
-__all__ = ["CalibrationPart", "GatePart", "SpotCheckStage"]
+__all__ = ["CalibrationPart", "GatePart", "MethodName", "SpotCheckStage"]
+
+MethodName = Literal["temperature", "platt", "isotonic", "none"]
 
 
 class CalibrationPart(Part):
     """How the judge's probabilities are brought into line with what people say."""
 
-    method: Literal["temperature", "platt", "isotonic", "none"] = "temperature"
+    method: MethodName = "temperature"
     """temperature: one factor on the log-odds, from about 50 labels; platt: a factor and an offset; isotonic: any
     rising curve, from about 500 labels; none: probabilities stay as they are."""
     turned: Literal["keep", "turn", "drop"] = "keep"

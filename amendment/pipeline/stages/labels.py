@@ -6,18 +6,18 @@ tables, so that a stage's needs say whether it may see sealed ones.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from amendment.calibration import LabelQuestion, Labels, SampledItem, labels_missing, verdict_of
+from amendment.calibration import Label, LabelQuestion, Labels, SampledItem, labels_missing, verdict_of
 from amendment.errors import Paused
 from amendment.pipeline.context import Context
 from amendment.pipeline.engine import Made
 from amendment.pipeline.stages.simulated_people import let_people_answer
-from amendment.records import Comparison, Verdict
+from amendment.records import Verdict
 
-__all__ = ["LABELS", "labels_path", "labels_state", "make_labels"]
+__all__ = ["LABELS", "labels_path", "labels_state", "make_labels", "sides_of"]
 
 LABELS = "labels.sqlite"
 """Of a run's folder; no stage makes it, and no stage removes it."""
@@ -46,18 +46,16 @@ def make_labels(context: Context) -> Made:
     is_simulated = stage.people == "simulated"
     with Labels(labels_path(workspace.folder), read_only=not is_simulated) as labels:
         if is_simulated:
-            let_people_answer(context, questions, labels)
+            let_people_answer(questions, labels, annotators=stage.annotators, seed=context.config.seed)
         current = labels.current()
     missing = labels_missing(questions, current, annotators=stage.annotators)
     if missing:
         raise Paused(
             f"labels: {missing} labels are missing; people give them on the page: amendment label {workspace.folder}"
         )
-    asked = {one.comparison_id for one in questions}
-    verdicts = [verdict for label in current if label.comparison_id in asked and (verdict := verdict_of(label))]
-    sealed = {one.comparison_id for one in workspace.read("spot_check/sample", SampledItem) if one.is_sealed}
-    sides = _sides(verdicts, sealed)
+    sides = sides_of(current, workspace.read("spot_check/sample", SampledItem))
     tables = [workspace.write(f"labels/{side}", Verdict, found) for side, found in sides.items()]
+    asked = {one.comparison_id for one in questions}
     said = [label for label in current if label.comparison_id in asked]
     counts: dict[str, Any] = {
         "labels": len(said),
@@ -68,11 +66,12 @@ def make_labels(context: Context) -> Made:
     return Made(tuple(tables), counts)
 
 
-def _sides(verdicts: Iterable[Verdict], sealed: set[str]) -> Mapping[str, list[Verdict]]:
-    """In one order whatever order they came in."""
-    sides: dict[str, list[Verdict]] = {"open": [], "sealed": []}
-    for verdict in sorted(verdicts, key=lambda one: (one.prompt_id, sorted(one.shown), one.rater, one.sample)):
-        a, b = sorted(verdict.shown)
-        side = "sealed" if Comparison(verdict.prompt_id, a, b).id in sealed else "open"
-        sides[side].append(verdict)
-    return sides
+def sides_of(labels: Iterable[Label], sample: Iterable[SampledItem]) -> dict[str, list[Verdict]]:
+    """The labels of a sample as verdicts, `open` and `sealed`, in one order whatever order they came in."""
+    sealed = {item.comparison_id: item.is_sealed for item in sample}
+    found: dict[str, list[Verdict]] = {"open": [], "sealed": []}
+    for label in sorted(labels, key=lambda one: (one.prompt_id, one.comparison_id, one.annotator, one.showing)):
+        verdict = verdict_of(label) if label.comparison_id in sealed else None
+        if verdict:
+            found["sealed" if sealed[label.comparison_id] else "open"].append(verdict)
+    return found

@@ -7,18 +7,15 @@ from typing import Any
 
 from amendment.calibration import Answer, LabelQuestion, Labels, answer_here
 from amendment.lilliput import panel
-from amendment.pipeline.context import Context
 from amendment.records import Message, text_of
 from amendment.sync import run_sync
 
 __all__ = ["let_people_answer"]
 
 
-def let_people_answer(context: Context, questions: Sequence[LabelQuestion], labels: Labels) -> None:
-    """As many simulated people as the spot check has annotators answer until the page has nothing more for them."""
-    stage, seed = context.config.spot_check, context.config.seed
-    assert stage is not None
-    numbers = {f"simulated person {number + 1}": number for number in range(stage.annotators)}
+def let_people_answer(questions: Sequence[LabelQuestion], labels: Labels, *, annotators: int, seed: int) -> None:
+    """So many simulated people answer until the page has nothing more for them."""
+    numbers = {f"simulated person {number + 1}": number for number in range(annotators)}
 
     def rate(annotator: str, item: dict[str, Any]) -> Answer:
         prompt, first, second = (_text(part) for part in (item["prompt"], *_sides(item)))
