@@ -195,6 +195,8 @@ def _strata_first(f: Floats, n: int, random: np.random.Generator) -> tuple[Integ
 
 
 def _chances(f: Floats, n: int, share: float) -> Floats:
+    if share == 1:
+        return np.full(f.size, n / f.size)
     unsure = np.sqrt(f * (1 - f))
     chances: Floats = np.clip(n / f.size * ((1 - share) * unsure / unsure.mean() + share), 0, 1)
     return chances
@@ -251,6 +253,7 @@ def table(judge: str) -> Iterator[Row]:
     """What is asked of a judge."""
     yield Row("PPI++", LABELS, plain, mean_label)
     if judge == "lenient":
+        yield Row("active, uniform 1", LABELS[1:3], active(1.0), mean_label)
         return
     yield Row("PPI++, difference", LABELS[:3], difference, mean_difference)
     yield Row("PPI++, stratified", LABELS, by_strata, mean_label)

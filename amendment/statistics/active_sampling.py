@@ -8,6 +8,9 @@ themselves the intervals are too wide by about half the share that was labelled.
 independently of each other (Poisson sampling). A sample of fixed size, or one drawn systematically, varies less, and
 the intervals are then a little too wide; they are right about clusters either way.
 
+As in `prediction_powered`, six labelled clusters vouch for a judge who was hardly ever seen wrong only as far as people
+alone would.
+
 Not covered: rows that could not have been drawn. A row without a known, positive probability is refused; the most
 uncertain ones, looked at to find errors, are no sample.
 """
@@ -22,6 +25,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from amendment.statistics.intervals import NO_VARIATION, Estimate, Floats, cautioned, codes_of, t_quantile
+from amendment.statistics.power_tuning import DOUBT, summed
 from amendment.statistics.ratios import weighted_ratio
 from amendment.statistics.shares import within_bounds
 
@@ -93,15 +97,23 @@ def active_mean(
     labelled = int(np.unique(codes[seen]).size)
     value = float(rows.mean()) if f.size else math.nan
     told = Estimate(value, math.nan, math.nan, int(seen.sum()), labelled, "active")
-    return ActiveMean(_around(told, rows - value, codes, count, level), *_evenness(weights[seen]))
+    alone = np.where(seen, y, 0.0)
+    alone = weights * (alone - weights @ alone / weights.sum()) / weights.sum() if seen.any() else alone
+    own, people = (_sum_of_squares(codes, errors, count) for errors in ((rows - value) / max(f.size, 1), alone))
+    variance = (labelled * own + DOUBT * max(own, people)) / (labelled + DOUBT)
+    return ActiveMean(_around(told, variance, level), *_evenness(weights[seen]))
 
 
-def _around(told: Estimate, errors: Floats, codes: NDArray[np.intp], clusters: int, level: float) -> Estimate:
-    """The interval from what each row adds; as many degrees of freedom as labelled clusters less one."""
+def _sum_of_squares(codes: NDArray[np.intp], errors: Floats, clusters: int) -> float:
+    sums = summed(codes, errors, clusters)
+    return float(sums @ sums)
+
+
+def _around(told: Estimate, variance: float, level: float) -> Estimate:
+    """The interval, with as many degrees of freedom as labelled clusters less one."""
     if told.clusters < 2:
         return cautioned(told)
-    sums = np.bincount(codes, errors, clusters) / errors.size
-    variance = told.clusters / (told.clusters - 1) * float(sums @ sums)
+    variance *= told.clusters / (told.clusters - 1)
     if variance <= 1e-24:
         return cautioned(told._replace(note=NO_VARIATION))
     half = t_quantile(told.clusters - 1, level) * math.sqrt(variance)

@@ -19,10 +19,13 @@ from numpy.typing import ArrayLike, NDArray
 
 from amendment.statistics.intervals import FEW, Floats, codes_of, t_quantile
 
-__all__ = ["Contrast", "PowerRows", "clipped", "contrast", "power_rows", "refuse_strangers", "summed", "tuned"]
+__all__ = ["DOUBT", "Contrast", "PowerRows", "clipped", "contrast", "power_rows", "refuse_strangers", "summed", "tuned"]
 
 Codes = NDArray[np.intp]
 
+DOUBT = 6
+"""Labelled clusters by which the judge is taken to be worth nothing, in the variance: keeps the interval honest where
+hardly a mistake was seen. Four, as of Agresti and Coull, are too few for a judge who errs to one side."""
 STRANGE = 1 - 1e-9
 """Level of the test that the labelled rows and the others look alike to the judge; beyond it they are refused."""
 

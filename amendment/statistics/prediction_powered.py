@@ -38,6 +38,7 @@ from numpy.typing import ArrayLike
 
 from amendment.statistics.intervals import FEW, NO_VARIATION, Estimate, Floats, cautioned, t_quantile
 from amendment.statistics.power_tuning import (
+    DOUBT,
     Contrast,
     PowerRows,
     clipped,
@@ -52,9 +53,6 @@ from amendment.statistics.strata import Names, pooled_strata, satterthwaite
 
 __all__ = ["PowerTuned", "prediction_powered", "prediction_powered_difference", "stratified_prediction_powered"]
 
-DOUBT = 6
-"""Labelled clusters by which the judge is taken to be worth nothing, in the variance: keeps the interval honest where
-hardly a mistake was seen. Four, as of Agresti and Coull, are too few for a judge who errs to one side."""
 TRUST = 50
 """Labelled clusters at which a stratum's own lam counts as much as that of all strata."""
 
