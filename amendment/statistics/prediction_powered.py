@@ -53,7 +53,7 @@ from amendment.statistics.strata import Names, pooled_strata, satterthwaite
 
 __all__ = ["PowerTuned", "prediction_powered", "prediction_powered_difference", "stratified_prediction_powered"]
 
-TRUST = 50
+TRUST = 20
 """Labelled clusters at which a stratum's own lam counts as much as that of all strata."""
 
 
@@ -130,7 +130,7 @@ def stratified_prediction_powered(
     """As `prediction_powered`, stratum by stratum, put together by the strata's shares of all rows.
 
     Within a stratum labels are a random sample; between strata they may be as unequal as they like. Each stratum has a
-    lam of its own, drawn towards the common one. Strata with fewer than ten labelled clusters are put together, each
+    lam of its own, drawn towards the common one. Strata with fewer than five labelled clusters are put together, each
     row weighted by its stratum's size per label. Raises ValueError also where a stratum has rows and no label.
     """
     rows = power_rows(labels, predictions, unlabelled, (clusters, unlabelled_clusters), weights)
@@ -194,8 +194,7 @@ def _together(
 ) -> PowerTuned:
     refuse_strangers(*zip(*parts, strict=True))
     labelled = rows.labelled
-    own_squares = [_sum_of_squares([part], [0.0], 0 * between) for part in parts]
-    freedom = satterthwaite(own_squares, [part.found.labelled - 1 for part in parts])
+    freedom = _freedom(parts, [0.0] * len(parts))
     lam = _mean(parts, lams)
     alone = _sum_of_squares(parts, [0.0] * len(parts), between)
     own = _sum_of_squares(parts, lams, between)
@@ -208,6 +207,7 @@ def _together(
         few = f"fewer than {FEW} labelled clusters: people alone" if labelled < FEW else ""
         return PowerTuned(_noted(people, few), 0.0, people, math.nan if math.isnan(people.low) else 1.0)
     value += _mean(parts, [part.found.shift * one for part, one in zip(parts, lams, strict=True)])
+    freedom = max(_freedom(parts, lams), 2.0)
     variance = (labelled * own + DOUBT * alone) / (labelled + DOUBT) * freedom / (freedom - 1)
     powered = _around(told._replace(value=value, method=f"{name}PPI++"), variance, freedom, level, is_share)
     return PowerTuned(powered, lam, people, _saved(people, powered))
@@ -221,6 +221,12 @@ def _sum_of_squares(parts: Sequence[_Stratum], lams: Sequence[float], between: F
         factor = math.sqrt(found.labelled / (found.labelled - 1)) if found.labelled > 1 else 1.0
         sums += part.size * factor * (found.by_people - lam * found.by_judge)
     return float(sums @ sums)
+
+
+def _freedom(parts: Sequence[_Stratum], lams: Sequence[float]) -> float:
+    nothing = np.zeros(parts[0].found.by_people.size)
+    squares = [_sum_of_squares([part], [lam], nothing) for part, lam in zip(parts, lams, strict=True)]
+    return satterthwaite(squares, [part.found.labelled - 1 for part in parts])
 
 
 def _is_share(rows: PowerRows) -> bool:

@@ -15,7 +15,7 @@ __all__ = ["LEAST", "Names", "pooled_strata", "satterthwaite"]
 Names = Sequence[Hashable] | NDArray[np.integer]
 """The stratum of each row."""
 
-LEAST = 10
+LEAST = 5
 """Labelled clusters of a stratum that stands alone."""
 
 
@@ -28,8 +28,8 @@ def pooled_strata(
     """The stratum of each row, labelled rows first, as numbers from 0, and weights of the labelled rows of the stratum
     that others were put into.
 
-    `clusters` are those of all rows. Strata with fewer than ten labelled clusters are put together, with the smallest
-    of the others if ten are not reached. A row of theirs stands for as many rows as its stratum has per label.
+    `clusters` are those of all rows. Strata with fewer than five labelled clusters are put together, with the smallest
+    of the others if five are not reached. A row of theirs stands for as many rows as its stratum has per label.
     """
     n = len(strata)
     codes, count = codes_together(strata, unlabelled_strata, (n, clusters.size - n))
