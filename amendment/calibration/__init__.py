@@ -35,6 +35,7 @@ from amendment.calibration.people.label_plan import (
     label_plan,
 )
 from amendment.calibration.people.plan_text import own_lines, plan_lines
+from amendment.calibration.people.reliability import reliability_svg
 from amendment.calibration.people.samples import LabelQuestion, PrincipleText, Purpose, SampledItem
 from amendment.calibration.people.spot_check import ExportedP, SpotCheck, spot_check
 from amendment.calibration.people.spot_check_lines import gate_lines, preview_lines, spot_check_json, spot_check_lines
@@ -130,6 +131,7 @@ __all__ = [
     "probe_lines",
     "probe_report",
     "read_labels",
+    "reliability_svg",
     "serve_page",
     "spot_check",
     "spot_check_json",

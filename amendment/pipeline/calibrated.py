@@ -24,9 +24,11 @@ from amendment.calibration import (
     labels_missing,
     person_votes,
     preview_lines,
+    reliability_svg,
     spot_check_lines,
 )
 from amendment.errors import ConfigError
+from amendment.files import write_text
 from amendment.pipeline.engine import Workspace
 from amendment.pipeline.runfile.config import RunFile
 from amendment.pipeline.runfile.spot_checks import MethodName, SpotCheckStage
@@ -34,9 +36,10 @@ from amendment.pipeline.spot_checking import GATE, spot_check_of
 from amendment.pipeline.stages.labels import labels_path, sides_of
 from amendment.records import Verdict
 from amendment.statistics import Estimate
+from amendment.statistics.calibration_errors import CalibrationReport
 from amendment.yamlfile import read_yaml, validate
 
-__all__ = ["Calibrated", "calibrate_run"]
+__all__ = ["Calibrated", "calibrate_run", "write_diagram"]
 
 
 class Calibrated(NamedTuple):
@@ -45,6 +48,8 @@ class Calibrated(NamedTuple):
     lines: list[str]
     document: dict[str, Any]
     """The same for machines: `certified` or `preview`, `missing` labels, and the gate where there is one."""
+    report: CalibrationReport | None
+    """Of calibrated probabilities, or of raw ones where none are; None without labels to tell by."""
 
     @property
     def has_failed(self) -> bool:
@@ -68,6 +73,13 @@ def calibrate_run(folder: Path) -> Calibrated:
     return _told(workspace, config, stage)
 
 
+def write_diagram(found: Calibrated, path: Path) -> None:
+    """Write the reliability diagram as SVG. Raises ConfigError where there are no labels to draw it of."""
+    if found.report is None:
+        raise ConfigError(f"{path}: nothing to draw yet; too few labels say which answer is better")
+    write_text(path, reliability_svg(found.report) + "\n")
+
+
 def _told(workspace: Workspace, config: RunFile, stage: SpotCheckStage) -> Calibrated:
     sample = workspace.read("spot_check/sample", SampledItem)
     questions = workspace.read("spot_check/questions", LabelQuestion)
@@ -81,9 +93,10 @@ def _told(workspace: Workspace, config: RunFile, stage: SpotCheckStage) -> Calib
         gate = json.loads(workspace.path(GATE).read_text(encoding="utf-8"))
         all_of_it = f"All of it: {workspace.folder / 'certificate.md'}"
         lines = [*spot_check_lines(found), "", _gate_line(gate), "", all_of_it]
-        return Calibrated(lines, {"is": "certified", "missing": 0, "gate": gate})
+        return Calibrated(lines, {"is": "certified", "missing": 0, "gate": gate}, found.calibrated or found.raw)
     told = _preview(labelled_items(heard), agreement_with_people(heard), stage.calibration.method, config.seed)
-    return Calibrated([*told.lines, "", _waiting(workspace, missing)], {**told.document, "missing": missing})
+    lines = [*told.lines, "", _waiting(workspace, missing)]
+    return told._replace(lines=lines, document={**told.document, "missing": missing})
 
 
 def _waiting(workspace: Workspace, missing: int) -> str:
@@ -111,4 +124,5 @@ def _preview(items: Sequence[LabelledItem], agreement: Estimate, method: MethodN
     found = None if method == "none" or refused else calibrate(items, method=method, seed=seed)
     recipe = found.calibrator.to_json() if found else {"refused": refused}
     told = {"agreement": agreement.to_json(), "calibrator": recipe, "labelled": len(items)}
-    return Calibrated(preview_lines(agreement, found, refused), {"is": "preview", **told})
+    report = found.after if found else None
+    return Calibrated(preview_lines(agreement, found, refused), {"is": "preview", **told}, report)

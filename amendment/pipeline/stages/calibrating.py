@@ -72,6 +72,7 @@ def make_calibration(context: Context) -> Made:
         "Brier before": round(found.before.brier.value, 4),
         "Brier after": round(found.after.brier.value, 4),
         "expected flip rate": round(rate, 4),
+        **({"notes": list(found.warnings)} if found.warnings else {}),
     }
     return _written(context, exported, calibrated, recipe, counts)
 
