@@ -8,8 +8,8 @@ themselves the intervals are too wide by about half the share that was labelled.
 independently of each other (Poisson sampling). A sample of fixed size, or one drawn systematically, varies less, and
 the intervals are then a little too wide; they are right about clusters either way.
 
-As in `prediction_powered`, six labelled clusters vouch for a judge who was hardly ever seen wrong only as far as people
-alone would.
+Much as in `prediction_powered`, four labelled clusters vouch for a judge who was hardly ever seen wrong only as far as
+people alone would.
 
 Not covered: rows that could not have been drawn. A row without a known, positive probability is refused; the most
 uncertain ones, looked at to find errors, are no sample.
@@ -25,12 +25,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from amendment.statistics.intervals import NO_VARIATION, Estimate, Floats, cautioned, codes_of, t_quantile
-from amendment.statistics.power_tuning import DOUBT, summed
+from amendment.statistics.power_tuning import summed
 from amendment.statistics.ratios import weighted_ratio
 from amendment.statistics.shares import within_bounds
 
 __all__ = ["ActiveMean", "active_mean", "weighted_mean"]
 
+DOUBT = 4
+"""As in `power_tuning`, and fewer: here the judge's part is not tuned on the labels that it is checked by."""
 THIN = 0.3
 """An effective sample below this share of the labels is warned about."""
 

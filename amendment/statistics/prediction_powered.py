@@ -53,7 +53,7 @@ from amendment.statistics.strata import Names, pooled_strata, satterthwaite
 
 __all__ = ["PowerTuned", "prediction_powered", "prediction_powered_difference", "stratified_prediction_powered"]
 
-TRUST = 20
+TRUST = 15
 """Labelled clusters at which a stratum's own lam counts as much as that of all strata."""
 
 
