@@ -1,14 +1,17 @@
-"""The command by which people label a run's spot check, on its page or by files of other tools."""
+"""The command by which people label a sample of a run, on its page or by files of other tools."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from amendment.cli._app import app
 from amendment.errors import ConfigError
+
+if TYPE_CHECKING:
+    from amendment.pipeline.labelled_samples import LabelledSample
 
 __all__ = ["label"]
 
@@ -16,6 +19,10 @@ __all__ = ["label"]
 @app.command()
 def label(  # noqa: PLR0917 - typer makes options of them
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="A run's folder.")],
+    stage: Annotated[
+        str,
+        typer.Option(metavar="STAGE", help="spot_check, or evaluate: the comparisons that measure the run's policies."),
+    ] = "spot_check",
     port: Annotated[
         int | None, typer.Option(min=1, max=65535, help="Of the page; by default the one it had before, if free.")
     ] = None,
@@ -50,7 +57,8 @@ def label(  # noqa: PLR0917 - typer makes options of them
         ),
     ] = None,
 ) -> None:
-    """Let people label a run's spot check in their browser, until Ctrl-C or SIGTERM.
+    """Let people label a run's spot check, or the comparisons of its evaluation, in their browser, until Ctrl-C or
+    SIGTERM.
 
     The first line printed is the address to open; what is behind # in it lets a browser in. Several people may open it
     at once. A label that was acknowledged is on the disk; labelling goes on where it was left.
@@ -58,13 +66,16 @@ def label(  # noqa: PLR0917 - typer makes options of them
     --export and --import exchange questions and labels with spreadsheets, Argilla, Label Studio and inverse
     constitutional AI. People leave under pseudonyms only.
     """
+    from amendment.pipeline.labelling import sample_of
+
     _check_options(export, file, questions or comments, rater, form)
+    sample = sample_of(stage)
     if export is not None:
-        _export(folder, export, questions, comments, form)
+        _export(folder, sample, export, questions=questions, comments=comments, form=form)
     elif file is not None:
-        _import(folder, file, rater or [], form)
+        _import(folder, sample, file, rater or [], form)
     else:
-        _serve(folder, port, host, allow_network, annotators)
+        _serve(folder, sample, port=port, host=host, allow_network=allow_network, annotators=annotators)
 
 
 def _check_options(
@@ -80,16 +91,18 @@ def _check_options(
         raise ConfigError("--format belongs to --export FILE or --import FILE")
 
 
-def _export(folder: Path, path: Path, questions: bool, comments: bool, form: str | None) -> None:
+def _export(
+    folder: Path, sample: LabelledSample, path: Path, *, questions: bool, comments: bool, form: str | None
+) -> None:
     from amendment.pipeline.label_files import export_labels, export_questions
 
     if questions:
         if comments:
             raise ConfigError("--comments: there are none where --questions leaves the labels out")
-        sent = export_questions(folder, path, form=form)
+        sent = export_questions(folder, path, form=form, sample=sample)
         typer.echo(f"Written to {path}: {_count(sent.items, 'item')} without labels.")
     else:
-        sent = export_labels(folder, path, form=form, comments=comments)
+        sent = export_labels(folder, path, form=form, comments=comments, sample=sample)
         people = "1 person" if sent.people == 1 else f"{sent.people} people"
         about = "with comments" if comments else "without comments (--comments writes them too)"
         typer.echo(f"Written to {path}: {_count(sent.labels, 'label')} of {people} under pseudonyms, {about}.")
@@ -101,23 +114,25 @@ def _export(folder: Path, path: Path, questions: bool, comments: bool, form: str
         typer.echo(f"The labelling interface for Label Studio is in {sent.interface}.")
 
 
-def _import(folder: Path, path: Path, rater: list[str], form: str | None) -> None:
+def _import(folder: Path, sample: LabelledSample, path: Path, rater: list[str], form: str | None) -> None:
     from amendment.pipeline.label_files import import_labels
 
-    taken = import_labels(folder, path, form=form, raters=rater)
+    taken = import_labels(folder, path, form=form, raters=rater, sample=sample)
     people = f" of {taken.people} people" if taken.people > 1 else ""
     told = [f"{_count(taken.new, 'new label')}{people}"]
     told += [f"{taken.known} here already"] if taken.known else []
     told += [f"{taken.older} that their annotators have answered anew since"] if taken.older else []
     typer.echo(f"{path}: {', '.join(told)}.")
-    typer.echo(_left(folder, taken.missing))
+    typer.echo(_left(folder, sample, taken.missing))
 
 
 def _count(number: int, noun: str) -> str:
     return f"1 {noun}" if number == 1 else f"{number} {noun}s"
 
 
-def _serve(folder: Path, port: int | None, host: str, allow_network: bool, annotators: int | None) -> None:
+def _serve(
+    folder: Path, sample: LabelledSample, *, port: int | None, host: str, allow_network: bool, annotators: int | None
+) -> None:
     from amendment.pipeline.labelling import serve_labelling
 
     def ready(url: str, cautions: tuple[str, ...]) -> None:
@@ -127,13 +142,13 @@ def _serve(folder: Path, port: int | None, host: str, allow_network: bool, annot
             typer.echo(caution, err=True)
 
     missing = serve_labelling(
-        folder, ready=ready, host=host, port=port, allow_network=allow_network, annotators=annotators
+        folder, sample, ready=ready, host=host, port=port, allow_network=allow_network, annotators=annotators
     )
-    typer.echo(f"\n{_left(folder, missing)}")
+    typer.echo(f"\n{_left(folder, sample, missing)}")
 
 
-def _left(folder: Path, missing: int) -> str:
+def _left(folder: Path, sample: LabelledSample, missing: int) -> str:
     if not missing:
         return "all labels are there; go on with: amendment run FILE"
     labels = "1 label is" if missing == 1 else f"{missing} labels are"
-    return f"{labels} missing; go on with: amendment label {folder}"
+    return f"{labels} missing; go on with: {sample.command(folder)}"

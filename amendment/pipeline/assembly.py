@@ -14,6 +14,7 @@ from amendment.calibration import CERTIFICATE_FORMAT
 from amendment.pipeline.auditing import make_certificate
 from amendment.pipeline.context import Context, located
 from amendment.pipeline.engine import Made, Stage, in_order
+from amendment.pipeline.labelled_samples import EVALUATION, SPOT_CHECK, LabelledSample
 from amendment.pipeline.reading.source_rows import source_state
 from amendment.pipeline.runfile.config import (
     POLICY_STAGES,
@@ -29,8 +30,9 @@ from amendment.pipeline.stages.calibrating import make_calibration
 from amendment.pipeline.stages.candidates import DrawStep, draws_from_policies, make_candidates
 from amendment.pipeline.stages.chains import ChainStep
 from amendment.pipeline.stages.evaluation import make_evaluation
+from amendment.pipeline.stages.evaluation_people import make_evaluation_labels, make_evaluation_sample
 from amendment.pipeline.stages.judging import JudgeStep
-from amendment.pipeline.stages.labels import labels_state, make_labels
+from amendment.pipeline.stages.labels import Labelling, labels_state, make_labels
 from amendment.pipeline.stages.mixing import make_mixing, mix_labels, mix_shares
 from amendment.pipeline.stages.pairing import make_dataset
 from amendment.pipeline.stages.passes import Step, one_pass
@@ -73,6 +75,8 @@ TITLES = {
     "reward_model": "train the reward model",
     "dpo": "train the policy on pairs",
     "evaluate": "evaluate on held-out prompts",
+    "evaluate_sample": "draw what people look at of the evaluation",
+    "evaluate_labels": "correct win rates by what people said",
 }
 MAKERS: dict[str, Callable[[Context], Made]] = {
     "inputs": make_inputs,
@@ -89,6 +93,8 @@ MAKERS: dict[str, Callable[[Context], Made]] = {
     "reward_model": make_reward_model,
     "dpo": make_dpo,
     "evaluate": make_evaluation,
+    "evaluate_sample": make_evaluation_sample,
+    "evaluate_labels": make_evaluation_labels,
 }
 STEPS: dict[str, Callable[[Context], Step]] = {"critique": ChainStep, "candidates": DrawStep, "judging": JudgeStep}
 """What stages do that can share a pass over the prompts."""
@@ -250,12 +256,17 @@ def _spot_check(context: Context) -> Settings:
 
 
 def _labels(context: Context) -> Settings:
+    assert context.config.spot_check is not None
+    return _said(context, SPOT_CHECK, context.config.spot_check)
+
+
+def _said(context: Context, sample: LabelledSample, labelling: Labelling) -> Settings:
     """What people have said so far, so that new labels make anew what depends on them. Simulated people are their
     settings: what they say follows from these."""
-    stage = context.config.spot_check
-    assert stage is not None
-    settings: Settings = {"people": stage.people, "annotators": stage.annotators}
-    return settings if stage.people == "simulated" else {**settings, "labels": labels_state(context.workspace.folder)}
+    settings: Settings = {"people": labelling.people, "annotators": labelling.annotators}
+    if labelling.people == "simulated":
+        return settings
+    return {**settings, "labels": labels_state(context.workspace.folder, sample)}
 
 
 def _calibration(context: Context) -> Settings:
@@ -269,10 +280,26 @@ def _calibration(context: Context) -> Settings:
 def _evaluate(context: Context) -> Settings:
     stage = context.config.evaluate
     assert stage is not None
-    settings = _dump(stage)
+    settings = _dump(stage, without={"people"})
     for name in [*stage.policies, *([stage.judge.model] if stage.judge else [])]:
         settings |= _model(context, name) if name not in POLICY_STAGES else {}
-    return {**settings, **_constitutions(context), **_judge(context, stage.judge)} if stage.judge else settings
+    if not stage.judge:
+        return settings
+    writes = {"comparisons": "written"}  # runs of before this table was make it anew, from their ledger
+    return {**settings, **writes, **_constitutions(context), **_judge(context, stage.judge)}
+
+
+def _evaluate_sample(context: Context) -> Settings:
+    """Which comparisons are drawn, and the principles that are shown beside them; not who labels."""
+    assert context.config.evaluate is not None
+    assert context.config.evaluate.people is not None
+    return {**_dump(context.config.evaluate.people, without={"people", "annotators"}), **_constitutions(context)}
+
+
+def _evaluate_labels(context: Context) -> Settings:
+    assert context.config.evaluate is not None
+    assert context.config.evaluate.people is not None
+    return _said(context, EVALUATION, context.config.evaluate.people)
 
 
 SETTINGS: dict[str, Callable[[Context], Settings]] = {
@@ -292,6 +319,8 @@ SETTINGS: dict[str, Callable[[Context], Settings]] = {
     "reward_model": partial(_training, name="reward_model"),
     "dpo": partial(_training, name="dpo"),
     "evaluate": _evaluate,
+    "evaluate_sample": _evaluate_sample,
+    "evaluate_labels": _evaluate_labels,
 }
 """Of each stage what of the run file, and of the files it names, changes what the stage makes."""
 

@@ -1,4 +1,4 @@
-"""Spot checks sent to other tools, and labels taken in from their files and given to others.
+"""Samples sent to other tools, and labels taken in from their files and given to others.
 
 People leave under pseudonyms; their comments only when asked for, with the names of all who labelled hidden in them.
 Whoever is `person-1` in a file that this folder gave away is nobody new when it comes back.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple, get_args
@@ -33,7 +33,8 @@ from amendment.errors import ConfigError, DataError, Problem
 from amendment.files import write_text
 from amendment.hashing import content_id
 from amendment.pipeline.engine import Workspace
-from amendment.pipeline.labelling import SpotCheck, open_spot_check
+from amendment.pipeline.labelled_samples import SAMPLES, SPOT_CHECK, LabelledSample
+from amendment.pipeline.labelling import ToLabel, open_sample
 from amendment.pipeline.publishing.people import People, people_of_certificate
 from amendment.tables import read_rows
 
@@ -74,12 +75,12 @@ class TakenIn(NamedTuple):
     """Labels that are to come."""
 
 
-def export_questions(folder: Path, path: Path, *, form: str | None = None) -> Sent:
-    """Write what a run's spot check asks, for another tool: without labels, sides by a hash as on the page.
+def export_questions(folder: Path, path: Path, *, form: str | None = None, sample: LabelledSample = SPOT_CHECK) -> Sent:
+    """Write what a run's sample asks, for another tool: without labels, sides by a hash as on the page.
 
     Raises ConfigError where the run asks nothing yet, or the format is not clear.
     """
-    asked = open_spot_check(folder)
+    asked = open_sample(folder, sample)
     name = _format_to_write(path, form)
     order = page_order(asked.questions, seed=asked.seed)
     text = write_labels(name, asked.questions, None, leaving=Leaving(name_of=str), order=order)
@@ -87,20 +88,27 @@ def export_questions(folder: Path, path: Path, *, form: str | None = None) -> Se
     return Sent(items, 0, 0, 0, False, _write(path, name, text))
 
 
-def export_labels(folder: Path, path: Path, *, form: str | None = None, comments: bool = False) -> Sent:
-    """Write the labels of a run's spot check as they count now. Raises ConfigError as `export_questions`, and where
+def export_labels(
+    folder: Path,
+    path: Path,
+    *,
+    form: str | None = None,
+    comments: bool = False,
+    sample: LabelledSample = SPOT_CHECK,
+) -> Sent:
+    """Write the labels of a run's sample as they count now. Raises ConfigError as `export_questions`, and where
     there is none."""
-    asked = open_spot_check(folder)
+    asked = open_sample(folder, sample)
     name = _format_to_write(path, form)
     with Labels(asked.labels, read_only=True) as store:
-        current, history = store.current(), store.history()
+        current = store.current()
         labels = [label for label in current if label.comparison_id in {one.comparison_id for one in asked.questions}]
         if not labels:
             raise ConfigError(f"{folder}: nobody has labelled yet; to send the questions away, add --questions")
-        with_sealed = _are_sealed(folder, labels)
+        with_sealed = sample is SPOT_CHECK and _are_sealed(folder, labels)
         if with_sealed:
             store.open_seal(content_id(["export", store.state()]))
-    people = _people(folder, history)
+    people = _people(folder)
     leaving = Leaving(name_of=people.pseudonyms.__getitem__, comments=people.hiding() if comments else None)
     text = write_labels(name, asked.questions, labels, leaving=leaving, order=_no_order)
     annotators = {label.annotator for label in labels}
@@ -112,11 +120,18 @@ def _no_order(question: LabelQuestion, showing: int) -> tuple[str, str]:
     raise AssertionError("labels know what was displayed")  # pragma: no cover
 
 
-def _people(folder: Path, history: Iterable[Label]) -> People:
-    """Numbered as in the run's certificate, where it has one that names them."""
+def _people(folder: Path) -> People:
+    """Numbered as in the run's certificate, where it has one that names them; over all samples, so that nobody has two
+    numbers."""
     certificate = folder / CERTIFICATE
     audited = people_of_certificate(certificate) if certificate.is_file() else []
-    return People(audited, (label.annotator for label in history))
+    return People(audited, (name for sample in SAMPLES.values() for name in _annotators(folder / sample.labels)))
+
+
+def _annotators(path: Path) -> set[str]:
+    """Everybody who ever labelled there."""
+    with Labels(path, read_only=True) as store:
+        return {label.annotator for label in store.history()}
 
 
 def _are_sealed(folder: Path, labels: Iterable[Label]) -> bool:
@@ -161,14 +176,21 @@ def _named(form: str | None) -> LabelFormatName | None:
     return found
 
 
-def import_labels(folder: Path, path: Path, *, form: str | None = None, raters: Sequence[str] = ()) -> TakenIn:
+def import_labels(
+    folder: Path,
+    path: Path,
+    *,
+    form: str | None = None,
+    raters: Sequence[str] = (),
+    sample: LabelledSample = SPOT_CHECK,
+) -> TakenIn:
     """Take the labels of a file into a run's folder; a second time changes nothing.
 
     `raters` has `NAME`, for labels whose file does not say who gave them, and `WRITTEN=NAME` for each annotator whose
     labels are to be kept under another name. Raises DataError that names every mistake of the file, ConfigError where
     the run asks nothing yet, and LedgerError while a page takes in labels. With a mistake nothing is taken in.
     """
-    asked = open_spot_check(folder)
+    asked = open_sample(folder, sample)
     rows = read_rows(path)
     name = _named(form) or format_of_row(rows[0].values, path)
     if name is None:
@@ -178,10 +200,34 @@ def import_labels(folder: Path, path: Path, *, form: str | None = None, raters: 
         )
     now = datetime.now(UTC).isoformat(timespec="milliseconds")
     renamed = _raters(raters)
-    found = read_labels(name, rows, asked.questions, at=now, raters=renamed)
+    try:
+        found = read_labels(name, rows, asked.questions, at=now, raters=renamed)
+    except DataError:
+        _refuse_other_sample(
+            folder, path, sample, lambda others: read_labels(name, rows, others, at=now, raters=renamed)
+        )
+        raise
     _check_raters(path, renamed, found)
     with Labels(asked.labels) as store:
         return _take_in(path, found, store, asked)
+
+
+def _refuse_other_sample(
+    folder: Path, path: Path, sample: LabelledSample, read: Callable[[Sequence[LabelQuestion]], Sequence[Label]]
+) -> None:
+    """Raises DataError where the file's labels are those of another sample of this run."""
+    for other in SAMPLES.values():
+        table = Workspace(folder).path(other.questions)
+        if other is sample or not table.is_file():
+            continue
+        try:
+            is_other = bool(read(Workspace(folder).read(other.questions, LabelQuestion)))
+        except DataError:
+            is_other = False
+        if is_other:
+            told = f"{path}: its labels are of {other.about}, and what is labelled here is {sample.about}"
+            why = "they are two populations, and labels of the one correct no figure of the other"
+            raise DataError(f"{told}: {why}; take them in with: {other.command(folder)} --import {path}")
 
 
 def _raters(raters: Iterable[str]) -> dict[str, str]:
@@ -203,7 +249,7 @@ def _check_raters(path: Path, renamed: Mapping[str, str], found: Iterable[Label]
             raise ConfigError(f"--rater {written}={name}: {path} has no labels of {written!r}; {known}")
 
 
-def _take_in(path: Path, found: Sequence[Label], store: Labels, asked: SpotCheck) -> TakenIn:
+def _take_in(path: Path, found: Sequence[Label], store: Labels, asked: ToLabel) -> TakenIn:
     current = {_key(label): label for label in store.current()}
     known, older, fresh = 0, 0, []
     for label in found:

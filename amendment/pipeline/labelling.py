@@ -1,27 +1,25 @@
-"""A run's folder and the people who label its spot check: what they are asked, and where their labels lie."""
+"""A run's folder and the people who label a sample of it: what they are asked, and where their labels lie."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from amendment.calibration import LabelQuestion, Labels, labels_missing, serve_page
 from amendment.errors import ConfigError
 from amendment.ledger.folder import cautions
 from amendment.pipeline.engine import Workspace
-from amendment.yamlfile import read_yaml
+from amendment.pipeline.labelled_samples import SAMPLES, SPOT_CHECK, LabelledSample
+from amendment.yamlfile import did_you_mean, read_yaml
 
-__all__ = ["LABELS", "QUESTIONS", "SpotCheck", "open_spot_check", "serve_labelling"]
-
-LABELS = "labels.sqlite"
-"""In the run's folder; no stage removes it."""
-QUESTIONS = "spot_check/questions"
+__all__ = ["ToLabel", "open_sample", "sample_of", "serve_labelling"]
 
 
-class SpotCheck(NamedTuple):
-    """What a run asks people."""
+class ToLabel(NamedTuple):
+    """What a run asks people about one of its samples."""
 
+    sample: LabelledSample
     questions: list[LabelQuestion]
     labels: Path
     seed: int
@@ -33,33 +31,45 @@ class SpotCheck(NamedTuple):
             return labels_missing(self.questions, labels.current(), annotators=self.annotators)
 
 
-def open_spot_check(folder: Path, *, annotators: int | None = None) -> SpotCheck:
+def sample_of(stage: str) -> LabelledSample:
+    """The sample by the name that people give it on the command line. Raises ConfigError for another name."""
+    if stage not in SAMPLES:
+        known = " or ".join(SAMPLES)
+        raise ConfigError(f"--stage: found {stage!r}{did_you_mean(stage, SAMPLES)}, expected {known}")
+    return SAMPLES[stage]
+
+
+def open_sample(folder: Path, sample: LabelledSample = SPOT_CHECK, *, annotators: int | None = None) -> ToLabel:
     """What people are asked in a run's folder. `annotators` overrides how many the run file plans.
 
-    Raises ConfigError where it is no run's folder, its run file has no spot check, or the sample is not drawn yet.
+    Raises ConfigError where it is no run's folder, its run file has no such sample, or it is not drawn yet.
     """
     file = folder / "run.yaml"
     if not file.is_file():
         raise ConfigError(f"{folder}: not a run's folder (no run.yaml); expected one such as runs/NAME")
     config = read_yaml(file).data
-    planned = config.get("spot_check") if isinstance(config, dict) else None
+    planned: Any = config
+    for key in sample.keys:
+        planned = planned.get(key) if isinstance(planned, dict) else None
     if not isinstance(config, dict) or not isinstance(planned, dict):
-        raise ConfigError(f"{folder}: its run file has no `spot_check:`; add one and run it again: amendment run FILE")
+        key = ".".join(sample.keys)
+        raise ConfigError(f"{folder}: its run file has no `{key}:`; add one and run it again: amendment run FILE")
     workspace = Workspace(folder)
-    if not workspace.path(QUESTIONS).is_file():
-        raise ConfigError(
-            f"{folder}: nothing to label yet; draw the sample with: amendment run FILE --until spot_check"
-        )
-    return SpotCheck(
-        workspace.read(QUESTIONS, LabelQuestion),
-        folder / LABELS,
+    if not workspace.path(sample.questions).is_file():
+        until = f"amendment run FILE --until {sample.drawn_by}"
+        raise ConfigError(f"{folder}: nothing to label yet; draw the sample with: {until}")
+    return ToLabel(
+        sample,
+        workspace.read(sample.questions, LabelQuestion),
+        folder / sample.labels,
         int(config.get("seed", 0)),
-        annotators or int(planned.get("annotators", 2)),
+        annotators or int(planned.get("annotators", sample.annotators)),
     )
 
 
 def serve_labelling(
     folder: Path,
+    sample: LabelledSample = SPOT_CHECK,
     *,
     ready: Callable[[str, tuple[str, ...]], None],
     host: str = "127.0.0.1",
@@ -67,11 +77,11 @@ def serve_labelling(
     allow_network: bool = False,
     annotators: int | None = None,
 ) -> int:
-    """Serve the page of a run's spot check until SIGINT or SIGTERM; returns how many labels are missing then.
+    """Serve the page of one of a run's samples until SIGINT or SIGTERM; returns how many labels are missing then.
 
     `ready` is told the address to open, and cautions about that and about where the labels lie.
     """
-    asked = open_spot_check(folder, annotators=annotators)
+    asked = open_sample(folder, sample, annotators=annotators)
     with Labels(asked.labels) as labels:
         return serve_page(
             asked.questions,

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 
 from amendment.errors import ConfigError
 from amendment.pipeline.engine import in_order
+from amendment.pipeline.labelled_samples import EVALUATION, SPOT_CHECK, LabelledSample
 from amendment.pipeline.runfile.config import POLICY_STAGES, EvaluateStage, JudgeEntry, JudgingStage, RunFile
 from amendment.pipeline.runfile.sources import ChainSource, FileSource, LilliputPrompts, ModelSource
 from amendment.pipeline.runfile.spot_checks import SpotCheckStage
@@ -41,6 +42,7 @@ def reference_problems(config: RunFile) -> Iterator[tuple[Loc, str]]:
         yield ("dataset", "probabilities"), told
     if config.evaluate:
         yield from _measures_nothing(config, config.evaluate)
+        yield from _evaluation_people_problems(config, config.evaluate)
     yield from _wiring(config)
 
 
@@ -117,9 +119,31 @@ def _spot_check_problems(config: RunFile, stage: SpotCheckStage) -> Iterator[tup
     if stage.overlap > stage.items:
         found = f"found {stage.overlap}, expected {stage.items} at most: so many items are drawn"
         yield ("spot_check", "overlap"), f"{found}; lower it, or raise spot_check.items"
-    if stage.people == "simulated" and not (config.prompts and _is_lilliput(config)):
+    if stage.people == "simulated":
+        yield from _not_known_to_simulated_people(config, SPOT_CHECK)
+
+
+def _not_known_to_simulated_people(config: RunFile, sample: LabelledSample) -> Iterator[tuple[Loc, str]]:
+    if not (config.prompts and _is_lilliput(config)):
         told = "the people of the simulated world know its own prompts alone, prompts: [{lilliput: 100}]"
-        yield ("spot_check", "people"), f"{told}, and this run has others; take people: page, and amendment label"
+        command = f"take people: page, and amendment label{sample.option}"
+        yield (*sample.keys, "people"), f"{told}, and this run has others; {command}"
+
+
+def _evaluation_people_problems(config: RunFile, stage: EvaluateStage) -> Iterator[tuple[Loc, str]]:
+    """What people could not be asked of an evaluation."""
+    if stage.people is None:
+        return
+    if stage.judge is None:
+        told = (
+            "label what a judge compared, and correct its win rates; add evaluate.judge, such as judge: {model: NAME}"
+        )
+        yield ("evaluate", "people"), told
+    if stage.people.overlap > stage.people.items:
+        found = f"found {stage.people.overlap}, expected {stage.people.items} at most: so many items are drawn"
+        yield ("evaluate", "people", "overlap"), f"{found}; lower it, or raise evaluate.people.items"
+    if stage.people.people == "simulated":
+        yield from _not_known_to_simulated_people(config, EVALUATION)
 
 
 def _missing_parts(config: RunFile) -> Iterator[tuple[Loc, str]]:

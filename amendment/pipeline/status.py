@@ -105,7 +105,7 @@ def status_lines(status: dict[str, Any]) -> list[str]:
         )
         state += " (out of date)" if state == "to do" and name in status.get("out of date", ()) else ""
         counts = ", ".join(f"{plain(key)} {plain(str(value))}" for key, value in status["counts"].get(name, {}).items())
-        lines.append(f"  {name:14} {state:8} {counts}".rstrip())
+        lines.append(f"  {name:15} {state:8} {counts}".rstrip())
     if status.get("paid"):
         lines.append(_paid_line(status["paid"]))
     if status.get("ended"):

@@ -63,7 +63,7 @@ def headline(summary: Mapping[str, Any]) -> list[str]:
         lines += [f"> {summary['simulated']}", ""]
     lines += [line for warning in summary["warnings"] for line in (f"> {warning}", "")]
     if "evaluate" in stages:
-        lines += [*evaluation_lines(stages["evaluate"]), ""]
+        lines += [*evaluation_lines(stages["evaluate"], stages.get("evaluate_labels")), ""]
     elif stages:
         told = ("judging", "audit", "probes", "dataset", "reward_model", "dpo")
         shown = [name for name in told if name in stages] or [list(stages)[-1]]
@@ -74,7 +74,7 @@ def headline(summary: Mapping[str, Any]) -> list[str]:
 
 def _page(summary: Mapping[str, Any]) -> list[str]:
     shown = headline(
-        {**summary, "stages": {name: one for name, one in summary["stages"].items() if name == "evaluate"}}
+        {**summary, "stages": {name: one for name, one in summary["stages"].items() if name.startswith("evaluate")}}
     )
     for name, counts in summary["stages"].items():
         if name != "evaluate":

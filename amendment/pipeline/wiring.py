@@ -152,7 +152,13 @@ def _evaluate(config: RunFile) -> Iterable[Wiring]:
     if config.evaluate:
         measured = ("models/reward_model", "dataset/test") if config.reward_model else ()
         needs = (*PROMPTS, *_models(config.evaluate.policies), *measured)
-        yield Wiring("evaluate", needs, _tables("evaluate", "answers", "endings", "scores"))
+        compared = _tables("evaluate", "comparisons") if config.evaluate.judge else ()
+        yield Wiring("evaluate", needs, (*_tables("evaluate", "answers", "endings", "scores"), *compared))
+        if config.evaluate.people:
+            sample = _tables("evaluate_sample", "sample", "questions")
+            yield Wiring("evaluate_sample", ("inputs/prompts", "evaluate/answers", "evaluate/comparisons"), sample)
+            by_people = ("evaluate_labels/verdicts", "evaluate/people.json")
+            yield Wiring("evaluate_labels", ("evaluate/comparisons", *sample), by_people)
 
 
 def lacks(wirings: Sequence[Wiring]) -> list[Lack]:

@@ -24,13 +24,17 @@ HOW_DIVERSE = (
 )
 
 
-def evaluation_lines(counts: Mapping[str, Any]) -> list[str]:
-    """The evaluation: policies against truth, win rates, the reward model."""
+def evaluation_lines(counts: Mapping[str, Any], by_people: Mapping[str, Any] | None = None) -> list[str]:
+    """The evaluation: policies against truth, win rates, the reward model. `by_people` are the counts of the stage that
+    corrects win rates by people's labels, where there is one."""
     lines = [f"Answers to {counts['held-out prompts']} held-out prompts; intervals are 95 %, clustered by prompt.", ""]
     lines += [f"- answers of {plain(name)}: {_pairs(ended)}" for name, ended in counts.get("answers", {}).items()]
     if counts.get("policies"):
         lines += ["", *_against_truth(counts)]
-    lines += [_win_rate(name, rate) for name, rate in counts.get("win rates", {}).items()]
+    corrected = (by_people or {}).get("win rates by people", {})
+    for name, rate in counts.get("win rates", {}).items():
+        lines.append(_win_rate(name, rate))
+        lines += [_by_people(name, corrected[name])] if name in corrected else []
     for name in ("reward model against truth", "labels against truth"):
         if name in counts:
             share = _estimate(counts[name], share=True)
@@ -46,6 +50,19 @@ def _win_rate(name: str, rate: Mapping[str, Any]) -> str:
     }
     estimate = f"{_estimate(rate, share=True)} over {rate['n']} of {rate['draws']} draws"
     return f"- judged win rate of {plain(name)}: {estimate} ({_pairs(aside)})"
+
+
+def _by_people(name: str, found: Mapping[str, Any]) -> str:
+    """The corrected rate, and what it rests on."""
+    rate = _estimate(found["corrected"], share=True)
+    alone = _estimate(found["people alone"], share=True)
+    times = found["labels saved"]
+    saved = "" if times is None else f"; labels saved: people alone would need {times:.2f} times as many"
+    labels = f"{found['labelled']} of {found['of comparisons']} labelled"
+    return (
+        f"- win rate of {plain(name)}, corrected by people's labels of these very comparisons: {rate} ({labels}; "
+        f"people alone {alone}; judge used with lambda {found['lambda']:.2f}{saved})"
+    )
 
 
 def _unscored(measured: Mapping[str, Any]) -> str:
@@ -188,10 +205,12 @@ SPECIAL: dict[str, Callable[[Any], list[str]]] = {
     "first": lambda entry: [f"- step 1: {_metrics(entry)}"] if entry else [],
     "last": lambda entry: [f"- step {entry['step']:g}: {_metrics(entry)}"] if entry else [],
     "machine": lambda _: [],
+    "win rates by people": lambda _: [],
     "mix": _mix,
     "revisions checked": _revisions,
     "diversity": _diversity,
     "probes": _probes,
     "notes": lambda notes: [f"- note: {plain(note)}" for note in notes],
 }
-"""How single entries of a stage's counts are told; `machine` stands in summary.json alone."""
+"""How single entries of a stage's counts are told; `machine` stands in summary.json alone, and win rates by people
+stand beside the judge's."""

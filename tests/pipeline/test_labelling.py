@@ -21,7 +21,8 @@ from amendment.calibration import Answer, Labels, answer_all
 from amendment.calibration.people.samples import LabelQuestion
 from amendment.errors import ConfigError
 from amendment.pipeline.engine import Workspace
-from amendment.pipeline.labelling import QUESTIONS, open_spot_check, serve_labelling
+from amendment.pipeline.labelled_samples import SPOT_CHECK
+from amendment.pipeline.labelling import open_sample, serve_labelling
 from tests.calibration.label_pages import label, questions
 
 ANNOTATORS, VERDICTS = 20, 200
@@ -33,7 +34,7 @@ def make_run(folder: Path, n: int = 12, overlap: int = 4, annotators: int = 2) -
     config = {"name": "tried", "seed": 4, "spot_check": {"annotators": annotators}}
     folder.mkdir(parents=True)
     (folder / "run.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
-    Workspace(folder).write(QUESTIONS, LabelQuestion, questions(n, overlap=overlap))
+    Workspace(folder).write(SPOT_CHECK.questions, LabelQuestion, questions(n, overlap=overlap))
     return folder
 
 
@@ -64,7 +65,7 @@ def test_annotators_label_a_run_over_a_socket_and_the_page_tells_what_is_left(se
     assert len(url.partition("#token=")[2]) == 43  # 256 bits
     # one of two annotators: 4 of the overlap, and all 8 others, since nobody else comes
     assert asyncio.run(answer_all(url, ["ann"], rate)) == 12
-    assert open_spot_check(folder).missing() == 4  # read beside the page: the overlap waits for a second annotator
+    assert open_sample(folder).missing() == 4  # read beside the page: the overlap waits for a second annotator
     page.send_signal(signal.SIGINT)
     out, err = page.communicate(timeout=20)
     assert (page.returncode, err) == (0, "")
@@ -78,7 +79,7 @@ def test_annotators_label_a_run_over_a_socket_and_the_page_tells_what_is_left(se
     out, _ = page.communicate(timeout=20)
     assert page.returncode == 0
     assert "all labels are there" in out
-    assert open_spot_check(folder).missing() == 0
+    assert open_sample(folder).missing() == 0
 
 
 def test_a_second_page_of_one_run_is_refused(serve: Serve, tmp_path: Path) -> None:
@@ -154,24 +155,24 @@ def test_an_address_on_the_network_is_served_when_asked_for_twice_and_warned_of(
 
 def test_what_is_no_run_or_has_no_sample_says_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="not a run's folder"):
-        open_spot_check(tmp_path)
+        open_sample(tmp_path)
     folder = make_run(tmp_path / "tried")
     (folder / "spot_check" / "questions.parquet").unlink()
     with pytest.raises(ConfigError, match="amendment run FILE --until spot_check"):
-        open_spot_check(folder)
+        open_sample(folder)
     (folder / "run.yaml").write_text("name: tried\n", encoding="utf-8")
     with pytest.raises(ConfigError, match="no `spot_check:`"):
-        open_spot_check(folder)
+        open_sample(folder)
     assert not (folder / "labels.sqlite").exists()
 
 
 def test_what_is_missing_follows_the_planned_annotators(tmp_path: Path) -> None:
     folder = make_run(tmp_path / "tried", n=6, overlap=2, annotators=3)
-    assert open_spot_check(folder).missing() == 2 * 3 + 4
-    assert open_spot_check(folder, annotators=1).missing() == 6
+    assert open_sample(folder).missing() == 2 * 3 + 4
+    assert open_sample(folder, annotators=1).missing() == 6
     with Labels(folder / "labels.sqlite") as labels:
         labels.add(label(questions(1)[0], "ann"))
-    assert open_spot_check(folder).missing() == 9
+    assert open_sample(folder).missing() == 9
 
 
 class Crowd:
@@ -246,4 +247,4 @@ def test_every_acknowledged_verdict_of_twenty_annotators_survives_a_kill(serve: 
         assert len(labels.current()) == ANNOTATORS * VERDICTS
     assert len(kept) == len(set(kept)) == len(crowd.acknowledged) == ANNOTATORS * VERDICTS
     assert set(kept) ^ set(crowd.acknowledged) == set()
-    assert open_spot_check(folder).missing() == 0
+    assert open_sample(folder).missing() == 0

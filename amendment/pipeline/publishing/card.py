@@ -216,7 +216,8 @@ def _figures(tables: Tables) -> Iterator[str]:
         if held_out:
             lines += [name, *stage_lines({"held out": held_out}), ""]
     if "evaluate" in stages:
-        lines += ["evaluate", *evaluation_lines(stages["evaluate"]["counts"])]
+        by_people = stages.get("evaluate_labels", {}).get("counts")
+        lines += ["evaluate", *evaluation_lines(stages["evaluate"]["counts"], by_people)]
     if lines:
         yield from ("## Held-out figures", "", "Models trained on these pairs, on prompts that no training saw:", "")
         yield from fenced("\n".join(lines).strip())

@@ -12,6 +12,7 @@ from pydantic import Field
 
 from amendment.critique import ChainSettings
 from amendment.dpo import DpoSettings, SftSettings
+from amendment.pipeline.runfile.evaluation_people import EvaluationPeople
 from amendment.pipeline.runfile.probes import ProbesStage
 from amendment.pipeline.runfile.publish import PublishSettings
 from amendment.pipeline.runfile.shares import Mix
@@ -164,6 +165,9 @@ class EvaluateStage(Part):
     """Compares each policy with the first, by `judging`'s constitution; not needed in the simulated world."""
     principles: int = Field(default=1, ge=1, le=64)
     """Principles per comparison of that judge."""
+    people: EvaluationPeople | None = None
+    """Let people label, blind, a random sample of that judge's comparisons; the summary then has win rates corrected by
+    what they say."""
     temperature: float = Field(default=1.0, ge=0, le=5)
     """Of policies that this run trains; models under `models` have their own."""
     max_tokens: int = Field(default=512, ge=1)

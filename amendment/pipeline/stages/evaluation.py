@@ -10,11 +10,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from amendment.errors import AmendmentError, Paused, Transient
+from amendment.errors import AmendmentError
 from amendment.hashing import content_id
 from amendment.lilliput import ATTRIBUTES, BANNER, Truth, knows, truth
 from amendment.pipeline.context import Context
@@ -22,8 +22,14 @@ from amendment.pipeline.engine import Made
 from amendment.pipeline.runfile.config import EvaluateStage
 from amendment.pipeline.stages.draws import Draw, Drawn, draw_answers, every_draw
 from amendment.pipeline.stages.endings import write_endings
+from amendment.pipeline.stages.policy_comparisons import (
+    COMPARISONS,
+    Answers,
+    PolicyComparison,
+    compared_policies,
+    win_rates,
+)
 from amendment.pipeline.stages.training import score_pairs
-from amendment.preference import Judge, JudgeSettings, judge_together, load_judge_folder
 from amendment.records import Candidate, Preference, Record, text_of
 from amendment.statistics import Estimate, clustered_mean, paired_difference
 
@@ -40,10 +46,6 @@ class PolicyScore(Record):
     value: float
 
 
-Answers = dict[str, list[Drawn]]
-"""By policy, one entry per draw in the same order."""
-
-
 def make_evaluation(context: Context) -> Made:
     """Let every policy answer the same held-out prompts, and measure the answers."""
     stage = context.config.evaluate
@@ -55,15 +57,19 @@ def make_evaluation(context: Context) -> Made:
     counts: dict[str, Any] = {"held-out prompts": len({draw.prompt.id for draw in draws}), **endings}
     counts["answers"] = {name: _answer_counts(name, found) for name, found in answers.items()}
     scores: list[PolicyScore] = []
+    compared: list[PolicyComparison] = []
     if all(draw.prompt.source == "lilliput" for draw in draws):
         counts |= {"simulated": BANNER, **_against_truth(answers, scores), **_reward_against_truth(context)}
     if stage.judge and len(answers) > 1:
-        counts["win rates"] = _win_rates(context, stage, answers, scores)
+        compared = compared_policies(context, stage, answers)
+        counts["win rates"] = win_rates(answers, compared)
+        scores += [_score_of(one) for one in compared]
     flat = [one.answer for found in answers.values() for one in found if one.answer]
     artefacts = (
         context.workspace.write("evaluate/answers", Candidate, flat),
         context.workspace.write("evaluate/scores", PolicyScore, scores),
         "evaluate/endings",
+        *([context.workspace.write(COMPARISONS, PolicyComparison, compared)] if stage.judge else []),
     )
     return Made(artefacts, counts)
 
@@ -127,6 +133,11 @@ def _scores(policy: str, measure: str, told: Iterable[tuple[Draw, float]]) -> li
     ]
 
 
+def _score_of(one: PolicyComparison) -> PolicyScore:
+    measure = f"win rate against {one.against}"
+    return PolicyScore(policy=one.policy, prompt_id=one.prompt_id, sample=one.sample, measure=measure, value=one.p)
+
+
 def _difference(answers: Answers, truths: dict[str, list[Truth | None]], name: str, first: str) -> Estimate:
     """The difference in utility over the draws that both policies have a score for."""
     both = [
@@ -175,65 +186,3 @@ def _reward_against_truth(context: Context) -> dict[str, Any]:
 def _gap(pair: Preference) -> float:
     prompt = text_of(pair.prompt)
     return truth(prompt, text_of(pair.chosen)).utility - truth(prompt, text_of(pair.rejected)).utility
-
-
-class _Bout(NamedTuple):
-    """Two policies' draws of one question."""
-
-    ours: Drawn
-    theirs: Drawn
-
-    def ended_in(self, outcome: str) -> bool:
-        """Whether one of the two ended so."""
-        return outcome in (self.ours.ending.outcome, self.theirs.ending.outcome)
-
-
-def _win_rates(context: Context, stage: EvaluateStage, answers: Answers, scores: list[PolicyScore]) -> dict[str, Any]:
-    """P(the policy's answer is better than the first policy's), judged in both orders; equal answers are ties."""
-    assert stage.judge is not None
-    judge = Judge(
-        folder=load_judge_folder(stage.judge.protocol, base=context.base),
-        model=context.model(stage.judge.model),
-        constitutions=context.constitutions,
-        settings=JudgeSettings(principles_per_pair=stage.principles),
-        samples=stage.judge.samples,
-        seed=context.config.seed,
-    )
-    first, *others = answers
-    table = {}
-    for name in others:
-        bouts = [_Bout(*pair) for pair in zip(answers[name], answers[first], strict=True)]
-        fought = [bout for bout in bouts if bout.ours.answer and bout.theirs.answer]
-        wins = _wins(context, judge, fought)
-        read = [(bout.ours.draw, p) for bout, p in zip(fought, wins, strict=True) if p is not None]
-        rate = clustered_mean([p for _, p in read], [draw.prompt.id for draw, _ in read])
-        table[f"{name} against {first}"] = {
-            **rate.to_json(),
-            **_left_out(bouts, fought),
-            "unread": len(wins) - len(read),
-        }
-        scores += _scores(name, f"win rate against {first}", read)
-    return table
-
-
-def _left_out(bouts: Sequence[_Bout], fought: Sequence[_Bout]) -> dict[str, int]:
-    """Draws on which there was nothing to compare, and on how many of them one of the policies refused."""
-    refused = sum(bout.ended_in("refused") for bout in bouts)
-    return {"draws": len(bouts), "refused": refused, "other unanswered": len(bouts) - len(fought) - refused}
-
-
-def _wins(context: Context, judge: Judge, bouts: Sequence[_Bout]) -> list[float | None]:
-    async def work(bout: _Bout) -> float | None:
-        our, their = bout.ours.answer, bout.theirs.answer
-        assert our is not None
-        assert their is not None
-        if our.id == their.id:
-            return 0.5
-        found = await judge.verdicts(bout.ours.draw.prompt, our, their)
-        together = judge_together(found, orders="both", disagreement="mean")
-        return together.p_a if together.p_a is None or together.a == our.id else 1 - together.p_a
-
-    try:
-        return context.each("comparing policies", bouts, work, models=[judge.model])
-    except Transient as fault:
-        raise Paused(f"evaluate: {fault}; run again to go on") from fault

@@ -6,31 +6,39 @@ tables, so that a stage's needs say whether it may see sealed ones.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from amendment.calibration import Label, LabelQuestion, Labels, SampledItem, labels_missing, verdict_of
 from amendment.errors import Paused
 from amendment.pipeline.context import Context
 from amendment.pipeline.engine import Made
+from amendment.pipeline.labelled_samples import SPOT_CHECK, LabelledSample
 from amendment.pipeline.stages.simulated_people import let_people_answer
 from amendment.records import Verdict
 
-__all__ = ["LABELS", "labels_path", "labels_state", "make_labels", "sides_of"]
-
-LABELS = "labels.sqlite"
-"""Of a run's folder; no stage makes it, and no stage removes it."""
+__all__ = ["Labelling", "label_counts", "labels_path", "labels_state", "make_labels", "said_of", "sides_of"]
 
 
-def labels_path(folder: Path) -> Path:
+class Labelling(Protocol):
+    """What a part of the run file says of those who label."""
+
+    @property
+    def people(self) -> str: ...
+
+    @property
+    def annotators(self) -> int: ...
+
+
+def labels_path(folder: Path, sample: LabelledSample = SPOT_CHECK) -> Path:
     """Where a run's labels lie."""
-    return folder / LABELS
+    return folder / sample.labels
 
 
-def labels_state(folder: Path) -> str | None:
+def labels_state(folder: Path, sample: LabelledSample = SPOT_CHECK) -> str | None:
     """A hash of what people have said so far; None before anybody did."""
-    path = labels_path(folder)
+    path = labels_path(folder, sample)
     if not path.is_file():
         return None
     with Labels(path, read_only=True) as labels:
@@ -39,31 +47,39 @@ def labels_state(folder: Path) -> str | None:
 
 def make_labels(context: Context) -> Made:
     """The labels of the sample as verdicts. Raises Paused while some are missing."""
-    stage = context.config.spot_check
+    stage, workspace = context.config.spot_check, context.workspace
     assert stage is not None
-    workspace = context.workspace
-    questions = workspace.read("spot_check/questions", LabelQuestion)
-    is_simulated = stage.people == "simulated"
-    with Labels(labels_path(workspace.folder), read_only=not is_simulated) as labels:
-        if is_simulated:
-            let_people_answer(questions, labels, annotators=stage.annotators, seed=context.config.seed)
-        current = labels.current()
-    missing = labels_missing(questions, current, annotators=stage.annotators)
-    if missing:
-        raise Paused(
-            f"labels: {missing} labels are missing; people give them on the page: amendment label {workspace.folder}"
-        )
-    sides = sides_of(current, workspace.read("spot_check/sample", SampledItem))
+    said = said_of(context, SPOT_CHECK, stage)
+    sides = sides_of(said, workspace.read("spot_check/sample", SampledItem))
     tables = [workspace.write(f"labels/{side}", Verdict, found) for side, found in sides.items()]
+    return Made(
+        tuple(tables), {**label_counts(said), **{f"{side} labels": len(found) for side, found in sides.items()}}
+    )
+
+
+def said_of(context: Context, sample: LabelledSample, labelling: Labelling) -> list[Label]:
+    """The labels of a sample's questions that count now, in one fixed order. Raises Paused while some are missing."""
+    workspace = context.workspace
+    questions = workspace.read(sample.questions, LabelQuestion)
+    is_simulated = labelling.people == "simulated"
+    with Labels(labels_path(workspace.folder, sample), read_only=not is_simulated) as labels:
+        if is_simulated:
+            let_people_answer(questions, labels, annotators=labelling.annotators, seed=context.config.seed)
+        current = labels.current()
+    missing = labels_missing(questions, current, annotators=labelling.annotators)
+    if missing:
+        told = "1 label is missing" if missing == 1 else f"{missing} labels are missing"
+        command = sample.command(workspace.folder)
+        raise Paused(f"{sample.read_by}: {told}; people give them on the page: {command}")
     asked = {one.comparison_id for one in questions}
-    said = [label for label in current if label.comparison_id in asked]
-    counts: dict[str, Any] = {
-        "labels": len(said),
-        "people": len({label.annotator for label in said}),
-        **{choice: count for choice in ("skip", "flag") if (count := sum(one.choice == choice for one in said))},
-        **{f"{side} labels": len(found) for side, found in sides.items()},
-    }
-    return Made(tuple(tables), counts)
+    return [label for label in current if label.comparison_id in asked]
+
+
+def label_counts(said: Sequence[Label]) -> dict[str, Any]:
+    """What summary and status show of labels."""
+    silent = {choice: sum(one.choice == choice for one in said) for choice in ("skip", "flag")}
+    people = len({label.annotator for label in said})
+    return {"labels": len(said), "people": people, **{choice: count for choice, count in silent.items() if count}}
 
 
 def sides_of(labels: Iterable[Label], sample: Iterable[SampledItem]) -> dict[str, list[Verdict]]:

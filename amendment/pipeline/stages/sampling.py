@@ -26,7 +26,16 @@ from amendment.pipeline.stages.paired import Texts, judged_pairs, texts_of
 from amendment.pipeline.stages.revisions import check_revisions
 from amendment.records import Candidate, Comparison, Judgement, Message, Messages, Pair, text_of
 
-__all__ = ["QUESTIONS", "SAMPLE", "exported_comparisons", "make_spot_check", "sample_settings"]
+__all__ = [
+    "QUESTIONS",
+    "SAMPLE",
+    "exported_comparisons",
+    "make_spot_check",
+    "principles_of",
+    "question_of",
+    "sample_settings",
+    "statements_of",
+]
 
 SAMPLE, QUESTIONS = "spot_check/sample", "spot_check/questions"
 
@@ -77,8 +86,10 @@ def make_spot_check(context: Context) -> Made:
     texts = texts_of(context)
     sample = draw_sample(exported_comparisons(context, texts), sample_settings(stage), seed=context.config.seed)
     asked_by = _principles_asked(context, {item.comparison_id for item in sample.items})
-    statements = _statements(context)
-    questions = [_question(item, texts, asked_by[item.comparison_id], statements) for item in sample.items]
+    statements = statements_of(context)
+    questions = [
+        _question(item, texts, principles_of(asked_by[item.comparison_id], statements)) for item in sample.items
+    ]
     write = context.workspace.write
     tables = write(SAMPLE, SampledItem, sample.items), write(QUESTIONS, LabelQuestion, questions)
     return Made(tables, _counts(sample, stage))
@@ -89,7 +100,7 @@ def _principles_asked(context: Context, wanted: set[str]) -> dict[str, tuple[str
     return {name: one.principle_ids for one in rows if (name := one.comparison_id) in wanted}
 
 
-def _statements(context: Context) -> dict[str, str]:
+def statements_of(context: Context) -> dict[str, str]:
     """What principles say, by reference."""
     return {
         rules.principle_reference(principle): principle.statement
@@ -98,19 +109,27 @@ def _statements(context: Context) -> dict[str, str]:
     }
 
 
-def _question(item: SampledItem, texts: Texts, asked_by: Iterable[str], statements: Mapping[str, str]) -> LabelQuestion:
+def principles_of(asked_by: Iterable[str], statements: Mapping[str, str]) -> tuple[PrincipleText, ...]:
+    """As people may read them."""
+    return tuple(PrincipleText(id=name, statement=statements[name]) for name in asked_by if name in statements)
+
+
+def _question(item: SampledItem, texts: Texts, principles: tuple[PrincipleText, ...]) -> LabelQuestion:
+    found = question_of(Comparison(item.prompt_id, item.a, item.b), texts, principles)
+    return found.model_copy(update={"in_overlap": item.in_overlap, "is_repeated": item.is_repeated})
+
+
+def question_of(asked: Comparison, texts: Texts, principles: tuple[PrincipleText, ...]) -> LabelQuestion:
     """Of an answer what it says: a model's thinking is not shown, for it names its writer to whoever knows them."""
     return LabelQuestion(
-        comparison_id=item.comparison_id,
-        prompt_id=item.prompt_id,
-        prompt=texts.prompts[item.prompt_id].messages,
-        a_id=item.a,
-        b_id=item.b,
-        a=_said(texts.candidates[item.a].messages),
-        b=_said(texts.candidates[item.b].messages),
-        principles=tuple(PrincipleText(id=name, statement=statements[name]) for name in asked_by if name in statements),
-        in_overlap=item.in_overlap,
-        is_repeated=item.is_repeated,
+        comparison_id=asked.id,
+        prompt_id=asked.prompt_id,
+        prompt=texts.prompts[asked.prompt_id].messages,
+        a_id=asked.a,
+        b_id=asked.b,
+        a=_said(texts.candidates[asked.a].messages),
+        b=_said(texts.candidates[asked.b].messages),
+        principles=principles,
     )
 
 

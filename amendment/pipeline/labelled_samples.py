@@ -1,0 +1,54 @@
+"""The samples of a run that people label: one of the comparisons of its dataset, one of those of its evaluation.
+
+Each has questions, a file of labels and a pair of stages of its own: labels of training pairs say nothing of a policy's
+win rate, and those of an evaluation belong into no dataset.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+__all__ = ["EVALUATION", "SAMPLES", "SPOT_CHECK", "LabelledSample"]
+
+
+class LabelledSample(NamedTuple):
+    """Where a sample's questions and labels lie."""
+
+    keys: tuple[str, ...]
+    """Of the run file: the part that plans it."""
+    annotators: int
+    """How many that part plans where it says nothing."""
+    drawn_by: str
+    """The stage that draws it."""
+    read_by: str
+    """The stage that reads what people said."""
+    labels: str
+    """In the run's folder; no stage makes this file, and no stage removes it."""
+    about: str
+    """For people: what was sampled."""
+    option: str = ""
+    """What `amendment label DIR` needs besides."""
+
+    @property
+    def questions(self) -> str:
+        """The table of what people are asked."""
+        return f"{self.drawn_by}/questions"
+
+    def command(self, folder: Path) -> str:
+        """Serves its page."""
+        return f"amendment label {folder}{self.option}"
+
+
+SPOT_CHECK = LabelledSample(("spot_check",), 2, "spot_check", "labels", "labels.sqlite", "the spot check")
+EVALUATION = LabelledSample(
+    ("evaluate", "people"),
+    1,
+    "evaluate_sample",
+    "evaluate_labels",
+    "labels-evaluate.sqlite",
+    "the evaluation's own comparisons",
+    " --stage evaluate",
+)
+SAMPLES = {one.keys[0]: one for one in (SPOT_CHECK, EVALUATION)}
+"""By the stage that people choose on the command line."""
