@@ -33,6 +33,7 @@ from amendment.markdown import table
 from amendment.pipeline.checks import load_run_file
 from amendment.pipeline.context import Context
 from amendment.pipeline.engine import Made, Workspace
+from amendment.pipeline.judging_cost import cost_lines, judging_cost
 from amendment.pipeline.publishing.outgoing import Outgoing
 from amendment.pipeline.publishing.people import People
 from amendment.pipeline.reading.audit_inputs import AuditInputs, read_votes, source_of, votes_of_run
@@ -169,6 +170,7 @@ def _of_folder(folder: Path, config: RunFile) -> AuditInputs:
     )
     read = {fact_name(source) for source in (*config.pairs, *config.verdicts)}
     inputs.files = [facts for facts in _read_by_inputs(folder) if facts.name in read]
+    inputs.cost = judging_cost(folder)
     return inputs
 
 
@@ -237,12 +239,15 @@ def _written(
     told = {"toolkit": __version__, "simulated": banner, "files": files, "read": dict(inputs.counts)}
     document = {**certificate.to_json(), **told, **({"probes": probes} if probes else {})}
     document |= {"spot_check": spot_check_json(people)} if people else {}
+    document |= {name: found for name in ("constitutions", "cost") if (found := getattr(inputs, name))}
     title, *rest = certificate_lines(certificate)
     lines = [
         title,
         *(["", f"> {banner}"] if banner else []),
+        *(["", f"Judged by {', '.join(inputs.constitutions)}."] if inputs.constitutions else []),
         *rest,
         *_spot_check_lines(people, certificate, config),
+        *cost_lines(inputs.cost),
         *_probe_lines(probes),
     ]
     lines += _files(inputs)

@@ -17,6 +17,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from amendment.errors import DataError
 from amendment.statistics.intervals import FEW, Floats, codes_of, t_quantile
 
 __all__ = ["DOUBT", "Contrast", "PowerRows", "clipped", "contrast", "power_rows", "refuse_strangers", "summed", "tuned"]
@@ -136,7 +137,7 @@ def contrast(rows: PowerRows, clusters: int) -> Contrast:
 
 
 def refuse_strangers(size: Sequence[float], rows: Sequence[PowerRows], found: Sequence[Contrast]) -> None:
-    """Raises ValueError where the judge sees the labelled rows of all strata so differently from the others that they
+    """Raises DataError where the judge sees the labelled rows of all strata so differently from the others that they
     cannot be a random sample. Strata with fewer than 20 rows on either side are left out."""
     kept = [i for i, one in enumerate(rows) if one.u.size >= FEW and found[i].labelled >= FEW]
     if not kept:
@@ -147,7 +148,7 @@ def refuse_strangers(size: Sequence[float], rows: Sequence[PowerRows], found: Se
     least = sum(size[i] ** 2 * _spread(rows[i]) * (1 / found[i].labelled + 1 / rows[i].u.size) for i in kept)
     freedom = min(min(found[i].labelled, rows[i].u.size) for i in kept) - 1
     if abs(shift) > 1e-9 + t_quantile(freedom, STRANGE) * math.sqrt(max(float(sums @ sums), least)):
-        raise ValueError(
+        raise DataError(
             "labelled and unlabelled rows are not of one population: the mean prediction of the rows without a label "
             f"differs by {shift:+.3f} from that of the labelled ones; label a random sample of the rows to be estimated"
         )

@@ -91,7 +91,8 @@ def prediction_powered(
 
     `predictions` are the judge's of the labelled rows, `unlabelled` its of the others; `clusters` and
     `unlabelled_clusters`, such as prompts, share their names. `weights` are 1 / inclusion of the labelled rows, up to
-    a factor. Raises ValueError for rows that do not fit together or are not of one population.
+    a factor. Raises ValueError for rows that do not fit together, and DataError for labels of
+    another population.
     """
     rows = power_rows(labels, predictions, unlabelled, (clusters, unlabelled_clusters), weights)
     return _of_one(rows, level)

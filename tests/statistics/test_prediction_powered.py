@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from amendment.errors import DataError
 from amendment.statistics import clustered_mean, wilson
 from amendment.statistics.active_sampling import weighted_mean
 from amendment.statistics.prediction_powered import (
@@ -188,7 +189,7 @@ def test_weights_make_up_for_rows_that_were_more_likely_to_be_asked() -> None:
     found = prediction_powered(y[seen], f[seen], f[~seen], weights=1 / chance[seen])
     assert found.estimate.low < 0.5 < found.estimate.high
     assert found.people_alone.low < 0.5 < found.people_alone.high
-    with pytest.raises(ValueError, match="not of one population"):
+    with pytest.raises(DataError, match="not of one population"):
         prediction_powered(y[seen], f[seen], f[~seen])
 
 
@@ -202,7 +203,7 @@ def test_equal_weights_are_no_weights() -> None:
 
 def test_labels_of_other_comparisons_are_refused() -> None:
     y, f, u = rows(8)
-    with pytest.raises(ValueError, match=r"not of one population.*differs by \+0\.\d+ from .* label a random sample"):
+    with pytest.raises(DataError, match=r"not of one population.*differs by \+0\.\d+ from .* label a random sample"):
         prediction_powered(y, f / 2, 0.5 + u / 2)
 
 

@@ -20,6 +20,7 @@ from amendment.calibration.people.gate import GateLimits, orders_gate, people_ga
 from amendment.calibration.people.samples import Purpose, SampledItem
 from amendment.calibration.people.votes_of_labels import HeardItem, heard_items, person_votes
 from amendment.calibration.rulings import Gate
+from amendment.errors import DataError
 from amendment.records import Verdict
 from amendment.statistics import Estimate, cautioned
 from amendment.statistics.calibration_errors import CalibrationReport, calibration_report
@@ -101,6 +102,7 @@ def spot_check(
     beside = beside_people(used, level)
     agreement = agreement_with_people(used, level)
     disagree = _orders_disagree(sample, level)
+    accuracy, refused = _accuracy(used, exported, level) if is_estimate and used else (None, "")
     return SpotCheck(
         purpose=purpose,
         population=len(exported),
@@ -112,7 +114,7 @@ def spot_check(
         agreement=agreement,
         beside=beside,
         orders_disagree=disagree,
-        accuracy=_accuracy(used, exported, level) if is_estimate and used else None,
+        accuracy=accuracy,
         raw=_errors(used, [one.item.p_a for one in used], seed) if is_estimate else None,
         calibrated=_errors(used, _calibrated(used, exported), seed) if is_estimate else None,
         strata=_strata(sample, heard, level),
@@ -120,12 +122,21 @@ def spot_check(
             people_gate(agreement, beside, limits, purpose),
             orders_gate(disagree, limits, purpose),
         ),
-        notes=tuple(_notes(sample, heard, sealed)),
+        notes=(*_notes(sample, heard, sealed), *([refused] if refused else [])),
     )
 
 
-def _accuracy(used: Sequence[HeardItem], exported: Mapping[str, ExportedP], level: float) -> PowerTuned:
-    """Predicted by the judge's own P of its side for all that is exported, corrected by people."""
+def _accuracy(
+    used: Sequence[HeardItem], exported: Mapping[str, ExportedP], level: float
+) -> tuple[PowerTuned | None, str]:
+    """Predicted by the judge's own P of its side for all that is exported, corrected by people; or why it is not."""
+    try:
+        return _corrected(used, exported, level), ""
+    except DataError as refused:
+        return None, f"not corrected by prediction: {refused}"
+
+
+def _corrected(used: Sequence[HeardItem], exported: Mapping[str, ExportedP], level: float) -> PowerTuned:
     asked = {one.item.comparison_id for one in used}
     others = [one for name, one in exported.items() if name not in asked]
     return prediction_powered(

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from amendment.calibration import Item, Vote, argued_for, marks_of
 from amendment.errors import DataError, Problem
@@ -49,6 +49,10 @@ class AuditInputs:
     files: list[FileFacts] = field(default_factory=list)
     models: dict[str, str] = field(default_factory=dict)
     """The models of judges, where these are on record, as the writers of answers are named."""
+    constitutions: list[str] = field(default_factory=list)
+    """`id@version#hash` of those by which a run's judges were asked."""
+    cost: list[dict[str, Any]] = field(default_factory=list)
+    """What a run's judges have cost, by model."""
 
 
 def read_votes(config: RunFile, base: Path, *, is_alone: bool = False) -> AuditInputs:
@@ -130,6 +134,7 @@ def votes_of_run(
     pairs = as_pair_verdicts(verdicts)
     inputs = AuditInputs()
     names: dict[tuple[str, str, str], str] = {}
+    constitutions: set[str] = set()
     for verdict in pairs:
         a, b = sorted(verdict.shown)
         known = (verdict.prompt_id, a, b)
@@ -137,8 +142,11 @@ def votes_of_run(
             names[known] = Comparison(*known).id
             inputs.items[names[known]] = _item_of(asked.get(verdict.prompt_id), verdict, answers.get(a), answers.get(b))
         inputs.votes.append(_vote(verdict, names[known], "A" if verdict.shown[0] == a else "B"))
+        if verdict.origin.constitution:
+            constitutions.add(verdict.origin.constitution)
         if verdict.origin.model:
             inputs.models[verdict.rater] = verdict.origin.model
+    inputs.constitutions = sorted(constitutions)
     inputs.counts["verdicts"] = len(inputs.votes)
     inputs.counts["items"] = len(inputs.items)
     return inputs
