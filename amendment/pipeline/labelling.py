@@ -35,7 +35,7 @@ def sample_of(stage: str) -> LabelledSample:
     """The sample by the name that people give it on the command line. Raises ConfigError for another name."""
     if stage not in SAMPLES:
         known = " or ".join(SAMPLES)
-        raise ConfigError(f"--stage: found {stage!r}{did_you_mean(stage, SAMPLES)}, expected {known}")
+        raise ConfigError(f"--stage: found {stage!r}, expected {known}{did_you_mean(stage, SAMPLES)}")
     return SAMPLES[stage]
 
 

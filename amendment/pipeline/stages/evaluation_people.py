@@ -189,7 +189,7 @@ def _corrected(compared: Sequence[PolicyComparison], drawn: set[str], votes: Map
             clusters=[one.prompt_id for one in labelled],
             unlabelled_clusters=[one.prompt_id for one in others],
         )
-    except ValueError as fault:
+    except DataError as fault:
         raise DataError(f"evaluate_labels: {compared[0].policy}: {fault}") from None
     return {
         "corrected": found.estimate.to_json(),

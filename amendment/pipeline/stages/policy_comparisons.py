@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from pydantic import Field
+
 from amendment.errors import Paused, Transient
 from amendment.pipeline.context import Context
 from amendment.pipeline.runfile.config import EvaluateStage
@@ -31,7 +33,7 @@ class PolicyComparison(Record):
     """Candidate id of the policy's answer."""
     other: str
     """That of the first policy's; the same id where both said the same, which is a tie that no judge is asked about."""
-    p: float
+    p: float = Field(ge=0, le=1)
     """P(the policy's answer is better)."""
     principle_ids: tuple[str, ...] = ()
     """By which the judge was asked."""
