@@ -18,6 +18,7 @@ from amendment.pipeline.engine import Workspace
 from amendment.pipeline.label_files import export_labels, export_questions, import_labels
 from amendment.pipeline.labelled_samples import EVALUATION, SPOT_CHECK
 from amendment.pipeline.labelling import open_sample
+from amendment.pipeline.publishing.publication import Publication, prepare
 from amendment.pipeline.stages.evaluation_people import EvaluationItem, corrected_win_rates, draw_items
 from amendment.pipeline.stages.policy_comparisons import PolicyComparison
 from amendment.pipeline.wording import evaluation_lines
@@ -309,8 +310,16 @@ def test_the_samples_go_out_and_come_in_apart_and_people_have_one_number(both: P
     [checker] = {json.loads(line)["annotator"] for line in (tmp_path / "check.jsonl").read_text().splitlines()}
     assert {one["annotator"] for one in rows} == {"person-1", "person-2"}
     assert {one["annotator"] for one in rows if one["choice"] == "B"} == {checker}
+    ready = prepare(both, repo="org/name", license="cc-by-4.0", environ={})
+    assert f"win rate of {RATE}, corrected by people's labels" in ready.body
+    leaving = [ready.body, *ready.files.values(), *(repr(config.to_dict()) for config in _tables(ready))]
+    assert not any(name in text for text in leaving for name in ("Ann Example", "Zoe Sample"))
     questions = export_questions(both, tmp_path / "asked.csv", sample=EVALUATION)
     assert questions.items == len(asked.questions) + sum(one.is_repeated for one in asked.questions)
+
+
+def _tables(ready: Publication) -> list[Any]:
+    return [table for config in ready.configs.values() for table in config.values()]
 
 
 REFUSED = {
