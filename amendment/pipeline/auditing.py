@@ -17,7 +17,6 @@ from amendment import __version__
 from amendment.calibration import (
     Answered,
     Certificate,
-    Labels,
     SpotCheck,
     audit,
     certificate_lines,
@@ -42,7 +41,6 @@ from amendment.pipeline.runfile.config import RunFile
 from amendment.pipeline.runfile.sources import Source
 from amendment.pipeline.spot_checking import GATE, gate_counts, gates_of, open_seal, spot_check_of, write_gate
 from amendment.pipeline.stages.judging import candidate_tables
-from amendment.pipeline.stages.labels import labels_path
 from amendment.pipeline.summary import simulated_banner
 from amendment.records import Candidate, Prompt, Verdict
 from amendment.terminal import plain
@@ -53,7 +51,9 @@ __all__ = ["Audited", "audit_path", "make_certificate"]
 NAMES = ("certificate.json", "certificate.md")
 OUTGOING = tuple(f"audit/{name}" for name in NAMES)
 """The certificate once more, as it may be published: people under pseudonyms."""
-VERDICTS = ("inputs/verdicts", "judging/verdicts", "labels/open", "labels/sealed")
+VERDICTS = ("inputs/verdicts", "judging/verdicts")
+LABELS = ("labels/open", "labels/sealed")
+"""Of a run with a spot check; what lies there from an earlier one says nothing."""
 PROBED = "probes/answers"
 """What judges answered to probes; of a run's folder alone."""
 SOURCE = "source "
@@ -141,12 +141,8 @@ def _certified(workspace: Workspace, config: RunFile) -> SpotCheck | None:
 
 
 def _people_of(folder: Path, config: RunFile) -> SpotCheck | None:
-    """The spot check of a run as its certificate has it: looking at it once more opens nothing."""
-    path = labels_path(folder)
-    if config.spot_check is None or not path.is_file():
-        return None
-    with Labels(path, read_only=True) as labels:
-        return spot_check_of(Workspace(folder), config, opened=labels.seal_openings())
+    """The spot check of a run: looking once more at what its own certificate has looked at opens nothing."""
+    return _certified(Workspace(folder), config)
 
 
 def _of_files(config: RunFile, base: Path) -> AuditInputs:
@@ -159,7 +155,8 @@ def _of_files(config: RunFile, base: Path) -> AuditInputs:
 def _of_folder(folder: Path, config: RunFile) -> AuditInputs:
     """The verdicts that lie in a run's folder. Raises ConfigError where there are none."""
     workspace = Workspace(folder)
-    tables = [name for name in VERDICTS if workspace.path(name).is_file()]
+    wanted = (*VERDICTS, *(LABELS if config.spot_check else ()))
+    tables = [name for name in wanted if workspace.path(name).is_file()]
     if not tables:
         raise ConfigError(f"{folder}: no verdicts here yet; amendment run makes them")
     written = [name for name in candidate_tables(config) if workspace.path(name).is_file()]

@@ -60,10 +60,13 @@ def spot_check_of(workspace: Workspace, config: RunFile, *, opened: int = 0) -> 
 
 
 def open_seal(workspace: Workspace) -> int:
-    """Note that a certificate looks at the sealed labels; how many different ones have, with this one."""
-    key = content_id([workspace.digest(name) for name in ("spot_check/sample", PROBABILITIES, *SIDES)])
+    """Note that a certificate looks at the sealed labels, where there are any; how many different ones have, with this
+    one."""
+    tables = [name for name in ("spot_check/sample", PROBABILITIES, *SIDES) if workspace.path(name).is_file()]
     with Labels(labels_path(workspace.folder), read_only=True) as labels:
-        return labels.open_seal(key)
+        if SIDES[1] not in tables or not workspace.count(SIDES[1]):
+            return labels.seal_openings()
+        return labels.open_seal(content_id([workspace.digest(name) for name in tables]))
 
 
 def gates_of(found: SpotCheck, certificate: Certificate, config: RunFile) -> tuple[Gate, ...]:
