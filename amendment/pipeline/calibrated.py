@@ -16,6 +16,7 @@ from amendment.calibration import (
     LabelQuestion,
     Labels,
     SampledItem,
+    SpotCheck,
     agreement_with_people,
     calibrate,
     calibration_refused,
@@ -25,6 +26,7 @@ from amendment.calibration import (
     person_votes,
     preview_lines,
     reliability_svg,
+    spot_check_json,
     spot_check_lines,
 )
 from amendment.errors import ConfigError
@@ -89,7 +91,7 @@ def _told(workspace: Workspace, config: RunFile, stage: SpotCheckStage) -> Calib
     sides = sides_of(current, sample)
     heard = heard_items(sample, person_votes(sides["open"]))
     found = spot_check_of(workspace, config, opened=opened) if not missing and _stand(workspace, sides) else None
-    if found and workspace.path(GATE).is_file():
+    if found and _is_certified(workspace, found):
         gate = json.loads(workspace.path(GATE).read_text(encoding="utf-8"))
         all_of_it = f"All of it: {workspace.folder / 'certificate.md'}"
         lines = [*spot_check_lines(found), "", _gate_line(gate), "", all_of_it]
@@ -97,6 +99,16 @@ def _told(workspace: Workspace, config: RunFile, stage: SpotCheckStage) -> Calib
     told = _preview(labelled_items(heard), agreement_with_people(heard), stage.calibration.method, config.seed)
     lines = [*told.lines, "", _waiting(workspace, missing)]
     return told._replace(lines=lines, document={**told.document, "missing": missing})
+
+
+def _is_certified(workspace: Workspace, found: SpotCheck) -> bool:
+    """Whether the run's own certificate says the same: what it does not is still under the seal."""
+    try:
+        certificate = json.loads(workspace.path("certificate.json").read_text(encoding="utf-8"))
+        known = dict(certificate["spot_check"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+    return {**known, "opened": found.opened} == spot_check_json(found) and workspace.path(GATE).is_file()
 
 
 def _waiting(workspace: Workspace, missing: int) -> str:
