@@ -41,8 +41,7 @@ class ExportedP(NamedTuple):
     """None where nothing was calibrated."""
 
 
-@dataclass(frozen=True)
-class Stratum:
+class Stratum(NamedTuple):
     """What is known of items that have a part of their stratum in common."""
 
     name: str
@@ -99,9 +98,11 @@ def spot_check(
     used = sealed or heard
     purpose: Purpose = sample[0].purpose if sample else "estimate"
     is_estimate = purpose == "estimate"
+    told = _as_it_is if is_estimate else _described
     beside = beside_people(used, level)
-    agreement = agreement_with_people(used, level)
-    disagree = _orders_disagree(sample, level)
+    beside = beside._replace(difference=told(beside.difference))
+    agreement = told(agreement_with_people(used, level))
+    disagree = told(_orders_disagree(sample, level))
     accuracy, refused = _accuracy(used, exported, level) if is_estimate and used else (None, "")
     return SpotCheck(
         purpose=purpose,
@@ -117,13 +118,22 @@ def spot_check(
         accuracy=accuracy,
         raw=_errors(used, [one.item.p_a for one in used], seed) if is_estimate else None,
         calibrated=_errors(used, _calibrated(used, exported), seed) if is_estimate else None,
-        strata=_strata(sample, heard, level),
+        strata=tuple(one._replace(agreement=told(one.agreement)) for one in _strata(sample, heard, level)),
         gates=(
             people_gate(agreement, beside, limits, purpose),
             orders_gate(disagree, limits, purpose),
         ),
         notes=(*_notes(sample, heard, sealed), *([refused] if refused else [])),
     )
+
+
+def _as_it_is(estimate: Estimate) -> Estimate:
+    return estimate
+
+
+def _described(estimate: Estimate) -> Estimate:
+    """A figure of the items themselves: no interval, since it estimates nothing."""
+    return estimate._replace(low=math.nan, high=math.nan, note="a debug sample")
 
 
 def _accuracy(

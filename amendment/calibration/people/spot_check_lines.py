@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import fields, is_dataclass
 from typing import Any
 
-from amendment.calibration._figures import percent, points
+from amendment.calibration._figures import number, percent, points
 from amendment.calibration.people.calibrating import Calibration
 from amendment.calibration.people.gate import GATE_RULES
 from amendment.calibration.people.reliability import reliability_lines
@@ -85,8 +85,8 @@ def _figures(found: SpotCheck) -> Iterator[list[str]]:
         told = found.accuracy
         yield ["exported labels that people would give too, by PPI++", percent(told.estimate)]
         yield ["the same from people alone", percent(told.people_alone)]
-        yield ["lambda: how much the judge's own P helps", f"{told.lam:.2f}"]
-        yield ["labels saved: people alone would need so many times as many", f"{told.labels_saved:.2f}"]
+        yield ["lambda: how much the judge's own P helps", number(told.lam)]
+        yield ["labels saved: people alone would need so many times as many", number(told.labels_saved)]
 
 
 def _errors(found: SpotCheck) -> Iterator[str]:
@@ -101,11 +101,13 @@ def _errors(found: SpotCheck) -> Iterator[str]:
 def _row(named: tuple[str, CalibrationReport]) -> list[str]:
     name, one = named
     null = one.ece_if_perfect
-    perfect = f"{null.mean:.3f} (5 to 95 %: {null.low:.3f} to {null.high:.3f})"
+    perfect = number(null.mean, ".3f", f" (5 to 95 %: {null.low:.3f} to {null.high:.3f})")
     return [name, _three(one.brier), _three(one.log_loss), _three(one.ece), perfect]
 
 
 def _three(estimate: Estimate) -> str:
+    if math.isnan(estimate.low):
+        return number(estimate.value, ".3f", "*")
     return f"{estimate.value:.3f} ({estimate.low:.3f} to {estimate.high:.3f})"
 
 
@@ -118,7 +120,7 @@ def _strata(found: SpotCheck) -> Iterator[str]:
 
 
 def spot_check_json(found: SpotCheck) -> dict[str, Any]:
-    """As JSON values; nan becomes null."""
+    """As JSON values; what is not finite becomes null."""
     told = _json(found)
     assert isinstance(told, dict)
     return told
@@ -135,4 +137,4 @@ def _json(value: Any) -> Any:
         return {name: _json(one) for name, one in value._asdict().items()}
     if isinstance(value, tuple | list):
         return [_json(one) for one in value]
-    return None if isinstance(value, float) and math.isnan(value) else value
+    return None if isinstance(value, float) and not math.isfinite(value) else value
