@@ -21,7 +21,7 @@ from amendment.calibration import Answer, Labels, answer_all
 from amendment.calibration.people.samples import LabelQuestion
 from amendment.errors import ConfigError
 from amendment.pipeline.engine import Workspace
-from amendment.pipeline.labelled_samples import SPOT_CHECK
+from amendment.pipeline.labelled_samples import EVALUATION, SPOT_CHECK
 from amendment.pipeline.labelling import open_sample, serve_labelling
 from tests.calibration.label_pages import label, questions
 
@@ -80,6 +80,28 @@ def test_annotators_label_a_run_over_a_socket_and_the_page_tells_what_is_left(se
     assert page.returncode == 0
     assert "all labels are there" in out
     assert open_sample(folder).missing() == 0
+
+
+def test_the_page_of_an_evaluation_has_questions_and_labels_of_its_own(serve: Serve, tmp_path: Path) -> None:
+    folder = make_run(tmp_path / "tried")
+    planned = {"name": "tried", "seed": 4, "spot_check": {}, "evaluate": {"people": {"annotators": 1}}}
+    (folder / "run.yaml").write_text(yaml.safe_dump(planned), encoding="utf-8")
+    Workspace(folder).write(EVALUATION.questions, LabelQuestion, questions(3))
+    both = [serve(str(folder), *option) for option in ([], ["--stage", "evaluate"])]  # at once
+    (spot_check, first), (page, second) = both
+    assert first.partition("#")[0] != second.partition("#")[0]
+    assert asyncio.run(answer_all(second, ["ann"], rate)) == 3
+    page.send_signal(signal.SIGINT)
+    assert "all labels are there; go on with: amendment run FILE" in page.communicate(timeout=20)[0]
+    spot_check.send_signal(signal.SIGINT)
+    assert f"16 labels are missing; go on with: amendment label {folder}\n" in spot_check.communicate(timeout=20)[0]
+    assert (open_sample(folder, EVALUATION).missing(), open_sample(folder).missing()) == (0, 2 * 4 + 8)
+    with Labels(folder / EVALUATION.labels) as labels:
+        labels.undo("ann", "take one back")
+    last, _ = serve(str(folder), "--stage", "evaluate")
+    last.send_signal(signal.SIGINT)
+    said = last.communicate(timeout=20)[0]
+    assert f"1 label is missing; go on with: amendment label {folder} --stage evaluate" in said
 
 
 def test_a_second_page_of_one_run_is_refused(serve: Serve, tmp_path: Path) -> None:
