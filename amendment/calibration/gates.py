@@ -11,9 +11,9 @@ from amendment.calibration.apart import FEWEST as FEWEST_APART
 from amendment.calibration.bias import Bias
 from amendment.calibration.bias_gates import BIAS_RULES, bias_gates
 from amendment.calibration.order import FEWEST_PAIRS, MOSTLY_TURNED, Order
-from amendment.calibration.rulings import Gate, Outcome
+from amendment.calibration.rulings import CANNOT_TELL, Gate, Outcome, above
 from amendment.statistics import Estimate, bounds
-from amendment.statistics.intervals import FEW, NO_VARIATION
+from amendment.statistics.intervals import FEW
 
 __all__ = ["BELOW_CEILING", "FEWEST", "LEAST_CONSISTENT", "RULES", "Gate", "Outcome", "at_chance", "gates"]
 
@@ -21,7 +21,6 @@ FEWEST = 30
 BELOW_CEILING = 0.05
 LEAST_CONSISTENT = 0.8
 """Share of the same verdict in both orders from which the gate of order passes."""
-CANNOT_TELL = "the data cannot tell"
 MOST_TIES, TIMES_PEOPLE = 0.2, 2
 """Share of a judge's verdicts, and multiple of people's share, up to which its ties raise no question."""
 APART = "it shares no item with people: look at the item keys, unless they were asked about different items"
@@ -122,7 +121,7 @@ def _invalid(invalid: Estimate) -> tuple[Outcome, str]:
 def _chance(agreed: Agreement | None) -> tuple[Outcome, str]:
     if agreed is None or agreed.items < FEWEST:
         return "not measured", _beside(agreed)
-    return _above(agreed.kappa, 0, ".2f")
+    return above(agreed.kappa, 0, ".2f")
 
 
 def _beside(agreed: Agreement | None) -> str:
@@ -132,7 +131,7 @@ def _beside(agreed: Agreement | None) -> str:
 def _ceiling(ceiling: Ceiling | None, alpha: Estimate | None) -> tuple[Outcome, str]:
     if ceiling is None:
         return "not measured", "too few items with two people"
-    outcome, found = _above(ceiling.difference, -BELOW_CEILING, "+.3f")
+    outcome, found = above(ceiling.difference, -BELOW_CEILING, "+.3f")
     doubt = at_chance(alpha)
     if not doubt or outcome == "not measured":
         return outcome, found
@@ -157,20 +156,6 @@ def _ties(agreed: Agreement | None) -> tuple[Outcome, str]:
         f"{100 * ties:.1f} % of its {agreed.ties.n} verdicts beside people are ties, of people's {100 * people:.1f} %"
     )
     return "WARN" if ties > max(MOST_TIES, TIMES_PEOPLE * people) else "PASS", found
-
-
-def _above(estimate: Estimate, bound: float, form: str) -> tuple[Outcome, str]:
-    """PASS where the whole interval lies above the bound, FAIL where none of it does."""
-    known, found = bounds(estimate), f"{estimate.value:{form}}"
-    if known is None and estimate.note == NO_VARIATION:
-        return "WARN", f"{found} in each of only {estimate.clusters} prompts: {CANNOT_TELL}"
-    if known is None:
-        return "not measured", estimate.note
-    low, high = known
-    found += f" ({low:{form}} to {high:{form}})" if estimate.note != NO_VARIATION else ""
-    if low > bound:
-        return "PASS", found
-    return ("FAIL", f"{found}: not above {bound:g}") if high <= bound else ("WARN", f"{found}: {CANNOT_TELL}")
 
 
 def _rows(judge: str, order: Order, alarms: Alarms, *, is_apart: bool) -> tuple[Outcome, str]:

@@ -40,8 +40,8 @@ def beside(difference: Estimate, items: int = 60) -> Beside:
         (-0.0499, 0.1, "PASS"),  # all of it above the margin of five points
         (-0.05, 0.1, "WARN"),  # it touches the margin
         (-0.2, 0.1, "WARN"),
-        (-0.2, -0.05, "WARN"),  # it touches the margin from below
-        (-0.2, -0.0501, "FAIL"),  # all of it below
+        (-0.2, -0.0499, "WARN"),  # the last bit of it lies above
+        (-0.2, -0.05, "FAIL"),  # none of it above
     ],
 )
 def test_people_decide_by_the_whole_interval(low: float, high: float, outcome: str) -> None:

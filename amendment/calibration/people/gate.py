@@ -7,9 +7,8 @@ from dataclasses import dataclass
 
 from amendment.calibration.people.beside import Beside
 from amendment.calibration.people.samples import Purpose
-from amendment.calibration.rulings import Gate, Outcome
+from amendment.calibration.rulings import CANNOT_TELL, Gate, Outcome, above
 from amendment.statistics import Estimate, bounds
-from amendment.statistics.intervals import NO_VARIATION
 
 __all__ = ["FEWEST", "GATE_RULES", "GateLimits", "orders_gate", "people_gate", "unreadable_gate", "worst"]
 
@@ -19,13 +18,12 @@ FEWEST = 30
 """Items, or votes, from which a gate decides."""
 ORDERS_OFTEN, UNREADABLE_OFTEN = 0.2, 0.02
 """From here a WARN."""
-CANNOT_TELL = "the data cannot tell"
 DEBUG = "a debug sample: its items were chosen for their doubt"
 
 GATE_RULES = {
     "people": (
         "agreement of the labels with single people minus agreement of two people, ties dropped, items weighed by "
-        "their probability: PASS where the whole interval lies above the margin, FAIL where all of it lies below, "
+        "their probability: PASS where the whole interval lies above the margin, FAIL where none of it does, "
         f"WARN where {CANNOT_TELL}; needs two people on {FEWEST} items. With one person there is no ceiling: then FAIL "
         "where the whole interval of agreement lies below one half, and WARN otherwise"
     ),
@@ -58,7 +56,7 @@ def people_gate(agreement: Estimate, beside: Beside, limits: GateLimits, purpose
     if purpose == "debug":
         return Gate(LABELS, "people", "not measured", DEBUG)
     if beside.items >= FEWEST:
-        return Gate(LABELS, "people", *_above(beside.difference, -limits.below_ceiling))
+        return Gate(LABELS, "people", *above(beside.difference, -limits.below_ceiling, "+.3f"))
     known = bounds(agreement)
     if agreement.n < FEWEST or known is None:
         found = f"{beside.items} items with two people, {agreement.n} with one"
@@ -95,16 +93,3 @@ def worst(outcomes: Sequence[Outcome]) -> Outcome:
     """FAIL before WARN before not measured before PASS; of nothing: not measured."""
     ranked: tuple[Outcome, ...] = ("FAIL", "WARN", "not measured", "PASS")
     return next((one for one in ranked if one in outcomes), "not measured")
-
-
-def _above(difference: Estimate, bound: float) -> tuple[Outcome, str]:
-    known, found = bounds(difference), f"{difference.value:+.3f}"
-    if known is None and difference.note == NO_VARIATION:
-        return "WARN", f"{found} in each of only {difference.clusters} prompts: {CANNOT_TELL}"
-    if known is None:
-        return "not measured", difference.note
-    low, high = known
-    found += f" ({low:+.3f} to {high:+.3f})"
-    if low > bound:
-        return "PASS", found
-    return ("FAIL", f"{found}: below {bound:+g}") if high < bound else ("WARN", f"{found}: {CANNOT_TELL}")
