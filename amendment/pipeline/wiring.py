@@ -73,9 +73,10 @@ def _critique(config: RunFile) -> Iterable[Wiring]:
 def _policies(config: RunFile) -> Iterable[Wiring]:
     if config.base:
         reads_drafts = config.base.on == "drafts" or (config.base.on == "nothing" and config.critique)
-        yield Wiring("base", CHAINS if reads_drafts else PAIRS, ("models/base",))
+        learns_choices = (*PAIRS, *_gate(config)) if config.base.on == "chosen" else PAIRS
+        yield Wiring("base", CHAINS if reads_drafts else learns_choices, ("models/base",))
     if config.sft:
-        reads = PAIRS if config.sft.on == "chosen" else CHAINS
+        reads = (*PAIRS, *_gate(config)) if config.sft.on == "chosen" else CHAINS
         yield Wiring("sft", (*_models([config.sft.base]), *reads), ("models/sft",))
 
 
@@ -123,7 +124,7 @@ def _spot_check(config: RunFile) -> Iterable[Wiring]:
 
 
 def _gate(config: RunFile) -> tuple[str, ...]:
-    """What the trainings wait for."""
+    """What trainings on what the judge chose wait for."""
     return ("audit/gate.json",) if config.spot_check else ()
 
 

@@ -35,6 +35,8 @@ def make_base(context: Context) -> Made:
     """A small model with a tokenizer of the run's own text, trained on drafts, on chosen answers, or not at all."""
     stage = context.config.base
     assert stage is not None
+    if stage.on == "chosen":
+        refuse_failed_gate(context.workspace, context.config)
     folder, seed = _folder(context, "base"), context.config.seed
     rows = _base_rows(context, stage)
     untrained = folder.with_name("base.untrained")
@@ -66,6 +68,7 @@ def make_sft(context: Context) -> Made:
     stage = context.config.sft
     assert stage is not None
     if stage.on == "chosen":
+        refuse_failed_gate(context.workspace, context.config)
         rows = _chosen_rows(context)
     else:
         rows = _candidate_rows(context, "revision", last=stage.on == "last_revision")
