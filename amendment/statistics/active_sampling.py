@@ -1,7 +1,8 @@
 """Means from labels that were asked for with unequal, known probabilities.
 
 `active_mean`: predictions of a judge for all rows, corrected where people were asked (Zrnic and Candes 2024, arXiv
-2403.03208). `weighted_mean`: any value of the labelled rows alone, weighted by 1 / inclusion (Hajek 1971).
+2403.03208). `weighted_mean`: any value of the labelled rows alone, weighted by 1 / inclusion (Hajek 1971), its error
+linearised (Sarndal, Swensson and Wretman 1992, section 5.7). `weighted_difference`: the same of two values of a row.
 
 What is estimated: the mean of the population that all rows are a sample of, as in `prediction_powered`; of the rows
 themselves the intervals are too wide by about half the share that was labelled. Both variances are those of rows drawn
@@ -24,17 +25,15 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from amendment.statistics.intervals import NO_VARIATION, Estimate, Floats, cautioned, codes_of, t_quantile
+from amendment.statistics.intervals import FEWEST, Estimate, Floats, cautioned, codes_of, linear, t_quantile
 from amendment.statistics.power_tuning import summed
-from amendment.statistics.ratios import weighted_ratio
-from amendment.statistics.shares import within_bounds
+from amendment.statistics.shares import around, by_clusters, within_bounds
+from amendment.statistics.weights import UNEVEN, effective_rows
 
-__all__ = ["ActiveMean", "active_mean", "weighted_mean"]
+__all__ = ["ActiveMean", "active_mean", "weighted_difference", "weighted_mean"]
 
 DOUBT = 4
 """As in `power_tuning`, and fewer: here the judge's part is not tuned on the labels that it is checked by."""
-THIN = 0.3
-"""An effective sample below this share of the labels is warned about."""
 
 
 class ActiveMean(NamedTuple):
@@ -54,22 +53,51 @@ def weighted_mean(
 ) -> Estimate:
     """sum(w x) / sum(w) with w = 1 / inclusion, and its linearised interval, clustered as `clustered_mean`.
 
-    For any value of a labelled row: whether judge and person agree, say. Where all values lie in [0, 1] the interval
-    does so too: it is Wilson's, with the error of the linearised one. Raises ValueError for rows without an
-    inclusion probability.
+    For any value of a labelled row: whether judge and person agree, say. Values that all lie in [0, 1] are taken for
+    shares: the interval is Wilson's, with the error of the linearised one, and over clusters where these are all alike,
+    as in `share`. Raises ValueError for rows without an inclusion probability.
     """
+    found = _hajek(values, inclusion, clusters, level)
+    x = np.asarray(values, np.float64)
+    if not (x.size and x.min() >= 0 and x.max() <= 1) or found.clusters < FEWEST:
+        return cautioned(found)
+    if math.isnan(found.low):
+        return by_clusters(found, level)
+    t = t_quantile(found.clusters - 1, level)
+    low, high = within_bounds(found.value, (found.high - found.value) / t, t)
+    return cautioned(found._replace(low=low, high=high, method="Hajek, Wilson over effective rows"))
+
+
+def weighted_difference(
+    first: ArrayLike,
+    second: ArrayLike,
+    inclusion: ArrayLike,
+    clusters: Iterable[Hashable] | None = None,
+    level: float = 0.95,
+) -> Estimate:
+    """The weighted mean of first - second over rows measured twice, with Student's t whatever the values."""
+    left, right = np.asarray(first, np.float64), np.asarray(second, np.float64)
+    if left.shape != right.shape:
+        raise ValueError(f"paired values need equal lengths, found {left.size} and {right.size}")
+    return cautioned(_hajek(left - right, inclusion, clusters, level))
+
+
+def _hajek(values: ArrayLike, inclusion: ArrayLike, clusters: Iterable[Hashable] | None, level: float) -> Estimate:
     x, chance = np.asarray(values, np.float64), _chances(inclusion)
     if x.shape != chance.shape or not np.isfinite(x).all():
         raise ValueError(
             f"a finite value and an inclusion probability per row are needed, found {x.size} and {chance.size}"
         )
-    names = range(x.size) if clusters is None else clusters
-    found = weighted_ratio(x, np.ones(x.size), 1 / chance, names, level)
-    if x.size and x.min() >= 0 and x.max() <= 1 and not math.isnan(found.low):
-        t = t_quantile(found.clusters - 1, level)
-        low, high = within_bounds(found.value, (found.high - found.value) / t, t)
-        return cautioned(found._replace(low=low, high=high, method="Hajek, Wilson over effective rows"))
-    return cautioned(found._replace(method="Hajek, clustered t"))
+    codes = codes_of(range(x.size) if clusters is None else clusters)[0]
+    if codes.size != x.size:
+        raise ValueError(f"one cluster per row is needed, found {codes.size} for {x.size} rows")
+    method = "Hajek, clustered t"
+    if not x.size:
+        return Estimate(math.nan, math.nan, math.nan, 0, 0, method)
+    w = 1 / chance
+    total = float(w @ np.ones(x.size))  # a product, as the other sum is: the mean of ones is 1 to the last digit
+    mean = float(w @ x) / total
+    return linear(mean, w * (x - mean) / total, codes, level)._replace(method=method)
 
 
 def active_mean(
@@ -102,8 +130,8 @@ def active_mean(
     alone = np.where(seen, y, 0.0)
     alone = weights * (alone - weights @ alone / weights.sum()) / weights.sum() if seen.any() else alone
     own, people = (_sum_of_squares(codes, errors, count) for errors in ((rows - value) / max(f.size, 1), alone))
-    variance = (labelled * own + DOUBT * max(own, people)) / (labelled + DOUBT)
-    return ActiveMean(_around(told, variance, level), *_evenness(weights[seen]))
+    variance = (labelled * own + DOUBT * max(own, people)) / (labelled + DOUBT) * labelled / max(labelled - 1, 1)
+    return ActiveMean(around(told, variance, labelled - 1, level), *_evenness(weights[seen]))
 
 
 def _sum_of_squares(codes: NDArray[np.intp], errors: Floats, clusters: int) -> float:
@@ -111,26 +139,15 @@ def _sum_of_squares(codes: NDArray[np.intp], errors: Floats, clusters: int) -> f
     return float(sums @ sums)
 
 
-def _around(told: Estimate, variance: float, level: float) -> Estimate:
-    """The interval, with as many degrees of freedom as labelled clusters less one."""
-    if told.clusters < 2:
-        return cautioned(told)
-    variance *= told.clusters / (told.clusters - 1)
-    if variance <= 1e-24:
-        return cautioned(told._replace(note=NO_VARIATION))
-    half = t_quantile(told.clusters - 1, level) * math.sqrt(variance)
-    return cautioned(told._replace(low=told.value - half, high=told.value + half))
-
-
 def _evenness(weights: Floats) -> tuple[float, float, tuple[str, ...]]:
     if not weights.size:
         return math.nan, 0.0, ("no label",)
-    effective = float(weights.sum() ** 2 / (weights @ weights))
-    if effective >= THIN * weights.size:
+    effective = effective_rows(weights)
+    if effective >= UNEVEN * weights.size:
         return float(weights.max()), effective, ()
     told = (
-        f"{weights.size} labels are worth {effective:.0f} evenly drawn ones, below {THIN:.0%} of them, and the largest "
-        f"weight is {weights.max():.0f}: intervals may be too narrow; draw with a larger uniform share"
+        f"{weights.size} labels are worth {effective:.0f} evenly drawn ones, below {UNEVEN:.0%} of them, and the "
+        f"largest weight is {weights.max():.0f}: intervals may be too narrow; draw with a larger uniform share"
     )
     return float(weights.max()), effective, (told,)
 

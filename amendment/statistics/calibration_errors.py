@@ -36,7 +36,8 @@ from amendment.statistics._calibration_bins import (
 )
 from amendment.statistics.intervals import NO_VARIATION, Estimate, Floats
 from amendment.statistics.resampling import Resampling, bootstrap, quotient, sums_by_cluster
-from amendment.statistics.shares import wilson
+from amendment.statistics.shares import by_clusters, wilson
+from amendment.statistics.weights import UNEVEN, effective_rows
 
 __all__ = [
     "CalibrationReport",
@@ -53,8 +54,6 @@ LOG_CLIP = 1e-6
 """Probabilities are held this far from 0 and 1 before the log loss is taken."""
 SHARES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 """Of the surest judgements, by weight."""
-UNEVEN = 0.3
-"""Effective labels per label below which a warning is given."""
 
 
 class IfPerfect(NamedTuple):
@@ -231,11 +230,7 @@ def _mean(rows: Judged, values: Floats, draw: Resampling, chosen: NDArray[np.boo
 def _share(rows: Judged, draw: Resampling, chosen: NDArray[np.bool_] | slice = slice(None)) -> Estimate:
     """The weighted share of hits among `chosen` rows; Wilson's interval over clusters where all are hits, or none."""
     found = _mean(rows, rows.hits, draw, chosen)
-    if found.note != NO_VARIATION:
-        return found
-    around = wilson(min(found.value, 1.0) * found.clusters, found.clusters, draw.level)
-    note = f"no variation between clusters was seen: Wilson over {found.clusters} clusters"
-    return found._replace(low=around.low, high=around.high, method="Wilson over clusters", note=note)
+    return by_clusters(found, draw.level) if found.note == NO_VARIATION else found
 
 
 def _of(rows: Judged, sums: Floats, statistic: Callable[[Floats], Floats], draw: Resampling) -> Estimate:
@@ -270,7 +265,7 @@ def _auroc(rows: Judged, draw: Resampling) -> Estimate:
 def _bin(rows: Judged, inside: NDArray[np.bool_], level: float) -> ReliabilityRow:
     w = rows.weights[inside]
     accuracy = float(w @ rows.hits[inside] / w.sum())
-    effective = max(1, round(float(w.sum() ** 2 / (w @ w))))
+    effective = max(1, round(effective_rows(w)))
     around = wilson(min(1.0, accuracy) * effective, effective, level)._replace(value=accuracy, n=int(inside.sum()))
     return ReliabilityRow(float(w @ rows.confidence[inside] / w.sum()), around, int(inside.sum()))
 
@@ -290,7 +285,7 @@ def _risk_coverage(rows: Judged, draw: Resampling) -> tuple[CoverageRow, ...]:
 
 def _warnings(rows: Judged) -> tuple[str, ...]:
     n, told = rows.p.size, []
-    effective = float(rows.weights.sum() ** 2 / (rows.weights @ rows.weights))
+    effective = effective_rows(rows.weights)
     if effective < UNEVEN * n:
         told.append(f"weights are uneven: {n} labels tell as much as {effective:.0f}")
     if not rows.has_side.all():

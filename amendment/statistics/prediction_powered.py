@@ -20,7 +20,8 @@ Differences from the formulas of the paper, found by simulation (`benchmarks/cal
 * Student's t with labelled clusters - 1 degrees of freedom at any n (of strata: Satterthwaite's), as everywhere in this
   house, and one degree more lost to lam.
 * Where labels and predictions lie in [0, 1] the interval is Wilson's with this error, and lies there too; with lam 0
-  and no strata it is that of `weighted_mean`. Of other values it is symmetric, and with lam 0 that of `clustered_mean`.
+  and no strata it is that of `weighted_mean`. Of other values, and of differences, it is symmetric, and with lam 0 that
+  of `clustered_mean`.
 * Rows of one cluster add up before they are squared, labelled and unlabelled ones of the same cluster together.
 * A judge who was right on all labels is not thought to be perfect: the variance is a weighted mean of its own, with the
   labelled clusters as weight, and of that of people alone, with a weight of 6.
@@ -36,7 +37,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from amendment.statistics.intervals import FEW, NO_VARIATION, Estimate, Floats, cautioned, t_quantile
+from amendment.statistics.intervals import FEW, Estimate, Floats
 from amendment.statistics.power_tuning import (
     DOUBT,
     Contrast,
@@ -48,7 +49,7 @@ from amendment.statistics.power_tuning import (
     summed,
     tuned,
 )
-from amendment.statistics.shares import within_bounds
+from amendment.statistics.shares import around
 from amendment.statistics.strata import Names, pooled_strata, satterthwaite
 
 __all__ = ["PowerTuned", "prediction_powered", "prediction_powered_difference", "stratified_prediction_powered"]
@@ -95,7 +96,7 @@ def prediction_powered(
     another population.
     """
     rows = power_rows(labels, predictions, unlabelled, (clusters, unlabelled_clusters), weights)
-    return _of_one(rows, level)
+    return _of_one(rows, level, is_share=_is_share(rows))
 
 
 def prediction_powered_difference(
@@ -111,9 +112,11 @@ def prediction_powered_difference(
     """The mean difference first - second of two systems that were measured on the same rows, row by row.
 
     Each argument is of the first and of the second system. Rows are paired, so that luck with a prompt cancels out.
+    The interval is symmetric, and may cross 0, also where the first is nowhere behind.
     """
     apart = [_minus(*both) for both in (labels, predictions, unlabelled)]
-    return _of_one(power_rows(apart[0], apart[1], apart[2], (clusters, unlabelled_clusters), weights), level)
+    rows = power_rows(apart[0], apart[1], apart[2], (clusters, unlabelled_clusters), weights)
+    return _of_one(rows, level, is_share=False)
 
 
 def stratified_prediction_powered(
@@ -135,15 +138,16 @@ def stratified_prediction_powered(
     row weighted by its stratum's size per label. Raises ValueError also where a stratum has rows and no label.
     """
     rows = power_rows(labels, predictions, unlabelled, (clusters, unlabelled_clusters), weights)
+    is_share = _is_share(rows)
     if not rows.y.size or not rows.u.size:
-        return _of_one(rows, level)
+        return _of_one(rows, level, is_share=is_share)
     own, weight = pooled_strata(strata, unlabelled_strata, rows.codes, rows.w)
     count = int(rows.codes.max()) + 1
     parts = [_stratum(rows, own == one, weight.get(one), count) for one in range(int(own.max()) + 1)]
     lams = _lams(parts) if sum(part.found.labelled for part in parts) >= FEW else [0.0] * len(parts)
     values = [part.found.mean + lam * part.found.shift for part, lam in zip(parts, lams, strict=True)]
     between = (np.array(values) - _mean(parts, values)) / own.size
-    return _together(rows, parts, lams, summed(rows.codes, between[own], count), level)
+    return _together(rows, parts, lams, summed(rows.codes, between[own], count), level, is_share=is_share)
 
 
 def _minus(first: ArrayLike, second: ArrayLike) -> Floats:
@@ -153,18 +157,18 @@ def _minus(first: ArrayLike, second: ArrayLike) -> Floats:
     return one - other
 
 
-def _of_one(rows: PowerRows, level: float) -> PowerTuned:
+def _of_one(rows: PowerRows, level: float, *, is_share: bool) -> PowerTuned:
     if not rows.y.size:
         nothing = Estimate(math.nan, math.nan, math.nan, 0, 0, "people alone", "no rows")
         return PowerTuned(nothing, 0.0, nothing, math.nan)
     if not rows.u.size:
         alone = rows._replace(f=np.zeros(rows.y.size), u=np.zeros(1), codes=np.append(rows.codes, rows.codes.max() + 1))
-        found = _of_one(alone, level)
+        found = _of_one(alone, level, is_share=is_share)
         return found._replace(estimate=_noted(found.estimate, "no row without a label: people alone"))
     count = int(rows.codes.max()) + 1
     part = _Stratum(1.0, rows, contrast(rows, count))
     lam = tuned(rows, part.found) if part.found.labelled >= FEW else 0.0
-    return _together(rows, [part], [lam], np.zeros(count), level)
+    return _together(rows, [part], [lam], np.zeros(count), level, is_share=is_share)
 
 
 def _stratum(rows: PowerRows, inside: np.ndarray, weight: Floats | None, count: int) -> _Stratum:
@@ -191,7 +195,13 @@ def _mean(parts: Sequence[_Stratum], values: Sequence[float]) -> float:
 
 
 def _together(
-    rows: PowerRows, parts: Sequence[_Stratum], lams: Sequence[float], between: Floats, level: float
+    rows: PowerRows,
+    parts: Sequence[_Stratum],
+    lams: Sequence[float],
+    between: Floats,
+    level: float,
+    *,
+    is_share: bool,
 ) -> PowerTuned:
     refuse_strangers(*zip(*parts, strict=True))
     labelled = rows.labelled
@@ -202,15 +212,15 @@ def _together(
     value = _mean(parts, [part.found.mean for part in parts])
     name = "stratified " if len(parts) > 1 else ""
     told = Estimate(value, math.nan, math.nan, rows.y.size, labelled, f"{name}people alone")
-    is_share = _is_share(rows)
-    people = _around(told, alone, freedom, level, is_share)
+    people = around(told, alone, freedom, level, is_share=is_share)
     if not lam:
         few = f"fewer than {FEW} labelled clusters: people alone" if labelled < FEW else ""
         return PowerTuned(_noted(people, few), 0.0, people, math.nan if math.isnan(people.low) else 1.0)
     value += _mean(parts, [part.found.shift * one for part, one in zip(parts, lams, strict=True)])
     freedom = max(_freedom(parts, lams), 2.0)
     variance = (labelled * own + DOUBT * alone) / (labelled + DOUBT) * freedom / (freedom - 1)
-    powered = _around(told._replace(value=value, method=f"{name}PPI++"), variance, freedom, level, is_share)
+    told = told._replace(value=value, method=f"{name}PPI++")
+    powered = around(told, variance, freedom, level, is_share=is_share)
     return PowerTuned(powered, lam, people, _saved(people, powered))
 
 
@@ -233,16 +243,6 @@ def _freedom(parts: Sequence[_Stratum], lams: Sequence[float]) -> float:
 def _is_share(rows: PowerRows) -> bool:
     """Whether labels and predictions lie in [0, 1], and so does their mean."""
     return all(not one.size or (one.min() >= 0 and one.max() <= 1) for one in (rows.y, rows.f, rows.u))
-
-
-def _around(told: Estimate, variance: float, freedom: float, level: float, is_share: bool) -> Estimate:
-    if freedom <= 1 or variance <= 1e-24:
-        return cautioned(told._replace(note=NO_VARIATION if told.clusters > 1 else ""))
-    t, error = t_quantile(freedom, level), math.sqrt(variance)
-    low, high = told.value - t * error, told.value + t * error
-    if is_share and 0 < told.value < 1:
-        low, high = within_bounds(told.value, error, t)
-    return cautioned(told._replace(low=low, high=high))
 
 
 def _noted(estimate: Estimate, note: str) -> Estimate:

@@ -2,7 +2,7 @@
 
 A share's interval ends at 0 and 1. Where all clusters look alike the sandwich of `clustered_mean` knows nothing;
 a share then gets Wilson's interval with the clusters as its sample, and a note that says so. Fewer than five clusters
-get no interval, fewer than twenty a note.
+get no interval, fewer than twenty a note. Shares of rows with weights have their own functions, which end in `around`.
 """
 
 from __future__ import annotations
@@ -13,9 +13,16 @@ from collections.abc import Hashable, Iterable
 import numpy as np
 from numpy.typing import ArrayLike
 
-from amendment.statistics.intervals import FEWEST, Estimate, cautioned, clustered_mean
+from amendment.statistics.intervals import (
+    FEWEST,
+    NO_VARIATION,
+    Estimate,
+    cautioned,
+    clustered_mean,
+    t_quantile,
+)
 
-__all__ = ["binomial_p", "share", "wilson", "within_bounds"]
+__all__ = ["around", "binomial_p", "by_clusters", "share", "wilson", "within_bounds"]
 
 
 def wilson(successes: float, n: int, level: float = 0.95) -> Estimate:
@@ -51,9 +58,29 @@ def share(values: ArrayLike, clusters: Iterable[Hashable], level: float = 0.95) 
         return mean._replace(method=method, note="no rows")
     if not math.isnan(mean.low) or mean.clusters < FEWEST:
         return cautioned(mean._replace(low=max(mean.low, 0.0), high=min(mean.high, 1.0), method=method))
-    around = wilson(mean.value * mean.clusters, mean.clusters, level)
-    note = f"no variation between clusters was seen: Wilson over {mean.clusters} clusters"
-    return mean._replace(low=around.low, high=around.high, method="Wilson over clusters", note=note)
+    return by_clusters(mean, level)
+
+
+def by_clusters(estimate: Estimate, level: float = 0.95) -> Estimate:
+    """A share of which all clusters, five or more, gave the same value: with Wilson's interval of as many rows."""
+    n = estimate.clusters
+    low, high = wilson(min(max(estimate.value, 0.0), 1.0) * n, n, level)[1:3]
+    note = f"no variation between clusters was seen: Wilson over {n} clusters"
+    return estimate._replace(low=low, high=high, method="Wilson over clusters", note=note)
+
+
+def around(told: Estimate, variance: float, freedom: float, level: float, *, is_share: bool = False) -> Estimate:
+    """`told` with Student's t interval of a mean with this variance; where it is a share, with Wilson's instead."""
+    is_alike = freedom < 1 or variance <= 1e-24
+    if is_alike and is_share and told.clusters >= FEWEST:
+        return by_clusters(told, level)
+    if is_alike:
+        return cautioned(told._replace(note=NO_VARIATION))
+    t, error = t_quantile(freedom, level), math.sqrt(variance)
+    low, high = told.value - t * error, told.value + t * error
+    if is_share and 0 < told.value < 1:
+        low, high = within_bounds(told.value, error, t)
+    return cautioned(told._replace(low=low, high=high))
 
 
 def within_bounds(value: float, error: float, t: float) -> tuple[float, float]:

@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from amendment.statistics.intervals import NO_VARIATION, Estimate, cautioned, codes_of, t_quantile
+from amendment.statistics.intervals import Estimate, codes_of
+from amendment.statistics.shares import around
 from amendment.statistics.strata import Names, satterthwaite
 
 __all__ = ["stratified_mean"]
@@ -57,14 +58,7 @@ def stratified_mean(
     told = Estimate(value, math.nan, math.nan, x.size, groups, "stratified")
     of_strata = np.bincount(own, (factor[own] * (x - means[own])) ** 2, count)
     freedom = min(satterthwaite(of_strata, labels - 1), groups - 1)
-    return _around(told, float(sums @ sums) + between, freedom, level)
-
-
-def _around(told: Estimate, variance: float, freedom: float, level: float) -> Estimate:
-    if freedom < 1 or variance <= 1e-24:
-        return cautioned(told._replace(note=NO_VARIATION))
-    half = t_quantile(freedom, level) * math.sqrt(variance)
-    return cautioned(told._replace(low=told.value - half, high=told.value + half))
+    return around(told, float(sums @ sums) + between, freedom, level)
 
 
 def _sizes(names: Sequence[Hashable], labels: np.ndarray, sizes: Mapping[Any, int]) -> np.ndarray:

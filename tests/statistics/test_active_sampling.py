@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from amendment.statistics import clustered_mean, wilson
-from amendment.statistics.active_sampling import active_mean, weighted_mean
+from amendment.statistics.active_sampling import active_mean, weighted_difference, weighted_mean
 
 NAN = math.nan
 
@@ -55,11 +55,31 @@ def test_with_equal_chances_a_weighted_mean_is_the_clustered_one(seed: int, chan
     assert (1 - turned.high, 1 - turned.low) == pytest.approx((inside.low, inside.high))
 
 
-def test_rows_that_all_say_the_same_have_no_interval() -> None:
-    found = weighted_mean([1.0] * 30, [0.2] * 15 + [0.4] * 15)
-    assert found.value == 1.0
-    assert math.isnan(found.low)
-    assert found.note == "no interval: no variation between clusters was seen"
+def test_a_share_of_which_all_rows_say_the_same_has_wilsons_interval_over_clusters() -> None:
+    # thirty rows of fifteen prompts: Wilson at 15 of 15, n / (n + z^2)
+    found = weighted_mean([1.0] * 30, [0.2] * 15 + [0.4] * 15, [*range(15)] * 2)
+    assert (found.value, found.high, found.n, found.clusters) == (pytest.approx(1.0), pytest.approx(1.0), 30, 15)
+    assert found.low == pytest.approx(15 / (15 + 1.959964**2))
+    assert found.note == "no variation between clusters was seen: Wilson over 15 clusters"
+    assert math.isnan(weighted_mean([1.0] * 4, [0.2] * 4).low)
+    assert math.isnan(weighted_mean([2.0] * 30, [0.2] * 30).low)
+
+
+def test_a_weighted_difference_by_hand_is_no_share_whatever_its_values() -> None:
+    # differences 1 0 1 1 0 with weights 2 2 4 4 4: 5/8; as above but with half the errors, and symmetric
+    found = weighted_difference([2, 1, 1, 1, 1], [1, 1, 0, 0, 1], [0.5, 0.5, 0.25, 0.25, 0.25])
+    half = 2.776445 * math.sqrt(5 / 4 * 206 / 4096)
+    assert found.value == 0.625
+    assert (found.low, found.high) == pytest.approx((0.625 - half, 0.625 + half), abs=1e-5)
+    assert found.high > 1
+    with pytest.raises(ValueError, match="equal lengths"):
+        weighted_difference([1, 0], [1], [0.5, 0.5])
+
+
+def test_of_no_row_there_is_no_weighted_mean() -> None:
+    found = weighted_mean([], [])
+    assert (found.n, found.note) == (0, "no rows")
+    assert math.isnan(found.value)
 
 
 def test_an_active_mean_by_hand() -> None:

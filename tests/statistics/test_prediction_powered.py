@@ -232,11 +232,14 @@ def test_without_labels_there_is_nothing_and_without_other_rows_there_are_people
         assert found.estimate.note == "no row without a label: people alone"
 
 
-def test_labels_that_are_all_alike_make_no_interval() -> None:
+def test_labels_that_are_all_alike_are_a_share_with_wilsons_interval_and_no_interval_otherwise() -> None:
     found = prediction_powered(np.ones(50), np.linspace(0, 1, 50), np.linspace(0, 1, 100))
-    assert found.estimate.value == 1.0
-    assert math.isnan(found.estimate.low)
-    assert found.estimate.note == "no interval: no variation between clusters was seen"
+    assert (found.estimate.value, found.estimate.high, found.lam) == (1.0, 1.0, 0.0)
+    assert found.estimate.low == pytest.approx(50 / (50 + 1.959964**2))  # Wilson at 50 of 50: n / (n + z^2)
+    assert found.estimate.note == "no variation between clusters was seen: Wilson over 50 clusters"
+    of_no_shares = prediction_powered(np.full(50, 2.0), np.linspace(0, 1, 50), np.linspace(0, 1, 100))
+    assert math.isnan(of_no_shares.estimate.low)
+    assert of_no_shares.estimate.note == "no interval: no variation between clusters was seen"
 
 
 def test_a_difference_is_the_mean_of_the_rows_differences() -> None:
@@ -246,6 +249,14 @@ def test_a_difference_is_the_mean_of_the_rows_differences() -> None:
     assert found == prediction_powered(y - z, f - g, u - v)
     same = prediction_powered_difference((y, y), (f, f), (u, u))
     assert same.estimate.value == 0.0
+
+
+def test_a_difference_is_no_share_even_where_all_differences_seen_lie_between_0_and_1() -> None:
+    # one win more in 40 pairs, and a judge that sees none: t crosses 0, where the interval of a share could not
+    nothing, one = np.zeros(40), np.array([1.0] + [0.0] * 39)
+    found = prediction_powered_difference((one, nothing), (nothing, nothing), (np.zeros(200), np.zeros(200)))
+    assert found.estimate.low < 0 < found.estimate.value
+    assert found.estimate[:3] == pytest.approx(clustered_mean(one, range(40))[:3])
 
 
 def test_one_stratum_is_none() -> None:
