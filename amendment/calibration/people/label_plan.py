@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from amendment.calibration.people.samples import SampledItem
+from amendment.statistics.weights import effective_rows
 
 __all__ = [
     "GAPS",
@@ -139,11 +140,10 @@ def label_plan(designs: Sequence[Design], assumptions: PlanAssumptions, *, most:
 def design_of(items: Sequence[SampledItem]) -> Design:
     """What drawn items are like. Those of a debug sample, which has no weights, count as drawn with equal ones."""
     prompts = np.array(list(Counter(item.prompt_id for item in items).values()), np.float64)
-    weights = np.array([1 / (item.inclusion or 1.0) for item in items])
-    if not weights.size:
+    if not items:
         return Design(0)
-    unequal = weights.size * float(weights @ weights) / float(weights.sum()) ** 2
-    return Design(weights.size, float(prompts @ prompts) / float(prompts.sum()), unequal)
+    unequal = len(items) / effective_rows([1 / item.chance for item in items])
+    return Design(len(items), float(prompts @ prompts) / float(prompts.sum()), unequal)
 
 
 def half_width(design: Design, assumptions: PlanAssumptions) -> float:

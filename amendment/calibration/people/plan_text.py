@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from amendment.calibration.against_people import FEWEST_SHARED
+from amendment.calibration.people.gate import FEWEST
 from amendment.calibration.people.label_plan import GAPS, GateChances, LabelPlan, PlanAssumptions, PlanRow
 from amendment.markdown import table
 
@@ -35,8 +35,8 @@ def own_lines(agreement: PlanRow, gate: PlanRow) -> list[str]:
     """What one's own settings come to: `agreement` for all labels that certify, `gate` for those of two people."""
     lines = [f"- agreement with people: {agreement.design.labels} labels, {_points(agreement.half_width)}"]
     shared = gate.design.labels
-    if shared < FEWEST_SHARED:
-        told = f"needs {FEWEST_SHARED} comparisons that two people see and finds about {shared}: it decides nothing"
+    if shared < FEWEST:
+        told = f"needs {FEWEST} comparisons that two people see and finds about {shared}: it decides nothing"
         return [*lines, f"- gate: {told}; raise spot_check.overlap"]
     of_each = ", ".join(f"{_chances(chances)} for one {_gap(gap)}" for gap, chances in gate.gate.items())
     return [*lines, f"- gate: about {shared} comparisons that two people see; PASS / FAIL {of_each}"]

@@ -42,6 +42,11 @@ class SampledItem(Record):
     """Its labels are for certification alone. All items of a prompt are on the same side."""
 
     @property
+    def chance(self) -> float:
+        """The inclusion, or 1 in a debug sample, whose items stand for themselves."""
+        return 1.0 if self.inclusion is None else self.inclusion
+
+    @property
     def comparison_id(self) -> str:
         return Comparison(self.prompt_id, self.a, self.b).id
 

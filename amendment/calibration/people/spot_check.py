@@ -13,8 +13,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-import numpy as np
-
 from amendment.calibration.people.beside import Beside, agreement_with_people, beside_people
 from amendment.calibration.people.gate import GateLimits, orders_gate, people_gate
 from amendment.calibration.people.samples import Purpose, SampledItem
@@ -22,11 +20,12 @@ from amendment.calibration.people.votes_of_labels import HeardItem, heard_items,
 from amendment.calibration.rulings import Gate
 from amendment.errors import DataError
 from amendment.records import Verdict
-from amendment.statistics import Estimate, cautioned
+from amendment.statistics import Estimate
+from amendment.statistics.active_sampling import weighted_mean
 from amendment.statistics.calibration_errors import CalibrationReport, calibration_report
 from amendment.statistics.prediction_powered import PowerTuned, prediction_powered
-from amendment.statistics.ratios import as_share, weighted_ratio
 from amendment.statistics.sides import side_of
+from amendment.statistics.weights import UNEVEN, effective_rows
 
 __all__ = ["ExportedP", "SpotCheck", "Stratum", "spot_check"]
 
@@ -175,14 +174,13 @@ def _errors(used: Sequence[HeardItem], p: Sequence[float], seed: int) -> Calibra
 
 
 def _weights(used: Sequence[HeardItem]) -> list[float]:
-    return [1 / (one.item.inclusion or 1.0) for one in used]
+    return [1 / one.item.chance for one in used]
 
 
 def _orders_disagree(sample: Sequence[SampledItem], level: float) -> Estimate:
     known = [item for item in sample if item.consistent is not None]
-    weights, prompts = [1 / (item.inclusion or 1.0) for item in known], [item.prompt_id for item in known]
-    found = weighted_ratio([not item.consistent for item in known], [1] * len(known), weights, prompts, level)
-    return cautioned(as_share(found))
+    chances, prompts = [item.chance for item in known], [item.prompt_id for item in known]
+    return weighted_mean([not item.consistent for item in known], chances, prompts, level)
 
 
 def _strata(sample: Sequence[SampledItem], heard: Sequence[HeardItem], level: float) -> tuple[Stratum, ...]:
@@ -209,9 +207,7 @@ def _notes(sample: Sequence[SampledItem], heard: Sequence[HeardItem], sealed: Se
         notes.append(f"{len(sample) - len(heard)} items have no label that says which answer is better")
     if heard and not sealed:
         notes.append("no label is sealed: the calibrator has seen those by which it is measured here")
-    weights = np.array(_weights(heard))
-    if weights.size and math.isfinite(weights.sum()):
-        effective = float(weights.sum() ** 2 / (weights @ weights))
-        if effective < 0.3 * weights.size:
-            notes.append(f"unequal probabilities leave {effective:.0f} of {weights.size} labels' worth")
+    effective = effective_rows(_weights(heard))
+    if effective < UNEVEN * len(heard):
+        notes.append(f"unequal probabilities leave {effective:.0f} of {len(heard)} labels' worth")
     return notes
