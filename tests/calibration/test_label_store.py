@@ -202,6 +202,36 @@ def test_the_seal_counts_what_it_was_opened_for_also_beside_a_page(path: Path) -
         assert reader.seal_openings() == 2
 
 
+def seal_of(path: Path) -> Path:
+    with Labels(path, read_only=True) as reader:
+        reader.open_seal("one")
+    (found,) = path.parent.glob("*-seal.sqlite")
+    return found
+
+
+def test_a_seal_whose_making_was_cut_off_was_never_opened(path: Path) -> None:
+    seal = seal_of(path)
+    seal.write_bytes(b"")  # SQLite had made the file, and nothing in it
+    with Labels(path, read_only=True) as reader:
+        assert reader.seal_openings() == 0
+        assert reader.open_seal("two") == 1
+
+
+def test_an_opening_that_was_half_written_is_taken_back(path: Path, tmp_path: Path) -> None:
+    seal, other = seal_of(path), tmp_path / "killed"
+    other.mkdir()
+    with contextlib.closing(sqlite3.connect(seal, isolation_level=None)) as db:
+        db.execute("PRAGMA cache_size=1")  # so that pages go to the file before the commit, as at a kill in its midst
+        db.execute("BEGIN IMMEDIATE")
+        db.executemany("INSERT INTO opening VALUES (?, 'now')", [(f"{n:04}" * 50,) for n in range(500)])
+        for file in path.parent.glob("*-seal.sqlite*"):
+            (other / file.name).write_bytes(file.read_bytes())
+        db.execute("ROLLBACK")
+    assert (other / f"{seal.name}-journal").stat().st_size
+    with Labels(other / path.name, read_only=True) as reader:
+        assert reader.seal_openings() == 1
+
+
 def test_entries_are_only_added(path: Path) -> None:
     filled(path, 2)
     with contextlib.closing(sqlite3.connect(path)) as db:

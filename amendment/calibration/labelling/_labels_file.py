@@ -157,11 +157,16 @@ def seal_openings(path: Path) -> int:
 
 
 def _opened(place: Path) -> set[str]:
-    """The keys for which the seal was opened."""
+    """The keys for which the seal was opened; none where whoever made the file was killed before the first one.
+
+    Opened to write where that can be, so that SQLite itself takes back what a killed process had half written.
+    """
     if not place.exists():
         return set()
     try:
-        with contextlib.closing(sqlite3.connect(f"{place.absolute().as_uri()}?mode=ro", uri=True)) as db:
+        with contextlib.closing(sqlite3.connect(f"{place.absolute().as_uri()}?mode=rw", uri=True, timeout=_WAIT)) as db:
+            if not db.execute("SELECT 1 FROM sqlite_master WHERE name = 'opening'").fetchone():
+                return set()
             return {str(key) for (key,) in db.execute("SELECT key FROM opening")}
     except sqlite3.Error as fault:
         raise _no_seal(place, fault) from fault
