@@ -158,6 +158,41 @@ def test_a_verdict_outlives_browser_and_server_and_arrives_with_a_new_link(brows
     assert [label.choice for label in own_site.history("Away")] == ["A", "B"]
 
 
+def test_a_new_link_in_the_same_tab_lets_in_again(browser: Browser, own_site: Site) -> None:
+    with visiting(browser, own_site, "Same tab", allowed="Failed to load resource") as visit:
+        visit.enter()
+        own_site.kill()
+        own_site.token = "n" * 43
+        own_site.start()
+        visit.press("1")
+        expect(visit.page.locator("#notice")).to_contain_text("Open the link that amendment label printed last")
+        visit.page.goto(own_site.link)  # nothing but the fragment differs
+        visit.ready(1)
+    assert [label.choice for label in own_site.history("Same tab")] == ["A"]
+
+
+def test_a_verdict_on_its_way_is_not_taken_for_the_next_annotators(browser: Browser, site: Site) -> None:
+    def sign_in(name: str) -> None:
+        visit.page.get_by_role("button", name="Change the name").click()
+        visit.page.get_by_label("Your name").fill(name)
+        visit.press("Enter")
+
+    with visiting(browser, site, "Before", allowed=CONNECTION) as visit:
+        visit.enter().page.route("**/labels", lambda route: route.abort())
+        visit.press("1")
+        expect(visit.page.locator("#notice")).to_contain_text("kept in this browser")
+        sign_in("Behind")
+        visit.ready(0).page.unroute("**/labels")
+        visit.page.evaluate("() => dispatchEvent(new Event('online'))")  # what waits is tried at once
+        visit.press("2")
+        visit.ready(1)
+        assert [label.choice for label in site.history("Behind")] == ["B"]
+        assert site.history("Before") == []
+        sign_in("Before")
+        visit.ready(1)
+    assert [label.choice for label in site.history("Before")] == ["A"]
+
+
 def test_a_verdict_whose_acknowledgement_is_lost_is_stored_once(browser: Browser, site: Site) -> None:
     lost: list[APIResponse] = []
 

@@ -9,12 +9,13 @@ from typing import Any
 import pytest
 
 from amendment.calibration import Answer, answer_all, answer_here
-from amendment.calibration.labelling._app import PAGE, create_app, tidy_name
+from amendment.calibration.labelling._app import PAGE, create_app
 from amendment.calibration.labelling._guard import LONGEST_BODY
+from amendment.calibration.labelling.labels import tidy_name
 from amendment.calibration.labelling.queue import Queue, labels_missing
 from amendment.calibration.labelling.store import Labels
 from amendment.errors import ConfigError, LedgerError
-from tests.calibration.label_pages import Reply, ask, questions
+from tests.calibration.label_pages import Reply, ask, label, question, questions
 
 TOKEN = "a" * 43
 HOST = "127.0.0.1:8123"
@@ -260,7 +261,7 @@ def test_a_double_click_is_one_label(page: Page) -> None:
         ({"seconds": float("inf")}, "seconds"),
         ({"principle_id": "law/other"}, "principle_id"),
         ({"shown": ["b", "a"]}, "shown"),
-        ({"annotator": "bob"}, "annotator"),
+        ({"stratum": "all"}, "stratum"),
     ],
 )
 def test_a_label_that_is_none_is_refused_with_the_field_that_is_wrong(
@@ -287,6 +288,30 @@ def test_an_item_of_another_spot_check_is_not_taken(page: Page) -> None:
 def test_a_second_showing_is_taken_only_of_items_that_have_one(page: Page) -> None:
     body = {"uuid": "12345678", "choice": "A", "comparison_id": ASKED[1].comparison_id, "showing": 1}
     assert page.post("/labels", body, page.enter("ann")).status == 400
+
+
+def test_a_label_of_whoever_sat_here_before_is_not_taken_for_this_annotators(page: Page) -> None:
+    ann = page.enter("ann")
+    assert page.say(ann, "12345678", annotator="bob").status == 401
+    assert page.labels.history() == []
+    assert page.say(ann, "12345678", annotator=" a\u200bnn").json == {"stored": True}
+
+
+def test_a_verdict_of_sides_that_stand_the_other_way_round_is_not_taken(page: Page) -> None:
+    cookie = page.enter("ann")
+    item = page.get("/next", cookie).json["item"]
+    reply = page.say(cookie, "12345678", first=item["second"]["id"])  # as another seed would have shown it
+    assert (reply.status, page.labels.history()) == (409, [])
+    assert page.say(cookie, "12345678", first=item["first"]["id"]).json == {"stored": True}
+
+
+def test_undo_leaves_what_was_said_of_an_earlier_sample(page: Page) -> None:
+    page.labels.add(label(question(99), "ann"))
+    cookie = page.enter("ann")
+    page.say(cookie, "label-one")
+    assert page.post("/undo", {"uuid": "undo-one"}, cookie).json["undone"] is not None
+    assert page.post("/undo", {"uuid": "undo-two"}, cookie).json["undone"] is None
+    assert [one.prompt_id for one in page.labels.current()] == ["p99"]
 
 
 def test_undo_gives_the_item_back_once(page: Page) -> None:
@@ -356,6 +381,8 @@ def test_annotators_in_this_process_answer_everything_the_same_way_each_time(tmp
             assert asyncio.run(answer_here(ASKED, labels, ["ann", "bob"], rate, seed=1)) == 19
             assert labels_missing(ASKED, labels.current(), annotators=2) == 0
             assert asyncio.run(answer_here(ASKED, labels, ["ann", "bob"], rate, seed=1)) == 0
+            assert labels.undo("ann", "undo-one") is not None
+            assert asyncio.run(answer_here(ASKED, labels, ["ann", "bob"], rate, seed=1)) == 1
             states.append(labels.state())
             assert all(one.shown[one.choice == "B"].startswith("a") for one in labels.current())
     assert states[0] == states[1]

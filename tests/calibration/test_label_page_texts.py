@@ -30,7 +30,7 @@ HOSTILE = [
 ]
 UNSEEN = "before\x00\x07\x1b[31m\u202eesrever\u2066\ufeff\u2028after \U000e0041"
 SHOWN = "before␀␇␛[31m⟦U+202E⟧esrever⟦U+2066⟧⟦U+FEFF⟧⟦U+2028⟧after ⟦U+E0041⟧"
-LONG = "a line of a very long answer, again and again\n" * 22_000
+LONG = "a line of a very long answer, again and again\n" * 4_800  # 220,000 characters, more than are formatted
 
 
 def said(text: str) -> tuple[Message, ...]:

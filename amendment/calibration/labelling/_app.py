@@ -10,8 +10,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
-import mimetypes
-import unicodedata
 from collections.abc import Collection
 from datetime import UTC, datetime
 from pathlib import Path
@@ -27,16 +25,17 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from amendment.calibration.labelling._guard import Guard
-from amendment.calibration.labelling.labels import Choice, Label
+from amendment.calibration.labelling.labels import LONGEST_COMMENT, LONGEST_NAME, Choice, Label, tidy_name
 from amendment.calibration.labelling.queue import Queue, Shown
 from amendment.calibration.labelling.store import Labels
 from amendment.errors import AmendmentError, DataError
 
-__all__ = ["PAGE", "create_app", "tidy_name"]
+__all__ = ["PAGE", "create_app"]
 
 PAGE = Path(__file__).parent / "page"
 _Uuid = Annotated[str, Field(min_length=8, max_length=64)]
-_LONGEST_NAME = 120
+_KINDS = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
+"""Of the page's files: what a machine takes endings for may be something that browsers refuse to run."""
 
 
 class _Body(BaseModel):
@@ -55,8 +54,12 @@ class _Said(_Body):
     choice: Choice
     confidence: int | None = Field(default=None, ge=1, le=3)
     principle_id: str | None = None
-    comment: str | None = Field(default=None, max_length=10_000)
+    comment: str | None = Field(default=None, max_length=LONGEST_COMMENT)
     seconds: float | None = Field(default=None, ge=0, allow_inf_nan=False)
+    annotator: str | None = None
+    """Who looked at it. A session belongs to the browser: somebody else may have signed in there since."""
+    first: str | None = None
+    """The id of the answer that stood first. Another seed, or another annotator, has another order."""
 
 
 class _Undo(_Body):
@@ -86,14 +89,6 @@ def create_app(queue: Queue, labels: Labels, *, token: str, hosts: Collection[st
     return Guard(app, hosts)
 
 
-def tidy_name(name: str) -> str:
-    """The name of an annotator in one form, so that the same name in two browsers is one person; empty where nothing
-    can be read of it."""
-    shown = "".join(" " if character.isspace() else character for character in unicodedata.normalize("NFKC", name))
-    kept = "".join(one for one in shown if unicodedata.category(one) not in ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"))
-    return " ".join(kept.split())
-
-
 class _Desk:
     """What each route does."""
 
@@ -107,7 +102,7 @@ class _Desk:
         self._files = {
             file.relative_to(PAGE / "static").as_posix(): file
             for file in (PAGE / "static").rglob("*")
-            if file.is_file() and not file.is_symlink()
+            if file.is_file() and not file.is_symlink() and file.suffix in _KINDS
         }
         """All that can be asked for, by name: a path of another form finds nothing."""
 
@@ -118,16 +113,15 @@ class _Desk:
         file = self._files.get(request.path_params["name"])
         if file is None:
             raise HTTPException(404, "no such file")
-        kind = mimetypes.guess_type(file.name)[0] or "application/octet-stream"
-        return Response(file.read_bytes(), media_type=kind)
+        return Response(file.read_bytes(), media_type=_KINDS[file.suffix])
 
     async def session(self, request: Request) -> Response:
         asked = await _read(request, _Session)
         if not hmac.compare_digest(asked.token.encode(), self._token.encode()):
             raise HTTPException(403, "the token is not this page's: open the address that was printed last")
         annotator = tidy_name(asked.annotator)
-        if not 0 < len(annotator) <= _LONGEST_NAME:
-            raise HTTPException(400, f"annotator: expected a name of 1 to {_LONGEST_NAME} characters")
+        if not 0 < len(annotator) <= LONGEST_NAME:
+            raise HTTPException(400, f"annotator: expected a name of 1 to {LONGEST_NAME} characters")
         response = Response(status_code=204)
         name, value = _cookie_name(request), self._signed(annotator)
         response.set_cookie(name, value, path="/", httponly=True, samesite="strict")
@@ -153,7 +147,7 @@ class _Desk:
         annotator = self._annotator(request)
         asked = await _read(request, _Undo)
         is_new = not self._labels.knows(asked.uuid)
-        undone = self._labels.undo(annotator, asked.uuid)
+        undone = self._labels.undo(annotator, asked.uuid, among=self._queue.questions)
         if undone is None or undone.comparison_id not in self._queue.questions:
             return JSONResponse({"undone": None})
         if is_new:
@@ -169,10 +163,15 @@ class _Desk:
             raise HTTPException(400, "principle_id: none of this item's principles")
         if said.showing == 1 and not question.is_repeated:
             raise HTTPException(400, "showing: this item is shown once")
+        if said.annotator is not None and tidy_name(said.annotator) != annotator:
+            raise HTTPException(401, "somebody else has signed in in this browser")
+        shown = self._queue.shown(annotator, said.comparison_id, said.showing).ids
+        if said.first not in (None, shown[0]):
+            raise HTTPException(409, "the two answers stand the other way round now: look at the item again")
         return Label(
-            **said.model_dump(),
+            **said.model_dump(exclude={"annotator", "first"}),
             prompt_id=question.prompt_id,
-            shown=self._queue.shown(annotator, said.comparison_id, said.showing).ids,
+            shown=shown,
             annotator=annotator,
             at=datetime.now(UTC).isoformat(timespec="microseconds"),
         )

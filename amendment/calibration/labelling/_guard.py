@@ -7,7 +7,7 @@ of this machine the cookie may come along; these checks are what holds then.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import JSONResponse
@@ -31,16 +31,16 @@ _HEADERS = {
     "cross-origin-opener-policy": "same-origin",
 }
 _READS = ("GET", "HEAD")
+_OPEN_PATH = "/"
+"""May be reached by a link on another site: it holds nothing."""
 
 
 class Guard:
     """An ASGI application around another one. `hosts` are the values of `Host` that are taken, with their port."""
 
-    def __init__(self, app: ASGIApp, hosts: Collection[str], *, open_paths: Collection[str] = ("/",)) -> None:
+    def __init__(self, app: ASGIApp, hosts: Collection[str]) -> None:
         self._app = app
         self._hosts = frozenset(hosts)
-        self._open_paths = frozenset(open_paths)
-        """May be reached by a link on another site: they hold nothing."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -65,7 +65,7 @@ class Guard:
             return _refused(421, "this page is not served under that name; use the address that was printed")
         if scope["method"] in _READS:
             site = headers.get("sec-fetch-site", "none")
-            is_ours = site in ("same-origin", "none") or scope["path"] in self._open_paths
+            is_ours = site in ("same-origin", "none") or scope["path"] == _OPEN_PATH
             return None if is_ours else _refused(403, "asked for by a page of another site")
         if headers.getlist("origin") != [f"http://{hosts[0]}"]:
             return _refused(403, "Origin is absent or another site's; only the page itself may write")
@@ -106,11 +106,9 @@ async def _whole_body(receive: Receive) -> bytes | None:
 
 def _replay(body: bytes, receive: Receive) -> Receive:
     """The body once more for the application behind; then what the connection still says."""
-    messages: Iterable[Message] = iter([{"type": "http.request", "body": body, "more_body": False}])
-    rest = iter(messages)
+    waiting: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
 
     async def receiving() -> Message:
-        message = next(rest, None)
-        return await receive() if message is None else message
+        return waiting.pop() if waiting else await receive()
 
     return receiving

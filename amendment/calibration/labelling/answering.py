@@ -7,6 +7,7 @@ what anyone would say; that is what `rate` is for.
 from __future__ import annotations
 
 import asyncio
+import secrets
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -17,7 +18,6 @@ from amendment.calibration.labelling.queue import Queue
 from amendment.calibration.labelling.store import Labels
 from amendment.calibration.people.samples import LabelQuestion
 from amendment.errors import ConfigError, LedgerError
-from amendment.hashing import content_id
 
 if TYPE_CHECKING:
     import httpx2
@@ -99,9 +99,9 @@ async def _labels_of(client: httpx2.AsyncClient, annotator: str, rate: Rate) -> 
     while not (told := await _done(client, "GET", "/next"))["done"]:
         item = told["item"]
         answer = {name: value for name, value in rate(annotator, item)._asdict().items() if value is not None}
-        place = {"comparison_id": item["comparison_id"], "showing": item["showing"]}
-        uuid = content_id([annotator, *place.values()])
-        await _done(client, "POST", "/labels", {"uuid": uuid, **place, **answer})
+        place = {"comparison_id": item["comparison_id"], "showing": item["showing"], "first": item["first"]["id"]}
+        label = {"uuid": secrets.token_hex(16), "annotator": annotator, **place, **answer}
+        await _done(client, "POST", "/labels", label)
         yield
 
 

@@ -2,17 +2,33 @@
 
 from __future__ import annotations
 
-from typing import Literal
+import unicodedata
+from datetime import UTC, datetime
+from typing import Literal, get_args
 
 from pydantic import Field
 
 from amendment.records import Record, Verdict
 
-__all__ = ["CHOICES", "Choice", "Label", "verdict_of"]
+__all__ = [
+    "CHOICES",
+    "LONGEST_COMMENT",
+    "LONGEST_NAME",
+    "SILENT",
+    "Choice",
+    "Label",
+    "instant_of",
+    "tidy_name",
+    "verdict_of",
+]
 
 Choice = Literal["A", "B", "tie", "both_bad", "skip", "flag"]
 """In displayed coordinates: "A" is the answer that stood first. skip and flag say nothing about the two answers."""
-CHOICES: tuple[Choice, ...] = ("A", "B", "tie", "both_bad", "skip", "flag")
+CHOICES: tuple[Choice, ...] = get_args(Choice)
+SILENT: tuple[Choice, ...] = ("skip", "flag")
+"""Those that say nothing about the two answers."""
+LONGEST_NAME, LONGEST_COMMENT = 120, 10_000
+"""Characters of an annotator's name, and of a comment."""
 
 
 class Label(Record):
@@ -25,7 +41,7 @@ class Label(Record):
     prompt_id: str
     shown: tuple[str, str]
     """Candidate ids as displayed."""
-    annotator: str = Field(min_length=1, max_length=120)
+    annotator: str = Field(min_length=1, max_length=LONGEST_NAME)
     showing: int = Field(default=0, ge=0, le=1)
     """1: the hidden repeat."""
     choice: Choice
@@ -33,11 +49,25 @@ class Label(Record):
     """1 unsure, 2 fairly sure, 3 sure."""
     principle_id: str | None = None
     """The principle that decided, where the annotator names one."""
-    comment: str | None = Field(default=None, max_length=10_000)
+    comment: str | None = Field(default=None, max_length=LONGEST_COMMENT)
     seconds: float | None = Field(default=None, ge=0)
     """Spent looking at it while the page was visible."""
     at: str
     """UTC, ISO 8601, by the server's clock. Stays in the store: no clock stands in a record of a stage."""
+
+
+def tidy_name(name: str) -> str:
+    """The name of an annotator in one form, so that the same name in two browsers, or in a file, is one person; empty
+    where nothing can be read of it."""
+    shown = "".join(" " if character.isspace() else character for character in unicodedata.normalize("NFKC", name))
+    kept = "".join(one for one in shown if unicodedata.category(one) not in ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"))
+    return " ".join(kept.split())
+
+
+def instant_of(label: Label) -> datetime:
+    """When it was acknowledged, in UTC."""
+    time = datetime.fromisoformat(label.at)
+    return time if time.tzinfo else time.replace(tzinfo=UTC)
 
 
 def verdict_of(label: Label) -> Verdict | None:
@@ -45,7 +75,7 @@ def verdict_of(label: Label) -> Verdict | None:
 
     Comments stay behind: verdicts are published, and what people wrote beside their choice is not meant to be.
     """
-    if label.choice in ("skip", "flag"):
+    if label.choice in SILENT:
         return None
     return Verdict(
         scale="pair",

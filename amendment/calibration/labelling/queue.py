@@ -15,7 +15,7 @@ import statistics
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from amendment.calibration.labelling.labels import Label
+from amendment.calibration.labelling.labels import SILENT, Label
 from amendment.calibration.people.samples import LabelQuestion
 
 __all__ = ["LEASE_SECONDS", "Progress", "Queue", "Shown", "labels_missing"]
@@ -28,7 +28,6 @@ SPREAD = 20
 """The distance is drawn from `APART` up to this much more."""
 LEAST_TIMED = 3
 """Timed labels of an annotator from which the time left is told."""
-_SILENT = ("skip", "flag")
 
 
 class Shown(NamedTuple):
@@ -77,13 +76,11 @@ class Queue:
         seed: int,
         annotators: int,
         clock: Callable[[], float],
-        lease_seconds: float = LEASE_SECONDS,
     ) -> None:
         self.questions = {question.comparison_id: question for question in questions}
         self._seed = seed
         self._annotators = annotators
         self._clock = clock
-        self._lease_seconds = lease_seconds
         self._leases: dict[str, _Lease] = {}
         self._orders: dict[str, _Order] = {}
         self._said: dict[str, dict[tuple[str, int], Label]] = {}
@@ -128,11 +125,6 @@ class Queue:
         turned = _hash(self._seed, "sides", item, annotator) % 2 == 1
         return Shown(self.questions[item], showing, turned != (showing == 1))
 
-    def may_repeat(self, annotator: str, item: str) -> bool:
-        """Whether a second showing of this item to this annotator is meant to be."""
-        first = self._said.get(annotator, {}).get((item, 0))
-        return self.questions[item].is_repeated and first is not None and first.choice not in _SILENT
-
     def progress(self, annotator: str) -> Progress:
         """How far the annotator is, and how long the rest will take them."""
         mine = self._said.get(annotator, {})
@@ -147,15 +139,20 @@ class Queue:
         everything = [label for mine in self._said.values() for label in mine.values()]
         return labels_missing(list(self.questions.values()), everything, annotators=self._annotators)
 
+    def _may_repeat(self, annotator: str, item: str) -> bool:
+        """Whether a second showing of this item to this annotator is meant to be."""
+        first = self._said.get(annotator, {}).get((item, 0))
+        return self.questions[item].is_repeated and first is not None and first.choice not in SILENT
+
     def _lend(self, annotator: str, item: str, showing: int) -> Shown:
-        self._leases[annotator] = _Lease(item, showing, self._clock() + self._lease_seconds)
+        self._leases[annotator] = _Lease(item, showing, self._clock() + LEASE_SECONDS)
         return self.shown(annotator, item, showing)
 
     def _may_keep(self, annotator: str, lease: _Lease) -> bool:
         if (lease.item, lease.showing) in self._said.get(annotator, {}):
             return False
         if lease.showing == 1:
-            return self.may_repeat(annotator, lease.item)
+            return self._may_repeat(annotator, lease.item)
         return self.questions[lease.item].in_overlap or any(self._free(annotator, [lease.item]))
 
     def _free(self, annotator: str, items: Iterable[str]) -> Iterator[str]:
@@ -165,7 +162,7 @@ class Queue:
         return (item for item in items if item not in held and not self._is_answered(item))
 
     def _is_answered(self, item: str) -> bool:
-        return any(label.choice not in _SILENT for label in self._heard.get(item, {}).values())
+        return any(label.choice not in SILENT for label in self._heard.get(item, {}).values())
 
     def _first_showing(self, annotator: str) -> tuple[str, int] | None:
         order = self._order(annotator)
@@ -182,7 +179,7 @@ class Queue:
     def _due_repeat(self, annotator: str, apart: int | None = None) -> tuple[str, int] | None:
         mine = self._said.get(annotator, {})
         for place, (item, showing) in enumerate(mine):
-            if showing == 1 or (item, 1) in mine or item not in self.questions or not self.may_repeat(annotator, item):
+            if showing == 1 or (item, 1) in mine or item not in self.questions or not self._may_repeat(annotator, item):
                 continue
             distance = APART + _hash(self._seed, "apart", item, annotator) % SPREAD if apart is None else apart
             if len(mine) - place > distance:
@@ -200,7 +197,7 @@ class Queue:
         again = sum(self.questions[item].is_repeated for item in common)
         again += round(sum(self.questions[item].is_repeated for item in free) * single / max(len(free), 1))
         begun = [item for item, showing in mine if showing == 0 and item in self.questions]
-        again += sum((item, 1) not in mine and self.may_repeat(annotator, item) for item in begun)
+        again += sum((item, 1) not in mine and self._may_repeat(annotator, item) for item in begun)
         return len(common) + single + again
 
     def _order(self, annotator: str) -> _Order:
@@ -244,7 +241,7 @@ def labels_missing(questions: Sequence[LabelQuestion], current: Iterable[Label],
     heard: dict[str, dict[str, bool]] = {question.comparison_id: {} for question in questions}
     for label in current:
         if label.showing == 0 and label.comparison_id in heard:
-            heard[label.comparison_id][label.annotator] = label.choice not in _SILENT
+            heard[label.comparison_id][label.annotator] = label.choice not in SILENT
     missing = 0
     for question in questions:
         found = heard[question.comparison_id]

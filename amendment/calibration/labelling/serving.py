@@ -65,8 +65,7 @@ def serve_page(
         number = listening.getsockname()[1]
         token = secrets.token_urlsafe(32)
         queue = Queue(questions, labels.current(), seed=seed, annotators=annotators, clock=time.monotonic)
-        names = {address, host, *(["localhost"] if _is_loopback(address) else [])}
-        app = create_app(queue, labels, token=token, hosts=[f"{name}:{number}" for name in names])
+        app = create_app(queue, labels, token=token, hosts=_hosts(address, number))
         server = uvicorn.Server(_settings(uvicorn.Config, app))
         with _ended_by_signals(server):
             ready(f"http://{address}:{number}/#token={token}", () if _is_loopback(address) else (_NO_TLS,))
@@ -76,6 +75,12 @@ def serve_page(
             finally:
                 loop.close()
     return queue.missing()
+
+
+def _hosts(address: str, port: int) -> list[str]:
+    """What browsers say as `Host`: of port 80, which goes without saying, the name alone."""
+    names = [address, "localhost"] if _is_loopback(address) else [address]
+    return names if port == 80 else [f"{name}:{port}" for name in names]
 
 
 def _settings(config: Callable[..., Any], app: Any) -> Any:

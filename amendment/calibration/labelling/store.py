@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import sqlite3
+from collections.abc import Container
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Self
@@ -66,15 +67,16 @@ class Labels:
             raise DataError(f"uuid {plain(label.uuid)}: another entry has it already; send a new uuid for each label")
         return False
 
-    def undo(self, annotator: str, uuid: str) -> Label | None:
+    def undo(self, annotator: str, uuid: str, *, among: Container[str] | None = None) -> Label | None:
         """Take back what the annotator said last: its item is open again for them. None where nothing is left.
 
-        `uuid` is the undo's own: a second one with the same uuid answers what the first one did.
+        `uuid` is the undo's own: a second one with the same uuid answers what the first one did. `among` are the
+        comparisons that are asked: what was said of others, of an earlier sample, stays.
         """
         before = self._entries.get(uuid)
         if before is None:
             mine = self._current.get(annotator, {})
-            last = next(reversed(mine.values()), None)
+            last = next((one for one in reversed(mine.values()) if among is None or one.comparison_id in among), None)
             self._append(uuid, {"undo": {"annotator": annotator, "label": last.uuid if last else None}})
             return last
         if not isinstance(before, _Undo) or before.annotator != annotator:

@@ -14,7 +14,15 @@ from typing import Any, cast
 
 from amendment.calibration.labelling.exchange.items import Item, Items
 from amendment.calibration.labelling.exchange.leaving import clean
-from amendment.calibration.labelling.labels import CHOICES, Choice, Label
+from amendment.calibration.labelling.labels import (
+    CHOICES,
+    LONGEST_COMMENT,
+    LONGEST_NAME,
+    Choice,
+    Label,
+    instant_of,
+    tidy_name,
+)
 from amendment.calibration.people.samples import LabelQuestion
 from amendment.errors import DataError, Problem
 from amendment.hashing import content_id
@@ -25,7 +33,6 @@ __all__ = ["CHOICE_WORDS", "Answers", "is_blank"]
 
 CHOICE_WORDS: dict[str, Choice] = {**{choice.casefold(): choice for choice in CHOICES}, "both bad": "both_bad"}
 """Choices by the words for them, in small letters."""
-LONGEST_NAME, LONGEST_COMMENT = 120, 10_000
 
 
 class Answers:
@@ -36,7 +43,7 @@ class Answers:
         annotators; under "" it has whoever labelled where the file does not say."""
         self.items = Items(questions)
         self._at = at
-        self._raters = raters or {}
+        self._raters = {tidy_name(written): tidy_name(name) for written, name in (raters or {}).items()}
         self._labels: dict[tuple[str, str, int], list[tuple[Label, str]]] = {}
         self._problems: list[Problem] = []
 
@@ -95,7 +102,7 @@ class Answers:
             self._keep(row, Label(uuid=uuid, at=at or self._at, **cast(dict[str, Any], known)))
 
     def _annotator(self, found: Any, complain: _Complaints) -> str:
-        name = "" if is_blank(found) else clean(str(found))
+        name = "" if is_blank(found) else tidy_name(str(found))
         name = self._raters.get(name, name)
         if not name:
             complain("annotator", "missing; expected whoever labelled, or say it for the whole file (--rater NAME)")
@@ -108,7 +115,7 @@ class Answers:
         others = self._labels.setdefault((label.annotator, label.comparison_id, label.showing), [])
         if any(label.uuid == other.uuid for other, _ in others):
             return
-        clash = next((place for other, place in others if _instant(other) == _instant(label)), None)
+        clash = next((place for other, place in others if instant_of(other) == instant_of(label)), None)
         if clash is not None:
             told = "answers the same item of the same annotator otherwise; expected one answer, or times that differ"
             self.wrong(row, "item", f"{clash} {told}")
@@ -119,7 +126,7 @@ class Answers:
         """All labels, by time. Raises DataError that names every mistake."""
         if self._problems:
             raise DataError(self._problems)
-        return sorted((label for found in self._labels.values() for label, _ in found), key=_instant)
+        return sorted((label for found in self._labels.values() for label, _ in found), key=instant_of)
 
 
 class _Complaints:
@@ -205,8 +212,3 @@ def _time(found: Any, complain: _Complaints) -> str | None:
         return None
     is_utc = isinstance(found, str) and time.tzinfo is not None and not time.utcoffset()
     return found.strip() if is_utc else zoned.isoformat()
-
-
-def _instant(label: Label) -> datetime:
-    time = datetime.fromisoformat(label.at)
-    return time if time.tzinfo else time.replace(tzinfo=UTC)

@@ -1,4 +1,4 @@
-// The five requests of the page. A reply is read, or one of three things went wrong.
+// The four requests of the page. A reply is read, or one of three things went wrong.
 
 export class Lost extends Error {} // no reply, or the server is in trouble: ask again
 export class NoSession extends Error {} // the server does not know this browser (any more)

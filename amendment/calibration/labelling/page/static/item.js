@@ -36,6 +36,7 @@ export function forget() {
 // The label to send; absent fields say nothing.
 export function label(choice, seconds) {
   const said = { uuid: own, comparison_id: current.comparison_id, showing: current.showing, choice, seconds };
+  said.first = current.first.id;
   const sure = document.querySelector("[data-act=confidence][aria-pressed=true]");
   if (sure) said.confidence = Number(sure.dataset.value);
   if ($("principle").value) said.principle_id = $("principle").value;

@@ -1,6 +1,6 @@
-// Single keys press the button, or enter the list, that bears them (`data-key`), so that a key and a click are one thing. They rest in text
-// fields and lists, beside Ctrl, Alt and Meta, while a dialog is open, when held down, and where the annotator turned
-// them off.
+// Single keys press the button, or enter the list, that bears them (`data-key`), so that a key and a click are one
+// thing. They rest in text fields and lists, beside Ctrl, Alt and Meta, while a dialog is open, when held down, and where
+// the annotator turned them off.
 
 const TYPING = "input:not([type=checkbox]), textarea, select, [contenteditable]";
 

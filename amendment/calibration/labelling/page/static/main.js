@@ -53,15 +53,23 @@ async function busily(work) {
     else if (error instanceof Refused) {
       notice(`The server refused: ${error.message}`);
       free();
-    } else throw error;
+    } else if (!(error instanceof SomebodyElse)) throw error;
   }
+}
+
+// Work that still waited for the server when the next annotator signed in: their session is no place for it.
+class SomebodyElse extends Error {}
+
+function send(label) {
+  if (label.annotator !== name) throw new SomebodyElse();
+  return api.send(label);
 }
 
 async function deliver() {
   let refused = "";
   for (const label of outbox.of(name)) {
     try {
-      await ask(() => api.send(label));
+      await ask(() => send(label));
     } catch (error) {
       if (!(error instanceof Refused)) throw error;
       refused = error.message;
@@ -102,8 +110,8 @@ function free() {
 
 function decide(choice) {
   if (isBusy) return;
-  const label = item.label(choice, watch.seconds());
-  outbox.put(name, label);
+  const label = { ...item.label(choice, watch.seconds()), annotator: name };
+  outbox.put(label);
   say("");
   busily(async () => {
     const refused = await deliver();
@@ -210,6 +218,8 @@ for (const part of [...document.querySelectorAll(".answer"), document.querySelec
 
 item.written(browser.get("written") === "1");
 item.apart(browser.get("apart") === "1");
+// A new link in the address bar of an open page loads nothing by itself.
+addEventListener("hashchange", () => location.hash.includes("token=") && location.reload());
 if (location.hash.includes("token=")) {
   tab.set("token", tokenIn(location.hash));
   history.replaceState(null, "", location.pathname); // out of the address bar, its history and screen shots

@@ -7,15 +7,15 @@ import { browser } from "./keep.js";
 const START = "verdict.";
 
 export const outbox = {
-  put(annotator, label) {
-    browser.set(START + label.uuid, JSON.stringify({ annotator, at: Date.now(), label }));
+  put(label) {
+    browser.set(START + label.uuid, JSON.stringify({ at: Date.now(), label }));
   },
   strike(uuid) {
     browser.remove(START + uuid);
   },
   // Of this annotator alone, oldest first: another one's wait until they are back.
   of(annotator) {
-    return browser.names(START).map(read).filter((kept) => kept?.annotator === annotator)
+    return browser.names(START).map(read).filter((kept) => kept?.label?.annotator === annotator)
       .sort((one, other) => one.at - other.at).map((kept) => kept.label);
   },
 };
