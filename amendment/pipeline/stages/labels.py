@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from amendment.calibration import Label, LabelQuestion, Labels, SampledItem, labels_missing, verdict_of
-from amendment.errors import Paused
+from amendment.errors import ConfigError, Paused
 from amendment.pipeline.context import Context
 from amendment.pipeline.engine import Made
 from amendment.pipeline.labelled_samples import SPOT_CHECK, LabelledSample
-from amendment.pipeline.stages.simulated_people import let_people_answer
+from amendment.pipeline.stages.simulated_people import let_people_answer, simulated_names, were_simulated
 from amendment.records import Verdict
 
 __all__ = ["Labelling", "label_counts", "labels_path", "labels_state", "make_labels", "said_of", "sides_of"]
@@ -63,6 +63,7 @@ def said_of(context: Context, sample: LabelledSample, labelling: Labelling) -> l
     questions = workspace.read(sample.questions, LabelQuestion)
     is_simulated = labelling.people == "simulated"
     with Labels(labels_path(workspace.folder, sample), read_only=not is_simulated) as labels:
+        _refuse_others({label.annotator for label in labels.current()}, labels.path, labelling)
         if is_simulated:
             let_people_answer(questions, labels, annotators=labelling.annotators, seed=context.config.seed)
         current = labels.current()
@@ -73,6 +74,21 @@ def said_of(context: Context, sample: LabelledSample, labelling: Labelling) -> l
         raise Paused(f"{sample.read_by}: {told}; people give them on the page: {command}")
     asked = {one.comparison_id for one in questions}
     return [label for label in current if label.comparison_id in asked]
+
+
+def _refuse_others(annotators: set[str], path: Path, labelling: Labelling) -> None:
+    """Raises ConfigError before simulated people would label among real ones, or stand for them."""
+    if labelling.people == "simulated":
+        others = annotators - set(simulated_names(labelling.annotators))
+        found = f"labels of {len(others)} other annotators" if others else ""
+    else:
+        found = "labels of simulated people" if were_simulated(annotators) else ""
+    if found:
+        raise ConfigError(
+            f"{path}: holds {found}, and this run file says people: {labelling.people}, annotators: "
+            f"{labelling.annotators}. Move the file and those beside it (-wal, -shm) away, take another folder, or "
+            "write what it said before"
+        )
 
 
 def label_counts(said: Sequence[Label]) -> dict[str, Any]:
