@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from amendment.statistics.intervals import Floats, codes_of
 from amendment.statistics.resampling import quotient, sums_by_cluster
-from amendment.statistics.sides import HALF
+from amendment.statistics.sides import HALF, SAME
 
 __all__ = [
     "Judged",
@@ -28,8 +28,6 @@ __all__ = [
     "resolutions",
 ]
 
-SAME = 12
-"""Digits after the point by which two confidences are one."""
 BLOCK = 1 << 22
 """Simulated labels at a time: bounds memory."""
 COLUMNS = 5

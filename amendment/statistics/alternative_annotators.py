@@ -18,7 +18,15 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from amendment.statistics.intervals import FEWEST, Estimate, Floats, cautioned, clustered_macro, codes_of
+from amendment.statistics.intervals import (
+    FEWEST,
+    Estimate,
+    Floats,
+    cautioned,
+    clustered_error,
+    clustered_macro,
+    codes_of,
+)
 from amendment.statistics.shares import share
 
 __all__ = [
@@ -180,9 +188,8 @@ def t_below(values: ArrayLike, clusters: Iterable[Hashable], bound: float) -> fl
     """
     x, (codes, groups) = np.asarray(values, np.float64), codes_of(clusters)
     mean = float(x.mean())
-    sums = np.bincount(codes, x - mean, groups)
-    error = math.sqrt(groups / (groups - 1) * float(sums @ sums)) / x.size if groups > 1 else 0.0
-    if error <= SAME:
+    error = clustered_error((x - mean) / x.size, codes)
+    if not error:
         return 0.0 if mean < bound - SAME else 1.0
     from scipy.special import stdtr
 

@@ -26,7 +26,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from amendment.errors import DataError
 from amendment.statistics.intervals import Floats
-from amendment.statistics.sides import HALF
+from amendment.statistics.sides import HALF, SAME
 
 __all__ = ["CLIP", "Calibrator", "Method", "Refusal", "cross_fitted", "fit_calibrator", "refusal"]
 
@@ -42,8 +42,6 @@ LOG_T = (-4.0, 8.0)
 STEEPEST = float(np.exp(-LOG_T[0]))
 """Platt's slope is looked for between this and its negative."""
 HALVINGS = 100
-SAME = 12
-"""Digits after the point by which two confidences are one."""
 
 
 class Refusal(NamedTuple):

@@ -117,13 +117,19 @@ def clustered_macro(
 
 def linear(value: float, influence: Floats, codes: NDArray[np.intp], level: float) -> Estimate:
     """The interval of a linear statistic, from what each row adds to its error; `codes` number the clusters from 0."""
-    clusters = int(codes.max()) + 1
-    sums = np.bincount(codes, weights=influence, minlength=clusters)
-    error = math.sqrt(clusters / (clusters - 1) * float(sums @ sums)) if clusters > 1 else 0.0
-    if error <= 1e-12:  # rounding aside, no variation was seen
+    clusters, error = int(codes.max()) + 1, clustered_error(influence, codes)
+    if not error:
         return Estimate(value, math.nan, math.nan, influence.size, clusters)
     half = t_quantile(clusters - 1, level) * error
     return Estimate(value, value - half, value + half, influence.size, clusters)
+
+
+def clustered_error(influence: Floats, codes: NDArray[np.intp]) -> float:
+    """The standard error of a linear statistic, with CR1's factor; 0 where no variation was seen, rounding aside."""
+    clusters = int(codes.max()) + 1
+    sums = np.bincount(codes, weights=influence, minlength=clusters)
+    error = math.sqrt(clusters / (clusters - 1) * float(sums @ sums)) if clusters > 1 else 0.0
+    return error if error > 1e-12 else 0.0
 
 
 def t_quantile(freedom: float, level: float) -> float:

@@ -1,4 +1,4 @@
-"""Ratios of sums over rows that were drawn with different probabilities, and differences of two such ratios.
+"""Ratios of sums over rows that were drawn with different probabilities.
 
 A row weighs 1 / its inclusion probability (Hajek 1971). The interval linearises the ratio: with R = sum(w y) / sum(w x)
 a row adds w (y - R x) / sum(w x) to its error (Sarndal, Swensson and Wretman 1992, section 5.6), and rows of one
@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike
 
 from amendment.statistics.intervals import Estimate, Floats, codes_of, linear
 
-__all__ = ["as_share", "weighted_ratio", "weighted_ratio_difference"]
+__all__ = ["weighted_ratio"]
 
 
 def weighted_ratio(
@@ -26,21 +26,6 @@ def weighted_ratio(
     if math.isnan(value):
         return Estimate(math.nan, math.nan, math.nan, 0, 0)
     return _told(value, influence, used, clusters, level)
-
-
-def weighted_ratio_difference(
-    first: tuple[ArrayLike, ArrayLike],
-    second: tuple[ArrayLike, ArrayLike],
-    weights: ArrayLike,
-    clusters: Iterable[Hashable],
-    level: float = 0.95,
-) -> Estimate:
-    """The difference of two ratios (above, below) over the same rows, which move together."""
-    one, one_influence, one_used = _ratio(*first, weights)
-    other, other_influence, other_used = _ratio(*second, weights)
-    if math.isnan(one) or math.isnan(other):
-        return Estimate(math.nan, math.nan, math.nan, 0, 0)
-    return _told(one - other, one_influence - other_influence, one_used | other_used, clusters, level)
 
 
 def _ratio(above: ArrayLike, below: ArrayLike, weights: ArrayLike) -> tuple[float, Floats, np.ndarray]:
@@ -62,10 +47,3 @@ def _told(value: float, influence: Floats, used: np.ndarray, clusters: Iterable[
         raise ValueError(f"one cluster per row is needed, found {codes.size} for {used.size} rows")
     kept, _ = codes_of(codes[used])
     return linear(value, influence[used], kept, level)
-
-
-def as_share(estimate: Estimate) -> Estimate:
-    """The interval cut at 0 and 1, where a share's ends."""
-    if math.isnan(estimate.low):
-        return estimate
-    return estimate._replace(low=max(estimate.low, 0.0), high=min(estimate.high, 1.0))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-__all__ = ["HALF", "side_of"]
+__all__ = ["HALF", "SAME", "side_of"]
 
 HALF = 1e-9
 """A probability, or a mean of some, this near to a border lies on it: rounding decides nothing."""
+SAME = 12
+"""Digits after the point by which two probabilities are one."""
 
 
 def side_of(p: float, margin: float = 0.0) -> int:

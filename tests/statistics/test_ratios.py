@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from amendment.statistics import clustered_mean
-from amendment.statistics.ratios import weighted_ratio, weighted_ratio_difference
+from amendment.statistics.ratios import weighted_ratio
 
 
 def test_a_ratio_of_two_rows_drawn_with_different_probabilities() -> None:
@@ -34,13 +34,6 @@ def test_with_equal_weights_it_is_the_clustered_mean(rows: list[tuple[float, int
 def test_rows_that_take_no_part_are_not_counted() -> None:
     found = weighted_ratio([1, 0, 0], [1, 0, 1], [1, 1, 1], ["x", "y", "z"])
     assert (found.value, found.n, found.clusters) == (0.5, 2, 2)
-
-
-def test_a_difference_of_the_same_ratio_is_nothing_without_doubt() -> None:
-    same = ([1, 0, 1], [1, 1, 1])
-    found = weighted_ratio_difference(same, same, [1, 2, 3], ["x", "y", "z"])
-    assert found.value == 0
-    assert math.isnan(found.low)  # no variation was seen
 
 
 def test_no_row_that_counts_gives_no_value() -> None:
