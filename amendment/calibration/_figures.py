@@ -6,7 +6,7 @@ import math
 
 from amendment.statistics import Estimate
 
-__all__ = ["NOTHING", "alone", "number", "percent", "points", "ranged", "signed"]
+__all__ = ["NOTHING", "alone", "loss", "number", "percent", "points", "ranged", "signed"]
 
 NOTHING = "-"
 """Shown where there is nothing to show."""
@@ -25,6 +25,11 @@ def points(estimate: Estimate | None) -> str:
 def ranged(estimate: Estimate | None) -> str:
     """Kappa, alpha, a ratio: 0.85 (0.82 to 0.88)."""
     return _shown(estimate, 1, ".2f")
+
+
+def loss(estimate: Estimate | None) -> str:
+    """A Brier score, a log loss, an ECE: 0.123 (0.101 to 0.145)."""
+    return _shown(estimate, 1, ".3f")
 
 
 def signed(estimate: Estimate | None) -> str:

@@ -42,8 +42,12 @@ def beside_people(items: Sequence[HeardItem], level: float = 0.95) -> Beside:
     shared = [(one, judge, people) for one, judge, people in found if judge is not None and people is not None]
     kept, judge, people = [one for one, *_ in shared], [one[1] for one in shared], [one[2] for one in shared]
     chances, prompts = _chances(kept), _prompts(kept)
-    means = (weighted_mean(column, chances, prompts, level).value for column in (judge, people))
-    return Beside(len(kept), *means, weighted_difference(judge, people, chances, prompts, level))
+    return Beside(
+        items=len(kept),
+        judge=weighted_mean(judge, chances, prompts, level).value,
+        people=weighted_mean(people, chances, prompts, level).value,
+        difference=weighted_difference(judge, people, chances, prompts, level),
+    )
 
 
 def _with_judge(one: HeardItem) -> float | None:

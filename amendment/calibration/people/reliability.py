@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 from html import escape
 
-from amendment.statistics import Estimate
+from amendment.calibration._figures import loss
 from amendment.statistics.calibration_errors import CalibrationReport, ReliabilityRow
 
 __all__ = ["reliability_lines", "reliability_svg"]
@@ -41,7 +41,7 @@ def _bar(row: ReliabilityRow) -> str:
 def _feet(report: CalibrationReport) -> Iterator[str]:
     perfect = report.ece_if_perfect
     yield (
-        f"ECE {_told(report.ece)}; a perfectly calibrated judge would show {perfect.mean:.3f} "
+        f"ECE {loss(report.ece)}; a perfectly calibrated judge would show {perfect.mean:.3f} "
         f"({perfect.low:.3f} to {perfect.high:.3f} in nine of ten) on {report.n} labels"
     )
     if not report.shows_miscalibration:
@@ -50,12 +50,6 @@ def _feet(report: CalibrationReport) -> Iterator[str]:
         yield f"Surer than right: confidence {report.confidence.value:.2f}, right {report.accuracy.value:.2f}."
     else:
         yield f"Less sure than right: confidence {report.confidence.value:.2f}, right {report.accuracy.value:.2f}."
-
-
-def _told(estimate: Estimate) -> str:
-    if math.isnan(estimate.low):
-        return f"{estimate.value:.3f}"
-    return f"{estimate.value:.3f} ({estimate.low:.3f} to {estimate.high:.3f})"
 
 
 def reliability_svg(report: CalibrationReport, *, title: str = "Reliability") -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import fields, is_dataclass
 from typing import Any
 
-from amendment.calibration._figures import number, percent, points
+from amendment.calibration._figures import loss, number, percent, points
 from amendment.calibration.people.calibrating import Calibration
 from amendment.calibration.people.gate import GATE_RULES
 from amendment.calibration.people.reliability import reliability_lines
@@ -102,13 +102,7 @@ def _row(named: tuple[str, CalibrationReport]) -> list[str]:
     name, one = named
     null = one.ece_if_perfect
     perfect = number(null.mean, ".3f", f" (5 to 95 %: {null.low:.3f} to {null.high:.3f})")
-    return [name, _three(one.brier), _three(one.log_loss), _three(one.ece), perfect]
-
-
-def _three(estimate: Estimate) -> str:
-    if math.isnan(estimate.low):
-        return number(estimate.value, ".3f", "*")
-    return f"{estimate.value:.3f} ({estimate.low:.3f} to {estimate.high:.3f})"
+    return [name, loss(one.brier), loss(one.log_loss), loss(one.ece), perfect]
 
 
 def _strata(found: SpotCheck) -> Iterator[str]:
