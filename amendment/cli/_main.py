@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 from amendment.cli import (
+    _amending,
     _audits,
     _constitutions,
     _judges,
@@ -30,6 +31,7 @@ COMMANDS = (
     _audits,
     _labels,
     _people,
+    _amending,
     _publishing,
     _constitutions,
     _judges,

@@ -7,6 +7,7 @@ from amendment.lilliput.marks import is_nudge
 from amendment.lilliput.people import panel
 from amendment.lilliput.persona import Persona
 from amendment.lilliput.principles import PRINCIPLES
+from amendment.lilliput.proposals import Preferred, propose_attributes
 from amendment.lilliput.reviser import criticise, revise
 from amendment.lilliput.truth import ATTRIBUTES, TRUTHS, Attributes, Truth, is_readable, truth
 from amendment.lilliput.world import BANNER, FAMILIES, WorldPrompt, knows, sample_prompts
@@ -22,6 +23,7 @@ __all__ = [
     "TRUTHS",
     "Attributes",
     "Persona",
+    "Preferred",
     "Truth",
     "WorldPrompt",
     "choice_of",
@@ -35,6 +37,7 @@ __all__ = [
     "label_logprobs",
     "panel",
     "prefer",
+    "propose_attributes",
     "rank",
     "rationale",
     "revise",

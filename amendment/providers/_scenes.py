@@ -1,8 +1,8 @@
 """How a persona of the simulated world answers a question, from what a server sees of it and nothing else.
 
 Covered: the role that is asked for, read from the question's fenced blocks and the words around them; critiques,
-revisions, drafts, and verdicts of every protocol (see `_verdicts`). A text outside the world gets a plain sentence,
-never an exception. Not covered: prose (see `_scene`).
+revisions, drafts, verdicts of every protocol (see `_verdicts`), and rules that are missing (see `_proposing`). A text
+outside the world gets a plain sentence, never an exception. Not covered: prose (see `_scene`).
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from amendment.fence import around_fences, read_fenced
 from amendment.lilliput import Persona, criticise, dice, draft, revise
 from amendment.providers._by_schema import by_schema
+from amendment.providers._proposing import BLOCK, propose
 from amendment.providers._question import Question, said_in
 from amendment.providers._scene import Line, Scene, text_in
 from amendment.providers._verdicts import compare, grade_by_criteria, grade_by_score, is_pool, put_in_order
@@ -46,13 +47,15 @@ def answer(question: Question, persona: Persona) -> Said:
 
 
 def role_of(asked: str, blocks: Mapping[str, Any]) -> str:
-    """`judge` (two answers), `score`, `criteria` (one answer each), `rank`, `revise`, `critique` or `draft`."""
+    """`judge` (two answers), `score`, `criteria` (one each), `rank`, `propose`, `revise`, `critique` or `draft`."""
     if blocks.keys() >= {"answer_a", "answer_b"}:
         return "judge"
     if "candidate" in blocks:
         return "criteria" if "criteria" in blocks else "score"
     if is_pool(blocks):
         return "rank"
+    if BLOCK in blocks:
+        return "propose"
     if "answer" not in blocks:
         return "draft"
     return "revise" if "critique" in blocks or _REVISES in around_fences(asked) else "critique"
@@ -95,6 +98,7 @@ _PLAYS: Mapping[str, Callable[[Scene], Line]] = {
     "score": grade_by_score,
     "criteria": grade_by_criteria,
     "rank": put_in_order,
+    "propose": propose,
 }
 
 
