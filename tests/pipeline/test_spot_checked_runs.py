@@ -175,12 +175,11 @@ def test_simulated_people_need_no_file_of_labels_to_stand(simulated: Result, tmp
     assert again.ran == ("audit",)
 
 
-@pytest.mark.parametrize("override", ["spot_check.people=page", "spot_check.annotators=1"])
-def test_simulated_people_are_never_taken_for_others(simulated: Result, override: str, tmp_path: Path) -> None:
+def test_simulated_people_are_never_taken_for_real_ones(simulated: Result, tmp_path: Path) -> None:
     folder = Path(shutil.copytree(simulated.folder.parent, tmp_path / "again"))
     before = contents(folder / "run", *TEXTS)
-    with pytest.raises(ConfigError, match=r"labels\.sqlite: holds labels of .*Move the file"):
-        run(folder, SIMULATED, override)
+    with pytest.raises(ConfigError, match=r"labels\.sqlite: holds labels of simulated people.*Move the file"):
+        run(folder, SIMULATED, "spot_check.people=page")
     assert contents(folder / "run", *TEXTS) == before
     assert run(folder, SIMULATED).ran == ()
 
@@ -188,7 +187,7 @@ def test_simulated_people_are_never_taken_for_others(simulated: Result, override
 def test_simulated_people_do_not_label_among_real_ones(labelled: Path) -> None:
     with Labels(labelled / "run" / "labels.sqlite", read_only=True) as labels:
         said = labels.history()
-    with pytest.raises(ConfigError, match="holds labels of 2 other annotators"):
+    with pytest.raises(ConfigError, match="holds labels of people who are not simulated"):
         run(labelled, PAGED, "spot_check.people=simulated")
     with Labels(labelled / "run" / "labels.sqlite", read_only=True) as labels:
         assert labels.history() == said

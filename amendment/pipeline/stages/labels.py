@@ -15,7 +15,7 @@ from amendment.errors import ConfigError, Paused
 from amendment.pipeline.context import Context
 from amendment.pipeline.engine import Made
 from amendment.pipeline.labelled_samples import SPOT_CHECK, LabelledSample
-from amendment.pipeline.stages.simulated_people import let_people_answer, simulated_names, were_simulated
+from amendment.pipeline.stages.simulated_people import let_people_answer, was_simulated
 from amendment.records import Verdict
 
 __all__ = ["Labelling", "label_counts", "labels_path", "labels_state", "make_labels", "said_of", "sides_of"]
@@ -78,16 +78,12 @@ def said_of(context: Context, sample: LabelledSample, labelling: Labelling) -> l
 
 def _refuse_others(annotators: set[str], path: Path, labelling: Labelling) -> None:
     """Raises ConfigError before simulated people would label among real ones, or stand for them."""
-    if labelling.people == "simulated":
-        others = annotators - set(simulated_names(labelling.annotators))
-        found = f"labels of {len(others)} other annotators" if others else ""
-    else:
-        found = "labels of simulated people" if were_simulated(annotators) else ""
-    if found:
+    wanted = labelling.people == "simulated"
+    if any(was_simulated(name) != wanted for name in annotators):
+        found = "people who are not simulated" if wanted else "simulated people"
         raise ConfigError(
-            f"{path}: holds {found}, and this run file says people: {labelling.people}, annotators: "
-            f"{labelling.annotators}. Move the file and those beside it (-wal, -shm) away, take another folder, or "
-            "write what it said before"
+            f"{path}: holds labels of {found}, and this run file says people: {labelling.people}. Move the file and "
+            "those beside it (-wal, -shm) away, take another folder, or write what it said before"
         )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from amendment.calibration import Answer, LabelQuestion, Labels, answer_here
@@ -10,24 +10,19 @@ from amendment.lilliput import panel
 from amendment.records import Message, text_of
 from amendment.sync import run_sync
 
-__all__ = ["let_people_answer", "simulated_names", "were_simulated"]
+__all__ = ["let_people_answer", "was_simulated"]
 
 CALLED = "simulated person"
 
 
-def simulated_names(annotators: int) -> list[str]:
-    """What so many simulated people are called."""
-    return [f"{CALLED} {number}" for number in range(1, annotators + 1)]
-
-
-def were_simulated(annotators: Iterable[str]) -> bool:
-    """Whether one of these is called as simulated people are."""
-    return any(name.startswith(f"{CALLED} ") for name in annotators)
+def was_simulated(annotator: str) -> bool:
+    """Whether an annotator is called as simulated people are."""
+    return annotator.startswith(f"{CALLED} ")
 
 
 def let_people_answer(questions: Sequence[LabelQuestion], labels: Labels, *, annotators: int, seed: int) -> None:
     """So many simulated people answer until the page has nothing more for them."""
-    numbers = {name: number for number, name in enumerate(simulated_names(annotators))}
+    numbers = {f"{CALLED} {number + 1}": number for number in range(annotators)}
 
     def rate(annotator: str, item: dict[str, Any]) -> Answer:
         prompt, first, second = (_text(part) for part in (item["prompt"], *_sides(item)))
