@@ -111,7 +111,9 @@ def stratified(world: World, draw: int, n: int, random: np.random.Generator) -> 
     strata, order = _strata_first(world.f[draw], n, random)
     sizes = dict(enumerate(np.bincount(strata).tolist()))
     prompts = None if world.prompts is None else world.prompts[order][:n]
-    return Found(stratified_mean(world.y[draw][order][:n], strata[:n], sizes, clusters=prompts), math.nan)
+    each = 1.0 if world.prompts is None else ROWS / len(set(world.prompts.tolist()))
+    found = stratified_mean(world.y[draw][order][:n], strata[:n], sizes, clusters=prompts, per_cluster=each)
+    return Found(found, math.nan)
 
 
 def weighted(share: float) -> Callable[[World, int, int, np.random.Generator], Found]:

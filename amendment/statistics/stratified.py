@@ -28,12 +28,15 @@ def stratified_mean(
     sizes: Mapping[Any, int],
     *,
     clusters: Iterable[Hashable] | None = None,
+    per_cluster: float = 1.0,
     finite: bool = False,
     level: float = 0.95,
 ) -> Estimate:
     """The mean over all rows from `values` of the labelled ones, by stratum; `sizes` counts all rows of each stratum.
 
-    Clusters may cross strata; their errors add up before they are squared. Student's t with Satterthwaite's degrees of
+    Clusters may cross strata; their errors add up before they are squared. `per_cluster` is how many of all rows share
+    the cluster of a row, itself among them, on average: rows of a cluster fall into strata together, which makes the
+    shares of strata less certain. Student's t with Satterthwaite's degrees of
     freedom (Cochran, equation 5.16). With `finite`, give clusters only where whole clusters were drawn. Raises
     ValueError for a stratum with rows and fewer than two labels; put such strata together first.
     """
@@ -55,10 +58,21 @@ def stratified_mean(
     factor = share / labels * np.sqrt(labels / (labels - 1) * (1 - labels / whole if finite else 1))
     sums = np.bincount(codes, factor[own] * (x - means[own]), groups)
     between = 0.0 if finite else float(share @ (means - value) ** 2 / whole.sum())
+    between *= 1 + (per_cluster - 1) * _alike(means[own] - value, codes, groups)
     told = Estimate(value, math.nan, math.nan, x.size, groups, "stratified")
     of_strata = np.bincount(own, (factor[own] * (x - means[own])) ** 2, count)
     freedom = min(satterthwaite(of_strata, labels - 1), groups - 1)
     return around(told, float(sums @ sums) + between, freedom, level)
+
+
+def _alike(apart: np.ndarray, codes: np.ndarray, groups: int) -> float:
+    """The correlation of what strata say of two rows of one cluster, 0 to 1; 1 where no two labelled rows share one."""
+    rows, sums = np.bincount(codes, minlength=groups), np.bincount(codes, apart, groups)
+    pairs = float(rows @ (rows - 1))
+    square = float(apart @ apart)
+    if not pairs or not square:
+        return 1.0
+    return min(max((float(sums @ sums) - square) / pairs / (square / apart.size), 0.0), 1.0)
 
 
 def _sizes(names: Sequence[Hashable], labels: np.ndarray, sizes: Mapping[Any, int]) -> np.ndarray:

@@ -99,3 +99,24 @@ def test_nineteen_in_twenty_intervals_hold_what_they_speak_of(finite: bool) -> N
         found = stratified_mean(y[seen], strata[seen].tolist(), sizes, finite=finite)
         held += found.low <= (y.mean() if finite else 0.55) <= found.high
     assert wilson(held, 1000, 0.999).low < 0.95 < wilson(held, 1000, 0.999).high
+
+
+def test_rows_of_a_prompt_that_fall_into_strata_together_make_their_shares_less_certain() -> None:
+    # Strata a and b, 20 labels of 50 rows each, two rows to a prompt and a prompt in one stratum: means 0.9 and 0.1.
+    # In a one prompt says 0 twice, which lies 0.9 below: by prompt 1.8^2 + 9 (0.2)^2 = 3.6, and 3.6 in b;
+    # times (0.5 / 20)^2 (20 / 19) it is 0.0047368. Between strata 0.4^2 / 100 = 0.0016, twice that for pairs.
+    values = [0.0] * 2 + [1.0] * 18 + [1.0] * 2 + [0.0] * 18
+    strata, prompts = ["a"] * 20 + ["b"] * 20, [number // 2 for number in range(40)]
+    sizes = {"a": 50, "b": 50}
+    alone, pairs = (stratified_mean(values, strata, sizes, clusters=prompts, per_cluster=each) for each in (1.0, 2.0))
+    widths = (pairs.high - pairs.low) / (alone.high - alone.low)
+    assert widths**2 == pytest.approx((0.0047368 + 0.0032) / (0.0047368 + 0.0016), rel=1e-4)
+
+
+def test_rows_of_a_prompt_that_fall_into_strata_by_themselves_do_not() -> None:
+    # each prompt has one row of either stratum: what one says above the mean the other says below it, correlation -1
+    values, strata, prompts = [1.0, 0.0] * 20, ["a", "b"] * 20, [number // 2 for number in range(40)]
+    alone, pairs = (
+        stratified_mean(values, strata, {"a": 50, "b": 50}, clusters=prompts, per_cluster=each) for each in (1.0, 2.0)
+    )
+    assert pairs == alone
