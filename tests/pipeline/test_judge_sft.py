@@ -175,3 +175,15 @@ def test_a_question_that_was_put_again_is_shown_as_it_was_put_first() -> None:
     assert shown(json.dumps({"messages": again[1:]})) is None
     assert shown("no JSON") is None
     assert shown(None) is None
+
+
+@pytest.mark.parametrize("sealed", [0, 1])
+def test_a_judge_learns_nothing_from_sealed_labels(sealed: int, tmp_path: Path) -> None:
+    brought = next(line for line in RUN.splitlines() if line.startswith("verdicts:"))
+    people = f"spot_check: {{items: 40, people: simulated, sealed: {sealed}, gate: {{on_fail: go_on}}}}"
+    (tmp_path / "run.yaml").write_text(RUN.replace(brought, people))
+    tables = Tables.of_run(Run.from_file(tmp_path / "run.yaml", folder=tmp_path / "run")().folder)
+    lessons = lessons_of(tables)
+    assert any(verdict.rater_kind == "person" for verdict in tables.verdicts)
+    heeds_people = any(lesson.agrees_with_people is not None for lesson in lessons.kept)
+    assert (heeds_people, lessons.left_out["contradicts people"] > 0) == (not sealed, not sealed)

@@ -75,7 +75,8 @@ class _Group(NamedTuple):
 
 
 def lessons_of(tables: Tables) -> Lessons:
-    """What the run's judges have written, checked against people, verifiers and the other order."""
+    """What the run's judges have written, checked against people, verifiers and the other order. Sealed labels of a
+    spot check are not among what people said."""
     groups: dict[_Group, list[Verdict]] = defaultdict(list)
     left_out: Counter[str] = Counter()
     for verdict in tables.judged:
@@ -83,7 +84,7 @@ def lessons_of(tables: Tables) -> Lessons:
             left_out["not a judge's verdict on two answers"] += 1
         else:
             groups[_group(verdict)].append(verdict)
-    labels = {kind: _labels(tables.verdicts, kind) for kind in ("person", "verifier")}
+    labels = {kind: _labels(tables.unsealed, kind) for kind in ("person", "verifier")}
     kept: list[Lesson] = []
     for group, verdicts in groups.items():
         for verdict in verdicts:

@@ -106,9 +106,8 @@ class Tables:
     def people(self) -> People:
         """Pseudonyms of everybody who rated."""
         audited = people_of_certificate(self.folder / CERTIFICATE) if "audit" in self.manifest["stages"] else []
-        verdicts = self._cast
         rows = [row for found in self._rows.values() for row in found if row.decided_by == "person"]
-        others = [*raters_named(self.config), *(one.rater for one in verdicts if one.rater_kind == "person")]
+        others = [*raters_named(self.config), *(one.rater for one in self._cast if one.rater_kind == "person")]
         return People(audited, [*others, *(name for row in rows for name in row.raters)])
 
     @cached_property
@@ -140,10 +139,21 @@ class Tables:
         return [self.outgoing.verdict(verdict) for verdict in self._cast]
 
     @cached_property
+    def unsealed(self) -> list[Verdict]:
+        """The same without people's sealed labels, which certify and from which nothing is learned."""
+        return [self.outgoing.verdict(verdict) for verdict in (*self._given, *self._labels("open"))]
+
+    @cached_property
     def _cast(self) -> list[Verdict]:
-        found = [one for stage in self.stages for one in self._of_stage(stage, "verdicts", Verdict)]
-        sides = ("open", "sealed") if "labels" in self.manifest["stages"] else ()
-        return [*found, *(one for side in sides for one in self._of_stage("labels", side, Verdict))]
+        return [*self._given, *self._labels("open"), *self._labels("sealed")]
+
+    @cached_property
+    def _given(self) -> list[Verdict]:
+        return [one for stage in self.stages for one in self._of_stage(stage, "verdicts", Verdict)]
+
+    def _labels(self, side: str) -> list[Verdict]:
+        """What people said of the run's spot check, on one side of the seal."""
+        return self._of_stage("labels", side, Verdict) if "labels" in self.manifest["stages"] else []
 
     @cached_property
     def critiques(self) -> list[Critique]:
