@@ -61,6 +61,16 @@ def test_a_turned_pair_turns_its_raw_probability_too() -> None:
     assert found.decisive is None  # that principle spoke for the other side
 
 
+@pytest.mark.parametrize("turned", ["keep", "turn", "drop"])
+def test_what_people_decided_no_calibration_undoes(turned: Turned) -> None:
+    # people are with the judge, who chose b; calibration would have it the other way round: P(a) = 0.6
+    decided = labelled_pairs([PAIR], {NAME: {"Anna": 0.0}}, ties="drop").pairs
+    found = calibrated_pairs(decided, {NAME: 0.6}, is_used=True, turned=turned)
+    [made] = found.pairs
+    assert (made.chosen_id, made.p_chosen, made.p_chosen_calibrated) == ("b", 1.0, pytest.approx(0.4))
+    assert not found.counts + found.left_out
+
+
 def test_people_decide_the_comparisons_that_they_labelled() -> None:
     # two of three people say a, and the judge had chosen b
     found = labelled_pairs([PAIR], {NAME: {"Anna": 1.0, "Bert": 1.0, "Cleo": 0.0}}, ties="drop")
@@ -81,6 +91,7 @@ def test_people_who_agree_with_the_judge_are_sure_of_it() -> None:
 def test_what_people_call_a_tie_is_one(ties: str, left: list[tuple[str, float]]) -> None:
     found = labelled_pairs([PAIR], {NAME: {"Anna": 1.0, "Bert": 0.0}}, ties=ties)  # type: ignore[arg-type]
     assert [(one.chosen_id, one.p_chosen) for one in found.pairs] == left
+    assert [one.decisive for one in found.pairs] == [None] * len(left)  # no principle decides a tie
     assert found.counts == {"people call it a tie": 1}
     assert found.left_out.total() == (ties == "drop")
 

@@ -36,13 +36,11 @@ def spot_checked_pairs(context: Context, pairs: Sequence[Pair]) -> Labelled:
         return Labelled([*pairs], Counter(), Counter())
     rows = context.workspace.rows(PROBABILITIES, Probability)
     known = {one.comparison_id: p for one in rows if (p := one.p_a_calibrated) is not None}
+    votes = person_votes(context.workspace.read(OPEN, Verdict)) if stage.decide else {}
+    decided = labelled_pairs(pairs, votes, ties=judging.ties)
     is_used = context.config.dataset.probabilities != "raw"
-    found = calibrated_pairs(pairs, known, is_used=is_used, turned=stage.calibration.turned)
-    if not stage.decide:
-        return found
-    votes = person_votes(context.workspace.read(OPEN, Verdict))
-    decided = labelled_pairs(found.pairs, votes, ties=judging.ties)
-    return Labelled(decided.pairs, found.counts + decided.counts, found.left_out + decided.left_out)
+    found = calibrated_pairs(decided.pairs, known, is_used=is_used, turned=stage.calibration.turned)
+    return Labelled(found.pairs, decided.counts + found.counts, decided.left_out + found.left_out)
 
 
 def calibrated_pairs(
@@ -50,9 +48,9 @@ def calibrated_pairs(
 ) -> Labelled:
     """Pairs with `p_chosen_calibrated`; `p_a` is P(a is better) after calibration by comparison id.
 
-    `is_used` puts it into `p_chosen` too, but for ties, which stay at one half. A pair of which nothing is known, such
-    as an imported one, stays as it is. `turned` says what becomes of pairs that calibration turns round; they are
-    counted whatever it says.
+    `is_used` puts it into `p_chosen` too, but for ties, which stay at one half. `turned` says what becomes of pairs
+    that calibration turns round; they are counted whatever it says. What people decided stays decided, and a pair of
+    which nothing is known, such as an imported one, stays as it is.
     """
     found = Labelled([], Counter(), Counter())
     for pair in pairs:
@@ -61,9 +59,10 @@ def calibrated_pairs(
             found.pairs.append(pair)
             continue
         p = known if pair.chosen_id < pair.rejected_id else 1 - known
-        update = {"p_chosen_calibrated": p, **({"p_chosen": p} if is_used and pair.p_chosen != 0.5 else {})}
+        is_open = pair.p_chosen != 0.5 and pair.decided_by != "person"
+        update = {"p_chosen_calibrated": p, **({"p_chosen": p} if is_used and is_open else {})}
         made = pair.model_copy(update=update)
-        if side_of(p) < 0 and pair.p_chosen != 0.5:
+        if side_of(p) < 0 and is_open:
             found.counts[f"turned by calibration: {turned}"] += 1
             if turned == "drop":
                 found.left_out["calibration says the opposite"] += 1
@@ -104,7 +103,7 @@ def labelled_pairs(
         if made is None:
             found.counts["people call it a tie"] += 1
             if ties == "keep":
-                found.pairs.append(_by_people(pair, said, 0.5))
+                found.pairs.append(_by_people(pair, said, 0.5).model_copy(update={"decisive": None}))
             else:
                 found.left_out["people call it a tie"] += 1
             continue
