@@ -295,6 +295,8 @@ def test_a_label_of_whoever_sat_here_before_is_not_taken_for_this_annotators(pag
     assert page.say(ann, "12345678", annotator="bob").status == 401
     assert page.labels.history() == []
     assert page.say(ann, "12345678", annotator=" a\u200bnn").json == {"stored": True}
+    assert page.post("/undo", {"uuid": "undo-one", "annotator": "bob"}, ann).status == 401
+    assert len(page.labels.current()) == 1
 
 
 def test_a_verdict_of_sides_that_stand_the_other_way_round_is_not_taken(page: Page) -> None:

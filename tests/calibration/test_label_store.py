@@ -257,6 +257,15 @@ def test_files_of_something_else_are_refused_and_left_alone(path: Path) -> None:
         assert path.read_text() == text
 
 
+def test_a_link_to_a_disk_that_is_away_is_neither_empty_nor_replaced(path: Path) -> None:
+    path.parent.mkdir()
+    path.symlink_to("/nowhere/labels.sqlite")
+    for read_only in (True, False):
+        with pytest.raises(LedgerError, match=r"a link to /nowhere/labels\.sqlite, which is not there"):
+            Labels(path, read_only=read_only)
+    assert path.is_symlink()
+
+
 def test_a_file_of_a_newer_version_is_refused_with_the_version_that_wrote_it(path: Path) -> None:
     filled(path, 1)
     with contextlib.closing(sqlite3.connect(path)) as db:

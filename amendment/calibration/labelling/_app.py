@@ -47,7 +47,14 @@ class _Session(_Body):
     annotator: str
 
 
-class _Said(_Body):
+class _Own(_Body):
+    """What an annotator sends of their work."""
+
+    annotator: str | None = None
+    """Whose it is. A session belongs to the browser: somebody else may have signed in there since."""
+
+
+class _Said(_Own):
     uuid: _Uuid
     comparison_id: str
     showing: int = Field(ge=0, le=1)
@@ -56,13 +63,11 @@ class _Said(_Body):
     principle_id: str | None = None
     comment: str | None = Field(default=None, max_length=LONGEST_COMMENT)
     seconds: float | None = Field(default=None, ge=0, allow_inf_nan=False)
-    annotator: str | None = None
-    """Who looked at it. A session belongs to the browser: somebody else may have signed in there since."""
     first: str | None = None
     """The id of the answer that stood first. Another seed, or another annotator, has another order."""
 
 
-class _Undo(_Body):
+class _Undo(_Own):
     uuid: _Uuid
 
 
@@ -138,6 +143,7 @@ class _Desk:
     async def label(self, request: Request) -> Response:
         annotator = self._annotator(request)
         said = await _read(request, _Said)
+        _refuse_somebody_else(said, annotator)
         label = self._label(annotator, said)
         if self._labels.add(label):
             self._queue.add(label)
@@ -146,6 +152,7 @@ class _Desk:
     async def undo(self, request: Request) -> Response:
         annotator = self._annotator(request)
         asked = await _read(request, _Undo)
+        _refuse_somebody_else(asked, annotator)
         is_new = not self._labels.knows(asked.uuid)
         undone = self._labels.undo(annotator, asked.uuid, among=self._queue.questions)
         if undone is None or undone.comparison_id not in self._queue.questions:
@@ -163,8 +170,6 @@ class _Desk:
             raise HTTPException(400, "principle_id: none of this item's principles")
         if said.showing == 1 and not question.is_repeated:
             raise HTTPException(400, "showing: this item is shown once")
-        if said.annotator is not None and tidy_name(said.annotator) != annotator:
-            raise HTTPException(401, "somebody else has signed in in this browser")
         shown = self._queue.shown(annotator, said.comparison_id, said.showing).ids
         if said.first not in (None, shown[0]):
             raise HTTPException(409, "the two answers stand the other way round now: look at the item again")
@@ -191,6 +196,12 @@ class _Desk:
         if not is_ours:
             raise HTTPException(401, "no session: open the address that was printed")
         return annotator
+
+
+def _refuse_somebody_else(said: _Own, annotator: str) -> None:
+    """Raises HTTPException 401 for the work of another annotator than the session's: a page may open one anew."""
+    if said.annotator is not None and tidy_name(said.annotator) != annotator:
+        raise HTTPException(401, "somebody else has signed in in this browser")
 
 
 def _cookie_name(request: Request) -> str:

@@ -21,7 +21,7 @@ from amendment.errors import LedgerError
 from amendment.ledger.opening import ASIDE, journal_of, move, read_only, settle_modes, stated, writing
 from amendment.terminal import plain
 
-__all__ = ["VERSION", "lock", "open_seal", "open_to_read", "open_to_write", "seal_openings"]
+__all__ = ["VERSION", "lock", "open_seal", "open_to_read", "open_to_write", "refuse_lost_link", "seal_openings"]
 
 VERSION = 1
 _SCHEMA = (
@@ -84,6 +84,16 @@ def open_to_read(path: Path) -> sqlite3.Connection:
             db.close()
             raise
         return db
+
+
+def refuse_lost_link(path: Path) -> None:
+    """Raises LedgerError for a link to what is not there: the labels are elsewhere, and no new file takes their
+    place."""
+    if path.is_symlink() and not path.exists():
+        raise LedgerError(
+            f"{path}: a link to {path.readlink()}, which is not there. Mount its disk; or remove the link, and the "
+            "next page begins a new one."
+        )
 
 
 def _make(path: Path) -> None:

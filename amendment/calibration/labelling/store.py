@@ -15,7 +15,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
-from amendment.calibration.labelling._labels_file import lock, open_seal, open_to_read, open_to_write, seal_openings
+from amendment.calibration.labelling._labels_file import (
+    lock,
+    open_seal,
+    open_to_read,
+    open_to_write,
+    refuse_lost_link,
+    seal_openings,
+)
 from amendment.calibration.labelling.labels import Label
 from amendment.errors import DataError, LedgerError
 from amendment.hashing import canonical_json, content_id
@@ -41,6 +48,7 @@ class Labels:
     """
 
     def __init__(self, path: Path, *, read_only: bool = False) -> None:
+        refuse_lost_link(path)
         self.path = path
         self._held = None if read_only else lock(path)
         self._db: sqlite3.Connection | None = None

@@ -41,7 +41,7 @@ export const api = {
   open: (token, annotator) => ask("POST", "/session", { token, annotator }),
   next: () => ask("GET", "/next"),
   send: (label) => ask("POST", "/labels", label),
-  undo: (uuid) => ask("POST", "/undo", { uuid }),
+  undo: (said) => ask("POST", "/undo", said),
 };
 
 // Asks until there is a reply: after half a second, one, two ... at most eight; sooner when the browser is back online

@@ -60,16 +60,16 @@ async function busily(work) {
 // Work that still waited for the server when the next annotator signed in: their session is no place for it.
 class SomebodyElse extends Error {}
 
-function send(label) {
-  if (label.annotator !== name) throw new SomebodyElse();
-  return api.send(label);
-}
+const only = (annotator, request) => () => {
+  if (annotator !== name) throw new SomebodyElse();
+  return request();
+};
 
 async function deliver() {
   let refused = "";
   for (const label of outbox.of(name)) {
     try {
-      await ask(() => send(label));
+      await ask(only(label.annotator, () => api.send(label)));
     } catch (error) {
       if (!(error instanceof Refused)) throw error;
       refused = error.message;
@@ -123,9 +123,9 @@ function decide(choice) {
 
 function undo() {
   if (isBusy) return;
-  const own = uuid();
+  const said = { uuid: uuid(), annotator: name };
   busily(async () => {
-    const { undone, progress } = await ask(() => api.undo(own));
+    const { undone, progress } = await ask(only(said.annotator, () => api.undo(said)));
     if (undone) place({ item: undone, progress });
     else await next();
     say(undone ? "Taken back: here it is again." : "There is nothing to take back.");
