@@ -15,7 +15,7 @@ from amendment.calibration.labelling.exchange import (
     read_labels,
     write_labels,
 )
-from amendment.calibration.labelling.labels import Label, verdict_of
+from amendment.calibration.labelling.labels import Label, tidy_name, verdict_of
 from amendment.calibration.labelling.queue import labels_missing
 from amendment.calibration.labelling.serving import serve_page
 from amendment.calibration.labelling.store import Labels
@@ -161,6 +161,7 @@ __all__ = [
     "spot_check",
     "spot_check_json",
     "spot_check_lines",
+    "tidy_name",
     "unreadable_gate",
     "verdict_of",
     "worst",

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 __all__ = ["label"]
 
+LOOPBACK = "127.0.0.1"
+
 
 @app.command()
 def label(  # noqa: PLR0917 - typer makes options of them
@@ -26,7 +28,7 @@ def label(  # noqa: PLR0917 - typer makes options of them
     port: Annotated[
         int | None, typer.Option(min=1, max=65535, help="Of the page; by default the one it had before, if free.")
     ] = None,
-    host: Annotated[str, typer.Option(help="Address of this machine that the page is served on.")] = "127.0.0.1",
+    host: Annotated[str, typer.Option(help="Address of this machine that the page is served on.")] = LOOPBACK,
     allow_network: Annotated[bool, typer.Option(help="Allow a --host that other machines reach, without TLS.")] = False,
     annotators: Annotated[
         int | None, typer.Option(min=1, metavar="N", help="How many people share the items; the run file says it.")
@@ -69,6 +71,9 @@ def label(  # noqa: PLR0917 - typer makes options of them
     from amendment.pipeline.labelling import sample_of
 
     _check_options(export, file, questions or comments, rater, form)
+    is_about_page = allow_network or host != LOOPBACK or (port, annotators) != (None, None)
+    if is_about_page and (export is not None or file is not None):
+        raise ConfigError("--host, --port, --allow-network and --annotators belong to the page, which is not served")
     sample = sample_of(stage)
     if export is not None:
         _export(folder, sample, export, questions=questions, comments=comments, form=form)

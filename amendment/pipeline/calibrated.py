@@ -32,10 +32,11 @@ from amendment.calibration import (
 from amendment.errors import ConfigError
 from amendment.files import write_text
 from amendment.pipeline.engine import Workspace
+from amendment.pipeline.labelled_samples import SPOT_CHECK
 from amendment.pipeline.runfile.config import RunFile
 from amendment.pipeline.runfile.spot_checks import MethodName, SpotCheckStage
 from amendment.pipeline.spot_checking import GATE, spot_check_of
-from amendment.pipeline.stages.labels import labels_path, sides_of
+from amendment.pipeline.stages.labels import sides_of
 from amendment.records import Verdict
 from amendment.statistics import Estimate
 from amendment.statistics.calibration_errors import CalibrationReport
@@ -85,7 +86,7 @@ def write_diagram(found: Calibrated, path: Path) -> None:
 def _told(workspace: Workspace, config: RunFile, stage: SpotCheckStage) -> Calibrated:
     sample = workspace.read("spot_check/sample", SampledItem)
     questions = workspace.read("spot_check/questions", LabelQuestion)
-    with Labels(labels_path(workspace.folder), read_only=True) as labels:
+    with Labels(SPOT_CHECK.labels_in(workspace.folder), read_only=True) as labels:
         current, opened = labels.current(), labels.seal_openings()
     missing = labels_missing(questions, current, annotators=stage.annotators)
     sides = sides_of(current, sample)

@@ -27,6 +27,7 @@ from amendment.calibration import (
     labels_missing,
     page_order,
     read_labels,
+    tidy_name,
     write_labels,
 )
 from amendment.errors import ConfigError, DataError, Problem
@@ -125,7 +126,7 @@ def _people(folder: Path) -> People:
     numbers."""
     certificate = folder / CERTIFICATE
     audited = people_of_certificate(certificate) if certificate.is_file() else []
-    return People(audited, (name for sample in SAMPLES.values() for name in _annotators(folder / sample.labels)))
+    return People(audited, (name for sample in SAMPLES.values() for name in _annotators(sample.labels_in(folder))))
 
 
 def _annotators(path: Path) -> set[str]:
@@ -234,7 +235,7 @@ def _raters(raters: Iterable[str]) -> dict[str, str]:
     renamed: dict[str, str] = {}
     for one in raters:
         written, equals, name = one.partition("=")
-        written, name = (written.strip(), name.strip()) if equals else ("", one.strip())
+        written, name = (tidy_name(written), tidy_name(name)) if equals else ("", tidy_name(one))
         if not name or written in renamed:
             raise ConfigError(f"--rater {one!r}: expected NAME at most once, and WRITTEN=NAME once for each WRITTEN")
         renamed[written] = name
@@ -257,7 +258,7 @@ def _take_in(path: Path, found: Sequence[Label], store: Labels, asked: ToLabel) 
         if store.knows(label.uuid) or (now and _says_the_same(label, now)):
             known += now is None or _says_the_same(label, now)
             older += now is not None and not _says_the_same(label, now)
-        elif now and _instant(label) < _instant(now):
+        elif now and label.instant < now.instant:
             older += 1
         else:
             fresh.append(label)
@@ -276,11 +277,6 @@ def _says_the_same(label: Label, now: Label) -> bool:
     """Whether a file's label is the one that counts here; one without its comment is it too."""
     same = all(getattr(label, name) == getattr(now, name) for name in ("choice", "shown", "confidence", "principle_id"))
     return same and label.comment in (None, now.comment)
-
-
-def _instant(label: Label) -> datetime:
-    time = datetime.fromisoformat(label.at)
-    return time if time.tzinfo else time.replace(tzinfo=UTC)
 
 
 def _without_returned(path: Path, fresh: Sequence[Label], here: Iterable[Label]) -> tuple[list[Label], int]:

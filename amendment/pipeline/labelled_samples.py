@@ -17,8 +17,6 @@ class LabelledSample(NamedTuple):
 
     keys: tuple[str, ...]
     """Of the run file: the part that plans it."""
-    annotators: int
-    """How many that part plans where it says nothing."""
     drawn_by: str
     """The stage that draws it."""
     read_by: str
@@ -35,15 +33,18 @@ class LabelledSample(NamedTuple):
         """The table of what people are asked."""
         return f"{self.drawn_by}/questions"
 
+    def labels_in(self, folder: Path) -> Path:
+        """Where the labels of a run's folder lie."""
+        return folder / self.labels
+
     def command(self, folder: Path) -> str:
         """Serves its page."""
         return f"amendment label {folder}{self.option}"
 
 
-SPOT_CHECK = LabelledSample(("spot_check",), 2, "spot_check", "labels", "labels.sqlite", "the spot check")
+SPOT_CHECK = LabelledSample(("spot_check",), "spot_check", "labels", "labels.sqlite", "the spot check")
 EVALUATION = LabelledSample(
     ("evaluate", "people"),
-    1,
     "evaluate_sample",
     "evaluate_labels",
     "labels-evaluate.sqlite",

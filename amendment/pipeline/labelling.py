@@ -11,7 +11,8 @@ from amendment.errors import ConfigError
 from amendment.ledger.folder import cautions
 from amendment.pipeline.engine import Workspace
 from amendment.pipeline.labelled_samples import SAMPLES, SPOT_CHECK, LabelledSample
-from amendment.yamlfile import did_you_mean, read_yaml
+from amendment.pipeline.runfile.config import RunFile
+from amendment.yamlfile import did_you_mean, read_yaml, validate
 
 __all__ = ["ToLabel", "open_sample", "sample_of", "serve_labelling"]
 
@@ -19,7 +20,6 @@ __all__ = ["ToLabel", "open_sample", "sample_of", "serve_labelling"]
 class ToLabel(NamedTuple):
     """What a run asks people about one of its samples."""
 
-    sample: LabelledSample
     questions: list[LabelQuestion]
     labels: Path
     seed: int
@@ -47,11 +47,11 @@ def open_sample(folder: Path, sample: LabelledSample = SPOT_CHECK, *, annotators
     file = folder / "run.yaml"
     if not file.is_file():
         raise ConfigError(f"{folder}: not a run's folder (no run.yaml); expected one such as runs/NAME")
-    config = read_yaml(file).data
+    config = validate(read_yaml(file), RunFile)
     planned: Any = config
     for key in sample.keys:
-        planned = planned.get(key) if isinstance(planned, dict) else None
-    if not isinstance(config, dict) or not isinstance(planned, dict):
+        planned = getattr(planned, key, None)
+    if planned is None:
         key = ".".join(sample.keys)
         raise ConfigError(f"{folder}: its run file has no `{key}:`; add one and run it again: amendment run FILE")
     workspace = Workspace(folder)
@@ -59,11 +59,10 @@ def open_sample(folder: Path, sample: LabelledSample = SPOT_CHECK, *, annotators
         until = f"amendment run FILE --until {sample.drawn_by}"
         raise ConfigError(f"{folder}: nothing to label yet; draw the sample with: {until}")
     return ToLabel(
-        sample,
         workspace.read(sample.questions, LabelQuestion),
-        folder / sample.labels,
-        int(config.get("seed", 0)),
-        annotators or int(planned.get("annotators", sample.annotators)),
+        sample.labels_in(folder),
+        config.seed,
+        annotators or planned.annotators,
     )
 
 

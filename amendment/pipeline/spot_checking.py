@@ -27,9 +27,9 @@ from amendment.errors import GateFailed
 from amendment.files import write_text
 from amendment.hashing import content_id
 from amendment.pipeline.engine import Workspace
+from amendment.pipeline.labelled_samples import SPOT_CHECK
 from amendment.pipeline.runfile.config import RunFile
 from amendment.pipeline.stages.calibrating import PROBABILITIES, Probability
-from amendment.pipeline.stages.labels import labels_path
 from amendment.records import Verdict
 
 __all__ = ["GATE", "gate_counts", "gates_of", "open_seal", "refuse_failed_gate", "spot_check_of", "write_gate"]
@@ -63,7 +63,7 @@ def open_seal(workspace: Workspace) -> int:
     """Note that a certificate looks at the sealed labels, where there are any; how many different ones have, with this
     one."""
     tables = [name for name in ("spot_check/sample", PROBABILITIES, *SIDES) if workspace.path(name).is_file()]
-    with Labels(labels_path(workspace.folder), read_only=True) as labels:
+    with Labels(SPOT_CHECK.labels_in(workspace.folder), read_only=True) as labels:
         if SIDES[1] not in tables or not workspace.count(SIDES[1]):
             return labels.seal_openings()
         return labels.open_seal(content_id([workspace.digest(name) for name in tables]))

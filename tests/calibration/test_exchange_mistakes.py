@@ -84,6 +84,13 @@ def test_a_row_that_stands_there_twice_counts_once_and_a_later_answer_comes_late
     ]
 
 
+def test_a_name_in_a_file_is_the_same_person_as_on_the_page(tmp_path: Path) -> None:
+    row = {"item": items()["rain"], "choice": "A"}
+    rows = [{**row, "annotator": "Zoe\u0308  Doe "}, {"item": items()["tea"], "choice": "B", "annotator": "z."}]
+    found = taken(saved(tmp_path / "labels.jsonl", "\n".join(map(json.dumps, rows))), raters={"z.": " Zo\u00eb Doe"})
+    assert [one.annotator for one in found] == ["Zo\u00eb Doe"] * 2
+
+
 @pytest.mark.parametrize(
     ("results", "message"),
     [

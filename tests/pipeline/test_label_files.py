@@ -74,7 +74,7 @@ def run(tmp_path: Path) -> Callable[..., Path]:
         """A run's folder after the stage spot_check, with labels."""
         folder = tmp_path / name
         (folder / "spot_check").mkdir(parents=True)
-        (folder / "run.yaml").write_text("seed: 3\nspot_check: {annotators: 2}\n")
+        (folder / "run.yaml").write_text("name: sent\nseed: 3\nspot_check: {annotators: 2}\n")
         write_records(folder / "spot_check" / "questions.parquet", LabelQuestion, QUESTIONS)
         items = [
             SampledItem(
@@ -144,7 +144,7 @@ def test_a_pseudonym_that_may_be_somebody_here_is_asked_for(run: Callable[..., P
     with pytest.raises(DataError, match=r"x.csv: person-1: a pseudonym, and perhaps .* \(--rater person-1=NAME\)"):
         import_labels(folder, path)
     assert len(current(folder)) == 9
-    assert import_labels(folder, path, raters=["person-1=Cy"]).new == 1
+    assert import_labels(folder, path, raters=["person-1= Cy\u200b "]).new == 1
     assert {one.annotator for one in current(folder)} == {"Ada Lovelace", "bo@example.org", "Cy"}
     with pytest.raises(ConfigError, match=r"--rater person-7=Di: .* has no labels of 'person-7'; it has person-1"):
         import_labels(folder, path, raters=["person-7=Di"])
@@ -289,6 +289,7 @@ WRONG: list[tuple[list[str], str]] = [
     (["--export", "x.csv", "--questions", "--comments"], "--comments: there are none where --questions leaves"),
     (["--questions"], "--questions and --comments belong to --export FILE"),
     (["--rater", "Ada"], "--rater belongs to --import FILE"),
+    (["--export", "x.csv", "--port", "8000"], "--annotators belong to the page, which is not served"),
     (["--format", "csv"], "--format belongs to --export FILE or --import FILE"),
     (["--import", "none.csv"], "none.csv: no such file"),
     (

@@ -106,10 +106,10 @@ def test_the_page_of_an_evaluation_has_questions_and_labels_of_its_own(serve: Se
 
 def test_a_second_page_of_one_run_is_refused(serve: Serve, tmp_path: Path) -> None:
     folder = make_run(tmp_path / "tried")
-    page, _ = serve(str(folder))
-    second, url = serve(str(folder))
-    assert url == ""
-    assert f"pid {page.pid}" in second.communicate(timeout=20)[1]
+    with Labels(open_sample(folder).labels):  # as a page has them
+        second, url = serve(str(folder))
+        assert url == ""
+        assert f"pid {os.getpid()}" in second.communicate(timeout=20)[1]
     assert second.returncode == 1
 
 
@@ -184,6 +184,9 @@ def test_what_is_no_run_or_has_no_sample_says_what_to_do(tmp_path: Path) -> None
         open_sample(folder)
     (folder / "run.yaml").write_text("name: tried\n", encoding="utf-8")
     with pytest.raises(ConfigError, match="no `spot_check:`"):
+        open_sample(folder)
+    (folder / "run.yaml").write_text("name: tried\nspot_check: {annotators: none}\n", encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"spot_check\.annotators"):
         open_sample(folder)
     assert not (folder / "labels.sqlite").exists()
 

@@ -17,7 +17,6 @@ __all__ = [
     "SILENT",
     "Choice",
     "Label",
-    "instant_of",
     "tidy_name",
     "verdict_of",
 ]
@@ -55,6 +54,12 @@ class Label(Record):
     at: str
     """UTC, ISO 8601, by the server's clock. Stays in the store: no clock stands in a record of a stage."""
 
+    @property
+    def instant(self) -> datetime:
+        """`at`, to be compared: files write it in several ways."""
+        time = datetime.fromisoformat(self.at)
+        return time if time.tzinfo else time.replace(tzinfo=UTC)
+
 
 def tidy_name(name: str) -> str:
     """The name of an annotator in one form, so that the same name in two browsers, or in a file, is one person; empty
@@ -62,12 +67,6 @@ def tidy_name(name: str) -> str:
     shown = "".join(" " if character.isspace() else character for character in unicodedata.normalize("NFKC", name))
     kept = "".join(one for one in shown if unicodedata.category(one) not in ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"))
     return " ".join(kept.split())
-
-
-def instant_of(label: Label) -> datetime:
-    """When it was acknowledged, in UTC."""
-    time = datetime.fromisoformat(label.at)
-    return time if time.tzinfo else time.replace(tzinfo=UTC)
 
 
 def verdict_of(label: Label) -> Verdict | None:

@@ -18,7 +18,7 @@ from amendment.pipeline.labelled_samples import SPOT_CHECK, LabelledSample
 from amendment.pipeline.stages.simulated_people import let_people_answer, was_simulated
 from amendment.records import Verdict
 
-__all__ = ["Labelling", "label_counts", "labels_path", "labels_state", "make_labels", "said_of", "sides_of"]
+__all__ = ["Labelling", "label_counts", "labels_state", "make_labels", "said_of", "sides_of"]
 
 
 class Labelling(Protocol):
@@ -31,14 +31,9 @@ class Labelling(Protocol):
     def annotators(self) -> int: ...
 
 
-def labels_path(folder: Path, sample: LabelledSample = SPOT_CHECK) -> Path:
-    """Where a run's labels lie."""
-    return folder / sample.labels
-
-
 def labels_state(folder: Path, sample: LabelledSample = SPOT_CHECK) -> str | None:
     """A hash of what people have said so far; None before anybody did."""
-    path = labels_path(folder, sample)
+    path = sample.labels_in(folder)
     if not path.is_file():
         return None
     with Labels(path, read_only=True) as labels:
@@ -62,7 +57,7 @@ def said_of(context: Context, sample: LabelledSample, labelling: Labelling) -> l
     workspace = context.workspace
     questions = workspace.read(sample.questions, LabelQuestion)
     is_simulated = labelling.people == "simulated"
-    with Labels(labels_path(workspace.folder, sample), read_only=not is_simulated) as labels:
+    with Labels(sample.labels_in(workspace.folder), read_only=not is_simulated) as labels:
         _refuse_others({label.annotator for label in labels.current()}, labels.path, labelling)
         if is_simulated:
             let_people_answer(questions, labels, annotators=labelling.annotators, seed=context.config.seed)

@@ -20,7 +20,6 @@ from amendment.calibration.labelling.labels import (
     LONGEST_NAME,
     Choice,
     Label,
-    instant_of,
     tidy_name,
 )
 from amendment.calibration.people.samples import LabelQuestion
@@ -115,7 +114,7 @@ class Answers:
         others = self._labels.setdefault((label.annotator, label.comparison_id, label.showing), [])
         if any(label.uuid == other.uuid for other, _ in others):
             return
-        clash = next((place for other, place in others if instant_of(other) == instant_of(label)), None)
+        clash = next((place for other, place in others if other.instant == label.instant), None)
         if clash is not None:
             told = "answers the same item of the same annotator otherwise; expected one answer, or times that differ"
             self.wrong(row, "item", f"{clash} {told}")
@@ -126,7 +125,7 @@ class Answers:
         """All labels, by time. Raises DataError that names every mistake."""
         if self._problems:
             raise DataError(self._problems)
-        return sorted((label for found in self._labels.values() for label, _ in found), key=instant_of)
+        return sorted((label for found in self._labels.values() for label, _ in found), key=lambda label: label.instant)
 
 
 class _Complaints:
