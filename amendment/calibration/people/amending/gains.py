@@ -28,10 +28,9 @@ import numpy as np
 
 from amendment.calibration.people.amending.disagreements import LabelledRow, agreement_of, credit
 from amendment.statistics import Estimate, bounds
-from amendment.statistics.active_sampling import weighted_mean
+from amendment.statistics.active_sampling import weighted_difference, weighted_mean
 from amendment.statistics.families import holm
 from amendment.statistics.intervals import FEWEST, Floats, cautioned, codes_of, t_quantile
-from amendment.statistics.ratios import weighted_ratio
 from amendment.statistics.sides import side_of
 
 __all__ = ["Added", "Ruling", "Tried", "added", "harmful", "rule", "weight_beside"]
@@ -102,15 +101,14 @@ def added(tested: Tried, others: Sequence[Tried] = ()) -> Added:
     inclusion = [row.inclusion for row in rows]
     prompts = [row.comparison.prompt_id for row in rows]
     decides = [float(one is not None and side_of(one) != 0) for one in tested.own]
-    gains = [
-        credit(after, row.y) - credit(before, row.y)
-        for before, after, row in zip(tested.without, tested.together, rows, strict=True)
-    ]
+    before, after = (
+        [credit(p, row.y) for p, row in zip(column, rows, strict=True)] for column in (tested.without, tested.together)
+    )
     weight, p = weight_beside(rows, [tested.without, *_impression(tested, others), tested.own])
     return Added(
         decides=weighted_mean(decides, inclusion, prompts),
         agreement=agreement_of(tested.own, rows),
-        gain=_mean(gains, inclusion, prompts),
+        gain=weighted_difference(after, before, inclusion, prompts),
         weight=weight,
         p=p,
     )
@@ -127,12 +125,6 @@ def _correlation(one: Floats, other: Floats) -> float:
     """About 0, since which answer is called a is chance; 0 where one of them never varies."""
     scale = math.sqrt(float(one @ one) * float(other @ other))
     return float(one @ other) / scale if scale else 0.0
-
-
-def _mean(differences: Sequence[float], inclusion: Sequence[float], prompts: Sequence[str]) -> Estimate:
-    """As `weighted_mean`, whose interval for shares a difference has no use for."""
-    weights = [1 / one for one in inclusion]
-    return cautioned(weighted_ratio(differences, [1.0] * len(weights), weights, prompts))
 
 
 def weight_beside(
