@@ -216,8 +216,10 @@ def _planned(work: _Work, folder: Path) -> list[str]:
     with stored_replies(folder) as ledger, tempfile.TemporaryDirectory(prefix="amendment-plan-") as place:
         find = ledger.find if ledger else (lambda _: None)
         setting = Setting(config, base, work.inputs.workspace, (), prices, find, ledger is not None)
-        likely, most = (Rehearsal(find, is_longest=is_longest) for is_longest in (False, True))
-        for rehearsal in (likely, most):
+        asked = {config.models[name].provider for name in (work.model, work.inputs.entry.model)}
+        likely = Rehearsal(find)
+        most = likely if asked == {"simulated"} else Rehearsal(find, is_longest=True)  # which answers here in earnest
+        for rehearsal in dict.fromkeys((likely, most)):
             sketch = Sketch(Path(place), Workspace(folder))
             _rehearse(work, setting.rehearsing(config, sketch, rehearsal), rehearsal)
         asks = asks_of(likely, most, setting, ledger.times() if ledger else [])
