@@ -12,6 +12,7 @@ from amendment.calibration import Answer, Label, LabelQuestion, Labels, SampledI
 from amendment.hashing import content_id
 from amendment.pipeline import Result, Run
 from amendment.pipeline.engine import Workspace
+from amendment.records import Preference
 
 ANNA, BERT = "Anna Berg", "Bert Oetker-Lund"
 COMMENT = "as my neighbour Wilhelmine says"
@@ -93,3 +94,9 @@ def contents(folder: Path, *places: str) -> dict[str, bytes]:
 def told(folder: Path, name: str) -> Any:
     """A JSON file of a run's folder."""
     return json.loads((folder / name).read_text(encoding="utf-8"))
+
+
+def rows(folder: Path) -> dict[str, Preference]:
+    """The dataset's rows by comparison."""
+    place = Workspace(folder)
+    return {row.comparison_id: row for side in ("train", "test") for row in place.read(f"dataset/{side}", Preference)}

@@ -209,8 +209,8 @@ def test_labels_that_cannot_be_read_end_in_a_clear_message_and_lose_nothing(
     run(labelled.parent, PAGED)
     kept = {place: found for place, found in contents(labelled, ".").items() if not place.startswith("labels.sqlite")}
     saved = (labelled / "labels.sqlite").read_bytes()
-    for file in labelled.glob("labels.sqlite-*"):
-        file.unlink()
+    for beside in labelled.glob("labels.sqlite-*"):
+        beside.unlink()
     harm(labelled / "labels.sqlite")
     held = (labelled / "labels.sqlite").read_bytes()
     file = str(labelled.parent / "run.yaml")

@@ -15,10 +15,7 @@ from amendment.calibration import Labels, SampledItem
 from amendment.errors import ConfigError, Paused
 from amendment.pipeline import Result, Run
 from amendment.pipeline.auditing import audit_path
-from amendment.pipeline.engine import Workspace
-from amendment.pipeline.stages.calibrating import Probability
 from amendment.pipeline.status import read_status, status_lines
-from amendment.records import Preference
 from amendment.statistics.calibrators import Calibrator
 from tests.pipeline.spot_checked import (
     CHECKED,
@@ -28,6 +25,7 @@ from tests.pipeline.spot_checked import (
     contents,
     label_all,
     questions,
+    rows,
     run,
     sample,
     say_anew,
@@ -40,11 +38,6 @@ TEXTS = ("dataset", "labels", "calibration", "spot_check", "certificate.json", "
 
 
 LILLIPUT = Path(constitutions.__file__).parent / "library" / "lilliput.yaml"
-
-
-def rows(folder: Path) -> dict[str, Preference]:
-    place = Workspace(folder)
-    return {row.comparison_id: row for side in ("train", "test") for row in place.read(f"dataset/{side}", Preference)}
 
 
 @pytest.fixture(scope="module")
@@ -294,52 +287,6 @@ def test_people_who_cannot_say_hold_no_run_up(waiting: Path) -> None:
     assert result.summary["stages"]["labels"]["skip"] > 0
     assert any("have no label" in note for note in found["notes"])
     assert any("no label is sealed" in note for note in found["notes"])
-
-
-# What is not calibrated.
-
-
-def test_another_method_calibrates_and_changes_nothing_before_it(labelled: Path) -> None:
-    again = run(labelled, PAGED, "spot_check.calibration.method=platt")
-    assert again.ran == ("calibration", "audit", "dataset")
-    calibrator = Calibrator.from_json(told(labelled / "run", "calibration/calibrator.json"))
-    for one in Workspace(labelled / "run").read("calibration/probabilities", Probability):
-        assert one.p_a_calibrated == pytest.approx(float(calibrator.apply([one.p_a_raw])[0]), abs=1e-12)
-
-
-def test_without_calibration_the_dataset_stays_raw(labelled: Path) -> None:
-    again = run(labelled, PAGED, "spot_check.calibration.method=none", "dataset.probabilities=calibrated")
-    assert {row.p_chosen_calibrated for row in rows(again.folder).values()} == {None}
-    assert all(row.decided_by == "person" or row.p_chosen == row.p_chosen_raw for row in rows(again.folder).values())
-    assert "the run file asks for none" in (again.folder / "summary.md").read_text()
-
-
-def test_labels_too_few_to_calibrate_by_are_no_fault_of_the_run(tmp_path: Path) -> None:
-    with pytest.raises(Paused):
-        run(tmp_path, PAGED, "spot_check.items=12", "spot_check.overlap=4")
-    label_all(tmp_path / "run")
-    result = run(tmp_path, PAGED, "spot_check.items=12", "spot_check.overlap=4")
-    assert "too few labels" in result.summary["stages"]["calibration"]["none"]
-    assert "too few labels" in (tmp_path / "run" / "summary.md").read_text()
-    assert "too few labels" in told(tmp_path / "run", "calibration/calibrator.json")["reason"]
-    assert {row.p_chosen_calibrated for row in rows(tmp_path / "run").values()} == {None}
-    gates = {gate["check"]: gate["outcome"] for gate in told(tmp_path / "run", "audit/gate.json")["checks"]}
-    assert gates["people"] == "not measured"
-
-
-def test_a_debug_sample_estimates_nothing_and_says_so(tmp_path: Path) -> None:
-    debug = "spot_check.purpose=debug"
-    with pytest.raises(Paused):
-        run(tmp_path, PAGED, debug)
-    assert not any(item.is_sealed for item in sample(tmp_path / "run"))
-    label_all(tmp_path / "run")
-    result = run(tmp_path, PAGED, debug)
-    assert "debug sample" in result.summary["stages"]["calibration"]["none"]
-    assert {row.p_chosen_calibrated for row in rows(tmp_path / "run").values()} == {None}
-    found = told(tmp_path / "run", "certificate.json")["spot_check"]
-    assert (found["accuracy"], found["raw"], found["calibrated"], found["opened"]) == (None, None, None, 0)
-    assert {gate["outcome"] for gate in found["gates"]} == {"not measured"}
-    assert "no figure here speaks of all labels" in (tmp_path / "run" / "certificate.md").read_text()
 
 
 def test_a_run_that_gives_its_spot_check_up_is_as_if_it_never_had_one(
