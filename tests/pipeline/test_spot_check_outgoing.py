@@ -17,6 +17,7 @@ from amendment.errors import ConfigError, Paused
 from amendment.pipeline import Run
 from amendment.pipeline.publishing.preview import write_preview
 from amendment.pipeline.publishing.publication import prepare
+from amendment.pipeline.publishing.verify import verify
 from tests.pipeline.spot_checked import ANNA, BERT, COMMENT, PAGED, contents, label_all, run, sample, told
 from tests.pipeline.test_outgoing import published_texts
 
@@ -117,6 +118,13 @@ def test_nobodys_name_and_nobodys_words_leave_in_rows_cards_and_exports(own: Pat
     assert people == {"person-1", "person-2"}
     published = b"".join(path.read_bytes() for path in write_preview(ready).rglob("*") if path.is_file())
     assert names_in(published.decode("utf-8", "replace")) == []
+
+
+def test_labels_and_their_seal_are_nothing_that_was_put_into_a_run(own: Path) -> None:
+    assert (own / "labels.sqlite").is_file()
+    assert (own / "labels-seal.sqlite").is_file()
+    (own / "labels.csv").write_text("item,choice\n")
+    assert [(one.kind, one.place) for one in verify(own).findings] == [("added", "labels.csv")]
 
 
 def test_what_people_wrote_beside_a_verdict_stays_in_the_labels(finished: Path) -> None:

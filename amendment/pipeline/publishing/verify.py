@@ -16,6 +16,7 @@ from typing import Any, Literal, NamedTuple
 
 from amendment.files import file_hash
 from amendment.pipeline.engine import Workspace
+from amendment.pipeline.labelled_samples import SAMPLES
 from amendment.pipeline.publishing.card_configs import CARD, card_faults, place_of
 from amendment.pipeline.publishing.contents import (
     NAMED,
@@ -37,8 +38,11 @@ LEDGERS = "ledger.sqlite"
 """How the ledger's files begin: itself, its journal, what an older version or a salvage left."""
 OF_A_COPY = (MANIFEST, "README.md", ".gitattributes")
 """Beside what a published manifest names: itself, the card, which may be edited, and what the Hub puts there."""
-OWN_FOLDERS = ("publish/", ".git/", LEDGERS)
-"""Of a run: what a dry run of publishing shows, the user's own history, and everything of the ledger."""
+LABELS = tuple(name for one in SAMPLES.values() for name in (one.labels, one.labels.replace(".", "-seal.")))
+"""How the files begin in which people's labels lie, and how often their seal was opened."""
+OWN_FOLDERS = ("publish/", "amend/", ".git/", LEDGERS, *LABELS)
+"""Of a run: what a dry run of publishing shows, what `amend` proposes, the user's own history, and everything of ledger
+and labels, which grow without a stage."""
 FOLDERS_OF_A_COPY = (".git/", ".cache/huggingface/")
 """Where git and the Hub's client keep what they know of a copy."""
 MOST = 5
