@@ -49,6 +49,13 @@ def test_agreement_weighs_items_by_their_probability() -> None:
     assert found.n == 2
 
 
+def test_perfect_agreement_on_few_items_is_not_taken_for_certain() -> None:
+    # 30 of 30 prompts: Wilson's lower limit is n / (n + z^2)
+    found = agreement_with_people([HeardItem(item(f"p{number}", 0.9), (1.0,)) for number in range(30)])
+    assert (found.value, found.high) == (1, 1)
+    assert found.low == pytest.approx(30 / (30 + 1.959964**2))
+
+
 def test_the_judge_stands_beside_two_people() -> None:
     # x: judge A; Anna A, Bert A: judge 1, people 1.  y: judge A; Anna A, Bert B: judge 1/2, people 0
     # z: only one of two is decided, so people cannot be compared; w: the judge is undecided

@@ -70,7 +70,7 @@ def test_no_rows_and_no_variation() -> None:
     assert stratified_mean([], [], {}).note == "no rows"
     assert math.isnan(stratified_mean([2.0] * 30, [0] * 30, {0: 100}).low)
     alike = stratified_mean([1.0] * 30, [0] * 30, {0: 100})
-    assert (alike.low, alike.high) == (pytest.approx(30 / (30 + 1.959964**2)), 1.0)
+    assert (alike.low, alike.high) == pytest.approx((30 / (30 + 1.959964**2), 1.0))
 
 
 @pytest.mark.parametrize(

@@ -33,6 +33,7 @@ def spot_check_lines(found: SpotCheck) -> list[str]:
         "",
         *table([["figure", "value"], *_figures(found)]),
         "",
+        *_intervals(found),
         *_errors(found),
         *_strata(found),
         *(f"- {note}." for note in found.notes),
@@ -87,6 +88,16 @@ def _figures(found: SpotCheck) -> Iterator[list[str]]:
         yield ["the same from people alone", percent(told.people_alone)]
         yield ["lambda: how much the judge's own P helps", number(told.lam)]
         yield ["labels saved: people alone would need so many times as many", number(told.labels_saved)]
+
+
+def _intervals(found: SpotCheck) -> Iterator[str]:
+    if found.purpose == "estimate":
+        yield (
+            "Items weigh 1 / their probability of being drawn, and intervals are clustered by prompt (shares: Wilson's "
+            "with the clustered error; the difference: Student's t; Brier, log loss and ECE: a bootstrap). A star "
+            "marks a figure with a note in the JSON, such as few prompts."
+        )
+        yield ""
 
 
 def _errors(found: SpotCheck) -> Iterator[str]:
