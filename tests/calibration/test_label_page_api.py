@@ -13,6 +13,7 @@ from amendment.calibration.labelling._app import PAGE, create_app
 from amendment.calibration.labelling._guard import LONGEST_BODY
 from amendment.calibration.labelling.labels import tidy_name
 from amendment.calibration.labelling.queue import Queue, labels_missing
+from amendment.calibration.labelling.serving import hosts_of
 from amendment.calibration.labelling.store import Labels
 from amendment.errors import ConfigError, LedgerError
 from tests.calibration.label_pages import Reply, ask, label, question, questions
@@ -74,6 +75,12 @@ def test_a_foreign_host_gets_nothing_wherever_it_asks(page: Page, host: str | No
     for reply in (page.raw("GET", path, named), page.raw("POST", path, [*named, ("origin", f"http://{host}"), JSON])):
         assert reply.status == 421
         assert set(reply.json) == {"error"}
+
+
+def test_a_browser_leaves_out_port_80_and_no_other() -> None:
+    assert hosts_of("127.0.0.1", 80) == ["127.0.0.1", "localhost"]
+    assert hosts_of("127.0.0.1", 8123) == [HOST, "localhost:8123"]
+    assert hosts_of("192.168.1.20", 8123) == ["192.168.1.20:8123"]
 
 
 def test_two_hosts_are_none(page: Page) -> None:

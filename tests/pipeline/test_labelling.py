@@ -9,7 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -54,8 +54,8 @@ def serve() -> Iterator[Serve]:
         yield start
 
 
-def rate(annotator: str, item: dict[str, Any]) -> Answer:
-    return Answer("A", seconds=2.0)
+def rate(annotator: str, item: dict[str, Any], skips: Collection[str] = ()) -> Answer:
+    return Answer("skip" if item["prompt"][0]["content"] in skips else "A", seconds=2.0)
 
 
 def test_annotators_label_a_run_over_a_socket_and_the_page_tells_what_is_left(serve: Serve, tmp_path: Path) -> None:
@@ -84,24 +84,20 @@ def test_annotators_label_a_run_over_a_socket_and_the_page_tells_what_is_left(se
 
 def test_the_page_of_an_evaluation_has_questions_and_labels_of_its_own(serve: Serve, tmp_path: Path) -> None:
     folder = make_run(tmp_path / "tried")
-    planned = {"name": "tried", "seed": 4, "spot_check": {}, "evaluate": {"people": {"annotators": 1}}}
+    planned = {"name": "tried", "seed": 4, "spot_check": {}, "evaluate": {"people": {"annotators": 2}}}
     (folder / "run.yaml").write_text(yaml.safe_dump(planned), encoding="utf-8")
     Workspace(folder).write(EVALUATION.questions, LabelQuestion, questions(3))
     both = [serve(str(folder), *option) for option in ([], ["--stage", "evaluate"])]  # at once
     (spot_check, first), (page, second) = both
     assert first.partition("#")[0] != second.partition("#")[0]
-    assert asyncio.run(answer_all(second, ["ann"], rate)) == 3
+    skips = ["ask 0"]  # which then waits for the other annotator
+    assert asyncio.run(answer_all(second, ["ann"], lambda who, item: rate(who, item, skips))) == 3
     page.send_signal(signal.SIGINT)
-    assert "all labels are there; go on with: amendment run FILE" in page.communicate(timeout=20)[0]
+    said = page.communicate(timeout=20)[0]
+    assert f"1 label is missing; go on with: amendment label {folder} --stage evaluate" in said
     spot_check.send_signal(signal.SIGINT)
     assert f"16 labels are missing; go on with: amendment label {folder}\n" in spot_check.communicate(timeout=20)[0]
-    assert (open_sample(folder, EVALUATION).missing(), open_sample(folder).missing()) == (0, 2 * 4 + 8)
-    with Labels(folder / EVALUATION.labels) as labels:
-        labels.undo("ann", "take one back")
-    last, _ = serve(str(folder), "--stage", "evaluate")
-    last.send_signal(signal.SIGINT)
-    said = last.communicate(timeout=20)[0]
-    assert f"1 label is missing; go on with: amendment label {folder} --stage evaluate" in said
+    assert (open_sample(folder, EVALUATION).missing(), open_sample(folder).missing()) == (1, 2 * 4 + 8)
 
 
 def test_a_second_page_of_one_run_is_refused(serve: Serve, tmp_path: Path) -> None:
@@ -120,10 +116,8 @@ def test_a_port_that_is_taken_is_passed_over_or_said(serve: Serve, tmp_path: Pat
     page.kill()
     page.wait()
     with socket.create_server(("127.0.0.1", usual)):
-        second, url = serve(str(folder), "--port", str(usual))
-        assert url == ""
-        assert f"127.0.0.1:{usual}: cannot be listened on" in second.communicate(timeout=20)[1]
-        assert second.returncode == 2
+        with pytest.raises(ConfigError, match=f"127.0.0.1:{usual}: cannot be listened on"):
+            serve_labelling(folder, port=usual, ready=lambda url, cautions: pytest.fail("served"))
         _, other = serve(str(folder))
         assert other.startswith("http://127.0.0.1:")
         assert f":{usual}/" not in other

@@ -25,7 +25,7 @@ from amendment.errors import ConfigError
 from amendment.sync import new_loop
 from amendment.terminal import plain
 
-__all__ = ["serve_page"]
+__all__ = ["hosts_of", "serve_page"]
 
 _NO_TLS = (
     "warning: this page is reached over the network without TLS: whoever can listen there reads texts and labels, and "
@@ -65,7 +65,7 @@ def serve_page(
         number = listening.getsockname()[1]
         token = secrets.token_urlsafe(32)
         queue = Queue(questions, labels.current(), seed=seed, annotators=annotators, clock=time.monotonic)
-        app = create_app(queue, labels, token=token, hosts=_hosts(address, number))
+        app = create_app(queue, labels, token=token, hosts=hosts_of(address, number))
         server = uvicorn.Server(_settings(uvicorn.Config, app))
         with _ended_by_signals(server):
             ready(f"http://{address}:{number}/#token={token}", () if _is_loopback(address) else (_NO_TLS,))
@@ -77,7 +77,7 @@ def serve_page(
     return queue.missing()
 
 
-def _hosts(address: str, port: int) -> list[str]:
+def hosts_of(address: str, port: int) -> list[str]:
     """What browsers say as `Host`: of port 80, which goes without saying, the name alone."""
     names = [address, "localhost"] if _is_loopback(address) else [address]
     return names if port == 80 else [f"{name}:{port}" for name in names]
