@@ -39,7 +39,7 @@ from amendment.pipeline.reading.audit_inputs import AuditInputs, read_votes, sou
 from amendment.pipeline.reading.source_rows import FileFacts, fact_name
 from amendment.pipeline.runfile.config import RunFile
 from amendment.pipeline.runfile.sources import Source
-from amendment.pipeline.spot_checking import GATE, gate_counts, gates_of, open_seal, spot_check_of, write_gate
+from amendment.pipeline.spot_checking import GATE, SIDES, gate_counts, gates_of, open_seal, spot_check_of, write_gate
 from amendment.pipeline.stages.judging import candidate_tables
 from amendment.pipeline.summary import simulated_banner
 from amendment.records import Candidate, Prompt, Verdict
@@ -52,8 +52,6 @@ NAMES = ("certificate.json", "certificate.md")
 OUTGOING = tuple(f"audit/{name}" for name in NAMES)
 """The certificate once more, as it may be published: people under pseudonyms."""
 VERDICTS = ("inputs/verdicts", "judging/verdicts")
-LABELS = ("labels/open", "labels/sealed")
-"""Of a run with a spot check; what lies there from an earlier one says nothing."""
 PROBED = "probes/answers"
 """What judges answered to probes; of a run's folder alone."""
 SOURCE = "source "
@@ -93,7 +91,11 @@ def audit_path(
         config = _config_of(path)
         target = folder or Path("audits") / config.name
         return _write(
-            _of_folder(path, config), target, config, probes=_probes_of(path), people=_people_of(path, config)
+            _of_folder(path, config),
+            target,
+            config,
+            probes=_probes_of(path),
+            people=_certified(Workspace(path), config),
         )
     if is_run_file:
         config, base = load_run_file(path, overrides)[::2]
@@ -136,13 +138,8 @@ def make_certificate(context: Context) -> Made:
 
 
 def _certified(workspace: Workspace, config: RunFile) -> SpotCheck | None:
-    """The run's spot check, for a certificate that opens the seal."""
+    """The run's spot check, for a certificate that opens the seal; a second look at the same opens nothing."""
     return spot_check_of(workspace, config, opened=open_seal(workspace)) if config.spot_check else None
-
-
-def _people_of(folder: Path, config: RunFile) -> SpotCheck | None:
-    """The spot check of a run: looking once more at what its own certificate has looked at opens nothing."""
-    return _certified(Workspace(folder), config)
 
 
 def _of_files(config: RunFile, base: Path) -> AuditInputs:
@@ -155,8 +152,7 @@ def _of_files(config: RunFile, base: Path) -> AuditInputs:
 def _of_folder(folder: Path, config: RunFile) -> AuditInputs:
     """The verdicts that lie in a run's folder. Raises ConfigError where there are none."""
     workspace = Workspace(folder)
-    wanted = (*VERDICTS, *(LABELS if config.spot_check else ()))
-    tables = [name for name in wanted if workspace.path(name).is_file()]
+    tables = [name for name in (*VERDICTS, *_label_tables(config)) if workspace.path(name).is_file()]
     if not tables:
         raise ConfigError(f"{folder}: no verdicts here yet; amendment run makes them")
     written = [name for name in candidate_tables(config) if workspace.path(name).is_file()]
@@ -169,6 +165,12 @@ def _of_folder(folder: Path, config: RunFile) -> AuditInputs:
     inputs.files = [facts for facts in _read_by_inputs(folder) if facts.name in read]
     inputs.cost = judging_cost(folder)
     return inputs
+
+
+def _label_tables(config: RunFile) -> tuple[str, ...]:
+    """Labels that are votes of the certificate. What lies there without a spot check is of an earlier one; and a debug
+    sample is described in a section of its own, for its items were chosen for their doubt."""
+    return SIDES if config.spot_check and config.spot_check.purpose == "estimate" else ()
 
 
 def _read_by_inputs(folder: Path) -> list[FileFacts]:

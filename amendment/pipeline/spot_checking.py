@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from amendment.calibration import (
@@ -32,11 +31,12 @@ from amendment.pipeline.runfile.config import RunFile
 from amendment.pipeline.stages.calibrating import PROBABILITIES, Probability
 from amendment.records import Verdict
 
-__all__ = ["GATE", "gate_counts", "gates_of", "open_seal", "refuse_failed_gate", "spot_check_of", "write_gate"]
+__all__ = ["GATE", "SIDES", "gate_counts", "gates_of", "open_seal", "refuse_failed_gate", "spot_check_of", "write_gate"]
 
 GATE = "audit/gate.json"
 """What the trainings look at before they begin: nothing else of the certificate, so that they stand while it does."""
 SIDES = ("labels/open", "labels/sealed")
+"""The tables of people's labels."""
 
 
 def spot_check_of(workspace: Workspace, config: RunFile, *, opened: int = 0) -> SpotCheck | None:
@@ -105,6 +105,6 @@ def refuse_failed_gate(workspace: Workspace, config: RunFile) -> None:
     if failed:
         raise GateFailed(
             f"the judge did not pass its gate ({', '.join(failed)}), so nothing is trained on its labels; "
-            f"{Path(workspace.folder) / 'certificate.md'} says what was found. Change the judge or the constitution, "
+            f"{workspace.folder / 'certificate.md'} says what was found. Change the judge or the constitution, "
             "or train all the same with spot_check.gate.on_fail: go_on"
         )
