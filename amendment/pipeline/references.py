@@ -37,9 +37,8 @@ def reference_problems(config: RunFile) -> Iterator[tuple[Loc, str]]:
         yield from _jury_problems(config, config.judging)
     if config.spot_check:
         yield from _spot_check_problems(config, config.spot_check)
-    elif config.dataset.probabilities == "calibrated":
-        told = "calibrated on what people say, and nobody is asked; add spot_check, or take probabilities: raw"
-        yield ("dataset", "probabilities"), told
+    if config.dataset.probabilities == "calibrated":
+        yield from _nothing_calibrated(config)
     if config.evaluate:
         yield from _measures_nothing(config, config.evaluate)
         yield from _evaluation_people_problems(config, config.evaluate)
@@ -121,6 +120,17 @@ def _spot_check_problems(config: RunFile, stage: SpotCheckStage) -> Iterator[tup
         yield ("spot_check", "overlap"), f"{found}; lower it, or raise spot_check.items"
     if stage.people == "simulated":
         yield from _not_known_to_simulated_people(config, SPOT_CHECK)
+
+
+def _nothing_calibrated(config: RunFile) -> Iterator[tuple[Loc, str]]:
+    """Calibrated probabilities that nothing could make."""
+    loc: Loc = ("dataset", "probabilities")
+    if config.spot_check is None:
+        yield loc, "calibrated on what people say, and nobody is asked; add spot_check, or take probabilities: raw"
+    elif config.spot_check.purpose == "debug":
+        yield loc, "a debug sample calibrates nothing; take spot_check.purpose: estimate, or probabilities: raw"
+    elif config.spot_check.calibration.method == "none":
+        yield loc, "spot_check.calibration.method is none; name a method, or take probabilities: raw"
 
 
 def _not_known_to_simulated_people(config: RunFile, sample: LabelledSample) -> Iterator[tuple[Loc, str]]:

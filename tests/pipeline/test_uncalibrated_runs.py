@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from amendment.errors import Paused
+from amendment.errors import ConfigError, Paused
 from amendment.pipeline.engine import Workspace
 from amendment.pipeline.stages.calibrating import Probability
 from amendment.statistics.calibrators import Calibrator
@@ -38,10 +38,24 @@ def test_another_method_calibrates_and_changes_nothing_before_it(labelled: Path)
 
 
 def test_without_calibration_the_dataset_stays_raw(labelled: Path) -> None:
-    again = run(labelled, PAGED, "spot_check.calibration.method=none", "dataset.probabilities=calibrated")
+    again = run(labelled, PAGED, "spot_check.calibration.method=none")
     assert {row.p_chosen_calibrated for row in rows(again.folder).values()} == {None}
     assert all(row.decided_by == "person" or row.p_chosen == row.p_chosen_raw for row in rows(again.folder).values())
     assert "the run file asks for none" in (again.folder / "summary.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("override", "told"),
+    [
+        ("calibration.method=none", "method is none; name a method"),
+        ("purpose=debug", "debug sample calibrates nothing"),
+    ],
+)
+def test_calibrated_probabilities_are_not_asked_for_where_nothing_is_calibrated(
+    tmp_path: Path, override: str, told: str
+) -> None:
+    with pytest.raises(ConfigError, match=rf"dataset\.probabilities: .*{told}.*probabilities: raw"):
+        run(tmp_path, PAGED, f"spot_check.{override}", "dataset.probabilities=calibrated")
 
 
 def test_labels_too_few_to_calibrate_by_are_no_fault_of_the_run(tmp_path: Path) -> None:
