@@ -91,9 +91,10 @@ def _is_at_work(folder: Path) -> bool:
 
 
 def _counts(folder: Path, stage: str) -> dict[str, Any]:
+    """Numbers, and what the gate said."""
     note = Workspace(folder).note(stage)
     counts = note["counts"] if note and isinstance(note["counts"], dict) else {}
-    return {name: value for name, value in counts.items() if isinstance(value, int | float)}
+    return {name: value for name, value in counts.items() if name == "gate" or isinstance(value, int | float)}
 
 
 def status_lines(status: dict[str, Any]) -> list[str]:

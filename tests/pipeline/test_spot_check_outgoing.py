@@ -18,6 +18,7 @@ from amendment.pipeline import Run
 from amendment.pipeline.publishing.preview import write_preview
 from amendment.pipeline.publishing.publication import prepare
 from amendment.pipeline.publishing.verify import verify
+from amendment.pipeline.status import read_status, status_lines
 from tests.pipeline.spot_checked import ANNA, BERT, COMMENT, PAGED, contents, label_all, run, sample, told
 from tests.pipeline.test_outgoing import published_texts
 
@@ -118,6 +119,11 @@ def test_nobodys_name_and_nobodys_words_leave_in_rows_cards_and_exports(own: Pat
     assert people == {"person-1", "person-2"}
     published = b"".join(path.read_bytes() for path in write_preview(ready).rglob("*") if path.is_file())
     assert names_in(published.decode("utf-8", "replace")) == []
+
+
+def test_status_shows_what_the_gate_said(finished: Path) -> None:
+    [audit] = [line for line in status_lines(read_status(finished)) if line.strip().startswith("audit")]
+    assert f"gate {told(finished, 'audit/gate.json')['outcome']}, " in audit
 
 
 def test_labels_and_their_seal_are_nothing_that_was_put_into_a_run(own: Path) -> None:

@@ -230,7 +230,8 @@ def _limits(tables: Tables) -> Iterator[str]:
     rows = [row for found in tables.preferences.values() for row in found]
     if any(row.decided_by == "judge" for row in rows):
         yield "- Labels of a model judge carry its preferences, for length and style among them."
-    if any(row.decided_by == "judge" and row.p_chosen_calibrated is None for row in rows):
+    is_raw = tables.config.dataset.probabilities == "raw"
+    if any(row.decided_by == "judge" and (is_raw or row.p_chosen_calibrated is None) for row in rows):
         yield "- `p_chosen` is the judge's own probability, not calibrated on people."
     gate = tables.counts("audit").get("gate")
     if gate in ("FAIL", "WARN", "not measured"):
