@@ -159,6 +159,13 @@ def test_the_card_tells_of_calibration_and_people(own: Path) -> None:
     assert names_in(body) == []
 
 
+def test_the_card_says_where_training_sees_what_was_not_calibrated(own: Path) -> None:
+    told = "`p_chosen` is the judge's own probability, not calibrated on people"
+    assert told not in prepare(own, repo=REPO, license="mit").body
+    run(own.parent, PAGED, "dataset.probabilities=raw")
+    assert told in prepare(own, repo=REPO, license="mit").body
+
+
 def test_a_run_that_waits_for_people_is_not_published(own: Path) -> None:
     with Labels(own / "labels.sqlite") as labels:
         while (one := labels.undo(ANNA, f"undo-{len(labels.current())}-of-anna")) and one.showing:
