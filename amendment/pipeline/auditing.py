@@ -39,7 +39,16 @@ from amendment.pipeline.reading.audit_inputs import AuditInputs, read_votes, sou
 from amendment.pipeline.reading.source_rows import FileFacts, fact_name
 from amendment.pipeline.runfile.config import RunFile
 from amendment.pipeline.runfile.sources import Source
-from amendment.pipeline.spot_checking import GATE, SIDES, gate_counts, gates_of, open_seal, spot_check_of, write_gate
+from amendment.pipeline.spot_checking import (
+    GATE,
+    SIDES,
+    gate_counts,
+    gate_json,
+    gates_of,
+    open_seal,
+    spot_check_of,
+    write_gate,
+)
 from amendment.pipeline.stages.judging import candidate_tables
 from amendment.pipeline.summary import simulated_banner
 from amendment.records import Candidate, Prompt, Verdict
@@ -237,7 +246,9 @@ def _written(
     files = [facts._asdict() for facts in dict.fromkeys(inputs.files)]
     told = {"toolkit": __version__, "simulated": banner, "files": files, "read": dict(inputs.counts)}
     document = {**certificate.to_json(), **told, **({"probes": probes} if probes else {})}
-    document |= {"spot_check": spot_check_json(people)} if people else {}
+    if people:
+        gate = gate_json(gates_of(people, certificate, config))
+        document |= {"spot_check": spot_check_json(people), "gate": gate}
     document |= {name: found for name in ("constitutions", "cost") if (found := getattr(inputs, name))}
     title, *rest = certificate_lines(certificate)
     lines = [

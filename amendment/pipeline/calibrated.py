@@ -35,7 +35,7 @@ from amendment.pipeline.engine import Workspace
 from amendment.pipeline.labelled_samples import SPOT_CHECK
 from amendment.pipeline.runfile.config import RunFile
 from amendment.pipeline.runfile.spot_checks import MethodName, SpotCheckStage
-from amendment.pipeline.spot_checking import GATE, spot_check_of
+from amendment.pipeline.spot_checking import spot_check_of
 from amendment.pipeline.stages.labels import sides_of
 from amendment.records import Verdict
 from amendment.statistics import Estimate
@@ -92,8 +92,7 @@ def _told(workspace: Workspace, config: RunFile, stage: SpotCheckStage) -> Calib
     sides = sides_of(current, sample)
     heard = heard_items(sample, person_votes(sides["open"]))
     found = spot_check_of(workspace, config, opened=opened) if not missing and _stand(workspace, sides) else None
-    if found and _is_certified(workspace, found):
-        gate = json.loads(workspace.path(GATE).read_text(encoding="utf-8"))
+    if found and (gate := _certified(workspace, found)):
         all_of_it = f"All of it: {workspace.folder / 'certificate.md'}"
         lines = [*spot_check_lines(found), "", _gate_line(gate), "", all_of_it]
         return Calibrated(lines, {"is": "certified", "missing": 0, "gate": gate}, found.calibrated or found.raw)
@@ -102,14 +101,14 @@ def _told(workspace: Workspace, config: RunFile, stage: SpotCheckStage) -> Calib
     return told._replace(lines=lines, document={**told.document, "missing": missing})
 
 
-def _is_certified(workspace: Workspace, found: SpotCheck) -> bool:
-    """Whether the run's own certificate says the same: what it does not is still under the seal."""
+def _certified(workspace: Workspace, found: SpotCheck) -> dict[str, Any] | None:
+    """The gate, where the run's own certificate says the same: what it does not is still under the seal."""
     try:
         certificate = json.loads(workspace.path("certificate.json").read_text(encoding="utf-8"))
-        known = dict(certificate["spot_check"])
+        known, gate = dict(certificate["spot_check"]), dict(certificate["gate"])
     except (OSError, ValueError, KeyError, TypeError):
-        return False
-    return {**known, "opened": found.opened} == spot_check_json(found) and workspace.path(GATE).is_file()
+        return None
+    return gate if {**known, "opened": found.opened} == spot_check_json(found) else None
 
 
 def _waiting(workspace: Workspace, missing: int) -> str:

@@ -31,7 +31,17 @@ from amendment.pipeline.runfile.config import RunFile
 from amendment.pipeline.stages.calibrating import PROBABILITIES, Probability
 from amendment.records import Verdict
 
-__all__ = ["GATE", "SIDES", "gate_counts", "gates_of", "open_seal", "refuse_failed_gate", "spot_check_of", "write_gate"]
+__all__ = [
+    "GATE",
+    "SIDES",
+    "gate_counts",
+    "gate_json",
+    "gates_of",
+    "open_seal",
+    "refuse_failed_gate",
+    "spot_check_of",
+    "write_gate",
+]
 
 GATE = "audit/gate.json"
 """What the trainings look at before they begin: nothing else of the certificate, so that they stand while it does."""
@@ -88,11 +98,16 @@ def gate_counts(found: SpotCheck, gates: Sequence[Gate]) -> dict[str, Any]:
     return {"gate": worst([gate.outcome for gate in gates]), **told, "sealed labels opened": found.opened}
 
 
-def write_gate(workspace: Workspace, gates: Sequence[Gate]) -> None:
-    """Outcomes alone: a figure that moves without changing one makes no training run again."""
+def gate_json(gates: Sequence[Gate]) -> dict[str, Any]:
+    """The gate as the certificate has it."""
     told = [{"judge": gate.judge, "check": gate.check, "outcome": gate.outcome} for gate in gates]
-    gate = {"outcome": worst([gate.outcome for gate in gates]), "checks": told}
-    write_text(workspace.path(GATE), json.dumps(gate, indent=1) + "\n")
+    return {"outcome": worst([gate.outcome for gate in gates]), "checks": told}
+
+
+def write_gate(workspace: Workspace, gates: Sequence[Gate]) -> None:
+    """What failed, and no more: labels that change nothing else about the gate make no training run again."""
+    failed = [f"{gate.check} of {gate.judge}" for gate in gates if gate.outcome == "FAIL"]
+    write_text(workspace.path(GATE), json.dumps({"failed": failed}, indent=1) + "\n")
 
 
 def refuse_failed_gate(workspace: Workspace, config: RunFile) -> None:
@@ -100,8 +115,7 @@ def refuse_failed_gate(workspace: Workspace, config: RunFile) -> None:
     stage = config.spot_check
     if stage is None or stage.gate.on_fail == "go_on":
         return
-    gate = json.loads(workspace.path(GATE).read_text(encoding="utf-8"))
-    failed = [f"{one['check']} of {one['judge']}" for one in gate["checks"] if one["outcome"] == "FAIL"]
+    failed = json.loads(workspace.path(GATE).read_text(encoding="utf-8"))["failed"]
     if failed:
         raise GateFailed(
             f"the judge did not pass its gate ({', '.join(failed)}), so nothing is trained on its labels; "

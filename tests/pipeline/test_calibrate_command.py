@@ -122,7 +122,7 @@ def test_what_is_certified_is_told_and_for_machines_too(labelled: Path, capsys: 
     assert called("calibrate", str(labelled), "--json") == 0
     document = json.loads(capsys.readouterr().out)
     assert (document["is"], document["missing"]) == ("certified", 0)
-    assert document["gate"] == told(labelled, "audit/gate.json")
+    assert document["gate"] == told(labelled, "certificate.json")["gate"]
     assert everything(labelled) == before
 
 

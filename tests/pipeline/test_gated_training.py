@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import subprocess
@@ -42,7 +41,7 @@ def failed(failed_folder: Path, tmp_path: Path) -> Path:
 
 
 def test_people_who_say_the_opposite_fail_the_judge(failed: Path) -> None:
-    gate = told(failed / "run", "audit/gate.json")
+    gate = told(failed / "run", "certificate.json")["gate"]
     assert gate["outcome"] == "FAIL"
     assert {"judge": "labels", "check": "people", "outcome": "FAIL"} in gate["checks"]
     assert "FAIL" in (failed / "run" / "certificate.md").read_text().split("## Gate\n")[1]
@@ -88,7 +87,7 @@ def test_limits_decide_and_are_part_of_the_certificate(failed: Path) -> None:
     again = run(failed, PAGED, "spot_check.gate.orders_disagree=0.05")
     assert again.ran == ("audit",)
     assert again.sent == 0
-    gates = {one["check"]: one["outcome"] for one in told(failed / "run", "audit/gate.json")["checks"]}
+    gates = {one["check"]: one["outcome"] for one in told(failed / "run", "certificate.json")["gate"]["checks"]}
     assert (gates["people"], gates["orders"]) == ("FAIL", "FAIL")
 
 
@@ -123,16 +122,19 @@ def test_a_training_on_revisions_owes_nothing_to_the_judge(tmp_path: Path) -> No
 
 
 def test_a_gate_that_warns_or_could_not_be_measured_stops_nobody(tmp_path: Path) -> None:
+    from amendment.calibration import Gate
     from amendment.pipeline.engine import Workspace
-    from amendment.pipeline.spot_checking import refuse_failed_gate
+    from amendment.pipeline.spot_checking import refuse_failed_gate, write_gate
 
     config: RunFile = load_run_file(_written(tmp_path)).config
     place = Workspace(tmp_path)
     place.path("audit/gate.json").parent.mkdir()
+    written = set()
     for outcome in ("PASS", "WARN", "not measured"):
-        checks = [{"judge": "labels", "check": "people", "outcome": outcome}]
-        place.path("audit/gate.json").write_text(json.dumps({"outcome": outcome, "checks": checks}))
+        write_gate(place, [Gate("labels", "people", outcome, "")])
         refuse_failed_gate(place, config)
+        written.add(place.path("audit/gate.json").read_bytes())
+    assert len(written) == 1  # and what passes instead of warning makes no training run again
 
 
 def _written(folder: Path) -> Path:
@@ -165,7 +167,7 @@ def test_one_annotator_gives_no_ceiling_and_only_a_judge_worse_than_a_coin_fails
             run(folder, PAGED, alone)
         label_all(folder / "run", *([says] if says else []), people=["Anna Berg"])
         result: Result = run(folder, PAGED, alone)
-        gates = {one["check"]: one["outcome"] for one in told(folder / "run", "audit/gate.json")["checks"]}
+        gates = {one["check"]: one["outcome"] for one in told(folder / "run", "certificate.json")["gate"]["checks"]}
         assert gates["people"] == outcome
         assert result.summary["stages"]["labels"]["people"] == 1
 

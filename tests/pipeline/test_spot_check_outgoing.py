@@ -123,7 +123,7 @@ def test_nobodys_name_and_nobodys_words_leave_in_rows_cards_and_exports(own: Pat
 
 def test_status_shows_what_the_gate_said(finished: Path) -> None:
     [audit] = [line for line in status_lines(read_status(finished)) if line.strip().startswith("audit")]
-    assert f"gate {told(finished, 'audit/gate.json')['outcome']}, " in audit
+    assert f"gate {told(finished, 'certificate.json')['gate']['outcome']}, " in audit
 
 
 def test_labels_and_their_seal_are_nothing_that_was_put_into_a_run(own: Path) -> None:

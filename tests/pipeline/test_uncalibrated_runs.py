@@ -67,7 +67,7 @@ def test_labels_too_few_to_calibrate_by_are_no_fault_of_the_run(tmp_path: Path) 
     assert "too few labels" in (tmp_path / "run" / "summary.md").read_text()
     assert "too few labels" in told(tmp_path / "run", "calibration/calibrator.json")["reason"]
     assert {row.p_chosen_calibrated for row in rows(tmp_path / "run").values()} == {None}
-    gates = {gate["check"]: gate["outcome"] for gate in told(tmp_path / "run", "audit/gate.json")["checks"]}
+    gates = {gate["check"]: gate["outcome"] for gate in told(tmp_path / "run", "certificate.json")["gate"]["checks"]}
     assert gates["people"] == "not measured"
 
 
