@@ -90,9 +90,11 @@ def gates_of(found: SpotCheck, certificate: Certificate, config: RunFile) -> tup
 def gate_counts(found: SpotCheck, gates: Sequence[Gate]) -> dict[str, Any]:
     """What summary and status show of it."""
     figures = {
-        "labels agree with people": found.agreement.value,
-        "difference of labels from the ceiling of people": found.beside.difference.value,
+        "the judge's labels agree with people": found.agreement.value,
+        "difference from the ceiling of people": found.beside.difference.value,
         "exported labels that people would give": found.accuracy.estimate.value if found.accuracy else math.nan,
+        "Brier, raw": found.raw.brier.value if found.raw else math.nan,
+        "Brier, calibrated": found.calibrated.brier.value if found.calibrated else math.nan,
     }
     told = {name: round(value, 4) for name, value in figures.items() if not math.isnan(value)}
     return {"gate": worst([gate.outcome for gate in gates]), **told, "sealed labels opened": found.opened}

@@ -35,7 +35,7 @@ def write_summary(
         "seed": config.seed,
         "toolkit": __version__,
         "simulated": simulated_banner(config),
-        "warnings": kinship_warnings(config),
+        "warnings": [*kinship_warnings(config), *_gate_warnings(notes, standing)],
         "stages": {name: {**notes[name]["counts"], **said_of_revisions(config, name)} for name in standing},
         "missing": [stage.name for stage in stages if stage.name not in standing],
         "out of date": [name for name in notes if name not in standing],
@@ -62,6 +62,7 @@ def headline(summary: Mapping[str, Any]) -> list[str]:
     if summary["simulated"]:
         lines += [f"> {summary['simulated']}", ""]
     lines += [line for warning in summary["warnings"] for line in (f"> {warning}", "")]
+    lines += _people(stages.get("audit", {}))
     if "evaluate" in stages:
         lines += [*evaluation_lines(stages["evaluate"], stages.get("evaluate_labels")), ""]
     elif stages:
@@ -70,6 +71,21 @@ def headline(summary: Mapping[str, Any]) -> list[str]:
         for name in shown:
             lines += [f"## {name}", "", *stage_lines(stages[name]), ""]
     return lines
+
+
+def _gate_warnings(notes: Mapping[str, Any], standing: Sequence[str]) -> list[str]:
+    """That people disagree with the judge too much, where nothing is trained that could refuse to."""
+    gate = notes["audit"]["counts"].get("gate") if "audit" in standing else None
+    return ["the judge did not pass its gate; see `Gate before training` in certificate.md"] if gate == "FAIL" else []
+
+
+def _people(audit: Mapping[str, Any]) -> list[str]:
+    """What a spot check found, in a line."""
+    if "gate" not in audit:
+        return []
+    agreed = audit.get("the judge's labels agree with people")
+    told = f"the judge's labels agree with people in {agreed:.1%}; " if agreed is not None else ""
+    return [f"People: {told}gate {audit['gate']} (certificate.md).", ""]
 
 
 def _page(summary: Mapping[str, Any]) -> list[str]:

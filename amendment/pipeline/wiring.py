@@ -137,7 +137,7 @@ def _dataset(config: RunFile) -> Iterable[Wiring]:
     if config.judging or config.brings_pairs:
         judged = [name for name in ("judging/judgements", "judging/rankings") if name in _made_by_judging(config)]
         mixed = ("mixing/pairs",) if len(config.dataset.mix) > 1 else ()
-        labelled = ("calibration/probabilities", "labels/open") if config.spot_check else ()
+        labelled = (*CALIBRATION, "labels/open") if config.spot_check else ()
         yield Wiring(
             "dataset", (*PROMPTS, "inputs/judgements", *candidate_tables(config), *judged, *mixed, *labelled), PAIRS
         )

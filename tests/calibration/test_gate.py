@@ -46,7 +46,7 @@ def beside(difference: Estimate, items: int = 60) -> Beside:
 )
 def test_people_decide_by_the_whole_interval(low: float, high: float, outcome: str) -> None:
     gate = people_gate(figure(0.7, 0.6, 0.8), beside(figure((low + high) / 2, low, high)), LIMITS)
-    assert (gate.judge, gate.check, gate.outcome) == ("labels", "people", outcome)
+    assert (gate.judge, gate.check, gate.outcome) == ("the judge's labels", "people", outcome)
     assert f"{low:+.3f} to {high:+.3f}" in gate.found
 
 
@@ -108,7 +108,7 @@ def test_orders_fail_where_the_whole_interval_lies_above_the_limit(
     value: float, low: float, high: float, outcome: str
 ) -> None:
     gate = orders_gate(figure(value, low, high), LIMITS)
-    assert (gate.judge, gate.check, gate.outcome) == ("labels", "orders", outcome)
+    assert (gate.judge, gate.check, gate.outcome) == ("the judge's labels", "orders", outcome)
 
 
 def test_orders_without_enough_items_measure_nothing() -> None:

@@ -117,7 +117,7 @@ def test_what_is_certified_is_told_and_for_machines_too(labelled: Path, capsys: 
     assert "## Spot check" in out
     assert "Gate: " in out
     assert f"All of it: {labelled / 'certificate.md'}" in out
-    section = (labelled / "certificate.md").read_text().split("## Spot check")[1].split("## Gate")[0]
+    section = (labelled / "certificate.md").read_text().split("## Spot check")[1].split("## Gate before")[0]
     assert section.strip() in out
     assert called("calibrate", str(labelled), "--json") == 0
     document = json.loads(capsys.readouterr().out)

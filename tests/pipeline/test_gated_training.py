@@ -43,8 +43,8 @@ def failed(failed_folder: Path, tmp_path: Path) -> Path:
 def test_people_who_say_the_opposite_fail_the_judge(failed: Path) -> None:
     gate = told(failed / "run", "certificate.json")["gate"]
     assert gate["outcome"] == "FAIL"
-    assert {"judge": "labels", "check": "people", "outcome": "FAIL"} in gate["checks"]
-    assert "FAIL" in (failed / "run" / "certificate.md").read_text().split("## Gate\n")[1]
+    assert {"judge": "the judge's labels", "check": "people", "outcome": "FAIL"} in gate["checks"]
+    assert "FAIL" in (failed / "run" / "certificate.md").read_text().split("## Gate before training\n")[1]
     assert told(failed / "run", "summary.json")["stages"]["audit"]["gate"] == "FAIL"
 
 
@@ -58,7 +58,7 @@ def test_nothing_is_trained_on_a_judge_that_failed_unless_the_run_file_says_so(f
     )
     said = " ".join(ended.stderr.split())
     assert ended.returncode == 5, said
-    assert "did not pass its gate (people of labels)" in said
+    assert "did not pass its gate (people of the judge's labels)" in said
     assert "run/certificate.md says what was found" in said
     assert "spot_check.gate.on_fail: go_on" in said
     assert "Traceback" not in said
@@ -102,13 +102,13 @@ NO_TRAINING = TRAINED[: TRAINED.index("reward_model:")]
 @pytest.mark.parametrize("stage", STARTS)
 def test_every_training_on_what_the_judge_chose_waits_for_the_gate(stage: str, failed: Path) -> None:
     text = NO_TRAINING.replace("base: {on: nothing", f"{STARTS[stage]}\nbase: {{on: nothing")
-    with pytest.raises(GateFailed, match="people of labels"):
+    with pytest.raises(GateFailed, match="people of the judge's labels"):
         run(failed, text)
     assert not (failed / "run" / "models" / stage).exists()
 
 
 def test_a_base_that_learns_what_the_judge_chose_waits_too(failed: Path) -> None:
-    with pytest.raises(GateFailed, match="people of labels"):
+    with pytest.raises(GateFailed, match="people of the judge's labels"):
         run(failed, NO_TRAINING.replace("on: nothing", "on: chosen"))
     assert not (failed / "run" / "models").exists()
 
@@ -131,7 +131,7 @@ def test_a_gate_that_warns_or_could_not_be_measured_stops_nobody(tmp_path: Path)
     place.path("audit/gate.json").parent.mkdir()
     written = set()
     for outcome in ("PASS", "WARN", "not measured"):
-        write_gate(place, [Gate("labels", "people", outcome, "")])
+        write_gate(place, [Gate("the judge's labels", "people", outcome, "")])
         refuse_failed_gate(place, config)
         written.add(place.path("audit/gate.json").read_bytes())
     assert len(written) == 1  # and what passes instead of warning makes no training run again

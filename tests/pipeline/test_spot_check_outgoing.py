@@ -79,17 +79,17 @@ def test_the_certificate_has_every_figure_of_the_spot_check(finished: Path) -> N
 
 def test_the_certificate_reads(finished: Path) -> None:
     text = (finished / "certificate.md").read_text()
-    for heading in ("# Audit", "## Spot check", "## Gate"):
+    for heading in ("# Audit", "## Spot check", "## Gate before training"):
         assert text.count(f"{heading}\n") == 1
     section = text.split("## Spot check")[1]
     for said in (
         "80 of ",
         "drawn with known probability",
         "the seal was opened once so far",
-        "labels agree with a person",
+        "the judge's labels agree with a person",
         "two people with each other",
         "exported labels that people would give too, by PPI++",
-        "labels saved",
+        "people alone would need so many times",
         "| raw ",
         "| calibrated ",
     ):

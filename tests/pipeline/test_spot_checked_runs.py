@@ -135,13 +135,15 @@ def test_open_labels_decide_their_comparisons_and_sealed_ones_never(simulated: R
     assert simulated.summary["stages"]["dataset"]["decided by people"] == len(people)
 
 
-@pytest.mark.parametrize(("said", "is_raw"), [(None, False), ("calibrated", False), ("raw", True)])
-def test_what_training_sees_is_named_by_the_run_file(
-    simulated: Result, said: str | None, is_raw: bool, tmp_path: Path
+@pytest.mark.parametrize("said", [None, "calibrated", "raw"])
+def test_what_training_sees_is_named_by_the_run_file_or_follows_from_what_calibration_was_worth(
+    simulated: Result, said: str | None, tmp_path: Path
 ) -> None:
     folder = Path(shutil.copytree(simulated.folder.parent, tmp_path / "again"))
     again = run(folder, SIMULATED, *([f"dataset.probabilities={said}"] if said else []))
     assert (again.ran, again.sent) == (("dataset",) if said else (), 0)
+    helps = told(again.folder, "calibration/calibrator.json")["helps"]
+    is_raw = said == "raw" if said else not helps
     by_judge = [row for row in rows(again.folder).values() if row.decided_by == "judge"]
     assert by_judge
     assert all(row.p_chosen == (row.p_chosen_raw if is_raw else row.p_chosen_calibrated) for row in by_judge)

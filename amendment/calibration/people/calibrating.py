@@ -63,11 +63,16 @@ class Calibration:
         return self.calibrator.apply(p)
 
     @property
+    def helps(self) -> bool:
+        """Whether calibration surely brings the Brier score down: the whole interval of the change lies below 0."""
+        return self.gain.brier.high < 0
+
+    @property
     def warnings(self) -> tuple[str, ...]:
         """What speaks against using it: notes of the fit, and a Brier score that it does not bring down."""
         told = [self.calibrator.note] if self.calibrator.note else []
         found = self.gain.brier
-        if not found.high < 0:
+        if not self.helps:
             told.append(
                 f"calibration does not surely bring the Brier score down on these labels (change {found.value:+.4f}, "
                 f"{found.low:+.4f} to {found.high:+.4f}): label more, or try isotonic from 500 labels on"
@@ -91,6 +96,7 @@ class Calibration:
             "warnings": list(self.warnings),
             "before": self.before.to_json(),
             "after": self.after.to_json(),
+            "helps": self.helps,
             "gain": {name: estimate.to_json() for name, estimate in self.gain._asdict().items()},
         }
 

@@ -12,7 +12,7 @@ from amendment.statistics import Estimate, bounds
 
 __all__ = ["FEWEST", "GATE_RULES", "GateLimits", "orders_gate", "people_gate", "unreadable_gate", "worst"]
 
-LABELS = "labels"
+LABELS = "the judge's labels"
 """Whom the gates of people and orders speak of: what the judges together put on the exported pairs."""
 FEWEST = 30
 """Items, or votes, from which a gate decides."""
@@ -22,8 +22,8 @@ DEBUG = "a debug sample: its items were chosen for their doubt"
 
 GATE_RULES = {
     "people": (
-        "agreement of the labels with single people minus agreement of two people, ties dropped, items weighed by "
-        "their probability: PASS where the whole interval lies above the margin, FAIL where none of it does, "
+        "agreement of the judge's labels with single people minus agreement of two people, ties dropped, items weighed "
+        "by their probability: PASS where the whole interval lies above the margin, FAIL where none of it does, "
         f"WARN where {CANNOT_TELL}; needs two people on {FEWEST} items. With one person there is no ceiling: then FAIL "
         "where the whole interval of agreement lies below one half, and WARN otherwise"
     ),

@@ -31,9 +31,12 @@ def plan_lines(plan: LabelPlan) -> list[str]:
     ]
 
 
-def own_lines(agreement: PlanRow, gate: PlanRow) -> list[str]:
+def own_lines(agreement: PlanRow, gate: PlanRow, *, annotators: int = 2) -> list[str]:
     """What one's own settings come to: `agreement` for all labels that certify, `gate` for those of two people."""
     lines = [f"- agreement with people: {agreement.design.labels} labels, {_points(agreement.half_width)}"]
+    if annotators == 1:
+        told = "one annotator has no ceiling, the agreement of two people: it decides nothing"
+        return [*lines, f"- gate: {told}; raise spot_check.annotators"]
     shared = gate.design.labels
     if shared < FEWEST:
         told = f"needs {FEWEST} comparisons that two people see and finds about {shared}: it decides nothing"

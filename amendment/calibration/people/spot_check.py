@@ -41,7 +41,7 @@ class ExportedP(NamedTuple):
 
 
 class Stratum(NamedTuple):
-    """What is known of items that have a part of their stratum in common."""
+    """What is known of items that have a part of their stratum in common, by the labels that the figures rest on."""
 
     name: str
     items: int
@@ -117,7 +117,7 @@ def spot_check(
         accuracy=accuracy,
         raw=_errors(used, [one.item.p_a for one in used], seed) if is_estimate else None,
         calibrated=_errors(used, _calibrated(used, exported), seed) if is_estimate else None,
-        strata=tuple(one._replace(agreement=told(one.agreement)) for one in _strata(sample, heard, level)),
+        strata=tuple(one._replace(agreement=told(one.agreement)) for one in _strata(sample, used, level)),
         gates=(
             people_gate(agreement, beside, limits, purpose),
             orders_gate(disagree, limits, purpose),

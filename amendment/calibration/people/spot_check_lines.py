@@ -20,6 +20,11 @@ from amendment.statistics.calibration_errors import CalibrationReport
 __all__ = ["gate_lines", "preview_lines", "spot_check_json", "spot_check_lines"]
 
 HEADING = ["P(label is right)", "Brier", "log loss", "ECE", "ECE of a perfect judge"]
+GATE = "Of all checks in this certificate these alone can keep the trainings from beginning."
+MERGED = (
+    "Items of each principle, of how sure the judge is (|2P - 1| below 0.5, below 0.8, above), of its two orders, and "
+    "of thirds of the length ratio; `any` stands where strata were too small to be kept apart."
+)
 FEWEST = 10
 """Labels that a row of the table of strata needs."""
 
@@ -45,13 +50,13 @@ def gate_lines(gates: Sequence[Gate]) -> list[str]:
     """The gate between judge and training, a line each, without line ends."""
     rows = [[cell(gate.judge), gate.check, gate.outcome, gate.found] for gate in gates]
     rules = [f"- {check}: {GATE_RULES[check]}." for check in dict.fromkeys(gate.check for gate in gates)]
-    return ["## Gate", "", *table([["of", "check", "outcome", "found"], *rows]), "", *rules]
+    return ["## Gate before training", "", GATE, "", *table([["of", "check", "outcome", "found"], *rows]), "", *rules]
 
 
 def preview_lines(agreement: Estimate, found: Calibration | None, refused: str) -> list[str]:
     """What open labels say while others are missing or sealed; `refused` says why they carry no calibration."""
     lines = ["# Preview", "", "By open labels alone: sealed ones wait for the certificate.", ""]
-    figures = [["figure", "value"], ["labels agree with a person", percent(agreement)]]
+    figures = [["figure", "value"], ["the judge's labels agree with a person", percent(agreement)]]
     if not found:
         return [*lines, *table(figures), "", f"No calibration: {refused}."]
     rows = [("raw", found.before), ("calibrated, cross-fitted", found.after)]
@@ -70,16 +75,16 @@ def _opening(found: SpotCheck) -> str:
     times = "once" if found.opened == 1 else f"{found.opened} times"
     return (
         f"{said} The figures rest on {found.sealed} sealed items, whose labels no calibrator, jury or amendment has "
-        f"seen; the seal was opened {times} so far, each time for another certificate."
+        f"seen; the seal was opened {times} so far: it counts different certificates, and exports of the labels."
     )
 
 
 def _figures(found: SpotCheck) -> Iterator[list[str]]:
-    yield ["labels agree with a person", percent(found.agreement)]
+    yield ["the judge's labels agree with a person", percent(found.agreement)]
     yield ["the judge's two orders disagree", percent(found.orders_disagree)]
     beside = found.beside
     if beside.items:
-        yield [f"on {beside.items} items with two people: labels with a person", f"{100 * beside.judge:.1f} %"]
+        yield [f"the same on {beside.items} items with two people", f"{100 * beside.judge:.1f} %"]
         yield ["two people with each other", f"{100 * beside.people:.1f} %"]
         yield ["difference, points", points(beside.difference)]
     if found.accuracy:
@@ -87,7 +92,7 @@ def _figures(found: SpotCheck) -> Iterator[list[str]]:
         yield ["exported labels that people would give too, by PPI++", percent(told.estimate)]
         yield ["the same from people alone", percent(told.people_alone)]
         yield ["lambda: how much the judge's own P helps", number(told.lam)]
-        yield ["labels saved: people alone would need so many times as many", number(told.labels_saved)]
+        yield ["people alone would need so many times as many labels of theirs", number(told.labels_saved)]
 
 
 def _intervals(found: SpotCheck) -> Iterator[str]:
@@ -120,8 +125,8 @@ def _strata(found: SpotCheck) -> Iterator[str]:
     shown = [one for one in found.strata if one.labelled >= FEWEST]
     if len(shown) > 1:
         rows = [[cell(one.name), str(one.items), str(one.labelled), percent(one.agreement)] for one in shown]
-        yield from table([["items", "in the sample", "labelled", "labels agree with a person"], *rows])
-        yield ""
+        yield from table([["items", "in the sample", "labelled", "the judge's labels agree"], *rows])
+        yield from ("", MERGED, "")
 
 
 def spot_check_json(found: SpotCheck) -> dict[str, Any]:

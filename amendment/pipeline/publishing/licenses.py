@@ -97,7 +97,12 @@ def _writer(origin: Origin) -> tuple[str, str | None, str | None] | None:
 
 def things_to_look_at(tables: Tables, license: str) -> list[str]:
     """What only the publisher can decide, a sentence each; `license` is the dataset's."""
-    return [*_licenses(tables, license), *_hosts(tables), *_people(tables)]
+    return [*_licenses(tables, license), *_hosts(tables), *_people(tables), *_gate(tables)]
+
+
+def _gate(tables: Tables) -> Iterator[str]:
+    if tables.counts("audit").get("gate") == "FAIL":
+        yield "gate: the judge did not pass it; the card says so"
 
 
 def _licenses(tables: Tables, license: str) -> Iterator[str]:

@@ -129,7 +129,8 @@ class DatasetStage(Part):
     labels leave them out. `judging` has its own."""
     probabilities: Literal["raw", "calibrated"] | None = None
     """Which P(chosen is better) training sees in `p_chosen`: the judge's own, or the one calibrated on people. Both
-    stand in columns of their own. null: calibrated where a spot check has calibrated it, raw otherwise."""
+    stand in columns of their own. null: calibrated where a spot check has calibrated it and that surely brings the
+    Brier score down on its open labels, raw otherwise."""
     constant_answers: ConstantAnswers = ConstantAnswers()
     """Which answers are no answers, since their writer says the same to most prompts; where such a one would be chosen,
     no pair is made."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from statistics import fmean
@@ -9,7 +10,7 @@ from typing import Literal, NamedTuple
 
 from amendment.calibration import person_votes
 from amendment.pipeline.context import Context
-from amendment.pipeline.stages.calibrating import OPEN, PROBABILITIES, Probability
+from amendment.pipeline.stages.calibrating import CALIBRATOR, OPEN, PROBABILITIES, Probability
 from amendment.records import Pair, Verdict
 from amendment.statistics.sides import side_of
 
@@ -38,9 +39,18 @@ def spot_checked_pairs(context: Context, pairs: Sequence[Pair]) -> Labelled:
     known = {one.comparison_id: p for one in rows if (p := one.p_a_calibrated) is not None}
     votes = person_votes(context.workspace.read(OPEN, Verdict)) if stage.decide else {}
     decided = labelled_pairs(pairs, votes, ties=judging.ties)
-    is_used = context.config.dataset.probabilities != "raw"
+    is_used = _is_used(context)
     found = calibrated_pairs(decided.pairs, known, is_used=is_used, turned=stage.calibration.turned)
     return Labelled(found.pairs, decided.counts + found.counts, decided.left_out + found.left_out)
+
+
+def _is_used(context: Context) -> bool:
+    """Whether training shall see calibrated probabilities: as the run file says, else where they surely help."""
+    wanted = context.config.dataset.probabilities
+    if wanted is not None:
+        return wanted == "calibrated"
+    recipe = json.loads(context.workspace.path(CALIBRATOR).read_text(encoding="utf-8"))
+    return bool(recipe.get("helps"))
 
 
 def calibrated_pairs(

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from amendment.calibration.people.amending.disagreements import PrincipleRecord
 from amendment.calibration.people.amending.gains import Added, Ruling
-from amendment.calibration.people.amending.proposals import Gathered, Proposal
+from amendment.calibration.people.amending.proposals import REPLIES, Gathered, Proposal
 from amendment.constitutions import Constitution, Principle
 from amendment.markdown import SPECIAL, cell, table
 from amendment.statistics import Estimate, bounds
@@ -141,17 +141,38 @@ def evidence_lines(found: Evidence) -> list[str]:
         "",
         *([f"> {found.banner}", ""] if found.banner else []),
         f"Run {plain(found.run)}: {counts['comparisons']:,} comparisons of {counts['prompts']:,} prompts that people "
-        f"have labelled in the open. Rules were proposed by {plain(found.model)} from {found.shown:,} disagreements "
-        f"among {counts['to propose from']:,} of them, and tested on the other {counts['to test on']:,} by "
-        f"{plain(found.judge)}. Sealed labels were not read. Nothing is applied.",
+        f"have labelled in the open. {plain(found.model)} was asked for rules by {found.shown:,} disagreements among "
+        f"{counts['to propose from']:,} of them; {_tested(found)}. Sealed labels were not read. Nothing is applied.",
         "",
     ]
     return [*head, *_changes(found), *_rejected(found), *_standing(found), *_reading()]
 
 
+def _tested(found: Evidence) -> str:
+    if not found.candidates:
+        return "none was tested"
+    tested = f"{len(found.candidates)} were" if len(found.candidates) > 1 else "one was"
+    return f"{tested} tested on the other {found.labels['to test on']:,} by {plain(found.judge)}"
+
+
+def _why_no_change(found: Evidence) -> str:
+    gathered = found.gathered
+    if found.candidates:
+        return "No candidate surely adds to what the constitution knows."
+    if gathered.known:
+        says = "1 proposal says" if len(gathered.known) == 1 else f"{len(gathered.known)} proposals say"
+        return f"No candidate was left to test: {says} what principles say already."
+    unread = sum(count for reason, count in gathered.unfit.items() if reason.startswith(REPLIES))
+    unfit = gathered.unfit.total() - unread
+    parts = [f"{unread} {'reply' if unread == 1 else 'replies'} could not be read"] if unread else []
+    parts += [f"{unfit} {'rule' if unfit == 1 else 'rules'} could not be used"] if unfit else []
+    told = f" ({', '.join(parts)})" if parts else ""
+    return f"No usable rule was proposed{told}."
+
+
 def _changes(found: Evidence) -> Iterator[str]:
     if found.new is None:
-        yield from ("## No change is proposed", "", "No candidate surely adds to what the constitution knows.", "")
+        yield from ("## No change is proposed", "", _why_no_change(found), "")
         return
     yield from (f"## Proposed: version {found.new.version} (now {found.old.version})", "")
     for one in found.accepted:

@@ -29,6 +29,8 @@ MOST_READ = 20
 """Rules that are taken from one reply."""
 QUESTION = "Which of the two answers keeps this rule better?"
 """Of a rule that came without one."""
+REPLIES = "replies"
+"""What the reason begins with where it is whole replies that were left out, not rules."""
 
 _FORBIDDEN = re.compile(r"[<>{}\[\]|\\`]|://|\x1b")
 _ITEM = re.compile(r"^\s*(?:[-*\u2022]|\d{1,3}[.)])\s+(?P<text>\S.*)$", re.MULTILINE)

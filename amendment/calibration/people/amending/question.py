@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from amendment.answers import Unusable, usable
 from amendment.calibration.people.amending.disagreements import LabelledRow
-from amendment.calibration.people.amending.proposals import Read, read_rules
+from amendment.calibration.people.amending.proposals import REPLIES, Read, read_rules
 from amendment.calls import Model
 from amendment.fence import fence
 from amendment.hashing import content_id
@@ -89,12 +89,14 @@ def proposing_messages(batch: Sequence[Difference], rules: Mapping[str, str]) ->
 
 
 async def propose(model: Model, batch: Sequence[Difference], rules: Mapping[str, str]) -> Read:
-    """What a model proposes about one batch. A refusal or an empty reply proposes nothing; raises ProviderError."""
+    """What a model proposes about one batch. A reply that nothing can be read in proposes nothing, and is counted;
+    raises ProviderError."""
     answer = await model.ask(proposing_messages(batch, rules))
     try:
-        return read_rules(text_of(usable(answer, "amend")))
+        found = read_rules(text_of(usable(answer, "amend")))
     except Unusable as fault:
-        return Read((), Counter({f"replies {fault.outcome}": 1}))
+        return Read((), Counter({f"{REPLIES} {fault.outcome}": 1}))
+    return found if found.rules or found.unfit else Read((), Counter({f"{REPLIES} without a rule": 1}))
 
 
 def _shown(messages: Messages) -> list[dict[str, Any]]:
