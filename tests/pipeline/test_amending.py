@@ -6,12 +6,13 @@ import importlib.util
 import json
 import shutil
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from amendment.calibration import SampledItem
+from amendment.calibration import Gathered, Rule, SampledItem
 from amendment.calibration.people.amending.gains import Ruling
 from amendment.cli import main
 from amendment.constitutions import lint, load_constitution
@@ -141,6 +142,33 @@ def test_without_an_accepted_rule_no_constitution_is_left_from_before(
     assert found.evidence.new is None
     assert not (here / "amend" / "constitution.yaml").exists()
     assert "## No change is proposed" in "\n".join(found.lines)
+
+
+STANDING = (Rule("Be polite to whoever asks.", "Which?"), "polite")
+
+
+@pytest.mark.parametrize(
+    ("found", "headline"),
+    [
+        (
+            Gathered((), (), Counter({"replies refused": 2, "replies without a rule": 1, "fewer than 3 words": 1})),
+            "No usable rule was proposed (3 replies could not be read, 1 rule could not be used).",
+        ),
+        (
+            Gathered((), (STANDING,), Counter()),
+            "No candidate was left to test: 1 proposal says what principles say already.",
+        ),
+    ],
+)
+def test_where_nothing_was_tested_the_evidence_says_so_and_why(
+    here: Path, monkeypatch: pytest.MonkeyPatch, found: Gathered, headline: str
+) -> None:
+    monkeypatch.setattr(amending, "gathered", lambda reads, known, most: found)
+    text = "\n".join(amend_run(here).lines)
+    assert f"## No change is proposed\n\n{headline}\n" in text
+    assert "; none was tested. Sealed labels" in text
+    assert "tested on the other" not in text
+    assert "surely adds" not in text
 
 
 def test_too_few_labels_say_how_many_are_needed(here: Path) -> None:
