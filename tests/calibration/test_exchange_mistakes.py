@@ -59,8 +59,8 @@ def test_every_mistake_in_a_table_is_named_by_row_and_column(tmp_path: Path) -> 
         "row 2: item: found 'rain', expected the name of an item as it was exported: s2: and 32 hexadecimal digits",
         f"row 3: item: found 's2:{'0' * 32}', which is no item of this spot check; is the file of another run, or of "
         "an earlier sample?",
-        "row 4: choice: found 'C', expected one of a, b, tie, both_bad, skip, flag, both bad",
-        "row 5: choice: found nothing, expected one of a, b, tie, both_bad, skip, flag, both bad",
+        "row 4: choice: found 'C', expected one of A, B, tie, both_bad, skip, flag",
+        "row 5: choice: found nothing, expected one of A, B, tie, both_bad, skip, flag",
         "row 6: annotator: missing; expected whoever labelled, or say it for the whole file (--rater NAME)",
         "row 7: annotator: found 121 characters, expected at most 120",
         "row 8: confidence: found '7', expected 1 (unsure), 2 or 3 (sure)",
@@ -72,6 +72,19 @@ def test_every_mistake_in_a_table_is_named_by_row_and_column(tmp_path: Path) -> 
         "times that differ",
     ]
     assert str(told.value).splitlines() == [f"{path}: {line}" for line in expected]
+
+
+def test_a_mistake_that_many_rows_make_is_told_once_with_how_many_they_are(tmp_path: Path) -> None:
+    rows = [{"item": items()["rain"], "choice": "A"}, {"item": items()["tea"], "choice": "C", "annotator": "Ada"}]
+    rows += [{"item": items()["tea"], "choice": "B"}] * 3
+    path = saved(tmp_path / "labels.jsonl", "\n".join(map(json.dumps, rows)))
+    with pytest.raises(DataError) as told:
+        taken(path)
+    assert str(told.value).splitlines() == [
+        f"{path}: line 1 and 3 more: annotator: missing; expected whoever labelled, or say it for the whole file "
+        "(--rater NAME)",
+        f"{path}: line 2: choice: found 'C', expected one of A, B, tie, both_bad, skip, flag",
+    ]
 
 
 def test_a_row_that_stands_there_twice_counts_once_and_a_later_answer_comes_later(tmp_path: Path) -> None:

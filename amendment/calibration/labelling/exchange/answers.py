@@ -1,4 +1,5 @@
-"""Answers found in a file, checked and made labels; every mistake is named by its place, and one is enough for none.
+"""Answers found in a file, checked and made labels; every mistake is named, by the first row that makes it and how many
+more do, and one is enough for none.
 
 The uuid of a label is a hash of what it says, and of its time where the file tells one: a file that is read twice
 gives the same labels twice, which a store takes once.
@@ -7,7 +8,7 @@ gives the same labels twice, which a store takes once.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, cast
@@ -33,6 +34,9 @@ __all__ = ["CHOICE_WORDS", "Answers", "is_blank"]
 CHOICE_WORDS: dict[str, Choice] = {**{choice.casefold(): choice for choice in CHOICES}, "both bad": "both_bad"}
 """Choices by the words for them, in small letters."""
 
+_Mistake = tuple[Row, str, str]
+"""A row, its column, and what is wrong there."""
+
 
 class Answers:
     """The labels of one file."""
@@ -44,7 +48,7 @@ class Answers:
         self._at = at
         self._raters = {tidy_name(written): tidy_name(name) for written, name in (raters or {}).items()}
         self._labels: dict[tuple[str, str, int], list[tuple[Label, str]]] = {}
-        self._problems: list[Problem] = []
+        self._problems: list[_Mistake] = []
 
     def find(self, row: Row, written: Any, *, column: str = "item") -> Item | None:
         """The item of this name; None, and a problem, where these questions have none."""
@@ -61,7 +65,7 @@ class Answers:
 
     def wrong(self, row: Row, column: str, message: str) -> None:
         """A mistake in a row."""
-        self._problems.append(row.problem(column, message))
+        self._problems.append((row, column, message))
 
     def add(
         self,
@@ -124,18 +128,28 @@ class Answers:
     def done(self) -> list[Label]:
         """All labels, by time. Raises DataError that names every mistake."""
         if self._problems:
-            raise DataError(self._problems)
+            raise DataError(_told_once(self._problems))
         return sorted((label for found in self._labels.values() for label, _ in found), key=lambda label: label.instant)
 
 
 class _Complaints:
     """Adds problems with the fields of one answer, called as the file calls them."""
 
-    def __init__(self, row: Row, columns: Mapping[str, str], problems: list[Problem]) -> None:
+    def __init__(self, row: Row, columns: Mapping[str, str], problems: list[_Mistake]) -> None:
         self._row, self._columns, self._problems = row, columns, problems
 
     def __call__(self, name: str, message: str) -> None:
-        self._problems.append(self._row.problem(self._columns.get(name, name), message))
+        self._problems.append((self._row, self._columns.get(name, name), message))
+
+
+def _told_once(mistakes: Iterable[_Mistake]) -> Iterator[Problem]:
+    """Each column's message with the first row that it is about, and how many more there are."""
+    rows: dict[tuple[str, str], list[Row]] = {}
+    for row, column, message in mistakes:
+        rows.setdefault((column, message), []).append(row)
+    for (column, message), (first, *others) in rows.items():
+        more = f" and {len(others):,} more" if others else ""
+        yield Row(f"{first.place}{more}", {}).problem(column, message)
 
 
 def is_blank(value: Any) -> bool:
@@ -150,7 +164,8 @@ def _quoted(value: Any) -> str:
 def _choice(found: Any, words: Mapping[str, Choice], complain: _Complaints) -> Choice | None:
     choice = words.get(str(found).strip().casefold()) if not is_blank(found) else None
     if choice is None:
-        complain("choice", f"found {_quoted(found)}, expected one of {', '.join(words)}")
+        expected = CHOICES if words is CHOICE_WORDS else words
+        complain("choice", f"found {_quoted(found)}, expected one of {', '.join(expected)}")
     return choice
 
 
