@@ -7,15 +7,19 @@ from pathlib import Path
 
 import pytest
 
+from amendment.answers import Ending
 from amendment.errors import Transient
 from amendment.pipeline.checks import load_run_file
 from amendment.pipeline.context import Context
 from amendment.pipeline.engine import Workspace
 from amendment.pipeline.progress import QuietProgress
+from amendment.pipeline.runfile.config import JudgingStage
+from amendment.pipeline.stages.bench import Judged
 from amendment.pipeline.stages.judging import JudgeStep
+from amendment.pipeline.stages.judging_report import JudgingReport
 from amendment.pipeline.stages.passes import Item
 from amendment.preference import Judge
-from amendment.records import Candidate, Judgement, Message, Prompt, Verdict, user
+from amendment.records import Candidate, Comparison, Judgement, Message, Prompt, Verdict, user
 
 
 def test_no_judge_goes_on_after_the_comparison_was_left_pending(
@@ -57,3 +61,14 @@ def test_no_judge_goes_on_after_the_comparison_was_left_pending(
         assert asyncio.run(judge()) == ["pending"]
     finally:
         context.close()
+
+
+def test_the_report_of_a_single_judge_counts_its_comparisons_and_those_it_could_not_be_read_in() -> None:
+    prompt = Prompt(messages=user("please add 3 8"))
+    report = JudgingReport(JudgingStage.model_validate({"judges": [{"model": "m"}]}), ["one"])
+    own = [Judgement(prompt_id=prompt.id, a="a", b=b, p_a=p_a) for b, p_a in (("b", 0.9), ("c", None), ("d", 0.5))]
+    between = [Comparison(one.prompt_id, one.a, one.b) for one in own]
+    judged = [Judged(pair, [], Ending("done"), one, {"one": one}) for pair, one in zip(between, own, strict=True)]
+    report.add_judged(judged, {}, {"a": 0, "b": 1, "c": 2, "d": 3})
+    told = report.to_json()["judges"]["one"]
+    assert (told["comparisons"], told["abstained"]) == (3, 1)

@@ -72,7 +72,7 @@ class JudgingReport:
         if len(self.panel.raters) > 1:
             self.panel.add(judged.comparison.prompt_id, {rater: one.p_a for rater, one in judged.apart.items()}, label)
         for rater, own in judged.apart.items():
-            self._judges[rater].twice.add(own.consistent)
+            self._judges[rater].add_comparison(own)
         if self._cascade and judged.escalated:
             self._cascade.add(judged.escalated, label)
 
@@ -139,7 +139,7 @@ class JudgingReport:
         trust = self.panel.trust.get(rater)
         name = {"stacked": "weight", "dawid-skene": "right by the votes of all"}.get(self._stage.jury, "trust")
         told = {} if trust is None else {name: round(trust, 4)}
-        return {"comparisons": self.panel.asked[rater], "abstained": self.panel.abstained[rater], **told}
+        return {**self._judges[rater].asked, **told}
 
 
 def _of_panel(panel: Panel) -> dict[str, Any]:
@@ -187,18 +187,24 @@ class _JudgeCount:
 
     def __init__(self) -> None:
         self._verdicts, self._invalid = 0, 0
-        self._firsts = _Mean()
-        self.twice = _Mean()
+        self._firsts, self._twice = _Mean(), _Mean()
+        self.asked = {"comparisons": 0, "abstained": 0}
+        """Comparisons, and those of them for which it could not be read."""
 
     def add(self, verdict: Verdict) -> None:
         self._verdicts += 1
         self._invalid += verdict.invalid is not None
         self._firsts.add(verdict.p_first())
 
+    def add_comparison(self, own: Judgement) -> None:
+        self.asked["comparisons"] += 1
+        self.asked["abstained"] += own.p_a is None
+        self._twice.add(own.consistent)
+
     def to_json(self) -> dict[str, Any]:
         found: dict[str, Any] = {"verdicts": self._verdicts, "invalid": self._invalid}
-        if self.twice.count:
-            found["orders agree"] = self.twice.value
+        if self._twice.count:
+            found["orders agree"] = self._twice.value
         if self._firsts.count:
             found["mean P(first shown)"] = self._firsts.value
         return found
