@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import unicodedata
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from amendment.calibration import Difference, LabelledRow, Rule, batches, gathered
+from amendment.calibration import Difference, LabelledRow, Rule, batches, gathered, propose
 from amendment.calibration.people.amending.proposals import QUESTION, likeness, read_rules
 from amendment.calibration.people.amending.question import BATCH, proposing_messages
+from amendment.calls import Answer, Model, Reply
 from amendment.constitutions import Principle
 from amendment.fence import around_fences, read_fenced
-from amendment.records import Comparison, Message, text_of, user
+from amendment.records import Comparison, Message, Origin, text_of, user
 
 RULE = {"statement": "Answer in the language of the question.", "compare": "Which answer is in the right language?"}
 
@@ -149,3 +152,24 @@ def test_of_long_texts_the_middle_is_left_out() -> None:
     shown = read_fenced(text_of((asked,)))["disagreements"][0]["preferred"][0]["content"]
     assert len(shown) < 4100
     assert shown.endswith("END")
+
+
+@pytest.mark.parametrize(
+    ("text", "ending", "reason"),
+    [
+        ("The pairs speak for themselves.", "stop", "replies without a rule"),
+        ("I cannot help with that.", "refusal", "replies refused"),
+        (" ", "stop", "replies invalid"),
+    ],
+)
+def test_a_reply_that_holds_no_rule_is_counted(text: str, ending: str, reason: str) -> None:
+    reply = Reply.model_validate(
+        {"messages": (Message(role="assistant", content=text),), "finish_reason": ending},
+    )
+
+    class Same(Model):
+        async def ask(self, *_: Any, **__: Any) -> Answer:
+            return Answer(reply, Origin())
+
+    found = asyncio.run(propose(object.__new__(Same), [difference(1)], {}))
+    assert (found.rules, found.unfit) == ((), {reason: 1})
