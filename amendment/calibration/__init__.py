@@ -15,7 +15,7 @@ from amendment.calibration.labelling.exchange import (
     read_labels,
     write_labels,
 )
-from amendment.calibration.labelling.labels import Label, tidy_name, verdict_of
+from amendment.calibration.labelling.labels import Label, is_kept_name, tidy_name, verdict_of
 from amendment.calibration.labelling.queue import labels_missing
 from amendment.calibration.labelling.serving import serve_page
 from amendment.calibration.labelling.store import Labels
@@ -140,6 +140,7 @@ __all__ = [
     "halves_of",
     "harmful",
     "heard_items",
+    "is_kept_name",
     "label_plan",
     "labelled_items",
     "labels_missing",

@@ -24,6 +24,7 @@ from amendment.calibration import (
     SampledItem,
     format_of_path,
     format_of_row,
+    is_kept_name,
     labels_missing,
     page_order,
     read_labels,
@@ -44,6 +45,7 @@ __all__ = ["FORMAT_NAMES", "Sent", "TakenIn", "export_labels", "export_questions
 FORMAT_NAMES: tuple[str, ...] = get_args(LabelFormatName)
 CERTIFICATE = "certificate.json"
 SAMPLE = "spot_check/sample"
+KEPT = "is a name kept for simulated people"
 PSEUDONYM = re.compile(r"person-\d+")
 
 
@@ -238,12 +240,16 @@ def _raters(raters: Iterable[str]) -> dict[str, str]:
         written, name = (tidy_name(written), tidy_name(name)) if equals else ("", tidy_name(one))
         if not name or written in renamed:
             raise ConfigError(f"--rater {one!r}: expected NAME at most once, and WRITTEN=NAME once for each WRITTEN")
+        if is_kept_name(name):
+            raise ConfigError(f"--rater {one!r}: {name} {KEPT}; expected another name")
         renamed[written] = name
     return renamed
 
 
 def _check_raters(path: Path, renamed: Mapping[str, str], found: Iterable[Label]) -> None:
     names = {label.annotator for label in found}
+    if kept := sorted(filter(is_kept_name, names)):
+        raise DataError([Problem(str(path), f"{name} {KEPT}; say who it is (--rater {name!r}=NAME)") for name in kept])
     for written, name in renamed.items():
         if written and name not in names:
             known = f"it has {', '.join(sorted(names))}" if names else "it has no labels"

@@ -16,6 +16,7 @@ from amendment.calibration import Label, LabelQuestion, Labels, PrincipleText, S
 from amendment.errors import ConfigError, DataError
 from amendment.pipeline.auditing import audit_path
 from amendment.pipeline.label_files import export_labels, export_questions, import_labels
+from amendment.pipeline.stages.simulated_people import CALLED
 from amendment.pipeline.store import write_records
 from amendment.records import Candidate, Comparison, Message, Prompt, user
 
@@ -207,6 +208,20 @@ def test_a_mistake_keeps_the_whole_file_out(run: Callable[..., Path], tmp_path: 
     with pytest.raises(DataError, match=r"x.jsonl: line 10: item: found 's2:0+', which is no item of this spot check"):
         import_labels(folder, path)
     assert current(folder) == []
+
+
+@pytest.mark.parametrize("name", [f"{CALLED} 1", f"{CALLED} 2".title()])
+def test_a_file_brings_no_simulated_people(run: Callable[..., Path], tmp_path: Path, name: str) -> None:
+    file, folder = tmp_path / "x.csv", run()
+    export_questions(folder, file)
+    item = next(csv.DictReader(file.read_text(encoding="utf-8-sig").splitlines()))["item"]
+    file.write_text(f"item,choice,annotator\n{item},A,{name}\n")
+    with pytest.raises(DataError, match=rf"{name} is a name kept for simulated people; say who it is \(--rater"):
+        import_labels(folder, file)
+    with pytest.raises(ConfigError, match=rf"--rater .*: {name} is a name kept for simulated people"):
+        import_labels(folder, file, raters=[f"Ada={name}"])
+    assert current(folder) == []
+    assert import_labels(folder, file, raters=[f"{name}=Ada"]).new == 1
 
 
 def test_our_own_audit_reads_annotated_pairs(run: Callable[..., Path], tmp_path: Path) -> None:

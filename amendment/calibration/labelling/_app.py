@@ -25,7 +25,14 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from amendment.calibration.labelling._guard import Guard
-from amendment.calibration.labelling.labels import LONGEST_COMMENT, LONGEST_NAME, Choice, Label, tidy_name
+from amendment.calibration.labelling.labels import (
+    LONGEST_COMMENT,
+    LONGEST_NAME,
+    Choice,
+    Label,
+    is_kept_name,
+    tidy_name,
+)
 from amendment.calibration.labelling.queue import Queue, Shown
 from amendment.calibration.labelling.store import Labels
 from amendment.errors import AmendmentError, DataError
@@ -74,12 +81,15 @@ class _Undo(_Own):
 B = TypeVar("B", bound=_Body)
 
 
-def create_app(queue: Queue, labels: Labels, *, token: str, hosts: Collection[str]) -> ASGIApp:
+def create_app(
+    queue: Queue, labels: Labels, *, token: str, hosts: Collection[str], takes_kept_names: bool = False
+) -> ASGIApp:
     """The application over one queue and its open labels.
 
     `token` is what a browser exchanges for its cookie; `hosts` are the values of `Host` that are taken, `name:port`.
+    `takes_kept_names`: simulated people, whose names nobody else has, may come in.
     """
-    desk = _Desk(queue, labels, token)
+    desk = _Desk(queue, labels, token, takes_kept_names=takes_kept_names)
     routes = [
         Route("/", desk.page, methods=["GET"]),
         Route("/static/{name:path}", desk.static, methods=["GET"]),
@@ -97,7 +107,8 @@ def create_app(queue: Queue, labels: Labels, *, token: str, hosts: Collection[st
 class _Desk:
     """What each route does."""
 
-    def __init__(self, queue: Queue, labels: Labels, token: str) -> None:
+    def __init__(self, queue: Queue, labels: Labels, token: str, *, takes_kept_names: bool) -> None:
+        self._takes_kept_names = takes_kept_names
         self._queue = queue
         self._labels = labels
         self._token = token
@@ -127,6 +138,8 @@ class _Desk:
         annotator = tidy_name(asked.annotator)
         if not 0 < len(annotator) <= LONGEST_NAME:
             raise HTTPException(400, f"annotator: expected a name of 1 to {LONGEST_NAME} characters")
+        if is_kept_name(annotator) and not self._takes_kept_names:
+            raise HTTPException(400, f"annotator: {annotator!r} is a name kept for simulated people; take another")
         response = Response(status_code=204)
         name, value = _cookie_name(request), self._signed(annotator)
         response.set_cookie(name, value, path="/", httponly=True, samesite="strict")
@@ -232,7 +245,9 @@ async def _read(request: Request, kind: type[B]) -> B:
     try:
         return kind.model_validate_json(await request.body())
     except ValidationError as fault:
-        problems = [".".join(map(str, one["loc"])) + ": " + one["msg"] for one in fault.errors(include_input=False)]
+        problems = [
+            f"{'.'.join(map(str, one['loc'])) or 'body'}: {one['msg']}" for one in fault.errors(include_input=False)
+        ]
         raise HTTPException(400, "; ".join(problems)) from fault
 
 

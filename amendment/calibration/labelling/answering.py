@@ -55,7 +55,7 @@ async def answer_here(
     from amendment.calibration.labelling._app import create_app
 
     queue = Queue(questions, labels.current(), seed=seed, annotators=max(len(annotators), 1), clock=lambda: 0.0)
-    app = create_app(queue, labels, token="here", hosts=[_HERE])  # noqa: S106 - nothing listens anywhere
+    app = create_app(queue, labels, token="here", hosts=[_HERE], takes_kept_names=True)  # noqa: S106 - no socket
     return await answer_all(f"http://{_HERE}/#token=here", annotators, rate, app=app)
 
 

@@ -17,6 +17,7 @@ __all__ = [
     "SILENT",
     "Choice",
     "Label",
+    "is_kept_name",
     "tidy_name",
     "verdict_of",
 ]
@@ -28,6 +29,8 @@ SILENT: tuple[Choice, ...] = ("skip", "flag")
 """Those that say nothing about the two answers."""
 LONGEST_NAME, LONGEST_COMMENT = 120, 10_000
 """Characters of an annotator's name, and of a comment."""
+_SIMULATED = "simulatedperson"
+"""How the names of simulated people begin, without case and spaces."""
 
 
 class Label(Record):
@@ -67,6 +70,12 @@ def tidy_name(name: str) -> str:
     shown = "".join(" " if character.isspace() else character for character in unicodedata.normalize("NFKC", name))
     kept = "".join(one for one in shown if unicodedata.category(one) not in ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"))
     return " ".join(kept.split())
+
+
+def is_kept_name(name: str) -> bool:
+    """Whether a name is kept for simulated people, however it is written: nobody else takes it, because labels of
+    both in one store are refused."""
+    return "".join(tidy_name(name).casefold().split()).startswith(_SIMULATED)
 
 
 def verdict_of(label: Label) -> Verdict | None:

@@ -1,0 +1,61 @@
+"""What the page and the store of labels refuse, and what they say of it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+
+import pytest
+
+from amendment.calibration import Answer, answer_here
+from amendment.calibration.labelling._app import create_app
+from amendment.calibration.labelling.queue import Queue
+from amendment.calibration.labelling.store import Labels
+from tests.calibration.label_pages import Reply, ask, questions
+
+HOST = "127.0.0.1:8123"
+WRITE = [("host", HOST), ("origin", f"http://{HOST}"), ("content-type", "application/json")]
+
+
+def posted(folder: Path, path: str, body: bytes) -> Reply:
+    with Labels(folder / "labels.sqlite") as labels:
+        queue = Queue(questions(2), [], seed=3, annotators=2, clock=lambda: 0.0)
+        app = create_app(queue, labels, token="a" * 43, hosts=[HOST])
+        return asyncio.run(ask(app, "POST", path, WRITE, body))
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "simulated person 1",
+        " Simulated  PERSON\u200b\t12",
+        "ｓimulated person 3",
+        "simulated person",
+        "simulatedperson1",
+    ],
+)
+def test_nobody_takes_the_name_of_a_simulated_person(tmp_path: Path, name: str) -> None:
+    reply = posted(tmp_path, "/session", json.dumps({"token": "a" * 43, "annotator": name}).encode())
+    assert reply.status == 400
+    assert "kept for simulated people; take another" in reply.json["error"]
+    assert reply.header("set-cookie") is None
+
+
+@pytest.mark.parametrize("name", ["simulated", "Person 1", "A. Simulated Person"])
+def test_names_that_only_look_alike_are_taken(tmp_path: Path, name: str) -> None:
+    assert posted(tmp_path, "/session", json.dumps({"token": "a" * 43, "annotator": name}).encode()).status == 204
+
+
+def test_simulated_people_answer_under_their_names(tmp_path: Path) -> None:
+    with Labels(tmp_path / "labels.sqlite") as labels:
+        answered = answer_here(questions(2), labels, ["simulated person 1"], lambda *_: Answer("A"), seed=3)
+        assert asyncio.run(answered) == 2
+        assert {one.annotator for one in labels.current()} == {"simulated person 1"}
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"[]", b"\xff"])
+def test_a_body_that_is_none_is_called_so(tmp_path: Path, body: bytes) -> None:
+    reply = posted(tmp_path, "/session", body)
+    assert reply.status == 400
+    assert reply.json["error"].startswith("body: ")
