@@ -115,7 +115,10 @@ def _jury_problems(config: RunFile, stage: JudgingStage) -> Iterator[tuple[Loc, 
 
 def _spot_check_problems(config: RunFile, stage: SpotCheckStage) -> Iterator[tuple[Loc, str]]:
     """What people could not be asked; that there has to be a judge is told with the wiring."""
-    if stage.overlap > stage.items:
+    if stage.overlap and stage.annotators == 1:
+        found = f"found {stage.overlap}, expected 0: one annotator agrees with nobody"
+        yield ("spot_check", "overlap"), f"{found}; leave it out, or raise spot_check.annotators"
+    elif stage.overlap > stage.items:
         found = f"found {stage.overlap}, expected {stage.items} at most: so many items are drawn"
         yield ("spot_check", "overlap"), f"{found}; lower it, or raise spot_check.items"
     if stage.people == "simulated":

@@ -159,7 +159,7 @@ def test_calibrate_says_that_the_gate_failed(failed: Path) -> None:
 
 
 def test_one_annotator_gives_no_ceiling_and_only_a_judge_worse_than_a_coin_fails(tmp_path: Path) -> None:
-    alone = "spot_check.annotators=1"
+    alone = "spot_check={items: 80, annotators: 1}"
     for says, outcome in ((None, "WARN"), (opposing, "FAIL")):
         folder = tmp_path / outcome
         folder.mkdir()

@@ -41,6 +41,15 @@ def test_a_spot_check_whose_gate_decides_nothing_is_told_so(small: Path) -> None
     assert "finds about 20: it decides nothing; raise spot_check.overlap" in "\n".join(plan_labels(small).lines)
 
 
+def test_one_annotator_is_told_to_have_no_ceiling(small: Path) -> None:
+    with small.open("a") as file:
+        file.write("spot_check: {items: 200, annotators: 1}\n")
+    lines = "\n".join(plan_labels(small).lines)
+    assert "- gate: one annotator has no ceiling, the agreement of two people: it decides nothing; raise " in lines
+    assert "200 items, all seen by one annotator, 50 % of the prompts sealed" in lines
+    assert "spot_check.overlap" not in lines
+
+
 def test_a_run_file_brings_its_own_spot_check(small: Path) -> None:
     with small.open("a") as file:
         file.write("spot_check: {items: 400, overlap: 200, sealed: 0, gate: {below_ceiling: 0.1}}\n")

@@ -178,6 +178,11 @@ def test_where_no_judgement_becomes_a_pair_it_says_why(tmp_path: Path) -> None:
     ("overrides", "told"),
     [
         (["spot_check.overlap=31"], "spot_check.overlap: found 31, expected 30 at most"),
+        (
+            ["spot_check.annotators=1"],
+            "spot_check.overlap: found 8, expected 0: one annotator agrees with nobody; leave it out, or raise "
+            "spot_check.annotators",
+        ),
         (["spot_check.uniform=0.4"], "spot_check.uniform"),
         (["spot_check.annotators=0"], "spot_check.annotators"),
         (["spot_check.sampling=random"], "spot_check.sampling"),
@@ -209,3 +214,9 @@ def test_a_small_spot_check_needs_no_word_on_overlap(run_file: Callable[[str], P
     stage = load_run_file(run_file(text)).config.spot_check
     assert stage is not None
     assert stage.overlap == 20
+
+
+def test_one_annotator_shares_nothing(tmp_path: Path) -> None:
+    result = made(tmp_path, text=CHECKED.replace(SPOT_CHECK, "spot_check: {items: 20, annotators: 1}\n"))
+    assert result.summary["stages"]["spot_check"]["seen by every annotator"] == 0
+    assert not any(item.in_overlap for item in sample(result.folder))

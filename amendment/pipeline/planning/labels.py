@@ -72,9 +72,10 @@ class PlannedLabels(NamedTuple):
         """For people."""
         stage = self.stage
         sealed = f", {100 * stage.sealed:g} % of the prompts sealed, which alone certify" if stage.sealed else ""
-        told = f"{stage.items} items, {stage.overlap} of them seen by {stage.annotators} people{sealed}"
+        shared = f"{stage.overlap} of them seen by {stage.annotators} people"
+        told = f"{stage.items} items, {shared if stage.annotators > 1 else 'all seen by one annotator'}{sealed}"
         basis = [f"- {name}: {_shown(value)}" for name, value in self.basis.items()]
-        own = [f"As spot_check says ({told}):", "", *own_lines(*self.own)]
+        own = [f"As spot_check says ({told}):", "", *own_lines(*self.own, annotators=stage.annotators)]
         return ["# What labels buy", "", *basis, "", *own, "", *plan_lines(self.plan)]
 
 

@@ -52,8 +52,8 @@ class SpotCheckStage(Part):
     items: int = Field(default=200, ge=1, le=100_000)
     """Comparisons of the dataset, of both splits, that people are asked about; all of them where there are no more."""
     overlap: int = Field(default=50, ge=0, le=100_000)
-    """Of these, how many every annotator sees: how far people agree is measured on them. All others are shared out. Of
-    fewer items all, where nothing is said."""
+    """Of these, how many every annotator sees: how far people agree is measured on them. All others are shared out.
+    Where nothing is said, of fewer items all, and none for one annotator."""
     annotators: int = Field(default=2, ge=1, le=100)
     """People who label."""
     repeats: float = Field(default=0.1, ge=0, le=1)
@@ -77,8 +77,12 @@ class SpotCheckStage(Part):
 
     @model_validator(mode="before")
     @classmethod
-    def _no_more_overlap_than_items(cls, data: Any) -> Any:
-        """The default overlap of a small sample is all of it."""
-        items = data.get("items") if isinstance(data, dict) else None
+    def _default_overlap(cls, data: Any) -> Any:
+        """Of a small sample all of it; of one annotator none, who agrees with nobody."""
+        if not isinstance(data, dict) or "overlap" in data:
+            return data
+        if data.get("annotators") == 1:
+            return {**data, "overlap": 0}
+        items = data.get("items")
         is_small = isinstance(items, int) and items < cls.model_fields["overlap"].default
-        return {**data, "overlap": items} if is_small and "overlap" not in data else data
+        return {**data, "overlap": items} if is_small else data
