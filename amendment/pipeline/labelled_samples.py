@@ -11,6 +11,8 @@ from typing import NamedTuple
 
 __all__ = ["EVALUATION", "SAMPLES", "SPOT_CHECK", "LabelledSample"]
 
+_WAITING = "missing; people give them on the page"
+
 
 class LabelledSample(NamedTuple):
     """Where a sample's questions and labels lie."""
@@ -40,6 +42,15 @@ class LabelledSample(NamedTuple):
     def command(self, folder: Path) -> str:
         """Serves its page."""
         return f"amendment label {folder}{self.option}"
+
+    def waiting(self, folder: Path, missing: int) -> str:
+        """What a run says that waits for so many labels."""
+        told = "1 label is" if missing == 1 else f"{missing} labels are"
+        return f"{self.read_by}: {told} {_WAITING}: {self.command(folder)}"
+
+    def has_waited(self, ended: str) -> bool:
+        """Whether these are the words of `waiting`."""
+        return ended.startswith(f"{self.read_by}: ") and _WAITING in ended
 
 
 SPOT_CHECK = LabelledSample(("spot_check",), "spot_check", "labels", "labels.sqlite", "the spot check")

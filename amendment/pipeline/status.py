@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from amendment.errors import AmendmentError, ConfigError, LedgerError
 from amendment.ledger import ReadOnly
 from amendment.pipeline.engine import Workspace
+from amendment.pipeline.labelled_samples import SAMPLES
+from amendment.pipeline.labelling import open_sample
 from amendment.redaction import redact
 from amendment.terminal import plain
 
@@ -40,7 +42,8 @@ def read_status(folder: Path) -> dict[str, Any]:
 
     `running` names the stage at work, or several that share a pass, with commas between. It is null when the process
     that was at it has ended, however it ended; `ended` then says why, where it did not finish. `paid` has the calls
-    that were paid for, those of them without a price, and their USD; null without a ledger that can be read.
+    that were paid for, those of them without a price, and their USD; null without a ledger that can be read. `labels`
+    says how many are missing now where the last start ended because some were; else it is null.
     """
     try:
         status = json.loads((folder / "status.json").read_text(encoding="utf-8"))
@@ -54,7 +57,21 @@ def read_status(folder: Path) -> dict[str, Any]:
     ended = KILLED if status["running"] and not running else status.get("ended")
     status["of another version"] = [name for name in status["done"] if not Workspace(folder).is_of_now(name)]
     counts = {name: _counts(folder, name) for name in status["done"]}
-    return {**status, "running": running, "ended": ended, "paid": _paid(folder), "counts": counts}
+    labels = _labels(folder, status["done"], str(ended)) if ended and not running else None
+    return {**status, "running": running, "ended": ended, "labels": labels, "paid": _paid(folder), "counts": counts}
+
+
+def _labels(folder: Path, done: Sequence[str], ended: str) -> str | None:
+    """What a run that waited for people's labels waits for now; None where it waited for none."""
+    for sample in SAMPLES.values():
+        if sample.has_waited(ended) and sample.read_by not in done:
+            try:
+                missing = open_sample(folder, sample).missing()
+            except AmendmentError:  # a start says what is wrong
+                return None
+            there = f"{sample.read_by}: all labels are there; amendment run FILE goes on"
+            return sample.waiting(folder, missing) if missing else there
+    return None
 
 
 def _paid(folder: Path) -> dict[str, Any] | None:
@@ -109,7 +126,9 @@ def status_lines(status: dict[str, Any]) -> list[str]:
         lines.append(f"  {name:15} {state:8} {counts}".rstrip())
     if status.get("paid"):
         lines.append(_paid_line(status["paid"]))
-    if status.get("ended"):
+    if status.get("labels"):
+        lines.append(plain(str(status["labels"]), longest=LONGEST))
+    elif status.get("ended"):
         lines.append(f"the last start ended: {plain(str(status['ended']), longest=LONGEST)}")
     following = [name for name in status["stages"] if name not in status["done"]]
     older = ", ".join(map(plain, status.get("of another version", ())))

@@ -18,6 +18,7 @@ from amendment.pipeline.auditing import audit_path
 from amendment.pipeline.status import read_status, status_lines
 from amendment.statistics.calibrators import Calibrator
 from tests.pipeline.spot_checked import (
+    ANNA,
     CHECKED,
     PAGED,
     SIMULATED,
@@ -316,7 +317,15 @@ def test_plan_and_status_know_what_waits_for_people(waiting: Path) -> None:
     lines = status_lines(status)
     assert lines[-1] == "next: labels"
     assert "150 labels are missing; people give them on the page: amendment label" in lines[-2]
+    label_all(waiting / "run", people=[ANNA])
+    told_now = status_lines(read_status(waiting / "run"))[-2]
+    # of 80 items Anna has seen all, of which Bert sees 70 as well
+    assert told_now == f"labels: 70 labels are missing; people give them on the page: amendment label {waiting / 'run'}"
     label_all(waiting / "run")
+    assert status_lines(read_status(waiting / "run"))[-2:] == [
+        "labels: all labels are there; amendment run FILE goes on",
+        "next: labels",
+    ]
     run(waiting, PAGED)
     assert [*Run.from_file(waiting / "run.yaml", folder=waiting / "run").plan().done] == STAGES
 

@@ -64,9 +64,7 @@ def said_of(context: Context, sample: LabelledSample, labelling: Labelling) -> l
         current = labels.current()
     missing = labels_missing(questions, current, annotators=labelling.annotators)
     if missing:
-        told = "1 label is missing" if missing == 1 else f"{missing} labels are missing"
-        command = sample.command(workspace.folder)
-        raise Paused(f"{sample.read_by}: {told}; people give them on the page: {command}")
+        raise Paused(sample.waiting(workspace.folder, missing))
     asked = {one.comparison_id for one in questions}
     return [label for label in current if label.comparison_id in asked]
 
