@@ -87,9 +87,9 @@ def _told(workspace: Workspace, config: RunFile, stage: SpotCheckStage) -> Calib
     sample = workspace.read("spot_check/sample", SampledItem)
     questions = workspace.read("spot_check/questions", LabelQuestion)
     with Labels(SPOT_CHECK.labels_in(workspace.folder), read_only=True) as labels:
-        current, opened = labels.current(), labels.seal_openings()
+        current, opened, seen = labels.current(), labels.seal_openings(), labels.prompts_seen()
     missing = labels_missing(questions, current, annotators=stage.annotators)
-    sides = sides_of(current, sample)
+    sides = sides_of(current, sample, seen=seen)
     heard = heard_items(sample, person_votes(sides["open"]))
     found = spot_check_of(workspace, config, opened=opened) if not missing and _stand(workspace, sides) else None
     if found and (gate := _certified(workspace, found)):

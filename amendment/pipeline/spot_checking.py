@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from amendment.calibration import (
@@ -18,6 +19,7 @@ from amendment.calibration import (
     Labels,
     SampledItem,
     SpotCheck,
+    person_votes,
     spot_check,
     unreadable_gate,
     worst,
@@ -59,14 +61,27 @@ def spot_check_of(workspace: Workspace, config: RunFile, *, opened: int = 0) -> 
         one.comparison_id: ExportedP(one.prompt_id, one.p_a_raw, one.p_a_calibrated)
         for one in workspace.rows(PROBABILITIES, Probability)
     }
-    return spot_check(
-        workspace.read("spot_check/sample", SampledItem),
-        [verdict for side in SIDES for verdict in workspace.read(side, Verdict)],
+    labels = {side: workspace.read(side, Verdict) for side in SIDES}
+    behind = person_votes(labels["labels/sealed"])
+    drawn = workspace.read("spot_check/sample", SampledItem)
+    found = spot_check(
+        [item.model_copy(update={"is_sealed": item.comparison_id in behind}) for item in drawn],
+        [verdict for side in SIDES for verdict in labels[side]],
         exported,
         limits=stage.gate.limits,
         opened=opened,
         seed=config.seed,
     )
+    seen = person_votes(labels["labels/open"])
+    return _told_of_seen(found, sum(item.is_sealed and item.comparison_id in seen for item in drawn))
+
+
+def _told_of_seen(found: SpotCheck, count: int) -> SpotCheck:
+    """With a note on items that the sample would seal and whose labels were looked at before."""
+    if not count:
+        return found
+    note = f"{count} items would be sealed, but their labels were looked at before: they count as open ones"
+    return replace(found, notes=(*found.notes, note))
 
 
 def open_seal(workspace: Workspace) -> int:

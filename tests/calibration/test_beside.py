@@ -66,7 +66,7 @@ def test_the_judge_stands_beside_two_people() -> None:
         HeardItem(item("w", 0.5), (1.0, 1.0)),
     ]
     found = beside_people(items)
-    assert (found.items, found.judge, found.people) == (2, 0.75, 0.5)
+    assert (found.items, found.judge, found.people.value) == (2, 0.75, 0.5)
     assert found.difference.value == pytest.approx(0.25)
 
 

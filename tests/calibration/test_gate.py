@@ -31,7 +31,7 @@ def figure(value: float, low: float = NAN, high: float = NAN, *, n: int = 60, cl
 
 
 def beside(difference: Estimate, items: int = 60) -> Beside:
-    return Beside(items, 0.7 + difference.value, 0.7, difference)
+    return Beside(items, 0.7 + difference.value, figure(0.7, 0.6, 0.8), difference)
 
 
 @pytest.mark.parametrize(
@@ -81,7 +81,7 @@ def test_where_all_prompts_say_the_same_twenty_decide_and_fewer_warn() -> None:
     worse = Estimate(-1.0, NAN, NAN, 40, 40, note=NO_VARIATION)
     assert people_gate(figure(0.0), beside(worse, items=40), LIMITS).outcome == "FAIL"
     few = Estimate(-1.0, NAN, NAN, 40, 12, note=NO_VARIATION)
-    assert people_gate(figure(0.0), beside(few, items=40), LIMITS).outcome == "WARN"
+    assert people_gate(figure(0.7, 0.6, 0.8), beside(few, items=40), LIMITS).outcome == "WARN"
     always_wrong = figure(0.0, n=40, clusters=40)
     assert people_gate(always_wrong, beside(NONE, items=0), LIMITS).outcome == "FAIL"
 
@@ -167,3 +167,16 @@ def test_every_figure_gets_an_outcome_and_a_wider_margin_never_a_worse_one(
     ]
     ranks = ["FAIL", "WARN", "not measured", "PASS"]
     assert sorted(found, key=ranks.index) == found
+
+
+def test_labels_that_people_contradict_fail_however_little_people_agree_with_each_other() -> None:
+    # one person always against the judge, one with it: two people agree never, and the judge in a third
+    torn = Beside(60, 0.5, figure(0.0, 0.0, 0.1), figure(0.5, 0.4, 0.6))
+    assert people_gate(figure(0.32, 0.24, 0.41), torn, LIMITS).outcome == "FAIL"
+
+
+def test_beside_people_who_agree_no_better_than_a_coin_nothing_passes() -> None:
+    torn = Beside(60, 0.68, figure(0.5, 0.37, 0.63), figure(0.18, 0.05, 0.3))
+    gate = people_gate(figure(0.68, 0.6, 0.76), torn, LIMITS)
+    assert gate.outcome == "WARN"
+    assert "no better than a coin" in gate.found

@@ -57,7 +57,7 @@ def test_a_judge_that_agrees_with_people_as_they_do_with_each_other_passes() -> 
     sample, labels = whole(right=1.0)
     found = reported(sample, labels)
     # everybody says the same of 60 prompts: 1 - 1 = 0, above -0.05
-    assert (found.beside.judge, found.beside.people, found.beside.difference.value) == (1.0, 1.0, 0.0)
+    assert (found.beside.judge, found.beside.people.value, found.beside.difference.value) == (1.0, 1.0, 0.0)
     assert [gate.outcome for gate in found.gates] == ["PASS", "PASS"]
 
 

@@ -11,7 +11,9 @@ from amendment.calibration import Labels
 from amendment.errors import Paused
 from amendment.pipeline.auditing import audit_path
 from amendment.pipeline.calibrated import calibrate_run
-from tests.pipeline.spot_checked import PAGED, contents, label_all, run, say_anew, told
+from amendment.pipeline.engine import Workspace
+from amendment.records import Verdict
+from tests.pipeline.spot_checked import PAGED, contents, label_all, run, sample, say_anew, told
 
 
 @pytest.fixture(scope="module")
@@ -119,3 +121,25 @@ def test_openings_outlive_everything_that_a_run_makes_anew(labelled: Path) -> No
     assert {"labels", "audit"} <= set(again.ran)
     assert certified(labelled) == 1
     assert contents(labelled / "run", "labels.sqlite")
+
+
+@pytest.mark.parametrize(("first", "later"), [((), ("spot_check.sealed=0.9",)), (("spot_check.purpose=debug",), ())])
+def test_labels_that_were_looked_at_are_never_sealed_again(
+    tmp_path: Path, first: tuple[str, ...], later: tuple[str, ...]
+) -> None:
+    folder = tmp_path / "run"
+    _finish(tmp_path, *first)
+    seen = {verdict.prompt_id for verdict in Workspace(folder).read("labels/open", Verdict)}
+    _finish(tmp_path, *later)
+    assert {item.prompt_id for item in sample(folder) if item.is_sealed} & seen  # the sample would seal some of them
+    assert not {verdict.prompt_id for verdict in Workspace(folder).read("labels/sealed", Verdict)} & seen
+    assert "their labels were looked at before" in (folder / "certificate.md").read_text()
+
+
+def _finish(folder: Path, *overrides: str) -> None:
+    """Run, and let people give what labels are missing."""
+    try:
+        run(folder, PAGED, *overrides)
+    except Paused:
+        label_all(folder / "run")
+        run(folder, PAGED, *overrides)

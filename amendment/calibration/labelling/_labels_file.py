@@ -12,7 +12,7 @@ import fcntl
 import os
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO
 
@@ -21,7 +21,17 @@ from amendment.errors import LedgerError
 from amendment.ledger.opening import ASIDE, journal_of, move, read_only, settle_modes, stated, writing
 from amendment.terminal import plain
 
-__all__ = ["VERSION", "lock", "open_seal", "open_to_read", "open_to_write", "refuse_lost_link", "seal_openings"]
+__all__ = [
+    "VERSION",
+    "lock",
+    "note_seen",
+    "open_seal",
+    "open_to_read",
+    "open_to_write",
+    "prompts_seen",
+    "refuse_lost_link",
+    "seal_openings",
+]
 
 VERSION = 1
 _SCHEMA = (
@@ -143,31 +153,51 @@ def open_seal(path: Path, key: str) -> int:
     """Note that sealed labels were looked at for `key`; how many different keys there are now. A key that is known
     writes nothing, so that it may be looked at where nobody can write."""
     place = _seal_of(path)
-    keys = _opened(place)
+    keys = _noted(place, "opening", "key")
     if key in keys:
         return len(keys)
+    at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    with _noting(place, "opening (key TEXT PRIMARY KEY, at TEXT NOT NULL)") as db:
+        db.execute("INSERT OR IGNORE INTO opening VALUES (?, ?)", (key, at))
+        (count,) = db.execute("SELECT count(*) FROM opening").fetchone()
+    return int(count)
+
+
+def note_seen(path: Path, prompts: Iterable[str]) -> None:
+    """Note that labels of these prompts were looked at: they are never sealed again. Known ones write nothing."""
+    new = set(prompts) - prompts_seen(path)
+    if new:
+        with _noting(_seal_of(path), "seen (prompt TEXT PRIMARY KEY)") as db:
+            db.executemany("INSERT OR IGNORE INTO seen VALUES (?)", [(prompt,) for prompt in sorted(new)])
+
+
+def prompts_seen(path: Path) -> set[str]:
+    """The prompts whose labels were looked at."""
+    return _noted(_seal_of(path), "seen", "prompt")
+
+
+@contextlib.contextmanager
+def _noting(place: Path, table: str) -> Iterator[sqlite3.Connection]:
+    """A transaction on the file of the seal, with this table in it; on the disk when the block ends."""
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
         with contextlib.closing(sqlite3.connect(place, isolation_level=None, timeout=_WAIT)) as db:
             db.execute("PRAGMA synchronous=FULL")
             db.execute("BEGIN IMMEDIATE")
-            db.execute("CREATE TABLE IF NOT EXISTS opening (key TEXT PRIMARY KEY, at TEXT NOT NULL)")
-            at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-            db.execute("INSERT OR IGNORE INTO opening VALUES (?, ?)", (key, at))
-            (count,) = db.execute("SELECT count(*) FROM opening").fetchone()
+            db.execute(f"CREATE TABLE IF NOT EXISTS {table}")
+            yield db
             db.execute("COMMIT")
     except (sqlite3.Error, OSError) as fault:
         raise _no_seal(place, fault) from fault
-    return int(count)
 
 
 def seal_openings(path: Path) -> int:
     """For how many different keys the seal was opened."""
-    return len(_opened(_seal_of(path)))
+    return len(_noted(_seal_of(path), "opening", "key"))
 
 
-def _opened(place: Path) -> set[str]:
-    """The keys for which the seal was opened; none where whoever made the file was killed before the first one.
+def _noted(place: Path, table: str, column: str) -> set[str]:
+    """What a table of the file of the seal holds; nothing where whoever made it was killed before the first row.
 
     Opened to write where that can be, so that SQLite itself takes back what a killed process had half written.
     """
@@ -175,9 +205,9 @@ def _opened(place: Path) -> set[str]:
         return set()
     try:
         with contextlib.closing(sqlite3.connect(f"{place.absolute().as_uri()}?mode=rw", uri=True, timeout=_WAIT)) as db:
-            if not db.execute("SELECT 1 FROM sqlite_master WHERE name = 'opening'").fetchone():
+            if not db.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (table,)).fetchone():
                 return set()
-            return {str(key) for (key,) in db.execute("SELECT key FROM opening")}
+            return {str(value) for (value,) in db.execute(f"SELECT {column} FROM {table}")}  # noqa: S608 - our own names
     except sqlite3.Error as fault:
         raise _no_seal(place, fault) from fault
 

@@ -10,16 +10,18 @@ from __future__ import annotations
 import hashlib
 import json
 import sqlite3
-from collections.abc import Container
+from collections.abc import Container, Iterable
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
 from amendment.calibration.labelling._labels_file import (
     lock,
+    note_seen,
     open_seal,
     open_to_read,
     open_to_write,
+    prompts_seen,
     refuse_lost_link,
     seal_openings,
 )
@@ -116,6 +118,15 @@ class Labels:
         A reader may note it too, beside a page.
         """
         return open_seal(self.path, key)
+
+    def note_seen(self, prompts: Iterable[str]) -> None:
+        """Note that labels of these prompts are looked at by what learns from them: they are never sealed again. A
+        reader may note it too."""
+        note_seen(self.path, prompts)
+
+    def prompts_seen(self) -> set[str]:
+        """The prompts whose labels were looked at, whatever the sample says now."""
+        return prompts_seen(self.path)
 
     def seal_openings(self) -> int:
         """For how many different keys sealed labels were looked at."""

@@ -24,7 +24,8 @@ class Beside(NamedTuple):
     items: int
     """Items with a decided judge and two decided people."""
     judge: float
-    people: float
+    people: Estimate
+    """How often two people agree with each other."""
     difference: Estimate
     """judge - people: above 0 the judge agrees with a person more than another person does."""
 
@@ -45,7 +46,7 @@ def beside_people(items: Sequence[HeardItem], level: float = 0.95) -> Beside:
     return Beside(
         items=len(kept),
         judge=weighted_mean(judge, chances, prompts, level).value,
-        people=weighted_mean(people, chances, prompts, level).value,
+        people=weighted_mean(people, chances, prompts, level),
         difference=weighted_difference(judge, people, chances, prompts, level),
     )
 

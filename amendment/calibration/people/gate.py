@@ -24,8 +24,10 @@ GATE_RULES = {
     "people": (
         "agreement of the judge's labels with single people minus agreement of two people, ties dropped, items weighed "
         "by their probability: PASS where the whole interval lies above the margin, FAIL where none of it does, "
-        f"WARN where {CANNOT_TELL}; needs two people on {FEWEST} items. With one person there is no ceiling: then FAIL "
-        "where the whole interval of agreement lies below one half, and WARN otherwise"
+        f"WARN where {CANNOT_TELL}; needs two people on {FEWEST} items. PASS becomes WARN where the interval of "
+        "people's own agreement does not lie above one half, for beside people who agree no better than a coin there "
+        "is no ceiling. FAIL in any case where the whole interval of agreement with people lies below one half. With "
+        "one person there is no ceiling: then WARN otherwise"
     ),
     "orders": (
         "share of the exported comparisons on which the two displayed orders disagree, whose mean is then half chance: "
@@ -55,15 +57,26 @@ def people_gate(agreement: Estimate, beside: Beside, limits: GateLimits, purpose
     """Whether people agree with the labels about as much as with each other."""
     if purpose == "debug":
         return Gate(LABELS, "people", "not measured", DEBUG)
+    known = bounds(agreement) if agreement.n >= FEWEST else None
+    if known and known[1] < 0.5:
+        told = f"agreement {agreement.value:.3f} ({known[0]:.3f} to {known[1]:.3f}), below one half"
+        return Gate(LABELS, "people", "FAIL", told)
     if beside.items >= FEWEST:
-        return Gate(LABELS, "people", *above(beside.difference, -limits.below_ceiling, "+.3f"))
-    known = bounds(agreement)
-    if agreement.n < FEWEST or known is None:
+        return Gate(LABELS, "people", *_beside_ceiling(beside, limits))
+    if known is None:
         found = f"{beside.items} items with two people, {agreement.n} with one"
         return Gate(LABELS, "people", "not measured", found)
-    outcome: Outcome = "FAIL" if known[1] < 0.5 else "WARN"
     told = f"no ceiling from {beside.items} items with two people; agreement {agreement.value:.3f}"
-    return Gate(LABELS, "people", outcome, f"{told} ({known[0]:.3f} to {known[1]:.3f})")
+    return Gate(LABELS, "people", "WARN", f"{told} ({known[0]:.3f} to {known[1]:.3f})")
+
+
+def _beside_ceiling(beside: Beside, limits: GateLimits) -> tuple[Outcome, str]:
+    outcome, found = above(beside.difference, -limits.below_ceiling, "+.3f")
+    among = bounds(beside.people)
+    if outcome == "PASS" and not (among and among[0] > 0.5):
+        told = f"people agree with each other in {beside.people.value:.3f}, maybe no better than a coin"
+        return "WARN", f"{found}; {told}"
+    return outcome, found
 
 
 def orders_gate(disagree: Estimate, limits: GateLimits, purpose: Purpose = "estimate") -> Gate:

@@ -85,7 +85,7 @@ def _figures(found: SpotCheck) -> Iterator[list[str]]:
     beside = found.beside
     if beside.items:
         yield [f"the same on {beside.items} items with two people", f"{100 * beside.judge:.1f} %"]
-        yield ["two people with each other", f"{100 * beside.people:.1f} %"]
+        yield ["two people with each other", percent(beside.people)]
         yield ["difference, points", points(beside.difference)]
     if found.accuracy:
         told = found.accuracy

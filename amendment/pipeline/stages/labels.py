@@ -6,7 +6,7 @@ tables, so that a stage's needs say whether it may see sealed ones.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -45,7 +45,9 @@ def make_labels(context: Context) -> Made:
     stage, workspace = context.config.spot_check, context.workspace
     assert stage is not None
     said = said_of(context, SPOT_CHECK, stage)
-    sides = sides_of(said, workspace.read("spot_check/sample", SampledItem))
+    with Labels(SPOT_CHECK.labels_in(workspace.folder), read_only=True) as labels:
+        sides = sides_of(said, workspace.read("spot_check/sample", SampledItem), seen=labels.prompts_seen())
+        labels.note_seen({verdict.prompt_id for verdict in sides["open"]})
     tables = [workspace.write(f"labels/{side}", Verdict, found) for side, found in sides.items()]
     return Made(
         tuple(tables), {**label_counts(said), **{f"{side} labels": len(found) for side, found in sides.items()}}
@@ -87,9 +89,12 @@ def label_counts(said: Sequence[Label]) -> dict[str, Any]:
     return {"labels": len(said), "people": people, **{choice: count for choice, count in silent.items() if count}}
 
 
-def sides_of(labels: Iterable[Label], sample: Iterable[SampledItem]) -> dict[str, list[Verdict]]:
-    """The labels of a sample as verdicts, `open` and `sealed`, in one order whatever order they came in."""
-    sealed = {item.comparison_id: item.is_sealed for item in sample}
+def sides_of(
+    labels: Iterable[Label], sample: Iterable[SampledItem], *, seen: Collection[str]
+) -> dict[str, list[Verdict]]:
+    """The labels of a sample as verdicts, `open` and `sealed`, in one order whatever order they came in. Those of
+    prompts whose labels were `seen` before stay open, whatever another seed or another share would seal now."""
+    sealed = {item.comparison_id: item.is_sealed and item.prompt_id not in seen for item in sample}
     found: dict[str, list[Verdict]] = {"open": [], "sealed": []}
     for label in sorted(labels, key=lambda one: (one.prompt_id, one.comparison_id, one.annotator, one.showing)):
         verdict = verdict_of(label) if label.comparison_id in sealed else None
