@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import hashlib
 import json
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -12,7 +15,8 @@ from amendment.calibration import Answer, answer_here
 from amendment.calibration.labelling._app import create_app
 from amendment.calibration.labelling.queue import Queue
 from amendment.calibration.labelling.store import Labels
-from tests.calibration.label_pages import Reply, ask, questions
+from amendment.errors import LedgerError
+from tests.calibration.label_pages import Reply, ask, label, question, questions
 
 HOST = "127.0.0.1:8123"
 WRITE = [("host", HOST), ("origin", f"http://{HOST}"), ("content-type", "application/json")]
@@ -59,3 +63,40 @@ def test_a_body_that_is_none_is_called_so(tmp_path: Path, body: bytes) -> None:
     reply = posted(tmp_path, "/session", body)
     assert reply.status == 400
     assert reply.json["error"].startswith("body: ")
+
+
+LABEL = label(question(0), "ann").to_json()
+FOREIGN: list[object] = [
+    {"label": {**LABEL, "mood": "gay"}},
+    {"label": {"choice": "A"}},
+    {"label": LABEL, "signature": "x"},
+    {"label": [1]},
+    {"undo": {"annotator": "ann"}},
+    {"undo": {"annotator": "ann", "label": None, "why": "x"}},
+    {"undo": {"annotator": "ann", "label": ["x"]}},
+    {"pause": {}},
+    [],
+    7,
+]
+
+
+@pytest.mark.parametrize("body", ["", "no JSON", "[" * 100_000, *map(json.dumps, FOREIGN)])
+def test_an_entry_of_a_newer_version_is_told_with_what_to_do(tmp_path: Path, body: str) -> None:
+    path = tmp_path / "labels.sqlite"
+    with Labels(path) as labels:
+        labels.add(label(question(0), "ann"))
+    with contextlib.closing(sqlite3.connect(path)) as db:
+        row = ("another-uuid", body, hashlib.sha256(body.encode()).digest()[:8])
+        db.execute("INSERT INTO entry (uuid, body, checksum) VALUES (?, ?, ?)", row)
+        db.commit()
+    for read_only in (True, False):
+        with pytest.raises(LedgerError, match=r"damaged, or of a newer version \(entry 2 .*\)\. Use the version that"):
+            Labels(path, read_only=read_only)
+
+
+def test_a_folder_in_the_place_of_the_labels_is_no_ledger(tmp_path: Path) -> None:
+    path = tmp_path / "labels.sqlite"
+    path.mkdir()
+    for read_only in (True, False):
+        with pytest.raises(LedgerError, match=r"labels\.sqlite: a folder, expected the file of labels\. Move it away"):
+            Labels(path, read_only=read_only)

@@ -86,6 +86,9 @@ def open_to_write(path: Path) -> sqlite3.Connection:
 
 def open_to_read(path: Path) -> sqlite3.Connection:
     """A connection that changes nothing. Raises LedgerError as `open_to_write`."""
+    if not path.is_file():
+        what = "a folder" if path.is_dir() else "no ordinary file"
+        raise LedgerError(f"{path}: {what}, expected the file of labels. Move it away; the next page begins a new one.")
     with _told(path):
         db = read_only(path)
         try:

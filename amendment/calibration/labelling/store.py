@@ -177,25 +177,41 @@ class Labels:
     def _take_in(self, number: int, uuid: str, body: Any, checksum: Any) -> None:
         if not isinstance(body, str) or _checksum(body.encode("utf-8", "replace")) != checksum:
             raise self._damaged(f"entry {number} is not as it was written")
-        entry = json.loads(body)
-        if "label" in entry:
-            label = Label.from_json(entry["label"])
-            mine = self._current.setdefault(label.annotator, {})
-            mine.pop((label.comparison_id, label.showing), None)  # so that it stands last, where undo looks
-            mine[label.comparison_id, label.showing] = label
-            self._entries[uuid] = label
+        try:
+            entry = _entry_of(body)
+        except (ValueError, RecursionError) as fault:
+            raise self._damaged(f"entry {number} is none that this version knows", newer=True) from fault
+        if isinstance(entry, Label):
+            mine = self._current.setdefault(entry.annotator, {})
+            mine.pop((entry.comparison_id, entry.showing), None)  # so that it stands last, where undo looks
+            mine[entry.comparison_id, entry.showing] = entry
+            self._entries[uuid] = entry
             return
-        annotator, target = entry["undo"]["annotator"], entry["undo"]["label"]
+        annotator, target = entry
         undone = self._entries.get(target) if target else None
         if isinstance(undone, Label):
             self._current.get(annotator, {}).pop((undone.comparison_id, undone.showing), None)
         self._entries[uuid] = _Undo(annotator, undone if isinstance(undone, Label) else None)
 
-    def _damaged(self, what: str) -> LedgerError:
+    def _damaged(self, what: str, *, newer: bool = False) -> LedgerError:
+        told = f"damaged ({what}). Put"
+        if newer:
+            told = f"damaged, or of a newer version ({what}). Use the version that wrote it, put"
         return LedgerError(
-            f"{self.path}: damaged ({what}). Put a copy of it in its place, or move it and the files beside it (-wal, "
-            "-shm) away; the next page begins a new one."
+            f"{self.path}: {told} a copy of it in its place, or move it and the files beside it (-wal, -shm) away; "
+            "the next page begins a new one."
         )
+
+
+def _entry_of(body: str) -> Label | tuple[str, str | None]:
+    """A label; or of an undo whose it is, and what it took back. Raises ValueError for what is neither."""
+    match json.loads(body):
+        case {"label": label, **more} if not more:
+            return Label.from_json(label)
+        case {"undo": {"annotator": str(annotator), "label": str() | None as target, **other}, **more}:
+            if not (other or more):
+                return annotator, target
+    raise ValueError("neither a label nor an undo")
 
 
 def _said(label: Label) -> tuple[object, ...]:
