@@ -209,11 +209,25 @@ def test_simulated_people_know_the_simulated_world_alone(run_file: Callable[[str
         load_run_file(run_file(own), ["spot_check.people=simulated"])
 
 
-def test_a_small_spot_check_needs_no_word_on_overlap(run_file: Callable[[str], Path]) -> None:
-    text = CHECKED.replace(SPOT_CHECK, "spot_check: {items: 20}\n")
+@pytest.mark.parametrize("items", ["20", "20.0", "'20'"])
+def test_a_small_spot_check_needs_no_word_on_overlap(run_file: Callable[[str], Path], items: str) -> None:
+    text = CHECKED.replace(SPOT_CHECK, f"spot_check: {{items: {items}}}\n")
     stage = load_run_file(run_file(text)).config.spot_check
     assert stage is not None
     assert stage.overlap == 20
+
+
+@pytest.mark.parametrize(
+    ("said", "overlap"),
+    [("annotators: 1.0", 0), ("items: 300", 50), ("overlap: 7", 7), ("items: 20, annotators: 3", 20)],
+)
+def test_the_unsaid_overlap_follows_from_what_was_said(
+    run_file: Callable[[str], Path], said: str, overlap: int
+) -> None:
+    stage = load_run_file(run_file(CHECKED.replace(SPOT_CHECK, f"spot_check: {{{said}}}\n"))).config.spot_check
+    assert stage is not None
+    assert stage.overlap == overlap
+    assert type(stage).model_validate(stage.model_dump()) == stage
 
 
 def test_one_annotator_shares_nothing(tmp_path: Path) -> None:

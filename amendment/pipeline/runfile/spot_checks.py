@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -75,14 +75,10 @@ class SpotCheckStage(Part):
     gate: GatePart = GatePart()
     """Between judge and training."""
 
-    @model_validator(mode="before")
-    @classmethod
-    def _default_overlap(cls, data: Any) -> Any:
+    @model_validator(mode="after")
+    def _default_overlap(self) -> Self:
         """Of a small sample all of it; of one annotator none, who agrees with nobody."""
-        if not isinstance(data, dict) or "overlap" in data:
-            return data
-        if data.get("annotators") == 1:
-            return {**data, "overlap": 0}
-        items = data.get("items")
-        is_small = isinstance(items, int) and items < cls.model_fields["overlap"].default
-        return {**data, "overlap": items} if is_small else data
+        if "overlap" not in self.model_fields_set:
+            shared = 0 if self.annotators == 1 else min(self.overlap, self.items)
+            object.__setattr__(self, "overlap", shared)  # the part is frozen from here on
+        return self
