@@ -91,7 +91,17 @@ def open_seal(workspace: Workspace) -> int:
     with Labels(SPOT_CHECK.labels_in(workspace.folder), read_only=True) as labels:
         if SIDES[1] not in tables or not workspace.count(SIDES[1]):
             return labels.seal_openings()
-        return labels.open_seal(content_id([workspace.digest(name) for name in tables]))
+        count = labels.open_seal(content_id([workspace.digest(name) for name in tables]))
+    return max(count, _openings_told(workspace))
+
+
+def _openings_told(workspace: Workspace) -> int:
+    """How many the last certificate told of: a file of the seal that was lost has not closed it."""
+    try:
+        certificate = json.loads(workspace.path("certificate.json").read_text(encoding="utf-8"))
+        return int(certificate["spot_check"]["opened"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return 0
 
 
 def gates_of(found: SpotCheck, certificate: Certificate, config: RunFile) -> tuple[Gate, ...]:

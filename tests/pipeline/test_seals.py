@@ -123,6 +123,15 @@ def test_openings_outlive_everything_that_a_run_makes_anew(labelled: Path) -> No
     assert contents(labelled / "run", "labels.sqlite")
 
 
+def test_a_lost_file_of_the_seal_has_not_closed_it(labelled: Path) -> None:
+    run(labelled, PAGED)
+    run(labelled, PAGED, "spot_check.calibration.method=platt")
+    assert certified(labelled) == 2
+    (labelled / "run" / "labels-seal.sqlite").unlink()
+    run(labelled, PAGED)
+    assert certified(labelled) == 2
+
+
 @pytest.mark.parametrize(("first", "later"), [((), ("spot_check.sealed=0.9",)), (("spot_check.purpose=debug",), ())])
 def test_labels_that_were_looked_at_are_never_sealed_again(
     tmp_path: Path, first: tuple[str, ...], later: tuple[str, ...]
