@@ -15,7 +15,7 @@ from amendment.calibration.labelling.exchange import (
     read_labels,
     write_labels,
 )
-from amendment.calibration.labelling.labels import Label, is_kept_name, tidy_name, verdict_of
+from amendment.calibration.labelling.labels import LABEL_SOURCE, Label, is_kept_name, tidy_name, verdict_of
 from amendment.calibration.labelling.queue import labels_missing
 from amendment.calibration.labelling.serving import serve_page
 from amendment.calibration.labelling.store import Labels
@@ -66,6 +66,7 @@ from amendment.calibration.votes import Item, Vote
 __all__ = [
     "CERTIFICATE_FORMAT",
     "LABEL_FORMATS",
+    "LABEL_SOURCE",
     "LABEL_STUDIO_CONFIG",
     "LEAST_UNIFORM",
     "PLAIN",

@@ -61,6 +61,7 @@ class Votes(NamedTuple):
     """A, B, or NONE where no reasoning says which answer is the better one."""
     confidence: Numbers
     """nan where the rater gave none."""
+    again: Flags
 
     def where(self, mask: Flags) -> Votes:
         return Votes._make(column[mask] for column in self)
@@ -140,30 +141,31 @@ def _encode(
             sample=np.fromiter((samples[vote.sample] for vote in rows), np.int64, len(rows)),
             argues=np.fromiter((ARGUES[vote.argues] for vote in rows), np.int64, len(rows)),
             confidence=np.array([math.nan if vote.confidence is None else vote.confidence for vote in rows]),
+            again=np.fromiter((vote.again for vote in rows), np.bool_, len(rows)),
         )
     )
 
 
 def _sorted(votes: Votes) -> Votes:
     """In one order whatever order they arrived in: sums of floats depend on it in their last digits."""
-    within = votes.confidence, votes.sample, votes.argues, votes.p, votes.both_bad, votes.value, votes.principle
+    said = votes.argues, votes.p, votes.both_bad, votes.value, votes.principle
+    within = votes.again, votes.confidence, votes.sample, *said
     row = np.lexsort((*within, votes.order, votes.item, votes.rater))
     return Votes._make(column[row] for column in votes)
 
 
 def _counting(votes: Votes, people: int) -> Votes:
-    """Without repeats: of each person and item the votes of the first sample that could be read, else of the first.
+    """Without repeats: of each person and item what was said the first time, or again where only that could be read.
 
     `people` is their number; they stand first among raters.
     """
-    if not votes.sample.any():
+    if not votes.again.any():
         return votes
-    samples = int(votes.sample.max()) + 1
-    rank = votes.sample + samples * (votes.value == INVALID)
+    rank = votes.again + 2 * (votes.value == INVALID)
     _, group = np.unique(votes.rater * (int(votes.item.max()) + 1) + votes.item, return_inverse=True)
-    first = np.full(int(group.max()) + 1, 2 * samples)
+    first = np.full(int(group.max()) + 1, 3)
     np.minimum.at(first, group, rank)
-    return votes.where((votes.rater >= people) | (votes.sample == first[group] % samples))
+    return votes.where((votes.rater >= people) | (votes.again == first[group] % 2))
 
 
 def _names(found: Iterable[str | None]) -> tuple[str, ...]:

@@ -52,9 +52,8 @@ def _compared(panel: Panel) -> tuple[Codes, Codes, Flags]:
     """An entry per repeat: person, item, and whether it says what the first time said."""
     cast, items = panel.table.cast, len(panel.table.items)
     own = cast.where((cast.rater < len(panel.persons)) & (cast.value < INVALID))  # people stand first among raters
-    samples = int(own.sample.max(initial=0)) + 1
-    keys, value = readings((own.rater * items + own.item) * samples + own.sample, own.value, own.p)
-    group = keys // samples
+    keys, value = readings((own.rater * items + own.item) * 2 + own.again, own.value, own.p)
+    group = keys // 2
     first = np.searchsorted(group, group)
     is_repeat = first != np.arange(group.size)
     said = (value == value[first])[is_repeat]

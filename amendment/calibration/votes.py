@@ -28,13 +28,15 @@ class Vote(NamedTuple):
     """P(A is better), in content coordinates too, where the rater gives one."""
     principle: str | None = None
     sample: int = 0
-    """The draw's number where one question was put several times. Of a person those after the first are repeats: the
-    first counts, the others say how consistent the person is."""
+    """The draw's number where one question was put several times."""
     argues: Literal["A", "B"] | None = None
     """Which answer the rater's own reasoning calls the better one, in content coordinates; None where there is no
     reasoning or it does not say."""
     confidence: float | None = None
     """How sure the rater says to be, from 0 to 1, where asked: of people 1/3, 2/3 or 1."""
+    again: bool = False
+    """Of a person who was shown the item once more, unannounced: the first time counts, and this says how consistent
+    the person is."""
 
 
 class Item(NamedTuple):

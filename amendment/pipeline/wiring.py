@@ -46,9 +46,7 @@ def wire(config: RunFile) -> list[Wiring]:
         *_policies(config),
         *_candidates(config),
         *_judging(config),
-        *_probes(config),
-        *_spot_check(config),
-        *_audit(config),
+        *_measured(config),
         *_mixing(config),
         *_dataset(config),
         *_on_pairs(config),
@@ -95,6 +93,13 @@ def _judging(config: RunFile) -> Iterable[Wiring]:
 
 def _made_by_judging(config: RunFile) -> tuple[str, ...]:
     return judging_tables(config.judging) if config.judging else ()
+
+
+def _measured(config: RunFile) -> Iterable[Wiring]:
+    """What is known of the judges. A run that waits for people asks its models first."""
+    if config.spot_check:
+        return (*_probes(config), *_spot_check(config), *_audit(config))
+    return (*_audit(config), *_probes(config))
 
 
 def _audit(config: RunFile) -> Iterable[Wiring]:

@@ -70,8 +70,7 @@ def majority(verdicts: Sequence[Verdict], *, comparison: Comparison | None = Non
     """Several raters made one by majority, each of them one vote: the most frequent of a, b and tie decides, and a
     draw is a tie.
 
-    Of a person who was shown it more than once the first readable sample counts; later ones tell of the person. What
-    a rater says is put together first. Verdicts of one displayed order that all say the same stand, others come
+    What a rater says is put together first. Verdicts of one displayed order that all say the same stand, others come
     to the side of their mean; orders that say the same stand, others are a tie, and with an order that could not be
     read the rater does not count. A certificate counts people by the same rule.
 
@@ -81,22 +80,11 @@ def majority(verdicts: Sequence[Verdict], *, comparison: Comparison | None = Non
     between = comparison or comparison_of(verdicts)
     said = {
         rater: vote
-        for rater, asked in _by_rater(readings_of(first_shown(verdicts), between)).items()
+        for rater, asked in _by_rater(readings_of(verdicts, between)).items()
         if (vote := _vote(asked)) is not None
     }
     p_a = majority_p(list(said.values())) if said else None
     return _judgement(between, verdicts, Decision(p_a, None), raters=said)
-
-
-def first_shown(verdicts: Sequence[Verdict]) -> list[Verdict]:
-    """Verdicts of one comparison without people's repeats: of each person the first sample that could be read, else
-    the first; of others everything."""
-    samples: dict[str, tuple[bool, int]] = {}
-    for verdict in verdicts:
-        if verdict.rater_kind == "person":
-            known = (verdict.invalid is not None, verdict.sample)
-            samples[verdict.rater] = min(samples.get(verdict.rater, known), known)
-    return [one for one in verdicts if one.rater_kind != "person" or one.sample == samples[one.rater][1]]
 
 
 class Vote(NamedTuple):

@@ -14,9 +14,9 @@ Items = Callable[..., dict[str, Item]]
 def test_every_part_that_names_people_is_renamed_and_sorted_by_the_new_names(said: Said, items: Items) -> None:
     votes = [
         *said("Anna Berg", "AABB" * 10, confidence=1.0),
-        *said("Anna Berg", "AAAB" * 10, sample=1),
+        *said("Anna Berg", "AAAB" * 10, again=True),
         *said("Bruno", "AABA" * 10, confidence=1 / 3),
-        *said("Bruno", "A", sample=1),
+        *said("Bruno", "A", again=True),
         *said("Carla", "ABBB" * 10),
         *said("j", "AABB" * 10, "model"),
     ]

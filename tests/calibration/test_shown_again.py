@@ -24,9 +24,9 @@ def test_self_consistency_by_hand(said: Said, items: Items) -> None:
     # ann says the same on 2 of 3 repeats, bob on 1 of 1; sides were exchanged, which content does not show
     votes = [
         *said("ann", "ABtA", first="A"),
-        *said("ann", "AAt", first="B", sample=1),
+        *said("ann", "AAt", first="B", again=True),
         *said("bob", "AB", first="B"),
-        *said("bob", ".B", first="A", sample=1),
+        *said("bob", ".B", first="A", again=True),
         *said("eve", "AB"),
     ]
     found = audit(items(4), votes, draws=20)
@@ -42,7 +42,7 @@ def test_self_consistency_by_hand(said: Said, items: Items) -> None:
 
 
 def test_both_bad_and_a_tie_are_the_same_verdict(said: Said, items: Items) -> None:
-    assert again(audit(items(1), [*said("ann", "x"), *said("ann", "t", sample=1)], draws=20))["all"] == (1, 1)
+    assert again(audit(items(1), [*said("ann", "x"), *said("ann", "t", again=True)], draws=20))["all"] == (1, 1)
 
 
 def test_repeats_change_nothing_else(said: Said, items: Items) -> None:
@@ -51,7 +51,7 @@ def test_repeats_change_nothing_else(said: Said, items: Items) -> None:
         *said("bob", "AABt" * 10, first="B", confidence=1 / 3),
         *said("j", "AAAB" * 10, "model", "A"),
     ]
-    repeats = [*said("ann", "BBAA" * 10, first="B", sample=1), *said("bob", "....ABt", first="A", sample=7)]
+    repeats = [*said("ann", "BBAA" * 10, first="B", again=True), *said("bob", "....ABt", first="A", again=True)]
     without, beside = (audit(items(40), some, draws=50) for some in (votes, [*repeats, *votes]))
     one, other = without.to_json(), beside.to_json()
     assert one["people"].pop("again") is None
@@ -67,7 +67,7 @@ def test_repeats_change_nothing_else(said: Said, items: Items) -> None:
 
 
 def test_a_repeat_counts_where_the_first_could_not_be_read(said: Said, items: Items) -> None:
-    found = audit(items(1), [*said("ann", "?", first="A"), *said("ann", "B", first="B", sample=1)], draws=20)
+    found = audit(items(1), [*said("ann", "?", first="A"), *said("ann", "B", first="B", again=True)], draws=20)
     assert found.people
     assert found.people.majority == {"A": 0, "tie": 0, "B": 1}
     assert found.people.again is None

@@ -28,7 +28,7 @@ def test_calibrated_probabilities_are_used_where_they_surely_help(
     said: Literal["raw", "calibrated"] | None, helps: bool, used: float, tmp_path: Path
 ) -> None:
     judging = {"judges": [{"model": "judge"}]}
-    config = RunFile(name="run", judging=judging, spot_check=SpotCheckStage(), dataset=DatasetStage(probabilities=said))  # type: ignore[arg-type]
+    config = RunFile(name="run", judging=judging, spot_check=SpotCheckStage(), dataset=DatasetStage(probabilities=said))
     place = Workspace(tmp_path)
     known = Probability(comparison_id=PAIR.comparison_id, prompt_id="x", p_a_raw=0.1, p_a_calibrated=0.3)
     place.write(PROBABILITIES, Probability, [known])

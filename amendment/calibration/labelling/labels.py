@@ -8,10 +8,11 @@ from typing import Literal, get_args
 
 from pydantic import Field
 
-from amendment.records import Record, Verdict
+from amendment.records import Origin, Record, Verdict
 
 __all__ = [
     "CHOICES",
+    "LABEL_SOURCE",
     "LONGEST_COMMENT",
     "LONGEST_NAME",
     "SILENT",
@@ -29,6 +30,8 @@ SILENT: tuple[Choice, ...] = ("skip", "flag")
 """Those that say nothing about the two answers."""
 LONGEST_NAME, LONGEST_COMMENT = 120, 10_000
 """Characters of an annotator's name, and of a comment."""
+LABEL_SOURCE = "spot check"
+"""The source of a verdict that was a label of a page, where later samples of a person are hidden repeats."""
 _SIMULATED = "simulatedperson"
 """How the names of simulated people begin, without case and spaces."""
 
@@ -95,4 +98,5 @@ def verdict_of(label: Label) -> Verdict | None:
         rater=label.annotator,
         rater_kind="person",
         sample=label.showing,
+        origin=Origin(source=LABEL_SOURCE),
     )

@@ -13,7 +13,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
 
-from amendment.calibration import Item, Vote, argued_for, marks_of
+from amendment.calibration import LABEL_SOURCE, Item, Vote, argued_for, marks_of
 from amendment.errors import DataError, Problem
 from amendment.pipeline.reading.comparisons import JoinedComparison, join
 from amendment.pipeline.reading.guesses import not_recognised
@@ -195,6 +195,7 @@ def _vote(verdict: Verdict, item: str, first: Literal["A", "B"]) -> Vote:
         p_a=p,
         principle=verdict.principle_id,
         sample=verdict.sample,
+        again=verdict.sample > 0 and verdict.origin.source == LABEL_SOURCE,
         argues=argues,
         confidence=verdict.confidence,
     )
