@@ -18,6 +18,8 @@ __all__ = ["BIAS_RULES", "FEWEST", "bias_gates"]
 FEWEST = 30
 MOST_SWAY = 0.2
 """Change of P from which a bias that is there fails its judge."""
+WIDEST = 1.0
+"""Width of an interval, in P, beyond which a test that finds nothing has told nothing."""
 STABLE, HARDLY_STABLE = 0.9, 0.75
 CONTRADICTING, OFTEN_CONTRADICTING = 0.02, 0.1
 TESTS = ("length", "style", "self")
@@ -32,7 +34,8 @@ BIAS_RULES = {
         f"more than {NO_BIAS}: "
         f"PASS where its test is not rejected at {LEVEL} after Holm's correction over all tests of the judge, else "
         f"WARN, and FAIL where its whole interval lies beyond {MOST_SWAY} either way; needs people, and {FEWEST} items "
-        "whose answers differ in length"
+        f"whose answers differ in length; not measured where nothing is found and the interval is wider than "
+        f"{100 * WIDEST:g} points"
     ),
     "style": (
         "the same of format (headers, lists, bold), citations and every other mark of the answers: the worst of "
@@ -71,12 +74,23 @@ def _repetition(found: Repetition | None) -> tuple[Outcome, str]:
 def _tested(family: Family, check: str) -> tuple[Outcome, str]:
     """The worst outcome of the tests that a gate rests on; nothing where none of them could be made."""
     own = [one for one in family.tests if check == _gate_of(one.name)]
-    made = [one for one in own if not math.isnan(one.p)]
+    made = [one for one in own if _tells(one)]
     if not made:
-        return "not measured", "; ".join(f"{one.name}: {one.effect.note}" for one in own) or "nothing to compare"
+        return "not measured", "; ".join(f"{one.name}: {_why_not(one)}" for one in own) or "nothing to compare"
     found = [(_outcome(one), one) for one in made]
     worst: Outcome = next(outcome for outcome in ("FAIL", "WARN", "PASS") if any(one == outcome for one, _ in found))
     return worst, "; ".join(_told(one) for outcome, one in found if outcome == worst)
+
+
+def _tells(tested: Tested) -> bool:
+    """Whether something was found, or could have been."""
+    if math.isnan(tested.p):
+        return False
+    return tested.rejected or not tested.effect.high - tested.effect.low > WIDEST
+
+
+def _why_not(tested: Tested) -> str:
+    return tested.effect.note if math.isnan(tested.p) else f"{_told(tested)}: too wide to tell"
 
 
 def _gate_of(test: str) -> str:

@@ -7,7 +7,11 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from amendment.calibration import Certificate, Item, Vote, audit, certificate_lines
+from amendment.calibration import Certificate, Family, Item, Vote, audit, certificate_lines
+from amendment.calibration import family as families
+from amendment.calibration.bias import Bias
+from amendment.calibration.bias_gates import bias_gates
+from amendment.statistics import Estimate
 
 Said = Callable[..., list[Vote]]
 Items = Callable[..., dict[str, Item]]
@@ -62,3 +66,17 @@ def test_every_rule_and_every_section_is_printed() -> None:
     assert all(f"- gate {name}: " in text for name in NEW)
     assert "## Biases as one family of tests" in text
     assert "## What answers carry" in text
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "rejected", "expected"),
+    [(-12.1, 7.9, False, "not measured"), (-0.4, 0.5, False, "PASS"), (0.1, 12.0, True, "WARN")],
+)
+def test_a_test_that_could_not_have_found_anything_passes_nothing(
+    low: float, high: float, rejected: bool, expected: str
+) -> None:
+    effect = Estimate((low + high) / 2, low, high, 43, 43)
+    family = Family(0.01, (families.Tested("length", effect, 0.5, 1.0, rejected),))
+    gates = {gate.check: gate for gate in bias_gates("j", Bias(None, (), None, None, family))}
+    assert gates["length"].outcome == expected
+    assert ("too wide to tell" in gates["length"].found) == (expected == "not measured")
