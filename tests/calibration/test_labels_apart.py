@@ -79,7 +79,7 @@ def test_people_beside_each_other_by_confidence(said: Said, items: Items) -> Non
 def test_the_confidence_of_a_repeat_does_not_count(said: Said, items: Items) -> None:
     votes = [
         *said("ann", "A", confidence=1),
-        *said("ann", "A", confidence=1 / 3, sample=1),
+        *said("ann", "A", confidence=1 / 3, again=True),
         *said("ann", ".B", confidence=2 / 3),
         *said("j", "AB", "model"),
     ]

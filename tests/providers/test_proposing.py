@@ -32,7 +32,7 @@ def proposed(tmp_path: Path, rules: dict[str, str]) -> tuple[str, ...]:
 
     async def ask() -> tuple[str, ...]:
         found = await propose(model, [shown(number) for number in range(8)], rules)
-        assert not found.unfit
+        assert not found.unfit or not found.rules  # a reply that holds no rule is counted
         await calls.drain()
         return tuple(one.statement for one in found.rules)
 
