@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from amendment.calibration import (
     read_labels,
     write_labels,
 )
-from amendment.records import Candidate, Comparison, Message, Prompt, user
+from amendment.records import Candidate, Comparison, Message, Messages, Prompt, user
 from amendment.tables import read_rows
 
 NOW = "2026-05-01T10:00:00+00:00"
@@ -26,8 +27,9 @@ KIND = PrincipleText(id="house/kind", statement="Be kind.")
 LEAVING = Leaving(name_of={"Ada": "person-1", "Bo": "person-2"}.__getitem__)
 
 
-def asked(text: str, *answers: str, is_repeated: bool = False) -> LabelQuestion:
-    prompt = Prompt(messages=user(text))
+def question_of(messages: Messages, answers: Sequence[str], **further: Any) -> LabelQuestion:
+    """A comparison of two answers; `further` are fields of the question."""
+    prompt = Prompt(messages=messages)
     both = [
         Candidate(prompt_id=prompt.id, messages=(Message(role="assistant", content=one),), kind="imported")
         for one in answers
@@ -41,9 +43,12 @@ def asked(text: str, *answers: str, is_repeated: bool = False) -> LabelQuestion:
         b_id=b.id,
         a=a.messages,
         b=b.messages,
-        principles=(KIND,),
-        is_repeated=is_repeated,
+        **further,
     )
+
+
+def asked(text: str, *answers: str, is_repeated: bool = False) -> LabelQuestion:
+    return question_of(user(text), answers, principles=(KIND,), is_repeated=is_repeated)
 
 
 RAIN = asked("Why does it rain?", "Clouds.", "It does not.")

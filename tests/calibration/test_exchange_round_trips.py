@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from amendment.calibration import LABEL_FORMATS, LabelFormatName, Leaving, format_of_row, read_labels, write_labels
 from amendment.calibration.labelling.labels import CHOICES, Label
 from amendment.calibration.people.samples import LabelQuestion, PrincipleText
-from amendment.records import Candidate, Comparison, Message, Prompt
+from amendment.records import Message
 from amendment.tables import read_rows
+from tests.calibration.exchanged import question_of
 
 NOW = "2026-05-01T10:00:00+00:00"
 TIMELESS = ("argilla",)
@@ -34,24 +35,9 @@ class SpotCheck(NamedTuple):
 def asked(draw: st.DrawFn) -> LabelQuestion:
     turns = draw(st.lists(words, min_size=1, max_size=2))
     messages = tuple(Message(role="user" if i == 0 else "assistant", content=turn) for i, turn in enumerate(turns))
-    prompt = Prompt(messages=messages)
     texts = draw(st.lists(words, min_size=2, max_size=2, unique=True))
-    both = [
-        Candidate(prompt_id=prompt.id, messages=(Message(role="assistant", content=text),), kind="imported")
-        for text in texts
-    ]
-    a, b = sorted(both, key=lambda one: one.id)
-    return LabelQuestion(
-        comparison_id=Comparison.between(a, b).id,
-        prompt_id=prompt.id,
-        prompt=prompt.messages,
-        a_id=a.id,
-        b_id=b.id,
-        a=a.messages,
-        b=b.messages,
-        principles=tuple(PrincipleText(id=f"house/{i}", statement=draw(words)) for i in range(draw(st.integers(0, 2)))),
-        is_repeated=draw(st.booleans()),
-    )
+    principles = tuple(PrincipleText(id=f"house/{i}", statement=draw(words)) for i in range(draw(st.integers(0, 2))))
+    return question_of(messages, texts, principles=principles, is_repeated=draw(st.booleans()))
 
 
 @st.composite

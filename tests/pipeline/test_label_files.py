@@ -12,36 +12,21 @@ from typing import Any
 import pytest
 
 from amendment import cli
-from amendment.calibration import Label, LabelQuestion, Labels, PrincipleText, SampledItem, labels_missing
+from amendment.calibration import Label, LabelQuestion, Labels, SampledItem, labels_missing
 from amendment.errors import ConfigError, DataError
 from amendment.pipeline.auditing import audit_path
 from amendment.pipeline.label_files import export_labels, export_questions, import_labels
 from amendment.pipeline.stages.simulated_people import CALLED
 from amendment.pipeline.store import write_records
-from amendment.records import Candidate, Comparison, Message, Prompt, user
+from amendment.records import user
+from tests.calibration.exchanged import KIND, question_of
 
 LATER = "2026-04-01T09:00:00+00:00"
 
 
 def question(i: int) -> LabelQuestion:
-    prompt = Prompt(messages=user(f"ask {i}"))
-    both = [
-        Candidate(prompt_id=prompt.id, messages=(Message(role="assistant", content=text),), kind="imported")
-        for text in (f"yes {i}", f"no {i}")
-    ]
-    a, b = sorted(both, key=lambda one: one.id)
-    return LabelQuestion(
-        comparison_id=Comparison.between(a, b).id,
-        prompt_id=prompt.id,
-        prompt=prompt.messages,
-        a_id=a.id,
-        b_id=b.id,
-        a=a.messages,
-        b=b.messages,
-        principles=(PrincipleText(id="house/kind", statement="Be kind."),),
-        in_overlap=i < 2,
-        is_repeated=i == 0,
-    )
+    marks = {"in_overlap": i < 2, "is_repeated": i == 0}
+    return question_of(user(f"ask {i}"), (f"yes {i}", f"no {i}"), principles=(KIND,), **marks)
 
 
 QUESTIONS = [question(i) for i in range(6)]

@@ -41,7 +41,8 @@ LABEL_STUDIO_CONFIG = """\
   <Header value="Which principle decided it?" size="5"/>
   <Text name="statements" value="$statements"/>
   <Choices name="principle" toName="prompt" value="$principles" choice="single-radio"/>
-  <TextArea name="comment" toName="prompt" placeholder="Comment" maxSubmissions="1"/>
+  <Header value="Comment" size="5"/>
+  <TextArea name="comment" toName="prompt" maxSubmissions="1"/>
 </View>
 """
 """The labelling interface: paste it into the project's settings before the tasks are imported."""
