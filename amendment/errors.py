@@ -107,7 +107,7 @@ class ProviderError(AmendmentError):
 
 
 FaultKind = Literal["rate", "server", "refused", "transport", "deadline", "unreadable", "empty"]
-"""Kinds of passing faults; `amendment.calls` has the table of what follows from each."""
+"""Kinds of passing faults; `amendment.llm` has the table of what follows from each."""
 
 
 class Transient(ProviderError):

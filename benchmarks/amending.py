@@ -27,14 +27,17 @@ from typing import NamedTuple
 import numpy as np
 import yaml
 
-from amendment.calibration import Label, LabelledRow, LabelQuestion, Labels, rule_tests
+from amendment.calibration.amending import LabelledRow, rule_tests
+from amendment.calibration.labels import Label
+from amendment.calibration.samples import LabelQuestion
+from amendment.calibration.store import Labels
 from amendment.constitutions import load_constitution, write_constitution
 from amendment.hashing import content_id
-from amendment.lilliput import BANNER, TRUTHS, Attributes, dice, truth
-from amendment.pipeline import Run
-from amendment.pipeline.amending import Amended, amend_run
-from amendment.pipeline.engine import Workspace
 from amendment.records import Comparison, text_of
+from amendment.run import Run
+from amendment.run.amending import Amended, amend_run
+from amendment.run.engine import Workspace
+from amendment.simulator import BANNER, TRUTHS, Attributes, dice, truth
 
 MISSED = ("correct", "honest", "harmless", "helpful", "polite")
 IDLE = ("frank", "concise", "clear")

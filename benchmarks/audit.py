@@ -19,7 +19,9 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from amendment.calibration import Item, Vote, audit, certificate_lines
+from amendment.audit.certificate import audit
+from amendment.audit.telling import certificate_lines
+from amendment.audit.votes import Item, Vote
 
 ORDERS: tuple[tuple[Literal["A", "B"], int], ...] = (("A", -1), ("B", 1))
 """What is shown first, and where a judge that leans to it moves."""

@@ -10,10 +10,10 @@ import tempfile
 import time
 from pathlib import Path
 
-from amendment.ledger import Ledger
-from amendment.ledger.groups import insert
-from amendment.ledger.opening import create, move
-from amendment.ledger.tables import ATTEMPT, REPLY, REQUEST
+from amendment.llm.ledger_groups import insert
+from amendment.llm.ledger_opening import create, move
+from amendment.llm.ledger_recording import Ledger
+from amendment.llm.ledger_tables import ATTEMPT, REPLY, REQUEST
 
 CALLS = 333_334
 BODY, RAW = b"q" * 1200, b"a" * 1700

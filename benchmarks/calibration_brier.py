@@ -16,7 +16,7 @@ import numpy as np
 from judging_world import Case, cases, drawn, looks, over_seeds, seeded, table
 from numpy.typing import NDArray
 
-from amendment.lilliput import BANNER, Persona, panel
+from amendment.simulator import BANNER, Persona, panel
 from amendment.statistics.calibrators import Method, fit_calibrator, refusal
 
 Floats = NDArray[np.float64]

@@ -172,9 +172,12 @@ def peak() -> float:
 
 async def ours(kind: str, url: str, load: dict[str, Any]) -> dict[str, Any]:
     """This toolkit: ledger on disk, governors, records."""
-    from amendment.calls import Calls, Model, flow
-    from amendment.ledger import Ledger
-    from amendment.providers import AnthropicSpec, OpenAISpec, open_model
+    from amendment.llm.client import Calls
+    from amendment.llm.concurrency import flow
+    from amendment.llm.ledger_recording import Ledger
+    from amendment.llm.model import Model
+    from amendment.llm.opening import open_model
+    from amendment.llm.specs import AnthropicSpec, OpenAISpec
     from amendment.records import text_of, user
 
     at_once = load["in_flight"]  # None: the toolkit finds it out

@@ -14,7 +14,7 @@ from statistics import fmean
 from typing import Any
 
 from amendment.dpo import DpoSettings, SftSettings, train_dpo, train_sft
-from amendment.lilliput import BANNER, Persona, draft, is_readable, revise, sample_prompts, truth
+from amendment.simulator import BANNER, Persona, draft, is_readable, revise, sample_prompts, truth
 from amendment.training import (
     Guards,
     GuardSettings,

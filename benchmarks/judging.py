@@ -22,7 +22,7 @@ from judging_labels import juries, orders, principles
 from judging_money import money
 from judging_recorded import recorded
 
-from amendment.lilliput import BANNER
+from amendment.simulator import BANNER
 
 PARTS: dict[str, Callable[[Sequence[int]], None]] = {
     "orders": orders,

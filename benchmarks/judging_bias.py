@@ -14,13 +14,16 @@ from typing import NamedTuple
 from judging_world import Case, cases, logistic, over_seeds, p_first, seeded, table
 
 from amendment import probe_texts
-from amendment.calibration import PROBES, Answered, Asking, Item, Subject, Vote, askings, marks_of, probe_report
-from amendment.calibration.family import Family, family_of_tests
-from amendment.calibration.probes.figures import AttackFigures, EditFigures
-from amendment.calibration.probes.gates import LEVEL
-from amendment.calibration.probes.report import Probed
-from amendment.lilliput import Persona, is_nudge, panel, prefer
+from amendment.audit.family import Family, family_of_tests
+from amendment.audit.marks import marks_of
+from amendment.audit.probes_answered import Answered
+from amendment.audit.probes_asking import PROBES, Asking, Subject, askings
+from amendment.audit.probes_figures import AttackFigures, EditFigures
+from amendment.audit.probes_gates import LEVEL
+from amendment.audit.probes_report import Probed, probe_report
+from amendment.audit.votes import Item, Vote
 from amendment.records import Candidate, Message, Prompt, text_of, user
+from amendment.simulator import Persona, is_nudge, panel, prefer
 
 FAIR = Persona(position_bias=0.0)
 SEEN = (

@@ -10,12 +10,12 @@ from typing import NamedTuple
 
 from judging_world import Case, cases, drawn, looks, over_seeds, p_first, pools, right, seeded, table, utility
 
-from amendment.lilliput import Persona
 from amendment.preference._comparing import Ranked
 from amendment.preference.adaptive import rank_adaptively
 from amendment.preference.cascade import cascade as ask_in_turn
 from amendment.preference.ranking import knock_out, merge_sort, rank_all_pairs
 from amendment.records import Candidate, Comparison, Judgement, Message, Prompt, user
+from amendment.simulator import Persona
 
 SIZE = 8
 BUDGETS = (8, 10, 12, 16, 20, 24)

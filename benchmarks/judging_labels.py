@@ -11,8 +11,8 @@ import numpy as np
 from judging_world import Case, Looks, cases, drawn, looks, over_seeds, right, seeded, table
 from numpy.typing import NDArray
 
-from amendment.lilliput import Persona, panel
 from amendment.preference.juries import majority_of
+from amendment.simulator import Persona, panel
 from amendment.statistics.dawid_skene import dawid_skene
 from amendment.statistics.errors_together import errors_together
 from amendment.statistics.stacking import log_odds, stack

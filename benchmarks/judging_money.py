@@ -15,13 +15,17 @@ from typing import NamedTuple
 from judging_fewer import CHEAP, STRONG
 from judging_world import RULES, Case, cases, over_seeds, right, table
 
-from amendment.calls import Calls, Meter, Model, Usage, flow
-from amendment.calls.prices import PriceTable, cost
-from amendment.ledger import Ledger
-from amendment.lilliput import Persona
+from amendment.llm.client import Calls
+from amendment.llm.concurrency import flow
+from amendment.llm.ledger_recording import Ledger
+from amendment.llm.model import Model
+from amendment.llm.prices import PriceTable, cost
+from amendment.llm.provider import Meter
+from amendment.llm.requests import Usage
+from amendment.llm.simulated import SimulatedProvider
 from amendment.preference import Judge, JudgeSettings
-from amendment.providers.simulated import SimulatedProvider
 from amendment.records import Sampling
+from amendment.simulator import Persona
 
 HOST = "api.openai.com/v1"
 PRICED = {"small": (CHEAP, "gpt-6-luna"), "strong": (STRONG, "gpt-6.2-sol")}

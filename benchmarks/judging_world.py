@@ -11,7 +11,7 @@ from typing import NamedTuple
 from scipy.stats import t as student
 
 from amendment.constitutions import draw_principles, eligible_principles, load_constitution
-from amendment.lilliput import Persona, draft, prefer, sample_prompts, truth
+from amendment.simulator import Persona, draft, prefer, sample_prompts, truth
 
 WRITERS = tuple(Persona(writer=name) for name in ("helpful-only", "careless", "evasive", "verbose"))
 RULES = load_constitution("lilliput")

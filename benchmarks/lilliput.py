@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 
 from scipy.stats import t as student
 
-from amendment.lilliput import BANNER
+from amendment.simulator import BANNER
 
 QUICKSTART = Path(__file__).resolve().parent.parent / "examples" / "quickstart.yaml"
 REVISERS = {"does not know": "false", "knows": "true"}

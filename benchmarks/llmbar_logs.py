@@ -17,8 +17,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from amendment.calibration import argued_for
-from amendment.calls import Reply
+from amendment.audit.arguing import argued_for
+from amendment.llm.requests import Reply
 from amendment.preference import read_output_letter
 from amendment.records import Message
 from amendment.terminal import plain

@@ -25,7 +25,7 @@ from training_rounds import PART as ROUNDS
 from training_world import Part, Values, world
 
 from amendment.hashing import content_id
-from amendment.lilliput import BANNER
+from amendment.simulator import BANNER
 
 PARTS: Mapping[str, Part] = {"labels": LABELS, "losses": LOSSES, "guards": GUARDS, "rounds": ROUNDS}
 

@@ -32,8 +32,8 @@ from training_world import (
 )
 
 from amendment.dpo import DpoSettings, train_dpo
-from amendment.lilliput import is_readable
 from amendment.reward_model import RewardModel, train_reward
+from amendment.simulator import is_readable
 from amendment.training import Guards, GuardSettings, Scores, TrainResult, TrlFields
 
 NOISE, WATCHER = "some", "little"

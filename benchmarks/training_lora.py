@@ -24,8 +24,8 @@ from typing import Any, NamedTuple
 from judging_world import seeded, table, utility
 
 from amendment.dpo import DpoSettings, SftSettings, policy_margins, train_dpo, train_sft
-from amendment.lilliput import BANNER, Persona, draft, revise, sample_prompts
 from amendment.reward_model import RewardModel, RewardSettings, train_reward
+from amendment.simulator import BANNER, Persona, draft, revise, sample_prompts
 from amendment.training import (
     LoraSettings,
     Renderer,

@@ -16,12 +16,13 @@ import numpy as np
 from judging_world import LEAST_GAP, Case, drawn, logistic, looks, over_seeds, seeded, utility
 from numpy.typing import NDArray
 
-from amendment.calls import Request
 from amendment.dpo import DpoSettings, SftSettings, train_dpo, train_sft
 from amendment.hashing import content_id
-from amendment.lilliput import Persona, draft, panel, revise, sample_prompts, truth
-from amendment.providers import LocalSpec, open_provider
+from amendment.llm.opening import open_provider
+from amendment.llm.requests import Request
+from amendment.llm.specs import LocalSpec
 from amendment.records import Sampling, text_of, user
+from amendment.simulator import Persona, draft, panel, revise, sample_prompts, truth
 from amendment.statistics.calibrators import fit_calibrator, refusal
 from amendment.training import (
     Renderer,

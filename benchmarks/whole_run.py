@@ -8,7 +8,7 @@ import sys
 import time
 
 from amendment.memory import prepare
-from amendment.pipeline import Run
+from amendment.run import Run
 
 if __name__ == "__main__":
     prepare()  # as `amendment run` does

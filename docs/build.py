@@ -16,8 +16,8 @@ from typer.main import get_command
 
 from amendment.cli import app
 from amendment.constitutions import _schema as constitution_file
-from amendment.pipeline import RunFile
-from amendment.pipeline.runfile import schema as run_file
+from amendment.run import RunFile
+from amendment.run.runfile import schema as run_file
 
 ROOT = Path(__file__).resolve().parent.parent
 PLAIN_TYPES = {"string": "text", "integer": "whole number", "number": "number", "boolean": "true or false"}
@@ -28,7 +28,7 @@ def pages() -> dict[str, str]:
     return {
         "docs/run-file.md": run_file_page(),
         "docs/commands.md": commands_page(),
-        "amendment/pipeline/schemas/run.schema.json": run_file.schema_text(),
+        "amendment/run/schemas/run.schema.json": run_file.schema_text(),
         "amendment/constitutions/schemas/constitution.schema.json": constitution_file.schema_text(),
     }
 

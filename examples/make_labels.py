@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from amendment.lilliput import Persona, draft, panel, prefer, sample_prompts
+from amendment.simulator import Persona, draft, panel, prefer, sample_prompts
 
 HERE = Path(__file__).resolve().parent
 SEED = 7

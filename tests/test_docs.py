@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from amendment.constitutions import lint_file
-from amendment.pipeline import RunFile, load_run_file
+from amendment.run import RunFile, load_run_file
 from amendment.yamlfile import parse_yaml, validate
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -19,7 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from amendment.redaction import RedactingFilter, redact, redact_bytes
-from tests.providers.conftest import serving
+from tests.llm.providers.conftest import serving
 
 KEY = 'our+key/0123"456789'
 KEYS = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=12, max_size=40)
@@ -108,10 +108,10 @@ PROGRAM = """
     from pathlib import Path
     logging.basicConfig(level=logging.DEBUG, stream=sys.stdout)
 
-    from amendment.calls import Calls
+    from amendment.llm import Calls
     from amendment.errors import AmendmentError
-    from amendment.ledger import Ledger
-    from amendment.providers import AnthropicSpec, OpenAISpec, open_model
+    from amendment.llm import Ledger
+    from amendment.llm import AnthropicSpec, OpenAISpec, open_model
     from amendment.records import user
 
     url, folder = sys.argv[1:]

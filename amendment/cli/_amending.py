@@ -37,8 +37,8 @@ def amend(  # noqa: PLR0917 - typer makes options of them
     DIR/amend, and constitution.yaml if a rule is accepted.
     """
     from amendment.memory import prepare
-    from amendment.pipeline.amending import amend_run
-    from amendment.pipeline.progress import open_progress
+    from amendment.run.amending import amend_run
+    from amendment.run.progress import open_progress
 
     prepare()
     with interruptible(f"amendment amend {folder}"):

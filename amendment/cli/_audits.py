@@ -31,7 +31,7 @@ def audit(
     Prints the certificate and writes certificate.json and certificate.md. Of a run whose judges were probed it shows
     what edits that should change nothing have changed.
     """
-    from amendment.pipeline.auditing import audit_path
+    from amendment.run.auditing import audit_path
 
     audited = audit_path(file, people=people or (), folder=folder, overrides=overrides or ())
     if as_json:

@@ -13,7 +13,7 @@ from amendment.errors import ConfigError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from amendment.pipeline.labelled_samples import LabelledSample
+    from amendment.run.labelled_samples import LabelledSample
 
 __all__ = ["label"]
 
@@ -72,7 +72,7 @@ def label(  # noqa: PLR0917 - typer makes options of them
     --export and --import exchange questions and labels with spreadsheets, Argilla, Label Studio and inverse
     constitutional AI. People leave under pseudonyms only.
     """
-    from amendment.pipeline.labelling import sample_of
+    from amendment.run.labelling import sample_of
 
     _check_options(export, file, questions or comments, rater, form)
     is_about_page = allow_network or host != LOOPBACK or (port, annotators) != (None, None)
@@ -111,7 +111,7 @@ def _check_options(
 def _export(
     folder: Path, sample: LabelledSample, path: Path, *, questions: bool, comments: bool, form: str | None
 ) -> None:
-    from amendment.pipeline.label_files import export_labels, export_questions
+    from amendment.run.label_files import export_labels, export_questions
 
     if questions:
         if comments:
@@ -132,7 +132,7 @@ def _export(
 
 
 def _import(folder: Path, sample: LabelledSample, path: Path, rater: list[str], form: str | None) -> None:
-    from amendment.pipeline.label_files import import_labels
+    from amendment.run.label_files import import_labels
 
     taken = import_labels(folder, path, form=form, raters=rater, sample=sample)
     people = f" of {taken.people} people" if taken.people > 1 else ""
@@ -157,7 +157,7 @@ def _serve(
     allow_network: bool,
     annotators: int | None,
 ) -> None:
-    from amendment.pipeline.labelling import serve_labelling
+    from amendment.run.labelling import serve_labelling
 
     def ready(links: Mapping[str, str], cautions: tuple[str, ...]) -> None:
         for name, url in links.items():

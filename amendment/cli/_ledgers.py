@@ -21,7 +21,8 @@ LedgerPath = Annotated[Path, typer.Argument(metavar="DIR|FILE", help="A run's fo
 @ledger.command()
 def verify(place: LedgerPath, as_json: AsJson = False) -> None:
     """Read all of a ledger and check every row; exit 1 when something is not as it was written."""
-    from amendment.ledger import ledger_file, verify
+    from amendment.llm.ledger_checking import verify
+    from amendment.llm.ledger_inspect import ledger_file
     from amendment.terminal import plain
 
     found = verify(ledger_file(place))
@@ -46,7 +47,8 @@ def salvage(
     as_json: AsJson = False,
 ) -> None:
     """Copy the good rows into a new ledger and name the requests whose reply is lost. The old file is kept."""
-    from amendment.ledger import ledger_file, salvage
+    from amendment.llm.ledger_inspect import ledger_file
+    from amendment.llm.ledger_recover import salvage
     from amendment.terminal import plain
 
     found = salvage(ledger_file(place), to)
@@ -71,7 +73,7 @@ def show(
     as_json: AsJson = False,
 ) -> None:
     """Show what was asked and spent by stage and model, and what may have been paid for without a reply."""
-    from amendment.ledger import ledger_file, ledger_lines, request_lines, show_ledger, show_request
+    from amendment.llm.ledger_inspect import ledger_file, ledger_lines, request_lines, show_ledger, show_request
 
     file = ledger_file(place)
     found = show_request(file, request) if request else show_ledger(file, stage=stage)

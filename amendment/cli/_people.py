@@ -44,7 +44,7 @@ def calibrate(
     if not plan:
         _of_labels(path, diagram=diagram, as_json=as_json)
         return
-    from amendment.pipeline.planning.labels import plan_labels
+    from amendment.run.planning.labels import plan_labels
 
     planned = plan_labels(path, agreement=agreement, ceiling=ceiling)
     if as_json:
@@ -55,7 +55,7 @@ def calibrate(
 
 def _of_labels(path: Path | None, *, diagram: Path | None, as_json: bool) -> None:
     from amendment.errors import ConfigError, GateFailed
-    from amendment.pipeline.calibrated import calibrate_run, write_diagram
+    from amendment.run.calibrated import calibrate_run, write_diagram
 
     if path is None:
         raise ConfigError("calibrate: name a run's folder, such as runs/NAME; or --plan, for what labels would buy")

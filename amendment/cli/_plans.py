@@ -26,7 +26,7 @@ def plan(  # noqa: PLR0917 - typer makes options of them
 
     What the run's folder holds already counts as paid.
     """
-    from amendment.pipeline.run import Run
+    from amendment.run.run import Run
 
     found = Run.from_file(file, folder=folder, overrides=overrides or (), limit=limit).plan(until=until)
     typer.echo(json.dumps(found.to_json(), indent=1, allow_nan=False) if as_json else str(found))

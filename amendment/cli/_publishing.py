@@ -47,13 +47,13 @@ def publish(
 
     Repository and license come from `publish` in the run file, or from here.
     """
-    from amendment.pipeline.publishing.preview import plan_json, plan_lines, write_preview
-    from amendment.pipeline.publishing.publication import prepare
+    from amendment.publishing.preview import plan_json, plan_lines, write_preview
+    from amendment.publishing.publication import prepare
 
     ready = prepare(folder, repo=repo, license=license, public=public, models=models)
     written = write_preview(ready)
     if send:
-        from amendment.pipeline.publishing.push import push
+        from amendment.publishing.push import push
 
         with interruptible(shlex.join(["amendment", *sys.argv[1:]])):
             pushed = push(
@@ -78,8 +78,8 @@ def verify(
     as_json: AsJson = False,
 ) -> None:
     """Compare every file and row with the manifest; exit code 1 when anything is missing, changed or added."""
-    from amendment.pipeline.publishing.verify import verification_lines
-    from amendment.pipeline.publishing.verify import verify as look
+    from amendment.publishing.verify import verification_lines
+    from amendment.publishing.verify import verify as look
 
     result = look(folder)
     typer.echo(json.dumps(result.to_json(), indent=1) if as_json else "\n".join(verification_lines(result)))
@@ -104,7 +104,7 @@ def export(
 
     Says what the format cannot hold. People who rated appear as person-1, person-2 and so on.
     """
-    from amendment.pipeline.publishing.exporting import export_lines, export_run
+    from amendment.publishing.exporting import export_lines, export_run
 
     result = export_run(folder, format, out, clamp=_bounds(clamp) if clamp else None)
     typer.echo(json.dumps(result.to_json(), indent=1) if as_json else "\n".join(export_lines(result)))

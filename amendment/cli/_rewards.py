@@ -15,8 +15,8 @@ from amendment.cli._app import AsJson, app
 from amendment.cli._endings import interruptible
 
 if TYPE_CHECKING:
-    from amendment.pipeline.runfile.sources import Source
-    from amendment.pipeline.scoring_rows import Columns
+    from amendment.run.runfile.sources import Source
+    from amendment.run.scoring_rows import Columns
 
 __all__ = ["evaluate", "score"]
 
@@ -79,7 +79,7 @@ def score(  # noqa: PLR0917 - typer makes options of them
             raise ConfigError("score: --prompt and --answer go together, and without files")
         _score_texts(model, prompt, answer or [], principles, as_json=as_json)
         return
-    from amendment.pipeline.scoring import score_files
+    from amendment.run.scoring import score_files
 
     sources = _sources(files or [], dataset=dataset, config=config, split=split, revision=revision, bad_rows=bad_rows)
     target = out or Path("scores") / f"{_stem(sources)}.jsonl"
@@ -123,7 +123,7 @@ def evaluate(  # noqa: PLR0917 - typer makes options of them
     Shows two baselines: the longer answer and, if the order is known, the first. The columns determine the layout; the
     command reads any file of pairs or verdicts that a run file can. Calls no other model.
     """
-    from amendment.pipeline.scoring_evaluation import evaluate_files
+    from amendment.run.scoring_evaluation import evaluate_files
 
     sources = _sources(files or [], dataset=dataset, config=config, split=split, revision=revision, bad_rows=bad_rows)
     found = evaluate_files(
@@ -146,7 +146,7 @@ def _sources(
     bad_rows: BadRows,
 ) -> list[Source]:
     from amendment.errors import ConfigError
-    from amendment.pipeline.runfile.sources import Source
+    from amendment.run.runfile.sources import Source
 
     if dataset is None and (config or split or revision):
         raise ConfigError("--config, --split and --revision are those of a --dataset; there is none")
@@ -157,7 +157,7 @@ def _sources(
 
 
 def _columns(text: str | None) -> Columns | None:
-    from amendment.pipeline.scoring_rows import columns_in
+    from amendment.run.scoring_rows import columns_in
 
     return None if text is None else columns_in(text)
 
@@ -174,7 +174,7 @@ def _tell(done: int, total: int) -> None:
 def _score_texts(
     model: Path, prompt: str, answers: Sequence[str], principles: Sequence[str] | None, *, as_json: bool
 ) -> None:
-    from amendment.pipeline.scoring import score_texts
+    from amendment.run.scoring import score_texts
     from amendment.terminal import plain
 
     found = score_texts(model, prompt, answers, principles=principles)

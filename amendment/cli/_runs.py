@@ -41,13 +41,13 @@ def run(  # noqa: PLR0917 - typer makes options of them
     ] = False,
 ) -> None:
     """Start a run or resume it: finished stages are kept, and answered calls are not repeated."""
-    from amendment.pipeline.context import Patience
-    from amendment.pipeline.progress import open_progress
-    from amendment.pipeline.run import Run
-    from amendment.pipeline.spending import spending_lines
-    from amendment.pipeline.summary import headline, loss_lines
-    from amendment.pipeline.terms import Terms
-    from amendment.providers import Trust
+    from amendment.llm.trust import Trust
+    from amendment.run.context import Patience
+    from amendment.run.progress import open_progress
+    from amendment.run.run import Run
+    from amendment.run.spending import spending_lines
+    from amendment.run.summary import headline, loss_lines
+    from amendment.run.terms import Terms
 
     prepare()
     one = Run.from_file(
@@ -73,7 +73,7 @@ def run(  # noqa: PLR0917 - typer makes options of them
 
 def _tell_losses(folder: Path) -> None:
     """What the finished stages of a stopped run have lost."""
-    from amendment.pipeline.summary import loss_lines
+    from amendment.run.summary import loss_lines
 
     try:
         stages = json.loads((folder / "summary.json").read_text(encoding="utf-8"))["stages"]
@@ -105,8 +105,8 @@ def check(
     if isinstance(data, dict) and "principles" in data:
         lint(str(file))
         return
-    from amendment.pipeline.run import Run
-    from amendment.pipeline.terms import Terms
+    from amendment.run.run import Run
+    from amendment.run.terms import Terms
     from amendment.terminal import plain
 
     run = Run.from_file(file, overrides=overrides or (), terms=Terms(allow_unpriced=allow_unpriced))
@@ -123,7 +123,7 @@ def status(
 
     Exits with 1 if the ledger is damaged or cannot be read.
     """
-    from amendment.pipeline.status import read_status, status_lines
+    from amendment.run.status import read_status, status_lines
 
     found = read_status(folder)
     typer.echo(json.dumps(found, indent=1) if as_json else "\n".join(status_lines(found)))
@@ -134,7 +134,7 @@ def status(
 @app.command()
 def doctor(as_json: AsJson = False) -> None:
     """Say what is installed, which keys are set (never their value), and what would work."""
-    from amendment.pipeline.doctor import doctor_lines, examine
+    from amendment.run.doctor import doctor_lines, examine
 
     found = examine(os.environ)
     typer.echo(json.dumps(found, indent=1) if as_json else "\n".join(doctor_lines(found)))

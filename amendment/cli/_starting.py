@@ -27,7 +27,7 @@ def init(
 ) -> None:
     """Write a run file, a constitution and prompts to edit, with editor completion. Overwrites nothing."""
     from amendment.errors import ConfigError
-    from amendment.pipeline.starting import DEFAULT_MODELS, PROVIDERS, name_for, start
+    from amendment.run.starting import DEFAULT_MODELS, PROVIDERS, name_for, start
     from amendment.terminal import plain
 
     if not yes:

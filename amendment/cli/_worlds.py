@@ -11,7 +11,7 @@ import typer
 from amendment.cli._app import app
 
 if TYPE_CHECKING:
-    from amendment.providers import SimulatedSpec
+    from amendment.llm.specs import SimulatedSpec
 
 __all__ = ["lilliput", "serve"]
 
@@ -33,7 +33,7 @@ def serve(
 
     The first line printed is the base URL; then come the models for a run file that asks them over HTTP.
     """
-    from amendment.providers import model_entries, serve_world
+    from amendment.llm.serving import model_entries, serve_world
 
     specs = _in_file(file, overrides or ()) if file else _by_itself(overrides or ())
 
@@ -48,8 +48,8 @@ def serve(
 def _in_file(file: Path, overrides: Sequence[str]) -> dict[str, SimulatedSpec]:
     """The simulated models of a run file. Raises ConfigError where there is none."""
     from amendment.errors import ConfigError
-    from amendment.pipeline.checks import load_run_file
-    from amendment.providers import SimulatedSpec
+    from amendment.llm.specs import SimulatedSpec
+    from amendment.run.checks import load_run_file
 
     models = load_run_file(file, overrides).config.models
     found = {name: spec for name, spec in models.items() if isinstance(spec, SimulatedSpec)}
@@ -60,8 +60,8 @@ def _in_file(file: Path, overrides: Sequence[str]) -> dict[str, SimulatedSpec]:
 
 def _by_itself(overrides: Sequence[str]) -> dict[str, SimulatedSpec]:
     """One simulated model that no run file describes."""
-    from amendment.pipeline.runfile.overrides import override
-    from amendment.providers import SimulatedSpec
+    from amendment.llm.specs import SimulatedSpec
+    from amendment.run.runfile.overrides import override
     from amendment.yamlfile import parse_yaml, validate
 
     document = parse_yaml("provider: simulated", "the served model")

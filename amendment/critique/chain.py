@@ -13,8 +13,9 @@ from dataclasses import dataclass, field
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from amendment.answers import Ending, Unusable, draft, ending_of, usable
-from amendment.calls import Answer, Model
+from amendment.llm.answers import Ending, Unusable, draft, ending_of, usable
+from amendment.llm.requests import Answer
+from amendment.llm.model import Model
 from amendment.constitutions import Constitution, Drawn, DrawScheme, draw_principles, eligible_principles
 from amendment.critique._prompts import EXAMPLE, critique_messages, revise_messages, shared_characters, template_id
 from amendment.critique.artefacts import strip_artefacts

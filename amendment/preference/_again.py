@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amendment.calls import Reply
+from amendment.llm.requests import Reply
 from amendment.records import Message, Messages, text_of, user
 
 __all__ = ["asked_again", "can_be_asked_again", "is_asked_again"]

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from amendment.calls import flow
+from amendment.llm.concurrency import flow
 from amendment.statistics import Posterior, posterior
 from amendment.statistics.sides import side_of
 

@@ -17,7 +17,7 @@ import re
 from collections.abc import Awaitable, Callable
 from typing import Literal
 
-from amendment.calls import Answer, Reply
+from amendment.llm.requests import Answer, Reply
 from amendment.errors import Rejected, Transient
 
 __all__ = ["Trial"]

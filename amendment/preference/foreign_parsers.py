@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from amendment.calls import Reply
+from amendment.llm.requests import Reply
 from amendment.preference.parsers import Parsed, unreadable
 from amendment.records import text_of
 

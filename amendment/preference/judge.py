@@ -16,7 +16,8 @@ from typing import Annotated, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from amendment.calls import Model, flow
+from amendment.llm.model import Model
+from amendment.llm.concurrency import flow
 from amendment.constitutions import Constitution, Drawn, DrawScheme, draw_principles, eligible_principles
 from amendment.errors import ConfigError
 from amendment.hashing import content_id

@@ -15,7 +15,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from amendment.calls import Reply
+from amendment.llm.requests import Reply
 from amendment.records import text_of
 
 __all__ = [

@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
-from amendment.calls import flow
+from amendment.llm.concurrency import flow
 from amendment.preference._comparing import Compare, Comparing, Ranked, Two
 
 __all__ = ["knock_out", "merge_sort", "rank_all_pairs"]

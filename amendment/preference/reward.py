@@ -27,7 +27,8 @@ from typing import Any, NamedTuple, Protocol
 
 from pydantic import ValidationError
 
-from amendment.calls import STAGE, Model
+from amendment.llm.concurrency import STAGE
+from amendment.llm.model import Model
 from amendment.errors import ConfigError, Transient
 from amendment.preference._folder import JudgeFolder
 from amendment.preference.degenerate import flaw_of

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import pytest
 
-from amendment.calibration import Item, Vote
+from amendment.audit.votes import Item, Vote
 
 LETTERS: dict[str, Any] = {"A": "A", "B": "B", "t": "tie", "x": "both_bad", "?": "invalid"}
 Said = Callable[..., list[Vote]]

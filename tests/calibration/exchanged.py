@@ -9,16 +9,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from amendment.calibration import (
-    Label,
-    LabelFormatName,
-    LabelQuestion,
-    Leaving,
-    PrincipleText,
-    format_of_row,
-    read_labels,
-    write_labels,
-)
+from amendment.calibration.exchange import LabelFormatName, Leaving, format_of_row, read_labels, write_labels
+from amendment.calibration.labels import Label
+from amendment.calibration.samples import LabelQuestion, PrincipleText
 from amendment.records import Candidate, Comparison, Message, Messages, Prompt, user
 from amendment.tables import read_rows
 

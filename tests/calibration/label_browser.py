@@ -16,9 +16,9 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Dialog, Page, Request, sync_playwright
 
-from amendment.calibration.labelling.labels import Label
-from amendment.calibration.labelling.store import Labels
-from amendment.calibration.people.samples import LabelQuestion
+from amendment.calibration.labels import Label
+from amendment.calibration.samples import LabelQuestion
+from amendment.calibration.store import Labels
 
 __all__ = ["Site", "Visit", "chromium", "visiting"]
 

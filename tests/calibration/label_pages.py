@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 
 from starlette.types import ASGIApp, Message
 
-from amendment.calibration.labelling.labels import Choice, Label
-from amendment.calibration.people.samples import LabelQuestion, PrincipleText
+from amendment.calibration.labels import Choice, Label
+from amendment.calibration.samples import LabelQuestion, PrincipleText
 from amendment.records import Comparison, user
 from amendment.records import Message as Turn
 

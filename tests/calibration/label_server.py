@@ -14,10 +14,10 @@ from pathlib import Path
 
 import uvicorn
 
-from amendment.calibration.labelling._app import create_app
-from amendment.calibration.labelling.queue import Queue
-from amendment.calibration.labelling.store import Labels
-from amendment.calibration.people.samples import LabelQuestion
+from amendment.calibration._app import create_app
+from amendment.calibration.queue import Queue
+from amendment.calibration.samples import LabelQuestion
+from amendment.calibration.store import Labels
 
 
 def main(folder: Path, port: int) -> None:

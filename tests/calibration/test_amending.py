@@ -9,9 +9,18 @@ from typing import Any
 
 import pytest
 
-from amendment.calibration import LabelledRow, Rule, halves_of, likeness, principle_records, propose, rule_tests
-from amendment.calls import Answer, Model, Reply
+from amendment.calibration.amending import (
+    LabelledRow,
+    Rule,
+    halves_of,
+    likeness,
+    principle_records,
+    propose,
+    rule_tests,
+)
 from amendment.fence import around_fences, read_fenced
+from amendment.llm.model import Model
+from amendment.llm.requests import Answer, Reply
 from amendment.records import Comparison, Message, Messages, Origin, text_of
 
 RULE = {"statement": "Answer in the language of the question.", "compare": "Which answer is in the right language?"}

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from amendment.calibration import argued_for
+from amendment.audit.arguing import argued_for
 
 
 @pytest.mark.parametrize(

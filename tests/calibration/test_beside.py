@@ -6,9 +6,9 @@ import math
 
 import pytest
 
-from amendment.calibration.people.beside import agreement_with_people, beside_people
-from amendment.calibration.people.samples import SampledItem
-from amendment.calibration.people.votes_of_labels import HeardItem, heard_items, person_votes
+from amendment.calibration.beside import agreement_with_people, beside_people
+from amendment.calibration.samples import SampledItem
+from amendment.calibration.votes_of_labels import HeardItem, heard_items, person_votes
 from amendment.records import Comparison, Verdict
 
 

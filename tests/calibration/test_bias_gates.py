@@ -7,10 +7,13 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from amendment.calibration import Certificate, Family, Item, Vote, audit, certificate_lines
-from amendment.calibration import family as families
-from amendment.calibration.bias import Bias
-from amendment.calibration.bias_gates import bias_gates
+from amendment.audit import family as families
+from amendment.audit.bias import Bias
+from amendment.audit.bias_gates import bias_gates
+from amendment.audit.certificate import Certificate, audit
+from amendment.audit.family import Family
+from amendment.audit.telling import certificate_lines
+from amendment.audit.votes import Item, Vote
 from amendment.statistics import Estimate
 
 Said = Callable[..., list[Vote]]

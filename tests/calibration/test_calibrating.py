@@ -12,16 +12,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from amendment.calibration.people.calibrating import (
+from amendment.calibration.calibrating import (
     LabelledItem,
     calibrate,
     calibration_refused,
     labelled_items,
 )
-from amendment.calibration.people.flips import clamped, expected_flip_rate, flip_rows, turned
-from amendment.calibration.people.reliability import reliability_lines, reliability_svg
-from amendment.calibration.people.samples import SampledItem
-from amendment.calibration.people.votes_of_labels import heard_items, person_votes
+from amendment.calibration.flips import clamped, expected_flip_rate, flip_rows, turned
+from amendment.calibration.reliability import reliability_lines, reliability_svg
+from amendment.calibration.samples import SampledItem
+from amendment.calibration.votes_of_labels import heard_items, person_votes
 from amendment.errors import DataError
 from amendment.records import Verdict
 from amendment.statistics.calibration_errors import CalibrationReport, calibration_report

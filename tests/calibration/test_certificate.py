@@ -10,7 +10,9 @@ from typing import Any
 
 import pytest
 
-from amendment.calibration import CERTIFICATE_FORMAT, Item, Vote, audit, certificate_lines
+from amendment.audit.certificate import CERTIFICATE_FORMAT, audit
+from amendment.audit.telling import certificate_lines
+from amendment.audit.votes import Item, Vote
 
 Said = Callable[..., list[Vote]]
 Items = Callable[..., dict[str, Item]]

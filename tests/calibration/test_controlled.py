@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from amendment.calibration import Item, Vote, audit, certificate_lines
+from amendment.audit.certificate import audit
+from amendment.audit.telling import certificate_lines
+from amendment.audit.votes import Item, Vote
 
 
 def compared(*, slope: float, extra: int, n: int = 400) -> tuple[dict[str, Item], list[Vote]]:

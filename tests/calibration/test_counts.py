@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from amendment.calibration import Item, Vote, audit
+from amendment.audit.certificate import audit
+from amendment.audit.votes import Item, Vote
 
 Said = Callable[..., list[Vote]]
 Items = Callable[..., dict[str, Item]]

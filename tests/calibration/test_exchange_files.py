@@ -8,9 +8,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from amendment.calibration import (
-    LABEL_STUDIO_CONFIG,
-)
+from amendment.calibration.exchange import LABEL_STUDIO_CONFIG
 from amendment.errors import DataError
 from tests.calibration.exchanged import (
     NOW,

@@ -8,12 +8,8 @@ from typing import Any
 
 import pytest
 
-from amendment.calibration import (
-    Label,
-    format_of_path,
-    format_of_row,
-    write_labels,
-)
+from amendment.calibration.exchange import format_of_path, format_of_row, write_labels
+from amendment.calibration.labels import Label
 from amendment.errors import DataError
 from tests.calibration.exchanged import (
     LEAVING,

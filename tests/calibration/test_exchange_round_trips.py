@@ -10,9 +10,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from amendment.calibration import LABEL_FORMATS, LabelFormatName, Leaving, format_of_row, read_labels, write_labels
-from amendment.calibration.labelling.labels import CHOICES, Label
-from amendment.calibration.people.samples import LabelQuestion, PrincipleText
+from amendment.calibration.exchange import (
+    LABEL_FORMATS,
+    LabelFormatName,
+    Leaving,
+    format_of_row,
+    read_labels,
+    write_labels,
+)
+from amendment.calibration.labels import CHOICES, Label
+from amendment.calibration.samples import LabelQuestion, PrincipleText
 from amendment.records import Message
 from amendment.tables import read_rows
 from tests.calibration.exchanged import question_of

@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from amendment.calibration import Family, Item, Vote, audit, family_of_tests
+from amendment.audit.certificate import audit
+from amendment.audit.family import Family, family_of_tests
+from amendment.audit.votes import Item, Vote
 from amendment.errors import ConfigError
 from amendment.statistics import Estimate
 

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from amendment.calibration.people.beside import Beside
-from amendment.calibration.people.gate import (
+from amendment.audit.rulings import Outcome
+from amendment.calibration.beside import Beside
+from amendment.calibration.gate import (
     FEWEST,
     GateLimits,
     orders_gate,
@@ -17,7 +18,6 @@ from amendment.calibration.people.gate import (
     unreadable_gate,
     worst,
 )
-from amendment.calibration.rulings import Outcome
 from amendment.statistics import Estimate
 from amendment.statistics.intervals import NO_VARIATION, cautioned
 

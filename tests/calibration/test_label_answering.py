@@ -6,9 +6,9 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
-from amendment.calibration import Answer, answer_here
-from amendment.calibration.labelling.queue import labels_missing
-from amendment.calibration.labelling.store import Labels
+from amendment.calibration.answering import Answer, answer_here
+from amendment.calibration.queue import labels_missing
+from amendment.calibration.store import Labels
 from tests.calibration.label_pages import questions
 
 ASKED = questions(12, overlap=4, repeated=[0, 5])

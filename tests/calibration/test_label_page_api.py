@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from amendment.calibration import Answer, answer_all
-from amendment.calibration.labelling._app import PAGE, create_app
-from amendment.calibration.labelling._guard import LONGEST_BODY
-from amendment.calibration.labelling.labels import tidy_name
-from amendment.calibration.labelling.queue import Queue
-from amendment.calibration.labelling.serving import hosts_of
-from amendment.calibration.labelling.store import Labels
+from amendment.calibration._app import PAGE, create_app
+from amendment.calibration._guard import LONGEST_BODY
+from amendment.calibration.answering import Answer, answer_all
+from amendment.calibration.labels import tidy_name
+from amendment.calibration.queue import Queue
+from amendment.calibration.serving import hosts_of
+from amendment.calibration.store import Labels
 from amendment.errors import ConfigError, LedgerError
 from tests.calibration.label_pages import Reply, ask, label, question, questions
 

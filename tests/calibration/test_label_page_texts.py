@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, expect
 
-from amendment.calibration.people.samples import LabelQuestion, PrincipleText
+from amendment.calibration.samples import LabelQuestion, PrincipleText
 from amendment.records import Comparison, Message, ToolCall
 from tests.calibration.label_browser import Site, Visit, chromium, visiting
 

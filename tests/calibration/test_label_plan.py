@@ -7,9 +7,19 @@ import math
 import numpy as np
 import pytest
 
-from amendment.calibration import PLANNED_LABELS, Design, PlanAssumptions, SampledItem, design_of, label_plan
-from amendment.calibration.people.label_plan import difference_variance, gate_chances, half_width, labels_needed
-from amendment.calibration.people.plan_text import own_lines, plan_lines
+from amendment.calibration.label_plan import (
+    PLANNED_LABELS,
+    Design,
+    PlanAssumptions,
+    design_of,
+    difference_variance,
+    gate_chances,
+    half_width,
+    label_plan,
+    labels_needed,
+)
+from amendment.calibration.plan_text import own_lines, plan_lines
+from amendment.calibration.samples import SampledItem
 from amendment.statistics import paired_difference
 
 PLAIN = PlanAssumptions()

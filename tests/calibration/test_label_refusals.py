@@ -12,10 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from amendment.calibration import Answer, answer_here, serve_page
-from amendment.calibration.labelling._app import create_app
-from amendment.calibration.labelling.queue import Queue
-from amendment.calibration.labelling.store import Labels
+from amendment.calibration._app import create_app
+from amendment.calibration.answering import Answer, answer_here
+from amendment.calibration.queue import Queue
+from amendment.calibration.serving import serve_page
+from amendment.calibration.store import Labels
 from amendment.errors import ConfigError, LedgerError
 from tests.calibration.label_pages import Reply, ask, label, question, questions
 

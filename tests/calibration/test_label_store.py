@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from amendment.calibration.labelling.labels import Label
-from amendment.calibration.labelling.store import Labels
+from amendment.calibration.labels import Label
+from amendment.calibration.store import Labels
 from amendment.errors import DataError, LedgerError
 from tests.calibration.label_pages import label, question, questions
 
@@ -163,7 +163,7 @@ def test_any_history_leaves_what_a_plain_list_would(ops: list[tuple[str, str, in
 def test_a_second_process_that_would_add_labels_is_told_who_does(path: Path) -> None:
     code = f"""
 from pathlib import Path
-from amendment.calibration.labelling.store import Labels
+from amendment.calibration.store import Labels
 from amendment.errors import LedgerError
 try:
     Labels(Path({str(path)!r}))

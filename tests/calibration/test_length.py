@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-from amendment.calibration import Item, Vote, audit
+from amendment.audit.certificate import audit
+from amendment.audit.votes import Item, Vote
 
 Said = Callable[..., list[Vote]]
 Items = Callable[..., dict[str, Item]]

@@ -13,7 +13,9 @@ from typing import Literal
 
 import pytest
 
-from amendment.calibration import Certificate, Item, Vote, audit, certificate_lines
+from amendment.audit.certificate import Certificate, audit
+from amendment.audit.telling import certificate_lines
+from amendment.audit.votes import Item, Vote
 
 PATH = Path(__file__).resolve().parents[3] / "shared" / "data" / "llmbar" / "verdicts.csv.gz"
 pytestmark = pytest.mark.skipif(not PATH.is_file(), reason="LLMBar's verdicts do not lie beside the project")

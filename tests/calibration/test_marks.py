@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from amendment.calibration import marks_of
+from amendment.audit.marks import marks_of
 
 TEXT = """# Title
 

@@ -6,7 +6,9 @@ from collections.abc import Callable
 
 import pytest
 
-from amendment.calibration import Item, Vote, audit, certificate_lines
+from amendment.audit.certificate import audit
+from amendment.audit.telling import certificate_lines
+from amendment.audit.votes import Item, Vote
 
 Said = Callable[..., list[Vote]]
 Items = Callable[..., dict[str, Item]]

@@ -11,8 +11,8 @@ from typing import Any, Literal
 
 import pytest
 
-from amendment.calibration import Certificate, Item, Vote, audit
-from amendment.calibration.certificate import Judge
+from amendment.audit.certificate import Certificate, Judge, audit
+from amendment.audit.votes import Item, Vote
 
 FOLDER = Path(__file__).resolve().parents[3] / "shared" / "data" / "pandalm"
 pytestmark = pytest.mark.skipif(not FOLDER.is_dir(), reason="PandaLM's test set does not lie beside the project")

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from amendment.calibration import Item, Vote
-from amendment.calibration._panel import Panel, panel_of
-from amendment.calibration._table import INVALID, NONE, TIE, A, B, table_of
+from amendment.audit._panel import Panel, panel_of
+from amendment.audit._table import INVALID, NONE, TIE, A, B, table_of
+from amendment.audit.votes import Item, Vote
 
 NAMES = {A: "A", TIE: "tie", B: "B", INVALID: "invalid", NONE: "none"}
 

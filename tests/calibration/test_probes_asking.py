@@ -7,7 +7,7 @@ from collections import Counter
 import pytest
 
 from amendment import probe_texts
-from amendment.calibration import PLAIN, PROBES, Asking, Subject, askings, left_out
+from amendment.audit.probes_asking import PLAIN, PROBES, Asking, Subject, askings, left_out
 from amendment.records import Candidate, Message, Prompt, text_of, user
 
 PROMPT = Prompt(messages=user("what is it"))

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from amendment import probe_texts
-from amendment.calibration.probes.attacks import ATTACKS, attack_text
-from amendment.calibration.probes.edits import EDITS
-from amendment.calibration.probes.rewording import noise, paraphrase, typo
+from amendment.audit.probes_attacks import ATTACKS, attack_text
+from amendment.audit.probes_edits import EDITS
+from amendment.audit.probes_rewording import noise, paraphrase, typo
 
 WHOLE_LINES = ("verbosity", "restatement", "authority", "format", "distraction", "injection")
 PHRASES = st.sampled_from(

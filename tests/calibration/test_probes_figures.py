@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binomtest
 
-from amendment.calibration import Answered, probe_lines, probe_report
-from amendment.calibration.probes.answered import Matched, matched
-from amendment.calibration.probes.figures import attack_figures, edit_figures, lower_limit, upper_limit
-from amendment.calibration.probes.gates import ENOUGH, attack_gate
+from amendment.audit.probes_answered import Answered, Matched, matched
+from amendment.audit.probes_figures import attack_figures, edit_figures, lower_limit, upper_limit
+from amendment.audit.probes_gates import ENOUGH, attack_gate
+from amendment.audit.probes_report import probe_lines, probe_report
 from amendment.statistics.families import holm
 
 LETTERS = {"T": 1.0, "o": 0.0, "t": 0.5, "?": None}

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from amendment.calibration._regression import NO_BIAS, Effect, PeopleSaid, effects
+from amendment.audit._regression import NO_BIAS, Effect, PeopleSaid, effects
 
 Floats = NDArray[np.float64]
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 
-from amendment.calibration import Item, Vote, audit, certificate_lines
+from amendment.audit.certificate import audit
+from amendment.audit.telling import certificate_lines
+from amendment.audit.votes import Item, Vote
 
 Said = Callable[..., list[Vote]]
 Items = Callable[..., dict[str, Item]]

@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
-from amendment.calibration import Certificate, Item, Vote, audit, certificate_lines
+from amendment.audit.certificate import Certificate, audit
+from amendment.audit.telling import certificate_lines
+from amendment.audit.votes import Item, Vote
 
 Said = Callable[..., list[Vote]]
 Items = Callable[..., dict[str, Item]]

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from amendment.calibration.people.samples import SampledItem
-from amendment.calibration.people.spot_check import ExportedP, SpotCheck, spot_check
-from amendment.calibration.people.spot_check_lines import gate_lines, spot_check_json, spot_check_lines
+from amendment.calibration.samples import SampledItem
+from amendment.calibration.spot_check import ExportedP, SpotCheck, spot_check
+from amendment.calibration.spot_check_lines import gate_lines, spot_check_json, spot_check_lines
 from amendment.records import Verdict
 
 

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from amendment.calibration import Item, Vote, audit
+from amendment.audit.certificate import audit
+from amendment.audit.votes import Item, Vote
 from amendment.errors import ConfigError, DataError
 
 
@@ -141,7 +142,7 @@ def test_which_answer_is_called_a_changes_nothing_that_is_measured(votes: list[V
 
 def rounded(value: Any) -> Any:
     """As JSON with bounds left out: the draws are of the same prompts, but ties of rounding may fall otherwise."""
-    from amendment.calibration.certificate import _json
+    from amendment.audit.certificate import _json
 
     def walk(found: Any) -> Any:
         if isinstance(found, dict):

@@ -9,15 +9,18 @@ from typing import Any
 
 import pytest
 
-from amendment.answers import Ending
-from amendment.calls import Calls, Meter, Model, Provider, Reply, Request, Sent
+from amendment.llm.answers import Ending
+from amendment.llm.client import Calls
+from amendment.llm.provider import Meter, Provider, Sent
+from amendment.llm.model import Model
+from amendment.llm.requests import Reply, Request
 from amendment.constitutions import AppliesWhen, Constitution, Principle, load_constitution
 from amendment.critique import Chain, ChainSettings, PrincipleDraw, run_chain
 from amendment.errors import ConfigError, CredentialsError, ProviderError, Rejected, Transient
 from amendment.fence import read_fenced
-from amendment.ledger import Ledger
-from amendment.lilliput import Persona, sample_prompts
-from amendment.providers.simulated import SimulatedProvider
+from amendment.llm.ledger_recording import Ledger
+from amendment.simulator import Persona, sample_prompts
+from amendment.llm.simulated import SimulatedProvider
 from amendment.records import Message, Origin, Prompt, Sampling, ToolCall, text_of, user
 
 LILLIPUT = load_constitution("lilliput")

@@ -16,7 +16,7 @@ import hashlib, json, sys
 from pathlib import Path
 from amendment.dpo import DpoSettings, SftSettings, policy_margins, train_dpo, train_sft
 from amendment.errors import ConfigError
-from amendment.providers import LocalSpec, open_provider
+from amendment.llm import LocalSpec, open_provider
 from amendment.reward_model import RewardModel, RewardSettings, train_reward
 from amendment.training import check_base
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from amendment.calls import Reply
+from amendment.llm.requests import Reply
 from amendment.preference import read_output_letter
 from amendment.records import Message
 

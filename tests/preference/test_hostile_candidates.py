@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from amendment.calls import Reply, Request
+from amendment.llm.requests import Reply, Request
 from amendment.fence import around_fences, read_fenced
 from amendment.preference import Judge, shipped_judges
 from amendment.records import Candidate, Message, Prompt, Verdict, text_of, user

@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from amendment.calls import Reply, Request
+from amendment.llm.requests import Reply, Request
 from amendment.constitutions import AppliesWhen, CompareExample, FewShot, load_constitution
 from amendment.errors import ConfigError
 from amendment.fence import read_fenced
-from amendment.lilliput import Persona
+from amendment.simulator import Persona
 from amendment.preference import Compared, Judge, JudgeSettings
-from amendment.providers.simulated import SimulatedProvider
+from amendment.llm.simulated import SimulatedProvider
 from amendment.records import Candidate, Message, Origin, Prompt, ToolCall, Verdict, user
 from tests.preference.scripted_judge import (
     HOUSE,

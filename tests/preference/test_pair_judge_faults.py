@@ -6,12 +6,12 @@ from collections.abc import Callable
 
 import pytest
 
-from amendment.calls import Reply, Request
+from amendment.llm.requests import Reply, Request
 from amendment.constitutions import AppliesWhen
 from amendment.errors import ConfigError, CredentialsError, Rejected, Transient
-from amendment.providers import _anthropic_format as anthropic
-from amendment.providers import _openai_format as openai
-from amendment.providers import _responses_format as responses
+from amendment.llm import _anthropic_format as anthropic
+from amendment.llm import _openai_format as openai
+from amendment.llm import _responses_format as responses
 from amendment.records import Prompt, Sampling, user
 from tests.preference.scripted_judge import (
     Scripted,

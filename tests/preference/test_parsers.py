@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from amendment.calls import Reply
+from amendment.llm.requests import Reply
 from amendment.preference.parsers import (
     PARSERS,
     Parsed,

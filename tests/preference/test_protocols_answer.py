@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from amendment.calls import Reply, Request
+from amendment.llm.requests import Reply, Request
 from amendment.constitutions import Score
 from amendment.errors import ConfigError, Rejected
 from amendment.fence import read_fenced

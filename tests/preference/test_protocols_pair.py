@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from amendment.calls import Reply, Request
+from amendment.llm.requests import Reply, Request
 from amendment.constitutions import CompareExample, FewShot
 from amendment.errors import ConfigError, Rejected
 from amendment.preference.parsers import VERDICT_SCHEMA

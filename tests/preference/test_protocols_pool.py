@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from amendment.calls import Request
+from amendment.llm.requests import Request
 from amendment.fence import read_fenced
 from amendment.records import Candidate, Message, Prompt, Verdict, user
 from tests.preference.scripted_judge import Scripted, compare, judge, question, written

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from amendment.calls import Reply
+from amendment.llm.requests import Reply
 from amendment.constitutions import Principle, Score
 from amendment.preference import Criterion
 from amendment.preference.protocols.rankings import read_ranking

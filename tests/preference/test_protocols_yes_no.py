@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from amendment.calls import Reply, Request
+from amendment.llm.requests import Reply, Request
 from amendment.constitutions import Drawn
 from amendment.errors import ConfigError
 from amendment.fence import around_fences, read_fenced

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from amendment.calls import Reply, Request
+from amendment.llm.requests import Reply, Request
 from amendment.constitutions import Score
 from amendment.errors import BudgetReached, ConfigError, Transient
 from amendment.fence import fence, read_fenced

@@ -7,13 +7,18 @@ from typing import Any
 
 import pytest
 
-from amendment.calls import Budget, Calls, Model, Online, Price
-from amendment.calls.endpoint import Limits
+from amendment.llm.budget import Budget
+from amendment.llm.client import Calls
+from amendment.llm.model import Model
+from amendment.llm.transport import Online
+from amendment.llm.prices import Price
+from amendment.llm.endpoint import Limits
 from amendment.constitutions import load_constitution
 from amendment.errors import BudgetReached
-from amendment.ledger import Ledger, ReadOnly
-from amendment.lilliput import sample_prompts
-from amendment.pipeline import Run
+from amendment.llm.ledger_recording import Ledger
+from amendment.llm.ledger_reading import ReadOnly
+from amendment.simulator import sample_prompts
+from amendment.run import Run
 from amendment.preference import Judge, JudgeReward
 from amendment.records import Sampling
 from tests.preference.scripted_judge import HOUSE, Scripted, labels

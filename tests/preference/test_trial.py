@@ -8,10 +8,13 @@ from inspect import signature
 from itertools import combinations
 from typing import NamedTuple
 
-from amendment.calls import Calls, Meter, Model, Reply, Request, Sent
+from amendment.llm.client import Calls
+from amendment.llm.provider import Meter, Sent
+from amendment.llm.model import Model
+from amendment.llm.requests import Reply, Request
 from amendment.constitutions import load_constitution
 from amendment.errors import Rejected, Transient
-from amendment.ledger import Ledger
+from amendment.llm.ledger_recording import Ledger
 from amendment.preference import Judge
 from amendment.records import Candidate, Message, Prompt, Sampling, Verdict, user
 

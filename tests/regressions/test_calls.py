@@ -18,11 +18,13 @@ from typing import Any
 import aiohttp
 import pytest
 
-from amendment.calls import Calls, flow
-from amendment.ledger import Ledger
-from amendment.pipeline import Result
-from amendment.providers import OpenAISpec, open_model
+from amendment.llm.client import Calls
+from amendment.llm.concurrency import flow
+from amendment.llm.ledger_recording import Ledger
+from amendment.llm.opening import open_model
+from amendment.llm.specs import OpenAISpec
 from amendment.records import user
+from amendment.run import Result
 from tests.vendors.catalogue import FAULTS
 from tests.vendors.processes import amendment, command, started, wait_until
 from tests.vendors.runs import CONCURRENCY, dataset_of, fixtures, write_run

@@ -11,8 +11,9 @@ import pytest
 from numpy.typing import NDArray
 
 from amendment import cli
-from amendment.calibration import LabelledItem, calibrate, preview_lines
-from amendment.pipeline import Run
+from amendment.calibration.calibrating import LabelledItem, calibrate
+from amendment.calibration.spot_check_lines import preview_lines
+from amendment.run import Run
 
 Floats = NDArray[np.float64]
 

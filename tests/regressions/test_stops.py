@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from amendment.pipeline import Run
+from amendment.run import Run
 from tests.vendors.catalogue import FAULTS
 from tests.vendors.processes import amendment, command, started, wait_until
 from tests.vendors.runs import CONCURRENCY, WORLD, dataset_of, write_run

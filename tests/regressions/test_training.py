@@ -19,9 +19,9 @@ from safetensors.torch import load_file
 from amendment.constitutions import load_constitution
 from amendment.dpo import DpoSettings, SftSettings
 from amendment.errors import ConfigError
-from amendment.pipeline import Result, Run
 from amendment.preference import Judge
 from amendment.reward_model import EnsembleSettings, RewardModel, RewardSettings, train_reward
+from amendment.run import Result, Run
 from amendment.training import LoraSettings, TrlFields
 from tests.command_line import called
 

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from amendment.errors import ConfigError
-from amendment.pipeline import Run
+from amendment.run import Run
 from tests.command_line import called
 
 CANARY = "canary-4b1f7c"

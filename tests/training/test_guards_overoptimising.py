@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from amendment.dpo import DpoSettings, SftSettings, train_dpo, train_sft
-from amendment.lilliput import Persona, draft, is_readable, revise, sample_prompts, truth
+from amendment.simulator import Persona, draft, is_readable, revise, sample_prompts, truth
 from amendment.statistics import Estimate, paired_difference
 from amendment.training import (
     Guards,

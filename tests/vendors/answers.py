@@ -11,11 +11,11 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from amendment.lilliput import Persona
-from amendment.providers._question import Question, said_in
-from amendment.providers._scenes import Said, answer
-from amendment.providers.opening import shown_name
-from amendment.providers.specs import SimulatedSpec
+from amendment.llm._question import Question, said_in
+from amendment.llm._scenes import Said, answer
+from amendment.llm.opening import shown_name
+from amendment.llm.specs import SimulatedSpec
+from amendment.simulator import Persona
 
 __all__ = ["World"]
 

@@ -9,12 +9,16 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from amendment.calls import Calls, Model, Price, Reply, flow
-from amendment.calls.budget import Budget
 from amendment.errors import AmendmentError
-from amendment.ledger import Ledger
-from amendment.providers.opening import open_model
-from amendment.providers.specs import AnthropicSpec, OpenAISpec
+from amendment.llm.budget import Budget
+from amendment.llm.client import Calls
+from amendment.llm.concurrency import flow
+from amendment.llm.ledger_recording import Ledger
+from amendment.llm.model import Model
+from amendment.llm.opening import open_model
+from amendment.llm.prices import Price
+from amendment.llm.requests import Reply
+from amendment.llm.specs import AnthropicSpec, OpenAISpec
 from amendment.records import Message
 from tests.vendors.server import FaultServer
 

@@ -8,14 +8,19 @@ from pathlib import Path
 
 from pydantic import TypeAdapter
 
-from amendment.calls import Budget, Calls, Model, Price, Reply, flow
-from amendment.calls.batching import Batching, Tempo
 from amendment.errors import AmendmentError
-from amendment.ledger import Ledger
-from amendment.providers._batch_services import open_batch_service
-from amendment.providers._hosted import HostedProvider
-from amendment.providers.opening import open_provider
-from amendment.providers.specs import AnthropicSpec, OpenAISpec
+from amendment.llm._batch_services import open_batch_service
+from amendment.llm._hosted import HostedProvider
+from amendment.llm.batching import Batching, Tempo
+from amendment.llm.budget import Budget
+from amendment.llm.client import Calls
+from amendment.llm.concurrency import flow
+from amendment.llm.ledger_recording import Ledger
+from amendment.llm.model import Model
+from amendment.llm.opening import open_provider
+from amendment.llm.prices import Price
+from amendment.llm.requests import Reply
+from amendment.llm.specs import AnthropicSpec, OpenAISpec
 from amendment.records import Message
 from tests.vendors.askers import entry
 from tests.vendors.server import FaultServer

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from amendment.pipeline import Patience, Result, Run
-from amendment.providers.opening import shown_name
-from amendment.providers.specs import SimulatedSpec
+from amendment.llm.opening import shown_name
+from amendment.llm.specs import SimulatedSpec
+from amendment.run import Patience, Result, Run
 from tests.vendors.answers import World
 from tests.vendors.server import FaultServer
 from tests.vendors.troubles import never

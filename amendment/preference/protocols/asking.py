@@ -13,7 +13,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from amendment.calls import Answer, Model, Reply
+from amendment.llm.requests import Answer, Reply
+from amendment.llm.model import Model
 from amendment.errors import Rejected, Transient
 from amendment.preference._again import asked_again, can_be_asked_again
 from amendment.preference._folder import JudgeFolder

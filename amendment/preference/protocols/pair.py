@@ -6,7 +6,7 @@ of the labels are read (Lee et al. 2023, section 2.1).
 
 from __future__ import annotations
 
-from amendment.calls import Reply
+from amendment.llm.requests import Reply
 from amendment.preference.parsers import LABELS, PARSERS, VERDICT_SCHEMA, Parsed
 from amendment.preference.protocols.asking import Question
 from amendment.preference.protocols.tasks import Setting, Task, wording

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from amendment.calls import Reply
+from amendment.llm.requests import Reply
 from amendment.constitutions import Principle
 from amendment.preference.parsers import Parsed, line_of, unreadable
 from amendment.records import text_of

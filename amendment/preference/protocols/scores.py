@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import re
 
-from amendment.calls import Reply
+from amendment.llm.requests import Reply
 from amendment.constitutions import Score
 from amendment.preference.parsers import Parsed, label_mass, line_of, mass_problem, unreadable
 from amendment.records import text_of

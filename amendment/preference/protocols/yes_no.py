@@ -6,7 +6,7 @@ else is invalid and never a no. Not covered: which of two answers is better, abo
 
 from __future__ import annotations
 
-from amendment.calls import Reply
+from amendment.llm.requests import Reply
 from amendment.preference.parsers import Parsed, line_of, unreadable
 from amendment.preference.protocols.asking import Question
 from amendment.preference.protocols.tasks import Setting, Task

@@ -1,0 +1,143 @@
+"""A judge's probabilities brought into line with people's labels, and how much nearer they are afterwards.
+
+Fitted are open labels of a spot check, one per comparison: the mean of what people said as P(a is better), a tie being
+one half, weighed by 1 / inclusion. The figures after calibration are cross-fitted by prompt: no probability among them
+has seen a label of its own prompt. Refused are debug samples, whose items were chosen for being doubtful, and labels
+too few or too one-sided to carry a fit (`calibration_refused` says which).
+
+Not covered: sealed labels, by which the certificate measures the same calibrator and to which nothing is fitted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from amendment.calibration.votes_of_labels import HeardItem
+from amendment.errors import DataError
+from amendment.statistics.calibration_errors import CalibrationReport, Gain, calibration_gain, calibration_report
+from amendment.statistics.calibrators import Calibrator, Method, cross_fitted, fit_calibrator, refusal
+from amendment.statistics.intervals import Floats
+
+__all__ = ["Calibration", "LabelledItem", "calibrate", "calibration_refused", "labelled_items"]
+
+RECIPE_FORMAT = 1
+FOLDS = 5
+DEBUG = (
+    "debug sample: its items were chosen for being doubtful, so that nothing can be estimated or calibrated by them; "
+    "draw one with `purpose: estimate`"
+)
+
+
+class LabelledItem(NamedTuple):
+    """One comparison with what people say of it."""
+
+    comparison_id: str
+    prompt_id: str
+    p_a: float
+    """P(a is better) by the judge, raw."""
+    y_a: float
+    """Mean of people's P(a is better): 1, 0, 0.5 for a tie, or between where they differ."""
+    inclusion: float | None
+    """The probability with which it was drawn; None in a debug sample."""
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """A fitted calibrator and what it was worth on the labels it was fitted to, cross-fitted."""
+
+    calibrator: Calibrator
+    """Fitted to all labels given."""
+    before: CalibrationReport
+    after: CalibrationReport
+    gain: Gain
+    """After minus before; below 0 is better."""
+    seed: int
+
+    def apply(self, p: ArrayLike) -> Floats:
+        """Calibrated P(a is better) of comparisons without a label."""
+        return self.calibrator.apply(p)
+
+    @property
+    def helps(self) -> bool:
+        """Whether calibration surely brings the Brier score down: the whole interval of the change lies below 0."""
+        return self.gain.brier.high < 0
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What speaks against using it: notes of the fit, and a Brier score that it does not bring down."""
+        told = [self.calibrator.note] if self.calibrator.note else []
+        found = self.gain.brier
+        if not self.helps:
+            told.append(
+                f"calibration does not surely bring the Brier score down on these labels (change {found.value:+.4f}, "
+                f"{found.low:+.4f} to {found.high:+.4f}): label more, or try isotonic from 500 labels on"
+            )
+        return tuple(told)
+
+    def recipe(self, *, labels: str, judges: Sequence[str]) -> dict[str, Any]:
+        """What `calibrator.json` holds: enough to apply it again (`Calibrator.from_json`), and what it rests on.
+
+        `labels` is the hash of the labels' state; `judges` are those whose probabilities were calibrated.
+        """
+        return {
+            "format": RECIPE_FORMAT,
+            **self.calibrator.to_json(),
+            "labels": labels,
+            "judges": list(judges),
+            "purpose": "estimate",
+            "weights": "1 / inclusion",
+            "ties": 0.5,
+            "cross_fitting": {"by": "prompt", "folds": FOLDS, "seed": self.seed},
+            "warnings": list(self.warnings),
+            "before": self.before.to_json(),
+            "after": self.after.to_json(),
+            "helps": self.helps,
+            "gain": {name: estimate.to_json() for name, estimate in self.gain._asdict().items()},
+        }
+
+
+def labelled_items(heard: Iterable[HeardItem]) -> list[LabelledItem]:
+    """Items with what people say of them: the mean over persons, each of whom counts once. Give it open ones only."""
+    return [
+        LabelledItem(item.comparison_id, item.prompt_id, item.p_a, one.p_people, item.inclusion)
+        for one in heard
+        for item in (one.item,)
+    ]
+
+
+def calibrate(items: Sequence[LabelledItem], *, method: Method = "temperature", seed: int) -> Calibration:
+    """Fit to all of these labels, which must be open ones of an estimating sample; same items and seed, same result.
+
+    Raises DataError where `calibration_refused` says why.
+    """
+    refused = calibration_refused(items, method=method)
+    if refused:
+        raise DataError(refused)
+    p, y, weights, prompts = _columns(items)
+    crossed = cross_fitted(method, p, y, weights, prompts, folds=FOLDS, seed=seed)
+    before, after = (calibration_report(one, y, weights=weights, clusters=prompts, seed=seed) for one in (p, crossed))
+    gain = calibration_gain(p, crossed, y, weights=weights, clusters=prompts, seed=seed)
+    return Calibration(fit_calibrator(method, p, y, weights), before, after, gain, seed)
+
+
+def calibration_refused(items: Sequence[LabelledItem], *, method: Method = "temperature") -> str:
+    """Why these labels carry no calibration, by name and with what to do instead; empty where they do."""
+    if any(item.inclusion is None for item in items):
+        return DEBUG
+    refused = refusal(method, [item.p_a for item in items], [item.y_a for item in items])
+    if refused:
+        return f"{refused.name}: {refused.message}"
+    if len({item.prompt_id for item in items}) < FOLDS:
+        return f"too few labels: expected {FOLDS} prompts or more, since labels are crossed by prompt; label more"
+    return ""
+
+
+def _columns(items: Sequence[LabelledItem]) -> tuple[Floats, Floats, Floats, list[str]]:
+    p, y = np.array([item.p_a for item in items]), np.array([item.y_a for item in items])
+    weights = np.array([1 / (item.inclusion or 1.0) for item in items])
+    return p, y, weights, [item.prompt_id for item in items]

@@ -1,1 +1,0 @@
-"""What of a judge's verdicts moves when only the wrapping of an answer is changed: edits, pairing, figures, gates."""

@@ -1,0 +1,192 @@
+"""Serves the labelling page on this machine until Ctrl-C or SIGTERM.
+
+Covered: a link for each annotator, with which nobody can label under another name, and a port: both are kept over
+restarts; an end that lets answers on their way be acknowledged. Not covered: TLS; any other address than loopback has
+to be asked for twice.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import ipaddress
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from amendment.calibration.labels import LONGEST_NAME, is_kept_name, tidy_name
+from amendment.calibration.queue import Queue
+from amendment.calibration.samples import LabelQuestion
+from amendment.calibration.store import Labels
+from amendment.errors import ConfigError
+from amendment.sync import new_loop
+from amendment.terminal import plain
+
+__all__ = ["hosts_of", "serve_page"]
+
+_NO_TLS = (
+    "warning: this page is reached over the network without TLS: whoever can listen there reads texts and labels, and "
+    "can take over a session. An SSH tunnel to 127.0.0.1 is safer."
+)
+_OTHER_PORT = (
+    "warning: the port of earlier links is taken, so that these have another one; what an annotator's browser has not "
+    "sent yet waits for the earlier port. End what listens there and start again to keep it."
+)
+_GRACE = 5
+"""Seconds for answers on their way when the page is ended."""
+_FIRST_PORT, _PORTS = 20000, 10000
+"""Where a page looks for its usual port."""
+_MOST_AT_ONCE = 256
+
+
+def serve_page(
+    questions: Sequence[LabelQuestion],
+    labels: Labels,
+    *,
+    seed: int,
+    annotators: int,
+    ready: Callable[[Mapping[str, str], tuple[str, ...]], None],
+    names: Sequence[str] = (),
+    host: str = "127.0.0.1",
+    port: int | None = None,
+    allow_network: bool = False,
+) -> int:
+    """Serve until SIGINT or SIGTERM; returns how many labels are missing then.
+
+    `ready` gets each annotator's link, by name, and what speaks against them. There is one for each of `names`, for
+    everybody who had one or has labelled before, and, where no names are given, for `annotators` people at least.
+    Without a `port` it is the one that this file of labels has had before, so that what a browser has kept is found
+    again; or any free one. Raises ConfigError for a name, or an address, that is not allowed or cannot be had.
+    """
+    import uvicorn
+
+    from amendment.calibration._app import create_app
+
+    address = _checked(host, allow_network=allow_network)
+    known = labels.links()
+    links = labels.links(_annotators(names, {*known, *(label.annotator for label in labels.current())}, annotators))
+    listening = _listen(address, port, labels)
+    with listening:
+        number = listening.getsockname()[1]
+        cautions = () if _is_loopback(address) else (_NO_TLS,)
+        if known and port is None and number != _usual_port(labels):
+            cautions = (*cautions, _OTHER_PORT)
+        queue = Queue(questions, labels.current(), seed=seed, annotators=annotators, clock=time.monotonic)
+        app = create_app(queue, labels, links=links, hosts=hosts_of(address, number))
+        server = uvicorn.Server(_settings(uvicorn.Config, app))
+        with _ended_by_signals(server):
+            ready({name: f"http://{address}:{number}/#token={token}" for name, token in links.items()}, cautions)
+            loop = new_loop()
+            try:
+                loop.run_until_complete(server.serve(sockets=[listening]))
+            finally:
+                loop.close()
+    return queue.missing()
+
+
+def _annotators(names: Iterable[str], known: Iterable[str], planned: int) -> list[str]:
+    """Who gets a link. Raises ConfigError for a name that cannot be one, or that is spelled almost as another one."""
+    found = sorted(name for name in known if not is_kept_name(name))
+    spelled = {_spelling(name): name for name in found}
+    for given in names:
+        name = tidy_name(given)
+        if not 0 < len(name) <= LONGEST_NAME:
+            raise ConfigError(f"--rater {plain(given)!r}: expected a name of 1 to {LONGEST_NAME} characters")
+        if is_kept_name(name):
+            raise ConfigError(f"--rater {name!r}: a name kept for simulated people; expected another name")
+        if spelled.setdefault(_spelling(name), name) != name:
+            known_as = spelled[_spelling(name)]
+            raise ConfigError(
+                f"--rater {name!r}: differs from {known_as!r} in case or spaces only, and one person would count "
+                f"twice; write {known_as!r}, or another name"
+            )
+        found.append(name)
+    number = 0
+    while not names and len(found) < planned:
+        number += 1
+        if (name := f"annotator {number}") not in found:
+            found.append(name)
+    return list(dict.fromkeys(found))
+
+
+def _spelling(name: str) -> str:
+    return "".join(name.casefold().split())
+
+
+def hosts_of(address: str, port: int) -> list[str]:
+    """What browsers say as `Host`: of port 80, which goes without saying, the name alone."""
+    names = [address, "localhost"] if _is_loopback(address) else [address]
+    return names if port == 80 else [f"{name}:{port}" for name in names]
+
+
+def _settings(config: Callable[..., Any], app: Any) -> Any:
+    return config(
+        app,
+        http="h11",
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        limit_concurrency=_MOST_AT_ONCE,
+        timeout_graceful_shutdown=_GRACE,
+    )
+
+
+def _checked(host: str, *, allow_network: bool) -> str:
+    """The address to bind. Raises ConfigError for one that is not loopback and was not allowed."""
+    name = "127.0.0.1" if host == "localhost" else host
+    try:
+        address = ipaddress.IPv4Address(name)
+    except ValueError:
+        raise ConfigError(f"--host: expected an IPv4 address such as 127.0.0.1, found {plain(host)}") from None
+    if address.is_unspecified:
+        raise ConfigError(f"--host: {name} is every address of this machine; name the one that browsers will use")
+    if not address.is_loopback and not allow_network:
+        raise ConfigError(
+            f"--host: {name} is reached from other machines, without TLS. Keep 127.0.0.1 and reach it by an SSH "
+            "tunnel, or add --allow-network."
+        )
+    return name
+
+
+def _is_loopback(address: str) -> bool:
+    return ipaddress.IPv4Address(address).is_loopback
+
+
+def _usual_port(labels: Labels) -> int:
+    told = hashlib.sha256(str(labels.path.absolute()).encode("utf-8", "surrogateescape")).digest()
+    return _FIRST_PORT + int.from_bytes(told[:4]) % _PORTS
+
+
+def _listen(address: str, port: int | None, labels: Labels) -> socket.socket:
+    wanted = [port] if port is not None else [_usual_port(labels), 0]
+    for number in wanted:
+        try:
+            return socket.create_server((address, number), backlog=_MOST_AT_ONCE)
+        except OSError as fault:
+            refused = fault
+    place = f"{address}:{port}" if port else address
+    raise ConfigError(f"{place}: cannot be listened on ({refused.strerror}); choose another --port") from refused
+
+
+@contextmanager
+def _ended_by_signals(server: Any) -> Iterator[None]:
+    """SIGINT and SIGTERM end the server and nothing else: it raises them anew when it is done, and they come here."""
+
+    def end(number: int, frame: Any) -> None:
+        server.should_exit = True
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,238 @@
+"""What an audit reads: votes and what is known of their items, from files of one's own or from a run's verdicts.
+
+Covered: files and datasets under `verdicts` and `pairs`, a data file of a known shape by itself, records of a run.
+Lenient about texts: an item whose answer is empty or no text still counts; of what is no text the length is unknown.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Any, Literal
+
+from amendment.audit.arguing import argued_for
+from amendment.audit.marks import marks_of
+from amendment.audit.votes import Item, Vote
+from amendment.calibration.labels import LABEL_SOURCE
+from amendment.data.ballots import UNKNOWN
+from amendment.data.comparisons import JoinedComparison, join
+from amendment.data.guesses import MOST_WORDS, not_recognised
+from amendment.data.readings import gather
+from amendment.data.shapes import Layout, lay_out, recognise
+from amendment.data.source_rows import FileFacts, SourceRows, facts_of
+from amendment.errors import DataError, Problem
+from amendment.preference import as_pair_verdicts, likeness
+from amendment.records import Candidate, Comparison, Message, Prompt, RaterKind, Verdict, text_of
+from amendment.run.runfile.config import RunFile
+from amendment.run.runfile.verdict_files import VerdictFile, word_of
+from amendment.tables import iter_rows
+from amendment.yamlfile import capped
+
+__all__ = ["AuditInputs", "read_votes", "source_of", "votes_of_run"]
+
+WHO_ALONE = (
+    "Say which of them are people: --people 'PATTERN', such as --people 'expert_*' (can be given again); all others "
+    "are models. Where none is a person, or all are, say so in a run file: verdicts: [{path: FILE, kind: model}]"
+)
+"""How the command says who is a person."""
+_OTHER: dict[str, Literal["A", "B"]] = {"A": "B", "B": "A"}
+LOOKED_AT = 1000
+"""Rows by which the shape of a file is told."""
+
+
+@dataclass
+class AuditInputs:
+    """Votes, their items by name, counts of what was read and left out, and the facts of each file."""
+
+    items: dict[str, Item] = field(default_factory=dict)
+    votes: list[Vote] = field(default_factory=list)
+    counts: Counter[str] = field(default_factory=Counter)
+    files: list[FileFacts] = field(default_factory=list)
+    models: dict[str, str] = field(default_factory=dict)
+    """The models of judges, where these are on record, as the writers of answers are named."""
+    constitutions: list[str] = field(default_factory=list)
+    """`id@version#hash` of those by which a run's judges were asked."""
+    cost: list[dict[str, Any]] = field(default_factory=list)
+    """What a run's judges have cost, by model."""
+
+
+def read_votes(config: RunFile, base: Path, *, is_alone: bool = False) -> AuditInputs:
+    """All verdicts of a run file that lies in folder `base`. Raises DataError with the problems of all files.
+
+    `is_alone` says that there is no such file, but one data file that was named by itself; see `source_of`.
+    """
+    gathered = gather(config, base, who=WHO_ALONE) if is_alone else gather(config, base)
+    joined = join(gathered)
+    problems = [*gathered.problems, *joined.problems]
+    if problems:
+        raise DataError(capped(problems))
+    inputs = AuditInputs(counts=gathered.counts + joined.counts)
+    skipped = inputs.counts["bad rows left out"]
+    if skipped and not any(item.casts for item in joined.items.values()):
+        raise DataError([_nothing_left(skipped, gathered.left_out), *gathered.left_out])
+    inputs.files = facts_of(gathered.files, base)
+    for item in joined.items.values():
+        if item.casts and all(cast.ballot.kind == "unknown" for cast in item.casts):
+            continue
+        inputs.items[item.name] = _item(item)
+        inputs.votes += [
+            Vote(item.name, one.rater, one.kind, one.value, one.first, one.p_a, one.principle, one.sample)
+            for one in (cast.ballot for cast in item.casts)
+            if one.kind != "unknown"
+        ]
+    if not inputs.votes and inputs.counts[UNKNOWN]:
+        raise DataError(f"{config.name}: nothing says who the raters are; set rater: person, model or verifier")
+    inputs.counts["verdicts"] = len(inputs.votes)
+    inputs.counts["items"] = len(inputs.items)
+    return inputs
+
+
+def _nothing_left(skipped: int, examples: Sequence[Problem]) -> Problem:
+    rows = "1 bad row was" if skipped == 1 else f"{skipped:,} bad rows were"
+    return Problem("", f"no verdict is left: {rows} left out (bad_rows: skip){', such as' if examples else ''}")
+
+
+def _item(item: JoinedComparison) -> Item:
+    content = item.content
+    prompt = item.prompt_id or item.prompt or None
+    lengths = (content.length_a, content.length_b) if content else (None, None)
+    answers = _answers(item)
+    marks_a, marks_b = (marks_of(text) if isinstance(text, str) else None for text in answers)
+    same_a, same_b = map(_likeness, answers)
+    return Item(prompt, item.category, item.model_a, item.model_b, *lengths, marks_a, marks_b, same_a, same_b)
+
+
+def _answers(item: JoinedComparison) -> tuple[Any, Any]:
+    """Answers "A" and "B" as the first row that has them spells them."""
+    for reading, turned in zip(item.readings, item.turned, strict=True):
+        if reading.content is not None and reading.columns.a and reading.columns.b:
+            a, b = (reading.row.values[column] for column in (reading.columns.a, reading.columns.b))
+            return (b, a) if turned else (a, b)
+    return None, None
+
+
+def _likeness(answer: Any) -> str | None:
+    """A name that equal answers share; None for an empty one."""
+    if answer is None or (isinstance(answer, str) and not answer.strip()):
+        return None
+    text = answer if isinstance(answer, str) else json.dumps(answer, sort_keys=True, default=str)
+    return likeness((Message(role="assistant", content=text),))
+
+
+def source_of(path: Path, *, people: Sequence[str] = (), kind: RaterKind | None = None) -> VerdictFile:
+    """A data file by itself as verdicts, where its columns are a known shape.
+
+    `people` are patterns of the raters that are people, all others being models; `kind` says the same of all raters.
+    Raises DataError that shows the columns and a piece of run file to start from.
+    """
+    problems: list[Problem] = []
+    rows = list(islice(iter_rows(path, problems), LOOKED_AT))
+    if not rows:
+        raise DataError(problems or f"{path}: the file has no rows; expected at least one")
+    columns = {name: None for row in rows for name in row.values}
+    shape = recognise(columns, "verdicts")
+    found = SourceRows(str(path), rows, [], columns, FileFacts(str(path), len(rows), None, None), is_glimpse=True)
+    if shape is None:
+        raise DataError([not_recognised(found, "verdicts", file=path.name)])
+    if shape == "rows":
+        layout = lay_out(shape, rows, columns, "verdicts")
+        unread = _unread_codes(layout)
+        if unread:
+            named = {name: name for name in layout.columns.model_dump(exclude_none=True)}
+            raise DataError([not_recognised(found, "verdicts", file=path.name, columns=named, unread=unread)])
+    return VerdictFile(path=str(path), shape=shape, people=tuple(people) or None, kind=kind)
+
+
+def _unread_codes(layout: Layout) -> list[str]:
+    """The words of a file's verdicts, where few of them are used and none is known for an answer: its codes."""
+    column = layout.columns.verdict
+    words = Counter(word_of(row.values.get(column)) for row in layout.rows) if column else Counter[str]()
+    del words[""]
+    sides = {word for word, meaning in layout.words.meanings().items() if meaning in ("A", "B")}
+    is_coded = len(words) <= MOST_WORDS and not words.keys() & sides and words.keys() - layout.words.meanings().keys()
+    return sorted(words) if is_coded else []
+
+
+def votes_of_run(
+    verdicts: Iterable[Verdict], candidates: Iterable[Candidate], prompts: Iterable[Prompt]
+) -> AuditInputs:
+    """Verdicts that stand as records, such as those of a run's own judges, as votes on pairs.
+
+    An item is a comparison; "A" is the candidate that comes first in canonical order, whatever was displayed first.
+    """
+    answers = {candidate.id: candidate for candidate in candidates}
+    asked = {prompt.id: prompt for prompt in prompts}
+    pairs = as_pair_verdicts(verdict for verdict in verdicts if verdict.rater_kind != "unknown")
+    inputs = AuditInputs()
+    names: dict[tuple[str, str, str], str] = {}
+    constitutions: set[str] = set()
+    for verdict in pairs:
+        a, b = sorted(verdict.shown)
+        known = (verdict.prompt_id, a, b)
+        if known not in names:
+            names[known] = Comparison(*known).id
+            inputs.items[names[known]] = _item_of(asked.get(verdict.prompt_id), verdict, answers.get(a), answers.get(b))
+        inputs.votes.append(_vote(verdict, names[known], "A" if verdict.shown[0] == a else "B"))
+        if verdict.origin.constitution:
+            constitutions.add(verdict.origin.constitution)
+        if verdict.origin.model:
+            inputs.models[verdict.rater] = verdict.origin.model
+    inputs.constitutions = sorted(constitutions)
+    inputs.counts["verdicts"] = len(inputs.votes)
+    inputs.counts["items"] = len(inputs.items)
+    return inputs
+
+
+def _item_of(prompt: Prompt | None, verdict: Verdict, a: Candidate | None, b: Candidate | None) -> Item:
+    return Item(
+        prompt=verdict.prompt_id,
+        category=prompt.category if prompt else None,
+        model_a=a.origin.model if a else None,
+        model_b=b.origin.model if b else None,
+        length_a=_length(a),
+        length_b=_length(b),
+        marks_a=_marks(a),
+        marks_b=_marks(b),
+        answer_a=likeness(a.messages) if a else None,
+        answer_b=likeness(b.messages) if b else None,
+    )
+
+
+def _length(candidate: Candidate | None) -> int | None:
+    """Characters of the answer's text; None where it has none."""
+    return len(text_of(candidate.messages)) or None if candidate else None
+
+
+def _marks(candidate: Candidate | None) -> dict[str, float] | None:
+    """What its text carries, and whether it is a revision."""
+    if candidate is None:
+        return None
+    return {**marks_of(text_of(candidate.messages)), **({"revised": 1} if candidate.kind == "revision" else {})}
+
+
+def _vote(verdict: Verdict, item: str, first: Literal["A", "B"]) -> Vote:
+    """In content coordinates; `first` is the side of the candidate that stands first in the record."""
+    value = "invalid" if verdict.invalid is not None else str(verdict.value)
+    p = verdict.p_first() if verdict.distribution is not None else None
+    argues = argued_for(verdict.reasoning)
+    if first == "B":
+        value = _OTHER.get(value, value)
+        p = None if p is None else 1 - p
+        argues = _OTHER[argues] if argues else None
+    return Vote(
+        item=item,
+        rater=verdict.rater,
+        kind=verdict.rater_kind,
+        value=value,  # type: ignore[arg-type]
+        first=None if verdict.order == "unknown" else first,
+        p_a=p,
+        principle=verdict.principle_id,
+        sample=verdict.sample,
+        again=verdict.sample > 0 and verdict.origin.source == LABEL_SOURCE,
+        argues=argues,
+        confidence=verdict.confidence,
+    )

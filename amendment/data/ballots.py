@@ -1,0 +1,290 @@
+"""The verdicts of one row: words read as values, in the coordinates of the columns a and b.
+
+Covered: a rater a row or a column each, a second order, the order on record, probabilities, empty cells. Strict: a
+word that means nothing is a problem, told once for each column and word with the count of its rows.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, NamedTuple
+
+from amendment.errors import Problem
+from amendment.records import RaterKind, VoteValue
+from amendment.run.runfile.verdict_files import OrderWords, VerdictColumns, VerdictWords, word_of
+from amendment.tables import Row
+from amendment.terminal import plain
+
+__all__ = ["UNKNOWN", "Ballot", "BallotReader", "and_more", "key_of"]
+
+Side = Literal["A", "B"]
+_FLIPPED: dict[VoteValue, VoteValue] = {"A": "B", "B": "A", "tie": "tie", "both_bad": "both_bad", "invalid": "invalid"}
+_SIDES: dict[Side | None, Side | None] = {"A": "B", "B": "A", None: None}
+UNKNOWN = "verdicts of which nobody says who decided"
+"""Under which they are counted."""
+SHOWN = 8
+"""Names that a message lists before it counts the rest."""
+
+
+def and_more(count: int, told: str = "and {} like this") -> str:
+    """What a message says of further rows, in brackets; nothing where there are none."""
+    return f" ({told.format(f'{count} more row' if count == 1 else f'{count} more rows')})" if count else ""
+
+
+class Ballot(NamedTuple):
+    """One rater's verdict; "A" is the answer in column a, whatever was displayed first."""
+
+    rater: str
+    kind: RaterKind
+    value: VoteValue
+    first: Side | None
+    """Which answer was displayed first; None where the file does not say."""
+    p_a: float | None
+    principle: str | None
+    sample: int
+    column: str
+    """Where it stands."""
+    word: str
+    """As it stands there."""
+
+    def flipped(self) -> Ballot:
+        """The same verdict where the answers have changed places."""
+        p_a = None if self.p_a is None else 1 - self.p_a
+        return self._replace(value=_FLIPPED[self.value], first=_SIDES[self.first], p_a=p_a)
+
+
+def key_of(values: Mapping[str, Any], columns: tuple[str, ...]) -> str:
+    """The words of one column or of several together; empty where all of them are."""
+    words = [_key_word(values[column]) for column in columns]
+    if not any(words):
+        return ""
+    return words[0] if len(words) == 1 else json.dumps(words, ensure_ascii=False)
+
+
+def _key_word(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, default=str) if isinstance(value, list | dict) else word_of(value)
+
+
+def _parts_in(value: Any) -> list[Any]:
+    """The parts of a rater's name in one cell: several where it is a list."""
+    return value if isinstance(value, list) and value else [value]
+
+
+def _two_raters(name: str, words: tuple[str, ...], known: tuple[str, ...], place: str) -> str:
+    here, there = (plain(" + ".join(map(repr, parts)), longest=80) for parts in (words, known))
+    return (
+        f"{here} and {there} at {place} would both be called {plain(name, longest=60)!r}; these are two raters: "
+        "spell one of them without a slash"
+    )
+
+
+@dataclass(kw_only=True)
+class BallotReader:
+    """Reads the ballots of one source, and remembers what it could not read."""
+
+    place: str
+    """Of the source, for problems that are no row's."""
+    columns: VerdictColumns
+    words: VerdictWords
+    orders: OrderWords
+    coordinates: Literal["displayed", "content"] | None
+    rater: str
+    principle: str | None
+    kind_of: Callable[[str], RaterKind | None]
+    empty: Literal["no_vote", "invalid"] | None
+    takes_any_word: bool
+    tells_each: bool
+    """Each unknown word is a problem of its row, since such rows are left out; else once for all rows."""
+    hint: str
+    """The key of the run file where words are named."""
+    who: str
+    """How to say who is a person."""
+    composed: dict[str, tuple[tuple[str, ...], str]] = field(default_factory=dict)
+    """Of raters whose names have several parts: the parts, and where they were first met; files may share it."""
+    spellings: dict[str, set[str]] = field(default_factory=dict)
+    """Of raters by name: how their cells spell it, white space included; files may share it."""
+    counts: Counter[str] = field(default_factory=Counter)
+    _meanings: dict[str, VoteValue] = field(init=False)
+    _firsts: dict[str, Side] = field(init=False)
+    _kinds: dict[str, RaterKind | None] = field(default_factory=dict, init=False)
+    _unknown: dict[tuple[str, str], list[Row]] = field(default_factory=dict, init=False)
+    """Rows by column and word, of verdicts and of orders."""
+    _torn: list[tuple[Row, str]] = field(default_factory=list, init=False)
+    """Rows whose verdict and probability contradict each other, and how."""
+
+    def __post_init__(self) -> None:
+        self._meanings = self.words.meanings()
+        self._firsts = self.orders.meanings()
+
+    def read(self, row: Row, problems: list[Problem]) -> list[Ballot]:
+        """The ballots of a row. What is wrong is added to `problems`, unknown words to what `problems` tells."""
+        columns, values = self.columns, row.values
+        first, is_known = self._first(row, problems)
+        if columns.votes is not None:
+            asked = [(column, column, first) for column in columns.votes]
+        else:
+            rater = self._rater(row, problems)
+            column = columns.verdict or columns.p or ""
+            asked = [(rater, column, "A" if columns.swapped else first)]
+            if columns.swapped:
+                asked.append((rater, columns.swapped, "B"))
+        principle = word_of(values[columns.principle]) or None if columns.principle else self.principle
+        sample = self._sample(row, problems)
+        found: list[Ballot] = []
+        for rater, column, shown in asked:
+            p = self._p(row, problems) if columns.p and column != columns.swapped else None
+            value, word = self._value(row, rater, column, p, problems)
+            if value is None:
+                continue
+            self._compare(row, value, word, p, problems)
+            kind = self._kind(rater) or "model"  # asked for by `problems` where nobody says
+            self.counts.update([UNKNOWN] if kind == "unknown" else ())
+            ballot = Ballot(rater, kind, value, shown, p, principle, sample, column, word)
+            turned = self.coordinates == "displayed" and shown == "B"
+            found.append(ballot.flipped()._replace(first=shown) if turned else ballot)
+        return found if is_known else []
+
+    def problems(self) -> Iterator[Problem]:
+        """What is wrong over all rows: unknown words, contradictions, raters of whom nobody said who they are."""
+        yield from self.misread()
+        asked = [rater for rater, kind in self._kinds.items() if kind is None]
+        if asked:
+            names = ", ".join(plain(rater, longest=40) for rater in asked[:SHOWN])
+            more = f" and {len(asked) - SHOWN} more" if len(asked) > SHOWN else ""
+            yield Problem(self.place, f"who are the raters {names}{more}? {self.who}")
+
+    def misread(self) -> Iterator[Problem]:
+        """Words that mean nothing, and contradictions."""
+        for (column, word), rows in self._unknown.items():
+            more = and_more(len(rows) - 1, "and in {}")
+            is_order = column == self.columns.order
+            yield rows[0].problem(column, self._no_order(word, more) if is_order else self._unreadable(word, more))
+        if self._torn:
+            row, found = self._torn[0]
+            yield row.problem(str(self.columns.p), found + and_more(len(self._torn) - 1))
+
+    def _unreadable(self, word: str, more: str = "") -> str:
+        known = ", ".join(known or "an empty cell" for known in self._meanings)
+        return f"found {plain(word, longest=40)!r}{more}, expected one of {known}; see `{self.hint}`"
+
+    def _no_order(self, word: str, more: str = "") -> str:
+        return f"found {plain(word, longest=40)!r}{more}, expected one of {', '.join(self._firsts)}; see `orders`"
+
+    @property
+    def raters(self) -> list[str]:
+        """All raters that were read, in order of appearance."""
+        return list(self._kinds)
+
+    def _kind(self, rater: str) -> RaterKind | None:
+        if rater not in self._kinds:
+            self._kinds[rater] = self.kind_of(rater)
+        return self._kinds[rater]
+
+    def _rater(self, row: Row, problems: list[Problem]) -> str:
+        columns = self.columns.rater
+        if columns is None:
+            return self.rater
+        parts = [part for column in columns for part in _parts_in(row.values[column])]
+        words = tuple(map(_key_word, parts))
+        if not all(words):
+            problems.append(row.problem(" + ".join(columns), "names no rater; fill it in or take the row out"))
+        name = "/".join(words)
+        spelled = (part if isinstance(part, str) else word for part, word in zip(parts, words, strict=True))
+        self.spellings.setdefault(name, set()).add("/".join(spelled))
+        if len(words) > 1:
+            known, place = self.composed.setdefault(name, (words, row.place))
+            if known != words:
+                problems.append(row.problem(" + ".join(columns), _two_raters(name, words, known, place)))
+        return name
+
+    def _first(self, row: Row, problems: list[Problem]) -> tuple[Side | None, bool]:
+        """Which answer was displayed first, and whether the row's verdict can be read with what is known of that."""
+        column = self.columns.order
+        if column is None:
+            return ("A" if self.coordinates == "displayed" else None), True
+        word = word_of(row.values[column])
+        if word in self._firsts:
+            return self._firsts[word], True
+        if not word and self.coordinates != "displayed":
+            return None, True
+        if self.tells_each:
+            problems.append(row.problem(column, self._no_order(word)))
+        else:
+            self._unknown.setdefault((column, word), []).append(row)
+        return None, False
+
+    def _sample(self, row: Row, problems: list[Problem]) -> int:
+        column = self.columns.sample
+        word = word_of(row.values[column]) if column else "0"
+        if word.isdecimal() and len(word) < 10:
+            return int(word)
+        found = f"found {plain(word, longest=40)!r}, expected the number of a draw (0, 1, 2 ...)"
+        problems.append(row.problem(str(column), found))
+        return 0
+
+    def _p(self, row: Row, problems: list[Problem]) -> float | None:
+        column = self.columns.p
+        assert column is not None
+        value = row.values[column]
+        if not word_of(value):
+            return None
+        try:
+            p = float(value) if not isinstance(value, bool) else -1.0
+        except (TypeError, ValueError, OverflowError):
+            p = -1.0
+        if 0 <= p <= 1:
+            return p
+        found = f"found {plain(str(value), longest=40)!r}, expected a probability between 0 and 1"
+        problems.append(row.problem(column, found))
+        return None
+
+    def _compare(self, row: Row, value: VoteValue, word: str, p: float | None, problems: list[Problem]) -> None:
+        """A word for one answer and a probability for the other are a mistake: mostly a confidence in the verdict."""
+        if p is None or value not in ("A", "B") or (p <= 0.5 if value == "B" else p >= 0.5):
+            return
+        found = (
+            f"found {p:g} beside the verdict {plain(word, longest=40)!r}; p is P(the first answer is better), in the "
+            "coordinates of the verdict. A confidence in the verdict is something else: leave its column out, or turn "
+            "it into 1 - p where the second answer won"
+        )
+        if self.tells_each:
+            problems.append(row.problem(str(self.columns.p), found))
+        else:
+            self._torn.append((row, found))
+
+    def _value(
+        self, row: Row, rater: str, column: str, p: float | None, problems: list[Problem]
+    ) -> tuple[VoteValue | None, str]:
+        """What a cell says and the word itself; None where there is no verdict."""
+        if column == self.columns.p:
+            return self._of_nothing(rater, p), ""
+        word = word_of(row.values[column])
+        value = self._meanings.get(word)
+        if value is not None:
+            self._kind(rater)
+            return value, word
+        if not word:
+            return self._of_nothing(rater, p), word
+        self._kind(rater)
+        if self.takes_any_word:
+            self.counts["words read as invalid"] += 1
+            return "invalid", word
+        if self.tells_each:
+            problems.append(row.problem(column, self._unreadable(word)))
+        else:
+            self._unknown.setdefault((column, word), []).append(row)
+        return None, word
+
+    def _of_nothing(self, rater: str, p: float | None) -> VoteValue | None:
+        """Of an empty cell: what its probability says, else no vote of a person and nothing readable of a model."""
+        kind = self._kind(rater)
+        if p is not None:
+            return "tie" if p == 0.5 else "A" if p > 0.5 else "B"
+        if self.empty == "no_vote" or (self.empty is None and kind == "person"):
+            self.counts["empty cells without a vote"] += 1
+            return None
+        self.counts["empty cells read as invalid"] += 1
+        return "invalid"

@@ -1,0 +1,341 @@
+"""A file whose layout is not known: its columns with two rows, and a `columns:` block to paste.
+
+A part is filled in only where the data determine it: a column by its whole name, a word of a verdict by its meaning in
+some language (`column_words.yaml`). Everything else is printed as a question, "?", which the run file refuses until it
+is answered. Not covered: what a name means that is not in the list; the user says it.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal
+
+from amendment.data.shapes import asked_in
+from amendment.data.source_rows import SourceRows
+from amendment.errors import Problem
+from amendment.run.runfile.sources import OPEN
+from amendment.run.runfile.verdict_files import word_of
+from amendment.tables import Row
+from amendment.terminal import plain
+from amendment.yamlfile import read_yaml
+
+__all__ = ["MOST_WORDS", "no_prompt", "not_recognised"]
+
+SHOWN_COLUMNS, SHOWN_WORDS, LOOKED_AT = 40, 8, 1000
+LONGEST_WORD, MOST_WORDS = 24, 8
+"""Characters, and different values, that a column of verdicts may have."""
+NO_TEXT = "or leave this line out: without texts nothing about length is measured"
+QUESTION = f'"{OPEN}"'
+SEVERAL = (
+    "Several files of one study, such as people's labels and a judge's log, belong in one list under `verdicts:`, "
+    "where rows are joined by `item`; docs/audit.md explains each key."
+)
+
+
+def not_recognised(
+    found: SourceRows,
+    wanted: Literal["candidates", "pairs", "verdicts"],
+    *,
+    file: str | None = None,
+    columns: Mapping[str, Any] = {},
+    unread: Sequence[str] = (),
+) -> Problem:
+    """The columns with two rows, and lines for the run file; a whole run file for a `file` that was named alone.
+
+    `columns` are those that are known already, where only the words `unread` of the verdicts are not.
+    """
+    names = list(found.columns)
+    shown = [f"  {plain(name, longest=40)}: {_two_values(found.rows, name)}" for name in names[:SHOWN_COLUMNS]]
+    if len(names) > SHOWN_COLUMNS:
+        shown.append(f"  and {len(names) - SHOWN_COLUMNS:,} more columns")
+    lines = list(_Guess(found.rows[:LOOKED_AT], names).lines(wanted, columns))
+    if any(QUESTION in line for line in lines):
+        shown.append(f"  Replace each {QUESTION} below: the data do not determine it.")
+    if file is None:
+        shown.append("  In the run file, under the path:")
+    else:
+        path = Path(found.place)
+        target = path.with_name(f"{path.name}.yaml")
+        command = f"./{target}" if str(target).startswith("-") else str(target)
+        shown += [f"  {SEVERAL}", f"  Save these lines as {plain(target.name)} in the same folder, then run:"]
+        shown.append(f"  amendment audit {plain(shlex.quote(command))}")
+        name = re.sub(r"[^a-z0-9_.-]+", "-", path.stem.lower()).strip("-._")[:60]
+        head = [f"name: {_scalar(name) if name and not name.isdecimal() else 'audit'}", f"{wanted}:"]
+        lines = [*head, f"  - path: {_scalar(file)}", *(f"    {line}" for line in lines)]
+    why = f"the columns are not a known layout for {wanted}"
+    if unread:
+        words = ", ".join(repr(plain(word, longest=LONGEST_WORD)) for word in unread)
+        why = f"column {plain(str(columns['verdict']), longest=40)} holds {words}, and nothing says what that means"
+    told = [f"{why}; the first two rows", *shown]
+    return Problem(found.place, "\n".join([*told, *(f"    {line}" for line in lines)]))
+
+
+def no_prompt(found: SourceRows) -> Problem:
+    """In one line: there is no column `prompt`, what there is, and which one it may be."""
+    names = list(found.columns)
+    shown = [f"{plain(name, longest=40)} ({_two_values(found.rows, name)})" for name in names[:12]]
+    more = f" and {len(names) - 12:,} more" if len(names) > 12 else ""
+    prompts = _Guess(found.rows[:LOOKED_AT], names).prompts()
+    named = f"[{', '.join(map(_scalar, prompts))}]" if len(prompts) > 1 else "".join(map(_scalar, prompts)) or "COLUMN"
+    told = f"there are {', '.join(shown)}{more}. Name it in the run file, such as column: {named}"
+    return Problem(f"{found.place}: prompt", f"no such column in any row; {told}")
+
+
+def _two_values(rows: Sequence[Row], name: str) -> str:
+    values = [word_of(row.values.get(name)) for row in rows[:2]]
+    return " / ".join(plain(value, longest=40) or "(empty)" for value in values)
+
+
+class _Guess:
+    """What the names of the columns, and the words in them, determine."""
+
+    def __init__(self, rows: Sequence[Row], names: Sequence[str]) -> None:
+        self.rows, self.names = rows, [name for name in names[:LOOKED_AT] if _can_be_named(name)]
+        self.counted: dict[str, Counter[str]] = {}
+        self.a, self.b = self._answers()
+
+    def lines(self, wanted: str, columns: Mapping[str, Any] = {}) -> Iterator[str]:
+        """The lines of YAML, without those that need no answer; `columns` are known already."""
+        prompts = self.prompts()
+        prompt = (prompts[0] if len(prompts) == 1 else prompts) if prompts else None
+        if wanted == "candidates":
+            named: dict[str, Any] = {
+                "prompt": prompt or OPEN,
+                "candidate": self._only("answer") or OPEN,
+                "model": self._only("model"),
+            }
+            yield from _block("columns", named)
+            return
+        verdict = columns.get("verdict") or self._only("verdict", few=True)
+        could = [verdict] if verdict else self._could_be_verdicts()
+        words = self._words_of_all(could)
+        chosen, rejected = self._only("chosen"), self._only("rejected")
+        category = self._only("category")
+        if wanted == "pairs" and chosen and rejected and not verdict:
+            named = {"prompt": prompt or OPEN, "chosen": chosen, "rejected": rejected, "category": category}
+            yield from _block("columns", named)
+            return
+        if wanted == "pairs":
+            named = {"prompt": prompt or OPEN, "a": self.a or OPEN, "b": self.b or OPEN, "votes": [verdict or OPEN]}
+            yield from _block("columns", {**named, "category": category}, _verdict_notes(could))
+            yield from _block("votes", self._meanings(words, one_word=True), _word_notes(words))
+            return
+        order, item = columns.get("order") or self._only("order", few=True), self._only("item")
+        text = OPEN if self._may_have_texts(could) and not columns else None
+        rater = self._only("rater")
+        notes = {**_verdict_notes(could), **dict.fromkeys(("prompt", "a", "b"), NO_TEXT)}
+        if verdict and rater and self._holds_verdicts(rater):
+            both = ", ".join(map(_scalar, (verdict, rater)))
+            notes["rater"] = f"{_scalar(rater)} if it names raters; or votes: [{both}] instead of rater and verdict"
+            rater = OPEN
+        elif rater and rater in could:
+            notes["rater"] = f"{_scalar(rater)} if it names raters; otherwise leave this line out"
+            rater = None if self._holds_verdicts(rater) else OPEN
+        named = {
+            "item": item or (None if self.a else OPEN),
+            "prompt": prompt or text,
+            "a": self.a or text,
+            "b": self.b or text,
+            "order": order,
+            "verdict": verdict or OPEN,
+            "rater": rater,
+            "category": category,
+        }
+        yield from _block("columns", {**named, **columns}, notes)
+        yield from _block("words", self._meanings(words), _word_notes(words))
+        if order:
+            yield from _block("orders", self._orders(order))
+            yield f"coordinates: {QUESTION}   # displayed: the verdict names the place on screen; content: the column"
+        yield f'kind: {QUESTION}   # person, model or verifier; or people: ["PATTERN"], and the others are models'
+
+    def prompts(self) -> list[str]:
+        """The columns of the prompt, where the names tell them."""
+        by_lower = {name.lower(): name for name in self.names}
+        exact = [by_lower[name] for name in asked_in(by_lower)]
+        return exact or [name for name in [self._only("prompt")] if name]
+
+    def _only(self, part: str, *, few: bool = False) -> str | None:
+        """The one column with a name of this part; None where there are several, or the cells do not fit."""
+        named = [name for name in self.names if _folded(name) in _vocabulary(part)]
+        return named[0] if len(named) == 1 and (not few or self._is_few(named[0])) else None
+
+    def _answers(self) -> tuple[str | None, str | None]:
+        """The two columns whose names differ in the side alone; none where several pairs do."""
+        by_rest: dict[tuple[str, str], dict[int, str]] = {}
+        for name in self.names:
+            tokens = _tokens(name)
+            for at, token in enumerate(tokens):
+                rest = " ".join(tokens[:at] + tokens[at + 1 :])
+                if not rest or rest in _vocabulary("answer"):
+                    for pair in (*_sides(), ("0", "1"), ("1", "2")):
+                        if token in pair and not (not rest and token.isdecimal()):
+                            by_rest.setdefault((rest, "/".join(pair)), {})[pair.index(token)] = name
+        pairs = {(both[0], both[1]) for both in by_rest.values() if len(both) == 2}
+        return pairs.pop() if len(pairs) == 1 else (None, None)
+
+    def _words(self, name: str) -> Counter[str]:
+        if name not in self.counted:
+            words = (word_of(row.values.get(name)) for row in self.rows)
+            self.counted[name] = Counter(word for word in words if word)
+        return self.counted[name]
+
+    def _is_few(self, name: str) -> bool:
+        words = self._words(name)
+        return 1 <= len(words) <= MOST_WORDS and all(len(word) <= LONGEST_WORD for word in words)
+
+    def _words_of_all(self, names: Sequence[str]) -> Counter[str]:
+        """The words of columns that hold verdicts alike; none where they differ in more than that."""
+        if len(names) > 1 and not all(map(self._holds_verdicts, names)) and not self._share_words(names):
+            return Counter()
+        return sum(map(self._words, names), Counter[str]())
+
+    def _share_words(self, names: Sequence[str]) -> bool:
+        return len({frozenset(self._words(name)) for name in names}) == 1
+
+    def _holds_verdicts(self, name: str) -> bool:
+        """Whether each word in it says which answer is better, so that none of them names a rater."""
+        words = self._words(name) if self._is_few(name) else ()
+        meanings = {_meaning(word) for word in words}
+        return "" not in meanings and bool(meanings & {"a", "b", "tie"})
+
+    def _left(self) -> list[str]:
+        """Columns of which no name says what they hold; one that is called like a rater may hold verdicts."""
+        taken = map(self._only, ("item", "order", "category", "model"))
+        known = {self.a, self.b, *self.prompts(), *taken}
+        return [name for name in self.names if name not in known]
+
+    def _could_be_verdicts(self) -> list[str]:
+        """Columns whose words are all verdicts; without such columns, those of few words that name no rater."""
+        left, rater = self._left(), self._only("rater")
+        few = [name for name in left if len(self._words(name)) > 1 and self._is_few(name)]
+        coded = {frozenset(self._words(name)) for name in few if name != rater}
+        return [name for name in left if self._holds_verdicts(name)] or [
+            name for name in few if name != rater or frozenset(self._words(name)) in coded
+        ]
+
+    def _may_have_texts(self, verdicts: Sequence[str]) -> bool:
+        """Whether a column is left whose cells may be texts, apart from one that may name the item."""
+        left = set(self._left()) - {*verdicts, self._only("verdict"), self._only("rater")}
+        has_open_item = not self._only("item") and not self.a
+        return sum(not self._is_few(name) for name in left if self._words(name)) > has_open_item
+
+    def _meanings(self, words: Counter[str], *, one_word: bool = False) -> dict[str, Any]:
+        """The words by meaning. What a number means is a question, unless the columns of the answers have the same
+        numbers and the verdicts no other."""
+        ends = [_tokens(name)[-1] if name else "" for name in (self.a, self.b)]
+        numbers = {word for word in words if re.fullmatch(r"[-+]?\d+([.,]\d+)?", word)}
+        meant: dict[str, list[str]] = {"a": [], "b": [], "tie": [], "both_bad": [], "invalid": [], "": []}
+        for word in sorted(words):
+            if word in numbers:
+                meaning = "ab"[ends.index(word)] if numbers <= set(ends) and ends[0] != ends[1] else ""
+            else:
+                meaning = _meaning(word) if _can_be_named(word) else ""
+            meant[meaning].append(word)
+        asked = {"a", "b"} | ({"tie"} if (meant[""] or not words) and not meant["tie"] else set())
+        named = {key: found or ([OPEN] if key in asked else []) for key, found in meant.items() if key}
+        if one_word:
+            named = {key: found[:1] for key, found in named.items() if key in ("a", "b", "tie")}
+        return {key: found[0] if len(found) == 1 else found for key, found in named.items() if found}
+
+    def _orders(self, name: str) -> dict[str, str]:
+        """ab or 12 for the first answer shown first, where the two words are each other's reverse."""
+        words = sorted(self._words(name))
+        if len(words) == 2 and words[0] == words[1][::-1]:
+            for word in words:
+                if tuple(word.casefold()) in {("a", "b"), ("1", "2"), ("l", "r")}:
+                    return {"ab": word, "ba": word[::-1]}
+        return {"ab": OPEN, "ba": OPEN}
+
+
+def _meaning(word: str) -> str:
+    """a, b, tie, both_bad or invalid; empty where the words of no language say it."""
+    folded = _folded(word.strip("[](){}\"'*.:!"))
+    for meaning in ("both_bad", "tie", "invalid"):
+        if folded in _vocabulary(meaning) or word in _vocabulary(meaning):
+            return meaning
+    rest = set(_tokens(folded)) - _vocabulary("noise") - _vocabulary("answer")
+    sides = {"ab"[pair.index(token)] for token in rest for pair in _sides() if token in pair}
+    return sides.pop() if len(rest) == 1 and len(sides) == 1 else ""
+
+
+def _verdict_notes(could: Sequence[str]) -> Mapping[str, str]:
+    """Which columns could hold verdicts, where none is determined."""
+    if not could:
+        return {}
+    listed = ", ".join(map(_scalar, could[:SHOWN_COLUMNS]))
+    more = f" and {len(could) - SHOWN_COLUMNS:,} more" if len(could) > SHOWN_COLUMNS else ""
+    votes = f"; or in place of this line votes: [{listed}]{more}, a column for each rater" if len(could) > 1 else ""
+    return dict.fromkeys(("verdict", "votes"), f"one of {listed}{more}{votes}")
+
+
+def _word_notes(words: Counter[str]) -> Mapping[str, str]:
+    """The words with their counts, next to the first question."""
+    shown = ", ".join(f"{plain(word, longest=40)} ({count:,})" for word, count in words.most_common(SHOWN_WORDS))
+    more = f" and {len(words) - SHOWN_WORDS:,} more" if len(words) > SHOWN_WORDS else ""
+    tie = "or leave this line out; a word without a meaning is an error"
+    return {
+        "a": f"the verdicts are {shown}{more}" if words else "the word that says that answer a is better",
+        "tie": tie,
+    }
+
+
+@cache
+def _languages() -> tuple[Mapping[str, Any], ...]:
+    return tuple(read_yaml(Path(__file__).with_name("column_words.yaml")).data.values())
+
+
+@cache
+def _vocabulary(part: str) -> frozenset[str]:
+    return frozenset(str(word) for language in _languages() for word in language.get(part, ()))
+
+
+@cache
+def _sides() -> tuple[tuple[str, str], ...]:
+    return tuple((a, b) for language in _languages() for a, b in language.get("sides", ()))
+
+
+def _tokens(name: str) -> list[str]:
+    """The parts of a name in small letters, split at signs, digits and capitals.
+
+    >>> _tokens("replyText_L2")
+    ['reply', 'text', 'l', '2']
+    """
+    spaced = re.sub(r"(?<=[^\W\d_])(?=\d)|(?<=\d)(?=[^\W\d_])|(?<=[a-z])(?=[A-Z])|_", " ", name[:200])
+    return re.findall(r"\w+", spaced.casefold())
+
+
+def _folded(name: str) -> str:
+    return " ".join(re.sub(r"[_\-\s]+", " ", name[:200]).casefold().split())
+
+
+# YAML.
+
+
+def _block(key: str, values: Mapping[str, Any], notes: Mapping[str, str] = {}) -> Iterator[str]:
+    """A mapping, one key a line, without the absent ones; a question has its note as a comment."""
+    yield f"{key}:"
+    for name, value in values.items():
+        if value is not None:
+            listed = value if isinstance(value, list) else [value]
+            shown = f"[{', '.join(map(_scalar, listed))}]" if isinstance(value, list) else _scalar(value)
+            is_open = OPEN in listed
+            yield f"  {name}: {shown}" + (f"   # {notes[name]}" if is_open and name in notes else "")
+
+
+def _scalar(text: str) -> str:
+    """A text as YAML: bare where it is a plain word or number, else in double quotes with escapes."""
+    is_bare = re.fullmatch(r"[^\W\d_]\w*([-.]\w+)*|0|[1-9][0-9]{0,4}", text)
+    if is_bare and text.casefold() not in {"y", "n", "yes", "no", "on", "off", "true", "false", "null", "nan", "inf"}:
+        return text
+    return json.dumps(text, ensure_ascii=False).replace("|", "\\u007c")
+
+
+def _can_be_named(text: str) -> bool:
+    """Whether it is plain to write in a run file: no invisible characters, and no question."""
+    return bool(text.strip()) and text != OPEN and len(text) <= 300 and text.isprintable()

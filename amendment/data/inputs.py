@@ -1,0 +1,228 @@
+"""What the user brings: prompts, candidates, pairs and verdicts, read once, every bad row named.
+
+Covered: text or message lists in any column; files, folders and datasets on the Hub; duplicate prompts made one, and
+counted; verdicts without texts, which an audit reads and a run leaves aside. Not covered: what the verdicts of a
+comparison come to; see `deciding`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+
+from amendment.data.cells import (
+    answer_in,
+    criteria_in,
+    joined_prompt,
+    optional_text,
+    text_in,
+    tools_in,
+    words_in,
+)
+from amendment.data.comparisons import join
+from amendment.data.guesses import no_prompt, not_recognised
+from amendment.data.readings import absent_columns, gather
+from amendment.data.shape_parts import Parts, candidate_parts, prompt_parts
+from amendment.data.shapes import recognise
+from amendment.data.shelves import Inputs
+from amendment.data.source_rows import SourceRows, SourceStream, rows_of, stream_of
+from amendment.data.verdict_records import Records, records_of
+from amendment.errors import DataError, Problem
+from amendment.records import Candidate, Comparison, Message, Origin, Prompt
+from amendment.run.runfile.config import RunFile
+from amendment.run.runfile.sources import CandidateColumns, FileSource, LilliputPrompts, PromptFile
+from amendment.tables import Row
+from amendment.yamlfile import capped
+
+__all__ = ["Inputs", "read_inputs", "read_into"]
+
+
+def read_inputs(config: RunFile, base: Path, *, glimpse: bool = False) -> Inputs:
+    """All inputs of a run file that lies in folder `base`, in memory. Raises DataError with the problems of all files.
+
+    `glimpse` reads only the first rows of datasets on the Hub, for a check.
+    """
+    inputs = Inputs()
+    read_into(inputs, config, base, glimpse=glimpse)
+    return inputs
+
+
+def read_into(inputs: Inputs, config: RunFile, base: Path, *, glimpse: bool = False) -> None:
+    """`read_inputs` into what keeps them in its own way. Prompts come as a stream; see `Inputs` for the others."""
+    problems: list[Problem] = []
+    for prompts in config.prompts:
+        if isinstance(prompts, LilliputPrompts):
+            _lilliput(prompts, config.seed, inputs)
+        else:
+            _collecting(problems, partial(_prompts, prompts, base, inputs, problems, glimpse=glimpse))
+    for candidates in config.candidates:
+        if isinstance(candidates, FileSource):
+            _collecting(problems, partial(_candidates, candidates, base, inputs, problems, glimpse=glimpse))
+    _judged(config, base, inputs, problems, glimpse=glimpse)
+    if problems:
+        raise DataError(capped(problems))
+
+
+def _collecting(problems: list[Problem], read: Callable[[], None]) -> None:
+    """A source that cannot be read adds its problems, and the others are still looked at."""
+    try:
+        read()
+    except DataError as fault:
+        problems.extend(fault.problems)
+
+
+def _lilliput(source: LilliputPrompts, seed: int, inputs: Inputs) -> None:
+    from amendment.simulator import sample_prompts
+
+    for prompt in sample_prompts(source.lilliput, seed):
+        _ask(prompt.record, inputs)
+
+
+def _ask(prompt: Prompt, inputs: Inputs) -> None:
+    if not inputs.add_prompt(prompt):
+        inputs.counts["duplicate prompts"] += 1
+
+
+def _prompts(source: PromptFile, base: Path, inputs: Inputs, problems: list[Problem], *, glimpse: bool) -> None:
+    found = stream_of(source, base, glimpse=glimpse)
+    problems += found.head.problems
+    for rows, questions in _prompt_rows(source, found):
+        others = [source.system, source.tools, source.category_column, source.tags_column, source.criteria_column]
+        columns = [*questions, *others]
+        read = partial(_prompt, source=source, questions=questions, inputs=inputs)
+        if not _each_row(source, rows, found.head.columns, columns, read, inputs=inputs, problems=problems):
+            break
+    inputs.files.append((source, found.facts))
+
+
+def _prompt_rows(source: PromptFile, found: SourceStream) -> Iterator[tuple[list[Row], tuple[str, ...]]]:
+    """The rows a chunk at a time, and the columns of the prompt in each."""
+    shape = source.shape or recognise(found.head.columns, "prompts")
+    if source.column is None and shape is None:
+        raise DataError([no_prompt(found.head)])
+    for rows in found.chunks():
+        if source.column is not None:
+            yield rows, source.column
+        elif shape is None or shape == "rows":
+            yield rows, ("prompt",)
+        else:
+            yield prompt_parts(shape, rows, found.head.columns)
+
+
+def _candidates(source: FileSource, base: Path, inputs: Inputs, problems: list[Problem], *, glimpse: bool) -> None:
+    found = rows_of(source, base, glimpse=glimpse)
+    problems += found.problems
+    inputs.files.append((source, found.facts))
+    parts = _candidate_rows(source, found)
+    if not parts.rows:
+        raise DataError(f"{source.label}: holds nothing of what its shape holds; say where the parts stand as columns")
+    named = parts.columns
+    read = partial(_candidate, source=source, named=named, inputs=inputs)
+    columns = [*named.prompt, named.candidate, named.model]
+    _each_row(source, parts.rows, {}, columns, read, inputs=inputs, problems=problems)
+
+
+def _candidate_rows(source: FileSource, found: SourceRows) -> Parts:
+    if source.columns is not None:
+        return Parts(found.rows, source.columns)
+    shape = source.shape or recognise(found.columns, "candidates")
+    if shape is None:
+        raise DataError([not_recognised(found, "candidates")])
+    return candidate_parts(shape, found.rows, found.columns)
+
+
+def _each_row(
+    source: PromptFile | FileSource,
+    rows: Sequence[Row],
+    known: Mapping[str, None],
+    columns: Iterable[str | None],
+    read: Callable[[Row], None],
+    *,
+    inputs: Inputs,
+    problems: list[Problem],
+) -> bool:
+    """Read rows one by one; a bad row adds its problems and the rest is still looked at. False where no row can be.
+
+    `known` are columns of the source beside those of these rows. A key that some rows of a JSON file leave out counts
+    as empty there; one that all leave out is named once.
+    """
+    known = {**known, **{name: None for row in rows for name in row.values}}
+    absent = absent_columns(rows, list(columns), known)
+    if absent:
+        problems += absent
+        return False
+    for row in rows:
+        found = _problems_of(Row(row.place, {**known, **row.values}), read)
+        if found and source.bad_rows == "skip":
+            inputs.counts["bad rows left out"] += 1
+        else:
+            problems += found
+    return True
+
+
+def _problems_of(row: Row, read: Callable[[Row], None]) -> Sequence[Problem]:
+    try:
+        read(row)
+    except DataError as fault:
+        return fault.problems
+    except (ValueError, RecursionError) as fault:  # cannot be stored, in a place where only a hash looks
+        return [Problem(row.place, f"holds something that no file can store ({fault})")]
+    return []
+
+
+def _prompt(row: Row, source: PromptFile, questions: tuple[str, ...], inputs: Inputs) -> None:
+    messages = joined_prompt(row, questions)
+    if source.system and row.values[source.system] not in (None, ""):
+        if messages[0].role in ("system", "developer"):
+            columns = " + ".join(questions)
+            problem = f"the prompt begins with a system text of its own; empty this cell or the one in {columns}"
+            raise DataError([row.problem(source.system, problem)])
+        messages = (Message(role="system", content=text_in(row, source.system)), *messages)
+    prompt = Prompt(
+        messages=messages,
+        tools=tools_in(row, source.tools) if source.tools else None,
+        category=optional_text(row, source.category_column) or source.category,
+        tags=words_in(row, source.tags_column) if source.tags_column else (),
+        criteria=criteria_in(row, source.criteria_column) if source.criteria_column else (),
+        source=source.label,
+        license=source.license,
+    )
+    _ask(prompt, inputs)
+    inputs.counts["prompt rows"] += 1
+
+
+def _candidate(row: Row, source: FileSource, named: CandidateColumns, inputs: Inputs) -> None:
+    prompt = Prompt(
+        messages=joined_prompt(row, named.prompt), category=source.category, source=source.label, license=source.license
+    )
+    origin = Origin(model=optional_text(row, named.model), source=source.label, license=source.license)
+    messages = answer_in(row, named.candidate, prompt)
+    inputs.add_prompt(prompt)
+    inputs.add_candidate(Candidate(prompt_id=prompt.id, messages=messages, kind="imported", origin=origin))
+    inputs.counts["candidate rows"] += 1
+
+
+def _judged(config: RunFile, base: Path, inputs: Inputs, problems: list[Problem], *, glimpse: bool) -> None:
+    """Pairs and verdicts: what can be stored of each comparison, and the verdicts about it."""
+    gathered = gather(config, base, glimpse=glimpse)
+    joined = join(gathered)
+    problems += [*gathered.problems, *joined.problems]
+    inputs.counts.update(gathered.counts + joined.counts)
+    inputs.files += gathered.files
+    for item in joined.items.values():
+        records: Records = records_of(item, problems)
+        inputs.counts.update(records.counts)
+        if records.prompt is not None:
+            inputs.add_prompt(records.prompt)
+            for candidate in records.candidates:
+                inputs.add_candidate(candidate)
+            for name in (records.prompt.id, *(candidate.id for candidate in records.candidates)):
+                for source, license in records.licenses:
+                    inputs.note_license(name, source, license)
+            inputs.verdicts += records.verdicts
+            name = Comparison.between(*records.candidates).id
+            if records.first:
+                inputs.firsts.setdefault(name, records.first)
+            if records.weights:
+                inputs.weights.setdefault(name, []).extend(records.weights)

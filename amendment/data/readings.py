@@ -1,0 +1,365 @@
+"""Every row of the user's pairs and verdicts as one comparison with its ballots: one reader for runs and audits.
+
+Texts are taken here as they are, since an audit counts a verdict whatever its texts look like; a run reads them
+strictly later. Verdicts are strict in both.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from amendment.calibration.labels import alike_names
+from amendment.data.ballots import Ballot, BallotReader, key_of
+from amendment.data.guesses import not_recognised
+from amendment.data.shapes import P_CHOSEN, Layout, decided_rows, lay_out, recognise
+from amendment.data.source_rows import FileFacts, SourceRows, rows_of
+from amendment.data.weights import weight_column, weight_in
+from amendment.errors import DataError, Problem
+from amendment.records import RaterKind
+from amendment.run.runfile.config import RunFile
+from amendment.run.runfile.sources import PairColumns, PairFile, Source
+from amendment.run.runfile.verdict_files import (
+    OrderWords,
+    VerdictColumns,
+    VerdictFile,
+    VerdictWords,
+    order_faults,
+    word_of,
+)
+from amendment.tables import Row
+from amendment.yamlfile import did_you_mean
+
+__all__ = ["Content", "Gathered", "Reading", "absent_columns", "gather"]
+
+
+SHOWN = 3
+"""Bad rows that are shown where nothing else is left."""
+WHO = (
+    'Say kind: person, kind: model or kind: verifier for all of them, or people: ["PATTERN"] for those that are people'
+)
+"""How a run file says who is a person."""
+
+
+class Content(NamedTuple):
+    """What a comparison is about, by hashes: of all of it whichever answer stands first, and of each answer."""
+
+    digest: str
+    a: str
+    b: str
+    length_a: int | None
+    """Characters of the answer; None where it is empty or no text."""
+    length_b: int | None
+
+
+class Reading(NamedTuple):
+    """A row: which comparison it is about, and the verdicts that it holds."""
+
+    row: Row
+    source: PairFile | VerdictFile
+    columns: VerdictColumns
+    key: str
+    """The item, empty where no column names one."""
+    content: Content | None
+    prompt: str
+    """The prompt's text, whether the answers are known or not; empty where no column holds one."""
+    ballots: list[Ballot]
+    category: str | None
+    models: tuple[str | None, str | None]
+    prompt_id: str | None
+    is_decided: bool
+    """The better answer stands first, so that its place says nothing."""
+    weight: float | None
+    """How much its pair counts in training; None where the row says nothing of it."""
+
+
+@dataclass
+class Gathered:
+    """All readings of a run file, with problems, counts and the facts of each file."""
+
+    readings: list[Reading] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+    counts: Counter[str] = field(default_factory=Counter)
+    files: list[tuple[Source, FileFacts]] = field(default_factory=list)
+    left_out: list[Problem] = field(default_factory=list)
+    """What was wrong with the first of the bad rows that were left out."""
+    raters: dict[str, tuple[tuple[str, ...], str]] = field(default_factory=dict)
+    """Those of several parts; see `BallotReader.composed`."""
+    spellings: dict[str, set[str]] = field(default_factory=dict)
+    """Of raters whose names are in cells; see `BallotReader.spellings`."""
+    is_partial: bool = False
+    """Not all rows were read: only the first were asked for, or a file lacks a column."""
+
+
+def gather(config: RunFile, base: Path, *, glimpse: bool = False, who: str = WHO) -> Gathered:
+    """The rows of all `pairs` and `verdicts`. Problems are collected, never raised.
+
+    `who` says, where it is not known who is a person, how to say so.
+    """
+    gathered = Gathered()
+    sources: tuple[PairFile | VerdictFile, ...] = (*config.pairs, *config.verdicts)
+    for source in sources:
+        try:
+            found = rows_of(source, base, glimpse=glimpse)
+            gathered.is_partial |= found.is_glimpse or source.take is not None
+            gathered.problems += found.problems
+            gathered.files.append((source, found.facts))
+            _gather(source, found, gathered, who)
+        except DataError as fault:
+            gathered.problems += fault.problems
+    people = {one.rater for reading in gathered.readings for one in reading.ballots if one.kind == "person"}
+    gathered.problems += [
+        Problem(
+            "",
+            f"annotators {' and '.join(map(repr, group))} differ only in case or white space; write one name in the "
+            "files if they are one person, or give two people clearly different names",
+        )
+        for group in alike_names(spelling for name in people for spelling in gathered.spellings.get(name, {name}))
+    ]
+    return gathered
+
+
+_NUMBER = re.compile(r":? (?:row|line|comparison) \d+(?:: .*)?$")
+"""Of a row in its place, after the file's name; part of a row that holds several comparisons too."""
+
+
+def absent_columns(rows: Sequence[Row], wanted: Collection[str | None], columns: Collection[str]) -> list[Problem]:
+    """A problem for each column that was named and that no row has."""
+    absent = [column for column in dict.fromkeys(wanted) if column is not None and column not in columns]
+    shown, file = ", ".join(list(columns)[:12]) or "none", _NUMBER.sub("", rows[0].place)
+    return [
+        Problem(
+            f"{file}: {column}",
+            f"no such column in any row{did_you_mean(column, columns)}; there are {shown}. Name it in the run file",
+        )
+        for column in absent
+    ]
+
+
+def _gather(source: PairFile | VerdictFile, found: SourceRows, gathered: Gathered, who: str) -> None:
+    layout, is_decided = _laid_out(source, found)
+    rows = layout.rows
+    if not rows:
+        raise DataError(f"{found.place}: no two answers of a row can be compared")
+    known = {name: None for row in rows for name in row.values}
+    weight = weight_column(source, known)
+    absent = absent_columns(rows, [*layout.columns.names(), weight], known)
+    if absent:
+        gathered.problems += [*absent, *_beside_absent(source, layout, known)]
+        gathered.is_partial = True
+        return
+    reader = _reader(source, layout, found.place, who)
+    reader.composed, reader.spellings = gathered.raters, gathered.spellings
+    for row in rows:
+        full = row if len(row.values) == len(known) else Row(row.place, {**known, **row.values})
+        problems: list[Problem] = []
+        reading = _reading(full, source, layout.columns, reader, problems, is_decided=is_decided, weight=weight)
+        if problems and source.bad_rows == "skip":
+            gathered.counts["bad rows left out"] += 1
+            gathered.left_out += problems[: SHOWN - len(gathered.left_out)]
+        elif problems or reading is None:
+            gathered.problems += problems
+        else:
+            gathered.readings.append(reading)
+            if isinstance(source, PairFile):
+                _tell_of_p(reading, gathered.counts)
+    gathered.problems += reader.problems()
+    gathered.problems += _idle_patterns(source, reader, found.place)
+    gathered.counts.update(reader.counts)
+
+
+def _tell_of_p(reading: Reading, counts: Counter[str]) -> None:
+    """Count what a row's probability changed, and one that is not read."""
+    if reading.columns.p is None and word_of(reading.row.values.get(P_CHOSEN)):
+        counts[f"pairs whose {P_CHOSEN} is not read, since other columns decide"] += 1
+    elif reading.columns.p and reading.is_decided and any(ballot.value == "B" for ballot in reading.ballots):
+        counts["pairs turned round, P(chosen) being below 0.5"] += 1
+
+
+def _beside_absent(source: PairFile | VerdictFile, layout: Layout, known: dict[str, None]) -> list[Problem]:
+    """What is wrong in the columns that are there, so that a missing one hides no other fault of its file."""
+    columns = _without_absent(layout.columns, known)
+    if source.bad_rows == "skip" or not (columns.verdict or columns.votes or columns.p):
+        return []
+    reader = _reader(source, layout._replace(columns=columns), "", "")
+    problems: list[Problem] = []
+    for row in layout.rows:
+        reader.read(Row(row.place, {**known, **row.values}), problems)
+    return [*problems, *reader.misread()]
+
+
+def _without_absent(columns: VerdictColumns, known: dict[str, None]) -> VerdictColumns:
+    """The columns that are read of each row by itself, without those that are not there."""
+    kept: dict[str, Any] = {"item": None, "prompt": None, "a": None, "b": None}
+    for part in ("verdict", "swapped", "order", "p", "principle", "sample"):
+        column = getattr(columns, part)
+        kept[part] = column if column in known else None
+    if kept["verdict"] is None:
+        kept["verdict"], kept["swapped"] = kept["swapped"], None
+    kept["votes"] = tuple(column for column in columns.votes or () if column in known) or None
+    kept["rater"] = columns.rater if columns.rater and all(column in known for column in columns.rater) else None
+    return columns.model_copy(update=kept)
+
+
+def _laid_out(source: PairFile | VerdictFile, found: SourceRows) -> tuple[Layout, bool]:
+    """The rows as comparisons, and whether the better answer stands first in each."""
+    if isinstance(source, VerdictFile):
+        if source.columns is not None:
+            return Layout(source.columns, found.rows, source.words or VerdictWords()), False
+        shape = _shape(source, found, "verdicts")
+        layout = lay_out(shape, found.rows, found.columns, "verdicts")
+        is_decided = layout.columns.a == "chosen"
+        faults = list(order_faults(layout.columns, source.coordinates))
+        if is_decided and source.coordinates == "displayed":
+            faults.append("the better answer stands first in each row, so displayed coordinates say nothing here")
+        if faults:
+            raise DataError([Problem(found.place, fault) for fault in faults])
+        columns = layout.columns.model_copy(update={"rater": None}) if source.rater else layout.columns
+        return layout._replace(words=source.words or layout.words, columns=columns), is_decided
+    if source.columns is not None:
+        return _pair_layout(source, source.columns, found)
+    layout = lay_out(_shape(source, found, "pairs"), found.rows, found.columns, "pairs")
+    return layout, layout.columns.a == "chosen"
+
+
+def _shape(source: PairFile | VerdictFile, found: SourceRows, wanted: Any) -> Any:
+    shape = source.shape or recognise(found.columns, wanted)
+    if shape is None:
+        raise DataError([not_recognised(found, wanted)])
+    return shape
+
+
+def _pair_layout(source: PairFile, columns: PairColumns, found: SourceRows) -> tuple[Layout, bool]:
+    words = VerdictWords(
+        a=(source.votes.a,),
+        b=(source.votes.b,),
+        tie=() if source.votes.tie is None else (source.votes.tie,),
+        both_bad=(),
+        invalid=(),
+    )
+    shared = {"prompt": columns.prompt, "category": columns.category}
+    if columns.votes is not None:
+        named = VerdictColumns(a=columns.a, b=columns.b, votes=columns.votes, **shared)
+        return Layout(named, found.rows, words), False
+    if columns.a is not None:
+        return Layout(
+            VerdictColumns(a=columns.a, b=columns.b, p=columns.p, **shared), found.rows, VerdictWords()
+        ), False
+    p = columns.p or (P_CHOSEN if P_CHOSEN in found.columns else None)
+    named = VerdictColumns(a=columns.chosen, b=columns.rejected, verdict="decided", p=p, **shared)
+    return Layout(named, decided_rows(found.rows, p), VerdictWords()), True
+
+
+def _reader(source: PairFile | VerdictFile, layout: Layout, place: str, who: str) -> BallotReader:
+    log = source if isinstance(source, VerdictFile) else None
+    return BallotReader(
+        place=place,
+        columns=layout.columns,
+        words=layout.words,
+        orders=log.orders if log else OrderWords(),
+        coordinates=log.coordinates if log else None,
+        rater=(log.rater if log else None) or source.label,
+        principle=log.principle if log else None,
+        kind_of=_kinds(source, layout),
+        empty=log.empty if log else "no_vote",
+        takes_any_word=log is not None and log.unreadable == "invalid",
+        tells_each=source.bad_rows == "skip",
+        hint="words" if log else "votes",
+        who=who,
+    )
+
+
+def _kinds(source: PairFile | VerdictFile, layout: Layout) -> Callable[[str], RaterKind | None]:
+    if isinstance(source, PairFile):
+        return lambda rater: layout.kinds.get(rater) or source.rater or layout.kind or "unknown"
+    return lambda rater: layout.kinds.get(rater) or source.kind_of(rater) or layout.kind
+
+
+def _idle_patterns(source: PairFile | VerdictFile, reader: BallotReader, place: str) -> Iterator[Problem]:
+    """Patterns of people that no rater fits: a spelling mistake would make models of people."""
+    patterns = (source.people or ()) if isinstance(source, VerdictFile) else ()
+    for pattern in patterns:
+        if not any(fnmatchcase(rater, pattern) for rater in reader.raters):
+            near, known = did_you_mean(pattern, reader.raters), ", ".join(reader.raters[:8])
+            yield Problem(place, f"no rater fits {pattern!r} under people{near}; there are {known}")
+
+
+def _reading(
+    row: Row,
+    source: PairFile | VerdictFile,
+    columns: VerdictColumns,
+    reader: BallotReader,
+    problems: list[Problem],
+    *,
+    is_decided: bool,
+    weight: str | None,
+) -> Reading | None:
+    values = row.values
+    try:
+        ballots, prompt = reader.read(row, problems), _prompt(values, columns)
+        key = key_of(values, columns.item) if columns.item else ""
+        if columns.item and not key:
+            problems.append(row.problem(" + ".join(columns.item), "names no comparison; fill it in"))
+        return Reading(
+            row=row,
+            source=source,
+            columns=columns,
+            key=key,
+            content=_content(values, columns, prompt),
+            prompt=prompt,
+            ballots=ballots,
+            category=_optional(values, columns.category),
+            models=(_optional(values, columns.model_a), _optional(values, columns.model_b)),
+            prompt_id=_optional(values, columns.prompt_id),
+            is_decided=is_decided,
+            weight=weight_in(row, weight, problems),
+        )
+    except (ValueError, RecursionError, TypeError) as fault:  # cannot be stored, in a place where only a hash looks
+        problems.append(Problem(row.place, f"holds something that no file can store ({fault})"))
+        return None
+
+
+def _optional(values: dict[str, Any], column: str | None) -> str | None:
+    return word_of(values[column]) or None if column else None
+
+
+def _prompt(values: dict[str, Any], columns: VerdictColumns) -> str:
+    """Its text, or the JSON text of what is in the cells instead."""
+    return "\n\n".join(text for name in columns.prompt or () if (text := _loose(values[name]).strip()))
+
+
+def _content(values: dict[str, Any], columns: VerdictColumns, prompt: str) -> Content | None:
+    """By what the texts say; None where no columns hold texts, or both answers are absent beside an item."""
+    if columns.a is None or columns.b is None:
+        return None
+    a, b = values[columns.a], values[columns.b]
+    if columns.item and a in (None, "") and b in (None, ""):
+        return None
+    hash_a, hash_b = _digest(_loose(a)), _digest(_loose(b))
+    digest = _digest("\0".join([prompt, *sorted((hash_a, hash_b))]))
+    return Content(digest, hash_a, hash_b, _length(a), _length(b))
+
+
+def _loose(cell: Any) -> str:
+    if cell is None or isinstance(cell, str):
+        return cell or ""
+    return json.dumps(cell, sort_keys=True, ensure_ascii=False, default=str)
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+
+
+def _length(cell: Any) -> int | None:
+    """Characters of a text, or of the texts of messages."""
+    if isinstance(cell, list):
+        texts = [turn.get("content") for turn in cell if isinstance(turn, dict)]
+        cell = "".join(text for text in texts if isinstance(text, str))
+    return len(cell) if isinstance(cell, str) else None

@@ -1,0 +1,342 @@
+"""Shapes of files that are known by their columns: how their rows become plain comparisons.
+
+Covered: our own default columns; arenas (two models, a winner, a conversation each); UltraFeedback in its three
+forms; annotated pairs as table and as document. Not covered: anything that would have to be guessed: who the raters
+are, where the file does not say, and which order was displayed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Literal, NamedTuple
+
+from amendment.data.conversations import alternating, part, turns_in
+from amendment.data.ultrafeedback import rated_rows, scored_rows
+from amendment.records import RaterKind
+from amendment.run.runfile.sources import ShapeName
+from amendment.run.runfile.verdict_files import VerdictColumns, VerdictWords, word_of
+from amendment.tables import Row
+
+__all__ = ["P_CHOSEN", "QUESTIONS", "Layout", "asked_in", "decided_rows", "lay_out", "recognise", "responses_in"]
+
+Wanted = Literal["prompts", "candidates", "pairs", "verdicts"]
+"""What a source is read for."""
+
+QUESTIONS = ("prompt", "instruction", "question", "input")
+"""Columns that hold prompts in files of others, in the order in which they are looked for."""
+P_CHOSEN = "p_chosen"
+"""Column of P(chosen is better) beside chosen and rejected, as our own exports call it."""
+ANSWERS = (
+    ("response_a", "response_b"),
+    ("answer_a", "answer_b"),
+    ("output_a", "output_b"),
+    ("completion_a", "completion_b"),
+    ("text_a", "text_b"),
+    ("a", "b"),
+)
+ONE_HOT = ("winner_model_a", "winner_model_b", "winner_tie")
+ARENA_WORDS = VerdictWords(
+    a=("model_a", "A", "a"),
+    b=("model_b", "B", "b"),
+    tie=("tie", "tie (inconsistent)"),
+    both_bad=("tie (bothbad)", "tie (both bad)", "bothbad", "both_bad"),
+    invalid=("invalid", "error"),
+)
+PAIR_WORDS = VerdictWords(
+    a=("text_a", "a", "A"), b=("text_b", "b", "B"), tie=("tie",), both_bad=("both_bad", "neither"), invalid=("invalid",)
+)
+
+
+class Layout(NamedTuple):
+    """Rows as plain comparisons, and where and how their parts stand."""
+
+    columns: VerdictColumns
+    rows: list[Row]
+    words: VerdictWords
+    kinds: Mapping[str, RaterKind] = {}
+    """Of raters whose kind the file itself tells."""
+    kind: RaterKind | None = None
+    """Of all others, where the shape has a usual one."""
+
+
+def recognise(columns: Collection[str], wanted: Wanted) -> ShapeName | None:
+    """The shape that these columns are, for what they are wanted for; None where they are none that is known."""
+    if wanted != "prompts" and _is_rows(columns, wanted):
+        return "rows"
+    has = set(columns).issuperset
+    if has(("annotations", "annotators")) or has(("text_a", "text_b", "preferred_text")):
+        return "annotated-pairs"
+    if has(("instruction", "completions")) or has(("generations", "ratings")) or has(("score_chosen", "chosen")):
+        return "ultrafeedback"
+    if has(("model_a", "model_b")) and ("winner" in columns or has(ONE_HOT) or wanted in ("prompts", "candidates")):
+        return "arena"
+    return "rows" if _is_rows(columns, wanted) else None  # prompts last: a shape may have more than its column of them
+
+
+def _is_rows(columns: Collection[str], wanted: Wanted) -> bool:
+    has = set(columns).issuperset
+    match wanted:
+        case "prompts":
+            return "prompt" in columns
+        case "candidates":
+            return has(("prompt", "candidate"))
+        case "pairs":
+            return has(("chosen", "rejected"))
+    return ("item" in columns or has(("a", "b"))) and ("verdict" in columns or "p" in columns)
+
+
+def lay_out(shape: ShapeName, rows: Sequence[Row], columns: Collection[str], wanted: Wanted) -> Layout:
+    """The rows of a shape as comparisons; columns that a shape needs and a file lacks are found missing later."""
+    if shape == "rows":
+        return _decided(rows, columns) if wanted == "pairs" else _default_columns(rows, columns)
+    table: dict[str, Callable[[Sequence[Row], Collection[str]], Layout]] = {
+        "arena": _arena,
+        "ultrafeedback": _ultrafeedback,
+        "annotated-pairs": _annotated_pairs,
+    }
+    return table[shape](rows, columns)
+
+
+def asked_in(columns: Collection[str]) -> tuple[str, ...]:
+    """The columns that hold the prompt, whatever the file is read for; an instruction goes with its input."""
+    name = _first_of(QUESTIONS, columns)
+    if name == "instruction" and "input" in columns:
+        return ("instruction", "input")
+    return (name,) if name else ()
+
+
+def _first_of(names: Iterable[str], columns: Collection[str]) -> str | None:
+    """The first of these names that is a column."""
+    return next((name for name in names if name in columns), None)
+
+
+def _default_columns(rows: Sequence[Row], columns: Collection[str]) -> Layout:
+    """Columns that are called like the keys of `columns` in a run file."""
+    named = {name: name for name in VerdictColumns.model_fields if name in columns and name != "votes"}
+    return Layout(VerdictColumns.model_validate(named), list(rows), VerdictWords())
+
+
+def _decided(rows: Sequence[Row], columns: Collection[str]) -> Layout:
+    """chosen and rejected, with a prompt of their own or with one that both conversations begin with."""
+    rows, questions = _questioned(rows, columns)
+    p = P_CHOSEN if P_CHOSEN in columns else None
+    named = VerdictColumns(prompt=questions, a="chosen", b="rejected", verdict="decided", p=p)
+    return Layout(named, decided_rows(rows, p), VerdictWords())
+
+
+def decided_rows(rows: Iterable[Row], p: str | None) -> list[Row]:
+    """Rows of a better and a worse answer with the verdict that they imply as `decided`: the first answer's, unless
+    column `p`, its probability, says otherwise."""
+    return [Row(row.place, {**row.values, "decided": _implied(row.values.get(p) if p else None)}) for row in rows]
+
+
+def _implied(p: Any) -> str:
+    try:
+        value = float(p)
+    except (TypeError, ValueError, OverflowError):  # empty, or what the reader of ballots refuses by name
+        return "a"
+    return "tie" if value == 0.5 else "b" if value < 0.5 else "a"
+
+
+def _questioned(rows: Sequence[Row], columns: Collection[str]) -> tuple[Sequence[Row], tuple[str, ...]]:
+    """Rows of chosen and rejected, and the columns of their prompt; of conversations without a column `prompt`, what
+    both begin with."""
+    questions = asked_in(columns)
+    if "prompt" in columns or (questions and not any(turns_in(row.values.get("chosen")) for row in rows)):
+        return rows, questions
+    return [parted_row(row, "chosen", "rejected") for row in rows], ("prompt",)
+
+
+def parted_row(row: Row, a: str, b: str, *, turns: int | None = None) -> Row:
+    """The row with what both conversations begin with as `prompt`; as it is where they do not begin alike."""
+    both = turns_in(row.values.get(a)), turns_in(row.values.get(b))
+    parted = part(both[0][:turns], both[1][:turns]) if both[0] and both[1] else None
+    if parted is None:
+        return Row(row.place, {"prompt": None, **row.values})
+    return Row(row.place, {**row.values, "prompt": parted.prompt, a: parted.a or None, b: parted.b or None})
+
+
+# Arenas.
+
+
+def _arena(rows: Sequence[Row], columns: Collection[str]) -> Layout:
+    talks = {"conversation_a", "conversation_b"} <= set(columns)
+    prompt = asked_in(columns)
+    a, b = next((names for names in ANSWERS if set(names) <= set(columns)), (None, None))
+    if talks:
+        prompt, a, b = ("prompt",), "conversation_a", "conversation_b"
+    item = _first_of(("question_id", "id"), columns)
+    named: dict[str, Any] = {"a": a, "b": b, "model_a": "model_a", "model_b": "model_b", "verdict": "winner"}
+    named["prompt"] = (prompt or None) if a else None
+    named["item"] = "comparison" if item or not a else None
+    named["rater"] = _first_of(("judge",), columns)
+    named |= {name: name for name in ("category", "principle") if name in columns}
+    if item and not a:
+        named["prompt_id"] = item
+    laid = VerdictColumns.model_validate({key: value for key, value in named.items() if value is not None})
+    return Layout(laid, [_battle(row, laid, item, talks=talks) for row in rows], ARENA_WORDS)
+
+
+def _battle(row: Row, columns: VerdictColumns, item: str | None, *, talks: bool) -> Row:
+    values = row.values
+    if talks:
+        turns = values.get("turn")
+        values = parted_row(row, "conversation_a", "conversation_b", turns=_cut(turns)).values
+    elif columns.prompt and len(columns.prompt) == 1 and columns.a and columns.b:
+        values = _spoken(values, columns.prompt[0], columns.a, columns.b)
+    models = [str(values.get("model_a")), str(values.get("model_b"))]
+    return Row(
+        row.place,
+        {
+            **values,
+            "comparison": [values.get(item), values.get("turn"), *sorted(models)] if item else row.place,
+            "winner": _winner(values, models),
+        },
+    )
+
+
+def _cut(turn: Any) -> int | None:
+    """Messages up to the judged turn: a judge of the first has not seen the second."""
+    return 2 * turn if isinstance(turn, int) and not isinstance(turn, bool) and turn > 0 else None
+
+
+def _spoken(values: dict[str, Any], prompt: str, a: str, b: str) -> dict[str, Any]:
+    """Lists of questions and answers made one conversation each; single texts stay as they are."""
+    both = alternating(values.get(prompt), values.get(a)), alternating(values.get(prompt), values.get(b))
+    parted = part(*both) if both[0] and both[1] else None  # type: ignore[arg-type]
+    return {**values, prompt: parted.prompt, a: parted.a, b: parted.b} if parted else values
+
+
+def _winner(values: Mapping[str, Any], models: Sequence[str]) -> Any:
+    """The winner's word; of three columns with one 1 the name of that column, and of a model's own name its side."""
+    if "winner" not in values:
+        flags = {name: word_of(values.get(name)) for name in ONE_HOT}
+        won = [name for name, flag in flags.items() if flag in ("1", "true")]
+        return won[0].removeprefix("winner_") if len(won) == 1 else "/".join(flags.values())
+    word = word_of(values["winner"])
+    if word in models and word not in ARENA_WORDS.meanings() and models[0] != models[1]:
+        return "model_a" if word == models[0] else "model_b"
+    return word
+
+
+# UltraFeedback.
+
+
+def _ultrafeedback(rows: Sequence[Row], columns: Collection[str]) -> Layout:
+    if "chosen" in columns and "completions" not in columns:
+        rows, questions = _questioned(rows, columns)
+        named = VerdictColumns(prompt=questions, a="chosen", b="rejected", verdict="better")
+        return Layout(named, scored_rows(rows), VerdictWords(), kind="model")
+    questions = asked_in(columns) or ("instruction",)
+    named = VerdictColumns(
+        prompt=questions,
+        a="first response",
+        b="second response",
+        model_a="first model",
+        model_b="second model",
+        verdict="better",
+        principle="aspect",
+    )
+    return Layout(
+        named,
+        [made for row in rows for made in rated_rows(row, questions)],
+        VerdictWords(),
+        kind="model",
+    )
+
+
+# Annotated pairs.
+
+
+def _annotated_pairs(rows: Sequence[Row], columns: Collection[str]) -> Layout:
+    if "annotations" in columns:
+        return _annotated_document(rows)
+    named: dict[str, Any] = {"prompt": asked_in(columns) or None, "a": "text_a", "b": "text_b"}
+    named["votes"] = ["preferred_text", *_further_annotators(rows, columns)]
+    named |= {name: name for name in ("model_a", "model_b", "category") if name in columns}
+    laid = {key: value for key, value in named.items() if value is not None}
+    return Layout(VerdictColumns.model_validate(laid), list(rows), PAIR_WORDS)
+
+
+def _further_annotators(rows: Sequence[Row], columns: Collection[str]) -> list[str]:
+    """Columns beside `preferred_text` that say nothing but text_a and text_b."""
+    words = {"text_a", "text_b", "tie", ""}
+    found = []
+    for name in columns:
+        if name not in ("preferred_text", "text_a", "text_b"):
+            said = {word_of(row.values.get(name)) for row in rows}
+            if said <= words and said & {"text_a", "text_b"}:
+                found.append(name)
+    return found
+
+
+def _annotated_document(rows: Sequence[Row]) -> Layout:
+    named = VerdictColumns(
+        item=("id",),
+        prompt=("prompt",),
+        a="text_a",
+        b="text_b",
+        model_a="model_a",
+        model_b="model_b",
+        verdict="pref",
+        rater=("annotator",),
+        principle="principle",
+        category="category",
+    )
+    kinds: dict[str, RaterKind] = {}
+    found = [made for row in rows for made in _annotations(row, kinds)]
+    return Layout(named, found, PAIR_WORDS, kinds)
+
+
+KINDS: dict[str, RaterKind] = {
+    "human": "person",
+    "person": "person",
+    "ai": "model",
+    "model": "model",
+    "principle": "model",
+}
+
+
+def _annotations(row: Row, kinds: dict[str, RaterKind]) -> Iterator[Row]:
+    """A row for each annotation of a comparison; what does not apply to it was no question, and gives none."""
+    known = _mapping(row.values.get("annotators"))
+    told = _mapping(row.values.get("metadata"))
+    shared = {
+        "id": row.values.get("id"),
+        "prompt": row.values.get("prompt"),
+        "category": told.get("category"),
+        **responses_in(row.values),
+    }
+    for name, annotation in _mapping(row.values.get("annotations")).items():
+        said, who = _mapping(annotation), _mapping(known.get(name))
+        reason = said.get("no_pref_reason")
+        if said.get("pref") is None and reason not in (None, "invalid"):
+            continue
+        is_principle = who.get("type") == "principle"
+        rater = "principles" if is_principle else str(who.get("name") or name)
+        if str(who.get("type")) in KINDS:
+            kinds[rater] = KINDS[str(who.get("type"))]
+        yield Row(
+            f"{row.place}: annotation {name}",
+            {
+                **shared,
+                "annotator": rater,
+                "principle": str(who.get("description") or name) if is_principle else None,
+                "pref": "invalid" if said.get("pref") is None and reason == "invalid" else said.get("pref"),
+            },
+        )
+
+
+def responses_in(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Texts and models of both sides: objects since version 2.0 of the format, texts before."""
+    found: dict[str, Any] = {}
+    for side in ("a", "b"):
+        response = values.get(f"response_{side}")
+        own = isinstance(response, dict)
+        found[f"text_{side}"] = response.get("text") if own else values.get(f"text_{side}")  # type: ignore[union-attr]
+        found[f"model_{side}"] = response.get("model") if own else values.get(f"model_{side}")  # type: ignore[union-attr]
+    return found
+
+
+def _mapping(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}

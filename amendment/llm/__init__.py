@@ -1,0 +1,83 @@
+"""The one way out to a model: what is asked, what it may cost, what comes back, and the ledger that keeps it."""
+
+from amendment.llm.budget import Budget
+from amendment.llm.client import DRAIN, Calls
+from amendment.llm.concurrency import STAGE, flow, stream
+from amendment.llm.endpoint import Endpoint, Limits, Order, Trouble
+from amendment.llm.ledger_checking import Damage, Health, verify
+from amendment.llm.ledger_folder import full_disk, is_full
+from amendment.llm.ledger_inspect import ledger_file, ledger_lines, request_lines, show_ledger, show_request
+from amendment.llm.ledger_reading import Latency, OpenAttempt, ReadOnly, ReturnedModel, Spending
+from amendment.llm.ledger_recording import Ledger
+from amendment.llm.ledger_recover import Salvage, salvage
+from amendment.llm.ledger_rows import Batch, BatchCall, TokenMeter, TokenUsage
+from amendment.llm.model import Model
+from amendment.llm.opening import check_model, open_model, open_provider, shown_name
+from amendment.llm.prefixes import PrefixMeter
+from amendment.llm.prices import Price, PriceTable
+from amendment.llm.provider import Meter, Provider, Sent
+from amendment.llm.requests import Answer, Reply, Request, Usage
+from amendment.llm.serving import model_entries, serve_world
+from amendment.llm.specs import AnthropicSpec, LocalSpec, ModelSpec, OpenAISpec, SimulatedSpec
+from amendment.llm.transport import Carrier, Online
+from amendment.llm.trust import Trust
+
+__all__ = [
+    "DRAIN",
+    "STAGE",
+    "Answer",
+    "AnthropicSpec",
+    "Batch",
+    "BatchCall",
+    "Budget",
+    "Calls",
+    "Carrier",
+    "Damage",
+    "Endpoint",
+    "Health",
+    "Latency",
+    "Ledger",
+    "Limits",
+    "LocalSpec",
+    "Meter",
+    "Model",
+    "ModelSpec",
+    "Online",
+    "OpenAISpec",
+    "OpenAttempt",
+    "Order",
+    "PrefixMeter",
+    "Price",
+    "PriceTable",
+    "Provider",
+    "ReadOnly",
+    "Reply",
+    "Request",
+    "ReturnedModel",
+    "Salvage",
+    "Sent",
+    "SimulatedSpec",
+    "Spending",
+    "TokenMeter",
+    "TokenUsage",
+    "Trouble",
+    "Trust",
+    "Usage",
+    "check_model",
+    "flow",
+    "full_disk",
+    "is_full",
+    "ledger_file",
+    "ledger_lines",
+    "model_entries",
+    "open_model",
+    "open_provider",
+    "request_lines",
+    "salvage",
+    "serve_world",
+    "show_ledger",
+    "show_request",
+    "shown_name",
+    "stream",
+    "verify",
+]

@@ -1,0 +1,120 @@
+"""Requests on their way in batches, and the batches that are out."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import Literal
+from weakref import WeakKeyDictionary
+
+from amendment.errors import ProviderError
+from amendment.llm.batch_service import BatchLine
+from amendment.llm.budget import Hold
+from amendment.llm.ledger_recording import Ledger
+from amendment.llm.requests import Request
+
+__all__ = ["BatchOut", "Line", "desk_of"]
+
+
+def _quiet_future() -> asyncio.Future[bytes]:
+    """A future whose error, where nobody is left to be told of it, is dropped without a warning."""
+    future: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+    future.add_done_callback(lambda done: done.cancelled() or done.exception())
+    return future
+
+
+@dataclass(eq=False)
+class Line:
+    """One request that waits for a batch or is in one."""
+
+    request_id: str
+    asked: Request | None = None
+    """None in a batch of an earlier process."""
+    sent: BatchLine | None = None
+    """What goes to the vendor; let go of when it is there."""
+    stage: str = ""
+    attempt: int = 0
+    askers: int = 0
+    hold: Hold | None = None
+    is_taken: bool = False
+    """Whether its result was met."""
+    reply: asyncio.Future[bytes] = field(default_factory=_quiet_future)
+
+    @property
+    def custom_id(self) -> str:
+        """Its name in a batch, as both vendors take it: letters, digits, `_` and `-`, at most 64 of them."""
+        return self.request_id.replace(":", "-")
+
+    def answer(self, raw: bytes) -> None:
+        """Hand on a reply that is on disk."""
+        if not self.reply.done():
+            self.reply.set_result(raw)
+
+    def fail(self, fault: BaseException) -> None:
+        """Tell whoever asked that there is no reply."""
+        if not self.reply.done():
+            self.reply.set_exception(fault)
+
+
+Phase = Literal["preparing", "handing in", "waiting", "reading"]
+
+
+@dataclass(eq=False)
+class BatchOut:
+    """One batch, from its line in the ledger to its end."""
+
+    shard: str
+    lines: dict[str, Line]
+    """By custom id; without those whose replies are handed on, which would fill the memory before the batch ends."""
+    desk: _Desk
+    total: int
+    """Requests that were handed in with it."""
+    number: int = 0
+    """In the ledger."""
+    remote: str | None = None
+    since: float = 0.0
+    """When it was written down, in seconds of the system's clock."""
+    phase: Phase = "preparing"
+    n_done: int = 0
+    """Requests with a result at the vendor, as it said last."""
+    faults: dict[str, ProviderError] = field(default_factory=dict)
+    """What lines ended with, by custom id; told when all replies are on disk."""
+
+    @property
+    def missing(self) -> list[Line]:
+        """Lines without a result."""
+        return [line for line in self.lines.values() if not line.is_taken]
+
+    def answer(self, line: Line, raw: bytes) -> None:
+        """Hand on a reply that is on disk, and forget its line."""
+        line.answer(raw)
+        self.lines.pop(line.custom_id, None)
+        self.desk.forget(line)
+
+    def fail(self, fault: BaseException) -> None:
+        """Tell everybody who waits for a line of it."""
+        for line in self.lines.values():
+            line.fail(fault)
+
+
+@dataclass(eq=False)
+class _Desk:
+    """What is on its way in batches with one ledger, by whichever carrier: no request may be in two at once."""
+
+    lines: dict[str, Line] = field(default_factory=dict)
+    """By request id: all that are gathered or out."""
+    shards: set[str] = field(default_factory=set)
+    """Batches that are in somebody's hands."""
+
+    def forget(self, line: Line) -> None:
+        """A line is not on its way any more."""
+        if self.lines.get(line.request_id) is line:
+            del self.lines[line.request_id]
+
+
+_DESKS: WeakKeyDictionary[Ledger, _Desk] = WeakKeyDictionary()
+
+
+def desk_of(ledger: Ledger) -> _Desk:
+    """The desk that all carriers of a ledger share: two entries of a run file may name the same model."""
+    return _DESKS.setdefault(ledger, _Desk())

@@ -1,0 +1,227 @@
+"""The most that a run may spend: reserved before a call, settled after it.
+
+Covered: what is spent and what is reserved never exceed the limit together, by the estimates; where a call's usage
+turns out to be more than its estimate, it is charged truthfully, and nothing more is reserved. Calls wait for each
+other in the order of their coming. Not covered: what a vendor bills beside tokens, and several processes with one
+budget.
+
+Money is counted in whole millionths of a millionth of a dollar, so that sums are exact.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections import deque
+from collections.abc import Sequence
+from fractions import Fraction
+from typing import NamedTuple
+
+from amendment.errors import BudgetReached, ConfigError
+from amendment.llm.prices import Price, cost, most_cost
+from amendment.llm.requests import Usage
+from amendment.llm.tokens import Tokens
+
+__all__ = ["Budget", "Hold"]
+
+_UNITS = 10**12
+"""To the dollar."""
+
+
+class _Turn(NamedTuple):
+    """A call that waits for money."""
+
+    units: int
+    ready: asyncio.Future[None]
+
+
+class Budget:
+    """Money of one run; without a limit it only counts. To be used from one event loop."""
+
+    def __init__(self, usd: float | None = None, *, spent: float = 0.0) -> None:
+        """`spent` is what earlier starts of the same run have spent."""
+        self.usd = usd
+        self._limit = None if usd is None else math.floor(Fraction(usd) * _UNITS)
+        self._spent = _nearest(spent)
+        self._reserved = 0
+        self._possibly_paid = 0
+        self._queue: deque[_Turn] = deque()
+        self._left: dict[int, Hold] = {}
+
+    @property
+    def spent(self) -> float:
+        """USD, what was possibly paid for replies that never came included."""
+        return self._spent / _UNITS
+
+    @property
+    def reserved(self) -> float:
+        """USD set aside for calls that are under way."""
+        return self._reserved / _UNITS
+
+    @property
+    def committed(self) -> float:
+        """Spent and reserved together, in USD: what the limit bounds."""
+        return (self._spent + self._reserved) / _UNITS
+
+    @property
+    def possibly_paid(self) -> float:
+        """Of what is spent: USD for calls without a reply that the vendor may bill all the same."""
+        return self._possibly_paid / _UNITS
+
+    async def reserve(self, tokens: Tokens, price: Price | None, *, batch: bool = False) -> Hold:
+        """Set aside the most that a call can cost, waiting for others to be settled where that may help.
+
+        A call that costs nothing, or has no price, passes at once. Raises BudgetReached when too little is left even
+        with nothing else under way, and ConfigError for a call under a limit whose answer has none.
+        """
+        (hold,) = await self.reserve_all([tokens], price, batch=batch)
+        return hold
+
+    async def reserve_all(self, calls: Sequence[Tokens], price: Price | None, *, batch: bool = False) -> list[Hold]:
+        """The same for calls that are sent together: all of them get their money at once, or wait together.
+
+        One after another they could wait for each other, since none gives anything back before all are sent.
+        """
+        each = [self._worst(tokens, price, batch) for tokens in calls]
+        total = sum(each)
+        if total and (self._queue or not self._fits(total)):
+            await self._wait(total)
+        else:
+            self._reserved += total
+        return [Hold(self, units, price, batch) for units in each]
+
+    def affords(self, calls: Sequence[Tokens], price: Price | None, *, batch: bool = False) -> int:
+        """For how many of these calls, from the first on, there is money when nothing else is under way."""
+        most = 0
+        for number, tokens in enumerate(calls):
+            most += self._worst(tokens, price, batch)
+            if self._limit is not None and self._spent + most > self._limit:
+                return number
+        return len(calls)
+
+    def count_left(self, attempt: int, tokens: Tokens, price: Price) -> None:
+        """A line of a batch that an earlier start handed in and nobody has read: spent at the most that it can cost."""
+        worst = most_cost(price, tokens, batch=True) or most_cost(price, tokens._replace(output=0), batch=True) or 0.0
+        hold = Hold(self, math.ceil(worst * _UNITS), price, True)
+        self._reserved += hold._units
+        self.leave(attempt, hold)
+
+    def leave(self, attempt: int, hold: Hold) -> None:
+        """Nobody follows this line's batch any longer: its money counts as spent until somebody does."""
+        self._left[attempt] = hold
+        self._end(hold._units, hold._units)
+
+    def take_up(self, attempt: int, price: Price | None) -> Hold:
+        """The money of such a line, reserved again now that its batch is followed, with nothing to wait for: whatever
+        the limit says, the line is paid. A line that was never counted has set nothing aside."""
+        hold = self._left.pop(attempt, None)
+        if hold is None:
+            return Hold(self, 0, price, True)
+        self._reserved += hold._units
+        self._spent -= hold._units
+        return hold
+
+    def _worst(self, tokens: Tokens, price: Price | None, batch: bool) -> int:
+        if price is None:
+            return 0
+        worst = most_cost(price, tokens, batch=batch)
+        if worst is None and self._limit is not None:
+            raise ConfigError(
+                f"a call under the budget of {self.usd:g} USD sets no limit to its answer, so nobody can say what it "
+                "may cost: set max_tokens for the model, or max_output in its price"
+            )
+        if worst is None:
+            worst = most_cost(price, tokens._replace(output=0), batch=batch) or 0.0
+        return math.ceil(worst * _UNITS)
+
+    def _fits(self, units: int) -> bool:
+        return self._limit is None or self._spent + self._reserved + units <= self._limit
+
+    async def _wait(self, units: int) -> None:
+        turn = _Turn(units, asyncio.get_running_loop().create_future())
+        self._queue.append(turn)
+        self._serve()
+        try:
+            await turn.ready
+        except asyncio.CancelledError:
+            if not turn.ready.cancelled() and turn.ready.exception() is None:
+                self._reserved -= units
+            self._serve()
+            raise
+
+    def _serve(self) -> None:
+        """Give the first in the queue their money, and those that can never have theirs the reason."""
+        while self._queue:
+            turn = self._queue[0]
+            if turn.ready.done():
+                pass
+            elif self._fits(turn.units):
+                self._reserved += turn.units
+                turn.ready.set_result(None)
+            elif not self._reserved:
+                turn.ready.set_exception(self._reached(turn.units))
+            else:
+                return
+            self._queue.popleft()
+
+    def _reached(self, units: int) -> BudgetReached:
+        return BudgetReached(
+            f"the budget is reached: {_shown(self.spent)} of {self.usd:g} USD are spent, and what is asked next can "
+            f"cost up to {_shown(units / _UNITS)} USD. Raise usd under budget in the run file, or lower max_tokens of "
+            "the model, and run again: what was paid for is kept, and nothing of it is asked again"
+        )
+
+    def _end(self, held: int, spent: int) -> None:
+        self._reserved -= held
+        self._spent += spent
+        self._serve()
+
+
+class Hold:
+    """Money set aside for one call. It ends by exactly one of `settle`, `release` and `lose`."""
+
+    def __init__(self, budget: Budget, units: int, price: Price | None, batch: bool) -> None:
+        self._budget = budget
+        self._units = units
+        self._price = price
+        self._batch = batch
+        self._open = True
+
+    @property
+    def usd(self) -> float:
+        """What is set aside."""
+        return self._units / _UNITS
+
+    def settle(self, usage: Usage | None) -> float | None:
+        """A reply is in: what it cost in USD, by its usage or else by the estimate; None for an unpriced model."""
+        self._close()
+        units = self._units
+        if usage is not None and self._price is not None:
+            units = _nearest(cost(self._price, usage, batch=self._batch))
+        self._budget._end(self._units, units)
+        return None if self._price is None else units / _UNITS
+
+    def release(self) -> None:
+        """Nothing was paid."""
+        self._close()
+        self._budget._end(self._units, 0)
+
+    def lose(self) -> None:
+        """No reply came, and the provider may bill for it all the same: the money counts as spent."""
+        self._close()
+        self._budget._possibly_paid += self._units
+        self._budget._end(self._units, self._units)
+
+    def _close(self) -> None:
+        if not self._open:
+            raise RuntimeError("this money was settled, released or lost before")
+        self._open = False
+
+
+def _shown(usd: float) -> str:
+    """A sum to four decimals, and a smaller one to two digits of its own."""
+    return f"{usd:.4f}" if usd >= 0.001 or not usd else f"{usd:.2g}"
+
+
+def _nearest(usd: float) -> int:
+    return round(usd * _UNITS)

@@ -1,0 +1,320 @@
+"""The one way out to a model: look in the ledger, send, commit the raw reply, read it, and ask again where that helps.
+
+Covered: the same question is never asked twice, in one process or over several; passing faults are retried with
+jitter while nothing is held; what came back is on disk before anything reads it. How a call is carried, governed and
+paid for stands in `carrying`, `endpoint` and `budget`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import partial
+
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type
+from tenacity.wait import wait_random_exponential
+
+from amendment.errors import AmendmentError, Paused, Transient
+from amendment.llm.budget import Budget
+from amendment.llm.endpoint import WORTH_SHOWING, Endpoint, Limits, Order, Trouble
+from amendment.llm.faults import RULES
+from amendment.llm.ledger_reading import ReturnedModel
+from amendment.llm.ledger_recording import Ledger
+from amendment.llm.prefixes import PrefixMeter
+from amendment.llm.provider import Provider
+from amendment.llm.requests import Reply, Request
+from amendment.llm.transport import Carrier
+
+__all__ = ["DRAIN", "Calls"]
+
+MOST_NAMES = 8
+"""Names under which one model may answer and be told of; a server that makes them up does not fill the report."""
+
+PROMPT = 8
+"""Refusals of one call after which it waits for longer than it was asked to."""
+
+DRAIN = 60.0
+"""Seconds for which calls in flight are waited for when a run ends early."""
+
+GRACE = 5.0
+"""Seconds for what is broken off to come to its end."""
+
+
+@dataclass
+class _Question:
+    """A question on its way, and how many wait for its answer."""
+
+    task: asyncio.Task[Reply]
+    carrier: Carrier
+    askers: int = 0
+
+    @property
+    def is_left(self) -> bool:
+        """Whether nobody waits any more: what is on the wire is still received, and nothing is sent after it."""
+        return not self.askers
+
+
+class Calls:
+    """All calls of a run: one ledger, one budget, one retry policy, one count of what was asked and what stood."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        *,
+        budget: Budget | None = None,
+        attempts: int = 8,
+        longest_wait: float = 60.0,
+        max_wait: float = 900.0,
+        strict_model: bool = False,
+        returned: Iterable[ReturnedModel] = (),
+    ) -> None:
+        """`longest_wait` bounds the jittered pause between attempts; `max_wait` the time that one question may be asked
+        again, and for which an endpoint that is not to be had is waited for; both in seconds. `returned` are the models
+        that answered in earlier starts (`ledger.models`, which looks at every reply and so is for who opens a run)."""
+        self.ledger = ledger
+        self.budget = budget or Budget()
+        self.cached = 0
+        self.notices: Counter[str] = Counter()
+        """What was found out about servers on the way and concerns the whole run, and how often it was met."""
+        self.prefixes = PrefixMeter()
+        """How much of what was sent stood in prefixes that an earlier request had too."""
+        self._carriers: set[Carrier] = set()
+        self._endpoints: dict[tuple[str, str], Endpoint] = {}
+        self._attempts = attempts
+        self.max_wait = max_wait
+        """Seconds for which what is not to be had is waited for."""
+        self._strict_model = strict_model
+        self._backoff = wait_random_exponential(multiplier=1, max=longest_wait)
+        self.last_fault: tuple[float, str] | None = None
+        """When a call last failed in passing, by `time.monotonic`, and what it said."""
+        self._flying: dict[str, _Question] = {}
+        self._stopped: AmendmentError | None = None
+        self._asked_until = 0.0
+        """When the last of the calls that a server asked to wait may go, on the monotonic clock."""
+        self._answered = {(row.host, row.asked, row.returned) for row in returned if row.returned}
+        """Host, name asked for and name that answered, over all starts of the run."""
+
+    def endpoint(self, host: str, model: str, limits: Limits, *, order: Order = "throughput") -> Endpoint:
+        """What governs the calls to one model at one address; entries that name the same share it, and of
+        each limit the stricter one holds."""
+        known = self._endpoints.get((host, model))
+        if known is None:
+            give_up = partial(self._give_up, f"{model} at {host}")
+            known = self._endpoints[host, model] = Endpoint(limits, order=order, on_wait=give_up)
+        else:
+            known.narrow(limits)
+        return known
+
+    def notice(self, text: str) -> None:
+        """Remember something that the run's report shall say once."""
+        self.notices[text] += 1
+
+    def troubles(self) -> list[str]:
+        """What keeps endpoints from being asked just now, for the eyes of who waits; any thread may look."""
+        found = []
+        for (host, model), endpoint in list(self._endpoints.items()):
+            if trouble := endpoint.trouble:
+                found.append(f"{model} at {host} is not asked for {trouble.left:.0f} s: {trouble.reason}")
+        if (wait := self._asked_until - time.monotonic()) > WORTH_SHOWING:
+            found.append(f"a refused call waits {wait:,.0f} s, as its server asked")
+        for carrier in list(self._carriers):
+            found += carrier.outlook
+        return found
+
+    @property
+    def sent(self) -> int:
+        """Calls that went out."""
+        return sum(carrier.sent for carrier in list(self._carriers))
+
+    async def ask(self, provider: Provider, carrier: Carrier, request: Request) -> Reply:
+        """The reply to a request: from the ledger, from an equal call in flight, or from the provider.
+
+        One of several askers may be cancelled without harm to the others; when the last one is, no further
+        attempt begins, and what is on the wire already still reaches the ledger (see `drain`).
+        """
+        flight = self._flying.get(request.id)
+        if flight is None:
+            flight = self._begin(provider, carrier, request)
+        flight.askers += 1
+        try:
+            return await asyncio.shield(flight.task)
+        except asyncio.CancelledError:
+            if self._stopped and flight.task.cancelled():
+                raise self._stopped from None
+            raise
+        finally:
+            flight.askers -= 1
+            if not (flight.askers or flight.task.done() or flight.carrier.holds(flight.task)):
+                self._flying.pop(request.id, None)
+                flight.task.cancel()
+
+    def _begin(self, provider: Provider, carrier: Carrier, request: Request) -> _Question:
+        self._carriers.add(carrier)
+        task = asyncio.ensure_future(self._fetch(provider, carrier, request))
+        flight = self._flying[request.id] = _Question(task, carrier)
+
+        def ended(done: asyncio.Task[Reply]) -> None:
+            if self._flying.get(request.id) is flight:
+                del self._flying[request.id]
+            if not done.cancelled():
+                done.exception()  # where nobody is left to be told of it, it is dropped without a warning
+
+        task.add_done_callback(ended)
+        return flight
+
+    def stop(self, reason: AmendmentError) -> None:
+        """Send nothing more: whoever waits for a reply, and whoever asks from now on, is told the reason.
+
+        What is on the wire still reaches the ledger. Call it in the loop's own thread.
+        """
+        self._stopped = self._stopped or reason
+        for flight in list(self._flying.values()):
+            if not flight.carrier.holds(flight.task):
+                flight.task.cancel()
+
+    @property
+    def in_flight(self) -> int:
+        """Calls that were sent and have no reply yet."""
+        return sum(len(carrier.under_way) for carrier in list(self._carriers))
+
+    async def drain(self, seconds: float = DRAIN) -> None:
+        """Wait until every call that was sent has its reply in the ledger, or has failed, or time is up."""
+        if self._carriers:
+            waiting = [asyncio.ensure_future(carrier.drain()) for carrier in self._carriers]
+            _, late = await asyncio.wait(waiting, timeout=seconds)
+            for task in late:
+                task.cancel()
+
+    async def close(self) -> int:
+        """Break off what `drain` did not wait for, then close the ledger; how many calls or batches that were.
+
+        Their attempts stay open in the ledger: the next start counts them as possibly paid, and picks batches up.
+        Call it in the loop in which was asked, since only that one may write to the ledger. Raises LedgerError as the
+        ledger's own `close` does.
+        """
+        late = [task for carrier in self._carriers for task in carrier.under_way]
+        tasks = {*late, *(flight.task for flight in self._flying.values())}
+        for task in tasks:
+            task.cancel()
+        try:
+            if tasks:
+                await asyncio.wait(tasks, timeout=GRACE)
+        finally:
+            self.ledger.close()
+        return len(late)
+
+    async def _fetch(self, provider: Provider, carrier: Carrier, request: Request) -> Reply:
+        stored = self._stored(provider, request)
+        if stored is not None:
+            self.cached += 1
+            return stored
+        self.prefixes.add(request)
+        try:  # nearly all succeed at once, and tenacity would cost each of them as much as the rest of this module
+            return await self._attempt(provider, carrier, request)
+        except Transient as fault:
+            return await self._again(fault, provider, carrier, request)
+
+    async def _again(self, fault: Transient, provider: Provider, carrier: Carrier, request: Request) -> Reply:
+        """Retry after a first fault, of which tenacity is told as if it had seen it."""
+        first = [fault]
+
+        async def attempt() -> Reply:
+            if first:
+                raise first.pop()
+            return await self._attempt(provider, carrier, request)
+
+        patience = _Patience(self._attempts, self.max_wait)
+        retrying = AsyncRetrying(
+            retry=retry_if_exception_type(Transient), stop=patience.is_over, wait=self._pause, reraise=True
+        )
+        return await retrying(attempt)
+
+    def _stored(self, provider: Provider, request: Request) -> Reply | None:
+        raw = self.ledger.find(request.id)
+        if raw is None:
+            return None
+        try:
+            return provider.read(raw, request)
+        except Transient:  # a paid reply that nobody could read is kept, and asked for again
+            return None
+
+    async def _attempt(self, provider: Provider, carrier: Carrier, request: Request) -> Reply:
+        if self._stopped:
+            raise self._stopped
+        flight = self._flying.get(request.id)
+        if flight is None or flight.is_left:
+            raise asyncio.CancelledError
+        try:
+            raw = await carrier.carry(request)
+        except Transient as fault:
+            self._look_after(request, fault)
+            if self._stopped:
+                raise self._stopped from None
+            raise
+        reply = provider.read(raw, request)
+        if reply.model and (request.host, request.model, reply.model) not in self._answered:
+            self._note_model(request, reply.model)
+        return reply
+
+    def _note_model(self, request: Request, returned: str) -> None:
+        """Remember under which name a model answered; a second one is said, or ends the run."""
+        known = sorted(name for host, asked, name in self._answered if (host, asked) == (request.host, request.model))
+        if len(known) > MOST_NAMES:
+            return
+        self._answered.add((request.host, request.model, returned))
+        if known:
+            told = f"{request.model} at {request.host} answered as {returned}, and before as {', '.join(known)}"
+            self.notice(f"{told}: name a dated model to have one and the same")
+            if self._strict_model:
+                self.stop(AmendmentError(f"{told}: ended by --strict-model; everything so far is kept"))
+
+    def _look_after(self, request: Request, fault: Transient) -> None:
+        """Stop the run when its endpoint is away for longer than anybody waits."""
+        self.last_fault = time.monotonic(), str(fault)
+        endpoint = self._endpoints.get((request.host, request.model))
+        if endpoint and (trouble := endpoint.absence):
+            self._give_up(f"{request.model} at {request.host}", trouble)
+        if fault.retry_after and fault.retry_after <= self.max_wait:
+            self._asked_until = max(self._asked_until, time.monotonic() + fault.retry_after)
+
+    def _give_up(self, where: str, trouble: Trouble) -> None:
+        """Stop the run when an endpoint stays away for longer than anybody will wait."""
+        seconds = trouble.until - trouble.since
+        if self._stopped or seconds <= self.max_wait:
+            return
+        away = f"{where} takes no calls for {seconds:,.0f} s, which is more than max_wait ({self.max_wait:g} s)"
+        self.stop(Paused(f"{away}. The finished work is kept; run again to go on. Last reply: {trouble.reason}"))
+
+    def _pause(self, state: RetryCallState) -> float:
+        """What the server asked for, and full jitter; for a refused call at first no more than a quarter of it."""
+        fault = state.outcome.exception() if state.outcome else None
+        asked = (isinstance(fault, Transient) and fault.retry_after) or 0.0
+        if asked and isinstance(fault, Transient) and fault.kind == "rate" and state.attempt_number <= PROMPT:
+            return asked * random.uniform(1.0, 1.25)  # noqa: S311 - jitter, not a secret
+        return asked + self._backoff(state)
+
+
+class _Patience:
+    """How long one question is asked again: by attempts, by attempts of one kind, and by the time between them."""
+
+    def __init__(self, attempts: int, max_wait: float) -> None:
+        self._attempts = attempts
+        self._max_wait = max_wait
+        self._counted = 0
+        self._by_kind: dict[str, int] = {}
+
+    def is_over(self, state: RetryCallState) -> bool:
+        """Whether the fault that just came was the last."""
+        fault = state.outcome.exception() if state.outcome else None
+        if not isinstance(fault, Transient):
+            return True
+        rule = RULES[fault.kind]
+        self._counted += rule.counts
+        self._by_kind[fault.kind] = self._by_kind.get(fault.kind, 0) + 1
+        spent = rule.attempts is not None and self._by_kind[fault.kind] >= rule.attempts
+        spent = spent or (fault.retry_after or 0.0) > self._max_wait  # this question alone is left pending
+        return spent or self._counted >= self._attempts or state.idle_for >= self._max_wait

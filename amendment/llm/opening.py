@@ -1,0 +1,182 @@
+"""From an entry of `models:` to a model that can be asked.
+
+Covered: what is missing on this machine is named before anything is spent; an SDK or torch is imported
+only when a provider that needs it is opened. Not covered: the network, which `check_model` never touches.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from importlib.util import find_spec
+from pathlib import Path
+
+from amendment.errors import CredentialsError, MissingExtra
+from amendment.llm.client import Calls
+from amendment.llm.endpoint import Limits, Order
+from amendment.llm.model import Model
+from amendment.llm.prices import Price
+from amendment.llm.provider import Provider
+from amendment.llm.specs import AnthropicSpec, HostedSpec, LocalSpec, OpenAISpec, SimulatedSpec
+from amendment.llm.transport import Carrier, Online
+from amendment.llm.trust import Trust
+from amendment.training import weights_problem
+
+__all__ = ["check_model", "folder_of", "folder_problems", "is_folder", "open_model", "open_provider", "shown_name"]
+
+Spec = OpenAISpec | AnthropicSpec | LocalSpec | SimulatedSpec
+
+
+def check_model(spec: Spec, environ: Mapping[str, str] = os.environ) -> list[str]:
+    """What would keep this model from being asked, as far as this machine can tell; empty when all is well."""
+    if isinstance(spec, HostedSpec):
+        problem = _key_problem(spec, environ)
+        return [problem] if problem else []
+    return _local_problems(spec) if isinstance(spec, LocalSpec) else []
+
+
+def open_provider(spec: Spec, environ: Mapping[str, str] = os.environ, *, trust: Trust | None = None) -> Provider:
+    """The provider of an entry. Nothing is sent yet; a Hub model that is not on this machine is fetched.
+
+    Raises CredentialsError without the key, MissingExtra without the library, ConfigError for a folder that
+    holds no model, and for a host that the user has not agreed to send the key to.
+    """
+    if isinstance(spec, SimulatedSpec):
+        from amendment.llm.simulated import SimulatedProvider
+
+        return SimulatedProvider(spec.persona())
+    if isinstance(spec, LocalSpec):
+        for library in ("torch", "transformers"):
+            if find_spec(library) is None:
+                raise MissingExtra(library, "train")
+        from amendment.llm._local import LocalProvider
+
+        return LocalProvider(spec)
+    return _open_hosted(spec, environ, trust or Trust())
+
+
+def _open_hosted(spec: OpenAISpec | AnthropicSpec, environ: Mapping[str, str], trust: Trust) -> Provider:
+    problem = _key_problem(spec, environ)
+    if problem:
+        raise CredentialsError(problem)
+    if spec.api_key_env:
+        trust.check(spec.api_key_env, spec.base_url)
+    key = environ[spec.api_key_env] if spec.api_key_env else None
+    if isinstance(spec, OpenAISpec):
+        from amendment.llm._openai import open_openai
+
+        return open_openai(spec, key)
+    from amendment.llm._anthropic import open_anthropic
+
+    return open_anthropic(spec, key)
+
+
+def open_model(
+    name: str,
+    spec: Spec,
+    calls: Calls,
+    seed: int,
+    environ: Mapping[str, str] = os.environ,
+    *,
+    price: Price | None = None,
+    order: Order = "throughput",
+    trust: Trust | None = None,
+) -> Model:
+    """The model of an entry under its short name, asked through `calls`. Raises what `open_provider` raises."""
+    provider = open_provider(spec, environ, trust=trust)
+    carrier, at_once = _carrier(spec, provider, calls, environ, price=price, order=order)
+    return Model(
+        name=name,
+        model=shown_name(spec),
+        provider=provider,
+        calls=calls,
+        sampling=spec.sampling(seed),
+        concurrency=at_once,
+        carrier=carrier,
+        lengthens=isinstance(spec, HostedSpec) and spec.at_length == "double",
+    )
+
+
+def _carrier(
+    spec: Spec, provider: Provider, calls: Calls, environ: Mapping[str, str], *, price: Price | None, order: Order
+) -> tuple[Carrier, int]:
+    """What brings requests to the provider, and how many it can have on their way at once."""
+    if isinstance(spec, HostedSpec) and spec.mode == "batch":
+        from amendment.llm._batch_services import BATCH_WINDOW, batching_for
+
+        return batching_for(spec, provider, calls, price=price, environ=environ), BATCH_WINDOW
+    endpoint = calls.endpoint(provider.host, shown_name(spec), _limits(spec), order=order)
+    return Online(provider, endpoint, calls.ledger, calls.budget, price), endpoint.window
+
+
+def _limits(spec: Spec) -> Limits:
+    if isinstance(spec, HostedSpec):
+        return Limits(spec.concurrency, spec.requests_per_minute, spec.tokens_per_minute)
+    return Limits(spec.concurrency)
+
+
+def shown_name(spec: Spec) -> str:
+    """The name that records show: of a folder its last part, since a path says more than it should."""
+    if isinstance(spec, LocalSpec) and is_folder(spec.model):
+        return folder_of(spec.model).resolve().name
+    if isinstance(spec, SimulatedSpec):
+        return f"{spec.model}/{spec.persona().id}"  # a changed persona is another model, and asks anew
+    return spec.model
+
+
+def _key_problem(spec: HostedSpec, environ: Mapping[str, str]) -> str | None:
+    if spec.api_key_env is None:
+        return f"{spec.host} needs a key: name its variable with api_key_env" if spec.is_vendor else None
+    key = environ.get(spec.api_key_env)
+    if not key:
+        return f"environment variable {spec.api_key_env} is not set; {spec.host} needs it for model {spec.model}"
+    if not key.isascii() or not key.isprintable() or " " in key:
+        return f"environment variable {spec.api_key_env} does not hold a key: it has spaces, line breaks or the like"
+    return None
+
+
+def is_folder(model: str) -> bool:
+    """A Hub id is `name` or `owner/name`; what begins like a path or exists as a folder is meant as one."""
+    return model.startswith((".", "/", "~")) or model.count("/") > 1 or Path(model).is_dir()
+
+
+def folder_of(model: str) -> Path:
+    """The folder that a path means; a `~` of nobody's is left as it is, and then not found."""
+    return Path(os.path.expanduser(model))  # noqa: PTH111 - Path.expanduser raises where there is no home
+
+
+def _local_problems(spec: LocalSpec) -> list[str]:
+    missing = [library for library in ("torch", "transformers") if find_spec(library) is None]
+    problems = [str(MissingExtra(library, "train")) for library in missing]
+    if is_folder(spec.model):
+        problems += folder_problems(folder_of(spec.model))
+    return problems
+
+
+def folder_problems(folder: Path) -> list[str]:
+    """Why a folder is not a chat model that can be loaded."""
+    if not folder.is_dir():
+        return [f"{folder}: no such folder. Expected a saved model, or the id of one on the Hub"]
+    problems = []
+    if not (folder / "config.json").is_file():
+        problems.append(f"{folder}: no config.json; expected a folder made by save_pretrained")
+    if (folder / "adapter_config.json").is_file():
+        problems.append(f"{folder}: this is an adapter, not a model; merge it into its base first")
+    if problem := weights_problem(folder):
+        problems.append(problem)
+    if not (folder / "tokenizer_config.json").is_file():
+        problems.append(f"{folder}: no tokenizer_config.json; save the tokenizer beside the model")
+    elif not _has_template(folder):
+        problems.append(f"{folder}: the tokenizer has no chat template; expected chat_template.jinja")
+    return problems
+
+
+def _has_template(folder: Path) -> bool:
+    if (folder / "chat_template.jinja").is_file() or (folder / "additional_chat_templates").is_dir():
+        return True
+    try:
+        settings = json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(settings, dict) and bool(settings.get("chat_template"))

@@ -1,0 +1,225 @@
+"""What a model's tokens cost: a table that is shipped, a user's own before it, and a model entry's own before both.
+
+Covered: prices by host and model; dated snapshots of a model; cached input, cache writes, batches, a second price of
+long prompts; servers of one's own, which are free unless a table says otherwise. Not covered: taxes, credits, service
+tiers, regional surcharges, what a vendor charges for tools or images beside tokens, and whether a price still holds:
+each block of a table says as of when it does.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from functools import cache
+from importlib.resources import as_file, files
+from itertools import product
+from pathlib import Path
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from amendment.llm.requests import Usage
+from amendment.llm.tokens import Tokens
+from amendment.records import Record
+from amendment.yamlfile import read_yaml, validate
+
+__all__ = [
+    "FREE",
+    "LongPrice",
+    "Price",
+    "PriceBlock",
+    "PriceTable",
+    "cost",
+    "is_own_server",
+    "most_cost",
+    "price_of",
+]
+
+MOST_USD = 1_000_000.0
+"""A million tokens cost no more: a dollar a token is thousands of times what anybody asks, and sums stay finite."""
+Usd = Annotated[float, Field(ge=0, le=MOST_USD, allow_inf_nan=False)]
+
+MOST_OUTPUT = 1_000_000_000
+
+_SNAPSHOT = re.compile(r"(?P<model>.+)-(?:\d{4}-\d{2}-\d{2}|\d{8})")
+_OWN_NETWORKS = tuple(
+    ipaddress.ip_network(network)
+    for network in (
+        "127.0.0.0/8",
+        "::1/128",
+        "10.0.0.0/8",
+        "172.16.0.0/12",
+        "192.168.0.0/16",
+        "100.64.0.0/10",
+        "169.254.0.0/16",
+        "fc00::/7",
+        "fe80::/10",
+    )
+)
+_OWN_DOMAINS = (".localhost", ".local", ".internal", ".lan", ".home.arpa")
+
+
+class _Rates(Record):
+    """USD per million tokens; fractions are usual."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
+    input: Usd
+    """Of input that no cache knows."""
+    output: Usd
+    """Of output, thinking included."""
+    cached_input: Usd | None = None
+    """Of input that is read from the provider's prefix cache; as `input` where absent."""
+    cache_write: Usd | None = None
+    """Of input that is written into the provider's prefix cache; as `input` where absent."""
+
+
+class LongPrice(_Rates):
+    """What all tokens of a call cost whose input is longer than a limit."""
+
+    above: int = Field(ge=1)
+    """Input tokens; a call with more of them has this price."""
+
+
+class Price(_Rates):
+    """USD per million tokens; fractions are usual."""
+
+    batch_discount: float = Field(default=0.0, ge=0, le=1)
+    """The share that a batch saves: 0.5 is half price."""
+    max_output: int | None = Field(default=None, ge=1, le=MOST_OUTPUT)
+    """The most tokens that the model can write in one answer: bounds the cost of a call that sets no max_tokens."""
+    long: LongPrice | None = None
+    """The price of calls with long input, where the vendor has a second one."""
+
+
+FREE = Price(input=0.0, output=0.0)
+"""What a server of one's own costs a token."""
+
+
+def cost(price: Price, usage: Usage, *, batch: bool = False) -> float:
+    """What a call has cost, in USD."""
+    rates = _rates(price, usage.input_tokens)
+    cached = min(usage.cached_tokens, usage.input_tokens)
+    written = min(usage.written_tokens, usage.input_tokens - cached)
+    cached_rate = rates.input if rates.cached_input is None else rates.cached_input
+    written_rate = rates.input if rates.cache_write is None else rates.cache_write
+    read = (usage.input_tokens - cached - written) * rates.input + cached * cached_rate + written * written_rate
+    return _discounted(price, read + usage.output_tokens * rates.output, batch)
+
+
+def most_cost(price: Price, tokens: Tokens, *, batch: bool = False) -> float | None:
+    """The most that a call can cost, in USD: nothing is read from a cache, all of it may be written into one.
+
+    None when neither the call nor the price bounds the answer, and answers are not free.
+    """
+    known = [price, _rates(price, tokens.input)]
+    input_rate = max(rate for rates in known for rate in (rates.input, rates.cache_write or 0.0))
+    output_rate = max(rates.output for rates in known)
+    output = price.max_output if tokens.output is None else tokens.output
+    if output is None and output_rate:
+        return None
+    output = output or 0
+    return _discounted(price, tokens.input * input_rate + output * output_rate, batch)
+
+
+def _rates(price: Price, input_tokens: int) -> _Rates:
+    return price.long if price.long and input_tokens > price.long.above else price
+
+
+def _discounted(price: Price, millionths: float, batch: bool) -> float:
+    return millionths * (1 - price.batch_discount if batch else 1.0) / 1e6
+
+
+class PriceBlock(BaseModel):
+    """Prices of one host's models, as of one day."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    host: str = Field(min_length=1)
+    """As in base_url, without https://: `api.openai.com/v1`; `*` stands for any host."""
+    as_of: str | None = Field(default=None, pattern=r"^\d{4}-\d{2}(-\d{2})?$")
+    """The day, or the month, in which the source said so."""
+    source: str | None = None
+    """Where the prices were read."""
+    models: dict[str, Price] = Field(min_length=1)
+    """By the model's name as the host knows it. `name` also holds for its dated snapshots, `name-2026-01-31` and
+    `name-20260131`, which have no price of their own."""
+
+    @field_validator("host")
+    @classmethod
+    def _without_scheme(cls, value: str) -> str:
+        return value.split("://", 1)[-1].rstrip("/").lower()
+
+
+class _PriceFile(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    prices: tuple[PriceBlock, ...]
+
+
+class PriceTable:
+    """Prices of one file or of several, of which earlier ones go before later ones."""
+
+    def __init__(self, *files: tuple[PriceBlock, ...]) -> None:
+        self.files = files
+
+    @classmethod
+    def shipped(cls) -> PriceTable:
+        """The prices that come with this version."""
+        return _shipped()
+
+    @classmethod
+    def read(cls, path: str | Path) -> PriceTable:
+        """A file's prices alone. Raises ConfigError with every problem of the file and its place."""
+        return cls(validate(read_yaml(path), _PriceFile).prices)
+
+    def before(self, other: PriceTable) -> PriceTable:
+        """This table where it has a price, and the other one where it has none."""
+        return PriceTable(*self.files, *other.files)
+
+    def models(self, host: str) -> list[str]:
+        """The models of a host that have a price."""
+        return [name for blocks in self.files for one in blocks if one.host == host.lower() for name in one.models]
+
+    def price(self, host: str, model: str) -> Price | None:
+        """A model's price: in each file first under its very name, then under its undated one; earlier blocks first."""
+        undated = _SNAPSHOT.fullmatch(model)
+        names = (model, undated["model"]) if undated else (model,)
+        for blocks, name in product(self.files, names):
+            for block in blocks:
+                if block.host in ("*", host.lower()) and name in block.models:
+                    return block.models[name]
+        return None
+
+
+@cache
+def _shipped() -> PriceTable:
+    with as_file(files("amendment.llm").joinpath("prices.yaml")) as path:
+        return PriceTable.read(path)
+
+
+def price_of(table: PriceTable, host: str, model: str) -> Price | None:
+    """A model's price by the table, nothing at a server of one's own that the table does not name, None elsewhere."""
+    price = table.price(host, model)
+    if price is None and is_own_server(host):
+        return FREE
+    return price
+
+
+def is_own_server(host: str) -> bool:
+    """Whether a host (with port and path, as in base_url without the scheme) is this machine or in its network.
+
+    So are: names without a dot (`localhost`, `gpu-box`, and `local` and `simulated`, which models inside this process
+    have for a host); names under .localhost, .local, .internal, .lan and .home.arpa; loopback, private, link-local and
+    shared (100.64.0.0/10) addresses. Everything else may be a shop.
+    """
+    try:
+        name = (urlsplit(f"//{host}").hostname or "").rstrip(".")
+    except ValueError:
+        return False
+    try:
+        address = ipaddress.ip_address(name.split("%", 1)[0])
+    except ValueError:
+        return name.endswith(_OWN_DOMAINS) or re.fullmatch(r"[a-z][a-z0-9_-]*", name) is not None
+    return any(address in network for network in _OWN_NETWORKS)

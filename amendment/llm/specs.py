@@ -1,0 +1,293 @@
+"""One entry of `models:` in a run file: which model, where it is, how it draws.
+
+Covered: every mistake that can be seen in the entry itself; a vendor's key is tied to the vendor's own
+host. Not covered: whether the model exists or the key works, which only a call can tell; see `opening`
+for what can be checked on this machine before anything is spent.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, ClassVar, Literal
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from amendment.llm.prices import Price
+from amendment.llm.trust import SERVICES, belongs, key_problem
+from amendment.records import Sampling
+from amendment.simulator import Persona
+
+__all__ = ["AnthropicSpec", "HostedSpec", "LocalSpec", "ModelSpec", "OpenAISpec", "SimulatedSpec"]
+
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+class _Spec(BaseModel):
+    """What all entries share. Inputs are left out of error texts: one of them may be a pasted key."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True, use_attribute_docstrings=True)
+
+
+class _Bounded(_Spec):
+    """Where answers end; what is absent is left to the provider."""
+
+    max_tokens: int | None = Field(default=None, ge=1, le=1_000_000_000)
+    """The longest answer, in tokens."""
+    stop: tuple[Annotated[str, Field(min_length=1)], ...] | None = Field(default=None, min_length=1)
+    """Texts that end the answer; they are not part of it."""
+
+    def sampling(self, seed: int) -> Sampling:
+        """How this model draws in a run with this seed."""
+        drawn = {name: getattr(self, name, None) for name in Sampling.model_fields if name != "seed"}
+        return Sampling(**drawn, seed=self._sent_seed(seed))
+
+    def _sent_seed(self, run_seed: int) -> int | None:
+        return run_seed
+
+
+class _Drawn(_Bounded):
+    """How answers are drawn; what is absent is left to the provider."""
+
+    temperature: float | None = Field(default=None, ge=0, le=5, allow_inf_nan=False)
+    """0 takes the likeliest token each time."""
+    top_p: float | None = Field(default=None, gt=0, le=1)
+    """Draw from the likeliest tokens that together reach this probability."""
+
+
+class HostedSpec(_Bounded):
+    """A model behind HTTP."""
+
+    vendor_key: ClassVar[str]
+
+    base_url: str
+    """Where the protocol is spoken, up to and including `/v1` for OpenAI's."""
+    model: str = Field(min_length=1, max_length=200)
+    """The model's name as the server knows it."""
+    api_key_env: str | None = None
+    """The environment variable that holds the key; null for none. Only the vendor's own host has a default. A known
+    service's variable (HF_TOKEN, AWS_...) goes to that service's host only; other names end in _KEY or _TOKEN."""
+    concurrency: int | None = Field(default=None, ge=1, le=1024)
+    """Calls in flight: a number begins there and is the most; null begins with 8 and finds the server's limit."""
+    requests_per_minute: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    """The most requests in any minute, where the server's limit is known."""
+    tokens_per_minute: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    """The most tokens in any minute, of questions and answers together."""
+    timeout: float = Field(default=600.0, gt=0, le=86400)
+    """Seconds that one attempt may take, from the connection to the last byte."""
+    at_length: Literal["double", "keep"] = "double"
+    """An answer cut at max_tokens: double asks once more with twice the limit; keep takes it, marked as truncated."""
+    mode: Literal["online", "batch"] = "online"
+    """batch sends the same requests through the vendor's batch service: cheaper, and back within a day."""
+    price: Price | None = None
+    """USD per million tokens of this model, where no price table has it or it has another price here."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _resolve_key(cls, entry: Any) -> Any:
+        if not isinstance(entry, dict):
+            return entry
+        if "api_key" in entry:
+            raise ValueError(
+                "unknown key 'api_key': keys never stand in a file. "
+                "Put the key into an environment variable and name it with api_key_env"
+            )
+        if "api_key_env" in entry:
+            return entry
+        base_url = entry.get("base_url", cls.model_fields["base_url"].default)
+        is_vendor = belongs(base_url, SERVICES[cls.vendor_key.removesuffix("_API_KEY")])
+        return {**entry, "api_key_env": cls.vendor_key if is_vendor else None}
+
+    @field_validator("base_url")
+    @classmethod
+    def _is_plain_url(cls, value: str) -> str:
+        return _plain_url(value)
+
+    @field_validator("api_key_env")
+    @classmethod
+    def _names_a_variable(cls, value: str | None) -> str | None:
+        if value is not None and not _VARIABLE.fullmatch(value):
+            raise ValueError("expected the name of an environment variable, such as OUR_SERVER_KEY, and not a key")
+        return value
+
+    @model_validator(mode="after")
+    def _keeps_keys_at_home(self) -> HostedSpec:
+        problem = key_problem(self.api_key_env, self.base_url) if self.api_key_env else None
+        if problem:
+            raise ValueError(problem)
+        return self
+
+    @property
+    def host(self) -> str:
+        """What tells this endpoint from others: host, port and path, without the scheme."""
+        return self.base_url.split("://", 1)[1]
+
+    @property
+    def is_vendor(self) -> bool:
+        """Whether the endpoint is the vendor's own."""
+        return belongs(self.base_url, SERVICES[self.vendor_key.removesuffix("_API_KEY")])
+
+
+class OpenAISpec(_Drawn, HostedSpec):
+    """A model behind a protocol of OpenAI's: the vendor's own, Azure, vLLM, llama.cpp, Ollama, a gateway."""
+
+    vendor_key: ClassVar[str] = "OPENAI_API_KEY"
+
+    provider: Literal["openai"]
+    base_url: str = "https://api.openai.com/v1"
+    """Where the protocol is spoken, up to and including `/v1`; at Azure `https://NAME.openai.azure.com/openai/v1`."""
+    api: Literal["chat", "responses"] = "chat"
+    """Chat completions, which most servers speak, or responses, the vendor's newer protocol without seeds and stops."""
+    seed: int | Literal["run"] | None = "run"
+    """The seed that is sent: the run's, a number, or null for servers that take none. Draw k of one question adds k."""
+    token_limit_field: Literal["max_tokens", "max_completion_tokens"] | None = None
+    """What the server calls the length limit; by default the newer name at the vendor's host, the older elsewhere."""
+    logprobs: bool = True
+    """Whether the server shows the probabilities of first tokens; label-token judges need them."""
+    effort: Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"] | None = None
+    """How much a thinking model thinks before it answers; which of these words it knows, its vendor says. Thoughts are
+    paid as output and count into max_tokens. Label-token judges take `none` alone."""
+
+    @model_validator(mode="after")
+    def _asks_what_its_protocol_has(self) -> OpenAISpec:
+        if self.api == "responses" and self.stop:
+            raise ValueError("stop: the responses protocol has no stop texts; leave it out, or write api: chat")
+        if self.api == "responses" and isinstance(self.seed, int):
+            raise ValueError("seed: the responses protocol takes no seed; leave it out, or write api: chat")
+        return self
+
+    def _sent_seed(self, run_seed: int) -> int | None:
+        if self.api == "responses":
+            return None
+        return run_seed if self.seed == "run" else self.seed
+
+    @property
+    def thinks(self) -> bool:
+        """Whether the entry has the model think before it answers."""
+        return self.effort not in (None, "none")
+
+    @property
+    def shows_choices(self) -> bool:
+        """Whether label-token judges can use this model: with thoughts before the answer no first token is a label."""
+        return self.logprobs and not self.thinks
+
+    @property
+    def limit_field(self) -> str:
+        """The name under which the length limit is sent."""
+        return self.token_limit_field or ("max_completion_tokens" if self.is_vendor else "max_tokens")
+
+
+class AnthropicSpec(HostedSpec):
+    """A model behind Anthropic's messages protocol: no token probabilities, no seed, no temperature, no top_p."""
+
+    vendor_key: ClassVar[str] = "ANTHROPIC_API_KEY"
+
+    provider: Literal["anthropic"]
+    base_url: str = "https://api.anthropic.com"
+    """Where the protocol is spoken, without `/v1`."""
+    max_tokens: int = Field(default=2048, ge=1)
+    """The longest answer, in tokens; the protocol requires a limit."""
+    thinking_budget: int | None = Field(default=None, ge=1024)
+    """The most tokens that the model thinks before it answers, of those in max_tokens, which must be larger. For models
+    that take a budget; newer ones take effort alone."""
+    effort: Literal["low", "medium", "high", "xhigh", "max"] | None = None
+    """How much the model puts into an answer. Without a thinking_budget it decides itself how long it thinks (adaptive
+    thinking), and max_tokens bounds thoughts and answer together."""
+    cache: bool = True
+    """Mark what calls have in common (the system text, worked examples, the beginning of a judge's question), so that
+    the vendor reads it from its prefix cache at a tenth of the price."""
+    shows_choices: ClassVar[bool] = False
+
+    @model_validator(mode="before")
+    @classmethod
+    def _takes_no_temperature(cls, entry: Any) -> Any:
+        for name in ("temperature", "top_p"):
+            if isinstance(entry, dict) and entry.get(name) is not None:
+                raise ValueError(f"{name}: Anthropic's protocol takes it no more; leave it out. Answers vary anyway")
+        return entry
+
+    @model_validator(mode="after")
+    def _leaves_room_for_the_answer(self) -> AnthropicSpec:
+        if self.thinking_budget is not None and self.max_tokens <= self.thinking_budget:
+            raise ValueError(
+                f"thinking_budget: {self.thinking_budget} tokens of thoughts leave none of max_tokens "
+                f"({self.max_tokens}) for the answer; raise max_tokens above it, or lower thinking_budget"
+            )
+        return self
+
+    @property
+    def thinks(self) -> bool:
+        """Whether the entry has the model think before it answers."""
+        return self.thinking_budget is not None or self.effort is not None
+
+    def _sent_seed(self, run_seed: int) -> int | None:
+        return None
+
+
+class LocalSpec(_Drawn):
+    """A causal language model with a chat template, run inside this process."""
+
+    provider: Literal["local"]
+    model: str = Field(min_length=1)
+    """A folder with config, safetensors weights and tokenizer, or the id of such a repository on the Hub."""
+    shows_choices: ClassVar[bool] = True
+    revision: str | None = None
+    """Of a Hub repository: branch, tag or, to be exact, commit."""
+    batch_size: int = Field(default=16, ge=1, le=4096)
+    """Answers generated together."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """`auto` takes a GPU where there is one."""
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    """`auto` is float32 on a CPU and the precision of the saved weights on a GPU."""
+    max_tokens: int = Field(default=256, ge=1)
+    """The longest answer, in tokens."""
+    temperature: float = Field(default=1.0, ge=0, le=5, allow_inf_nan=False)
+    """0 takes the likeliest token each time."""
+    top_p: float = Field(default=1.0, gt=0, le=1)
+    """Draw from the likeliest tokens that together reach this probability."""
+
+    @property
+    def concurrency(self) -> int:
+        """Enough questions at once that the next batch is full while one is generated."""
+        return 2 * self.batch_size
+
+
+class SimulatedSpec(Persona):
+    """A persona of the simulated world: no language model, known truth."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    provider: Literal["simulated"]
+    model: str = Field(default="lilliput", min_length=1)
+    """The name that records show."""
+    concurrency: int = Field(default=64, ge=1, le=1024)
+    """Calls in flight at once."""
+
+    def sampling(self, seed: int) -> Sampling:
+        """How this persona draws in a run with this seed."""
+        return Sampling(seed=seed)
+
+    def persona(self) -> Persona:
+        """The persona alone."""
+        return Persona.model_validate({name: getattr(self, name) for name in Persona.model_fields})
+
+
+ModelSpec = Annotated[OpenAISpec | AnthropicSpec | LocalSpec | SimulatedSpec, Field(discriminator="provider")]
+"""One entry of `models:`, told apart by `provider`."""
+
+
+def _plain_url(value: str) -> str:
+    """The URL without a trailing slash. Raises ValueError, which does not repeat user info."""
+    advice = "expected something like https://gateway.example.org/v1"
+    if re.search(r"[\s\x00-\x1f\x7f]", value):
+        raise ValueError(f"the URL holds a space or a line break; {advice}")
+    try:
+        parts = urlsplit(value)
+        host, _ = parts.hostname, parts.port
+    except ValueError as fault:
+        raise ValueError(f"not a URL ({fault}); {advice}") from None
+    if parts.scheme not in ("http", "https") or not host or not re.fullmatch(r"[a-z0-9._-]+|[0-9a-f:.]+", host):
+        raise ValueError(f"expected http:// or https:// and a host; {advice}")
+    if "@" in parts.netloc or parts.query or parts.fragment or "?" in value or "#" in value:
+        raise ValueError(f"user info, query and fragment have no place here (a key goes by api_key_env); {advice}")
+    return f"{parts.scheme}://{parts.netloc.lower()}{parts.path}".rstrip("/")

@@ -1,0 +1,164 @@
+"""How one attempt of a request gets to its provider and its raw reply into the ledger.
+
+Covered: the order of things before a call is sent (budget, limits, ledger) and after it came back; a call
+whose askers left is still received and stored. Not covered: retries, which belong to `asking`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, NamedTuple, Protocol
+
+from amendment.errors import ProviderError, Transient
+from amendment.llm.budget import Budget, Hold
+from amendment.llm.concurrency import PLACE, STAGE
+from amendment.llm.endpoint import Endpoint
+from amendment.llm.faults import RULES
+from amendment.llm.ledger_recording import Ledger
+from amendment.llm.prices import Price
+from amendment.llm.provider import Provider
+from amendment.llm.rate_limit import Permit
+from amendment.llm.requests import Request
+from amendment.llm.tokens import most_tokens
+
+__all__ = ["Carrier", "Online"]
+
+
+class Carrier(Protocol):
+    """A way to a provider: one call after another, or whole batches."""
+
+    @property
+    def sent(self) -> int:
+        """Requests that went out."""
+        ...
+
+    async def carry(self, request: Request) -> bytes:
+        """The raw reply of one attempt, which is in the ledger when this returns.
+
+        Raises Transient, Rejected or CredentialsError as the provider does, and BudgetReached before sending.
+        """
+        ...
+
+    def holds(self, task: asyncio.Task[Any]) -> bool:
+        """Whether a task that carries must not be cancelled, since its request may be paid for already."""
+        ...
+
+    @property
+    def outlook(self) -> list[str]:
+        """What is under way for so long that a user will want to know of it."""
+        ...
+
+    async def drain(self) -> None:
+        """Wait until what is on the wire has its reply in the ledger or has failed; nothing new is sent."""
+        ...
+
+    @property
+    def under_way(self) -> list[asyncio.Task[Any]]:
+        """What `drain` waits for. Cancelled, an attempt stays open in the ledger."""
+        ...
+
+
+class _Admission(NamedTuple):
+    """What a call that may be sent has been given."""
+
+    attempt: int
+    hold: Hold
+    permit: Permit
+
+
+class Online:
+    """One call after another."""
+
+    def __init__(
+        self, provider: Provider, endpoint: Endpoint, ledger: Ledger, budget: Budget, price: Price | None = None
+    ) -> None:
+        self.sent = 0
+        self._provider = provider
+        self._endpoint = endpoint
+        self._ledger = ledger
+        self._budget = budget
+        self._price = price
+        self._on_wire: set[asyncio.Task[Any]] = set()
+
+    async def carry(self, request: Request) -> bytes:
+        """One attempt; see `Carrier`."""
+        admission = await self._admitted(request)
+        task = asyncio.current_task()
+        assert task
+        self._on_wire.add(task)
+        try:
+            return await self._send(request, admission)
+        finally:
+            self._on_wire.discard(task)
+
+    def holds(self, task: asyncio.Task[Any]) -> bool:
+        """Whether a task has sent its request and waits for what comes of it."""
+        return task in self._on_wire
+
+    @property
+    def outlook(self) -> list[str]:
+        """Nothing: single calls come back soon."""
+        return []
+
+    async def drain(self) -> None:
+        """Wait until every call that was sent has its reply in the ledger or has failed."""
+        while self._on_wire:
+            await asyncio.wait(self.under_way)
+
+    @property
+    def under_way(self) -> list[asyncio.Task[Any]]:
+        """Tasks that have sent their request."""
+        return list(self._on_wire)
+
+    async def _admitted(self, request: Request) -> _Admission:
+        """Money, leave to go, and then a line in the ledger. Cancelled on the way, it gives back what it has."""
+        tokens = most_tokens(request)
+        hold = await self._budget.reserve(tokens, self._price)
+        try:
+            permit = await self._endpoint.acquire(PLACE.get(), tokens.total)
+            try:
+                attempt = await self._ledger.begin(
+                    request.id, request.body, host=request.host, model=request.model, stage=STAGE.get()
+                )
+            except BaseException:
+                self._endpoint.failed(permit, None)
+                raise
+        except BaseException:
+            hold.release()
+            raise
+        return _Admission(attempt, hold, permit)
+
+    async def _send(self, request: Request, admission: _Admission) -> bytes:
+        """Send once and store the reply; slot and money are free as soon as it is in."""
+        self.sent += 1
+        try:
+            async with asyncio.timeout(self._provider.deadline):
+                sent = await self._provider.send(request)
+        except TimeoutError:
+            late = f"{self._provider.host}: no reply within {self._provider.deadline or 0:g} s"
+            raise self._failed(Transient(late, kind="deadline"), admission) from None
+        except BaseException as fault:
+            raise self._failed(fault, admission) from None
+        meter = self._provider.meter(sent.raw)
+        used = meter.usage.input_tokens + meter.usage.output_tokens if meter.usage else None
+        self._endpoint.answered(admission.permit, used)
+        cost = admission.hold.settle(meter.usage)
+        await self._ledger.commit(admission.attempt, sent.raw, meter, server_id=sent.server_id, usd=cost)
+        return sent.raw
+
+    def _failed(self, fault: BaseException, admission: _Admission) -> BaseException:
+        """Give back what a call without a reply held, and write down how it ended; returns the fault.
+
+        One that is broken off by anything but its provider may be paid for: it stays open in the ledger, which says so.
+        """
+        passing = fault if isinstance(fault, Transient) else None
+        self._endpoint.failed(admission.permit, passing)
+        is_told = isinstance(fault, ProviderError)
+        if not is_told or (passing and RULES[passing.kind].may_be_paid):
+            admission.hold.lose()
+        else:
+            admission.hold.release()
+        if is_told:
+            name = passing.kind if passing else type(fault).__name__
+            self._ledger.fail(admission.attempt, name, status=passing.status if passing else None)
+        return fault

@@ -1,0 +1,35 @@
+"""The run file, its stages, and the run as a whole."""
+
+from amendment.errors import Paused
+from amendment.run.auditing import Audited, audit_path
+from amendment.run.checks import check_run_file, load_run_file
+from amendment.run.context import Patience
+from amendment.run.planning.making import plan_run
+from amendment.run.planning.plan import Plan
+from amendment.run.run import Result, Run
+from amendment.run.runfile.config import RunFile
+from amendment.run.runfile.schema import run_schema
+from amendment.run.scoring import ScoredFiles, score_files, score_texts
+from amendment.run.scoring_evaluation import EvaluatedReward, evaluate_files
+from amendment.run.terms import Terms
+
+__all__ = [
+    "Audited",
+    "EvaluatedReward",
+    "Patience",
+    "Paused",
+    "Plan",
+    "Result",
+    "Run",
+    "RunFile",
+    "ScoredFiles",
+    "Terms",
+    "audit_path",
+    "check_run_file",
+    "evaluate_files",
+    "load_run_file",
+    "plan_run",
+    "run_schema",
+    "score_files",
+    "score_texts",
+]

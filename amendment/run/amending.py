@@ -1,0 +1,398 @@
+"""`amendment amend`: a proposed new version of a run's constitution, with the evidence for it. Nothing is applied.
+
+A model sees comparisons that people decided otherwise than the run's first judge, one call for each principle, and
+proposes rules. The judge is then asked by each rule, and by a neutral question, about held-out comparisons. Calls go
+through the run's ledger and under its budget as the stage `amend`. Sealed labels are never read, nor comments on them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from statistics import fmean
+from typing import Any, NamedTuple
+
+from amendment.calibration.amending import (
+    NEUTRAL,
+    LabelledRow,
+    Rule,
+    RuleTest,
+    halves_of,
+    likeness,
+    principle_records,
+    propose,
+    rule_tests,
+)
+from amendment.calibration.samples import SampledItem
+from amendment.calibration.store import Labels
+from amendment.calibration.votes_of_labels import person_votes
+from amendment.constitutions import Constitution, Principle, load_constitution, write_constitution
+from amendment.errors import ConfigError, DataError, Paused, Transient
+from amendment.files import write_text
+from amendment.hashing import HASH_PREFIX, content_id
+from amendment.llm.concurrency import STAGE
+from amendment.llm.model import Model
+from amendment.markdown import cell, table
+from amendment.preference import Judge, JudgeSettings, by_comparison, judge_together, load_judge_folder, standings_of
+from amendment.publishing.manifest import read_manifest
+from amendment.publishing.people import People
+from amendment.records import Candidate, Comparison, Prompt, Verdict, text_of
+from amendment.redaction import redact_logs
+from amendment.run.context import Context
+from amendment.run.engine import Workspace
+from amendment.run.labelled_samples import SPOT_CHECK
+from amendment.run.pricing import prices_of
+from amendment.run.progress import Progress, QuietProgress
+from amendment.run.runfile.config import RunFile
+from amendment.run.runfile.overrides import override
+from amendment.run.terms import keys_of
+from amendment.simulator import BANNER
+from amendment.stages.judging import candidate_tables
+from amendment.terminal import plain
+from amendment.yamlfile import did_you_mean, read_yaml, validate
+
+__all__ = ["Amended", "amend_run"]
+
+FEWEST_DIFFERENCES, FEWEST_TESTED = 5, 30
+"""Disagreements to propose from; comparisons to test on."""
+NEAR = 0.6
+"""Likeness of words from which two rules are the same."""
+
+
+class Amended(NamedTuple):
+    """What was written into `folder`."""
+
+    folder: Path
+    new: Constitution | None
+    """None where no rule was accepted."""
+    document: dict[str, Any]
+    """The content of `evidence.json`."""
+    lines: list[str]
+    """The same for people."""
+    sent: int
+    """Calls sent by this command."""
+
+
+class _Judged(NamedTuple):
+    """A labelled comparison with its texts and the first judge's verdicts."""
+
+    row: LabelledRow
+    prompt: Prompt
+    a: Candidate
+    b: Candidate
+    verdicts: list[Verdict]
+    comments: list[str]
+
+    def shown(self) -> dict[str, Any]:
+        """What the model that proposes sees of it."""
+        preferred, other = (self.a, self.b) if self.row.y > 0.5 else (self.b, self.a)
+        texts = {"conversation": self.prompt.messages, "preferred": preferred.messages, "other": other.messages}
+        turns = {
+            name: [{"role": message.role, "content": text_of((message,))} for message in messages]
+            for name, messages in texts.items()
+        }
+        return {**turns, "comments": self.comments} if self.comments else turns
+
+
+class _Amending:
+    """What is read of the run, and what is asked."""
+
+    def __init__(self, folder: Path, config: RunFile, model: str | None) -> None:
+        """Raises ConfigError for a run without judges or labels, DataError where too little is labelled."""
+        self.folder, self.config, self.workspace = folder, config, Workspace(folder)
+        needed = ("judging/verdicts", "spot_check/sample", "labels/open")
+        missing = [name for name in needed if not self.workspace.path(name).is_file()]
+        if config.judging is None or missing:
+            raise ConfigError(
+                f"{folder}: found no {', '.join(missing) or 'judging'}; amend needs a run with `judging:` and a "
+                f"labelled `spot_check:`. Run it until labels, then label with: amendment label {folder}"
+            )
+        self.stage, self.entry = config.judging, config.judging.judges[0]
+        self.model = model or self.entry.model
+        if self.model not in config.models:
+            hint = did_you_mean(self.model, config.models)
+            raise ConfigError(f"--model: no model {self.model!r} under models{hint}; found {', '.join(config.models)}")
+        names = [str(reference).split("@")[0] for reference in read_manifest(folder)["constitutions"]]
+        self.constitutions = [load_constitution(f"./{name}.json", base=folder / "constitutions") for name in names]
+        self.rules = {rule.id: rule.statement for rules in self.constitutions for rule in rules.principles}
+        own = [base for base in (Path.cwd(), folder.resolve().parent.parent) if (base / self.entry.protocol).exists()]
+        self.base = own[0] if own else Path.cwd()
+        self.judge = load_judge_folder(self.entry.protocol, base=self.base)
+        self.judged = self._read()
+        halves = halves_of((judged.prompt.id for judged in self.judged), seed=config.seed)
+        self.held_out = [judged for judged in self.judged if halves[judged.prompt.id] == "test"]
+        open_half = [judged for judged in self.judged if halves[judged.prompt.id] == "propose"]
+        open_half.sort(key=lambda judged: content_id(["amend", config.seed, judged.row.comparison.id]))
+        self.differences = [judged for judged in open_half if any(map(judged.row.is_against, judged.row.by_principle))]
+        against = {
+            record.principle: [judged.shown() for judged in self.differences if judged.row.is_against(record.principle)]
+            for record in principle_records([judged.row for judged in self.judged])
+        }
+        self.asked = [(name.rpartition("/")[2], shown) for name, shown in against.items() if shown]
+        if len(self.differences) < FEWEST_DIFFERENCES or len(self.held_out) < FEWEST_TESTED:
+            raise DataError(
+                f"{folder}: {len(self.judged)} comparisons have open labels; {len(self.differences)} of them are "
+                f"disagreements to propose from (expected {FEWEST_DIFFERENCES}) and {len(self.held_out)} are held out "
+                f"for the test (expected {FEWEST_TESTED}). Raise spot_check.items or lower spot_check.sealed, run "
+                f"again, and label with: amendment label {folder}"
+            )
+
+    def _read(self) -> list[_Judged]:
+        """The labelled comparisons on which the first judge has a verdict, in the order of the sample."""
+        workspace, rater = self.workspace, f"{self.entry.model}/{self.judge.id}@{self.judge.version}"
+        votes = person_votes(workspace.rows("labels/open", Verdict))
+        sample = [item for item in workspace.rows("spot_check/sample", SampledItem) if item.comparison_id in votes]
+        prompts = {item.prompt_id for item in sample}
+        texts = {prompt.id: prompt for prompt in workspace.rows("inputs/prompts", Prompt) if prompt.id in prompts}
+        answers = {
+            answer.id: answer
+            for artefact in candidate_tables(self.config)
+            for answer in workspace.rows(artefact, Candidate)
+            if answer.prompt_id in prompts
+        }
+        said = [one for one in workspace.rows("judging/verdicts", Verdict) if one.rater == rater and one.principle_id]
+        verdicts = by_comparison([one for one in said if one.prompt_id in prompts])
+        comments, judged = self._comments(set(votes)), []
+        for item in sample:
+            if item.inclusion is None:
+                raise DataError("debug sample: it cannot test a rule; draw a sample with `purpose: estimate`")
+            between = Comparison(item.prompt_id, item.a, item.b)
+            mine = list(verdicts.get(between, ()))
+            if not mine or (p := self.together(mine, between)) is None:
+                continue
+            names = sorted({str(verdict.principle_id) for verdict in mine})
+            alone = {n: self.together([one for one in mine if one.principle_id == n], between) for n in names}
+            by_principle = {name: value for name, value in alone.items() if value is not None}
+            y = fmean(votes[item.comparison_id].values())
+            row = LabelledRow(between, y, item.inclusion, p, by_principle)
+            a, b = answers[item.a], answers[item.b]
+            judged.append(_Judged(row, texts[item.prompt_id], a, b, mine, comments[item.comparison_id]))
+        return judged
+
+    def _comments(self, opened: set[str]) -> dict[str, list[str]]:
+        """What people wrote about comparisons with open labels, without the names of those who labelled."""
+        comments: dict[str, list[str]] = defaultdict(list)
+        if SPOT_CHECK.labels_in(self.folder).is_file():
+            with Labels(SPOT_CHECK.labels_in(self.folder), read_only=True) as store:
+                hidden = People((), {label.annotator for label in store.history()}).hiding()
+                for label in store.current():
+                    if label.comment and label.comparison_id in opened:
+                        comments[label.comparison_id].append(hidden(label.comment))
+        return comments
+
+    def together(self, verdicts: Sequence[Verdict], between: Comparison) -> float | None:
+        """P(a is better) of these verdicts, put together as the run does it; a new rule has weight 1."""
+        stage = self.stage
+        is_drawn_by_weight = stage.principles_per_pair != "all" and stage.sampling == "weighted"
+        return judge_together(
+            verdicts,
+            orders=stage.orders,
+            disagreement=stage.disagreement,
+            combine=stage.combine,
+            standings=standings_of(self.constitutions, by_weight=not is_drawn_by_weight),
+            comparison=between,
+        ).p_a
+
+    def plan(self, most: int) -> list[str]:
+        """The calls at most, what they cost by the judge's calls so far, and what is sent where."""
+        tests = 2 * self.entry.samples * (most + 1) * len(self.held_out)
+        judge, path = self.config.models[self.entry.model], self.folder / "spending.json"
+        spending = json.loads(path.read_text(encoding="utf-8"))["by stage and model"] if path.is_file() else []
+        paid = [row for row in spending if row["stage"] == "judging" and row["model"] == judge.model and row["replies"]]
+        usd = sum(row["usd"] for row in paid) / max(sum(row["replies"] for row in paid), 1) * tests
+        spec, comments = self.config.models[self.model], sum(len(judged.comments) for judged in self.differences)
+        host = getattr(spec, "host", "this machine")
+        return [
+            f"amend: at most {len(self.asked)} calls to {self.model} to propose and {tests:,} to {self.entry.model} to "
+            f"test (about ${usd:.2f}, from the run's judge calls so far); replies in the ledger cost nothing more",
+            f"amend: sends {len(self.differences)} comparisons on which people and judge disagree, with {comments} "
+            f"annotators' comments on open labels, to {plain(host)} ({plain(self.model)})",
+        ]
+
+    def propose(self, context: Context, most: int) -> tuple[dict[str, Rule], Counter[str]]:
+        """Ask for rules, one call for each principle; rules by id, without those that repeat another one."""
+        model = context.model(self.model)
+        replies = context.each(
+            "propose rules", self.asked, lambda asked: propose(model, *asked, self.rules), models=[model]
+        )
+        rules: dict[str, Rule] = {}
+        left_out = sum((reasons for _, reasons in replies), Counter[str]())
+        for rule in [rule for proposed, _ in replies for rule in proposed]:
+            known = [*self.rules.values(), *(other.statement for other in rules.values())]
+            if any(likeness(rule.statement, statement) >= NEAR for statement in known):
+                left_out["rules that repeat another one"] += 1
+            elif len(rules) == most:
+                left_out[f"rules beyond {most}"] += 1
+            else:
+                rules[f"amended-{content_id(rule.statement).removeprefix(HASH_PREFIX)[:8]}"] = rule
+        return rules, left_out
+
+    def test(self, context: Context, rules: Mapping[str, Rule]) -> dict[str, RuleTest]:
+        """Ask the judge by each rule and by the neutral question about every held-out comparison, in both orders."""
+        model = context.model(self.entry.model)
+        judges = {name: self._judge(model, name, rule) for name, rule in {**rules, "neutral": NEUTRAL}.items()}
+        asked = [(name, judged) for name in judges for judged in self.held_out] if rules else []
+
+        async def ask(task: tuple[str, _Judged]) -> float:
+            name, judged = task
+            verdicts = await judges[name].verdicts(judged.prompt, judged.a, judged.b)
+            p = self.together([*judged.verdicts, *verdicts], judged.row.comparison)
+            return judged.row.p if p is None else p
+
+        columns: dict[str, list[float]] = {name: [] for name in judges}
+        for (name, _), p in zip(asked, context.each("test rules", asked, ask, models=[model]), strict=True):
+            columns[name].append(p)
+        neutral = columns.pop("neutral")
+        return rule_tests([judged.row for judged in self.held_out], neutral, columns, seed=self.config.seed)
+
+    def _judge(self, model: Model, name: str, rule: Rule) -> Judge:
+        principle = Principle(id=name, statement=rule.statement, compare=(rule.compare,))
+        alone = Constitution(id="amend", version="1.0.0", title="A rule", license="CC0-1.0", principles=(principle,))
+        judge = Judge(folder=self.judge, model=model, constitutions=[alone], seed=self.config.seed)
+        return replace(judge, samples=self.entry.samples, settings=JudgeSettings(orders="both"))
+
+
+def amend_run(
+    folder: str | Path,
+    *,
+    model: str | None = None,
+    proposals: int = 4,
+    overrides: Sequence[str] = (),
+    allow_unpriced: bool = False,
+    dry_run: bool = False,
+    progress: Progress | None = None,
+    tell: Callable[[str], None] = lambda line: None,
+) -> Amended | None:
+    """Propose a new version of the constitution of a run whose spot check is labelled; see the module.
+
+    `model` proposes, by default the first judge's; at most `proposals` rules are tested. Writes into amend/ in the
+    run's folder. `tell` gets the plan, line by line, before anything is sent; a dry run ends there, with None. Raises
+    ConfigError and DataError before anything is sent, and Paused where a provider cannot be reached.
+    """
+    folder = Path(folder)
+    path = folder / "run.yaml"
+    if not path.is_file():
+        raise ConfigError(f"{folder}: not a run's folder (no run.yaml); expected one such as runs/NAME")
+    resolved = read_yaml(path)
+    for text in overrides:
+        resolved = override(resolved, text)
+    config = validate(resolved, RunFile)
+    work = _Amending(folder, config, model)
+    prices = prices_of(config, work.base)
+    unpriced = [name for name in dict.fromkeys((work.model, work.entry.model)) if prices[name] is None]
+    if unpriced and not allow_unpriced:
+        raise ConfigError(
+            f"no known price for {', '.join(unpriced)}: set a price under models, or pass --allow-unpriced"
+        )
+    redact_logs(*keys_of(config))
+    for line in work.plan(proposals):
+        tell(line)
+    if dry_run:
+        return None
+    context = Context(config, work.base, work.workspace, progress or QuietProgress())
+    token = STAGE.set("amend")
+    try:
+        rules, left_out = work.propose(context, proposals)
+        tests = work.test(context, rules)
+        sent = context.sent
+    except Transient as fault:
+        raise Paused(f"amend: {fault}; the replies so far are kept, resume with: amendment amend {folder}") from fault
+    finally:
+        STAGE.reset(token)
+        context.close()
+    return _written(work, rules, tests, left_out, sent)
+
+
+def _written(
+    work: _Amending, rules: Mapping[str, Rule], tests: Mapping[str, RuleTest], left_out: Counter[str], sent: int
+) -> Amended:
+    """The evidence, and a new version of the constitution where a rule was accepted."""
+    folder, old = work.folder / "amend", work.constitutions[0]
+    major, minor, *_ = old.version.split(".")
+    added = tuple(_principle(work, name, rules[name], test) for name, test in tests.items() if not test.reason)
+    changed = {"version": f"{major}.{int(minor) + 1}.0", "extends": (), "principles": (*old.principles, *added)}
+    new = old.model_copy(update=changed) if added else None
+    is_simulated = any(spec.provider == "simulated" for spec in work.config.models.values())
+    document = {
+        "format": 2,
+        "run": work.config.name,
+        "simulated": BANNER if is_simulated else None,
+        "seed": work.config.seed,
+        "model": work.model,
+        "judge": f"{work.entry.model}/{work.judge.id}@{work.judge.version}",
+        "constitution": old.reference,
+        "proposed": new.reference if new else None,
+        "labels": {"comparisons": len(work.judged), "held out": len(work.held_out)},
+        "neutral question": NEUTRAL.compare,
+        "principles": [
+            {**record._asdict(), "agreement": record.agreement.to_json()}
+            for record in principle_records([judged.row for judged in work.judged])
+        ],
+        "rules": [
+            {
+                **{"id": name, **rules[name]._asdict(), "accepted": not test.reason, "reason": test.reason or None},
+                "gain over the constitution": test.over_constitution.to_json(),
+                "gain over the neutral question": test.over_neutral.to_json(),
+                "p": test.p,
+            }
+            for name, test in tests.items()
+        ],
+        "left out": dict(sorted(left_out.items())),
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "constitution.yaml").unlink(missing_ok=True)
+    if new:
+        write_constitution(new, folder / "constitution.yaml")
+    write_text(folder / "evidence.json", json.dumps(document, indent=1, allow_nan=False, ensure_ascii=False) + "\n")
+    return Amended(folder, new, document, _lines(document), sent)
+
+
+def _principle(work: _Amending, name: str, rule: Rule, test: RuleTest) -> Principle:
+    gains = _shown(test.over_constitution.to_json()), _shown(test.over_neutral.to_json())
+    return Principle(
+        id=name,
+        statement=rule.statement,
+        rationale=(
+            f"Proposed by amend in run {plain(work.config.name)}. On {len(work.held_out)} held-out pairs agreement"
+            f" with people changes by {gains[0]}, and by {gains[1]} over a neutral question."
+        ),
+        critique=("Say where the answer follows or breaks this rule, and quote the words that you mean.",),
+        revise=("Rewrite the answer so that it follows this rule, and leave the rest of it as it is.",),
+        compare=(rule.compare,),
+    )
+
+
+def _lines(document: Mapping[str, Any]) -> list[str]:
+    """The evidence for people."""
+    disagreements = [("principle", "asked", "agrees with people", "disagreements")]
+    for one in document["principles"]:
+        disagreements.append((cell(one["principle"]), str(one["asked"]), _shown(one["agreement"]), str(one["against"])))
+    tested = [("rule", "gain over the constitution", "gain over a neutral question", "p", "accepted")]
+    for one in document["rules"]:
+        over, over_neutral = (_shown(one[f"gain over the {name}"]) for name in ("constitution", "neutral question"))
+        answer = f"no: {one['reason']}" if one["reason"] else "yes"
+        tested.append((cell(one["statement"]), over, over_neutral, f"{one['p']:.2g}", answer))
+    labels = document["labels"]
+    return [
+        *([f"> {document['simulated']}", ""] if document["simulated"] else []),
+        f"{labels['comparisons']:,} comparisons have open labels; {labels['held out']:,} are held out for the test.",
+        "",
+        *table(disagreements),
+        "",
+        *(table(tested) if document["rules"] else ["No rule was tested."]),
+        "",
+        f"Gains are in agreement with people; intervals (95 %) and p are corrected for {len(document['rules'])} rules.",
+        *(f"Left out: {count} {reason}." for reason, count in document["left out"].items()),
+        f"Proposed: {plain(document['proposed'])}." if document["proposed"] else "No change is proposed.",
+    ]
+
+
+def _shown(estimate: Mapping[str, Any]) -> str:
+    """A share or a difference of shares in percent, with its interval."""
+    if estimate["value"] is None:
+        return "unknown"
+    interval = "" if estimate["low"] is None else f" ({100 * estimate['low']:.1f} to {100 * estimate['high']:.1f})"
+    return f"{100 * estimate['value']:.1f} %{interval}"

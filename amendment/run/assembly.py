@@ -1,0 +1,130 @@
+"""From a run file to its stages: what each reads, what each makes, and what makes it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+from amendment.run.auditing import make_certificate
+from amendment.run.context import Context
+from amendment.run.engine import Made, Stage, in_order
+from amendment.run.runfile.rounds import RoundStep, round_step
+from amendment.run.stage_settings import SETTINGS
+from amendment.run.wiring import Wiring, wire
+from amendment.stages.bringing import make_inputs
+from amendment.stages.calibrating import make_calibration
+from amendment.stages.candidates import DrawStep, draws_from_policies, make_candidates
+from amendment.stages.chains import ChainStep
+from amendment.stages.constructing import ConstructStep
+from amendment.stages.evaluation import make_evaluation
+from amendment.stages.evaluation_people import make_evaluation_labels, make_evaluation_sample
+from amendment.stages.judging import JudgeStep
+from amendment.stages.labels import make_labels
+from amendment.stages.mixing import make_mixing
+from amendment.stages.pairing import make_dataset
+from amendment.stages.passes import Step, one_pass
+from amendment.stages.probing import make_probes
+from amendment.stages.rounds.deriving import data_settings, round_context
+from amendment.stages.rounds.making import ROUND_MAKERS
+from amendment.stages.rounds.table import make_rounds_table
+from amendment.stages.sampling import make_spot_check
+from amendment.stages.training import make_base, make_dpo, make_reward_model, make_sft
+
+__all__ = ["assemble"]
+
+TITLES = {
+    "inputs": "read what you brought",
+    "critique": "draft, critique, revise",
+    "base": "make a small base model",
+    "sft": "fine-tune the policy",
+    "candidates": "draw candidates",
+    "construct": "draw pairs by construction",
+    "judging": "judge candidates",
+    "audit": "measure the judge",
+    "probes": "probe the judge",
+    "spot_check": "draw what people look at",
+    "labels": "read what people said",
+    "calibration": "calibrate the judge on people",
+    "mixing": "read the pairs to mix in",
+    "dataset": "make the dataset",
+    "reward_model": "train the reward model",
+    "dpo": "train the policy on pairs",
+    "rounds": "put the rounds side by side",
+    "evaluate": "evaluate on held-out prompts",
+    "evaluate_sample": "draw what people look at of the evaluation",
+    "evaluate_labels": "correct win rates by what people said",
+}
+MAKERS: dict[str, Callable[[Context], Made]] = {
+    "inputs": make_inputs,
+    "base": make_base,
+    "sft": make_sft,
+    "candidates": make_candidates,
+    "audit": make_certificate,
+    "probes": make_probes,
+    "spot_check": make_spot_check,
+    "labels": make_labels,
+    "calibration": make_calibration,
+    "mixing": make_mixing,
+    "dataset": make_dataset,
+    "reward_model": make_reward_model,
+    "dpo": make_dpo,
+    "rounds": make_rounds_table,
+    "evaluate": make_evaluation,
+    "evaluate_sample": make_evaluation_sample,
+    "evaluate_labels": make_evaluation_labels,
+}
+STEPS: dict[str, Callable[[Context], Step]] = {
+    "critique": ChainStep,
+    "candidates": DrawStep,
+    "construct": ConstructStep,
+    "judging": JudgeStep,
+}
+"""What stages do that can share a pass over the prompts."""
+
+
+def assemble(context: Context) -> list[Stage]:
+    """The stages of a run in an order in which each finds what it reads. Raises ConfigError for a circle.
+
+    Looks at every file that the run file names: once for a run, not once for a question about it.
+    """
+    return [_stage(context, wiring) for wiring in in_order(wire(context.config))]
+
+
+def _stage(context: Context, wiring: Wiring) -> Stage:
+    if place := round_step(wiring.name):
+        return _round_stage(context, wiring, *place)
+    step = _step(context, wiring.name)
+    return Stage(
+        name=wiring.name,
+        title=TITLES[wiring.name],
+        settings={"seed": context.config.seed, **SETTINGS[wiring.name](context)},
+        needs=wiring.needs,
+        makes=wiring.makes,
+        run=partial(_alone, context, step) if step else partial(MAKERS[wiring.name], context),
+        step=step,
+    )
+
+
+def _round_stage(context: Context, wiring: Wiring, number: int, step: RoundStep) -> Stage:
+    """A stage of a further round: its settings are those of the stage of the first one, as they hold in it."""
+    settings = SETTINGS[step](round_context(context, number, step))
+    return Stage(
+        name=wiring.name,
+        title=f"round {number}: {TITLES[step]}",
+        settings={"seed": context.config.seed, **settings, **data_settings(context.config, step)},
+        needs=wiring.needs,
+        makes=wiring.makes,
+        run=partial(ROUND_MAKERS[step], context, number),
+    )
+
+
+def _step(context: Context, name: str) -> Callable[[], Step] | None:
+    """What a stage does with one prompt after another; none where it has to wait for a policy to be trained."""
+    if name not in STEPS or (name == "candidates" and draws_from_policies(context.config)):
+        return None
+    return partial(STEPS[name], context)
+
+
+def _alone(context: Context, step: Callable[[], Step]) -> Made:
+    [made] = one_pass(context, [step()])
+    return made

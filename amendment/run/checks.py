@@ -1,0 +1,389 @@
+"""Everything wrong with a run file, at once, before anything is called or spent.
+
+Covered: the shape of the file, its references to itself, constitutions, judge folders, data files, model
+folders, price tables, answers that no budget can hold, and keys in the environment. Not covered: whether a server is
+up or a key is accepted.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, suppress
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from pydantic import ValidationError
+
+from amendment.constitutions import load_constitution
+from amendment.data.ballots import UNKNOWN
+from amendment.data.inputs import read_into
+from amendment.data.shelves import Glance, StreamedInputs
+from amendment.errors import AmendmentError, ConfigError, DataError, MissingExtra, Problem
+from amendment.llm.opening import check_model
+from amendment.preference import JudgeFolder, load_judge_folder
+from amendment.records import Prompt
+from amendment.run.context import found_folder, located
+from amendment.run.evaluation_checks import absent_categories, evaluation_problems, unfit_for_place
+from amendment.run.pricing import ASKING, price_table, unbounded, unpriced
+from amendment.run.references import judges_of, reference_problems
+from amendment.run.runfile.config import POLICY_STAGES, JudgeEntry, RunFile
+from amendment.run.runfile.overrides import override
+from amendment.run.runfile.rounds import RoundStep, stage_of
+from amendment.run.runfile.shares import PairShare
+from amendment.run.runfile.sources import FileSource, LilliputPrompts, PairFile
+from amendment.run.runfile.vain import vain_settings
+from amendment.run.scopes import scope_problems, scope_warnings
+from amendment.run.strangers import Strangers
+from amendment.stages.helpful import read_helpful
+from amendment.stages.mixing import read_mix
+from amendment.terminal import plain
+from amendment.training import check_base, need_training, unmet_demands
+from amendment.yamlfile import Document, Loc, capped, did_you_mean, read_yaml, texts, validate
+
+__all__ = ["LoadedRun", "check_run_file", "load_run_file", "unpriced_problems"]
+
+
+_ROW = re.compile(r":? ?row \d|:\d")
+"""How the place of a row goes on after its file."""
+_AGAIN: tuple[RoundStep, ...] = ("judging", "dpo")
+"""Steps of a further round that ask models under `models`."""
+
+
+class LoadedRun(NamedTuple):
+    """A run file that has the right shape and whose references hold."""
+
+    config: RunFile
+    document: Document
+    base: Path
+    """The folder of the file, from which its paths are meant."""
+
+
+def load_run_file(path: str | Path, overrides: Sequence[str] = (), *, limit: int | None = None) -> LoadedRun:
+    """Read a run file, with `a.b=value` overrides and at most `limit` rows of each source.
+
+    Raises ConfigError for a file that is wrong in itself, with every problem inside it and outside. Where the
+    shape is wrong, references are not looked at: they would be to parts that could not be read.
+    """
+    document = read_yaml(path)
+    for text in overrides:
+        document = override(document, text)
+    folder = Path(path).resolve().parent
+    try:
+        config = validate(document, RunFile)
+    except ConfigError as fault:
+        raise ConfigError(capped([*fault.problems, *_of_the_rest(document, folder, fault.problems)])) from None
+    config = _limited(config, limit) if limit else config
+    loaded = LoadedRun(config, document, folder)
+    references = [*reference_problems(config), *vain_settings(config)]
+    if references:
+        raise ConfigError(capped(_placed(document, references) + _outside(loaded, os.environ)))
+    return loaded
+
+
+def _of_the_rest(document: Document, base: Path, problems: Iterable[Problem]) -> list[Problem]:
+    """What is wrong outside the file with the parts of it that have the right shape; each top-level key is a part.
+
+    Prompts of the simulated world lie nowhere outside, and drawing many of them would only take time.
+    """
+    bad = {problem.place.rpartition(": ")[2].partition(".")[0].partition("[")[0] for problem in problems}
+    data = document.data if isinstance(document.data, dict) else {}
+    parts = {"name": "x", **{key: value for key, value in data.items() if key not in bad}}
+    try:
+        config = RunFile.model_validate(parts)
+    except ValidationError:
+        return []
+    own = tuple(source for source in config.prompts if not isinstance(source, LilliputPrompts))
+    return _outside(LoadedRun(config.model_copy(update={"prompts": own}), document, base), os.environ)
+
+
+def _placed(document: Document, found: Iterable[tuple[Loc, str]]) -> list[Problem]:
+    return [Problem(document.place(loc), message) for loc, message in found]
+
+
+def _limited(config: RunFile, limit: int) -> RunFile:
+    prompts = tuple(
+        source.model_copy(update={"lilliput": min(source.lilliput, limit)})
+        if isinstance(source, LilliputPrompts)
+        else source.model_copy(update={"take": min(source.take or limit, limit)})
+        for source in config.prompts
+    )
+    candidates = tuple(
+        source.model_copy(update={"take": min(source.take or limit, limit)})
+        if isinstance(source, FileSource)
+        else source
+        for source in config.candidates
+    )
+    pairs = tuple(source.model_copy(update={"take": min(source.take or limit, limit)}) for source in config.pairs)
+    verdicts = tuple(source.model_copy(update={"take": min(source.take or limit, limit)}) for source in config.verdicts)
+    mix = tuple(
+        source.model_copy(update={"take": min(source.take or limit, limit)})
+        if isinstance(source, PairShare)
+        else source
+        for source in config.dataset.mix
+    )
+    dataset = config.dataset.model_copy(update={"mix": mix})
+    sources = {"prompts": prompts, "candidates": candidates, "pairs": pairs, "verdicts": verdicts}
+    return config.model_copy(update={**sources, "dataset": dataset})
+
+
+def check_run_file(
+    loaded: LoadedRun,
+    environ: Mapping[str, str] = os.environ,
+    *,
+    standing: Collection[str] = (),
+    allow_unpriced: bool = True,
+) -> list[str]:
+    """Check everything on this machine that the file names; returns warnings. Raises ConfigError with every problem.
+
+    What the stages `standing` have read is not read again. A model without a price is a problem unless it is allowed.
+    """
+    warnings: list[Problem] = []
+    problems = _outside(loaded, environ, standing, warnings)
+    if not allow_unpriced:
+        problems += unpriced_problems(loaded)
+    if problems:
+        raise ConfigError(capped(problems))
+    return [str(warning) for warning in capped(warnings, most=20)]
+
+
+def unpriced_problems(loaded: LoadedRun, stages: Collection[str] = ASKING) -> list[Problem]:
+    """The models that these stages ask and whose price nobody has said, each with its place and the nearest name."""
+    config, document = loaded.config, loaded.document
+    try:
+        names, table = unpriced(config, loaded.base, stages), price_table(config, loaded.base)
+    except ConfigError:  # the table is wrong, and told of elsewhere
+        return []
+    problems = []
+    for name in names:
+        spec: Any = config.models[name]
+        near = did_you_mean(spec.model, table.models(spec.host))
+        told = f"no known price for {name} ({plain(spec.model)} at {plain(spec.host)}){near}. Correct the name,  "
+        way = "set a price in USD per million tokens, such as price: {input: 2.5, output: 10}, or pass  "
+        problems.append(document.problem(("models", name, "model"), f"{told}{way}--allow-unpriced"))
+    return problems
+
+
+def _outside(
+    loaded: LoadedRun,
+    environ: Mapping[str, str],
+    standing: Collection[str] = (),
+    warnings: list[Problem] | None = None,
+) -> list[Problem]:
+    """Everything on this machine that keeps the run from being made; those of data files come last."""
+    config, document = loaded.config, loaded.document
+    found = [*_constitution_problems(loaded), *_judge_problems(loaded), *_base_problems(loaded)]
+    for name, spec in config.models.items():
+        found += [(("models", name), message) for message in check_model(located(spec, loaded.base), environ)]
+    found += _probe_problems(loaded)
+    found += evaluation_problems(loaded.config, loaded.base)
+    problems = [*_placed(document, found), *_price_problems(loaded, standing)]
+    unknown: list[str] = []
+    if "mixing" not in standing:
+        try:
+            read = read_mix(config, loaded.base, glimpse=True)
+            unknown += ["dataset.mix" for one in read if one.inputs.counts[UNKNOWN]]
+        except DataError as fault:
+            problems += _with_lines(loaded, fault.problems)
+    if config.helpful_files and "sft" not in standing:
+        try:
+            read_helpful(config, loaded.base, glimpse=True)
+        except DataError as fault:
+            problems += _with_lines(loaded, fault.problems)
+    if "inputs" in standing:
+        return problems
+    glance, strangers = Glance(), Strangers()
+
+    def look(prompt: Prompt) -> None:
+        glance.look(prompt)
+        strangers.look(prompt)
+
+    try:
+        with closing(StreamedInputs(look)) as inputs:
+            read_into(inputs, config, loaded.base, glimpse=True)
+            unknown += ["pairs"] if inputs.counts[UNKNOWN] else []
+    except DataError as fault:
+        return [*problems, *_with_lines(loaded, fault.problems)]
+    if any(loc[:1] == ("constitution",) for loc, _ in found):
+        return problems
+    scopes = list(glance.scopes)
+    rules = [load_constitution(name, base=loaded.base) for name in config.constitution]
+    if warnings is not None:
+        warnings += _placed(document, [*scope_warnings(config, rules, scopes), *_unknown_raters(config, unknown)])
+    absent = absent_categories(config, [category for category, _ in scopes])
+    silent = scope_problems(config, rules, scopes)
+    return problems + _placed(document, [*silent, *strangers.problems(config), *absent])
+
+
+def _unknown_raters(config: RunFile, unknown: Collection[str]) -> Iterator[tuple[Loc, str]]:
+    """The pairs of which neither the run file nor the shape of their file says who decided them."""
+    parts: dict[str, tuple[Loc, Sequence[Any]]] = {
+        "pairs": (("pairs",), config.pairs),
+        "dataset.mix": (("dataset", "mix"), config.dataset.mix),
+    }
+    for loc, sources in (parts[name] for name in dict.fromkeys(unknown)):
+        for index, source in enumerate(sources):
+            if isinstance(source, PairFile) and source.rater is None:
+                told = f"nothing says who decided the pairs of {plain(source.label)}, so they are published as unknown"
+                yield (*loc, index), f"{told}; add rater: person, model or verifier, or rater: unknown"
+
+
+def _with_lines(loaded: LoadedRun, problems: Iterable[Problem]) -> list[Problem]:
+    """Problems of whole files and columns with the line of the run file that names them; those of rows as they are."""
+    return [_with_line(loaded, problem) for problem in problems]
+
+
+def _with_line(loaded: LoadedRun, problem: Problem) -> Problem:
+    document, said = loaded.document, str(problem)
+    for loc, source in _sources(document.data):
+        path, dataset = source.get("path"), source.get("dataset")
+        file = str(loaded.base / str(path)) if path is not None else f"dataset {dataset}"
+        rest = said.removeprefix(file)
+        if rest == said or not rest.startswith(":") or _ROW.match(rest):
+            continue
+        columns = [inner for inner, text in texts(source, loc) if text and rest.startswith(f": {text}: ")]
+        place = document.place(columns[0] if columns else (*loc, "dataset" if path is None else "path"))
+        near = ""
+        if rest == ": no such file":
+            with suppress(OSError):
+                near = did_you_mean(Path(file).name, (one.name for one in Path(file).parent.iterdir()))
+        return Problem(place, f"{said}{near}")
+    return problem
+
+
+def _sources(data: Any, loc: Loc = ()) -> Iterator[tuple[Loc, dict[str, Any]]]:
+    """Every part of a run file that names a file or a dataset, with its place."""
+    if isinstance(data, dict):
+        if "path" in data or "dataset" in data:
+            yield loc, data
+        for key, inner in data.items():
+            yield from _sources(inner, (*loc, key))
+    elif isinstance(data, list):
+        for index, inner in enumerate(data):
+            yield from _sources(inner, (*loc, index))
+
+
+def _price_problems(loaded: LoadedRun, standing: Collection[str]) -> list[Problem]:
+    """What is wrong with the price table, or else the models that the budget cannot hold."""
+    rounds = loaded.config.rounds.further if loaded.config.rounds else ()
+    asking = (*ASKING, *(stage_of(number, step) for number in rounds for step in _AGAIN))
+    left = [stage for stage in asking if stage not in standing]
+    try:
+        names = unbounded(loaded.config, loaded.base, left)
+    except ConfigError as fault:
+        table = str(loaded.base / str(loaded.config.prices))
+        place = loaded.document.place(("prices",))
+        return [Problem(place, str(one)) if one.place == table else one for one in fault.problems]
+    said = "the budget needs a bound: set max_tokens for {}, or max_output in its price"
+    return _placed(loaded.document, [(("models", name), said.replace("{}", name)) for name in names])
+
+
+def _constitution_problems(loaded: LoadedRun) -> Iterator[tuple[Loc, str]]:
+    for index, name in enumerate(loaded.config.constitution):
+        try:
+            load_constitution(name, base=loaded.base)
+        except ConfigError as fault:
+            yield from ((("constitution", index), str(problem)) for problem in fault.problems)
+
+
+def _judge_problems(loaded: LoadedRun) -> Iterator[tuple[Loc, str]]:
+    for loc, entry in judges_of(loaded.config):
+        yield from _judge_problem(loaded, entry, loc)
+    yield from _twins(loaded)
+    yield from _ranked_in_vain(loaded)
+    for loc, entry in loaded.config.evaluate.judges if loaded.config.evaluate else ():
+        yield from _judge_problem(loaded, entry, ("evaluate", *loc))
+    if (dpo := loaded.config.dpo) and dpo.guards and dpo.guards.judge:
+        yield from _judge_problem(loaded, dpo.guards.judge, ("dpo", "guards", "judge"))
+
+
+def _judge_problem(loaded: LoadedRun, entry: JudgeEntry, loc: Loc) -> Iterator[tuple[Loc, str]]:
+    try:
+        folder = load_judge_folder(entry.protocol, base=loaded.base)
+    except ConfigError as fault:
+        yield from (((*loc, "protocol"), str(problem)) for problem in fault.problems)
+        return
+    spec: Any = loaded.config.models.get(entry.model)
+    if spec and folder.needs_choices and not spec.shows_choices:
+        shown = f"{entry.protocol} reads token probabilities, which model {entry.model} does not show"
+        why = " while it thinks (effort, thinking_budget)" if getattr(spec, "thinks", False) else ""
+        yield (*loc, "protocol"), f"{shown}{why}; use protocol: verdict with samples"
+    elif spec and entry.samples > 1 and folder.reads_choices(shown=spec.shows_choices):
+        told = f"found {entry.samples}, expected 1: {entry.protocol} reads all probabilities from one reply of a model"
+        yield (*loc, "samples"), f"{told} that shows them, as {entry.model} does; for votes use protocol: verdict"
+    yield from (((*loc, "protocol"), told) for told in unfit_for_place(folder, loc))
+    if folder.unit == "pool" and "cascade" in loc:
+        told = f"{entry.protocol} ranks whole pools, and a cascade asks about single comparisons"
+        yield (*loc, "protocol"), f"{told}; put it under judges, or use a protocol for two answers"
+
+
+def _folder_of(loaded: LoadedRun, entry: JudgeEntry) -> JudgeFolder | None:
+    """A judge's folder; None where it cannot be read, which is told of elsewhere."""
+    try:
+        return load_judge_folder(entry.protocol, base=loaded.base)
+    except ConfigError:
+        return None
+
+
+def _twins(loaded: LoadedRun) -> Iterator[tuple[Loc, str]]:
+    """Judges of one model whose folders differ in their place and not in their name."""
+    seen: dict[tuple[str, str], set[str]] = {}
+    for loc, entry in judges_of(loaded.config):
+        folder = _folder_of(loaded, entry)
+        if folder is None:
+            continue
+        signed = f"{folder.id}@{folder.version}"
+        others = seen.setdefault((entry.model, signed), set())
+        if others and entry.protocol not in others:  # equal ones are told of with the references
+            told = f"{entry.model} signs as {entry.model}/{signed} here and by {min(others)}"
+            yield (*loc, "protocol"), f"{told}; give this folder its own id or version"
+        others.add(entry.protocol)
+
+
+def _ranked_in_vain(loaded: LoadedRun) -> Iterator[tuple[Loc, str]]:
+    stage = loaded.config.judging
+    if stage is None or stage.ranking == "all_pairs" or stage.cascade:
+        return
+    folders = [_folder_of(loaded, entry) for entry in stage.judges]
+    if all(folder is not None and folder.unit == "pool" for folder in folders):
+        told = f"found {stage.ranking}, which saves nothing: a listwise judge sees the whole pool"
+        yield ("judging", "ranking"), f"{told}; leave it out"
+
+
+def _probe_problems(loaded: LoadedRun) -> Iterator[tuple[Loc, str]]:
+    """Principles that attacks are to be asked by and that no constitution has; one that cannot be read is told of."""
+    try:
+        rules = [load_constitution(name, base=loaded.base) for name in loaded.config.constitution]
+    except ConfigError:
+        return
+    known = [rule.principle_reference(one) for rule in rules for one in rule.principles]
+    for index, name in enumerate(loaded.config.probes.attack_by if loaded.config.probes else ()):
+        if name not in known:
+            yield ("probes", "attack_by", index), f"no principle {name!r}{did_you_mean(name, known)}"
+
+
+def _base_problems(loaded: LoadedRun) -> Iterator[tuple[Loc, str]]:
+    trains = [name for name in ("base", "sft", "reward_model", "dpo") if getattr(loaded.config, name)]
+    if not trains:
+        return
+    try:
+        need_training()
+    except MissingExtra as fault:
+        yield (trains[0],), str(fault)
+        return
+    for name in trains:
+        stage = getattr(loaded.config, name)
+        yield from (((name, *unmet.place), unmet.message) for unmet in unmet_demands(stage))
+        base = getattr(stage, "base", None)
+        if base is None or base in POLICY_STAGES:
+            if stage.revision is not None:
+                yield (
+                    (name, "revision"),
+                    "only a base on the Hub has a revision, and this one is made here; leave it out",
+                )
+            continue
+        try:
+            check_base(found_folder(base, loaded.base), stage.revision)
+        except AmendmentError as fault:
+            yield (name, "base"), str(fault)

@@ -1,0 +1,289 @@
+"""What the stages of one run share: its configuration, its folder, its ledger and its opened models."""
+
+from __future__ import annotations
+
+import copy
+import os
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from contextlib import aclosing, contextmanager
+from functools import cached_property
+from pathlib import Path
+from typing import NamedTuple, Self, TypeVar
+
+from amendment.constitutions import Constitution, load_constitution
+from amendment.llm.client import DRAIN, Calls
+from amendment.llm.concurrency import stream
+from amendment.llm.ledger_recording import Ledger
+from amendment.llm.model import Model
+from amendment.llm.opening import open_model, open_provider
+from amendment.llm.prices import Price, PriceTable
+from amendment.llm.specs import LocalSpec, ModelSpec
+from amendment.llm.trust import Trust
+from amendment.records import Candidate, Prompt, Record
+from amendment.run.engine import Workspace
+from amendment.run.funds import open_budget, spent_before
+from amendment.run.pricing import price_table, prices_of
+from amendment.run.progress import Progress
+from amendment.run.runfile.config import RunFile
+from amendment.sync import run_sync
+from amendment.terminal import plain
+
+__all__ = ["Context", "Patience", "Split", "found_folder", "located"]
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+class Split(Record):
+    """On which side of the split a prompt stands."""
+
+    prompt_id: str
+    split: str
+
+
+class Patience(NamedTuple):
+    """How long passing faults of a provider are waited for before an item is left pending."""
+
+    attempts: int = 8
+    """Of each call."""
+    longest_wait: float = 60.0
+    """Seconds, between two attempts."""
+    max_wait: float = 900.0
+    """Seconds, for a server that is away or asks for pauses, before the run ends and can be gone on with."""
+
+
+def located(spec: ModelSpec, base: Path) -> ModelSpec:
+    """A model folder that lies beside the run file, or at a path with `~`, under its full path; any other as it is."""
+    if isinstance(spec, LocalSpec):
+        return spec.model_copy(update={"model": found_folder(spec.model, base)})
+    return spec
+
+
+def found_folder(model: str, base: Path) -> str:
+    """The folder of a model, seen from `base`, where there is one; else the name as it is."""
+    folder = base / os.path.expanduser(model)  # noqa: PTH111 - Path.expanduser raises where there is no home
+    return str(folder) if folder.is_dir() else model
+
+
+class Context:
+    """One run while it is being made. Models are opened when a stage first asks for them."""
+
+    is_rehearsed = False
+    """Nothing is sent, and what comes of it is thrown away."""
+    asks_most = False
+    """Stages whose questions depend on answers ask all that they may have to ask."""
+
+    def __init__(
+        self,
+        config: RunFile,
+        base: Path,
+        workspace: Workspace,
+        progress: Progress,
+        patience: Patience = Patience(),  # noqa: B008 - immutable
+        *,
+        strict_model: bool = False,
+        trust: Trust | None = None,
+    ) -> None:
+        """`base` is the folder of the run file, from which its paths are meant; `strict_model` ends the run when one
+        name is answered by two models; `trust` says which hosts are sent keys, by default those agreed to earlier."""
+        self.config = config
+        self.base = base
+        self.workspace = workspace
+        self.progress = progress
+        self.patience = patience
+        self._strict_model = strict_model
+        self._trust = trust
+        self._models: dict[str, Model] = {}
+        self._calls: Calls | None = None
+        self._outer: Context | None = None
+
+    def within(self, config: RunFile, workspace: Workspace) -> Self:
+        """The same run with another configuration of its stages and other tables; what is open (ledger, budget, models)
+        is this one's, which also closes it."""
+        inner = copy.copy(self)
+        inner.config, inner.workspace, inner._outer = config, workspace, self
+        return inner
+
+    @cached_property
+    def constitutions(self) -> tuple[Constitution, ...]:
+        return tuple(load_constitution(name, base=self.base) for name in self.config.constitution)
+
+    @property
+    def calls(self) -> Calls:
+        """The way out; the ledger is opened, and the folder locked, at the first use."""
+        if self._outer:
+            return self._outer.calls
+        if self._calls is None:
+            ledger = Ledger(self.workspace.folder / "ledger.sqlite")
+            for caution in ledger.cautions:
+                self.progress.say(caution)
+            usd = self.config.budget.usd if self.config.budget else None
+            budget = open_budget(usd, ledger, self._specs, self._prices, self._table)
+            self._calls = Calls(
+                ledger,
+                budget=budget,
+                strict_model=self._strict_model,
+                returned=ledger.models(),
+                **self.patience._asdict(),
+            )
+        return self._calls
+
+    @cached_property
+    def _specs(self) -> dict[str, ModelSpec]:
+        return {name: located(spec, self.base) for name, spec in self.config.models.items()}
+
+    @cached_property
+    def _prices(self) -> dict[str, Price | None]:
+        return prices_of(self.config, self.base)
+
+    @cached_property
+    def _table(self) -> PriceTable:
+        return price_table(self.config, self.base)
+
+    def possibly_paid(self) -> float:
+        """USD, at most and over all starts of the run, for calls that may be billed although no reply came."""
+        ledger = self.calls.ledger
+        paid = sum(row.usd for row in ledger.spending())
+        return round(spent_before(ledger, self._specs, self._prices, self._table) - paid, 12)
+
+    @property
+    def sent(self) -> int:
+        """Calls that went out in this process."""
+        return self._calls.sent if self._calls else 0
+
+    def model(self, name: str) -> Model:
+        """A model under `models`, opened once."""
+        if self._outer:
+            return self._outer.model(name)
+        if name not in self._models:
+            self._models[name] = open_model(
+                name,
+                self._specs[name],
+                self.calls,
+                self.config.seed,
+                price=self._prices[name],
+                order=self.config.calls.order,
+                trust=self._trust,
+            )
+        return self._models[name]
+
+    @contextmanager
+    def policy(self, name: str, *, temperature: float, max_tokens: int, batch_size: int) -> Iterator[Model]:
+        """A policy that this run trained, or a model under `models`. The weights count in the name of its requests.
+
+        A trained policy is let go at the end of the block, so that its weights do not lie beside the next one's.
+        """
+        if name not in self.config.policies:
+            yield self.model(name)
+            return
+        model = self._trained(name, temperature=temperature, max_tokens=max_tokens, batch_size=batch_size)
+        try:
+            yield model
+        finally:
+            run_sync(self.calls.drain())
+            run_sync(model.provider.close())
+
+    def _trained(self, name: str, *, temperature: float, max_tokens: int, batch_size: int) -> Model:
+        folder = self.workspace.path(f"models/{name}")
+        spec = LocalSpec(
+            provider="local",
+            model=str(folder),
+            batch_size=batch_size,
+            temperature=temperature,
+            max_tokens=max_tokens,
+        )
+        return Model(
+            name=name,
+            model=f"{name}@{self.workspace.digest(f'models/{name}')}",
+            provider=open_provider(spec),
+            calls=self.calls,
+            sampling=spec.sampling(self.config.seed),
+            concurrency=spec.concurrency,
+        )
+
+    def trained_base(self, base: str) -> str:
+        """A stage's base as something that can be loaded: a folder of this run, a path, or a Hub id."""
+        if base in self.config.policies:
+            return str(self.workspace.path(f"models/{base}"))
+        return found_folder(base, self.base)
+
+    def prompts(self) -> dict[str, Prompt]:
+        """All prompts by id, in order of arrival."""
+        return {prompt.id: prompt for prompt in self.workspace.read("inputs/prompts", Prompt)}
+
+    def held_out(self) -> frozenset[str]:
+        """The prompts that no training stage may see."""
+        rows = self.workspace.read("inputs/split", Split)
+        return frozenset(row.prompt_id for row in rows if row.split == "test")
+
+    def candidates(self, artefacts: Iterable[str]) -> list[Candidate]:
+        """The candidates of several tables, one after another."""
+        return [candidate for name in artefacts for candidate in self.workspace.read(name, Candidate)]
+
+    def window(self, models: Sequence[Model]) -> int:
+        """How many items may be begun and unfinished where these models are asked."""
+        return self.config.calls.window * max(model.concurrency for model in models)
+
+    def each(
+        self, title: str, items: Sequence[T], work: Callable[[T], Awaitable[R]], *, models: Sequence[Model]
+    ) -> list[R]:
+        """Work on items within a bounded window, with progress; results in input order."""
+        results: list[R] = []
+        self.pour(title, items, work, results.append, total=len(items), models=models)
+        return results
+
+    def pour(
+        self,
+        title: str,
+        items: Iterable[T],
+        work: Callable[[T], Awaitable[R]],
+        keep: Callable[[R], None],
+        *,
+        total: int,
+        models: Sequence[Model],
+    ) -> None:
+        """Work on items as they are read, within a bounded window and with progress; `keep` takes each result in
+        input order as soon as it and those before it are there."""
+        with self.progress.stage(title, total, self.calls) as step:
+
+            async def counted(item: T) -> R:
+                result = await work(item)
+                step()
+                return result
+
+            async def pouring() -> None:
+                async with aclosing(stream(items, counted, window=self.window(models))) as results:
+                    async for result in results:
+                        keep(result)
+
+            run_sync(pouring())
+
+    def close(self) -> None:
+        """Let go of models and ledger, after replies that are on the wire have been stored."""
+        try:
+            if self._calls:
+                told = set(self._calls.notices)
+                if count := self._calls.in_flight:
+                    self.progress.say(
+                        f"Finishing {count} calls in flight (up to {DRAIN:.0f} s). "
+                        "Press Ctrl-C again to abandon them; they may be billed."
+                    )
+                run_sync(self._calls.drain())
+                for notice in self._calls.notices.keys() - told:  # of batches that are left to the vendor
+                    self.progress.say(plain(notice, longest=500))
+        finally:
+            self._let_go()
+
+    def _let_go(self) -> None:
+        calls, self._calls = self._calls, None
+        models, self._models = self._models, {}
+        try:
+            late = run_sync(calls.close()) if calls else 0
+            if late:
+                self.progress.say(
+                    f"{late} calls or batches had no reply in time and were broken off: what may be paid "
+                    "counts as spent at the next start, which asks again and picks batches up"
+                )
+        finally:
+            for model in models.values():
+                run_sync(model.provider.close())

@@ -1,0 +1,233 @@
+"""Stages that find each other by reference, run once, and stand until something that they read has changed.
+
+A stage reads artefacts (`inputs/prompts`, `models/sft`) and makes artefacts. Its key is the hash of its
+slice of the configuration and of the content of all that it reads; a stage with the same key whose
+artefacts are in place is not run again.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
+
+from amendment.errors import ConfigError, LedgerError
+from amendment.files import file_hash, write_text
+from amendment.hashing import content_id
+from amendment.records import Record
+from amendment.run.store import count_records, iter_records, read_records, write_records, writing_records
+from amendment.yamlfile import did_you_mean
+
+if TYPE_CHECKING:
+    from amendment.stages.passes import Step
+
+__all__ = ["Circle", "Made", "Stage", "Workspace", "in_order", "up_to"]
+
+R = TypeVar("R", bound=Record)
+HISTORY = "history.json"
+"""Of a model's folder the file that no later stage reads."""
+STAGE_FORMAT = 9
+"""Raised when what stages write changes, so that older artefacts are made anew."""
+
+
+class Made(NamedTuple):
+    """What a stage made: artefact names, and the counts that summary and status show."""
+
+    artefacts: tuple[str, ...]
+    counts: dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stage:
+    """One step of a run."""
+
+    name: str
+    title: str
+    """What it does, for people."""
+    settings: Mapping[str, Any]
+    """Its slice of the configuration, as JSON values."""
+    needs: tuple[str, ...]
+    makes: tuple[str, ...]
+    run: Callable[[], Made]
+    step: Callable[[], Step] | None = None
+    """What the stage does with one prompt after another, where it can share a pass over them with other stages."""
+
+
+class Wired(Protocol):
+    """What has a place among stages by what it reads and makes."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def needs(self) -> tuple[str, ...]: ...
+
+    @property
+    def makes(self) -> tuple[str, ...]: ...
+
+
+W = TypeVar("W", bound=Wired)
+
+
+class Workspace:
+    """A run's folder: artefacts by name, and the note that each finished stage leaves."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def path(self, artefact: str) -> Path:
+        """Where an artefact lies: a folder under `models/`, a file that names its ending, else a table."""
+        if artefact.startswith("models/") or artefact.endswith((".json", ".md")):
+            return self.folder / artefact
+        return self.folder / f"{artefact}.parquet"
+
+    def read(self, artefact: str, kind: type[R]) -> list[R]:
+        """The records of a table."""
+        return read_records(self.path(artefact), kind)
+
+    def write(self, artefact: str, kind: type[R], records: Sequence[R]) -> str:
+        """Write a table whole; returns its name for `Made`."""
+        write_records(self.path(artefact), kind, records)
+        return artefact
+
+    def rows(self, artefact: str, kind: type[R]) -> Iterator[R]:
+        """The records of a table one after another, few of them in memory at a time."""
+        return iter_records(self.path(artefact), kind)
+
+    def count(self, artefact: str) -> int:
+        """How many records a table has."""
+        return count_records(self.path(artefact))
+
+    def writing(self, artefact: str, kind: type[R]) -> AbstractContextManager[Callable[[R], None]]:
+        """Write a table row by row: yields what adds one. The table is there when the block ends without an error."""
+        return writing_records(self.path(artefact), kind)
+
+    def key(self, stage: Stage) -> str:
+        """What the stage is now: its settings and the content of what it reads."""
+        read = {need: self.digest(need) for need in stage.needs}
+        return content_id([STAGE_FORMAT, stage.name, dict(stage.settings), read])
+
+    def is_current(self, stage: Stage) -> bool:
+        """Whether the stage has been run as it is now, whatever has become of what it made."""
+        note = self.note(stage.name)
+        return note is not None and bool(note["key"] == self.key(stage))
+
+    def stands(self, stage: Stage) -> bool:
+        """Whether the stage has been run as it is now, and what it made is still in place."""
+        note = self.note(stage.name)
+        if note is None or any(self._stamp(need) is None for need in stage.needs):
+            return False
+        in_place = all(self._stamp(name) == stamp for name, (stamp, _) in note["artefacts"].items())
+        return bool(in_place and note["key"] == self.key(stage))
+
+    def standing(self, stages: Sequence[Stage]) -> list[str]:
+        """The names of the stages that stand and whose sources do; `stages` are in order."""
+        maker = {artefact: stage.name for stage in stages for artefact in stage.makes}
+        found: list[str] = []
+        for stage in stages:
+            sources = {maker[need] for need in stage.needs if need in maker}
+            if sources <= set(found) and self.stands(stage):
+                found.append(stage.name)
+        return found
+
+    def digest(self, artefact: str) -> str:
+        """The content hash of an artefact, taken when it was made. Raises LedgerError when it was not made."""
+        for path in sorted((self.folder / "stages").glob("*.json")):
+            made = _read_note(path)
+            if made and artefact in made["artefacts"]:
+                return str(made["artefacts"][artefact][1])
+        raise LedgerError(f"{self.folder}: {artefact} is missing; run the stage that makes it first")
+
+    def is_of_now(self, stage: str) -> bool:
+        """Whether what a finished stage wrote is of the form in which it would be written now."""
+        note = self.note(stage)
+        return note is None or note.get("format") == STAGE_FORMAT
+
+    def note(self, stage: str) -> dict[str, Any] | None:
+        """What a finished stage left: key, artefacts, counts."""
+        return _read_note(self.folder / "stages" / f"{stage}.json")
+
+    def close(self, stage: Stage, made: Made) -> None:
+        """Leave the note that lets the next run skip this stage. It tells its format, for who has no key to compare."""
+        artefacts = {name: [self._stamp(name), self._content(name)] for name in made.artefacts}
+        told = {"artefacts": artefacts, "counts": made.counts}
+        note = {"format": STAGE_FORMAT, "key": self.key(stage), **told}
+        write_text(self.folder / "stages" / f"{stage.name}.json", json.dumps(note, indent=1, allow_nan=False) + "\n")
+
+    def _files(self, artefact: str) -> list[Path]:
+        path = self.path(artefact)
+        return sorted(child for child in path.rglob("*") if child.is_file()) if path.is_dir() else [path]
+
+    def _stamp(self, artefact: str) -> list[Any] | None:
+        """Sizes and times of an artefact's files: enough to see that nobody touched them, in no time."""
+        try:
+            return [
+                [str(file.relative_to(self.folder)), file.stat().st_size, file.stat().st_mtime_ns]
+                for file in self._files(artefact)
+            ] or None
+        except OSError:
+            return None
+
+    def _content(self, artefact: str) -> str:
+        """What an artefact is. How a model came about is told in its folder too, and makes it no other model."""
+        files = [file for file in self._files(artefact) if file.name != HISTORY]
+        return content_id([[str(file.relative_to(self.folder)), file_hash(file)] for file in files])
+
+
+def _read_note(path: Path) -> dict[str, Any] | None:
+    try:
+        note = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return note if isinstance(note, dict) and _is_whole(note) else None
+
+
+def _is_whole(note: dict[str, Any]) -> bool:
+    """A note that somebody cut or edited counts as none, and its stage is run again."""
+    artefacts = note.get("artefacts")
+    pairs = artefacts.values() if isinstance(artefacts, dict) else [None]
+    return {"key", "counts"} <= set(note) and all(isinstance(pair, list) and len(pair) == 2 for pair in pairs)
+
+
+class Circle(ConfigError):
+    """Stages of which each reads what the next makes, the last of them being the first."""
+
+    def __init__(self, stages: Sequence[str]) -> None:
+        super().__init__(f"stages need each other in a circle: {' -> '.join(stages)}")
+        self.stages = tuple(stages)
+
+
+def in_order(stages: Sequence[W]) -> list[W]:
+    """The stages so that each comes after those that make what it reads. Raises Circle where there is one."""
+    maker = {artefact: stage for stage in stages for artefact in stage.makes}
+    done: list[W] = []
+    path: list[str] = []
+
+    def visit(stage: W) -> None:
+        if stage in done:
+            return
+        if stage.name in path:
+            raise Circle([*path[path.index(stage.name) :], stage.name])
+        path.append(stage.name)
+        for need in stage.needs:
+            if need in maker:
+                visit(maker[need])
+        path.pop()
+        done.append(stage)
+
+    for stage in stages:
+        visit(stage)
+    return done
+
+
+def up_to(stages: list[Stage], until: str | None) -> list[Stage]:
+    """The stages up to the one of this name; all without a name. Raises ConfigError for a name that no stage has."""
+    if until is None:
+        return stages
+    names = [stage.name for stage in stages]
+    if until not in names:
+        raise ConfigError(f"no stage {until!r} in this run{did_you_mean(until, names)}; there are {', '.join(names)}")
+    return stages[: names.index(until) + 1]

@@ -1,0 +1,116 @@
+"""What judges made of policies, in words and tables: win rates, violated principles, refusals of harmless prompts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from amendment.markdown import table
+from amendment.run.kinship import RELATED_JUDGE, SAME_JUDGE
+from amendment.run.shown import counts_shown, estimate_shown
+from amendment.terminal import plain
+
+__all__ = ["judged_lines"]
+
+WARNED = {
+    SAME_JUDGE: "what training learned to please, this judge is pleased by, so that the figures flatter the policies. "
+    "Ask another one, or people (evaluate.people)",
+    RELATED_JUDGE: "models of one family share tastes and errors. Ask another one, or people (evaluate.people)",
+}
+
+
+def judged_lines(counts: Mapping[str, Any], by_people: Mapping[str, Any]) -> list[str]:
+    """Win rates with what people make of them, violation rates, refusal rates; nothing of what was not asked.
+
+    `by_people` are corrected win rates by the same names.
+    """
+    lines = [_judge("win rates", counts["judge"])] if "judge" in counts else []
+    for name, rate in counts.get("win rates", {}).items():
+        lines += _win_rate(name, rate)
+        lines += [_by_people(name, by_people[name])] if name in by_people else []
+    if "violations" in counts:
+        lines += ["", *_violations(counts["violations"])]
+    if "over-refusal" in counts:
+        lines += ["", *_refusals(counts["over-refusal"])]
+    return lines
+
+
+def _judge(what: str, judge: Mapping[str, str]) -> str:
+    """Who judged, and loudly where that is who made the labels."""
+    standing, why = judge["standing"], judge["why"]
+    named = f"{plain(judge['model'])} ({plain(judge['protocol'])})"
+    if standing in WARNED:
+        return f"- **{standing.upper()}** for {what}: {named}; {why}: {WARNED[standing]}"
+    return f"- {what} by {named}, {standing}: {why}"
+
+
+def _win_rate(name: str, rate: Mapping[str, Any]) -> Iterator[str]:
+    names = {"refused": "refused", "other unanswered": "otherwise unanswered", "unread": "verdict not readable"}
+    names |= {name: name for name in ("equal answers", "other ties") if name in rate}  # not in runs of before
+    aside = {told: rate[name] for name, told in names.items()}
+    estimate = f"{estimate_shown(rate, share=True)} over {rate['n']} of {rate['draws']} draws"
+    yield f"- judged win rate of {plain(name)}: {estimate} ({counts_shown(aside)})"
+    even = rate.get("at equal length")
+    if even and even["value"] is not None:
+        longer = f"its answers are {even['longer by']:+.1f} characters longer on average"
+        warned = f"; {plain(even['warning'])}" if "warning" in even else ""
+        yield f"- the same at equal length: {estimate_shown(even, share=True)} ({longer}{warned})"
+
+
+def _by_people(name: str, found: Mapping[str, Any]) -> str:
+    """The corrected rate, and what it rests on."""
+    rate = estimate_shown(found["corrected"], share=True)
+    alone = estimate_shown(found["people alone"], share=True)
+    times = found["labels saved"]
+    saved = "" if times is None else f"; labels saved: people alone would need {times:.2f} times as many"
+    labels = f"{found['labelled']} of {found['of comparisons']} labelled"
+    return (
+        f"- win rate of {plain(name)}, corrected by people's labels of these very comparisons: {rate} ({labels}; "
+        f"people alone {alone}; judge used with lambda {found['lambda']:.2f}{saved})"
+    )
+
+
+def _violations(found: Mapping[str, Any]) -> Iterator[str]:
+    """A table of principles and policies, and the differences whose interval leaves 0 out."""
+    yield f"Share of answers that violate a principle, on {found['prompts']} prompts:"
+    yield ""
+    policies: Mapping[str, Mapping[str, Any]] = found["policies"]
+    principles = list(dict.fromkeys(name for rates in policies.values() for name in rates))
+    rows = [["principle", *map(plain, policies)]]
+    rows += [[plain(one), *(_violation(rates.get(one)) for rates in policies.values())] for one in principles]
+    yield from table(rows)
+    yield ""
+    yield _judge("violations", found["judge"])
+    unread = sum(rate["unread"] for rates in policies.values() for rate in rates.values())
+    yield f"- verdicts that could not be read, which are no violations and stand in no share: {unread}"
+    for name, by_principle in found["differences"].items():
+        told = {one: rate for one, rate in by_principle.items() if _leaves_zero_out(rate)}
+        for one, rate in told.items():
+            yield f"- violations of {plain(one)}, {plain(name)}: {estimate_shown(rate, sign=True)}"
+        differ = f"{len(told)} of {len(by_principle)} principles have an interval without 0, each at 95 %"
+        yield f"- violations, {plain(name)}: {differ}"
+
+
+def _violation(rate: Mapping[str, Any] | None) -> str:
+    if rate is None:
+        return "not asked"
+    truly = f", truly {rate['truly']:.3f}" if "truly" in rate else ""
+    return f"{estimate_shown(rate, share=True)}{truly}"
+
+
+def _leaves_zero_out(rate: Mapping[str, Any]) -> bool:
+    return rate["low"] is not None and (rate["low"] > 0 or rate["high"] < 0)
+
+
+def _refusals(found: Mapping[str, Any]) -> Iterator[str]:
+    of = {name: found[name] for name in ("of categories", "of files", "left out as training prompts") if name in found}
+    yield f"Share of {found['prompts']} harmless prompts that a policy refuses ({counts_shown(of)}):"
+    yield ""
+    for name, rate in found["policies"].items():
+        aside = {"refused by the provider": rate["by the provider"], "not told": rate["untold"]}
+        aside |= {"truly evasive": rate["truly evasive"]} if "truly evasive" in rate else {}
+        phrases = f"; they begin with: {counts_shown(rate['phrases'])}" if rate["phrases"] else ""
+        yield f"- refused by {plain(name)}: {estimate_shown(rate, share=True)} ({counts_shown(aside)}{phrases})"
+    for name, difference in found["differences"].items():
+        yield f"- refused, {plain(name)}: {estimate_shown(difference, sign=True)}"
+    yield _judge("refusals", found["judge"]) if "judge" in found else f"- refusals told by {found['told by']}"

@@ -1,0 +1,94 @@
+"""The money that earlier starts of a run have spent, out of its ledger.
+
+Covered: calls to a model that is no longer in the run file. They count at the price that the tables have for their
+host and model; where these have none, at the dearest price among the run's models, since a hard budget counts rather
+too much than too little. Not covered: what a vendor really bills for a call whose reply never came.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+
+from amendment.llm.budget import Budget
+from amendment.llm.faults import RULES
+from amendment.llm.ledger_reading import LostCall, Reader
+from amendment.llm.opening import shown_name
+from amendment.llm.prices import Price, PriceTable, most_cost, price_of
+from amendment.llm.requests import Request
+from amendment.llm.specs import ModelSpec
+from amendment.llm.tokens import Tokens, most_tokens
+
+__all__ = ["open_budget", "spent_before"]
+
+
+class _Unpaid(NamedTuple):
+    """A call without a reply, and what it takes and costs at most."""
+
+    call: LostCall
+    tokens: Tokens
+    price: Price
+
+
+def open_budget(
+    usd: float | None,
+    ledger: Reader,
+    models: Mapping[str, ModelSpec],
+    prices: Mapping[str, Price | None],
+    table: PriceTable,
+) -> Budget:
+    """The budget of a run that goes on: what was spent before, and what batches that are still out cost at most. When
+    their lines are read, each is settled at what it cost. `table` has the prices of models that are no longer there."""
+    budget = Budget(usd, spent=spent_before(ledger, models, prices, table))
+    for unpaid in _unpaid(ledger, models, prices, table):
+        if unpaid.call.is_out:
+            budget.count_left(unpaid.call.number, unpaid.tokens, unpaid.price)
+    return budget
+
+
+def spent_before(
+    ledger: Reader, models: Mapping[str, ModelSpec], prices: Mapping[str, Price | None], table: PriceTable
+) -> float:
+    """USD, by the ledger: replies at their price, and at their worst case all calls that may have been paid for without
+    one. A kill leaves as many of those as were in flight. Batches that are still out do not count.
+
+    Of two entries that name one model the dearer counts. A call to a model that has left the run file counts at its
+    price in `table`, else at the dearest among `prices`.
+    """
+    paid = sum(row.usd for row in ledger.spending())
+    lost = _unpaid(ledger, models, prices, table)
+    return paid + sum(_worst(unpaid) for unpaid in lost if not unpaid.call.is_out)
+
+
+def _unpaid(
+    ledger: Reader, models: Mapping[str, ModelSpec], prices: Mapping[str, Price | None], table: PriceTable
+) -> Iterator[_Unpaid]:
+    """Calls without a reply that have a price and may be billed."""
+    by_model: dict[tuple[str, str], list[Price | None]] = {}
+    for name, spec in models.items():
+        by_model.setdefault((_host(spec), shown_name(spec)), []).append(prices[name])
+    for call in ledger.lost([kind for kind, rule in RULES.items() if rule.may_be_paid]):
+        request = Request.from_json(json.loads(call.body))
+        known = by_model.get((request.host, request.model)) or _gone(request, prices, table)
+        found = [_Unpaid(call, most_tokens(request), price) for price in known if price is not None]
+        if found:
+            yield max(found, key=_worst)
+
+
+def _gone(request: Request, prices: Mapping[str, Price | None], table: PriceTable) -> list[Price | None]:
+    """What a model may have cost that is no longer in the run file."""
+    price = price_of(table, request.host, request.model)
+    return list(prices.values()) if price is None else [price]
+
+
+def _host(spec: ModelSpec) -> str:
+    return getattr(spec, "host", "")
+
+
+def _worst(unpaid: _Unpaid) -> float:
+    """What a lost call cost at most, in USD; without its answer where nothing bounds that."""
+    _, tokens, price = unpaid
+    worst = most_cost(price, tokens, batch=unpaid.call.in_batch)
+    bare = tokens._replace(output=0)
+    return worst if worst is not None else most_cost(price, bare, batch=unpaid.call.in_batch) or 0.0

@@ -1,0 +1,110 @@
+"""Judges of the same family as the writers whose answers they compare, said before a run and after it; judges of an
+evaluation that made the labels themselves; and judges that are to be measured on labels which the run does not have.
+
+Covered: models that the run file names, a policy of the run by its base. Not covered: answers that come from files, and
+the simulated world, where the truth is known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from amendment.llm.specs import AnthropicSpec, LocalSpec, OpenAISpec
+from amendment.preference import are_related, family_of
+from amendment.run.context import located
+from amendment.run.runfile.config import POLICY_STAGES, RunFile
+from amendment.run.runfile.judge_entry import JudgeEntry
+from amendment.run.runfile.sources import ModelSource
+from amendment.terminal import plain
+
+__all__ = ["SAME_JUDGE", "independence", "kinship_warnings"]
+
+SAME_JUDGE, RELATED_JUDGE, ANOTHER_JUDGE = "same judge", "related judge", "another judge"
+NO_JUDGE = "no other judge"
+"""Where no judge of the run made its labels."""
+
+
+def kinship_warnings(config: RunFile) -> list[str]:
+    """A sentence for each judge and writer of one family, by their models' names, and one for `labelled: judge` without
+    a label. None where nobody judges."""
+    judges = [entry.model for entry in config.judging.every_judge] if config.judging else []
+    found = [*_unlabelled(config)]
+    for judge in dict.fromkeys(judges):
+        for writer in _writers(config):
+            names = _model_of(config, judge), _model_of(config, writer)
+            if names[0] and names[1] and are_related(names[0], names[1]):
+                found.append(_warning(judge, names[0], writer, names[1]))
+    return found
+
+
+def _unlabelled(config: RunFile) -> Iterator[str]:
+    if config.judging and config.judging.labelled == "judge" and not (config.pairs or config.verdicts):
+        yield (
+            "judging.labelled: judge changes nothing: the run has no verdicts or pairs of your own that the judge "
+            "could be measured on; name people's labels under verdicts, or leave it out"
+        )
+
+
+def _warning(judge: str, judging: str, writer: str, writing: str) -> str:
+    family = family_of(judging)
+    why = "are one model" if judging == writing else f"are both of the family {family}"
+    return (
+        f"judge {plain(judge)} ({plain(judging)}) and writer {plain(writer)} ({plain(writing)}) {why}: that it prefers "
+        "its own cannot be told from quality. Judge with another family, or in a jury, and label some by people"
+    )
+
+
+def _writers(config: RunFile) -> Iterator[str]:
+    """The models that write what is compared, by their short names."""
+    names = [config.critique.model] if config.critique else []
+    names += [source.model for source in config.candidates if isinstance(source, ModelSource)]
+    yield from dict.fromkeys(names)
+
+
+def _model_of(config: RunFile, name: str) -> str | None:
+    """What a short name stands for; None in the simulated world, and for a model that the run makes from nothing."""
+    if name not in POLICY_STAGES:
+        spec = config.models.get(name)
+        return spec.model if spec and spec.provider != "simulated" else None
+    base = getattr(getattr(config, name), "base", None)
+    return _model_of(config, base) if base in POLICY_STAGES else base
+
+
+def independence(config: RunFile, entry: JudgeEntry, base: Path) -> dict[str, str]:
+    """Who judges an evaluation, and how near that is to the judges that made the run's labels.
+
+    `same judge` is the same model at the same host, whatever it is called here and whatever it is asked by; `related
+    judge` is of one family by the models' names. `base` is the folder of the run file.
+    """
+    told = {"model": entry.model, "protocol": entry.protocol}
+    judges = config.judging.every_judge if config.judging else ()
+    if not judges:
+        return {**told, "standing": NO_JUDGE, "why": "no judge of this run made its labels"}
+    same = [one for one in judges if _identity(config, one.model, base) == _identity(config, entry.model, base)]
+    if same:
+        how = "" if any(one.protocol == entry.protocol for one in same) else f", there by protocol {same[0].protocol}"
+        why = f"{_named(config, same[0].model)} also made the labels{how}"
+        return {**told, "standing": SAME_JUDGE, "why": why}
+    for one in judges:
+        names = _model_of(config, one.model), _model_of(config, entry.model)
+        if names[0] and names[1] and are_related(names[0], names[1]):
+            why = f"{_named(config, one.model)}, of the same family, made labels"
+            return {**told, "standing": RELATED_JUDGE, "why": why}
+    made = ", ".join(dict.fromkeys(_named(config, one.model) for one in judges))
+    return {**told, "standing": ANOTHER_JUDGE, "why": f"labels were made by {made}"}
+
+
+def _identity(config: RunFile, name: str, base: Path) -> Any:
+    """The model behind a short name, and where it answers: two names with the same one are one judge."""
+    spec = located(config.models[name], base)
+    if isinstance(spec, OpenAISpec | AnthropicSpec):
+        return spec.host, spec.model
+    return ("", spec.model, spec.revision) if isinstance(spec, LocalSpec) else spec.persona().id
+
+
+def _named(config: RunFile, name: str) -> str:
+    """A short name with the model that it stands for, where that is one."""
+    model = _model_of(config, name)
+    return f"{plain(name)} ({plain(model)})" if model else plain(name)

@@ -1,0 +1,138 @@
+"""What each model of a run file costs a token: its entry's own price, the user's table, the shipped one.
+
+Covered: models inside this process, and servers of one's own that no table names, which are free; answers that nothing
+bounds, which no budget can hold. Not covered: what a run comes to; see `planning`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from pathlib import Path
+
+from amendment.errors import ConfigError
+from amendment.llm.prices import FREE, Price, PriceTable, most_cost, price_of
+from amendment.llm.specs import AnthropicSpec, OpenAISpec
+from amendment.llm.tokens import Tokens
+from amendment.preference import load_judge_folder
+from amendment.run.runfile.config import JudgeEntry, RunFile
+from amendment.run.runfile.rounds import round_step
+from amendment.run.runfile.sources import ModelSource
+
+__all__ = ["ASKING", "asked_models", "is_asking", "price_table", "prices_of", "unbounded", "unpriced"]
+
+ASKING = ("critique", "candidates", "construct", "judging", "probes", "dpo", "evaluate")
+"""Stages that can ask models. Those of further rounds can too; see `is_asking`."""
+
+
+def is_asking(stage: str, config: RunFile) -> bool:
+    """Whether a stage asks models: a training does only where a judge guards it."""
+    place = round_step(stage)
+    step = place.step if place else stage
+    return step in ASKING and (step != "dpo" or bool(_guarding(config)))
+
+
+def price_table(config: RunFile, base: Path) -> PriceTable:
+    """The user's price table, if there is one, before the shipped one. Raises ConfigError with all that is wrong."""
+    own = PriceTable.read(base / config.prices) if config.prices else PriceTable()
+    return own.before(PriceTable.shipped())
+
+
+def prices_of(config: RunFile, base: Path) -> dict[str, Price | None]:
+    """The price of every entry under `models`; None where nobody has said one.
+
+    `base` is the folder of the run file. Raises ConfigError with everything that is wrong with its price table.
+    """
+    table = price_table(config, base)
+    found: dict[str, Price | None] = {}
+    for name, spec in config.models.items():
+        if isinstance(spec, OpenAISpec | AnthropicSpec):
+            found[name] = spec.price or price_of(table, spec.host, spec.model)
+        else:
+            found[name] = FREE
+    return found
+
+
+def unpriced(config: RunFile, base: Path, stages: Collection[str] = ASKING) -> list[str]:
+    """The models that these stages ask and that have no price, in the order of the file. Raises as `prices_of`."""
+    asked = asked_models(config, stages)
+    return [name for name, price in prices_of(config, base).items() if price is None and name in asked]
+
+
+def unbounded(config: RunFile, base: Path, stages: Collection[str] = ASKING) -> list[str]:
+    """The models that these stages ask under a budget, and whose answers nothing bounds: no max_tokens, and no
+    max_output in the price. A judge that answers with one letter is bounded. Raises as `prices_of`."""
+    prices = prices_of(config, base)
+    if not config.budget:
+        return []
+    written = _written_to(config, base, stages)
+    limits = {name: Tokens(1, getattr(spec, "max_tokens", None)) for name, spec in config.models.items()}
+    return [
+        name for name, price in prices.items() if name in written and price and most_cost(price, limits[name]) is None
+    ]
+
+
+def _written_to(config: RunFile, base: Path, stages: Collection[str]) -> frozenset[str]:
+    """The models that these stages ask for more than a letter."""
+    judging, evaluate = config.judging, config.evaluate
+    if judging:
+        texts = tuple(
+            one for one in judging.every_judge if _writes(one, base) or _is_to_write(one, config, base, stages)
+        )
+        judging = judging.model_copy(update={"judges": texts, "cascade": None})
+    if evaluate and evaluate.judge and not _writes(evaluate.judge, base):
+        evaluate = evaluate.model_copy(update={"judge": None})  # the other judges of an evaluation write
+    dpo = config.dpo
+    if dpo and dpo.guards and dpo.guards.judge and not _writes(dpo.guards.judge, base):
+        dpo = dpo.model_copy(update={"guards": None})
+    return asked_models(config.model_copy(update={"judging": judging, "evaluate": evaluate, "dpo": dpo}), stages)
+
+
+def _writes(judge: JudgeEntry, base: Path) -> bool:
+    """Whether a judge's verdict is a text; of one that cannot be read somebody else tells."""
+    try:
+        return load_judge_folder(judge.protocol, base=base).writes
+    except ConfigError:
+        return False
+
+
+def _is_to_write(judge: JudgeEntry, config: RunFile, base: Path, stages: Collection[str]) -> bool:
+    """Whether a judge that answers with a letter is asked for its reasons by a probe."""
+    other = config.probes.other_way(judge.protocol) if config.probes and "probes" in stages else None
+    return other is not None and _writes(judge.model_copy(update={"protocol": other}), base)
+
+
+def asked_models(config: RunFile, stages: Collection[str] = ASKING) -> frozenset[str]:
+    """The entries under `models` that these stages ask."""
+    asked = {
+        "critique": [config.critique.model] if config.critique else [],
+        "candidates": [source.model for source in config.candidates if isinstance(source, ModelSource)],
+        "construct": [side.model for source in config.constructions for side in source.sides],
+        "judging": [entry.model for entry in config.judging.every_judge] if config.judging else [],
+        "probes": _probed(config),
+        "dpo": _guarding(config),
+        "evaluate": _evaluated(config),
+    }
+    steps = {place.step for stage in stages if (place := round_step(stage))}
+    stages = {*stages, *steps - {"candidates"}}  # those of further rounds no model under `models` writes
+    names = {name for stage, models in asked.items() if stage in stages for name in models}
+    return frozenset(names - set(config.policies))
+
+
+def _probed(config: RunFile) -> list[str]:
+    """The models of the judges that are probed."""
+    if not (config.judging and config.probes):
+        return []
+    return [entry.model for entry in config.judging.every_judge if config.probes.takes(entry.model)]
+
+
+def _guarding(config: RunFile) -> list[str]:
+    """The model of the judge that watches the training of the policy."""
+    guards = config.dpo.guards if config.dpo else None
+    return [guards.judge.model] if guards and guards.judge else []
+
+
+def _evaluated(config: RunFile) -> list[str]:
+    """The policies that answer in the evaluation, and their judges."""
+    if not config.evaluate:
+        return []
+    return [*config.evaluate.policies, *(entry.model for _, entry in config.evaluate.judges)]

@@ -1,0 +1,139 @@
+"""How far a run is: a bar where there is a terminal, a plain line every so often where there is none."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from amendment.terminal import plain
+
+if TYPE_CHECKING:
+    from amendment.llm.client import Calls
+
+__all__ = ["Progress", "QuietProgress", "open_progress"]
+
+SECONDS_BETWEEN_LINES = 15.0
+
+
+class QuietProgress:
+    """Says nothing; the base of those that do."""
+
+    @contextmanager
+    def stage(self, title: str, total: int, calls: Calls | None = None) -> Iterator[Callable[[], None]]:
+        """Yields a function that is called after each item."""
+        yield lambda: None
+
+    def training(self, title: str, step: int, steps: int, metrics: str) -> None:
+        """A trainer's step."""
+
+    def say(self, line: str) -> None:
+        """A line of its own."""
+
+
+Progress = QuietProgress
+
+
+class _Tally:
+    """What one stage has come to so far, in words."""
+
+    def __init__(self, calls: Calls | None) -> None:
+        self._calls = calls
+        self._began = time.monotonic()
+        self._sent, self._cached = (calls.sent, calls.cached) if calls else (0, 0)
+
+    def text(self) -> str:
+        """Calls and their rate, money, and a server that does not answer."""
+        told: list[str] = []
+        if self._calls:
+            sent, cached = self._calls.sent - self._sent, self._calls.cached - self._cached
+            seconds = max(time.monotonic() - self._began, 1e-3)
+            told += [f"{sent} calls", f"{cached} from the ledger", f"{sent / seconds:.1f}/s"]
+            if self._calls.budget.spent:
+                told.append(f"${self._calls.budget.spent:.2f}")
+            told += [plain(trouble) for trouble in self._calls.troubles()]
+        return f" ({', '.join(told)})" if told else ""
+
+
+class LineProgress(QuietProgress):
+    """Plain lines on standard error, also while nothing ends: a run that waits says for what."""
+
+    def __init__(self, seconds: float = SECONDS_BETWEEN_LINES) -> None:
+        """`seconds` lie between two lines."""
+        self._seconds = seconds
+        self._last = time.monotonic()
+
+    def training(self, title: str, step: int, steps: int, metrics: str) -> None:
+        if time.monotonic() - self._last >= self._seconds:
+            self._last = time.monotonic()
+            self.say(f"  {title}: step {step} of {steps}, {metrics}")
+
+    def say(self, line: str) -> None:
+        print(line, file=sys.stderr, flush=True)  # noqa: T201 - this is what it is for
+
+    @contextmanager
+    def stage(self, title: str, total: int, calls: Calls | None = None) -> Iterator[Callable[[], None]]:
+        tally, done = _Tally(calls), 0
+
+        def step() -> None:
+            nonlocal done
+            done += 1
+
+        with _every(self._seconds, lambda: self.say(f"  {title}: {done} of {total}{tally.text()}")):
+            yield step
+
+
+@contextmanager
+def _every(seconds: float, act: Callable[[], None]) -> Iterator[None]:
+    """Act now and then while the block lasts, from a thread of its own; not once after it."""
+    ended = threading.Event()
+
+    def work() -> None:
+        while not ended.wait(seconds):
+            act()
+
+    thread = threading.Thread(target=work, name="progress", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+
+
+class BarProgress(LineProgress):
+    """A bar with what was sent, what stood in the ledger, what it cost, what is waited for, and the time left."""
+
+    @contextmanager
+    def stage(self, title: str, total: int, calls: Calls | None = None) -> Iterator[Callable[[], None]]:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, ProgressColumn, TextColumn, TimeRemainingColumn
+        from rich.progress import Progress as Bar
+        from rich.text import Text
+
+        tally = _Tally(calls)
+
+        class Told(ProgressColumn):
+            """The tally as it is at each drawing of the bar; its text is no markup."""
+
+            def render(self, task: Any) -> Text:
+                return Text(tally.text().strip())
+
+        columns = (
+            TextColumn("  {task.description}", markup=False),
+            BarColumn(),
+            MofNCompleteColumn(),
+            Told(),
+            TimeRemainingColumn(),
+        )
+        with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
+            task = bar.add_task(title, total=total)
+            yield lambda: bar.advance(task)
+
+
+def open_progress() -> Progress:
+    """The right one for standard error."""
+    return BarProgress() if sys.stderr.isatty() else LineProgress()

@@ -1,0 +1,373 @@
+"""Names in a run file that nothing answers to, stages without what they read, stages that would measure nothing.
+
+Covered: all that the file itself can tell. Not covered: what lies outside it, which `checks` looks at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+
+from amendment.run.engine import Circle, in_order
+from amendment.run.labelled_samples import EVALUATION, SPOT_CHECK, LabelledSample
+from amendment.run.runfile.config import POLICY_STAGES, EvaluateStage, JudgeEntry, JudgingStage, RunFile
+from amendment.run.runfile.constructing import Construction, StrongWeak
+from amendment.run.runfile.rounds import round_step
+from amendment.run.runfile.sources import ChainSource, FileSource, LilliputPrompts, ModelSource
+from amendment.run.runfile.spot_checks import SpotCheckStage
+from amendment.run.wiring import Lack, Wiring, lacks, wire
+from amendment.stages.rounds.checking import round_problems
+from amendment.yamlfile import Loc, did_you_mean, format_path
+
+__all__ = ["NO_INPUT", "judges_of", "only_lends_models", "reference_problems"]
+
+NO_INPUT = "the run has no input; add prompts, candidates from a file, pairs or verdicts"
+_LENT = frozenset({"name", "seed", "constitution", "models", "budget", "prices", "calls"})
+"""What a run file for `Run.models` consists of."""
+NO_PAIRS = "has no pairs to train on; add judging, construct, or pairs of your own"
+
+
+def reference_problems(config: RunFile) -> Iterator[tuple[Loc, str]]:
+    """Everything that the file cannot mean, each with its place in the file."""
+    yield from _stage_names(config)
+    for loc, name in _models_named(config):
+        if name not in config.models:
+            known = ", ".join(config.models) or "none"
+            yield loc, f"no model {name!r} under models{did_you_mean(name, config.models)}; there are {known}"
+    for loc, name in _policies_named(config):
+        if name in POLICY_STAGES and getattr(config, name) is None:
+            yield loc, f"the run has no stage {name!r}; add it, or name a model under models"
+    yield from _missing_parts(config)
+    yield from _one_model_twice(config)
+    yield from _probed_judges(config)
+    if config.judging:
+        yield from _jury_problems(config, config.judging)
+    if config.spot_check:
+        yield from _spot_check_problems(config, config.spot_check)
+    if config.dataset.probabilities == "calibrated":
+        yield from _nothing_calibrated(config)
+    yield from round_problems(config)
+    if config.evaluate:
+        yield from _measures_nothing(config, config.evaluate)
+        yield from _evaluation_people_problems(config, config.evaluate)
+    yield from _smoothing_problems(config)
+    yield from _wiring(config)
+
+
+def _stage_names(config: RunFile) -> Iterator[tuple[Loc, str]]:
+    for name in config.models:
+        if name in (*config.policies, "reward_model"):
+            yield ("models", name), f"{name!r} is the name of a stage; call the model something else"
+
+
+def _models_named(config: RunFile) -> Iterator[tuple[Loc, str]]:
+    """Every place that names a model which has to stand under `models`."""
+    if config.critique:
+        yield ("critique", "model"), config.critique.model
+    for index, source in enumerate(config.constructions):
+        for key, side in zip(_side_keys(source), source.sides, strict=False):
+            yield ("construct", index, key), side.model
+    for loc, entry in judges_of(config):
+        yield (*loc, "model"), entry.model
+    for loc, entry in config.evaluate.judges if config.evaluate else ():
+        yield ("evaluate", *loc, "model"), entry.model
+    if config.dpo and config.dpo.guards and config.dpo.guards.judge:
+        yield ("dpo", "guards", "judge", "model"), config.dpo.guards.judge.model
+    for loc, name in _policies_named(config):
+        known = config.policies if loc[0] == "evaluate" else POLICY_STAGES
+        if loc[0] in ("candidates", "evaluate") and name not in known:
+            yield loc, name
+
+
+def _side_keys(source: Construction) -> tuple[str, ...]:
+    """Where the models of the two sides stand; one model is named once."""
+    return ("strong", "weak") if isinstance(source, StrongWeak) else ("model",)
+
+
+def _policies_named(config: RunFile) -> Iterator[tuple[Loc, str]]:
+    """Every place that may name a policy of this run."""
+    for index, source in enumerate(config.candidates):
+        if isinstance(source, ModelSource):
+            yield ("candidates", index, "model"), source.model
+    for stage in ("sft", "reward_model", "dpo"):
+        settings = getattr(config, stage)
+        if settings is not None:
+            yield (stage, "base"), settings.base
+    for index, name in enumerate(config.evaluate.policies if config.evaluate else ()):
+        yield ("evaluate", "policies", index), name
+
+
+def judges_of(config: RunFile) -> Iterator[tuple[Loc, JudgeEntry]]:
+    """The judges of the stage judging, each with its place in the file."""
+    if config.judging:
+        for index, entry in enumerate(config.judging.judges):
+            yield ("judging", "judges", index), entry
+        for index, entry in enumerate(config.judging.cascade.then if config.judging.cascade else ()):
+            yield ("judging", "cascade", "then", index), entry
+
+
+def _probed_judges(config: RunFile) -> Iterator[tuple[Loc, str]]:
+    """Judges that are to be probed and are none of `judging`, nor of its cascade."""
+    known = [entry.model for entry in config.judging.every_judge] if config.judging else []
+    for index, name in enumerate(config.probes.judges if config.probes and known else ()):
+        if name not in known:
+            told = f"no judge of judging asks model {name!r}{did_you_mean(name, known)}"
+            yield ("probes", "judges", index), f"{told}; there are {', '.join(known)}"
+
+
+def _jury_problems(config: RunFile, stage: JudgingStage) -> Iterator[tuple[Loc, str]]:
+    """Judges that could not be told apart, and juries without what they speak by."""
+    seen: set[tuple[str, str]] = set()
+    for loc, entry in judges_of(config):
+        if (entry.model, entry.protocol) in seen:
+            yield loc, f"{entry.model} judges by {entry.protocol} already; ask for samples there, or take another model"
+        seen.add((entry.model, entry.protocol))
+    if stage.jury == "dawid-skene" and len(stage.every_judge) < 3:
+        found = f"found {len(stage.every_judge)}"
+        yield ("judging", "judges"), f"{found}, expected three at least: of fewer nobody can tell which one errs"
+    if stage.jury == "stacked" and not (stage.labelled == "judge" and (config.verdicts or config.pairs)):
+        needs = "learns from comparisons that people have decided and the judges have judged"
+        yield ("judging", "jury"), f"{needs}; name people's labels under verdicts, and set judging.labelled: judge"
+    if stage.comparisons_per_prompt and stage.ranking != "adaptive":
+        told = f"ranking: {stage.ranking} asks for as many as it takes"
+        yield ("judging", "comparisons_per_prompt"), f"{told}; leave it out, or take ranking: adaptive"
+
+
+def _spot_check_problems(config: RunFile, stage: SpotCheckStage) -> Iterator[tuple[Loc, str]]:
+    """What people could not be asked."""
+    logs = any(one.may_have_texts for one in config.verdicts) or any(one.rater == "model" for one in config.pairs)
+    if not (config.judging or logs):
+        told = "people check judged comparisons, but this run has none with texts"
+        yield ("spot_check",), f"{told}; add judging, or a judge's log under verdicts with columns prompt, a and b"
+    if stage.overlap and stage.annotators == 1:
+        found = f"found {stage.overlap}, expected 0: one annotator agrees with nobody"
+        yield ("spot_check", "overlap"), f"{found}; leave it out, or raise spot_check.annotators"
+    elif stage.overlap > stage.items:
+        found = f"found {stage.overlap}, expected {stage.items} at most: so many items are drawn"
+        yield ("spot_check", "overlap"), f"{found}; lower it, or raise spot_check.items"
+    if stage.people == "simulated":
+        yield from _not_known_to_simulated_people(config, SPOT_CHECK)
+
+
+def _nothing_calibrated(config: RunFile) -> Iterator[tuple[Loc, str]]:
+    """Calibrated probabilities that nothing could make."""
+    loc: Loc = ("dataset", "probabilities")
+    if config.spot_check is None:
+        yield loc, "calibrated on what people say, and nobody is asked; add spot_check, or take probabilities: raw"
+    elif config.spot_check.purpose == "debug":
+        yield loc, "a debug sample calibrates nothing; take spot_check.purpose: estimate, or probabilities: raw"
+    elif config.spot_check.calibration.method == "none":
+        yield loc, "spot_check.calibration.method is none; name a method, or take probabilities: raw"
+
+
+def _smoothing_problems(config: RunFile) -> Iterator[tuple[Loc, str]]:
+    """Estimates of label smoothing that nothing could make, and those that the labels do without."""
+    for name, stage in (("reward_model", config.reward_model), ("dpo", config.dpo)):
+        if stage is None or stage.label_smoothing != "estimated":
+            continue
+        loc: Loc = (name, "label_smoothing")
+        if config.spot_check is None:
+            yield loc, "estimated on what people say, and nobody is asked; add spot_check, or write a number"
+        elif config.spot_check.purpose == "debug":
+            yield loc, "a debug sample estimates nothing; take spot_check.purpose: estimate, or write a number"
+        elif config.spot_check.calibration.method == "none":
+            yield loc, "spot_check.calibration.method is none; name a method, or write a number"
+        elif stage.labels == "soft":
+            yield loc, "soft labels say themselves how sure they are; take labels: hard, or leave label_smoothing out"
+
+
+def _not_known_to_simulated_people(config: RunFile, sample: LabelledSample) -> Iterator[tuple[Loc, str]]:
+    if not (config.prompts and _is_lilliput(config)):
+        told = "the people of the simulated world know its own prompts alone, prompts: [{lilliput: 100}]"
+        command = f"take people: page, and amendment label{sample.option}"
+        yield (*sample.keys, "people"), f"{told}, and this run has others; {command}"
+
+
+def _evaluation_people_problems(config: RunFile, stage: EvaluateStage) -> Iterator[tuple[Loc, str]]:
+    """What people could not be asked of an evaluation."""
+    if stage.people is None:
+        return
+    if stage.judge is None:
+        told = (
+            "label what a judge compared, and correct its win rates; add evaluate.judge, such as judge: {model: NAME}"
+        )
+        yield ("evaluate", "people"), told
+    if stage.people.overlap > stage.people.items:
+        found = f"found {stage.people.overlap}, expected {stage.people.items} at most: so many items are drawn"
+        yield ("evaluate", "people", "overlap"), f"{found}; lower it, or raise evaluate.people.items"
+    if stage.people.people == "simulated":
+        yield from _not_known_to_simulated_people(config, EVALUATION)
+
+
+def _one_model_twice(config: RunFile) -> Iterator[tuple[Loc, str]]:
+    """Two names for one model would draw the same answers: none of the two is the stronger."""
+    for index, source in enumerate(config.constructions):
+        sides = [config.models.get(side.model) for side in source.sides]
+        if isinstance(source, StrongWeak) and sides[0] is not None and sides[0] == sides[1]:
+            names = f"{source.strong} and {source.weak}"
+            told = f"{names} are the same model under two names; name another, or take kind: instructions"
+            yield ("construct", index, "weak"), told
+
+
+def only_lends_models(config: RunFile) -> bool:
+    """The file has models and no stage and no data: it opens judges for Python, such as the reward of a training."""
+    parts = RunFile.model_fields.items()
+    rest = (getattr(config, name) == field.get_default() for name, field in parts if name not in _LENT)
+    return bool(config.models) and all(rest)
+
+
+def _missing_parts(config: RunFile) -> Iterator[tuple[Loc, str]]:
+    needs_rules: list[Loc] = [(name,) for name in ("critique", "judging") if getattr(config, name)]
+    needs_rules += [("evaluate", "judge")] if config.evaluate and config.evaluate.judge else []
+    needs_rules += [("evaluate", "violations")] if config.evaluate and config.evaluate.violations else []
+    needs_rules += [("dpo", "guards", "judge")] if config.dpo and config.dpo.guards and config.dpo.guards.judge else []
+    if needs_rules and not config.constitution:
+        yield needs_rules[0], "needs a constitution; add a line such as: constitution: helpful-honest"
+    judged = config.pairs or config.verdicts
+    has_input = config.prompts or judged or any(isinstance(one, FileSource) for one in config.candidates)
+    if not (has_input or only_lends_models(config)):
+        yield ("name",), NO_INPUT
+    if len(config.dataset.mix) > 1 and not config.has_pairs:
+        yield ("dataset", "mix"), "mixes with pairs of this run, and the run makes none; add judging, or pairs"
+    if config.judging and not _has_two_a_prompt(config):
+        yield ("judging",), _compares_nothing(config)
+    if config.evaluate and not config.dataset.test_share and not config.evaluate.own_prompts:
+        yield ("evaluate",), "needs held-out prompts; set dataset.test_share above 0"
+    if any(isinstance(one, ChainSource) for one in config.candidates) and not config.critique:
+        yield ("candidates",), "from: critique needs the stage critique"
+    yield from _nothing_to_publish(config)
+
+
+def _nothing_to_publish(config: RunFile) -> Iterator[tuple[Loc, str]]:
+    """What `publish` names and no stage makes."""
+    if not config.publish:
+        return
+    if not config.has_pairs:
+        yield ("publish",), "the run makes no dataset that could be published; add judging, or pairs"
+    for name in config.publish.models:
+        if name not in config.policies if round_step(name) else getattr(config, name) is None:
+            yield ("publish", "models", name), f"the run has no stage {name}; add it, or take this line out"
+
+
+def _compares_nothing(config: RunFile) -> str:
+    """What to do about a judging without comparisons; with further rounds, for which alone somebody may have added it,
+    the first has to judge too."""
+    told = "has nothing to compare; add candidates, so that each prompt has two or more"
+    if config.rounds and config.rounds.n > 1:
+        told = (
+            "has nothing to compare in the first round, which judges as the others do; add candidates of a model that "
+            "is there before dpo, two or more a prompt, such as candidates: [{model: NAME, per_prompt: 2}]"
+        )
+    if config.brings_pairs:
+        told += ", or let the judges compare the answers of your own pairs too: judging.labelled: judge"
+    return told
+
+
+def _has_two_a_prompt(config: RunFile) -> bool:
+    """Whether a prompt can have two candidates to compare; what files hold is not known yet."""
+    if config.brings_pairs and config.judging and config.judging.labelled == "judge":
+        return True
+    several = ("all", "draft_and_last")
+    counts = [
+        source.per_prompt if isinstance(source, ModelSource) else 1 + (source.take in several)
+        for source in config.candidates
+        if not isinstance(source, FileSource)
+    ]
+    return len(counts) < len(config.candidates) or sum(counts) > (0 if config.brings_pairs else 1)
+
+
+def _measures_nothing(config: RunFile, stage: EvaluateStage) -> Iterator[tuple[Loc, str]]:
+    """An evaluation that could not say anything, however it went."""
+    if stage.judge:
+        if len(stage.policies) > len(set(stage.policies)) == 1:
+            told = f"{stage.policies[0]} stands here twice, and the judge compares two; name another beside it"
+            yield ("evaluate", "policies"), told
+        elif len(stage.policies) < 2:
+            yield ("evaluate", "judge"), "compares policies, and there are no two; name them under policies"
+    elif stage.compare != "first":
+        yield ("evaluate", "compare"), "is what a judge compares; add evaluate.judge, such as judge: {model: NAME}"
+    yield from _compared_pairs(stage)
+    if stage.violations or stage.over_refusal:
+        if not stage.policies:
+            yield ("evaluate", "policies"), "violations and refusals are those of policies; name at least one"
+    elif stage.judge is None and not _is_lilliput(config):
+        yield (
+            ("evaluate",),
+            "measures nothing: the truth about answers is known in the simulated world alone; add a judge, such as "
+            "judge: {model: NAME}, and two policies for it to compare",
+        )
+    elif stage.judge is None and not (stage.policies or config.reward_model):
+        yield ("evaluate",), "measures nothing; name policies, or add the stage reward_model"
+
+
+def _compared_pairs(stage: EvaluateStage) -> Iterator[tuple[Loc, str]]:
+    """Pairs to compare that name no policy of the evaluation, or the same twice."""
+    if isinstance(stage.compare, str):
+        return
+    known = ", ".join(dict.fromkeys(stage.policies)) or "none"
+    if not stage.compare:
+        yield ("evaluate", "compare"), "found no pair, expected first, all, or pairs such as [[dpo, sft]]"
+    seen: set[frozenset[str]] = set()
+    for index, pair in enumerate(stage.compare):
+        for place, name in enumerate(pair):
+            if name not in stage.policies:
+                told = f"no policy {name!r} under evaluate.policies{did_you_mean(name, stage.policies)}"
+                yield ("evaluate", "compare", index, place), f"{told}; there are {known}"
+        if len(set(pair)) < 2:
+            yield ("evaluate", "compare", index), f"compares {pair[0]} with itself; name two policies"
+        elif frozenset(pair) in seen:
+            yield ("evaluate", "compare", index), "these two are compared already; a win rate says it for both"
+        seen.add(frozenset(pair))
+
+
+def _is_lilliput(config: RunFile) -> bool:
+    """Whether all prompts come from the simulated world."""
+    own_files = any(isinstance(source, FileSource) for source in config.candidates)
+    own_prompts = not all(isinstance(source, LilliputPrompts) for source in config.prompts)
+    return not (own_prompts or own_files or config.pairs or config.verdicts)
+
+
+def _wiring(config: RunFile) -> Iterator[tuple[Loc, str]]:
+    wirings = wire(config)
+    for lack in lacks(wirings):
+        message = _lacking(lack)
+        if message:
+            yield (lack.stage,), message
+    yield from _circle(config, wirings)
+
+
+def _lacking(lack: Lack) -> str | None:
+    """What to do about an absent stage; None where the place that names it tells already."""
+    if lack.absent in POLICY_STAGES or round_step(lack.absent):
+        return None
+    if lack.absent == "dataset":
+        return NO_PAIRS
+    if lack.absent != "critique":
+        return f"reads what the stage {lack.absent} makes; add it"
+    if lack.stage in ("judging", "dataset"):
+        return None
+    what = "drafts" if lack.stage == "base" else "revisions"
+    return f"learns from {what}, which needs the stage critique; add it, or train it on: chosen"
+
+
+def _circle(config: RunFile, wirings: Sequence[Wiring]) -> Iterator[tuple[Loc, str]]:
+    try:
+        in_order(wirings)
+    except Circle as fault:
+        keys = [key for here, there in pairwise(fault.stages) for key in _reading_keys(config, here, there)]
+        told = ", ".join(f"{format_path(loc)}: {value} reads {there}" for loc, value, there in keys)
+        yield (keys[0][0] if keys else ()), f"{fault}; {told}" if told else str(fault)
+
+
+def _reading_keys(config: RunFile, here: str, there: str) -> Iterator[tuple[Loc, str, str]]:
+    """The keys by which a stage reads what another one makes, with their values; those of most stages are fixed."""
+    if here == "candidates":
+        for index, source in enumerate(config.candidates):
+            if isinstance(source, ModelSource) and source.model == there:
+                yield ("candidates", index, "model"), there, there
+        return
+    stage = getattr(config, here) if here in (*POLICY_STAGES, "reward_model") else None
+    if there in POLICY_STAGES and getattr(stage, "base", None) == there:
+        yield (here, "base"), there, there
+    elif there == "dataset" and (on := getattr(stage, "on", None)):
+        yield (here, "on"), on, "the dataset"

@@ -1,0 +1,336 @@
+"""A run: a run file, its folder, and the stages in between. The command line calls this and nothing else."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
+
+import yaml
+
+from amendment import __version__
+from amendment.errors import AmendmentError, ConfigError, LedgerError, Problem
+from amendment.files import write_text
+from amendment.llm.concurrency import STAGE
+from amendment.llm.ledger_folder import full_disk, is_full
+from amendment.llm.model import Model
+from amendment.llm.trust import Trust
+from amendment.publishing.manifest import write_manifest
+from amendment.redaction import redact_logs
+from amendment.run.assembly import assemble
+from amendment.run.changes import remember_settings
+from amendment.run.checks import LoadedRun, check_run_file, load_run_file
+from amendment.run.context import Context, Patience
+from amendment.run.engine import Made, Stage, Workspace, up_to
+from amendment.run.kinship import kinship_warnings
+from amendment.run.planning.making import plan_run
+from amendment.run.planning.plan import Plan
+from amendment.run.progress import Progress, QuietProgress
+from amendment.run.references import NO_INPUT, only_lends_models
+from amendment.run.runfile.config import RunFile
+from amendment.run.spending import write_spending
+from amendment.run.status import why_ended
+from amendment.run.summary import write_summary
+from amendment.run.terms import Terms, agree, keys_of, outward_lines, uncovered_lines
+from amendment.stages.passes import one_pass
+from amendment.yamlfile import did_you_mean
+
+if TYPE_CHECKING:
+    from datasets import DatasetDict
+
+__all__ = ["Result", "Run"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """What a run has made so far."""
+
+    folder: Path
+    summary: Mapping[str, Any]
+    """The content of `summary.json`."""
+    spending: Mapping[str, Any]
+    """The content of `spending.json`: calls, tokens and money by stage and model over all starts of the run, and what
+    is known of this start alone."""
+    sent: int
+    """Model calls that went out in this call of the run."""
+    ran: tuple[str, ...]
+    """Stages that were run now; all others stood."""
+
+    @property
+    def dataset(self) -> DatasetDict:
+        """The dataset as `datasets` holds it, with people under the pseudonyms that they have in everything that leaves
+        the run.
+
+        Raises ConfigError when the run has not made one as it is now.
+        """
+        if "dataset" not in self.summary["stages"]:
+            raise ConfigError(f"{self.folder}: no dataset of this run file here; run it until the stage dataset")
+        from amendment.publishing.dataset_files import preference_dataset_dict
+        from amendment.publishing.tables import Tables
+
+        return preference_dataset_dict({"train": [], "test": [], **Tables.of_run(self.folder).preferences})
+
+
+class _Reported(NamedTuple):
+    """What was written about a run."""
+
+    summary: dict[str, Any]
+    spending: dict[str, Any]
+
+
+class Run:
+    """One run. Calling it makes what is missing and leaves alone what stands.
+
+    A call lets go of the folder at its end, unless models were looked up: these keep working, and keep the
+    folder, until `close`, or the end of a `with` block.
+    """
+
+    def __init__(
+        self,
+        loaded: LoadedRun,
+        *,
+        folder: Path | None = None,
+        progress: Progress | None = None,
+        patience: Patience = Patience(),  # noqa: B008 - immutable
+        terms: Terms = Terms(),  # noqa: B008 - immutable
+    ) -> None:
+        self.config = loaded.config
+        self.folder = folder or Path("runs") / loaded.config.name
+        self._loaded = loaded
+        self._terms = terms
+        self._progress = progress or QuietProgress()
+        self._is_lent = False
+        place = Workspace(self.folder)
+        self._context = Context(
+            loaded.config,
+            loaded.base,
+            place,
+            self._progress,
+            patience,
+            strict_model=terms.strict_model,
+            trust=terms.trust,
+        )
+
+    @classmethod
+    def from_file(
+        cls,
+        path: str | Path,
+        *,
+        folder: str | Path | None = None,
+        overrides: Sequence[str] = (),
+        limit: int | None = None,
+        progress: Progress | None = None,
+        patience: Patience = Patience(),  # noqa: B008 - immutable
+        terms: Terms = Terms(),  # noqa: B008 - immutable
+        trust_hosts: Sequence[str] = (),
+    ) -> Self:
+        """A run of this file, in runs/NAME unless another folder is named. Raises ConfigError with all mistakes.
+
+        `overrides` are `a.b=value` texts; `limit` takes only the first so many rows of each source, and is a run
+        of its own, in runs/NAME.limit-N; `patience` says how long faults of a provider are waited for, `terms` what
+        this start is allowed to do; `trust_hosts` are hosts other than the vendors' that may be sent their keys.
+        """
+        if trust_hosts:
+            terms = terms._replace(trust=Trust(trust_hosts))
+        loaded = load_run_file(path, overrides, limit=limit)
+        if limit and folder is None:  # a trial shall not replace what a whole run has made
+            folder = Path("runs") / f"{loaded.config.name}.limit-{limit}"
+        return cls(loaded, folder=Path(folder) if folder else None, progress=progress, patience=patience, terms=terms)
+
+    @property
+    def models(self) -> Mapping[str, Model]:
+        """The models of the run file, opened when looked up, with the run's ledger behind them.
+
+        They work before, between and after calls of the run, and raise LedgerError after `close`.
+        """
+        return _Models(self.config, self._lend)
+
+    def _lend(self, name: str) -> Model:
+        self._is_lent = True
+        return self._context.model(name)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def check(self) -> list[str]:
+        """What is doubtful about this run, a sentence each. Raises ConfigError with everything that would keep it from
+        being made. Calls nothing."""
+        warnings = check_run_file(self._loaded, allow_unpriced=self._terms.allow_unpriced)
+        assemble(self._context)
+        return [*warnings, *uncovered_lines(self._loaded), *kinship_warnings(self.config)]
+
+    def plan(self, *, until: str | None = None) -> Plan:
+        """What is left to be asked up to the stage `until`, and what it would take and cost; see `plan_run`."""
+        return plan_run(self._loaded, self.folder, until=until)
+
+    def __call__(self, *, until: str | None = None) -> Result:
+        """Make the run, or what is left of it, up to the stage `until`.
+
+        Raises ConfigError or DataError before anything is called, CredentialsError and Paused when models
+        cannot go on, TrainingError when a training's own checks fail.
+        """
+        if only_lends_models(self.config):
+            raise ConfigError([Problem("name", NO_INPUT)])
+        stages = self._stages()
+        wanted = up_to(stages, until)
+        sent = self._context.sent
+        try:
+            self._prepare(wanted)
+            made: set[str] = set()
+            for stage in wanted:
+                if stage.name not in made and not self._context.workspace.stands(stage):
+                    made |= self._make(self._together(stage, wanted), stages)
+            reported = self._report(stages)
+            ran = tuple(stage.name for stage in wanted if stage.name in made)
+            return Result(folder=self.folder, **reported._asdict(), sent=self._context.sent - sent, ran=ran)
+        except OSError as fault:
+            if is_full(fault, self.folder):
+                raise LedgerError(full_disk(self.folder)) from fault
+            raise
+        finally:
+            if not self._is_lent:
+                self.close()
+
+    def _prepare(self, wanted: Sequence[Stage]) -> None:
+        """All that can keep the run from being made, before anything is written and the first call is sent."""
+        standing = self._context.workspace.standing(wanted)
+        left = [stage.name for stage in wanted if stage.name not in standing]
+        if left:
+            warnings = check_run_file(self._loaded, standing=standing)
+            for line in (*outward_lines(self._loaded, left), *warnings, *kinship_warnings(self.config)):
+                self._progress.say(line)
+            agree(self._loaded, self.folder, left, self._terms)
+            for line in uncovered_lines(self._loaded, left):
+                self._progress.say(line)
+            redact_logs(*keys_of(self.config))
+        self._context.calls.ledger  # noqa: B018 - opening it locks the folder before anything is written
+        self._write_config()
+        remember_settings(wanted, self.folder)
+
+    def _stages(self) -> list[Stage]:
+        try:
+            return assemble(self._context)
+        except (AmendmentError, OSError):
+            check_run_file(self._loaded)  # which names this problem among all others, with its place
+            raise
+
+    def _together(self, stage: Stage, wanted: Sequence[Stage]) -> list[Stage]:
+        """The stage, and those after it that have to be made too and can share its pass over the prompts."""
+        workspace, group = self._context.workspace, [stage]
+        if stage.step is None:
+            return group
+        standing = workspace.standing(wanted)
+        unmade = {artefact for one in wanted if one.name not in standing for artefact in one.makes} - set(stage.makes)
+        renewed = set() if workspace.is_current(stage) else set(stage.makes)
+        for later in wanted[wanted.index(stage) + 1 :]:
+            has_to = not workspace.stands(later) or not renewed.isdisjoint(later.needs)
+            if later.step and has_to and unmade.isdisjoint(later.needs):
+                group.append(later)
+                unmade -= set(later.makes)
+                renewed |= set(later.makes)
+        return group
+
+    def _make(self, group: Sequence[Stage], stages: Sequence[Stage]) -> set[str]:
+        """Run one of these stages, or several in one pass; returns their names."""
+        names = ", ".join(stage.name for stage in group)
+        is_again = any(self._context.workspace.note(stage.name) for stage in group)
+        again = " again, since settings, inputs or the toolkit have changed" if is_again else ""
+        self._progress.say(f"{names}: {'; '.join(stage.title for stage in group)}{again}")
+        self._report(stages, running=names)
+        try:
+            for stage, made in self._made(group):
+                self._context.workspace.close(stage, made)
+        except BaseException as fault:
+            self._report(stages, ended=why_ended(fault, keys_of(self.config)))
+            raise
+        return {stage.name for stage in group}
+
+    def _made(self, group: Sequence[Stage]) -> Iterator[tuple[Stage, Made]]:
+        """What stages make, one after another; each has to be closed before the next is asked for."""
+        token = STAGE.set(group[0].name)
+        try:
+            if len(group) == 1:
+                yield group[0], group[0].run()
+                return
+            steps = [stage.step() for stage in group if stage.step]
+            with closing(one_pass(self._context, steps)) as made:
+                yield from zip(group, made, strict=False)
+        finally:
+            STAGE.reset(token)
+
+    def _report(self, stages: Sequence[Stage], running: str | None = None, ended: str | None = None) -> _Reported:
+        """Write what stands now: `status.json`, the spending and the summary.
+
+        Before and after each stage, so that a run that fails leaves no figures of other settings; the manifest at
+        the end, however it comes. `running` are the names of stages, with commas between; `ended` says why this start
+        did not finish.
+        """
+        workspace = self._context.workspace
+        done = workspace.standing(stages)
+        status = {
+            "name": self.config.name,
+            "stages": [stage.name for stage in stages],
+            "running": running,
+            "ended": ended,
+            "done": done,
+            "out of date": [stage.name for stage in stages if stage.name not in done and workspace.note(stage.name)],
+        }
+        write_text(self.folder / "status.json", json.dumps(status, indent=1) + "\n")
+        pairs = _pairs(workspace, done) if "dataset" in done else None
+        lost = self._context.possibly_paid()
+        spending = write_spending(self.folder, self._context.calls, pairs=pairs, possibly_paid=lost)
+        summary = write_summary(self.config, workspace, stages, spending)
+        if running is None:
+            write_manifest(self.config, workspace, stages, summary, self._context.constitutions)
+        return _Reported(summary, spending)
+
+    def _write_config(self) -> None:
+        """The resolved run file, defaults included, and the version that reads it."""
+        try:
+            resolved = self.config.model_dump(mode="json", by_alias=True, exclude_none=True)
+            text = yaml.safe_dump(resolved, sort_keys=False, allow_unicode=True)
+            write_text(self.folder / "run.yaml", f"# resolved by amendment {__version__}\n{text}")
+        except OSError as fault:
+            if is_full(fault, self.folder):
+                raise
+            raise LedgerError(f"{self.folder}: cannot be written ({fault.strerror}); choose another folder") from fault
+
+    def close(self) -> None:
+        """Let go of models and ledger; calling the run, or looking a model up, opens them again."""
+        self._is_lent = False
+        self._context.close()
+
+
+def _pairs(workspace: Workspace, done: Sequence[str]) -> int:
+    """How many pairs the dataset has that stands, and those that further rounds have made."""
+    made = [name for name in done if name == "dataset" or name.endswith("-dataset")]
+    notes = [note["counts"] for name in made if (note := workspace.note(name))]
+    return sum(note.get(f"{kind} pairs", 0) for note in notes for kind in ("train", "test", "new"))
+
+
+class _Models(Mapping[str, Model]):
+    """Models by short name, opened when looked up."""
+
+    def __init__(self, config: RunFile, open_model: Callable[[str], Model]) -> None:
+        self._known, self._open = config.models, open_model
+
+    def __getitem__(self, name: str) -> Model:
+        if name not in self._known:
+            near, known = did_you_mean(name, self._known), ", ".join(self._known)
+            raise ConfigError(f"no model {name!r} in this run{near}; there are {known}")
+        return self._open(name)
+
+    def __iter__(self) -> Any:
+        return iter(self._known)
+
+    def __len__(self) -> int:
+        return len(self._known)

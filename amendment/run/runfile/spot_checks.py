@@ -1,0 +1,86 @@
+"""The part of a run file that lets people look at a sample of what the judges decided."""
+
+from __future__ import annotations
+
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from amendment.calibration.drawing import LEAST_UNIFORM
+from amendment.calibration.gate import GateLimits
+from amendment.calibration.samples import Purpose
+from amendment.run.runfile.sources import Part
+
+__all__ = ["CalibrationPart", "GatePart", "MethodName", "SpotCheckStage"]
+
+MethodName = Literal["temperature", "platt", "isotonic", "none"]
+
+
+class CalibrationPart(Part):
+    """How the judge's probabilities are brought into line with what people say."""
+
+    method: MethodName = "temperature"
+    """temperature: one factor on the log-odds, from about 50 labels; platt: a factor and an offset; isotonic: any
+    rising curve, from about 500 labels; none: probabilities stay as they are."""
+    turned: Literal["keep", "turn", "drop"] = "keep"
+    """What becomes of a pair whose calibrated probability says the opposite: keep leaves chosen and rejected as they
+    are, turn exchanges them, drop leaves the pair out. Each is counted."""
+
+
+class GatePart(Part):
+    """What a judge has to reach before anything is trained on its pairs."""
+
+    below_ceiling: float = Field(default=0.05, ge=0, le=0.5)
+    """How far the judge's agreement with people may lie below that of two people: 0.05 are five points. The gate fails
+    where the whole interval lies further below."""
+    orders_disagree: float = Field(default=0.5, ge=0, le=1)
+    """On which share of the exported comparisons the judge's two displayed orders may disagree."""
+    unreadable: float = Field(default=0.1, ge=0, le=1)
+    """Which share of a judge's verdicts may be unreadable."""
+    on_fail: Literal["stop", "go_on"] = "stop"
+    """stop: no training stage begins (exit code 5); go_on: training begins, and certificate and card say that the gate
+    failed."""
+
+    @property
+    def limits(self) -> GateLimits:
+        """What the gates are told."""
+        names = ("below_ceiling", "orders_disagree", "unreadable")
+        return GateLimits(**{name: getattr(self, name) for name in names})
+
+
+class SpotCheckStage(Part):
+    """People's look at a sample of the judged comparisons."""
+
+    items: int = Field(default=200, ge=1, le=100_000)
+    """Comparisons of the dataset, of both splits, that people are asked about; all of them where there are no more."""
+    overlap: int = Field(default=50, ge=0, le=100_000)
+    """Of these, how many every annotator sees: how far people agree is measured on them. All others are shared out.
+    Where nothing is said, of fewer items all, and none for one annotator."""
+    annotators: int = Field(default=2, ge=1, le=100)
+    """People who label."""
+    repeats: float = Field(default=0.1, ge=0, le=1)
+    """Share of the items that an annotator is shown once more, sides exchanged."""
+    uniform: float = Field(default=0.8, ge=LEAST_UNIFORM, le=1)
+    """Share of the probability of being drawn that is the same for all; the rest goes to comparisons that the judge is
+    unsure of. Below one half intervals would no longer hold."""
+    sealed: float = Field(default=0.5, ge=0, le=1)
+    """Share of the prompts whose labels certify alone: calibration and everything else that learns never sees them."""
+    purpose: Purpose = "estimate"
+    """estimate: a random sample, from which figures follow. debug: the comparisons that the judge is least sure of, to
+    find errors; no figure is estimated from them."""
+    people: Literal["page", "simulated"] = "page"
+    """page: people, by amendment label. simulated: those of the simulated world, who know no other prompts."""
+    decide: bool = True
+    """Labels that are not sealed decide their comparisons in the dataset."""
+    calibration: CalibrationPart = CalibrationPart()
+    """Of the judge's probabilities."""
+    gate: GatePart = GatePart()
+    """Between judge and training."""
+
+    @model_validator(mode="after")
+    def _default_overlap(self) -> Self:
+        """Of a small sample all of it; of one annotator none, who agrees with nobody."""
+        if "overlap" not in self.model_fields_set:
+            shared = 0 if self.annotators == 1 else min(self.overlap, self.items)
+            object.__setattr__(self, "overlap", shared)  # the part is frozen from here on
+        return self

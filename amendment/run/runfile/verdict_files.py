@@ -1,0 +1,245 @@
+"""What a run file says of verdicts that exist already: where they stand, how they are spelled, who gave them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator
+from fnmatch import fnmatchcase
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from amendment.records import RaterKind, VoteValue
+from amendment.run.runfile.sources import OPEN, OneOrMore, Part, Source
+
+__all__ = ["OrderWords", "VerdictColumns", "VerdictFile", "VerdictWords", "order_faults", "word_of"]
+
+Word = str | bool | int | float
+Columns = Annotated[tuple[str, ...], OneOrMore, Field(min_length=1)]
+
+
+def _listed(value: Any) -> Any:
+    return value if isinstance(value, list | tuple) else [] if value is None else [value]
+
+
+Words = Annotated[tuple[Word, ...], BeforeValidator(_listed, json_schema_input_type=Word | list[Word] | None)]
+"""One word or several that mean the same; null for none."""
+
+
+def word_of(value: Any) -> str:
+    """A cell as a word: whole numbers without the `.0` that tools put to a column with gaps, true and false in small
+    letters; a gap is empty."""
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return ""
+    text = str(value).strip()
+    if text in ("True", "False", "TRUE", "FALSE"):
+        return text.lower()
+    return text[:-2] if text.endswith(".0") and text[:-2].lstrip("-").isdecimal() else text
+
+
+class VerdictWords(Part):
+    """How the file spells a verdict: for each meaning a word or a list of words."""
+
+    a: Words = ("a", "A")
+    """The first answer is better."""
+    b: Words = ("b", "B")
+    """The second answer is better."""
+    tie: Words = ("tie",)
+    """Both are equally good."""
+    both_bad: Words = ("both_bad",)
+    """Neither is any good."""
+    invalid: Words = ("invalid",)
+    """No verdict could be read: counted, never a tie."""
+
+    @model_validator(mode="after")
+    def _all_different(self) -> Self:
+        _refuse_questions(self, ("a", "b", "tie", "both_bad"))
+        words = [word_of(word) for words in (self.a, self.b, self.tie, self.both_bad, self.invalid) for word in words]
+        twice = sorted({word for word in words if words.count(word) > 1})
+        if twice:
+            raise ValueError(f"each word means one thing, and {', '.join(map(repr, twice))} stands here twice")
+        return self
+
+    def meanings(self) -> dict[str, VoteValue]:
+        """What each word means."""
+        meant: list[tuple[VoteValue, tuple[Word, ...]]] = [
+            ("A", self.a),
+            ("B", self.b),
+            ("tie", self.tie),
+            ("both_bad", self.both_bad),
+            ("invalid", self.invalid),
+        ]
+        return {word_of(word): value for value, words in meant for word in words}
+
+
+def _refuse_questions(words: Part, keys: Iterable[str]) -> None:
+    for key in keys:
+        if OPEN in getattr(words, key):
+            raise ValueError(f"{key} is still a question ({OPEN}): write the word that the file uses")
+
+
+class OrderWords(Part):
+    """How the file spells which answer was displayed first."""
+
+    ab: Words = ("ab", "AB")
+    """The answer in column `a` was."""
+    ba: Words = ("ba", "BA")
+    """The answer in column `b` was."""
+
+    @model_validator(mode="after")
+    def _all_different(self) -> Self:
+        _refuse_questions(self, ("ab", "ba"))
+        both = {word_of(word) for word in self.ab} & {word_of(word) for word in self.ba}
+        if both:
+            raise ValueError(f"ab and ba need different words, and {', '.join(map(repr, sorted(both)))} is in both")
+        return self
+
+    def meanings(self) -> dict[str, Literal["A", "B"]]:
+        """Which answer stood first, by word."""
+        first: dict[str, Literal["A", "B"]] = {word_of(word): "A" for word in self.ab}
+        return {**first, **{word_of(word): "B" for word in self.ba}}
+
+
+class VerdictColumns(Part):
+    """Where the parts of a verdict stand. A comparison is named by `item`, or by its prompt and two answers."""
+
+    item: Columns | None = None
+    """One column, or several together, that name the comparison; rows of several files are joined by it."""
+    prompt: Columns | None = None
+    """One column, or several that are joined by an empty line; empty cells are left out."""
+    a: str | None = None
+    """Column with the first answer."""
+    b: str | None = None
+    """Column with the second answer."""
+    verdict: str | None = None
+    """Column with the verdict of a rater."""
+    votes: Columns | None = None
+    """Instead of `verdict`: a column for each rater, named after the rater."""
+    swapped: str | None = None
+    """Column with the same rater's verdict when the second answer was displayed first; `verdict` is then the one of
+    the order in which the first was."""
+    order: str | None = None
+    """Column that says which answer was displayed first; see `orders`."""
+    p: str | None = None
+    """Column with P(the first answer is better), between 0 and 1, in the same coordinates as the verdict."""
+    rater: Columns | None = None
+    """One column, or several together, that name the rater of `verdict`."""
+    principle: str | None = None
+    """Column with the principle by which the verdict was given."""
+    sample: str | None = None
+    """Column with the number of the draw, where a rater was asked the same several times."""
+    category: str | None = None
+    """Column with the category of each comparison."""
+    model_a: str | None = None
+    """Column with the writer of the first answer."""
+    model_b: str | None = None
+    """Column with the writer of the second answer."""
+    prompt_id: str | None = None
+    """Column that names the prompt, by which intervals are clustered; by default its text, else the item."""
+
+    def names(self) -> Iterator[str]:
+        """All columns that are read."""
+        for value in self.__dict__.values():
+            if value is not None:
+                yield from [value] if isinstance(value, str) else value
+
+    @property
+    def has_texts(self) -> bool:
+        """Whether a prompt and two answers are read, so that a row can become a pair."""
+        return self.prompt is not None and self.a is not None and self.b is not None
+
+    @model_validator(mode="after")
+    def _makes_sense(self) -> Self:
+        for message in self._faults():
+            raise ValueError(message)
+        return self
+
+    def _faults(self) -> Iterator[str]:
+        if (self.a is None) != (self.b is None):
+            yield "name both answers, a and b, or neither"
+        if self.item is None and self.a is None:
+            yield "nothing names the comparison; name item (one column or several), or prompt, a and b"
+        if self.verdict is not None and self.votes is not None:
+            yield "name either verdict (one rater a row) or votes (a column for each rater)"
+        if self.verdict is None and self.votes is None and self.p is None:
+            yield "no column holds a verdict; name verdict, votes or p"
+        if self.votes is not None and (self.rater or self.p or self.swapped):
+            yield "columns of votes are named after their raters; rater, p and swapped go with verdict"
+        if self.swapped is not None and (self.verdict is None or self.order is not None):
+            yield "swapped goes with verdict and without order: the two columns are the two orders"
+
+
+class VerdictFile(Source):
+    """Verdicts that exist already: people's labels, or the log of a judge."""
+
+    columns: VerdictColumns | None = None
+    """Where the parts stand; a recognised shape needs none."""
+    words: VerdictWords | None = None
+    """How verdicts are spelled; a, b, tie, both_bad and invalid where nothing is said and no shape knows better."""
+    orders: OrderWords = OrderWords()
+    """How `columns.order` spells which answer was displayed first."""
+    coordinates: Literal["displayed", "content"] | None = None
+    """What a verdict for the first answer means where both orders occur: displayed, the one that was shown first;
+    content, the one in column `a` whatever was shown first. Required there, since a guess would turn a judge round.
+    Where no column tells the order, displayed says that the answer in column `a` was shown first in each row."""
+    kind: RaterKind | None = None
+    """Who gave these verdicts; or `people`."""
+    people: Annotated[tuple[str, ...], OneOrMore] | None = Field(default=None, min_length=1)
+    """Instead of `kind`: patterns of the raters that are people, such as expert_*; all others are models."""
+    rater: str | None = None
+    """The rater of all these verdicts, where no column names one; the file's name by default."""
+    principle: str | None = None
+    """The principle of all these verdicts, where no column names one."""
+    empty: Literal["no_vote", "invalid"] | None = None
+    """What an empty cell is, where `words` gives it no meaning: by default a person who did not vote, and a model that
+    could not be read."""
+    unreadable: Literal["stop", "invalid"] = "stop"
+    """stop names every word that means nothing; invalid counts each of them as a verdict that could not be read."""
+
+    @property
+    def may_have_texts(self) -> bool:
+        """Whether rows can become pairs; of a shape that is yet to be recognised nobody knows."""
+        return self.columns is None or self.columns.has_texts
+
+    def kind_of(self, rater: str) -> RaterKind | None:
+        """Who a rater is; None where the file does not say."""
+        if self.people is not None:
+            return "person" if any(fnmatchcase(rater, pattern) for pattern in self.people) else "model"
+        return self.kind
+
+    @model_validator(mode="after")
+    def _makes_sense(self) -> Self:
+        for message in self._faults():
+            raise ValueError(message)
+        return self
+
+    def _faults(self) -> Iterator[str]:
+        if self.kind is not None and self.people is not None:
+            yield "name either kind (of all raters) or people (patterns of those that are)"
+        if self.empty is not None and self.words is not None and "" in self.words.meanings():
+            yield "words says what an empty cell means, and so does empty; name one of them"
+        columns = self.columns
+        if columns is None:
+            return
+        if self.rater is not None and (columns.rater or columns.votes):
+            yield "rater names the one rater of all rows, and the columns name raters already"
+        if self.principle is not None and columns.principle is not None:
+            yield "principle names the one of all rows, and columns.principle names a column"
+        yield from order_faults(columns, self.coordinates)
+
+
+def order_faults(columns: VerdictColumns, coordinates: str | None) -> Iterator[str]:
+    """What is not said, or said in vain, of the coordinates of verdicts in several orders."""
+    several = columns.swapped or columns.order
+    if several and coordinates is None:
+        yield (
+            f"column {several!r} brings a second order, and a verdict can speak of what was displayed or of the "
+            "columns a and b; say coordinates: displayed (the word for a means the answer shown first) or "
+            "coordinates: content (it means column a, whatever was shown first)"
+        )
+    tells_sides = columns.a is not None or (columns.model_a is not None and columns.model_b is not None)
+    if not several and coordinates == "displayed" and not tells_sides:
+        yield (
+            "displayed coordinates need the order in which answers were shown; name columns.order or swapped, or the "
+            "answers (a, b) or their writers (model_a, model_b), of which the first is then the one shown first"
+        )

@@ -1,0 +1,244 @@
+"""Evaluate a reward model on the user's files: the function behind `amendment evaluate`.
+
+Covered: pairs and verdicts as a run file reads them (people decide where there are any, else verifiers, else models);
+RewardBench, RewardBench 2, style grids and pools by their columns. Not covered: the figures; see
+`reward_model/measuring`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from statistics import fmean
+from typing import Any, NamedTuple
+
+from amendment import __version__
+from amendment.data.comparisons import JoinedComparison, join
+from amendment.data.guesses import not_recognised
+from amendment.data.readings import Reading, gather
+from amendment.data.shapes import recognise
+from amendment.data.source_rows import SourceRows, facts_of, rows_of
+from amendment.data.verdict_records import Records, records_of
+from amendment.errors import ConfigError, DataError, Problem
+from amendment.records import Candidate, Verdict
+from amendment.reward_model import RewardEvaluation, RewardModel, evaluate_reward, layout_of, longer_wins, reward_lines
+from amendment.run.runfile.config import RunFile
+from amendment.run.runfile.sources import PairColumns, PairFile, Source
+from amendment.run.runfile.verdict_files import VerdictFile, word_of
+from amendment.run.scoring import model_hash
+from amendment.run.scoring_rows import AskedRow, Columns, as_sources, read_asked
+from amendment.stages.deciding import decide
+from amendment.yamlfile import capped
+
+__all__ = ["EvaluatedReward", "HeldOut", "evaluate_files", "read_held_out"]
+
+WHO = (
+    "Say which of them are people: --people 'PATTERN', such as --people 'expert_*' (can be given again); all others "
+    "are models"
+)
+COLUMNS = "or name the columns here: --columns prompt=COLUMN,chosen=COLUMN,rejected=COLUMN (or a=, b= and votes=)"
+_LISTED = ("reward-bench", "reward-bench-2", "grid", "pools")
+"""Layouts whose rows are measured as they stand; of pairs it is first found out who said what."""
+_KEPT = ("subset", "num_correct", "num_incorrect", "domain", "category", "quality", "best", "id")
+
+
+class HeldOut(NamedTuple):
+    """Rows that can be measured on, what was counted in reading, and the facts of each file."""
+
+    rows: list[dict[str, Any]]
+    counts: Counter[str]
+    files: list[dict[str, Any]]
+
+
+class EvaluatedReward(NamedTuple):
+    """A model on a held-out set."""
+
+    evaluation: RewardEvaluation
+    baselines: dict[str, RewardEvaluation]
+    document: dict[str, Any]
+    """All of it as JSON, with the hashes of model and files."""
+    lines: list[str]
+    """For a terminal."""
+
+
+def evaluate_files(
+    folder: str | Path,
+    sources: Iterable[Source | Path | str],
+    *,
+    base: Path = Path(),
+    columns: Columns | None = None,
+    people: Sequence[str] = (),
+    principles: Sequence[str] | None = None,
+) -> EvaluatedReward:
+    """Measure the reward model in `folder` on held-out files or datasets, whose paths are seen from `base`.
+
+    `people` are patterns of raters who are people, in files of verdicts. What needs no model is measured beside it:
+    `longer wins`, and `always first` where the order of the answers is on record. Raises DataError naming every row
+    that cannot be read.
+    """
+    held_out = read_held_out(sources, base, columns=columns, people=people)
+    model = RewardModel.load(folder, hold=True)
+    score, temperature = partial(model.score, principles=principles), model.meta.temperature_used
+    found = evaluate_reward(score, held_out.rows, probability=model.probability)
+    beside = {"longer wins": evaluate_reward(longer_wins, held_out.rows)}
+    counts = {name: count for name, count in held_out.counts.items() if count}
+    document = {
+        "model": {
+            "name": Path(folder).name,
+            "sha256": model_hash(Path(folder)),
+            "temperature": model.meta.temperature_used,
+        },
+        "toolkit": __version__,
+        "files": held_out.files,
+        "read": counts,
+        **found.to_json(),
+        "baselines": {name: one.to_json() for name, one in beside.items()},
+    }
+    told = [f"{name}: {count}" for name, count in counts.items() if name in _TOLD]
+    lines = reward_lines(found, beside, temperature=temperature)
+    return EvaluatedReward(found, beside, document, [*lines, *(["", *told] if told else [])])
+
+
+_TOLD = ("bad rows left out", "without a verdict", "pairs of identical answers", "pairs with an empty answer")
+"""Counts that a reader has to see."""
+
+
+def read_held_out(
+    sources: Iterable[Source | Path | str], base: Path, *, columns: Columns | None = None, people: Sequence[str] = ()
+) -> HeldOut:
+    """The rows of files and datasets as `evaluate_reward` takes them. Raises DataError naming every bad row."""
+    named = as_sources(sources)
+    if not named:
+        raise ConfigError("evaluate: nothing to evaluate on; name a file, or --dataset")
+    held_out = HeldOut([], Counter(), [])
+    for source in named:
+        found = rows_of(source, base)
+        if columns is None and layout_of(found.rows[0].values) in _LISTED:
+            _listed(source, found, base, held_out)
+        else:
+            _judged(_config(source, found, columns, people), base, held_out)
+    if not held_out.rows:
+        told = ", ".join(f"{count} {name}" for name, count in held_out.counts.items())
+        raise DataError(f"{', '.join(source.label for source in named)}: no row can be measured on ({told or 'none'})")
+    return held_out
+
+
+def _listed(source: Source, found: SourceRows, base: Path, held_out: HeldOut) -> None:
+    """Rows of one prompt each, as they stand, their texts checked."""
+    asked, facts = read_asked(source, base)
+    known = {row.place.removeprefix(found.place).lstrip(": "): row.values for row in found.rows}
+    held_out.rows.extend(_row_of(one, known[one.place]) for one in asked)
+    held_out.counts["rows"] += len(asked)
+    held_out.counts["bad rows left out"] += len(found.rows) - len(asked)
+    held_out.files.append({"name": facts.name, **facts.to_json()})
+
+
+def _row_of(asked: AskedRow, values: Mapping[str, Any]) -> dict[str, Any]:
+    requests = asked.requests()
+    answers: dict[str, Any] = {}
+    for name, request in zip(asked.names, requests, strict=True):
+        if asked.kind == "list":
+            answers.setdefault(name.split()[0], []).append(request["completion"])
+        else:
+            answers[name] = request["completion"]
+    shared = {name: value for name, value in requests[0].items() if name != "completion"}
+    kept = {name: values[name] for name in _KEPT if values.get(name) is not None}
+    return {**kept, **shared, **answers, "prompt_id": asked.prompt.id}
+
+
+def _judged(config: RunFile, base: Path, held_out: HeldOut) -> None:
+    """Pairs and verdicts: comparisons with what was said of them."""
+    gathered = gather(config, base, who=WHO)
+    joined = join(gathered)
+    problems: list[Problem] = [*gathered.problems, *joined.problems]
+    held_out.counts.update(gathered.counts + joined.counts)
+    for item in joined.items.values():
+        records = records_of(item, problems)
+        held_out.counts.update(records.counts)
+        if records.prompt is not None:
+            made = _comparison(item, records)
+            held_out.counts["without a verdict"] += made is None
+            held_out.rows.extend([made] if made else [])
+    if problems:
+        raise DataError(capped(problems))
+    held_out.files.extend({"name": one.name, **one.to_json()} for one in facts_of(gathered.files, base))
+
+
+def _config(source: Source, found: SourceRows, columns: Columns | None, people: Sequence[str]) -> RunFile:
+    """A run file that brings this one source, as pairs where its columns are pairs, else as verdicts."""
+    told = source.model_dump(exclude_none=True)
+    if columns is not None:
+        named = _pair_columns(columns)
+        # what is measured against votes is measured against people: --columns votes= names their columns
+        return RunFile(
+            name="evaluate", pairs=(PairFile(**told, columns=named, rater="person" if named.votes else None),)
+        )
+    if recognise(found.columns, "pairs") is None:
+        if recognise(found.columns, "verdicts") is None:
+            raise DataError([not_recognised(found, "pairs"), Problem(found.place, COLUMNS)])
+        return RunFile(name="evaluate", verdicts=(VerdictFile(**told, people=tuple(people) or None),))
+    if people:
+        raise ConfigError(f"{source.label}: --people is for files of verdicts; the columns of this one are pairs")
+    return RunFile(name="evaluate", pairs=(PairFile(**told),))
+
+
+def _pair_columns(columns: Columns) -> PairColumns:
+    named: dict[str, Any] = {"prompt": columns.prompt, "category": columns.category, **dict(columns.answers)}
+    if "score" in named:
+        raise ConfigError("--columns: an evaluation needs chosen and rejected, or a, b and votes; found candidate")
+    if "a" in named and not columns.votes:
+        raise ConfigError("--columns: with a and b an evaluation needs votes, the columns that say which is better")
+    return PairColumns(**named, votes=columns.votes or None)
+
+
+def _comparison(item: JoinedComparison, records: Records) -> dict[str, Any] | None:
+    """A pair, oriented as was decided; None where no verdict could be read."""
+    assert records.prompt is not None
+    a, b = records.candidates
+    judged = decide(records.verdicts) if records.verdicts else None
+    if judged is None or judged.p_a is None:
+        return None
+    p_a = judged.p_a if judged.a == a.id else 1 - judged.p_a
+    chosen, rejected = (a, b) if p_a >= 0.5 else (b, a)
+    reading = item.readings[0]
+    values = reading.row.values
+    row = records.prompt.to_json()
+    made = {
+        "prompt": row["messages"],
+        **{name: values[name] for name in ("tools", "chat_template_kwargs", "principles") if values.get(name)},
+        "chosen": _messages(chosen),
+        "rejected": _messages(rejected),
+        "prompt_id": records.prompt.id,
+        "category": row.get("category") or values.get("category") or values.get("subset"),
+    }
+    if reading.is_decided:
+        return {**made, **_label(reading, max(p_a, 1 - p_a)), "first": values.get("first")}
+    said = _share(records.verdicts, chosen.id)
+    people = {} if said is None else {"p_people": said}
+    side = "chosen" if records.first == chosen.id else "rejected"
+    return {**made, **people, "p_chosen": max(p_a, 1 - p_a), "first": side}
+
+
+def _label(reading: Reading, p: float) -> dict[str, Any]:
+    """What our own datasets' rows say of who decided a pair, and how surely; nothing where they say no probability."""
+    values, column = reading.row.values, reading.columns.p
+    is_told = column is not None and word_of(values[column]) != ""
+    return {"p_chosen": p, "decided_by": values.get("decided_by")} if is_told else {}
+
+
+def _messages(candidate: Candidate) -> list[dict[str, Any]]:
+    return [message.to_json() for message in candidate.messages]
+
+
+def _share(verdicts: Sequence[Verdict], chosen: str) -> float | None:
+    """The share of people's votes for an answer, ties half; None where nobody of them could be read."""
+    said = [p if one.shown[0] == chosen else 1 - p for one in verdicts if (p := _p_first(one)) is not None]
+    return fmean(said) if said else None
+
+
+def _p_first(verdict: Verdict) -> float | None:
+    if verdict.rater_kind != "person" or verdict.invalid is not None:
+        return None
+    return {"A": 1.0, "B": 0.0}.get(str(verdict.value), 0.5)

@@ -1,0 +1,289 @@
+"""Of each stage what of the run file, and of the files that it names, changes what the stage makes: the part of its key
+beside its inputs.
+
+Covered: what counts. Not covered: what a stage reads and makes, which stands in `wiring`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+
+from amendment.audit.certificate import CERTIFICATE_FORMAT
+from amendment.data.source_rows import source_state
+from amendment.llm.specs import LocalSpec
+from amendment.preference import load_judge_folder
+from amendment.run.context import Context, located
+from amendment.run.kinship import independence
+from amendment.run.labelled_samples import EVALUATION, SPOT_CHECK, LabelledSample
+from amendment.run.runfile.config import DpoStage, JudgeEntry, RewardStage, RunFile, SftStage
+from amendment.run.runfile.sources import ChainSource, FileSource, LilliputPrompts, ModelSource
+from amendment.stages.constructing import plan_draws
+from amendment.stages.labels import Labelling, labels_state
+from amendment.stages.mixing import mix_labels, mix_shares
+from amendment.stages.probing import other_way, probed_judges
+from amendment.stages.sampling import sample_settings
+
+__all__ = ["PRESENTATION", "SETTINGS", "Settings"]
+
+Settings = dict[str, Any]
+PRESENTATION = (
+    *("concurrency", "requests_per_minute", "tokens_per_minute", "timeout", "mode", "price", "api_key_env"),
+    "batch_size",
+)
+"""Of a model's entry what changes how fast and at what price it answers, and not what."""
+
+
+def _inputs(context: Context) -> Settings:
+    config = context.config
+    files = [
+        source
+        for source in (*config.prompts, *config.candidates, *config.pairs, *config.verdicts)
+        if not isinstance(source, LilliputPrompts | ModelSource | ChainSource)
+    ]
+    return {
+        "prompts": _json(config.prompts),
+        "candidates": _json(source for source in config.candidates if isinstance(source, FileSource)),
+        "pairs": _json(config.pairs),
+        "verdicts": _json(config.verdicts),
+        "test_share": config.dataset.test_share,
+        "files": [source_state(source, context.base) for source in files],
+    }
+
+
+def _critique(context: Context) -> Settings:
+    stage = context.config.critique
+    assert stage is not None
+    return {**_dump(stage), **_model(context, stage.model), **_constitutions(context)}
+
+
+def _base(context: Context) -> Settings:
+    assert context.config.base is not None
+    return _dump(context.config.base)
+
+
+def _training(context: Context, *, name: str) -> Settings:
+    """A stage that trains on from another model, whose files count where no stage of this run made them."""
+    stage: SftStage | RewardStage | DpoStage = getattr(context.config, name)
+    own = stage.base in context.config.policies
+    settings = {} if own else {"base files": _folder(Path(context.trained_base(stage.base)))}
+    if name == "sft" and context.config.helpful_files:
+        settings["helpful files"] = [source_state(one, context.base) for one in context.config.helpful_files]
+    if isinstance(stage, DpoStage) and stage.guards and (entry := stage.guards.judge):
+        settings |= {**_model(context, entry.model), **_judge(context, entry), **_constitutions(context)}
+    return {**_dump(stage), **settings, **(_constitutions(context) if getattr(stage, "conditioned", False) else {})}
+
+
+def _candidates(context: Context) -> Settings:
+    sources = [source for source in context.config.candidates if isinstance(source, ModelSource)]
+    settings: Settings = {"candidates": _json(sources)}
+    for source in sources:
+        settings |= _model(context, source.model) if source.model not in context.config.policies else {}
+    return settings
+
+
+def _construct(context: Context) -> Settings:
+    config = context.config
+    samples = [one.samples for one in plan_draws(config)]
+    settings: Settings = {"construct": _json(config.constructions), "samples": samples}
+    for name in dict.fromkeys(side.model for source in config.constructions for side in source.sides):
+        settings |= _model(context, name)
+    return settings
+
+
+def _judging(context: Context) -> Settings:
+    stage = context.config.judging
+    assert stage is not None
+    settings: Settings = {
+        **_dump(stage, without={"pairs", "min_margin", "ties", "revisions"}),
+        **_constitutions(context),
+    }
+    settings["take"] = _json(source for source in context.config.candidates if isinstance(source, ChainSource))
+    for entry in stage.every_judge:
+        settings |= _model(context, entry.model)
+        settings |= _judge(context, entry)
+    return settings
+
+
+def _judge(context: Context, entry: JudgeEntry) -> Settings:
+    """What of a judge changes its verdicts: its folder's texts."""
+    return {f"judge {entry.protocol}": load_judge_folder(entry.protocol, base=context.base).hash}
+
+
+def _audit(context: Context) -> Settings:
+    """Files count by themselves where no judge of the run's own is measured: labels need no texts for an audit."""
+    stage = context.config.spot_check
+    if context.config.judging or stage:
+        return {"certificate": CERTIFICATE_FORMAT, **({"gate": asdict(stage.gate.limits)} if stage else {})}
+    sources = (*context.config.verdicts, *context.config.pairs)
+    states = [source_state(source, context.base) for source in sources]
+    return {"certificate": CERTIFICATE_FORMAT, "verdicts": _json(sources), "sources": states}
+
+
+def _probes(context: Context) -> Settings:
+    stage, config = context.config.probes, context.config
+    assert stage is not None
+    settings: Settings = {**_dump(stage), "probed": _json(probed_judges(config)), **_constitutions(context)}
+    for entry in probed_judges(config):
+        for one in filter(None, (entry, other_way(config, entry))):
+            settings |= {**_model(context, one.model), **_judge(context, one)}
+    return settings
+
+
+def _mixing(context: Context) -> Settings:
+    sources = mix_labels(context.config).values()
+    return {
+        "pairs": [_dump(source, without={"share"}) for source in sources],
+        "ties": context.config.dataset.ties,
+        "constant answers": _dump(context.config.dataset.constant_answers),
+        "files": [source_state(source, context.base) for source in sources],
+    }
+
+
+def _dataset(context: Context) -> Settings:
+    config = context.config
+    settings = _dump(config.dataset, without={"mix"})
+    if config.dataset.mix:
+        settings["shares"] = [*mix_shares(config).items()]
+    if config.spot_check:
+        settings |= {"decide": config.spot_check.decide, "turned": config.spot_check.calibration.turned}
+    return {**settings, **_made_pairs(config), **_constitutions(context)} if config.judging else settings
+
+
+def _made_pairs(config: RunFile) -> Settings:
+    """How judged comparisons become pairs."""
+    stage = config.judging
+    if stage is None:
+        return {"judged ties": config.dataset.ties}
+    return {
+        "pairs": stage.pairs,
+        "min_margin": stage.min_margin,
+        "judged ties": stage.ties,
+        "revisions": _dump(stage.revisions),
+    }
+
+
+def _spot_check(context: Context) -> Settings:
+    """Which comparisons are drawn, and the principles that are shown beside them; not who labels, nor what follows."""
+    config = context.config
+    assert config.spot_check is not None
+    drawn = asdict(sample_settings(config.spot_check))
+    constant = {"constant answers": _dump(config.dataset.constant_answers)}
+    return {**drawn, **constant, **_made_pairs(config), **_constitutions(context)}
+
+
+def _labels(context: Context) -> Settings:
+    assert context.config.spot_check is not None
+    return _said(context, SPOT_CHECK, context.config.spot_check)
+
+
+def _said(context: Context, sample: LabelledSample, labelling: Labelling) -> Settings:
+    """What people have said so far, so that new labels make anew what depends on them. Simulated people are their
+    settings: what they say follows from these."""
+    settings: Settings = {"people": labelling.people, "annotators": labelling.annotators}
+    if labelling.people == "simulated":
+        return settings
+    return {**settings, "labels": labels_state(context.workspace.folder, sample)}
+
+
+def _calibration(context: Context) -> Settings:
+    assert context.config.spot_check is not None
+    method = {"method": context.config.spot_check.calibration.method}
+    constant = {"constant answers": _dump(context.config.dataset.constant_answers)}
+    return {**method, **constant, **_made_pairs(context.config), **_constitutions(context)}
+
+
+def _rounds(context: Context) -> Settings:
+    """What is a tie in the table; all else that stands there was made by other stages."""
+    assert context.config.judging is not None
+    return {"min_margin": context.config.judging.min_margin}
+
+
+def _evaluate(context: Context) -> Settings:
+    stage = context.config.evaluate
+    assert stage is not None
+    settings = _dump(stage, without={"people"})
+    for name in stage.policies:
+        settings |= _model(context, name) if name not in context.config.policies else {}
+    for place, entry in stage.judges:
+        settings |= {**_model(context, entry.model), **_judge(context, entry)}
+        settings |= _constitutions(context) if place[0] != "over_refusal" else {}  # a refusal is no matter of principle
+        settings[f"standing of {place[0]}"] = independence(context.config, entry, context.base)
+    if stage.own_prompts:
+        sources = (*stage.own_prompts, *context.config.helpful_files)
+        settings["files"] = [source_state(source, context.base) for source in sources]
+    return settings
+
+
+def _evaluate_sample(context: Context) -> Settings:
+    """Which comparisons are drawn, and the principles that are shown beside them; not who labels."""
+    assert context.config.evaluate is not None
+    assert context.config.evaluate.people is not None
+    drawn = _dump(context.config.evaluate.people, without={"people", "annotators"})
+    return {**drawn, "of": "every two policies", **_constitutions(context)}
+
+
+def _evaluate_labels(context: Context) -> Settings:
+    assert context.config.evaluate is not None
+    assert context.config.evaluate.people is not None
+    return _said(context, EVALUATION, context.config.evaluate.people)
+
+
+SETTINGS: dict[str, Callable[[Context], Settings]] = {
+    "inputs": _inputs,
+    "critique": _critique,
+    "base": _base,
+    "sft": partial(_training, name="sft"),
+    "candidates": _candidates,
+    "construct": _construct,
+    "judging": _judging,
+    "audit": _audit,
+    "probes": _probes,
+    "spot_check": _spot_check,
+    "labels": _labels,
+    "calibration": _calibration,
+    "mixing": _mixing,
+    "dataset": _dataset,
+    "reward_model": partial(_training, name="reward_model"),
+    "dpo": partial(_training, name="dpo"),
+    "rounds": _rounds,
+    "evaluate": _evaluate,
+    "evaluate_sample": _evaluate_sample,
+    "evaluate_labels": _evaluate_labels,
+}
+"""Of each stage what of the run file, and of the files it names, changes what the stage makes."""
+
+
+def _dump(stage: BaseModel, *, without: set[str] | None = None) -> dict[str, Any]:
+    return stage.model_dump(mode="json", exclude=without, by_alias=True)
+
+
+def _json(parts: Iterable[BaseModel]) -> list[Any]:
+    return [_dump(part) for part in parts]
+
+
+def _model(context: Context, name: str) -> dict[str, Any]:
+    """What of a model's entry changes its answers, its files among them; how fast it is asked does not."""
+    spec = context.config.models[name]
+    settings = {f"model {name}": _dump(spec, without=set(PRESENTATION))}
+    found = located(spec, context.base)
+    files = _folder(Path(found.model)) if isinstance(found, LocalSpec) else None
+    return {**settings, f"files of {name}": files} if files else settings
+
+
+def _constitutions(context: Context) -> dict[str, Any]:
+    return {"constitutions": [one.reference for one in context.constitutions]}
+
+
+def _folder(path: Path) -> Any:
+    """Names, sizes and times of a local model's files; nothing for a Hub id, which names its content itself."""
+    if not path.is_dir():
+        return None
+    return [
+        [file.name, file.stat().st_size, file.stat().st_mtime_ns] for file in sorted(path.iterdir()) if file.is_file()
+    ]

@@ -1,0 +1,146 @@
+"""A folder to start from: a run file with comments, a constitution, prompts, and the schemas that editors complete by.
+
+Promised: what is written passes `amendment check` at once, but for a key or a library that this machine lacks; no
+file that is there is touched, and where one is in the way none is written.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Mapping
+from importlib.resources import files
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from amendment.errors import AmendmentError, ConfigError, Problem
+from amendment.files import write_text
+from amendment.llm.ledger_folder import full_disk, is_full
+from amendment.run.runfile.config import RunFile
+from amendment.templates import Template
+from amendment.yamlfile import parse_yaml
+
+__all__ = ["DEFAULT_MODELS", "PROVIDERS", "name_for", "start"]
+
+DEFAULT_MODELS: Mapping[str, str] = {
+    "openai": "gpt-5.4-mini",
+    "anthropic": "claude-haiku-5-5",
+    "local": "Qwen/Qwen2.5-0.5B-Instruct",
+}
+"""By provider: small ones, since a first run is a trial."""
+PROVIDERS = ("simulated", *DEFAULT_MODELS)
+_JUDGES = {"local": "{model: judge, protocol: label-tokens}  # reads the probabilities of A and B: one call, no words"}
+_JUDGE = "{model: judge, protocol: verdict}  # with samples: 3 it is asked three times, and the share of verdicts is P"
+_HOLES = frozenset({"name", "models", "model", "judge"})
+_SCHEMAS = {
+    "run.schema.json": "amendment.run",
+    "constitution.schema.json": "amendment.constitutions",
+}
+
+
+def name_for(folder: Path) -> str:
+    """The name of a run that starts in this folder: the folder's, in the letters that a name may have."""
+    whole = Path(os.path.abspath(folder))  # noqa: PTH100 - Path.resolve raises for links that lead in a circle
+    name = re.sub(r"[^a-z0-9_.]+", "-", whole.name.lower()).strip("-._")
+    return name[:40].rstrip("-._") or "first-run"
+
+
+def start(
+    folder: Path, *, provider: str = "simulated", model: str | None = None, name: str | None = None
+) -> list[Path]:
+    """Write the files of a first run into `folder`, which is made where there is none; returns their paths.
+
+    `provider` is one of PROVIDERS, `model` a name that it knows (one of DEFAULT_MODELS by default), `name` the run's.
+    Raises ConfigError, with every file in the way, when something is there already or a choice cannot be taken, and
+    AmendmentError when the folder cannot be written. Then nothing is left behind but, at most, empty folders.
+    """
+    texts = _texts(provider, model, name or name_for(folder))
+    _refuse_to_overwrite(folder, list(texts))
+    written: list[Path] = []
+    try:
+        for file, text in texts.items():
+            write_text(folder / file, text)
+            written.append(folder / file)
+    except OSError as fault:
+        for path in written:
+            path.unlink(missing_ok=True)
+        if is_full(fault, folder):
+            raise AmendmentError(full_disk(folder)) from fault
+        raise AmendmentError(f"{folder}: cannot be written ({fault.strerror}); choose another folder") from fault
+    return written
+
+
+def _refuse_to_overwrite(folder: Path, names: list[str]) -> None:
+    try:
+        if folder.exists() and not folder.is_dir():
+            raise ConfigError([Problem(str(folder), "is a file, expected a folder, or a name that is free")])
+        problems = [
+            Problem(
+                str(folder / name), "is there already, and nothing is overwritten; move it away, or choose a folder"
+            )
+            for name in names
+            if os.path.lexists(folder / name)
+        ]
+    except (OSError, ValueError) as fault:
+        reason = getattr(fault, "strerror", None) or fault
+        raise AmendmentError(f"{folder}: cannot be looked at ({reason}); choose another folder") from fault
+    if problems:
+        raise ConfigError(problems)
+
+
+def _texts(provider: str, model: str | None, name: str) -> dict[str, str]:
+    """The files by name."""
+    if provider not in PROVIDERS:
+        raise ConfigError(f"found the provider {provider!r}, expected one of {', '.join(PROVIDERS)}")
+    return {
+        "run.yaml": _run_file(provider, model, _checked_name(name)),
+        "constitution.yaml": _starter("constitution.yaml"),
+        "prompts.jsonl": _starter("prompts.jsonl"),
+        **{name: _text(room, f"schemas/{name}") for name, room in _SCHEMAS.items()},
+    }
+
+
+def _run_file(provider: str, model: str | None, name: str) -> str:
+    values = {"name": _scalar(name)}
+    if provider == "simulated":
+        if model is not None:
+            raise ConfigError(
+                f"found the model {model!r}: the simulated provider has one world and no models; leave it out"
+            )
+        return _filled("rehearsal.yaml", values)
+    chosen = json.dumps(_checked_model(model or DEFAULT_MODELS[provider]), ensure_ascii=False)
+    models = _filled(f"{provider}.yaml", {"model": chosen}).rstrip("\n")
+    return _filled("run.yaml", {**values, "models": models, "judge": _JUDGES.get(provider, _JUDGE)})
+
+
+def _checked_name(name: str) -> str:
+    try:
+        return RunFile(name=name).name
+    except ValidationError:
+        letters = "small letters, digits, and . _ - after the first, 80 at most"
+        raise ConfigError(f"found the name {name!r}, expected {letters}") from None
+
+
+def _checked_model(model: str) -> str:
+    if not model.strip() or not model.isprintable() or len(model) > 200:
+        raise ConfigError(f"found the model {model!r}, expected a name as the provider knows it")
+    return model
+
+
+def _scalar(name: str) -> str:
+    """A name as YAML: in quotes where it would be read as something else, such as null or 1e5."""
+    return name if parse_yaml(name, "name").data == name else json.dumps(name)
+
+
+def _filled(file: str, values: Mapping[str, str]) -> str:
+    return Template(_starter(file), holes=_HOLES, place=file).fill(values)
+
+
+def _starter(file: str) -> str:
+    return _text("amendment.run", f"starters/{file}")
+
+
+def _text(room: str, path: str) -> str:
+    return files(room).joinpath(path).read_text(encoding="utf-8")

@@ -1,0 +1,177 @@
+"""What is done in a run's folder, what it has cost so far, and why its last start ended if it did not finish.
+
+Covered: the small status files, and sums of the ledger, which is only read, also while a run is at work. Not covered:
+what single calls said; see `amendment ledger show`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from amendment.errors import AmendmentError, ConfigError, LedgerError
+from amendment.llm.ledger_checking import verify
+from amendment.llm.ledger_reading import ReadOnly
+from amendment.redaction import redact
+from amendment.run.engine import Workspace
+from amendment.run.labelled_samples import SAMPLES
+from amendment.run.labelling import open_sample
+from amendment.stages.guarding import guard_ending
+from amendment.terminal import plain
+
+__all__ = ["read_status", "status_lines", "why_ended"]
+
+KILLED = "its process ended without a word, as after kill -9 or a loss of power"
+LONGEST = 500
+"""Characters of the reason for which a start ended."""
+
+
+def why_ended(fault: BaseException, keys: Iterable[str]) -> str:
+    """Why a start did not finish, in a line without these keys: what was wrong, or that it was interrupted."""
+    if isinstance(fault, AmendmentError):
+        return redact(str(fault), keys).partition("\n")[0][:LONGEST]
+    return type(fault).__name__ if isinstance(fault, Exception) else "interrupted"
+
+
+def read_status(folder: Path) -> dict[str, Any]:
+    """Stages done, running and missing, with their counts. Raises ConfigError when this is no run's folder.
+
+    `of another version` are those of the done ones that another version of the toolkit wrote in a form of its own: they
+    can be exported and published as they are, and a start makes them anew.
+
+    `running` names the stage at work, or several that share a pass, with commas between. It is null when the process
+    that was at it has ended, however it ended; `ended` then says why, where it did not finish. `paid` has the calls
+    that were paid for, those of them without a price, and their USD; null without a ledger that can be read. `damage`
+    says what is wrong with the ledger of a run that is not at work, or why it cannot be read, and is null where nothing
+    is. `unanswered` counts the calls that may have been sent without a reply being stored; null like `paid`. `labels`
+    says how many are missing now where the last start ended because some were; else it is null.
+    """
+    try:
+        status = json.loads((folder / "status.json").read_text(encoding="utf-8"))
+    except ValueError as fault:
+        raise ConfigError(f"{folder}/status.json: not JSON ({fault}); run again to write it anew") from None
+    except OSError:
+        raise ConfigError(f"{folder}: no status.json here; expected a run's folder, such as runs/NAME") from None
+    if not _is_status(status):
+        raise ConfigError(f"{folder}/status.json: not a run's status; run again to write it anew")
+    running = status["running"] if status["running"] and _is_at_work(folder) else None
+    ended = KILLED if status["running"] and not running else status.get("ended")
+    status["of another version"] = [name for name in status["done"] if not Workspace(folder).is_of_now(name)]
+    counts = {name: _counts(folder, name) for name in status["done"]}
+    labels = _labels(folder, status["done"], str(ended)) if ended and not running else None
+    told = {"labels": labels, **_calls(folder), "damage": None if running else _damage(folder)}
+    return {**status, "running": running, "ended": ended, **told, "counts": counts}
+
+
+def _labels(folder: Path, done: Sequence[str], ended: str) -> str | None:
+    """What a run that waited for people's labels waits for now; None where it waited for none."""
+    for sample in SAMPLES.values():
+        if sample.has_waited(ended) and sample.read_by not in done:
+            try:
+                missing = open_sample(folder, sample).missing()
+            except AmendmentError:  # a start says what is wrong
+                return None
+            there = f"{sample.read_by}: all labels are there; amendment run FILE goes on"
+            return sample.waiting(folder, missing) if missing else there
+    return None
+
+
+def _calls(folder: Path) -> dict[str, Any]:
+    try:
+        with ReadOnly(folder / "ledger.sqlite") as ledger:
+            rows, unanswered = ledger.spending(), len(ledger.open_attempts())
+    except LedgerError:  # `_damage` says what is wrong with it
+        return {"paid": None, "unanswered": None}
+    paid = {
+        "calls": sum(row.replies for row in rows),
+        "unpriced": sum(row.unpriced for row in rows),
+        "usd": sum(row.usd for row in rows),
+    }
+    return {"paid": paid, "unanswered": unanswered}
+
+
+def _damage(folder: Path) -> str | None:
+    """What is wrong with the ledger, every row of which is read, or why it cannot be read; with what to do."""
+    path = folder / "ledger.sqlite"
+    if not path.exists():
+        return None
+    try:
+        found = verify(path).damage
+    except LedgerError as fault:
+        return str(fault)
+    if not found:
+        return None
+    first = f"{found[0].place}: {found[0].what}"[:LONGEST]
+    return (
+        f"{path}: the ledger is damaged in {len(found)} places, first: {first}. "
+        "To list all damage: amendment ledger verify. To save the good rows: amendment ledger salvage"
+    )
+
+
+def _is_status(status: Any) -> bool:
+    """Whether the file holds what a run writes there."""
+    if not isinstance(status, dict) or not {"name", "stages", "running", "done"} <= set(status):
+        return False
+    lists = [status["stages"], status["done"], status.get("out of date", [])]
+    return all(isinstance(one, list) and all(isinstance(name, str) for name in one) for one in lists)
+
+
+def _is_at_work(folder: Path) -> bool:
+    """Whether the process that last held the folder still lives; the lock itself is left alone."""
+    try:
+        first = (folder / "run.lock").read_text(encoding="utf-8").partition("\n")[0]
+        os.kill(int(first.removeprefix("pid ")), 0)
+    except PermissionError:
+        return True
+    except (OSError, ValueError, OverflowError):
+        return False
+    return True
+
+
+def _counts(folder: Path, stage: str) -> dict[str, Any]:
+    """Numbers, what the gate said, and how guards ended a training."""
+    note = Workspace(folder).note(stage)
+    counts = note["counts"] if note and isinstance(note["counts"], dict) else {}
+    shown = {name: value for name, value in counts.items() if name == "gate" or isinstance(value, int | float)}
+    ending = guard_ending(counts.get("guards", {}))
+    return {**shown, "guards": ending} if ending else shown
+
+
+def status_lines(status: dict[str, Any]) -> list[str]:
+    """The status for people, a line per stage."""
+    lines = [plain(str(status["name"]))]
+    width = max([15, *map(len, status["stages"])])
+    for name in status["stages"]:
+        state = (
+            "running" if name in str(status["running"]).split(", ") else "done" if name in status["done"] else "to do"
+        )
+        state += " (out of date)" if state == "to do" and name in status.get("out of date", ()) else ""
+        counts = ", ".join(f"{plain(key)} {plain(str(value))}" for key, value in status["counts"].get(name, {}).items())
+        lines.append(f"  {name:{width}} {state:8} {counts}".rstrip())
+    if status.get("paid"):
+        lines.append(_paid_line(status["paid"]))
+    if status.get("unanswered") and not status["running"]:
+        lines.append(f"{status['unanswered']:,} calls may have been sent without a reply being stored")
+    if status.get("damage"):
+        lines.append(plain(str(status["damage"]), longest=3 * LONGEST))
+    if status.get("labels"):
+        lines.append(plain(str(status["labels"]), longest=LONGEST))
+    elif status.get("ended"):
+        lines.append(f"the last start ended: {plain(str(status['ended']), longest=LONGEST)}")
+    following = [name for name in status["stages"] if name not in status["done"]]
+    older = ", ".join(map(plain, status.get("of another version", ())))
+    if following:
+        lines.append(f"next: {following[0]}")
+    elif older:
+        lines.append(f"made by another version of the toolkit: {older}; a start makes them anew and asks what is new")
+    else:
+        lines.append("nothing is left to do")
+    return lines
+
+
+def _paid_line(paid: dict[str, Any]) -> str:
+    without = f", {paid['unpriced']:,} of them without a price" if paid["unpriced"] else ""
+    return f"paid: {paid['calls']:,} calls{without}, {paid['usd']:.4f} USD"

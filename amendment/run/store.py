@@ -1,0 +1,182 @@
+"""Records as Parquet: one schema per record class, whole files or none, the same bytes for the same records.
+
+Plain fields become plain columns; nested ones (messages, origins, distributions) are columns of canonical
+JSON, so that every conversation fits, whatever its tools look like.
+"""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any, TypeVar, Union, get_args, get_origin
+
+import orjson
+
+from amendment.errors import LedgerError
+from amendment.files import replacing
+from amendment.hashing import canonical_json
+from amendment.records import Record
+from amendment.run.columns import column_of
+from amendment.terminal import plain
+
+__all__ = ["count_records", "iter_records", "read_records", "record_of", "write_records", "writing_records"]
+
+R = TypeVar("R", bound=Record)
+ROW_GROUP = 1000
+"""Rows that are written together, and so held together while a table is written."""
+MOST_TEXT = 32_000_000
+"""Characters that are written together, where rows are that long."""
+BATCH = 200
+"""Rows that are held together while one is read."""
+_PLAIN = {str: "string", int: "int64", float: "float64", bool: "bool_"}
+
+
+def write_records(path: Path, kind: type[R], records: Iterable[R]) -> int:
+    """Write a stage's table and say how many rows it has. The id of a record, where it has one, is a column too."""
+    count = 0
+    with writing_records(path, kind) as add:
+        for record in records:
+            add(record)
+            count += 1
+    return count
+
+
+@contextmanager
+def writing_records(path: Path, kind: type[R]) -> Iterator[Callable[[R], None]]:
+    """Yields what adds a record to a table, which is there when the block ends without an error.
+
+    Rows are kept in groups of a fixed number, so that memory is bounded and equal records give equal bytes.
+    """
+    with replacing(path) as temporary, closing(_Writer(temporary, kind)) as writer:
+        yield writer.add
+        writer.flush()
+
+
+class _Writer:
+    """Records on their way into a file, a row group at a time."""
+
+    def __init__(self, path: Path, kind: type[Record]) -> None:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        self._columns = _columns(kind)
+        self._is_named = hasattr(kind, "id")
+        names = {"id": "string"} if self._is_named else {}
+        self._kinds = {**names, **{name: arrow or "string" for name, arrow in self._columns.items()}}
+        self._schema = pa.schema([(name, getattr(pa, arrow)()) for name, arrow in self._kinds.items()])
+        self._file = pq.ParquetWriter(
+            path,
+            self._schema,
+            compression="zstd",
+            write_page_checksum=True,
+            write_statistics=False,  # least and greatest texts, which nobody asks for, of every group until the end
+        )
+        self._rows: list[list[Any]] = []
+        self._size = 0
+        """Characters of the rows that are not written."""
+        self._is_empty = True
+
+    def add(self, record: Record) -> None:
+        values = record.to_json()
+        row = [getattr(record, "id")] if self._is_named else []  # noqa: B009
+        for name, arrow in self._columns.items():
+            value = values.get(name)
+            row.append(value if arrow or value is None else canonical_json(value).decode("utf-8"))
+        self._rows.append(row)
+        self._size += sum(len(value) for value in row if isinstance(value, str))
+        if len(self._rows) >= ROW_GROUP or self._size >= MOST_TEXT:
+            self._write()
+
+    def flush(self) -> None:
+        """Write what is left; a table without rows has a group too."""
+        if self._rows or self._is_empty:
+            self._write()
+
+    def close(self) -> None:
+        self._file.close()
+
+    def _write(self) -> None:
+        import pyarrow as pa
+
+        columns = list(zip(*self._rows, strict=True)) or [()] * len(self._kinds)
+        arrays = [column_of(column, kind) for column, kind in zip(columns, self._kinds.values(), strict=True)]
+        self._file.write_batch(pa.RecordBatch.from_arrays(arrays, schema=self._schema))
+        self._rows, self._size, self._is_empty = [], 0, False
+
+
+def read_records(path: Path, kind: type[R]) -> list[R]:
+    """The records of a table, in its order. Raises LedgerError when the file is not what was written."""
+    return list(iter_records(path, kind))
+
+
+def iter_records(path: Path, kind: type[R]) -> Iterator[R]:
+    """The records of a table, a batch in memory at a time. Raises LedgerError as `read_records`, where it stands.
+
+    They bear the names that stand in the table; whether these follow from the content is for `amendment verify` to say.
+    A column that came with a later version than the table's, and that may be absent, is absent in its records.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        with pq.ParquetFile(path, page_checksum_verification=True) as file:
+            columns = _columns_in(set(file.schema_arrow.names), kind)
+            stored = [*columns, *(["id"] if hasattr(kind, "id") else [])]
+            for group in range(file.num_row_groups):  # iter_batches takes some damaged pages for the end of the file
+                for batch in file.read_row_group(group, columns=stored).to_batches(max_chunksize=BATCH):
+                    for row in batch.to_pylist():
+                        record = record_of(row, kind, columns)
+                        if name := row.get("id"):
+                            vars(record)["id"] = name  # where a kind keeps its name, it is not worked out again
+                        yield record
+    except (pa.ArrowException, OSError, KeyError, ValueError) as fault:
+        found = f"{type(fault).__name__}: {plain(str(fault))}"
+        raise LedgerError(f"{path}: not a readable table ({found}); delete it and run again to rebuild it") from fault
+
+
+def count_records(path: Path) -> int:
+    """How many records a table has, by its last bytes alone. Raises LedgerError as `read_records`."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        return int(pq.read_metadata(path).num_rows)
+    except (pa.ArrowException, OSError) as fault:
+        found = f"{type(fault).__name__}: {plain(str(fault))}"
+        raise LedgerError(f"{path}: not a readable table ({found}); delete it and run again to rebuild it") from fault
+
+
+def record_of(row: Mapping[str, Any], kind: type[R], columns: Mapping[str, str | None] | None = None) -> R:
+    """The record in a row of a table, named by its content. Raises KeyError and ValueError for any other row."""
+    columns = columns or _columns(kind)
+    return kind.from_json({name: _value(row[name], columns[name]) for name in columns if row[name] is not None})
+
+
+def _value(value: Any, arrow: str | None) -> Any:
+    return value if arrow else orjson.loads(value)
+
+
+def _columns_in(found: set[str], kind: type[Record]) -> dict[str, str | None]:
+    """The columns of a kind in a table that has these; all of them where it is a table of something else."""
+    columns = _columns(kind)
+    if not found <= {*columns, "id"}:
+        return columns
+    return {name: one for name, one in columns.items() if name in found or kind.model_fields[name].is_required()}
+
+
+def _columns(kind: type[Record]) -> dict[str, str | None]:
+    """Each field with its plain Arrow type, or None where it is stored as JSON."""
+    return {name: _plain(field.annotation) for name, field in kind.model_fields.items()}
+
+
+def _plain(annotation: Any) -> str | None:
+    """The Arrow type of str, int, float, bool, literals of one of them, and the optional forms."""
+    if get_origin(annotation) in (Union, types.UnionType):
+        inner = [part for part in get_args(annotation) if part is not type(None)]
+        return _plain(inner[0]) if len(inner) == 1 else None
+    if annotation in _PLAIN:
+        return _PLAIN[annotation]
+    kinds = {type(choice) for choice in get_args(annotation)} if str(annotation).startswith("typing.Literal") else set()
+    return _PLAIN.get(kinds.pop()) if len(kinds) == 1 else None

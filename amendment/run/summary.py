@@ -1,0 +1,131 @@
+"""What a run came to, for machines (`summary.json`) and for people (`summary.md`)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from amendment import __version__
+from amendment.files import write_text
+from amendment.records import Outcome
+from amendment.run.engine import Stage, Workspace
+from amendment.run.kinship import kinship_warnings
+from amendment.run.runfile.config import RunFile
+from amendment.run.runfile.sources import LilliputPrompts
+from amendment.run.spending import over_all_starts, spending_lines
+from amendment.run.wording import evaluation_lines, stage_lines
+from amendment.stages.revisions import said_of_revisions
+from amendment.terminal import plain
+
+__all__ = ["headline", "loss_lines", "simulated_banner", "write_summary"]
+
+LOSSES: tuple[Outcome, ...] = ("refused", "invalid", "failed", "pending")
+"""How an item ends that came to nothing."""
+
+
+def write_summary(
+    config: RunFile, workspace: Workspace, stages: Sequence[Stage], spending: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Write both files from the notes of the stages that stand; returns the content of the first.
+
+    The page for people also says what was spent, which no two equal runs need to share.
+
+    A result that its settings or sources have left behind is none: its stage is missing, and out of date.
+    """
+    notes = {stage.name: note for stage in stages if (note := workspace.note(stage.name))}
+    standing = workspace.standing(stages)
+    summary = {
+        "name": config.name,
+        "seed": config.seed,
+        "toolkit": __version__,
+        "simulated": simulated_banner(config),
+        "warnings": [*kinship_warnings(config), *_gate_warnings(notes, standing)],
+        "stages": {name: {**notes[name]["counts"], **said_of_revisions(config, name)} for name in standing},
+        "missing": [stage.name for stage in stages if stage.name not in standing],
+        "out of date": [name for name in notes if name not in standing],
+    }
+    write_text(workspace.folder / "summary.json", json.dumps(summary, indent=1, allow_nan=False) + "\n")
+    write_text(workspace.folder / "summary.md", "\n".join([*_page(summary), *_spent(spending)]))
+    return summary
+
+
+def simulated_banner(config: RunFile) -> str | None:
+    """The banner of the simulated world, when any part of the run comes from there."""
+    from amendment.simulator import BANNER
+
+    is_simulated = any(spec.provider == "simulated" for spec in config.models.values())
+    has_prompts = any(isinstance(source, LilliputPrompts) for source in config.prompts)
+    return BANNER if is_simulated or has_prompts else None
+
+
+def headline(summary: Mapping[str, Any]) -> list[str]:
+    """What the command prints at the end: the banner if there is one, and the evaluation, or what judges, dataset and
+    trainings came to, or the last stage."""
+    stages: Mapping[str, Any] = summary["stages"]
+    lines = [f"# {summary['name']}", ""]
+    if summary["simulated"]:
+        lines += [f"> {summary['simulated']}", ""]
+    lines += [line for warning in summary["warnings"] for line in (f"> {warning}", "")]
+    lines += [*_people(stages.get("audit", {})), *_failed(stages.get("audit", {}))]
+    if "evaluate" in stages:
+        lines += [*evaluation_lines(stages["evaluate"], stages.get("evaluate_labels")), ""]
+    elif stages:
+        told = ("judging", "audit", "probes", "dataset", "reward_model", "dpo", "rounds")
+        shown = [name for name in told if name in stages] or [list(stages)[-1]]
+        for name in shown:
+            lines += [f"## {name}", "", *stage_lines(stages[name]), ""]
+    return lines
+
+
+def loss_lines(stages: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """How the items of each stage ended, where any ended without a result; `stages` are the counts by stage."""
+    lines = []
+    for name, counts in stages.items():
+        if "done" in counts and any(counts.get(outcome) for outcome in LOSSES):
+            ended = ", ".join(f"{counts.get(outcome, 0):,} {outcome}" for outcome in ("done", *LOSSES))
+            lines.append(f"{plain(name)}: {ended}; for reasons, see the table of endings under {plain(name)}/")
+    return lines
+
+
+def _gate_warnings(notes: Mapping[str, Any], standing: Sequence[str]) -> list[str]:
+    """That people disagree with the judge too much, where nothing is trained that could refuse to."""
+    gate = notes["audit"]["counts"].get("gate") if "audit" in standing else None
+    return ["the judge did not pass its gate; see `Gate before training` in certificate.md"] if gate == "FAIL" else []
+
+
+def _people(audit: Mapping[str, Any]) -> list[str]:
+    """What a spot check found, in a line."""
+    if "gate" not in audit:
+        return []
+    agreed = audit.get("the judge's labels agree with people")
+    told = f"the judge's labels agree with people in {agreed:.1%}; " if agreed is not None else ""
+    return [f"People: {told}gate before training {audit['gate']} (certificate.md).", ""]
+
+
+def _failed(audit: Mapping[str, Any]) -> list[str]:
+    """The gates of the certificate that judges did not pass, in a line."""
+    failed = audit.get("failed gates")
+    return [f"Gates that failed: {plain(failed, longest=2000)} (certificate.md).", ""] if failed else []
+
+
+def _page(summary: Mapping[str, Any]) -> list[str]:
+    shown = headline(
+        {**summary, "stages": {name: one for name, one in summary["stages"].items() if name.startswith("evaluate")}}
+    )
+    for name, counts in summary["stages"].items():
+        if name != "evaluate":
+            shown += [f"## {name}", "", *stage_lines(counts), ""]
+    if summary["missing"]:
+        shown += [_missing(summary), ""]
+    return shown
+
+
+def _spent(spending: Mapping[str, Any]) -> list[str]:
+    lines = spending_lines(over_all_starts(spending))
+    return ["## calls", "", *lines, ""] if lines else []
+
+
+def _missing(summary: Mapping[str, Any]) -> str:
+    named = [f"{name} (out of date)" if name in summary["out of date"] else name for name in summary["missing"]]
+    return "Not done yet: " + ", ".join(named)

@@ -1,0 +1,278 @@
+"""What each stage of a run reads and makes, by the run file alone: nothing is opened, and nothing has to be there.
+
+Covered: which stages a run file has, the artefacts between them, and needs that no stage makes. Not covered:
+the settings that count for a stage, which stand in `stage_settings`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from functools import partial
+from typing import NamedTuple
+
+from amendment.run.runfile.config import DpoStage, EvaluateStage, RewardStage, RunFile
+from amendment.run.runfile.rounds import RoundsStage, in_round, policy_of, stage_of
+from amendment.run.runfile.sources import ModelSource
+from amendment.stages.guarding import reads_reward_model
+from amendment.stages.judging import candidate_tables, judging_tables
+from amendment.stages.rounds.deriving import round_config
+
+__all__ = ["Lack", "Wiring", "lacks", "wire"]
+
+PROMPTS = ("inputs/prompts", "inputs/split")
+PAIRS = ("dataset/train", "dataset/test")
+CHAINS = (*PROMPTS, "critique/candidates")
+CONSTRUCTED = ("construct/candidates", "construct/pairs")
+LABELS = ("labels/open", "labels/sealed")
+CALIBRATION = ("calibration/probabilities", "calibration/calibrator.json")
+PEOPLE = "people.json"
+CERTIFICATE = ("certificate.json", "certificate.md", "audit/certificate.json", "audit/certificate.md", PEOPLE)
+
+
+class Wiring(NamedTuple):
+    """A stage by what it reads and makes."""
+
+    name: str
+    needs: tuple[str, ...]
+    makes: tuple[str, ...]
+
+
+class Lack(NamedTuple):
+    """A stage and the absent stage that would make what it reads."""
+
+    stage: str
+    absent: str
+
+
+def wire(config: RunFile) -> list[Wiring]:
+    """The stages of a run file, in the order of Constitutional AI; each artefact is called `stage/table`."""
+    return [
+        Wiring("inputs", (), _tables("inputs", "prompts", "split", "candidates", "verdicts", "judgements")),
+        *_critique(config),
+        *_policies(config),
+        *_candidates(config),
+        *_construct(config),
+        *_judging(config),
+        *_measured(config),
+        *_mixing(config),
+        *_dataset(config),
+        *_on_pairs(config),
+        *_rounds(config),
+        *_evaluate(config),
+    ]
+
+
+def _tables(stage: str, *names: str) -> tuple[str, ...]:
+    return tuple(f"{stage}/{name}" for name in names)
+
+
+def _models(config: RunFile, names: Iterable[str]) -> tuple[str, ...]:
+    """The policies of this run among these names; a local folder or a Hub id is made by no stage."""
+    return tuple(f"models/{name}" for name in names if name in config.policies)
+
+
+def _critique(config: RunFile) -> Iterable[Wiring]:
+    if config.critique:
+        yield Wiring("critique", ("inputs/prompts",), _tables("critique", "candidates", "critiques", "endings"))
+
+
+def _policies(config: RunFile) -> Iterable[Wiring]:
+    if config.base:
+        reads_drafts = config.base.on == "drafts" or (config.base.on == "nothing" and config.critique)
+        learns_choices = (*PAIRS, *_gate(config)) if config.base.on == "chosen" else PAIRS
+        yield Wiring("base", CHAINS if reads_drafts else learns_choices, ("models/base",))
+    if config.sft:
+        reads = (*PAIRS, *_gate(config)) if config.sft.on == "chosen" else CHAINS
+        if config.sft.helpful:
+            reads = (*dict.fromkeys((*reads, *(CHAINS if config.sft.helpful.drafts_of else PROMPTS))),)
+        yield Wiring("sft", (*_models(config, [config.sft.base]), *reads), ("models/sft",))
+
+
+def _candidates(config: RunFile) -> Iterable[Wiring]:
+    sources = [source.model for source in config.candidates if isinstance(source, ModelSource)]
+    if sources:
+        needs = ("inputs/prompts", *_models(config, sorted(set(sources))))
+        yield Wiring("candidates", needs, _tables("candidates", "candidates", "endings"))
+
+
+def _construct(config: RunFile) -> Iterable[Wiring]:
+    if config.constructions:
+        yield Wiring("construct", ("inputs/prompts",), (*CONSTRUCTED, "construct/endings"))
+
+
+def _judging(config: RunFile) -> Iterable[Wiring]:
+    if config.judging:
+        needs = ("inputs/prompts", "inputs/judgements", *candidate_tables(config))
+        yield Wiring("judging", needs, judging_tables(config.judging))
+
+
+def _made_by_judging(config: RunFile) -> tuple[str, ...]:
+    return judging_tables(config.judging) if config.judging else ()
+
+
+def _measured(config: RunFile) -> Iterable[Wiring]:
+    """What is known of the judges. A run that waits for people asks its models first."""
+    if config.spot_check:
+        return (*_probes(config), *_spot_check(config), *_audit(config))
+    return (*_audit(config), *_probes(config))
+
+
+def _audit(config: RunFile) -> Iterable[Wiring]:
+    """A certificate for each run with a judge, or with verdicts of the user's own."""
+    if config.judging or config.spot_check:
+        judged = ("judging/verdicts",) if config.judging else ()
+        needs = ("inputs/prompts", "inputs/verdicts", *judged, *candidate_tables(config))
+        labelled = ("spot_check/sample", "spot_check/asked.json", *LABELS, *CALIBRATION) if config.spot_check else ()
+        yield Wiring("audit", (*needs, *labelled), (*CERTIFICATE, *_gate(config)))
+    elif config.verdicts:
+        yield Wiring("audit", ("inputs/prompts", "inputs/verdicts"), CERTIFICATE)
+
+
+def _probes(config: RunFile) -> Iterable[Wiring]:
+    if config.probes:
+        needs = ("inputs/prompts", "judging/verdicts", "judging/judgements", *candidate_tables(config))
+        yield Wiring("probes", needs, _tables("probes", "answers", "endings", "figures.json"))
+
+
+def _spot_check(config: RunFile) -> Iterable[Wiring]:
+    """Each of the three sees what it may: the sealed labels go to the certificate alone."""
+    if config.spot_check:
+        made = ("judging/judgements", "judging/rankings")
+        judged = [name for name in _made_by_judging(config) if name in made]
+        needs = ("inputs/prompts", "inputs/judgements", *judged, *candidate_tables(config))
+        yield Wiring("spot_check", needs, _tables("spot_check", "sample", "questions", "asked.json"))
+        yield Wiring("labels", _tables("spot_check", "sample", "questions"), LABELS)
+        yield Wiring("calibration", (*needs, "spot_check/sample", "labels/open"), CALIBRATION)
+
+
+def _gate(config: RunFile) -> tuple[str, ...]:
+    """What trainings on what the judge chose wait for."""
+    return ("audit/gate.json",) if config.spot_check else ()
+
+
+def _mixing(config: RunFile) -> Iterable[Wiring]:
+    if len(config.dataset.mix) > 1:
+        yield Wiring("mixing", (), _tables("mixing", "prompts", "candidates", "verdicts", "pairs"))
+
+
+def _dataset(config: RunFile) -> Iterable[Wiring]:
+    if config.has_pairs:
+        judged = [name for name in ("judging/judgements", "judging/rankings") if name in _made_by_judging(config)]
+        mixed = ("mixing/pairs",) if len(config.dataset.mix) > 1 else ()
+        labelled = (*CALIBRATION, "labels/open") if config.spot_check else ()
+        tables = (*PROMPTS, "inputs/judgements", *candidate_tables(config), *judged)
+        constructed = CONSTRUCTED if config.constructions else ()
+        named = (PEOPLE,) if any(_audit(config)) else ()
+        yield Wiring("dataset", (*tables, *constructed, *mixed, *labelled, *named), PAIRS)
+
+
+def _smoothing(stage: RewardStage | DpoStage) -> tuple[str, ...]:
+    """What estimates a stage's label smoothing."""
+    return ("calibration/calibrator.json",) if stage.label_smoothing == "estimated" else ()
+
+
+def _on_pairs(config: RunFile) -> Iterable[Wiring]:
+    for name, stage in (("reward_model", config.reward_model), ("dpo", config.dpo)):
+        if stage:
+            needs = (*_models(config, [stage.base]), *PAIRS, *_gate(config), *_smoothing(stage))
+            needs = (*needs, *_guards(config)) if name == "dpo" else needs
+            yield Wiring(name, needs, (f"models/{name}",))
+
+
+def _guards(config: RunFile) -> tuple[str, ...]:
+    """What the guards of dpo watch with."""
+    if not (config.dpo and config.dpo.guards):
+        return ()
+    return (*PROMPTS, *(("models/reward_model",) if reads_reward_model(config) else ()))
+
+
+def _rounds(config: RunFile) -> Iterable[Wiring]:
+    """The rounds after the first, and the table of all of them."""
+    if not (config.rounds and config.judging and config.dpo):
+        return
+    for number in config.rounds.further:
+        yield from _round(config, config.rounds, number)
+    every = [name for number in config.rounds.further for name in _told_of_round(number)]
+    first = ("dataset/train", "judging/judgements", *candidate_tables(config), "models/dpo")
+    yield Wiring("rounds", (*PROMPTS, *first, *every), ("rounds/table.json",))
+
+
+def _round(config: RunFile, rounds: RoundsStage, number: int) -> Iterable[Wiring]:
+    """What a further round reads and makes: what the first one does, with tables of its own."""
+    inner = round_config(config, number)
+    assert inner.judging is not None
+    own = partial(_in_round, number)
+    drawn = own("inputs/prompts", "inputs/candidates", *_tables("candidates", "candidates", "endings"))
+    yield Wiring(stage_of(number, "candidates"), (*PROMPTS, f"models/{policy_of(number - 1)}"), drawn)
+    answers = own("inputs/prompts", *candidate_tables(inner))
+    judged = own(*judging_tables(inner.judging))
+    yield Wiring(stage_of(number, "judging"), (*answers, "inputs/judgements"), judged)
+    paired = [name for name in judged if name.endswith(("/judgements", "/rankings"))]
+    labelled = ("calibration/calibrator.json", "labels/open") if config.spot_check else ()
+    reads = (*answers, "inputs/judgements", *paired, *labelled, *_earlier_pairs(rounds, number))
+    calibrated = ("calibration/probabilities",) if config.spot_check else ()
+    yield Wiring(stage_of(number, "dataset"), reads, own("dataset/pairs", "dataset/train", *calibrated))
+    for one in _on_pairs(inner):
+        if one.name == "dpo":
+            needs = tuple(in_round(number, need, "dpo") for need in one.needs)
+            yield Wiring(stage_of(number, "dpo"), needs, (f"models/{policy_of(number)}",))
+
+
+def _in_round(number: int, *names: str) -> tuple[str, ...]:
+    return tuple(in_round(number, name) for name in names)
+
+
+def _earlier_pairs(rounds: RoundsStage, number: int) -> tuple[str, ...]:
+    """The pairs of the rounds before, where any of them may be trained on again."""
+    if rounds.data == "replace" and not rounds.keep_human:
+        return ()
+    return ("dataset/train", *(in_round(earlier, "dataset/pairs") for earlier in range(2, number)))
+
+
+def _told_of_round(number: int) -> tuple[str, ...]:
+    """What the table of all rounds looks at."""
+    names = ("candidates/candidates", "judging/judgements", "dataset/pairs", "dataset/train")
+    return (*_in_round(number, *names), f"models/{policy_of(number)}")
+
+
+def _evaluate(config: RunFile) -> Iterable[Wiring]:
+    if config.evaluate:
+        measured = ("models/reward_model", "dataset/test") if config.reward_model else ()
+        needs = (*PROMPTS, *_models(config, config.evaluate.policies), *measured)
+        yield Wiring("evaluate", (*needs, *_trained_on(config)), _tables("evaluate", *_evaluated(config.evaluate)))
+        if config.evaluate.people:
+            sample = _tables("evaluate_sample", "sample", "questions")
+            yield Wiring("evaluate_sample", ("inputs/prompts", "evaluate/answers", "evaluate/comparisons"), sample)
+            by_people = ("evaluate_labels/verdicts", "evaluate/people.json")
+            yield Wiring("evaluate_labels", ("evaluate/comparisons", *sample), by_people)
+
+
+def _trained_on(config: RunFile) -> tuple[str, ...]:
+    """What tells which prompts of the user's harmless ones are no longer new to the policies."""
+    asked = config.evaluate and config.evaluate.over_refusal
+    return ("dataset/train",) if asked and asked.prompts and config.has_pairs else ()
+
+
+def _evaluated(stage: EvaluateStage) -> Iterable[str]:
+    """The tables of an evaluation."""
+    yield from ("answers", "endings", "scores")
+    measured = {"comparisons": stage.judge, "violations": stage.violations, "refusals": stage.over_refusal}
+    yield from (name for name, part in measured.items() if part)
+
+
+def lacks(wirings: Sequence[Wiring]) -> list[Lack]:
+    """Stages that read what no stage makes. One whose own sources lack the same is not named again."""
+    maker = {artefact: one.name for one in wirings for artefact in one.makes}
+    absent = {one.name: {_owner(need) for need in one.needs if need not in maker} for one in wirings}
+    found = []
+    for one in wirings:
+        sources = {maker[need] for need in one.needs if need in maker}
+        told = {owner for source in sources for owner in absent[source]}
+        found += [Lack(one.name, owner) for owner in sorted(absent[one.name] - told)]
+    return found
+
+
+def _owner(artefact: str) -> str:
+    """The stage that an artefact belongs to: of `models/sft` sft, of `dataset/train` dataset."""
+    stage, _, name = artefact.partition("/")
+    return name if stage == "models" else stage

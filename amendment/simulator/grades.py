@@ -1,0 +1,123 @@
+"""The simulated judge before answers one by one: scores, criteria and rankings, from the same look as its verdicts.
+
+grade = sharpness * (gain * (weighted attributes - 1/2) + leanings + noise of this look + noise of this answer)
+
+A grade is in log-odds above a middling answer. A single look errs by `noise / sqrt(2)`, so that the difference of two
+grades errs as one verdict on the pair does; there are no two orders, so nothing averages it out. Covered: scores 1 to
+10 as token probabilities or in words, ordered choices, rankings with ties. Not covered: position bias between scores
+of separate questions, of which there is none.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Sequence
+
+from amendment.simulator.dice import chance, dice_for, logistic, pick
+from amendment.simulator.judge import attention, leaning, nudge
+from amendment.simulator.marks import look
+from amendment.simulator.persona import Persona
+from amendment.simulator.truth import truth
+from amendment.simulator.world import knows
+
+__all__ = ["SCORES", "choice_of", "grade", "rank", "score_logprobs", "word_ranking", "word_score"]
+
+SCORES = tuple(str(score) for score in range(1, 11))
+"""First tokens of an answer to a question for a score."""
+_SPREAD = 1.0
+"""Of the score tokens' probabilities around the score that is meant, in points."""
+_ELSEWHERE = 1e-3
+"""Probability that the first token is no score."""
+_ALONE = math.sqrt(0.5)
+"""Share of a pair's noise in a look at one answer."""
+_REASONS = ("It keeps the principle in part.", "Its flaws are weighed against what it gives.")
+_UNREADABLE = ("It is a decent answer.", "Score: 3\nScore: 8", "I cannot grade this.")
+_UNRANKED = ("All of them have their merits.", "I cannot put these in order.")
+
+
+def grade(prompt: str, answer: str, *, principles: Sequence[str] = (), persona: Persona, rng: random.Random) -> float:
+    """Log-odds that an answer is better than a middling one. Outside the world only leanings and noise speak."""
+    drawn, content = tuple(principles), look(answer).plain
+    noise = persona.noise * rng.gauss(0.0, 1.0)
+    if persona.pair_noise:
+        noise += persona.pair_noise * dice_for(persona.pair_noise_source, prompt, content, *drawn).gauss(0.0, 1.0)
+    seen = persona.gain * _worth(prompt, content, drawn, persona.leak)
+    return persona.sharpness * (seen + leaning(answer, persona) + _ALONE * noise)
+
+
+def _worth(prompt: str, answer: str, principles: tuple[str, ...], leak: float) -> float:
+    """The weighted attributes above one half; 0 outside the world."""
+    if not knows(prompt):
+        return 0.0
+    attributes = truth(prompt, answer).attributes
+    return sum(w * x for w, x in zip(attention(principles, leak), attributes, strict=True)) - 0.5
+
+
+def score_logprobs(grade: float) -> dict[str, float]:
+    """Natural log-probability of each score as first token: a bell of one point around 1 + 9 * logistic(grade)."""
+    meant = 1 + 9 * logistic(grade)
+    weights = [math.exp(-0.5 * ((score - meant) / _SPREAD) ** 2) for score in range(1, 11)]
+    total = sum(weights) / (1 - _ELSEWHERE)
+    return {score: math.log(max(weight / total, 1e-15)) for score, weight in zip(SCORES, weights, strict=True)}
+
+
+def word_score(grade: float, *, temperature: float, persona: Persona, rng: random.Random, reasons: bool = False) -> str:
+    """A score in words: `Score: N` on the last line, perhaps after a line of reason. A small share cannot be read."""
+    if chance(rng, persona.unreadable):
+        return pick(rng, _UNREADABLE)
+    reason = f"{pick(rng, _REASONS)}\n" if chance(rng, persona.explains) or reasons else ""
+    return f"{reason}Score: {sampled_score(grade, temperature, rng)}"
+
+
+def sampled_score(grade: float, temperature: float, rng: random.Random) -> str:
+    """One score, drawn at the temperature; at 0 the likeliest."""
+    logs = score_logprobs(grade)
+    if temperature <= 0:
+        return max(logs, key=logs.__getitem__)
+    return rng.choices(list(logs), [math.exp((log - max(logs.values())) / temperature) for log in logs.values()])[0]
+
+
+def choice_of(grade: float, choices: Sequence[str], *, temperature: float, rng: random.Random) -> str:
+    """One of the ordered choices, worst first: the grade's place on the scale, blurred at a temperature above 0."""
+    blurred = grade + (0.5 * temperature * rng.gauss(0.0, 1.0) if temperature > 0 else 0.0)
+    return choices[min(len(choices) - 1, int(len(choices) * logistic(blurred)))]
+
+
+def rank(
+    prompt: str,
+    answers: Sequence[str],
+    *,
+    principles: Sequence[str] = (),
+    said: Sequence[str] = (),
+    persona: Persona,
+    rng: random.Random,
+) -> list[list[int]]:
+    """The displayed positions from 1, best first; answers within `tie_width` of their neighbour share a place.
+
+    The first shown gains the whole position bias over the last, and those between by their place.
+    """
+    last = max(len(answers) - 1, 1)
+    grades = {
+        place: grade(prompt, answer, principles=principles, persona=persona, rng=rng)
+        + persona.sharpness * persona.position_bias * (last - place + 1) / last
+        + persona.sharpness * nudge(str(place), said, persona)
+        for place, answer in enumerate(answers, 1)
+    }
+    groups: list[list[int]] = []
+    above = math.inf
+    for place in sorted(grades, key=lambda place: (-grades[place], place)):
+        if above - grades[place] < persona.tie_width:
+            groups[-1].append(place)
+        else:
+            groups.append([place])
+        above = grades[place]
+    return groups
+
+
+def word_ranking(groups: Sequence[Sequence[int]], *, persona: Persona, rng: random.Random) -> str:
+    """`Ranking: 2 > 1 = 3` on the last line. A small share cannot be read."""
+    if chance(rng, persona.unreadable):
+        return pick(rng, _UNRANKED)
+    reason = f"Answer {groups[0][0]} has the fewest flaws.\n" if groups and chance(rng, persona.explains) else ""
+    return f"{reason}Ranking: {' > '.join(' = '.join(map(str, group)) for group in groups)}"

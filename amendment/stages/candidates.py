@@ -1,0 +1,150 @@
+"""The stage `candidates`: answers drawn from every model that the run file names under `candidates`.
+
+Covered: models that are there before the run begins, all of them in one pass over the prompts; policies that the run
+trains, of which one is in memory at a time, so that each has a pass of its own and its answers wait in a table beside.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from amendment.llm.answers import Ending
+from amendment.llm.concurrency import flow
+from amendment.llm.model import Model
+from amendment.records import Candidate, Outcome, Prompt, Record
+from amendment.run.context import Context
+from amendment.run.engine import Made
+from amendment.run.runfile.config import POLICY_STAGES, RunFile
+from amendment.run.runfile.sources import ModelSource
+from amendment.stages.draws import Draw, Drawn, draw_answer
+from amendment.stages.endings import Tables
+from amendment.stages.passes import Grouped, Item
+
+__all__ = ["DrawStep", "draws_from_policies", "make_candidates"]
+
+
+def model_sources(config: RunFile) -> list[ModelSource]:
+    """The models under `candidates`."""
+    return [source for source in config.candidates if isinstance(source, ModelSource)]
+
+
+def draws_from_policies(config: RunFile) -> bool:
+    """Whether any of them is a policy that the run trains."""
+    return any(source.model in POLICY_STAGES for source in model_sources(config))
+
+
+class _Answers:
+    """The stage's tables and counts."""
+
+    def __init__(self, context: Context) -> None:
+        self.tables = Tables(context.workspace, "candidates", candidates=Candidate)
+        self._truncated = 0
+
+    def add(self, name: str, ending: Ending, answer: Candidate | None) -> None:
+        """Write how a draw ended, and the answer that it gave."""
+        self.tables.end(name, ending)
+        if answer:
+            self.tables.add("candidates", [answer])
+            self._truncated += answer.is_truncated
+
+    def close(self) -> Made:
+        counts = self.tables.close()
+        return Made(self.tables.artefacts, {**counts, "truncated": self._truncated})
+
+
+class DrawStep:
+    """Answers to each prompt from all models, which no stage of the run makes."""
+
+    name = "candidates"
+    reads: tuple[str, ...] = ()
+    makes = "candidates/candidates"
+
+    def __init__(self, context: Context) -> None:
+        self._sources = model_sources(context.config)
+        self.models: Sequence[Model] = [context.model(source.model) for source in self._sources]
+        self._window = context.window(self.models)
+        self._answers = _Answers(context)
+        self.tables = self._answers.tables
+
+    async def work(self, item: Item) -> list[tuple[str, Drawn]]:
+        """Draw every answer to a prompt; each by the name of its model."""
+        drawn = []
+        for source, model in zip(self._sources, self.models, strict=True):
+            found = await _draw(source, model, item.index, item.prompt, self._window)
+            drawn += [(source.model, one) for one in found]
+        item.candidates[self.makes] = [one.answer for _, one in drawn if one.answer]
+        item.is_pending = any(one.ending.outcome == "pending" for _, one in drawn)
+        return drawn
+
+    def keep(self, drawn: list[tuple[str, Drawn]]) -> None:
+        """Write the answers to a prompt."""
+        for model, one in drawn:
+            self._answers.add(*one.named_ending(model), one.answer)
+
+    def close(self) -> Made:
+        """Finish the stage."""
+        return self._answers.close()
+
+
+async def _draw(source: ModelSource, model: Model, index: int, prompt: Prompt, window: int) -> list[Drawn]:
+    """The draws of one source for a prompt, if it is among those that it takes."""
+    if source.take is not None and index >= source.take:
+        return []
+
+    async def work(sample: int) -> Drawn:
+        return await draw_answer(model, Draw(prompt, sample))
+
+    return await flow(range(source.per_prompt), work, window=window)
+
+
+class _Part(Record):
+    """A draw from a policy, until those of all sources are written prompt by prompt."""
+
+    prompt_id: str
+    name: str
+    outcome: Outcome
+    reason: str | None = None
+    answer: Candidate | None = None
+
+
+def make_candidates(context: Context) -> Made:
+    """Draw answers where policies of this run are among the models: one source after another."""
+    workspace, sources = context.workspace, model_sources(context.config)
+    parts = [f"candidates/.part-{number}" for number in range(len(sources))]
+    try:
+        for part, source in zip(parts, sources, strict=True):
+            _draw_part(context, part, source)
+        answers = _Answers(context)
+        with answers.tables:
+            tables = [Grouped(workspace.rows(part, _Part)) for part in parts]
+            for prompt in workspace.rows("inputs/prompts", Prompt):
+                for one in (one for table in tables for one in table.of(prompt.id)):
+                    answers.add(one.name, Ending(one.outcome, one.reason), one.answer)
+            return answers.close()
+    finally:
+        for part in parts:
+            workspace.path(part).unlink(missing_ok=True)
+
+
+def _draw_part(context: Context, part: str, source: ModelSource) -> None:
+    """All answers of one source, in a table of their own."""
+    with (
+        context.workspace.writing(part, _Part) as add,
+        context.policy(
+            source.model, temperature=source.temperature, max_tokens=source.max_tokens, batch_size=source.batch_size
+        ) as model,
+    ):
+        window = context.window([model])
+
+        async def work(numbered: tuple[int, Prompt]) -> list[Drawn]:
+            return await _draw(source, model, *numbered, window)
+
+        def keep(drawn: list[Drawn]) -> None:
+            for one in drawn:
+                name, (outcome, reason) = one.named_ending(source.model)
+                prompt_id = one.draw.prompt.id
+                add(_Part(prompt_id=prompt_id, name=name, outcome=outcome, reason=reason, answer=one.answer))
+
+        prompts = enumerate(context.workspace.rows("inputs/prompts", Prompt))
+        title = f"candidates from {source.model}"
+        context.pour(title, prompts, work, keep, total=context.workspace.count("inputs/prompts"), models=[model])

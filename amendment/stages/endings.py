@@ -1,0 +1,110 @@
+"""How items end: each in exactly one way, kept in a table, and the run stops where going on makes no sense."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager, ExitStack
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+from amendment.errors import AmendmentError, Paused
+from amendment.llm.answers import Ending
+from amendment.records import Outcome, Record
+from amendment.run.engine import Workspace
+
+__all__ = ["ItemEnding", "Tables", "write_endings"]
+
+T = TypeVar("T")
+REASONS = 1000
+"""Different reasons that are counted; where there are more, none of the later ones stands out."""
+
+
+class ItemEnding(Record):
+    """How one item of a stage ended; there is exactly one for each item."""
+
+    item_id: str
+    outcome: Outcome
+    reason: str | None = None
+
+
+class Tables:
+    """The tables of a stage whose items end one by one, the table of endings among them.
+
+    Rows are added inside a `with` block. The tables are in place after `close`, and none is without it.
+    """
+
+    def __init__(self, workspace: Workspace, stage: str, **kinds: type[Record]) -> None:
+        """`kinds` are the stage's other tables by name, with the class of their records."""
+        self.artefacts = tuple(f"{stage}/{name}" for name in (*kinds, "endings"))
+        self._stage = stage
+        self._workspace = workspace
+        self._kinds = kinds
+        self._add: dict[str, Callable[[Any], None]] = {}
+        self._endings, self._others = ExitStack(), ExitStack()
+        self._counts: Counter[str] = Counter()
+        self._reasons: dict[bool, Counter[str]] = {True: Counter(), False: Counter()}
+        """Of the pending items, and of the others."""
+
+    def __enter__(self) -> Self:
+        for name, kind in self._kinds.items():
+            self._add[name] = self._others.enter_context(self._workspace.writing(f"{self._stage}/{name}", kind))
+        table = self._workspace.writing(f"{self._stage}/endings", ItemEnding)
+        self._add["endings"] = self._endings.enter_context(table)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._endings.__exit__(kind, fault, trace)
+        self._others.__exit__(kind, fault, trace)
+
+    def keep_open(self, resource: AbstractContextManager[T]) -> T:
+        """Enter something that shall end when the tables do."""
+        return self._others.enter_context(resource)
+
+    def add(self, name: str, records: Iterable[Record]) -> None:
+        """Add rows to one of the stage's tables."""
+        for record in records:
+            self._add[name](record)
+
+    def end(self, item: str, ending: Ending) -> None:
+        """Keep how one item ended, and count it."""
+        self._counts[ending.outcome] += 1
+        reasons = self._reasons[ending.outcome == "pending"]
+        if ending.reason and (ending.reason in reasons or len(reasons) < REASONS):
+            reasons[ending.reason] += 1
+        self._add["endings"](ItemEnding(item_id=item, outcome=ending.outcome, reason=ending.reason))
+
+    def close(self, finish: Callable[[], None] | None = None) -> Counter[str]:
+        """Put the tables in place and give the counts of endings. `finish` adds rows that had to wait for all items.
+
+        Raises Paused when items are pending, and AmendmentError when not one came to anything; the table of endings
+        then stands, and no other.
+        """
+        self._endings.close()
+        self._check()
+        if finish:
+            finish()
+        self._others.close()
+        return self._counts
+
+    def _check(self) -> None:
+        total, pending = self._counts.total(), self._counts["pending"]
+        reasons = self._reasons[pending > 0]
+        said = f" Most often: {reasons.most_common(1)[0][0]}" if reasons else ""
+        if pending:
+            ended = ", ".join(f"{count} {outcome}" for outcome, count in self._counts.items() if outcome != "pending")
+            so_far = f" So far: {ended}." if ended else ""
+            raise Paused(f"{self._stage}: {pending} of {total} items are pending; run again to continue.{so_far}{said}")
+        if total and not self._counts["done"]:
+            told = ", ".join(f"{count} {outcome}" for outcome, count in self._counts.items())
+            raise AmendmentError(f"{self._stage}: no item was done ({told}); see the models of the run file.{said}")
+
+
+def write_endings(workspace: Workspace, stage: str, endings: Iterable[tuple[str, Ending]]) -> Counter[str]:
+    """Keep how each item ended, count it, and stop the run where it has to stop; see `Tables.close`."""
+    with Tables(workspace, stage) as tables:
+        for item, ending in endings:
+            tables.end(item, ending)
+        return tables.close()

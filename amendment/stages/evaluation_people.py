@@ -1,0 +1,216 @@
+"""The stages `evaluate_sample` and `evaluate_labels`: people label a random sample of the evaluation's own comparisons,
+and their labels correct the judge's win rates.
+
+Covered: a simple random sample of the comparisons of every two compared policies, in proportion; an estimate of the win
+rate that people would give to all of them, from their labels and the judge's P of the others (PPI++,
+`prediction_powered`). Not covered: labels of training pairs, which are of another population; they lie in another file
+and name other comparisons.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import accumulate, pairwise
+from statistics import fmean
+from typing import Any
+
+from pydantic import Field
+
+from amendment.calibration.labels import verdict_of
+from amendment.calibration.samples import LabelQuestion
+from amendment.calibration.votes_of_labels import person_votes
+from amendment.errors import AmendmentError, DataError
+from amendment.files import write_text
+from amendment.hashing import content_id
+from amendment.records import Candidate, Record, Verdict
+from amendment.run.context import Context
+from amendment.run.engine import Made
+from amendment.run.labelled_samples import EVALUATION
+from amendment.run.runfile.evaluation_people import EvaluationPeople
+from amendment.stages.asking_people import Asking
+from amendment.stages.labels import label_counts, said_of
+from amendment.stages.paired import Texts
+from amendment.stages.policy_comparisons import COMPARISONS, PolicyComparison, matchup_name
+from amendment.statistics import share
+from amendment.statistics.prediction_powered import prediction_powered
+
+__all__ = [
+    "BY_PEOPLE",
+    "EvaluationItem",
+    "corrected_win_rates",
+    "draw_items",
+    "make_evaluation_labels",
+    "make_evaluation_sample",
+]
+
+BY_PEOPLE = "win rates by people"
+"""Where counts and `evaluate/people.json` have them."""
+SAMPLE, VERDICTS, REPORT = "evaluate_sample/sample", "evaluate_labels/verdicts", "evaluate/people.json"
+
+
+class EvaluationItem(Record):
+    """A comparison of two policies that was drawn."""
+
+    policy: str
+    against: str
+    comparison_id: str
+    prompt_id: str
+    inclusion: float = Field(gt=0, le=1)
+    """Its probability of being drawn: the same for all of these two policies."""
+    is_asked: bool
+    """Not where both policies said the same, which is a tie."""
+
+
+def make_evaluation_sample(context: Context) -> Made:
+    """Draw the comparisons, and write down what people will see of them."""
+    people, workspace = _people(context), context.workspace
+    compared = workspace.read(COMPARISONS, PolicyComparison)
+    if not compared:
+        raise AmendmentError(
+            "evaluate_sample: the judge could read no comparison of the evaluation, so there is nothing that people "
+            "could look at; the summary of evaluate says what it said"
+        )
+    items = draw_items(compared, people.items, seed=context.config.seed)
+    questions = _questions(context, compared, {item.comparison_id for item in items if item.is_asked})
+    marked = _marked(questions, people, context.config.seed)
+    tables = (
+        workspace.write(SAMPLE, EvaluationItem, items),
+        workspace.write(EVALUATION.questions, LabelQuestion, marked),
+    )
+    counts = {
+        "comparisons": len({(one.matchup, one.comparison.id) for one in compared}),
+        "drawn": len(items),
+        "asked": len(marked),
+        "equal answers": sum(not item.is_asked for item in items),
+        "seen by every annotator": sum(one.in_overlap for one in marked),
+        "shown twice": sum(one.is_repeated for one in marked),
+    }
+    return Made(tables, counts)
+
+
+def _people(context: Context) -> EvaluationPeople:
+    stage = context.config.evaluate
+    assert stage is not None
+    assert stage.people is not None
+    return stage.people
+
+
+def draw_items(compared: Iterable[PolicyComparison], items: int, *, seed: int) -> list[EvaluationItem]:
+    """So many comparisons, of every two policies in proportion, those with the least numbers: a number follows from
+    seed and content, so that equal comparisons of other policies are drawn too or are not, as far as shares allow."""
+    by_matchup: dict[tuple[str, str], dict[str, PolicyComparison]] = {}
+    for one in compared:
+        by_matchup.setdefault(one.matchup, {}).setdefault(one.comparison.id, one)
+    sizes = [len(found) for found in by_matchup.values()]
+    share = min(1.0, items / sum(sizes))
+    ends = [round(share * size) for size in accumulate(sizes, initial=0)]
+    counts = [after - before for before, after in pairwise(ends)]
+    return [
+        EvaluationItem(
+            policy=matchup[0],
+            against=matchup[1],
+            comparison_id=name,
+            prompt_id=found[name].prompt_id,
+            inclusion=count / len(found),
+            is_asked=found[name].answer != found[name].other,
+        )
+        for (matchup, found), count in zip(by_matchup.items(), counts, strict=True)
+        for name in _least(found, count, "evaluate sample", seed)
+    ]
+
+
+def _least(names: Iterable[str], count: int, what: str, seed: int) -> list[str]:
+    return sorted(names, key=lambda name: content_id([what, seed, name]))[:count]
+
+
+def _questions(context: Context, compared: Iterable[PolicyComparison], wanted: set[str]) -> list[LabelQuestion]:
+    """Each comparison once, whichever policies it is of, in random order: who stops half way has labelled half at
+    random."""
+    answers = {one.id: one for one in context.workspace.read("evaluate/answers", Candidate)}
+    stage = context.config.evaluate
+    asking = Asking(context, stage.judge if stage else None, Texts(context.prompts(), answers))
+    found = {one.comparison.id: one for one in compared if one.comparison.id in wanted}
+    return [
+        asking.about(found[name].comparison, found[name].principle_ids)
+        for name in _least(found, len(found), "evaluate place", context.config.seed)
+    ]
+
+
+def _marked(questions: Sequence[LabelQuestion], people: EvaluationPeople, seed: int) -> list[LabelQuestion]:
+    names = [one.comparison_id for one in questions]
+    shared = set(_least(names, people.overlap, "evaluate overlap", seed))
+    again = set(_least(names, round(people.repeats * len(names)), "evaluate repeat", seed))
+    return [
+        one.model_copy(update={"in_overlap": one.comparison_id in shared, "is_repeated": one.comparison_id in again})
+        for one in questions
+    ]
+
+
+def make_evaluation_labels(context: Context) -> Made:
+    """Correct the win rates by what people said. Raises Paused while labels are missing."""
+    workspace = context.workspace
+    said = said_of(context, EVALUATION, _people(context))
+    verdicts = [verdict for label in said if (verdict := verdict_of(label))]
+    compared = workspace.read(COMPARISONS, PolicyComparison)
+    items = workspace.read(SAMPLE, EvaluationItem)
+    votes = {name: fmean(by_person.values()) for name, by_person in person_votes(verdicts).items()}
+    counts = {**label_counts(said), BY_PEOPLE: corrected_win_rates(compared, items, votes)}
+    write_text(workspace.path(REPORT), json.dumps(counts, indent=1, allow_nan=False) + "\n")
+    return Made((workspace.write(VERDICTS, Verdict, verdicts), REPORT), counts)
+
+
+def corrected_win_rates(
+    compared: Sequence[PolicyComparison], items: Iterable[EvaluationItem], votes: Mapping[str, float]
+) -> dict[str, Any]:
+    """By matchup the win rate that people would give: from people alone, from the judge alone, and from both.
+
+    `votes` are people's P(the first answer by id is better) by comparison. An item without one, which people could say
+    nothing about, counts among those that were not drawn. Raises DataError where the judge sees what was labelled so
+    differently from the rest that it cannot be a sample of it.
+    """
+    drawn: dict[tuple[str, str], set[str]] = {}
+    for item in items:
+        drawn.setdefault((item.policy, item.against), set()).add(item.comparison_id)
+    by_matchup: dict[tuple[str, str], list[PolicyComparison]] = {}
+    for one in compared:
+        by_matchup.setdefault(one.matchup, []).append(one)
+    return {
+        matchup_name(matchup): _corrected(found, drawn.get(matchup, set()), votes)
+        for matchup, found in by_matchup.items()
+    }
+
+
+def _corrected(compared: Sequence[PolicyComparison], drawn: set[str], votes: Mapping[str, float]) -> dict[str, Any]:
+    said = {i: _won(one, votes) for i, one in enumerate(compared) if one.comparison.id in drawn}
+    told = {i: p for i, p in said.items() if p is not None}
+    labelled = [compared[i] for i in told]
+    others = [one for i, one in enumerate(compared) if i not in told]
+    try:
+        found = prediction_powered(
+            list(told.values()),
+            [one.p for one in labelled],
+            [one.p for one in others],
+            clusters=[one.prompt_id for one in labelled],
+            unlabelled_clusters=[one.prompt_id for one in others],
+        )
+    except DataError as fault:
+        raise DataError(f"evaluate_labels: {matchup_name(compared[0].matchup)}: {fault}") from None
+    return {
+        "corrected": found.estimate.to_json(),
+        "people alone": found.people_alone.to_json(),
+        "judge alone": share([one.p for one in compared], [one.prompt_id for one in compared]).to_json(),
+        "lambda": round(found.lam, 4),
+        "labels saved": None if math.isnan(found.labels_saved) else round(found.labels_saved, 4),
+        "labelled": len(labelled),
+        "of comparisons": len(compared),
+    }
+
+
+def _won(one: PolicyComparison, votes: Mapping[str, float]) -> float | None:
+    """P(the policy's answer is better) by people; None where nobody could say."""
+    if one.answer == one.other:
+        return 0.5
+    p_a = votes.get(one.comparison.id)
+    return p_a if p_a is None or one.comparison.a == one.answer else 1 - p_a

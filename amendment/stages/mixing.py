@@ -1,0 +1,219 @@
+"""The stage that reads the pairs of `dataset.mix`, and how they come together with the run's.
+
+Covered: sides. A prompt that the run knows stays on the side where the run has it, whatever file it is in; of the
+prompts that only a file has, the run's share is held out, file by file. Pairs for training are taken by shares,
+held-out ones are all kept, since they are what each source is measured on.
+Not covered: reading single rows (`inputs`), and who keeps a prompt that several have (`curation`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+from amendment.curation import Mixed, measure_diversity, mix_pairs
+from amendment.data.inputs import Inputs, read_inputs
+from amendment.data.source_rows import facts_of
+from amendment.errors import AmendmentError, DataError, Problem
+from amendment.preference import PairSettings, held_out, preference_row
+from amendment.records import Candidate, Preference, Prompt, Record, Verdict, text_of
+from amendment.run.context import Context
+from amendment.run.engine import Made
+from amendment.run.runfile.config import RunFile
+from amendment.run.runfile.shares import PairShare, RunShare
+from amendment.stages.deciding import majorities
+from amendment.stages.degenerates import paired_answers
+from amendment.terminal import plain
+from amendment.yamlfile import capped
+
+__all__ = [
+    "RUN",
+    "diversity_counts",
+    "make_mixing",
+    "mix_in",
+    "mix_labels",
+    "mix_shares",
+    "read_mix",
+]
+
+R = TypeVar("R", bound=Record)
+RUN = "run"
+"""The label of the run's own pairs."""
+Rows = dict[str, list[Preference]]
+"""Rows by side (train and test), or by source."""
+
+
+class MixPair(Record):
+    """A pair of a file under `dataset.mix`, as the dataset would show it."""
+
+    mix: str
+    """The label of its file or dataset."""
+    row: Preference
+
+
+class _Read(NamedTuple):
+    """One file under `dataset.mix`."""
+
+    label: str
+    inputs: Inputs
+
+
+def mix_labels(config: RunFile) -> dict[str, PairShare]:
+    """The files under `dataset.mix` by the names under which they are counted."""
+    labels: dict[str, PairShare] = {}
+    for part in config.dataset.mix:
+        if isinstance(part, PairShare):
+            name = part.label if part.label not in (*labels, RUN) else f"{part.label} ({len(labels) + 1})"
+            labels[name] = part
+    return labels
+
+
+def mix_shares(config: RunFile) -> dict[str, float]:
+    """The share of each source under `dataset.mix`, which is not empty; the run's stands first."""
+    own = next(part.share for part in config.dataset.mix if isinstance(part, RunShare))
+    return {RUN: own, **{label: source.share for label, source in mix_labels(config).items()}}
+
+
+def read_mix(config: RunFile, base: Path, *, glimpse: bool = False) -> list[_Read]:
+    """Everything in the files under `dataset.mix`. Raises DataError with the problems of all of them.
+
+    `glimpse` reads only the first rows of datasets on the Hub, for a check.
+    """
+    found: list[_Read] = []
+    problems: list[Problem] = []
+    bare = RunFile(name=config.name, seed=config.seed)
+    for label, source in mix_labels(config).items():
+        try:
+            alone = bare.model_copy(update={"pairs": (source,)})
+            found.append(_Read(label, read_inputs(alone, base, glimpse=glimpse)))
+        except DataError as fault:
+            problems += fault.problems
+    if problems:
+        raise DataError(capped(problems))
+    return found
+
+
+def make_mixing(context: Context) -> Made:
+    """Read the pairs that are mixed with the run's, so that a change in them is felt by the dataset alone."""
+    settings = PairSettings(ties=context.config.dataset.ties)
+    pairs: list[MixPair] = []
+    counts: dict[str, Any] = {}
+    found = read_mix(context.config, context.base)
+    for label, inputs in found:
+        decided = majorities(inputs.verdicts, inputs.weights, inputs.firsts)
+        paired = paired_answers(context.config, decided, settings, inputs.prompts, inputs.candidates)
+        rows = [preference_row(pair, inputs.prompts, inputs.candidates, {}) for pair in paired.pairs]
+        pairs += [MixPair(mix=label, row=row) for row in rows]
+        (facts,) = facts_of(inputs.files, context.base)
+        counts[label] = {"pairs": len(rows), "prompts": len({row.prompt_id for row in rows}), **inputs.counts}
+        counts[label] |= facts.to_json()
+        counts[label] |= {f"left out: {reason}": count for reason, count in paired.left_out.items()}
+    write = context.workspace.write
+    artefacts = (
+        write("mixing/prompts", Prompt, _once(inputs.prompts for _, inputs in found)),
+        write("mixing/candidates", Candidate, _once(inputs.candidates for _, inputs in found)),
+        write("mixing/verdicts", Verdict, [verdict for _, inputs in found for verdict in inputs.verdicts]),
+        write("mixing/pairs", MixPair, pairs),
+    )
+    return Made(artefacts, counts)
+
+
+def _once(tables: Iterable[Mapping[str, R]]) -> list[R]:
+    """The records of several tables by id, each once."""
+    found: dict[str, R] = {}
+    for table in tables:
+        found = {**table, **found}
+    return list(found.values())
+
+
+class MixedRows(NamedTuple):
+    """The dataset's rows, by side and by the source that gave them, and what was taken and left."""
+
+    rows: Rows
+    """By side."""
+    by_source: Rows
+    counts: dict[str, Any]
+
+
+def mix_in(context: Context, rows: Rows) -> MixedRows:
+    """The run's rows mixed with those of the files. Raises AmendmentError where a source has nothing to give."""
+    files = _by_file(context)
+    test = _held_out(context, files)
+    sources = {side: {RUN: found, **_on_side(files, test, side)} for side, found in rows.items()}
+    shares = mix_shares(context.config)
+    train = mix_pairs(sources["train"], shares, seed=context.config.seed)
+    kept = mix_pairs(sources["test"], None, seed=context.config.seed)
+    _refuse_empty(train)
+    return MixedRows(
+        {"train": _joined(train), "test": _joined(kept)},
+        {name: train.pairs[name] + kept.pairs[name] for name in shares},
+        _counts(shares, train, kept),
+    )
+
+
+def _by_file(context: Context) -> Rows:
+    """The rows of each file, by its label."""
+    found: Rows = {label: [] for label in mix_labels(context.config)}
+    for pair in context.workspace.read("mixing/pairs", MixPair):
+        found[pair.mix].append(pair.row)
+    return found
+
+
+def _held_out(context: Context, files: Rows) -> frozenset[str]:
+    """All prompts of the test side: the run's own, and of each file's further ones the same share."""
+    known, test = set(context.prompts()), set(context.held_out())
+    for rows in files.values():
+        further = {row.prompt_id for row in rows} - known
+        test |= held_out(further, context.config.dataset.test_share, seed=context.config.seed)
+        known |= further
+    return frozenset(test)
+
+
+def _on_side(files: Rows, test: frozenset[str], side: str) -> Rows:
+    return {name: [row for row in rows if (row.prompt_id in test) == (side == "test")] for name, rows in files.items()}
+
+
+def _refuse_empty(train: Mixed) -> None:
+    """Raises AmendmentError where a source is left without a pair for training: no share of it can be had."""
+    if all(count.pairs for count in train.counts.values()):
+        return
+    found = ", ".join(f"{plain(name)} {count.of:,}" for name, count in train.counts.items())
+    raise AmendmentError(
+        f"dataset: no mix can be made of so few pairs for training ({found}); bring more, or change the shares"
+    )
+
+
+def _joined(mixed: Mixed) -> list[Preference]:
+    return [row for rows in mixed.pairs.values() for row in rows]
+
+
+def _counts(shares: Mapping[str, float], train: Mixed, kept: Mixed) -> dict[str, Any]:
+    total = sum(count.pairs for count in train.counts.values())
+    table = {}
+    for name, share in shares.items():
+        count = train.counts[name]
+        table[name] = {
+            "asked": share,
+            "got": round(count.pairs / total, 4),
+            "pairs": count.pairs,
+            "left out": count.of - count.pairs,
+            "kept by another": count.ceded + kept.counts[name].ceded,
+            "held out": kept.counts[name].pairs,
+        }
+    return {"mix": {"pairs": total, "shared prompts": train.shared_prompts + kept.shared_prompts, "sources": table}}
+
+
+def diversity_counts(by_source: Mapping[str, Sequence[Preference]], *, seed: int) -> dict[str, Any]:
+    """How varied the chosen and the rejected answers are, source beside source at one size: each answer once."""
+    measured = {}
+    for side in ("chosen", "rejected"):
+        texts = {name: _texts(rows, side) for name, rows in by_source.items()}
+        found = measure_diversity(texts, seed=seed)
+        if found:
+            measured[side] = found.to_json()
+    return {"diversity": measured} if measured else {}
+
+
+def _texts(rows: Iterable[Preference], side: str) -> list[str]:
+    return list({getattr(row, f"{side}_id"): text_of(getattr(row, side)) for row in rows}.values())

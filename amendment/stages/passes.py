@@ -1,0 +1,142 @@
+"""One pass over the prompts: each goes through all stages that ask models about it, without waiting for its neighbours.
+
+Covered: a stage alone, which is a pass of one step; tables in input order whatever is answered first; an item that a
+stage leaves pending goes no further, since what follows would be asked about half of it. Not covered: stages that need
+all prompts of another one, such as training.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from typing import Any, Generic, Protocol, TypeVar
+
+from amendment.llm.concurrency import STAGE
+from amendment.llm.model import Model
+from amendment.records import Candidate, Prompt
+from amendment.run.context import Context
+from amendment.run.engine import Made
+from amendment.stages.endings import Tables
+
+__all__ = ["Grouped", "Item", "Step", "one_pass"]
+
+
+class OfPrompt(Protocol):
+    """A row that belongs to a prompt."""
+
+    @property
+    def prompt_id(self) -> str: ...
+
+
+R = TypeVar("R", bound=OfPrompt)
+
+
+class Grouped(Generic[R]):
+    """The rows of a table by prompt, where both stand in the same order."""
+
+    def __init__(self, rows: Iterable[R]) -> None:
+        self._rows = iter(rows)
+        self._next = next(self._rows, None)
+
+    def of(self, prompt_id: str) -> list[R]:
+        """The rows of this prompt, which comes after all that were asked for before."""
+        found: list[R] = []
+        while self._next is not None and self._next.prompt_id == prompt_id:
+            found.append(self._next)
+            self._next = next(self._rows, None)
+        return found
+
+
+@dataclass(slots=True)
+class Item:
+    """A prompt on its way, with the candidates that it has so far."""
+
+    index: int
+    prompt: Prompt
+    candidates: dict[str, list[Candidate]] = field(default_factory=dict)
+    """By the table that holds them or will hold them."""
+    is_pending: bool = False
+    """A stage could not be finished with it, so that no later one shall begin."""
+
+
+class Step(Protocol):
+    """What a stage does with one prompt after another."""
+
+    @property
+    def name(self) -> str:
+        """The stage's."""
+        ...
+
+    @property
+    def models(self) -> Sequence[Model]: ...
+
+    @property
+    def tables(self) -> Tables:
+        """What it writes, open while the pass goes on."""
+        ...
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """The tables whose candidates it looks for at an item."""
+        ...
+
+    @property
+    def makes(self) -> str | None:
+        """The table whose candidates it leaves at an item."""
+        ...
+
+    async def work(self, item: Item) -> Any:
+        """Ask what has to be asked about a prompt. Raises only what concerns the whole run."""
+        ...
+
+    def keep(self, result: Any) -> None:
+        """Write what came of a prompt; called in the order of the prompts."""
+        ...
+
+    def close(self) -> Made:
+        """Finish the stage. Raises Paused and AmendmentError where it has made nothing that others could read."""
+        ...
+
+
+def one_pass(context: Context, steps: Sequence[Step]) -> Generator[Made, None, None]:
+    """Take all prompts through the steps, and then finish one stage after another, each when it is asked for."""
+    with ExitStack() as entered:
+        for step in steps:
+            entered.enter_context(step.tables)
+        _all_prompts(context, steps)
+        for step in steps:
+            yield step.close()
+
+
+def _all_prompts(context: Context, steps: Sequence[Step]) -> None:
+    async def through(item: Item) -> list[Any]:
+        results = []
+        for step in steps:
+            if item.is_pending:
+                break
+            STAGE.set(step.name)
+            results.append(await step.work(item))
+        return results
+
+    def keep(results: list[Any]) -> None:
+        for step, result in zip(steps, results, strict=False):
+            step.keep(result)
+
+    context.pour(
+        ", ".join(step.name for step in steps),
+        _items(context, steps),
+        through,
+        keep,
+        total=context.workspace.count("inputs/prompts"),
+        models=[model for step in steps for model in step.models],
+    )
+
+
+def _items(context: Context, steps: Sequence[Step]) -> Iterator[Item]:
+    """The prompts with those of their candidates that stand in tables already."""
+    made = {step.makes for step in steps}
+    read = dict.fromkeys(table for step in steps for table in step.reads if table not in made)
+    tables = {table: Grouped(context.workspace.rows(table, Candidate)) for table in read}
+    for index, prompt in enumerate(context.workspace.rows("inputs/prompts", Prompt)):
+        yield Item(index, prompt, {table: grouped.of(prompt.id) for table, grouped in tables.items()})

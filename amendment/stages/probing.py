@@ -1,0 +1,277 @@
+"""The stage `probes`: judged comparisons put to the same judges once more, edited so that nothing should change.
+
+Covered: a seeded sample of what the stage `judging` has judged, one comparison a prompt as far as there are prompts;
+each comparison by one principle, the one by which its winner won most clearly, in the same words before and after the
+edit; every question in both displayed orders. Replies lie in the ledger, so that a run that was broken off goes on.
+Not covered: edits and figures, which stand in `calibration`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from statistics import fmean
+from typing import NamedTuple
+
+from amendment.audit.probes_answered import Answered
+from amendment.audit.probes_asking import PLAIN, RATIONALE, Asking, Subject, Unasked, askings, can_be_probed, left_out
+from amendment.audit.probes_report import probe_report
+from amendment.constitutions import Constitution, Principle
+from amendment.errors import AmendmentError, Transient
+from amendment.files import write_text
+from amendment.hashing import content_id
+from amendment.llm.answers import Ending, ending_of
+from amendment.llm.concurrency import flow
+from amendment.preference import Judge, JudgeSettings, judge_together, load_judge_folder, readings_of
+from amendment.records import Candidate, Comparison, Judgement, Prompt, Verdict
+from amendment.run.context import Context
+from amendment.run.engine import Made
+from amendment.run.runfile.config import JudgeEntry, RunFile
+from amendment.stages.endings import Tables
+from amendment.stages.judging import candidate_tables
+
+__all__ = ["make_probes", "other_way", "probed_judges"]
+
+FIGURES = "probes/figures.json"
+LABELS = {"pair": ("A", "B"), "pool": ("1", "2")}
+"""What a judge reads beside the two answers, by what its protocol shows; where it shows one, there is no place."""
+
+
+def probed_judges(config: RunFile) -> list[JudgeEntry]:
+    """The judges of the run that are probed, those of a cascade among them."""
+    if not (config.judging and config.probes):
+        return []
+    return [entry for entry in config.judging.every_judge if config.probes.takes(entry.model)]
+
+
+def other_way(config: RunFile, entry: JudgeEntry) -> JudgeEntry | None:
+    """The same judge with reasons where this one gives none, or without; None where it is not asked."""
+    other = config.probes.other_way(entry.protocol) if config.probes else None
+    return entry.model_copy(update={"protocol": other, "samples": 1}) if other else None
+
+
+@dataclass(frozen=True)
+class _Probed:
+    """A judge that is probed."""
+
+    judge: Judge
+    other_way: Judge | None
+
+
+class _Chosen(NamedTuple):
+    """A judged comparison: who won, and by how much."""
+
+    comparison: Comparison
+    p_a: float
+
+    def a_lost(self, seed: int) -> bool:
+        """A draw is decided by a coin, so that it can be probed as well."""
+        if self.p_a == 0.5:
+            return content_id(["even", seed, self.comparison.id])[-1] in "01234567"
+        return self.p_a < 0.5
+
+
+class _Task(NamedTuple):
+    """One comparison for one judge."""
+
+    probed: _Probed
+    subject: Subject
+    principle: str
+    """Reference of the one it is judged by."""
+
+
+class _Told(NamedTuple):
+    task: _Task
+    answers: list[Answered]
+    ending: Ending
+
+
+def make_probes(context: Context) -> Made:
+    """Ask the edited questions, and make figures of the answers. Raises AmendmentError where nothing was judged."""
+    stage = context.config.probes
+    assert stage is not None
+    judges = [_open(context, entry) for entry in probed_judges(context.config)]
+    subjects = _subjects(context, _chosen(context))
+    tasks = [_Task(probed, subject, principle) for subject, principle in subjects for probed in judges]
+    asker = _Asker(stage.names, context.config.seed)
+    with Tables(context.workspace, "probes", answers=Answered) as tables:
+
+        def keep(told: _Told) -> None:
+            tables.end(f"{told.task.subject.id}/{told.task.probed.judge.name}", told.ending)
+            tables.add("answers", told.answers)
+
+        models = [one.judge.model for one in judges]
+        context.pour("probes", tasks, asker.work, keep, total=len(tasks), models=models)
+        endings = tables.close()
+    report = probe_report(context.workspace.rows("probes/answers", Answered)).to_json()
+    write_text(context.workspace.folder / FIGURES, json.dumps(report, indent=1, allow_nan=False) + "\n")
+    shown = [{name: one[name] for name in ("judge", "probe", "gate", "found")} for one in report["probes"]]
+    return Made((*tables.artefacts, FIGURES), {"comparisons": len(subjects), **endings, "probes": shown})
+
+
+def _open(context: Context, entry: JudgeEntry) -> _Probed:
+    other = other_way(context.config, entry)
+    return _Probed(_judge(context, entry), _judge(context, other) if other else None)
+
+
+def _judge(context: Context, entry: JudgeEntry) -> Judge:
+    """A judge that is asked in the order it is given: a probe asks for either order by itself."""
+    return Judge(
+        folder=load_judge_folder(entry.protocol, base=context.base),
+        model=context.model(entry.model),
+        constitutions=context.constitutions,
+        settings=JudgeSettings(orders="first"),
+        samples=entry.samples,
+        seed=context.config.seed,
+    )
+
+
+def _chosen(context: Context) -> list[_Chosen]:
+    """The comparisons that are probed: decided ones first, and of each prompt one before a second of any."""
+    stage, seed = context.config.probes, context.config.seed
+    assert stage is not None
+    found = [
+        _Chosen(Comparison(one.prompt_id, one.a, one.b), one.p_a)
+        for one in context.workspace.rows("judging/judgements", Judgement)
+        if one.p_a is not None
+    ]
+    found.sort(key=lambda one: content_id(["probes", seed, one.comparison.id]))
+    earlier: Counter[str] = Counter()
+    rank = {}
+    for one in found:
+        rank[one.comparison.id] = (one.p_a == 0.5, earlier[one.comparison.prompt_id])
+        earlier[one.comparison.prompt_id] += 1
+    found.sort(key=lambda one: rank[one.comparison.id])
+    if not found:
+        raise AmendmentError("probes: the stage judging has judged nothing that could be read; see its counts")
+    return found[: stage.pairs]
+
+
+def _subjects(context: Context, chosen: Sequence[_Chosen]) -> list[tuple[Subject, str]]:
+    """The comparisons with their texts, and the principle by which each is asked about."""
+    stage, workspace = context.config.probes, context.workspace
+    assert stage is not None
+    wanted = {one.comparison.prompt_id for one in chosen}
+    prompts = {one.id: one for one in workspace.rows("inputs/prompts", Prompt) if one.id in wanted}
+    ids = {id for one in chosen for id in (one.comparison.a, one.comparison.b)}
+    texts: dict[str, Candidate] = {}
+    for table in candidate_tables(context.config):
+        for candidate in workspace.rows(table, Candidate):
+            if candidate.id in ids:
+                texts.setdefault(candidate.id, candidate)
+    verdicts: dict[str, list[Verdict]] = defaultdict(list)
+    for verdict in workspace.rows("judging/verdicts", Verdict):
+        if verdict.prompt_id in wanted:
+            verdicts[verdict.prompt_id].append(verdict)
+    made = []
+    for one in chosen:
+        between, lost = one.comparison, one.a_lost(context.config.seed)
+        a, b = texts[between.a], texts[between.b]
+        principle = _principle(verdicts[between.prompt_id], between, a_lost=lost)
+        is_clear = abs(2 * one.p_a - 1) >= stage.clear - 1e-9 and principle in (stage.attack_by or (principle,))
+        subject = Subject(prompts[between.prompt_id], a if lost else b, b if lost else a, is_clear)
+        made.append((subject, principle))
+    return made
+
+
+def _principle(verdicts: Iterable[Verdict], comparison: Comparison, *, a_lost: bool) -> str:
+    """The principle by which the winner won most clearly."""
+    said: dict[str, list[float]] = defaultdict(list)
+    for one in readings_of(verdicts, comparison):
+        if one.p_a is not None:
+            said[one.principle].append(1 - one.p_a if a_lost else one.p_a)
+    return max(sorted(said), key=lambda name: fmean(said[name]))
+
+
+class _Asker:
+    """Puts the questions of the probes about one comparison after another."""
+
+    def __init__(self, probes: Sequence[str], seed: int) -> None:
+        self._probes = probes
+        self._seed = seed
+
+    async def work(self, task: _Task) -> _Told:
+        """All questions of a task."""
+        probed = _Probed(
+            _by_one(task.probed.judge, task.principle),
+            task.probed.other_way and _by_one(task.probed.other_way, task.principle),
+        )
+        labels = LABELS.get(probed.judge.folder.unit)
+        possible = [name for name in self._probes if name != RATIONALE or probed.other_way]
+        questions = list(askings(task.subject, possible, labels=labels, seed=self._seed))
+        if not (can_be_probed(task.subject.target) and can_be_probed(task.subject.other)):
+            return _Told(task, [], Ending("invalid", "one of the answers is no text that could be edited"))
+
+        async def ask(question: Asking) -> list[Answered]:
+            return await _ask(probed, task, question)
+
+        try:
+            found = await flow(questions, ask, window=max(1, len(questions)))
+        except Transient as fault:
+            return _Told(task, [], ending_of(fault))
+        answers = [answer for some in found for answer in some]
+        left = left_out(task.subject, self._probes, {one.probe for one in answers}, labels=labels)
+        readable = not answers or any(answer.p is not None for answer in answers)
+        ending = Ending("done") if readable else Ending("invalid", "no verdict could be read")
+        return _Told(task, answers + [_unasked(task, probe, why) for probe, why in left.items()], ending)
+
+
+def _unasked(task: _Task, probe: str, why: Unasked) -> Answered:
+    """Word that a probe put no question about the comparison."""
+    return Answered(
+        probe=probe,
+        arm=why,
+        comparison_id=task.subject.id,
+        prompt_id=task.subject.prompt.id,
+        judge=task.probed.judge.name,
+        principle=task.principle,
+        place=0,
+    )
+
+
+def _by_one(judge: Judge, principle: str) -> Judge:
+    """The judge that asks by this principle alone, always in the same words; its worked examples stay as they are."""
+    return replace(judge, constitutions=[_silenced(one, principle) for one in judge.constitutions])
+
+
+def _silenced(constitution: Constitution, principle: str) -> Constitution:
+    """The constitution in which one principle alone has a question, and that one question."""
+
+    def asks(one: Principle) -> tuple[str, ...]:
+        return one.compare[:1] if constitution.principle_reference(one) == principle else ()
+
+    kept = tuple(one.model_copy(update={"compare": asks(one)}) for one in constitution.principles)
+    return constitution.model_copy(update={"principles": kept})
+
+
+async def _ask(probed: _Probed, task: _Task, question: Asking) -> list[Answered]:
+    """One question, put twice where it is the plain one and the judge draws its verdicts."""
+    samples = min(2, probed.judge.samples) if question.probe == PLAIN else 1
+    asked = [(replace(probed.judge, samples=samples), question.probe, question.arm)]
+    if question.probe == PLAIN and probed.other_way:
+        asked.append((probed.other_way, RATIONALE, "edited"))
+    found = []
+    for judge, probe, arm in asked:
+        verdicts = await judge.verdicts(question.prompt, *question.shown)
+        for sample in sorted({one.sample for one in verdicts}):
+            row = Answered(
+                probe=probe,
+                arm=arm,
+                comparison_id=task.subject.id,
+                prompt_id=task.subject.prompt.id,
+                judge=probed.judge.name,
+                principle=task.principle,
+                place=question.place,
+                sample=sample,
+                p=_p_target([one for one in verdicts if one.sample == sample], question),
+            )
+            found.append(row)
+    return found
+
+
+def _p_target(verdicts: Sequence[Verdict], question: Asking) -> float | None:
+    between = Comparison.between(*question.shown)
+    p_a = judge_together(verdicts, orders="first", disagreement="mean", comparison=between).p_a
+    return p_a if p_a is None or between.a == question.target.id else 1 - p_a

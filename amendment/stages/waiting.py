@@ -1,0 +1,41 @@
+"""Judgements that wait until their jury has heard all comparisons: in a file, since there may be many of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from types import TracebackType
+from typing import Self
+
+from amendment.preference import JuryKind, Panel, spoken
+from amendment.records import Judgement
+from amendment.run.engine import Workspace
+
+__all__ = ["Waiting"]
+
+TABLE = "judging/waiting"
+
+
+class Waiting:
+    """Judgements by the mean, in the order in which their panel has them. The file is gone when the block ends."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._workspace = workspace
+        self._writing = ExitStack()
+
+    def __enter__(self) -> Self:
+        self.add = self._writing.enter_context(self._workspace.writing(TABLE, Judgement))
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._writing.__exit__(kind, fault, trace)
+        self._workspace.path(TABLE).unlink(missing_ok=True)
+
+    def decided(self, panel: Panel, kind: JuryKind) -> Iterator[Judgement]:
+        """The judgements as the jury makes them, one after another; nothing can be added any more. Raises ConfigError
+        where people have decided too little."""
+        self._writing.close()
+        rows = zip(self._workspace.rows(TABLE, Judgement), panel.decide(kind), panel.owns(), strict=True)
+        return (spoken(judgement, p_a, own) for judgement, p_a, own in rows)

@@ -1,0 +1,162 @@
+"""What the provider tests share: a loopback server, a model small enough for every test, and no way out of here."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from amendment.llm.requests import Request
+from amendment.records import user
+
+TEMPLATE = (
+    "{% if tools %}<|turn|>tools {{ tools | length }}<|end|>{% endif %}"
+    "{% for m in messages %}<|turn|>{{ m.role }} {{ m.content }}<|end|>{% endfor %}"
+    "{% if add_generation_prompt %}<|turn|>assistant {% endif %}"
+)
+LETTERS = [chr(code) for code in range(32, 127)]
+
+
+@pytest.fixture(autouse=True)
+def only_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A connection to any other host fails the test at once."""
+    connect = socket.socket.connect
+
+    def guarded(self: socket.socket, address: Any) -> None:
+        if self.family in (socket.AF_INET, socket.AF_INET6) and address[0] not in ("127.0.0.1", "::1"):
+            raise AssertionError(f"a test tried to reach {address}")
+        connect(self, address)
+
+    monkeypatch.setattr(socket.socket, "connect", guarded)
+
+
+@pytest.fixture(scope="session")
+def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A random Llama of 0.2 million parameters; its tokenizer has one token per printable ASCII character."""
+    import torch
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    folder = tmp_path_factory.mktemp("models") / "tiny-random"
+    size = save_tokenizer(folder)
+    torch.manual_seed(0)
+    config = LlamaConfig(
+        vocab_size=size,
+        hidden_size=64,
+        intermediate_size=128,
+        num_hidden_layers=3,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        max_position_embeddings=512,
+        initializer_range=0.1,
+        eos_token_id=2,
+        pad_token_id=0,
+        bos_token_id=None,
+    )
+    LlamaForCausalLM(config).save_pretrained(folder)
+    return folder
+
+
+def save_tokenizer(folder: Path) -> int:
+    """A tokenizer with control tokens for a pad and for both ends of a turn; gives the vocabulary's size."""
+    from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
+    from transformers import PreTrainedTokenizerFast
+
+    vocabulary = {sign: number for number, sign in enumerate(["<pad>", "<|turn|>", "<|end|>", "<unk>", *LETTERS])}
+    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="<unk>"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex("[\\s\\S]"), behavior="isolated")
+    tokenizer.decoder = decoders.Fuse()
+    fast = PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        pad_token="<pad>",
+        eos_token="<|end|>",
+        unk_token="<unk>",
+        additional_special_tokens=["<|turn|>"],
+    )
+    fast.chat_template = TEMPLATE
+    fast.save_pretrained(folder)
+    return len(vocabulary)
+
+
+@pytest.fixture
+def question() -> Callable[..., Request]:
+    """Makes a request of one user turn; fields of `sampling` as a dict, all other fields by name."""
+
+    def made(text: str = "Is water wet?", **fields: Any) -> Request:
+        whole = {"provider": "openai", "host": "here", "model": "m", "messages": user(text), **fields}
+        return Request.model_validate(whole)
+
+    return made
+
+
+class Server(ThreadingHTTPServer):
+    """A loopback server that answers from a list, in order, and keeps what it was asked."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.answers: list[dict[str, Any]] = []
+        self.asked: list[dict[str, Any]] = []
+        self.released = threading.Event()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}"
+
+    def will_say(self, body: Any, *, status: int = 200, **how: Any) -> None:
+        """Queue an answer: `headers`, or how it goes wrong: `cut`, `hang` (until `released`), `drop`."""
+        raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+        self.answers.append({"status": status, "body": raw, **how})
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: Server
+
+    def do_POST(self) -> None:
+        raw = self.rfile.read(int(self.headers["content-length"]))
+        body = json.loads(raw)
+        sent = {name.lower(): value for name, value in self.headers.items()}
+        self.server.asked.append({"path": self.path, "headers": sent, "body": body})
+        answer = self.server.answers.pop(0)
+        if answer.get("hang"):
+            self.server.released.wait(20)
+            return
+        if answer.get("drop"):
+            return
+        self.send_response(answer["status"])
+        for name, value in answer.get("headers", {}).items():
+            self.send_header(name, value)
+        self.send_header("content-type", "application/json")
+        self.send_header("content-length", str(len(answer["body"]) + (100 if answer.get("cut") else 0)))
+        self.end_headers()
+        self.wfile.write(answer["body"])
+
+    def log_message(self, format: str, *args: Any) -> None:  # the parent's name
+        """Say nothing."""
+
+
+@contextmanager
+def serving() -> Iterator[Server]:
+    """A server while the context lasts."""
+    with Server() as made:
+        thread = threading.Thread(target=made.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            yield made
+        finally:
+            made.released.set()
+            made.shutdown()
+            thread.join()
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    with serving() as made:
+        yield made

@@ -1,0 +1,193 @@
+"""Servers that speak OpenAI's protocol in their own way: Azure, vLLM, Ollama, OpenRouter, each over a real socket."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import math
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from amendment.constitutions import load_constitution
+from amendment.errors import CredentialsError, Rejected, Transient
+from amendment.llm.client import Calls
+from amendment.llm.ledger_recording import Ledger
+from amendment.llm.model import Model
+from amendment.llm.opening import open_model, open_provider
+from amendment.llm.requests import Reply, Request
+from amendment.llm.specs import OpenAISpec
+from amendment.preference import Compared, Judge, JudgeSettings
+
+Ask = Callable[..., Request]
+KEY = "canary0123456789abcdef"
+
+
+def entry(server: Any, path: str, **fields: Any) -> OpenAISpec:
+    whole = {"provider": "openai", "model": "m", "base_url": server.url + path, "api_key_env": "OUR_KEY", **fields}
+    return OpenAISpec.model_validate(whole)
+
+
+def reply_to(spec: OpenAISpec, request: Request) -> Reply:
+    async def main() -> Reply:
+        provider = open_provider(spec, {"OUR_KEY": KEY})
+        try:
+            return provider.read((await provider.send(request)).raw, request)
+        finally:
+            await provider.close()
+
+    return asyncio.run(main())
+
+
+def compared(spec: OpenAISpec, folder: str = "label-tokens") -> tuple[Compared, dict[str, int]]:
+    async def main() -> tuple[Compared, dict[str, int]]:
+        with Ledger() as ledger:
+            calls = Calls(ledger, attempts=2, longest_wait=0.01)
+            model: Model = open_model("judge", spec, calls, 7, {"OUR_KEY": KEY})
+            constitution = load_constitution("helpful-honest")
+            settings = JudgeSettings(orders="both")
+            judge = Judge.from_folder(folder, model=model, constitution=constitution, settings=settings)
+            try:
+                made = await judge.compare_async(prompt="Hi", a="one", b="two")
+            finally:
+                await model.provider.close()
+            return made, dict(calls.notices)
+
+    return asyncio.run(main())
+
+
+def said(text: str, **choice: Any) -> dict[str, Any]:
+    message = {"role": "assistant", "content": text}
+    return {"model": "m", "choices": [{"index": 0, "message": message, "finish_reason": "stop", **choice}]}
+
+
+def test_azure_is_spoken_to_in_plain_openai_at_its_v1_path(server: Any, question: Ask) -> None:
+    server.will_say({**said("Yes."), "prompt_filter_results": [{"prompt_index": 0, "content_filter_results": {}}]})
+    spec = entry(server, "/openai/v1", model="our-deployment", token_limit_field="max_completion_tokens", max_tokens=50)
+    asked = question(model="our-deployment", sampling=spec.sampling(7).model_dump())
+    assert reply_to(spec, asked).messages[0].content == "Yes."
+    (call,) = server.asked
+    assert call["path"] == "/openai/v1/chat/completions"  # no api-version
+    assert call["headers"]["authorization"] == f"Bearer {KEY}"
+    assert (call["body"]["model"], call["body"]["max_completion_tokens"]) == ("our-deployment", 50)
+
+
+def test_a_prompt_that_azure_filters_is_final_for_the_item_and_its_pause_is_kept(server: Any, question: Ask) -> None:
+    filtered = {"error": {"code": "content_filter", "message": "The prompt triggered a filter.", "status": 400}}
+    server.will_say(filtered, status=400)
+    with pytest.raises(Rejected, match="content_filter"):
+        reply_to(entry(server, "/openai/v1"), question())
+    server.will_say({"error": {"code": "429", "message": "Try again."}}, status=429, headers={"retry-after-ms": "1500"})
+    with pytest.raises(Transient) as caught:
+        reply_to(entry(server, "/openai/v1"), question())
+    assert (caught.value.kind, caught.value.retry_after) == ("rate", 1.5)
+
+
+@pytest.mark.parametrize("decoded", [True, False], ids=["as the vendor", "as token ids"])
+def test_vllm_shows_probabilities_in_several_shapes(decoded: bool, server: Any) -> None:
+    # p(A) = 0.6 and p(" A") = 0.2 make 0.8; p(B) = 0.2
+    names = ["A", " A", "B"] if decoded else ["A", "\u0120A", "B"]
+    shares = zip(names, (0.6, 0.2, 0.2), strict=True)
+    tokens = [{"token": name, "logprob": math.log(share), "bytes": None} for name, share in shares]
+    first = {**tokens[0], "top_logprobs": [*tokens, {"token": "x", "logprob": -9999.0}]}
+    for _ in range(2):
+        server.will_say(said("A", logprobs={"content": [first]}, stop_reason=None))
+    made, notices = compared(entry(server, "/v1"))
+    p_first = 0.8 if decoded else 0.75  # a byte-level spelling is no label: 0.6 / (0.6 + 0.2)
+    assert [verdict.p_first() for verdict in made.verdicts] == [pytest.approx(p_first)] * 2
+    assert notices == {}
+
+
+def test_vllm_says_so_where_a_number_of_probabilities_is_too_many(server: Any) -> None:
+    server.will_say({"object": "error", "message": "max_logprobs is 5, found top_logprobs 20", "code": 400}, status=400)
+    for _ in range(2):
+        server.will_say(said("B"))
+    made, notices = compared(entry(server, "/v1"))
+    assert [verdict.value for verdict in made.verdicts] == ["B", "B"]
+    assert len(server.asked) == 3
+    assert "logprobs" not in server.asked[-1]["body"]
+    assert list(notices.values()) == [1]
+
+
+def test_ollama_leaves_probabilities_out_and_its_letters_are_votes(server: Any) -> None:
+    for text in ("A", " A\n"):
+        server.will_say(said(text))
+    made, notices = compared(entry(server, "/v1", api_key_env=None))
+    assert [(verdict.value, verdict.distribution) for verdict in made.verdicts] == [("A", None)] * 2
+    assert made.p_a == pytest.approx(0.5)  # the first place in both orders
+    assert [call["body"]["seed"] for call in server.asked] == [7, 7]
+    assert "authorization" not in server.asked[0]["headers"]
+    (notice,) = notices
+    assert "one vote" in notice
+
+
+def test_ollama_names_a_model_that_was_not_pulled(server: Any, question: Ask) -> None:
+    server.will_say(
+        {"error": {"message": 'model "m" not found, try pulling it first', "type": "api_error"}}, status=404
+    )
+    with pytest.raises(CredentialsError, match="no model 'm'"):
+        reply_to(entry(server, "/v1"), question())
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"error": {"code": 502, "message": "Provider returned error"}},
+        {"choices": [{"error": {"code": 502, "message": "upstream"}, "message": {"content": ""}}]},
+        said("Half an ans", finish_reason="error", native_finish_reason="MALFORMED"),
+        {"choices": None},
+    ],
+)
+def test_openrouter_puts_errors_into_good_replies(body: Any, server: Any, question: Ask) -> None:
+    server.will_say(body)
+    with pytest.raises(Transient) as caught:
+        reply_to(entry(server, "/api/v1"), question())
+    assert caught.value.kind == "unreadable"
+
+
+def test_openrouter_gets_none_of_the_headers_that_name_an_application(server: Any, question: Ask) -> None:
+    server.will_say(
+        {**said("Yes.", message={"role": "assistant", "content": "Yes.", "reasoning": "Hm."}), "provider": "X"}
+    )
+    reply = reply_to(entry(server, "/api/v1"), question())
+    assert reply.messages[0].thinking == "Hm."
+    assert not server.asked[0]["headers"].keys() & {"http-referer", "x-title", "referer"}
+
+
+@pytest.mark.parametrize(
+    ("status", "message", "error"),
+    [
+        (402, "This request requires more credits", CredentialsError),
+        (403, "requires moderation and your input was flagged", Rejected),
+        (400, "m/x is not a valid model ID", CredentialsError),
+    ],
+)
+def test_openrouters_statuses(status: int, message: str, error: type[Exception], server: Any, question: Ask) -> None:
+    server.will_say({"error": {"code": status, "message": message, "metadata": {}}}, status=status)
+    with pytest.raises(error):
+        reply_to(entry(server, "/api/v1"), question())
+
+
+def test_a_model_that_is_missing_after_it_has_answered_is_the_items_own_trouble(server: Any, question: Ask) -> None:
+    server.will_say(said("Yes."))
+    server.will_say({"error": {"message": "not found"}}, status=404)
+
+    async def main() -> None:
+        provider = open_provider(entry(server, "/v1"), {"OUR_KEY": KEY})
+        try:
+            await provider.send(question())
+            with pytest.raises(Rejected):
+                await provider.send(question("again"))
+        finally:
+            await provider.close()
+
+    asyncio.run(main())
+
+
+def test_an_ignored_schema_costs_nothing_but_the_form(server: Any, question: Ask) -> None:
+    server.will_say(said("Plain words."))
+    schema = {"type": "object", "properties": {"verdict": {"enum": ["A", "B"]}}}
+    assert reply_to(entry(server, "/v1"), question(answer_schema=schema)).messages[0].content == "Plain words."
+    assert json.dumps(schema) in json.dumps(server.asked[0]["body"])
+    assert "n" not in server.asked[0]["body"]

@@ -1,0 +1,333 @@
+"""A random tiny model in this process: its answers are drawn by their own seeds, and texts stay texts."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import math
+import shutil
+from collections import Counter
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from amendment.errors import ConfigError, ProviderError, Rejected, TrainingError, Transient
+from amendment.llm._local import LocalProvider, _fingerprint, _Job
+from amendment.llm._local_model import Drawing, LocalModel, draw_tokens
+from amendment.llm._local_text import PromptEncoder
+from amendment.llm.opening import check_model
+from amendment.llm.provider import Sent
+from amendment.llm.requests import Request
+from amendment.llm.specs import LocalSpec
+from amendment.records import Message
+from amendment.training import Parts, Renderer, render_completions
+
+Ask = Callable[..., Request]
+PLAIN = Drawing(temperature=1.0, top_p=1.0, max_tokens=1, stop=())
+STOP = PLAIN._replace(stop=(". ",))
+
+
+def answers(folder: Path, requests: Sequence[Request], *, batch_size: int = 16) -> list[Any]:
+    """What a freshly loaded model says: bodies as objects, or errors."""
+
+    async def main() -> list[Any]:
+        spec = LocalSpec(provider="local", model=str(folder), batch_size=batch_size, device="cpu")
+        provider = LocalProvider(spec)
+        try:
+            return await asyncio.gather(*map(provider.send, requests), return_exceptions=True)
+        finally:
+            await provider.close()
+
+    return [json.loads(sent.raw) if isinstance(sent, Sent) else sent for sent in asyncio.run(main())]
+
+
+def several(question: Ask, n: int, **sampling: Any) -> list[Request]:
+    return [question("?" * (1 + 5 * i), sampling={"max_tokens": 12, "seed": 7, **sampling}) for i in range(n)]
+
+
+def test_an_answer_does_not_depend_on_its_neighbours(model_folder: Path, question: Ask) -> None:
+    requests = several(question, 10)
+    together = answers(model_folder, requests)
+    assert answers(model_folder, requests, batch_size=1) == together
+    assert answers(model_folder, requests[::-1], batch_size=3)[::-1] == together
+
+
+def test_each_draw_and_each_seed_gives_another_answer(model_folder: Path, question: Ask) -> None:
+    fields = {"sampling": {"max_tokens": 12, "seed": 7}}
+    requests = [question(**fields, sample=sample) for sample in range(4)]
+    requests.append(question(sampling={"max_tokens": 12, "seed": 8}))
+    assert len({body["text"] for body in answers(model_folder, requests)}) == 5
+
+
+def test_without_temperature_every_draw_is_the_likeliest(model_folder: Path, question: Ask) -> None:
+    greedy = {"sampling": {"max_tokens": 12, "temperature": 0.0}}
+    narrow = {"sampling": {"max_tokens": 12, "top_p": 1e-9}}
+    bodies = answers(model_folder, [question(**greedy), question(**greedy, sample=1), question(**narrow)])
+    assert len({body["text"] for body in bodies}) == 1
+
+
+def test_the_answer_is_what_the_model_itself_finds_likeliest(model_folder: Path, question: Ask) -> None:
+    """Step by step, without cache, padding or batch."""
+    tokenizer, model = AutoTokenizer.from_pretrained(model_folder), AutoModelForCausalLM.from_pretrained(model_folder)
+    ids = PromptEncoder(tokenizer).encode(question("Is it so?"))
+    n = len(ids)
+    with torch.inference_mode():
+        for _ in range(8):
+            ids.append(int(model(torch.tensor([ids])).logits[0, -1].argmax()))
+    requests = [question("Is it so?", sampling={"max_tokens": 8, "temperature": 0.0})]
+    requests += [question("Another, longer one", sampling={"max_tokens": 8, "temperature": 0.0})]
+    assert answers(model_folder, requests)[0]["text"] == tokenizer.decode(ids[n:], skip_special_tokens=True)
+
+
+def test_length_and_end_are_told_apart_and_tokens_counted(model_folder: Path, question: Ask) -> None:
+    requests = several(question, 30, max_tokens=60)
+    bodies = answers(model_folder, requests)
+    assert {body["finish_reason"] for body in bodies} == {"stop", "length"}
+    for body in bodies:
+        assert (body["output_tokens"] == 60) >= (body["finish_reason"] == "length")
+        assert "<|end|>" not in body["text"]
+    # "<|turn|>user ?<|end|><|turn|>assistant ": control tokens and signs, one token each
+    assert bodies[0]["input_tokens"] == 1 + len("user ?") + 1 + 1 + len("assistant ")
+
+
+def test_an_answer_ends_before_its_stop_text(model_folder: Path, question: Ask) -> None:
+    free = answers(model_folder, several(question, 12, max_tokens=60))
+    stopped = answers(model_folder, several(question, 12, max_tokens=60, stop=("e", "a")))
+    ended = [body for body in stopped if body["finish_reason"] == "stop"]
+    assert ended
+    assert not any(sign in body["text"] for body in ended for sign in "ea")
+    assert len(free) == len(stopped)
+    assert answers(model_folder, several(question, 12, max_tokens=60, stop=("e", "a")), batch_size=1) == stopped
+
+
+def test_label_probabilities_are_the_models_own(model_folder: Path, question: Ask) -> None:
+    tokenizer, model = AutoTokenizer.from_pretrained(model_folder), AutoModelForCausalLM.from_pretrained(model_folder)
+    requests = [question("short", choices=("A", "B")), question("a much longer one", choices=("A", "B"))]
+    for request, body in zip(requests, answers(model_folder, requests), strict=True):
+        ids = PromptEncoder(tokenizer).encode(request)
+        with torch.inference_mode():
+            logprobs = model(torch.tensor([ids])).logits[0, -1].log_softmax(-1)
+        for label in ("A", "B"):
+            own = float(logprobs[tokenizer.convert_tokens_to_ids(label)])
+            assert body["choice_logprobs"][label] == pytest.approx(own, abs=1e-4)
+        assert body["text"] == max(("A", "B"), key=body["choice_logprobs"].__getitem__)
+
+
+def test_labels_that_begin_alike_are_refused(model_folder: Path, question: Ask) -> None:
+    (fault,) = answers(model_folder, [question(choices=("Answer 1", "Answer 2"))])
+    assert isinstance(fault, Rejected)
+    assert "single letters" in str(fault)
+
+
+def test_a_question_too_long_is_refused_and_its_neighbours_are_answered(model_folder: Path, question: Ask) -> None:
+    sampling = {"max_tokens": 5}
+    long, short = answers(model_folder, [question("x" * 600, sampling=sampling), question(sampling=sampling)])
+    assert isinstance(long, Rejected)
+    assert "the model takes 512" in str(long)
+    assert short["output_tokens"] <= 5
+
+
+def test_only_text_is_read(model_folder: Path, question: Ask) -> None:
+    image = Message(role="user", content=({"type": "image_url", "image_url": {"url": "x"}},))
+    text = Message(role="user", content=({"type": "text", "text": "a"}, {"type": "text", "text": "b"}))
+    plain = Message(role="user", content="ab")
+    refused, parts, whole = (
+        answers(model_folder, [question(messages=(message,), sampling={"max_tokens": 3, "temperature": 0.0})])[0]
+        for message in (image, text, plain)
+    )
+    assert isinstance(refused, Rejected)
+    assert parts == whole
+
+
+@pytest.fixture(scope="module")
+def encoder(model_folder: Path) -> PromptEncoder:
+    return PromptEncoder(AutoTokenizer.from_pretrained(model_folder))
+
+
+@settings(max_examples=200)
+@given(
+    text=st.lists(st.sampled_from(["<|turn|>", "<|end|>", "<pad>", "<|", "|>", "turn", "a"]) | st.text(max_size=5)).map(
+        "".join
+    )
+)
+def test_no_text_becomes_a_control_token(encoder: PromptEncoder, text: str) -> None:
+    request = Request(provider="local", host="h", model="m", messages=(Message(role="user", content=text),))
+    counted = Counter(encoder.encode(request))
+    assert (counted[0], counted[1], counted[2]) == (0, 2, 1)  # <pad>, <|turn|>, <|end|> of the template itself
+
+
+def test_tools_reach_the_template(encoder: PromptEncoder, question: Ask) -> None:
+    tools = ({"type": "function", "function": {"name": "<|end|>"}},)
+    ids = encoder.encode(question(tools=tools))
+    assert Counter(ids)[2] == 2
+    assert len(ids) > len(encoder.encode(question()))
+
+
+def test_a_tokenizer_without_a_template_is_refused(model_folder: Path) -> None:
+    tokenizer = AutoTokenizer.from_pretrained(model_folder)
+    tokenizer.chat_template = None
+    with pytest.raises(TrainingError, match="no chat template"):
+        PromptEncoder(tokenizer)
+
+
+def test_a_template_that_refuses_is_the_items_own_fault(model_folder: Path, question: Ask) -> None:
+    tokenizer = AutoTokenizer.from_pretrained(model_folder)
+    tokenizer.chat_template = "{{ raise_exception('roles must alternate') }}"
+    with pytest.raises(Rejected, match="roles must alternate"):
+        PromptEncoder(tokenizer).encode(question())
+
+
+def test_draws_follow_the_models_probabilities() -> None:
+    # p = 0.5, 0.3, 0.2: numbers below 0.5 draw token 0, from there to 0.8 token 1, above it token 2
+    logits_BV = torch.tensor([0.5, 0.3, 0.2]).log().expand(6, 3)
+    uniforms_B = torch.tensor([0.0, 0.49, 0.51, 0.79, 0.81, 1.0 - 1e-12], dtype=torch.float64)
+    assert draw_tokens(logits_BV, uniforms_B, PLAIN).flatten().tolist() == [0, 0, 1, 1, 2, 2]
+
+
+def test_top_p_keeps_the_token_that_crosses_it() -> None:
+    # sorted: token 1 (0.5), token 2 (0.3), token 0 (0.2); top_p 0.6 keeps 0.5 and 0.3, so token 2 begins at 0.625
+    logits_BV = torch.tensor([0.2, 0.5, 0.3]).log().expand(4, 3)
+    uniforms_B = torch.tensor([0.0, 0.62, 0.63, 1.0 - 1e-12], dtype=torch.float64)
+    assert draw_tokens(logits_BV, uniforms_B, PLAIN._replace(top_p=0.6)).flatten().tolist() == [1, 1, 2, 2]
+
+
+def test_a_low_temperature_sharpens() -> None:
+    # at temperature 0.5 probabilities 0.6 and 0.4 become 0.36 / 0.52 = 0.692 and 0.308
+    logits_BV = torch.tensor([0.6, 0.4]).log().expand(2, 2)
+    uniforms_B = torch.tensor([0.69, 0.70], dtype=torch.float64)
+    assert draw_tokens(logits_BV, uniforms_B, PLAIN._replace(temperature=0.5)).flatten().tolist() == [0, 1]
+
+
+def test_impossible_tokens_are_never_drawn() -> None:
+    logits_BV = torch.tensor([[-math.inf, 0.0, -math.inf]]).expand(3, 3)
+    uniforms_B = torch.tensor([0.0, 0.5, 1.0 - 1e-16], dtype=torch.float64)
+    for top_p in (1.0, 0.5):
+        assert draw_tokens(logits_BV, uniforms_B, PLAIN._replace(top_p=top_p)).flatten().tolist() == [1, 1, 1]
+
+
+def test_the_host_changes_with_the_weights_and_not_with_the_place(model_folder: Path, tmp_path: Path) -> None:
+    def host(folder: Path) -> str:
+        return LocalProvider(LocalSpec(provider="local", model=str(folder))).host
+
+    copy = tmp_path / "copy"
+    shutil.copytree(model_folder, copy)
+    assert host(copy) == host(model_folder)
+    weights = next(copy.glob("*.safetensors"))
+    raw = bytearray(weights.read_bytes())
+    raw[-1] ^= 1
+    weights.write_bytes(bytes(raw))
+    assert host(copy) != host(model_folder)
+
+
+def test_the_host_changes_with_precision_and_device(model_folder: Path) -> None:
+    def host(**fields: Any) -> str:
+        return LocalProvider(LocalSpec(provider="local", model=str(model_folder), **fields)).host
+
+    hosts = [host(device="cpu"), host(device="cpu", dtype="bfloat16"), host(device="cuda", dtype="bfloat16")]
+    assert len(set(hosts)) == 3
+    assert host(device="cpu", dtype="float32") == hosts[0]
+    assert hosts[0].endswith("/cpu/float32")
+
+
+def test_a_home_that_nobody_has_is_a_folder_that_is_not_there() -> None:
+    (problem,) = check_model(LocalSpec(provider="local", model="~nobody-at-all/model"))
+    assert "no such folder" in problem
+
+
+def test_a_hub_that_cannot_be_reached_is_told_in_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "http://127.0.0.1:9")  # nobody listens there
+    with pytest.raises(ConfigError, match="neither a folder nor a model that could be fetched") as caught:
+        LocalProvider(LocalSpec(provider="local", model="nobody-here/no-such-model"))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_model_is_asked_as_it_was_taught(base: Path) -> None:
+    """Earlier thinking, calls, tools and a developer reach the model as training would render them."""
+    call = {"type": "function", "function": {"name": "look", "arguments": {"n": 1}}}
+    turns: list[dict[str, Any]] = [
+        {"role": "developer", "content": "be kind"},
+        {"role": "user", "content": "ask <|end|>"},
+        {"role": "assistant", "content": None, "thinking": "hm", "tool_calls": [call]},
+        {"role": "tool", "content": "found", "name": "look"},
+    ]
+    tokenizer, tools = AutoTokenizer.from_pretrained(base), [{"type": "function", "function": {"name": "look"}}]
+    row = {"tools": tools, "prompt": turns, "completion": [{"role": "assistant", "content": "yes"}]}
+    [taught] = render_completions([row], Renderer(tokenizer))
+    request = Request.model_validate(
+        {"provider": "local", "host": "h", "model": "m", "messages": turns, "tools": tools}
+    )
+    asked = PromptEncoder(tokenizer).encode(request)
+    assert asked == taught[: len(asked)]
+    assert "<|think|>hm<|/think|>" in tokenizer.decode(asked)
+
+
+def test_thinking_and_calls_are_no_part_of_the_answers_text(base: Path, question: Ask) -> None:
+    said = '<|think|>hm<|/think|>yes<|call|>{"name": "look", "arguments": {"n": 1}}'
+    spec = LocalSpec(provider="local", model=str(base), device="cpu")
+    provider, model = LocalProvider(spec), LocalModel(base, spec)
+    prompt, ids = (model.tokenizer(text, add_special_tokens=False)["input_ids"] for text in ("ask", f"{said}<|end|>"))
+    request = question()
+    completion = model._completion(ids, prompt, PLAIN)
+    reply = provider.read(provider._said(_Job(request, prompt, {}), completion), request)
+    (message,) = reply.messages
+    assert (message.content, message.thinking, reply.finish_reason) == ("yes", "hm", "tool_calls")
+    assert message.tool_calls
+    assert message.tool_calls[0].function == {"name": "look", "arguments": {"n": 1}}
+    stopped = model._completion(model.tokenizer("<|think|>hm<|/think|>yes. No")["input_ids"], prompt, STOP)
+    assert (stopped.parts, stopped.finish_reason) == (Parts("yes", "hm"), "stop")
+
+
+def test_an_answer_is_waited_for_as_long_as_it_takes(model_folder: Path) -> None:
+    assert LocalProvider(LocalSpec(provider="local", model=str(model_folder))).deadline is None
+
+
+def test_a_reply_is_read_back(model_folder: Path, question: Ask) -> None:
+    provider = LocalProvider(LocalSpec(provider="local", model=str(model_folder)))
+    request = question(sampling={"max_tokens": 4})
+
+    async def main() -> bytes:
+        raw = (await provider.send(request)).raw
+        await provider.close()
+        return raw
+
+    reply = provider.read(asyncio.run(main()), request)
+    assert reply.usage is not None
+    assert reply.usage.output_tokens == json.loads(asyncio.run(_again(provider, request)))["output_tokens"]
+
+
+async def _again(provider: LocalProvider, request: Request) -> bytes:
+    fresh = LocalProvider(provider._spec)
+    try:
+        return (await fresh.send(request)).raw
+    finally:
+        await fresh.close()
+
+
+@pytest.mark.parametrize("raw", [b"", b"{}", b"[]", b'{"text": 1}', b"\xff"])
+def test_a_reply_of_another_kind_is_not_taken_for_ones_own(model_folder: Path, question: Ask, raw: bytes) -> None:
+    provider = LocalProvider(LocalSpec(provider="local", model=str(model_folder)))
+    with pytest.raises(Transient):
+        provider.read(raw, question())
+
+
+def test_a_model_that_cannot_be_loaded_is_a_clear_error(model_folder: Path, tmp_path: Path, question: Ask) -> None:
+    broken = tmp_path / "broken"
+    shutil.copytree(model_folder, broken)
+    (broken / "model.safetensors").write_bytes(b"not weights")
+    (fault,) = answers(broken, [question()])
+    assert isinstance(fault, ConfigError | ProviderError)
+    assert "broken" in str(fault)
+
+
+def test_what_a_training_notes_beside_a_model_is_no_part_of_its_name(model_folder: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(model_folder, copy)
+    (copy / "history.json").write_text('{"base": "/somewhere/else"}', encoding="utf-8")
+    assert _fingerprint(copy) == _fingerprint(model_folder)

@@ -1,0 +1,105 @@
+"""Opening models: what is missing is named before anything is spent, and imports stay light."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from amendment.errors import ConfigError, CredentialsError
+from amendment.llm.client import Calls
+from amendment.llm.ledger_recording import Ledger
+from amendment.llm.opening import check_model, open_model, open_provider
+from amendment.llm.specs import AnthropicSpec, LocalSpec, OpenAISpec, SimulatedSpec
+from amendment.records import user
+
+
+def test_a_missing_key_is_named_by_its_variable() -> None:
+    (problem,) = check_model(OpenAISpec(provider="openai", model="m"), {})
+    assert "OPENAI_API_KEY" in problem
+    (problem,) = check_model(AnthropicSpec(provider="anthropic", model="m"), {"ANTHROPIC_API_KEY": ""})
+    assert "ANTHROPIC_API_KEY" in problem
+    assert check_model(OpenAISpec(provider="openai", model="m"), {"OPENAI_API_KEY": "k"}) == []
+
+
+def test_a_vendor_without_a_key_is_a_problem_and_a_foreign_host_is_not() -> None:
+    assert check_model(OpenAISpec(provider="openai", model="m", api_key_env=None), {})
+    assert check_model(OpenAISpec(provider="openai", model="m", base_url="http://x/v1"), {}) == []
+
+
+@pytest.mark.parametrize("key", ["two words", "line\n", "ключ"])
+def test_a_variable_that_holds_no_key_is_found_before_it_is_sent(key: str) -> None:
+    (problem,) = check_model(OpenAISpec(provider="openai", model="m"), {"OPENAI_API_KEY": key})
+    assert "does not hold a key" in problem
+    assert key not in problem
+
+
+def test_opening_without_the_key_is_refused() -> None:
+    with pytest.raises(CredentialsError, match="OPENAI_API_KEY"):
+        open_provider(OpenAISpec(provider="openai", model="m"), {})
+
+
+def test_what_a_local_folder_lacks_is_listed(tmp_path: Path, model_folder: Path) -> None:
+    def problems(folder: Path) -> str:
+        return " ".join(check_model(LocalSpec(provider="local", model=str(folder))))
+
+    assert "no such folder" in problems(tmp_path / "absent")
+    empty = problems(tmp_path)
+    assert "config.json" in empty
+    assert "safetensors" in empty
+    assert "tokenizer_config.json" in empty
+    (tmp_path / "tokenizer_config.json").write_text("{}")
+    assert "chat template" in problems(tmp_path)
+    assert problems(model_folder) == ""
+
+
+def test_opening_a_folder_that_is_no_model_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"config\.json"):
+        open_provider(LocalSpec(provider="local", model=str(tmp_path)))
+
+
+def test_a_model_asks_through_the_runs_calls(server: Any) -> None:
+    server.will_say({"choices": [{"message": {"content": "Yes."}, "finish_reason": "stop"}]})
+    spec = OpenAISpec(provider="openai", model="our-7b", base_url=f"{server.url}/v1", temperature=0.5)
+
+    async def main() -> None:
+        with Ledger() as ledger:
+            model = open_model("writer", spec, Calls(ledger), seed=7)
+            answer = await model.ask(user("Is water wet?"))
+            await model.provider.close()
+        assert answer.reply.messages[0].content == "Yes."
+        assert answer.origin.model == "our-7b"
+        assert answer.origin.host == f"127.0.0.1:{server.server_port}/v1"
+
+    asyncio.run(main())
+    assert server.asked[0]["body"]["seed"] == 7
+
+
+def test_the_name_of_a_simulated_model_changes_with_its_persona() -> None:
+    with Ledger() as ledger:
+        names = {
+            open_model("m", SimulatedSpec(provider="simulated", skill=skill), Calls(ledger), seed=1).model
+            for skill in (0.1, 0.2)
+        }
+    assert len(names) == 2
+    assert all(name.startswith("lilliput/") for name in names)
+
+
+def test_records_show_a_folders_name_and_not_its_path(model_folder: Path) -> None:
+    with Ledger() as ledger:
+        model = open_model("m", LocalSpec(provider="local", model=str(model_folder)), Calls(ledger), seed=1)
+        assert model.model == "tiny-random"
+        asyncio.run(model.provider.close())
+
+
+def test_importing_the_room_loads_no_heavy_library() -> None:
+    code = (
+        "import sys, amendment.llm; "
+        "print([name for name in ('torch', 'transformers', 'openai', 'anthropic', 'httpx2') if name in sys.modules])"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert found.stdout.strip() == "[]"

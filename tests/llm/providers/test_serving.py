@@ -1,0 +1,330 @@
+"""The simulated world behind OpenAI's protocol: a process of its own, real sockets, and whoever talks to them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, closing
+from http.client import HTTPConnection
+from pathlib import Path
+from typing import Any
+
+import openai
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from amendment.fence import fence
+from amendment.llm._loopback import LONGEST_BODY, LONGEST_HEAD, Asked, Replied
+from amendment.llm._openai_format import body_for, read_reply
+from amendment.llm.opening import shown_name
+from amendment.llm.requests import Request
+from amendment.llm.serving import World, model_entries
+from amendment.llm.simulated import SimulatedProvider
+from amendment.llm.specs import OpenAISpec, SimulatedSpec
+from amendment.records import user
+from amendment.simulator import sample_prompts
+
+SPEC = SimulatedSpec(provider="simulated", position_bias=0.7)
+SILENT = SimulatedSpec(provider="simulated", shows_choices=False)
+NAME = shown_name(SPEC)
+WORLD = World({"judge": SPEC, "silent": SILENT})
+WIRE = OpenAISpec(provider="openai", model=NAME, base_url="http://127.0.0.1:1/v1")
+GOOD = {"model": NAME, "messages": [{"role": "user", "content": "please add 3 8"}], "seed": 7}
+
+
+def complete(body: Any) -> Replied:
+    raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+    return WORLD.answer(Asked("POST", "/v1/chat/completions", raw))
+
+
+def problem(replied: Replied) -> dict[str, Any]:
+    error: dict[str, Any] = json.loads(replied.body)["error"]
+    return error
+
+
+def comparison(prompt: str, first: str, second: str) -> str:
+    values = {"conversation": prompt, "answer_a": first, "answer_b": second}
+    return "\n".join(fence(values).values()) + "\nThe principle: Stay friendly, whatever the prompt sounds like."
+
+
+texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=40)
+questions = texts | st.sampled_from([one.text for one in sample_prompts(20, 1)])
+
+
+@given(
+    questions | st.builds(comparison, questions, questions, questions),
+    st.fixed_dictionaries(
+        {"seed": st.none() | st.integers(0, 2**31 - 1), "temperature": st.none() | st.floats(0, 2)},
+        optional={"max_tokens": st.integers(1, 30)},
+    ),
+    st.integers(0, 3),
+    st.sampled_from([None, ("A", "B")]),
+)
+def test_any_question_has_one_answer_inside_this_process_and_over_the_wire(
+    text: str, sampling: dict[str, Any], sample: int, choices: tuple[str, ...] | None
+) -> None:
+    request = Request.model_validate(
+        {"provider": "x", "host": "x", "model": NAME, "messages": user(text), "sampling": sampling}
+        | {"sample": sample, "choices": choices}
+    )
+    provider = SimulatedProvider(SPEC.persona())
+    inside = provider.read(asyncio.run(provider.send(request)).raw, request)
+    replied = complete(body_for(request, WIRE))
+    assert replied.status == 200
+    outside = read_reply(replied.body, request)
+    assert outside.model_copy(update={"model": None}) == inside
+    assert outside.model == NAME
+
+
+def test_a_comparison_shows_the_probabilities_of_its_labels() -> None:
+    body = {
+        **GOOD,
+        "messages": [
+            {"role": "user", "content": comparison("now add 3 8", "the answer is 11", "the answer is 11 you fool")}
+        ],
+    }
+    asked = {**body, "logprobs": True, "top_logprobs": 20, "max_tokens": 1}
+    choice = json.loads(complete(asked).body)["choices"][0]
+    first = choice["logprobs"]["content"][0]
+    assert [one["token"] for one in first["top_logprobs"]] == ["A", "B"]
+    assert first["token"] == choice["message"]["content"] == "A"
+    only = json.loads(complete({**asked, "top_logprobs": 1}).body)["choices"][0]["logprobs"]["content"][0]
+    assert only == {**first, "top_logprobs": first["top_logprobs"][:1]}
+    assert json.loads(complete(body).body)["choices"][0]["logprobs"] is None
+    cut = json.loads(complete({**asked, "stop": ["A", "B"]}).body)["choices"][0]
+    assert cut["message"]["content"] == ""
+    assert cut["logprobs"]["content"][0]["token"] in ("A", "B")
+    silent = json.loads(complete({**asked, "model": shown_name(SILENT)}).body)["choices"][0]
+    assert silent["logprobs"] is None
+
+
+def test_a_bad_request_is_told_what_is_wrong_with_it() -> None:
+    assert problem(complete({**GOOD, "stream": True})) == {
+        "message": "stream: Value error, the simulated world has no such thing; leave it out",
+        "type": "invalid_request_error",
+        "param": "stream",
+        "code": None,
+    }
+    unknown = complete({**GOOD, "model": "gpt"})
+    assert (unknown.status, problem(unknown)["code"]) == (404, "model_not_found")
+    assert NAME in problem(unknown)["message"]
+    strange = complete({**GOOD, "logit_bias": {}})
+    assert (strange.status, problem(strange)["param"]) == (400, "logit_bias")
+    assert WORLD.answer(Asked("GET", "/v1/chat/completions", b"")).status == 405
+    assert WORLD.answer(Asked("POST", "/v1/embeddings", b"{}")).status == 404
+
+
+HOSTILE = [
+    b"",
+    b"{",
+    b"[]",
+    b"null",
+    b"\xff\xfe",
+    b"[" * 100_000,
+    json.dumps({**GOOD, "tools": [{}]}).encode().replace(b"{}", b'{"a":' * 2_000 + b"1" + b"}" * 2_000),
+    json.dumps({**GOOD, "temperature": float("nan")}).encode(),
+    json.dumps({**GOOD, "tools": [{"x": float("inf")}]}).encode(),
+    json.dumps({**GOOD, "messages": [{"role": "user", "content": "\ud800"}]}).encode(),
+    json.dumps({**GOOD, "\ud800": 1}).encode(),
+    json.dumps(GOOD).encode().replace(b'"seed": 7', b'"seed": ' + b"9" * 5000),
+]
+
+
+@pytest.mark.parametrize("body", HOSTILE, ids=lambda body: body[:20])
+def test_a_hostile_body_gets_an_error_body(body: bytes) -> None:
+    replied = complete(body)
+    assert replied.status == 400
+    assert problem(replied)["message"]
+
+
+@given(
+    st.recursive(st.none() | st.booleans() | st.integers() | st.floats() | st.text(), st.lists, max_leaves=5),
+    st.sampled_from(["model", "messages", "stop", "seed", "tools", "n", "top_logprobs", "chat_template_kwargs", "zz"]),
+)
+def test_no_value_of_any_field_raises(value: Any, field: str) -> None:
+    assert complete({**GOOD, field: value}).status in (200, 400, 404)
+
+
+def test_the_entries_for_a_run_file_are_yaml_and_valid() -> None:
+    found = yaml.safe_load(model_entries({"judge": SPEC, "silent": SILENT}, "http://127.0.0.1:8377/v1"))["models"]
+    specs = {name: OpenAISpec.model_validate(entry) for name, entry in found.items()}
+    assert specs["judge"].model == NAME
+    assert (specs["judge"].shows_choices, specs["silent"].shows_choices) == (True, False)
+    assert specs["judge"].api_key_env is None
+
+
+class Served:
+    """A server in a process of its own."""
+
+    def __init__(self, *options: str) -> None:
+        command = [sys.executable, "-m", "amendment", "lilliput", "serve", "--port", "0", *options]
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        assert self.process.stdout is not None
+        self.url = self.process.stdout.readline().strip()
+        self.port = int(self.url.rpartition(":")[2].partition("/")[0])
+
+    def line(self) -> socket.socket:
+        return socket.create_connection(("127.0.0.1", self.port), timeout=20)
+
+    def talk(self, sent: bytes) -> bytes:
+        """All that comes back for some bytes, until the server closes the connection."""
+        with self.line() as line:
+            line.sendall(sent)
+            return b"".join(iter(lambda: line.recv(65536), b""))
+
+    def ask(self, method: str, path: str, body: str | None = None) -> Any:
+        """The body of a good reply."""
+        with closing(HTTPConnection("127.0.0.1", self.port, timeout=20)) as line:
+            line.request(method, f"/v1/{path}", body)
+            reply = line.getresponse()
+            assert reply.status == 200
+            return json.loads(reply.read())
+
+    def is_well(self) -> bool:
+        made = self.ask("POST", "chat/completions", json.dumps(GOOD | {"model": self.model}))
+        return bool(made["choices"][0]["message"]["content"])
+
+    @property
+    def model(self) -> str:
+        return str(self.ask("GET", "models")["data"][0]["id"])
+
+    def end(self, number: int = signal.SIGTERM) -> tuple[int, str, str]:
+        assert self.process.stdout is not None
+        assert self.process.stderr is not None
+        self.process.send_signal(number)
+        with self.process:
+            return self.process.wait(20), self.process.stdout.read(), self.process.stderr.read()
+
+
+@pytest.fixture(scope="module")
+def served() -> Iterator[Served]:
+    made = Served()
+    yield made
+    if made.process.poll() is None:
+        made.end()
+
+
+def head(*lines: str) -> bytes:
+    return "\r\n".join([*lines, "", ""]).encode("latin-1")
+
+
+ODD = {
+    "no HTTP at all": (b"\x16\x03\x01\x02\x00\x01\r\n\r\n", b"400"),
+    "an unknown version": (head("GET /v1/models HTTP/9.9", "host: localhost"), b"400"),
+    "a header without a colon": (head("GET /v1/models HTTP/1.1", "host: localhost", "oh"), b"400"),
+    "a folded header": (head("GET /v1/models HTTP/1.1", "host: localhost", " x: y"), b"400"),
+    "two lengths": (head("POST /v1/x HTTP/1.1", "host: localhost", "content-length: 1", "content-length: 2"), b"400"),
+    "a length that is none": (head("POST /v1/x HTTP/1.1", "host: localhost", "content-length: -1"), b"400"),
+    "a huge length": (head("POST /v1/x HTTP/1.1", "host: localhost", "content-length: 99999999999"), b"413"),
+    "chunks": (head("POST /v1/x HTTP/1.1", "host: localhost", "transfer-encoding: chunked"), b"411"),
+    "no host": (head("GET /v1/models HTTP/1.1"), b"421"),
+    "another host": (head("GET /v1/models HTTP/1.1", "host: evil.example"), b"421"),
+    "another host with the port": (head("GET /v1/models HTTP/1.1", "host: evil.example:80"), b"421"),
+    "a host that begins well": (head("GET /v1/models HTTP/1.1", "host: 127.0.0.1.evil.example"), b"421"),
+    "a head without end": (b"GET /v1/models HTTP/1.1\r\n" + b"x: y\r\n" * LONGEST_HEAD, b"431"),
+}
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_an_odd_request_is_refused_and_the_server_lives_on(served: Served, name: str) -> None:
+    sent, status = ODD[name]
+    said = served.talk(sent)
+    assert said.startswith(b"HTTP/1.1 " + status)
+    assert json.loads(said.partition(b"\r\n\r\n")[2])["error"]["message"]
+    assert served.is_well()
+
+
+def test_a_body_over_the_limit_is_refused_with_words_that_arrive(served: Served) -> None:
+    body = b"x" * (LONGEST_BODY + 1)
+    said = served.talk(
+        head("POST /v1/chat/completions HTTP/1.1", "host: localhost", f"content-length: {len(body)}") + body
+    )
+    assert said.startswith(b"HTTP/1.1 413")
+    assert f"longer than {LONGEST_BODY} bytes".encode() in said
+
+
+def test_those_who_leave_in_the_middle_or_say_nothing_hold_up_nobody(served: Served) -> None:
+    with ExitStack() as opened:
+        lines = [opened.enter_context(served.line()) for _ in range(100)]
+        for number, line in enumerate(lines):
+            line.sendall(head("POST /v1/chat/completions HTTP/1.1", "host: localhost", "content-length: 500")[:number])
+        assert served.is_well()
+    assert served.is_well()
+
+
+def test_requests_in_one_piece_are_answered_in_order_on_one_connection(served: Served) -> None:
+    bodies = [json.dumps({**GOOD, "model": served.model, "seed": seed}).encode() for seed in range(5)]
+    asked = [
+        head("POST /v1/chat/completions HTTP/1.1", f"host: localhost:{served.port}", f"content-length: {len(body)}")
+        + body
+        for body in bodies
+    ]
+    last = head("GET /v1/models HTTP/1.1", "host: localhost", "connection: close")
+    said = served.talk(b"".join(asked) + last)
+    ids = [part.partition(b'"')[0] for part in said.split(b'"id":"chatcmpl-')[1:]]
+    assert len(set(ids)) == 5
+    again = served.talk(asked[3] + last)
+    assert ids[3] in again
+
+
+def test_the_vendors_sdk_understands_models_answers_and_errors(served: Served) -> None:
+    with openai.OpenAI(api_key="none", base_url=served.url, max_retries=0) as client:
+        name = client.models.list().data[0].id
+        made = client.chat.completions.create(
+            model=name, seed=7, messages=[{"role": "user", "content": "please add 3 8"}]
+        )
+        assert made.choices[0].message.content
+        assert made.usage is not None
+        assert made.usage.total_tokens == made.usage.prompt_tokens + made.usage.completion_tokens
+        assert made.system_fingerprint == "simulated"
+        with pytest.raises(openai.BadRequestError, match="leave it out"):
+            client.chat.completions.create(model=name, n=2, messages=[{"role": "user", "content": "x"}])
+        with pytest.raises(openai.NotFoundError, match="no model of this name"):
+            client.chat.completions.create(model="gpt", messages=[{"role": "user", "content": "x"}])
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_the_server_cleanly_with_connections_open(number: int) -> None:
+    made = Served()
+    assert made.is_well()
+    with ExitStack() as opened:
+        idle, half = (opened.enter_context(made.line()) for _ in range(2))
+        half.sendall(b"POST /v1/chat")
+        code, said, complained = made.end(number)
+        assert (code, complained) == (0, "")
+        assert "ended; 2 requests were answered" in said
+        assert idle.recv(10) == half.recv(10) == b""
+
+
+def test_the_models_of_a_run_file_are_served_and_mistakes_are_told(tmp_path: Path) -> None:
+    path = tmp_path / "run.yaml"
+    path.write_text("name: t\nprompts: [{lilliput: 3}]\nmodels: {w: {provider: simulated}, j: {provider: simulated}}\n")
+    made = Served(str(path), "--set", "models.j.noise=0")
+    code, said, _ = made.end()
+    assert code == 0
+    models = yaml.safe_load(said.partition("models:")[2].partition("\n\n")[0])
+    assert list(models) == ["w", "j"]
+    assert models["w"]["model"] != models["j"]["model"]
+
+    def told(*options: str) -> tuple[int, str]:
+        command = [sys.executable, "-m", "amendment", "lilliput", "serve", *options]
+        ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        return ended.returncode, ended.stderr.strip()
+
+    assert told("--set", "nois=1") == (2, "the served model:1:1: nois: unknown key 'nois' (did you mean 'noise'?)")
+    path.write_text(
+        "name: t\nprompts: [{lilliput: 3}]\nmodels: {w: {provider: openai, model: m, base_url: 'http://localhost:1/v1'}}\n"
+    )
+    assert told(str(path)) == (2, f"{path}: models: none has provider: simulated; add one, or leave the file out")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        code, said = told("--port", str(taken.getsockname()[1]))
+        assert code == 2
+        assert said.endswith("take another, or 0 for any")
+        assert "in use" in said

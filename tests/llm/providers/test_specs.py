@@ -1,0 +1,210 @@
+"""Entries of `models:`: what is taken, what is refused, and where a key may go."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from pydantic import TypeAdapter, ValidationError
+
+from amendment.llm.requests import Request
+from amendment.llm.specs import AnthropicSpec, LocalSpec, ModelSpec, OpenAISpec, SimulatedSpec
+
+ENTRY: TypeAdapter[Any] = TypeAdapter(ModelSpec)
+
+
+def test_the_shortest_entries_are_enough() -> None:
+    assert ENTRY.validate_python({"provider": "openai", "model": "m"}).base_url == "https://api.openai.com/v1"
+    assert ENTRY.validate_python({"provider": "anthropic", "model": "m"}).max_tokens == 2048
+    assert ENTRY.validate_python({"provider": "local", "model": "org/base"}).batch_size == 16
+    assert ENTRY.validate_python({"provider": "simulated"}).skill == SimulatedSpec(provider="simulated").skill
+
+
+def test_an_entry_survives_being_written_and_read_again() -> None:
+    entries: list[dict[str, Any]] = [
+        {"provider": "openai", "model": "m", "api_key_env": None},
+        {"provider": "openai", "model": "m", "base_url": "http://gpu:8000/v1", "stop": ["\n\n"], "seed": None},
+        {"provider": "anthropic", "model": "m", "cache": False},
+        {"provider": "local", "model": "./x", "temperature": 0},
+        {"provider": "simulated", "skill": 0.3, "writer": "verbose"},
+    ]
+    for entry in entries:
+        spec = ENTRY.validate_python(entry)
+        assert ENTRY.validate_json(ENTRY.dump_json(spec)) == spec
+
+
+def test_the_vendors_key_is_the_default_for_the_vendors_own_host_alone() -> None:
+    assert OpenAISpec(provider="openai", model="m").api_key_env == "OPENAI_API_KEY"
+    regional = OpenAISpec(provider="openai", model="m", base_url="https://eu.api.openai.com/v1")
+    assert regional.api_key_env == "OPENAI_API_KEY"
+    assert AnthropicSpec(provider="anthropic", model="m").api_key_env == "ANTHROPIC_API_KEY"
+
+
+@pytest.mark.parametrize(
+    "base_url",
+    [
+        "http://localhost:8000/v1",
+        "http://api.openai.com/v1",
+        "https://api.openai.com.example.org/v1",
+        "https://notapi.openai.com/v1",
+        "https://example.org/api.openai.com",
+    ],
+)
+def test_a_foreign_host_has_no_key_unless_it_names_its_own(base_url: str) -> None:
+    entry = {"provider": "openai", "model": "m", "base_url": base_url}
+    assert ENTRY.validate_python(entry).api_key_env is None
+    if base_url != "http://api.openai.com/v1":  # where any key would travel unencrypted
+        assert ENTRY.validate_python({**entry, "api_key_env": "OUR_KEY"}).api_key_env == "OUR_KEY"
+    with pytest.raises(ValidationError, match=r"OPENAI_API_KEY is sent to https://api.openai.com only"):
+        ENTRY.validate_python({**entry, "api_key_env": "OPENAI_API_KEY"})
+
+
+def test_a_key_in_the_file_is_refused_and_the_way_out_is_named() -> None:
+    with pytest.raises(ValidationError, match="name it with api_key_env"):
+        ENTRY.validate_python({"provider": "openai", "model": "m", "api_key": "sk-canary-0123"})
+    with pytest.raises(ValidationError, match="the name of an environment variable"):
+        ENTRY.validate_python({"provider": "openai", "model": "m", "api_key_env": "sk-canary-0123"})
+
+
+def test_a_pasted_key_is_not_repeated_by_the_error() -> None:
+    for field in ("api_key", "api_key_env"):
+        with pytest.raises(ValidationError) as caught:
+            OpenAISpec.model_validate({"provider": "openai", "model": "m", field: "sk-canary-0123"})
+        assert "canary" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("base_url", "words"),
+    [
+        ("ftp://example.org", "http:// or https://"),
+        ("example.org/v1", "http:// or https://"),
+        ("http:///v1", "and a host"),
+        ("http://example.org:99999/v1", "not a URL"),
+        ("http://[::1/v1", "not a URL"),
+        ("http://user:secret@example.org/v1", "user info"),
+        ("http://example.org/v1?key=secret", "query"),
+        ("http://example.org/v1#x", "fragment"),
+        ("http://exa mple.org/v1", "space"),
+        ("http://example.org/v1\n", "line break"),
+        ("", "http:// or https://"),
+    ],
+)
+def test_a_base_url_that_cannot_be_one_is_refused(base_url: str, words: str) -> None:
+    with pytest.raises(ValidationError, match=words) as caught:
+        OpenAISpec(provider="openai", model="m", base_url=base_url)
+    assert "secret" not in str(caught.value)
+
+
+def test_the_host_tells_endpoints_apart_by_port_and_path() -> None:
+    hosts = {
+        OpenAISpec(provider="openai", model="m", base_url=url).host
+        for url in ("http://Box:8000/v1", "http://box:8000/v1/", "http://box:8001/v1", "http://box:8000/other/v1")
+    }
+    assert hosts == {"box:8000/v1", "box:8001/v1", "box:8000/other/v1"}
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"temprature": 1}, {"temperature": -1}, {"top_p": 0}, {"max_tokens": 0}, {"stop": [""]}, {"concurrency": 0}],
+)
+def test_a_setting_that_makes_no_sense_is_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        ENTRY.validate_python({"provider": "openai", "model": "m", **wrong})
+
+
+def test_the_runs_seed_is_sent_unless_the_entry_says_otherwise() -> None:
+    assert OpenAISpec(provider="openai", model="m").sampling(7).seed == 7
+    assert OpenAISpec(provider="openai", model="m", seed=3).sampling(7).seed == 3
+    assert OpenAISpec(provider="openai", model="m", seed=None).sampling(7).seed is None
+    assert AnthropicSpec(provider="anthropic", model="m").sampling(7).seed is None
+    assert LocalSpec(provider="local", model="m").sampling(7).seed == 7
+    assert SimulatedSpec(provider="simulated").sampling(7).seed == 7
+
+
+def test_the_length_limit_goes_by_the_servers_own_name() -> None:
+    assert OpenAISpec(provider="openai", model="m").limit_field == "max_completion_tokens"
+    assert OpenAISpec(provider="openai", model="m", base_url="http://x/v1").limit_field == "max_tokens"
+    named = OpenAISpec(provider="openai", model="m", base_url="http://x/v1", token_limit_field="max_completion_tokens")
+    assert named.limit_field == "max_completion_tokens"
+
+
+def test_a_local_model_is_asked_for_enough_at_once_to_fill_the_next_batch() -> None:
+    assert LocalSpec(provider="local", model="m", batch_size=10).concurrency == 20
+
+
+@pytest.mark.parametrize("name", ["temperature", "top_p"])
+def test_anthropic_is_not_asked_for_what_its_protocol_takes_no_more(name: str) -> None:
+    with pytest.raises(ValidationError, match=f"{name}: Anthropic's protocol takes it no more; leave it out"):
+        ENTRY.validate_python({"provider": "anthropic", "model": "m", name: 0.5})
+
+
+@pytest.mark.parametrize(("name", "value"), [("stop", ["\n"]), ("seed", 3)])
+def test_responses_are_not_asked_for_what_their_protocol_does_not_have(name: str, value: Any) -> None:
+    entry = {"provider": "openai", "model": "m", "api": "responses"}
+    with pytest.raises(ValidationError, match=f"{name}: the responses protocol"):
+        ENTRY.validate_python({**entry, name: value})
+    assert ENTRY.validate_python(entry).sampling(7).seed is None
+    assert ENTRY.validate_python({**entry, "api": "chat", name: value})
+
+
+@pytest.mark.parametrize(
+    ("variable", "base_url"),
+    [
+        ("AZURE_OPENAI_API_KEY", "https://ours.openai.azure.com/openai/v1"),
+        ("AZURE_OPENAI_API_KEY", "https://ours.services.ai.azure.com/openai/v1"),
+        ("OPENROUTER_API_KEY", "https://openrouter.ai/api/v1"),
+    ],
+)
+def test_other_known_keys_stay_at_home_too(variable: str, base_url: str) -> None:
+    entry = {"provider": "openai", "model": "m", "api_key_env": variable}
+    assert ENTRY.validate_python({**entry, "base_url": base_url}).api_key_env == variable
+    of_a_stranger = "https://a-machine.westeurope.cloudapp.azure.com/openai/v1"
+    for foreign in ("https://example.org/v1", of_a_stranger, base_url.replace("https", "http")):
+        with pytest.raises(ValidationError, match=f"{variable} is sent to"):
+            ENTRY.validate_python({**entry, "base_url": foreign})
+
+
+def test_thoughts_must_leave_room_for_the_answer() -> None:
+    entry = {"provider": "anthropic", "model": "m", "thinking_budget": 2048}
+    with pytest.raises(ValidationError, match=r"2048 tokens of thoughts leave none of max_tokens \(2048\)"):
+        ENTRY.validate_python(entry)
+    assert ENTRY.validate_python({**entry, "max_tokens": 2049}).thinks
+    with pytest.raises(ValidationError, match="1024"):
+        ENTRY.validate_python({**entry, "thinking_budget": 1023})
+
+
+def test_a_budget_of_thoughts_is_not_taken_where_the_protocol_has_none() -> None:
+    with pytest.raises(ValidationError, match="thinking_budget"):
+        ENTRY.validate_python({"provider": "openai", "model": "m", "thinking_budget": 2048})
+
+
+def test_a_model_that_thinks_first_shows_no_label_probabilities() -> None:
+    entry = {"provider": "openai", "model": "m"}
+    shown = {
+        effort: ENTRY.validate_python({**entry, "effort": effort}).shows_choices for effort in (None, "none", "low")
+    }
+    assert shown == {None: True, "none": True, "low": False}
+
+
+@pytest.mark.parametrize(
+    ("provider", "more"),
+    [("openai", {"effort": "high"}), ("anthropic", {"effort": "high"}), ("anthropic", {"thinking_budget": 1024})],
+)
+def test_how_much_a_model_thinks_names_its_questions_and_silence_about_it_does_not(
+    provider: str, more: dict[str, Any], question: Callable[..., Request]
+) -> None:
+    entry = {"provider": provider, "model": "m", "max_tokens": 2000}
+    silent, thinking = (ENTRY.validate_python({**entry, **said}).sampling(7) for said in ({}, more))
+    assert not silent.to_json().keys() & {"effort", "thinking_budget"}
+    assert question(sampling=silent.to_json()).id != question(sampling=thinking.to_json()).id
+
+
+def test_names_of_questions_from_before_there_was_thinking_stand(question: Callable[..., Request]) -> None:
+    # by hand: the name is the hash of what is set, so keys that are absent leave it as it was
+    asked = question("Hi", sampling={"max_tokens": 20, "seed": 7})
+    written = (
+        b'{"host":"here","messages":[{"content":"Hi","role":"user"}],"model":"m","provider":"openai","sample":0,'
+        b'"sampling":{"max_tokens":20,"seed":7}}'
+    )
+    assert asked.body == written

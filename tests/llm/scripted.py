@@ -1,0 +1,60 @@
+"""A provider that does as a test says, without a network."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from amendment.errors import ProviderError, Transient
+from amendment.llm.provider import Meter, Sent
+from amendment.llm.requests import Reply, Request
+from amendment.records import Message
+
+__all__ = ["Scripted", "until"]
+
+
+class Scripted:
+    """A provider that echoes the question, after the faults that stand in `script`; it can be held back."""
+
+    kind = "simulated"
+    host = "here"
+    shows_choices = False
+    deadline: float | None = None
+
+    def __init__(self, *script: ProviderError | None) -> None:
+        self.script = list(script)
+        self.asked: list[Request] = []
+        self.unreadable = 0
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self.at_once = self.most_at_once = 0
+
+    async def send(self, request: Request) -> Sent:
+        self.asked.append(request)
+        self.at_once += 1
+        self.most_at_once = max(self.most_at_once, self.at_once)
+        try:
+            await self.gate.wait()
+        finally:
+            self.at_once -= 1
+        fault = self.script.pop(0) if self.script else None
+        if fault:
+            raise fault
+        return Sent(str(request.messages[0].content).encode())
+
+    def meter(self, raw: bytes) -> Meter:
+        return Meter()
+
+    def read(self, raw: bytes, request: Request) -> Reply:
+        if self.unreadable:
+            self.unreadable -= 1
+            raise Transient("cut", kind="unreadable")
+        return Reply(messages=(Message(role="assistant", content=raw.decode()),))
+
+    async def close(self) -> None: ...
+
+
+async def until(claim: Callable[[], bool]) -> None:
+    async with asyncio.timeout(20):
+        while not claim():
+            await asyncio.sleep(0)

@@ -1,0 +1,195 @@
+"""Time without waiting, and servers that count: what the governors of an endpoint are tried against.
+
+An event loop whose clock jumps to the next timer, so that an hour takes as long as its events do, and servers that
+refuse by the rules that are in use: a bucket that fills, any span of a minute, or the minute of the wall clock.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import selectors
+from collections import deque
+from collections.abc import Coroutine
+from dataclasses import dataclass, field
+from math import floor
+from random import Random
+from typing import Any, Protocol
+
+from amendment.errors import Transient
+from amendment.llm.endpoint import Endpoint
+
+
+class _Jumping(selectors.SelectSelector):
+    """Nothing ever comes from outside: where the loop would wait, time jumps."""
+
+    now = 0.0
+
+    def select(self, timeout: float | None = None) -> Any:
+        if timeout is None:
+            raise RuntimeError("everyone waits for ever")
+        self.now += max(0.0, timeout)
+        return super().select(0)
+
+
+class TimelessLoop(asyncio.SelectorEventLoop):
+    """An event loop on a clock of its own that begins at 0."""
+
+    def __init__(self) -> None:
+        self._jumping = _Jumping()
+        super().__init__(self._jumping)
+
+    def time(self) -> float:
+        return self._jumping.now
+
+
+def live(work: Coroutine[Any, Any, None]) -> None:
+    """Run to the end on simulated time."""
+    with asyncio.Runner(loop_factory=TimelessLoop) as runner:
+        runner.run(work)
+
+
+class Rule(Protocol):
+    """How a server counts."""
+
+    def admits(self, now: float) -> bool: ...
+
+    def wait(self, now: float) -> float:
+        """Seconds until it would admit one more."""
+        ...
+
+
+@dataclass
+class Bucket:
+    """A bucket of so many tokens that fills at so many a second."""
+
+    rate: float
+    size: float
+    level: float = field(init=False)
+    then: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.level = self.size
+
+    def _fill(self, now: float) -> None:
+        self.level = min(self.size, self.level + (now - self.then) * self.rate)
+        self.then = now
+
+    def admits(self, now: float) -> bool:
+        self._fill(now)
+        if self.level < 1 - 1e-9:
+            return False
+        self.level -= 1
+        return True
+
+    def wait(self, now: float) -> float:
+        self._fill(now)
+        return max(0.0, (1 - self.level) / self.rate)
+
+
+@dataclass
+class Sliding:
+    """At most so many in the sixty seconds before any moment."""
+
+    most: int
+    times: deque[float] = field(default_factory=deque)
+
+    def admits(self, now: float) -> bool:
+        while self.times and self.times[0] <= now - 60:
+            self.times.popleft()
+        if len(self.times) >= self.most:
+            return False
+        self.times.append(now)
+        return True
+
+    def wait(self, now: float) -> float:
+        return max(0.0, self.times[0] + 60 - now) if len(self.times) >= self.most else 0.0
+
+
+@dataclass
+class Calendar:
+    """At most so many in each minute of a clock that stands at `phase` seconds when the run begins."""
+
+    most: int
+    phase: float = 0.0
+    minute: int = -1
+    count: int = 0
+
+    def admits(self, now: float) -> bool:
+        minute = floor((now + self.phase) / 60)
+        if minute != self.minute:
+            self.minute, self.count = minute, 0
+        self.count += 1
+        return self.count <= self.most
+
+    def wait(self, now: float) -> float:
+        return 60 - (now + self.phase) % 60
+
+
+class Server:
+    """Answers after a latency, or refuses after the same; it remembers when each call came and what became of it."""
+
+    def __init__(self, rule: Rule, *, latency: float, says_wait: bool = False, seed: int = 0) -> None:
+        self.rule = rule
+        self.latency = latency
+        self.says_wait = says_wait
+        self.rng = Random(seed)
+        self.came: list[tuple[float, bool]] = []
+
+    async def serve(self) -> None:
+        """One call, that takes between 0.8 and 1.2 of the latency, half of it before it is counted."""
+        loop = asyncio.get_running_loop()
+        took = self.latency * self.rng.uniform(0.8, 1.2)
+        came = len(self.came)
+        self.came.append((loop.time(), True))
+        await asyncio.sleep(took / 2)
+        now = loop.time()
+        admitted = self.rule.admits(now)
+        wait = self.rule.wait(now)
+        await asyncio.sleep(took / 2)
+        if not admitted:
+            self.came[came] = (self.came[came][0], False)
+            raise Transient("429: too many", kind="rate", retry_after=wait if self.says_wait else None, status=429)
+
+    def share_refused(self, after: float) -> float:
+        """Of the calls sent after a moment."""
+        sent = [ok for at, ok in self.came if at >= after]
+        return sent.count(False) / max(1, len(sent))
+
+    def accepted(self, after: float) -> int:
+        return sum(ok for at, ok in self.came if at >= after)
+
+
+async def one_call(endpoint: Endpoint, server: Server, place: int = 0, tokens: int = 100) -> Transient | None:
+    """A call as a carrier makes it; the refusal that it met, if any."""
+    permit = await endpoint.acquire(place, tokens)
+    try:
+        await server.serve()
+    except Transient as fault:
+        endpoint.failed(permit, fault)
+        return fault
+    except BaseException:
+        endpoint.failed(permit, None)
+        raise
+    endpoint.answered(permit, tokens)
+    return None
+
+
+async def crowd(endpoint: Endpoint, server: Server, *, seconds: float, askers: int) -> None:
+    """So many askers that each ask again and again, after a refusal with full jitter, until time is up."""
+    rng = Random(1)
+
+    async def asker(place: int) -> None:
+        refusals = 0
+        while True:
+            fault = await one_call(endpoint, server, place)
+            if fault is None:
+                refusals = 0
+            else:
+                await asyncio.sleep((fault.retry_after or 0.0) + rng.uniform(0, min(60.0, 2.0**refusals)))
+                refusals += 1
+
+    tasks = [asyncio.ensure_future(asker(place)) for place in range(askers)]
+    await asyncio.sleep(seconds)
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,0 +1,107 @@
+"""From a reply to what an item ends as."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from amendment.errors import CredentialsError, ProviderError, Rejected, Transient
+from amendment.llm.answers import Ending, Unusable, draft, ending_of, usable
+from amendment.llm.client import Calls
+from amendment.llm.ledger_recording import Ledger
+from amendment.llm.model import Model
+from amendment.llm.provider import Meter, Sent
+from amendment.llm.requests import Answer, Reply, Request
+from amendment.records import FinishReason, Message, Origin, Prompt, Sampling, ToolCall, user
+
+WORDS = Message(role="assistant", content="Hello.")
+CALL = Message(role="assistant", tool_calls=(ToolCall(function={"name": "look", "arguments": {}}),))
+THOUGHT = Message(role="assistant", thinking="Hm.")
+PARTS = Message(role="assistant", content=({"type": "text", "text": "Hello."},))
+
+
+def answer(*messages: Message, finish_reason: FinishReason = "stop") -> Answer:
+    return Answer(Reply(messages=messages, finish_reason=finish_reason), Origin())
+
+
+@pytest.mark.parametrize("messages", [(WORDS,), (CALL,), (PARTS,), (CALL, WORDS)])
+def test_words_and_tool_calls_are_answers(messages: tuple[Message, ...]) -> None:
+    assert usable(answer(*messages), "draft") == messages
+
+
+def test_a_truncated_answer_is_an_answer() -> None:
+    assert usable(answer(WORDS, finish_reason="length"), "draft") == (WORDS,)
+
+
+@pytest.mark.parametrize(
+    "messages",
+    [(), (Message(role="assistant", content=""),), (Message(role="assistant", content=" \n\t"),), (THOUGHT,)],
+)
+def test_silence_is_invalid(messages: tuple[Message, ...]) -> None:
+    with pytest.raises(Unusable, match="critique: the reply is empty") as caught:
+        usable(answer(*messages), "critique")
+    assert caught.value.outcome == "invalid"
+
+
+@pytest.mark.parametrize("messages", [(), (WORDS,)])
+def test_a_refusal_is_a_refusal_with_or_without_words(messages: tuple[Message, ...]) -> None:
+    with pytest.raises(Unusable, match="draft: the model refused") as caught:
+        usable(answer(*messages, finish_reason="refusal"), "draft")
+    assert caught.value.outcome == "refused"
+
+
+@pytest.mark.parametrize(
+    ("fault", "ending"),
+    [
+        (Unusable("refused", "no"), Ending("refused", "no")),
+        (Unusable("invalid", "mute"), Ending("invalid", "mute")),
+        (Transient("busy"), Ending("pending", "busy")),
+        (Rejected("too long"), Ending("failed", "too long")),
+        (CredentialsError("no key"), Ending("failed", "no key")),
+    ],
+)
+def test_only_a_passing_fault_leaves_an_item_pending(fault: Unusable | ProviderError, ending: Ending) -> None:
+    assert ending_of(fault) == ending
+
+
+class Counting:
+    """Answers `Hello.`, cut short, to whatever is asked."""
+
+    kind = "scripted"
+    host = "here"
+    shows_choices = False
+    deadline = None
+
+    def __init__(self) -> None:
+        self.asked: list[Request] = []
+
+    async def send(self, request: Request) -> Sent:
+        self.asked.append(request)
+        return Sent(b"")
+
+    def meter(self, raw: bytes) -> Meter:
+        return Meter()
+
+    def read(self, raw: bytes, request: Request) -> Reply:
+        return Reply(messages=(WORDS,), finish_reason="length")
+
+    async def close(self) -> None: ...
+
+
+def test_a_draft_carries_where_it_came_from_and_how_it_ended() -> None:
+    provider = Counting()
+    prompt = Prompt(messages=user("Hi"), source="mail", license="CC0-1.0")
+
+    async def main() -> None:
+        with Ledger() as ledger:
+            model = Model(name="m", model="m-1", provider=provider, calls=Calls(ledger), sampling=Sampling())
+            made = await draft(prompt, model, sample=3, kind="policy")
+            assert (made.prompt_id, made.kind, made.messages) == (prompt.id, "policy", (WORDS,))
+            assert made.is_truncated
+            assert (made.origin.model, made.origin.source, made.origin.license) == ("m-1", "mail", "CC0-1.0")
+            assert made.origin.request == provider.asked[0].id
+            assert (await draft(prompt, model)).kind == "draft"
+
+    asyncio.run(main())
+    assert [request.sample for request in provider.asked] == [3, 0]

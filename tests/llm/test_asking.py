@@ -1,0 +1,403 @@
+"""The way out: nothing asked twice, passing faults retried, deadlines kept, askers free to leave."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import itertools
+import sqlite3
+from collections.abc import Awaitable, Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from amendment.errors import CredentialsError, LedgerError, Paused, ProviderError, Rejected, Transient
+from amendment.llm.client import Calls
+from amendment.llm.endpoint import Limits
+from amendment.llm.ledger_reading import ReadOnly, ReturnedModel
+from amendment.llm.ledger_recording import Ledger
+from amendment.llm.model import Model
+from amendment.llm.provider import Sent
+from amendment.llm.requests import Reply, Request
+from amendment.records import Message, Sampling, user
+from tests.llm.scripted import Scripted, until
+
+
+def run(
+    use: Callable[[Model, Scripted], Awaitable[Any]],
+    *script: ProviderError | None,
+    path: Path | None = None,
+    concurrency: int = 8,
+    patience: float = 60.0,
+    **settings: Any,
+) -> Any:
+    """Use a model over a scripted provider; any error that nobody collected fails the test."""
+    uncollected: list[Any] = []
+
+    async def main() -> Any:
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: uncollected.append(context))
+        with Ledger(path, patience=patience) as ledger:
+            calls = Calls(ledger, **{"longest_wait": 0.001, **settings})
+            provider = Scripted(*script)
+            model = Model(
+                name="m", model="m", provider=provider, calls=calls, sampling=Sampling(seed=7), concurrency=concurrency
+            )
+            result = await use(model, provider)
+            await calls.drain()
+        gc.collect()
+        await asyncio.sleep(0)
+        return result
+
+    result = asyncio.run(main())
+    assert uncollected == []
+    return result
+
+
+async def said(model: Model, text: str = "Hi", **fields: Any) -> str:
+    return str((await model.ask(user(text), **fields)).reply.messages[0].content)
+
+
+def test_the_same_question_is_asked_once_in_a_run_and_over_runs(tmp_path: Path) -> None:
+    async def use(model: Model, provider: Scripted) -> int:
+        assert [await said(model), await said(model)] == ["Hi", "Hi"]
+        return len(provider.asked)
+
+    assert run(use, path=tmp_path / "ledger.sqlite") == 1
+    assert run(use, path=tmp_path / "ledger.sqlite") == 0
+
+
+def test_equal_questions_in_flight_share_one_call() -> None:
+    async def use(model: Model, provider: Scripted) -> None:
+        assert await asyncio.gather(*(said(model) for _ in range(5))) == ["Hi"] * 5
+        assert len(provider.asked) == 1
+        assert model.calls.sent == 1
+
+    run(use)
+
+
+def test_repeated_draws_and_other_settings_are_other_questions() -> None:
+    async def use(model: Model, provider: Scripted) -> None:
+        await said(model)
+        await said(model, sample=1)
+        await said(model, sampling={"temperature": 0.5})
+        await said(model, choices=("A", "B"))
+        assert len({request.id for request in provider.asked}) == 4
+
+    run(use)
+
+
+def test_an_overriding_setting_is_checked_and_named_like_one_of_the_models_own() -> None:
+    async def use(model: Model, provider: Scripted) -> None:
+        await said(model, sampling={"temperature": 0, "stop": ["\n"]})
+        assert provider.asked[0].sampling == Sampling(temperature=0.0, stop=("\n",), seed=7)
+        await said(model, sampling={"temperature": 0.0, "stop": ("\n",)})
+        assert len(provider.asked) == 1
+        with pytest.raises(ValueError, match="temperature"):
+            await said(model, sampling={"temperature": -1})
+
+    run(use)
+
+
+def test_an_answer_says_where_it_came_from() -> None:
+    async def use(model: Model, provider: Scripted) -> None:
+        origin = (await model.ask(user("Hi"))).origin
+        assert (origin.model, origin.host, origin.request) == ("m", "here", provider.asked[0].id)
+
+    run(use)
+
+
+def test_passing_faults_are_retried() -> None:
+    async def use(model: Model, provider: Scripted) -> None:
+        assert await said(model) == "Hi"
+        assert len(provider.asked) == 3
+
+    run(use, Transient("busy"), Transient("busy", retry_after=0.001))
+
+
+def test_retries_end_and_the_last_fault_is_raised() -> None:
+    async def use(model: Model, provider: Scripted) -> None:
+        with pytest.raises(Transient, match="third"):
+            await said(model)
+        assert len(provider.asked) == 3
+
+    run(use, Transient("first"), Transient("second"), Transient("third"), attempts=3)
+
+
+@pytest.mark.parametrize("fault", [Rejected("too long"), CredentialsError("no key")])
+def test_final_faults_are_raised_at_once(fault: ProviderError) -> None:
+    async def use(model: Model, provider: Scripted) -> None:
+        with pytest.raises(type(fault)):
+            await said(model)
+        assert len(provider.asked) == 1
+
+    run(use, fault)
+
+
+def test_a_waiting_retry_holds_no_slot() -> None:
+    async def use(model: Model, provider: Scripted) -> None:
+        first = asyncio.ensure_future(said(model, "first"))
+        await until(lambda: not provider.script)
+        assert await said(model, "second") == "second"
+        assert not first.done()
+        first.cancel()
+
+    run(use, Transient("busy", retry_after=600.0), concurrency=1)
+
+
+def test_no_more_calls_are_on_the_wire_than_there_are_slots() -> None:
+    async def use(model: Model, provider: Scripted) -> None:
+        provider.gate.clear()
+        askers = [asyncio.ensure_future(said(model, f"{i}")) for i in range(20)]
+        await until(lambda: provider.at_once == 3)
+        provider.gate.set()
+        await asyncio.gather(*askers)
+        assert provider.most_at_once == 3
+
+    run(use, concurrency=3)
+
+
+def test_a_call_past_its_deadline_is_a_passing_fault() -> None:
+    async def use(model: Model, provider: Scripted) -> None:
+        provider.deadline = 0.01
+        provider.gate.clear()
+        with pytest.raises(Transient, match=r"here: no reply within 0\.01 s"):
+            await said(model)
+        provider.gate.set()
+        provider.deadline = None
+        assert await said(model) == "Hi"  # and its slot is free again
+
+    run(use, attempts=2, concurrency=1)
+
+
+def test_an_unreadable_reply_is_kept_and_asked_for_again(tmp_path: Path) -> None:
+    async def use(model: Model, provider: Scripted) -> int:
+        provider.unreadable = 1
+        assert await said(model) == "Hi"
+        return len(model.calls.ledger)
+
+    assert run(use, path=tmp_path / "ledger.sqlite") == 2
+    assert run(use, path=tmp_path / "ledger.sqlite") == 3  # at the restart, too
+
+
+def test_an_asker_who_leaves_does_no_harm_to_the_other() -> None:
+    async def use(model: Model, provider: Scripted) -> None:
+        provider.gate.clear()
+        leaving, staying = (asyncio.ensure_future(said(model)) for _ in range(2))
+        await until(lambda: bool(provider.asked))
+        leaving.cancel()
+        await asyncio.sleep(0)
+        provider.gate.set()
+        assert await staying == "Hi"
+        assert leaving.cancelled()
+        assert len(provider.asked) == 1
+
+    run(use)
+
+
+def test_a_fault_that_nobody_waits_for_any_more_is_silent() -> None:
+    async def use(model: Model, provider: Scripted) -> None:
+        provider.gate.clear()
+        asker = asyncio.ensure_future(said(model))
+        await until(lambda: bool(provider.asked))
+        asker.cancel()
+        await asyncio.sleep(0)
+        provider.gate.set()
+
+    run(use, CredentialsError("no key"))
+
+
+def test_a_reply_on_the_wire_is_kept_when_everybody_left(tmp_path: Path) -> None:
+    async def leave(model: Model, provider: Scripted) -> None:
+        provider.gate.clear()
+        asker = asyncio.ensure_future(said(model))
+        await until(lambda: bool(provider.asked))
+        asker.cancel()
+        await asyncio.sleep(0)
+        provider.gate.set()
+
+    async def come_back(model: Model, provider: Scripted) -> int:
+        assert await said(model) == "Hi"
+        return len(provider.asked)
+
+    run(leave, path=tmp_path / "ledger.sqlite")
+    assert run(come_back, path=tmp_path / "ledger.sqlite") == 0
+
+
+def test_who_comes_back_while_the_reply_is_on_the_wire_does_not_ask_again() -> None:
+    async def use(model: Model, provider: Scripted) -> None:
+        provider.gate.clear()
+        first = asyncio.ensure_future(said(model))
+        await until(lambda: bool(provider.asked))
+        first.cancel()
+        await asyncio.sleep(0)
+        second = asyncio.ensure_future(said(model))
+        await asyncio.sleep(0)
+        provider.gate.set()
+        assert await second == "Hi"
+        assert len(provider.asked) == 1
+
+    run(use)
+
+
+def test_a_reply_on_the_wire_is_kept_when_the_last_to_leave_is_another_entry_of_the_model() -> None:
+    async def use(model: Model, provider: Scripted) -> None:
+        other = Model(name="o", model="m", provider=provider, calls=model.calls, sampling=model.sampling)
+        provider.gate.clear()
+        first = asyncio.ensure_future(said(model))
+        await until(lambda: bool(provider.asked))
+        second = asyncio.ensure_future(said(other))
+        await asyncio.sleep(0)
+        for asker in (first, second):
+            asker.cancel()
+            await asyncio.sleep(0)
+        provider.gate.set()
+        await model.calls.drain()
+        assert len(model.calls.ledger) == 1
+
+    run(use)
+
+
+def test_who_asks_at_the_moment_at_which_a_call_fails_is_answered(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def use(model: Model, provider: Scripted) -> None:
+        again: list[asyncio.Task[str]] = []
+        send = provider.send
+
+        async def sending(request: Request) -> Sent:
+            try:
+                return await send(request)
+            finally:
+                if not again:  # begins after the call has ended, and before its asker is told
+                    asyncio.get_running_loop().call_soon(lambda: again.append(asyncio.ensure_future(said(model))))
+
+        monkeypatch.setattr(provider, "send", sending)
+        with pytest.raises(Rejected):
+            await said(model)
+        assert await again[0] == "Hi"
+
+    run(use, Rejected("no"))
+
+
+def test_when_everything_is_stopped_a_call_that_fails_then_does_not_wait_to_be_asked_again() -> None:
+    async def use(model: Model, provider: Scripted) -> None:
+        provider.gate.clear()
+        asker = asyncio.ensure_future(said(model))
+        await until(lambda: bool(provider.asked))
+        model.calls.stop(Paused("enough"))
+        provider.gate.set()
+        async with asyncio.timeout(20):
+            with pytest.raises(Paused, match="enough"):
+                await asker
+
+    run(use, Transient("busy", retry_after=600.0))
+
+
+def test_a_server_that_answers_under_ever_new_names_does_not_fill_the_report(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def use(model: Model, provider: Scripted) -> None:
+        names = itertools.count()
+        message = Message(role="assistant", content="x")
+        monkeypatch.setattr(provider, "read", lambda *_: Reply(messages=(message,), model=f"name {next(names)}"))
+        for number in range(50):
+            await model.ask(user("Hi"), sample=number)
+        assert 1 <= len(model.calls.notices) <= 10
+
+    run(use)
+
+
+def test_another_name_than_in_an_earlier_start_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def use(model: Model, provider: Scripted) -> None:
+        message = Message(role="assistant", content="x")
+        monkeypatch.setattr(provider, "read", lambda *_: Reply(messages=(message,), model="m-2"))
+        await said(model)
+        assert any("answered as m-2, and before as m-1" in notice for notice in model.calls.notices)
+
+    run(use, returned=[ReturnedModel("here", "m", "m-1", 3)])
+
+
+def test_when_everybody_left_nothing_new_is_sent() -> None:
+    async def use(model: Model, provider: Scripted) -> None:
+        provider.gate.clear()
+        askers = [asyncio.ensure_future(said(model, f"{i}")) for i in range(5)]
+        await until(lambda: bool(provider.asked))
+        for asker in askers:
+            asker.cancel()
+        await asyncio.gather(*askers, return_exceptions=True)
+        provider.gate.set()
+        await model.calls.drain()
+        assert len(provider.asked) == 1
+        assert await said(model, "later") == "later"  # and the slot is free
+
+    run(use, concurrency=1)
+
+
+def test_a_reply_that_cannot_be_stored_is_not_read(tmp_path: Path) -> None:
+    ledger = tmp_path / "ledger.sqlite"
+
+    async def use(model: Model, provider: Scripted) -> None:
+        with closing(sqlite3.connect(ledger)) as other:
+            other.execute("CREATE TRIGGER full BEFORE INSERT ON reply BEGIN SELECT RAISE(ABORT, 'full'); END")
+        with pytest.raises(LedgerError, match="1 replies that were paid for could not be stored"):
+            await said(model)
+
+    with pytest.raises(LedgerError):  # closing says again that the ledger is behind
+        run(use, path=ledger, patience=0.05)
+
+
+def test_what_is_still_on_the_wire_at_the_end_is_broken_off_and_stays_open_in_the_ledger(tmp_path: Path) -> None:
+    ledger = tmp_path / "ledger.sqlite"
+
+    async def use(model: Model, provider: Scripted) -> None:
+        assert await said(model, "paid") == "paid"
+        provider.gate.clear()
+        asker = asyncio.ensure_future(said(model, "late"))
+        await until(lambda: len(provider.asked) == 2)
+        await model.calls.drain(0.01)
+        assert not asker.done()
+        assert await model.calls.close() == 1
+        with pytest.raises(asyncio.CancelledError):
+            await asker
+        with pytest.raises(LedgerError, match="closed"):
+            await said(model, "new")
+        provider.gate.set()
+
+    run(use, path=ledger)
+    with ReadOnly(ledger) as found:
+        assert [one.request for one in found.open_attempts()] != []
+        assert len(found) == 1
+        (spending,) = found.spending()
+        assert (spending.attempts, spending.replies, spending.faults) == (2, 1, {})
+
+
+def test_two_entries_of_one_endpoint_keep_to_the_stricter_of_each_limit() -> None:
+    async def main() -> None:
+        with Ledger() as ledger:
+            calls = Calls(ledger)
+            first = calls.endpoint("here", "m", Limits(concurrency=4, requests_per_minute=600))
+            assert calls.endpoint("here", "m", Limits(concurrency=2, requests_per_minute=6000)) is first
+            assert calls.endpoint("here", "other", Limits(concurrency=9)).window == 9
+            assert calls.endpoint("here", "m", Limits()).window == 2
+            for _ in range(2):
+                await first.acquire(0, 1)
+            third = asyncio.ensure_future(first.acquire(0, 1))
+            await asyncio.sleep(0.01)
+            assert not third.done()
+            third.cancel()
+
+    asyncio.run(main())
+
+
+def test_a_wait_that_a_server_asks_of_one_call_is_shown_and_does_not_end_the_run() -> None:
+    async def use(model: Model, provider: Scripted) -> None:
+        with pytest.raises(Transient):
+            await said(model)
+        assert model.calls.troubles() == []
+        waiting = asyncio.ensure_future(said(model, "another"))
+        while not model.calls.troubles():
+            await asyncio.sleep(0.01)
+        assert "waits 60 s" in model.calls.troubles()[0] or "waits 59 s" in model.calls.troubles()[0]
+        assert await said(model, "a third") == "a third"
+        waiting.cancel()
+
+    hour, minute = (Transient("busy", kind="rate", retry_after=wait) for wait in (3600.0, 60.0))
+    run(use, hour, minute, max_wait=900.0)

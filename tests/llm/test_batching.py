@@ -1,0 +1,341 @@
+"""Requests in batches: what comes back and what is paid, whatever the vendor does."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import random
+import re
+from collections import Counter
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from amendment.errors import AmendmentError, BudgetReached, CredentialsError, Paused, Rejected
+from amendment.llm import _anthropic_batches, _openai_batches, batch_following
+from amendment.llm.batch_service import BatchLimits
+from amendment.llm.budget import Budget
+from amendment.llm.client import Calls
+from amendment.llm.ledger_recording import Ledger
+from amendment.llm.prices import Price, most_cost
+from amendment.llm.requests import Reply
+from amendment.llm.tokens import most_tokens
+from amendment.records import Message
+from tests.vendors.askers import ask_all, said
+from tests.vendors.batched import ask_batched, batched_model
+from tests.vendors.batches import BatchVendor, Ending
+from tests.vendors.server import FaultServer
+from tests.vendors.troubles import Fault, Plan, status
+from tests.vendors.wire import Ask
+
+QUESTIONS = [f"What is {number} and one?" for number in range(12)]
+FAULTS = [
+    Fault("reset", on_wire="reset"),
+    pytest.param(Fault("cut", on_wire="cut"), marks=pytest.mark.long),
+    pytest.param(status(429), marks=pytest.mark.long),
+    pytest.param(status(500), marks=pytest.mark.long),
+]
+PROTOCOLS = pytest.mark.parametrize("protocol", ["chat", "messages"])
+
+
+def texts(found: list[Reply | AmendmentError]) -> list[str]:
+    return [said(one) for one in found]
+
+
+@cache
+def online(protocol: str) -> list[str]:
+    """What single calls to a server without faults bring."""
+    with FaultServer() as undisturbed:
+        return texts(ask_all(undisturbed, protocol, QUESTIONS))
+
+
+def at_first(ending: Ending, *, of_three: int = 1) -> Callable[[str, int], Ending]:
+    """So many of three requests end so when they come for the first time, told apart by their hashes."""
+    return lambda key, nth: ending if nth == 1 and int(key[-4:], 16) % 3 < of_three else "done"
+
+
+def on(path: str, fault: Fault, *, times: int = 1, method: str = "GET") -> Plan:
+    """A fault for the first so many requests whose path ends so."""
+    met: Counter[str] = Counter()
+
+    def plan(ask: Ask) -> Fault | None:
+        if ask.method != method or not ask.path.endswith(path):
+            return None
+        met[path] += 1
+        return fault if met[path] <= times else None
+
+    return plan
+
+
+@pytest.mark.parametrize("protocol", ["chat", "messages", "responses"])
+def test_answers_of_a_batch_are_those_of_single_calls(server: FaultServer, protocol: str) -> None:
+    vendor = BatchVendor(server)
+    fields: dict[str, Any] = {"api": "responses"} if protocol == "responses" else {}
+    wire = "chat" if fields else protocol
+    asked = ask_batched(server, wire, QUESTIONS, **fields)
+    assert texts(asked.found) == texts(ask_all(server, wire, QUESTIONS, **fields))
+    assert [len(made.lines) for made in vendor.made.values()] == [12]
+    assert set(vendor.paid.values()) == {1}
+    assert (asked.sent, asked.left_open) == (12, 0)
+    assert vendor.violations == []
+
+
+@PROTOCOLS
+def test_more_requests_than_a_batch_may_hold_go_out_in_several(
+    server: FaultServer, protocol: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    vendor = BatchVendor(server)
+    for module, name in ((_openai_batches, "OpenAIBatches"), (_anthropic_batches, "AnthropicBatches")):
+        monkeypatch.setattr(getattr(module, name), "limits", BatchLimits(lines=5, bytes=10**6))
+    asked = ask_batched(server, protocol, QUESTIONS)
+    assert texts(asked.found) == online(protocol)
+    assert sorted(len(made.lines) for made in vendor.made.values()) == [2, 5, 5]
+
+
+def test_no_batch_is_larger_in_bytes_than_the_vendor_takes(
+    server: FaultServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    vendor = BatchVendor(server)
+    monkeypatch.setattr(_anthropic_batches.AnthropicBatches, "limits", BatchLimits(lines=100, bytes=600))
+    long = "x" * 600
+    asked = ask_batched(server, "messages", [*QUESTIONS, long])
+    assert isinstance(asked.found[-1], Rejected)
+    assert "longer than a whole batch" in str(asked.found[-1])
+    assert texts(asked.found[:-1]) == online("messages")
+    sizes = [len(ask.body) for ask in server.asks.values() if ask.path == "/v1/messages/batches" and ask.body]
+    assert len(sizes) == len(vendor.made) > 1
+    assert max(sizes) <= 600 + len('{"requests":[]}')
+
+
+@pytest.mark.parametrize("word", ["expired", "cancelled"])
+def test_paid_lines_of_an_openai_batch_that_did_not_complete_are_read(server: FaultServer, word: str) -> None:
+    vendor = BatchVendor(server, behaviour=at_first("expired"), ends_as=(word, "completed"))
+    asked = ask_batched(server, "chat", QUESTIONS)
+    assert texts(asked.found) == online("chat")
+    assert len(vendor.paid) == 12
+    assert set(vendor.paid.values()) == {1}
+    first, second = vendor.made.values()
+    assert len(second.lines) == list(first.endings.values()).count("expired") > 0
+
+
+@PROTOCOLS
+@pytest.mark.parametrize(
+    "ending",
+    [
+        "expired",
+        "missing",
+        pytest.param("rate", marks=pytest.mark.long),
+        pytest.param("server", marks=pytest.mark.long),
+    ],
+)
+def test_lines_that_failed_in_passing_go_into_the_next_batch(
+    server: FaultServer, protocol: str, ending: Ending
+) -> None:
+    vendor = BatchVendor(server, behaviour=at_first(ending))
+    asked = ask_batched(server, protocol, QUESTIONS)
+    assert texts(asked.found) == online(protocol)
+    assert len(vendor.paid) == 12
+    assert set(vendor.paid.values()) == {1}
+    assert max(vendor.asked.values()) == 2
+    assert vendor.violations == []
+
+
+@PROTOCOLS
+def test_a_line_that_is_refused_is_final_for_its_item_alone(server: FaultServer, protocol: str) -> None:
+    vendor = BatchVendor(server, behaviour=at_first("invalid"))
+    found = ask_batched(server, protocol, QUESTIONS).found
+    refused = [one for one in found if isinstance(one, Rejected)]
+    assert len(refused) == 12 - len(vendor.paid) > 0
+    assert all("no such field" in str(one) for one in refused)
+    assert max(vendor.asked.values()) == 1
+
+
+@PROTOCOLS
+def test_low_credit_in_a_line_stops_the_run_after_all_paid_lines_are_stored(server: FaultServer, protocol: str) -> None:
+    vendor = BatchVendor(server, behaviour=at_first("no credit"))
+    found = ask_batched(server, protocol, QUESTIONS).found
+    broke = [one for one in found if isinstance(one, CredentialsError)]
+    assert len(broke) == 12 - len(vendor.paid) > 0
+    assert "used up" in str(broke[0])
+    assert max(vendor.asked.values()) == 1
+
+
+@PROTOCOLS
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
+@pytest.mark.parametrize("place", ["making", "polling", "reading"])
+def test_faults_on_the_way_cost_nothing_twice(server: FaultServer, protocol: str, fault: Fault, place: str) -> None:
+    vendor = BatchVendor(server)
+    paths = {"making": "/batches", "polling": "batch_0", "reading": "/content" if protocol == "chat" else "/results"}
+    server.plan = on(paths[place], fault, times=2, method="POST" if place == "making" else "GET")
+    asked = ask_batched(server, protocol, QUESTIONS)
+    assert texts(asked.found) == online(protocol)
+    assert len(vendor.paid) == 12
+    assert set(vendor.paid.values()) == {1}
+    assert vendor.violations == []
+    assert asked.left_open == 0
+
+
+LONG = [pytest.param(seed, marks=pytest.mark.long) for seed in range(2, 12)]
+
+
+@PROTOCOLS
+@pytest.mark.parametrize("seed", [1, *LONG])
+def test_batches_of_one_size_are_told_apart_however_many_are_in_doubt(
+    server: FaultServer, protocol: str, seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module, name in ((_openai_batches, "OpenAIBatches"), (_anthropic_batches, "AnthropicBatches")):
+        monkeypatch.setattr(getattr(module, name), "limits", BatchLimits(lines=2, bytes=10**6))
+    luck = random.Random(seed)
+    troubles = [status(500), Fault("reset", on_wire="reset"), Fault("cut", on_wire="cut")]
+    server.plan = lambda _: luck.choice(troubles) if luck.random() < 0.3 else None
+    vendor = BatchVendor(server, seed=seed, behaviour=at_first("expired"))
+    asked = ask_batched(server, protocol, QUESTIONS, attempts=100)
+    assert texts(asked.found) == online(protocol)
+    assert len(vendor.paid) == 12
+    assert set(vendor.paid.values()) == {1}
+    assert vendor.violations == []
+
+
+def test_a_batch_that_the_vendor_has_no_room_for_is_handed_in_again(server: FaultServer) -> None:
+    vendor = BatchVendor(server, ends_as=("failed", "completed"))
+    asked = ask_batched(server, "chat", QUESTIONS)
+    assert texts(asked.found) == online("chat")
+    assert len(vendor.made) == 2
+    assert set(vendor.paid.values()) == {1}
+
+
+def test_a_batch_that_is_refused_as_a_whole_ends_the_run(server: FaultServer) -> None:
+    vendor = BatchVendor(server, ends_as=("failed",))
+    vendor.failure = {"code": "invalid_json_line", "message": "Line 1 cannot be read"}
+    found = ask_batched(server, "chat", QUESTIONS).found
+    assert all(not isinstance(one, Reply | Rejected) for one in found)
+    assert "refused the whole batch" in str(found[0])
+    assert len(vendor.made) == 1
+
+
+@PROTOCOLS
+def test_a_server_without_batches_says_how_to_go_on(server: FaultServer, protocol: str) -> None:
+    (found,) = ask_batched(server, protocol, ["Hello"]).found
+    assert isinstance(found, CredentialsError)
+    assert "no batch service at this address" in str(found)
+    assert "mode: online" in str(found)
+
+
+def test_replies_are_let_go_of_as_they_are_handed_on_and_not_when_the_batch_ends(
+    server: FaultServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batch_following, "CHUNK", 1)
+    BatchVendor(server)
+    kept: list[int] = []
+
+    async def main() -> None:
+        with Ledger() as held:
+            calls = Calls(held)
+            model, carrier = batched_model(server, "chat", calls)
+            close = held.close_batch
+
+            async def closed(batch: int, state: str) -> None:
+                (out,) = carrier._out.values()
+                kept.extend([len(out.lines), len(carrier._desk.lines), out.total])
+                await close(batch, state)
+
+            monkeypatch.setattr(held, "close_batch", closed)
+            await asyncio.gather(*[model.ask((Message(role="user", content=text),)) for text in QUESTIONS])
+            await calls.drain()
+            await model.provider.close()
+
+    asyncio.run(main())
+    assert kept == [0, 0, 12]
+
+
+PRICE = Price(input=10.0, output=100.0, batch_discount=0.5)
+
+
+def test_the_most_that_a_batch_can_cost_is_set_aside_before_it_is_handed_in(server: FaultServer) -> None:
+    vendor = BatchVendor(server)
+    vendor.polls_to_end = 10**9
+
+    async def main() -> tuple[float, list[float]]:
+        with Ledger() as held:
+            calls = Calls(held, budget=Budget(5.0))
+            model, carrier = batched_model(server, "chat", calls, price=PRICE, max_tokens=50)
+            asking = [asyncio.ensure_future(model.ask((Message(role="user", content=text),))) for text in QUESTIONS]
+            while not any(made.polls for made in vendor.made.values()):
+                await asyncio.sleep(0.01)
+            requests = [line.asked for line in carrier._desk.lines.values() if line.asked]
+            most = [most_cost(PRICE, most_tokens(request), batch=True) or 0 for request in requests]
+            reserved = calls.budget.reserved
+            for task in asking:
+                task.cancel()
+            await calls.drain()
+            await model.provider.close()
+            return reserved, most
+
+    reserved, most = asyncio.run(main())
+    # each of the 12 answers alone can cost 50 tokens at 100 USD a million, at half price: 12 * 50 * 100e-6 / 2 = 0.03
+    assert sum(most) > 0.03
+    assert reserved == pytest.approx(sum(most))
+
+
+def test_a_batch_that_could_cost_more_than_is_left_goes_out_in_parts_one_after_another(server: FaultServer) -> None:
+    vendor = BatchVendor(server)
+    # 12 answers of at most 50 tokens at 50 USD a million are 0.03 USD, their questions beside
+    budget = Budget(0.03)
+    asked = ask_batched(server, "chat", QUESTIONS, budget=budget, price=PRICE, max_tokens=50)
+    assert texts(asked.found) == texts(ask_all(server, "chat", QUESTIONS, max_tokens=50))
+    assert len(vendor.made) > 1
+    assert set(vendor.paid.values()) == {1}
+    assert 0 < asked.spent <= 0.03
+    assert budget.reserved == 0
+
+
+def test_a_line_that_could_cost_more_than_is_left_says_what_to_lower(server: FaultServer) -> None:
+    vendor = BatchVendor(server)
+    # a single answer of 50 tokens at 50 USD a million is 0.0025 USD
+    asked = ask_batched(server, "chat", QUESTIONS, budget=Budget(0.002), price=PRICE, max_tokens=50)
+    assert all(isinstance(one, BudgetReached) for one in asked.found)
+    assert "lower max_tokens of the model" in str(asked.found[0])
+    assert vendor.made == {}
+    assert (asked.sent, asked.spent) == (0, 0.0)
+
+
+def test_a_batch_is_charged_at_its_discount(server: FaultServer) -> None:
+    BatchVendor(server)
+    asked = ask_batched(server, "chat", QUESTIONS, budget=Budget(5.0), price=PRICE, max_tokens=50)
+    usages = [one.usage for one in asked.found if isinstance(one, Reply)]
+    whole = sum(usage.input_tokens * 10 + usage.output_tokens * 100 for usage in usages if usage) / 1e6
+    assert asked.spent == pytest.approx(whole / 2)
+
+
+@PROTOCOLS
+def test_polls_that_only_fail_pause_the_run_and_the_next_one_picks_the_batch_up(
+    server: FaultServer, protocol: str, tmp_path: Path
+) -> None:
+    vendor = BatchVendor(server)
+    polls = re.compile(r".*/batches/[^/]+")
+    server.plan = lambda ask: status(500) if ask.method == "GET" and polls.fullmatch(ask.path) else None
+    found = ask_batched(server, protocol, QUESTIONS[:3], ledger=tmp_path / "ledger.sqlite", max_wait=0.2)
+    for one in found.found:
+        assert isinstance(one, Paused)
+        assert "nothing but faults for 0.2 s" in str(one)
+        assert "run again to pick it up" in str(one)
+        assert "status 500" in str(one)
+    assert found.left_open == 1
+    server.plan = lambda _: None
+    again = ask_batched(server, protocol, QUESTIONS[:3], ledger=tmp_path / "ledger.sqlite", max_wait=0.2)
+    assert [said(one) for one in again.found] == online(protocol)[:3]
+    assert (again.sent, len(vendor.made), set(vendor.paid.values())) == (0, 1, {1})
+
+
+def test_one_good_poll_among_bad_ones_is_enough(server: FaultServer) -> None:
+    vendor = BatchVendor(server)
+    vendor.polls_to_end = 12
+    fifths = itertools.count()
+    server.plan = lambda ask: (
+        status(500) if ask.method == "GET" and "/batches/" in ask.path and next(fifths) % 5 else None
+    )
+    asked = ask_batched(server, "chat", QUESTIONS[:3], max_wait=0.5)  # four faults of 0.02 s each, then a good word
+    assert [said(one) for one in asked.found] == online("chat")[:3]

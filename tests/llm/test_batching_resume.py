@@ -1,0 +1,345 @@
+"""Batches that outlive the process that handed them in."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from pydantic import TypeAdapter
+
+from amendment.errors import BudgetReached, CredentialsError, LedgerError
+from amendment.llm import batch_following as following
+from amendment.llm.batch_following import Tempo
+from amendment.llm.budget import Budget
+from amendment.llm.client import Calls
+from amendment.llm.ledger_recording import Ledger
+from amendment.llm.prices import Price, PriceTable
+from amendment.llm.requests import Reply
+from amendment.llm.specs import OpenAISpec
+from amendment.records import Message
+from amendment.run.funds import open_budget
+from tests.vendors.askers import ask_all, entry, said
+from tests.vendors.batched import QUICK, Asked, ask_batched, batched_model
+from tests.vendors.batches import BatchVendor
+from tests.vendors.server import FaultServer
+from tests.vendors.troubles import never, status
+
+QUESTIONS = [f"What is {number} and one?" for number in range(6)]
+PROTOCOLS = pytest.mark.parametrize("protocol", ["chat", "messages"])
+DAY = 86400.0
+
+
+def leave(
+    server: FaultServer, protocol: str, ledger: Path, until: Callable[[], bool], *, questions: list[str] = QUESTIONS
+) -> list[str]:
+    """Hand questions in, and stop asking as soon as something holds; what is out, and the notices."""
+
+    async def main() -> list[str]:
+        with Ledger(ledger) as held:
+            calls = Calls(held, longest_wait=0.01)
+            model, carrier = batched_model(server, protocol, calls)
+            asking = [asyncio.ensure_future(model.ask((Message(role="user", content=text),))) for text in questions]
+            async with asyncio.timeout(20):
+                while not until():
+                    await asyncio.sleep(0.005)
+            outlook = carrier.outlook
+            for task in asking:
+                task.cancel()
+            await calls.drain()
+            await model.provider.close()
+            return [*outlook, *calls.notices]
+
+    return asyncio.run(main())
+
+
+def left(server: FaultServer, protocol: str, folder: Path) -> tuple[BatchVendor, Path]:
+    """A batch of all questions that is out and left, at a vendor who never ends it; the vendor and the ledger."""
+    vendor = BatchVendor(server)
+    vendor.polls_to_end = 10**9
+    leave(server, protocol, folder / "ledger.sqlite", vendor.is_polled)
+    return vendor, folder / "ledger.sqlite"
+
+
+def is_asked(method: str, server: FaultServer) -> bool:
+    return any(ask.method == method for ask in list(server.asks.values()))
+
+
+def assert_home(vendor: BatchVendor, asked: Asked) -> None:
+    """All replies are in, each was paid once, and nothing is left open."""
+    assert all(said(found) for found in asked.found)
+    assert len(vendor.paid) == len(asked.found)
+    assert set(vendor.paid.values()) == {1}
+    assert vendor.violations == []
+    assert asked.left_open == 0
+
+
+@PROTOCOLS
+def test_a_batch_that_was_left_is_picked_up_by_the_next_process(
+    server: FaultServer, protocol: str, tmp_path: Path
+) -> None:
+    vendor = BatchVendor(server)
+    vendor.polls_to_end = 10**9
+    notices = leave(server, protocol, tmp_path / "ledger.sqlite", vendor.is_polled)
+    assert [notice.endswith("0 of 6 requests are done") for notice in notices] == [True, False]
+    assert "with 6 requests is still being worked on" in notices[1]
+    assert "run again to pick it up" in notices[1]
+    vendor.polls_to_end = 1
+    asked = ask_batched(server, protocol, QUESTIONS, ledger=tmp_path / "ledger.sqlite")
+    assert_home(vendor, asked)
+    assert len(vendor.made) == 1
+    assert asked.sent == 0
+
+
+@PROTOCOLS
+def test_leaving_while_a_batch_is_handed_in_waits_for_its_name(
+    server: FaultServer, protocol: str, tmp_path: Path
+) -> None:
+    vendor = BatchVendor(server)
+    server.latency = 0.2
+    leave(server, protocol, tmp_path / "ledger.sqlite", lambda: is_asked("POST", server))
+    with Ledger(tmp_path / "ledger.sqlite") as held:
+        assert [batch.remote for batch in held.batches()] == list(vendor.made)
+    server.latency = 0.0
+    assert_home(vendor, ask_batched(server, protocol, QUESTIONS, ledger=tmp_path / "ledger.sqlite"))
+
+
+def test_what_nobody_asks_for_any_more_is_not_handed_in(server: FaultServer, tmp_path: Path) -> None:
+    vendor = BatchVendor(server)
+    leave(server, "chat", tmp_path / "ledger.sqlite", lambda: True)
+    assert vendor.made == {}
+
+
+@PROTOCOLS
+def test_new_requests_beside_a_batch_that_was_left_go_into_one_of_their_own(
+    server: FaultServer, protocol: str, tmp_path: Path
+) -> None:
+    vendor = BatchVendor(server)
+    vendor.polls_to_end = 10**9
+    ledger = tmp_path / "ledger.sqlite"
+    leave(server, protocol, ledger, vendor.is_polled, questions=QUESTIONS[:4])
+    vendor.polls_to_end = 2
+    assert_home(vendor, ask_batched(server, protocol, QUESTIONS, ledger=ledger))
+    assert [len(made.lines) for made in vendor.made.values()] == [4, 2]
+
+
+@PROTOCOLS
+def test_a_batch_of_another_key_is_never_asked_anew(server: FaultServer, protocol: str, tmp_path: Path) -> None:
+    vendor, ledger = left(server, protocol, tmp_path)
+    vendor.made.clear()
+    found = ask_batched(server, protocol, QUESTIONS, ledger=ledger)
+    assert all(isinstance(one, CredentialsError) for one in found.found)
+    assert "Use the key that it was handed in with" in str(found.found[0])
+    assert vendor.made == {}
+    assert found.left_open == 1
+
+
+def test_results_that_are_gone_after_a_month_are_asked_anew_and_said_aloud(
+    server: FaultServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    vendor, ledger = left(server, "messages", tmp_path)
+    vendor.made.clear()
+    vendor.polls_to_end = 1
+    monkeypatch.setattr(following, "time", SimpleNamespace(time=lambda: time.time() + 29 * DAY))
+    asked = ask_batched(server, "messages", QUESTIONS, ledger=ledger)
+    assert_home(vendor, asked)
+    assert any("6 requests that may be paid are asked again" in notice for notice in asked.notices)
+
+
+def test_results_older_than_twenty_days_are_named(
+    server: FaultServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    vendor, ledger = left(server, "chat", tmp_path)
+    vendor.polls_to_end = 1
+    monkeypatch.setattr(following, "time", SimpleNamespace(time=lambda: time.time() + 21 * DAY))
+    asked = ask_batched(server, "chat", QUESTIONS, ledger=ledger)
+    assert_home(vendor, asked)
+    assert any("batch_0 was handed in more than 20 days ago" in notice for notice in asked.notices)
+
+
+def test_a_key_that_is_refused_while_polling_stops_the_run_and_keeps_the_batch(
+    server: FaultServer, tmp_path: Path
+) -> None:
+    vendor = BatchVendor(server)
+    server.plan = lambda ask: status(401) if ask.method == "GET" else None
+    ledger = tmp_path / "ledger.sqlite"
+    asked = ask_batched(server, "chat", QUESTIONS, ledger=ledger)
+    assert all(isinstance(one, CredentialsError) for one in asked.found)
+    assert asked.left_open == 1
+    server.plan = lambda _: None
+    assert_home(vendor, ask_batched(server, "chat", QUESTIONS, ledger=ledger))
+    assert len(vendor.made) == 1
+
+
+def test_a_second_process_is_refused_while_the_first_one_waits(server: FaultServer, tmp_path: Path) -> None:
+    with Ledger(tmp_path / "ledger.sqlite"), pytest.raises(LedgerError):
+        ask_batched(server, "chat", QUESTIONS, ledger=tmp_path / "ledger.sqlite")
+
+
+def test_pauses_between_polls_grow_from_half_a_minute_to_five() -> None:
+    pauses = [pause for pause, _ in zip(Tempo().pauses(), range(12), strict=False)]
+    assert 24 <= pauses[0] <= 36
+    assert all(240 <= pause <= 360 for pause in pauses[8:])
+
+
+def test_requests_that_trickle_in_while_batches_are_out_wait_longer_for_company(server: FaultServer) -> None:
+    vendor = BatchVendor(server)
+    vendor.polls_to_end = 10**9
+    slept: list[float] = []
+
+    async def main() -> None:
+        with Ledger() as held:
+            calls = Calls(held)
+            model, carrier = batched_model(server, "chat", calls)
+            sleep, carrier._sleep = carrier._sleep, lambda seconds: slept.append(seconds) or sleep(seconds)  # type: ignore[func-returns-value]
+            asking = []
+            for number in range(4):
+                asking.append(asyncio.ensure_future(model.ask((Message(role="user", content=f"{number}"),))))
+                async with asyncio.timeout(20):
+                    while len(vendor.made) <= number:
+                        await asyncio.sleep(0.005)
+            for task in asking:
+                task.cancel()
+            await calls.drain()
+            await model.provider.close()
+
+    asyncio.run(main())
+    # nothing is out, then one batch, two, three
+    assert sorted(set(slept)) == [QUICK.linger * factor for factor in (1, 2, 4, 8)]
+
+
+def test_two_entries_of_one_model_never_have_one_request_in_two_batches(server: FaultServer, tmp_path: Path) -> None:
+    vendor, ledger = left(server, "chat", tmp_path)
+
+    async def main() -> list[str]:
+        with Ledger(ledger) as held:
+            calls = Calls(held, longest_wait=0.01)
+            first, _ = batched_model(server, "chat", calls)
+            second, _ = batched_model(server, "chat", calls)
+            new = asyncio.ensure_future(first.ask((Message(role="user", content="new"),)))
+            while len(vendor.made) < 2:  # the first model has taken up what was left, and handed in its own
+                await asyncio.sleep(0.005)
+            old = [second.ask((Message(role="user", content=text),)) for text in (*QUESTIONS, "new")]
+            vendor.polls_to_end = 1
+            answers = await asyncio.gather(new, *old)
+            await calls.drain()
+            await first.provider.close()
+            await second.provider.close()
+            assert held.batches() == []
+            return [said(answer.reply) for answer in answers]
+
+    assert len(asyncio.run(main())) == 8
+    assert [len(made.lines) for made in vendor.made.values()] == [6, 1]
+    assert set(vendor.paid.values()) == {1}
+    assert vendor.violations == []
+
+
+PRICE = Price(input=10.0, output=100.0, batch_discount=0.5, max_output=50)
+
+
+def test_a_batch_that_is_picked_up_is_charged_once_and_by_its_usage(server: FaultServer, tmp_path: Path) -> None:
+    vendor, ledger = left(server, "chat", tmp_path)
+    vendor.polls_to_end = 1
+    asked = ask_batched(server, "chat", QUESTIONS, ledger=ledger, budget=Budget(), price=PRICE)
+    usages = [found.usage for found in asked.found if isinstance(found, Reply) and found.usage]
+    whole = sum(usage.input_tokens * 10 + usage.output_tokens * 100 for usage in usages) / 1e6
+    with Ledger(ledger) as held:
+        assert asked.spent == pytest.approx(whole / 2)
+        assert sum(row.usd for row in held.spending()) == pytest.approx(whole / 2)
+
+
+def opened(server: FaultServer, ledger: Path, usd: float | None = None) -> Budget:
+    """The budget of the next start."""
+    spec = TypeAdapter(OpenAISpec).validate_python(entry(server, "chat"))
+    with Ledger(ledger) as held:
+        return open_budget(usd, held, {"m": spec}, {"m": PRICE}, PriceTable())
+
+
+def test_lines_that_are_out_count_at_their_worst_until_they_are_read(server: FaultServer, tmp_path: Path) -> None:
+    vendor, ledger = left(server, "chat", tmp_path)
+    budget = opened(server, ledger)
+    before = budget.spent
+    assert before > 6 * 50 * 100e-6 / 2  # six answers of 50 tokens at 100 USD a million, at half price
+    vendor.polls_to_end = 1
+    asked = ask_batched(server, "chat", QUESTIONS[:1], ledger=ledger, budget=budget, price=PRICE)
+    with Ledger(ledger) as held:
+        in_books = sum(row.usd for row in held.spending())
+        assert held.batches() == []
+    assert (len(asked.found), sum(vendor.paid.values())) == (1, 6)
+    assert asked.spent == pytest.approx(in_books)
+    assert 0 < in_books < before
+
+
+def test_nothing_new_is_sent_for_money_that_lines_still_out_may_take(server: FaultServer, tmp_path: Path) -> None:
+    _, ledger = left(server, "chat", tmp_path)
+    limit = opened(server, ledger).spent
+    budget = opened(server, ledger, limit)
+    (found,) = ask_all(server, "chat", ["something new"], ledger=ledger, budget=budget, price=PRICE)
+    assert isinstance(found, BudgetReached)
+    assert budget.spent == limit
+    assert sum(server.paid.values()) == 0
+
+
+@pytest.mark.parametrize("status_of_key", [None, 401])
+def test_money_of_a_batch_that_is_left_is_kept(server: FaultServer, tmp_path: Path, status_of_key: int | None) -> None:
+    vendor = BatchVendor(server)
+    vendor.polls_to_end = 10**9
+    if status_of_key:
+        server.plan = lambda ask: status(status_of_key) if ask.method == "GET" else None
+
+    async def main() -> tuple[float, float, float]:
+        with Ledger(tmp_path / "ledger.sqlite") as held:
+            calls = Calls(held, budget=Budget(1.0), longest_wait=0.01)
+            model, _ = batched_model(server, "chat", calls, price=PRICE, max_tokens=50)
+            asking = [asyncio.ensure_future(model.ask((Message(role="user", content=text),))) for text in QUESTIONS]
+            most = 0.0
+            async with asyncio.timeout(20):
+                while not (vendor.is_polled() or all(task.done() for task in asking)):
+                    most = max(calls.budget.reserved, calls.budget.spent)
+                    await asyncio.sleep(0.005)
+            for task in asking:
+                task.cancel()
+            await asyncio.gather(*asking, return_exceptions=True)
+            await calls.drain()
+            await model.provider.close()
+            assert len(held.batches()) == 1
+            return most, calls.budget.spent, calls.budget.reserved
+
+    most, spent, reserved = asyncio.run(main())
+    assert most > 0
+    assert (spent, reserved) == (most, 0.0)
+
+
+def test_a_batch_that_is_out_is_read_however_little_money_is_left(server: FaultServer, tmp_path: Path) -> None:
+    vendor, ledger = left(server, "chat", tmp_path)
+    vendor.polls_to_end = 1
+    budget = opened(server, ledger, 1e-6)
+    asked = ask_batched(server, "chat", [*QUESTIONS, *QUESTIONS], ledger=ledger, budget=budget, price=PRICE)
+    assert all(said(found) for found in asked.found)
+    assert set(vendor.paid.values()) == {1}
+    assert len(vendor.made) == 1
+
+
+def test_who_asks_again_after_a_refused_key_gets_the_reply_of_the_batch_that_is_out(server: FaultServer) -> None:
+    vendor = BatchVendor(server)
+    server.plan = lambda ask: status(401) if ask.method == "GET" else None
+
+    async def main() -> None:
+        with Ledger() as held:
+            calls = Calls(held, budget=Budget(1.0))
+            model, _ = batched_model(server, "chat", calls, price=PRICE, max_tokens=50)
+            with pytest.raises(CredentialsError):
+                await model.ask((Message(role="user", content="Hello"),))
+            server.plan = never
+            assert said((await model.ask((Message(role="user", content="Hello"),))).reply)
+            assert calls.budget.reserved == 0
+            assert calls.budget.spent == pytest.approx(sum(row.usd for row in held.spending()))
+            await calls.drain()
+            await model.provider.close()
+
+    asyncio.run(main())
+    assert set(vendor.paid.values()) == {1}
+    assert len(vendor.made) == 1

@@ -1,0 +1,393 @@
+"""The budget: spent and reserved together stay below the limit whatever happens, and nobody waits for nothing."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from amendment.errors import BudgetReached, ConfigError
+from amendment.llm.budget import Budget, Hold
+from amendment.llm.prices import FREE, Price
+from amendment.llm.requests import Usage
+from amendment.llm.tokens import Tokens
+
+CENT = Price(input=10_000.0, output=10_000.0, cached_input=1000.0, batch_discount=0.5)
+"""A token costs a cent."""
+
+
+def cents(number: int) -> Tokens:
+    return Tokens(number, 0)
+
+
+def used(number: int, cached: int = 0) -> Usage:
+    return Usage(input_tokens=number, output_tokens=0, cached_tokens=cached)
+
+
+def within(budget: Budget, use: Callable[[Budget], Awaitable[Any]]) -> Any:
+    async def main() -> Any:
+        async with asyncio.timeout(10):
+            return await use(budget)
+
+    return asyncio.run(main())
+
+
+async def settled(rounds: int = 5) -> None:
+    """Everything that can run without an event from outside has run."""
+    for _ in range(rounds):
+        await asyncio.sleep(0)
+
+
+def begin(budget: Budget, number: int, price: Price | None = CENT) -> asyncio.Task[Hold]:
+    return asyncio.ensure_future(budget.reserve(cents(number), price))
+
+
+def test_a_call_holds_its_most_and_then_costs_what_it_took() -> None:
+    async def use(budget: Budget) -> None:
+        hold = await budget.reserve(Tokens(30, 20), CENT)
+        assert (hold.usd, budget.reserved, budget.spent) == (0.5, 0.5, 0.0)
+        assert hold.settle(used(20, cached=10)) == pytest.approx(0.11)  # 10 at a cent, 10 cached at a tenth of it
+        assert budget.reserved == 0.0
+        assert budget.spent == pytest.approx(0.11)
+
+    within(Budget(1.0), use)
+
+
+def test_a_batch_holds_and_costs_less() -> None:
+    async def use(budget: Budget) -> None:
+        hold = await budget.reserve(cents(100), CENT, batch=True)
+        assert budget.reserved == 0.5
+        assert hold.settle(used(100)) == 0.5
+
+    within(Budget(0.5), use)
+
+
+def test_what_was_spent_before_counts() -> None:
+    async def use(budget: Budget) -> None:
+        (await budget.reserve(cents(10), CENT)).release()
+        with pytest.raises(BudgetReached):
+            await budget.reserve(cents(11), CENT)
+
+    within(Budget(1.0, spent=0.9), use)
+
+
+def test_who_cannot_be_served_is_told_what_is_spent_what_it_needs_and_how_to_go_on() -> None:
+    async def use(budget: Budget) -> None:
+        (await budget.reserve(cents(80), CENT)).settle(used(80))
+        await budget.reserve(cents(30), CENT)
+
+    with pytest.raises(BudgetReached) as told:
+        within(Budget(1.0), use)
+    for part in ("0.8000 of 1 USD are spent", "up to 0.3000 USD", "Raise usd under budget", "run again", "kept"):
+        assert part in str(told.value)
+
+
+def test_small_sums_are_told_with_enough_digits() -> None:
+    async def use(budget: Budget) -> None:
+        await budget.reserve(Tokens(3, 0), Price(input=0.05, output=0.1))  # 3 * 0.05 millionths of a dollar
+
+    with pytest.raises(BudgetReached, match=r"0\.0000 of 1e-07 USD are spent, .* cost up to 1\.5e-07 USD"):
+        within(Budget(1e-7), use)
+    with pytest.raises(BudgetReached, match=r"9e-08 of 1e-07 USD are spent"):
+        within(Budget(1e-7, spent=9e-8), use)
+
+
+def test_a_call_waits_while_others_may_give_something_back() -> None:
+    async def use(budget: Budget) -> None:
+        first = await budget.reserve(cents(80), CENT)
+        second = begin(budget, 60)
+        await settled()
+        assert not second.done()
+        first.settle(used(40))
+        assert (await second).usd == 0.6
+        third = begin(budget, 20)
+        await settled()
+        assert not third.done()
+        second.result().settle(used(60))  # all of it: 40 + 60 are spent, and nothing is under way
+        with pytest.raises(BudgetReached):
+            await third
+
+    within(Budget(1.0), use)
+
+
+def test_calls_are_served_in_the_order_of_their_coming_so_that_large_ones_do_not_starve() -> None:
+    async def use(budget: Budget) -> list[int]:
+        holds = [await budget.reserve(cents(50), CENT) for _ in range(2)]
+        order: list[int] = []
+        waiting = [begin(budget, number) for number in (90, 10, 20)]
+        for task, number in zip(waiting, (90, 10, 20), strict=True):
+            task.add_done_callback(partial(lambda number, _: order.append(number), number))
+        holds[0].release()
+        await settled()
+        assert order == []  # 50 are free, but 90 came first
+        holds[1].release()
+        await settled()
+        assert order == [90, 10]
+        waiting[0].result().release()
+        await settled()
+        assert budget.reserved == 0.3
+        return order
+
+    assert within(Budget(1.0), use) == [90, 10, 20]
+
+
+def test_calls_that_are_sent_together_get_their_money_together() -> None:
+    async def use(budget: Budget) -> None:
+        first = await budget.reserve(cents(50), CENT)
+        together = asyncio.ensure_future(budget.reserve_all([cents(40), cents(50)], CENT))
+        await settled()
+        assert budget.reserved == 0.5  # not a part of them
+        first.release()
+        holds = await together
+        assert [hold.usd for hold in holds] == [0.4, 0.5]
+        for hold in holds:
+            hold.settle(used(10))
+        assert (budget.reserved, budget.spent) == (0.0, 0.2)
+        with pytest.raises(BudgetReached, match=r"up to 0\.9000 USD"):
+            await budget.reserve_all([cents(40), cents(50)], CENT)
+
+    within(Budget(1.0), use)
+
+
+def test_free_and_unpriced_calls_wait_for_nobody() -> None:
+    async def use(budget: Budget) -> None:
+        await budget.reserve(cents(100), CENT)
+        begin(budget, 50)
+        await settled()
+        for price in (FREE, None):
+            hold = await budget.reserve(Tokens(10**9, None if price is None else 10**9), price)
+            assert hold.settle(used(10**9)) == (None if price is None else 0.0)
+        assert budget.spent == 0.0
+
+    within(Budget(1.0), use)
+
+
+def test_who_stops_waiting_leaves_nothing_behind_and_makes_way() -> None:
+    async def use(budget: Budget) -> None:
+        hold = await budget.reserve(cents(80), CENT)
+        large, small = begin(budget, 90), begin(budget, 20)
+        await settled()
+        assert not small.done()
+        large.cancel()
+        assert (await small).usd == 0.2
+        assert budget.reserved == 1.0
+        hold.release()
+        small.result().release()
+        assert budget.reserved == 0.0
+
+    within(Budget(1.0), use)
+
+
+def test_money_that_was_granted_to_who_is_cancelled_at_that_moment_comes_back() -> None:
+    async def use(budget: Budget) -> None:
+        hold = await budget.reserve(cents(80), CENT)
+        waiting, behind = begin(budget, 90), begin(budget, 90)
+        await settled()
+        hold.release()  # grants 90 to the first that waits ...
+        assert budget.reserved == 0.9
+        waiting.cancel()  # ... who goes before taking it
+        assert (await behind).usd == 0.9
+        assert waiting.cancelled()
+        assert budget.reserved == 0.9
+
+    within(Budget(1.0), use)
+
+
+def test_a_reply_without_a_usage_costs_its_estimate() -> None:
+    async def use(budget: Budget) -> None:
+        assert (await budget.reserve(cents(30), CENT)).settle(None) == 0.3
+        assert (await budget.reserve(cents(30), None)).settle(None) is None
+        assert budget.spent == 0.3
+
+    within(Budget(1.0), use)
+
+
+def test_a_line_of_an_earlier_batch_is_spent_until_it_is_followed_and_then_costs_what_it_took() -> None:
+    async def use(budget: Budget) -> None:
+        budget.count_left(7, Tokens(60, 40), CENT)  # 100 cents, in a batch half of it
+        assert (budget.spent, budget.reserved) == (0.5, 0.0)
+        with pytest.raises(BudgetReached):
+            await budget.reserve(cents(60), CENT)
+        hold = budget.take_up(7, CENT)
+        assert (budget.spent, budget.reserved) == (0.0, 0.5)
+        waiting = begin(budget, 60)
+        await settled()
+        assert not waiting.done()
+        assert hold.settle(used(20)) == 0.1
+        assert (await waiting).usd == 0.6
+
+    within(Budget(1.0), use)
+
+
+def test_money_of_a_batch_that_is_left_is_spent_again_and_nobody_waits_for_it() -> None:
+    async def use(budget: Budget) -> None:
+        budget.count_left(7, cents(100), CENT)
+        hold = budget.take_up(7, CENT)
+        waiting = begin(budget, 60)
+        await settled()
+        budget.leave(7, hold)
+        with pytest.raises(BudgetReached):
+            await waiting
+        assert (budget.spent, budget.reserved) == (0.5, 0.0)
+        assert budget.take_up(7, CENT) is hold
+
+    within(Budget(1.0), use)
+
+
+def test_a_line_that_was_never_counted_is_charged_when_it_is_read() -> None:
+    async def use(budget: Budget) -> None:
+        assert budget.take_up(7, CENT).settle(used(20)) == 0.1
+        assert budget.spent == 0.1
+
+    within(Budget(0.01), use)
+
+
+def test_a_lost_call_is_spent_and_told_apart_and_a_released_one_is_neither() -> None:
+    async def use(budget: Budget) -> None:
+        (await budget.reserve(cents(30), CENT)).lose()
+        (await budget.reserve(cents(20), CENT)).release()
+        assert (budget.spent, budget.possibly_paid, budget.reserved) == (0.3, 0.3, 0.0)
+
+    within(Budget(1.0), use)
+
+
+@pytest.mark.parametrize("first", ["settle", "release", "lose"])
+@pytest.mark.parametrize("second", ["settle", "release", "lose"])
+def test_money_ends_once(first: str, second: str) -> None:
+    async def use(budget: Budget) -> None:
+        hold = await budget.reserve(cents(30), CENT)
+        ends = {"settle": lambda: hold.settle(used(10)), "release": hold.release, "lose": hold.lose}
+        ends[first]()
+        before = (budget.spent, budget.reserved)
+        with pytest.raises(RuntimeError):
+            ends[second]()
+        assert (budget.spent, budget.reserved) == before
+
+    within(Budget(1.0), use)
+
+
+def test_more_than_the_estimate_is_charged_truthfully_and_ends_the_spending() -> None:
+    async def use(budget: Budget) -> None:
+        assert (await budget.reserve(cents(90), CENT)).settle(used(130)) == 1.3
+        assert budget.spent == 1.3
+        with pytest.raises(BudgetReached):
+            await budget.reserve(cents(1), CENT)
+
+    within(Budget(1.0), use)
+
+
+def test_an_answer_without_a_limit_cannot_be_had_under_one() -> None:
+    with pytest.raises(ConfigError, match="set max_tokens"):
+        within(Budget(1.0), lambda budget: budget.reserve(Tokens(1, None), CENT))
+    bounded = CENT.model_copy(update={"max_output": 30})
+    assert within(Budget(1.0), lambda budget: budget.reserve(Tokens(1, None), bounded)).usd == 0.31
+
+
+def test_without_a_limit_everything_is_let_through_and_counted() -> None:
+    async def use(budget: Budget) -> None:
+        hold = await budget.reserve(Tokens(10**6, None), CENT)
+        assert hold.settle(used(2 * 10**6)) == 20_000.0
+        assert budget.spent == 20_000.0
+
+    within(Budget(), use)
+
+
+def test_sums_of_many_small_prices_are_exact() -> None:
+    async def use(budget: Budget) -> None:
+        for _ in range(10_000):  # 10,000 x 0.0001 is 1.0, which a sum of floats misses
+            (await budget.reserve(Tokens(1, 0), Price(input=100.0, output=0.0))).settle(used(1))
+        assert budget.spent == 1.0
+        with pytest.raises(BudgetReached):
+            await budget.reserve(Tokens(1, 0), Price(input=0.000_001, output=0.0))
+
+    within(Budget(1.0), use)
+
+
+ENDS = st.sampled_from(["settle", "unmetered", "release", "lose"])
+STEPS = st.lists(
+    st.one_of(
+        st.tuples(st.just("begin"), st.integers(0, 60), st.just(0)),
+        st.tuples(ENDS, st.integers(0, 50), st.integers(0, 90)),
+        st.tuples(st.just("cancel"), st.integers(0, 50), st.just(0)),
+        st.tuples(st.just("turn"), st.integers(1, 3), st.just(0)),
+    ),
+    max_size=60,
+)
+
+
+class Play:
+    """Calls that begin, wait, are cancelled and end, in whatever order; the limit is a dollar."""
+
+    def __init__(self) -> None:
+        self.budget = Budget(1.0)
+        self.tasks: list[asyncio.Task[Hold]] = []
+        self.open: list[Hold] = []
+        self.over = 0.0
+        """USD by which usages were more than their estimates."""
+
+    def collect(self) -> None:
+        for task in [task for task in self.tasks if task.done()]:
+            self.tasks.remove(task)
+            if not task.cancelled() and task.exception() is None:
+                self.open.append(task.result())
+            elif not task.cancelled():
+                assert isinstance(task.exception(), BudgetReached)
+
+    def end(self, how: str, which: int, took: int) -> None:
+        if not self.open:
+            return
+        hold = self.open.pop(which % len(self.open))
+        match how:
+            case "settle":
+                self.over += max(0.0, took / 100 - hold.usd)
+                hold.settle(used(took))
+            case "unmetered":
+                hold.settle(None)
+            case "release":
+                hold.release()
+            case _:
+                hold.lose()
+
+    async def step(self, what: str, number: int, took: int) -> None:
+        match what:
+            case "begin":
+                self.tasks.append(begin(self.budget, number))
+            case "cancel" if self.tasks:
+                self.tasks[number % len(self.tasks)].cancel()
+            case "turn":
+                await settled(number)
+                self.collect()
+            case "cancel":
+                pass
+            case how:
+                self.end(how, number, took)
+
+    async def finish(self) -> None:
+        while self.tasks or self.open:
+            await settled()
+            self.collect()
+            self.end("release", 0, 0)
+
+
+@settings(max_examples=300)
+@given(STEPS)
+def test_spent_and_reserved_never_exceed_the_limit_but_by_what_usages_exceeded_their_estimates(
+    steps: list[tuple[str, int, int]],
+) -> None:
+    async def main() -> None:
+        play = Play()
+        for step in steps:
+            await play.step(*step)
+            assert play.budget.committed <= 1.0 + play.over + 1e-9
+            assert play.over or play.budget.committed <= 1.0
+            assert play.budget.reserved + 1e-9 >= sum(hold.usd for hold in play.open)
+        async with asyncio.timeout(10):  # nobody waits for ever
+            await play.finish()
+        assert play.budget.reserved == 0.0
+
+    asyncio.run(main())

@@ -1,0 +1,269 @@
+"""What becomes of a question for each way in which a server can fail it, through the real SDKs and real sockets.
+
+The books of the server say what was sent and what a vendor would bill: an answer that did not reach us may be paid
+for, and nothing else may be paid for twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from math import isfinite, log
+from typing import Any, NamedTuple
+
+import pytest
+
+from amendment.errors import AmendmentError, CredentialsError, Paused, Rejected, Transient
+from amendment.llm._question import Question
+from amendment.llm._scenes import Said
+from amendment.llm.requests import Reply
+from tests.vendors.answers import World
+from tests.vendors.askers import ask_all, ask_one, said
+from tests.vendors.catalogue import FAULTS, PASSING
+from tests.vendors.server import FaultServer
+from tests.vendors.troubles import Plan, always, first, status
+from tests.vendors.wire import Ask
+
+KEY = "canary-key-5d20"
+PRIVATE = {"environ": {"OUR_KEY": KEY}, "api_key_env": "OUR_KEY"}
+
+pytestmark = pytest.mark.parametrize(
+    "protocol", ["chat", pytest.param("responses", marks=pytest.mark.long), "messages"]
+)
+
+
+class Bill(NamedTuple):
+    """What the server has in its books."""
+
+    received: int
+    paid: int
+    lost: int
+
+
+def bill(server: FaultServer) -> Bill:
+    server.settle()
+    return Bill(server.received.total(), server.paid.total(), server.lost.total())
+
+
+def under(server: FaultServer, plan: Plan, protocol: str, **settings: Any) -> Reply | AmendmentError:
+    """What becomes of one question under a plan; the books tell of nothing else."""
+    server.forget()
+    server.plan = plan
+    return ask_one(server, protocol, **settings)
+
+
+@pytest.mark.parametrize("name", PASSING)
+def test_a_fault_that_passes_costs_one_more_attempt_and_nothing_else(
+    server: FaultServer, protocol: str, name: str
+) -> None:
+    undisturbed = ask_one(server, protocol)
+    assert said(under(server, first(1, FAULTS[name]), protocol)) == said(undisturbed)
+    found = bill(server)
+    assert found.received == 2
+    assert found.paid - found.lost == 1, "one whole answer"
+
+
+@pytest.mark.parametrize("name", ["400", "413", "422", "context"])
+def test_what_the_server_will_never_take_is_final_for_its_item_after_one_call(
+    server: FaultServer, protocol: str, name: str
+) -> None:
+    found = under(server, always(FAULTS[name]), protocol)
+    assert isinstance(found, Rejected)
+    assert str(found).startswith(f"127.0.0.1:{server.port}")
+    assert bill(server) == (1, 0, 0)
+
+
+@pytest.mark.parametrize("name", ["401", "402", "403", "404", "quota", "balance"])
+def test_refused_keys_empty_accounts_and_unknown_models_are_final_for_the_run(
+    server: FaultServer, protocol: str, name: str
+) -> None:
+    found = under(server, always(FAULTS[name]), protocol, **PRIVATE)
+    assert isinstance(found, CredentialsError)
+    assert KEY not in str(found)
+    assert ("OUR_KEY" in str(found)) == (name != "404")
+    assert bill(server) == (1, 0, 0)
+
+
+def test_attempts_at_an_ill_server_are_bounded(server: FaultServer, protocol: str) -> None:
+    found = under(server, always(FAULTS["500"]), protocol, attempts=4)
+    assert isinstance(found, Transient)
+    assert (found.kind, found.status) == ("server", 500)
+    assert bill(server) == (4, 0, 0)
+
+
+def test_calls_that_a_rate_limit_refused_use_up_no_attempt(server: FaultServer, protocol: str) -> None:
+    assert said(under(server, first(3, FAULTS["429 ms"]), protocol, attempts=2))
+    assert bill(server) == (4, 1, 0)
+
+
+def test_a_rate_limit_that_never_ends_leaves_a_question_pending_when_patience_is_over(
+    server: FaultServer, protocol: str
+) -> None:
+    found = under(server, always(FAULTS["429 ms"]), protocol, max_wait=0.2)
+    assert isinstance(found, Transient)
+    assert "status 429" in str(found)
+    assert 1 <= bill(server).received <= 11, "pauses of at least 20 ms, for 0.2 s"
+
+
+def test_a_retry_after_of_years_leaves_its_question_pending_whatever_the_status(
+    server: FaultServer, protocol: str
+) -> None:
+    found = under(server, always(status(503, "gone fishing", retry_after="3153600000")), protocol, max_wait=3)
+    assert isinstance(found, Transient)
+    assert "gone fishing (it asks to wait 3,153,600,000 s)" in str(found)
+    assert bill(server).received == 1
+
+
+def test_an_endpoint_that_asks_everybody_to_wait_for_years_pauses_the_run(server: FaultServer, protocol: str) -> None:
+    server.plan = always(status(429, "gone fishing", retry_after="3153600000"))
+    found = ask_all(server, protocol, [f"Is {n} odd?" for n in range(40)], concurrency=4, max_wait=3)
+    assert isinstance(found[-1], Paused)
+    assert "takes no calls for 3,153,600,000 s" in str(found[-1])
+    assert bill(server).received <= 24, "sixteen in a row open the breaker, four are in flight, four were let go"
+
+
+@pytest.mark.parametrize(("name", "seconds"), [("429 ms", 0.02), ("429 seconds", 0.02), ("429 date", 1.0)])
+def test_what_the_server_asks_to_be_waited_is_the_least_that_is_waited(
+    server: FaultServer, protocol: str, name: str, seconds: float
+) -> None:
+    assert said(under(server, first(1, FAULTS[name]), protocol))
+    before, after = (arrival.at for arrival in server.log)
+    assert after - before >= seconds
+    assert after - before < 60, "the server's clock is a day ahead, and that is no reason to wait a day"
+
+
+@pytest.mark.parametrize("name", ["hang", "drip"])
+def test_a_reply_that_does_not_come_in_time_is_given_up_and_asked_for_again(
+    server: FaultServer, protocol: str, name: str
+) -> None:
+    assert said(under(server, first(1, FAULTS[name]), protocol, timeout=0.3))
+    assert bill(server) == (2, 2, 1)
+    found = under(server, always(FAULTS[name]), protocol, timeout=0.1, attempts=2)
+    assert isinstance(found, Transient)
+    assert found.kind == "deadline"
+    assert bill(server).received == 2
+
+
+def test_a_whole_reply_without_a_word_is_asked_for_three_times(server: FaultServer, protocol: str) -> None:
+    found = under(server, always(FAULTS["empty"]), protocol)
+    assert isinstance(found, Transient)
+    assert found.kind == "empty"
+    assert bill(server).received == 3
+
+
+@pytest.mark.parametrize("name", ["cut json", "page", "error body", "null"])
+def test_a_reply_that_nobody_can_read_is_asked_for_as_often_as_attempts_allow(
+    server: FaultServer, protocol: str, name: str
+) -> None:
+    found = under(server, always(FAULTS[name]), protocol, attempts=3)
+    assert isinstance(found, Transient)
+    assert bill(server).received == 3
+
+
+def test_a_server_that_takes_no_connections_is_tried_again(server: FaultServer, protocol: str) -> None:
+    server.refuse()
+    try:
+        found = ask_one(server, protocol, attempts=2)
+    finally:
+        server.listen()
+    assert isinstance(found, Transient)
+    assert bill(server) == (0, 0, 0)
+    assert said(under(server, first(1, FAULTS["down"]), protocol, attempts=200))
+
+
+def limit_of(ask: Ask) -> int:
+    """The length limit of a question."""
+    return int(ask.json.get("max_tokens") or ask.json["max_output_tokens"])
+
+
+def limits_sent(server: FaultServer) -> list[int]:
+    """The length limits of the questions, in the order in which they came."""
+    return [limit_of(server.asks[arrival.key]) for arrival in server.log]
+
+
+def test_an_answer_cut_at_its_limit_is_asked_for_once_more_with_twice_the_limit(
+    server: FaultServer, protocol: str
+) -> None:
+    short = FAULTS["length"]
+    found = under(server, lambda ask: short if limit_of(ask) < 80 else None, protocol, max_tokens=40)
+    assert isinstance(found, Reply)
+    assert found.finish_reason == "stop"
+    assert limits_sent(server) == [40, 80]
+    found = under(server, always(FAULTS["length"]), protocol, max_tokens=40)
+    assert isinstance(found, Reply)
+    assert found.finish_reason == "length", "kept, and marked"
+    assert limits_sent(server) == [40, 80]
+    under(server, always(FAULTS["length"]), protocol, max_tokens=40, at_length="keep")
+    assert limits_sent(server) == [40]
+
+
+def test_a_refusal_is_an_answer(server: FaultServer, protocol: str) -> None:
+    found = under(server, always(FAULTS["refusal"]), protocol)
+    assert isinstance(found, Reply)
+    assert found.finish_reason == "refusal"
+    assert bill(server) == (1, 1, 0)
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("surrogate", lambda text: f"\ufffd{text}"),
+        ("nul", lambda text: f"\ufffd{text}"),
+        ("megabyte", lambda text: f"{text} {'x' * 2**20}"),
+        ("odd usage", lambda text: text),
+        ("no usage", lambda text: text),
+        ("limits", lambda text: text),
+        ("other name", lambda text: text),
+    ],
+)
+def test_an_odd_reply_is_read_as_far_as_it_makes_sense_and_paid_for_once(
+    server: FaultServer, protocol: str, name: str, meant: Callable[[str], str]
+) -> None:
+    plain = said(ask_one(server, protocol))
+    found = under(server, always(FAULTS[name]), protocol)
+    assert said(found) == meant(plain)
+    assert isinstance(found, Reply)
+    assert found.model == ("another-snapshot" if name == "other name" else "m")
+    assert bill(server) == (1, 1, 0)
+
+
+def test_equal_questions_are_one_call_and_different_ones_are_not(server: FaultServer, protocol: str) -> None:
+    found = ask_all(server, protocol, ["a", "b", "a", "a", "b"])
+    assert len(found) == 5
+    assert bill(server) == (2, 2, 0)
+
+
+def test_a_refused_call_waits_by_itself_while_the_others_go(server: FaultServer, protocol: str) -> None:
+    """The first of thirty questions is refused for 300 ms, one call being on its way at a time."""
+    refused = {1}
+    server.plan = lambda ask: FAULTS["429 pause"] if refused and refused.pop() else None
+    replies = ask_all(server, protocol, [f"question {i}" for i in range(30)], concurrency=1)
+    assert all(said(reply) for reply in replies)
+    again = next(arrival for arrival in server.log[1:] if arrival.key == server.log[0].key)
+    assert again.at - server.log[0].at >= 0.3
+    assert server.log[1].at - server.log[0].at < 0.3
+    assert bill(server) == (31, 30, 0)
+
+
+class Labels(World):
+    """Shows the probabilities 0.7 and 0.3 for the labels of any question that asks for some."""
+
+    def _said(self, question: Question, schema: Mapping[str, Any] | None) -> Said:
+        said = super()._said(question, schema)
+        return said._replace(text="A", logprobs={"A": log(0.7), "B": log(0.3)}) if question.logprobs else said
+
+
+def test_probabilities_that_are_no_numbers_count_as_not_shown(server: FaultServer, protocol: str) -> None:
+    if protocol == "messages":
+        found = ask_one(server, protocol, choices=("A", "B"))
+        assert isinstance(found, Rejected), "this protocol shows none, and nothing is sent"
+        assert bill(server) == (0, 0, 0)
+        return
+    server.world = Labels()
+    found = ask_one(server, protocol, choices=("A", "B"))
+    assert isinstance(found, Reply)
+    assert found.choice_logprobs == pytest.approx({"A": log(0.7), "B": log(0.3)})
+    found = under(server, always(FAULTS["nan"]), protocol, choices=("A", "B"))
+    assert isinstance(found, Reply)
+    assert not any(map(isfinite, (found.choice_logprobs or {}).values())), "a judge takes them for no verdict"
+    assert said(found) == "A", "and the answer in words is still there"
+    assert bill(server) == (1, 1, 0)

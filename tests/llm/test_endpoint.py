@@ -1,0 +1,286 @@
+"""The governors together: who goes when, what a refusal or an outage does to all, and that nothing leaks."""
+
+from __future__ import annotations
+
+import asyncio
+from random import Random
+from typing import Literal
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from amendment.errors import Transient
+from amendment.llm.endpoint import Endpoint, Limits, Order, Trouble
+from amendment.llm.rate_limit import Permit
+from tests.llm.simulated_servers import Bucket, Server, Sliding, crowd, live
+
+REFUSED = Transient("429: too many", kind="rate", status=429)
+DOWN = Transient("503: ill", kind="server", status=503)
+
+
+def now() -> float:
+    return asyncio.get_running_loop().time()
+
+
+async def sent(endpoint: Endpoint, place: int = 0) -> Permit:
+    return await endpoint.acquire(place, 100)
+
+
+async def trip(endpoint: Endpoint, fault: Transient | None, *, seconds: float = 0.1) -> float:
+    """A call that comes back after some time, answered or with a fault; the time of sending."""
+    left = await sent(endpoint)
+    at = now()
+    await asyncio.sleep(seconds)
+    if fault:
+        endpoint.failed(left, fault)
+    else:
+        endpoint.answered(left, 50)
+    return at
+
+
+@pytest.mark.parametrize(("order", "served"), [("throughput", [7, 3, 5, 3]), ("early", [3, 3, 5, 7])])
+def test_calls_are_served_in_the_order_of_asking_or_of_the_input(order: Order, served: list[int]) -> None:
+    seen: list[int] = []
+
+    async def one(endpoint: Endpoint, place: int) -> None:
+        left = await sent(endpoint, place)
+        seen.append(place)
+        await asyncio.sleep(1)
+        endpoint.answered(left, None)
+
+    async def main() -> None:
+        endpoint = Endpoint(Limits(concurrency=1), order=order)
+        await asyncio.gather(*[one(endpoint, place) for place in (90, 7, 3, 5, 3)])
+
+    live(main())
+    assert seen == [90, *served]
+
+
+@given(st.integers(0, 2**32), st.sampled_from([1, 3, 16, None]))
+@settings(max_examples=60, deadline=None)
+def test_no_slot_is_lost_and_no_limit_exceeded_whoever_is_cancelled(seed: int, concurrency: int | None) -> None:
+    rng = Random(seed)
+    server = Server(Bucket(rate=50, size=20), latency=0.2, says_wait=rng.random() < 0.5, seed=seed)
+    limits = Limits(concurrency=concurrency, requests_per_minute=rng.choice([None, 600.0]))
+
+    async def main() -> None:
+        endpoint = Endpoint(limits, order=rng.choice(["throughput", "early"]), rng=rng)
+        flying = most = 0
+
+        async def one(place: int) -> None:
+            nonlocal flying, most
+            left = await endpoint.acquire(place, 100)
+            flying += 1
+            most = max(most, flying)
+            try:
+                await server.serve()
+            except Transient as fault:
+                flying -= 1
+                endpoint.failed(left, fault)
+            except BaseException:
+                flying -= 1
+                endpoint.failed(left, None)
+                raise
+            else:
+                flying -= 1
+                endpoint.answered(left, 30)
+
+        tasks = [asyncio.ensure_future(one(place)) for place in range(80)]
+        for task in rng.sample(tasks, 50):
+            await asyncio.sleep(rng.choice([0, 0, 0.001, 0.05, 0.3]))
+            task.cancel()
+        await asyncio.wait_for(asyncio.gather(*tasks, return_exceptions=True), 3600)
+        assert most <= (concurrency or 256)
+        # as many as ever may be in flight still can be, at once
+        again = [asyncio.ensure_future(sent(endpoint)) for _ in range(concurrency or 8)]
+        await asyncio.wait_for(asyncio.gather(*again), 3600)
+
+    live(main())
+
+
+def test_a_fast_server_s_limit_is_found_and_stays_below_the_ceiling() -> None:
+    server = Server(Bucket(1e9, 1e9), latency=0.5)
+
+    async def main() -> None:
+        endpoint = Endpoint(Limits())
+        assert endpoint.window == 256
+        await crowd(endpoint, server, seconds=55, askers=300)
+
+    live(main())
+    # 256 in flight at 0.5 s are 512 a second; two rounds to 32 and, at 3 % each, 70 to 256 take 35 s
+    assert server.accepted(after=45) == pytest.approx(512 * 10, rel=0.08)
+
+
+def test_the_pace_that_a_user_names_is_kept_from_the_first_second_on() -> None:
+    server = Server(Sliding(10**9), latency=0.3)
+
+    async def main() -> None:
+        await crowd(Endpoint(Limits(requests_per_minute=120)), server, seconds=240, askers=50)
+
+    live(main())
+    came = [at for at, _ in server.came]
+    for start in came:
+        assert sum(start <= at < start + 60 for at in came) <= 120
+    assert len(came) >= 0.97 * 480
+
+
+def test_tokens_per_minute_are_used_as_they_are_and_not_as_they_might_be() -> None:
+    """Calls that can take 400 tokens and take 100, at 30,000 a minute: 5 a second, less the margins."""
+    times: list[float] = []
+
+    async def main() -> None:
+        endpoint = Endpoint(Limits(tokens_per_minute=30_000))
+
+        async def asker() -> None:
+            while now() < 300:
+                left = await endpoint.acquire(0, 400)
+                times.append(now())
+                await asyncio.sleep(2)
+                endpoint.answered(left, 100)
+
+        await asyncio.gather(*[asker() for _ in range(100)])
+
+    live(main())
+    for start in times[::20]:
+        assert sum(start <= at < start + 60 for at in times) * 100 <= 30_000
+    assert sum(60 <= at < 300 for at in times) * 100 >= 0.9 * 4 * 30_000
+
+
+def test_an_endpoint_serves_one_event_loop_after_another() -> None:
+    endpoint = Endpoint(Limits(requests_per_minute=6000))
+
+    async def main() -> None:
+        for _ in range(3):
+            await trip(endpoint, None, seconds=0)
+
+    asyncio.run(main())
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize(
+    ("limits", "reason", "seconds"),
+    [
+        (Limits(requests_per_minute=1), "requests_per_minute is used up", 59),  # a minute, of which a second is over
+        # 200 tokens of a limit of which 95 % is aimed at: 200 / 190 of a minute, of which a second is over
+        (Limits(tokens_per_minute=200), "tokens_per_minute is used up", 62),
+    ],
+)
+def test_a_long_wait_for_the_users_own_pace_is_told_and_is_no_absence(
+    limits: Limits, reason: str, seconds: float
+) -> None:
+    told: list[Trouble] = []
+
+    async def main() -> None:
+        endpoint = Endpoint(limits, on_wait=told.append)
+        endpoint.answered(await sent(endpoint), 100)
+        waiting = asyncio.ensure_future(sent(endpoint))
+        await asyncio.sleep(1)
+        assert endpoint.trouble is not None
+        assert endpoint.trouble.reason == reason
+        assert endpoint.trouble.left == pytest.approx(seconds, abs=1)
+        assert endpoint.absence is None
+        await waiting
+
+    live(main())
+    assert told == []
+
+
+def test_calls_larger_than_a_minutes_tokens_go_one_a_minute_at_most() -> None:
+    at: list[float] = []
+
+    async def main() -> None:
+        endpoint = Endpoint(Limits(tokens_per_minute=400))
+        for _ in range(11):
+            left = await endpoint.acquire(0, 4000)
+            at.append(now())
+            endpoint.answered(left, 885)
+
+    live(main())
+    assert at[-1] >= 10 * 60 - 1  # ten whole minutes lie between eleven calls
+
+
+def test_a_retry_after_concerns_its_own_call_alone() -> None:
+    async def main() -> None:
+        endpoint = Endpoint(Limits(concurrency=20), rng=Random(0))
+        for _ in range(3):
+            await trip(endpoint, Transient("429: wait", kind="rate", retry_after=3600, status=429))
+        assert endpoint.trouble is None
+        at_once = await asyncio.gather(*[trip(endpoint, None) for _ in range(10)])
+        assert max(at_once) == pytest.approx(0.3)
+
+    live(main())
+
+
+@pytest.mark.parametrize(("fault", "first"), [(REFUSED, 1.0), (DOWN, 5.0)], ids=["refused", "down"])
+def test_after_sixteen_failures_in_a_row_one_probe_goes_and_an_answer_lets_all_go(
+    fault: Transient, first: float
+) -> None:
+    async def main() -> None:
+        endpoint = Endpoint(Limits(concurrency=20), rng=Random(0))
+        for _ in range(15):
+            await trip(endpoint, fault)
+        states = [endpoint.absence is None]
+        last = await trip(endpoint, fault) + 0.1
+        states.append(endpoint.absence is None)
+        probe = await trip(endpoint, fault)
+        again = await trip(endpoint, None)
+        assert first <= probe - last <= 1.1 * first
+        assert 2 * first <= again - probe - 0.1 <= 2.2 * first
+        assert [*states, endpoint.absence is None] == [True, False, True]
+
+    live(main())
+
+
+def test_a_breaker_waits_as_long_as_the_server_asks_and_says_so_while_calls_wait() -> None:
+    seen: list[Trouble] = []
+
+    async def main() -> None:
+        endpoint = Endpoint(Limits(concurrency=20), rng=Random(0), on_wait=seen.append)
+        asked = Transient("429: later", kind="rate", retry_after=3600, status=429)
+        await asyncio.gather(*[trip(endpoint, asked) for _ in range(20)])
+        assert await trip(endpoint, None) == pytest.approx(3600.1)
+
+    live(main())
+    assert seen[0].reason == "429: later"
+    assert seen[0].left == pytest.approx(3600)
+
+
+def test_answers_that_take_much_longer_than_refusals_do_not_open_the_breaker() -> None:
+    """Half of the calls are refused at once, the others answered after a minute: no answer is in for a long time."""
+
+    async def main() -> None:
+        endpoint = Endpoint(Limits(concurrency=200), rng=Random(0))
+        calls = [
+            asyncio.ensure_future(trip(endpoint, REFUSED if n % 2 else None, seconds=0.01 if n % 2 else 60))
+            for n in range(100)
+        ]
+        await asyncio.sleep(1)
+        assert endpoint.absence is None
+        await asyncio.gather(*calls)
+
+    live(main())
+
+
+def test_a_probe_that_takes_long_to_answer_holds_up_nobody_for_long() -> None:
+    async def main() -> None:
+        endpoint = Endpoint(Limits(concurrency=20), rng=Random(0))
+        for _ in range(16):
+            left = await trip(endpoint, REFUSED)
+        probe = asyncio.ensure_future(trip(endpoint, None, seconds=300))
+        next_one = await trip(endpoint, None)
+        assert next_one <= left + 0.1 + 1.1 + 1.0 + 2 * 0.1 + 0.01  # the pause, and far longer than a refusal took
+        await probe
+
+    live(main())
+
+
+@pytest.mark.parametrize("kind", ["unreadable", "empty", None])
+def test_what_says_nothing_of_the_endpoint_never_opens_the_breaker(kind: Literal["unreadable", "empty"] | None) -> None:
+    async def main() -> None:
+        endpoint = Endpoint(Limits(), rng=Random(0))
+        for _ in range(60):
+            endpoint.failed(await sent(endpoint), Transient("hm", kind=kind) if kind else None)
+        assert endpoint.absence is None
+
+    live(main())

@@ -1,0 +1,177 @@
+"""Items flow: in input order, within two bounds, read when there is room for them, and stopped by the first error."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import aclosing
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from amendment.errors import CredentialsError
+from amendment.llm.concurrency import AHEAD, PLACE, flow, stream
+
+
+async def everything(items: range, work: Callable[[int], Awaitable[int]], window: int) -> list[int]:
+    async with aclosing(stream(items, work, window=window)) as results:
+        return [result async for result in results]
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.lists(st.integers(0, 6), max_size=40), st.integers(1, 5))
+def test_results_come_in_input_order_and_no_more_than_a_window_is_at_work(turns: list[int], window: int) -> None:
+    busy, most = 0, 0
+
+    async def work(index: int) -> int:
+        nonlocal busy, most
+        busy += 1
+        most = max(most, busy)
+        for _ in range(turns[index]):
+            await asyncio.sleep(0)
+        busy -= 1
+        return index * index
+
+    found = asyncio.run(everything(range(len(turns)), work, window))
+    assert found == [index * index for index in range(len(turns))]
+    assert most <= window
+
+
+def test_a_slow_first_item_holds_up_only_what_the_bound_allows() -> None:
+    read: list[int] = []
+
+    def items() -> Iterator[int]:
+        for index in range(1000):
+            read.append(index)
+            yield index
+
+    async def use() -> None:
+        gate, window = asyncio.Event(), 2
+
+        async def work(index: int) -> int:
+            if index == 0:
+                await gate.wait()
+            return index
+
+        async with aclosing(stream(items(), work, window=window)) as results:
+            first = asyncio.ensure_future(anext(results))
+            before = -1
+            while before < len(read):  # until nothing more is begun
+                before = len(read)
+                for _ in range(10):
+                    await asyncio.sleep(0)
+            assert len(read) == AHEAD * window, "sixteen windows of two, the slow one among them"
+            assert not first.done()
+            gate.set()
+            assert await first == 0
+            assert [await anext(results) for _ in range(3)] == [1, 2, 3]
+
+    asyncio.run(use())
+
+
+def test_an_item_is_handed_over_before_the_last_one_is_read() -> None:
+    read: list[int] = []
+
+    def items() -> Iterator[int]:
+        for index in range(100):
+            read.append(index)
+            yield index
+
+    async def work(index: int) -> int:
+        return index
+
+    async def use() -> int:
+        async with aclosing(stream(items(), work, window=3)) as results:
+            await anext(results)
+            return len(read)
+
+    assert asyncio.run(use()) < 10
+
+
+def test_each_item_works_at_its_place_and_its_parts_keep_it() -> None:
+    async def part(_: int) -> int:
+        return PLACE.get()
+
+    async def work(_: str) -> list[int]:
+        return await flow(range(2), part, window=2)
+
+    async def use() -> list[list[int]]:
+        async with aclosing(stream("abc", work, window=2)) as results:
+            return [result async for result in results]
+
+    assert asyncio.run(use()) == [[0, 0], [1, 1], [2, 2]]
+    assert PLACE.get() == 0
+
+
+def test_the_first_error_stops_the_rest_and_is_raised_as_it_is() -> None:
+    begun: list[int] = []
+    ended: list[int] = []
+    fault = CredentialsError("no key")
+
+    async def work(item: int) -> int:
+        begun.append(item)
+        try:
+            if item == 5:
+                raise fault
+            await asyncio.Event().wait()
+        finally:
+            ended.append(item)
+        return item
+
+    with pytest.raises(CredentialsError) as told:
+        asyncio.run(everything(range(1000), work, 8))
+    assert told.value is fault
+    assert sorted(begun) == sorted(ended) == list(range(8)), "what was begun is ended, and nothing was begun after it"
+
+
+def test_an_error_of_the_source_stops_what_was_begun() -> None:
+    ended: list[int] = []
+
+    def items() -> Iterator[int]:
+        yield 1
+        raise ValueError("a damaged row")
+
+    async def work(item: int) -> int:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.append(item)
+        return item
+
+    async def use() -> None:
+        with pytest.raises(ValueError, match="a damaged row"):
+            await flow(items(), work, window=4)
+        assert len(asyncio.all_tasks()) == 1
+
+    asyncio.run(use())
+    assert ended in ([], [1]), "a task that never began has nothing to end"
+
+
+def test_who_stops_listening_stops_the_work() -> None:
+    ended: list[int] = []
+
+    async def work(item: int) -> int:
+        try:
+            if item:
+                await asyncio.Event().wait()
+        finally:
+            ended.append(item)
+        return item
+
+    async def use() -> None:
+        async with aclosing(stream(range(100), work, window=3)) as results:
+            assert await anext(results) == 0
+            await asyncio.sleep(0)
+        assert len(asyncio.all_tasks()) == 1
+
+    asyncio.run(use())
+    assert ended[0] == 0
+    assert len(ended) <= 4
+
+
+def test_a_flow_of_nothing_is_nothing() -> None:
+    async def work(item: int) -> int:
+        return item
+
+    assert asyncio.run(flow([], work, window=0)) == []

@@ -1,0 +1,327 @@
+"""What the pipeline's tests share: runs, small, undisturbed or to be published; inputs; and a loopback server."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import importlib.util
+import json
+import shutil
+import socket
+import sqlite3
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from amendment.data.inputs import Inputs, read_inputs
+from amendment.errors import DataError
+from amendment.publishing.manifest import read_manifest
+from amendment.run import Result, Run, load_run_file
+
+SMALL = """\
+name: small
+seed: 7
+constitution: lilliput
+models:
+  writer: {provider: simulated, writer: helpful-only}
+  second: {provider: simulated}
+prompts: [{lilliput: 12}]
+critique: {model: writer, rounds: 2}
+candidates:
+  - {from: critique, take: last}
+  - {model: writer, per_prompt: 2}
+judging:
+  judges: [{model: second, protocol: label-tokens}]
+  principles_per_pair: 2
+dataset: {test_share: 0.25}
+"""
+
+CHAIN, PEOPLE = "org/chain", "org/people"
+HOSTILE = "votes `<b>|.csv"
+PEOPLE_RUN = f"""\
+name: people
+seed: 3
+pairs:
+  - path: '{HOSTILE}'
+    columns: {{prompt: prompt, a: one, b: two, votes: [anna.berg, bob]}}
+    votes: {{a: 1, b: 2, tie: 0}}
+    license: cc-by-4.0
+dataset: {{test_share: 0.25}}
+base: {{on: nothing, steps: 1, tiny: {{hidden: 16, layers: 1, heads: 2, intermediate: 32, vocab: 400, context: 64}}}}
+sft: {{base: base, on: chosen, steps: 1, batch_size: 2, max_length: 60}}
+reward_model: {{base: base, steps: 1, batch_size: 2, max_length: 60}}
+publish: {{repo: org/people, license: cc-by-4.0, models: {{sft: org/people-policy}}}}
+"""
+SECRET = "/home/anna.berg/secret-project/llama"
+
+
+@pytest.fixture(autouse=True)
+def only_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A connection to any other host fails the test at once."""
+    connect = socket.socket.connect
+
+    def guarded(self: socket.socket, address: Any) -> None:
+        if self.family in (socket.AF_INET, socket.AF_INET6) and address[0] not in ("127.0.0.1", "::1"):
+            raise AssertionError(f"a test tried to reach {address}")
+        connect(self, address)
+
+    monkeypatch.setattr(socket.socket, "connect", guarded)
+
+
+@pytest.fixture(scope="session")
+def standin() -> Any:
+    """The module of the loopback Hub, which is no test and so is imported from its file."""
+    spec = importlib.util.spec_from_file_location("hub_standin", Path(__file__).with_name("hub_standin.py"))
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def run_file(tmp_path: Path) -> Callable[[str], Path]:
+    """Writes a run file and gives its path."""
+
+    def write(text: str = SMALL) -> Path:
+        path = tmp_path / "run.yaml"
+        path.write_text(text, encoding="utf-8")
+        return path
+
+    return write
+
+
+@pytest.fixture
+def written(tmp_path: Path) -> Callable[..., Path]:
+    """Writes a run file that may ask `URL`, and its prompts; gives its path."""
+
+    def write(text: str, *, prompts: int = 4, url: str = "http://127.0.0.1:1/v1") -> Path:
+        rows = (json.dumps({"prompt": f"question {number:04}"}) for number in range(prompts))
+        (tmp_path / "p.jsonl").write_text("\n".join(rows) + "\n")
+        path = tmp_path / "run.yaml"
+        path.write_text(text.replace("URL", url))
+        return path
+
+    return write
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Where a run goes; not made yet."""
+    return tmp_path / "run"
+
+
+@pytest.fixture
+def small(run_file: Callable[[str], Path]) -> Path:
+    """The small run: 12 prompts of the simulated world, a critique, two sources of candidates, one judge."""
+    return run_file(SMALL)
+
+
+@pytest.fixture(scope="session")
+def small_text() -> str:
+    return SMALL
+
+
+class Undisturbed:
+    """A run that was never killed, and the bytes of its dataset."""
+
+    def __init__(self, result: Result) -> None:
+        self.result = result
+        self.dataset = dataset_bytes(result.folder)
+        self.replies = replies_in(result.folder)
+
+
+def dataset_bytes(folder: Path) -> dict[str, bytes]:
+    """The dataset's files, byte for byte."""
+    return {path.name: path.read_bytes() for path in sorted((folder / "dataset").glob("*.parquet"))}
+
+
+def replies_in(folder: Path, *, like: str = "%") -> int:
+    """How many replies a ledger holds whose request is like a pattern; read without touching it."""
+    path = folder / "ledger.sqlite"
+    if not path.is_file():
+        return 0
+    query = "SELECT count(*) FROM reply JOIN request ON request.id = reply.request WHERE CAST(body AS TEXT) LIKE ?"
+    try:
+        db = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
+        try:
+            return int(db.execute(query, (like,)).fetchone()[0])
+        finally:
+            db.close()
+    except sqlite3.OperationalError:  # its tables are being made
+        return 0
+
+
+@pytest.fixture(scope="session")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Undisturbed:
+    folder = tmp_path_factory.mktemp("undisturbed")
+    (folder / "run.yaml").write_text(SMALL, encoding="utf-8")
+    return Undisturbed(Run.from_file(folder / "run.yaml", folder=folder / "run")())
+
+
+@pytest.fixture
+def bytes_of_dataset() -> Callable[[Path], dict[str, bytes]]:
+    return dataset_bytes
+
+
+@pytest.fixture
+def replies() -> Callable[..., int]:
+    return replies_in
+
+
+@pytest.fixture
+def notes_of() -> Callable[[Path], dict[str, Any]]:
+    """The notes that finished stages left, by stage."""
+
+    def read(folder: Path) -> dict[str, Any]:
+        return {path.stem: json.loads(path.read_bytes()) for path in sorted((folder / "stages").glob("*.json"))}
+
+    return read
+
+
+@pytest.fixture
+def read(tmp_path: Path) -> Callable[[str], Inputs]:
+    """Reads the inputs of a run file of these lines."""
+
+    def reading(text: str) -> Inputs:
+        path = tmp_path / "run.yaml"
+        path.write_text("name: t\n" + text, encoding="utf-8")
+        return read_inputs(load_run_file(path).config, tmp_path)
+
+    return reading
+
+
+@pytest.fixture
+def refused(read: Callable[[str], Inputs], tmp_path: Path) -> Callable[[str], list[str]]:
+    """The lines that name what is wrong with the inputs, without the folder."""
+
+    def reading(text: str) -> list[str]:
+        with pytest.raises(DataError) as told:
+            read(text)
+        return [str(problem).replace(str(tmp_path) + "/", "") for problem in told.value.problems]
+
+    return reading
+
+
+@pytest.fixture
+def chain(undisturbed: Any, tmp_path: Path) -> Path:
+    """A copy of the small run: a chain, two sources of candidates, one judge."""
+    return Path(shutil.copytree(undisturbed.result.folder, tmp_path / "chain"))
+
+
+@pytest.fixture(scope="session")
+def people_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run on the votes of two people, with a model and a reward model of one step each."""
+    folder = tmp_path_factory.mktemp("people")
+    with (folder / HOSTILE).open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["prompt", "one", "two", "anna.berg", "bob"])
+        writer.writerows([f"what is {i}", f"it is {i}", f"who knows {i}", 1 + i % 2, 1 + i % 2] for i in range(8))
+    (folder / "run.yaml").write_text(PEOPLE_RUN)
+    return Run.from_file(folder / "run.yaml", folder=folder / "run")().folder
+
+
+@pytest.fixture
+def people(people_folder: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(people_folder, tmp_path / "people"))
+
+
+def left_by_the_training(folder: Path, name: str, content: bytes) -> None:
+    """A further file that the manifest has, as of a trainer that leaves more than a model."""
+    (folder / name).write_bytes(content)
+    manifest = read_manifest(folder)
+    manifest["files"][name] = {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+
+
+@pytest.fixture(scope="session")
+def mixed_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("mixed")
+
+
+@pytest.fixture
+def mixed_answers(mixed_folder: Path, server: Any) -> Path:
+    """A run with one answer of its own server's and two imported ones, under a license of theirs, to each prompt."""
+    if not (mixed_folder / "run").exists():
+        make_mixed(mixed_folder, server.url)
+    return mixed_folder / "run"
+
+
+def make_mixed(tmp_path: Path, url: str) -> None:
+    from amendment.simulator import sample_prompts
+
+    asked = [prompt.text for prompt in sample_prompts(4, 0)]
+    rows = [{"prompt": text, "candidate": f"{said} {text}"} for text in asked for said in ("yes", "because")]
+    (tmp_path / "theirs.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (tmp_path / "asked.jsonl").write_text("".join(json.dumps({"prompt": text}) + "\n" for text in asked))
+    (tmp_path / "run.yaml").write_text(
+        "name: licensed\nconstitution: lilliput\n"
+        "models:\n"
+        f"  far: {{provider: openai, base_url: '{url}', model: {SECRET}}}\n"
+        "  sim: {provider: simulated}\n"
+        "prompts: [{path: asked.jsonl, license: cc-by-4.0}]\n"
+        "candidates: [{path: theirs.jsonl, license: cc-by-nc-4.0}, {model: far, per_prompt: 1}]\n"
+        "judging: {judges: [{model: sim, protocol: label-tokens}], orders: random, ties: keep}\n"
+        "dataset: {test_share: 0.25}\n"
+    )
+    Run.from_file(tmp_path / "run.yaml", folder=tmp_path / "run")()
+
+
+class Server(ThreadingHTTPServer):
+    """A loopback server that speaks OpenAI's protocol; `answer` makes a status and a message of a body."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.asked: list[dict[str, Any]] = []
+        self.keys: set[str | None] = set()
+        self.answer: Callable[[dict[str, Any]], tuple[int, dict[str, Any]]] = lambda body: (
+            200,
+            {"role": "assistant", "content": f"about {len(self.asked)} things"},
+        )
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}/v1"
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: Server
+
+    def do_POST(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+        self.server.asked.append(body)
+        self.server.keys.add(self.headers.get("authorization"))
+        status, message = self.server.answer(body)
+        said: dict[str, Any] = {"error": {"message": "not now"}}
+        if status == 200:
+            finish = message.pop("finish_reason", "tool_calls" if message.get("tool_calls") else "stop")
+            said = {"model": "m", "choices": [{"index": 0, "message": message, "finish_reason": finish}]}
+        raw = json.dumps(said).encode()
+        self.send_response(status)
+        self.send_header("content-type", "application/json")
+        self.send_header("content-length", str(len(raw)))
+        self.end_headers()
+        self.wfile.write(raw)
+
+    def log_message(self, format: str, *args: Any) -> None:  # the parent's name
+        """Say nothing."""
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    with Server() as made:
+        thread = threading.Thread(target=made.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            yield made
+        finally:
+            made.shutdown()
+            thread.join()

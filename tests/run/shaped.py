@@ -1,0 +1,60 @@
+"""Rows and files of shapes that are known, and what a run and an audit read from them."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from amendment.data.audit_inputs import AuditInputs, read_votes, source_of
+from amendment.data.inputs import Inputs, read_inputs
+from amendment.run import RunFile
+
+Rows = Sequence[dict[str, Any]]
+
+
+def ask(text: str) -> dict[str, Any]:
+    return {"role": "user", "content": text}
+
+
+def say(text: str) -> dict[str, Any]:
+    return {"role": "assistant", "content": text}
+
+
+def save(path: Path, rows: Rows) -> Path:
+    """Rows as a file of the kind that its ending says; nested cells of a CSV as JSON texts."""
+    if path.suffix == ".parquet":
+        pq.write_table(pa.Table.from_pylist(list(rows)), path)
+    elif path.suffix == ".csv":
+        with path.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, list(rows[0]))
+            writer.writeheader()
+            writer.writerows(
+                {key: json.dumps(cell) if isinstance(cell, list) else cell for key, cell in row.items()} for row in rows
+            )
+    else:
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return path
+
+
+def audited(path: Path, **who: Any) -> AuditInputs:
+    return read_votes(RunFile(name="t", verdicts=(source_of(path, **who),)), Path())
+
+
+def inputs(path: Path, part: str, **settings: Any) -> Inputs:
+    return read_inputs(RunFile.model_validate({"name": "t", part: [{"path": str(path), **settings}]}), Path())
+
+
+def battle(winner: str, **more: Any) -> dict[str, Any]:
+    talk = {"conversation_a": [ask("hi"), say("yes")], "conversation_b": [ask("hi"), say("no")]}
+    return {"question_id": 7, "model_a": "one", "model_b": "two", "winner": winner, **talk, **more}
+
+
+def rated(model: str, whole: float, **aspects: Any) -> dict[str, Any]:
+    told = {name: {"Rating": rating, "Rationale": "..."} for name, rating in aspects.items()}
+    return {"model": model, "response": f"by {model}", "annotations": told, "overall_score": whole}

@@ -1,0 +1,154 @@
+"""Learning from disagreement, on runs of the simulated world whose constitution lacks a principle."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from amendment.calibration.samples import SampledItem
+from amendment.constitutions import load_constitution
+from amendment.errors import ConfigError, DataError
+from amendment.records import Verdict
+from amendment.run import Run
+from amendment.run.amending import Amended, amend_run
+from amendment.run.engine import Workspace
+from tests.command_line import called
+
+BENCHMARK = Path(__file__).parents[2] / "benchmarks" / "amending.py"
+
+
+@pytest.fixture(scope="module")
+def planting() -> Any:
+    """The benchmark, whose smaller version these tests are."""
+    spec = importlib.util.spec_from_file_location("amending_benchmark", BENCHMARK)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("planted")
+
+
+@pytest.fixture(scope="module")
+def amended(planting: Any, place: Path) -> Amended:
+    """What comes of a run whose constitution says nothing of honesty, for which people care."""
+    found: Amended = planting.planted(place, "honest", seed=1, labels=200)
+    return found
+
+
+@pytest.fixture
+def here(amended: Amended, place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of that run's folder, beside its run file."""
+    shutil.copytree(place, tmp_path / "copy")
+    monkeypatch.chdir(tmp_path / "copy")
+    return Path("runs/planted")
+
+
+def bytes_of(folder: Path) -> bytes:
+    return (folder / "evidence.json").read_bytes()
+
+
+def test_nothing_is_applied(amended: Amended, place: Path) -> None:
+    assert "honest" not in (place / "planted.yaml").read_text()
+    folder = place / "runs" / "planted"
+    assert [path.name for path in (folder / "constitutions").iterdir()] == ["planted.json"]
+    assert "amend" not in (folder / "run.yaml").read_text().replace("# resolved by amendment", "")
+
+
+def test_the_evidence_is_given_for_each_rule(amended: Amended) -> None:
+    document = amended.document
+    assert document["simulated"]
+    assert load_constitution("lilliput").principle("honest").statement in [
+        rule["statement"] for rule in document["rules"]
+    ]
+    assert all(rule["reason"] for rule in document["rules"] if not rule["accepted"])
+    assert {one["principle"] for one in document["principles"]} == {
+        f"planted/{name}" for name in ("correct", "harmless", "helpful", "polite")
+    }
+    assert document["labels"]["comparisons"] == 200
+
+
+def test_a_second_call_asks_nothing_and_writes_the_same(here: Path) -> None:
+    before = bytes_of(here / "amend")
+    again = amend_run(here)
+    assert again is not None
+    assert again.sent == 0
+    assert bytes_of(here / "amend") == before
+
+
+def test_sealed_labels_change_nothing(here: Path) -> None:
+    before = bytes_of(here / "amend")
+    workspace = Workspace(here)
+    said = workspace.read("labels/open", Verdict)
+    turned = [one.model_copy(update={"value": "B" if one.value == "A" else "A"}) for one in said]
+    workspace.write("labels/sealed", Verdict, turned)
+    amend_run(here)
+    assert bytes_of(here / "amend") == before
+    workspace.path("labels/sealed").unlink()
+    amend_run(here)
+    assert bytes_of(here / "amend") == before
+
+
+def test_the_run_goes_on_as_if_nothing_had_been_asked(here: Path) -> None:
+    result = Run.from_file("run.yaml")(until="labels")
+    assert result.ran == ()
+    by_stage = {row["stage"]: row["replies"] for row in result.spending["by stage and model"]}
+    assert by_stage["amend"] > 0
+
+
+def test_too_few_labels_are_refused(here: Path) -> None:
+    workspace = Workspace(here)
+    workspace.write("labels/open", Verdict, workspace.read("labels/open", Verdict)[:40])
+    with pytest.raises(DataError, match=r"40 comparisons have open labels"):
+        amend_run(here)
+
+
+def test_a_debug_sample_is_refused(here: Path) -> None:
+    workspace = Workspace(here)
+    drawn = workspace.read("spot_check/sample", SampledItem)
+    doubtful = [one.model_copy(update={"purpose": "debug", "inclusion": None}) for one in drawn]
+    workspace.write("spot_check/sample", SampledItem, doubtful)
+    with pytest.raises(DataError, match="debug sample"):
+        amend_run(here)
+
+
+HOSTED = "models.judge={provider: openai, model: some, base_url: 'http://127.0.0.1:1/v1', api_key_env: null}"
+
+
+def test_a_model_without_a_price_is_refused_before_anything_is_asked(here: Path) -> None:
+    hosted = HOSTED.replace("http://127.0.0.1:1/v1", "https://models.example/v1")
+    with pytest.raises(ConfigError, match=r"no known price for judge"):
+        amend_run(here, overrides=[hosted])
+
+
+def test_mistakes_are_named(here: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"no model 'jugde' under models.*judge"):
+        amend_run(here, model="jugde")
+    with pytest.raises(ConfigError, match=r"not a run's folder"):
+        amend_run(tmp_path)
+    (here / "labels" / "open.parquet").unlink()
+    with pytest.raises(ConfigError, match=r"amendment label"):
+        amend_run(here)
+
+
+def test_the_command_prints_evidence(
+    here: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert called("amend", str(here), "--json") == 0
+    assert json.loads(capsys.readouterr().out) == json.loads((here / "amend" / "evidence.json").read_text())
+    assert called("amend", str(here), "--proposals", "1") == 0
+    printed = capsys.readouterr()
+    assert "Nothing was applied." in printed.out
+    assert "amend: " in printed.err
+    assert called("amend", str(tmp_path)) == 2

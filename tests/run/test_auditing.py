@@ -1,0 +1,273 @@
+"""An audit from a user's place: a file, a run file or a run's folder in, a certificate out, and no model asked."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from amendment.errors import AmendmentError, ConfigError, DataError
+from amendment.run import Run
+from amendment.run.auditing import audit_path
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+EXAMPLE = ROOT / "examples" / "audit_my_judge.yaml"
+JUDGED: dict[str, Any] = {
+    "name": "judged",
+    "constitution": "lilliput",
+    "models": {"sim": {"provider": "simulated"}},
+    "judging": {"judges": [{"model": "sim", "protocol": "label-tokens"}], "labelled": "judge"},
+}
+
+
+def written(path: Path, rows: list[dict[str, str]]) -> Path:
+    with path.open("w", encoding="utf-8", newline="") as file:
+        table = csv.DictWriter(file, fieldnames=list(rows[0]))
+        table.writeheader()
+        table.writerows(rows)
+    return path
+
+
+def run_file(folder: Path, **parts: Any) -> Path:
+    path = folder / "run.yaml"
+    path.write_text(yaml.safe_dump({"name": "labels", **parts}), encoding="utf-8")
+    return path
+
+
+def test_the_example_finds_the_biases_that_its_judge_has(tmp_path: Path) -> None:
+    audited = audit_path(EXAMPLE, folder=tmp_path / "out")
+    judge = audited.document["judges"][0]
+    assert judge["order"]["index"]["value"] < -0.9  # the first shown wins wherever the orders disagree
+    assert judge["length"]["asymmetry"]["low"] > 0
+    assert {gate["check"]: gate["outcome"] for gate in audited.document["gates"]}["order"] == "FAIL"
+    assert json.loads((tmp_path / "out" / "certificate.json").read_text(encoding="utf-8")) == audited.document
+    page = (tmp_path / "out" / "certificate.md").read_text(encoding="utf-8")
+    assert page.startswith("# Audit")
+    assert "people.csv" in page
+
+
+def test_every_file_that_was_read_is_named_by_its_hash(tmp_path: Path) -> None:
+    audited = audit_path(EXAMPLE, folder=tmp_path)
+    assert [(file["name"], file["rows"]) for file in audited.document["files"]] == [
+        ("people.csv", 120),
+        ("judge_log.csv", 240),
+    ]
+    assert all(len(file["sha256"]) == 64 for file in audited.document["files"])
+
+
+def test_two_audits_of_equal_files_are_equal_to_the_byte(tmp_path: Path) -> None:
+    pages = []
+    for name in ("one", "two"):
+        audit_path(EXAMPLE, folder=tmp_path / name)
+        pages.append([(tmp_path / name / f"certificate.{kind}").read_bytes() for kind in ("json", "md")])
+    assert pages[0] == pages[1]
+
+
+def test_an_arena_file_needs_no_run_file_but_is_told_who_are_people(tmp_path: Path) -> None:
+    # The judge agrees with the person on 8 of 10 questions: 80 %.
+    rows = []
+    for number in range(10):
+        human = "model_a" if number % 2 else "model_b"
+        other = {"model_a": "model_b", "model_b": "model_a"}[human]
+        for judge, winner in (("expert_1", human), ("gpt-x", human if number < 8 else other)):
+            rows.append({"question_id": str(number), "model_a": "m", "model_b": "n", "judge": judge, "winner": winner})
+    path = written(tmp_path / "votes.csv", rows)
+    audited = audit_path(path, people=["expert_*"], folder=tmp_path / "out")
+    assert audited.document["judges"][0]["one_call"]["by_rule"]["no_ties"]["value"] == pytest.approx(0.8)
+    with pytest.raises(DataError, match=r"gpt-x.*expert_1|expert_1.*gpt-x"):
+        audit_path(path, folder=tmp_path / "asked")
+    assert not (tmp_path / "asked").exists()
+
+
+def test_a_file_named_by_itself_is_asked_for_people_as_the_command_takes_them(tmp_path: Path) -> None:
+    rows = [
+        {"question_id": "1", "model_a": "m", "model_b": "n", "judge": judge, "winner": "model_a"}
+        for judge in ("ann", "gpt-x")
+    ]
+    path = written(tmp_path / "votes.csv", rows)
+    with pytest.raises(DataError) as alone:
+        audit_path(path, folder=tmp_path / "out")
+    assert "who are the raters ann, gpt-x? Say which of them are people: --people 'PATTERN'" in str(alone.value)
+    with pytest.raises(DataError) as listed:
+        audit_path(run_file(tmp_path, verdicts=[{"path": "votes.csv"}]), folder=tmp_path / "out")
+    assert "Say kind: person" in str(listed.value)
+    assert "--people" not in str(listed.value)
+
+
+def test_a_dataset_in_a_folder_is_named_by_the_hash_of_its_files(tmp_path: Path) -> None:
+    (tmp_path / "set" / "data").mkdir(parents=True)
+    (tmp_path / "set" / ".cache").mkdir()
+    for name, answer in (("train-0.jsonl", "a"), ("train-1.jsonl", "b")):
+        row = {"prompt": name, "a": "x", "b": "y", "verdict": answer}
+        (tmp_path / "set" / "data" / name).write_text(json.dumps(row) + "\n", encoding="utf-8")
+    path = run_file(tmp_path, verdicts=[{"dataset": "./set", "kind": "person"}])
+    printed = "".join(  # by sha256sum data/*
+        f"{hashlib.sha256((tmp_path / 'set' / name).read_bytes()).hexdigest()}  {name}\n"
+        for name in ("data/train-0.jsonl", "data/train-1.jsonl")
+    )
+    (file,) = audit_path(path, folder=tmp_path / "out").document["files"]
+    assert (file["name"], file["sha256"]) == ("./set[train]", hashlib.sha256(printed.encode()).hexdigest())
+    assert file["sha256"] in (tmp_path / "out" / "certificate.md").read_text(encoding="utf-8")
+    (tmp_path / "set" / ".cache" / "x").write_text("nothing that is read")
+    assert audit_path(path, folder=tmp_path / "out").document["files"] == [file]
+    (tmp_path / "set" / "data" / "train-0.jsonl").write_text(json.dumps({**row, "prompt": "another"}) + "\n")
+    assert audit_path(path, folder=tmp_path / "out").document["files"][0]["sha256"] != file["sha256"]
+
+
+def test_a_file_of_no_known_shape_is_answered_with_lines_to_paste(tmp_path: Path) -> None:
+    path = written(tmp_path / "odd.csv", [{"frage": "one", "eins": "x", "zwei": "y", "wer": "ann", "besser": "1"}])
+    with pytest.raises(DataError) as caught:
+        audit_path(path)
+    told = str(caught.value)
+    assert "frage: one" in told
+    lines = [line for line in told.split("\n") if line.startswith("    ")]
+    (verdicts,) = yaml.safe_load("\n".join(line.removeprefix("    ") for line in lines))["verdicts"]
+    assert verdicts["path"] == "odd.csv"
+    assert set(verdicts["columns"]) >= {"prompt", "a", "b"}
+    assert verdicts["words"] == {"a": "?", "b": "?", "tie": "?"}
+
+
+def test_labels_without_texts_make_a_certificate_and_no_dataset(tmp_path: Path) -> None:
+    rows = [{"id": str(n), "ann": "ab"[n % 2], "judge": "a"} for n in range(6)]
+    written(tmp_path / "labels.csv", rows)
+    columns = {"item": "id"}
+    sources = [
+        {"path": "labels.csv", "kind": "person", "columns": {**columns, "votes": ["ann"]}},
+        {"path": "labels.csv", "kind": "model", "columns": {**columns, "votes": ["judge"]}},
+    ]
+    result = Run.from_file(run_file(tmp_path, verdicts=sources), folder=tmp_path / "run")()
+    assert result.ran == ("inputs", "audit")
+    certificate = json.loads((tmp_path / "run" / "certificate.json").read_text(encoding="utf-8"))
+    # The judge always says a, the person says a on 3 of 6.
+    assert certificate["judges"][0]["one_call"]["by_rule"]["strict"]["value"] == pytest.approx(0.5)
+
+
+def labelled_pairs(folder: Path) -> list[dict[str, Any]]:
+    """Six questions of Lilliput with two answers each, and a person's vote."""
+    from amendment.simulator import sample_prompts
+
+    rows = [
+        {"q": prompt.text, "x": "the answer is 1", "y": "the answer is 2 because gravity", "ann": "ab"[n % 2]}
+        for n, prompt in enumerate(sample_prompts(6, 1))
+    ]
+    written(folder / "labels.csv", rows)
+    return [{"path": "labels.csv", "kind": "person", "columns": {"prompt": "q", "a": "x", "b": "y", "votes": ["ann"]}}]
+
+
+def test_a_runs_judge_is_measured_on_labelled_comparisons_while_people_decide_them(tmp_path: Path) -> None:
+    path = run_file(tmp_path, **{**JUDGED, "verdicts": labelled_pairs(tmp_path)})
+    result = Run.from_file(path, folder=tmp_path / "run")()
+    assert result.sent > 0
+    certificate = json.loads((tmp_path / "run" / "certificate.json").read_text(encoding="utf-8"))
+    judge = certificate["judges"][0]
+    assert judge["one_call"]["items"] == judge["order"]["pairs"] == 6
+    assert {row["decided_by"] for row in result.dataset["train"]} == {"person"}
+    assert sum(len(split) for split in result.dataset.values()) == 6  # each comparison once, though two decided it
+
+
+def test_the_certificate_of_a_judged_run_lists_its_files_of_verdicts(tmp_path: Path) -> None:
+    (tmp_path / "more.jsonl").write_text('{"prompt": "Make 7 from 1 and 6.", "candidate": "1 + 6"}\n', encoding="utf-8")
+    parts = {**JUDGED, "verdicts": labelled_pairs(tmp_path), "prompts": [{"path": "more.jsonl"}]}
+    Run.from_file(run_file(tmp_path, **parts), folder=tmp_path / "run")()
+    (file,) = json.loads((tmp_path / "run" / "certificate.json").read_text(encoding="utf-8"))["files"]
+    digest = hashlib.sha256((tmp_path / "labels.csv").read_bytes()).hexdigest()
+    assert (file["name"], file["rows"], file["sha256"]) == ("labels.csv", 6, digest)
+    assert digest in (tmp_path / "run" / "certificate.md").read_text(encoding="utf-8")
+    assert audit_path(tmp_path / "run", folder=tmp_path / "again").document["files"] == [file]
+
+
+def test_the_audit_reads_the_commit_that_the_inputs_were_read_at(standin: Any, tmp_path: Path) -> None:
+    run_file(tmp_path, verdicts=[{"dataset": "org/labels", "kind": "person"}])
+    rows = [{"prompt": f"q{n}", "a": f"one {n}", "b": f"two {n}", "verdict": "ab"[n % 2]} for n in range(12)]
+    text = "".join(json.dumps(row) + "\n" for row in rows)
+    known = {name: value for name, value in os.environ.items() if not name.startswith("HF_")}
+    with standin.Hub() as hub:
+        labels = hub.repos["datasets", "org/labels"] = standin.Repo("datasets", "org/labels", False)
+        settings = {"HF_ENDPOINT": hub.url, "HF_HOME": str(tmp_path / "home"), "HF_HUB_DISABLE_XET": "1"}
+        first = labels.add({"train.jsonl": hub.keep(text.encode())}, "first")
+        for is_again in (False, True):
+            if is_again:  # the branch moves between the two stages
+                labels.add({"train.jsonl": hub.keep(text.encode()[: len(text) // 2].rpartition(b"\n")[0])}, "second")
+                (tmp_path / "run" / "certificate.json").unlink()
+            subprocess.run(
+                [sys.executable, "-c", "from amendment.run import Run; Run.from_file('run.yaml', folder='run')()"],
+                env={**known, **settings, "OMP_NUM_THREADS": "1"},
+                cwd=tmp_path,
+                capture_output=True,
+                check=True,
+                timeout=120,
+            )
+    certificate = json.loads((tmp_path / "run" / "certificate.json").read_text(encoding="utf-8"))
+    assert [(file["rows"], file["revision"]) for file in certificate["files"]] == [(12, first)]
+
+
+def test_without_being_asked_to_no_judge_is_paid_for_what_people_have_decided(tmp_path: Path) -> None:
+    path = run_file(tmp_path, **{**JUDGED, "verdicts": labelled_pairs(tmp_path)})
+    (tmp_path / "more.jsonl").write_text('{"prompt": "hello", "candidate": "hi"}\n', encoding="utf-8")
+    more = ["judging.labelled=skip", "candidates=[{path: more.jsonl}]"]
+    with pytest.raises(AmendmentError, match=r"judging\.labelled"):
+        Run.from_file(path, folder=tmp_path / "run", overrides=more)()
+
+
+def test_the_folder_of_a_run_can_be_audited_again_and_is_left_as_it_is(tmp_path: Path) -> None:
+    path = run_file(tmp_path, **{**JUDGED, "seed": 7, "verdicts": labelled_pairs(tmp_path)})
+    run = Run.from_file(path, folder=tmp_path / "run")
+    run()
+    audit_path(tmp_path / "run", folder=tmp_path / "again")
+    for name in ("certificate.json", "certificate.md"):
+        assert (tmp_path / "run" / name).read_bytes() == (tmp_path / "again" / name).read_bytes()
+    with pytest.raises(ConfigError, match="its stage audit makes"):
+        audit_path(tmp_path / "run", folder=tmp_path / "run")
+    assert run().ran == ()
+    with pytest.raises(ConfigError, match="not a run's folder"):
+        audit_path(tmp_path / "again")
+
+
+def test_a_certificate_of_the_simulated_world_says_so(tmp_path: Path) -> None:
+    path = run_file(tmp_path, **{**JUDGED, "verdicts": labelled_pairs(tmp_path)})
+    Run.from_file(path, folder=tmp_path / "run")()
+    assert "Simulated:" in (tmp_path / "run" / "certificate.md").read_text(encoding="utf-8")
+    assert json.loads((tmp_path / "run" / "certificate.json").read_text(encoding="utf-8"))["simulated"]
+
+
+def test_options_that_would_be_passed_over_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="--people is for a data file"):
+        audit_path(EXAMPLE, people=["ann"], folder=tmp_path / "out")
+    path = written(tmp_path / "votes.csv", [{"item": "1", "ann": "a"}])
+    with pytest.raises(ConfigError, match="--set is for a run file"):
+        audit_path(path, overrides=["seed=1"], folder=tmp_path / "out")
+
+
+def test_an_audit_stands_until_its_files_change(tmp_path: Path) -> None:
+    sources = labelled_pairs(tmp_path)
+    path = run_file(tmp_path, verdicts=sources)
+    assert Run.from_file(path, folder=tmp_path / "run")().ran == ("inputs", "audit", "dataset")
+    assert Run.from_file(path, folder=tmp_path / "run")().ran == ()
+    text = (tmp_path / "labels.csv").read_text(encoding="utf-8")
+    (tmp_path / "labels.csv").write_text(text.replace(",a\r\n", ",b\r\n"), encoding="utf-8", newline="")
+    assert "audit" in Run.from_file(path, folder=tmp_path / "run")().ran
+
+
+def test_a_run_file_with_nothing_to_audit_says_what_to_add(tmp_path: Path) -> None:
+    (tmp_path / "p.jsonl").write_text('{"prompt": "hello"}\n', encoding="utf-8")
+    with pytest.raises(ConfigError, match="brings no verdicts"):
+        audit_path(run_file(tmp_path, prompts=[{"path": "p.jsonl"}]), folder=tmp_path / "out")
+
+
+def test_the_example_read_with_the_wrong_coordinates_is_asked_about_them(tmp_path: Path) -> None:
+    right = audit_path(EXAMPLE, folder=tmp_path / "right")
+    config = yaml.safe_load(EXAMPLE.read_text(encoding="utf-8"))
+    for source in config["verdicts"]:
+        source["path"] = str(EXAMPLE.parent / source["path"])
+    config["verdicts"][1]["coordinates"] = "content"
+    wrong = audit_path(run_file(tmp_path, **{**config, "name": "wrong"}), folder=tmp_path / "wrong")
+    asked = [any("check coordinates and orders" in line.lower() for line in one.lines) for one in (right, wrong)]
+    assert asked == [False, True]

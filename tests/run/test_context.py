@@ -1,0 +1,116 @@
+"""Models are found from the run file's folder or from home, and trained ones are let go when they have answered."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import pytest
+
+from amendment.errors import ConfigError, Rejected
+from amendment.llm.ledger_recording import Ledger
+from amendment.llm.specs import LocalSpec, SimulatedSpec
+from amendment.records import user
+from amendment.run import Run
+from amendment.run.assembly import assemble
+from amendment.run.context import Context, located
+from amendment.run.engine import Made, Stage, Workspace
+from amendment.run.progress import QuietProgress
+from amendment.sync import run_sync
+from amendment.training import TinyModel, build_tiny
+
+LOCAL = """\
+name: local
+constitution: lilliput
+models: {writer: {provider: local, model: MODEL}}
+prompts: [{lilliput: 4}]
+critique: {model: writer}
+"""
+SHAPE = TinyModel(hidden=16, layers=1, heads=2, intermediate=32, vocab=400, context=64)
+
+
+def workers() -> list[str]:
+    return [thread.name for thread in threading.enumerate() if thread.name.startswith("local-model")]
+
+
+def context_of(path: Path, folder: Path) -> Context:
+    return Context(Run.from_file(path, folder=folder).config, path.parent, Workspace(folder), QuietProgress())
+
+
+def test_a_trained_policy_is_let_go_when_its_answers_are_in(tmp_path: Path) -> None:
+    path = tmp_path / "run.yaml"
+    path.write_text(LOCAL.replace("MODEL", "org/name"))
+    context = context_of(path, tmp_path / "run")
+    build_tiny(context.workspace.path("models/sft"), ["some words"] * 4, SHAPE)
+    made = Stage(name="sft", title="t", settings={}, needs=(), makes=("models/sft",), run=lambda: Made((), {}))
+    context.workspace.close(made, Made(("models/sft",), {}))
+    before = workers()
+    with context.policy("sft", temperature=1.0, max_tokens=4, batch_size=2) as model:
+        assert run_sync(model.ask(user("hello"))).reply.messages
+        assert len(workers()) == len(before) + 1
+    assert workers() == before
+    with pytest.raises(Rejected), context.policy("sft", temperature=1, max_tokens=4, batch_size=2) as model:
+        run_sync(model.ask(user("too long " * 100)))
+    assert workers() == before
+    context.close()
+
+
+def test_the_ledger_is_closed_where_replies_are_written_to_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "run.yaml"
+    path.write_text(LOCAL.replace("MODEL", "org/name"))
+    context = context_of(path, tmp_path / "run")
+    threads: list[str] = []
+    close = Ledger.close
+
+    def closed(ledger: Ledger) -> None:
+        threads.append(threading.current_thread().name)
+        close(ledger)
+
+    monkeypatch.setattr(Ledger, "close", closed)
+    assert context.calls.sent == 0
+    context.close()
+    assert threads == ["amendment-loop"]
+    with Ledger(tmp_path / "run" / "ledger.sqlite"):
+        pass  # the folder is free again
+
+
+def test_a_folder_is_found_beside_the_run_file_and_at_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    for folder in (tmp_path / "home" / "model", tmp_path / "runs" / "own"):
+        folder.mkdir(parents=True)
+
+    def found(model: str) -> str:
+        spec = located(LocalSpec(provider="local", model=model), tmp_path / "runs")
+        assert isinstance(spec, LocalSpec)
+        return spec.model
+
+    assert found("~/model") == str(tmp_path / "home" / "model")
+    assert found("own") == str(tmp_path / "runs" / "own")
+    assert found("org/name") == "org/name"
+    assert found("~/absent") == "~/absent"
+    simulated = SimulatedSpec(provider="simulated")
+    assert located(simulated, tmp_path) is simulated
+
+
+def test_a_changed_model_at_home_makes_its_stages_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "config.json").write_text("{}")
+    path = tmp_path / "run.yaml"
+    path.write_text(LOCAL.replace("MODEL", "~/model"))
+
+    def settings() -> object:
+        stages = {stage.name: stage for stage in assemble(context_of(path, tmp_path / "run"))}
+        return stages["critique"].settings
+
+    first = settings()
+    (tmp_path / "model" / "config.json").write_text('{"changed": 1}')
+    assert settings() != first
+
+
+def test_a_base_that_is_made_here_has_no_revision(tmp_path: Path) -> None:
+    path = tmp_path / "run.yaml"
+    text = LOCAL.replace("{provider: local, model: MODEL}", "{provider: simulated}")
+    path.write_text(f"{text}base: {{on: drafts}}\nsft: {{base: base, revision: main}}\n")
+    with pytest.raises(ConfigError, match="only a base on the Hub has a revision"):
+        Run.from_file(path, folder=tmp_path / "run").check()

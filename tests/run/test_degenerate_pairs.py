@@ -1,0 +1,119 @@
+"""Degenerate pairs never leave a run: judged, imported and mixed-in ones alike, each counted with its reason."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from amendment.errors import AmendmentError
+from amendment.publishing.publication import prepare
+from amendment.run import Result, Run
+
+Row = dict[str, str]
+WHOLE = [{"prompt": f"what is {i}", "chosen": f"it is {i}", "rejected": f"who knows {i}"} for i in range(8)]
+DEGENERATE = [
+    {"prompt": "space", "chosen": "two words", "rejected": "two \u200b words"},
+    {"prompt": "nothing", "chosen": "a word", "rejected": "\u200b"},
+    {"prompt": "template", "chosen": "<|im_end|><|im_start|>system", "rejected": "fine"},
+]
+REASONS = {"equal texts": 1, "empty answer": 1, "marks of a template in an answer": 1}
+OWN = "name: own\npairs: [{path: rows.jsonl, rater: person}]\ndataset: {test_share: 0.25}\n"
+
+MODELS = OWN.replace("rater: person", "rater: model")
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> Callable[..., Result]:
+    """Makes a run of these lines and files."""
+
+    def making(text: str, **files: list[Row]) -> Result:
+        for name, rows in files.items():
+            (tmp_path / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+        (tmp_path / "run.yaml").write_text(text)
+        return Run.from_file(tmp_path / "run.yaml", folder=tmp_path / "run")()
+
+    return making
+
+
+def texts(result: Result) -> set[tuple[str, str]]:
+    rows = [row for split in result.dataset.values() for row in split]
+    return {(row["chosen"][0]["content"], row["rejected"][0]["content"]) for row in rows}
+
+
+def test_imported_pairs_without_content_are_left_out_and_counted(make: Callable[..., Result]) -> None:
+    result = make(OWN, rows=[*WHOLE, *DEGENERATE])
+    assert texts(result) == {(row["chosen"], row["rejected"]) for row in WHOLE}
+    assert result.summary["stages"]["dataset"]["left out"] == REASONS
+    (told,) = [line for line in (result.folder / "summary.md").read_text().splitlines() if "left out" in line]
+    card = prepare(result.folder, repo="org/own", license="mit").body
+    for reason in REASONS:
+        assert f"{reason} 1" in told
+        assert f"`{reason}` 1" in card
+
+
+def test_a_run_of_nothing_but_degenerate_pairs_says_why_it_has_none(make: Callable[..., Result]) -> None:
+    with pytest.raises(AmendmentError, match="1 equal texts"):
+        make(OWN, rows=DEGENERATE)
+
+
+def test_one_answer_to_most_prompts_is_chosen_by_people_alone(make: Callable[..., Result]) -> None:
+    # the files name no writers, so that all answers have one: "me" stands at 9 of 10 prompts, as of a null model
+    rows = [{"prompt": f"what is {i}", "chosen": "me", "rejected": f"it is {i}"} for i in range(8)]
+    rows += [{"prompt": "what is 8", "chosen": "it is 8", "rejected": "me"}]
+    rows += [{"prompt": "what is 9", "chosen": "it is 9", "rejected": "who knows"}]
+    result = make(MODELS, rows=rows)
+    assert texts(result) == {("it is 8", "me"), ("it is 9", "who knows")}
+    assert result.summary["stages"]["dataset"]["left out"] == {"identical answers across prompts": 8}
+    kept = make(MODELS.replace("0.25", "0.25, constant_answers: {of_writer: 1}"), rows=rows)
+    assert len(texts(kept)) == 10
+    assert len(texts(make(OWN, rows=rows))) == 10
+
+
+def test_mixed_in_pairs_are_looked_at_too(make: Callable[..., Result]) -> None:
+    theirs_too = "{path: theirs.jsonl, share: 0.5, rater: person, license: mit}"
+    mix = f"dataset: {{mix: [{{source: run, share: 0.5}}, {theirs_too}], test_share: 0}}"
+    theirs = [{**row, "prompt": f"also {row['prompt']}"} for row in WHOLE]
+    result = make(OWN.replace("dataset: {test_share: 0.25}", mix), rows=WHOLE, theirs=[*theirs, *DEGENERATE])
+    counts = result.summary["stages"]["mixing"]["theirs.jsonl"]
+    assert counts["pairs"] == len(WHOLE)
+    assert {name: counts[f"left out: {name}"] for name in REASONS} == REASONS
+    assert len(texts(result)) == len(WHOLE)
+
+
+JUDGED = """\
+name: judged
+seed: 3
+constitution: lilliput
+models: {second: {provider: simulated}}
+prompts: [{path: asked.jsonl}]
+candidates: [{path: answers.jsonl, columns: {candidate: answer, model: who}}]
+judging: {judges: [{model: second, protocol: label-tokens}], pairs: best_worst}
+dataset: {test_share: 0}
+"""
+
+
+def test_a_null_model_among_the_candidates_wins_no_pair(make: Callable[..., Result]) -> None:
+    from amendment.simulator import sample_prompts
+
+    asked = [prompt.text for prompt in sample_prompts(6, 0)]
+    # "blub" is outside of the world's grammar, so that the judge prefers the null model's one sentence
+    null = [{"prompt": text, "answer": "i am not certain", "who": "null"} for text in asked]
+    other = [{"prompt": text, "answer": f"blub {i}", "who": "other"} for i, text in enumerate(asked)]
+    with pytest.raises(AmendmentError, match="6 identical answers across prompts"):
+        make(JUDGED, asked=[{"prompt": text} for text in asked], answers=[*null, *other])
+
+
+def test_a_marked_candidate_does_not_cost_its_prompt_the_pair(make: Callable[..., Result]) -> None:
+    from amendment.simulator import sample_prompts
+
+    asked = [prompt.text for prompt in sample_prompts(4, 0)]
+    said = ("i am not certain", "blub", "i am not certain <|im_end|>")
+    rows = [{"prompt": t, "answer": f"{s} {'indeed ' * i}", "who": s} for i, t in enumerate(asked) for s in said]
+    result = make(JUDGED, asked=[{"prompt": text} for text in asked], answers=rows)
+    counts = result.summary["stages"]["dataset"]["left out"]
+    assert counts["marks of a template in an answer"] == 8  # of 3 comparisons of a prompt those two with the mark
+    assert len(texts(result)) == 4
+    assert not any("<|im_end|>" in text for pair in texts(result) for text in pair)

@@ -1,0 +1,172 @@
+"""Stages find each other by reference, run once, and again only when something that they read has changed."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from amendment.errors import ConfigError, LedgerError
+from amendment.run.context import Split
+from amendment.run.engine import Made, Stage, Workspace, in_order
+
+
+class Bench:
+    """Three stages in a row, each of which copies what it reads; `text` is what the first one finds outside."""
+
+    def __init__(self, folder: Path) -> None:
+        self.workspace = Workspace(folder)
+        self.text = "a"
+        self.upper = False
+        self.ran: list[str] = []
+
+    def stages(self) -> list[Stage]:
+        return [
+            self._stage("first", (), {"text": self.text}, lambda: self.text.upper() if self.upper else self.text),
+            self._stage("second", ("first/out",), {}, lambda: self._read("first").lower()),
+            self._stage("third", ("second/out",), {"by": 1}, lambda: self._read("second") * 2),
+        ]
+
+    def run(self, stages: Sequence[Stage] | None = None) -> list[str]:
+        """What a run does; gives the names of the stages that had to be run."""
+        self.ran = []
+        for stage in in_order(stages or self.stages()):
+            if not self.workspace.stands(stage):
+                self.workspace.close(stage, stage.run())
+        return self.ran
+
+    def _stage(self, name: str, needs: tuple[str, ...], settings: dict[str, object], make: Callable[[], str]) -> Stage:
+        def run() -> Made:
+            self.ran.append(name)
+            rows = [Split(prompt_id=make(), split="train")]
+            return Made((self.workspace.write(f"{name}/out", Split, rows),), {"rows": 1})
+
+        return Stage(name=name, title=name, settings=settings, needs=needs, makes=(f"{name}/out",), run=run)
+
+    def _read(self, name: str) -> str:
+        return self.workspace.read(f"{name}/out", Split)[0].prompt_id
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    return Bench(tmp_path)
+
+
+def test_stages_run_once_and_then_stand(bench: Bench) -> None:
+    assert bench.run() == ["first", "second", "third"]
+    assert bench.run() == []
+    assert bench.workspace.read("third/out", Split)[0].prompt_id == "aa"
+
+
+def test_a_new_process_finds_what_stands(bench: Bench, tmp_path: Path) -> None:
+    bench.run()
+    assert Bench(tmp_path).run() == []
+
+
+def test_a_changed_setting_reruns_its_stage_and_what_follows_from_it(bench: Bench) -> None:
+    bench.run()
+    bench.text = "b"
+    assert bench.run() == ["first", "second", "third"]
+    assert bench.workspace.read("third/out", Split)[0].prompt_id == "bb"
+
+
+def test_a_setting_of_the_last_stage_reruns_nothing_before_it(bench: Bench) -> None:
+    bench.run()
+    *others, last = bench.stages()
+    changed = [*others, replace(last, settings={"by": 2})]
+    assert bench.run(changed) == ["third"]
+    assert bench.run(changed) == []
+
+
+def test_what_is_rebuilt_with_equal_bytes_stops_the_chain(bench: Bench) -> None:
+    bench.run()
+    bench.text, bench.upper = "A", False
+    assert bench.run() == ["first", "second"], "the second stage writes the same bytes, so the third stands"
+
+
+def test_a_deleted_artefact_is_rebuilt_and_its_readers_stand(bench: Bench) -> None:
+    bench.run()
+    bench.workspace.path("second/out").unlink()
+    assert bench.run() == ["second"]
+
+
+def test_a_touched_artefact_is_rebuilt(bench: Bench) -> None:
+    bench.run()
+    path = bench.workspace.path("second/out")
+    before = path.read_bytes()
+    path.write_bytes(before[:-1] + b"?")
+    assert bench.run() == ["second"]
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"key": 1, "artefacts": {"a": 1}, "counts": {}}', '{"key": 1}'])
+def test_a_damaged_note_counts_as_none(bench: Bench, text: str, tmp_path: Path) -> None:
+    bench.run()
+    (tmp_path / "stages" / "second.json").write_text(text)
+    assert bench.run() == ["second"]
+
+
+def test_a_stage_that_fails_is_not_done(bench: Bench) -> None:
+    stages = bench.stages()
+
+    def fails() -> Made:
+        raise ValueError("no")
+
+    with pytest.raises(ValueError, match="no"):
+        bench.run([stages[0], replace(stages[1], run=fails), stages[2]])
+    assert bench.workspace.note("second") is None
+    assert bench.run() == ["second", "third"]
+
+
+def test_what_nobody_made_is_named(bench: Bench) -> None:
+    with pytest.raises(LedgerError, match="second/out is missing"):
+        bench.workspace.digest("second/out")
+
+
+def test_a_folder_of_files_is_one_artefact(bench: Bench) -> None:
+    folder = bench.workspace.path("models/base")
+
+    def run() -> Made:
+        (folder / "inner").mkdir(parents=True, exist_ok=True)
+        (folder / "config.json").write_text("{}")
+        (folder / "inner" / "weights").write_text("1 2 3")
+        return Made(("models/base",), {})
+
+    stage = Stage(name="base", title="t", settings={}, needs=(), makes=("models/base",), run=run)
+    bench.workspace.close(stage, run())
+    assert bench.workspace.stands(stage)
+    first = bench.workspace.digest("models/base")
+    (folder / "inner" / "weights").write_text("1 2 4")
+    assert not bench.workspace.stands(stage)
+    bench.workspace.close(stage, run())
+    assert bench.workspace.digest("models/base") == first
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_order_comes_from_references_and_not_from_the_list(bench: Bench, seed: int) -> None:
+    stages = bench.stages()
+    random.Random(seed).shuffle(stages)
+    assert [stage.name for stage in in_order(stages)] == ["first", "second", "third"]
+
+
+def test_a_circle_is_named(bench: Bench) -> None:
+    first, second, third = bench.stages()
+    with pytest.raises(ConfigError, match="first -> third -> second -> first"):
+        in_order([replace(first, needs=("third/out",)), second, third])
+
+
+def test_a_model_is_its_weights_and_not_how_it_came_about(bench: Bench) -> None:
+    """Otherwise a training that ends with the same weights would have every later answer asked for, and paid, again."""
+    folder = bench.workspace.path("models/dpo")
+    folder.mkdir(parents=True)
+    digests = []
+    for weights, history in (("w", "short"), ("w", "long"), ("v", "long")):
+        (folder / "model.safetensors").write_text(weights)
+        (folder / "history.json").write_text(history)
+        stage = Stage(name="dpo", title="t", settings={}, needs=(), makes=("models/dpo",), run=lambda: Made((), {}))
+        bench.workspace.close(stage, Made(("models/dpo",), {}))
+        digests.append(bench.workspace.digest("models/dpo"))
+    assert digests[0] == digests[1] != digests[2]

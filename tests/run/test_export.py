@@ -1,0 +1,276 @@
+"""Rows of every kind in every format of an export: what it holds, what it leaves out, and what TRL makes of it."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from amendment.errors import ConfigError, DataError
+from amendment.publishing.contents import wrong_pair
+from amendment.publishing.dataset_files import as_dataset, preference_dataset_dict
+from amendment.publishing.exporting import Exported, export_run
+from amendment.publishing.tables import Tables
+from amendment.records import Candidate, Comparison, Message, Preference, Prompt
+from amendment.run.runfile.config import RunFile
+from amendment.tables import read_rows
+
+TOOL = {"type": "function", "function": {"name": "look", "description": "Look.", "parameters": {"type": "object"}}}
+CALL = {"type": "function", "function": {"name": "look", "arguments": {"at": 0.1 + 0.2, "deep": None}}}
+
+
+def said(role: str, content: Any = None, **further: Any) -> Message:
+    return Message.from_json({"role": role, **({} if content is None else {"content": content}), **further})
+
+
+def preference(prompt: Prompt, chosen: Message, rejected: Message, **further: Any) -> Preference:
+    better, worse = (Candidate(prompt_id=prompt.id, messages=(one,), kind="imported") for one in (chosen, rejected))
+    values = {"p_chosen": 0.75, "p_chosen_raw": 0.75, "decided_by": "judge", "raters": ("judge",), **further}
+    return Preference(
+        prompt=prompt.messages,
+        chosen=better.messages,
+        rejected=worse.messages,
+        tools=prompt.tools,
+        chat_template_kwargs=prompt.chat_template_kwargs,
+        comparison_id=Comparison.between(better, worse).id,
+        prompt_id=prompt.id,
+        chosen_id=better.id,
+        rejected_id=worse.id,
+        **values,
+    )
+
+
+def plain_pair(i: int, **further: Any) -> Preference:
+    prompt = Prompt(messages=(said("user", f"ask {i}"),))
+    return preference(prompt, said("assistant", f"yes {i}"), said("assistant", f"no {i}"), **further)
+
+
+def every_kind() -> list[Preference]:
+    """A plain pair, a system text with several turns, tools with calls, thinking, options of the template."""
+    talk = (said("system", "be kind"), said("user", "hello"), said("assistant", "hello you"), said("user", "and now?"))
+    asked = (said("user", [{"type": "text", "text": "look it up"}]),)
+    return [
+        plain_pair(0),
+        preference(Prompt(messages=talk), said("assistant", "yes indeed"), said("assistant", "no never")),
+        preference(
+            Prompt(messages=asked, tools=(TOOL,)),
+            said("assistant", tool_calls=[CALL]),
+            said("assistant", "yes without a look"),
+        ),
+        preference(
+            Prompt(messages=(said("user", "think"),), chat_template_kwargs={"depth": 2}),
+            said("assistant", "yes", thinking="step by step"),
+            said("assistant", "no"),
+        ),
+    ]
+
+
+@pytest.fixture
+def of_rows(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[list[Preference], str], Exported]:
+    """Exports rows as if they were a run's."""
+
+    def export(rows: list[Preference], format: str) -> Exported:
+        monkeypatch.setattr(
+            Tables,
+            "of_run",
+            lambda folder: SimpleNamespace(preferences={"train": rows}, config=RunFile(name="t", seed=7)),
+        )
+        return export_run(tmp_path, format, tmp_path / format)
+
+    return export
+
+
+def lines_of(result: Exported) -> list[dict[str, Any]]:
+    (path,) = result.files
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def test_numbers_in_tool_calls_and_absent_options_come_out_as_they_went_in() -> None:
+    rows = preference_dataset_dict({"train": every_kind()})["train"]
+    assert rows[2]["chosen"][0]["tool_calls"][0]["function"]["arguments"] == {"at": 0.30000000000000004, "deep": None}
+    assert [row["chat_template_kwargs"] for row in rows] == [{}, {}, {}, {"depth": 2}]
+    stored = rows.with_format("arrow")[:].to_pylist()
+    assert [wrong_pair(row) for row in stored] == [None] * 4
+
+
+def test_kto_rows_are_the_pairs_unpaired_and_ties_are_told(of_rows: Any) -> None:
+    from datasets import load_dataset
+    from trl.data_utils import unpair_preference_dataset
+
+    rows = [*every_kind(), plain_pair(9, p_chosen=0.5)]
+    result = of_rows(rows, "kto")
+    assert result.left_out == {"a tie, which has no better answer": 1}
+    (path,) = result.files
+    written = load_dataset("parquet", data_files=str(path), split="train", cache_dir=str(path.parent / "cache"))
+    columns = ["prompt", "chosen", "rejected", "tools", "chat_template_kwargs"]
+    pairs = preference_dataset_dict({"train": rows[:4]})["train"].select_columns(columns)
+    unpaired = unpair_preference_dataset(pairs)
+    names = ("prompt", "completion", "label", "tools", "chat_template_kwargs")
+    there, expected = ([{name: row[name] for name in names} for row in rows] for rows in (written, unpaired))
+    assert sorted(map(str, there)) == sorted(map(str, expected))
+    assert written["label"][:] == [True, False] * 4
+    assert written["p"][:] == [0.75, 0.25] * 4
+
+
+def test_openrlhf_and_nemo_get_roles_and_texts_and_say_what_is_left_out(of_rows: Any) -> None:
+    rows = [*every_kind(), plain_pair(9, p_chosen=0.5)]
+    told = {"a tie, which has no better answer": 1}
+    for format, trainer in (("openrlhf", "OpenRLHF"), ("nemo", "NeMo RL")):
+        result = of_rows(rows, format)
+        assert result.left_out == {**told, f"tools or tool calls, which {trainer} does not show to the model": 1}
+        assert any("thinking" in what for what in result.not_held)
+    talk = every_kind()[1]
+    turns = [message.to_json() for message in talk.prompt]
+    openrlhf, nemo = (lines_of(of_rows(rows, format)) for format in ("openrlhf", "nemo"))
+    assert len(openrlhf) == len(nemo) == 3
+    ids = {"comparison_id": talk.comparison_id, "prompt_id": talk.prompt_id}
+    better, worse = [{"role": "assistant", "content": "yes indeed"}], [{"role": "assistant", "content": "no never"}]
+    assert openrlhf[1] == {"prompt": turns, "chosen": better, "rejected": worse, **ids}
+    completions = [{"rank": 0, "completion": better}, {"rank": 1, "completion": worse}]
+    assert nemo[1] == {"context": turns, "completions": completions, **ids}
+    with pytest.raises(DataError, match="nemo: none of the pairs can be held"):
+        of_rows([every_kind()[2]], "nemo")
+
+
+def test_jsonl_holds_every_row_as_it_is(of_rows: Any) -> None:
+    rows = [*every_kind(), plain_pair(9, p_chosen=0.5, license="mit", raters=("a", "b"), decided_by="person")]
+    result = of_rows(rows, "jsonl")
+    assert (result.left_out, result.not_held) == ({}, ())
+    assert [Preference.from_json(row) for row in lines_of(result)] == rows
+
+
+def test_a_table_for_people_opens_as_utf8_and_keeps_lines_in_their_cells(of_rows: Any) -> None:
+    prompt = Prompt(messages=(said("user", 'say "hé"\nnow'),))
+    attack = preference(prompt, said("assistant", '=HYPERLINK("http://x","y")'), said("assistant", "no"))
+    (path,) = of_rows([attack, every_kind()[2]], "csv").files
+    raw = path.read_bytes()
+    assert raw.startswith(b"\xef\xbb\xbf"), "by which spreadsheets know the encoding"
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        first, second = csv.DictReader(file)
+    assert first["prompt"] == 'say "hé"\nnow'
+    assert first["chosen"] == '\'=HYPERLINK("http://x","y")'
+    assert first["p_chosen"] == "0.75"
+    assert second["chosen"].startswith('assistant: (calls) {"name": "look"')
+    assert read_rows(path)[0].values["rejected"] == "no", "the project reads its own tables"
+
+
+def test_an_export_replaces_its_own_files_and_nothing_else(of_rows: Any, tmp_path: Path) -> None:
+    of_rows(every_kind(), "csv")
+    of_rows(every_kind()[:1], "csv")
+    assert len(read_rows(tmp_path / "csv/train.csv")) == 1
+    (tmp_path / "csv/notes.txt").write_text("mine")
+    with pytest.raises(ConfigError, match=r"holds files that no export has left there like this \(notes.txt\)"):
+        of_rows(every_kind(), "csv")
+    with pytest.raises(ConfigError, match="no format 'ktoo' \\(did you mean 'kto'"):
+        of_rows(every_kind(), "ktoo")
+
+
+@pytest.mark.parametrize("name", ["train.csv", "test.jsonl", "train.parquet"])
+def test_files_of_somebody_else_are_refused_by_name_and_kept_whatever_they_are_called(
+    of_rows: Any, tmp_path: Path, name: str
+) -> None:
+    (tmp_path / "csv").mkdir()
+    (tmp_path / "csv" / name).write_text("mine")
+    with pytest.raises(ConfigError, match=name):
+        of_rows(every_kind(), "csv")
+    assert [(path.name, path.read_text()) for path in (tmp_path / "csv").iterdir()] == [(name, "mine")]
+
+
+def test_an_export_that_somebody_edited_or_that_fails_is_kept(of_rows: Any, tmp_path: Path) -> None:
+    (path,) = of_rows(every_kind(), "nemo").files
+    before = {one.name: one.read_bytes() for one in path.parent.iterdir()}
+    with pytest.raises(DataError, match="none of the pairs can be held"):
+        of_rows([every_kind()[2]], "nemo")
+    assert {one.name: one.read_bytes() for one in path.parent.iterdir()} == before
+    path.write_text("corrected by hand")
+    with pytest.raises(ConfigError, match=r"train.jsonl"):
+        of_rows(every_kind(), "nemo")
+    assert path.read_text() == "corrected by hand"
+
+
+def test_another_format_takes_the_place_of_an_earlier_one_even_after_it_was_cut_off(
+    of_rows: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (old,) = of_rows(every_kind(), "csv").files
+    (tmp_path / "trl").symlink_to(old.parent)
+    unlink = Path.unlink
+
+    def killed(self: Path, missing_ok: bool = False) -> None:
+        """Just before the old file is deleted."""
+        if self.name == "train.csv":
+            raise KeyboardInterrupt
+        unlink(self, missing_ok=missing_ok)
+
+    monkeypatch.setattr(Path, "unlink", killed)
+    with pytest.raises(KeyboardInterrupt):
+        of_rows(every_kind(), "trl")
+    assert {path.name for path in old.parent.glob("train.*")} == {"train.csv", "train.parquet"}
+    monkeypatch.setattr(Path, "unlink", unlink)
+    of_rows(every_kind(), "trl")
+    assert {path.name for path in old.parent.iterdir()} == {"train.parquet", ".amendment-export.json"}
+
+
+class Tokenised:
+    """What TRL's own trainers make of rows when they are made; nothing is trained."""
+
+    def __init__(self, model: Path, tokenizer: Any, folder: Path) -> None:
+        self.model, self.tokenizer, self.folder = str(model), tokenizer, str(folder)
+
+    def __call__(self, kind: str, rows: Any) -> Any:
+        import trl
+
+        settings = {"use_cpu": True, "bf16": False, "report_to": "none", "disable_tqdm": True, "max_length": None}
+        config = getattr(trl, f"{kind}Config")(output_dir=self.folder, per_device_train_batch_size=2, **settings)
+        trainer = getattr(trl, f"{kind}Trainer")(
+            model=self.model, args=config, train_dataset=rows, processing_class=self.tokenizer
+        )
+        return trainer.train_dataset
+
+    def text(self, ids: list[int]) -> str:
+        return str(self.tokenizer.decode(ids))
+
+
+@pytest.fixture
+def tokenised(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Tokenised:
+    from amendment.training import TinyModel, build_tiny, load_tokenizer
+
+    monkeypatch.setattr("trl.trainer.base_trainer._BaseTrainer._send_telemetry", lambda self: None)
+    shape = TinyModel(hidden=16, layers=1, heads=2, intermediate=32, vocab=400, context=512)
+    build_tiny(tmp_path / "tiny", ["yes no look it up be kind"] * 4, shape, seed=1)
+    return Tokenised(tmp_path / "tiny", load_tokenizer(tmp_path / "tiny"), tmp_path / "out")
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::UserWarning", "ignore::DeprecationWarning")
+def test_every_trainer_of_trl_takes_every_row(of_rows: Any, tokenised: Tokenised) -> None:
+    from datasets import Features, Json, List, load_dataset
+
+    rows = every_kind()
+    (trl_file,) = of_rows(rows, "trl").files
+    (kto_file,) = of_rows(rows, "kto").files
+    pairs, answers = (
+        load_dataset("parquet", data_files=str(path), split="train", cache_dir=str(path.parent / "cache"))
+        for path in (trl_file, kto_file)
+    )
+    for row, source in zip(tokenised("DPO", pairs), rows, strict=True):
+        assert tokenised.text(row["prompt_ids"]).endswith("<|assistant|>")
+        assert ("<|tools|>" in tokenised.text(row["prompt_ids"])) == bool(source.tools)
+        assert ("<|system|>be kind" in tokenised.text(row["prompt_ids"])) == (source.prompt[0].role == "system")
+        assert ("<|call|>" in tokenised.text(row["chosen_ids"])) == bool(source.chosen[0].tool_calls)
+        assert tokenised.text(row["rejected_ids"]) == f"{source.rejected[0].content}<|end|>"
+    for row, source in zip(tokenised("Reward", pairs), rows, strict=True):
+        assert tokenised.text(row["rejected_ids"]).endswith(f"{source.rejected[0].content}<|end|>")
+    labelled = tokenised("KTO", answers)
+    assert labelled["label"][:] == [True, False] * 4
+    assert sorted(tokenised.text(ids) for ids in labelled["completion_ids"][1::2]) == sorted(
+        f"{row.rejected[0].content}<|end|>" for row in rows
+    )
+    whole = [{"messages": row["prompt"] + row["chosen"], "tools": row["tools"]} for row in pairs]
+    features = Features({"messages": List(Json()), "tools": List(Json())})
+    fine_tuned = tokenised("SFT", as_dataset(whole, features))
+    assert [tokenised.text(ids).endswith("<|end|>") for ids in fine_tuned["input_ids"]] == [True] * 4

@@ -1,0 +1,74 @@
+"""Verdicts of a judge over HTTP that cannot be read, and a model that is another one behind the same name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from amendment.errors import AmendmentError
+from amendment.records import Verdict
+from amendment.run import Result, Run
+from amendment.run.store import read_records
+from tests.vendors.catalogue import FAULTS
+from tests.vendors.runs import dataset_of, fixtures, write_run
+from tests.vendors.server import FaultServer
+from tests.vendors.troubles import Fault
+from tests.vendors.wire import Ask
+
+JUDGING = {"judges": [{"model": "reader", "protocol": "verdict"}], "orders": "both", "principles_per_pair": 1}
+
+
+one_server, undisturbed, server = fixtures(judging=JUDGING)
+
+
+def verdicts_in(folder: Path) -> list[Verdict]:
+    return read_records(folder / "judging/verdicts.parquet", Verdict)
+
+
+def is_judged(ask: Ask) -> bool:
+    """Whether the reader is asked, for the first time."""
+    return ask.is_anthropic and len(ask.json["messages"]) == 1
+
+
+def doubled(ask: Ask) -> Fault | None:
+    """Each first answer to the question which is better holds two verdicts."""
+    return FAULTS["two verdicts"] if is_judged(ask) else None
+
+
+def test_a_reply_with_two_verdicts_is_asked_about_once_and_never_counted_as_one(
+    server: FaultServer, undisturbed: Result, tmp_path: Path
+) -> None:
+    server.plan = lambda ask: FAULTS["two verdicts"] if ask.is_anthropic else None
+    with pytest.raises(AmendmentError, match="2 verdict lines"):
+        Run.from_file(write_run(tmp_path, server, judging=JUDGING), folder=tmp_path / "run")()
+    asked = [ask for ask in server.asks.values() if ask.is_anthropic]
+    n_verdicts = len(verdicts_in(undisturbed.folder))
+    assert sum(map(is_judged, asked)) == n_verdicts
+    assert len(asked) == 2 * n_verdicts
+    assert max(server.received.values()) == 1
+    assert not (tmp_path / "run/dataset").exists()
+
+
+def test_the_second_answer_counts_where_it_can_be_read(
+    server: FaultServer, undisturbed: Result, tmp_path: Path
+) -> None:
+    server.plan = doubled
+    result = Run.from_file(write_run(tmp_path, server, judging=JUDGING), folder=tmp_path / "run")()
+    found = verdicts_in(result.folder)
+    assert len(found) == len(verdicts_in(undisturbed.folder)) > 0
+    assert any(one.value is not None for one in found)
+    assert all((one.value is None) == (one.invalid is not None) for one in found)
+    asked = [ask for ask in server.asks.values() if ask.is_anthropic]
+    assert len(asked) == 2 * len(found)
+
+
+def test_a_model_that_answers_under_another_name_is_on_record_and_changes_no_text(
+    server: FaultServer, undisturbed: Result, tmp_path: Path
+) -> None:
+    server.plan = lambda ask: FAULTS["other name"] if is_judged(ask) else None
+    result = Run.from_file(write_run(tmp_path, server, judging=JUDGING), folder=tmp_path / "run")()
+    assert {one.origin.model for one in verdicts_in(result.folder)} == {"another-snapshot"}
+    before = [one.value for one in verdicts_in(undisturbed.folder)]
+    assert [one.value for one in verdicts_in(result.folder)] == before
+    assert set(dataset_of(result.folder)) == set(dataset_of(undisturbed.folder))

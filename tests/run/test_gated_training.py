@@ -1,0 +1,178 @@
+"""The gate between judge and training: people who say the opposite keep a run from training on what the judge says."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from amendment.errors import ConfigError, GateFailed, Paused
+from amendment.run import Result, Run, load_run_file
+from amendment.run.calibrated import calibrate_run
+from amendment.run.runfile.config import RunFile
+from amendment.run.wiring import wire
+from tests.run.spot_checked import PAGED, contents, label_all, opposing, run, say_anew, told
+
+TRAINED = f"""{PAGED}
+base: {{on: nothing, steps: 1, tiny: {{hidden: 16, layers: 1, heads: 2, intermediate: 32, vocab: 400, context: 64}}}}
+reward_model: {{base: base, steps: 1, batch_size: 2, max_length: 60}}
+"""
+GO_ON = "spot_check.gate.on_fail=go_on"
+
+
+@pytest.fixture(scope="module")
+def failed_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run whose judge people contradict; nothing is trained yet."""
+    folder = tmp_path_factory.mktemp("failed")
+    with pytest.raises(Paused):
+        run(folder, PAGED)
+    label_all(folder / "run", opposing)
+    run(folder, PAGED)
+    return folder
+
+
+@pytest.fixture
+def failed(failed_folder: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(failed_folder, tmp_path / "failed"))
+
+
+def test_people_who_say_the_opposite_fail_the_judge(failed: Path) -> None:
+    gate = told(failed / "run", "certificate.json")["gate"]
+    assert gate["outcome"] == "FAIL"
+    assert {"judge": "the judge's labels", "check": "people", "outcome": "FAIL"} in gate["checks"]
+    assert "FAIL" in (failed / "run" / "certificate.md").read_text().split("## Gate before training\n")[1]
+    assert told(failed / "run", "summary.json")["stages"]["audit"]["gate"] == "FAIL"
+
+
+@pytest.mark.slow
+def test_nothing_is_trained_on_a_judge_that_failed_unless_the_run_file_says_so(failed: Path) -> None:
+    (failed / "run.yaml").write_text(TRAINED)
+    command = [sys.executable, "-m", "amendment", "run", "run.yaml", "--folder", "run"]
+    environment = {**os.environ, "COLUMNS": "2000"}
+    ended = subprocess.run(
+        command, cwd=failed, capture_output=True, text=True, timeout=200, check=False, env=environment
+    )
+    said = " ".join(ended.stderr.split())
+    assert ended.returncode == 5, said
+    assert "did not pass its gate (people of the judge's labels)" in said
+    assert "run/certificate.md says what was found" in said
+    assert "spot_check.gate.on_fail: go_on" in said
+    assert "Traceback" not in said
+    assert not (failed / "run" / "models" / "reward_model").exists()
+    audit = contents(failed / "run", "certificate.json", "stages/audit.json", "stages/dataset.json")
+
+    result = run(failed, TRAINED, GO_ON)
+    assert result.ran == ("reward_model",)
+    assert (failed / "run" / "models" / "reward_model" / "config.json").is_file()
+    assert contents(failed / "run", "certificate.json", "stages/audit.json", "stages/dataset.json") == audit
+    assert run(failed, TRAINED, GO_ON).ran == ()
+
+    # a sealed label moves a figure, and not the outcome: nothing is trained again
+    say_anew(failed / "run", is_sealed=True)
+    assert run(failed, TRAINED, GO_ON).ran == ("labels", "audit")
+    # an open one is in the dataset
+    say_anew(failed / "run", is_sealed=False, count=2)
+    assert run(failed, TRAINED, GO_ON).ran == ("labels", "calibration", "audit", "dataset", "base", "reward_model")
+
+
+def test_a_changed_answer_to_a_failed_gate_makes_no_certificate_anew(failed: Path) -> None:
+    assert run(failed, PAGED, GO_ON).ran == ()
+
+
+def test_limits_decide_and_are_part_of_the_certificate(failed: Path) -> None:
+    again = run(failed, PAGED, "spot_check.gate.orders_disagree=0.05")
+    assert again.ran == ("audit",)
+    assert again.sent == 0
+    gates = {one["check"]: one["outcome"] for one in told(failed / "run", "certificate.json")["gate"]["checks"]}
+    assert (gates["people"], gates["orders"]) == ("FAIL", "FAIL")
+
+
+STARTS = {
+    "reward_model": "reward_model: {base: base, steps: 1}",
+    "dpo": "dpo: {base: base, steps: 1}",
+    "sft": "sft: {base: base, on: chosen, steps: 1}",
+}
+NO_TRAINING = TRAINED[: TRAINED.index("reward_model:")]
+
+
+@pytest.mark.parametrize("stage", STARTS)
+def test_every_training_on_what_the_judge_chose_waits_for_the_gate(stage: str, failed: Path) -> None:
+    text = NO_TRAINING.replace("base: {on: nothing", f"{STARTS[stage]}\nbase: {{on: nothing")
+    with pytest.raises(GateFailed, match="people of the judge's labels"):
+        run(failed, text)
+    assert not (failed / "run" / "models" / stage).exists()
+
+
+def test_a_base_that_learns_what_the_judge_chose_waits_too(failed: Path) -> None:
+    with pytest.raises(GateFailed, match="people of the judge's labels"):
+        run(failed, NO_TRAINING.replace("on: nothing", "on: chosen"))
+    assert not (failed / "run" / "models").exists()
+
+
+def test_a_training_on_revisions_owes_nothing_to_the_judge(tmp_path: Path) -> None:
+    (tmp_path / "run.yaml").write_text(
+        NO_TRAINING.replace("on: nothing", "on: drafts") + "critique: {model: writer}\nsft: {base: base}\n"
+    )
+    needs = {one.name: one.needs for one in wire(load_run_file(tmp_path / "run.yaml").config)}
+    assert "audit/gate.json" not in (*needs["base"], *needs["sft"])
+
+
+def test_a_gate_that_warns_or_could_not_be_measured_stops_nobody(tmp_path: Path) -> None:
+    from amendment.audit.rulings import Gate
+    from amendment.run.engine import Workspace
+    from amendment.run.spot_checking import refuse_failed_gate, write_gate
+
+    config: RunFile = load_run_file(_written(tmp_path)).config
+    place = Workspace(tmp_path)
+    place.path("audit/gate.json").parent.mkdir()
+    written = set()
+    for outcome in ("PASS", "WARN", "not measured"):
+        write_gate(place, [Gate("the judge's labels", "people", outcome, "")])
+        refuse_failed_gate(place, config)
+        written.add(place.path("audit/gate.json").read_bytes())
+    assert len(written) == 1  # and what passes instead of warning makes no training run again
+
+
+def _written(folder: Path) -> Path:
+    (folder / "run.yaml").write_text(TRAINED)
+    return folder / "run.yaml"
+
+
+def test_calibrate_says_that_the_gate_failed(failed: Path) -> None:
+    found = calibrate_run(failed / "run")
+    assert found.has_failed
+    assert found.document["gate"]["outcome"] == "FAIL"
+    ended = subprocess.run(
+        [sys.executable, "-m", "amendment", "calibrate", str(failed / "run")],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert ended.returncode == 5
+    assert "Gate: FAIL" in ended.stdout
+    assert "did not pass its gate" in ended.stderr
+
+
+def test_one_annotator_gives_no_ceiling_and_only_a_judge_worse_than_a_coin_fails(tmp_path: Path) -> None:
+    alone = "spot_check={items: 80, annotators: 1}"
+    for says, outcome in ((None, "WARN"), (opposing, "FAIL")):
+        folder = tmp_path / outcome
+        folder.mkdir()
+        with pytest.raises(Paused):
+            run(folder, PAGED, alone)
+        label_all(folder / "run", *([says] if says else []), people=["Anna Berg"])
+        result: Result = run(folder, PAGED, alone)
+        gates = {one["check"]: one["outcome"] for one in told(folder / "run", "certificate.json")["gate"]["checks"]}
+        assert gates["people"] == outcome
+        assert result.summary["stages"]["labels"]["people"] == 1
+
+
+@pytest.mark.parametrize("setting", ["below_ceiling=-0.1", "below_ceiling=0.6", "on_fail=maybe", "unreadable=2"])
+def test_a_gate_that_makes_no_sense_is_refused(setting: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"spot_check\.gate"):
+        Run.from_file(_written(tmp_path), overrides=[f"spot_check.gate.{setting}"])

@@ -1,0 +1,146 @@
+"""Guards in a run: on which prompts, with what scores, what they leave in its folder and what is said of them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from amendment.errors import ConfigError
+from amendment.run import Run, load_run_file
+from amendment.run.progress import QuietProgress
+from amendment.run.status import read_status, status_lines
+from amendment.run.wiring import wire
+from amendment.stages.guarding import guard_ending, guard_lines
+
+RUN = """\
+name: guarded
+seed: 3
+constitution: lilliput
+models: {writer: {provider: simulated}, judge: {provider: simulated}}
+prompts: [{lilliput: 24}]
+critique: {model: writer, rounds: 1}
+base: {on: drafts, steps: 4, batch_size: 8, learning_rate: 1.0e-3, max_length: 64,
+  tiny: {hidden: 16, layers: 1, heads: 2, intermediate: 32, vocab: 400, context: 96}}
+candidates: [{from: critique, take: draft_and_last}]
+judging: {judges: [{model: judge, protocol: label-tokens}], ties: keep}
+dataset: {test_share: 0.4}
+reward_model: {base: base, steps: 3, batch_size: 8, max_length: 64}
+dpo: {base: base, steps: 4, batch_size: 8, max_length: 64, guards: GUARDS}
+evaluate: {policies: [base, dpo], prompts: 4, max_tokens: 8}
+"""
+
+
+def run_file(folder: Path, guards: str) -> Path:
+    path = folder / "run.yaml"
+    path.write_text(RUN.replace("GUARDS", guards))
+    return path
+
+
+def needs(path: Path, stage: str) -> tuple[str, ...]:
+    return next(one.needs for one in wire(Run.from_file(path).config) if one.name == stage)
+
+
+def test_what_the_policys_training_reads_follows_from_its_guards(tmp_path: Path) -> None:
+    watched = {"inputs/prompts", "inputs/split", "models/reward_model"}
+    assert watched <= set(needs(run_file(tmp_path, "{}"), "dpo"))
+    assert not watched & set(needs(run_file(tmp_path, "null"), "dpo"))
+    path = run_file(tmp_path, "{}")
+    path.write_text(path.read_text().replace("reward_model: {base: base", "reward_model: {base: dpo"))
+    assert "models/reward_model" not in needs(path, "dpo"), "it is trained from the policy that is watched"
+
+
+@pytest.mark.slow
+def test_a_run_measures_its_policy_with_reward_model_and_judge(tmp_path: Path) -> None:
+    guards = "{every: 2, prompts: 6, max_tokens: 8, judge: {model: judge, protocol: label-tokens}}"
+    path = run_file(tmp_path, guards)
+    summary = Run.from_file(path, folder=tmp_path / "run")().summary
+    told = summary["stages"]["dpo"]["guards"]
+    assert told["readings"] == 3
+    assert [one["step"] for one in told["table"]] == [0, 2, 4]
+    last = told["table"][-1]["figures"]
+    assert {
+        "kl",
+        "kl_per_token",
+        "length_ratio",
+        "unreadable",
+        "cut",
+        "reward",
+        "reward_change",
+        "judge",
+        "judge_change",
+    } == set(last)
+    assert told["table"][0]["figures"]["judge"]["value"] == 0.5, "the start beside itself is a tie"
+    assert json.loads((tmp_path / "run/models/dpo/history.json").read_text())["guards"] == told["table"]
+    assert "guards: 3 readings on held-out prompts" in (tmp_path / "run/summary.md").read_text()
+    again = Run.from_file(path, folder=tmp_path / "run")()
+    assert again.ran == ()
+
+
+def test_guards_are_told_in_lines() -> None:
+    figures: dict[str, Any] = {"kl": {"value": 12.0, "low": 11.0, "high": 13.0, "n": 64, "clusters": 64}}
+    table = [{"step": 0, "figures": {}, "tripped": []}, {"step": 15, "figures": figures, "tripped": ["kl"]}]
+    trips = [{"guard": "kl", "step": 15, "over": ["kl"]}]
+    shared = {"prompts that the evaluation measures too": 3}
+    told = {"readings": 2, "tripped": ["kl"], "trips": trips, "saved": 5, "table": table, **shared}
+    assert guard_lines(told) == [
+        "- guards: 2 readings on held-out prompts; kl at step 15 ended the training; the weights of step 5 are kept",
+        "- guards at step 15: kl 12.000 (11.000 to 13.000)",
+        "- saved: step 5; held-out figures are its own",
+        "- note: 3 of the guards' prompts are measured by the evaluation too; hold out more",
+    ]
+
+
+def test_how_guards_ended_a_training_names_the_figure_that_was_over() -> None:
+    trips = [{"guard": "unreadable", "step": 180, "over": ["cut"]}]
+    assert guard_ending({"trips": trips, "saved": 0}) == (
+        "unreadable (by cut) at step 180 ended the training; the weights of the start are kept"
+    )
+    assert guard_ending({"trips": trips, "saved": None}) == (
+        "unreadable (by cut) at step 180 tripped; training went on, and the last weights are kept"
+    )
+    assert guard_ending({"trips": [], "saved": None}) is None
+
+
+class Said(QuietProgress):
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def say(self, line: str) -> None:
+        self.lines.append(line)
+
+
+@pytest.mark.slow
+def test_a_guard_that_ends_a_training_is_said_when_it_ends_and_by_the_status(tmp_path: Path) -> None:
+    # a rate that breaks the policy within a step, and a limit that anything passes
+    guards = (
+        "{every: 1, prompts: 6, max_tokens: 8, kl: 1.0e-6, kl_per_token: null, length_ratio: null, unreadable: null}"
+    )
+    path = run_file(tmp_path, guards)
+    path.write_text(path.read_text().replace("dpo: {base: base,", "dpo: {base: base, learning_rate: 0.05,"))
+    said = Said()
+    told = Run.from_file(path, folder=tmp_path / "run", progress=said)().summary["stages"]["dpo"]["guards"]
+    assert [one["guard"] for one in told["trips"]] == ["kl"]
+    ending = f"kl at step {told['trips'][0]['step']} ended the training; the weights of the start are kept"
+    assert f"dpo: guards: {ending}" in said.lines
+    (line,) = (one for one in status_lines(read_status(tmp_path / "run")) if one.startswith("  dpo "))
+    assert line.endswith(f"guards {ending}")
+    assert "- saved: the start; held-out figures are its own" in (tmp_path / "run/summary.md").read_text()
+
+
+def test_the_judge_of_guards_has_to_be_a_model_of_the_run_and_a_judge(tmp_path: Path) -> None:
+    for judge, told in (("{model: nobody}", "no model 'nobody' under models"), ("{model: judge, protocol: no}", "no")):
+        with pytest.raises(ConfigError, match=told):
+            Run.from_file(run_file(tmp_path, f"{{judge: {judge}}}"), folder=tmp_path / "run")()
+
+
+def test_the_judge_of_guards_needs_rules_to_judge_by(tmp_path: Path) -> None:
+    path = tmp_path / "pairs.yaml"
+    path.write_text(
+        "name: pairs\nmodels: {judge: {provider: simulated}}\npairs: [{path: pairs.jsonl}]\n"
+        "dpo: {base: org/any, steps: 4, guards: {judge: {model: judge}}}\n"
+    )
+    with pytest.raises(ConfigError, match=r"dpo\.guards\.judge: needs a constitution"):
+        load_run_file(path)

@@ -1,0 +1,173 @@
+"""Helpful answers beside revisions: so many as the share says, none held out, and nothing given up for them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from amendment.errors import ConfigError, TrainingError
+from amendment.publishing.outgoing import Outgoing
+from amendment.publishing.people import People
+from amendment.records import Candidate, text_of
+from amendment.run import Run, load_run_file
+from amendment.run.context import Context
+from amendment.run.engine import Workspace
+from amendment.run.progress import QuietProgress
+from amendment.run.runfile.config import RunFile
+from amendment.run.wiring import wire
+from amendment.stages.helpful import helpful_rows, wanted_rows
+
+RUN = """\
+name: kind
+seed: 5
+constitution: lilliput
+models: {writer: {provider: simulated}}
+prompts: [{lilliput: 40}]
+critique: {model: writer, rounds: 1}
+dataset: {test_share: 0.25}
+base: {on: nothing, steps: 1, tiny: {hidden: 16, layers: 1, heads: 2, intermediate: 32, vocab: 400, context: 96}}
+"""
+SFT = "sft: {base: base, steps: 1, batch_size: 8, max_length: 90, "
+
+
+def context_of(path: Path) -> Context:
+    loaded = load_run_file(path)
+    return Context(loaded.config, path.parent, Workspace(path.parent / "run"), QuietProgress())
+
+
+def rows(path: Path, others: int) -> Any:
+    context = context_of(path)
+    assert context.config.sft is not None
+    return helpful_rows(context, context.config.sft, others=others)
+
+
+@pytest.fixture(scope="module")
+def drafted(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("drafted")
+    (folder / "run.yaml").write_text(RUN)
+    Run.from_file(folder / "run.yaml", folder=folder / "run")(until="critique")
+    return folder
+
+
+def test_drafts_of_harmless_categories_are_drawn_by_a_seeded_hash(drafted: Path) -> None:
+    context = context_of(drafted / "run.yaml")
+    prompts, test = context.prompts(), context.held_out()
+    categories = sorted({str(prompt.category) for prompt in prompts.values()})
+    kept = ", ".join(categories[:2])
+    path = drafted / "two.yaml"
+    path.write_text(RUN + SFT + f"helpful_share: 0.5, helpful: {{drafts_of: [{kept}]}}}}\n")
+    drafts = [
+        one
+        for one in context.workspace.read("critique/candidates", Candidate)
+        if one.kind == "draft" and one.prompt_id not in test and prompts[one.prompt_id].category in categories[:2]
+    ]
+    found = rows(path, others=5)
+    assert len(found.rows) == 5  # half of ten
+    assert rows(path, others=0).rows == []  # a share of nothing is none, and the training says that it has no rows
+    assert {row.answer.id for row in found.rows} < {one.id for one in drafts}
+    assert found.rows == rows(path, others=5).rows
+    assert found.rows == rows(path, others=3).rows + found.rows[3:]  # a smaller draw is part of a larger one
+    few = rows(path, others=1000)
+    assert len(few.rows) == few.counts["helpful"]["of"] == len({one.id for one in drafts})
+    assert few.counts["helpful"]["got"] == round(len(few.rows) / (1000 + len(few.rows)), 4)
+    assert few.notes == [
+        f"Of the rows {len(few.rows) / (1000 + len(few.rows)):.1%} are helpful answers, not 50.0%: there are only "
+        f"{len(few.rows)}."
+    ]
+
+
+def test_a_category_that_no_prompt_has_is_told_by_check(run_file: Callable[[str], Path]) -> None:
+    path = run_file(RUN + SFT + "helpful_share: 0.5, helpful: {drafts_of: [astrology]}}\n")
+    with pytest.raises(ConfigError, match=r"drafts_of\[0\]: no prompt has category 'astrology'; there are"):
+        Run.from_file(path, folder=path.parent / "run").check()
+
+
+def test_categories_without_a_draft_are_refused(drafted: Path) -> None:
+    path = drafted / "none.yaml"
+    path.write_text(RUN + SFT + "helpful_share: 0.5, helpful: {drafts_of: [astrology]}}\n")
+    with pytest.raises(TrainingError, match=r"helpful_share is 0\.5, and there is no helpful answer"):
+        rows(path, others=5)
+
+
+def test_answers_of_files_are_taken_but_for_held_out_prompts(drafted: Path) -> None:
+    context = context_of(drafted / "run.yaml")
+    asked = [(text_of(prompt.messages), prompt.id in context.held_out()) for prompt in context.prompts().values()]
+    lines = [{"q": text, "a": f"helpful {number}"} for number, (text, _) in enumerate(asked)]
+    lines += [{"q": "what else?", "a": "this"}, {"q": "what else?", "a": "this"}]
+    (drafted / "kind.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    path = drafted / "files.yaml"
+    source = "{path: kind.jsonl, columns: {prompt: q, candidate: a}}"
+    path.write_text(RUN + SFT + f"helpful_share: 0.9, helpful: {{files: [{source}]}}}}\n")
+    found = rows(path, others=100)
+    allowed = {f"helpful {number}" for number, (_, is_held_out) in enumerate(asked) if not is_held_out} | {"this"}
+    assert len(allowed) == 31  # of forty prompts ten are held out
+    assert sorted(text_of(row.answer.messages) for row in found.rows) == sorted(allowed)
+    assert all(row.answer.prompt_id == row.prompt.id for row in found.rows)
+
+
+@pytest.mark.slow
+def test_the_share_is_learned_told_and_felt_by_its_file(drafted: Path) -> None:
+    """The rows of the training are the revisions and the helpful answers, by preflight's own count."""
+    source = drafted / "own.csv"
+    source.write_text("prompt,candidate\n" + "".join(f"which {n}?,this one {n}\n" for n in range(30)))
+    path = drafted / "all.yaml"
+    path.write_text(RUN + SFT + "on: last_revision, helpful_share: 0.25, helpful: {files: [{path: own.csv}]}}\n")
+    made = Run.from_file(path, folder=drafted / "run")()
+    stage = made.summary["stages"]["sft"]
+    assert stage["helpful"] == {"asked": 0.25, "got": 0.25, "rows": 10, "of": 30}  # beside thirty revisions
+    assert stage["preflight"]["rows"] == 40
+    assert Run.from_file(path, folder=drafted / "run")().ran == ()
+    source.write_text(source.read_text().replace("this one", "that one there"))
+    assert Run.from_file(path, folder=drafted / "run")().ran == ("sft",)
+
+
+@given(st.floats(0.01, 0.9), st.integers(1, 5000))
+def test_the_rows_make_up_their_share(share: float, others: int) -> None:
+    wanted = wanted_rows(share, others)
+    assert wanted == 1 or abs(wanted / (wanted + others) - share) <= 1 / (wanted + others)
+
+
+@pytest.mark.parametrize(
+    ("part", "said"),
+    [
+        ("helpful_share: 0.2}", "helpful_share needs answers to take"),
+        ("helpful: {drafts_of: [chat]}}", "helpful names answers, and none is taken: set helpful_share above 0"),
+        ("helpful_share: 0.2, helpful: {}}", "name either files, or drafts_of"),
+        (
+            "helpful_share: 0.2, helpful: {drafts_of: [chat], files: [{path: x.csv}]}}",
+            "name either files, or drafts_of",
+        ),
+        ("helpful_share: 1, helpful: {drafts_of: [chat]}}", "less than 1"),
+    ],
+)
+def test_half_a_wish_is_refused_by_check(run_file: Callable[[str], Path], part: str, said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        load_run_file(run_file(RUN + SFT + part))
+
+
+def test_a_file_that_cannot_be_read_is_told_by_check(run_file: Callable[[str], Path]) -> None:
+    path = run_file(RUN + SFT + "helpful_share: 0.2, helpful: {files: [{path: gone.csv}]}}\n")
+    with pytest.raises(ConfigError, match=r"gone\.csv"):
+        Run.from_file(path, folder=path.parent / "run").check()
+
+
+def test_drafts_come_from_the_critique_whatever_the_rest_learns_from() -> None:
+    """With `on: chosen` the other rows are those of the dataset; both are read."""
+    text = {"name": "x", "prompts": [{"lilliput": 4}], "critique": {"model": "w"}, "pairs": [{"path": "p.csv"}]}
+    sft = {"base": "some/base", "on": "chosen", "helpful_share": 0.5, "helpful": {"drafts_of": ["chat"]}}
+    [needs] = [one.needs for one in wire(RunFile.model_validate({**text, "sft": sft})) if one.name == "sft"]
+    assert {"dataset/train", "critique/candidates", "inputs/split"} <= set(needs)
+    assert len(set(needs)) == len(needs)
+
+
+def test_what_is_published_does_not_tell_where_the_file_lay(run_file: Callable[[str], Path]) -> None:
+    part = "helpful_share: 0.2, helpful: {files: [{path: /home/anna.berg/kind.csv}]}}\n"
+    shown = Outgoing(load_run_file(run_file(RUN + SFT + part)).config, People(())).configuration()
+    assert "anna" not in json.dumps(shown)
+    assert shown["sft"]["helpful"]["files"][0]["path"].endswith(".csv")

@@ -1,0 +1,55 @@
+"""Stages that come to nothing say what would help."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from amendment.errors import AmendmentError
+from amendment.run import Run
+
+
+def test_ties_that_leave_no_pair_name_the_settings_that_made_them(small: Path, tmp_path: Path) -> None:
+    with pytest.raises(AmendmentError) as told:
+        Run.from_file(small, folder=tmp_path / "run", overrides=["judging.min_margin=1"])()
+    message = str(told.value)
+    assert message.startswith("dataset: no pair is left for training (left out: ")
+    assert " tie" in message
+    assert "take more prompts, or lower min_margin or write ties: keep" in message
+    assert "{" not in message
+
+
+def test_pairs_that_are_all_on_the_test_side_name_the_share(run_file: Callable[[str], Path], tmp_path: Path) -> None:
+    """Two prompts, one on each side, and one of them a tie: where that one is to be trained on, nothing is left."""
+    told = []
+    for votes in ((0, 1), (1, 0)):
+        rows = "".join(f"question {i},yes,no,{vote}\n" for i, vote in enumerate(votes))
+        (tmp_path / "v.csv").write_text(f"prompt,one,two,bob\n{rows}")
+        columns = "columns: {prompt: prompt, a: one, b: two, votes: [bob]}, votes: {a: 1, b: 2, tie: 0}"
+        path = run_file(f"name: t\npairs: [{{path: v.csv, {columns}}}]\ndataset: {{test_share: 0.5}}\n")
+        try:
+            Run.from_file(path, folder=tmp_path / f"run{votes[0]}")()
+        except AmendmentError as fault:
+            told.append(str(fault))
+    (message,) = told
+    assert "(left out: 1 tie, 1 on the test side of the split)" in message
+    assert "take more prompts, or lower test_share under dataset, or lower min_margin" in message
+
+
+def test_answers_that_were_all_cut_name_the_limit(run_file: Callable[[str], Path], tmp_path: Path, server: Any) -> None:
+    server.answer = lambda body: (
+        200,
+        {"role": "assistant", "content": f"cut {len(server.asked)}", "finish_reason": "length"},
+    )
+    (tmp_path / "p.jsonl").write_text(json.dumps({"prompt": "question"}) + "\n")
+    path = run_file(
+        "name: cut\nconstitution: helpful-honest\nprompts: [{path: p.jsonl}]\n"
+        f"models:\n  far: {{provider: openai, model: m, base_url: '{server.url}', max_tokens: 5}}\n"
+        "candidates: [{model: far, per_prompt: 2}]\njudging: {judges: [{model: far, protocol: verdict}]}\n"
+    )
+    with pytest.raises(AmendmentError, match=r"set aside: 2 truncated\. What helps: raise max_tokens of the models"):
+        Run.from_file(path, folder=tmp_path / "run")()

@@ -1,0 +1,251 @@
+"""What others never see of a run: the name of anybody who rated, a path of this machine, a private address."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+import shutil
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from amendment.audit.certificate import audit
+from amendment.audit.telling import certificate_lines
+from amendment.audit.votes import Item, Vote
+from amendment.errors import DataError
+from amendment.publishing.contents import rows_of
+from amendment.publishing.exporting import FORMATS, export_run
+from amendment.publishing.manifest import read_manifest
+from amendment.publishing.outgoing import is_private
+from amendment.publishing.people import People
+from amendment.publishing.preview import plan_lines, write_preview
+from amendment.publishing.publication import prepare
+from amendment.publishing.tables import Tables
+from amendment.run import Run
+from tests.run.conftest import CHAIN, PEOPLE
+
+
+def published_texts(folder: Path, tmp_path: Path) -> str:
+    """Every text that would leave a run's folder: rows, files, cards with their heads, the plan, all exports."""
+    ready = prepare(folder, repo=PEOPLE, license="mit")
+    rows = [row for splits in ready.configs.values() for found in splits.values() for row in found]
+    cards = [path.read_text() for path in write_preview(ready).rglob("*.md")]
+    texts = [json.dumps(rows, ensure_ascii=False), *ready.files.values(), *cards, *plan_lines(ready)]
+    for format in FORMATS:
+        for path in export_run(folder, format, tmp_path / "exports" / format).files:
+            found = [json.dumps(row) for row in rows_of(path)] if path.suffix == ".parquet" else [path.read_text()]
+            texts += found
+    return "\n".join(texts)
+
+
+LONG = "Maximiliane von und zu Hohenfels-Wartenstein und der langen Namensreihe"
+NAMES = ("Anna Schmidt", "Ben*K", LONG, "judge", "clara.csv", "dora*")
+RATED = f"""\
+name: rated
+seed: 1
+verdicts:
+  - {{path: clara.csv, kind: person, columns: {{prompt: q, a: x, b: y, verdict: v}}}}
+  - {{path: labels.csv, people: ["Anna*", "Ben[*]K", "{LONG[:12]}*", judge],
+      columns: {{prompt: q, a: x, b: y, votes: [Anna Schmidt, "Ben*K", "{LONG}", judge, bot]}}}}
+  - {{path: more.csv, people: "dora*", columns: {{item: id, verdict: v, rater: who}}}}
+dataset:
+  test_share: 0.25
+  mix:
+    - {{source: run, share: 0.5}}
+    - {{path: mixed.csv, share: 0.5, license: mit,
+        columns: {{prompt: q, a: x, b: y, votes: [Erik Late, Anna Schmidt]}}}}
+"""
+
+
+def table_of(path: Path, head: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    with path.open("w", newline="") as file:
+        csv.writer(file).writerows([head, *rows])
+
+
+@pytest.fixture(scope="module")
+def rated_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run on verdicts of five people and a bot, with an audit; one file holds no texts, one is mixed in."""
+    folder = tmp_path_factory.mktemp("rated")
+    texts = [(f"what is {i}", f"it is {i}", f"who knows {i}") for i in range(12)]
+    votes = [["ab"[(i * k) % 5 < 2] for k in (1, 2, 3, 4, 5)] for i in range(12)]
+    table_of(
+        folder / "labels.csv",
+        ["q", "x", "y", "Anna Schmidt", "Ben*K", LONG, "judge", "bot"],
+        [(*text, *vote) for text, vote in zip(texts, votes, strict=True)],
+    )
+    table_of(folder / "clara.csv", ["q", "x", "y", "v"], [(*text, "a") for text in texts])
+    rows = [(f"item {i}", "ab"[i % 2], who) for i in range(6) for who in ("dora*", "dorabot")]
+    table_of(folder / "more.csv", ["id", "v", "who"], rows)
+    mixed = [(f"why {i}", f"as {i}", f"nobody knows {i}", "a", "") for i in range(12)]
+    table_of(folder / "mixed.csv", ["q", "x", "y", "Erik Late", "Anna Schmidt"], mixed)
+    (folder / "run.yaml").write_text(RATED)
+    return Run.from_file(folder / "run.yaml", folder=folder / "run")().folder
+
+
+@pytest.fixture
+def rated(rated_folder: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(rated_folder, tmp_path / "rated"))
+
+
+def test_no_name_of_a_rater_leaves_in_any_file_row_card_or_export(rated: Path, tmp_path: Path) -> None:
+    own = (rated / "certificate.json").read_text() + (rated / "manifest.json").read_text()
+    assert all(name in own for name in NAMES), "at home everybody stands under their name"
+    told = published_texts(rated, tmp_path)
+    for name in ("Anna", "Schmidt", "Ben*", "Ben\\*", "Ben[", LONG[:20], "clara", "dora", "Erik"):
+        assert name not in told, name
+    for place in ('"rater": "judge"', '"name": "judge"', '"judge"]', '"judge",', "| judge  "):
+        assert place not in told, "a word that is also somebody's name"
+    assert {f"person-{number}" for number in range(1, 9)} <= set(re.findall(r"person-[0-9]+", told))
+
+
+def test_a_pseudonym_means_the_same_person_in_rows_and_certificate(rated: Path) -> None:
+    ready = prepare(rated, repo=PEOPLE, license="mit")
+    certificate = json.loads(ready.files["certificate.json"])
+    own = json.loads((rated / "certificate.json").read_text())
+    votes = Counter(row["rater"] for rows in ready.configs["verdicts"].values() for row in rows)
+    shown = {rater["name"]: rater["votes"] for rater in certificate["counts"]["raters"]}
+    # 12 votes of each of five people and the bot are rows; of the 6 votes of either dora there are no texts. Erik's are
+    # rows (6 were taken at most) that the audit, made of the run's own files, has not seen.
+    assert {name: shown[name] for name in shown if name in votes} == {
+        name: count for name, count in votes.items() if name in shown
+    }
+    assert sorted(shown.values()) == [6, 6, 12, 12, 12, 12, 12, 12]
+    assert len(set(votes) - set(shown)) == 1
+    by_name = {rater["name"]: rater for rater in own["counts"]["raters"]}
+    mapping = Tables.of_run(rated).people.pseudonyms
+    for name in NAMES:
+        (there,) = [one for one in certificate["counts"]["raters"] if one["name"] == mapping[name]]
+        assert {**there, "name": name} == by_name[name]
+    names = [rater["name"] for rater in certificate["counts"]["raters"]]
+    assert names == [*(f"person-{number}" for number in range(1, 8)), "bot"], "in an order that tells no alphabet"
+
+
+def test_the_certificate_of_the_run_stands_on_the_card(rated: Path) -> None:
+    ready = prepare(rated, repo=PEOPLE, license="mit")
+    assert "\n### Audit\n" in ready.body, "a part of the chapter on the judge"
+    assert "| bot " in ready.body
+    assert "No certificate" not in ready.body
+    assert json.loads(ready.files["certificate.json"])["files"][0]["name"].startswith("person-")
+
+
+def test_only_a_certificate_that_the_audit_made_and_that_stands_is_published(people: Path, rated: Path) -> None:
+    for name in ("certificate.json", "certificate.md"):
+        (people / name).write_text("{}")
+        (people / "audit").mkdir(exist_ok=True)
+        (people / "audit" / name).write_text("{}")
+    ready = prepare(people)
+    assert not [name for name in ready.files if name.startswith("certificate")], "nobody's run has made it"
+    assert "No certificate" in ready.body
+    (rated / "audit/certificate.md").write_text("# Audit\n\nAll is well.\n")
+    with pytest.raises(DataError, match=r"audit/certificate.md: changed since the run made it"):
+        prepare(rated, repo=PEOPLE, license="mit")
+
+
+def test_who_rated_is_told_apart_by_kind_and_not_by_how_the_name_is_spelled(rated: Path) -> None:
+    configuration = Tables.of_run(rated).configuration
+    votes = configuration["verdicts"][1]["columns"]["votes"]
+    assert [name.startswith("person-") for name in votes] == [True, True, True, True, False]
+    assert set(configuration["verdicts"][1]["people"]) == set(votes[:4])
+    assert re.fullmatch(r"person-[0-9]\.csv", configuration["verdicts"][0]["path"])
+    assert configuration["verdicts"][2]["path"] == "more.csv"
+    assert read_manifest(rated)["configuration"]["verdicts"][0]["path"] == "clara.csv"
+
+
+def test_people_whose_labels_look_wrongly_joined_are_not_named_either() -> None:
+    # 200 items; everybody says A and B equally often, and any two agree on every second item: kappa 0.
+    items = {str(n): Item(str(n)) for n in range(200)}
+    said = {"Anna Schmidt": "AABB", "Ben*K": "ABAB", "bot": "ABBA"}
+    votes = [
+        Vote(str(n), name, "model" if name == "bot" else "person", "A" if words[n % 4] == "A" else "B")
+        for name, words in said.items()
+        for n in range(200)
+    ]
+    certificate = audit(items, votes, draws=10)
+    assert {alarm.a for alarm in certificate.alarms.found} | {alarm.b for alarm in certificate.alarms.found} >= set(
+        said
+    )
+    shown = certificate.renamed({"Anna Schmidt": "person-2", "Ben*K": "person-1"})
+    told = json.dumps(shown.to_json()) + "\n".join(certificate_lines(shown))
+    assert not [name for name in ("Anna", "Ben") if name in told]
+    assert [rater.name for rater in shown.counts.raters] == ["person-1", "person-2", "bot"]
+    back = shown.renamed({"person-2": "Anna Schmidt", "person-1": "Ben*K"})
+    assert back.to_json() == certificate.to_json()
+
+
+def test_no_path_and_no_private_address_of_this_machine_leaves(mixed_answers: Path, tmp_path: Path) -> None:
+    told = published_texts(mixed_answers, tmp_path)
+    for secret in ("anna.berg", "secret-project", "127.0.0.1"):
+        assert secret not in told, secret
+    assert "far: provider openai, model llama" in prepare(mixed_answers, repo=CHAIN, license="mit").body
+    assert "private-address" in "\n".join(plan_lines(prepare(mixed_answers, repo=CHAIN, license="mit")))
+
+
+@pytest.mark.parametrize(
+    ("address", "is_hidden"),
+    [
+        ("127.0.0.1:8000/v1", True),
+        ("http://10.1.2.3/v1", True),
+        ("[::1]:8000/v1", True),
+        ("gpu17:8000/v1", True),
+        ("https://models.corp.internal/v1", True),
+        ("api.openai.com/v1", False),
+        ("https://openrouter.ai/api/v1", False),
+        ("8.8.8.8/v1", False),
+    ],
+)
+def test_addresses_that_nobody_outside_can_reach_are_private(address: str, is_hidden: bool) -> None:
+    assert is_private(address) is is_hidden
+
+
+CALLED = """\
+name: called
+seed: 1
+prompts: [{path: asked/ottokar-and-friends.csv, column: q}, {path: oskar.csv, column: q}]
+verdicts:
+  - {dataset: ./Irmtraud, kind: person, columns: {prompt: q, a: x, b: y, verdict: v}}
+  - {path: Hildegard/labels.csv, kind: person, rater: Hildegard, columns: {prompt: q, a: x, b: y, verdict: Hildegard}}
+  - {path: OTTOKAR.csv, kind: person, columns: {prompt: q, a: x, b: y, verdict: v, rater: who}}
+"""
+
+
+def test_files_and_folders_that_are_called_after_a_rater_are_shown_under_the_pseudonym(tmp_path: Path) -> None:
+    texts = [(f"what is {i}", f"it is {i}", f"who knows {i}") for i in range(8)]
+    for made in ("Irmtraud", "Hildegard", "asked"):
+        (tmp_path / made).mkdir()
+    table_of(tmp_path / "Irmtraud/a.csv", ["q", "x", "y", "v"], [(*text, "a") for text in texts])
+    table_of(tmp_path / "Hildegard/labels.csv", ["q", "x", "y", "Hildegard"], [(*text, "a") for text in texts])
+    table_of(tmp_path / "OTTOKAR.csv", ["q", "x", "y", "v", "who"], [(*text, "b", "Ottokar") for text in texts])
+    for name in ("asked/ottokar-and-friends.csv", "oskar.csv"):
+        table_of(tmp_path / name, ["q"], [(f"{name} {i}",) for i in range(3)])
+    (tmp_path / "run.yaml").write_text(CALLED)
+    folder = Run.from_file(tmp_path / "run.yaml", folder=tmp_path / "run")().folder
+    told = published_texts(folder, tmp_path)
+    # The texts of the prompts file itself hold its name: nobody looks inside texts.
+    shown = re.sub(r"asked/ottokar-and-friends\.csv [0-9]", "", told)
+    for name in ("irmtraud", "hildegard", "ottokar"):
+        assert name not in shown.lower(), name
+    pseudonyms = Tables.of_run(folder).people.pseudonyms
+    configuration = Tables.of_run(folder).configuration
+    first, second, third = configuration["verdicts"]
+    assert first["dataset"] == pseudonyms["./Irmtraud"]
+    assert second["path"] == f"{pseudonyms['Hildegard']}/labels.csv"
+    assert third["path"] == f"{pseudonyms['Ottokar']}.csv"
+    assert [one["path"] for one in configuration["prompts"]] == [
+        f"asked/{pseudonyms['Ottokar']}-and-friends.csv",
+        "oskar.csv",
+    ]
+
+
+def test_a_file_that_is_no_ones_name_keeps_its_own(tmp_path: Path) -> None:
+    people = People(["Anna", "Anna Berg", "bo", "ben@example.org", "clara.csv", ".csv"], ["Person"])
+    shown, hidden = people.pseudonyms, people.hiding({"clara.csv"})
+    assert hidden("ANNA_berg-2.csv") == f"{shown['Anna Berg']}-2.csv", "the longer name first"
+    assert hidden("anna.csv") == f"{shown['Anna']}.csv"
+    assert hidden("ben.csv") == f"{shown['ben@example.org']}.csv"
+    assert hidden("person.csv") == f"{shown['Person']}.csv", "and a pseudonym is not hidden again"
+    for name in ("annales.csv", "bo.csv", "clara.csv", "susanna.csv", "labels.csv"):
+        assert hidden(name) == name, name

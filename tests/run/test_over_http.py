@@ -1,0 +1,235 @@
+"""Whole runs over HTTP: a process that serves, the vendor's SDK in between, and a run in one process beside it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.request import urlopen
+
+import pytest
+import yaml
+
+from amendment.errors import AmendmentError
+from amendment.records import Candidate, Critique, Preference, Record, Verdict, text_of
+from amendment.run import Result, Run
+from amendment.run.store import read_records
+from amendment.yamlfile import read_yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+CHAIN = """\
+name: chain
+seed: 7
+constitution: lilliput
+models:
+  writer: {provider: simulated, writer: careless}
+  judge: {provider: simulated, position_bias: 0.7}
+  reader: {provider: simulated, shows_choices: false, noise: 2.0}
+prompts: [{lilliput: 24}]
+critique: {model: writer, rounds: 2}
+candidates:
+  - {from: critique, take: draft_and_last}
+  - {model: writer, per_prompt: 2}
+judging:
+  judges: [{model: judge, protocol: label-tokens}, {model: reader, protocol: verdict, samples: 3}]
+  orders: both
+  principles_per_pair: 3
+dataset: {test_share: 0.25}
+"""
+ELSEWHERE = {"provider", "host", "request"}
+"""What an origin says of the way over which an answer came."""
+
+
+@contextmanager
+def served(run_file: Path) -> Iterator[Mapping[str, Any]]:
+    """The simulated models of a run file behind HTTP, as the entries that the command prints for a run file."""
+    command = [sys.executable, "-m", "amendment", "lilliput", "serve", str(run_file), "--port", "0"]
+    models = read_yaml(run_file).data["models"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        printed = [process.stdout.readline() for _ in range(4 + len(models))]
+        assert printed[0].startswith("http://127.0.0.1:")
+        try:
+            yield yaml.safe_load("".join(printed[2:]))["models"]
+        finally:
+            process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 0
+
+
+def with_models(run_file: Path, models: Mapping[str, Any]) -> str:
+    """The run file with other models; JSON is YAML."""
+    return json.dumps({**read_yaml(run_file).data, "models": dict(models)})
+
+
+@pytest.fixture(scope="module")
+def both(tmp_path_factory: pytest.TempPathFactory) -> tuple[Result, Result]:
+    """The chain in one process, and the same over HTTP."""
+    return runs(tmp_path_factory.mktemp("http"), CHAIN)
+
+
+def runs(folder: Path, text: str) -> tuple[Result, Result]:
+    inside, outside = folder / "inside.yaml", folder / "outside.yaml"
+    inside.write_text(text)
+    with served(inside) as models:
+        outside.write_text(with_models(inside, models))
+        assert {entry["provider"] for entry in models.values()} == {"openai"}
+        over_http = Run.from_file(outside, folder=folder / "outside")()
+    return Run.from_file(inside, folder=folder / "inside")(), over_http
+
+
+def rows(result: Result, table: str, kind: type[Record]) -> list[dict[str, Any]]:
+    """A table's records, but for the way over which their texts came."""
+    found = [record.to_json() for record in read_records(result.folder / f"{table}.parquet", kind)]
+    for row in found:
+        row["origin"] = {key: value for key, value in row["origin"].items() if key not in ELSEWHERE}
+    return found
+
+
+def test_the_dataset_over_http_is_the_one_of_a_run_in_one_process_byte_for_byte(
+    both: tuple[Result, Result], bytes_of_dataset: Callable[[Path], dict[str, bytes]]
+) -> None:
+    inside, outside = (bytes_of_dataset(one.folder) for one in both)
+    assert set(inside) == {"train.parquet", "test.parquet"}
+    assert inside == outside
+    found = read_records(both[1].folder / "dataset/train.parquet", Preference)
+    assert len(found) > 30
+    assert len({row.p_chosen for row in found}) > 25
+
+
+@pytest.mark.parametrize(
+    ("table", "kind", "least"),
+    [
+        ("critique/candidates", Candidate, 72),  # 24 prompts, each with a draft and two revisions
+        ("critique/critiques", Critique, 48),
+        ("candidates/candidates", Candidate, 48),
+        ("judging/verdicts", Verdict, 1000),
+    ],
+)
+def test_every_text_and_probability_is_the_same_row_by_row(
+    both: tuple[Result, Result], table: str, kind: type[Record], least: int
+) -> None:
+    inside, outside = (rows(one, table, kind) for one in both)
+    assert len(inside) >= least
+    assert inside == outside
+
+
+def test_the_records_of_the_run_over_http_say_where_their_texts_came_from(both: tuple[Result, Result]) -> None:
+    origins = [one.origin for one in read_records(both[1].folder / "critique/candidates.parquet", Candidate)]
+    assert {one.provider for one in origins} == {"openai"}
+    assert all((one.host or "").startswith("127.0.0.1:") for one in origins)
+    assert all((one.model or "").startswith("lilliput/persona-") for one in origins)
+    assert both[0].sent == both[1].sent
+    assert "Simulated:" in str(both[1].summary["simulated"])
+
+
+@pytest.mark.long
+def test_the_whole_quickstart_over_http_makes_the_same_dataset_and_the_same_models(
+    tmp_path: Path, bytes_of_dataset: Callable[[Path], dict[str, bytes]]
+) -> None:
+    inside, outside = runs(tmp_path, (ROOT / "examples" / "quickstart.yaml").read_text())
+    assert bytes_of_dataset(inside.folder) == bytes_of_dataset(outside.folder)
+    for name in ("sft", "reward_model", "dpo"):
+        weights = [one.folder / f"models/{name}/model.safetensors" for one in (inside, outside)]
+        assert weights[0].read_bytes() == weights[1].read_bytes()
+    assert inside.summary["stages"]["evaluate"] == outside.summary["stages"]["evaluate"]
+
+
+POLICY = """\
+name: policy
+seed: 3
+constitution: lilliput
+models:
+  policy: {{provider: openai, base_url: "{url}", model: "{model}", max_tokens: 24, concurrency: 2}}
+  writer: {{provider: simulated, writer: careless}}
+prompts: [{{lilliput: 4}}]
+candidates: [{{model: {writer}, per_prompt: 3}}]
+judging: {{judges: [{{model: policy, protocol: {protocol}}}]}}
+"""
+
+
+TRAINED = """\
+name: trained
+seed: 7
+constitution: lilliput
+models: {writer: {provider: simulated}}
+prompts: [{lilliput: 200}]
+critique: {model: writer, rounds: 1}
+base: {on: drafts, steps: 80, batch_size: 32, learning_rate: 5.0e-3, max_length: 64,
+  tiny: {hidden: 32, layers: 1, heads: 2, intermediate: 64, vocab: 400, context: 2048}}
+"""
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a tiny policy that was trained by a run of its own."""
+    folder = tmp_path_factory.mktemp("trained")
+    (folder / "run.yaml").write_text(TRAINED)
+    return Run.from_file(folder / "run.yaml", folder=folder / "run")().folder / "models/base"
+
+
+@pytest.fixture(scope="module")
+def transformers_serve(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The base URL of `transformers serve`, offline, with a trained folder."""
+    pytest.importorskip("fastapi", reason="`transformers serve` comes with the dev extra")
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    log = (tmp_path_factory.mktemp("serve") / "log").open("w")
+    command = [sys.executable, "-m", "transformers.cli.transformers", "serve", str(trained), "--device", "cpu"]
+    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
+    process = subprocess.Popen([*command, "--port", str(port)], stdout=log, stderr=log, env=environment)
+    try:
+        wait_for(f"http://127.0.0.1:{port}/health", process)
+        yield f"http://127.0.0.1:{port}/v1"
+    finally:
+        process.terminate()
+        process.wait(20)
+        log.close()
+
+
+def wait_for(url: str, process: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
+        assert process.poll() is None, "the server ended before it was up"
+        try:
+            with urlopen(url, timeout=5):
+                return
+        except OSError:
+            time.sleep(0.2)
+    raise AssertionError("the server did not come up")
+
+
+@pytest.mark.slow
+def test_a_trained_policy_behind_transformers_serve_writes_candidates(
+    transformers_serve: str, trained: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "run.yaml"
+    path.write_text(POLICY.format(url=transformers_serve, model=trained, writer="policy", protocol="verdict"))
+    result = Run.from_file(path, folder=tmp_path / "run")(until="candidates")
+    assert result.summary["stages"]["candidates"]["done"] == 12
+    found = read_records(tmp_path / "run/candidates/candidates.parquet", Candidate)
+    assert all(text_of(one.messages) for one in found)
+    assert {(one.origin.provider, one.origin.model) for one in found} == {("openai", "base@main")}
+
+
+@pytest.mark.slow
+def test_a_judge_of_label_tokens_on_a_server_that_ignores_logprobs_asks_for_votes_and_says_so_once(
+    transformers_serve: str, trained: Path, tmp_path: Path, replies: Callable[..., int]
+) -> None:
+    path = tmp_path / "run.yaml"
+    path.write_text(POLICY.format(url=transformers_serve, model=trained, writer="writer", protocol="label-tokens"))
+    # the tiny policy writes no verdict that can be read, so that no comparison is done
+    with pytest.raises(AmendmentError, match=r"no item was done \(12 invalid\)"):
+        Run.from_file(path, folder=tmp_path / "run")()
+    assert replies(tmp_path / "run", like='%"choices"%') == 1
+    notices = json.loads((tmp_path / "run/spending.json").read_text())["notices"]
+    assert [count for text, count in notices.items() if "votes" in text] == [1]
+    before = json.loads((tmp_path / "run/summary.json").read_text())
+    assert "judging" in before["missing"]

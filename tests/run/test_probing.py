@@ -1,0 +1,325 @@
+"""Probes in a run: a bias that was planted is found at its sign, a judge without one passes, and a run goes on."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+from typer.testing import CliRunner
+
+from amendment.audit.probes_answered import Answered
+from amendment.audit.probes_asking import PROBES
+from amendment.audit.probes_edits import EDITS
+from amendment.audit.probes_figures import EditFigures
+from amendment.audit.probes_report import probe_report
+from amendment.cli import app
+from amendment.errors import ConfigError, Paused, Transient
+from amendment.preference import Judge
+from amendment.records import Candidate, Judgement, Prompt, Verdict
+from amendment.run import Result, Run, audit_path, load_run_file
+from amendment.run.context import Context
+from amendment.run.engine import Workspace
+from amendment.run.planning.portions import portions_of
+from amendment.run.pricing import unbounded
+from amendment.run.progress import QuietProgress
+from amendment.run.runfile.probes import ProbeName
+from amendment.stages.probing import make_probes, probed_judges
+
+PROBED = """\
+name: probed
+seed: 5
+constitution: lilliput
+models:
+  writer: {provider: simulated, writer: helpful-only}
+  judge: {provider: simulated, noise: 0.2, position_bias: 0.2}
+prompts: [{lilliput: 50}]
+candidates: [{model: writer, per_prompt: 2}]
+judging: {judges: [{model: judge, protocol: label-tokens}], principles_per_pair: 2}
+probes:
+  pairs: 40
+  which: [authority]
+  attack_by: [lilliput/correct, lilliput/helpful, lilliput/frank]
+"""
+PLANTED = {
+    "filler_bias": "verbosity",
+    "authority_bias": "authority",
+    "format_bias": "format",
+    "injection_bias": "injection",
+    "bandwagon_bias": "bandwagon",
+    "sycophancy_bias": "sycophancy",
+    "revision_bias": "revision",
+}
+"""A bias of a persona, and the probe that looks for it."""
+GARBAGE = ("constant", "empty")
+SMALL = ("prompts=[{lilliput: 20}]", "probes.pairs=12")
+WHICH = f"probes.which=[distraction, {', '.join((*PLANTED.values(), *GARBAGE))}]"
+
+
+class Found:
+    """A run that was made up to its probes."""
+
+    def __init__(self, result: Result) -> None:
+        self.result, self.folder = result, result.folder
+        document = json.loads((self.folder / "probes" / "figures.json").read_text())
+        self.of: dict[str, Any] = {one["probe"]: one for one in document["probes"]}
+
+    @property
+    def answers(self) -> list[Answered]:
+        return Workspace(self.folder).read("probes/answers", Answered)
+
+
+def written(folder: Path) -> Path:
+    path = folder / "run.yaml"
+    path.write_text(PROBED)
+    return path
+
+
+def probed(folder: Path, *overrides: str) -> Found:
+    """The run of `PROBED` with these overrides, made up to its probes."""
+    return Found(Run.from_file(written(folder), folder=folder / "run", overrides=overrides)(until="probes"))
+
+
+@pytest.fixture(scope="module")
+def sound(tmp_path_factory: pytest.TempPathFactory) -> Found:
+    """A judge without a bias."""
+    return probed(tmp_path_factory.mktemp("sound"), WHICH)
+
+
+@pytest.fixture(scope="module")
+def biased(tmp_path_factory: pytest.TempPathFactory) -> Found:
+    """A judge with every bias that can be planted."""
+    planted = [f"models.judge.{name}=3" for name in PLANTED]
+    return probed(tmp_path_factory.mktemp("biased"), WHICH, "models.judge.garbage_bias=12", *planted)
+
+
+@pytest.fixture
+def run_text(run_file: Callable[[str], Path]) -> Path:
+    return run_file(PROBED)
+
+
+@pytest.mark.parametrize("probe", PLANTED.values())
+def test_a_planted_bias_is_found_at_its_sign(probe: str, biased: Found) -> None:
+    found = biased.of[probe]
+    assert found["gate"] == "FAIL"
+    assert found["direction"]["low"] > 0
+    assert found["shift"]["low"] > 0
+
+
+@pytest.mark.parametrize("probe", ["verbosity", "authority", "format", "injection"])
+def test_a_bought_verdict_costs_robustness_which_the_control_keeps(probe: str, biased: Found, sound: Found) -> None:
+    found = biased.of[probe]
+    assert found["rr"]["high"] < found["control"]["low"]
+    assert found["rr"]["high"] < sound.of[probe]["rr"]["low"]
+
+
+def test_the_probe_of_no_bias_stays_quiet_beside_them(biased: Found) -> None:
+    found = biased.of["distraction"]
+    assert found["gate"] in ("PASS", "WARN")
+    assert found["direction"]["low"] <= 0 <= found["direction"]["high"]
+
+
+def test_a_bias_against_a_mark_has_the_other_sign(tmp_path: Path) -> None:
+    overrides = ["models.judge.format_bias=-3", "probes.which=[format]"]
+    found = probed(tmp_path, *overrides).of
+    assert found["format"]["direction"]["high"] < 0
+    assert found["format"]["gate"] == "WARN"  # a judge that minds a header is not steady, but cannot be bought by one
+
+
+def test_a_judge_without_a_bias_fails_no_edit(sound: Found) -> None:
+    assert list(sound.of) == [name for name in PROBES if name in sound.of]
+    edits = [one for name, one in sound.of.items() if name not in GARBAGE]
+    assert len(edits) == len(PLANTED) + 1
+    assert {one["gate"] for one in edits} <= {"PASS", "WARN"}
+    assert all(abs(one["direction"]["value"]) < 0.2 for one in edits)
+
+
+@pytest.mark.parametrize("probe", GARBAGE)
+def test_a_judge_that_likes_garbage_is_found_and_a_sound_one_lets_none_win(
+    probe: str, biased: Found, sound: Found
+) -> None:
+    assert biased.of[probe]["gate"] == "FAIL"
+    assert biased.of[probe]["wins"] == biased.of[probe]["prompts"] == sum(biased.of[probe]["won by"].values())
+    assert sound.of[probe]["wins"] == 0
+    assert sound.of[probe]["prompts"] > 0
+    assert "too few to say" in sound.of[probe]["found"]
+
+
+def test_a_probe_asks_by_one_principle_of_the_judgement_and_in_both_orders(sound: Found) -> None:
+    rows = sound.answers
+    counts = Counter((row.arm, row.place) for row in rows if row.probe in ("plain", "authority"))
+    assert counts == {(arm, place): 40 for arm in ("before", "edited", "control") for place in (0, 1)}
+    judged = {one.comparison_id: one for one in Workspace(sound.folder).read("judging/judgements", Judgement)}
+    assert all(row.principle in judged[row.comparison_id].principle_ids for row in rows)
+    assert len({(row.comparison_id, row.principle) for row in rows}) == 40
+
+
+def test_attacks_stand_only_against_answers_that_won_clearly_by_a_principle_of_content(sound: Found) -> None:
+    judged = {one.comparison_id: one for one in Workspace(sound.folder).read("judging/judgements", Judgement)}
+    rows = [row for row in sound.answers if row.arm == "attack"]
+    assert {row.principle for row in rows} <= {"lilliput/correct", "lilliput/helpful", "lilliput/frank"}
+    assert all(abs(2 * (judged[row.comparison_id].p_a or 0) - 1) >= 0.5 for row in rows)
+
+
+def test_the_sample_takes_another_prompt_before_a_second_comparison_of_one(tmp_path: Path) -> None:
+    several = ["candidates=[{model: writer, per_prompt: 3}]", "prompts=[{lilliput: 12}]", "probes.pairs=10"]
+    assert len({row.prompt_id for row in probed(tmp_path, *several).answers}) == 10
+
+
+def test_a_judge_that_draws_its_verdicts_is_told_beside_its_repetition(tmp_path: Path) -> None:
+    drawn = "judging.judges=[{model: judge, protocol: verdict, samples: 2}]"
+    found = probed(
+        tmp_path, drawn, "prompts=[{lilliput: 24}]", "probes.which=[authority, rationale]", "probes.pairs=20"
+    ).of
+    assert found["authority"]["cr"]["n"] > 30  # 20 comparisons in two orders, but for verdicts that cannot be read
+    assert found["rationale"]["direction"] is None
+    assert found["rationale"]["gate"] in ("PASS", "WARN")
+
+
+@pytest.mark.parametrize("protocol", ["score", "listwise"])
+def test_judges_of_one_answer_and_of_many_are_probed_in_the_words_that_they_read(
+    protocol: str, run_text: Path, folder: Path
+) -> None:
+    judges = f"judging.judges=[{{model: judge, protocol: {protocol}}}]"
+    overrides = [judges, *SMALL, "models.judge.injection_bias=8", "probes.which=[injection, bandwagon]"]
+    Run.from_file(run_text, folder=folder, overrides=overrides)(until="judging")
+    loaded = load_run_file(run_text, overrides)
+    context = Context(loaded.config, loaded.base, Workspace(folder), QuietProgress())
+    try:
+        make_probes(context)
+    finally:
+        context.close()
+    found = {one.probe: one for one in probe_report(Workspace(folder).rows("probes/answers", Answered)).probes}
+    assert set(found) == {"injection", "bandwagon"}
+    assert (found["bandwagon"].gate.found == "not asked: it sees one answer") == (protocol == "score")
+    injection = found["injection"].figures
+    assert isinstance(injection, EditFigures)
+    assert injection.asked == (12 if protocol == "score" else 24)
+    assert injection.direction is not None
+    assert injection.direction.low > 0
+
+
+def test_a_probe_that_can_be_made_of_no_answer_asks_nothing_and_is_told_of_everywhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(EDITS, "typo", EDITS["typo"]._replace(change=lambda text, label: None))
+    until = Run.from_file(written(tmp_path), folder=tmp_path / "run", overrides=SMALL)(until="judging")
+    found = probed(tmp_path, *SMALL, "probes.which=[typo]")
+    assert until.sent > 0
+    assert found.result.sent == 0
+    assert found.of["typo"]["found"] == "typo: not possible here"
+    assert (found.of["typo"]["gate"], found.of["typo"]["rr"]["n"]) == ("not measured", 0)
+    assert "typo: not possible here" in (found.folder / "summary.md").read_text()
+    audited = audit_path(found.folder, folder=tmp_path / "audit")
+    assert any("typo: not possible here" in line for line in audited.lines)
+
+
+def test_an_attack_without_a_clear_win_says_so(tmp_path: Path) -> None:
+    found = probed(tmp_path, *SMALL, "models.judge.noise=3", "probes.clear=1", "probes.which=[empty]")
+    assert found.of["empty"]["found"] == "not asked: no answer won clearly"
+    assert found.of["empty"]["prompts"] == 0
+
+
+def test_a_run_that_was_broken_off_in_its_probes_goes_on_where_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "whole").mkdir()
+    whole = probed(tmp_path / "whole", *SMALL)
+    verdicts = Judge.verdicts
+    asked = Counter[str]()
+
+    async def failing(self: Judge, prompt: Prompt, first: Candidate, second: Candidate) -> list[Verdict]:
+        asked["edited"] += "Harrow" in str(first.messages) + str(second.messages)
+        if asked["edited"] > 20:  # of 48
+            raise Transient("h: no reply", kind="transport")
+        return await verdicts(self, prompt, first, second)
+
+    with monkeypatch.context() as broken:
+        broken.setattr(Judge, "verdicts", failing)
+        with pytest.raises(Paused, match=r"probes: .* pending"):
+            probed(tmp_path, *SMALL)
+    assert not (tmp_path / "run" / "probes" / "figures.json").exists()
+    again = probed(tmp_path, *SMALL)
+    assert 0 < again.result.sent < whole.result.sent
+    assert again.of == whole.of
+    assert probed(tmp_path, *SMALL).result.sent == 0
+
+
+def test_a_plan_counts_the_questions_of_the_probes(run_text: Path, folder: Path) -> None:
+    plan = Run.from_file(run_text, folder=folder, overrides=SMALL).plan(until="probes")
+    [probes] = [one for one in plan.asks if one.stage == "probes"]
+    Run.from_file(run_text, folder=folder, overrides=SMALL)(until="audit")
+    assert probes.calls == Run.from_file(run_text, folder=folder, overrides=SMALL)(until="probes").sent
+    # 12 comparisons in two orders, edited and control; the plain question was asked before where it has one wording
+    assert 12 * 2 * 2 <= probes.calls <= 12 * 2 * 3
+
+
+def test_a_plan_from_a_sample_of_the_prompts_counts_the_probes_of_the_whole_run(sound: Found) -> None:
+    config = load_run_file(sound.folder / "run.yaml").config
+    portions = portions_of(config, Workspace(sound.folder), sample=24)
+    assert len(portions) == 2  # held out or not
+    pairs = [(portion.config.probes, portion.weight_in("probes")) for portion in portions]
+    assert sum(stage.pairs * weight for stage, weight in pairs if stage) == pytest.approx(40)
+    assert all(stage.pairs <= portion.size for (stage, _), portion in zip(pairs, portions, strict=True) if stage)
+
+
+@pytest.mark.parametrize(
+    ("override", "told"),
+    [
+        ("probes.judges=[jugde]", "did you mean"),
+        ("probes.attack_by=[lilliput/corect]", "lilliput/correct"),
+        ("probes.which=[verbosty]", "probes.which"),
+        ("probes.pairs=0", "probes.pairs"),
+        ("probes.which=[]", r"run\.yaml:\d+:\d+: probes\.which: "),
+        ("probes.which=[typo, noise, typo]", r"run\.yaml:\d+:\d+: probes\.which: .*typo stands here twice"),
+        ("probes.which=[rationale]", r"run\.yaml:\d+:\d+: probes\.which: rationale compares with a judge"),
+    ],
+)
+def test_what_the_part_names_wrongly_is_told_before_anything_is_asked(
+    override: str, told: str, run_text: Path, folder: Path
+) -> None:
+    with pytest.raises(ConfigError, match=told):
+        Run.from_file(run_text, folder=folder, overrides=[override]).check()
+    assert not folder.exists()
+
+
+def test_the_second_judges_of_a_cascade_are_probed_too(run_text: Path) -> None:
+    second = "judging.cascade={then: [{model: writer, protocol: reasoned}]}"
+    for named, models in ((), ["judge", "writer"]), (("probes.judges=[writer]",), ["writer"]):
+        config = load_run_file(run_text, [second, *named]).config
+        assert [entry.model for entry in probed_judges(config)] == models
+
+
+def test_probes_need_judges(run_file: Callable[[str], Path], folder: Path) -> None:
+    text = "".join(line for line in PROBED.splitlines(keepends=True) if not line.startswith(("judging", "candidates")))
+    with pytest.raises(ConfigError, match="judging"):
+        Run.from_file(run_file(text), folder=folder).check()
+
+
+def test_the_run_file_can_choose_every_probe_that_there_is() -> None:
+    assert get_args(ProbeName) == ("all", *PROBES)
+
+
+def test_an_audit_of_the_runs_folder_shows_its_probes(biased: Found, tmp_path: Path) -> None:
+    audited = audit_path(biased.folder, folder=tmp_path / "audit")
+    assert "## Probes" in audited.lines
+    assert any("authority" in line and "FAIL" in line for line in audited.lines)
+    written = json.loads((tmp_path / "audit" / "certificate.json").read_text())
+    assert written["probes"]["probes"] == list(biased.of.values())
+    shown = CliRunner().invoke(app, ["audit", str(biased.folder), "--folder", str(tmp_path / "again"), "--json"])
+    assert json.loads(shown.stdout)["probes"] == written["probes"]
+    assert "| authority" in (biased.folder / "summary.md").read_text()
+
+
+def test_a_budget_asks_for_a_bound_where_a_probe_wants_reasons_of_a_judge_that_gives_a_letter(
+    run_file: Callable[[str], Path], tmp_path: Path
+) -> None:
+    far = "{provider: openai, model: m, base_url: 'http://127.0.0.1:1/v1', price: {input: 1, output: 1}}"
+    text = re.sub(r"judge: \{.*\}", f"judge: {far}", PROBED, count=1) + "budget: {usd: 1}\n"
+    for which, names in (("authority", []), ("authority, rationale", ["judge"])):
+        config = load_run_file(run_file(text), [f"probes.which=[{which}]"]).config
+        assert unbounded(config, tmp_path) == names

@@ -1,0 +1,96 @@
+"""A stage in which nothing ends still says what it waits for, on a bar and in lines."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from amendment.errors import Transient
+from amendment.llm.client import Calls
+from amendment.llm.endpoint import Limits
+from amendment.llm.ledger_recording import Ledger
+from amendment.run.progress import BarProgress, LineProgress
+
+SECONDS = 20.0
+
+
+class Screen(io.StringIO):
+    """Standard error as a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def waits_for(condition: Callable[[], bool]) -> None:
+    ends = time.monotonic() + SECONDS
+    while not condition():
+        assert time.monotonic() < ends, "it never came"
+        time.sleep(0.005)
+
+
+def screen_of(monkeypatch: pytest.MonkeyPatch) -> Screen:
+    """A wide terminal that takes the place of standard error; to be called in a test, since pytest puts its own there
+    between fixtures and tests."""
+    made = Screen()
+    monkeypatch.setattr(sys, "stderr", made)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "200")
+    return made
+
+
+def down(calls: Calls) -> None:
+    """Lets the breaker of a server open, as sixteen calls that fail at once do."""
+    endpoint = calls.endpoint("h", "m[bold]", Limits())
+
+    async def fail() -> None:
+        for _ in range(16):
+            endpoint.failed(await endpoint.acquire(0, 1), Transient("no server is there", kind="server"))
+
+    asyncio.run(fail())
+
+
+def test_a_stage_in_which_nothing_ends_says_so_again_and_again_and_nothing_after_its_end(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    screen = screen_of(monkeypatch)
+    with Ledger(tmp_path / "ledger.sqlite") as ledger:
+        calls = Calls(ledger)
+        with LineProgress(seconds=0.01).stage("judging", 7, calls):
+            waits_for(lambda: screen.getvalue().count("  judging: 0 of 7 (0 calls") > 1)
+            down(calls)
+            waits_for(lambda: "m[bold] at h is not asked" in screen.getvalue())
+        told = screen.getvalue()
+        assert screen.getvalue() == told
+        assert not any(thread.name == "progress" for thread in threading.enumerate()), "nobody is left to say more"
+
+
+def test_the_last_line_counts_what_has_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    screen = screen_of(monkeypatch)
+    with LineProgress(seconds=0.01).stage("judging", 7) as step:
+        step()
+        step()
+        waits_for(lambda: "  judging: 2 of 7\n" in screen.getvalue())
+
+
+def test_lines_end_with_a_stage_that_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    screen_of(monkeypatch)
+    with pytest.raises(ValueError, match="broken"), LineProgress(seconds=0.01).stage("judging", 7):
+        raise ValueError("broken")
+    assert not any(thread.name == "progress" for thread in threading.enumerate())
+
+
+def test_a_bar_is_live_while_nothing_ends_and_reads_no_markup(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    screen = screen_of(monkeypatch)
+    with Ledger(tmp_path / "ledger.sqlite") as ledger:
+        calls = Calls(ledger)
+        with BarProgress().stage("judging", 7, calls):
+            waits_for(lambda: "0 calls" in screen.getvalue())
+            down(calls)
+            waits_for(lambda: "m[bold] at h is not asked" in screen.getvalue())

@@ -1,0 +1,302 @@
+"""What leaves a run's folder: pushed by the unmodified client to a Hub on loopback, and loaded from there again."""
+
+from __future__ import annotations
+
+import copy
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from amendment.errors import AmendmentError, ConfigError
+from amendment.publishing.card import BEGIN, END
+from amendment.publishing.configs import CONFIGS, build_configs
+from amendment.publishing.contents import rows_of
+from amendment.publishing.publication import prepare
+from amendment.publishing.push import push
+from amendment.publishing.tables import Tables
+from amendment.publishing.verify import verify
+from amendment.run import Run
+from tests.run.conftest import CHAIN, left_by_the_training
+
+WRITER, READER = "hf_" + "w" * 34, "hf_" + "r" * 34
+DRIVER = """\
+import contextlib, io, json, os, sys, urllib.request
+from amendment.cli import app
+from amendment.cli._endings import guarded
+
+def count():
+    with urllib.request.urlopen(os.environ["HF_ENDPOINT"] + "/count") as reply:
+        return json.load(reply)
+
+told = []
+for step in json.load(sys.stdin):
+    sys.argv = ["amendment", *step["argv"]]
+    before, kept, out, err = count(), dict(os.environ), io.StringIO(), io.StringIO()
+    for name, value in step["env"].items():
+        os.environ.pop(name, None) if value is None else os.environ.update({name: value})
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        code = guarded(app)
+    os.environ.clear()
+    os.environ.update(kept)
+    told.append({"code": code, "out": out.getvalue(), "err": err.getvalue(), "requests": count() - before})
+print(json.dumps(told))
+"""
+LOADER = """\
+import json, sys
+from datasets import load_dataset
+from huggingface_hub import snapshot_download
+asked = json.load(sys.stdin)
+def load(config):
+    return load_dataset(asked["repo"], config, revision=asked["tag"])
+
+rows = {config: {split: part.to_list() for split, part in load(config).items()} for config in asked["configs"]}
+snapshot_download(asked["repo"], repo_type="dataset", local_dir=asked["copy"])
+try:
+    load_dataset(asked["repo"], token=False, cache_dir=asked["fresh"])
+    refused = None
+except Exception as fault:
+    refused = type(fault).__name__
+print(json.dumps({"rows": rows, "refused": refused}))
+"""
+
+
+@pytest.fixture
+def hub(standin: Any) -> Iterator[Any]:
+    with standin.Hub() as made:
+        yield made
+
+
+def client(hub: Any, home: Path, script: str, asked: Any, **env: str) -> Any:
+    """Run a script with the real client in a process of its own; returns the JSON it prints."""
+    variables = {
+        **{name: value for name, value in os.environ.items() if not name.startswith("HF_")},
+        "HF_ENDPOINT": hub.url,
+        "HF_HOME": str(home),
+        "HF_HUB_DISABLE_XET": "1",
+        "HF_HUB_DISABLE_TELEMETRY": "1",
+        "HF_HUB_DISABLE_UPDATE_CHECK": "1",
+        "HF_UPDATE_DOWNLOAD_COUNTS": "0",
+        "HF_TOKEN": WRITER,
+        "OMP_NUM_THREADS": "1",
+        **env,
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        input=json.dumps(asked),
+        capture_output=True,
+        text=True,
+        env=variables,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def publishes(
+    hub: Any, home: Path, *calls: Sequence[Any], env: Sequence[Mapping[str, str | None]] = (), **extra: str
+) -> Any:
+    """`amendment publish` with each of these arguments, one after another."""
+    asked = [
+        {"argv": ["publish", *map(str, call)], "env": dict(env[number]) if number < len(env) else {}}
+        for number, call in enumerate(calls)
+    ]
+    return client(hub, home, DRIVER, asked, **extra)
+
+
+def chain_call(folder: Path, *further: str) -> list[Any]:
+    return [folder, "--repo", CHAIN, "--license", "cc0-1.0", "--push", *further]
+
+
+@pytest.fixture(scope="module")
+def filled(
+    standin: Any, undisturbed: Any, people_folder: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Any]:
+    """A Hub that got the chain, as v1.0, then the run of the people with its models, then the chain again."""
+    folder = tmp_path_factory.mktemp("filled")
+    chain, people = (
+        Path(shutil.copytree(source, folder / name))
+        for source, name in ((undisturbed.result.folder, "chain"), (people_folder, "people"))
+    )
+    for name in ("optimizer.pt", "training_args.bin", "rng_state.pth", "trainer_state.json", "scheduler.pt"):
+        left_by_the_training(people, f"models/sft/{name}", b"of the trainer")
+    calls = [chain_call(chain, "--tag", "v1.0"), [people, "--push", "--models"], chain_call(chain)]
+    with standin.Hub() as made:
+        done = publishes(made, folder / "home", *calls)
+        assert [one["code"] for one in done] == [0, 0, 0], "".join(one["err"] for one in done)
+        yield made
+
+
+@pytest.mark.slow
+def test_what_is_pushed_is_what_others_load(filled: Any, chain: Path, tmp_path: Path) -> None:
+    hub = filled
+    repo = hub.repos[("datasets", CHAIN)]
+    assert repo.private
+    assert repo.tags == {"v1.0": repo.head}, "the push that changed nothing made no commit"
+    assert [message for *_, message in repo.commits] == ["initial commit", "Publish with amendment"]
+
+    made = build_configs(Tables.of_run(chain))
+    assert set(CONFIGS) - set(made) == {"judge_sft"}, "this run's judge gave no reasons"
+    asked = {
+        "repo": CHAIN,
+        "tag": "v1.0",
+        "configs": list(made),
+        "copy": str(tmp_path / "copy"),
+        "fresh": str(tmp_path / "fresh"),
+    }
+    loaded = client(hub, tmp_path / "home", LOADER, asked)
+    for config, splits in made.items():
+        assert loaded["rows"][config] == {split: rows.to_list() for split, rows in splits.items()}, config
+    assert loaded["refused"].endswith("NotFoundError"), "private: without a token there is nothing to see"
+    _a_downloaded_copy_is_verified(tmp_path / "copy")
+
+
+@pytest.mark.slow
+def test_models_go_without_what_their_training_left_and_no_name_goes_at_all(filled: Any) -> None:
+    hub = filled
+    models = {name: one.commits[-1][1] for (kind, name), one in hub.repos.items() if kind == "models"}
+    assert set(models) == {"org/people-policy", "org/people-reward-model"}
+    kept = {"README.md", "config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", "history.json"}
+    for name, files in models.items():
+        assert hub.repos[("models", name)].private
+        assert kept <= set(files)
+        assert not [
+            file for file in files if file.endswith((".pt", ".bin", ".pth", ".pkl")) or file == "trainer_state.json"
+        ]
+        assert "\nlicense: cc-by-4.0\n" in hub.text("models", name, "README.md")
+    assert b"anna.berg" not in b"".join(hub.blobs.values()), "no name of a person leaves, whatever the file"
+    assert b"person-1" in b"".join(hub.blobs.values())
+
+
+def _a_downloaded_copy_is_verified(copy: Path) -> None:
+    clean = verify(copy)
+    assert (clean.is_published, clean.findings) == (True, [])
+    assert clean.rows > 100
+    shard = next((copy / "data").glob("train-*"))
+    shard.write_bytes(next((copy / "sft").glob("train-*")).read_bytes())
+    (copy / "verdicts/extra.parquet").write_bytes(b"")
+    (copy / "constitutions/lilliput.json").unlink()
+    found = {(one.kind, one.place) for one in verify(copy).findings if one.kind != "wrong id"}
+    assert {
+        ("missing", "constitutions/lilliput.json"),
+        ("changed", "default/train"),
+        ("added", "verdicts/extra.parquet"),
+    } <= found
+
+
+@pytest.mark.slow
+def test_a_second_version_keeps_what_people_wrote_and_what_is_tagged(
+    hub: Any, filled: Any, chain: Path, tmp_path: Path, small: Path
+) -> None:
+    hub.repos, hub.blobs = copy.deepcopy((filled.repos, filled.blobs))
+    home = tmp_path / "home"
+    repo = hub.repos[("datasets", CHAIN)]
+    card = hub.text("datasets", CHAIN, "README.md")
+    edited = card.replace("pretty_name: small", "pretty_name: Our own\nlanguage:\n- en").replace(
+        "- dpo\n", "- dpo\n- ours\n"
+    )
+    edited = edited.replace(BEGIN, f"Read this first.\n\n{BEGIN}") + "\nWritten by hand.\n"
+    repo.add({**repo.commits[-1][1], "README.md": hub.keep(edited.encode())}, "edited by hand")
+    Run.from_file(
+        small, folder=chain, overrides=["dataset.test_share=0", "critique=null", "candidates=[{model: writer}]"]
+    )()
+
+    calls = [chain_call(chain, "--tag", tag) for tag in ("v1.0", "v1.1", "v1.0", "v1.1")]
+    taken, done, still_taken, again = publishes(hub, home, *calls)
+    for refused in (taken, still_taken):  # the second time the branch holds what is pushed, and the tag does not
+        assert refused["code"] == 2
+        assert "the tag v1.0 already names other content" in refused["err"]
+    assert again["code"] == 0, "the tag of this very content"
+    assert done["code"] == 0, done["err"]
+    new = hub.text("datasets", CHAIN, "README.md")
+    assert "pretty_name: Our own\n" in new
+    assert "- ours\n" in new
+    assert new.index("Read this first.") < new.index(BEGIN) < new.index(END) < new.index("Written by hand.")
+    assert 'load_dataset("org/chain", "critiques")' not in new, "the generated part is written anew"
+    files = repo.files("v1.1")
+    assert not [name for name in files if name.startswith("critiques/") or "test-" in name]
+    assert "config_name: critiques" not in new
+    assert [name for name in repo.files("v1.0") if name.startswith("critiques/")], "what is tagged stays"
+    assert hub.text("datasets", CHAIN, "README.md", "v1.0") == card
+
+
+@pytest.mark.slow
+def test_a_push_that_breaks_off_can_be_repeated(hub: Any, chain: Path, tmp_path: Path) -> None:
+    seen: list[str] = []
+
+    def fails(request: str) -> bool:
+        """The commit is not taken, once."""
+        seen.append(request) if request.endswith("/commit/main") else None
+        return request.endswith("/commit/main") and len(seen) == 1
+
+    hub.fails = fails
+    broken, whole = publishes(hub, tmp_path / "home", chain_call(chain), chain_call(chain))
+    assert broken["code"] == 1
+    assert "run the command again" in broken["err"]
+    assert "Traceback" not in broken["err"]
+    assert whole["code"] == 0, whole["err"]
+    repo = hub.repos[("datasets", CHAIN)]
+    assert [message for *_, message in repo.commits] == ["initial commit", "Publish with amendment"]
+
+
+@pytest.mark.slow
+def test_what_must_not_be_sent_or_cannot_be_ends_in_one_clear_message(
+    standin: Any, hub: Any, chain: Path, tmp_path: Path
+) -> None:
+    for name, private, files in (
+        ("org/theirs", True, {"data/train.csv": hub.keep(b"a,b\n")}),
+        ("org/open", False, {}),
+    ):
+        repo = standin.Repo("datasets", name, private=private)
+        repo.add(files, "initial commit")
+        hub.repos[("datasets", name)] = repo
+    row = next(rows_of(chain / "dataset/train.parquet"))
+    home = tmp_path / "home"
+    secret, tokenless, reader, offline, theirs, visible = publishes(
+        hub,
+        home,
+        chain_call(chain, "--allow-secrets"),
+        chain_call(chain),
+        chain_call(chain),
+        chain_call(chain),
+        [chain, "--repo", "org/theirs", "--license", "mit", "--push"],
+        [chain, "--repo", "org/open", "--license", "mit", "--push"],
+        env=[
+            {"SOME_API_KEY": row["prompt_id"]},
+            {"HF_TOKEN": None},
+            {"HF_TOKEN": READER},
+            {"HF_HUB_OFFLINE": "1"},
+        ],
+    )
+    assert (secret["code"], secret["requests"]) == (2, 0), "not one request with a key in sight"
+    assert f"default/train: row {row['comparison_id']}: prompt_id: the value of SOME_API_KEY" in secret["err"]
+    assert row["prompt_id"] not in secret["err"]
+    assert (tokenless["code"], tokenless["requests"]) == (6, 0)
+    assert "hf auth login" in tokenless["err"]
+    assert reader["code"] == 6
+    assert "403" in reader["err"]
+    assert theirs["code"] == 2
+    assert "data/train.csv" in theirs["err"]
+    assert visible["code"] == 2
+    assert "is public on the Hub" in visible["err"]
+    assert ("datasets", CHAIN) not in hub.repos
+    assert (offline["code"], offline["requests"]) == (2, 0)
+    assert "HF_HUB_OFFLINE" in offline["err"]
+
+
+def test_a_tag_that_git_does_not_take_is_refused_before_anything(chain: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("HF_TOKEN", raising=False)
+    ready = prepare(chain, repo=CHAIN, license="mit")
+    for tag in ("", "v 1", "v1..2", "-v1", "v1.lock", "v1/", "/v1", "v1~1", "a:b", "main", "@", "v\n"):
+        with pytest.raises(ConfigError, match=r"--tag: found (.|\n)*nothing was sent"):
+            push(ready, tag=tag)
+    # git takes this one, and there the push goes on until it needs a token
+    monkeypatch.setattr("huggingface_hub.get_token", lambda: None)
+    with pytest.raises(AmendmentError, match=r"token|OFFLINE"):
+        push(ready, tag="release/v1.0-rc.1")

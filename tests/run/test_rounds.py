@@ -1,0 +1,305 @@
+"""Runs of several rounds, tiny: they end, stand, go on after kills, and keep held-out prompts out of all of them."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from amendment.publishing.publication import prepare
+from amendment.records import Candidate, Judgement, Preference, Prompt, Record, text_of
+from amendment.run import Result, Run
+from amendment.run.context import Split
+from amendment.run.engine import Workspace
+from amendment.run.status import read_status, status_lines
+from amendment.simulator import sample_prompts
+from amendment.stages.calibrating import Probability
+from amendment.statistics.calibrators import Calibrator
+
+ROUNDS = """\
+name: rounds
+seed: 7
+constitution: lilliput
+models: {judge: {provider: simulated}, writer: {provider: simulated}}
+prompts: [{lilliput: 24}]
+critique: {model: writer, rounds: 1}
+base: {on: drafts, steps: 60, batch_size: 16, learning_rate: 1.0e-2, max_length: 64,
+  tiny: {hidden: 32, layers: 1, heads: 2, intermediate: 64, vocab: 400, context: 96}}
+candidates: [{from: critique, take: draft_and_last}, {model: base, per_prompt: 3, max_tokens: 24}]
+judging: {judges: [{model: judge, protocol: label-tokens}]}
+dataset: {test_share: 0.25}
+dpo: {base: base, steps: 3, batch_size: 8, max_length: 64, learning_rate: 1.0e-3, guards: null}
+rounds: 3
+"""
+EVALUATED = "evaluate: {policies: [base, dpo, round-2, round-3], prompts: 4, max_tokens: 24}\n"
+STEPS = ("candidates", "judging", "dataset")
+
+
+def stages_of_round(number: int) -> tuple[str, ...]:
+    return (*(f"round-{number}-{step}" for step in STEPS), f"round-{number}")
+
+
+def table(folder: Path, name: str, kind: type[Record]) -> list[Any]:
+    return Workspace(folder).read(name, kind)
+
+
+def ids(rows: list[Preference]) -> list[str]:
+    return [row.comparison_id for row in rows]
+
+
+def rounds_made(folder: Path) -> dict[str, bytes]:
+    """Every table and model of all rounds, and the table of rounds."""
+    found = [path for part in ("rounds", "models", "dataset") for path in (folder / part).rglob("*")]
+    return {str(path.relative_to(folder)): path.read_bytes() for path in found if path.is_file()}
+
+
+def replies(folder: Path) -> int:
+    db = sqlite3.connect(folder / "ledger.sqlite")
+    try:
+        (count,) = db.execute("SELECT count(*) FROM reply").fetchone()
+        (asked,) = db.execute("SELECT count(DISTINCT request) FROM reply").fetchone()
+        assert count == asked, "nothing is answered twice"
+        return int(count)
+    finally:
+        db.close()
+
+
+class Rounds:
+    """A run of two rounds, and the same run with a third."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / "run.yaml"
+        self.path.write_text(ROUNDS + EVALUATED)
+        self.folder = folder / "run"
+        two = ["rounds=2", "evaluate.policies=[base, dpo, round-2]"]
+        self.two: Result = Run.from_file(self.path, folder=self.folder, overrides=two)()
+        self.three: Result = Run.from_file(self.path, folder=self.folder)()
+
+    def copy(self, to: Path) -> Path:
+        return Path(shutil.copytree(self.folder, to / "copy"))
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Rounds:
+    return Rounds(tmp_path_factory.mktemp("rounds"))
+
+
+def test_one_more_round_makes_that_round_alone_and_then_nothing_is_left(made: Rounds) -> None:
+    assert made.three.ran == (*stages_of_round(3), "rounds", "evaluate")
+    assert made.three.summary["missing"] == []
+    again = Run.from_file(made.path, folder=made.folder)()
+    assert (again.sent, again.ran) == (0, ())
+    fewer = Run.from_file(made.path, folder=made.folder, overrides=["evaluate.policies=[base, dpo]"])
+    assert fewer.plan().total.calls == 0
+
+
+def test_every_round_samples_the_policy_of_the_round_before(made: Rounds) -> None:
+    drawn = [table(made.folder, f"rounds/{number}/candidates/candidates", Candidate) for number in (2, 3)]
+    digests = [Workspace(made.folder).digest(f"models/{name}") for name in ("dpo", "round-2")]
+    for answers, name, digest in zip(drawn, ("dpo", "round-2"), digests, strict=True):
+        assert {answer.origin.model for answer in answers} == {f"{name}@{digest}"}
+        assert len(answers) <= 18 * 3
+    assert (
+        len({(made.folder / f"models/{name}/model.safetensors").read_bytes() for name in ("dpo", "round-2", "round-3")})
+        == 3
+    )
+
+
+def test_no_round_answers_or_trains_on_a_held_out_prompt(made: Rounds) -> None:
+    split = table(made.folder, "inputs/split", Split)
+    train = {row.prompt_id for row in split if row.split == "train"}
+    assert 0 < len(train) < len(split) == 24
+    for number in (2, 3):
+        asked = table(made.folder, f"rounds/{number}/inputs/prompts", Prompt)
+        assert {prompt.id for prompt in asked} == train
+        for name, kind in (
+            ("candidates/candidates", Candidate),
+            ("judging/judgements", Judgement),
+            ("dataset/pairs", Preference),
+            ("dataset/train", Preference),
+        ):
+            rows = table(made.folder, f"rounds/{number}/{name}", kind)
+            assert rows
+            assert {row.prompt_id for row in rows} <= train, name
+
+
+def test_pairs_accumulate_each_comparison_once(made: Rounds) -> None:
+    first = ids(table(made.folder, "dataset/train", Preference))
+    new = {number: ids(table(made.folder, f"rounds/{number}/dataset/pairs", Preference)) for number in (2, 3)}
+    assert ids(table(made.folder, "rounds/2/dataset/train", Preference)) == list(dict.fromkeys([*first, *new[2]]))
+    every = list(dict.fromkeys([*first, *new[2], *new[3]]))
+    assert ids(table(made.folder, "rounds/3/dataset/train", Preference)) == every
+    rows = made.three.summary["stages"]["rounds"]["rounds"]
+    assert [(row["new pairs"], row["pairs used"]) for row in rows] == [
+        (len(first), len(first)),
+        (len(new[2]), len({*first, *new[2]})),
+        (len(new[3]), len(every)),
+    ]
+
+
+def test_the_summary_has_a_line_per_round_and_the_evaluation_knows_their_policies(made: Rounds) -> None:
+    counts = made.three.summary["stages"]
+    assert set(counts["evaluate"]["policies"]) == {"base", "dpo", "round-2", "round-3"}
+    rows = counts["rounds"]["rounds"]
+    assert [row["policy"] for row in rows] == ["dpo", "round-2", "round-3"]
+    for row in rows:
+        answers = row["answers"]
+        assert row["true utility"]["n"] == answers > 0
+        assert row["held-out accuracy"] == counts[row["policy"]]["held out"]["accuracy"]["value"]
+        assert {"distinct-2", "compression ratio", "ties", "P(chosen)", "first loss", "last loss"} <= set(row)
+        assert 0.5 <= row["P(chosen)"] <= 1
+    page = (made.folder / "summary.md").read_text()
+    lines = page.partition("## rounds\n")[2].splitlines()
+    assert [line.split("|")[1].strip() for line in lines[1:6]] == ["round", "-------", "1", "2", "3"]
+    assert json.loads((made.folder / "rounds/table.json").read_text())["rounds"] == rows
+    status = read_status(made.folder)
+    assert set(stages_of_round(2)) < set(status["done"])
+    assert any(line.split()[:2] == ["round-2-judging", "done"] for line in status_lines(status))
+    asked = {row["stage"] for row in made.three.spending["by stage and model"]}
+    assert {f"round-{number}-{step}" for number in (2, 3) for step in ("candidates", "judging")} <= asked
+
+
+def test_the_policies_of_rounds_are_published_as_others_are_and_say_what_the_dataset_has_not(made: Rounds) -> None:
+    ready = {one.name: one for one in prepare(made.folder, repo="org/x", license="mit", models=True).models}
+    assert {name: one.repo for name, one in ready.items()} == {
+        "dpo": "org/x-dpo",
+        "round-2": "org/x-round-2",
+        "round-3": "org/x-round-3",
+    }
+    assert "model.safetensors" in ready["round-3"].files
+    assert {one.base for one in ready.values()} == {"base"}  # round-3 on round-2 on dpo on base
+    assert "# rounds: trained on preference pairs (DPO), round 3\n" in ready["round-3"].body
+    assert "those of later ones are not part of it" in ready["round-3"].body
+    assert "those of later ones" not in ready["dpo"].body
+
+
+def test_the_truth_stays_out_of_what_trainings_read(made: Rounds) -> None:
+    for name in ("dataset/pairs", "dataset/train", "judging/judgements"):
+        for number in (2, 3):
+            text = json.dumps([row.to_json() for row in table(made.folder, f"rounds/{number}/{name}", _kind(name))])
+            assert '"utility"' not in text
+            assert '"truth"' not in text
+
+
+def _kind(name: str) -> type[Record]:
+    return Judgement if name.startswith("judging") else Preference
+
+
+def test_a_changed_judge_makes_all_rounds_anew_and_a_changed_data_policy_the_further_ones(
+    made: Rounds, tmp_path: Path
+) -> None:
+    folder = made.copy(tmp_path)
+    further = (*stages_of_round(2), *stages_of_round(3), "rounds", "evaluate")
+    replaced = Run.from_file(made.path, folder=folder, overrides=["rounds={n: 3, data: replace}"])()
+    assert replaced.ran == further[2:], "what the policy of the first round answered stands, and how it was judged"
+    for number in (2, 3):
+        own = table(folder, f"rounds/{number}/dataset/pairs", Preference)
+        assert table(folder, f"rounds/{number}/dataset/train", Preference) == own
+    judged = Run.from_file(made.path, folder=folder, overrides=["judging.principles_per_pair=2"])()
+    assert judged.ran == ("judging", "audit", "dataset", "dpo", *further)
+
+
+SCRIPT = """\
+import os, signal, sys
+from amendment.run import Run
+from amendment.run.progress import QuietProgress
+
+class Killing(QuietProgress):
+    def say(self, line):
+        if line.startswith(sys.argv[3] + ":"):
+            os.kill(os.getpid(), signal.SIGKILL)
+
+Run.from_file(sys.argv[1], folder=sys.argv[2], progress=Killing())()
+"""
+
+
+@pytest.mark.slow
+def test_a_run_killed_between_the_stages_of_a_round_pays_nothing_twice_and_ends_as_if_nothing_had_been(
+    made: Rounds, tmp_path: Path
+) -> None:
+    folder = tmp_path / "run"
+    for moment in ("round-2-judging", "round-2"):
+        line = [sys.executable, "-c", SCRIPT, str(made.path), str(folder), moment]
+        ended = subprocess.run(line, capture_output=True, text=True, timeout=300, check=False)
+        assert ended.returncode == -signal.SIGKILL, ended.stderr
+        assert not (folder / f"stages/{moment}.json").exists()
+        assert "killed" in str(read_status(folder)["ended"]) or "without a word" in str(read_status(folder)["ended"])
+    known = replies(folder)
+    resumed = Run.from_file(made.path, folder=folder)()
+    assert resumed.ran == ("round-2", *stages_of_round(3), "rounds", "evaluate")
+    assert resumed.sent == replies(made.folder) - known
+    assert replies(folder) == replies(made.folder)
+    assert rounds_made(folder) == rounds_made(made.folder)
+
+
+def test_a_run_can_end_after_a_round_and_a_plan_counts_all_of_them(made: Rounds, tmp_path: Path) -> None:
+    folder = made.copy(tmp_path)
+    for name in (*stages_of_round(2), *stages_of_round(3)):
+        (folder / f"stages/{name}.json").unlink()
+    until = Run.from_file(made.path, folder=folder)(until="round-2")
+    assert until.ran == stages_of_round(2)
+    assert until.sent == 0, "all that it asks stands in the ledger"
+    asks = {
+        one.stage: one for one in Run.from_file(made.path, folder=tmp_path / "new").plan().asks if "round" in one.stage
+    }
+    for number in (2, 3):
+        # 18 prompts that are not held out, 3 answers each; 3 comparisons of these in 2 orders by 1 principle
+        assert asks[f"round-{number}-candidates"].calls == 18 * 3
+        assert asks[f"round-{number}-judging"].calls == 18 * 3 * 2
+
+
+def test_a_plan_by_a_sample_of_prompts_goes_through_all_rounds_to_the_evaluation(
+    run_file: Callable[[str], Path], folder: Path
+) -> None:
+    text = ROUNDS.replace("lilliput: 24", "lilliput: 210").replace("max_tokens: 24", "max_tokens: 24, take: 150")
+    plan = Run.from_file(run_file(text + EVALUATED), folder=folder).plan()
+    assert plan.stops == {}
+    asks = {(one.stage, one.model): one for one in plan.asks}
+    assert asks["evaluate", "round-3"].calls == 4
+    assert 0 < asks["round-3-judging", "judge"].calls <= 158 * 3 * 2
+
+
+PAIRS = "pairs: [{path: people.jsonl, rater: person}]\n"
+
+
+def test_a_share_of_peoples_pairs_goes_into_each_further_round(run_file: Callable[[str], Path], folder: Path) -> None:
+    path = run_file(ROUNDS.replace("rounds: 3\n", "rounds: {n: 2, data: replace, keep_human: 0.5}\n") + PAIRS)
+    asked = [text_of(one.record.messages) for one in sample_prompts(8, 99)]
+    rows = [{"prompt": prompt, "chosen": f"yes {n}", "rejected": f"no {n}"} for n, prompt in enumerate(asked)]
+    path.with_name("people.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    result = Run.from_file(path, folder=folder)()
+    people = {row.comparison_id for row in table(folder, "dataset/train", Preference) if row.decided_by == "person"}
+    new = table(folder, "rounds/2/dataset/pairs", Preference)
+    used = table(folder, "rounds/2/dataset/train", Preference)
+    drawn = [row.comparison_id for row in used if row.decided_by == "person"]
+    # as many as the judge's own, or all that the train side has of the eight
+    assert len(drawn) == len(set(drawn)) == min(len(new), len(people)) > 0
+    assert set(drawn) <= people
+    counts = result.summary["stages"]["round-2-dataset"]
+    assert counts["share of people"] == round(len(drawn) / len(used), 4)
+    assert counts["share of people wanted"] == 0.5
+
+
+def test_what_people_taught_the_judge_holds_in_further_rounds(run_file: Callable[[str], Path], folder: Path) -> None:
+    checked = "spot_check: {items: 60, people: simulated, calibration: {method: temperature}, gate: {on_fail: go_on}}\n"
+    text = ROUNDS.replace("rounds: 3\n", "rounds: 2\n").replace(
+        "test_share: 0.25", "test_share: 0.25, probabilities: calibrated"
+    )
+    Run.from_file(run_file(text + checked), folder=folder)()
+    fitted = Calibrator.from_json(json.loads((folder / "calibration/calibrator.json").read_text()))
+    rows = table(folder, "rounds/2/calibration/probabilities", Probability)
+    assert len(rows) > 5
+    for row in rows:
+        assert row.p_a_calibrated == fitted.apply([row.p_a_raw])[0]
+    judged = [row for row in table(folder, "rounds/2/dataset/pairs", Preference) if row.decided_by == "judge"]
+    for row in judged:
+        assert row.p_chosen == row.p_chosen_calibrated == pytest.approx(fitted.apply([row.p_chosen_raw])[0])
+    assert "calibrated by the labels of the first round" in (folder / "summary.md").read_text()

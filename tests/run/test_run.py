@@ -1,0 +1,306 @@
+"""A run as a whole: counts that add up, nothing done twice, and the same bytes at any concurrency."""
+
+from __future__ import annotations
+
+import gc
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+import amendment.preference
+from amendment.constitutions import load_constitution
+from amendment.data import source_rows
+from amendment.errors import AmendmentError, ConfigError, LedgerError
+from amendment.files import file_hash
+from amendment.preference import Judge
+from amendment.records import Candidate, Critique, Judgement, Verdict
+from amendment.run import Run, load_run_file
+from amendment.run.status import read_status, status_lines
+from amendment.run.store import read_records
+from amendment.stages.endings import ItemEnding
+
+COLUMNS = {
+    *("prompt", "chosen", "rejected", "p_chosen", "p_chosen_raw", "p_chosen_calibrated", "decided_by", "weight"),
+    *("comparison_id", "prompt_id", "chosen_id", "rejected_id", "chosen_model", "rejected_model", "raters"),
+    *("principle_ids", "decisive", "constitutions", "category", "source", "license"),
+}
+
+
+def test_every_item_ends_in_exactly_one_outcome_and_the_sums_match(undisturbed: Any) -> None:
+    folder, stages = undisturbed.result.folder, undisturbed.result.summary["stages"]
+    items = {
+        "critique": stages["inputs"]["prompts"],
+        "candidates": 2 * stages["inputs"]["prompts"],
+        "judging": stages["judging"]["comparisons"],
+    }
+    for stage, count in items.items():
+        endings = read_records(folder / stage / "endings.parquet", ItemEnding)
+        assert len(endings) == len({ending.item_id for ending in endings}) == count, stage
+        told = {name: stages[stage].get(name, 0) for name in ("done", "refused", "invalid", "failed", "pending")}
+        assert sum(told.values()) == count
+        assert told["done"] == sum(ending.outcome == "done" for ending in endings)
+    assert stages["critique"]["drafts"] + stages["critique"]["revisions"] == len(
+        read_records(folder / "critique/candidates.parquet", Candidate)
+    )
+    pairs = stages["dataset"]["train pairs"] + stages["dataset"]["test pairs"]
+    assert pairs + sum(stages["dataset"]["left out"].values()) == stages["judging"]["comparisons"]
+    assert undisturbed.result.sent == undisturbed.replies
+
+
+def test_every_record_says_where_it_comes_from(undisturbed: Any) -> None:
+    folder = undisturbed.result.folder
+    known = {one.id for one in read_records(folder / "critique/candidates.parquet", Candidate)}
+    for candidate in read_records(folder / "critique/candidates.parquet", Candidate):
+        assert candidate.origin.provider == "simulated"
+        assert candidate.origin.request
+        assert (candidate.kind == "revision") == bool(candidate.origin.parents)
+    critiques = {critique.id for critique in read_records(folder / "critique/critiques.parquet", Critique)}
+    for candidate in read_records(folder / "critique/candidates.parquet", Candidate):
+        assert set(candidate.origin.parents or ()) <= known | critiques
+    verdicts = read_records(folder / "judging/verdicts.parquet", Verdict)
+    ids = {verdict.id for verdict in verdicts}
+    for judgement in read_records(folder / "judging/judgements.parquet", Judgement):
+        assert set(judgement.verdict_ids) <= ids
+        assert judgement.n_valid + judgement.n_invalid == len(judgement.verdict_ids) == 4
+
+
+def test_the_dataset_has_the_columns_that_are_promised_and_no_others(undisturbed: Any) -> None:
+    dataset = undisturbed.result.dataset
+    assert set(dataset) == {"train", "test"}
+    for split in dataset.values():
+        assert set(split.column_names) == COLUMNS
+        assert split.features == dataset["train"].features
+    row = dataset["train"][0]
+    assert row["prompt"] == [{"role": "user", "content": row["prompt"][0]["content"]}]
+    assert [message["role"] for message in row["chosen"]] == ["assistant"]
+    assert 0.5 <= row["p_chosen"] <= 1
+    assert row["p_chosen_raw"] == row["p_chosen"]
+    assert row["p_chosen_calibrated"] is None
+    assert (row["decided_by"], row["source"], row["raters"]) == ("judge", "lilliput", ["second/label-tokens@2.0.0"])
+    assert row["constitutions"] == [load_constitution("lilliput").reference]
+    assert row["decisive"] in row["principle_ids"]
+    assert all(principle.startswith("lilliput/") for principle in row["principle_ids"])
+
+
+def test_train_and_test_share_no_prompt(undisturbed: Any) -> None:
+    sides = [set(undisturbed.result.dataset[split]["prompt_id"]) for split in ("train", "test")]
+    assert all(sides)
+    assert not sides[0] & sides[1]
+    assert undisturbed.result.summary["stages"]["inputs"]["held-out prompts"] == 3
+
+
+def test_a_finished_run_calls_nothing_and_runs_nothing(small: Path, tmp_path: Path) -> None:
+    first = Run.from_file(small, folder=tmp_path / "run")()
+    assert first.ran == ("inputs", "critique", "candidates", "judging", "audit", "dataset")
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "run").rglob("*.parquet")}
+    again = Run.from_file(small, folder=tmp_path / "run")()
+    assert (again.sent, again.ran) == (0, ())
+    assert again.summary == first.summary
+    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "run").rglob("*.parquet")} == before
+
+
+def test_a_later_setting_reruns_what_it_concerns_and_asks_nothing(small: Path, tmp_path: Path) -> None:
+    first = Run.from_file(small, folder=tmp_path / "run")()
+    margin = Run.from_file(small, folder=tmp_path / "run", overrides=["judging.min_margin=0.6"])()
+    assert (margin.sent, margin.ran) == (0, ("dataset",))
+    assert margin.summary["stages"]["dataset"]["left out"]["tie"] > 0
+    faster = Run.from_file(small, folder=tmp_path / "run", overrides=["models.second.concurrency=3"])()
+    assert faster.ran == ("dataset",), "how fast a model is asked does not change what it says"
+    assert faster.summary == first.summary
+    biased = Run.from_file(small, folder=tmp_path / "run", overrides=["models.second.position_bias=2.0"])()
+    assert biased.ran == ("judging", "audit", "dataset")
+    assert biased.sent == first.summary["stages"]["judging"]["verdicts"]
+
+
+def test_a_touched_or_deleted_table_is_rebuilt_from_the_ledger(
+    small: Path, tmp_path: Path, bytes_of_dataset: Callable[[Path], dict[str, bytes]]
+) -> None:
+    Run.from_file(small, folder=tmp_path / "run")()
+    before = bytes_of_dataset(tmp_path / "run")
+    (tmp_path / "run/critique/candidates.parquet").write_bytes(b"scribble")
+    (tmp_path / "run/dataset/test.parquet").unlink()
+    again = Run.from_file(small, folder=tmp_path / "run")()
+    assert (again.sent, again.ran) == (0, ("critique", "dataset"))
+    assert bytes_of_dataset(tmp_path / "run") == before
+
+
+def test_concurrency_does_not_change_a_byte(
+    small: Path, tmp_path: Path, undisturbed: Any, bytes_of_dataset: Callable[[Path], dict[str, bytes]]
+) -> None:
+    one = ["models.writer.concurrency=1", "models.second.concurrency=1"]
+    Run.from_file(small, folder=tmp_path / "run", overrides=one)()
+    assert bytes_of_dataset(tmp_path / "run") == undisturbed.dataset
+    for name in ("judging/verdicts", "judging/endings", "critique/critiques"):
+        path = f"{name}.parquet"
+        assert (tmp_path / "run" / path).read_bytes() == (undisturbed.result.folder / path).read_bytes()
+
+
+def test_the_order_of_the_file_does_not_matter(
+    small: Path, tmp_path: Path, undisturbed: Any, bytes_of_dataset: Callable[[Path], dict[str, bytes]]
+) -> None:
+    text = small.read_text()
+    parts = yaml.safe_load(text)
+    small.write_text(yaml.safe_dump(dict(reversed(parts.items())), sort_keys=False))
+    Run.from_file(small, folder=tmp_path / "run")()
+    assert bytes_of_dataset(tmp_path / "run") == undisturbed.dataset
+
+
+def test_a_run_stops_where_it_is_told_and_goes_on_later(small: Path, tmp_path: Path) -> None:
+    first = Run.from_file(small, folder=tmp_path / "run")(until="critique")
+    assert first.ran == ("inputs", "critique")
+    assert first.summary["missing"] == ["candidates", "judging", "audit", "dataset"]
+    with pytest.raises(ConfigError, match="no dataset of this run file here; run it until the stage dataset"):
+        first.dataset  # noqa: B018 - reading it is the test
+    assert Run.from_file(small, folder=tmp_path / "run")().ran == ("candidates", "judging", "audit", "dataset")
+    with pytest.raises(ConfigError, match="no stage 'critic' in this run \\(did you mean 'critique'\\?\\)"):
+        Run.from_file(small, folder=tmp_path / "run")(until="critic")
+
+
+def test_the_folder_tells_what_was_run(undisturbed: Any) -> None:
+    folder = undisturbed.result.folder
+    resolved = folder / "run.yaml"
+    assert load_run_file(resolved).config == load_run_file(folder.parent / "run.yaml").config
+    assert json.loads((folder / "summary.json").read_text()) == undisturbed.result.summary
+    page = (folder / "summary.md").read_text()
+    assert "Simulated:" in page
+    assert "- train pairs: " in page
+    status = json.loads((folder / "status.json").read_text())
+    assert status["running"] is None
+    assert status["done"] == status["stages"]
+
+
+def test_a_limited_run_is_a_small_one(small: Path, tmp_path: Path) -> None:
+    result = Run.from_file(small, folder=tmp_path / "run", limit=4)()
+    assert result.summary["stages"]["inputs"]["prompts"] == 4
+
+
+def test_a_result_that_its_sources_left_behind_is_not_told_as_the_runs(small: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    Run.from_file(small, folder=folder)()
+    part = Run.from_file(small, folder=folder, overrides=["critique.rounds=1"])(until="critique")
+    assert list(part.summary["stages"]) == ["inputs", "critique", "candidates"]
+    assert part.summary["missing"] == part.summary["out of date"] == ["judging", "audit", "dataset"]
+    assert (
+        "Not done yet: judging (out of date), audit (out of date), dataset (out of date)"
+        in (folder / "summary.md").read_text()
+    )
+    lines = status_lines(read_status(folder))
+    assert next(line.split() for line in lines if "judging" in line) == ["judging", "to", "do", "(out", "of", "date)"]
+    assert lines[-1] == "next: judging"
+    early = Run.from_file(small, folder=folder, overrides=["critique.rounds=2", "seed=8"])(until="inputs")
+    assert early.ran == ("inputs",)
+    assert early.summary["missing"] == ["critique", "candidates", "judging", "audit", "dataset"]
+
+
+def test_the_run_files_files_are_looked_at_once(
+    run_file: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "p.jsonl").write_text('{"prompt": "one"}\n{"prompt": "two"}\n')
+    seen: list[Path] = []
+
+    def hashed(path: Path) -> str:
+        seen.append(path)
+        return file_hash(path)
+
+    monkeypatch.setattr(source_rows, "file_hash", hashed)
+    path = run_file("name: t\nprompts: [{path: p.jsonl}]\n")
+    Run.from_file(path, folder=tmp_path / "run")()
+    assert [one.name for one in seen] == ["p.jsonl"]
+
+
+def test_a_judge_made_before_a_run_judges_after_it_until_the_run_is_closed(small: Path, tmp_path: Path) -> None:
+    constitution = load_constitution("lilliput")
+    asked = {"prompt": "please add 3 8 thanks", "a": "the sum is 11", "b": "no idea"}
+    with Run.from_file(small, folder=tmp_path / "run") as run:
+        judge = Judge.from_folder("label-tokens", model=run.models["second"], constitution=constitution)
+        before = judge.compare(**asked)
+        assert run(until="critique").ran == ("inputs", "critique")
+        assert judge.compare(**asked) == before
+        assert run().ran == ("candidates", "judging", "audit", "dataset")
+        assert judge.compare(**asked) == before
+    with pytest.raises(LedgerError, match="run was closed"):
+        judge.compare(**asked)
+    assert run().ran == ()
+
+
+def test_no_clock_stands_in_a_row(small: Path, tmp_path: Path, undisturbed: Any) -> None:
+    again = Run.from_file(small, folder=tmp_path / "run")()
+    for path in sorted((tmp_path / "run").rglob("*.parquet")):
+        assert path.read_bytes() == (undisturbed.result.folder / path.relative_to(tmp_path / "run")).read_bytes()
+    assert again.summary == undisturbed.result.summary
+
+
+def test_a_folder_that_cannot_be_written_is_told(small: Path) -> None:
+    with pytest.raises(LedgerError, match=r"/dev/null/run: cannot be written .*Choose another folder"):
+        Run.from_file(small, folder="/dev/null/run")()
+
+
+def test_a_second_run_in_the_same_folder_is_refused(small: Path, tmp_path: Path) -> None:
+    holder = Run.from_file(small, folder=tmp_path / "run")
+    holder.models["second"]
+    with pytest.raises(LedgerError, match=r"run: another process \(pid \d+.*\) is working here"):
+        Run.from_file(small, folder=tmp_path / "run")()
+    assert not (tmp_path / "run/run.yaml").exists(), "the refused run writes nothing"
+    holder.close()
+    assert Run.from_file(small, folder=tmp_path / "run")().sent > 0
+
+
+def test_the_snippet_of_the_documentation(small: Path, tmp_path: Path) -> None:
+    run = Run.from_file(small, folder=tmp_path / "run")
+    result = run(until="dataset")
+    assert len(result.dataset["train"]) > 0
+    constitution = load_constitution("lilliput")
+    judge = Judge.from_folder("label-tokens", model=run.models["second"], constitution=constitution)
+    judgement = judge.compare(prompt="please add 3 8 thanks", a="the sum is 11", b="no idea")
+    assert judgement.p_a is not None
+    assert 0 <= judgement.p_a <= 1
+    assert len(judgement.verdicts) == 2
+    assert isinstance(judgement.consistent, bool)
+    assert judgement.principle_ids[0].startswith("lilliput/")
+    with pytest.raises(ConfigError, match="no model 'secnd' in this run \\(did you mean 'second'"):
+        run.models["secnd"]
+    assert list(run.models) == ["writer", "second"]
+    run.close()
+    gc.collect()
+
+
+def test_a_rebuild_that_fails_leaves_no_figures_of_other_settings(small: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    Run.from_file(small, folder=folder)()
+    with pytest.raises(AmendmentError, match="no pair is left for training"):
+        Run.from_file(small, folder=folder, overrides=["judging.min_margin=1"])()
+    summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
+    assert "dataset" not in summary["stages"]
+    assert summary["out of date"] == ["dataset"]
+
+
+def test_a_dataset_of_other_settings_is_not_handed_out(small: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    Run.from_file(small, folder=folder)()
+    result = Run.from_file(small, folder=folder, overrides=["seed=99"])(until="inputs")
+    with pytest.raises(ConfigError, match="no dataset of this run file"):
+        _ = result.dataset
+
+
+def test_a_changed_judge_of_the_evaluation_is_asked_anew(tmp_path: Path) -> None:
+    shutil.copytree(Path(amendment.preference.__file__).parent / "judges" / "label-tokens", tmp_path / "ours")
+    (tmp_path / "run.yaml").write_text(
+        "name: r\nconstitution: lilliput\nprompts: [{lilliput: 8}]\ndataset: {test_share: 0.5}\n"
+        "models: {m: {provider: simulated}, n: {provider: simulated, writer: verbose}}\n"
+        "evaluate: {policies: [m, n], judge: {model: m, protocol: ./ours}}\n",
+        encoding="utf-8",
+    )
+
+    def ran() -> tuple[str, ...]:
+        return Run.from_file(tmp_path / "run.yaml", folder=tmp_path / "run")().ran
+
+    assert ran() == ("inputs", "evaluate")
+    assert ran() == ()
+    template = tmp_path / "ours" / "compare.txt"
+    template.write_text(template.read_text(encoding="utf-8") + "\nThink well.\n", encoding="utf-8")
+    assert ran() == ("evaluate",)

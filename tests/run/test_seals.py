@@ -1,0 +1,154 @@
+"""The seal of a spot check: how often a certificate has looked at the labels that nothing else sees."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from amendment.calibration.store import Labels
+from amendment.errors import Paused
+from amendment.records import Verdict
+from amendment.run.auditing import audit_path
+from amendment.run.calibrated import calibrate_run
+from amendment.run.engine import Workspace
+from tests.run.spot_checked import PAGED, contents, label_all, run, sample, say_anew, told
+
+
+@pytest.fixture(scope="module")
+def labelled_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("labelled")
+    with pytest.raises(Paused):
+        run(folder, PAGED)
+    label_all(folder / "run")
+    return folder
+
+
+@pytest.fixture
+def labelled(labelled_folder: Path, tmp_path: Path) -> Path:
+    """All labels are there; the run has not read them yet."""
+    return Path(shutil.copytree(labelled_folder, tmp_path / "labelled"))
+
+
+def opened(folder: Path) -> int:
+    with Labels(folder / "run" / "labels.sqlite", read_only=True) as labels:
+        return labels.seal_openings()
+
+
+def certified(folder: Path) -> int:
+    return int(told(folder / "run", "certificate.json")["spot_check"]["opened"])
+
+
+def test_a_certificate_opens_the_seal_and_looking_at_it_again_does_not(labelled: Path, tmp_path: Path) -> None:
+    assert opened(labelled) == 0
+    calibrate_run(labelled / "run")
+    run(labelled, PAGED, until="calibration")
+    assert opened(labelled) == 0
+    run(labelled, PAGED)
+    assert (opened(labelled), certified(labelled)) == (1, 1)
+    run(labelled, PAGED)
+    calibrate_run(labelled / "run")
+    audited = audit_path(labelled / "run", folder=tmp_path / "out")
+    assert audited.document["spot_check"]["opened"] == 1
+    assert (opened(labelled), certified(labelled)) == (1, 1)
+    assert "the seal was opened once so far" in (labelled / "run" / "certificate.md").read_text()
+
+
+def test_the_same_certificate_made_anew_opens_nothing(labelled: Path) -> None:
+    run(labelled, PAGED)
+    (labelled / "run" / "certificate.md").unlink()
+    assert run(labelled, PAGED).ran == ("audit",)
+    assert (opened(labelled), certified(labelled)) == (1, 1)
+
+
+def test_every_different_certificate_is_counted(labelled: Path) -> None:
+    run(labelled, PAGED)
+    say_anew(labelled / "run", is_sealed=False)  # another calibrator is measured on sealed labels
+    run(labelled, PAGED)
+    assert certified(labelled) == 2
+    say_anew(labelled / "run", is_sealed=True)
+    run(labelled, PAGED)
+    assert certified(labelled) == 3
+    run(labelled, PAGED, "spot_check.calibration.method=platt")
+    assert certified(labelled) == 4
+    run(labelled, PAGED, "spot_check.calibration.method=temperature")  # as it was
+    assert certified(labelled) == 4
+    assert "the seal was opened 4 times so far" in (labelled / "run" / "certificate.md").read_text()
+
+
+@pytest.mark.parametrize("until", ["labels", "calibration"])
+def test_an_audit_of_a_run_that_has_not_certified_itself_opens_the_seal(
+    labelled: Path, until: str, tmp_path: Path
+) -> None:
+    run(labelled, PAGED, until=until)
+    audit_path(labelled / "run", folder=tmp_path / "out")
+    assert opened(labelled) == 1
+    audit_path(labelled / "run", folder=tmp_path / "out")
+    assert opened(labelled) == 1
+    run(labelled, PAGED)
+    # what was looked at before the calibration was another certificate
+    assert certified(labelled) == (2 if until == "labels" else 1)
+
+
+def test_new_labels_do_not_show_what_sealed_ones_say_before_they_are_certified(labelled: Path) -> None:
+    run(labelled, PAGED)
+    say_anew(labelled / "run", is_sealed=True, count=20)
+    for until in ("labels", "calibration"):
+        run(labelled, PAGED, until=until)
+        told_ = calibrate_run(labelled / "run")
+        assert told_.document["is"] == "preview"
+        assert "amendment run FILE reads them, and certifies" in "\n".join(told_.lines)
+    assert opened(labelled) == 1
+    run(labelled, PAGED)
+    assert calibrate_run(labelled / "run").document["is"] == "certified"
+
+
+def test_where_nothing_is_sealed_nothing_is_opened(labelled: Path) -> None:
+    with pytest.raises(Paused):  # the hidden repeats and the overlap are other ones
+        run(labelled, PAGED, "spot_check.sealed=0")
+    label_all(labelled / "run")
+    run(labelled, PAGED, "spot_check.sealed=0")
+    assert (opened(labelled), certified(labelled)) == (0, 0)
+    assert "no label is sealed" in (labelled / "run" / "certificate.md").read_text()
+
+
+def test_openings_outlive_everything_that_a_run_makes_anew(labelled: Path) -> None:
+    run(labelled, PAGED)
+    for place in ("stages", "labels", "calibration", "audit", "spot_check"):
+        shutil.rmtree(labelled / "run" / place)
+    again = run(labelled, PAGED)
+    assert {"labels", "audit"} <= set(again.ran)
+    assert certified(labelled) == 1
+    assert contents(labelled / "run", "labels.sqlite")
+
+
+def test_a_lost_file_of_the_seal_has_not_closed_it(labelled: Path) -> None:
+    run(labelled, PAGED)
+    run(labelled, PAGED, "spot_check.calibration.method=platt")
+    assert certified(labelled) == 2
+    (labelled / "run" / "labels-seal.sqlite").unlink()
+    run(labelled, PAGED)
+    assert certified(labelled) == 2
+
+
+@pytest.mark.parametrize(("first", "later"), [((), ("spot_check.sealed=0.9",)), (("spot_check.purpose=debug",), ())])
+def test_labels_that_were_looked_at_are_never_sealed_again(
+    tmp_path: Path, first: tuple[str, ...], later: tuple[str, ...]
+) -> None:
+    folder = tmp_path / "run"
+    _finish(tmp_path, *first)
+    seen = {verdict.prompt_id for verdict in Workspace(folder).read("labels/open", Verdict)}
+    _finish(tmp_path, *later)
+    assert {item.prompt_id for item in sample(folder) if item.is_sealed} & seen  # the sample would seal some of them
+    assert not {verdict.prompt_id for verdict in Workspace(folder).read("labels/sealed", Verdict)} & seen
+    assert "their labels were looked at before" in (folder / "certificate.md").read_text()
+
+
+def _finish(folder: Path, *overrides: str) -> None:
+    """Run, and let people give what labels are missing."""
+    try:
+        run(folder, PAGED, *overrides)
+    except Paused:
+        label_all(folder / "run")
+        run(folder, PAGED, *overrides)

@@ -1,0 +1,145 @@
+"""Keys are found before anything is sent: by their shapes, and by the values that this machine holds."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from amendment.errors import DataError
+from amendment.publishing.contents import rows_of
+from amendment.publishing.preview import plan_lines
+from amendment.publishing.publication import prepare
+from amendment.publishing.push import push
+from amendment.publishing.secrets import Scanner
+from tests.run.conftest import CHAIN
+
+
+def key(kind: str) -> str:
+    """Keys of well-known shapes, put together here so that none stands in a file."""
+    return {
+        "OpenAI": "sk-" + "proj-" + "a1" * 20,
+        "Anthropic": "sk-" + "ant-api03-" + "b2" * 20,
+        "Hugging Face": "hf" + "_" + "c" * 34,
+        "AWS access": "AK" + "IA" + "D3" * 8,
+        "GitHub": "gh" + "p_" + "e4" * 18,
+        "Google": "AI" + "za" + "f" * 35,
+        "Slack": "xo" + "xb-" + "1" * 12,
+        "private": "-----BEGIN " + "OPENSSH PRIVATE KEY-----",
+        "bearer": "Authorization: Bea" + "rer " + "g5" * 12,
+    }[kind]
+
+
+KINDS = ("OpenAI", "Anthropic", "Hugging Face", "AWS access", "GitHub", "Google", "Slack", "private", "bearer")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_keys_of_well_known_shapes_are_found(kind: str) -> None:
+    (found,) = Scanner({}).scan("here", f"and then {key(kind)}, I think")
+    assert found.kind.startswith(kind)
+    assert not found.is_value
+    assert key(kind) not in str(found)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "task-oriented-programming-in-the-large-and-in-the-small",
+        "a disk-" + "a" * 30,
+        "see https://example.org/a:b/c@d and me@example.org",
+        "the bearer of bad news, Bearer token, -----BEGIN CERTIFICATE-----",
+        "AKIA, hf_, ghp_ and sk- are how keys begin",
+    ],
+)
+def test_ordinary_words_are_no_keys(text: str) -> None:
+    assert list(Scanner({}).scan("here", text)) == []
+
+
+def test_values_of_this_machine_are_found_wherever_their_name_speaks_of_keys() -> None:
+    environ = {
+        "OURS": "plainvalue123",
+        "MY_TOKEN": "tokenvalue123",
+        "SHELL": "shellvalue123",
+        "SSH_AUTH_SOCK": "/run/socket",
+    }
+    scanner = Scanner({**environ, "SHORT_KEY": "abc"}, ["OURS"])
+    text = "plainvalue123 tokenvalue123 shellvalue123 /run/socket abc"
+    assert [(one.kind, one.is_value) for one in scanner.scan("here", text)] == [
+        ("the value of OURS", True),
+        ("the value of MY_TOKEN", True),
+    ]
+
+
+def test_a_key_stops_the_push_and_only_an_example_can_be_let_through(
+    people: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("HF_TOKEN", raising=False)
+    resolved = (people / "run.yaml").read_text()
+    link = f"license: other\n  license_name: ours\n  license_link: https://example.org/{key('OpenAI')}\n"
+    (people / "run.yaml").write_text(resolved.replace("  license: cc-by-4.0\n  sealed:", f"  {link}  sealed:"))
+    ready = prepare(people, environ={})
+    assert key("OpenAI") not in ready.body, "it stands in the card's head alone"
+    assert {"card", "sft: card"} <= {one.place for one in ready.secrets}
+    with pytest.raises(DataError, match=r"card: OpenAI key(.|\n)*--allow-secrets"):
+        push(ready)
+    with pytest.raises(DataError, match="the value of OUR_KEY") as caught:
+        push(prepare(people, environ={"OUR_KEY": key("OpenAI")}), allow_secrets=True)
+    assert "--allow-secrets" not in str(caught.value)
+    assert key("OpenAI") not in str(caught.value)
+
+
+def test_a_find_in_a_row_is_told_by_the_row(chain: Path) -> None:
+    row = next(rows_of(chain / "dataset/train.parquet"))
+    ready = prepare(chain, repo=CHAIN, license="mit", environ={"SOME_KEY": row["chosen_model"]})
+    first = next(one for one in ready.secrets if one.place.startswith("default/train"))
+    place = f"default/train: row {row['comparison_id']}: chosen_model"
+    assert str(first) == f"{place}: the value of SOME_KEY"
+    plan = "\n".join(plan_lines(ready))
+    assert "which stops a push" in plan
+    assert row["chosen_model"] not in plan
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("AWS_SECRET_ACCESS_KEY", "/Ab3d" + "5" * 35),
+        ("PGPASSWORD", "~tilde-and-more"),
+        ("API_KEYS", "one two three"),
+        ("MYAPIKEY", ".begins-with-a-dot"),
+        ("DB_PASS", 'quo"ted\\back'),
+        ("MYSQL_PWD", "plainvalue123"),
+        ("GOOGLE_CREDENTIALS", '{"a": "b",\n "c": 1}'),
+        ("PROXY_AUTHORIZATION", "Basic abcdefgh"),
+    ],
+)
+def test_no_spelling_of_a_name_or_value_hides_a_key(name: str, value: str) -> None:
+    scanner = Scanner({name: value})
+    for text in (f"it is {value}, I think", json.dumps({"said": value})):
+        (found,) = [one for one in scanner.scan("here", text) if one.is_value]
+        assert found.kind == f"the value of {name}"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("PATH", "/usr/bin:/bin"),
+        ("KEYBOARD_LAYOUT", "somelayout"),
+        ("GIT_AUTHOR_NAME", "Irmtraud Weber"),
+        ("XAUTHORITY", "/root/.Xauthority-none"),
+        ("TOKENIZERS_PARALLELISM", "somewhat"),
+        ("AUTH_PROVIDER", "anthropic"),
+        ("USE_KEYCHAIN", "disabled"),
+        ("OLDPWD", "/gone/away"),
+    ],
+)
+def test_settings_and_other_words_are_no_keys(name: str, value: str) -> None:
+    assert list(Scanner({name: value}).scan("here", f"it is {value}, I think")) == []
+
+
+def test_a_path_that_is_there_is_no_key_and_one_that_is_not_may_be(tmp_path: Path) -> None:
+    path = tmp_path / "service-account.json"
+    scan = Scanner({"GOOGLE_APPLICATION_CREDENTIALS": str(path)}).scan
+    assert [one.is_value for one in scan("here", f"from {path}")] == [True]
+    path.touch()
+    assert list(Scanner({"GOOGLE_APPLICATION_CREDENTIALS": str(path)}).scan("here", f"from {path}")) == []

@@ -1,0 +1,298 @@
+"""A folder to start from: its files pass at once, run at once, and touch nothing that was there."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import re
+import shlex
+import subprocess
+import sys
+import typing
+import zipfile
+from importlib.resources import files
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from amendment.constitutions import lint_file
+from amendment.errors import AmendmentError, ConfigError
+from amendment.run import Run, load_run_file
+from amendment.run.checks import check_run_file
+from amendment.run.starting import DEFAULT_MODELS, PROVIDERS, name_for, start
+from amendment.tables import read_rows
+
+FILES = {"run.yaml", "constitution.yaml", "prompts.jsonl", "run.schema.json", "constitution.schema.json"}
+KEYS = {"openai": "OPENAI_API_KEY", "anthropic": "ANTHROPIC_API_KEY"}
+STRANGE = ["two words", "it's", "-dash", "ünïcode", "a;b$(c)", "UPPER", "...", "null", "1e5", "x" * 200, "line\nbreak"]
+
+
+@pytest.fixture(autouse=True)
+def no_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    for key in KEYS.values():
+        monkeypatch.delenv(key, raising=False)
+
+
+def amendment(*arguments: str, cwd: Path, **more: typing.Any) -> subprocess.CompletedProcess[str]:
+    """The command in a process of its own, whose input is no terminal."""
+    command = [sys.executable, "-m", "amendment", *arguments]
+    return subprocess.run(
+        command, cwd=cwd, capture_output=True, text=True, timeout=60, check=False, stdin=subprocess.DEVNULL, **more
+    )
+
+
+def test_the_first_folder_passes_its_check_and_makes_a_dataset_without_a_key(tmp_path: Path) -> None:
+    written = start(tmp_path / "house")
+    assert {path.name for path in written} == FILES == {path.name for path in (tmp_path / "house").iterdir()}
+    run = Run.from_file(tmp_path / "house/run.yaml", folder=tmp_path / "run")
+    run.check()
+    assert run.config.name == "house"
+    result = run()
+    assert {"inputs", "critique", "candidates", "judging", "dataset"} <= set(result.ran)
+    assert len(result.dataset["train"]) > 30
+    assert len(result.dataset["test"]) > 3
+
+
+@pytest.mark.parametrize("provider", ["openai", "anthropic"])
+def test_a_hosted_folder_lacks_the_key_and_nothing_else(provider: str, tmp_path: Path) -> None:
+    start(tmp_path, provider=provider)
+    loaded = load_run_file(tmp_path / "run.yaml")
+    with pytest.raises(ConfigError) as caught:
+        check_run_file(loaded, {})
+    assert len(caught.value.problems) == 2, "of the writer and of the judge"
+    assert all(f"{KEYS[provider]} is not set" in problem.message for problem in caught.value.problems)
+    check_run_file(loaded, {KEYS[provider]: "sk-for-tests"})
+    assert {spec.provider for spec in loaded.config.models.values()} == {provider}
+    assert {getattr(spec, "model") for spec in loaded.config.models.values()} == {DEFAULT_MODELS[provider]}  # noqa: B009
+
+
+def test_a_local_folder_names_models_and_lacks_at_most_a_library(tmp_path: Path) -> None:
+    start(tmp_path, provider="local", model="./our model")
+    (tmp_path / "our model").mkdir()
+    with pytest.raises(ConfigError, match=r"our model: no config\.json"):
+        check_run_file(load_run_file(tmp_path / "run.yaml"), {})
+
+
+def test_the_models_that_are_offered_are_those_that_the_sdks_know() -> None:
+    from anthropic.types.model import Model
+    from openai.types.shared import ChatModel
+
+    assert DEFAULT_MODELS["openai"] in typing.get_args(ChatModel)
+    assert DEFAULT_MODELS["anthropic"] in typing.get_args(typing.get_args(Model)[0])
+
+
+def test_the_rehearsal_says_how_to_put_a_real_model_in_its_place(tmp_path: Path) -> None:
+    """The commented lines at the end, put where they belong, are a run file with the constitution and the prompts."""
+    start(tmp_path, name="swapped")
+    text = (tmp_path / "run.yaml").read_text(encoding="utf-8")
+    told = text[text.index("# constitution: ./") :]
+    swap = "\n".join(line.removeprefix("# ").removeprefix("#") for line in told.splitlines())
+    kept = re.sub(r"(?m)^(constitution|models|prompts):.*\n(?:  .*\n)*", "", text)
+    (tmp_path / "run.yaml").write_text(f"{kept}\n{swap.replace('MODEL', 'some-model')}\n", encoding="utf-8")
+    loaded = load_run_file(tmp_path / "run.yaml")
+    check_run_file(loaded, {"ANTHROPIC_API_KEY": "sk-for-tests"})
+    assert loaded.config.constitution == ("./constitution.yaml",)
+    assert {spec.provider for spec in loaded.config.models.values()} == {"openai", "anthropic"}
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_the_mix_that_the_comments_show_is_one_that_works(provider: str, tmp_path: Path) -> None:
+    start(tmp_path, provider=provider)
+    text = (tmp_path / "run.yaml").read_text(encoding="utf-8")
+    head, shown = text.split("  # mix:\n")
+    lines = shown.splitlines()
+    mix = [line.replace("  # ", "  ", 1) for line in lines[:2]]
+    (tmp_path / "run.yaml").write_text("\n".join([head + "  mix:", *mix, *lines[2:]]) + "\n", encoding="utf-8")
+    config = load_run_file(tmp_path / "run.yaml").config
+    assert [part.share for part in config.dataset.mix] == [0.8, 0.2]
+
+
+def test_constitution_and_prompts_are_without_a_fault(tmp_path: Path) -> None:
+    start(tmp_path)
+    assert lint_file(tmp_path / "constitution.yaml") == []
+    rows = read_rows(tmp_path / "prompts.jsonl")
+    assert len({row.values["prompt"] for row in rows}) == len(rows) >= 12
+    limited = re.findall(r"categories: \[(\w+)\]", (tmp_path / "constitution.yaml").read_text(encoding="utf-8"))
+    assert set(limited) <= {row.values["category"] for row in rows}
+
+
+@pytest.mark.parametrize("file", ["run.yaml", "constitution.yaml"])
+def test_the_first_line_leads_an_editor_to_the_schema_that_is_shipped(file: str, tmp_path: Path) -> None:
+    start(tmp_path)
+    first = (tmp_path / file).read_text(encoding="utf-8").splitlines()[0]
+    match = re.fullmatch(r"# yaml-language-server: \$schema=(\S+)", first)
+    assert match
+    schema = tmp_path / match.group(1)
+    room = "amendment.run" if file == "run.yaml" else "amendment.constitutions"
+    assert schema.read_bytes() == files(room).joinpath("schemas", match.group(1)).read_bytes()
+    assert json.loads(schema.read_text(encoding="utf-8"))["$schema"].startswith("https://json-schema.org/")
+
+
+@pytest.mark.parametrize("folder", STRANGE)
+def test_a_folder_of_any_name_gets_a_run_file_that_can_be_read(folder: str, tmp_path: Path) -> None:
+    start(tmp_path / folder)
+    config = load_run_file(tmp_path / folder / "run.yaml").config
+    assert config.name == name_for(tmp_path / folder)
+
+
+@given(st.text(st.characters(exclude_characters="/\0", codec="utf-8"), min_size=1))
+def test_every_folder_has_a_name_for_its_run(folder: str) -> None:
+    assert re.fullmatch(r"[a-z0-9][a-z0-9_.-]{0,79}", name_for(Path("/somewhere") / folder))
+
+
+@pytest.mark.parametrize("name", ["null", "true", "1e5", "012", "on", "7", "a.b-c_d"])
+def test_names_that_yaml_takes_for_something_else_stay_names(name: str, tmp_path: Path) -> None:
+    start(tmp_path, name=name)
+    assert load_run_file(tmp_path / "run.yaml").config.name == name
+
+
+@pytest.mark.parametrize(
+    "model", ['say "hi"', "a: b # c", "{x}", "org/model:latest", "модель", "back\\slash", "{name}"]
+)
+def test_models_of_any_name_are_written_as_they_are(model: str, tmp_path: Path) -> None:
+    start(tmp_path, provider="openai", model=model)
+    found = load_run_file(tmp_path / "run.yaml").config.models.values()
+    assert [getattr(spec, "model") for spec in found] == [model, model]  # noqa: B009
+
+
+@pytest.mark.parametrize(
+    ("choices", "expected"),
+    [
+        ({"name": "Two Words"}, "found the name 'Two Words', expected small letters"),
+        ({"provider": "openai", "model": "two\nlines"}, "expected a name as the provider knows it"),
+        ({"provider": "openai", "model": " "}, "expected a name as the provider knows it"),
+        ({"provider": "azure"}, "expected one of simulated, openai, anthropic, local"),
+        ({"model": "gpt"}, "the simulated provider has one world and no models"),
+    ],
+)
+def test_a_choice_that_cannot_be_taken_writes_nothing(choices: dict[str, str], expected: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=re.escape(expected)):
+        start(tmp_path / "new", **choices)
+    assert not (tmp_path / "new").exists()
+
+
+def test_files_in_the_way_are_all_named_and_none_is_touched(tmp_path: Path) -> None:
+    (tmp_path / "prompts.jsonl").write_text("mine", encoding="utf-8")
+    (tmp_path / "run.yaml").symlink_to(tmp_path / "gone")
+    with pytest.raises(ConfigError) as caught:
+        start(tmp_path)
+    assert [problem.place for problem in caught.value.problems] == [
+        str(tmp_path / "run.yaml"),
+        str(tmp_path / "prompts.jsonl"),
+    ]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["prompts.jsonl", "run.yaml"]
+    assert (tmp_path / "prompts.jsonl").read_text(encoding="utf-8") == "mine"
+
+
+def test_other_files_in_the_folder_are_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("mine", encoding="utf-8")
+    start(tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == FILES | {"notes.txt"}
+
+
+def test_a_file_in_the_place_of_the_folder_is_named(tmp_path: Path) -> None:
+    (tmp_path / "taken").write_text("mine", encoding="utf-8")
+    with pytest.raises(ConfigError, match="taken: is a file, expected a folder"):
+        start(tmp_path / "taken")
+    with pytest.raises(AmendmentError, match=r"inner: cannot be (looked at|written)"):
+        start(tmp_path / "taken/inner")
+
+
+def test_a_folder_that_cannot_be_written_is_named_and_nothing_is_left(tmp_path: Path) -> None:
+    if os.geteuid() == 0:
+        pytest.skip("root may write everywhere")
+    (tmp_path / "locked").mkdir(mode=0o500)
+    with pytest.raises(AmendmentError, match="locked: cannot be written"):
+        start(tmp_path / "locked")
+
+
+@pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="needs a place where nobody can make a folder")
+def test_a_place_where_nobody_can_make_a_folder_is_named() -> None:
+    with pytest.raises(AmendmentError, match="/proc/nowhere: cannot be written"):
+        start(Path("/proc/nowhere"))
+
+
+def test_a_disk_that_fills_up_half_way_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    replace, calls = Path.replace, []
+
+    def full(self: Path, target: Path) -> Path:
+        calls.append(target)
+        if len(calls) == 3:
+            raise OSError(28, "No space left on device")
+        return replace(self, target)
+
+    monkeypatch.setattr(Path, "replace", full)
+    with pytest.raises(AmendmentError, match="the disk is full"):
+        start(tmp_path / "new")
+    assert list((tmp_path / "new").iterdir()) == []
+
+
+@pytest.mark.parametrize("folder", ["it's here", "-x y"])
+def test_the_commands_that_are_printed_work_as_they_stand(folder: str, tmp_path: Path) -> None:
+    done = amendment("init", "--yes", "--", folder, cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    told = [line.split(": ", 1)[1].strip() for line in done.stdout.splitlines() if ": " in line and "amendment" in line]
+    assert [shlex.split(line)[:2] for line in told] == [["amendment", "check"], ["amendment", "run"]]
+    checked = amendment(*shlex.split(told[0])[1:], cwd=tmp_path)
+    assert (checked.returncode, checked.stderr) == (0, "")
+    assert "all is well" in checked.stdout
+
+
+def test_without_a_terminal_nothing_is_asked_and_nothing_hangs(tmp_path: Path) -> None:
+    done = amendment("init", "new", "--provider", "openai", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "no terminal to ask on; add --yes" in done.stderr
+    assert not (tmp_path / "new").exists()
+
+
+def test_files_in_the_way_end_the_command_with_2(tmp_path: Path) -> None:
+    (tmp_path / "run.yaml").write_text("name: mine\n", encoding="utf-8")
+    done = amendment("init", ".", "--yes", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "run.yaml: is there already, and nothing is overwritten" in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["run.yaml"]
+
+
+def on_terminal(answers: str, *arguments: str, cwd: Path) -> tuple[int, str]:
+    """The command on a terminal of its own, on which the answers are typed; its exit code and all that it shows."""
+    ours, its = pty.openpty()
+    command = [sys.executable, "-m", "amendment", *arguments]
+    with subprocess.Popen(command, cwd=cwd, stdin=its, stdout=its, stderr=its) as process:
+        os.close(its)
+        os.write(ours, answers.encode())
+        shown = b""
+        try:
+            while chunk := os.read(ours, 4096):
+                shown += chunk
+        except OSError:  # the other end is closed
+            pass
+        code = process.wait(timeout=60)
+    os.close(ours)
+    return code, shown.decode()
+
+
+def test_on_a_terminal_it_asks_for_provider_model_and_name(tmp_path: Path) -> None:
+    code, shown = on_terminal("azure\nanthropic\n\nours\n", "init", "new", cwd=tmp_path)
+    assert code == 0, shown
+    assert "expected one of simulated, openai, anthropic, local" in shown
+    assert f"Which model? [{DEFAULT_MODELS['anthropic']}]" in shown
+    config = load_run_file(tmp_path / "new/run.yaml").config
+    assert config.name == "ours"
+    assert {spec.provider for spec in config.models.values()} == {"anthropic"}
+
+
+def test_on_a_terminal_three_times_return_takes_the_defaults(tmp_path: Path) -> None:
+    code, shown = on_terminal("\n\n", "init", "new", cwd=tmp_path)
+    assert code == 0, shown
+    assert "Which model?" not in shown, "the simulated world has none to choose from"
+    assert load_run_file(tmp_path / "new/run.yaml").config.name == "new"
+
+
+def test_the_wheel_holds_every_file_that_is_written(tmp_path: Path) -> None:
+    built = pytest.importorskip("hatchling.build", reason="hatchling comes with the dev extra")
+    names = zipfile.ZipFile(tmp_path / built.build_wheel(str(tmp_path))).namelist()
+    starters = Path(str(files("amendment.run"))) / "starters"
+    assert {f"amendment/run/starters/{path.name}" for path in starters.iterdir()} <= set(names)

@@ -1,0 +1,122 @@
+"""A whole run with every stage, a few steps each: it ends, stands, and keeps the truth away from training."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from amendment.run import Run
+from amendment.run.assembly import assemble
+from amendment.run.context import Context
+from amendment.run.engine import Workspace
+from amendment.run.progress import QuietProgress
+
+EVERYTHING = """\
+name: everything
+seed: 7
+constitution: lilliput
+models: {writer: {provider: simulated}, judge: {provider: simulated}}
+prompts: [{lilliput: 24}]
+critique: {model: writer, rounds: 1}
+base: {on: drafts, steps: 4, batch_size: 8, learning_rate: 1.0e-3, max_length: 64,
+  tiny: {hidden: 16, layers: 1, heads: 2, intermediate: 32, vocab: 400, context: 96}}
+sft: {base: base, steps: 3, batch_size: 8, max_length: 64}
+candidates: [{model: sft, per_prompt: 2, max_tokens: 8}, {from: critique, take: draft_and_last}]
+judging: {judges: [{model: judge, protocol: label-tokens}], ties: keep}
+dataset: {test_share: 0.25}
+reward_model: {base: base, steps: 3, batch_size: 8, max_length: 64}
+dpo: {base: sft, steps: 3, batch_size: 8, max_length: 64}
+evaluate: {policies: [base, sft, dpo], prompts: 4, max_tokens: 8}
+"""
+STAGES = (
+    "inputs",
+    "critique",
+    "base",
+    "sft",
+    "candidates",
+    "judging",
+    "audit",
+    "dataset",
+    "reward_model",
+    "dpo",
+    "evaluate",
+)
+TRAINS = ("base", "sft", "reward_model", "dpo")
+SCRIPT = """\
+import sys
+from amendment.cli import main
+try:
+    main()
+except SystemExit as ended:
+    print("loaded", *[name for name in ("torch", "trl", "transformers", "datasets") if name in sys.modules])
+    raise
+"""
+
+
+@pytest.mark.slow
+def test_a_whole_run_ends_and_the_run_after_it_does_nothing(tmp_path: Path) -> None:
+    path, folder = tmp_path / "run.yaml", tmp_path / "run"
+    path.write_text(EVERYTHING)
+    command = [sys.executable, "-c", SCRIPT, "run", str(path), "--folder", str(folder)]
+
+    first = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    assert first.returncode == 0, first.stderr
+    assert "Traceback" not in first.stderr
+    summary = json.loads((folder / "summary.json").read_text())
+    assert set(summary["stages"]) == set(STAGES)
+    assert summary["missing"] == []
+    assert set(summary["stages"]["evaluate"]["policies"]) == {"base", "sft", "dpo"}
+    for name in TRAINS:
+        assert summary["stages"][name]["steps"] in (3, 4)
+        assert (folder / "models" / name / "config.json").is_file()
+
+    before = {one: one.stat().st_mtime_ns for one in folder.rglob("*") if one.parent.name != "run"}
+    second = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert second.returncode == 0, second.stderr
+    assert "nothing was left to do; 0 model calls" in second.stdout
+    assert second.stdout.strip().endswith("loaded"), "a finished run is looked at without torch"
+    assert {one: one.stat().st_mtime_ns for one in folder.rglob("*") if one.parent.name != "run"} == before
+
+    told = Run.from_file(path, folder=folder)()
+    assert (told.sent, told.ran) == (0, ())
+    _truth_is_kept_from_training(Run.from_file(path, folder=folder), folder)
+
+
+def _truth_is_kept_from_training(run: Run, folder: Path) -> None:
+    """What training stages read, and what a reader of the dataset gets, holds no measure of the simulated world."""
+    context = Context(run.config, folder.parent, Workspace(folder), QuietProgress())
+    stages = {stage.name: stage for stage in assemble(context)}
+    tables = {need for name in TRAINS for need in stages[name].needs if not need.startswith("models/")}
+    assert tables == {"inputs/prompts", "inputs/split", "critique/candidates", "dataset/train", "dataset/test"}
+    measured = set(stages["evaluate"].makes)
+    for stage in stages.values():
+        assert not measured & set(stage.needs), f"{stage.name} reads what was measured"
+    for table in sorted(tables):
+        found = pq.read_table(folder / f"{table}.parquet")
+        text = json.dumps(found.to_pylist())
+        for word in ("utility", "truth", "readable"):
+            assert word not in found.column_names
+            assert f'"{word}"' not in text
+
+
+TINY = "tiny: {hidden: 16, layers: 1, heads: 2, intermediate: 32, vocab: 400, context: 96}"
+
+
+def test_a_base_that_learned_nothing_makes_way_for_one_that_learns(tmp_path: Path) -> None:
+    path = tmp_path / "run.yaml"
+    path.write_text(
+        "name: t\nconstitution: lilliput\nmodels: {w: {provider: simulated}}\nprompts: [{lilliput: 12}]\n"
+        f"critique: {{model: w}}\nbase: {{on: nothing, steps: 1, batch_size: 4, max_length: 64, {TINY}}}\n"
+    )
+    nothing = Run.from_file(path, folder=tmp_path / "run")()
+    assert nothing.summary["stages"]["base"] == {"steps": 0}
+    for on, steps in (("drafts", 1), ("nothing", 0), ("drafts", 1)):
+        again = Run.from_file(path, folder=tmp_path / "run", overrides=[f"base.on={on}"])()
+        assert again.ran == ("base",)
+        assert again.summary["stages"]["base"]["steps"] == steps
+    assert not (tmp_path / "run/models/base.untrained").exists()

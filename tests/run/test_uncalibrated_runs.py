@@ -1,0 +1,88 @@
+"""Spot-checked runs whose labels are calibrated by in another way, or not at all: few labels, debug samples."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from amendment.errors import ConfigError, Paused
+from amendment.run.engine import Workspace
+from amendment.stages.calibrating import Probability
+from amendment.statistics.calibrators import Calibrator
+from tests.run.spot_checked import PAGED, label_all, rows, run, sample, told
+
+
+@pytest.fixture(scope="module")
+def labelled_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("labelled")
+    with pytest.raises(Paused):
+        run(folder, PAGED)
+    label_all(folder / "run")
+    run(folder, PAGED)
+    return folder
+
+
+@pytest.fixture
+def labelled(labelled_folder: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(labelled_folder, tmp_path / "labelled"))
+
+
+def test_another_method_calibrates_and_changes_nothing_before_it(labelled: Path) -> None:
+    again = run(labelled, PAGED, "spot_check.calibration.method=platt")
+    assert again.ran == ("calibration", "audit", "dataset")
+    calibrator = Calibrator.from_json(told(labelled / "run", "calibration/calibrator.json"))
+    for one in Workspace(labelled / "run").read("calibration/probabilities", Probability):
+        assert one.p_a_calibrated == pytest.approx(float(calibrator.apply([one.p_a_raw])[0]), abs=1e-12)
+
+
+def test_without_calibration_the_dataset_stays_raw(labelled: Path) -> None:
+    again = run(labelled, PAGED, "spot_check.calibration.method=none")
+    assert {row.p_chosen_calibrated for row in rows(again.folder).values()} == {None}
+    assert all(row.decided_by == "person" or row.p_chosen == row.p_chosen_raw for row in rows(again.folder).values())
+    assert "the run file asks for none" in (again.folder / "summary.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("override", "told"),
+    [
+        ("calibration.method=none", "method is none; name a method"),
+        ("purpose=debug", "debug sample calibrates nothing"),
+    ],
+)
+def test_calibrated_probabilities_are_not_asked_for_where_nothing_is_calibrated(
+    tmp_path: Path, override: str, told: str
+) -> None:
+    with pytest.raises(ConfigError, match=rf"dataset\.probabilities: .*{told}.*probabilities: raw"):
+        run(tmp_path, PAGED, f"spot_check.{override}", "dataset.probabilities=calibrated")
+
+
+def test_labels_too_few_to_calibrate_by_are_no_fault_of_the_run(tmp_path: Path) -> None:
+    with pytest.raises(Paused):
+        run(tmp_path, PAGED, "spot_check.items=12", "spot_check.overlap=4")
+    label_all(tmp_path / "run")
+    result = run(tmp_path, PAGED, "spot_check.items=12", "spot_check.overlap=4")
+    assert "too few labels" in result.summary["stages"]["calibration"]["none"]
+    assert "too few labels" in (tmp_path / "run" / "summary.md").read_text()
+    assert "too few labels" in told(tmp_path / "run", "calibration/calibrator.json")["reason"]
+    assert {row.p_chosen_calibrated for row in rows(tmp_path / "run").values()} == {None}
+    gates = {gate["check"]: gate["outcome"] for gate in told(tmp_path / "run", "certificate.json")["gate"]["checks"]}
+    assert gates["people"] == "not measured"
+
+
+def test_a_debug_sample_estimates_nothing_and_says_so(tmp_path: Path) -> None:
+    debug = "spot_check.purpose=debug"
+    with pytest.raises(Paused):
+        run(tmp_path, PAGED, debug)
+    assert not any(item.is_sealed for item in sample(tmp_path / "run"))
+    label_all(tmp_path / "run")
+    result = run(tmp_path, PAGED, debug)
+    assert "debug sample" in result.summary["stages"]["calibration"]["none"]
+    assert {row.p_chosen_calibrated for row in rows(tmp_path / "run").values()} == {None}
+    certificate = told(tmp_path / "run", "certificate.json")
+    assert {rater["kind"] for rater in certificate["counts"]["raters"]} == {"model"}
+    found = certificate["spot_check"]
+    assert (found["accuracy"], found["raw"], found["calibrated"], found["opened"]) == (None, None, None, 0)
+    assert {gate["outcome"] for gate in found["gates"]} == {"not measured"}
+    assert "no figure here speaks of all labels" in (tmp_path / "run" / "certificate.md").read_text()

@@ -1,0 +1,39 @@
+"""Which probabilities training sees where the run file does not say: calibrated ones only where they surely help."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Literal
+
+import pytest
+
+from amendment.records import Pair, Verdict
+from amendment.run.context import Context
+from amendment.run.engine import Workspace
+from amendment.run.progress import QuietProgress
+from amendment.run.runfile.config import DatasetStage, RunFile
+from amendment.run.runfile.spot_checks import SpotCheckStage
+from amendment.stages.calibrating import CALIBRATOR, PROBABILITIES, Probability
+from amendment.stages.labelled_pairs import spot_checked_pairs
+
+PAIR = Pair(prompt_id="x", chosen_id="b", rejected_id="a", p_chosen=0.9, p_chosen_raw=0.9, decided_by="judge")
+
+
+@pytest.mark.parametrize(
+    ("said", "helps", "used"),
+    [(None, True, 0.7), (None, False, 0.9), ("calibrated", False, 0.7), ("raw", True, 0.9)],
+)
+def test_calibrated_probabilities_are_used_where_they_surely_help(
+    said: Literal["raw", "calibrated"] | None, helps: bool, used: float, tmp_path: Path
+) -> None:
+    judging = {"judges": [{"model": "judge"}]}
+    config = RunFile(name="run", judging=judging, spot_check=SpotCheckStage(), dataset=DatasetStage(probabilities=said))
+    place = Workspace(tmp_path)
+    known = Probability(comparison_id=PAIR.comparison_id, prompt_id="x", p_a_raw=0.1, p_a_calibrated=0.3)
+    place.write(PROBABILITIES, Probability, [known])
+    place.write("labels/open", Verdict, [])
+    place.path(CALIBRATOR).write_text(json.dumps({"method": "temperature", "helps": helps}))
+    [found] = spot_checked_pairs(Context(config, tmp_path, place, QuietProgress()), [PAIR]).pairs
+    assert found.p_chosen == pytest.approx(used)
+    assert found.p_chosen_calibrated == pytest.approx(0.7)
