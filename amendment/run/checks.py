@@ -30,6 +30,7 @@ from amendment.run.pricing import ASKING, price_table, unbounded, unpriced
 from amendment.run.references import judges_of, reference_problems
 from amendment.run.runfile.config import POLICY_STAGES, JudgeEntry, RunFile
 from amendment.run.runfile.overrides import override
+from amendment.run.runfile.retired import retired_settings
 from amendment.run.runfile.rounds import RoundStep, stage_of
 from amendment.run.runfile.shares import PairShare
 from amendment.run.runfile.sources import FileSource, LilliputPrompts, PairFile
@@ -71,6 +72,8 @@ def load_run_file(path: str | Path, overrides: Sequence[str] = (), *, limit: int
         document = override(document, text)
     folder = Path(path).resolve().parent
     try:
+        if retired := [*retired_settings(document.data)]:
+            raise ConfigError(capped(_placed(document, retired)))
         config = validate(document, RunFile)
     except ConfigError as fault:
         raise ConfigError(capped([*fault.problems, *_of_the_rest(document, folder, fault.problems)])) from None

@@ -1,0 +1,33 @@
+"""Keys and values that earlier versions took, and what to write instead."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from amendment.yamlfile import Loc
+
+__all__ = ["RETIRED", "retired_settings"]
+
+RETIRED: dict[str, str] = {}
+"""From `path.of.key`, or `path.of.key=value`, to what to do; `*` is any name or index. Such as
+`"judging.ranking=knockout": "is gone; use ranking: adaptive"`."""
+
+
+def retired_settings(data: Any) -> Iterator[tuple[Loc, str]]:
+    """Each key or value of a run file that is in the table, with what to do about it."""
+    for pattern, advice in RETIRED.items():
+        path, _, value = pattern.partition("=")
+        for loc, found in _matches(data, tuple(path.split("."))):
+            if not value or str(found) == value:
+                yield loc, advice
+
+
+def _matches(data: Any, path: tuple[str, ...], loc: Loc = ()) -> Iterator[tuple[Loc, Any]]:
+    if not path:
+        yield loc, data
+        return
+    parts = data.items() if isinstance(data, dict) else enumerate(data) if isinstance(data, list) else ()
+    for key, inner in parts:
+        if path[0] in ("*", str(key)):
+            yield from _matches(inner, path[1:], (*loc, key))
