@@ -38,7 +38,6 @@ UPWARDS = {
     ("publishing", "calibration"),
     ("publishing", "run"),
     ("publishing", "stages"),
-    ("llm", "training"),
     ("llm", "constitutions"),
 }
 """Imports that still point upwards. The list only shrinks."""

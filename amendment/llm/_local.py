@@ -27,7 +27,7 @@ from amendment.llm.opening import folder_of, folder_problems, is_folder
 from amendment.llm.provider import Meter, Sent
 from amendment.llm.requests import Reply, Request
 from amendment.llm.specs import LocalSpec
-from amendment.training import unreachable
+from amendment.llm.weights import unreachable
 
 __all__ = ["LocalProvider"]
 

@@ -19,8 +19,9 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
 from transformers.utils import logging as library_logging
 
 from amendment.llm._local_text import PromptEncoder
+from amendment.llm.rendering import Parts
 from amendment.llm.specs import LocalSpec
-from amendment.training import SAFE_LOADING, Parts
+from amendment.llm.weights import SAFE_LOADING
 
 __all__ = ["Completion", "Drawing", "LocalModel", "device_of", "precision_of"]
 

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from amendment.errors import DataError, Rejected
+from amendment.llm.rendering import Parts, Renderer, read_answer
 from amendment.llm.requests import Request
-from amendment.training import Parts, Renderer, read_answer
 
 __all__ = ["PromptEncoder"]
 

@@ -21,7 +21,7 @@ from amendment.llm.provider import Provider
 from amendment.llm.specs import AnthropicSpec, HostedSpec, LocalSpec, OpenAISpec, SimulatedSpec
 from amendment.llm.transport import Carrier, Online
 from amendment.llm.trust import Trust
-from amendment.training import weights_problem
+from amendment.llm.weights import weights_problem
 
 __all__ = ["check_model", "folder_of", "folder_problems", "is_folder", "open_model", "open_provider", "shown_name"]
 

@@ -1,14 +1,8 @@
 """What trainers and local models share: settings, rendering, preflight, losses, evaluation, tiny models."""
 
-from amendment.training.answering import Parts, read_answer
-from amendment.training.bases import (
-    SAFE_LOADING,
-    check_base,
-    check_weights,
-    need_training,
-    unreachable,
-    weights_problem,
-)
+from amendment.llm.rendering import Conversation, Parts, Renderer, read_answer
+from amendment.llm.weights import SAFE_LOADING
+from amendment.training.bases import check_base, check_weights, need_training
 from amendment.training.batches import PaddedBatch, padded_batches
 from amendment.training.demands import unmet_demands
 from amendment.training.evaluation import PairEvaluation, evaluate_pairs
@@ -32,7 +26,6 @@ from amendment.training.preflight import (
     prepare_rows,
     render_completions,
 )
-from amendment.training.rendering import Conversation, Renderer
 from amendment.training.report import Report
 from amendment.training.results import Progress, TrainResult
 from amendment.training.rows import rows_in
@@ -104,8 +97,6 @@ __all__ = [
     "soft_bradley_terry",
     "steady",
     "unmet_demands",
-    "unreachable",
     "weighted_loss",
-    "weights_problem",
     "workbench",
 ]

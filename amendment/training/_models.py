@@ -18,8 +18,8 @@ from peft import LoraConfig
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from amendment.errors import ConfigError, TrainingError
+from amendment.llm.weights import SAFE_LOADING
 from amendment.training._machine import has_gpu
-from amendment.training.bases import SAFE_LOADING
 from amendment.training.settings import LoraSettings
 
 RECORD = "history.json"

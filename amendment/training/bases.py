@@ -5,21 +5,16 @@ Promised: no weights are loaded and none downloaded. Not covered: whether the ar
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Iterable
 from importlib.util import find_spec
 from pathlib import Path
 
 from amendment.errors import ConfigError, MissingExtra
+from amendment.llm.weights import INDEX, files_problem, shards_in, unreachable, weights_problem
 
-__all__ = ["SAFE_LOADING", "check_base", "check_weights", "need_training", "unreachable", "weights_problem"]
+__all__ = ["check_base", "check_weights", "need_training"]
 
-SAFE_LOADING = {"trust_remote_code": False, "use_safetensors": True}
-"""Keywords of every `from_pretrained` of a model: no code of a repository, and no pickles, which can run code."""
 _HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
-_INDEX = "model.safetensors.index.json"
-_OTHER_WEIGHTS = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".h5", ".msgpack", ".gguf")
 
 
 def need_training() -> None:
@@ -45,58 +40,10 @@ def check_base(base: str | Path, revision: str | None = None) -> None:
         _check_hub(base, revision)
 
 
-def unreachable() -> tuple[type[Exception], ...]:
-    """What the Hub's client raises when the Hub refuses, fails, or cannot be reached.
-
-    The base of its own errors stands on the base of its HTTP library's, whichever library that is; the errors of
-    connections are siblings of it.
-    """
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError
-
-    return (OSError, HFValidationError, *(kind for kind in HfHubHTTPError.__bases__ if issubclass(kind, Exception)))
-
-
 def check_weights(folder: Path) -> None:
     """Raise ConfigError unless the weights in a folder are safetensors."""
     if problem := weights_problem(folder):
         raise ConfigError(problem)
-
-
-def weights_problem(folder: Path) -> str | None:
-    """Why the weights in a folder are not loaded; None where they are safetensors."""
-    return _problem(str(folder), _files(folder), _shards(folder))
-
-
-def _files(folder: Path) -> list[str]:
-    return [path.name for path in folder.iterdir() if path.is_file()]
-
-
-def _problem(place: str, files: Iterable[str], shards: Iterable[str]) -> str | None:
-    """The rule about weights and its one message. `shards` are files that the index of a model names."""
-    names, shards = set(files), set(shards)
-    whole = "adapter_model.safetensors" if "adapter_config.json" in names else "model.safetensors"
-    wrong = sorted(shards - {name for name in names if name.endswith(".safetensors")})
-    if not wrong and (whole in names or (shards and whole == "model.safetensors")):
-        return None
-    wrong = wrong or sorted(name for name in names if name.endswith(_OTHER_WEIGHTS))
-    return (
-        f"{place}: expected weights in *.safetensors, found {''.join(f'{name}, ' for name in wrong[:3])}no {whole}. "
-        "Other formats are not loaded, because pickled weights can run code; save the model with save_pretrained, "
-        f"which writes {whole}"
-    )
-
-
-def _shards(folder: Path) -> list[str]:
-    """The files that the index of a model's sharded weights names."""
-    index = folder / _INDEX
-    return _shards_in(index) if index.is_file() else []
-
-
-def _shards_in(index: Path) -> list[str]:
-    try:
-        return [str(name) for name in json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return [index.name]  # an index that cannot be read names nothing that may be loaded
 
 
 def _check_folder(folder: Path) -> None:
@@ -123,13 +70,13 @@ def _check_hub(name: str, revision: str | None) -> None:
     try:
         found = HfApi().model_info(name, revision=revision, timeout=10)
         files = [one.rfilename for one in found.siblings or ()]
-        index = hf_hub_download(name, _INDEX, revision=found.sha) if _INDEX in files else None
-        shards = _shards_in(Path(index)) if index else []
+        index = hf_hub_download(name, INDEX, revision=found.sha) if INDEX in files else None
+        shards = shards_in(Path(index)) if index else []
     except errors.RevisionNotFoundError:
         raise ConfigError(f"base {name!r}: the Hub has the model, but no revision {revision!r} of it") from None
     except errors.RepositoryNotFoundError:
         raise ConfigError(f"{nowhere}the Hub has no such model, or not for this token") from None
     except out_of_reach as error:
         raise ConfigError(f"{nowhere}the Hub could not be asked: {type(error).__name__}") from None
-    if problem := _problem(name, [file for file in files if "/" not in file], shards):
+    if problem := files_problem(name, [file for file in files if "/" not in file], shards):
         raise ConfigError(problem)

@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from amendment.errors import DataError, Problem, TrainingError
+from amendment.llm.rendering import Conversation, Renderer
 from amendment.training.labels import without_label
-from amendment.training.rendering import Conversation, Renderer
 from amendment.training.report import Report, Tally
 from amendment.training.settings import PairTrainerSettings, TrainerSettings
 

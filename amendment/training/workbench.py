@@ -16,10 +16,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from amendment.llm.rendering import Renderer
 from amendment.training.bases import check_base, need_training
 from amendment.training.demands import check_demands
 from amendment.training.guards import GuardReading, Guards
-from amendment.training.rendering import Renderer
 from amendment.training.report import Report
 from amendment.training.results import Progress, TrainResult
 from amendment.training.settings import TrainerSettings

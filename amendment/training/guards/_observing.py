@@ -13,13 +13,12 @@ from numpy.typing import NDArray
 
 from amendment.errors import DataError, Problem, TrainingError
 from amendment.hashing import content_id
+from amendment.llm.rendering import Renderer, read_answer
 from amendment.training._models import load_causal
-from amendment.training.answering import read_answer
 from amendment.training.generating import Sampled, completion_logps, sample_answers
 from amendment.training.guards.degenerate import is_loop
 from amendment.training.guards.readings import Guards, Row
 from amendment.training.guards.rules import Observed
-from amendment.training.rendering import Renderer
 
 FEWEST = 5
 """Prompts below which there is no interval."""
