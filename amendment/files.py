@@ -7,8 +7,9 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
-__all__ = ["file_hash", "flush", "replacing", "write_text"]
+__all__ = ["file_hash", "flush", "folder_state", "replacing", "write_text"]
 
 
 @contextmanager
@@ -48,3 +49,12 @@ def flush(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def folder_state(path: Path) -> list[list[Any]] | None:
+    """Names, sizes and times of a model folder's files; None for a Hub id, which names its content itself."""
+    if not path.is_dir():
+        return None
+    return [
+        [file.name, file.stat().st_size, file.stat().st_mtime_ns] for file in sorted(path.iterdir()) if file.is_file()
+    ]

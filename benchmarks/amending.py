@@ -32,11 +32,11 @@ from amendment.calibration.labels import Label
 from amendment.calibration.samples import LabelQuestion
 from amendment.calibration.store import Labels
 from amendment.constitutions import load_constitution, write_constitution
+from amendment.data.workspace import Workspace
 from amendment.hashing import content_id
 from amendment.records import Comparison, text_of
 from amendment.run import Run
 from amendment.run.amending import Amended, amend_run
-from amendment.run.engine import Workspace
 from amendment.simulator import BANNER, TRUTHS, Attributes, dice, truth
 
 MISSED = ("correct", "honest", "harmless", "helpful", "polite")

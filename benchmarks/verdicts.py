@@ -24,12 +24,12 @@ from contextlib import nullcontext
 from itertools import groupby
 from pathlib import Path
 
+from amendment.data.store import iter_records, write_records
 from amendment.hashing import content_id
 from amendment.llm.requests import Reply
 from amendment.preference import judge_together
 from amendment.preference.parsers import PARSERS
 from amendment.records import Message, Origin, Verdict
-from amendment.run.store import iter_records, write_records
 
 READ = PARSERS["verdict-line"].read
 REASONS = ("It keeps the principle better.", "It has fewer flaws, and says so in plain words.", "It is shorter.")

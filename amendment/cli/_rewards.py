@@ -15,7 +15,7 @@ from amendment.cli._app import AsJson, app
 from amendment.cli._endings import interruptible
 
 if TYPE_CHECKING:
-    from amendment.run.runfile.sources import Source
+    from amendment.data.sources import Source
     from amendment.run.scoring_rows import Columns
 
 __all__ = ["evaluate", "score"]
@@ -145,8 +145,8 @@ def _sources(
     revision: str | None,
     bad_rows: BadRows,
 ) -> list[Source]:
+    from amendment.data.sources import Source
     from amendment.errors import ConfigError
-    from amendment.run.runfile.sources import Source
 
     if dataset is None and (config or split or revision):
         raise ConfigError("--config, --split and --revision are those of a --dataset; there is none")

@@ -24,11 +24,10 @@ from amendment.data.guesses import MOST_WORDS, not_recognised
 from amendment.data.readings import gather
 from amendment.data.shapes import Layout, lay_out, recognise
 from amendment.data.source_rows import FileFacts, SourceRows, facts_of
+from amendment.data.verdict_files import DataSources, VerdictFile, word_of
 from amendment.errors import DataError, Problem
 from amendment.preference import as_pair_verdicts, likeness
 from amendment.records import Candidate, Comparison, Message, Prompt, RaterKind, Verdict, text_of
-from amendment.run.runfile.config import RunFile
-from amendment.run.runfile.verdict_files import VerdictFile, word_of
 from amendment.tables import iter_rows
 from amendment.yamlfile import capped
 
@@ -60,7 +59,7 @@ class AuditInputs:
     """What a run's judges have cost, by model."""
 
 
-def read_votes(config: RunFile, base: Path, *, is_alone: bool = False) -> AuditInputs:
+def read_votes(config: DataSources, base: Path, *, is_alone: bool = False) -> AuditInputs:
     """All verdicts of a run file that lies in folder `base`. Raises DataError with the problems of all files.
 
     `is_alone` says that there is no such file, but one data file that was named by itself; see `source_of`.

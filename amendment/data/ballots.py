@@ -12,9 +12,9 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
+from amendment.data.verdict_files import OrderWords, VerdictColumns, VerdictWords, word_of
 from amendment.errors import Problem
 from amendment.records import RaterKind, VoteValue
-from amendment.run.runfile.verdict_files import OrderWords, VerdictColumns, VerdictWords, word_of
 from amendment.tables import Row
 from amendment.terminal import plain
 

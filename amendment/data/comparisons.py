@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 
 from amendment.data.ballots import Ballot, and_more
 from amendment.data.readings import Content, Gathered, Reading
+from amendment.data.sources import PairFile
+from amendment.data.verdict_files import VerdictFile
 from amendment.errors import Problem
-from amendment.run.runfile.sources import PairFile
-from amendment.run.runfile.verdict_files import VerdictFile
 from amendment.terminal import plain
 
 __all__ = ["JoinedComparison", "join"]

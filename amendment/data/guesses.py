@@ -18,9 +18,9 @@ from typing import Any, Literal
 
 from amendment.data.shapes import asked_in
 from amendment.data.source_rows import SourceRows
+from amendment.data.sources import OPEN
+from amendment.data.verdict_files import word_of
 from amendment.errors import Problem
-from amendment.run.runfile.sources import OPEN
-from amendment.run.runfile.verdict_files import word_of
 from amendment.tables import Row
 from amendment.terminal import plain
 from amendment.yamlfile import read_yaml

@@ -12,8 +12,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from amendment.data.sources import Source
 from amendment.errors import DataError
-from amendment.run.runfile.sources import Source
 from amendment.tables import Row
 from amendment.terminal import plain
 

@@ -27,18 +27,18 @@ from amendment.data.shape_parts import Parts, candidate_parts, prompt_parts
 from amendment.data.shapes import recognise
 from amendment.data.shelves import Inputs
 from amendment.data.source_rows import SourceRows, SourceStream, rows_of, stream_of
+from amendment.data.sources import CandidateColumns, FileSource, LilliputPrompts, PromptFile
+from amendment.data.verdict_files import DataSources
 from amendment.data.verdict_records import Records, records_of
 from amendment.errors import DataError, Problem
 from amendment.records import Candidate, Comparison, Message, Origin, Prompt
-from amendment.run.runfile.config import RunFile
-from amendment.run.runfile.sources import CandidateColumns, FileSource, LilliputPrompts, PromptFile
 from amendment.tables import Row
 from amendment.yamlfile import capped
 
 __all__ = ["Inputs", "read_inputs", "read_into"]
 
 
-def read_inputs(config: RunFile, base: Path, *, glimpse: bool = False) -> Inputs:
+def read_inputs(config: DataSources, base: Path, *, glimpse: bool = False) -> Inputs:
     """All inputs of a run file that lies in folder `base`, in memory. Raises DataError with the problems of all files.
 
     `glimpse` reads only the first rows of datasets on the Hub, for a check.
@@ -48,7 +48,7 @@ def read_inputs(config: RunFile, base: Path, *, glimpse: bool = False) -> Inputs
     return inputs
 
 
-def read_into(inputs: Inputs, config: RunFile, base: Path, *, glimpse: bool = False) -> None:
+def read_into(inputs: Inputs, config: DataSources, base: Path, *, glimpse: bool = False) -> None:
     """`read_inputs` into what keeps them in its own way. Prompts come as a stream; see `Inputs` for the others."""
     problems: list[Problem] = []
     for prompts in config.prompts:
@@ -203,7 +203,7 @@ def _candidate(row: Row, source: FileSource, named: CandidateColumns, inputs: In
     inputs.counts["candidate rows"] += 1
 
 
-def _judged(config: RunFile, base: Path, inputs: Inputs, problems: list[Problem], *, glimpse: bool) -> None:
+def _judged(config: DataSources, base: Path, inputs: Inputs, problems: list[Problem], *, glimpse: bool) -> None:
     """Pairs and verdicts: what can be stored of each comparison, and the verdicts about it."""
     gathered = gather(config, base, glimpse=glimpse)
     joined = join(gathered)

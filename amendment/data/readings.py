@@ -21,12 +21,9 @@ from amendment.data.ballots import Ballot, BallotReader, key_of
 from amendment.data.guesses import not_recognised
 from amendment.data.shapes import P_CHOSEN, Layout, decided_rows, lay_out, recognise
 from amendment.data.source_rows import FileFacts, SourceRows, rows_of
-from amendment.data.weights import weight_column, weight_in
-from amendment.errors import DataError, Problem
-from amendment.records import RaterKind
-from amendment.run.runfile.config import RunFile
-from amendment.run.runfile.sources import PairColumns, PairFile, Source
-from amendment.run.runfile.verdict_files import (
+from amendment.data.sources import PairColumns, PairFile, Source
+from amendment.data.verdict_files import (
+    DataSources,
     OrderWords,
     VerdictColumns,
     VerdictFile,
@@ -34,6 +31,9 @@ from amendment.run.runfile.verdict_files import (
     order_faults,
     word_of,
 )
+from amendment.data.weights import weight_column, weight_in
+from amendment.errors import DataError, Problem
+from amendment.records import RaterKind
 from amendment.tables import Row
 from amendment.yamlfile import did_you_mean
 
@@ -98,7 +98,7 @@ class Gathered:
     """Not all rows were read: only the first were asked for, or a file lacks a column."""
 
 
-def gather(config: RunFile, base: Path, *, glimpse: bool = False, who: str = WHO) -> Gathered:
+def gather(config: DataSources, base: Path, *, glimpse: bool = False, who: str = WHO) -> Gathered:
     """The rows of all `pairs` and `verdicts`. Problems are collected, never raised.
 
     `who` says, where it is not known who is a person, how to say so.

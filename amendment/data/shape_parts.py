@@ -6,8 +6,8 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from amendment.data.shapes import QUESTIONS, asked_in, lay_out, responses_in
+from amendment.data.sources import CandidateColumns, ShapeName
 from amendment.data.ultrafeedback import completions_of
-from amendment.run.runfile.sources import CandidateColumns, ShapeName
 from amendment.tables import Row
 
 __all__ = ["Parts", "candidate_parts", "prompt_parts"]

@@ -11,10 +11,10 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from typing import Any, Literal, NamedTuple
 
 from amendment.data.conversations import alternating, part, turns_in
+from amendment.data.sources import ShapeName
 from amendment.data.ultrafeedback import rated_rows, scored_rows
+from amendment.data.verdict_files import VerdictColumns, VerdictWords, word_of
 from amendment.records import RaterKind
-from amendment.run.runfile.sources import ShapeName
-from amendment.run.runfile.verdict_files import VerdictColumns, VerdictWords, word_of
 from amendment.tables import Row
 
 __all__ = ["P_CHOSEN", "QUESTIONS", "Layout", "asked_in", "decided_rows", "lay_out", "recognise", "responses_in"]

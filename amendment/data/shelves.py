@@ -12,9 +12,9 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from amendment.data.source_rows import FileFacts
+from amendment.data.sources import Source
 from amendment.preference import held_out_count, split_rank
 from amendment.records import Candidate, Prompt, Verdict, text_of
-from amendment.run.runfile.sources import Source
 from amendment.simulator import knows
 
 __all__ = ["Glance", "Inputs", "StreamedInputs"]

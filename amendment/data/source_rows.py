@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from amendment.data.hub_rows import dataset_folder, read_dataset, stream_dataset
+from amendment.data.sources import Source
 from amendment.errors import DataError, Problem
 from amendment.files import file_hash
-from amendment.run.runfile.sources import Source
 from amendment.tables import Row, iter_rows
 
 __all__ = ["FileFacts", "SourceRows", "SourceStream", "fact_name", "facts_of", "rows_of", "source_state", "stream_of"]

@@ -9,9 +9,9 @@ from amendment.data.ballots import Ballot
 from amendment.data.cells import answer_in, is_silent, joined_prompt, optional_text
 from amendment.data.comparisons import JoinedComparison
 from amendment.data.readings import Reading
+from amendment.data.sources import PairFile
 from amendment.errors import DataError, Problem
 from amendment.records import Candidate, Origin, Prompt, Verdict
-from amendment.run.runfile.sources import PairFile
 
 __all__ = ["Records", "records_of"]
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 import math
 from collections.abc import Collection
 
+from amendment.data.sources import PairFile, Source
+from amendment.data.verdict_files import word_of
 from amendment.errors import Problem
-from amendment.run.runfile.sources import PairFile, Source
-from amendment.run.runfile.verdict_files import word_of
 from amendment.tables import Row
 from amendment.terminal import plain
 

@@ -14,9 +14,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from amendment.data.store import record_of
 from amendment.hashing import canonical_json
 from amendment.records import Candidate, Comparison, Critique, Message, Prompt, Record, Verdict
-from amendment.run.store import record_of
 
 __all__ = ["NAMED", "rows_digest", "rows_of", "wrong_answer", "wrong_pair", "wrong_record"]
 

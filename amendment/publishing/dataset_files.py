@@ -8,10 +8,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from amendment.data.store import read_records
 from amendment.errors import ConfigError
 from amendment.files import replacing
 from amendment.records import Message, Preference
-from amendment.run.store import read_records
 
 if TYPE_CHECKING:
     from datasets import Dataset, DatasetDict, Features

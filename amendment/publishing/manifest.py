@@ -21,7 +21,7 @@ from amendment.constitutions import Constitution
 from amendment.errors import ConfigError, Problem
 from amendment.files import file_hash, write_text
 from amendment.hashing import content_id
-from amendment.run.engine import Stage, Workspace
+from amendment.run.engine import RunFolder, Stage
 from amendment.run.runfile.config import RunFile
 from amendment.terminal import plain
 from amendment.yamlfile import capped
@@ -108,7 +108,7 @@ class Manifest(BaseModel):
 
 def write_manifest(
     config: RunFile,
-    workspace: Workspace,
+    workspace: RunFolder,
     stages: Sequence[Stage],
     summary: Mapping[str, Any],
     constitutions: Sequence[Constitution],
@@ -191,7 +191,7 @@ def _versions() -> dict[str, str]:
     return found
 
 
-def _files(workspace: Workspace) -> dict[str, Entry]:
+def _files(workspace: RunFolder) -> dict[str, Entry]:
     folder = workspace.folder
     known = _last_files(folder)
     files: dict[str, Entry] = {}
@@ -208,7 +208,7 @@ def _last_files(folder: Path) -> dict[str, Entry]:
         return {}
 
 
-def _artefacts(workspace: Workspace) -> Iterator[tuple[list[list[Any]], str]]:
+def _artefacts(workspace: RunFolder) -> Iterator[tuple[list[list[Any]], str]]:
     """Of everything that some stage made: its files with size and time, and the digest over their hashes."""
     for path in sorted((workspace.folder / "stages").glob("*.json")):
         note = workspace.note(path.stem)

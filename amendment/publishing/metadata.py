@@ -7,9 +7,9 @@ from typing import Any
 
 import yaml
 
+from amendment.data.sources import Source
 from amendment.publishing.tables import Tables
 from amendment.run.runfile.publish import PublishSettings
-from amendment.run.runfile.sources import Source
 
 __all__ = ["card_text", "dataset_metadata", "license_metadata", "merged_metadata"]
 

@@ -16,11 +16,11 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel
 
 from amendment.data.source_rows import fact_name
+from amendment.data.sources import Source
+from amendment.data.verdict_files import VerdictFile
 from amendment.publishing.people import MAYBE_PEOPLE, People, RaterSource
 from amendment.records import Candidate, Critique, Origin, Preference, Prompt, Verdict
 from amendment.run.runfile.config import RunFile
-from amendment.run.runfile.sources import Source
-from amendment.run.runfile.verdict_files import VerdictFile
 from amendment.stages.mixing import mix_labels
 
 __all__ = ["PRIVATE", "Outgoing", "is_private", "portable", "portable_json", "shown_host"]

@@ -12,14 +12,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
+from amendment.data.workspace import Split, Workspace
 from amendment.errors import ConfigError
 from amendment.publishing.dataset_files import read_preferences
 from amendment.publishing.manifest import read_manifest
 from amendment.publishing.outgoing import Outgoing
 from amendment.publishing.people import MAYBE_PEOPLE, People, people_of_certificate, raters_named
 from amendment.records import Candidate, Critique, Judgement, Preference, Prompt, Record, Verdict
-from amendment.run.context import Split
-from amendment.run.engine import Workspace
 from amendment.run.runfile.config import RunFile
 from amendment.run.wiring import wire
 from amendment.yamlfile import read_yaml, validate

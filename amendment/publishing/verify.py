@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
+from amendment.data.workspace import Workspace
 from amendment.files import file_hash
 from amendment.publishing.card_configs import CARD, card_faults, place_of
 from amendment.publishing.contents import (
@@ -26,7 +27,6 @@ from amendment.publishing.contents import (
     wrong_record,
 )
 from amendment.publishing.manifest import MANIFEST, read_manifest
-from amendment.run.engine import Workspace
 from amendment.run.labelled_samples import SAMPLES
 from amendment.terminal import plain
 

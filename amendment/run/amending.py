@@ -42,7 +42,7 @@ from amendment.publishing.people import People
 from amendment.records import Candidate, Comparison, Prompt, Verdict, text_of
 from amendment.redaction import redact_logs
 from amendment.run.context import Context
-from amendment.run.engine import Workspace
+from amendment.run.engine import RunFolder
 from amendment.run.labelled_samples import SPOT_CHECK
 from amendment.run.pricing import prices_of
 from amendment.run.progress import Progress, QuietProgress
@@ -102,7 +102,7 @@ class _Amending:
 
     def __init__(self, folder: Path, config: RunFile, model: str | None) -> None:
         """Raises ConfigError for a run without judges or labels, DataError where too little is labelled."""
-        self.folder, self.config, self.workspace = folder, config, Workspace(folder)
+        self.folder, self.config, self.workspace = folder, config, RunFolder(folder)
         needed = ("judging/verdicts", "spot_check/sample", "labels/open")
         missing = [name for name in needed if not self.workspace.path(name).is_file()]
         if config.judging is None or missing:

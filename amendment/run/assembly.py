@@ -7,7 +7,7 @@ from functools import partial
 
 from amendment.run.auditing import make_certificate
 from amendment.run.context import Context
-from amendment.run.engine import Made, Stage, in_order
+from amendment.run.engine import Stage, in_order
 from amendment.run.runfile.rounds import RoundStep, round_step
 from amendment.run.stage_settings import SETTINGS
 from amendment.run.wiring import Wiring, wire
@@ -16,13 +16,14 @@ from amendment.stages.calibrating import make_calibration
 from amendment.stages.candidates import DrawStep, draws_from_policies, make_candidates
 from amendment.stages.chains import ChainStep
 from amendment.stages.constructing import ConstructStep
+from amendment.stages.contract import Made, Step
 from amendment.stages.evaluation import make_evaluation
 from amendment.stages.evaluation_people import make_evaluation_labels, make_evaluation_sample
 from amendment.stages.judging import JudgeStep
 from amendment.stages.labels import make_labels
 from amendment.stages.mixing import make_mixing
 from amendment.stages.pairing import make_dataset
-from amendment.stages.passes import Step, one_pass
+from amendment.stages.passes import one_pass
 from amendment.stages.probing import make_probes
 from amendment.stages.rounds.deriving import data_settings, round_context
 from amendment.stages.rounds.making import ROUND_MAKERS

@@ -22,6 +22,7 @@ from amendment.calibration.spot_check import SpotCheck
 from amendment.calibration.spot_check_lines import gate_lines, spot_check_json, spot_check_lines
 from amendment.data.audit_inputs import AuditInputs, read_votes, source_of, votes_of_run
 from amendment.data.source_rows import FileFacts, fact_name
+from amendment.data.sources import Source
 from amendment.errors import ConfigError
 from amendment.files import write_text
 from amendment.markdown import table
@@ -30,10 +31,9 @@ from amendment.publishing.people import People
 from amendment.records import Candidate, Prompt, Verdict
 from amendment.run.checks import load_run_file
 from amendment.run.context import Context
-from amendment.run.engine import Made, Workspace
+from amendment.run.engine import RunFolder
 from amendment.run.judging_cost import cost_lines, judging_cost
 from amendment.run.runfile.config import RunFile
-from amendment.run.runfile.sources import Source
 from amendment.run.spot_checking import (
     GATE,
     SIDES,
@@ -46,6 +46,7 @@ from amendment.run.spot_checking import (
     write_gate,
 )
 from amendment.run.summary import simulated_banner
+from amendment.stages.contract import Made
 from amendment.stages.judging import candidate_tables
 from amendment.terminal import plain
 from amendment.yamlfile import read_yaml, validate
@@ -101,7 +102,7 @@ def audit_path(
             target,
             config,
             probes=_probes_of(path),
-            people=_certified(Workspace(path), config),
+            people=_certified(RunFolder(path), config),
         )
     if is_run_file:
         config, base = load_run_file(path, overrides)[::2]
@@ -148,7 +149,7 @@ def make_certificate(context: Context) -> Made:
     return Made((*NAMES, *OUTGOING, PEOPLE, GATE), {**counts, **gate_counts(people, gates)})
 
 
-def _certified(workspace: Workspace, config: RunFile) -> SpotCheck | None:
+def _certified(workspace: RunFolder, config: RunFile) -> SpotCheck | None:
     """The run's spot check, for a certificate that opens the seal; a second look at the same opens nothing."""
     return spot_check_of(workspace, config, opened=open_seal(workspace)) if config.spot_check else None
 
@@ -162,7 +163,7 @@ def _of_files(config: RunFile, base: Path) -> AuditInputs:
 
 def _of_folder(folder: Path, config: RunFile) -> AuditInputs:
     """The verdicts that lie in a run's folder. Raises ConfigError where there are none."""
-    workspace = Workspace(folder)
+    workspace = RunFolder(folder)
     tables = [name for name in (*VERDICTS, *_label_tables(config)) if workspace.path(name).is_file()]
     if not tables:
         raise ConfigError(f"{folder}: no verdicts here yet; amendment run makes them")
@@ -186,7 +187,7 @@ def _label_tables(config: RunFile) -> tuple[str, ...]:
 
 def _read_by_inputs(folder: Path) -> list[FileFacts]:
     """The facts of all that the stage of inputs has read; of a name that stands there twice the second is numbered."""
-    note = Workspace(folder).note("inputs")
+    note = RunFolder(folder).note("inputs")
     counts = note["counts"] if note else {}
     told = {key.removeprefix(SOURCE): one for key, one in counts.items() if key.startswith(SOURCE)}
     return [
@@ -214,7 +215,7 @@ def _pinned(config: RunFile, folder: Path) -> RunFile:
 
 def _probes_of(folder: Path) -> dict[str, Any] | None:
     """The report of a run's probes, made anew from what its judges answered; None where it has none."""
-    workspace = Workspace(folder)
+    workspace = RunFolder(folder)
     if not workspace.path(PROBED).is_file():
         return None
     return probe_report(workspace.rows(PROBED, Answered)).to_json()

@@ -23,7 +23,7 @@ from amendment.calibration.votes_of_labels import heard_items, person_votes
 from amendment.errors import ConfigError
 from amendment.files import write_text
 from amendment.records import Verdict
-from amendment.run.engine import Workspace
+from amendment.run.engine import RunFolder
 from amendment.run.labelled_samples import SPOT_CHECK
 from amendment.run.runfile.config import RunFile
 from amendment.run.runfile.spot_checks import MethodName, SpotCheckStage
@@ -60,7 +60,7 @@ def calibrate_run(folder: Path) -> Calibrated:
     if not (folder / "run.yaml").is_file():
         raise ConfigError(f"{folder}: not a run's folder (no run.yaml); expected one, such as runs/NAME")
     config = validate(read_yaml(folder / "run.yaml"), RunFile)
-    workspace, stage = Workspace(folder), config.spot_check
+    workspace, stage = RunFolder(folder), config.spot_check
     if stage is None:
         raise ConfigError(f"{folder}: its run file has no spot_check; add one and run it again")
     if not workspace.path("spot_check/questions").is_file():
@@ -77,7 +77,7 @@ def write_diagram(found: Calibrated, path: Path) -> None:
     write_text(path, reliability_svg(found.report) + "\n")
 
 
-def _told(workspace: Workspace, config: RunFile, stage: SpotCheckStage) -> Calibrated:
+def _told(workspace: RunFolder, config: RunFile, stage: SpotCheckStage) -> Calibrated:
     sample = workspace.read("spot_check/sample", SampledItem)
     questions = workspace.read("spot_check/questions", LabelQuestion)
     with Labels(SPOT_CHECK.labels_in(workspace.folder), read_only=True) as labels:
@@ -99,7 +99,7 @@ def _shown(raw: CalibrationReport | None, calibrated: CalibrationReport | None) 
     return raw if raw and raw.is_hard else calibrated or raw
 
 
-def _certified(workspace: Workspace, found: SpotCheck) -> dict[str, Any] | None:
+def _certified(workspace: RunFolder, found: SpotCheck) -> dict[str, Any] | None:
     """The gate, where the run's own certificate says the same: what it does not is still under the seal."""
     try:
         certificate = json.loads(workspace.path("certificate.json").read_text(encoding="utf-8"))
@@ -109,13 +109,13 @@ def _certified(workspace: Workspace, found: SpotCheck) -> dict[str, Any] | None:
     return gate if {**known, "opened": found.opened} == spot_check_json(found) else None
 
 
-def _waiting(workspace: Workspace, missing: int) -> str:
+def _waiting(workspace: RunFolder, missing: int) -> str:
     if not missing:
         return "All labels are there: amendment run FILE reads them, and certifies."
     return f"{missing} labels are missing; people give them with: amendment label {workspace.folder}"
 
 
-def _stand(workspace: Workspace, sides: Mapping[str, Sequence[Verdict]]) -> bool:
+def _stand(workspace: RunFolder, sides: Mapping[str, Sequence[Verdict]]) -> bool:
     """Whether the run has read these labels already."""
     paths = {side: workspace.path(f"labels/{side}") for side in sides}
     if not all(path.is_file() for path in paths.values()):

@@ -16,7 +16,7 @@ from amendment.files import write_text
 from amendment.hashing import content_id
 from amendment.run.checks import LoadedRun
 from amendment.run.differences import changes, resolved_before
-from amendment.run.engine import Stage, Workspace
+from amendment.run.engine import RunFolder, Stage
 from amendment.run.planning.making import Rehearsed, rehearse, stages_of
 from amendment.run.planning.rehearsal import Place
 from amendment.run.planning.stored import stored_replies
@@ -125,7 +125,7 @@ def _remembered(folder: Path) -> dict[str, Any] | None:
 
 def _done_before(stages: list[Stage], config: RunFile, folder: Path) -> set[str]:
     """Stages that ask models, were finished, and do not stand as they are now."""
-    run = Workspace(folder)
+    run = RunFolder(folder)
     standing = run.standing(stages)
     return {stage.name for stage in stages if is_asking(stage.name, config) and run.note(stage.name)} - set(standing)
 

@@ -20,6 +20,7 @@ from amendment.constitutions import load_constitution
 from amendment.data.ballots import UNKNOWN
 from amendment.data.inputs import read_into
 from amendment.data.shelves import Glance, StreamedInputs
+from amendment.data.sources import FileSource, LilliputPrompts, PairFile
 from amendment.errors import AmendmentError, ConfigError, DataError, MissingExtra, Problem
 from amendment.llm.opening import check_model
 from amendment.preference import JudgeFolder, load_judge_folder
@@ -28,15 +29,15 @@ from amendment.run.context import found_folder, located
 from amendment.run.evaluation_checks import absent_categories, evaluation_problems, unfit_for_place
 from amendment.run.pricing import ASKING, price_table, unbounded, unpriced
 from amendment.run.references import judges_of, reference_problems
-from amendment.run.runfile.config import POLICY_STAGES, JudgeEntry, RunFile
+from amendment.run.runfile.config import POLICY_STAGES, RunFile
 from amendment.run.runfile.overrides import override
 from amendment.run.runfile.retired import retired_settings
 from amendment.run.runfile.rounds import RoundStep, stage_of
 from amendment.run.runfile.shares import PairShare
-from amendment.run.runfile.sources import FileSource, LilliputPrompts, PairFile
 from amendment.run.runfile.vain import vain_settings
 from amendment.run.scopes import scope_problems, scope_warnings
 from amendment.run.strangers import Strangers
+from amendment.stages.contract import JudgeEntry
 from amendment.stages.helpful import read_helpful
 from amendment.stages.mixing import read_mix
 from amendment.terminal import plain

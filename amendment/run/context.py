@@ -8,9 +8,10 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import aclosing, contextmanager
 from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple, Self, TypeVar
+from typing import Any, NamedTuple, Self, TypeVar
 
 from amendment.constitutions import Constitution, load_constitution
+from amendment.files import folder_state
 from amendment.llm.client import DRAIN, Calls
 from amendment.llm.concurrency import stream
 from amendment.llm.ledger_recording import Ledger
@@ -20,15 +21,16 @@ from amendment.llm.prices import Price, PriceTable
 from amendment.llm.specs import LocalSpec, ModelSpec
 from amendment.llm.trust import Trust
 from amendment.records import Candidate, Prompt, Record
-from amendment.run.engine import Workspace
+from amendment.run.engine import RunFolder
 from amendment.run.funds import open_budget, spent_before
 from amendment.run.pricing import price_table, prices_of
 from amendment.run.progress import Progress
 from amendment.run.runfile.config import RunFile
+from amendment.stages.contract import dump
 from amendment.sync import run_sync
 from amendment.terminal import plain
 
-__all__ = ["Context", "Patience", "Split", "found_folder", "located"]
+__all__ = ["PRESENTATION", "Context", "Patience", "found_folder", "located"]
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -39,6 +41,13 @@ class Split(Record):
 
     prompt_id: str
     split: str
+
+
+PRESENTATION = (
+    *("concurrency", "requests_per_minute", "tokens_per_minute", "timeout", "mode", "price", "api_key_env"),
+    "batch_size",
+)
+"""Of a model's entry what changes how fast and at what price it answers, and not what."""
 
 
 class Patience(NamedTuple):
@@ -77,7 +86,7 @@ class Context:
         self,
         config: RunFile,
         base: Path,
-        workspace: Workspace,
+        workspace: RunFolder,
         progress: Progress,
         patience: Patience = Patience(),  # noqa: B008 - immutable
         *,
@@ -97,7 +106,7 @@ class Context:
         self._calls: Calls | None = None
         self._outer: Context | None = None
 
-    def within(self, config: RunFile, workspace: Workspace) -> Self:
+    def within(self, config: RunFile, workspace: RunFolder) -> Self:
         """The same run with another configuration of its stages and other tables; what is open (ledger, budget, models)
         is this one's, which also closes it."""
         inner = copy.copy(self)
@@ -166,6 +175,14 @@ class Context:
                 trust=self._trust,
             )
         return self._models[name]
+
+    def model_key(self, name: str) -> dict[str, Any]:
+        """What of a model's entry changes its answers, its files among them; how fast it is asked does not."""
+        spec = self.config.models[name]
+        key = {f"model {name}": dump(spec, without=set(PRESENTATION))}
+        place = located(spec, self.base)
+        files = folder_state(Path(place.model)) if isinstance(place, LocalSpec) else None
+        return {**key, f"files of {name}": files} if files else key
 
     @contextmanager
     def policy(self, name: str, *, temperature: float, max_tokens: int, batch_size: int) -> Iterator[Model]:

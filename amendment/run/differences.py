@@ -13,8 +13,8 @@ from typing import Any
 
 from amendment.errors import ConfigError
 from amendment.records import Record
+from amendment.run.context import PRESENTATION
 from amendment.run.runfile.config import RunFile
-from amendment.run.stage_settings import PRESENTATION
 from amendment.terminal import plain
 from amendment.yamlfile import read_yaml, validate
 

@@ -8,36 +8,24 @@ artefacts are in place is not run again.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
-from amendment.errors import ConfigError, LedgerError
+from amendment.data.workspace import Workspace
+from amendment.errors import ConfigError
 from amendment.files import file_hash, write_text
 from amendment.hashing import content_id
-from amendment.records import Record
-from amendment.run.store import count_records, iter_records, read_records, write_records, writing_records
+from amendment.stages.contract import Made, Step
 from amendment.yamlfile import did_you_mean
 
-if TYPE_CHECKING:
-    from amendment.stages.passes import Step
+__all__ = ["Circle", "RunFolder", "Stage", "in_order", "up_to"]
 
-__all__ = ["Circle", "Made", "Stage", "Workspace", "in_order", "up_to"]
-
-R = TypeVar("R", bound=Record)
 HISTORY = "history.json"
 """Of a model's folder the file that no later stage reads."""
 STAGE_FORMAT = 9
 """Raised when what stages write changes, so that older artefacts are made anew."""
-
-
-class Made(NamedTuple):
-    """What a stage made: artefact names, and the counts that summary and status show."""
-
-    artefacts: tuple[str, ...]
-    counts: dict[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,38 +60,8 @@ class Wired(Protocol):
 W = TypeVar("W", bound=Wired)
 
 
-class Workspace:
-    """A run's folder: artefacts by name, and the note that each finished stage leaves."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-
-    def path(self, artefact: str) -> Path:
-        """Where an artefact lies: a folder under `models/`, a file that names its ending, else a table."""
-        if artefact.startswith("models/") or artefact.endswith((".json", ".md")):
-            return self.folder / artefact
-        return self.folder / f"{artefact}.parquet"
-
-    def read(self, artefact: str, kind: type[R]) -> list[R]:
-        """The records of a table."""
-        return read_records(self.path(artefact), kind)
-
-    def write(self, artefact: str, kind: type[R], records: Sequence[R]) -> str:
-        """Write a table whole; returns its name for `Made`."""
-        write_records(self.path(artefact), kind, records)
-        return artefact
-
-    def rows(self, artefact: str, kind: type[R]) -> Iterator[R]:
-        """The records of a table one after another, few of them in memory at a time."""
-        return iter_records(self.path(artefact), kind)
-
-    def count(self, artefact: str) -> int:
-        """How many records a table has."""
-        return count_records(self.path(artefact))
-
-    def writing(self, artefact: str, kind: type[R]) -> AbstractContextManager[Callable[[R], None]]:
-        """Write a table row by row: yields what adds one. The table is there when the block ends without an error."""
-        return writing_records(self.path(artefact), kind)
+class RunFolder(Workspace):
+    """A run's folder as the engine sees it: which stages are up to date there."""
 
     def key(self, stage: Stage) -> str:
         """What the stage is now: its settings and the content of what it reads."""
@@ -133,22 +91,10 @@ class Workspace:
                 found.append(stage.name)
         return found
 
-    def digest(self, artefact: str) -> str:
-        """The content hash of an artefact, taken when it was made. Raises LedgerError when it was not made."""
-        for path in sorted((self.folder / "stages").glob("*.json")):
-            made = _read_note(path)
-            if made and artefact in made["artefacts"]:
-                return str(made["artefacts"][artefact][1])
-        raise LedgerError(f"{self.folder}: {artefact} is missing; run the stage that makes it first")
-
     def is_of_now(self, stage: str) -> bool:
         """Whether what a finished stage wrote is of the form in which it would be written now."""
         note = self.note(stage)
         return note is None or note.get("format") == STAGE_FORMAT
-
-    def note(self, stage: str) -> dict[str, Any] | None:
-        """What a finished stage left: key, artefacts, counts."""
-        return _read_note(self.folder / "stages" / f"{stage}.json")
 
     def close(self, stage: Stage, made: Made) -> None:
         """Leave the note that lets the next run skip this stage. It tells its format, for who has no key to compare."""
@@ -175,21 +121,6 @@ class Workspace:
         """What an artefact is. How a model came about is told in its folder too, and makes it no other model."""
         files = [file for file in self._files(artefact) if file.name != HISTORY]
         return content_id([[str(file.relative_to(self.folder)), file_hash(file)] for file in files])
-
-
-def _read_note(path: Path) -> dict[str, Any] | None:
-    try:
-        note = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return note if isinstance(note, dict) and _is_whole(note) else None
-
-
-def _is_whole(note: dict[str, Any]) -> bool:
-    """A note that somebody cut or edited counts as none, and its stage is run again."""
-    artefacts = note.get("artefacts")
-    pairs = artefacts.values() if isinstance(artefacts, dict) else [None]
-    return {"key", "counts"} <= set(note) and all(isinstance(pair, list) and len(pair) == 2 for pair in pairs)
 
 
 class Circle(ConfigError):

@@ -11,12 +11,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from amendment.data.sources import ModelSource
 from amendment.llm.specs import AnthropicSpec, LocalSpec, OpenAISpec
 from amendment.preference import are_related, family_of
 from amendment.run.context import located
 from amendment.run.runfile.config import POLICY_STAGES, RunFile
-from amendment.run.runfile.judge_entry import JudgeEntry
-from amendment.run.runfile.sources import ModelSource
+from amendment.stages.contract import JudgeEntry
 from amendment.terminal import plain
 
 __all__ = ["SAME_JUDGE", "independence", "kinship_warnings"]

@@ -32,7 +32,7 @@ from amendment.errors import ConfigError, DataError, Problem
 from amendment.files import write_text
 from amendment.hashing import content_id
 from amendment.publishing.people import People, people_of_certificate
-from amendment.run.engine import Workspace
+from amendment.run.engine import RunFolder
 from amendment.run.labelled_samples import SAMPLES, SPOT_CHECK, LabelledSample
 from amendment.run.labelling import ToLabel, open_sample
 from amendment.tables import read_rows
@@ -135,7 +135,7 @@ def _annotators(path: Path) -> set[str]:
 
 
 def _are_sealed(folder: Path, labels: Iterable[Label]) -> bool:
-    workspace = Workspace(folder)
+    workspace = RunFolder(folder)
     if not workspace.path(SAMPLE).is_file():
         return False
     sealed = {one.comparison_id for one in workspace.read(SAMPLE, SampledItem) if one.is_sealed}
@@ -218,11 +218,11 @@ def _refuse_other_sample(
 ) -> None:
     """Raises DataError where the file's labels are those of another sample of this run."""
     for other in SAMPLES.values():
-        table = Workspace(folder).path(other.questions)
+        table = RunFolder(folder).path(other.questions)
         if other is sample or not table.is_file():
             continue
         try:
-            is_other = bool(read(Workspace(folder).read(other.questions, LabelQuestion)))
+            is_other = bool(read(RunFolder(folder).read(other.questions, LabelQuestion)))
         except DataError:
             is_other = False
         if is_other:

@@ -12,7 +12,7 @@ from amendment.calibration.serving import serve_page
 from amendment.calibration.store import Labels
 from amendment.errors import ConfigError
 from amendment.llm.ledger_folder import cautions
-from amendment.run.engine import Workspace
+from amendment.run.engine import RunFolder
 from amendment.run.labelled_samples import SAMPLES, SPOT_CHECK, LabelledSample
 from amendment.run.runfile.config import RunFile
 from amendment.yamlfile import did_you_mean, read_yaml, validate
@@ -57,7 +57,7 @@ def open_sample(folder: Path, sample: LabelledSample = SPOT_CHECK, *, annotators
     if planned is None:
         key = ".".join(sample.keys)
         raise ConfigError(f"{folder}: its run file has no `{key}:`; add one and run it again: amendment run FILE")
-    workspace = Workspace(folder)
+    workspace = RunFolder(folder)
     if not workspace.path(sample.questions).is_file():
         until = f"amendment run FILE --until {sample.drawn_by}"
         raise ConfigError(f"{folder}: nothing to label yet; draw the sample with: {until}")

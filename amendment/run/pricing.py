@@ -9,14 +9,15 @@ from __future__ import annotations
 from collections.abc import Collection
 from pathlib import Path
 
+from amendment.data.sources import ModelSource
 from amendment.errors import ConfigError
 from amendment.llm.prices import FREE, Price, PriceTable, most_cost, price_of
 from amendment.llm.specs import AnthropicSpec, OpenAISpec
 from amendment.llm.tokens import Tokens
 from amendment.preference import load_judge_folder
-from amendment.run.runfile.config import JudgeEntry, RunFile
+from amendment.run.runfile.config import RunFile
 from amendment.run.runfile.rounds import round_step
-from amendment.run.runfile.sources import ModelSource
+from amendment.stages.contract import JudgeEntry
 
 __all__ = ["ASKING", "asked_models", "is_asking", "price_table", "prices_of", "unbounded", "unpriced"]
 

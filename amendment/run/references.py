@@ -8,14 +8,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
+from amendment.data.sources import ChainSource, FileSource, LilliputPrompts, ModelSource
 from amendment.run.engine import Circle, in_order
 from amendment.run.labelled_samples import EVALUATION, SPOT_CHECK, LabelledSample
-from amendment.run.runfile.config import POLICY_STAGES, EvaluateStage, JudgeEntry, JudgingStage, RunFile
+from amendment.run.runfile.config import POLICY_STAGES, EvaluateStage, JudgingStage, RunFile
 from amendment.run.runfile.constructing import Construction, StrongWeak
 from amendment.run.runfile.rounds import round_step
-from amendment.run.runfile.sources import ChainSource, FileSource, LilliputPrompts, ModelSource
 from amendment.run.runfile.spot_checks import SpotCheckStage
 from amendment.run.wiring import Lack, Wiring, lacks, wire
+from amendment.stages.contract import JudgeEntry
 from amendment.stages.rounds.checking import round_problems
 from amendment.yamlfile import Loc, did_you_mean, format_path
 

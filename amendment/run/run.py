@@ -25,7 +25,7 @@ from amendment.run.assembly import assemble
 from amendment.run.changes import remember_settings
 from amendment.run.checks import LoadedRun, check_run_file, load_run_file
 from amendment.run.context import Context, Patience
-from amendment.run.engine import Made, Stage, Workspace, up_to
+from amendment.run.engine import RunFolder, Stage, up_to
 from amendment.run.kinship import kinship_warnings
 from amendment.run.planning.making import plan_run
 from amendment.run.planning.plan import Plan
@@ -36,6 +36,7 @@ from amendment.run.spending import write_spending
 from amendment.run.status import why_ended
 from amendment.run.summary import write_summary
 from amendment.run.terms import Terms, agree, keys_of, outward_lines, uncovered_lines
+from amendment.stages.contract import Made
 from amendment.stages.passes import one_pass
 from amendment.yamlfile import did_you_mean
 
@@ -104,7 +105,7 @@ class Run:
         self._terms = terms
         self._progress = progress or QuietProgress()
         self._is_lent = False
-        place = Workspace(self.folder)
+        place = RunFolder(self.folder)
         self._context = Context(
             loaded.config,
             loaded.base,
@@ -310,7 +311,7 @@ class Run:
         self._context.close()
 
 
-def _pairs(workspace: Workspace, done: Sequence[str]) -> int:
+def _pairs(workspace: RunFolder, done: Sequence[str]) -> int:
     """How many pairs the dataset has that stands, and those that further rounds have made."""
     made = [name for name in done if name == "dataset" or name.endswith("-dataset")]
     notes = [note["counts"] for name in made if (note := workspace.note(name))]

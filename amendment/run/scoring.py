@@ -17,10 +17,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from amendment import __version__
+from amendment.data.sources import Source
 from amendment.errors import ConfigError
 from amendment.files import file_hash
 from amendment.reward_model import RewardModel, RewardScores
-from amendment.run.runfile.sources import Source
 from amendment.run.scoring_file import CHUNK, Recipe, ScoreFile
 from amendment.run.scoring_rows import AskedRow, Columns, as_sources, read_asked
 

@@ -20,13 +20,13 @@ from amendment.data.guesses import not_recognised
 from amendment.data.readings import Reading, gather
 from amendment.data.shapes import recognise
 from amendment.data.source_rows import SourceRows, facts_of, rows_of
+from amendment.data.sources import PairColumns, PairFile, Source
+from amendment.data.verdict_files import VerdictFile, word_of
 from amendment.data.verdict_records import Records, records_of
 from amendment.errors import ConfigError, DataError, Problem
 from amendment.records import Candidate, Verdict
 from amendment.reward_model import RewardEvaluation, RewardModel, evaluate_reward, layout_of, longer_wins, reward_lines
 from amendment.run.runfile.config import RunFile
-from amendment.run.runfile.sources import PairColumns, PairFile, Source
-from amendment.run.runfile.verdict_files import VerdictFile, word_of
 from amendment.run.scoring import model_hash
 from amendment.run.scoring_rows import AskedRow, Columns, as_sources, read_asked
 from amendment.stages.deciding import decide

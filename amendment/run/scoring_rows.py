@@ -18,10 +18,10 @@ from amendment.data.readings import absent_columns
 from amendment.data.shape_parts import candidate_parts
 from amendment.data.shapes import lay_out, recognise
 from amendment.data.source_rows import FileFacts, SourceRows, facts_of, rows_of
+from amendment.data.sources import Source
 from amendment.errors import ConfigError, DataError, Problem
 from amendment.records import Candidate, Messages, Prompt
 from amendment.reward_model import layout_of
-from amendment.run.runfile.sources import Source
 from amendment.tables import Row
 from amendment.yamlfile import capped, did_you_mean
 

@@ -16,27 +16,23 @@ from pydantic import BaseModel
 
 from amendment.audit.certificate import CERTIFICATE_FORMAT
 from amendment.data.source_rows import source_state
-from amendment.llm.specs import LocalSpec
+from amendment.data.sources import ChainSource, FileSource, LilliputPrompts, ModelSource
+from amendment.files import folder_state
 from amendment.preference import load_judge_folder
-from amendment.run.context import Context, located
+from amendment.run.context import Context
 from amendment.run.kinship import independence
 from amendment.run.labelled_samples import EVALUATION, SPOT_CHECK, LabelledSample
-from amendment.run.runfile.config import DpoStage, JudgeEntry, RewardStage, RunFile, SftStage
-from amendment.run.runfile.sources import ChainSource, FileSource, LilliputPrompts, ModelSource
+from amendment.run.runfile.config import DpoStage, RewardStage, RunFile, SftStage
 from amendment.stages.constructing import plan_draws
+from amendment.stages.contract import JudgeEntry
 from amendment.stages.labels import Labelling, labels_state
 from amendment.stages.mixing import mix_labels, mix_shares
 from amendment.stages.probing import other_way, probed_judges
 from amendment.stages.sampling import sample_settings
 
-__all__ = ["PRESENTATION", "SETTINGS", "Settings"]
+__all__ = ["SETTINGS", "Settings"]
 
 Settings = dict[str, Any]
-PRESENTATION = (
-    *("concurrency", "requests_per_minute", "tokens_per_minute", "timeout", "mode", "price", "api_key_env"),
-    "batch_size",
-)
-"""Of a model's entry what changes how fast and at what price it answers, and not what."""
 
 
 def _inputs(context: Context) -> Settings:
@@ -71,7 +67,7 @@ def _training(context: Context, *, name: str) -> Settings:
     """A stage that trains on from another model, whose files count where no stage of this run made them."""
     stage: SftStage | RewardStage | DpoStage = getattr(context.config, name)
     own = stage.base in context.config.policies
-    settings = {} if own else {"base files": _folder(Path(context.trained_base(stage.base)))}
+    settings = {} if own else {"base files": folder_state(Path(context.trained_base(stage.base)))}
     if name == "sft" and context.config.helpful_files:
         settings["helpful files"] = [source_state(one, context.base) for one in context.config.helpful_files]
     if isinstance(stage, DpoStage) and stage.guards and (entry := stage.guards.judge):
@@ -268,22 +264,8 @@ def _json(parts: Iterable[BaseModel]) -> list[Any]:
 
 
 def _model(context: Context, name: str) -> dict[str, Any]:
-    """What of a model's entry changes its answers, its files among them; how fast it is asked does not."""
-    spec = context.config.models[name]
-    settings = {f"model {name}": _dump(spec, without=set(PRESENTATION))}
-    found = located(spec, context.base)
-    files = _folder(Path(found.model)) if isinstance(found, LocalSpec) else None
-    return {**settings, f"files of {name}": files} if files else settings
+    return context.model_key(name)
 
 
 def _constitutions(context: Context) -> dict[str, Any]:
     return {"constitutions": [one.reference for one in context.constitutions]}
-
-
-def _folder(path: Path) -> Any:
-    """Names, sizes and times of a local model's files; nothing for a Hub id, which names its content itself."""
-    if not path.is_dir():
-        return None
-    return [
-        [file.name, file.stat().st_size, file.stat().st_mtime_ns] for file in sorted(path.iterdir()) if file.is_file()
-    ]

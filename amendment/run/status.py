@@ -16,7 +16,7 @@ from amendment.errors import AmendmentError, ConfigError, LedgerError
 from amendment.llm.ledger_checking import verify
 from amendment.llm.ledger_reading import ReadOnly
 from amendment.redaction import redact
-from amendment.run.engine import Workspace
+from amendment.run.engine import RunFolder
 from amendment.run.labelled_samples import SAMPLES
 from amendment.run.labelling import open_sample
 from amendment.stages.guarding import guard_ending
@@ -59,7 +59,7 @@ def read_status(folder: Path) -> dict[str, Any]:
         raise ConfigError(f"{folder}/status.json: not a run's status; run again to write it anew")
     running = status["running"] if status["running"] and _is_at_work(folder) else None
     ended = KILLED if status["running"] and not running else status.get("ended")
-    status["of another version"] = [name for name in status["done"] if not Workspace(folder).is_of_now(name)]
+    status["of another version"] = [name for name in status["done"] if not RunFolder(folder).is_of_now(name)]
     counts = {name: _counts(folder, name) for name in status["done"]}
     labels = _labels(folder, status["done"], str(ended)) if ended and not running else None
     told = {"labels": labels, **_calls(folder), "damage": None if running else _damage(folder)}
@@ -133,7 +133,7 @@ def _is_at_work(folder: Path) -> bool:
 
 def _counts(folder: Path, stage: str) -> dict[str, Any]:
     """Numbers, what the gate said, and how guards ended a training."""
-    note = Workspace(folder).note(stage)
+    note = RunFolder(folder).note(stage)
     counts = note["counts"] if note and isinstance(note["counts"], dict) else {}
     shown = {name: value for name, value in counts.items() if name == "gate" or isinstance(value, int | float)}
     ending = guard_ending(counts.get("guards", {}))

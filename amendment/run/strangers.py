@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from amendment.data.sources import ModelSource
 from amendment.records import Prompt, text_of
 from amendment.run.runfile.config import RunFile
-from amendment.run.runfile.sources import ModelSource
 from amendment.simulator import knows
 from amendment.yamlfile import Loc
 

@@ -10,9 +10,9 @@ from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import NamedTuple
 
+from amendment.data.sources import ModelSource
 from amendment.run.runfile.config import DpoStage, EvaluateStage, RewardStage, RunFile
 from amendment.run.runfile.rounds import RoundsStage, in_round, policy_of, stage_of
-from amendment.run.runfile.sources import ModelSource
 from amendment.stages.guarding import reads_reward_model
 from amendment.stages.judging import candidate_tables, judging_tables
 from amendment.stages.rounds.deriving import round_config

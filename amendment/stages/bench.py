@@ -19,7 +19,8 @@ from amendment.llm.model import Model
 from amendment.preference import Escalated, Heard, Judge, cascade, hear, judge_together, load_judge_folder, standings_of
 from amendment.records import Candidate, Comparison, Judgement, Prompt, Verdict
 from amendment.run.context import Context
-from amendment.run.runfile.config import JudgeEntry, JudgingStage
+from amendment.run.runfile.config import JudgingStage
+from amendment.stages.contract import JudgeEntry
 
 __all__ = ["Bench", "Hearing", "Judged", "Two"]
 

@@ -9,9 +9,10 @@ from typing import Any
 from amendment.data.inputs import read_into
 from amendment.data.shelves import StreamedInputs
 from amendment.data.source_rows import FileFacts, facts_of
+from amendment.data.workspace import Split
 from amendment.records import Candidate, Judgement, Prompt, Verdict
-from amendment.run.context import Context, Split
-from amendment.run.engine import Made
+from amendment.run.context import Context
+from amendment.stages.contract import Made
 from amendment.stages.deciding import majorities
 
 __all__ = ["make_inputs"]

@@ -8,17 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from amendment.data.sources import ModelSource
 from amendment.llm.answers import Ending
 from amendment.llm.concurrency import flow
 from amendment.llm.model import Model
 from amendment.records import Candidate, Outcome, Prompt, Record
 from amendment.run.context import Context
-from amendment.run.engine import Made
 from amendment.run.runfile.config import POLICY_STAGES, RunFile
-from amendment.run.runfile.sources import ModelSource
+from amendment.stages.contract import Item, Made
 from amendment.stages.draws import Draw, Drawn, draw_answer
 from amendment.stages.endings import Tables
-from amendment.stages.passes import Grouped, Item
+from amendment.stages.passes import Grouped
 
 __all__ = ["DrawStep", "draws_from_policies", "make_candidates"]
 

@@ -9,9 +9,8 @@ from amendment.critique import Chain, run_chain
 from amendment.llm.model import Model
 from amendment.records import Candidate, Critique
 from amendment.run.context import Context
-from amendment.run.engine import Made
+from amendment.stages.contract import Item, Made
 from amendment.stages.endings import Tables
-from amendment.stages.passes import Item
 
 __all__ = ["ChainStep"]
 

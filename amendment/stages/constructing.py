@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
+from amendment.data.sources import ModelSource
 from amendment.hashing import content_id
 from amendment.llm.answers import Ending
 from amendment.llm.concurrency import flow
@@ -18,13 +19,11 @@ from amendment.llm.model import Model
 from amendment.preference import Paired, fit_for_pairs, without_constant_answers
 from amendment.records import Candidate, Judgement, Message, Messages, Pair, Prompt, Record
 from amendment.run.context import Context
-from amendment.run.engine import Made
 from amendment.run.runfile.config import RunFile
 from amendment.run.runfile.constructing import Construction, Side
-from amendment.run.runfile.sources import ModelSource
+from amendment.stages.contract import Item, Made
 from amendment.stages.draws import Draw, Drawn, draw_answer
 from amendment.stages.endings import Tables
-from amendment.stages.passes import Item
 
 __all__ = ["CANDIDATES", "PAIRS", "ConstructStep", "Constructed", "ConstructedPair", "constructed_pairs", "plan_draws"]
 

@@ -8,10 +8,10 @@ from contextlib import AbstractContextManager, ExitStack
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
+from amendment.data.workspace import Workspace
 from amendment.errors import AmendmentError, Paused
 from amendment.llm.answers import Ending
 from amendment.records import Outcome, Record
-from amendment.run.engine import Workspace
 
 __all__ = ["ItemEnding", "Tables", "write_endings"]
 

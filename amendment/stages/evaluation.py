@@ -18,10 +18,10 @@ from amendment.errors import AmendmentError
 from amendment.hashing import content_id
 from amendment.records import Candidate, Preference, Record, text_of
 from amendment.run.context import Context
-from amendment.run.engine import Made
 from amendment.run.kinship import independence
 from amendment.run.runfile.config import EvaluateStage
 from amendment.simulator import ATTRIBUTES, BANNER, Truth, knows, truth
+from amendment.stages.contract import Made
 from amendment.stages.draws import Draw, Drawn, draw_answers, every_draw
 from amendment.stages.endings import write_endings
 from amendment.stages.evaluation_refusals import (

@@ -15,7 +15,7 @@ from amendment.errors import Paused, Transient
 from amendment.preference import Judge, JudgeSettings, load_judge_folder
 from amendment.records import Candidate, Prompt, Verdict
 from amendment.run.context import Context
-from amendment.run.runfile.judge_entry import JudgeEntry
+from amendment.stages.contract import JudgeEntry
 
 __all__ = ["Check", "Checks", "ask_checks"]
 

@@ -26,10 +26,10 @@ from amendment.files import write_text
 from amendment.hashing import content_id
 from amendment.records import Candidate, Record, Verdict
 from amendment.run.context import Context
-from amendment.run.engine import Made
 from amendment.run.labelled_samples import EVALUATION
 from amendment.run.runfile.evaluation_people import EvaluationPeople
 from amendment.stages.asking_people import Asking
+from amendment.stages.contract import Made
 from amendment.stages.labels import label_counts, said_of
 from amendment.stages.paired import Texts
 from amendment.stages.policy_comparisons import COMPARISONS, PolicyComparison, matchup_name

@@ -19,9 +19,9 @@ from amendment.errors import AmendmentError, DataError, Problem
 from amendment.preference import PairSettings, held_out, preference_row
 from amendment.records import Candidate, Preference, Prompt, Record, Verdict, text_of
 from amendment.run.context import Context
-from amendment.run.engine import Made
 from amendment.run.runfile.config import RunFile
 from amendment.run.runfile.shares import PairShare, RunShare
+from amendment.stages.contract import Made
 from amendment.stages.deciding import majorities
 from amendment.stages.degenerates import paired_answers
 from amendment.terminal import plain

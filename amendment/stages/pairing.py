@@ -13,8 +13,8 @@ from amendment.publishing.secrets import Cells, run_scanner, sift
 from amendment.publishing.tables import shown_preferences
 from amendment.records import Preference
 from amendment.run.context import Context
-from amendment.run.engine import Made
 from amendment.stages.constructing import constructed_pairs
+from amendment.stages.contract import Made
 from amendment.stages.labelled_pairs import spot_checked_pairs
 from amendment.stages.mixing import RUN, diversity_counts, mix_in
 from amendment.stages.paired import imported_pairs, judged_pairs, texts_of

@@ -9,17 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar
 
 from amendment.llm.concurrency import STAGE
-from amendment.llm.model import Model
 from amendment.records import Candidate, Prompt
-from amendment.run.context import Context
-from amendment.run.engine import Made
-from amendment.stages.endings import Tables
+from amendment.stages.contract import Context, Item, Made, Step
 
-__all__ = ["Grouped", "Item", "Step", "one_pass"]
+__all__ = ["Grouped", "one_pass"]
 
 
 class OfPrompt(Protocol):
@@ -46,57 +42,6 @@ class Grouped(Generic[R]):
             found.append(self._next)
             self._next = next(self._rows, None)
         return found
-
-
-@dataclass(slots=True)
-class Item:
-    """A prompt on its way, with the candidates that it has so far."""
-
-    index: int
-    prompt: Prompt
-    candidates: dict[str, list[Candidate]] = field(default_factory=dict)
-    """By the table that holds them or will hold them."""
-    is_pending: bool = False
-    """A stage could not be finished with it, so that no later one shall begin."""
-
-
-class Step(Protocol):
-    """What a stage does with one prompt after another."""
-
-    @property
-    def name(self) -> str:
-        """The stage's."""
-        ...
-
-    @property
-    def models(self) -> Sequence[Model]: ...
-
-    @property
-    def tables(self) -> Tables:
-        """What it writes, open while the pass goes on."""
-        ...
-
-    @property
-    def reads(self) -> tuple[str, ...]:
-        """The tables whose candidates it looks for at an item."""
-        ...
-
-    @property
-    def makes(self) -> str | None:
-        """The table whose candidates it leaves at an item."""
-        ...
-
-    async def work(self, item: Item) -> Any:
-        """Ask what has to be asked about a prompt. Raises only what concerns the whole run."""
-        ...
-
-    def keep(self, result: Any) -> None:
-        """Write what came of a prompt; called in the order of the prompts."""
-        ...
-
-    def close(self) -> Made:
-        """Finish the stage. Raises Paused and AmendmentError where it has made nothing that others could read."""
-        ...
 
 
 def one_pass(context: Context, steps: Sequence[Step]) -> Generator[Made, None, None]:

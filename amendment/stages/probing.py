@@ -27,8 +27,8 @@ from amendment.llm.concurrency import flow
 from amendment.preference import Judge, JudgeSettings, judge_together, load_judge_folder, readings_of
 from amendment.records import Candidate, Comparison, Judgement, Prompt, Verdict
 from amendment.run.context import Context
-from amendment.run.engine import Made
-from amendment.run.runfile.config import JudgeEntry, RunFile
+from amendment.run.runfile.config import RunFile
+from amendment.stages.contract import JudgeEntry, Made
 from amendment.stages.endings import Tables
 from amendment.stages.judging import candidate_tables
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from amendment.data.sources import ChainSource
 from amendment.preference import chain_ends, count_revisions
 from amendment.records import Candidate, Judgement
 from amendment.run.context import Context
 from amendment.run.runfile.config import RunFile
-from amendment.run.runfile.sources import ChainSource
 
 __all__ = ["CheckedRevisions", "are_revisions_checked", "check_revisions", "said_of_revisions"]
 

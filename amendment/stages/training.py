@@ -15,9 +15,9 @@ from amendment.dpo import policy_margins, train_dpo, train_sft
 from amendment.records import Candidate, Preference, Prompt, text_of
 from amendment.reward_model import RewardModel, train_reward
 from amendment.run.context import Context
-from amendment.run.engine import Made
 from amendment.run.runfile.config import BaseStage
 from amendment.run.spot_checking import refuse_failed_gate
+from amendment.stages.contract import Made
 from amendment.stages.guarding import guard_counts, guard_ending, guards_of, rehearse_guards
 from amendment.stages.helpful import helpful_rows
 from amendment.stages.reward_measured import measured, measured_reward, pair_scores

@@ -7,9 +7,9 @@ from contextlib import ExitStack
 from types import TracebackType
 from typing import Self
 
+from amendment.data.workspace import Workspace
 from amendment.preference import JuryKind, Panel, spoken
 from amendment.records import Judgement
-from amendment.run.engine import Workspace
 
 __all__ = ["Waiting"]
 

@@ -49,7 +49,7 @@ def preferences(tmp_path: Path, text: str) -> tuple[list[Preference], dict[str, 
 
 
 def run_rows(folder: Path, side: str) -> list[Preference]:
-    from amendment.run.store import read_records
+    from amendment.data.store import read_records
 
     return read_records(folder / "dataset" / f"{side}.parquet", Preference)
 

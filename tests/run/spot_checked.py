@@ -12,10 +12,10 @@ from amendment.calibration.answering import Answer, answer_here
 from amendment.calibration.labels import Label
 from amendment.calibration.samples import LabelQuestion, SampledItem
 from amendment.calibration.store import Labels
+from amendment.data.workspace import Workspace
 from amendment.hashing import content_id
 from amendment.records import Messages, Preference
 from amendment.run import Result, Run
-from amendment.run.engine import Workspace
 
 ANNA, BERT = "Anna Berg", "Bert Oetker-Lund"
 COMMENT = "as my neighbour Wilhelmine says"

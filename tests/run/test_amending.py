@@ -13,11 +13,11 @@ import pytest
 
 from amendment.calibration.samples import SampledItem
 from amendment.constitutions import load_constitution
+from amendment.data.workspace import Workspace
 from amendment.errors import ConfigError, DataError
 from amendment.records import Verdict
 from amendment.run import Run
 from amendment.run.amending import Amended, amend_run
-from amendment.run.engine import Workspace
 from tests.command_line import called
 
 BENCHMARK = Path(__file__).parents[2] / "benchmarks" / "amending.py"

@@ -16,11 +16,11 @@ import pytest
 from amendment.data import source_rows
 from amendment.data.audit_inputs import AuditInputs, read_votes, votes_of_run
 from amendment.data.readings import gather
+from amendment.data.store import read_records
 from amendment.errors import DataError, Problem
 from amendment.files import file_hash
 from amendment.records import Candidate, Comparison, Prompt, Verdict
 from amendment.run import Run, RunFile
-from amendment.run.store import read_records
 from amendment.tables import Row, iter_rows
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -216,7 +216,7 @@ def test_whether_an_order_is_known_is_on_record_vote_by_vote(tmp_path: Path) -> 
     columns = {"prompt": "q", "a": "x", "b": "y", "verdict": "v", "order": "o"}
     source = {"path": "v.csv", "columns": columns, "kind": "model", "coordinates": "content"}
     from amendment.data.inputs import read_inputs
-    from amendment.run.store import write_records
+    from amendment.data.store import write_records
 
     read = read_inputs(RunFile.model_validate({"name": "t", "verdicts": [source]}), tmp_path)
     path = tmp_path / "verdicts.parquet"

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
+from amendment.data.workspace import Workspace
 from amendment.errors import ConfigError
 from amendment.records import Candidate, Preference, Prompt, text_of
 from amendment.run import Result, Run, load_run_file
-from amendment.run.engine import Workspace
 from amendment.run.runfile.constructing import Construction, StrongWeak
 from amendment.simulator import truth
 from amendment.stages.constructing import ConstructedPair, plan_draws

@@ -14,8 +14,9 @@ from amendment.records import user
 from amendment.run import Run
 from amendment.run.assembly import assemble
 from amendment.run.context import Context, located
-from amendment.run.engine import Made, Stage, Workspace
+from amendment.run.engine import RunFolder, Stage
 from amendment.run.progress import QuietProgress
+from amendment.stages.contract import Made
 from amendment.sync import run_sync
 from amendment.training import TinyModel, build_tiny
 
@@ -34,7 +35,7 @@ def workers() -> list[str]:
 
 
 def context_of(path: Path, folder: Path) -> Context:
-    return Context(Run.from_file(path, folder=folder).config, path.parent, Workspace(folder), QuietProgress())
+    return Context(Run.from_file(path, folder=folder).config, path.parent, RunFolder(folder), QuietProgress())
 
 
 def test_a_trained_policy_is_let_go_when_its_answers_are_in(tmp_path: Path) -> None:

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
+from amendment.data.store import read_records
 from amendment.records import Preference
 from amendment.run import Run
-from amendment.run.store import read_records
 
 TOOLS = [{"type": "function", "function": {"name": "look", "description": "Look it up.", "parameters": {"x": None}}}]
 SIDES = ("prompt", "chosen", "rejected")

@@ -9,16 +9,17 @@ from pathlib import Path
 
 import pytest
 
+from amendment.data.workspace import Split
 from amendment.errors import ConfigError, LedgerError
-from amendment.run.context import Split
-from amendment.run.engine import Made, Stage, Workspace, in_order
+from amendment.run.engine import RunFolder, Stage, in_order
+from amendment.stages.contract import Made
 
 
 class Bench:
     """Three stages in a row, each of which copies what it reads; `text` is what the first one finds outside."""
 
     def __init__(self, folder: Path) -> None:
-        self.workspace = Workspace(folder)
+        self.workspace = RunFolder(folder)
         self.text = "a"
         self.upper = False
         self.ran: list[str] = []

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
+from amendment.data.workspace import Workspace
 from amendment.errors import ConfigError, TrainingError
 from amendment.run import load_run_file
-from amendment.run.engine import Workspace
 from amendment.run.runfile.config import DpoStage
 from amendment.run.wiring import wire
 from amendment.stages.smoothing import smoothed

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from amendment.data.store import read_records
 from amendment.errors import AmendmentError
 from amendment.llm.answers import Ending
 from amendment.records import Candidate, Message, Preference, text_of
 from amendment.run import Patience, Run
-from amendment.run.store import read_records
 from amendment.run.wording import evaluation_lines
 from amendment.simulator import sample_prompts, truth
 from amendment.stages import evaluation as evaluation_stage

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
+from amendment.data.workspace import Workspace
 from amendment.errors import ConfigError
 from amendment.llm.answers import Ending
 from amendment.records import Candidate, Message, Prompt, user
 from amendment.run import Result, Run
-from amendment.run.engine import Workspace
 from amendment.run.evaluation_wording import judged_lines
 from amendment.run.runfile.config import EvaluateStage
 from amendment.stages.draws import Draw, Drawn

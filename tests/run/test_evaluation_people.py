@@ -14,11 +14,11 @@ from amendment import cli
 from amendment.calibration.labels import Label
 from amendment.calibration.samples import LabelQuestion
 from amendment.calibration.store import Labels
+from amendment.data.workspace import Workspace
 from amendment.errors import ConfigError, DataError, Paused
 from amendment.publishing.publication import Publication, prepare
 from amendment.records import Candidate, Verdict
 from amendment.run import Result, Run
-from amendment.run.engine import Workspace
 from amendment.run.label_files import export_labels, export_questions, import_labels
 from amendment.run.labelled_samples import EVALUATION, SPOT_CHECK
 from amendment.run.labelling import open_sample

@@ -14,7 +14,7 @@ from amendment.publishing.people import People
 from amendment.records import Candidate, text_of
 from amendment.run import Patience, Result, Run, load_run_file
 from amendment.run.context import Context
-from amendment.run.engine import Workspace
+from amendment.run.engine import RunFolder
 from amendment.run.progress import QuietProgress
 from amendment.simulator import refuses
 from amendment.stages.evaluation_refusals import PolicyRefusal, harmless_prompts, refusal_rates
@@ -116,7 +116,7 @@ def test_shares_and_differences_by_hand() -> None:
 
 def test_harmless_prompts_are_the_held_out_ones_of_the_named_categories(harmless: Result) -> None:
     told = harmless.summary["stages"]["evaluate"]["over-refusal"]
-    rows = Workspace(harmless.folder).read("evaluate/refusals", PolicyRefusal)
+    rows = RunFolder(harmless.folder).read("evaluate/refusals", PolicyRefusal)
     assert 10 < told["prompts"] == told["of categories"] < harmless.summary["stages"]["evaluate"]["held-out prompts"]
     assert len(rows) == 2 * told["prompts"]
     for name in ("quillfeather", "inkwell"):
@@ -139,7 +139,7 @@ def test_a_judge_without_noise_sees_every_refusal_and_the_phrases_those_that_com
     result = run_of(tmp_path, "evaluate.over_refusal.judge={model: gavelmouth}", "models.gavelmouth.sharpness=50")()
     told = result.summary["stages"]["evaluate"]["over-refusal"]
     words = harmless.summary["stages"]["evaluate"]["over-refusal"]
-    place = Workspace(result.folder)
+    place = RunFolder(result.folder)
     rows = [one for one in place.read("evaluate/refusals", PolicyRefusal) if one.policy == "inkwell"]
     answers = place.read("evaluate/answers", Candidate)
     texts = {one.prompt_id: text_of(one.messages) for one in answers[len(answers) // 2 :]}  # those of the second policy
@@ -155,7 +155,7 @@ def test_a_judge_without_noise_sees_every_refusal_and_the_phrases_those_that_com
         "standing": "no other judge",
         "why": "no judge of this run made its labels",
     }
-    assert {one.told_by for one in Workspace(result.folder).read("evaluate/refusals", PolicyRefusal)} == {"judge"}
+    assert {one.told_by for one in RunFolder(result.folder).read("evaluate/refusals", PolicyRefusal)} == {"judge"}
 
 
 OWN = """\
@@ -207,7 +207,7 @@ def test_prompts_of_a_file_are_asked_too_without_those_of_training(own: Path, se
     assert counts["answers"]["one"]["answered"] == 12 + held_out  # a held-out prompt of the file is asked once
     assert result.sent == 2 * (12 + held_out)
     two = told["policies"]["two"]
-    rows = [one for one in Workspace(result.folder).read("evaluate/refusals", PolicyRefusal) if one.policy == "two"]
+    rows = [one for one in RunFolder(result.folder).read("evaluate/refusals", PolicyRefusal) if one.policy == "two"]
     by = [(one.refused, one.told_by) for one in rows]
     assert by.count((1.0, "provider")) == two["by the provider"] > 0
     assert by.count((1.0, "phrase")) == two["phrases"]["i cannot help"] > 0
@@ -253,7 +253,7 @@ def test_prompts_whose_helpful_answers_are_learned_are_no_measure_but_those_held
     )
     sft = "sft={base: org/any, helpful_share: 0.2, helpful: {files: [{path: kind.jsonl}]}}"
     loaded = load_run_file(own, overrides=[sft, "critique={model: one}", "constitution=helpful-honest"])
-    context = Context(loaded.config, tmp_path, Workspace(tmp_path / "run"), QuietProgress())
+    context = Context(loaded.config, tmp_path, RunFolder(tmp_path / "run"), QuietProgress())
     stage = loaded.config.evaluate
     assert stage is not None
     assert stage.over_refusal is not None

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from amendment.constitutions import Constitution, Principle
+from amendment.data.workspace import Workspace
 from amendment.errors import ConfigError
 from amendment.records import Prompt, user
 from amendment.run import Patience, Result, Run
-from amendment.run.engine import Workspace
 from amendment.run.evaluation_wording import judged_lines
 from amendment.run.runfile.evaluation import ViolationJudge, Violations
 from amendment.simulator import ATTRIBUTES

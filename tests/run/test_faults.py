@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from amendment.data.store import read_records
 from amendment.run import Patience, Result, Run
-from amendment.run.store import read_records
 from amendment.stages.endings import ItemEnding
 from tests.vendors.catalogue import passing
 from tests.vendors.runs import dataset_of, fixtures, write_run

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from amendment.data.store import read_records
 from amendment.errors import AmendmentError
 from amendment.records import Verdict
 from amendment.run import Result, Run
-from amendment.run.store import read_records
 from tests.vendors.catalogue import FAULTS
 from tests.vendors.runs import dataset_of, fixtures, write_run
 from tests.vendors.server import FaultServer

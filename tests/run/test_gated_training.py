@@ -123,11 +123,11 @@ def test_a_training_on_revisions_owes_nothing_to_the_judge(tmp_path: Path) -> No
 
 def test_a_gate_that_warns_or_could_not_be_measured_stops_nobody(tmp_path: Path) -> None:
     from amendment.audit.rulings import Gate
-    from amendment.run.engine import Workspace
+    from amendment.run.engine import RunFolder
     from amendment.run.spot_checking import refuse_failed_gate, write_gate
 
     config: RunFile = load_run_file(_written(tmp_path)).config
-    place = Workspace(tmp_path)
+    place = RunFolder(tmp_path)
     place.path("audit/gate.json").parent.mkdir()
     written = set()
     for outcome in ("PASS", "WARN", "not measured"):

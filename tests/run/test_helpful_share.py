@@ -17,7 +17,7 @@ from amendment.publishing.people import People
 from amendment.records import Candidate, text_of
 from amendment.run import Run, load_run_file
 from amendment.run.context import Context
-from amendment.run.engine import Workspace
+from amendment.run.engine import RunFolder
 from amendment.run.progress import QuietProgress
 from amendment.run.runfile.config import RunFile
 from amendment.run.wiring import wire
@@ -38,7 +38,7 @@ SFT = "sft: {base: base, steps: 1, batch_size: 8, max_length: 90, "
 
 def context_of(path: Path) -> Context:
     loaded = load_run_file(path)
-    return Context(loaded.config, path.parent, Workspace(path.parent / "run"), QuietProgress())
+    return Context(loaded.config, path.parent, RunFolder(path.parent / "run"), QuietProgress())
 
 
 def rows(path: Path, others: int) -> Any:

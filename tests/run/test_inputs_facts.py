@@ -76,8 +76,8 @@ def test_a_second_license_of_a_prompt_or_an_answer_is_told_and_the_answers_keep_
     assert counts["inputs"]["answers under a further license"] == {"labels.csv: cc-by-nc-4.0": 3}
     licenses = {text_of(row.prompt): row.license for row in found}
     assert licenses == {f"question {i}": "apache-2.0" if i < 6 else "cc-by-nc-4.0" for i in range(8)}
+    from amendment.data.store import read_records
     from amendment.records import Candidate
-    from amendment.run.store import read_records
 
     answers = read_records(tmp_path / "run" / "inputs/candidates.parquet", Candidate)
     own = {text_of(one.messages): (one.origin.license, one.origin.source) for one in answers}

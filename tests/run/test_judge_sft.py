@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from amendment.data.workspace import Workspace
 from amendment.errors import ConfigError, DataError
 from amendment.publishing.contents import rows_of
 from amendment.publishing.exporting import Exported, export_lines, export_run
@@ -18,7 +19,6 @@ from amendment.publishing.publication import prepare
 from amendment.publishing.tables import Tables
 from amendment.records import Messages, Verdict
 from amendment.run import Run
-from amendment.run.engine import Workspace
 from amendment.simulator import sample_prompts
 
 ANNA = "anna.berg"

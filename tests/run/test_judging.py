@@ -13,13 +13,13 @@ from amendment.preference import Judge
 from amendment.records import Candidate, Comparison, Judgement, Message, Prompt, Verdict, user
 from amendment.run.checks import load_run_file
 from amendment.run.context import Context
-from amendment.run.engine import Workspace
+from amendment.run.engine import RunFolder
 from amendment.run.progress import QuietProgress
 from amendment.run.runfile.config import JudgingStage
 from amendment.stages.bench import Judged
+from amendment.stages.contract import Item
 from amendment.stages.judging import JudgeStep
 from amendment.stages.judging_report import JudgingReport
-from amendment.stages.passes import Item
 
 
 def test_no_judge_goes_on_after_the_comparison_was_left_pending(
@@ -43,7 +43,7 @@ def test_no_judge_goes_on_after_the_comparison_was_left_pending(
     monkeypatch.setattr(Judge, "verdicts", verdicts)
     judges = "[{model: second, protocol: label-tokens}, {model: second, protocol: verdict, samples: 2}]"
     loaded = load_run_file(small, [f"judging.judges={judges}", "judging.labelled=judge"])
-    context = Context(loaded.config, loaded.base, Workspace(tmp_path / "run"), QuietProgress())
+    context = Context(loaded.config, loaded.base, RunFolder(tmp_path / "run"), QuietProgress())
     context.workspace.write("inputs/judgements", Judgement, [])
     prompt = Prompt(messages=user("please add 3 8"))
     answers = [

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from amendment.data.store import read_records
 from amendment.errors import ConfigError
 from amendment.llm.client import Calls
 from amendment.llm.provider import Provider
@@ -22,7 +23,6 @@ from amendment.preference import raters_together
 from amendment.preference.juries import majority_of
 from amendment.records import Candidate, Judgement, Preference, Prompt, Verdict, text_of
 from amendment.run import Result, Run
-from amendment.run.store import read_records
 from amendment.stages.cascading import ForPeople
 from amendment.stages.schedules import Ranking
 

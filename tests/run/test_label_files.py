@@ -14,11 +14,11 @@ from amendment.calibration.labels import Label
 from amendment.calibration.queue import labels_missing
 from amendment.calibration.samples import LabelQuestion, SampledItem
 from amendment.calibration.store import Labels
+from amendment.data.store import write_records
 from amendment.errors import ConfigError, DataError
 from amendment.records import user
 from amendment.run.auditing import audit_path
 from amendment.run.label_files import export_labels, export_questions, import_labels
-from amendment.run.store import write_records
 from amendment.stages.simulated_people import CALLED
 from tests.calibration.exchanged import KIND, question_of
 from tests.command_line import called

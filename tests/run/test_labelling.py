@@ -20,8 +20,8 @@ import yaml
 from amendment.calibration.answering import Answer, answer_all
 from amendment.calibration.samples import LabelQuestion
 from amendment.calibration.store import Labels
+from amendment.data.workspace import Workspace
 from amendment.errors import ConfigError
-from amendment.run.engine import Workspace
 from amendment.run.labelled_samples import EVALUATION, SPOT_CHECK
 from amendment.run.labelling import open_sample, serve_labelling
 from tests.calibration.label_pages import label, questions

@@ -18,10 +18,10 @@ from urllib.request import urlopen
 import pytest
 import yaml
 
+from amendment.data.store import read_records
 from amendment.errors import AmendmentError
 from amendment.records import Candidate, Critique, Preference, Record, Verdict, text_of
 from amendment.run import Result, Run
-from amendment.run.store import read_records
 from amendment.yamlfile import read_yaml
 
 ROOT = Path(__file__).resolve().parents[2]

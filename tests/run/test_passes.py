@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from amendment.data.store import read_records
 from amendment.errors import AmendmentError, Paused, Transient
 from amendment.llm.client import Calls
 from amendment.llm.concurrency import STAGE
@@ -17,7 +18,6 @@ from amendment.llm.requests import Reply, Request
 from amendment.records import Candidate, Critique, Message, Prompt, Verdict
 from amendment.run import Run
 from amendment.run.progress import QuietProgress
-from amendment.run.store import read_records
 from amendment.stages.endings import ItemEnding
 from amendment.stages.passes import Grouped
 

@@ -23,7 +23,7 @@ from amendment.preference import Judge
 from amendment.records import Candidate, Judgement, Prompt, Verdict
 from amendment.run import Result, Run, audit_path, load_run_file
 from amendment.run.context import Context
-from amendment.run.engine import Workspace
+from amendment.run.engine import RunFolder
 from amendment.run.planning.portions import portions_of
 from amendment.run.pricing import unbounded
 from amendment.run.progress import QuietProgress
@@ -70,7 +70,7 @@ class Found:
 
     @property
     def answers(self) -> list[Answered]:
-        return Workspace(self.folder).read("probes/answers", Answered)
+        return RunFolder(self.folder).read("probes/answers", Answered)
 
 
 def written(folder: Path) -> Path:
@@ -153,13 +153,13 @@ def test_a_probe_asks_by_one_principle_of_the_judgement_and_in_both_orders(sound
     rows = sound.answers
     counts = Counter((row.arm, row.place) for row in rows if row.probe in ("plain", "authority"))
     assert counts == {(arm, place): 40 for arm in ("before", "edited", "control") for place in (0, 1)}
-    judged = {one.comparison_id: one for one in Workspace(sound.folder).read("judging/judgements", Judgement)}
+    judged = {one.comparison_id: one for one in RunFolder(sound.folder).read("judging/judgements", Judgement)}
     assert all(row.principle in judged[row.comparison_id].principle_ids for row in rows)
     assert len({(row.comparison_id, row.principle) for row in rows}) == 40
 
 
 def test_attacks_stand_only_against_answers_that_won_clearly_by_a_principle_of_content(sound: Found) -> None:
-    judged = {one.comparison_id: one for one in Workspace(sound.folder).read("judging/judgements", Judgement)}
+    judged = {one.comparison_id: one for one in RunFolder(sound.folder).read("judging/judgements", Judgement)}
     rows = [row for row in sound.answers if row.arm == "attack"]
     assert {row.principle for row in rows} <= {"lilliput/correct", "lilliput/helpful", "lilliput/frank"}
     assert all(abs(2 * (judged[row.comparison_id].p_a or 0) - 1) >= 0.5 for row in rows)
@@ -188,12 +188,12 @@ def test_judges_of_one_answer_and_of_many_are_probed_in_the_words_that_they_read
     overrides = [judges, *SMALL, "models.judge.injection_bias=8", "probes.which=[injection, bandwagon]"]
     Run.from_file(run_text, folder=folder, overrides=overrides)(until="judging")
     loaded = load_run_file(run_text, overrides)
-    context = Context(loaded.config, loaded.base, Workspace(folder), QuietProgress())
+    context = Context(loaded.config, loaded.base, RunFolder(folder), QuietProgress())
     try:
         make_probes(context)
     finally:
         context.close()
-    found = {one.probe: one for one in probe_report(Workspace(folder).rows("probes/answers", Answered)).probes}
+    found = {one.probe: one for one in probe_report(RunFolder(folder).rows("probes/answers", Answered)).probes}
     assert set(found) == {"injection", "bandwagon"}
     assert (found["bandwagon"].gate.found == "not asked: it sees one answer") == (protocol == "score")
     injection = found["injection"].figures
@@ -260,7 +260,7 @@ def test_a_plan_counts_the_questions_of_the_probes(run_text: Path, folder: Path)
 
 def test_a_plan_from_a_sample_of_the_prompts_counts_the_probes_of_the_whole_run(sound: Found) -> None:
     config = load_run_file(sound.folder / "run.yaml").config
-    portions = portions_of(config, Workspace(sound.folder), sample=24)
+    portions = portions_of(config, RunFolder(sound.folder), sample=24)
     assert len(portions) == 2  # held out or not
     pairs = [(portion.config.probes, portion.weight_in("probes")) for portion in portions]
     assert sum(stage.pairs * weight for stage, weight in pairs if stage) == pytest.approx(40)

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from amendment.data.store import read_records
 from amendment.errors import AmendmentError
 from amendment.records import Judgement, Preference
 from amendment.run import Run
-from amendment.run.store import read_records
 from amendment.stages.schedules import Ranking
 
 RUN = """\

@@ -85,7 +85,7 @@ def test_worse_revisions_are_flipped_dropped_or_kept_without_a_second_verdict(ma
 
 
 def _candidates(folder: Path) -> list[Candidate]:
-    from amendment.run.engine import Workspace
+    from amendment.data.workspace import Workspace
 
     return Workspace(folder).read("critique/candidates", Candidate)
 

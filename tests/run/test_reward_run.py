@@ -16,7 +16,7 @@ from amendment.records import Preference
 from amendment.reward_model import RewardModel
 from amendment.run import Result, Run
 from amendment.run.context import Context
-from amendment.run.engine import Workspace
+from amendment.run.engine import RunFolder
 from amendment.run.progress import QuietProgress
 from amendment.run.runfile.config import RunFile
 from amendment.stages.reward_rows import fitted_counts, reward_rows
@@ -38,11 +38,11 @@ def made(tmp_path_factory: pytest.TempPathFactory, small_text: str) -> Result:
 
 def context(result: Result) -> Context:
     run = Run.from_file(result.folder / "run.yaml")
-    return Context(run.config, result.folder, Workspace(result.folder), QuietProgress())
+    return Context(run.config, result.folder, RunFolder(result.folder), QuietProgress())
 
 
 def rows(result: Result) -> list[dict[str, Any]]:
-    pairs = Workspace(result.folder).read("dataset/test", Preference)
+    pairs = RunFolder(result.folder).read("dataset/test", Preference)
     found = reward_rows(context(result), (pair.to_json() for pair in pairs))
     return [{**row, "completion": row["chosen"]} for row in found]
 

@@ -14,11 +14,10 @@ from typing import Any
 
 import pytest
 
+from amendment.data.workspace import Split, Workspace
 from amendment.publishing.publication import prepare
 from amendment.records import Candidate, Judgement, Preference, Prompt, Record, text_of
 from amendment.run import Result, Run
-from amendment.run.context import Split
-from amendment.run.engine import Workspace
 from amendment.run.status import read_status, status_lines
 from amendment.simulator import sample_prompts
 from amendment.stages.calibrating import Probability

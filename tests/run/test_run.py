@@ -15,13 +15,13 @@ import yaml
 import amendment.preference
 from amendment.constitutions import load_constitution
 from amendment.data import source_rows
+from amendment.data.store import read_records
 from amendment.errors import AmendmentError, ConfigError, LedgerError
 from amendment.files import file_hash
 from amendment.preference import Judge
 from amendment.records import Candidate, Critique, Judgement, Verdict
 from amendment.run import Run, load_run_file
 from amendment.run.status import read_status, status_lines
-from amendment.run.store import read_records
 from amendment.stages.endings import ItemEnding
 
 COLUMNS = {

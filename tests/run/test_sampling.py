@@ -9,10 +9,10 @@ import pytest
 from pyarrow import parquet
 
 from amendment.calibration.samples import LabelQuestion, SampledItem
+from amendment.data.workspace import Workspace
 from amendment.errors import AmendmentError, ConfigError
 from amendment.records import Candidate, Judgement, Preference
 from amendment.run import Result, Run, load_run_file
-from amendment.run.engine import Workspace
 
 SPOT_CHECK = "spot_check: {items: 30, overlap: 8, repeats: 0.2}\n"
 CHECKED = f"""\

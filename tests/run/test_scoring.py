@@ -12,9 +12,9 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
+from amendment.data.sources import Source
 from amendment.errors import ConfigError, DataError
 from amendment.reward_model import EnsembleSettings, RewardModel, RewardSettings, train_reward
-from amendment.run.runfile.sources import Source
 from amendment.run.scoring import score_files, score_texts
 from amendment.run.scoring_rows import columns_in, read_asked
 
@@ -176,7 +176,7 @@ def many(path: Path) -> Source:
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from amendment.run.runfile.sources import Source
+from amendment.data.sources import Source
 from amendment.run.scoring import score_files
 
 def kill(done, total):

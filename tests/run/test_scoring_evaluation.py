@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
+from amendment.data.sources import Source
 from amendment.errors import ConfigError, DataError
 from amendment.reward_model import RewardSettings, evaluate_reward, longer_wins, train_reward
-from amendment.run.runfile.sources import Source
 from amendment.run.scoring_evaluation import evaluate_files, read_held_out
 from amendment.run.scoring_rows import columns_in
 

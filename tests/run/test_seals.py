@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from amendment.calibration.store import Labels
+from amendment.data.workspace import Workspace
 from amendment.errors import Paused
 from amendment.records import Verdict
 from amendment.run.auditing import audit_path
 from amendment.run.calibrated import calibrate_run
-from amendment.run.engine import Workspace
 from tests.run.spot_checked import PAGED, contents, label_all, run, sample, say_anew, told
 
 

@@ -14,12 +14,12 @@ from hypothesis import strategies as st
 from amendment.data import source_rows
 from amendment.data.inputs import read_inputs, read_into
 from amendment.data.shelves import Inputs, StreamedInputs
+from amendment.data.store import read_records
 from amendment.errors import DataError
 from amendment.preference import held_out
 from amendment.records import Candidate, Prompt, user
 from amendment.run import Run
 from amendment.run.runfile.config import RunFile
-from amendment.run.store import read_records
 
 LICENSES = st.sampled_from([None, "mit", "cc-by-4.0"])
 BROUGHT = st.lists(st.tuples(st.integers(0, 6), st.sampled_from("ab"), LICENSES), max_size=30)

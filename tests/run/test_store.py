@@ -16,11 +16,11 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from amendment import records
+from amendment.data import store
+from amendment.data.store import count_records, iter_records, read_records, write_records, writing_records
+from amendment.data.workspace import Split
 from amendment.errors import LedgerError
 from amendment.records import Critique, Message, Origin, Preference, Prompt, Record, Sampling, ToolCall, Verdict
-from amendment.run import store
-from amendment.run.context import Split
-from amendment.run.store import count_records, iter_records, read_records, write_records, writing_records
 from amendment.stages.endings import ItemEnding
 
 KINDS = [
@@ -278,7 +278,7 @@ def test_a_table_without_rows_is_one(tmp_path: Path) -> None:
 
 def test_a_table_is_written_and_read_without_pandas(tmp_path: Path) -> None:
     program = (
-        "import sys; from pathlib import Path; from amendment.run.store import *\n"
+        "import sys; from pathlib import Path; from amendment.data.store import *\n"
         "from amendment.records import Prompt, user\n"
         "path = Path(sys.argv[1]); write_records(path, Prompt, [Prompt(messages=user('a'))] * 3)\n"
         "assert len(read_records(path, Prompt)) == 3 and 'pandas' not in sys.modules\n"

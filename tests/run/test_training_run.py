@@ -13,7 +13,7 @@ import pytest
 from amendment.run import Run
 from amendment.run.assembly import assemble
 from amendment.run.context import Context
-from amendment.run.engine import Workspace
+from amendment.run.engine import RunFolder
 from amendment.run.progress import QuietProgress
 
 EVERYTHING = """\
@@ -89,7 +89,7 @@ def test_a_whole_run_ends_and_the_run_after_it_does_nothing(tmp_path: Path) -> N
 
 def _truth_is_kept_from_training(run: Run, folder: Path) -> None:
     """What training stages read, and what a reader of the dataset gets, holds no measure of the simulated world."""
-    context = Context(run.config, folder.parent, Workspace(folder), QuietProgress())
+    context = Context(run.config, folder.parent, RunFolder(folder), QuietProgress())
     stages = {stage.name: stage for stage in assemble(context)}
     tables = {need for name in TRAINS for need in stages[name].needs if not need.startswith("models/")}
     assert tables == {"inputs/prompts", "inputs/split", "critique/candidates", "dataset/train", "dataset/test"}

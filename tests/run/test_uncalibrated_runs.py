@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from amendment.data.workspace import Workspace
 from amendment.errors import ConfigError, Paused
-from amendment.run.engine import Workspace
 from amendment.stages.calibrating import Probability
 from amendment.statistics.calibrators import Calibrator
 from tests.run.spot_checked import PAGED, label_all, rows, run, sample, told

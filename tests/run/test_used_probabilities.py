@@ -10,7 +10,7 @@ import pytest
 
 from amendment.records import Pair, Verdict
 from amendment.run.context import Context
-from amendment.run.engine import Workspace
+from amendment.run.engine import RunFolder
 from amendment.run.progress import QuietProgress
 from amendment.run.runfile.config import DatasetStage, RunFile
 from amendment.run.runfile.spot_checks import SpotCheckStage
@@ -29,7 +29,7 @@ def test_calibrated_probabilities_are_used_where_they_surely_help(
 ) -> None:
     judging = {"judges": [{"model": "judge"}]}
     config = RunFile(name="run", judging=judging, spot_check=SpotCheckStage(), dataset=DatasetStage(probabilities=said))
-    place = Workspace(tmp_path)
+    place = RunFolder(tmp_path)
     known = Probability(comparison_id=PAIR.comparison_id, prompt_id="x", p_a_raw=0.1, p_a_calibrated=0.3)
     place.write(PROBABILITIES, Probability, [known])
     place.write("labels/open", Verdict, [])

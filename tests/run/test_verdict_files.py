@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from amendment.run.runfile.verdict_files import OrderWords, VerdictFile, VerdictWords, word_of
+from amendment.data.verdict_files import OrderWords, VerdictFile, VerdictWords, word_of
 
 TEXTS = {"prompt": "q", "a": "x", "b": "y"}
 REFUSED: dict[str, dict[str, Any]] = {

@@ -28,7 +28,7 @@ from amendment.calibration.strata import Exported
 from amendment.errors import ConfigError
 from amendment.run.checks import load_run_file
 from amendment.run.context import Context
-from amendment.run.engine import Workspace
+from amendment.run.engine import RunFolder
 from amendment.run.progress import QuietProgress
 from amendment.run.runfile.config import RunFile
 from amendment.run.runfile.spot_checks import SpotCheckStage
@@ -131,7 +131,7 @@ def _assumed(stage: SpotCheckStage, given: dict[str, float | None]) -> PlanAssum
 
 def _population(folder: Path, config: RunFile, base: Path) -> list[Exported]:
     """What the run would draw from; nothing where it has judged nothing yet."""
-    workspace = Workspace(folder)
+    workspace = RunFolder(folder)
     read = ("inputs/prompts", "inputs/judgements", judgements_table(config), *candidate_tables(config))
     if not all(workspace.path(name).is_file() for name in read):
         return []

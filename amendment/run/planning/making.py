@@ -17,7 +17,7 @@ from amendment.run.assembly import assemble
 from amendment.run.checks import LoadedRun, check_run_file
 from amendment.run.context import Context
 from amendment.run.differences import changes
-from amendment.run.engine import Stage, Workspace, up_to
+from amendment.run.engine import RunFolder, Stage, up_to
 from amendment.run.funds import spent_before
 from amendment.run.outward import contacts, outside_files
 from amendment.run.planning.assumptions import assumptions
@@ -83,7 +83,7 @@ def rehearse(loaded: LoadedRun, folder: Path, *, until: str | None = None) -> It
     """The run rehearsed twice: with likely answers, and with the longest ones. Raises as `plan_run`."""
     stages = stages_of(loaded, folder)
     wanted = up_to(stages, until)
-    run = Workspace(folder)
+    run = RunFolder(folder)
     standing = run.standing(stages)
     warnings = check_run_file(loaded, _all_keys(loaded), standing=standing)
     prices = prices_of(loaded.config, loaded.base)
@@ -104,7 +104,7 @@ def rehearse(loaded: LoadedRun, folder: Path, *, until: str | None = None) -> It
 
 def stages_of(loaded: LoadedRun, folder: Path) -> list[Stage]:
     """The stages of a run, with the settings that count for them now. Raises ConfigError for a circle."""
-    return assemble(Context(loaded.config, loaded.base, Workspace(folder), QuietProgress()))
+    return assemble(Context(loaded.config, loaded.base, RunFolder(folder), QuietProgress()))
 
 
 def _all_keys(loaded: LoadedRun) -> dict[str, str]:

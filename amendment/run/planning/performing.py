@@ -13,7 +13,7 @@ from typing import NamedTuple
 from amendment.errors import AmendmentError
 from amendment.llm.prices import Price
 from amendment.run.assembly import assemble
-from amendment.run.engine import Workspace
+from amendment.run.engine import RunFolder
 from amendment.run.planning.portions import Portion, write_portion
 from amendment.run.planning.rehearsal import Find, Rehearsal
 from amendment.run.planning.staging import Rehearsing, Sketch
@@ -28,7 +28,7 @@ class Setting(NamedTuple):
 
     config: RunFile
     base: Path
-    run: Workspace
+    run: RunFolder
     """The run's folder, which is only read."""
     standing: Collection[str]
     """Stages that stand there."""
@@ -50,7 +50,7 @@ class Setting(NamedTuple):
         )
 
 
-def prepared_inputs(setting: Setting, folder: Path) -> Workspace:
+def prepared_inputs(setting: Setting, folder: Path) -> RunFolder:
     """A place where the run's input tables lie: the run's folder where they stand there, else the given one."""
     if "inputs" in setting.standing:
         return setting.run
@@ -65,7 +65,7 @@ class Scene(NamedTuple):
 
     setting: Setting
     portions: Sequence[Portion]
-    inputs: Workspace
+    inputs: RunFolder
     """Where the run's input tables lie."""
     wanted: Collection[str]
     """The stages up to the last one that is wanted; those among them that ask models are rehearsed."""

@@ -11,14 +11,14 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
+from amendment.data.sources import ModelSource
+from amendment.data.workspace import Split
 from amendment.hashing import content_id
 from amendment.records import Candidate, Judgement, Prompt
-from amendment.run.context import Split
-from amendment.run.engine import Workspace
+from amendment.run.engine import RunFolder
 from amendment.run.runfile.config import EvaluateStage, RunFile
 from amendment.run.runfile.guards import DpoGuards
 from amendment.run.runfile.rounds import round_step
-from amendment.run.runfile.sources import ModelSource
 
 __all__ = ["Portion", "portions_of", "write_portion"]
 
@@ -66,7 +66,7 @@ class _Sort(NamedTuple):
     has_candidates: bool
 
 
-def portions_of(config: RunFile, inputs: Workspace, sample: int = SAMPLE) -> list[Portion]:
+def portions_of(config: RunFile, inputs: RunFolder, sample: int = SAMPLE) -> list[Portion]:
     """The portions of a run whose input tables are in place."""
     total = inputs.count("inputs/prompts")
     if total <= sample:
@@ -114,7 +114,7 @@ def _probing(config: RunFile, pairs: int | None = None) -> RunFile:
     return config.model_copy(update={"probes": probes})
 
 
-def _sorts(config: RunFile, inputs: Workspace) -> dict[_Sort, list[str]]:
+def _sorts(config: RunFile, inputs: RunFolder) -> dict[_Sort, list[str]]:
     """The ids of all prompts by sort."""
     split = {row.prompt_id: row.split == "test" for row in inputs.rows("inputs/split", Split)}
     own = {candidate.prompt_id for candidate in inputs.rows("inputs/candidates", Candidate)}
@@ -131,7 +131,7 @@ def _taken(config: RunFile, ids: list[str], size: int) -> list[str]:
     return sorted(ids, key=lambda one: content_id(["plan", config.seed, one]))[:size]
 
 
-def _tables(inputs: Workspace, sort_of: Mapping[str, _Sort]) -> dict[_Sort, dict[str, list[Any]]]:
+def _tables(inputs: RunFolder, sort_of: Mapping[str, _Sort]) -> dict[_Sort, dict[str, list[Any]]]:
     """The rows of the prompts that were taken, by sort and table."""
     found: dict[_Sort, dict[str, list[Any]]] = {sort: {name: [] for name in TABLES} for sort in sort_of.values()}
     for name, kind in TABLES.items():
@@ -171,7 +171,7 @@ def _reached(config: RunFile, sort: _Sort, checked: int) -> RunFile:
     return config.model_copy(update={"candidates": candidates, "evaluate": evaluate, "dpo": dpo})
 
 
-def write_portion(portion: Portion, to: Workspace) -> None:
+def write_portion(portion: Portion, to: RunFolder) -> None:
     """The input tables of a small run."""
     for name, rows in (portion.tables or {}).items():
         to.write(name, TABLES[name], rows)

@@ -21,7 +21,7 @@ from amendment.llm.specs import AnthropicSpec, LocalSpec, ModelSpec, OpenAISpec
 from amendment.llm.trust import Trust
 from amendment.records import Sampling
 from amendment.run.context import Context, located
-from amendment.run.engine import Workspace
+from amendment.run.engine import RunFolder
 from amendment.run.planning.rehearsal import Asked, Billing, Rehearsal
 from amendment.run.progress import QuietProgress
 from amendment.run.runfile.config import RunFile
@@ -29,10 +29,10 @@ from amendment.run.runfile.config import RunFile
 __all__ = ["Rehearsing", "Sketch"]
 
 
-class Sketch(Workspace):
+class Sketch(RunFolder):
     """Tables in a temporary folder, trained models in the run's, input tables where they are."""
 
-    def __init__(self, folder: Path, run: Workspace, inputs: Workspace | None = None) -> None:
+    def __init__(self, folder: Path, run: RunFolder, inputs: RunFolder | None = None) -> None:
         super().__init__(folder)
         self._run = run
         self._inputs = inputs

@@ -6,37 +6,31 @@ file (keys, folders, data), which `check` looks at; see `checks`.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
 from amendment.critique import ChainSettings
+from amendment.data.sources import (
+    FileSource,
+    Name,
+    Part,
+    Source,
+)
 from amendment.dpo import DpoSettings, SftSettings
-from amendment.llm.specs import ModelSpec
 from amendment.preference import ConstantAnswers, JudgeSettings, JuryKind, PairSettings
 from amendment.reward_model import RewardSettings
 from amendment.run.runfile.constructing import Construction
 from amendment.run.runfile.evaluation import EvaluateStage
 from amendment.run.runfile.guards import DpoGuards
 from amendment.run.runfile.helpful import WithHelpful
-from amendment.run.runfile.judge_entry import JudgeEntry, Name
 from amendment.run.runfile.probes import ProbesStage
 from amendment.run.runfile.publish import PublishSettings
 from amendment.run.runfile.rounds import Rounds
 from amendment.run.runfile.shares import Mix
 from amendment.run.runfile.smoothing import Smoothing
-from amendment.run.runfile.sources import (
-    CandidateSource,
-    FileSource,
-    LilliputPrompts,
-    OneOrMore,
-    PairFile,
-    Part,
-    PromptFile,
-    Source,
-)
 from amendment.run.runfile.spot_checks import SpotCheckStage
-from amendment.run.runfile.verdict_files import VerdictFile
+from amendment.stages.contract import BudgetPart, CallsPart, JudgeEntry, RunSettings
 from amendment.training import TinyModel
 
 __all__ = [
@@ -182,53 +176,15 @@ class DpoStage(DpoSettings):
         return self
 
 
-class BudgetPart(Part):
-    """What the run may cost."""
-
-    usd: float = Field(gt=0, allow_inf_nan=False)
-    """No call is sent that could take the run's cost above this."""
-
-
-class CallsPart(Part):
-    """How models are asked."""
-
-    order: Literal["throughput", "early"] = "throughput"
-    """throughput serves whoever asks first; early finishes the first items first, and the whole a little later."""
-    window: int = Field(default=4, ge=1, le=1000)
-    """Items begun and unfinished, in multiples of the calls that may be in flight."""
-
-
-class RunFile(Part):
+class RunFile(RunSettings):
     """A whole run."""
 
-    name: Name
-    """runs/NAME is the run's folder."""
-    seed: int = Field(default=0, ge=0, lt=2**31)
-    """Every draw of the run follows from it: equal seeds and replies give equal files."""
-    constitution: Annotated[tuple[str, ...], OneOrMore] = ()
-    """Shipped ones by id, own ones by path."""
-    models: dict[Name, ModelSpec] = Field(default={})
-    """Every model once, by a short name."""
-    budget: BudgetPart | None = None
-    """The most that the run may spend."""
-    prices: str | None = None
-    """A price table of your own, which adds to the shipped one and goes before it."""
-    calls: CallsPart = CallsPart()
-    """How models are asked: in which order, and how many items at a time."""
-    prompts: tuple[LilliputPrompts | PromptFile, ...] = ()
-    """What models are asked."""
-    pairs: tuple[PairFile, ...] = ()
-    """Preference pairs that exist already."""
-    verdicts: tuple[VerdictFile, ...] = ()
-    """Verdicts that exist already: people's labels, judges' logs. Where texts stand beside them they become pairs."""
     critique: CritiqueStage | None = None
     """Draft an answer to each prompt, then criticise and revise it."""
     base: BaseStage | None = None
     """A small model made by this run, for rehearsals; a pretrained one needs no stage."""
     sft: SftStage | None = None
     """Fine-tune on revisions or on chosen answers."""
-    candidates: tuple[CandidateSource, ...] = ()
-    """Answers that take part in comparisons."""
     judging: JudgingStage | None = None
     """Compare the candidates of each prompt."""
     constructions: tuple[Construction, ...] = Field(default=(), alias="construct")

@@ -10,8 +10,7 @@ from typing import Annotated, Literal, NamedTuple, Self
 
 from pydantic import Field, model_validator
 
-from amendment.run.runfile.judge_entry import Name
-from amendment.run.runfile.sources import Part
+from amendment.data.sources import Name, Part
 
 __all__ = ["Construction", "Instructions", "Side", "StrongWeak"]
 

@@ -8,9 +8,9 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from amendment.data.sources import OneOrMore, Part, PromptFile
 from amendment.run.runfile.evaluation_people import EvaluationPeople
-from amendment.run.runfile.judge_entry import JudgeEntry
-from amendment.run.runfile.sources import OneOrMore, Part, PromptFile
+from amendment.stages.contract import JudgeEntry
 
 __all__ = ["EvaluateStage", "OverRefusal", "RefusalJudge", "ViolationJudge", "Violations"]
 

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from amendment.run.runfile.sources import Part
+from amendment.data.sources import Part
 
 __all__ = ["EvaluationPeople"]
 

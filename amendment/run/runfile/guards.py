@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from amendment.run.runfile.judge_entry import JudgeEntry
+from amendment.stages.contract import JudgeEntry
 from amendment.training import GuardSettings
 
 __all__ = ["DpoGuards"]

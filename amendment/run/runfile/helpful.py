@@ -10,8 +10,8 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
+from amendment.data.sources import FileSource, Part
 from amendment.dpo import SftSettings
-from amendment.run.runfile.sources import FileSource, Part
 
 __all__ = ["HelpfulAnswers", "WithHelpful"]
 

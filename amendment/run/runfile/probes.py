@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field
 
 from amendment.audit.probes_asking import PROBES, RATIONALE
-from amendment.run.runfile.sources import OneOrMore, Part
+from amendment.data.sources import OneOrMore, Part
 
 __all__ = ["ProbesStage"]
 

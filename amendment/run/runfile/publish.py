@@ -7,8 +7,8 @@ from typing import Annotated, Self
 
 from pydantic import AfterValidator, Field, WithJsonSchema, model_validator
 
+from amendment.data.sources import Part
 from amendment.licenses import license_problem
-from amendment.run.runfile.sources import Part
 
 __all__ = ["ModelName", "ModelRepo", "PublishSettings"]
 

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, NamedTuple, get_args
 
 from pydantic import BeforeValidator, Field
 
-from amendment.run.runfile.sources import Part
+from amendment.data.sources import Part
 
 __all__ = ["RoundDraws", "RoundStep", "Rounds", "RoundsStage", "in_round", "policy_of", "round_step", "stage_of"]
 

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from amendment.run.runfile.sources import KnownLicense, PairFile, Part
+from amendment.data.sources import KnownLicense, PairFile, Part
 
 __all__ = ["Mix", "PairShare", "RunShare"]
 

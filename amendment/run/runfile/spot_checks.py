@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 from amendment.calibration.drawing import LEAST_UNIFORM
 from amendment.calibration.gate import GateLimits
 from amendment.calibration.samples import Purpose
-from amendment.run.runfile.sources import Part
+from amendment.data.sources import Part
 
 __all__ = ["CalibrationPart", "GatePart", "MethodName", "SpotCheckStage"]
 

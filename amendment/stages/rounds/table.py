@@ -17,9 +17,9 @@ from amendment.curation import measure_diversity
 from amendment.files import write_text
 from amendment.records import Candidate, Judgement, Preference, Prompt, text_of
 from amendment.run.context import Context
-from amendment.run.engine import Made
 from amendment.run.runfile.rounds import in_round, policy_of
 from amendment.simulator import BANNER, knows, truth
+from amendment.stages.contract import Made
 from amendment.stages.judging import candidate_tables
 from amendment.statistics import clustered_mean
 from amendment.statistics.sides import side_of

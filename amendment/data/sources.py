@@ -19,6 +19,7 @@ __all__ = [
     "KnownLicense",
     "LilliputPrompts",
     "ModelSource",
+    "Name",
     "OneOrMore",
     "PairColumns",
     "PairFile",
@@ -49,6 +50,10 @@ def _known(text: str) -> str:
 
 KnownLicense = Annotated[str, AfterValidator(_known)]
 """The name of a license that SPDX or the Hub knows."""
+
+
+Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_.-]{0,79}$")]
+"""A short name that can be a folder's."""
 
 
 class Part(BaseModel):

@@ -9,10 +9,20 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from amendment.data.sources import (
+    OPEN,
+    CandidateSource,
+    LilliputPrompts,
+    Name,
+    OneOrMore,
+    PairFile,
+    Part,
+    PromptFile,
+    Source,
+)
 from amendment.records import RaterKind, VoteValue
-from amendment.run.runfile.sources import OPEN, OneOrMore, Part, Source
 
-__all__ = ["OrderWords", "VerdictColumns", "VerdictFile", "VerdictWords", "order_faults", "word_of"]
+__all__ = ["DataSources", "OrderWords", "VerdictColumns", "VerdictFile", "VerdictWords", "order_faults", "word_of"]
 
 Word = str | bool | int | float
 Columns = Annotated[tuple[str, ...], OneOrMore, Field(min_length=1)]
@@ -243,3 +253,20 @@ def order_faults(columns: VerdictColumns, coordinates: str | None) -> Iterator[s
             "displayed coordinates need the order in which answers were shown; name columns.order or swapped, or the "
             "answers (a, b) or their writers (model_a, model_b), of which the first is then the one shown first"
         )
+
+
+class DataSources(Part):
+    """What a run file brings from outside."""
+
+    name: Name
+    """runs/NAME is the run's folder."""
+    seed: int = Field(default=0, ge=0, lt=2**31)
+    """Every draw of the run follows from it: equal seeds and replies give equal files."""
+    prompts: tuple[LilliputPrompts | PromptFile, ...] = ()
+    """What models are asked."""
+    pairs: tuple[PairFile, ...] = ()
+    """Preference pairs that exist already."""
+    verdicts: tuple[VerdictFile, ...] = ()
+    """Verdicts that exist already: people's labels, judges' logs. Where texts stand beside them they become pairs."""
+    candidates: tuple[CandidateSource, ...] = ()
+    """Answers that take part in comparisons."""

@@ -14,11 +14,11 @@ from typing import Any, TypeVar, Union, get_args, get_origin
 
 import orjson
 
+from amendment.data.columns import column_of
 from amendment.errors import LedgerError
 from amendment.files import replacing
 from amendment.hashing import canonical_json
 from amendment.records import Record
-from amendment.run.columns import column_of
 from amendment.terminal import plain
 
 __all__ = ["count_records", "iter_records", "read_records", "record_of", "write_records", "writing_records"]

@@ -1,0 +1,304 @@
+"""What a stage of a run is, and what it is given.
+
+A stage is one class in one file of this subpackage: its part of the run file, what it reads and writes, what makes its
+result out of date, what can be wrong with it, and its work. The engine in `run/` knows stages by this contract alone,
+and stages never import `run/`. `STAGES` in `amendment.stages` lists the classes in the order of the chain.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Protocol, TypeVar
+
+from pydantic import BaseModel, Field
+
+from amendment.constitutions import Constitution
+from amendment.data.sources import Name, OneOrMore, Part
+from amendment.data.verdict_files import DataSources
+from amendment.data.workspace import Workspace
+from amendment.llm.client import Calls
+from amendment.llm.model import Model
+from amendment.llm.specs import ModelSpec
+from amendment.records import Candidate, Prompt
+from amendment.stages.endings import Tables
+from amendment.yamlfile import Loc
+
+__all__ = [
+    "BudgetPart",
+    "CallsPart",
+    "Context",
+    "Item",
+    "JudgeEntry",
+    "Made",
+    "Note",
+    "Progress",
+    "RunSettings",
+    "Stage",
+    "Step",
+    "dump",
+]
+
+T = TypeVar("T")
+R = TypeVar("R")
+P = TypeVar("P", bound=BaseModel)
+
+Note = tuple[Loc, str]
+"""A place in the run file, and what is wrong or doubtful there."""
+
+
+class JudgeEntry(Part):
+    """A judge: a model and a folder of texts."""
+
+    model: Name
+    """A name under `models`."""
+    protocol: str = "verdict"
+    """A shipped judge's id, or a folder of one's own."""
+    samples: int = Field(default=1, ge=1, le=64)
+    """Draws of each question; the share of verdicts is P where no probabilities are shown."""
+
+
+class BudgetPart(Part):
+    """What the run may cost."""
+
+    usd: float = Field(gt=0, allow_inf_nan=False)
+    """No call is sent that could take the run's cost above this."""
+
+
+class CallsPart(Part):
+    """How models are asked."""
+
+    order: Literal["throughput", "early"] = "throughput"
+    """throughput serves whoever asks first; early finishes the first items first, and the whole a little later."""
+    window: int = Field(default=4, ge=1, le=1000)
+    """Items begun and unfinished, in multiples of the calls that may be in flight."""
+
+
+class RunSettings(DataSources):
+    """What every run file may say; `run_file_model` adds the parts of the stages."""
+
+    constitution: Annotated[tuple[str, ...], OneOrMore] = ()
+    """Shipped ones by id, own ones by path."""
+    models: dict[Name, ModelSpec] = Field(default={})
+    """Every model once, by a short name."""
+    budget: BudgetPart | None = None
+    """The most that the run may spend."""
+    prices: str | None = None
+    """A price table of your own, which adds to the shipped one and goes before it."""
+    calls: CallsPart = CallsPart()
+    """How models are asked: in which order, and how many items at a time."""
+
+    def part(self, kind: type[P]) -> P | None:
+        """The settings of a stage by their class; None where the run file has none."""
+        return next((value for name in type(self).model_fields if isinstance(value := getattr(self, name), kind)), None)
+
+
+class Made(NamedTuple):
+    """What a stage made: artefact names, and the counts that summary and status show."""
+
+    artefacts: tuple[str, ...]
+    counts: dict[str, Any]
+
+
+@dataclass(slots=True)
+class Item:
+    """A prompt on its way, with the candidates that it has so far."""
+
+    index: int
+    prompt: Prompt
+    candidates: dict[str, list[Candidate]] = field(default_factory=dict)
+    """By the table that holds them or will hold them."""
+    is_pending: bool = False
+    """A stage could not be finished with it, so that no later one shall begin."""
+
+
+class Step(Protocol):
+    """What a stage does with one prompt after another."""
+
+    @property
+    def name(self) -> str:
+        """The stage's."""
+        ...
+
+    @property
+    def models(self) -> Sequence[Model]: ...
+
+    @property
+    def tables(self) -> Tables:
+        """What it writes, open while the pass goes on."""
+        ...
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """The tables whose candidates it looks for at an item."""
+        ...
+
+    @property
+    def makes(self) -> str | None:
+        """The table whose candidates it leaves at an item."""
+        ...
+
+    async def work(self, item: Item) -> Any:
+        """Ask what has to be asked about a prompt. Raises only what concerns the whole run."""
+        ...
+
+    def keep(self, result: Any) -> None:
+        """Write what came of a prompt; called in the order of the prompts."""
+        ...
+
+    def close(self) -> Made:
+        """Finish the stage. Raises Paused and AmendmentError where it has made nothing that others could read."""
+        ...
+
+
+class Progress(Protocol):
+    """How far a run is, for people."""
+
+    def say(self, line: str) -> None:
+        """A line of its own."""
+
+    def training(self, title: str, step: int, steps: int, metrics: str) -> None:
+        """A trainer's step."""
+
+
+class Context(Protocol):
+    """One run while it is being made: its settings, its folder, its way out to models."""
+
+    is_rehearsed: bool
+    """A dry run: models only count what they are asked, and the tables are thrown away."""
+
+    @property
+    def config(self) -> RunSettings: ...
+
+    @property
+    def base(self) -> Path:
+        """The folder of the run file, from which its paths are meant."""
+        ...
+
+    @property
+    def workspace(self) -> Workspace: ...
+
+    @property
+    def progress(self) -> Progress: ...
+
+    @property
+    def calls(self) -> Calls: ...
+
+    @property
+    def constitutions(self) -> tuple[Constitution, ...]: ...
+
+    @property
+    def asks_most(self) -> bool:
+        """Stages whose questions depend on answers ask all that they may have to ask."""
+        ...
+
+    def model(self, name: str) -> Model:
+        """A model under `models`, opened once."""
+        ...
+
+    def policy(
+        self, name: str, *, temperature: float, max_tokens: int, batch_size: int
+    ) -> AbstractContextManager[Model]:
+        """A policy that this run trained, or a model under `models`, until the end of the block."""
+        ...
+
+    def model_key(self, name: str) -> Mapping[str, Any]:
+        """What of a model's entry, and of its files, changes its answers."""
+        ...
+
+    def prompts(self) -> dict[str, Prompt]:
+        """All prompts by id, in order of arrival."""
+        ...
+
+    def held_out(self) -> frozenset[str]:
+        """The prompts that no training stage may see."""
+        ...
+
+    def candidates(self, artefacts: Iterable[str]) -> list[Candidate]:
+        """The candidates of several tables, one after another."""
+        ...
+
+    def window(self, models: Sequence[Model]) -> int:
+        """How many items may be begun and unfinished where these models are asked."""
+        ...
+
+    def each(
+        self, title: str, items: Sequence[T], work: Callable[[T], Awaitable[R]], *, models: Sequence[Model]
+    ) -> list[R]:
+        """Work on items within a bounded window, with progress; results in input order."""
+        ...
+
+    def pour(
+        self,
+        title: str,
+        items: Iterable[T],
+        work: Callable[[T], Awaitable[R]],
+        keep: Callable[[R], None],
+        *,
+        total: int,
+        models: Sequence[Model],
+    ) -> None:
+        """Work on items as they are read; `keep` takes each result in input order."""
+        ...
+
+
+class Stage:
+    """A stage of one run. A subclass has `begin`, for work on one prompt after another, or `make`, on whole tables."""
+
+    name: ClassVar[str]
+    title: ClassVar[str]
+    """What it does, in a few words, for people."""
+    fields: ClassVar[Mapping[str, tuple[Any, Any]]] = {}
+    """Its keys of the run file: a type and a pydantic Field each."""
+    reads: tuple[str, ...] = ()
+    """The artefacts that it needs, each called `stage/table`; what they hold makes its result out of date."""
+    writes: tuple[str, ...] = ()
+
+    def __init__(self, settings: RunSettings) -> None:
+        self.settings = settings
+
+    @classmethod
+    def of(cls, settings: RunSettings) -> Iterable[Stage]:
+        """This stage as the run file has it: once where one of its keys is there."""
+        if any(getattr(settings, key, None) for key in cls.fields):
+            yield cls(settings)
+
+    def key(self, context: Context) -> Mapping[str, Any]:
+        """What of the settings and of files outside the run changes the result, as JSON values."""
+        raise NotImplementedError
+
+    def asks(self) -> Iterable[tuple[Loc, str]]:
+        """The models under `models` that it asks, each with the place of the run file that names it."""
+        return ()
+
+    def problems(self) -> Iterable[Note]:
+        """What the run file cannot mean, as far as it can tell alone."""
+        return ()
+
+    def check(self, base: Path) -> Iterable[Note]:
+        """What is wrong with files that its settings name; `base` is the folder of the run file."""
+        return ()
+
+    def begin(self, context: Context) -> Step:
+        """Open what the work on single prompts needs."""
+        raise NotImplementedError
+
+    @property
+    def is_streamed(self) -> bool:
+        """Whether it works on one prompt after another, and so shares a pass over them with its neighbours."""
+        return type(self).begin is not Stage.begin
+
+    def make(self, context: Context) -> Made:
+        """Do the work on whole tables."""
+        raise NotImplementedError
+
+    def lines(self, counts: Mapping[str, Any]) -> list[str] | None:
+        """Its counts as Markdown lines; None where a list of names and numbers says it all."""
+        return None
+
+
+def dump(part: BaseModel, *, without: set[str] | None = None) -> dict[str, Any]:
+    """A part of the run file as JSON values, for a key."""
+    return part.model_dump(mode="json", exclude=without, by_alias=True)
