@@ -50,7 +50,7 @@ def open_provider(spec: Spec, environ: Mapping[str, str] = os.environ, *, trust:
         for library in ("torch", "transformers"):
             if find_spec(library) is None:
                 raise MissingExtra(library, "train")
-        from amendment.llm._local import LocalProvider
+        from amendment.llm.local import LocalProvider
 
         return LocalProvider(spec)
     return _open_hosted(spec, environ, trust or Trust())

@@ -1,12 +1,16 @@
-"""What a provider must be able to do to stand behind calls."""
+"""What a provider must be able to do to stand behind calls, and the raw reply of those inside this process."""
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol
+import json
+from collections.abc import Sequence
+from typing import Any, NamedTuple, Protocol
 
+from amendment.errors import Transient
 from amendment.llm.requests import Reply, Request, Usage
+from amendment.records import Message, ToolCall
 
-__all__ = ["Meter", "Provider", "Sent"]
+__all__ = ["Meter", "Provider", "Sent", "meter_plain", "read_plain", "write_plain"]
 
 
 class Sent(NamedTuple):
@@ -55,3 +59,56 @@ class Provider(Protocol):
     def read(self, raw: bytes, request: Request) -> Reply: ...
 
     async def close(self) -> None: ...
+
+
+def write_plain(
+    text: str,
+    *,
+    finish_reason: str,
+    input_tokens: int,
+    output_tokens: int,
+    logprobs: dict[str, float] | None = None,
+    thinking: str | None = None,
+    calls: Sequence[dict[str, Any]] = (),
+    model: str | None = None,
+) -> bytes:
+    """The raw bytes of a reply; `logprobs` are those of the labels that were asked for. Absent values are left out."""
+    further = {"choice_logprobs": logprobs, "thinking": thinking, "calls": list(calls) or None, "model": model}
+    body = {
+        "text": text,
+        "finish_reason": finish_reason,
+        "input_tokens": input_tokens,
+        "output_tokens": output_tokens,
+        **{name: value for name, value in further.items() if value is not None},
+    }
+    return json.dumps(body, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def read_plain(raw: bytes, request: Request) -> Reply:
+    """The inverse of `write_plain`. Raises Transient for bytes that it did not write."""
+    try:
+        body = json.loads(raw)
+        calls = tuple(ToolCall(function=call) for call in body.get("calls", ()))
+        said = body["text"] or None if calls else body["text"]
+        return Reply(
+            messages=(
+                Message(role="assistant", content=said, thinking=body.get("thinking"), tool_calls=calls or None),
+            ),
+            finish_reason=body["finish_reason"],
+            choice_logprobs=body.get("choice_logprobs"),
+            model=body.get("model"),
+            usage=Usage(input_tokens=body["input_tokens"], output_tokens=body["output_tokens"]),
+        )
+    except (ValueError, KeyError, TypeError, AttributeError) as fault:
+        raise Transient(
+            f"{request.host}: the stored reply is not one of this provider ({fault!r})", kind="unreadable"
+        ) from fault
+
+
+def meter_plain(raw: bytes) -> Meter:
+    """Usage and model of what `write_plain` wrote; nothing of any other bytes."""
+    try:
+        body = json.loads(raw)
+        return Meter(Usage(input_tokens=body["input_tokens"], output_tokens=body["output_tokens"]), body.get("model"))
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return Meter()

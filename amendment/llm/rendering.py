@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 from amendment.errors import DataError, Problem, TrainingError
 from amendment.hashing import content_id
 
-__all__ = ["Conversation", "Parts", "Renderer", "read_answer"]
+__all__ = ["Conversation", "Parts", "Renderer", "Sampled", "read_answer"]
 
 Json = dict[str, Any]
 _MARK = "Zyx7"
@@ -275,6 +275,15 @@ CALLS = (("<|call|>", ""), ("<tool_call>", "</tool_call>"))
 """Signs around each call; the tiny template's has none at its end."""
 _TAIL = 8
 """Tokens at a prompt's end in which the opening of thinking is looked for."""
+
+
+class Sampled(NamedTuple):
+    """One generated answer in token ids."""
+
+    ids: list[int]
+    """With its end token, where there is one."""
+    is_cut: bool
+    """It had not ended when the tokens were used up."""
 
 
 class Parts(NamedTuple):

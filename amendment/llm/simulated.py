@@ -9,10 +9,9 @@ alone, and without a seed equal questions have equal answers.
 from __future__ import annotations
 
 from amendment.llm._openai_format import body_for
-from amendment.llm._plain_format import meter_plain, read_plain, write_plain
 from amendment.llm._question import Question
 from amendment.llm._scenes import answer
-from amendment.llm.provider import Meter, Sent
+from amendment.llm.provider import Meter, Sent, meter_plain, read_plain, write_plain
 from amendment.llm.requests import Reply, Request
 from amendment.llm.specs import OpenAISpec
 from amendment.simulator import Persona

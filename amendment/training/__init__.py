@@ -1,12 +1,12 @@
 """What trainers and local models share: settings, rendering, preflight, losses, evaluation, tiny models."""
 
-from amendment.llm.rendering import Conversation, Parts, Renderer, read_answer
+from amendment.llm.rendering import Conversation, Parts, Renderer, Sampled, read_answer
 from amendment.llm.weights import SAFE_LOADING
 from amendment.training.bases import check_base, check_weights, need_training
 from amendment.training.batches import PaddedBatch, padded_batches
 from amendment.training.demands import unmet_demands
 from amendment.training.evaluation import PairEvaluation, evaluate_pairs
-from amendment.training.generating import Sampled, completion_logps, sample_answers
+from amendment.training.generating import completion_logps, sample_answers
 from amendment.training.guards import GuardReading, Guards, GuardSettings, Scores, figures_over, saved_step
 from amendment.training.labels import PairLabels, judge_margins, pair_labels
 from amendment.training.launching import launchable

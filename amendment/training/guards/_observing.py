@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from amendment.errors import DataError, Problem, TrainingError
 from amendment.hashing import content_id
-from amendment.llm.rendering import Renderer, read_answer
+from amendment.llm.rendering import Renderer, Sampled, read_answer
 from amendment.training._models import load_causal
-from amendment.training.generating import Sampled, completion_logps, sample_answers
+from amendment.training.generating import completion_logps, sample_answers
 from amendment.training.guards.degenerate import is_loop
 from amendment.training.guards.readings import Guards, Row
 from amendment.training.guards.rules import Observed

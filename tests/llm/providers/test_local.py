@@ -15,22 +15,26 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from amendment.errors import ConfigError, ProviderError, Rejected, TrainingError, Transient
-from amendment.llm._local import LocalProvider, _fingerprint, _Job
-from amendment.llm._local_model import Drawing, LocalModel, draw_tokens
-from amendment.llm._local_text import PromptEncoder
+from amendment.errors import ConfigError, ProviderError, Rejected, Transient
+from amendment.llm.generation import Drawing, draw_tokens
+from amendment.llm.local import LocalModel, LocalProvider, fingerprint
 from amendment.llm.opening import check_model
 from amendment.llm.provider import Sent
+from amendment.llm.rendering import Renderer, Sampled
 from amendment.llm.requests import Request
 from amendment.llm.specs import LocalSpec
 from amendment.records import Message
-from amendment.training import Parts, Renderer, render_completions
+from amendment.training import render_completions
 
 Ask = Callable[..., Request]
-PLAIN = Drawing(temperature=1.0, top_p=1.0, max_tokens=1, stop=())
+PLAIN = Drawing(max_tokens=1)
 STOP = PLAIN._replace(stop=(". ",))
+
+
+@pytest.fixture(scope="module")
+def encoder(model_folder: Path) -> LocalModel:
+    return LocalModel(model_folder, "cpu", "float32")
 
 
 def answers(folder: Path, requests: Sequence[Request], *, batch_size: int = 16) -> list[Any]:
@@ -72,10 +76,12 @@ def test_without_temperature_every_draw_is_the_likeliest(model_folder: Path, que
     assert len({body["text"] for body in bodies}) == 1
 
 
-def test_the_answer_is_what_the_model_itself_finds_likeliest(model_folder: Path, question: Ask) -> None:
+def test_the_answer_is_what_the_model_itself_finds_likeliest(
+    encoder: LocalModel, model_folder: Path, question: Ask
+) -> None:
     """Step by step, without cache, padding or batch."""
-    tokenizer, model = AutoTokenizer.from_pretrained(model_folder), AutoModelForCausalLM.from_pretrained(model_folder)
-    ids = PromptEncoder(tokenizer).encode(question("Is it so?"))
+    tokenizer, model = encoder.tokenizer, encoder.model
+    ids = encoder.encode(question("Is it so?"))
     n = len(ids)
     with torch.inference_mode():
         for _ in range(8):
@@ -106,11 +112,11 @@ def test_an_answer_ends_before_its_stop_text(model_folder: Path, question: Ask) 
     assert answers(model_folder, several(question, 12, max_tokens=60, stop=("e", "a")), batch_size=1) == stopped
 
 
-def test_label_probabilities_are_the_models_own(model_folder: Path, question: Ask) -> None:
-    tokenizer, model = AutoTokenizer.from_pretrained(model_folder), AutoModelForCausalLM.from_pretrained(model_folder)
+def test_label_probabilities_are_the_models_own(encoder: LocalModel, model_folder: Path, question: Ask) -> None:
+    tokenizer, model = encoder.tokenizer, encoder.model
     requests = [question("short", choices=("A", "B")), question("a much longer one", choices=("A", "B"))]
     for request, body in zip(requests, answers(model_folder, requests), strict=True):
-        ids = PromptEncoder(tokenizer).encode(request)
+        ids = encoder.encode(request)
         with torch.inference_mode():
             logprobs = model(torch.tensor([ids])).logits[0, -1].log_softmax(-1)
         for label in ("A", "B"):
@@ -145,70 +151,51 @@ def test_only_text_is_read(model_folder: Path, question: Ask) -> None:
     assert parts == whole
 
 
-@pytest.fixture(scope="module")
-def encoder(model_folder: Path) -> PromptEncoder:
-    return PromptEncoder(AutoTokenizer.from_pretrained(model_folder))
-
-
-@settings(max_examples=200)
+@settings(max_examples=100)
 @given(
     text=st.lists(st.sampled_from(["<|turn|>", "<|end|>", "<pad>", "<|", "|>", "turn", "a"]) | st.text(max_size=5)).map(
         "".join
     )
 )
-def test_no_text_becomes_a_control_token(encoder: PromptEncoder, text: str) -> None:
+def test_no_text_becomes_a_control_token(encoder: LocalModel, text: str) -> None:
     request = Request(provider="local", host="h", model="m", messages=(Message(role="user", content=text),))
     counted = Counter(encoder.encode(request))
     assert (counted[0], counted[1], counted[2]) == (0, 2, 1)  # <pad>, <|turn|>, <|end|> of the template itself
 
 
-def test_tools_reach_the_template(encoder: PromptEncoder, question: Ask) -> None:
+def test_tools_reach_the_template(encoder: LocalModel, question: Ask) -> None:
     tools = ({"type": "function", "function": {"name": "<|end|>"}},)
     ids = encoder.encode(question(tools=tools))
     assert Counter(ids)[2] == 2
     assert len(ids) > len(encoder.encode(question()))
 
 
-def test_a_tokenizer_without_a_template_is_refused(model_folder: Path) -> None:
-    tokenizer = AutoTokenizer.from_pretrained(model_folder)
-    tokenizer.chat_template = None
-    with pytest.raises(TrainingError, match="no chat template"):
-        PromptEncoder(tokenizer)
-
-
-def test_a_template_that_refuses_is_the_items_own_fault(model_folder: Path, question: Ask) -> None:
-    tokenizer = AutoTokenizer.from_pretrained(model_folder)
-    tokenizer.chat_template = "{{ raise_exception('roles must alternate') }}"
-    with pytest.raises(Rejected, match="roles must alternate"):
-        PromptEncoder(tokenizer).encode(question())
-
-
 def test_draws_follow_the_models_probabilities() -> None:
     # p = 0.5, 0.3, 0.2: numbers below 0.5 draw token 0, from there to 0.8 token 1, above it token 2
     logits_BV = torch.tensor([0.5, 0.3, 0.2]).log().expand(6, 3)
     uniforms_B = torch.tensor([0.0, 0.49, 0.51, 0.79, 0.81, 1.0 - 1e-12], dtype=torch.float64)
-    assert draw_tokens(logits_BV, uniforms_B, PLAIN).flatten().tolist() == [0, 0, 1, 1, 2, 2]
+    assert draw_tokens(logits_BV, uniforms_B, PLAIN).tolist() == [0, 0, 1, 1, 2, 2]
 
 
 def test_top_p_keeps_the_token_that_crosses_it() -> None:
     # sorted: token 1 (0.5), token 2 (0.3), token 0 (0.2); top_p 0.6 keeps 0.5 and 0.3, so token 2 begins at 0.625
     logits_BV = torch.tensor([0.2, 0.5, 0.3]).log().expand(4, 3)
     uniforms_B = torch.tensor([0.0, 0.62, 0.63, 1.0 - 1e-12], dtype=torch.float64)
-    assert draw_tokens(logits_BV, uniforms_B, PLAIN._replace(top_p=0.6)).flatten().tolist() == [1, 1, 2, 2]
+    assert draw_tokens(logits_BV, uniforms_B, PLAIN._replace(top_p=0.6)).tolist() == [1, 1, 2, 2]
 
 
 def test_a_low_temperature_sharpens() -> None:
     # at temperature 0.5 probabilities 0.6 and 0.4 become 0.36 / 0.52 = 0.692 and 0.308
     logits_BV = torch.tensor([0.6, 0.4]).log().expand(2, 2)
     uniforms_B = torch.tensor([0.69, 0.70], dtype=torch.float64)
-    assert draw_tokens(logits_BV, uniforms_B, PLAIN._replace(temperature=0.5)).flatten().tolist() == [0, 1]
+    assert draw_tokens(logits_BV, uniforms_B, PLAIN._replace(temperature=0.5)).tolist() == [0, 1]
 
 
 def test_impossible_tokens_are_never_drawn() -> None:
     logits_BV = torch.tensor([[-math.inf, 0.0, -math.inf]]).expand(3, 3)
     uniforms_B = torch.tensor([0.0, 0.5, 1.0 - 1e-16], dtype=torch.float64)
     for top_p in (1.0, 0.5):
-        assert draw_tokens(logits_BV, uniforms_B, PLAIN._replace(top_p=top_p)).flatten().tolist() == [1, 1, 1]
+        assert draw_tokens(logits_BV, uniforms_B, PLAIN._replace(top_p=top_p)).tolist() == [1, 1, 1]
 
 
 def test_the_host_changes_with_the_weights_and_not_with_the_place(model_folder: Path, tmp_path: Path) -> None:
@@ -257,31 +244,52 @@ def test_a_model_is_asked_as_it_was_taught(base: Path) -> None:
         {"role": "assistant", "content": None, "thinking": "hm", "tool_calls": [call]},
         {"role": "tool", "content": "found", "name": "look"},
     ]
-    tokenizer, tools = AutoTokenizer.from_pretrained(base), [{"type": "function", "function": {"name": "look"}}]
+    taught_model = LocalModel(base, "cpu", "float32")
+    tokenizer, tools = taught_model.tokenizer, [{"type": "function", "function": {"name": "look"}}]
     row = {"tools": tools, "prompt": turns, "completion": [{"role": "assistant", "content": "yes"}]}
     [taught] = render_completions([row], Renderer(tokenizer))
     request = Request.model_validate(
-        {"provider": "local", "host": "h", "model": "m", "messages": turns, "tools": tools}
+        {
+            "provider": "local",
+            "host": "h",
+            "model": "m",
+            "messages": turns,
+            "tools": tools,
+            "sampling": {"max_tokens": 9},
+        }
     )
-    asked = PromptEncoder(tokenizer).encode(request)
+    asked = taught_model.encode(request)
     assert asked == taught[: len(asked)]
     assert "<|think|>hm<|/think|>" in tokenizer.decode(asked)
 
 
 def test_thinking_and_calls_are_no_part_of_the_answers_text(base: Path, question: Ask) -> None:
     said = '<|think|>hm<|/think|>yes<|call|>{"name": "look", "arguments": {"n": 1}}'
-    spec = LocalSpec(provider="local", model=str(base), device="cpu")
-    provider, model = LocalProvider(spec), LocalModel(base, spec)
+    model = LocalModel(base, "cpu", "float32")
     prompt, ids = (model.tokenizer(text, add_special_tokens=False)["input_ids"] for text in ("ask", f"{said}<|end|>"))
-    request = question()
-    completion = model._completion(ids, prompt, PLAIN)
-    reply = provider.read(provider._said(_Job(request, prompt, {}), completion), request)
-    (message,) = reply.messages
-    assert (message.content, message.thinking, reply.finish_reason) == ("yes", "hm", "tool_calls")
-    assert message.tool_calls
-    assert message.tool_calls[0].function == {"name": "look", "arguments": {"n": 1}}
-    stopped = model._completion(model.tokenizer("<|think|>hm<|/think|>yes. No")["input_ids"], prompt, STOP)
-    assert (stopped.parts, stopped.finish_reason) == (Parts("yes", "hm"), "stop")
+    body = model.read(Sampled(ids, is_cut=False), prompt, PLAIN)
+    assert (body["text"], body["thinking"], body["finish_reason"]) == ("yes", "hm", "tool_calls")
+    assert body["calls"] == [{"name": "look", "arguments": {"n": 1}}]
+    stopped = model.tokenizer("<|think|>hm<|/think|>yes. No")["input_ids"]
+    body = model.read(Sampled(stopped, is_cut=False), prompt, STOP)
+    assert (body["text"], body["thinking"], body["finish_reason"]) == ("yes", "hm", "stop")
+
+
+def test_a_request_that_nobody_waits_for_is_not_asked_and_closing_cancels_whoever_waits(
+    model_folder: Path, question: Ask
+) -> None:
+    async def main() -> list[Any]:
+        provider = LocalProvider(LocalSpec(provider="local", model=str(model_folder), batch_size=1, device="cpu"))
+        tasks = [asyncio.ensure_future(provider.send(request)) for request in several(question, 4)]
+        await asyncio.sleep(0)
+        tasks[1].cancel()
+        await tasks[0]
+        await provider.close()
+        return await asyncio.gather(*tasks, return_exceptions=True)
+
+    first, *others = asyncio.run(main())
+    assert isinstance(first, Sent)
+    assert [type(other) for other in others] == [asyncio.CancelledError] * 3
 
 
 def test_an_answer_is_waited_for_as_long_as_it_takes(model_folder: Path) -> None:
@@ -297,17 +305,10 @@ def test_a_reply_is_read_back(model_folder: Path, question: Ask) -> None:
         await provider.close()
         return raw
 
-    reply = provider.read(asyncio.run(main()), request)
+    raw = asyncio.run(main())
+    reply, body = provider.read(raw, request), json.loads(raw)
     assert reply.usage is not None
-    assert reply.usage.output_tokens == json.loads(asyncio.run(_again(provider, request)))["output_tokens"]
-
-
-async def _again(provider: LocalProvider, request: Request) -> bytes:
-    fresh = LocalProvider(provider._spec)
-    try:
-        return (await fresh.send(request)).raw
-    finally:
-        await fresh.close()
+    assert (reply.usage.output_tokens, reply.messages[0].content) == (body["output_tokens"], body["text"])
 
 
 @pytest.mark.parametrize("raw", [b"", b"{}", b"[]", b'{"text": 1}', b"\xff"])
@@ -330,4 +331,4 @@ def test_what_a_training_notes_beside_a_model_is_no_part_of_its_name(model_folde
     copy = tmp_path / "copy"
     shutil.copytree(model_folder, copy)
     (copy / "history.json").write_text('{"base": "/somewhere/else"}', encoding="utf-8")
-    assert _fingerprint(copy) == _fingerprint(model_folder)
+    assert fingerprint(copy) == fingerprint(model_folder)

@@ -1,0 +1,302 @@
+"""A causal language model in this process behind the provider protocol: loaded at the first question, asked in batches.
+
+Promised: the hash of the model's files, the kind of device and the precision are part of the host's name, so that a
+retrained folder, or another precision, is another model to the ledger; a run whose answers are all known loads nothing.
+Not covered: several GPUs, streaming, code from model repositories (never run), weights other than safetensors.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+from collections import deque
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from huggingface_hub import snapshot_download
+from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers.utils import logging as library_logging
+
+from amendment.errors import ConfigError, DataError, Rejected
+from amendment.hashing import HASH_PREFIX
+from amendment.llm._http import clean, clean_tree
+from amendment.llm.generation import Drawing, choose, end_tokens, sample, text_of
+from amendment.llm.opening import folder_of, folder_problems, is_folder
+from amendment.llm.provider import Meter, Sent, meter_plain, read_plain, write_plain
+from amendment.llm.rendering import Parts, Renderer, Sampled, read_answer
+from amendment.llm.requests import Reply, Request
+from amendment.llm.specs import LocalSpec
+from amendment.llm.weights import SAFE_LOADING, unreachable
+
+__all__ = ["LocalModel", "LocalProvider", "fingerprint"]
+
+FILES = ("*.safetensors", "*.json", "*.jinja", "tokenizer.model", "merges.txt", "vocab.txt")
+"""What makes a model: weights, settings, tokenizer, templates. Nothing else is fetched, hashed or read."""
+NOTES = ("history.json", "reward_meta.json")
+"""What trainings leave beside a model for readers; it changes no answer."""
+LINGER = 0.002
+"""Seconds that a batch which is not full waits for questions that are on their way."""
+
+
+class _Waiting(NamedTuple):
+    """A request in the queue; those of one kind can be answered in one batch."""
+
+    request: Request
+    kind: tuple[bool, Drawing]
+    reply: asyncio.Future[bytes]
+
+
+class LocalProvider:
+    """One local model. Use from one event loop; heavy work happens in one thread of its own."""
+
+    kind = "local"
+    shows_choices = True
+    deadline = None  # a batch takes as long as it takes; asking again would only make it take longer
+
+    def __init__(self, spec: LocalSpec) -> None:
+        """Finds the model's folder, fetching it from the Hub where it is not on this machine.
+
+        Raises ConfigError where there is none, or where it holds no chat model.
+        """
+        self._spec = spec
+        self._folder = _folder_of(spec)
+        self._device = spec.device
+        if self._device == "auto":
+            self._device = "cuda" if torch.cuda.is_available() else "cpu"
+        self._dtype = spec.dtype
+        if self._dtype == "auto" and self._device == "cpu":
+            self._dtype = "float32"
+        precision = "saved" if self._dtype == "auto" else self._dtype
+        self.host = f"local:{fingerprint(self._folder)}/{self._device}/{precision}"
+        # the Hub's cache names a snapshot by its commit
+        self._name = None if is_folder(spec.model) else f"{spec.model}@{self._folder.name}"
+        self._model: LocalModel | None = None
+        self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="local-model", initializer=_one_thread)
+        self._queue: deque[_Waiting] = deque()
+        self._running: asyncio.Task[None] | None = None
+
+    async def send(self, request: Request) -> Sent:
+        """The answer as JSON. Raises Rejected for a conversation that the model cannot take."""
+        reply: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+        self._queue.append(_Waiting(request, (bool(request.choices), _drawing(request)), reply))
+        if self._running is None:
+            self._running = asyncio.ensure_future(self._run())
+        return Sent(await reply)
+
+    def meter(self, raw: bytes) -> Meter:
+        """Tokens of the model's own tokenizer."""
+        return meter_plain(raw)
+
+    def read(self, raw: bytes, request: Request) -> Reply:
+        """The inverse of what `send` writes. Raises Transient for bytes that no local model wrote."""
+        return read_plain(raw, request)
+
+    async def close(self) -> None:
+        """Stop: whoever still waits is cancelled."""
+        if self._running is not None:
+            self._running.cancel()
+        while self._queue:
+            self._queue.popleft().reply.cancel()
+        self._worker.shutdown(wait=True, cancel_futures=True)
+        self._model = None
+
+    async def _run(self) -> None:
+        """Answer batch after batch until the queue is empty."""
+        try:
+            while self._queue:
+                if len(self._queue) < self._spec.batch_size:
+                    await asyncio.sleep(LINGER)
+                if batch := self._next():
+                    await self._finish(batch)
+        finally:
+            self._running = None
+
+    def _next(self) -> list[_Waiting]:
+        """The oldest request and those of its kind behind it; what nobody waits for any more is dropped."""
+        batch: list[_Waiting] = []
+        others: deque[_Waiting] = deque()
+        while self._queue and len(batch) < self._spec.batch_size:
+            waiting = self._queue.popleft()
+            if waiting.reply.done():
+                continue
+            (batch if not batch or waiting.kind == batch[0].kind else others).append(waiting)
+        self._queue.extendleft(reversed(others))
+        return batch
+
+    async def _finish(self, batch: Sequence[_Waiting]) -> None:
+        requests = [waiting.request for waiting in batch]
+        replies: Sequence[bytes | Exception]
+        try:
+            replies = await asyncio.get_running_loop().run_in_executor(self._worker, self._answer, requests)
+        except asyncio.CancelledError:  # closed while the worker is busy: nobody is left waiting
+            for waiting in batch:
+                waiting.reply.cancel()
+            raise
+        except Exception as fault:
+            replies = [fault] * len(batch)
+        for waiting, reply in zip(batch, replies, strict=True):
+            if waiting.reply.done():
+                continue
+            if isinstance(reply, Exception):
+                waiting.reply.set_exception(reply)
+            else:
+                waiting.reply.set_result(reply)
+
+    def _answer(self, requests: Sequence[Request]) -> list[bytes | Exception]:
+        """In the worker thread: one reply or error for each request of a batch of one kind."""
+        if self._model is None:
+            try:
+                self._model = LocalModel(self._folder, self._device, self._dtype)
+            except Exception as fault:  # a damaged folder fails in as many ways as there are libraries below
+                raise ConfigError(f"{self._spec.model}: the model cannot be loaded: {_first_line(fault)}") from fault
+        replies: dict[int, bytes | Exception] = {}
+        prompts: dict[int, list[int]] = {}
+        for place, request in enumerate(requests):
+            try:
+                prompts[place] = self._model.encode(request)
+            except Rejected as fault:
+                replies[place] = Rejected(f"{self._spec.model}: {fault}")
+        try:
+            bodies = self._model.answer([requests[place] for place in prompts], list(prompts.values()))
+        except torch.OutOfMemoryError as fault:
+            raise Rejected(f"{self._spec.model}: out of memory; lower batch_size or max_tokens") from fault
+        for place, body in zip(prompts, bodies, strict=True):
+            replies[place] = write_plain(**body, input_tokens=len(prompts[place]), model=self._name)
+        return [replies[place] for place in range(len(requests))]
+
+
+class LocalModel:
+    """A loaded model with its tokenizer. Not for several threads at once."""
+
+    def __init__(self, folder: Path, device: str, dtype: str) -> None:
+        self.tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+        self._renderer = Renderer(self.tokenizer)
+        had_bars = library_logging.is_progress_bar_enabled()
+        library_logging.disable_progress_bar()  # a run shows its own progress; a library's bars would write over it
+        try:
+            self.model = AutoModelForCausalLM.from_pretrained(
+                folder, dtype="auto" if dtype == "auto" else getattr(torch, dtype), **SAFE_LOADING
+            )
+        finally:
+            if had_bars:
+                library_logging.enable_progress_bar()
+        self.model.to(device).eval()
+        self._context = getattr(self.model.config.get_text_config(), "max_position_embeddings", None)
+
+    def encode(self, request: Request) -> list[int]:
+        """The ids of a request's conversation up to where the assistant begins. Raises Rejected where it cannot be, or
+        where no room is left for the answer."""
+        row = {"tools": request.tools, "chat_template_kwargs": request.chat_template_kwargs}
+        messages = [message.to_json() for message in request.messages]
+        try:
+            conversation = self._renderer.conversation(row, messages, is_prompt=True, place="the conversation")
+            [ids] = self._renderer.ids([conversation])
+        except DataError as fault:
+            raise Rejected(str(fault)) from fault
+        if not ids:
+            raise Rejected("the chat template makes an empty text of this conversation")
+        needed = len(ids) + (1 if request.choices else _drawing(request).max_tokens)
+        if self._context is not None and needed > self._context:
+            raise Rejected(
+                f"a prompt of {len(ids)} tokens needs {needed} with its answer, the model takes {self._context}. "
+                "Shorten the prompt or lower max_tokens"
+            )
+        if request.choices:
+            self._labels(request.choices)
+        return ids
+
+    def answer(self, requests: Sequence[Request], prompts: Sequence[list[int]]) -> list[dict[str, Any]]:
+        """What `write_plain` takes of each reply, but for the prompt's tokens and the model's name."""
+        if not requests:
+            return []
+        if requests[0].choices:
+            labels = [self._labels(request.choices or ()) for request in requests]
+            chosen = choose(self.model, self.tokenizer, prompts, labels)
+            return [
+                {
+                    "text": max(logprobs, key=logprobs.__getitem__),
+                    "finish_reason": "stop",
+                    "output_tokens": 1,
+                    "logprobs": logprobs,
+                }
+                for logprobs in chosen
+            ]
+        # of the request's name, in which the run's seed and the number of the draw count
+        seeds = [int(request.id.removeprefix(HASH_PREFIX)[:15], 16) for request in requests]
+        drawing = _drawing(requests[0])
+        drawn = sample(self.model, self.tokenizer, prompts, seeds, drawing)
+        return [self.read(said, prompt, drawing) for said, prompt in zip(drawn, prompts, strict=True)]
+
+    def read(self, said: Sampled, prompt: list[int], drawing: Drawing) -> dict[str, Any]:
+        """An answer up to its end token or stop text, taken apart."""
+        has_end = bool(said.ids) and said.ids[-1] in end_tokens(self.model, self.tokenizer)
+        ids = said.ids[:-1] if has_end else said.ids
+        text = text_of(self.tokenizer, ids) if drawing.stop else ""
+        stops = [place for place in map(text.find, drawing.stop) if place >= 0]
+        parts: Parts = read_answer(self.tokenizer, ids, prompt, cut=len(text) - min(stops, default=len(text)))
+        return {
+            "text": clean(parts.text),
+            "finish_reason": "length" if said.is_cut else "tool_calls" if parts.calls else "stop",
+            "output_tokens": len(said.ids),
+            "thinking": clean(parts.thinking) if parts.thinking else None,
+            "calls": clean_tree(list(parts.calls)),
+        }
+
+    def _labels(self, labels: tuple[str, ...]) -> dict[str, set[int]]:
+        """First tokens that stand for each label: its own, and where it is one token the one after a space. Raises
+        Rejected where a label has none, or shares one with another."""
+        ids = {}
+        for label in labels:
+            alone, spaced = (
+                self.tokenizer(text, add_special_tokens=False)["input_ids"] for text in (label, f" {label}")
+            )
+            ids[label] = {*alone[:1], *(spaced if len(spaced) == 1 else ())}
+        if not all(ids.values()) or len(set.union(set(), *ids.values())) < sum(map(len, ids.values())):
+            raise Rejected(f"the labels {', '.join(labels)} do not begin with different tokens; use single letters")
+        return ids
+
+
+def _drawing(request: Request) -> Drawing:
+    sampling = request.sampling
+    temperature = 1.0 if sampling.temperature is None else sampling.temperature
+    return Drawing(sampling.max_tokens or 256, temperature, sampling.top_p or 1.0, sampling.stop or ())
+
+
+def _one_thread() -> None:
+    """Small models lose time, and sums their order, when a batch is split over threads."""
+    if not torch.cuda.is_available():
+        torch.set_num_threads(1)
+
+
+def _folder_of(spec: LocalSpec) -> Path:
+    """The folder of an entry's model; that of a Hub repository from this machine's cache, fetched where need be."""
+    if is_folder(spec.model):
+        folder = folder_of(spec.model)
+    else:
+        try:
+            folder = Path(snapshot_download(spec.model, revision=spec.revision, allow_patterns=list(FILES)))
+        except unreachable() as fault:
+            problem = f"neither a folder nor a model that could be fetched ({_first_line(fault)})"
+            raise ConfigError(f"{spec.model}: {problem}") from fault
+    if problems := folder_problems(folder):
+        raise ConfigError("\n".join(problems))
+    return folder
+
+
+def _first_line(fault: Exception) -> str:
+    return (str(fault).strip() or type(fault).__name__).splitlines()[0]
+
+
+def fingerprint(folder: Path) -> str:
+    """16 hex digits of everything that changes an answer: names and contents of the model's files."""
+    digest = hashlib.sha256()
+    paths = {path for pattern in FILES for path in folder.glob(pattern)} - {folder / name for name in NOTES}
+    for path in sorted(paths):
+        with path.open("rb") as file:
+            content = hashlib.file_digest(file, "sha256").digest()
+        digest.update(os.fsencode(path.name) + b"\0" + content)
+    return digest.hexdigest()[:16]
