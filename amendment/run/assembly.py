@@ -14,7 +14,6 @@ from amendment.run.wiring import Wiring, wire
 from amendment.stages.bringing import make_inputs
 from amendment.stages.calibrating import make_calibration
 from amendment.stages.candidates import DrawStep, draws_from_policies, make_candidates
-from amendment.stages.chains import ChainStep
 from amendment.stages.constructing import ConstructStep
 from amendment.stages.contract import Made, Step
 from amendment.stages.evaluation import make_evaluation
@@ -35,7 +34,6 @@ __all__ = ["assemble"]
 
 TITLES = {
     "inputs": "read what you brought",
-    "critique": "draft, critique, revise",
     "base": "make a small base model",
     "sft": "fine-tune the policy",
     "candidates": "draw candidates",
@@ -75,7 +73,6 @@ MAKERS: dict[str, Callable[[Context], Made]] = {
     "evaluate_labels": make_evaluation_labels,
 }
 STEPS: dict[str, Callable[[Context], Step]] = {
-    "critique": ChainStep,
     "candidates": DrawStep,
     "construct": ConstructStep,
     "judging": JudgeStep,
@@ -94,6 +91,17 @@ def assemble(context: Context) -> list[Stage]:
 def _stage(context: Context, wiring: Wiring) -> Stage:
     if place := round_step(wiring.name):
         return _round_stage(context, wiring, *place)
+    if stage := wiring.stage:
+        begin = partial(stage.begin, context) if stage.is_streamed else None
+        return Stage(
+            name=stage.name,
+            title=stage.title,
+            settings={"seed": context.config.seed, **stage.key(context)},
+            needs=stage.reads,
+            makes=stage.writes,
+            run=partial(_alone, context, begin) if begin else partial(stage.make, context),
+            step=begin,
+        )
     step = _step(context, wiring.name)
     return Stage(
         name=wiring.name,

@@ -17,6 +17,7 @@ from amendment.llm.tokens import Tokens
 from amendment.preference import load_judge_folder
 from amendment.run.runfile.config import RunFile
 from amendment.run.runfile.rounds import round_step
+from amendment.stages import stages_of
 from amendment.stages.contract import JudgeEntry
 
 __all__ = ["ASKING", "asked_models", "is_asking", "price_table", "prices_of", "unbounded", "unpriced"]
@@ -105,7 +106,7 @@ def _is_to_write(judge: JudgeEntry, config: RunFile, base: Path, stages: Collect
 def asked_models(config: RunFile, stages: Collection[str] = ASKING) -> frozenset[str]:
     """The entries under `models` that these stages ask."""
     asked = {
-        "critique": [config.critique.model] if config.critique else [],
+        **{stage.name: [ask.model for ask in stage.asks()] for stage in stages_of(config)},
         "candidates": [source.model for source in config.candidates if isinstance(source, ModelSource)],
         "construct": [side.model for source in config.constructions for side in source.sides],
         "judging": [entry.model for entry in config.judging.every_judge] if config.judging else [],

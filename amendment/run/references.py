@@ -16,6 +16,7 @@ from amendment.run.runfile.constructing import Construction, StrongWeak
 from amendment.run.runfile.rounds import round_step
 from amendment.run.runfile.spot_checks import SpotCheckStage
 from amendment.run.wiring import Lack, Wiring, lacks, wire
+from amendment.stages import stages_of
 from amendment.stages.contract import JudgeEntry
 from amendment.stages.rounds.checking import round_problems
 from amendment.yamlfile import Loc, did_you_mean, format_path
@@ -38,6 +39,8 @@ def reference_problems(config: RunFile) -> Iterator[tuple[Loc, str]]:
     for loc, name in _policies_named(config):
         if name in POLICY_STAGES and getattr(config, name) is None:
             yield loc, f"the run has no stage {name!r}; add it, or name a model under models"
+    for stage in stages_of(config):
+        yield from stage.problems()
     yield from _missing_parts(config)
     yield from _one_model_twice(config)
     yield from _probed_judges(config)
@@ -63,8 +66,8 @@ def _stage_names(config: RunFile) -> Iterator[tuple[Loc, str]]:
 
 def _models_named(config: RunFile) -> Iterator[tuple[Loc, str]]:
     """Every place that names a model which has to stand under `models`."""
-    if config.critique:
-        yield ("critique", "model"), config.critique.model
+    for stage in stages_of(config):
+        yield from ((ask.place, ask.model) for ask in stage.asks())
     for index, source in enumerate(config.constructions):
         for key, side in zip(_side_keys(source), source.sides, strict=False):
             yield ("construct", index, key), side.model

@@ -52,12 +52,6 @@ def _inputs(context: Context) -> Settings:
     }
 
 
-def _critique(context: Context) -> Settings:
-    stage = context.config.critique
-    assert stage is not None
-    return {**_dump(stage), **_model(context, stage.model), **_constitutions(context)}
-
-
 def _base(context: Context) -> Settings:
     assert context.config.base is not None
     return _dump(context.config.base)
@@ -232,7 +226,6 @@ def _evaluate_labels(context: Context) -> Settings:
 
 SETTINGS: dict[str, Callable[[Context], Settings]] = {
     "inputs": _inputs,
-    "critique": _critique,
     "base": _base,
     "sft": partial(_training, name="sft"),
     "candidates": _candidates,

@@ -13,6 +13,8 @@ from typing import NamedTuple
 from amendment.data.sources import ModelSource
 from amendment.run.runfile.config import DpoStage, EvaluateStage, RewardStage, RunFile
 from amendment.run.runfile.rounds import RoundsStage, in_round, policy_of, stage_of
+from amendment.stages.contract import Stage
+from amendment.stages.critique import Critiquing
 from amendment.stages.guarding import reads_reward_model
 from amendment.stages.judging import candidate_tables, judging_tables
 from amendment.stages.rounds.deriving import round_config
@@ -35,6 +37,7 @@ class Wiring(NamedTuple):
     name: str
     needs: tuple[str, ...]
     makes: tuple[str, ...]
+    stage: Stage | None = None
 
 
 class Lack(NamedTuple):
@@ -48,7 +51,7 @@ def wire(config: RunFile) -> list[Wiring]:
     """The stages of a run file, in the order of Constitutional AI; each artefact is called `stage/table`."""
     return [
         Wiring("inputs", (), _tables("inputs", "prompts", "split", "candidates", "verdicts", "judgements")),
-        *_critique(config),
+        *_of(Critiquing, config),
         *_policies(config),
         *_candidates(config),
         *_construct(config),
@@ -71,9 +74,10 @@ def _models(config: RunFile, names: Iterable[str]) -> tuple[str, ...]:
     return tuple(f"models/{name}" for name in names if name in config.policies)
 
 
-def _critique(config: RunFile) -> Iterable[Wiring]:
-    if config.critique:
-        yield Wiring("critique", ("inputs/prompts",), _tables("critique", "candidates", "critiques", "endings"))
+def _of(kind: type[Stage], config: RunFile) -> Iterable[Wiring]:
+    """A stage that is a class of its own."""
+    for stage in kind.of(config):
+        yield Wiring(stage.name, stage.reads, stage.writes, stage)
 
 
 def _policies(config: RunFile) -> Iterable[Wiring]:

@@ -1,1 +1,14 @@
-"""What each stage of a run does."""
+"""The stages of a run, one file each. `STAGES` lists them in the order of the chain."""
+
+from amendment.stages.contract import RunSettings, Stage
+from amendment.stages.critique import Critiquing
+
+__all__ = ["STAGES", "stages_of"]
+
+STAGES: tuple[type[Stage], ...] = (Critiquing,)
+"""Adding a stage is a file of this subpackage and its class here."""
+
+
+def stages_of(settings: RunSettings) -> list[Stage]:
+    """The stages that a run file has."""
+    return [stage for kind in STAGES for stage in kind.of(settings)]

@@ -27,6 +27,7 @@ from amendment.stages.endings import Tables
 from amendment.yamlfile import Loc
 
 __all__ = [
+    "Ask",
     "BudgetPart",
     "CallsPart",
     "Context",
@@ -38,6 +39,7 @@ __all__ = [
     "RunSettings",
     "Stage",
     "Step",
+    "constitution_key",
     "dump",
 ]
 
@@ -93,6 +95,27 @@ class RunSettings(DataSources):
     def part(self, kind: type[P]) -> P | None:
         """The settings of a stage by their class; None where the run file has none."""
         return next((value for name in type(self).model_fields if isinstance(value := getattr(self, name), kind)), None)
+
+    def need(self, kind: type[P]) -> P:
+        """The same where the run file is known to have it."""
+        part = self.part(kind)
+        assert part is not None, kind
+        return part
+
+
+class Ask(NamedTuple):
+    """A model that a stage asks."""
+
+    place: Loc
+    """Where the run file names it."""
+    model: str
+    """Its name under `models`, or a policy that the run trains."""
+    role: Literal["write", "revise", "judge", "score"] = "write"
+    """What for: an answer, a chain of revisions by principles, verdicts by principles, scores without principles."""
+    judge: JudgeEntry | None = None
+    """How it is asked, where it judges."""
+    take: int | None = None
+    """Where it is asked about the first so many prompts alone."""
 
 
 class Made(NamedTuple):
@@ -250,8 +273,8 @@ class Stage:
     name: ClassVar[str]
     title: ClassVar[str]
     """What it does, in a few words, for people."""
-    fields: ClassVar[Mapping[str, tuple[Any, Any]]] = {}
-    """Its keys of the run file: a type and a pydantic Field each."""
+    Config: ClassVar[type[BaseModel] | None] = None
+    """Its part of the run file, under its name."""
     reads: tuple[str, ...] = ()
     """The artefacts that it needs, each called `stage/table`; what they hold makes its result out of date."""
     writes: tuple[str, ...] = ()
@@ -261,16 +284,21 @@ class Stage:
 
     @classmethod
     def of(cls, settings: RunSettings) -> Iterable[Stage]:
-        """This stage as the run file has it: once where one of its keys is there."""
-        if any(getattr(settings, key, None) for key in cls.fields):
+        """This stage as the run file has it: once where its part is there."""
+        if cls.Config and settings.part(cls.Config):
             yield cls(settings)
+
+    @classmethod
+    def field(cls) -> tuple[Any, Any] | None:
+        """Type and default of its part of the run file, as pydantic takes them; None where it has no part."""
+        return (cls.Config | None, Field(default=None, description=cls.__doc__)) if cls.Config else None
 
     def key(self, context: Context) -> Mapping[str, Any]:
         """What of the settings and of files outside the run changes the result, as JSON values."""
         raise NotImplementedError
 
-    def asks(self) -> Iterable[tuple[Loc, str]]:
-        """The models under `models` that it asks, each with the place of the run file that names it."""
+    def asks(self) -> Iterable[Ask]:
+        """The models that it asks."""
         return ()
 
     def problems(self) -> Iterable[Note]:
@@ -297,6 +325,11 @@ class Stage:
     def lines(self, counts: Mapping[str, Any]) -> list[str] | None:
         """Its counts as Markdown lines; None where a list of names and numbers says it all."""
         return None
+
+
+def constitution_key(context: Context) -> dict[str, Any]:
+    """The constitutions, for the key of a stage that asks by principles."""
+    return {"constitutions": [constitution.reference for constitution in context.constitutions]}
 
 
 def dump(part: BaseModel, *, without: set[str] | None = None) -> dict[str, Any]:

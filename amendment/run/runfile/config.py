@@ -10,10 +10,8 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from amendment.critique import ChainSettings
 from amendment.data.sources import (
     FileSource,
-    Name,
     Part,
     Source,
 )
@@ -31,6 +29,7 @@ from amendment.run.runfile.shares import Mix
 from amendment.run.runfile.smoothing import Smoothing
 from amendment.run.runfile.spot_checks import SpotCheckStage
 from amendment.stages.contract import BudgetPart, CallsPart, JudgeEntry, RunSettings
+from amendment.stages.critique import CritiqueConfig
 from amendment.training import TinyModel
 
 __all__ = [
@@ -38,7 +37,6 @@ __all__ = [
     "BudgetPart",
     "CallsPart",
     "CascadeSettings",
-    "CritiqueStage",
     "DatasetStage",
     "DpoStage",
     "EvaluateStage",
@@ -51,13 +49,6 @@ __all__ = [
 
 POLICY_STAGES = ("base", "sft", "dpo")
 """Stages that make a policy; their names can stand wherever a model's can. See also `RunFile.policies`."""
-
-
-class CritiqueStage(ChainSettings):
-    """Draft, critique, revise."""
-
-    model: Name
-    """Drafts, critiques and revises."""
 
 
 class BaseStage(SftSettings):
@@ -179,7 +170,7 @@ class DpoStage(DpoSettings):
 class RunFile(RunSettings):
     """A whole run."""
 
-    critique: CritiqueStage | None = None
+    critique: CritiqueConfig | None = None
     """Draft an answer to each prompt, then criticise and revise it."""
     base: BaseStage | None = None
     """A small model made by this run, for rehearsals; a pretrained one needs no stage."""

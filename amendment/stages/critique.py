@@ -3,30 +3,62 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
-from amendment.critique import Chain, run_chain
+from amendment.critique import Chain, ChainSettings, run_chain
+from amendment.data.sources import Name
 from amendment.llm.model import Model
 from amendment.records import Candidate, Critique
-from amendment.run.context import Context
-from amendment.stages.contract import Item, Made
+from amendment.stages.contract import Ask, Context, Item, Made, RunSettings, Stage, constitution_key, dump
 from amendment.stages.endings import Tables
 
-__all__ = ["ChainStep"]
+__all__ = ["CritiqueConfig", "Critiquing"]
 
 
-class ChainStep:
+class CritiqueConfig(ChainSettings):
+    """Draft, critique, revise."""
+
+    model: Name
+    """Drafts, critiques and revises."""
+
+
+class Critiquing(Stage):
+    """Draft an answer to each prompt, then criticise and revise it."""
+
+    name = "critique"
+    title = "draft, critique, revise"
+    Config = CritiqueConfig
+    reads = ("inputs/prompts",)
+    writes = ("critique/candidates", "critique/critiques", "critique/endings")
+
+    def __init__(self, settings: RunSettings) -> None:
+        super().__init__(settings)
+        self.config = settings.need(CritiqueConfig)
+
+    def key(self, context: Context) -> Mapping[str, Any]:
+        """The chain's settings, its model and its principles."""
+        return {**dump(self.config), **context.model_key(self.config.model), **constitution_key(context)}
+
+    def asks(self) -> Iterator[Ask]:
+        """One model does all three."""
+        yield Ask(("critique", "model"), self.config.model, "revise")
+
+    def begin(self, context: Context) -> _Chains:
+        """Open the model."""
+        return _Chains(context, self.config)
+
+
+class _Chains:
     """A chain for each prompt."""
 
     name = "critique"
     reads: tuple[str, ...] = ()
     makes = "critique/candidates"
 
-    def __init__(self, context: Context) -> None:
-        assert context.config.critique is not None
-        self._context = context
-        self._stage = context.config.critique
-        self._model = context.model(self._stage.model)
+    def __init__(self, context: Context, config: CritiqueConfig) -> None:
+        self._context, self._config = context, config
+        self._model = context.model(config.model)
         self._counts: Counter[str] = Counter()
         self.models: Sequence[Model] = [self._model]
         self.tables = Tables(context.workspace, "critique", candidates=Candidate, critiques=Critique)
@@ -34,7 +66,7 @@ class ChainStep:
     async def work(self, item: Item) -> Chain:
         """Draft, critique and revise; a chain that ends early keeps what it has."""
         constitutions, seed = self._context.constitutions, self._context.config.seed
-        chain = await run_chain(item.prompt, self._model, constitutions, self._stage, seed=seed)
+        chain = await run_chain(item.prompt, self._model, constitutions, self._config, seed=seed)
         item.candidates[self.makes] = list(chain.candidates)
         item.is_pending = chain.ending.outcome == "pending"
         return chain
