@@ -23,8 +23,9 @@ $(VENV)/.stamp: pyproject.toml constraints.txt
 demo: setup
 	$(BIN)/amendment run examples/quickstart.yaml
 
+# Two processes, a test file in one of them, since its tests share what was expensive to make.
 test: setup
-	$(BIN)/python -m pytest -m "not long"
+	$(BIN)/python -m pytest -m "not long" -n 2 --dist loadfile
 
 test-long: setup
 	$(BIN)/python -m pytest --hypothesis-profile=exploring

@@ -131,4 +131,4 @@ def test_the_wheel_holds_one_top_level_name_and_all_texts(tmp_path: Path) -> Non
 
 def test_no_file_of_the_package_is_longer_than_a_reader_can_hold() -> None:
     lengths = {path: len(path.read_text(encoding="utf-8").splitlines()) for path in SOURCES}
-    assert {path: length for path, length in lengths.items() if length > 400} == {}
+    assert {path: length for path, length in lengths.items() if length > 500} == {}
