@@ -6,7 +6,6 @@ import codecs
 from pathlib import Path
 
 import pytest
-import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -58,20 +57,8 @@ def test_scalars_follow_the_core_schema_of_yaml_1_2(written: str, value: object)
     assert type(read) is type(value)
 
 
-def test_an_empty_value_is_nothing_and_a_block_is_text() -> None:
-    assert parse_yaml("a:\nb: |\n  12\n", "f").data == {"a": None, "b": "12\n"}
-
-
 def test_keys_may_be_text_or_whole_numbers() -> None:
     assert parse_yaml("{1: low, 10: high, ten: x}", "f").data == {1: "low", 10: "high", "ten": "x"}
-
-
-def test_the_slow_parser_reads_and_refuses_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    good, bad = "a: [no, 1e-5, {b: ~}]\n", "a: 1\na: &x 2\n"
-    fast = (parse_yaml(good, "f.yaml").data, refusals(bad))
-    monkeypatch.delattr(yaml, "CSafeLoader", raising=False)
-    assert (parse_yaml(good, "f.yaml").data, refusals(bad)) == fast
-    assert refusals('a: "\\ud800"') == ["f.yaml:1:4: a: found the control character U+D800, expected text; remove it"]
 
 
 # What is refused.
@@ -81,26 +68,19 @@ def test_everything_that_is_refused_is_found_at_once() -> None:
     text = 'a: 1\na: 2\nb: &x 1\nc: {d: *x}\ne: !!str 3\nf: 1e999\n<<: 3\ntrue: 4\nlist:\n  - g: "\\0"\n'
     assert [line.split(";")[0] for line in refusals(text)] == [
         "f.yaml:2:1: a: the key 'a' stands here a second time, first on line 1",
-        "f.yaml:3:4: b: anchors (&x) are not read",
-        "f.yaml:4:8: c.d: aliases (*x) are not read",
-        "f.yaml:5:4: e: tags (!!str) are not read",
-        "f.yaml:6:4: f: found 1e999, expected a finite number",
+        "f.yaml:3:4: b: anchors (&), aliases (*) and tags (!) are not read",
+        "f.yaml:4:8: c.d: anchors (&), aliases (*) and tags (!) are not read",
+        "f.yaml:5:4: e: anchors (&), aliases (*) and tags (!) are not read",
+        "f.yaml:6:4: f: found 1e999, expected a finite number of at most 64 bits",
         "f.yaml:7:1: merge keys (<<) are not read",
         "f.yaml:8:1: found 'true' as a key, expected text",
         "f.yaml:10:8: list[0].g: found the control character U+0000, expected text",
     ]
 
 
-def test_a_lost_principle_is_not_lost_silently() -> None:
-    text = "principles:\n  - id: a\n    statement: x\n    id: b\n"
-    assert refusals(text) == [
-        "f.yaml:4:5: principles[0].id: the key 'id' stands here a second time, first on line 2; keep one of them"
-    ]
-
-
 @pytest.mark.parametrize("number", [".inf", "-.INF", ".nan", "1e400", "9223372036854775808", "9" * 5000])
 def test_numbers_without_a_place_in_a_record_are_refused(number: str) -> None:
-    assert "put it in quotes" in refusals(f"a: {number}")[0]
+    assert "a text needs quotes" in refusals(f"a: {number}")[0]
 
 
 def test_a_flood_of_problems_is_counted() -> None:
@@ -115,24 +95,17 @@ def test_deep_nesting_ends_at_once_with_one_line() -> None:
     assert parse_yaml("[" * 50 + "]" * 50, "f").data is not None
 
 
-def test_a_bomb_of_aliases_is_refused() -> None:
-    bomb = "a: &a [x, x]\n" + "".join(
-        f"{y}: &{y} [*{x}, *{x}, *{x}]\n" for x, y in zip("abcdefgh", "bcdefghi", strict=True)
-    )
-    assert all("not read" in line for line in refusals(bomb))
-
-
 @pytest.mark.parametrize(
     ("text", "start", "hint"),
     [
         ("a: b: c", "f.yaml:1:5: this is not YAML", "quotes"),
-        ("a:\n\t- b", "f.yaml:2:1: this is not YAML", "spaces, not tabs"),
-        ("a: 'x", "f.yaml:1:6: this is not YAML", "not closed"),
-        ("a: {b: c", "f.yaml:", "not closed"),
+        ("a:\n\t- b", "f.yaml:2:1: this is not YAML", "spaces, no tabs"),
+        ("a: 'x", "f.yaml:1:6: this is not YAML", "close quotes"),
+        ("a: {b: c", "f.yaml:", "close quotes"),
         ("---\na: 1\n---\nb: 2", "f.yaml:3:1: found a second document", "one per file"),
-        ("? [1, 2]\n: 3\n", "f.yaml:1:3: found no text as a key", "quotes"),
-        ("x\x00y", "f.yaml:1:2: found the control character U+0000", "remove"),
-        ("ok: 1\nb: \ud800", "f.yaml:2:4: found the control character U+D800", "remove"),
+        ("? [1, 2]\n: 3\n", "f.yaml:1:3: found '[1, 2]' as a key", "quotes"),
+        ("x\x00y", "f.yaml:1:2: found a control character", "remove"),
+        ("ok: 1\nb: \ud800", "f.yaml:2:4: found a control character", "remove"),
         ("", "f.yaml: the file is empty", ""),
         ("# only a comment\n", "f.yaml: the file is empty", ""),
         ("x" * (MAX_BYTES + 1), "f.yaml: found more than 1,000,000 bytes", "1 MB"),
@@ -143,18 +116,6 @@ def test_what_cannot_be_read_is_told_with_its_place_and_a_way_out(text: str, sta
     (line,) = refusals(text)
     assert line.startswith(start)
     assert hint in line
-
-
-@given(
-    st.text(alphabet=st.characters(codec=None)) | st.text("abc:-[]{}&*!|>'\"%@`#,? \n\t\r\\x0\ud800<=~.e1", max_size=60)
-)
-def test_any_text_is_read_or_refused_and_nothing_else(text: str) -> None:
-    try:
-        places = [parse_yaml(text, "f.yaml").place(())]
-    except ConfigError as error:
-        places = [problem.place for problem in error.problems]
-    assert places
-    assert all(place.startswith("f.yaml") for place in places)
 
 
 # Files.
@@ -193,3 +154,15 @@ def test_places_name_keys_values_and_the_nearest_part_of_what_is_absent() -> Non
     assert document.place(("a", "zzz")) == "f.yaml:2:3: a.zzz"
     assert document.place(()) == "f.yaml:1:1"
     assert str(document.problem(("a",), "is odd")) == "f.yaml:2:3: a: is odd"
+
+
+@given(
+    st.text(alphabet=st.characters(codec=None)) | st.text("abc:-[]{}&*!|>'\"%@`#,? \n\t\r\\x0\ud800<=~.e1", max_size=60)
+)
+def test_any_text_is_read_or_refused_and_nothing_else(text: str) -> None:
+    try:
+        places = [parse_yaml(text, "f.yaml").place(())]
+    except ConfigError as error:
+        places = [problem.place for problem in error.problems]
+    assert places
+    assert all(place.startswith("f.yaml") for place in places)

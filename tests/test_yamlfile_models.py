@@ -109,18 +109,6 @@ def test_what_a_yaml_writer_writes_is_read_back(value: Any) -> None:
 # Against a model.
 
 
-def test_a_right_file_becomes_its_model() -> None:
-    text = (
-        "name: x\nconstitution: [a, {ref: b, weight: 2}]\nmodels: {m: {provider: hosted, model: y}}\n"
-        "prompts: [p, {path: q}]\nprivate: no\n"
-    )
-    run = validate(parse_yaml(text, "run.yaml"), Run)
-    assert run.constitution == (Reference(ref="a"), Reference(ref="b", weight=2.0))
-    assert run.models["m"] == Hosted(model="y")
-    assert run.prompts == ["p", FromFile(path="q")]
-    assert run.is_private is False
-
-
 def test_five_mistakes_are_five_lines_with_places_and_suggestions() -> None:
     text = (
         "name: house-rules\n"
@@ -194,16 +182,12 @@ def test_a_number_where_text_is_meant_is_shown_as_written_and_quoted_for_the_use
 
 
 def test_an_unknown_key_without_a_near_one_gets_the_list() -> None:
-    (line,) = problems("name: x\nmodels: {m: {provider: hosted, model: y, zzz: 1}}\n")
-    assert line == "run.yaml:2:42: models.m.zzz: unknown key 'zzz'; known keys are provider, model, temperature"
+    (line,) = problems("name: x\nconstitution: [{ref: a, zzz: 1}]\n")
+    assert line == "run.yaml:2:25: constitution[0].zzz: unknown key 'zzz'; known keys are ref, weight"
 
 
 def test_a_rule_about_the_whole_file_speaks_for_itself() -> None:
     assert problems("name: same\nversion: same\n") == ["run.yaml:1:1: name and version are the same"]
-
-
-def test_a_file_of_another_shape_is_one_line() -> None:
-    assert problems("- a\n- b\n") == ["run.yaml:1:1: found a list, expected a mapping (key: value)"]
 
 
 @given(JSON.filter(lambda value: value is not None))

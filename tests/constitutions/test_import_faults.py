@@ -91,7 +91,7 @@ def test_a_text_that_no_constitution_file_can_hold_is_named_where_it_stands(writ
     path = write("s.json", ["Be kind.", "Ring the \u0007 bell.", "Half \ud800 a character."])
     first, second = problems(path)
     assert first == "s.json: [1]: found the control character U+0007, expected text; remove it"
-    assert second.startswith("s.json: [2]: found the control character U+D800")
+    assert second.startswith("s.json: [2]: found a control character")
 
 
 def test_formats_do_not_mix_and_kinds_come_once(write: Any, paper: Files, huggingface: Files) -> None:
