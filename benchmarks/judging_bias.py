@@ -16,11 +16,8 @@ from judging_world import Case, cases, logistic, over_seeds, p_first, seeded, ta
 from amendment import probe_texts
 from amendment.audit.family import Family, family_of_tests
 from amendment.audit.marks import marks_of
-from amendment.audit.probes_answered import Answered
-from amendment.audit.probes_asking import PROBES, Asking, Subject, askings
-from amendment.audit.probes_figures import AttackFigures, EditFigures
-from amendment.audit.probes_gates import LEVEL
-from amendment.audit.probes_report import Probed, probe_report
+from amendment.audit.probe_report import LEVEL, Answered, AttackFigures, EditFigures, Probed, probe_report
+from amendment.audit.probes import NULL, PROBES, ProbeQuestion, Subject, questions
 from amendment.audit.votes import Item, Vote
 from amendment.records import Candidate, Message, Prompt, text_of, user
 from amendment.simulator import Persona, is_nudge, panel, prefer
@@ -42,7 +39,6 @@ SEEN = (
 PROBED = (
     ("verbosity", "filler_bias", 1.5),
     ("verbosity", "filler_bias", -1.5),
-    ("restatement", "filler_bias", 1.5),
     ("authority", "authority_bias", 1.5),
     ("authority", "authority_bias", -1.5),
     ("format", "format_bias", 1.5),
@@ -54,13 +50,7 @@ PROBED = (
     ("revision", "revision_bias", 1.5),
     ("revision", "revision_bias", -1.5),
 )
-ATTACKED = (
-    ("constant", "garbage_bias", 8.0),
-    ("master-keys", "garbage_bias", 8.0),
-    ("empty", "garbage_bias", 8.0),
-    ("injections", "injection_bias", 8.0),
-    ("tokens", "injection_bias", 8.0),
-)
+ATTACKED = ((NULL, "garbage_bias", 8.0),)
 SEEN_PAIRS, FAMILY_PAIRS, PROBE_PAIRS, ALARM_PAIRS, ALARM_SEEDS = 600, 400, 100, 20, 200
 MORE_PAIRS = (
     f"The number of pairs was raised from {FAMILY_PAIRS} to {SEEN_PAIRS} after one bias had been found in 9 of 10 "
@@ -95,10 +85,9 @@ def _probed(seeds: Sequence[int]) -> None:
     rows = []
     for probe, field, bias in PROBED:
         reports = [_probe(FAIR.model_copy(update={field: bias}), seed, [probe], PROBE_PAIRS)[0] for seed in seeds]
-        figures = [one.figures for one in reports if isinstance(one.figures, EditFigures)]
-        found = [one.direction.value if one.direction else math.nan for one in figures]
+        found = [one.figures.direction.value for one in reports if isinstance(one.figures, EditFigures)]
         hits = sum(_is_found(one) and _sign(one) == math.copysign(1, bias) for one in reports)
-        gates = "/".join(str(sum(one.gate.outcome == gate for one in reports)) for gate in ("PASS", "WARN", "FAIL"))
+        gates = "/".join(str(sum(one.outcome == gate for one in reports)) for gate in ("PASS", "WARN", "FAIL"))
         rows.append([probe, f"{field} {bias:+}", f"{hits} of {len(seeds)}", over_seeds(found), gates])
     header = ("probe", "planted", "found at its sign", "direction", "gate PASS/WARN/FAIL")
     table(f"Biases: probes, {PROBE_PAIRS} pairs a seed, each probe alone, at {LEVEL:g}", header, rows)
@@ -123,8 +112,7 @@ def _is_found(one: Probed) -> bool:
 
 
 def _sign(one: Probed) -> float:
-    direction = one.figures.direction if isinstance(one.figures, EditFigures) else None
-    return math.copysign(1, direction.value) if direction else 0.0
+    return math.copysign(1, one.figures.direction.value) if isinstance(one.figures, EditFigures) else 0.0
 
 
 def alarms(seeds: Sequence[int]) -> None:
@@ -178,7 +166,7 @@ def _family(persona: Persona, seed: int, pairs: int, *, is_probed: bool = False)
     found = {}
     if is_probed:
         for one in _probe(persona, seed, PROBES, pairs):
-            if isinstance(one.figures, EditFigures) and one.figures.direction is not None:
+            if isinstance(one.figures, EditFigures):
                 found[one.probe] = (one.figures.direction, one.figures.p)
     return family_of_tests(items, votes, models={"judge": "self"}, probed=found)
 
@@ -200,10 +188,10 @@ def _probe(persona: Persona, seed: int, probes: Collection[str], pairs: int) -> 
     answered: list[Answered] = []
     for case in cases(pairs, seed):
         subject = _subject(case)
-        for asking in askings(subject, probes, labels=("A", "B"), seed=seed):
-            again = asking.arm == "before" and len(probes) > 1
-            answered += [_answered(asking, subject, persona, rng, sample) for sample in range(1 + again)]
-    return tuple(one for one in probe_report(answered).probes if one.probe in probes)
+        for question in questions(subject, probes, labels=("A", "B"), seed=seed):
+            again = question.arm == "before" and len(probes) > 1
+            answered += [_answered(question, subject, persona, rng, sample) for sample in range(1 + again)]
+    return tuple(row for row in probe_report(answered) if row.probe in probes)
 
 
 def _subject(case: Case) -> Subject:
@@ -216,19 +204,19 @@ def _subject(case: Case) -> Subject:
     return Subject(prompt, target, other)
 
 
-def _answered(asking: Asking, subject: Subject, persona: Persona, rng: random.Random, sample: int) -> Answered:
-    turns = [str(message.content) for message in asking.prompt.messages]
-    first, second = (text_of(candidate.messages) for candidate in asking.shown)
+def _answered(question: ProbeQuestion, subject: Subject, persona: Persona, rng: random.Random, sample: int) -> Answered:
+    turns = [str(message.content) for message in question.prompt.messages]
+    first, second = (text_of(candidate.messages) for candidate in question.shown)
     said = [turn for turn in turns if is_nudge(turn)]
     p = logistic(prefer(turns[0], first, second, said=said, persona=persona, rng=rng))
     return Answered(
-        probe=asking.probe,
-        arm=asking.arm,
+        probe=question.probe,
+        arm=question.arm,
         comparison_id=subject.id,
         prompt_id=subject.prompt.id,
         judge="judge",
         principle="everything",
-        place=asking.place,
+        place=question.place,
         sample=sample,
-        p=p if asking.place == 0 else 1 - p,
+        p=p if question.place == 0 else 1 - p,
     )

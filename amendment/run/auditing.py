@@ -15,8 +15,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from amendment import __version__
 from amendment.audit.certificate import Certificate, audit
-from amendment.audit.probes_answered import Answered
-from amendment.audit.probes_report import probe_lines, probe_report
+from amendment.audit.probe_report import Answered, Probed, probe_json, probe_lines, probe_report
 from amendment.audit.telling import certificate_lines
 from amendment.calibration.spot_check import SpotCheck
 from amendment.calibration.spot_check_lines import gate_lines, spot_check_json, spot_check_lines
@@ -213,12 +212,10 @@ def _pinned(config: RunFile, folder: Path) -> RunFile:
     return config.model_copy(update={"pairs": pinned(config.pairs), "verdicts": pinned(config.verdicts)})
 
 
-def _probes_of(folder: Path) -> dict[str, Any] | None:
-    """The report of a run's probes, made anew from what its judges answered; None where it has none."""
+def _probes_of(folder: Path) -> Sequence[Probed]:
+    """The report of a run's probes, made anew from what its judges answered; empty where it has none."""
     workspace = RunFolder(folder)
-    if not workspace.path(PROBED).is_file():
-        return None
-    return probe_report(workspace.rows(PROBED, Answered)).to_json()
+    return probe_report(workspace.rows(PROBED, Answered)) if workspace.path(PROBED).is_file() else ()
 
 
 def _write(
@@ -226,7 +223,7 @@ def _write(
     folder: Path,
     config: RunFile,
     *,
-    probes: dict[str, Any] | None = None,
+    probes: Sequence[Probed] = (),
     people: SpotCheck | None = None,
 ) -> Audited:
     if (folder / "stages").is_dir():
@@ -240,7 +237,7 @@ def _written(
     config: RunFile,
     known: Certificate | None = None,
     *,
-    probes: dict[str, Any] | None = None,
+    probes: Sequence[Probed] = (),
     people: SpotCheck | None = None,
 ) -> Audited:
     """Both files, of the certificate that is known or else of the one that the votes give."""
@@ -248,7 +245,7 @@ def _written(
     banner = simulated_banner(config)
     files = [facts._asdict() for facts in dict.fromkeys(inputs.files)]
     told = {"toolkit": __version__, "simulated": banner, "files": files, "read": dict(inputs.counts)}
-    document = {**certificate.to_json(), **told, **({"probes": probes} if probes else {})}
+    document = {**certificate.to_json(), **told, **({"probes": probe_json(probes)} if probes else {})}
     if people:
         gate = gate_json(gates_of(people, certificate, config))
         document |= {"spot_check": spot_check_json(people), "gate": gate}
@@ -261,7 +258,7 @@ def _written(
         *rest,
         *_spot_check_lines(people, certificate, config),
         *cost_lines(inputs.cost),
-        *_probe_lines(probes),
+        *(["", *probe_lines(probes)] if probes else []),
     ]
     lines += _files(inputs)
     write_text(folder / NAMES[0], json.dumps(document, indent=1, allow_nan=False) + "\n")
@@ -273,10 +270,6 @@ def _spot_check_lines(people: SpotCheck | None, certificate: Certificate, config
     if people is None:
         return []
     return ["", *spot_check_lines(people), "", *gate_lines(gates_of(people, certificate, config))]
-
-
-def _probe_lines(probes: dict[str, Any] | None) -> list[str]:
-    return ["", *probe_lines(probes)] if probes else []
 
 
 def _files(inputs: AuditInputs) -> list[str]:

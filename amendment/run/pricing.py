@@ -77,9 +77,7 @@ def _written_to(config: RunFile, base: Path, stages: Collection[str]) -> frozens
     """The models that these stages ask for more than a letter."""
     judging, evaluate = config.judging, config.evaluate
     if judging:
-        texts = tuple(
-            one for one in judging.every_judge if _writes(one, base) or _is_to_write(one, config, base, stages)
-        )
+        texts = tuple(entry for entry in judging.every_judge if _writes(entry, base))
         judging = judging.model_copy(update={"judges": texts, "cascade": None})
     if evaluate and evaluate.judge and not _writes(evaluate.judge, base):
         evaluate = evaluate.model_copy(update={"judge": None})  # the other judges of an evaluation write
@@ -97,20 +95,15 @@ def _writes(judge: JudgeEntry, base: Path) -> bool:
         return False
 
 
-def _is_to_write(judge: JudgeEntry, config: RunFile, base: Path, stages: Collection[str]) -> bool:
-    """Whether a judge that answers with a letter is asked for its reasons by a probe."""
-    other = config.probes.other_way(judge.protocol) if config.probes and "probes" in stages else None
-    return other is not None and _writes(judge.model_copy(update={"protocol": other}), base)
-
-
 def asked_models(config: RunFile, stages: Collection[str] = ASKING) -> frozenset[str]:
     """The entries under `models` that these stages ask."""
+    judges = [entry.model for entry in config.judging.every_judge] if config.judging else []
     asked = {
         **{stage.name: [ask.model for ask in stage.asks()] for stage in stages_of(config)},
         "candidates": [source.model for source in config.candidates if isinstance(source, ModelSource)],
         "construct": [side.model for source in config.constructions for side in source.sides],
-        "judging": [entry.model for entry in config.judging.every_judge] if config.judging else [],
-        "probes": _probed(config),
+        "judging": judges,
+        "probes": judges if config.probes else [],
         "dpo": _guarding(config),
         "evaluate": _evaluated(config),
     }
@@ -118,13 +111,6 @@ def asked_models(config: RunFile, stages: Collection[str] = ASKING) -> frozenset
     stages = {*stages, *steps - {"candidates"}}  # those of further rounds no model under `models` writes
     names = {name for stage, models in asked.items() if stage in stages for name in models}
     return frozenset(names - set(config.policies))
-
-
-def _probed(config: RunFile) -> list[str]:
-    """The models of the judges that are probed."""
-    if not (config.judging and config.probes):
-        return []
-    return [entry.model for entry in config.judging.every_judge if config.probes.takes(entry.model)]
 
 
 def _guarding(config: RunFile) -> list[str]:

@@ -43,7 +43,6 @@ def reference_problems(config: RunFile) -> Iterator[tuple[Loc, str]]:
         yield from stage.problems()
     yield from _missing_parts(config)
     yield from _one_model_twice(config)
-    yield from _probed_judges(config)
     if config.judging:
         yield from _jury_problems(config, config.judging)
     if config.spot_check:
@@ -108,15 +107,6 @@ def judges_of(config: RunFile) -> Iterator[tuple[Loc, JudgeEntry]]:
             yield ("judging", "judges", index), entry
         for index, entry in enumerate(config.judging.cascade.then if config.judging.cascade else ()):
             yield ("judging", "cascade", "then", index), entry
-
-
-def _probed_judges(config: RunFile) -> Iterator[tuple[Loc, str]]:
-    """Judges that are to be probed and are none of `judging`, nor of its cascade."""
-    known = [entry.model for entry in config.judging.every_judge] if config.judging else []
-    for index, name in enumerate(config.probes.judges if config.probes and known else ()):
-        if name not in known:
-            told = f"no judge of judging asks model {name!r}{did_you_mean(name, known)}"
-            yield ("probes", "judges", index), f"{told}; there are {', '.join(known)}"
 
 
 def _jury_problems(config: RunFile, stage: JudgingStage) -> Iterator[tuple[Loc, str]]:

@@ -27,7 +27,7 @@ from amendment.stages.constructing import plan_draws
 from amendment.stages.contract import JudgeEntry
 from amendment.stages.labels import Labelling, labels_state
 from amendment.stages.mixing import mix_labels, mix_shares
-from amendment.stages.probing import other_way, probed_judges
+from amendment.stages.probing import probed_judges
 from amendment.stages.sampling import sample_settings
 
 __all__ = ["SETTINGS", "Settings"]
@@ -120,8 +120,7 @@ def _probes(context: Context) -> Settings:
     assert stage is not None
     settings: Settings = {**_dump(stage), "probed": _json(probed_judges(config)), **_constitutions(context)}
     for entry in probed_judges(config):
-        for one in filter(None, (entry, other_way(config, entry))):
-            settings |= {**_model(context, one.model), **_judge(context, one)}
+        settings |= {**_model(context, entry.model), **_judge(context, entry)}
     return settings
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from amendment.audit.probes_report import gate_rows
+from amendment.audit.probe_report import gate_rows
 from amendment.markdown import cell, table
 from amendment.run.evaluation_wording import judged_lines
 from amendment.run.shown import counts_shown, estimate_shown, number_shown
@@ -180,7 +180,7 @@ def _spread(value: Mapping[str, Any]) -> str:
 
 def _probes(found: Sequence[Mapping[str, Any]]) -> list[str]:
     """The gates of all probes, a row each."""
-    return ["", *table(gate_rows({"probes": found}))] if found else ["- probes: none could be made"]
+    return ["", *table(gate_rows(found))] if found else ["- probes: none could be made"]
 
 
 SPECIAL: dict[str, Callable[[Any], list[str]]] = {

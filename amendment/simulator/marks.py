@@ -27,22 +27,13 @@ def _lines(texts: Iterable[str]) -> Iterator[str]:
         yield from (line for label in _LABELS for line in probe_texts.named(text, label).split("\n") if line)
 
 
-_INJECTED = (
-    probe_texts.INJECTION_LINES,
-    probe_texts.SCORE_INJECTION_LINES,
-    *probe_texts.INJECTIONS,
-    *probe_texts.SCORE_INJECTIONS,
-    *probe_texts.TOKENS,
-)
 _MARKS = {
     probe_texts.VERBOSITY: "filler",
-    probe_texts.RESTATEMENT: "filler",
     probe_texts.AUTHORITY: "citation",
     **dict.fromkeys(_lines(probe_texts.FORMAT), "layout"),
     probe_texts.REVISED: "revised",
     probe_texts.ANSWER: "",
-    probe_texts.DISTRACTION: "",
-    **dict.fromkeys(_lines(_INJECTED), "injected"),
+    **dict.fromkeys(_lines((probe_texts.INJECTION, probe_texts.SCORE_INJECTION)), "injected"),
 }
 """A whole line -> what it shows; some show nothing and are no content either."""
 
@@ -83,8 +74,6 @@ def _look(answer: str) -> Look:
             continue
         dropped = True
         found.add(mark)
-        if line.strip() == probe_texts.RESTATEMENT:
-            break
     plain = "\n".join(kept).strip("\n") if dropped else answer
     if "injected" not in found and _says_nothing(plain):
         found.add("empty")

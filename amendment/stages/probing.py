@@ -3,7 +3,7 @@
 Covered: a seeded sample of what the stage `judging` has judged, one comparison a prompt as far as there are prompts;
 each comparison by one principle, the one by which its winner won most clearly, in the same words before and after the
 edit; every question in both displayed orders. Replies lie in the ledger, so that a run that was broken off goes on.
-Not covered: edits and figures, which stand in `calibration`.
+Not covered: edits (`audit.probes`) and figures (`audit.probe_report`).
 """
 
 from __future__ import annotations
@@ -11,13 +11,12 @@ from __future__ import annotations
 import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from statistics import fmean
-from typing import NamedTuple
+from typing import Any, Literal, NamedTuple
 
-from amendment.audit.probes_answered import Answered
-from amendment.audit.probes_asking import PLAIN, RATIONALE, Asking, Subject, Unasked, askings, can_be_probed, left_out
-from amendment.audit.probes_report import probe_report
+from amendment.audit.probe_report import Answered, probe_json, probe_report
+from amendment.audit.probes import PLAIN, Arm, ProbeQuestion, Subject, can_be_probed, questions
 from amendment.constitutions import Constitution, Principle
 from amendment.errors import AmendmentError, Transient
 from amendment.files import write_text
@@ -32,7 +31,7 @@ from amendment.stages.contract import JudgeEntry, Made
 from amendment.stages.endings import Tables
 from amendment.stages.judging import candidate_tables
 
-__all__ = ["make_probes", "other_way", "probed_judges"]
+__all__ = ["make_probes", "probed_judges"]
 
 FIGURES = "probes/figures.json"
 LABELS = {"pair": ("A", "B"), "pool": ("1", "2")}
@@ -41,23 +40,7 @@ LABELS = {"pair": ("A", "B"), "pool": ("1", "2")}
 
 def probed_judges(config: RunFile) -> list[JudgeEntry]:
     """The judges of the run that are probed, those of a cascade among them."""
-    if not (config.judging and config.probes):
-        return []
-    return [entry for entry in config.judging.every_judge if config.probes.takes(entry.model)]
-
-
-def other_way(config: RunFile, entry: JudgeEntry) -> JudgeEntry | None:
-    """The same judge with reasons where this one gives none, or without; None where it is not asked."""
-    other = config.probes.other_way(entry.protocol) if config.probes else None
-    return entry.model_copy(update={"protocol": other, "samples": 1}) if other else None
-
-
-@dataclass(frozen=True)
-class _Probed:
-    """A judge that is probed."""
-
-    judge: Judge
-    other_way: Judge | None
+    return list(config.judging.every_judge) if config.judging and config.probes else []
 
 
 class _Chosen(NamedTuple):
@@ -76,7 +59,7 @@ class _Chosen(NamedTuple):
 class _Task(NamedTuple):
     """One comparison for one judge."""
 
-    probed: _Probed
+    judge: Judge
     subject: Subject
     principle: str
     """Reference of the one it is judged by."""
@@ -90,30 +73,27 @@ class _Told(NamedTuple):
 
 def make_probes(context: Context) -> Made:
     """Ask the edited questions, and make figures of the answers. Raises AmendmentError where nothing was judged."""
-    stage = context.config.probes
+    stage, seed = context.config.probes, context.config.seed
     assert stage is not None
-    judges = [_open(context, entry) for entry in probed_judges(context.config)]
+    judges = [_judge(context, entry) for entry in probed_judges(context.config)]
     subjects = _subjects(context, _chosen(context))
-    tasks = [_Task(probed, subject, principle) for subject, principle in subjects for probed in judges]
-    asker = _Asker(stage.names, context.config.seed)
+    tasks = [_Task(judge, subject, principle) for subject, principle in subjects for judge in judges]
+
+    async def work(task: _Task) -> _Told:
+        return await _put(task, stage.names, seed)
+
     with Tables(context.workspace, "probes", answers=Answered) as tables:
 
         def keep(told: _Told) -> None:
-            tables.end(f"{told.task.subject.id}/{told.task.probed.judge.name}", told.ending)
+            tables.end(f"{told.task.subject.id}/{told.task.judge.name}", told.ending)
             tables.add("answers", told.answers)
 
-        models = [one.judge.model for one in judges]
-        context.pour("probes", tasks, asker.work, keep, total=len(tasks), models=models)
+        context.pour("probes", tasks, work, keep, total=len(tasks), models=[judge.model for judge in judges])
         endings = tables.close()
-    report = probe_report(context.workspace.rows("probes/answers", Answered)).to_json()
+    report = probe_json(probe_report(context.workspace.rows("probes/answers", Answered)))
     write_text(context.workspace.folder / FIGURES, json.dumps(report, indent=1, allow_nan=False) + "\n")
-    shown = [{name: one[name] for name in ("judge", "probe", "gate", "found")} for one in report["probes"]]
+    shown = [{name: row[name] for name in ("judge", "probe", "gate", "found")} for row in report["probes"]]
     return Made((*tables.artefacts, FIGURES), {"comparisons": len(subjects), **endings, "probes": shown})
-
-
-def _open(context: Context, entry: JudgeEntry) -> _Probed:
-    other = other_way(context.config, entry)
-    return _Probed(_judge(context, entry), _judge(context, other) if other else None)
 
 
 def _judge(context: Context, entry: JudgeEntry) -> Judge:
@@ -185,49 +165,37 @@ def _principle(verdicts: Iterable[Verdict], comparison: Comparison, *, a_lost: b
     return max(sorted(said), key=lambda name: fmean(said[name]))
 
 
-class _Asker:
-    """Puts the questions of the probes about one comparison after another."""
+async def _put(task: _Task, probes: Sequence[str], seed: int) -> _Told:
+    """Ask everything that the probes ask about one comparison."""
+    subject = task.subject
+    if not (can_be_probed(subject.target) and can_be_probed(subject.other)):
+        return _Told(task, [], Ending("invalid", "one of the answers is no text that could be edited"))
+    judge = _by_one(task.judge, task.principle)
+    asked = list(questions(subject, probes, labels=LABELS.get(judge.folder.unit), seed=seed))
 
-    def __init__(self, probes: Sequence[str], seed: int) -> None:
-        self._probes = probes
-        self._seed = seed
+    async def ask(question: ProbeQuestion) -> list[Answered]:
+        return await _ask(judge, task, question)
 
-    async def work(self, task: _Task) -> _Told:
-        """All questions of a task."""
-        probed = _Probed(
-            _by_one(task.probed.judge, task.principle),
-            task.probed.other_way and _by_one(task.probed.other_way, task.principle),
-        )
-        labels = LABELS.get(probed.judge.folder.unit)
-        possible = [name for name in self._probes if name != RATIONALE or probed.other_way]
-        questions = list(askings(task.subject, possible, labels=labels, seed=self._seed))
-        if not (can_be_probed(task.subject.target) and can_be_probed(task.subject.other)):
-            return _Told(task, [], Ending("invalid", "one of the answers is no text that could be edited"))
-
-        async def ask(question: Asking) -> list[Answered]:
-            return await _ask(probed, task, question)
-
-        try:
-            found = await flow(questions, ask, window=max(1, len(questions)))
-        except Transient as fault:
-            return _Told(task, [], ending_of(fault))
-        answers = [answer for some in found for answer in some]
-        left = left_out(task.subject, self._probes, {one.probe for one in answers}, labels=labels)
-        readable = not answers or any(answer.p is not None for answer in answers)
-        ending = Ending("done") if readable else Ending("invalid", "no verdict could be read")
-        return _Told(task, answers + [_unasked(task, probe, why) for probe, why in left.items()], ending)
+    try:
+        found = await flow(asked, ask, window=max(1, len(asked)))
+    except Transient as fault:
+        return _Told(task, [], ending_of(fault))
+    answers = [answer for some in found for answer in some]
+    readable = not answers or any(answer.p is not None for answer in answers)
+    unasked = [name for name in probes if name not in {question.probe for question in asked}]
+    answers += [_answered(task, name, "unasked") for name in unasked]
+    return _Told(task, answers, Ending("done") if readable else Ending("invalid", "no verdict could be read"))
 
 
-def _unasked(task: _Task, probe: str, why: Unasked) -> Answered:
-    """Word that a probe put no question about the comparison."""
+def _answered(task: _Task, probe: str, arm: Arm | Literal["unasked"], **values: Any) -> Answered:
     return Answered(
         probe=probe,
-        arm=why,
+        arm=arm,
         comparison_id=task.subject.id,
         prompt_id=task.subject.prompt.id,
-        judge=task.probed.judge.name,
+        judge=task.judge.name,
         principle=task.principle,
-        place=0,
+        **{"place": 0, **values},
     )
 
 
@@ -246,32 +214,18 @@ def _silenced(constitution: Constitution, principle: str) -> Constitution:
     return constitution.model_copy(update={"principles": kept})
 
 
-async def _ask(probed: _Probed, task: _Task, question: Asking) -> list[Answered]:
+async def _ask(judge: Judge, task: _Task, question: ProbeQuestion) -> list[Answered]:
     """One question, put twice where it is the plain one and the judge draws its verdicts."""
-    samples = min(2, probed.judge.samples) if question.probe == PLAIN else 1
-    asked = [(replace(probed.judge, samples=samples), question.probe, question.arm)]
-    if question.probe == PLAIN and probed.other_way:
-        asked.append((probed.other_way, RATIONALE, "edited"))
-    found = []
-    for judge, probe, arm in asked:
-        verdicts = await judge.verdicts(question.prompt, *question.shown)
-        for sample in sorted({one.sample for one in verdicts}):
-            row = Answered(
-                probe=probe,
-                arm=arm,
-                comparison_id=task.subject.id,
-                prompt_id=task.subject.prompt.id,
-                judge=probed.judge.name,
-                principle=task.principle,
-                place=question.place,
-                sample=sample,
-                p=_p_target([one for one in verdicts if one.sample == sample], question),
-            )
-            found.append(row)
-    return found
+    samples = min(2, judge.samples) if question.probe == PLAIN else 1
+    verdicts = await replace(judge, samples=samples).verdicts(question.prompt, *question.shown)
+    rows = []
+    for sample in sorted({verdict.sample for verdict in verdicts}):
+        p = _p_target([verdict for verdict in verdicts if verdict.sample == sample], question)
+        rows.append(_answered(task, question.probe, question.arm, place=question.place, sample=sample, p=p))
+    return rows
 
 
-def _p_target(verdicts: Sequence[Verdict], question: Asking) -> float | None:
+def _p_target(verdicts: Sequence[Verdict], question: ProbeQuestion) -> float | None:
     between = Comparison.between(*question.shown)
     p_a = judge_together(verdicts, orders="first", disagreement="mean", comparison=between).p_a
     return p_a if p_a is None or between.a == question.target.id else 1 - p_a

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from amendment.audit.probes_asking import PROBES, RATIONALE
+from amendment.audit.probes import PROBES
 from amendment.data.sources import OneOrMore, Part
 
 __all__ = ["ProbesStage"]
@@ -14,32 +14,14 @@ __all__ = ["ProbesStage"]
 ProbeName = Literal[
     "all",
     "verbosity",
-    "restatement",
     "authority",
     "format",
-    "distraction",
-    "noise",
-    "typo",
-    "paraphrase",
     "injection",
     "bandwagon",
     "sycophancy",
     "revision",
-    "rationale",
-    "constant",
-    "master-keys",
-    "injections",
-    "tokens",
-    "empty",
-    "truncated",
+    "null-answer",
 ]
-OTHER_WAY = {
-    "verdict": "reasoned",
-    "reasoned": "verdict",
-    "label-tokens": "reasoned-tokens",
-    "reasoned-tokens": "label-tokens",
-}
-"""Of a shipped judge the one that asks the same with reasons, or without."""
 
 
 def _no_twins(names: tuple[ProbeName, ...]) -> tuple[ProbeName, ...]:
@@ -58,9 +40,8 @@ class ProbesStage(Part):
     which: Annotated[tuple[ProbeName, ...], OneOrMore, AfterValidator(_no_twins)] = Field(
         default=("all",), min_length=1
     )
-    """Names of probes, each once, or all. An edit asks four questions a comparison and judge, an attack two."""
-    judges: Annotated[tuple[str, ...], OneOrMore] = ()
-    """Models whose judges are probed, of judging.judges and of its cascade; all of them where none is named."""
+    """Names of probes, each once, or all. An edit asks four questions a comparison and judge, a null answer
+    two."""
     clear: float = Field(default=0.5, ge=0, le=1)
     """Least |2P - 1| by which an answer must have won for an attack to be put against it: where both answers break a
     principle, one that says nothing may rightly win."""
@@ -72,12 +53,4 @@ class ProbesStage(Part):
     @property
     def names(self) -> tuple[str, ...]:
         """The probes that are asked, in the order of the reports."""
-        return PROBES if "all" in self.which else tuple(name for name in PROBES if name in self.which)
-
-    def takes(self, model: str) -> bool:
-        """Whether the judges that ask this model are probed."""
-        return not self.judges or model in self.judges
-
-    def other_way(self, protocol: str) -> str | None:
-        """The judge that is asked beside a shipped one, with reasons where that gives none, or without."""
-        return OTHER_WAY.get(protocol) if RATIONALE in self.names else None
+        return tuple(name for name in PROBES if "all" in self.which or name in self.which)

@@ -9,7 +9,25 @@ from amendment.yamlfile import Loc
 
 __all__ = ["RETIRED", "retired_settings"]
 
-RETIRED: dict[str, str] = {}
+_PROBES = {
+    "restatement": "verbosity",
+    "distraction": "verbosity",
+    "noise": "revision",
+    "typo": "revision",
+    "paraphrase": "revision",
+    "rationale": "the certificate's gate repetition",
+    "constant": "null-answer",
+    "master-keys": "null-answer",
+    "empty": "null-answer",
+    "truncated": "null-answer",
+    "injections": "injection",
+    "tokens": "injection",
+}
+RETIRED: dict[str, str] = {
+    "probes.judges": "is gone; every judge of judging and of its cascade is probed",
+    **{f"probes.which={name}": f"{name} is gone; use {new}" for name, new in _PROBES.items()},
+    **{f"probes.which.*={name}": f"{name} is gone; use {new}" for name, new in _PROBES.items()},
+}
 """From `path.of.key`, or `path.of.key=value`, to what to do; `*` is any name or index. Such as
 `"judging.ranking=knockout": "is gone; use ranking: adaptive"`."""
 

@@ -1,4 +1,4 @@
-"""Settings of judging, probes and guards that would change nothing or measure nothing, each with its place in the file.
+"""Settings of judging and guards that would change nothing or measure nothing, each with its place in the file.
 
 Covered: what the run file alone can tell. Not covered: what depends on the judges' folders, which `checks` looks at.
 """
@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from amendment.audit.probes_asking import RATIONALE
 from amendment.run.runfile.config import RunFile
 from amendment.yamlfile import Loc
 
@@ -35,21 +34,9 @@ def _of_guards(config: RunFile) -> Iterator[tuple[Loc, str]]:
 
 
 def _of_judging(config: RunFile) -> Iterator[tuple[Loc, str]]:
-    stage, probes = config.judging, config.probes
+    stage = config.judging
     if stage is None:
         return
     if len(stage.every_judge) == 1 and stage.jury in ("majority", "stacked"):
         told = f"{stage.jury} puts several judges together, and there is one"
         yield ("judging", "jury"), f"{told}; name more under judging.judges, or leave it out"
-    if probes and set(probes.names) == {RATIONALE} and not _drawn_twice(config):
-        told = "rationale compares with a judge that is drawn twice, and none is that could be asked the other way"
-        yield ("probes", "which"), f"{told}; set samples: 2 for a judge of protocol verdict or reasoned"
-
-
-def _drawn_twice(config: RunFile) -> bool:
-    """Whether a probed judge is drawn twice and can be asked with reasons and without."""
-    stage, probes = config.judging, config.probes
-    assert stage is not None
-    assert probes is not None
-    judges = [one for one in stage.every_judge if probes.takes(one.model)]
-    return not judges or any(one.samples > 1 and probes.other_way(one.protocol) for one in judges)

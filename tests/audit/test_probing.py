@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import json
-import re
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, get_args
 
 import pytest
 from typer.testing import CliRunner
 
-from amendment.audit.probes_answered import Answered
-from amendment.audit.probes_asking import PROBES
-from amendment.audit.probes_edits import EDITS
-from amendment.audit.probes_figures import EditFigures
-from amendment.audit.probes_report import probe_report
+from amendment.audit.probe_report import Answered
+from amendment.audit.probes import PROBES
 from amendment.cli import app
 from amendment.errors import ConfigError, Paused, Transient
 from amendment.preference import Judge
@@ -25,7 +20,6 @@ from amendment.run import Result, Run, audit_path, load_run_file
 from amendment.run.context import Context
 from amendment.run.engine import RunFolder
 from amendment.run.planning.portions import portions_of
-from amendment.run.pricing import unbounded
 from amendment.run.progress import QuietProgress
 from amendment.run.runfile.probes import ProbeName
 from amendment.stages.probing import make_probes, probed_judges
@@ -55,9 +49,9 @@ PLANTED = {
     "revision_bias": "revision",
 }
 """A bias of a persona, and the probe that looks for it."""
-GARBAGE = ("constant", "empty")
+NULL = "null-answer"
 SMALL = ("prompts=[{lilliput: 20}]", "probes.pairs=12")
-WHICH = f"probes.which=[distraction, {', '.join((*PLANTED.values(), *GARBAGE))}]"
+ALL = "probes.which=all"
 
 
 class Found:
@@ -87,19 +81,24 @@ def probed(folder: Path, *overrides: str) -> Found:
 @pytest.fixture(scope="module")
 def sound(tmp_path_factory: pytest.TempPathFactory) -> Found:
     """A judge without a bias."""
-    return probed(tmp_path_factory.mktemp("sound"), WHICH)
+    return probed(tmp_path_factory.mktemp("sound"), ALL)
 
 
 @pytest.fixture(scope="module")
 def biased(tmp_path_factory: pytest.TempPathFactory) -> Found:
     """A judge with every bias that can be planted."""
     planted = [f"models.judge.{name}=3" for name in PLANTED]
-    return probed(tmp_path_factory.mktemp("biased"), WHICH, "models.judge.garbage_bias=12", *planted)
+    return probed(tmp_path_factory.mktemp("biased"), ALL, "models.judge.garbage_bias=12", *planted)
 
 
 @pytest.fixture
-def run_text(run_file: Callable[[str], Path]) -> Path:
-    return run_file(PROBED)
+def run_text(tmp_path: Path) -> Path:
+    return written(tmp_path)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "run"
 
 
 @pytest.mark.parametrize("probe", PLANTED.values())
@@ -107,20 +106,11 @@ def test_a_planted_bias_is_found_at_its_sign(probe: str, biased: Found) -> None:
     found = biased.of[probe]
     assert found["gate"] == "FAIL"
     assert found["direction"]["low"] > 0
-    assert found["shift"]["low"] > 0
 
 
 @pytest.mark.parametrize("probe", ["verbosity", "authority", "format", "injection"])
-def test_a_bought_verdict_costs_robustness_which_the_control_keeps(probe: str, biased: Found, sound: Found) -> None:
-    found = biased.of[probe]
-    assert found["rr"]["high"] < found["control"]["low"]
-    assert found["rr"]["high"] < sound.of[probe]["rr"]["low"]
-
-
-def test_the_probe_of_no_bias_stays_quiet_beside_them(biased: Found) -> None:
-    found = biased.of["distraction"]
-    assert found["gate"] in ("PASS", "WARN")
-    assert found["direction"]["low"] <= 0 <= found["direction"]["high"]
+def test_a_bought_verdict_costs_robustness(probe: str, biased: Found, sound: Found) -> None:
+    assert biased.of[probe]["rr"]["high"] < sound.of[probe]["rr"]["low"]
 
 
 def test_a_bias_against_a_mark_has_the_other_sign(tmp_path: Path) -> None:
@@ -131,22 +121,19 @@ def test_a_bias_against_a_mark_has_the_other_sign(tmp_path: Path) -> None:
 
 
 def test_a_judge_without_a_bias_fails_no_edit(sound: Found) -> None:
-    assert list(sound.of) == [name for name in PROBES if name in sound.of]
-    edits = [one for name, one in sound.of.items() if name not in GARBAGE]
-    assert len(edits) == len(PLANTED) + 1
-    assert {one["gate"] for one in edits} <= {"PASS", "WARN"}
-    assert all(abs(one["direction"]["value"]) < 0.2 for one in edits)
+    assert list(sound.of) == list(PROBES)
+    edits = [row for name, row in sound.of.items() if name != NULL]
+    assert {row["gate"] for row in edits} <= {"PASS", "WARN"}
+    assert all(abs(row["direction"]["value"]) < 0.2 for row in edits)
 
 
-@pytest.mark.parametrize("probe", GARBAGE)
-def test_a_judge_that_likes_garbage_is_found_and_a_sound_one_lets_none_win(
-    probe: str, biased: Found, sound: Found
-) -> None:
-    assert biased.of[probe]["gate"] == "FAIL"
-    assert biased.of[probe]["wins"] == biased.of[probe]["prompts"] == sum(biased.of[probe]["won by"].values())
-    assert sound.of[probe]["wins"] == 0
-    assert sound.of[probe]["prompts"] > 0
-    assert "too few to say" in sound.of[probe]["found"]
+def test_a_judge_that_likes_null_answers_is_found_and_a_sound_one_lets_none_win(biased: Found, sound: Found) -> None:
+    found = biased.of[NULL]
+    assert found["gate"] == "FAIL"
+    assert found["wins"] == found["prompts"] == sum(found["won_by"].values())
+    assert sound.of[NULL]["wins"] == 0
+    assert sound.of[NULL]["prompts"] > 0
+    assert "too few to say" in sound.of[NULL]["found"]
 
 
 def test_a_probe_asks_by_one_principle_of_the_judgement_and_in_both_orders(sound: Found) -> None:
@@ -172,12 +159,8 @@ def test_the_sample_takes_another_prompt_before_a_second_comparison_of_one(tmp_p
 
 def test_a_judge_that_draws_its_verdicts_is_told_beside_its_repetition(tmp_path: Path) -> None:
     drawn = "judging.judges=[{model: judge, protocol: verdict, samples: 2}]"
-    found = probed(
-        tmp_path, drawn, "prompts=[{lilliput: 24}]", "probes.which=[authority, rationale]", "probes.pairs=20"
-    ).of
+    found = probed(tmp_path, drawn, "prompts=[{lilliput: 24}]", "probes.pairs=20").of
     assert found["authority"]["cr"]["n"] > 30  # 20 comparisons in two orders, but for verdicts that cannot be read
-    assert found["rationale"]["direction"] is None
-    assert found["rationale"]["gate"] in ("PASS", "WARN")
 
 
 @pytest.mark.parametrize("protocol", ["score", "listwise"])
@@ -193,35 +176,20 @@ def test_judges_of_one_answer_and_of_many_are_probed_in_the_words_that_they_read
         make_probes(context)
     finally:
         context.close()
-    found = {one.probe: one for one in probe_report(RunFolder(folder).rows("probes/answers", Answered)).probes}
+    document = json.loads((folder / "probes" / "figures.json").read_text())
+    found = {row["probe"]: row for row in document["probes"]}
     assert set(found) == {"injection", "bandwagon"}
-    assert (found["bandwagon"].gate.found == "not asked: it sees one answer") == (protocol == "score")
-    injection = found["injection"].figures
-    assert isinstance(injection, EditFigures)
-    assert injection.asked == (12 if protocol == "score" else 24)
-    assert injection.direction is not None
-    assert injection.direction.low > 0
+    assert (found["bandwagon"]["found"] == "not asked: it sees one answer") == (protocol == "score")
+    assert found["injection"]["asked"] == (12 if protocol == "score" else 24)
+    assert found["injection"]["direction"]["low"] > 0
 
 
-def test_a_probe_that_can_be_made_of_no_answer_asks_nothing_and_is_told_of_everywhere(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(EDITS, "typo", EDITS["typo"]._replace(change=lambda text, label: None))
-    until = Run.from_file(written(tmp_path), folder=tmp_path / "run", overrides=SMALL)(until="judging")
-    found = probed(tmp_path, *SMALL, "probes.which=[typo]")
-    assert until.sent > 0
-    assert found.result.sent == 0
-    assert found.of["typo"]["found"] == "typo: not possible here"
-    assert (found.of["typo"]["gate"], found.of["typo"]["rr"]["n"]) == ("not measured", 0)
-    assert "typo: not possible here" in (found.folder / "summary.md").read_text()
-    audited = audit_path(found.folder, folder=tmp_path / "audit")
-    assert any("typo: not possible here" in line for line in audited.lines)
-
-
-def test_an_attack_without_a_clear_win_says_so(tmp_path: Path) -> None:
-    found = probed(tmp_path, *SMALL, "models.judge.noise=3", "probes.clear=1", "probes.which=[empty]")
-    assert found.of["empty"]["found"] == "not asked: no answer won clearly"
-    assert found.of["empty"]["prompts"] == 0
+def test_a_null_answer_without_a_clear_win_is_told_everywhere(tmp_path: Path) -> None:
+    found = probed(tmp_path, *SMALL, "models.judge.noise=3", "probes.clear=1", f"probes.which=[{NULL}]")
+    assert (found.result.sent > 0, found.of[NULL]["prompts"]) == (True, 0)
+    audited = audit_path(found.folder, folder=tmp_path / "audit").lines
+    for lines in (audited, (found.folder / "summary.md").read_text().splitlines()):
+        assert any("not asked: no answer won clearly" in line for line in lines)
 
 
 def test_a_run_that_was_broken_off_in_its_probes_goes_on_where_it_was(
@@ -270,13 +238,12 @@ def test_a_plan_from_a_sample_of_the_prompts_counts_the_probes_of_the_whole_run(
 @pytest.mark.parametrize(
     ("override", "told"),
     [
-        ("probes.judges=[jugde]", "did you mean"),
+        ("probes.which=[rationale]", "rationale is gone"),
         ("probes.attack_by=[lilliput/corect]", "lilliput/correct"),
         ("probes.which=[verbosty]", "probes.which"),
         ("probes.pairs=0", "probes.pairs"),
         ("probes.which=[]", r"run\.yaml:\d+:\d+: probes\.which: "),
-        ("probes.which=[typo, noise, typo]", r"run\.yaml:\d+:\d+: probes\.which: .*typo stands here twice"),
-        ("probes.which=[rationale]", r"run\.yaml:\d+:\d+: probes\.which: rationale compares with a judge"),
+        ("probes.which=[format, revision, format]", r"run\.yaml:\d+:\d+: probes\.which: .*format stands here twice"),
     ],
 )
 def test_what_the_part_names_wrongly_is_told_before_anything_is_asked(
@@ -289,15 +256,14 @@ def test_what_the_part_names_wrongly_is_told_before_anything_is_asked(
 
 def test_the_second_judges_of_a_cascade_are_probed_too(run_text: Path) -> None:
     second = "judging.cascade={then: [{model: writer, protocol: reasoned}]}"
-    for named, models in ((), ["judge", "writer"]), (("probes.judges=[writer]",), ["writer"]):
-        config = load_run_file(run_text, [second, *named]).config
-        assert [entry.model for entry in probed_judges(config)] == models
+    assert [entry.model for entry in probed_judges(load_run_file(run_text, [second]).config)] == ["judge", "writer"]
 
 
-def test_probes_need_judges(run_file: Callable[[str], Path], folder: Path) -> None:
-    text = "".join(line for line in PROBED.splitlines(keepends=True) if not line.startswith(("judging", "candidates")))
+def test_probes_need_judges(run_text: Path, folder: Path) -> None:
+    lines = PROBED.splitlines(keepends=True)
+    run_text.write_text("".join(line for line in lines if not line.startswith(("judging", "candidates"))))
     with pytest.raises(ConfigError, match="judging"):
-        Run.from_file(run_file(text), folder=folder).check()
+        Run.from_file(run_text, folder=folder).check()
 
 
 def test_the_run_file_can_choose_every_probe_that_there_is() -> None:
@@ -313,13 +279,3 @@ def test_an_audit_of_the_runs_folder_shows_its_probes(biased: Found, tmp_path: P
     shown = CliRunner().invoke(app, ["audit", str(biased.folder), "--folder", str(tmp_path / "again"), "--json"])
     assert json.loads(shown.stdout)["probes"] == written["probes"]
     assert "| authority" in (biased.folder / "summary.md").read_text()
-
-
-def test_a_budget_asks_for_a_bound_where_a_probe_wants_reasons_of_a_judge_that_gives_a_letter(
-    run_file: Callable[[str], Path], tmp_path: Path
-) -> None:
-    far = "{provider: openai, model: m, base_url: 'http://127.0.0.1:1/v1', price: {input: 1, output: 1}}"
-    text = re.sub(r"judge: \{.*\}", f"judge: {far}", PROBED, count=1) + "budget: {usd: 1}\n"
-    for which, names in (("authority", []), ("authority, rationale", ["judge"])):
-        config = load_run_file(run_file(text), [f"probes.which=[{which}]"]).config
-        assert unbounded(config, tmp_path) == names
