@@ -11,7 +11,7 @@ import numpy as np
 from judging_world import Case, Looks, cases, drawn, looks, over_seeds, right, seeded, table
 from numpy.typing import NDArray
 
-from amendment.preference.juries import majority_of
+from amendment.preference import Vote, majority_of
 from amendment.simulator import Persona, panel
 from amendment.statistics.dawid_skene import dawid_skene
 from amendment.statistics.errors_together import errors_together
@@ -122,7 +122,7 @@ def _of_jury(jury: Jury, seed: int, count: int) -> dict[str, float]:
     is_a = np.array([case.is_a for case in asked])
     votes = np.where(p > 0.5, 0, 1)
     together = errors_together(votes, np.where(is_a, 0, 1))
-    majority = np.array([value for row in p if (value := majority_of(row.tolist())) is not None])
+    majority = np.array([value for row in p if (value := majority_of(map(Vote.of, row.tolist()))) is not None])
     turned = dawid_skene(np.concatenate([votes, 1 - votes]), classes=2).posteriors[:count, 0]
     singles = [_share(p[:, i], is_a) for i in range(len(jury.judges))]
     return {

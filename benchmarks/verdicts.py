@@ -27,7 +27,7 @@ from pathlib import Path
 from amendment.data.store import iter_records, write_records
 from amendment.hashing import content_id
 from amendment.llm.requests import Reply
-from amendment.preference import judge_together
+from amendment.preference import aggregate_verdicts
 from amendment.preference.parsers import PARSERS
 from amendment.records import Message, Origin, Verdict
 
@@ -105,7 +105,7 @@ def _together(path: Path) -> tuple[int, int, int]:
         for verdict in asked:
             _check(verdict)
         verdicts, judgements = verdicts + len(asked), judgements + 1
-        decided += judge_together(asked, orders="both", disagreement="mean").p_a is not None
+        decided += aggregate_verdicts(asked, orders="both", disagreement="mean").p_a is not None
     return verdicts, judgements, decided
 
 

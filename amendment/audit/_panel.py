@@ -1,25 +1,21 @@
-"""What each rater says after all: repeated votes put together per displayed order, then over orders.
+"""What each rater says after all, per displayed order and then over orders, and what most people say.
 
-Per order: votes that all say the same stay what they are; otherwise the mean of P(A is better) decides (1, 0.5 and 0
-for A, a tie and B where a vote has no probability), above one half A, below it B. Votes that could not be read are
-left out where another vote of the same order could be; an order with nothing readable is invalid.
-
-Over orders: equal readings stand, different ones are a tie, and with one order unreadable the item is invalid for
-this rater, since the other order alone carries the bias that asking twice removes.
-
-What a person said of an item that was shown once more does not stand in the table's votes, and so nowhere here.
-
-People's majority: the most frequent of A, tie and B among their readings; a draw is a tie.
+The rule is that of `amendment.preference.aggregate`, evaluated once for each combination of classes that can occur.
+Votes that could not be read are left out where another vote of the same order could be; an order with nothing readable
+is invalid, and so is then the item for this rater. What a person said of an item that was shown once more does not
+stand in the table's votes, and so nowhere here.
 """
 
 from __future__ import annotations
 
+from itertools import product
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from amendment.audit._table import INVALID, NONE, TIE, A, B, Codes, Numbers, Rater, Table
+from amendment.preference.aggregate import majority_side, side_in_order, side_over_orders
 from amendment.statistics.sides import HALF
 
 __all__ = ["Calls", "Panel", "panel_of", "readings"]
@@ -110,14 +106,15 @@ def readings(keys: Codes, value: Codes, p: Numbers) -> tuple[Codes, Codes]:
     heard = np.bincount(group[readable], minlength=unique.size)
     mean = np.bincount(group[readable], p[readable], unique.size) / np.maximum(heard, 1)
     least, most = _extremes(group, value, readable, unique.size)
-    decided = np.where(mean > 0.5 + HALF, A, np.where(mean < 0.5 - HALF, B, TIE))
-    return unique, np.where(heard == 0, INVALID, np.where(least == most, least, decided))
+    leaning = np.where(mean > 0.5 + HALF, A, np.where(mean < 0.5 - HALF, B, TIE))
+    return unique, np.where(heard == 0, INVALID, IN_ORDER[np.minimum(least, B), np.maximum(most, A), leaning])
 
 
 def _over_orders(calls: Calls, items: int) -> Calls:
     unique, group = np.unique(calls.rater * items + calls.item, return_inverse=True)
-    least, most = _extremes(group, calls.value, np.ones(group.size, np.bool_), unique.size)
-    combined = np.where(most == INVALID, INVALID, np.where(least == most, least, TIE))
+    seen = np.full((unique.size, 3), NONE)
+    seen[group, calls.order] = calls.value
+    combined = OVER_ORDERS[seen[:, 0], seen[:, 1], seen[:, 2]]
     known = np.bincount(group[calls.order < 2], minlength=unique.size)
     return Calls(unique // items, unique % items, (known == 2).astype(np.int64), combined)
 
@@ -131,6 +128,27 @@ def _extremes(group: Codes, value: Codes, counted: NDArray[np.bool_], groups: in
 
 
 def _majority(people: Codes) -> Codes:
-    most = people.max(axis=1)
-    is_draw = (people == most[:, None]).sum(axis=1) > 1
-    return np.where(most == 0, NONE, np.where(is_draw, TIE, people.argmax(axis=1)))
+    counts, which = np.unique(people, axis=0, return_inverse=True)
+    found = [majority_side(a, tie, b) for a, tie, b in counts.tolist()]
+    sides = np.array([NONE if side is None else 1 - side for side in found], np.int64)
+    return sides[which.reshape(-1)]
+
+
+def _in_order() -> Codes:
+    """By the least and the greatest class of an order's votes and the class of their mean; a class is 1 - side."""
+    table = np.empty((3, 3, 3), np.int64)
+    for least, most, mean in product((A, TIE, B), repeat=3):
+        table[least, most, mean] = 1 - side_in_order((1 - least, 1 - most), (2 - mean) / 2)
+    return table
+
+
+def _over_all_orders() -> Codes:
+    """By the class in each of three orders."""
+    table = np.empty((5, 5, 5), np.int64)
+    for classes in product(range(5), repeat=3):
+        side = side_over_orders([None if code == INVALID else 1 - code for code in classes if code != NONE])
+        table[classes] = INVALID if side is None else 1 - side
+    return table
+
+
+IN_ORDER, OVER_ORDERS = _in_order(), _over_all_orders()

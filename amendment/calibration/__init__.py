@@ -48,7 +48,7 @@ from amendment.calibration.spot_check import ExportedP, SpotCheck, spot_check
 from amendment.calibration.spot_check_lines import gate_lines, preview_lines, spot_check_json, spot_check_lines
 from amendment.calibration.store import Labels
 from amendment.calibration.strata import Exported
-from amendment.calibration.votes_of_labels import heard_items, person_votes
+from amendment.calibration.votes_of_labels import heard_items
 
 __all__ = [
     "LABEL_FORMATS",
@@ -108,7 +108,6 @@ __all__ = [
     "likeness",
     "own_lines",
     "page_order",
-    "person_votes",
     "plan_lines",
     "preview_lines",
     "principle_records",

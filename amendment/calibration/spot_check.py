@@ -17,8 +17,9 @@ from amendment.audit.rulings import Gate
 from amendment.calibration.beside import Beside, agreement_with_people, beside_people
 from amendment.calibration.gate import GateLimits, orders_gate, people_gate
 from amendment.calibration.samples import AskedOf, Purpose, SampledItem
-from amendment.calibration.votes_of_labels import HeardItem, heard_items, person_votes
+from amendment.calibration.votes_of_labels import HeardItem, heard_items
 from amendment.errors import DataError
+from amendment.preference import person_votes
 from amendment.records import Verdict
 from amendment.statistics import Estimate
 from amendment.statistics.active_sampling import weighted_mean

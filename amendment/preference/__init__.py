@@ -6,13 +6,22 @@ from amendment.preference._folder import JudgeFolder, load_judge_folder, shipped
 from amendment.preference._folder_lines import diff_judges, judge_lines, judge_values
 from amendment.preference._matrix_lines import matrix_lines
 from amendment.preference.adaptive import rank_adaptively
+from amendment.preference.aggregate import (
+    Standing,
+    Vote,
+    aggregate_verdicts,
+    decide,
+    majority,
+    majority_of,
+    person_votes,
+    standings_of,
+)
 from amendment.preference.as_pairs import as_pair_verdicts
 from amendment.preference.cascade import Escalated, TierShare, cascade, tier_shares
 from amendment.preference.dataset import held_out, held_out_count, preference_row, split_rank
 from amendment.preference.degenerate import ConstantAnswers, fit_for_pairs, likeness, without_constant_answers
 from amendment.preference.foreign_parsers import read_output_letter
 from amendment.preference.judge import Compared, Judge, JudgeSettings
-from amendment.preference.judgement import judge_together, majority, raters_together
 from amendment.preference.juries import OVER_ALL, Heard, JuryKind, Panel, hear, refuse_few_labels, spoken
 from amendment.preference.model_families import are_related, family_of
 from amendment.preference.pairs import TIED_POOL, Paired, PairSettings, is_tied_pool, make_pairs
@@ -30,7 +39,6 @@ from amendment.preference.ranking import knock_out, merge_sort, rank_all_pairs
 from amendment.preference.readings import Reading, by_comparison, readings_of
 from amendment.preference.revisions import RevisionSettings, chain_ends, count_revisions
 from amendment.preference.reward import JudgeReward
-from amendment.preference.standing import Standing, standings_of
 
 __all__ = [
     "OVER_ALL",
@@ -60,6 +68,8 @@ __all__ = [
     "RevisionSettings",
     "Standing",
     "TierShare",
+    "Vote",
+    "aggregate_verdicts",
     "are_related",
     "as_pair_verdicts",
     "by_comparison",
@@ -67,6 +77,7 @@ __all__ = [
     "chain_ends",
     "count_revisions",
     "criteria_of",
+    "decide",
     "diff_judges",
     "drawn_question",
     "family_of",
@@ -77,21 +88,21 @@ __all__ = [
     "is_asked_again",
     "is_tied_pool",
     "judge_lines",
-    "judge_together",
     "judge_values",
     "knock_out",
     "likeness",
     "load_judge_folder",
     "majority",
+    "majority_of",
     "make_pairs",
     "matrix_lines",
     "merge_sort",
+    "person_votes",
     "pool_of",
     "preference_row",
     "principle_matrix",
     "rank_adaptively",
     "rank_all_pairs",
-    "raters_together",
     "read_output_letter",
     "readings_of",
     "refuse_few_labels",

@@ -24,7 +24,7 @@ from amendment.hashing import content_id
 from amendment.preference._folder import JudgeFolder, load_judge_folder
 from amendment.preference._shots import worked_examples
 from amendment.preference._trial import Trial
-from amendment.preference.judgement import Disagreement, judge_together
+from amendment.preference.aggregate import Disagreement, aggregate_verdicts
 from amendment.preference.parsers import read_label_tokens
 from amendment.preference.protocols.answer import ask_rubric, ask_score
 from amendment.preference.protocols.asking import Asker
@@ -36,7 +36,7 @@ from amendment.preference.protocols.table import Unit
 from amendment.preference.protocols.tasks import Setting, Task, fenced
 from amendment.preference.protocols.yes_no import ask_yes_no
 from amendment.preference.reward import JudgeReward
-from amendment.preference.standing import Standing, standings_of
+from amendment.preference.aggregate import Standing, standings_of
 from amendment.records import Candidate, Comparison, Judgement, Message, Prompt, Verdict, user
 from amendment.sync import run_sync
 
@@ -171,7 +171,7 @@ class Judge:
         _refuse_unwritable("a", first)
         _refuse_unwritable("b", second)
         verdicts = await self.verdicts(asked, first, second)
-        together = judge_together(
+        together = aggregate_verdicts(
             verdicts,
             orders=self.settings.orders,
             disagreement=self.settings.disagreement,

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from amendment.errors import ConfigError
-from amendment.preference.judgement import Vote, majority_p
+from amendment.preference.aggregate import Vote, majority_of
 from amendment.records import Judgement, Verdict
 from amendment.statistics.dawid_skene import dawid_skene
 from amendment.statistics.errors_together import ErrorsTogether, errors_together
@@ -32,7 +32,6 @@ __all__ = [
     "JuryKind",
     "Panel",
     "hear",
-    "majority_of",
     "refuse_few_labels",
     "spoken",
 ]
@@ -74,7 +73,7 @@ def hear(verdicts: Sequence[Verdict], together: Together, kind: JuryKind) -> Hea
         return Heard(judgement, dict.fromkeys(by_rater, judgement))
     heard = Heard(judgement, {rater: together(said) for rater, said in by_rater.items()})
     if kind == "majority":
-        return heard._replace(judgement=spoken(judgement, majority_of(list(heard.own.values())), heard.own))
+        return heard._replace(judgement=spoken(judgement, majority_of(Vote.of(p) for p in heard.own.values() if p is not None), heard.own))
     return heard
 
 
@@ -87,15 +86,6 @@ def spoken(judgement: Judgement, p_a: float | None, own: Mapping[str, float | No
     raters = tuple(sorted(rater for rater, p in own.items() if p is not None))
     decisive = judgement.decisive if is_same_side else None
     return judgement.model_copy(update={"p_a": p_a, "raters": raters, "decisive": decisive})
-
-
-def majority_of(votes: Sequence[float | None]) -> float | None:
-    """P(a) by majority: the most frequent of a, b and tie decides, and a draw is a tie; who abstains does not count.
-
-    P is the mean of all votes; where the surety of a few puts that on another side than most votes, their shares.
-    """
-    given = [Vote(side_of(p), p) for p in votes if p is not None]
-    return majority_p(given) if given else None
 
 
 class Panel:

@@ -20,7 +20,7 @@ from itertools import combinations
 from statistics import fmean
 from typing import Any
 
-from amendment.preference._cells import cells_of
+from amendment.preference.aggregate import cells_of
 from amendment.preference.readings import by_comparison, readings_of
 from amendment.records import Comparison, Prompt, Verdict
 from amendment.statistics import Estimate, bounds, share
@@ -143,7 +143,7 @@ class PrincipleTally:
     def _compare(self, comparison: Comparison, verdicts: Iterable[Verdict], category: str | None) -> None:
         readings = readings_of(verdicts, comparison)
         found: dict[str, list[float]] = defaultdict(list)
-        for cell in cells_of(readings, needs="asked"):
+        for cell in cells_of(readings, orders="asked"):
             found[cell.principle].append(cell.p)
         sides = {principle: side_of(fmean(p)) for principle, p in sorted(found.items())}
         for principle in {reading.principle for reading in readings}:

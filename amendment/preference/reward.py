@@ -32,7 +32,7 @@ from amendment.llm.model import Model
 from amendment.errors import ConfigError, Transient
 from amendment.preference._folder import JudgeFolder
 from amendment.preference.degenerate import flaw_of
-from amendment.preference.standing import Standing
+from amendment.preference.aggregate import Standing
 from amendment.records import Candidate, Message, Messages, Prompt, Verdict, user
 from amendment.sync import run_beside
 

@@ -28,7 +28,6 @@ from amendment.calibration.amending import (
 )
 from amendment.calibration.samples import SampledItem
 from amendment.calibration.store import Labels
-from amendment.calibration.votes_of_labels import person_votes
 from amendment.constitutions import Constitution, Principle, load_constitution, write_constitution
 from amendment.errors import ConfigError, DataError, Paused, Transient
 from amendment.files import write_text
@@ -36,7 +35,15 @@ from amendment.hashing import HASH_PREFIX, content_id
 from amendment.llm.concurrency import STAGE
 from amendment.llm.model import Model
 from amendment.markdown import cell, table
-from amendment.preference import Judge, JudgeSettings, by_comparison, judge_together, load_judge_folder, standings_of
+from amendment.preference import (
+    Judge,
+    JudgeSettings,
+    aggregate_verdicts,
+    by_comparison,
+    load_judge_folder,
+    person_votes,
+    standings_of,
+)
 from amendment.publishing.manifest import read_manifest
 from amendment.publishing.people import People
 from amendment.records import Candidate, Comparison, Prompt, Verdict, text_of
@@ -187,7 +194,7 @@ class _Amending:
         """P(a is better) of these verdicts, put together as the run does it; a new rule has weight 1."""
         stage = self.stage
         is_drawn_by_weight = stage.principles_per_pair != "all" and stage.sampling == "weighted"
-        return judge_together(
+        return aggregate_verdicts(
             verdicts,
             orders=stage.orders,
             disagreement=stage.disagreement,

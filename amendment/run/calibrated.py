@@ -19,9 +19,10 @@ from amendment.calibration.samples import LabelQuestion, SampledItem
 from amendment.calibration.spot_check import SpotCheck
 from amendment.calibration.spot_check_lines import preview_lines, spot_check_json, spot_check_lines
 from amendment.calibration.store import Labels
-from amendment.calibration.votes_of_labels import heard_items, person_votes
+from amendment.calibration.votes_of_labels import heard_items
 from amendment.errors import ConfigError
 from amendment.files import write_text
+from amendment.preference import person_votes
 from amendment.records import Verdict
 from amendment.run.engine import RunFolder
 from amendment.run.labelled_samples import SPOT_CHECK

@@ -18,10 +18,10 @@ from amendment.calibration.gate import unreadable_gate, worst
 from amendment.calibration.samples import AskedOf, SampledItem
 from amendment.calibration.spot_check import ExportedP, SpotCheck, spot_check
 from amendment.calibration.store import Labels
-from amendment.calibration.votes_of_labels import person_votes
 from amendment.errors import GateFailed
 from amendment.files import write_text
 from amendment.hashing import content_id
+from amendment.preference import person_votes
 from amendment.records import Verdict
 from amendment.run.engine import RunFolder
 from amendment.run.labelled_samples import SPOT_CHECK

@@ -16,7 +16,16 @@ from amendment.errors import ConfigError, Transient
 from amendment.llm.answers import Ending, ending_of
 from amendment.llm.concurrency import flow
 from amendment.llm.model import Model
-from amendment.preference import Escalated, Heard, Judge, cascade, hear, judge_together, load_judge_folder, standings_of
+from amendment.preference import (
+    Escalated,
+    Heard,
+    Judge,
+    aggregate_verdicts,
+    cascade,
+    hear,
+    load_judge_folder,
+    standings_of,
+)
 from amendment.records import Candidate, Comparison, Judgement, Prompt, Verdict
 from amendment.run.context import Context
 from amendment.run.runfile.config import JudgingStage
@@ -63,7 +72,7 @@ class Bench:
         """In a plan, which cannot know what judges will say: everything is asked that may be."""
         drawn_by_weight = stage.principles_per_pair != "all" and stage.sampling == "weighted"
         self._together = partial(
-            judge_together,
+            aggregate_verdicts,
             orders=stage.orders,
             disagreement=stage.disagreement,
             combine=stage.combine,

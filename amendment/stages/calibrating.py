@@ -13,8 +13,9 @@ from amendment.calibration.calibrating import calibrate, calibration_refused, la
 from amendment.calibration.flips import expected_flip_rate, flip_rows
 from amendment.calibration.samples import SampledItem
 from amendment.calibration.strata import Exported
-from amendment.calibration.votes_of_labels import heard_items, person_votes
+from amendment.calibration.votes_of_labels import heard_items
 from amendment.files import write_text
+from amendment.preference import person_votes
 from amendment.records import Judgement, Record, Verdict
 from amendment.run.context import Context
 from amendment.stages.contract import Made

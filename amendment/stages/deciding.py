@@ -6,10 +6,10 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from statistics import fmean
 
-from amendment.preference import majority, raters_together
+from amendment.preference import decide
 from amendment.records import Judgement, Verdict
 
-__all__ = ["decide", "majorities"]
+__all__ = ["majorities"]
 
 
 def majorities(
@@ -33,21 +33,3 @@ def _of_file(judgement: Judgement, weights: Mapping[str, Sequence[float]], first
     weight, first = weights.get(name), firsts.get(name)
     known = {"weight": fmean(weight) if weight else None, "first": first}
     return judgement.model_copy(update={field: value for field, value in known.items() if value is not None})
-
-
-def decide(verdicts: Sequence[Verdict]) -> Judgement:
-    """The judgement of one comparison. Raises ValueError for verdicts of different comparisons.
-
-    People, verifiers and raters of whom nobody says what they are decide by majority, one vote each. Of models each
-    one's orders are put together, and then all models, whether they were asked in one order or in both. Principles that
-    a file names stay with its verdicts: they are those of no constitution that is on record.
-    """
-    return _decide(verdicts).model_copy(update={"principle_ids": ()})
-
-
-def _decide(verdicts: Sequence[Verdict]) -> Judgement:
-    for kind in ("person", "verifier", "unknown"):
-        found = [verdict for verdict in verdicts if verdict.rater_kind == kind]
-        if found and (decided := majority(found)).p_a is not None:
-            return decided
-    return raters_together([verdict for verdict in verdicts if verdict.rater_kind == "model"] or verdicts)

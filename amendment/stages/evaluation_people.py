@@ -20,10 +20,10 @@ from pydantic import Field
 
 from amendment.calibration.labels import verdict_of
 from amendment.calibration.samples import LabelQuestion
-from amendment.calibration.votes_of_labels import person_votes
 from amendment.errors import AmendmentError, DataError
 from amendment.files import write_text
 from amendment.hashing import content_id
+from amendment.preference import person_votes
 from amendment.records import Candidate, Record, Verdict
 from amendment.run.context import Context
 from amendment.run.labelled_samples import EVALUATION

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from amendment.errors import Paused, Transient
 from amendment.hashing import content_id
-from amendment.preference import Judge, JudgeSettings, judge_together, load_judge_folder
+from amendment.preference import Judge, JudgeSettings, aggregate_verdicts, load_judge_folder
 from amendment.records import Candidate, Message, Prompt
 from amendment.reward_model import RewardModel
 from amendment.run.context import Context
@@ -149,7 +149,7 @@ def _judge(context: Context, guards: DpoGuards, prompts: Sequence[Prompt]) -> Sc
         if our.id == start.id:
             return 0.5
         found = await judge.verdicts(by_id[row["prompt_id"]], our, start)
-        together = judge_together(found, orders="both", disagreement="mean")
+        together = aggregate_verdicts(found, orders="both", disagreement="mean")
         if together.p_a is None:
             return float("nan")
         return together.p_a if together.a == our.id else 1 - together.p_a

@@ -5,10 +5,9 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from statistics import fmean
 from typing import Literal, NamedTuple
 
-from amendment.calibration.votes_of_labels import person_votes
+from amendment.preference import Vote, majority_of, person_votes
 from amendment.records import Pair, Verdict
 from amendment.run.context import Context
 from amendment.stages.calibrating import CALIBRATOR, OPEN, PROBABILITIES, Probability
@@ -126,8 +125,9 @@ def labelled_pairs(
 
 
 def _decided(pair: Pair, said: Mapping[str, float]) -> Pair | None:
-    """The pair as people orient it; None for a tie."""
-    p_a = fmean(said.values())
+    """The pair as the majority of people orients it; None for a tie."""
+    p_a = majority_of(map(Vote.of, said.values()))
+    assert p_a is not None
     p = p_a if pair.chosen_id < pair.rejected_id else 1 - p_a
     if not side_of(p):
         return None

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from pydantic import Field
 
 from amendment.errors import Paused, Transient
-from amendment.preference import Judge, JudgeSettings, judge_together, load_judge_folder
+from amendment.preference import Judge, JudgeSettings, aggregate_verdicts, load_judge_folder
 from amendment.records import Candidate, Comparison, Record, text_of
 from amendment.run.context import Context
 from amendment.run.runfile.config import EvaluateStage
@@ -203,7 +203,7 @@ def _rulings(context: Context, judge: Judge, bouts: Iterable[_Bout]) -> dict[Com
 
     async def work(bout: _Bout) -> _Ruling | None:
         found = await judge.verdicts(bout.ours.draw.prompt, *bout.answers)
-        together = judge_together(found, orders="both", disagreement="mean")
+        together = aggregate_verdicts(found, orders="both", disagreement="mean")
         return None if together.p_a is None else _Ruling(together.p_a, together.principle_ids)
 
     try:

@@ -23,7 +23,7 @@ from amendment.files import write_text
 from amendment.hashing import content_id
 from amendment.llm.answers import Ending, ending_of
 from amendment.llm.concurrency import flow
-from amendment.preference import Judge, JudgeSettings, judge_together, load_judge_folder, readings_of
+from amendment.preference import Judge, JudgeSettings, aggregate_verdicts, load_judge_folder, readings_of
 from amendment.records import Candidate, Comparison, Judgement, Prompt, Verdict
 from amendment.run.context import Context
 from amendment.run.runfile.config import RunFile
@@ -227,5 +227,5 @@ async def _ask(judge: Judge, task: _Task, question: ProbeQuestion) -> list[Answe
 
 def _p_target(verdicts: Sequence[Verdict], question: ProbeQuestion) -> float | None:
     between = Comparison.between(*question.shown)
-    p_a = judge_together(verdicts, orders="first", disagreement="mean", comparison=between).p_a
+    p_a = aggregate_verdicts(verdicts, orders="first", disagreement="mean", comparison=between).p_a
     return p_a if p_a is None or between.a == question.target.id else 1 - p_a

@@ -8,7 +8,8 @@ import pytest
 
 from amendment.calibration.beside import agreement_with_people, beside_people
 from amendment.calibration.samples import SampledItem
-from amendment.calibration.votes_of_labels import HeardItem, heard_items, person_votes
+from amendment.calibration.votes_of_labels import HeardItem, heard_items
+from amendment.preference import person_votes
 from amendment.records import Comparison, Verdict
 
 

@@ -21,8 +21,9 @@ from amendment.calibration.calibrating import (
 from amendment.calibration.flips import clamped, expected_flip_rate, flip_rows, turned
 from amendment.calibration.reliability import reliability_lines, reliability_svg
 from amendment.calibration.samples import SampledItem
-from amendment.calibration.votes_of_labels import heard_items, person_votes
+from amendment.calibration.votes_of_labels import heard_items
 from amendment.errors import DataError
+from amendment.preference import person_votes
 from amendment.records import Verdict
 from amendment.statistics.calibration_errors import CalibrationReport, calibration_report
 from amendment.statistics.calibrators import Calibrator

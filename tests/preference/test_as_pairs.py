@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from amendment.preference import as_pair_verdicts, judge_together
+from amendment.preference import as_pair_verdicts, aggregate_verdicts
 from amendment.records import Verdict
 
 
@@ -50,6 +50,6 @@ def test_votes_come_to_what_the_verdicts_came_to() -> None:
         verdict(scale="ranking", shown=("a", "b"), value=(2, 1), principle_id="c/q"),
         verdict(scale="ranking", shown=("b", "a"), value=(1, 2), principle_id="c/q"),
     ]
-    ours = judge_together(list(as_pair_verdicts(rankings)), orders="both", disagreement="mean")
+    ours = aggregate_verdicts(list(as_pair_verdicts(rankings)), orders="both", disagreement="mean")
     # By p the orders disagree: 1/2. By q both say b: 0. Mean 1/4.
-    assert ours.p_a == judge_together(rankings, orders="both", disagreement="mean").p_a == pytest.approx(0.25)
+    assert ours.p_a == aggregate_verdicts(rankings, orders="both", disagreement="mean").p_a == pytest.approx(0.25)

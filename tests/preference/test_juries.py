@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from functools import partial
 
 import numpy as np
@@ -11,12 +12,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from amendment.errors import ConfigError
-from amendment.preference import judge_together
-from amendment.preference.juries import FEWEST_LABELS, JuryKind, Panel, hear, majority_of
+from amendment.preference import Vote, aggregate_verdicts
+from amendment.preference.aggregate import majority_of as majority_of_votes
+from amendment.preference.juries import FEWEST_LABELS, JuryKind, Panel, hear
 from amendment.records import Judgement, Verdict
 
 RATERS = ("one", "two", "three")
-together = partial(judge_together, orders="both", disagreement="mean")
+
+def majority_of(votes: Sequence[float | None]) -> float | None:
+    return majority_of_votes(Vote.of(p) for p in votes if p is not None)
+
+
+together = partial(aggregate_verdicts, orders="both", disagreement="mean")
 
 
 def said(rater: str, by_order: tuple[float | None, float | None], principle: str = "p") -> list[Verdict]:

@@ -19,8 +19,7 @@ from amendment.errors import ConfigError
 from amendment.llm.client import Calls
 from amendment.llm.provider import Provider
 from amendment.llm.requests import Reply, Request
-from amendment.preference import raters_together
-from amendment.preference.juries import majority_of
+from amendment.preference import Vote, aggregate_verdicts, majority_of
 from amendment.records import Candidate, Judgement, Preference, Prompt, Verdict, text_of
 from amendment.run import Result, Run
 from amendment.stages.cascading import ForPeople
@@ -84,7 +83,8 @@ def by_rater(verdicts: list[Verdict], judgement: Judgement) -> dict[str, float |
     """P(a) of each rater, put together by a function that the stage does not use."""
     mine = [one for one in verdicts if one.id in judgement.verdict_ids]
     return {
-        rater: raters_together([one for one in mine if one.rater == rater]).p_a for rater in {v.rater for v in mine}
+        rater: aggregate_verdicts([one for one in mine if one.rater == rater], orders="asked").p_a
+        for rater in {v.rater for v in mine}
     }
 
 
@@ -96,7 +96,7 @@ def test_the_majority_of_the_raters_own_judgements_decides(jury_file: Write, fol
     for judgement in judgements:
         votes = by_rater(verdicts, judgement)
         assert len(votes) == 3
-        assert judgement.p_a == pytest.approx(majority_of(list(votes.values())))
+        assert judgement.p_a == pytest.approx(majority_of(Vote.of(p) for p in votes.values() if p is not None))
     sides = [{((p or 0) > 0.5) - ((p or 0) < 0.5) for p in by_rater(verdicts, one).values()} for one in judgements]
     agreed = sum(len(said) == 1 for said in sides)
     assert report(folder)["unanimous"] == {"same": agreed, "comparisons of two votes or more": 20}

@@ -1,0 +1,364 @@
+"""From votes to a label: the one rule, for the judges of a run, imported verdicts, audits and spot checks.
+
+Judges (`aggregate_verdicts`) are averaged: over samples, then displayed orders, then principles, then raters. With
+raters r = 1 ... R, principles k of weight w_k and p_rk = P(a) of rater r by principle k,
+
+    P(a) = 1/2 + sum over r, k of c_rk,   c_rk = (1 / R) (w_k / sum of w over the principles of r) (p_rk - 1/2).
+
+Every principle has a part in the departure from one half; the one with the largest part on the winning side decided.
+With both orders asked, a principle that a rater could be read on in one order only is left out, since it would carry
+the position bias that asking twice removes. What was judged without a displayed order is whole with one reading.
+
+People, verifiers and juries by majority (`majority`) have one vote each, by three steps:
+
+1. `side_in_order`: votes of one displayed order that all say the same stand; others come to the side of their mean P.
+2. `side_over_orders`: orders that say the same stand, others are a tie; with an unreadable order the rater abstains.
+3. `majority_side`: the most frequent of a, b and tie decides; a draw is a tie.
+
+Invalid verdicts are counted and left out; they are never a tie.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from math import fsum
+from statistics import fmean
+from typing import Literal, NamedTuple
+
+from amendment.constitutions import Constitution
+from amendment.preference.readings import Reading, by_comparison, comparison_of, readings_of
+from amendment.records import Comparison, Judgement, Verdict
+from amendment.statistics.sides import side_of
+
+__all__ = [
+    "VETO_MARGIN",
+    "Cell",
+    "Disagreement",
+    "Orders",
+    "Standing",
+    "Vote",
+    "aggregate_verdicts",
+    "cells_of",
+    "decide",
+    "majority",
+    "majority_of",
+    "majority_side",
+    "person_votes",
+    "side_in_order",
+    "side_over_orders",
+    "standings_of",
+]
+
+Disagreement = Literal["mean", "tie", "drop"]
+Orders = Literal["both", "random", "first", "asked"]
+VETO_MARGIN = 0.2
+"""How far from one half P of a hard principle must lie, in every order, for a veto: above 0.7 or below 0.3."""
+
+
+class Standing(NamedTuple):
+    """What a principle counts for where several judge one pair."""
+
+    weight: float = 1.0
+    """Above 0."""
+    tier: int = 1
+    """From 1 to 9; a lower tier decides first, where tiers are asked for."""
+    hard: bool = False
+    """Whether it is a veto."""
+
+
+_PLAIN = Standing()
+
+
+def standings_of(constitutions: Iterable[Constitution], *, by_weight: bool = True) -> dict[str, Standing]:
+    """The standing of every principle, by its reference.
+
+    `by_weight=False` lets all weigh alike, as is right where a few were drawn by weight: it would count twice.
+    """
+    return {
+        constitution.principle_reference(principle): Standing(
+            principle.weight if by_weight else 1.0, principle.tier, principle.hard
+        )
+        for constitution in constitutions
+        for principle in constitution.principles
+    }
+
+
+def aggregate_verdicts(
+    verdicts: Sequence[Verdict],
+    *,
+    orders: Orders = "both",
+    disagreement: Disagreement = "mean",
+    combine: Literal["mean", "tiers"] = "mean",
+    standings: Mapping[str, Standing] | None = None,
+    comparison: Comparison | None = None,
+) -> Judgement:
+    """The mean of one comparison's verdicts, of whatever scale.
+
+    `orders` says in which orders a rater must be readable: in both, in all in which it was asked (`asked`), or in any
+    one (`random`, `first`). `disagreement` says what becomes of two orders that prefer different answers. `combine:
+    tiers` lets the lowest tier that is no tie decide. A hard principle whose P lies further than `VETO_MARGIN` from one
+    half, on the same side in every order, decides alone; hard principles that contradict each other make a tie and
+    stand in `conflict`.
+
+    `comparison` names the two answers where more than two were shown. Raises ValueError for verdicts of different
+    comparisons.
+    """
+    between = comparison or comparison_of(verdicts)
+    cells = cells_of(readings_of(verdicts, between), orders=orders)
+    outcome = _decided(cells, standings or {}, combine, disagreement)
+    return _judgement(between, verdicts, outcome, raters={cell.rater for cell in cells})
+
+
+class Vote(NamedTuple):
+    """What a rater says of a comparison after all."""
+
+    side: int
+    """1 for a, -1 for b, 0 for a tie."""
+    p: float
+    """P(a is better)."""
+
+    @classmethod
+    def of(cls, p: float) -> Vote:
+        """The vote of a rater of whom nothing but P(a) is known."""
+        return cls(side_of(p), p)
+
+
+def majority(verdicts: Sequence[Verdict], *, comparison: Comparison | None = None) -> Judgement:
+    """The judgement of several raters with one vote each. Raises ValueError for verdicts of different comparisons."""
+    between = comparison or comparison_of(verdicts)
+    votes = _rater_votes(verdicts, between)
+    outcome = _Outcome(majority_of(votes.values()), None)
+    return _judgement(between, verdicts, outcome, raters=votes)
+
+
+def majority_of(votes: Iterable[Vote]) -> float | None:
+    """P(a) by majority; None without a vote.
+
+    It is the mean of the votes' own P, ties counted half; 0.5 where the majority says tie; and the share of votes where
+    the mean, for the confidence of a few, lies on another side than most votes.
+    """
+    votes = list(votes)
+    sides = Counter(vote.side for vote in votes)
+    side = majority_side(sides[1], sides[0], sides[-1])
+    if not side:
+        return None if side is None else 0.5
+    p = fmean(vote.p for vote in votes)
+    return p if side_of(p) == side else fmean((1 + vote.side) / 2 for vote in votes)
+
+
+def side_in_order(sides: Collection[int], mean: float) -> int:
+    """What the readable votes of one displayed order say: `sides` are theirs, `mean` is the mean of their P(a)."""
+    said = set(sides)
+    return said.pop() if len(said) == 1 else side_of(mean)
+
+
+def side_over_orders(sides: Collection[int | None]) -> int | None:
+    """What a rater says over its displayed orders; None where one of them could not be read."""
+    if None in sides:
+        return None
+    said = set(sides)
+    return said.pop() if len(said) == 1 else 0
+
+
+def majority_side(for_a: int, ties: int, for_b: int) -> int | None:
+    """The most frequent of three counts of votes as a side; a draw is a tie, and no vote at all is None."""
+    most = max(for_a, ties, for_b)
+    if not most:
+        return None
+    leaders = [side for side, count in ((1, for_a), (0, ties), (-1, for_b)) if count == most]
+    return leaders[0] if len(leaders) == 1 else 0
+
+
+def decide(verdicts: Sequence[Verdict]) -> Judgement:
+    """The judgement of one comparison's imported verdicts: people decide where there are any, then verifiers, then
+    raters of whom nobody says what they are, each kind by majority; then models, whether asked in one order or both.
+
+    Principles that a file names stay with its verdicts: they are those of no constitution that is on record. Raises
+    ValueError for verdicts of different comparisons.
+    """
+    for kind in ("person", "verifier", "unknown"):
+        of_kind = [verdict for verdict in verdicts if verdict.rater_kind == kind]
+        if of_kind and (judgement := majority(of_kind)).p_a is not None:
+            return judgement.model_copy(update={"principle_ids": ()})
+    models = [verdict for verdict in verdicts if verdict.rater_kind == "model"]
+    return aggregate_verdicts(models or verdicts, orders="asked").model_copy(update={"principle_ids": ()})
+
+
+def person_votes(labels: Iterable[Verdict]) -> dict[str, dict[str, float]]:
+    """P(a) of the people of a spot check, by comparison id and person, persons in the order of their names. Where a
+    comparison was shown to a person once more, the first readable showing counts."""
+    votes: dict[str, dict[str, float]] = {}
+    for comparison, verdicts in by_comparison(labels).items():
+        first: dict[str, Verdict] = {}
+        for verdict in sorted(verdicts, key=lambda verdict: verdict.sample):
+            if verdict.invalid is None:
+                first.setdefault(verdict.rater, verdict)
+        if first:
+            by_person = _rater_votes(first.values(), comparison)
+            votes[comparison.id] = {person: vote.p for person, vote in by_person.items()}
+    return votes
+
+
+def _rater_votes(verdicts: Iterable[Verdict], comparison: Comparison) -> dict[str, Vote]:
+    """The vote of each rater that does not abstain, in the order of their names."""
+    read: dict[str, dict[str, list[Reading]]] = defaultdict(lambda: defaultdict(list))
+    for reading in readings_of(verdicts, comparison):
+        read[reading.rater][reading.seen].append(reading)
+    votes = {rater: _vote(list(read[rater].values())) for rater in sorted(read)}
+    return {rater: vote for rater, vote in votes.items() if vote is not None}
+
+
+def _vote(orders: Iterable[Sequence[Reading]]) -> Vote | None:
+    """One rater's vote from its readings by displayed order."""
+    means: list[float] = []
+    sides: list[int | None] = []
+    for readings in orders:
+        values = [reading.p_a for reading in readings if reading.p_a is not None]
+        said = [reading.side for reading in readings if reading.p_a is not None]
+        means.append(fmean(values) if values else 0.5)
+        sides.append(side_in_order(said, means[-1]) if said else None)
+    side = side_over_orders(sides)
+    return None if side is None else Vote(side, fmean(means) if side else 0.5)
+
+
+class Cell(NamedTuple):
+    """One rater's answer by one principle."""
+
+    rater: str
+    principle: str
+    """Empty where there is none."""
+    by_order: Mapping[str, float]
+    """Mean P(a) over samples, by what was seen first."""
+
+    @property
+    def p(self) -> float:
+        """P(a is better), orders weighing alike."""
+        return fmean(self.by_order.values())
+
+    @property
+    def is_in_both(self) -> bool:
+        return "a" in self.by_order and "b" in self.by_order
+
+
+def cells_of(readings: Iterable[Reading], *, orders: Orders) -> list[Cell]:
+    """Every rater's answer by every principle, in the order of their names, of those that were read in the orders that
+    `orders` asks for (see `aggregate_verdicts`)."""
+    read: dict[tuple[str, str], dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+    for reading in readings:
+        values = read[reading.rater, reading.principle][reading.seen]
+        if reading.p_a is not None:
+            values.append(reading.p_a)
+    cells = []
+    for (rater, principle), by_order in sorted(read.items()):
+        # sorted, since sums of floats depend on their order in the last digits
+        cell = Cell(rater, principle, {seen: fmean(sorted(by_order[seen])) for seen in sorted(by_order) if by_order[seen]})
+        is_complete = {"both": cell.is_in_both or "alone" in cell.by_order, "asked": len(cell.by_order) == len(by_order)}
+        if cell.by_order and is_complete.get(orders, True):
+            cells.append(cell)
+    return cells
+
+
+class _Outcome(NamedTuple):
+    p_a: float | None
+    consistent: bool | None
+    decisive: str | None = None
+    conflict: tuple[str, ...] | None = None
+
+
+def _decided(
+    cells: Sequence[Cell],
+    standings: Mapping[str, Standing],
+    combine: Literal["mean", "tiers"],
+    disagreement: Disagreement,
+) -> _Outcome:
+    if not cells:
+        return _Outcome(None, None)
+    vetoes = _vetoes(cells, standings)
+    if len(set(vetoes.values())) > 1:
+        return _Outcome(0.5, _is_consistent(cells, standings), conflict=tuple(sorted(vetoes)))
+    if vetoes:
+        return _weighed([cell for cell in cells if cell.principle in vetoes], standings, disagreement)
+    if combine == "mean":
+        return _weighed(cells, standings, disagreement)
+    for tier in sorted({_standing(cell, standings).tier for cell in cells}):
+        outcome = _weighed([cell for cell in cells if _standing(cell, standings).tier == tier], standings, disagreement)
+        if outcome.p_a is None or side_of(outcome.p_a):
+            return outcome
+    return _Outcome(0.5, _is_consistent(cells, standings))
+
+
+def _standing(cell: Cell, standings: Mapping[str, Standing]) -> Standing:
+    return standings.get(cell.principle, _PLAIN)
+
+
+def _vetoes(cells: Iterable[Cell], standings: Mapping[str, Standing]) -> dict[str, int]:
+    """The hard principles that clearly prefer one side in every order, all raters together, and that side."""
+    hard: dict[str, list[Cell]] = defaultdict(list)
+    for cell in cells:
+        if _standing(cell, standings).hard:
+            hard[cell.principle].append(cell)
+    vetoes: dict[str, int] = {}
+    for principle, of_principle in hard.items():
+        orders = sorted({order for cell in of_principle for order in cell.by_order})
+        means = [0.5 + fsum(_parts(of_principle, {}, order).values()) for order in orders]
+        sides = {side_of(p) if abs(p - 0.5) > VETO_MARGIN else 0 for p in means}
+        if len(sides) == 1 and (side := sides.pop()):
+            vetoes[principle] = side
+    return vetoes
+
+
+def _weighed(cells: Sequence[Cell], standings: Mapping[str, Standing], disagreement: Disagreement) -> _Outcome:
+    """The weighted mean, unless its orders disagree and that is not to be averaged."""
+    parts, is_consistent = _parts(cells, standings), _is_consistent(cells, standings)
+    if is_consistent is False and disagreement != "mean":
+        return _Outcome(0.5 if disagreement == "tie" else None, is_consistent)
+    p_a = min(max(0.5 + fsum(parts.values()), 0.0), 1.0)
+    side = side_of(p_a)
+    if not side:
+        return _Outcome(0.5, is_consistent)
+    decisive = max(parts, key=lambda principle: (side * parts[principle], principle))
+    return _Outcome(p_a, is_consistent, decisive or None)
+
+
+def _parts(cells: Sequence[Cell], standings: Mapping[str, Standing], order: str | None = None) -> dict[str, float]:
+    """Each principle's part in P(a) - 1/2, of one displayed order or of all."""
+    counted = [cell for cell in cells if order is None or order in cell.by_order]
+    weights: dict[str, float] = defaultdict(float)
+    for cell in counted:
+        weights[cell.rater] += _standing(cell, standings).weight
+    parts: dict[str, list[float]] = defaultdict(list)
+    for cell in counted:
+        share = _standing(cell, standings).weight / weights[cell.rater] / len(weights)
+        p = cell.p if order is None else cell.by_order[order]
+        parts[cell.principle].append(share * (p - 0.5))
+    return {principle: fsum(found) for principle, found in parts.items()}
+
+
+def _is_consistent(cells: Iterable[Cell], standings: Mapping[str, Standing]) -> bool | None:
+    """Whether both displayed orders prefer the same answer; None where no rater was read in both."""
+    twice = [cell for cell in cells if cell.is_in_both]
+    if not twice:
+        return None
+    sides = {side_of(0.5 + fsum(_parts(twice, standings, order).values())) for order in ("a", "b")}
+    return len(sides) == 1
+
+
+def _judgement(
+    comparison: Comparison, verdicts: Sequence[Verdict], outcome: _Outcome, *, raters: Iterable[str]
+) -> Judgement:
+    n_invalid = sum(verdict.invalid is not None for verdict in verdicts)
+    kinds = {verdict.rater_kind for verdict in verdicts}
+    return Judgement(
+        prompt_id=comparison.prompt_id,
+        a=comparison.a,
+        b=comparison.b,
+        **outcome._asdict(),
+        principle_ids=tuple(sorted({verdict.principle_id for verdict in verdicts if verdict.principle_id})),
+        raters=tuple(sorted(raters)),
+        # where a model took part, nobody else is named for it
+        rater_kind="model" if "model" in kinds or len(kinds) > 1 else verdicts[0].rater_kind,
+        verdict_ids=tuple(sorted(verdict.id for verdict in verdicts)),
+        n_valid=len(verdicts) - n_invalid,
+        n_invalid=n_invalid,
+    )
