@@ -13,7 +13,7 @@ from amendment.errors import ConfigError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from amendment.run.labelled_samples import LabelledSample
+    from amendment.stages.labelled_samples import LabelledSample
 
 __all__ = ["label"]
 

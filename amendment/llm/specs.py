@@ -7,7 +7,9 @@ for what can be checked on this machine before anything is spent.
 
 from __future__ import annotations
 
+import os
 import re
+from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 from urllib.parse import urlsplit
 
@@ -18,7 +20,16 @@ from amendment.llm.trust import SERVICES, belongs, key_problem
 from amendment.records import Sampling
 from amendment.simulator import Persona
 
-__all__ = ["AnthropicSpec", "HostedSpec", "LocalSpec", "ModelSpec", "OpenAISpec", "SimulatedSpec"]
+__all__ = [
+    "AnthropicSpec",
+    "HostedSpec",
+    "LocalSpec",
+    "ModelSpec",
+    "OpenAISpec",
+    "SimulatedSpec",
+    "found_folder",
+    "located",
+]
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
@@ -291,3 +302,16 @@ def _plain_url(value: str) -> str:
     if "@" in parts.netloc or parts.query or parts.fragment or "?" in value or "#" in value:
         raise ValueError(f"user info, query and fragment have no place here (a key goes by api_key_env); {advice}")
     return f"{parts.scheme}://{parts.netloc.lower()}{parts.path}".rstrip("/")
+
+
+def located(spec: ModelSpec, base: Path) -> ModelSpec:
+    """A model folder that lies beside the run file, or at a path with `~`, under its full path; any other as it is."""
+    if isinstance(spec, LocalSpec):
+        return spec.model_copy(update={"model": found_folder(spec.model, base)})
+    return spec
+
+
+def found_folder(model: str, base: Path) -> str:
+    """The folder of a model, seen from `base`, where there is one; else the name as it is."""
+    folder = base / os.path.expanduser(model)  # noqa: PTH111 - Path.expanduser raises where there is no home
+    return str(folder) if folder.is_dir() else model

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from amendment.publishing.outgoing import PRIVATE, portable
 from amendment.publishing.tables import Tables
 from amendment.records import Origin
-from amendment.run.runfile.config import POLICY_STAGES
+from amendment.stages.configs import POLICY_STAGES
 
 __all__ = ["Conflict", "Writer", "license_conflicts", "source_licenses", "things_to_look_at", "writers"]
 

@@ -22,8 +22,8 @@ from amendment.publishing.tables import Tables
 from amendment.publishing.text import code, fenced
 from amendment.run.runfile.config import RunFile
 from amendment.run.runfile.publish import ModelRepo, PublishSettings
-from amendment.run.runfile.rounds import round_step
 from amendment.run.wording import stage_lines
+from amendment.stages.config_rounds import round_step
 from amendment.stages.rounds.deriving import round_config
 
 __all__ = ["ModelPublication", "model_publications", "wanted_models"]

@@ -20,7 +20,7 @@ from amendment.data.verdict_files import VerdictFile
 from amendment.errors import ConfigError
 from amendment.hashing import content_id
 from amendment.run.runfile.config import RunFile
-from amendment.run.runfile.shares import PairShare
+from amendment.stages.config_shares import PairShare
 
 __all__ = ["MAYBE_PEOPLE", "People", "RaterSource", "people_of_certificate", "raters_named"]
 

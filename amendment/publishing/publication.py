@@ -30,9 +30,9 @@ from amendment.publishing.models import ModelPublication, model_publications, wa
 from amendment.publishing.secrets import WITH_KEY, Found, Scanner, scanner_of
 from amendment.publishing.tables import Tables
 from amendment.publishing.verify import changed_files, foreign_files
-from amendment.run.labelled_samples import SPOT_CHECK
 from amendment.run.runfile.publish import PublishSettings
 from amendment.run.status import read_status
+from amendment.stages.labelled_samples import SPOT_CHECK
 from amendment.yamlfile import capped
 
 if TYPE_CHECKING:

@@ -27,7 +27,7 @@ from amendment.publishing.contents import (
     wrong_record,
 )
 from amendment.publishing.manifest import MANIFEST, read_manifest
-from amendment.run.labelled_samples import SAMPLES
+from amendment.stages.labelled_samples import SAMPLES
 from amendment.terminal import plain
 
 __all__ = ["Finding", "Verification", "changed_files", "foreign_files", "verification_lines", "verify"]

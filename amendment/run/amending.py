@@ -50,7 +50,6 @@ from amendment.records import Candidate, Comparison, Prompt, Verdict, text_of
 from amendment.redaction import redact_logs
 from amendment.run.context import Context
 from amendment.run.engine import RunFolder
-from amendment.run.labelled_samples import SPOT_CHECK
 from amendment.run.pricing import prices_of
 from amendment.run.progress import Progress, QuietProgress
 from amendment.run.runfile.config import RunFile
@@ -58,6 +57,7 @@ from amendment.run.runfile.overrides import override
 from amendment.run.terms import keys_of
 from amendment.simulator import BANNER
 from amendment.stages.judging import candidate_tables
+from amendment.stages.labelled_samples import SPOT_CHECK
 from amendment.terminal import plain
 from amendment.yamlfile import did_you_mean, read_yaml, validate
 

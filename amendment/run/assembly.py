@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from typing import cast
 
 from amendment.run.auditing import make_certificate
 from amendment.run.context import Context
 from amendment.run.engine import Stage, in_order
-from amendment.run.runfile.rounds import RoundStep, round_step
 from amendment.run.stage_settings import SETTINGS
 from amendment.run.wiring import Wiring, wire
 from amendment.stages.bringing import make_inputs
 from amendment.stages.calibrating import make_calibration
 from amendment.stages.candidates import DrawStep, draws_from_policies, make_candidates
-from amendment.stages.constructing import ConstructStep
+from amendment.stages.config_rounds import RoundStep, round_step
 from amendment.stages.contract import Made, Step
 from amendment.stages.evaluation import make_evaluation
 from amendment.stages.evaluation_people import make_evaluation_labels, make_evaluation_sample
@@ -37,7 +37,6 @@ TITLES = {
     "base": "make a small base model",
     "sft": "fine-tune the policy",
     "candidates": "draw candidates",
-    "construct": "draw pairs by construction",
     "judging": "judge candidates",
     "audit": "measure the judge",
     "probes": "probe the judge",
@@ -74,7 +73,6 @@ MAKERS: dict[str, Callable[[Context], Made]] = {
 }
 STEPS: dict[str, Callable[[Context], Step]] = {
     "candidates": DrawStep,
-    "construct": ConstructStep,
     "judging": JudgeStep,
 }
 """What stages do that can share a pass over the prompts."""
@@ -116,7 +114,7 @@ def _stage(context: Context, wiring: Wiring) -> Stage:
 
 def _round_stage(context: Context, wiring: Wiring, number: int, step: RoundStep) -> Stage:
     """A stage of a further round: its settings are those of the stage of the first one, as they hold in it."""
-    settings = SETTINGS[step](round_context(context, number, step))
+    settings = SETTINGS[step](cast(Context, round_context(context, number, step)))
     return Stage(
         name=wiring.name,
         title=f"round {number}: {TITLES[step]}",

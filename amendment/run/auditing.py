@@ -22,6 +22,7 @@ from amendment.calibration.spot_check_lines import gate_lines, spot_check_json, 
 from amendment.data.audit_inputs import AuditInputs, read_votes, source_of, votes_of_run
 from amendment.data.source_rows import FileFacts, fact_name
 from amendment.data.sources import Source
+from amendment.data.workspace import Workspace
 from amendment.errors import ConfigError
 from amendment.files import write_text
 from amendment.markdown import table
@@ -30,10 +31,12 @@ from amendment.publishing.people import People
 from amendment.records import Candidate, Prompt, Verdict
 from amendment.run.checks import load_run_file
 from amendment.run.context import Context
-from amendment.run.engine import RunFolder
 from amendment.run.judging_cost import cost_lines, judging_cost
 from amendment.run.runfile.config import RunFile
-from amendment.run.spot_checking import (
+from amendment.run.summary import simulated_banner
+from amendment.stages.contract import Made
+from amendment.stages.judging import candidate_tables
+from amendment.stages.spot_checking import (
     GATE,
     SIDES,
     failed_gates,
@@ -44,9 +47,6 @@ from amendment.run.spot_checking import (
     spot_check_of,
     write_gate,
 )
-from amendment.run.summary import simulated_banner
-from amendment.stages.contract import Made
-from amendment.stages.judging import candidate_tables
 from amendment.terminal import plain
 from amendment.yamlfile import read_yaml, validate
 
@@ -101,7 +101,7 @@ def audit_path(
             target,
             config,
             probes=_probes_of(path),
-            people=_certified(RunFolder(path), config),
+            people=_certified(Workspace(path), config),
         )
     if is_run_file:
         config, base = load_run_file(path, overrides)[::2]
@@ -148,7 +148,7 @@ def make_certificate(context: Context) -> Made:
     return Made((*NAMES, *OUTGOING, PEOPLE, GATE), {**counts, **gate_counts(people, gates)})
 
 
-def _certified(workspace: RunFolder, config: RunFile) -> SpotCheck | None:
+def _certified(workspace: Workspace, config: RunFile) -> SpotCheck | None:
     """The run's spot check, for a certificate that opens the seal; a second look at the same opens nothing."""
     return spot_check_of(workspace, config, opened=open_seal(workspace)) if config.spot_check else None
 
@@ -162,7 +162,7 @@ def _of_files(config: RunFile, base: Path) -> AuditInputs:
 
 def _of_folder(folder: Path, config: RunFile) -> AuditInputs:
     """The verdicts that lie in a run's folder. Raises ConfigError where there are none."""
-    workspace = RunFolder(folder)
+    workspace = Workspace(folder)
     tables = [name for name in (*VERDICTS, *_label_tables(config)) if workspace.path(name).is_file()]
     if not tables:
         raise ConfigError(f"{folder}: no verdicts here yet; amendment run makes them")
@@ -186,7 +186,7 @@ def _label_tables(config: RunFile) -> tuple[str, ...]:
 
 def _read_by_inputs(folder: Path) -> list[FileFacts]:
     """The facts of all that the stage of inputs has read; of a name that stands there twice the second is numbered."""
-    note = RunFolder(folder).note("inputs")
+    note = Workspace(folder).note("inputs")
     counts = note["counts"] if note else {}
     told = {key.removeprefix(SOURCE): one for key, one in counts.items() if key.startswith(SOURCE)}
     return [
@@ -214,7 +214,7 @@ def _pinned(config: RunFile, folder: Path) -> RunFile:
 
 def _probes_of(folder: Path) -> Sequence[Probed]:
     """The report of a run's probes, made anew from what its judges answered; empty where it has none."""
-    workspace = RunFolder(folder)
+    workspace = Workspace(folder)
     return probe_report(workspace.rows(PROBED, Answered)) if workspace.path(PROBED).is_file() else ()
 
 

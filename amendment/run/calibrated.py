@@ -25,11 +25,11 @@ from amendment.files import write_text
 from amendment.preference import person_votes
 from amendment.records import Verdict
 from amendment.run.engine import RunFolder
-from amendment.run.labelled_samples import SPOT_CHECK
 from amendment.run.runfile.config import RunFile
-from amendment.run.runfile.spot_checks import MethodName, SpotCheckStage
-from amendment.run.spot_checking import spot_check_of
+from amendment.stages.config_spot_checks import MethodName, SpotCheckStage
+from amendment.stages.labelled_samples import SPOT_CHECK
 from amendment.stages.labels import sides_of
+from amendment.stages.spot_checking import spot_check_of
 from amendment.statistics import Estimate
 from amendment.statistics.calibration_errors import CalibrationReport
 from amendment.yamlfile import read_yaml, validate

@@ -23,20 +23,21 @@ from amendment.data.shelves import Glance, StreamedInputs
 from amendment.data.sources import FileSource, LilliputPrompts, PairFile
 from amendment.errors import AmendmentError, ConfigError, DataError, MissingExtra, Problem
 from amendment.llm.opening import check_model
+from amendment.llm.specs import found_folder, located
 from amendment.preference import JudgeFolder, load_judge_folder
 from amendment.records import Prompt
-from amendment.run.context import found_folder, located
 from amendment.run.evaluation_checks import absent_categories, evaluation_problems, unfit_for_place
 from amendment.run.pricing import ASKING, price_table, unbounded, unpriced
 from amendment.run.references import judges_of, reference_problems
-from amendment.run.runfile.config import POLICY_STAGES, RunFile
+from amendment.run.runfile.config import RunFile
 from amendment.run.runfile.overrides import override
 from amendment.run.runfile.retired import retired_settings
-from amendment.run.runfile.rounds import RoundStep, stage_of
-from amendment.run.runfile.shares import PairShare
 from amendment.run.runfile.vain import vain_settings
 from amendment.run.scopes import scope_problems, scope_warnings
 from amendment.run.strangers import Strangers
+from amendment.stages.config_rounds import RoundStep, stage_of
+from amendment.stages.config_shares import PairShare
+from amendment.stages.configs import POLICY_STAGES
 from amendment.stages.contract import JudgeEntry
 from amendment.stages.helpful import read_helpful
 from amendment.stages.mixing import read_mix

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import os
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import aclosing, contextmanager
 from functools import cached_property
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, Self, TypeVar
 
 from amendment.constitutions import Constitution, load_constitution
+from amendment.data.workspace import Workspace
 from amendment.files import folder_state
 from amendment.llm.client import DRAIN, Calls
 from amendment.llm.concurrency import stream
@@ -18,10 +18,9 @@ from amendment.llm.ledger_recording import Ledger
 from amendment.llm.model import Model
 from amendment.llm.opening import open_model, open_provider
 from amendment.llm.prices import Price, PriceTable
-from amendment.llm.specs import LocalSpec, ModelSpec
+from amendment.llm.specs import LocalSpec, ModelSpec, found_folder, located
 from amendment.llm.trust import Trust
 from amendment.records import Candidate, Prompt, Record
-from amendment.run.engine import RunFolder
 from amendment.run.funds import open_budget, spent_before
 from amendment.run.pricing import price_table, prices_of
 from amendment.run.progress import Progress
@@ -30,7 +29,7 @@ from amendment.stages.contract import dump
 from amendment.sync import run_sync
 from amendment.terminal import plain
 
-__all__ = ["PRESENTATION", "Context", "Patience", "found_folder", "located"]
+__all__ = ["PRESENTATION", "Context", "Patience"]
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -61,19 +60,6 @@ class Patience(NamedTuple):
     """Seconds, for a server that is away or asks for pauses, before the run ends and can be gone on with."""
 
 
-def located(spec: ModelSpec, base: Path) -> ModelSpec:
-    """A model folder that lies beside the run file, or at a path with `~`, under its full path; any other as it is."""
-    if isinstance(spec, LocalSpec):
-        return spec.model_copy(update={"model": found_folder(spec.model, base)})
-    return spec
-
-
-def found_folder(model: str, base: Path) -> str:
-    """The folder of a model, seen from `base`, where there is one; else the name as it is."""
-    folder = base / os.path.expanduser(model)  # noqa: PTH111 - Path.expanduser raises where there is no home
-    return str(folder) if folder.is_dir() else model
-
-
 class Context:
     """One run while it is being made. Models are opened when a stage first asks for them."""
 
@@ -86,7 +72,7 @@ class Context:
         self,
         config: RunFile,
         base: Path,
-        workspace: RunFolder,
+        workspace: Workspace,
         progress: Progress,
         patience: Patience = Patience(),  # noqa: B008 - immutable
         *,
@@ -106,7 +92,7 @@ class Context:
         self._calls: Calls | None = None
         self._outer: Context | None = None
 
-    def within(self, config: RunFile, workspace: RunFolder) -> Self:
+    def within(self, config: Any, workspace: Workspace) -> Self:
         """The same run with another configuration of its stages and other tables; what is open (ledger, budget, models)
         is this one's, which also closes it."""
         inner = copy.copy(self)

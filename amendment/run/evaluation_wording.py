@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from amendment.markdown import table
-from amendment.run.kinship import RELATED_JUDGE, SAME_JUDGE
-from amendment.run.shown import counts_shown, estimate_shown
+from amendment.stages.kinship import RELATED_JUDGE, SAME_JUDGE
+from amendment.stages.shown import counts_shown, estimate_shown
 from amendment.terminal import plain
 
 __all__ = ["judged_lines"]

@@ -33,8 +33,8 @@ from amendment.files import write_text
 from amendment.hashing import content_id
 from amendment.publishing.people import People, people_of_certificate
 from amendment.run.engine import RunFolder
-from amendment.run.labelled_samples import SAMPLES, SPOT_CHECK, LabelledSample
 from amendment.run.labelling import ToLabel, open_sample
+from amendment.stages.labelled_samples import SAMPLES, SPOT_CHECK, LabelledSample
 from amendment.tables import read_rows
 
 __all__ = ["FORMAT_NAMES", "Sent", "TakenIn", "export_labels", "export_questions", "import_labels"]

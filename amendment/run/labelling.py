@@ -13,8 +13,8 @@ from amendment.calibration.store import Labels
 from amendment.errors import ConfigError
 from amendment.llm.ledger_folder import cautions
 from amendment.run.engine import RunFolder
-from amendment.run.labelled_samples import SAMPLES, SPOT_CHECK, LabelledSample
 from amendment.run.runfile.config import RunFile
+from amendment.stages.labelled_samples import SAMPLES, SPOT_CHECK, LabelledSample
 from amendment.yamlfile import did_you_mean, read_yaml, validate
 
 __all__ = ["ToLabel", "open_sample", "sample_of", "serve_labelling"]

@@ -16,8 +16,8 @@ from amendment.llm.specs import AnthropicSpec, OpenAISpec
 from amendment.llm.tokens import Tokens
 from amendment.preference import load_judge_folder
 from amendment.run.runfile.config import RunFile
-from amendment.run.runfile.rounds import round_step
 from amendment.stages import stages_of
+from amendment.stages.config_rounds import round_step
 from amendment.stages.contract import JudgeEntry
 
 __all__ = ["ASKING", "asked_models", "is_asking", "price_table", "prices_of", "unbounded", "unpriced"]
@@ -101,7 +101,6 @@ def asked_models(config: RunFile, stages: Collection[str] = ASKING) -> frozenset
     asked = {
         **{stage.name: [ask.model for ask in stage.asks()] for stage in stages_of(config)},
         "candidates": [source.model for source in config.candidates if isinstance(source, ModelSource)],
-        "construct": [side.model for source in config.constructions for side in source.sides],
         "judging": judges,
         "probes": judges if config.probes else [],
         "dpo": _guarding(config),

@@ -10,14 +10,15 @@ from itertools import pairwise
 
 from amendment.data.sources import ChainSource, FileSource, LilliputPrompts, ModelSource
 from amendment.run.engine import Circle, in_order
-from amendment.run.labelled_samples import EVALUATION, SPOT_CHECK, LabelledSample
-from amendment.run.runfile.config import POLICY_STAGES, EvaluateStage, JudgingStage, RunFile
-from amendment.run.runfile.constructing import Construction, StrongWeak
-from amendment.run.runfile.rounds import round_step
-from amendment.run.runfile.spot_checks import SpotCheckStage
+from amendment.run.runfile.config import RunFile
 from amendment.run.wiring import Lack, Wiring, lacks, wire
 from amendment.stages import stages_of
+from amendment.stages.config_evaluation import EvaluateStage
+from amendment.stages.config_rounds import round_step
+from amendment.stages.config_spot_checks import SpotCheckStage
+from amendment.stages.configs import POLICY_STAGES, JudgingStage
 from amendment.stages.contract import JudgeEntry
+from amendment.stages.labelled_samples import EVALUATION, SPOT_CHECK, LabelledSample
 from amendment.stages.rounds.checking import round_problems
 from amendment.yamlfile import Loc, did_you_mean, format_path
 
@@ -42,7 +43,6 @@ def reference_problems(config: RunFile) -> Iterator[tuple[Loc, str]]:
     for stage in stages_of(config):
         yield from stage.problems()
     yield from _missing_parts(config)
-    yield from _one_model_twice(config)
     if config.judging:
         yield from _jury_problems(config, config.judging)
     if config.spot_check:
@@ -67,9 +67,6 @@ def _models_named(config: RunFile) -> Iterator[tuple[Loc, str]]:
     """Every place that names a model which has to stand under `models`."""
     for stage in stages_of(config):
         yield from ((ask.place, ask.model) for ask in stage.asks())
-    for index, source in enumerate(config.constructions):
-        for key, side in zip(_side_keys(source), source.sides, strict=False):
-            yield ("construct", index, key), side.model
     for loc, entry in judges_of(config):
         yield (*loc, "model"), entry.model
     for loc, entry in config.evaluate.judges if config.evaluate else ():
@@ -80,11 +77,6 @@ def _models_named(config: RunFile) -> Iterator[tuple[Loc, str]]:
         known = config.policies if loc[0] == "evaluate" else POLICY_STAGES
         if loc[0] in ("candidates", "evaluate") and name not in known:
             yield loc, name
-
-
-def _side_keys(source: Construction) -> tuple[str, ...]:
-    """Where the models of the two sides stand; one model is named once."""
-    return ("strong", "weak") if isinstance(source, StrongWeak) else ("model",)
 
 
 def _policies_named(config: RunFile) -> Iterator[tuple[Loc, str]]:
@@ -191,16 +183,6 @@ def _evaluation_people_problems(config: RunFile, stage: EvaluateStage) -> Iterat
         yield ("evaluate", "people", "overlap"), f"{found}; lower it, or raise evaluate.people.items"
     if stage.people.people == "simulated":
         yield from _not_known_to_simulated_people(config, EVALUATION)
-
-
-def _one_model_twice(config: RunFile) -> Iterator[tuple[Loc, str]]:
-    """Two names for one model would draw the same answers: none of the two is the stronger."""
-    for index, source in enumerate(config.constructions):
-        sides = [config.models.get(side.model) for side in source.sides]
-        if isinstance(source, StrongWeak) and sides[0] is not None and sides[0] == sides[1]:
-            names = f"{source.strong} and {source.weak}"
-            told = f"{names} are the same model under two names; name another, or take kind: instructions"
-            yield ("construct", index, "weak"), told
 
 
 def only_lends_models(config: RunFile) -> bool:

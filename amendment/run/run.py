@@ -26,7 +26,6 @@ from amendment.run.changes import remember_settings
 from amendment.run.checks import LoadedRun, check_run_file, load_run_file
 from amendment.run.context import Context, Patience
 from amendment.run.engine import RunFolder, Stage, up_to
-from amendment.run.kinship import kinship_warnings
 from amendment.run.planning.making import plan_run
 from amendment.run.planning.plan import Plan
 from amendment.run.progress import Progress, QuietProgress
@@ -37,6 +36,7 @@ from amendment.run.status import why_ended
 from amendment.run.summary import write_summary
 from amendment.run.terms import Terms, agree, keys_of, outward_lines, uncovered_lines
 from amendment.stages.contract import Made
+from amendment.stages.kinship import kinship_warnings
 from amendment.stages.passes import one_pass
 from amendment.yamlfile import did_you_mean
 
@@ -105,11 +105,11 @@ class Run:
         self._terms = terms
         self._progress = progress or QuietProgress()
         self._is_lent = False
-        place = RunFolder(self.folder)
+        self._place = RunFolder(self.folder)
         self._context = Context(
             loaded.config,
             loaded.base,
-            place,
+            self._place,
             self._progress,
             patience,
             strict_model=terms.strict_model,
@@ -188,7 +188,7 @@ class Run:
             self._prepare(wanted)
             made: set[str] = set()
             for stage in wanted:
-                if stage.name not in made and not self._context.workspace.stands(stage):
+                if stage.name not in made and not self._place.stands(stage):
                     made |= self._make(self._together(stage, wanted), stages)
             reported = self._report(stages)
             ran = tuple(stage.name for stage in wanted if stage.name in made)
@@ -203,7 +203,7 @@ class Run:
 
     def _prepare(self, wanted: Sequence[Stage]) -> None:
         """All that can keep the run from being made, before anything is written and the first call is sent."""
-        standing = self._context.workspace.standing(wanted)
+        standing = self._place.standing(wanted)
         left = [stage.name for stage in wanted if stage.name not in standing]
         if left:
             warnings = check_run_file(self._loaded, standing=standing)
@@ -226,7 +226,7 @@ class Run:
 
     def _together(self, stage: Stage, wanted: Sequence[Stage]) -> list[Stage]:
         """The stage, and those after it that have to be made too and can share its pass over the prompts."""
-        workspace, group = self._context.workspace, [stage]
+        workspace, group = self._place, [stage]
         if stage.step is None:
             return group
         standing = workspace.standing(wanted)
@@ -243,13 +243,13 @@ class Run:
     def _make(self, group: Sequence[Stage], stages: Sequence[Stage]) -> set[str]:
         """Run one of these stages, or several in one pass; returns their names."""
         names = ", ".join(stage.name for stage in group)
-        is_again = any(self._context.workspace.note(stage.name) for stage in group)
+        is_again = any(self._place.note(stage.name) for stage in group)
         again = " again, since settings, inputs or the toolkit have changed" if is_again else ""
         self._progress.say(f"{names}: {'; '.join(stage.title for stage in group)}{again}")
         self._report(stages, running=names)
         try:
             for stage, made in self._made(group):
-                self._context.workspace.close(stage, made)
+                self._place.close(stage, made)
         except BaseException as fault:
             self._report(stages, ended=why_ended(fault, keys_of(self.config)))
             raise
@@ -275,7 +275,7 @@ class Run:
         the end, however it comes. `running` are the names of stages, with commas between; `ended` says why this start
         did not finish.
         """
-        workspace = self._context.workspace
+        workspace = self._place
         done = workspace.standing(stages)
         status = {
             "name": self.config.name,

@@ -20,11 +20,11 @@ from amendment.data.sources import ChainSource, FileSource, LilliputPrompts, Mod
 from amendment.files import folder_state
 from amendment.preference import load_judge_folder
 from amendment.run.context import Context
-from amendment.run.kinship import independence
-from amendment.run.labelled_samples import EVALUATION, SPOT_CHECK, LabelledSample
-from amendment.run.runfile.config import DpoStage, RewardStage, RunFile, SftStage
-from amendment.stages.constructing import plan_draws
+from amendment.run.runfile.config import RunFile
+from amendment.stages.configs import DpoStage, RewardStage, SftStage
 from amendment.stages.contract import JudgeEntry
+from amendment.stages.kinship import independence
+from amendment.stages.labelled_samples import EVALUATION, SPOT_CHECK, LabelledSample
 from amendment.stages.labels import Labelling, labels_state
 from amendment.stages.mixing import mix_labels, mix_shares
 from amendment.stages.probing import probed_judges
@@ -74,15 +74,6 @@ def _candidates(context: Context) -> Settings:
     settings: Settings = {"candidates": _json(sources)}
     for source in sources:
         settings |= _model(context, source.model) if source.model not in context.config.policies else {}
-    return settings
-
-
-def _construct(context: Context) -> Settings:
-    config = context.config
-    samples = [one.samples for one in plan_draws(config)]
-    settings: Settings = {"construct": _json(config.constructions), "samples": samples}
-    for name in dict.fromkeys(side.model for source in config.constructions for side in source.sides):
-        settings |= _model(context, name)
     return settings
 
 
@@ -228,7 +219,6 @@ SETTINGS: dict[str, Callable[[Context], Settings]] = {
     "base": _base,
     "sft": partial(_training, name="sft"),
     "candidates": _candidates,
-    "construct": _construct,
     "judging": _judging,
     "audit": _audit,
     "probes": _probes,

@@ -17,9 +17,9 @@ from amendment.llm.ledger_checking import verify
 from amendment.llm.ledger_reading import ReadOnly
 from amendment.redaction import redact
 from amendment.run.engine import RunFolder
-from amendment.run.labelled_samples import SAMPLES
 from amendment.run.labelling import open_sample
 from amendment.stages.guarding import guard_ending
+from amendment.stages.labelled_samples import SAMPLES
 from amendment.terminal import plain
 
 __all__ = ["read_status", "status_lines", "why_ended"]

@@ -13,6 +13,7 @@ from amendment.data.sources import ModelSource
 from amendment.records import Prompt, text_of
 from amendment.run.runfile.config import RunFile
 from amendment.simulator import knows
+from amendment.stages.construct import ConstructConfig
 from amendment.yamlfile import Loc
 
 __all__ = ["Strangers"]
@@ -56,5 +57,5 @@ class Strangers:
         sources = [source for source in config.candidates if isinstance(source, ModelSource)]
         asked = {source.model for source in sources if source.take is None or source.take > self._before}
         asked |= {config.critique.model} if config.critique else set()
-        asked |= {side.model for source in config.constructions for side in source.sides}
+        asked |= {side.model for source in config.parts(ConstructConfig) for side in source.sides}
         return asked

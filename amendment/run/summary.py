@@ -11,10 +11,10 @@ from amendment.data.sources import LilliputPrompts
 from amendment.files import write_text
 from amendment.records import Outcome
 from amendment.run.engine import RunFolder, Stage
-from amendment.run.kinship import kinship_warnings
 from amendment.run.runfile.config import RunFile
 from amendment.run.spending import over_all_starts, spending_lines
 from amendment.run.wording import evaluation_lines, stage_lines
+from amendment.stages.kinship import kinship_warnings
 from amendment.stages.revisions import said_of_revisions
 from amendment.terminal import plain
 

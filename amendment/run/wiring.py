@@ -11,8 +11,12 @@ from functools import partial
 from typing import NamedTuple
 
 from amendment.data.sources import ModelSource
-from amendment.run.runfile.config import DpoStage, EvaluateStage, RewardStage, RunFile
-from amendment.run.runfile.rounds import RoundsStage, in_round, policy_of, stage_of
+from amendment.run.runfile.config import RunFile
+from amendment.stages.config_evaluation import EvaluateStage
+from amendment.stages.config_rounds import RoundsStage, in_round, policy_of, stage_of
+from amendment.stages.configs import DpoStage, RewardStage
+from amendment.stages.construct import CANDIDATES, Constructing
+from amendment.stages.construct import PAIRS as CONSTRUCTED_PAIRS
 from amendment.stages.contract import Stage
 from amendment.stages.critique import Critiquing
 from amendment.stages.guarding import reads_reward_model
@@ -24,7 +28,6 @@ __all__ = ["Lack", "Wiring", "lacks", "wire"]
 PROMPTS = ("inputs/prompts", "inputs/split")
 PAIRS = ("dataset/train", "dataset/test")
 CHAINS = (*PROMPTS, "critique/candidates")
-CONSTRUCTED = ("construct/candidates", "construct/pairs")
 LABELS = ("labels/open", "labels/sealed")
 CALIBRATION = ("calibration/probabilities", "calibration/calibrator.json")
 PEOPLE = "people.json"
@@ -54,7 +57,7 @@ def wire(config: RunFile) -> list[Wiring]:
         *_of(Critiquing, config),
         *_policies(config),
         *_candidates(config),
-        *_construct(config),
+        *_of(Constructing, config),
         *_judging(config),
         *_measured(config),
         *_mixing(config),
@@ -97,11 +100,6 @@ def _candidates(config: RunFile) -> Iterable[Wiring]:
     if sources:
         needs = ("inputs/prompts", *_models(config, sorted(set(sources))))
         yield Wiring("candidates", needs, _tables("candidates", "candidates", "endings"))
-
-
-def _construct(config: RunFile) -> Iterable[Wiring]:
-    if config.constructions:
-        yield Wiring("construct", ("inputs/prompts",), (*CONSTRUCTED, "construct/endings"))
 
 
 def _judging(config: RunFile) -> Iterable[Wiring]:
@@ -165,7 +163,7 @@ def _dataset(config: RunFile) -> Iterable[Wiring]:
         mixed = ("mixing/pairs",) if len(config.dataset.mix) > 1 else ()
         labelled = (*CALIBRATION, "labels/open") if config.spot_check else ()
         tables = (*PROMPTS, "inputs/judgements", *candidate_tables(config), *judged)
-        constructed = CONSTRUCTED if config.constructions else ()
+        constructed = (CANDIDATES, CONSTRUCTED_PAIRS) if config.constructions else ()
         named = (PEOPLE,) if any(_audit(config)) else ()
         yield Wiring("dataset", (*tables, *constructed, *mixed, *labelled, *named), PAIRS)
 

@@ -8,9 +8,9 @@ from typing import Any
 from amendment.audit.probe_report import gate_rows
 from amendment.markdown import cell, table
 from amendment.run.evaluation_wording import judged_lines
-from amendment.run.shown import counts_shown, estimate_shown, number_shown
 from amendment.stages.guarding import guard_lines
 from amendment.stages.rounds.lines import round_lines
+from amendment.stages.shown import counts_shown, estimate_shown, number_shown
 from amendment.terminal import plain
 
 __all__ = ["evaluation_lines", "stage_lines"]

@@ -1,11 +1,12 @@
 """The stages of a run, one file each. `STAGES` lists them in the order of the chain."""
 
+from amendment.stages.construct import Constructing
 from amendment.stages.contract import RunSettings, Stage
 from amendment.stages.critique import Critiquing
 
 __all__ = ["STAGES", "stages_of"]
 
-STAGES: tuple[type[Stage], ...] = (Critiquing,)
+STAGES: tuple[type[Stage], ...] = (Critiquing, Constructing)
 """Adding a stage is a file of this subpackage and its class here."""
 
 

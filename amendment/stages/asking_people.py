@@ -15,8 +15,7 @@ from amendment.calibration.samples import PLAIN_QUESTION, AskedOf, LabelQuestion
 from amendment.constitutions import Drawn, eligible_principles
 from amendment.preference import drawn_question, load_judge_folder
 from amendment.records import Comparison, Message, Messages
-from amendment.run.context import Context
-from amendment.stages.contract import JudgeEntry
+from amendment.stages.contract import Context, JudgeEntry
 from amendment.stages.paired import Texts
 
 __all__ = ["Asking"]

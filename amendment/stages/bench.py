@@ -27,9 +27,8 @@ from amendment.preference import (
     standings_of,
 )
 from amendment.records import Candidate, Comparison, Judgement, Prompt, Verdict
-from amendment.run.context import Context
-from amendment.run.runfile.config import JudgingStage
-from amendment.stages.contract import JudgeEntry
+from amendment.stages.configs import JudgingStage
+from amendment.stages.contract import Context, JudgeEntry
 
 __all__ = ["Bench", "Hearing", "Judged", "Two"]
 

@@ -11,8 +11,7 @@ from amendment.data.shelves import StreamedInputs
 from amendment.data.source_rows import FileFacts, facts_of
 from amendment.data.workspace import Split
 from amendment.records import Candidate, Judgement, Prompt, Verdict
-from amendment.run.context import Context
-from amendment.stages.contract import Made
+from amendment.stages.contract import Context, Made
 from amendment.stages.deciding import majorities
 
 __all__ = ["make_inputs"]

@@ -17,8 +17,7 @@ from amendment.calibration.votes_of_labels import heard_items
 from amendment.files import write_text
 from amendment.preference import person_votes
 from amendment.records import Judgement, Record, Verdict
-from amendment.run.context import Context
-from amendment.stages.contract import Made
+from amendment.stages.contract import Context, Made
 from amendment.stages.paired import judgements_table, texts_of
 from amendment.stages.sampling import SAMPLE, exported_comparisons
 

@@ -13,9 +13,8 @@ from amendment.llm.answers import Ending
 from amendment.llm.concurrency import flow
 from amendment.llm.model import Model
 from amendment.records import Candidate, Outcome, Prompt, Record
-from amendment.run.context import Context
-from amendment.run.runfile.config import POLICY_STAGES, RunFile
-from amendment.stages.contract import Item, Made
+from amendment.stages.configs import POLICY_STAGES, RunFile
+from amendment.stages.contract import Context, Item, Made
 from amendment.stages.draws import Draw, Drawn, draw_answer
 from amendment.stages.endings import Tables
 from amendment.stages.passes import Grouped

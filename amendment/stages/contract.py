@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Protocol, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Protocol, Self, TypeVar
 
 from pydantic import BaseModel, Field
 
@@ -95,6 +95,11 @@ class RunSettings(DataSources):
     def part(self, kind: type[P]) -> P | None:
         """The settings of a stage by their class; None where the run file has none."""
         return next((value for name in type(self).model_fields if isinstance(value := getattr(self, name), kind)), None)
+
+    def parts(self, kind: type[P]) -> tuple[P, ...]:
+        """The entries of this class in all lists at the top of the run file."""
+        lists = (value for name in type(self).model_fields if isinstance(value := getattr(self, name), tuple))
+        return tuple(entry for entries in lists for entry in entries if isinstance(entry, kind))
 
     def need(self, kind: type[P]) -> P:
         """The same where the run file is known to have it."""
@@ -193,7 +198,9 @@ class Context(Protocol):
     """A dry run: models only count what they are asked, and the tables are thrown away."""
 
     @property
-    def config(self) -> RunSettings: ...
+    def config(self) -> Any:
+        """The run file: a `RunSettings`."""
+        ...
 
     @property
     def base(self) -> Path:
@@ -229,6 +236,14 @@ class Context(Protocol):
 
     def model_key(self, name: str) -> Mapping[str, Any]:
         """What of a model's entry, and of its files, changes its answers."""
+        ...
+
+    def trained_base(self, base: str) -> str:
+        """A stage's base as something that can be loaded: a folder of this run, a path, or a Hub id."""
+        ...
+
+    def within(self, config: Any, workspace: Workspace) -> Self:
+        """The same run with other settings and other tables, on the same ledger, budget and models."""
         ...
 
     def prompts(self) -> dict[str, Prompt]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from amendment.preference import Paired, PairSettings, fit_for_pairs, make_pairs, without_constant_answers
 from amendment.records import Candidate, Judgement, Prompt
-from amendment.run.runfile.config import RunFile
+from amendment.stages.configs import RunFile
 
 __all__ = ["paired_answers"]
 

@@ -10,7 +10,7 @@ from amendment.errors import CredentialsError, ProviderError
 from amendment.llm.answers import Ending, Unusable, draft, ending_of
 from amendment.llm.model import Model
 from amendment.records import Candidate, Prompt
-from amendment.run.context import Context
+from amendment.stages.contract import Context
 
 __all__ = ["Draw", "Drawn", "draw_answer", "draw_answers", "every_draw"]
 

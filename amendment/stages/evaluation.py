@@ -17,11 +17,9 @@ import numpy as np
 from amendment.errors import AmendmentError
 from amendment.hashing import content_id
 from amendment.records import Candidate, Preference, Record, text_of
-from amendment.run.context import Context
-from amendment.run.kinship import independence
-from amendment.run.runfile.config import EvaluateStage
 from amendment.simulator import ATTRIBUTES, BANNER, Truth, knows, truth
-from amendment.stages.contract import Made
+from amendment.stages.config_evaluation import EvaluateStage
+from amendment.stages.contract import Context, Made
 from amendment.stages.draws import Draw, Drawn, draw_answers, every_draw
 from amendment.stages.endings import write_endings
 from amendment.stages.evaluation_refusals import (
@@ -32,6 +30,7 @@ from amendment.stages.evaluation_refusals import (
     harmless_prompts,
 )
 from amendment.stages.evaluation_violations import VIOLATIONS, PolicyCheck, check_violations
+from amendment.stages.kinship import independence
 from amendment.stages.policy_comparisons import (
     COMPARISONS,
     Answers,

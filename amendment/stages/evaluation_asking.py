@@ -14,8 +14,7 @@ from amendment.constitutions import Drawn as DrawnPrinciple
 from amendment.errors import Paused, Transient
 from amendment.preference import Judge, JudgeSettings, load_judge_folder
 from amendment.records import Candidate, Prompt, Verdict
-from amendment.run.context import Context
-from amendment.stages.contract import JudgeEntry
+from amendment.stages.contract import Context, JudgeEntry
 
 __all__ = ["Check", "Checks", "ask_checks"]
 

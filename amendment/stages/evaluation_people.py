@@ -25,11 +25,10 @@ from amendment.files import write_text
 from amendment.hashing import content_id
 from amendment.preference import person_votes
 from amendment.records import Candidate, Record, Verdict
-from amendment.run.context import Context
-from amendment.run.labelled_samples import EVALUATION
-from amendment.run.runfile.evaluation_people import EvaluationPeople
 from amendment.stages.asking_people import Asking
-from amendment.stages.contract import Made
+from amendment.stages.config_evaluation_people import EvaluationPeople
+from amendment.stages.contract import Context, Made
+from amendment.stages.labelled_samples import EVALUATION
 from amendment.stages.labels import label_counts, said_of
 from amendment.stages.paired import Texts
 from amendment.stages.policy_comparisons import COMPARISONS, PolicyComparison, matchup_name
@@ -93,8 +92,9 @@ def make_evaluation_sample(context: Context) -> Made:
 def _people(context: Context) -> EvaluationPeople:
     stage = context.config.evaluate
     assert stage is not None
-    assert stage.people is not None
-    return stage.people
+    people: EvaluationPeople | None = stage.people
+    assert people is not None
+    return people
 
 
 def draw_items(compared: Iterable[PolicyComparison], items: int, *, seed: int) -> list[EvaluationItem]:

@@ -17,14 +17,13 @@ from pydantic import Field
 
 from amendment.data.inputs import read_inputs
 from amendment.records import Preference, Prompt, Record, text_of
-from amendment.run.context import Context
-from amendment.run.kinship import independence
-from amendment.run.runfile.config import RunFile
-from amendment.run.runfile.evaluation import OverRefusal
 from amendment.simulator import evades, knows
+from amendment.stages.config_evaluation import OverRefusal
+from amendment.stages.contract import Context, RunSettings
 from amendment.stages.draws import Drawn
 from amendment.stages.evaluation_asking import Check, ask_checks
 from amendment.stages.helpful import read_helpful
+from amendment.stages.kinship import independence
 from amendment.stages.policy_comparisons import Answers
 from amendment.stages.refusal_phrases import refusal_phrase
 from amendment.statistics import cautioned, paired_difference, share
@@ -69,7 +68,7 @@ class Harmless(NamedTuple):
 
 def harmless_files(part: OverRefusal, base: Path, *, glimpse: bool = False) -> list[Prompt]:
     """The prompts of its files, each once. Raises DataError with all that is wrong with them."""
-    read = read_inputs(RunFile(name="harmless", prompts=part.prompts), base, glimpse=glimpse)
+    read = read_inputs(RunSettings(name="harmless", prompts=part.prompts), base, glimpse=glimpse)
     return list(read.prompts.values())
 
 

@@ -16,12 +16,12 @@ from pydantic import Field
 from amendment.constitutions import Constitution
 from amendment.constitutions import Drawn as DrawnPrinciple
 from amendment.records import Prompt, Record, text_of
-from amendment.run.context import Context
-from amendment.run.kinship import independence
-from amendment.run.runfile.evaluation import Violations
 from amendment.simulator import knows, violates
+from amendment.stages.config_evaluation import Violations
+from amendment.stages.contract import Context
 from amendment.stages.draws import Drawn
 from amendment.stages.evaluation_asking import Check, ask_checks
+from amendment.stages.kinship import independence
 from amendment.stages.policy_comparisons import Answers
 from amendment.statistics import cautioned, paired_difference, share
 

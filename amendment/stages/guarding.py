@@ -18,12 +18,12 @@ from amendment.hashing import content_id
 from amendment.preference import Judge, JudgeSettings, aggregate_verdicts, load_judge_folder
 from amendment.records import Candidate, Message, Prompt
 from amendment.reward_model import RewardModel
-from amendment.run.context import Context
-from amendment.run.runfile.config import DpoStage, RunFile
-from amendment.run.runfile.guards import DpoGuards
-from amendment.run.shown import estimate_shown
 from amendment.simulator import is_readable
+from amendment.stages.config_guards import DpoGuards
+from amendment.stages.configs import DpoStage, RunFile
+from amendment.stages.contract import Context
 from amendment.stages.reward_rows import reward_rows
+from amendment.stages.shown import estimate_shown
 from amendment.training import GuardReading, Guards, Scores, figures_over, saved_step
 
 __all__ = ["guard_counts", "guard_ending", "guard_lines", "guards_of", "reads_reward_model", "rehearse_guards"]

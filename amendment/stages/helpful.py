@@ -15,9 +15,9 @@ from amendment.data.shelves import Inputs
 from amendment.errors import TrainingError
 from amendment.hashing import content_id
 from amendment.records import Candidate, Prompt
-from amendment.run.context import Context
-from amendment.run.runfile.config import RunFile
-from amendment.run.runfile.helpful import WithHelpful
+from amendment.stages.config_helpful import WithHelpful
+from amendment.stages.configs import RunFile
+from amendment.stages.contract import Context, RunSettings
 
 __all__ = ["HelpfulRow", "HelpfulRows", "helpful_rows", "read_helpful", "wanted_rows"]
 
@@ -47,7 +47,7 @@ def read_helpful(config: RunFile, base: Path, *, glimpse: bool = False) -> Input
 
     `glimpse` reads only the first rows of datasets on the Hub, for a check.
     """
-    bare = RunFile(name=config.name, seed=config.seed)
+    bare = RunSettings(name=config.name, seed=config.seed)
     return read_inputs(bare.model_copy(update={"candidates": config.helpful_files}), base, glimpse=glimpse)
 
 

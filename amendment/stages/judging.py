@@ -18,11 +18,10 @@ from amendment.files import write_text
 from amendment.llm.model import Model
 from amendment.preference import OVER_ALL, matrix_lines, pool_of, refuse_few_labels
 from amendment.records import Candidate, Judgement, Prompt, Record, Verdict
-from amendment.run.context import Context
-from amendment.run.runfile.config import JudgingStage, RunFile
 from amendment.stages.bench import Bench, Judged
 from amendment.stages.cascading import ForPeople
-from amendment.stages.contract import Item, Made
+from amendment.stages.configs import JudgingStage, RunFile
+from amendment.stages.contract import Context, Item, Made
 from amendment.stages.endings import Tables
 from amendment.stages.judging_report import JudgingReport
 from amendment.stages.schedules import Ranking, Schedule

@@ -17,9 +17,9 @@ from typing import Any
 from amendment.errors import AmendmentError
 from amendment.preference import Panel, PrincipleMatrix, PrincipleTally
 from amendment.records import Judgement, Prompt, Verdict
-from amendment.run.runfile.config import JudgingStage
 from amendment.stages.bench import Judged
 from amendment.stages.cascading import CascadeCount
+from amendment.stages.configs import JudgingStage
 from amendment.stages.schedules import Ranking
 from amendment.statistics import count_triads
 

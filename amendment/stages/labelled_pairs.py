@@ -9,8 +9,8 @@ from typing import Literal, NamedTuple
 
 from amendment.preference import Vote, majority_of, person_votes
 from amendment.records import Pair, Verdict
-from amendment.run.context import Context
 from amendment.stages.calibrating import CALIBRATOR, OPEN, PROBABILITIES, Probability
+from amendment.stages.contract import Context
 from amendment.stages.paired import checked_ties
 from amendment.statistics.sides import side_of
 
@@ -48,7 +48,7 @@ def _is_used(context: Context) -> bool:
     """Whether training shall see calibrated probabilities: as the run file says, else where they surely help."""
     wanted = context.config.dataset.probabilities
     if wanted is not None:
-        return wanted == "calibrated"
+        return bool(wanted == "calibrated")
     recipe = json.loads(context.workspace.path(CALIBRATOR).read_text(encoding="utf-8"))
     return bool(recipe.get("helps"))
 

@@ -16,9 +16,8 @@ from amendment.calibration.samples import LabelQuestion, SampledItem
 from amendment.calibration.store import Labels
 from amendment.errors import ConfigError, Paused
 from amendment.records import Verdict
-from amendment.run.context import Context
-from amendment.run.labelled_samples import SPOT_CHECK, LabelledSample
-from amendment.stages.contract import Made
+from amendment.stages.contract import Context, Made
+from amendment.stages.labelled_samples import SPOT_CHECK, LabelledSample
 from amendment.stages.simulated_people import let_people_answer, was_simulated
 
 __all__ = ["Labelling", "label_counts", "labels_state", "make_labels", "said_of", "sides_of"]

@@ -18,10 +18,9 @@ from amendment.data.source_rows import facts_of
 from amendment.errors import AmendmentError, DataError, Problem
 from amendment.preference import PairSettings, held_out, preference_row
 from amendment.records import Candidate, Preference, Prompt, Record, Verdict, text_of
-from amendment.run.context import Context
-from amendment.run.runfile.config import RunFile
-from amendment.run.runfile.shares import PairShare, RunShare
-from amendment.stages.contract import Made
+from amendment.stages.config_shares import PairShare, RunShare
+from amendment.stages.configs import RunFile
+from amendment.stages.contract import Context, Made, RunSettings
 from amendment.stages.deciding import majorities
 from amendment.stages.degenerates import paired_answers
 from amendment.terminal import plain
@@ -82,7 +81,7 @@ def read_mix(config: RunFile, base: Path, *, glimpse: bool = False) -> list[_Rea
     """
     found: list[_Read] = []
     problems: list[Problem] = []
-    bare = RunFile(name=config.name, seed=config.seed)
+    bare = RunSettings(name=config.name, seed=config.seed)
     for label, source in mix_labels(config).items():
         try:
             alone = bare.model_copy(update={"pairs": (source,)})

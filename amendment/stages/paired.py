@@ -11,8 +11,8 @@ from typing import Literal, NamedTuple
 
 from amendment.preference import Paired, PairSettings
 from amendment.records import Candidate, Judgement, Prompt
-from amendment.run.context import Context
-from amendment.run.runfile.config import RunFile
+from amendment.stages.configs import RunFile
+from amendment.stages.contract import Context
 from amendment.stages.degenerates import paired_answers
 from amendment.stages.judging import candidate_tables, decided_comparisons
 from amendment.stages.ranked_ends import ends_of_rankings
@@ -43,7 +43,8 @@ def judgements_table(config: RunFile) -> str:
 
 def checked_ties(config: RunFile) -> Literal["drop", "keep"]:
     """What becomes of ties among the judged pairs."""
-    return config.judging.ties if config.judging else config.dataset.ties
+    ties: Literal["drop", "keep"] = config.judging.ties if config.judging else config.dataset.ties
+    return ties
 
 
 def imported_pairs(context: Context, texts: Texts) -> Paired:

@@ -12,9 +12,8 @@ from amendment.publishing.dataset_files import write_exports
 from amendment.publishing.secrets import Cells, run_scanner, sift
 from amendment.publishing.tables import shown_preferences
 from amendment.records import Preference
-from amendment.run.context import Context
-from amendment.stages.constructing import constructed_pairs
-from amendment.stages.contract import Made
+from amendment.stages.construct import constructed_pairs
+from amendment.stages.contract import Context, Made
 from amendment.stages.labelled_pairs import spot_checked_pairs
 from amendment.stages.mixing import RUN, diversity_counts, mix_in
 from amendment.stages.paired import imported_pairs, judged_pairs, texts_of
@@ -34,7 +33,9 @@ def make_dataset(context: Context) -> Made:
     imported, judged = imported_pairs(context, texts), judged_pairs(context, texts, revisions)
     checked = spot_checked_pairs(context, judged.pairs)
     decided = [*imported.pairs, *checked.pairs]
-    constructed = constructed_pairs(context, [pair.comparison_id for pair in decided])
+    constructed = constructed_pairs(
+        context, [pair.comparison_id for pair in decided], context.config.dataset.constant_answers
+    )
     left_out.update(imported.left_out + judged.left_out + checked.left_out + constructed.paired.left_out)
     for pair in (*decided, *constructed.paired.pairs):
         side = "test" if pair.prompt_id in test else "train"

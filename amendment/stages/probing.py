@@ -25,9 +25,8 @@ from amendment.llm.answers import Ending, ending_of
 from amendment.llm.concurrency import flow
 from amendment.preference import Judge, JudgeSettings, aggregate_verdicts, load_judge_folder, readings_of
 from amendment.records import Candidate, Comparison, Judgement, Prompt, Verdict
-from amendment.run.context import Context
-from amendment.run.runfile.config import RunFile
-from amendment.stages.contract import JudgeEntry, Made
+from amendment.stages.configs import RunFile
+from amendment.stages.contract import Context, JudgeEntry, Made
 from amendment.stages.endings import Tables
 from amendment.stages.judging import candidate_tables
 

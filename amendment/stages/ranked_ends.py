@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from amendment.preference import TIED_POOL, PairSettings, is_tied_pool
 from amendment.records import Judgement
-from amendment.run.context import Context
+from amendment.stages.contract import Context
 from amendment.stages.schedules import Ranking
 
 __all__ = ["ends_of_rankings"]

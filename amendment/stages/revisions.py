@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 from amendment.data.sources import ChainSource
 from amendment.preference import chain_ends, count_revisions
 from amendment.records import Candidate, Judgement
-from amendment.run.context import Context
-from amendment.run.runfile.config import RunFile
+from amendment.stages.configs import RunFile
+from amendment.stages.contract import Context
 
 __all__ = ["CheckedRevisions", "are_revisions_checked", "check_revisions", "said_of_revisions"]
 

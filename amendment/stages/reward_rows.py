@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from amendment.reward_model import RewardModel
-from amendment.run.context import Context
+from amendment.stages.contract import Context
 
 __all__ = ["fitted_counts", "reward_rows"]
 

@@ -16,10 +16,9 @@ from amendment.calibration.strata import Exported
 from amendment.errors import AmendmentError
 from amendment.files import write_text
 from amendment.records import Candidate, Comparison, Judgement, Pair, text_of
-from amendment.run.context import Context
-from amendment.run.runfile.spot_checks import SpotCheckStage
 from amendment.stages.asking_people import Asking
-from amendment.stages.contract import Made
+from amendment.stages.config_spot_checks import SpotCheckStage
+from amendment.stages.contract import Context, Made
 from amendment.stages.paired import Texts, judged_pairs, judgements_table, texts_of
 from amendment.stages.revisions import check_revisions
 

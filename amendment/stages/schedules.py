@@ -14,8 +14,8 @@ from typing import NamedTuple
 from amendment.llm.concurrency import flow
 from amendment.preference import Compare, Pool, Ranked, knock_out, merge_sort, rank_adaptively
 from amendment.records import Comparison, Record
-from amendment.run.runfile.config import JudgingStage
 from amendment.stages.bench import Hearing, Judged, Two
+from amendment.stages.configs import JudgingStage
 
 __all__ = ["Ranking", "Schedule", "Scheduled"]
 

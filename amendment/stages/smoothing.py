@@ -6,9 +6,9 @@ import json
 from typing import Generic, NamedTuple, TypeVar
 
 from amendment.errors import TrainingError
-from amendment.run.context import Context
-from amendment.run.runfile.config import DpoStage, RewardStage
 from amendment.stages.calibrating import CALIBRATOR
+from amendment.stages.configs import DpoStage, RewardStage
+from amendment.stages.contract import Context
 
 __all__ = ["Smoothed", "smoothed"]
 

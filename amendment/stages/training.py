@@ -14,15 +14,14 @@ from typing import Any
 from amendment.dpo import policy_margins, train_dpo, train_sft
 from amendment.records import Candidate, Preference, Prompt, text_of
 from amendment.reward_model import RewardModel, train_reward
-from amendment.run.context import Context
-from amendment.run.runfile.config import BaseStage
-from amendment.run.spot_checking import refuse_failed_gate
-from amendment.stages.contract import Made
+from amendment.stages.configs import BaseStage
+from amendment.stages.contract import Context, Made
 from amendment.stages.guarding import guard_counts, guard_ending, guards_of, rehearse_guards
 from amendment.stages.helpful import helpful_rows
 from amendment.stages.reward_measured import measured, measured_reward, pair_scores
 from amendment.stages.reward_rows import fitted_counts, reward_rows
 from amendment.stages.smoothing import smoothed
+from amendment.stages.spot_checking import refuse_failed_gate
 from amendment.training import Progress, TrainResult, build_tiny
 
 __all__ = ["make_base", "make_dpo", "make_reward_model", "make_sft"]

@@ -21,7 +21,7 @@ from amendment.run.context import Context
 from amendment.run.engine import RunFolder
 from amendment.run.planning.portions import portions_of
 from amendment.run.progress import QuietProgress
-from amendment.run.runfile.probes import ProbeName
+from amendment.stages.config_probes import ProbeName
 from amendment.stages.probing import make_probes, probed_judges
 
 PROBED = """\

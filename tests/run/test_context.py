@@ -9,11 +9,11 @@ import pytest
 
 from amendment.errors import ConfigError, Rejected
 from amendment.llm.ledger_recording import Ledger
-from amendment.llm.specs import LocalSpec, SimulatedSpec
+from amendment.llm.specs import LocalSpec, SimulatedSpec, located
 from amendment.records import user
 from amendment.run import Run
 from amendment.run.assembly import assemble
-from amendment.run.context import Context, located
+from amendment.run.context import Context
 from amendment.run.engine import RunFolder, Stage
 from amendment.run.progress import QuietProgress
 from amendment.stages.contract import Made
@@ -44,7 +44,7 @@ def test_a_trained_policy_is_let_go_when_its_answers_are_in(tmp_path: Path) -> N
     context = context_of(path, tmp_path / "run")
     build_tiny(context.workspace.path("models/sft"), ["some words"] * 4, SHAPE)
     made = Stage(name="sft", title="t", settings={}, needs=(), makes=("models/sft",), run=lambda: Made((), {}))
-    context.workspace.close(made, Made(("models/sft",), {}))
+    RunFolder(tmp_path / "run").close(made, Made(("models/sft",), {}))
     before = workers()
     with context.policy("sft", temperature=1.0, max_tokens=4, batch_size=2) as model:
         assert run_sync(model.ask(user("hello"))).reply.messages

@@ -13,8 +13,8 @@ import pytest
 from amendment.data.workspace import Workspace
 from amendment.errors import ConfigError, TrainingError
 from amendment.run import load_run_file
-from amendment.run.runfile.config import DpoStage
 from amendment.run.wiring import wire
+from amendment.stages.configs import DpoStage
 from amendment.stages.smoothing import smoothed
 from tests.run.spot_checked import CHECKED, SIMULATED, run
 

@@ -10,9 +10,9 @@ import yaml
 
 from amendment.run import Run
 from amendment.run.evaluation_wording import judged_lines
-from amendment.run.kinship import independence
 from amendment.run.runfile.config import RunFile
 from amendment.stages.contract import JudgeEntry
+from amendment.stages.kinship import independence
 
 HERE, THERE = "http://127.0.0.1:1/v1", "http://127.0.0.1:2/v1"
 LABELS = """\

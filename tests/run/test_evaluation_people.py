@@ -20,10 +20,10 @@ from amendment.publishing.publication import Publication, prepare
 from amendment.records import Candidate, Verdict
 from amendment.run import Result, Run
 from amendment.run.label_files import export_labels, export_questions, import_labels
-from amendment.run.labelled_samples import EVALUATION, SPOT_CHECK
 from amendment.run.labelling import open_sample
 from amendment.run.wording import evaluation_lines
 from amendment.stages.evaluation_people import EvaluationItem, corrected_win_rates, draw_items
+from amendment.stages.labelled_samples import EVALUATION, SPOT_CHECK
 from amendment.stages.policy_comparisons import PolicyComparison
 
 MEASURED = """\

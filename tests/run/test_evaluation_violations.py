@@ -14,8 +14,8 @@ from amendment.errors import ConfigError
 from amendment.records import Prompt, user
 from amendment.run import Patience, Result, Run
 from amendment.run.evaluation_wording import judged_lines
-from amendment.run.runfile.evaluation import ViolationJudge, Violations
 from amendment.simulator import ATTRIBUTES
+from amendment.stages.config_evaluation import ViolationJudge, Violations
 from amendment.stages.evaluation_violations import PolicyCheck, principles_for, violation_rates
 
 WATCHED = """\

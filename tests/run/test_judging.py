@@ -15,8 +15,8 @@ from amendment.run.checks import load_run_file
 from amendment.run.context import Context
 from amendment.run.engine import RunFolder
 from amendment.run.progress import QuietProgress
-from amendment.run.runfile.config import JudgingStage
 from amendment.stages.bench import Judged
+from amendment.stages.configs import JudgingStage
 from amendment.stages.contract import Item
 from amendment.stages.judging import JudgeStep
 from amendment.stages.judging_report import JudgingReport

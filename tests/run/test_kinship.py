@@ -13,10 +13,10 @@ from amendment.cli import main
 from amendment.errors import AmendmentError
 from amendment.run import Run, load_run_file
 from amendment.run.context import Patience
-from amendment.run.kinship import kinship_warnings
 from amendment.run.progress import QuietProgress
 from amendment.run.runfile.config import RunFile
 from amendment.run.terms import Terms
+from amendment.stages.kinship import kinship_warnings
 
 OPENAI = "{provider: openai, base_url: 'http://127.0.0.1:1/v1', api_key_env: null, model: MODEL}"
 

@@ -22,8 +22,8 @@ from amendment.calibration.samples import LabelQuestion
 from amendment.calibration.store import Labels
 from amendment.data.workspace import Workspace
 from amendment.errors import ConfigError
-from amendment.run.labelled_samples import EVALUATION, SPOT_CHECK
 from amendment.run.labelling import open_sample, serve_labelling
+from amendment.stages.labelled_samples import EVALUATION, SPOT_CHECK
 from tests.calibration.label_pages import label, questions
 
 ANNOTATORS, VERDICTS = 20, 200

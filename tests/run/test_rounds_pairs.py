@@ -11,8 +11,8 @@ import pytest
 from amendment.errors import ConfigError
 from amendment.records import Message, Preference
 from amendment.run import load_run_file
-from amendment.run.runfile.rounds import RoundsStage, in_round, policy_of, round_step, stage_of
 from amendment.run.wiring import wire
+from amendment.stages.config_rounds import RoundsStage, in_round, policy_of, round_step, stage_of
 from amendment.stages.rounds.deriving import round_config
 from amendment.stages.rounds.pairs import pairs_of_round
 
@@ -123,7 +123,7 @@ def test_a_round_starts_from_the_last_policy_or_from_the_first_base(
     run_file: Callable[[str], Path], start: str, bases: list[str]
 ) -> None:
     config = load_run_file(run_file(PLAIN + f"rounds: {{n: 3, from: {start}}}\n")).config
-    assert [round_config(config, number).dpo.base for number in (2, 3)] == bases  # type: ignore[union-attr]
+    assert [round_config(config, number).dpo.base for number in (2, 3)] == bases
     needs = {one.name: one.needs for one in wire(config)}
     assert [f"models/{base}" in needs[f"round-{number}"] for base, number in zip(bases, (2, 3), strict=True)] == [
         True

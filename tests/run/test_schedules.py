@@ -10,8 +10,8 @@ import pytest
 from amendment.llm.answers import Ending
 from amendment.preference import Pool, pool_of
 from amendment.records import Candidate, Comparison, Judgement, Message, Prompt, text_of, user
-from amendment.run.runfile.config import JudgingStage
 from amendment.stages.bench import Judged, Two
+from amendment.stages.configs import JudgingStage
 from amendment.stages.contract import JudgeEntry
 from amendment.stages.schedules import Schedule, Scheduled
 

@@ -12,9 +12,10 @@ from amendment.records import Pair, Verdict
 from amendment.run.context import Context
 from amendment.run.engine import RunFolder
 from amendment.run.progress import QuietProgress
-from amendment.run.runfile.config import DatasetStage, RunFile
-from amendment.run.runfile.spot_checks import SpotCheckStage
+from amendment.run.runfile.config import RunFile
 from amendment.stages.calibrating import CALIBRATOR, PROBABILITIES, Probability
+from amendment.stages.config_spot_checks import SpotCheckStage
+from amendment.stages.configs import DatasetStage
 from amendment.stages.labelled_pairs import spot_checked_pairs
 
 PAIR = Pair(prompt_id="x", chosen_id="b", rejected_id="a", p_chosen=0.9, p_chosen_raw=0.9, decided_by="judge")

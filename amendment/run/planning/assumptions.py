@@ -12,7 +12,7 @@ from amendment.run.planning.performing import Setting
 from amendment.run.planning.plan import Asks
 from amendment.run.planning.portions import Portion
 from amendment.run.planning.rehearsal import ENOUGH_ANSWERS, Rehearsal
-from amendment.run.runfile.rounds import round_step
+from amendment.stages.config_rounds import round_step
 
 __all__ = ["assumptions"]
 

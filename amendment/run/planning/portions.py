@@ -16,9 +16,10 @@ from amendment.data.workspace import Split
 from amendment.hashing import content_id
 from amendment.records import Candidate, Judgement, Prompt
 from amendment.run.engine import RunFolder
-from amendment.run.runfile.config import EvaluateStage, RunFile
-from amendment.run.runfile.guards import DpoGuards
-from amendment.run.runfile.rounds import round_step
+from amendment.run.runfile.config import RunFile
+from amendment.stages.config_evaluation import EvaluateStage
+from amendment.stages.config_guards import DpoGuards
+from amendment.stages.config_rounds import round_step
 
 __all__ = ["Portion", "portions_of", "write_portion"]
 

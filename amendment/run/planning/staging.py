@@ -17,10 +17,10 @@ from amendment.llm.opening import open_model
 from amendment.llm.prices import Price
 from amendment.llm.provider import Meter
 from amendment.llm.requests import Reply, Request
-from amendment.llm.specs import AnthropicSpec, LocalSpec, ModelSpec, OpenAISpec
+from amendment.llm.specs import AnthropicSpec, LocalSpec, ModelSpec, OpenAISpec, located
 from amendment.llm.trust import Trust
 from amendment.records import Sampling
-from amendment.run.context import Context, located
+from amendment.run.context import Context
 from amendment.run.engine import RunFolder
 from amendment.run.planning.rehearsal import Asked, Billing, Rehearsal
 from amendment.run.progress import QuietProgress

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from amendment.run.runfile.config import RunFile
-from amendment.run.runfile.rounds import RoundsStage
+from amendment.stages.config_rounds import RoundsStage
+from amendment.stages.configs import RunFile
 from amendment.stages.rounds.deriving import drawn_from
 from amendment.yamlfile import Loc
 

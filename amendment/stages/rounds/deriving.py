@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from amendment.data.sources import ModelSource
-from amendment.run.context import Context
-from amendment.run.engine import RunFolder
-from amendment.run.runfile.config import POLICY_STAGES, RunFile
-from amendment.run.runfile.rounds import RoundStep, in_round, policy_of
+from amendment.data.workspace import Workspace
+from amendment.stages.config_rounds import RoundStep, in_round, policy_of
+from amendment.stages.configs import POLICY_STAGES, RunFile
+from amendment.stages.contract import Context
 
 __all__ = ["RoundPlace", "data_settings", "drawn_from", "round_config", "round_context"]
 
@@ -49,10 +49,10 @@ def data_settings(config: RunFile, step: RoundStep) -> dict[str, Any]:
     return config.rounds.model_dump(mode="json", include={"data", "keep_human"}) if step == "dataset" else {}
 
 
-class RoundPlace(RunFolder):
+class RoundPlace(Workspace):
     """A run's folder as a step of a further round sees it."""
 
-    def __init__(self, run: RunFolder, number: int, step: RoundStep) -> None:
+    def __init__(self, run: Workspace, number: int, step: RoundStep) -> None:
         super().__init__(run.folder)
         self._run, self._place = run, (number, step)
 

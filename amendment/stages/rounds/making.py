@@ -13,11 +13,10 @@ from collections.abc import Callable, Mapping
 from amendment.errors import AmendmentError
 from amendment.preference import preference_row
 from amendment.records import Candidate, Judgement, Preference, Prompt
-from amendment.run.context import Context
-from amendment.run.runfile.rounds import RoundStep, in_round, stage_of
 from amendment.stages.calibrating import CALIBRATOR, PROBABILITIES, Probability
 from amendment.stages.candidates import make_candidates
-from amendment.stages.contract import Made
+from amendment.stages.config_rounds import RoundStep, in_round, stage_of
+from amendment.stages.contract import Context, Made
 from amendment.stages.judging import JudgeStep
 from amendment.stages.labelled_pairs import spot_checked_pairs
 from amendment.stages.paired import judged_pairs, texts_of

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from amendment.hashing import content_id
 from amendment.records import Preference
-from amendment.run.runfile.rounds import RoundsStage
+from amendment.stages.config_rounds import RoundsStage
 
 __all__ = ["RoundPairs", "pairs_of_round"]
 

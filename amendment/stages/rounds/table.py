@@ -16,10 +16,9 @@ from typing import Any, NamedTuple
 from amendment.curation import measure_diversity
 from amendment.files import write_text
 from amendment.records import Candidate, Judgement, Preference, Prompt, text_of
-from amendment.run.context import Context
-from amendment.run.runfile.rounds import in_round, policy_of
 from amendment.simulator import BANNER, knows, truth
-from amendment.stages.contract import Made
+from amendment.stages.config_rounds import in_round, policy_of
+from amendment.stages.contract import Context, Made
 from amendment.stages.judging import candidate_tables
 from amendment.statistics import clustered_mean
 from amendment.statistics.sides import side_of

@@ -18,15 +18,15 @@ from amendment.calibration.gate import unreadable_gate, worst
 from amendment.calibration.samples import AskedOf, SampledItem
 from amendment.calibration.spot_check import ExportedP, SpotCheck, spot_check
 from amendment.calibration.store import Labels
+from amendment.data.workspace import Workspace
 from amendment.errors import GateFailed
 from amendment.files import write_text
 from amendment.hashing import content_id
 from amendment.preference import person_votes
 from amendment.records import Verdict
-from amendment.run.engine import RunFolder
-from amendment.run.labelled_samples import SPOT_CHECK
-from amendment.run.runfile.config import RunFile
 from amendment.stages.calibrating import PROBABILITIES, Probability
+from amendment.stages.configs import RunFile
+from amendment.stages.labelled_samples import SPOT_CHECK
 from amendment.stages.sampling import ASKED
 
 __all__ = [
@@ -48,7 +48,7 @@ SIDES = ("labels/open", "labels/sealed")
 """The tables of people's labels."""
 
 
-def spot_check_of(workspace: RunFolder, config: RunFile, *, opened: int = 0) -> SpotCheck | None:
+def spot_check_of(workspace: Workspace, config: RunFile, *, opened: int = 0) -> SpotCheck | None:
     """The report of what lies in a run's folder; None where its labels are not read yet."""
     stage = config.spot_check
     tables = ("spot_check/sample", ASKED, PROBABILITIES, *SIDES)
@@ -82,7 +82,7 @@ def _told_of_seen(found: SpotCheck, count: int) -> SpotCheck:
     return replace(found, notes=(*found.notes, note))
 
 
-def open_seal(workspace: RunFolder) -> int:
+def open_seal(workspace: Workspace) -> int:
     """Note that a certificate looks at the sealed labels, where there are any; how many different ones have, with this
     one."""
     tables = [name for name in ("spot_check/sample", PROBABILITIES, *SIDES) if workspace.path(name).is_file()]
@@ -93,7 +93,7 @@ def open_seal(workspace: RunFolder) -> int:
     return max(count, _openings_told(workspace))
 
 
-def _openings_told(workspace: RunFolder) -> int:
+def _openings_told(workspace: Workspace) -> int:
     """How many the last certificate told of: a file of the seal that was lost has not closed it."""
     try:
         certificate = json.loads(workspace.path("certificate.json").read_text(encoding="utf-8"))
@@ -129,7 +129,7 @@ def gate_json(gates: Sequence[Gate]) -> dict[str, Any]:
     return {"outcome": worst([gate.outcome for gate in gates]), "checks": told}
 
 
-def write_gate(workspace: RunFolder, gates: Sequence[Gate]) -> None:
+def write_gate(workspace: Workspace, gates: Sequence[Gate]) -> None:
     """What failed, and no more: labels that change nothing else about the gate make no training run again."""
     write_text(workspace.path(GATE), json.dumps({"failed": failed_gates(gates)}, indent=1) + "\n")
 
@@ -139,7 +139,7 @@ def failed_gates(gates: Iterable[Gate]) -> list[str]:
     return [*dict.fromkeys(f"{gate.check} of {gate.judge}" for gate in gates if gate.outcome == "FAIL")]
 
 
-def refuse_failed_gate(workspace: RunFolder, config: RunFile) -> None:
+def refuse_failed_gate(workspace: Workspace, config: RunFile) -> None:
     """Raises GateFailed where people disagree with the judge too much, unless the run file says to go on."""
     stage = config.spot_check
     if stage is None or stage.gate.on_fail == "go_on":

@@ -12,10 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from amendment.data.sources import ModelSource
-from amendment.llm.specs import AnthropicSpec, LocalSpec, OpenAISpec
+from amendment.llm.specs import AnthropicSpec, LocalSpec, OpenAISpec, located
 from amendment.preference import are_related, family_of
-from amendment.run.context import located
-from amendment.run.runfile.config import POLICY_STAGES, RunFile
+from amendment.stages.configs import POLICY_STAGES, RunFile
 from amendment.stages.contract import JudgeEntry
 from amendment.terminal import plain
 

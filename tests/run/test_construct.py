@@ -14,9 +14,8 @@ from amendment.data.workspace import Workspace
 from amendment.errors import ConfigError
 from amendment.records import Candidate, Preference, Prompt, text_of
 from amendment.run import Result, Run, load_run_file
-from amendment.run.runfile.constructing import Construction, StrongWeak
 from amendment.simulator import truth
-from amendment.stages.constructing import ConstructedPair, plan_draws
+from amendment.stages.construct import ConstructedPair, Construction, StrongWeak, plan_draws
 
 MODELS = """\
 name: built
@@ -190,7 +189,7 @@ dataset: {{test_share: 0}}
 
 def test_a_system_text_of_the_prompt_stays_below_the_instruction(tmp_path: Path) -> None:
     from amendment.records import Message, user
-    from amendment.stages.constructing import _instructed
+    from amendment.stages.construct import _instructed
 
     asked = user("why?")
     assert [m.content for m in _instructed(asked, "Be good.")] == ["Be good.", "why?"]

@@ -9,7 +9,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 
 from amendment.data.sources import OneOrMore, Part, PromptFile
-from amendment.run.runfile.evaluation_people import EvaluationPeople
+from amendment.stages.config_evaluation_people import EvaluationPeople
 from amendment.stages.contract import JudgeEntry
 
 __all__ = ["EvaluateStage", "OverRefusal", "RefusalJudge", "ViolationJudge", "Violations"]

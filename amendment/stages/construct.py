@@ -8,49 +8,191 @@ is the user's; a pair without two fit answers is counted by its reason. Not cove
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Annotated, Any, Literal, NamedTuple, Self
 
-from amendment.data.sources import ModelSource
+from pydantic import Field, model_validator
+
+from amendment.data.sources import ModelSource, Name, Part
 from amendment.hashing import content_id
 from amendment.llm.answers import Ending
 from amendment.llm.concurrency import flow
 from amendment.llm.model import Model
-from amendment.preference import Paired, fit_for_pairs, without_constant_answers
+from amendment.preference import ConstantAnswers, Paired, fit_for_pairs, without_constant_answers
 from amendment.records import Candidate, Judgement, Message, Messages, Pair, Prompt, Record
-from amendment.run.context import Context
-from amendment.run.runfile.config import RunFile
-from amendment.run.runfile.constructing import Construction, Side
-from amendment.stages.contract import Item, Made
+from amendment.stages.contract import Ask, Context, Item, Made, Note, RunSettings, Stage, Step, dump
+from amendment.stages.critique import CritiqueConfig
 from amendment.stages.draws import Draw, Drawn, draw_answer
 from amendment.stages.endings import Tables
 
-__all__ = ["CANDIDATES", "PAIRS", "ConstructStep", "Constructed", "ConstructedPair", "constructed_pairs", "plan_draws"]
+__all__ = [
+    "CANDIDATES",
+    "PAIRS",
+    "ConstructConfig",
+    "Constructed",
+    "ConstructedPair",
+    "Constructing",
+    "Construction",
+    "constructed_pairs",
+    "plan_draws",
+]
 
 CANDIDATES, PAIRS = "construct/candidates", "construct/pairs"
+
+
+class Side(NamedTuple):
+    """How one of the two answers is drawn."""
+
+    model: str
+    instruction: str | None = None
+    """A system text for this draw alone."""
+
+
+class ConstructConfig(Part):
+    """What both kinds say."""
+
+    per_prompt: int = Field(default=1, ge=1, le=64)
+    """Pairs of each prompt, each of two answers of its own."""
+    p: float = Field(default=1.0, gt=0.5, le=1)
+    """P(chosen is better) of these pairs, since construction errs too; trainers on soft labels aim at it."""
+
+    @property
+    def sides(self) -> tuple[Side, Side]:
+        """Chosen and rejected."""
+        raise NotImplementedError
+
+    @property
+    def places(self) -> tuple[str, ...]:
+        """The keys that name the sides' models."""
+        raise NotImplementedError
+
+
+class StrongWeak(ConstructConfig):
+    """The answer of a strong model is chosen, that of a weak one rejected."""
+
+    kind: Literal["strong_weak"]
+    """Two models, as they are."""
+    strong: Name
+    """A name under `models`; its answers are chosen."""
+    weak: Name
+    """A name under `models`; its answers are rejected."""
+
+    @model_validator(mode="after")
+    def _two_models(self) -> Self:
+        if self.strong == self.weak:
+            raise ValueError(f"strong and weak are both {self.strong}; name two models, or take kind: instructions")
+        return self
+
+    @property
+    def sides(self) -> tuple[Side, Side]:
+        """Chosen and rejected."""
+        return Side(self.strong), Side(self.weak)
+
+    @property
+    def places(self) -> tuple[str, ...]:
+        """The keys that name the sides' models."""
+        return ("strong", "weak")
+
+
+class Instructions(ConstructConfig):
+    """One model with two instructions, of which one asks for the better answer (RLCD, Yang et al. 2023)."""
+
+    kind: Literal["instructions"]
+    """One model, told two things."""
+    model: Name
+    """A name under `models`."""
+    better: str = Field(min_length=1)
+    """Instruction for the chosen answer: a system text for this draw, which is no part of the pair's prompt."""
+    worse: str = Field(min_length=1)
+    """Instruction for the rejected answer."""
+
+    @model_validator(mode="after")
+    def _two_instructions(self) -> Self:
+        if self.better.split() == self.worse.split():
+            raise ValueError("better and worse say the same; the two answers would differ by chance alone")
+        return self
+
+    @property
+    def sides(self) -> tuple[Side, Side]:
+        """Chosen and rejected."""
+        return Side(self.model, self.better), Side(self.model, self.worse)
+
+    @property
+    def places(self) -> tuple[str, ...]:
+        """The keys that name the sides' models."""
+        return ("model",)
+
+
+Construction = Annotated[StrongWeak | Instructions, Field(discriminator="kind")]
+
+
+class Constructing(Stage):
+    """Pairs that no judge sees: a strong model's answer before a weak one's, or a good instruction's before a bad
+    one's; in the dataset they are `decided_by: construction`."""
+
+    name = "construct"
+    title = "draw pairs by construction"
+    reads = ("inputs/prompts",)
+    writes = (CANDIDATES, PAIRS, "construct/endings")
+
+    @classmethod
+    def of(cls, settings: RunSettings) -> Iterable[Stage]:
+        """Once where anything is to be constructed."""
+        return [cls(settings)] if settings.parts(ConstructConfig) else []
+
+    @classmethod
+    def field(cls) -> tuple[Any, Any]:
+        """A list."""
+        return (tuple[Construction, ...], Field(default=(), description=cls.__doc__))
+
+    def key(self, context: Context) -> Mapping[str, Any]:
+        """The constructions, their models, and which of the models' draws are theirs."""
+        parts = self.settings.parts(ConstructConfig)
+        key: dict[str, Any] = {"construct": [dump(part) for part in parts]}
+        key["samples"] = [planned.samples for planned in plan_draws(self.settings)]
+        for name in dict.fromkeys(side.model for part in parts for side in part.sides):
+            key |= context.model_key(name)
+        return key
+
+    def asks(self) -> Iterable[Ask]:
+        """Each side's model; one that is told two things is named once."""
+        for index, part in enumerate(self.settings.parts(ConstructConfig)):
+            for place, side in zip(part.places, part.sides, strict=False):
+                yield Ask((self.name, index, place), side.model)
+
+    def problems(self) -> Iterable[Note]:
+        """Two names for one model would draw the same answers: none of the two is the stronger."""
+        for index, part in enumerate(self.settings.parts(StrongWeak)):
+            strong, weak = (self.settings.models.get(side.model) for side in part.sides)
+            if strong is not None and strong == weak:
+                what = f"{part.strong} and {part.weak} are the same model under two names"
+                yield (self.name, index, "weak"), f"{what}; name another, or take kind: instructions"
+
+    def begin(self, context: Context) -> Step:
+        """Open the models."""
+        return _Drawing(context)
 
 
 class PlannedPair(NamedTuple):
     """A pair that is to be drawn of each prompt."""
 
-    source: Construction
+    source: ConstructConfig
     number: int
     """Of the source, in the run file."""
     samples: tuple[int, int]
     """The how-manieth answer of its side each of the two is."""
 
 
-def plan_draws(config: RunFile) -> list[PlannedPair]:
+def plan_draws(settings: RunSettings) -> list[PlannedPair]:
     """The pairs of each prompt. No draw is one of another pair, nor of a candidate or a draft of the run, so that no
     judge sees the same answers."""
     used: Counter[Side] = Counter()
-    for source in config.candidates:
-        if isinstance(source, ModelSource):
-            used[Side(source.model)] = max(used[Side(source.model)], source.per_prompt)
-    if config.critique:
-        used[Side(config.critique.model)] = max(used[Side(config.critique.model)], 1)
+    for source in settings.parts(ModelSource):
+        used[Side(source.model)] = max(used[Side(source.model)], source.per_prompt)
+    if critique := settings.part(CritiqueConfig):
+        used[Side(critique.model)] = max(used[Side(critique.model)], 1)
     planned = []
-    for number, part in enumerate(config.constructions):
+    for number, part in enumerate(settings.parts(ConstructConfig)):
         for _ in range(part.per_prompt):
             better, worse = part.sides
             planned.append(PlannedPair(part, number, (used[better], used[worse])))
@@ -76,7 +218,7 @@ class _DrawnPair(NamedTuple):
     """Why there is no pair."""
 
 
-class ConstructStep:
+class _Drawing:
     """The constructed pairs of each prompt."""
 
     name = "construct"
@@ -85,7 +227,7 @@ class ConstructStep:
 
     def __init__(self, context: Context) -> None:
         self._planned = plan_draws(context.config)
-        names = dict.fromkeys(side.model for part in context.config.constructions for side in part.sides)
+        names = dict.fromkeys(side.model for part in context.config.parts(ConstructConfig) for side in part.sides)
         self._models = {name: context.model(name) for name in names}
         self.models: Sequence[Model] = [*self._models.values()]
         self._window = context.window(self.models)
@@ -206,10 +348,10 @@ class Constructed(NamedTuple):
     """Both answers of each by their id, by the pair's comparison."""
 
 
-def constructed_pairs(context: Context, known: Iterable[str]) -> Constructed:
+def constructed_pairs(context: Context, known: Iterable[str], constant_answers: ConstantAnswers) -> Constructed:
     """Pairs of the stage `construct`, without comparisons in `known`, about which people or judges have decided; none
     where the run constructs none."""
-    if not context.config.constructions:
+    if not context.config.parts(ConstructConfig):
         return Constructed(Paired([], Counter()), {})
     candidates = context.workspace.read(CANDIDATES, Candidate)
     found, decided = context.workspace.read(PAIRS, ConstructedPair), set(known)
@@ -219,8 +361,6 @@ def constructed_pairs(context: Context, known: Iterable[str]) -> Constructed:
         for one in new
     }
     by_id = {candidate.id: candidate for candidate in candidates}
-    pairs, constant = without_constant_answers(
-        [one.pair for one in new], by_id, context.config.dataset.constant_answers
-    )
+    pairs, constant = without_constant_answers([one.pair for one in new], by_id, constant_answers)
     left_out = constant + Counter({"constructed, and decided by others": len(found) - len(new)})
     return Constructed(Paired(pairs, +left_out), answers)
