@@ -17,14 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from amendment.statistics import Estimate, wilson
-from amendment.statistics.active_sampling import active_mean, weighted_mean
-from amendment.statistics.prediction_powered import (
-    PowerTuned,
-    prediction_powered,
-    prediction_powered_difference,
-    stratified_prediction_powered,
-)
-from amendment.statistics.stratified import stratified_mean
+from amendment.statistics.prediction_powered import PowerTuned, prediction_powered
+from amendment.statistics.sampling import weighted_mean
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -44,8 +38,6 @@ class World(NamedTuple):
 
     y: Floats
     f: Floats
-    other_y: Floats
-    other_f: Floats
     prompts: Integers | None
 
 
@@ -87,35 +79,6 @@ def of_agreement(world: World, draw: int, n: int, _: np.random.Generator) -> Fou
     return _powered(prediction_powered(y[:n], f[:n], f[n:], clusters=prompts, unlabelled_clusters=others))
 
 
-def difference(world: World, draw: int, n: int, _: np.random.Generator) -> Found:
-    y, f = (world.y[draw], world.other_y[draw]), (world.f[draw], world.other_f[draw])
-    labels, seen, others = ((a[part], b[part]) for a, b, part in ((*y, slice(n)), (*f, slice(n)), (*f, slice(n, None))))
-    prompts, rest = _split(world.prompts, n)
-    return _powered(prediction_powered_difference(labels, seen, others, clusters=prompts, unlabelled_clusters=rest))
-
-
-def by_strata(world: World, draw: int, n: int, random: np.random.Generator) -> Found:
-    """Four strata by the judge's probability, of which those near a half get three times their share of labels."""
-    y, f = world.y[draw], world.f[draw]
-    strata, order = _strata_first(f, n, random)
-    y, f = y[order], f[order]
-    prompts, others = _split(world.prompts, n, order)
-    return _powered(
-        stratified_prediction_powered(
-            y[:n], f[:n], strata[:n], f[n:], strata[n:], clusters=prompts, unlabelled_clusters=others
-        )
-    )
-
-
-def stratified(world: World, draw: int, n: int, random: np.random.Generator) -> Found:
-    strata, order = _strata_first(world.f[draw], n, random)
-    sizes = dict(enumerate(np.bincount(strata).tolist()))
-    prompts = None if world.prompts is None else world.prompts[order][:n]
-    each = 1.0 if world.prompts is None else ROWS / len(set(world.prompts.tolist()))
-    found = stratified_mean(world.y[draw][order][:n], strata[:n], sizes, clusters=prompts, per_cluster=each)
-    return Found(found, math.nan)
-
-
 def weighted(share: float) -> Callable[[World, int, int, np.random.Generator], Found]:
     """Agreement of judge and person on rows drawn by a mixture of evenly (`share`) and by uncertainty."""
 
@@ -151,16 +114,6 @@ def weighted_powered(share: float) -> Callable[[World, int, int, np.random.Gener
     return ask
 
 
-def active(share: float, exact: bool = False) -> Callable[[World, int, int, np.random.Generator], Found]:
-    def ask(world: World, draw: int, n: int, random: np.random.Generator) -> Found:
-        y, f = world.y[draw], world.f[draw]
-        chance = _chances(f, n, share)
-        seen = _systematic(chance, random) if exact else random.random(ROWS) < chance
-        return Found(active_mean(f, np.where(seen, y, np.nan), chance, clusters=world.prompts).estimate, math.nan)
-
-    return ask
-
-
 def agreement(y: Floats, f: Floats) -> Floats:
     """1 where judge and person name the same answer, a tie half."""
     return np.where(y == 0.5, 0.5, (f > 0.5) == (y > 0.5))
@@ -180,37 +133,10 @@ def _split(
     return ordered[:n], ordered[n:]
 
 
-def _strata_first(f: Floats, n: int, random: np.random.Generator) -> tuple[Integers, Integers]:
-    """Strata in an order in which the labelled rows come first, and that order."""
-    strata = np.minimum((f * 4).astype(np.int64), 3)
-    sizes = np.bincount(strata, minlength=4)
-    wanted = sizes * np.array([1, 3, 3, 1])
-    quota = np.minimum(np.maximum((n * wanted / wanted.sum()).astype(int), 2), sizes)
-    quota[np.argmax(sizes - quota)] += n - quota.sum()
-    luck = np.argsort(random.random(f.size))
-    ranks = np.empty(f.size, np.int64)
-    for stratum in range(4):
-        inside = luck[strata[luck] == stratum]
-        ranks[inside] = np.arange(inside.size)
-    order = np.argsort(ranks >= quota[strata], kind="stable")
-    return strata[order], order
-
-
 def _chances(f: Floats, n: int, share: float) -> Floats:
-    if share == 1:
-        return np.full(f.size, n / f.size)
     unsure = np.sqrt(f * (1 - f))
     chances: Floats = np.clip(n / f.size * ((1 - share) * unsure / unsure.mean() + share), 0, 1)
     return chances
-
-
-def _systematic(chance: Floats, random: np.random.Generator) -> NDArray[np.bool_]:
-    """A fixed number of rows, each with its chance, in random order."""
-    order = random.permutation(chance.size)
-    steps = np.floor(np.cumsum(chance[order]) + random.random())
-    seen = np.zeros(chance.size, np.bool_)
-    seen[order] = np.diff(steps, prepend=0) > 0
-    return seen
 
 
 def worlds(random: np.random.Generator, draws: int, judge: str, per_prompt: int, rows: int = ROWS) -> World:
@@ -219,10 +145,8 @@ def worlds(random: np.random.Generator, draws: int, judge: str, per_prompt: int,
     ease = random.normal(0, 1, shape)
     if per_prompt > 1:
         ease = 0.6 * random.normal(0, 1, (draws, rows // per_prompt + 1))[:, prompts] + 0.8 * ease
-    other = 0.6 * ease + 0.8 * random.normal(0, 1, shape) - 0.3
-    y, other_y = _labels(random, ease, judge), _labels(random, other, judge)
-    f, other_f = _judged(random, ease, y, judge), _judged(random, other, other_y, judge)
-    return World(y, f, other_y, other_f, prompts if per_prompt > 1 else None)
+    y = _labels(random, ease, judge)
+    return World(y, _judged(random, ease, y, judge), prompts if per_prompt > 1 else None)
 
 
 def _labels(random: np.random.Generator, ease: Floats, judge: str) -> Floats:
@@ -243,10 +167,6 @@ def mean_label(world: World) -> Floats:
     return world.y
 
 
-def mean_difference(world: World) -> Floats:
-    return world.y - world.other_y
-
-
 def mean_agreement(world: World) -> Floats:
     return agreement(world.y, world.f)
 
@@ -254,20 +174,12 @@ def mean_agreement(world: World) -> Floats:
 def table(judge: str) -> Iterator[Row]:
     """What is asked of a judge."""
     yield Row("PPI++", LABELS, plain, mean_label)
-    if judge == "lenient":
-        yield Row("active, uniform 1", LABELS[1:3], active(1.0), mean_label)
-        return
-    yield Row("PPI++, difference", LABELS[:3], difference, mean_difference)
-    yield Row("PPI++, stratified", LABELS, by_strata, mean_label)
-    yield Row("stratified, people alone", LABELS[:3], stratified, mean_label)
-    if judge == "useless":
+    if judge in ("lenient", "useless"):
         return
     yield Row("PPI++ of agreement", LABELS[:3], of_agreement, mean_agreement)
     for share in (0.8, 0.5):
         yield Row(f"PPI++, weighted, uniform {share}", LABELS[:3], weighted_powered(share), mean_label)
-        yield Row(f"active, uniform {share}", LABELS[:3], active(share), mean_label)
         yield Row(f"weighted agreement, uniform {share}", LABELS[:3], weighted(share), mean_agreement)
-    yield Row("active, uniform 0.8, exact number", LABELS[1:2], active(0.8, exact=True), mean_label)
 
 
 def coverage(draws: int, seed: int) -> None:

@@ -27,8 +27,8 @@ from amendment.statistics import (
     share,
     sums_by_cluster,
 )
-from amendment.statistics.active_sampling import weighted_mean
 from amendment.statistics.intervals import NO_VARIATION
+from amendment.statistics.sampling import weighted_mean
 
 __all__ = ["CONFOUNDED", "FEWEST_PAIRS", "LEAST_BALANCED", "MOSTLY_TURNED", "Order", "consistency", "order"]
 

@@ -29,7 +29,7 @@ from amendment.llm.answers import Unusable, usable
 from amendment.llm.model import Model
 from amendment.records import Comparison, text_of, user
 from amendment.statistics import Estimate, bounds
-from amendment.statistics.active_sampling import weighted_difference, weighted_mean
+from amendment.statistics.sampling import weighted_difference, weighted_mean
 from amendment.statistics.sides import side_of
 from amendment.templates import Template
 

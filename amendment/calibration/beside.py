@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from amendment.calibration.votes_of_labels import HeardItem
 from amendment.statistics import Estimate
-from amendment.statistics.active_sampling import weighted_difference, weighted_mean
+from amendment.statistics.sampling import weighted_difference, weighted_mean
 from amendment.statistics.sides import side_of
 
 __all__ = ["Beside", "agreement_with_people", "beside_people"]

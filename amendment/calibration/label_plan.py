@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from amendment.calibration.samples import SampledItem
-from amendment.statistics.weights import effective_rows
+from amendment.statistics.sampling import effective_rows
 
 __all__ = [
     "GAPS",

@@ -22,11 +22,10 @@ from amendment.errors import DataError
 from amendment.preference import person_votes
 from amendment.records import Verdict
 from amendment.statistics import Estimate
-from amendment.statistics.active_sampling import weighted_mean
 from amendment.statistics.calibration_errors import CalibrationReport, calibration_report
 from amendment.statistics.prediction_powered import PowerTuned, prediction_powered
+from amendment.statistics.sampling import UNEVEN, effective_rows, weighted_mean
 from amendment.statistics.sides import side_of
-from amendment.statistics.weights import UNEVEN, effective_rows
 
 __all__ = ["ExportedP", "SpotCheck", "Stratum", "spot_check"]
 

@@ -36,8 +36,8 @@ from amendment.statistics._calibration_bins import (
 )
 from amendment.statistics.intervals import NO_VARIATION, Estimate, Floats
 from amendment.statistics.resampling import Resampling, bootstrap, quotient, sums_by_cluster
+from amendment.statistics.sampling import UNEVEN, effective_rows
 from amendment.statistics.shares import by_clusters, wilson
-from amendment.statistics.weights import UNEVEN, effective_rows
 
 __all__ = [
     "CalibrationReport",

@@ -13,14 +13,8 @@ from numpy.typing import NDArray
 
 from amendment.errors import DataError
 from amendment.statistics import clustered_mean, wilson
-from amendment.statistics.active_sampling import weighted_mean
-from amendment.statistics.prediction_powered import (
-    PowerTuned,
-    prediction_powered,
-    prediction_powered_difference,
-    stratified_prediction_powered,
-)
-from amendment.statistics.stratified import stratified_mean
+from amendment.statistics.prediction_powered import PowerTuned, prediction_powered
+from amendment.statistics.sampling import weighted_mean
 
 Floats = NDArray[np.float64]
 
@@ -125,35 +119,20 @@ def test_the_order_of_rows_does_not_count(seed: int, skill: float, weighted: boo
 
 
 @settings(deadline=None, max_examples=30)
-@given(st.integers(0, 10_000), st.sampled_from([0.0, 0.5, 1.0]), st.booleans())
-def test_naming_the_answers_the_other_way_round_turns_the_estimate_round(
-    seed: int, skill: float, stratified: bool
-) -> None:
+@given(st.integers(0, 10_000), st.sampled_from([0.0, 0.5, 1.0]))
+def test_naming_the_answers_the_other_way_round_turns_the_estimate_round(seed: int, skill: float) -> None:
     y, f, u = rows(seed, 80, 200, skill)
-
-    def ask(y: Floats, f: Floats, u: Floats) -> PowerTuned:
-        if stratified:
-            return stratified_prediction_powered(y, f, [i % 3 for i in range(80)], u, [i % 3 for i in range(200)])
-        return prediction_powered(y, f, u)
-
-    one, other = ask(y, f, u), ask(1 - y, 1 - f, 1 - u)
+    one, other = prediction_powered(y, f, u), prediction_powered(1 - y, 1 - f, 1 - u)
     assert other.lam == pytest.approx(one.lam)
     turned = 1 - other.estimate.value, 1 - other.estimate.high, 1 - other.estimate.low
     assert turned == pytest.approx(one.estimate[:3])
 
 
-@pytest.mark.parametrize("stratified", [False, True])
-def test_names_of_clusters_may_be_of_any_kind_and_clusters_of_one_change_nothing(stratified: bool) -> None:
+def test_names_of_clusters_may_be_of_any_kind_and_clusters_of_one_change_nothing() -> None:
     y, f, u = rows(3, 60, 90)
     own, others = [f"p{i}" for i in range(60)], [f"p{i}" for i in range(60, 150)]
-    if stratified:
-        kinds = [i % 2 for i in range(60)], [i % 2 for i in range(90)]
-        bare = stratified_prediction_powered(y, f, kinds[0], u, kinds[1])
-        named = stratified_prediction_powered(y, f, kinds[0], u, kinds[1], clusters=own, unlabelled_clusters=others)
-    else:
-        bare = prediction_powered(y, f, u)
-        named = prediction_powered(y, f, u, clusters=own, unlabelled_clusters=others)
-    assert _numbers(named) == pytest.approx(_numbers(bare))
+    named = prediction_powered(y, f, u, clusters=own, unlabelled_clusters=others)
+    assert _numbers(named) == pytest.approx(_numbers(prediction_powered(y, f, u)))
 
 
 def test_rows_that_are_copies_of_each_other_count_once() -> None:
@@ -227,9 +206,9 @@ def test_hardly_any_label_makes_no_interval(n: int) -> None:
 def test_without_labels_there_is_nothing_and_without_other_rows_there_are_people() -> None:
     y, f, u = rows(11)
     assert math.isnan(prediction_powered([], [], u).estimate.value)
-    for found in (prediction_powered(y, f, []), stratified_prediction_powered(y, f, [0] * 100, [], [])):
-        assert found.estimate[:3] == pytest.approx(weighted_mean(y, np.ones(100))[:3])
-        assert found.estimate.note == "no row without a label: people alone"
+    found = prediction_powered(y, f, [])
+    assert found.estimate[:3] == pytest.approx(weighted_mean(y, np.ones(100))[:3])
+    assert found.estimate.note == "no row without a label: people alone"
 
 
 def test_labels_that_are_all_alike_are_a_share_with_wilsons_interval_and_no_interval_otherwise() -> None:
@@ -240,60 +219,6 @@ def test_labels_that_are_all_alike_are_a_share_with_wilsons_interval_and_no_inte
     of_no_shares = prediction_powered(np.full(50, 2.0), np.linspace(0, 1, 50), np.linspace(0, 1, 100))
     assert math.isnan(of_no_shares.estimate.low)
     assert of_no_shares.estimate.note == "no interval: no variation between clusters was seen"
-
-
-def test_a_difference_is_the_mean_of_the_rows_differences() -> None:
-    y, f, u = rows(12)
-    z, g, v = rows(13)
-    found = prediction_powered_difference((y, z), (f, g), (u, v))
-    assert found == prediction_powered(y - z, f - g, u - v)
-    same = prediction_powered_difference((y, y), (f, f), (u, u))
-    assert same.estimate.value == 0.0
-
-
-def test_a_difference_is_no_share_even_where_all_differences_seen_lie_between_0_and_1() -> None:
-    # one win more in 40 pairs, and a judge that sees none: t crosses 0, where the interval of a share could not
-    nothing, one = np.zeros(40), np.array([1.0] + [0.0] * 39)
-    found = prediction_powered_difference((one, nothing), (nothing, nothing), (np.zeros(200), np.zeros(200)))
-    assert found.estimate.low < 0 < found.estimate.value
-    assert found.estimate[:3] == pytest.approx(clustered_mean(one, range(40))[:3])
-
-
-def test_one_stratum_is_none() -> None:
-    y, f, u = rows(14)
-    plain, one = prediction_powered(y, f, u), stratified_prediction_powered(y, f, ["a"] * 100, u, ["a"] * 1000)
-    assert _numbers(one) == pytest.approx(_numbers(plain), abs=0.01)  # lam is drawn to one without a pooled variance
-
-
-def test_strata_by_hand() -> None:
-    # people alone: N_h 60 and 180 of 240, means 10/20 and 30/40: 1/4 * 1/2 + 3/4 * 3/4 = 11/16. A judge who says one
-    # thing per stratum tells nothing within it
-    strata, others = ["a"] * 20 + ["b"] * 40, ["a"] * 40 + ["b"] * 140
-    y, f, u = [1, 0] * 10 + [1, 1, 1, 0] * 10, [0.2] * 20 + [0.9] * 40, [0.2] * 40 + [0.9] * 140
-    found = stratified_prediction_powered(y, f, strata, u, others)
-    assert found.estimate.value == pytest.approx(11 / 16)
-    assert found.lam == 0.0
-    # the row's stratum is in the same row as its error, which makes no difference to the sum of squares
-    for times in (1, 2):
-        stretched = stratified_prediction_powered(times * np.array(y), f, strata, u, others)
-        alone = stratified_mean(times * np.array(y), strata, {"a": 60, "b": 180})
-        assert stretched.estimate[:3] == pytest.approx(alone[:3], abs=1e-12)
-
-
-def test_small_strata_are_put_together_by_their_sizes() -> None:
-    # c and d have 4 and 8 labels: 100 rows and 20; together 1/5 of 600, mean (100 * 1/4 + 20 * 3/4) / 120 = 1/3
-    strata = ["a"] * 40 + ["c"] * 4 + ["d"] * 8
-    others = ["a"] * 440 + ["c"] * 96 + ["d"] * 12
-    y = [1, 0] * 20 + [1, 0, 0, 0] + [1, 1, 1, 0] * 2
-    found = stratified_prediction_powered(y, [0.5] * 52, strata, [0.5] * 548, others)
-    assert found.estimate.value == pytest.approx(0.8 * 0.5 + 0.2 / 3)
-    lonely = stratified_prediction_powered(y[:44], [0.5] * 44, strata[:44], [0.5] * 536, others[:536])
-    assert lonely.estimate.value == pytest.approx((480 * 0.5 + 100 * 0.25) / 580)
-
-
-def test_a_stratum_without_a_label_is_named() -> None:
-    with pytest.raises(ValueError, match="stratum safety / low: found 2 rows and no label"):
-        stratified_prediction_powered([1, 0] * 20, [1, 0] * 20, ["a"] * 40, [0.5] * 3, ["a", *["safety / low"] * 2])
 
 
 @pytest.mark.parametrize(
@@ -315,6 +240,7 @@ def test_rows_that_do_not_fit_together_are_refused(
         prediction_powered(labels, predictions, others, **names)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("skill", [0.0, 1.0])
 def test_nineteen_in_twenty_intervals_hold_the_truth(skill: float) -> None:
     held = sum(
