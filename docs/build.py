@@ -7,6 +7,7 @@ python docs/build.py --check    fail when one of them is not what the code says
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +16,7 @@ from typing import Any
 from typer.main import get_command
 
 from amendment.cli import app
-from amendment.constitutions import _schema as constitution_file
+from amendment.constitutions import constitution_schema
 from amendment.run import RunFile
 from amendment.run.runfile import schema as run_file
 
@@ -29,7 +30,10 @@ def pages() -> dict[str, str]:
         "docs/run-file.md": run_file_page(),
         "docs/commands.md": commands_page(),
         "amendment/run/schemas/run.schema.json": run_file.schema_text(),
-        "amendment/constitutions/schemas/constitution.schema.json": constitution_file.schema_text(),
+        "amendment/constitutions/schemas/constitution.schema.json": json.dumps(
+            constitution_schema(), indent=2, ensure_ascii=False
+        )
+        + "\n",
     }
 
 

@@ -6,7 +6,7 @@ import random
 from collections.abc import Collection, Sequence
 from typing import Any, Literal, NamedTuple
 
-from amendment.constitutions._models import Constitution, Principle
+from amendment.constitutions.model import Constitution, Principle
 from amendment.hashing import content_id
 
 __all__ = ["DrawScheme", "Drawn", "draw_principles", "eligible_principles"]

@@ -1,188 +1,310 @@
-"""Other people's constitutions, from a user's own copy of their files: one of ours is made of them.
+"""Constitutions of other people's making, from a user's own copy of their files: one of ours is made of them.
 
-Covered: the prompt files of the Constitutional AI paper, Hugging Face's constitutions, plain lists of statements; told
-apart by what they hold. What models read stays word for word; an export gives the files back.
+Covered: the five prompt files of the Constitutional AI paper (Bai et al. 2022), any of them together, and llm-swarm's
+`{"constitutions": [{"critic", "revision"}], "system_chat": [[{"role", "content"}, ...]]}`; told apart by what they hold.
+What models read stays word for word, without markers such as `CritiqueRequest:`; what is not taken over is listed.
 Not covered: what the licence of the texts allows. It is asked for, and never guessed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import partial
+import json
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
-from amendment.constitutions._cai_paper import FILES, File, Kind, gather_cai_paper, kind_of
-from amendment.constitutions._foreign import Problems, check_count, check_file, problem, read_json, read_text
-from amendment.constitutions._huggingface import gather_huggingface, is_huggingface
-from amendment.constitutions._linter import Finding, lint
-from amendment.constitutions._models import Constitution, FewShot, Source
-from amendment.constitutions._naming import is_slug
-from amendment.constitutions._originals import Gathered
-from amendment.constitutions._statements import (
-    TABLES,
-    Statement,
-    gather_statements,
-    statements_of_list,
-    statements_of_table,
-    statements_of_text,
-)
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from amendment.constitutions.linter import lint
+from amendment.constitutions.model import CompareExample, Constitution, CritiqueExample, FewShot, Principle
+from amendment.constitutions.model import ReviseExample, Source, Text
 from amendment.errors import ConfigError, DataError, Problem
+from amendment.hashing import content_id
+from amendment.yamlfile import MAX_BYTES, capped, format_path
 
-__all__ = ["ImportFormat", "Imported", "import_constitution"]
+__all__ = ["Imported", "import_constitution"]
 
-ImportFormat = Literal["cai-paper", "huggingface", "statements"]
-_PLAIN = (".txt", ".md")
+LONGEST_ID = 48
+"""Characters of an id that is made of a text's first words."""
+_STEPS = ("CritiqueRequest", "Critique", "RevisionRequest", "Revision")
+_SPEAKER = re.compile(r"\n\n(Human|Assistant):")
+_SHAPES = "one of the Constitutional AI paper's prompt files, or {constitutions, system_chat}"
+
+
+class _Entry(BaseModel):
+    model_config = ConfigDict(extra="allow", strict=True)
+
+
+class _Requests(_Entry):
+    prompt: list[Text] = Field(min_length=1)
+    edit_request: Text
+
+
+class _Plain(_Entry):
+    prompt: Text
+    corrects: list[Text] = Field(min_length=1)
+    incorrects: list[Text] = Field(min_length=1)
+
+
+class _Reasoned(_Entry):
+    prompt: Text
+
+
+class _Pair(_Entry):
+    critic: Text
+    revision: Text
+
+
+class _Turn(_Entry):
+    role: Literal["user", "assistant"]
+    content: Text
+
+
+class _Swarm(_Entry):
+    constitutions: list[_Pair] = Field(min_length=1)
+    system_chat: list[Annotated[list[_Turn], Field(min_length=6)]] = []
 
 
 class Imported(NamedTuple):
     """A constitution made of foreign files."""
 
     constitution: Constitution
-    format: ImportFormat
-    notes: tuple[str, ...]
-    """What was not taken over, or is kept for an export alone."""
-    findings: tuple[Finding, ...]
-    """What the linter doubts; no errors."""
-
-
-class _File(NamedTuple):
-    """A file whose format is known."""
-
-    path: Path
-    format: ImportFormat
-    value: Any
-    """JSON, or the text of a list of statements; nothing for a table."""
+    not_taken: tuple[str, ...]
+    """What the files hold and the constitution does not."""
 
 
 def import_constitution(
-    files: Sequence[str | Path],
-    *,
-    id: str,
-    license: str,
-    format: ImportFormat | Literal["auto"] = "auto",
-    title: str | None = None,
-    document: str | None = None,
-    column: str | None = None,
+    files: Sequence[str | Path], *, id: str, license: str, title: str | None = None, document: str | None = None
 ) -> Imported:
-    """The constitution that the files hold together.
+    """The constitution that the files hold together, in any order.
 
-    `license` is the SPDX id under which the texts may be used. `title` is by default made of the id. `document` says
-    where the texts come from, by default the names of the files. `column` names the statements of a table.
-    Raises ConfigError for a head that no constitution can have, DataError with every problem of the files.
+    `license` is the SPDX id under which the texts may be used. `title` is by default made of the id; `document` says
+    where the texts come from, by default the names of the files. Raises ConfigError for a head that no constitution
+    can have, DataError with every problem of the files.
     """
-    if not files:
-        raise DataError("found no files, expected at least one")
+    if not license.strip():
+        raise ConfigError([Problem("license", "found none, expected an SPDX id such as CC0-1.0; it is never guessed")])
     names = ", ".join(Path(file).name for file in files)
-    shown = title or id.replace("-", " ").replace("_", " ").capitalize()
-    _check_head({"id": id, "license": license, "title": shown, "document": document or names})
-    read = _read_files([Path(file) for file in files], format)
-    gathered = _gather(read, column)
-    constitution = Constitution(
-        id=id,
-        version="1.0.0",
-        title=shown,
-        license=license,
-        source=Source(kind="imported", document=document or names, originals=gathered.originals()),
-        principles=tuple(gathered.principles),
-        few_shot=FewShot(
-            critique=tuple(gathered.critique), revise=tuple(gathered.revise), compare=tuple(gathered.compare)
-        ),
-    )
-    return Imported(constitution, read[0].format, tuple(gathered.notes), _findings(constitution, names))
+    gathered = _gather([(str(file), _read_json(Path(file))) for file in files])
+    if not gathered.principles:
+        raise DataError([Problem(names, "found no principles; import the file of requests or of questions along")])
+    head = {"id": id, "version": "1.0.0", "title": title or re.sub("[-_]", " ", id).capitalize(), "license": license}
+    try:
+        constitution = Constitution(
+            **head,
+            source=Source(kind="imported", document=document or names),
+            principles=tuple(gathered.principles),
+            few_shot=FewShot(
+                critique=tuple(gathered.critique), revise=tuple(gathered.revise), compare=tuple(gathered.compare)
+            ),
+        )
+    except ValidationError as error:
+        raise ConfigError([Problem(format_path(each["loc"]), each["msg"]) for each in error.errors()]) from None
+    if errors := [Problem(each.place, each.message) for each in lint(constitution) if each.level == "error"]:
+        raise DataError(capped(errors))
+    return Imported(constitution, tuple(gathered.not_taken))
 
 
-def _check_head(head: dict[str, str]) -> None:
-    problems = [Problem(key, "found an empty text, expected text") for key, text in head.items() if not text.strip()]
-    if not head["license"].strip():
-        problems = [Problem("license", "found none, expected an SPDX id such as CC0-1.0; it is never guessed")]
-    elif not is_slug(head["id"]):
-        expected = "expected lower-case letters, digits and hyphens, such as our-rules"
-        problems.append(Problem("id", f"found '{head['id'][:60]}', {expected}"))
+def _read_json(path: Path) -> Any:
+    """The JSON of a file. Raises DataError where there is none, and for keys that stand twice."""
+
+    def mapping(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        if len(dict(pairs)) < len(pairs):
+            twice = Counter(key for key, _ in pairs).most_common(1)[0][0]
+            raise ValueError(f"the key '{twice[:60]}' stands twice; keep one of them")
+        return dict(pairs)
+
+    try:
+        with path.open("rb") as file:
+            raw = file.read(MAX_BYTES + 1)
+        if len(raw) > MAX_BYTES:
+            raise ValueError(f"found more than {MAX_BYTES:,} bytes, which no constitution can hold")
+        return json.loads(raw.decode("utf-8-sig"), object_pairs_hook=mapping)
+    except (OSError, ValueError, RecursionError) as error:
+        reason = "too many levels of nesting" if isinstance(error, RecursionError) else str(error)
+        raise DataError([Problem(str(path), f"cannot be read as JSON: {reason}")]) from None
+
+
+@dataclass
+class _Gathered:
+    principles: list[Principle] = field(default_factory=list)
+    critique: list[CritiqueExample] = field(default_factory=list)
+    revise: list[ReviseExample] = field(default_factory=list)
+    compare: list[CompareExample] = field(default_factory=list)
+    not_taken: list[str] = field(default_factory=list)
+
+    def add_principle(self, named: str, statement: str, **texts: tuple[str, ...]) -> None:
+        """A principle whose id is made of `named`, with a number behind where it is taken."""
+        ids, id, number = {principle.id for principle in self.principles}, slug(named), 2
+        while id in ids:
+            id, number = f"{slug(named)}-{number}", number + 1
+        self.principles.append(Principle(id=id, statement=statement, **texts))
+
+    def add_talk(self, turns: Sequence[str], requests: tuple[str, str], critique: str, revision: str) -> None:
+        """A worked critique and revision, about the principle whose requests it holds, or whose first request."""
+        own = [one for one in self.principles if requests[0] in one.critique]
+        own = [one for one in own if requests[1] in one.revise] or own
+        *prompt, response = turns
+        seen = {"prompt": _joined(prompt), "response": response, "principle": own[0].id if own else None}
+        self.critique.append(CritiqueExample.model_validate({**seen, "critique": critique}))
+        self.revise.append(ReviseExample.model_validate({**seen, "critique": critique, "revision": revision}))
+
+
+def slug(text: str) -> str:
+    """The first words of a text as an id; of a text without Latin letters and digits a hash.
+
+    >>> slug("Don't hand out anybody's address!")
+    'dont-hand-out-anybodys-address'
+    """
+    latin = unicodedata.normalize("NFKD", text[:1000]).encode("ascii", "ignore").decode().lower()
+    name = "-".join(re.findall(r"[a-z0-9]+", latin.replace("'", "")))
+    if len(name) > LONGEST_ID:
+        name = name[: LONGEST_ID + 1].rpartition("-")[0] or name[:LONGEST_ID]
+    return name or f"principle-{content_id(text).removeprefix('s2:')[:6]}"
+
+
+def _gather(files: Sequence[tuple[str, Any]]) -> _Gathered:
+    """What all files hold, principles before the examples that name them."""
+    gathered = _Gathered()
+    order = (_requests, _questions, _swarm, _talks, _plain_comparisons, _reasoned_comparisons)
+    takers = [(name, value, _kind(value)) for name, value in files]
+    problems = [Problem(name, f"no known shape, expected {_SHAPES}") for name, _, take in takers if take is None]
+    for name, value, take in sorted((each for each in takers if each[2]), key=lambda each: order.index(each[2])):
+        try:
+            take(name, value, gathered)
+        except DataError as error:
+            problems += error.problems
     if problems:
-        raise ConfigError(problems)
+        raise DataError(capped(problems))
+    return gathered
 
 
-def _read_files(paths: Sequence[Path], format: ImportFormat | Literal["auto"]) -> list[_File]:
-    problems = Problems()
-    read = [problems.attempt(partial(_read, path, format)) for path in paths]
-    problems.check()
-    files = [file for file in read if file is not None]
-    formats = dict.fromkeys(file.format for file in files)
-    if len(formats) > 1:
-        told = ", ".join(f"{file.path} is {file.format}" for file in files)
-        raise DataError(f"found several formats, expected one: {told}; import each, and put them together by `extends`")
-    return files
+def _kind(value: Any) -> Any:
+    entries = list(value.values()) if isinstance(value, dict) else value if isinstance(value, list) else []
+    keys = {key for entry in entries if isinstance(entry, dict) for key in entry}
+    texts = [entry for entry in entries if isinstance(entry, str)]
+    if isinstance(value, dict):
+        return _swarm if "constitutions" in value else _requests if "edit_request" in keys else None
+    if keys:
+        return _plain_comparisons if {"corrects", "incorrects"} & keys else _reasoned_comparisons
+    if any("\n\nCritiqueRequest:" in text for text in texts):
+        return _talks
+    return _questions if any(text.rstrip().endswith("Options:") for text in texts) else None
 
 
-def _read(path: Path, format: ImportFormat | Literal["auto"]) -> _File:
-    if path.suffix.lower() in TABLES and format in ("auto", "statements"):
-        check_file(path)
-        return _File(path, "statements", None)
-    if path.suffix.lower() in (".yaml", ".yml"):
-        raise problem(str(path), "this is a YAML file; a constitution is used by its path and needs no import")
-    text = read_text(path)
-    is_json = path.suffix.lower() not in _PLAIN and (path.suffix.lower() == ".json" or text.lstrip()[:1] in ("[", "{"))
-    if format == "statements" or (format == "auto" and not is_json):
-        return _File(path, "statements", read_json(text, str(path)) if is_json else text)
-    value = read_json(text, str(path))
-    return _File(path, _format_of(value, str(path)) if format == "auto" else format, value)
+def _checked(kind: Any, value: Any, name: str, gathered: _Gathered) -> Any:
+    """The value as pydantic reads it; keys that nobody asks for are listed. Raises DataError."""
+    try:
+        checked = TypeAdapter(kind).validate_python(value)
+    except ValidationError as error:
+        errors = error.errors(include_url=False)
+        raise DataError(
+            Problem(f"{name}: {format_path(each['loc'])}".removesuffix(": "), each["msg"]) for each in errors
+        ) from None
+    extra = {key for entry in _entries(checked) for key in entry.model_extra or ()}
+    gathered.not_taken += [f"{name}: the key '{key}'" for key in sorted(extra)]
+    return checked
 
 
-def _format_of(value: Any, name: str) -> ImportFormat:
-    if is_huggingface(value):
-        return "huggingface"
-    if kind_of(value) is not None:
-        return "cai-paper"
-    if isinstance(value, list) and any(isinstance(each, str) for each in value):
-        return "statements"
-    if isinstance(value, dict) and "principles" in value:
-        raise problem(name, f"this is a constitution already; use it by its path, such as ./{Path(name).name}")
-    shapes = "prompt files of the Constitutional AI paper, {constitutions, system_chat}, or a list of statements"
-    raise problem(name, f"found no shape that is known, expected {shapes}")
+def _entries(value: Any) -> Iterator[_Entry]:
+    if isinstance(value, _Entry):
+        yield value
+        value = dict(value)
+    for part in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        yield from _entries(part)
 
 
-def _gather(files: Sequence[_File], column: str | None) -> Gathered:
-    match files[0].format:
-        case "cai-paper":
-            return gather_cai_paper(_by_kind(files))
-        case "huggingface":
-            if len(files) > 1:
-                raise problem(str(files[1].path), "a second file, expected one; import each for itself")
-            return gather_huggingface(files[0].value, str(files[0].path))
-        case "statements":
-            return gather_statements([each for file in files for each in _statements(file, column)])
+def _requests(name: str, value: Any, gathered: _Gathered) -> None:
+    for key, entry in _checked(dict[str, _Requests], value, name, gathered).items():
+        revise = _unmarked(entry.edit_request, *_STEPS[2:])
+        critique = tuple(_unmarked(text, *_STEPS[:2]) for text in entry.prompt)
+        gathered.add_principle(key, revise, critique=critique, revise=(revise,))
 
 
-def _by_kind(files: Sequence[_File]) -> dict[Kind, File]:
-    found: dict[Kind, File] = {}
-    by_name = {name: kind for kind, name in FILES.items()}
-    for file in files:
-        kind = kind_of(file.value) or by_name.get(file.path.name)
-        if kind is None:
-            raise problem(str(file.path), f"none of the paper's files: {', '.join(FILES.values())}")
-        if kind in found:
-            raise problem(str(file.path), f"the same kind of file as {found[kind].name} ({FILES[kind]}); name one")
-        found[kind] = File(str(file.path), file.value)
-    return found
+def _unmarked(text: str, first: str, last: str) -> str:
+    return text.strip().removeprefix(f"{first}:").removesuffix(f"{last}:").strip()
 
 
-def _statements(file: _File, column: str | None) -> list[Statement]:
-    if file.value is None:
-        return statements_of_table(file.path, column)
-    if column is not None:
-        raise problem(str(file.path), "found no table, so there is no column; leave --column out")
-    read = statements_of_text if isinstance(file.value, str) else statements_of_list
-    return read(file.value, str(file.path))
+def _questions(name: str, value: Any, gathered: _Gathered) -> None:
+    for text in _checked(list[Text], value, name, gathered):
+        question = text.removesuffix("Options:").strip()
+        gathered.add_principle(question, question, compare=(question,))
 
 
-def _findings(constitution: Constitution, names: str) -> tuple[Finding, ...]:
-    check_count(len(constitution.principles), names)
-    if not constitution.principles:
-        known = f"{FILES['critique-requests']} or {FILES['compare-questions']}"
-        raise problem(names, f"found worked examples and no principles; import {known} along with them")
-    findings = lint(constitution)
-    errors = [Problem(each.place, each.message) for each in findings if each.level == "error"]
-    if errors:
-        raise DataError(errors)
-    return tuple(findings)
+def _talks(name: str, value: Any, gathered: _Gathered) -> None:
+    for index, text in enumerate(_checked(list[Text], value, name, gathered)):
+        rest, parts = f"\n\n{text}", list[str]()
+        for step in _STEPS:
+            part, _, rest = rest.partition(f"\n\n{step}:")
+            parts.append(part.strip())
+        talk, critique_request, critique, revision_request = parts
+        turns, revision = _turns(talk), rest.strip().removesuffix("Human:").strip()
+        if len(turns) < 2 or len(turns) % 2 or not all((*parts, revision)):
+            expected = f"expected 'Human:' and 'Assistant:' by turns, then {', '.join(_STEPS)}, each with a text"
+            raise DataError([Problem(f"{name}: [{index}]", f"found no worked critique; {expected}")])
+        gathered.add_talk(turns, (critique_request, revision_request), critique, revision)
+
+
+def _swarm(name: str, value: Any, gathered: _Gathered) -> None:
+    file = _checked(_Swarm, value, name, gathered)
+    for pair in file.constitutions:
+        gathered.add_principle(pair.revision, pair.revision, critique=(pair.critic,), revise=(pair.revision,))
+    for index, chat in enumerate(file.system_chat):
+        if [turn.role for turn in chat] != ["user", "assistant"] * (len(chat) // 2):
+            raise DataError([Problem(f"{name}: system_chat[{index}]", "expected user and assistant by turns")])
+        *turns, critique_request, critique, revision_request, revision = (turn.content for turn in chat)
+        gathered.add_talk(turns, (critique_request, revision_request), critique, revision)
+
+
+def _plain_comparisons(name: str, value: Any, gathered: _Gathered) -> None:
+    for index, entry in enumerate(_checked(list[_Plain], value, name, gathered)):
+        # The file does not say which answer is shown first: by turns, so that a judge learns no position.
+        better, worse = entry.corrects[0], entry.incorrects[0]
+        a, b = (worse, better) if index % 2 else (better, worse)
+        prompt = _prompt(entry.prompt)
+        gathered.compare.append(CompareExample(prompt=prompt, a=a, b=b, answer="B" if index % 2 else "A"))
+        further = len(entry.corrects) + len(entry.incorrects) - 2
+        gathered.not_taken += [f"{name}: [{index}]: {further} further answers"] if further else []
+
+
+def _reasoned_comparisons(name: str, value: Any, gathered: _Gathered) -> None:
+    entries = _checked(list[_Reasoned], value, name, gathered)
+    for index, entry in enumerate(entries):
+        head, _, rest = entry.prompt.partition("{}")
+        a, _, rest = rest.partition("(A) [[[")[2].partition("]]]")
+        b, _, rest = rest.partition("(B) [[[")[2].partition("]]]")
+        verdict = re.search(r"\(([AB])\)\W*$", rest[-80:])
+        if not (a.strip() and b.strip() and verdict):
+            expected = "a slot {}, the answers as (A) [[[...]]] and (B) [[[...]]], and at the end (A) or (B)"
+            raise DataError([Problem(f"{name}: [{index}].prompt", f"found no worked comparison, expected {expected}")])
+        _, marker, talk = head.partition("\n\nH:")
+        spoken = re.sub(
+            r"\n\n([HA]):", lambda who: f"\n\n{'Human' if who[1] == 'H' else 'Assistant'}:", f"\n\nH:{talk}"
+        )
+        prompt = _prompt(spoken if marker else head)
+        answer: Literal["A", "B"] = "A" if verdict[1] == "A" else "B"
+        gathered.compare.append(CompareExample(prompt=prompt, a=a, b=b, answer=answer))
+    gathered.not_taken.append(f"{name}: the reasoning of {len(entries)} worked comparisons")
+
+
+def _turns(text: str) -> list[str]:
+    """What a person and the assistant said by turns, the person first; nothing where no speakers are marked so."""
+    before, *marked = _SPEAKER.split(f"\n\n{text.strip()}")
+    turns = [each.strip() for each in marked[1::2]]
+    is_by_turns = marked[::2] == [("Human", "Assistant")[index % 2] for index in range(len(turns))]
+    return turns if is_by_turns and not before and all(turns) else []
+
+
+def _prompt(text: str) -> str:
+    text = text.strip().removesuffix("Assistant:").strip()
+    return _joined(_turns(text) or [text])
+
+
+def _joined(turns: Sequence[str]) -> str:
+    """A prompt of one turn as it is, of several with the speakers named."""
+    named = (f"{('Human', 'Assistant')[index % 2]}: {turn}" for index, turn in enumerate(turns))
+    return turns[0] if len(turns) == 1 else "\n\n".join(named)

@@ -1,4 +1,4 @@
-"""Random constitutions for `st.from_type`, with texts that are hard to write; files of other shapes, and imports."""
+"""Random constitutions for `st.from_type`, with texts that are hard to write; files of other shapes."""
 
 from __future__ import annotations
 
@@ -24,7 +24,6 @@ from amendment.constitutions import (
     Source,
     import_constitution,
 )
-from amendment.errors import ConfigError, DataError
 
 HARD = [
     "no",
@@ -74,14 +73,12 @@ def _several(values: st.SearchStrategy[Any], most: int = 3) -> st.SearchStrategy
     return st.lists(values, max_size=most).map(tuple)
 
 
-_json = st.recursive(st.none() | st.integers() | st.text(max_size=9), lambda inner: st.lists(inner, max_size=2))
 _sources = st.builds(
     Source,
     kind=st.sampled_from(["original", "adapted", "public_input", "imported"]),
     document=_optional,
     section=_optional,
     span=_optional,
-    originals=st.dictionaries(_slugs, _several(_json.map(json.dumps), 2), max_size=2),
 )
 _grades = st.dictionaries(st.integers(-(2**63), 2**63 - 1), TEXTS, min_size=2, max_size=3)
 _principles = st.builds(
@@ -124,7 +121,6 @@ st.register_type_strategy(Principle, lambda _: _principles)
 st.register_type_strategy(Constitution, lambda _: _constitutions)
 
 Write = Callable[[str, Any], Path]
-Files = dict[str, Any]
 
 
 @pytest.fixture
@@ -191,7 +187,7 @@ PAPER: dict[str, Any] = {
 }
 """Our own small files in the shape of the Constitutional AI paper's, with the irregularities of real ones."""
 
-HUGGINGFACE: dict[str, Any] = {
+SWARM: dict[str, Any] = {
     "constitutions": [
         {"critic": "Is the answer rude?", "revision": "Make it polite."},
         {"critic": " Is it true? ", "revision": "Make it true.", "source": "us"},
@@ -201,42 +197,16 @@ HUGGINGFACE: dict[str, Any] = {
         [
             {"role": "user", "content": "Is 7 even?"},
             {"role": "assistant", "content": "Yes."},
-            {"role": "user", "content": " Is it true? "},
+            {"role": "user", "content": "Is it true?"},
             {"role": "assistant", "content": "No."},
             {"role": "user", "content": "Make it true."},
             {"role": "assistant", "content": "7 is odd."},
         ],
-        [
-            {"role": "user", "content": "Hello."},
-            {"role": "assistant", "content": "What do you want?\n\nHuman: nothing"},
-            {"role": "user", "content": "A song."},
-            {"role": "assistant", "content": "No."},
-            {"role": "user", "content": "Is the answer rude?"},
-            {"role": "assistant", "content": "It is."},
-            {"role": "user", "content": "Make it sing."},
-            {"role": "assistant", "content": "La la la.\n"},
-        ],
     ],
+    "made_by": "us",
 }
-"""Our own small file in the shape of Hugging Face's."""
-
-
-@pytest.fixture
-def paper() -> dict[str, Any]:
-    return json.loads(json.dumps(PAPER))  # type: ignore[no-any-return]
-
-
-@pytest.fixture
-def huggingface() -> dict[str, Any]:
-    return json.loads(json.dumps(HUGGINGFACE))  # type: ignore[no-any-return]
+"""Our own small file in the shape of llm-swarm's."""
 
 
 def imported(*files: Path, **options: Any) -> Imported:
     return import_constitution(files, **{"id": "ours", "license": "CC0-1.0"} | options)
-
-
-def problems(*files: Path, **options: Any) -> list[str]:
-    """What an import of the files complains about, without the folder."""
-    with pytest.raises((DataError, ConfigError)) as caught:
-        imported(*files, **options)
-    return [str(problem).replace(f"{files[0].parent}/", "") for problem in caught.value.problems]

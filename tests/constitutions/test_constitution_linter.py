@@ -9,17 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from amendment.constitutions import (
-    AppliesWhen,
-    Case,
-    CompareExample,
-    Constitution,
-    FewShot,
-    Principle,
-    lint,
-    lint_file,
-)
-from amendment.constitutions._linter import similarity
+from amendment.constitutions import AppliesWhen, Case, CompareExample, Constitution, FewShot, Principle, lint, lint_file
+from amendment.constitutions.linter import similarity
 
 FAULTY = """\
 id: faulty
@@ -77,7 +68,11 @@ def test_a_faulty_file_is_told_whole_and_in_order(tmp_path: Path) -> None:
         ("error", "10:5: principles[4]", "'d' can be used nowhere"),
         ("warning", "11:5: principles[5]", "'e' has no `critique` and `revise`"),
         ("error", "11:76: principles[5].applies_when.categories", "nothing is named"),
-        ("warning", "13:40: principles[6].applies_when.categories[1]", "no prompt has the category 'peopel' (did you mean 'people'?)"),
+        (
+            "warning",
+            "13:40: principles[6].applies_when.categories[1]",
+            "no prompt has the category 'peopel' (did you mean 'people'?)",
+        ),
         ("warning", "14:5: principles[7]", "'g' has no `compare`"),
         ("error", "18:13: principles[7].cases[0]", "`better` and `worse` are the same text"),
         ("warning", "21:5: few_shot.compare", "2 of 2 examples have the answer A"),

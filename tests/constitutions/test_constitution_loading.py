@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from amendment.constitutions import constitution_json, lint_file, load_constitution, shipped
+from amendment.constitutions import lint_file, load_constitution, shipped
 from amendment.errors import ConfigError
 
 
@@ -73,7 +73,7 @@ def test_paths_are_relative_to_the_folder_of_the_run_file(tmp_path: Path) -> Non
 def test_a_json_file_may_be_named_without_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     own = load_constitution("helpful-honest")
-    (tmp_path / "hh.json").write_text(constitution_json(own), encoding="utf-8")
+    (tmp_path / "hh.json").write_text(own.model_dump_json(exclude_none=True), encoding="utf-8")
     assert load_constitution("hh.json").principles == load_constitution("./hh.json").principles == own.principles
     assert not [found for found in lint_file("hh.json") if found.level == "error"]
     with pytest.raises(ConfigError, match=r"gone\.json: there is no such file"):

@@ -8,7 +8,6 @@ import pytest
 
 import amendment.constitutions
 from amendment.constitutions import constitution_schema, lint_file, load_constitution, shipped
-from amendment.constitutions._schema import schema_text
 
 ROOM = Path(amendment.constitutions.__file__).parent
 REAL = [id for id in shipped() if id not in ("lilliput", "general-one")]
@@ -109,14 +108,8 @@ def test_the_simulated_world_finds_the_principles_that_it_knows() -> None:
     assert "do NOT read the prose" in head
 
 
-def test_the_shipped_schema_is_the_models() -> None:
-    path = ROOM / "schemas" / "constitution.schema.json"
-    assert path.read_text(encoding="utf-8") == schema_text(), f"{path.name} drifted; run: make docs"
-
-
 def test_the_schema_describes_every_key_in_terms_that_editors_know() -> None:
     schema = constitution_schema()
-    assert "prefixItems" not in schema_text()
     for name, part in [("Constitution", schema), *schema["$defs"].items()]:
         assert part["additionalProperties"] is False, name
         for key, entry in part["properties"].items():

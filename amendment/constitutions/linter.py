@@ -11,14 +11,14 @@ Not covered: whether the rules are right.
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from typing import Literal, NamedTuple
 
-from amendment.constitutions._hostile import hostile_texts
-from amendment.constitutions._models import CompareExample, Constitution, Principle
+from amendment.constitutions.model import CompareExample, Constitution, Principle
 from amendment.licenses import license_problem
-from amendment.yamlfile import Document, Loc, did_you_mean, format_path
+from amendment.yamlfile import Document, Loc, did_you_mean, format_path, texts
 
 __all__ = ["Finding", "lint", "similarity"]
 
@@ -35,6 +35,24 @@ _NEGATIVE = re.compile(
     r"^\W*(do not|don['\u2019]t|never|avoid|refrain|refuse|no|not)\b|\b(must|should|may|ought|shall) not\b",
     re.IGNORECASE,
 )
+
+
+LONGEST_STATEMENT = 2000
+"""Characters of a statement, which stands in every question by its principle."""
+
+_HIDDEN = re.compile(r"[\u00ad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff\U000e0000-\U000e007f]")
+_JOINERS, _MARKS = "\u200c\u200d", "\u061c\u200e\u200f"
+_HOLES = re.compile(r"\{(answer|answer_[ab]|answers|candidate|conversation|criteria|critique|principle|question)\}")
+_SENTENCE = re.compile(r"[^.!?\n]+")
+_VERB = r"(?i:choose|pick|select|prefer|favou?r|vote|output|reply|respond)"
+_NOUN = r"(?i:answer|response|option|candidate|completion|assistant)"
+_PLACES = (
+    re.compile(rf"\b{_VERB}\b.*\b{_NOUN}\W{{1,2}}([AB12])\b"),
+    re.compile(rf"\b{_VERB}\b.*\b(?i:the )(first|second|last) {_NOUN}\b"),
+    re.compile(rf"\b{_VERB}(?: for)?\W{{1,2}}([AB])\b\W*(?:(?i:always|only|every time|whatever)\b|$)"),
+)
+"""Orders to choose the answer in one place."""
+_OTHER = {"A": "B", "B": "A", "1": "2", "2": "1", "first": "second", "second": "first", "last": "first"}
 
 
 class Finding(NamedTuple):
@@ -77,7 +95,7 @@ def lint(
         *(_scope(index, principle, known) for index, principle in enumerate(principles)),
         *(_cases(index, principle) for index, principle in enumerate(principles)),
         _framing(principles),
-        (_Remark("error", loc, message) for loc, message in hostile_texts(constitution)),
+        (_Remark("error", loc, message) for loc, message in _hostile_texts(constitution)),
         _license(constitution),
         _few_shot(constitution, [principle.id for principle in chain(inherited, principles)]),
     )
@@ -227,3 +245,63 @@ def _comparisons(examples: Sequence[CompareExample]) -> Iterator[_Remark]:
             "a judge learns the position from them; swap the answers of some"
         )
         yield _Remark("warning", loc, message)
+
+
+def _hostile_texts(constitution: Constitution) -> Iterator[tuple[Loc, str]]:
+    """Characters that nobody sees, orders to choose by position, placeholders of judges' prompts, and statements that are
+    too long for a question: the file may be a stranger's."""
+    for loc, text in texts(constitution.model_dump(mode="json", exclude={"source"})):
+        if hidden := _hidden(text):
+            shown = ", ".join(f"U+{ord(character):04X}" for character in hidden)
+            yield loc, f"contains invisible characters ({shown}) that a model reads; delete them"
+    for index, principle in enumerate(constitution.principles):
+        for key, text in _asked(principle):
+            loc = ("principles", index, *key)
+            if hole := _HOLES.search(text):
+                yield (
+                    loc,
+                    f"found {hole[0]}, a placeholder of judges' prompts that is not filled here; write it in words",
+                )
+            if place := _steers(text):
+                told = f"asks for '{place}' whatever it says; the two answers change places, so a judge would follow the position"
+                yield loc, f"{told} and not the rule. Say what the better answer does"
+        if len(principle.statement) > LONGEST_STATEMENT:
+            told = f"found {len(principle.statement):,} characters, expected at most {LONGEST_STATEMENT:,}"
+            yield (
+                ("principles", index, "statement"),
+                f"{told}; state the rule in a sentence, and put the rest under `text`",
+            )
+
+
+def _asked(principle: Principle) -> Iterator[tuple[Loc, str]]:
+    """What models read of a principle when they are asked by it."""
+    yield ("statement",), principle.statement
+    if principle.text:
+        yield ("text",), principle.text
+    if principle.score:
+        yield ("score", "question"), principle.score.question
+    for role in ("critique", "revise", "compare"):
+        yield from (((role, place), text) for place, text in enumerate(getattr(principle, role)))
+
+
+def _hidden(text: str) -> list[str]:
+    """Hidden characters, each once; joiners inside words of scripts that need them and inside emoji are none, nor are
+    marks of direction in a text that runs from right to left."""
+    runs_left = any(unicodedata.bidirectional(character) in ("R", "AL") for character in text)
+    found: dict[str, None] = {}
+    for match in _HIDDEN.finditer(text):
+        around = text[match.start() - 1 : match.start()] + text[match.end() : match.end() + 1]
+        is_joiner = match[0] in _JOINERS and bool(around) and not any(map(str.isascii, around))
+        if not is_joiner and not (match[0] in _MARKS and runs_left):
+            found[match[0]] = None
+    return list(found)
+
+
+def _steers(text: str) -> str | None:
+    """The words by which a text asks for the answer in one place, whatever it says."""
+    for sentence in _SENTENCE.findall(text):
+        for pattern in _PLACES:
+            match = pattern.search(sentence)
+            if match and not re.search(rf"\b{_OTHER[match[1]]}\b", sentence):
+                return match[0].strip()
+    return None

@@ -11,8 +11,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
-from amendment.constitutions._linter import Finding, lint
-from amendment.constitutions._models import Constitution, FewShot, Principle
+from amendment.constitutions.linter import Finding, lint
+from amendment.constitutions.model import Constitution, FewShot, Principle
 from amendment.errors import ConfigError, Problem
 from amendment.yamlfile import Document, did_you_mean, read_yaml, validate
 

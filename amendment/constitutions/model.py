@@ -26,6 +26,7 @@ __all__ = [
     "ReviseExample",
     "Score",
     "Source",
+    "constitution_schema",
 ]
 
 SLUG = r"^[a-z0-9]+([-_][a-z0-9]+)*$"
@@ -70,8 +71,6 @@ class Source(_Part):
     """Part of the document."""
     span: Text | None = None
     """Exact place, such as pages or lines."""
-    originals: dict[Slug, tuple[Text, ...]] = {}
-    """Entries of an imported file, as JSON, where the rest does not tell them exactly; only an export reads them."""
 
 
 class AppliesWhen(_Part):
@@ -255,3 +254,11 @@ class Constitution(_Part):
             if principle.id == id:
                 return principle
         raise KeyError(id)
+
+
+def constitution_schema() -> dict[str, Any]:
+    """JSON Schema (2020-12) of a constitution file: what an editor completes and checks.
+
+    `schemas/constitution.schema.json` is this; `make docs` writes it.
+    """
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **Constitution.model_json_schema()}
