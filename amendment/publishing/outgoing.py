@@ -201,7 +201,7 @@ class Outgoing:
 
     def stages(self, stages: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
         """The keys and counts of stages; those of reading, mixing and the dataset are told by file."""
-        labels = {label: self._label(label, source) for label, source in mix_labels(self._config).items()}
+        labels = {label: self._label(label, source) for label, source in mix_labels(self._config.dataset).items()}
         show: dict[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {
             "inputs": self._read_counts,
             "mixing": lambda counts: _renamed(counts, labels),

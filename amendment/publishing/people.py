@@ -15,12 +15,12 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePath
 
+from amendment.curation import PairShare
 from amendment.data.sources import PairFile
 from amendment.data.verdict_files import VerdictFile
 from amendment.errors import ConfigError
 from amendment.hashing import content_id
 from amendment.run.runfile.config import RunFile
-from amendment.stages.config_shares import PairShare
 
 __all__ = ["MAYBE_PEOPLE", "People", "RaterSource", "people_of_certificate", "raters_named"]
 

@@ -11,17 +11,15 @@ from amendment.run.context import Context
 from amendment.run.engine import Stage, in_order
 from amendment.run.stage_settings import SETTINGS
 from amendment.run.wiring import Wiring, wire
-from amendment.stages.bringing import make_inputs
 from amendment.stages.calibrating import make_calibration
-from amendment.stages.candidates import DrawStep, draws_from_policies, make_candidates
+from amendment.stages.candidates import Drawing
 from amendment.stages.config_rounds import RoundStep, round_step
 from amendment.stages.contract import Made, Step
+from amendment.stages.dataset import MakingDataset
 from amendment.stages.evaluation import make_evaluation
 from amendment.stages.evaluation_people import make_evaluation_labels, make_evaluation_sample
 from amendment.stages.judging import JudgeStep
 from amendment.stages.labels import make_labels
-from amendment.stages.mixing import make_mixing
-from amendment.stages.pairing import make_dataset
 from amendment.stages.passes import one_pass
 from amendment.stages.probing import make_probes
 from amendment.stages.rounds.deriving import data_settings, round_context
@@ -33,7 +31,6 @@ from amendment.stages.training import make_base, make_dpo, make_reward_model, ma
 __all__ = ["assemble"]
 
 TITLES = {
-    "inputs": "read what you brought",
     "base": "make a small base model",
     "sft": "fine-tune the policy",
     "candidates": "draw candidates",
@@ -43,7 +40,6 @@ TITLES = {
     "spot_check": "draw what people look at",
     "labels": "read what people said",
     "calibration": "calibrate the judge on people",
-    "mixing": "read the pairs to mix in",
     "dataset": "make the dataset",
     "reward_model": "train the reward model",
     "dpo": "train the policy on pairs",
@@ -53,17 +49,13 @@ TITLES = {
     "evaluate_labels": "correct win rates by what people said",
 }
 MAKERS: dict[str, Callable[[Context], Made]] = {
-    "inputs": make_inputs,
     "base": make_base,
     "sft": make_sft,
-    "candidates": make_candidates,
     "audit": make_certificate,
     "probes": make_probes,
     "spot_check": make_spot_check,
     "labels": make_labels,
     "calibration": make_calibration,
-    "mixing": make_mixing,
-    "dataset": make_dataset,
     "reward_model": make_reward_model,
     "dpo": make_dpo,
     "rounds": make_rounds_table,
@@ -72,10 +64,13 @@ MAKERS: dict[str, Callable[[Context], Made]] = {
     "evaluate_labels": make_evaluation_labels,
 }
 STEPS: dict[str, Callable[[Context], Step]] = {
-    "candidates": DrawStep,
     "judging": JudgeStep,
 }
 """What stages do that can share a pass over the prompts."""
+
+
+OWN_CLASS = {kind.name: kind for kind in (Drawing, MakingDataset)}
+"""Steps of further rounds that are classes of their own."""
 
 
 def assemble(context: Context) -> list[Stage]:
@@ -114,10 +109,12 @@ def _stage(context: Context, wiring: Wiring) -> Stage:
 
 def _round_stage(context: Context, wiring: Wiring, number: int, step: RoundStep) -> Stage:
     """A stage of a further round: its settings are those of the stage of the first one, as they hold in it."""
-    settings = SETTINGS[step](cast(Context, round_context(context, number, step)))
+    inner = cast(Context, round_context(context, number, step))
+    kind = OWN_CLASS.get(step)
+    settings = kind(inner.config).key(inner) if kind else SETTINGS[step](inner)
     return Stage(
         name=wiring.name,
-        title=f"round {number}: {TITLES[step]}",
+        title=f"round {number}: {kind.title if kind else TITLES[step]}",
         settings={"seed": context.config.seed, **settings, **data_settings(context.config, step)},
         needs=wiring.needs,
         makes=wiring.makes,
@@ -127,7 +124,7 @@ def _round_stage(context: Context, wiring: Wiring, number: int, step: RoundStep)
 
 def _step(context: Context, name: str) -> Callable[[], Step] | None:
     """What a stage does with one prompt after another; none where it has to wait for a policy to be trained."""
-    if name not in STEPS or (name == "candidates" and draws_from_policies(context.config)):
+    if name not in STEPS:
         return None
     return partial(STEPS[name], context)
 

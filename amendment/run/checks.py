@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 from pydantic import ValidationError
 
 from amendment.constitutions import load_constitution
+from amendment.curation import PairShare
 from amendment.data.ballots import UNKNOWN
 from amendment.data.inputs import read_into
 from amendment.data.shelves import Glance, StreamedInputs
@@ -36,7 +37,6 @@ from amendment.run.runfile.vain import vain_settings
 from amendment.run.scopes import scope_problems, scope_warnings
 from amendment.run.strangers import Strangers
 from amendment.stages.config_rounds import RoundStep, stage_of
-from amendment.stages.config_shares import PairShare
 from amendment.stages.configs import POLICY_STAGES
 from amendment.stages.contract import JudgeEntry
 from amendment.stages.helpful import read_helpful

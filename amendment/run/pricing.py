@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Collection
 from pathlib import Path
 
-from amendment.data.sources import ModelSource
 from amendment.errors import ConfigError
 from amendment.llm.prices import FREE, Price, PriceTable, most_cost, price_of
 from amendment.llm.specs import AnthropicSpec, OpenAISpec
@@ -100,7 +99,6 @@ def asked_models(config: RunFile, stages: Collection[str] = ASKING) -> frozenset
     judges = [entry.model for entry in config.judging.every_judge] if config.judging else []
     asked = {
         **{stage.name: [ask.model for ask in stage.asks()] for stage in stages_of(config)},
-        "candidates": [source.model for source in config.candidates if isinstance(source, ModelSource)],
         "judging": judges,
         "probes": judges if config.probes else [],
         "dpo": _guarding(config),

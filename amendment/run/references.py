@@ -66,7 +66,7 @@ def _stage_names(config: RunFile) -> Iterator[tuple[Loc, str]]:
 def _models_named(config: RunFile) -> Iterator[tuple[Loc, str]]:
     """Every place that names a model which has to stand under `models`."""
     for stage in stages_of(config):
-        yield from ((ask.place, ask.model) for ask in stage.asks())
+        yield from ((ask.place, ask.model) for ask in stage.asks() if ask.model not in POLICY_STAGES)
     for loc, entry in judges_of(config):
         yield (*loc, "model"), entry.model
     for loc, entry in config.evaluate.judges if config.evaluate else ():
@@ -75,7 +75,7 @@ def _models_named(config: RunFile) -> Iterator[tuple[Loc, str]]:
         yield ("dpo", "guards", "judge", "model"), config.dpo.guards.judge.model
     for loc, name in _policies_named(config):
         known = config.policies if loc[0] == "evaluate" else POLICY_STAGES
-        if loc[0] in ("candidates", "evaluate") and name not in known:
+        if loc[0] == "evaluate" and name not in known:
             yield loc, name
 
 

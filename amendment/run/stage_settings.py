@@ -16,40 +16,22 @@ from pydantic import BaseModel
 
 from amendment.audit.certificate import CERTIFICATE_FORMAT
 from amendment.data.source_rows import source_state
-from amendment.data.sources import ChainSource, FileSource, LilliputPrompts, ModelSource
+from amendment.data.sources import ChainSource
 from amendment.files import folder_state
 from amendment.preference import load_judge_folder
 from amendment.run.context import Context
-from amendment.run.runfile.config import RunFile
 from amendment.stages.configs import DpoStage, RewardStage, SftStage
 from amendment.stages.contract import JudgeEntry
 from amendment.stages.kinship import independence
 from amendment.stages.labelled_samples import EVALUATION, SPOT_CHECK, LabelledSample
 from amendment.stages.labels import Labelling, labels_state
-from amendment.stages.mixing import mix_labels, mix_shares
+from amendment.stages.pairs import made_pairs_key
 from amendment.stages.probing import probed_judges
 from amendment.stages.sampling import sample_settings
 
 __all__ = ["SETTINGS", "Settings"]
 
 Settings = dict[str, Any]
-
-
-def _inputs(context: Context) -> Settings:
-    config = context.config
-    files = [
-        source
-        for source in (*config.prompts, *config.candidates, *config.pairs, *config.verdicts)
-        if not isinstance(source, LilliputPrompts | ModelSource | ChainSource)
-    ]
-    return {
-        "prompts": _json(config.prompts),
-        "candidates": _json(source for source in config.candidates if isinstance(source, FileSource)),
-        "pairs": _json(config.pairs),
-        "verdicts": _json(config.verdicts),
-        "test_share": config.dataset.test_share,
-        "files": [source_state(source, context.base) for source in files],
-    }
 
 
 def _base(context: Context) -> Settings:
@@ -67,14 +49,6 @@ def _training(context: Context, *, name: str) -> Settings:
     if isinstance(stage, DpoStage) and stage.guards and (entry := stage.guards.judge):
         settings |= {**_model(context, entry.model), **_judge(context, entry), **_constitutions(context)}
     return {**_dump(stage), **settings, **(_constitutions(context) if getattr(stage, "conditioned", False) else {})}
-
-
-def _candidates(context: Context) -> Settings:
-    sources = [source for source in context.config.candidates if isinstance(source, ModelSource)]
-    settings: Settings = {"candidates": _json(sources)}
-    for source in sources:
-        settings |= _model(context, source.model) if source.model not in context.config.policies else {}
-    return settings
 
 
 def _judging(context: Context) -> Settings:
@@ -115,46 +89,13 @@ def _probes(context: Context) -> Settings:
     return settings
 
 
-def _mixing(context: Context) -> Settings:
-    sources = mix_labels(context.config).values()
-    return {
-        "pairs": [_dump(source, without={"share"}) for source in sources],
-        "ties": context.config.dataset.ties,
-        "constant answers": _dump(context.config.dataset.constant_answers),
-        "files": [source_state(source, context.base) for source in sources],
-    }
-
-
-def _dataset(context: Context) -> Settings:
-    config = context.config
-    settings = _dump(config.dataset, without={"mix"})
-    if config.dataset.mix:
-        settings["shares"] = [*mix_shares(config).items()]
-    if config.spot_check:
-        settings |= {"decide": config.spot_check.decide, "turned": config.spot_check.calibration.turned}
-    return {**settings, **_made_pairs(config), **_constitutions(context)} if config.judging else settings
-
-
-def _made_pairs(config: RunFile) -> Settings:
-    """How judged comparisons become pairs."""
-    stage = config.judging
-    if stage is None:
-        return {"judged ties": config.dataset.ties}
-    return {
-        "pairs": stage.pairs,
-        "min_margin": stage.min_margin,
-        "judged ties": stage.ties,
-        "revisions": _dump(stage.revisions),
-    }
-
-
 def _spot_check(context: Context) -> Settings:
     """Which comparisons are drawn, and the principles that are shown beside them; not who labels, nor what follows."""
     config = context.config
     assert config.spot_check is not None
     drawn = asdict(sample_settings(config.spot_check))
     constant = {"constant answers": _dump(config.dataset.constant_answers)}
-    return {**drawn, **constant, **_made_pairs(config), **_constitutions(context)}
+    return {**drawn, **constant, **made_pairs_key(config), **_constitutions(context)}
 
 
 def _labels(context: Context) -> Settings:
@@ -175,7 +116,7 @@ def _calibration(context: Context) -> Settings:
     assert context.config.spot_check is not None
     method = {"method": context.config.spot_check.calibration.method}
     constant = {"constant answers": _dump(context.config.dataset.constant_answers)}
-    return {**method, **constant, **_made_pairs(context.config), **_constitutions(context)}
+    return {**method, **constant, **made_pairs_key(context.config), **_constitutions(context)}
 
 
 def _rounds(context: Context) -> Settings:
@@ -215,18 +156,14 @@ def _evaluate_labels(context: Context) -> Settings:
 
 
 SETTINGS: dict[str, Callable[[Context], Settings]] = {
-    "inputs": _inputs,
     "base": _base,
     "sft": partial(_training, name="sft"),
-    "candidates": _candidates,
     "judging": _judging,
     "audit": _audit,
     "probes": _probes,
     "spot_check": _spot_check,
     "labels": _labels,
     "calibration": _calibration,
-    "mixing": _mixing,
-    "dataset": _dataset,
     "reward_model": partial(_training, name="reward_model"),
     "dpo": partial(_training, name="dpo"),
     "rounds": _rounds,

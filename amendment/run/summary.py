@@ -15,7 +15,7 @@ from amendment.run.runfile.config import RunFile
 from amendment.run.spending import over_all_starts, spending_lines
 from amendment.run.wording import evaluation_lines, stage_lines
 from amendment.stages.kinship import kinship_warnings
-from amendment.stages.revisions import said_of_revisions
+from amendment.stages.pairs import said_of_revisions
 from amendment.terminal import plain
 
 __all__ = ["headline", "loss_lines", "simulated_banner", "write_summary"]

@@ -10,17 +10,19 @@ from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import NamedTuple
 
-from amendment.data.sources import ModelSource
 from amendment.run.runfile.config import RunFile
+from amendment.stages.candidates import Drawing
 from amendment.stages.config_evaluation import EvaluateStage
 from amendment.stages.config_rounds import RoundsStage, in_round, policy_of, stage_of
 from amendment.stages.configs import DpoStage, RewardStage
-from amendment.stages.construct import CANDIDATES, Constructing
-from amendment.stages.construct import PAIRS as CONSTRUCTED_PAIRS
+from amendment.stages.construct import Constructing
 from amendment.stages.contract import Stage
 from amendment.stages.critique import Critiquing
+from amendment.stages.dataset import MakingDataset
 from amendment.stages.guarding import reads_reward_model
+from amendment.stages.inputs import Bringing
 from amendment.stages.judging import candidate_tables, judging_tables
+from amendment.stages.mixing import Mixing
 from amendment.stages.rounds.deriving import round_config
 
 __all__ = ["Lack", "Wiring", "lacks", "wire"]
@@ -53,15 +55,15 @@ class Lack(NamedTuple):
 def wire(config: RunFile) -> list[Wiring]:
     """The stages of a run file, in the order of Constitutional AI; each artefact is called `stage/table`."""
     return [
-        Wiring("inputs", (), _tables("inputs", "prompts", "split", "candidates", "verdicts", "judgements")),
+        *_of(Bringing, config),
         *_of(Critiquing, config),
         *_policies(config),
-        *_candidates(config),
+        *_of(Drawing, config),
         *_of(Constructing, config),
         *_judging(config),
         *_measured(config),
-        *_mixing(config),
-        *_dataset(config),
+        *_of(Mixing, config),
+        *_of(MakingDataset, config),
         *_on_pairs(config),
         *_rounds(config),
         *_evaluate(config),
@@ -93,13 +95,6 @@ def _policies(config: RunFile) -> Iterable[Wiring]:
         if config.sft.helpful:
             reads = (*dict.fromkeys((*reads, *(CHAINS if config.sft.helpful.drafts_of else PROMPTS))),)
         yield Wiring("sft", (*_models(config, [config.sft.base]), *reads), ("models/sft",))
-
-
-def _candidates(config: RunFile) -> Iterable[Wiring]:
-    sources = [source.model for source in config.candidates if isinstance(source, ModelSource)]
-    if sources:
-        needs = ("inputs/prompts", *_models(config, sorted(set(sources))))
-        yield Wiring("candidates", needs, _tables("candidates", "candidates", "endings"))
 
 
 def _judging(config: RunFile) -> Iterable[Wiring]:
@@ -150,22 +145,6 @@ def _spot_check(config: RunFile) -> Iterable[Wiring]:
 def _gate(config: RunFile) -> tuple[str, ...]:
     """What trainings on what the judge chose wait for."""
     return ("audit/gate.json",) if config.spot_check else ()
-
-
-def _mixing(config: RunFile) -> Iterable[Wiring]:
-    if len(config.dataset.mix) > 1:
-        yield Wiring("mixing", (), _tables("mixing", "prompts", "candidates", "verdicts", "pairs"))
-
-
-def _dataset(config: RunFile) -> Iterable[Wiring]:
-    if config.has_pairs:
-        judged = [name for name in ("judging/judgements", "judging/rankings") if name in _made_by_judging(config)]
-        mixed = ("mixing/pairs",) if len(config.dataset.mix) > 1 else ()
-        labelled = (*CALIBRATION, "labels/open") if config.spot_check else ()
-        tables = (*PROMPTS, "inputs/judgements", *candidate_tables(config), *judged)
-        constructed = (CANDIDATES, CONSTRUCTED_PAIRS) if config.constructions else ()
-        named = (PEOPLE,) if any(_audit(config)) else ()
-        yield Wiring("dataset", (*tables, *constructed, *mixed, *labelled, *named), PAIRS)
 
 
 def _smoothing(stage: RewardStage | DpoStage) -> tuple[str, ...]:

@@ -1,12 +1,16 @@
 """The stages of a run, one file each. `STAGES` lists them in the order of the chain."""
 
+from amendment.stages.candidates import Drawing
 from amendment.stages.construct import Constructing
 from amendment.stages.contract import RunSettings, Stage
 from amendment.stages.critique import Critiquing
+from amendment.stages.dataset import MakingDataset
+from amendment.stages.inputs import Bringing
+from amendment.stages.mixing import Mixing
 
 __all__ = ["STAGES", "stages_of"]
 
-STAGES: tuple[type[Stage], ...] = (Critiquing, Constructing)
+STAGES: tuple[type[Stage], ...] = (Bringing, Critiquing, Drawing, Constructing, Mixing, MakingDataset)
 """Adding a stage is a file of this subpackage and its class here."""
 
 

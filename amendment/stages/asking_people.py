@@ -16,7 +16,7 @@ from amendment.constitutions import Drawn, eligible_principles
 from amendment.preference import drawn_question, load_judge_folder
 from amendment.records import Comparison, Message, Messages
 from amendment.stages.contract import Context, JudgeEntry
-from amendment.stages.paired import Texts
+from amendment.stages.pairs import Texts
 
 __all__ = ["Asking"]
 

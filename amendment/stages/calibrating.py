@@ -18,7 +18,7 @@ from amendment.files import write_text
 from amendment.preference import person_votes
 from amendment.records import Judgement, Record, Verdict
 from amendment.stages.contract import Context, Made
-from amendment.stages.paired import judgements_table, texts_of
+from amendment.stages.pairs import judgements_table, texts_of
 from amendment.stages.sampling import SAMPLE, exported_comparisons
 
 __all__ = ["CALIBRATOR", "OPEN", "PROBABILITIES", "Probability", "make_calibration"]

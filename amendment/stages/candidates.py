@@ -6,30 +6,108 @@ trains, of which one is in memory at a time, so that each has a pass of its own 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
+from typing import Any, NamedTuple
 
 from amendment.data.sources import ModelSource
-from amendment.llm.answers import Ending
+from amendment.errors import CredentialsError, ProviderError
+from amendment.llm.answers import Ending, Unusable, draft, ending_of
 from amendment.llm.concurrency import flow
 from amendment.llm.model import Model
 from amendment.records import Candidate, Outcome, Prompt, Record
-from amendment.stages.configs import POLICY_STAGES, RunFile
-from amendment.stages.contract import Context, Item, Made
-from amendment.stages.draws import Draw, Drawn, draw_answer
+from amendment.stages.configs import POLICY_STAGES
+from amendment.stages.contract import Ask, Context, Item, Made, RunSettings, Stage, Step, dump
 from amendment.stages.endings import Tables
 from amendment.stages.passes import Grouped
 
-__all__ = ["DrawStep", "draws_from_policies", "make_candidates"]
+__all__ = ["Draw", "Drawing", "Drawn", "draw_answer", "draw_answers", "draw_in_turn", "every_draw"]
 
 
-def model_sources(config: RunFile) -> list[ModelSource]:
-    """The models under `candidates`."""
-    return [source for source in config.candidates if isinstance(source, ModelSource)]
+class Draw(NamedTuple):
+    """A question to a model: a prompt, and the how-manieth answer to it."""
+
+    prompt: Prompt
+    sample: int
 
 
-def draws_from_policies(config: RunFile) -> bool:
-    """Whether any of them is a policy that the run trains."""
-    return any(source.model in POLICY_STAGES for source in model_sources(config))
+class Drawn(NamedTuple):
+    """A draw, how it ended, and the answer where it ended in `done`."""
+
+    draw: Draw
+    ending: Ending
+    answer: Candidate | None = None
+
+    def named_ending(self, model: str) -> tuple[str, Ending]:
+        """The ending under a name that no other draw of the stage has."""
+        return f"{self.draw.prompt.id}/{model}/{self.draw.sample}", self.ending
+
+
+def every_draw(prompts: Iterable[Prompt], samples: int) -> list[Draw]:
+    """`samples` draws of each prompt."""
+    return [Draw(prompt, sample) for prompt in prompts for sample in range(samples)]
+
+
+async def draw_answer(model: Model, draw: Draw) -> Drawn:
+    """Ask a model for one draw. Raises CredentialsError; every other fault is how the draw ends."""
+    try:
+        answer = await draft(draw.prompt, model, sample=draw.sample, kind="policy")
+    except CredentialsError:
+        raise
+    except (Unusable, ProviderError) as fault:
+        return Drawn(draw, ending_of(fault))
+    return Drawn(draw, Ending("done"), answer)
+
+
+def draw_answers(context: Context, title: str, model: Model, draws: Sequence[Draw]) -> list[Drawn]:
+    """Ask a model every draw, in their order; see `draw_answer`."""
+    return context.each(title, draws, partial(draw_answer, model), models=[model])
+
+
+class Drawing(Stage):
+    """Draw answers from models."""
+
+    name = "candidates"
+    title = "draw candidates"
+    writes = ("candidates/candidates", "candidates/endings")
+
+    def __init__(self, settings: RunSettings) -> None:
+        super().__init__(settings)
+        self.sources = settings.parts(ModelSource)
+        policies = sorted({source.model for source in self.sources if source.model in POLICY_STAGES})
+        self.reads = ("inputs/prompts", *(f"models/{name}" for name in policies))
+        self._waits = bool(policies)
+
+    @classmethod
+    def of(cls, settings: RunSettings) -> Iterable[Stage]:
+        """Once where any candidates come from models."""
+        return [cls(settings)] if settings.parts(ModelSource) else []
+
+    def key(self, context: Context) -> Mapping[str, Any]:
+        """The sources and their models."""
+        key: dict[str, Any] = {"candidates": [dump(source) for source in self.sources]}
+        for source in self.sources:
+            key |= context.model_key(source.model) if source.model in context.config.models else {}
+        return key
+
+    def asks(self) -> Iterator[Ask]:
+        """Each source's model."""
+        for index, source in enumerate(self.settings.candidates):
+            if isinstance(source, ModelSource):
+                yield Ask((self.name, index, "model"), source.model, take=source.take)
+
+    @property
+    def is_streamed(self) -> bool:
+        """Not where it has to wait for a policy to be trained."""
+        return not self._waits
+
+    def begin(self, context: Context) -> Step:
+        """Open the models."""
+        return _Draws(context, self.sources)
+
+    def make(self, context: Context) -> Made:
+        """Draw answers where policies of this run are among the models: one source after another."""
+        return draw_in_turn(context, self.sources)
 
 
 class _Answers:
@@ -51,15 +129,15 @@ class _Answers:
         return Made(self.tables.artefacts, {**counts, "truncated": self._truncated})
 
 
-class DrawStep:
+class _Draws:
     """Answers to each prompt from all models, which no stage of the run makes."""
 
     name = "candidates"
     reads: tuple[str, ...] = ()
     makes = "candidates/candidates"
 
-    def __init__(self, context: Context) -> None:
-        self._sources = model_sources(context.config)
+    def __init__(self, context: Context, sources: Sequence[ModelSource]) -> None:
+        self._sources = sources
         self.models: Sequence[Model] = [context.model(source.model) for source in self._sources]
         self._window = context.window(self.models)
         self._answers = _Answers(context)
@@ -106,9 +184,9 @@ class _Part(Record):
     answer: Candidate | None = None
 
 
-def make_candidates(context: Context) -> Made:
-    """Draw answers where policies of this run are among the models: one source after another."""
-    workspace, sources = context.workspace, model_sources(context.config)
+def draw_in_turn(context: Context, sources: Sequence[ModelSource]) -> Made:
+    """One source after another, so that one policy is in memory at a time."""
+    workspace = context.workspace
     parts = [f"candidates/.part-{number}" for number in range(len(sources))]
     try:
         for part, source in zip(parts, sources, strict=True):

@@ -8,11 +8,10 @@ from pydantic import Field, model_validator
 
 from amendment.data.sources import Part
 from amendment.dpo import DpoSettings, SftSettings
-from amendment.preference import ConstantAnswers, JudgeSettings, JuryKind, PairSettings
+from amendment.preference import JudgeSettings, JuryKind, PairSettings
 from amendment.reward_model import RewardSettings
 from amendment.stages.config_guards import DpoGuards
 from amendment.stages.config_helpful import WithHelpful
-from amendment.stages.config_shares import Mix
 from amendment.stages.config_smoothing import Smoothing
 from amendment.stages.contract import JudgeEntry
 from amendment.training import TinyModel
@@ -21,7 +20,6 @@ __all__ = [
     "POLICY_STAGES",
     "BaseStage",
     "CascadeSettings",
-    "DatasetStage",
     "DpoStage",
     "JudgingStage",
     "RewardStage",
@@ -89,29 +87,6 @@ class JudgingStage(JudgeSettings, PairSettings):
     def every_judge(self) -> tuple[JudgeEntry, ...]:
         """Those that are asked first, and those that are asked where the first are unsure."""
         return (*self.judges, *(self.cascade.then if self.cascade else ()))
-
-
-class DatasetStage(Part):
-    """The dataset."""
-
-    test_share: float = Field(default=0.1, ge=0, lt=1)
-    """Share of the prompts that no training stage sees."""
-    ties: Literal["drop", "keep"] = "drop"
-    """Of imported pairs on which raters are evenly split: keep writes them with P = 0.5; trainers on hard
-    labels leave them out. `judging` has its own."""
-    probabilities: Literal["raw", "calibrated"] | None = None
-    """Which P(chosen is better) training sees in `p_chosen`: the judge's own, or the one calibrated on people. Both
-    stand in columns of their own. null: calibrated where a spot check has calibrated it and that surely brings the
-    Brier score down on its open labels, raw otherwise."""
-    constant_answers: ConstantAnswers = ConstantAnswers()
-    """Which answers are no answers, since their writer says the same to most prompts; where such a one would be chosen,
-    no pair is made."""
-    secrets: Literal["drop", "keep", "stop"] = "stop"
-    """Rows with a text that looks like a key or a token. stop ends the run and lists them before anything is exported;
-    drop leaves them out and counts them; keep exports them, but a push still needs --allow-secrets."""
-    mix: Mix = ()
-    """Shares of the pairs for training: one entry `source: run` for this run's own, and files or datasets of people's
-    pairs beside it. As many pairs are taken as the shares allow."""
 
 
 class RewardStage(RewardSettings):

@@ -20,9 +20,9 @@ from amendment.llm.concurrency import flow
 from amendment.llm.model import Model
 from amendment.preference import ConstantAnswers, Paired, fit_for_pairs, without_constant_answers
 from amendment.records import Candidate, Judgement, Message, Messages, Pair, Prompt, Record
+from amendment.stages.candidates import Draw, Drawn, draw_answer
 from amendment.stages.contract import Ask, Context, Item, Made, Note, RunSettings, Stage, Step, dump
 from amendment.stages.critique import CritiqueConfig
-from amendment.stages.draws import Draw, Drawn, draw_answer
 from amendment.stages.endings import Tables
 
 __all__ = [

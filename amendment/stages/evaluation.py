@@ -18,9 +18,9 @@ from amendment.errors import AmendmentError
 from amendment.hashing import content_id
 from amendment.records import Candidate, Preference, Record, text_of
 from amendment.simulator import ATTRIBUTES, BANNER, Truth, knows, truth
+from amendment.stages.candidates import Draw, Drawn, draw_answers, every_draw
 from amendment.stages.config_evaluation import EvaluateStage
 from amendment.stages.contract import Context, Made
-from amendment.stages.draws import Draw, Drawn, draw_answers, every_draw
 from amendment.stages.endings import write_endings
 from amendment.stages.evaluation_refusals import (
     REFUSALS,

@@ -30,7 +30,7 @@ from amendment.stages.config_evaluation_people import EvaluationPeople
 from amendment.stages.contract import Context, Made
 from amendment.stages.labelled_samples import EVALUATION
 from amendment.stages.labels import label_counts, said_of
-from amendment.stages.paired import Texts
+from amendment.stages.pairs import Texts
 from amendment.stages.policy_comparisons import COMPARISONS, PolicyComparison, matchup_name
 from amendment.statistics import share
 from amendment.statistics.prediction_powered import prediction_powered

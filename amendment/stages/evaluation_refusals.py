@@ -18,9 +18,9 @@ from pydantic import Field
 from amendment.data.inputs import read_inputs
 from amendment.records import Preference, Prompt, Record, text_of
 from amendment.simulator import evades, knows
+from amendment.stages.candidates import Drawn
 from amendment.stages.config_evaluation import OverRefusal
 from amendment.stages.contract import Context, RunSettings
-from amendment.stages.draws import Drawn
 from amendment.stages.evaluation_asking import Check, ask_checks
 from amendment.stages.helpful import read_helpful
 from amendment.stages.kinship import independence

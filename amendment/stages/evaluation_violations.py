@@ -17,9 +17,9 @@ from amendment.constitutions import Constitution
 from amendment.constitutions import Drawn as DrawnPrinciple
 from amendment.records import Prompt, Record, text_of
 from amendment.simulator import knows, violates
+from amendment.stages.candidates import Drawn
 from amendment.stages.config_evaluation import Violations
 from amendment.stages.contract import Context
-from amendment.stages.draws import Drawn
 from amendment.stages.evaluation_asking import Check, ask_checks
 from amendment.stages.kinship import independence
 from amendment.stages.policy_comparisons import Answers

@@ -12,24 +12,22 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-from amendment.curation import Mixed, measure_diversity, mix_pairs
+from amendment.curation import Mixed, PairShare, RunShare, measure_diversity, mix_pairs
 from amendment.data.inputs import Inputs, read_inputs
-from amendment.data.source_rows import facts_of
+from amendment.data.source_rows import facts_of, source_state
 from amendment.errors import AmendmentError, DataError, Problem
 from amendment.preference import PairSettings, held_out, preference_row
 from amendment.records import Candidate, Preference, Prompt, Record, Verdict, text_of
-from amendment.stages.config_shares import PairShare, RunShare
-from amendment.stages.configs import RunFile
-from amendment.stages.contract import Context, Made, RunSettings
+from amendment.stages.contract import Context, Made, RunSettings, Stage, dump
 from amendment.stages.deciding import majorities
-from amendment.stages.degenerates import paired_answers
+from amendment.stages.pairs import DatasetConfig, paired_answers
 from amendment.terminal import plain
 from amendment.yamlfile import capped
 
 __all__ = [
     "RUN",
+    "Mixing",
     "diversity_counts",
-    "make_mixing",
     "mix_in",
     "mix_labels",
     "mix_shares",
@@ -58,31 +56,31 @@ class _Read(NamedTuple):
     inputs: Inputs
 
 
-def mix_labels(config: RunFile) -> dict[str, PairShare]:
+def mix_labels(config: DatasetConfig) -> dict[str, PairShare]:
     """The files under `dataset.mix` by the names under which they are counted."""
     labels: dict[str, PairShare] = {}
-    for part in config.dataset.mix:
+    for part in config.mix:
         if isinstance(part, PairShare):
             name = part.label if part.label not in (*labels, RUN) else f"{part.label} ({len(labels) + 1})"
             labels[name] = part
     return labels
 
 
-def mix_shares(config: RunFile) -> dict[str, float]:
+def mix_shares(config: DatasetConfig) -> dict[str, float]:
     """The share of each source under `dataset.mix`, which is not empty; the run's stands first."""
-    own = next(part.share for part in config.dataset.mix if isinstance(part, RunShare))
+    own = next(part.share for part in config.mix if isinstance(part, RunShare))
     return {RUN: own, **{label: source.share for label, source in mix_labels(config).items()}}
 
 
-def read_mix(config: RunFile, base: Path, *, glimpse: bool = False) -> list[_Read]:
+def read_mix(settings: RunSettings, base: Path, *, glimpse: bool = False) -> list[_Read]:
     """Everything in the files under `dataset.mix`. Raises DataError with the problems of all of them.
 
     `glimpse` reads only the first rows of datasets on the Hub, for a check.
     """
     found: list[_Read] = []
     problems: list[Problem] = []
-    bare = RunSettings(name=config.name, seed=config.seed)
-    for label, source in mix_labels(config).items():
+    bare = RunSettings(name=settings.name, seed=settings.seed)
+    for label, source in mix_labels(settings.need(DatasetConfig)).items():
         try:
             alone = bare.model_copy(update={"pairs": (source,)})
             found.append(_Read(label, read_inputs(alone, base, glimpse=glimpse)))
@@ -93,29 +91,55 @@ def read_mix(config: RunFile, base: Path, *, glimpse: bool = False) -> list[_Rea
     return found
 
 
-def make_mixing(context: Context) -> Made:
-    """Read the pairs that are mixed with the run's, so that a change in them is felt by the dataset alone."""
-    settings = PairSettings(ties=context.config.dataset.ties)
-    pairs: list[MixPair] = []
-    counts: dict[str, Any] = {}
-    found = read_mix(context.config, context.base)
-    for label, inputs in found:
-        decided = majorities(inputs.verdicts, inputs.weights, inputs.firsts)
-        paired = paired_answers(context.config, decided, settings, inputs.prompts, inputs.candidates)
-        rows = [preference_row(pair, inputs.prompts, inputs.candidates, {}) for pair in paired.pairs]
-        pairs += [MixPair(mix=label, row=row) for row in rows]
-        (facts,) = facts_of(inputs.files, context.base)
-        counts[label] = {"pairs": len(rows), "prompts": len({row.prompt_id for row in rows}), **inputs.counts}
-        counts[label] |= facts.to_json()
-        counts[label] |= {f"left out: {reason}": count for reason, count in paired.left_out.items()}
-    write = context.workspace.write
-    artefacts = (
-        write("mixing/prompts", Prompt, _once(inputs.prompts for _, inputs in found)),
-        write("mixing/candidates", Candidate, _once(inputs.candidates for _, inputs in found)),
-        write("mixing/verdicts", Verdict, [verdict for _, inputs in found for verdict in inputs.verdicts]),
-        write("mixing/pairs", MixPair, pairs),
-    )
-    return Made(artefacts, counts)
+class Mixing(Stage):
+    """Read the pairs that are mixed with the run's, so that a change in them concerns the dataset alone."""
+
+    name = "mixing"
+    title = "read the pairs to mix in"
+    writes = tuple(f"mixing/{name}" for name in ("prompts", "candidates", "verdicts", "pairs"))
+
+    def __init__(self, settings: RunSettings) -> None:
+        super().__init__(settings)
+        self.config = settings.need(DatasetConfig)
+
+    @classmethod
+    def of(cls, settings: RunSettings) -> Iterable[Stage]:
+        """Once where other pairs are mixed with the run's."""
+        return [cls(settings)] if len(settings.need(DatasetConfig).mix) > 1 else []
+
+    def key(self, context: Context) -> Mapping[str, Any]:
+        """The sources without their shares, and the state of their files."""
+        sources = mix_labels(self.config).values()
+        return {
+            "pairs": [dump(source, without={"share"}) for source in sources],
+            "ties": self.config.ties,
+            "constant answers": dump(self.config.constant_answers),
+            "files": [source_state(source, context.base) for source in sources],
+        }
+
+    def make(self, context: Context) -> Made:
+        """Read the pairs that are mixed with the run's, so that a change in them is felt by the dataset alone."""
+        settings = PairSettings(ties=self.config.ties)
+        pairs: list[MixPair] = []
+        counts: dict[str, Any] = {}
+        found = read_mix(self.settings, context.base)
+        for label, inputs in found:
+            decided = majorities(inputs.verdicts, inputs.weights, inputs.firsts)
+            paired = paired_answers(self.settings, decided, settings, inputs.prompts, inputs.candidates)
+            rows = [preference_row(pair, inputs.prompts, inputs.candidates, {}) for pair in paired.pairs]
+            pairs += [MixPair(mix=label, row=row) for row in rows]
+            (facts,) = facts_of(inputs.files, context.base)
+            counts[label] = {"pairs": len(rows), "prompts": len({row.prompt_id for row in rows}), **inputs.counts}
+            counts[label] |= facts.to_json()
+            counts[label] |= {f"left out: {reason}": count for reason, count in paired.left_out.items()}
+        write = context.workspace.write
+        artefacts = (
+            write("mixing/prompts", Prompt, _once(inputs.prompts for _, inputs in found)),
+            write("mixing/candidates", Candidate, _once(inputs.candidates for _, inputs in found)),
+            write("mixing/verdicts", Verdict, [verdict for _, inputs in found for verdict in inputs.verdicts]),
+            write("mixing/pairs", MixPair, pairs),
+        )
+        return Made(artefacts, counts)
 
 
 def _once(tables: Iterable[Mapping[str, R]]) -> list[R]:
@@ -140,7 +164,7 @@ def mix_in(context: Context, rows: Rows) -> MixedRows:
     files = _by_file(context)
     test = _held_out(context, files)
     sources = {side: {RUN: found, **_on_side(files, test, side)} for side, found in rows.items()}
-    shares = mix_shares(context.config)
+    shares = mix_shares(context.config.need(DatasetConfig))
     train = mix_pairs(sources["train"], shares, seed=context.config.seed)
     kept = mix_pairs(sources["test"], None, seed=context.config.seed)
     _refuse_empty(train)
@@ -153,7 +177,7 @@ def mix_in(context: Context, rows: Rows) -> MixedRows:
 
 def _by_file(context: Context) -> Rows:
     """The rows of each file, by its label."""
-    found: Rows = {label: [] for label in mix_labels(context.config)}
+    found: Rows = {label: [] for label in mix_labels(context.config.need(DatasetConfig))}
     for pair in context.workspace.read("mixing/pairs", MixPair):
         found[pair.mix].append(pair.row)
     return found
@@ -164,7 +188,7 @@ def _held_out(context: Context, files: Rows) -> frozenset[str]:
     known, test = set(context.prompts()), set(context.held_out())
     for rows in files.values():
         further = {row.prompt_id for row in rows} - known
-        test |= held_out(further, context.config.dataset.test_share, seed=context.config.seed)
+        test |= held_out(further, context.config.need(DatasetConfig).test_share, seed=context.config.seed)
         known |= further
     return frozenset(test)
 

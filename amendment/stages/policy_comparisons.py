@@ -15,9 +15,9 @@ from pydantic import Field
 from amendment.errors import Paused, Transient
 from amendment.preference import Judge, JudgeSettings, aggregate_verdicts, load_judge_folder
 from amendment.records import Candidate, Comparison, Record, text_of
+from amendment.stages.candidates import Drawn
 from amendment.stages.config_evaluation import EvaluateStage
 from amendment.stages.contract import Context
-from amendment.stages.draws import Drawn
 from amendment.statistics import share
 from amendment.statistics.length_control import length_controlled
 

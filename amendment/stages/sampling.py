@@ -19,8 +19,7 @@ from amendment.records import Candidate, Comparison, Judgement, Pair, text_of
 from amendment.stages.asking_people import Asking
 from amendment.stages.config_spot_checks import SpotCheckStage
 from amendment.stages.contract import Context, Made
-from amendment.stages.paired import Texts, judged_pairs, judgements_table, texts_of
-from amendment.stages.revisions import check_revisions
+from amendment.stages.pairs import Texts, check_revisions, judged_pairs, judgements_table, texts_of
 
 __all__ = [
     "ASKED",

@@ -18,7 +18,7 @@ from amendment.run import Patience, Run
 from amendment.run.wording import evaluation_lines
 from amendment.simulator import sample_prompts, truth
 from amendment.stages import evaluation as evaluation_stage
-from amendment.stages.draws import Draw, Drawn
+from amendment.stages.candidates import Draw, Drawn
 from amendment.stages.endings import ItemEnding
 from amendment.stages.reward_measured import PairScores
 

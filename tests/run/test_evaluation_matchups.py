@@ -13,8 +13,8 @@ from amendment.llm.answers import Ending
 from amendment.records import Candidate, Message, Prompt, user
 from amendment.run import Result, Run
 from amendment.run.evaluation_wording import judged_lines
+from amendment.stages.candidates import Draw, Drawn
 from amendment.stages.config_evaluation import EvaluateStage
-from amendment.stages.draws import Draw, Drawn
 from amendment.stages.evaluation_people import EvaluationItem
 from amendment.stages.policy_comparisons import PolicyComparison, win_rates
 

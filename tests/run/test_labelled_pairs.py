@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from amendment.records import Pair
-from amendment.stages.labelled_pairs import Turned, calibrated_pairs, labelled_pairs
+from amendment.stages.dataset import Turned, calibrated_pairs, labelled_pairs
 
 PAIR = Pair(
     prompt_id="x",

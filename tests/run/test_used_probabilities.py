@@ -15,8 +15,8 @@ from amendment.run.progress import QuietProgress
 from amendment.run.runfile.config import RunFile
 from amendment.stages.calibrating import CALIBRATOR, PROBABILITIES, Probability
 from amendment.stages.config_spot_checks import SpotCheckStage
-from amendment.stages.configs import DatasetStage
-from amendment.stages.labelled_pairs import spot_checked_pairs
+from amendment.stages.dataset import spot_checked_pairs
+from amendment.stages.pairs import DatasetConfig
 
 PAIR = Pair(prompt_id="x", chosen_id="b", rejected_id="a", p_chosen=0.9, p_chosen_raw=0.9, decided_by="judge")
 
@@ -29,7 +29,9 @@ def test_calibrated_probabilities_are_used_where_they_surely_help(
     said: Literal["raw", "calibrated"] | None, helps: bool, used: float, tmp_path: Path
 ) -> None:
     judging = {"judges": [{"model": "judge"}]}
-    config = RunFile(name="run", judging=judging, spot_check=SpotCheckStage(), dataset=DatasetStage(probabilities=said))
+    config = RunFile(
+        name="run", judging=judging, spot_check=SpotCheckStage(), dataset=DatasetConfig(probabilities=said)
+    )
     place = RunFolder(tmp_path)
     known = Probability(comparison_id=PAIR.comparison_id, prompt_id="x", p_a_raw=0.1, p_a_calibrated=0.3)
     place.write(PROBABILITIES, Probability, [known])

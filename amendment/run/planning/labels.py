@@ -33,7 +33,7 @@ from amendment.run.progress import QuietProgress
 from amendment.run.runfile.config import RunFile
 from amendment.stages.config_spot_checks import SpotCheckStage
 from amendment.stages.judging import candidate_tables
-from amendment.stages.paired import judgements_table, texts_of
+from amendment.stages.pairs import judgements_table, texts_of
 from amendment.stages.sampling import exported_comparisons, sample_settings
 from amendment.yamlfile import read_yaml, validate
 

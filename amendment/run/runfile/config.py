@@ -20,7 +20,6 @@ from amendment.stages.config_spot_checks import SpotCheckStage
 from amendment.stages.configs import (
     POLICY_STAGES,
     BaseStage,
-    DatasetStage,
     DpoStage,
     JudgingStage,
     RewardStage,
@@ -29,12 +28,13 @@ from amendment.stages.configs import (
 from amendment.stages.construct import Construction
 from amendment.stages.contract import BudgetPart, CallsPart, JudgeEntry, RunSettings
 from amendment.stages.critique import CritiqueConfig
+from amendment.stages.pairs import DatasetConfig
 
 __all__ = [
     "BaseStage",
     "BudgetPart",
     "CallsPart",
-    "DatasetStage",
+    "DatasetConfig",
     "DpoStage",
     "EvaluateStage",
     "JudgeEntry",
@@ -63,7 +63,7 @@ class RunFile(RunSettings):
     """Ask the judges once more about comparisons whose answers were edited so that nothing should change."""
     spot_check: SpotCheckStage | None = None
     """Let people label a blind sample of what the run's judges, or the judge of a log under `verdicts`, decided."""
-    dataset: DatasetStage = DatasetStage()
+    dataset: DatasetConfig = DatasetConfig()
     """How pairs become rows, and which prompts are held out."""
     reward_model: RewardStage | None = None
     """Train a reward model on the pairs."""

@@ -10,18 +10,18 @@ import json
 from collections import Counter
 from collections.abc import Callable, Mapping
 
+from amendment.data.sources import ModelSource
 from amendment.errors import AmendmentError
 from amendment.preference import preference_row
 from amendment.records import Candidate, Judgement, Preference, Prompt
 from amendment.stages.calibrating import CALIBRATOR, PROBABILITIES, Probability
-from amendment.stages.candidates import make_candidates
+from amendment.stages.candidates import draw_in_turn
 from amendment.stages.config_rounds import RoundStep, in_round, stage_of
 from amendment.stages.contract import Context, Made
+from amendment.stages.dataset import spot_checked_pairs
 from amendment.stages.judging import JudgeStep
-from amendment.stages.labelled_pairs import spot_checked_pairs
-from amendment.stages.paired import judged_pairs, texts_of
+from amendment.stages.pairs import check_revisions, judged_pairs, texts_of
 from amendment.stages.passes import one_pass
-from amendment.stages.revisions import check_revisions
 from amendment.stages.rounds.deriving import round_context
 from amendment.stages.rounds.pairs import pairs_of_round
 from amendment.stages.training import make_dpo
@@ -39,7 +39,7 @@ def make_round_candidates(context: Context, number: int) -> Made:
         round_.workspace.write("inputs/prompts", Prompt, prompts),
         round_.workspace.write("inputs/candidates", Candidate, []),
     )
-    made = make_candidates(round_)
+    made = draw_in_turn(round_, round_.config.parts(ModelSource))
     return _of_round(number, Made((*tables, *made.artefacts), made.counts))
 
 

@@ -1,0 +1,279 @@
+"""The stage `dataset`: pairs made of judgements, with their texts."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Literal, NamedTuple
+
+from pydantic import Field
+
+from amendment.errors import AmendmentError
+from amendment.preference import TIED_POOL, Vote, majority_of, person_votes, preference_row
+from amendment.records import Pair, Preference, Verdict
+from amendment.stages.calibrating import CALIBRATOR, OPEN, PROBABILITIES, Probability
+from amendment.stages.config_spot_checks import SpotCheckStage
+from amendment.stages.configs import JudgingStage
+from amendment.stages.construct import CANDIDATES, PAIRS, ConstructConfig, constructed_pairs
+from amendment.stages.contract import Context, Made, RunSettings, Stage, constitution_key, dump
+from amendment.stages.judging import candidate_tables, judging_tables
+from amendment.stages.mixing import RUN, diversity_counts, mix_in, mix_shares
+from amendment.stages.pairs import (
+    DatasetConfig,
+    check_revisions,
+    checked_ties,
+    imported_pairs,
+    judged_pairs,
+    made_pairs_key,
+    texts_of,
+)
+from amendment.statistics.sides import side_of
+from amendment.terminal import plain
+
+__all__ = [
+    "Labelled",
+    "MakingDataset",
+    "Turned",
+    "calibrated_pairs",
+    "has_pairs",
+    "labelled_pairs",
+    "spot_checked_pairs",
+]
+
+
+class MakingDataset(Stage):
+    """How pairs become rows, and which prompts are held out."""
+
+    name = "dataset"
+    title = "make the dataset"
+    writes = ("dataset/train", "dataset/test")
+
+    def __init__(self, settings: RunSettings) -> None:
+        super().__init__(settings)
+        self.config = settings.need(DatasetConfig)
+        judging = settings.part(JudgingStage)
+        judged = judging_tables(judging) if judging else ()
+        judged = tuple(name for name in judged if name.endswith(("/judgements", "/rankings")))
+        mixed = ("mixing/pairs",) if len(self.config.mix) > 1 else ()
+        labelled = (PROBABILITIES, CALIBRATOR, OPEN) if settings.part(SpotCheckStage) else ()
+        constructed = (CANDIDATES, PAIRS) if settings.parts(ConstructConfig) else ()
+        named = ("people.json",) if judging or settings.part(SpotCheckStage) or settings.verdicts else ()
+        tables = ("inputs/prompts", "inputs/split", "inputs/judgements", *candidate_tables(settings), *judged)
+        self.reads = (*tables, *constructed, *mixed, *labelled, *named)
+
+    @classmethod
+    def of(cls, settings: RunSettings) -> Iterable[Stage]:
+        """Once where the run can have pairs."""
+        return [cls(settings)] if has_pairs(settings) else []
+
+    @classmethod
+    def field(cls) -> tuple[Any, Any]:
+        """Never absent."""
+        return (DatasetConfig, Field(default=DatasetConfig(), description=cls.__doc__))
+
+    def key(self, context: Context) -> Mapping[str, Any]:
+        """How pairs are made, mixed and labelled, and the principles of judged ones."""
+        key = dump(self.config, without={"mix"})
+        if self.config.mix:
+            key["shares"] = [*mix_shares(self.config).items()]
+        if spot_check := self.settings.part(SpotCheckStage):
+            key |= {"decide": spot_check.decide, "turned": spot_check.calibration.turned}
+        judging = self.settings.part(JudgingStage)
+        return {**key, **made_pairs_key(self.settings), **constitution_key(context)} if judging else key
+
+    def make(self, context: Context) -> Made:
+        """Pairs of all judgements, with their texts, mixed where asked; train and test share no prompt."""
+        # publishing still imports run, and so this file
+        from amendment.publishing.dataset_files import write_exports
+        from amendment.publishing.secrets import run_scanner, sift
+        from amendment.publishing.tables import shown_preferences
+
+        texts, test = texts_of(context), context.held_out()
+        rows: dict[str, list[Preference]] = {"train": [], "test": []}
+        left_out: Counter[str] = Counter()
+        references = (
+            {one.id: one.reference for one in context.constitutions} if context.config.part(JudgingStage) else {}
+        )
+        revisions = check_revisions(context)
+        imported, judged = imported_pairs(context, texts), judged_pairs(context, texts, revisions)
+        checked = spot_checked_pairs(context, judged.pairs)
+        decided = [*imported.pairs, *checked.pairs]
+        constructed = constructed_pairs(context, [pair.comparison_id for pair in decided], self.config.constant_answers)
+        left_out.update(imported.left_out + judged.left_out + checked.left_out + constructed.paired.left_out)
+        for pair in (*decided, *constructed.paired.pairs):
+            side = "test" if pair.prompt_id in test else "train"
+            answers = constructed.answers.get(pair.comparison_id, texts.candidates)
+            rows[side].append(preference_row(pair, texts.prompts, answers, references))
+        if not rows["train"]:
+            raise AmendmentError(_no_pair(left_out, on_test_side=len(rows["test"])))
+        by_source = {RUN: [*rows["train"], *rows["test"]]}
+        counts: dict[str, Any] = {**checked.counts, **revisions.counts}
+        if context.config.parts(ConstructConfig):
+            counts["constructed"] = len(constructed.paired.pairs)
+        if len(self.config.mix) > 1:
+            rows, by_source, mixed = mix_in(context, rows)
+            counts |= mixed
+        rows, with_key = sift(rows, _cells, run_scanner(context.config), self.config.secrets)
+        left_out += with_key
+        if not rows["train"]:
+            raise AmendmentError(_no_pair(left_out, on_test_side=len(rows["test"])))
+        tables = [context.workspace.write(f"dataset/{side}", Preference, found) for side, found in rows.items()]
+        exports = write_exports(context.workspace.folder, shown_preferences(context.workspace.folder, context.config))
+        sizes = {f"{side} pairs": len(found) for side, found in rows.items()}
+        kept = {row.comparison_id for found in rows.values() for row in found}
+        by_source = {name: [row for row in found if row.comparison_id in kept] for name, found in by_source.items()}
+        diversity = diversity_counts(by_source, seed=context.config.seed)
+        return Made((*tables, *exports), {**sizes, "left out": dict(left_out), **counts, **diversity})
+
+
+def has_pairs(settings: RunSettings) -> bool:
+    """Whether a run can have pairs at all: judged, constructed, or brought."""
+    brought = settings.pairs or any(source.may_have_texts for source in settings.verdicts)
+    return bool(settings.part(JudgingStage) or settings.parts(ConstructConfig) or brought)
+
+
+def _cells(_: str, row: Preference) -> Any:
+    from amendment.publishing.secrets import Cells
+
+    return Cells(f"{row.comparison_id} of {plain(row.source or 'this run')}", row.to_json())
+
+
+def _no_pair(left_out: Mapping[str, int], *, on_test_side: int) -> str:
+    """Why there is nothing to train on, and what to do."""
+    counts = [f"{count} {reason}" for reason, count in left_out.items()]
+    counts += [f"{on_test_side} on the test side of the split"] if on_test_side else []
+    ways = ["take more prompts"]
+    if on_test_side:
+        ways.append("lower test_share under dataset")
+    if left_out.get("tie"):
+        ways.append("lower min_margin or write ties: keep")
+    if left_out.get(TIED_POOL):
+        ways.append("ask a judge that tells these answers apart, or write answers that differ more")
+    if left_out.get("invalid") or left_out.get("orders disagree"):
+        ways.append("ask a judge that answers better: the table judging/verdicts holds what this one said")
+    found = ", ".join(counts) or "none, since nothing was judged"
+    return f"dataset: no pair is left for training (left out: {found}). What helps: {', or '.join(ways)}"
+
+
+Turned = Literal["keep", "turn", "drop"]
+"""What becomes of a pair whose calibrated P(chosen) lies below one half."""
+
+
+class Labelled(NamedTuple):
+    """Pairs, and what was counted on the way."""
+
+    pairs: list[Pair]
+    counts: Counter[str]
+    left_out: Counter[str]
+    """Pairs that are none any more, by reason."""
+
+
+def spot_checked_pairs(context: Context, pairs: Sequence[Pair]) -> Labelled:
+    """The judge's pairs as the run's spot check has them: calibrated, and decided by open labels where they are to
+    decide; the same pairs where the run has none."""
+    stage = context.config.part(SpotCheckStage)
+    if stage is None:
+        return Labelled([*pairs], Counter(), Counter())
+    rows = context.workspace.rows(PROBABILITIES, Probability)
+    known = {one.comparison_id: p for one in rows if (p := one.p_a_calibrated) is not None}
+    votes = person_votes(context.workspace.read(OPEN, Verdict)) if stage.decide else {}
+    decided = labelled_pairs(pairs, votes, ties=checked_ties(context.config))
+    is_used = _is_used(context)
+    found = calibrated_pairs(decided.pairs, known, is_used=is_used, turned=stage.calibration.turned)
+    return Labelled(found.pairs, decided.counts + found.counts, decided.left_out + found.left_out)
+
+
+def _is_used(context: Context) -> bool:
+    """Whether training shall see calibrated probabilities: as the run file says, else where they surely help."""
+    wanted = context.config.need(DatasetConfig).probabilities
+    if wanted is not None:
+        return bool(wanted == "calibrated")
+    recipe = json.loads(context.workspace.path(CALIBRATOR).read_text(encoding="utf-8"))
+    return bool(recipe.get("helps"))
+
+
+def calibrated_pairs(
+    pairs: Iterable[Pair], p_a: Mapping[str, float], *, is_used: bool, turned: Turned = "keep"
+) -> Labelled:
+    """Pairs with `p_chosen_calibrated`; `p_a` is P(a is better) after calibration by comparison id.
+
+    `is_used` puts it into `p_chosen` too, but for ties, which stay at one half. `turned` says what becomes of pairs
+    that calibration turns round; they are counted whatever it says. What people decided stays decided, and a pair of
+    which nothing is known, such as an imported one, stays as it is.
+    """
+    found = Labelled([], Counter(), Counter())
+    for pair in pairs:
+        known = p_a.get(pair.comparison_id)
+        if known is None:
+            found.pairs.append(pair)
+            continue
+        p = known if pair.chosen_id < pair.rejected_id else 1 - known
+        is_open = pair.p_chosen != 0.5 and pair.decided_by != "person"
+        update = {"p_chosen_calibrated": p, **({"p_chosen": p} if is_used and is_open else {})}
+        made = pair.model_copy(update=update)
+        if side_of(p) < 0 and is_open:
+            found.counts[f"turned by calibration: {turned}"] += 1
+            if turned == "drop":
+                found.left_out["calibration says the opposite"] += 1
+                continue
+            made = _round(made) if turned == "turn" else made
+        found.pairs.append(made)
+    return found
+
+
+def _round(pair: Pair) -> Pair:
+    p = pair.p_chosen_calibrated
+    update = {
+        "chosen_id": pair.rejected_id,
+        "rejected_id": pair.chosen_id,
+        "p_chosen": 1 - pair.p_chosen,
+        "p_chosen_raw": 1 - pair.p_chosen_raw,
+        "p_chosen_calibrated": None if p is None else 1 - p,
+        "decisive": None,  # the principle that decided spoke for the other side
+    }
+    return pair.model_copy(update=update)
+
+
+def labelled_pairs(
+    pairs: Iterable[Pair], votes: Mapping[str, Mapping[str, float]], *, ties: Literal["drop", "keep"]
+) -> Labelled:
+    """Pairs whose comparisons people have labelled say what people said; the judge's own P stays in `p_chosen_raw`.
+
+    `votes` are P(a) by comparison and person. A pair on which people are evenly split, or which they call a tie, is
+    dropped or kept with one half, as `ties` says.
+    """
+    found = Labelled([], Counter(), Counter())
+    for pair in pairs:
+        said = votes.get(pair.comparison_id)
+        if not said:
+            found.pairs.append(pair)
+            continue
+        made = _decided(pair, said)
+        if made is None:
+            reason = "people call it a tie" if 0.5 in said.values() else "people disagree with each other"
+            found.counts[reason] += 1
+            if ties == "keep":
+                found.pairs.append(_by_people(pair, said, 0.5).model_copy(update={"decisive": None}))
+            else:
+                found.left_out[reason] += 1
+            continue
+        found.counts["decided by people"] += 1
+        found.counts["people disagree with the judge"] += made.chosen_id != pair.chosen_id
+        found.pairs.append(made)
+    return found
+
+
+def _decided(pair: Pair, said: Mapping[str, float]) -> Pair | None:
+    """The pair as the majority of people orients it; None for a tie."""
+    p_a = majority_of(map(Vote.of, said.values()))
+    assert p_a is not None
+    p = p_a if pair.chosen_id < pair.rejected_id else 1 - p_a
+    if not side_of(p):
+        return None
+    return _by_people(pair if side_of(p) > 0 else _round(pair), said, max(p, 1 - p))
+
+
+def _by_people(pair: Pair, said: Mapping[str, float], p: float) -> Pair:
+    update = {"p_chosen": p, "decided_by": "person", "raters": tuple(sorted(said))}
+    return pair.model_copy(update=update)

@@ -1,0 +1,244 @@
+"""The pairs of a run before they are rows: those that a judge decided, and those that it brought.
+
+Covered: pairs without degenerate answers; the best against the worst where a ranking says who they are, since means
+over the comparisons that it asked would mislead; revisions against their drafts. A spot check is a sample of the judged
+pairs, so it takes them from here too. The judge is the run's own, or one whose log is under `verdicts` where people
+check that.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Literal, NamedTuple
+
+from pydantic import Field
+
+from amendment.curation import Mix
+from amendment.data.sources import ChainSource, Part
+from amendment.preference import (
+    TIED_POOL,
+    ConstantAnswers,
+    Paired,
+    PairSettings,
+    chain_ends,
+    count_revisions,
+    fit_for_pairs,
+    is_tied_pool,
+    make_pairs,
+    without_constant_answers,
+)
+from amendment.records import Candidate, Judgement, Prompt
+from amendment.stages.config_spot_checks import SpotCheckStage
+from amendment.stages.configs import JudgingStage
+from amendment.stages.contract import Context, RunSettings, dump
+from amendment.stages.critique import CritiqueConfig
+from amendment.stages.judging import candidate_tables, decided_comparisons
+from amendment.stages.schedules import Ranking
+
+__all__ = [
+    "CheckedRevisions",
+    "DatasetConfig",
+    "Texts",
+    "are_revisions_checked",
+    "check_revisions",
+    "checked_ties",
+    "imported_pairs",
+    "judged_pairs",
+    "judgements_table",
+    "made_pairs_key",
+    "paired_answers",
+    "said_of_revisions",
+    "texts_of",
+]
+
+
+class DatasetConfig(Part):
+    """The dataset."""
+
+    test_share: float = Field(default=0.1, ge=0, lt=1)
+    """Share of the prompts that no training stage sees."""
+    ties: Literal["drop", "keep"] = "drop"
+    """Of imported pairs on which raters are evenly split: keep writes them with P = 0.5; trainers on hard
+    labels leave them out. `judging` has its own."""
+    probabilities: Literal["raw", "calibrated"] | None = None
+    """Which P(chosen is better) training sees in `p_chosen`: the judge's own, or the one calibrated on people. Both
+    stand in columns of their own. null: calibrated where a spot check has calibrated it and that surely brings the
+    Brier score down on its open labels, raw otherwise."""
+    constant_answers: ConstantAnswers = ConstantAnswers()
+    """Which answers are no answers, since their writer says the same to most prompts; where such a one would be chosen,
+    no pair is made."""
+    secrets: Literal["drop", "keep", "stop"] = "stop"
+    """Rows with a text that looks like a key or a token. stop ends the run and lists them before anything is exported;
+    drop leaves them out and counts them; keep exports them, but a push still needs --allow-secrets."""
+    mix: Mix = ()
+    """Shares of the pairs for training: one entry `source: run` for this run's own, and files or datasets of people's
+    pairs beside it. As many pairs are taken as the shares allow."""
+
+
+class Texts(NamedTuple):
+    """What was asked and answered, by id."""
+
+    prompts: Mapping[str, Prompt]
+    candidates: Mapping[str, Candidate]
+
+
+def texts_of(context: Context) -> Texts:
+    """Of the candidates that are one text by several writers the first is taken."""
+    candidates: dict[str, Candidate] = {}
+    for candidate in context.candidates(candidate_tables(context.config)):
+        candidates.setdefault(candidate.id, candidate)
+    return Texts(context.prompts(), candidates)
+
+
+def judgements_table(config: RunSettings) -> str:
+    """The table that holds what the checked judge decided: the run's own, or one whose log the run brings."""
+    return "judging/judgements" if config.part(JudgingStage) else "inputs/judgements"
+
+
+def checked_ties(config: RunSettings) -> Literal["drop", "keep"]:
+    """What becomes of ties among the judged pairs."""
+    judging = config.part(JudgingStage)
+    return judging.ties if judging else config.need(DatasetConfig).ties
+
+
+def imported_pairs(context: Context, texts: Texts) -> Paired:
+    """Pairs of the judgements that the user's own files give, without those of a judge that people check."""
+    return _of_files(context, texts, judged=False)
+
+
+def _of_files(context: Context, texts: Texts, *, judged: bool) -> Paired:
+    config = context.config
+    is_checked = config.part(SpotCheckStage) is not None and config.part(JudgingStage) is None
+    found = context.workspace.read("inputs/judgements", Judgement)
+    rows = [row for row in found if (is_checked and row.rater_kind == "model") == judged]
+    return paired_answers(config, rows, PairSettings(ties=config.need(DatasetConfig).ties), *texts)
+
+
+def judged_pairs(context: Context, texts: Texts, revisions: CheckedRevisions) -> Paired:
+    """Pairs of what the run's judges decided, without the comparisons that the user's own verdicts have decided. Where
+    the run has no judges, those of the imported log that people check."""
+    stage = context.config.part(JudgingStage)
+    if stage is None:
+        return _of_files(context, texts, judged=True)
+    decided = decided_comparisons(context)
+    found = context.workspace.read("judging/judgements", Judgement)
+    judged, not_ends = ends_of_rankings(context, [one for one in found if one.comparison_id not in decided])
+    paired = paired_answers(context.config, judged, stage, *texts, revisions=revisions.by_comparison)
+    return Paired(paired.pairs, not_ends + paired.left_out)
+
+
+def paired_answers(
+    config: RunSettings,
+    judgements: Iterable[Judgement],
+    settings: PairSettings,
+    prompts: Mapping[str, Prompt],
+    candidates: Mapping[str, Candidate],
+    *,
+    revisions: Mapping[str, str] | None = None,
+) -> Paired:
+    """The pairs of judgements, without degenerate ones, whether the run's own judge decided or somebody's file.
+
+    Every judgement is a pair or counted in `left_out`, once.
+    """
+    fit = fit_for_pairs(judgements, prompts, candidates)
+    paired = make_pairs(fit.judgements, settings, revisions=revisions)
+    pairs, constant = without_constant_answers(paired.pairs, candidates, config.need(DatasetConfig).constant_answers)
+    return Paired(pairs, paired.left_out + fit.left_out + constant)
+
+
+class CheckedRevisions(NamedTuple):
+    """The last revisions that were judged against their drafts."""
+
+    by_comparison: Mapping[str, str]
+    """The revision's id by the comparison with its draft."""
+    counts: dict[str, Any]
+    """What the summary says of them: nothing where they were not compared."""
+
+
+def are_revisions_checked(config: RunSettings) -> bool:
+    """Whether a judge compares the draft and the last revision of each chain."""
+    takes = {source.take for source in config.candidates if isinstance(source, ChainSource)}
+    has_both = bool(takes & {"all", "draft_and_last"}) or takes >= {"draft", "last"}
+    return config.part(CritiqueConfig) is not None and config.part(JudgingStage) is not None and has_both
+
+
+def check_revisions(context: Context) -> CheckedRevisions:
+    """How the judge decided between drafts and last revisions, by the run's own judgements."""
+    stage = context.config.part(JudgingStage)
+    if stage is None or not are_revisions_checked(context.config):
+        return CheckedRevisions({}, {})
+    ends = chain_ends(context.workspace.read("critique/candidates", Candidate))
+    judgements = context.workspace.read("judging/judgements", Judgement)
+    found = count_revisions(ends, judgements, min_margin=stage.min_margin)
+    revisions = {one.comparison_id: one.revision for one in ends if not one.is_unchanged}
+    counts = {**found.to_json(), "worse revisions": stage.revisions.worse}
+    return CheckedRevisions(revisions, {"revisions checked": counts})
+
+
+def said_of_revisions(config: RunSettings, stage: str) -> dict[str, Any]:
+    """What the summary adds to the counts of a chain that nobody checks: that its revisions may be worse."""
+    if stage != "critique" or are_revisions_checked(config):
+        return {}
+    note = (
+        "revisions were not checked: nobody has compared them with their drafts, and some may be worse; a judge does "
+        "where candidates have {from: critique, take: draft_and_last}"
+    )
+    return {"notes": [note]}
+
+
+LOST = "best lost to worst"
+
+
+def ends_of_rankings(context: Context, judged: Sequence[Judgement]) -> tuple[list[Judgement], Counter[str]]:
+    """Of each prompt the judgement of its ranking's best and worst, and what is left out, by reason; all judgements
+    where every two candidates were compared, or every comparison shall be a pair."""
+    stage = context.config.part(JudgingStage)
+    if stage is None or stage.ranking == "all_pairs" or stage.pairs == "all":
+        return list(judged), Counter()
+    rankings = {one.prompt_id: one for one in context.workspace.rows("judging/rankings", Ranking)}
+    tied = _tied_pools(judged, stage)
+    kept: list[Judgement] = []
+    left_out: Counter[str] = Counter()
+    for judgement in judged:
+        if judgement.prompt_id in tied:
+            reason = None if judgement.p_a is None else TIED_POOL
+        else:
+            reason = _reason(judgement, rankings.get(judgement.prompt_id))
+        if reason:
+            left_out[reason] += 1
+        else:
+            kept.append(judgement)
+    return kept, left_out
+
+
+def _tied_pools(judged: Sequence[Judgement], settings: PairSettings) -> set[str]:
+    """The prompts of which all comparisons are ties, seen before any of them is left out."""
+    by_prompt: dict[str, list[Judgement]] = defaultdict(list)
+    for judgement in judged:
+        by_prompt[judgement.prompt_id].append(judgement)
+    return {prompt for prompt, found in by_prompt.items() if is_tied_pool(found, settings)}
+
+
+def _reason(judgement: Judgement, ranking: Ranking | None) -> str | None:
+    if ranking is not None and ranking.possible == 1:
+        return None  # two answers, whose tie is a tie like any other
+    if ranking is None or {judgement.a, judgement.b} != {ranking.best, ranking.worst}:
+        return "not best or worst"
+    if judgement.p_a is None:
+        return None
+    p_best = judgement.p_a if judgement.a == ranking.best else 1 - judgement.p_a
+    return LOST if p_best < 0.5 else None
+
+
+def made_pairs_key(settings: RunSettings) -> dict[str, Any]:
+    """How judged comparisons become pairs, for the keys of stages that look at those."""
+    judging = settings.part(JudgingStage)
+    if judging is None:
+        return {"judged ties": settings.need(DatasetConfig).ties}
+    return {
+        "pairs": judging.pairs,
+        "min_margin": judging.min_margin,
+        "judged ties": judging.ties,
+        "revisions": dump(judging.revisions),
+    }
