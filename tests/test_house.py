@@ -36,6 +36,7 @@ UPWARDS = {
     ("data", "calibration"),
     ("data", "audit"),
     ("publishing", "calibration"),
+    ("publishing", "curation"),
     ("publishing", "run"),
     ("publishing", "stages"),
     ("llm", "constitutions"),
