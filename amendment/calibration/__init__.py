@@ -16,17 +16,6 @@ from amendment.calibration.answering import Answer, Rate, answer_all, answer_her
 from amendment.calibration.beside import agreement_with_people
 from amendment.calibration.calibrating import LabelledItem, calibrate, calibration_refused, labelled_items
 from amendment.calibration.drawing import LEAST_UNIFORM, Sample, SampleSettings, draw_sample
-from amendment.calibration.exchange import (
-    LABEL_FORMATS,
-    LABEL_STUDIO_CONFIG,
-    LabelFormatName,
-    Leaving,
-    format_of_path,
-    format_of_row,
-    page_order,
-    read_labels,
-    write_labels,
-)
 from amendment.calibration.flips import clamped, expected_flip_rate, flip_rows
 from amendment.calibration.gate import GateLimits, unreadable_gate, worst
 from amendment.calibration.label_plan import (
@@ -51,9 +40,7 @@ from amendment.calibration.strata import Exported
 from amendment.calibration.votes_of_labels import heard_items
 
 __all__ = [
-    "LABEL_FORMATS",
     "LABEL_SOURCE",
-    "LABEL_STUDIO_CONFIG",
     "LEAST_UNIFORM",
     "NEUTRAL",
     "PLAIN_QUESTION",
@@ -65,13 +52,11 @@ __all__ = [
     "ExportedP",
     "GateLimits",
     "Label",
-    "LabelFormatName",
     "LabelPlan",
     "LabelQuestion",
     "LabelledItem",
     "LabelledRow",
     "Labels",
-    "Leaving",
     "PlanAssumptions",
     "PlanRow",
     "PrincipleRecord",
@@ -95,8 +80,6 @@ __all__ = [
     "draw_sample",
     "expected_flip_rate",
     "flip_rows",
-    "format_of_path",
-    "format_of_row",
     "gate_lines",
     "halves_of",
     "hard_line",
@@ -107,12 +90,10 @@ __all__ = [
     "labels_missing",
     "likeness",
     "own_lines",
-    "page_order",
     "plan_lines",
     "preview_lines",
     "principle_records",
     "propose",
-    "read_labels",
     "reliability_svg",
     "rule_tests",
     "serve_page",
@@ -123,5 +104,4 @@ __all__ = [
     "unreadable_gate",
     "verdict_of",
     "worst",
-    "write_labels",
 ]

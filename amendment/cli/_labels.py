@@ -55,11 +55,7 @@ def label(  # noqa: PLR0917 - typer makes options of them
     ] = None,
     form: Annotated[
         str | None,
-        typer.Option(
-            "--format",
-            metavar="FORMAT",
-            help="csv, jsonl, argilla, label-studio or annotated-pairs; by the file where it is clear.",
-        ),
+        typer.Option("--format", metavar="FORMAT", help="With --questions and a .json file: argilla or label-studio."),
     ] = None,
 ) -> None:
     """Let people label a run's spot check, or the comparisons of its evaluation, in their browser, until Ctrl-C or
@@ -69,8 +65,8 @@ def label(  # noqa: PLR0917 - typer makes options of them
     A link is one person's key: whoever opens it labels under that name and under no other. It stays valid when the page
     is started again. A label that was acknowledged is on the disk; labelling goes on where it was left.
 
-    --export and --import exchange questions and labels with spreadsheets, Argilla, Label Studio and inverse
-    constitutional AI. People leave under pseudonyms only.
+    --export and --import exchange questions and answers with spreadsheets, Argilla and Label Studio. People leave under
+    pseudonyms only.
     """
     from amendment.run.labelling import sample_of
 
@@ -82,7 +78,7 @@ def label(  # noqa: PLR0917 - typer makes options of them
     if export is not None:
         _export(folder, sample, export, questions=questions, comments=comments, form=form)
     elif file is not None:
-        _import(folder, sample, file, rater or [], form)
+        _import(folder, sample, file, rater or [])
     else:
         _serve(
             folder,
@@ -104,8 +100,8 @@ def _check_options(
         raise ConfigError("--questions and --comments belong to --export FILE")
     if rater and export is not None:
         raise ConfigError("--rater works with the page or with --import FILE")
-    if form is not None and export is None and file is None:
-        raise ConfigError("--format belongs to --export FILE or --import FILE")
+    if form is not None and export is None:
+        raise ConfigError("--format belongs to --export FILE --questions")
 
 
 def _export(
@@ -119,7 +115,7 @@ def _export(
         sent = export_questions(folder, path, form=form, sample=sample)
         typer.echo(f"Written to {path}: {_count(sent.items, 'item')} without labels.")
     else:
-        sent = export_labels(folder, path, form=form, comments=comments, sample=sample)
+        sent = export_labels(folder, path, comments=comments, sample=sample)
         people = "1 person" if sent.people == 1 else f"{sent.people} people"
         about = "with comments" if comments else "without comments (--comments writes them too)"
         typer.echo(f"Written to {path}: {_count(sent.labels, 'label')} of {people} under pseudonyms, {about}.")
@@ -131,10 +127,10 @@ def _export(
         typer.echo(f"The labelling interface for Label Studio is in {sent.interface}.")
 
 
-def _import(folder: Path, sample: LabelledSample, path: Path, rater: list[str], form: str | None) -> None:
+def _import(folder: Path, sample: LabelledSample, path: Path, rater: list[str]) -> None:
     from amendment.run.label_files import import_labels
 
-    taken = import_labels(folder, path, form=form, raters=rater, sample=sample)
+    taken = import_labels(folder, path, raters=rater, sample=sample)
     people = f" of {taken.people} people" if taken.people > 1 else ""
     told = [f"{_count(taken.new, 'new label')}{people}"]
     told += [f"{taken.known} here already"] if taken.known else []

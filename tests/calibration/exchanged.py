@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from amendment.calibration.exchange import LabelFormatName, Leaving, format_of_row, read_labels, write_labels
+from amendment.calibration.exchange import LabelFormat, question_lines, read_labels, write_lines
 from amendment.calibration.labels import Label
 from amendment.calibration.samples import LabelQuestion, PrincipleText
 from amendment.records import Candidate, Comparison, Message, Messages, Prompt, user
@@ -17,7 +17,7 @@ from amendment.tables import read_rows
 
 NOW = "2026-05-01T10:00:00+00:00"
 KIND = PrincipleText(id="house/kind", statement="Be kind.")
-LEAVING = Leaving(name_of={"Ada": "person-1", "Bo": "person-2"}.__getitem__)
+NAME_OF = {"Ada": "person-1", "Bo": "person-2"}.__getitem__
 
 
 def question_of(messages: Messages, answers: Sequence[str], **further: Any) -> LabelQuestion:
@@ -49,13 +49,8 @@ TEA = asked("Tea?", "Green.", "Black.", is_repeated=True)
 QUESTIONS = [RAIN, TEA]
 
 
-def canonical(question: LabelQuestion, showing: int) -> tuple[str, str]:
-    """a stands first, and second in the repeat."""
-    return (question.a_id, question.b_id) if showing == 0 else (question.b_id, question.a_id)
-
-
-def blind(name: LabelFormatName) -> Any:
-    text = write_labels(name, QUESTIONS, None, leaving=LEAVING, order=canonical)
+def blind(name: LabelFormat) -> Any:
+    text = write_lines(name, question_lines(QUESTIONS, seed=0))
     if name == "csv":
         return list(csv.DictReader(io.StringIO(text.removeprefix("\ufeff"))))
     return [json.loads(line) for line in text.splitlines()] if name == "jsonl" else json.loads(text)
@@ -82,10 +77,7 @@ def saved(path: Path, content: Any) -> Path:
 
 
 def taken(path: Path, *, raters: dict[str, str] | None = None) -> list[Label]:
-    rows = read_rows(path)
-    name = format_of_row(rows[0].values, path)
-    assert name is not None
-    return read_labels(name, rows, QUESTIONS, at=NOW, raters=raters)
+    return read_labels(read_rows(path), QUESTIONS, at=NOW, raters=raters)
 
 
 def said(labels: list[Label]) -> set[tuple[str, str, int, str, int | None, str | None]]:
@@ -99,11 +91,3 @@ def said(labels: list[Label]) -> set[tuple[str, str, int, str, int | None, str |
         asked_for = str(question.prompt[0].content)
         found.add((asked_for, one.annotator, one.showing, str(word), one.confidence, one.comment))
     return found
-
-
-def a_of(question: LabelQuestion) -> str:
-    return str(question.a[0].content)
-
-
-def b_of(question: LabelQuestion) -> str:
-    return str(question.b[0].content)

@@ -281,13 +281,14 @@ def both(tmp_path: Path) -> Path:
     return folder
 
 
-@pytest.mark.parametrize(("file", "form"), [("x.csv", None), ("x.jsonl", None), ("x.json", "argilla")])
-def test_labels_of_training_comparisons_are_refused_by_name(both: Path, tmp_path: Path, file: str, form: Any) -> None:
-    export_labels(both, tmp_path / file, form=form)
-    with pytest.raises(DataError, match=r"of the spot check, .*evaluation's own comparisons: .*two populations"):
-        import_labels(both, tmp_path / file, sample=EVALUATION)
+def test_labels_of_training_comparisons_are_refused(both: Path, tmp_path: Path) -> None:
+    export_labels(both, tmp_path / "x.csv")
+    with pytest.raises(
+        DataError, match=r"item: found .*, no item of this spot check; is the file .* of another --stage"
+    ):
+        import_labels(both, tmp_path / "x.csv", sample=EVALUATION)
     assert open_sample(both, EVALUATION).missing() == 24 + 6
-    assert import_labels(both, tmp_path / file).new == 0
+    assert import_labels(both, tmp_path / "x.csv", raters=["person-1=Ann Example"]).new == 0
 
 
 def test_labels_of_training_comparisons_do_not_count_even_in_the_file_of_the_evaluation(
