@@ -1,15 +1,21 @@
-"""Files that are whole or absent: written under a temporary name, flushed to disk, then renamed."""
+"""Files that are whole or absent: written under a temporary name, flushed to disk, then renamed; and full disks."""
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
+import shutil
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-__all__ = ["file_hash", "flush", "folder_state", "replacing", "write_text"]
+__all__ = ["file_hash", "flush", "folder_state", "full_disk", "is_full", "replacing", "write_text"]
+
+NO_ROOM = 2**20
+"""Bytes; with less free than this, an I/O error of SQLite means a full disk."""
 
 
 @contextmanager
@@ -58,3 +64,21 @@ def folder_state(path: Path) -> list[list[Any]] | None:
     return [
         [file.name, file.stat().st_size, file.stat().st_mtime_ns] for file in sorted(path.iterdir()) if file.is_file()
     ]
+
+
+def is_full(fault: BaseException, folder: Path) -> bool:
+    """Whether something failed in this folder because no space, or no quota, is left.
+
+    SQLite reports a side file that cannot grow as an I/O error; the free space tells it from a failing disk.
+    """
+    if isinstance(fault, sqlite3.Error):
+        code = getattr(fault, "sqlite_errorcode", 0) & 0xFF
+        if code == sqlite3.SQLITE_IOERR and folder.is_dir():
+            return shutil.disk_usage(folder).free < NO_ROOM
+        return code == sqlite3.SQLITE_FULL
+    return isinstance(fault, OSError) and fault.errno in (errno.ENOSPC, errno.EDQUOT)
+
+
+def full_disk(folder: Path, what: str = "the disk is full") -> str:
+    """The message wherever a disk has no room."""
+    return f"{folder}: {what}. Free space on it and run the same command again: finished work is kept."

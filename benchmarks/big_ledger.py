@@ -5,35 +5,28 @@ Every reply is looked up by its request, as a run that goes on does, and checked
 
 from __future__ import annotations
 
+import asyncio
 import json
 import tempfile
 import time
 from pathlib import Path
 
-from amendment.llm.ledger_groups import insert
-from amendment.llm.ledger_opening import create, move
-from amendment.llm.ledger_recording import Ledger
-from amendment.llm.ledger_tables import ATTEMPT, REPLY, REQUEST
+from amendment.llm.ledger import Ledger
+from amendment.llm.provider import Meter
+from amendment.llm.requests import Usage
 
 CALLS = 333_334
 BODY, RAW = b"q" * 1200, b"a" * 1700
+METER = Meter(Usage(input_tokens=300, output_tokens=200), "model")
 
 
-def fill(path: Path) -> None:
-    create(path).close()
-    move(path)
-    import sqlite3
+async def fill(ledger: Ledger) -> None:
+    async def call(number: int) -> None:
+        attempt = await ledger.begin(name(number), BODY, host="host", model="model", stage="critique")
+        await ledger.commit(attempt, RAW, METER)
 
-    db = sqlite3.connect(path, isolation_level=None)
-    for start in range(0, CALLS, 5000):
-        numbers = range(start + 1, min(start + 5000, CALLS) + 1)
-        db.execute("BEGIN")
-        insert(db, REQUEST, [REQUEST.row(name(n), long=BODY) for n in numbers])
-        insert(db, ATTEMPT, [ATTEMPT.row(n, name(n), "host", "model", "critique", None, 0.0) for n in numbers])
-        usage = (300, 200, 0)
-        insert(db, REPLY, [REPLY.row(n, name(n), "model", *usage, None, None, 1.0, 0.0, long=RAW) for n in numbers])
-        db.execute("COMMIT")
-    db.close()
+    for start in range(1, CALLS + 1, 5000):
+        await asyncio.gather(*(call(number) for number in range(start, min(start + 5000, CALLS + 1))))
 
 
 def name(number: int) -> str:
@@ -43,7 +36,8 @@ def name(number: int) -> str:
 def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "ledger.sqlite"
-        fill(path)
+        with Ledger(path) as ledger:
+            asyncio.run(fill(ledger))
         size = path.stat().st_size / 2**20
         start = time.perf_counter()
         with Ledger(path) as ledger:

@@ -174,7 +174,7 @@ async def ours(kind: str, url: str, load: dict[str, Any]) -> dict[str, Any]:
     """This toolkit: ledger on disk, governors, records."""
     from amendment.llm.client import Calls
     from amendment.llm.concurrency import flow
-    from amendment.llm.ledger_recording import Ledger
+    from amendment.llm.ledger import Ledger
     from amendment.llm.model import Model
     from amendment.llm.opening import open_model
     from amendment.llm.specs import AnthropicSpec, OpenAISpec

@@ -17,7 +17,7 @@ from judging_world import RULES, Case, cases, over_seeds, right, table
 
 from amendment.llm.client import Calls
 from amendment.llm.concurrency import flow
-from amendment.llm.ledger_recording import Ledger
+from amendment.llm.ledger import Ledger
 from amendment.llm.model import Model
 from amendment.llm.prices import PriceTable, cost
 from amendment.llm.provider import Meter

@@ -1,6 +1,6 @@
 """The files behind the labels: one that is only ever added to, a lock for who adds, and who has opened the seal.
 
-One connection writes, under the lock; every other one opens the file read-only (`amendment.llm.ledger_opening` says why
+One connection writes, under the lock; every other one opens the file read-only (`amendment.llm.ledger_reading` says why
 that matters with SQLite before 3.51.3). Openings of the seal stand in a file of their own, with a rollback journal:
 a run notes them while a page, in another process, writes labels.
 
@@ -21,7 +21,8 @@ from typing import IO
 
 from amendment import __version__
 from amendment.errors import LedgerError
-from amendment.llm.ledger_opening import ASIDE, journal_of, move, read_only, settle_modes, stated, writing
+from amendment.files import replacing
+from amendment.llm.ledger_reading import connect
 from amendment.terminal import plain
 
 __all__ = [
@@ -94,14 +95,15 @@ def open_to_write(path: Path) -> sqlite3.Connection:
         else:
             open_to_read(path).close()
         _keep_to_owner(path)
-        db = writing(path)
-        settle_modes(db)
+        db = connect(path, "rw")
+        db.execute("PRAGMA journal_mode=WAL")
+        db.execute("PRAGMA synchronous=FULL")
         return db
 
 
 def _keep_to_owner(path: Path) -> None:
     """Files of an earlier version were readable by everybody. SQLite makes its others with the mode of the first."""
-    for file in (path, journal_of(path), *(path.with_name(path.name + end) for end in ("-wal", "-shm", ".lock"))):
+    for file in (path, *(path.with_name(path.name + end) for end in ("-wal", "-shm", ".lock"))):
         with contextlib.suppress(FileNotFoundError, PermissionError):
             file.chmod(_OWN)
 
@@ -120,7 +122,7 @@ def open_to_read(path: Path) -> sqlite3.Connection:
         what = "a folder" if path.is_dir() else "no ordinary file"
         raise LedgerError(f"{path}: {what}, expected the file of labels. Move it away; the next page begins a new one.")
     with _told(path):
-        db = read_only(path)
+        db = connect(path, "ro")
         try:
             _check_schema(db, path)
         except BaseException:
@@ -141,27 +143,24 @@ def refuse_lost_link(path: Path) -> None:
 
 def _make(path: Path) -> None:
     """Under another name until it is whole, so that a kill leaves no half of a file."""
-    part = path.with_name(path.name + ASIDE)
-    for leftover in (part, journal_of(part), part.with_name(part.name + "-shm")):
-        leftover.unlink(missing_ok=True)
-    _made(part, os.O_CREAT | os.O_EXCL)
-    with contextlib.closing(sqlite3.connect(part, isolation_level=None)) as db:
-        db.execute("BEGIN")
-        for statement in _SCHEMA:
-            db.execute(statement)
-        created = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime())
-        facts = (("labels", str(VERSION)), ("tool", __version__), ("created", created))
-        db.executemany("INSERT INTO meta VALUES (?, ?)", facts)
-        db.execute("COMMIT")
-    move(path)
+    with replacing(path) as part:
+        _made(part, os.O_CREAT | os.O_EXCL)
+        with contextlib.closing(sqlite3.connect(part, isolation_level=None)) as db:
+            db.execute("BEGIN")
+            for statement in _SCHEMA:
+                db.execute(statement)
+            created = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime())
+            facts = (("labels", str(VERSION)), ("tool", __version__), ("created", created))
+            db.executemany("INSERT INTO meta VALUES (?, ?)", facts)
+            db.execute("COMMIT")
 
 
 def _check_schema(db: sqlite3.Connection, path: Path) -> None:
     tables = {name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-    number = stated(db, "labels") if "meta" in tables else ""
+    facts = dict(db.execute("SELECT key, value FROM meta WHERE key IN ('labels', 'tool')")) if "meta" in tables else {}
+    number = str(facts.get("labels", ""))
     if number.isascii() and number.isdigit() and len(number) < 10 and int(number) > VERSION:
-        tool = stated(db, "tool")
-        wrote = f" (it says: amendment {plain(tool)})" if tool else ""
+        wrote = f" (it says: amendment {plain(str(facts['tool']))})" if "tool" in facts else ""
         raise LedgerError(
             f"{path}: labels of schema {int(number)}, expected at most {VERSION}: use the version that wrote it{wrote}"
         )

@@ -91,7 +91,7 @@ def _told(fault: BaseException) -> tuple[str, int]:
         case AmendmentError():
             return str(fault), _exit_code(fault)
         case OSError():
-            from amendment.llm.ledger_folder import full_disk, is_full
+            from amendment.files import full_disk, is_full
 
             folder = Path(fault.filename).resolve().parent if fault.filename else Path.cwd()
             if is_full(fault, folder):

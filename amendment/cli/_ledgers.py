@@ -1,81 +1,122 @@
-"""Commands about a run's ledger: check it, save what is good in it, show what was asked, spent and answered."""
+"""Commands about a run's ledger: check it, and show what was asked, spent and answered.
+
+Everything that a model or a server said is printed as plain text in one line.
+"""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from amendment.cli._app import AsJson, app
+from amendment.errors import LedgerError
+from amendment.terminal import plain
 
-__all__ = ["ledger", "salvage", "show", "verify"]
+if TYPE_CHECKING:
+    from amendment.llm.ledger_reading import Reader
+
+__all__ = ["ledger", "show", "verify"]
 
 ledger = typer.Typer(no_args_is_help=True, help="What a run sent, what was answered and what was paid.")
 app.add_typer(ledger, name="ledger")
 
 LedgerPath = Annotated[Path, typer.Argument(metavar="DIR|FILE", help="A run's folder, or a ledger's file.")]
+LONGEST = 4000
+"""Characters of a request or a reply that are printed for people."""
+MOST_OPEN = 20
+"""Calls without a reply that are printed for people."""
 
 
 @ledger.command()
 def verify(place: LedgerPath, as_json: AsJson = False) -> None:
-    """Read all of a ledger and check every row; exit 1 when something is not as it was written."""
-    from amendment.llm.ledger_checking import verify
-    from amendment.llm.ledger_inspect import ledger_file
-    from amendment.terminal import plain
-
-    found = verify(ledger_file(place))
+    """Read all of a ledger and check it; exit 1 when something is not as it was written."""
+    with _opened(place) as reader:
+        damage = reader.damage()
+        count = 0 if damage else len(reader)
     if as_json:
-        told = {**found._asdict(), "damage": [damage._asdict() for damage in found.damage]}
-        typer.echo(json.dumps(told, indent=1))
+        typer.echo(json.dumps({"replies": count, "damage": damage}, indent=1))
     else:
-        typer.echo(", ".join(f"{count} {name}" for name, count in found.counts.items()))
-        for damage in found.damage:
-            typer.echo(plain(f"{damage.place}: {damage.what}"))
-        typer.echo(f"{len(found.damage)} places are damaged" if found.damage else "all is as it was written")
-    if found.damage:
+        for line in damage:
+            typer.echo(plain(line, longest=LONGEST))
+        found = f"{len(damage)} places are damaged" if damage else f"{count:,} replies, all as they were written"
+        typer.echo(found)
+    if damage:
         raise typer.Exit(1)
-
-
-@ledger.command()
-def salvage(
-    place: LedgerPath,
-    to: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Where the good rows go; in place by default.")
-    ] = None,
-    as_json: AsJson = False,
-) -> None:
-    """Copy the good rows into a new ledger and name the requests whose reply is lost. The old file is kept."""
-    from amendment.llm.ledger_inspect import ledger_file
-    from amendment.llm.ledger_recover import salvage
-    from amendment.terminal import plain
-
-    found = salvage(ledger_file(place), to)
-    if as_json:
-        told = {**found._asdict(), "damage": [damage._asdict() for damage in found.damage]}
-        typer.echo(json.dumps(told, indent=1, default=str))
-        return
-    for damage in found.damage:
-        typer.echo(plain(f"{damage.place}: {damage.what}"))
-    for name in found.lost:
-        typer.echo(f"lost: the reply to {plain(name)}")
-    typer.echo(f"{found.counts['reply']} replies are in {found.file}")
-    if found.kept:
-        typer.echo(f"the old file is kept as {found.kept}")
 
 
 @ledger.command()
 def show(
     place: LedgerPath,
-    request: Annotated[str | None, typer.Option(metavar="ID", help="One request with its replies.")] = None,
+    request: Annotated[str | None, typer.Option(metavar="ID", help="One request with its reply.")] = None,
     stage: Annotated[str | None, typer.Option(metavar="STAGE", help="Only this stage.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Show what was asked and spent by stage and model, and what may have been paid for without a reply."""
-    from amendment.llm.ledger_inspect import ledger_file, ledger_lines, request_lines, show_ledger, show_request
+    with _opened(place) as reader:
+        found = _request(reader, request) if request else _everything(reader, stage)
+    if as_json:
+        typer.echo(json.dumps(found, indent=1))
+        return
+    lines = (
+        [f"{name}: {plain(str(text), longest=LONGEST)}" for name, text in found.items()] if request else _lines(found)
+    )
+    typer.echo("\n".join(lines))
 
-    file = ledger_file(place)
-    found = show_request(file, request) if request else show_ledger(file, stage=stage)
-    lines = request_lines(found) if request else ledger_lines(found)
-    typer.echo(json.dumps(found, indent=1) if as_json else "\n".join(lines))
+
+def _opened(place: Path) -> Reader:
+    from amendment.llm.ledger_reading import Reader
+
+    return Reader(place / "ledger.sqlite" if place.is_dir() else place)
+
+
+def _request(reader: Reader, request: str) -> dict[str, str | None]:
+    """A request and its newest reply."""
+    body, reply = reader.body(request), reader.find(request)
+    if body is None:
+        raise LedgerError(f"{reader.path}: no request {plain(request)}; ids stand in the records under origin, request")
+    return {
+        "request": body.decode("utf-8", "replace"),
+        "reply": None if reply is None else reply.decode("utf-8", "replace"),
+    }
+
+
+def _everything(reader: Reader, stage: str | None) -> dict[str, Any]:
+    """Spending and open attempts, of one stage or of all, and all open batches and models that answered."""
+    return {
+        "replies": len(reader),
+        "spending": [row._asdict() for row in reader.spending() if stage in (None, row.stage)],
+        "open_attempts": [row._asdict() for row in reader.open_attempts() if stage in (None, row.stage)],
+        "batches": [row._asdict() for row in reader.batches()],
+        "models": [row._asdict() for row in reader.models()],
+    }
+
+
+def _lines(found: dict[str, Any]) -> list[str]:
+    lines = [f"{found['replies']} replies"]
+    for row in found["spending"]:
+        counts = [
+            f"{row['attempts']} attempts, {row['replies']} replies",
+            f"{row['input_tokens']} tokens in ({row['cached_tokens']} cached), {row['output_tokens']} out",
+            f"{row['usd']:.4f} USD" + (f" and {row['unpriced']} replies without a price" if row["unpriced"] else ""),
+            *(f"{count} {plain(kind)}" for kind, count in row["faults"].items()),
+        ]
+        place = " ".join(plain(row[name]) or "-" for name in ("stage", "model", "host"))
+        lines.append(f"  {place}: {', '.join(counts)}")
+    attempts = found["open_attempts"]
+    if attempts:
+        lines.append(f"{len(attempts)} calls without a reply: they may have been sent, and may be billed")
+    for row in attempts[:MOST_OPEN]:
+        lines.append(f"  {plain(row['request'])} to {plain(row['model'])} at {plain(row['host'])}")
+    if len(attempts) > MOST_OPEN:
+        lines.append(f"  and {len(attempts) - MOST_OPEN} more")
+    for row in found["batches"]:
+        name = f"known there as {plain(row['remote'])}" if row["remote"] else "perhaps never uploaded"
+        lines.append(f"batch {row['number']} to {plain(row['model'])}: {len(row['attempts'])} requests, {name}")
+    for row in found["models"]:
+        if row["returned"] not in (None, row["asked"]):
+            place = f"{plain(row['asked'])} at {plain(row['host'])}"
+            lines.append(f"{place} answered as {plain(row['returned'])}, {row['replies']} replies")
+    return lines

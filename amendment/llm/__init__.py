@@ -4,13 +4,8 @@ from amendment.llm.budget import Budget
 from amendment.llm.client import DRAIN, Calls
 from amendment.llm.concurrency import STAGE, flow, stream
 from amendment.llm.endpoint import Endpoint, Limits, Order, Trouble
-from amendment.llm.ledger_checking import Damage, Health, verify
-from amendment.llm.ledger_folder import full_disk, is_full
-from amendment.llm.ledger_inspect import ledger_file, ledger_lines, request_lines, show_ledger, show_request
-from amendment.llm.ledger_reading import Latency, OpenAttempt, ReadOnly, ReturnedModel, Spending
-from amendment.llm.ledger_recording import Ledger
-from amendment.llm.ledger_recover import Salvage, salvage
-from amendment.llm.ledger_rows import Batch, BatchCall, TokenMeter, TokenUsage
+from amendment.llm.ledger import BatchCall, Ledger
+from amendment.llm.ledger_reading import Batch, Latency, OpenAttempt, Reader, ReturnedModel, Spending
 from amendment.llm.model import Model
 from amendment.llm.opening import check_model, open_model, open_provider, shown_name
 from amendment.llm.prefixes import PrefixMeter
@@ -32,9 +27,7 @@ __all__ = [
     "Budget",
     "Calls",
     "Carrier",
-    "Damage",
     "Endpoint",
-    "Health",
     "Latency",
     "Ledger",
     "Limits",
@@ -50,34 +43,22 @@ __all__ = [
     "Price",
     "PriceTable",
     "Provider",
-    "ReadOnly",
+    "Reader",
     "Reply",
     "Request",
     "ReturnedModel",
-    "Salvage",
     "Sent",
     "SimulatedSpec",
     "Spending",
-    "TokenMeter",
-    "TokenUsage",
     "Trouble",
     "Trust",
     "Usage",
     "check_model",
     "flow",
-    "full_disk",
-    "is_full",
-    "ledger_file",
-    "ledger_lines",
     "model_entries",
     "open_model",
     "open_provider",
-    "request_lines",
-    "salvage",
     "serve_world",
-    "show_ledger",
-    "show_request",
     "shown_name",
     "stream",
-    "verify",
 ]

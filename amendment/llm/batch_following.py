@@ -18,7 +18,7 @@ from amendment.errors import CredentialsError, Paused, ProviderError, Rejected, 
 from amendment.llm.batch_lines import BatchOut, Line
 from amendment.llm.batch_service import BatchService, BatchState, LineOutcome
 from amendment.llm.faults import RULES
-from amendment.llm.ledger_recording import Ledger
+from amendment.llm.ledger import Ledger
 from amendment.llm.provider import Provider
 
 __all__ = ["Follower", "Tempo"]

@@ -10,7 +10,7 @@ from weakref import WeakKeyDictionary
 from amendment.errors import ProviderError
 from amendment.llm.batch_service import BatchLine
 from amendment.llm.budget import Hold
-from amendment.llm.ledger_recording import Ledger
+from amendment.llm.ledger import Ledger
 from amendment.llm.requests import Request
 
 __all__ = ["BatchOut", "Line", "desk_of"]

@@ -12,7 +12,6 @@ import asyncio
 import time
 import uuid
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 from amendment.errors import BudgetReached, CredentialsError, Paused, ProviderError, Rejected, Transient
@@ -21,8 +20,7 @@ from amendment.llm.batch_lines import BatchOut, Line, desk_of
 from amendment.llm.batch_service import BatchService
 from amendment.llm.budget import Budget
 from amendment.llm.concurrency import STAGE
-from amendment.llm.ledger_recording import Ledger
-from amendment.llm.ledger_rows import Batch, BatchCall
+from amendment.llm.ledger import BatchCall, Ledger
 from amendment.llm.prices import Price
 from amendment.llm.provider import Provider
 from amendment.llm.requests import Request
@@ -132,7 +130,7 @@ class Batching:
                 for one in unanswered
                 if one.batch == left.number
             ]
-            out = self._out_with(left.shard, lines, _when(left))
+            out = self._out_with(left.shard, lines, left.at)
             out.number, out.remote, out.total = left.number, left.remote, len(left.attempts)
             self._desk.lines.update((line.request_id, line) for line in lines)
             self._start(out, self._follower.follow(out))
@@ -268,14 +266,6 @@ class Batching:
         out.number = written.number
         for line in lines:
             line.attempt = written.attempts[line.request_id]
-
-
-def _when(batch: Batch) -> float:
-    """When a batch was written down, in seconds of the system's clock."""
-    try:
-        return datetime.strptime(batch.begun_at, "%Y-%m-%d %H:%M:%S").replace(tzinfo=UTC).timestamp()
-    except ValueError:
-        return 0.0
 
 
 def _of_the_whole(fault: ProviderError) -> ProviderError:

@@ -22,8 +22,8 @@ from amendment.errors import AmendmentError, Paused, Transient
 from amendment.llm.budget import Budget
 from amendment.llm.endpoint import WORTH_SHOWING, Endpoint, Limits, Order, Trouble
 from amendment.llm.faults import RULES
+from amendment.llm.ledger import Ledger
 from amendment.llm.ledger_reading import ReturnedModel
-from amendment.llm.ledger_recording import Ledger
 from amendment.llm.prefixes import PrefixMeter
 from amendment.llm.provider import Provider
 from amendment.llm.requests import Reply, Request

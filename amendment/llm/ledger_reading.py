@@ -1,28 +1,34 @@
-"""What stands in a ledger: replies by request, what was spent, what may have been paid for, how long replies took.
+"""What a ledger says: replies by request, what was spent, what may have been paid for, how long replies took.
 
-Covered: a reader in another process sees what is committed, at any time, and changes nothing. Not covered: sums are
-made of rows whose checksums are not looked at one by one; `verify` does that.
+A reader in another process sees what is committed, at any time, and changes nothing. SQLite before 3.51.3 can lose a
+journal that one connection begins anew while another one writes or checkpoints; a ledger has one connection that
+writes, and every other one is opened read-only and never checkpoints, so that defect has no second party here.
+
+Covered: damage is found (SQLite's integrity check, a checksum of every raw reply). Not covered: repair, which SQLite's
+own `.recover` does; rows that are gone without a trace, as when a journal was lost with its disk.
 """
 
 from __future__ import annotations
 
+import hashlib
+import os
 import sqlite3
-from collections.abc import Collection, Iterator
-from datetime import UTC, datetime
+from collections.abc import Collection
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
 from amendment.errors import LedgerError
-from amendment.llm.ledger_folder import full_disk, is_full
-from amendment.llm.ledger_opening import read_only, schema_of
-from amendment.llm.ledger_rows import Batch
-from amendment.llm.ledger_tables import ATTEMPT, BATCH, FAULT, REPLY, REQUEST, STEP, VERSION, Table
+from amendment.files import full_disk, is_full
+from amendment.terminal import plain
 
-__all__ = ["CLOSED", "Latency", "LostCall", "OpenAttempt", "ReadOnly", "Reader", "ReturnedModel", "Spending", "utc"]
+__all__ = ["CLOSED", "VERSION", "Batch", "Latency", "OpenAttempt", "Reader", "ReturnedModel", "Spending"]
 
-
+VERSION = 3
+"""Of the tables."""
 CLOSED = "this model's run was closed, and its ledger with it; look the model up in it again"
+BUSY = 60.0
+"""Seconds to wait for a lock that a foreign program holds."""
 
 
 class Spending(NamedTuple):
@@ -47,29 +53,15 @@ class Spending(NamedTuple):
 
 
 class OpenAttempt(NamedTuple):
-    """An attempt of which nothing came back: it may have been paid for."""
+    """An attempt without a reply: it may have been paid for."""
 
     number: int
     request: str
-    body_length: int
-    """Bytes."""
     host: str
     model: str
     stage: str
     batch: int | None
-    """The batch it went out with."""
-
-
-class LostCall(NamedTuple):
-    """An attempt without a reply that the provider may bill for."""
-
-    number: int
-    in_batch: bool
-    """Whether it went out with a batch, at a batch's price."""
-    is_out: bool
-    """Whether that batch is not done with, so that the reply may still come."""
-    body: str
-    """The request, as JSON."""
+    """The batch it went out with, at a batch's price."""
 
 
 class ReturnedModel(NamedTuple):
@@ -82,145 +74,53 @@ class ReturnedModel(NamedTuple):
 
 
 class Latency(NamedTuple):
-    """How long replies took, from the line in the ledger to the reply; those of batches do not count."""
+    """How long replies took on average, in seconds; those of batches do not count."""
 
     stage: str
     host: str
     model: str
     seconds: float
-    """The mean."""
     replies: int
 
 
+class Batch(NamedTuple):
+    """A batch that was meant to be uploaded and is not done with."""
+
+    number: int
+    shard: str
+    """Our own name for it."""
+    host: str
+    model: str
+    at: float
+    """When it was written down, in seconds of the system's clock."""
+    remote: str | None
+    """The server's name for it; None when the process ended between the intent and the server's answer."""
+    attempts: dict[str, int]
+    """Request id -> number of the attempt."""
+
+
 class Reader:
-    """Everything that can be read, over a connection that someone else opens and closes."""
-
-    def __init__(self, path: Path, db: sqlite3.Connection) -> None:
-        self.path = path
-        self._reading = db
-
-    def _rows(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
-        try:
-            return self._reading.execute(sql, values).fetchall()  # to the end, so that no checkpoint waits for us
-        except sqlite3.ProgrammingError as fault:  # closed
-            raise LedgerError(CLOSED) from fault
-        except sqlite3.Error as fault:
-            if is_full(fault, self.path.parent):
-                raise LedgerError(full_disk(self.path.parent)) from fault
-            raise LedgerError(f"{self.path}: cannot be read ({fault}). {_ADVICE} {self.path}") from fault
-
-    def __len__(self) -> int:
-        """The number of replies."""
-        return int(self._rows("SELECT count(*) FROM reply")[0][0])
-
-    def find(self, request_id: str) -> bytes | None:
-        """The newest raw reply to a request.
-
-        Raises LedgerError when the stored row is not what was written, and after the ledger was closed.
-        """
-        rows = self._rows(_FIND, request_id)
-        if not rows:
-            return None
-        row = rows[0]
-        if not REPLY.holds(row) or row[1] != request_id:
-            raise self._damaged(f"reply to {request_id}")
-        return bytes(row[-1])
-
-    def request(self, request_id: str) -> dict[str, Any] | None:
-        """A request, its attempts and their replies, oldest first, as JSON can hold them; None when it is not there.
-
-        Raises LedgerError when a row is not what was written.
-        """
-        asked = self._whole(REQUEST, "id", request_id)
-        attempts = self._whole(ATTEMPT, "request", request_id)
-        if not attempts:
-            return None
-        body = asked[0]["body"].decode("utf-8", "replace") if asked else ""
-        return {"id": request_id, "body": body, "attempts": [self._told(one) for one in attempts]}
-
-    def _told(self, attempt: dict[str, Any]) -> dict[str, Any]:
-        """An attempt with its end."""
-        number = attempt["number"]
-        faults, replies = self._whole(FAULT, "attempt", number), self._whole(REPLY, "attempt", number)
-        for one in (attempt, *faults, *replies):
-            one["at"] = utc(one["at"])
-        for one in replies:
-            one["raw"] = one["raw"].decode("utf-8", "replace")
-        ending = {"fault": faults[0]["kind"] if faults else None, "status": faults[0]["status"] if faults else None}
-        return {**attempt, **ending, "reply": replies[0] if replies else None}
-
-    def _whole(self, table: Table, column: str, value: Any) -> list[dict[str, Any]]:
-        """Rows of a table, checked, by column; without their seals."""
-        rows = self._rows(f"SELECT {_names(table.stored)} FROM {table.name} WHERE {column} = ? ORDER BY rowid", value)  # noqa: S608
-        if not all(table.holds(row) for row in rows):
-            raise self._damaged(f"{table.name} of {value}")
-        return [{name: one for name, one in zip(table.stored, row, strict=True) if name != "sha256"} for row in rows]
-
-    def _damaged(self, what: str) -> LedgerError:
-        return LedgerError(f"{what}: checksum differs, the ledger is damaged. {_ADVICE} {self.path}")
-
-    def spending(self) -> list[Spending]:
-        """By stage, host and model, in that order."""
-        faults: dict[tuple[str, str, str], dict[str, int]] = {}
-        for stage, host, model, kind, count in self._rows(_FAULTS):
-            faults.setdefault((stage, host, model), {})[kind] = count
-        return [Spending(*(*row, faults.get(row[:3], {}))) for row in self._rows(_SPENDING)]
-
-    def open_attempts(self) -> list[OpenAttempt]:
-        """Attempts with neither a reply nor an end, in order; those on the wire just now are among them."""
-        return [OpenAttempt(*row) for row in self._rows(_OPEN)]
-
-    def lost(self, kinds: Collection[str]) -> Iterator[LostCall]:
-        """Attempts of which nothing came back, or that ended in a fault of these kinds, in order: they may have been
-        paid for, or will be where their batch is still out."""
-        question = _LOST.replace("KINDS", ", ".join("?" * len(kinds)))
-        last = 0
-        while rows := self._rows(question, *kinds, last):
-            for number, in_batch, is_out, body in rows:
-                yield LostCall(number, bool(in_batch), bool(is_out), body.decode("utf-8", "replace"))
-            last = rows[-1][0]
-
-    def models(self) -> list[ReturnedModel]:
-        """Which models answered to which names."""
-        return [ReturnedModel(*row) for row in self._rows(_MODELS)]
-
-    def times(self) -> list[Latency]:
-        """The mean time of replies by stage, host and model."""
-        return [Latency(*row) for row in self._rows(_TIMES)]
-
-    def batches(self, host: str | None = None, model: str | None = None) -> list[Batch]:
-        """Batches that are not closed, oldest first; of one host and model, or of all.
-
-        Raises LedgerError when a row is not what was written.
-        """
-        closed = {row[0] for row in self._rows("SELECT batch FROM step WHERE kind = 'closed'")}
-        return [
-            self._batch(row)
-            for row in self._rows(f"SELECT {_names(BATCH.stored)} FROM batch ORDER BY number")  # noqa: S608
-            if row[0] not in closed and host in (None, row[2]) and model in (None, row[3])
-        ]
-
-    def _batch(self, row: tuple[Any, ...]) -> Batch:
-        if not BATCH.holds(row):
-            raise self._damaged(f"batch {row[0]}")
-        number, shard, host, model, at, _ = row
-        names = [step["value"] for step in self._whole(STEP, "batch", number) if step["kind"] == "remote"]
-        attempts = {one["request"]: one["number"] for one in self._whole(ATTEMPT, "batch", number)}
-        return Batch(number, shard, host, model, names[-1] if names else None, utc(at), attempts)
-
-
-class ReadOnly(Reader):
     """A ledger that is only read, also while another process writes it. Use as a context manager."""
 
-    def __init__(self, path: Path) -> None:
-        """Raises LedgerError where there is no ledger, or one of another version."""
-        super().__init__(path, read_only(path))
+    def __init__(self, path: Path, *, leave_no_trace: bool = False) -> None:
+        """Reading makes two small files beside the ledger; with `leave_no_trace` it makes none where nobody works.
+
+        Raises LedgerError where there is no ledger, one of another version, or one that cannot be read.
+        """
+        if not path.is_file():
+            raise LedgerError(f"{path}: no ledger here; expected a run's folder or its ledger.sqlite")
+        self.path = path
+        self._db = connect(path, "ro", leave_no_trace=leave_no_trace)
         try:
-            found = schema_of(self._reading, path)
-            if found < VERSION:
-                raise LedgerError(f"{path}: an older ledger (schema {found}); the next run in its folder brings it up")
-        except LedgerError:
-            self.close()
+            facts = dict(self._rows("SELECT key, value FROM meta"))
+            if facts.get("schema") != str(VERSION):
+                wrote = f"amendment {plain(facts['tool'])}" if "tool" in facts else "the version that wrote it"
+                raise LedgerError(
+                    f"{path}: ledger schema {plain(str(facts.get('schema')))}; this version reads schema {VERSION}. "
+                    f"Read it with {wrote}, or begin in another folder."
+                )
+        except BaseException:
+            self._db.close()
             raise
 
     def __enter__(self) -> Self:
@@ -233,26 +133,116 @@ class ReadOnly(Reader):
 
     def close(self) -> None:
         """Let go of the file."""
-        self._reading.close()
+        self._db.close()
+
+    def _rows(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
+        try:
+            return self._db.execute(sql, values).fetchall()  # to the end, so that no checkpoint waits for us
+        except sqlite3.ProgrammingError as fault:
+            raise LedgerError(CLOSED) from fault
+        except (sqlite3.Error, UnicodeDecodeError) as fault:
+            raise unreadable(self.path, fault) from fault
+
+    def __len__(self) -> int:
+        """The number of replies."""
+        return int(self._rows("SELECT count(*) FROM reply")[0][0])
+
+    def find(self, request_id: str) -> bytes | None:
+        """The newest raw reply to a request. Raises LedgerError where it is not what was written."""
+        for attempt, raw, checksum in self._rows(_FIND, request_id):
+            if not _is_whole(raw, checksum):
+                raise LedgerError(f"{self.path}: {_changed(attempt)}")
+            return bytes(raw)
+        return None
+
+    def body(self, request_id: str) -> bytes | None:
+        """A request as JSON; None when it is not there."""
+        rows = self._rows("SELECT body FROM request WHERE id = ?", request_id)
+        return bytes(rows[0][0]) if rows else None
+
+    def spending(self) -> list[Spending]:
+        """By stage, host and model, in that order."""
+        faults: dict[tuple[str, str, str], dict[str, int]] = {}
+        for stage, host, model, kind, count in self._rows(_FAULTS):
+            faults.setdefault((stage, host, model), {})[kind] = count
+        return [Spending(*(*row, faults.get(row[:3], {}))) for row in self._rows(_SPENDING)]
+
+    def open_attempts(self, kinds: Collection[str] = ()) -> list[OpenAttempt]:
+        """Attempts without a reply, in order: those with no end at all, among which are those on the wire just now, and
+        those that ended in a fault of these kinds."""
+        return [OpenAttempt(*row) for row in self._rows(f"{_OPEN} ({', '.join('?' * len(kinds))}))", *kinds)]
+
+    def models(self) -> list[ReturnedModel]:
+        """Which models answered to which names."""
+        return [ReturnedModel(*row) for row in self._rows(_MODELS)]
+
+    def times(self) -> list[Latency]:
+        """By stage, host and model."""
+        return [Latency(*row) for row in self._rows(_TIMES)]
+
+    def batches(self, host: str | None = None, model: str | None = None) -> list[Batch]:
+        """Batches that are not closed, oldest first; of one host and model, or of all."""
+        of_batch = "SELECT request, number FROM attempt WHERE batch = ? ORDER BY number"
+        return [
+            Batch(*(*row, dict(self._rows(of_batch, row[0]))))
+            for row in self._rows(_BATCHES)
+            if host in (None, row[2]) and model in (None, row[3])
+        ]
+
+    def problems(self) -> list[str]:
+        """What SQLite finds wrong with the structure of the file."""
+        try:
+            return [line for (line,) in self._db.execute("PRAGMA integrity_check") if line != "ok"]
+        except (sqlite3.Error, UnicodeDecodeError) as fault:
+            return [str(fault)]
+
+    def damage(self) -> list[str]:
+        """Everything that is not as it was written, in sentences: the whole file is read."""
+        found = self.problems()
+        try:
+            for attempt, raw, checksum in self._db.execute("SELECT attempt, raw, sha256 FROM reply"):
+                found += [] if _is_whole(raw, checksum) else [_changed(attempt)]
+        except sqlite3.Error as fault:
+            found.append(str(fault))
+        return found
 
 
-def utc(seconds: float) -> str:
-    """A time for people."""
-    try:
-        return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M:%S}"
-    except (OverflowError, ValueError, OSError):
-        return "at an unknown time"
+def connect(path: Path, mode: str, *, leave_no_trace: bool = False) -> sqlite3.Connection:
+    """A connection that commits by itself: `ro`, which never writes, locks others out or checkpoints, or `rw`."""
+    side_files = [path.with_name(path.name + ending) for ending in ("-wal", "-shm")]
+    is_still = not any(file.exists() and file.stat().st_size for file in side_files)
+    is_immutable = mode == "ro" and is_still and (leave_no_trace or not os.access(path.parent, os.W_OK))
+    place = f"{path.absolute().as_uri()}?mode={mode}{'&immutable=1' if is_immutable else ''}"
+    return sqlite3.connect(place, uri=True, isolation_level=None, check_same_thread=False, timeout=BUSY)
 
 
-def _names(columns: tuple[str, ...], table: str = "") -> str:
-    return ", ".join(f"{table}{column}" for column in columns)
+def unreadable(path: Path, fault: BaseException | str) -> LedgerError:
+    """The error for a ledger that SQLite cannot read, or finds damaged, with what to do."""
+    if isinstance(fault, BaseException) and is_full(fault, path.parent):
+        return LedgerError(full_disk(path.parent))
+    return LedgerError(
+        f"{path}: damaged, or not a ledger of amendment ({plain(str(fault), longest=500)}). Save what SQLite's "
+        f"own program can read (sqlite3 {path} .recover | sqlite3 saved.sqlite) and put that in its place; or move the "
+        "ledger and its -wal file away, and the next run begins anew."
+    )
 
 
-_ADVICE = "Look at all of it with: amendment ledger verify"
-_FIND = (
-    f"SELECT {_names(REPLY.stored, 'reply.')} FROM attempt JOIN reply ON reply.attempt = attempt.number "  # noqa: S608
-    "WHERE attempt.request = ? ORDER BY attempt.number DESC LIMIT 1"
-)
+def _is_whole(raw: object, checksum: object) -> bool:
+    return isinstance(raw, bytes) and hashlib.sha256(raw).digest() == checksum
+
+
+def _changed(attempt: int) -> str:
+    delete = f"DELETE FROM reply WHERE attempt = {attempt}"  # noqa: S608 - a number, and for people
+    return (
+        f"the reply of attempt {attempt} is not what was written. To have it asked for again, delete it: "
+        f"sqlite3 ledger.sqlite '{delete}'"
+    )
+
+
+_FIND = """
+SELECT r.attempt, r.raw, r.sha256 FROM attempt a JOIN reply r ON r.attempt = a.number
+WHERE a.request = ? ORDER BY a.number DESC LIMIT 1
+"""
 _SPENDING = """
 SELECT a.stage, a.host, a.model, count(*), count(r.attempt), coalesce(sum(r.input_tokens), 0),
     coalesce(sum(r.cached_tokens), 0), coalesce(sum(r.output_tokens), 0), coalesce(sum(r.usd), 0.0),
@@ -264,26 +254,20 @@ SELECT a.stage, a.host, a.model, f.kind, count(*) FROM fault f JOIN attempt a ON
 GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4
 """
 _OPEN = """
-SELECT a.number, a.request, coalesce(length(q.body), 0), a.host, a.model, a.stage, a.batch
-FROM attempt a LEFT JOIN request q ON q.id = a.request
-WHERE NOT EXISTS (SELECT 1 FROM reply r WHERE r.attempt = a.number)
-    AND NOT EXISTS (SELECT 1 FROM fault f WHERE f.attempt = a.number)
-ORDER BY a.number
+SELECT a.number, a.request, a.host, a.model, a.stage, a.batch
+FROM attempt a LEFT JOIN reply r ON r.attempt = a.number LEFT JOIN fault f ON f.attempt = a.number
+WHERE r.attempt IS NULL AND (f.kind IS NULL OR f.kind IN
 """
-_LOST = """
-SELECT a.number, a.batch IS NOT NULL, f.kind IS NULL AND a.batch IS NOT NULL
-    AND NOT EXISTS (SELECT 1 FROM step s WHERE s.batch = a.batch AND s.kind = 'closed'), q.body
-FROM attempt a JOIN request q ON q.id = a.request LEFT JOIN fault f ON f.attempt = a.number
-WHERE NOT EXISTS (SELECT 1 FROM reply r WHERE r.attempt = a.number) AND (f.kind IS NULL OR f.kind IN (KINDS))
-    AND a.number > ?
-ORDER BY a.number LIMIT 1000
-"""
-"""A part of them at a time: a batch has up to 100,000 lines, of any length."""
 _MODELS = """
 SELECT a.host, a.model, r.model, count(*) FROM reply r JOIN attempt a ON a.number = r.attempt
 GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
 """
 _TIMES = """
-SELECT a.stage, a.host, a.model, avg(r.seconds), count(*) FROM reply r JOIN attempt a ON a.number = r.attempt
-WHERE r.seconds IS NOT NULL GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
+SELECT a.stage, a.host, a.model, avg(r.at - a.at), count(*) FROM reply r JOIN attempt a ON a.number = r.attempt
+WHERE a.batch IS NULL GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
+"""
+_BATCHES = """
+SELECT b.number, b.shard, b.host, b.model, b.at,
+    (SELECT s.value FROM step s WHERE s.batch = b.number AND s.kind = 'remote' ORDER BY s.rowid DESC LIMIT 1)
+FROM batch b WHERE NOT EXISTS (SELECT 1 FROM step s WHERE s.batch = b.number AND s.kind = 'closed') ORDER BY b.number
 """

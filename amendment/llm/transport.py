@@ -14,7 +14,7 @@ from amendment.llm.budget import Budget, Hold
 from amendment.llm.concurrency import PLACE, STAGE
 from amendment.llm.endpoint import Endpoint
 from amendment.llm.faults import RULES
-from amendment.llm.ledger_recording import Ledger
+from amendment.llm.ledger import Ledger
 from amendment.llm.prices import Price
 from amendment.llm.provider import Provider
 from amendment.llm.rate_limit import Permit

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from amendment.fence import around_fences, read_fenced
-from amendment.llm.ledger_reading import ReadOnly
+from amendment.llm.ledger_reading import Reader
 from amendment.preference import majority
 from amendment.publishing.tables import Tables
 from amendment.records import Comparison, Message, Messages, Verdict, text_of
@@ -146,17 +146,17 @@ def written_lessons(lessons: Iterable[Lesson], folder: Path) -> Iterator[tuple[L
     path = folder / LEDGER
     if not path.is_file():
         return
-    with ReadOnly(path) as ledger:
+    with Reader(path) as ledger:
         for lesson in lessons:
             messages = lesson_messages(lesson.verdict, _body_in(ledger))
             if messages:
                 yield lesson, messages
 
 
-def _body_in(ledger: ReadOnly) -> Callable[[str], str | None]:
+def _body_in(ledger: Reader) -> Callable[[str], str | None]:
     def body(request: str) -> str | None:
-        found = ledger.request(request)
-        return found["body"] if found else None
+        found = ledger.body(request)
+        return None if found is None else found.decode("utf-8", "replace")
 
     return body
 

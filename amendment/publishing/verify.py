@@ -35,7 +35,7 @@ __all__ = ["Finding", "Verification", "changed_files", "foreign_files", "verific
 OWN = (MANIFEST, "run.lock", "settings.json", "spending.json", "status.json")
 """Files of a run that a manifest cannot vouch for: they hold times, or the manifest itself."""
 LEDGERS = "ledger.sqlite"
-"""How the ledger's files begin: itself, its journal, what an older version or a salvage left."""
+"""How the ledger's files begin: itself and its journal."""
 OF_A_COPY = (MANIFEST, "README.md", ".gitattributes")
 """Beside what a published manifest names: itself, the card, which may be edited, and what the Hub puts there."""
 LABELS = tuple(name for one in SAMPLES.values() for name in (one.labels, one.labels.replace(".", "-seal.")))

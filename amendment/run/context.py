@@ -14,7 +14,7 @@ from amendment.data.workspace import Workspace
 from amendment.files import folder_state
 from amendment.llm.client import DRAIN, Calls
 from amendment.llm.concurrency import stream
-from amendment.llm.ledger_recording import Ledger
+from amendment.llm.ledger import Ledger
 from amendment.llm.model import Model
 from amendment.llm.opening import open_model, open_provider
 from amendment.llm.prices import Price, PriceTable
@@ -110,8 +110,6 @@ class Context:
             return self._outer.calls
         if self._calls is None:
             ledger = Ledger(self.workspace.folder / "ledger.sqlite")
-            for caution in ledger.cautions:
-                self.progress.say(caution)
             usd = self.config.budget.usd if self.config.budget else None
             budget = open_budget(usd, ledger, self._specs, self._prices, self._table)
             self._calls = Calls(

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from amendment.llm.budget import Budget
 from amendment.llm.faults import RULES
-from amendment.llm.ledger_reading import LostCall, Reader
+from amendment.llm.ledger_reading import OpenAttempt, Reader
 from amendment.llm.opening import shown_name
 from amendment.llm.prices import Price, PriceTable, most_cost, price_of
 from amendment.llm.requests import Request
@@ -26,9 +26,11 @@ __all__ = ["open_budget", "spent_before"]
 class _Unpaid(NamedTuple):
     """A call without a reply, and what it takes and costs at most."""
 
-    call: LostCall
+    call: OpenAttempt
     tokens: Tokens
     price: Price
+    is_out: bool
+    """Whether its batch is not done with, so that the reply may still come."""
 
 
 def open_budget(
@@ -42,7 +44,7 @@ def open_budget(
     their lines are read, each is settled at what it cost. `table` has the prices of models that are no longer there."""
     budget = Budget(usd, spent=spent_before(ledger, models, prices, table))
     for unpaid in _unpaid(ledger, models, prices, table):
-        if unpaid.call.is_out:
+        if unpaid.is_out:
             budget.count_left(unpaid.call.number, unpaid.tokens, unpaid.price)
     return budget
 
@@ -58,7 +60,7 @@ def spent_before(
     """
     paid = sum(row.usd for row in ledger.spending())
     lost = _unpaid(ledger, models, prices, table)
-    return paid + sum(_worst(unpaid) for unpaid in lost if not unpaid.call.is_out)
+    return paid + sum(_worst(unpaid) for unpaid in lost if not unpaid.is_out)
 
 
 def _unpaid(
@@ -68,10 +70,13 @@ def _unpaid(
     by_model: dict[tuple[str, str], list[Price | None]] = {}
     for name, spec in models.items():
         by_model.setdefault((_host(spec), shown_name(spec)), []).append(prices[name])
-    for call in ledger.lost([kind for kind, rule in RULES.items() if rule.may_be_paid]):
-        request = Request.from_json(json.loads(call.body))
+    out = {batch.number for batch in ledger.batches()}
+    for call in ledger.open_attempts([kind for kind, rule in RULES.items() if rule.may_be_paid]):
+        body = ledger.body(call.request)
+        assert body is not None  # it was written down together with the attempt
+        request = Request.from_json(json.loads(body))
         known = by_model.get((request.host, request.model)) or _gone(request, prices, table)
-        found = [_Unpaid(call, most_tokens(request), price) for price in known if price is not None]
+        found = [_Unpaid(call, most_tokens(request), price, call.batch in out) for price in known if price is not None]
         if found:
             yield max(found, key=_worst)
 
@@ -88,7 +93,7 @@ def _host(spec: ModelSpec) -> str:
 
 def _worst(unpaid: _Unpaid) -> float:
     """What a lost call cost at most, in USD; without its answer where nothing bounds that."""
-    _, tokens, price = unpaid
-    worst = most_cost(price, tokens, batch=unpaid.call.in_batch)
-    bare = tokens._replace(output=0)
-    return worst if worst is not None else most_cost(price, bare, batch=unpaid.call.in_batch) or 0.0
+    is_batch = unpaid.call.batch is not None
+    worst = most_cost(unpaid.price, unpaid.tokens, batch=is_batch)
+    bare = unpaid.tokens._replace(output=0)
+    return worst if worst is not None else most_cost(unpaid.price, bare, batch=is_batch) or 0.0

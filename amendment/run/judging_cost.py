@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from amendment.llm.ledger_reading import ReadOnly
+from amendment.llm.ledger_reading import Reader
 from amendment.markdown import cell, table
 
 __all__ = ["cost_lines", "judging_cost"]
@@ -18,7 +18,7 @@ def judging_cost(folder: Path) -> list[dict[str, Any]]:
     path = folder / "ledger.sqlite"
     if not path.is_file():
         return []
-    with ReadOnly(path) as ledger:
+    with Reader(path) as ledger:
         rows = [row._asdict() for row in ledger.spending() if row.stage == "judging"]
     return [{name: row[name] for name in ("host", "model", *SUMS)} for row in rows]
 

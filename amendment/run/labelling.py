@@ -11,7 +11,6 @@ from amendment.calibration.samples import LabelQuestion
 from amendment.calibration.serving import serve_page
 from amendment.calibration.store import Labels
 from amendment.errors import ConfigError
-from amendment.llm.ledger_folder import cautions
 from amendment.run.engine import RunFolder
 from amendment.run.runfile.config import RunFile
 from amendment.stages.labelled_samples import SAMPLES, SPOT_CHECK, LabelledSample
@@ -82,8 +81,8 @@ def serve_labelling(
 ) -> int:
     """Serve the page of one of a run's samples until SIGINT or SIGTERM; returns how many labels are missing then.
 
-    `ready` gets the link of each annotator, by name, and cautions about these and about where the labels lie; `names`
-    are those of annotators, whose links are made where they have none yet.
+    `ready` gets the link of each annotator, by name, and cautions about these; `names` are those of annotators, whose
+    links are made where they have none yet.
     """
     asked = open_sample(folder, sample, annotators=annotators)
     with Labels(asked.labels) as labels:
@@ -92,7 +91,7 @@ def serve_labelling(
             labels,
             seed=asked.seed,
             annotators=asked.annotators,
-            ready=lambda links, warnings: ready(links, (*warnings, *cautions(folder))),
+            ready=ready,
             names=names,
             host=host,
             port=port,

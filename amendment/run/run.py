@@ -14,9 +14,8 @@ import yaml
 
 from amendment import __version__
 from amendment.errors import AmendmentError, ConfigError, LedgerError, Problem
-from amendment.files import write_text
+from amendment.files import full_disk, is_full, write_text
 from amendment.llm.concurrency import STAGE
-from amendment.llm.ledger_folder import full_disk, is_full
 from amendment.llm.model import Model
 from amendment.llm.trust import Trust
 from amendment.publishing.manifest import write_manifest

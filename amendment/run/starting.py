@@ -16,8 +16,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from amendment.errors import AmendmentError, ConfigError, Problem
-from amendment.files import write_text
-from amendment.llm.ledger_folder import full_disk, is_full
+from amendment.files import full_disk, is_full, write_text
 from amendment.run.runfile.config import RunFile
 from amendment.templates import Template
 from amendment.yamlfile import parse_yaml

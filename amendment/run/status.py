@@ -13,8 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from amendment.errors import AmendmentError, ConfigError, LedgerError
-from amendment.llm.ledger_checking import verify
-from amendment.llm.ledger_reading import ReadOnly
+from amendment.llm.ledger_reading import Reader
 from amendment.redaction import redact
 from amendment.run.engine import RunFolder
 from amendment.run.labelling import open_sample
@@ -81,7 +80,7 @@ def _labels(folder: Path, done: Sequence[str], ended: str) -> str | None:
 
 def _calls(folder: Path) -> dict[str, Any]:
     try:
-        with ReadOnly(folder / "ledger.sqlite") as ledger:
+        with Reader(folder / "ledger.sqlite") as ledger:
             rows, unanswered = ledger.spending(), len(ledger.open_attempts())
     except LedgerError:  # `_damage` says what is wrong with it
         return {"paid": None, "unanswered": None}
@@ -99,16 +98,14 @@ def _damage(folder: Path) -> str | None:
     if not path.exists():
         return None
     try:
-        found = verify(path).damage
+        with Reader(path) as ledger:
+            found = ledger.damage()
     except LedgerError as fault:
         return str(fault)
     if not found:
         return None
-    first = f"{found[0].place}: {found[0].what}"[:LONGEST]
-    return (
-        f"{path}: the ledger is damaged in {len(found)} places, first: {first}. "
-        "To list all damage: amendment ledger verify. To save the good rows: amendment ledger salvage"
-    )
+    first = found[0][:LONGEST]
+    return f"{path}: the ledger is damaged in {len(found)} places, first: {first}. All: amendment ledger verify"
 
 
 def _is_status(status: Any) -> bool:

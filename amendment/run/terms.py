@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from amendment.errors import ConfigError
-from amendment.llm.ledger_reading import ReadOnly
+from amendment.llm.ledger_reading import Reader
 from amendment.llm.specs import AnthropicSpec, OpenAISpec
 from amendment.llm.trust import Trust
 from amendment.run.changes import refuse_changes
@@ -62,7 +62,7 @@ def _refuse_to_leave_batches(config: RunFile, folder: Path, left: Collection[str
     online = [spec for spec in hosted if spec.mode == "online"]
     if not online or not ledger.is_file():
         return
-    with ReadOnly(ledger) as found:
+    with Reader(ledger) as found:
         for spec in online:
             if out := found.batches(spec.host, spec.model):
                 count = sum(len(batch.attempts) for batch in out)

@@ -18,7 +18,7 @@ from amendment.constitutions import AppliesWhen, Constitution, Principle, load_c
 from amendment.critique import Chain, ChainSettings, PrincipleDraw, run_chain
 from amendment.errors import ConfigError, CredentialsError, ProviderError, Rejected, Transient
 from amendment.fence import read_fenced
-from amendment.llm.ledger_recording import Ledger
+from amendment.llm.ledger import Ledger
 from amendment.simulator import Persona, sample_prompts
 from amendment.llm.simulated import SimulatedProvider
 from amendment.records import Message, Origin, Prompt, Sampling, ToolCall, text_of, user

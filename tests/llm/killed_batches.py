@@ -16,7 +16,7 @@ from typing import Any
 from amendment.llm import batch_following as following
 from amendment.llm._batch_http import BatchHttp
 from amendment.llm.batch_following import Follower
-from amendment.llm.ledger_recording import Ledger
+from amendment.llm.ledger import Ledger
 from tests.vendors.batched import ask_batched
 
 PROTOCOLS = ("chat", "messages")

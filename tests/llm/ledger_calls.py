@@ -5,25 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable
 from pathlib import Path
-from typing import NamedTuple
 
-from amendment.llm.ledger_recording import Ledger
-from amendment.llm.ledger_rows import BatchCall
+from amendment.llm.ledger import BatchCall, Ledger
+from amendment.llm.provider import Meter
 
 HOST, MODEL, STAGE = "api.example.test", "judge-large", "preference"
-
-
-class Usage(NamedTuple):
-    input_tokens: int
-    output_tokens: int
-    cached_tokens: int = 0
-
-
-class Meter(NamedTuple):
-    usage: Usage | None = None
-    model: str | None = None
-
-
 NOTHING = Meter()
 
 
@@ -59,3 +45,9 @@ def filled(path: Path, count: int) -> Path:
     with Ledger(path) as ledger:
         asyncio.run(calls(ledger, (f"r{i}" for i in range(count))))
     return path
+
+
+def damage(path: Path) -> list[str]:
+    """What is wrong with a ledger."""
+    with Ledger(path) as ledger:
+        return ledger.damage()

@@ -9,7 +9,7 @@ import pytest
 from amendment.errors import CredentialsError, ProviderError, Rejected, Transient
 from amendment.llm.answers import Ending, Unusable, draft, ending_of, usable
 from amendment.llm.client import Calls
-from amendment.llm.ledger_recording import Ledger
+from amendment.llm.ledger import Ledger
 from amendment.llm.model import Model
 from amendment.llm.provider import Meter, Sent
 from amendment.llm.requests import Answer, Reply, Request

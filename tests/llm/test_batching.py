@@ -19,7 +19,7 @@ from amendment.llm import _anthropic_batches, _openai_batches, batch_following
 from amendment.llm.batch_service import BatchLimits
 from amendment.llm.budget import Budget
 from amendment.llm.client import Calls
-from amendment.llm.ledger_recording import Ledger
+from amendment.llm.ledger import Ledger
 from amendment.llm.prices import Price, most_cost
 from amendment.llm.requests import Reply
 from amendment.llm.tokens import most_tokens

@@ -16,7 +16,7 @@ from amendment.llm import batch_following as following
 from amendment.llm.batch_following import Tempo
 from amendment.llm.budget import Budget
 from amendment.llm.client import Calls
-from amendment.llm.ledger_recording import Ledger
+from amendment.llm.ledger import Ledger
 from amendment.llm.prices import Price, PriceTable
 from amendment.llm.requests import Reply
 from amendment.llm.specs import OpenAISpec

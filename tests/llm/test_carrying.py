@@ -6,7 +6,7 @@ import asyncio
 
 from amendment.llm.budget import Budget
 from amendment.llm.endpoint import Endpoint, Limits
-from amendment.llm.ledger_recording import Ledger
+from amendment.llm.ledger import Ledger
 from amendment.llm.prices import Price
 from amendment.llm.requests import Request
 from amendment.llm.transport import Online

@@ -12,9 +12,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, rule
 
-from amendment.llm.ledger_checking import verify
-from amendment.llm.ledger_recording import Ledger
-from amendment.llm.ledger_recover import salvage
+from amendment.llm.ledger import Ledger
 from tests.llm.ledger_calls import HOST, MODEL, NOTHING, batch_call, begin
 
 names = st.sampled_from([f"r{i}" for i in range(6)])
@@ -51,15 +49,6 @@ class LedgerMachine(RuleBasedStateMachine):
     def commit(self, attempt: int, raw: bytes) -> None:
         self.loop.run_until_complete(self.ledger.commit(attempt, raw, NOTHING))
         self.replies.setdefault(attempt, raw)
-
-    @rule(some=st.lists(st.tuples(attempts, st.binary(max_size=50)), max_size=5))
-    def commit_together(self, some: list[tuple[int, bytes]]) -> None:
-        async def together() -> None:
-            await asyncio.gather(*(self.ledger.commit(attempt, raw, NOTHING) for attempt, raw in some))
-
-        self.loop.run_until_complete(together())
-        for attempt, raw in some:
-            self.replies.setdefault(attempt, raw)
 
     @rule(attempt=attempts, fault=st.sampled_from(["rate", "server", "unsent"]))
     def fail(self, attempt: int, fault: str) -> None:
@@ -104,13 +93,6 @@ class LedgerMachine(RuleBasedStateMachine):
         self.ledger.close()
         self.ledger = Ledger(self.path)
 
-    @rule()
-    def salvage(self) -> None:
-        self.ledger.close()
-        found = salvage(self.path)
-        assert (found.lost, found.damage) == ((), ())
-        self.ledger = Ledger(self.path)
-
     @invariant()
     def it_says_what_the_dictionary_says(self) -> None:
         assert len(self.ledger) == len(self.replies)
@@ -125,8 +107,8 @@ class LedgerMachine(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         if hasattr(self, "ledger"):
+            assert self.ledger.damage() == []
             self.ledger.close()
-            assert verify(self.path).damage == ()
             self.loop.close()
             for folder in self.folders:
                 shutil.rmtree(folder)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from amendment.llm.client import Calls
-from amendment.llm.ledger_recording import Ledger
+from amendment.llm.ledger import Ledger
 from amendment.llm.model import Model
 from amendment.llm.specs import OpenAISpec
 from amendment.records import Message, Messages, Sampling, user

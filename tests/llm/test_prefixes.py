@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from amendment.constitutions import load_constitution
 from amendment.critique import ChainSettings, PrincipleDraw, run_chain
 from amendment.llm.client import Calls
-from amendment.llm.ledger_recording import Ledger
+from amendment.llm.ledger import Ledger
 from amendment.llm.model import Model
 from amendment.llm.prefixes import PrefixMeter, Share
 from amendment.llm.provider import Meter, Sent

@@ -13,7 +13,7 @@ from amendment.llm.model import Model
 from amendment.llm.requests import Reply, Request
 from amendment.constitutions import Constitution, FewShot, Principle
 from amendment.fence import read_fenced
-from amendment.llm.ledger_recording import Ledger
+from amendment.llm.ledger import Ledger
 from amendment.preference import Compared, Judge, JudgeSettings
 from amendment.records import Candidate, Message, Sampling, text_of
 

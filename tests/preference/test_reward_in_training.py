@@ -15,8 +15,8 @@ from amendment.llm.prices import Price
 from amendment.llm.endpoint import Limits
 from amendment.constitutions import load_constitution
 from amendment.errors import BudgetReached
-from amendment.llm.ledger_recording import Ledger
-from amendment.llm.ledger_reading import ReadOnly
+from amendment.llm.ledger import Ledger
+from amendment.llm.ledger_reading import Reader
 from amendment.simulator import sample_prompts
 from amendment.run import Run
 from amendment.preference import Judge, JudgeReward
@@ -97,7 +97,7 @@ def test_twenty_steps_are_rewarded_by_the_judge_and_a_second_run_pays_nothing(ba
     assert all(-1 <= one <= 1 for one in rewards[0])
     assert sent[0] > 0
     assert sent[1] == 0
-    with ReadOnly(tmp_path / "run" / "ledger.sqlite") as ledger:
+    with Reader(tmp_path / "run" / "ledger.sqlite") as ledger:
         assert [(row.stage, row.replies) for row in ledger.spending()] == [("reward", sent[0])]
 
 
@@ -111,5 +111,5 @@ def test_a_training_ends_with_the_reason_when_the_budget_is_reached(base: Path, 
     with calls.ledger, pytest.raises(BudgetReached, match="Raise usd under budget"):
         train(base, tmp_path / "trained", made.as_reward(), reference="i am not certain")
     assert calls.budget.spent <= 0.0055
-    with ReadOnly(tmp_path / "ledger.sqlite") as ledger:
+    with Reader(tmp_path / "ledger.sqlite") as ledger:
         assert len(ledger) == len(provider.asked) == 5  # what was paid for is kept: 5 * 0.001 <= 0.0055 < 6 * 0.001

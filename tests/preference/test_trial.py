@@ -14,7 +14,7 @@ from amendment.llm.model import Model
 from amendment.llm.requests import Reply, Request
 from amendment.constitutions import load_constitution
 from amendment.errors import Rejected, Transient
-from amendment.llm.ledger_recording import Ledger
+from amendment.llm.ledger import Ledger
 from amendment.preference import Judge
 from amendment.records import Candidate, Message, Prompt, Sampling, Verdict, user
 

@@ -20,7 +20,7 @@ import pytest
 
 from amendment.llm.client import Calls
 from amendment.llm.concurrency import flow
-from amendment.llm.ledger_recording import Ledger
+from amendment.llm.ledger import Ledger
 from amendment.llm.opening import open_model
 from amendment.llm.specs import OpenAISpec
 from amendment.records import user

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from amendment.llm import batching
-from amendment.llm.ledger_reading import ReadOnly
+from amendment.llm.ledger_reading import Reader
 from amendment.run import Run
 from amendment.run.context import Patience
 from tests.vendors.batched import QUICK
@@ -56,7 +56,7 @@ def test_a_dataset_made_in_batches_is_the_one_made_online(server: FaultServer, t
     assert sum(server.paid.values()) == n_online == sum(vendor.paid.values())
     assert set(vendor.paid.values()) == {1}
     assert vendor.violations == []
-    with ReadOnly(tmp_path / "batch" / "run" / "ledger.sqlite") as ledger:
+    with Reader(tmp_path / "batch" / "run" / "ledger.sqlite") as ledger:
         assert ledger.batches() == []
         assert ledger.open_attempts() == []
 

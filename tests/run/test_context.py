@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from amendment.errors import ConfigError, Rejected
-from amendment.llm.ledger_recording import Ledger
+from amendment.llm.ledger import Ledger
 from amendment.llm.specs import LocalSpec, SimulatedSpec, located
 from amendment.records import user
 from amendment.run import Run

@@ -7,8 +7,7 @@ from pathlib import Path
 
 from pydantic import TypeAdapter
 
-from amendment.llm.ledger_recording import Ledger
-from amendment.llm.ledger_rows import BatchCall
+from amendment.llm.ledger import BatchCall, Ledger
 from amendment.llm.prices import Price, PriceTable
 from amendment.llm.requests import Request
 from amendment.llm.specs import ModelSpec

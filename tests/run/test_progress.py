@@ -15,7 +15,7 @@ import pytest
 from amendment.errors import Transient
 from amendment.llm.client import Calls
 from amendment.llm.endpoint import Limits
-from amendment.llm.ledger_recording import Ledger
+from amendment.llm.ledger import Ledger
 from amendment.run.progress import BarProgress, LineProgress
 
 SECONDS = 20.0

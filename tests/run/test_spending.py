@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from amendment.llm.client import Calls
-from amendment.llm.ledger_recording import Ledger
+from amendment.llm.ledger import Ledger
 from amendment.llm.provider import Meter
 from amendment.llm.requests import Request, Usage
 from amendment.records import Sampling, user

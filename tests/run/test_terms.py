@@ -11,8 +11,7 @@ from typing import Any
 import pytest
 
 from amendment.errors import ConfigError
-from amendment.llm.ledger_recording import Ledger
-from amendment.llm.ledger_rows import BatchCall
+from amendment.llm.ledger import BatchCall, Ledger
 from amendment.llm.requests import Request
 from amendment.records import Sampling, user
 from amendment.run import Run, Terms, load_run_file

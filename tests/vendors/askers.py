@@ -13,7 +13,7 @@ from amendment.errors import AmendmentError
 from amendment.llm.budget import Budget
 from amendment.llm.client import Calls
 from amendment.llm.concurrency import flow
-from amendment.llm.ledger_recording import Ledger
+from amendment.llm.ledger import Ledger
 from amendment.llm.model import Model
 from amendment.llm.opening import open_model
 from amendment.llm.prices import Price

@@ -15,7 +15,7 @@ from amendment.llm.batching import Batching, Tempo
 from amendment.llm.budget import Budget
 from amendment.llm.client import Calls
 from amendment.llm.concurrency import flow
-from amendment.llm.ledger_recording import Ledger
+from amendment.llm.ledger import Ledger
 from amendment.llm.model import Model
 from amendment.llm.opening import open_provider
 from amendment.llm.prices import Price

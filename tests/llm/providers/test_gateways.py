@@ -13,7 +13,7 @@ import pytest
 from amendment.constitutions import load_constitution
 from amendment.errors import CredentialsError, Rejected, Transient
 from amendment.llm.client import Calls
-from amendment.llm.ledger_recording import Ledger
+from amendment.llm.ledger import Ledger
 from amendment.llm.model import Model
 from amendment.llm.opening import open_model, open_provider
 from amendment.llm.requests import Reply, Request

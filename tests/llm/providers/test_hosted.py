@@ -12,7 +12,7 @@ import pytest
 
 from amendment.errors import CredentialsError, ProviderError, Rejected, Transient
 from amendment.llm.client import Calls
-from amendment.llm.ledger_recording import Ledger
+from amendment.llm.ledger import Ledger
 from amendment.llm.model import Model
 from amendment.llm.opening import open_model, open_provider
 from amendment.llm.provider import Provider

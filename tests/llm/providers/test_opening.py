@@ -12,7 +12,7 @@ import pytest
 
 from amendment.errors import ConfigError, CredentialsError
 from amendment.llm.client import Calls
-from amendment.llm.ledger_recording import Ledger
+from amendment.llm.ledger import Ledger
 from amendment.llm.opening import check_model, open_model, open_provider
 from amendment.llm.specs import AnthropicSpec, LocalSpec, OpenAISpec, SimulatedSpec
 from amendment.records import user

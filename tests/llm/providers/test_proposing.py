@@ -9,7 +9,7 @@ from amendment.calibration.amending import propose
 from amendment.constitutions import load_constitution
 from amendment.llm._scenes import role_of
 from amendment.llm.client import Calls
-from amendment.llm.ledger_recording import Ledger
+from amendment.llm.ledger import Ledger
 from amendment.llm.model import Model
 from amendment.llm.simulated import SimulatedProvider
 from amendment.records import Sampling

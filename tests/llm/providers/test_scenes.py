@@ -15,7 +15,7 @@ from amendment.llm._question import Question
 from amendment.llm._scene import principles_in
 from amendment.llm._scenes import role_of
 from amendment.llm.client import Calls
-from amendment.llm.ledger_recording import Ledger
+from amendment.llm.ledger import Ledger
 from amendment.llm.model import Model
 from amendment.llm.provider import Sent
 from amendment.llm.requests import Reply, Request

@@ -13,7 +13,7 @@ from amendment.constitutions import load_constitution
 from amendment.errors import Transient
 from amendment.fence import fence
 from amendment.llm.client import Calls
-from amendment.llm.ledger_recording import Ledger
+from amendment.llm.ledger import Ledger
 from amendment.llm.model import Model
 from amendment.llm.provider import Provider
 from amendment.llm.requests import Reply, Request

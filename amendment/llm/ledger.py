@@ -1,0 +1,365 @@
+"""The ledger of a run: every attempt before it is sent, every raw reply before anything reads it, once, on disk.
+
+Covered: rows are only added; what comes together is committed together, by one thread, with a flush of the disk; a kill
+loses at most what was not yet acknowledged; one process at a time writes, under the lock of the folder; a write that
+fails ends all writing, so that a full disk costs the replies of the calls in flight and no more. Not covered: network
+file systems, on which neither locks nor SQLite's journal can be trusted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import hashlib
+import itertools
+import os
+import queue
+import shutil
+import sqlite3
+import tempfile
+import threading
+import time
+import weakref
+from collections.abc import Sequence
+from pathlib import Path
+from typing import IO, Any, NamedTuple
+
+from amendment import __version__
+from amendment.errors import LedgerError
+from amendment.files import full_disk, is_full, replacing
+from amendment.llm.ledger_reading import CLOSED, VERSION, Batch, Reader, connect, unreadable
+from amendment.llm.provider import Meter
+
+__all__ = ["BatchCall", "Ledger", "hold"]
+
+TABLES = {
+    "request": "id TEXT NOT NULL UNIQUE, body BLOB NOT NULL",
+    "attempt": "number INTEGER PRIMARY KEY, request TEXT NOT NULL, host TEXT NOT NULL, model TEXT NOT NULL, "
+    "stage TEXT NOT NULL, batch INTEGER, at REAL NOT NULL",
+    "batch": "number INTEGER PRIMARY KEY, shard TEXT NOT NULL, host TEXT NOT NULL, model TEXT NOT NULL, "
+    "at REAL NOT NULL",
+    "fault": "attempt INTEGER PRIMARY KEY, kind TEXT NOT NULL, status INTEGER, at REAL NOT NULL",
+    "reply": "attempt INTEGER PRIMARY KEY, model TEXT, input_tokens INTEGER, output_tokens INTEGER, "
+    "cached_tokens INTEGER, server_id TEXT, usd REAL, at REAL NOT NULL, sha256 BLOB NOT NULL, raw BLOB NOT NULL",
+    "step": "batch INTEGER NOT NULL, kind TEXT NOT NULL, value TEXT NOT NULL, at REAL NOT NULL",
+}
+"""In the order of writing. A step is what became of a batch: `remote`, the server's name for it, or `closed`, with the
+state in which it ended. Ordinary rowid tables: `WITHOUT ROWID` halves the speed with rows as long as these."""
+SCHEMA = (
+    "CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL)",
+    *(f"CREATE TABLE {name} ({columns})" for name, columns in TABLES.items()),
+    "CREATE INDEX attempt_by_request ON attempt (request)",
+    "CREATE INDEX attempt_by_batch ON attempt (batch) WHERE batch IS NOT NULL",
+    "CREATE INDEX step_by_batch ON step (batch)",
+)
+LEAST_FREE = 200 * 2**20
+"""Bytes that must be free on the ledger's disk for anything new to be begun."""
+LOOK = 60.0
+"""Seconds between two looks at the free space."""
+CHECKED = 64 * 2**20
+"""Bytes of a ledger up to which its structure is checked at opening, in less than a second."""
+GROUP_SECONDS = 0.005
+"""The least time between two commits: what comes meanwhile shares the next one, and so one flush of the disk."""
+MOST_INSERTED = 64
+"""Rows of one statement."""
+
+
+class BatchCall(NamedTuple):
+    """One request of a batch."""
+
+    request_id: str
+    body: bytes
+    host: str
+    model: str
+    stage: str
+
+
+_Row = tuple[str, tuple[Any, ...]]
+"""A table's name and the values of a row."""
+
+
+class Ledger(Reader):
+    """What one run sent and what came back. Use as a context manager; one event loop at a time, in one thread."""
+
+    def __init__(self, path: Path | None = None, *, least_free: int = LEAST_FREE) -> None:
+        """`path` is the database file, made when absent; without one the ledger ends with this object. `least_free`:
+        how many bytes must be free for a call to be begun.
+
+        Raises LedgerError when the folder cannot be written, another process holds it, the ledger is damaged, or
+        another version wrote it.
+        """
+        with contextlib.ExitStack() as held:
+            if path:
+                held.enter_context(hold(path.parent))
+                where = path
+            else:
+                where = Path(tempfile.mkdtemp(prefix="amendment-")) / "ledger.sqlite"
+                held.callback(weakref.finalize(self, shutil.rmtree, where.parent, ignore_errors=True))
+            if not where.exists():
+                _create(where)
+            super().__init__(where)
+            try:
+                self._last = self._rows("SELECT coalesce(max(number), 0) FROM attempt")[0][0]
+                self._last_batch = self._rows("SELECT coalesce(max(number), 0) FROM batch")[0][0]
+                self._writer = self._opened(is_kept=path is not None)
+            except BaseException:
+                super().close()
+                raise
+            self._held = held.pop_all()
+        self._least_free = least_free if path else 0
+        self._next_look = 0.0
+
+    def _opened(self, *, is_kept: bool) -> _Writer:
+        """The one that writes. A ledger that ends with its process need not outlive a loss of power."""
+        try:
+            if self.path.stat().st_size <= CHECKED and (problems := self.problems()):
+                raise unreadable(self.path, problems[0])
+            db = connect(self.path, "rw")
+            db.execute("PRAGMA journal_mode=WAL")
+            db.execute(f"PRAGMA synchronous={'FULL' if is_kept else 'OFF'}")
+        except sqlite3.Error as fault:
+            raise unreadable(self.path, fault) from fault
+        return _Writer(db, self.path)
+
+    def close(self) -> None:
+        """Write what waits, close the file and let go of the folder.
+
+        Raises LedgerError when something that was paid for could not be written.
+        """
+        with self._held:
+            super().close()
+            self._writer.close()
+
+    async def begin(self, request_id: str, body: bytes, *, host: str, model: str, stage: str) -> int:
+        """Write down that a request is about to be sent; the attempt's number, when that is on disk.
+
+        Raises LedgerError, at once, when the ledger could not take the reply.
+        """
+        self._check()
+        number, rows = self._intent(BatchCall(request_id, body, host, model, stage), None)
+        try:
+            await self._writer.written(rows)
+        except asyncio.CancelledError:
+            self.fail(number, "unsent")
+            raise
+        return number
+
+    def fail(self, attempt: int, fault: str, *, status: int | None = None) -> None:
+        """Write down how an attempt ended that brought no reply; on disk soon. The first word stands."""
+        self._writer.put([("fault", (attempt, fault, _count(status), time.time()))])
+
+    async def commit(
+        self, attempt: int, raw: bytes, meter: Meter, *, server_id: str | None = None, usd: float | None = None
+    ) -> None:
+        """Store the reply of an attempt, of this process or an earlier one; returns when it is on disk.
+
+        A second reply to one attempt is passed over: a batch's results may be read more than once. Raises LedgerError
+        when it could not be written.
+        """
+        usage = meter.usage
+        tokens = (usage.input_tokens, usage.output_tokens, usage.cached_tokens) if usage else (None, None, None)
+        told = (_text(meter.model), *map(_count, tokens), _text(server_id), usd, time.time())
+        await self._writer.written([("reply", (attempt, *told, hashlib.sha256(raw).digest(), raw))])
+
+    async def open_batch(self, shard: str, calls: Sequence[BatchCall]) -> Batch:
+        """Write down that a batch is about to be uploaded, with an attempt per request; returns when it is on disk.
+
+        `shard` is our name for it. All calls go to one host and model. Raises LedgerError as `begin` does.
+        """
+        self._check()
+        self._last_batch += 1
+        intent = (self._last_batch, shard, calls[0].host, calls[0].model, time.time())
+        rows: list[_Row] = [("batch", intent)]
+        attempts: dict[str, int] = {}
+        for call in calls:
+            attempts[call.request_id], more = self._intent(call, self._last_batch)
+            rows += more
+        await self._writer.written(rows)
+        return Batch(*intent, None, attempts)
+
+    async def name_batch(self, batch: int, remote: str) -> None:
+        """Write down the server's name for a batch; returns when it is on disk."""
+        await self._writer.written([("step", (batch, "remote", _text(remote), time.time()))])
+
+    async def close_batch(self, batch: int, state: str) -> None:
+        """Write down that a batch is done with, and in which state it ended; returns when it is on disk."""
+        await self._writer.written([("step", (batch, "closed", _text(state), time.time()))])
+
+    def _intent(self, call: BatchCall, batch: int | None) -> tuple[int, list[_Row]]:
+        self._last += 1
+        attempt = (self._last, call.request_id, call.host, call.model, call.stage, batch, time.time())
+        return self._last, [("request", (call.request_id, call.body)), ("attempt", attempt)]
+
+    def _check(self) -> None:
+        """Nothing is begun whose reply could not be stored."""
+        self._writer.check()
+        now = time.monotonic()
+        if self._least_free and now >= self._next_look:
+            free = shutil.disk_usage(self.path.parent).free
+            if free < self._least_free:
+                what = f"{free // 2**20} MB are free, a run needs {self._least_free // 2**20} MB"
+                raise LedgerError(full_disk(self.path.parent, what))
+            self._next_look = now + LOOK
+
+
+class _Writer:
+    """The one thread that writes: all that waits in one transaction, and whoever waits for it is told."""
+
+    def __init__(self, db: sqlite3.Connection, path: Path) -> None:
+        self._db = db
+        self._path = path
+        self._failure: str | None = None
+        """Why nothing is written any more."""
+        self._queue: queue.SimpleQueue[tuple[list[_Row], asyncio.Future[None] | None] | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._work, name="ledger", daemon=True)
+        self._thread.start()
+
+    def check(self) -> None:
+        """Raises LedgerError where nothing is written any more."""
+        if self._failure:
+            raise LedgerError(self._failure)
+
+    def put(self, rows: list[_Row], future: asyncio.Future[None] | None = None) -> None:
+        """Rows for the next commit, and who is to be told of it."""
+        self._queue.put((rows, future))
+
+    async def written(self, rows: list[_Row]) -> None:
+        """Returns when the rows are on disk. Raises LedgerError where they cannot be written."""
+        self.check()
+        future = asyncio.get_running_loop().create_future()
+        self.put(rows, future)
+        await future
+
+    def close(self) -> None:
+        """Write what waits and close the connection. Raises LedgerError where something was not written."""
+        self._queue.put(None)
+        self._thread.join()
+        self._db.close()
+        failure, self._failure = self._failure, CLOSED
+        if failure and failure != CLOSED:
+            raise LedgerError(failure)
+
+    def _work(self) -> None:
+        is_open = True
+        while is_open:
+            waiting = self._queue.get()
+            began = time.monotonic()
+            group = []
+            while waiting and not self._queue.empty():
+                group.append(waiting)
+                waiting = self._queue.get()
+            group += [waiting] if waiting else []
+            is_open = waiting is not None
+            self._write([row for rows, _ in group for row in rows], [future for _, future in group if future])
+            if is_open:
+                time.sleep(max(0.0, began + GROUP_SECONDS - time.monotonic()))
+
+    def _write(self, rows: list[_Row], futures: list[asyncio.Future[None]]) -> None:
+        if not self._failure:
+            try:
+                _insert(self._db, rows)
+            except BaseException as fault:  # whoever waits must be told, whatever happened
+                self._failure = self._reason(fault)
+        for loop in {future.get_loop() for future in futures}:
+            of_loop = [future for future in futures if future.get_loop() is loop]
+            with contextlib.suppress(RuntimeError):  # the loop has ended, and with it whoever waited
+                loop.call_soon_threadsafe(_tell, of_loop, self._failure)
+
+    def _reason(self, fault: BaseException) -> str:
+        if is_full(fault, self._path.parent):
+            return full_disk(self._path.parent)
+        name = getattr(fault, "sqlite_errorname", type(fault).__name__)
+        return f"{self._path}: the ledger cannot be written: {fault} ({name}). Check the disk, then run again."
+
+
+def _insert(db: sqlite3.Connection, rows: list[_Row]) -> None:
+    """All rows or none; one whose key stands already is passed over. Raises sqlite3.Error.
+
+    SQLite lets go of the interpreter at each statement and gets it back, from a busy event loop, up to 5 ms later:
+    a statement a row would keep a group of fifty waiting for a quarter of a second.
+    """
+    by_table: dict[str, list[tuple[Any, ...]]] = {name: [] for name in TABLES}
+    for table, row in rows:
+        by_table[table].append(row)
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        for table, values in by_table.items():
+            for start in range(0, len(values), MOST_INSERTED):
+                some = values[start : start + MOST_INSERTED]
+                marks = ", ".join([f"({', '.join('?' * len(some[0]))})"] * len(some))
+                db.execute(f"INSERT OR IGNORE INTO {table} VALUES {marks}", tuple(itertools.chain.from_iterable(some)))  # noqa: S608
+        db.execute("COMMIT")
+    except BaseException:
+        if db.in_transaction:  # a full disk has rolled back by itself
+            db.execute("ROLLBACK")
+        raise
+
+
+def _tell(futures: list[asyncio.Future[None]], failure: str | None) -> None:
+    for future in futures:
+        if future.done():  # its owner was cancelled
+            continue
+        if failure:
+            future.set_exception(LedgerError(failure))
+        else:
+            future.set_result(None)
+
+
+def _create(path: Path) -> None:
+    """An empty ledger, whole or absent. Raises LedgerError where it would take the place of something."""
+    journal = path.with_name(f"{path.name}-wal")
+    if path.is_symlink():
+        raise LedgerError(
+            f"{path}: a link to {path.readlink()}, which is not there. Mount its disk, or remove the link."
+        )
+    if journal.exists():  # SQLite would play it into the new file
+        raise LedgerError(f"{journal}: left of a ledger that is gone. Put {path.name} back, or move this file away.")
+    try:
+        with replacing(path) as part, contextlib.closing(sqlite3.connect(part, isolation_level=None)) as db:
+            db.execute("BEGIN")
+            for statement in SCHEMA:
+                db.execute(statement)
+            db.execute("INSERT INTO meta VALUES ('schema', ?), ('tool', ?)", (str(VERSION), __version__))
+            db.execute("COMMIT")
+    except (sqlite3.Error, OSError) as fault:
+        raise _unwritable(path.parent, fault) from fault
+
+
+def hold(folder: Path) -> IO[bytes]:
+    """Make the folder and lock `run.lock` in it, until the returned file is closed; its first line names the process.
+
+    Raises LedgerError when the folder cannot be written, or naming the process that holds it.
+    """
+    with contextlib.ExitStack() as stack:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            lock = stack.enter_context((folder / "run.lock").open("ab+", buffering=0))
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            lock.truncate(0)
+            lock.write(f"pid {os.getpid()}\n".encode())
+        except BlockingIOError as fault:
+            holder = (folder / "run.lock").read_bytes()[:100].decode("utf-8", "replace").strip() or "unknown"
+            told = f"{folder}: another process ({holder}) is working here. Wait for it or stop it."
+            raise LedgerError(told) from fault
+        except OSError as fault:
+            raise _unwritable(folder, fault) from fault
+        stack.pop_all()
+        return lock
+
+
+def _unwritable(folder: Path, fault: OSError | sqlite3.Error) -> LedgerError:
+    if is_full(fault, folder):
+        return LedgerError(full_disk(folder))
+    why = fault.strerror if isinstance(fault, OSError) else fault
+    return LedgerError(f"{folder}: cannot be written ({why}). Choose another folder.")
+
+
+def _text(value: str | None) -> str | None:
+    """Text that UTF-8 can hold: lone surrogates become question marks."""
+    return None if value is None else str(value).encode("utf-8", "replace").decode("utf-8")
+
+
+def _count(value: int | None) -> int | None:
+    """A number that a column can hold: whatever a server says, its paid reply gets onto the disk."""
+    return int(value) if isinstance(value, int) and 0 <= value < 2**63 else None

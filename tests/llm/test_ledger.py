@@ -1,0 +1,297 @@
+"""What goes into the ledger comes out of it, in this process and the next; nothing paid is lost or changed."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import io
+import json
+import sqlite3
+import time
+from pathlib import Path
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from amendment.errors import LedgerError
+from amendment.llm.ledger import Ledger
+from amendment.llm.ledger_reading import OpenAttempt, Reader, ReturnedModel, Spending
+from amendment.llm.provider import Meter
+from amendment.llm.requests import Usage
+from tests.command_line import called
+from tests.llm.ledger_calls import HOST, MODEL, NOTHING, STAGE, batch_call, begin, body_of, call, calls, raw_of
+
+
+def test_what_was_committed_is_found_after_reopening(tmp_path: Path) -> None:
+    path = tmp_path / "50% done? #1" / "ledger.sqlite"
+    with Ledger(path) as ledger:
+        asyncio.run(calls(ledger, (f"r{i}" for i in range(500))))
+    with Ledger(path) as ledger:
+        assert len(ledger) == 500
+        assert all(ledger.find(f"r{i}") == raw_of(f"r{i}") for i in range(500))
+        assert ledger.body("r1") == body_of("r1")
+        assert (ledger.find("absent"), ledger.body("absent")) == (None, None)
+        assert ledger.damage() == []
+
+
+@pytest.mark.parametrize("is_closed", [True, False])
+def test_a_ledger_without_a_path_leaves_nothing_behind(is_closed: bool) -> None:
+    ledger = Ledger()
+    asyncio.run(calls(ledger, ("a", "b")))
+    folder = ledger.path.parent
+    if is_closed:
+        ledger.close()
+    del ledger
+    gc.collect()
+    assert not folder.exists()
+
+
+def test_several_loops_in_turn_may_use_one_ledger_even_when_one_ended_in_the_midst() -> None:
+    async def leave_early(ledger: Ledger) -> None:
+        waiting = asyncio.ensure_future(begin(ledger, "early"))
+        await asyncio.sleep(0)
+        waiting.cancel()
+
+    with Ledger() as ledger:
+        asyncio.run(leave_early(ledger))
+        asyncio.run(asyncio.wait_for(calls(ledger, ("late",)), 20))
+        assert ledger.find("late") == raw_of("late")
+
+
+def test_the_attempt_is_on_disk_before_begin_returns_and_counts_on_in_the_next_process(tmp_path: Path) -> None:
+    async def scenario(ledger: Ledger) -> None:
+        attempt = await begin(ledger, "r")
+        with Reader(ledger.path) as other:
+            assert other.open_attempts() == [OpenAttempt(attempt, "r", HOST, MODEL, STAGE, None)]
+        ledger.fail(attempt, "deadline")
+
+    with Ledger(tmp_path / "l") as ledger:
+        asyncio.run(scenario(ledger))
+    with Ledger(tmp_path / "l") as ledger:
+        assert ledger.open_attempts() == []
+        assert [lost.number for lost in ledger.open_attempts(["deadline", "server"])] == [1]
+        assert asyncio.run(begin(ledger, "r")) == 2
+
+
+def test_the_newest_reply_is_found_even_where_the_clock_jumps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def scenario(ledger: Ledger) -> None:
+        for day, raw in ((30, b"first"), (-400, b"second"), (1, b"third")):
+            monkeypatch.setattr(time, "time", lambda day=day: 1.7e9 + 86100 * day)
+            await call(ledger, "r", raw)
+
+    with Ledger(tmp_path / "l") as ledger:
+        asyncio.run(scenario(ledger))
+        assert len(ledger) == 3
+        assert ledger.find("r") == b"third"
+
+
+def test_of_replies_to_one_attempt_the_first_stands_however_late_it_comes(tmp_path: Path) -> None:
+    with Ledger(tmp_path / "l") as ledger:
+        attempt = asyncio.run(begin(ledger, "r"))
+        ledger.fail(attempt, "deadline")
+    with Ledger(tmp_path / "l") as ledger:
+        for raw in (b"paid", b"read again"):
+            asyncio.run(ledger.commit(attempt, raw, NOTHING, usd=1.0))
+        assert ledger.find("r") == b"paid"
+        assert ledger.spending()[0].usd == 1.0
+        assert ledger.open_attempts(["deadline"]) == []
+
+
+def test_who_is_cancelled_before_sending_leaves_an_attempt_that_says_so(tmp_path: Path) -> None:
+    async def scenario(ledger: Ledger) -> None:
+        waiting = asyncio.ensure_future(begin(ledger, "r"))
+        await asyncio.sleep(0)
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+
+    with Ledger(tmp_path / "l") as ledger:
+        asyncio.run(scenario(ledger))
+    with Reader(tmp_path / "l") as found:
+        assert found.open_attempts() == []
+        assert found.spending()[0].faults == {"unsent": 1}
+
+
+def test_closing_writes_what_waits_although_its_asker_left_and_ends_the_ledger(tmp_path: Path) -> None:
+    async def leave_early(ledger: Ledger) -> None:
+        attempt = await begin(ledger, "r")
+        waiting = asyncio.ensure_future(ledger.commit(attempt, b"paid", NOTHING))
+        await asyncio.sleep(0)
+        waiting.cancel()
+
+    with Ledger(tmp_path / "l") as ledger:
+        asyncio.run(leave_early(ledger))
+    for use in (lambda: ledger.find("r"), lambda: asyncio.run(begin(ledger, "r"))):
+        with pytest.raises(LedgerError, match="was closed"):
+            use()
+    with Reader(tmp_path / "l") as found:
+        assert found.find("r") == b"paid"
+
+
+def test_what_comes_together_shares_commits(tmp_path: Path) -> None:
+    """Counted in the journal's own frames: each transaction ends in one frame that says so (its page count is set)."""
+
+    def commits(path: Path) -> int:
+        journal = path.with_name(path.name + "-wal").read_bytes()[32:]
+        frames = [journal[start : start + 24] for start in range(0, len(journal), 24 + 4096)]
+        return sum(frame[4:8] != b"\0\0\0\0" for frame in frames)
+
+    with Ledger(tmp_path / "l") as ledger:
+        asyncio.run(calls(ledger, (f"r{i}" for i in range(50))))
+        assert commits(ledger.path) <= 20  # of 100 writes
+
+
+def test_batches_are_known_until_they_are_closed(tmp_path: Path) -> None:
+    async def submit(ledger: Ledger) -> int:
+        batch = await ledger.open_batch("shard-1", [batch_call("a"), batch_call("b")])
+        assert ledger.batches(HOST, MODEL) == [batch]
+        assert (batch.remote, batch.shard, list(batch.attempts)) == (None, "shard-1", ["a", "b"])
+        await ledger.name_batch(batch.number, "batch_77")
+        return batch.number
+
+    async def read(ledger: Ledger) -> None:
+        (found,) = ledger.batches(HOST, MODEL)
+        assert found.remote == "batch_77"
+        assert ledger.batches("elsewhere", MODEL) == []
+        await ledger.commit(found.attempts["b"], b"reply", NOTHING)
+        ledger.fail(found.attempts["a"], "server", status=500)
+        await ledger.close_batch(found.number, "completed")
+        assert ledger.batches() == []
+
+    with Ledger(tmp_path / "l") as ledger:
+        batch = asyncio.run(submit(ledger))
+    with Ledger(tmp_path / "l") as ledger:
+        assert [found.number for found in ledger.batches()] == [batch]
+        asyncio.run(read(ledger))
+        assert ledger.find("b") == b"reply"
+        assert ledger.open_attempts() == []
+        assert ledger.times() == []  # those of batches say nothing
+
+
+hostile_text = st.text(st.characters(exclude_categories=()), max_size=20) | st.sampled_from(["\ud800", "a\0b", ""])
+
+
+@settings(max_examples=30, deadline=None)
+@example(raw=b"", model=None, server=None, tokens=0, usd=-0.0)
+@given(
+    raw=st.binary(max_size=5000),
+    model=st.none() | hostile_text,
+    server=st.none() | hostile_text,
+    tokens=st.integers(-(2**70), 2**70),
+    usd=st.none() | st.floats(),
+)
+def test_whatever_a_server_says_its_reply_is_stored_as_it_came(
+    raw: bytes, model: str | None, server: str | None, tokens: int, usd: float | None
+) -> None:
+    async def scenario(ledger: Ledger) -> None:
+        attempt = await begin(ledger, "r")
+        usage = Usage.model_construct(input_tokens=tokens, output_tokens=1, cached_tokens=0)
+        await ledger.commit(attempt, raw, Meter(usage, model), server_id=server, usd=usd)
+        assert ledger.find("r") == raw
+        assert len(ledger.spending()) == 1
+
+    with Ledger() as ledger:
+        asyncio.run(scenario(ledger))
+
+
+def test_nothing_that_was_written_is_ever_updated_or_deleted(tmp_path: Path) -> None:
+    """Triggers that forbid it are laid over every table, and a run does all that a run can do."""
+    Ledger(tmp_path / "l").close()
+    with contextlib.closing(sqlite3.connect(tmp_path / "l")) as db:
+        for (table,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
+            for verb in ("UPDATE", "DELETE"):
+                db.execute(
+                    f"CREATE TRIGGER no_{verb}_{table} BEFORE {verb} ON {table} BEGIN SELECT RAISE(ABORT, 'no'); END"
+                )
+
+    async def everything(ledger: Ledger) -> None:
+        attempt = await call(ledger, "r", b"x")
+        await ledger.commit(attempt, b"y", NOTHING)
+        ledger.fail(await begin(ledger, "r"), "rate")
+        batch = (await ledger.open_batch("s", [batch_call("a")])).number
+        await ledger.name_batch(batch, "one")
+        await ledger.name_batch(batch, "two")
+        assert ledger.batches()[0].remote == "two"
+        await ledger.close_batch(batch, "completed")
+
+    for _ in range(2):
+        with Ledger(tmp_path / "l") as ledger:
+            asyncio.run(everything(ledger))
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run's folder. In `draft` one reply says nothing of its tokens, one attempt failed and one is still open; the
+    judge answers with marks that would steer a terminal."""
+
+    async def spend(ledger: Ledger) -> None:
+        for name, tokens, usd in (("r1", (100, 10, 40), 0.25), ("r2", (50, 5, 0), 0.125)):
+            usage = Usage(input_tokens=tokens[0], output_tokens=tokens[1], cached_tokens=tokens[2])
+            await ledger.commit(await begin(ledger, name, stage="draft"), b"x", Meter(usage, "judge\x1b[2J"), usd=usd)
+        attempt = await begin(ledger, "silent", stage="draft")
+        await asyncio.sleep(0.05)
+        await ledger.commit(attempt, b"\x1b[31mred\nline", NOTHING)
+        ledger.fail(await begin(ledger, "failed", stage="draft"), "rate", status=429)
+        await begin(ledger, "open", stage="draft")
+        usage = Usage(input_tokens=7, output_tokens=1)
+        await ledger.commit(await begin(ledger, "j", stage="judge"), b"x", Meter(usage, MODEL), usd=1.0)
+        batch = await ledger.open_batch("s", [batch_call("b")])
+        await ledger.name_batch(batch.number, "batch_1")
+
+    folder = tmp_path_factory.mktemp("run")
+    with Ledger(folder / "ledger.sqlite") as ledger:
+        asyncio.run(spend(ledger))
+    return folder
+
+
+def test_spending_names_and_times_add_up_by_stage_host_and_model(run: Path) -> None:
+    with Reader(run / "ledger.sqlite") as ledger:
+        # draft: 100 + 50 in, 40 + 0 of them cached, 10 + 5 out, 0.25 + 0.125 USD, one reply of three told nothing
+        draft = Spending("draft", HOST, MODEL, 5, 3, 150, 40, 15, 0.375, 1, 1, {"rate": 1})
+        judge = Spending("judge", HOST, MODEL, 1, 1, 7, 0, 1, 1.0, 0, 0, {})
+        assert ledger.spending()[::2] == [draft, Spending(STAGE, HOST, MODEL, 1, 0, 0, 0, 0, 0.0, 0, 0, {})]
+        assert ledger.spending()[1] == judge
+        assert ledger.models() == [
+            ReturnedModel(HOST, MODEL, None, 1),
+            ReturnedModel(HOST, MODEL, "judge\x1b[2J", 2),
+            ReturnedModel(HOST, MODEL, "judge-large", 1),
+        ]
+        of_draft, of_judge = ledger.times()
+        assert (of_draft.stage, of_draft.replies, of_judge.stage) == ("draft", 3, "judge")
+        assert 0.05 / 3 <= of_draft.seconds < 20
+
+
+def amendment(*arguments: object, code: int = 0) -> str:
+    """What a command on the ledger prints, called in this process; it must end with the code."""
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
+        ended = called("ledger", *arguments)
+    assert ended == code, printed.getvalue()
+    return printed.getvalue()
+
+
+def test_show_prints_what_was_spent_and_what_is_open(run: Path) -> None:
+    text = amendment("show", run)
+    assert "4 replies\n" in text
+    assert (
+        "draft judge-large api.example.test: 5 attempts, 3 replies, 150 tokens in (40 cached), 15 out, "
+        "0.3750 USD and 1 replies without a price, 1 rate\n"
+    ) in text
+    assert "2 calls without a reply: they may have been sent" in text
+    assert "batch 1 to judge-large: 1 requests, known there as batch_1" in text
+    assert "judge-large at api.example.test answered as judge\\x1b[2J, 2 replies" in text
+    told = json.loads(amendment("show", run / "ledger.sqlite", "--stage", "draft", "--json"))
+    assert [row["stage"] for row in told["spending"]] == ["draft"]
+    assert [row["request"] for row in told["open_attempts"]] == ["open"]
+
+
+def test_show_prints_one_request_in_plain_text(run: Path, tmp_path: Path) -> None:
+    text = amendment("show", run, "--request", "silent")
+    assert "\x1b" not in text
+    assert "\\x1b[31mred\\nline" in text
+    assert json.loads(amendment("show", run, "--request", "open", "--json"))["reply"] is None
+    assert "no request absent" in amendment("show", run, "--request", "absent", code=1)
+    for command in ("show", "verify"):
+        assert "no ledger here" in amendment(command, tmp_path, code=1)

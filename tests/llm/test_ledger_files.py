@@ -1,0 +1,419 @@
+"""Who may open a ledger, which files are one, what damage is found, what a kill and a full disk cost."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import random
+import shutil
+import sqlite3
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from amendment.errors import LedgerError
+from amendment.llm.ledger import Ledger
+from amendment.llm.ledger_reading import Reader
+from amendment.run.status import _is_at_work
+from tests.llm.ledger_calls import NOTHING, batch_call, begin, call, calls, damage, filled, raw_of
+from tests.llm.test_ledger import amendment
+
+ROOT = Path(__file__).resolve().parents[2]
+OPENERS: tuple[Callable[[Path], object], ...] = (Ledger, Reader, Ledger)  # the first one lets go of the lock
+
+
+def python(code: str, *arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", code, *map(str, arguments)]
+    return subprocess.run(
+        command, capture_output=True, text=True, check=False, cwd=ROOT, env={**os.environ, **environment}
+    )
+
+
+def test_one_process_at_a_time_works_in_a_folder_and_the_next_one_is_told_which(tmp_path: Path) -> None:
+    code = "import sys; from pathlib import Path; from amendment.llm import Ledger; Ledger(Path(sys.argv[1]))"
+    assert not _is_at_work(tmp_path)
+    with Ledger(tmp_path / "l"):
+        assert _is_at_work(tmp_path)
+        second = python(code, tmp_path / "l")
+    assert second.returncode == 1
+    assert f"another process (pid {os.getpid()}) is working here" in second.stderr
+    Ledger(tmp_path / "l").close()
+
+
+@pytest.mark.parametrize("schema", ["2", "99"])
+def test_a_ledger_of_another_version_names_the_version_that_reads_it(tmp_path: Path, schema: str) -> None:
+    path = filled(tmp_path / "l", 1)
+    change(path, f"UPDATE meta SET value = '{schema}' WHERE key = 'schema'")
+    change(path, "UPDATE meta SET value = '0.9' WHERE key = 'tool'")
+    for opener in OPENERS:
+        with pytest.raises(LedgerError, match=rf"ledger schema {schema}; this version reads .*amendment 0\.9"):
+            opener(path)
+
+
+@pytest.mark.parametrize("content", [b"", b"x", b"notes, long enough to be looked at as a database header would be"])
+def test_a_file_that_is_no_ledger_is_refused_and_left_alone(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "l"
+    path.write_bytes(content)
+    for opener in OPENERS:
+        with pytest.raises(LedgerError, match=r"not a ledger of amendment.*the next run begins anew"):
+            opener(path)
+    assert path.read_bytes() == content
+
+
+def test_a_database_of_another_program_is_refused_and_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "l"
+    change(path, "CREATE TABLE recipes (name TEXT)")
+    before = path.read_bytes()
+    for opener in OPENERS:
+        with pytest.raises(LedgerError, match="not a ledger of amendment"):
+            opener(path)
+    assert path.read_bytes() == before
+
+
+def test_what_is_no_file_is_not_replaced(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.sqlite"
+    path.symlink_to(tmp_path / "disk" / "ledger.sqlite")
+    with pytest.raises(LedgerError, match=r"a link to .*disk/ledger.sqlite, which is not there. Mount its disk"):
+        Ledger(path)
+    filled(tmp_path / "disk" / "ledger.sqlite", 1)  # mounted again
+    with Ledger(path) as ledger:
+        assert ledger.find("r0") == raw_of("r0")
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    for opener in OPENERS:
+        with pytest.raises(LedgerError, match="no ledger here"):
+            opener(folder)
+    with pytest.raises(LedgerError, match="no ledger here"):
+        Reader(tmp_path / "absent")
+
+
+def test_a_folder_that_cannot_be_written_is_refused_before_anything_is_spent(tmp_path: Path) -> None:
+    """As another user where the tests are run by root, whom no mode keeps out."""
+    (tmp_path / "file").write_text("")
+    with pytest.raises(LedgerError, match=r"cannot be written.*Choose another folder"):
+        Ledger(tmp_path / "file" / "run" / "ledger.sqlite")
+    with tempfile.TemporaryDirectory() as name:
+        Path(name).chmod(0o555)
+        code = (
+            "import os; from pathlib import Path; from amendment.llm import Ledger\n"
+            "if os.geteuid() == 0: os.seteuid(65534)\n"
+            "Ledger(Path(os.environ['PLACE']) / 'ledger.sqlite')"
+        )
+        assert "cannot be written (Permission denied). Choose another folder." in python(code, PLACE=name).stderr
+
+
+def test_a_journal_without_its_file_is_not_played_into_a_new_ledger(tmp_path: Path) -> None:
+    (tmp_path / "l-wal").write_bytes(b"journal")
+    with pytest.raises(LedgerError, match=r"l-wal: left of a ledger that is gone. Put l back, or move this file away"):
+        Ledger(tmp_path / "l")
+    assert (tmp_path / "l-wal").read_bytes() == b"journal"
+
+
+def left_by_a_kill(folder: Path) -> Path:
+    """A ledger whose rows are still in its journal."""
+    with tempfile.TemporaryDirectory() as other, Ledger(Path(other) / "l") as ledger:
+        asyncio.run(calls(ledger, ("a", "b")))
+        for name in ("l", "l-wal"):
+            shutil.copy(ledger.path.with_name(name), folder / name)
+    return folder / "l"
+
+
+def test_a_reader_sees_what_is_in_the_journal_and_changes_neither_file(tmp_path: Path) -> None:
+    """Nor does it checkpoint as the last one to close, which is what makes one writer enough with every SQLite."""
+    path = left_by_a_kill(tmp_path)
+    before = [(tmp_path / name).read_bytes() for name in ("l", "l-wal")]
+    for leave_no_trace in (False, True):
+        with Reader(path, leave_no_trace=leave_no_trace) as ledger:
+            assert ledger.find("a") == raw_of("a")
+            assert len(ledger) == 2
+            assert ledger.damage() == []
+            with pytest.raises(sqlite3.OperationalError, match="readonly"):
+                ledger._db.execute("DELETE FROM reply")
+    assert [(tmp_path / name).read_bytes() for name in ("l", "l-wal")] == before
+
+
+def test_a_reader_where_nobody_works_can_leave_no_trace(tmp_path: Path) -> None:
+    path = filled(tmp_path / "l", 2)
+    before = sorted(tmp_path.iterdir())
+    with Reader(path, leave_no_trace=True) as ledger:
+        assert len(ledger) == 2
+        assert sorted(tmp_path.iterdir()) == before
+
+
+def test_a_reader_in_another_process_follows_a_writer_and_stays_out_of_its_way(tmp_path: Path) -> None:
+    code = (
+        "import sys, time; from pathlib import Path; from amendment.llm import Reader\n"
+        "until, seen = time.monotonic() + 30, 0\n"
+        "while seen < 100 and time.monotonic() < until:\n"
+        "    with Reader(Path(sys.argv[1])) as ledger:\n"
+        "        assert len(ledger) >= seen\n"
+        "        seen = len(ledger)\n"
+        "        assert all(ledger.find(f'r{i}') for i in range(0, seen, 20))\n"
+        "print(seen)"
+    )
+
+    async def write(ledger: Ledger) -> None:
+        for i in range(100):
+            await call(ledger, f"r{i}", raw_of(f"r{i}"))
+
+    with Ledger(tmp_path / "l") as ledger:
+        command = [sys.executable, "-c", code, str(tmp_path / "l")]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT) as reader:
+            asyncio.run(write(ledger))
+            printed, _ = reader.communicate(timeout=60)
+    assert printed.strip() == "100"
+    assert damage(tmp_path / "l") == []
+
+
+COUNT = 40
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A closed ledger with replies r0 to r39, a long one, a fault and a batch."""
+
+    async def fill(ledger: Ledger) -> None:
+        await calls(ledger, (f"r{i}" for i in range(COUNT)))
+        await call(ledger, "long", b"l" * 9000)
+        ledger.fail(await begin(ledger, "f"), "rate", status=429)
+        await ledger.open_batch("shard", [batch_call("b")])
+
+    path = tmp_path_factory.mktemp("whole") / "ledger.sqlite"
+    with Ledger(path) as ledger:
+        asyncio.run(fill(ledger))
+    return path
+
+
+def right_or_refused(path: Path) -> bool:
+    """Whether the ledger opens, and then every reply is right; a wrong one or a missing one fails the test."""
+    try:
+        with Ledger(path) as ledger:
+            assert all(ledger.find(f"r{i}") == raw_of(f"r{i}") for i in range(COUNT))
+            assert ledger.find("long") == b"l" * 9000
+    except LedgerError:
+        return False
+    finally:
+        for file in path.parent.iterdir():
+            file.unlink()
+    return True
+
+
+@pytest.mark.parametrize("places", [60, pytest.param(2000, marks=pytest.mark.long)])
+def test_a_flipped_byte_is_refused_or_means_nothing(whole: Path, tmp_path: Path, places: int) -> None:
+    chance = random.Random(places)
+    path = tmp_path / "ledger.sqlite"
+    n_refused = 0
+    for _ in range(places):
+        content = bytearray(whole.read_bytes())
+        content[chance.randrange(len(content))] ^= chance.randrange(1, 256)
+        path.write_bytes(content)
+        n_refused += not right_or_refused(path)
+    assert n_refused > places // 10  # much of so small a file is empty space, in which a flip means nothing
+
+
+def test_a_file_that_was_cut_is_refused(whole: Path, tmp_path: Path) -> None:
+    content = whole.read_bytes()
+    for length in range(0, len(content), 4096):
+        (tmp_path / "ledger.sqlite").write_bytes(content[: length + length % 3])
+        assert not right_or_refused(tmp_path / "ledger.sqlite")
+
+
+def test_a_changed_reply_is_not_handed_out_and_verify_says_how_to_have_it_asked_for_again(tmp_path: Path) -> None:
+    path = filled(tmp_path / "ledger.sqlite", 3)
+    assert amendment("verify", tmp_path) == "3 replies, all as they were written\n"
+    change(path, "UPDATE reply SET raw = x'00' WHERE attempt = 2")
+    with Ledger(path) as ledger, pytest.raises(LedgerError, match="the reply of attempt 2 is not what was written"):
+        ledger.find("r1")
+    assert "1 places are damaged\n" in amendment("verify", tmp_path, code=1)
+    assert "attempt 2" in amendment("verify", tmp_path, "--json", code=1)
+    change(path, "DELETE FROM reply WHERE attempt = 2")
+    with Ledger(path) as ledger:
+        assert (ledger.find("r1"), ledger.find("r2")) == (None, raw_of("r2"))
+
+
+def recover(damaged: Path, saved: Path) -> int:
+    """What the error advises; the number of replies in the new file."""
+    subprocess.run(f"sqlite3 {damaged} .recover 2>/dev/null | sqlite3 {saved}", shell=True, check=False)
+    with contextlib.suppress(LedgerError), Reader(saved) as ledger:
+        return len(ledger)
+    return 0
+
+
+def test_what_sqlite_recovers_of_a_damaged_ledger_goes_on_as_a_ledger(whole: Path, tmp_path: Path) -> None:
+    content = bytearray(whole.read_bytes())
+    page = content.index(b"reply to r7") // 4096
+    content[4096 * page : 4096 * page + 8] = bytes(8)
+    (tmp_path / "damaged").write_bytes(content)
+    with pytest.raises(LedgerError, match=r"sqlite3 .*damaged .recover \| sqlite3 saved.sqlite"):
+        Ledger(tmp_path / "damaged")
+    if not recover(whole, tmp_path / "probe.sqlite"):
+        pytest.skip("sqlite3 is absent, or built without .recover, as Debian's is")
+    assert recover(tmp_path / "damaged", tmp_path / "saved.sqlite") >= COUNT // 2
+    with Ledger(tmp_path / "saved.sqlite") as ledger:
+        replies = [ledger.find(f"r{i}") for i in range(COUNT)]
+        assert all(reply in (None, raw_of(f"r{i}")) for i, reply in enumerate(replies))
+        assert ledger.find("long") == b"l" * 9000
+        asyncio.run(calls(ledger, ("more",)))
+
+
+def change(path: Path, sql: str) -> None:
+    with contextlib.closing(sqlite3.connect(path)) as db, db:
+        db.execute(sql)
+
+
+WRITER = """
+import asyncio, itertools, sys
+from pathlib import Path
+from amendment.llm import Ledger
+from tests.llm.ledger_calls import begin, NOTHING, raw_of, batch_call
+
+async def one(ledger, name):
+    attempt = await begin(ledger, name)
+    print("begun", name, flush=True)
+    await ledger.commit(attempt, raw_of(name), NOTHING)
+    print("replied", name, flush=True)
+
+async def work(ledger, first):
+    for i in itertools.count(first, 8):
+        await asyncio.gather(*(one(ledger, f"r{j}") for j in range(i, i + 8)))
+        await ledger.open_batch(f"shard{i}", [batch_call(f"b{i}")])
+        print("batch", f"shard{i}", flush=True)
+
+with Ledger(Path(sys.argv[1])) as ledger:
+    asyncio.run(work(ledger, int(sys.argv[2])))
+"""
+
+
+@pytest.mark.parametrize("kills", [4, pytest.param(100, marks=pytest.mark.long)])
+def test_whatever_was_acknowledged_survives_kills(tmp_path: Path, kills: int) -> None:
+    chance = random.Random(kills)
+    path = tmp_path / "ledger.sqlite"
+    acknowledged: list[list[str]] = []
+    for kill in range(kills):
+        command = [sys.executable, "-c", WRITER, str(path), str(kill * 100_000)]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT) as writer:
+            assert writer.stdout is not None
+            lines = [writer.stdout.readline() for _ in range(chance.randint(1, 120))]
+            writer.kill()
+            lines += [line for line in writer.stdout if line.endswith("\n")]
+        acknowledged += [line.split() for line in lines]
+        assert damage(path) == []
+    with Ledger(path) as ledger:
+        shards = {batch.shard for batch in ledger.batches()}
+        begun = {attempt.request for attempt in ledger.open_attempts()}
+        for what, name in acknowledged:
+            if what == "batch":
+                assert name in shards
+            else:
+                reply = ledger.find(name)
+                assert reply == raw_of(name) or (what == "begun" and reply is None and name in begun)
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of two megabytes."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(disk)]
+    if subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("A FULL DISK IS NOT TESTED HERE: mounting a small one needs root")
+    try:
+        yield disk
+    finally:
+        subprocess.run(["umount", "-l", str(disk)], check=True)
+
+
+def fill_up(disk: Path, leave: int = 0) -> None:
+    """A file that takes all the room there is, but for so many bytes."""
+    free = os.statvfs(disk)
+    (disk / "ballast").write_bytes(bytes(max(0, free.f_bavail * free.f_bsize - leave)))
+
+
+def test_a_full_disk_costs_the_replies_of_the_calls_in_flight_and_says_so(small_disk: Path) -> None:
+    path = small_disk / "ledger.sqlite"
+    ledger = Ledger(path, least_free=0)
+
+    async def scenario() -> None:
+        await call(ledger, "before", b"kept")
+        attempts = [await begin(ledger, f"r{i}") for i in range(40)]
+        fill_up(small_disk)
+        ended = await asyncio.gather(
+            *(ledger.commit(attempt, b"x" * 90_000, NOTHING) for attempt in attempts), return_exceptions=True
+        )
+        assert all(isinstance(end, LedgerError) and f"{small_disk}: the disk is full" in str(end) for end in ended)
+        with pytest.raises(LedgerError, match="the disk is full"):
+            await begin(ledger, "more")
+
+    asyncio.run(scenario())
+    with pytest.raises(LedgerError, match=r"the disk is full\. Free space"):
+        ledger.close()
+    (small_disk / "ballast").unlink()
+    with Ledger(path, least_free=0) as again:
+        assert again.damage() == []
+        assert again.find("before") == b"kept"
+        assert {attempt.request for attempt in again.open_attempts()} == {f"r{i}" for i in range(40)}
+
+
+async def until_full(ledger: Ledger, acknowledged: list[str]) -> None:
+    for i in range(2000):
+        try:
+            await call(ledger, f"r{i}", raw_of(f"r{i}") * 50)
+        except LedgerError:
+            return
+        acknowledged.append(f"r{i}")
+    raise AssertionError("the disk was never full")
+
+
+def test_at_whatever_byte_the_disk_is_full_what_was_acknowledged_stands(small_disk: Path) -> None:
+    for leave in range(0, 160_000, 16384):
+        path = small_disk / f"run{leave}" / "ledger.sqlite"
+        fill_up(small_disk, leave)
+        acknowledged: list[str] = []
+        with contextlib.suppress(LedgerError), Ledger(path, least_free=0) as ledger:
+            asyncio.run(until_full(ledger, acknowledged))
+        (small_disk / "ballast").unlink(missing_ok=True)
+        if acknowledged:
+            with Ledger(path, least_free=0) as ledger:
+                assert all(ledger.find(name) == raw_of(name) * 50 for name in acknowledged)
+        shutil.rmtree(path.parent, ignore_errors=True)
+
+
+FILE_LIMIT = """
+import asyncio, contextlib, resource, sys
+from pathlib import Path
+from amendment.errors import LedgerError
+from amendment.llm import Ledger
+from tests.llm.ledger_calls import raw_of
+from tests.llm.test_ledger_files import until_full
+for limit in range(0, 200_000, 18_432):
+    path, acknowledged = Path(sys.argv[1]) / str(limit) / "ledger.sqlite", []
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
+    with contextlib.suppress(LedgerError), Ledger(path) as ledger:
+        asyncio.run(until_full(ledger, acknowledged))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    if acknowledged:
+        with Ledger(path) as ledger:
+            assert all(ledger.find(name) == raw_of(name) * 50 for name in acknowledged)
+    print(limit, len(acknowledged))
+"""
+
+
+def test_at_whatever_length_a_file_may_grow_no_more_what_was_acknowledged_stands(tmp_path: Path) -> None:
+    """The system's limit on the length of a file makes any write beyond it fail, for any user."""
+    done = python(FILE_LIMIT, tmp_path)
+    assert done.returncode == 0, done.stderr
+    counts = [int(line.split()[1]) for line in done.stdout.splitlines()]
+    assert counts[0] == 0
+    assert counts[-1] > 5
+
+
+def test_nothing_is_begun_on_a_disk_that_is_nearly_full(tmp_path: Path) -> None:
+    with Ledger(tmp_path / "l", least_free=2**60) as ledger:
+        with pytest.raises(LedgerError, match=r"\d+ MB are free, a run needs \d+ MB"):
+            asyncio.run(calls(ledger, ("r",)))
+        assert ledger.spending() == []
