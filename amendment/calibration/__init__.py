@@ -18,17 +18,8 @@ from amendment.calibration.calibrating import LabelledItem, calibrate, calibrati
 from amendment.calibration.drawing import LEAST_UNIFORM, Sample, SampleSettings, draw_sample
 from amendment.calibration.flips import clamped, expected_flip_rate, flip_rows
 from amendment.calibration.gate import GateLimits, unreadable_gate, worst
-from amendment.calibration.label_plan import (
-    PLANNED_LABELS,
-    Design,
-    LabelPlan,
-    PlanAssumptions,
-    PlanRow,
-    design_of,
-    label_plan,
-)
+from amendment.calibration.label_plan import LabelPlan, label_plan
 from amendment.calibration.labels import LABEL_SOURCE, Label, alike_names, is_kept_name, tidy_name, verdict_of
-from amendment.calibration.plan_text import own_lines, plan_lines
 from amendment.calibration.queue import labels_missing
 from amendment.calibration.reliability import hard_line, reliability_svg
 from amendment.calibration.samples import PLAIN_QUESTION, AskedOf, LabelQuestion, PrincipleText, Purpose, SampledItem
@@ -44,10 +35,8 @@ __all__ = [
     "LEAST_UNIFORM",
     "NEUTRAL",
     "PLAIN_QUESTION",
-    "PLANNED_LABELS",
     "Answer",
     "AskedOf",
-    "Design",
     "Exported",
     "ExportedP",
     "GateLimits",
@@ -57,8 +46,6 @@ __all__ = [
     "LabelledItem",
     "LabelledRow",
     "Labels",
-    "PlanAssumptions",
-    "PlanRow",
     "PrincipleRecord",
     "PrincipleText",
     "Purpose",
@@ -76,7 +63,6 @@ __all__ = [
     "calibrate",
     "calibration_refused",
     "clamped",
-    "design_of",
     "draw_sample",
     "expected_flip_rate",
     "flip_rows",
@@ -89,8 +75,6 @@ __all__ = [
     "labelled_items",
     "labels_missing",
     "likeness",
-    "own_lines",
-    "plan_lines",
     "preview_lines",
     "principle_records",
     "propose",

@@ -237,7 +237,9 @@ def spot_checks(draw: st.DrawFn) -> SpotCheck:
     questions = draw(st.lists(asked(), min_size=1, max_size=3, unique_by=lambda one: one.comparison_id))
     keys = st.tuples(st.integers(0, len(questions) - 1), st.sampled_from([*PSEUDONYMS]), st.integers(0, 1))
     chosen = draw(st.lists(keys, min_size=1, max_size=6, unique=True))
-    return SpotCheck(questions, [draw(labelled(questions[i], *key, n)) for n, (i, *key) in enumerate(chosen)])
+    return SpotCheck(
+        questions, [draw(labelled(questions[i], name, showing, n)) for n, (i, name, showing) in enumerate(chosen)]
+    )
 
 
 def through_a_file(text: str, name: LabelFormat) -> list[Any]:

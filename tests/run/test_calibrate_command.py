@@ -139,7 +139,6 @@ def test_what_cannot_be_calibrated_says_what_to_do(
     broken.mkdir()
     (broken / "run.yaml").write_text("name: [")
     wrong = [
-        ([], "name a run's folder, such as runs/NAME; or --plan"),
         ([str(tmp_path / "nowhere")], "not a run's folder (no run.yaml)"),
         ([str(tmp_path / "empty")], "not a run's folder (no run.yaml)"),
         ([str(waiting / "run.yaml")], "not a run's folder"),
