@@ -15,7 +15,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from amendment.fence import read_fenced
 from amendment.hashing import content_id
-from amendment.llm._openai_format import without_none
+from amendment.llm.replies import without_none
 
 __all__ = ["Question", "said_in"]
 

@@ -23,11 +23,11 @@ from transformers.utils import logging as library_logging
 
 from amendment.errors import ConfigError, DataError, Rejected
 from amendment.hashing import HASH_PREFIX
-from amendment.llm._http import clean, clean_tree
 from amendment.llm.generation import Drawing, choose, end_tokens, sample, text_of
 from amendment.llm.opening import folder_of, folder_problems, is_folder
 from amendment.llm.provider import Meter, Sent, meter_plain, read_plain, write_plain
 from amendment.llm.rendering import Parts, Renderer, Sampled, read_answer
+from amendment.llm.replies import clean, clean_tree
 from amendment.llm.requests import Reply, Request
 from amendment.llm.specs import LocalSpec
 from amendment.llm.weights import SAFE_LOADING, unreachable

@@ -26,6 +26,9 @@ from amendment.llm.weights import weights_problem
 __all__ = ["check_model", "folder_of", "folder_problems", "is_folder", "open_model", "open_provider", "shown_name"]
 
 Spec = OpenAISpec | AnthropicSpec | LocalSpec | SimulatedSpec
+BATCH_WINDOW = 12_500
+"""How many calls at once a model is said to take in batches: by the window's usual factor of four, 50,000 items are on
+their way together, which is one full batch of OpenAI's."""
 
 
 def check_model(spec: Spec, environ: Mapping[str, str] = os.environ) -> list[str]:
@@ -64,10 +67,10 @@ def _open_hosted(spec: OpenAISpec | AnthropicSpec, environ: Mapping[str, str], t
         trust.check(spec.api_key_env, spec.base_url)
     key = environ[spec.api_key_env] if spec.api_key_env else None
     if isinstance(spec, OpenAISpec):
-        from amendment.llm._openai import open_openai
+        from amendment.llm.openai import open_openai
 
         return open_openai(spec, key)
-    from amendment.llm._anthropic import open_anthropic
+    from amendment.llm.anthropic import open_anthropic
 
     return open_anthropic(spec, key)
 
@@ -85,7 +88,7 @@ def open_model(
 ) -> Model:
     """The model of an entry under its short name, asked through `calls`. Raises what `open_provider` raises."""
     provider = open_provider(spec, environ, trust=trust)
-    carrier, at_once = _carrier(spec, provider, calls, environ, price=price, order=order)
+    carrier, at_once = _carrier(spec, provider, calls, price=price, order=order)
     return Model(
         name=name,
         model=shown_name(spec),
@@ -98,14 +101,17 @@ def open_model(
     )
 
 
-def _carrier(
-    spec: Spec, provider: Provider, calls: Calls, environ: Mapping[str, str], *, price: Price | None, order: Order
-) -> tuple[Carrier, int]:
+def _carrier(spec: Spec, provider: Provider, calls: Calls, *, price: Price | None, order: Order) -> tuple[Carrier, int]:
     """What brings requests to the provider, and how many it can have on their way at once."""
     if isinstance(spec, HostedSpec) and spec.mode == "batch":
-        from amendment.llm._batch_services import BATCH_WINDOW, batching_for
+        from amendment.llm.batch_vendors import batch_service
+        from amendment.llm.batching import Batching
+        from amendment.llm.hosted import HostedProvider
 
-        return batching_for(spec, provider, calls, price=price, environ=environ), BATCH_WINDOW
+        assert isinstance(provider, HostedProvider)
+        service, ledger, budget = batch_service(provider), calls.ledger, calls.budget
+        batching = Batching(provider, service, ledger, budget, price, notice=calls.notice, max_wait=calls.max_wait)
+        return batching, BATCH_WINDOW
     endpoint = calls.endpoint(provider.host, shown_name(spec), _limits(spec), order=order)
     return Online(provider, endpoint, calls.ledger, calls.budget, price), endpoint.window
 

@@ -8,9 +8,9 @@ alone, and without a seed equal questions have equal answers.
 
 from __future__ import annotations
 
-from amendment.llm._openai_format import body_for
 from amendment.llm._question import Question
 from amendment.llm._scenes import answer
+from amendment.llm.openai import chat_body
 from amendment.llm.provider import Meter, Sent, meter_plain, read_plain, write_plain
 from amendment.llm.requests import Reply, Request
 from amendment.llm.specs import OpenAISpec
@@ -35,7 +35,7 @@ class SimulatedProvider:
 
     async def send(self, request: Request) -> Sent:
         """The reply as compact JSON: text, finish reason, counts of words, log-probabilities if asked for."""
-        said = answer(Question.model_validate(body_for(request, _WIRE)), self.persona)
+        said = answer(Question.model_validate(chat_body(request, _WIRE)), self.persona)
         logprobs = said.logprobs
         raw = write_plain(
             said.text,

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from amendment.llm import batch_following as following
-from amendment.llm._batch_http import BatchHttp
 from amendment.llm.batch_following import Follower
+from amendment.llm.batch_vendors import OpenAIBatches, VendorBatches
 from amendment.llm.ledger import Ledger
 from tests.vendors.batched import ask_batched
 
@@ -23,10 +23,10 @@ PROTOCOLS = ("chat", "messages")
 N_QUESTIONS = 5
 STEPS: dict[str, tuple[type, str, int, bool]] = {
     "written down": (Ledger, "open_batch", 1, True),
-    "before the file": (BatchHttp, "upload", 1, False),
-    "uploaded": (BatchHttp, "upload", 1, True),
-    "before it is made": (BatchHttp, "make", 1, False),
-    "made": (BatchHttp, "make", 1, True),
+    "before the file": (OpenAIBatches, "upload", 1, False),
+    "uploaded": (OpenAIBatches, "upload", 1, True),
+    "before it is made": (VendorBatches, "make", 1, False),
+    "made": (VendorBatches, "make", 1, True),
     "named": (Ledger, "name_batch", 1, True),
     "ended": (Follower, "_read", 1, False),
     "half read": (Follower, "_take", 3, True),
@@ -78,9 +78,8 @@ def die(origin: str, folder: Path, protocol: str, step: str) -> None:
 
 def main(origin: str, folder: Path, steps: list[str]) -> int:
     """One death after another; how many did not come about."""
-    for vendor in ("_openai", "_anthropic"):  # loaded when first asked for, which each child would do for itself
-        import_module(f"amendment.llm.{vendor}")
-        import_module(f"amendment.llm.{vendor}_batches")
+    for vendor in ("openai", "anthropic"):  # loaded when first asked for, which each child would do for itself
+        import_module(vendor)
     missed = 0
     for protocol in PROTOCOLS:
         for step in steps:

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from amendment.errors import AmendmentError, BudgetReached, CredentialsError, Paused, Rejected
-from amendment.llm import _anthropic_batches, _openai_batches, batch_following
+from amendment.llm import batch_following, batch_vendors
 from amendment.llm.batch_service import BatchLimits
 from amendment.llm.budget import Budget
 from amendment.llm.client import Calls
@@ -88,8 +88,8 @@ def test_more_requests_than_a_batch_may_hold_go_out_in_several(
     server: FaultServer, protocol: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     vendor = BatchVendor(server)
-    for module, name in ((_openai_batches, "OpenAIBatches"), (_anthropic_batches, "AnthropicBatches")):
-        monkeypatch.setattr(getattr(module, name), "limits", BatchLimits(lines=5, bytes=10**6))
+    for name in ("OpenAIBatches", "AnthropicBatches"):
+        monkeypatch.setattr(getattr(batch_vendors, name), "limits", BatchLimits(lines=5, bytes=10**6))
     asked = ask_batched(server, protocol, QUESTIONS)
     assert texts(asked.found) == online(protocol)
     assert sorted(len(made.lines) for made in vendor.made.values()) == [2, 5, 5]
@@ -99,7 +99,7 @@ def test_no_batch_is_larger_in_bytes_than_the_vendor_takes(
     server: FaultServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     vendor = BatchVendor(server)
-    monkeypatch.setattr(_anthropic_batches.AnthropicBatches, "limits", BatchLimits(lines=100, bytes=600))
+    monkeypatch.setattr(batch_vendors.AnthropicBatches, "limits", BatchLimits(lines=100, bytes=600))
     long = "x" * 600
     asked = ask_batched(server, "messages", [*QUESTIONS, long])
     assert isinstance(asked.found[-1], Rejected)
@@ -186,8 +186,8 @@ LONG = [pytest.param(seed, marks=pytest.mark.long) for seed in range(2, 12)]
 def test_batches_of_one_size_are_told_apart_however_many_are_in_doubt(
     server: FaultServer, protocol: str, seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module, name in ((_openai_batches, "OpenAIBatches"), (_anthropic_batches, "AnthropicBatches")):
-        monkeypatch.setattr(getattr(module, name), "limits", BatchLimits(lines=2, bytes=10**6))
+    for name in ("OpenAIBatches", "AnthropicBatches"):
+        monkeypatch.setattr(getattr(batch_vendors, name), "limits", BatchLimits(lines=2, bytes=10**6))
     luck = random.Random(seed)
     troubles = [status(500), Fault("reset", on_wire="reset"), Fault("cut", on_wire="cut")]
     server.plan = lambda _: luck.choice(troubles) if luck.random() < 0.3 else None

@@ -9,12 +9,12 @@ from pathlib import Path
 from pydantic import TypeAdapter
 
 from amendment.errors import AmendmentError
-from amendment.llm._batch_services import open_batch_service
-from amendment.llm._hosted import HostedProvider
+from amendment.llm.batch_vendors import batch_service
 from amendment.llm.batching import Batching, Tempo
 from amendment.llm.budget import Budget
 from amendment.llm.client import Calls
 from amendment.llm.concurrency import flow
+from amendment.llm.hosted import HostedProvider
 from amendment.llm.ledger import Ledger
 from amendment.llm.model import Model
 from amendment.llm.opening import open_provider
@@ -56,7 +56,7 @@ def batched_model(
     spec = _SPEC.validate_python(entry(server, protocol, mode="batch", **fields))
     provider = open_provider(spec, {})
     assert isinstance(provider, HostedProvider)
-    service = open_batch_service(spec, provider, {})
+    service = batch_service(provider)
     carrier = Batching(
         provider,
         service,

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from amendment.errors import Rejected, Transient
-from amendment.llm._anthropic_format import body_for, read_reply
+from amendment.llm.anthropic import body_for, read_reply
 from amendment.llm.requests import Reply, Request, Usage
 from amendment.records import Message, ToolCall, user
 

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from amendment.errors import Transient
-from amendment.llm._openai_format import body_for, read_reply
+from amendment.llm.openai import chat_body, read_reply
 from amendment.llm.requests import Reply, Request
 from amendment.llm.specs import OpenAISpec
 from amendment.records import Message, ToolCall
@@ -37,36 +37,36 @@ def read_choices(first: Any, labels: tuple[str, ...] = ("A", "B")) -> dict[str, 
 
 
 def test_only_what_is_set_is_sent(question: Ask) -> None:
-    assert body_for(question("Hi"), OTHER) == {"model": "m", "messages": [{"role": "user", "content": "Hi"}]}
+    assert chat_body(question("Hi"), OTHER) == {"model": "m", "messages": [{"role": "user", "content": "Hi"}]}
 
 
 def test_settings_go_by_the_protocols_names(question: Ask) -> None:
     sampling = {"temperature": 0.5, "top_p": 0.9, "max_tokens": 20, "stop": ("\n",), "seed": 7}
-    body = body_for(question(sampling=sampling, tools=({"type": "function"},)), OTHER)
+    body = chat_body(question(sampling=sampling, tools=({"type": "function"},)), OTHER)
     assert body["temperature"] == 0.5
     assert body["top_p"] == 0.9
     assert body["max_tokens"] == 20
     assert body["stop"] == ["\n"]
     assert body["seed"] == 7
     assert body["tools"] == [{"type": "function"}]
-    assert body_for(question(sampling=sampling), VENDOR)["max_completion_tokens"] == 20
+    assert chat_body(question(sampling=sampling), VENDOR)["max_completion_tokens"] == 20
 
 
 def test_repeated_draws_have_seeds_of_their_own(question: Ask) -> None:
-    seeds = [body_for(question(sampling={"seed": 7}, sample=sample), OTHER)["seed"] for sample in range(3)]
+    seeds = [chat_body(question(sampling={"seed": 7}, sample=sample), OTHER)["seed"] for sample in range(3)]
     assert seeds == [7, 8, 9]
 
 
 def test_template_settings_go_to_servers_that_render_templates(question: Ask) -> None:
     request = question(chat_template_kwargs={"enable_thinking": False})
-    assert body_for(request, OTHER)["chat_template_kwargs"] == {"enable_thinking": False}
-    assert "chat_template_kwargs" not in body_for(request, VENDOR)
+    assert chat_body(request, OTHER)["chat_template_kwargs"] == {"enable_thinking": False}
+    assert "chat_template_kwargs" not in chat_body(request, VENDOR)
 
 
 def test_earlier_thinking_is_never_sent(question: Ask) -> None:
     earlier = Message(role="assistant", content="So.", thinking="canary")
     request = question(messages=(*question().messages, earlier))
-    assert "canary" not in json.dumps(body_for(request, OTHER))
+    assert "canary" not in json.dumps(chat_body(request, OTHER))
 
 
 def test_tool_calls_and_their_results_travel_in_the_protocols_shape(question: Ask) -> None:
@@ -75,7 +75,7 @@ def test_tool_calls_and_their_results_travel_in_the_protocols_shape(question: As
         Message(role="assistant", tool_calls=(call,)),
         Message(role="tool", content="seen", name="look", tool_call_id="c1"),
     )
-    sent = body_for(question(messages=messages), OTHER)["messages"]
+    sent = chat_body(question(messages=messages), OTHER)["messages"]
     function = {"name": "look", "arguments": '{"at": "ü"}'}
     assert sent == [
         {"role": "assistant", "content": None, "tool_calls": [{"id": "c1", "type": "function", "function": function}]},
@@ -84,9 +84,9 @@ def test_tool_calls_and_their_results_travel_in_the_protocols_shape(question: As
 
 
 def test_a_label_question_asks_for_one_token_and_its_probabilities(question: Ask) -> None:
-    body = body_for(question(choices=("A", "B")), OTHER)
+    body = chat_body(question(choices=("A", "B")), OTHER)
     assert (body["max_tokens"], body["logprobs"], body["top_logprobs"]) == (1, True, 20)
-    longer = body_for(question(choices=("A", "B"), sampling={"max_tokens": 400}), OTHER)
+    longer = chat_body(question(choices=("A", "B"), sampling={"max_tokens": 400}), OTHER)
     assert longer["max_tokens"] == 400  # a thinking model needs room before its first word
 
 
@@ -266,7 +266,7 @@ def test_no_body_raises_anything_but_transient(message: Any, logprobs: Any) -> N
 
 def test_a_schema_is_asked_for_strictly(question: Ask) -> None:
     schema = {"type": "object", "properties": {"a": {"type": "string"}}}
-    body = body_for(question(answer_schema=schema), VENDOR)
+    body = chat_body(question(answer_schema=schema), VENDOR)
     assert body["response_format"] == {
         "type": "json_schema",
         "json_schema": {"name": "answer", "schema": schema, "strict": True},
@@ -274,7 +274,7 @@ def test_a_schema_is_asked_for_strictly(question: Ask) -> None:
 
 
 def test_effort_goes_by_the_protocols_name(question: Ask) -> None:
-    assert body_for(question(sampling={"effort": "low"}), VENDOR)["reasoning_effort"] == "low"
+    assert chat_body(question(sampling={"effort": "low"}), VENDOR)["reasoning_effort"] == "low"
 
 
 @pytest.mark.parametrize(

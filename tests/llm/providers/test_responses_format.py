@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from amendment.errors import Transient
-from amendment.llm._responses_format import body_for, read_reply
+from amendment.llm.openai import read_reply, responses_body
 from amendment.llm.requests import Reply, Request, Usage
 from amendment.records import Message, ToolCall, user
 
@@ -34,12 +34,16 @@ def text(said: str, **more: Any) -> dict[str, Any]:
 
 
 def test_the_least_body_leaves_nothing_at_the_server(question: Ask) -> None:
-    assert body_for(question("Hi")) == {"model": "m", "input": [{"role": "user", "content": "Hi"}], "store": False}
+    assert responses_body(question("Hi")) == {
+        "model": "m",
+        "input": [{"role": "user", "content": "Hi"}],
+        "store": False,
+    }
 
 
 def test_settings_go_by_the_protocols_names(question: Ask) -> None:
     sampling = {"temperature": 0.5, "top_p": 0.9, "max_tokens": 20, "stop": ("\n",), "seed": 7}
-    body = body_for(question(sampling=sampling))
+    body = responses_body(question(sampling=sampling))
     assert (body["temperature"], body["top_p"], body["max_output_tokens"]) == (0.5, 0.9, 20)
     assert not body.keys() & {"seed", "stop", "max_tokens"}
 
@@ -51,7 +55,7 @@ def test_system_texts_before_the_conversation_are_instructions_and_later_ones_tu
         *user("Hi"),
         Message(role="system", content="Be quick."),
     )
-    body = body_for(question(messages=messages))
+    body = responses_body(question(messages=messages))
     assert body["instructions"] == "Be kind.\n\nBe short."
     assert body["input"] == [{"role": "user", "content": "Hi"}, {"role": "system", "content": "Be quick."}]
 
@@ -65,7 +69,7 @@ def test_tools_their_calls_and_results_take_the_protocols_shape(question: Ask) -
         Message(role="assistant", content="One moment.", thinking="canary", tool_calls=(call,)),
         Message(role="tool", content="Found.", tool_call_id="c1"),
     )
-    body = body_for(question(messages=messages, tools=(tool,)))
+    body = responses_body(question(messages=messages, tools=(tool,)))
     assert body["tools"] == [{"type": "function", "name": "look", "description": "Look.", "parameters": schema}]
     assert body["input"][1:] == [
         {"role": "assistant", "content": "One moment."},
@@ -76,7 +80,7 @@ def test_tools_their_calls_and_results_take_the_protocols_shape(question: Ask) -
 
 def test_parts_take_the_protocols_names(question: Ask) -> None:
     parts = ({"type": "text", "text": "See."}, {"type": "image_url", "image_url": {"url": "data:image/png;base64,AA"}})
-    body = body_for(question(messages=(Message(role="user", content=parts),)))
+    body = responses_body(question(messages=(Message(role="user", content=parts),)))
     assert body["input"][0]["content"] == [
         {"type": "input_text", "text": "See."},
         {"type": "input_image", "image_url": "data:image/png;base64,AA"},
@@ -85,12 +89,12 @@ def test_parts_take_the_protocols_names(question: Ask) -> None:
 
 def test_a_schema_is_asked_for_strictly(question: Ask) -> None:
     schema = {"type": "object", "properties": {"a": {"type": "string"}}}
-    body = body_for(question(answer_schema=schema))
+    body = responses_body(question(answer_schema=schema))
     assert body["text"]["format"] == {"type": "json_schema", "name": "answer", "schema": schema, "strict": True}
 
 
 def test_label_probabilities_are_asked_for_with_the_least_limit_that_is_taken(question: Ask) -> None:
-    body = body_for(question(choices=("A", "B"), sampling={"max_tokens": 1}))
+    body = responses_body(question(choices=("A", "B"), sampling={"max_tokens": 1}))
     assert body["max_output_tokens"] == 16
     assert (body["include"], body["top_logprobs"]) == (["message.output_text.logprobs"], 20)
 
@@ -197,4 +201,4 @@ def test_any_body_is_read_or_asked_again(value: Any, choices: tuple[str, ...] | 
 
 
 def test_effort_goes_by_the_protocols_name(question: Ask) -> None:
-    assert body_for(question(sampling={"effort": "minimal"}))["reasoning"] == {"effort": "minimal"}
+    assert responses_body(question(sampling={"effort": "minimal"}))["reasoning"] == {"effort": "minimal"}

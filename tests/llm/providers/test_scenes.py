@@ -10,13 +10,13 @@ import pytest
 from amendment.constitutions import Constitution, load_constitution, shipped
 from amendment.critique import ChainSettings, run_chain
 from amendment.fence import read_fenced
-from amendment.llm._openai_format import body_for
 from amendment.llm._question import Question
 from amendment.llm._scene import principles_in
 from amendment.llm._scenes import role_of
 from amendment.llm.client import Calls
 from amendment.llm.ledger import Ledger
 from amendment.llm.model import Model
+from amendment.llm.openai import chat_body
 from amendment.llm.provider import Sent
 from amendment.llm.requests import Reply, Request
 from amendment.llm.simulated import SimulatedProvider
@@ -50,7 +50,7 @@ class Overheard(SimulatedProvider):
 
 
 def text_seen(request: Request) -> str:
-    return Question.model_validate(body_for(request, WIRE)).asked
+    return Question.model_validate(chat_body(request, WIRE)).asked
 
 
 def model(provider: Overheard, ledger: Ledger) -> Model:

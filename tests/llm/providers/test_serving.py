@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 
 from amendment.fence import fence
 from amendment.llm._loopback import LONGEST_BODY, LONGEST_HEAD, Asked, Replied
-from amendment.llm._openai_format import body_for, read_reply
+from amendment.llm.openai import chat_body, read_reply
 from amendment.llm.opening import shown_name
 from amendment.llm.requests import Request
 from amendment.llm.serving import World, model_entries
@@ -76,7 +76,7 @@ def test_any_question_has_one_answer_inside_this_process_and_over_the_wire(
     )
     provider = SimulatedProvider(SPEC.persona())
     inside = provider.read(asyncio.run(provider.send(request)).raw, request)
-    replied = complete(body_for(request, WIRE))
+    replied = complete(chat_body(request, WIRE))
     assert replied.status == 200
     outside = read_reply(replied.body, request)
     assert outside.model_copy(update={"model": None}) == inside

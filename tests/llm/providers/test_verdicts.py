@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from amendment.constitutions import load_constitution
 from amendment.fence import fence
 from amendment.llm._loopback import Asked
-from amendment.llm._openai_format import body_for, read_reply
+from amendment.llm.openai import chat_body, read_reply
 from amendment.llm.opening import shown_name
 from amendment.llm.requests import Reply, Request
 from amendment.llm.serving import World
@@ -180,7 +180,7 @@ def test_every_protocol_is_answered_alike_in_this_process_and_over_the_wire(aske
     spec = SimulatedSpec(provider="simulated", position_bias=0.7)
     wire = OpenAISpec(provider="openai", model=shown_name(spec), base_url="http://127.0.0.1:1/v1")
     asked = asked.model_copy(update={"model": shown_name(spec)})
-    body = json.dumps(body_for(asked, wire)).encode()
+    body = json.dumps(chat_body(asked, wire)).encode()
     replied = World({"m": spec}).answer(Asked("POST", "/v1/chat/completions", body))
     assert replied.status == 200
     over, here = read_reply(replied.body, asked), reply(asked, spec.persona())

@@ -1,4 +1,4 @@
-"""Anthropic's messages protocol as pure functions: a request's body, and a reply read from its raw body.
+"""Anthropic's messages protocol: a request's body, and a reply read from its raw body. It has no label probabilities.
 
 Covered: system texts, tools, images, thinking and its budget, refusals, answers that keep a schema, marks for the
 prefix cache. Not sent: thinking of earlier turns, seeds, temperature and top_p, which the vendor's SDK no longer takes.
@@ -9,16 +9,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 from amendment.errors import Rejected, Transient
-from amendment.llm._http import body_of, clean
-from amendment.llm._openai_format import arguments_of, without_none
-from amendment.llm._usage import anthropic_usage, model_name
-from amendment.llm.requests import Reply, Request
-from amendment.records import FinishReason, Message, Sampling, ToolCall, text_of
+from amendment.llm.hosted import HostedProvider, Wire, sdk_options
+from amendment.llm.replies import arguments_of, body_of, clean, count_of, meter_by, model_name, without_none
+from amendment.llm.requests import Reply, Request, Usage
+from amendment.llm.specs import AnthropicSpec
+from amendment.records import FinishReason, Message, ToolCall, text_of
 
-__all__ = ["body_for", "read_reply"]
+__all__ = ["body_for", "open_anthropic", "read_reply", "usage_of"]
 
 _FINISH: dict[str, FinishReason] = {
     "end_turn": "stop",
@@ -29,12 +30,27 @@ _FINISH: dict[str, FinishReason] = {
     "refusal": "refusal",
 }
 _DATA_URL = re.compile(r"data:(?P<type>[\w/+.-]+);base64,(?P<data>.+)", re.DOTALL)
+_MARK = {"cache_control": {"type": "ephemeral"}}
+"""Up to here the prefix is worth keeping; the vendor takes four such marks, and there are three here at most."""
+_SYSTEM = ("system", "developer")
 
 Block = dict[str, Any]
 
 
-_MARK = {"cache_control": {"type": "ephemeral"}}
-"""Up to here the prefix is worth keeping; the vendor takes four such marks, and there are three here at most."""
+def open_anthropic(spec: AnthropicSpec, key: str | None) -> HostedProvider:
+    """A server that speaks Anthropic's messages protocol. Without a key, none of environment or profile is used."""
+    import anthropic
+
+    wire = Wire(
+        kind="anthropic",
+        path="/v1/messages",
+        sdk=anthropic,
+        body=partial(body_for, max_tokens=spec.max_tokens, cache=spec.cache),
+        read=read_reply,
+        meter=meter_by(usage_of),
+    )
+    options = sdk_options(anthropic, spec, key, ambient="ANTHROPIC_CUSTOM_HEADERS")
+    return HostedProvider(spec, key, anthropic.AsyncAnthropic(open_telemetry=False, **options), wire)
 
 
 def body_for(request: Request, max_tokens: int, *, cache: bool = False) -> dict[str, Any]:
@@ -45,42 +61,24 @@ def body_for(request: Request, max_tokens: int, *, cache: bool = False) -> dict[
     """
     if request.choices:
         raise Rejected(f"{request.host}: this protocol shows no label probabilities; use a verdict in words")
-    sampling = request.sampling
+    sampling, schema = request.sampling, request.answer_schema
+    thinking: Block | None = {"type": "adaptive", "display": "summarized"} if sampling.effort else None
+    if sampling.thinking_budget is not None:
+        thinking = {"type": "enabled", "budget_tokens": sampling.thinking_budget, "display": "summarized"}
+    system = "\n\n".join(text_of((message,)) for message in request.messages if message.role in _SYSTEM)
+    output = {"effort": sampling.effort, "format": schema and {"type": "json_schema", "schema": schema}}
     return without_none(
         {
             "model": request.model,
             "max_tokens": sampling.max_tokens or max_tokens,
-            "system": _system(request, cache=cache),
+            "system": [{"type": "text", "text": system, **_MARK}] if system and cache else system or None,
             "messages": _turns(request, cache=cache and request.shared > 0),
             "tools": [_tool(tool) for tool in request.tools] if request.tools else None,
             "stop_sequences": list(sampling.stop) if sampling.stop else None,
-            "thinking": _thinking(sampling),
-            "output_config": _output(request) or None,
+            "thinking": thinking,
+            "output_config": without_none(output) or None,
         }
     )
-
-
-def _thinking(sampling: Sampling) -> Block | None:
-    """Thinking within a budget, or as long as the model sees fit; shown, which is not every model's default."""
-    if sampling.thinking_budget is not None:
-        return {"type": "enabled", "budget_tokens": sampling.thinking_budget, "display": "summarized"}
-    return {"type": "adaptive", "display": "summarized"} if sampling.effort else None
-
-
-def _output(request: Request) -> Block:
-    """How much the model shall put into its answer, and the schema that this shall keep."""
-    schema = request.answer_schema
-    form = None if schema is None else {"type": "json_schema", "schema": schema}
-    return without_none({"effort": request.sampling.effort, "format": form})
-
-
-def _system(request: Request, *, cache: bool) -> str | list[Block] | None:
-    system = "\n\n".join(text_of((message,)) for message in request.messages if _is_system(message))
-    return [{"type": "text", "text": system, **_MARK}] if system and cache else system or None
-
-
-def _is_system(message: Message) -> bool:
-    return message.role in ("system", "developer")
 
 
 def _turns(request: Request, *, cache: bool) -> list[dict[str, Any]]:
@@ -88,7 +86,7 @@ def _turns(request: Request, *, cache: bool) -> list[dict[str, Any]]:
     turns: list[dict[str, Any]] = []
     last = request.messages[-1]
     for message in request.messages:
-        if _is_system(message):
+        if message.role in _SYSTEM:
             continue
         role = "assistant" if message.role == "assistant" else "user"
         blocks = list(_blocks(message, request.host, shared=request.shared if cache and message is last else 0))
@@ -102,7 +100,13 @@ def _turns(request: Request, *, cache: bool) -> list[dict[str, Any]]:
 
 
 def _blocks(message: Message, host: str, *, shared: int) -> Iterator[Block]:
-    parts = [_part(part, host) for part in _parts(message, shared)]
+    """The typed parts of a message, a text cut where what it shares ends; the protocol refuses empty texts."""
+    content = message.content
+    if isinstance(content, str):
+        content = ({"type": "text", "text": content},)
+        if shared and (text := content[0]["text"]):
+            content = ({"type": "text", "text": text[:shared], **_MARK}, {"type": "text", "text": text[shared:]})
+    parts = [_part(part, host) for part in content or () if part.get("type") != "text" or part.get("text")]
     if message.role == "tool":
         yield without_none({"type": "tool_result", "tool_use_id": message.tool_call_id, "content": parts or None})
         return
@@ -110,16 +114,6 @@ def _blocks(message: Message, host: str, *, shared: int) -> Iterator[Block]:
     for call in message.tool_calls or ():
         name, arguments = call.function.get("name"), arguments_of(call.function.get("arguments"))
         yield without_none({"type": "tool_use", "id": call.id, "name": name, "input": arguments})
-
-
-def _parts(message: Message, shared: int) -> list[Block]:
-    """The typed parts of a message, a text cut where what it shares ends; the protocol refuses empty texts."""
-    content = message.content
-    if isinstance(content, str) and shared:
-        begin, rest = content[:shared], content[shared:]
-        return [{"type": "text", "text": begin, **_MARK}, *([{"type": "text", "text": rest}] if rest else ())]
-    parts = [{"type": "text", "text": content}] if isinstance(content, str) else list(content or ())
-    return [part for part in parts if part.get("type") != "text" or part.get("text")]
 
 
 def _part(part: Block, host: str) -> Block:
@@ -152,7 +146,7 @@ def read_reply(raw: bytes, request: Request) -> Reply:
             messages=_completion(body["content"]),
             finish_reason=_FINISH.get(str(body.get("stop_reason")), "other"),
             model=model_name(body.get("model")),
-            usage=anthropic_usage(body.get("usage")),
+            usage=usage_of(body.get("usage")),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as fault:
         raise Transient(f"{request.host}: the reply has no completion that can be read", kind="unreadable") from fault
@@ -166,11 +160,24 @@ def _completion(blocks: list[Block]) -> tuple[Message, ...]:
         raise TypeError("content is not a list")
     content = clean("".join(block["text"] for block in blocks if block["type"] == "text"))
     thinking = clean("".join(block["thinking"] for block in blocks if block["type"] == "thinking"))
-    calls = tuple(_tool_call(block) for block in blocks if block["type"] == "tool_use")
+    calls = tuple(
+        ToolCall(id=block.get("id"), function={"name": block["name"], "arguments": block.get("input") or {}})
+        for block in blocks
+        if block["type"] == "tool_use"
+    )
     if not content and not thinking and not calls:
         return ()
     return (Message(role="assistant", content=content or None, thinking=thinking or None, tool_calls=calls or None),)
 
 
-def _tool_call(block: Block) -> ToolCall:
-    return ToolCall(id=block.get("id"), function={"name": block["name"], "arguments": block.get("input") or {}})
+def usage_of(usage: Any) -> Usage | None:
+    """Of a message: what the cache gave or took is counted beside the input there, and with it here."""
+    if not isinstance(usage, dict):
+        return None
+    fresh = count_of(usage.get("input_tokens"))
+    if fresh is None:
+        return None
+    cached = count_of(usage.get("cache_read_input_tokens")) or 0
+    kept = count_of(usage.get("cache_creation_input_tokens")) or 0
+    written = count_of(usage.get("output_tokens")) or 0
+    return Usage(input_tokens=fresh + cached + kept, output_tokens=written, cached_tokens=cached, written_tokens=kept)

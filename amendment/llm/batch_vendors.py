@@ -1,0 +1,362 @@
+"""The vendors' batch services: requests handed in together, results read as JSON lines.
+
+OpenAI's takes an uploaded file and gives two; a batch is found again by a name of ours in its metadata. Anthropic's
+takes requests inline and has no place for a name: a batch made since, with as many requests, is ours when its results
+name our requests, which shows only when it has ended. Covered: batches that failed, expired or were cancelled, whose
+paid lines are there all the same. Not covered: deleting files at OpenAI, which lets them go after thirty days.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Collection, Sequence
+from contextlib import aclosing
+from datetime import datetime
+from typing import Any, NamedTuple
+from urllib.parse import quote
+
+import httpx2
+
+from amendment.errors import CredentialsError, ProviderError, Rejected, Transient
+from amendment.llm.batch_service import BatchLimits, BatchLine, BatchService, BatchState, Found, LineOutcome
+from amendment.llm.hosted import HostedProvider, encoded, fault_of
+from amendment.llm.replies import body_of, shown
+from amendment.llm.requests import Request
+
+__all__ = ["AnthropicBatches", "OpenAIBatches", "VendorBatches", "batch_service"]
+
+LONGEST_TRANSFER = 3600.0
+"""Seconds in which a file of requests has to be taken."""
+SLACK = 3600.0
+"""Seconds that this clock and the vendor's may differ by."""
+PAGE = 100
+_STATUS_OF = {
+    "invalid_request_error": 400,
+    "authentication_error": 401,
+    "billing_error": 402,
+    "permission_error": 403,
+    "not_found_error": 404,
+    "request_too_large": 413,
+    "rate_limit_error": 429,
+    "timeout_error": 504,
+    "overloaded_error": 529,
+}
+"""The status that an error of this type of Anthropic's has online; a line shows the type alone."""
+
+
+def batch_service(provider: HostedProvider) -> BatchService:
+    """The batch service of a provider's server, which is sent what single calls would be sent."""
+    return OpenAIBatches(provider) if provider.kind == "openai" else AnthropicBatches(provider)
+
+
+class Page(NamedTuple):
+    """Some of a vendor's batches, newest first."""
+
+    batches: list[dict[str, Any]]
+    has_more: bool
+
+
+class _NotFound(Exception):
+    """Status 404, which means another thing at each address."""
+
+
+class VendorBatches:
+    """One vendor's batch service, as far as HTTP goes."""
+
+    def __init__(self, provider: HostedProvider) -> None:
+        self.host = provider.host
+        self.provider = provider
+        self._has_answered = False
+
+    async def listed(self, path: str, **query: str | int) -> Page:
+        """A page of the batches that there are. Raises CredentialsError where they cannot be listed."""
+        page = await self.get(path, params=query)
+        if page is None:
+            raise CredentialsError(
+                f"{self.host}: batches cannot be listed (status 404), so nobody can tell whether one that was being "
+                "handed in was made. Check base_url; at a server without such a list, look there yourself"
+            )
+        batches = [batch for batch in page.get("data") or () if isinstance(batch, dict) and batch.get("id")]
+        return Page(batches, bool(batches and page.get("has_more")))
+
+    async def get(self, path: str, **parts: Any) -> dict[str, Any] | None:
+        """The object at a path; None where there is none."""
+        try:
+            return self._object(await self._checked(self.provider.get(path, **parts), self.provider.deadline))
+        except _NotFound:
+            return None
+
+    async def make(self, path: str, content: bytes) -> str:
+        """The name of the batch that comes of a JSON body."""
+        return await self.made(path, content=content)
+
+    async def made(self, path: str, **parts: Any) -> str:
+        """The name of what comes of a body. Raises CredentialsError where no batch service is at this address."""
+        try:
+            made = self._object(await self._checked(self.provider.post(path, **parts), LONGEST_TRANSFER))
+        except _NotFound:
+            raise CredentialsError(
+                f"{self.host}: no batch service at this address, or no such model (status 404). "
+                "Check base_url and model, or ask one call after another: mode: online"
+            ) from None
+        if not isinstance(made.get("id"), str) or not made["id"]:
+            raise Transient(f"{self.host}: the reply names no id", kind="unreadable")
+        return str(made["id"])
+
+    async def lines(self, path: str) -> AsyncIterator[dict[str, Any]]:
+        """The JSON objects of a file, as they come. What is no object is left out; a file that is gone has none."""
+        call = self.provider.get(path, stream=True, stream_cls=object)
+        try:
+            response = await self._checked(call, self.provider.deadline)
+        except _NotFound:
+            return
+        try:
+            async for line in _split(response):
+                if (read := _object_in(self.provider.target.without_key(line))) is not None:
+                    yield read
+        except (httpx2.HTTPError, httpx2.StreamError, OSError) as fault:
+            raise Transient(f"{self.host}: the results broke off ({type(fault).__name__})", kind="transport") from None
+        finally:
+            await response.aclose()
+
+    def answered(self, body: Any) -> bytes:
+        """A reply that stood in a line, as the bytes that the ledger keeps; equal as JSON."""
+        self._has_answered = True
+        return _json(body)
+
+    def line_fault(self, status: int, error: Any) -> ProviderError:
+        """What an error in a line means: the same as the same error online."""
+        first = not self._has_answered
+        return fault_of(self.provider.target, status if status >= 400 else 500, {}, _json(error), at_first=first)
+
+    def _object(self, response: httpx2.Response) -> dict[str, Any]:
+        return body_of(self.provider.target.without_key(response.content), self.host)
+
+    async def _checked(self, call: Awaitable[httpx2.Response], seconds: float | None) -> httpx2.Response:
+        """The response of a good status; every other end as an error of ours."""
+        try:
+            async with asyncio.timeout(seconds), self.provider.faults(not_found=_NotFound):
+                return await call
+        except TimeoutError:
+            raise Transient(f"{self.host}: no reply within {seconds:g} s", kind="deadline") from None
+
+
+class OpenAIBatches(VendorBatches):
+    """Batches at one server."""
+
+    limits = BatchLimits(lines=50_000, bytes=200_000_000)
+
+    def line(self, custom_id: str, request: Request) -> BatchLine:
+        """The line of a request. Raises Rejected for what the protocol cannot ask."""
+        wire = self.provider.wire
+        whole = {"custom_id": custom_id, "method": "POST", "url": f"/v1{wire.path}", "body": dict(wire.body(request))}
+        return BatchLine(custom_id, encoded(whole, self.host))
+
+    async def submit(self, lines: Sequence[BatchLine], shard: str) -> str:
+        """Upload the lines and make a batch of them; its name at the vendor."""
+        file = await self.upload(f"{shard}.jsonl", b"\n".join(line.body for line in lines) + b"\n")
+        wanted = {
+            "input_file_id": file,
+            "endpoint": f"/v1{self.provider.wire.path}",
+            "completion_window": "24h",
+            "metadata": {"shard": shard},
+        }
+        return await self.make("/batches", _json(wanted))
+
+    async def upload(self, name: str, content: bytes) -> str:
+        """The vendor's name for a file of requests."""
+        headers, files = {"Content-Type": "multipart/form-data"}, {"file": (name, content, "application/jsonl")}
+        return await self.made("/files", body={"purpose": "batch"}, files=files, headers=headers)
+
+    async def find(self, shard: str, custom_ids: Collection[str], since: float) -> Found:
+        """The batch of this shard, if it was made; its metadata tells for certain."""
+        query: dict[str, str | int] = {"limit": PAGE}
+        while True:
+            page = await self.listed("/batches", **query)
+            for batch in page.batches:
+                if (batch.get("metadata") or {}).get("shard") == shard:
+                    return Found(str(batch["id"]))
+            if not page.has_more or (page.batches[-1].get("created_at") or 0) < since - SLACK:
+                return Found(None)
+            query["after"] = str(page.batches[-1]["id"])
+
+    async def poll(self, remote: str) -> BatchState:
+        """How far a batch is."""
+        batch = await self.get(f"/batches/{_part(remote)}")
+        if batch is None:
+            return BatchState("gone", is_ended=True)
+        status = str(batch.get("status"))
+        counts = batch.get("request_counts") or {}
+        done = sum(counts.get(name) or 0 for name in ("completed", "failed"))
+        is_ended = status in ("completed", "failed", "expired", "cancelled")
+        return BatchState(status, is_ended, done, self._failure(batch) if status == "failed" else None)
+
+    def _failure(self, batch: dict[str, Any]) -> ProviderError:
+        """Why a batch was not begun: nothing of it was asked."""
+        errors = (batch.get("errors") or {}).get("data") or [{}]
+        first = errors[0] if isinstance(errors[0], dict) else {}
+        code = str(first.get("code"))
+        if code in ("token_limit_exceeded", "rate_limit_exceeded"):
+            words = shown(f"{code} {first.get('message')}", self.provider.target.key)
+            return Transient(f"{self.host}: {words}", kind="rate", status=429)
+        fault = self.line_fault(429 if "quota" in code else 400, {"error": first})
+        if isinstance(fault, Rejected):
+            return ProviderError(f"{fault}. The vendor refused the whole batch; nothing of it was asked.")
+        return fault
+
+    async def results(self, remote: str) -> AsyncIterator[LineOutcome]:
+        """What is in the output file, and then in the error file; in any order, and of any ended batch."""
+        batch = await self.get(f"/batches/{_part(remote)}") or {}
+        for name in ("output_file_id", "error_file_id"):
+            if not batch.get(name):
+                continue
+            async for line in self.lines(f"/files/{_part(str(batch[name]))}/content"):
+                yield self._outcome(line)
+
+    def _outcome(self, line: dict[str, Any]) -> LineOutcome:
+        custom_id = str(line.get("custom_id"))
+        response, error = line.get("response"), line.get("error")
+        if isinstance(response, dict) and response.get("body") is not None:
+            status = response.get("status_code")
+            if isinstance(status, int) and 200 <= status < 300:
+                name = self.provider.target.call_name(response.get("request_id"))
+                return LineOutcome(custom_id, self.answered(response["body"]), server_id=name)
+            fault = self.line_fault(status if isinstance(status, int) else 500, response["body"])
+            return LineOutcome(custom_id, fault=fault)
+        error = error if isinstance(error, dict) else {}
+        code = str(error.get("code"))
+        if code in ("batch_expired", "batch_cancelled"):
+            late = Transient(f"{self.host}: the batch ended before this request was asked ({code})")
+            return LineOutcome(custom_id, fault=late)
+        status = 429 if "quota" in code or "rate_limit" in code else 400 if code.startswith("invalid") else 500
+        return LineOutcome(custom_id, fault=self.line_fault(status, {"error": error}))
+
+
+class AnthropicBatches(VendorBatches):
+    """Batches at one server."""
+
+    limits = BatchLimits(lines=100_000, bytes=256_000_000)
+    path = "/v1/messages/batches"
+
+    def __init__(self, provider: HostedProvider) -> None:
+        super().__init__(provider)
+        self._others: set[tuple[str, str]] = set()
+        """Shards, and ended batches that are not theirs; they need no second look."""
+
+    def line(self, custom_id: str, request: Request) -> BatchLine:
+        """The line of a request. Raises Rejected for what the protocol cannot ask."""
+        whole = {"custom_id": custom_id, "params": dict(self.provider.wire.body(request))}
+        return BatchLine(custom_id, encoded(whole, self.host))
+
+    async def submit(self, lines: Sequence[BatchLine], shard: str) -> str:
+        """Make a batch; its name at the vendor. There is no place for the shard's."""
+        return await self.make(self.path, b'{"requests":[' + b",".join(line.body for line in lines) + b"]}")
+
+    async def find(self, shard: str, custom_ids: Collection[str], since: float) -> Found:
+        """The batch of these requests, if it was made; open as long as one that may be it has not ended.
+
+        No older one is looked at before that: it may be an earlier attempt at the same requests.
+        """
+        for batch in [batch async for batch in self._since(since)]:
+            counts = batch.get("request_counts") or {}
+            if sum(count for count in counts.values() if isinstance(count, int)) != len(custom_ids):
+                continue
+            if batch.get("processing_status") != "ended":
+                return Found(None, is_open=True)
+            if await self._holds(shard, str(batch["id"]), custom_ids):
+                return Found(str(batch["id"]))
+        return Found(None)
+
+    async def _since(self, since: float) -> AsyncIterator[dict[str, Any]]:
+        """Batches that were made after a time, newest first."""
+        query: dict[str, str | int] = {"limit": PAGE}
+        while True:
+            page = await self.listed(self.path, **query)
+            for batch in page.batches:
+                if _time(batch.get("created_at")) < since - SLACK:
+                    return
+                yield batch
+            if not page.has_more:
+                return
+            query["after_id"] = str(page.batches[-1]["id"])
+
+    async def _holds(self, shard: str, remote: str, custom_ids: Collection[str]) -> bool:
+        """Whether an ended batch is made of these requests and no others: one that failed may be grouped anew."""
+        if (shard, remote) in self._others:
+            return False
+        left = set(custom_ids)
+        async with aclosing(self.results(remote)) as results:
+            async for line in results:
+                if line.custom_id not in left:
+                    break
+                left.remove(line.custom_id)
+        if left:
+            self._others.add((shard, remote))
+        return not left
+
+    async def poll(self, remote: str) -> BatchState:
+        """How far a batch is."""
+        batch = await self.get(f"{self.path}/{_part(remote)}")
+        if batch is None or batch.get("archived_at"):
+            return BatchState("gone", is_ended=True)
+        status = str(batch.get("processing_status"))
+        counts = batch.get("request_counts") or {}
+        done = sum(counts.get(name) or 0 for name in ("succeeded", "errored", "canceled", "expired"))
+        return BatchState(status, is_ended=status == "ended", done=done)
+
+    async def results(self, remote: str) -> AsyncGenerator[LineOutcome, None]:
+        """How each request of an ended batch ended, in any order."""
+        # the address in the batch's own record is not used: a key goes to the entry's host alone
+        async for line in self.lines(f"{self.path}/{_part(remote)}/results"):
+            yield self._outcome(line)
+
+    def _outcome(self, line: dict[str, Any]) -> LineOutcome:
+        custom_id = str(line.get("custom_id"))
+        match line.get("result"):
+            case {"type": "succeeded", "message": dict(message)}:
+                return LineOutcome(custom_id, self.answered(message))
+            case {"type": "errored", "error": error}:
+                inner = error.get("error") if isinstance(error, dict) else None
+                kind = inner.get("type") if isinstance(inner, dict) else None
+                return LineOutcome(custom_id, fault=self.line_fault(_STATUS_OF.get(str(kind), 500), error))
+            case {"type": ("expired" | "canceled") as kind}:
+                late = Transient(f"{self.host}: the batch ended before this request was asked ({kind})")
+                return LineOutcome(custom_id, fault=late)
+        return LineOutcome(custom_id, fault=Transient(f"{self.host}: a result without a type", kind="unreadable"))
+
+
+def _time(text: Any) -> float:
+    """An RFC 3339 moment in seconds; one that cannot be read counts as now, so that nothing is overlooked."""
+    try:
+        return datetime.fromisoformat(str(text)).timestamp()
+    except ValueError:
+        return float("inf")
+
+
+def _part(name: str) -> str:
+    """A server's name of something, as one part of a path and never more."""
+    return quote(name, safe="")
+
+
+def _json(value: Any) -> bytes:
+    """A value as JSON, with whatever a server's texts hold escaped."""
+    return json.dumps(value, separators=(",", ":")).encode()
+
+
+async def _split(response: httpx2.Response) -> AsyncIterator[bytes]:
+    """Lines by line feeds alone: JSON may hold other line ends as they are."""
+    rest = b""
+    async for chunk in response.aiter_bytes():
+        *whole, rest = (rest + chunk).split(b"\n")
+        for line in whole:
+            yield line
+    yield rest
+
+
+def _object_in(line: bytes) -> dict[str, Any] | None:
+    try:
+        read = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    return read if isinstance(read, dict) else None

@@ -1,0 +1,329 @@
+"""A model behind HTTP, asked by its vendor's SDK: one attempt a call, the raw reply kept, faults told apart.
+
+Promised: of the environment nothing leaves but the entry's key (the SDKs would send organisations and headers that
+stand there); no redirect is followed; every status, every way in which a connection ends, and every header that asks to
+wait has one meaning, for calls and batches alike. Not covered: retries and the deadline of a call (see `client` and
+`transport`), and what bodies mean (see `openai` and `anthropic`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import math
+import os
+import re
+import weakref
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+import orjson
+
+from amendment.errors import CredentialsError, FaultKind, ProviderError, Rejected, Transient
+from amendment.llm.provider import Meter, Sent
+from amendment.llm.replies import error_text, shown
+from amendment.llm.requests import Reply, Request
+from amendment.llm.specs import AnthropicSpec, OpenAISpec
+from amendment.redaction import redact, redact_bytes, redact_logs
+
+if TYPE_CHECKING:
+    import httpx2
+
+__all__ = [
+    "TABLE",
+    "HostedProvider",
+    "Row",
+    "Target",
+    "Wire",
+    "broken",
+    "encoded",
+    "fault_of",
+    "sdk_options",
+    "wait_of",
+]
+
+CONNECT_SECONDS = 15.0
+"""The longest that a connection may take to stand, TLS included."""
+LONGEST_NAME = 20_000
+"""Signs of a server's name for a call that are looked at; all of a header's, and a key in them is found whole."""
+LONG_WAIT = 10.0
+"""Seconds of Retry-After from which on the message names them."""
+
+Meaning = Literal["rate", "server", "quota", "key", "nowhere", "redirect", "item"]
+"""A passing fault by its kind; or final for the run: no quota, a refused key, no such model or address, a redirect;
+or final for this item alone."""
+
+
+class Row(NamedTuple):
+    """Which replies mean what. The first row that fits is the one that holds."""
+
+    statuses: range | frozenset[int]
+    meaning: Meaning
+    words: re.Pattern[str] | None = None
+    """Words of which one has to stand in the body."""
+    at_first: bool = False
+    """Whether it holds only until the first good reply: what has answered once is there."""
+
+
+_EMPTY_ACCOUNT = re.compile(
+    r"insufficient[_ ](?:quota|funds|credits|balance)|exceeded your current quota|credit balance"
+    r"|billing[_ ]hard[_ ]limit|billing[_ ]not[_ ]active|account is not active|reached your specified api usage limits",
+    re.IGNORECASE,
+)
+_FLAGGED = re.compile(r"moderation|flagged|guardrail|content[_ ](?:policy|filter)", re.IGNORECASE)
+_NO_MODEL = re.compile(
+    r"model_not_found|is not a valid model|model\b.{0,80}\b(?:does not exist|not found)", re.IGNORECASE | re.DOTALL
+)
+TABLE: tuple[Row, ...] = (
+    Row(frozenset({400, 402, 403, 429}), "quota", words=_EMPTY_ACCOUNT),
+    Row(frozenset({400, 403}), "item", words=_FLAGGED),  # a gateway's 403 for a text that its filter will not pass on
+    Row(frozenset({401, 402, 403}), "key"),
+    Row(frozenset({404}), "nowhere", at_first=True),
+    Row(frozenset({400, 422}), "nowhere", words=_NO_MODEL, at_first=True),
+    Row(range(400), "redirect"),
+    Row(frozenset({429, 529}), "rate"),
+    Row(frozenset({408, 409, 425, *range(500, 600)}), "server"),
+    Row(range(1000), "item"),  # 400, a later 404, 413, 422 and whatever else: context length, a malformed request
+)
+"""What a status other than 2xx means, by status and words. `x-should-retry` advises SDKs and decides nothing here."""
+
+
+class Target(NamedTuple):
+    """Where calls go, as messages say it; the key is here only so that it can be taken out of texts."""
+
+    host: str
+    model: str
+    key_variable: str | None
+    key: str | None
+
+    def __repr__(self) -> str:
+        return f"Target({self.host}, {self.model})"
+
+    def without_key(self, body: bytes) -> bytes:
+        """A body in which a server echoed the key, as it may be stored and shown."""
+        return redact_bytes(body, self.key) if self.key else body
+
+    def call_name(self, name: object) -> str | None:
+        """What a server calls a call, as it may be stored and shown: no key, at most 200 printable signs."""
+        if not isinstance(name, str):
+            return None
+        printable = "".join(sign for sign in name[:LONGEST_NAME] if sign.isprintable())
+        unkeyed = self.without_key(printable.encode("utf-8", "replace")).decode()
+        return redact(unkeyed)[:200] or None
+
+
+def fault_of(
+    target: Target, status: int, headers: Mapping[str, str], body: bytes, *, at_first: bool = True
+) -> ProviderError:
+    """The error that a status other than 2xx stands for. `at_first`: nothing has been answered there yet.
+
+    Where no further call can succeed nothing of the server's own words is shown, which may repeat the key.
+    """
+    words = error_text(body)
+    fitting = (
+        row.meaning
+        for row in TABLE
+        if status in row.statuses and (row.words is None or row.words.search(words)) and (at_first or not row.at_first)
+    )
+    meaning: Meaning = next(fitting, "item")
+    key = f"the key in {target.key_variable}" if target.key_variable else "a call without a key (set api_key_env)"
+    at = f"{target.host}: status {status}"
+    match meaning:
+        case "quota":
+            return CredentialsError(f"{at}: the quota or balance behind {key} is used up. Top it up there.")
+        case "key":
+            return CredentialsError(f"{at}: {key} was refused. Check the key and what it may be used for.")
+        case "nowhere":
+            problem = f"no model {target.model!r} or no such address. Check model and base_url."
+            return CredentialsError(f"{at}: {problem}")
+        case "redirect":
+            return CredentialsError(f"{at}: a redirect, which is not followed with a key. Write the final base_url.")
+        case "item":
+            return Rejected(f"{at}: {shown(words, target.key)}")
+    wait = wait_of(headers)
+    asked = f" (it asks to wait {wait:,.0f} s)" if wait and wait >= LONG_WAIT else ""
+    kind: FaultKind = "rate" if meaning == "rate" else "server"
+    return Transient(f"{at}: {shown(words, target.key)}{asked}", kind=kind, retry_after=wait, status=status)
+
+
+def wait_of(headers: Mapping[str, str]) -> float | None:
+    """Seconds that a reply asks us to wait, however many; None where it does not say or makes no sense.
+
+    A date is measured against the reply's own Date, so that a wrong clock on either side does no harm.
+    """
+    for name, unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
+        try:
+            seconds = float(headers.get(name) or "nan") * unit
+        except ValueError:
+            continue
+        if math.isfinite(seconds) and seconds >= 0:
+            return seconds
+    until = _date(headers.get("retry-after"))
+    return max((until - (_date(headers.get("date")) or datetime.now(UTC))).total_seconds(), 0.0) if until else None
+
+
+def _date(text: str | None) -> datetime | None:
+    try:
+        moment = parsedate_to_datetime(text or "")
+    except (ValueError, OverflowError, IndexError, TypeError):
+        return None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def broken(target: Target, fault: BaseException) -> Transient:
+    """What it means that no reply came: the fault of the SDK's client, by whatever caused it on the wire."""
+    causes = list(_causes(fault))
+    kinds = [kind for cause in causes if (kind := _wire_fault(cause))]
+    cause = type(causes[-1]).__name__
+    return Transient(f"{target.host}: no reply ({cause})", kind=kinds[0] if kinds else "transport")
+
+
+def _causes(fault: BaseException) -> Iterator[BaseException]:
+    """The fault, what it was raised from, and so on."""
+    cause: BaseException | None = fault
+    for _ in range(8):
+        if cause is None:
+            return
+        yield cause
+        cause = cause.__cause__
+
+
+def _wire_fault(cause: BaseException) -> FaultKind | None:
+    """The kind of fault by what the wire says of it; None where it says nothing."""
+    import aiohttp
+
+    # nobody took the connection: refused, no such host, no TLS, no proxy, or no answer in time to any of it
+    if isinstance(cause, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError | aiohttp.ClientHttpProxyError):
+        return "refused"
+    return "deadline" if isinstance(cause, TimeoutError) else None
+
+
+def sdk_options(sdk: Any, spec: OpenAISpec | AnthropicSpec, key: str | None, *, ambient: str) -> dict[str, Any]:
+    """Keyword arguments of an SDK's client. Headers that the environment variable `ambient` would add are left out.
+
+    Over https the environment's proxy sees the host's name and nothing else. Where there is no https the key and all
+    texts would pass through it in the clear, so there none is used.
+    """
+    import httpx2
+
+    lines = os.environ.get(ambient, "").split("\n")
+    left_out = {line.partition(":")[0].strip(): sdk.Omit() for line in lines if ":" in line}
+    redact_logs(key or "")
+    return {
+        "api_key": key or "none",  # without one the SDKs look for credentials; it is not sent
+        "base_url": spec.base_url,
+        "max_retries": 0,
+        "timeout": httpx2.Timeout(None, connect=min(spec.timeout, CONNECT_SECONDS)),
+        "default_headers": {**left_out, "Authorization": f"Bearer {key}" if key else sdk.Omit()},
+        "http_client": sdk.DefaultAioHttpClient(
+            follow_redirects=False,
+            trust_env=spec.base_url.startswith("https:"),
+            limits=httpx2.Limits(max_connections=1024, max_keepalive_connections=1024),
+        ),
+    }
+
+
+class Wire(NamedTuple):
+    """One protocol as its SDK speaks it."""
+
+    kind: str
+    path: str
+    sdk: Any
+    body: Callable[[Request], Mapping[str, Any]]
+    """Raises Rejected for what the protocol cannot ask."""
+    read: Callable[[bytes, Request], Reply]
+    meter: Callable[[bytes], Meter]
+
+
+class HostedProvider:
+    """A server that speaks a wire's protocol. Use from one event loop."""
+
+    def __init__(self, spec: OpenAISpec | AnthropicSpec, key: str | None, client: Any, wire: Wire) -> None:
+        self.kind = wire.kind
+        self.host = spec.host
+        self.deadline: float | None = spec.timeout
+        """Seconds; whoever sends keeps it."""
+        self.shows_choices = spec.shows_choices
+        self.meter = wire.meter
+        """Usage and model, as far as they can be found. Never raises."""
+        self.wire = wire
+        self.target = Target(spec.host, spec.model, spec.api_key_env, key)
+        self.has_answered = False
+        self._client = client
+        self._headers = {} if key else {"Authorization": wire.sdk.Omit()}  # OpenAI's wants to be told for each call
+        self._closing: weakref.finalize[Any, Any] | None = None
+
+    async def send(self, request: Request) -> Sent:
+        """The raw body of a good status, with what its headers tell. Raises ProviderError, and nothing else."""
+        content = encoded(self.wire.body(request), self.host)
+        async with self.faults():
+            response = await self.post(self.wire.path, content=content)
+        self.has_answered = True
+        name = response.headers.get("x-request-id") or response.headers.get("request-id")
+        return Sent(self.target.without_key(response.content), self.target.call_name(name))
+
+    async def post(self, path: str, **parts: Any) -> httpx2.Response:
+        """The response of a good status; raises what the SDK raises."""
+        return await self._call(self._client.post, path, **parts)
+
+    async def get(self, path: str, **parts: Any) -> httpx2.Response:
+        """The response of a good status; raises what the SDK raises."""
+        return await self._call(self._client.get, path, **parts)
+
+    async def _call(
+        self, method: Any, path: str, *, headers: Mapping[str, str] | None = None, **parts: Any
+    ) -> httpx2.Response:
+        import httpx2
+
+        if self._closing is None:
+            self._closing = weakref.finalize(self, _close, self._client, asyncio.get_running_loop())
+        params = parts.pop("params", None)
+        options: dict[str, Any] = {"headers": {**self._headers, **(headers or {})}}
+        if params:
+            options["params"] = params
+        response: httpx2.Response = await method(path, cast_to=httpx2.Response, options=options, **parts)
+        return response
+
+    @asynccontextmanager
+    async def faults(self, not_found: type[Exception] | None = None) -> AsyncIterator[None]:
+        """What goes wrong within, as errors of ours; status 404 as `not_found`, where that is given."""
+        try:
+            yield
+        except self.wire.sdk.APIStatusError as fault:
+            reply, first = fault.response, not self.has_answered
+            if not_found and reply.status_code == 404:
+                raise not_found from None
+            raise fault_of(self.target, reply.status_code, reply.headers, reply.content, at_first=first) from None
+        except Exception as fault:
+            raise broken(self.target, fault) from None
+
+    def read(self, raw: bytes, request: Request) -> Reply:
+        """The reply in a raw body. Raises Transient where there is none in it."""
+        return self.wire.read(raw, request)
+
+    async def close(self) -> None:
+        """Close the connections."""
+        if self._closing is not None:
+            self._closing.detach()
+        await self._client.close()
+
+
+def _close(client: Any, loop: asyncio.AbstractEventLoop) -> None:
+    """Close a client that nobody will use any more, where its loop still runs, as a notebook's does."""
+    if loop.is_running():
+        asyncio.run_coroutine_threadsafe(client.close(), loop)
+
+
+def encoded(body: Mapping[str, Any], host: str) -> bytes:
+    """The body as it is sent. Raises Rejected for what JSON cannot hold."""
+    try:
+        return orjson.dumps(body)
+    except TypeError:  # an integer of more than 64 bits, in a tool's schema, say
+        pass
+    try:
+        return json.dumps(body, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+    except (TypeError, ValueError) as fault:
+        raise Rejected(f"{host}: the question cannot be written as JSON ({type(fault).__name__})") from None

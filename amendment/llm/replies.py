@@ -1,0 +1,160 @@
+"""What the raw replies of all hosted protocols have in common: JSON that may be cut, usage, the model's name.
+
+Promised: nothing that a server writes keeps a reply from being stored: numbers that are not finite become None, lone
+surrogates and NUL become U+FFFD. Texts of a server are shown short, on one line and without keys. Not covered: what
+stands in a good body (see `openai` and `anthropic`), and money.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from typing import Any
+
+import orjson
+
+from amendment.errors import Transient
+from amendment.hashing import canonical_json
+from amendment.llm.provider import Meter
+from amendment.llm.requests import Usage
+from amendment.redaction import redact
+
+__all__ = [
+    "arguments_of",
+    "body_of",
+    "clean",
+    "clean_tree",
+    "count_of",
+    "error_text",
+    "meter_by",
+    "model_name",
+    "shown",
+    "without_none",
+]
+
+_MOST_TOKENS = 2**53
+"""No count of tokens is larger."""
+
+
+def body_of(raw: bytes, host: str) -> dict[str, Any]:
+    """The JSON object of a good status. Raises Transient for a cut, a page, an error in disguise, or no object."""
+    try:
+        body = _parsed(raw)
+        if b"\\u" in raw:
+            body = clean_tree(body)
+    except (ValueError, RecursionError) as fault:
+        raise Transient(f"{host}: expected JSON, found {shown(_text(raw))}", kind="unreadable") from fault
+    if not isinstance(body, dict):
+        raise Transient(f"{host}: expected a JSON object, found {shown(_text(raw))}", kind="unreadable")
+    if body.get("error") or body.get("type") == "error":
+        raise Transient(f"{host}: an error with status 200: {shown(error_text(raw))}", kind="unreadable")
+    return body
+
+
+def _parsed(raw: bytes) -> Any:
+    """The JSON value, by the fast parser, or by the lenient one where the fast one objects to NaN and the like."""
+    try:
+        return orjson.loads(raw)
+    except ValueError:
+        value = json.loads(raw, parse_constant=lambda _: None, parse_float=_finite)
+        return clean_tree(value)  # unlike the fast one it lets half a surrogate pair through, escaped or not
+
+
+def _finite(text: str) -> float | None:
+    number = float(text)
+    return number if math.isfinite(number) else None
+
+
+def _text(raw: bytes) -> str:
+    return raw[:2000].decode("utf-8", "replace")
+
+
+def clean(text: str) -> str:
+    """The text as every later step can store it: lone surrogates and NUL become U+FFFD."""
+    if text.isascii() and "\0" not in text:
+        return text
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace").replace("\0", "\ufffd")
+
+
+def clean_tree(value: Any) -> Any:
+    """A JSON value with all of its texts `clean`."""
+    match value:
+        case str():
+            return clean(value)
+        case list():
+            return [clean_tree(item) for item in value]
+        case dict():
+            return {clean(key): clean_tree(item) for key, item in value.items()}
+    return value
+
+
+def shown(text: str, key: str | None = None) -> str:
+    """A server's text as messages may show it: one line, printable, at most 200 characters, no keys."""
+    text = redact(text[:2500], (key,) if key else ())[:2000]
+    line = " ".join("".join(sign if sign.isprintable() else " " for sign in text).split())
+    return (line[:199] + "…" if len(line) > 200 else line) or "no text"
+
+
+def error_text(body: bytes) -> str:
+    """What an error body says: its code, type and message where it has them, else all of it."""
+    try:
+        error = _parsed(body)
+    except (ValueError, RecursionError):
+        return _text(body)
+    for name in ("error", "detail"):
+        if isinstance(error, dict) and error.get(name):
+            error = error[name]
+    if isinstance(error, dict):
+        return " ".join(str(error[name]) for name in ("code", "type", "message") if error.get(name) is not None)
+    return str(error)
+
+
+def meter_by(usage_of: Callable[[Any], Usage | None]) -> Callable[[bytes], Meter]:
+    """Looks up usage and model of a raw reply with one parse and nothing that raises."""
+
+    def meter(raw: bytes) -> Meter:
+        try:
+            body = orjson.loads(raw)
+        except ValueError:  # cut, or with numbers that are none: what it took is not known
+            return Meter()
+        return Meter(usage_of(body.get("usage")), model_name(body.get("model"))) if isinstance(body, dict) else Meter()
+
+    return meter
+
+
+def count_of(value: Any) -> int | None:
+    """A number of tokens; a whole number as a float is one, a truth value or a text is none."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < _MOST_TOKENS:
+        return None
+    return int(value) if value == int(value) else None
+
+
+def model_name(name: Any) -> str | None:
+    """The model as the server names it; of a path on its machine the last part, since records are published."""
+    if not isinstance(name, str) or not name:
+        return None
+    return clean(name.rstrip("/").rpartition("/")[2] if name.startswith(("/", "./", "../", "~")) else name) or None
+
+
+def arguments_of(text: Any) -> dict[str, Any]:
+    """A tool call's arguments as an object; what a model wrote that is no object is kept under `_raw`."""
+    if isinstance(text, dict):
+        return text
+    if not text:
+        return {}
+    try:
+        arguments = json.loads(clean(text), parse_constant=_no_constant)
+        canonical_json(arguments)  # refuses what could not be stored: an escaped lone surrogate, 1e999
+    except (ValueError, RecursionError):
+        return {"_raw": clean(str(text))}
+    return arguments if isinstance(arguments, dict) else {"_raw": clean(str(text))}
+
+
+def _no_constant(name: str) -> float:
+    raise ValueError(f"{name} is not JSON")
+
+
+def without_none(values: dict[str, Any]) -> dict[str, Any]:
+    """The entries that have a value."""
+    return {key: value for key, value in values.items() if value is not None}

@@ -1,0 +1,354 @@
+"""The vendors' batch services: what is sent, and what every kind of result means."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from typing import Any, TypeVar
+
+import pytest
+from pydantic import TypeAdapter
+
+from amendment.errors import CredentialsError, ProviderError, Rejected, Transient
+from amendment.llm.batch_service import BatchService, Found, LineOutcome
+from amendment.llm.batch_vendors import batch_service
+from amendment.llm.hosted import HostedProvider
+from amendment.llm.opening import open_provider
+from amendment.llm.requests import Request
+from amendment.llm.specs import AnthropicSpec, OpenAISpec
+from tests.vendors.batches import BatchVendor
+from tests.vendors.server import FaultServer
+from tests.vendors.troubles import Fault, error, first, status
+from tests.vendors.wire import Answer
+
+Ask = Callable[..., Request]
+KEY = "sk-test-canary-0123456789"
+SPEC: TypeAdapter[OpenAISpec | AnthropicSpec] = TypeAdapter(OpenAISpec | AnthropicSpec)
+VENDORS = ["openai", "anthropic"]
+T = TypeVar("T")
+
+
+@pytest.fixture
+def server() -> Iterator[FaultServer]:
+    with FaultServer() as made:
+        yield made
+
+
+def using(
+    server: FaultServer,
+    work: Callable[[BatchService, HostedProvider], Awaitable[T]],
+    vendor: str = "openai",
+    **fields: Any,
+) -> T:
+    """What comes of work with a vendor's service."""
+
+    async def main() -> T:
+        base_url = server.url if vendor == "openai" else server.origin
+        entry = {"provider": vendor, "base_url": base_url, "model": "m", "api_key_env": "OUR_KEY", **fields}
+        provider = open_provider(SPEC.validate_python(entry), {"OUR_KEY": KEY})
+        assert isinstance(provider, HostedProvider)
+        try:
+            return await work(batch_service(provider), provider)
+        finally:
+            await provider.close()
+
+    return asyncio.run(main())
+
+
+async def submitted(service: BatchService, names: Sequence[str], request: Request, shard: str = "0f" * 16) -> str:
+    return await service.submit([service.line(name, request) for name in names], shard)
+
+
+def outcomes(server: FaultServer, content: bytes, vendor: str = "openai") -> list[LineOutcome]:
+    """What is read of one ended batch with these results."""
+    made = {"id": "b", "status": "completed", "output_file_id": "file-0"}
+    server.route("GET", "/v1/batches/b", lambda _: Answer.of(made))
+    server.route("GET", "/v1/files/file-0/content", lambda _: Answer(200, content))
+    server.route("GET", "/v1/messages/batches/b/results", lambda _: Answer(200, content))
+
+    async def read(service: BatchService, _: HostedProvider) -> list[LineOutcome]:
+        return [outcome async for outcome in service.results("b")]
+
+    return using(server, read, vendor)
+
+
+@pytest.mark.parametrize(
+    ("vendor", "fields"), [("openai", {}), ("openai", {"api": "responses"}), ("anthropic", {})], ids=str
+)
+def test_a_line_asks_what_a_single_call_asks(
+    server: FaultServer, question: Ask, vendor: str, fields: dict[str, Any]
+) -> None:
+    async def both(service: BatchService, provider: HostedProvider) -> Any:
+        request = question("Is the sky blue?", sampling={"max_tokens": 90})
+        await provider.send(request)
+        return json.loads(service.line("s2-0", request).body)
+
+    line = using(server, both, vendor, **fields)
+    (sent,) = server.asks.values()
+    whole = {"method": "POST", "url": sent.path, "body": sent.json} if vendor == "openai" else {"params": sent.json}
+    assert line == {"custom_id": "s2-0", **whole}
+
+
+def test_what_the_protocol_cannot_ask_is_refused_before_anything_is_sent(server: FaultServer, question: Ask) -> None:
+    async def line(service: BatchService, _: HostedProvider) -> None:
+        service.line("s2-0", question(choices=["A", "B"]))
+
+    with pytest.raises(Rejected, match="no label probabilities"):
+        using(server, line, "anthropic")
+
+
+@pytest.mark.parametrize("vendor", VENDORS)
+def test_a_key_goes_to_the_entrys_host_alone_and_nothing_of_the_environment(
+    server: FaultServer, question: Ask, vendor: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("OPENAI_API_KEY", "OPENAI_ORG_ID", "OPENAI_PROJECT_ID", "ANTHROPIC_API_KEY"):
+        monkeypatch.setenv(name, "from-the-environment")
+    for name in ("OPENAI_CUSTOM_HEADERS", "ANTHROPIC_CUSTOM_HEADERS"):
+        monkeypatch.setenv(name, "X-Canary: from-the-environment")
+    made = BatchVendor(server)
+    made.polls_to_end = 1
+
+    async def whole(service: BatchService, _: HostedProvider) -> list[str]:
+        remote = await submitted(service, ["s2-0", "s2-1"], question())
+        await service.poll(remote)  # Anthropic's record names http://elsewhere.invalid
+        return [outcome.custom_id async for outcome in service.results(remote)]
+
+    assert sorted(using(server, whole, vendor)) == ["s2-0", "s2-1"]
+    for ask in server.asks.values():
+        assert ask.headers["authorization"] == f"Bearer {KEY}"
+        assert "from-the-environment" not in str(ask.headers)
+    assert [batch.shard for batch in made.made.values()] == ["0f" * 16 if vendor == "openai" else None]
+
+
+def test_a_name_that_a_server_gives_stays_one_part_of_the_path(server: FaultServer) -> None:
+    assert using(server, lambda service, _: service.poll("../files/x?limit=1#")).status == "gone"
+    (ask,) = server.asks.values()
+    assert ask.path.startswith("/v1/batches/..%2Ffiles%2Fx%3Flimit")
+    assert not ask.query
+
+
+OPENAI_LINES: list[tuple[dict[str, Any], type[ProviderError], str | None]] = [
+    ({"error": {"code": "batch_expired", "message": "late"}}, Transient, "server"),
+    ({"error": {"code": "batch_cancelled", "message": "stopped"}}, Transient, "server"),
+    ({"error": {"code": "server_error", "message": "broke"}}, Transient, "server"),
+    ({"error": {"code": "rate_limit_exceeded", "message": "slow"}}, Transient, "rate"),
+    ({"error": {"code": "insufficient_quota", "message": "You exceeded your current quota"}}, CredentialsError, None),
+    ({"error": {"code": "invalid_request", "message": "no such field"}}, Rejected, None),
+    ({"response": {"status_code": 429, "body": {"error": {"message": "slow down"}}}}, Transient, "rate"),
+    ({"response": {"status_code": 400, "body": {"error": {"message": "too long"}}}}, Rejected, None),
+    ({"response": {"status_code": 401, "body": {"error": {"message": "who?"}}}}, CredentialsError, None),
+    ({"response": {"status_code": "200", "body": {}}}, Transient, "server"),
+    ({"response": {"status_code": 200, "body": None}}, Transient, "server"),
+    ({}, Transient, "server"),
+]
+ANTHROPIC_LINES: list[tuple[Any, type[ProviderError], str | None]] = [
+    ({"type": "expired"}, Transient, "server"),
+    ({"type": "canceled"}, Transient, "server"),
+    (("overloaded_error", "busy"), Transient, "rate"),
+    (("api_error", "broke"), Transient, "server"),
+    (("rate_limit_error", "slow"), Transient, "rate"),
+    (("invalid_request_error", "too long"), Rejected, None),
+    (("invalid_request_error", "Your credit balance is too low"), CredentialsError, None),
+    (("billing_error", "pay"), CredentialsError, None),
+    (("authentication_error", "who?"), CredentialsError, None),
+    (("never_heard_of_error", "?"), Transient, "server"),
+    ({"type": "errored", "error": "a text"}, Transient, "server"),
+    ({"type": "succeeded", "message": None}, Transient, "unreadable"),
+    (None, Transient, "unreadable"),
+]
+
+
+@pytest.mark.parametrize(
+    ("vendor", "line", "kind_of_error", "kind"),
+    [("openai", *row) for row in OPENAI_LINES] + [("anthropic", *row) for row in ANTHROPIC_LINES],
+)
+def test_an_error_in_a_line_means_what_it_means_online(
+    server: FaultServer, vendor: str, line: Any, kind_of_error: type[ProviderError], kind: str | None
+) -> None:
+    if isinstance(line, tuple):
+        said = {"type": line[0], "message": line[1]}
+        line = {"type": "errored", "error": {"type": "error", "error": said}}
+    whole = {"custom_id": "s2-0", **(line if vendor == "openai" else {"result": line})}
+    (outcome,) = outcomes(server, json.dumps(whole).encode(), vendor)
+    assert outcome.raw is None
+    assert type(outcome.fault) is kind_of_error
+    assert getattr(outcome.fault, "kind", None) == kind
+
+
+def test_results_are_split_by_line_feeds_alone_and_what_is_no_object_is_left_out(server: FaultServer) -> None:
+    def line(text: str) -> str:
+        response = {"status_code": 200, "request_id": "r", "body": {"said": text}}
+        return json.dumps({"custom_id": "s2-0", "response": response}, ensure_ascii=False)
+
+    texts = ["one\u2028two", "three\x85four", "five\\ud800"]
+    broken = ["", "not json", "[1]", "17", '{"custom_id":', "[" * 100_000]
+    content = "\n".join([*map(line, texts), *broken]).replace("\\\\ud800", "\\ud800").encode() + b"\n\xff\xfe"
+    read = outcomes(server, content)
+    assert [json.loads(outcome.raw or b"{}")["said"] for outcome in read] == [*texts[:2], "five\ud800"]
+    assert {outcome.server_id for outcome in read} == {"r"}
+
+
+def test_a_key_that_a_server_echoes_in_a_line_reaches_nobody_however_it_is_escaped(server: FaultServer) -> None:
+    escaped = "".join(f"\\u{ord(sign):04x}" for sign in KEY)
+    good = {"custom_id": "s2-0", "response": {"status_code": 200, "body": {"said": f"your key is {KEY}"}}}
+    bad = {"custom_id": "s2-1", "response": {"status_code": 400, "body": {"error": {"message": f"key {KEY}"}}}}
+    named = '{"custom_id": "s2-0", "response": {"status_code": 200, "request_id": "r-NAME", "body": {}}}'
+    lines = [json.dumps(good), json.dumps(bad), *(named.replace("NAME", name) for name in (KEY, escaped, "a" * 300))]
+    read = outcomes(server, "\n".join(lines).encode())
+    assert KEY not in "".join(f"{outcome.raw!r} {outcome.fault}" for outcome in read)
+    assert [outcome.server_id for outcome in read[2:]] == ["r-[key]", "r-[key]", "r-" + "a" * 198]
+
+
+def test_openais_batch_is_found_by_its_shard_on_a_later_page_and_older_ones_are_not_paged_through(
+    server: FaultServer, question: Ask
+) -> None:
+    vendor = BatchVendor(server)
+
+    async def among_others(service: BatchService, _: HostedProvider) -> list[str | None]:
+        for number in range(7):
+            await submitted(service, ["s2-0"], question(f"{number}"), shard=f"shard-{number}")
+        found = [await service.find(shard, ["s2-0"], time.time()) for shard in ("shard-6", "shard-0", "shard-9")]
+        for made in vendor.made.values():
+            made.at -= 2 * 86400
+        server.forget()
+        found.append(await service.find("shard-9", ["s2-0"], time.time()))
+        return [one.remote for one in found]
+
+    assert using(server, among_others) == ["batch_6", "batch_0", None, None]
+    assert sum(server.received.values()) == 1
+
+
+def test_where_batches_cannot_be_listed_nothing_is_handed_in_on_suspicion(server: FaultServer) -> None:
+    with pytest.raises(CredentialsError, match="nobody can tell"):
+        using(server, lambda service, _: service.find("shard", ["s2-0"], time.time()))
+
+
+@pytest.mark.parametrize(
+    ("code", "message", "kind_of_error"),
+    [
+        ("token_limit_exceeded", "Enqueued token limit reached", Transient),
+        ("insufficient_quota", "You exceeded your current quota", CredentialsError),
+        ("billing_hard_limit_reached", "Billing hard limit has been reached", CredentialsError),
+        ("empty_file", "The file is empty", ProviderError),
+    ],
+)
+def test_a_batch_that_failed_as_a_whole_says_why(
+    server: FaultServer, code: str, message: str, kind_of_error: type[ProviderError]
+) -> None:
+    said = {"id": "batch_0", "status": "failed", "errors": {"data": [{"code": code, "message": message}]}}
+    server.route("GET", "/v1/batches/batch_0", lambda _: Answer.of(said))
+    state = using(server, lambda service, _: service.poll("batch_0"))
+    assert state.is_ended
+    assert type(state.fault) is kind_of_error
+
+
+@pytest.mark.parametrize(
+    ("trouble", "kind"),
+    [
+        (status(429), "rate"),
+        (status(503), "server"),
+        (Fault("reset", on_wire="reset"), "transport"),
+        (Fault("page", instead=lambda _: Answer(200, b"<html>")), "unreadable"),
+        (Fault("other", instead=lambda _: Answer.of({"no": "id"})), "unreadable"),
+        (None, "refused"),
+    ],
+    ids=lambda value: getattr(value, "name", str(value)),
+)
+def test_faults_of_handing_in_tell_whether_a_batch_may_exist(
+    server: FaultServer, question: Ask, trouble: Fault | None, kind: str
+) -> None:
+    BatchVendor(server)
+    server.plan = lambda ask: trouble if ask.path == "/v1/batches" else None
+    if trouble is None:
+        server.refuse()
+    with pytest.raises(Transient) as caught:
+        using(server, lambda service, _: submitted(service, ["s2-0"], question()))
+    if trouble is None:
+        server.listen()
+    assert caught.value.kind == kind
+
+
+def test_a_redirect_is_not_followed_with_a_key(server: FaultServer) -> None:
+    with FaultServer() as other:
+        server.plan = first(
+            1, Fault("moved", instead=lambda ask: error(ask, 307, "moved", location=f"{other.url}/batches/batch_0"))
+        )
+        with pytest.raises(CredentialsError, match="redirect"):
+            using(server, lambda service, _: service.poll("batch_0"))
+        assert not other.asks
+
+
+OURS = ["s2-0", "s2-1"]
+
+
+def test_anthropics_batch_is_suspect_until_it_has_ended_and_then_known_by_its_requests(
+    server: FaultServer, question: Ask
+) -> None:
+    vendor = BatchVendor(server)
+    vendor.polls_to_end = 5  # the list has two pages, and each of them polls each batch
+
+    async def looked_for(service: BatchService, _: HostedProvider) -> list[Found]:
+        await submitted(service, ["s2-0"], question("another number of requests"))
+        await submitted(service, ["s2-8", "s2-9"], question("others"))
+        await submitted(service, OURS, question("ours"))
+        return [await service.find("", OURS[::-1], time.time()) for _ in range(3)]
+
+    # of 3 batches those with 2 requests are suspect; when they have ended, the third is ours
+    assert using(server, looked_for, "anthropic") == [Found(None, True), Found(None, True), Found("msgbatch_2")]
+    assert vendor.violations == []
+
+
+@pytest.mark.parametrize("others", [["s2-8", "s2-9"], ["s2-0", "s2-8"]], ids=["of others", "an earlier group"])
+def test_a_batch_with_other_requests_is_not_ours_and_looked_into_once_for_each_shard(
+    server: FaultServer, question: Ask, others: list[str]
+) -> None:
+    BatchVendor(server).polls_to_end = 1
+
+    async def looked_for(service: BatchService, _: HostedProvider) -> list[Found]:
+        await submitted(service, others, question("others"))
+        found = [await service.find("first", OURS, time.time()) for _ in range(3)]
+        return [*found, await service.find("second", others, time.time())]
+
+    assert using(server, looked_for, "anthropic") == [Found(None)] * 3 + [Found("msgbatch_0")]
+    assert sum(entry.path.endswith("/results") for entry in server.log) == 2
+
+
+def test_while_a_newer_batch_may_be_ours_no_older_one_of_the_same_requests_is_taken(
+    server: FaultServer, question: Ask
+) -> None:
+    vendor = BatchVendor(server)
+    vendor.polls_to_end = 1
+
+    async def looked_for(service: BatchService, _: HostedProvider) -> list[Found]:
+        await submitted(service, OURS, question("the first attempt, expired"))
+        found = [await service.find("", OURS, time.time())]
+        vendor.polls_to_end = 2
+        await submitted(service, OURS, question("the second"))
+        return [*found, *[await service.find("", OURS, time.time()) for _ in range(2)]]
+
+    expected = [Found("msgbatch_0"), Found(None, is_open=True), Found("msgbatch_1")]
+    assert using(server, looked_for, "anthropic") == expected
+
+
+def test_a_batch_made_long_before_the_intent_is_not_ours(server: FaultServer, question: Ask) -> None:
+    vendor = BatchVendor(server)
+    vendor.polls_to_end = 1
+
+    async def looked_for(service: BatchService, _: HostedProvider) -> list[Found]:
+        await submitted(service, ["s2-0"], question())
+        vendor.made["msgbatch_0"].at -= 86400
+        return [await service.find("", ["s2-0"], time.time() - ago) for ago in (0, 86400)]
+
+    assert using(server, looked_for, "anthropic") == [Found(None), Found("msgbatch_0")]
+
+
+def test_results_that_anthropic_has_let_go_of_are_gone(server: FaultServer) -> None:
+    said = {"id": "b", "processing_status": "ended", "archived_at": "2026-01-01T00:00:00Z"}
+    server.route("GET", "/v1/messages/batches/b", lambda _: Answer.of(said))
+
+    async def polled(service: BatchService, _: HostedProvider) -> list[str]:
+        return [(await service.poll(name)).status for name in ("b", "unknown")]
+
+    assert using(server, polled, "anthropic") == ["gone", "gone"]

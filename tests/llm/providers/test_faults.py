@@ -1,0 +1,176 @@
+"""The table of statuses row by row, waits that servers ask for, and what a broken connection means."""
+
+from __future__ import annotations
+
+import json
+import math
+import ssl
+from typing import Any
+
+import aiohttp
+import httpx2
+import openai
+import pytest
+from aiohttp.client_reqrep import ConnectionKey
+from hypothesis import given
+from hypothesis import strategies as st
+
+from amendment.errors import CredentialsError, FaultKind, ProviderError, Rejected, Transient
+from amendment.llm.hosted import TABLE, Target, broken, fault_of, wait_of
+
+KEY = "sk-canary-0123456789"
+HERE = Target("gateway.example.org/v1", "our-7b", "OUR_KEY", KEY)
+
+
+def said(message: str, **more: Any) -> bytes:
+    return json.dumps({"error": {"message": message, **more}}).encode()
+
+
+@pytest.mark.parametrize("hint", ["false", "true", ""])
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [
+        *((status, "rate") for status in (429, 529)),
+        *((status, "server") for status in (408, 409, 425, 500, 502, 503, 504, 520, 599)),
+    ],
+)
+def test_what_passes_by_itself_is_asked_again_whatever_is_advised_to_sdks(
+    status: int, kind: FaultKind, hint: str
+) -> None:
+    fault = fault_of(HERE, status, {"retry-after": "7", "x-should-retry": hint}, said("busy"))
+    assert isinstance(fault, Transient)
+    assert (fault.kind, fault.status, fault.retry_after) == (kind, status, 7)
+    assert f"status {status}: busy" in str(fault)
+
+
+FINAL: list[tuple[int, bytes, type[ProviderError]]] = [
+    *((status, said("maximum context length is 4096"), Rejected) for status in (400, 405, 410, 413, 418, 422, 451)),
+    *((status, said(f"Incorrect API key: {KEY}"), CredentialsError) for status in (401, 402, 403)),
+    *((status, b"", CredentialsError) for status in (301, 302, 307, 308)),
+    (429, said("You exceeded your current quota.", code="insufficient_quota"), CredentialsError),
+    (429, said("nope", code="billing_hard_limit_reached"), CredentialsError),
+    (400, said("Your credit balance is too low to access the API."), CredentialsError),
+    (400, said("You have reached your specified API usage limits."), CredentialsError),
+    (402, said("Insufficient credits"), CredentialsError),
+    (403, said("Your chosen model requires moderation and your input was flagged"), Rejected),
+    (400, said("The response was filtered", code="content_filter"), Rejected),
+]
+
+
+@pytest.mark.parametrize(("status", "body", "error"), FINAL)
+def test_what_is_final_for_the_run_or_for_the_item(status: int, body: bytes, error: type[ProviderError]) -> None:
+    fault = fault_of(HERE, status, {"retry-after": "1", "location": "http://elsewhere"}, body)
+    assert type(fault) is error
+    assert "canary" not in str(fault)
+    assert error is Rejected or any(name in str(fault) for name in ("OUR_KEY", "base_url"))
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (404, said("not found")),
+        (400, said("openai/gtp-4 is not a valid model ID")),
+        (422, said("The model `our-7b` does not exist", code="model_not_found")),
+    ],
+)
+def test_a_missing_model_stops_the_run_at_first_and_is_final_for_the_item_later(status: int, body: bytes) -> None:
+    fault = fault_of(HERE, status, {}, body)
+    assert isinstance(fault, CredentialsError)
+    assert "our-7b" in str(fault)
+    assert isinstance(fault_of(HERE, status, {}, body, at_first=False), Rejected)
+
+
+def test_advice_to_pay_more_is_not_an_empty_account() -> None:
+    advice = "Rate limit reached. Add a payment method at https://example.org/account/billing to raise it."
+    assert isinstance(fault_of(HERE, 429, {}, said(advice, code="rate_limit_exceeded")), Transient)
+
+
+@given(st.integers(0, 999), st.text(max_size=40), st.booleans())
+def test_every_status_has_a_row(status: int, text: str, first: bool) -> None:
+    assert any(status in row.statuses for row in TABLE)
+    fault_of(HERE, status, {}, text.encode("utf-8", "surrogatepass"), at_first=first)
+
+
+@pytest.mark.parametrize("body", [b"", b"<html>busy</html>", b"[1]", b'{"error": "plain"}', b'{"detail": [{"a": 1}]}'])
+def test_any_error_body_can_be_read(body: bytes) -> None:
+    assert isinstance(fault_of(HERE, 500, {}, body), Transient)
+
+
+NOON = "Sat, 21 Nov 2026 12:00:00 GMT"
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({}, None),
+        ({"retry-after": "3"}, 3.0),
+        ({"retry-after-ms": "250", "retry-after": "9"}, 0.25),
+        ({"retry-after-ms": "soon", "retry-after": "9"}, 9.0),
+        ({"retry-after": "4294967"}, 4294967.0),  # 49.7 days: whoever asked decides, and must not be told of less
+        ({"retry-after": "nan"}, None),
+        ({"retry-after": "inf"}, None),
+        ({"retry-after": "-5"}, None),
+        ({"retry-after": "later"}, None),
+        ({"retry-after": "Sat, 21 Nov 2026 12:00:30 GMT", "date": NOON}, 30.0),
+        ({"retry-after": NOON, "date": "Sat, 21 Nov 2026 12:00:30 GMT"}, 0.0),
+        ({"retry-after": "Fri, 31 Dec 9999 23:59:59 +0000", "date": "no date"}, pytest.approx(2.5e11, rel=0.1)),
+    ],
+)
+def test_how_long_a_server_asks_us_to_wait(headers: dict[str, str], seconds: float | None) -> None:
+    assert wait_of(headers) == seconds
+
+
+@given(st.text(max_size=30), st.text(max_size=30))
+def test_any_retry_after_is_a_finite_wait_or_none(after: str, date: str) -> None:
+    waited = wait_of({"retry-after": after, "date": date})
+    assert waited is None or (math.isfinite(waited) and waited >= 0)
+
+
+TO = ConnectionKey("gateway", 443, True, True, None, None, None)
+WIRE: list[tuple[Exception, FaultKind]] = [
+    (aiohttp.ClientConnectorError(TO, OSError(111, "refused")), "refused"),
+    (aiohttp.ClientConnectorDNSError(TO, OSError(-2, "no such name")), "refused"),
+    (aiohttp.ClientConnectorCertificateError(TO, ssl.SSLCertVerificationError("self-signed")), "refused"),
+    (aiohttp.ConnectionTimeoutError("no answer to SYN"), "refused"),
+    (aiohttp.ServerDisconnectedError(), "transport"),
+    (aiohttp.ClientOSError(104, "reset"), "transport"),
+    (aiohttp.ClientPayloadError("cut"), "transport"),
+    (aiohttp.SocketTimeoutError("no byte"), "deadline"),
+    (RuntimeError("Session is closed"), "transport"),
+]
+
+
+@pytest.mark.parametrize(("cause", "kind"), WIRE)
+def test_a_call_without_a_reply_is_told_by_whether_anything_can_have_arrived(cause: Exception, kind: FaultKind) -> None:
+    wrapped = openai.APIConnectionError(request=httpx2.Request("POST", "http://here"))
+    wrapped.__cause__ = httpx2.ConnectTimeout("as the transport names any of them")
+    wrapped.__cause__.__cause__ = cause
+    fault = broken(HERE, wrapped)
+    assert fault.kind == kind
+    assert str(fault) == f"gateway.example.org/v1: no reply ({type(cause).__name__})"
+
+
+def test_the_key_is_not_in_the_targets_representation() -> None:
+    assert "canary" not in repr(HERE)
+
+
+@pytest.mark.parametrize(
+    ("name", "kept"),
+    [
+        ("req_1", "req_1"),
+        (f"req-{KEY}-1", "req-[key]-1"),
+        (f"{KEY[:9]}\x1b{KEY[9:]}", "[key]"),  # a sign that is left out does not hide it
+        ("a\x1b[31m\r\n", "a[31m"),
+        ("a" * 195 + KEY, "a" * 195 + "[key]"),  # taken out before the cut
+        ("a" * 201, "a" * 200),
+        ("", None),
+        (None, None),
+        ({"name": KEY}, None),
+    ],
+)
+def test_the_servers_name_for_a_call_is_kept_without_keys_and_short(name: object, kept: str | None) -> None:
+    assert HERE.call_name(name) == kept
+
+
+def test_a_word_for_servers_that_want_no_key_takes_nothing_out_of_names() -> None:
+    assert HERE._replace(key="req").call_name("req_1") == "req_1"

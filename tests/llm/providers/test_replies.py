@@ -1,0 +1,129 @@
+"""Bodies that are good and bad, texts as they can be stored and shown, and what a reply took."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from amendment.errors import Transient
+from amendment.llm import anthropic, openai
+from amendment.llm.provider import Meter
+from amendment.llm.replies import body_of, clean, meter_by, shown
+from amendment.llm.requests import Request, Usage
+from amendment.records import user
+
+KEY = "sk-canary-0123456789"
+ASKED = Request(provider="x", host="here", model="m", messages=user("x"))
+USAGES = (openai.usage_of, anthropic.usage_of)
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        *(b"", b'{"choices": [', b"<html></html>", b"[]", b"null", b"\xff"),
+        *(b'{"error": {"message": "x"}}', b'{"type": "error"}'),
+        *(b"[" * 100_000, b'{"a": ' * 100_000, b"1" * 5000),
+    ],
+)
+def test_a_good_status_with_a_bad_body_is_asked_again(raw: bytes) -> None:
+    with pytest.raises(Transient) as caught:
+        body_of(raw, "here")
+    assert caught.value.kind == "unreadable"
+
+
+def test_half_a_surrogate_pair_in_raw_bytes_is_gone_too() -> None:
+    assert body_of(b'{"id": "call \xed\xa0\x80"}', "here") == {"id": "call \ufffd"}
+
+
+def test_numbers_and_signs_that_cannot_be_stored_are_gone() -> None:
+    body = body_of(b'{"a": [NaN, 1e999, -Infinity, 0.5], "b": {"\\ud800": "x\\udc00\\u0000y"}}', "here")
+    assert body == {"a": [None, None, None, 0.5], "b": {"\ufffd": "x\ufffd\ufffdy"}}
+
+
+@given(st.recursive(st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.text(), st.lists, max_leaves=8))
+def test_a_good_body_is_read_as_it_was_written(value: Any) -> None:
+    def cleaned(value: Any) -> Any:
+        if isinstance(value, list):
+            return [cleaned(item) for item in value]
+        return value.replace("\0", "\ufffd") if isinstance(value, str) else value
+
+    assert body_of(json.dumps({"a": value}).encode(), "here")["a"] == cleaned(value)
+
+
+@given(st.text(alphabet=st.characters(codec=None)))
+def test_a_text_of_a_server_can_be_stored_and_shown(text: str) -> None:
+    cleaned = clean(text)
+    cleaned.encode()
+    assert "\0" not in cleaned
+    assert clean(cleaned) == cleaned
+    if not any("\ud800" <= sign <= "\udfff" or sign == "\0" for sign in text):
+        assert cleaned == text
+    line = shown(text, KEY)
+    assert line.isprintable()
+    assert 0 < len(line) <= 200
+
+
+@pytest.mark.parametrize("text", [f"bad key {KEY}", "Bearer abcdefgh", "sk-ant-abc***xyz was refused", "hf_abcdefghij"])
+def test_what_looks_like_a_key_is_not_shown(text: str) -> None:
+    assert "[key]" in shown(text, KEY)
+    assert "abc" not in shown(text, KEY)
+
+
+def test_a_key_at_the_end_of_a_long_text_is_not_shown_in_part() -> None:
+    assert "canary" not in shown(" " * 1990 + KEY, KEY)
+
+
+@pytest.mark.parametrize(
+    ("usage", "counted"),
+    [
+        ({"prompt_tokens": 12, "completion_tokens": 3}, (12, 3, 0)),
+        ({"prompt_tokens": 12, "completion_tokens": 3, "prompt_tokens_details": {"cached_tokens": 8}}, (12, 3, 8)),
+        ({"prompt_tokens": 12, "completion_tokens": 3, "prompt_tokens_details": None}, (12, 3, 0)),
+        ({"prompt_tokens": 12, "prompt_tokens_details": {"cached_tokens": 99}}, (12, 0, 12)),
+        ({"input_tokens": 12, "output_tokens": 3, "input_tokens_details": {"cached_tokens": 8}}, (12, 3, 8)),
+        ({"prompt_tokens": 12.0, "completion_tokens": 3}, (12, 3, 0)),
+    ],
+)
+def test_openais_counts(usage: dict[str, Any], counted: tuple[int, int, int]) -> None:
+    read, written, cached = counted
+    assert openai.usage_of(usage) == Usage(input_tokens=read, output_tokens=written, cached_tokens=cached)
+
+
+def test_anthropics_counts_are_added_up() -> None:
+    usage = {"input_tokens": 5, "cache_read_input_tokens": 70, "cache_creation_input_tokens": 900, "output_tokens": 3}
+    # 5 + 70 + 900
+    expected = Usage(input_tokens=975, output_tokens=3, cached_tokens=70, written_tokens=900)
+    assert anthropic.usage_of(usage) == expected
+
+
+@pytest.mark.parametrize("odd", ["many", None, -1, True, 1.5, [], {}, 2**60])
+def test_a_count_of_a_wrong_type_leaves_the_reply_readable(odd: Any) -> None:
+    chat = {"choices": [{"message": {"content": "x"}}], "usage": {"prompt_tokens": odd, "completion_tokens": odd}}
+    said = {"content": [{"type": "text", "text": "x"}], "usage": {"input_tokens": odd, "output_tokens": 3}}
+    for read, body in ((openai.read_reply, chat), (anthropic.read_reply, said)):
+        reply = read(json.dumps(body).encode(), ASKED)
+        assert (reply.messages[0].content, reply.usage) == ("x", None)
+
+
+def test_the_meter_finds_usage_and_the_models_name_without_its_folder() -> None:
+    raw = b'{"model": "/srv/models/our-7b", "usage": {"prompt_tokens": 4, "completion_tokens": 2}, "choices": []}'
+    assert meter_by(openai.usage_of)(raw) == Meter(Usage(input_tokens=4, output_tokens=2), "our-7b")
+
+
+NAMES = st.sampled_from(["usage", "model", "input_tokens", "prompt_tokens", "prompt_tokens_details"])
+PLAIN = st.none() | st.integers() | st.floats() | st.text()
+VALUES = st.recursive(PLAIN, lambda inner: st.lists(inner) | st.dictionaries(NAMES, inner))
+
+
+@given(st.binary(max_size=60) | VALUES.map(lambda value: json.dumps({"usage": value, "model": value}).encode()))
+def test_no_bytes_upset_the_meter(raw: bytes) -> None:
+    assert all(isinstance(meter_by(usage_of)(raw), Meter) for usage_of in USAGES)
+
+
+@pytest.mark.parametrize("raw", [b"", b"{", b"[]", b"null", b'{"usage": NaN}', b'{"usage": {"prompt_tokens": 1e999}}'])
+def test_what_cannot_be_metered_is_not_known(raw: bytes) -> None:
+    assert meter_by(openai.usage_of)(raw) == Meter()
