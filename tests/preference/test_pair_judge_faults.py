@@ -9,9 +9,7 @@ import pytest
 from amendment.llm.requests import Reply, Request
 from amendment.constitutions import AppliesWhen
 from amendment.errors import ConfigError, CredentialsError, Rejected, Transient
-from amendment.llm import _anthropic_format as anthropic
-from amendment.llm import _openai_format as openai
-from amendment.llm import _responses_format as responses
+from amendment.llm import anthropic, openai
 from amendment.records import Prompt, Sampling, user
 from tests.preference.scripted_judge import (
     Scripted,
@@ -88,7 +86,7 @@ def unread(body: bytes, read: Callable[[bytes, Request], Reply] = openai.read_re
         unread(b'{"choices": [{"message": {"content": ""}, "finish_reason": "stop"}]}'),
         unread(b'{"choices": []}'),
         unread(b'{"content": null}', anthropic.read_reply),
-        unread(b'{"output": null}', responses.read_reply),
+        unread(b'{"output": null}', openai.read_reply),
     ],
 )
 @pytest.mark.parametrize("folder", ["label-tokens", "verdict", "structured"])
