@@ -1,32 +1,44 @@
-"""Fewer comparisons: the best of eight answers by four ways of asking, and a cascade of a cheap and a strong judge."""
+"""Fewer comparisons: the best of eight answers by two ways of asking, and a cascade of a cheap and a strong judge."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
+from itertools import combinations
 from statistics import fmean
 from typing import NamedTuple
 
 from judging_world import Case, cases, drawn, looks, over_seeds, p_first, pools, right, seeded, table, utility
 
-from amendment.preference._comparing import Ranked
-from amendment.preference.adaptive import rank_adaptively
-from amendment.preference.cascade import cascade as ask_in_turn
-from amendment.preference.ranking import knock_out, merge_sort, rank_all_pairs
+from amendment.preference import Compare, escalate, rank_adaptively
 from amendment.records import Candidate, Comparison, Judgement, Message, Prompt, user
 from amendment.simulator import Persona
 
 SIZE = 8
 BUDGETS = (8, 10, 12, 16, 20, 24)
-Compare = Callable[[str, str], Awaitable[float | None]]
-Way = Callable[[Sequence[str], Compare], Awaitable[Ranked]]
+
+
+async def _all_pairs(ids: Sequence[str], compare: Compare) -> tuple[str, int]:
+    """The best by its mean P against all others, as `pairs: best_worst` takes it."""
+    won = dict.fromkeys(ids, 0.0)
+    for first, second in combinations(sorted(ids), 2):
+        p = await compare(first, second) or 0.0
+        won[first] += p
+        won[second] += 1 - p
+    return max(won, key=lambda name: won[name]), len(ids) * (len(ids) - 1) // 2
+
+
+async def _adaptive(ids: Sequence[str], compare: Compare, calls: int) -> tuple[str, int]:
+    ranked = await rank_adaptively(ids, compare, calls=calls, confidence=0.99)
+    return str(ranked.best), len(ranked.comparisons)
+
+
+Way = Callable[[Sequence[str], Compare], Awaitable[tuple[str, int]]]
+"""The best, and how many comparisons it took."""
 WAYS: dict[str, Way] = {
-    "all pairs": rank_all_pairs,
-    "merge sort": merge_sort,
-    "knock-out": knock_out,
-    **{f"adaptive, {n} at most": partial(rank_adaptively, calls=n, sure=0.99, at_once=2) for n in BUDGETS},
-    "narrowing, 16 at most": partial(rank_adaptively, calls=16, sure=0.99, at_once=2, rule="narrowing"),
+    "all pairs": _all_pairs,
+    **{f"adaptive, {n} at most": partial(_adaptive, calls=n) for n in BUDGETS},
 }
 JUDGE = Persona()
 MARGIN = 0.02
@@ -48,8 +60,7 @@ def ranking(seeds: Sequence[int], count: int = 50) -> None:
     ]
     header = ("way", "comparisons", "best found", "difference to all pairs", "utility lost")
     table(f"The best of {SIZE}: both orders a comparison, {count} pools a seed", header, rows)
-    for reference in ("all pairs", "knock-out"):
-        _headline(found, reference)
+    _headline(found)
 
 
 class _Found(NamedTuple):
@@ -60,17 +71,17 @@ class _Found(NamedTuple):
     """Mean utility below the best."""
 
 
-def _headline(found: Sequence[dict[str, _Found]], reference: str) -> None:
-    """The way that asks least among those that find the best as often as the reference, by the mean over seeds."""
-    least = fmean(one[reference].hit for one in found) - MARGIN
+def _headline(found: Sequence[dict[str, _Found]]) -> None:
+    """The way that asks least among those that find the best as often as all pairs, by the mean over seeds."""
+    least = fmean(one["all pairs"].hit for one in found) - MARGIN
     cost, way = min(
         (fmean(one[way].comparisons for one in found), way)
         for way in WAYS
         if fmean(one[way].hit for one in found) >= least
     )
-    whole = fmean(one[reference].comparisons for one in found)
+    whole = fmean(one["all pairs"].comparisons for one in found)
     print(
-        f"\nAs often as {reference} to within {MARGIN:.0%}: {way}, {cost:.1f} comparisons instead of {whole:.1f}, "
+        f"\nAs often as all pairs to within {MARGIN:.0%}: {way}, {cost:.1f} comparisons instead of {whole:.1f}, "
         f"a saving of {1 - cost / whole:.0%}."
     )
 
@@ -81,9 +92,9 @@ async def _ranked(persona: Persona, seed: int, count: int) -> dict[str, _Found]:
         worth = {f"{i}": utility(prompt, text) for i, text in enumerate(drafts)}
         compare = _judge(prompt, drafts, persona, f"{seed} {number}")
         for way, rank in WAYS.items():
-            ranked = await rank(list(worth), compare)
-            lost = max(worth.values()) - worth[str(ranked.best)]
-            results[way].append((len(ranked.comparisons), lost < 1e-9, lost))
+            best, comparisons = await rank(list(worth), compare)
+            lost = max(worth.values()) - worth[best]
+            results[way].append((comparisons, lost < 1e-9, lost))
     return {way: _Found(*(fmean(column) for column in zip(*rows, strict=True))) for way, rows in results.items()}
 
 
@@ -101,7 +112,7 @@ def _judge(prompt: str, drafts: Sequence[str], persona: Persona, key: str) -> Co
 
 CHEAP = Persona(gain=3.0, noise=1.5, position_bias=1.0)
 STRONG = Persona(gain=8.0, noise=0.7, position_bias=0.3)
-SURETIES = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0)
+CONFIDENCES = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0)
 PRICE = 20
 """Of a call to the strong judge, in calls to the cheap one."""
 
@@ -111,44 +122,44 @@ def cascade(seeds: Sequence[int], count: int = 1000) -> None:
     found = [asyncio.run(_cascaded(seed, count)) for seed in seeds]
     rows = [
         [
-            "strong alone" if sure > 1 else f"{sure:.1f}",
-            over_seeds([one[sure][0] for one in found]),
-            over_seeds([one[sure][1] for one in found]),
-            over_seeds([one[sure][0] - one[2.0][0] for one in found]),
-            f"{fmean(4 * (one[sure][1] * PRICE + (sure <= 1)) for one in found):.1f}",
+            "strong alone" if confidence > 1 else f"{confidence:.1f}",
+            over_seeds([one[confidence][0] for one in found]),
+            over_seeds([one[confidence][1] for one in found]),
+            over_seeds([one[confidence][0] - one[2.0][0] for one in found]),
+            f"{fmean(4 * (one[confidence][1] * PRICE + (confidence <= 1)) for one in found):.1f}",
         ]
-        for sure in (*SURETIES, 2.0)
+        for confidence in (*CONFIDENCES, 2.0)
     ]
-    header = ("sure", "accuracy", "share that goes on", "difference to strong alone", "cost of a pair")
+    header = ("confidence", "accuracy", "share that goes on", "difference to strong alone", "cost of a pair")
     title = f"Cascade: both orders, 2 principles, {count} pairs a seed; a strong call costs {PRICE} cheap ones"
     table(title, header, rows)
     _cascade_headline(found)
 
 
 def _cascade_headline(found: Sequence[dict[float, tuple[float, float]]]) -> None:
-    def lost(sure: float) -> float:
-        return fmean(one[2.0][0] - one[sure][0] for one in found)
+    def lost(confidence: float) -> float:
+        return fmean(one[2.0][0] - one[confidence][0] for one in found)
 
-    sure = next(sure for sure in SURETIES if lost(sure) <= MARGIN)
-    cost = fmean(one[sure][1] + 1 / PRICE for one in found)
+    confidence = next(confidence for confidence in CONFIDENCES if lost(confidence) <= MARGIN)
+    cost = fmean(one[confidence][1] + 1 / PRICE for one in found)
     print(
-        f"\nAs accurate as the strong judge alone to within {MARGIN:.0%} from a surety of {sure:.1f}: {cost:.0%} of "
-        f"its cost, a saving of {1 - cost:.0%}."
+        f"\nAs accurate as the strong judge alone to within {MARGIN:.0%} from a confidence of {confidence:.1f}: "
+        f"{cost:.0%} of its cost, a saving of {1 - cost:.0%}."
     )
 
 
 async def _cascaded(seed: int, count: int) -> dict[float, tuple[float, float]]:
-    """By surety: accuracy and the share that the strong judge was asked about; 2 is the strong judge alone."""
+    """By confidence: accuracy and the share that the strong judge was asked about; 2 is the strong judge alone."""
     rng = seeded(f"cascade {seed}")
     said = [
         (case, *(looks(case, judge, rng, drawn(2, seed, i)).mean for judge in (CHEAP, STRONG)))
         for i, case in enumerate(cases(count, seed))
     ]
     found = {2.0: (fmean(right(strong, case.is_a) for case, _, strong in said), 1.0)}
-    for sure in SURETIES:
-        rested = [await ask_in_turn([_tier(case, cheap), _tier(case, strong)], sure) for case, cheap, strong in said]
+    for confidence in CONFIDENCES:
+        rested = [await escalate([_tier(case, cheap), _tier(case, strong)], confidence) for case, cheap, strong in said]
         labels = [right(_p_a(case, one.judgement), case.is_a) for (case, *_), one in zip(said, rested, strict=True)]
-        found[sure] = (fmean(labels), fmean(len(one.judgements) - 1 for one in rested))
+        found[confidence] = (fmean(labels), fmean(len(one.judgements) - 1 for one in rested))
     return found
 
 

@@ -13,9 +13,7 @@ from numpy.typing import NDArray
 
 from amendment.preference import Vote, majority_of
 from amendment.simulator import Persona, panel
-from amendment.statistics.dawid_skene import dawid_skene
-from amendment.statistics.errors_together import errors_together
-from amendment.statistics.stacking import log_odds, stack
+from amendment.statistics.stacking import stack
 
 BIASES = (0.0, 0.8, 1.6)
 PRINCIPLES = (1, 3, 6, 8)
@@ -106,11 +104,10 @@ JURIES = (
 
 def juries(seeds: Sequence[int], count: int = 1500) -> None:
     """Ways to put five judges together, for independent and for correlated ones."""
-    names = ("best single", "worst single", "majority", "mean of P", "Dawid-Skene", *(f"stacked, {n}" for n in LABELS))
+    names = ("best single", "worst single", "majority", "mean of P", *(f"weighted, {n}" for n in LABELS))
     columns = [[_of_jury(jury, seed, count) for seed in seeds] for jury in JURIES]
     rows: list[list[object]] = [
-        [name, *(over_seeds([found[name] for found in column]) for column in columns)]
-        for name in (*names, "mean error correlation", "effective number of judges")
+        [name, *(over_seeds([found[name] for found in column]) for column in columns)] for name in names
     ]
     title = f"Juries: label accuracy of five judges, both orders, 3 principles, {count} pairs a seed"
     table(title, ("way", *(jury.name for jury in JURIES)), rows)
@@ -120,20 +117,14 @@ def _of_jury(jury: Jury, seed: int, count: int) -> dict[str, float]:
     asked = cases(count, seed)
     p = np.array([_looked(persona, asked, seed, str(i)) for i, persona in enumerate(jury.judges)]).T
     is_a = np.array([case.is_a for case in asked])
-    votes = np.where(p > 0.5, 0, 1)
-    together = errors_together(votes, np.where(is_a, 0, 1))
     majority = np.array([value for row in p if (value := majority_of(map(Vote.of, row.tolist()))) is not None])
-    turned = dawid_skene(np.concatenate([votes, 1 - votes]), classes=2).posteriors[:count, 0]
     singles = [_share(p[:, i], is_a) for i in range(len(jury.judges))]
     return {
         "best single": max(singles),
         "worst single": min(singles),
         "majority": _share(majority, is_a),
         "mean of P": _share(p.mean(1), is_a),
-        "Dawid-Skene": _share(turned, is_a),
-        **{f"stacked, {n}": _stacked(p, asked, is_a, n, seed) for n in LABELS},
-        "mean error correlation": together.mean_phi,
-        "effective number of judges": together.effective,
+        **{f"weighted, {n}": _weighted(p, asked, is_a, n, seed) for n in LABELS},
     }
 
 
@@ -146,10 +137,10 @@ def _share(p: Floats, is_a: NDArray[np.bool_]) -> float:
     return float(np.where(p == 0.5, 0.5, (p > 0.5) == is_a).mean())
 
 
-def _stacked(p: Floats, asked: Sequence[Case], is_a: NDArray[np.bool_], number: int, seed: int) -> float:
+def _weighted(p: Floats, asked: Sequence[Case], is_a: NDArray[np.bool_], number: int, seed: int) -> float:
     """Weights learned on the first so many pairs, as the majority of three people labels them; accuracy on the rest."""
     labels = np.full(len(asked), math.nan)
     for i, case in enumerate(asked[:number]):
         labels[i] = panel(case.prompt, case.a, case.b, seed=seed).count("A") >= 2
     groups = [case.prompt for case in asked]
-    return _share(stack(log_odds(p), labels, groups).p[number:], is_a[number:])
+    return _share(stack(p, labels, groups).p[number:], is_a[number:])

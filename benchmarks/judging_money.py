@@ -33,7 +33,7 @@ JURORS = tuple(CHEAP.model_copy(update={"pair_noise_source": name}) for name in 
 """As good as the small one, each with noise of its own; all are asked by the principle that was drawn for the pair."""
 MANY = 4
 """Principles a pair where more than one is drawn."""
-SURETIES = (0.2, 0.3, 0.4, 0.5, 0.6)
+CONFIDENCES = (0.2, 0.3, 0.4, 0.5, 0.6)
 MOST_SEEDS = 5
 GOALS = (0.65, 0.7, 0.75, 0.8, 0.85, 0.9)
 
@@ -117,14 +117,16 @@ def _measured(seed: int, count: int) -> dict[str, Way]:
         *(sum(getattr(one, field) for one in jury) for field in Way._fields[1:]),
     )
     many = f"both orders, {MANY} principles"
-    for sure in SURETIES:
-        ways[f"cascade, {many}, sure {sure}"] = _cascade(ways[f"small, {many}"], ways[f"strong, {many}"], sure)
+    for confidence in CONFIDENCES:
+        ways[f"cascade, {many}, confidence {confidence}"] = _cascade(
+            ways[f"small, {many}"], ways[f"strong, {many}"], confidence
+        )
     return ways
 
 
-def _cascade(small: Way, strong: Way, sure: float) -> Way:
-    """The small judge's label where it is sure, else the strong one's."""
-    keeps = [abs(2 * p - 1) >= sure for p in small.p]
+def _cascade(small: Way, strong: Way, confidence: float) -> Way:
+    """The small judge's label where it is confident, else the strong one's."""
+    keeps = [abs(2 * p - 1) >= confidence for p in small.p]
     p = [one if keep else other for one, other, keep in zip(small.p, strong.p, keeps, strict=True)]
     further = strong.share(1 - fmean(keeps))
     return Way(p, *(one + more for one, more in zip(small[1:], further, strict=True)))

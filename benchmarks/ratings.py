@@ -5,7 +5,7 @@
 
 FOLDER holds `testset-v1.json` of the repository WeOpenML/PandaLM (folder `data`, Apache-2.0): 999 pairs of answers by
 five models to 170 prompts, three people each. The label of a pair is the majority's, a tie where all three differ;
-prints strengths and standard errors of each kind, and ranks.
+prints strengths, standard errors and ranks.
 
 Coverage: worlds of four models whose answers to one prompt share luck, of which all six pairs are asked; printed is
 the share of worlds in which the interval of the difference of the two middle models holds the true one, 0.95 if right.
@@ -20,13 +20,12 @@ from collections import Counter
 from collections.abc import Sequence
 from itertools import combinations
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from amendment.statistics import bradley_terry, count_triads, davidson
+from amendment.statistics import bradley_terry
 
-KINDS: tuple[Literal["model", "sandwich", "clustered"], ...] = ("model", "sandwich", "clustered")
 OUTCOMES = {0: 0.5, 1: 1.0, 2: 0.0}
 """Of a label: tie, the first answer, the second."""
 
@@ -54,18 +53,13 @@ def main() -> None:
 
 def print_pandalm(folder: Path) -> None:
     rows = _labels(json.loads((folder / "testset-v1.json").read_text(encoding="utf-8")))
-    for rate in (bradley_terry, davidson):
-        rated = {kind: rate(*rows[:3], clusters=rows.prompts, covariance=kind) for kind in KINDS}
-        found = rated["clustered"]
-        nu = "" if found.nu is None else f", nu {found.nu:.4f}"
-        print(f"{rate.__name__}: {found.n} pairs, {found.n_clusters} prompts{nu}; standard errors by kind")
-        print(f"  {'':20}{'theta':>9}" + "".join(f"{kind:>11}" for kind in KINDS) + "   ranks")
-        for name, rank in found.ranks().items():
-            i = found.names.index(name)
-            errors = "".join(f"{rated[kind].covariance[i, i] ** 0.5:11.4f}" for kind in KINDS)
-            print(f"  {name:20}{found.theta[i]:9.4f}{errors}   {rank.low} to {rank.high}")
-    share = count_triads(*rows).share
-    print(f"intransitive: {share.value:.3f} [{share.low:.3f}, {share.high:.3f}] of {share.n} complete triads")
+    found = bradley_terry(*rows[:3], clusters=rows.prompts)
+    print(f"{found.n} pairs, {found.clusters} prompts")
+    print(f"  {'':20}{'theta':>9}{'error':>11}   ranks")
+    for name, rank in found.ranks().items():
+        i = found.names.index(name)
+        error = found.covariance[i, i] ** 0.5
+        print(f"  {name:20}{found.theta[i]:9.4f}{error:11.4f}   {rank.low} to {rank.high}")
 
 
 def _labels(items: list[dict[str, Any]]) -> Rows:
@@ -82,18 +76,15 @@ def _majority(said: Sequence[float]) -> float:
 
 def print_coverage(worlds: int, seed: int) -> None:
     random = np.random.default_rng(seed)
-    for rate in (bradley_terry, davidson):
-        whole = rate(*_world(random, 20_000)[:3])
-        truth = float(whole.theta[1] - whole.theta[2])
-        for prompts in (30, 200):
-            hits = dict.fromkeys(KINDS, 0)
-            for _ in range(worlds):
-                rows = _world(random, prompts)
-                for kind in KINDS:
-                    found = rate(*rows[:3], clusters=rows.prompts, covariance=kind).difference("m1", "m2")
-                    hits[kind] += found.low <= truth <= found.high
-            told = ", ".join(f"{kind} {hits[kind] / worlds:.3f}" for kind in KINDS)
-            print(f"{rate.__name__}, {prompts} prompts, {worlds} worlds: {told}")
+    whole = bradley_terry(*_world(random, 20_000)[:3])
+    truth = float(whole.theta[1] - whole.theta[2])
+    for prompts in (30, 200):
+        hits = 0
+        for _ in range(worlds):
+            rows = _world(random, prompts)
+            found = bradley_terry(*rows[:3], clusters=rows.prompts).difference("m1", "m2")
+            hits += found.low <= truth <= found.high
+        print(f"{prompts} prompts, {worlds} worlds: {hits / worlds:.3f}")
 
 
 def _world(random: np.random.Generator, prompts: int) -> Rows:

@@ -1,11 +1,9 @@
 """Judges, judgements and pairs: which of two answers is better, and how sure that is."""
 
 from amendment.preference._again import is_asked_again
-from amendment.preference._comparing import Compare, Made, Ranked
 from amendment.preference._folder import JudgeFolder, load_judge_folder, shipped_judges
 from amendment.preference._folder_lines import diff_judges, judge_lines, judge_values
 from amendment.preference._matrix_lines import matrix_lines
-from amendment.preference.adaptive import rank_adaptively
 from amendment.preference.aggregate import (
     Standing,
     Vote,
@@ -17,12 +15,20 @@ from amendment.preference.aggregate import (
     standings_of,
 )
 from amendment.preference.as_pairs import as_pair_verdicts
-from amendment.preference.cascade import Escalated, TierShare, cascade, tier_shares
 from amendment.preference.dataset import held_out, held_out_count, preference_row, split_rank
 from amendment.preference.degenerate import ConstantAnswers, fit_for_pairs, likeness, without_constant_answers
 from amendment.preference.foreign_parsers import read_output_letter
 from amendment.preference.judge import Compared, Judge, JudgeSettings
-from amendment.preference.juries import OVER_ALL, Heard, JuryKind, Panel, hear, refuse_few_labels, spoken
+from amendment.preference.juries import (
+    Escalation,
+    JuryKind,
+    JuryResult,
+    JuryVotes,
+    escalate,
+    jury_result,
+    refuse_few_labels,
+    with_p,
+)
 from amendment.preference.model_families import are_related, family_of
 from amendment.preference.pairs import TIED_POOL, Paired, PairSettings, is_tied_pool, make_pairs
 from amendment.preference.pool import Pool, pool_of
@@ -35,29 +41,27 @@ from amendment.preference.principles import (
 )
 from amendment.preference.protocols.rubrics import Criterion, criteria_of
 from amendment.preference.protocols.tasks import drawn_question
-from amendment.preference.ranking import knock_out, merge_sort, rank_all_pairs
+from amendment.preference.ranking import Compare, Ranked, rank_adaptively
 from amendment.preference.readings import Reading, by_comparison, readings_of
 from amendment.preference.revisions import RevisionSettings, chain_ends, count_revisions
 from amendment.preference.reward import JudgeReward
 
 __all__ = [
-    "OVER_ALL",
     "TIED_POOL",
     "Compare",
     "Compared",
     "ConstantAnswers",
     "Criterion",
-    "Escalated",
-    "Heard",
+    "Escalation",
     "Judge",
     "JudgeFolder",
     "JudgeReward",
     "JudgeSettings",
     "JuryKind",
-    "Made",
+    "JuryResult",
+    "JuryVotes",
     "PairSettings",
     "Paired",
-    "Panel",
     "Pool",
     "PrincipleAgreement",
     "PrincipleCoverage",
@@ -67,49 +71,44 @@ __all__ = [
     "Reading",
     "RevisionSettings",
     "Standing",
-    "TierShare",
     "Vote",
     "aggregate_verdicts",
     "are_related",
     "as_pair_verdicts",
     "by_comparison",
-    "cascade",
     "chain_ends",
     "count_revisions",
     "criteria_of",
     "decide",
     "diff_judges",
     "drawn_question",
+    "escalate",
     "family_of",
     "fit_for_pairs",
-    "hear",
     "held_out",
     "held_out_count",
     "is_asked_again",
     "is_tied_pool",
     "judge_lines",
     "judge_values",
-    "knock_out",
+    "jury_result",
     "likeness",
     "load_judge_folder",
     "majority",
     "majority_of",
     "make_pairs",
     "matrix_lines",
-    "merge_sort",
     "person_votes",
     "pool_of",
     "preference_row",
     "principle_matrix",
     "rank_adaptively",
-    "rank_all_pairs",
     "read_output_letter",
     "readings_of",
     "refuse_few_labels",
     "shipped_judges",
     "split_rank",
-    "spoken",
     "standings_of",
-    "tier_shares",
+    "with_p",
     "without_constant_answers",
 ]

@@ -1,8 +1,10 @@
-"""Several judges made one: the mean, the majority, Dawid and Skene's estimate, or judges weighed on people's verdicts.
+"""Several judges: juries that are asked together, and a cascade that asks the next judges where the first are unsure.
 
-Covered: each rater is put together by itself first, over its orders and principles, so that a jury is of raters and
-not of calls; who could not be read abstains; an even split is a tie; P stays a probability. Not covered: whether the
-jury is right, and what its members have in common, which no way of counting them makes good; see `Panel.errors`.
+A jury is of raters and not of calls: each is aggregated by itself first, over its orders and principles; who could not
+be read abstains. It comes to the mean of its members, to their majority (see `aggregate`), or to members weighed on
+comparisons that people have decided (`weighted`), which takes all comparisons of a run.
+
+Not covered: whether the jury is right, and what its members have in common, which no way of counting makes good.
 """
 
 from __future__ import annotations
@@ -10,7 +12,7 @@ from __future__ import annotations
 import math
 from array import array
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from itertools import combinations
 from typing import Literal, NamedTuple
 
@@ -20,169 +22,114 @@ from numpy.typing import NDArray
 from amendment.errors import ConfigError
 from amendment.preference.aggregate import Vote, majority_of
 from amendment.records import Judgement, Verdict
-from amendment.statistics.dawid_skene import dawid_skene
-from amendment.statistics.errors_together import ErrorsTogether, errors_together
 from amendment.statistics.intervals import Floats
 from amendment.statistics.sides import HALF, side_of
-from amendment.statistics.stacking import log_odds, stack
+from amendment.statistics.stacking import stack
 
 __all__ = [
-    "FEWEST_LABELS",
-    "Heard",
+    "Escalation",
     "JuryKind",
-    "Panel",
-    "hear",
+    "JuryResult",
+    "JuryVotes",
+    "escalate",
+    "jury_result",
     "refuse_few_labels",
-    "spoken",
+    "with_p",
 ]
 
-JuryKind = Literal["mean", "majority", "dawid-skene", "stacked"]
+JuryKind = Literal["mean", "majority", "weighted"]
 FEWEST_LABELS = 30
 """Comparisons that people and judges decided, without which judges are not weighed."""
-A, B, TIE, NOBODY = 0, 1, 2, -1
 
-OVER_ALL: tuple[JuryKind, ...] = ("dawid-skene", "stacked")
-"""Those that speak only when all comparisons have been judged."""
-
-Together = Callable[[Sequence[Verdict]], Judgement]
-"""Puts verdicts of one comparison together, over principles and orders."""
+Aggregate = Callable[[Sequence[Verdict]], Judgement]
+"""The judgement of one comparison's verdicts, over orders, principles and raters."""
 
 
-class Heard(NamedTuple):
-    """A comparison as a jury hears it."""
+class JuryResult(NamedTuple):
+    """What a jury says of one comparison."""
 
     judgement: Judgement
-    """By the mean of all verdicts, or by the majority of raters."""
-    apart: dict[str, Judgement]
+    by_rater: dict[str, Judgement]
     """Of each rater that was asked, by its verdicts alone."""
 
     @property
-    def own(self) -> dict[str, float | None]:
+    def p_by_rater(self) -> dict[str, float | None]:
         """P(a) of each rater that was asked; None where it abstains."""
-        return {rater: judgement.p_a for rater, judgement in self.apart.items()}
+        return {rater: judgement.p_a for rater, judgement in self.by_rater.items()}
 
 
-def hear(verdicts: Sequence[Verdict], together: Together, kind: JuryKind) -> Heard:
-    """One comparison's verdicts by a jury. One that needs all comparisons has the mean here, until `Panel` speaks.
+def jury_result(verdicts: Sequence[Verdict], aggregate: Aggregate, kind: JuryKind) -> JuryResult:
+    """One comparison's verdicts by a jury; a `weighted` one has the mean here, until `JuryVotes` has all comparisons.
 
     Raises ValueError for verdicts of different comparisons.
     """
-    judgement = together(verdicts)
-    by_rater = _by_rater(verdicts)
+    judgement = aggregate(verdicts)
+    by_rater: dict[str, list[Verdict]] = defaultdict(list)
+    for verdict in verdicts:
+        by_rater[verdict.rater].append(verdict)
     if len(by_rater) == 1:
-        return Heard(judgement, dict.fromkeys(by_rater, judgement))
-    heard = Heard(judgement, {rater: together(said) for rater, said in by_rater.items()})
-    if kind == "majority":
-        return heard._replace(judgement=spoken(judgement, majority_of(Vote.of(p) for p in heard.own.values() if p is not None), heard.own))
-    return heard
+        return JuryResult(judgement, dict.fromkeys(by_rater, judgement))
+    result = JuryResult(judgement, {rater: aggregate(by_rater[rater]) for rater in sorted(by_rater)})
+    if kind != "majority":
+        return result
+    votes = (Vote.of(p) for p in result.p_by_rater.values() if p is not None)
+    return result._replace(judgement=with_p(judgement, majority_of(votes), result.p_by_rater))
 
 
-def spoken(judgement: Judgement, p_a: float | None, own: Mapping[str, float | None]) -> Judgement:
+def with_p(judgement: Judgement, p_a: float | None, p_by_rater: Mapping[str, float | None]) -> Judgement:
     """The judgement with the jury's P in place of the mean, named after the raters that did not abstain.
 
     A principle decided it only where the jury stands on the side of the mean, which is that principle's.
     """
     is_same_side = p_a is not None and judgement.p_a is not None and side_of(p_a) == side_of(judgement.p_a) != 0
-    raters = tuple(sorted(rater for rater, p in own.items() if p is not None))
+    raters = tuple(sorted(rater for rater, p in p_by_rater.items() if p is not None))
     decisive = judgement.decisive if is_same_side else None
     return judgement.model_copy(update={"p_a": p_a, "raters": raters, "decisive": decisive})
 
 
-class Panel:
+class JuryVotes:
     """What each rater made of each comparison of a run: a number each, and nothing else is kept."""
 
     def __init__(self, raters: Sequence[str]) -> None:
         self.raters = tuple(raters)
         self._p, self._labels, self._prompts = array("d"), array("d"), array("q")
         self._codes: dict[str, int] = {}
-        self.asked: Counter[str] = Counter()
-        """Comparisons by rater."""
-        self.abstained: Counter[str] = Counter()
-        """Comparisons by rater, of those that it was asked about, for which it could not be read."""
-        self.trust: dict[str, float] = {}
-        """By rater, once a jury that speaks over all comparisons has decided: stacked, its weight; dawid-skene, how
-        often it is right about two answers that differ, as all votes together tell it."""
+        self.weights: dict[str, float] = {}
+        """By rater, once `weighted` has weighed them."""
 
-    def __len__(self) -> int:
-        return len(self._labels)
-
-    def add(self, prompt_id: str, own: Mapping[str, float | None], label: float | None = None) -> None:
-        """Keep a comparison: P(a) by rater as in `Heard`, and people's P(a) where they have decided it."""
+    def add(self, prompt_id: str, p_by_rater: Mapping[str, float | None], label: float | None = None) -> None:
+        """Keep a comparison: P(a) by rater, and people's P(a) where they have decided it."""
         for rater in self.raters:
-            p = own.get(rater)
-            self.asked[rater] += rater in own
-            self.abstained[rater] += rater in own and p is None
+            p = p_by_rater.get(rater)
             self._p.append(math.nan if p is None else p)
         self._labels.append(math.nan if label is None else label)
         self._prompts.append(self._codes.setdefault(prompt_id, len(self._codes)))
 
-    @property
-    def p(self) -> Floats:
-        """P(a), a row per comparison and a column per rater; nan where a rater was not asked or abstained."""
-        return np.asarray(self._p).reshape(-1, len(self.raters))
-
-    def owns(self) -> Iterator[dict[str, float | None]]:
+    def rows(self) -> Iterator[dict[str, float | None]]:
         """P(a) by rater of one comparison after another; None where a rater was not asked or abstained."""
-        for row in self.p.tolist():
+        for row in self._table.tolist():
             yield {rater: None if math.isnan(p) else p for rater, p in zip(self.raters, row, strict=True)}
 
-    @property
-    def votes(self) -> NDArray[np.int8]:
-        """The same as classes: 0 for a, 1 for b, 2 for a tie, -1 for none."""
-        return _classes(self.p)
+    def weighted(self) -> list[float | None]:
+        """P(a) of each comparison by the raters weighed on labels; None where every rater abstained.
 
-    @property
-    def n_labelled(self) -> int:
-        """Comparisons that people decided and at least one rater voted on."""
-        return int(self._known.sum())
-
-    @property
-    def _known(self) -> NDArray[np.bool_]:
-        known: NDArray[np.bool_] = ~np.isnan(self._people) & (self.votes != NOBODY).any(1)
-        return known
-
-    @property
-    def _people(self) -> Floats:
-        return np.asarray(self._labels)
-
-    def decide(self, kind: JuryKind) -> list[float | None]:
-        """P(a) of each comparison, in the order in which they came; None where every rater abstained.
-
-        Raises ConfigError where judges shall be weighed and people have decided too few of the comparisons.
+        Raises ConfigError where people have decided too few of the comparisons.
         """
-        p = self._stacked() if kind == "stacked" else self._dawid_skene()
-        has_votes = (self.votes != NOBODY).any(1).tolist()
-        return [value if is_judged else None for value, is_judged in zip(p.tolist(), has_votes, strict=True)]
-
-    def _dawid_skene(self) -> Floats:
-        """Every comparison is entered in both directions, since which answer is called a is chance."""
-        votes = self.votes
-        turned = np.select([votes == A, votes == B], [B, A], votes).astype(np.int8)
-        found = dawid_skene(np.concatenate([votes, turned]), classes=3)
-        self.trust = dict(zip(self.raters, found.confusions[:, A, A].tolist(), strict=True))
-        posteriors = found.posteriors[: len(votes)]
-        return np.clip(posteriors[:, A] + posteriors[:, TIE] / 2, 0, 1)
-
-    def _stacked(self) -> Floats:
-        known = self._known
-        prompts = np.asarray(self._prompts)
+        p, labels, prompts = self._table, np.asarray(self._labels), np.asarray(self._prompts)
+        has_votes = np.asarray((~np.isnan(p)).any(axis=1))
+        known = ~np.isnan(labels) & has_votes
         refuse_few_labels(int(known.sum()), prompts=len(set(prompts[known].tolist())))
-        found = stack(log_odds(self.p), np.where(known, self._people, np.nan), prompts.tolist())
-        self.trust = dict(zip(self.raters, found.weights.tolist(), strict=True))
-        return found.p
-
-    def errors(self) -> ErrorsTogether:
-        """How far raters err together: against people where they decided enough, else against the other raters."""
-        labels = _classes(self._people)
-        enough = self.n_labelled >= FEWEST_LABELS
-        return errors_together(self.votes, labels if enough else None)
+        stacked = stack(p, np.where(known, labels, np.nan), prompts.tolist())
+        self.weights = dict(zip(self.raters, stacked.weights.tolist(), strict=True))
+        return [value if judged else None for value, judged in zip(stacked.p.tolist(), has_votes.tolist(), strict=True)]
 
     def agreement(self) -> dict[tuple[str, str], tuple[float, int]]:
         """By two raters, the share of comparisons on which they say the same, and of how many: those on which both
         voted. Two that never met are left out."""
-        votes, found = self.votes, {}
+        votes, given = self._sides()
+        found: dict[tuple[str, str], tuple[float, int]] = {}
         for one, other in combinations(range(len(self.raters)), 2):
-            both = (votes[:, one] != NOBODY) & (votes[:, other] != NOBODY)
+            both = given[:, one] & given[:, other]
             if both.any():
                 share = float((votes[both, one] == votes[both, other]).mean())
                 found[self.raters[one], self.raters[other]] = (share, int(both.sum()))
@@ -191,12 +138,20 @@ class Panel:
     def unanimous(self) -> tuple[int, int]:
         """Comparisons on which all who voted say the same, and comparisons with two votes at least. A single vote
         agrees with nobody."""
-        votes = self.votes
-        given = votes != NOBODY
+        votes, given = self._sides()
         several = given.sum(1) >= 2
-        low = np.where(given, votes, TIE + 1).min(1)
-        high = np.where(given, votes, NOBODY).max(1)
+        low, high = np.where(given, votes, 2).min(1), np.where(given, votes, -2).max(1)
         return int((several & (low == high)).sum()), int(several.sum())
+
+    @property
+    def _table(self) -> Floats:
+        """P(a), a row per comparison and a column per rater; nan where a rater was not asked or abstained."""
+        return np.asarray(self._p).reshape(-1, len(self.raters))
+
+    def _sides(self) -> tuple[NDArray[np.int8], NDArray[np.bool_]]:
+        """Each vote as a side, and whether there is one."""
+        p = self._table
+        return np.select([p > 0.5 + HALF, p < 0.5 - HALF], [1, -1], 0).astype(np.int8), ~np.isnan(p)
 
 
 def refuse_few_labels(labelled: int, *, prompts: int) -> None:
@@ -204,19 +159,41 @@ def refuse_few_labels(labelled: int, *, prompts: int) -> None:
     if labelled >= FEWEST_LABELS and prompts >= 2:
         return
     raise ConfigError(
-        f"jury: stacked learns from comparisons that people have decided and the judges have judged; found {labelled} "
+        f"jury: weighted learns from comparisons that people have decided and the judges have judged; found {labelled} "
         f"of {prompts} prompts, expected {FEWEST_LABELS} at least, of two prompts or more: label more under verdicts, "
-        "with judging.labelled: judge, or take jury: mean"
+        "with judging.judge_labelled: true, or take jury: mean"
     )
 
 
-def _classes(p: Floats) -> NDArray[np.int8]:
-    found = np.select([np.isnan(p), p > 0.5 + HALF, p < 0.5 - HALF], [NOBODY, A, B], TIE)
-    return found.astype(np.int8)
+class Escalation(NamedTuple):
+    """Where a comparison came to rest in a cascade."""
+
+    judgement: Judgement
+    """Of the last tier asked that could be read; of the last asked where none could."""
+    tier: int
+    """Whose judgement that is, counted from 0, the cheapest."""
+    is_for_people: bool
+    """No tier was confident."""
+    judgements: tuple[Judgement, ...]
+    """Of every tier that was asked, the cheapest first."""
 
 
-def _by_rater(verdicts: Sequence[Verdict]) -> dict[str, list[Verdict]]:
-    found: dict[str, list[Verdict]] = defaultdict(list)
-    for verdict in verdicts:
-        found[verdict.rater].append(verdict)
-    return dict(sorted(found.items()))
+async def escalate(tiers: Sequence[Callable[[], Awaitable[Judgement]]], confidence: float) -> Escalation:
+    """Ask one tier after another until one is confident: |2 p_a - 1| >= `confidence`, from 0 to 1.
+
+    A tier that could not be read is not confident.
+    """
+    judgements: list[Judgement] = []
+    for ask in tiers:
+        judgements.append(await ask())
+        if _is_confident(judgements[-1], confidence):
+            break
+    read = [tier for tier, judgement in enumerate(judgements) if judgement.p_a is not None]
+    tier = read[-1] if read else len(judgements) - 1
+    is_for_people = not _is_confident(judgements[-1], confidence)
+    return Escalation(judgements[tier], tier, is_for_people, tuple(judgements))
+
+
+def _is_confident(judgement: Judgement, confidence: float) -> bool:
+    """By |2 P - 1|, and `HALF` more, since rounding may have lowered it."""
+    return judgement.p_a is not None and abs(2 * judgement.p_a - 1) + HALF >= confidence

@@ -1,148 +1,151 @@
-"""The order of several answers, or the best and the worst of them, from comparisons of two.
+"""The best of several answers by comparisons of two that are chosen as one learns.
 
-Covered: three schedules that differ in what they cost for k candidates: all pairs, k (k - 1) / 2; merge sort, at most
-k log2 k, for the whole order; two knock-outs that share their first round, about 1.5 k, for the best and the worst.
-`adaptive` has one that goes by what it has learnt. What can be asked at once is asked at once; no pair is asked twice;
-the same seed, candidates and answers give the same ranking, wherever a candidate stood in the input. Ties go to the
-smaller id, but where all answers are ties nothing is named. Answers that cannot be read end no schedule: what they
-leave open is None, and the notes say so.
+Strengths are known as a normal distribution: a prior of standard deviation `SPREAD`, the answers under Bradley and
+Terry's model, Laplace's approximation. Each comparison is the strongest of one draw from that distribution against the
+strongest of another (top-two Thompson sampling, Russo 2016), so that comparisons gather around who may be the best.
+Where the draws name no pair that was not asked before, it is the pair whose difference becomes more certain than any
+other's by one more answer, sqrt(V) - sqrt(V'), V' = V / (1 + p (1 - p) V) (the rule of Chatbot Arena, Chiang et al.
+2024, with the variances of a posterior).
 
-Not covered: sorting and knock-outs believe each answer and take it for transitive; see `amendment.statistics.triads`.
+No pair is asked twice, and the same seed, candidates and answers give the same ranking. Answers that cannot be read end
+nothing: what they leave open is None, and the notes say so. Not covered: win shares of what was asked, which mean
+little once results have chosen what to ask.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from itertools import pairwise
+from collections.abc import Awaitable, Callable, Iterable
+from itertools import combinations
+from typing import NamedTuple
 
-from amendment.llm.concurrency import flow
-from amendment.preference._comparing import Compare, Comparing, Ranked, Two
+import numpy as np
 
-__all__ = ["knock_out", "merge_sort", "rank_all_pairs"]
+from amendment.statistics import Posterior, posterior
+from amendment.statistics.intervals import Floats
+from amendment.statistics.sides import side_of
+
+__all__ = ["ALL_TIED", "Compare", "Ranked", "rank_adaptively"]
+
+Compare = Callable[[str, str], Awaitable[float | None]]
+"""P(first is better) of two candidates, by id; None where the answer could not be read. The smaller id is first."""
+ALL_TIED = "all tied"
+"""The note of a ranking that found no difference: it has no order, no best and no worst."""
+SPREAD = 2.0
+"""Standard deviation of strengths, in log-odds, before anything was asked."""
+DRAWS = 1000
+"""Of all strengths, by which P(best) is known to a hundredth and a half."""
+
+_Pair = tuple[str, str]
+"""Two ids, the smaller one first."""
 
 
-async def rank_all_pairs(candidates: Iterable[str], compare: Compare) -> Ranked:
-    """Every two candidates once, all at the same time; their strengths under Bradley and Terry's model are the order.
+class Ranked(NamedTuple):
+    """What was found out about candidates, by id."""
 
-    ValueError, as of every schedule, for no candidates, equal ids and answers outside of 0 to 1.
+    order: tuple[str, ...] | None
+    """All of them, best first; None where readable comparisons do not connect them."""
+    best: str | None
+    """The strongest so far."""
+    worst: str | None
+    p_best: float | None
+    """P(`best` is the strongest)."""
+    comparisons: dict[_Pair, float | None]
+    """P(first is better) of each pair that was asked, in the order of ids; None where it could not be read."""
+    notes: tuple[str, ...]
+    """Why something is not determined; of answers that are all ties: `all tied`."""
+
+
+async def rank_adaptively(
+    candidates: Iterable[str], compare: Compare, *, calls: int, confidence: float = 0.95, seed: int = 0
+) -> Ranked:
+    """Ask until P(the best is the strongest) reaches `confidence`, or `calls` comparisons are made, or no pair is left.
+
+    Where all answers are ties neither order nor ends are known. Raises ValueError for equal ids, and for answers that
+    are no probability.
     """
-    comparing = Comparing(candidates, compare)
-    await comparing.ask(comparing.unasked())
-    mean = comparing.strengths().mean.tolist()
-    if not comparing.is_connected():
-        return comparing.ranked(order=None, best=None, worst=None, notes=[_open("the order")], mean=mean)
-    order = comparing.by_strength(mean)
-    return comparing.ranked(order=order, best=order[0], worst=order[-1], mean=mean)
+    given = list(candidates)
+    ids = sorted(set(given))
+    if not given or len(given) != len(ids):
+        raise ValueError(f"expected different candidates, found {len(given)} with {len(ids)} different ids")
+    if calls < 1 or not 0 < confidence <= 1:
+        raise ValueError(f"expected calls from 1 and a confidence above 0 to 1, found {calls} and {confidence}")
+    answers: dict[_Pair, float | None] = {}
+    random = np.random.default_rng(seed)
+    while True:
+        strengths = _strengths(ids, answers)
+        noise = random.standard_normal((DRAWS, len(ids)))
+        draws = strengths.mean + noise @ np.linalg.cholesky(strengths.covariance).T
+        order = _by_strength(ids, strengths)
+        p_best = float((draws.argmax(1) == ids.index(order[0])).mean())
+        unasked = [pair for pair in combinations(ids, 2) if pair not in answers]
+        if p_best >= confidence or len(answers) >= calls or not unasked:
+            return _ranked(ids, answers, order, p_best, confidence)
+        pair = _contenders(ids, draws, answers)
+        if pair is None:
+            shuffled = [unasked[place] for place in random.permutation(len(unasked))]  # among equals, chance
+            pair = _most_uncertain(ids, strengths, shuffled)
+        p = await compare(*pair)
+        if p is not None and not 0 <= p <= 1:  # nan as well
+            raise ValueError(f"expected P(first is better) from 0 to 1, or None, found {p}")
+        answers[pair] = p
 
 
-async def merge_sort(candidates: Iterable[str], compare: Compare, *, seed: int = 0) -> Ranked:
-    """The whole order by at most k ceil(log2 k) comparisons; all merges of a level run at the same time.
-
-    The order stands where every two neighbours in it were compared and read, and an end of it where each other
-    candidate lies on its side by what was read.
-    """
-    comparing = Comparing(candidates, compare)
-    runs = [[name] for name in comparing.shuffled(seed)]
-    while len(runs) > 1:
-        couples = list(zip(runs[::2], runs[1::2], strict=False))
-        alone = runs[2 * len(couples) :]
-        runs = [*await flow(couples, lambda couple: _merged(comparing, *couple), window=len(couples)), *alone]
-    return _sorted(comparing, runs[0])
+def _strengths(ids: list[str], answers: dict[_Pair, float | None]) -> Posterior:
+    place = {name: i for i, name in enumerate(ids)}
+    read = [(place[first], place[second], p) for (first, second), p in answers.items() if p is not None]
+    columns = np.array(read, np.float64).reshape(-1, 3).T
+    first, second = columns[:2].astype(np.intp)
+    return posterior(first, second, columns[2], items=len(ids), spread=SPREAD)
 
 
-async def _merged(comparing: Comparing, left: list[str], right: list[str]) -> list[str]:
-    merged: list[str] = []
-    i = j = 0
-    while i < len(left) and j < len(right):
-        pair = _two(left[i], right[j])
-        await comparing.ask([pair])
-        if (comparing.winner(pair) or pair[0]) == left[i]:
-            merged.append(left[i])
-            i += 1
-        else:
-            merged.append(right[j])
-            j += 1
-    return [*merged, *left[i:], *right[j:]]
+def _by_strength(ids: list[str], strengths: Posterior) -> list[str]:
+    """Best first; equal strengths, rounding aside, in the order of ids."""
+    return [name for _, name in sorted((-round(mean, 9), name) for mean, name in zip(strengths.mean, ids, strict=True))]
 
 
-def _sorted(comparing: Comparing, order: list[str]) -> Ranked:
-    wins = comparing.wins()
-    is_known = set(pairwise(order)) <= set(wins)
-    losses = [(loser, winner) for winner, loser in wins]
-    best = order[0] if comparing.reaches_all(order[0], wins) else None
-    worst = order[-1] if comparing.reaches_all(order[-1], losses) else None
-    notes = [] if is_known else [_open("the order")]
-    return comparing.ranked(order=order if is_known else None, best=best, worst=worst, notes=notes)
+def _contenders(ids: list[str], draws: Floats, answers: dict[_Pair, float | None]) -> _Pair | None:
+    """The first two draws in a row whose strongest differ and have not met; None where there are no such draws."""
+    strongest = draws.argmax(1).tolist()
+    for i, j in zip(strongest[::2], strongest[1::2], strict=True):
+        pair = (ids[min(i, j)], ids[max(i, j)])
+        if i != j and pair not in answers:
+            return pair
+    return None
 
 
-async def knock_out(candidates: Iterable[str], compare: Compare, *, seed: int = 0) -> Ranked:
-    """The best and the worst by at most ceil(1.5 k) - 2 comparisons: winners go on for the best, losers for the worst.
-
-    The draw of each round follows from the seed. With an odd number one candidate passes into the next round of both.
-    Two whose comparison could not be read both stay in, against others. Where answers contradict each other so that
-    nobody is left, strengths decide, and a note says so.
-    """
-    comparing = Comparing(candidates, compare)
-    top = bottom = comparing.shuffled(seed)
-    while pairs := list(dict.fromkeys([*_draw(comparing, top), *_draw(comparing, bottom)])):
-        await comparing.ask(pairs)
-        wins, played = comparing.wins(), {name for pair in pairs for name in pair}
-        winners, losers = {winner for winner, _ in wins}, {loser for _, loser in wins}
-        top = _next(top, losers, played)
-        bottom = _next(bottom, winners, played)
-    return _ends(comparing, top, bottom)
+def _most_uncertain(ids: list[str], strengths: Posterior, pairs: list[_Pair]) -> _Pair:
+    """The pair whose own uncertainty one answer would lower most."""
+    i, j = np.array([[ids.index(first), ids.index(second)] for first, second in pairs], np.intp).T
+    covariance = strengths.covariance
+    variance = covariance[i, i] + covariance[j, j] - 2 * covariance[i, j]
+    information = 1 / (2 + 2 * np.cosh(strengths.mean[i] - strengths.mean[j]))  # p (1 - p)
+    gain = np.sqrt(variance) * (1 - 1 / np.sqrt(1 + information * variance))
+    return pairs[int(np.argmax(np.round(gain, 12)))]
 
 
-def _draw(comparing: Comparing, names: Sequence[str]) -> list[Two]:
-    """Neighbours that have not met, each in one pair."""
-    pairs: list[Two] = []
-    waiting: list[str] = []
-    for name in names:
-        other = next((one for one in waiting if not comparing.was_asked(_two(one, name))), None)
-        if other is None:
-            waiting.append(name)
-        else:
-            waiting.remove(other)
-            pairs.append(_two(other, name))
-    return pairs
+def _ranked(
+    ids: list[str], answers: dict[_Pair, float | None], order: list[str], p_best: float, confidence: float
+) -> Ranked:
+    unreadable = sum(p is None for p in answers.values())
+    notes = [f"{unreadable} of {len(answers)} comparisons could not be read"] if unreadable else []
+    read = {pair: p for pair, p in answers.items() if p is not None}
+    in_order = dict(sorted(answers.items()))
+    if read and not any(map(side_of, read.values())):
+        return Ranked(None, None, None, None, in_order, (*notes, ALL_TIED))
+    if p_best < confidence:
+        notes.append(f"stopped at P(best) = {p_best:.2f}, below {confidence:g}")
+    is_connected = _is_connected(ids, read)
+    if not is_connected:
+        notes.append("comparisons that could be read do not connect all candidates: no order")
+    best = order[0] if read or len(ids) == 1 else None
+    worst = order[-1] if is_connected else None
+    return Ranked(tuple(order) if is_connected else None, best, worst, p_best, in_order, tuple(notes))
 
 
-def _next(names: list[str], out: set[str], played: set[str]) -> list[str]:
-    """Who stays; those who had nobody to play against come first, so that they play next."""
-    return sorted((name for name in names if name not in out), key=lambda name: name in played)
-
-
-def _ends(comparing: Comparing, top: Sequence[str], bottom: Sequence[str]) -> Ranked:
-    mean, wins = comparing.strengths().mean.tolist(), comparing.wins()
-    losses = [(loser, winner) for winner, loser in wins]
-    is_open = [name for name, left in (("the best", top), ("the worst", bottom)) if len(left) > 1]
-    best, worst = _last(comparing, top, wins), _last(comparing, bottom, losses)
-    notes = [_open(" and ".join(is_open))] if is_open else []
-    if (best is None and len(top) < 2) or (worst is None and len(bottom) < 2):
-        notes.append("answers go round in a circle: strengths decide")
-        by_strength = comparing.by_strength(mean)
-        if best is None and len(top) < 2:
-            best = next(name for name in by_strength if name != worst)
-        if worst is None and len(bottom) < 2:
-            worst = next(name for name in reversed(by_strength) if name != best)
-    return comparing.ranked(order=_short(comparing.ids, best, worst), best=best, worst=worst, notes=notes, mean=mean)
-
-
-def _last(comparing: Comparing, names: Sequence[str], arrows: Sequence[Two]) -> str | None:
-    """The one who is left, if what was read leads from there to each other candidate."""
-    return names[0] if len(names) == 1 and comparing.reaches_all(names[0], arrows) else None
-
-
-def _short(ids: Sequence[str], best: str | None, worst: str | None) -> list[str] | None:
-    """The order of three or fewer, which their ends tell."""
-    if best is None or worst is None or len(ids) > 3:
-        return None
-    return list(dict.fromkeys([best, *(name for name in ids if name not in (best, worst)), worst]))
-
-
-def _two(one: str, other: str) -> Two:
-    return (one, other) if one < other else (other, one)
-
-
-def _open(what: str) -> str:
-    return f"answers that could not be read leave {what} open"
+def _is_connected(ids: list[str], pairs: Iterable[_Pair]) -> bool:
+    """Whether pairs lead, over others if need be, from each candidate to each other one."""
+    group = {name: {name} for name in ids}
+    for first, second in pairs:
+        joined = group[first] | group[second]
+        group |= dict.fromkeys(joined, joined)
+    return len(group[ids[0]]) == len(ids)

@@ -108,12 +108,9 @@ def _jury_problems(config: RunFile, stage: JudgingStage) -> Iterator[tuple[Loc, 
         if (entry.model, entry.protocol) in seen:
             yield loc, f"{entry.model} judges by {entry.protocol} already; ask for samples there, or take another model"
         seen.add((entry.model, entry.protocol))
-    if stage.jury == "dawid-skene" and len(stage.every_judge) < 3:
-        found = f"found {len(stage.every_judge)}"
-        yield ("judging", "judges"), f"{found}, expected three at least: of fewer nobody can tell which one errs"
-    if stage.jury == "stacked" and not (stage.labelled == "judge" and (config.verdicts or config.pairs)):
+    if stage.jury == "weighted" and not (stage.judge_labelled and (config.verdicts or config.pairs)):
         needs = "learns from comparisons that people have decided and the judges have judged"
-        yield ("judging", "jury"), f"{needs}; name people's labels under verdicts, and set judging.labelled: judge"
+        yield ("judging", "jury"), f"{needs}; name people's labels under verdicts, and set judging.judge_labelled: true"
     if stage.comparisons_per_prompt and stage.ranking != "adaptive":
         told = f"ranking: {stage.ranking} asks for as many as it takes"
         yield ("judging", "comparisons_per_prompt"), f"{told}; leave it out, or take ranking: adaptive"
@@ -235,13 +232,13 @@ def _compares_nothing(config: RunFile) -> str:
             "is there before dpo, two or more a prompt, such as candidates: [{model: NAME, per_prompt: 2}]"
         )
     if config.brings_pairs:
-        told += ", or let the judges compare the answers of your own pairs too: judging.labelled: judge"
+        told += ", or let the judges compare the answers of your own pairs too: judging.judge_labelled: true"
     return told
 
 
 def _has_two_a_prompt(config: RunFile) -> bool:
     """Whether a prompt can have two candidates to compare; what files hold is not known yet."""
-    if config.brings_pairs and config.judging and config.judging.labelled == "judge":
+    if config.brings_pairs and config.judging and config.judging.judge_labelled:
         return True
     several = ("all", "draft_and_last")
     counts = [

@@ -24,12 +24,12 @@ from amendment.data.sources import PairColumns, PairFile, Source
 from amendment.data.verdict_files import VerdictFile, word_of
 from amendment.data.verdict_records import Records, records_of
 from amendment.errors import ConfigError, DataError, Problem
+from amendment.preference import decide
 from amendment.records import Candidate, Verdict
 from amendment.reward_model import RewardEvaluation, RewardModel, evaluate_reward, layout_of, longer_wins, reward_lines
 from amendment.run.runfile.config import RunFile
 from amendment.run.scoring import model_hash
 from amendment.run.scoring_rows import AskedRow, Columns, as_sources, read_asked
-from amendment.stages.deciding import decide
 from amendment.yamlfile import capped
 
 __all__ = ["EvaluatedReward", "HeldOut", "evaluate_files", "read_held_out"]

@@ -1,6 +1,6 @@
 """How far a cascade's first judges got: what each tier was asked and kept, and how often people agreed with it.
 
-A few numbers are kept of each comparison. Of whole judgements `tier_shares` says the same.
+A few numbers are kept of each comparison.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from amendment.preference import Escalated
+from amendment.preference import Escalation
 from amendment.records import Candidate, Judgement, Prompt, Record
 from amendment.statistics import share
 from amendment.transcripts import transcript
@@ -65,12 +65,12 @@ class CascadeCount:
         self._agreed, self._prompts = array("d"), array("q")
         self._codes: dict[str, int] = {}
 
-    def add(self, escalated: Escalated, label: float | None) -> None:
+    def add(self, escalation: Escalation, label: float | None) -> None:
         """Count a comparison; `label` is people's P(a), where they have decided it."""
-        self._kept.append(PEOPLE if escalated.is_for_people else escalated.tier)
-        self._tiers.append(len(escalated.judgements))
-        self._agreed.append(_agreement(escalated.judgement.p_a, label))
-        self._prompts.append(self._codes.setdefault(escalated.judgement.prompt_id, len(self._codes)))
+        self._kept.append(PEOPLE if escalation.is_for_people else escalation.tier)
+        self._tiers.append(len(escalation.judgements))
+        self._agreed.append(_agreement(escalation.judgement.p_a, label))
+        self._prompts.append(self._codes.setdefault(escalation.judgement.prompt_id, len(self._codes)))
 
     def counts(self) -> dict[str, int]:
         """For the summary."""

@@ -55,8 +55,8 @@ class CascadeSettings(Part):
     """Second judges for what the first ones are unsure of. Of several judges that are asked together the majority is
     sure or unsure where jury is majority, and the mean in all other cases."""
 
-    sure: float = Field(default=0.8, gt=0, le=1)
-    """How sure is sure enough: |2P - 1|, such as 0.8 for P of 0.9 and more, or of 0.1 and less."""
+    confidence: float = Field(default=0.8, gt=0, le=1)
+    """How confident is confident enough: |2P - 1|, such as 0.8 for P of 0.9 and more, or of 0.1 and less."""
     then: tuple[JudgeEntry, ...] = Field(min_length=1)
     """They are asked about the others, and what they say counts. Where they are unsure too, or cannot be read, the
     comparison is also written to judging/for_people."""
@@ -69,19 +69,19 @@ class JudgingStage(JudgeSettings, PairSettings):
     """One judge, or a jury of several."""
     jury: JuryKind = "mean"
     """What several judges come to. mean: of their P, each with the same weight; majority: one vote each, an even split
-    is a tie; dawid-skene: by how often each errs, as all votes of the run tell it, of three judges or more; stacked:
-    weighed on the comparisons that people have decided, which takes labelled: judge and 30 of them."""
-    ranking: Literal["all_pairs", "knockout", "merge_sort", "adaptive"] = "all_pairs"
-    """Which candidates of a prompt are compared. all_pairs: every two of k; knockout: about 1.5 k, for the best and the
-    worst; merge_sort: about k log2 k, for the order; adaptive: the next by what is known, until the best is found."""
+    is a tie; weighted: by weights learned from the comparisons that people have decided, which takes judge_labelled:
+    true and 30 of them."""
+    ranking: Literal["all_pairs", "adaptive"] = "all_pairs"
+    """Which candidates of a prompt are compared. all_pairs: every two of k; adaptive: the next by what is known, until
+    the best is found."""
     comparisons_per_prompt: int | None = Field(default=None, ge=1, le=10_000)
     """With ranking: adaptive, at most so many, and one more of the best with the worst; null: two for each candidate.
     Each takes the calls of all judges, principles and orders."""
     cascade: CascadeSettings | None = None
     """Ask other judges where these are unsure."""
-    labelled: Literal["skip", "judge"] = "skip"
-    """Comparisons that your own verdicts or pairs have decided: judge asks about them too, so that the certificate can
-    measure the judge on them; the dataset keeps your decision. skip spends nothing on them."""
+    judge_labelled: bool = False
+    """Ask about comparisons that your own verdicts or pairs have decided too, so that the certificate can measure the
+    judge on them; the dataset keeps your decision."""
 
     @property
     def every_judge(self) -> tuple[JudgeEntry, ...]:

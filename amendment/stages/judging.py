@@ -1,8 +1,8 @@
 """The stage `judging`: the candidates of each prompt compared, by one judge or by a jury.
 
-Covered: juries that speak only when all comparisons have been judged, whose judgements wait in a file of their own;
-what no judge is sure of, which is left to people. Not covered: how judges are asked (`bench`) and about what
-(`schedules`).
+Covered: juries whose weights are known only when all comparisons have been judged, whose judgements wait in a file of
+their own; what no judge is sure of, which is left to people. Not covered: how judges are asked (`judge_panel`) and
+about what (`schedules`).
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from typing import NamedTuple
 from amendment.data.sources import ChainSource, ModelSource
 from amendment.files import write_text
 from amendment.llm.model import Model
-from amendment.preference import OVER_ALL, matrix_lines, pool_of, refuse_few_labels
+from amendment.preference import matrix_lines, pool_of, refuse_few_labels
 from amendment.records import Candidate, Judgement, Prompt, Record, Verdict
-from amendment.stages.bench import Bench, Judged
 from amendment.stages.cascading import ForPeople
 from amendment.stages.configs import JudgingStage, RunFile
 from amendment.stages.contract import Context, Item, Made
 from amendment.stages.endings import Tables
+from amendment.stages.judge_panel import Judged, JudgePanel
 from amendment.stages.judging_report import JudgingReport
 from amendment.stages.schedules import Ranking, Schedule
 from amendment.stages.waiting import Waiting
@@ -107,15 +107,15 @@ class JudgeStep:
         assert stage is not None
         self._context, self._stage = context, stage
         self._found = _Decided(context)
-        self._waits = stage.jury in OVER_ALL and not context.is_rehearsed
-        if self._waits and stage.jury == "stacked":
+        self._waits = stage.jury == "weighted" and not context.is_rehearsed
+        if self._waits:
             refuse_few_labels(len(self._found.by_people), prompts=len(self._found.prompts))
-        self._bench = Bench(context, stage)
+        self._panel = JudgePanel(context, stage)
         self._takes = {source.take for source in context.config.candidates if isinstance(source, ChainSource)}
-        self._report = JudgingReport(stage, [judge.name for judge in self._bench.judges])
+        self._report = JudgingReport(stage, [judge.name for judge in self._panel.judges])
         self.reads = candidate_tables(context.config)
-        self.models: Sequence[Model] = self._bench.models
-        decided = self._found.by_comparison if stage.labelled == "skip" else {}
+        self.models: Sequence[Model] = self._panel.models
+        decided = self._found.by_comparison if not stage.judge_labelled else {}
         self._schedule = Schedule(stage, decided, seed=context.config.seed, window=context.window(self.models))
         self.tables = Tables(context.workspace, "judging", **_kinds(stage))
 
@@ -130,8 +130,7 @@ class JudgeStep:
         pairs = pool.pairs()
         if all(self._schedule.is_decided(two) for two in pairs):
             return _Pool(item.prompt, len(pairs), answers, [], None, pool.set_aside)
-        hearing = await self._bench.hearing(item.prompt, pool.candidates)
-        found = await self._schedule.follow(pool, hearing, asks_most=self._bench.asks_most)
+        found = await self._schedule.follow(item.prompt, pool, self._panel)
         return _Pool(item.prompt, len(pairs), answers, found.judged, found.ranking, pool.set_aside)
 
     def _taken(self, item: Item, table: str) -> list[Candidate]:
@@ -148,14 +147,13 @@ class JudgeStep:
         verdicts = _once(pool.judged)
         self.tables.add("verdicts", verdicts)
         self._report.add_verdicts(pool.prompt, verdicts)
-        places = {name: place for place, name in enumerate(pool.answers)}
-        self._report.add_judged(pool.judged, self._found.by_people, places)
+        self._report.add_judged(pool.judged, self._found.by_people)
         for one in pool.judged:
             self.tables.end(one.comparison.id, one.ending)
             if one.judgement:
                 self._keep_judgement(one.judgement)
-            if one.escalated and one.escalated.is_for_people:
-                self.tables.add("for_people", [ForPeople.of(pool.prompt, pool.answers, one.escalated.judgement)])
+            if one.escalation and one.escalation.is_for_people:
+                self.tables.add("for_people", [ForPeople.of(pool.prompt, pool.answers, one.escalation.judgement)])
         if pool.ranking:
             self._report.add_ranking(pool.ranking)
             self.tables.add("rankings", [pool.ranking])
@@ -179,8 +177,8 @@ class JudgeStep:
         return Made((*self.tables.artefacts, REPORT, PRINCIPLES), {**endings, **self._report.counts(report)})
 
     def _decide(self) -> None:
-        """Let a jury speak that had to hear all comparisons."""
-        self.tables.add("judgements", self._waiting.decided(self._report.panel, self._stage.jury))
+        """The judgements of a jury that is weighed on all comparisons."""
+        self.tables.add("judgements", self._waiting.decided(self._report.votes))
 
 
 def _once(judged: Sequence[Judged]) -> list[Verdict]:

@@ -26,7 +26,7 @@ NO_JUDGE = "no other judge"
 
 
 def kinship_warnings(config: RunFile) -> list[str]:
-    """A sentence for each judge and writer of one family, by their models' names, and one for `labelled: judge` without
+    """A sentence for each judge and writer of one family, by their models' names, and one for `judge_labelled` without
     a label. None where nobody judges."""
     judges = [entry.model for entry in config.judging.every_judge] if config.judging else []
     found = [*_unlabelled(config)]
@@ -39,9 +39,9 @@ def kinship_warnings(config: RunFile) -> list[str]:
 
 
 def _unlabelled(config: RunFile) -> Iterator[str]:
-    if config.judging and config.judging.labelled == "judge" and not (config.pairs or config.verdicts):
+    if config.judging and config.judging.judge_labelled and not (config.pairs or config.verdicts):
         yield (
-            "judging.labelled: judge changes nothing: the run has no verdicts or pairs of your own that the judge "
+            "judging.judge_labelled: true changes nothing: the run has no verdicts or pairs of your own that the judge "
             "could be measured on; name people's labels under verdicts, or leave it out"
         )
 

@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Self
 
 from amendment.data.workspace import Workspace
-from amendment.preference import JuryKind, Panel, spoken
+from amendment.preference import JuryVotes, with_p
 from amendment.records import Judgement
 
 __all__ = ["Waiting"]
@@ -17,7 +17,7 @@ TABLE = "judging/waiting"
 
 
 class Waiting:
-    """Judgements by the mean, in the order in which their panel has them. The file is gone when the block ends."""
+    """Judgements by the mean, in the order of their jury's votes. The file is gone when the block ends."""
 
     def __init__(self, workspace: Workspace) -> None:
         self._workspace = workspace
@@ -33,9 +33,9 @@ class Waiting:
         self._writing.__exit__(kind, fault, trace)
         self._workspace.path(TABLE).unlink(missing_ok=True)
 
-    def decided(self, panel: Panel, kind: JuryKind) -> Iterator[Judgement]:
+    def decided(self, votes: JuryVotes) -> Iterator[Judgement]:
         """The judgements as the jury makes them, one after another; nothing can be added any more. Raises ConfigError
         where people have decided too little."""
         self._writing.close()
-        rows = zip(self._workspace.rows(TABLE, Judgement), panel.decide(kind), panel.owns(), strict=True)
-        return (spoken(judgement, p_a, own) for judgement, p_a, own in rows)
+        rows = zip(self._workspace.rows(TABLE, Judgement), votes.weighted(), votes.rows(), strict=True)
+        return (with_p(judgement, p_a, p_by_rater) for judgement, p_a, p_by_rater in rows)

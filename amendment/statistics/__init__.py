@@ -1,7 +1,7 @@
 """Numbers with their uncertainty: means, shares, differences, agreement and ratings whose rows come in clusters.
 
-Beside them, each in its module: raters put together (`dawid_skene`, `stacking`), their errors (`errors_together`),
-many tests at once (`families`), win rates at equal length (`length_control`).
+Beside them, each in its module: raters weighed on labels (`stacking`), many tests at once (`families`), win rates at
+equal length (`length_control`).
 """
 
 from amendment.statistics.agreement import cohen_kappa, gwet_ac1, kappa_of, krippendorff_alpha
@@ -12,12 +12,9 @@ from amendment.statistics.intervals import (
     clustered_mean,
     paired_difference,
 )
-from amendment.statistics.rated import RankRange, Ratings
-from amendment.statistics.rating_fits import Posterior, posterior
-from amendment.statistics.ratings import bradley_terry, davidson
+from amendment.statistics.ratings import Posterior, RankRange, Ratings, bradley_terry, posterior
 from amendment.statistics.resampling import Resampling, bootstrap, quotient, sums_by_cluster
 from amendment.statistics.shares import binomial_p, macro_share, share, wilson
-from amendment.statistics.triads import TriadCount, Triads, count_triads
 
 __all__ = [
     "Estimate",
@@ -25,8 +22,6 @@ __all__ = [
     "RankRange",
     "Ratings",
     "Resampling",
-    "TriadCount",
-    "Triads",
     "binomial_p",
     "bootstrap",
     "bounds",
@@ -34,8 +29,6 @@ __all__ = [
     "cautioned",
     "clustered_mean",
     "cohen_kappa",
-    "count_triads",
-    "davidson",
     "gwet_ac1",
     "kappa_of",
     "krippendorff_alpha",

@@ -188,7 +188,7 @@ def _contrast(rows: _Rows) -> _Contrast:
     w = np.ones(n) if rows.w is None else rows.w
     total = float(w.sum())
     share, mean, judged = w / total, float(w @ rows.y) / total, float(w @ rows.f) / total
-    by_people = np.bincount(rows.codes[:n], share * (rows.y - mean), clusters)
+    by_people = _summed(rows.codes[:n], share * (rows.y - mean), clusters)
     seen = share * (rows.f - judged)
     if rows.w is None:
         whole = float(rows.u.mean())
@@ -197,7 +197,11 @@ def _contrast(rows: _Rows) -> _Contrast:
         whole = float(rows.f.sum() + rows.u.sum()) / (n + others)
         by_judge = np.concatenate([seen + (whole - rows.f) / (n + others), (whole - rows.u) / (n + others)])
     labelled = int(np.count_nonzero(np.bincount(rows.codes[:n])))
-    return _Contrast(mean, whole - judged, by_people, np.bincount(rows.codes, by_judge, clusters), labelled)
+    return _Contrast(mean, whole - judged, by_people, _summed(rows.codes, by_judge, clusters), labelled)
+
+
+def _summed(codes: Codes, values: Floats, clusters: int) -> Floats:
+    return np.bincount(codes, values, clusters).astype(np.float64, copy=False)
 
 
 def _refuse_strangers(rows: _Rows, contrast: _Contrast) -> None:

@@ -96,7 +96,8 @@ def test_scores_are_whole_without_a_second_order() -> None:
     assert together([score(A, 8), score(B, None)]).p_a is None
     # the grader says 0 (2 under 6); the judge (0.9 + 1 - 0.3) / 2 = 0.8
     mixed = [*both(0.9, 0.3), score(A, 2, rater="grader"), score(B, 6, rater="grader")]
-    assert (together(mixed).p_a, together(mixed).consistent) == (pytest.approx(0.4), True)
+    assert told(together(mixed))[0] == 0.4
+    assert together(mixed).consistent is True
     assert majority(mixed).p_a == 0.5  # one for a, one for b
 
 

@@ -24,7 +24,7 @@ JUDGED: dict[str, Any] = {
     "name": "judged",
     "constitution": "lilliput",
     "models": {"sim": {"provider": "simulated"}},
-    "judging": {"judges": [{"model": "sim", "protocol": "label-tokens"}], "labelled": "judge"},
+    "judging": {"judges": [{"model": "sim", "protocol": "label-tokens"}], "judge_labelled": True},
 }
 
 
@@ -212,8 +212,8 @@ def test_the_audit_reads_the_commit_that_the_inputs_were_read_at(standin: Any, t
 def test_without_being_asked_to_no_judge_is_paid_for_what_people_have_decided(tmp_path: Path) -> None:
     path = run_file(tmp_path, **{**JUDGED, "verdicts": labelled_pairs(tmp_path)})
     (tmp_path / "more.jsonl").write_text('{"prompt": "hello", "candidate": "hi"}\n', encoding="utf-8")
-    more = ["judging.labelled=skip", "candidates=[{path: more.jsonl}]"]
-    with pytest.raises(AmendmentError, match=r"judging\.labelled"):
+    more = ["judging.judge_labelled=false", "candidates=[{path: more.jsonl}]"]
+    with pytest.raises(AmendmentError, match=r"judging\.judge_labelled"):
         Run.from_file(path, folder=tmp_path / "run", overrides=more)()
 
 

@@ -37,7 +37,7 @@ candidates:
 verdicts: [{{path: labels.csv, kind: person, columns: {{prompt: q, a: x, b: y, votes: [{ANNA}]}}}}]
 judging:
   judges: [{{model: second, protocol: reasoned}}, {{model: second, protocol: structured}}]
-  labelled: judge
+  judge_labelled: true
 dataset: {{test_share: 0.25}}
 """
 Verdicts = list[Verdict]

@@ -15,9 +15,9 @@ from amendment.run.checks import load_run_file
 from amendment.run.context import Context
 from amendment.run.engine import RunFolder
 from amendment.run.progress import QuietProgress
-from amendment.stages.bench import Judged
 from amendment.stages.configs import JudgingStage
 from amendment.stages.contract import Item
+from amendment.stages.judge_panel import Judged
 from amendment.stages.judging import JudgeStep
 from amendment.stages.judging_report import JudgingReport
 
@@ -42,7 +42,7 @@ def test_no_judge_goes_on_after_the_comparison_was_left_pending(
 
     monkeypatch.setattr(Judge, "verdicts", verdicts)
     judges = "[{model: second, protocol: label-tokens}, {model: second, protocol: verdict, samples: 2}]"
-    loaded = load_run_file(small, [f"judging.judges={judges}", "judging.labelled=judge"])
+    loaded = load_run_file(small, [f"judging.judges={judges}", "judging.judge_labelled=true"])
     context = Context(loaded.config, loaded.base, RunFolder(tmp_path / "run"), QuietProgress())
     context.workspace.write("inputs/judgements", Judgement, [])
     prompt = Prompt(messages=user("please add 3 8"))
@@ -69,6 +69,6 @@ def test_the_report_of_a_single_judge_counts_its_comparisons_and_those_it_could_
     own = [Judgement(prompt_id=prompt.id, a="a", b=b, p_a=p_a) for b, p_a in (("b", 0.9), ("c", None), ("d", 0.5))]
     between = [Comparison(one.prompt_id, one.a, one.b) for one in own]
     judged = [Judged(pair, [], Ending("done"), one, {"one": one}) for pair, one in zip(between, own, strict=True)]
-    report.add_judged(judged, {}, {"a": 0, "b": 1, "c": 2, "d": 3})
+    report.add_judged(judged, {})
     told = report.to_json()["judges"]["one"]
     assert (told["comparisons"], told["abstained"]) == (3, 1)

@@ -102,23 +102,10 @@ def test_the_majority_of_the_raters_own_judgements_decides(jury_file: Write, fol
     assert report(folder)["unanimous"] == {"same": agreed, "comparisons of two votes or more": 20}
 
 
-def test_dawid_and_skene_trust_the_judge_whose_votes_others_confirm(jury_file: Write, folder: Path) -> None:
-    made(jury_file(JUDGES + "  jury: dawid-skene\n", prompts=30), folder)
-    trust = {name: one["right by the votes of all"] for name, one in report(folder)["judges"].items()}
-    assert trust["second/label-tokens@2.0.0"] == max(trust.values())
-    judgements, verdicts = table(folder, "judgements", Judgement), table(folder, "verdicts", Verdict)
-    assert not (folder / "judging/waiting.parquet").exists()
-    assert all(len(one.raters) == 3 for one in judgements)
-    moved = [
-        one for one in judgements if abs(one.p_a - sum(p or 0 for p in by_rater(verdicts, one).values()) / 3) > 0.01
-    ]
-    assert moved, "the jury is not the mean"
-
-
 def test_the_same_answers_in_another_order_make_the_same_bytes(
     jury_file: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    file = jury_file(JUDGES + "  jury: dawid-skene\n  ranking: knockout\n", prompts=6, per_prompt=4)
+    file = jury_file(JUDGES + "  jury: majority\n  ranking: adaptive\n", prompts=6, per_prompt=4)
     first = made(file, tmp_path / "first")
     ask, late = Calls.ask, []
 
@@ -142,7 +129,7 @@ def test_the_same_answers_in_another_order_make_the_same_bytes(
 def test_a_cascade_asks_second_judges_only_about_what_the_first_are_unsure_of(jury_file: Write, folder: Path) -> None:
     cascade = """\
   judges: [{model: third, protocol: verdict}]
-  cascade: {sure: 0.5, then: [{model: second, protocol: label-tokens}]}
+  cascade: {confidence: 0.5, then: [{model: second, protocol: label-tokens}]}
 """
     counts = made(jury_file(cascade), folder).summary["stages"]["judging"]
     judgements, verdicts = table(folder, "judgements", Judgement), table(folder, "verdicts", Verdict)
@@ -180,11 +167,8 @@ def test_principles_stand_beside_each_other_for_people_too(jury_file: Write, fol
         assert f"of {pair['agreement']['n']}" in told
 
 
-@pytest.mark.parametrize("ranking", ["knockout", "merge_sort", "adaptive"])
-def test_a_ranking_compares_fewer_and_always_its_best_with_its_worst(
-    jury_file: Write, folder: Path, ranking: str
-) -> None:
-    judging = f"  judges: [{{model: second, protocol: label-tokens}}]\n  ranking: {ranking}\n  pairs: best_worst\n"
+def test_a_ranking_compares_fewer_and_always_its_best_with_its_worst(jury_file: Write, folder: Path) -> None:
+    judging = "  judges: [{model: second, protocol: label-tokens}]\n  ranking: adaptive\n  pairs: best_worst\n"
     file = jury_file(judging, prompts=4, per_prompt=6)
     counts = Run.from_file(file, folder=folder)(until="dataset").summary["stages"]
     rankings = {one.prompt_id: one for one in table(folder, "rankings", Ranking)}
@@ -208,20 +192,6 @@ def test_an_adaptive_ranking_keeps_to_its_cap(jury_file: Write, folder: Path) ->
     made(jury_file(judging, prompts=6, per_prompt=6), folder)
     asked = Counter(one.prompt_id for one in table(folder, "judgements", Judgement))
     assert max(asked.values()) <= 5, "four, and the best with the worst"
-
-
-def test_a_judge_of_pools_is_asked_once_a_pool_and_speaks_about_every_two(jury_file: Write, folder: Path) -> None:
-    judges = "  judges: [{model: second, protocol: listwise}, {model: third, protocol: verdict}]\n"
-    made(jury_file(judges, prompts=6, per_prompt=4), folder)
-    verdicts, judgements = table(folder, "verdicts", Verdict), table(folder, "judgements", Judgement)
-    rankings = [one for one in verdicts if one.scale == "ranking"]
-    assert Counter(one.prompt_id for one in rankings) == dict.fromkeys({one.prompt_id for one in judgements}, 2)
-    for judgement in judgements:
-        mine = [one for one in rankings if one.id in judgement.verdict_ids]
-        assert len(mine) == 2, "both displayed orders of the whole pool"
-        assert all({judgement.a, judgement.b} <= set(one.shown) for one in mine)
-        assert judgement.raters == ("second/listwise@1.0.0", "third/verdict@2.0.0")
-    assert max(len(one.shown) for one in rankings) > 2
 
 
 def test_a_score_stands_once_in_the_table_though_it_counts_in_several_comparisons(
@@ -267,7 +237,7 @@ def _rows(path: Path) -> list[dict[str, Any]]:
 def labelled(jury_file: Write, tmp_path: Path, unlabelled: Path, count: int) -> Path:
     """A run file whose people have labelled so many of the comparisons that it judges."""
     path = people(tmp_path, unlabelled, count)
-    file = jury_file(JUDGES + "  jury: stacked\n  labelled: judge\n", prompts=30)
+    file = jury_file(JUDGES + "  jury: weighted\n  judge_labelled: true\n", prompts=30)
     columns = "{prompt: prompt, a: a, b: b, votes: [anna]}"
     file.write_text(f"{file.read_text()}verdicts: [{{path: {path.name}, columns: {columns}, kind: person}}]\n")
     return file
@@ -281,11 +251,7 @@ def test_judges_are_weighed_on_the_comparisons_that_people_decided(
     told = report(tmp_path / "run")
     weights = {name: one["weight"] for name, one in told["judges"].items()}
     assert all(weight > 0 for weight in weights.values())
-    assert told["errors together"]["against"] == "people"
-    assert told["errors together"]["labelled comparisons"] == 40
-    phis = [phi for row in told["errors together"]["phi"] for phi in row if phi != 1]
-    mean = sum(phis) / 6
-    assert told["errors together"]["effective judges"] == pytest.approx(3 / (1 + 2 * max(mean, 0)), abs=1e-3)
+    assert not (tmp_path / "run/judging/waiting.parquet").exists()
 
 
 def test_too_few_labels_end_the_run_before_a_judge_is_asked(
@@ -300,7 +266,7 @@ def test_too_few_labels_end_the_run_before_a_judge_is_asked(
 
 
 def test_a_killed_jury_resumes_to_the_same_bytes(jury_file: Write, tmp_path: Path, replies: Callable[..., int]) -> None:
-    file = jury_file(JUDGES + "  jury: dawid-skene\n", prompts=16)
+    file = jury_file(JUDGES + "  jury: majority\n", prompts=16)
     whole, folder = made(file, tmp_path / "whole"), tmp_path / "run"
     command = [
         sys.executable,

@@ -45,8 +45,6 @@ def test_a_cascade_is_planned_as_if_the_first_judges_were_never_sure(
     ("ranking", "most"),
     [
         ("all_pairs", 15),
-        ("knockout", 8),  # ceil(1.5 * 6) - 2 = 7, and the best with the worst
-        ("merge_sort", 15),  # 6 * ceil(log2 6) + 1 = 19, and there are no more than 15 pairs
         ("adaptive", 13),  # two for each of six, and the best with the worst
         ("adaptive\n  comparisons_per_prompt: 4", 5),
     ],
@@ -60,16 +58,19 @@ def test_a_ranking_is_planned_at_its_most(written: Written, folder: Path, rankin
 @pytest.mark.parametrize(
     ("judging", "said"),
     [
-        ("  jury: dawid-skene\n", "judging.judges: found 1, expected three at least"),
-        ("  jury: stacked\n", "judging.jury: learns from comparisons that people have decided"),
+        ("  jury: dawid-skene\n", "judging.jury: dawid-skene is gone; write jury: majority"),
+        ("  ranking: knockout\n", "judging.ranking: knockout is gone; write ranking: adaptive"),
+        ("  labelled: judge\n", "judging.labelled: labelled is now judge_labelled"),
+        ("  cascade: {sure: 0.5, then: [{model: strong}]}\n", "judging.cascade.sure: sure is now called confidence"),
+        ("  jury: weighted\n", "judging.jury: learns from comparisons that people have decided"),
         ("  comparisons_per_prompt: 4\n", "judging.comparisons_per_prompt: ranking: all_pairs asks for as many"),
         ("  cascade: {then: [{model: nobody}]}\n", "judging.cascade.then[0].model: no model 'nobody'"),
         (
             "  cascade: {then: [{model: cheap, protocol: verdict}]}\n",
             "judging.cascade.then[0]: cheap judges by",
         ),
-        ("  cascade: {sure: 1.5, then: [{model: strong}]}\n", "judging.cascade.sure"),
-        ("  cascade: {sure: 0, then: [{model: strong}]}\n", "judging.cascade.sure: found 0"),
+        ("  cascade: {confidence: 1.5, then: [{model: strong}]}\n", "judging.cascade.confidence"),
+        ("  cascade: {confidence: 0, then: [{model: strong}]}\n", "judging.cascade.confidence: found 0"),
         ("  ranking: adaptive\n  comparisons_per_prompt: 10001\n", "judging.comparisons_per_prompt: found 10001"),
         ("  jury: majority\n", "run.yaml:11:9: judging.jury: majority puts several judges together, and there is one"),
     ],
@@ -78,21 +79,6 @@ def test_what_a_jury_cannot_be_is_named_with_its_place(written: Written, judging
     with pytest.raises(ConfigError) as fault:
         load_run_file(written(RUN + judging))
     assert said in str(fault.value)
-
-
-def test_a_judge_of_pools_cannot_be_asked_about_what_others_are_unsure_of(written: Written) -> None:
-    loaded = load_run_file(written(RUN + "  cascade: {then: [{model: strong, protocol: listwise}]}\n"))
-    with pytest.raises(ConfigError, match=r"judging.cascade.then\[0\].protocol: listwise ranks whole pools"):
-        check_run_file(loaded)
-
-
-@pytest.mark.parametrize("ranking", ["knockout", "merge_sort", "adaptive"])
-def test_a_ranking_of_what_a_judge_of_pools_sees_as_a_whole_is_refused(written: Written, ranking: str) -> None:
-    text = RUN.replace("protocol: verdict", "protocol: listwise") + f"  ranking: {ranking}\n"
-    with pytest.raises(ConfigError, match=r"run.yaml:11:12: judging.ranking: .*a listwise judge sees the whole pool"):
-        check_run_file(load_run_file(written(text)))
-    second = "  cascade: {then: [{model: strong}]}\n"  # which is asked about as many comparisons as the ranking takes
-    check_run_file(load_run_file(written(text + second)))
 
 
 def test_a_changed_copy_of_a_judge_that_would_sign_alike_is_refused_with_its_place(

@@ -103,7 +103,7 @@ def test_the_warning_is_said_by_check_at_the_start_and_in_the_summary(
 
 
 def test_labels_that_are_to_be_judged_and_are_not_there_are_warned_of() -> None:
-    text = text_of("house-7b", "other-7b") + "  labelled: judge\n"
+    text = text_of("house-7b", "other-7b") + "  judge_labelled: true\n"
     [warning] = kinship_warnings(config(text))
-    assert warning.startswith("judging.labelled: judge changes nothing")
+    assert warning.startswith("judging.judge_labelled: true changes nothing")
     assert kinship_warnings(config(text + "pairs: [{path: mine.jsonl}]\n")) == []

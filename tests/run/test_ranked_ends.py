@@ -39,10 +39,8 @@ def even(run_file: Callable[[str], Path], kind: str, pairs: str, per_prompt: int
     ("kind", "pairs"),
     [
         ("all_pairs", "best_worst"),
-        ("knockout", "best_worst"),
-        ("knockout", "all"),
-        ("merge_sort", "best_worst"),
         ("adaptive", "best_worst"),
+        ("adaptive", "all"),
     ],
 )
 def test_pools_in_which_all_answers_tie_give_no_pair_under_any_schedule(
@@ -59,7 +57,7 @@ def test_pools_in_which_all_answers_tie_give_no_pair_under_any_schedule(
         assert {(one.best, one.worst, one.order, one.notes) for one in rankings} == {(None, None, None, ("all tied",))}
 
 
-@pytest.mark.parametrize("kind", ["all_pairs", "knockout"])
+@pytest.mark.parametrize("kind", ["all_pairs", "adaptive"])
 def test_two_answers_that_tie_are_kept_as_a_tie_under_any_schedule(
     run_file: Callable[[str], Path], folder: Path, kind: str
 ) -> None:

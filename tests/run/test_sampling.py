@@ -32,7 +32,7 @@ VARIANTS = {
     "every pair": [],
     "ties are kept": ["judging.ties=keep"],
     "best and worst": ["judging.pairs=best_worst"],
-    "a ranking": ["judging.ranking=knockout", "judging.pairs=best_worst"],
+    "a ranking": ["judging.ranking=adaptive", "judging.pairs=best_worst"],
     "worse revisions are kept": [
         "critique={model: quillfeather, rounds: 1}",
         "candidates=[{from: critique, take: draft_and_last}, {model: quillfeather, per_prompt: 1}]",
@@ -145,7 +145,7 @@ def test_what_the_user_has_decided_is_not_asked_again(tmp_path: Path) -> None:
     own = f"pairs: [{{path: own.csv, {columns}}}]\n"
     (tmp_path / "second").mkdir()
     (tmp_path / "own.csv").rename(tmp_path / "second" / "own.csv")
-    text = CHECKED.replace("min_margin: 0.1", "min_margin: 0.1, labelled: judge") + own
+    text = CHECKED.replace("min_margin: 0.1", "min_margin: 0.1, judge_labelled: true") + own
     again = {item.comparison_id for item in sample(made(tmp_path / "second", ALL, text=text).folder)}
     assert {item.comparison_id for item in taken}.isdisjoint(again)
     assert again < {item.comparison_id for item in sample(first)}

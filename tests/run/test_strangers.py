@@ -57,10 +57,10 @@ def test_own_pairs_that_nobody_simulated_is_asked_about_are_no_fault(run_file: W
 
 def test_a_judging_for_further_rounds_alone_is_told_what_the_first_one_can_compare(run_file: Write) -> None:
     text = PAIRS + "judging: {judges: [{model: j}]}\ndpo: {base: org/any}\nrounds: {n: 2, candidates: {}}\n"
-    wanted = r"first round, .*candidates: \[\{model: NAME, per_prompt: 2\}\], or .*judging\.labelled: judge"
+    wanted = r"first round, .*candidates: \[\{model: NAME, per_prompt: 2\}\], or .*judging\.judge_labelled: true"
     with pytest.raises(ConfigError, match=wanted):
         Run.from_file(run_file(MIXED + text))
-    Run.from_file(run_file(MIXED + text.replace("]}\n", "], labelled: judge}\n")))
+    Run.from_file(run_file(MIXED + text.replace("]}\n", "], judge_labelled: true}\n")))
 
 
 def test_a_circle_names_the_keys_that_make_it(run_file: Write) -> None:

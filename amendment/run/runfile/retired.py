@@ -24,6 +24,12 @@ _PROBES = {
     "tokens": "injection",
 }
 RETIRED: dict[str, str] = {
+    "judging.ranking=knockout": "knockout is gone; write ranking: adaptive",
+    "judging.ranking=merge_sort": "merge_sort is gone; write ranking: adaptive",
+    "judging.jury=dawid-skene": "dawid-skene is gone; write jury: majority, or weighted where people have labelled",
+    "judging.jury=stacked": "stacked is now called weighted; write jury: weighted",
+    "judging.cascade.sure": "sure is now called confidence; write confidence with the same number",
+    "judging.labelled": "labelled is now judge_labelled; write judge_labelled: true for judge, false for skip",
     "probes.judges": "is gone; every judge of judging and of its cascade is probed",
     **{f"probes.which={name}": f"{name} is gone; use {new}" for name, new in _PROBES.items()},
     **{f"probes.which.*={name}": f"{name} is gone; use {new}" for name, new in _PROBES.items()},

@@ -37,6 +37,6 @@ def _of_judging(config: RunFile) -> Iterator[tuple[Loc, str]]:
     stage = config.judging
     if stage is None:
         return
-    if len(stage.every_judge) == 1 and stage.jury in ("majority", "stacked"):
+    if len(stage.every_judge) == 1 and stage.jury in ("majority", "weighted"):
         told = f"{stage.jury} puts several judges together, and there is one"
         yield ("judging", "jury"), f"{told}; name more under judging.judges, or leave it out"

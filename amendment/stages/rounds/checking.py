@@ -37,8 +37,10 @@ def _draws_too_little(config: RunFile) -> Iterator[tuple[Loc, str]]:
 
 
 def _jury_without_labels(config: RunFile) -> Iterator[tuple[Loc, str]]:
-    if config.judging and config.judging.jury == "stacked":
-        told = "stacked learns from comparisons that people have decided, and of further rounds' answers there are none"
+    if config.judging and config.judging.jury == "weighted":
+        told = (
+            "weighted learns from comparisons that people have decided, and of further rounds' answers there are none"
+        )
         yield ("judging", "jury"), f"{told}; take another jury, or leave rounds out"
 
 
