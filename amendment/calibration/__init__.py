@@ -1,17 +1,5 @@
 """People check the judge: the sample, their labels, calibrated probabilities, the gate and amendments."""
 
-from amendment.calibration.amending import (
-    NEUTRAL,
-    LabelledRow,
-    PrincipleRecord,
-    Rule,
-    RuleTest,
-    halves_of,
-    likeness,
-    principle_records,
-    propose,
-    rule_tests,
-)
 from amendment.calibration.answering import Answer, Rate, answer_all, answer_here
 from amendment.calibration.beside import agreement_with_people
 from amendment.calibration.calibrating import LabelledItem, calibrate, calibration_refused, labelled_items
@@ -33,7 +21,6 @@ from amendment.calibration.votes_of_labels import heard_items
 __all__ = [
     "LABEL_SOURCE",
     "LEAST_UNIFORM",
-    "NEUTRAL",
     "PLAIN_QUESTION",
     "Answer",
     "AskedOf",
@@ -44,14 +31,10 @@ __all__ = [
     "LabelPlan",
     "LabelQuestion",
     "LabelledItem",
-    "LabelledRow",
     "Labels",
-    "PrincipleRecord",
     "PrincipleText",
     "Purpose",
     "Rate",
-    "Rule",
-    "RuleTest",
     "Sample",
     "SampleSettings",
     "SampledItem",
@@ -67,19 +50,14 @@ __all__ = [
     "expected_flip_rate",
     "flip_rows",
     "gate_lines",
-    "halves_of",
     "hard_line",
     "heard_items",
     "is_kept_name",
     "label_plan",
     "labelled_items",
     "labels_missing",
-    "likeness",
     "preview_lines",
-    "principle_records",
-    "propose",
     "reliability_svg",
-    "rule_tests",
     "serve_page",
     "spot_check",
     "spot_check_json",

@@ -1,15 +1,11 @@
 """Where people and a judge differ, rules that a model proposes from it, and the test that a rule has to pass.
 
-The test asks the same judge three things about held-out comparisons: what the constitution says (verdicts that exist),
-what the rule says, and what a neutral question says ("Which of the two answers is better?"). A second look of any kind
-can raise agreement with people, so a rule has to beat both: the constitution without it, and the constitution with the
-neutral question in its place. Nothing is fitted. d is the difference in agreement with people of one comparison;
-clusters are prompts, rows weigh 1 / inclusion. Under the null hypothesis the rule and what it is compared with are
-exchangeable, so the sum of d of each prompt is as likely to have the other sign: a sign-flip test, exact for any number
-of labels. A rule passes where both tests reject at 5 % divided by the number of rules, and both gains have an interval
-of that level above 0.
-
-Covered: proposals are other people's text and are read as plain sentences or left out. Not covered: sealed labels.
+On held-out comparisons the constitution with the rule has to agree with people more than the constitution alone, and
+more than the constitution with a neutral question, since any second look can raise agreement. d is the difference in
+agreement with people of one comparison; clusters are prompts, rows weigh 1 / inclusion. Under the null hypothesis the
+sum of d of each prompt is as likely to have the other sign: a sign-flip test, exact for any number of labels. A rule
+passes where both tests reject at 5 % divided by the number of rules, and both gains have an interval of that level
+above 0. Nothing is fitted. Proposals are other people's text: read as plain sentences, or left out.
 """
 
 from __future__ import annotations
@@ -19,7 +15,7 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -39,7 +35,7 @@ __all__ = [
     "PrincipleRecord",
     "Rule",
     "RuleTest",
-    "halves_of",
+    "held_out",
     "likeness",
     "principle_records",
     "propose",
@@ -49,11 +45,9 @@ __all__ = [
 LEVEL, FLIPS = 0.05, 9_999
 BATCH, RULES = 12, 2
 """Disagreements that one call shows, and rules that it may propose."""
-LONGEST_TEXT, LONGEST_RULE = 4000, 300
-"""Characters; of longer texts the middle is left out."""
-FEWEST_WORDS = 3
+LONGEST_TEXT, LONGEST_RULE, FEWEST_WORDS = 4000, 300, 3
+"""Characters of a text that is shown (of longer ones the middle is left out), characters and words of a rule."""
 FOLLOWS = "Which of the two answers follows this rule better?"
-"""The question of a rule that came without one."""
 UNFIT = "rules that are too long or too short, or hold markup, code or an address"
 
 
@@ -109,10 +103,9 @@ class RuleTest(NamedTuple):
     """Why the rule is refused; empty where it is accepted."""
 
 
-def halves_of(prompt_ids: Iterable[str], *, seed: int) -> dict[str, Literal["propose", "test"]]:
-    """The half of each prompt's labels: every second prompt in a seeded order is kept for the test."""
-    order = sorted(set(prompt_ids), key=lambda prompt: content_id(["amend", seed, prompt]))
-    return {prompt: "test" if place % 2 else "propose" for place, prompt in enumerate(order)}
+def held_out(prompt_ids: Iterable[str], *, seed: int) -> set[str]:
+    """The prompts whose labels are kept for the test: every second one in a seeded order."""
+    return set(sorted(set(prompt_ids), key=lambda prompt: content_id(["amend", seed, prompt]))[1::2])
 
 
 def principle_records(rows: Sequence[LabelledRow]) -> list[PrincipleRecord]:
@@ -135,26 +128,29 @@ def rule_tests(
 ) -> dict[str, RuleTest]:
     """Test every rule on held-out rows. `neutral` and the entries of `rules` hold P(a is better) by the constitution
     with the neutral question and with the rule, put together as the run does it, one for each row."""
-    return {name: _tested(rows, neutral, column, len(rules), seed) for name, column in rules.items()}
-
-
-def _tested(
-    rows: Sequence[LabelledRow], neutral: Sequence[float], column: Sequence[float], family: int, seed: int
-) -> RuleTest:
-    with_rule = [_agreement(p, row.y) for p, row in zip(column, rows, strict=True)]
+    labels = [row.y for row in rows]
     alone = [_agreement(row.p, row.y) for row in rows]
-    beside_neutral = [_agreement(p, row.y) for p, row in zip(neutral, rows, strict=True)]
+    beside_neutral = list(map(_agreement, neutral, labels))
     inclusion, prompts = [row.inclusion for row in rows], [row.comparison.prompt_id for row in rows]
-    level = 1 - LEVEL / family
-    over = weighted_difference(with_rule, alone, inclusion, prompts, level)
-    over_neutral = weighted_difference(with_rule, beside_neutral, inclusion, prompts, level)
-    gains = over, over_neutral
-    if not any(a != b for a, b in zip(with_rule, beside_neutral, strict=True)):
-        return RuleTest(over, over_neutral, 1.0, "it adds nothing to a neutral question")
-    above = all(gain.value > 0 and (known := bounds(gain)) is not None and known[0] > 0 for gain in gains)
-    values = [np.subtract(with_rule, baseline) / inclusion for baseline in (alone, beside_neutral)]
-    p = min(1.0, family * max(_flipped(value, prompts, seed) for value in values))
-    return RuleTest(over, over_neutral, p, "" if above and p <= LEVEL else _why(gains))
+    tests = {}
+    for name, column in rules.items():
+        with_rule = list(map(_agreement, column, labels))
+        gains, p_values = [], []
+        for baseline in (alone, beside_neutral):
+            gains.append(weighted_difference(with_rule, baseline, inclusion, prompts, 1 - LEVEL / len(rules)))
+            p_values.append(_flipped(np.subtract(with_rule, baseline) / inclusion, prompts, seed))
+        p = min(1.0, len(rules) * max(p_values))
+        reason = ""
+        if with_rule == beside_neutral:
+            p, reason = 1.0, "it adds nothing to a neutral question"
+        elif gains[0].value <= 0:
+            reason = "agreement with people does not rise"
+        elif gains[1].value <= 0:
+            reason = "a neutral question raises agreement as much"
+        elif p > LEVEL or any((bounds(gain) or (0.0, 0.0))[0] <= 0 for gain in gains):
+            reason = "the gain in agreement may be chance"
+        tests[name] = RuleTest(gains[0], gains[1], p, reason)
+    return tests
 
 
 def _agreement(p: float, y: float) -> float:
@@ -173,14 +169,6 @@ def _flipped(values: np.ndarray[Any, np.dtype[np.float64]], prompts: Sequence[st
         return 1.0
     signs = np.random.default_rng(seed).integers(0, 2, size=(FLIPS, sums.size), dtype=np.int8) * 2.0 - 1.0
     return float(1 + np.sum(np.abs(signs @ sums) >= abs(sums.sum()) - 1e-9)) / (1 + FLIPS)
-
-
-def _why(gains: Sequence[Estimate]) -> str:
-    if gains[0].value <= 0:
-        return "agreement with people does not rise"
-    if gains[1].value <= 0:
-        return "a neutral question raises agreement as much"
-    return "the gain in agreement may be chance"
 
 
 _QUESTION = Template(
@@ -210,8 +198,8 @@ async def propose(
 ) -> tuple[list[Rule], Counter[str]]:
     """The rules that a model proposes about one principle, and what was left out, by reason. Raises ProviderError.
 
-    Each difference holds `conversation`, `preferred`, `other` and, where there are some, `comments`; the first `BATCH`
-    are shown, long texts without their middle. `rules` are the constitution's statements by id.
+    Each difference holds `conversation`, `preferred`, `other` and, where there are some, `comments`. `rules` are the
+    constitution's statements by id.
     """
     order = sorted(rules, key=lambda name: name != principle)
     stated = [{"id": name, "statement": rules[name]} for name in order]
@@ -219,15 +207,15 @@ async def propose(
     answer = await model.ask(user(_QUESTION.fill({**blocks, "most": str(RULES)})))
     try:
         text = text_of(usable(answer, "amend"))
-        listed = json.loads(text[text.find("[") : text.rfind("]") + 1])
+        entries = json.loads(text[text.find("[") : text.rfind("]") + 1])
     except Unusable as fault:
         return [], Counter({f"replies {fault.outcome}": 1})
     except (ValueError, RecursionError):
         return [], Counter({"replies without a list of rules": 1})
-    entries = [entry for entry in listed if isinstance(entry, dict)][:RULES]
-    read = [Rule(_plain(entry.get("statement")), _plain(entry.get("compare")) or FOLLOWS) for entry in entries]
-    unfit = sum(not rule.statement for rule in read)
-    return [rule for rule in read if rule.statement], Counter({UNFIT: unfit} if unfit else {})
+    proposed = [entry for entry in entries if isinstance(entry, dict)][:RULES]
+    read = [Rule(_plain(entry.get("statement")), _plain(entry.get("compare"))) for entry in proposed]
+    fit = [rule._replace(compare=rule.compare or FOLLOWS) for rule in read if rule.statement]
+    return fit, Counter({UNFIT: len(read) - len(fit)} if len(fit) < len(read) else {})
 
 
 def likeness(first: str, second: str) -> float:

@@ -33,8 +33,8 @@ def amend(  # noqa: PLR0917 - typer makes options of them
 
     A model sees disagreements, with annotators' comments, and proposes rules. The run's first judge tests each rule on
     held-out labels, against the constitution alone and against a neutral question. Before any call, the command prints
-    the calls, their cost and what is sent where. Sealed labels are not read. Writes evidence.json and evidence.md to
-    DIR/amend, and constitution.yaml if a rule is accepted.
+    the calls, their cost and what is sent where. Sealed labels are not read. Writes evidence.json to DIR/amend, and
+    constitution.yaml if a rule is accepted.
     """
     from amendment.memory import prepare
     from amendment.run.amending import amend_run
@@ -58,5 +58,5 @@ def amend(  # noqa: PLR0917 - typer makes options of them
         typer.echo(json.dumps(amended.document, indent=1, allow_nan=False))
         return
     typer.echo("\n".join(amended.lines))
-    written = "constitution.yaml, evidence.json and evidence.md" if amended.new else "evidence.json and evidence.md"
+    written = "constitution.yaml and evidence.json" if amended.new else "evidence.json"
     typer.echo(f"{amended.sent} model calls. Written to {amended.folder}: {written}. Nothing was applied.")

@@ -20,7 +20,7 @@ from amendment.calibration.amending import (
     LabelledRow,
     Rule,
     RuleTest,
-    halves_of,
+    held_out,
     likeness,
     principle_records,
     propose,
@@ -33,7 +33,6 @@ from amendment.errors import ConfigError, DataError, Paused, Transient
 from amendment.files import write_text
 from amendment.hashing import HASH_PREFIX, content_id
 from amendment.llm.concurrency import STAGE
-from amendment.llm.model import Model
 from amendment.markdown import cell, table
 from amendment.preference import (
     Judge,
@@ -77,10 +76,97 @@ class Amended(NamedTuple):
     """None where no rule was accepted."""
     document: dict[str, Any]
     """The content of `evidence.json`."""
-    lines: list[str]
-    """The same for people."""
     sent: int
     """Calls sent by this command."""
+
+    @property
+    def lines(self) -> list[str]:
+        """The evidence for people."""
+        document = self.document
+        disagreements = [["principle", "asked", "agrees with people", "disagreements"]]
+        for row in document["principles"]:
+            agrees = _percent(row["agreement"])
+            disagreements.append([cell(row["principle"]), str(row["asked"]), agrees, str(row["against"])])
+        tested = [["rule", "gain over the constitution", "gain over a neutral question", "p", "accepted"]]
+        for row in document["rules"]:
+            gains = [_percent(row[f"gain over the {name}"]) for name in ("constitution", "neutral question")]
+            tested.append([cell(row["statement"]), *gains, f"{row['p']:.2g}", row["reason"] or "yes"])
+        labels, rules = document["labels"], document["rules"]
+        proposed = f"Proposed: {plain(document['proposed'])}." if document["proposed"] else "No change is proposed."
+        return [
+            *([f"> {document['simulated']}", ""] if document["simulated"] else []),
+            f"{labels['comparisons']:,} comparisons have open labels; {labels['held out']:,} are held out.",
+            *("", *table(disagreements), ""),
+            *(table(tested) if rules else ["No rule was tested."]),
+            "",
+            f"Gains are in agreement with people; intervals (95 %) and p are corrected for {len(rules)} rules.",
+            *(f"Left out: {count} {reason}." for reason, count in document["left out"].items()),
+            proposed,
+        ]
+
+
+def _percent(estimate: Mapping[str, Any]) -> str:
+    """A share or a difference of shares in percent, with its interval."""
+    if estimate["value"] is None:
+        return "unknown"
+    interval = "" if estimate["low"] is None else f" ({100 * estimate['low']:.1f} to {100 * estimate['high']:.1f})"
+    return f"{100 * estimate['value']:.1f} %{interval}"
+
+
+def amend_run(
+    folder: str | Path,
+    *,
+    model: str | None = None,
+    proposals: int = 4,
+    overrides: Sequence[str] = (),
+    allow_unpriced: bool = False,
+    dry_run: bool = False,
+    progress: Progress | None = None,
+    tell: Callable[[str], None] = lambda line: None,
+) -> Amended | None:
+    """Propose a new version of the constitution of a run whose spot check is labelled; see the module.
+
+    `model` proposes, by default the first judge's; at most `proposals` rules are tested. Writes into amend/ in the
+    run's folder. `tell` gets the plan, line by line, before anything is sent; a dry run ends there, with None. Raises
+    ConfigError and DataError before anything is sent, and Paused where a provider cannot be reached.
+    """
+    folder = Path(folder)
+    if not (folder / "run.yaml").is_file():
+        raise ConfigError(f"{folder}: not a run's folder (no run.yaml); expected one such as runs/NAME")
+    resolved = read_yaml(folder / "run.yaml")
+    for text in overrides:
+        resolved = override(resolved, text)
+    config = validate(resolved, RunFile)
+    work = _Amending(folder, config, model)
+    prices = prices_of(config, work.base)
+    unpriced = [name for name in dict.fromkeys((work.model, work.entry.model)) if prices[name] is None]
+    if unpriced and not allow_unpriced:
+        names = ", ".join(unpriced)
+        raise ConfigError(f"no known price for {names}: set a price under models, or pass --allow-unpriced")
+    redact_logs(*keys_of(config))
+    for line in work.plan(proposals):
+        tell(line)
+    if dry_run:
+        return None
+    context = Context(config, work.base, work.workspace, progress or QuietProgress())
+    token = STAGE.set("amend")
+    try:
+        rules, left_out = work.propose(context, proposals)
+        tests = work.test(context, rules)
+        document, new = work.evidence(rules, tests, left_out)
+        sent = context.sent
+    except Transient as fault:
+        raise Paused(f"amend: {fault}; the replies so far are kept, resume with: amendment amend {folder}") from fault
+    finally:
+        STAGE.reset(token)
+        context.close()
+    written = folder / "amend"
+    written.mkdir(parents=True, exist_ok=True)
+    (written / "constitution.yaml").unlink(missing_ok=True)
+    if new:
+        write_constitution(new, written / "constitution.yaml")
+    write_text(written / "evidence.json", json.dumps(document, indent=1, allow_nan=False, ensure_ascii=False) + "\n")
+    return Amended(written, new, document, sent)
 
 
 class _Judged(NamedTuple):
@@ -97,11 +183,11 @@ class _Judged(NamedTuple):
         """What the model that proposes sees of it."""
         preferred, other = (self.a, self.b) if self.row.y > 0.5 else (self.b, self.a)
         texts = {"conversation": self.prompt.messages, "preferred": preferred.messages, "other": other.messages}
-        turns = {
+        turns: dict[str, Any] = {
             name: [{"role": message.role, "content": text_of((message,))} for message in messages]
             for name, messages in texts.items()
         }
-        return {**turns, "comments": self.comments} if self.comments else turns
+        return turns | ({"comments": self.comments} if self.comments else {})
 
 
 class _Amending:
@@ -125,20 +211,18 @@ class _Amending:
         names = [str(reference).split("@")[0] for reference in read_manifest(folder)["constitutions"]]
         self.constitutions = [load_constitution(f"./{name}.json", base=folder / "constitutions") for name in names]
         self.rules = {rule.id: rule.statement for rules in self.constitutions for rule in rules.principles}
-        own = [base for base in (Path.cwd(), folder.resolve().parent.parent) if (base / self.entry.protocol).exists()]
-        self.base = own[0] if own else Path.cwd()
+        places = (Path.cwd(), folder.resolve().parent.parent)  # of a judge's own folder
+        self.base = next((base for base in places if (base / self.entry.protocol).exists()), places[0])
         self.judge = load_judge_folder(self.entry.protocol, base=self.base)
         self.judged = self._read()
-        halves = halves_of((judged.prompt.id for judged in self.judged), seed=config.seed)
-        self.held_out = [judged for judged in self.judged if halves[judged.prompt.id] == "test"]
-        open_half = [judged for judged in self.judged if halves[judged.prompt.id] == "propose"]
-        open_half.sort(key=lambda judged: content_id(["amend", config.seed, judged.row.comparison.id]))
-        self.differences = [judged for judged in open_half if any(map(judged.row.is_against, judged.row.by_principle))]
-        against = {
-            record.principle: [judged.shown() for judged in self.differences if judged.row.is_against(record.principle)]
-            for record in principle_records([judged.row for judged in self.judged])
-        }
-        self.asked = [(name.rpartition("/")[2], shown) for name, shown in against.items() if shown]
+        tested = held_out((judged.prompt.id for judged in self.judged), seed=config.seed)
+        self.held_out = [judged for judged in self.judged if judged.prompt.id in tested]
+        self.records = principle_records([judged.row for judged in self.judged])
+        self.differences = [
+            judged
+            for judged in sorted(self.judged, key=lambda one: content_id(["amend", config.seed, one.row.comparison.id]))
+            if judged.prompt.id not in tested and any(map(judged.row.is_against, judged.row.by_principle))
+        ]
         if len(self.differences) < FEWEST_DIFFERENCES or len(self.held_out) < FEWEST_TESTED:
             raise DataError(
                 f"{folder}: {len(self.judged)} comparisons have open labels; {len(self.differences)} of them are "
@@ -152,31 +236,26 @@ class _Amending:
         workspace, rater = self.workspace, f"{self.entry.model}/{self.judge.id}@{self.judge.version}"
         votes = person_votes(workspace.rows("labels/open", Verdict))
         sample = [item for item in workspace.rows("spot_check/sample", SampledItem) if item.comparison_id in votes]
-        prompts = {item.prompt_id for item in sample}
-        texts = {prompt.id: prompt for prompt in workspace.rows("inputs/prompts", Prompt) if prompt.id in prompts}
-        answers = {
-            answer.id: answer
-            for artefact in candidate_tables(self.config)
-            for answer in workspace.rows(artefact, Candidate)
-            if answer.prompt_id in prompts
-        }
-        said = [one for one in workspace.rows("judging/verdicts", Verdict) if one.rater == rater and one.principle_id]
-        verdicts = by_comparison([one for one in said if one.prompt_id in prompts])
+        if any(item.inclusion is None for item in sample):
+            raise DataError("debug sample: it cannot test a rule; draw a sample with `purpose: estimate`")
+        texts = {prompt.id: prompt for prompt in workspace.rows("inputs/prompts", Prompt)}
+        tables = candidate_tables(self.config)
+        answers = {answer.id: answer for table in tables for answer in workspace.rows(table, Candidate)}
+        own = [one for one in workspace.rows("judging/verdicts", Verdict) if one.rater == rater and one.principle_id]
+        verdicts = by_comparison(own)
         comments, judged = self._comments(set(votes)), []
         for item in sample:
-            if item.inclusion is None:
-                raise DataError("debug sample: it cannot test a rule; draw a sample with `purpose: estimate`")
             between = Comparison(item.prompt_id, item.a, item.b)
             mine = list(verdicts.get(between, ()))
             if not mine or (p := self.together(mine, between)) is None:
                 continue
             names = sorted({str(verdict.principle_id) for verdict in mine})
-            alone = {n: self.together([one for one in mine if one.principle_id == n], between) for n in names}
+            alone = {name: self.together([v for v in mine if v.principle_id == name], between) for name in names}
             by_principle = {name: value for name, value in alone.items() if value is not None}
             y = fmean(votes[item.comparison_id].values())
-            row = LabelledRow(between, y, item.inclusion, p, by_principle)
-            a, b = answers[item.a], answers[item.b]
-            judged.append(_Judged(row, texts[item.prompt_id], a, b, mine, comments[item.comparison_id]))
+            row = LabelledRow(between, y, item.chance, p, by_principle)
+            texts_of_item = texts[item.prompt_id], answers[item.a], answers[item.b]
+            judged.append(_Judged(row, *texts_of_item, mine, comments[item.comparison_id]))
         return judged
 
     def _comments(self, opened: set[str]) -> dict[str, list[str]]:
@@ -203,18 +282,26 @@ class _Amending:
             comparison=between,
         ).p_a
 
+    def asked(self) -> list[tuple[str, list[dict[str, Any]]]]:
+        """Each principle that is against people, with the disagreements about it."""
+        against = {
+            record.principle: [judged.shown() for judged in self.differences if judged.row.is_against(record.principle)]
+            for record in self.records
+        }
+        return [(name.rpartition("/")[2], shown) for name, shown in against.items() if shown]
+
     def plan(self, most: int) -> list[str]:
         """The calls at most, what they cost by the judge's calls so far, and what is sent where."""
         tests = 2 * self.entry.samples * (most + 1) * len(self.held_out)
         judge, path = self.config.models[self.entry.model], self.folder / "spending.json"
         spending = json.loads(path.read_text(encoding="utf-8"))["by stage and model"] if path.is_file() else []
-        paid = [row for row in spending if row["stage"] == "judging" and row["model"] == judge.model and row["replies"]]
+        paid = [row for row in spending if row["stage"] == "judging" and row["model"] == judge.model]
         usd = sum(row["usd"] for row in paid) / max(sum(row["replies"] for row in paid), 1) * tests
-        spec, comments = self.config.models[self.model], sum(len(judged.comments) for judged in self.differences)
-        host = getattr(spec, "host", "this machine")
+        comments = sum(len(judged.comments) for judged in self.differences)
+        host = getattr(self.config.models[self.model], "host", "this machine")
         return [
-            f"amend: at most {len(self.asked)} calls to {self.model} to propose and {tests:,} to {self.entry.model} to "
-            f"test (about ${usd:.2f}, from the run's judge calls so far); replies in the ledger cost nothing more",
+            f"amend: at most {len(self.asked())} calls to {self.model} to propose and {tests:,} to {self.entry.model} "
+            f"to test (about ${usd:.2f}, from the run's judge calls so far); replies in the ledger cost nothing more",
             f"amend: sends {len(self.differences)} comparisons on which people and judge disagree, with {comments} "
             f"annotators' comments on open labels, to {plain(host)} ({plain(self.model)})",
         ]
@@ -223,7 +310,7 @@ class _Amending:
         """Ask for rules, one call for each principle; rules by id, without those that repeat another one."""
         model = context.model(self.model)
         replies = context.each(
-            "propose rules", self.asked, lambda asked: propose(model, *asked, self.rules), models=[model]
+            "propose rules", self.asked(), lambda asked: propose(model, *asked, self.rules), models=[model]
         )
         rules: dict[str, Rule] = {}
         left_out = sum((reasons for _, reasons in replies), Counter[str]())
@@ -240,8 +327,15 @@ class _Amending:
     def test(self, context: Context, rules: Mapping[str, Rule]) -> dict[str, RuleTest]:
         """Ask the judge by each rule and by the neutral question about every held-out comparison, in both orders."""
         model = context.model(self.entry.model)
-        judges = {name: self._judge(model, name, rule) for name, rule in {**rules, "neutral": NEUTRAL}.items()}
-        asked = [(name, judged) for name in judges for judged in self.held_out] if rules else []
+        judges = {}
+        for name, rule in {**rules, "neutral": NEUTRAL}.items():
+            principle = Principle(id=name, statement=rule.statement, compare=(rule.compare,))
+            alone = Constitution(
+                id="amend", version="1.0.0", title="A rule", license="CC0-1.0", principles=(principle,)
+            )
+            judge = Judge(folder=self.judge, model=model, constitutions=[alone], seed=self.config.seed)
+            judges[name] = replace(judge, samples=self.entry.samples, settings=JudgeSettings(orders="both"))
+        tasks = [(name, judged) for name in judges for judged in self.held_out] if rules else []
 
         async def ask(task: tuple[str, _Judged]) -> float:
             name, judged = task
@@ -250,156 +344,57 @@ class _Amending:
             return judged.row.p if p is None else p
 
         columns: dict[str, list[float]] = {name: [] for name in judges}
-        for (name, _), p in zip(asked, context.each("test rules", asked, ask, models=[model]), strict=True):
+        for (name, _), p in zip(tasks, context.each("test rules", tasks, ask, models=[model]), strict=True):
             columns[name].append(p)
         neutral = columns.pop("neutral")
         return rule_tests([judged.row for judged in self.held_out], neutral, columns, seed=self.config.seed)
 
-    def _judge(self, model: Model, name: str, rule: Rule) -> Judge:
-        principle = Principle(id=name, statement=rule.statement, compare=(rule.compare,))
-        alone = Constitution(id="amend", version="1.0.0", title="A rule", license="CC0-1.0", principles=(principle,))
-        judge = Judge(folder=self.judge, model=model, constitutions=[alone], seed=self.config.seed)
-        return replace(judge, samples=self.entry.samples, settings=JudgeSettings(orders="both"))
-
-
-def amend_run(
-    folder: str | Path,
-    *,
-    model: str | None = None,
-    proposals: int = 4,
-    overrides: Sequence[str] = (),
-    allow_unpriced: bool = False,
-    dry_run: bool = False,
-    progress: Progress | None = None,
-    tell: Callable[[str], None] = lambda line: None,
-) -> Amended | None:
-    """Propose a new version of the constitution of a run whose spot check is labelled; see the module.
-
-    `model` proposes, by default the first judge's; at most `proposals` rules are tested. Writes into amend/ in the
-    run's folder. `tell` gets the plan, line by line, before anything is sent; a dry run ends there, with None. Raises
-    ConfigError and DataError before anything is sent, and Paused where a provider cannot be reached.
-    """
-    folder = Path(folder)
-    path = folder / "run.yaml"
-    if not path.is_file():
-        raise ConfigError(f"{folder}: not a run's folder (no run.yaml); expected one such as runs/NAME")
-    resolved = read_yaml(path)
-    for text in overrides:
-        resolved = override(resolved, text)
-    config = validate(resolved, RunFile)
-    work = _Amending(folder, config, model)
-    prices = prices_of(config, work.base)
-    unpriced = [name for name in dict.fromkeys((work.model, work.entry.model)) if prices[name] is None]
-    if unpriced and not allow_unpriced:
-        raise ConfigError(
-            f"no known price for {', '.join(unpriced)}: set a price under models, or pass --allow-unpriced"
-        )
-    redact_logs(*keys_of(config))
-    for line in work.plan(proposals):
-        tell(line)
-    if dry_run:
-        return None
-    context = Context(config, work.base, work.workspace, progress or QuietProgress())
-    token = STAGE.set("amend")
-    try:
-        rules, left_out = work.propose(context, proposals)
-        tests = work.test(context, rules)
-        sent = context.sent
-    except Transient as fault:
-        raise Paused(f"amend: {fault}; the replies so far are kept, resume with: amendment amend {folder}") from fault
-    finally:
-        STAGE.reset(token)
-        context.close()
-    return _written(work, rules, tests, left_out, sent)
-
-
-def _written(
-    work: _Amending, rules: Mapping[str, Rule], tests: Mapping[str, RuleTest], left_out: Counter[str], sent: int
-) -> Amended:
-    """The evidence, and a new version of the constitution where a rule was accepted."""
-    folder, old = work.folder / "amend", work.constitutions[0]
-    major, minor, *_ = old.version.split(".")
-    added = tuple(_principle(work, name, rules[name], test) for name, test in tests.items() if not test.reason)
-    changed = {"version": f"{major}.{int(minor) + 1}.0", "extends": (), "principles": (*old.principles, *added)}
-    new = old.model_copy(update=changed) if added else None
-    is_simulated = any(spec.provider == "simulated" for spec in work.config.models.values())
-    document = {
-        "format": 2,
-        "run": work.config.name,
-        "simulated": BANNER if is_simulated else None,
-        "seed": work.config.seed,
-        "model": work.model,
-        "judge": f"{work.entry.model}/{work.judge.id}@{work.judge.version}",
-        "constitution": old.reference,
-        "proposed": new.reference if new else None,
-        "labels": {"comparisons": len(work.judged), "held out": len(work.held_out)},
-        "neutral question": NEUTRAL.compare,
-        "principles": [
-            {**record._asdict(), "agreement": record.agreement.to_json()}
-            for record in principle_records([judged.row for judged in work.judged])
-        ],
-        "rules": [
-            {
-                **{"id": name, **rules[name]._asdict(), "accepted": not test.reason, "reason": test.reason or None},
-                "gain over the constitution": test.over_constitution.to_json(),
-                "gain over the neutral question": test.over_neutral.to_json(),
-                "p": test.p,
-            }
+    def evidence(
+        self, rules: Mapping[str, Rule], tests: Mapping[str, RuleTest], left_out: Counter[str]
+    ) -> tuple[dict[str, Any], Constitution | None]:
+        """The evidence, and a new version of the constitution where a rule was accepted."""
+        old = self.constitutions[0]
+        major, minor, *_ = old.version.split(".")
+        added = tuple(
+            Principle(
+                id=name,
+                statement=rules[name].statement,
+                rationale=(
+                    f"Proposed by amend in run {plain(self.config.name)}. On {len(self.held_out)} held-out pairs "
+                    f"agreement with people changes by {_percent(test.over_constitution.to_json())}, and by "
+                    f"{_percent(test.over_neutral.to_json())} over a neutral question."
+                ),
+                critique=("Say where the answer follows or breaks this rule, and quote the words that you mean.",),
+                revise=("Rewrite the answer so that it follows this rule, and leave the rest of it as it is.",),
+                compare=(rules[name].compare,),
+            )
             for name, test in tests.items()
-        ],
-        "left out": dict(sorted(left_out.items())),
-    }
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "constitution.yaml").unlink(missing_ok=True)
-    if new:
-        write_constitution(new, folder / "constitution.yaml")
-    write_text(folder / "evidence.json", json.dumps(document, indent=1, allow_nan=False, ensure_ascii=False) + "\n")
-    return Amended(folder, new, document, _lines(document), sent)
-
-
-def _principle(work: _Amending, name: str, rule: Rule, test: RuleTest) -> Principle:
-    gains = _shown(test.over_constitution.to_json()), _shown(test.over_neutral.to_json())
-    return Principle(
-        id=name,
-        statement=rule.statement,
-        rationale=(
-            f"Proposed by amend in run {plain(work.config.name)}. On {len(work.held_out)} held-out pairs agreement"
-            f" with people changes by {gains[0]}, and by {gains[1]} over a neutral question."
-        ),
-        critique=("Say where the answer follows or breaks this rule, and quote the words that you mean.",),
-        revise=("Rewrite the answer so that it follows this rule, and leave the rest of it as it is.",),
-        compare=(rule.compare,),
-    )
-
-
-def _lines(document: Mapping[str, Any]) -> list[str]:
-    """The evidence for people."""
-    disagreements = [("principle", "asked", "agrees with people", "disagreements")]
-    for one in document["principles"]:
-        disagreements.append((cell(one["principle"]), str(one["asked"]), _shown(one["agreement"]), str(one["against"])))
-    tested = [("rule", "gain over the constitution", "gain over a neutral question", "p", "accepted")]
-    for one in document["rules"]:
-        over, over_neutral = (_shown(one[f"gain over the {name}"]) for name in ("constitution", "neutral question"))
-        answer = f"no: {one['reason']}" if one["reason"] else "yes"
-        tested.append((cell(one["statement"]), over, over_neutral, f"{one['p']:.2g}", answer))
-    labels = document["labels"]
-    return [
-        *([f"> {document['simulated']}", ""] if document["simulated"] else []),
-        f"{labels['comparisons']:,} comparisons have open labels; {labels['held out']:,} are held out for the test.",
-        "",
-        *table(disagreements),
-        "",
-        *(table(tested) if document["rules"] else ["No rule was tested."]),
-        "",
-        f"Gains are in agreement with people; intervals (95 %) and p are corrected for {len(document['rules'])} rules.",
-        *(f"Left out: {count} {reason}." for reason, count in document["left out"].items()),
-        f"Proposed: {plain(document['proposed'])}." if document["proposed"] else "No change is proposed.",
-    ]
-
-
-def _shown(estimate: Mapping[str, Any]) -> str:
-    """A share or a difference of shares in percent, with its interval."""
-    if estimate["value"] is None:
-        return "unknown"
-    interval = "" if estimate["low"] is None else f" ({100 * estimate['low']:.1f} to {100 * estimate['high']:.1f})"
-    return f"{100 * estimate['value']:.1f} %{interval}"
+            if not test.reason
+        )
+        changed = {"version": f"{major}.{int(minor) + 1}.0", "extends": (), "principles": (*old.principles, *added)}
+        new = old.model_copy(update=changed) if added else None
+        is_simulated = any(spec.provider == "simulated" for spec in self.config.models.values())
+        document = {
+            "format": 2,
+            "run": self.config.name,
+            "simulated": BANNER if is_simulated else None,
+            "seed": self.config.seed,
+            "model": self.model,
+            "judge": f"{self.entry.model}/{self.judge.id}@{self.judge.version}",
+            "constitution": old.reference,
+            "proposed": new.reference if new else None,
+            "labels": {"comparisons": len(self.judged), "held out": len(self.held_out)},
+            "neutral question": NEUTRAL.compare,
+            "principles": [{**record._asdict(), "agreement": record.agreement.to_json()} for record in self.records],
+            "rules": [
+                {
+                    **{"id": name, **rules[name]._asdict(), "accepted": not test.reason, "reason": test.reason or None},
+                    "gain over the constitution": test.over_constitution.to_json(),
+                    "gain over the neutral question": test.over_neutral.to_json(),
+                    "p": test.p,
+                }
+                for name, test in tests.items()
+            ],
+            "left out": dict(sorted(left_out.items())),
+        }
+        return document, new

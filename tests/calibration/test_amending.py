@@ -12,7 +12,7 @@ import pytest
 from amendment.calibration.amending import (
     LabelledRow,
     Rule,
-    halves_of,
+    held_out,
     likeness,
     principle_records,
     propose,
@@ -41,12 +41,11 @@ def test_the_table_counts_what_judge_and_principle_decide_against_people() -> No
     assert (short.principle, short.asked, short.against, short.agreement.value) == ("short", 2, 0, 0.5)
 
 
-def test_halves_are_halves_and_follow_the_seed() -> None:
+def test_half_of_the_prompts_is_held_out_by_the_seed() -> None:
     names = [f"prompt {number}" for number in range(40)]
-    sides = halves_of(names, seed=1)
-    assert list(sides.values()).count("test") == 20
-    assert halves_of(reversed(names), seed=1) == sides
-    assert halves_of(names, seed=2) != sides
+    kept = held_out(names, seed=1)
+    assert len(kept) == 20
+    assert held_out(reversed(names), seed=1) == kept != held_out(names, seed=2)
 
 
 def wrong_then_right(fixed: int, broken: int, n: int) -> tuple[list[LabelledRow], list[float], list[float]]:
