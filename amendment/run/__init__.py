@@ -8,8 +8,7 @@ if TYPE_CHECKING:
     from amendment.run.auditing import Audited, audit_path
     from amendment.run.checks import check_run_file, load_run_file
     from amendment.run.context import Patience
-    from amendment.run.planning.making import plan_run
-    from amendment.run.planning.plan import Plan
+    from amendment.run.plan import Plan, plan_run
     from amendment.run.run import Result, Run
     from amendment.run.runfile.config import RunFile
     from amendment.run.runfile.schema import run_schema
@@ -43,7 +42,7 @@ _MODULES = {
     "EvaluatedReward": "amendment.run.scoring_evaluation",
     "Patience": "amendment.run.context",
     "Paused": "amendment.errors",
-    "Plan": "amendment.run.planning.plan",
+    "Plan": "amendment.run.plan",
     "Result": "amendment.run.run",
     "Run": "amendment.run.run",
     "RunFile": "amendment.run.runfile.config",
@@ -53,7 +52,7 @@ _MODULES = {
     "check_run_file": "amendment.run.checks",
     "evaluate_files": "amendment.run.scoring_evaluation",
     "load_run_file": "amendment.run.checks",
-    "plan_run": "amendment.run.planning.making",
+    "plan_run": "amendment.run.plan",
     "run_schema": "amendment.run.runfile.schema",
     "score_files": "amendment.run.scoring",
     "score_texts": "amendment.run.scoring",

@@ -7,88 +7,71 @@ and what nobody is asked about again is made anew without a question. Not covere
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from amendment.errors import ConfigError
 from amendment.files import write_text
 from amendment.hashing import content_id
+from amendment.run.assembly import assemble
 from amendment.run.checks import LoadedRun
-from amendment.run.differences import changes, resolved_before
+from amendment.run.context import Context
+from amendment.run.differences import changes
 from amendment.run.engine import RunFolder, Stage
-from amendment.run.planning.making import Rehearsed, rehearse, stages_of
-from amendment.run.planning.rehearsal import Place
-from amendment.run.planning.stored import stored_replies
-from amendment.run.planning.table import shown_usd
-from amendment.run.pricing import asked_models, is_asking
+from amendment.run.plan import Asks, plan_run, shown_usd
+from amendment.run.pricing import asked_models
+from amendment.run.progress import QuietProgress
 from amendment.run.runfile.config import RunFile
+from amendment.run.stored import stored_replies
 from amendment.terminal import plain
 
-__all__ = ["Again", "asked_again", "refuse_changes", "remember_settings"]
+__all__ = ["asked_again", "refuse_changes", "remember_settings"]
 
 REMEMBERED = "settings.json"
 """In a run's folder: the settings of each stage, as a hash."""
 
 
-class Again(NamedTuple):
-    """Calls that a stage which was done or begun would make because something has changed."""
-
-    stage: str
-    model: str
-    calls: int
-    usd: float | None
-    """Likely; None without a price."""
-
-
 def refuse_changes(loaded: LoadedRun, folder: Path, *, until: str | None = None, accepted: bool = False) -> None:
     """Raise ConfigError when models would be asked again because of a change that nobody has accepted.
 
-    It names the differences, the stages, the calls and their cost. Without a run in the folder, and where nothing has
-    changed, it costs next to nothing. Raises what `plan_run` raises.
+    It names the differences, the stages, the calls that are left in them and their cost. Without a run in the folder,
+    and where nothing has changed, it costs next to nothing. Raises what `plan_run` raises.
     """
     again = [] if accepted else asked_again(loaded, folder, until=until)
     if not again:
         return
-    calls, money = sum(one.calls for one in again), [one.usd for one in again]
-    known = sum(usd for usd in money if usd is not None)
+    calls, money = sum(row.calls for row in again), [row.usd for row in again]
     unknown = " and what has no price" if None in money else ""
-    found = [str(one) for one in changes(loaded.config, folder)] or [
+    differences = [str(change) for change in changes(loaded.config, folder)] or [
         "what these stages read (constitution, judge or data) is not what it was"
     ]
-    raise ConfigError(
-        "\n".join(
-            [
-                f"{folder}: this run was made with other settings, and models would be asked again:",
-                *(f"  {line}" for line in found),
-                *(f"  {one.stage}: {one.calls:,} calls to {plain(one.model)}" for one in again),
-                f"  together {calls:,} calls, likely {shown_usd(known)} USD{unknown}; replies that still fit are used",
-                "Go on with --accept-changes, take another folder with --folder, or undo the change.",
-            ]
-        )
-    )
+    lines = [
+        f"{folder}: this run was made with other settings, and models would be asked again:",
+        *(f"  {line}" for line in differences),
+        *(f"  {row.stage}: {row.calls:,} calls to {plain(row.model)}" for row in again),
+        f"  together {calls:,} calls, likely {shown_usd(sum(usd or 0 for usd in money))} USD{unknown}; replies that "
+        "still fit are used",
+        "Go on with --accept-changes, take another folder with --folder, or undo the change.",
+    ]
+    raise ConfigError("\n".join(lines))
 
 
-def asked_again(loaded: LoadedRun, folder: Path, *, until: str | None = None) -> list[Again]:
-    """What models of the run file, but simulated ones, would be asked in stages that were done or begun before.
-
-    Of a stage that was only begun, what it would have asked anyhow does not count where that can be told.
-    """
+def asked_again(loaded: LoadedRun, folder: Path, *, until: str | None = None) -> list[Asks]:
+    """What models of the run file, but simulated ones, would be asked in stages that were done, or that were begun with
+    other settings."""
     if not any(_costs(loaded.config, name) for name in asked_models(loaded.config)):
         return []
-    stages = stages_of(loaded, folder)
-    altered, found = _altered(stages, folder), changes(loaded.config, folder)
-    if not altered and not (altered is None and found):
+    run = RunFolder(folder)
+    stages = assemble(Context(loaded.config, loaded.base, run, QuietProgress()))
+    altered = _altered(stages, folder)
+    if not altered and not (altered is None and changes(loaded.config, folder)):
         return []
-    done, begun = _done_before(stages, loaded.config, folder), _begun(folder)
-    if not done | begun:
-        return []
-    with rehearse(loaded, folder, until=until) as now:
-        counted = done if found else done | (begun & set(altered or ()))
-        again = _in_stages(now, counted)
-        if found and begun - done:
-            again += _beyond_before(loaded, folder, now, begun - done)
-    return [one for one in again if one.calls]
+    up_to_date, begun = run.standing(stages), _begun(folder)
+    done = {stage.name for stage in stages if run.note(stage.name)} - set(up_to_date)
+    counted = done | (begun if altered is None else begun & set(altered))
+    asks = plan_run(loaded, folder, until=until).asks if counted else ()
+    return [row for row in asks if row.calls and row.stage in counted and _costs(loaded.config, row.model)]
 
 
 def remember_settings(wanted: Sequence[Stage], folder: Path) -> None:
@@ -123,50 +106,13 @@ def _remembered(folder: Path) -> dict[str, Any] | None:
     return known if isinstance(known, dict) else None
 
 
-def _done_before(stages: list[Stage], config: RunFile, folder: Path) -> set[str]:
-    """Stages that ask models, were finished, and do not stand as they are now."""
-    run = RunFolder(folder)
-    standing = run.standing(stages)
-    return {stage.name for stage in stages if is_asking(stage.name, config) and run.note(stage.name)} - set(standing)
-
-
 def _begun(folder: Path) -> set[str]:
     """Stages on whose behalf models have answered."""
     with stored_replies(folder) as ledger:
         return {row.stage for row in ledger.spending() if row.replies} if ledger else set()
 
 
-def _in_stages(found: Rehearsed, names: Collection[str]) -> list[Again]:
-    return [
-        _again(found, place, len(tally.ids), tally.calls)
-        for place, tally in found.likely.tallies.items()
-        if place.stage in names and _costs(found.setting.config, place.model)
-    ]
-
-
-def _beyond_before(loaded: LoadedRun, folder: Path, now: Rehearsed, names: Collection[str]) -> list[Again]:
-    """What these stages would ask now and would not have asked before the change."""
-    config = resolved_before(folder)
-    if config is None:
-        return []
-    with rehearse(loaded._replace(config=config), folder) as before:
-        asked = {request for tally in before.likely.tallies.values() for request in tally.ids}
-    found = []
-    for place, tally in now.likely.tallies.items():
-        if place.stage in names and _costs(now.setting.config, place.model) and tally.ids:
-            new = len(tally.ids - asked)
-            found.append(_again(now, place, new, tally.calls * new / len(tally.ids)))
-    return found
-
-
 def _costs(config: RunFile, model: str) -> bool:
     """Whether calls to this model matter: not to simulated ones, nor to policies that the run trains by itself."""
     spec = config.models.get(model)
     return spec is not None and spec.provider != "simulated"
-
-
-def _again(found: Rehearsed, place: Place, requests: int, calls: float) -> Again:
-    tally = found.likely.tallies[place]
-    is_priced = found.setting.prices[place.model] is not None
-    share = calls / tally.calls if tally.calls else 0.0
-    return Again(place.stage, place.model, round(calls) if requests else 0, tally.usd * share if is_priced else None)

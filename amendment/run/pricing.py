@@ -1,7 +1,7 @@
 """What each model of a run file costs a token: its entry's own price, the user's table, the shipped one.
 
 Covered: models inside this process, and servers of one's own that no table names, which are free; answers that nothing
-bounds, which no budget can hold. Not covered: what a run comes to; see `planning`.
+bounds, which no budget can hold. Not covered: what a run comes to; see `plan`.
 """
 
 from __future__ import annotations

@@ -25,8 +25,7 @@ from amendment.run.changes import remember_settings
 from amendment.run.checks import LoadedRun, check_run_file, load_run_file
 from amendment.run.context import Context, Patience
 from amendment.run.engine import RunFolder, Stage, up_to
-from amendment.run.planning.making import plan_run
-from amendment.run.planning.plan import Plan
+from amendment.run.plan import Plan, plan_run
 from amendment.run.progress import Progress, QuietProgress
 from amendment.run.references import NO_INPUT, only_lends_models
 from amendment.run.runfile.config import RunFile

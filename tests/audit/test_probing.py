@@ -19,7 +19,6 @@ from amendment.records import Candidate, Judgement, Prompt, Verdict
 from amendment.run import Result, Run, audit_path, load_run_file
 from amendment.run.context import Context
 from amendment.run.engine import RunFolder
-from amendment.run.planning.portions import portions_of
 from amendment.run.progress import QuietProgress
 from amendment.stages.config_probes import ProbeName
 from amendment.stages.probing import make_probes, probed_judges
@@ -224,15 +223,6 @@ def test_a_plan_counts_the_questions_of_the_probes(run_text: Path, folder: Path)
     assert probes.calls == Run.from_file(run_text, folder=folder, overrides=SMALL)(until="probes").sent
     # 12 comparisons in two orders, edited and control; the plain question was asked before where it has one wording
     assert 12 * 2 * 2 <= probes.calls <= 12 * 2 * 3
-
-
-def test_a_plan_from_a_sample_of_the_prompts_counts_the_probes_of_the_whole_run(sound: Found) -> None:
-    config = load_run_file(sound.folder / "run.yaml").config
-    portions = portions_of(config, RunFolder(sound.folder), sample=24)
-    assert len(portions) == 2  # held out or not
-    pairs = [(portion.config.probes, portion.weight_in("probes")) for portion in portions]
-    assert sum(stage.pairs * weight for stage, weight in pairs if stage) == pytest.approx(40)
-    assert all(stage.pairs <= portion.size for (stage, _), portion in zip(pairs, portions, strict=True) if stage)
 
 
 @pytest.mark.parametrize(

@@ -12,8 +12,9 @@ import pytest
 from amendment.errors import ConfigError
 from amendment.hashing import content_id
 from amendment.run import Patience, Paused, Run, Terms, load_run_file
-from amendment.run.changes import Again, asked_again, refuse_changes
+from amendment.run.changes import asked_again, refuse_changes
 from amendment.run.differences import Change, changes
+from amendment.run.plan import Asks
 
 CHAIN = """\
 name: chain
@@ -59,7 +60,7 @@ def made(path: Path, folder: Path, overrides: Sequence[str] = (), until: str | N
     return Run.from_file(path, folder=folder, overrides=overrides, patience=QUICK, terms=terms)(until=until).sent
 
 
-def again(path: Path, folder: Path, *overrides: str) -> list[Again]:
+def again(path: Path, folder: Path, *overrides: str) -> list[Asks]:
     return asked_again(load_run_file(path, overrides), folder)
 
 
@@ -71,7 +72,7 @@ def test_a_finished_stage_with_another_setting_is_asked_about_with_its_calls_and
     # a second round: a critique and a revision of each of 3 prompts; all else is in the ledger. Six answers of 40
     # tokens, at 1000 USD for a million: 6 x 40 x 0.001 = 0.24
     (found,) = asked_again(loaded, folder)
-    assert found[:3] == ("critique", "writer", 6)
+    assert (found.stage, found.model, found.calls) == ("critique", "writer", 6)
     assert found.usd == pytest.approx(0.24)
     with pytest.raises(ConfigError) as refused:
         refuse_changes(loaded, folder)
@@ -124,12 +125,12 @@ def test_a_stage_that_was_not_begun_may_change_freely(chain: Path, folder: Path)
     assert again(chain, folder, "candidates=[{model: writer, per_prompt: 5}]") == []
 
 
-def test_of_a_stage_half_done_only_what_the_change_adds_counts(chain: Path, folder: Path, server: Any) -> None:
+def test_of_a_stage_half_done_all_calls_that_are_left_count(chain: Path, folder: Path, server: Any) -> None:
     server.answer = lambda body: (500, {}) if "question 1" in json.dumps(body) else distinct(body)
     with pytest.raises(Paused):
         made(chain, folder, until="critique")
-    # two prompts have 3 replies each, one has none; its 3 calls would have come anyhow, and a second round adds 2 each
-    assert [(one.stage, one.calls) for one in again(chain, folder, "critique.rounds=2")] == [("critique", 6)]
+    # two prompts have 3 replies each, one has none: its 3 calls are left, and a second round adds 2 each
+    assert [(one.stage, one.calls) for one in again(chain, folder, "critique.rounds=2")] == [("critique", 9)]
 
 
 def test_an_edited_principle_is_a_change_too_although_the_run_file_is_the_same(chain: Path, folder: Path) -> None:

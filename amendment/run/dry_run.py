@@ -1,0 +1,304 @@
+"""A dry run: the run's own stages ask, models only count what they are asked, and the tables are thrown away.
+
+Covered: what the ledger holds is answered from it and counts as paid; the simulated world answers as in the run, since
+it costs nothing; every other answer is made up, readable and of a stated length. Equal questions are one, as in a run.
+Not covered: faults and the attempts that they cost, refusals, and equal answers.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, NoReturn, cast
+
+from amendment.data.workspace import R, Workspace
+from amendment.errors import Transient
+from amendment.fence import read_fenced
+from amendment.llm.client import Calls
+from amendment.llm.model import Model
+from amendment.llm.opening import open_model
+from amendment.llm.prices import Price, cost, most_cost
+from amendment.llm.provider import Meter, Provider
+from amendment.llm.requests import Reply, Request, Usage
+from amendment.llm.specs import AnthropicSpec, LocalSpec, ModelSpec, OpenAISpec, located
+from amendment.llm.tokens import CHARACTERS_PER_TOKEN, Tokens, likely_tokens, most_tokens
+from amendment.llm.transport import Carrier
+from amendment.llm.trust import Trust
+from amendment.preference import is_asked_again
+from amendment.records import Message, Sampling, text_of
+from amendment.run.context import Context
+from amendment.run.progress import QuietProgress
+from amendment.run.runfile.config import RunFile
+
+__all__ = ["MOST_PROMPTS", "TEXT_TOKENS", "VERDICT_TOKENS", "DryContext", "DryFolder", "DryRun", "Tally"]
+
+MOST_PROMPTS = 1000
+"""A dry run takes so many prompts through the stages that ask prompt by prompt, and scales what they ask."""
+TEXT_TOKENS = 300
+"""Of an answer, a critique or a revision, where max_tokens allows it."""
+VERDICT_TOKENS = 150
+"""Of a written verdict."""
+UNBOUNDED = 4096
+"""Tokens of the longest answer where neither max_tokens nor the price table bounds it."""
+Find = Callable[[str], bytes | None]
+"""The raw reply to a request, by its id, where it is paid for already."""
+
+
+@dataclass
+class Tally:
+    """What one stage asks of one model; a call about one of the first prompts counts for those that were left out."""
+
+    paid: float = 0.0
+    calls: float = 0.0
+    """To be made."""
+    input: float = 0.0
+    """Tokens of the calls to be made."""
+    output: float = 0.0
+    usd: float = 0.0
+    """0 without a price."""
+    is_bounded: bool = True
+    """Whether all these answers have a longest length."""
+
+
+class DryRun:
+    """What is asked in one dry run. `is_longest` gives every answer the most tokens that it can have, has every answer
+    that is cut asked for again, and every written verdict unreadable at first."""
+
+    def __init__(self, find: Find, prices: dict[str, Price | None], *, is_longest: bool = False) -> None:
+        self.tallies: defaultdict[tuple[str, str], Tally] = defaultdict(Tally)
+        """By stage and model."""
+        self.stage = ""
+        self.weight = 1.0
+        """How many calls one call stands for just now."""
+        self.is_done = False
+        """The stage is up to date, so all that it asks is paid for, whether the ledger still has it or not."""
+        self.prices = prices
+        self._find, self._is_longest = find, is_longest
+        self._known: dict[str, Reply] = {}
+
+    async def reply(self, name: str, spec: ModelSpec | None, provider: Provider, request: Request) -> Reply:
+        """The answer to a question, counted at its first time."""
+        known = self._known.get(request.id)
+        if known is None:
+            tally = self.tallies[self.stage, name]
+            known = self._paid(tally, provider, request) or await self._made_up(tally, name, spec, provider, request)
+            self._known[request.id] = known
+        return known
+
+    def _paid(self, tally: Tally, provider: Provider, request: Request) -> Reply | None:
+        if (raw := self._find(request.id)) is None:
+            return None
+        try:
+            reply = provider.read(raw, request)
+        except Transient:  # the run would ask again
+            return None
+        tally.paid += self.weight
+        return reply
+
+    async def _made_up(
+        self, tally: Tally, name: str, spec: ModelSpec | None, provider: Provider, request: Request
+    ) -> Reply:
+        price = self.prices.get(name)
+        tokens = likely_tokens(request, output=_usual_tokens(request))
+        if self._is_longest:
+            most = most_tokens(request)
+            tokens = Tokens(most.input, most.output or (price.max_output if price else None))
+        if self.is_done:
+            tally.paid += self.weight
+        else:
+            self._count(tally, price, tokens, is_batch=getattr(spec, "mode", None) == "batch")
+        if provider.kind == "simulated":
+            return provider.read((await provider.send(request)).raw, request)
+        if not self._is_longest:
+            return _answer(request, tokens.output or 1)
+        reply = _answer(request, tokens.output or UNBOUNDED, is_readable=is_asked_again(request.messages))
+        limit = request.sampling.max_tokens
+        lengthens = getattr(spec, "at_length", None) == "double" and limit == getattr(spec, "max_tokens", None)
+        return reply.model_copy(update={"finish_reason": "length"}) if lengthens and limit else reply
+
+    def _count(self, tally: Tally, price: Price | None, tokens: Tokens, *, is_batch: bool) -> None:
+        tally.calls += self.weight
+        tally.input += self.weight * tokens.input
+        tally.output += self.weight * (tokens.output or 0)
+        tally.is_bounded &= tokens.output is not None
+        if price:
+            usage = Usage(input_tokens=tokens.input, output_tokens=tokens.output or 0)
+            worst = most_cost(price, tokens, batch=is_batch) or 0.0
+            tally.usd += self.weight * (worst if self._is_longest else cost(price, usage, batch=is_batch))
+
+
+_JUDGED = re.compile(r"^<<(answer_b|candidate|answer_(\d+)) [0-9a-f]{32}>>$", re.MULTILINE)
+"""Where a judge's question shows what is judged."""
+
+
+def _usual_tokens(request: Request) -> int:
+    """Tokens that an answer is assumed to have, a whole thinking budget included."""
+    usual = 1 if request.choices else VERDICT_TOKENS if _JUDGED.search(text_of(request.messages)) else TEXT_TOKENS
+    tokens = usual + (request.sampling.thinking_budget or 0)
+    return min(tokens, request.sampling.max_tokens or tokens)
+
+
+def _answer(request: Request, tokens: int, *, is_readable: bool = True) -> Reply:
+    """An answer that stages can use and judges can read, different for every question."""
+    if request.choices:
+        logs = dict.fromkeys(request.choices, math.log(1 / len(request.choices)))
+        return Reply(messages=(Message(role="assistant", content=request.choices[0]),), choice_logprobs=logs)
+    characters = CHARACTERS_PER_TOKEN * max(1, tokens - (request.sampling.thinking_budget or 0))
+    end = _verdict(request) if is_readable else ""
+    body = f"{request.id} " + "and so on, for as long as an answer goes on; " * (characters // 45 + 1)
+    text = body[: max(characters - len(end), len(request.id))] + end
+    return Reply(messages=(Message(role="assistant", content=text),))
+
+
+def _verdict(request: Request) -> str:
+    """A verdict in the form that is asked for; nothing where no verdict is."""
+    text = text_of(request.messages)
+    shown = [block[1] for block in _JUDGED.finditer(text)]
+    if not shown:
+        return ""
+    if request.answer_schema:
+        return '\n{"reasoning": "", "verdict": "A"}'
+    if "answer_b" in shown:
+        return "\nVerdict: A"
+    if "candidate" not in shown:
+        return "\nRanking: " + " > ".join(str(place) for place in range(1, len(shown) + 1))
+    criteria = read_fenced(text).get("criteria")
+    if not criteria:
+        return "\nScore: 5"
+    return "".join(f"\n{criterion['id']}: {criterion['choices'][0]}" for criterion in criteria)
+
+
+class DryFolder(Workspace):
+    """Tables in a temporary folder, trained models where the run has them."""
+
+    most_prompts: int | None = None
+    """Only so many prompts are read."""
+
+    def __init__(self, folder: Path, run: Workspace, *, has_inputs: bool) -> None:
+        """`has_inputs`: the input tables are read in the run's folder too."""
+        super().__init__(folder)
+        self._run, self._has_inputs = run, has_inputs
+
+    def path(self, artefact: str) -> Path:
+        """Where an artefact is."""
+        of_run = artefact.startswith("models/") or (self._has_inputs and artefact.startswith("inputs/"))
+        return self._run.path(artefact) if of_run else super().path(artefact)
+
+    def digest(self, artefact: str) -> str:
+        """The content hash of a trained model, as the run took it."""
+        return self._run.digest(artefact)
+
+    def rows(self, artefact: str, kind: type[R]) -> Iterator[R]:
+        """The records of a table, of the prompts only the first so many."""
+        for number, row in enumerate(super().rows(artefact, kind)):
+            if artefact == "inputs/prompts" and self.most_prompts is not None and number >= self.most_prompts:
+                return
+            yield row
+
+
+class DryContext(Context):
+    """A run whose models only count."""
+
+    is_rehearsed = True
+
+    def __init__(
+        self,
+        config: RunFile,
+        base: Path,
+        folder: DryFolder,
+        dry_run: DryRun,
+        *,
+        up_to_date: Collection[str],
+        has_replies: bool,
+    ) -> None:
+        """`up_to_date` are stages of the run's folder; `has_replies`: it has a ledger, in which answers of local models
+        may be. Such models are opened to name their requests, and are not loaded."""
+        super().__init__(config, base, folder, QuietProgress())
+        self.dry_run, self.dry_folder = dry_run, folder
+        self._up_to_date, self._has_replies = up_to_date, has_replies
+
+    @property
+    def asks_most(self) -> bool:  # type: ignore[override]
+        """Not for a stage that is up to date: its answers are known."""
+        return not self.dry_run.is_done
+
+    @property
+    def calls(self) -> Calls:
+        """What a progress bar would count."""
+        return _Counting(self.dry_run, "", None)
+
+    def model(self, name: str) -> Model:
+        """A model under `models` that sends nothing, with the identity of the one that would."""
+        if name not in self._models:
+            spec = located(self.config.models[name], self.base)
+            calls = _Counting(self.dry_run, name, spec)
+            if isinstance(spec, LocalSpec) and not (self._has_replies and _can_load(Path(spec.model))):
+                self._models[name] = _uncalled(name, spec.model, calls, spec.sampling(self.config.seed))
+            else:
+                trust = Trust([spec.host] if isinstance(spec, OpenAISpec | AnthropicSpec) else [])
+                online = spec.model_copy(update={"mode": "online"}) if hasattr(spec, "mode") else spec
+                keys = {key: "a-dry-run-sends-nothing"} if (key := getattr(spec, "api_key_env", None)) else {}
+                self._models[name] = open_model(name, online, calls, self.config.seed, keys, trust=trust)
+        return self._models[name]
+
+    def _trained(self, name: str, *, temperature: float, max_tokens: int, batch_size: int) -> Model:
+        calls = _Counting(self.dry_run, name, None)
+        if self._has_replies and name in self._up_to_date and _can_load(self.workspace.path(f"models/{name}")):
+            model = super()._trained(name, temperature=temperature, max_tokens=max_tokens, batch_size=batch_size)
+            model.calls = calls
+            return model
+        spec = LocalSpec(provider="local", model=name, temperature=temperature, max_tokens=max_tokens)
+        return _uncalled(name, name, calls, spec.sampling(self.config.seed))
+
+
+class _NoLedger:
+    """In place of a ledger: nothing is written, and no model has answered yet."""
+
+    def models(self) -> list[Any]:
+        return []
+
+
+class _Counting(Calls):
+    """In place of a run's calls: counts, and sends nothing."""
+
+    def __init__(self, dry_run: DryRun, model: str, spec: ModelSpec | None) -> None:
+        super().__init__(cast(Any, _NoLedger()))
+        self._dry_run, self._model, self._spec = dry_run, model, spec
+
+    async def ask(self, provider: Provider, carrier: Carrier, request: Request) -> Reply:
+        """The reply from the dry run."""
+        return await self._dry_run.reply(self._model, self._spec, provider, request)
+
+
+def _can_load(folder: Path) -> bool:
+    return folder.is_dir() and all(find_spec(library) for library in ("torch", "transformers"))
+
+
+def _uncalled(name: str, model: str, calls: Calls, sampling: Sampling) -> Model:
+    return Model(name=name, model=model, provider=_Unloaded(), calls=calls, sampling=sampling)
+
+
+class _Unloaded:
+    """In place of a model of this machine."""
+
+    kind = "local"
+    host = "not loaded"
+    shows_choices = True
+    deadline = None
+
+    async def send(self, request: Request) -> NoReturn:
+        raise AssertionError("a dry run sends nothing")
+
+    def meter(self, raw: bytes) -> Meter:
+        return Meter()
+
+    def read(self, raw: bytes, request: Request) -> Reply:
+        raise Transient(f"{self.host}: no stored reply is this model's", kind="unreadable")
+
+    async def close(self) -> None:
+        """Nothing is open."""

@@ -1,0 +1,341 @@
+"""A plan: what a run will ask, take and cost, by stage and model, before anything is spent.
+
+Nothing is sent, no key is needed, and the run's folder is only read. The figures come from a dry run of the stages that
+ask models: over all prompts, or over the first 1,000 and scaled up. Not covered: what training takes, and faults and
+the attempts that they cost.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Collection, Iterator, Sequence
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+
+from amendment.errors import AmendmentError
+from amendment.llm.specs import AnthropicSpec, OpenAISpec
+from amendment.records import Record
+from amendment.run.assembly import assemble
+from amendment.run.checks import LoadedRun, check_run_file
+from amendment.run.context import Context
+from amendment.run.differences import Change, changes
+from amendment.run.dry_run import MOST_PROMPTS, TEXT_TOKENS, VERDICT_TOKENS, DryContext, DryFolder, DryRun
+from amendment.run.engine import RunFolder, up_to
+from amendment.run.funds import spent_before
+from amendment.run.outward import Contact, contact_lines, contacts, file_lines, outside_files
+from amendment.run.pricing import is_asking, price_table, prices_of, unpriced
+from amendment.run.progress import QuietProgress
+from amendment.run.stored import stored_replies
+from amendment.terminal import plain
+
+__all__ = ["Asks", "BudgetCheck", "Plan", "Total", "plan_lines", "plan_run", "shown_usd"]
+
+FIRST_TOKEN, PER_SECOND, IN_FLIGHT = 1.0, 50.0, 8
+"""Assumed of a hosted model: seconds until an answer begins, tokens a second, calls in flight where the run file leaves
+them open."""
+
+
+class Total(Record):
+    """What is left to be asked; a sum is absent where a part of it is not known."""
+
+    paid: int
+    """Calls whose replies are in the ledger, or whose stage is up to date."""
+    calls: int
+    """Calls to be made."""
+    most_calls: int
+    """The same where every cut answer and every unreadable verdict is asked for again."""
+    input_tokens: int
+    """Of the calls to be made, likely."""
+    output_tokens: int
+    usd: float | None
+    """USD, likely; absent without a price."""
+    most_usd: float | None
+    """USD that calls without faults cost at most; absent without a price, and where nothing bounds an answer."""
+    seconds: float | None
+    """Likely time, one stage after another; absent for batches and for models of this machine."""
+
+
+class Asks(Total):
+    """What one stage asks of one model."""
+
+    stage: str
+    model: str
+    """Its short name in the run file, or the stage that trains it."""
+
+
+class BudgetCheck(Record):
+    """The plan and the run file's budget."""
+
+    usd: float
+    spent: float
+    """USD, by the ledger."""
+    verdict: Literal["fits", "likely fits", "would stop", "unknown", "nothing left"]
+    stage: str | None = None
+    """Where the money would likely be gone."""
+    unpriced: tuple[str, ...] = ()
+    """Models without a known price; what they cost is not compared with the budget."""
+
+
+class Plan(Record):
+    """What is left of a run to be asked, and what it will take."""
+
+    name: str
+    prompts: int
+    counted: int
+    """Prompts of the dry run; where these are fewer than all, what stages ask prompt by prompt is scaled up."""
+    asks: tuple[Asks, ...]
+    """In the order of the stages."""
+    total: Total
+    unasked: tuple[str, ...]
+    """Stages that ask no model; what they take is not estimated."""
+    done: tuple[str, ...]
+    """Stages that are up to date."""
+    stops: dict[str, str] = Field(default={})
+    """Stages that would stop the run as things are, and why; nothing is known of what comes after them."""
+    contacts: tuple[Contact, ...]
+    outside: tuple[str, ...] = ()
+    """Files and folders that are read outside the folder of the run file."""
+    unpriced: tuple[str, ...]
+    """Models without a price."""
+    budget: BudgetCheck | None = None
+    changes: tuple[Change, ...] = ()
+    """Settings that differ from those of the run in the folder."""
+    warnings: tuple[str, ...] = ()
+    """What is doubtful about the run file."""
+
+    def __str__(self) -> str:
+        return "\n".join(plan_lines(self))
+
+
+def plan_run(loaded: LoadedRun, folder: Path, *, until: str | None = None) -> Plan:
+    """What is left of the run in `folder` to be asked, up to the stage `until`, and what it will take.
+
+    Raises ConfigError and DataError with all that is wrong with the run file and what it names, but for absent keys,
+    and LedgerError for a ledger that cannot be read.
+    """
+    config, base, run = loaded.config, loaded.base, RunFolder(folder)
+    stages = assemble(Context(config, base, run, QuietProgress()))
+    wanted, done = up_to(stages, until), run.standing(stages)
+    warnings = check_run_file(loaded, dict.fromkeys(config.key_variables, "set"), standing=done)
+    prices = prices_of(config, base)
+    with stored_replies(folder) as ledger, tempfile.TemporaryDirectory(prefix="amendment-plan-") as temporary:
+        find = ledger.find if ledger else lambda _: None
+        spent = spent_before(ledger, config.models, prices, price_table(config, base)) if ledger else 0.0
+        likely, most = DryRun(find, prices), DryRun(find, prices, is_longest=True)
+        places = [DryFolder(Path(temporary) / name, run, has_inputs="inputs" in done) for name in ("likely", "most")]
+        stops, _ = (
+            _perform(
+                DryContext(config, base, place, dry_run, up_to_date=done, has_replies=ledger is not None),
+                {stage.name for stage in wanted},
+                done,
+            )
+            for dry_run, place in zip((likely, most), places, strict=True)
+        )
+        prompts = places[0].count("inputs/prompts")
+    asks = tuple(_asks(loaded, place, likely, most) for place in likely.tallies if _is_asked(likely, place))
+    left = [row.model for row in asks if row.calls]
+    return Plan(
+        name=config.name,
+        prompts=prompts,
+        counted=min(prompts, MOST_PROMPTS),
+        asks=asks,
+        total=_total(asks),
+        unasked=tuple(stage.name for stage in wanted if not is_asking(stage.name, config)),
+        done=tuple(stage.name for stage in wanted if stage.name in done),
+        stops=stops,
+        contacts=contacts(config, base, left, done),
+        outside=outside_files(config, base),
+        unpriced=tuple(name for name in unpriced(config, base) if name in {row.model for row in asks}),
+        budget=_budget_check(config.budget.usd, spent, asks) if config.budget else None,
+        changes=tuple(changes(config, folder)),
+        warnings=(*warnings, *_unknown_lengths(loaded, asks)),
+    )
+
+
+def _perform(context: DryContext, wanted: Collection[str], done: Collection[str]) -> dict[str, str]:
+    """Run the wanted stages that ask models, and what they read of the inputs; returns the stage that would stop."""
+    dry_run, place = context.dry_run, context.dry_folder
+    try:
+        for stage in assemble(context):
+            if stage.name == "inputs" and stage.name not in done:
+                stage.run()
+            if not is_asking(stage.name, context.config) or stage.name not in wanted:
+                continue
+            place.most_prompts = MOST_PROMPTS if stage.step else None
+            prompts = place.count("inputs/prompts")
+            dry_run.weight = max(1.0, prompts / MOST_PROMPTS) if stage.step else 1.0
+            dry_run.stage, dry_run.is_done = stage.name, stage.name in done
+            try:
+                stage.run()
+            except AmendmentError as fault:
+                return {stage.name: str(fault)}
+    finally:
+        context.close()
+    return {}
+
+
+def _unknown_lengths(loaded: LoadedRun, asks: Sequence[Asks]) -> Iterator[str]:
+    """The models of which nobody knows how much they write."""
+    for name in dict.fromkeys(row.model for row in asks if row.calls):
+        spec = loaded.config.models.get(name)
+        if getattr(spec, "thinks", False) and not getattr(spec, "thinking_budget", None):
+            yield f"{name}: how long it thinks is not known, and it is paid as output"
+        if any(row.model == name and row.usd and row.most_usd is None for row in asks):
+            yield f"{name}: nothing bounds its answers; set max_tokens"
+
+
+def _is_asked(dry_run: DryRun, place: tuple[str, str]) -> bool:
+    tally = dry_run.tallies[place]
+    return bool(tally.calls or tally.paid)
+
+
+def _asks(loaded: LoadedRun, place: tuple[str, str], likely_run: DryRun, most_run: DryRun) -> Asks:
+    likely, most = likely_run.tallies[place], most_run.tallies[place]
+    stage, model = place
+    is_own = model not in loaded.config.models
+    price = likely_run.prices.get(model)
+    is_free = is_own or (price is not None and not (price.input or price.output))
+    return Asks(
+        stage=stage,
+        model=model,
+        paid=round(likely.paid),
+        calls=round(likely.calls),
+        most_calls=round(max(most.calls, likely.calls)),
+        input_tokens=round(likely.input),
+        output_tokens=round(likely.output),
+        usd=likely.usd if price or is_own else None,
+        most_usd=0.0 if is_free else most.usd if price and most.is_bounded else None,
+        seconds=_seconds(loaded, model, likely.calls, likely.input + likely.output, likely.output),
+    )
+
+
+def _seconds(loaded: LoadedRun, model: str, calls: float, tokens: float, output: float) -> float | None:
+    """Seconds for so many calls; None where nothing can be said: a batch, and a model of this machine."""
+    spec = loaded.config.models.get(model)
+    if not calls or (spec is not None and spec.provider == "simulated"):
+        return 0.0
+    if not isinstance(spec, OpenAISpec | AnthropicSpec) or spec.mode == "batch":
+        return None
+    by_answers = (FIRST_TOKEN + output / calls / PER_SECOND) * max(1.0, calls / (spec.concurrency or IN_FLIGHT))
+    by_requests = 60 * calls / spec.requests_per_minute if spec.requests_per_minute else 0.0
+    by_tokens = 60 * tokens / spec.tokens_per_minute if spec.tokens_per_minute else 0.0
+    return max(by_answers, by_requests, by_tokens)
+
+
+def _total(asks: Sequence[Asks]) -> Total:
+    sums = {}
+    for name in Total.model_fields:
+        values = [getattr(row, name) for row in asks]
+        sums[name] = None if None in values else sum(values)
+    return Total(**sums)
+
+
+def _budget_check(usd: float, spent: float, asks: Sequence[Asks]) -> BudgetCheck:
+    """Whether the budget holds for what is left. A model without a price leaves that unknown, unless the others alone
+    cost too much."""
+    if not any(row.most_calls for row in asks):
+        return BudgetCheck(usd=usd, spent=spent, verdict="nothing left")
+    most = [row.most_usd for row in asks]
+    if None not in most and spent + sum(amount for amount in most if amount is not None) <= usd:
+        return BudgetCheck(usd=usd, spent=spent, verdict="fits")
+    total = spent
+    for row in asks:
+        total += row.usd or 0.0
+        if row.calls and total > usd:
+            return BudgetCheck(usd=usd, spent=spent, verdict="would stop", stage=row.stage)
+    without = tuple(dict.fromkeys(row.model for row in asks if row.usd is None and row.most_calls))
+    return BudgetCheck(usd=usd, spent=spent, verdict="unknown" if without else "likely fits", unpriced=without)
+
+
+HEAD = ("stage", "model", "paid", "calls", "at most", "tokens in", "out", "USD likely", "at most", "time")
+
+
+def plan_lines(plan: Plan) -> list[str]:
+    """The plan for people, a line each."""
+    about = f"; what stages ask prompt by prompt is counted with the first {plan.counted:,} and scaled up"
+    rows = [HEAD, *((row.stage, row.model, *_cells(row)) for row in plan.asks), ("total", "", *_total_cells(plan))]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    table = [
+        "  ".join(cell.ljust(width) if place < 2 else cell.rjust(width) for place, (cell, width) in enumerate(cells))
+        for cells in (list(zip(map(plain, row), widths, strict=True)) for row in rows)
+    ]
+    return [
+        f"{plain(plan.name)}: {plan.prompts:,} prompts{about if plan.counted < plan.prompts else ''}",
+        "",
+        *(map(str.rstrip, table) if plan.asks else ["no model is asked"]),
+        "",
+        *_notes(plan),
+    ]
+
+
+def _cells(row: Total) -> list[str]:
+    counts = [row.paid, row.calls, row.most_calls, row.input_tokens, row.output_tokens]
+    return [*(f"{count:,}" for count in counts), shown_usd(row.usd), shown_usd(row.most_usd), _time(row.seconds)]
+
+
+def _total_cells(plan: Plan) -> list[str]:
+    """The sums; of one that is not known the part that is."""
+    cells = _cells(plan.total)
+    shown: list[tuple[str, Callable[[float], str]]] = [("usd", shown_usd), ("most_usd", shown_usd), ("seconds", _time)]
+    for place, (name, show) in enumerate(shown, start=len(cells) - len(shown)):
+        if getattr(plan.total, name) is None:
+            cells[place] = f"{show(sum(getattr(row, name) or 0.0 for row in plan.asks))} + ?"
+    return cells
+
+
+def shown_usd(usd: float | None) -> str:
+    """Dollars with as many digits as matter; a question mark where they are not known."""
+    if usd is None:
+        return "?"
+    return f"{usd:,.2f}" if usd == 0 or usd >= 0.1 else f"{usd:.4f}"
+
+
+def _time(seconds: float | None) -> str:
+    if seconds is None:
+        return "?"
+    for unit, name in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= unit:
+            return f"{seconds / unit:.1f} {name}"
+    return f"{seconds:.0f} s"
+
+
+def _notes(plan: Plan) -> Iterator[str]:
+    yield from contact_lines(plan.contacts)
+    yield from file_lines(plan.outside)
+    yield from (f"warning: {plain(line, longest=2000)}" for line in plan.warnings)
+    for name in plan.unpriced:
+        yield (
+            f"{plain(name)} has no price: a run needs --allow-unpriced, or a price (price: in its entry, or a table of "
+            "your own under prices:)"
+        )
+    if plan.budget:
+        yield _budget_line(plan.budget)
+    yield from (f"changed since the run in the folder: {change}" for change in plan.changes)
+    if plan.done:
+        yield f"done: {', '.join(map(plain, plan.done))}"
+    if left := [name for name in plan.unasked if name not in plan.done]:
+        yield f"without calls to models, and not estimated: {', '.join(map(plain, left))}"
+    for stage, reason in plan.stops.items():
+        yield f"{plain(stage)} would stop the run, and nothing after it is counted: {plain(reason, longest=500)}"
+    if plan.total.calls:
+        yield (
+            f"likely: an answer has {TEXT_TOKENS} tokens and a written verdict {VERDICT_TOKENS}, or max_tokens where "
+            "that is less, and nothing is read from a vendor's cache"
+        )
+        yield "at most: every answer has all its tokens, and a cut answer or an unreadable verdict is asked for again"
+        yield "where answers decide what is asked (a cascade, a ranking, guards), both columns count all of it"
+
+
+def _budget_line(check: BudgetCheck) -> str:
+    spent = f", of which {shown_usd(check.spent)} are spent" if check.spent else ""
+    without = f"{', '.join(map(plain, check.unpriced))} {'has' if len(check.unpriced) == 1 else 'have'} no known price"
+    verdict = {
+        "fits": "the run fits, even at most",
+        "likely fits": "the run likely fits; at most it would not, and would then stop",
+        "unknown": f"cannot be compared with the cost: {without}",
+        "would stop": f"the run would likely stop in {check.stage}",
+        "nothing left": "nothing is left to be asked",
+    }[check.verdict]
+    return f"budget: {shown_usd(check.usd)} USD{spent}: {verdict}"
