@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from amendment.audit.rulings import Outcome
-from amendment.calibration.beside import Beside
 from amendment.calibration.gate import (
     FEWEST,
+    Beside,
     GateLimits,
     orders_gate,
     people_gate,
