@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from amendment.audit.certificate import audit
-from amendment.audit.telling import certificate_lines
+from amendment.audit.text import certificate_lines
 from amendment.audit.votes import Item, Vote
 
 ORDERS: tuple[tuple[Literal["A", "B"], int], ...] = (("A", -1), ("B", 1))

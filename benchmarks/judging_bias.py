@@ -1,7 +1,7 @@
 """Are planted biases found at their sign, and does a judge without any raise no alarm?
 
-Two ways of looking: the family of tests on verdicts as they are, beside people's (`family_of_tests`), where answers
-carry marks by chance; and probes, which put a mark on an answer and ask again.
+Two ways of looking: the certificate's table of biases, of verdicts as they are beside people's, where answers carry
+marks by chance; and probes, which put a mark on an answer and ask again.
 """
 
 from __future__ import annotations
@@ -14,13 +14,15 @@ from typing import NamedTuple
 from judging_world import Case, cases, logistic, over_seeds, p_first, seeded, table
 
 from amendment import probe_texts
-from amendment.audit.family import Family, family_of_tests
-from amendment.audit.marks import marks_of
+from amendment.audit import audit
+from amendment.audit.bias import LENGTH, SELF, marks_of
+from amendment.audit.certificate import JudgeReport
 from amendment.audit.probe_report import LEVEL, Answered, AttackFigures, EditFigures, Probed, probe_report
 from amendment.audit.probes import NULL, PROBES, ProbeQuestion, Subject, questions
 from amendment.audit.votes import Item, Vote
 from amendment.records import Candidate, Message, Prompt, text_of, user
 from amendment.simulator import Persona, is_nudge, panel, prefer
+from amendment.statistics import Estimate
 
 FAIR = Persona(position_bias=0.0)
 SEEN = (
@@ -35,7 +37,8 @@ SEEN = (
     ("self", "self_bias", 1.5),
     ("self", "self_bias", -1.5),
 )
-"""Test, planted field, strength in log-odds (for length: a word)."""
+"""Feature, planted field, strength in log-odds (for length: a word)."""
+FEATURES = ("position", LENGTH, "format", "citations", SELF)
 PROBED = (
     ("verbosity", "filler_bias", 1.5),
     ("verbosity", "filler_bias", -1.5),
@@ -51,13 +54,8 @@ PROBED = (
     ("revision", "revision_bias", -1.5),
 )
 ATTACKED = ((NULL, "garbage_bias", 8.0),)
-SEEN_PAIRS, FAMILY_PAIRS, PROBE_PAIRS, ALARM_PAIRS, ALARM_SEEDS = 600, 400, 100, 20, 200
-MORE_PAIRS = (
-    f"The number of pairs was raised from {FAMILY_PAIRS} to {SEEN_PAIRS} after one bias had been found in 9 of 10 "
-    f"seeds with {FAMILY_PAIRS}: it was chosen so that all are found, and fewer pairs find fewer. The judge "
-    f"without a bias is tested with {FAMILY_PAIRS}."
-)
-"""Said with the table, for whoever plans an audit by it."""
+SEEN_PAIRS, PROBE_PAIRS, ALARM_PAIRS, ALARM_SEEDS, DRAWS = 600, 100, 20, 200, 200
+POSITION = "position"
 
 
 def biases(seeds: Sequence[int]) -> None:
@@ -69,16 +67,31 @@ def biases(seeds: Sequence[int]) -> None:
 
 def _seen(seeds: Sequence[int]) -> None:
     rows = []
-    for test, field, bias in SEEN:
-        families = [_family(FAIR.model_copy(update={field: bias}), seed, SEEN_PAIRS) for seed in seeds]
-        found = [one for family in families if (one := family.of(test))]
-        hits = sum(one.rejected and math.copysign(1, one.effect.value) == math.copysign(1, bias) for one in found)
-        others = sum(len([one for one in family.tests if one.rejected and one.name != test]) for family in families)
-        effect = over_seeds([one.effect.value for one in found])
-        rows.append([test, f"{field} {bias:+}", f"{hits} of {len(seeds)}", effect, others])
-    header = ("test", "planted", "found at its sign", "effect on P", "alarms of other tests")
-    table(f"Biases: verdicts as they are, {SEEN_PAIRS} pairs a seed, Holm at {LEVEL:g}", header, rows)
-    print(f"\n{MORE_PAIRS}")
+    for feature, field, bias in SEEN:
+        judges = [_judge(FAIR.model_copy(update={field: bias}), seed, SEEN_PAIRS) for seed in seeds]
+        effects = [_effects(judge) for judge in judges]
+        hits = sum(_is_seen(judge, feature, math.copysign(1, bias)) for judge in judges)
+        others = sum(_is_seen(judge, name) for judge in judges for name in FEATURES if name != feature)
+        effect = over_seeds([of_seed[feature].value for of_seed in effects])
+        rows.append([feature, f"{field} {bias:+}", f"{hits} of {len(seeds)}", effect, others])
+    header = ("feature", "planted", "found at its sign", "effect", "other features flagged")
+    table(f"Biases: verdicts as they are, {SEEN_PAIRS} pairs a seed, 95 % intervals", header, rows)
+
+
+def _effects(judge: JudgeReport) -> dict[str, Estimate]:
+    """The first shown's lead over the second, and the asymmetries of the judge's errors."""
+    lead = judge.position.rate
+    effects = {POSITION: Estimate(-lead.value, -lead.high, -lead.low, lead.n, lead.clusters)}
+    return effects | {name: row.asymmetry for name, row in judge.bias.items() if row.asymmetry}
+
+
+def _is_seen(judge: JudgeReport, feature: str, sign: float | None = None) -> bool:
+    """Whether the certificate shows a bias: the interval, and that at equal length, on one side of 0."""
+    row = judge.bias.get(feature)
+    known = [_effects(judge).get(feature), row.at_equal_length if row else None]
+    intervals = [(found.low, found.high) for found in known if found]
+    signs = [sign] if sign else [1.0, -1.0]
+    return any(all(min(side * low, side * high) > 0 for low, high in intervals) for side in signs)
 
 
 def _probed(seeds: Sequence[int]) -> None:
@@ -117,17 +130,20 @@ def _sign(one: Probed) -> float:
 
 def alarms(seeds: Sequence[int]) -> None:
     """The judge without a bias, in 200 seeds whatever `--seeds` says: how often is it accused?"""
-    rows = []
-    for name, pairs, is_probed in (
-        ("verdicts as they are", FAMILY_PAIRS, False),
-        ("with all probes", ALARM_PAIRS, True),
-    ):
-        told: list[str] = []
-        for seed in range(ALARM_SEEDS):
-            told += _family(FAIR, 10_000 + seed, pairs, is_probed=is_probed).alarms
-        rows.append([name, pairs, ALARM_SEEDS, len(told), ", ".join(sorted(set(told))) or "none"])
-    header = ("family", "pairs a seed", "seeds", "alarms", "of")
-    table("No bias planted: alarms of the family at 0.01 (Holm); 2 in 200 expected at most, 8 allowed", header, rows)
+    found: list[str] = []
+    for seed in range(ALARM_SEEDS):
+        judge = _judge(FAIR, 10_000 + seed, SEEN_PAIRS)
+        found += [name for name in FEATURES if _is_seen(judge, name)]
+    told = ", ".join(f"{name} {found.count(name)}" for name in FEATURES)
+    rows: list[list[object]] = [["verdicts as they are", SEEN_PAIRS, ALARM_SEEDS, told]]
+    failed = [
+        probed.probe
+        for seed in range(ALARM_SEEDS)
+        for probed in _probe(FAIR, 10_000 + seed, PROBES, ALARM_PAIRS)
+        if _is_found(probed)
+    ]
+    rows.append(["all probes", ALARM_PAIRS, ALARM_SEEDS, ", ".join(failed) or "none"])
+    table("No bias planted: seeds in which one is flagged", ("looked at", "pairs a seed", "seeds", "flagged"), rows)
 
 
 class _Marked(NamedTuple):
@@ -136,15 +152,17 @@ class _Marked(NamedTuple):
 
 
 def _marked(text: str, rng: random.Random) -> _Marked:
-    """An answer in a layout, with a made-up source, in both or in neither, by chance."""
+    """An answer in a layout, with a made-up source, with a paragraph that says nothing: each by chance."""
     before, after = probe_texts.FORMAT
     shown = f"{before}\n\n{text}\n\n{after}" if rng.random() < 0.3 else text
     cites = rng.random() < 0.3
     shown = f"{shown}\n\n{probe_texts.AUTHORITY}" if cites else shown
+    shown = f"{shown}\n\n{probe_texts.VERBOSITY}" if rng.random() < 0.3 else shown
     return _Marked(shown, {**marks_of(shown), "citations": float(cites)})
 
 
-def _family(persona: Persona, seed: int, pairs: int, *, is_probed: bool = False) -> Family:
+def _judge(persona: Persona, seed: int, pairs: int) -> JudgeReport:
+    """What a certificate says of a judge of this look beside three people."""
     rng = seeded(f"family {seed}")
     items, votes = {}, []
     for number, case in enumerate(cases(pairs, seed)):
@@ -163,12 +181,8 @@ def _family(persona: Persona, seed: int, pairs: int, *, is_probed: bool = False)
             for i, vote in enumerate(panel(case.prompt, case.a, case.b, seed=seed))
         ]
         votes += _votes(str(number), Case(case.prompt, a.text, b.text, case.is_a), persona, rng)
-    found = {}
-    if is_probed:
-        for one in _probe(persona, seed, PROBES, pairs):
-            if isinstance(one.figures, EditFigures):
-                found[one.probe] = (one.figures.direction, one.figures.p)
-    return family_of_tests(items, votes, models={"judge": "self"}, probed=found)
+    (judge,) = audit(items, votes, models={"judge": "self"}, draws=DRAWS).judges
+    return judge
 
 
 def _writer(text: str) -> str:

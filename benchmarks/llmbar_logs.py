@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from amendment.audit.arguing import argued_for
+from amendment.audit.stance import argued_for
 from amendment.llm.requests import Reply
 from amendment.preference import read_output_letter
 from amendment.records import Message

@@ -1,7 +1,7 @@
 """The certificate: what is known of judges and people from one set of votes, each figure with interval and n.
 
-Covered: agreement, the human ceiling, displayed order, length and other biases, slices, wrongly joined labels, gates.
-Not covered: whether people are right, and what a judge would say about other items than these.
+Covered: agreement, the human ceiling, position, length and other biases, slices, wrongly joined labels, gates. `text`
+puts it into words and tables. Not covered: whether people are right, and what a judge would say about other items.
 """
 
 from __future__ import annotations
@@ -11,39 +11,47 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any
 
-from amendment.audit import _renaming as renaming
-from amendment.audit._panel import Panel, panel_of
-from amendment.audit._table import TIE, A, B, table_of
-from amendment.audit.against_people import Agreement, Ceiling, against_majority, against_single_people
-from amendment.audit.alarm import Alarms, alarms
-from amendment.audit.apart import Apart, apart
-from amendment.audit.bias import Bias, bias
-from amendment.audit.constant import ConstantAnswer, constant_answers
-from amendment.audit.controlled import Controlled, ControlledBy, controlled
+from amendment.audit.agreement import (
+    Agreement,
+    BesidePeople,
+    Group,
+    TwoRaters,
+    against_majority,
+    against_single_people,
+    group,
+    judge_leave_one_out,
+    people_leave_one_out,
+)
+from amendment.audit.alarm import Alarms, Unmatched, alarms, unmatched
+from amendment.audit.bias import FeatureBias, bias_table, longer_by_majority
 from amendment.audit.counts import Counts, count
 from amendment.audit.gates import Gate, gates
-from amendment.audit.groups import Group, group
-from amendment.audit.how import how
-from amendment.audit.labels_apart import LabelsApart, labels_apart
-from amendment.audit.length import Length, length, longer_by_majority
-from amendment.audit.order import Order, order
-from amendment.audit.others_mode import LeaveOneOut, leave_judge_in, leave_one_out
-from amendment.audit.shown_again import ShownAgain, shown_again
-from amendment.audit.slices import Slice, WinShare, not_sliced, slices, win_shares
-from amendment.audit.standing_in import StandIn, stands_in
-from amendment.audit.votes import Item, Vote
+from amendment.audit.glossary import glossary
+from amendment.audit.people import (
+    AlternativeAnnotator,
+    LabelsApart,
+    ShownAgain,
+    alternative_annotator,
+    labels_apart,
+    shown_again,
+)
+from amendment.audit.position import Position, Repetition, position, repetition
+from amendment.audit.slices import Slice, slices
+from amendment.audit.stance import Rationales, rationales
+from amendment.audit.systems import ConstantAnswer, Controlled, ControlledBy, constant_answers, controlled
+from amendment.audit.votes import TIE, A, AuditData, B, Item, Vote, audit_data
 from amendment.errors import ConfigError
 from amendment.records import RaterKind
 from amendment.statistics import Estimate, Resampling
 from amendment.terminal import plain
 
-__all__ = ["CERTIFICATE_FORMAT", "Certificate", "Judge", "People", "audit"]
+__all__ = ["CERTIFICATE_FORMAT", "Certificate", "JudgeReport", "PeopleReport", "audit"]
 
-CERTIFICATE_FORMAT = 5
+CERTIFICATE_FORMAT = 6
 
 
 @dataclass(frozen=True)
-class People:
+class PeopleReport:
     """People among themselves."""
 
     majority: dict[str, int]
@@ -57,17 +65,9 @@ class People:
     again: ShownAgain | None
     """Absent where nobody was shown an item once more."""
 
-    def renamed(self, names: Mapping[str, str]) -> People:
-        """With other names for people."""
-        return replace(
-            self,
-            among=renaming.group_renamed(self.among, names) if self.among else None,
-            again=renaming.again_renamed(self.again, names) if self.again else None,
-        )
-
 
 @dataclass(frozen=True)
-class Judge:
+class JudgeReport:
     """One judge: a model or a verifier."""
 
     name: str
@@ -76,20 +76,23 @@ class Judge:
     """By all its verdicts on an item, different orders being a tie, against the majority of people; absent without."""
     one_call: Agreement | None
     """The same of each displayed order by itself."""
-    ceiling: dict[str, Ceiling]
+    ceiling: dict[str, BesidePeople]
     """The label against single people, by rule of ties; empty where it cannot be measured."""
     ceiling_note: str
     """Why it is empty."""
-    leave_one_out: LeaveOneOut | None
+    leave_one_out: BesidePeople | None
     """Beside what the other people mostly say, in the place of each of them; absent without items of two people."""
-    stand_in: StandIn | None
-    """The alternative annotator test."""
-    stand_in_note: str
-    """Why there is none."""
-    order: Order
-    length: Length | None
-    """Absent where no lengths are known."""
-    bias: Bias
+    alternative_annotator: AlternativeAnnotator | None
+    """Whether it could stand in for one of the people."""
+    alternative_annotator_note: str
+    """Why that was not tested."""
+    position: Position
+    repetition: Repetition | None
+    """Absent where nothing was asked twice in one order."""
+    bias: dict[str, FeatureBias]
+    """By feature of the answers: length, what their texts carry, and self."""
+    rationales: Rationales | None
+    """Absent where no reasoning could be compared with a verdict."""
 
     @property
     def headline(self) -> Estimate | None:
@@ -103,10 +106,6 @@ class Judge:
             return False
         return self.label.invalid_wrong["strict"].n != self.one_call.invalid_wrong["strict"].n
 
-    def renamed(self, names: Mapping[str, str]) -> Judge:
-        """With other names for people; its own stays."""
-        return replace(self, stand_in=renaming.stand_in_renamed(self.stand_in, names)) if self.stand_in else self
-
 
 @dataclass(frozen=True)
 class Certificate:
@@ -119,17 +118,16 @@ class Certificate:
     """Of the bootstrap."""
     seed: int
     counts: Counts
-    apart: tuple[Apart, ...]
+    unmatched: tuple[Unmatched, ...]
     """Judges that share no item with people."""
-    people: People | None
-    judges: tuple[Judge, ...]
+    people: PeopleReport | None
+    judges: tuple[JudgeReport, ...]
     between_judges: Group | None
     labels: tuple[LabelsApart, ...]
     """People's labels by annotator and by confidence, beside other people and judges."""
     slices: tuple[Slice, ...]
     not_sliced: dict[str, int]
     """Principles, categories and models with too few items for a slice of their own, or beyond the largest."""
-    win_shares: tuple[WinShare, ...]
     controlled: tuple[Controlled, ...]
     """Systems at equal lengths."""
     controlled_by: tuple[ControlledBy, ...]
@@ -138,43 +136,35 @@ class Certificate:
     """Systems that give one answer to most of their prompts."""
     alarms: Alarms
     gates: tuple[Gate, ...]
-    how: dict[str, str]
+    glossary: dict[str, str]
     """Every term and rule in a sentence or two."""
 
     def headline(self) -> dict[str, Any]:
         """The few figures that a stage's summary shows, as JSON values; those that could not be measured are absent."""
-        counts = {"items": self.counts.items, "people": self.counts.people, "judges": self.counts.judges}
-        return {**counts, **{f"judge {plain(judge.name)}": self._headline(judge) for judge in self.judges}}
-
-    def _headline(self, judge: Judge) -> dict[str, Any]:
-        ceiling = judge.ceiling.get("no_ties")
-        agreed = judge.headline
-        figures = {
-            "agreement with people": agreed.value if agreed else math.nan,
-            "items on which both choose": agreed.n if agreed else math.nan,
-            "difference from the ceiling": ceiling.difference.value if ceiling else math.nan,
-            "consistency over orders": judge.order.consistency.value,
-        }
-        known = {name: value for name, value in figures.items() if not math.isnan(value)}
-        return {**known, "gates": self.outcome(judge.name)}
+        shown: dict[str, Any] = {name: getattr(self.counts, name) for name in ("items", "people", "judges")}
+        for judge in self.judges:
+            agreed, ceiling = judge.headline, judge.ceiling.get("no_ties")
+            figures = {
+                "agreement with people": agreed.value if agreed else math.nan,
+                "items on which both choose": agreed.n if agreed else math.nan,
+                "difference from the ceiling": ceiling.difference.value if ceiling else math.nan,
+                "consistency over orders": judge.position.consistency.value,
+            }
+            known = {name: value for name, value in figures.items() if not math.isnan(value)}
+            shown[f"judge {plain(judge.name)}"] = {**known, "gates": self.outcome(judge.name)}
+        return shown
 
     def outcome(self, judge: str) -> str:
-        """The gates of one judge in a line: those that failed or warn, else those that passed and how many others
-        could not be measured."""
-        passed = [gate.check for gate in self.gates if gate.judge == judge and gate.outcome == "PASS"]
-        if self.not_passed(judge) or not passed:
-            return ", ".join(self.not_passed(judge)) or "not measured"
-        unmeasured = sum(gate.judge == judge and gate.outcome == "not measured" for gate in self.gates)
-        return f"PASS {', '.join(passed)}" + (f"; {unmeasured} not measured" if unmeasured else "")
-
-    def not_passed(self, judge: str) -> list[str]:
-        """The gates of one judge that failed or warn, worst first: "FAIL order"."""
-        return [
-            f"{gate.outcome} {gate.check}"
-            for outcome in ("FAIL", "WARN")
-            for gate in self.gates
-            if gate.judge == judge and gate.outcome == outcome
-        ]
+        """The gates of one judge in a line: those that failed or warn, worst first ("FAIL order"), else those that
+        passed and how many others could not be measured."""
+        own = [gate for gate in self.gates if gate.judge == judge]
+        by_outcome = {name: [gate.check for gate in own if gate.outcome == name] for name in ("FAIL", "WARN", "PASS")}
+        passed = by_outcome.pop("PASS")
+        raised = [f"{name} {check}" for name, checks in by_outcome.items() for check in checks]
+        if raised or not passed:
+            return ", ".join(raised) or "not measured"
+        left = len(own) - len(passed)
+        return f"PASS {', '.join(passed)}" + (f"; {left} not measured" if left else "")
 
     @property
     def persons(self) -> tuple[str, ...]:
@@ -186,20 +176,11 @@ class Certificate:
 
         A name belongs to one rater in an audit, and so to no judge.
         """
-        new = {name: names.get(name, name) for name in self.persons}
-        return replace(
-            self,
-            counts=renaming.counts_renamed(self.counts, new),
-            people=self.people.renamed(new) if self.people else None,
-            judges=tuple(judge.renamed(new) for judge in self.judges),
-            labels=renaming.labels_renamed(self.labels, new),
-            alarms=renaming.alarms_renamed(self.alarms, new),
-        )
+        return _renamed(self, {name: names.get(name, name) for name in self.persons})
 
     def to_json(self) -> dict[str, Any]:
         """As JSON values: nan becomes null."""
-        found = _json(self)
-        assert isinstance(found, dict)
+        found: dict[str, Any] = _json(self)
         return found
 
 
@@ -223,11 +204,12 @@ def audit(
         drawing = Resampling(seed, draws, level).checked()
     except ValueError as error:
         raise ConfigError(str(error)) from error
-    panel = panel_of(table_of(items, votes))
-    counts, alarmed, separate = count(panel, drawing), alarms(panel, drawing), apart(panel)
-    made, at_equal_lengths = controlled(panel, drawing)
-    people, constant = _people(panel, drawing), constant_answers(panel, drawing)
-    judges = tuple(_judge(panel, number, models or {}, drawing) for number, _ in panel.judges)
+    data = audit_data(items, votes)
+    counts, people = count(data, drawing), _people(data, drawing)
+    judges = tuple(_judge(data, number, models or {}, drawing) for number, _ in data.judges)
+    raised, alone, constant = alarms(data, drawing), unmatched(data), constant_answers(data, drawing)
+    made, at_equal_lengths = controlled(data, drawing)
+    sliced, not_sliced = slices(data, drawing)
     invalid = {rater.name: rater.invalid for rater in counts.raters}
     return Certificate(
         format=CERTIFICATE_FORMAT,
@@ -235,81 +217,123 @@ def audit(
         draws=draws,
         seed=seed,
         counts=counts,
-        apart=separate,
+        unmatched=alone,
         people=people,
         judges=judges,
-        between_judges=group(panel, panel.judges, drawing),
-        labels=labels_apart(panel, drawing),
-        slices=slices(panel, drawing),
-        not_sliced=not_sliced(panel),
-        win_shares=win_shares(panel, drawing),
+        between_judges=group(data, data.judges, drawing),
+        labels=labels_apart(data, drawing),
+        slices=sliced,
+        not_sliced=not_sliced,
         controlled=at_equal_lengths,
         controlled_by=made,
         constant_answers=constant,
-        alarms=alarmed,
+        alarms=raised,
         gates=tuple(
             gate
-            for one in judges
+            for judge in judges
             for gate in gates(
-                one.name,
-                invalid=invalid[one.name],
-                order=one.order,
-                agreed=one.label,
-                one_call=one.one_call,
-                ceiling=one.ceiling,
+                judge.name,
+                invalid=invalid[judge.name],
+                position=judge.position,
+                label=judge.label,
+                one_call=judge.one_call,
+                ceiling=judge.ceiling,
                 alpha=people.among.alpha if people and people.among else None,
-                alarms=alarmed,
-                is_apart=one.name in {beside.judge for beside in separate},
+                alarms=raised,
+                is_unmatched=judge.name in {one.judge for one in alone},
                 constant=constant,
-                bias=one.bias,
-                length=one.length,
+                repetition=judge.repetition,
+                bias=judge.bias,
+                rationales=judge.rationales,
             )
         ),
-        how=how(drawing),
+        glossary=glossary(drawing),
     )
 
 
-def _people(panel: Panel, draws: Resampling) -> People | None:
-    if not panel.persons:
+def _people(data: AuditData, draws: Resampling) -> PeopleReport | None:
+    if not data.persons:
         return None
-    classes = {"A": A, "tie": TIE, "B": B}
-    return People(
-        majority={name: int((panel.majority == value).sum()) for name, value in classes.items()},
-        prefers_longer=longer_by_majority(panel, draws),
-        among=group(panel, panel.persons, draws),
-        leave_one_out=leave_one_out(panel, draws),
-        again=shown_again(panel, draws),
+    return PeopleReport(
+        majority={name: int((data.majority == value).sum()) for name, value in (("A", A), ("tie", TIE), ("B", B))},
+        prefers_longer=longer_by_majority(data, draws),
+        among=group(data, data.persons, draws),
+        leave_one_out=people_leave_one_out(data, draws),
+        again=shown_again(data, draws),
     )
 
 
-def _judge(panel: Panel, number: int, models: Mapping[str, str], draws: Resampling) -> Judge:
-    rater, calls, verdicts = panel.table.raters[number], panel.calls.of(number), panel.verdicts.of(number)
-    ceiling, note = against_single_people(panel, verdicts, draws)
-    stand_in, why_not = stands_in(panel, verdicts, draws)
-    return Judge(
+def _judge(data: AuditData, number: int, models: Mapping[str, str], draws: Resampling) -> JudgeReport:
+    rater, calls, verdicts = data.raters[number], data.calls.of(number), data.verdicts.of(number)
+    ceiling, ceiling_note = against_single_people(data, verdicts, draws)
+    alternative, alternative_note = alternative_annotator(data, verdicts, draws)
+    return JudgeReport(
         name=rater.name,
         kind=rater.kind,
-        label=against_majority(panel, verdicts, draws),
-        one_call=against_majority(panel, calls, draws),
+        label=against_majority(data, verdicts, draws),
+        one_call=against_majority(data, calls, draws),
         ceiling=ceiling,
-        ceiling_note=note,
-        leave_one_out=leave_judge_in(panel, verdicts, draws),
-        stand_in=stand_in,
-        stand_in_note=why_not,
-        order=order(panel, calls, draws),
-        length=length(panel, calls, draws),
-        bias=bias(panel, number, calls, models, draws),
+        ceiling_note=ceiling_note,
+        leave_one_out=judge_leave_one_out(data, verdicts, draws),
+        alternative_annotator=alternative,
+        alternative_annotator_note=alternative_note,
+        position=position(data, calls, draws),
+        repetition=repetition(data, number, draws),
+        bias=bias_table(data, rater.name, calls, models, draws),
+        rationales=rationales(data, number, draws),
+    )
+
+
+def _renamed(certificate: Certificate, names: Mapping[str, str]) -> Certificate:
+    """Every part that names a person, sorted by the new names as by the old."""
+
+    def new(name: str) -> str:
+        return names.get(name, name)
+
+    def two(pair: TwoRaters) -> TwoRaters:  # every figure is the same whoever of them is named first
+        a, b = sorted((new(pair.a), new(pair.b)))
+        return replace(pair, a=a, b=b)
+
+    def judge(report: JudgeReport) -> JudgeReport:
+        test = report.alternative_annotator
+        if test is None:
+            return report
+        people = tuple(sorted(person._replace(person=new(person.person)) for person in test.people))
+        skipped = dict(sorted((new(person), why) for person, why in test.not_measured.items()))
+        return replace(report, alternative_annotator=replace(test, people=people, not_measured=skipped))
+
+    people = certificate.people
+    if people and people.among:
+        pairs = sorted(map(two, people.among.pairs), key=lambda pair: (pair.a, pair.b))
+        people = replace(people, among=replace(people.among, pairs=tuple(pairs)))
+    if people and people.again:
+        again = sorted(person._replace(person=new(person.person)) for person in people.again.people)
+        people = replace(people, again=replace(people.again, people=tuple(again)))
+    raters = [replace(rater, name=new(rater.name)) for rater in certificate.counts.raters]
+    labels = [replace(part, name=new(part.name)) if part.by == "annotator" else part for part in certificate.labels]
+    raised = [replace(alarm, rater=new(alarm.rater)) for alarm in certificate.alarms.found]
+    return replace(
+        certificate,
+        counts=replace(
+            certificate.counts, raters=tuple(sorted(raters, key=lambda rater: (rater.kind != "person", rater.name)))
+        ),
+        people=people,
+        judges=tuple(map(judge, certificate.judges)),
+        labels=tuple(sorted(labels, key=lambda part: ("", part.name) if part.by == "annotator" else (part.by, ""))),
+        alarms=Alarms(tuple(map(new, certificate.alarms.checked)), tuple(raised)),
     )
 
 
 def _json(value: Any) -> Any:
-    """Dataclasses as objects, estimates by their own rule, nan as null."""
+    """Dataclasses and named tuples as objects, estimates by their own rule, nan as null."""
     if isinstance(value, Estimate):
         return value.to_json()
-    if is_dataclass(value) and not isinstance(value, type):
+    if is_dataclass(value):
         return {field.name: _json(getattr(value, field.name)) for field in fields(value)}
+    if isinstance(value, tuple) and hasattr(value, "_asdict"):
+        value = value._asdict()
     if isinstance(value, Mapping):
-        return {name: _json(one) for name, one in value.items()}
+        return {name: _json(inner) for name, inner in value.items()}
     if isinstance(value, tuple | list):
-        return [_json(one) for one in value]
+        return [_json(inner) for inner in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value

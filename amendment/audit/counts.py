@@ -6,8 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from amendment.audit._panel import Panel
-from amendment.audit._table import INVALID, NONE, TIE, Table
+from amendment.audit.votes import INVALID, NONE, TIE, AuditData, VoteColumns
 from amendment.records import RaterKind
 from amendment.statistics import Estimate, Resampling, share
 
@@ -59,60 +58,55 @@ class Counts:
     conflicting_votes: int
     """Such groups of repeated votes that do not all say the same."""
     raters: tuple[RaterCounts, ...]
+    """People first, then by name."""
 
 
-def count(panel: Panel, draws: Resampling) -> Counts:
-    """Count what the table holds."""
-    table, heard = panel.table, panel.people.sum(axis=1)
-    repeated, conflicting = _repeated(table)
-    raters = tuple(_of_rater(panel, number, draws) for number in range(len(table.raters)))
+def count(data: AuditData, draws: Resampling) -> Counts:
+    """Count what there is."""
+    cast, people = data.cast, data.people.sum(axis=1)
+    repeated, conflicting = _repeated(cast)
     return Counts(
-        items=len(table.items),
-        prompts=np.unique(table.prompt).size,
-        without_prompt=table.without_prompt,
-        votes=table.cast.value.size,
-        people=len(panel.persons),
-        judges=len(panel.judges),
-        voted_items=np.unique(table.cast.item[table.cast.value != INVALID]).size,
-        with_people=int((heard > 0).sum()),
-        with_two_people=int((heard > 1).sum()),
-        shown_again=table.cast.value.size - table.votes.value.size,
+        items=len(data.items),
+        prompts=np.unique(data.prompt).size,
+        without_prompt=data.without_prompt,
+        votes=cast.value.size,
+        people=len(data.persons),
+        judges=len(data.judges),
+        voted_items=np.unique(cast.item[cast.value != INVALID]).size,
+        with_people=int((people > 0).sum()),
+        with_two_people=int((people > 1).sum()),
+        shown_again=cast.value.size - data.votes.value.size,
         repeated_votes=repeated,
         conflicting_votes=conflicting,
-        raters=raters,
+        raters=tuple(_of_rater(data, number, draws) for number in range(len(data.raters))),
     )
 
 
-def _of_rater(panel: Panel, number: int, draws: Resampling) -> RaterCounts:
-    table, votes, rater = panel.table, panel.table.cast, panel.table.raters[number]
-    own, verdicts = slice(*np.searchsorted(votes.rater, [number, number + 1])), panel.verdicts.of(number)
-    value, readable = votes.value[own], verdicts.item[verdicts.readable]
-    others = panel.people[readable].sum(axis=1) - (1 if rater.is_person else 0)
-    both_bad = int(votes.both_bad[own].sum())
+def _of_rater(data: AuditData, number: int, draws: Resampling) -> RaterCounts:
+    rater, votes, verdicts = data.raters[number], data.cast.of(number), data.verdicts.of(number)
+    others = data.people[verdicts.item[verdicts.readable]].sum(axis=1) - (1 if rater.is_person else 0)
+    both_bad = int(votes.both_bad.sum())
     return RaterCounts(
         name=rater.name,
         kind=rater.kind,
-        votes=value.size,
+        votes=votes.value.size,
         items=verdicts.item.size,
-        coverage=verdicts.item.size / len(table.items),
-        invalid=share(value == INVALID, panel.prompts(votes.item[own]), draws.level),
-        ties=int((value == TIE).sum()) - both_bad,
+        coverage=verdicts.item.size / len(data.items),
+        invalid=share(votes.value == INVALID, data.prompts(votes.item), draws.level),
+        ties=int((votes.value == TIE).sum()) - both_bad,
         both_bad=both_bad,
         both_orders=int(verdicts.order.sum()),
         with_people=int((others > 0).sum()),
     )
 
 
-def _repeated(table: Table) -> tuple[int, int]:
-    """Votes beyond the first of their key, and keys whose votes differ."""
-    votes = table.cast
-    columns = (votes.rater, votes.item, votes.order, votes.principle, votes.sample)
-    sort = np.lexsort((votes.p, votes.value, *columns))
-    same_key = np.logical_and.reduce([np.diff(column[sort]) == 0 for column in columns])
-    said = np.diff(votes.value[sort]) == 0
-    said &= votes.both_bad[sort][1:] == votes.both_bad[sort][:-1]
-    p = np.nan_to_num(votes.p[sort], nan=NONE)
-    said &= np.diff(p) == 0
-    differs = same_key & ~said
+def _repeated(votes: VoteColumns) -> tuple[int, int]:
+    """Votes beyond the first of their rater, item, order, principle and sample, and such groups whose votes differ."""
+    key = (votes.rater, votes.item, votes.order, votes.principle, votes.sample)
+    said = (votes.value, votes.both_bad, np.nan_to_num(votes.p, nan=NONE))
+    sort = np.lexsort((*said, *key))
+    same_key, same = (
+        np.logical_and.reduce([column[sort][1:] == column[sort][:-1] for column in columns]) for columns in (key, said)
+    )
     starts = np.cumsum(np.concatenate([[True], ~same_key]))[1:]
-    return int(same_key.sum()), np.unique(starts[differs]).size
+    return int(same_key.sum()), np.unique(starts[same_key & ~same]).size

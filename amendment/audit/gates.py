@@ -2,36 +2,67 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Literal
 
-from amendment.audit.against_people import FEWEST_SHARED, Agreement, Ceiling
-from amendment.audit.alarm import FEWEST as FEWEST_COMPARED
-from amendment.audit.alarm import MOST_RATERS, SELF, Alarms
-from amendment.audit.apart import FEWEST as FEWEST_APART
-from amendment.audit.bias import Bias
-from amendment.audit.bias_gates import BIAS_RULES, bias_gates
-from amendment.audit.constant import RULE as CONSTANT_RULE
-from amendment.audit.constant import ConstantAnswer, constant_gate
-from amendment.audit.length import Length
-from amendment.audit.order import CONFOUNDED, FEWEST_PAIRS, LEAST_BALANCED, MOSTLY_TURNED, Order
-from amendment.audit.rulings import CANNOT_TELL, FEWEST, UNREADABLE_RULE, Gate, Outcome, above, unreadable
+from amendment.audit import alarm
+from amendment.audit.agreement import FEWEST_SHARED, Agreement, BesidePeople
+from amendment.audit.alarm import Alarms
+from amendment.audit.bias import FORMAT, LENGTH, SELF, FeatureBias
+from amendment.audit.position import CONFOUNDED, FEWEST_PAIRS, LEAST_BALANCED, MOSTLY_TURNED, Position, Repetition
+from amendment.audit.stance import Rationales
+from amendment.audit.systems import FEWEST_PROMPTS, OF_SYSTEM, ConstantAnswer, ConstantWins
 from amendment.statistics import Estimate, bounds
-from amendment.statistics.intervals import FEW
+from amendment.statistics.intervals import FEW, NO_VARIATION
 
-__all__ = ["BELOW_CEILING", "FEWEST", "LEAST_CONSISTENT", "RULES", "Gate", "Outcome", "at_chance", "gates"]
+__all__ = [
+    "BELOW_CEILING",
+    "CANNOT_TELL",
+    "FEWEST",
+    "LEAST_CONSISTENT",
+    "RULES",
+    "UNREADABLE_RULE",
+    "Gate",
+    "Outcome",
+    "above",
+    "at_chance",
+    "gates",
+    "unreadable",
+    "worst",
+]
 
+Outcome = Literal["PASS", "WARN", "FAIL", "not measured"]
+Ruling = tuple[Outcome, str]
+CANNOT_TELL = "the data cannot tell"
+FEWEST = 30
+"""Items, or verdicts, from which a gate decides."""
+OFTEN, FEWEST_UNREADABLE, MOST_UNREADABLE = 0.02, 5, 0.1
+"""Share of unreadable verdicts above which a judge does not pass; number of verdicts from which a majority decides;
+share above which it fails."""
 BELOW_CEILING = 0.05
-LEAST_CONSISTENT = 0.8
-"""Share of the same verdict in both orders from which the gate of order passes."""
+LEAST_CONSISTENT, HARDLY_CONSISTENT = 0.8, 0.65
+"""Share of the same verdict in both orders from which the gate of order passes, and from which it warns."""
 MOST_LEANING, FAR_LEANING = 0.1, 0.175
 """Distance of the first shown's share from one half that costs consistencies of 0.80 and 0.65: a judge that goes by
 the place in a share q of its verdicts prefers the first shown in (1 + q) / 2, and is consistent in 1 - q."""
-MOST_UNREADABLE = 0.1
 MOST_TIES, TIMES_PEOPLE = 0.2, 2
 """Share of a judge's verdicts, and multiple of people's share, up to which its ties raise no question."""
-APART = "it shares no item with people: check the item keys, unless they saw different items"
-UNVARIED = f"if all prompts give the same value, it decides with {FEW} prompts or more, and warns with fewer"
-
+MOST_SWAY, WIDEST = 0.2, 1.0
+"""Asymmetry beyond which a bias fails its judge; width of an interval beyond which finding nothing tells nothing."""
+STABLE, HARDLY_STABLE = 0.9, 0.75
+CONTRADICTING, OFTEN_CONTRADICTING = 0.02, 0.1
+_UNVARIED = f"if all prompts give the same value, it decides with {FEW} prompts or more, and warns with fewer"
+_ONE_SIDED = (
+    f"PASS if the interval contains 0, otherwise WARN, and FAIL if all of it lies beyond {100 * MOST_SWAY:g} points "
+    f"either way; needs votes of two people on {FEWEST_SHARED} items; not measured if the interval contains 0 and is "
+    f"wider than {100 * WIDEST:g} points"
+)
+UNREADABLE_RULE = (
+    f"FAIL if the whole interval lies above the limit, or if more than half of at least {FEWEST_UNREADABLE} verdicts "
+    f"are unreadable; otherwise not measured with fewer than {FEWEST} verdicts, PASS up to {100 * OFTEN:g} %, WARN "
+    "above"
+)
 RULES = {
     "order": (
         "consistency over both displayed orders: from 0.80 PASS, from 0.65 WARN, below FAIL; PASS becomes WARN if "
@@ -48,12 +79,12 @@ RULES = {
     "invalid": f"share of verdicts that could not be read, limit {100 * MOST_UNREADABLE:g} %: {UNREADABLE_RULE}",
     "chance": (
         "kappa of the judge's label with the majority of people: PASS if the whole interval lies above 0, FAIL if "
-        f"none of it does, WARN if the data cannot tell; {UNVARIED}; needs {FEWEST} items"
+        f"none of it does, WARN if the data cannot tell; {_UNVARIED}; needs {FEWEST} items"
     ),
     "ceiling": (
         "agreement of the judge's label with single people minus agreement of two people, ties dropped: PASS if the "
         f"whole interval lies above -{BELOW_CEILING}, FAIL if all of it lies below, WARN if the data cannot tell; "
-        f"{UNVARIED}; PASS becomes WARN if the interval of people's alpha does not lie above 0, because there is no "
+        f"{_UNVARIED}; PASS becomes WARN if the interval of people's alpha does not lie above 0, because there is no "
         f"ceiling if people agree no better than chance; needs two people on {FEWEST_SHARED} items"
     ),
     "ties": (
@@ -62,104 +93,114 @@ RULES = {
         f"{FEWEST} items"
     ),
     "rows": (
-        "WARN if this judge and a person, or the majority of people, raise the alarm of wrongly joined labels, or "
-        f"if it shares no item with any person although both have {FEWEST_APART} or more; the alarm needs "
-        f"{FEWEST_COMPARED} items, and kappa from {SELF} between the judge's own orders if it has two; "
-        f"of more than {MOST_RATERS} raters only those with most labels are compared"
+        "WARN if the judge raises the alarm of wrongly joined labels beside people, or shares no item with any person "
+        f"although both have {alarm.FEWEST_UNMATCHED} or more; the alarm needs {alarm.FEWEST} items, and kappa from "
+        f"{alarm.SELF} between the judge's own orders if it has two"
     ),
-    "constant": CONSTANT_RULE,
-    **BIAS_RULES,
+    "constant": (
+        f"how often a judge prefers an answer that its system gives to at least {100 * OF_SYSTEM:g} % of its prompts, "
+        f"{FEWEST_PROMPTS} or more: PASS if the whole interval lies below one half, FAIL if it lies above, WARN if the "
+        "data cannot tell or people prefer it too; not measured if no system repeats an answer"
+    ),
+    "repetition": (
+        f"share of the same verdict where one order was asked repeatedly: from {STABLE} PASS, from {HARDLY_STABLE} "
+        f"WARN, below FAIL; needs {FEWEST} items asked twice in one order"
+    ),
+    "length": (f"the asymmetry of the judge's errors towards the longer answer: {_ONE_SIDED}"),
+    "style": (
+        "the same for format (headers, lists, bold), citations and other marks of the answers, where the asymmetry at "
+        "equal length has to lie on the same side of 0; the worst mark counts"
+    ),
+    "self": "the same as style for answers that the judge's own model wrote",
+    "rationale": (
+        "share of verdicts whose own reasoning plainly calls the other answer the better one: up to "
+        f"{100 * CONTRADICTING:g} % PASS, up to {100 * OFTEN_CONTRADICTING:g} % WARN, above FAIL; needs {FEWEST} "
+        "verdicts with such reasoning"
+    ),
 }
 """What each gate asks."""
+
+
+@dataclass(frozen=True)
+class Gate:
+    """One check of one judge."""
+
+    judge: str
+    check: str
+    """A name whose rule is printed with the certificate."""
+    outcome: Outcome
+    found: str
+    """What was measured, or why it was not."""
 
 
 def gates(
     judge: str,
     *,
     invalid: Estimate,
-    order: Order,
-    agreed: Agreement | None,
+    position: Position,
+    label: Agreement | None,
     one_call: Agreement | None,
-    ceiling: Mapping[str, Ceiling],
+    ceiling: Mapping[str, BesidePeople],
     alpha: Estimate | None,
     alarms: Alarms,
-    is_apart: bool,
-    constant: tuple[ConstantAnswer, ...],
-    bias: Bias,
-    length: Length | None,
+    is_unmatched: bool,
+    constant: Iterable[ConstantAnswer],
+    repetition: Repetition | None,
+    bias: Mapping[str, FeatureBias],
+    rationales: Rationales | None,
 ) -> list[Gate]:
-    """All checks of one judge.
-
-    `agreed` is its label beside the majority of people, `one_call` each of its calls, `alpha` that of people among
-    themselves; `is_apart` says that the judge shares no item with them.
-    """
-    return [
-        Gate(judge, "order", *_order(order)),
-        Gate(judge, "invalid", *unreadable(invalid, MOST_UNREADABLE)),
-        Gate(judge, "chance", *_chance(agreed)),
-        Gate(judge, "ceiling", *_ceiling(ceiling.get("no_ties"), alpha)),
-        Gate(judge, "ties", *_ties(one_call)),
-        Gate(judge, "rows", *_rows(judge, order, alarms, is_apart=is_apart)),
-        Gate(judge, "constant", *constant_gate(judge, constant)),
-        *bias_gates(judge, bias, length),
-    ]
-
-
-def _order(order: Order) -> tuple[Outcome, str]:
-    if order.pairs < FEWEST_PAIRS:
-        return _of_one_order(order)
-    consistent = order.consistency.value
-    leans = order.p < 0.01 and abs(order.index.value) > 0.5  # nan where no position won both times: leans nowhere
-    outcome: Outcome = "FAIL" if consistent < 0.65 else "WARN" if consistent < LEAST_CONSISTENT or leans else "PASS"
-    return outcome, "; ".join(_of_order(order, leans=leans))
+    """All checks of one judge. `label` is its label beside the majority of people, `one_call` each of its calls,
+    `alpha` that of people among themselves; `is_unmatched` says that the judge shares no item with them."""
+    marks = {name: row for name, row in bias.items() if name not in (LENGTH, SELF, *FORMAT)}
+    rulings = {
+        "order": _order(position),
+        "invalid": unreadable(invalid, MOST_UNREADABLE),
+        "chance": _chance(label),
+        "ceiling": _ceiling(ceiling.get("no_ties"), alpha),
+        "ties": _ties(one_call),
+        "rows": _rows(judge, position, alarms, is_unmatched=is_unmatched, has_people=label is not None),
+        "constant": _constant(judge, constant),
+        "repetition": _repetition(repetition),
+        "length": _length(bias.get(LENGTH)),
+        "style": _style(marks),
+        "self": _style({SELF: bias[SELF]} if SELF in bias else {}),
+        "rationale": _rationale(rationales),
+    }
+    return [Gate(judge, check, *ruling) for check, ruling in rulings.items()]
 
 
-def _of_one_order(order: Order) -> tuple[Outcome, str]:
-    """Of a judge that was not asked in both orders."""
-    share = order.one_order
-    known = bounds(share) if share else None
-    if share is None and order.one_order_note != CONFOUNDED:
-        return "not measured", f"{order.pairs} items read in both orders, {order.one_order_note}"
-    if share is None or known is None:
-        return "not measured", share.note if share else CONFOUNDED
+def worst(rulings: Iterable[Ruling]) -> Ruling:
+    """The first of the worst of them; a measured one is worse than none."""
+    ranked: tuple[Outcome, ...] = ("FAIL", "WARN", "PASS", "not measured")
+    return min(rulings, key=lambda ruling: ranked.index(ruling[0]))
+
+
+def above(estimate: Estimate, bound: float, form: str) -> Ruling:
+    """PASS where the whole interval lies above the bound, FAIL where none of it does."""
+    known, found = bounds(estimate), f"{estimate.value:{form}}"
+    if known is None and estimate.note == NO_VARIATION:
+        return "WARN", f"{found} in all of only {estimate.clusters} prompts: {CANNOT_TELL}"
+    if known is None:
+        return "not measured", estimate.note
     low, high = known
-    found = f"one order per item: the first shown wins {100 * share.value:.1f} % ({100 * low:.1f} to {100 * high:.1f})"
-    if low <= 0.5 <= high:
-        is_near = low >= 0.5 - MOST_LEANING and high <= 0.5 + MOST_LEANING
-        return ("PASS", found) if is_near else ("not measured", f"{found}: too wide to tell")
-    is_far = low > 0.5 + FAR_LEANING or high < 0.5 - FAR_LEANING
-    return "FAIL" if is_far else "WARN", f"{found}, not 50 %"
+    found += f" ({low:{form}} to {high:{form}})" if estimate.note != NO_VARIATION else ""
+    if low > bound:
+        return "PASS", found
+    return ("FAIL", f"{found}: not above {bound:g}") if high <= bound else ("WARN", f"{found}: {CANNOT_TELL}")
 
 
-def _of_order(order: Order, *, leans: bool) -> Iterator[str]:
-    consistent, index = order.consistency.value, order.index.value
-    below = next((f", below {bound:.2f}" for bound in (0.65, LEAST_CONSISTENT) if consistent < bound), "")
-    yield f"consistency {consistent:.3f}{below}"
-    if leans:
-        yield f"index {index:+.2f}, p {order.p:.2g}: it leans to the {'first' if index < 0 else 'second'} shown"
-    if order.contradicts or order.mostly_turns:
-        turned = f"{100 * order.turned:.0f} %"
-        yield f"it changes sides in {turned}: check coordinates and orders first"
-
-
-def _chance(agreed: Agreement | None) -> tuple[Outcome, str]:
-    if agreed is None or agreed.items < FEWEST:
-        return "not measured", _beside(agreed)
-    return above(agreed.kappa, 0, ".2f")
-
-
-def _beside(agreed: Agreement | None) -> str:
-    return f"{agreed.items if agreed else 0} items with a person's vote"
-
-
-def _ceiling(ceiling: Ceiling | None, alpha: Estimate | None) -> tuple[Outcome, str]:
-    if ceiling is None:
-        return "not measured", "too few items with two people"
-    outcome, found = above(ceiling.difference, -BELOW_CEILING, "+.3f")
-    doubt = at_chance(alpha)
-    if not doubt or outcome == "not measured":
-        return outcome, found
-    return "WARN" if outcome == "PASS" else outcome, f"{found}; {doubt}"
+def unreadable(share: Estimate, limit: float) -> Ruling:
+    """By `UNREADABLE_RULE`, of the share of verdicts that could not be read."""
+    known, found = bounds(share), f"{share.n} verdicts"
+    if share.n:
+        found = f"{100 * share.value:.1f} % of {found}"
+    if share.n >= FEWEST_UNREADABLE and share.value > 0.5:
+        return "FAIL", f"{found}, more than half"
+    if known and known[0] > limit:
+        return "FAIL", f"{found} ({100 * known[0]:.1f} to {100 * known[1]:.1f}), above {100 * limit:g} %"
+    if share.n < FEWEST:
+        return "not measured", found
+    return ("WARN", f"{found}, above {100 * OFTEN:g} %") if share.value > OFTEN else ("PASS", found)
 
 
 def at_chance(alpha: Estimate | None) -> str:
@@ -172,26 +213,144 @@ def at_chance(alpha: Estimate | None) -> str:
     return f"whether people agree better than chance {CANNOT_TELL}"
 
 
-def _ties(agreed: Agreement | None) -> tuple[Outcome, str]:
-    if agreed is None or agreed.items < FEWEST:
-        return "not measured", _beside(agreed)
-    ties, people = agreed.ties.value, agreed.people_ties.value
-    found = (
-        f"{100 * ties:.1f} % of its {agreed.ties.n} verdicts on items with people are ties; of people's, "
-        f"{100 * people:.1f} %"
-    )
-    return "WARN" if ties > max(MOST_TIES, TIMES_PEOPLE * people) else "PASS", found
+def _order(position: Position) -> Ruling:
+    if position.pairs < FEWEST_PAIRS:
+        return _one_order(position)
+    consistent = position.consistency.value
+    below = next((bound for bound in (HARDLY_CONSISTENT, LEAST_CONSISTENT) if consistent < bound), None)
+    found = [f"consistency {consistent:.3f}" + (f", below {below:.2f}" if below else "")]
+    if position.leans:
+        side = "first" if position.index.value < 0 else "second"
+        found.append(f"index {position.index.value:+.2f}, p {position.p:.2g}: it leans to the {side} shown")
+    if position.contradicts or position.mostly_turns:
+        found.append(f"it changes sides in {100 * position.turned:.0f} %: check coordinates and orders first")
+    outcome: Outcome = "FAIL" if below == HARDLY_CONSISTENT else "WARN" if below or position.leans else "PASS"
+    return outcome, "; ".join(found)
 
 
-def _rows(judge: str, order: Order, alarms: Alarms, *, is_apart: bool) -> tuple[Outcome, str]:
-    if is_apart:
-        return (
-            "WARN",
-            APART,
+def _one_order(position: Position) -> Ruling:
+    """Of a judge that was not asked in both orders."""
+    share = position.one_order
+    known = bounds(share) if share else None
+    if share is None and position.one_order_note != CONFOUNDED:
+        return "not measured", f"{position.pairs} items read in both orders, {position.one_order_note}"
+    if share is None or known is None:
+        return "not measured", share.note if share else CONFOUNDED
+    low, high = known
+    found = f"one order per item: the first shown wins {100 * share.value:.1f} % ({100 * low:.1f} to {100 * high:.1f})"
+    if low <= 0.5 <= high:
+        is_near = low >= 0.5 - MOST_LEANING and high <= 0.5 + MOST_LEANING
+        return ("PASS", found) if is_near else ("not measured", f"{found}: too wide to tell")
+    is_far = low > 0.5 + FAR_LEANING or high < 0.5 - FAR_LEANING
+    return "FAIL" if is_far else "WARN", f"{found}, not 50 %"
+
+
+def _chance(label: Agreement | None) -> Ruling:
+    if label is None or label.items < FEWEST:
+        return "not measured", f"{label.items if label else 0} items with a person's vote"
+    return above(label.kappa, 0, ".2f")
+
+
+def _ceiling(ceiling: BesidePeople | None, alpha: Estimate | None) -> Ruling:
+    if ceiling is None:
+        return "not measured", "too few items with two people"
+    outcome, found = above(ceiling.difference, -BELOW_CEILING, "+.3f")
+    doubt = at_chance(alpha)
+    if not doubt or outcome == "not measured":
+        return outcome, found
+    return "WARN" if outcome == "PASS" else outcome, f"{found}; {doubt}"
+
+
+def _ties(calls: Agreement | None) -> Ruling:
+    if calls is None or calls.items < FEWEST:
+        return "not measured", f"{calls.items if calls else 0} items with a person's vote"
+    ties, people = calls.ties.value, calls.people_ties.value
+    told = f"{100 * ties:.1f} % of its {calls.ties.n} verdicts on items with people are ties; of people's, "
+    return "WARN" if ties > max(MOST_TIES, TIMES_PEOPLE * people) else "PASS", f"{told}{100 * people:.1f} %"
+
+
+def _rows(judge: str, position: Position, alarms: Alarms, *, is_unmatched: bool, has_people: bool) -> Ruling:
+    if is_unmatched:
+        return "WARN", "it shares no item with people: check the item keys, unless they saw different items"
+    if position.kappa.value < alarm.SELF:
+        return "not measured", f"its two orders hardly agree (kappa {position.kappa.value:.2f})"
+    if not has_people or judge not in alarms.checked:
+        return "not measured", f"needs {alarm.FEWEST} items shared with people"
+    return next((("WARN", raised.hint) for raised in alarms.found if raised.rater == judge), ("PASS", "no alarm"))
+
+
+def _constant(judge: str, answers: Iterable[ConstantAnswer]) -> Ruling:
+    """The worst of all constant answers that the judge compared with others."""
+    none: Ruling = "not measured", "no system repeats an answer, or the texts are not known"
+    rulings = [_wins(answer, wins) for answer in answers for wins in answer.wins if wins.judge == judge]
+    return worst(rulings) if rulings else none
+
+
+def _wins(answer: ConstantAnswer, wins: ConstantWins) -> Ruling:
+    known, people = bounds(wins.share), bounds(wins.people) if wins.people else None
+    found = f"the same text in {answer.same} of {answer.prompts} prompts wins {100 * wins.share.value:.1f} %"
+    if known is None:
+        return "not measured", f"{found}: {wins.share.note}"
+    found += f" ({100 * known[0]:.1f} to {100 * known[1]:.1f})"
+    if known[1] < 0.5:
+        return "PASS", found
+    if people and people[0] > 0.5:
+        return "WARN", f"{found}, and people prefer it too"
+    return "FAIL" if known[0] > 0.5 else "WARN", found
+
+
+def _repetition(found: Repetition | None) -> Ruling:
+    if found is None or found.groups < FEWEST:
+        return "not measured", f"{found.groups if found else 0} items asked twice in one order"
+    stable = found.stability.value
+    told = f"{100 * stable:.1f} % of repeated draws agree"
+    if stable >= STABLE:
+        return "PASS", told
+    bound = HARDLY_STABLE if stable < HARDLY_STABLE else STABLE
+    return "FAIL" if bound == HARDLY_STABLE else "WARN", f"{told}, below {100 * bound:g} %"
+
+
+def _length(found: FeatureBias | None) -> Ruling:
+    if found is None or found.asymmetry is None:
+        return "not measured", "needs two annotators, and the lengths of the answers"
+    return _one_sided([found.asymmetry], "errors towards the longer answer {} points")
+
+
+def _style(rows: Mapping[str, FeatureBias]) -> Ruling:
+    """The worst of these features."""
+    rulings: list[Ruling] = []
+    for name, row in rows.items():
+        if row.asymmetry is None:
+            rulings.append(("not measured", f"{name}: needs two annotators"))
+        elif row.at_equal_length is None:
+            rulings.append(_one_sided([row.asymmetry], f"{name} {{}} points"))
+        else:
+            form = f"{name} {{}} points, {{}} at equal length"
+            rulings.append(_one_sided([row.asymmetry, row.at_equal_length], form))
+    return worst(rulings) if rulings else ("not measured", "nothing to compare")
+
+
+def _one_sided(asymmetries: list[Estimate], form: str) -> Ruling:
+    """Whether the intervals of all lie on the same side of 0, and how far."""
+    known = [found for asymmetry in asymmetries if (found := bounds(asymmetry))]
+    if len(known) < len(asymmetries):
+        return "not measured", next(asymmetry.note for asymmetry in asymmetries if not bounds(asymmetry))
+    told = form.format(
+        *(
+            f"{100 * asymmetry.value:+.1f} ({100 * low:+.1f} to {100 * high:+.1f})"
+            for asymmetry, (low, high) in zip(asymmetries, known, strict=True)
         )
-    if order.kappa.value < SELF:
-        return "not measured", f"its two orders hardly agree (kappa {order.kappa.value:.2f})"
-    if judge not in alarms.with_people:
-        return "not measured", f"needs {FEWEST_COMPARED} items shared with people"
-    raised = [alarm.hint for alarm in alarms.found if alarm.is_with_people and judge in (alarm.a, alarm.b)]
-    return ("WARN", raised[0]) if raised else ("PASS", "no alarm")
+    )
+    least, most = min(low for low, _ in known), max(high for _, high in known)
+    if least > 0 or most < 0:
+        return "FAIL" if least > MOST_SWAY or most < -MOST_SWAY else "WARN", told
+    if any(low <= 0 <= high and high - low > WIDEST for low, high in known):
+        return "not measured", f"{told}: too wide to tell"
+    return "PASS", told
+
+
+def _rationale(found: Rationales | None) -> Ruling:
+    if found is None or found.share.n < FEWEST:
+        return "not measured", f"{found.share.n if found else 0} verdicts whose reasoning says which answer is better"
+    bad, told = found.share.value, f"{found.contradicting} of {found.share.n} argue for the other answer"
+    return "PASS" if bad <= CONTRADICTING else "WARN" if bad <= OFTEN_CONTRADICTING else "FAIL", told

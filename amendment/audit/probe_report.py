@@ -20,9 +20,9 @@ from typing import Any, Literal
 
 import numpy as np
 
-from amendment.audit._figures import NOTHING, alone, points
+from amendment.audit.figures import NOTHING, alone, points
+from amendment.audit.gates import Outcome
 from amendment.audit.probes import CLAIMS, NULL, PLAIN, PROBES, REVISION, Arm
-from amendment.audit.rulings import Outcome
 from amendment.markdown import cell, table
 from amendment.records import Record
 from amendment.statistics import Estimate, binomial_p, bounds, cautioned, clustered_mean, share

@@ -6,24 +6,13 @@ all that the page is given, and holds neither a verdict nor a model's name.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from statistics import fmean
 from typing import Literal, NamedTuple
 
 from pydantic import Field
 
 from amendment.records import Comparison, Messages, Record
 
-__all__ = [
-    "PLAIN_QUESTION",
-    "AskedOf",
-    "HeardItem",
-    "LabelQuestion",
-    "PrincipleText",
-    "Purpose",
-    "SampledItem",
-    "heard_items",
-]
+__all__ = ["PLAIN_QUESTION", "AskedOf", "LabelQuestion", "PrincipleText", "Purpose", "SampledItem"]
 
 PLAIN_QUESTION = "Which answer is better?"
 """What people are asked where nobody knows what the judge was asked."""
@@ -100,21 +89,3 @@ class LabelQuestion(Record):
     """By which people judge: those by which the judge was asked; none where these are not on record."""
     in_overlap: bool = False
     is_repeated: bool = False
-
-
-class HeardItem(NamedTuple):
-    """An item of a sample with what people said of it."""
-
-    item: SampledItem
-    votes: tuple[float, ...]
-    """P(a is better) of each person who could say: 1, 0, or 0.5 for a tie and for both bad; by name of the person."""
-
-    @property
-    def p_people(self) -> float:
-        return fmean(self.votes)
-
-
-def heard_items(sample: Sequence[SampledItem], votes: Mapping[str, Mapping[str, float]]) -> list[HeardItem]:
-    """Those items of the sample that at least one person could say something about, in its order."""
-    found = ((item, tuple(votes.get(item.comparison_id, {}).values())) for item in sample)
-    return [HeardItem(item, said) for item, said in found if said]

@@ -14,8 +14,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
 
-from amendment.audit.arguing import argued_for
-from amendment.audit.marks import marks_of
+from amendment.audit.bias import marks_of
+from amendment.audit.stance import argued_for
 from amendment.audit.votes import Item, Vote
 from amendment.calibration.labels import LABEL_SOURCE
 from amendment.data.ballots import UNKNOWN

@@ -26,7 +26,7 @@ from typing import Any, NamedTuple, Protocol
 
 from pydantic import TypeAdapter
 
-from amendment.calibration.calibrating import clamped
+from amendment.calibration.flips import clamped
 from amendment.errors import ConfigError, DataError
 from amendment.files import file_hash, replacing, write_text
 from amendment.hashing import content_id

@@ -16,8 +16,9 @@ from typing import Any, NamedTuple, TypeVar
 from amendment import __version__
 from amendment.audit.certificate import Certificate, audit
 from amendment.audit.probe_report import Answered, Probed, probe_json, probe_lines, probe_report
-from amendment.audit.telling import certificate_lines
-from amendment.calibration.spot_check import SpotCheck, gate_lines, spot_check_json, spot_check_lines
+from amendment.audit.text import certificate_lines
+from amendment.calibration.spot_check import SpotCheck
+from amendment.calibration.spot_check_lines import gate_lines, spot_check_json, spot_check_lines
 from amendment.data.audit_inputs import AuditInputs, read_votes, source_of, votes_of_run
 from amendment.data.source_rows import FileFacts, fact_name
 from amendment.data.sources import Source

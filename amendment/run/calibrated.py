@@ -11,18 +11,17 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from amendment.calibration.beside import agreement_with_people
 from amendment.calibration.calibrating import LabelledItem, calibrate, calibration_refused, labelled_items
-from amendment.calibration.gate import agreement_with_people
 from amendment.calibration.queue import labels_missing
-from amendment.calibration.samples import LabelQuestion, SampledItem, heard_items
-from amendment.calibration.spot_check import (
-    SpotCheck,
-    preview_lines,
-    spot_check_json,
-    spot_check_lines,
-)
+from amendment.calibration.reliability import hard_line, reliability_svg
+from amendment.calibration.samples import LabelQuestion, SampledItem
+from amendment.calibration.spot_check import SpotCheck
+from amendment.calibration.spot_check_lines import preview_lines, spot_check_json, spot_check_lines
 from amendment.calibration.store import Labels
+from amendment.calibration.votes_of_labels import heard_items
 from amendment.errors import ConfigError
+from amendment.files import write_text
 from amendment.preference import person_votes
 from amendment.records import Verdict
 from amendment.run.engine import RunFolder
@@ -32,9 +31,10 @@ from amendment.stages.labelled_samples import SPOT_CHECK
 from amendment.stages.labels import sides_of
 from amendment.stages.spot_checking import spot_check_of
 from amendment.statistics import Estimate
+from amendment.statistics.calibration_errors import CalibrationReport
 from amendment.yamlfile import read_yaml, validate
 
-__all__ = ["Calibrated", "calibrate_run"]
+__all__ = ["Calibrated", "calibrate_run", "write_diagram"]
 
 
 class Calibrated(NamedTuple):
@@ -43,6 +43,9 @@ class Calibrated(NamedTuple):
     lines: list[str]
     document: dict[str, Any]
     """The same for machines: `certified` or `preview`, `missing` labels, and the gate where there is one."""
+    report: CalibrationReport | None
+    """Of calibrated probabilities, or of raw ones where none are, or where the judge gives verdicts alone; None without
+    labels to tell by."""
 
     @property
     def has_failed(self) -> bool:
@@ -66,6 +69,15 @@ def calibrate_run(folder: Path) -> Calibrated:
     return _told(workspace, config, stage)
 
 
+def write_diagram(found: Calibrated, path: Path) -> None:
+    """Write the reliability diagram as SVG. Raises ConfigError where there are no labels to draw it of."""
+    if found.report is None:
+        raise ConfigError(f"{path}: nothing to draw yet; too few labels say which answer is better")
+    if found.report.is_hard:
+        raise ConfigError(f"{path}: nothing to draw; {hard_line(found.report)}")
+    write_text(path, reliability_svg(found.report) + "\n")
+
+
 def _told(workspace: RunFolder, config: RunFile, stage: SpotCheckStage) -> Calibrated:
     sample = workspace.read("spot_check/sample", SampledItem)
     questions = workspace.read("spot_check/questions", LabelQuestion)
@@ -78,10 +90,14 @@ def _told(workspace: RunFolder, config: RunFile, stage: SpotCheckStage) -> Calib
     if found and (gate := _certified(workspace, found)):
         all_of_it = f"All of it: {workspace.folder / 'certificate.md'}"
         lines = [*spot_check_lines(found), "", _gate_line(gate), "", all_of_it]
-        return Calibrated(lines, {"is": "certified", "missing": 0, "gate": gate})
+        return Calibrated(lines, {"is": "certified", "missing": 0, "gate": gate}, _shown(found.raw, found.calibrated))
     told = _preview(labelled_items(heard), agreement_with_people(heard), stage.calibration.method, config.seed)
     lines = [*told.lines, "", _waiting(workspace, missing)]
     return told._replace(lines=lines, document={**told.document, "missing": missing})
+
+
+def _shown(raw: CalibrationReport | None, calibrated: CalibrationReport | None) -> CalibrationReport | None:
+    return raw if raw and raw.is_hard else calibrated or raw
 
 
 def _certified(workspace: RunFolder, found: SpotCheck) -> dict[str, Any] | None:
@@ -119,4 +135,5 @@ def _preview(items: Sequence[LabelledItem], agreement: Estimate, method: MethodN
     found = None if method == "none" or refused else calibrate(items, method=method, seed=seed)
     recipe = found.calibrator.to_json() if found else {"refused": refused}
     told = {"agreement": agreement.to_json(), "calibrator": recipe, "labelled": len(items)}
-    return Calibrated(preview_lines(agreement, found, refused), {"is": "preview", **told})
+    report = _shown(found.before, found.after) if found else None
+    return Calibrated(preview_lines(agreement, found, refused), {"is": "preview", **told}, report)

@@ -9,15 +9,11 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from amendment.calibration.calibrating import (
-    calibrate,
-    calibration_refused,
-    expected_flip_rate,
-    flip_rows,
-    labelled_items,
-)
-from amendment.calibration.drawing import Exported
-from amendment.calibration.samples import SampledItem, heard_items
+from amendment.calibration.calibrating import calibrate, calibration_refused, labelled_items
+from amendment.calibration.flips import expected_flip_rate, flip_rows
+from amendment.calibration.samples import SampledItem
+from amendment.calibration.strata import Exported
+from amendment.calibration.votes_of_labels import heard_items
 from amendment.files import write_text
 from amendment.preference import person_votes
 from amendment.records import Judgement, Record, Verdict

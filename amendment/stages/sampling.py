@@ -10,8 +10,9 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from amendment.calibration.drawing import Exported, Sample, SampleSettings, draw_sample
+from amendment.calibration.drawing import Sample, SampleSettings, draw_sample
 from amendment.calibration.samples import LabelQuestion, SampledItem
+from amendment.calibration.strata import Exported
 from amendment.errors import AmendmentError
 from amendment.files import write_text
 from amendment.records import Candidate, Comparison, Judgement, Pair, text_of

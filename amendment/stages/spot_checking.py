@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import Any
 
 from amendment.audit.certificate import Certificate
-from amendment.audit.rulings import Gate
+from amendment.audit.gates import Gate
 from amendment.calibration.gate import unreadable_gate, worst
 from amendment.calibration.samples import AskedOf, SampledItem
 from amendment.calibration.spot_check import ExportedP, SpotCheck, spot_check

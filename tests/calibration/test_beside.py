@@ -6,8 +6,9 @@ import math
 
 import pytest
 
-from amendment.calibration.gate import agreement_with_people, beside_people
-from amendment.calibration.samples import HeardItem, SampledItem, heard_items
+from amendment.calibration.beside import agreement_with_people, beside_people
+from amendment.calibration.samples import SampledItem
+from amendment.calibration.votes_of_labels import HeardItem, heard_items
 from amendment.preference import person_votes
 from amendment.records import Comparison, Verdict
 

@@ -10,8 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from amendment.calibration.drawing import Exported, Sample, SampleSettings, draw_sample, inclusion_probabilities
+from amendment.calibration.drawing import Sample, SampleSettings, draw_sample
+from amendment.calibration.inclusion import inclusion_probabilities
 from amendment.calibration.samples import Purpose
+from amendment.calibration.strata import Exported
 from amendment.records import Comparison
 
 

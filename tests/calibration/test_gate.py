@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from amendment.audit.rulings import Outcome
+from amendment.audit.gates import Outcome
+from amendment.calibration.beside import Beside
 from amendment.calibration.gate import (
     FEWEST,
-    Beside,
     GateLimits,
     orders_gate,
     people_gate,

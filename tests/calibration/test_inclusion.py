@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from amendment.calibration.drawing import (
+from amendment.calibration.inclusion import (
     conditional_inclusion,
     inclusion_probabilities,
     pareto_sample,

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from amendment.calibration import label_plan
-from amendment.calibration.gate import difference_variance
+from amendment.calibration.label_plan import difference_variance
 from amendment.statistics import paired_difference
 
 

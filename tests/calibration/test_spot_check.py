@@ -11,14 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from amendment.calibration.samples import SampledItem
-from amendment.calibration.spot_check import (
-    ExportedP,
-    SpotCheck,
-    gate_lines,
-    spot_check,
-    spot_check_json,
-    spot_check_lines,
-)
+from amendment.calibration.spot_check import ExportedP, SpotCheck, spot_check
+from amendment.calibration.spot_check_lines import gate_lines, spot_check_json, spot_check_lines
 from amendment.records import Verdict
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from amendment.calibration.drawing import Exported, strata_of
+from amendment.calibration.strata import Exported, strata_of
 from amendment.records import Comparison
 
 

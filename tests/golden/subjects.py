@@ -39,7 +39,7 @@ PUBLIC = ROOT.parent / "shared" / "data"
 """Public records of human and machine verdicts, which are no part of this project."""
 Content = dict[str, Any]
 
-NOT_FIGURES = ("format", "toolkit", "simulated", "files", "how")
+NOT_FIGURES = ("format", "toolkit", "simulated", "files", "glossary")
 """Of a certificate: versions, paths, and the glossary."""
 
 

@@ -200,7 +200,7 @@ def test_a_judge_asked_in_one_order_is_tested_for_picking_the_first_shown(
 ) -> None:
     found = one_order(audit, ordered(share, lambda n: n % 2 == 0))
     assert found.gate("order")[0] == outcome
-    assert found.judge["order"]["one_order"]["value"] == pytest.approx(share)
+    assert found.judge["position"]["one_order"]["value"] == pytest.approx(share)
 
 
 def test_one_system_that_always_stands_first_leaves_position_unmeasured(audit: Audit) -> None:
@@ -213,8 +213,8 @@ def test_the_merit_of_a_system_is_not_taken_for_a_bias_of_position(audit: Audit)
     # `new` wins every item and stands first in 120 of 200: the first shown wins 60 %, each order weighed the same 50 %
     rows = [{**row, "judge": "new"} for row in ordered(1.0, lambda n: n % 5 < 3)]
     found = one_order(audit, rows)
-    assert found.judge["order"]["prefers_first"]["value"] == pytest.approx(0.6)
-    assert found.judge["order"]["one_order"]["value"] == pytest.approx(0.5)
+    assert found.judge["position"]["prefers_first"]["value"] == pytest.approx(0.6)
+    assert found.judge["position"]["one_order"]["value"] == pytest.approx(0.5)
     assert found.gate("order")[0] == "PASS"
 
 

@@ -109,14 +109,14 @@ def test_with_one_annotator_the_length_bias_is_not_measured_and_no_gate_claims_i
     assert certificate.gate("length") == ("not measured", "needs two annotators")
     assert "not measured: needs two annotators" in certificate.text
     assert "It errs towards" not in certificate.text
-    assert certificate.judge["length"]["asymmetry"]["value"] is None
+    assert certificate.judge["bias"]["length"]["asymmetry"]["value"] is None
 
 
 @pytest.mark.parametrize("annotators", [2, 3])
 def test_a_judge_that_never_errs_has_no_length_bias_though_the_annotators_err(audit: Audit, annotators: int) -> None:
     raters = ["judge", "ann", "bo", "cy"][: annotators + 1]
     certificate = audit(world(1000, annotators, 0.0, 0.0, seed=2), panel(raters))
-    length = certificate.judge["length"]
+    length = certificate.judge["bias"]["length"]
     assert certificate.gate("length")[0] == "PASS"
     assert "It errs towards" not in certificate.text
     assert length["asymmetry"]["value"] < 0.08  # against the majority it is about 0.3
@@ -125,7 +125,7 @@ def test_a_judge_that_never_errs_has_no_length_bias_though_the_annotators_err(au
 
 def test_a_judge_that_errs_towards_the_longer_answer_is_flagged(audit: Audit) -> None:
     certificate = audit(world(1000, 3, 0.25, 0.05, seed=3), panel(["judge", "ann", "bo", "cy"]))
-    low, high = (certificate.judge["length"]["asymmetry"][bound] for bound in ("low", "high"))
+    low, high = (certificate.judge["bias"]["length"]["asymmetry"][bound] for bound in ("low", "high"))
     assert 0 < low < 0.2 < high
     assert certificate.gate("length")[0] == "WARN"
     assert "It errs towards the longer answer" in certificate.text

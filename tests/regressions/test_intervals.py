@@ -43,14 +43,14 @@ def test_people_with_fewer_than_thirty_shared_items_are_not_measured_against_a_j
     # the judge agrees with both on all of 29 items: the old signed-rank test let it win against both
     said = [str(1 + number % 2) for number in range(29)]
     certificate, text = audited(tmp_path, [(f"q{i}", word, word, word) for i, word in enumerate(said)], "item: item")
-    assert certificate["judges"][0]["stand_in"] is None
+    assert certificate["judges"][0]["alternative_annotator"] is None
     assert "not measured: 29 of 30 items" in text
 
 
 def test_thirty_shared_items_are_measured(tmp_path: Path) -> None:
     said = [str(1 + number % 2) for number in range(30)]
     certificate, text = audited(tmp_path, [(f"q{i}", word, word, word) for i, word in enumerate(said)], "item: item")
-    assert certificate["judges"][0]["stand_in"]["tested"] == 2
+    assert certificate["judges"][0]["alternative_annotator"]["tested"] == 2
     assert "of 30 items" not in text
 
 

@@ -45,8 +45,8 @@ def run_file(folder: Path, **parts: Any) -> Path:
 def test_the_example_finds_the_biases_that_its_judge_has(tmp_path: Path) -> None:
     audited = audit_path(EXAMPLE, folder=tmp_path / "out")
     judge = audited.document["judges"][0]
-    assert judge["order"]["index"]["value"] < -0.9  # the first shown wins wherever the orders disagree
-    assert judge["length"]["asymmetry"]["low"] > 0
+    assert judge["position"]["index"]["value"] < -0.9  # the first shown wins wherever the orders disagree
+    assert judge["bias"]["length"]["asymmetry"]["low"] > 0
     assert {gate["check"]: gate["outcome"] for gate in audited.document["gates"]}["order"] == "FAIL"
     assert json.loads((tmp_path / "out" / "certificate.json").read_text(encoding="utf-8")) == audited.document
     page = (tmp_path / "out" / "certificate.md").read_text(encoding="utf-8")
@@ -168,7 +168,7 @@ def test_a_runs_judge_is_measured_on_labelled_comparisons_while_people_decide_th
     assert result.sent > 0
     certificate = json.loads((tmp_path / "run" / "certificate.json").read_text(encoding="utf-8"))
     judge = certificate["judges"][0]
-    assert judge["one_call"]["items"] == judge["order"]["pairs"] == 6
+    assert judge["one_call"]["items"] == judge["position"]["pairs"] == 6
     assert {row["decided_by"] for row in result.dataset["train"]} == {"person"}
     assert sum(len(split) for split in result.dataset.values()) == 6  # each comparison once, though two decided it
 

@@ -1,0 +1,273 @@
+"""Agreement: of a judge with people, of people with each other, of judges with each other.
+
+By label: what a judge says of an item by all its verdicts, where disagreement of two orders is a tie. One call: every
+displayed order counts by itself, as a judge that is asked once would be used.
+
+How well two raters agree on the same item is, where they are people, the human ceiling. It is taken item by item: on
+each item with at least two people, the share of the pairs of people who agree; then the mean over items. Where
+everybody rated everything this is the mean over all pairs of people; where not, each item counts once whether two or
+twenty rated it, so that a judge can be compared on exactly the same footing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import NamedTuple
+
+import numpy as np
+
+from amendment.audit.votes import INVALID, NONE, TIE, AuditData, Codes, Numbers, Rater, Verdicts
+from amendment.statistics import (
+    Estimate,
+    Resampling,
+    cautioned,
+    cohen_kappa,
+    gwet_ac1,
+    krippendorff_alpha,
+    paired_difference,
+    share,
+)
+from amendment.statistics.leave_one_out import judge_beside_others, people_beside_others
+
+__all__ = [
+    "FEWEST_SHARED",
+    "MOST_LISTED",
+    "RULES",
+    "Agreement",
+    "BesidePeople",
+    "Group",
+    "TwoRaters",
+    "against_majority",
+    "against_single_people",
+    "agreement",
+    "group",
+    "judge_leave_one_out",
+    "kappa",
+    "people_leave_one_out",
+]
+
+FEWEST_SHARED = 30
+"""Items with two people and the judge, below which no comparison with the ceiling is made."""
+MOST_LISTED = 8
+"""With more raters their pairs are not listed one by one."""
+
+
+class Rule(NamedTuple):
+    """How two verdicts count, as 3 x 3 tables of A, tie and B."""
+
+    score: Numbers
+    """How much two classes agree, from 0 to 1."""
+    weight: Numbers
+    """1 where two classes take part, 0 where the pair is dropped."""
+
+
+_DECIDED, _PLACES = np.array([1.0, 0.0, 1.0]), np.arange(3)
+RULES = {
+    "strict": Rule(np.eye(3), np.ones((3, 3))),
+    "no_ties": Rule(np.eye(3), np.outer(_DECIDED, _DECIDED)),
+    "half": Rule(1 - np.abs(_PLACES[:, None] - _PLACES) / 2, np.ones((3, 3))),
+}
+"""strict: a tie is a class. no_ties: what either calls a tie is dropped. half: a tie against a decision scores 0.5."""
+
+
+class LeftOut(NamedTuple):
+    """Verdicts by why they are left out."""
+
+    ties: int
+    """The judge, the majority of people, or both choose no side."""
+    unreadable: int
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """A judge's verdicts against the majority of people."""
+
+    items: int
+    left_out: LeftOut
+    """Of the verdicts beside a majority, those that take no part where ties are dropped."""
+    by_rule: dict[str, Estimate]
+    """Unreadable verdicts left out."""
+    invalid_wrong: dict[str, Estimate]
+    """Unreadable verdicts counted as wrong."""
+    kappa: Estimate
+    ac1: Estimate
+    ties: Estimate
+    """Share of ties among the verdicts that could be read."""
+    people_ties: Estimate
+    """The same of single people, on the same items and weighted by the judge's verdicts on them."""
+
+
+@dataclass(frozen=True)
+class BesidePeople:
+    """A judge's agreement with people beside that of people with each other, on the same items."""
+
+    items: int
+    judge: Estimate
+    people: Estimate
+    difference: Estimate
+    """judge - people: above 0 the judge agrees with people more than they do with each other."""
+
+
+@dataclass(frozen=True)
+class TwoRaters:
+    """Two raters on the items that both could be read on."""
+
+    a: str
+    b: str
+    items: int
+    agreement: dict[str, Estimate]
+    """By rule of ties."""
+    kappa: Estimate
+    ac1: Estimate
+
+
+@dataclass(frozen=True)
+class Group:
+    """Raters of one sort among themselves."""
+
+    raters: int
+    alpha: Estimate
+    """Krippendorff's, nominal over A, tie and B."""
+    ac1: Estimate
+    """Gwet's, over the same classes."""
+    agreement: dict[str, Estimate]
+    """Of two of them on one item, by rule of ties; of people this is the human ceiling."""
+    pairs: tuple[TwoRaters, ...]
+    """Empty with more than `MOST_LISTED` raters."""
+
+
+def against_majority(data: AuditData, verdicts: Verdicts, draws: Resampling) -> Agreement | None:
+    """None where no verdict stands beside a majority of people."""
+    majority = data.majority[verdicts.item]
+    has_majority = majority != NONE
+    if not has_majority.any():
+        return None
+    both = verdicts.where(verdicts.readable & has_majority)
+    pair = data, verdicts.item, verdicts.value, majority, draws
+    by_rule, prompts, people = agreement(*pair), data.prompts(both.item), data.people[both.item]
+    return Agreement(
+        items=np.unique(both.item).size,
+        left_out=LeftOut(by_rule["strict"].n - by_rule["no_ties"].n, int((~verdicts.readable & has_majority).sum())),
+        by_rule=by_rule,
+        invalid_wrong=agreement(*pair, invalid_is_wrong=True),
+        kappa=kappa(*pair),
+        ac1=_ac1(*pair),
+        ties=share(both.value == TIE, prompts, draws.level),
+        people_ties=share(people[:, TIE] / people.sum(axis=1), prompts, draws.level),
+    )
+
+
+def against_single_people(
+    data: AuditData, verdicts: Verdicts, draws: Resampling
+) -> tuple[dict[str, BesidePeople], str]:
+    """The comparison with the ceiling by each rule of ties; or none, and why."""
+    counts = data.counted(verdicts)
+    shared = int(((counts.sum(1) > 0) & (data.people.sum(1) > 1)).sum())
+    if shared < FEWEST_SHARED:
+        return {}, f"needs two people on at least {FEWEST_SHARED} items that the judge was read on, found {shared}"
+    found = {name: _beside_ceiling(data, counts, rule, draws) for name, rule in RULES.items()}
+    return {name: one for name, one in found.items() if one.items >= FEWEST_SHARED}, ""
+
+
+def _beside_ceiling(data: AuditData, counts: Codes, rule: Rule, draws: Resampling) -> BesidePeople:
+    judge, judge_pairs = _paired_shares(counts, data.people, rule)
+    people, people_pairs = _paired_shares(data.people, data.people, rule, same=True)
+    shared = (judge_pairs > 0) & (people_pairs > 0)
+    own, among = judge[shared] / judge_pairs[shared], people[shared] / people_pairs[shared]
+    prompts = data.prompt[shared]
+    difference = paired_difference(own, among, prompts, draws.level)._replace(method="clustered t")
+    return BesidePeople(
+        items=int(shared.sum()),
+        judge=share(np.clip(own, 0, 1), prompts, draws.level),
+        people=share(np.clip(among, 0, 1), prompts, draws.level),
+        difference=cautioned(difference),
+    )
+
+
+def people_leave_one_out(data: AuditData, draws: Resampling) -> Estimate | None:
+    """How often one person says what the others mostly say, ties being a class; None where no item has two people."""
+    found = people_beside_others(data.people, data.prompt, draws.level)
+    return found if found.n else None
+
+
+def judge_leave_one_out(data: AuditData, verdicts: Verdicts, draws: Resampling) -> BesidePeople | None:
+    """A judge in the place of the person left out; None where no item that it was read on has two people."""
+    found = judge_beside_others(data.people, data.counted(verdicts), data.prompt, draws.level)
+    return BesidePeople(found.judge.n, *found) if found.judge.n else None
+
+
+def group(data: AuditData, members: Sequence[tuple[int, Rater]], draws: Resampling) -> Group | None:
+    """What `members`, all people or all judges, say of each other; None with fewer than two of them."""
+    if len(members) < 2:
+        return None
+    verdicts = data.verdicts
+    counts = data.counted(verdicts.where(np.isin(verdicts.rater, [number for number, _ in members])))
+    listed = combinations(members, 2) if len(members) <= MOST_LISTED else ()
+    return Group(
+        raters=len(members),
+        alpha=krippendorff_alpha(counts, data.prompt, resampling=draws),
+        ac1=gwet_ac1(counts, data.prompt, resampling=draws),
+        agreement={name: _within(data, counts, rule, draws) for name, rule in RULES.items()},
+        pairs=tuple(_two_raters(data, one, other, draws) for one, other in listed),
+    )
+
+
+def _within(data: AuditData, counts: Codes, rule: Rule, draws: Resampling) -> Estimate:
+    scores, pairs = _paired_shares(counts, counts, rule, same=True)
+    known = pairs > 0
+    return share(np.clip(scores[known] / pairs[known], 0, 1), data.prompt[known], draws.level)
+
+
+def _two_raters(data: AuditData, one: tuple[int, Rater], other: tuple[int, Rater], draws: Resampling) -> TwoRaters:
+    left, right = (data.by_item(data.verdicts.of(number)) for number, _ in (one, other))
+    pair = data, np.arange(len(data.items)), left, right, draws
+    found = kappa(*pair)
+    return TwoRaters(one[1].name, other[1].name, found.n, agreement(*pair), found, _ac1(*pair))
+
+
+def agreement(
+    data: AuditData, item: Codes, one: Codes, other: Codes, draws: Resampling, *, invalid_is_wrong: bool = False
+) -> dict[str, Estimate]:
+    """The share of agreement by each rule, of verdicts `one` and `other` on `item`, clustered by prompt.
+
+    Rows in which `other` is absent or unreadable are left out; so are those in which `one` is unreadable, unless that
+    counts as wrong.
+    """
+    known = (other < INVALID) & ((one < INVALID) | ((one == INVALID) & invalid_is_wrong))
+    item, one, other = item[known], one[known], other[known]
+    readable = one < INVALID
+    row = np.where(readable, one, 0)
+    found = {}
+    for name, rule in RULES.items():
+        # an unreadable verdict is wrong wherever the other side alone would let the row take part
+        takes_part = np.where(readable, rule.weight[row, other], rule.weight.max(axis=0)[other]) > 0
+        score = np.where(readable, rule.score[row, other], 0.0)
+        found[name] = share(score[takes_part], data.prompts(item[takes_part]), draws.level)
+    return found
+
+
+def kappa(data: AuditData, item: Codes, one: Codes, other: Codes, draws: Resampling) -> Estimate:
+    """Cohen's kappa over A, tie and B, where both could be read."""
+    known = (one < INVALID) & (other < INVALID)
+    return cohen_kappa(one[known], other[known], data.prompts(item[known]), classes=3, resampling=draws)
+
+
+def _ac1(data: AuditData, item: Codes, one: Codes, other: Codes, draws: Resampling) -> Estimate:
+    """Gwet's AC1 over A, tie and B, where both could be read."""
+    known = (one < INVALID) & (other < INVALID)
+    counts = np.eye(3)[one[known]] + np.eye(3)[other[known]]
+    return gwet_ac1(counts, data.prompts(item[known]), resampling=draws)
+
+
+def _paired_shares(one: Codes, other: Codes, rule: Rule, *, same: bool = False) -> tuple[Numbers, Numbers]:
+    """Sums over all pairs of one verdict from each side: score and number of pairs, per item.
+
+    `one` and `other` count verdicts: a row per item, columns A, tie and B. With `same` both are the same people, and
+    nobody is paired with themselves.
+    """
+    own = np.einsum("ik,k->i", one, np.diag(rule.score * rule.weight)) if same else 0.0
+    alone = np.einsum("ik,k->i", one, np.diag(rule.weight)) if same else 0.0
+    scores = np.einsum("ik,kl,il->i", one, rule.score * rule.weight, other)
+    return scores - own, np.einsum("ik,kl,il->i", one, rule.weight, other) - alone

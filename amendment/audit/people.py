@@ -1,0 +1,219 @@
+"""People one by one: could a judge stand in for one of them, whom does it agree with, and are they of one mind?
+
+A judge that agrees with one person and not with another has learnt that person; a judge that is wrong where people were
+sure is worse than one that is wrong where they hesitated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+import numpy as np
+
+from amendment.audit.agreement import RULES
+from amendment.audit.votes import INVALID, AuditData, Codes, Flags, Verdicts, combined
+from amendment.statistics import Estimate, Resampling, quotient, share
+from amendment.statistics.alternative_annotators import AlternativeTest, Labelled, Refused, alternative_test
+
+__all__ = [
+    "EPSILONS",
+    "AgainstPerson",
+    "AlternativeAnnotator",
+    "LabelsApart",
+    "PersonAgain",
+    "Q",
+    "ShownAgain",
+    "alternative_annotator",
+    "labels_apart",
+    "shown_again",
+]
+
+EPSILONS = {"0.1": 0.1, "0.15": 0.15, "0.2": 0.2}
+"""What people are granted for their price: a crowd, skilled people, experts. Which they are, the reader knows."""
+Q = 0.05
+"""The false discovery rate over people."""
+MOST_PEOPLE = 50
+"""People told one by one, those with most items or labels."""
+LEVELS = ("unsure", "fairly sure", "sure")
+"""Confidence up to 1/3, up to 2/3, above."""
+
+
+class AgainstPerson(NamedTuple):
+    """A judge against one person, both beside the other people of an item."""
+
+    person: str
+    items: int
+    advantage: Estimate
+    """How often the judge agrees with the others at least as much as the person does."""
+    person_advantage: float
+    """The other way round."""
+    p: dict[str, float]
+    """By epsilon."""
+    won: dict[str, bool]
+    """By epsilon, whether the judge wins, all people considered."""
+
+
+@dataclass(frozen=True)
+class AlternativeAnnotator:
+    """The alternative annotator test of one judge at each of its customary thresholds."""
+
+    items: int
+    tested: int
+    """People."""
+    not_measured: dict[str, str]
+    """People with too few items, by name, and how many of how many each has."""
+    advantage: Estimate
+    """Rho, the mean over people: compares judges."""
+    winning_rate: dict[str, float]
+    """Omega by epsilon: the share of people that the judge wins against."""
+    passes: dict[str, bool]
+    """By epsilon, whether that is half or more."""
+    people: tuple[AgainstPerson, ...]
+    """The `MOST_PEOPLE` with most items, by name."""
+    note: str
+
+
+@dataclass(frozen=True)
+class LabelsApart:
+    """Some of people's labels beside what else was said of their items; each label counts once."""
+
+    by: Literal["annotator", "confidence"]
+    name: str
+    """Of the annotator, or the level of confidence."""
+    judge: str | None
+    """None: the other people of the item."""
+    labels: int
+    """With something to compare them with."""
+    agreement: dict[str, Estimate]
+    """By rule of ties; with several others on an item, the mean over them."""
+
+
+class PersonAgain(NamedTuple):
+    """One person's repeats."""
+
+    person: str
+    same: Estimate
+    """Share of repeats with the verdict of the first time; `n` counts repeats."""
+
+
+@dataclass(frozen=True)
+class ShownAgain:
+    """What people say of items that are shown to them once more, unannounced, whichever answer is displayed first."""
+
+    same: Estimate
+    people: tuple[PersonAgain, ...]
+    """Those who had a repeat, by name."""
+
+
+def alternative_annotator(
+    data: AuditData, verdicts: Verdicts, draws: Resampling
+) -> tuple[AlternativeAnnotator | None, str]:
+    """The test of the judge whose verdicts these are, both orders together; or none, and why."""
+    labels, said = data.labels, data.by_item(verdicts)
+    labelled, judged = Labelled(labels.item, labels.rater, labels.value), np.where(said < INVALID, said, -1)
+    tests: dict[str, AlternativeTest] = {}
+    for name, epsilon in EPSILONS.items():
+        test = alternative_test(labelled, judged, data.prompt, classes=3, epsilon=epsilon, q=Q, level=draws.level)
+        if isinstance(test, Refused):
+            return None, test.reason
+        tests[name] = test
+    first = next(iter(tests.values()))
+    people = [
+        AgainstPerson(
+            person=data.raters[person.person].name,
+            items=person.items,
+            advantage=person.advantage,
+            person_advantage=person.person_advantage,
+            p={name: test.people[place].p for name, test in tests.items()},
+            won={name: test.people[place].rejected for name, test in tests.items()},
+        )
+        for place, person in enumerate(first.people)
+    ]
+    most = sorted(people, key=lambda person: (-person.items, person.person))[:MOST_PEOPLE]
+    found = AlternativeAnnotator(
+        items=first.items,
+        tested=len(people),
+        not_measured={data.raters[person].name: lack for person, lack in first.not_measured.items()},
+        advantage=first.advantage,
+        winning_rate={name: test.winning_rate for name, test in tests.items()},
+        passes={name: test.passes for name, test in tests.items()},
+        people=tuple(sorted(most)),
+        note=first.note,
+    )
+    return found, ""
+
+
+def labels_apart(data: AuditData, draws: Resampling) -> tuple[LabelsApart, ...]:
+    """By annotator where there are two, by confidence where people differ in it; beside other people and each judge."""
+    labels = data.labels
+    parts = list(_parts(data, labels))
+    if not parts:
+        return ()
+    others = data.people[labels.item] - np.eye(3, dtype=np.int64)[labels.value]
+    judged = {judge.name: data.counted(data.verdicts.of(number))[labels.item] for number, judge in data.judges}
+    return tuple(
+        LabelsApart(by, name, judge, int(known.sum()), _beside(data, labels.where(known), said[known], draws))
+        for by, name, own in parts
+        for judge, said in [(None, others), *judged.items()]
+        if (known := own & (said.sum(1) > 0)).any()
+    )
+
+
+def _parts(data: AuditData, labels: Verdicts) -> Iterator[tuple[Literal["annotator", "confidence"], str, Flags]]:
+    counts = np.bincount(labels.rater, minlength=len(data.persons))
+    if (counts > 0).sum() > 1:
+        most = np.argsort(-counts, kind="stable")[:MOST_PEOPLE]
+        for number in sorted(most[counts[most] > 0].tolist()):
+            yield "annotator", data.raters[number].name, labels.rater == number
+    level = _confidence_levels(data, labels)
+    if np.unique(level).size > 1:
+        for number, name in (*enumerate(LEVELS), (-1, "not told")):
+            if (level == number).any():
+                yield "confidence", name, level == number
+
+
+def _confidence_levels(data: AuditData, labels: Verdicts) -> Codes:
+    """The level of each label, -1 where no confidence was given: that of the person's votes on the item on average."""
+    items = len(data.items)
+    votes = data.votes.where((data.votes.rater < len(data.persons)) & ~np.isnan(data.votes.confidence))
+    keys, group = np.unique(votes.rater * items + votes.item, return_inverse=True)
+    if not keys.size:
+        return np.full(labels.item.size, -1)
+    mean = np.bincount(group, votes.confidence) / np.bincount(group)
+    wanted = labels.rater * items + labels.item
+    place = np.minimum(np.searchsorted(keys, wanted), keys.size - 1)
+    level = np.ceil(len(LEVELS) * mean[place] - 1e-9).clip(1, len(LEVELS)).astype(np.int64) - 1
+    return np.where(keys[place] == wanted, level, -1)
+
+
+def _beside(data: AuditData, labels: Verdicts, said: Codes, draws: Resampling) -> dict[str, Estimate]:
+    """How often these labels agree with what was `said` of their items, counted by class, by rule of ties."""
+    found = {}
+    for name, rule in RULES.items():
+        score, weight = rule.score[labels.value], rule.weight[labels.value]
+        agreed = quotient((score * weight * said).sum(1), (weight * said).sum(1))
+        known = ~np.isnan(agreed)
+        found[name] = share(np.clip(agreed[known], 0, 1), data.prompts(labels.item[known]), draws.level)
+    return found
+
+
+def shown_again(data: AuditData, draws: Resampling) -> ShownAgain | None:
+    """None where nobody said something readable twice of one item."""
+    items = len(data.items)
+    votes = data.cast.where((data.cast.rater < len(data.persons)) & (data.cast.value < INVALID))
+    keys, value = combined((votes.rater * items + votes.item) * 2 + votes.again, votes.value, votes.p)
+    group = keys // 2
+    first = np.searchsorted(group, group)
+    is_repeat = first != np.arange(group.size)
+    rater, item = group[is_repeat] // items, group[is_repeat] % items
+    same = (value == value[first])[is_repeat]
+    if not rater.size:
+        return None
+    people = tuple(
+        PersonAgain(person.name, share(same[own], data.prompts(item[own]), draws.level))
+        for number, person in data.persons
+        if (own := rater == number).any()
+    )
+    return ShownAgain(share(same, data.prompts(item), draws.level), people)

@@ -1,0 +1,421 @@
+"""The sections of a certificate below its overview: each a title and its lines, mostly a table."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+from amendment.audit.agreement import MOST_LISTED, Agreement, Group
+from amendment.audit.certificate import Certificate, JudgeReport
+from amendment.audit.figures import NOTHING, measured_points, number, percent, points, ranged, signed
+from amendment.audit.people import EPSILONS
+from amendment.audit.position import CONFOUNDED
+from amendment.audit.slices import FEWEST, MOST
+from amendment.audit.systems import FEW_COMPARISONS
+from amendment.audit.systems import MOST as MOST_SYSTEMS
+from amendment.markdown import cell, table
+from amendment.statistics import Estimate
+from amendment.statistics.length_difficulty import FEWEST_SYSTEMS
+from amendment.terminal import plain
+
+__all__ = ["sections"]
+
+Row = Sequence[str]
+MOST_ROWS, MOST_ALARMS, MOST_NAMED = 400, 20, 10
+"""Rows of one table, of the table of alarms, and items of one judge that are named; the JSON has more."""
+LONGEST_FOUND = 400
+"""Characters of what a gate found: words of ours, which are never cut."""
+RULES = {"strict": "strict", "no_ties": "no ties", "half": "half"}
+TIES = {"strict": "a class", "no_ties": "left out", "half": "half"}
+
+
+def sections(certificate: Certificate) -> Iterator[str]:
+    """All sections that have something to say."""
+    for title, section in SECTIONS.items():
+        lines = list(section(certificate))
+        if lines:
+            yield from (f"## {title}", "", *lines, "")
+
+
+def _table(head: str, rows: Iterable[Row], most: int = MOST_ROWS) -> Iterator[str]:
+    """The table, its head a text with commas, cut to `most` rows; nothing where there are none."""
+    found = list(rows)
+    if not found:
+        return
+    yield from table([head.split(", "), *found[:most]])
+    more = len(found) - most
+    if more > 0:
+        yield from ("", f"{more} more {'row stands' if more == 1 else 'rows stand'} in the JSON.")
+
+
+def _who(judges: Iterable[str]) -> str:
+    """Judges by name where they are few."""
+    names = list(judges)
+    return ", ".join(map(cell, names)) if len(names) <= MOST_LISTED else f"{len(names)} judges"
+
+
+def _is_short(certificate: Certificate) -> bool:
+    return len(certificate.judges) <= MOST_LISTED
+
+
+def _gates(certificate: Certificate) -> Iterator[str]:
+    for check in dict.fromkeys(gate.check for gate in certificate.gates):
+        outcomes = Counter(gate.outcome for gate in certificate.gates if gate.check == check)
+        told = (f"{many} {'judge' if many == 1 else 'judges'} {outcome}" for outcome, many in sorted(outcomes.items()))
+        yield f"- {check}: {', '.join(told)}"
+    shown = [gate for gate in certificate.gates if _is_short(certificate) or gate.outcome in ("FAIL", "WARN")]
+    if shown:
+        rows = (
+            (cell(gate.judge), gate.check, gate.outcome, plain(gate.found, longest=LONGEST_FOUND)) for gate in shown
+        )
+        yield from ("", *_table("judge, gate, outcome, found", rows))
+
+
+def _alarms(certificate: Certificate) -> Iterator[str]:
+    alarms = certificate.alarms
+    if not alarms.found:
+        return
+    yield f"{len(alarms.found)} of {len(alarms.checked)} raters look as if labels were joined to the wrong rows."
+    yield ""
+    rows = (
+        (cell(alarm.rater), str(alarm.items), ranged(alarm.kappa), f"{alarm.marginals_differ:.3f}", alarm.hint)
+        for alarm in alarms.found
+    )
+    yield from _table("rater, items, kappa, shares differ by, reading", rows, MOST_ALARMS)
+
+
+def _people(certificate: Certificate) -> Iterator[str]:
+    people = certificate.people
+    if people is None:
+        yield "Nobody labelled these items: nothing here says whether a judge is right."
+        return
+    said = ", ".join(f"{name} {many}" for name, many in people.majority.items())
+    yield f"- majority: {said}"
+    longer = people.prefers_longer
+    if longer.n:
+        yield f"- majority prefers the longer answer: {percent(longer)}, n = {longer.n} items"
+    if people.among is None:
+        yield "- one person only: no agreement between people, no ceiling"
+        return
+    if people.leave_one_out:
+        left = people.leave_one_out
+        yield f"- a person says what the others mostly say: {percent(left)}, n = {left.n} items"
+    yield from _group(people.among, "people")
+
+
+def _group(group: Group, word: str) -> Iterator[str]:
+    agreed = [f"{RULES[rule]} {percent(found)}, n = {found.n} items" for rule, found in group.agreement.items()]
+    yield f"- two {word} on one item agree: {'; '.join(agreed)}"
+    yield f"- alpha: {ranged(group.alpha)}, AC1: {ranged(group.ac1)}, n = {group.alpha.n} items"
+    if not group.pairs:
+        yield f"- {group.raters} {word}: with more than {MOST_LISTED} their pairs are not listed one by one"
+        return
+    rows = (
+        (
+            cell(two.a),
+            cell(two.b),
+            str(two.items),
+            *map(percent, two.agreement.values()),
+            ranged(two.kappa),
+            ranged(two.ac1),
+        )
+        for two in group.pairs
+    )
+    yield from ("", *_table("one, other, items, strict, no ties, half, kappa, AC1", rows))
+
+
+def _between_judges(certificate: Certificate) -> Iterator[str]:
+    if certificate.between_judges:
+        yield from _group(certificate.between_judges, "judges")
+
+
+def _agreements(certificate: Certificate) -> Iterator[str]:
+    """Every figure of agreement between judges and people, and what differs between them."""
+    head = "judge, figure, with, verdicts, ties, unreadable, n, value, two people, gap (points)"
+    is_short = _is_short(certificate)
+    rows = [row for judge in certificate.judges for row in _of_judge(judge, is_short=is_short)]
+    yield from _table(head, rows)
+    if rows and not is_short:
+        yield from ("", "Of so many judges the JSON has the other figures.")
+    reasons = defaultdict(list)
+    for judge in certificate.judges:
+        if certificate.people and not judge.ceiling:
+            reasons[judge.ceiling_note].append(judge.name)
+    yield from [""] if reasons and rows else []
+    for reason, names in reasons.items():
+        yield f"- agreement with one person not measured for {_who(names)}: {reason}"
+
+
+def _of_judge(judge: JudgeReport, *, is_short: bool) -> Iterator[Row]:
+    """The headline first; of many judges no more than it, its kappa and the gap."""
+    name = cell(judge.name)
+    if judge.label:
+        yield from _against_majority(name, "label", judge.label, is_short=is_short)
+    if is_short and judge.one_call and judge.counts_orders_apart:
+        yield from _against_majority(name, "each call", judge.one_call, is_short=True)
+    beside = [("one person", rule, found) for rule, found in judge.ceiling.items() if is_short or rule == "no_ties"]
+    if is_short and judge.leave_one_out:
+        beside.append(("all people but one", "strict", judge.leave_one_out))
+    for who, rule, found in beside:
+        figures = str(found.judge.n), percent(found.judge), percent(found.people), points(found.difference)
+        yield name, "share", who, "label", TIES[rule], "left out", *figures
+
+
+def _against_majority(name: str, counted: str, found: Agreement, *, is_short: bool) -> Iterator[Row]:
+    left, shares = "left out", found.by_rule
+    rows: list[tuple[str, str, str, Estimate, Callable[[Estimate], str]]] = [
+        ("share", "no_ties", left, shares["no_ties"], percent),
+        ("kappa", "strict", left, found.kappa, ranged),
+        ("AC1", "strict", left, found.ac1, ranged),
+        ("share", "strict", left, shares["strict"], percent),
+        ("share", "half", left, shares["half"], percent),
+        ("share", "no_ties", "wrong", found.invalid_wrong["no_ties"], percent),
+    ]
+    for figure, rule, unreadable, value, form in rows if is_short else rows[:2]:
+        about = name, figure, "majority", counted, TIES[rule], unreadable
+        yield *about, str(value.n), form(value), NOTHING, NOTHING
+
+
+def _alternative_annotators(certificate: Certificate) -> Iterator[str]:
+    """Each judge as a whole, then against each of the people where these are few; why others were not tested."""
+    rows, reasons, skipped = [], defaultdict(list), []
+    for judge in certificate.judges:
+        test, name = judge.alternative_annotator, cell(judge.name)
+        if test is None:
+            if certificate.people and judge.label:
+                reasons[judge.alternative_annotator_note].append(judge.name)
+            continue
+        who = f"all {test.tested}" + (f" ({test.note})" if test.note else "")
+        omegas = (f"omega {test.winning_rate[at]:.2f}{', passes' if test.passes[at] else ''}" for at in EPSILONS)
+        rows.append((name, who, str(test.items), f"rho {percent(test.advantage)}", *omegas))
+        for person in test.people if test.tested <= MOST_LISTED else ():
+            p = (f"p {_p(person.p[at])}{', won' if person.won[at] else ''}" for at in EPSILONS)
+            rows.append((name, cell(person.person), str(person.items), percent(person.advantage), *p))
+        if len(test.not_measured) > MOST_LISTED:
+            skipped.append(f"- not measured: {len(test.not_measured)} people with too few items (for {name})")
+        else:
+            skipped += [f"- not measured: {why} ({cell(who)}, for {name})" for who, why in test.not_measured.items()]
+    yield from _table(f"judge, person, items, as good, {', '.join(f'epsilon {at}' for at in EPSILONS)}", rows)
+    told = [f"- not measured: {reason} ({_who(names)})" for reason, names in reasons.items()] + skipped
+    yield from [""] if rows and told else []
+    yield from told
+
+
+def _p(value: float) -> str:
+    return "below 0.001" if value < 0.001 else number(value, ".3f")
+
+
+def _labels(certificate: Certificate) -> Iterator[str]:
+    """Annotators one by one where they are few."""
+    is_crowd = len(certificate.persons) > MOST_LISTED
+    rows = (
+        (
+            part.by,
+            cell(part.name),
+            "other people" if part.judge is None else cell(part.judge),
+            str(part.labels),
+            percent(part.agreement["no_ties"]),
+        )
+        for part in certificate.labels
+        if part.by != "annotator" or not is_crowd
+    )
+    yield from _table("by, name, with, labels, agreement without ties", rows)
+
+
+def _again(certificate: Certificate) -> Iterator[str]:
+    again = certificate.people.again if certificate.people else None
+    if again:
+        listed = again.people if len(again.people) <= MOST_LISTED else ()
+        rows = [(cell(person.person), str(person.same.n), percent(person.same)) for person in listed]
+        together = (f"all {len(again.people)}", str(again.same.n), percent(again.same))
+        yield from _table("person, shown once more, same verdict", rows if len(rows) == 1 else [together, *rows])
+
+
+def _positions(certificate: Certificate) -> Iterator[str]:
+    rows, unknown, confounded = [], [], []
+    for judge in certificate.judges:
+        found = judge.position
+        if not found.prefers_first.n:
+            unknown.append(judge.name)
+            continue
+        counts = str(found.primacy), str(found.recency), str(found.soft)
+        same = str(found.pairs), percent(found.consistency), ranged(found.kappa)
+        lean = signed(found.index), signed(found.rate), number(found.p, ".2g"), percent(found.prefers_first)
+        rows.append((cell(judge.name), *same, *counts, *lean, percent(found.one_order)))
+        if found.one_order_note == CONFOUNDED:
+            confounded.append(judge.name)
+    head = "judge, pairs, consistent, kappa, primacy, recency, soft, index, rate, p, prefers first, one order"
+    yield from _table(head, rows)
+    if unknown:
+        yield from [""] if rows else []
+        yield f"- no decided vote with a known displayed order: {_who(unknown)}"
+    if confounded:
+        yield from ("", f"- one order of {_who(confounded)} not measured: {CONFOUNDED}")
+
+
+def _repetitions(certificate: Certificate) -> Iterator[str]:
+    rows = (
+        (
+            cell(judge.name),
+            str(found.groups),
+            percent(found.stability),
+            percent(found.same_order),
+            percent(found.other_order),
+            points(found.bias_share),
+        )
+        for judge in certificate.judges
+        if (found := judge.repetition)
+    )
+    head = "judge, asked twice, same verdict, two draws agree, of different orders, order alone (points)"
+    yield from _table(head, rows)
+
+
+def _biases(certificate: Certificate) -> Iterator[str]:
+    rows = [
+        (
+            cell(judge.name),
+            cell(name),
+            str(found.items),
+            percent(found.judge),
+            percent(found.people),
+            measured_points(found.asymmetry),
+            measured_points(found.at_equal_length),
+            number(100 * found.annotator_error, ".1f", " %"),
+        )
+        for judge in certificate.judges
+        for name, found in judge.bias.items()
+    ]
+    head = "judge, more of, items, judge prefers it, people do, asymmetry (points), at equal length, one person errs"
+    yield from _table(head, rows)
+    if certificate.judges and not rows:
+        yield "Neither lengths nor texts of the answers are known, so nothing is said about what sways the judges."
+
+
+def _rationales(certificate: Certificate) -> Iterator[str]:
+    rows = []
+    for judge in certificate.judges:
+        if found := judge.rationales:
+            named = ", ".join(cell(item) for item in found.items[:MOST_NAMED]) or NOTHING
+            named += f" and {len(found.items) - MOST_NAMED} more" if len(found.items) > MOST_NAMED else ""
+            counts = str(found.share.n), str(found.contradicting)
+            rows.append((cell(judge.name), *counts, percent(found.share), named))
+    yield from _table("judge, compared, argue for the other answer, share, items", rows)
+
+
+def _controlled(certificate: Certificate) -> Iterator[str]:
+    for made in certificate.controlled_by:
+        votes = "by its probabilities" if made.is_soft else "by its verdicts, since it gives no probabilities"
+        fitted = (
+            f"without the difficulty of the prompts, which takes {FEWEST_SYSTEMS} systems against one on its prompts"
+        )
+        if made.opponent:
+            against = f"{made.systems} systems against {cell(made.opponent)}, which has no line"
+            fitted = f"difficulty of the prompts fitted over {against}"
+        listed = f"fewer than {FEW_COMPARISONS} comparisons, or not among the {MOST_SYSTEMS} with most"
+        missing = f"; {made.not_listed} of {made.systems} systems are not listed ({listed})" if made.not_listed else ""
+        yield f"- {cell(made.judge)}: {votes}; {fitted}{missing}"
+    rows = [
+        (
+            cell(system.model),
+            cell(system.judge),
+            percent(system.raw),
+            percent(system.people),
+            percent(system.controlled),
+            f"{system.slope:+.2f}",
+            system.warning or NOTHING,
+        )
+        for system in certificate.controlled
+    ]
+    if rows:
+        yield from (
+            "",
+            *_table("model, judge, wins, by people on the same items, wins at equal lengths, slope, caution", rows),
+        )
+
+
+def _slices(certificate: Certificate) -> Iterator[str]:
+    rows = (
+        (
+            part.by,
+            cell(part.name),
+            cell(part.judge),
+            f"{part.items} (small)" if part.is_small else str(part.items),
+            percent(part.no_ties),
+            ranged(part.kappa),
+            percent(part.consistency),
+            ranged(part.order_kappa),
+        )
+        for part in certificate.slices
+    )
+    yield from _table("by, name, judge, items, each call without ties, kappa, consistent, kappa of orders", rows)
+    if certificate.not_sliced:
+        left = ", ".join(f"{by} {count}" for by, count in certificate.not_sliced.items())
+        yield from [""] if certificate.slices else []
+        yield f"- values without a slice (fewer than {FEWEST} items, or not among the {MOST} with most): {left}"
+
+
+def _constant(certificate: Certificate) -> Iterator[str]:
+    rows = (
+        (
+            "not named" if answer.model is None else cell(answer.model),
+            str(answer.prompts),
+            str(answer.same),
+            cell(wins.judge),
+            percent(wins.share),
+            percent(wins.people),
+        )
+        for answer in certificate.constant_answers
+        for wins in answer.wins
+    )
+    yield from _table("system, prompts, same answer, judge, it wins, by people on the same items", rows)
+
+
+def _counts(certificate: Certificate) -> Iterator[str]:
+    counts = certificate.counts
+    if counts.repeated_votes:
+        yield f"- votes beyond the first of their rater, item, order, principle and sample: {counts.repeated_votes}"
+        yield f"- such groups of votes that contradict themselves: {counts.conflicting_votes}"
+        yield ""
+    people = [rater for rater in counts.raters if rater.kind == "person"]
+    if len(people) > MOST_LISTED:
+        votes, seen = sum(rater.votes for rater in people), [rater.items for rater in people]
+        yield f"- {len(people)} people, {votes} votes, {min(seen)} to {max(seen)} items each"
+        yield ""
+    rows = (
+        (
+            cell(rater.name),
+            rater.kind,
+            str(rater.votes),
+            str(rater.items),
+            number(100 * rater.coverage, ".1f", " %"),
+            str(rater.both_orders),
+            str(rater.with_people),
+            percent(rater.invalid),
+            str(rater.ties),
+            str(rater.both_bad),
+        )
+        for rater in counts.raters
+        if rater.kind != "person" or len(people) <= MOST_LISTED
+    )
+    yield from _table("rater, kind, votes, items, of all, both orders, with people, invalid, ties, both bad", rows)
+
+
+SECTIONS: dict[str, Callable[[Certificate], Iterator[str]]] = {
+    "Gates": _gates,
+    "Alarms": _alarms,
+    "People": _people,
+    "Agreement of judges and people": _agreements,
+    "Alternative annotator test": _alternative_annotators,
+    "People's labels by annotator and confidence": _labels,
+    "People shown an item once more": _again,
+    "Position": _positions,
+    "Asked again": _repetitions,
+    "Biases": _biases,
+    "Reasoning and verdict": _rationales,
+    "Who wins at equal lengths": _controlled,
+    "Judges among themselves": _between_judges,
+    "By principle, category and model": _slices,
+    "Systems that repeat one answer": _constant,
+    "Votes": _counts,
+}
+"""Titles and what stands under them."""

@@ -1,0 +1,257 @@
+"""The labelling page as an application: a page without data, and an API for what annotators need.
+
+Covered: a session for whoever has an annotator's link, items as they stand before that annotator, labels acknowledged
+after they are on the disk, undo. Nothing that could sway anyone is sent: no verdicts, probabilities, strata, models or
+seals, and no id by which an item could be recognised when it comes a second time.
+Not covered: whose requests are taken at all; see `_guard`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Collection, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import jinja2
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp
+
+from amendment.calibration._guard import Guard
+from amendment.calibration.labels import LONGEST_COMMENT, Choice, Label
+from amendment.calibration.queue import Queue, Shown
+from amendment.calibration.store import Labels
+from amendment.errors import AmendmentError, DataError
+
+__all__ = ["PAGE", "create_app"]
+
+PAGE = Path(__file__).parent / "page"
+_Uuid = Annotated[str, Field(min_length=8, max_length=64)]
+_KINDS = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
+"""Of the page's files: what a machine takes endings for may be something that browsers refuse to run."""
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class _Session(_Body):
+    token: str
+
+
+class _Own(_Body):
+    """What an annotator sends of their work."""
+
+    annotator: str | None = None
+    """Whose it is. A session belongs to the browser: somebody else may have opened their link there since."""
+
+
+class _Said(_Own):
+    uuid: _Uuid
+    item: str
+    """As the page was told; another seed or another order of the answers gives another one."""
+    choice: Choice
+    confidence: int | None = Field(default=None, ge=1, le=3)
+    principle_id: str | None = None
+    comment: str | None = Field(default=None, max_length=LONGEST_COMMENT)
+    seconds: float | None = Field(default=None, ge=0, allow_inf_nan=False)
+
+
+class _Undo(_Own):
+    uuid: _Uuid
+
+
+B = TypeVar("B", bound=_Body)
+
+
+def create_app(queue: Queue, labels: Labels, *, links: Mapping[str, str], hosts: Collection[str]) -> ASGIApp:
+    """The application over one queue and its open labels.
+
+    `links` are the tokens of annotators by name: whoever has one is that annotator and nobody else. `hosts` are the
+    values of `Host` that are taken, `name:port`.
+    """
+    desk = _Desk(queue, labels, links)
+    routes = [
+        Route("/", desk.page, methods=["GET"]),
+        Route("/static/{name:path}", desk.static, methods=["GET"]),
+        Route("/session", desk.session, methods=["POST"]),
+        Route("/session", desk.who, methods=["GET"]),
+        Route("/next", desk.next, methods=["GET"]),
+        Route("/labels", desk.label, methods=["POST"]),
+        Route("/undo", desk.undo, methods=["POST"]),
+    ]
+    told: Any = {HTTPException: _told, AmendmentError: _failed}
+    app = Starlette(routes=routes, exception_handlers=told)
+    app.router.redirect_slashes = False
+    return Guard(app, hosts)
+
+
+class _Desk:
+    """What each route does."""
+
+    def __init__(self, queue: Queue, labels: Labels, links: Mapping[str, str]) -> None:
+        self._queue = queue
+        self._labels = labels
+        self._links = links
+        self._items: dict[str, dict[str, Shown]] = {}
+        """By annotator, everything that may stand before them, by the id that their page is told."""
+        environment = jinja2.Environment(loader=jinja2.FileSystemLoader(PAGE), autoescape=True)
+        self._templates = environment
+        self._files = {
+            file.relative_to(PAGE / "static").as_posix(): file
+            for file in (PAGE / "static").rglob("*")
+            if file.is_file() and not file.is_symlink() and file.suffix in _KINDS
+        }
+        """All that can be asked for, by name: a path of another form finds nothing."""
+
+    async def page(self, request: Request) -> Response:
+        return HTMLResponse(self._templates.get_template("index.html").render())
+
+    async def static(self, request: Request) -> Response:
+        file = self._files.get(request.path_params["name"])
+        if file is None:
+            raise HTTPException(404, "no such file")
+        return Response(file.read_bytes(), media_type=_KINDS[file.suffix])
+
+    async def session(self, request: Request) -> Response:
+        asked = await _read(request, _Session)
+        annotator = self._whose(asked.token)
+        if annotator is None:
+            raise HTTPException(403, "this is nobody's link here: open the one that was printed for you")
+        response = JSONResponse({"annotator": annotator})
+        response.set_cookie(_cookie_name(request), asked.token, path="/", httponly=True, samesite="strict")
+        return response
+
+    async def who(self, request: Request) -> Response:
+        return JSONResponse({"annotator": self._annotator(request)})
+
+    async def next(self, request: Request) -> Response:
+        annotator = self._annotator(request)
+        shown = self._queue.next(annotator)
+        progress = self._queue.progress(annotator)._asdict()
+        if shown is None:
+            return JSONResponse({"done": True, "progress": progress})
+        return JSONResponse({"done": False, "item": self._item(annotator, shown), "progress": progress})
+
+    async def label(self, request: Request) -> Response:
+        annotator = self._annotator(request)
+        said = await _read(request, _Said)
+        _refuse_somebody_else(said, annotator)
+        label = self._label(annotator, said)
+        if self._labels.add(label):
+            self._queue.add(label)
+        return JSONResponse({"stored": True})
+
+    async def undo(self, request: Request) -> Response:
+        annotator = self._annotator(request)
+        asked = await _read(request, _Undo)
+        _refuse_somebody_else(asked, annotator)
+        is_new = not self._labels.knows(asked.uuid)
+        undone = self._labels.undo(annotator, asked.uuid, among=self._queue.questions)
+        if undone is None or undone.comparison_id not in self._queue.questions:
+            return JSONResponse({"undone": None})
+        if is_new:
+            self._queue.take_back(undone)
+        shown = self._queue.shown(annotator, undone.comparison_id, undone.showing)
+        item = self._item(annotator, shown)
+        return JSONResponse({"undone": item, "progress": self._queue.progress(annotator)._asdict()})
+
+    def _label(self, annotator: str, said: _Said) -> Label:
+        shown = self._shown(annotator).get(said.item)
+        if shown is None:
+            raise HTTPException(404, "item: none of this sample as it is now; look at the item again")
+        question = shown.question
+        if said.principle_id is not None and said.principle_id not in {one.id for one in question.principles}:
+            raise HTTPException(400, "principle_id: none of this item's principles")
+        return Label(
+            **said.model_dump(exclude={"annotator", "item"}),
+            comparison_id=question.comparison_id,
+            showing=shown.showing,
+            prompt_id=question.prompt_id,
+            shown=shown.ids,
+            annotator=annotator,
+            at=datetime.now(UTC).isoformat(timespec="microseconds"),
+        )
+
+    def _item(self, annotator: str, shown: Shown) -> dict[str, Any]:
+        """All that an annotator is told of an item, with their own words where they took a verdict on it back."""
+        question = shown.question
+        first, second = (question.b, question.a) if shown.is_turned else (question.a, question.b)
+        said = self._labels.taken_back(annotator, question.comparison_id, shown.showing)
+        own = said.model_dump(include={"confidence", "principle_id", "comment"}, exclude_none=True) if said else {}
+        return {
+            "id": self._name(annotator, shown),
+            "question": question.question,
+            "prompt": [message.to_json() for message in question.prompt],
+            "first": [message.to_json() for message in first],
+            "second": [message.to_json() for message in second],
+            "principles": [principle.to_json() for principle in question.principles],
+            "said": own,
+        }
+
+    def _name(self, annotator: str, shown: Shown) -> str:
+        """Another one for each showing and each order of the answers, and the same after a restart: a verdict may wait
+        in a browser. Nobody without the link can tell what it stands for."""
+        told = "\x1f".join((shown.question.comparison_id, str(shown.showing), shown.ids[0]))
+        return hmac.digest(self._links[annotator].encode(), told.encode(), hashlib.sha256).hex()[:32]
+
+    def _shown(self, annotator: str) -> dict[str, Shown]:
+        if annotator not in self._items:
+            every = (
+                self._queue.shown(annotator, name, showing)
+                for name, question in self._queue.questions.items()
+                for showing in range(2 if question.is_repeated else 1)
+            )
+            self._items[annotator] = {self._name(annotator, shown): shown for shown in every}
+        return self._items[annotator]
+
+    def _whose(self, token: str) -> str | None:
+        """Every link is looked at, so that the time taken says nothing."""
+        given = token.encode("utf-8", "surrogatepass")
+        fitting = [name for name, own in self._links.items() if hmac.compare_digest(given, own.encode())]
+        return fitting[0] if fitting else None
+
+    def _annotator(self, request: Request) -> str:
+        """Whose session it is. Raises HTTPException 401 where it is nobody's."""
+        annotator = self._whose(request.cookies.get(_cookie_name(request), ""))
+        if annotator is None:
+            raise HTTPException(401, "no session: open the link that was printed for you")
+        return annotator
+
+
+def _refuse_somebody_else(said: _Own, annotator: str) -> None:
+    """Raises HTTPException 401 for the work of another annotator than the session's."""
+    if said.annotator is not None and said.annotator != annotator:
+        raise HTTPException(401, "somebody else has opened their link in this browser")
+
+
+def _cookie_name(request: Request) -> str:
+    """With the port, which browsers do not keep cookies apart by: two pages on one machine are two sessions."""
+    return f"amendment-label-{request.headers['host'].rpartition(':')[2]}"
+
+
+async def _read(request: Request, kind: type[B]) -> B:
+    """The body. Raises HTTPException 400 naming what is wrong in it."""
+    try:
+        return kind.model_validate_json(await request.body())
+    except ValidationError as fault:
+        problems = [
+            f"{'.'.join(map(str, one['loc'])) or 'body'}: {one['msg']}" for one in fault.errors(include_input=False)
+        ]
+        raise HTTPException(400, "; ".join(problems)) from fault
+
+
+async def _told(request: Request, fault: HTTPException) -> Response:
+    return JSONResponse({"error": fault.detail}, fault.status_code, headers=fault.headers)
+
+
+async def _failed(request: Request, fault: AmendmentError) -> Response:
+    """A uuid used twice, or a disk that takes nothing: not acknowledged, so the browser keeps it."""
+    return JSONResponse({"error": str(fault)}, 409 if isinstance(fault, DataError) else 503)
