@@ -1,4 +1,4 @@
-"""Raw logs of LLMBar's judges, read by the shipped parser and compared with what their authors read in them.
+"""Raw logs of LLMBar's judges, read by a parser of their form and compared with what their authors read in them.
 
     python benchmarks/llmbar_logs.py FOLDER
 
@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,8 +20,8 @@ from typing import Any, Literal, NamedTuple
 
 from amendment.audit.stance import argued_for
 from amendment.llm.requests import Reply
-from amendment.preference import read_output_letter
-from amendment.records import Message
+from amendment.preference.parsers import Parsed, unreadable
+from amendment.records import Message, text_of
 from amendment.terminal import plain
 
 FINISHES: dict[str, Literal["stop", "length", "refusal"]] = {
@@ -30,6 +31,10 @@ FINISHES: dict[str, Literal["stop", "length", "refusal"]] = {
 }
 END = 160
 """Characters of a reply that are shown."""
+_OUTPUT = r"[*_\"']*[Oo]utput[*_]*\s*\((?P<letter>[ab])\)[*_\"']*"
+_OUTPUT_ALONE = re.compile(rf"\s*{_OUTPUT}\.?\s*")
+_OUTPUT_BETTER = re.compile(rf"{_OUTPUT}\s+is\s+(?:the\s+)?(?:(?:slightly|much|clearly|overall)\s+)?better\b")
+_OPENS_DOUBT = re.compile(r"(?:\b(?:if|unless|whether|not|neither)\b|n't)[^.\n]*$", re.IGNORECASE)
 
 
 class Read(NamedTuple):
@@ -75,11 +80,34 @@ def _read(items: list[dict[str, Any]]) -> Iterator[Read]:
             if winner and order == "swap = True":
                 winner = "AB"["BA".index(winner)]
             message = Message(role="assistant", content=text)
-            parsed = read_output_letter(Reply(messages=(message,), finish_reason=FINISHES.get(finish, "other")))
+            parsed = _read_output_letter(Reply(messages=(message,), finish_reason=FINISHES.get(finish, "other")))
             value = None if parsed.value is None else str(parsed.value)
             yield Read(
                 f"item {number}, {order}", winner, value, parsed.invalid or "", text, argued_for(parsed.reasoning)
             )
+
+
+def _read_output_letter(reply: Reply) -> Parsed:
+    """The one output that is the whole reply, or that every sentence "Output (x) is better" names; a is the first. The
+    form of LLMBar's judges (Zeng et al. 2023, arXiv 2310.07641); no judge folder asks in it.
+
+    Sentences with a condition or a negation before it do not count. Where both outputs are called better, or
+    neither, nothing is guessed. What stands before the last such sentence is the reasoning.
+    """
+    problem = unreadable(reply)
+    if problem:
+        return Parsed(invalid=problem)
+    text = text_of(reply.messages)
+    alone = _OUTPUT_ALONE.fullmatch(text)
+    if alone:
+        return Parsed(alone.group("letter").upper())
+    better = [match for match in _OUTPUT_BETTER.finditer(text) if not _OPENS_DOUBT.search(text[: match.start()])]
+    letters = {match.group("letter").upper() for match in better}
+    reasoning = text[: better[-1].start()].strip() or None if better else text.strip() or None
+    if len(letters) != 1:
+        found = "both outputs are called better" if letters else "no output is called better"
+        return Parsed(reasoning=reasoning, invalid=found)
+    return Parsed(letters.pop(), None, reasoning)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,14 @@
 """Judges, judgements and pairs: which of two answers is better, and how sure that is."""
 
-from amendment.preference._again import is_asked_again
-from amendment.preference._folder import JudgeFolder, load_judge_folder, shipped_judges
-from amendment.preference._folder_lines import diff_judges, judge_lines, judge_values
+from amendment.preference.asking import is_asked_again
+from amendment.preference.folder import (
+    JudgeFolder,
+    diff_judges,
+    judge_lines,
+    judge_values,
+    load_judge_folder,
+    shipped_judges,
+)
 from amendment.preference._matrix_lines import matrix_lines
 from amendment.preference.aggregate import (
     Standing,
@@ -17,7 +23,6 @@ from amendment.preference.aggregate import (
 from amendment.preference.as_pairs import as_pair_verdicts
 from amendment.preference.dataset import held_out, held_out_count, preference_row, split_rank
 from amendment.preference.degenerate import ConstantAnswers, fit_for_pairs, likeness, without_constant_answers
-from amendment.preference.foreign_parsers import read_output_letter
 from amendment.preference.judge import Compared, Judge, JudgeSettings
 from amendment.preference.juries import (
     Escalation,
@@ -39,8 +44,8 @@ from amendment.preference.principles import (
     PrincipleTally,
     principle_matrix,
 )
-from amendment.preference.protocols.rubrics import Criterion, criteria_of
-from amendment.preference.protocols.tasks import drawn_question
+from amendment.preference.rubrics import Criterion, criteria_of
+from amendment.preference.protocols import drawn_question
 from amendment.preference.ranking import Compare, Ranked, rank_adaptively
 from amendment.preference.readings import Reading, by_comparison, readings_of
 from amendment.preference.revisions import RevisionSettings, chain_ends, count_revisions
@@ -103,7 +108,6 @@ __all__ = [
     "preference_row",
     "principle_matrix",
     "rank_adaptively",
-    "read_output_letter",
     "readings_of",
     "refuse_few_labels",
     "shipped_judges",

@@ -1,4 +1,4 @@
-"""Ask a model about answers by a principle: which of two is better, how good one is, or how k of them rank.
+"""Ask a model about answers by a principle: which of two is better, or how good one is.
 
 Covered: every protocol of a judge's folder; both displayed orders; several principles, each with a verdict of its own;
 P(A) from label tokens or from sampled verdicts; refusals, nonsense and silence kept as invalid. Not covered: whether
@@ -16,44 +16,23 @@ from typing import Annotated, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from amendment.llm.model import Model
-from amendment.llm.concurrency import flow
 from amendment.constitutions import Constitution, Drawn, DrawScheme, draw_principles, eligible_principles
 from amendment.errors import ConfigError
 from amendment.hashing import content_id
-from amendment.preference._folder import JudgeFolder, load_judge_folder
-from amendment.preference._shots import worked_examples
-from amendment.preference._trial import Trial
-from amendment.preference.aggregate import Disagreement, aggregate_verdicts
-from amendment.preference.parsers import read_label_tokens
-from amendment.preference.protocols.answer import ask_rubric, ask_score
-from amendment.preference.protocols.asking import Asker
-from amendment.preference.protocols.pair import ask_pair, ask_with_rationale
-from amendment.preference.protocols.pool import ask_pool, pool_blocks
-from amendment.preference.protocols.rubrics import Criterion, criteria_of, criterion_of
-from amendment.preference.protocols.scores import read_score
-from amendment.preference.protocols.table import Unit
-from amendment.preference.protocols.tasks import Setting, Task, fenced
-from amendment.preference.protocols.yes_no import ask_yes_no
+from amendment.llm.concurrency import flow
+from amendment.llm.model import Model
+from amendment.preference.aggregate import Disagreement, Standing, aggregate_verdicts, standings_of
+from amendment.preference.asking import Asker
+from amendment.preference.folder import JudgeFolder, Unit, load_judge_folder
+from amendment.preference.protocols import Setting, Task, fenced, worked_examples
 from amendment.preference.reward import JudgeReward
-from amendment.preference.aggregate import Standing, standings_of
+from amendment.preference.rubrics import Criterion, criteria_of, criterion_of
 from amendment.records import Candidate, Comparison, Judgement, Message, Prompt, Verdict, user
 from amendment.sync import run_sync
 
 __all__ = ["Compared", "Judge", "JudgeSettings"]
 
 Orders = Literal["both", "random", "first"]
-_ASKS = {
-    "verdict": ask_pair,
-    "reasoned": ask_pair,
-    "structured": ask_pair,
-    "label-tokens": ask_pair,
-    "reasoned-tokens": ask_with_rationale,
-    "score": ask_score,
-    "rubric": ask_rubric,
-    "yes-no": ask_yes_no,
-    "listwise": ask_pool,
-}
 
 
 class JudgeSettings(BaseModel):
@@ -67,8 +46,8 @@ class JudgeSettings(BaseModel):
     disagreement: Disagreement = "mean"
     """When the two orders prefer different answers: take the mean, call it a tie, or drop the pair."""
     principles_per_pair: Annotated[int, Field(ge=1, le=64)] | Literal["all"] = 1
-    """Principles drawn for each pair, or all that speak about its prompt; each gives verdicts of its own. A judge of
-    single answers or of whole pools draws them for each prompt."""
+    """Principles drawn for each pair, or all that apply to its prompt; each gives verdicts of its own. A judge of
+    single answers draws them for each prompt."""
     combine: Literal["mean", "tiers"] = "mean"
     """What several principles come to: their weighted mean, or the first tier that prefers one of the answers."""
     sampling: DrawScheme = "weighted"
@@ -124,7 +103,7 @@ class Judge:
 
     @property
     def unit(self) -> Unit:
-        """What a question shows: a pair of answers, one answer, or a pool of k."""
+        """What a question shows: a pair of answers, or one."""
         return self.folder.unit
 
     @cached_property
@@ -185,13 +164,11 @@ class Judge:
         """All verdicts on two candidates: every principle drawn, in every order, as many samples as asked for.
 
         Of a judge of single answers those on each of the two, by the same principles for all candidates of the prompt,
-        so that one that was asked about before costs nothing; of a judge of pools rankings of the two.
+        so that one that was asked about before costs nothing.
 
-        Raises ConfigError when no principle speaks about the prompt, and for a judge that compares nothing.
+        Raises ConfigError when no principle applies to the prompt, and for a judge that compares nothing.
         """
         self._refuse_without_comparing()
-        if self.unit == "pool":
-            return await self.pool_verdicts(prompt, [first, second])
         comparison = Comparison.between(first, second)
         if self.unit == "answer":
             return await self._ask_all(prompt, [(first,), (second,)], prompt.id)
@@ -223,7 +200,7 @@ class Judge:
     ) -> JudgeReward:
         """An asynchronous reward function for TRL's GRPO and RLOO trainers, in [-1, 1]; see `reward`.
 
-        A judge of pairs or pools needs answers to compare with: the dataset's column `reference`, or what `reference`
+        A judge of pairs needs answers to compare with: the dataset's column `reference`, or what `reference`
         says to a prompt. The run or ledger behind the model has to stay open; `name` is what the trainer logs it by.
         While calls fail, a step waits `patience` seconds for the next verdict; what then has no reply, and what could
         not be read, has the reward `fallback`. TRL leaves None out only where every reward function says None, and
@@ -233,21 +210,6 @@ class Judge:
         self._refuse_without_comparing()
         return JudgeReward(self, reference=reference, name=name, patience=patience, fallback=fallback)
 
-    async def pool_verdicts(self, prompt: Prompt, candidates: Sequence[Candidate]) -> list[Verdict]:
-        """All rankings of two or more candidates of one prompt, in the order given and reversed (`orders: both`), in
-        one drawn order (`random`), or as given (`first`). A position in a ranking's value is a displayed one.
-
-        Raises ValueError for candidates that cannot be ranked and for a judge whose unit is not the pool.
-        """
-        if self.unit != "pool":
-            raise ValueError(f"judge {self.folder.id} looks at one {self.unit} at a time, expected a judge of pools")
-        if len({one.id for one in candidates}) < max(len(candidates), 2):
-            raise ValueError(f"expected two or more different candidates, found {len(candidates)}")
-        if {one.prompt_id for one in candidates} != {prompt.id}:
-            raise ValueError("expected candidates of the prompt, found some of another")
-        key = content_id(["pool", prompt.id, sorted(one.id for one in candidates)])
-        return await self._ask_all(prompt, self._orders(tuple(candidates), key), prompt.id)
-
     async def _ask_all(
         self,
         prompt: Prompt,
@@ -255,28 +217,25 @@ class Judge:
         key: str,
         by: Sequence[Drawn | None] | None = None,
     ) -> list[Verdict]:
-        blocks = [(one, self._blocks(prompt, one)) for one in shown]
+        blocks = [(answers, self._blocks(prompt, answers)) for answers in shown]
         tasks = [
-            Task(prompt, one, block, drawn, self._criteria(prompt, drawn), sample, key)
+            Task(prompt, answers, block, drawn, self._criteria(prompt, drawn), sample, key)
             for drawn in (self._principles(prompt, key) if by is None else by)
-            for one, block in blocks
+            for answers, block in blocks
             for sample in range(self.samples)
         ]
         # The first goes alone, so that its siblings find what they share in a prefix cache.
-        found = [await self._ask(tasks[0]), *await flow(tasks[1:], self._ask, window=len(tasks))]
-        return [verdict for verdicts in found for verdict in verdicts]
-
-    async def _ask(self, task: Task) -> list[Verdict]:
-        return await _ASKS[self.folder.protocol](self._setting, task)
+        asked = [await self._setting.ask(tasks[0]), *await flow(tasks[1:], self._setting.ask, window=len(tasks))]
+        return [verdict for verdicts in asked for verdict in verdicts]
 
     def _principles(self, prompt: Prompt, key: str) -> Sequence[Drawn | None]:
         if self._own_criteria(prompt) or not (self.folder.compares or self.folder.has_principle):
             return [None]
         pool = eligible_principles(self.constitutions, "compare", category=prompt.category, tags=prompt.tags)
         if not pool:
-            names = ", ".join(one.id for one in self.constitutions) or "no constitution"
+            names = ", ".join(constitution.id for constitution in self.constitutions) or "no constitution"
             raise ConfigError(
-                f"judge {self.folder.id}: no principle of {names} has a `compare` text and speaks about prompts of "
+                f"judge {self.folder.id}: no principle of {names} has a `compare` text and applies to prompts of "
                 f"category {prompt.category!r}; add one, or leave these prompts out"
             )
         count = self.settings.principles_per_pair
@@ -297,22 +256,16 @@ class Judge:
             return (criterion_of(drawn.principle),)
         return self._own_criteria(prompt)
 
-    def _orders(self, given: tuple[Candidate, ...], key: str) -> list[tuple[Candidate, ...]]:
-        orders = [given, given[::-1]]
+    def _orders(self, pair: tuple[Candidate, Candidate], key: str) -> list[tuple[Candidate, ...]]:
+        orders: list[tuple[Candidate, ...]] = [pair, pair[::-1]]
         if self.settings.orders == "both":
             return orders
         if self.settings.orders == "first":
             return orders[:1]
         coin = random.Random(content_id(["order", self.seed, key]))  # noqa: S311 - reproducible
-        if len(given) == 2:
-            return [coin.choice(sorted(orders, key=lambda shown: shown[0].id))]
-        shuffled = sorted(given, key=lambda one: one.id)
-        coin.shuffle(shuffled)
-        return [tuple(shuffled)]
+        return [coin.choice(sorted(orders, key=lambda shown: shown[0].id))]
 
     def _blocks(self, prompt: Prompt, shown: tuple[Candidate, ...]) -> Mapping[str, str]:
-        if self.unit == "pool":
-            return pool_blocks(prompt, shown, self.folder)
         names = ("answer_a", "answer_b") if self.unit == "pair" else ("candidate",)
         return fenced(prompt, dict(zip(names, shown, strict=True)), self.folder)
 
@@ -322,30 +275,18 @@ class Judge:
 
     @cached_property
     def _setting(self) -> Setting:
-        shots = {one.id: worked_examples(one, self.folder) for one in self.constitutions}
-        asker = Asker(folder=self.folder, model=self.model, trial=self._trial())
+        shots = {constitution.id: worked_examples(constitution, self.folder) for constitution in self.constitutions}
+        asker = Asker(self.folder, self.model)
         return Setting(asker=asker, rater=self.name, shots=shots, seed=self.seed, own=self._own())
 
-    def _trial(self) -> Trial:
-        where = f"{self.model.provider.host}: model {self.model.model}"
-        if not self._reads_choices:
-            told = f"{where} keeps no schema, so judge {self.folder.id} reads JSON from its text"
-            return Trial(lambda: self.model.calls.notice(told))
-        read = read_score if self.folder.protocol == "score" else read_label_tokens
-        told = (
-            f"{where} shows no token probabilities, so judge {self.folder.id} counts each answer of {self.model.name} "
-            "as one vote. For more votes use protocol: verdict with samples, such as samples: 5"
-        )
-        return Trial(lambda: self.model.calls.notice(told), is_vote=lambda reply: read(reply).value is not None)
-
     def _own(self) -> frozenset[str]:
-        """Holes that the questions about one pair, one prompt's answers or one pool fill differently."""
+        """Holes that the questions about one pair or one prompt's answers fill differently."""
         own = {"principle", "question", "criteria"}
         if self.settings.principles_per_pair != 1 or self.samples != 1:
             return frozenset(own)
         if self.unit == "answer":
             return frozenset({"candidate"})
-        shown = {"answer_a", "answer_b", "answers"}
+        shown = {"answer_a", "answer_b"}
         return frozenset(own | shown | (set() if self.settings.orders == "both" else {"conversation"}))
 
 

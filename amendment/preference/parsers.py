@@ -1,10 +1,10 @@
-"""From a judge's reply to a verdict on two answers, or to the reason why there is none. Nothing is ever guessed.
+"""From a judge's reply to a verdict, or to the reason why there is none. Nothing is ever guessed.
 
-Covered: label-token probabilities, the label in words where a server shows none, one written verdict line, one JSON
-object. Two verdicts, none, a refusal, or a reply that was cut at its limit are invalid: never a tie, never a default. A
-verdict that shares its line with other words is none, nor is one that breaks over two lines. A reply that quotes a
-verdict line of a candidate, as a line of its own, and then gives a verdict holds two: nobody can tell them apart, so it
-is invalid and asked for again. Not covered: a reply that quotes such a line and gives no verdict of its own.
+Covered: label-token probabilities, the label in words where a server shows none; one written verdict line; one JSON
+object; a score by the tokens 1 to 10 or by one line; yes or no. Two verdicts, none, a refusal, or a reply that was
+cut at its limit are invalid: never a tie, never a default. A verdict that shares its line with other words is none, nor
+is one that breaks over two lines. A reply that quotes a verdict line of a candidate, as a line of its own, and then
+gives a verdict holds two: nobody can tell them apart, so it is invalid and asked for again. Not covered: a reply that quotes such a line and gives no verdict of its own; rubrics, see `rubrics`.
 """
 
 from __future__ import annotations
@@ -21,24 +21,31 @@ from amendment.records import text_of
 __all__ = [
     "LABELS",
     "PARSERS",
+    "SCORES",
     "VERDICT_SCHEMA",
     "Parsed",
-    "label_mass",
+    "Parser",
+    "is_split",
     "line_of",
-    "mass_problem",
     "read_label_tokens",
+    "read_score",
     "read_verdict_json",
     "read_verdict_line",
+    "read_yes_no",
     "unreadable",
 ]
 
 LABELS = ("A", "B")
 VERDICTS = ("A", "B", "tie")
+SCORES = tuple(str(number) for number in range(1, 11))
 LEAST_MASS = 0.5
 """Probability that the labels must hold together; below it the model was about to say something else."""
 MOST_MASS = 1.01
 """Above it, rounding aside, what the provider shows are no probabilities."""
-CUT = "the reply was cut at its limit"
+MOST_SPLIT = 0.02
+"""Probability of a token 1 that may be the beginning of 10: it moves the expected score by at most 0.18."""
+MOST_OBJECTS = 100
+"""Beginnings of JSON objects that are tried; a reply with more of them is no verdict."""
 
 VERDICT_SCHEMA: dict[str, Any] = {
     "type": "object",
@@ -48,26 +55,11 @@ VERDICT_SCHEMA: dict[str, Any] = {
 }
 """Of a structured verdict: the reasons first, so that they are written before it."""
 
-_SPACE = r"[^\S\n]"
-
-
-def line_of(word: str, value: str) -> re.Pattern[str]:
-    """A line `word: value` and nothing else on it, with or without the marks that models dress it with."""
-    return re.compile(
-        rf"""^(?:{_SPACE}|[*_#>])*{word}(?:{_SPACE}|[*_])*[:=](?:{_SPACE}|[*_"'(\[])*({value})"""
-        rf"""(?:{_SPACE}|[*_"')\].])*$""",
-        re.IGNORECASE | re.MULTILINE,
-    )
-
-
-_LINE = line_of("verdict", "a|b|tie")
-_LABEL = re.compile(r"""[\s*_"'(\[]*([AB])[\s*_"')\].]*""")
-
 
 class Parsed(NamedTuple):
     """A value with its distribution and reasoning, or the reason why there is none."""
 
-    value: str | float | bool | tuple[int, ...] | None = None
+    value: str | float | bool | None = None
     distribution: dict[str, float] | None = None
     reasoning: str | None = None
     invalid: str | None = None
@@ -85,25 +77,10 @@ class Parser(NamedTuple):
 
 def unreadable(reply: Reply) -> str | None:
     """Why a written reply says nothing that could stand, whatever is in it."""
-    return {"refusal": "refused", "length": CUT}.get(reply.finish_reason)
+    return {"refusal": "refused", "length": "the reply was cut at its limit"}.get(reply.finish_reason)
 
 
-def label_mass(logprobs: Mapping[str, float], labels: Sequence[str]) -> dict[str, float]:
-    """Probability of each label that is listed; nan where its log-probability is no finite number."""
-    found = {label: logprobs[label] for label in labels if label in logprobs}
-    return {label: math.exp(min(log, 1.0)) if math.isfinite(log) else math.nan for label, log in found.items()}
-
-
-def mass_problem(mass: Mapping[str, float], labels: str) -> str | None:
-    """What is wrong with labels that hold so much of the first token."""
-    if not mass:
-        return "the reply lists no label's probability"
-    total = sum(mass.values())
-    if math.isnan(total):
-        return "a log-probability is not a finite number"
-    if LEAST_MASS <= total <= MOST_MASS:
-        return None
-    return f"{labels} hold {total:.0%} of the first token, expected {LEAST_MASS:.0%} to 100%"
+# Token probabilities
 
 
 def read_label_tokens(reply: Reply) -> Parsed:
@@ -118,8 +95,8 @@ def read_label_tokens(reply: Reply) -> Parsed:
         return Parsed(invalid="refused")
     if reply.choice_logprobs is None:
         return _read_vote(reply)
-    mass = label_mass(reply.choice_logprobs, LABELS)
-    problem = mass_problem(mass, "A and B")
+    mass = _mass(reply.choice_logprobs, LABELS)
+    problem = _mass_problem(mass, "A and B")
     if problem:
         return Parsed(invalid=problem)
     bounded = tuple(label for label in LABELS if label not in mass)
@@ -131,6 +108,9 @@ def read_label_tokens(reply: Reply) -> Parsed:
     return Parsed(value, {"A": p_a, "B": 1 - p_a}, bounded=bounded or None)
 
 
+_LABEL = re.compile(r"""[\s*_"'(\[]*([AB])[\s*_"')\].]*""")
+
+
 def _read_vote(reply: Reply) -> Parsed:
     """The letter that is the whole reply, or else its one verdict line: a value without a distribution."""
     label = _LABEL.fullmatch(text_of(reply.messages))
@@ -140,20 +120,121 @@ def _read_vote(reply: Reply) -> Parsed:
     return line._replace(invalid=f"no probabilities, and {line.invalid}") if line.invalid else line
 
 
+def read_score(reply: Reply) -> Parsed:
+    """sum of s p(s) / sum of p(s) over the score tokens; without probabilities the number that is the whole reply, or
+    the one line `Score: N`."""
+    if reply.finish_reason == "refusal":
+        return Parsed(invalid="refused")
+    if reply.choice_logprobs is None:
+        return _read_written_score(reply)
+    mass = _mass(reply.choice_logprobs, SCORES)
+    problem = _mass_problem(mass, "1 to 10")
+    if problem:
+        return Parsed(invalid=problem)
+    total = sum(mass.values())
+    distribution = {score: found / total for score, found in mass.items()}
+    expected = sum(int(score) * share for score, share in distribution.items())
+    return Parsed(min(max(expected, 1.0), 10.0), distribution)  # but for rounding it lies there
+
+
+def is_split(reply: Reply) -> bool:
+    """Whether the token 1 may be the beginning of a 10, so that the probabilities do not tell them apart."""
+    logs = reply.choice_logprobs or {}
+    return "10" not in logs and math.exp(min(logs.get("1", -math.inf), 1.0)) > MOST_SPLIT
+
+
+def _mass(logprobs: Mapping[str, float], labels: Sequence[str]) -> dict[str, float]:
+    """Probability of each label that is listed; nan where its log-probability is no finite number."""
+    found = {label: logprobs[label] for label in labels if label in logprobs}
+    return {label: math.exp(min(log, 1.0)) if math.isfinite(log) else math.nan for label, log in found.items()}
+
+
+def _mass_problem(mass: Mapping[str, float], labels: str) -> str | None:
+    """What is wrong with labels that hold so much of the first token."""
+    if not mass:
+        return "the reply lists no label's probability"
+    total = sum(mass.values())
+    if math.isnan(total):
+        return "a log-probability is not a finite number"
+    if LEAST_MASS <= total <= MOST_MASS:
+        return None
+    return f"{labels} hold {total:.0%} of the first token, expected {LEAST_MASS:.0%} to 100%"
+
+
+# Written lines
+
+_SPACE = r"[^\S\n]"
+
+
+def line_of(word: str, value: str) -> re.Pattern[str]:
+    """A line `word: value` and nothing else on it, with or without the marks that models dress it with."""
+    return re.compile(
+        rf"""^(?:{_SPACE}|[*_#>])*{word}(?:{_SPACE}|[*_])*[:=](?:{_SPACE}|[*_"'(\[])*({value})"""
+        rf"""(?:{_SPACE}|[*_"')\].])*$""",
+        re.IGNORECASE | re.MULTILINE,
+    )
+
+
+class _Lines(NamedTuple):
+    """The lines of one form in a reply."""
+
+    word: str
+    """The one line's; empty where there is not one."""
+    reasoning: str | None
+    """What stands before the first of them, or all of the reply."""
+    problem: str | None
+    """Why there is not one."""
+
+
+def _lines(text: str, name: str, lines: Sequence[re.Match[str]]) -> _Lines:
+    before = text[: lines[0].start()] if lines else text
+    problem = None if len(lines) == 1 else f"{len(lines) or 'no'} {name} line{'s' if lines else ''}"
+    return _Lines(lines[0].group(1) if len(lines) == 1 else "", before.strip() or None, problem)
+
+
+_VERDICT_LINE = line_of("verdict", "a|b|tie")
+_YES_NO_LINE = line_of("verdict", "yes|no")
+_SCORE_LINE = line_of("score", r"-?\d{1,9}(?:\.\d{1,9})?(?:[^\S\n]*/[^\S\n]*\d{1,9})?")
+_WHOLE = re.compile(r"(\d+)(?:\s*/\s*10)?")
+_NUMBER = re.compile(r"[\s*_\"'(\[]*(\d{1,9})[\s*_\"')\].]*")
+
+
 def read_verdict_line(reply: Reply) -> Parsed:
     """The one line `Verdict: A`, `Verdict: B` or `Verdict: tie`; what stands before it is the reasoning."""
     if reply.finish_reason == "refusal":
         return Parsed(invalid="refused")
     text = text_of(reply.messages)
-    lines = list(_LINE.finditer(text))
-    reasoning = text[: lines[0].start()].strip() or None if lines else text.strip() or None
-    if len(lines) != 1:
-        problem = "no verdict line" if not lines else f"{len(lines)} verdict lines"
+    word, reasoning, problem = _lines(text, "verdict", list(_VERDICT_LINE.finditer(text)))
+    problem = problem or unreadable(reply)
+    if problem:
         return Parsed(reasoning=reasoning, invalid=problem)
-    if unreadable(reply):
-        return Parsed(reasoning=reasoning, invalid=unreadable(reply))
-    word = lines[0].group(1)
     return Parsed(word.upper() if len(word) == 1 else "tie", None, reasoning)
+
+
+def read_yes_no(reply: Reply) -> Parsed:
+    """True for the one line `Verdict: yes`, False for `Verdict: no`; what stands before it is the reasoning."""
+    if reply.finish_reason == "refusal":
+        return Parsed(invalid="refused")
+    text = text_of(reply.messages)
+    word, reasoning, problem = _lines(text, "verdict", list(_YES_NO_LINE.finditer(text)))
+    problem = unreadable(reply) or problem
+    return Parsed(reasoning=reasoning, invalid=problem) if problem else Parsed(word.lower() == "yes", None, reasoning)
+
+
+def _read_written_score(reply: Reply) -> Parsed:
+    text = text_of(reply.messages)
+    alone = _NUMBER.fullmatch(text)
+    word, reasoning, problem = _lines(text, "score", [alone] if alone else list(_SCORE_LINE.finditer(text)))
+    problem = unreadable(reply) or problem
+    if problem:
+        return Parsed(reasoning=reasoning, invalid=problem)
+    whole = _WHOLE.fullmatch(word)
+    if not whole or str(int(whole.group(1))) not in SCORES:
+        return Parsed(reasoning=reasoning, invalid=f"score {word}, expected a whole number from 1 to 10")
+    return Parsed(float(whole.group(1)), None, reasoning)
+
+
+# One JSON object
 
 
 def read_verdict_json(reply: Reply) -> Parsed:
@@ -164,11 +245,11 @@ def read_verdict_json(reply: Reply) -> Parsed:
     if unreadable(reply):
         return Parsed(invalid=unreadable(reply))
     text = text_of(reply.messages)
-    found = [one for one in _objects(text) if any(key == "verdict" for key, _ in one)]
-    if len(found) != 1:
-        problem = "no JSON object with a verdict" if not found else f"{len(found)} JSON objects with a verdict"
+    objects = [pairs for pairs in _objects(text) if any(key == "verdict" for key, _ in pairs)]
+    if len(objects) != 1:
+        problem = "no JSON object with a verdict" if not objects else f"{len(objects)} JSON objects with a verdict"
         return Parsed(reasoning=text.strip() or None, invalid=problem)
-    (pairs,) = found
+    (pairs,) = objects
     reasons = [value for key, value in pairs if key == "reasoning" and isinstance(value, str)]
     reasoning = "\n".join(reasons).strip() or None
     verdicts = [value for key, value in pairs if key == "verdict"]
@@ -184,8 +265,6 @@ class _Pairs(list[tuple[str, Any]]):
 
 
 _DECODER = json.JSONDecoder(object_pairs_hook=_Pairs)
-MOST_OBJECTS = 100
-"""Beginnings of objects that are tried; a reply with more of them is no verdict."""
 
 
 def _objects(text: str) -> Iterator[_Pairs]:
@@ -210,5 +289,7 @@ PARSERS: Mapping[str, Parser] = {
     "verdict-json": Parser(
         read_verdict_json, 'one JSON object and nothing else, with the keys "reasoning" and "verdict" (A, B or tie)'
     ),
+    "score": Parser(read_score, 'one line and nothing else, "Score: N", where N is a whole number from 1 to 10'),
+    "yes-no-line": Parser(read_yes_no, 'one line and nothing else, "Verdict: yes" or "Verdict: no"'),
 }
-"""The readers of verdicts on two answers."""
+"""The readers of one verdict."""

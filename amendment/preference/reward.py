@@ -1,7 +1,7 @@
 """A judge as a reward function: asynchronous, batch by batch, as TRL's GRPO and RLOO trainers take one.
 
 Covered: judges of single answers, whose expected score is put on [-1, 1] (Lee et al. 2023, section 2.2, direct RLAIF),
-a rubric's weighted sum likewise; judges of pairs and of pools, who compare each completion with a reference answer and
+a rubric's weighted sum likewise; judges of pairs, who compare each completion with a reference answer and
 give 2 P - 1. Completions that are the same are asked about once. Calls go through ledger and budget as all others, so
 that a training that is begun anew with the same completions pays for nothing twice.
 
@@ -30,7 +30,7 @@ from pydantic import ValidationError
 from amendment.llm.concurrency import STAGE
 from amendment.llm.model import Model
 from amendment.errors import ConfigError, Transient
-from amendment.preference._folder import JudgeFolder
+from amendment.preference.folder import JudgeFolder
 from amendment.preference.degenerate import flaw_of
 from amendment.preference.aggregate import Standing
 from amendment.records import Candidate, Message, Messages, Prompt, Verdict, user

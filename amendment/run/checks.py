@@ -296,7 +296,6 @@ def _judge_problems(loaded: LoadedRun) -> Iterator[tuple[Loc, str]]:
     for loc, entry in judges_of(loaded.config):
         yield from _judge_problem(loaded, entry, loc)
     yield from _twins(loaded)
-    yield from _ranked_in_vain(loaded)
     for loc, entry in loaded.config.evaluate.judges if loaded.config.evaluate else ():
         yield from _judge_problem(loaded, entry, ("evaluate", *loc))
     if (dpo := loaded.config.dpo) and dpo.guards and dpo.guards.judge:
@@ -318,9 +317,6 @@ def _judge_problem(loaded: LoadedRun, entry: JudgeEntry, loc: Loc) -> Iterator[t
         told = f"found {entry.samples}, expected 1: {entry.protocol} reads all probabilities from one reply of a model"
         yield (*loc, "samples"), f"{told} that shows them, as {entry.model} does; for votes use protocol: verdict"
     yield from (((*loc, "protocol"), told) for told in unfit_for_place(folder, loc))
-    if folder.unit == "pool" and "cascade" in loc:
-        told = f"{entry.protocol} ranks whole pools, and a cascade asks about single comparisons"
-        yield (*loc, "protocol"), f"{told}; put it under judges, or use a protocol for two answers"
 
 
 def _folder_of(loaded: LoadedRun, entry: JudgeEntry) -> JudgeFolder | None:
@@ -344,16 +340,6 @@ def _twins(loaded: LoadedRun) -> Iterator[tuple[Loc, str]]:
             told = f"{entry.model} signs as {entry.model}/{signed} here and by {min(others)}"
             yield (*loc, "protocol"), f"{told}; give this folder its own id or version"
         others.add(entry.protocol)
-
-
-def _ranked_in_vain(loaded: LoadedRun) -> Iterator[tuple[Loc, str]]:
-    stage = loaded.config.judging
-    if stage is None or stage.ranking == "all_pairs" or stage.cascade:
-        return
-    folders = [_folder_of(loaded, entry) for entry in stage.judges]
-    if all(folder is not None and folder.unit == "pool" for folder in folders):
-        told = f"found {stage.ranking}, which saves nothing: a listwise judge sees the whole pool"
-        yield ("judging", "ranking"), f"{told}; leave it out"
 
 
 def _probe_problems(loaded: LoadedRun) -> Iterator[tuple[Loc, str]]:

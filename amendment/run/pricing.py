@@ -89,7 +89,7 @@ def _written_to(config: RunFile, base: Path, stages: Collection[str]) -> frozens
 def _writes(judge: JudgeEntry, base: Path) -> bool:
     """Whether a judge's verdict is a text; of one that cannot be read somebody else tells."""
     try:
-        return load_judge_folder(judge.protocol, base=base).writes
+        return not load_judge_folder(judge.protocol, base=base).needs_choices
     except ConfigError:
         return False
 

@@ -67,7 +67,7 @@ class Asking:
     def _of_one(self, asked: Comparison, drawn: Drawn) -> str:
         if self._unit == "answer" or not drawn.principle.compare:
             return ONE
-        return drawn_question(drawn, asked.id if self._unit == "pair" else asked.prompt_id, self._seed)
+        return drawn_question(drawn, asked.id, self._seed)
 
     def told(self, questions: Sequence[LabelQuestion], *, most_principles: int) -> AskedOf:
         """Both questions in words; `most_principles` is by how many the judge was asked about one comparison."""
@@ -76,8 +76,7 @@ class Asking:
         such = f"such as {quoted}" if len(common) > 1 else quoted
         if self._unit is None:
             return AskedOf("not on record in an imported log", f"{quoted}, by no principle", False)
-        what = {"pair": "which of two answers is better", "answer": "how good each answer is by itself"}
-        how = what.get(self._unit, "how all answers rank")
+        how = "which of two answers is better" if self._unit == "pair" else "how good each answer is by itself"
         if most_principles == 0:
             return AskedOf(f"{how}, by criteria and no principle", f"{quoted}, by no principle", False)
         if most_principles == 1:

@@ -33,7 +33,7 @@ from amendment.stages.judging import candidate_tables
 __all__ = ["make_probes", "probed_judges"]
 
 FIGURES = "probes/figures.json"
-LABELS = {"pair": ("A", "B"), "pool": ("1", "2")}
+LABELS = {"pair": ("A", "B")}
 """What a judge reads beside the two answers, by what its protocol shows; where it shows one, there is no place."""
 
 

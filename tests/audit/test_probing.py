@@ -162,11 +162,8 @@ def test_a_judge_that_draws_its_verdicts_is_told_beside_its_repetition(tmp_path:
     assert found["authority"]["cr"]["n"] > 30  # 20 comparisons in two orders, but for verdicts that cannot be read
 
 
-@pytest.mark.parametrize("protocol", ["score", "listwise"])
-def test_judges_of_one_answer_and_of_many_are_probed_in_the_words_that_they_read(
-    protocol: str, run_text: Path, folder: Path
-) -> None:
-    judges = f"judging.judges=[{{model: judge, protocol: {protocol}}}]"
+def test_judges_of_one_answer_are_probed_in_the_words_that_they_read(run_text: Path, folder: Path) -> None:
+    judges = "judging.judges=[{model: judge, protocol: score}]"
     overrides = [judges, *SMALL, "models.judge.injection_bias=8", "probes.which=[injection, bandwagon]"]
     Run.from_file(run_text, folder=folder, overrides=overrides)(until="judging")
     loaded = load_run_file(run_text, overrides)
@@ -178,8 +175,8 @@ def test_judges_of_one_answer_and_of_many_are_probed_in_the_words_that_they_read
     document = json.loads((folder / "probes" / "figures.json").read_text())
     found = {row["probe"]: row for row in document["probes"]}
     assert set(found) == {"injection", "bandwagon"}
-    assert (found["bandwagon"]["found"] == "not asked: it sees one answer") == (protocol == "score")
-    assert found["injection"]["asked"] == (12 if protocol == "score" else 24)
+    assert found["bandwagon"]["found"] == "not asked: it sees one answer"
+    assert found["injection"]["asked"] == 12
     assert found["injection"]["direction"]["low"] > 0
 
 

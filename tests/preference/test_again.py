@@ -6,13 +6,13 @@ from collections.abc import Callable
 
 import pytest
 
-from amendment.llm.client import Calls
-from amendment.llm.provider import Meter, Sent
-from amendment.llm.model import Model
-from amendment.llm.requests import Reply, Request
 from amendment.constitutions import load_constitution
 from amendment.errors import Rejected, Transient
+from amendment.llm.client import Calls
 from amendment.llm.ledger import Ledger
+from amendment.llm.model import Model
+from amendment.llm.provider import Meter, Sent
+from amendment.llm.requests import Reply, Request
 from amendment.preference import Compared, Judge, JudgeSettings
 from amendment.records import Message, Sampling, text_of
 

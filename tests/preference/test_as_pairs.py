@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from amendment.preference import as_pair_verdicts, aggregate_verdicts
+from amendment.preference import aggregate_verdicts, as_pair_verdicts
 from amendment.records import Verdict
 
 

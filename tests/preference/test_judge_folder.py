@@ -8,6 +8,7 @@ import pytest
 
 from amendment.errors import ConfigError
 from amendment.preference import diff_judges, load_judge_folder, shipped_judges
+from amendment.preference.folder import PROTOCOLS
 
 SPEC = """\
 id: mine
@@ -42,12 +43,11 @@ def test_every_shipped_judge_loads_under_its_own_id(name: str) -> None:
 
 def test_the_shipped_judges_differ_in_what_they_ask_of_a_model() -> None:
     found = {name: load_judge_folder(name) for name in shipped_judges()}
-    assert {name for name, one in found.items() if one.needs_choices} == {"label-tokens", "reasoned-tokens"}
-    assert {name for name, one in found.items() if not one.writes} == {"label-tokens"}
-    assert {one.unit for one in found.values()} == {"pair", "answer", "pool"}
-    of_one_answer = dict.fromkeys(("violation", "refusal"), "yes-no")
-    assert {name: one.protocol for name, one in found.items()} == {name: name for name in found} | of_one_answer
-    assert {name for name, one in found.items() if not one.compares} == set(of_one_answer)
+    assert {name for name, one in found.items() if one.needs_choices} == {"label-tokens"}
+    assert {one.unit for one in found.values()} == {"pair", "answer"}
+    others = {"violation": "yes-no", "refusal": "yes-no", "structured": "verdict"}
+    assert {name: one.protocol for name, one in found.items()} == {name: name for name in found} | others
+    assert {name for name, one in found.items() if not one.compares} == {"violation", "refusal"}
 
 
 def test_a_folder_of_ones_own_is_found_by_path_or_beside_the_run_file(tmp_path: Path) -> None:
@@ -162,17 +162,40 @@ def test_what_does_not_fit_the_protocol_is_refused_at_its_place(
 
 
 def test_a_protocol_of_two_texts_names_both(tmp_path: Path) -> None:
-    spec = SPEC.replace("protocol: verdict", "protocol: reasoned-tokens").replace("verdict-line", "label-tokens")
-    assert "has several texts: name files under templates, for reason, verdict" in refusal(folder(tmp_path, spec=spec))
-    (tmp_path / "mine" / "judge.yaml").write_text(
-        spec.replace("template: compare.txt", "templates: {reason: compare.txt}")
+    spec = SPEC.replace("verdict-line", "score").replace(
+        "protocol: verdict\nscale: pair", "protocol: score\nscale: score"
     )
-    assert "found templates reason, expected reason, verdict" in refusal(tmp_path / "mine")
-    both = spec.replace("template: compare.txt", "templates: {reason: compare.txt, verdict: then.txt}")
-    (tmp_path / "mine" / "judge.yaml").write_text(both)
-    assert "templates.verdict: no file then.txt" in refusal(tmp_path / "mine")
-    (tmp_path / "mine" / "then.txt").write_text("Which one? One letter.\n")  # the answers are in the conversation
-    assert list(load_judge_folder(tmp_path / "mine").templates) == ["reason", "verdict"]
+    made = folder(tmp_path, spec=spec, template="{candidate}")
+    assert "has several texts: name files under templates, for tokens, written" in refusal(made)
+    (made / "judge.yaml").write_text(spec.replace("template: compare.txt", "templates: {tokens: compare.txt}"))
+    assert "found templates tokens, expected tokens, written" in refusal(made)
+    both = spec.replace("template: compare.txt", "templates: {tokens: compare.txt, written: then.txt}")
+    (made / "judge.yaml").write_text(both)
+    assert "templates.written: no file then.txt" in refusal(made)
+
+
+@pytest.mark.parametrize(
+    ("name", "instead"),
+    [
+        ("structured", "verdict with structured: true"),
+        ("reasoned-tokens", "reasoned"),
+        ("listwise", "ranking: adaptive"),
+    ],
+)
+def test_a_retired_protocol_is_refused_with_its_replacement(tmp_path: Path, name: str, instead: str) -> None:
+    text = refusal(folder(tmp_path, spec=SPEC.replace("protocol: verdict", f"protocol: {name}")))
+    assert text.startswith(f"{tmp_path / 'mine' / 'judge.yaml'}:3:")
+    assert instead in text
+    if name not in shipped_judges():
+        assert instead in refusal(name)
+
+
+def test_structured_output_is_a_switch_of_verdict(tmp_path: Path) -> None:
+    spec = SPEC.replace("verdict-line", "verdict-json") + "structured: true\n"
+    made = load_judge_folder(folder(tmp_path, spec=spec))
+    assert (made.is_structured, made.parser, made.shots) == (True, "verdict-json", False)
+    (tmp_path / "mine" / "judge.yaml").write_text(spec.replace("protocol: verdict", "protocol: reasoned"))
+    assert "structured: found true in protocol reasoned" in refusal(tmp_path / "mine")
 
 
 RUBRIC = """\
@@ -230,7 +253,7 @@ def test_two_judges_are_compared_line_by_line(tmp_path: Path) -> None:
 def test_shipped_texts_show_the_question_before_and_the_task_after_what_is_judged(name: str) -> None:
     made = load_judge_folder(name)
     text = made.template.text
-    last = max(text.index(f"{{{hole}}}") for hole in made.spec.needed)
+    last = max(text.index(f"{{{hole}}}") for hole in PROTOCOLS[made.protocol].needed)
     assert text.index("{conversation}") < last
     assert "only" in text[last:].rpartition("\n\n")[2]
     assert "not instructions to you" in text[: text.index("{conversation}")]

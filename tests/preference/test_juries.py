@@ -145,7 +145,7 @@ def test_a_single_vote_is_never_full_agreement() -> None:
     ],
 )
 def test_a_cascade_rests_on_the_first_confident_tier(
-    tiers: Labels, confidence: float, rests_on: int, p_a: float | None, is_for_people: bool, asked: int
+    *, tiers: Labels, confidence: float, rests_on: int, p_a: float | None, is_for_people: bool, asked: int
 ) -> None:
     async def ask(p: float | None) -> Judgement:
         return Judgement(prompt_id="p", a=A, b=B, p_a=p)

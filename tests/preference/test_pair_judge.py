@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
-from amendment.llm.requests import Reply, Request
 from amendment.constitutions import AppliesWhen, CompareExample, FewShot, load_constitution
 from amendment.errors import ConfigError
 from amendment.fence import read_fenced
-from amendment.simulator import Persona
-from amendment.preference import Compared, Judge, JudgeSettings
+from amendment.llm.requests import Reply, Request
 from amendment.llm.simulated import SimulatedProvider
+from amendment.preference import Compared, Judge, JudgeSettings
 from amendment.records import Candidate, Message, Origin, Prompt, ToolCall, Verdict, user
+from amendment.simulator import Persona
 from tests.preference.scripted_judge import (
     HOUSE,
     Scripted,

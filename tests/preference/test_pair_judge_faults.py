@@ -6,10 +6,10 @@ from collections.abc import Callable
 
 import pytest
 
-from amendment.llm.requests import Reply, Request
 from amendment.constitutions import AppliesWhen
 from amendment.errors import ConfigError, CredentialsError, Rejected, Transient
 from amendment.llm import anthropic, openai
+from amendment.llm.requests import Reply, Request
 from amendment.records import Prompt, Sampling, user
 from tests.preference.scripted_judge import (
     Scripted,
@@ -104,19 +104,12 @@ def test_a_silent_reply_costs_its_own_verdict_and_not_the_comparison(folder: str
     assert (heard.value, made.judgement.n_invalid) == ("B", 1)
 
 
-def test_silence_after_a_rationale_or_a_complaint_is_an_invalid_verdict() -> None:
-    def rationale(request: Request) -> Reply:
-        if request.choices:
-            raise SILENT
-        return written("Both are short.")
-
+def test_silence_after_a_complaint_is_an_invalid_verdict() -> None:
     def complaint(request: Request) -> Reply:
         if len(request.messages) > 1:
             raise SILENT
         return written("Hm.")
 
-    said = f"the model said nothing: {SILENT}"
-    assert [one.invalid for one in compare(judge(Scripted(rationale), "reasoned-tokens")).verdicts] == [said] * 2
     assert [one.invalid for one in compare(judge(Scripted(complaint), "verdict")).verdicts] == ["no verdict line"] * 2
 
 

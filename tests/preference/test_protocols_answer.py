@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from amendment.llm.requests import Reply, Request
 from amendment.constitutions import Score
 from amendment.errors import ConfigError, Rejected
 from amendment.fence import read_fenced
+from amendment.llm.requests import Reply, Request
 from amendment.preference import Criterion, Judge
 from amendment.records import Candidate, Message, Prompt, Verdict, user
 from tests.preference.scripted_judge import HOUSE, Scripted, compare, house, judge, principle, question, written

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from amendment.llm.requests import Reply, Request
 from amendment.constitutions import CompareExample, FewShot
-from amendment.errors import ConfigError, Rejected
+from amendment.errors import Rejected
+from amendment.llm.requests import Reply, Request
 from amendment.preference.parsers import VERDICT_SCHEMA
 from amendment.records import Message, text_of
 from tests.preference.scripted_judge import Scripted, compare, house, judge, labels, principle, shown, written
@@ -35,45 +35,6 @@ def rationale_first(request: Request) -> Reply:
 
 def shown_first(request: Request) -> str:
     return shown(request.model_copy(update={"messages": request.messages[:1]}))[0]
-
-
-def test_label_probabilities_are_read_after_a_rationale_of_another_call() -> None:
-    provider = Scripted(rationale_first)
-    made = compare(judge(provider, "reasoned-tokens"))
-    assert made.p_a == pytest.approx((0.8 + 0.7) / 2)
-    assert len(provider.asked) == 4
-    first, second = provider.asked[:2]
-    assert first.choices is None
-    assert second.choices == ("A", "B")
-    assert second.sampling.max_tokens == 1
-    assert second.messages[:1] == first.messages
-    assert second.messages[1] == Message(role="assistant", content="The first is warmer.\nVerdict: B")
-    for verdict in made.verdicts:  # a verdict that the rationale holds is a part of it
-        assert verdict.reasoning == "The first is warmer.\nVerdict: B"
-        assert verdict.distribution is not None
-
-
-@pytest.mark.parametrize(
-    ("told", "reason"), [(Reply(finish_reason="refusal"), "refused"), (written(" \n"), "no rationale")]
-)
-def test_without_a_rationale_no_second_call_is_paid_for(told: Reply, reason: str) -> None:
-    provider = Scripted(lambda request: told)
-    made = compare(judge(provider, "reasoned-tokens"))
-    assert [verdict.invalid for verdict in made.verdicts] == [reason] * 2
-    assert len(provider.asked) == 2
-
-
-def test_a_rationale_that_is_rejected_is_an_invalid_verdict() -> None:
-    def reject(request: Request) -> Reply:
-        raise Rejected("too long")
-
-    made = compare(judge(Scripted(reject), "reasoned-tokens"))
-    assert [verdict.invalid for verdict in made.verdicts] == ["rejected: too long"] * 2
-
-
-def test_a_rationale_with_probabilities_needs_a_model_that_shows_them() -> None:
-    with pytest.raises(ConfigError, match="judge reasoned-tokens reads token probabilities"):
-        judge(Scripted(rationale_first, shows_choices=False), "reasoned-tokens")
 
 
 def test_a_structured_verdict_is_asked_for_by_a_schema() -> None:
@@ -123,7 +84,7 @@ def test_worked_examples_stand_where_the_folder_wants_them(folder: str, has_shot
     assert {len(request.messages) for request in provider.asked} == {3 if has_shots else 1}
 
 
-@pytest.mark.parametrize("folder", ["verdict", "reasoned", "structured", "label-tokens", "reasoned-tokens"])
+@pytest.mark.parametrize("folder", ["verdict", "reasoned", "structured", "label-tokens"])
 def test_the_task_is_repeated_after_both_answers(folder: str) -> None:
     provider = Scripted(lambda request: rationale_first(request) if request.choices else written("Verdict: A"))
     compare(judge(provider, folder))

@@ -1,4 +1,4 @@
-"""Scores, rubrics and rankings from replies: one reading or a reason, and nothing is ever filled in."""
+"""Scores and rubrics from replies: one reading or a reason, and nothing is ever filled in."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from amendment.llm.requests import Reply
 from amendment.constitutions import Principle, Score
+from amendment.llm.requests import Reply
 from amendment.preference import Criterion
-from amendment.preference.protocols.rankings import read_ranking
-from amendment.preference.protocols.rubrics import criterion_of, read_rubric, rubric_score
-from amendment.preference.protocols.scores import anchors_on_scale, is_split, read_score, score_question
-from amendment.records import FinishReason, Message, Verdict
+from amendment.preference.parsers import is_split, read_score
+from amendment.preference.protocols import anchors_on_scale, score_question
+from amendment.preference.rubrics import criterion_of, read_rubric, rubric_score
+from amendment.records import FinishReason, Message
 
 
 def written(text: str, finish_reason: FinishReason = "stop") -> Reply:
@@ -215,57 +215,6 @@ def test_a_rubric_of_the_heaviest_and_the_lightest_criteria_has_a_score_from_0_t
     assert rubric_score(heavy[2:], ["yes"]) == 1.0
 
 
-@pytest.mark.parametrize(
-    ("text", "value"),
-    [
-        ("Ranking: 3 > 1 > 2", (3, 1, 2)),
-        ("So.\n**Ranking: 2 = 3 > 1**", (2, -3, 1)),
-        ("ranking: 1=2=3", (1, -2, -3)),
-    ],
-)
-def test_a_ranking_names_displayed_positions_best_first(text: str, value: tuple[int, ...]) -> None:
-    assert read_ranking(written(text), 3).value == value
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "Ranking: 1 > 2",
-        "Ranking: 1 > 2 > 2",
-        "Ranking: 1 > 2 > 4",
-        "Ranking: 0 > 1 > 2",
-        "Ranking: 1, 2, 3",
-        "Ranking: 1 > 2 > 3 > 4",
-        "Ranking: 1 > 2 >",
-        "Ranking: 1 < 2 < 3",
-        "1 > 2 > 3",
-        "Ranking: 1 > 2 > 3\nRanking: 3 > 2 > 1",
-        "",
-    ],
-)
-def test_a_ranking_that_does_not_name_each_answer_once_is_none(text: str) -> None:
-    parsed = read_ranking(written(text), 3)
-    assert parsed.value is None
-    assert parsed.invalid
-
-
-@given(st.permutations(range(1, 6)), st.lists(st.booleans(), min_size=4, max_size=4))
-def test_positions_are_never_confused_with_ranks(order: list[int], ties: list[bool]) -> None:
-    text = str(order[0]) + "".join(
-        f" {'=' if tie else '>'} {place}" for tie, place in zip(ties, order[1:], strict=True)
-    )
-    parsed = read_ranking(written(f"Ranking: {text}"), 5)
-    shown = tuple(f"answer-{place}" for place in range(1, 6))
-    verdict = Verdict(scale="ranking", prompt_id="p", shown=shown, value=parsed.value, rater="r")
-    ranks = verdict.ranks()
-    assert ranks is not None
-    rank = 1
-    assert ranks[f"answer-{order[0]}"] == 1
-    for tie, place in zip(ties, order[1:], strict=True):
-        rank += not tie
-        assert ranks[f"answer-{place}"] == rank
-
-
 REPLIES = st.builds(
     Reply,
     messages=st.lists(
@@ -287,7 +236,7 @@ REPLIES = st.builds(
 @given(REPLIES)
 def test_any_reply_gives_a_value_or_a_reason_and_never_both(reply: Reply) -> None:
     score = read_score(reply)
-    for parsed in (score, *read_rubric(reply, [KIND, LIES]), read_ranking(reply, 2)):
+    for parsed in (score, *read_rubric(reply, [KIND, LIES])):
         assert (parsed.value is None) != (parsed.invalid is None)
     if score.value is not None:
         assert isinstance(score.value, float)

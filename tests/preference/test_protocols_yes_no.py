@@ -6,12 +6,12 @@ import asyncio
 
 import pytest
 
-from amendment.llm.requests import Reply, Request
 from amendment.constitutions import Drawn
 from amendment.errors import ConfigError
 from amendment.fence import around_fences, read_fenced
+from amendment.llm.requests import Reply, Request
 from amendment.preference import Judge, load_judge_folder
-from amendment.preference.protocols.yes_no import read_yes_no
+from amendment.preference.parsers import read_yes_no
 from amendment.records import Candidate, Message, Prompt, Verdict, user
 from tests.preference.scripted_judge import Scripted, house, judge, principle, question, written
 

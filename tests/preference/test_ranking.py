@@ -21,7 +21,9 @@ APART = {"far": 9.0, **{f"c{i}": -float(i) for i in range(7)}}
 class Judge:
     """Knows strengths, may be noisy or fail to be read, and remembers what it was asked."""
 
-    def __init__(self, strengths: Mapping[str, float], *, unreadable: float = 0, noise: float = 0, seed: int = 0) -> None:
+    def __init__(
+        self, strengths: Mapping[str, float], *, unreadable: float = 0, noise: float = 0, seed: int = 0
+    ) -> None:
         self.strengths, self.unreadable, self.noise, self.seed = strengths, unreadable, noise, seed
         self.asked: list[tuple[str, str]] = []
 
@@ -114,7 +116,7 @@ def test_what_cannot_be_ranked_is_refused() -> None:
     for ids in ([], ["a", "a"]):
         with pytest.raises(ValueError, match="expected different candidates"):
             asyncio.run(rank_adaptively(ids, sure, calls=3))
-    with pytest.raises(ValueError, match="from 0 to 1, or None, found 1.5"):
+    with pytest.raises(ValueError, match=r"from 0 to 1, or None, found 1\.5"):
         asyncio.run(rank_adaptively(["a", "b"], sure, calls=3))
     with pytest.raises(ValueError, match="expected calls from 1"):
         asyncio.run(rank_adaptively(["a", "b"], sure, calls=0))

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from amendment.llm.requests import Reply, Request
 from amendment.constitutions import Score
 from amendment.errors import BudgetReached, ConfigError, Transient
 from amendment.fence import fence, read_fenced
+from amendment.llm.requests import Reply, Request
 from amendment.preference import Judge, JudgeReward
 from amendment.sync import run_sync
 from tests.preference.scripted_judge import Scripted, house, judge, labels, likes_good, principle, question, written

@@ -7,20 +7,20 @@ from typing import Any
 
 import pytest
 
-from amendment.llm.budget import Budget
-from amendment.llm.client import Calls
-from amendment.llm.model import Model
-from amendment.llm.transport import Online
-from amendment.llm.prices import Price
-from amendment.llm.endpoint import Limits
 from amendment.constitutions import load_constitution
 from amendment.errors import BudgetReached
+from amendment.llm.budget import Budget
+from amendment.llm.client import Calls
+from amendment.llm.endpoint import Limits
 from amendment.llm.ledger import Ledger
 from amendment.llm.ledger_reading import Reader
-from amendment.simulator import sample_prompts
-from amendment.run import Run
+from amendment.llm.model import Model
+from amendment.llm.prices import Price
+from amendment.llm.transport import Online
 from amendment.preference import Judge, JudgeReward
 from amendment.records import Sampling
+from amendment.run import Run
+from amendment.simulator import sample_prompts
 from tests.preference.scripted_judge import HOUSE, Scripted, labels
 
 pytestmark = [

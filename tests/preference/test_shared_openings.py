@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from amendment.llm.client import Calls
-from amendment.llm.provider import Meter, Sent
-from amendment.llm.model import Model
-from amendment.llm.requests import Reply, Request
 from amendment.constitutions import Constitution, Principle
+from amendment.llm.client import Calls
 from amendment.llm.ledger import Ledger
+from amendment.llm.model import Model
+from amendment.llm.provider import Meter, Sent
+from amendment.llm.requests import Reply, Request
 from amendment.preference import Judge, JudgeSettings
 from amendment.records import Message, Sampling, text_of
 

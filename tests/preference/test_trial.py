@@ -8,13 +8,13 @@ from inspect import signature
 from itertools import combinations
 from typing import NamedTuple
 
-from amendment.llm.client import Calls
-from amendment.llm.provider import Meter, Sent
-from amendment.llm.model import Model
-from amendment.llm.requests import Reply, Request
 from amendment.constitutions import load_constitution
 from amendment.errors import Rejected, Transient
+from amendment.llm.client import Calls
 from amendment.llm.ledger import Ledger
+from amendment.llm.model import Model
+from amendment.llm.provider import Meter, Sent
+from amendment.llm.requests import Reply, Request
 from amendment.preference import Judge
 from amendment.records import Candidate, Message, Prompt, Sampling, Verdict, user
 

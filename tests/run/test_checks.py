@@ -177,7 +177,7 @@ def test_a_judge_that_needs_probabilities_is_refused_a_model_that_thinks_first(r
     assert any("which model w does not show while it thinks (effort, thinking_budget); use" in line for line in lines)
 
 
-@pytest.mark.parametrize("protocol", ["label-tokens", "reasoned-tokens", "score"])
+@pytest.mark.parametrize("protocol", ["label-tokens", "score"])
 def test_several_samples_are_refused_where_one_reply_shows_all_probabilities(run_file: Write, protocol: str) -> None:
     text = MINIMAL + "constitution: lilliput\nmodels: {w: {provider: simulated}}\n"
     text += "candidates: [{model: w}]\njudging: {judges: [{model: w, protocol: " + protocol + ", samples: 5}]}\n"

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from amendment.fence import fence
 from amendment.llm._question import Question
 from amendment.llm.requests import Reply
-from amendment.preference._again import asked_again
+from amendment.preference.asking import asked_again
 from amendment.records import Message, user
 
 BODY: dict[str, Any] = {"model": "m", "messages": [{"role": "user", "content": "please add 3 8"}]}

@@ -118,7 +118,7 @@ def test_every_verdict_is_given_by_the_principle_that_was_drawn(folder: str) -> 
             return found
 
     verdicts = asyncio.run(main())
-    roles = {"score": "score", "rubric": "criteria", "listwise": "rank", "violation": "check"}
+    roles = {"score": "score", "rubric": "criteria", "violation": "check"}
     assert set(provider.roles) == {roles.get(folder, "judge")}
     asked = [text_seen(one) for one in provider.asked if read_fenced(text_of(one.messages))]  # first questions
     whole = [one for one in verdicts if one.criterion is None]  # of a rubric the score of all criteria

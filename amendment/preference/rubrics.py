@@ -18,7 +18,7 @@ from amendment.constitutions import Principle
 from amendment.preference.parsers import Parsed, line_of, unreadable
 from amendment.records import text_of
 
-__all__ = ["Criterion", "criteria_of", "criterion_of", "read_rubric", "rubric_form", "rubric_score", "rubric_value"]
+__all__ = ["Criterion", "criteria_of", "criterion_of", "read_rubric", "rubric_form", "rubric_score"]
 
 NO_YES = ("no", "yes")
 _DRESS = " \t\r*_\"')]."
@@ -136,11 +136,6 @@ def _chosen(lines: Sequence[str], criterion: Criterion) -> Parsed:
     if choice is None:
         return Parsed(invalid=f"criterion {criterion.id} has no such choice, expected {', '.join(criterion.choices)}")
     return Parsed(choice)
-
-
-def rubric_value(criterion: Criterion, choice: str) -> str | bool:
-    """A choice as the value of a verdict: yes or no as such, else its label."""
-    return choice == "yes" if criterion.is_binary else choice
 
 
 def rubric_score(criteria: Sequence[Criterion], choices: Sequence[str]) -> float:

@@ -1,0 +1,313 @@
+"""A judge is a folder of text: `judge.yaml` and its templates. It names no model, so one folder serves all, and two
+judges can be diffed. Its protocol says by name what is shown, on which scale its verdicts are, and how they are read.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Iterator, Mapping
+from importlib.resources import files
+from pathlib import Path
+from typing import Annotated, Any, Literal, NamedTuple
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from amendment.errors import ConfigError, Problem
+from amendment.hashing import content_id
+from amendment.preference.rubrics import Criterion
+from amendment.records import Scale
+from amendment.templates import Template
+from amendment.yamlfile import Document, did_you_mean, read_yaml, validate
+
+__all__ = [
+    "PROTOCOLS",
+    "JudgeFolder",
+    "Protocol",
+    "Unit",
+    "diff_judges",
+    "judge_lines",
+    "judge_values",
+    "load_judge_folder",
+    "shipped_judges",
+]
+
+_LIBRARY = Path(str(files("amendment.preference"))) / "judges"
+
+MOST_BYTES = 1_000_000
+"""Of a template, which every question sends along."""
+
+Unit = Literal["pair", "answer"]
+"""pair: two answers beside each other; answer: one by itself."""
+FileName = Annotated[str, Field(pattern=r"^[\w.-]+$")]
+Sees = Literal["answer", "trace"]
+
+
+class Protocol(NamedTuple):
+    """What belongs to a protocol whatever the words of its folder are."""
+
+    unit: Unit
+    scale: Scale
+    parser: str
+    needed: tuple[str, ...]
+    """Holes without which a text would not show what is judged."""
+    templates: tuple[str, ...] = ("ask",)
+    """Names of its texts; where it is one, `template` in judge.yaml names the file."""
+    needs_choices: bool = False
+    """The model must show the probabilities of label tokens."""
+    takes_shots: bool = False
+    """Worked comparisons, which hold a verdict and no reasoning, can stand before the question."""
+
+
+RETIRED = {
+    "structured": "protocol: verdict with structured: true",
+    "reasoned-tokens": "reasoned, or label-tokens",
+    "listwise": "verdict; judging.ranking: adaptive spares comparisons",
+}
+"""What to use in place of protocols and judges that there were."""
+
+_PAIR = ("answer_a", "answer_b")
+
+PROTOCOLS: dict[str, Protocol] = {
+    "verdict": Protocol("pair", "pair", "verdict-line", _PAIR, takes_shots=True),
+    "reasoned": Protocol("pair", "pair", "verdict-line", _PAIR),
+    "label-tokens": Protocol("pair", "pair", "label-tokens", _PAIR, needs_choices=True, takes_shots=True),
+    "score": Protocol("answer", "score", "score", ("candidate",), ("tokens", "written")),
+    "rubric": Protocol("answer", "ordinal", "rubric-lines", ("candidate", "criteria")),
+    "yes-no": Protocol("answer", "binary", "yes-no-line", ("candidate",)),
+}
+
+
+class _JudgeFile(BaseModel):
+    """The content of `judge.yaml`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    id: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$", max_length=64)
+    version: str = Field(pattern=r"^[A-Za-z0-9.+-]+$", max_length=64)
+    protocol: str
+    structured: bool = False
+    scale: Literal["pair", "score", "ordinal", "binary"]
+    parser: Literal["verdict-line", "verdict-json", "label-tokens", "score", "rubric-lines", "yes-no-line"]
+    sees: Sees = "answer"
+    shots: bool | None = None
+    template: FileName | None = None
+    templates: dict[str, FileName] = {}
+    criteria: tuple[Criterion, ...] = ()
+
+    @field_validator("protocol")
+    @classmethod
+    def _is_known(cls, name: str) -> str:
+        if name in RETIRED:
+            raise ValueError(f"there is no protocol {name} any more; use {RETIRED[name]}")
+        if name not in PROTOCOLS:
+            raise ValueError(f"found {name!r}, expected one of {', '.join(PROTOCOLS)}")
+        return name
+
+
+class JudgeFolder(NamedTuple):
+    """A judge's texts, ready to be filled."""
+
+    id: str
+    version: str
+    protocol: str
+    is_structured: bool
+    """The verdict is one JSON object, held to a schema where the provider can do that."""
+    sees: Sees
+    shots: bool
+    """Whether the constitution's worked comparisons stand before the question."""
+    templates: Mapping[str, Template]
+    """By what they are for, in the order of the protocol."""
+    criteria: tuple[Criterion, ...]
+    """Of a rubric that brings its own."""
+    hash: str
+    """Of everything that the folder says; not of comments, nor of where it lies."""
+
+    @property
+    def unit(self) -> Unit:
+        return PROTOCOLS[self.protocol].unit
+
+    @property
+    def scale(self) -> Scale:
+        return PROTOCOLS[self.protocol].scale
+
+    @property
+    def parser(self) -> str:
+        return "verdict-json" if self.is_structured else PROTOCOLS[self.protocol].parser
+
+    @property
+    def needs_choices(self) -> bool:
+        """Whether the model must show the probabilities of label tokens."""
+        return PROTOCOLS[self.protocol].needs_choices
+
+    @property
+    def compares(self) -> bool:
+        """Whether its verdicts say which of two answers is better; a yes or a no about one answer does not."""
+        return self.protocol != "yes-no"
+
+    @property
+    def has_principle(self) -> bool:
+        """Whether its text holds the principle; one without asks the same of every answer."""
+        return "{principle}" in self.template.text
+
+    def reads_choices(self, *, shown: bool) -> bool:
+        """Whether verdicts are read from token probabilities, of a model that shows them or not."""
+        return self.needs_choices or (self.protocol == "score" and shown)
+
+    @property
+    def template(self) -> Template:
+        """The text that shows what is judged."""
+        return next(iter(self.templates.values()))
+
+
+def shipped_judges() -> tuple[str, ...]:
+    """The ids of the judges that come with the package."""
+    return tuple(sorted(folder.name for folder in _LIBRARY.iterdir() if (folder / "judge.yaml").is_file()))
+
+
+def load_judge_folder(name: str | Path, *, base: Path | None = None) -> JudgeFolder:
+    """A shipped judge by its id, or a folder of one's own by its path (relative to `base`).
+
+    Raises ConfigError when there is no such judge or its texts are wrong.
+    """
+    folder = _find(name, base)
+    document = read_yaml(folder / "judge.yaml")
+    spec = validate(document, _JudgeFile)
+    protocol = PROTOCOLS[spec.protocol]
+    problems = [Problem(document.place(loc), message) for loc, message in _misfits(spec, protocol)]
+    if problems:
+        raise ConfigError(problems)
+    templates = _templates(folder, document, spec, protocol)
+    shots = protocol.takes_shots and not spec.structured if spec.shots is None else spec.shots
+    content: dict[str, Any] = {
+        **spec.model_dump(mode="json", exclude={"template", "templates"}, exclude_defaults=True),
+        "shots": shots,
+        "texts": {use: template.text for use, template in templates.items()},
+    }
+    return JudgeFolder(
+        spec.id,
+        spec.version,
+        spec.protocol,
+        spec.structured,
+        spec.sees,
+        shots,
+        templates,
+        spec.criteria,
+        content_id(content),
+    )
+
+
+def _misfits(spec: _JudgeFile, protocol: Protocol) -> Iterator[tuple[tuple[str, ...], str]]:
+    """What does not go together: the place and the reason."""
+    name = spec.protocol
+    parser = "verdict-json" if spec.structured else protocol.parser
+    if spec.structured and name != "verdict":
+        yield ("structured",), f"found true in protocol {name}, expected it in protocol verdict alone"
+    if spec.scale != protocol.scale:
+        yield ("scale",), f"found {spec.scale}, expected {protocol.scale}, the scale of protocol {name}"
+    if spec.parser != parser:
+        switched = " with structured: true" if spec.structured else ""
+        yield ("parser",), f"found {spec.parser}, expected {parser}, which reads protocol {name}{switched}"
+    if spec.shots and (spec.structured or not protocol.takes_shots):
+        reason = "worked comparisons hold a verdict and nothing else, and would teach this judge to say no more"
+        yield ("shots",), f"found true, expected false for protocol {name}: {reason}"
+    if spec.criteria and name != "rubric":
+        yield ("criteria",), f"found criteria in protocol {name}, expected them in protocol rubric alone"
+    if len({one.id for one in spec.criteria}) < len(spec.criteria):
+        yield ("criteria",), "found two criteria of one id, expected different ids"
+    wanted = ", ".join(protocol.templates)
+    if len(protocol.templates) == 1 and spec.templates:
+        yield ("templates",), f"protocol {name} has one text: name its file under template"
+    elif len(protocol.templates) == 1 and spec.template is None:
+        yield (), "found no template, expected the name of a file in this folder"
+    elif len(protocol.templates) > 1 and spec.template is not None:
+        yield ("template",), f"protocol {name} has several texts: name files under templates, for {wanted}"
+    elif len(protocol.templates) > 1 and set(spec.templates) != set(protocol.templates):
+        found = ", ".join(spec.templates) or "none"
+        yield ("templates",) if spec.templates else (), f"found templates {found}, expected {wanted}"
+
+
+def _templates(folder: Path, document: Document, spec: _JudgeFile, protocol: Protocol) -> dict[str, Template]:
+    holes = frozenset({"conversation", "principle", "question", *protocol.needed})
+    templates: dict[str, Template] = {}
+    for use in protocol.templates:
+        loc = ("template",) if spec.template else ("templates", use)
+        name = spec.template or spec.templates[use]
+        try:
+            text = _template_text(folder, name, protocol.needed)
+        except ValueError as fault:
+            raise ConfigError([Problem(document.place(loc), str(fault))]) from fault
+        templates[use] = Template(text, holes=holes, place=str(folder / name))
+    return templates
+
+
+def _template_text(folder: Path, name: str, needed: tuple[str, ...]) -> str:
+    """The template's text. Raises ValueError; the text goes to providers, so a link must not fetch another file."""
+    path = folder / name
+    if not path.is_file():
+        raise ValueError(f"no file {name} in {folder}")
+    if path.resolve().parent != folder.resolve():
+        raise ValueError(f"{name} is a link that leaves {folder}; put a copy of the file there")
+    size = path.stat().st_size
+    if size > MOST_BYTES:
+        raise ValueError(f"{name} has {size:,} bytes, expected {MOST_BYTES:,} at most; every question sends it along")
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as fault:
+        raise ValueError(f"{name} is not UTF-8 text (byte {fault.start}); save the file as UTF-8") from fault
+    absent = [hole for hole in needed if f"{{{hole}}}" not in text]
+    if absent:
+        raise ValueError(f"{name} lacks the hole {{{absent[0]}}}; a judge must see what it judges")
+    return text
+
+
+def _find(name: str | Path, base: Path | None) -> Path:
+    known = shipped_judges()
+    if str(name) in known:
+        return _LIBRARY / str(name)
+    folder = (base or Path()) / name
+    if not (folder / "judge.yaml").is_file():
+        if str(name) in RETIRED:
+            raise ConfigError(f"judge {name} is no longer shipped; use {RETIRED[str(name)]}")
+        hint, listed = did_you_mean(str(name), known), ", ".join(known)
+        raise ConfigError(f"no judge {str(name)!r}{hint}; shipped are {listed}, or name a folder with a judge.yaml")
+    return folder
+
+
+_HEADS = ("id", "version", "protocol", "unit", "scale", "parser", "sees", "shots")
+
+
+def judge_values(folder: JudgeFolder) -> dict[str, Any]:
+    """Everything that a judge says, as JSON values, with its hash."""
+    return {
+        **{name: getattr(folder, name) for name in _HEADS},
+        "criteria": [one.model_dump(mode="json") for one in folder.criteria],
+        "templates": {use: template.text for use, template in folder.templates.items()},
+        "hash": folder.hash,
+    }
+
+
+def judge_lines(folder: JudgeFolder) -> list[str]:
+    """What a judge says, for people: its keys, its hash, its criteria and its texts."""
+    lines = [*_texts(folder)["judge.yaml"], f"hash: {folder.hash}"]
+    for use, template in folder.templates.items():
+        lines += ["", f"--- {use}", *template.text.splitlines()]
+    return lines
+
+
+def diff_judges(before: JudgeFolder, after: JudgeFolder) -> list[str]:
+    """What leads from one judge to another, as the lines of a unified diff; none where they say the same."""
+    old, new = _texts(before), _texts(after)
+    lines: list[str] = []
+    for name in dict.fromkeys((*old, *new)):
+        from_, to = (f"{one.id}@{one.version} {name}" for one in (before, after))
+        lines += difflib.unified_diff(old.get(name, []), new.get(name, []), from_, to, lineterm="", n=1)
+    return lines
+
+
+def _texts(folder: JudgeFolder) -> dict[str, list[str]]:
+    """A judge in parts, each in lines."""
+    heads = [f"{name}: {json.dumps(getattr(folder, name)).strip(chr(34))}" for name in _HEADS]
+    criteria = [f"criterion {one.id}: {one.model_dump(mode='json', exclude={'id'})}" for one in folder.criteria]
+    texts = {use: template.text.splitlines() for use, template in folder.templates.items()}
+    return {"judge.yaml": [*heads, *criteria], **texts}
