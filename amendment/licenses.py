@@ -1,17 +1,19 @@
-"""Which names of licenses are known: SPDX ids and expressions, and the ids that the Hugging Face Hub has besides.
+"""Licenses by their names: which are known (SPDX, and the Hugging Face Hub's own), and which plainly forbid a use.
 
-Covered: spelling; of the Hub's names those known when this was written. Not covered: what a license allows.
+Covered: spelling; of the Hub's names those known when this was written; NonCommercial, NoDerivatives, ShareAlike and
+copyleft. Not covered: what else a license asks for, which only its text says.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 
 from packaging.licenses import InvalidLicenseExpression, canonicalize_license_expression
 
 from amendment.yamlfile import did_you_mean
 
-__all__ = ["hub_problems", "license_problem"]
+__all__ = ["FREE", "hub_problems", "license_conditions", "license_conflict", "license_problem"]
 
 _NAMES = """
 afl-3.0 agpl-3.0 apache-2.0 apple-amlr apple-ascl artistic-2.0 bigcode-openrail-m bigscience-bloom-rail-1.0
@@ -25,6 +27,15 @@ llama3.3 llama4 lppl-1.3c mit mpl-2.0 ms-pl ncsa odbl odc-by ofl-1.1 openmdw-1.0
 other pddl postgresql unknown unlicense wtfpl zlib
 """
 _HUB = frozenset(_NAMES.split())
+FREE = ("cc0-1.0", "pddl", "unlicense", "wtfpl")
+"""Licenses that ask for nothing."""
+_TERMS = {
+    "requires non-commercial use": "nc noncommercial research amlr deepfloyd aladdin",
+    "forbids adapted versions": "nd noderivatives noderivs",
+    "requires the same license": "sa sharealike gpl agpl lgpl odbl gfdl osl sspl eupl sharing",
+}
+"""What a license asks for, by the words in its name that say so."""
+_OWN_CONDITIONS = ("llama", "gemma", "rail", "other")
 
 
 def license_problem(text: str) -> str | None:
@@ -49,3 +60,57 @@ def hub_problems(licenses: Mapping[str, str], license_name: str | None) -> Itera
             )
         elif name == "other" and not license_name:
             yield f"license other of {what}: it says nothing without license_name, and a push is refused; add it"
+
+
+def license_conditions(license: str) -> list[str]:
+    """What is known of what a license asks for, a phrase each."""
+    parts = _parts(license)
+    terms = {term: None for part in parts for term in _terms(part)}
+    has_own = any(name in part for part in parts for name in _OWN_CONDITIONS)
+    return [*terms, *(["has its own conditions"] if has_own else [])]
+
+
+def license_conflict(license: str, dataset: str) -> str | None:
+    """Why data under a license cannot be published under the dataset's; None where nothing is known against it.
+
+    Of licenses joined by OR one is enough, of all others each counts. NonCommercial stays NonCommercial, NoDerivatives
+    allows nothing but itself, and ShareAlike asks for its own family.
+    """
+    parts = _parts(license)
+    broken = [terms for part in parts if (terms := _broken(part, dataset))]
+    is_choice = re.search(r"\bor\b", license, re.IGNORECASE) and not re.search(r"\band\b", license, re.IGNORECASE)
+    if is_choice and len(broken) < len(parts):
+        return None
+    return " and ".join(dict.fromkeys(term for terms in broken for term in terms)) or None
+
+
+def _parts(license: str) -> list[str]:
+    """The licenses that an expression joins, as the Hub would spell them. In a name that somebody made up, NC and ND
+    count wherever they are."""
+    spaced = re.sub(r"(?i:licenseref-)[\w.-]+", lambda name: re.sub("N[CD]", r"-\g<0>-", name[0]), license)
+    joined = re.sub(r"[()]", " ", spaced.lower())
+    parts = (part.strip() for part in re.split(r"\s+(?:and|or|with)\s+|[,;/]", joined))
+    return [re.sub(r"[\s_]+", "-", part) for part in parts if part]
+
+
+def _terms(license: str) -> list[str]:
+    words = {*re.split(r"[-.+]", license), *(["nc"] if "non-commercial" in license else [])}
+    return [term for term, names in _TERMS.items() if words & {*names.split()}]
+
+
+def _broken(license: str, dataset: str) -> list[str]:
+    """The terms of one license that the dataset's does not keep."""
+    own = _terms(dataset)
+    is_only_this_version = license.endswith("-only") and license.removesuffix("-only") != dataset.removesuffix("-only")
+    no_commerce, no_changes, alike = _TERMS
+    is_kept = {
+        no_commerce: no_commerce in own,
+        no_changes: dataset == license,
+        alike: not is_only_this_version and _family(dataset) == _family(license),
+    }
+    return [term for term in _terms(license) if not is_kept[term]]
+
+
+def _family(license: str) -> str:
+    """A license without its version: a later one may take the place of an earlier one, unless it says only."""
+    return re.sub(r"-v?\d[\d.]*(?:\+|-or-later|-only)?$", "", license)

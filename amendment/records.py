@@ -366,8 +366,6 @@ class Preference(Record):
     p_chosen: float = Field(ge=0, le=1)
     p_chosen_raw: float = Field(ge=0, le=1)
     p_chosen_calibrated: float | None = Field(default=None, ge=0, le=1)
-    p_chosen_clamped: float | None = Field(default=None, ge=0, le=1)
-    """Of exports that ask for it alone: `p_chosen` held between two bounds."""
     decided_by: Literal["judge", "verifier", "person", "construction", "unknown"]
     weight: float = Field(default=1.0, ge=0)
     comparison_id: str

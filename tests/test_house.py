@@ -35,10 +35,6 @@ UPWARDS = {
     ("data", "preference"),
     ("data", "calibration"),
     ("data", "audit"),
-    ("publishing", "calibration"),
-    ("publishing", "curation"),
-    ("publishing", "run"),
-    ("publishing", "stages"),
     ("llm", "constitutions"),
 }
 """Imports that still point upwards. The list only shrinks."""

@@ -4,7 +4,7 @@ from amendment.calibration.answering import Answer, Rate, answer_all, answer_her
 from amendment.calibration.beside import agreement_with_people
 from amendment.calibration.calibrating import LabelledItem, calibrate, calibration_refused, labelled_items
 from amendment.calibration.drawing import LEAST_UNIFORM, Sample, SampleSettings, draw_sample
-from amendment.calibration.flips import clamped, expected_flip_rate, flip_rows
+from amendment.calibration.flips import expected_flip_rate, flip_rows
 from amendment.calibration.gate import GateLimits, unreadable_gate, worst
 from amendment.calibration.label_plan import LabelPlan, label_plan
 from amendment.calibration.labels import LABEL_SOURCE, Label, alike_names, is_kept_name, tidy_name, verdict_of
@@ -45,7 +45,6 @@ __all__ = [
     "answer_here",
     "calibrate",
     "calibration_refused",
-    "clamped",
     "draw_sample",
     "expected_flip_rate",
     "flip_rows",

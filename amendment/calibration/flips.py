@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from amendment.statistics.intervals import Floats
 from amendment.statistics.sides import HALF
 
-__all__ = ["FlipRow", "clamped", "expected_flip_rate", "flip_rows", "turned"]
+__all__ = ["FlipRow", "expected_flip_rate", "flip_rows", "turned"]
 
 EDGES = (0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 """Of confidence, for rows of flip rates."""
@@ -59,18 +59,6 @@ def flip_rows(p_raw: ArrayLike, p_calibrated: ArrayLike) -> tuple[FlipRow, ...]:
         for number, (low, high) in enumerate(pairwise(EDGES))
         if (inside := place == number).any()
     )
-
-
-def clamped(p: ArrayLike, low: float = 0.4, high: float = 0.6) -> Floats:
-    """min(max(p, low), high): the targets of Constitutional AI (Bai et al. 2022), as an option of an export alone.
-
-    It forgets which of the confident pairs was surer; calibration is what a spot check offers in its place. Raises
-    ValueError where the bounds do not lie around one half.
-    """
-    if not 0 <= low <= 0.5 <= high <= 1:
-        raise ValueError(f"a clamp's bounds lie around one half, within 0 and 1; found {low} and {high}")
-    found: Floats = np.clip(np.asarray(p, np.float64), low, high)
-    return found
 
 
 def _counts(turns: NDArray[np.bool_], evens: NDArray[np.bool_]) -> tuple[int, int]:

@@ -47,10 +47,9 @@ def publish(
 
     Repository and license come from `publish` in the run file, or from here.
     """
-    from amendment.publishing.preview import plan_json, plan_lines, write_preview
-    from amendment.publishing.publication import prepare
+    from amendment.publishing.publication import plan_json, plan_lines, prepare, write_preview
 
-    ready = prepare(folder, repo=repo, license=license, public=public, models=models)
+    ready = prepare(folder, repo=repo, license=license, public=public, models=models, open_seal=_open_seal)
     written = write_preview(ready)
     if send:
         from amendment.publishing.push import push
@@ -65,11 +64,21 @@ def publish(
                 say=lambda text: typer.echo(text, err=True),
             )
         told = f"published {pushed.repo} at {pushed.commit}" + (f", tag {pushed.tag}" if pushed.tag else "")
-        typer.echo(json.dumps(pushed.to_json(), indent=1) if as_json else told)
+        typer.echo(json.dumps(pushed._asdict(), indent=1) if as_json else told)
         return
     typer.echo(json.dumps(plan_json(ready), indent=1) if as_json else "\n".join(plan_lines(ready)))
     if not as_json:
         typer.echo(f"nothing was sent. The card is in {written / 'README.md'}; send it all with --push.")
+
+
+def _open_seal(folder: Path) -> None:
+    """Count that people's sealed labels leave the run; the same labels count once."""
+    from amendment.calibration.store import Labels
+    from amendment.hashing import content_id
+    from amendment.stages.labelled_samples import SPOT_CHECK
+
+    with Labels(SPOT_CHECK.labels_in(folder), read_only=True) as labels:
+        labels.open_seal(content_id(["publish", labels.state()]))
 
 
 @app.command()
@@ -94,29 +103,13 @@ def export(
     format: Annotated[
         str, typer.Option(metavar="FORMAT", help="trl, kto, openrlhf, nemo, csv, jsonl or judge_sft.")
     ] = "trl",
-    clamp: Annotated[
-        str | None,
-        typer.Option(metavar="LOW,HIGH", help="Add p_chosen_clamped, held between two bounds, such as 0.4,0.6."),
-    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Write a run's dataset in the format of another trainer, or as a table for people.
 
     Says what the format cannot hold. People who rated appear as person-1, person-2 and so on.
     """
-    from amendment.publishing.exporting import export_lines, export_run
+    from amendment.publishing.formats import export_lines, export_run
 
-    result = export_run(folder, format, out, clamp=_bounds(clamp) if clamp else None)
+    result = export_run(folder, format, out)
     typer.echo(json.dumps(result.to_json(), indent=1) if as_json else "\n".join(export_lines(result)))
-
-
-def _bounds(text: str) -> tuple[float, float]:
-    from amendment.errors import ConfigError
-
-    try:
-        low, high = (float(part) for part in text.split(","))
-    except ValueError:
-        raise ConfigError(
-            f"--clamp: expected two numbers with a comma between, such as 0.4,0.6, found {text!r}"
-        ) from None
-    return low, high

@@ -1,49 +1,48 @@
-"""The dataset's card, written from the run: what a reader has to know before building on it.
+"""Cards: what a reader has to know before building on a dataset or a model, written from the run by a template.
 
-What is generated stands between two marks; text around them is the publisher's and survives the next push.
+What is generated is between two marks; text around them is the publisher's and survives the next push, and so does
+metadata that somebody changed on the Hub.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from statistics import fmean
+import unicodedata
+from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import yaml
+
 from amendment.constitutions import Constitution
-from amendment.markdown import table
+from amendment.data.pseudonyms import sources_in
 from amendment.publishing.configs import CONFIGS
-from amendment.publishing.judge_sft import lessons_of
-from amendment.publishing.licenses import source_licenses, things_to_look_at, writers
-from amendment.publishing.tables import Tables
-from amendment.publishing.text import code, fenced, tame
-from amendment.records import Sampling
-from amendment.run.runfile.publish import PublishSettings
-from amendment.run.wording import evaluation_lines, stage_lines
+from amendment.publishing.finished import FinishedRun
+from amendment.publishing.look_at import source_licenses, things_to_look_at, writers
+from amendment.publishing.settings import PublishSettings
+from amendment.terminal import plain
 
 if TYPE_CHECKING:
     from datasets import DatasetDict
 
-__all__ = ["BEGIN", "END", "card_body", "with_body"]
+__all__ = [
+    "BEGIN",
+    "CARD",
+    "END",
+    "card_configs",
+    "card_text",
+    "dataset_body",
+    "dataset_metadata",
+    "folder_of",
+    "license_metadata",
+    "merged_metadata",
+    "render",
+    "with_body",
+]
 
+CARD = "README.md"
 BEGIN = "<!-- amendment: generated from here; text above stays, text in between is written anew with each push -->"
 END = "<!-- amendment: generated up to here; text below stays -->"
-COLUMNS = {
-    "prompt, chosen, rejected": "lists of messages, as TRL's trainers take them",
-    "tools, chat_template_kwargs": "of the prompt, where some prompt has them",
-    "p_chosen": "P(chosen is better) as used in training",
-    "p_chosen_raw": "the judge's own",
-    "p_chosen_calibrated": "after calibration on people; null where there was none",
-    "decided_by": "judge, verifier, person, construction or unknown: who decided which is better",
-    "weight": "training weight",
-    "comparison_id, prompt_id, chosen_id, rejected_id": "hashes of the content; the comparison's does not say who won",
-    "chosen_model, rejected_model": "who wrote the answers, where it is known",
-    "raters": "who judged; people are person-1, person-2 ...",
-    "principle_ids, constitutions": "`constitution/principle`, and `id@version#hash`",
-    "decisive": "the principle that decided; null for ties, and where no principle was asked by",
-    "first": "chosen or rejected: the answer that comes first in the pair's source file, if its order is known",
-    "category, source, license": "of the prompt; those of the answers stand in `candidates`",
-}
 DECIDERS = {
     "judge": "a model judge",
     "person": "people",
@@ -51,232 +50,168 @@ DECIDERS = {
     "construction": "construction",
     "unknown": "raters that are not known to be people or models",
 }
-HELD_OUT = ("reward_model", "dpo")
+SIZES = ((3, "n<1K"), (4, "1K<n<10K"), (5, "10K<n<100K"), (6, "100K<n<1M"), (7, "1M<n<10M"), (8, "10M<n<100M"))
+MEASURED = ("reward_model", "dpo", "evaluate")
+"""Stages with held-out figures."""
+OURS = ("license", "license_name", "license_link", "size_categories", "configs", "dataset_info")
+"""Keys that follow from the run file and the rows alone, whatever the card on the Hub says."""
 
 
-def card_body(
-    tables: Tables,
+def render(template: str, **values: Any) -> str:
+    """A card's body by its template. Foreign words go through the filters `code` and `fenced`, which no text leaves."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    environment = Environment(  # noqa: S701 - Markdown, in which HTML's escapes would be read as they are
+        loader=FileSystemLoader(Path(__file__).with_name("templates")), undefined=StrictUndefined
+    )
+    environment.filters |= {"code": code, "fenced": fenced}
+    return environment.get_template(f"{template}.md.jinja").render(begin=BEGIN, end=END, **values)
+
+
+def fenced(text: str, kind: str = "text") -> str:
+    """A block that shows other people's text as it is; no line of it can close the block."""
+    fence = "`" * max(3, 1 + max(map(len, re.findall(r"`+", text)), default=0))
+    return f"{fence}{kind}\n{_harmless(text)}\n{fence}"
+
+
+def code(text: str, longest: int = 80) -> str:
+    """A short text as code within a line or a table."""
+    shown = plain(text, longest=longest) or " "
+    fence = "`" * (1 + max(map(len, re.findall(r"`+", shown)), default=0))
+    space = " " if shown.startswith("`") or shown.endswith("`") else ""
+    return f"{fence}{space}{shown}{space}{fence}"
+
+
+def tame(markdown: str) -> str:
+    """Markdown of our own making whose tables may hold foreign words: no HTML, no links, no images."""
+
+    def escaped(found: re.Match[str]) -> str:
+        is_escaped = len(found[1]) % 2  # behind an odd number of backslashes
+        return found[0] if is_escaped else f"{found[1]}\\{found[2]}"
+
+    return re.sub(r"(\\*)([<\[])", escaped, _harmless(markdown))
+
+
+def _harmless(text: str) -> str:
+    """The text without characters that steer a terminal or a reader's eye."""
+    steering = ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")
+    return "".join(
+        char
+        if char in "\n\t" or unicodedata.category(char) not in steering
+        else char.encode("unicode_escape").decode("ascii")
+        for char in text
+    )
+
+
+def dataset_body(
+    run: FinishedRun,
     settings: PublishSettings,
     configs: Mapping[str, DatasetDict],
     constitutions: list[Constitution],
     certificate: str | None,
 ) -> str:
-    """The generated part of the card, with its marks. `certificate` is Markdown, without names of people."""
-    parts = [
-        *_opening(tables),
-        *_loading(settings.repo, configs),
-        *_columns(),
-        *_constitutions(constitutions),
-        *_models(tables),
-        *_licenses(tables, settings),
-        *_judging(tables, certificate),
-        *_figures(tables),
-        *_limits(tables),
-        *_making(tables),
-        *_citation(tables, settings),
-    ]
-    return "\n".join([BEGIN, "", *parts, END])
+    """The generated part of the dataset's card, with its marks. `certificate` is Markdown, without names of people."""
+    judged = [row for row in run.every_row if row.decided_by == "judge"]
+    is_raw = run.settings["dataset"].get("probabilities") == "raw"
+    return render(
+        "dataset",
+        run=run,
+        settings=settings,
+        deciders=[DECIDERS[kind] for kind in sorted({row.decided_by for row in run.every_row})],
+        configs=configs,
+        meanings={name: meaning for name, (_, meaning) in CONFIGS.items()},
+        constitutions=constitutions,
+        writers=writers(run),
+        sources=source_licenses(run),
+        look_at=[f"- {note}" for note in things_to_look_at(run, settings.license)],
+        certificate=certificate and re.sub(r"^#", "###", tame(certificate).strip(), flags=re.MULTILINE),
+        figures=[f"{stage}\n\n{text}" for stage, text in run.summaries.items() if stage in MEASURED],
+        judged=judged,
+        uncalibrated=[row for row in judged if is_raw or row.p_chosen_calibrated is None],
+        gate=run.counts.get("audit", {}).get("gate"),
+        left_out=run.counts["dataset"].get("left out"),
+    )
 
 
 def with_body(existing: str, body: str) -> str:
     """A card's text with its generated part put in place of the old one, or below what somebody wrote by hand."""
     start, end = existing.find(BEGIN), existing.rfind(END)
     if start < 0 or end < start:
-        return f"{existing.strip()}\n\n{body}\n" if existing.strip() else f"{body}\n"
+        return f"{existing.strip()}\n\n{body}\n".lstrip("\n")
     return f"{existing[:start]}{body}{existing[end + len(END) :]}".strip("\n") + "\n"
 
 
-def _opening(tables: Tables) -> Iterator[str]:
-    yield f"# {tables.config.name}"
-    yield ""
-    if tables.manifest["simulated"]:
-        yield from (f"> {tables.manifest['simulated']}", "")
-    rows = {split: len(found) for split, found in tables.preferences.items()}
-    deciders = sorted({row.decided_by for found in tables.preferences.values() for row in found})
-    who = " and ".join(DECIDERS[one] for one in deciders)
-    yield (
-        f"Preference pairs: two answers to one prompt and which of them is better, decided by {who}. "
-        f"{rows.get('train', 0)} pairs for training and {rows.get('test', 0)} held out; no prompt stands on both sides."
-    )
-    yield ""
+def dataset_metadata(run: FinishedRun, settings: PublishSettings) -> dict[str, Any]:
+    """What the Hub sorts and filters by; the push adds the configs."""
+    rows = len(run.every_row)
+    raters = {verdict.rater_kind for verdict in (*run.verdicts, *run.sealed)}
+    tags = {
+        "rlaif": "model" in raters,
+        "constitutional-ai": bool(run.manifest["constitutions"]),
+        "synthetic": any(candidate.kind != "imported" for candidate in run.candidates),
+        "human-feedback": "person" in raters,
+        "simulated": bool(run.manifest["simulated"]),
+    }
+    # whether people are experts or a crowd is theirs to say: `other` until the card is edited
+    creators = {
+        "machine-generated": raters & {"model", "verifier"},
+        "other": raters & {"person", "unknown"} or not raters,
+    }
+    named = [str(source["dataset"]) for source in sources_in(run.settings) if source.get("dataset")]
+    public = [name for name in named if not name.startswith((".", "/", "~")) and run.outgoing.file(name) == name]
+    return {
+        "pretty_name": run.manifest["name"],
+        **license_metadata(settings, settings.license),
+        "tags": ["amendment", "preference", "dpo", "rlhf", "trl", *(tag for tag, holds in tags.items() if holds)],
+        "task_categories": ["text-generation"],
+        "size_categories": [next((name for digits, name in SIZES if rows < 10**digits), "100M<n<1B")],
+        "annotations_creators": [name for name, holds in creators.items() if holds],
+        "source_datasets": list(dict.fromkeys(public)) or ["original"],
+    }
 
 
-def _loading(repo: str, configs: Mapping[str, DatasetDict]) -> Iterator[str]:
-    yield from ("## Load it", "", "```python", "from datasets import load_dataset", "")
-    for name in configs:
-        argument = "" if name == "default" else f', "{name}"'
-        yield f'{"pairs" if name == "default" else name} = load_dataset("{repo}"{argument})'
-    yield from ("```", "")
-    sizes = [[str(len(dataset.get(side, ()))) for side in ("train", "test")] for dataset in configs.values()]
-    rows = [[code(name), CONFIGS[name], *size] for name, size in zip(configs, sizes, strict=True)]
-    yield from table([["config", "what it holds", "train", "test"], *rows])
-    yield ""
-    yield "Pairs go into TRL's reward, DPO and KTO trainers as they are, `sft` and `judge_sft` into its SFT trainer."
-    yield ""
+def license_metadata(settings: PublishSettings, license: str) -> dict[str, str]:
+    """The license as the Hub reads it; a name and a link go with `other` alone."""
+    named = {"license_name": settings.license_name, "license_link": settings.license_link} if license == "other" else {}
+    return {"license": license, **{key: value for key, value in named.items() if value}}
 
 
-def _columns() -> Iterator[str]:
-    yield from ("## Columns of the pairs", "")
-    rows = [[", ".join(code(one) for one in names.split(", ")), meaning] for names, meaning in COLUMNS.items()]
-    yield from table([["columns", "meaning"], *rows])
-    yield ""
+def merged_metadata(ours: Mapping[str, Any], theirs: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, Any]:
+    """What the run says, with what people changed or added on the Hub. `before` is what the last push wrote: of that
+    nothing stays that the run does not say now."""
+    edited = {
+        key: value
+        for key, value in theirs.items()
+        if key not in (*OURS, "tags")
+        and value not in (None, [], "")
+        and (value != before[key] if key in before else bool(before) or key not in ours)
+    }
+    added = [tag for tag in _listed(theirs.get("tags")) if tag not in _listed(before.get("tags"))]
+    tags = list(dict.fromkeys([*_listed(ours.get("tags")), *added]))
+    return {**ours, **edited, **({"tags": tags} if tags else {})}
 
 
-def _constitutions(constitutions: list[Constitution]) -> Iterator[str]:
-    if not constitutions:
-        return
-    yield from ("## Constitution", "")
-    yield "Word for word what the models were given; the whole, with questions and examples, is in `constitutions/`."
-    yield ""
-    for one in constitutions:
-        yield from (f"### {code(one.reference, longest=200)}", "")
-        yield from fenced(one.title)
-        yield f"License of these texts: {code(one.license)}."
-        yield ""
-        for principle in one.principles:
-            rationale = [f"Why: {principle.rationale}"] if principle.rationale else []
-            yield from (f"{code(principle.id)}, weight {principle.weight:g}", "")
-            yield from fenced("\n".join([principle.rule, *rationale]))
-            yield ""
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value] if value else []
 
 
-def _models(tables: Tables) -> Iterator[str]:
-    found = writers(tables)
-    if not found:
-        return
-    yield from ("## Models", "")
-    rows = [
-        [code(one.model), code(one.host or one.provider or "imported"), str(one.texts), str(one.judged)]
-        for one in found
+def card_text(metadata: Mapping[str, Any], body: str) -> str:
+    """A whole README: metadata as YAML, then the body."""
+    head = yaml.safe_dump(dict(metadata), sort_keys=False, allow_unicode=True, width=10_000)
+    return f"---\n{head}---\n\n{body}"
+
+
+def folder_of(config: str) -> str:
+    """The folder of a config's files, where the Hub's client puts them too."""
+    return "data" if config == "default" else config
+
+
+def card_configs(configs: Mapping[str, Iterable[str]]) -> list[dict[str, Any]]:
+    """`configs:` for splits by config, by which `load_dataset` finds the files."""
+    return [
+        {
+            "config_name": name,
+            "data_files": [{"split": split, "path": f"{folder_of(name)}/{split}-*"} for split in splits],
+        }
+        for name, splits in configs.items()
     ]
-    yield from table([["model", "host", "texts written", "verdicts"], *rows])
-    yield ""
-    yield "The terms of a host, and the license of a model, may limit what its output may be used for: look at them."
-    yield ""
-    sampling = [f"{name}: {_sampling(spec)}" for name, spec in tables.configuration["models"].items()]
-    if sampling:
-        yield from ("How they were asked to draw, by their names in the run file:", "")
-        yield from fenced("\n".join(sampling))
-        yield ""
-
-
-def _sampling(spec: Mapping[str, Any]) -> str:
-    names = ("provider", "model", *Sampling.model_fields)
-    return ", ".join(f"{name} {spec[name]}" for name in names if name in spec)
-
-
-def _licenses(tables: Tables, settings: PublishSettings) -> Iterator[str]:
-    name = f" ({code(settings.license_name)})" if settings.license == "other" and settings.license_name else ""
-    yield from ("## Licenses", "", f"The dataset: {code(settings.license)}{name}. What it was made from:", "")
-    rows = [
-        [one.what, code(one.source or "not on record"), code(one.license or "not on record"), str(one.number)]
-        for one in source_licenses(tables)
-    ]
-    yield from table([["what", "source", "license", "how many"], *rows])
-    yield ""
-    notes = things_to_look_at(tables, settings.license)
-    if notes:
-        yield from ("To look at:", "")
-        yield from fenced("\n".join(f"- {note}" for note in notes))
-        yield ""
-
-
-def _judging(tables: Tables, certificate: str | None) -> Iterator[str]:
-    yield from ("## The judge", "")
-    yield from _orders(tables)
-    if certificate:
-        yield from (re.sub(r"^#", "###", tame(certificate).strip(), flags=re.MULTILINE), "")
-    else:
-        yield "No certificate comes with this dataset: nobody has measured here how far its judge agrees with people."
-        yield ""
-
-
-def _orders(tables: Tables) -> Iterator[str]:
-    """What the judge's two orders say of it, of the comparisons that were read in both."""
-    if not tables.judgements:
-        return
-    both = [one.consistent for one in tables.judgements if one.consistent is not None]
-    firsts = [p for verdict in tables.judged if (p := verdict.p_first()) is not None]
-    position = (
-        f"the answer shown first got a mean P of {fmean(firsts):.3f} (0.5: position does not count)" if firsts else ""
-    )
-    if both:
-        yield (
-            f"Of {len(tables.judgements)} comparisons {len(both)} were read in both displayed orders, which agree on "
-            f"the winner in {fmean(both):.1%} of them; over all readable verdicts {position}."
-        )
-    elif firsts and tables.config.judging and tables.config.judging.orders == "random":
-        yield (
-            f"Each of {len(tables.judgements)} comparisons was shown in one order, drawn at random: over {len(firsts)} "
-            f"readable verdicts {position}."
-        )
-    else:
-        yield "Comparisons were read in one order, so nothing is known of a preference for the first answer shown."
-    yield ""
-
-
-def _figures(tables: Tables) -> Iterator[str]:
-    stages = tables.shown_stages
-    lines: list[str] = []
-    for name in HELD_OUT:
-        held_out = stages.get(name, {}).get("counts", {}).get("held out")
-        if held_out:
-            lines += [name, *stage_lines({"held out": held_out}), ""]
-    if "evaluate" in stages:
-        by_people = stages.get("evaluate_labels", {}).get("counts")
-        lines += ["evaluate", *evaluation_lines(stages["evaluate"]["counts"], by_people)]
-    if lines:
-        yield from ("## Held-out figures", "", "Models trained on these pairs, on prompts that no training saw:", "")
-        yield from fenced("\n".join(lines).strip())
-        yield ""
-
-
-def _limits(tables: Tables) -> Iterator[str]:
-    yield from ("## Known limits", "")
-    yield "- The better of two answers need not be a good one, and the prompts are no sample of what people ask."
-    rows = [row for found in tables.preferences.values() for row in found]
-    if any(row.decided_by == "judge" for row in rows):
-        yield "- Labels of a model judge carry its preferences, for length and style among them."
-    is_raw = tables.config.dataset.probabilities == "raw"
-    if any(row.decided_by == "judge" and (is_raw or row.p_chosen_calibrated is None) for row in rows):
-        yield "- `p_chosen` is the judge's own probability, not calibrated on people."
-    gate = tables.counts("audit").get("gate")
-    if gate in ("FAIL", "WARN", "not measured"):
-        yield f"- The judge's gate says {gate}: see its certificate above."
-    left_out = tables.counts("dataset").get("left out", {})
-    if left_out:
-        told = ", ".join(f"{code(str(reason))} {count}" for reason, count in left_out.items())
-        yield f"- Comparisons that became no pair: {told}."
-    lessons = lessons_of(tables)
-    if lessons.kept and lessons.left_out:
-        told = ", ".join(f"{code(str(reason))} {count}" for reason, count in lessons.left_out.items())
-        yield f"- Verdicts that are not in `judge_sft`: {told}."
-    if len(tables.people):
-        yield "- Names of raters are replaced; nobody has looked for names inside prompts and answers."
-    yield ""
-
-
-def _making(tables: Tables) -> Iterator[str]:
-    manifest = tables.manifest
-    yield from ("## How it was made", "")
-    yield (
-        f"With amendment {manifest['toolkit']}, seed {manifest['seed']}. `manifest.json` has the resolved settings, "
-        "the versions of libraries, the counts of every stage and the hashes of all files; `amendment verify DIR` "
-        "compares a downloaded copy with it, and every row's ids with its content."
-    )
-    yield ""
-
-
-def _citation(tables: Tables, settings: PublishSettings) -> Iterator[str]:
-    yield from ("## Citation", "")
-    key = settings.repo.replace("/", "-").lower()
-    lines = [
-        f"@misc{{{key},",
-        f"  title = {{{tables.config.name}}},",
-        f"  author = {{{settings.repo.partition('/')[0]}}},",
-        f"  howpublished = {{https://huggingface.co/datasets/{settings.repo}}},",
-        f"  note = {{made with amendment {tables.manifest['toolkit']}}},",
-        "}",
-    ]
-    yield from fenced("\n".join(lines), "bibtex")
-    yield ""

@@ -6,125 +6,112 @@ their own, lists, or JSON text; people appear under pseudonyms.
 
 from __future__ import annotations
 
+import json
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Any
 
+from amendment.data.export import as_dataset, conversation_features, preference_dataset_dict
+from amendment.fence import around_fences, read_fenced
 from amendment.hashing import canonical_json
-from amendment.publishing.dataset_files import as_dataset, conversation_features, preference_dataset_dict
-from amendment.publishing.judge_sft import FLAGS, TEXTS, lessons_of, written_lessons
-from amendment.publishing.tables import Tables
-from amendment.records import Candidate, Comparison, Critique, Origin, Prompt, Verdict
+from amendment.llm.ledger_reading import Reader
+from amendment.preference import majority
+from amendment.publishing.finished import FinishedRun
+from amendment.records import Candidate, Comparison, Message, Messages, Origin, Verdict, text_of
 
 if TYPE_CHECKING:
     from datasets import DatasetDict
 
-__all__ = ["CONFIGS", "build_configs", "judge_sft"]
+__all__ = ["CONFIGS", "build_configs", "judge_lessons", "lessons_dataset"]
 
 Row = dict[str, Any]
-_ORIGIN_TEXTS = ("model", "provider", "host", "template", "request", "constitution", "source", "license", "toolkit")
-_OF_PROMPT = ("prompt_source", "prompt_license")
-"""Beside `source` and `license`, which are those of the answer."""
-_ORIGIN_LISTS = ("principle_ids", "parents")
-_SAMPLING = {
-    "temperature": "float64",
-    "top_p": "float64",
-    "max_tokens": "int64",
-    "seed": "int64",
-    "effort": "string",
-    "thinking_budget": "int64",
-}
 CONFIGS = {
-    "default": "preference pairs, with the columns that TRL's trainers take",
-    "candidates": "every answer that was written, drawn or brought, with its origin",
-    "verdicts": "every answer of every rater, models and people alike, unreadable ones too",
-    "critiques": "what the chain said about answers before it revised them",
-    "sft": "whole conversations for supervised fine-tuning",
-    "judge_sft": "what judges were asked, reasoned and concluded, for training a judge",
+    "default": ("comparison_id", "preference pairs, with the columns that TRL's trainers take"),
+    "candidates": ("candidate_id", "every answer that was written, drawn or brought, with its origin"),
+    "verdicts": ("verdict_id", "every answer of every rater, models and people alike, unreadable ones too"),
+    "critiques": ("critique_id", "what the chain said about answers before it revised them"),
+    "sft": ("candidate_id", "whole conversations for supervised fine-tuning"),
+    "judge_sft": ("verdict_id", "what judges were asked, reasoned and concluded, for training a judge"),
 }
-"""The configs and what they hold."""
+"""The column that names a row of each config, and what it holds."""
+_ANSWER = "candidate_id prompt_id kind finish_reason category prompt_source prompt_license"
+"""Beside `source` and `license`, which are those of the answer."""
+_ORIGIN = (
+    "model provider host template request constitution source license toolkit principle_ids parents stop temperature "
+    "top_p max_tokens seed effort thinking_budget"
+)
+_LISTS = ("principle_ids", "parents", "stop", "shown", "bounded")
+_TYPES = {
+    **dict.fromkeys(("temperature", "top_p", "p_first"), "float64"),
+    **dict.fromkeys(("max_tokens", "seed", "thinking_budget", "sample"), "int64"),
+    **dict.fromkeys(("agrees_with_labels", "consistent"), "bool"),
+}
+"""Of columns that are no text."""
 
 
-def build_configs(tables: Tables) -> dict[str, DatasetDict]:
+def build_configs(run: FinishedRun) -> dict[str, DatasetDict]:
     """Every config that has rows, by name; a split without rows is left out, since `datasets` cannot read one."""
-    found = {"default": preference_dataset_dict(tables.preferences)}
-    for name, build in _BUILDERS.items():
-        dataset = build(tables)
-        if dataset:
-            found[name] = dataset
-    return found
+    builders: dict[str, Callable[[FinishedRun], DatasetDict]] = {
+        "default": lambda run: preference_dataset_dict(run.rows),
+        "candidates": _candidates,
+        "verdicts": _verdicts,
+        "critiques": _critiques,
+        "sft": _sft,
+        "judge_sft": lambda run: lessons_dataset(run, judge_lessons(run)[0]),
+    }
+    return {name: splits for name, build in builders.items() if (splits := build(run))}
 
 
-def _split(tables: Tables, rows: Iterable[Row], features: Mapping[str, Any]) -> DatasetDict:
-    from datasets import DatasetDict, Features
+def _split(run: FinishedRun, rows: Iterable[Row], columns: str, conversations: Mapping[str, Any] = {}) -> DatasetDict:
+    """Rows by side; `columns` are names with spaces between, `conversations` features of columns of messages."""
+    from datasets import DatasetDict, Features, List, Value
 
+    features: dict[str, Any] = dict(conversations)
+    for name in columns.split():
+        features[name] = List(Value("string")) if name in _LISTS else Value(_TYPES.get(name, "string"))
     by_side: dict[str, list[Row]] = {"train": [], "test": []}
     for row in rows:
-        by_side[tables.sides.get(row["prompt_id"], "train")].append(row)
+        by_side[run.sides.get(row["prompt_id"], "train")].append(row)
     return DatasetDict({side: as_dataset(found, Features(features)) for side, found in by_side.items() if found})
-
-
-def _columns(texts: Iterable[str] = (), lists: Iterable[str] = (), **typed: str) -> dict[str, Any]:
-    from datasets import List, Value
-
-    features: dict[str, Any] = {name: Value("string") for name in texts}
-    features |= {name: Value(kind) for name, kind in typed.items()}
-    return features | {name: List(Value("string")) for name in lists}
 
 
 def _origin(origin: Origin) -> Row:
     """Where a text came from, as flat columns."""
     values = origin.to_json()
-    return {**{k: v for k, v in values.items() if k != "sampling"}, **values.get("sampling", {})}
+    sampling = values.pop("sampling", {})
+    return {**values, **sampling}
 
 
-def _origin_columns() -> dict[str, Any]:
-    return {**_columns(_ORIGIN_TEXTS, (*_ORIGIN_LISTS, "stop")), **_columns(**_SAMPLING)}
-
-
-def _candidates(tables: Tables) -> DatasetDict:
-    prompts = tables.prompts
-    asked = [prompts[one.prompt_id] for one in tables.candidates]
-    features = conversation_features(
-        ("prompt", "completion"),
-        [*(prompt.messages for prompt in asked), *(one.messages for one in tables.candidates)],
-        asked,
-    )
-    texts = ("candidate_id", "prompt_id", "kind", "finish_reason", "category", *_OF_PROMPT)
-    rows = (_candidate(one, prompt) for one, prompt in zip(tables.candidates, asked, strict=True))
-    return _split(tables, rows, {**_columns(texts), **features, **_origin_columns()})
-
-
-def _candidate(candidate: Candidate, prompt: Prompt) -> Row:
+def _answer(run: FinishedRun, candidate: Candidate) -> Row:
+    prompt = run.prompts[candidate.prompt_id]
+    asked = prompt.to_json()
     return {
-        **_of_prompt(prompt),
+        "prompt": asked["messages"],
+        **{name: asked.get(name) for name in ("tools", "chat_template_kwargs", "category")},
+        "prompt_source": prompt.source,
+        "prompt_license": prompt.license,
         "candidate_id": candidate.id,
-        "prompt_id": candidate.prompt_id,
-        "kind": candidate.kind,
-        "finish_reason": candidate.finish_reason,
         "completion": [message.to_json() for message in candidate.messages],
+        **{name: getattr(candidate, name) for name in ("prompt_id", "kind", "finish_reason")},
         **_origin(candidate.origin),
     }
 
 
-def _of_prompt(prompt: Prompt) -> Row:
-    """A prompt as a row shows it."""
-    row = prompt.to_json()
-    return {
-        "prompt": row["messages"],
-        **{name: row.get(name) for name in ("tools", "chat_template_kwargs", "category")},
-        "prompt_source": prompt.source,
-        "prompt_license": prompt.license,
-    }
+def _candidates(run: FinishedRun) -> DatasetDict:
+    prompts = [run.prompts[candidate.prompt_id] for candidate in run.candidates]
+    messages = [*(prompt.messages for prompt in prompts), *(candidate.messages for candidate in run.candidates)]
+    conversations = conversation_features(("prompt", "completion"), messages, prompts)
+    rows = (_answer(run, candidate) for candidate in run.candidates)
+    return _split(run, rows, f"{_ANSWER} {_ORIGIN}", conversations)
 
 
-def _verdicts(tables: Tables) -> DatasetDict:
-    names = ("verdict_id", "comparison_id", "prompt_id", "rater", "rater_kind", "scale", "value", "invalid")
-    further = ("distribution", "reasoning", "principle_id", "criterion")
-    features = {
-        **_columns((*names, *further), ("shown", "bounded"), p_first="float64", sample="int64"),
-        **_origin_columns(),
-    }
-    return _split(tables, map(_verdict, tables.verdicts), features)
+def _verdicts(run: FinishedRun) -> DatasetDict:
+    columns = (
+        "verdict_id comparison_id prompt_id rater rater_kind scale value invalid distribution reasoning principle_id "
+        "criterion shown bounded p_first sample"
+    )
+    return _split(run, map(_verdict, (*run.verdicts, *run.sealed)), f"{columns} {_ORIGIN}")
 
 
 def _verdict(verdict: Verdict) -> Row:
@@ -132,84 +119,147 @@ def _verdict(verdict: Verdict) -> Row:
     for name in ("value", "distribution"):
         if name in row and not isinstance(row[name], str):
             row[name] = canonical_json(row[name]).decode("utf-8")
+    comparison = _comparison(verdict)
     return {
         **{name: value for name, value in row.items() if name != "origin"},
         "verdict_id": verdict.id,
-        "comparison_id": _comparison(verdict),
+        "comparison_id": comparison.id if comparison else None,
         "p_first": verdict.p_first(),
         **_origin(verdict.origin),
     }
 
 
-def _comparison(verdict: Verdict) -> str | None:
-    """The comparison that a verdict about two candidates speaks of."""
-    if len(verdict.shown) != 2:
-        return None
-    a, b = sorted(verdict.shown)
-    return Comparison(verdict.prompt_id, a, b).id
+def _comparison(verdict: Verdict) -> Comparison | None:
+    """What a verdict about two candidates speaks of."""
+    return Comparison(verdict.prompt_id, *sorted(verdict.shown)) if len(verdict.shown) == 2 else None
 
 
-def _critiques(tables: Tables) -> DatasetDict:
-    features = {**_columns(("critique_id", "prompt_id", "candidate_id", "revision_id", "text")), **_origin_columns()}
-    revisions = {parent: one.id for one in tables.candidates for parent in one.origin.parents or ()}
-    return _split(tables, (_critique(one, revisions) for one in tables.critiques), features)
-
-
-def _critique(critique: Critique, revisions: Mapping[str, str]) -> Row:
-    return {
-        **_origin(critique.origin),
-        "critique_id": critique.id,
-        "prompt_id": critique.prompt_id,
-        "candidate_id": critique.candidate_id,
-        "revision_id": revisions.get(critique.id),
-        "principle_ids": list(critique.principle_ids),
-        "text": critique.text,
-    }
-
-
-def _sft(tables: Tables) -> DatasetDict:
-    """Revisions that ended by themselves; where no chain was run, the chosen answers. Each answer once."""
-    answers = _answers(tables)
-    asked = [tables.prompts[one.prompt_id] for one in answers]
-    whole = [(*prompt.messages, *one.messages) for one, prompt in zip(answers, asked, strict=True)]
-    features = conversation_features(("messages",), whole, asked)
-    texts = ("candidate_id", "prompt_id", "kind", "model", "category", "source", "license", *_OF_PROMPT)
-    rows = [
-        {**_candidate(one, prompt), "messages": [message.to_json() for message in messages]}
-        for one, prompt, messages in zip(answers, asked, whole, strict=True)
-    ]
-    return _split(tables, rows, {**features, **_columns(texts)})
-
-
-def _answers(tables: Tables) -> list[Candidate]:
-    if tables.critiques or tables.config.critique:
-        found = [one for one in tables.candidates if one.kind == "revision" and not one.is_truncated]
-    else:
-        chosen = {row.chosen_id for rows in tables.preferences.values() for row in rows if row.p_chosen != 0.5}
-        found = [one for one in tables.candidates if one.id in chosen]
-    return list({one.id: one for one in found}.values())
-
-
-def judge_sft(tables: Tables) -> DatasetDict:
-    """Verdicts with their reasoning that nothing speaks against; see `judge_sft`."""
-    found = list(written_lessons(lessons_of(tables).kept, tables.folder))
-    features = conversation_features(("messages",), [messages for _, messages in found], ())
-    of_prompt = ("category", "source", "license")
+def _critiques(run: FinishedRun) -> DatasetDict:
+    revisions = {parent: candidate.id for candidate in run.candidates for parent in candidate.origin.parents or ()}
     rows = (
         {
-            "messages": [message.to_json() for message in messages],
-            **lesson.to_json(),
-            **{name: getattr(tables.prompts[lesson.verdict.prompt_id], name) for name in of_prompt},
+            **_origin(critique.origin),
+            **critique.to_json(),
+            "critique_id": critique.id,
+            "revision_id": revisions.get(critique.id),
         }
-        for lesson, messages in found
+        for critique in run.critiques
     )
-    return _split(tables, rows, {**features, **_columns((*TEXTS, *of_prompt), **dict.fromkeys(FLAGS, "bool"))})
+    return _split(run, rows, f"critique_id prompt_id candidate_id revision_id text {_ORIGIN}")
 
 
-_BUILDERS: dict[str, Callable[[Tables], DatasetDict]] = {
-    "candidates": _candidates,
-    "verdicts": _verdicts,
-    "critiques": _critiques,
-    "sft": _sft,
-    "judge_sft": judge_sft,
-}
+def _sft(run: FinishedRun) -> DatasetDict:
+    """Revisions that ended by themselves; where no chain was run, the chosen answers. Each answer once."""
+    if run.critiques or run.settings.get("critique"):
+        answers = {one.id: one for one in run.candidates if one.kind == "revision" and not one.is_truncated}
+    else:
+        chosen = {row.chosen_id for row in run.every_row if row.p_chosen != 0.5}
+        answers = {one.id: one for one in run.candidates if one.id in chosen}
+    prompts = [run.prompts[answer.prompt_id] for answer in answers.values()]
+    whole = [(*prompt.messages, *one.messages) for prompt, one in zip(prompts, answers.values(), strict=True)]
+    rows = [
+        {**_answer(run, answer), "messages": [message.to_json() for message in messages]}
+        for answer, messages in zip(answers.values(), whole, strict=True)
+    ]
+    columns = "candidate_id prompt_id kind model category source license prompt_source prompt_license"
+    return _split(run, rows, columns, conversation_features(("messages",), whole, prompts))
+
+
+def judge_lessons(run: FinishedRun) -> tuple[list[Row], dict[str, int]]:
+    """The rows of `judge_sft`: what the run's judges were asked, reasoned and concluded about two answers, to train a
+    judge on; and how many verdicts are left out, by reason.
+
+    A verdict is here only where nothing speaks against it: people and verifiers, where they have decided the same
+    comparison, prefer the same answer, and so does the judge in the other order. Raises LedgerError where the ledger is
+    there and damaged.
+    """
+    preferred = _preferred(run.verdicts)
+    groups: dict[Any, list[Verdict]] = defaultdict(list)
+    for verdict in run.judged:
+        is_pair = verdict.rater_kind == "model" and verdict.scale == "pair" and len(verdict.shown) == 2
+        question = (verdict.rater, verdict.principle_id, verdict.sample, _comparison(verdict))
+        groups[question if is_pair else None].append(verdict)
+    left_out = Counter({"not a judge's verdict on two answers": len(groups.pop(None, ()))})
+    rows: list[Row] = []
+    with ExitStack() as stack:
+        path = run.folder / "ledger.sqlite"
+        ledger = stack.enter_context(Reader(path)) if path.is_file() and groups else None
+        for (*_, comparison), orders in groups.items():
+            for verdict in orders:
+                agrees = _side(verdict) == preferred[comparison] if comparison in preferred else None
+                reason = _doubt(verdict, orders, agrees)
+                messages = _lesson(verdict, ledger) if ledger and not reason else None
+                if messages is None:
+                    left_out[reason or "its question is not in the ledger"] += 1
+                    continue
+                prompt = run.prompts[verdict.prompt_id]
+                rows.append(
+                    {
+                        "messages": [message.to_json() for message in messages],
+                        **{name: getattr(verdict, name) for name in ("prompt_id", "rater", "principle_id")},
+                        **{name: getattr(prompt, name) for name in ("category", "source", "license")},
+                        "verdict_id": verdict.id,
+                        "comparison_id": comparison.id,
+                        "verdict": verdict.value,
+                        "judge_hash": verdict.origin.template,
+                        "agrees_with_labels": agrees,
+                        "consistent": True if len(orders) > 1 else None,
+                    }
+                )
+    return rows, {reason: count for reason, count in left_out.items() if count}
+
+
+def lessons_dataset(run: FinishedRun, rows: list[Row]) -> DatasetDict:
+    """Rows of `judge_lessons` by side."""
+    columns = (
+        "verdict_id comparison_id prompt_id rater principle_id verdict judge_hash category source license "
+        "agrees_with_labels consistent"
+    )
+    conversations = [[Message.from_json(turn) for turn in row["messages"]] for row in rows]
+    return _split(run, rows, columns, conversation_features(("messages",), conversations, ()))
+
+
+def _preferred(verdicts: Iterable[Verdict]) -> dict[Comparison, str]:
+    """The candidate that people and verifiers prefer, by comparison; none where they are evenly split."""
+    groups: dict[Comparison, list[Verdict]] = defaultdict(list)
+    for verdict in verdicts:
+        comparison = _comparison(verdict)
+        if verdict.rater_kind in ("person", "verifier") and verdict.scale == "pair" and comparison:
+            groups[comparison].append(verdict)
+    p_a = {comparison: majority(labels).p_a for comparison, labels in groups.items()}
+    return {one: one.a if p > 0.5 else one.b for one, p in p_a.items() if p is not None and p != 0.5}
+
+
+def _side(verdict: Verdict) -> str:
+    """The candidate that a verdict prefers; empty for a tie."""
+    return {"A": verdict.shown[0], "B": verdict.shown[1]}.get(str(verdict.value), "")
+
+
+def _doubt(verdict: Verdict, orders: list[Verdict], agrees: bool | None) -> str | None:
+    """Why nothing is to be learned from a verdict, or the wrong thing: the first that holds."""
+    reasons = {
+        "not readable": verdict.invalid is not None,
+        "read from token probabilities": verdict.distribution is not None,
+        "no reasoning": not verdict.reasoning,
+        "the other order is not readable": any(other.invalid is not None for other in orders),
+        "orders disagree": len({_side(other) for other in orders}) > 1,
+        "contradicts people or a verifier": agrees is False,
+    }
+    return next((reason for reason, holds in reasons.items() if holds), None)
+
+
+def _lesson(verdict: Verdict, ledger: Reader) -> Messages | None:
+    """The question as it was first put, and as the answer the reasoning and the verdict in the form it was asked for;
+    None where the ledger does not have the question."""
+    body = ledger.body(verdict.origin.request) if verdict.origin.request else None
+    with suppress(ValueError, TypeError, KeyError):
+        messages = tuple(Message.from_json(turn) for turn in json.loads(body or "")["messages"])
+        for end in range(len(messages), 0, -1):
+            question, text = messages[:end], text_of(messages[:end])
+            if question[-1].role == "user" and {"answer_a", "answer_b"} <= read_fenced(text).keys():
+                is_json = '"verdict"' in around_fences(text)
+                parts = {"reasoning": verdict.reasoning, "verdict": verdict.value}
+                written = f"{verdict.reasoning}\n\nVerdict: {verdict.value}"
+                said = json.dumps(parts, ensure_ascii=False) if is_json else written
+                return (*question, Message(role="assistant", content=said))
+    return None

@@ -1,4 +1,4 @@
-"""Everything that would leave this machine, put together without a single request.
+"""Everything that would leave this machine, put together without a single request, and shown to people first.
 
 Covered: the dataset's configs, its card, its manifest, constitutions and certificate, the models; keys found in any
 of it; what only the publisher can decide. Not covered: sending it; see `push`.
@@ -6,50 +6,44 @@ of it; what only the publisher can decide. Not covered: sending it; see `push`.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping
+import shutil
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
-from amendment.calibration.store import Labels
 from amendment.constitutions import Constitution
+from amendment.data.secrets import WITH_KEY, Found, Scanner, key_variables, push_scanner
 from amendment.errors import ConfigError, DataError, Problem
-from amendment.hashing import content_id
+from amendment.files import write_text
 from amendment.licenses import hub_problems
-from amendment.publishing.card import card_body
-from amendment.publishing.configs import build_configs
-from amendment.publishing.contents import rows_digest
-from amendment.publishing.licenses import Conflict, license_conflicts, things_to_look_at
+from amendment.publishing.card import CARD, card_text, dataset_body, dataset_metadata, folder_of
+from amendment.publishing.configs import CONFIGS, build_configs
+from amendment.publishing.finished import FinishedRun
+from amendment.publishing.look_at import Conflict, license_conflicts, things_to_look_at
 from amendment.publishing.manifest import MANIFEST, constitution_text
-from amendment.publishing.metadata import card_text, dataset_metadata
-from amendment.publishing.models import ModelPublication, model_publications, wanted_models
-from amendment.publishing.secrets import WITH_KEY, Found, Scanner, scanner_of
-from amendment.publishing.tables import Tables
+from amendment.publishing.models import ModelPublication, model_publications
+from amendment.publishing.settings import PublishSettings
 from amendment.publishing.verify import changed_files, foreign_files
-from amendment.run.runfile.publish import PublishSettings
-from amendment.run.status import read_status
-from amendment.stages.labelled_samples import SPOT_CHECK
+from amendment.terminal import plain
 from amendment.yamlfile import capped
 
 if TYPE_CHECKING:
     from datasets import Dataset, DatasetDict
 
-__all__ = ["CERTIFICATE", "Publication", "prepare"]
+__all__ = ["Publication", "plan_json", "plan_lines", "prepare", "shards", "write_preview"]
 
 CERTIFICATE = ("certificate.json", "certificate.md")
 """Beside the dataset; the stage audit makes them, with pseudonyms, in a folder of its own."""
-ID_COLUMNS = {
-    "default": "comparison_id",
-    "candidates": "candidate_id",
-    "verdicts": "verdict_id",
-    "critiques": "critique_id",
-    "sft": "candidate_id",
-    "judge_sft": "verdict_id",
-}
+SHARD = 500_000_000
+"""Bytes of a split in memory that make one file."""
+SHOWN = 20
+"""Finds that are printed one by one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,11 +53,13 @@ class Publication:
     folder: Path
     settings: PublishSettings
     configs: Mapping[str, DatasetDict]
+    sizes: Mapping[str, int]
+    """Bytes of each file of rows, by its place in the repository."""
     metadata: Mapping[str, Any]
     body: str
     """The generated part of the dataset's card."""
     files: Mapping[str, str]
-    """Further files of the dataset's repository: their paths there, and their texts."""
+    """Further files of the dataset's repository: their places there, and their texts."""
     models: tuple[ModelPublication, ...]
     secrets: tuple[Found, ...]
     conflicts: tuple[Conflict, ...]
@@ -75,13 +71,8 @@ class Publication:
     def license_faults(self) -> tuple[str, ...]:
         """Licenses that the Hub would refuse."""
         licenses = {"the dataset": self.settings.license}
-        licenses |= {f"the model {one.name}": str(one.metadata["license"]) for one in self.models}
+        licenses |= {f"the model {model.name}": model.license for model in self.models}
         return tuple(hub_problems(licenses, self.settings.license_name))
-
-    @property
-    def manifest(self) -> str:
-        """The text of `manifest.json` in the dataset's repository."""
-        return self.files[MANIFEST]
 
 
 def prepare(
@@ -92,189 +83,261 @@ def prepare(
     public: bool = False,
     models: bool = False,
     environ: Mapping[str, str] = os.environ,
+    open_seal: Callable[[Path], object] | None = None,
 ) -> Publication:
     """Put together what a run's folder would publish. Sends nothing.
 
     `repo`, `license` and `public` go before what the run file says under `publish`; `models` takes every model that
-    stands. Raises ConfigError without a repository or license, or when the dataset is missing or out of date, and
-    DataError when files are not as the run left them.
+    stands; `open_seal` counts that people's sealed labels of this folder are looked at. Raises ConfigError without a
+    repository or license, or when the dataset is missing or out of date, and DataError when files are not as the run
+    left them.
     """
-    tables = Tables.of_run(folder)
-    if tables.sealed_count:
-        with Labels(SPOT_CHECK.labels_in(folder), read_only=True) as labels:
-            labels.open_seal(content_id(["publish", labels.state()]))
-    settings = _settings(tables.config.publish, repo, license, public=public)
-    _check_untouched(tables, wanted_models(settings, tables, all_models=models))
-    ready = model_publications(settings, tables, all_models=models)
-    scanner = scanner_of(tables.config, environ)
-    configs, left_out, in_rows = _searched(build_configs(tables), scanner, drop=tables.config.dataset.secrets == "drop")
-    constitutions = _constitutions(tables)
-    certificate = {name: tables.outgoing.text(text) for name, text in _certificate(tables).items()}
-    files = {f"constitutions/{one.id}.json": constitution_text(one) for one in constitutions} | certificate
-    metadata = dataset_metadata(tables, settings)
-    heads = {"dataset": metadata, **{one.name: one.metadata for one in ready}}
-    files[MANIFEST] = tables.outgoing.text(_manifest(tables, settings, configs, files, heads))
-    body = tables.outgoing.text(card_body(tables, settings, configs, constitutions, certificate.get("certificate.md")))
-    texts = {"card": card_text(metadata, body), **files}
+    run = FinishedRun(folder)
+    settings = _settings(run.settings.get("publish"), repo, license, public=public)
+    ready = tuple(model_publications(run, settings, all_models=models))
+    _check_untouched(run, [model.name for model in ready])
+    if run.sealed:
+        if open_seal is None:
+            raise ConfigError(f"{folder}: publish.sealed opens the seal, which only `amendment publish` counts")
+        open_seal(folder)
+    scanner = push_scanner(key_variables(run.settings), environ)
+    configs, left_out, in_rows = _searched(build_configs(run), scanner, run.settings["dataset"]["secrets"] == "drop")
+    constitutions = _constitutions(run)
+    files = {f"constitutions/{one.id}.json": constitution_text(one) for one in constitutions}
+    if "audit" in run.manifest["stages"]:
+        audited = {name: run.folder / "audit" / name for name in CERTIFICATE}
+        files |= {name: run.outgoing.text(path.read_text(encoding="utf-8")) for name, path in audited.items()}
+    metadata = dataset_metadata(run, settings)
+    rows = {name: _entry(content) for name, content in shards(configs)}
+    published = {
+        "repo": settings.repo,
+        "license": settings.license,
+        "configs": {name: list(splits) for name, splits in configs.items()},
+        "metadata": {"dataset": metadata, **{model.name: model.metadata for model in ready}},
+        "files": rows | {name: _entry(text.encode("utf-8")) for name, text in files.items()},
+    }
+    stages = run.outgoing.counts(run.manifest["stages"])
+    shown = {"configuration": run.outgoing.configuration(), "stages": stages, "published": published}
+    manifest = json.dumps({**run.manifest, **shown}, indent=1, allow_nan=False, ensure_ascii=False) + "\n"
+    files[MANIFEST] = run.outgoing.text(manifest)
+    body = run.outgoing.text(dataset_body(run, settings, configs, constitutions, files.get("certificate.md")))
+    in_texts = _in_texts(scanner, {"card": card_text(metadata, body), **files}, ready)
+    bases = {
+        model.base: [one.name for one in ready if one.base == model.base] for model in ready if model.base != "base"
+    }
     return Publication(
         folder=folder,
         settings=settings,
         configs=configs,
+        sizes={name: entry["bytes"] for name, entry in rows.items()},
         metadata=metadata,
         body=body,
         files=files,
-        models=tuple(ready),
-        secrets=tuple(dict.fromkeys([*in_rows, *_in_texts(scanner, texts, ready)])),
-        conflicts=tuple(license_conflicts(tables, settings.license)),
-        look_at=(*left_out, *things_to_look_at(tables, settings.license), *_bases(ready)),
+        models=ready,
+        secrets=tuple(dict.fromkeys([*in_rows, *in_texts])),
+        conflicts=tuple(license_conflicts(run, settings.license)),
+        look_at=(
+            *left_out,
+            *things_to_look_at(run, settings.license),
+            *(
+                f"license of the base {base} ({', '.join(names)}): it holds for what was trained from it"
+                for base, names in bases.items()
+            ),
+        ),
     )
 
 
-def _settings(given: PublishSettings | None, repo: str | None, license: str | None, *, public: bool) -> PublishSettings:
-    values = given.model_dump(exclude_none=True) if given else {}
-    values |= {name: value for name, value in {"repo": repo, "license": license}.items() if value}
+def _settings(
+    given: Mapping[str, Any] | None, repo: str | None, license: str | None, *, public: bool
+) -> PublishSettings:
+    values = {**(given or {}), **{name: value for name, value in {"repo": repo, "license": license}.items() if value}}
     if public:
         values["private"] = False
-    lacking = [name for name in ("repo", "license") if name not in values]
-    if lacking:
+    if lacking := [name for name in ("repo", "license") if name not in values]:
         example = {"repo": "--repo org/name", "license": "--license apache-2.0"}
         raise ConfigError(
             f"no {' and no '.join(lacking)} to publish under; a license is never guessed. Add to the run file, and run "
-            f"it again: publish: {{repo: org/name, license: ...}}; or add {' '.join(example[one] for one in lacking)}"
+            f"it again: publish: {{repo: org/name, license: ...}}; or add {' '.join(example[name] for name in lacking)}"
         )
     try:
         return PublishSettings.model_validate(values)
     except ValidationError as fault:
         problems = [
-            Problem(".".join(map(str, ("publish", *one["loc"]))), one["msg"].removeprefix("Value error, "))
-            for one in fault.errors()
+            Problem(".".join(map(str, ("publish", *error["loc"]))), error["msg"].removeprefix("Value error, "))
+            for error in fault.errors()
         ]
         raise ConfigError(problems) from None
 
 
-def _check_untouched(tables: Tables, models: Iterable[str]) -> None:
+def _check_untouched(run: FinishedRun, models: list[str]) -> None:
     """What is published is what the run made: not what somebody put there, nor what a killed run left."""
-    status = read_status(tables.folder)
-    if status["running"]:
-        raise ConfigError(f"{tables.folder}: a run is at work here ({status['running']}); publish when it has ended")
-    stale = [name for name in ("dataset", "audit") if name in tables.manifest["stages"] and name not in status["done"]]
-    if stale:
-        raise ConfigError(f"{tables.folder}: its {stale[0]} is out of date; run it again: amendment run FILE")
-    under = [*CERTIFICATE, "audit/", *(f"{name}/" for name in (*tables.stages, "dataset", "constitutions"))]
-    under += [f"models/{one}/" for one in models]
-    unread = () if "audit" in tables.manifest["stages"] else (*CERTIFICATE, "audit/")
-    read = [one for one in under if one not in unread]
-    foreign = foreign_files(tables.folder, tables.manifest, under=read)
-    changed = changed_files(tables.folder, tables.manifest, under=under)
-    told = [Problem(f"{tables.folder}/{one.place}", f"not written by the run ({one.message})") for one in foreign]
-    told += [Problem(f"{tables.folder}/{one.place}", f"{one.kind} since the run made it") for one in changed]
+    again = "run it again: amendment run FILE"
+    try:
+        status = json.loads((run.folder / "status.json").read_text(encoding="utf-8"))
+        running, done = status["running"], status["done"]
+    except (OSError, ValueError, KeyError, TypeError):
+        raise ConfigError(f"{run.folder}/status.json: not as a run leaves it; {again}") from None
+    if running:
+        raise ConfigError(f"{run.folder}: a run is at work here, or was cut off ({running}); let it end, or {again}")
+    if stale := [name for name in ("dataset", "audit") if name in run.manifest["stages"] and name not in done]:
+        raise ConfigError(f"{run.folder}: its {stale[0]} is out of date; {again}")
+    under = [f"{name}/" for name in (*run.stages, "dataset", "constitutions")]
+    under += [f"models/{name}/" for name in models]
+    under += [*CERTIFICATE, "audit/"] if "audit" in run.manifest["stages"] else []
+    foreign = foreign_files(run.folder, run.manifest, under=under)
+    changed = changed_files(run.folder, run.manifest, under=under)
+    problems = [Problem(f"{run.folder}/{one.place}", f"not written by the run ({one.message})") for one in foreign]
+    problems += [Problem(f"{run.folder}/{one.place}", f"{one.kind} since the run made it") for one in changed]
     ways = ["take out what the run has not written"] if foreign else []
     ways += ["run it again, which makes anew what was touched: amendment run FILE"] if changed else []
-    if told:
-        raise DataError([*capped(told), Problem("", "; ".join(ways))])
+    if problems:
+        raise DataError([*capped(problems), Problem("", "; ".join(ways))])
 
 
-def _constitutions(tables: Tables) -> list[Constitution]:
-    texts = _texts(
-        tables.folder / "constitutions", [f"{one.partition('@')[0]}.json" for one in tables.manifest["constitutions"]]
-    )
-    found = [Constitution.model_validate_json(text) for text in texts.values()]
-    if [one.reference for one in found] != tables.manifest["constitutions"]:
-        raise ConfigError(f"{tables.folder}/constitutions: not those of the manifest; run it again to write them anew")
+def _constitutions(run: FinishedRun) -> list[Constitution]:
+    references = run.manifest["constitutions"]
+    paths = [run.folder / "constitutions" / f"{reference.partition('@')[0]}.json" for reference in references]
+    found = [Constitution.model_validate_json(path.read_bytes()) for path in paths if path.is_file()]
+    if [one.reference for one in found] != references:
+        raise ConfigError(f"{run.folder}/constitutions: not those of the manifest; run it again to write them anew")
     return found
 
 
-def _certificate(tables: Tables) -> dict[str, str]:
-    """The certificate that the stage audit made for others; none where the run has no such stage, or left it behind."""
-    if "audit" not in tables.manifest["stages"]:
-        return {}
-    return _texts(tables.folder / "audit", CERTIFICATE)
+def shards(configs: Mapping[str, DatasetDict]) -> Iterator[tuple[str, bytes]]:
+    """The rows as Parquet files, by their places in the repository, where the Hub's client puts them too."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    for config, splits in configs.items():
+        for split, rows in splits.items():
+            count = 1 + int(rows.data.nbytes) // SHARD
+            for number in range(count):
+                sink = pa.BufferOutputStream()
+                pq.write_table(rows.shard(count, number, contiguous=True).with_format("arrow")[:], sink)
+                yield f"{folder_of(config)}/{split}-{number:05}-of-{count:05}.parquet", sink.getvalue().to_pybytes()
 
 
-def _texts(folder: Path, names: Any) -> dict[str, str]:
-    return {name: (folder / name).read_text(encoding="utf-8") for name in names if (folder / name).is_file()}
+def _entry(content: bytes) -> dict[str, Any]:
+    return {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
 
 
-def _manifest(
-    tables: Tables,
-    settings: PublishSettings,
-    configs: Mapping[str, DatasetDict],
-    files: Mapping[str, str],
-    heads: Mapping[str, Mapping[str, Any]],
-) -> str:
-    """The run's manifest without names of people and paths of this machine, and what is published by its content. The
-    heads of the cards are in it, so that the next push knows what of them people have written."""
-    import hashlib
+def _searched(
+    configs: Mapping[str, DatasetDict], scanner: Scanner, drop: bool
+) -> tuple[dict[str, DatasetDict], list[str], list[Found]]:
+    """The configs, without the rows that hold a key where these are dropped; how many were; the keys in all others."""
+    from datasets import DatasetDict
 
-    texts = {name: text.encode("utf-8") for name, text in files.items()}
-    published = {
-        "repo": settings.repo,
-        "license": settings.license,
-        "configs": {name: {split: _digest(rows) for split, rows in one.items()} for name, one in configs.items()},
-        "metadata": heads,
-        "files": {name: {"sha256": hashlib.sha256(raw).hexdigest(), "bytes": len(raw)} for name, raw in texts.items()},
-    }
-    shown = {"configuration": tables.configuration, "stages": tables.shown_stages, "published": published}
-    return json.dumps({**tables.manifest, **shown}, indent=1, allow_nan=False, ensure_ascii=False) + "\n"
-
-
-def _digest(rows: Dataset) -> dict[str, Any]:
-    count, sha256 = rows_digest(stored_rows(rows))
-    return {"rows": count, "sha256": sha256}
+    kept, left_out, found = {}, [], []
+    for config, splits in configs.items():
+        searched: dict[str, Dataset] = {}
+        for split, rows in splits.items():
+            clean = []
+            for number, row in enumerate(_stored(rows)):
+                keys = scanner.scan_row(f"{config}/{split}: row {row.get(CONFIGS[config][0]) or number + 1}", row)
+                if not (keys and drop):
+                    clean.append(number)
+                    found.extend(keys)
+            searched[split] = rows if len(clean) == len(rows) else rows.select(clean)
+        if dropped := sum(map(len, splits.values())) - sum(map(len, searched.values())):
+            left_out.append(f"{dropped} rows of {config} are left out: each {WITH_KEY} (dataset.secrets: drop)")
+        if any(map(len, searched.values())):
+            kept[config] = DatasetDict({split: rows for split, rows in searched.items() if len(rows)})
+    return kept, left_out, found
 
 
-def stored_rows(rows: Dataset) -> Iterator[dict[str, Any]]:
-    """The rows of a dataset as they lie in a file, JSON as text."""
+def _stored(rows: Dataset) -> Iterator[dict[str, Any]]:
+    """The rows as they lie in a file, JSON as text."""
     for batch in rows.with_format("arrow").iter(batch_size=2000):
         yield from batch.to_pylist()
 
 
-class _Searched(NamedTuple):
-    """Configs whose rows were searched for keys."""
-
-    configs: dict[str, DatasetDict]
-    left_out: list[str]
-    found: list[Found]
-
-
-def _searched(configs: Mapping[str, DatasetDict], scanner: Scanner, *, drop: bool) -> _Searched:
-    """The keys in all rows; with `drop` none, and the configs without the rows that hold one."""
-    from datasets import DatasetDict
-
-    result = _Searched({}, [], [])
-    for config, splits in configs.items():
-        searched, left_out = {}, 0
-        for split, rows in splits.items():
-            kept = []
-            for number, row in enumerate(stored_rows(rows)):
-                keys = scanner.scan_row(f"{config}/{split}: row {row.get(ID_COLUMNS[config]) or number + 1}", row)
-                if not (keys and drop):
-                    kept.append(number)
-                    result.found.extend(keys)
-            searched[split] = rows if len(kept) == len(rows) else rows.select(kept)
-            left_out += len(rows) - len(kept)
-        if any(map(len, searched.values())):
-            result.configs[config] = DatasetDict({split: rows for split, rows in searched.items() if len(rows)})
-        if left_out:
-            result.left_out.append(f"{left_out} rows of {config} are left out: each {WITH_KEY} (dataset.secrets: drop)")
-    return result
-
-
-def _in_texts(scanner: Scanner, files: Mapping[str, str], models: list[ModelPublication]) -> Iterator[Found]:
-    for name, text in files.items():
+def _in_texts(scanner: Scanner, texts: Mapping[str, str], models: tuple[ModelPublication, ...]) -> Iterator[Found]:
+    for name, text in texts.items():
         yield from scanner.scan(name, text)
     for model in models:
         yield from scanner.scan(f"{model.name}: card", card_text(model.metadata, model.body))
-        for name in model.files:
+        for name, content in model.files.items():
             if not name.endswith(".safetensors"):
-                text = (model.folder / name).read_text(encoding="utf-8", errors="replace")
+                text = content if isinstance(content, str) else content.read_text(encoding="utf-8", errors="replace")
                 yield from scanner.scan(f"{model.name}: {name}", text)
 
 
-def _bases(models: list[ModelPublication]) -> list[str]:
-    bases = {model.base: [one.name for one in models if one.base == model.base] for model in models}
-    return [
-        f"license of the base {base} ({', '.join(names)}): it holds for what was trained from it"
-        for base, names in bases.items()
-        if base != "base"
-    ]
+def write_preview(publication: Publication) -> Path:
+    """Write cards and manifest as they would be published, for looking at; returns their folder."""
+    folder = publication.folder / "publish"
+    for part in ("models", "constitutions"):
+        shutil.rmtree(folder / part, ignore_errors=True)
+    for name in CERTIFICATE:
+        (folder / name).unlink(missing_ok=True)
+    write_text(folder / CARD, card_text(publication.metadata, f"{publication.body}\n"))
+    for name, text in publication.files.items():
+        write_text(folder / name, text)
+    for model in publication.models:
+        write_text(folder / "models" / model.name / CARD, card_text(model.metadata, f"{model.body}\n"))
+    return folder
+
+
+def plan_json(publication: Publication) -> dict[str, Any]:
+    """What a push would do, as JSON values; sizes are in bytes."""
+    settings, sizes = publication.settings, publication.sizes
+    return {
+        "repo": settings.repo,
+        "private": settings.private,
+        "license": settings.license,
+        "configs": {
+            name: {
+                split: {
+                    "rows": len(rows),
+                    "bytes": sum(sizes[file] for file in sizes if file.startswith(f"{folder_of(name)}/{split}-")),
+                }
+                for split, rows in splits.items()
+            }
+            for name, splits in publication.configs.items()
+        },
+        "files": {name: len(text.encode("utf-8")) for name, text in publication.files.items()},
+        "models": [
+            {
+                "name": model.name,
+                "repo": model.repo,
+                "license": model.license,
+                "base": model.base,
+                "files": {
+                    name: len(content.encode("utf-8")) if isinstance(content, str) else content.stat().st_size
+                    for name, content in model.files.items()
+                },
+            }
+            for model in publication.models
+        ],
+        "look at": [*publication.license_faults, *publication.look_at],
+        "conflicts": [conflict._asdict() for conflict in publication.conflicts],
+        "secrets": [{"place": one.place, "kind": one.kind, "value": one.is_value} for one in publication.secrets],
+    }
+
+
+def plan_lines(publication: Publication) -> list[str]:
+    """The plan for people."""
+    plan = plan_json(publication)
+    seen = "private" if plan["private"] else "PUBLIC"
+    lines = [f"dataset {plan['repo']}, {seen}, license {plan['license']}"]
+    for name, splits in plan["configs"].items():
+        for split, size in splits.items():
+            lines.append(f"  {name + '/' + split:20} {size['rows']:>8} rows  {_bytes(size['bytes']):>9}")
+    texts = {**plan["files"], CARD: len(publication.body.encode("utf-8"))}
+    lines += [f"  {name:34} {_bytes(size):>12}" for name, size in texts.items()]
+    for model in plan["models"]:
+        lines += ["", f"model {model['repo']}, {seen}, license {model['license']}, from {plain(model['base'])}"]
+        lines += [f"  {name:34} {_bytes(size):>12}" for name, size in model["files"].items()]
+    if notes := plan["look at"]:
+        lines += ["", "look at these before anybody else does:", *(f"  - {plain(note, longest=400)}" for note in notes)]
+    found = publication.secrets
+    told = f"{len(found)} found, which stops a push" if found else "none found in what would be sent"
+    lines += ["", f"keys and tokens: {told}", *(f"  {plain(str(one), longest=400)}" for one in found[:SHOWN])]
+    return [*lines, *([f"  and {len(found) - SHOWN} more; --json has all"] if len(found) > SHOWN else [])]
+
+
+def _bytes(count: float) -> str:
+    for unit in ("B", "kB", "MB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.1f} GB"

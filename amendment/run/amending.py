@@ -29,6 +29,7 @@ from amendment.calibration.amending import (
 from amendment.calibration.samples import SampledItem
 from amendment.calibration.store import Labels
 from amendment.constitutions import Constitution, Principle, load_constitution, write_constitution
+from amendment.data.pseudonyms import Pseudonyms
 from amendment.errors import ConfigError, DataError, Paused, Transient
 from amendment.files import write_text
 from amendment.hashing import HASH_PREFIX, content_id
@@ -44,7 +45,6 @@ from amendment.preference import (
     standings_of,
 )
 from amendment.publishing.manifest import read_manifest
-from amendment.publishing.people import People
 from amendment.records import Candidate, Comparison, Prompt, Verdict, text_of
 from amendment.redaction import redact_logs
 from amendment.run.context import Context
@@ -263,7 +263,7 @@ class _Amending:
         comments: dict[str, list[str]] = defaultdict(list)
         if SPOT_CHECK.labels_in(self.folder).is_file():
             with Labels(SPOT_CHECK.labels_in(self.folder), read_only=True) as store:
-                hidden = People((), {label.annotator for label in store.history()}).hiding()
+                hidden = Pseudonyms((), {label.annotator for label in store.history()}).hiding()
                 for label in store.current():
                     if label.comment and label.comparison_id in opened:
                         comments[label.comparison_id].append(hidden(label.comment))

@@ -20,14 +20,13 @@ from amendment.audit.text import certificate_lines
 from amendment.calibration.spot_check import SpotCheck
 from amendment.calibration.spot_check_lines import gate_lines, spot_check_json, spot_check_lines
 from amendment.data.audit_inputs import AuditInputs, read_votes, source_of, votes_of_run
+from amendment.data.pseudonyms import Outgoing, Pseudonyms
 from amendment.data.source_rows import FileFacts, fact_name
 from amendment.data.sources import Source
 from amendment.data.workspace import Workspace
 from amendment.errors import ConfigError
 from amendment.files import write_text
 from amendment.markdown import table
-from amendment.publishing.outgoing import Outgoing
-from amendment.publishing.people import People
 from amendment.records import Candidate, Prompt, Verdict
 from amendment.run.checks import load_run_file
 from amendment.run.context import Context
@@ -132,13 +131,14 @@ def make_certificate(context: Context) -> Made:
     inputs = _of_folder(folder, config) if is_judged else _of_files(_pinned(config, folder), context.base)
     people = _certified(context.workspace, config)
     certificate = _written(inputs, folder, config, people=people).certificate
-    outgoing = Outgoing(config, People(certificate.persons))
-    shown = certificate.renamed(outgoing.people.pseudonyms)
+    configuration = config.model_dump(mode="json", by_alias=True, exclude_none=True)
+    outgoing = Outgoing(configuration, Pseudonyms(certificate.persons))
+    shown = certificate.renamed(outgoing.people.by_name)
     files = [facts._replace(name=outgoing.file(facts.name)) for facts in inputs.files]
     cost = [outgoing.cost(row) for row in inputs.cost]
     _written(replace(inputs, files=files, cost=cost), folder / "audit", config, shown, people=people)
     counts = {**certificate.headline(), "verdicts": len(inputs.votes)}
-    write_text(context.workspace.path(PEOPLE), json.dumps(sorted(outgoing.people.pseudonyms), indent=1) + "\n")
+    write_text(context.workspace.path(PEOPLE), json.dumps(sorted(outgoing.people.by_name), indent=1) + "\n")
     gates = gates_of(people, certificate, config) if people else ()
     if failed := failed_gates((*gates, *certificate.gates)):
         counts["failed gates"] = ", ".join(failed)

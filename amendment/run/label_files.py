@@ -24,10 +24,10 @@ from amendment.calibration.labels import Label, alike_names, is_kept_name, tidy_
 from amendment.calibration.queue import labels_missing
 from amendment.calibration.samples import SampledItem
 from amendment.calibration.store import Labels
+from amendment.data.pseudonyms import Pseudonyms, people_of_certificate
 from amendment.errors import ConfigError, DataError, Problem
 from amendment.files import write_text
 from amendment.hashing import content_id
-from amendment.publishing.people import People, people_of_certificate
 from amendment.run.engine import RunFolder
 from amendment.run.labelling import ToLabel, open_sample
 from amendment.stages.labelled_samples import SAMPLES, SPOT_CHECK, LabelledSample
@@ -102,18 +102,18 @@ def export_labels(
             store.open_seal(content_id(["export", store.state()]))
     people = _people(folder)
     hide = people.hiding() if comments else None
-    lines = label_lines(asked.questions, labels, name_of=people.pseudonyms.__getitem__, comments=hide)
+    lines = label_lines(asked.questions, labels, name_of=people.by_name.__getitem__, comments=hide)
     _write(path, None, lines)
     annotators = {label.annotator for label in labels}
     return Sent(0, len(labels), len(annotators), len(current) - len(labels), with_sealed, None)
 
 
-def _people(folder: Path) -> People:
+def _people(folder: Path) -> Pseudonyms:
     """Numbered as in the run's certificate, where it has one that names them; over all samples, so that nobody has two
     numbers."""
     certificate = folder / CERTIFICATE
     audited = people_of_certificate(certificate) if certificate.is_file() else []
-    return People(audited, (name for sample in SAMPLES.values() for name in _annotators(sample.labels_in(folder))))
+    return Pseudonyms(audited, (name for sample in SAMPLES.values() for name in _annotators(sample.labels_in(folder))))
 
 
 def _annotators(path: Path) -> set[str]:

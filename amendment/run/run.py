@@ -68,10 +68,10 @@ class Result:
         """
         if "dataset" not in self.summary["stages"]:
             raise ConfigError(f"{self.folder}: no dataset of this run file here; run it until the stage dataset")
-        from amendment.publishing.dataset_files import preference_dataset_dict
-        from amendment.publishing.tables import Tables
+        from amendment.data.export import preference_dataset_dict
+        from amendment.publishing.finished import FinishedRun
 
-        return preference_dataset_dict({"train": [], "test": [], **Tables.of_run(self.folder).preferences})
+        return preference_dataset_dict({"train": [], "test": [], **FinishedRun(self.folder).rows})
 
 
 class _Reported(NamedTuple):
@@ -289,7 +289,8 @@ class Run:
         spending = write_spending(self.folder, self._context.calls, pairs=pairs, possibly_paid=lost)
         summary = write_summary(self.config, workspace, stages, spending)
         if running is None:
-            write_manifest(self.config, workspace, stages, summary, self._context.constitutions)
+            configuration = self.config.model_dump(mode="json", by_alias=True, exclude_none=True)
+            write_manifest(self.folder, configuration, summary, self._context.constitutions)
         return _Reported(summary, spending)
 
     def _write_config(self) -> None:

@@ -9,6 +9,9 @@ from typing import Any, Literal, NamedTuple
 
 from pydantic import Field
 
+from amendment.data.export import write_exports
+from amendment.data.pseudonyms import Outgoing, run_pseudonyms
+from amendment.data.secrets import key_variables, run_scanner, sift
 from amendment.errors import AmendmentError
 from amendment.preference import TIED_POOL, Vote, majority_of, person_votes, preference_row
 from amendment.records import Pair, Preference, Verdict
@@ -84,11 +87,6 @@ class MakingDataset(Stage):
 
     def make(self, context: Context) -> Made:
         """Pairs of all judgements, with their texts, mixed where asked; train and test share no prompt."""
-        # publishing still imports run, and so this file
-        from amendment.publishing.dataset_files import write_exports
-        from amendment.publishing.secrets import run_scanner, sift
-        from amendment.publishing.tables import shown_preferences
-
         texts, test = texts_of(context), context.held_out()
         rows: dict[str, list[Preference]] = {"train": [], "test": []}
         left_out: Counter[str] = Counter()
@@ -114,12 +112,16 @@ class MakingDataset(Stage):
         if len(self.config.mix) > 1:
             rows, by_source, mixed = mix_in(context, rows)
             counts |= mixed
-        rows, with_key = sift(rows, _cells, run_scanner(context.config), self.config.secrets)
+        settings = context.config.model_dump(mode="json", by_alias=True, exclude_none=True)
+        rows, with_key = sift(rows, _cells, run_scanner(key_variables(settings)), self.config.secrets)
         left_out += with_key
         if not rows["train"]:
             raise AmendmentError(_no_pair(left_out, on_test_side=len(rows["test"])))
         tables = [context.workspace.write(f"dataset/{side}", Preference, found) for side, found in rows.items()]
-        exports = write_exports(context.workspace.folder, shown_preferences(context.workspace.folder, context.config))
+        folder, every = context.workspace.folder, [row for found in rows.values() for row in found]
+        outgoing = Outgoing(settings, run_pseudonyms(folder, settings, every))  # people.json says when these change
+        shown = {side: [outgoing.row(row) for row in found] for side, found in rows.items()}
+        exports = write_exports(folder, shown)
         sizes = {f"{side} pairs": len(found) for side, found in rows.items()}
         kept = {row.comparison_id for found in rows.values() for row in found}
         by_source = {name: [row for row in found if row.comparison_id in kept] for name, found in by_source.items()}
@@ -133,10 +135,8 @@ def has_pairs(settings: RunSettings) -> bool:
     return bool(settings.part(JudgingStage) or settings.parts(ConstructConfig) or brought)
 
 
-def _cells(_: str, row: Preference) -> Any:
-    from amendment.publishing.secrets import Cells
-
-    return Cells(f"{row.comparison_id} of {plain(row.source or 'this run')}", row.to_json())
+def _cells(row: Preference) -> tuple[str, dict[str, Any]]:
+    return f"{row.comparison_id} of {plain(row.source or 'this run')}", row.to_json()
 
 
 def _no_pair(left_out: Mapping[str, int], *, on_test_side: int) -> str:

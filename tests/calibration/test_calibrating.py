@@ -9,8 +9,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from amendment.calibration.calibrating import (
     LabelledItem,
@@ -18,7 +16,7 @@ from amendment.calibration.calibrating import (
     calibration_refused,
     labelled_items,
 )
-from amendment.calibration.flips import clamped, expected_flip_rate, flip_rows, turned
+from amendment.calibration.flips import expected_flip_rate, flip_rows, turned
 from amendment.calibration.reliability import reliability_lines, reliability_svg
 from amendment.calibration.samples import SampledItem
 from amendment.calibration.votes_of_labels import heard_items
@@ -164,19 +162,6 @@ def test_calibrated_probabilities_foretell_how_many_labels_are_wrong() -> None:
     assert expected_flip_rate(p) == pytest.approx(wrong, abs=0.03)
     raw = np.array([item.p_a for item in fresh])
     assert expected_flip_rate(raw) < wrong - 0.1  # the raw judge promises far fewer
-
-
-@given(st.lists(st.floats(0, 1)), st.floats(0, 0.5), st.floats(0.5, 1))
-def test_a_clamp_keeps_sides_and_bounds(p: list[float], low: float, high: float) -> None:
-    found = clamped(p, low, high)
-    assert all(low <= one <= high for one in found)
-    assert not turned(p, found).any()
-    assert clamped([0.05, 0.5, 0.97]).tolist() == [0.4, 0.5, 0.6]
-
-
-def test_a_clamp_that_would_turn_pairs_is_refused() -> None:
-    with pytest.raises(ValueError, match="around one half"):
-        clamped([0.4], 0.6, 0.7)
 
 
 def test_the_reliability_table_says_how_often_the_judge_is_right() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import importlib.util
 import itertools
 import json
 import os
@@ -20,6 +19,7 @@ import pytest
 import yaml
 
 from tests.command_line import called
+from tests.hub_standin import Hub
 
 REPO = "org/pairs"
 WRITER = "hf_" + "w" * 34
@@ -40,15 +40,8 @@ print(json.dumps(ended))
 
 
 @pytest.fixture
-def hub() -> Iterator[Any]:
-    path = Path(__file__).parents[1] / "pipeline" / "hub_standin.py"
-    spec = importlib.util.spec_from_file_location("regression_hub", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    with module.Hub() as made:
+def hub() -> Iterator[Hub]:
+    with Hub() as made:
         yield made
 
 

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import csv
-import hashlib
-import importlib.util
 import json
 import shutil
 import socket
 import sqlite3
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -20,7 +16,6 @@ import pytest
 
 from amendment.data.inputs import Inputs, read_inputs
 from amendment.errors import DataError
-from amendment.publishing.manifest import read_manifest
 from amendment.run import Result, Run, load_run_file
 
 SMALL = """\
@@ -41,24 +36,6 @@ judging:
 dataset: {test_share: 0.25}
 """
 
-CHAIN, PEOPLE = "org/chain", "org/people"
-HOSTILE = "votes `<b>|.csv"
-PEOPLE_RUN = f"""\
-name: people
-seed: 3
-pairs:
-  - path: '{HOSTILE}'
-    columns: {{prompt: prompt, a: one, b: two, votes: [anna.berg, bob]}}
-    votes: {{a: 1, b: 2, tie: 0}}
-    license: cc-by-4.0
-dataset: {{test_share: 0.25}}
-base: {{on: nothing, steps: 1, tiny: {{hidden: 16, layers: 1, heads: 2, intermediate: 32, vocab: 400, context: 64}}}}
-sft: {{base: base, on: chosen, steps: 1, batch_size: 2, max_length: 60}}
-reward_model: {{base: base, steps: 1, batch_size: 2, max_length: 60}}
-publish: {{repo: org/people, license: cc-by-4.0, models: {{sft: org/people-policy}}}}
-"""
-SECRET = "/home/anna.berg/secret-project/llama"
-
 
 @pytest.fixture(autouse=True)
 def only_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -71,18 +48,6 @@ def only_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
         connect(self, address)
 
     monkeypatch.setattr(socket.socket, "connect", guarded)
-
-
-@pytest.fixture(scope="session")
-def standin() -> Any:
-    """The module of the loopback Hub, which is no test and so is imported from its file."""
-    spec = importlib.util.spec_from_file_location("hub_standin", Path(__file__).with_name("hub_standin.py"))
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture
@@ -213,64 +178,6 @@ def refused(read: Callable[[str], Inputs], tmp_path: Path) -> Callable[[str], li
 def chain(undisturbed: Any, tmp_path: Path) -> Path:
     """A copy of the small run: a chain, two sources of candidates, one judge."""
     return Path(shutil.copytree(undisturbed.result.folder, tmp_path / "chain"))
-
-
-@pytest.fixture(scope="session")
-def people_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run on the votes of two people, with a model and a reward model of one step each."""
-    folder = tmp_path_factory.mktemp("people")
-    with (folder / HOSTILE).open("w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(["prompt", "one", "two", "anna.berg", "bob"])
-        writer.writerows([f"what is {i}", f"it is {i}", f"who knows {i}", 1 + i % 2, 1 + i % 2] for i in range(8))
-    (folder / "run.yaml").write_text(PEOPLE_RUN)
-    return Run.from_file(folder / "run.yaml", folder=folder / "run")().folder
-
-
-@pytest.fixture
-def people(people_folder: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(people_folder, tmp_path / "people"))
-
-
-def left_by_the_training(folder: Path, name: str, content: bytes) -> None:
-    """A further file that the manifest has, as of a trainer that leaves more than a model."""
-    (folder / name).write_bytes(content)
-    manifest = read_manifest(folder)
-    manifest["files"][name] = {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
-    (folder / "manifest.json").write_text(json.dumps(manifest))
-
-
-@pytest.fixture(scope="session")
-def mixed_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("mixed")
-
-
-@pytest.fixture
-def mixed_answers(mixed_folder: Path, server: Any) -> Path:
-    """A run with one answer of its own server's and two imported ones, under a license of theirs, to each prompt."""
-    if not (mixed_folder / "run").exists():
-        make_mixed(mixed_folder, server.url)
-    return mixed_folder / "run"
-
-
-def make_mixed(tmp_path: Path, url: str) -> None:
-    from amendment.simulator import sample_prompts
-
-    asked = [prompt.text for prompt in sample_prompts(4, 0)]
-    rows = [{"prompt": text, "candidate": f"{said} {text}"} for text in asked for said in ("yes", "because")]
-    (tmp_path / "theirs.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    (tmp_path / "asked.jsonl").write_text("".join(json.dumps({"prompt": text}) + "\n" for text in asked))
-    (tmp_path / "run.yaml").write_text(
-        "name: licensed\nconstitution: lilliput\n"
-        "models:\n"
-        f"  far: {{provider: openai, base_url: '{url}', model: {SECRET}}}\n"
-        "  sim: {provider: simulated}\n"
-        "prompts: [{path: asked.jsonl, license: cc-by-4.0}]\n"
-        "candidates: [{path: theirs.jsonl, license: cc-by-nc-4.0}, {model: far, per_prompt: 1}]\n"
-        "judging: {judges: [{model: sim, protocol: label-tokens}], orders: random, ties: keep}\n"
-        "dataset: {test_share: 0.25}\n"
-    )
-    Run.from_file(tmp_path / "run.yaml", folder=tmp_path / "run")()
 
 
 class Server(ThreadingHTTPServer):

@@ -17,6 +17,7 @@ import yaml
 from amendment.errors import AmendmentError, ConfigError, DataError
 from amendment.run import Run
 from amendment.run.auditing import audit_path
+from tests.hub_standin import Hub, Repo
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 EXAMPLE = ROOT / "examples" / "audit_my_judge.yaml"
@@ -184,13 +185,13 @@ def test_the_certificate_of_a_judged_run_lists_its_files_of_verdicts(tmp_path: P
     assert audit_path(tmp_path / "run", folder=tmp_path / "again").document["files"] == [file]
 
 
-def test_the_audit_reads_the_commit_that_the_inputs_were_read_at(standin: Any, tmp_path: Path) -> None:
+def test_the_audit_reads_the_commit_that_the_inputs_were_read_at(tmp_path: Path) -> None:
     run_file(tmp_path, verdicts=[{"dataset": "org/labels", "kind": "person"}])
     rows = [{"prompt": f"q{n}", "a": f"one {n}", "b": f"two {n}", "verdict": "ab"[n % 2]} for n in range(12)]
     text = "".join(json.dumps(row) + "\n" for row in rows)
     known = {name: value for name, value in os.environ.items() if not name.startswith("HF_")}
-    with standin.Hub() as hub:
-        labels = hub.repos["datasets", "org/labels"] = standin.Repo("datasets", "org/labels", False)
+    with Hub() as hub:
+        labels = hub.repos["datasets", "org/labels"] = Repo("datasets", "org/labels", False)
         settings = {"HF_ENDPOINT": hub.url, "HF_HOME": str(tmp_path / "home"), "HF_HUB_DISABLE_XET": "1"}
         first = labels.add({"train.jsonl": hub.keep(text.encode())}, "first")
         for is_again in (False, True):

@@ -9,8 +9,6 @@ from typing import Any
 import pytest
 
 from amendment.errors import AmendmentError, ConfigError
-from amendment.publishing.outgoing import Outgoing
-from amendment.publishing.people import People
 from amendment.records import Candidate, text_of
 from amendment.run import Patience, Result, Run, load_run_file
 from amendment.run.context import Context
@@ -260,16 +258,6 @@ def test_prompts_whose_helpful_answers_are_learned_are_no_measure_but_those_held
     held_out = len(context.held_out())
     found = harmless_prompts(context, stage.over_refusal, [])
     assert found.counts == {"of files": 7 + held_out, "left out as training prompts": 5 + 20 - held_out}
-
-
-def test_what_is_published_does_not_tell_where_harmless_prompts_lay(own: Path, tmp_path: Path) -> None:
-    (tmp_path / "anna.berg.jsonl").write_text('{"prompt": "harmless 01"}\n')
-    place = f"evaluate.over_refusal.prompts=[{{path: {tmp_path / 'anna.berg.jsonl'}}}]"
-    config = load_run_file(own, overrides=[place]).config
-    people = People(("anna.berg",))
-    shown = Outgoing(config, people).configuration()["evaluate"]["over_refusal"]["prompts"]
-    assert str(tmp_path) not in json.dumps(shown)
-    assert "anna" not in json.dumps(shown)
 
 
 REFUSED = {

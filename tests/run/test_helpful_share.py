@@ -12,8 +12,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from amendment.errors import ConfigError, TrainingError
-from amendment.publishing.outgoing import Outgoing
-from amendment.publishing.people import People
 from amendment.records import Candidate, text_of
 from amendment.run import Run, load_run_file
 from amendment.run.context import Context
@@ -165,9 +163,3 @@ def test_drafts_come_from_the_critique_whatever_the_rest_learns_from() -> None:
     assert {"dataset/train", "critique/candidates", "inputs/split"} <= set(needs)
     assert len(set(needs)) == len(needs)
 
-
-def test_what_is_published_does_not_tell_where_the_file_lay(run_file: Callable[[str], Path]) -> None:
-    part = "helpful_share: 0.2, helpful: {files: [{path: /home/anna.berg/kind.csv}]}}\n"
-    shown = Outgoing(load_run_file(run_file(RUN + SFT + part)).config, People(())).configuration()
-    assert "anna" not in json.dumps(shown)
-    assert shown["sft"]["helpful"]["files"][0]["path"].endswith(".csv")

@@ -18,6 +18,7 @@ from amendment.data.inputs import Inputs, read_inputs
 from amendment.errors import ConfigError, DataError
 from amendment.records import text_of
 from amendment.run import Run, RunFile
+from tests.hub_standin import Hub, Repo
 
 Read = Callable[..., Inputs]
 
@@ -168,11 +169,11 @@ dataset:
 """
 
 
-def test_the_commit_that_was_read_is_on_record_for_inputs_mixing_and_the_audit(standin: Any, tmp_path: Path) -> None:
+def test_the_commit_that_was_read_is_on_record_for_inputs_mixing_and_the_audit(tmp_path: Path) -> None:
     (tmp_path / "run.yaml").write_text(HUB_RUN)
-    with standin.Hub() as hub:
-        labels = hub.repos["datasets", "org/labels"] = standin.Repo("datasets", "org/labels", False)
-        pairs = hub.repos["datasets", "org/pairs"] = standin.Repo("datasets", "org/pairs", False)
+    with Hub() as hub:
+        labels = hub.repos["datasets", "org/labels"] = Repo("datasets", "org/labels", False)
+        pairs = hub.repos["datasets", "org/pairs"] = Repo("datasets", "org/pairs", False)
         commits = [labels.add({"train.jsonl": hub.keep(lines(ROWS))}, "first")]
         labels.tags["v1"] = commits[0]
         labels.add({"train.jsonl": hub.keep(lines(ROWS[:3]))}, "second")

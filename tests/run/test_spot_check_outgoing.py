@@ -15,13 +15,12 @@ import pytest
 
 from amendment.calibration.store import Labels
 from amendment.errors import ConfigError, Paused
-from amendment.publishing.preview import write_preview
-from amendment.publishing.publication import prepare
+from amendment.publishing.publication import prepare, write_preview
 from amendment.publishing.verify import verify
 from amendment.run import Run
 from amendment.run.status import read_status, status_lines
+from tests.publishing.test_outgoing import published_texts
 from tests.run.spot_checked import ANNA, BERT, COMMENT, PAGED, contents, label_all, run, sample, told
-from tests.run.test_outgoing import published_texts
 
 WORDS = (*ANNA.split(), *BERT.replace("-", " ").split(), "Wilhelmine", COMMENT)
 REPO = "org/checked"

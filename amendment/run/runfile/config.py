@@ -12,7 +12,7 @@ from amendment.data.sources import (
     FileSource,
     Source,
 )
-from amendment.run.runfile.publish import PublishSettings
+from amendment.publishing.settings import PublishSettings
 from amendment.stages.config_evaluation import EvaluateStage
 from amendment.stages.config_probes import ProbesStage
 from amendment.stages.config_rounds import Rounds

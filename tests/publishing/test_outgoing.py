@@ -11,22 +11,20 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 
 from amendment.audit.certificate import audit
 from amendment.audit.text import certificate_lines
 from amendment.audit.votes import Item, Vote
+from amendment.data.pseudonyms import Outgoing, Pseudonyms, is_private
 from amendment.errors import DataError
-from amendment.publishing.contents import rows_of
-from amendment.publishing.exporting import FORMATS, export_run
+from amendment.publishing.finished import FinishedRun
+from amendment.publishing.formats import FORMATS, export_run
 from amendment.publishing.manifest import read_manifest
-from amendment.publishing.outgoing import is_private
-from amendment.publishing.people import People
-from amendment.publishing.preview import plan_lines, write_preview
-from amendment.publishing.publication import prepare
-from amendment.publishing.tables import Tables
+from amendment.publishing.publication import plan_lines, prepare, write_preview
 from amendment.run import Run
-from tests.run.conftest import CHAIN, PEOPLE
+from tests.publishing.conftest import CHAIN, PEOPLE
 
 
 def published_texts(folder: Path, tmp_path: Path) -> str:
@@ -37,8 +35,8 @@ def published_texts(folder: Path, tmp_path: Path) -> str:
     texts = [json.dumps(rows, ensure_ascii=False), *ready.files.values(), *cards, *plan_lines(ready)]
     for format in FORMATS:
         for path in export_run(folder, format, tmp_path / "exports" / format).files:
-            found = [json.dumps(row) for row in rows_of(path)] if path.suffix == ".parquet" else [path.read_text()]
-            texts += found
+            is_table = path.suffix == ".parquet"
+            texts.append(json.dumps(pq.read_table(path).to_pylist()) if is_table else path.read_text())
     return "\n".join(texts)
 
 
@@ -116,20 +114,12 @@ def test_a_pseudonym_means_the_same_person_in_rows_and_certificate(rated: Path) 
     assert sorted(shown.values()) == [6, 6, 12, 12, 12, 12, 12, 12]
     assert len(set(votes) - set(shown)) == 1
     by_name = {rater["name"]: rater for rater in own["counts"]["raters"]}
-    mapping = Tables.of_run(rated).people.pseudonyms
+    mapping = FinishedRun(rated).people.by_name
     for name in NAMES:
         (there,) = [one for one in certificate["counts"]["raters"] if one["name"] == mapping[name]]
         assert {**there, "name": name} == by_name[name]
     names = [rater["name"] for rater in certificate["counts"]["raters"]]
     assert names == [*(f"person-{number}" for number in range(1, 8)), "bot"], "in an order that tells no alphabet"
-
-
-def test_the_certificate_of_the_run_stands_on_the_card(rated: Path) -> None:
-    ready = prepare(rated, repo=PEOPLE, license="mit")
-    assert "\n### Audit\n" in ready.body, "a part of the chapter on the judge"
-    assert "| bot " in ready.body
-    assert "No certificate" not in ready.body
-    assert json.loads(ready.files["certificate.json"])["files"][0]["name"].startswith("person-")
 
 
 def test_only_a_certificate_that_the_audit_made_and_that_stands_is_published(people: Path, rated: Path) -> None:
@@ -140,13 +130,18 @@ def test_only_a_certificate_that_the_audit_made_and_that_stands_is_published(peo
     ready = prepare(people)
     assert not [name for name in ready.files if name.startswith("certificate")], "nobody's run has made it"
     assert "No certificate" in ready.body
+    ready = prepare(rated, repo=PEOPLE, license="mit")
+    assert "\n### Audit\n" in ready.body, "a part of the chapter on the judge"
+    assert "| bot " in ready.body
+    assert "No certificate" not in ready.body
+    assert json.loads(ready.files["certificate.json"])["files"][0]["name"].startswith("person-")
     (rated / "audit/certificate.md").write_text("# Audit\n\nAll is well.\n")
     with pytest.raises(DataError, match=r"audit/certificate.md: changed since the run made it"):
         prepare(rated, repo=PEOPLE, license="mit")
 
 
 def test_who_rated_is_told_apart_by_kind_and_not_by_how_the_name_is_spelled(rated: Path) -> None:
-    configuration = Tables.of_run(rated).configuration
+    configuration = FinishedRun(rated).outgoing.configuration()
     votes = configuration["verdicts"][1]["columns"]["votes"]
     assert [name.startswith("person-") for name in votes] == [True, True, True, True, False]
     assert set(configuration["verdicts"][1]["people"]) == set(votes[:4])
@@ -178,8 +173,9 @@ def test_no_path_and_no_private_address_of_this_machine_leaves(mixed_answers: Pa
     told = published_texts(mixed_answers, tmp_path)
     for secret in ("anna.berg", "secret-project", "127.0.0.1"):
         assert secret not in told, secret
-    assert "far: provider openai, model llama" in prepare(mixed_answers, repo=CHAIN, license="mit").body
-    assert "private-address" in "\n".join(plan_lines(prepare(mixed_answers, repo=CHAIN, license="mit")))
+    ready = prepare(mixed_answers, repo=CHAIN, license="mit")
+    assert json.loads(ready.files["manifest.json"])["configuration"]["models"]["far"]["model"] == "llama"
+    assert "private-address" in "\n".join(plan_lines(ready))
 
 
 @pytest.mark.parametrize(
@@ -226,8 +222,8 @@ def test_files_and_folders_that_are_called_after_a_rater_are_shown_under_the_pse
     shown = re.sub(r"asked/ottokar-and-friends\.csv [0-9]", "", told)
     for name in ("irmtraud", "hildegard", "ottokar"):
         assert name not in shown.lower(), name
-    pseudonyms = Tables.of_run(folder).people.pseudonyms
-    configuration = Tables.of_run(folder).configuration
+    pseudonyms = FinishedRun(folder).people.by_name
+    configuration = FinishedRun(folder).outgoing.configuration()
     first, second, third = configuration["verdicts"]
     assert first["dataset"] == pseudonyms["./Irmtraud"]
     assert second["path"] == f"{pseudonyms['Hildegard']}/labels.csv"
@@ -239,11 +235,34 @@ def test_files_and_folders_that_are_called_after_a_rater_are_shown_under_the_pse
 
 
 def test_a_file_that_is_no_ones_name_keeps_its_own(tmp_path: Path) -> None:
-    people = People(["Anna", "Anna Berg", "bo", "ben@example.org", "clara.csv", ".csv"], ["Person"])
-    shown, hidden = people.pseudonyms, people.hiding({"clara.csv"})
+    people = Pseudonyms(["Anna", "Anna Berg", "bo", "ben@example.org", "clara.csv", ".csv"], ["Person"])
+    shown, hidden = people.by_name, people.hiding({"clara.csv"})
     assert hidden("ANNA_berg-2.csv") == f"{shown['Anna Berg']}-2.csv", "the longer name first"
     assert hidden("anna.csv") == f"{shown['Anna']}.csv"
     assert hidden("ben.csv") == f"{shown['ben@example.org']}.csv"
     assert hidden("person.csv") == f"{shown['Person']}.csv", "and a pseudonym is not hidden again"
     for name in ("annales.csv", "bo.csv", "clara.csv", "susanna.csv", "labels.csv"):
         assert hidden(name) == name, name
+
+
+def test_files_of_every_stage_are_shown_under_the_pseudonym_in_settings_and_counts() -> None:
+    settings = {
+        "models": {},
+        "pairs": [],
+        "verdicts": [{"path": "anna.berg.csv", "kind": "person", "rater": "anna.berg"}],
+        "dataset": {"mix": []},
+        "sft": {"base": "base", "helpful": {"files": [{"path": "/data/for-anna-berg.jsonl"}]}},
+        "evaluate": {"over_refusal": {"prompts": [{"dataset": "org/anna-berg"}, {"path": "ANNA_BERG/x.csv"}]}},
+    }
+    outgoing = Outgoing(settings, Pseudonyms(["anna.berg"]))
+    shown = outgoing.configuration()
+    assert shown["sft"]["helpful"]["files"] == [{"path": "for-person-1.jsonl"}]
+    prompts = [{"dataset": "org/anna-berg"}, {"path": "person-1/x.csv"}]  # everybody knows a dataset on the Hub
+    assert shown["evaluate"]["over_refusal"]["prompts"] == prompts
+    assert shown["verdicts"] == [{"path": "person-1.csv", "kind": "person", "rater": "person-1"}]
+    counts = {"source anna.berg.csv": {"rows": 2}, "by": {"for-anna-berg.jsonl (2)": 1, "anna.berg.csv: mit": 3}}
+    assert outgoing.counts(counts) == {
+        "source person-1.csv": {"rows": 2},
+        "by": {"for-person-1.jsonl (2)": 1, "person-1.csv: mit": 3},
+    }
+    assert outgoing.report("- source anna.berg.csv: 0.5") == "- source person-1.csv: 0.5"

@@ -11,17 +11,21 @@ from typing import Any
 
 import pytest
 
+from amendment.data.export import as_dataset, preference_dataset_dict
+from amendment.data.workspace import Workspace
 from amendment.errors import ConfigError, DataError
-from amendment.publishing.contents import wrong_pair
-from amendment.publishing.dataset_files import as_dataset, preference_dataset_dict
-from amendment.publishing.exporting import Exported, export_run
-from amendment.publishing.tables import Tables
-from amendment.records import Candidate, Comparison, Message, Preference, Prompt
-from amendment.run.runfile.config import RunFile
+from amendment.publishing.formats import Exported, export_lines, export_run
+from amendment.publishing.publication import prepare
+from amendment.publishing.verify import wrong_pair
+from amendment.records import Candidate, Comparison, Message, Preference, Prompt, Verdict
+from amendment.simulator import sample_prompts
 from amendment.tables import read_rows
+from tests.publishing.conftest import made
 
 TOOL = {"type": "function", "function": {"name": "look", "description": "Look.", "parameters": {"type": "object"}}}
 CALL = {"type": "function", "function": {"name": "look", "arguments": {"at": 0.1 + 0.2, "deep": None}}}
+TIE = {"a tie, which has no better answer": 1}
+SETTINGS = {"seed": 7, "models": {}, "dataset": {"secrets": "stop"}}
 
 
 def said(role: str, content: Any = None, **further: Any) -> Message:
@@ -75,11 +79,8 @@ def of_rows(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[list[P
     """Exports rows as if they were a run's."""
 
     def export(rows: list[Preference], format: str) -> Exported:
-        monkeypatch.setattr(
-            Tables,
-            "of_run",
-            lambda folder: SimpleNamespace(preferences={"train": rows}, config=RunFile(name="t", seed=7)),
-        )
+        run = SimpleNamespace(rows={"train": rows}, settings=SETTINGS)
+        monkeypatch.setattr("amendment.publishing.formats.FinishedRun", lambda folder: run)
         return export_run(tmp_path, format, tmp_path / format)
 
     return export
@@ -94,8 +95,7 @@ def test_numbers_in_tool_calls_and_absent_options_come_out_as_they_went_in() -> 
     rows = preference_dataset_dict({"train": every_kind()})["train"]
     assert rows[2]["chosen"][0]["tool_calls"][0]["function"]["arguments"] == {"at": 0.30000000000000004, "deep": None}
     assert [row["chat_template_kwargs"] for row in rows] == [{}, {}, {}, {"depth": 2}]
-    stored = rows.with_format("arrow")[:].to_pylist()
-    assert [wrong_pair(row) for row in stored] == [None] * 4
+    assert [wrong_pair(row) for row in rows.with_format("arrow")[:].to_pylist()] == [None] * 4
 
 
 def test_kto_rows_are_the_pairs_unpaired_and_ties_are_told(of_rows: Any) -> None:
@@ -104,12 +104,11 @@ def test_kto_rows_are_the_pairs_unpaired_and_ties_are_told(of_rows: Any) -> None
 
     rows = [*every_kind(), plain_pair(9, p_chosen=0.5)]
     result = of_rows(rows, "kto")
-    assert result.left_out == {"a tie, which has no better answer": 1}
+    assert result.left_out == TIE
     (path,) = result.files
     written = load_dataset("parquet", data_files=str(path), split="train", cache_dir=str(path.parent / "cache"))
     columns = ["prompt", "chosen", "rejected", "tools", "chat_template_kwargs"]
-    pairs = preference_dataset_dict({"train": rows[:4]})["train"].select_columns(columns)
-    unpaired = unpair_preference_dataset(pairs)
+    unpaired = unpair_preference_dataset(preference_dataset_dict({"train": rows[:4]})["train"].select_columns(columns))
     names = ("prompt", "completion", "label", "tools", "chat_template_kwargs")
     there, expected = ([{name: row[name] for name in names} for row in rows] for rows in (written, unpaired))
     assert sorted(map(str, there)) == sorted(map(str, expected))
@@ -119,10 +118,9 @@ def test_kto_rows_are_the_pairs_unpaired_and_ties_are_told(of_rows: Any) -> None
 
 def test_openrlhf_and_nemo_get_roles_and_texts_and_say_what_is_left_out(of_rows: Any) -> None:
     rows = [*every_kind(), plain_pair(9, p_chosen=0.5)]
-    told = {"a tie, which has no better answer": 1}
     for format, trainer in (("openrlhf", "OpenRLHF"), ("nemo", "NeMo RL")):
         result = of_rows(rows, format)
-        assert result.left_out == {**told, f"tools or tool calls, which {trainer} does not show to the model": 1}
+        assert result.left_out == {**TIE, f"tools or tool calls, which {trainer} does not show to the model": 1}
         assert any("thinking" in what for what in result.not_held)
     talk = every_kind()[1]
     turns = [message.to_json() for message in talk.prompt]
@@ -133,8 +131,6 @@ def test_openrlhf_and_nemo_get_roles_and_texts_and_say_what_is_left_out(of_rows:
     assert openrlhf[1] == {"prompt": turns, "chosen": better, "rejected": worse, **ids}
     completions = [{"rank": 0, "completion": better}, {"rank": 1, "completion": worse}]
     assert nemo[1] == {"context": turns, "completions": completions, **ids}
-    with pytest.raises(DataError, match="nemo: none of the pairs can be held"):
-        of_rows([every_kind()[2]], "nemo")
 
 
 def test_jsonl_holds_every_row_as_it_is(of_rows: Any) -> None:
@@ -144,53 +140,38 @@ def test_jsonl_holds_every_row_as_it_is(of_rows: Any) -> None:
     assert [Preference.from_json(row) for row in lines_of(result)] == rows
 
 
-def test_a_table_for_people_opens_as_utf8_and_keeps_lines_in_their_cells(of_rows: Any) -> None:
+def test_a_table_for_people_opens_as_utf8_and_runs_nothing(of_rows: Any) -> None:
     prompt = Prompt(messages=(said("user", 'say "hé"\nnow'),))
     attack = preference(prompt, said("assistant", '=HYPERLINK("http://x","y")'), said("assistant", "no"))
     (path,) = of_rows([attack, every_kind()[2]], "csv").files
-    raw = path.read_bytes()
-    assert raw.startswith(b"\xef\xbb\xbf"), "by which spreadsheets know the encoding"
+    assert path.read_bytes().startswith(b"\xef\xbb\xbf"), "by which spreadsheets know the encoding"
     with path.open(encoding="utf-8-sig", newline="") as file:
         first, second = csv.DictReader(file)
     assert first["prompt"] == 'say "hé"\nnow'
     assert first["chosen"] == '\'=HYPERLINK("http://x","y")'
-    assert first["p_chosen"] == "0.75"
+    assert (first["p_chosen"], first["raters"]) == ("0.75", "judge")
     assert second["chosen"].startswith('assistant: (calls) {"name": "look"')
     assert read_rows(path)[0].values["rejected"] == "no", "the project reads its own tables"
 
 
 def test_an_export_replaces_its_own_files_and_nothing_else(of_rows: Any, tmp_path: Path) -> None:
     of_rows(every_kind(), "csv")
-    of_rows(every_kind()[:1], "csv")
-    assert len(read_rows(tmp_path / "csv/train.csv")) == 1
-    (tmp_path / "csv/notes.txt").write_text("mine")
-    with pytest.raises(ConfigError, match=r"holds files that no export has left there like this \(notes.txt\)"):
-        of_rows(every_kind(), "csv")
-    with pytest.raises(ConfigError, match="no format 'ktoo' \\(did you mean 'kto'"):
-        of_rows(every_kind(), "ktoo")
-
-
-@pytest.mark.parametrize("name", ["train.csv", "test.jsonl", "train.parquet"])
-def test_files_of_somebody_else_are_refused_by_name_and_kept_whatever_they_are_called(
-    of_rows: Any, tmp_path: Path, name: str
-) -> None:
-    (tmp_path / "csv").mkdir()
-    (tmp_path / "csv" / name).write_text("mine")
-    with pytest.raises(ConfigError, match=name):
-        of_rows(every_kind(), "csv")
-    assert [(path.name, path.read_text()) for path in (tmp_path / "csv").iterdir()] == [(name, "mine")]
-
-
-def test_an_export_that_somebody_edited_or_that_fails_is_kept(of_rows: Any, tmp_path: Path) -> None:
-    (path,) = of_rows(every_kind(), "nemo").files
+    (path,) = of_rows(every_kind()[:1], "csv").files
+    assert len(read_rows(path)) == 1
     before = {one.name: one.read_bytes() for one in path.parent.iterdir()}
-    with pytest.raises(DataError, match="none of the pairs can be held"):
+    (tmp_path / "nemo").symlink_to(path.parent)
+    with pytest.raises(DataError, match="nemo: none of the pairs can be held"):
         of_rows([every_kind()[2]], "nemo")
     assert {one.name: one.read_bytes() for one in path.parent.iterdir()} == before
-    path.write_text("corrected by hand")
-    with pytest.raises(ConfigError, match=r"train.jsonl"):
-        of_rows(every_kind(), "nemo")
-    assert path.read_text() == "corrected by hand"
+    for name in ("notes.txt", "test.jsonl", "train.csv"):  # somebody else's, or edited since
+        kept = (path.parent / name).read_bytes() if name == path.name else None
+        (path.parent / name).write_text("mine")
+        with pytest.raises(ConfigError, match=rf"holds files that no export has left there like this \({name}\)"):
+            of_rows(every_kind(), "csv")
+        assert (path.parent / name).read_text() == "mine"
+        (path.parent / name).write_bytes(kept) if kept else (path.parent / name).unlink()
+    with pytest.raises(ConfigError, match="no format 'ktoo' \\(did you mean 'kto'"):
+        of_rows(every_kind(), "ktoo")
 
 
 def test_another_format_takes_the_place_of_an_earlier_one_even_after_it_was_cut_off(
@@ -274,3 +255,77 @@ def test_every_trainer_of_trl_takes_every_row(of_rows: Any, tokenised: Tokenised
     features = Features({"messages": List(Json()), "tools": List(Json())})
     fine_tuned = tokenised("SFT", as_dataset(whole, features))
     assert [tokenised.text(ids).endswith("<|end|>") for ids in fine_tuned["input_ids"]] == [True] * 4
+
+
+ANNA = "anna.berg"
+JUDGES = f"""\
+name: taught
+seed: 3
+constitution: lilliput
+models:
+  writer: {{provider: simulated, writer: helpful-only}}
+  second: {{provider: simulated, position_bias: 0.7}}
+prompts: [{{lilliput: 12}}]
+critique: {{model: writer, rounds: 2}}
+candidates:
+  - {{from: critique, take: draft_and_last}}
+  - {{model: writer, per_prompt: 2}}
+verdicts: [{{path: labels.csv, kind: person, columns: {{prompt: q, a: x, b: y, votes: [{ANNA}]}}}}]
+judging:
+  judges: [{{model: second, protocol: reasoned}}, {{model: second, protocol: structured}}]
+  judge_labelled: true
+dataset: {{test_share: 0.25}}
+"""
+
+
+def test_a_judge_learns_from_what_nothing_speaks_against(tmp_path: Path) -> None:
+    # one person says of two comparisons the better answer, of two the worse one, which is a word of no grammar
+    labelled = [
+        (prompt.text, "i am not certain", f"blub {i}", "ab"[i // 2]) for i, prompt in enumerate(sample_prompts(4, 3))
+    ]
+    (tmp_path / "labels.csv").write_text("\n".join([f"q,x,y,{ANNA}", *map(",".join, labelled)]) + "\n")
+    folder = made(tmp_path, JUDGES)
+    judged = {verdict.id: verdict for verdict in Workspace(folder).read("judging/verdicts", Verdict)}
+    ready = prepare(folder, repo="org/taught", license="mit")
+    rows = [row for split in ready.configs["judge_sft"].values() for row in split]
+    result = export_run(folder, "judge_sft", tmp_path / "out")
+    assert sum(result.files.values()) == len(rows) > 20
+    assert len(rows) + sum(result.left_out.values()) == len(judged)
+    assert result.left_out["orders disagree"] > 0, "the judge has a position bias"
+    assert any("verdicts: orders disagree" in line for line in export_lines(result))
+    sides: dict[tuple[str, str], set[str]] = {}
+    for row in rows:
+        verdict, (asked, answer) = judged[row["verdict_id"]], row["messages"]
+        assert (asked["role"], answer["role"]) == ("user", "assistant")
+        assert asked["content"].startswith("You compare two answers")
+        if "structured" in row["rater"]:
+            assert json.loads(answer["content"]) == {"reasoning": verdict.reasoning, "verdict": verdict.value}
+        else:
+            assert answer["content"] == f"{verdict.reasoning}\n\nVerdict: {verdict.value}"
+        side = {"A": verdict.shown[0], "B": verdict.shown[1]}.get(str(verdict.value), "tie")
+        sides.setdefault((row["rater"], row["comparison_id"]), set()).add(side)
+    assert all(len(found) == 1 for found in sides.values()), "both orders prefer the same"
+    # each comparison of the person's is asked about by two judges in two orders
+    agrees = [row["agrees_with_labels"] for row in rows]
+    assert (agrees.count(True) > 0, agrees.count(False)) == (True, 0)
+    assert result.left_out["contradicts people or a verifier"] > 0
+    assert ANNA not in json.dumps(rows)
+
+    for path in folder.glob("ledger.sqlite*"):
+        path.unlink()
+    with pytest.raises(DataError, match=f"{len(rows)} its question is not in the ledger"):
+        export_run(folder, "judge_sft", tmp_path / "none")
+
+
+def test_a_run_without_written_reasons_says_which_judges_write_them(chain_folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"read from token probabilities.*protocol reasoned or structured"):
+        export_run(chain_folder, "judge_sft", tmp_path / "out")
+
+
+@pytest.mark.parametrize("sealed", [0, 1])
+def test_a_judge_learns_nothing_from_sealed_labels(sealed: int, tmp_path: Path) -> None:
+    brought = next(line for line in JUDGES.splitlines() if line.startswith("verdicts:"))
+    people = f"spot_check: {{items: 40, people: simulated, sealed: {sealed}, gate: {{on_fail: go_on}}}}"
+    folder = made(tmp_path, JUDGES.replace(brought, people))
+    result = export_run(folder, "judge_sft", tmp_path / "out")
+    assert ("contradicts people or a verifier" in result.left_out) == (not sealed)

@@ -19,10 +19,9 @@ from typing import Any, Literal, NamedTuple, TypeVar
 
 from amendment.errors import DataError, Problem
 from amendment.key_shapes import find_keys, visible
-from amendment.run.runfile.config import RunFile
 from amendment.yamlfile import capped
 
-__all__ = ["WITH_KEY", "Cells", "Found", "Scanner", "run_scanner", "scanner_of", "sift", "texts_in"]
+__all__ = ["WITH_KEY", "Found", "Scanner", "key_variables", "push_scanner", "run_scanner", "sift"]
 
 R = TypeVar("R")
 WITH_KEY = "holds what looks like a key"
@@ -93,42 +92,41 @@ class Scanner:
         return [
             key
             for column, value in row.items()
-            for text in texts_in(value)
+            for text in _texts_in(value)
             for key in self.scan(f"{place}: {column}", text)
         ]
 
 
-def scanner_of(config: RunFile, environ: Mapping[str, str]) -> Scanner:
+def key_variables(configuration: Mapping[str, Any]) -> list[str]:
+    """The environment variables that a resolved run file names for its models' keys."""
+    return [name for spec in configuration["models"].values() if (name := spec.get("api_key_env"))]
+
+
+def push_scanner(named: Iterable[str], environ: Mapping[str, str]) -> Scanner:
     """A scanner for what goes to the Hub: it knows every key of this machine's environment, and the token of the Hub's
     client, wherever it keeps that."""
     from huggingface_hub import get_token
 
     token = get_token()
     signed_in = {"the Hub's token": token} if token else {}
-    return Scanner({**signed_in, **environ}, [*signed_in, *config.key_variables])
+    return Scanner({**signed_in, **environ}, [*signed_in, *named])
 
 
-def run_scanner(config: RunFile) -> Scanner:
+def run_scanner(named: Iterable[str]) -> Scanner:
     """A scanner for what a run writes for others: of the environment it knows only the keys that the run itself uses,
     so that what a row looks like decides, and not the machine."""
-    named = {name: os.environ[name] for name in config.key_variables if name in os.environ}
-    return Scanner(named, named)
-
-
-class Cells(NamedTuple):
-    """A row as it is searched."""
-
-    name: str
-    values: Mapping[str, Any]
+    values = {name: os.environ[name] for name in named if name in os.environ}
+    return Scanner(values, values)
 
 
 def sift(
     splits: Mapping[str, Iterable[R]],
-    cells: Callable[[str, R], Cells],
+    cells: Callable[[R], tuple[str, Mapping[str, Any]]],
     scanner: Scanner,
     policy: Literal["drop", "keep", "stop"],
 ) -> tuple[dict[str, list[R]], Counter[str]]:
-    """Of rows by split those that may be written for others, and how many were left out, by reason.
+    """Of rows by split those that may be written for others, and how many were left out, by reason. `cells` gives the
+    name of a row and its values.
 
     drop leaves out every row with a key; keep takes those that only have the shape of one. Raises DataError with the
     places of all keys that stop the writing.
@@ -138,7 +136,7 @@ def sift(
     stopping: list[Found] = []
     for split, rows in splits.items():
         for row in rows:
-            name, values = cells(split, row)
+            name, values = cells(row)
             keys = scanner.scan_row(f"{split}: row {name}", values)
             if keys and policy == "drop":
                 left_out[WITH_KEY] += 1
@@ -147,15 +145,12 @@ def sift(
             kept[split].append(row)
     if stopping:
         problems = [Problem(key.place, key.kind) for key in dict.fromkeys(stopping)]
-        raise DataError([*capped(problems), Problem("", _what_to_do(problems, stopping))])
+        ways = "set dataset.secrets: drop in the run file to leave these rows out and count them"
+        if not any(key.is_value for key in stopping):
+            ways += ", or dataset.secrets: keep if they are examples and not keys"
+        counted = f"nothing was exported: {len(problems)} texts contain what looks like a key"
+        raise DataError([*capped(problems), Problem("", f"{counted}. Correct the sources, or {ways}")])
     return kept, left_out
-
-
-def _what_to_do(problems: list[Problem], stopping: list[Found]) -> str:
-    ways = "set dataset.secrets: drop in the run file to leave these rows out and count them"
-    if not any(key.is_value for key in stopping):
-        ways += ", or dataset.secrets: keep if they are examples and not keys"
-    return f"nothing was exported: {len(problems)} texts contain what looks like a key. Correct the sources, or {ways}"
 
 
 def _speaks_of_keys(name: str) -> bool:
@@ -175,14 +170,14 @@ def _spellings(value: str) -> set[str]:
     return {value, *(json.dumps(value, ensure_ascii=ascii)[1:-1] for ascii in (True, False))}
 
 
-def texts_in(value: Any) -> Iterator[str]:
+def _texts_in(value: Any) -> Iterator[str]:
     """Every text inside a JSON value, keys of objects among them."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, Mapping):
         for key, one in value.items():
             yield str(key)
-            yield from texts_in(one)
+            yield from _texts_in(one)
     elif isinstance(value, list | tuple):
         for one in value:
-            yield from texts_in(one)
+            yield from _texts_in(one)

@@ -22,14 +22,8 @@ def _repo_id(text: str) -> str:
     """The id of a repository on the Hub, as it is. Raises ValueError for anything but `org/name`."""
     if text.startswith("buckets/"):
         raise ValueError(f"{text!r} is a bucket, which keeps no versions and has no card; name a repository: org/name")
-    name = text.rpartition("/")[2]
-    if (
-        not re.fullmatch(_REPO, text)
-        or ".." in text
-        or "--" in text
-        or len(name) > 96
-        or name.endswith((".git", "-", "."))
-    ):
+    is_id = re.fullmatch(_REPO, text) and len(text.rpartition("/")[2]) <= 96
+    if not is_id or ".." in text or "--" in text or text.endswith((".git", "-", ".")):
         raise ValueError(
             f"found {text[:80]!r}, expected org/name: letters, digits, single - . and _ on both sides of /"
         )
@@ -78,16 +72,12 @@ class PublishSettings(Part):
     `org/name`."""
 
     @model_validator(mode="after")
-    def _names_another_license(self) -> Self:
+    def _is_complete(self) -> Self:
         if self.license == "other" and not self.license_name:
             raise ValueError(
                 "license: other says nothing by itself; add license_name, and license_link if there is one"
             )
-        return self
-
-    @model_validator(mode="after")
-    def _repos_differ(self) -> Self:
-        named = [one if isinstance(one, str) else one.repo for one in self.models.values()]
-        if len(set(named)) < len(named):
+        repos = [model if isinstance(model, str) else model.repo for model in self.models.values()]
+        if len(set(repos)) < len(repos):
             raise ValueError("two models cannot go into one repository; give each its own")
         return self

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 import json
 import os
 import shutil
@@ -12,20 +13,22 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 
 from amendment.errors import AmendmentError, ConfigError
 from amendment.publishing.card import BEGIN, END
 from amendment.publishing.configs import CONFIGS, build_configs
-from amendment.publishing.contents import rows_of
+from amendment.publishing.finished import FinishedRun
+from amendment.publishing.manifest import read_manifest
 from amendment.publishing.publication import prepare
 from amendment.publishing.push import push
-from amendment.publishing.tables import Tables
 from amendment.publishing.verify import verify
 from amendment.run import Run
-from tests.run.conftest import CHAIN, left_by_the_training
+from tests.hub_standin import READER, WRITER, Hub, Repo
+from tests.publishing.conftest import CHAIN
+from tests.run.conftest import SMALL
 
-WRITER, READER = "hf_" + "w" * 34, "hf_" + "r" * 34
 DRIVER = """\
 import contextlib, io, json, os, sys, urllib.request
 from amendment.cli import app
@@ -68,9 +71,17 @@ print(json.dumps({"rows": rows, "refused": refused}))
 
 
 @pytest.fixture
-def hub(standin: Any) -> Iterator[Any]:
-    with standin.Hub() as made:
+def hub() -> Iterator[Hub]:
+    with Hub() as made:
         yield made
+
+
+def left_by_the_training(folder: Path, name: str, content: bytes) -> None:
+    """A further file that the manifest has, as of a trainer that leaves more than a model."""
+    (folder / name).write_bytes(content)
+    manifest = read_manifest(folder)
+    manifest["files"][name] = {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
+    (folder / "manifest.json").write_text(json.dumps(manifest))
 
 
 def client(hub: Any, home: Path, script: str, asked: Any, **env: str) -> Any:
@@ -115,19 +126,17 @@ def chain_call(folder: Path, *further: str) -> list[Any]:
 
 
 @pytest.fixture(scope="module")
-def filled(
-    standin: Any, undisturbed: Any, people_folder: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Any]:
+def filled(chain_folder: Path, people_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
     """A Hub that got the chain, as v1.0, then the run of the people with its models, then the chain again."""
     folder = tmp_path_factory.mktemp("filled")
     chain, people = (
         Path(shutil.copytree(source, folder / name))
-        for source, name in ((undisturbed.result.folder, "chain"), (people_folder, "people"))
+        for source, name in ((chain_folder, "chain"), (people_folder, "people"))
     )
     for name in ("optimizer.pt", "training_args.bin", "rng_state.pth", "trainer_state.json", "scheduler.pt"):
         left_by_the_training(people, f"models/sft/{name}", b"of the trainer")
     calls = [chain_call(chain, "--tag", "v1.0"), [people, "--push", "--models"], chain_call(chain)]
-    with standin.Hub() as made:
+    with Hub() as made:
         done = publishes(made, folder / "home", *calls)
         assert [one["code"] for one in done] == [0, 0, 0], "".join(one["err"] for one in done)
         yield made
@@ -141,7 +150,7 @@ def test_what_is_pushed_is_what_others_load(filled: Any, chain: Path, tmp_path: 
     assert repo.tags == {"v1.0": repo.head}, "the push that changed nothing made no commit"
     assert [message for *_, message in repo.commits] == ["initial commit", "Publish with amendment"]
 
-    made = build_configs(Tables.of_run(chain))
+    made = build_configs(FinishedRun(chain))
     assert set(CONFIGS) - set(made) == {"judge_sft"}, "this run's judge gave no reasons"
     asked = {
         "repo": CHAIN,
@@ -185,14 +194,14 @@ def _a_downloaded_copy_is_verified(copy: Path) -> None:
     found = {(one.kind, one.place) for one in verify(copy).findings if one.kind != "wrong id"}
     assert {
         ("missing", "constitutions/lilliput.json"),
-        ("changed", "default/train"),
+        ("changed", shard.relative_to(copy).as_posix()),
         ("added", "verdicts/extra.parquet"),
     } <= found
 
 
 @pytest.mark.slow
 def test_a_second_version_keeps_what_people_wrote_and_what_is_tagged(
-    hub: Any, filled: Any, chain: Path, tmp_path: Path, small: Path
+    hub: Any, filled: Any, chain: Path, tmp_path: Path
 ) -> None:
     hub.repos, hub.blobs = copy.deepcopy((filled.repos, filled.blobs))
     home = tmp_path / "home"
@@ -203,6 +212,8 @@ def test_a_second_version_keeps_what_people_wrote_and_what_is_tagged(
     )
     edited = edited.replace(BEGIN, f"Read this first.\n\n{BEGIN}") + "\nWritten by hand.\n"
     repo.add({**repo.commits[-1][1], "README.md": hub.keep(edited.encode())}, "edited by hand")
+    small = tmp_path / "run.yaml"
+    small.write_text(SMALL)
     Run.from_file(
         small, folder=chain, overrides=["dataset.test_share=0", "critique=null", "candidates=[{model: writer}]"]
     )()
@@ -246,17 +257,15 @@ def test_a_push_that_breaks_off_can_be_repeated(hub: Any, chain: Path, tmp_path:
 
 
 @pytest.mark.slow
-def test_what_must_not_be_sent_or_cannot_be_ends_in_one_clear_message(
-    standin: Any, hub: Any, chain: Path, tmp_path: Path
-) -> None:
+def test_what_must_not_be_sent_or_cannot_be_ends_in_one_clear_message(hub: Any, chain: Path, tmp_path: Path) -> None:
     for name, private, files in (
         ("org/theirs", True, {"data/train.csv": hub.keep(b"a,b\n")}),
         ("org/open", False, {}),
     ):
-        repo = standin.Repo("datasets", name, private=private)
+        repo = Repo("datasets", name, private=private)
         repo.add(files, "initial commit")
         hub.repos[("datasets", name)] = repo
-    row = next(rows_of(chain / "dataset/train.parquet"))
+    row = pq.read_table(chain / "dataset/train.parquet").to_pylist()[0]
     home = tmp_path / "home"
     secret, tokenless, reader, offline, theirs, visible = publishes(
         hub,

@@ -1,0 +1,107 @@
+"""The writer of `train.parquet` and `test.parquet` for others: the columns that TRL's trainers take.
+
+Columns of messages are plain structs where each message has a role and a text alone, and JSON otherwise, one schema for
+all splits. Whoever calls this gives rows as others may see them (see `pseudonyms`), without keys (see `secrets`).
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from amendment.files import replacing
+from amendment.records import Message, Preference
+
+if TYPE_CHECKING:
+    from datasets import Dataset, DatasetDict, Features
+
+__all__ = ["SIDES", "as_dataset", "conversation_features", "preference_dataset_dict", "write_exports", "write_splits"]
+
+SIDES = ("prompt", "chosen", "rejected")
+_TEXTS = ("comparison_id", "prompt_id", "chosen_id", "rejected_id", "decided_by")
+_OPTIONAL_TEXTS = ("chosen_model", "rejected_model", "decisive", "category", "source", "license")
+_LISTS = ("raters", "principle_ids", "constitutions")
+_NUMBERS = ("p_chosen", "p_chosen_raw", "p_chosen_calibrated", "weight")
+
+
+def write_exports(folder: Path, rows: Mapping[str, Sequence[Preference]]) -> tuple[str, ...]:
+    """Write a run's dataset under `export/`, as `load_dataset("parquet", data_dir=...)` and TRL read it without us.
+    Returns the names of what was written."""
+    shutil.rmtree(folder / "export", ignore_errors=True)
+    written = write_splits(folder / "export", preference_dataset_dict(rows))
+    return tuple(f"export/{path.stem}" for path in written)
+
+
+def write_splits(folder: Path, splits: Mapping[str, Dataset]) -> dict[Path, int]:
+    """Write each split as one Parquet file with the features by which `datasets` knows its JSON columns; one without
+    rows is left out, since `datasets` cannot read it. Returns the rows of each file."""
+    import pyarrow.parquet as pq
+
+    written = {folder / f"{split}.parquet": rows for split, rows in splits.items() if len(rows)}
+    for path, rows in written.items():
+        with replacing(path) as temporary:
+            pq.write_table(rows.with_format("arrow")[:], temporary)
+    return {path: len(rows) for path, rows in written.items()}
+
+
+def preference_dataset_dict(rows: Mapping[str, Sequence[Preference]]) -> DatasetDict:
+    """Rows by split as `datasets` holds them; all splits have the same columns."""
+    from datasets import DatasetDict, Features, List, Value
+
+    every = [row for split in rows.values() for row in split]
+    features = conversation_features(SIDES, [getattr(row, side) for row in every for side in SIDES], every)
+    features |= {name: Value("float64") for name in _NUMBERS}
+    optional = ("first",) if any(row.first for row in every) else ()
+    features |= {name: Value("string") for name in (*optional, *_TEXTS, *_OPTIONAL_TEXTS)}
+    schema = Features(features | {name: List(Value("string")) for name in _LISTS})
+    return DatasetDict(
+        {split: as_dataset((row.to_json() for row in split_rows), schema) for split, split_rows in rows.items()}
+    )
+
+
+def conversation_features(
+    names: Iterable[str], conversations: Iterable[Iterable[Message]], prompts: Sequence[Any]
+) -> dict[str, Any]:
+    """Features of columns of messages. `tools` and `chat_template_kwargs` are among them only where one of the prompts,
+    or rows that have these fields, has them."""
+    from datasets import Json, List, Value
+
+    is_plain = all(
+        set(message.to_json()) == {"role", "content"} and isinstance(message.content, str)
+        for messages in conversations
+        for message in messages
+    )
+    message = {"role": Value("string"), "content": Value("string")} if is_plain else Json()
+    features: dict[str, Any] = {name: List(message) for name in names}
+    if any(prompt.tools for prompt in prompts):
+        features["tools"] = List(Json())
+    if any(prompt.chat_template_kwargs for prompt in prompts):
+        features["chat_template_kwargs"] = Json()
+    return features
+
+
+def as_dataset(rows: Iterable[Mapping[str, Any]], features: Features) -> Dataset:
+    """Rows of JSON values as a dataset with these features; absent keys are null, absent template options empty."""
+    from datasets import Dataset
+
+    values = list(rows)
+    return Dataset.from_dict({name: [_stored(name, row, features) for row in values] for name in features}, features)
+
+
+def _stored(name: str, row: Mapping[str, Any], features: Features) -> Any:
+    """JSON is written here: the encoder of `datasets` cuts numbers to ten digits."""
+    from datasets import Json
+
+    value, feature = row.get(name), features[name]
+    if isinstance(feature, Json):
+        return _json(value or {})  # TRL unpacks what it finds in chat_template_kwargs, and cannot unpack null
+    if isinstance(getattr(feature, "feature", None), Json) and value is not None:
+        return [_json(inner) for inner in value]
+    return value
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, allow_nan=False)

@@ -1,0 +1,360 @@
+"""What leaves a run, as others may see it: people under pseudonyms, no path of this machine, no private address.
+
+Whoever rated is `person-1`, `person-2` ... in rows, certificate, card and manifest alike. People in the certificate are
+numbered first, so that it has the same numbers although it is written before anybody else is known.
+
+A run file is taken here as the run has resolved it, in JSON values. Records go by their types; names are looked for in
+the names of files and datasets, and nowhere inside texts. The run's own folder keeps everything as it is.
+
+Not covered: nicknames, and names inside prompts, answers and reasons, which only a reader can find. A pseudonym hides a
+name from others, not from somebody who knows who rated what.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import re
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from fnmatch import fnmatchcase
+from functools import partial
+from pathlib import Path, PurePath
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+from amendment.data.store import iter_records
+from amendment.errors import ConfigError
+from amendment.hashing import content_id
+from amendment.records import Candidate, Critique, Origin, Preference, Prompt, Verdict
+
+__all__ = [
+    "MAYBE_PEOPLE",
+    "PRIVATE",
+    "Outgoing",
+    "Pseudonyms",
+    "is_private",
+    "people_of_certificate",
+    "portable",
+    "portable_json",
+    "run_pseudonyms",
+    "sources_in",
+]
+
+R = TypeVar("R", Candidate, Critique)
+MAYBE_PEOPLE = ("person", "unknown")
+"""Kinds of raters whose names are nobody's business; unknown ones may be people."""
+PRIVATE = "private-address"
+"""What stands for the address of a server that nobody outside can reach."""
+SHORTEST = 3
+"""Letters of a name that is looked for in the names of files; a shorter one stands in many words by chance."""
+_DATA = re.compile(r"(?:\.(?:csv|tsv|jsonl|json|parquet|gz))+$", re.IGNORECASE)
+"""Endings of files that a rater may be called after."""
+_ABSOLUTE = re.compile(r"^(?:/|~|\.\.(?:[\\/]|$)|[A-Za-z]:[\\/]|file:)")
+_PRIVATE_ENDINGS = (
+    ".localhost",
+    ".local",
+    ".internal",
+    ".intranet",
+    ".private",
+    ".corp",
+    ".home",
+    ".lan",
+    ".home.arpa",
+)
+"""Endings of host names that no public name server knows."""
+_SPOKEN = ("stop",)
+"""Keys of a configuration whose texts are said to models."""
+
+
+class Pseudonyms:
+    """The pseudonyms of people, by name."""
+
+    def __init__(self, audited: Iterable[str], others: Iterable[str] = ()) -> None:
+        """The people of the certificate, and everybody else, in any order: neither file nor alphabet shows."""
+        names = dict.fromkeys([*_shuffled(audited), *_shuffled(others)])
+        self.by_name = {name: f"person-{number}" for number, name in enumerate(names, start=1)}
+
+    def __len__(self) -> int:
+        return len(self.by_name)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.by_name
+
+    def of(self, name: str) -> str:
+        """The pseudonym of a rater who is a person; a name that is not known stays."""
+        return self.by_name.get(name, name)
+
+    def hiding(self, kept: Collection[str] = ()) -> Callable[[str], str]:
+        """A function that shows a part of a path, or the name of a dataset, with every whole name in it as the
+        pseudonym; names in `kept` may stand. Longer names go first, so that Anna Berg is not taken for Anna."""
+        by_words = {
+            words: pseudonym
+            for name, pseudonym in self.by_name.items()
+            if name not in kept
+            for words in _words_of(name)
+        }
+        ordered = sorted(by_words, key=lambda words: (-len("".join(words)), words))
+        between = r"[\W_]*"  # whatever is between the words, and not as a part of a longer one
+        spelled = [rf"((?<![^\W_]){between.join(words)}(?![^\W_]))" for words in ordered]
+        pattern = re.compile("|".join(spelled) or "(?!)", re.IGNORECASE)
+        return lambda part: pattern.sub(lambda hit: by_words[ordered[(hit.lastindex or 1) - 1]], part)
+
+    def matching(self, pattern: str) -> list[str]:
+        """The pseudonyms of those whom a pattern of raters means; where none is known, one that means them all."""
+        return [shown for name, shown in self.by_name.items() if fnmatchcase(name, pattern)] or ["person-*"]
+
+
+def _words_of(name: str) -> Iterator[tuple[str, ...]]:
+    """The words of a person's name: of a file or folder called so its own, of an address what is before the @."""
+    own = _DATA.sub("", PurePath(name).name)
+    for called in (own, own.partition("@")[0]):
+        if sum(map(str.isalpha, called)) >= SHORTEST:
+            yield tuple(re.findall(r"[^\W_]+", called))
+
+
+def _shuffled(names: Iterable[str]) -> list[str]:
+    return sorted(set(names), key=lambda name: content_id(["rater", name]))
+
+
+def run_pseudonyms(folder: Path, configuration: Mapping[str, Any], rows: Iterable[Preference]) -> Pseudonyms:
+    """The pseudonyms of everybody who rated in a run's audit, its verdicts or the rows of its dataset, or whom its run
+    file names as a rater, whether or not a verdict of theirs was taken. The dataset and all before it must be there."""
+    is_audited = any(configuration.get(part) for part in ("judging", "spot_check", "verdicts"))
+    audited = people_of_certificate(folder / "certificate.json") if is_audited else []
+    tables = ["inputs/verdicts"]
+    tables += ["mixing/verdicts"] if len(configuration["dataset"]["mix"]) > 1 else []
+    tables += ["labels/open"] if configuration.get("spot_check") else []  # whoever gave sealed labels was audited
+    verdicts = (one for table in tables for one in iter_records(folder / f"{table}.parquet", Verdict))
+    others = {one.rater for one in verdicts if one.rater_kind in MAYBE_PEOPLE}.union(_raters_named(configuration))
+    return Pseudonyms(audited, others.union(*(row.raters for row in rows if row.decided_by in MAYBE_PEOPLE)))
+
+
+def people_of_certificate(path: Path) -> list[str]:
+    """The people in a run's own certificate. Raises ConfigError for one that no run has written."""
+    try:
+        raters = json.loads(path.read_text(encoding="utf-8"))["counts"]["raters"]
+        return [str(rater["name"]) for rater in raters if rater["kind"] == "person"]
+    except (OSError, ValueError, KeyError, TypeError) as fault:
+        raise ConfigError(f"{path}: not as the run wrote it ({fault}); run it again to write it anew") from None
+
+
+def _raters_named(configuration: Mapping[str, Any]) -> Iterator[str]:
+    for source in configuration["verdicts"]:
+        columns = source.get("columns") or {}
+        names = list(columns.get("votes") or ())
+        if not names and (source.get("rater") or (columns and not columns.get("rater"))):
+            names = [source.get("rater") or label_of(source)]  # the one rater of a file without a column of raters
+        yield from (name for name in names if _kind_of(source, name) == "person")
+    for source in _pair_sources(configuration):
+        if source.get("rater") in (None, *MAYBE_PEOPLE):
+            yield from (source.get("columns") or {}).get("votes") or ()
+
+
+def _pair_sources(configuration: Mapping[str, Any]) -> list[dict[str, Any]]:
+    return [*configuration["pairs"], *(part for part in configuration["dataset"]["mix"] if label_of(part))]
+
+
+def _kind_of(source: Mapping[str, Any], rater: str) -> str | None:
+    """Who a rater of a part under `verdicts` is; None where it does not say."""
+    if source.get("people") is not None:
+        return "person" if any(fnmatchcase(rater, pattern) for pattern in source["people"]) else "model"
+    return source.get("kind")
+
+
+def _decider(source: Mapping[str, Any], rater: str) -> str | None:
+    """Who all raters of a file of pairs are."""
+    return source.get("rater")
+
+
+def sources_in(value: Any) -> Iterator[Mapping[str, Any]]:
+    """Every part of a run file that reads a file or a dataset."""
+    if isinstance(value, Mapping):
+        if label_of(value):
+            yield value
+        value = list(value.values())
+    if isinstance(value, list):
+        for inner in value:
+            yield from sources_in(inner)
+
+
+def label_of(part: Mapping[str, Any]) -> str | None:
+    """What rows say of their source: the file's name, or the dataset's; None for a part that reads neither."""
+    path, dataset = part.get("path"), part.get("dataset")
+    return Path(path).name if isinstance(path, str) else dataset if isinstance(dataset, str) else None
+
+
+def _names_of(source: Mapping[str, Any]) -> tuple[str, str]:
+    """The label, and the name under which a certificate and counts tell of the source."""
+    label = str(label_of(source))
+    return label, label if source.get("path") else f"{label}[{source.get('split') or 'train'}]"
+
+
+def _is_local(source: Mapping[str, Any]) -> bool:
+    """Whether it is a file or folder of the user's; a dataset on the Hub has a name that everybody may know."""
+    return bool(source.get("path")) or str(source.get("dataset")).startswith((".", "/", "~"))
+
+
+def portable(text: str) -> str:
+    """Of a path outside the run file's folder the last part: where it lies tells of this machine alone."""
+    return re.split(r"[\\/]", text.rstrip("\\/"))[-1] if _ABSOLUTE.match(text) else text
+
+
+def portable_json(value: Any) -> Any:
+    """JSON values in which no text is such a path."""
+    if isinstance(value, str):
+        return portable(value)
+    if isinstance(value, Mapping):
+        return {key: inner if key in _SPOKEN else portable_json(inner) for key, inner in value.items()}
+    return [portable_json(inner) for inner in value] if isinstance(value, list) else value
+
+
+def is_private(address: str) -> bool:
+    """Whether a URL, or a host with port and path, leads to a private network or to this machine."""
+    name = urlsplit(address if "://" in address else f"//{address}").hostname or ""
+    try:
+        return not ipaddress.ip_address(name).is_global
+    except ValueError:
+        return "." not in name or name.endswith(_PRIVATE_ENDINGS)
+
+
+def _shown_host(host: str) -> str:
+    """The host of a server as others may see it; of a model in this process or the simulated world it is as it is."""
+    is_server = host != "lilliput" and not host.startswith("local:")
+    return PRIVATE if is_server and is_private(host) else host
+
+
+class Outgoing:
+    """How a run's parts are shown to others."""
+
+    def __init__(self, configuration: Mapping[str, Any], people: Pseudonyms) -> None:
+        self.people = people
+        self._configuration = configuration
+        verdicts, sources = configuration["verdicts"], list(sources_in(configuration))
+        own = [source for source in verdicts if _is_local(source) and label_of(source) in people]
+        self._own: dict[str, str] = {}
+        """Files that are called after their rater, under all their names."""
+        for source in own:
+            label, told = _names_of(source)
+            shown = people.of(label) + (PurePath(label).suffix if source.get("path") else "")
+            self._own |= {label: shown, told: shown + told.removeprefix(label)}
+        self._public = {
+            name
+            for source in sources
+            if not _is_local(source) and (source not in verdicts or label_of(source) in people)
+            for name in _names_of(source)
+        }
+        self._hidden = people.hiding({str(label_of(source)) for source in sources} - set(self._own))
+        names = sorted({name for source in sources for name in _names_of(source)}, key=len, reverse=True)
+        self._names = "|".join(map(re.escape, names)) or "(?!)"
+
+    def file(self, name: str) -> str:
+        """The name or the path of a source, with whoever it is called after under the pseudonym.
+
+        A file of pairs is not called after a rater: its name is the source that rows cite, and the rater's where no
+        column names one. A dataset on the Hub keeps its name too, which everybody may know, unless it stands under
+        `verdicts` and somebody who rated is named in it.
+        """
+        if name in self._public:
+            return name
+        return self._own.get(name) or re.sub(r"[^\\/]+", lambda part: self._hidden(part[0]), portable(name))
+
+    def prompt(self, prompt: Prompt) -> Prompt:
+        """The prompt, whose id says nothing of its source."""
+        return prompt.model_copy(update={"source": _optional(self.file, prompt.source)})
+
+    def written(self, record: R) -> R:
+        """A candidate or a critique."""
+        return record.model_copy(update={"origin": self._origin(record.origin)})
+
+    def verdict(self, verdict: Verdict) -> Verdict:
+        """The verdict; a model that is called like a person keeps its name."""
+        rater = self.people.of(verdict.rater) if verdict.rater_kind in MAYBE_PEOPLE else verdict.rater
+        return verdict.model_copy(update={"rater": rater, "origin": self._origin(verdict.origin)})
+
+    def row(self, row: Preference) -> Preference:
+        """The row of the dataset."""
+        raters = tuple(map(self.people.of, row.raters)) if row.decided_by in MAYBE_PEOPLE else row.raters
+        models = {name: _optional(portable, getattr(row, name)) for name in ("chosen_model", "rejected_model")}
+        return row.model_copy(update={"raters": raters, "source": _optional(self.file, row.source), **models})
+
+    def _origin(self, origin: Origin) -> Origin:
+        update = {
+            "model": _optional(portable, origin.model),
+            "host": _optional(_shown_host, origin.host),
+            "source": _optional(self.file, origin.source),
+        }
+        return origin.model_copy(update=update)
+
+    def cost(self, row: Mapping[str, Any]) -> dict[str, Any]:
+        """What calls to a model have cost."""
+        return {**row, "host": _shown_host(row["host"]), "model": portable(row["model"])}
+
+    def text(self, text: str) -> str:
+        """A text that this toolkit wrote around the rows, such as a card or a manifest, without addresses and paths of
+        this machine that one of its parts has let through."""
+        for spec in self._configuration["models"].values():
+            url, model = spec.get("base_url"), spec.get("model") or ""
+            places = {model: portable(model)} if portable(model) != model else {}
+            if url and is_private(url):
+                places |= {url: f"http://{PRIVATE}", url.split("://", 1)[-1]: PRIVATE, urlsplit(url).netloc: PRIVATE}
+            for place, shown in places.items():
+                text = re.sub(rf"(?<![\w.-]){re.escape(place)}(?![\w-])", shown.replace("\\", r"\\"), text)
+        return text
+
+    def counts(self, value: Any) -> Any:
+        """The counts of stages, of which some are told by the name of a file, perhaps with a number or a license."""
+        if isinstance(value, Mapping):
+            return {self._counted(name): self.counts(inner) for name, inner in value.items()}
+        return [self.counts(inner) for inner in value] if isinstance(value, list) else value
+
+    def _counted(self, key: str) -> str:
+        found = re.fullmatch(rf"(source )?({self._names})((?: \(\d+\))?(?:: .*)?)", key, re.DOTALL)
+        return f"{found[1] or ''}{self.file(found[2])}{found[3]}" if found else key
+
+    def report(self, text: str) -> str:
+        """A report of stages, some of whose figures are told by the name of a file."""
+        named = re.compile(rf"(?<![\w.-])({self._names})(?![\w-])")
+        return self.text(named.sub(lambda name: self.file(name[1]), text))
+
+    def configuration(self) -> dict[str, Any]:
+        """The resolved run file as JSON values."""
+        shown: dict[str, Any] = self._places(self._configuration)
+        for part in shown["verdicts"]:
+            self._hide_raters(part, partial(_kind_of, part))
+            columns = part.get("columns") or {}  # one may be called after the person whose verdicts it holds
+            columns |= {name: self._hidden(column) for name, column in columns.items() if isinstance(column, str)}
+            if part.get("rater"):
+                part["rater"] = self._rater(part["rater"], _kind_of(part, part["rater"]))
+            if part.get("people") is not None:
+                matching = (person for pattern in part["people"] for person in self.people.matching(pattern))
+                part["people"] = list(dict.fromkeys(matching))
+        for part in _pair_sources(shown):
+            self._hide_raters(part, partial(_decider, part))
+        for spec in shown["models"].values():
+            if spec.get("base_url") and is_private(spec["base_url"]):
+                spec["base_url"] = f"http://{PRIVATE}"
+        return dict(portable_json(shown))
+
+    def _places(self, value: Any) -> Any:
+        """A copy in which no place of a file or dataset names a person."""
+        if isinstance(value, list):
+            return [self._places(inner) for inner in value]
+        if not isinstance(value, Mapping):
+            return value
+        copy = {name: self._places(inner) for name, inner in value.items()}
+        if label := label_of(value):
+            place = "path" if value.get("path") else "dataset"
+            copy[place] = self._own.get(label) or self.file(value[place])
+        return copy
+
+    def _hide_raters(self, part: dict[str, Any], kind_of: Callable[[str], str | None]) -> None:
+        columns = part.get("columns") or {}
+        if columns.get("votes"):
+            columns["votes"] = [self._rater(name, kind_of(name)) for name in columns["votes"]]
+
+    def _rater(self, name: str, kind: str | None) -> str:
+        return name if kind in ("model", "verifier") else self.people.of(name)
+
+
+def _optional(show: Callable[[str], str], text: str | None) -> str | None:
+    return None if text is None else show(text)

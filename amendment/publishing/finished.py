@@ -1,0 +1,165 @@
+"""A finished run's folder, read once for whatever is made of it: exports, configs, cards.
+
+Only what stands counts, and all is as others may see it: people under pseudonyms, paths cut. Of pairs that were mixed
+in, only what the dataset took is held: the rest of somebody's file is not this run's to publish.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from functools import cached_property
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+
+from amendment.data.pseudonyms import Outgoing, Pseudonyms, run_pseudonyms
+from amendment.data.workspace import Split, Workspace
+from amendment.errors import ConfigError
+from amendment.publishing.manifest import read_manifest
+from amendment.records import Candidate, Critique, Judgement, Preference, Prompt, Record, Verdict
+
+__all__ = ["FinishedRun"]
+
+R = TypeVar("R", bound=Record)
+STAGES = ("inputs", "critique", "candidates", "construct", "judging", "mixing")
+"""Stages whose tables are part of what is published, in this order."""
+
+
+class FinishedRun:
+    """A run whose dataset stands. Raises ConfigError where the folder has none that is up to date."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.manifest = read_manifest(folder)
+        if "published" in self.manifest:
+            raise ConfigError(f"{folder}: a copy of a published dataset; expected the run's folder, such as runs/NAME")
+        if "dataset" not in self.manifest["stages"]:
+            stale = "dataset" in self.manifest["out of date"]
+            what = "its dataset is out of date" if stale else "it has no dataset yet"
+            raise ConfigError(f"{folder}: {what}; run it again until the stage dataset: amendment run FILE")
+        self.settings = _resolved(folder)
+        """The run file with all its defaults, as it is at home."""
+        self.stages = tuple(name for name in STAGES if name in self.manifest["stages"])
+        """The standing stages whose tables are published."""
+        self._workspace = Workspace(folder)
+
+    @cached_property
+    def _rows(self) -> dict[str, list[Preference]]:
+        return {side: self._workspace.read(f"dataset/{side}", Preference) for side in ("train", "test")}
+
+    @cached_property
+    def people(self) -> Pseudonyms:
+        """Pseudonyms of everybody who rated."""
+        rows = [row for side in self._rows.values() for row in side]
+        return run_pseudonyms(self.folder, self.settings, rows)
+
+    @cached_property
+    def outgoing(self) -> Outgoing:
+        """How everything is shown to others."""
+        return Outgoing(self.settings, self.people)
+
+    @cached_property
+    def counts(self) -> dict[str, dict[str, Any]]:
+        """The counts of the standing stages."""
+        stages = self.outgoing.counts(self.manifest["stages"])
+        return {name: dict(stage["counts"]) for name, stage in stages.items()}
+
+    @cached_property
+    def rows(self) -> dict[str, list[Preference]]:
+        """The rows of the dataset by split; a split without rows is left out."""
+        return {side: [self.outgoing.row(row) for row in rows] for side, rows in self._rows.items() if rows}
+
+    @property
+    def every_row(self) -> list[Preference]:
+        """The rows of both splits."""
+        return [row for rows in self.rows.values() for row in rows]
+
+    @cached_property
+    def prompts(self) -> dict[str, Prompt]:
+        """Prompts by id."""
+        shown = [self.outgoing.prompt(prompt) for prompt in self._read("prompts", Prompt)]
+        return {prompt.id: prompt for prompt in reversed(shown)}
+
+    @cached_property
+    def candidates(self) -> list[Candidate]:
+        """Every draft, revision, draw and import, in the order of the stages."""
+        return [self.outgoing.written(candidate) for candidate in self._read("candidates", Candidate)]
+
+    @cached_property
+    def critiques(self) -> list[Critique]:
+        """Every critique of the chain."""
+        return [self.outgoing.written(critique) for critique in self._read("critiques", Critique)]
+
+    @cached_property
+    def verdicts(self) -> list[Verdict]:
+        """Every verdict of a model or a person, people's labels of a spot check among them. Sealed ones, which certify
+        and from which nothing is learned, are not."""
+        verdicts = [*self._read("verdicts", Verdict), *self._table("labels", "open", Verdict)]
+        return [self.outgoing.verdict(verdict) for verdict in verdicts]
+
+    @cached_property
+    def sealed(self) -> list[Verdict]:
+        """People's sealed labels, where `publish.sealed` opens the seal."""
+        is_opened = (self.settings.get("publish") or {}).get("sealed", False)
+        return [self.outgoing.verdict(one) for one in self._table("labels", "sealed", Verdict) if is_opened]
+
+    @cached_property
+    def judged(self) -> list[Verdict]:
+        """The verdicts of the run's own judges."""
+        return self._table("judging", "verdicts", Verdict)
+
+    @cached_property
+    def judgements(self) -> list[Judgement]:
+        """What the run's own judges came to, comparison by comparison."""
+        return self._table("judging", "judgements", Judgement)
+
+    @cached_property
+    def sides(self) -> dict[str, str]:
+        """`train` or `test` of each prompt."""
+        sides = {row.prompt_id: row.split for row in self._table("inputs", "split", Split)}
+        return sides | {row.prompt_id: side for side, rows in self._rows.items() for row in rows}
+
+    @cached_property
+    def summaries(self) -> dict[str, str]:
+        """What `summary.md` says of each stage, as Markdown."""
+        path = self.folder / "summary.md"
+        text = path.read_text(encoding="utf-8") if path.is_file() else ""
+        _, *parts = re.split(r"^## (.+)\n", text, flags=re.MULTILINE)
+        return {name: self.outgoing.report(part.strip()) for name, part in zip(parts[::2], parts[1::2], strict=True)}
+
+    def _read(self, name: str, kind: type[R]) -> Iterator[R]:
+        for stage in self.stages:
+            yield from (one for one in self._table(stage, name, kind) if stage != "mixing" or self._is_taken(one))
+
+    def _table(self, stage: str, name: str, kind: type[R]) -> list[R]:
+        """A table of a stage that stands; empty where there is none."""
+        artefact = f"{stage}/{name}"
+        is_there = stage in self.manifest["stages"] and self._workspace.path(artefact).is_file()
+        return self._workspace.read(artefact, kind) if is_there else []
+
+    def _is_taken(self, record: Record) -> bool:
+        """Whether the dataset took what belongs to this record of the mixed-in files."""
+        match record:
+            case Candidate() | Prompt():
+                return record.id in self._taken
+            case Verdict():
+                return set(record.shown) <= self._taken
+        return True
+
+    @cached_property
+    def _taken(self) -> set[str]:
+        rows = [row for side in self._rows.values() for row in side]
+        return {name for row in rows for name in (row.prompt_id, row.chosen_id, row.rejected_id)}
+
+
+def _resolved(folder: Path) -> dict[str, Any]:
+    path = folder / "run.yaml"
+    try:
+        settings = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, yaml.YAMLError) as fault:
+        raise ConfigError(f"{path}: not as the run wrote it ({fault}); run it again to write it anew") from None
+    if not isinstance(settings, dict):
+        raise ConfigError(f"{path}: not a run file; run it again to write it anew")
+    return settings

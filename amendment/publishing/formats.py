@@ -1,0 +1,292 @@
+"""A run's dataset in the formats of other trainers, and as a table for people; what a format cannot hold is said.
+
+| format | file | for |
+|---|---|---|
+| trl | Parquet | TRL's reward, DPO and KTO trainers; everything is held |
+| kto | Parquet | TRL's KTOTrainer: one answer a row, with a label |
+| openrlhf | JSONL | OpenRLHF: data.prompt_key prompt, data.chosen_key chosen, data.rejected_key rejected |
+| nemo | JSONL | NeMo RL: context, and completions with their rank, 0 the better |
+| csv | CSV | people and their spreadsheets |
+| jsonl | JSONL | every row as it is, for programs |
+| judge_sft | Parquet | a judge's own training set, for TRL's SFTTrainer: see `judge_sft` |
+
+Beside the files stands `.amendment-export.json`, by which the next export knows what it may replace.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from amendment.data.export import SIDES, as_dataset, conversation_features, preference_dataset_dict, write_splits
+from amendment.data.secrets import key_variables, run_scanner, sift
+from amendment.errors import ConfigError, DataError
+from amendment.files import file_hash, write_text
+from amendment.hashing import content_id
+from amendment.publishing.configs import judge_lessons, lessons_dataset
+from amendment.publishing.finished import FinishedRun
+from amendment.records import Message, Preference, text_of
+from amendment.spreadsheet import safe_cell
+from amendment.transcripts import transcript
+from amendment.yamlfile import did_you_mean
+
+__all__ = ["FORMATS", "Exported", "export_lines", "export_run"]
+
+MARKER = ".amendment-export.json"
+PARTIAL = ".amendment-export.partial"
+JUDGE_SFT = "judge_sft"
+"""The format that holds no pairs."""
+Rows = Mapping[str, Sequence[Preference]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Exported:
+    """What was written."""
+
+    format: str
+    files: dict[Path, int]
+    """Rows of each file."""
+    left_out: dict[str, int]
+    """Pairs, or verdicts of `judge_sft`, that the format cannot hold, by reason."""
+    not_held: tuple[str, ...]
+    """What of the other pairs the format does not hold."""
+
+    def to_json(self) -> dict[str, Any]:
+        """The result as JSON values."""
+        files = {str(path): rows for path, rows in self.files.items()}
+        return {"format": self.format, "files": files, "left out": self.left_out, "not held": list(self.not_held)}
+
+
+class Written(NamedTuple):
+    """What a writer did."""
+
+    files: dict[Path, int]
+    left_out: Mapping[str, int] = {}
+    not_held: Sequence[str] = ()
+
+
+def export_run(folder: Path, format: str, out: Path) -> Exported:
+    """Write a run's dataset into the folder `out`, one file for each split that has rows.
+
+    An earlier export there is replaced when the new one is whole. Raises ConfigError for an unknown format, a folder
+    that holds anything else, or a run without a dataset that is up to date, and DataError when the format can hold
+    none of the pairs, or a row looks as if it held a key and the run file does not say to drop or keep such rows; then
+    nothing has changed.
+    """
+    formats = (*FORMATS, JUDGE_SFT)
+    if format not in formats:
+        raise ConfigError(f"no format {format!r}{did_you_mean(format, formats)}; there are {', '.join(formats)}")
+    run = FinishedRun(folder)
+    _check_replaceable(out)
+    scanner, policy = run_scanner(key_variables(run.settings)), run.settings["dataset"]["secrets"]
+    made = out / PARTIAL
+    shutil.rmtree(made, ignore_errors=True)
+    made.mkdir(parents=True)
+    try:
+        if format == JUDGE_SFT:
+            lessons, left_out = judge_lessons(run)
+            kept, with_key = sift({format: lessons}, lambda row: (row["verdict_id"], row), scanner, policy)
+            written = Written(write_splits(made, lessons_dataset(run, kept[format])), left_out)
+        else:
+            rows, with_key = sift(run.rows, lambda row: (row.comparison_id, row.to_json()), scanner, policy)
+            written = FORMATS[format](rows, made, run.settings["seed"])
+        left_out = {**written.left_out, **with_key}
+        if not written.files:
+            raise DataError(_nothing(format, left_out))
+        _replace(made, out)
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
+    files = {out / path.name: count for path, count in written.files.items()}
+    return Exported(format=format, files=files, left_out=left_out, not_held=tuple(written.not_held))
+
+
+def _nothing(format: str, left_out: Mapping[str, int]) -> str:
+    reasons = ", ".join(f"{count} {reason}" for reason, count in left_out.items()) or "there are none"
+    if format == JUDGE_SFT:
+        way = "a judge of protocol reasoned or structured writes its reasons before its verdict"
+        return f"{format}: no verdict of this run can be learned from ({reasons}); {way}"
+    return f"{format}: none of the pairs can be held ({reasons}); jsonl holds all of them"
+
+
+def export_lines(result: Exported) -> list[str]:
+    """The result for people."""
+    rows_are = "verdicts" if result.format == JUDGE_SFT else "pairs"
+    lines = [f"{path}: {rows} rows" for path, rows in result.files.items()]
+    lines += [f"left out: {count} {rows_are}: {reason}" for reason, count in result.left_out.items()]
+    return [*lines, *(f"not held by {result.format}: {what}" for what in result.not_held)]
+
+
+def _check_replaceable(out: Path) -> None:
+    """Raise ConfigError where the folder holds anything but an earlier export as it was left."""
+    if out.exists() and not out.is_dir():
+        raise ConfigError(f"{out}: a file; expected a folder to write into")
+    try:
+        known = set(json.loads((out / MARKER).read_bytes()))
+    except (OSError, ValueError, TypeError):
+        known = set()
+    found = [path for path in (out.iterdir() if out.is_dir() else ()) if path.name not in (MARKER, PARTIAL)]
+    others = sorted(path.name for path in found if not path.is_file() or file_hash(path) not in known)
+    if others:
+        raise ConfigError(
+            f"{out}: holds files that no export has left there like this ({', '.join(others[:3])}); "
+            "move them away, or choose a new or empty folder"
+        )
+
+
+def _replace(made: Path, out: Path) -> None:
+    """Put what was made in its place, then delete what only the earlier export had. While this goes on the marker knows
+    old and new, so that an export that is cut off can be repeated."""
+    earlier = [path for path in out.iterdir() if path.name not in (MARKER, PARTIAL)]
+    new = {path.name: file_hash(path) for path in sorted(made.iterdir())}
+    write_text(out / MARKER, json.dumps([*map(file_hash, earlier), *new.values()], indent=1) + "\n")
+    for name in new:
+        (made / name).replace(out / name)
+    for path in earlier:
+        if path.name not in new:
+            path.unlink()
+    write_text(out / MARKER, json.dumps([*new.values()], indent=1) + "\n")
+
+
+def _trl(rows: Rows, out: Path, seed: int) -> Written:
+    return Written(write_splits(out, preference_dataset_dict(rows)))
+
+
+def _kto(rows: Rows, out: Path, seed: int) -> Written:
+    """Chosen and rejected answers in turn, those of one prompt far from each other: TRL takes the next row's answer to
+    estimate a divergence, and a second answer to the same prompt would be no mismatch."""
+    from datasets import Features, Value
+
+    kept, ties = _decided(rows)
+    every = [row for found in kept.values() for row in found]
+    features = conversation_features(
+        ("prompt", "completion"), [getattr(row, side) for row in every for side in SIDES], every
+    )
+    features |= {"label": Value("bool"), "p": Value("float64")}
+    features |= {name: Value("string") for name in ("comparison_id", "prompt_id", "candidate_id")}
+    splits = {}
+    for side, found in kept.items():
+        ordered = sorted(found, key=lambda row: (content_id([seed, row.prompt_id]), row.comparison_id))
+        away = max(2, len(ordered) // 2)  # by one, a rejected answer would come before the chosen one of its own pair
+        turns = ((row, ordered[(number + away) % len(ordered)]) for number, row in enumerate(ordered))
+        answers = (_answer(row, kind) for turn in turns for row, kind in zip(turn, SIDES[1:], strict=True))
+        splits[side] = as_dataset(answers, Features(features))
+    held = "probabilities of pairs, as P(this answer is the better one) in p; raters, principles, sources: see trl"
+    return Written(write_splits(out, splits), ties, (held,))
+
+
+def _answer(row: Preference, kind: str) -> dict[str, Any]:
+    values = row.to_json()
+    return {
+        **{
+            name: values.get(name) for name in ("prompt", "tools", "chat_template_kwargs", "comparison_id", "prompt_id")
+        },
+        "completion": values[kind],
+        "label": kind == "chosen",
+        "p": row.p_chosen if kind == "chosen" else 1 - row.p_chosen,
+        "candidate_id": values[f"{kind}_id"],
+    }
+
+
+def _decided(rows: Rows) -> tuple[dict[str, list[Preference]], dict[str, int]]:
+    """The pairs that are no ties, which hard labels cannot hold, and how many are."""
+    kept = {side: [row for row in found if row.p_chosen != 0.5] for side, found in rows.items()}
+    ties = sum(map(len, rows.values())) - sum(map(len, kept.values()))
+    return kept, {"a tie, which has no better answer": ties} if ties else {}
+
+
+def _openrlhf(row: Preference) -> dict[str, Any]:
+    return {side: _plain_turns(getattr(row, side)) for side in SIDES}
+
+
+def _nemo(row: Preference) -> dict[str, Any]:
+    answers = [
+        {"rank": rank, "completion": _plain_turns(turns)} for rank, turns in enumerate((row.chosen, row.rejected))
+    ]
+    return {"context": _plain_turns(row.prompt), "completions": answers}
+
+
+def _chat_only(trainer: str, shape: Callable[[Preference], dict[str, Any]]) -> Callable[[Rows, Path, int], Written]:
+    """A writer for a trainer that puts roles and texts into a chat template and nothing else."""
+
+    def write(rows: Rows, out: Path, seed: int) -> Written:
+        kept, ties = _decided(rows)
+        shaped: dict[str, list[dict[str, Any]]] = {side: [] for side in kept}
+        lost, with_tools = set(), 0
+        for side, found in kept.items():
+            for row in found:
+                turns = [message for part in SIDES for message in getattr(row, part)]
+                if row.tools or any(message.tool_calls or message.role == "tool" for message in turns):
+                    with_tools += 1
+                    continue
+                lost |= {"thinking: answers stand without it"} if any(turn.thinking for turn in turns) else set()
+                lost |= {"options of the chat template"} if row.chat_template_kwargs else set()
+                ids = {"comparison_id": row.comparison_id, "prompt_id": row.prompt_id}
+                shaped[side].append({**shape(row), **ids})
+        left_out = {
+            **ties,
+            **({f"tools or tool calls, which {trainer} does not show to the model": with_tools} if with_tools else {}),
+        }
+        held = "probabilities, raters, principles, sources and licenses: see jsonl, by comparison_id"
+        return Written(_write_lines(shaped, out), left_out, (*sorted(lost), held))
+
+    return write
+
+
+def _plain_turns(messages: Iterable[Message]) -> list[dict[str, str]]:
+    """Roles and texts; text parts are joined."""
+    return [{"role": message.role, "content": text_of((message,))} for message in messages]
+
+
+def _write_lines(rows: Mapping[str, Sequence[Mapping[str, Any]]], out: Path) -> dict[Path, int]:
+    files = {out / f"{side}.jsonl": found for side, found in rows.items() if found}
+    for path, found in files.items():
+        text = "".join(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n" for row in found)
+        path.write_text(text, encoding="utf-8")
+    return {path: len(found) for path, found in files.items()}
+
+
+def _jsonl(rows: Rows, out: Path, seed: int) -> Written:
+    return Written(_write_lines({side: [row.to_json() for row in found] for side, found in rows.items()}, out))
+
+
+def _csv(rows: Rows, out: Path, seed: int) -> Written:
+    """UTF-8 with a byte order mark, by which Excel knows it; every cell quoted, and none of them a formula, whatever a
+    model wrote."""
+    files = {out / f"{side}.csv": found for side, found in rows.items() if found}
+    for path, found in files.items():
+        with path.open("w", encoding="utf-8-sig", newline="") as file:
+            writer = csv.writer(file, quoting=csv.QUOTE_ALL)
+            writer.writerow(Preference.model_fields)
+            writer.writerows([_cell(row, name) for name in Preference.model_fields] for row in found)
+    not_held = (
+        "conversations are written as text, turn by turn; jsonl has them as they are",
+        "a cell that a spreadsheet would run begins with an apostrophe that is not part of it",
+    )
+    return Written({path: len(found) for path, found in files.items()}, {}, not_held)
+
+
+def _cell(row: Preference, name: str) -> Any:
+    value = row.to_json().get(name)
+    if name in SIDES:
+        value = transcript(getattr(row, name), by="user" if name == "prompt" else "assistant")
+    elif name in ("tools", "chat_template_kwargs") and value:
+        value = json.dumps(value, ensure_ascii=False)
+    elif isinstance(value, list):
+        value = "; ".join(value)
+    return safe_cell(value) if isinstance(value, str) else value
+
+
+FORMATS: dict[str, Callable[[Rows, Path, int], Written]] = {
+    "trl": _trl,
+    "kto": _kto,
+    "openrlhf": _chat_only("OpenRLHF", _openrlhf),
+    "nemo": _chat_only("NeMo RL", _nemo),
+    "csv": _csv,
+    "jsonl": _jsonl,
+}
+"""Writers of rows by split into a folder; where the format has an order of its own, the run's seed decides it."""

@@ -1,0 +1,132 @@
+"""Rows with system texts, several turns, tool calls and thinking: through chain, judge, dataset and its files."""
+
+from __future__ import annotations
+
+import json
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from amendment.data.store import read_records
+from amendment.records import Preference
+from amendment.run import Result, Run
+from tests.run.conftest import SMALL, Server
+
+TOOLS = [{"type": "function", "function": {"name": "look", "description": "Look it up.", "parameters": {"x": None}}}]
+SIDES = ("prompt", "chosen", "rejected")
+
+
+def rich_rows(count: int) -> list[dict[str, Any]]:
+    """Prompts with a system text and several turns; every second one offers tools and has used one."""
+    rows = []
+    for i in range(count):
+        turns: list[dict[str, Any]] = [
+            {"role": "user", "content": f"hello {i}"},
+            {"role": "assistant", "content": "hello you", "thinking": "be polite"},
+            {"role": "user", "content": [{"type": "text", "text": f"and {i}?"}]},
+        ]
+        if i % 2:
+            call = {"type": "function", "id": "c1", "function": {"name": "look", "arguments": {"n": i, "m": None}}}
+            turns += [
+                {"role": "assistant", "tool_calls": [call]},
+                {"role": "tool", "name": "look", "tool_call_id": "c1", "content": f"found {i}"},
+            ]
+        rows.append({"prompt": turns, "rules": "Be brief.", "tools": TOOLS if i % 2 else None})
+    return rows
+
+
+def answer(body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+    """A server that thinks and calls tools."""
+    number = len(json.dumps(body["messages"])) % 7
+    message = {"role": "assistant", "content": f"the answer is {number}", "reasoning_content": "let me think"}
+    if body.get("tools") and body.get("seed", 0) % 2:
+        called = {"id": "c9", "type": "function", "function": {"name": "look", "arguments": '{"n": 9}'}}
+        return 200, {**message, "content": None, "tool_calls": [called]}
+    return 200, message
+
+
+@pytest.fixture(scope="module")
+def rich(tmp_path_factory: pytest.TempPathFactory) -> Result:
+    """A chain by that server, judged by the simulated judge."""
+    folder = tmp_path_factory.mktemp("rich")
+    (folder / "p.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rich_rows(8)))
+    with Server() as server:
+        server.answer = answer
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+        (folder / "run.yaml").write_text(
+            "name: rich\nseed: 2\nconstitution: helpful-honest\n"
+            "prompts: [{lilliput: 1}, {path: p.jsonl, system: rules, tools: tools, category: talk, license: mit}]\n"
+            "models:\n"
+            f"  far: {{provider: openai, base_url: '{server.url}', model: m}}\n"
+            "  judge: {provider: simulated}\n"
+            "critique: {model: far}\n"
+            "candidates: [{from: critique, take: draft_and_last}, {model: far, per_prompt: 2}]\n"
+            "judging: {judges: [{model: judge, protocol: label-tokens}], ties: keep}\n"
+            "dataset: {test_share: 0.25}\n"
+        )
+        result = Run.from_file(folder / "run.yaml", folder=folder / "run")()
+        server.shutdown()
+    return result
+
+
+def test_conversations_of_every_kind_survive_chain_judge_dataset_and_trl(rich: Result) -> None:
+    from trl.data_utils import extract_prompt, maybe_extract_prompt, unpair_preference_dataset
+
+    result, dataset = rich, rich.dataset
+    rows = {side: read_records(result.folder / f"dataset/{side}.parquet", Preference) for side in ("train", "test")}
+    assert rows["test"]
+    told = [row for found in rows.values() for row in found]
+    turns = [message for row in told for side in SIDES for message in getattr(row, side)]
+    assert {message.role for message in turns} == {"system", "user", "assistant", "tool"}
+    assert any(message.tool_calls for row in told for message in (*row.chosen, *row.rejected))
+    assert any(message.thinking for row in told for message in (*row.chosen, *row.rejected))
+    assert any(isinstance(message.content, tuple) for message in turns)
+
+    for side, found in rows.items():
+        for row, exported in zip(found, dataset[side], strict=True):
+            plain = row.to_json()
+            for name in SIDES:
+                assert exported[name] == plain[name], "messages come out as they are, nothing added"
+            assert exported["tools"] == plain.get("tools")
+            assert {name: exported[name] for name in SIDES} == {
+                name: maybe_extract_prompt(exported)[name] for name in SIDES
+            }
+            whole = {name: exported["prompt"] + exported[name] for name in ("chosen", "rejected")}
+            assert extract_prompt(whole) == {name: exported[name] for name in SIDES}
+
+    unpaired = unpair_preference_dataset(dataset["train"].select_columns([*SIDES, "tools"]))
+    pairs = dataset["train"]
+    assert len(unpaired) == 2 * len(pairs)
+    assert unpaired["completion"][: len(pairs)] == pairs["chosen"][:]
+    assert unpaired["completion"][len(pairs) :] == pairs["rejected"][:]
+    assert unpaired["prompt"][: len(pairs)] == pairs["prompt"][:]
+
+
+def test_plain_runs_export_plain_strings_and_both_sides_have_the_same_columns(
+    rich: Result, tmp_path: Path
+) -> None:
+    from datasets import List, Value
+
+    (tmp_path / "run.yaml").write_text(SMALL)
+    result = Run.from_file(tmp_path / "run.yaml", folder=tmp_path / "run", overrides=["dataset.test_share=0"])()
+    dataset = result.dataset
+    for side in SIDES:
+        assert dataset["train"].features[side] == List({"role": Value("string"), "content": Value("string")})
+    assert (len(dataset["test"]), dataset["test"].features) == (0, dataset["train"].features)
+    assert [path.name for path in (result.folder / "export").iterdir()] == ["train.parquet"]
+    assert {"tools", "chat_template_kwargs"} & set(dataset["train"].column_names) == set()
+    assert "tools" in rich.dataset["train"].column_names
+
+
+def test_the_exported_files_are_read_by_others_as_the_run_gives_the_dataset(rich: Result, tmp_path: Path) -> None:
+    from datasets import load_dataset, load_from_disk
+
+    read = load_dataset("parquet", data_dir=str(rich.folder / "export"), cache_dir=str(tmp_path / "cache"))
+    rich.dataset.save_to_disk(tmp_path / "saved")
+    for back in (read, load_from_disk(tmp_path / "saved")):
+        assert set(back) == {"train", "test"}
+        for split, rows in back.items():
+            assert rows.to_list() == rich.dataset[split].to_list()
+            assert rows.features == rich.dataset[split].features
