@@ -104,9 +104,7 @@ def test_conversations_of_every_kind_survive_chain_judge_dataset_and_trl(rich: R
     assert unpaired["prompt"][: len(pairs)] == pairs["prompt"][:]
 
 
-def test_plain_runs_export_plain_strings_and_both_sides_have_the_same_columns(
-    rich: Result, tmp_path: Path
-) -> None:
+def test_plain_runs_export_plain_strings_and_both_sides_have_the_same_columns(rich: Result, tmp_path: Path) -> None:
     from datasets import List, Value
 
     (tmp_path / "run.yaml").write_text(SMALL)

@@ -162,4 +162,3 @@ def test_drafts_come_from_the_critique_whatever_the_rest_learns_from() -> None:
     [needs] = [one.needs for one in wire(RunFile.model_validate({**text, "sft": sft})) if one.name == "sft"]
     assert {"dataset/train", "critique/candidates", "inputs/split"} <= set(needs)
     assert len(set(needs)) == len(needs)
-
