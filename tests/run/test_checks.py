@@ -3,32 +3,29 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import re
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from amendment.errors import AmendmentError, ConfigError
-from amendment.run import Run, check_run_file, load_run_file
+from amendment.errors import ConfigError
+from amendment.run import Patience, Run, Terms, check_run_file, load_run_file
+from tests.command_line import called
+from tests.run.small_runs import Said, complaints, run_of, save
 
-Write = Callable[[str], Path]
-MINIMAL = "name: t\nprompts: [{lilliput: 3}]\n"
-
-
-def complaints(path: Path, *overrides: str) -> list[str]:
-    """What loading and checking say, line by line, without the folder."""
-    try:
-        Run.from_file(path, overrides=overrides, folder=path.parent / "run").check()
-    except AmendmentError as fault:
-        return [line.replace(str(path.parent) + "/", "") for line in str(fault).split("\n")]
-    finally:
-        assert not (path.parent / "run").exists(), "a check makes nothing"
-    return []
+START = """\
+name: t
+constitution: lilliput
+models: {w: {provider: simulated}, v: {provider: simulated}}
+prompts: [{lilliput: 3}]
+"""
+FAR = "provider: openai, base_url: 'http://127.0.0.1:1/v1', model: x"
 
 
-def test_five_mistakes_give_five_lines_with_places_and_suggestions(run_file: Write) -> None:
-    path = run_file(
+def test_five_mistakes_give_five_lines_with_places_and_suggestions(tmp_path: Path) -> None:
+    text = (
         "name: Five Mistakes\n"
         "seeed: 7\n"
         "models:\n"
@@ -36,7 +33,7 @@ def test_five_mistakes_give_five_lines_with_places_and_suggestions(run_file: Wri
         "prompts: [{lilliput: 0}]\n"
         "critique: {model: writer, rounds: many}\n"
     )
-    assert complaints(path) == [
+    assert complaints(tmp_path, text) == [
         "run.yaml:1:7: name: found the text 'Five Mistakes', expected text of the form ^[a-z0-9][a-z0-9_.-]{0,79}$",
         "run.yaml:2:1: seeed: unknown key 'seeed' (did you mean 'seed'?)",
         "run.yaml:4:22: models.writer.provider: found 'simulatd', expected one of openai, anthropic, local, simulated "
@@ -46,13 +43,13 @@ def test_five_mistakes_give_five_lines_with_places_and_suggestions(run_file: Wri
     ]
 
 
-def test_everything_that_is_not_there_is_said_at_once(run_file: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_everything_that_is_not_there_is_said_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("OUR_KEY", raising=False)
-    path = run_file(
+    text = (
         "name: t\n"
         "constitution: [liliput, ./gone.yaml]\n"
         "models:\n"
-        "  far: {provider: openai, base_url: 'http://127.0.0.1:1/v1', model: x, api_key_env: OUR_KEY}\n"
+        f"  far: {{{FAR}, api_key_env: OUR_KEY}}\n"
         "  near: {provider: local, model: ./no-model}\n"
         "prompts: [{path: gone.jsonl}]\n"
         "critique: {model: far}\n"
@@ -60,7 +57,7 @@ def test_everything_that_is_not_there_is_said_at_once(run_file: Write, monkeypat
         "judging: {judges: [{model: far, protocol: label-token}]}\n"
         "sft: {base: ./no-base}\n"
     )
-    lines = complaints(path)
+    lines = complaints(tmp_path, text)
     for place, words in {
         "2:16: constitution[0]": "no constitution 'liliput' (did you mean 'lilliput'?)",
         "2:25: constitution[1]": "gone.yaml: there is no such file",
@@ -73,147 +70,105 @@ def test_everything_that_is_not_there_is_said_at_once(run_file: Write, monkeypat
         assert words in line
     assert lines[-1] == "run.yaml:6:18: prompts[0].path: gone.jsonl: no such file"
     assert len(lines) == 7
+    # and with a key that does not exist, the parts that have the right shape are looked at
+    lines = complaints(tmp_path, text.replace("critique: {", "critique: {runds: 2, "))
+    assert any("unknown key 'runds'" in line for line in lines)
+    assert any("OUR_KEY is not set" in line for line in lines)
 
 
-@pytest.mark.parametrize("until", [None, "critique"])
-def test_a_run_says_the_same_as_a_check_and_writes_nothing(run_file: Write, until: str | None) -> None:
-    path = run_file(
-        "name: t\nconstitution: liliput\nmodels: {w: {provider: simulated}}\nprompts: [{path: gone.jsonl}]\n"
-        "critique: {model: w}\n"
-    )
-    run = Run.from_file(path, folder=path.parent / "run")
-    with pytest.raises(ConfigError) as told:
-        run(until=until)
-    assert len(told.value.problems) == 2
-    assert told.value.problems[0].place.endswith("run.yaml:2:15: constitution[0]")
-    assert not (path.parent / "run").exists()
+def test_a_run_says_the_same_as_a_check_and_writes_nothing(tmp_path: Path) -> None:
+    text = START.replace("lilliput\n", "liliput\n").replace("{lilliput: 3}", "{path: gone.jsonl}")
+    lines = complaints(tmp_path, text + "critique: {model: w}\n")
+    for until in (None, "critique"):
+        with pytest.raises(ConfigError) as refused:
+            Run.from_file(tmp_path / "run.yaml", folder=tmp_path / "run")(until=until)
+        assert len(refused.value.problems) == len(lines) == 2
+        assert not (tmp_path / "run").exists()
 
 
-REFERENCES = {
-    "critique: {model: wrtier}": "critique.model: no model 'wrtier' under models (did you mean 'writer'?); there are "
-    "writer, second",
+JUDGED = "candidates: [{model: w, per_prompt: 2}]\njudging: {judges: [{model: w}]}\n"
+TRAINED = f"{JUDGED}base: {{on: nothing}}\n"
+GAP = "dpo: {base: base, steps: 3, guards: {parting: 0.1%s}}\n"
+WRONG = {
+    "critique: {model: wv}": "critique.model: no model 'wv' under models (did you mean 'w'?); there are w, v",
     "candidates: [{model: dpo}]": "candidates[0].model: the run has no stage 'dpo'; add it, or name a model",
     "candidates: [{from: critique}]": "from: critique needs the stage critique",
+    "models: {sft: {provider: simulated}}": "'sft' is the name of a stage",
     "sft: {base: base, on: chosen}": "sft.base: the run has no stage 'base'",
     "sft: {base: ./x}": "sft: learns from revisions, which needs the stage critique; add it, or train it on: chosen",
     "sft: {base: ./x, on: chosen}": "sft: has no pairs to train on; add judging, construct, or pairs of your own",
     "base: {}": "base: learns from drafts, which needs the stage critique; add it, or train it on: chosen",
-    "base: {on: chosen}": "base: has no pairs to train on; add judging, construct, or pairs of your own",
     "base: {on: nothing}": "base: has no pairs to train on; add judging, construct, or pairs of your own",
     "reward_model: {base: ./x}": "has no pairs to train on; add judging, construct, or pairs of your own",
     "dpo: {base: ./x}": "has no pairs to train on; add judging, construct, or pairs of your own",
-    "judging: {judges: [{model: second}]}": "judging: has nothing to compare; add candidates",
+    "critique: {model: w}\nbase: {on: drafts}\nsft: {base: base, revision: main}": "only a base on the Hub has a "
+    "revision",
+    "judging: {judges: [{model: v}]}": "judging: has nothing to compare; add candidates",
+    "critique: {model: w}\ncandidates: [{from: critique}]\njudging: {judges: [{model: w}]}": "has nothing to compare; "
+    "add candidates, so that each prompt has two or more",
+    "base: {on: chosen}\ncandidates: [{model: w}, {model: base}]\njudging: {judges: [{model: w}]}": "circle: base -> "
+    "dataset -> candidates -> base; base.on: chosen reads the dataset, candidates[1].model: base reads base",
+    "pairs: [{path: p.csv}]\njudging: {judges: [{model: v}]}\ndpo: {base: org/any}\nrounds: {n: 2, candidates: {}}": (
+        "judging.judge_labelled: true"
+    ),
+    "models: {w: {provider: simulated, shows_choices: false}}\n"
+    + JUDGED.replace("{model: w}]", "{model: w, protocol: label-tokens}]"): "which model w does not show; use "
+    "protocol: verdict with samples",
+    f"models: {{w: {{{FAR}, effort: low}}}}\n"
+    + JUDGED.replace("{model: w}]", "{model: w, protocol: label-tokens}]"): "does not show while it thinks",
+    JUDGED.replace("{model: w}]", "{model: w, protocol: label-tokens, samples: 5}]"): "judging.judges[0].samples: "
+    "found 5, expected 1: label-tokens reads all probabilities from one reply",
     "evaluate: {policies: [sft]}": "evaluate.policies[0]: the run has no stage 'sft'",
-    "evaluate: {policies: [writer]}\ndataset: {test_share: 0}": "evaluate: needs held-out prompts; set "
-    "dataset.test_share above 0",
-    "evaluate: {policies: []}": "evaluate: measures nothing; name policies, or add the stage reward_model",
-    "evaluate: {policies: [writer, writer], judge: {model: second}}": "evaluate.policies: writer stands here "
-    "twice, and the judge compares two; name another beside it",
-    "pairs: [{path: p.csv}]\nevaluate: {policies: [writer, second]}": "evaluate: measures nothing: the truth about "
-    "answers is known in the simulated world alone; add a judge",
     "evaluate: {policies: [gpt]}": "evaluate.policies[0]: no model 'gpt' under models",
+    "evaluate: {policies: []}": "evaluate: measures nothing; name policies, or add the stage reward_model",
+    "evaluate: {policies: [w]}\ndataset: {test_share: 0}": "evaluate: needs held-out prompts; set dataset.test_share",
+    "evaluate: {policies: [w, w], judge: {model: v}}": "evaluate.policies: w stands here twice",
+    "pairs: [{path: p.csv}]\nevaluate: {policies: [w, v]}": "the truth about answers is known in the simulated world "
+    "alone; add a judge",
+    TRAINED + GAP % "": "the run lacks reward_model and dpo.guards.judge; add what is missing, or leave it out",
+    TRAINED + "sft: {base: base, on: chosen, launch: {processes: 2, config: gone.yaml}}": "sft.launch.config: no file "
+    "'gone.yaml'; expected a configuration of accelerate",
 }
 
 
-@pytest.mark.parametrize("part", REFERENCES)
-def test_a_reference_to_nothing_is_told(part: str, run_file: Write) -> None:
-    models = "models: {writer: {provider: simulated}, second: {provider: simulated}}\nconstitution: lilliput\n"
-    lines = complaints(run_file(MINIMAL + models + part + "\n"))
-    assert any(REFERENCES[part] in line for line in lines), lines
-    assert all(line.startswith(("run.yaml:", "p.csv:")) for line in lines)
+@pytest.mark.parametrize("part", WRONG)
+def test_what_a_run_cannot_mean_is_told_at_its_place(part: str, tmp_path: Path) -> None:
+    kept = [line for line in START.splitlines() if not (part.startswith("models") and line.startswith("models"))]
+    lines = complaints(tmp_path, "\n".join([*kept, part, ""]))
+    assert any(WRONG[part] in line for line in lines), lines
+    assert all(re.match(r"run\.yaml:\d+:\d+: |p\.csv: ", line) for line in lines)
 
 
-def test_mistakes_inside_and_outside_the_file_are_said_at_once(
-    run_file: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.delenv("OUR_KEY", raising=False)
-    (tmp_path / "p.jsonl").write_text('{"question": "q"}\n')
-    text = (
-        "name: t\nconstitution: liliput\n"
-        "models: {far: {provider: openai, base_url: 'http://127.0.0.1:1/v1', model: x, api_key_env: OUR_KEY}}\n"
-        "prompts: [{path: p.jsonl}]\ncritique: {model: fra}\n"
-        "candidates: [{from: critique, take: all}]\njudging: {judges: [{model: fra, protocol: label-tokens}]}\n"
-    )
-    outside = ["no constitution 'liliput'", "OUR_KEY is not set", "no such column in any row"]
-    lines = complaints(run_file(text))
-    assert len(lines) == 5
-    for words in ("critique.model: no model 'fra'", "judges[0].model: no model 'fra'", *outside):
-        assert any(words in line for line in lines), words
-    lines = complaints(run_file(text.replace("critique: {", "critique: {runds: 2, ")))
-    assert any("unknown key 'runds'" in line for line in lines)
-    for words in outside:
-        assert any(words in line for line in lines), "the parts that have the right shape are looked at"
+RIGHT = {
+    "a base that learns nothing takes its words from drafts": "critique: {model: w}\nbase: {on: nothing}\n",
+    "a draft beside its revision": "critique: {model: w}\ncandidates: [{from: critique, take: draft_and_last}]\n"
+    "judging: {judges: [{model: w}]}\n",
+    "two scores that are compared": f"{TRAINED}reward_model: {{base: base}}\n{GAP % ', judge: {model: v}'}",
+    "no gap is watched": TRAINED + (GAP % "").replace("0.1", "null"),
+}
 
 
-def test_a_base_that_learns_nothing_takes_its_words_from_drafts(run_file: Write) -> None:
-    text = MINIMAL + "constitution: lilliput\nmodels: {w: {provider: simulated}}\ncritique: {model: w}\n"
-    assert complaints(run_file(text + "base: {on: nothing}\n")) == []
-
-
-def test_a_stage_whose_source_lacks_pairs_is_not_named_beside_it(run_file: Write) -> None:
-    lines = complaints(run_file(MINIMAL + "reward_model: {base: ./x}\nevaluate: {policies: []}\n"))
-    assert sum("has no pairs" in line for line in lines) == 1
-
-
-def test_one_candidate_a_prompt_is_told_before_it_is_paid_for(run_file: Write) -> None:
-    text = MINIMAL + "constitution: lilliput\nmodels: {w: {provider: simulated}}\ncritique: {model: w}\n"
-    path = run_file(text + "candidates: [{from: critique}]\njudging: {judges: [{model: w}]}\n")
-    (line,) = complaints(path)
-    assert "has nothing to compare; add candidates, so that each prompt has two or more" in line
-    assert complaints(path, "candidates.0.take=draft_and_last") == []
-
-
-def test_a_judge_that_needs_probabilities_is_refused_where_there_are_none(run_file: Write) -> None:
-    text = MINIMAL + "constitution: lilliput\nmodels: {w: {provider: simulated, shows_choices: false}}\n"
-    text += "candidates: [{model: w}]\njudging: {judges: [{model: w, protocol: label-tokens}]}\n"
-    (line,) = complaints(run_file(text))
-    assert line.endswith("which model w does not show; use protocol: verdict with samples")
-
-
-def test_a_judge_that_needs_probabilities_is_refused_a_model_that_thinks_first(run_file: Write) -> None:
-    far = "models: {w: {provider: openai, base_url: 'http://127.0.0.1:1/v1', model: x, effort: low}}\n"
-    judging = "judging: {judges: [{model: w, protocol: label-tokens}]}\n"
-    lines = complaints(run_file(f"{MINIMAL}constitution: lilliput\n{far}candidates: [{{model: w}}]\n{judging}"))
-    assert any("which model w does not show while it thinks (effort, thinking_budget); use" in line for line in lines)
-
-
-@pytest.mark.parametrize("protocol", ["label-tokens", "score"])
-def test_several_samples_are_refused_where_one_reply_shows_all_probabilities(run_file: Write, protocol: str) -> None:
-    text = MINIMAL + "constitution: lilliput\nmodels: {w: {provider: simulated}}\n"
-    text += "candidates: [{model: w}]\njudging: {judges: [{model: w, protocol: " + protocol + ", samples: 5}]}\n"
-    (line,) = complaints(run_file(text))
-    assert f"judging.judges[0].samples: found 5, expected 1: {protocol} reads all probabilities from one reply" in line
-    assert complaints(run_file(text), "judging.judges.0.samples=1") == []
-    if protocol == "score":  # written scores vary, so that a mean of several says more
-        assert complaints(run_file(text), "models.w.shows_choices=false") == []
+@pytest.mark.parametrize("part", RIGHT.values(), ids=RIGHT)
+def test_what_only_looks_wrong_is_not_told(part: str, tmp_path: Path) -> None:
+    assert complaints(tmp_path, START + part) == []
 
 
 @pytest.mark.parametrize("rules", ["critique: {model: w}", "evaluate: {policies: [w, v], judge: {model: w}}"])
-def test_rules_are_asked_for_where_they_are_needed(rules: str, run_file: Write) -> None:
-    (line,) = complaints(
-        run_file(f"{MINIMAL}models: {{w: {{provider: simulated}}, v: {{provider: simulated}}}}\n{rules}\n")
-    )
+def test_rules_are_asked_for_where_they_are_needed(rules: str, tmp_path: Path) -> None:
+    (line,) = complaints(tmp_path, START.replace("constitution: lilliput\n", "") + rules)
     assert "needs a constitution; add a line such as: constitution: helpful-honest" in line
 
 
-def test_a_run_without_anything_to_work_on_is_told(run_file: Write) -> None:
-    assert "the run has no input; add prompts" in complaints(run_file("name: t\n"))[0]
+@pytest.mark.parametrize(
+    "text", ["", "- a\n", "3\n", "name: [\n", "name: t\nname: u\n", "\x00\x01", "name: !!python/x t", "name: t\n"]
+)
+def test_what_is_no_run_file_is_told(text: str, tmp_path: Path) -> None:
+    lines = complaints(tmp_path, text)
+    assert lines
+    assert all(line.startswith("run.yaml") for line in lines)
 
 
-def test_a_model_cannot_be_called_like_a_stage(run_file: Write) -> None:
-    (line,) = complaints(run_file(MINIMAL + "models: {sft: {provider: simulated}}\n"))
-    assert "'sft' is the name of a stage" in line
-
-
-def test_a_circle_of_stages_is_found_by_a_check(run_file: Write) -> None:
-    text = MINIMAL + "constitution: lilliput\nmodels: {w: {provider: simulated}}\nbase: {on: chosen}\n"
-    text += "candidates: [{model: base}]\njudging: {judges: [{model: w}]}\n"
-    (line,) = complaints(run_file(text))
-    assert "stages need each other in a circle" in line
-    assert "base -> dataset -> candidates -> base" in line
-
-
-def test_prompts_that_no_principle_speaks_about_are_told_before_anything_is_paid_for(small: Path) -> None:
+def test_prompts_that_no_principle_speaks_about_are_told_before_anything_is_paid_for(tmp_path: Path) -> None:
     rules = "id: ours\nversion: 1.0.0\ntitle: t\nlicense: CC0-1.0\nsource: {kind: original}\nprinciples:\n"
     for name in ("one", "two"):
         rules += (
@@ -221,87 +176,63 @@ def test_prompts_that_no_principle_speaks_about_are_told_before_anything_is_paid
             f"    revise: [Put {name} right.]\n    compare: [Which is more right about {name}?]\n"
             "    applies_when: {categories: [code, physics]}\n"
         )
-    (small.parent / "ours.yaml").write_text(rules)
-    for line, role in zip(complaints(small, "constitution=./ours.yaml"), ("revise", "compare"), strict=True):
-        assert line.startswith(f"run.yaml:3:15: constitution: no principle with a `{role}` text applies to prompts")
-        assert "'arithmetic'" in line
+    (tmp_path / "ours.yaml").write_text(rules)
+    text = START.replace("lilliput\n", "./ours.yaml\n") + "critique: {model: w}\n" + JUDGED
+    for line, role in zip(complaints(tmp_path, text), ("revise", "compare"), strict=True):
+        assert line.startswith(f"run.yaml:2:15: constitution: no principle with a `{role}` text applies to prompts")
+        assert "'facts'" in line
         assert "'code'" not in line
-
-
-def test_faults_of_a_constitution_keep_their_own_place(run_file: Write, tmp_path: Path) -> None:
     (tmp_path / "ours.yaml").write_text("id: ours\nversion: 1.0.0\ntitel: x\n")
-    lines = complaints(run_file(MINIMAL + "constitution: ./ours.yaml\n"))
+    lines = complaints(tmp_path, text)
     assert len(lines) > 1
-    assert all(line.startswith("run.yaml:3:15: constitution[0]: ours.yaml") for line in lines)
+    assert all(line.startswith("run.yaml:2:15: constitution[0]: ours.yaml") for line in lines)
 
 
-def test_what_a_training_asks_of_the_machine_is_looked_for_before_anything_is_paid(run_file: Write) -> None:
+def test_what_a_training_asks_of_the_machine_is_looked_for_before_anything_is_paid(tmp_path: Path) -> None:
     absent = [name for name in ("trackio", "mlflow", "wandb", "tensorboard") if find_spec(name) is None]
-    if not absent or find_spec("flash_attn") or find_spec("kernels"):
+    if not absent or find_spec("flash_attn"):
         pytest.skip("these libraries are installed here")
-    path = run_file(
-        f"{MINIMAL}"
-        "models: {j: {provider: simulated}}\n"
-        "candidates: [{model: j, per_prompt: 2}]\n"
-        "constitution: lilliput\n"
-        "judging: {judges: [{model: j}]}\n"
-        "base: {tiny: {}, on: chosen, steps: 3, attn_implementation: flash_attention_2}\n"
-        "sft: {base: base, on: chosen, steps: 3, batch_size: 2, launch: {processes: 2, config: gone.yaml}}\n"
-        f"reward_model: {{base: base, steps: 3, report_to: [{absent[0]}]}}\n"
-        "dpo: {base: base, steps: 3, attn_implementation: flash_attention_3}\n"
-    )
-    said = [line.partition(" ")[2] for line in complaints(path)]
-    assert said == [
-        "base.attn_implementation: flash_attention_2 needs a library that is not installed; pip install flash-attn, "
-        "or leave it out",
-        "sft.launch.config: no file 'gone.yaml'; expected a configuration of accelerate",
-        f"reward_model.report_to: {absent[0]} is not installed; pip install {absent[0]}, or leave it out",
-        "dpo.attn_implementation: flash_attention_3 needs a library that is not installed; pip install kernels, "
-        "or leave it out",
-    ]
+    text = f"base: {{on: chosen, attn_implementation: flash_attention_2}}\nsft: {{base: ./b, report_to: [{absent[0]}]}}"
+    lines = complaints(tmp_path, START + JUDGED + text)
+    assert any("flash_attention_2 needs a library that is not installed; pip install flash-attn" in x for x in lines)
+    assert any(f"sft.report_to: {absent[0]} is not installed; pip install {absent[0]}" in line for line in lines)
 
 
-GUARDED = (
-    f"{MINIMAL}models: {{j: {{provider: simulated}}}}\nconstitution: lilliput\n"
-    "candidates: [{model: j, per_prompt: 2}]\njudging: {judges: [{model: j}]}\nbase: {on: chosen, steps: 3}\n"
-)
+def test_a_model_folder_is_looked_for_beside_the_run_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "our-model").mkdir()
+    for name in ("config.json", "model.safetensors", "tokenizer_config.json", "chat_template.jinja"):
+        (tmp_path / "our-model" / name).write_text("{}")
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert complaints(tmp_path, START, "models.v={provider: local, model: ./our-model}") == []
 
 
 @pytest.mark.parametrize(
-    ("stages", "lacking"),
+    "part",
     [
-        ("dpo: {base: base, steps: 3, guards: {parting: 0.1}}", "reward_model and dpo.guards.judge"),
-        ("dpo: {base: base, steps: 3, guards: {parting: 0.1, judge: {model: j}}}", "reward_model"),
-        ("reward_model: {base: base}\ndpo: {base: base, steps: 3, guards: {parting: 0.1}}", "dpo.guards.judge"),
-        ("reward_model: {base: base}\ndpo: {base: base, steps: 3, guards: {parting: 0.1, judge: {model: j}}}", None),
-        ("dpo: {base: base, steps: 3, guards: {prompts: 8}}", None),
-        ("dpo: {base: base, steps: 3, guards: {parting: null}}", None),
+        "critique: {model: w}\n",
+        "candidates: [{model: w, take: 4}]\n",
+        "construct: [{kind: instructions, model: w, better: Be kind., worse: Be rude.}]\n",
     ],
 )
-def test_a_limit_on_two_scores_parting_wants_the_two(stages: str, lacking: str | None, run_file: Write) -> None:
-    said = [line.partition(" ")[2] for line in complaints(run_file(f"{GUARDED}{stages}\n"))]
-    told = "dpo.guards.parting: watches the reward model's score against the judge's, and the run lacks"
-    assert said == ([f"{told} {lacking}; add what is missing, or leave it out"] if lacking else [])
+def test_simulated_models_are_not_asked_about_prompts_that_they_do_not_know(part: str, tmp_path: Path) -> None:
+    text = f"{START}{part}pairs: [{{path: mine.csv}}]\n"
+    row = {"prompt": "How do I bake bread?", "chosen": "With yeast.", "rejected": "No."}
+    save(tmp_path / "mine.csv", [row])
+    (line,) = complaints(tmp_path, text)
+    assert "models.w: knows the prompts of Lilliput alone, and 1 of your 4 are none, such as those of mine.csv" in line
+    if "take" in part:  # Lilliput's three come first
+        assert complaints(tmp_path, text.replace("take: 4", "take: 3")) == []
+    save(tmp_path / "mine.csv", [{**row, "prompt": "please add 3 8 thanks"}])
+    assert complaints(tmp_path, text) == []
+    assert complaints(tmp_path, START + "pairs: [{path: mine.csv}]\n") == []
 
 
-def test_a_model_folder_is_looked_for_beside_the_run_file(
-    run_file: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    folder = tmp_path / "our-model"
-    folder.mkdir()
-    for name in ("config.json", "model.safetensors", "tokenizer_config.json", "chat_template.jinja"):
-        (folder / name).write_text("{}")
-    elsewhere = tmp_path / "elsewhere"
-    elsewhere.mkdir()
-    monkeypatch.chdir(elsewhere)
-    assert complaints(run_file(MINIMAL + "models: {w: {provider: local, model: ./our-model}}\n")) == []
-
-
-def test_overrides_replace_and_add_values(small: Path) -> None:
-    loaded = load_run_file(
+def test_overrides_replace_add_and_take_out_and_the_file_stays_as_it_is(small: Path) -> None:
+    before = small.read_bytes()
+    config = load_run_file(
         small,
         [
-            "judging.principles_per_pair=1",
             "candidates.1.per_prompt=5",
             "models.second.position_bias=1.5",
             "critique.principles.per_round=3",
@@ -309,27 +240,16 @@ def test_overrides_replace_and_add_values(small: Path) -> None:
             "constitution=[lilliput, helpful-honest]",
             "models.third={provider: simulated}",
         ],
-    )
-    config = loaded.config
-    assert config.judging is not None
-    assert config.critique is not None
-    assert config.judging.principles_per_pair == 1
+    ).config
+    assert config.judging
+    assert config.critique
     assert getattr(config.candidates[1], "per_prompt", None) == 5
     assert config.models["second"].model_dump()["position_bias"] == 1.5
     assert config.critique.principles.per_round == 3
     assert config.judging.judges[0].samples == 2
     assert config.constitution == ("lilliput", "helpful-honest")
     assert "third" in config.models
-
-
-def test_an_override_of_nothing_takes_a_part_out(small: Path) -> None:
-    loaded = load_run_file(small, ["judging=", "candidates=[]"])
-    assert loaded.config.judging is None
-
-
-def test_the_file_stays_as_it_is(small: Path) -> None:
-    before = small.read_bytes()
-    load_run_file(small, ["seed=9"])
+    assert load_run_file(small, ["judging="]).config.judging is None
     assert small.read_bytes() == before
 
 
@@ -337,13 +257,10 @@ BAD_OVERRIDES = {
     "seed": "expected key.path=value",
     "=3": "expected key.path=value",
     "prompts.7.lilliput=3": "--set prompts.7.lilliput: there is no such place",
-    "prompts.x=3": "there is no such place",
     "prompts.-1=3": "there is no such place",
     "prompts.²=3": "there is no such place",
     "seed.deep=3": "there is no such place",
-    "name.0=x": "there is no such place",
     "seed=[1": "--set seed:",
-    "seed=&a 1": "--set seed:1:",
     "seed=-1": "run.yaml:2:7: seed: found -1, expected at least 0",
     "judging.judges.0.samples=true": "run.yaml:13:12: judging.judges[0].samples: found true, expected a whole number",
     "judging.princples_per_pair=1": "unknown key 'princples_per_pair' (did you mean 'principles_per_pair'?)",
@@ -353,47 +270,120 @@ BAD_OVERRIDES = {
 
 @pytest.mark.parametrize("override", BAD_OVERRIDES)
 def test_a_bad_override_is_told(override: str, small: Path) -> None:
-    with pytest.raises(ConfigError) as told:
-        load_run_file(small, [override])
-    assert BAD_OVERRIDES[override] in str(told.value)
-
-
-def test_limit_takes_the_first_of_each_source(run_file: Write, tmp_path: Path) -> None:
-    rows = [{"prompt": f"q{i}", "candidate": "x", "chosen": "a", "rejected": "b"} for i in range(9)]
-    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    text = "name: t\nprompts: [{lilliput: 9}, {path: rows.jsonl, take: 2}, {path: rows.jsonl}]\n"
-    text += "candidates: [{path: rows.jsonl}]\npairs: [{path: rows.jsonl}]\n"
-    config = load_run_file(run_file(text), limit=3).config
-    first, second, third = config.prompts
-    assert getattr(first, "lilliput", None) == 3
-    assert getattr(second, "take", None) == 2
-    assert getattr(third, "take", None) == 3
-    assert getattr(config.candidates[0], "take", None) == 3
-    assert config.pairs[0].take == 3
-
-
-def test_a_file_of_the_shape_that_a_check_accepts_has_no_complaint(small: Path) -> None:
     check_run_file(load_run_file(small), {})
+    with pytest.raises(ConfigError, match=re.escape(BAD_OVERRIDES[override])):
+        load_run_file(small, [override])
+
+
+def test_limit_takes_the_first_of_each_source(tmp_path: Path) -> None:
+    save(
+        tmp_path / "r.jsonl", [{"prompt": f"q{i}", "candidate": "x", "chosen": "a", "rejected": "b"} for i in range(9)]
+    )
+    text = "name: t\nprompts: [{lilliput: 9}, {path: r.jsonl, take: 2}, {path: r.jsonl}]\n"
+    run_of(tmp_path, text + "candidates: [{path: r.jsonl}]\npairs: [{path: r.jsonl}]\n")
+    config = load_run_file(tmp_path / "run.yaml", limit=3).config
+    first, *others = config.prompts
+    assert getattr(first, "lilliput", None) == 3
+    assert [getattr(one, "take", None) for one in (*others, config.candidates[0], config.pairs[0])] == [2, 3, 3, 3]
+
+
+SHOP = "provider: openai, base_url: 'https://shop.example/v1', api_key_env: null, model: m"
+PRICED = f"{SHOP}, price: {{input: 1, output: 2}}"
+SOLD = """\
+name: t
+constitution: helpful-honest
+prompts: [{path: p.jsonl}]
+budget: {usd: 1}
+models:
+  writer: {WRITER}
+  judge: {JUDGE}
+critique: {model: writer}
+candidates: [{from: critique, take: all}]
+judging: {judges: [{model: judge, protocol: PROTOCOL}]}
+"""
+
+
+def sold(folder: Path, writer: str, judge: str = "provider: simulated", protocol: str = "label-tokens") -> str:
+    save(folder / "p.jsonl", [{"prompt": "question"}])
+    return SOLD.replace("WRITER", writer).replace("JUDGE", judge).replace("PROTOCOL", protocol)
 
 
 @pytest.mark.parametrize(
-    "text", ["", "- a\n", "3\n", "name: [\n", "name: t\nname: u\n", "\x00\x01", "name: !!python/x t"]
+    ("entries", "lacking"),
+    [
+        ([PRICED], "writer"),
+        ([f"{PRICED}, max_tokens: 10"], None),
+        ([f"{SHOP}, price: {{input: 1, output: 2, max_output: 99}}"], None),
+        ([f"{SHOP}, price: {{input: 0, output: 0}}"], None),
+        ([SHOP.replace("https://shop.example", "http://localhost:1")], None),
+        ([PRICED.replace("openai", "anthropic").replace("/v1", "")], None),  # the protocol has a limit
+        ([f"{PRICED}, max_tokens: 10", PRICED], None),  # the judge names a letter
+        ([f"{PRICED}, max_tokens: 10", PRICED, "verdict"], "judge"),
+    ],
 )
-def test_what_is_no_run_file_is_told(text: str, run_file: Write) -> None:
-    lines = complaints(run_file(text))
-    assert lines
-    assert all(line.startswith("run.yaml") for line in lines)
+def test_an_answer_without_a_bound_is_told_where_there_is_a_budget(
+    entries: list[str], lacking: str | None, tmp_path: Path
+) -> None:
+    lines = complaints(tmp_path, sold(tmp_path, *entries))
+    bound = f"the budget needs a bound: set max_tokens for {lacking}, or max_output in its price"
+    assert [line.partition(": models.")[2] for line in lines] == ([f"{lacking}: {bound}"] if lacking else [])
+    if lacking:
+        for start in (run := Run.from_file(tmp_path / "run.yaml", folder=tmp_path / "run"), run.plan):
+            with pytest.raises(ConfigError, match=f"set max_tokens for {lacking}"):
+                start()
 
 
-def test_simulated_models_are_not_let_loose_on_prompts_that_they_do_not_know(tmp_path: Path) -> None:
-    (tmp_path / "p.jsonl").write_text('{"prompt": "How do I bake bread?"}\n', encoding="utf-8")
-    path = tmp_path / "run.yaml"
-    path.write_text(
-        "name: t\nconstitution: helpful-honest\nmodels: {w: {provider: simulated}}\nprompts: [{path: p.jsonl}]\n"
-        "critique: {model: w}\n",
-        encoding="utf-8",
-    )
-    with pytest.raises(ConfigError, match=r"run\.yaml:3:13: models\.w: knows the prompts of Lilliput alone"):
-        Run.from_file(path, folder=tmp_path / "run").check()
-    (tmp_path / "p.jsonl").write_text('{"prompt": "please add 3 8 thanks"}\n', encoding="utf-8")
-    Run.from_file(path, folder=tmp_path / "run").check()
+def test_models_without_a_price_and_mistakes_in_a_price_table_are_told_at_their_places(tmp_path: Path) -> None:
+    (line,) = complaints(tmp_path, sold(tmp_path, SHOP))
+    assert "models.writer.model: no known price for writer" in line
+    (tmp_path / "ours.yaml").write_text("prices:\n  - host: shop.example/v1\n    models: {m: {input: -1, output: x}}\n")
+    first, second = complaints(tmp_path, sold(tmp_path, f"{SHOP}, max_tokens: 9") + "prices: ours.yaml\n")
+    assert first.startswith("ours.yaml:3:25: prices[0].models.m.input: found -1")
+    assert second.startswith("ours.yaml:3:37: prices[0].models.m.output: found the text 'x'")
+
+
+def warnings_of(folder: Path, writer: str, judge: str, more: str = "") -> list[str]:
+    """What a check warns of where models of these names write and judge."""
+    save(folder / "p.jsonl", [{"prompt": "question"}])
+    entries = {"writer": writer, "judge": judge, "second": "qwen2.5:7b"}
+    models = {
+        name: {"provider": "openai", "base_url": "http://127.0.0.1:1/v1", "model": m} for name, m in entries.items()
+    }
+    text = f"name: t\nconstitution: helpful-honest\nmodels: {json.dumps(models)}\nprompts: [{{path: p.jsonl}}]\n"
+    text += "candidates: [{model: writer, per_prompt: 2}]\njudging:\n  judges: [{model: judge}]\n" + more
+    run = run_of(folder, text, progress=(told := Said()), patience=Patience(1, 0, 0), terms=Terms(allow_unpriced=True))
+    run.check()
+    with pytest.raises(Exception, match="pending"):  # nobody answers at that port
+        run()
+    summary = json.loads((folder / "run/summary.json").read_text())
+    assert all(line in told.lines for line in summary["warnings"]), "said at the start, too"
+    return list(summary["warnings"])
+
+
+@pytest.mark.parametrize(
+    ("writer", "judge", "more", "words"),
+    [
+        ("gpt-5.4-mini", "o3", "", "judge judge (o3) and writer writer (gpt-5.4-mini) are both of the family openai"),
+        ("house-7b", "house-7b", "", "are one model"),
+        ("Qwen/Qwen3-8B", "gpt-5.4", "  cascade: {then: [{model: second}]}\n", "judge second (qwen2.5:7b)"),
+        ("house-7b", "other-7b", "  judge_labelled: true\n", "judging.judge_labelled: true changes nothing"),
+        ("gpt-5.4-mini", "claude-haiku-5-5", "", None),
+        ("house-7b", "other-7b", "", None),
+    ],
+)
+def test_a_judge_and_a_writer_of_one_family_are_warned_of(
+    writer: str, judge: str, more: str, words: str | None, tmp_path: Path
+) -> None:
+    lines = warnings_of(tmp_path, writer, judge, more)
+    assert len(lines) == (words is not None)
+    assert not words or words in lines[0]
+
+
+def test_the_command_shows_warnings_before_it_says_that_all_is_well(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    warnings_of(tmp_path, "gpt-5.4-mini", "gpt-5.4-mini")
+    assert called("check", tmp_path / "run.yaml") == 0
+    shown: list[Any] = capsys.readouterr().out.splitlines()
+    assert shown[0].startswith("warning: judge judge (gpt-5.4-mini) and writer writer (gpt-5.4-mini) are one model")
+    assert shown[-1].endswith("all is well")

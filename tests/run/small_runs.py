@@ -1,0 +1,93 @@
+"""What the tests of whole runs share: files and run files that are written in a line, and what came of them."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from amendment.data.store import read_records
+from amendment.errors import AmendmentError
+from amendment.records import Preference
+from amendment.run import Result, Run
+from amendment.run.progress import QuietProgress
+
+Rows = Sequence[dict[str, Any]]
+FORMATS = ("jsonl", "json", "csv", "parquet")
+"""The kinds of files that are taken."""
+
+
+class Said(QuietProgress):
+    """Keeps what would stand on the terminal."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def say(self, line: str) -> None:
+        self.lines.append(line)
+
+
+def save(path: Path, rows: Rows) -> Path:
+    """Rows as a file of the kind that its ending says."""
+    if path.suffix == ".jsonl":
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    elif path.suffix == ".json":
+        path.write_text(json.dumps(rows), encoding="utf-8")
+    elif path.suffix == ".csv":
+        with path.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, list(dict.fromkeys(name for row in rows for name in row)))
+            writer.writeheader()
+            writer.writerows(rows)
+    else:
+        pq.write_table(pa.Table.from_pylist(list(rows)), path)
+    return path
+
+
+def run_of(folder: Path, text: str, *overrides: str, **options: Any) -> Run:
+    """A run of these lines, beside the files in a folder."""
+    folder.mkdir(exist_ok=True)
+    (folder / "run.yaml").write_text(text, encoding="utf-8")
+    return Run.from_file(folder / "run.yaml", folder=folder / "run", overrides=overrides, **options)
+
+
+def made(folder: Path, text: str, *overrides: str, until: str | None = None, **options: Any) -> Result:
+    """What came of a run of these lines."""
+    return run_of(folder, text, *overrides, **options)(until=until)
+
+
+def complaints(folder: Path, text: str, *overrides: str) -> list[str]:
+    """What loading and checking say of a run of these lines, one by one and without the folder."""
+    try:
+        run_of(folder, text, *overrides).check()
+    except AmendmentError as fault:
+        return [line.replace(f"{folder}/", "") for line in str(fault).split("\n")]
+    finally:
+        assert not (folder / "run").exists(), "a check makes nothing"
+    return []
+
+
+def pairs_of(folder: Path, sides: Iterable[str] = ("train", "test")) -> list[Preference]:
+    """The pairs of a run's dataset."""
+    return [row for side in sides for row in read_records(folder / f"dataset/{side}.parquet", Preference)]
+
+
+def preferences(folder: Path, text: str) -> tuple[list[Preference], dict[str, Any]]:
+    """The pairs that files of one's own come to, and the counts of the stages; the name need not be told."""
+    result = made(folder, "name: t\n" + text)
+    return pairs_of(result.folder), dict(result.summary["stages"])
+
+
+LABELS = [
+    {"id": f"i{i}", "q": f"question {i}", "one": f"good {i}", "two": f"bad {i}", "u": "x", "v": "x", "w": ""}
+    for i in range(8)
+]
+LABELLED = (
+    "  - path: labels.csv\n    kind: person\n    license: mit\n    words: {a: x, b: y, tie: z, both_bad: n}\n"
+    "    columns: {item: id, prompt: q, a: one, b: two, votes: [u, v, w]}\n"
+)
+"""An entry of `verdicts` for a file of `LABELS`."""
