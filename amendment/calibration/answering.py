@@ -52,7 +52,7 @@ async def answer_here(
     They take turns, so that equal calls give equal labels. What they had said before stands. Returns how many labels
     were new.
     """
-    from amendment.calibration._app import create_app
+    from amendment.calibration.page_app import create_app
 
     queue = Queue(questions, labels.current(), seed=seed, annotators=max(len(annotators), 1), clock=lambda: 0.0)
     links = {annotator: secrets.token_urlsafe() for annotator in annotators}

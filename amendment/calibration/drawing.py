@@ -3,58 +3,42 @@
 Covered: stratified samples of fixed size for estimates; the most uncertain comparisons for debugging, which have no
 probability; the block that every annotator sees; hidden repeats; the sealed part. All follow from the seed and from
 names that are hashes of content: where a few comparisons are judged anew, the others keep their places, and labels
-that people have given stay useful. Not covered: who sees what next.
+that people have given stay useful. Not covered: who sees what next; joint inclusion probabilities.
+
+Inclusion probabilities follow the judge's uncertainty with a uniform share (Zrnic and Candes 2024, arXiv 2403.03208).
+Items are drawn with permanent random numbers, one for each item for good, by Pareto sampling (Rosen 1997, "On sampling
+with probability proportional to size", Journal of Statistical Planning and Inference 62) with the adjustment of
+Bondesson, Traat and Lundqvist (2006, "Pareto sampling versus Sampford and conditional Poisson sampling", Scandinavian
+Journal of Statistics 33): realised probabilities are those aimed at but for 1 % of their value in samples of two, and
+less in larger ones. Strata are principle x how sure the judge is x its two orders x thirds of the length ratio; edges
+of surety are fixed, so that names mean the same in every run; those too small to be drawn from are put together.
 """
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
-from amendment.calibration.inclusion import (
-    conditional_inclusion,
-    inclusion_probabilities,
-    pareto_sample,
-    whole_counts,
-)
 from amendment.calibration.samples import Purpose, SampledItem
-from amendment.calibration.strata import Exported, strata_of
+from amendment.calibration.settings import SpotCheckSettings
 from amendment.hashing import HASH_PREFIX, content_id
+from amendment.records import Comparison
 from amendment.statistics.intervals import Floats
 
-__all__ = ["LEAST_UNIFORM", "Sample", "SampleSettings", "StratumCounts", "draw_sample"]
+__all__ = [
+    "Exported",
+    "Sample",
+    "draw_sample",
+]
 
-LEAST_UNIFORM = 0.5
-"""Below this share rare items weigh so much that intervals no longer hold (60 % coverage of 95 % at a share of 0.1)."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class SampleSettings:
-    """What a spot check takes."""
-
-    items: int = 200
-    """Comparisons; all of them where there are no more."""
-    overlap: int = 50
-    """Of these, how many every annotator sees."""
-    repeats: float = 0.1
-    """Share of the items that are shown twice."""
-    uniform: float = 0.8
-    """Share of the probability that is the same for all; the rest follows the judge's uncertainty."""
-    sealed: float = 0.5
-    """Probability of a prompt to be sealed."""
-    purpose: Purpose = "estimate"
-
-    def __post_init__(self) -> None:
-        if self.items < 1 or self.overlap < 0:
-            raise ValueError(f"expected items from 1 and an overlap from 0, found {self}")
-        if not LEAST_UNIFORM <= self.uniform <= 1:
-            raise ValueError(f"uniform: expected {LEAST_UNIFORM} to 1, found {self.uniform}")
-        if not (0 <= self.repeats <= 1 and 0 <= self.sealed <= 1):
-            raise ValueError(f"expected shares of repeats and sealed prompts from 0 to 1, found {self}")
+NEAR = 1e-9
+UNIFORM = 0.8
+"""Share of the probability that is the same for all; the rest follows the judge's uncertainty. Below one half rare
+items weigh so much that intervals no longer hold (60 % coverage of 95 % at a share of 0.1)."""
 
 
 class StratumCounts(NamedTuple):
@@ -80,7 +64,7 @@ class Sample(NamedTuple):
         return len(self.items) == self.population
 
 
-def draw_sample(population: Sequence[Exported], settings: SampleSettings, *, seed: int) -> Sample:
+def draw_sample(population: Sequence[Exported], settings: SpotCheckSettings, *, seed: int) -> Sample:
     """Draw the items of a spot check. The order of the population does not count.
 
     For estimates: inclusion probabilities (`inclusion_probabilities`), strata that expect two items or more, a whole
@@ -92,7 +76,7 @@ def draw_sample(population: Sequence[Exported], settings: SampleSettings, *, see
         chance = np.full(len(ordered), min(1.0, settings.items / max(len(ordered), 1)))
         drawn = _most_uncertain(ordered, settings.items)
     else:
-        chance = inclusion_probabilities([one.p_a for one in ordered], settings.items, uniform=settings.uniform)
+        chance = inclusion_probabilities([one.p_a for one in ordered], settings.items, uniform=UNIFORM)
         drawn = []
     names = strata_of(ordered, chance.tolist())
     if settings.purpose == "estimate":
@@ -136,7 +120,7 @@ def _stratified(ordered: Sequence[Exported], names: Sequence[str], chance: Float
     return drawn
 
 
-def _marked(items: Sequence[SampledItem], settings: SampleSettings, seed: int) -> list[SampledItem]:
+def _marked(items: Sequence[SampledItem], settings: SpotCheckSettings, seed: int) -> list[SampledItem]:
     """Overlap, repeats and the seal. The overlap lies behind the seal as far as there is room: how far people agree is
     for the certificate, and nothing that is fitted needs it. Repeats stand on both sides in proportion."""
     sealed = _sealed({item.prompt_id for item in items}, settings, seed)
@@ -155,7 +139,7 @@ def _marked(items: Sequence[SampledItem], settings: SampleSettings, seed: int) -
     return [item.model_copy(update=mark) for item, mark in zip(items, marks, strict=True)]
 
 
-def _sealed(prompts: Collection[str], settings: SampleSettings, seed: int) -> set[str]:
+def _sealed(prompts: Collection[str], settings: SpotCheckSettings, seed: int) -> set[str]:
     """A prompt is sealed for good: by its own number, whatever else was drawn, so that no label that has been looked
     at becomes a sealed one when comparisons are judged anew. Of two prompts or more one at least is on each side."""
     share = settings.sealed if settings.purpose == "estimate" else 0.0
@@ -182,3 +166,173 @@ def _number(what: str, seed: int, name: str) -> float:
     """A permanent random number between 0 and 1, neither of which it can be."""
     digits = content_id([what, seed, name]).removeprefix(HASH_PREFIX)
     return (int(digits[:12], 16) + 0.5) / 2**48
+
+
+def inclusion_probabilities(p: ArrayLike, items: int, *, uniform: float) -> Floats:
+    """The probability with which each comparison is drawn; they add up to `items`, or are all 1 where there are fewer.
+
+    `p` is the judge's P(a is better). With u = sqrt(p (1 - p)) an item's size is uniform + (1 - uniform) u / mean(u),
+    and its probability items * size / N, at most 1; what is cut off goes to the others in proportion.
+    """
+    judged = np.asarray(p, np.float64)
+    if items >= judged.size:
+        return np.ones(judged.size)
+    doubt = np.sqrt(judged * (1 - judged))
+    mean = float(doubt.mean())
+    size = uniform + (1 - uniform) * doubt / mean if mean > 0 else np.ones(judged.size)
+    return _filled(size, np.ones(judged.size), items)
+
+
+def whole_counts(expected: ArrayLike, start: float) -> NDArray[np.intp]:
+    """Whole numbers in the place of `expected` ones, each the next below or above, with the same total (rounded).
+
+    `start` is random, from 0 to below 1; over it the mean of each number is the expected one (systematic rounding: how
+    many of start, start + 1, start + 2, ... fall into each stretch).
+    """
+    ends = np.concatenate([[0.0], np.cumsum(np.asarray(expected, np.float64))]).round(9)
+    return np.diff(np.floor(ends + start)).astype(np.intp)
+
+
+def conditional_inclusion(inclusion: Floats, count: int) -> Floats:
+    """Probabilities that add up to `count`, the whole number below or above the total of `inclusion`.
+
+    With the total m + f, where m + 1 is drawn with probability f and m otherwise, the mean over both is `inclusion`:
+    inclusion + (1 - f) d above and inclusion - f d below, where d is proportional to `inclusion` as far as no
+    probability passes 1, and adds up to 1.
+    """
+    total = float(inclusion.sum())
+    below = int(np.floor(total + NEAR))
+    rest = total - below
+    if rest <= NEAR:
+        return inclusion
+    moved = _filled(inclusion, (1 - inclusion) / (1 - rest), 1.0)
+    found = inclusion + (1 - rest) * moved if count > below else inclusion - rest * moved
+    return np.clip(found, 0.0, 1.0)
+
+
+def pareto_sample(inclusion: Floats, numbers: Floats, count: int) -> NDArray[np.intp]:
+    """The places of `count` items: those with the least odds(number) / odds(inclusion), adjusted.
+
+    `numbers` are uniform between 0 and 1, one per item. The adjustment is exp(v (inclusion - 1/2) / d^2) with
+    v = inclusion (1 - inclusion) and d the sum of v. An item with inclusion 1 is always among them.
+    """
+    chance = np.clip(inclusion, NEAR, 1.0)
+    spread = chance * (1 - chance)
+    adjusted = np.exp(spread * (chance - 0.5) / max(float(spread.sum()), NEAR) ** 2) if spread.sum() > NEAR else 1.0
+    rank = numbers / (1 - numbers) * (1 - chance) / chance * adjusted
+    rank[inclusion >= 1 - NEAR] = 0.0
+    return np.argsort(rank, kind="stable")[:count]
+
+
+def _filled(weight: Floats, cap: Floats, total: float) -> Floats:
+    """min(c * weight, cap) with the c that makes it add up to `total`; the caps where they do not reach it."""
+    full = np.zeros(weight.size, np.bool_)
+    while not full.all():
+        scale = (total - float(cap[full].sum())) / float(weight[~full].sum())
+        over = ~full & (scale * weight >= cap)
+        if not over.any():
+            return np.where(full, cap, scale * weight)
+        full |= over
+    return cap.copy()
+
+
+LEAST = 2.0
+"""Expected items of a stratum: two are needed for a variance."""
+SURE = (0.5, 0.8)
+"""Edges of |2P - 1|."""
+SURETY = ("unsure", "fairly sure", "sure")
+ORDERS = {True: "orders agree", False: "orders disagree", None: "one order"}
+LENGTHS = ("lengths alike", "lengths apart", "lengths far apart")
+ANY = ("any principle", "any surety", "any order", "any length")
+WORDS: tuple[tuple[str, ...], ...] = ((), SURETY, tuple(ORDERS.values()), LENGTHS)
+
+
+class Exported(NamedTuple):
+    """A comparison that the dataset would export, as a judge decided it."""
+
+    comparison: Comparison
+    p_a: float
+    """P(a is better), raw."""
+    consistent: bool | None
+    """Whether both displayed orders preferred the same answer; None where only one was read."""
+    principle: str | None
+    """The one that decided, or the only or first one that was asked by."""
+    length_ratio: float
+    """The longer answer's length over the shorter one's, at least 1."""
+
+
+class _Stratum(NamedTuple):
+    places: list[int]
+    size: float
+
+
+def strata_of(population: Sequence[Exported], expected: Sequence[float]) -> list[str]:
+    """The name of each comparison's stratum, such as `rules/kind / unsure / orders agree / lengths alike`.
+
+    `expected` is how many times each is drawn on average. Each stratum expects two or more, as far as there are.
+    """
+    keys = _keys(population)
+    found = _split(list(range(len(keys))), keys, expected, depth=0)
+    names = [""] * len(keys)
+    for stratum in found:
+        name = _name([keys[place] for place in stratum.places], keys)
+        for place in stratum.places:
+            names[place] = name
+    return names
+
+
+def _keys(population: Sequence[Exported]) -> list[tuple[str, ...]]:
+    ratios = np.array([one.length_ratio for one in population])
+    edges = np.quantile(ratios, [1 / 3, 2 / 3]) if population else ratios
+    thirds = np.searchsorted(edges, ratios, side="left")
+    surety = np.searchsorted(SURE, [abs(2 * one.p_a - 1) + NEAR for one in population], side="right")
+    return [
+        (one.principle or "no principle", SURETY[sure], ORDERS[one.consistent], LENGTHS[third])
+        for one, sure, third in zip(population, surety, thirds, strict=True)
+    ]
+
+
+def _split(
+    places: list[int], keys: Sequence[tuple[str, ...]], expected: Sequence[float], *, depth: int
+) -> list[_Stratum]:
+    if depth == len(WORDS):
+        return [_Stratum(places, sum(expected[place] for place in places))]
+    by_value: dict[str, list[int]] = defaultdict(list)
+    for place in places:
+        by_value[keys[place][depth]].append(place)
+    return list(_pooled([_split(by_value[name], keys, expected, depth=depth + 1) for name in sorted(by_value)]))
+
+
+def _pooled(children: Sequence[list[_Stratum]]) -> Iterator[_Stratum]:
+    """The strata of all children; those that are too small become one, with the next smallest where that takes it."""
+    sizes = [sum(stratum.size for stratum in child) for child in children]
+    ranked = sorted(range(len(children)), key=lambda index: (sizes[index], index))
+    pool = _Stratum([], 0.0)
+    rest: list[int] = []
+    for index in ranked:
+        is_taken = sizes[index] < LEAST - NEAR or (pool.places and pool.size < LEAST - NEAR)
+        if is_taken:
+            pool = _Stratum(
+                [*pool.places, *(p for one in children[index] for p in one.places)], pool.size + sizes[index]
+            )
+        else:
+            rest.append(index)
+    for index in sorted(rest):
+        yield from children[index]
+    if pool.places:
+        yield pool
+
+
+def _name(own: Sequence[tuple[str, ...]], keys: Sequence[tuple[str, ...]]) -> str:
+    return " / ".join(
+        _value({key[depth] for key in own}, {key[depth] for key in keys}, depth) for depth in range(len(WORDS))
+    )
+
+
+def _value(own: set[str], known: set[str], depth: int) -> str:
+    """One value, several in their order, or any."""
+    if len(own) == 1:
+        return next(iter(own))
+    if own == known:
+        return ANY[depth]
+    return " or ".join(word for word in WORDS[depth] if word in own) or "other principles"

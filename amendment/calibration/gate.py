@@ -1,21 +1,47 @@
-"""The gate between a judge and training on its labels: what is asked of it, and what the spot check answers."""
+"""The gate between a judge and training on its labels: what is asked of it, what the spot check answers, and how many
+labels that takes.
+
+The judge's agreement with single people stands beside that of two people. Ties are dropped, the judge's and people's,
+as in the certificate's rule `no_ties`; items weigh 1 / their inclusion probability, so that the figures speak of all
+comparisons that are exported, and intervals are clustered by prompt. Plans of labels are by the normal approximation.
+"""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from itertools import combinations
+from math import comb
+from statistics import NormalDist
+from typing import NamedTuple
 
 from amendment.audit.gates import CANNOT_TELL, FEWEST, UNREADABLE_RULE, Gate, Outcome, above, unreadable
-from amendment.calibration.beside import Beside
-from amendment.calibration.samples import Purpose
+from amendment.calibration.samples import HeardItem, Purpose
 from amendment.statistics import Estimate, bounds
+from amendment.statistics.sampling import weighted_difference, weighted_mean
+from amendment.statistics.sides import side_of
 
-__all__ = ["FEWEST", "GATE_RULES", "GateLimits", "orders_gate", "people_gate", "unreadable_gate", "worst"]
+__all__ = [
+    "FEWEST",
+    "GATE_RULES",
+    "Beside",
+    "LabelPlan",
+    "agreement_with_people",
+    "beside_people",
+    "label_plan",
+    "orders_gate",
+    "people_gate",
+    "unreadable_gate",
+    "worst",
+]
 
 LABELS = "the judge's labels"
 """Whom the gates of people and orders speak of: what the judges together put on the exported pairs."""
-ORDERS_OFTEN = 0.2
-"""From here a WARN."""
+ORDERS_OFTEN, ORDERS_MOST = 0.2, 0.5
+"""Shares of the exported comparisons on which the two displayed orders may disagree: from the first a WARN, and a FAIL
+beyond the second."""
+UNREADABLE_MOST = 0.1
+"""Share of a judge's verdicts."""
 DEBUG = "a debug sample: its items were chosen for their doubt"
 
 GATE_RULES = {
@@ -36,19 +62,7 @@ GATE_RULES = {
 """What each gate asks."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class GateLimits:
-    """Where gates fail."""
-
-    below_ceiling: float = 0.05
-    """How far the judge's agreement with people may lie below that of two people."""
-    orders_disagree: float = 0.5
-    """Share of the exported comparisons."""
-    unreadable: float = 0.1
-    """Share of a judge's verdicts."""
-
-
-def people_gate(agreement: Estimate, beside: Beside, limits: GateLimits, purpose: Purpose = "estimate") -> Gate:
+def people_gate(agreement: Estimate, beside: Beside, max_gap: float, purpose: Purpose = "estimate") -> Gate:
     """Whether people agree with the labels about as much as with each other."""
     if purpose == "debug":
         return Gate(LABELS, "people", "not measured", DEBUG)
@@ -57,7 +71,7 @@ def people_gate(agreement: Estimate, beside: Beside, limits: GateLimits, purpose
         told = f"agreement {agreement.value:.3f} ({known[0]:.3f} to {known[1]:.3f}), below one half"
         return Gate(LABELS, "people", "FAIL", told)
     if beside.items >= FEWEST:
-        return Gate(LABELS, "people", *_beside_ceiling(beside, limits))
+        return Gate(LABELS, "people", *_beside_ceiling(beside, max_gap))
     if known is None:
         found = f"{beside.items} items with two people, {agreement.n} with one"
         return Gate(LABELS, "people", "not measured", found)
@@ -65,8 +79,8 @@ def people_gate(agreement: Estimate, beside: Beside, limits: GateLimits, purpose
     return Gate(LABELS, "people", "WARN", f"{told} ({known[0]:.3f} to {known[1]:.3f})")
 
 
-def _beside_ceiling(beside: Beside, limits: GateLimits) -> tuple[Outcome, str]:
-    outcome, found = above(beside.difference, -limits.below_ceiling, "+.3f")
+def _beside_ceiling(beside: Beside, max_gap: float) -> tuple[Outcome, str]:
+    outcome, found = above(beside.difference, -max_gap, "+.3f")
     among = bounds(beside.people)
     if outcome == "PASS" and not (among and among[0] > 0.5):
         told = f"people agree with each other in {beside.people.value:.3f}, maybe no better than a coin"
@@ -74,7 +88,7 @@ def _beside_ceiling(beside: Beside, limits: GateLimits) -> tuple[Outcome, str]:
     return outcome, found
 
 
-def orders_gate(disagree: Estimate, limits: GateLimits, purpose: Purpose = "estimate") -> Gate:
+def orders_gate(disagree: Estimate, purpose: Purpose = "estimate") -> Gate:
     """Whether labels follow from answers or from their places."""
     if purpose == "debug":
         return Gate(LABELS, "orders", "not measured", DEBUG)
@@ -82,17 +96,133 @@ def orders_gate(disagree: Estimate, limits: GateLimits, purpose: Purpose = "esti
     if disagree.n < FEWEST or known is None:
         return Gate(LABELS, "orders", "not measured", f"{disagree.n} items of the sample were judged in both orders")
     found = f"{100 * disagree.value:.1f} % ({100 * known[0]:.1f} to {100 * known[1]:.1f})"
-    if known[0] > limits.orders_disagree:
-        return Gate(LABELS, "orders", "FAIL", f"{found}, above {100 * limits.orders_disagree:g} %")
+    if known[0] > ORDERS_MOST:
+        return Gate(LABELS, "orders", "FAIL", f"{found}, above {100 * ORDERS_MOST:g} %")
     return Gate(LABELS, "orders", "WARN" if disagree.value > ORDERS_OFTEN else "PASS", found)
 
 
-def unreadable_gate(judge: str, invalid: Estimate, limits: GateLimits) -> Gate:
+def unreadable_gate(judge: str, invalid: Estimate) -> Gate:
     """Whether a judge answers in the terms it was asked in; `invalid` is the share of verdicts that do not."""
-    return Gate(judge, "unreadable", *unreadable(invalid, limits.unreadable))
+    return Gate(judge, "unreadable", *unreadable(invalid, UNREADABLE_MOST))
 
 
 def worst(outcomes: Sequence[Outcome]) -> Outcome:
     """FAIL before WARN before not measured before PASS; of nothing: not measured."""
     ranked: tuple[Outcome, ...] = ("FAIL", "WARN", "not measured", "PASS")
     return next((one for one in ranked if one in outcomes), "not measured")
+
+
+class Beside(NamedTuple):
+    """A judge's agreement with single people beside that of two people, on the same items."""
+
+    items: int
+    """Items with a decided judge and two decided people."""
+    judge: float
+    people: Estimate
+    """How often two people agree with each other."""
+    difference: Estimate
+    """judge - people: above 0 the judge agrees with a person more than another person does."""
+
+
+def agreement_with_people(items: Sequence[HeardItem], level: float = 0.95) -> Estimate:
+    """The share of people's decided verdicts that say what the judge says; each item counts once."""
+    shares = [(one, share) for one in items if (share := _with_judge(one)) is not None]
+    kept = [one for one, _ in shares]
+    return weighted_mean([share for _, share in shares], _chances(kept), _prompts(kept), level)
+
+
+def beside_people(items: Sequence[HeardItem], level: float = 0.95) -> Beside:
+    """The judge's agreement beside people's, on items that both can be computed for."""
+    found = [(one, _with_judge(one), _among_people(one)) for one in items]
+    shared = [(one, judge, people) for one, judge, people in found if judge is not None and people is not None]
+    kept, judge, people = [one for one, *_ in shared], [one[1] for one in shared], [one[2] for one in shared]
+    chances, prompts = _chances(kept), _prompts(kept)
+    return Beside(
+        items=len(kept),
+        judge=weighted_mean(judge, chances, prompts, level).value,
+        people=weighted_mean(people, chances, prompts, level),
+        difference=weighted_difference(judge, people, chances, prompts, level),
+    )
+
+
+def _with_judge(one: HeardItem) -> float | None:
+    """The share of decided people who say what the judge says; None where nobody is decided, or not the judge."""
+    side = side_of(one.item.p_a)
+    decided = [said for said in map(side_of, one.votes) if said]
+    return sum(said == side for said in decided) / len(decided) if side and decided else None
+
+
+def _among_people(one: HeardItem) -> float | None:
+    """The share of pairs of decided people who say the same; None where there is no pair."""
+    pairs = list(combinations([said for said in map(side_of, one.votes) if said], 2))
+    return sum(x == y for x, y in pairs) / len(pairs) if pairs else None
+
+
+def _chances(items: Sequence[HeardItem]) -> list[float]:
+    return [one.item.chance for one in items]
+
+
+def _prompts(items: Sequence[HeardItem]) -> list[str]:
+    return [one.item.prompt_id for one in items]
+
+
+_Z = NormalDist().inv_cdf(0.975)
+
+
+class LabelPlan(NamedTuple):
+    """What labels buy."""
+
+    half_width: float
+    """Of the 95 % interval of agreement, where every comparison has one label or more."""
+    passes: float
+    """Probability that the gate passes, where every comparison has the labels of two people or more."""
+    fails: float
+    """Probability that it fails; what is left is WARN: the data cannot tell."""
+
+
+def label_plan(
+    labels: int,
+    *,
+    gap: float = 0.0,
+    agreement: float = 0.75,
+    ceiling: float = 0.75,
+    margin: float = 0.05,
+    per_prompt: float = 1.0,
+    together: float = 0.23,
+    annotators: int = 2,
+) -> LabelPlan:
+    """What so many labelled comparisons buy, for a judge that agrees with people `gap` less than two people do.
+
+    `agreement` of judge and people and the `ceiling`, that of two people, are assumed; `margin` is the gate's.
+    `per_prompt` comparisons belong to a prompt (sum of squares over sum) and go together as PandaLM-7B's do against
+    three people (intraclass correlation 0.23): deff = 1 + (per_prompt - 1) together (Gabler, Haeder and Lahiri 1999).
+    Half width: z sqrt(p (1 - p) deff / n). Gate: with SE = sqrt(v deff / n), v by `difference_variance`,
+    P(pass) = Phi((margin - gap) / SE - z) and P(fail) = Phi(-(margin - gap) / SE - z).
+    """
+    effect = 1 + (per_prompt - 1) * together
+    error = math.sqrt(difference_variance(ceiling, gap, annotators=annotators) * effect / labels)
+    away, normal = (margin - gap) / error, NormalDist()
+    half_width = _Z * math.sqrt(agreement * (1 - agreement) * effect / labels)
+    return LabelPlan(half_width, normal.cdf(away - _Z), normal.cdf(-away - _Z))
+
+
+def difference_variance(ceiling: float, gap: float, *, annotators: int) -> float:
+    """The variance, over comparisons, of the judge's agreement with people minus that of people with each other.
+
+    One of two answers is better. Each person says so with probability c, independently, where two agree with
+    probability `ceiling` = c^2 + (1 - c)^2; the judge with the probability q that makes its agreement with one of them
+    q c + (1 - q)(1 - c) = ceiling - gap. Of a comparison with k of m people right the difference is k / m or
+    (m - k) / m, minus (k (k - 1) + (m - k)(m - k - 1)) / (m (m - 1)).
+    """
+    c = (1 + math.sqrt(2 * ceiling - 1)) / 2
+    q = (ceiling - gap - (1 - c)) / (2 * c - 1)
+    if not 0 <= q <= 1:
+        raise ValueError(f"no judge agrees in {ceiling - gap:.2f} with people who agree in {ceiling:.2f}")
+    m, first, second = annotators, 0.0, 0.0
+    for k in range(m + 1):
+        people = (k * (k - 1) + (m - k) * (m - k - 1)) / (m * (m - 1))
+        for agrees, chance in ((k / m, q), ((m - k) / m, 1 - q)):
+            weight = comb(m, k) * c**k * (1 - c) ** (m - k) * chance
+            first += weight * (agrees - people)
+            second += weight * (agrees - people) ** 2
+    return second - first**2

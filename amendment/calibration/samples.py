@@ -1,18 +1,37 @@
 """What a spot check is made of: comparisons drawn with known probability, and the questions that people see.
 
 Two records on purpose. A `SampledItem` knows the judge's probability and is read by estimators; a `LabelQuestion` is
-all that the page is given, and holds neither a verdict nor a model's name.
+all that the page is given, and holds neither a verdict nor a model's name. As far as it can be, people are asked what
+the judge was asked: by the one principle of the comparison with its question, or by all principles that apply to the
+prompt where the judge was asked by several. Of an imported log nobody knows what its judge was asked; people are then
+asked which answer is better.
 """
 
 from __future__ import annotations
 
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from statistics import fmean
 from typing import Literal, NamedTuple
 
 from pydantic import Field
 
-from amendment.records import Comparison, Messages, Record
+from amendment.constitutions import Constitution, Drawn, eligible_principles
+from amendment.preference import drawn_question
+from amendment.records import Candidate, Comparison, Messages, Prompt, Record
 
-__all__ = ["PLAIN_QUESTION", "AskedOf", "LabelQuestion", "PrincipleText", "Purpose", "SampledItem"]
+__all__ = [
+    "PLAIN_QUESTION",
+    "AskedOf",
+    "HeardItem",
+    "LabelQuestion",
+    "PrincipleText",
+    "Purpose",
+    "QuestionWriter",
+    "SampledItem",
+    "heard_items",
+]
 
 PLAIN_QUESTION = "Which answer is better?"
 """What people are asked where nobody knows what the judge was asked."""
@@ -89,3 +108,108 @@ class LabelQuestion(Record):
     """By which people judge: those by which the judge was asked; none where these are not on record."""
     in_overlap: bool = False
     is_repeated: bool = False
+
+
+class HeardItem(NamedTuple):
+    """An item of a sample with what people said of it."""
+
+    item: SampledItem
+    votes: tuple[float, ...]
+    """P(a is better) of each person who could say: 1, 0, or 0.5 for a tie and for both bad; by name of the person."""
+
+    @property
+    def p_people(self) -> float:
+        return fmean(self.votes)
+
+
+def heard_items(sample: Sequence[SampledItem], votes: Mapping[str, Mapping[str, float]]) -> list[HeardItem]:
+    """Those items of the sample that at least one person could say something about, in its order."""
+    heard = (HeardItem(item, tuple(votes.get(item.comparison_id, {}).values())) for item in sample)
+    return [one for one in heard if one.votes]
+
+
+class QuestionWriter:
+    """Writes what people are asked about comparisons that a judge has decided."""
+
+    _BY_ANSWER = "Which answer keeps this principle better?"
+    """Of a judge that looks at one answer at a time, whose own question speaks of one."""
+    _BY_SEVERAL = "Which answer keeps these principles better, taken together?"
+
+    def __init__(
+        self,
+        constitutions: Sequence[Constitution],
+        unit: str | None,
+        prompts: Mapping[str, Prompt],
+        candidates: Mapping[str, Candidate],
+        *,
+        seed: int,
+    ) -> None:
+        """`unit` is what the judge looks at, as its folder says it: a pair or an answer; None where only its
+        log is there."""
+        self._constitutions, self._unit, self._seed = constitutions, unit, seed
+        self._prompts, self._candidates = prompts, candidates
+        self._by_id = {
+            rules.principle_reference(principle): Drawn(rules, principle)
+            for rules in constitutions
+            for principle in rules.principles
+        }
+
+    def question(self, comparison: Comparison, principle_ids: Iterable[str]) -> LabelQuestion:
+        """The question about a comparison, which the judge was asked about by these principles.
+
+        Of an answer what it says: a model's thinking is not shown, for it names its writer to whoever knows them.
+        """
+        prompt = self._prompts[comparison.prompt_id]
+        drawn = [self._by_id[name] for name in principle_ids if name in self._by_id] if self._unit else []
+        question = PLAIN_QUESTION
+        if len(drawn) > 1:
+            every = eligible_principles(self._constitutions, "compare", category=prompt.category, tags=prompt.tags)
+            drawn, question = list({one.id: one for one in [*every, *drawn]}.values()), self._BY_SEVERAL
+        elif drawn and (self._unit == "answer" or not drawn[0].principle.compare):
+            question = self._BY_ANSWER
+        elif drawn:
+            question = drawn_question(drawn[0], comparison.id, self._seed)
+        return LabelQuestion(
+            comparison_id=comparison.id,
+            prompt_id=comparison.prompt_id,
+            question=question,
+            prompt=prompt.messages,
+            a_id=comparison.a,
+            b_id=comparison.b,
+            a=_without_thinking(self._candidates[comparison.a].messages),
+            b=_without_thinking(self._candidates[comparison.b].messages),
+            principles=tuple(PrincipleText(id=one.id, statement=one.principle.rule) for one in drawn),
+        )
+
+    def described(self, questions: Sequence[LabelQuestion], *, most_principles: int) -> AskedOf:
+        """Both questions in words, for the certificate; `most_principles` is by how many the judge was asked about one
+        comparison."""
+        common = Counter(one.question for one in questions).most_common()
+        quoted = json.dumps(common[0][0], ensure_ascii=False)
+        such = f"such as {quoted}" if len(common) > 1 else quoted
+        if self._unit is None:
+            return AskedOf("not on record in an imported log", f"{quoted}, by no principle", False)
+        judge = "which of two answers is better" if self._unit == "pair" else "how good each answer is by itself"
+        if most_principles == 0:
+            return AskedOf(f"{judge}, by criteria and no principle", f"{quoted}, by no principle", False)
+        if most_principles == 1:
+            is_same = self._unit != "answer"
+            people = f"the question of the same principle ({such}), by that principle only"
+            judge = f"{judge}, by one principle only" + (f", with its question ({such})" if is_same else "")
+            return AskedOf(judge, people, is_same)
+        return AskedOf(
+            f"{judge}, by up to {most_principles} principles, each separately with its own question; the verdicts are "
+            "then combined",
+            f"{quoted}, with all principles that apply to the prompt",
+            False,
+        )
+
+
+def _without_thinking(messages: Messages) -> Messages:
+    """Without thinking; a message that says nothing else, which it has to, stays as it is."""
+    return tuple(
+        message.model_copy(update={"thinking": None})
+        if message.thinking is not None and (message.content is not None or message.tool_calls)
+        else message
+        for message in messages
+    )

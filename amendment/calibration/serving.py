@@ -63,7 +63,7 @@ def serve_page(
     """
     import uvicorn
 
-    from amendment.calibration._app import create_app
+    from amendment.calibration.page_app import create_app
 
     address = _checked(host, allow_network=allow_network)
     known = labels.links()

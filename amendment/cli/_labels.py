@@ -13,7 +13,7 @@ from amendment.errors import ConfigError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from amendment.stages.labelled_samples import LabelledSample
+    from amendment.calibration.labelling import LabelledSample
 
 __all__ = ["label"]
 
@@ -68,7 +68,7 @@ def label(  # noqa: PLR0917 - typer makes options of them
     --export and --import exchange questions and answers with spreadsheets, Argilla and Label Studio. People leave under
     pseudonyms only.
     """
-    from amendment.run.labelling import sample_of
+    from amendment.calibration.labelling import sample_of
 
     _check_options(export, file, questions or comments, rater, form)
     is_about_page = allow_network or host != LOOPBACK or (port, annotators) != (None, None)
@@ -153,7 +153,7 @@ def _serve(
     allow_network: bool,
     annotators: int | None,
 ) -> None:
-    from amendment.run.labelling import serve_labelling
+    from amendment.calibration.labelling import serve_labelling
 
     def ready(links: Mapping[str, str], cautions: tuple[str, ...]) -> None:
         for name, url in links.items():

@@ -73,9 +73,9 @@ def publish(
 
 def _open_seal(folder: Path) -> None:
     """Count that people's sealed labels leave the run; the same labels count once."""
+    from amendment.calibration.labelling import SPOT_CHECK
     from amendment.calibration.store import Labels
     from amendment.hashing import content_id
-    from amendment.stages.labelled_samples import SPOT_CHECK
 
     with Labels(SPOT_CHECK.labels_in(folder), read_only=True) as labels:
         labels.open_seal(content_id(["publish", labels.state()]))

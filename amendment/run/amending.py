@@ -26,6 +26,7 @@ from amendment.calibration.amending import (
     propose,
     rule_tests,
 )
+from amendment.calibration.labelling import SAMPLE, SPOT_CHECK
 from amendment.calibration.samples import SampledItem
 from amendment.calibration.store import Labels
 from amendment.constitutions import Constitution, Principle, load_constitution, write_constitution
@@ -56,7 +57,7 @@ from amendment.run.runfile.overrides import override
 from amendment.run.terms import keys_of
 from amendment.simulator import BANNER
 from amendment.stages.judging import candidate_tables
-from amendment.stages.labelled_samples import SPOT_CHECK
+from amendment.stages.labels import OPEN
 from amendment.terminal import plain
 from amendment.yamlfile import did_you_mean, read_yaml, validate
 
@@ -196,12 +197,12 @@ class _Amending:
     def __init__(self, folder: Path, config: RunFile, model: str | None) -> None:
         """Raises ConfigError for a run without judges or labels, DataError where too little is labelled."""
         self.folder, self.config, self.workspace = folder, config, RunFolder(folder)
-        needed = ("judging/verdicts", "spot_check/sample", "labels/open")
+        needed = ("judging/verdicts", SAMPLE, OPEN)
         missing = [name for name in needed if not self.workspace.path(name).is_file()]
         if config.judging is None or missing:
             raise ConfigError(
                 f"{folder}: found no {', '.join(missing) or 'judging'}; amend needs a run with `judging:` and a "
-                f"labelled `spot_check:`. Run it until labels, then label with: amendment label {folder}"
+                f"labelled `{SPOT_CHECK.keys[0]}:`. Run it until labels, then label with: amendment label {folder}"
             )
         self.stage, self.entry = config.judging, config.judging.judges[0]
         self.model = model or self.entry.model
@@ -227,15 +228,15 @@ class _Amending:
             raise DataError(
                 f"{folder}: {len(self.judged)} comparisons have open labels; {len(self.differences)} of them are "
                 f"disagreements to propose from (expected {FEWEST_DIFFERENCES}) and {len(self.held_out)} are held out "
-                f"for the test (expected {FEWEST_TESTED}). Raise spot_check.items or lower spot_check.sealed, run "
+                f"for the test (expected {FEWEST_TESTED}). Raise {SPOT_CHECK.keys[0]}.items or lower sealed, run "
                 f"again, and label with: amendment label {folder}"
             )
 
     def _read(self) -> list[_Judged]:
         """The labelled comparisons on which the first judge has a verdict, in the order of the sample."""
         workspace, rater = self.workspace, f"{self.entry.model}/{self.judge.id}@{self.judge.version}"
-        votes = person_votes(workspace.rows("labels/open", Verdict))
-        sample = [item for item in workspace.rows("spot_check/sample", SampledItem) if item.comparison_id in votes]
+        votes = person_votes(workspace.rows(OPEN, Verdict))
+        sample = [item for item in workspace.rows(SAMPLE, SampledItem) if item.comparison_id in votes]
         if any(item.inclusion is None for item in sample):
             raise DataError("debug sample: it cannot test a rule; draw a sample with `purpose: estimate`")
         texts = {prompt.id: prompt for prompt in workspace.rows("inputs/prompts", Prompt)}

@@ -11,7 +11,6 @@ from amendment.run.context import Context
 from amendment.run.engine import Stage, in_order
 from amendment.run.stage_settings import SETTINGS
 from amendment.run.wiring import Wiring, wire
-from amendment.stages.calibrating import make_calibration
 from amendment.stages.candidates import Drawing
 from amendment.stages.config_rounds import RoundStep, round_step
 from amendment.stages.contract import Made, Step
@@ -19,13 +18,11 @@ from amendment.stages.dataset import MakingDataset
 from amendment.stages.evaluation import make_evaluation
 from amendment.stages.evaluation_people import make_evaluation_labels, make_evaluation_sample
 from amendment.stages.judging import JudgeStep
-from amendment.stages.labels import make_labels
 from amendment.stages.passes import one_pass
 from amendment.stages.probing import make_probes
 from amendment.stages.rounds.deriving import data_settings, round_context
 from amendment.stages.rounds.making import ROUND_MAKERS
 from amendment.stages.rounds.table import make_rounds_table
-from amendment.stages.sampling import make_spot_check
 from amendment.stages.training import make_base, make_dpo, make_reward_model, make_sft
 
 __all__ = ["assemble"]
@@ -37,9 +34,6 @@ TITLES = {
     "judging": "judge candidates",
     "audit": "measure the judge",
     "probes": "probe the judge",
-    "spot_check": "draw what people look at",
-    "labels": "read what people said",
-    "calibration": "calibrate the judge on people",
     "dataset": "make the dataset",
     "reward_model": "train the reward model",
     "dpo": "train the policy on pairs",
@@ -53,9 +47,6 @@ MAKERS: dict[str, Callable[[Context], Made]] = {
     "sft": make_sft,
     "audit": make_certificate,
     "probes": make_probes,
-    "spot_check": make_spot_check,
-    "labels": make_labels,
-    "calibration": make_calibration,
     "reward_model": make_reward_model,
     "dpo": make_dpo,
     "rounds": make_rounds_table,

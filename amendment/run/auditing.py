@@ -17,8 +17,8 @@ from amendment import __version__
 from amendment.audit.certificate import Certificate, audit
 from amendment.audit.probe_report import Answered, Probed, probe_json, probe_lines, probe_report
 from amendment.audit.text import certificate_lines
-from amendment.calibration.spot_check import SpotCheck
-from amendment.calibration.spot_check_lines import gate_lines, spot_check_json, spot_check_lines
+from amendment.calibration.report import SpotCheck, certificate_part, certified_lines
+from amendment.calibration.settings import SpotCheckSettings
 from amendment.data.audit_inputs import AuditInputs, read_votes, source_of, votes_of_run
 from amendment.data.pseudonyms import Outgoing, Pseudonyms
 from amendment.data.source_rows import FileFacts, fact_name
@@ -34,18 +34,16 @@ from amendment.run.judging_cost import cost_lines, judging_cost
 from amendment.run.runfile.config import RunFile
 from amendment.run.summary import simulated_banner
 from amendment.stages.contract import Made
-from amendment.stages.judging import candidate_tables
-from amendment.stages.spot_checking import (
+from amendment.stages.gate import (
     GATE,
-    SIDES,
+    certified_report,
     failed_gates,
     gate_counts,
-    gate_json,
     gates_of,
-    open_seal,
-    spot_check_of,
     write_gate,
 )
+from amendment.stages.judging import candidate_tables
+from amendment.stages.labels import OPEN, SEALED
 from amendment.terminal import plain
 from amendment.yamlfile import read_yaml, validate
 
@@ -100,7 +98,7 @@ def audit_path(
             target,
             config,
             probes=_probes_of(path),
-            people=_certified(Workspace(path), config),
+            people=certified_report(Workspace(path), config),
         )
     if is_run_file:
         config, base = load_run_file(path, overrides)[::2]
@@ -127,9 +125,9 @@ def _config_of(folder: Path) -> RunFile:
 def make_certificate(context: Context) -> Made:
     """The stage: the run's own judges against people and against themselves, or the user's files alone."""
     config, folder = context.config, context.workspace.folder
-    is_judged = config.judging or config.spot_check
+    is_judged = config.judging or config.part(SpotCheckSettings)
     inputs = _of_folder(folder, config) if is_judged else _of_files(_pinned(config, folder), context.base)
-    people = _certified(context.workspace, config)
+    people = certified_report(context.workspace, config)
     certificate = _written(inputs, folder, config, people=people).certificate
     configuration = config.model_dump(mode="json", by_alias=True, exclude_none=True)
     outgoing = Outgoing(configuration, Pseudonyms(certificate.persons))
@@ -139,18 +137,13 @@ def make_certificate(context: Context) -> Made:
     _written(replace(inputs, files=files, cost=cost), folder / "audit", config, shown, people=people)
     counts = {**certificate.headline(), "verdicts": len(inputs.votes)}
     write_text(context.workspace.path(PEOPLE), json.dumps(sorted(outgoing.people.by_name), indent=1) + "\n")
-    gates = gates_of(people, certificate, config) if people else ()
+    gates = gates_of(people, certificate) if people else ()
     if failed := failed_gates((*gates, *certificate.gates)):
         counts["failed gates"] = ", ".join(failed)
     if people is None:
         return Made((*NAMES, *OUTGOING, PEOPLE), counts)
     write_gate(context.workspace, gates)
     return Made((*NAMES, *OUTGOING, PEOPLE, GATE), {**counts, **gate_counts(people, gates)})
-
-
-def _certified(workspace: Workspace, config: RunFile) -> SpotCheck | None:
-    """The run's spot check, for a certificate that opens the seal; a second look at the same opens nothing."""
-    return spot_check_of(workspace, config, opened=open_seal(workspace)) if config.spot_check else None
 
 
 def _of_files(config: RunFile, base: Path) -> AuditInputs:
@@ -181,7 +174,8 @@ def _of_folder(folder: Path, config: RunFile) -> AuditInputs:
 def _label_tables(config: RunFile) -> tuple[str, ...]:
     """Labels that are votes of the certificate. What lies there without a spot check is of an earlier one; and a debug
     sample is described in a section of its own, for its items were chosen for their doubt."""
-    return SIDES if config.spot_check and config.spot_check.purpose == "estimate" else ()
+    people = config.part(SpotCheckSettings)
+    return (OPEN, SEALED) if people and people.purpose == "estimate" else ()
 
 
 def _read_by_inputs(folder: Path) -> list[FileFacts]:
@@ -247,8 +241,7 @@ def _written(
     told = {"toolkit": __version__, "simulated": banner, "files": files, "read": dict(inputs.counts)}
     document = {**certificate.to_json(), **told, **({"probes": probe_json(probes)} if probes else {})}
     if people:
-        gate = gate_json(gates_of(people, certificate, config))
-        document |= {"spot_check": spot_check_json(people), "gate": gate}
+        document |= certificate_part(people, gates_of(people, certificate))
     document |= {name: found for name in ("constitutions", "cost") if (found := getattr(inputs, name))}
     title, *rest = certificate_lines(certificate)
     lines = [
@@ -256,7 +249,7 @@ def _written(
         *(["", f"> {banner}"] if banner else []),
         *(["", f"Judged by {', '.join(inputs.constitutions)}."] if inputs.constitutions else []),
         *rest,
-        *_spot_check_lines(people, certificate, config),
+        *(["", *certified_lines(people, gates_of(people, certificate))] if people else []),
         *cost_lines(inputs.cost),
         *(["", *probe_lines(probes)] if probes else []),
     ]
@@ -264,12 +257,6 @@ def _written(
     write_text(folder / NAMES[0], json.dumps(document, indent=1, allow_nan=False) + "\n")
     write_text(folder / NAMES[1], "\n".join(lines) + "\n")
     return Audited(certificate, folder, document, lines)
-
-
-def _spot_check_lines(people: SpotCheck | None, certificate: Certificate, config: RunFile) -> list[str]:
-    if people is None:
-        return []
-    return ["", *spot_check_lines(people), "", *gate_lines(gates_of(people, certificate, config))]
 
 
 def _files(inputs: AuditInputs) -> list[str]:

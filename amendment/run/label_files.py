@@ -20,23 +20,21 @@ from amendment.calibration.exchange import (
     read_labels,
     write_lines,
 )
+from amendment.calibration.labelling import SAMPLE, SAMPLES, SPOT_CHECK, LabelledSample, ToLabel, open_sample
 from amendment.calibration.labels import Label, alike_names, is_kept_name, tidy_name
 from amendment.calibration.queue import labels_missing
 from amendment.calibration.samples import SampledItem
 from amendment.calibration.store import Labels
 from amendment.data.pseudonyms import Pseudonyms, people_of_certificate
+from amendment.data.workspace import Workspace
 from amendment.errors import ConfigError, DataError, Problem
 from amendment.files import write_text
 from amendment.hashing import content_id
-from amendment.run.engine import RunFolder
-from amendment.run.labelling import ToLabel, open_sample
-from amendment.stages.labelled_samples import SAMPLES, SPOT_CHECK, LabelledSample
 from amendment.tables import read_rows
 
 __all__ = ["Sent", "TakenIn", "export_labels", "export_questions", "import_labels"]
 
 CERTIFICATE = "certificate.json"
-SAMPLE = "spot_check/sample"
 KEPT = "is a name kept for simulated people"
 PSEUDONYM = re.compile(r"person-\d+")
 
@@ -123,7 +121,7 @@ def _annotators(path: Path) -> set[str]:
 
 
 def _are_sealed(folder: Path, labels: Iterable[Label]) -> bool:
-    workspace = RunFolder(folder)
+    workspace = Workspace(folder)
     if not workspace.path(SAMPLE).is_file():
         return False
     sealed = {one.comparison_id for one in workspace.read(SAMPLE, SampledItem) if one.is_sealed}

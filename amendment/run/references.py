@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
+from amendment.calibration.labelling import EVALUATION
+from amendment.calibration.settings import SpotCheckSettings
 from amendment.data.sources import ChainSource, FileSource, LilliputPrompts, ModelSource
 from amendment.run.engine import Circle, in_order
 from amendment.run.runfile.config import RunFile
@@ -15,10 +17,9 @@ from amendment.run.wiring import Lack, Wiring, lacks, wire
 from amendment.stages import stages_of
 from amendment.stages.config_evaluation import EvaluateStage
 from amendment.stages.config_rounds import round_step
-from amendment.stages.config_spot_checks import SpotCheckStage
 from amendment.stages.configs import POLICY_STAGES, JudgingStage
 from amendment.stages.contract import JudgeEntry
-from amendment.stages.labelled_samples import EVALUATION, SPOT_CHECK, LabelledSample
+from amendment.stages.labels import simulated_people_problems
 from amendment.stages.rounds.checking import round_problems
 from amendment.yamlfile import Loc, did_you_mean, format_path
 
@@ -45,10 +46,6 @@ def reference_problems(config: RunFile) -> Iterator[tuple[Loc, str]]:
     yield from _missing_parts(config)
     if config.judging:
         yield from _jury_problems(config, config.judging)
-    if config.spot_check:
-        yield from _spot_check_problems(config, config.spot_check)
-    if config.dataset.probabilities == "calibrated":
-        yield from _nothing_calibrated(config)
     yield from round_problems(config)
     if config.evaluate:
         yield from _measures_nothing(config, config.evaluate)
@@ -116,54 +113,18 @@ def _jury_problems(config: RunFile, stage: JudgingStage) -> Iterator[tuple[Loc, 
         yield ("judging", "comparisons_per_prompt"), f"{told}; leave it out, or take ranking: adaptive"
 
 
-def _spot_check_problems(config: RunFile, stage: SpotCheckStage) -> Iterator[tuple[Loc, str]]:
-    """What people could not be asked."""
-    logs = any(one.may_have_texts for one in config.verdicts) or any(one.rater == "model" for one in config.pairs)
-    if not (config.judging or logs):
-        told = "people check judged comparisons, but this run has none with texts"
-        yield ("spot_check",), f"{told}; add judging, or a judge's log under verdicts with columns prompt, a and b"
-    if stage.overlap and stage.annotators == 1:
-        found = f"found {stage.overlap}, expected 0: one annotator agrees with nobody"
-        yield ("spot_check", "overlap"), f"{found}; leave it out, or raise spot_check.annotators"
-    elif stage.overlap > stage.items:
-        found = f"found {stage.overlap}, expected {stage.items} at most: so many items are drawn"
-        yield ("spot_check", "overlap"), f"{found}; lower it, or raise spot_check.items"
-    if stage.people == "simulated":
-        yield from _not_known_to_simulated_people(config, SPOT_CHECK)
-
-
-def _nothing_calibrated(config: RunFile) -> Iterator[tuple[Loc, str]]:
-    """Calibrated probabilities that nothing could make."""
-    loc: Loc = ("dataset", "probabilities")
-    if config.spot_check is None:
-        yield loc, "calibrated on what people say, and nobody is asked; add spot_check, or take probabilities: raw"
-    elif config.spot_check.purpose == "debug":
-        yield loc, "a debug sample calibrates nothing; take spot_check.purpose: estimate, or probabilities: raw"
-    elif config.spot_check.calibration.method == "none":
-        yield loc, "spot_check.calibration.method is none; name a method, or take probabilities: raw"
-
-
 def _smoothing_problems(config: RunFile) -> Iterator[tuple[Loc, str]]:
     """Estimates of label smoothing that nothing could make, and those that the labels do without."""
     for name, stage in (("reward_model", config.reward_model), ("dpo", config.dpo)):
         if stage is None or stage.label_smoothing != "estimated":
             continue
         loc: Loc = (name, "label_smoothing")
-        if config.spot_check is None:
-            yield loc, "estimated on what people say, and nobody is asked; add spot_check, or write a number"
-        elif config.spot_check.purpose == "debug":
-            yield loc, "a debug sample estimates nothing; take spot_check.purpose: estimate, or write a number"
-        elif config.spot_check.calibration.method == "none":
-            yield loc, "spot_check.calibration.method is none; name a method, or write a number"
+        people = config.part(SpotCheckSettings)
+        why = people.why_uncalibrated if people else "nobody is asked; let people check a sample of the labels"
+        if why:
+            yield loc, f"estimated on what people say, but {why}, or write a number"
         elif stage.labels == "soft":
             yield loc, "soft labels say themselves how sure they are; take labels: hard, or leave label_smoothing out"
-
-
-def _not_known_to_simulated_people(config: RunFile, sample: LabelledSample) -> Iterator[tuple[Loc, str]]:
-    if not (config.prompts and _is_lilliput(config)):
-        told = "the people of the simulated world know its own prompts alone, prompts: [{lilliput: 100}]"
-        command = f"take people: page, and amendment label{sample.option}"
-        yield (*sample.keys, "people"), f"{told}, and this run has others; {command}"
 
 
 def _evaluation_people_problems(config: RunFile, stage: EvaluateStage) -> Iterator[tuple[Loc, str]]:
@@ -179,7 +140,7 @@ def _evaluation_people_problems(config: RunFile, stage: EvaluateStage) -> Iterat
         found = f"found {stage.people.overlap}, expected {stage.people.items} at most: so many items are drawn"
         yield ("evaluate", "people", "overlap"), f"{found}; lower it, or raise evaluate.people.items"
     if stage.people.people == "simulated":
-        yield from _not_known_to_simulated_people(config, EVALUATION)
+        yield from simulated_people_problems(config, EVALUATION)
 
 
 def only_lends_models(config: RunFile) -> bool:

@@ -7,7 +7,6 @@ Covered: what counts. Not covered: what a stage reads and makes, which stands in
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,8 @@ from typing import Any
 from pydantic import BaseModel
 
 from amendment.audit.certificate import CERTIFICATE_FORMAT
+from amendment.calibration.labelling import EVALUATION
+from amendment.calibration.settings import SpotCheckSettings
 from amendment.data.source_rows import source_state
 from amendment.data.sources import ChainSource
 from amendment.files import folder_state
@@ -23,11 +24,8 @@ from amendment.run.context import Context
 from amendment.stages.configs import DpoStage, RewardStage, SftStage
 from amendment.stages.contract import JudgeEntry
 from amendment.stages.kinship import independence
-from amendment.stages.labelled_samples import EVALUATION, SPOT_CHECK, LabelledSample
-from amendment.stages.labels import Labelling, labels_state
-from amendment.stages.pairs import made_pairs_key
+from amendment.stages.labels import labels_key
 from amendment.stages.probing import probed_judges
-from amendment.stages.sampling import sample_settings
 
 __all__ = ["SETTINGS", "Settings"]
 
@@ -72,9 +70,10 @@ def _judge(context: Context, entry: JudgeEntry) -> Settings:
 
 def _audit(context: Context) -> Settings:
     """Files count by themselves where no judge of the run's own is measured: labels need no texts for an audit."""
-    stage = context.config.spot_check
-    if context.config.judging or stage:
-        return {"certificate": CERTIFICATE_FORMAT, **({"gate": asdict(stage.gate.limits)} if stage else {})}
+    people = context.config.part(SpotCheckSettings)
+    if context.config.judging or people:
+        gate = {"max_gap_to_human": people.gate.max_gap_to_human} if people else None
+        return {"certificate": CERTIFICATE_FORMAT, "gate": gate}
     sources = (*context.config.verdicts, *context.config.pairs)
     states = [source_state(source, context.base) for source in sources]
     return {"certificate": CERTIFICATE_FORMAT, "verdicts": _json(sources), "sources": states}
@@ -87,36 +86,6 @@ def _probes(context: Context) -> Settings:
     for entry in probed_judges(config):
         settings |= {**_model(context, entry.model), **_judge(context, entry)}
     return settings
-
-
-def _spot_check(context: Context) -> Settings:
-    """Which comparisons are drawn, and the principles that are shown beside them; not who labels, nor what follows."""
-    config = context.config
-    assert config.spot_check is not None
-    drawn = asdict(sample_settings(config.spot_check))
-    constant = {"constant answers": _dump(config.dataset.constant_answers)}
-    return {**drawn, **constant, **made_pairs_key(config), **_constitutions(context)}
-
-
-def _labels(context: Context) -> Settings:
-    assert context.config.spot_check is not None
-    return _said(context, SPOT_CHECK, context.config.spot_check)
-
-
-def _said(context: Context, sample: LabelledSample, labelling: Labelling) -> Settings:
-    """What people have said so far, so that new labels make anew what depends on them. Simulated people are their
-    settings: what they say follows from these."""
-    settings: Settings = {"people": labelling.people, "annotators": labelling.annotators}
-    if labelling.people == "simulated":
-        return settings
-    return {**settings, "labels": labels_state(context.workspace.folder, sample)}
-
-
-def _calibration(context: Context) -> Settings:
-    assert context.config.spot_check is not None
-    method = {"method": context.config.spot_check.calibration.method}
-    constant = {"constant answers": _dump(context.config.dataset.constant_answers)}
-    return {**method, **constant, **made_pairs_key(context.config), **_constitutions(context)}
 
 
 def _rounds(context: Context) -> Settings:
@@ -152,7 +121,7 @@ def _evaluate_sample(context: Context) -> Settings:
 def _evaluate_labels(context: Context) -> Settings:
     assert context.config.evaluate is not None
     assert context.config.evaluate.people is not None
-    return _said(context, EVALUATION, context.config.evaluate.people)
+    return labels_key(context, EVALUATION, context.config.evaluate.people)
 
 
 SETTINGS: dict[str, Callable[[Context], Settings]] = {
@@ -161,9 +130,6 @@ SETTINGS: dict[str, Callable[[Context], Settings]] = {
     "judging": _judging,
     "audit": _audit,
     "probes": _probes,
-    "spot_check": _spot_check,
-    "labels": _labels,
-    "calibration": _calibration,
     "reward_model": partial(_training, name="reward_model"),
     "dpo": partial(_training, name="dpo"),
     "rounds": _rounds,

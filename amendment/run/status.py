@@ -12,13 +12,12 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from amendment.calibration.labelling import SAMPLES, open_sample
 from amendment.errors import AmendmentError, ConfigError, LedgerError
 from amendment.llm.ledger_reading import Reader
 from amendment.redaction import redact
 from amendment.run.engine import RunFolder
-from amendment.run.labelling import open_sample
 from amendment.stages.guarding import guard_ending
-from amendment.stages.labelled_samples import SAMPLES
 from amendment.terminal import plain
 
 __all__ = ["read_status", "status_lines", "why_ended"]

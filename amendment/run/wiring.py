@@ -10,7 +10,10 @@ from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import NamedTuple
 
+from amendment.calibration.labelling import ASKED, SAMPLE
+from amendment.calibration.settings import SpotCheckSettings
 from amendment.run.runfile.config import RunFile
+from amendment.stages.calibration import CALIBRATOR, PROBABILITIES, Calibrating
 from amendment.stages.candidates import Drawing
 from amendment.stages.config_evaluation import EvaluateStage
 from amendment.stages.config_rounds import RoundsStage, in_round, policy_of, stage_of
@@ -19,19 +22,20 @@ from amendment.stages.construct import Constructing
 from amendment.stages.contract import Stage
 from amendment.stages.critique import Critiquing
 from amendment.stages.dataset import MakingDataset
+from amendment.stages.gate import gate_tables
 from amendment.stages.guarding import reads_reward_model
 from amendment.stages.inputs import Bringing
 from amendment.stages.judging import candidate_tables, judging_tables
+from amendment.stages.labels import OPEN, SEALED, ReadingLabels
 from amendment.stages.mixing import Mixing
 from amendment.stages.rounds.deriving import round_config
+from amendment.stages.spot_check import DrawingSample
 
 __all__ = ["Lack", "Wiring", "lacks", "wire"]
 
 PROMPTS = ("inputs/prompts", "inputs/split")
 PAIRS = ("dataset/train", "dataset/test")
 CHAINS = (*PROMPTS, "critique/candidates")
-LABELS = ("labels/open", "labels/sealed")
-CALIBRATION = ("calibration/probabilities", "calibration/calibrator.json")
 PEOPLE = "people.json"
 CERTIFICATE = ("certificate.json", "certificate.md", "audit/certificate.json", "audit/certificate.md", PEOPLE)
 
@@ -88,10 +92,10 @@ def _of(kind: type[Stage], config: RunFile) -> Iterable[Wiring]:
 def _policies(config: RunFile) -> Iterable[Wiring]:
     if config.base:
         reads_drafts = config.base.on == "drafts" or (config.base.on == "nothing" and config.critique)
-        learns_choices = (*PAIRS, *_gate(config)) if config.base.on == "chosen" else PAIRS
+        learns_choices = (*PAIRS, *gate_tables(config)) if config.base.on == "chosen" else PAIRS
         yield Wiring("base", CHAINS if reads_drafts else learns_choices, ("models/base",))
     if config.sft:
-        reads = (*PAIRS, *_gate(config)) if config.sft.on == "chosen" else CHAINS
+        reads = (*PAIRS, *gate_tables(config)) if config.sft.on == "chosen" else CHAINS
         if config.sft.helpful:
             reads = (*dict.fromkeys((*reads, *(CHAINS if config.sft.helpful.drafts_of else PROMPTS))),)
         yield Wiring("sft", (*_models(config, [config.sft.base]), *reads), ("models/sft",))
@@ -103,24 +107,24 @@ def _judging(config: RunFile) -> Iterable[Wiring]:
         yield Wiring("judging", needs, judging_tables(config.judging))
 
 
-def _made_by_judging(config: RunFile) -> tuple[str, ...]:
-    return judging_tables(config.judging) if config.judging else ()
-
-
 def _measured(config: RunFile) -> Iterable[Wiring]:
     """What is known of the judges. A run that waits for people asks its models first."""
-    if config.spot_check:
-        return (*_probes(config), *_spot_check(config), *_audit(config))
+    if config.part(SpotCheckSettings):
+        return (*_probes(config), *_labelled(config), *_audit(config))
     return (*_audit(config), *_probes(config))
+
+
+def _labelled(config: RunFile) -> Iterable[Wiring]:
+    return (*_of(DrawingSample, config), *_of(ReadingLabels, config), *_of(Calibrating, config))
 
 
 def _audit(config: RunFile) -> Iterable[Wiring]:
     """A certificate for each run with a judge, or with verdicts of the user's own."""
-    if config.judging or config.spot_check:
+    if config.judging or config.part(SpotCheckSettings):
         judged = ("judging/verdicts",) if config.judging else ()
         needs = ("inputs/prompts", "inputs/verdicts", *judged, *candidate_tables(config))
-        labelled = ("spot_check/sample", "spot_check/asked.json", *LABELS, *CALIBRATION) if config.spot_check else ()
-        yield Wiring("audit", (*needs, *labelled), (*CERTIFICATE, *_gate(config)))
+        labelled = (SAMPLE, ASKED, OPEN, SEALED, PROBABILITIES, CALIBRATOR) if gate_tables(config) else ()
+        yield Wiring("audit", (*needs, *labelled), (*CERTIFICATE, *gate_tables(config)))
     elif config.verdicts:
         yield Wiring("audit", ("inputs/prompts", "inputs/verdicts"), CERTIFICATE)
 
@@ -131,31 +135,15 @@ def _probes(config: RunFile) -> Iterable[Wiring]:
         yield Wiring("probes", needs, _tables("probes", "answers", "endings", "figures.json"))
 
 
-def _spot_check(config: RunFile) -> Iterable[Wiring]:
-    """Each of the three sees what it may: the sealed labels go to the certificate alone."""
-    if config.spot_check:
-        made = ("judging/judgements", "judging/rankings")
-        judged = [name for name in _made_by_judging(config) if name in made]
-        needs = ("inputs/prompts", "inputs/judgements", *judged, *candidate_tables(config))
-        yield Wiring("spot_check", needs, _tables("spot_check", "sample", "questions", "asked.json"))
-        yield Wiring("labels", _tables("spot_check", "sample", "questions"), LABELS)
-        yield Wiring("calibration", (*needs, "spot_check/sample", "labels/open"), CALIBRATION)
-
-
-def _gate(config: RunFile) -> tuple[str, ...]:
-    """What trainings on what the judge chose wait for."""
-    return ("audit/gate.json",) if config.spot_check else ()
-
-
 def _smoothing(stage: RewardStage | DpoStage) -> tuple[str, ...]:
     """What estimates a stage's label smoothing."""
-    return ("calibration/calibrator.json",) if stage.label_smoothing == "estimated" else ()
+    return (CALIBRATOR,) if stage.label_smoothing == "estimated" else ()
 
 
 def _on_pairs(config: RunFile) -> Iterable[Wiring]:
     for name, stage in (("reward_model", config.reward_model), ("dpo", config.dpo)):
         if stage:
-            needs = (*_models(config, [stage.base]), *PAIRS, *_gate(config), *_smoothing(stage))
+            needs = (*_models(config, [stage.base]), *PAIRS, *gate_tables(config), *_smoothing(stage))
             needs = (*needs, *_guards(config)) if name == "dpo" else needs
             yield Wiring(name, needs, (f"models/{name}",))
 
@@ -189,9 +177,9 @@ def _round(config: RunFile, rounds: RoundsStage, number: int) -> Iterable[Wiring
     judged = own(*judging_tables(inner.judging))
     yield Wiring(stage_of(number, "judging"), (*answers, "inputs/judgements"), judged)
     paired = [name for name in judged if name.endswith(("/judgements", "/rankings"))]
-    labelled = ("calibration/calibrator.json", "labels/open") if config.spot_check else ()
+    labelled = (CALIBRATOR, OPEN) if gate_tables(config) else ()
     reads = (*answers, "inputs/judgements", *paired, *labelled, *_earlier_pairs(rounds, number))
-    calibrated = ("calibration/probabilities",) if config.spot_check else ()
+    calibrated = (PROBABILITIES,) if gate_tables(config) else ()
     yield Wiring(stage_of(number, "dataset"), reads, own("dataset/pairs", "dataset/train", *calibrated))
     for one in _on_pairs(inner):
         if one.name == "dpo":

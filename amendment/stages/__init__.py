@@ -1,16 +1,29 @@
 """The stages of a run, one file each. `STAGES` lists them in the order of the chain."""
 
+from amendment.stages.calibration import Calibrating
 from amendment.stages.candidates import Drawing
 from amendment.stages.construct import Constructing
 from amendment.stages.contract import RunSettings, Stage
 from amendment.stages.critique import Critiquing
 from amendment.stages.dataset import MakingDataset
 from amendment.stages.inputs import Bringing
+from amendment.stages.labels import ReadingLabels
 from amendment.stages.mixing import Mixing
+from amendment.stages.spot_check import DrawingSample
 
 __all__ = ["STAGES", "stages_of"]
 
-STAGES: tuple[type[Stage], ...] = (Bringing, Critiquing, Drawing, Constructing, Mixing, MakingDataset)
+STAGES: tuple[type[Stage], ...] = (
+    Bringing,
+    Critiquing,
+    Drawing,
+    Constructing,
+    DrawingSample,
+    ReadingLabels,
+    Calibrating,
+    Mixing,
+    MakingDataset,
+)
 """Adding a stage is a file of this subpackage and its class here."""
 
 

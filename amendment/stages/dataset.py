@@ -4,23 +4,24 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 from pydantic import Field
 
+from amendment.calibration.settings import SpotCheckSettings
 from amendment.data.export import write_exports
 from amendment.data.pseudonyms import Outgoing, run_pseudonyms
 from amendment.data.secrets import key_variables, run_scanner, sift
 from amendment.errors import AmendmentError
 from amendment.preference import TIED_POOL, Vote, majority_of, person_votes, preference_row
 from amendment.records import Pair, Preference, Verdict
-from amendment.stages.calibrating import CALIBRATOR, OPEN, PROBABILITIES, Probability
-from amendment.stages.config_spot_checks import SpotCheckStage
+from amendment.stages.calibration import CALIBRATOR, PROBABILITIES, Probability
 from amendment.stages.configs import JudgingStage
 from amendment.stages.construct import CANDIDATES, PAIRS, ConstructConfig, constructed_pairs
-from amendment.stages.contract import Context, Made, RunSettings, Stage, constitution_key, dump
+from amendment.stages.contract import Context, Made, Note, RunSettings, Stage, constitution_key, dump
 from amendment.stages.judging import candidate_tables, judging_tables
+from amendment.stages.labels import OPEN
 from amendment.stages.mixing import RUN, diversity_counts, mix_in, mix_shares
 from amendment.stages.pairs import (
     DatasetConfig,
@@ -37,7 +38,6 @@ from amendment.terminal import plain
 __all__ = [
     "Labelled",
     "MakingDataset",
-    "Turned",
     "calibrated_pairs",
     "has_pairs",
     "labelled_pairs",
@@ -59,9 +59,9 @@ class MakingDataset(Stage):
         judged = judging_tables(judging) if judging else ()
         judged = tuple(name for name in judged if name.endswith(("/judgements", "/rankings")))
         mixed = ("mixing/pairs",) if len(self.config.mix) > 1 else ()
-        labelled = (PROBABILITIES, CALIBRATOR, OPEN) if settings.part(SpotCheckStage) else ()
+        labelled = (PROBABILITIES, CALIBRATOR, OPEN) if settings.part(SpotCheckSettings) else ()
         constructed = (CANDIDATES, PAIRS) if settings.parts(ConstructConfig) else ()
-        named = ("people.json",) if judging or settings.part(SpotCheckStage) or settings.verdicts else ()
+        named = ("people.json",) if judging or settings.part(SpotCheckSettings) or settings.verdicts else ()
         tables = ("inputs/prompts", "inputs/split", "inputs/judgements", *candidate_tables(settings), *judged)
         self.reads = (*tables, *constructed, *mixed, *labelled, *named)
 
@@ -80,10 +80,21 @@ class MakingDataset(Stage):
         key = dump(self.config, without={"mix"})
         if self.config.mix:
             key["shares"] = [*mix_shares(self.config).items()]
-        if spot_check := self.settings.part(SpotCheckStage):
-            key |= {"decide": spot_check.decide, "turned": spot_check.calibration.turned}
+        if people := self.settings.part(SpotCheckSettings):
+            key["decide"] = people.decide
         judging = self.settings.part(JudgingStage)
         return {**key, **made_pairs_key(self.settings), **constitution_key(context)} if judging else key
+
+    def problems(self) -> Iterator[Note]:
+        """Calibrated probabilities that nothing could make."""
+        if self.config.probabilities == "calibrated":
+            people = self.settings.part(SpotCheckSettings)
+            why = people.why_uncalibrated if people else "nobody is asked; let people check a sample of the labels"
+            if why:
+                yield (
+                    ("dataset", "probabilities"),
+                    f"calibrated on what people say, but {why}, or take probabilities: raw",
+                )
 
     def make(self, context: Context) -> Made:
         """Pairs of all judgements, with their texts, mixed where asked; train and test share no prompt."""
@@ -156,10 +167,6 @@ def _no_pair(left_out: Mapping[str, int], *, on_test_side: int) -> str:
     return f"dataset: no pair is left for training (left out: {found}). What helps: {', or '.join(ways)}"
 
 
-Turned = Literal["keep", "turn", "drop"]
-"""What becomes of a pair whose calibrated P(chosen) lies below one half."""
-
-
 class Labelled(NamedTuple):
     """Pairs, and what was counted on the way."""
 
@@ -172,7 +179,7 @@ class Labelled(NamedTuple):
 def spot_checked_pairs(context: Context, pairs: Sequence[Pair]) -> Labelled:
     """The judge's pairs as the run's spot check has them: calibrated, and decided by open labels where they are to
     decide; the same pairs where the run has none."""
-    stage = context.config.part(SpotCheckStage)
+    stage = context.config.part(SpotCheckSettings)
     if stage is None:
         return Labelled([*pairs], Counter(), Counter())
     rows = context.workspace.rows(PROBABILITIES, Probability)
@@ -180,7 +187,7 @@ def spot_checked_pairs(context: Context, pairs: Sequence[Pair]) -> Labelled:
     votes = person_votes(context.workspace.read(OPEN, Verdict)) if stage.decide else {}
     decided = labelled_pairs(pairs, votes, ties=checked_ties(context.config))
     is_used = _is_used(context)
-    found = calibrated_pairs(decided.pairs, known, is_used=is_used, turned=stage.calibration.turned)
+    found = calibrated_pairs(decided.pairs, known, is_used=is_used)
     return Labelled(found.pairs, decided.counts + found.counts, decided.left_out + found.left_out)
 
 
@@ -193,14 +200,12 @@ def _is_used(context: Context) -> bool:
     return bool(recipe.get("helps"))
 
 
-def calibrated_pairs(
-    pairs: Iterable[Pair], p_a: Mapping[str, float], *, is_used: bool, turned: Turned = "keep"
-) -> Labelled:
+def calibrated_pairs(pairs: Iterable[Pair], p_a: Mapping[str, float], *, is_used: bool) -> Labelled:
     """Pairs with `p_chosen_calibrated`; `p_a` is P(a is better) after calibration by comparison id.
 
-    `is_used` puts it into `p_chosen` too, but for ties, which stay at one half. `turned` says what becomes of pairs
-    that calibration turns round; they are counted whatever it says. What people decided stays decided, and a pair of
-    which nothing is known, such as an imported one, stays as it is.
+    `is_used` puts it into `p_chosen` too, but for ties, which stay at one half. Pairs that calibration turns round keep
+    chosen and rejected, and are counted. What people decided stays decided, and a pair of which nothing is known, such
+    as an imported one, stays as it is.
     """
     found = Labelled([], Counter(), Counter())
     for pair in pairs:
@@ -211,15 +216,9 @@ def calibrated_pairs(
         p = known if pair.chosen_id < pair.rejected_id else 1 - known
         is_open = pair.p_chosen != 0.5 and pair.decided_by != "person"
         update = {"p_chosen_calibrated": p, **({"p_chosen": p} if is_used and is_open else {})}
-        made = pair.model_copy(update=update)
-        if side_of(p) < 0 and is_open:
-            found.counts[f"turned by calibration: {turned}"] += 1
-            if turned == "drop":
-                found.left_out["calibration says the opposite"] += 1
-                continue
-            made = _round(made) if turned == "turn" else made
-        found.pairs.append(made)
-    return found
+        found.counts["calibration says the opposite"] += side_of(p) < 0 and is_open
+        found.pairs.append(pair.model_copy(update=update))
+    return found._replace(counts=+found.counts)
 
 
 def _round(pair: Pair) -> Pair:

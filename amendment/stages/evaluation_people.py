@@ -18,6 +18,7 @@ from typing import Any
 
 from pydantic import Field
 
+from amendment.calibration.labelling import EVALUATION
 from amendment.calibration.labels import verdict_of
 from amendment.calibration.samples import LabelQuestion
 from amendment.errors import AmendmentError, DataError
@@ -25,11 +26,9 @@ from amendment.files import write_text
 from amendment.hashing import content_id
 from amendment.preference import person_votes
 from amendment.records import Candidate, Record, Verdict
-from amendment.stages.asking_people import Asking
 from amendment.stages.config_evaluation_people import EvaluationPeople
 from amendment.stages.contract import Context, Made
-from amendment.stages.labelled_samples import EVALUATION
-from amendment.stages.labels import label_counts, said_of
+from amendment.stages.labels import label_counts, labels_of, question_writer
 from amendment.stages.pairs import Texts
 from amendment.stages.policy_comparisons import COMPARISONS, PolicyComparison, matchup_name
 from amendment.statistics import share
@@ -130,10 +129,10 @@ def _questions(context: Context, compared: Iterable[PolicyComparison], wanted: s
     random."""
     answers = {one.id: one for one in context.workspace.read("evaluate/answers", Candidate)}
     stage = context.config.evaluate
-    asking = Asking(context, stage.judge if stage else None, Texts(context.prompts(), answers))
+    writer = question_writer(context, stage.judge if stage else None, Texts(context.prompts(), answers))
     found = {one.comparison.id: one for one in compared if one.comparison.id in wanted}
     return [
-        asking.about(found[name].comparison, found[name].principle_ids)
+        writer.question(found[name].comparison, found[name].principle_ids)
         for name in _least(found, len(found), "evaluate place", context.config.seed)
     ]
 
@@ -151,7 +150,7 @@ def _marked(questions: Sequence[LabelQuestion], people: EvaluationPeople, seed: 
 def make_evaluation_labels(context: Context) -> Made:
     """Correct the win rates by what people said. Raises Paused while labels are missing."""
     workspace = context.workspace
-    said = said_of(context, EVALUATION, _people(context))
+    said = labels_of(context, EVALUATION, _people(context))
     verdicts = [verdict for label in said if (verdict := verdict_of(label))]
     compared = workspace.read(COMPARISONS, PolicyComparison)
     items = workspace.read(SAMPLE, EvaluationItem)

@@ -1,26 +1,46 @@
-"""The stage `labels`: what people said on the page, as verdicts; a run whose labels are missing waits for them.
+"""The stage `labels`: what people said, as verdicts; a run whose labels are missing waits for them.
 
-The labels themselves lie in `labels.sqlite` and are never made anew: stages read them. Sealed and open ones are two
-tables, so that a stage's needs say whether it may see sealed ones.
+The file of labels is never made anew: stages read it. Sealed and open labels are two tables, so that what a stage reads
+says whether it may see sealed ones.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
-from pathlib import Path
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
+from amendment.calibration.answering import Answer, answer_here
+from amendment.calibration.labelling import SAMPLE, SPOT_CHECK, LabelledSample
 from amendment.calibration.labels import Label, verdict_of
 from amendment.calibration.queue import labels_missing
-from amendment.calibration.samples import LabelQuestion, SampledItem
+from amendment.calibration.samples import LabelQuestion, QuestionWriter, SampledItem
+from amendment.calibration.settings import SpotCheckSettings
 from amendment.calibration.store import Labels
+from amendment.data.sources import FileSource, LilliputPrompts
 from amendment.errors import ConfigError, Paused
-from amendment.records import Verdict
-from amendment.stages.contract import Context, Made
-from amendment.stages.labelled_samples import SPOT_CHECK, LabelledSample
-from amendment.stages.simulated_people import let_people_answer, was_simulated
+from amendment.preference import load_judge_folder
+from amendment.records import Message, Verdict, text_of
+from amendment.simulator import panel
+from amendment.stages.contract import Context, JudgeEntry, Made, Note, RunSettings, Stage
+from amendment.stages.pairs import Texts
+from amendment.sync import run_sync
 
-__all__ = ["Labelling", "label_counts", "labels_state", "make_labels", "said_of", "sides_of"]
+__all__ = [
+    "OPEN",
+    "SEALED",
+    "Labelling",
+    "ReadingLabels",
+    "label_counts",
+    "labels_key",
+    "labels_of",
+    "question_writer",
+    "sides_of",
+    "simulated_people_problems",
+]
+
+OPEN, SEALED = "labels/open", "labels/sealed"
+SIMULATED = "simulated person"
+"""How the names of simulated people begin; nobody else may have such a name."""
 
 
 class Labelling(Protocol):
@@ -33,62 +53,107 @@ class Labelling(Protocol):
     def annotators(self) -> int: ...
 
 
-def labels_state(folder: Path, sample: LabelledSample = SPOT_CHECK) -> str | None:
-    """A hash of what people have said so far; None before anybody did."""
-    path = sample.labels_in(folder)
+class ReadingLabels(Stage):
+    """What people said on the page, as verdicts."""
+
+    name = "labels"
+    title = "read what people said"
+    reads = (SAMPLE, SPOT_CHECK.questions)
+    writes = (OPEN, SEALED)
+
+    @classmethod
+    def of(cls, settings: RunSettings) -> Iterable[Stage]:
+        """Once where people are asked."""
+        return [cls(settings)] if settings.part(SpotCheckSettings) else []
+
+    def key(self, context: Context) -> Mapping[str, Any]:
+        """Who labels, and what they have said so far."""
+        return labels_key(context, SPOT_CHECK, self.settings.need(SpotCheckSettings))
+
+    def make(self, context: Context) -> Made:
+        """The labels of the sample as verdicts. Raises Paused while some are missing."""
+        workspace = context.workspace
+        current = labels_of(context, SPOT_CHECK, self.settings.need(SpotCheckSettings))
+        with Labels(SPOT_CHECK.labels_in(workspace.folder), read_only=True) as store:
+            sides = sides_of(current, workspace.read(SAMPLE, SampledItem), seen=store.prompts_seen())
+            store.note_seen({verdict.prompt_id for verdict in sides["open"]})
+        tables = [workspace.write(f"labels/{side}", Verdict, verdicts) for side, verdicts in sides.items()]
+        sizes = {f"{side} labels": len(verdicts) for side, verdicts in sides.items()}
+        return Made(tuple(tables), {**label_counts(current), **sizes})
+
+
+def labels_key(context: Context, sample: LabelledSample, labelling: Labelling) -> dict[str, Any]:
+    """Who labels a sample and what they have said, so that new labels make anew what depends on them. What simulated
+    people say follows from the settings."""
+    key: dict[str, Any] = {"people": labelling.people, "annotators": labelling.annotators}
+    if labelling.people == "simulated":
+        return key
+    path = sample.labels_in(context.workspace.folder)
     if not path.is_file():
-        return None
-    with Labels(path, read_only=True) as labels:
-        return labels.state()
+        return {**key, "labels": None}
+    with Labels(path, read_only=True) as store:
+        return {**key, "labels": store.state()}
 
 
-def make_labels(context: Context) -> Made:
-    """The labels of the sample as verdicts. Raises Paused while some are missing."""
-    stage, workspace = context.config.spot_check, context.workspace
-    assert stage is not None
-    said = said_of(context, SPOT_CHECK, stage)
-    with Labels(SPOT_CHECK.labels_in(workspace.folder), read_only=True) as labels:
-        sides = sides_of(said, workspace.read("spot_check/sample", SampledItem), seen=labels.prompts_seen())
-        labels.note_seen({verdict.prompt_id for verdict in sides["open"]})
-    tables = [workspace.write(f"labels/{side}", Verdict, found) for side, found in sides.items()]
-    return Made(
-        tuple(tables), {**label_counts(said), **{f"{side} labels": len(found) for side, found in sides.items()}}
-    )
-
-
-def said_of(context: Context, sample: LabelledSample, labelling: Labelling) -> list[Label]:
+def labels_of(context: Context, sample: LabelledSample, labelling: Labelling) -> list[Label]:
     """The labels of a sample's questions that count now, in one fixed order. Raises Paused while some are missing."""
     workspace = context.workspace
     questions = workspace.read(sample.questions, LabelQuestion)
     is_simulated = labelling.people == "simulated"
-    with Labels(sample.labels_in(workspace.folder), read_only=not is_simulated) as labels:
-        _refuse_others({label.annotator for label in labels.current()}, labels.path, labelling)
+    with Labels(sample.labels_in(workspace.folder), read_only=not is_simulated) as store:
+        if any(label.annotator.startswith(f"{SIMULATED} ") != is_simulated for label in store.current()):
+            others = "people who are not simulated" if is_simulated else "simulated people"
+            raise ConfigError(
+                f"{store.path}: holds labels of {others}, and this run file says people: {labelling.people}. Move the "
+                "file and those beside it (-wal, -shm) away, take another folder, or write what it said before"
+            )
         if is_simulated:
-            let_people_answer(questions, labels, annotators=labelling.annotators, seed=context.config.seed)
-        current = labels.current()
+            _let_simulated_people_answer(questions, store, annotators=labelling.annotators, seed=context.config.seed)
+        current = store.current()
     missing = labels_missing(questions, current, annotators=labelling.annotators)
     if missing:
         raise Paused(sample.waiting(workspace.folder, missing))
-    asked = {one.comparison_id for one in questions}
+    asked = {question.comparison_id for question in questions}
     return [label for label in current if label.comparison_id in asked]
 
 
-def _refuse_others(annotators: set[str], path: Path, labelling: Labelling) -> None:
-    """Raises ConfigError before simulated people would label among real ones, or stand for them."""
-    wanted = labelling.people == "simulated"
-    if any(was_simulated(name) != wanted for name in annotators):
-        found = "people who are not simulated" if wanted else "simulated people"
-        raise ConfigError(
-            f"{path}: holds labels of {found}, and this run file says people: {labelling.people}. Move the file and "
-            "those beside it (-wal, -shm) away, take another folder, or write what it said before"
-        )
+def _let_simulated_people_answer(
+    questions: Sequence[LabelQuestion], labels: Labels, *, annotators: int, seed: int
+) -> None:
+    """People of the simulated world label on the page's own API until it has nothing more for them."""
+    numbers = {f"{SIMULATED} {number + 1}": number for number in range(annotators)}
+
+    def text(messages: Sequence[dict[str, Any]]) -> str:
+        return text_of(tuple(Message.model_validate(message) for message in messages))
+
+    def rate(annotator: str, item: dict[str, Any]) -> Answer:
+        prompt, first, second = (text(item[part]) for part in ("prompt", "first", "second"))
+        return Answer(panel(prompt, first, second, seed=seed, raters=len(numbers))[numbers[annotator]])
+
+    run_sync(answer_here(questions, labels, list(numbers), rate, seed=seed))
 
 
-def label_counts(said: Sequence[Label]) -> dict[str, Any]:
+def simulated_people_problems(settings: RunSettings, sample: LabelledSample) -> Iterator[Note]:
+    """Where simulated people would be asked about prompts that are not of the simulated world."""
+    own_files = any(isinstance(source, FileSource) for source in settings.candidates)
+    own_prompts = not all(isinstance(source, LilliputPrompts) for source in settings.prompts)
+    if not settings.prompts or own_prompts or own_files or settings.pairs or settings.verdicts:
+        known = "the people of the simulated world know its own prompts alone, prompts: [{lilliput: 100}]"
+        command = f"take people: page, and amendment label{sample.option}"
+        yield (*sample.keys, "people"), f"{known}, and this run has others; {command}"
+
+
+def question_writer(context: Context, judge: JudgeEntry | None, texts: Texts) -> QuestionWriter:
+    """Writes what people are asked about comparisons that this judge decided; None: the judge of an imported log."""
+    unit = load_judge_folder(judge.protocol, base=context.base).unit if judge else None
+    return QuestionWriter(context.constitutions, unit, texts.prompts, texts.candidates, seed=context.config.seed)
+
+
+def label_counts(labels: Sequence[Label]) -> dict[str, Any]:
     """What summary and status show of labels."""
-    silent = {choice: sum(one.choice == choice for one in said) for choice in ("skip", "flag")}
-    people = len({label.annotator for label in said})
-    return {"labels": len(said), "people": people, **{choice: count for choice, count in silent.items() if count}}
+    silent = {choice: sum(label.choice == choice for label in labels) for choice in ("skip", "flag")}
+    people = len({label.annotator for label in labels})
+    return {"labels": len(labels), "people": people, **{choice: count for choice, count in silent.items() if count}}
 
 
 def sides_of(
@@ -97,9 +162,9 @@ def sides_of(
     """The labels of a sample as verdicts, `open` and `sealed`, in one order whatever order they came in. Those of
     prompts whose labels were `seen` before stay open, whatever another seed or another share would seal now."""
     sealed = {item.comparison_id: item.is_sealed and item.prompt_id not in seen for item in sample}
-    found: dict[str, list[Verdict]] = {"open": [], "sealed": []}
+    sides: dict[str, list[Verdict]] = {"open": [], "sealed": []}
     for label in sorted(labels, key=lambda one: (one.prompt_id, one.comparison_id, one.annotator, one.showing)):
         verdict = verdict_of(label) if label.comparison_id in sealed else None
         if verdict:
-            found["sealed" if sealed[label.comparison_id] else "open"].append(verdict)
-    return found
+            sides["sealed" if sealed[label.comparison_id] else "open"].append(verdict)
+    return sides

@@ -14,8 +14,11 @@ from typing import Any, Literal, NamedTuple
 
 from pydantic import Field
 
+from amendment.calibration.drawing import Exported
+from amendment.calibration.settings import SpotCheckSettings
 from amendment.curation import Mix
 from amendment.data.sources import ChainSource, Part
+from amendment.errors import AmendmentError
 from amendment.preference import (
     TIED_POOL,
     ConstantAnswers,
@@ -28,12 +31,11 @@ from amendment.preference import (
     make_pairs,
     without_constant_answers,
 )
-from amendment.records import Candidate, Judgement, Prompt
-from amendment.stages.config_spot_checks import SpotCheckStage
+from amendment.records import Candidate, Comparison, Judgement, Prompt, text_of
 from amendment.stages.configs import JudgingStage
 from amendment.stages.contract import Context, RunSettings, dump
 from amendment.stages.critique import CritiqueConfig
-from amendment.stages.judging import candidate_tables, decided_comparisons
+from amendment.stages.judging import candidate_tables, decided_comparisons, judging_tables
 from amendment.stages.schedules import Ranking
 
 __all__ = [
@@ -43,6 +45,9 @@ __all__ = [
     "are_revisions_checked",
     "check_revisions",
     "checked_ties",
+    "exported_comparisons",
+    "exported_key",
+    "exported_reads",
     "imported_pairs",
     "judged_pairs",
     "judgements_table",
@@ -109,7 +114,7 @@ def imported_pairs(context: Context, texts: Texts) -> Paired:
 
 def _of_files(context: Context, texts: Texts, *, judged: bool) -> Paired:
     config = context.config
-    is_checked = config.part(SpotCheckStage) is not None and config.part(JudgingStage) is None
+    is_checked = config.part(SpotCheckSettings) is not None and config.part(JudgingStage) is None
     found = context.workspace.read("inputs/judgements", Judgement)
     rows = [row for row in found if (is_checked and row.rater_kind == "model") == judged]
     return paired_answers(config, rows, PairSettings(ties=config.need(DatasetConfig).ties), *texts)
@@ -242,3 +247,48 @@ def made_pairs_key(settings: RunSettings) -> dict[str, Any]:
         "judged ties": judging.ties,
         "revisions": dump(judging.revisions),
     }
+
+
+def exported_comparisons(context: Context, texts: Texts) -> list[Exported]:
+    """The comparisons that the dataset exports because judges decided them, on both sides of the split.
+
+    A pair that was made by construction counts where the judge said something about it. Raises AmendmentError where
+    there is none.
+    """
+    paired = judged_pairs(context, texts, check_revisions(context))
+    pairs = {pair.comparison_id: pair for pair in paired.pairs}
+    exported: dict[str, Exported] = {}
+    for row in context.workspace.rows(judgements_table(context.config), Judgement):
+        if row.p_a is None or row.comparison_id not in pairs:
+            continue
+        shorter, longer = sorted(len(text_of(texts.candidates[name].messages)) for name in (row.a, row.b))
+        exported[row.comparison_id] = Exported(
+            Comparison(row.prompt_id, row.a, row.b),
+            row.p_a,
+            row.consistent,
+            pairs[row.comparison_id].decisive or next(iter(row.principle_ids), None),
+            (longer + 1) / (shorter + 1),
+        )
+    if not exported:
+        counts = ", ".join(f"{count} {reason}" for reason, count in paired.left_out.items()) or "nothing was judged"
+        where = "see the summary of judging"
+        if context.config.part(JudgingStage) is None:
+            where = "people check model verdicts that have texts and that no person decided"
+        raise AmendmentError(
+            f"no judged comparison becomes a pair, so there is nothing that people could look at (left out: {counts}); "
+            f"{where}"
+        )
+    return list(exported.values())
+
+
+def exported_reads(settings: RunSettings) -> tuple[str, ...]:
+    """The tables that `exported_comparisons` looks at."""
+    judging = settings.part(JudgingStage)
+    judged = judging_tables(judging) if judging else ()
+    judged = tuple(name for name in judged if name in ("judging/judgements", "judging/rankings"))
+    return ("inputs/prompts", "inputs/judgements", *judged, *candidate_tables(settings))
+
+
+def exported_key(settings: RunSettings) -> dict[str, Any]:
+    """How judged comparisons become those that are exported, for the keys of stages that look at these."""
+    return {"constant answers": dump(settings.need(DatasetConfig).constant_answers), **made_pairs_key(settings)}

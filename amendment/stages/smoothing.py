@@ -6,7 +6,7 @@ import json
 from typing import Generic, NamedTuple, TypeVar
 
 from amendment.errors import TrainingError
-from amendment.stages.calibrating import CALIBRATOR
+from amendment.stages.calibration import CALIBRATOR
 from amendment.stages.configs import DpoStage, RewardStage
 from amendment.stages.contract import Context
 

@@ -16,12 +16,12 @@ from amendment.records import Candidate, Preference, Prompt, text_of
 from amendment.reward_model import RewardModel, train_reward
 from amendment.stages.configs import BaseStage
 from amendment.stages.contract import Context, Made
+from amendment.stages.gate import refuse_failed_gate
 from amendment.stages.guarding import guard_counts, guard_ending, guards_of, rehearse_guards
 from amendment.stages.helpful import helpful_rows
 from amendment.stages.reward_measured import measured, measured_reward, pair_scores
 from amendment.stages.reward_rows import fitted_counts, reward_rows
 from amendment.stages.smoothing import smoothed
-from amendment.stages.spot_checking import refuse_failed_gate
 from amendment.training import Progress, TrainResult, build_tiny
 
 __all__ = ["make_base", "make_dpo", "make_reward_model", "make_sft"]

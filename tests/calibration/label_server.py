@@ -14,7 +14,7 @@ from pathlib import Path
 
 import uvicorn
 
-from amendment.calibration._app import create_app
+from amendment.calibration.page_app import create_app
 from amendment.calibration.queue import Queue
 from amendment.calibration.samples import LabelQuestion
 from amendment.calibration.store import Labels

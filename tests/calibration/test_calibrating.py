@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import xml.etree.ElementTree as ET
 from typing import Any
 
 import numpy as np
@@ -14,12 +13,13 @@ from amendment.calibration.calibrating import (
     LabelledItem,
     calibrate,
     calibration_refused,
+    expected_flip_rate,
+    flip_rows,
     labelled_items,
+    turned,
 )
-from amendment.calibration.flips import expected_flip_rate, flip_rows, turned
-from amendment.calibration.reliability import reliability_lines, reliability_svg
-from amendment.calibration.samples import SampledItem
-from amendment.calibration.votes_of_labels import heard_items
+from amendment.calibration.report import reliability_lines
+from amendment.calibration.samples import SampledItem, heard_items
 from amendment.errors import DataError
 from amendment.preference import person_votes
 from amendment.records import Verdict
@@ -180,20 +180,3 @@ def test_the_reliability_table_claims_nothing_that_chance_explains() -> None:
     assert "no miscalibration" in reliability_lines(calm)[-1]
     shy = report(labels(400, seed=12, too_sure=0.3))
     assert reliability_lines(shy)[-1].startswith("Less sure than right")
-
-
-def test_the_drawing_is_one_inert_svg_in_the_colour_of_the_text() -> None:
-    found = report(labels(200, seed=13))
-    drawn = reliability_svg(found, title="<script>alert(1)</script> & more")
-    root = ET.fromstring(drawn)
-    kinds = {element.tag.rpartition("}")[2] for element in root.iter()}
-    assert kinds <= {"svg", "title", "desc", "rect", "path", "text", "g", "circle"}
-    assert len(root.findall(".//{*}circle")) == len(found.bins)
-    assert "<script>" not in drawn
-    assert "href" not in drawn
-    colours = {element.get(name) for element in root.iter() for name in ("fill", "stroke") if element.get(name)}
-    assert colours <= {"currentColor", "none"}
-    _, _, width, height = map(float, root.attrib["viewBox"].split())
-    for dot in root.findall(".//{*}circle"):
-        assert 0 < float(dot.attrib["cx"]) < width
-        assert 0 < float(dot.attrib["cy"]) < height

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections import Counter
 
@@ -10,168 +11,206 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from amendment.calibration.drawing import Sample, SampleSettings, draw_sample
-from amendment.calibration.inclusion import inclusion_probabilities
-from amendment.calibration.samples import Purpose
-from amendment.calibration.strata import Exported
+from amendment.calibration.drawing import (
+    UNIFORM,
+    Exported,
+    Sample,
+    conditional_inclusion,
+    draw_sample,
+    inclusion_probabilities,
+    pareto_sample,
+    strata_of,
+    whole_counts,
+)
+from amendment.calibration.settings import SpotCheckSettings
 from amendment.records import Comparison
 
 
-def population(size: int, *, per_prompt: int = 2, seed: int = 0) -> list[Exported]:
-    drawn = random.Random(seed)
+def population(size: int, *, per_prompt: int = 2) -> list[Exported]:
+    dice = random.Random(0)
     return [
         Exported(
             Comparison(f"p{number // per_prompt}", f"a{number}", f"b{number}"),
-            drawn.betavariate(0.6, 0.6),
-            drawn.choice([True, True, False, None]),
-            drawn.choice(["c/x", "c/y", "c/z"]),
-            1 + drawn.expovariate(1),
+            dice.betavariate(0.6, 0.6),
+            dice.choice([True, True, False, None]),
+            dice.choice(["c/x", "c/y", "c/z"]),
+            1 + dice.expovariate(1),
         )
         for number in range(size)
     ]
+
+
+def drawn(size: int = 600, *, seed: int = 4, per_prompt: int = 2, **settings: float) -> Sample:
+    return draw_sample(population(size, per_prompt=per_prompt), SpotCheckSettings.model_validate(settings), seed=seed)
 
 
 def ids(sample: Sample) -> set[str]:
     return {item.comparison_id for item in sample.items}
 
 
-@given(st.integers(1, 90), st.integers(1, 60), st.integers(0, 40), st.integers(0, 10_000))
+@given(st.integers(0, 90), st.integers(1, 60), st.integers(0, 40), st.integers(0, 10_000))
 def test_exactly_so_many_items_are_drawn(size: int, items: int, overlap: int, seed: int) -> None:
-    settings = SampleSettings(items=items, overlap=overlap, repeats=0.25)
-    sample = draw_sample(population(size), settings, seed=seed)
-    drawn = min(size, items)
-    assert len(ids(sample)) == len(sample.items) == drawn
-    assert sum(item.in_overlap for item in sample.items) == min(overlap, drawn)
-    assert sum(item.is_repeated for item in sample.items) == round(0.25 * drawn)
-    assert sum(stratum.drawn for stratum in sample.strata.values()) == drawn
+    sample = drawn(size, items=items, overlap=overlap, repeats=0.25, seed=seed)
+    count = min(size, items)
+    assert len(ids(sample)) == len(sample.items) == count
+    assert sum(item.in_overlap for item in sample.items) == min(overlap, count)
+    assert sum(item.is_repeated for item in sample.items) == round(0.25 * count)
+    assert sum(stratum.drawn for stratum in sample.strata.values()) == count
     assert sum(stratum.population for stratum in sample.strata.values()) == sample.population == size
+    assert sample.is_all is (count == size)
 
 
 def test_each_comparison_is_drawn_as_often_as_its_item_says() -> None:
-    # 1,500 samples of 12 of 36: a frequency has the standard error sqrt(q (1 - q) / 1500) of 0.013 at most, and 36 of
+    # 1,000 samples of 12 of 36: a frequency has the standard error sqrt(q (1 - q) / 1000) of 0.016 at most, and 36 of
     # them stay within four but for one time in 400; 1 % of q for what Pareto sampling leaves over in strata of two
-    found = population(36, per_prompt=1)
-    settings, samples = SampleSettings(items=12, overlap=0, uniform=0.5), 1500
+    exported = population(36, per_prompt=1)
+    settings, samples = SpotCheckSettings(items=12, overlap=0), 1000
     hits: Counter[str] = Counter()
     for seed in range(samples):
-        hits.update(ids(draw_sample(found, settings, seed=seed)))
-    aimed = inclusion_probabilities([one.p_a for one in found], 12, uniform=0.5)
-    frequencies = np.array([hits[one.comparison.id] for one in found]) / samples
+        hits.update(ids(draw_sample(exported, settings, seed=seed)))
+    aimed = inclusion_probabilities([one.p_a for one in exported], 12, uniform=UNIFORM)
+    frequencies = np.array([hits[one.comparison.id] for one in exported]) / samples
     assert (np.abs(frequencies - aimed) <= 4 * np.sqrt(aimed * (1 - aimed) / samples) + 0.01 * aimed).all()
 
 
 def test_weights_add_up_to_all_comparisons_on_average() -> None:
     # Horvitz and Thompson: the sum of 1 / inclusion has the mean N
-    found = population(200)
-    totals = [
-        sum(1 / (item.inclusion or 0) for item in draw_sample(found, SampleSettings(items=50), seed=seed).items)
-        for seed in range(60)
-    ]
-    error = np.std(totals) / np.sqrt(len(totals))
-    assert abs(np.mean(totals) - 200) < 4 * error
-    assert np.std(totals) < 0.05 * 200  # sizes differ little
+    totals = [sum(1 / (item.inclusion or 0) for item in drawn(200, items=50, seed=seed).items) for seed in range(60)]
+    assert abs(np.mean(totals) - 200) < 4 * np.std(totals) / np.sqrt(len(totals))
 
 
 def test_the_order_of_the_comparisons_does_not_count_and_the_seed_does() -> None:
-    found = population(120)
-    settings = SampleSettings(items=40, overlap=10)
-    assert draw_sample(found, settings, seed=1) == draw_sample(found[::-1], settings, seed=1)
-    assert ids(draw_sample(found, settings, seed=1)) != ids(draw_sample(found, settings, seed=2))
+    exported, settings = population(120), SpotCheckSettings(items=40, overlap=10)
+    assert draw_sample(exported, settings, seed=1) == draw_sample(exported[::-1], settings, seed=1)
+    assert ids(draw_sample(exported, settings, seed=1)) != ids(draw_sample(exported, settings, seed=2))
 
 
-def test_after_a_few_comparisons_are_judged_anew_nearly_the_same_are_drawn() -> None:
-    found = population(400)
-    anew = [one._replace(p_a=1 - one.p_a / 2, consistent=not one.consistent) for one in found[:8]] + found[8:]
-    settings = SampleSettings(items=100)
-    shared = [
-        len(ids(draw_sample(found, settings, seed=seed)) & ids(draw_sample(anew, settings, seed=seed)))
-        for seed in range(10)
-    ]
-    assert np.mean(shared) >= 90  # independent samples would share 25
-
-
-def test_a_prompt_that_was_open_is_never_sealed_by_another_draw() -> None:
-    found = population(400)
-    settings = SampleSettings(items=100)
+def test_after_a_few_comparisons_are_judged_anew_nearly_the_same_are_drawn_and_seals_hold() -> None:
+    exported, settings = population(400), SpotCheckSettings(items=100)
+    anew = [one._replace(p_a=1 - one.p_a / 2, consistent=not one.consistent) for one in exported[:8]] + exported[8:]
+    before, after = (draw_sample(take, settings, seed=3) for take in (exported, anew))
+    assert len(ids(before) & ids(after)) >= 85  # independent samples would share 25
     sealed: dict[str, bool] = {}
-    for take in (found, found[40:], found[:-40], [one._replace(p_a=0.5) for one in found]):
+    for take in (exported, exported[40:], exported[:-40], [one._replace(p_a=0.5) for one in exported]):
         for item in draw_sample(take, settings, seed=3).items:
             assert sealed.setdefault(item.prompt_id, item.is_sealed) is item.is_sealed
 
 
-def test_a_prompt_is_sealed_as_a_whole_and_half_of_them_are() -> None:
-    sample = draw_sample(population(600, per_prompt=3), SampleSettings(items=300), seed=2)
+def test_prompts_are_sealed_as_a_whole_and_marks_are_shared_out() -> None:
+    sample = drawn(per_prompt=3, items=300, repeats=0.25)
     sides = {item.prompt_id: item.is_sealed for item in sample.items}
     assert all(item.is_sealed is sides[item.prompt_id] for item in sample.items)
-    share = sum(sides.values()) / len(sides)
-    assert abs(share - 0.5) < 4 * np.sqrt(0.25 / len(sides))
-
-
-def test_repeats_stand_on_both_sides_of_the_seal_in_proportion() -> None:
-    items = draw_sample(population(600), SampleSettings(items=200, repeats=0.25), seed=4).items
-    marked = [item for item in items if item.is_repeated]
-    assert len(marked) == 50
-    sealed = sum(item.is_sealed for item in items)
-    assert abs(sum(item.is_sealed for item in marked) - sealed / 4) <= 0.5
-
-
-def test_the_block_lies_behind_the_seal_as_far_as_there_is_room() -> None:
-    few, many = (draw_sample(population(600), SampleSettings(items=200, overlap=n), seed=4).items for n in (50, 150))
-    assert sum(item.in_overlap for item in few) == 50
+    assert abs(np.mean([*sides.values()]) - 0.5) < 4 * np.sqrt(0.25 / len(sides))
+    # repeats on both sides in proportion
+    again = [item.is_sealed for item in sample.items if item.is_repeated]
+    assert len(again) == 75
+    assert abs(sum(again) - sum(item.is_sealed for item in sample.items) / 4) <= 0.5
+    # the overlap behind the seal, as far as there is room
+    few, many = (drawn(items=200, overlap=overlap).items for overlap in (50, 150))
     assert all(item.is_sealed for item in few if item.in_overlap)
     assert all(item.in_overlap for item in many if item.is_sealed)
-    assert sum(item.in_overlap for item in many) == 150
 
 
-def test_the_block_is_a_random_part_of_the_sample() -> None:
-    # 200 samples of 40 with 10 in the block: each item of the sample is in it with probability 1/4, whatever the judge
-    # thought; of about 4,000 unsure and 4,000 other items the shares have a standard error of 0.007 each
-    by_surety: dict[bool, list[bool]] = {True: [], False: []}
-    for seed in range(200):
-        for item in draw_sample(population(100), SampleSettings(items=40, overlap=10), seed=seed).items:
-            by_surety[abs(item.p_a - 0.5) < 0.3].append(item.in_overlap)
-    shares = [sum(found) / len(found) for found in by_surety.values()]
-    assert shares == pytest.approx([0.25, 0.25], abs=0.03)
-
-
-def test_half_of_the_items_is_a_random_half() -> None:
-    # where people stop half way, what they have done says nothing about how sure the judge was
-    unsure = [
-        sum(abs(item.p_a - 0.5) < 0.3 for item in part)
-        for seed in range(100)
-        for items in [draw_sample(population(200), SampleSettings(items=100), seed=seed).items]
-        for part in (items[:50], items[50:])
-    ]
-    first, second = np.mean(unsure[::2]), np.mean(unsure[1::2])
-    assert abs(first - second) < 2
-
-
-def test_more_items_than_comparisons_take_all_of_them_with_certainty() -> None:
-    sample = draw_sample(population(30), SampleSettings(items=200), seed=0)
-    assert sample.is_all
-    assert {item.inclusion for item in sample.items} == {1.0}
+def test_the_overlap_and_the_first_half_are_random_parts_of_the_sample() -> None:
+    # whoever stops half way has said nothing of how sure the judge was: 100 samples of 40 of 100, 10 in the overlap;
+    # of about 2,000 unsure and 2,000 other items a share of 1/4 has a standard error of 0.01
+    overlap: dict[bool, list[bool]] = {True: [], False: []}
+    halves = [0, 0]
+    for seed in range(100):
+        for place, item in enumerate(drawn(100, items=40, overlap=10, seed=seed).items):
+            is_unsure = abs(item.p_a - 0.5) < 0.3
+            overlap[is_unsure].append(item.in_overlap)
+            halves[place // 20] += is_unsure
+    assert [sum(marks) / len(marks) for marks in overlap.values()] == pytest.approx([0.25, 0.25], abs=0.04)
+    assert abs(halves[0] - halves[1]) < 4 * math.sqrt(sum(halves))
 
 
 def test_debugging_takes_the_most_uncertain_without_a_probability() -> None:
     kinds = [(0.9, True), (0.52, True), (0.6, False), (0.9, False), (0.5, None), (0.99, True)]
-    found = [
+    exported = [
         Exported(Comparison(f"p{n}", f"a{n}", f"b{n}"), p, consistent, None, 1.0)
         for n, (p, consistent) in enumerate(kinds)
     ]
-    sample = draw_sample(found, SampleSettings(items=4, overlap=2, purpose="debug"), seed=0)
+    sample = draw_sample(exported, SpotCheckSettings(items=4, overlap=2, purpose="debug"), seed=0)
     # orders that disagree first, then by how near P lies to one half
     assert {item.prompt_id for item in sample.items} == {"p2", "p3", "p4", "p1"}
     assert {(item.inclusion, item.purpose, item.is_sealed) for item in sample.items} == {(None, "debug", False)}
 
 
-@pytest.mark.parametrize("purpose", ["estimate", "debug"])
-def test_of_nothing_nothing_is_drawn(purpose: Purpose) -> None:
-    assert draw_sample([], SampleSettings(purpose=purpose), seed=0).items == []
+def test_inclusion_by_hand() -> None:
+    # u = sqrt(p (1 - p)) = 0.5, 0.3, 0.4, 0: mean 0.3; sizes 0.8 + 0.2 u / 0.3 = 17/15, 1, 16/15, 0.8, with the sum 4;
+    # two of four items: each probability is half its size
+    found = inclusion_probabilities([0.5, 0.1, 0.2, 1.0], 2, uniform=0.8)
+    assert found == pytest.approx([17 / 30, 1 / 2, 16 / 30, 0.4])
+    # u = 0.5, 0, 0, 0: mean 0.125; sizes 0.5 + 0.5 u / 0.125 = 2.5, 0.5, 0.5, 0.5. Two of four would be 1.25, 0.25, ...
+    # The first is cut to 1, and the others share one item
+    assert inclusion_probabilities([0.5, 0, 1, 0], 2, uniform=0.5) == pytest.approx([1, 1 / 3, 1 / 3, 1 / 3])
+    assert inclusion_probabilities([0, 1, 1, 0, 1], 2, uniform=0.5) == pytest.approx([0.4] * 5)
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=60), st.integers(1, 80), st.floats(0.5, 1))
+def test_probabilities_add_up_and_leave_no_item_out(p: list[float], items: int, uniform: float) -> None:
+    found = inclusion_probabilities(p, items, uniform=uniform)
+    assert float(found.sum()) == pytest.approx(min(items, len(p)))
+    assert found.max() <= 1
+    assert found.min() >= min(1.0, uniform * items / len(p)) - 1e-9
+
+
+def test_whole_counts_keep_expectation_and_total() -> None:
+    # ends of the stretches: 0, 0.3, 1.6, 3: three items whatever the start
+    expected = [0.3, 1.3, 1.4]
+    counts = np.array([whole_counts(expected, start) for start in (np.arange(1000) + 0.5) / 1000])
+    assert set(counts.sum(axis=1)) == {3}
+    assert counts.mean(axis=0) == pytest.approx(expected)
+    assert (np.abs(counts - expected) < 1).all()
+
+
+@given(st.lists(st.floats(0.01, 1), min_size=2, max_size=30))
+def test_both_whole_sizes_of_a_stratum_keep_its_probabilities_on_average(inclusion: list[float]) -> None:
+    chance = np.array(inclusion)
+    below, rest = divmod(float(chance.sum()), 1)
+    few, many = (conditional_inclusion(chance, count) for count in (int(below), int(below) + 1))
+    assert all(found.min() >= 0 and found.max() <= 1 for found in (few, many))
+    assert (1 - rest) * few + rest * many == pytest.approx(chance, abs=1e-6)
+    if 1e-6 < rest < 1 - 1e-6:
+        assert (float(few.sum()), float(many.sum())) == pytest.approx((below, below + 1))
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"items": 0}, {"overlap": -1}, {"uniform": 0.49}, {"uniform": 1.1}, {"repeats": 2.0}, {"sealed": -0.1}]
+    "inclusion", [[0.9, 0.5, 0.3, 0.3], [0.15] * 6 + [0.3] * 3 + [0.2], [1.0, 0.5, 0.25, 0.25], [0.1, 0.3] * 15]
 )
-def test_settings_that_could_not_be_kept_are_refused(wrong: dict[str, float]) -> None:
-    with pytest.raises(ValueError, match="expected"):
-        SampleSettings(**wrong)  # type: ignore[arg-type]
+def test_realised_frequencies_are_the_probabilities_aimed_at(inclusion: list[float]) -> None:
+    # 20,000 draws: a frequency has the standard error sqrt(q (1 - q) / 20000), at most 0.0035; four of them, and 1 % of
+    # the probability for what the adjustment leaves over
+    draws, chance = 20_000, np.array(inclusion)
+    hits = np.zeros(chance.size)
+    for row in np.random.default_rng(5).random((draws, chance.size)):
+        hits[pareto_sample(chance, row, round(float(chance.sum())))] += 1
+    assert (np.abs(hits / draws - chance) <= 4 * np.sqrt(chance * (1 - chance) / draws) + 0.01 * chance).all()
+
+
+def test_strata_split_by_every_dimension_and_the_small_ones_are_put_together() -> None:
+    kinds = [
+        (p, consistent, principle, ratio)
+        for p in (0.5, 0.8, 0.1)  # |2P - 1| has fixed edges at 0.5 and 0.8
+        for consistent in (True, False, None)
+        for principle in ("c/x", "c/y")
+        for ratio in (1.0, 2.0, 3.0)
+    ]
+    every = [Exported(Comparison(f"p{n}", f"a{n}", f"b{n}"), *kind) for n, kind in enumerate(kinds)]
+    names = strata_of(every, [2.0] * len(every))
+    assert len(set(names)) == len(every) == 3 * 3 * 2 * 3
+    assert names[0] == "c/x / unsure / orders agree / lengths alike"
+    # half an item expected of each: over lengths first, then over orders
+    halved = strata_of(every, [0.5] * len(every))
+    assert min(Counter(halved).values()) >= 4
+    assert all(name.endswith("any length") for name in halved)
+
+
+@given(st.integers(1, 80), st.lists(st.floats(0.01, 1), min_size=80, max_size=80))
+def test_each_stratum_expects_two_where_two_are_expected_at_all(size: int, expected: list[float]) -> None:
+    sizes: Counter[str] = Counter()
+    for name, chance in zip(strata_of(population(size), expected[:size]), expected[:size], strict=True):
+        sizes[name] += chance  # type: ignore[assignment]
+        assert name.count(" / ") == 3
+    assert all(total >= 2 - 1e-6 for total in sizes.values()) or len(sizes) == 1

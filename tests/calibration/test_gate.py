@@ -1,27 +1,31 @@
-"""The gate between judge and training: each edge by figures made by hand."""
+"""The gate between judge and training, and what labels buy: each edge by figures made by hand."""
 
 from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from amendment.audit.gates import Outcome
-from amendment.calibration.beside import Beside
+from amendment.audit.gates import FEWEST, Outcome
+from amendment.calibration import label_plan
 from amendment.calibration.gate import (
-    FEWEST,
-    GateLimits,
+    Beside,
+    agreement_with_people,
+    beside_people,
+    difference_variance,
     orders_gate,
     people_gate,
     unreadable_gate,
     worst,
 )
-from amendment.statistics import Estimate
+from amendment.calibration.samples import HeardItem, SampledItem
+from amendment.statistics import Estimate, paired_difference
 from amendment.statistics.intervals import NO_VARIATION, cautioned
 
-LIMITS = GateLimits()
+MARGIN = 0.05
 NAN = math.nan
 NONE = Estimate(NAN, NAN, NAN, 0, 0)
 
@@ -30,139 +34,54 @@ def figure(value: float, low: float = NAN, high: float = NAN, *, n: int = 60, cl
     return cautioned(Estimate(value, low, high, n, clusters))
 
 
-def beside(difference: Estimate, items: int = 60) -> Beside:
-    return Beside(items, 0.7 + difference.value, figure(0.7, 0.6, 0.8), difference)
+def same(value: float, clusters: int = 40) -> Estimate:
+    return Estimate(value, NAN, NAN, 40, clusters, note=NO_VARIATION)
+
+
+GOOD = figure(0.7, 0.6, 0.8)
+
+
+def beside(difference: Estimate, items: int = 60, people: Estimate = GOOD) -> Beside:
+    return Beside(items, 0.7 + difference.value, people, difference)
+
+
+def between(low: float, high: float) -> Estimate:
+    return figure((low + high) / 2, low, high)
 
 
 @pytest.mark.parametrize(
-    ("low", "high", "outcome"),
+    ("agreement", "compared", "outcome"),
     [
-        (-0.0499, 0.1, "PASS"),  # all of it above the margin of five points
-        (-0.05, 0.1, "WARN"),  # it touches the margin
-        (-0.2, 0.1, "WARN"),
-        (-0.2, -0.0499, "WARN"),  # the last bit of it lies above
-        (-0.2, -0.05, "FAIL"),  # none of it above
+        # the whole interval of the difference decides, against a margin of five points
+        (GOOD, beside(between(-0.0499, 0.1)), "PASS"),
+        (GOOD, beside(between(-0.05, 0.1)), "WARN"),
+        (GOOD, beside(between(-0.2, -0.0499)), "WARN"),
+        (GOOD, beside(between(-0.2, -0.05)), "FAIL"),
+        # a ceiling takes two people on thirty items
+        (GOOD, beside(between(-0.6, -0.4), items=FEWEST), "FAIL"),
+        (GOOD, beside(between(-0.6, -0.4), items=FEWEST - 1), "WARN"),
+        # with one annotator only a judge worse than a coin fails
+        (between(0.3, 0.49), beside(NONE, items=0), "FAIL"),
+        (between(0.3, 0.5), beside(NONE, items=0), "WARN"),
+        (between(0.9, 1.0), beside(NONE, items=0), "WARN"),
+        # all prompts say the same: twenty of them decide, fewer warn
+        (same(1.0), beside(same(0.0), items=40), "PASS"),
+        (same(0.0), beside(same(-1.0), items=40), "FAIL"),
+        (GOOD, beside(same(-1.0, clusters=12), items=40), "WARN"),
+        (same(0.0), beside(NONE, items=0), "FAIL"),
+        # too few items or prompts
+        (figure(0.1, 0.0, 0.2, n=FEWEST - 1), beside(NONE, items=0), "not measured"),
+        (figure(0.1, 0.0, 0.2, clusters=4), beside(NONE, items=0), "not measured"),
+        (NONE, beside(NONE, items=0), "not measured"),
+        # people contradict the labels, however little they agree with each other; and people no better than a coin
+        (figure(0.32, 0.24, 0.41), beside(between(0.4, 0.6), people=figure(0.0, 0.0, 0.1)), "FAIL"),
+        (figure(0.68, 0.6, 0.76), beside(between(0.05, 0.3), people=figure(0.5, 0.37, 0.63)), "WARN"),
     ],
 )
-def test_people_decide_by_the_whole_interval(low: float, high: float, outcome: str) -> None:
-    gate = people_gate(figure(0.7, 0.6, 0.8), beside(figure((low + high) / 2, low, high)), LIMITS)
+def test_people_decide_by_whole_intervals(agreement: Estimate, compared: Beside, outcome: str) -> None:
+    gate = people_gate(agreement, compared, MARGIN)
     assert (gate.judge, gate.check, gate.outcome) == ("the judge's labels", "people", outcome)
-    assert f"{low:+.3f} to {high:+.3f}" in gate.found
-
-
-def test_the_margin_is_the_run_files() -> None:
-    found = beside(figure(-0.1, -0.15, -0.06))
-    agreement = figure(0.7, 0.6, 0.8)
-    assert people_gate(agreement, found, GateLimits(below_ceiling=0.05)).outcome == "FAIL"
-    assert people_gate(agreement, found, GateLimits(below_ceiling=0.1)).outcome == "WARN"
-    assert people_gate(agreement, found, GateLimits(below_ceiling=0.2)).outcome == "PASS"
-
-
-def test_a_ceiling_needs_two_people_on_thirty_items() -> None:
-    terrible = figure(-0.5, -0.6, -0.4)
-    at_least = people_gate(figure(0.7, 0.6, 0.8), beside(terrible, items=FEWEST), LIMITS)
-    fewer = people_gate(figure(0.7, 0.6, 0.8), beside(terrible, items=FEWEST - 1), LIMITS)
-    assert (at_least.outcome, fewer.outcome) == ("FAIL", "WARN")
-    assert "no ceiling from 29 items with two people" in fewer.found
-
-
-@pytest.mark.parametrize(
-    ("low", "high", "outcome"), [(0.3, 0.49, "FAIL"), (0.3, 0.5, "WARN"), (0.4, 0.6, "WARN"), (0.9, 1.0, "WARN")]
-)
-def test_with_one_annotator_only_a_judge_worse_than_a_coin_fails(low: float, high: float, outcome: str) -> None:
-    gate = people_gate(figure((low + high) / 2, low, high), beside(NONE, items=0), LIMITS)
-    assert gate.outcome == outcome
-
-
-def test_where_all_prompts_say_the_same_twenty_decide_and_fewer_warn() -> None:
-    # 40 items, on every one of which the judge agrees with both people, who agree: difference 0, no variation
-    same = Estimate(0.0, NAN, NAN, 40, 40, note=NO_VARIATION)
-    assert people_gate(figure(1.0), beside(same, items=40), LIMITS).outcome == "PASS"
-    worse = Estimate(-1.0, NAN, NAN, 40, 40, note=NO_VARIATION)
-    assert people_gate(figure(0.0), beside(worse, items=40), LIMITS).outcome == "FAIL"
-    few = Estimate(-1.0, NAN, NAN, 40, 12, note=NO_VARIATION)
-    assert people_gate(figure(0.7, 0.6, 0.8), beside(few, items=40), LIMITS).outcome == "WARN"
-    always_wrong = figure(0.0, n=40, clusters=40)
-    assert people_gate(always_wrong, beside(NONE, items=0), LIMITS).outcome == "FAIL"
-
-
-def test_too_few_items_measure_nothing() -> None:
-    gate = people_gate(figure(0.1, 0.0, 0.2, n=FEWEST - 1), beside(NONE, items=0), LIMITS)
-    assert (gate.outcome, gate.found) == ("not measured", "0 items with two people, 29 with one")
-    assert people_gate(NONE, beside(NONE, items=0), LIMITS).outcome == "not measured"
-    four_prompts = figure(0.1, 0.0, 0.2, n=60, clusters=4)
-    assert people_gate(four_prompts, beside(NONE, items=0), LIMITS).outcome == "not measured"
-
-
-@pytest.mark.parametrize(
-    ("value", "low", "high", "outcome"),
-    [
-        (0.1, 0.05, 0.15, "PASS"),
-        (0.2, 0.15, 0.25, "PASS"),
-        (0.21, 0.15, 0.25, "WARN"),
-        (0.6, 0.5, 0.7, "WARN"),  # the interval touches the limit
-        (0.6, 0.51, 0.7, "FAIL"),
-    ],
-)
-def test_orders_fail_where_the_whole_interval_lies_above_the_limit(
-    value: float, low: float, high: float, outcome: str
-) -> None:
-    gate = orders_gate(figure(value, low, high), LIMITS)
-    assert (gate.judge, gate.check, gate.outcome) == ("the judge's labels", "orders", outcome)
-
-
-def test_orders_without_enough_items_measure_nothing() -> None:
-    assert orders_gate(figure(0.9, 0.8, 1.0, n=FEWEST - 1), LIMITS).outcome == "not measured"
-    assert orders_gate(NONE, LIMITS).found == "0 items of the sample were judged in both orders"
-
-
-def test_a_judge_that_always_follows_the_place_fails() -> None:
-    assert orders_gate(Estimate(1.0, NAN, NAN, 40, 40, note=NO_VARIATION), LIMITS).outcome == "FAIL"
-    assert orders_gate(Estimate(0.0, NAN, NAN, 40, 40, note=NO_VARIATION), LIMITS).outcome == "PASS"
-
-
-@pytest.mark.parametrize(
-    ("share", "low", "n", "outcome"),
-    [
-        (0.0, 0.0, 30, "PASS"),
-        (0.02, 0.01, 100, "PASS"),
-        (0.03, 0.01, 100, "WARN"),
-        (0.15, 0.1, 100, "WARN"),
-        (0.18, 0.11, 100, "FAIL"),
-        (0.6, 0.05, 30, "FAIL"),  # more than half, whatever the interval
-        (0.4, 0.2, FEWEST - 1, "FAIL"),
-        (0.4, 0.1, FEWEST - 1, "not measured"),
-        (1.0, NAN, 5, "FAIL"),
-    ],
-)
-def test_unreadable_verdicts(share: float, low: float, n: int, outcome: str) -> None:
-    gate = unreadable_gate("gavel", figure(share, low, min(1.0, 2 * share), n=n), LIMITS)
-    assert (gate.judge, gate.check, gate.outcome) == ("gavel", "unreadable", outcome)
-
-
-def test_few_verdicts_measure_nothing() -> None:
-    assert unreadable_gate("gavel", figure(0.0, 0.0, 0.1, n=FEWEST - 1), LIMITS).outcome == "not measured"
-    assert unreadable_gate("gavel", figure(1.0, n=4, clusters=4), LIMITS).outcome == "not measured"
-
-
-def test_a_debug_sample_passes_and_fails_nobody() -> None:
-    bad = figure(0.1, 0.0, 0.2)
-    assert people_gate(bad, beside(figure(-0.5, -0.6, -0.4)), LIMITS, "debug").outcome == "not measured"
-    assert orders_gate(figure(0.9, 0.8, 1.0), LIMITS, "debug").outcome == "not measured"
-
-
-@pytest.mark.parametrize(
-    ("outcomes", "found"),
-    [
-        (("PASS", "WARN", "FAIL"), "FAIL"),
-        (("PASS", "not measured", "WARN"), "WARN"),
-        (("PASS", "not measured"), "not measured"),
-        (("PASS", "PASS"), "PASS"),
-        ((), "not measured"),
-    ],
-)
-def test_the_worst_outcome_counts(outcomes: tuple[Outcome, ...], found: str) -> None:
-    assert worst(outcomes) == found
+    assert people_gate(agreement, compared, MARGIN, "debug").outcome == "not measured"
 
 
 @given(st.tuples(*[st.floats(0, 1)] * 3), st.integers(0, 200), st.integers(0, 200), st.integers(0, 100))
@@ -172,22 +91,109 @@ def test_every_figure_gets_an_outcome_and_a_wider_margin_never_a_worse_one(
     low, value, high = sorted(shares)
     agreement = figure(value, low, high, n=n, clusters=clusters)
     difference = figure(value - 0.5, low - 0.5, high - 0.5, n=items, clusters=clusters)
-    found = [
-        people_gate(agreement, beside(difference, items), GateLimits(below_ceiling=margin)).outcome
-        for margin in (0.0, 0.1, 0.5)
-    ]
-    ranks = ["FAIL", "WARN", "not measured", "PASS"]
-    assert sorted(found, key=ranks.index) == found
+    outcomes = [people_gate(agreement, beside(difference, items), margin).outcome for margin in (0.0, 0.1, 0.5)]
+    assert sorted(outcomes, key=["FAIL", "WARN", "not measured", "PASS"].index) == outcomes
 
 
-def test_labels_that_people_contradict_fail_however_little_people_agree_with_each_other() -> None:
-    # one person always against the judge, one with it: two people agree never, and the judge in a third
-    torn = Beside(60, 0.5, figure(0.0, 0.0, 0.1), figure(0.5, 0.4, 0.6))
-    assert people_gate(figure(0.32, 0.24, 0.41), torn, LIMITS).outcome == "FAIL"
+@pytest.mark.parametrize(
+    ("disagree", "outcome"),
+    [
+        (figure(0.2, 0.15, 0.25), "PASS"),
+        (figure(0.21, 0.15, 0.25), "WARN"),
+        (figure(0.6, 0.5, 0.7), "WARN"),  # the interval touches the limit
+        (figure(0.6, 0.51, 0.7), "FAIL"),
+        (same(1.0), "FAIL"),
+        (same(0.0), "PASS"),
+        (figure(0.9, 0.8, 1.0, n=FEWEST - 1), "not measured"),
+        (NONE, "not measured"),
+    ],
+)
+def test_orders_fail_where_the_whole_interval_lies_above_one_half(disagree: Estimate, outcome: str) -> None:
+    assert orders_gate(disagree).outcome == outcome
+    assert orders_gate(disagree, "debug").outcome == "not measured"
 
 
-def test_beside_people_who_agree_no_better_than_a_coin_nothing_passes() -> None:
-    torn = Beside(60, 0.68, figure(0.5, 0.37, 0.63), figure(0.18, 0.05, 0.3))
-    gate = people_gate(figure(0.68, 0.6, 0.76), torn, LIMITS)
-    assert gate.outcome == "WARN"
-    assert "no better than a coin" in gate.found
+@pytest.mark.parametrize(
+    ("share", "low", "n", "outcome"),
+    [
+        (0.02, 0.01, 100, "PASS"),
+        (0.03, 0.01, 100, "WARN"),
+        (0.15, 0.1, 100, "WARN"),
+        (0.18, 0.11, 100, "FAIL"),
+        (0.6, 0.05, 30, "FAIL"),  # more than half, whatever the interval
+        (0.4, 0.1, FEWEST - 1, "not measured"),
+        (1.0, NAN, 5, "FAIL"),
+        (1.0, NAN, 4, "not measured"),
+    ],
+)
+def test_unreadable_verdicts(share: float, low: float, n: int, outcome: str) -> None:
+    gate = unreadable_gate("gavel", figure(share, low, min(1.0, 2 * share), n=n, clusters=min(n, 40)))
+    assert (gate.judge, gate.check, gate.outcome) == ("gavel", "unreadable", outcome)
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "expected"),
+    [
+        (("PASS", "WARN", "FAIL"), "FAIL"),
+        (("PASS", "not measured", "WARN"), "WARN"),
+        (("PASS", "not measured"), "not measured"),
+        ((), "not measured"),
+    ],
+)
+def test_the_worst_outcome_counts(outcomes: tuple[Outcome, ...], expected: str) -> None:
+    assert worst(outcomes) == expected
+
+
+def item(prompt: str, p_a: float, inclusion: float = 0.5) -> SampledItem:
+    return SampledItem(prompt_id=prompt, a="a", b="b", p_a=p_a, stratum="all", inclusion=inclusion)
+
+
+def test_agreement_weighs_items_by_their_probability_and_is_never_taken_for_certain() -> None:
+    # inclusion 0.5 weighs 2, inclusion 0.25 weighs 4: (2 * 1 + 4 * 0) / (2 + 4) = 1/3; the tie takes no part
+    said = [(item("x", 0.9), (1.0,)), (item("y", 0.9, 0.25), (0.0,)), (item("z", 0.9), (0.5,))]
+    agreement = agreement_with_people([HeardItem(*one) for one in said])
+    assert (agreement.value, agreement.n) == pytest.approx((1 / 3, 2))
+    # 30 of 30 prompts: Wilson's lower limit is n / (n + z^2)
+    perfect = agreement_with_people([HeardItem(item(f"p{number}", 0.9), (1.0,)) for number in range(30)])
+    assert (perfect.value, perfect.high, perfect.low) == pytest.approx((1, 1, 30 / (30 + 1.959964**2)))
+
+
+def test_the_judge_stands_beside_two_people() -> None:
+    # x: judge A; both A: judge 1, people 1.  y: judge A; one A, one B: judge 1/2, people 0
+    # z: only one of two is decided, so people cannot be compared; w: the judge is undecided
+    said = [("x", 0.9, (1.0, 1.0)), ("y", 0.9, (1.0, 0.0)), ("z", 0.9, (1.0, 0.5)), ("w", 0.5, (1.0, 1.0))]
+    compared = beside_people([HeardItem(item(prompt, p), votes) for prompt, p, votes in said])
+    assert (compared.items, compared.judge, compared.people.value) == (2, 0.75, 0.5)
+    assert compared.difference.value == pytest.approx(0.25)
+    assert math.isnan(beside_people([HeardItem(item("x", 0.9), (1.0,))]).difference.value)
+
+
+def test_what_labels_buy_by_hand() -> None:
+    # 1.96 sqrt(0.75 * 0.25 / 288) = 0.0500; (1 + (6 - 1) * 0.26) = 2.3 as in PandaLM: sqrt(2.3) times as wide
+    assert label_plan(288).half_width == pytest.approx(0.05, abs=1e-4)
+    assert label_plan(288, per_prompt=6, together=0.26).half_width == pytest.approx(0.05 * math.sqrt(2.3), abs=1e-4)
+    # SE = sqrt(0.1875 / 800) = 0.01531; (0.05 - 0) / SE - 1.96 = 1.306: Phi = 0.904; at a gap of 0.05 it is Phi(-1.96)
+    assert label_plan(800).passes == pytest.approx(0.904, abs=0.001)
+    assert label_plan(800, gap=0.05)[1:] == pytest.approx((0.025, 0.025), abs=1e-6)
+    # two people agree in 0.68 = 0.8^2 + 0.2^2; a judge as good as they are is right in 0.8.
+    # judge - people: people agree (0.68): 0 or -1, where the judge is the third who differs: 0.64 * 0.2 + 0.04 * 0.8 =
+    # 0.16; people disagree (0.32): 1/2 whatever it says. Mean -0.16 + 0.16 = 0, mean square 0.16 + 0.32 / 4 = 0.24
+    assert difference_variance(0.68, 0.0, annotators=2) == pytest.approx(0.24)
+    with pytest.raises(ValueError, match="no judge agrees"):
+        label_plan(100, gap=0.7)
+
+
+@pytest.mark.parametrize(("gap", "items"), [(0.0, 200), (0.1, 400)])
+def test_simulated_gates_pass_and_fail_as_often_as_planned(gap: float, items: int) -> None:
+    # 500 gates: a frequency has a standard error of 0.0224 at most; four of them, and 0.02 for the approximation
+    random = np.random.default_rng(3)
+    c = (1 + math.sqrt(0.5)) / 2
+    q = (0.75 - gap - (1 - c)) / (2 * c - 1)
+    gates, passed, failed = 500, 0, 0
+    for _ in range(gates):
+        one, other, judge = (random.random(items) < skill for skill in (c, c, q))
+        agreed = ((judge == one).astype(float) + (judge == other)) / 2
+        low, high = paired_difference(agreed, (one == other).astype(float), np.arange(items))[1:3]
+        passed += low > -MARGIN
+        failed += high < -MARGIN
+    assert (passed / gates, failed / gates) == pytest.approx(label_plan(items, gap=gap)[1:], abs=4 * 0.0224 + 0.02)

@@ -8,10 +8,9 @@ from typing import Any
 
 import pytest
 
-from amendment.calibration._app import PAGE, create_app
-from amendment.calibration._guard import LONGEST_BODY
 from amendment.calibration.answering import Answer, answer_all
 from amendment.calibration.labels import tidy_name
+from amendment.calibration.page_app import LONGEST_BODY, PAGE, create_app
 from amendment.calibration.queue import Queue
 from amendment.calibration.serving import hosts_of
 from amendment.calibration.store import Labels

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from amendment.calibration._app import create_app
 from amendment.calibration.answering import Answer, answer_here
+from amendment.calibration.page_app import create_app
 from amendment.calibration.queue import Queue
 from amendment.calibration.serving import serve_page
 from amendment.calibration.store import Labels

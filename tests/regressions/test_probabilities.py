@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from amendment import cli
 from amendment.calibration.calibrating import LabelledItem, calibrate
-from amendment.calibration.spot_check_lines import preview_lines
+from amendment.calibration.report import preview_lines
 from amendment.run import Run
 
 Floats = NDArray[np.float64]
@@ -67,14 +67,10 @@ def test_a_judge_of_bare_verdicts_has_an_accuracy_and_no_reliability_diagram(
 ) -> None:
     (tmp_path / "run.yaml").write_text(HARD, encoding="utf-8")
     Run.from_file(tmp_path / "run.yaml", folder=tmp_path / "run")()
-    monkeypatch.setattr(
-        sys, "argv", ["amendment", "calibrate", str(tmp_path / "run"), "--diagram", str(tmp_path / "d.svg")]
-    )
-    with pytest.raises(SystemExit) as ended:
+    monkeypatch.setattr(sys, "argv", ["amendment", "calibrate", str(tmp_path / "run")])
+    with pytest.raises(SystemExit):
         cli.main()
-    assert ended.value.code == 2
-    assert not (tmp_path / "d.svg").exists()
-    assert "verdicts without probabilities: it is right in" in " ".join(capsys.readouterr().err.split())
+    assert "verdicts without probabilities: it is right in" in " ".join(capsys.readouterr().out.split())
     certificate = (tmp_path / "run" / "certificate.md").read_text(encoding="utf-8")
     assert "verdicts without probabilities: it is right in" in certificate
     assert "confidence   right" not in certificate

@@ -13,7 +13,7 @@ import pytest
 from amendment.calibration.store import Labels
 from amendment.errors import ConfigError, LedgerError, Paused
 from amendment.run.auditing import audit_path
-from amendment.run.calibrated import calibrate_run
+from amendment.stages.gate import calibrate_run
 from tests.command_line import called
 from tests.run.spot_checked import CHECKED, PAGED, contents, label_all, run, sample, say_anew, told
 
@@ -142,8 +142,8 @@ def test_what_cannot_be_calibrated_says_what_to_do(
         ([str(tmp_path / "nowhere")], "not a run's folder (no run.yaml)"),
         ([str(tmp_path / "empty")], "not a run's folder (no run.yaml)"),
         ([str(waiting / "run.yaml")], "not a run's folder"),
-        ([str(unchecked / "run")], "its run file has no spot_check; add one and run it again"),
-        ([str(early / "run")], "nothing is drawn yet; amendment run FILE --until spot_check"),
+        ([str(unchecked / "run")], "its run file has no `spot_check:`; add one and run it again"),
+        ([str(early / "run")], "draw the sample with: amendment run FILE --until spot_check"),
         ([str(broken)], "run.yaml"),
     ]
     for arguments, message in wrong:

@@ -11,6 +11,7 @@ import pytest
 from pyarrow import parquet
 
 from amendment import cli
+from amendment.calibration.labelling import EVALUATION, SPOT_CHECK, open_sample
 from amendment.calibration.labels import Label
 from amendment.calibration.samples import LabelQuestion
 from amendment.calibration.store import Labels
@@ -20,10 +21,8 @@ from amendment.publishing.publication import Publication, prepare
 from amendment.records import Candidate, Verdict
 from amendment.run import Result, Run
 from amendment.run.label_files import export_labels, export_questions, import_labels
-from amendment.run.labelling import open_sample
 from amendment.run.wording import evaluation_lines
 from amendment.stages.evaluation_people import EvaluationItem, corrected_win_rates, draw_items
-from amendment.stages.labelled_samples import EVALUATION, SPOT_CHECK
 from amendment.stages.policy_comparisons import PolicyComparison
 
 MEASURED = """\

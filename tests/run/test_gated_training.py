@@ -12,9 +12,9 @@ import pytest
 
 from amendment.errors import ConfigError, GateFailed, Paused
 from amendment.run import Result, Run, load_run_file
-from amendment.run.calibrated import calibrate_run
 from amendment.run.runfile.config import RunFile
 from amendment.run.wiring import wire
+from amendment.stages.gate import calibrate_run
 from tests.run.spot_checked import PAGED, contents, label_all, opposing, run, say_anew, told
 
 TRAINED = f"""{PAGED}
@@ -83,12 +83,10 @@ def test_a_changed_answer_to_a_failed_gate_makes_no_certificate_anew(failed: Pat
     assert run(failed, PAGED, GO_ON).ran == ()
 
 
-def test_limits_decide_and_are_part_of_the_certificate(failed: Path) -> None:
-    again = run(failed, PAGED, "spot_check.gate.orders_disagree=0.05")
-    assert again.ran == ("audit",)
-    assert again.sent == 0
-    gates = {one["check"]: one["outcome"] for one in told(failed / "run", "certificate.json")["gate"]["checks"]}
-    assert (gates["people"], gates["orders"]) == ("FAIL", "FAIL")
+def test_the_margin_is_part_of_the_certificate_and_excuses_no_judge_below_one_half(failed: Path) -> None:
+    again = run(failed, PAGED, "spot_check.gate.max_gap_to_human=0.5")
+    assert (again.ran, again.sent) == (("audit",), 0)
+    assert told(failed / "run", "certificate.json")["gate"]["outcome"] == "FAIL"
 
 
 STARTS = {
@@ -124,7 +122,7 @@ def test_a_training_on_revisions_owes_nothing_to_the_judge(tmp_path: Path) -> No
 def test_a_gate_that_warns_or_could_not_be_measured_stops_nobody(tmp_path: Path) -> None:
     from amendment.audit.gates import Gate
     from amendment.run.engine import RunFolder
-    from amendment.stages.spot_checking import refuse_failed_gate, write_gate
+    from amendment.stages.gate import refuse_failed_gate, write_gate
 
     config: RunFile = load_run_file(_written(tmp_path)).config
     place = RunFolder(tmp_path)
@@ -172,7 +170,7 @@ def test_one_annotator_gives_no_ceiling_and_only_a_judge_worse_than_a_coin_fails
         assert result.summary["stages"]["labels"]["people"] == 1
 
 
-@pytest.mark.parametrize("setting", ["below_ceiling=-0.1", "below_ceiling=0.6", "on_fail=maybe", "unreadable=2"])
+@pytest.mark.parametrize("setting", ["max_gap_to_human=-0.1", "max_gap_to_human=0.6", "on_fail=maybe", "unreadable=2"])
 def test_a_gate_that_makes_no_sense_is_refused(setting: str, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"spot_check\.gate"):
         Run.from_file(_written(tmp_path), overrides=[f"spot_check.gate.{setting}"])

@@ -18,7 +18,7 @@ from amendment.data.store import write_records
 from amendment.errors import ConfigError, DataError
 from amendment.records import user
 from amendment.run.label_files import export_labels, export_questions, import_labels
-from amendment.stages.simulated_people import CALLED
+from amendment.stages.labels import SIMULATED
 from tests.calibration.exchanged import KIND, question_of
 from tests.command_line import called
 
@@ -171,7 +171,7 @@ def test_a_mistake_keeps_the_whole_file_out(run: Callable[..., Path], tmp_path: 
     assert current(folder) == []
 
 
-@pytest.mark.parametrize("name", [f"{CALLED} 1", f"{CALLED} 2".title()])
+@pytest.mark.parametrize("name", [f"{SIMULATED} 1", f"{SIMULATED} 2".title()])
 def test_a_file_brings_no_simulated_people(run: Callable[..., Path], tmp_path: Path, name: str) -> None:
     file, folder = tmp_path / "x.csv", run()
     export_questions(folder, file)

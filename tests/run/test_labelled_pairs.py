@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from amendment.records import Pair
-from amendment.stages.dataset import Turned, calibrated_pairs, labelled_pairs
+from amendment.stages.dataset import calibrated_pairs, labelled_pairs
 
 PAIR = Pair(
     prompt_id="x",
@@ -21,54 +21,37 @@ TIE = PAIR.model_copy(update={"p_chosen": 0.5, "p_chosen_raw": 0.55})
 NAME = PAIR.comparison_id
 
 
-def test_a_calibrated_probability_stands_beside_the_raw_one() -> None:
-    # P(a) = 0.3 and b was chosen: P(chosen) = 0.7
-    [found] = calibrated_pairs([PAIR], {NAME: 0.3}, is_used=False).pairs
-    assert (found.p_chosen, found.p_chosen_raw) == (0.9, 0.9)
-    assert found.p_chosen_calibrated == pytest.approx(0.7)
-
-
-def test_where_it_is_used_training_sees_it_and_the_raw_one_stays() -> None:
-    [found] = calibrated_pairs([PAIR], {NAME: 0.3}, is_used=True).pairs
-    assert found.p_chosen == pytest.approx(0.7)
-    assert found.p_chosen_raw == 0.9
-
-
-def test_a_tie_stays_a_tie() -> None:
-    [found] = calibrated_pairs([TIE], {NAME: 0.4}, is_used=True).pairs
-    assert (found.p_chosen, found.p_chosen_calibrated) == (0.5, 0.6)
+@pytest.mark.parametrize(
+    ("pair", "p_a", "is_used", "p_chosen", "p_calibrated"),
+    [
+        (PAIR, 0.3, False, 0.9, 0.7),  # P(a) = 0.3 and b was chosen: P(chosen) = 0.7
+        (PAIR, 0.3, True, 0.7, 0.7),
+        (PAIR, 0.6, True, 0.4, 0.4),  # calibration says the opposite: chosen stays chosen
+        (TIE, 0.4, True, 0.5, 0.6),  # a tie stays a tie
+    ],
+)
+def test_a_calibrated_probability_stands_beside_the_raw_one(
+    pair: Pair, p_a: float, is_used: bool, p_chosen: float, p_calibrated: float
+) -> None:
+    found = calibrated_pairs([pair], {NAME: p_a}, is_used=is_used)
+    [made] = found.pairs
+    assert (made.chosen_id, made.p_chosen_raw) == ("b", pair.p_chosen_raw)
+    assert (made.p_chosen, made.p_chosen_calibrated) == pytest.approx((p_chosen, p_calibrated))
+    assert found.counts == ({"calibration says the opposite": 1} if p_calibrated < 0.5 else {})
 
 
 def test_a_pair_of_which_nothing_is_known_stays_as_it_is() -> None:
     assert calibrated_pairs([PAIR], {}, is_used=True).pairs == [PAIR]
+    assert labelled_pairs([PAIR], {"other": {"Anna": 1.0}}, ties="drop").pairs == [PAIR]
 
 
-@pytest.mark.parametrize(
-    ("turned", "left"), [("keep", [("b", pytest.approx(0.4))]), ("turn", [("a", pytest.approx(0.6))]), ("drop", [])]
-)
-def test_a_pair_turns_round_only_by_a_named_policy_and_is_counted(
-    turned: Turned, left: list[tuple[str, float]]
-) -> None:
-    found = calibrated_pairs([PAIR], {NAME: 0.6}, is_used=True, turned=turned)
-    assert [(one.chosen_id, one.p_chosen) for one in found.pairs] == left
-    assert found.counts == {f"turned by calibration: {turned}": 1}
-    assert found.left_out.total() == (turned == "drop")
-
-
-def test_a_turned_pair_turns_its_raw_probability_too() -> None:
-    [found] = calibrated_pairs([PAIR], {NAME: 0.6}, is_used=False, turned="turn").pairs
-    assert found.p_chosen_raw == pytest.approx(0.1)
-    assert found.decisive is None  # that principle spoke for the other side
-
-
-@pytest.mark.parametrize("turned", ["keep", "turn", "drop"])
-def test_what_people_decided_no_calibration_undoes(turned: Turned) -> None:
+def test_what_people_decided_no_calibration_undoes() -> None:
     # people are with the judge, who chose b; calibration would have it the other way round: P(a) = 0.6
     decided = labelled_pairs([PAIR], {NAME: {"Anna": 0.0}}, ties="drop").pairs
-    found = calibrated_pairs(decided, {NAME: 0.6}, is_used=True, turned=turned)
+    found = calibrated_pairs(decided, {NAME: 0.6}, is_used=True)
     [made] = found.pairs
-    assert (made.chosen_id, made.p_chosen) == ("b", 1.0)
-    assert made.p_chosen_calibrated == pytest.approx(0.4)
+    assert made.chosen_id == "b"
+    assert (made.p_chosen, made.p_chosen_calibrated) == pytest.approx((1.0, 0.4))
     assert not found.counts + found.left_out
 
 
@@ -104,7 +87,3 @@ def test_pairs_that_people_leave_undecided_are_ties(
     assert [one.decisive for one in found.pairs] == [None] * len(left)  # no principle decides a tie
     assert found.counts == {reason: 1}
     assert found.left_out.total() == (ties == "drop")
-
-
-def test_pairs_without_a_label_stay() -> None:
-    assert labelled_pairs([PAIR], {"other": {"Anna": 1.0}}, ties="drop").pairs == [PAIR]

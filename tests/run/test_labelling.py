@@ -18,12 +18,11 @@ import pytest
 import yaml
 
 from amendment.calibration.answering import Answer, answer_all
+from amendment.calibration.labelling import EVALUATION, SPOT_CHECK, open_sample, serve_labelling
 from amendment.calibration.samples import LabelQuestion
 from amendment.calibration.store import Labels
 from amendment.data.workspace import Workspace
 from amendment.errors import ConfigError
-from amendment.run.labelling import open_sample, serve_labelling
-from amendment.stages.labelled_samples import EVALUATION, SPOT_CHECK
 from tests.calibration.label_pages import label, questions
 
 ANNOTATORS, VERDICTS = 20, 200
@@ -86,7 +85,7 @@ def test_annotators_label_a_run_over_a_socket_and_the_page_tells_what_is_left(se
 
 def test_the_page_of_an_evaluation_has_questions_and_labels_of_its_own(serve: Serve, tmp_path: Path) -> None:
     folder = make_run(tmp_path / "tried")
-    planned = {"name": "tried", "seed": 4, "spot_check": {}, "evaluate": {"people": {"annotators": 2}}}
+    planned = {"name": "tried", "seed": 4, "spot_check": {"annotators": 2}, "evaluate": {"people": {"annotators": 2}}}
     (folder / "run.yaml").write_text(yaml.safe_dump(planned), encoding="utf-8")
     Workspace(folder).write(EVALUATION.questions, LabelQuestion, questions(3))
     both = [serve(str(folder), "--rater", "ann", *option) for option in ([], ["--stage", "evaluate"])]  # at once

@@ -20,7 +20,7 @@ from amendment.records import Candidate, Judgement, Preference, Prompt, Record, 
 from amendment.run import Result, Run
 from amendment.run.status import read_status, status_lines
 from amendment.simulator import sample_prompts
-from amendment.stages.calibrating import Probability
+from amendment.stages.calibration import Probability
 from amendment.statistics.calibrators import Calibrator
 
 ROUNDS = """\

@@ -12,7 +12,7 @@ from amendment.data.workspace import Workspace
 from amendment.errors import Paused
 from amendment.records import Verdict
 from amendment.run.auditing import audit_path
-from amendment.run.calibrated import calibrate_run
+from amendment.stages.gate import calibrate_run
 from tests.run.spot_checked import PAGED, contents, label_all, run, sample, say_anew, told
 
 

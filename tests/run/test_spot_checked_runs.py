@@ -171,7 +171,7 @@ def test_simulated_people_need_no_file_of_labels_to_stand(simulated: Result, tmp
         if file.is_file():
             file.unlink()
     assert run(folder, SIMULATED).ran == ()
-    again = run(folder, SIMULATED, "spot_check.gate.below_ceiling=0.2")
+    again = run(folder, SIMULATED, "spot_check.gate.max_gap_to_human=0.2")
     assert again.ran == ("audit",)
 
 

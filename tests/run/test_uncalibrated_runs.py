@@ -9,7 +9,7 @@ import pytest
 
 from amendment.data.workspace import Workspace
 from amendment.errors import ConfigError, Paused
-from amendment.stages.calibrating import Probability
+from amendment.stages.calibration import Probability
 from amendment.statistics.calibrators import Calibrator
 from tests.run.spot_checked import PAGED, label_all, rows, run, sample, told
 
@@ -48,7 +48,7 @@ def test_without_calibration_the_dataset_stays_raw(labelled: Path) -> None:
     ("override", "told"),
     [
         ("calibration.method=none", "method is none; name a method"),
-        ("purpose=debug", "debug sample calibrates nothing"),
+        ("purpose=debug", "debug sample calibrates and estimates nothing"),
     ],
 )
 def test_calibrated_probabilities_are_not_asked_for_where_nothing_is_calibrated(

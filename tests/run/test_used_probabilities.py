@@ -8,13 +8,13 @@ from typing import Literal
 
 import pytest
 
+from amendment.calibration.settings import SpotCheckSettings
 from amendment.records import Pair, Verdict
 from amendment.run.context import Context
 from amendment.run.engine import RunFolder
 from amendment.run.progress import QuietProgress
 from amendment.run.runfile.config import RunFile
-from amendment.stages.calibrating import CALIBRATOR, PROBABILITIES, Probability
-from amendment.stages.config_spot_checks import SpotCheckStage
+from amendment.stages.calibration import CALIBRATOR, PROBABILITIES, Probability
 from amendment.stages.dataset import spot_checked_pairs
 from amendment.stages.pairs import DatasetConfig
 
@@ -30,7 +30,7 @@ def test_calibrated_probabilities_are_used_where_they_surely_help(
 ) -> None:
     judging = {"judges": [{"model": "judge"}]}
     config = RunFile(
-        name="run", judging=judging, spot_check=SpotCheckStage(), dataset=DatasetConfig(probabilities=said)
+        name="run", judging=judging, spot_check=SpotCheckSettings(), dataset=DatasetConfig(probabilities=said)
     )
     place = RunFolder(tmp_path)
     known = Probability(comparison_id=PAIR.comparison_id, prompt_id="x", p_a_raw=0.1, p_a_calibrated=0.3)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
+from amendment.calibration.settings import SpotCheckSettings
 from amendment.data.sources import (
     FileSource,
     Source,
@@ -16,7 +17,6 @@ from amendment.publishing.settings import PublishSettings
 from amendment.stages.config_evaluation import EvaluateStage
 from amendment.stages.config_probes import ProbesStage
 from amendment.stages.config_rounds import Rounds
-from amendment.stages.config_spot_checks import SpotCheckStage
 from amendment.stages.configs import (
     POLICY_STAGES,
     BaseStage,
@@ -61,7 +61,7 @@ class RunFile(RunSettings):
     one's; in the dataset they are `decided_by: construction`."""
     probes: ProbesStage | None = None
     """Ask the judges once more about comparisons whose answers were edited so that nothing should change."""
-    spot_check: SpotCheckStage | None = None
+    spot_check: SpotCheckSettings | None = None
     """Let people label a blind sample of what the run's judges, or the judge of a log under `verdicts`, decided."""
     dataset: DatasetConfig = DatasetConfig()
     """How pairs become rows, and which prompts are held out."""

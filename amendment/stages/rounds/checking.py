@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from amendment.calibration.settings import SpotCheckSettings
 from amendment.stages.config_rounds import RoundsStage
 from amendment.stages.configs import RunFile
 from amendment.stages.rounds.deriving import drawn_from
@@ -46,7 +47,11 @@ def _jury_without_labels(config: RunFile) -> Iterator[tuple[Loc, str]]:
 
 def _no_people(config: RunFile, rounds: RoundsStage) -> Iterator[tuple[Loc, str]]:
     """A share of people's pairs where the run has nowhere to take one from."""
-    decides = config.spot_check is not None and config.spot_check.decide
+    people = config.part(SpotCheckSettings)
+    decides = people is not None and people.decide
     if rounds.keep_human and not (config.pairs or config.verdicts or len(config.dataset.mix) > 1 or decides):
         told = f"found {rounds.keep_human:g}, and the run has no pairs that people decided"
-        yield ("rounds", "keep_human"), f"{told}; add pairs, verdicts, dataset.mix or spot_check, or leave it out"
+        yield (
+            ("rounds", "keep_human"),
+            f"{told}; add pairs, verdicts or dataset.mix, let people check some, or leave it out",
+        )

@@ -10,11 +10,12 @@ import json
 from collections import Counter
 from collections.abc import Callable, Mapping
 
+from amendment.calibration.settings import SpotCheckSettings
 from amendment.data.sources import ModelSource
 from amendment.errors import AmendmentError
 from amendment.preference import preference_row
 from amendment.records import Candidate, Judgement, Preference, Prompt
-from amendment.stages.calibrating import CALIBRATOR, PROBABILITIES, Probability
+from amendment.stages.calibration import CALIBRATOR, PROBABILITIES, Probability
 from amendment.stages.candidates import draw_in_turn
 from amendment.stages.config_rounds import RoundStep, in_round, stage_of
 from amendment.stages.contract import Context, Made
@@ -57,7 +58,7 @@ def make_round_dataset(context: Context, number: int) -> Made:
     rounds = context.config.rounds
     assert rounds is not None
     round_ = round_context(context, number, "dataset")
-    tables = [_calibrated(round_)] if context.config.spot_check else []
+    tables = [_calibrated(round_)] if context.config.part(SpotCheckSettings) else []
     new, left_out = _new_pairs(round_)
     chosen = pairs_of_round(rounds, _earlier(context, number), new, number=number, seed=context.config.seed)
     if not chosen.rows:
@@ -117,8 +118,7 @@ def _recipe(round_: Context) -> Mapping[str, object]:
 
 def _told(round_: Context) -> dict[str, list[str]]:
     """That nobody has looked at this round's answers."""
-    stage = round_.config.spot_check
-    if stage is None:
+    if round_.config.part(SpotCheckSettings) is None:
         return {}
     is_none = _recipe(round_)["method"] == "none"
     what = "P is the judge's own" if is_none else "P calibrated by the labels of the first round"

@@ -1,4 +1,4 @@
-"""The part of a run file that lets people look at a sample of what the judges decided."""
+"""What a run file says of the people who check the run's judges."""
 
 from __future__ import annotations
 
@@ -6,49 +6,33 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from amendment.calibration.drawing import LEAST_UNIFORM
-from amendment.calibration.gate import GateLimits
 from amendment.calibration.samples import Purpose
 from amendment.data.sources import Part
+from amendment.statistics.calibrators import Method
 
-__all__ = ["CalibrationPart", "GatePart", "MethodName", "SpotCheckStage"]
-
-MethodName = Literal["temperature", "platt", "isotonic", "none"]
+__all__ = ["CalibrationSettings", "GateSettings", "SpotCheckSettings"]
 
 
-class CalibrationPart(Part):
+class CalibrationSettings(Part):
     """How the judge's probabilities are brought into line with what people say."""
 
-    method: MethodName = "temperature"
+    method: Method | Literal["none"] = "temperature"
     """temperature: one factor on the log-odds, from about 50 labels; platt: a factor and an offset; isotonic: any
     rising curve, from about 500 labels; none: probabilities stay as they are."""
-    turned: Literal["keep", "turn", "drop"] = "keep"
-    """What becomes of a pair whose calibrated probability says the opposite: keep leaves chosen and rejected as they
-    are, turn exchanges them, drop leaves the pair out. Each is counted."""
 
 
-class GatePart(Part):
+class GateSettings(Part):
     """What a judge has to reach before anything is trained on its pairs."""
 
-    below_ceiling: float = Field(default=0.05, ge=0, le=0.5)
+    max_gap_to_human: float = Field(default=0.05, ge=0, le=0.5)
     """How far the judge's agreement with people may lie below that of two people: 0.05 are five points. The gate fails
     where the whole interval lies further below."""
-    orders_disagree: float = Field(default=0.5, ge=0, le=1)
-    """On which share of the exported comparisons the judge's two displayed orders may disagree."""
-    unreadable: float = Field(default=0.1, ge=0, le=1)
-    """Which share of a judge's verdicts may be unreadable."""
     on_fail: Literal["stop", "go_on"] = "stop"
     """stop: no training stage begins (exit code 5); go_on: training begins, and certificate and card say that the gate
     failed."""
 
-    @property
-    def limits(self) -> GateLimits:
-        """What the gates are told."""
-        names = ("below_ceiling", "orders_disagree", "unreadable")
-        return GateLimits(**{name: getattr(self, name) for name in names})
 
-
-class SpotCheckStage(Part):
+class SpotCheckSettings(Part):
     """People's look at a sample of the judged comparisons."""
 
     items: int = Field(default=200, ge=1, le=100_000)
@@ -60,9 +44,6 @@ class SpotCheckStage(Part):
     """People who label."""
     repeats: float = Field(default=0.1, ge=0, le=1)
     """Share of the items that an annotator is shown once more, sides exchanged."""
-    uniform: float = Field(default=0.8, ge=LEAST_UNIFORM, le=1)
-    """Share of the probability of being drawn that is the same for all; the rest goes to comparisons that the judge is
-    unsure of. Below one half intervals would no longer hold."""
     sealed: float = Field(default=0.5, ge=0, le=1)
     """Share of the prompts whose labels certify alone: calibration and everything else that learns never sees them."""
     purpose: Purpose = "estimate"
@@ -72,9 +53,9 @@ class SpotCheckStage(Part):
     """page: people, by amendment label. simulated: those of the simulated world, who know no other prompts."""
     decide: bool = True
     """Labels that are not sealed decide their comparisons in the dataset."""
-    calibration: CalibrationPart = CalibrationPart()
+    calibration: CalibrationSettings = CalibrationSettings()
     """Of the judge's probabilities."""
-    gate: GatePart = GatePart()
+    gate: GateSettings = GateSettings()
     """Between judge and training."""
 
     @model_validator(mode="after")
@@ -84,3 +65,10 @@ class SpotCheckStage(Part):
             shared = 0 if self.annotators == 1 else min(self.overlap, self.items)
             object.__setattr__(self, "overlap", shared)  # the part is frozen from here on
         return self
+
+    @property
+    def why_uncalibrated(self) -> str:
+        """Why nothing can be calibrated or estimated by its labels, and what to write; empty where something can."""
+        if self.purpose == "debug":
+            return "a debug sample calibrates and estimates nothing; write purpose: estimate"
+        return "its calibration.method is none; name a method" if self.calibration.method == "none" else ""

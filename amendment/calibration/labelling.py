@@ -1,0 +1,161 @@
+"""The samples of a run that people label: where they lie, what is asked, and the page that asks it.
+
+A run has up to two: comparisons of its dataset (the spot check), and comparisons of its evaluation. Each has questions,
+a file of labels and a pair of stages of its own: labels of training pairs say nothing of a policy's win rate, and those
+of an evaluation belong in no dataset.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from amendment.calibration.queue import labels_missing
+from amendment.calibration.samples import LabelQuestion
+from amendment.calibration.serving import serve_page
+from amendment.calibration.store import Labels
+from amendment.data.workspace import Workspace
+from amendment.errors import ConfigError
+from amendment.yamlfile import did_you_mean, read_yaml
+
+__all__ = [
+    "ASKED",
+    "EVALUATION",
+    "SAMPLE",
+    "SAMPLES",
+    "SPOT_CHECK",
+    "LabelledSample",
+    "ToLabel",
+    "open_sample",
+    "sample_of",
+    "serve_labelling",
+]
+
+_WAITING = "missing; people give them on the page"
+
+
+class LabelledSample(NamedTuple):
+    """Where a sample's questions and labels lie."""
+
+    keys: tuple[str, ...]
+    """Of the run file: the part that plans it."""
+    drawn_by: str
+    """The stage that draws it."""
+    read_by: str
+    """The stage that reads what people said."""
+    labels: str
+    """In the run's folder; no stage makes this file, and no stage removes it."""
+    option: str = ""
+    """What `amendment label DIR` needs besides."""
+
+    @property
+    def questions(self) -> str:
+        """The table of what people are asked."""
+        return f"{self.drawn_by}/questions"
+
+    def labels_in(self, folder: Path) -> Path:
+        """Where the labels of a run's folder lie."""
+        return folder / self.labels
+
+    def command(self, folder: Path) -> str:
+        """Serves its page."""
+        return f"amendment label {folder}{self.option}"
+
+    def waiting(self, folder: Path, missing: int) -> str:
+        """What a run says that waits for so many labels."""
+        labels = "1 label is" if missing == 1 else f"{missing} labels are"
+        return f"{self.read_by}: {labels} {_WAITING}: {self.command(folder)}"
+
+    def has_waited(self, ended: str) -> bool:
+        """Whether these are the words of `waiting`."""
+        return ended.startswith(f"{self.read_by}: ") and _WAITING in ended
+
+
+SPOT_CHECK = LabelledSample(("spot_check",), "spot_check", "labels", "labels.sqlite")
+EVALUATION = LabelledSample(
+    ("evaluate", "people"), "evaluate_sample", "evaluate_labels", "labels-evaluate.sqlite", " --stage evaluate"
+)
+SAMPLES = {sample.keys[0]: sample for sample in (SPOT_CHECK, EVALUATION)}
+"""By the stage that people choose on the command line."""
+SAMPLE, ASKED = "spot_check/sample", "spot_check/asked.json"
+"""Of the spot check its items, for estimators, and in words what judge and people were asked."""
+
+
+class ToLabel(NamedTuple):
+    """What a run asks people about one of its samples."""
+
+    questions: list[LabelQuestion]
+    labels: Path
+    seed: int
+    annotators: int
+    plan: Mapping[str, Any]
+    """The part of the run file that plans it."""
+
+    def missing(self) -> int:
+        """How many labels are to come; a page may be open meanwhile."""
+        with Labels(self.labels, read_only=True) as labels:
+            return labels_missing(self.questions, labels.current(), annotators=self.annotators)
+
+
+def sample_of(stage: str) -> LabelledSample:
+    """The sample by the name that people give it on the command line. Raises ConfigError for another name."""
+    if stage not in SAMPLES:
+        known = " or ".join(SAMPLES)
+        raise ConfigError(f"--stage: found {stage!r}, expected {known}{did_you_mean(stage, SAMPLES)}")
+    return SAMPLES[stage]
+
+
+def open_sample(folder: Path, sample: LabelledSample = SPOT_CHECK, *, annotators: int | None = None) -> ToLabel:
+    """What people are asked in a run's folder. `annotators` overrides how many the run file plans.
+
+    Raises ConfigError where it is no run's folder, its run file has no such sample, or it is not drawn yet.
+    """
+    if not (folder / "run.yaml").is_file():
+        raise ConfigError(f"{folder}: not a run's folder (no run.yaml); expected one such as runs/NAME")
+    config = plan = read_yaml(folder / "run.yaml").data
+    for key in sample.keys:
+        plan = plan.get(key) if isinstance(plan, dict) else None
+    key = ".".join(sample.keys)
+    if not isinstance(plan, dict):
+        raise ConfigError(f"{folder}: its run file has no `{key}:`; add one and run it again: amendment run FILE")
+    planned = annotators or plan.get("annotators")
+    if not isinstance(planned, int):
+        raise ConfigError(f"{folder / 'run.yaml'}: {key}.annotators: expected a number of people, found {planned!r}")
+    workspace = Workspace(folder)
+    if not workspace.path(sample.questions).is_file():
+        until = f"amendment run FILE --until {sample.drawn_by}"
+        raise ConfigError(f"{folder}: nothing to label yet; draw the sample with: {until}")
+    questions = workspace.read(sample.questions, LabelQuestion)
+    return ToLabel(questions, sample.labels_in(folder), config.get("seed", 0), planned, plan)
+
+
+def serve_labelling(
+    folder: Path,
+    sample: LabelledSample = SPOT_CHECK,
+    *,
+    ready: Callable[[Mapping[str, str], tuple[str, ...]], None],
+    names: Sequence[str] = (),
+    host: str = "127.0.0.1",
+    port: int | None = None,
+    allow_network: bool = False,
+    annotators: int | None = None,
+) -> int:
+    """Serve the page of one of a run's samples until SIGINT or SIGTERM; returns how many labels are missing then.
+
+    `ready` gets the link of each annotator, by name, and cautions about these; `names` are those of annotators, whose
+    links are made where they have none yet.
+    """
+    asked = open_sample(folder, sample, annotators=annotators)
+    with Labels(asked.labels) as labels:
+        return serve_page(
+            asked.questions,
+            labels,
+            seed=asked.seed,
+            annotators=asked.annotators,
+            ready=ready,
+            names=names,
+            host=host,
+            port=port,
+            allow_network=allow_network,
+        )

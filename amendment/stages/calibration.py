@@ -1,0 +1,109 @@
+"""The stage `calibration`: P of every exported comparison brought into line with what people said.
+
+It reads open labels alone. Raw probabilities are not touched: calibrated ones are a table of their own, with the
+recipe beside it. Labels that carry no calibration are no fault of the run: then the recipe says why there is none.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from amendment.calibration.calibrating import (
+    calibrate,
+    calibration_refused,
+    expected_flip_rate,
+    flip_rows,
+    labelled_items,
+)
+from amendment.calibration.labelling import SAMPLE
+from amendment.calibration.samples import SampledItem, heard_items
+from amendment.calibration.settings import SpotCheckSettings
+from amendment.files import write_text
+from amendment.preference import person_votes
+from amendment.records import Judgement, Record, Verdict
+from amendment.stages.contract import Context, Made, RunSettings, Stage, constitution_key
+from amendment.stages.labels import OPEN
+from amendment.stages.pairs import exported_comparisons, exported_key, exported_reads, judgements_table, texts_of
+
+__all__ = ["CALIBRATOR", "PROBABILITIES", "Calibrating", "Probability"]
+
+CALIBRATOR, PROBABILITIES = "calibration/calibrator.json", "calibration/probabilities"
+
+
+class Probability(Record):
+    """P of one exported comparison before and after calibration."""
+
+    comparison_id: str
+    prompt_id: str
+    p_a_raw: float
+    """P(a is better) by the judge."""
+    p_a_calibrated: float | None = None
+    """Absent where nothing was calibrated."""
+
+
+class Calibrating(Stage):
+    """The judge's probabilities brought into line with what people say."""
+
+    name = "calibration"
+    title = "calibrate the judge on people"
+    writes = (PROBABILITIES, CALIBRATOR)
+
+    def __init__(self, settings: RunSettings) -> None:
+        super().__init__(settings)
+        self.reads = (*exported_reads(settings), SAMPLE, OPEN)
+
+    @classmethod
+    def of(cls, settings: RunSettings) -> Iterable[Stage]:
+        """Once where people are asked."""
+        return [cls(settings)] if settings.part(SpotCheckSettings) else []
+
+    def key(self, context: Context) -> Mapping[str, Any]:
+        """The method, and which comparisons are exported."""
+        method = self.settings.need(SpotCheckSettings).calibration.method
+        return {"method": method, **exported_key(self.settings), **constitution_key(context)}
+
+    def make(self, context: Context) -> Made:
+        """Fit to the open labels, and apply to all that is exported."""
+        workspace, method = context.workspace, self.settings.need(SpotCheckSettings).calibration.method
+        exported = exported_comparisons(context, texts_of(context))
+        votes = person_votes(workspace.read(OPEN, Verdict))
+        items = labelled_items(heard_items(workspace.read(SAMPLE, SampledItem), votes))
+        calibrated: list[float] | list[None] = [None] * len(exported)
+        if method == "none":
+            refused = "the run file asks for none (calibration.method)"
+        else:
+            refused = calibration_refused(items, method=method)
+        recipe: dict[str, Any] = {"method": "none", "reason": refused}
+        counts: dict[str, Any] = {"none": refused}
+        if method != "none" and not refused:
+            calibration = calibrate(items, method=method, seed=context.config.seed)
+            raw = [one.p_a for one in exported]
+            p = calibration.apply(raw)
+            calibrated, rate = p.tolist(), expected_flip_rate(p)
+            judgements = workspace.rows(judgements_table(self.settings), Judgement)
+            judges = sorted({rater for row in judgements if row.rater_kind == "model" for rater in row.raters})
+            recipe = {
+                **calibration.recipe(labels=workspace.digest(OPEN), judges=judges),
+                "expected flip rate": rate,
+                "flips by confidence": [row._asdict() for row in flip_rows(raw, p)],
+            }
+            counts = {
+                "method": method,
+                "labelled comparisons": len(items),
+                **calibration.calibrator.to_json()["parameters"],
+                "Brier before": round(calibration.before.brier.value, 4),
+                "Brier after": round(calibration.after.brier.value, 4),
+                "expected flip rate": round(rate, 4),
+                **({"notes": list(calibration.warnings)} if calibration.warnings else {}),
+            }
+        rows = [
+            Probability(
+                comparison_id=one.comparison.id, prompt_id=one.comparison.prompt_id, p_a_raw=one.p_a, p_a_calibrated=p_a
+            )
+            for one, p_a in zip(exported, calibrated, strict=True)
+        ]
+        write_text(workspace.path(CALIBRATOR), json.dumps(recipe, indent=1, allow_nan=False) + "\n")
+        table = workspace.write(PROBABILITIES, Probability, rows)
+        return Made((table, CALIBRATOR), {"comparisons": len(rows), **counts})

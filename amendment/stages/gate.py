@@ -1,0 +1,227 @@
+"""What people's labels say of a run's judge: the report in its certificate, the gate between judge and training, and,
+while people are still labelling, what their open labels say so far.
+
+The stage `audit` writes report and gate; trainings look at the gate before they begin. A preview never looks at sealed
+labels: whoever reads it may still change the judge.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from pydantic import ValidationError
+
+from amendment.audit.certificate import Certificate
+from amendment.audit.gates import Gate
+from amendment.calibration.calibrating import calibrate, calibration_refused, labelled_items
+from amendment.calibration.gate import agreement_with_people, unreadable_gate, worst
+from amendment.calibration.labelling import ASKED, SAMPLE, SPOT_CHECK, open_sample
+from amendment.calibration.queue import labels_missing
+from amendment.calibration.report import (
+    ExportedP,
+    SpotCheck,
+    certified_part,
+    preview_lines,
+    report_json,
+    report_lines,
+    spot_check_report,
+)
+from amendment.calibration.samples import AskedOf, SampledItem, heard_items
+from amendment.calibration.settings import SpotCheckSettings
+from amendment.calibration.store import Labels
+from amendment.data.workspace import Workspace
+from amendment.errors import ConfigError, GateFailed
+from amendment.files import write_text
+from amendment.hashing import content_id
+from amendment.preference import person_votes
+from amendment.records import Verdict
+from amendment.stages.calibration import PROBABILITIES, Probability
+from amendment.stages.contract import RunSettings
+from amendment.stages.labels import OPEN, SEALED, sides_of
+
+__all__ = [
+    "GATE",
+    "Calibrated",
+    "calibrate_run",
+    "certified_report",
+    "failed_gates",
+    "gate_counts",
+    "gate_tables",
+    "gates_of",
+    "refuse_failed_gate",
+    "report_of",
+    "write_gate",
+]
+
+GATE = "audit/gate.json"
+"""What the trainings look at before they begin: nothing else of the certificate, so that they stand while it does."""
+SIDES = (OPEN, SEALED)
+
+
+def report_of(workspace: Workspace, settings: SpotCheckSettings, *, seed: int, opened: int) -> SpotCheck | None:
+    """The report of what lies in a run's folder; None where its labels are not read yet."""
+    if not all(workspace.path(name).is_file() for name in (SAMPLE, ASKED, PROBABILITIES, *SIDES)):
+        return None
+    exported = {
+        row.comparison_id: ExportedP(row.prompt_id, row.p_a_raw, row.p_a_calibrated)
+        for row in workspace.rows(PROBABILITIES, Probability)
+    }
+    labels = {side: workspace.read(side, Verdict) for side in SIDES}
+    seen, sealed = (person_votes(labels[side]) for side in SIDES)
+    drawn = workspace.read(SAMPLE, SampledItem)
+    report = spot_check_report(
+        [item.model_copy(update={"is_sealed": item.comparison_id in sealed}) for item in drawn],
+        [verdict for side in SIDES for verdict in labels[side]],
+        exported,
+        max_gap=settings.gate.max_gap_to_human,
+        asked=AskedOf(**json.loads(workspace.path(ASKED).read_text(encoding="utf-8"))),
+        opened=opened,
+        seed=seed,
+    )
+    count = sum(item.is_sealed and item.comparison_id in seen for item in drawn)
+    note = f"{count} items would be sealed, but their labels were looked at before: they count as open ones"
+    return replace(report, notes=(*report.notes, note)) if count else report
+
+
+def certified_report(workspace: Workspace, settings: RunSettings) -> SpotCheck | None:
+    """The report for a certificate, which opens the seal; a second look at the same opens nothing. None where people
+    are not asked."""
+    part = settings.part(SpotCheckSettings)
+    return report_of(workspace, part, seed=settings.seed, opened=_open_seal(workspace)) if part else None
+
+
+def _open_seal(workspace: Workspace) -> int:
+    """Note that a certificate looks at the sealed labels, where there are any; how many different ones have, with this
+    one, and at least as many as the last certificate says: a file of the seal that was lost has not closed it."""
+    tables = [name for name in (SAMPLE, PROBABILITIES, *SIDES) if workspace.path(name).is_file()]
+    with Labels(SPOT_CHECK.labels_in(workspace.folder), read_only=True) as labels:
+        if SEALED not in tables or not workspace.count(SEALED):
+            return labels.seal_openings()
+        count = labels.open_seal(content_id([workspace.digest(name) for name in tables]))
+    certified = _certified(workspace)
+    return max(count, certified[0]["opened"]) if certified else count
+
+
+def _certified(workspace: Workspace) -> tuple[dict[str, Any], dict[str, Any]] | None:
+    """Report and gate as the run's own certificate has them; None where it has none."""
+    try:
+        return certified_part(json.loads(workspace.path("certificate.json").read_text(encoding="utf-8")))
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def gates_of(report: SpotCheck, certificate: Certificate) -> tuple[Gate, ...]:
+    """The run's gates: of its labels by people, and of each judge by all that it said."""
+    models = [rater for rater in certificate.counts.raters if rater.kind == "model"]
+    return (*report.gates, *(unreadable_gate(rater.name, rater.invalid) for rater in models))
+
+
+def gate_counts(report: SpotCheck, gates: Sequence[Gate]) -> dict[str, Any]:
+    """What summary and status show of it."""
+    figures = {
+        "the judge's labels agree with people": report.agreement.value,
+        "difference from the ceiling of people": report.beside.difference.value,
+        "exported labels that people would give": report.accuracy.estimate.value if report.accuracy else math.nan,
+        "Brier, raw": report.raw.brier.value if report.raw else math.nan,
+        "Brier, calibrated": report.calibrated.brier.value if report.calibrated else math.nan,
+    }
+    known = {name: round(value, 4) for name, value in figures.items() if not math.isnan(value)}
+    return {"gate": worst([gate.outcome for gate in gates]), **known, "sealed labels opened": report.opened}
+
+
+def failed_gates(gates: Iterable[Gate]) -> list[str]:
+    """The checks that judges did not pass, each once: "order of gavel"."""
+    return [*dict.fromkeys(f"{gate.check} of {gate.judge}" for gate in gates if gate.outcome == "FAIL")]
+
+
+def gate_tables(settings: RunSettings) -> tuple[str, ...]:
+    """What trainings on what the judge chose wait for."""
+    return (GATE,) if settings.part(SpotCheckSettings) else ()
+
+
+def write_gate(workspace: Workspace, gates: Sequence[Gate]) -> None:
+    """What failed, and no more: labels that change nothing else about the gate make no training run again."""
+    write_text(workspace.path(GATE), json.dumps({"failed": failed_gates(gates)}, indent=1) + "\n")
+
+
+def refuse_failed_gate(workspace: Workspace, settings: RunSettings) -> None:
+    """Raises GateFailed where people disagree with the judge too much, unless the run file says to go on."""
+    part = settings.part(SpotCheckSettings)
+    if part is None or part.gate.on_fail == "go_on":
+        return
+    failed = json.loads(workspace.path(GATE).read_text(encoding="utf-8"))["failed"]
+    if failed:
+        raise GateFailed(
+            f"the judge did not pass its gate ({', '.join(failed)}), so nothing is trained on its labels; "
+            f"{workspace.folder / 'certificate.md'} says what was found. Change the judge or the constitution, "
+            f"or train all the same with {'.'.join(SPOT_CHECK.keys)}.gate.on_fail: go_on"
+        )
+
+
+class Calibrated(NamedTuple):
+    """What is known of a run's labels."""
+
+    lines: list[str]
+    document: dict[str, Any]
+    """The same for machines: `certified` or `preview`, `missing` labels, and the gate where there is one."""
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether the gate says FAIL."""
+        return bool(self.document.get("gate", {}).get("outcome") == "FAIL")
+
+
+def calibrate_run(folder: Path) -> Calibrated:
+    """What people's labels say of a run's judge: what is certified, or what the open labels say so far.
+
+    Asks no model, writes nothing, and opens no seal. Raises ConfigError where there is no run, no spot check in it, or
+    no sample yet.
+    """
+    asked = open_sample(folder)
+    try:
+        settings = SpotCheckSettings.model_validate(asked.plan)
+    except ValidationError:
+        raise ConfigError(f"{folder}: another version of amendment wrote its run.yaml; run it again") from None
+    workspace = Workspace(folder)
+    sample = workspace.read(SAMPLE, SampledItem)
+    with Labels(SPOT_CHECK.labels_in(folder), read_only=True) as labels:
+        current, opened, seen = labels.current(), labels.seal_openings(), labels.prompts_seen()
+    missing = labels_missing(asked.questions, current, annotators=asked.annotators)
+    sides = sides_of(current, sample, seen=seen)
+    if not missing and _are_read(workspace, sides):
+        report = report_of(workspace, settings, seed=asked.seed, opened=opened)
+        certified = _certified(workspace)
+        if report and certified and {**certified[0], "opened": opened} == report_json(report):
+            gate = certified[1]
+            checks = ", ".join(f"{one['check']} of {one['judge']} {one['outcome']}" for one in gate["checks"])
+            rest = ["", f"Gate: {gate['outcome']} ({checks}).", "", f"All of it: {folder / 'certificate.md'}"]
+            return Calibrated([*report_lines(report), *rest], {"is": "certified", "missing": 0, "gate": gate})
+    heard = heard_items(sample, person_votes(sides["open"]))
+    agreement, items = agreement_with_people(heard), labelled_items(heard)
+    method, calibration, refused = settings.calibration.method, None, "the run file asks for none"
+    if method != "none" and not (refused := calibration_refused(items, method=method)):
+        calibration = calibrate(items, method=method, seed=asked.seed)
+    waiting = "All labels are there: amendment run FILE reads them, and certifies."
+    if missing:
+        waiting = f"{missing} labels are missing; people give them with: {SPOT_CHECK.command(folder)}"
+    document = {
+        "is": "preview",
+        "agreement": agreement.to_json(),
+        "calibrator": calibration.calibrator.to_json() if calibration else {"refused": refused},
+        "labelled": len(items),
+        "missing": missing,
+    }
+    return Calibrated([*preview_lines(agreement, calibration, refused), "", waiting], document)
+
+
+def _are_read(workspace: Workspace, sides: Mapping[str, Sequence[Verdict]]) -> bool:
+    """Whether the run has read these labels already."""
+    names = {side: f"labels/{side}" for side in sides}
+    if not all(workspace.path(name).is_file() for name in names.values()):
+        return False
+    return all(workspace.read(names[side], Verdict) == list(verdicts) for side, verdicts in sides.items())

@@ -1,0 +1,110 @@
+"""The stage `spot_check`: which of the judged comparisons people see, and what they see of them.
+
+Two tables on purpose: `spot_check/sample` is for estimators, `spot_check/questions` is all that the page is given, and
+holds texts, hashes and principles alone. `spot_check/asked.json` says what the judge was asked, and what people are.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from amendment.calibration.drawing import draw_sample
+from amendment.calibration.labelling import ASKED, SAMPLE, SPOT_CHECK
+from amendment.calibration.samples import LabelQuestion, SampledItem
+from amendment.calibration.settings import SpotCheckSettings
+from amendment.files import write_text
+from amendment.records import Comparison, Judgement
+from amendment.stages.configs import JudgingStage
+from amendment.stages.contract import Context, Made, Note, RunSettings, Stage, constitution_key, dump
+from amendment.stages.labels import question_writer, simulated_people_problems
+from amendment.stages.pairs import (
+    exported_comparisons,
+    exported_key,
+    exported_reads,
+    judgements_table,
+    texts_of,
+)
+
+__all__ = ["DrawingSample"]
+
+DRAWN_BY = ("items", "overlap", "repeats", "sealed", "purpose")
+"""The settings that say which comparisons are drawn."""
+
+
+class DrawingSample(Stage):
+    """Let people label a blind sample of what the run's judges, or the judge of a log under `verdicts`, decided."""
+
+    name = "spot_check"
+    title = "draw what people look at"
+    Config = SpotCheckSettings
+    writes = (SAMPLE, SPOT_CHECK.questions, ASKED)
+
+    def __init__(self, settings: RunSettings) -> None:
+        super().__init__(settings)
+        self.config = settings.need(SpotCheckSettings)
+        self.reads = exported_reads(settings)
+
+    def key(self, context: Context) -> Mapping[str, Any]:
+        """Which comparisons are drawn, and the principles that are shown beside them; not who labels, nor what
+        follows."""
+        drawn = {name: value for name, value in dump(self.config).items() if name in DRAWN_BY}
+        return {**drawn, **exported_key(self.settings), **constitution_key(context)}
+
+    def problems(self) -> Iterator[Note]:
+        """What people could not be asked."""
+        config, settings = self.config, self.settings
+        logs = any(source.may_have_texts for source in settings.verdicts)
+        logs = logs or any(source.rater == "model" for source in settings.pairs)
+        if not (settings.part(JudgingStage) or logs):
+            nothing = "people check judged comparisons, but this run has none with texts"
+            yield (self.name,), f"{nothing}; add judging, or a judge's log under verdicts with columns prompt, a and b"
+        if config.overlap and config.annotators == 1:
+            alone = f"found {config.overlap}, expected 0: one annotator agrees with nobody"
+            yield (self.name, "overlap"), f"{alone}; leave it out, or raise spot_check.annotators"
+        elif config.overlap > config.items:
+            few = f"found {config.overlap}, expected {config.items} at most: so many items are drawn"
+            yield (self.name, "overlap"), f"{few}; lower it, or raise spot_check.items"
+        if config.people == "simulated":
+            yield from simulated_people_problems(settings, SPOT_CHECK)
+
+    def make(self, context: Context) -> Made:
+        """Draw the sample, and write down what people will see of it."""
+        texts, workspace = texts_of(context), context.workspace
+        sample = draw_sample(exported_comparisons(context, texts), self.config, seed=context.config.seed)
+        drawn = {item.comparison_id for item in sample.items}
+        judgements = workspace.rows(judgements_table(self.settings), Judgement)
+        principles = {name: row.principle_ids for row in judgements if (name := row.comparison_id) in drawn}
+        judging = self.settings.part(JudgingStage)
+        writer = question_writer(context, judging.judges[0] if judging else None, texts)
+        questions = [
+            writer.question(Comparison(item.prompt_id, item.a, item.b), principles[item.comparison_id]).model_copy(
+                update={"in_overlap": item.in_overlap, "is_repeated": item.is_repeated}
+            )
+            for item in sample.items
+        ]
+        asked = writer.described(questions, most_principles=max(map(len, principles.values())))
+        write_text(workspace.path(ASKED), json.dumps(asked._asdict(), indent=1, ensure_ascii=False) + "\n")
+        tables = (
+            workspace.write(SAMPLE, SampledItem, sample.items),
+            workspace.write(SPOT_CHECK.questions, LabelQuestion, questions),
+        )
+        counts: dict[str, Any] = {
+            "comparisons": sample.population,
+            "drawn": len(sample.items),
+            "strata": len(sample.strata),
+            "seen by every annotator": sum(item.in_overlap for item in sample.items),
+            "shown twice": sum(item.is_repeated for item in sample.items),
+            "sealed": sum(item.is_sealed for item in sample.items),
+        }
+        notes = []
+        if sample.is_all:
+            every = f"the spot check takes all {sample.population} comparisons (items: {self.config.items})"
+            notes.append(f"{every}, each with certainty")
+        if self.config.purpose == "debug":
+            notes.append(
+                "purpose debug: the comparisons that the judge is least sure of; no figure is estimated from their "
+                "labels"
+            )
+        return Made((*tables, ASKED), {**counts, "notes": notes} if notes else counts)
