@@ -1,4 +1,4 @@
-"""The words that probes put around an answer, into a question, or in an answer's place; fixed, so that runs compare.
+"""The words that a probe puts around an answer, into a question, or in an answer's place; fixed, so that runs compare.
 
 The simulated world reads them from here, line by line. {X} is the place under which an answer is shown: A or B, or its
 number; {x} is the same in lower case.

@@ -2,7 +2,7 @@
 
 Covered: which comparisons these are; the policy for them; how many revisions were better, worse, tied or could not be
 read, with the share of those that won. Not covered: revisions in between, which are compared like any answers, and a
-judge that likes whatever looks revised: that is measured by probes.
+judge that likes whatever looks revised: a probe measures that.
 """
 
 from __future__ import annotations

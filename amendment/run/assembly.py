@@ -19,7 +19,6 @@ from amendment.stages.evaluation import make_evaluation
 from amendment.stages.evaluation_people import make_evaluation_labels, make_evaluation_sample
 from amendment.stages.judging import JudgeStep
 from amendment.stages.passes import one_pass
-from amendment.stages.probing import make_probes
 from amendment.stages.rounds.deriving import data_settings, round_context
 from amendment.stages.rounds.making import ROUND_MAKERS
 from amendment.stages.rounds.table import make_rounds_table
@@ -33,7 +32,6 @@ TITLES = {
     "candidates": "draw candidates",
     "judging": "judge candidates",
     "audit": "measure the judge",
-    "probes": "probe the judge",
     "dataset": "make the dataset",
     "reward_model": "train the reward model",
     "dpo": "train the policy on pairs",
@@ -46,7 +44,6 @@ MAKERS: dict[str, Callable[[Context], Made]] = {
     "base": make_base,
     "sft": make_sft,
     "audit": make_certificate,
-    "probes": make_probes,
     "reward_model": make_reward_model,
     "dpo": make_dpo,
     "rounds": make_rounds_table,

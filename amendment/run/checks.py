@@ -36,6 +36,7 @@ from amendment.run.runfile.retired import retired_settings
 from amendment.run.runfile.vain import vain_settings
 from amendment.run.scopes import scope_problems, scope_warnings
 from amendment.run.strangers import Strangers
+from amendment.stages import stages_of
 from amendment.stages.config_rounds import RoundStep, stage_of
 from amendment.stages.configs import POLICY_STAGES
 from amendment.stages.contract import JudgeEntry
@@ -181,7 +182,7 @@ def _outside(
     found = [*_constitution_problems(loaded), *_judge_problems(loaded), *_base_problems(loaded)]
     for name, spec in config.models.items():
         found += [(("models", name), message) for message in check_model(located(spec, loaded.base), environ)]
-    found += _probe_problems(loaded)
+    found += [note for stage in stages_of(config) for note in stage.check(loaded.base)]
     found += evaluation_problems(loaded.config, loaded.base)
     problems = [*_placed(document, found), *_price_problems(loaded, standing)]
     unknown: list[str] = []
@@ -340,18 +341,6 @@ def _twins(loaded: LoadedRun) -> Iterator[tuple[Loc, str]]:
             told = f"{entry.model} signs as {entry.model}/{signed} here and by {min(others)}"
             yield (*loc, "protocol"), f"{told}; give this folder its own id or version"
         others.add(entry.protocol)
-
-
-def _probe_problems(loaded: LoadedRun) -> Iterator[tuple[Loc, str]]:
-    """Principles that attacks are to be asked by and that no constitution has; one that cannot be read is told of."""
-    try:
-        rules = [load_constitution(name, base=loaded.base) for name in loaded.config.constitution]
-    except ConfigError:
-        return
-    known = [rule.principle_reference(one) for rule in rules for one in rule.principles]
-    for index, name in enumerate(loaded.config.probes.attack_by if loaded.config.probes else ()):
-        if name not in known:
-            yield ("probes", "attack_by", index), f"no principle {name!r}{did_you_mean(name, known)}"
 
 
 def _base_problems(loaded: LoadedRun) -> Iterator[tuple[Loc, str]]:

@@ -100,7 +100,6 @@ def asked_models(config: RunFile, stages: Collection[str] = ASKING) -> frozenset
     asked = {
         **{stage.name: [ask.model for ask in stage.asks()] for stage in stages_of(config)},
         "judging": judges,
-        "probes": judges if config.probes else [],
         "dpo": _guarding(config),
         "evaluate": _evaluated(config),
     }

@@ -34,7 +34,7 @@ NO_PAIRS = "has no pairs to train on; add judging, construct, or pairs of your o
 def reference_problems(config: RunFile) -> Iterator[tuple[Loc, str]]:
     """Everything that the file cannot mean, each with its place in the file."""
     yield from _stage_names(config)
-    for loc, name in _models_named(config):
+    for loc, name in dict.fromkeys(_models_named(config)):
         if name not in config.models:
             known = ", ".join(config.models) or "none"
             yield loc, f"no model {name!r} under models{did_you_mean(name, config.models)}; there are {known}"

@@ -25,7 +25,6 @@ from amendment.stages.configs import DpoStage, RewardStage, SftStage
 from amendment.stages.contract import JudgeEntry
 from amendment.stages.kinship import independence
 from amendment.stages.labels import labels_key
-from amendment.stages.probing import probed_judges
 
 __all__ = ["SETTINGS", "Settings"]
 
@@ -79,15 +78,6 @@ def _audit(context: Context) -> Settings:
     return {"certificate": CERTIFICATE_FORMAT, "verdicts": _json(sources), "sources": states}
 
 
-def _probes(context: Context) -> Settings:
-    stage, config = context.config.probes, context.config
-    assert stage is not None
-    settings: Settings = {**_dump(stage), "probed": _json(probed_judges(config)), **_constitutions(context)}
-    for entry in probed_judges(config):
-        settings |= {**_model(context, entry.model), **_judge(context, entry)}
-    return settings
-
-
 def _rounds(context: Context) -> Settings:
     """What is a tie in the table; all else that stands there was made by other stages."""
     assert context.config.judging is not None
@@ -129,7 +119,6 @@ SETTINGS: dict[str, Callable[[Context], Settings]] = {
     "sft": partial(_training, name="sft"),
     "judging": _judging,
     "audit": _audit,
-    "probes": _probes,
     "reward_model": partial(_training, name="reward_model"),
     "dpo": partial(_training, name="dpo"),
     "rounds": _rounds,

@@ -28,6 +28,7 @@ from amendment.stages.inputs import Bringing
 from amendment.stages.judging import candidate_tables, judging_tables
 from amendment.stages.labels import OPEN, SEALED, ReadingLabels
 from amendment.stages.mixing import Mixing
+from amendment.stages.probes import Probing
 from amendment.stages.rounds.deriving import round_config
 from amendment.stages.spot_check import DrawingSample
 
@@ -110,8 +111,8 @@ def _judging(config: RunFile) -> Iterable[Wiring]:
 def _measured(config: RunFile) -> Iterable[Wiring]:
     """What is known of the judges. A run that waits for people asks its models first."""
     if config.part(SpotCheckSettings):
-        return (*_probes(config), *_labelled(config), *_audit(config))
-    return (*_audit(config), *_probes(config))
+        return (*_of(Probing, config), *_labelled(config), *_audit(config))
+    return (*_audit(config), *_of(Probing, config))
 
 
 def _labelled(config: RunFile) -> Iterable[Wiring]:
@@ -127,12 +128,6 @@ def _audit(config: RunFile) -> Iterable[Wiring]:
         yield Wiring("audit", (*needs, *labelled), (*CERTIFICATE, *gate_tables(config)))
     elif config.verdicts:
         yield Wiring("audit", ("inputs/prompts", "inputs/verdicts"), CERTIFICATE)
-
-
-def _probes(config: RunFile) -> Iterable[Wiring]:
-    if config.probes:
-        needs = ("inputs/prompts", "judging/verdicts", "judging/judgements", *candidate_tables(config))
-        yield Wiring("probes", needs, _tables("probes", "answers", "endings", "figures.json"))
 
 
 def _smoothing(stage: RewardStage | DpoStage) -> tuple[str, ...]:

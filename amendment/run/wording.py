@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from amendment.audit.probe_report import gate_rows
 from amendment.markdown import cell, table
 from amendment.run.evaluation_wording import judged_lines
 from amendment.stages.guarding import guard_lines
@@ -69,6 +68,8 @@ def stage_lines(counts: Mapping[str, Any]) -> list[str]:
     for name, value in counts.items():
         if name in SPECIAL:
             lines += SPECIAL[name](value)
+        elif isinstance(value, list) and value and all(isinstance(row, Mapping) for row in value):
+            lines += _rows(value)
         elif isinstance(value, Mapping):
             inner = counts_shown(value)
             lines.append(f"- {plain(name)}: {inner or 'none'}")
@@ -178,9 +179,9 @@ def _spread(value: Mapping[str, Any]) -> str:
     return "no data" if value["mean"] is None else f"{value['mean']:.3f} ({value['deviation']:.3f})"
 
 
-def _probes(found: Sequence[Mapping[str, Any]]) -> list[str]:
-    """The gates of all probes, a row each."""
-    return ["", *table(gate_rows(found))] if found else ["- probes: none could be made"]
+def _rows(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """A row for each entry, below its keys."""
+    return ["", *table([[*rows[0]], *([cell(str(value)) for value in row.values()] for row in rows)])]
 
 
 SPECIAL: dict[str, Callable[[Any], list[str]]] = {
@@ -193,7 +194,6 @@ SPECIAL: dict[str, Callable[[Any], list[str]]] = {
     "mix": _mix,
     "revisions checked": _revisions,
     "diversity": _diversity,
-    "probes": _probes,
     "rounds": round_lines,
     "guards": guard_lines,
     "notes": lambda notes: [f"- note: {plain(note, longest=WHOLE_NOTE)}" for note in notes],

@@ -9,6 +9,7 @@ from amendment.stages.dataset import MakingDataset
 from amendment.stages.inputs import Bringing
 from amendment.stages.labels import ReadingLabels
 from amendment.stages.mixing import Mixing
+from amendment.stages.probes import Probing
 from amendment.stages.spot_check import DrawingSample
 
 __all__ = ["STAGES", "stages_of"]
@@ -18,6 +19,7 @@ STAGES: tuple[type[Stage], ...] = (
     Critiquing,
     Drawing,
     Constructing,
+    Probing,
     DrawingSample,
     ReadingLabels,
     Calibrating,

@@ -17,11 +17,9 @@ from amendment.errors import ConfigError, Paused, Transient
 from amendment.preference import Judge
 from amendment.records import Candidate, Judgement, Prompt, Verdict
 from amendment.run import Result, Run, audit_path, load_run_file
-from amendment.run.context import Context
 from amendment.run.engine import RunFolder
-from amendment.run.progress import QuietProgress
-from amendment.stages.config_probes import ProbeName
-from amendment.stages.probing import make_probes, probed_judges
+from amendment.stages import stages_of
+from amendment.stages.probes import ProbeName
 
 PROBED = """\
 name: probed
@@ -162,32 +160,6 @@ def test_a_judge_that_draws_its_verdicts_is_told_beside_its_repetition(tmp_path:
     assert found["authority"]["cr"]["n"] > 30  # 20 comparisons in two orders, but for verdicts that cannot be read
 
 
-def test_judges_of_one_answer_are_probed_in_the_words_that_they_read(run_text: Path, folder: Path) -> None:
-    judges = "judging.judges=[{model: judge, protocol: score}]"
-    overrides = [judges, *SMALL, "models.judge.injection_bias=8", "probes.which=[injection, bandwagon]"]
-    Run.from_file(run_text, folder=folder, overrides=overrides)(until="judging")
-    loaded = load_run_file(run_text, overrides)
-    context = Context(loaded.config, loaded.base, RunFolder(folder), QuietProgress())
-    try:
-        make_probes(context)
-    finally:
-        context.close()
-    document = json.loads((folder / "probes" / "figures.json").read_text())
-    found = {row["probe"]: row for row in document["probes"]}
-    assert set(found) == {"injection", "bandwagon"}
-    assert found["bandwagon"]["found"] == "not asked: it sees one answer"
-    assert found["injection"]["asked"] == 12
-    assert found["injection"]["direction"]["low"] > 0
-
-
-def test_a_null_answer_without_a_clear_win_is_told_everywhere(tmp_path: Path) -> None:
-    found = probed(tmp_path, *SMALL, "models.judge.noise=3", "probes.clear=1", f"probes.which=[{NULL}]")
-    assert (found.result.sent > 0, found.of[NULL]["prompts"]) == (True, 0)
-    audited = audit_path(found.folder, folder=tmp_path / "audit").lines
-    for lines in (audited, (found.folder / "summary.md").read_text().splitlines()):
-        assert any("not asked: no answer won clearly" in line for line in lines)
-
-
 def test_a_run_that_was_broken_off_in_its_probes_goes_on_where_it_was(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -222,39 +194,11 @@ def test_a_plan_counts_the_questions_of_the_probes(run_text: Path, folder: Path)
     assert 12 * 2 * 2 <= probes.calls <= 12 * 2 * 3
 
 
-@pytest.mark.parametrize(
-    ("override", "told"),
-    [
-        ("probes.which=[rationale]", "rationale is gone"),
-        ("probes.attack_by=[lilliput/corect]", "lilliput/correct"),
-        ("probes.which=[verbosty]", "probes.which"),
-        ("probes.pairs=0", "probes.pairs"),
-        ("probes.which=[]", r"run\.yaml:\d+:\d+: probes\.which: "),
-        ("probes.which=[format, revision, format]", r"run\.yaml:\d+:\d+: probes\.which: .*format stands here twice"),
-    ],
-)
-def test_what_the_part_names_wrongly_is_told_before_anything_is_asked(
-    override: str, told: str, run_text: Path, folder: Path
-) -> None:
-    with pytest.raises(ConfigError, match=told):
-        Run.from_file(run_text, folder=folder, overrides=[override]).check()
-    assert not folder.exists()
-
-
-def test_the_second_judges_of_a_cascade_are_probed_too(run_text: Path) -> None:
-    second = "judging.cascade={then: [{model: writer, protocol: reasoned}]}"
-    assert [entry.model for entry in probed_judges(load_run_file(run_text, [second]).config)] == ["judge", "writer"]
-
-
 def test_probes_need_judges(run_text: Path, folder: Path) -> None:
     lines = PROBED.splitlines(keepends=True)
     run_text.write_text("".join(line for line in lines if not line.startswith(("judging", "candidates"))))
     with pytest.raises(ConfigError, match="judging"):
         Run.from_file(run_text, folder=folder).check()
-
-
-def test_the_run_file_can_choose_every_probe_that_there_is() -> None:
-    assert get_args(ProbeName) == ("all", *PROBES)
 
 
 def test_an_audit_of_the_runs_folder_shows_its_probes(biased: Found, tmp_path: Path) -> None:
@@ -266,3 +210,44 @@ def test_an_audit_of_the_runs_folder_shows_its_probes(biased: Found, tmp_path: P
     shown = CliRunner().invoke(app, ["audit", str(biased.folder), "--folder", str(tmp_path / "again"), "--json"])
     assert json.loads(shown.stdout)["probes"] == written["probes"]
     assert "| authority" in (biased.folder / "summary.md").read_text()
+
+
+def test_judges_of_one_answer_are_probed_in_the_words_that_they_read(tmp_path: Path) -> None:
+    judges = "judging.judges=[{model: judge, protocol: score}]"
+    found = probed(tmp_path, judges, *SMALL, "models.judge.injection_bias=8", "probes.which=[injection, bandwagon]").of
+    assert found["bandwagon"]["found"] == "not asked: it sees one answer"
+    assert found["injection"]["asked"] == 12
+    assert found["injection"]["direction"]["low"] > 0
+
+
+def test_a_null_answer_without_a_clear_win_is_told_everywhere(tmp_path: Path) -> None:
+    found = probed(tmp_path, *SMALL, "models.judge.position_bias=50", f"probes.which=[{NULL}]")
+    assert (found.result.sent > 0, found.of[NULL]["prompts"]) == (True, 0)
+    audited = audit_path(found.folder, folder=tmp_path / "audit").lines
+    for lines in (audited, (found.folder / "summary.md").read_text().splitlines()):
+        assert any("not asked: no answer won clearly" in line for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("override", "told"),
+    [
+        ("probes.attack_by=[lilliput/corect]", "lilliput/correct"),
+        ("probes.which=[verbosty]", "probes.which"),
+        ("probes.pairs=0", "probes.pairs"),
+        ("probes.which=[]", r"run\.yaml:\d+:\d+: probes\.which: "),
+        ("probes.clear=1", "probes.clear"),
+    ],
+)
+def test_what_the_part_names_wrongly_is_told_before_anything_is_asked(
+    override: str, told: str, run_text: Path, folder: Path
+) -> None:
+    assert get_args(ProbeName) == ("all", *PROBES)
+    with pytest.raises(ConfigError, match=told):
+        Run.from_file(run_text, folder=folder, overrides=[override]).check()
+    assert not folder.exists()
+
+
+def test_the_second_judges_of_a_cascade_are_probed_too(run_text: Path) -> None:
+    config = load_run_file(run_text, ["judging.cascade={then: [{model: writer, protocol: reasoned}]}"]).config
+    [stage] = [stage for stage in stages_of(config) if stage.name == "probes"]
+    assert [ask.model for ask in stage.asks()] == ["judge", "writer"]

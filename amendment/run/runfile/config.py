@@ -15,7 +15,6 @@ from amendment.data.sources import (
 )
 from amendment.publishing.settings import PublishSettings
 from amendment.stages.config_evaluation import EvaluateStage
-from amendment.stages.config_probes import ProbesStage
 from amendment.stages.config_rounds import Rounds
 from amendment.stages.configs import (
     POLICY_STAGES,
@@ -29,6 +28,7 @@ from amendment.stages.construct import Construction
 from amendment.stages.contract import BudgetPart, CallsPart, JudgeEntry, RunSettings
 from amendment.stages.critique import CritiqueConfig
 from amendment.stages.pairs import DatasetConfig
+from amendment.stages.probes import ProbesConfig
 
 __all__ = [
     "BaseStage",
@@ -59,7 +59,7 @@ class RunFile(RunSettings):
     constructions: tuple[Construction, ...] = Field(default=(), alias="construct")
     """Pairs that no judge sees: a strong model's answer before a weak one's, or a good instruction's before a bad
     one's; in the dataset they are `decided_by: construction`."""
-    probes: ProbesStage | None = None
+    probes: ProbesConfig | None = None
     """Ask the judges once more about comparisons whose answers were edited so that nothing should change."""
     spot_check: SpotCheckSettings | None = None
     """Let people label a blind sample of what the run's judges, or the judge of a log under `verdicts`, decided."""

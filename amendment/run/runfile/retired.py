@@ -9,20 +9,6 @@ from amendment.yamlfile import Loc
 
 __all__ = ["RETIRED", "retired_settings"]
 
-_PROBES = {
-    "restatement": "verbosity",
-    "distraction": "verbosity",
-    "noise": "revision",
-    "typo": "revision",
-    "paraphrase": "revision",
-    "rationale": "the certificate's gate repetition",
-    "constant": "null-answer",
-    "master-keys": "null-answer",
-    "empty": "null-answer",
-    "truncated": "null-answer",
-    "injections": "injection",
-    "tokens": "injection",
-}
 RETIRED: dict[str, str] = {
     "judging.ranking=knockout": "knockout is gone; write ranking: adaptive",
     "judging.ranking=merge_sort": "merge_sort is gone; write ranking: adaptive",
@@ -35,9 +21,6 @@ RETIRED: dict[str, str] = {
     "spot_check.gate.unreadable": "is gone; the gate fails where more than a tenth of a judge's verdicts is unreadable",
     "spot_check.uniform": "is gone; it is 0.8",
     "spot_check.calibration.turned": "is gone; pairs that calibration turns round stay as they are, and are counted",
-    "probes.judges": "is gone; every judge of judging and of its cascade is probed",
-    **{f"probes.which={name}": f"{name} is gone; use {new}" for name, new in _PROBES.items()},
-    **{f"probes.which.*={name}": f"{name} is gone; use {new}" for name, new in _PROBES.items()},
 }
 """From `path.of.key`, or `path.of.key=value`, to what to do; `*` is any name or index. Such as
 `"judging.ranking=knockout": "is gone; use ranking: adaptive"`."""

@@ -1,0 +1,290 @@
+"""The stage `probes`: judged comparisons put to the same judges once more, edited so that nothing should change.
+
+Covered: a seeded sample of what the stage `judging` has judged, one comparison a prompt as far as there are prompts;
+each comparison by one principle, the one by which its winner won most clearly, in the same words before and after the
+edit; every question in both displayed orders. Replies lie in the ledger, so that a run that was broken off goes on.
+Not covered: edits (`audit.probes`) and figures (`audit.probe_report`).
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from statistics import fmean
+from typing import Annotated, Any, Literal, NamedTuple
+
+from pydantic import Field
+
+from amendment.audit.probe_report import Answered, probe_json, probe_report
+from amendment.audit.probes import PLAIN, PROBES, Arm, ProbeQuestion, Subject, can_be_probed, questions
+from amendment.constitutions import Constitution, Principle, load_constitution
+from amendment.data.sources import OneOrMore, Part
+from amendment.data.workspace import Workspace
+from amendment.errors import AmendmentError, ConfigError, Transient
+from amendment.files import write_text
+from amendment.hashing import content_id
+from amendment.llm.answers import Ending, ending_of
+from amendment.llm.concurrency import flow
+from amendment.preference import Judge, JudgeSettings, aggregate_verdicts, load_judge_folder, readings_of
+from amendment.records import Candidate, Comparison, Judgement, Prompt, Verdict
+from amendment.stages.configs import JudgingStage
+from amendment.stages.contract import (
+    Ask,
+    Context,
+    JudgeEntry,
+    Made,
+    Note,
+    RunSettings,
+    Stage,
+    constitution_key,
+    dump,
+)
+from amendment.stages.endings import Tables
+from amendment.stages.judging import candidate_tables
+from amendment.yamlfile import did_you_mean
+
+__all__ = ["ProbesConfig", "Probing", "probe_rows"]
+
+ANSWERS, FIGURES = "probes/answers", "probes/figures.json"
+CLEAR = 0.5
+"""Least |2P - 1| by which an answer must have won for an attack to be put against it: where both answers break a
+principle, one that says nothing may rightly win."""
+LABELS = {"pair": ("A", "B"), "pool": ("1", "2")}
+"""What a judge reads beside the two answers, by what its protocol shows; where it shows one, there is no place."""
+ProbeName = Literal[
+    "all", "verbosity", "authority", "format", "injection", "bandwagon", "sycophancy", "revision", "null-answer"
+]
+
+
+class ProbesConfig(Part):
+    """Probes of the judges: edits that leave an answer's content alone, and answers that answer nothing."""
+
+    pairs: int = Field(default=150, ge=1, le=100_000)
+    """Judged comparisons that are probed, drawn by the run's seed, of different prompts as far as there are. The gate
+    of an attack can pass from 149 prompts on, and asks only where an answer won clearly."""
+    which: Annotated[tuple[ProbeName, ...], OneOrMore] = Field(default=("all",), min_length=1)
+    """Names of probes, or all. An edit asks four questions a comparison and judge, a null answer two."""
+    attack_by: Annotated[tuple[str, ...], OneOrMore] = ()
+    """Principles, such as helpful-honest/answer-the-question, of which an answer without content has nothing. Where any
+    are named, attacks are put only against answers that won by one of them: by a principle about harm silence may
+    rightly win."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The probes that are asked, in the order of the reports."""
+        return tuple(name for name in PROBES if "all" in self.which or name in self.which)
+
+
+class Probing(Stage):
+    """Ask the judges once more about comparisons whose answers were edited so that nothing should change."""
+
+    name = "probes"
+    title = "probe the judge"
+    Config = ProbesConfig
+    writes = (ANSWERS, "probes/endings", FIGURES)
+
+    def __init__(self, settings: RunSettings) -> None:
+        super().__init__(settings)
+        self.part = settings.need(ProbesConfig)
+        judging = settings.part(JudgingStage)
+        self.judges = judging.every_judge if judging else ()
+        self.reads = ("inputs/prompts", "judging/verdicts", "judging/judgements", *candidate_tables(settings))
+
+    def key(self, context: Context) -> Mapping[str, Any]:
+        """The probes, the judges with their texts, and the constitutions."""
+        key = {**dump(self.part), "probed": [dump(entry) for entry in self.judges], **constitution_key(context)}
+        for entry in self.judges:
+            key |= context.model_key(entry.model)
+            key[f"judge {entry.protocol}"] = load_judge_folder(entry.protocol, base=context.base).hash
+        return key
+
+    def asks(self) -> Iterable[Ask]:
+        """The judges of the run, where it names them."""
+        judging = self.settings.part(JudgingStage)
+        for index, entry in enumerate(judging.judges if judging else ()):
+            yield Ask(("judging", "judges", index, "model"), entry.model, "judge", entry)
+        for index, entry in enumerate(judging.cascade.then if judging and judging.cascade else ()):
+            yield Ask(("judging", "cascade", "then", index, "model"), entry.model, "judge", entry)
+
+    def check(self, base: Path) -> Iterator[Note]:
+        """Principles that no constitution has; a constitution that cannot be read is reported where it is named."""
+        try:
+            rules = [load_constitution(name, base=base) for name in self.settings.constitution]
+        except ConfigError:
+            return
+        known = [rule.principle_reference(principle) for rule in rules for principle in rule.principles]
+        for index, name in enumerate(self.part.attack_by):
+            if name not in known:
+                yield (self.name, "attack_by", index), f"no principle {name!r}{did_you_mean(name, known)}"
+
+    def make(self, context: Context) -> Made:
+        """Ask the edited questions, and make figures of the answers. Raises AmendmentError where nothing was judged."""
+        judges = [_judge(context, entry) for entry in self.judges]
+        subjects = _subjects(context, self.part)
+        tasks = [_Task(judge, subject, principle) for subject, principle in subjects for judge in judges]
+
+        async def work(task: _Task) -> _Asked:
+            return await _ask_all(task, self.part.names, context.config.seed)
+
+        with Tables(context.workspace, self.name, answers=Answered) as tables:
+
+            def keep(asked: _Asked) -> None:
+                tables.end(f"{asked.task.subject.id}/{asked.task.judge.name}", asked.ending)
+                tables.add("answers", asked.answers)
+
+            context.pour(self.name, tasks, work, keep, total=len(tasks), models=[judge.model for judge in judges])
+            endings = tables.close()
+        report = probe_json(probe_report(probe_rows(context.workspace)))
+        write_text(context.workspace.folder / FIGURES, json.dumps(report, indent=1, allow_nan=False) + "\n")
+        gates = [{name: row[name] for name in ("judge", "probe", "gate", "found")} for row in report["probes"]]
+        return Made((*tables.artefacts, FIGURES), {"comparisons": len(subjects), **endings, self.name: gates})
+
+
+def probe_rows(workspace: Workspace) -> Iterable[Answered]:
+    """What the judges of a run answered to its probes; nothing where it has none."""
+    return workspace.rows(ANSWERS, Answered) if workspace.path(ANSWERS).is_file() else ()
+
+
+def _judge(context: Context, entry: JudgeEntry) -> Judge:
+    """A judge that is asked in the order it is given: a probe asks for either order by itself."""
+    return Judge(
+        folder=load_judge_folder(entry.protocol, base=context.base),
+        model=context.model(entry.model),
+        constitutions=context.constitutions,
+        settings=JudgeSettings(orders="first"),
+        samples=entry.samples,
+        seed=context.config.seed,
+    )
+
+
+# Which comparisons, and by which principle
+
+
+def _subjects(context: Context, part: ProbesConfig) -> list[tuple[Subject, str]]:
+    """The comparisons that are probed, with their texts, and the principle by which each is asked about."""
+    workspace, seed = context.workspace, context.config.seed
+    chosen = _chosen(workspace.rows("judging/judgements", Judgement), seed)[: part.pairs]
+    prompt_ids = {judgement.prompt_id for judgement in chosen}
+    prompts = {prompt.id: prompt for prompt in workspace.rows("inputs/prompts", Prompt) if prompt.id in prompt_ids}
+    answer_ids = {answer_id for judgement in chosen for answer_id in (judgement.a, judgement.b)}
+    answers: dict[str, Candidate] = {}
+    for name in candidate_tables(context.config):
+        for candidate in workspace.rows(name, Candidate):
+            if candidate.id in answer_ids:
+                answers.setdefault(candidate.id, candidate)
+    verdicts: dict[str, list[Verdict]] = defaultdict(list)
+    for verdict in workspace.rows("judging/verdicts", Verdict):
+        if verdict.prompt_id in prompt_ids:
+            verdicts[verdict.prompt_id].append(verdict)
+    subjects = []
+    for judgement in chosen:
+        p_a, between = judgement.p_a or 0.0, Comparison(judgement.prompt_id, judgement.a, judgement.b)
+        # a draw is decided by a coin, so that it can be probed as well
+        a_lost = content_id(["even", seed, between.id])[-1] in "01234567" if p_a == 0.5 else p_a < 0.5
+        principle = _principle(verdicts[between.prompt_id], between, a_lost=a_lost)
+        is_clear = abs(2 * p_a - 1) >= CLEAR - 1e-9 and principle in (part.attack_by or (principle,))
+        target, other = (between.a, between.b) if a_lost else (between.b, between.a)
+        subjects.append((Subject(prompts[between.prompt_id], answers[target], answers[other], is_clear), principle))
+    return subjects
+
+
+def _chosen(judgements: Iterable[Judgement], seed: int) -> list[Judgement]:
+    """All that could be read, in seeded order: decided ones first, and of each prompt one before a second of any."""
+    readable = [judgement for judgement in judgements if judgement.p_a is not None]
+    if not readable:
+        raise AmendmentError("probes: the stage judging has judged nothing that could be read; see its counts")
+    readable.sort(key=lambda judgement: content_id(["probes", seed, judgement.comparison_id]))
+    earlier: Counter[str] = Counter()
+    ranked = []
+    for judgement in readable:
+        ranked.append((judgement.p_a == 0.5, earlier[judgement.prompt_id], judgement))
+        earlier[judgement.prompt_id] += 1
+    return [judgement for *_, judgement in sorted(ranked, key=lambda ranked: ranked[:2])]
+
+
+def _principle(verdicts: Iterable[Verdict], comparison: Comparison, *, a_lost: bool) -> str:
+    """The principle by which the winner won most clearly."""
+    p_winner: dict[str, list[float]] = defaultdict(list)
+    for reading in readings_of(verdicts, comparison):
+        if reading.p_a is not None:
+            p_winner[reading.principle].append(1 - reading.p_a if a_lost else reading.p_a)
+    return max(sorted(p_winner), key=lambda name: fmean(p_winner[name]))
+
+
+# Asking
+
+
+class _Task(NamedTuple):
+    """One comparison for one judge."""
+
+    judge: Judge
+    subject: Subject
+    principle: str
+    """Reference of the one it is judged by."""
+
+
+class _Asked(NamedTuple):
+    task: _Task
+    answers: list[Answered]
+    ending: Ending
+
+
+async def _ask_all(task: _Task, probes: Sequence[str], seed: int) -> _Asked:
+    """Ask everything that the probes ask about one comparison."""
+    subject = task.subject
+    if not (can_be_probed(subject.target) and can_be_probed(subject.other)):
+        return _Asked(task, [], Ending("invalid", "one of the answers is no text that could be edited"))
+    constitutions = [_silenced(constitution, task.principle) for constitution in task.judge.constitutions]
+    judge = replace(task.judge, constitutions=constitutions)
+    asked = list(questions(subject, probes, labels=LABELS.get(judge.folder.unit), seed=seed))
+
+    async def ask(question: ProbeQuestion) -> list[Answered]:
+        return await _ask(judge, task, question)
+
+    try:
+        answers = [answer for some in await flow(asked, ask, window=max(1, len(asked))) for answer in some]
+    except Transient as fault:
+        return _Asked(task, [], ending_of(fault))
+    is_readable = not answers or any(answer.p is not None for answer in answers)
+    unasked = [name for name in probes if name not in {question.probe for question in asked}]
+    answers += [_answered(task, name, "unasked") for name in unasked]
+    return _Asked(task, answers, Ending("done") if is_readable else Ending("invalid", "no verdict could be read"))
+
+
+def _silenced(constitution: Constitution, reference: str) -> Constitution:
+    """The constitution in which this principle alone has a question, and that always in the same words; the worked
+    examples stay as they are."""
+
+    def asks(principle: Principle) -> tuple[str, ...]:
+        return principle.compare[:1] if constitution.principle_reference(principle) == reference else ()
+
+    kept = tuple(principle.model_copy(update={"compare": asks(principle)}) for principle in constitution.principles)
+    return constitution.model_copy(update={"principles": kept})
+
+
+async def _ask(judge: Judge, task: _Task, question: ProbeQuestion) -> list[Answered]:
+    """One question, put twice where it is the plain one and the judge draws its verdicts."""
+    samples = min(2, judge.samples) if question.probe == PLAIN else 1
+    verdicts = await replace(judge, samples=samples).verdicts(question.prompt, *question.shown)
+    between, rows = Comparison.between(*question.shown), []
+    for sample in sorted({verdict.sample for verdict in verdicts}):
+        drawn = [verdict for verdict in verdicts if verdict.sample == sample]
+        p = aggregate_verdicts(drawn, orders="first", disagreement="mean", comparison=between).p_a
+        p = 1 - p if p is not None and between.a != question.target.id else p
+        rows.append(_answered(task, question.probe, question.arm, place=question.place, sample=sample, p=p))
+    return rows
+
+
+def _answered(task: _Task, probe: str, arm: Arm | Literal["unasked"], **values: Any) -> Answered:
+    return Answered(
+        probe=probe,
+        arm=arm,
+        comparison_id=task.subject.id,
+        prompt_id=task.subject.prompt.id,
+        judge=task.judge.name,
+        principle=task.principle,
+        **{"place": 0, **values},
+    )
