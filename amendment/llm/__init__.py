@@ -3,9 +3,9 @@
 from amendment.llm.budget import Budget
 from amendment.llm.client import DRAIN, Calls
 from amendment.llm.concurrency import STAGE, flow, stream
-from amendment.llm.endpoint import Endpoint, Limits, Order, Trouble
 from amendment.llm.ledger import BatchCall, Ledger
 from amendment.llm.ledger_reading import Batch, Latency, OpenAttempt, Reader, ReturnedModel, Spending
+from amendment.llm.limits import Endpoint, Limits, Trouble
 from amendment.llm.model import Model
 from amendment.llm.opening import check_model, open_model, open_provider, shown_name
 from amendment.llm.prefixes import PrefixMeter
@@ -38,7 +38,6 @@ __all__ = [
     "Online",
     "OpenAISpec",
     "OpenAttempt",
-    "Order",
     "PrefixMeter",
     "Price",
     "PriceTable",

@@ -2,7 +2,7 @@
 
 Covered: a batch is written down before the vendor hears of it and named when the vendor has named it, so that a kill at
 any point leaves no request in two batches and no paid line unread; money is set aside for all lines at once; whoever
-asks waits for their own line only. Not covered: asking again, which belongs to `asking` as for calls online, and
+asks waits for their own line only. Not covered: asking again, which belongs to `client` as for calls online, and
 cancelling a batch at the vendor: what was handed in is worth having.
 """
 

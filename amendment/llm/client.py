@@ -2,7 +2,7 @@
 
 Covered: the same question is never asked twice, in one process or over several; passing faults are retried with
 jitter while nothing is held; what came back is on disk before anything reads it. How a call is carried, governed and
-paid for stands in `carrying`, `endpoint` and `budget`.
+paid for stands in `transport`, `limits` and `budget`.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from tenacity.wait import wait_random_exponential
 
 from amendment.errors import AmendmentError, Paused, Transient
 from amendment.llm.budget import Budget
-from amendment.llm.endpoint import WORTH_SHOWING, Endpoint, Limits, Order, Trouble
 from amendment.llm.faults import RULES
 from amendment.llm.ledger import Ledger
 from amendment.llm.ledger_reading import ReturnedModel
+from amendment.llm.limits import WORTH_SHOWING, Endpoint, Limits, Trouble
 from amendment.llm.prefixes import PrefixMeter
 from amendment.llm.provider import Provider
 from amendment.llm.requests import Reply, Request
@@ -98,13 +98,13 @@ class Calls:
         self._answered = {(row.host, row.asked, row.returned) for row in returned if row.returned}
         """Host, name asked for and name that answered, over all starts of the run."""
 
-    def endpoint(self, host: str, model: str, limits: Limits, *, order: Order = "throughput") -> Endpoint:
+    def endpoint(self, host: str, model: str, limits: Limits) -> Endpoint:
         """What governs the calls to one model at one address; entries that name the same share it, and of
         each limit the stricter one holds."""
         known = self._endpoints.get((host, model))
         if known is None:
             give_up = partial(self._give_up, f"{model} at {host}")
-            known = self._endpoints[host, model] = Endpoint(limits, order=order, on_wait=give_up)
+            known = self._endpoints[host, model] = Endpoint(limits, on_wait=give_up)
         else:
             known.narrow(limits)
         return known

@@ -7,7 +7,7 @@ from typing import Any
 
 from amendment import __version__
 from amendment.llm.client import Calls
-from amendment.llm.endpoint import Limits
+from amendment.llm.limits import Limits
 from amendment.llm.provider import Provider
 from amendment.llm.requests import Answer, Reply, Request
 from amendment.llm.transport import Carrier, Online

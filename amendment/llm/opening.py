@@ -14,7 +14,7 @@ from pathlib import Path
 
 from amendment.errors import CredentialsError, MissingExtra
 from amendment.llm.client import Calls
-from amendment.llm.endpoint import Limits, Order
+from amendment.llm.limits import Limits
 from amendment.llm.model import Model
 from amendment.llm.prices import Price
 from amendment.llm.provider import Provider
@@ -83,12 +83,11 @@ def open_model(
     environ: Mapping[str, str] = os.environ,
     *,
     price: Price | None = None,
-    order: Order = "throughput",
     trust: Trust | None = None,
 ) -> Model:
     """The model of an entry under its short name, asked through `calls`. Raises what `open_provider` raises."""
     provider = open_provider(spec, environ, trust=trust)
-    carrier, at_once = _carrier(spec, provider, calls, price=price, order=order)
+    carrier, at_once = _carrier(spec, provider, calls, price=price)
     return Model(
         name=name,
         model=shown_name(spec),
@@ -101,7 +100,7 @@ def open_model(
     )
 
 
-def _carrier(spec: Spec, provider: Provider, calls: Calls, *, price: Price | None, order: Order) -> tuple[Carrier, int]:
+def _carrier(spec: Spec, provider: Provider, calls: Calls, *, price: Price | None) -> tuple[Carrier, int]:
     """What brings requests to the provider, and how many it can have on their way at once."""
     if isinstance(spec, HostedSpec) and spec.mode == "batch":
         from amendment.llm.batch_vendors import batch_service
@@ -112,7 +111,7 @@ def _carrier(spec: Spec, provider: Provider, calls: Calls, *, price: Price | Non
         service, ledger, budget = batch_service(provider), calls.ledger, calls.budget
         batching = Batching(provider, service, ledger, budget, price, notice=calls.notice, max_wait=calls.max_wait)
         return batching, BATCH_WINDOW
-    endpoint = calls.endpoint(provider.host, shown_name(spec), _limits(spec), order=order)
+    endpoint = calls.endpoint(provider.host, shown_name(spec), _limits(spec))
     return Online(provider, endpoint, calls.ledger, calls.budget, price), endpoint.window
 
 

@@ -1,7 +1,7 @@
 """How one attempt of a request gets to its provider and its raw reply into the ledger.
 
 Covered: the order of things before a call is sent (budget, limits, ledger) and after it came back; a call
-whose askers left is still received and stored. Not covered: retries, which belong to `asking`.
+whose askers left is still received and stored. Not covered: retries, which belong to `client`.
 """
 
 from __future__ import annotations
@@ -11,13 +11,12 @@ from typing import Any, NamedTuple, Protocol
 
 from amendment.errors import ProviderError, Transient
 from amendment.llm.budget import Budget, Hold
-from amendment.llm.concurrency import PLACE, STAGE
-from amendment.llm.endpoint import Endpoint
+from amendment.llm.concurrency import STAGE
 from amendment.llm.faults import RULES
 from amendment.llm.ledger import Ledger
+from amendment.llm.limits import Endpoint, Permit
 from amendment.llm.prices import Price
 from amendment.llm.provider import Provider
-from amendment.llm.rate_limit import Permit
 from amendment.llm.requests import Request
 from amendment.llm.tokens import most_tokens
 
@@ -115,7 +114,7 @@ class Online:
         tokens = most_tokens(request)
         hold = await self._budget.reserve(tokens, self._price)
         try:
-            permit = await self._endpoint.acquire(PLACE.get(), tokens.total)
+            permit = await self._endpoint.acquire(tokens.total)
             try:
                 attempt = await self._ledger.begin(
                     request.id, request.body, host=request.host, model=request.model, stage=STAGE.get()

@@ -31,6 +31,9 @@ from amendment.terminal import plain
 
 __all__ = ["PRESENTATION", "Context", "Patience"]
 
+WINDOW = 4
+"""Items begun and unfinished, in multiples of the calls that may be in flight."""
+
 T = TypeVar("T")
 R = TypeVar("R")
 
@@ -155,7 +158,6 @@ class Context:
                 self.calls,
                 self.config.seed,
                 price=self._prices[name],
-                order=self.config.calls.order,
                 trust=self._trust,
             )
         return self._models[name]
@@ -223,7 +225,7 @@ class Context:
 
     def window(self, models: Sequence[Model]) -> int:
         """How many items may be begun and unfinished where these models are asked."""
-        return self.config.calls.window * max(model.concurrency for model in models)
+        return WINDOW * max(model.concurrency for model in models)
 
     def each(
         self, title: str, items: Sequence[T], work: Callable[[T], Awaitable[R]], *, models: Sequence[Model]

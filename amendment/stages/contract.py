@@ -29,7 +29,6 @@ from amendment.yamlfile import Loc
 __all__ = [
     "Ask",
     "BudgetPart",
-    "CallsPart",
     "Context",
     "Item",
     "JudgeEntry",
@@ -69,15 +68,6 @@ class BudgetPart(Part):
     """No call is sent that could take the run's cost above this."""
 
 
-class CallsPart(Part):
-    """How models are asked."""
-
-    order: Literal["throughput", "early"] = "throughput"
-    """throughput serves whoever asks first; early finishes the first items first, and the whole a little later."""
-    window: int = Field(default=4, ge=1, le=1000)
-    """Items begun and unfinished, in multiples of the calls that may be in flight."""
-
-
 class RunSettings(DataSources):
     """What every run file may say; `run_file_model` adds the parts of the stages."""
 
@@ -89,8 +79,6 @@ class RunSettings(DataSources):
     """The most that the run may spend."""
     prices: str | None = None
     """A price table of your own, which adds to the shipped one and goes before it."""
-    calls: CallsPart = CallsPart()
-    """How models are asked: in which order, and how many items at a time."""
 
     def part(self, kind: type[P]) -> P | None:
         """The settings of a stage by their class; None where the run file has none."""

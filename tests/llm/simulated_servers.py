@@ -16,7 +16,7 @@ from random import Random
 from typing import Any, Protocol
 
 from amendment.errors import Transient
-from amendment.llm.endpoint import Endpoint
+from amendment.llm.limits import Endpoint
 
 
 class _Jumping(selectors.SelectSelector):
@@ -159,9 +159,9 @@ class Server:
         return sum(ok for at, ok in self.came if at >= after)
 
 
-async def one_call(endpoint: Endpoint, server: Server, place: int = 0, tokens: int = 100) -> Transient | None:
+async def one_call(endpoint: Endpoint, server: Server, tokens: int = 100) -> Transient | None:
     """A call as a carrier makes it; the refusal that it met, if any."""
-    permit = await endpoint.acquire(place, tokens)
+    permit = await endpoint.acquire(tokens)
     try:
         await server.serve()
     except Transient as fault:
@@ -178,17 +178,17 @@ async def crowd(endpoint: Endpoint, server: Server, *, seconds: float, askers: i
     """So many askers that each ask again and again, after a refusal with full jitter, until time is up."""
     rng = Random(1)
 
-    async def asker(place: int) -> None:
+    async def asker() -> None:
         refusals = 0
         while True:
-            fault = await one_call(endpoint, server, place)
+            fault = await one_call(endpoint, server)
             if fault is None:
                 refusals = 0
             else:
                 await asyncio.sleep((fault.retry_after or 0.0) + rng.uniform(0, min(60.0, 2.0**refusals)))
                 refusals += 1
 
-    tasks = [asyncio.ensure_future(asker(place)) for place in range(askers)]
+    tasks = [asyncio.ensure_future(asker()) for _ in range(askers)]
     await asyncio.sleep(seconds)
     for task in tasks:
         task.cancel()

@@ -15,9 +15,9 @@ import pytest
 
 from amendment.errors import CredentialsError, LedgerError, Paused, ProviderError, Rejected, Transient
 from amendment.llm.client import Calls
-from amendment.llm.endpoint import Limits
 from amendment.llm.ledger import Ledger
 from amendment.llm.ledger_reading import Reader, ReturnedModel
+from amendment.llm.limits import Limits
 from amendment.llm.model import Model
 from amendment.llm.provider import Sent
 from amendment.llm.requests import Reply, Request

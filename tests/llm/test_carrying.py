@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 
 from amendment.llm.budget import Budget
-from amendment.llm.endpoint import Endpoint, Limits
 from amendment.llm.ledger import Ledger
+from amendment.llm.limits import Endpoint, Limits
 from amendment.llm.prices import Price
 from amendment.llm.requests import Request
 from amendment.llm.transport import Online

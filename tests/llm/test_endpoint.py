@@ -11,8 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from amendment.errors import Transient
-from amendment.llm.endpoint import Endpoint, Limits, Order, Trouble
-from amendment.llm.rate_limit import Permit
+from amendment.llm.limits import Endpoint, Limits, Permit, Trouble
 from tests.llm.simulated_servers import Bucket, Server, Sliding, crowd, live
 
 REFUSED = Transient("429: too many", kind="rate", status=429)
@@ -23,8 +22,8 @@ def now() -> float:
     return asyncio.get_running_loop().time()
 
 
-async def sent(endpoint: Endpoint, place: int = 0) -> Permit:
-    return await endpoint.acquire(place, 100)
+async def sent(endpoint: Endpoint) -> Permit:
+    return await endpoint.acquire(100)
 
 
 async def trip(endpoint: Endpoint, fault: Transient | None, *, seconds: float = 0.1) -> float:
@@ -39,22 +38,21 @@ async def trip(endpoint: Endpoint, fault: Transient | None, *, seconds: float = 
     return at
 
 
-@pytest.mark.parametrize(("order", "served"), [("throughput", [7, 3, 5, 3]), ("early", [3, 3, 5, 7])])
-def test_calls_are_served_in_the_order_of_asking_or_of_the_input(order: Order, served: list[int]) -> None:
-    seen: list[int] = []
+def test_calls_are_served_in_the_order_of_asking() -> None:
+    served: list[int] = []
 
-    async def one(endpoint: Endpoint, place: int) -> None:
-        left = await sent(endpoint, place)
-        seen.append(place)
+    async def one(endpoint: Endpoint, index: int) -> None:
+        permit = await sent(endpoint)
+        served.append(index)
         await asyncio.sleep(1)
-        endpoint.answered(left, None)
+        endpoint.answered(permit, None)
 
     async def main() -> None:
-        endpoint = Endpoint(Limits(concurrency=1), order=order)
-        await asyncio.gather(*[one(endpoint, place) for place in (90, 7, 3, 5, 3)])
+        endpoint = Endpoint(Limits(concurrency=1))
+        await asyncio.gather(*[one(endpoint, index) for index in range(5)])
 
     live(main())
-    assert seen == [90, *served]
+    assert served == [0, 1, 2, 3, 4]
 
 
 @given(st.integers(0, 2**32), st.sampled_from([1, 3, 16, None]))
@@ -65,12 +63,12 @@ def test_no_slot_is_lost_and_no_limit_exceeded_whoever_is_cancelled(seed: int, c
     limits = Limits(concurrency=concurrency, requests_per_minute=rng.choice([None, 600.0]))
 
     async def main() -> None:
-        endpoint = Endpoint(limits, order=rng.choice(["throughput", "early"]), rng=rng)
+        endpoint = Endpoint(limits, rng=rng)
         flying = most = 0
 
-        async def one(place: int) -> None:
+        async def one() -> None:
             nonlocal flying, most
-            left = await endpoint.acquire(place, 100)
+            left = await endpoint.acquire(100)
             flying += 1
             most = max(most, flying)
             try:
@@ -86,7 +84,7 @@ def test_no_slot_is_lost_and_no_limit_exceeded_whoever_is_cancelled(seed: int, c
                 flying -= 1
                 endpoint.answered(left, 30)
 
-        tasks = [asyncio.ensure_future(one(place)) for place in range(80)]
+        tasks = [asyncio.ensure_future(one()) for _ in range(80)]
         for task in rng.sample(tasks, 50):
             await asyncio.sleep(rng.choice([0, 0, 0.001, 0.05, 0.3]))
             task.cancel()
@@ -134,7 +132,7 @@ def test_tokens_per_minute_are_used_as_they_are_and_not_as_they_might_be() -> No
 
         async def asker() -> None:
             while now() < 300:
-                left = await endpoint.acquire(0, 400)
+                left = await endpoint.acquire(400)
                 times.append(now())
                 await asyncio.sleep(2)
                 endpoint.answered(left, 100)
@@ -192,7 +190,7 @@ def test_calls_larger_than_a_minutes_tokens_go_one_a_minute_at_most() -> None:
     async def main() -> None:
         endpoint = Endpoint(Limits(tokens_per_minute=400))
         for _ in range(11):
-            left = await endpoint.acquire(0, 4000)
+            left = await endpoint.acquire(4000)
             at.append(now())
             endpoint.answered(left, 885)
 

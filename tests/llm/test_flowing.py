@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from amendment.errors import CredentialsError
-from amendment.llm.concurrency import AHEAD, PLACE, flow, stream
+from amendment.llm.concurrency import AHEAD, flow, stream
 
 
 async def everything(items: range, work: Callable[[int], Awaitable[int]], window: int) -> list[int]:
@@ -87,21 +87,6 @@ def test_an_item_is_handed_over_before_the_last_one_is_read() -> None:
             return len(read)
 
     assert asyncio.run(use()) < 10
-
-
-def test_each_item_works_at_its_place_and_its_parts_keep_it() -> None:
-    async def part(_: int) -> int:
-        return PLACE.get()
-
-    async def work(_: str) -> list[int]:
-        return await flow(range(2), part, window=2)
-
-    async def use() -> list[list[int]]:
-        async with aclosing(stream("abc", work, window=2)) as results:
-            return [result async for result in results]
-
-    assert asyncio.run(use()) == [[0, 0], [1, 1], [2, 2]]
-    assert PLACE.get() == 0
 
 
 def test_the_first_error_stops_the_rest_and_is_raised_as_it_is() -> None:

@@ -15,7 +15,7 @@ from random import Random
 import pytest
 
 from amendment.errors import Transient
-from amendment.llm.endpoint import Endpoint, Limits
+from amendment.llm.limits import Endpoint, Limits
 from tests.llm.simulated_servers import Bucket, Calendar, Rule, Server, Sliding, crowd, live, one_call
 
 RULES: dict[str, Callable[[], Rule]] = {

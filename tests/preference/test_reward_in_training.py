@@ -11,9 +11,9 @@ from amendment.constitutions import load_constitution
 from amendment.errors import BudgetReached
 from amendment.llm.budget import Budget
 from amendment.llm.client import Calls
-from amendment.llm.endpoint import Limits
 from amendment.llm.ledger import Ledger
 from amendment.llm.ledger_reading import Reader
+from amendment.llm.limits import Limits
 from amendment.llm.model import Model
 from amendment.llm.prices import Price
 from amendment.llm.transport import Online

@@ -112,7 +112,10 @@ def replies_in(folder: Path, *, like: str = "%") -> int:
     path = folder / "ledger.sqlite"
     if not path.is_file():
         return 0
-    query = "SELECT count(*) FROM reply JOIN request ON request.id = reply.request WHERE CAST(body AS TEXT) LIKE ?"
+    query = (
+        "SELECT count(*) FROM reply JOIN attempt ON attempt.number = reply.attempt "
+        "JOIN request ON request.id = attempt.request WHERE CAST(body AS TEXT) LIKE ?"
+    )
     try:
         db = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
         try:

@@ -48,7 +48,9 @@ def kept_in(folder: Path) -> Kept:
         if not db.execute("SELECT 1 FROM sqlite_master WHERE name = 'attempt'").fetchone():
             return Kept(set(), set(), 0)
         replies = set(db.execute("SELECT * FROM reply"))
-        questions = {str(row[0]) for row in db.execute("SELECT request FROM reply")}
+        questions = {
+            str(row[0]) for row in db.execute("SELECT a.request FROM reply r JOIN attempt a ON a.number = r.attempt")
+        }
         ended = "SELECT attempt FROM reply UNION SELECT attempt FROM fault"
         (n_open,) = db.execute(f"SELECT count(*) FROM attempt WHERE number NOT IN ({ended})").fetchone()
         return Kept(replies, questions, n_open)

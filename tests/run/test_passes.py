@@ -16,7 +16,7 @@ from amendment.llm.concurrency import STAGE
 from amendment.llm.provider import Provider
 from amendment.llm.requests import Reply, Request
 from amendment.records import Candidate, Critique, Message, Prompt, Verdict
-from amendment.run import Run
+from amendment.run import Run, context
 from amendment.run.progress import QuietProgress
 from amendment.stages.endings import ItemEnding
 from amendment.stages.passes import Grouped
@@ -115,10 +115,13 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> Asked:
     return install
 
 
-def test_a_prompt_is_judged_before_the_last_one_is_drafted(small: Path, tmp_path: Path, asked: Asked) -> None:
+def test_a_prompt_is_judged_before_the_last_one_is_drafted(
+    small: Path, tmp_path: Path, asked: Asked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(context, "WINDOW", 1)
     stages: list[str] = []
     asked(lambda stage, _: stages.append(stage))
-    narrow = ["models.writer.concurrency=1", "models.second.concurrency=1", "calls.window=1"]
+    narrow = ["models.writer.concurrency=1", "models.second.concurrency=1"]
     Run.from_file(small, folder=tmp_path / "run", overrides=narrow)(until="judging")
     assert set(stages) == {"critique", "candidates", "judging"}, "each call is made in the name of its stage"
     last_draft = len(stages) - 1 - stages[::-1].index("critique")

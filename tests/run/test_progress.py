@@ -14,8 +14,8 @@ import pytest
 
 from amendment.errors import Transient
 from amendment.llm.client import Calls
-from amendment.llm.endpoint import Limits
 from amendment.llm.ledger import Ledger
+from amendment.llm.limits import Limits
 from amendment.run.progress import BarProgress, LineProgress
 
 SECONDS = 20.0

@@ -170,7 +170,6 @@ def test_a_change_that_costs_nothing_needs_no_yes(asked: Path, folder: Path) -> 
         "models.writer.concurrency=2",
         "models.writer.price={input: 1, output: 1}",
         "budget.usd=3",
-        "calls.order=early",
         "dataset.test_share=0.5",
         "candidates=[{model: writer, per_prompt: 1}]",
     ):

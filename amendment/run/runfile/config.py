@@ -25,7 +25,7 @@ from amendment.stages.configs import (
     SftStage,
 )
 from amendment.stages.construct import Construction
-from amendment.stages.contract import BudgetPart, CallsPart, JudgeEntry, RunSettings
+from amendment.stages.contract import BudgetPart, JudgeEntry, RunSettings
 from amendment.stages.critique import CritiqueConfig
 from amendment.stages.pairs import DatasetConfig
 from amendment.stages.probes import ProbesConfig
@@ -33,7 +33,6 @@ from amendment.stages.probes import ProbesConfig
 __all__ = [
     "BaseStage",
     "BudgetPart",
-    "CallsPart",
     "DatasetConfig",
     "DpoStage",
     "EvaluateStage",

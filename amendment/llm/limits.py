@@ -1,0 +1,398 @@
+"""What holds calls to one model at one address back, and who goes next.
+
+Covered: calls in flight, the user's requests and tokens a minute, a rate learned from refusals, a breaker; one queue
+for all that wait, in the order of asking, and one timer for the first of them. Each of them says for how many seconds
+the next call has to wait. Not covered: retries; a refused call (429, 529) waits out its own Retry-After in `client`,
+holds up nobody else, and enters here again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable
+from math import inf, sqrt
+from random import Random
+from typing import NamedTuple
+
+from amendment.errors import Transient
+from amendment.llm.faults import RULES
+
+__all__ = ["AdaptiveLimiter", "Backoff", "Endpoint", "InFlight", "Limits", "Permit", "TokenBucket", "Trouble"]
+
+SOON, WORTH_SHOWING = 1e-6, 5.0
+"""Seconds that nobody waits for, and seconds from which on a wait is shown."""
+
+
+class Limits(NamedTuple):
+    """What the user knows of an endpoint's limits. Without a concurrency it begins with 8 calls and grows to 256."""
+
+    concurrency: int | None = None
+    requests_per_minute: float | None = None
+    tokens_per_minute: float | None = None
+
+
+class Trouble(NamedTuple):
+    """Why nothing is sent; in seconds of the event loop's clock, and `left` from now."""
+
+    since: float
+    until: float
+    left: float
+    reason: str
+
+
+class Permit(NamedTuple):
+    """A call that may be sent: its number, the tokens that it can take, and those charged for it."""
+
+    number: int
+    most: int
+    charge: float
+
+
+class Endpoint:
+    """One model at one address. A call passes `acquire`, and then `answered` or `failed` with its permit."""
+
+    TOKEN_SHARE = 0.95  # of a limit of tokens, since what a call takes is known only when it is in
+
+    def __init__(
+        self, limits: Limits, *, rng: Random | None = None, on_wait: Callable[[Trouble], None] | None = None
+    ) -> None:
+        """`on_wait` is called, while calls wait, with every wait that the server caused."""
+        self._in_flight, self._limiter = InFlight(limits.concurrency), AdaptiveLimiter()
+        self._backoff = Backoff(rng or Random())  # noqa: S311 - jitter, not a secret
+        self._requests, self._tokens = TokenBucket(), TokenBucket()
+        self._most, self._used = 0.0, 0.0  # tokens of recent calls together: that they could take, and that they took
+        self._waiting: deque[tuple[int, asyncio.Future[Permit]]] = deque()  # tokens
+        self._sent = 0
+        self._alarm: asyncio.TimerHandle | None = None
+        self._reason = ""
+        self._on_wait = on_wait
+        self.narrow(limits)
+
+    def narrow(self, limits: Limits) -> None:
+        """Another entry names the same endpoint: of each limit the stricter one holds."""
+        self._in_flight.most = min(self._in_flight.most, limits.concurrency or InFlight.MOST)
+        self._requests.narrow(limits.requests_per_minute)
+        self._tokens.narrow(limits.tokens_per_minute and self.TOKEN_SHARE * limits.tokens_per_minute)
+
+    @property
+    def window(self) -> int:
+        """The most calls that may ever be in flight here."""
+        return self._in_flight.most
+
+    async def acquire(self, tokens: int) -> Permit:
+        """Return when the call may be sent now; it then is in flight. Cancelled, it holds nothing."""
+        permit: asyncio.Future[Permit] = asyncio.get_running_loop().create_future()
+        self._waiting.append((tokens, permit))
+        self._admit_waiting(_now())
+        try:
+            return await permit
+        except asyncio.CancelledError:
+            if not permit.cancelled():  # it was let go, and cancelled at the same moment
+                self.failed(permit.result(), None)
+            raise
+
+    def answered(self, permit: Permit, tokens: int | None) -> None:
+        """A reply is in; `tokens`: how many it took, None where it did not say."""
+        self._in_flight.answered()
+        if tokens is not None:
+            self._most, self._used = 0.99 * self._most + permit.most, 0.99 * self._used + tokens
+            self._tokens.settle(permit.charge, tokens)
+        self._came_back(permit.number, is_up=True)
+
+    def failed(self, permit: Permit, fault: Transient | None) -> None:
+        """A call came back without a reply; None: it was not sent, or says nothing of the endpoint."""
+        is_refused = fault is not None and fault.kind == "rate"
+        is_down = fault is not None and RULES[fault.kind].is_outage
+        if fault and (is_refused or is_down):
+            self._reason = str(fault)
+            self._backoff.failed(permit.number, _now(), self._sent, fault)
+        self._came_back(permit.number, is_up=fault is not None and not is_refused and not is_down, refused=is_refused)
+
+    @property
+    def absence(self) -> Trouble | None:
+        """Since when and why nothing is sent but a probe now and then. Any thread may ask."""
+        since, now = self._backoff.since, _now()
+        return None if since is None else Trouble(since, self._backoff.until, self._backoff.delay(now), self._reason)
+
+    @property
+    def trouble(self) -> Trouble | None:
+        """As `absence`, and long waits for a limit. Any thread may ask."""
+        now, waiting = _now(), list(self._waiting)[:1]
+        if self.absence or not waiting:
+            return self.absence
+        delay, reason = max(
+            (self._limiter.delay(now), "slower, since the server refused what came faster"),
+            (self._requests.delay(now), "requests_per_minute is used up"),
+            (self._tokens.delay(now, self._charge(waiting[0][0])), "tokens_per_minute is used up"),
+        )
+        return Trouble(now, now + delay, delay, reason) if delay > WORTH_SHOWING else None
+
+    def _charge(self, most: int) -> float:
+        """Tokens to charge for a call: the most it can take is several times what is used. 10 calls tell enough."""
+        return float(most) if self._most < 10 * most else most * min(1.0, 1.05 * self._used / self._most)
+
+    def _delay(self, tokens: int, now: float) -> float:
+        """Seconds until a call may go; infinite where a call in flight must come back first."""
+        if self._in_flight.is_full:
+            return inf
+        by_tokens = self._tokens.delay(now, self._charge(tokens))
+        return max(self._backoff.delay(now), self._limiter.delay(now), self._requests.delay(now), by_tokens)
+
+    def _admit_waiting(self, now: float) -> None:
+        """Let go whoever may, and come back when the next one may."""
+        delay = inf
+        while self._waiting:
+            tokens, permit = self._waiting[0]
+            delay = 0.0 if permit.cancelled() else self._delay(tokens, now)
+            if delay > SOON:
+                break
+            self._waiting.popleft()
+            if permit.cancelled():
+                continue
+            self._sent += 1
+            self._in_flight.count += 1
+            charge = self._charge(tokens)
+            self._backoff.depart(now)
+            self._limiter.depart(now)
+            self._requests.spend(now)
+            self._tokens.spend(now, charge)
+            permit.set_result(Permit(self._sent, tokens, charge))
+        if self._alarm:
+            self._alarm.cancel()
+            self._alarm = None
+        if SOON < delay < inf:
+            if self._on_wait and (absence := self.absence):
+                self._on_wait(absence)
+            self._alarm = asyncio.get_running_loop().call_later(delay, lambda: self._admit_waiting(_now()))
+
+    def _came_back(self, number: int, *, is_up: bool, refused: bool = False) -> None:
+        now = _now()
+        if is_up and self._backoff.answered(number):
+            self._limiter.resumed(now)
+        if is_up or refused:
+            self._limiter.returned(number, now, refused=refused, is_open=self._backoff.since is not None)
+        self._in_flight.count -= 1
+        self._admit_waiting(now)
+
+
+class TokenBucket:
+    """At most so many units in any minute (generic cell rate algorithm).
+
+    The due time moves on by c * interval for c units, which may go at t when due + (c - 1) * interval <= t + SLACK, so
+    that what goes within 60 s takes less than 60 + SLACK + interval seconds of it. MINUTE leaves room for the
+    milliseconds between a permit and the sending. A call of more than a minute's units counts as a minute's.
+    """
+
+    SLACK, MINUTE = 0.6, 60.05
+
+    def __init__(self) -> None:
+        self._per_minute = inf
+        self._due = -inf
+
+    def narrow(self, per_minute: float | None) -> None:
+        self._per_minute = min(self._per_minute, per_minute or inf)
+
+    def delay(self, now: float, units: float = 1.0) -> float:
+        return self._due + self._seconds(units) - self._seconds(1) - self.SLACK - now
+
+    def spend(self, now: float, units: float = 1.0) -> None:
+        self._due = max(self._due, now) + self._seconds(units)
+
+    def settle(self, charged: float, used: float) -> None:
+        self._due -= self._seconds(charged) - self._seconds(used)
+
+    def _seconds(self, units: float) -> float:
+        return min(units, self._per_minute) * (self.MINUTE + self.SLACK) / self._per_minute
+
+
+class InFlight:
+    """Calls in flight. Where the user named no limit it grows with each reply while in use, at first twofold a round
+    trip; from FAST on slowly, since all that are in flight may meet a limit before the first refusal is back."""
+
+    FIRST, FAST, MOST = 8, 32, 256
+
+    def __init__(self, most: int | None) -> None:
+        self.most = most or self.MOST
+        self.count = 0
+        self._limit = float(most or self.FIRST)
+
+    @property
+    def is_full(self) -> bool:
+        return self.count >= int(min(self._limit, self.most))
+
+    def answered(self) -> None:
+        if self.count >= 0.8 * self._limit < self.most:
+            self._limit += 1.0 if self._limit < self.FAST else 0.03
+
+
+class Backoff:
+    """The breaker: after IN_A_ROW failures, in the order of sending, one probe goes per interval until one succeeds.
+
+    The intervals double from the first number of OUTAGE or REFUSALS to the second. 16 in a row come up by chance once
+    in two million calls at 40 % refusals.
+    """
+
+    IN_A_ROW, OUTAGE, REFUSALS = 16, (5.0, 300.0), (1.0, 10.0)
+
+    def __init__(self, rng: Random) -> None:
+        self.since: float | None = None  # None: calls go
+        self.until = self._interval = 0.0
+        self._is_refused = False
+        self._rng = rng
+        self._failed: dict[int, None] = {}  # numbers of calls
+        self._last_before = 0
+
+    def delay(self, now: float) -> float:
+        return 0.0 if self.since is None else max(0.0, self.until - now)
+
+    def depart(self, now: float) -> None:
+        """A call goes, as a probe where the breaker is open."""
+        self.until = now + self._spread()
+
+    def answered(self, number: int) -> bool:
+        """A call was answered; returns whether that closes the breaker, refusals having opened it."""
+        if self.since is None or number <= self._last_before:
+            return False
+        self.since = None
+        return self._is_refused
+
+    def failed(self, number: int, now: float, last: int, fault: Transient) -> None:
+        """A call met an outage or was refused, `last` being the number of the call that was sent last."""
+        if self.since is None:
+            self._failed[number] = None
+            if len(self._failed) > 4096:
+                del self._failed[next(iter(self._failed))]
+            first = end = number
+            while first - 1 in self._failed:
+                first -= 1
+            while end in self._failed:
+                end += 1
+            if end - first < self.IN_A_ROW:
+                return
+            self._failed.clear()
+            self.since, self._last_before, self._interval = now, last, 0.0
+        elif number <= self._last_before:
+            return
+        self._is_refused = fault.kind == "rate"
+        shortest, longest = self.REFUSALS if self._is_refused else self.OUTAGE
+        self._interval = min(longest, max(shortest, 2 * self._interval))
+        self.until = now + max(fault.retry_after or 0.0, self._spread())
+
+    def _spread(self) -> float:
+        return self._interval * (1 + 0.1 * self._rng.random())
+
+
+class AdaptiveLimiter:
+    """Calls a second: additive increase and multiplicative decrease on a window of recent outcomes.
+
+    Where more than TOLERATED is refused, the rate falls to what is accepted, by DEEPEST at most and twice in a row at
+    most. If the share of refusals has not halved by then, pace is not what calls are refused for: the old rate comes
+    back, and that share is tolerated. In each ROUND of good outcomes the rate rises by a fifteenth of what it fell to.
+    """
+
+    TOLERATED, HEADROOM, LEAST, DEEPEST, STEP = 0.02, 0.95, 0.5, 0.2, 1 / 15
+    ROUND, RECENT, RECENT_SECONDS, MINUTE, CATCH_UP = 20.0, 200, 5.0, 60.0, 0.02
+
+    def __init__(self) -> None:
+        self.rate, self._step, self._due = inf, 0.0, -inf
+        self._sent = self._refused = 0
+        # recent calls since the last decrease: when sent and whether refused. Refusals are back sooner than answers:
+        # only calls that have been out for longer than refusals take are ripe to be counted.
+        self._calls: deque[tuple[float, bool]] = deque()
+        self._first, self._ripe, self._ripe_refused, self._slowest = 1, 0, 0, 0.0
+        self._rounds: deque[tuple[float, int, int]] = deque()  # of the last minute: moments, sent and refused by then
+        self._before: tuple[float, float] | None = None  # rate and share before a decrease that may not have helped
+        self._is_second, self._tolerated = False, 0.0
+
+    def delay(self, now: float) -> float:
+        return 0.0 if self.rate == inf else self._due - now
+
+    def depart(self, now: float) -> None:
+        if not self._rounds:
+            self._begin_round(now)
+        self._sent += 1
+        self._calls.append((now, False))
+        if self.rate < inf:
+            self._due = max(self._due, now - self.CATCH_UP) + 1 / self.rate
+
+    def returned(self, number: int, now: float, *, refused: bool, is_open: bool) -> None:
+        """A call came back; `is_open`: the breaker decides at present."""
+        self._refused += refused
+        calls, place = self._calls, number - self._first
+        if place < 0:
+            return
+        if refused:
+            calls[place] = (calls[place][0], True)
+            self._ripe_refused += place < self._ripe
+            self._slowest = max(now - calls[place][0], 0.99 * self._slowest)
+        while self._ripe < len(calls) and calls[self._ripe][0] <= now - self._slowest:
+            self._ripe_refused += calls[self._ripe][1]
+            self._ripe += 1
+        while not self._before and self._ripe > self.RECENT and calls[0][0] < now - self.RECENT_SECONDS:
+            self._ripe_refused -= calls.popleft()[1]
+            self._first, self._ripe = self._first + 1, self._ripe - 1
+        if self._ripe >= 8 and not is_open:
+            share, seconds = self._ripe_refused / self._ripe, max(0.01, calls[self._ripe - 1][0] - calls[0][0])
+            accepted = min(self.rate, self._ripe / seconds) * max(self.DEEPEST, 1 - share)
+            (self._try if self._before else self._decide)(now, share, accepted, now - self._rounds[-1][0])
+
+    def resumed(self, now: float) -> None:
+        """The breaker closed after refusals: the rate is what was accepted in the last minute, pauses included."""
+        at, sent, refused = self._rounds[0]
+        sent, refused = self._sent - sent, self._refused - refused
+        self._before, self._is_second, self._tolerated = (self.rate, refused / max(1, sent)), True, 0.0
+        self._rounds.clear()
+        self._fall(now, (sent - refused) / (now - at + 1e-6))
+
+    def _decide(self, now: float, share: float, accepted: float, seconds: float) -> None:
+        expected = (self._tolerated + self.TOLERATED) * self._ripe
+        if self._ripe_refused > expected + 1.5 + 1.5 * sqrt(self._ripe * max(self._tolerated, self.TOLERATED)):
+            self._before, self._is_second = (self.rate, share), False
+            self._fall(now, accepted)
+        elif seconds >= self.ROUND:
+            is_used = self._sent - self._rounds[-1][1] >= 0.8 * self.rate * seconds
+            if is_used and share <= self._tolerated + self.TOLERATED / 2:
+                self.rate += self._step
+            self._tolerated = min(self._tolerated, share)
+            self._begin_round(now)
+
+    def _try(self, now: float, share: float, accepted: float, seconds: float) -> None:
+        """Find out whether a decrease helped: after some twenty calls that would have been refused, if it had not."""
+        assert self._before
+        rate, share_before = self._before
+        wanted = min(200.0, max(24.0, 20 / max(share_before, 0.01)))
+        is_clear = self._ripe >= 24 and self._ripe_refused > share_before * wanted / 2
+        if not is_clear and self._ripe < wanted and seconds < 2 * self.ROUND:
+            return
+        is_halved = share <= share_before / 2
+        if not is_halved and not self._is_second:  # the server may have had calls saved up
+            self._before, self._is_second = (rate, max(share, share_before)), True
+            self._fall(now, accepted)
+            return
+        self._before = None
+        if not is_halved:
+            self.rate, self._tolerated = rate, share
+        self._begin_round(now, anew=True)
+
+    def _fall(self, now: float, accepted: float) -> None:
+        self.rate = max(self.LEAST, self.HEADROOM * accepted)
+        self._step = self.STEP * self.rate
+        self._begin_round(now, anew=True)
+
+    def _begin_round(self, now: float, *, anew: bool = False) -> None:
+        if anew:
+            self._calls.clear()
+            self._first, self._ripe, self._ripe_refused = self._sent + 1, 0, 0
+        self._rounds.append((now, self._sent, self._refused))
+        while len(self._rounds) > 1 and self._rounds[1][0] <= now - self.MINUTE:
+            self._rounds.popleft()
+
+
+def _now() -> float:
+    """The running loop's time, or the monotonic clock where no loop runs: both count the same seconds."""
+    try:
+        return asyncio.get_running_loop().time()
+    except RuntimeError:
+        return time.monotonic()
