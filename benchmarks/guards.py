@@ -14,21 +14,11 @@ from statistics import fmean
 from typing import Any
 
 from amendment.dpo import DpoSettings, SftSettings, train_dpo, train_sft
+from amendment.llm.rendering import Renderer
 from amendment.simulator import BANNER, Persona, draft, is_readable, revise, sample_prompts, truth
-from amendment.training import (
-    Guards,
-    GuardSettings,
-    Renderer,
-    Scores,
-    TinyModel,
-    TrlFields,
-    build_tiny,
-    load_causal,
-    load_tokenizer,
-    placed,
-    quietly,
-    sample_answers,
-)
+from amendment.training import Guards, GuardSettings, Scores, TinyModel, TrlFields, build_tiny
+from amendment.training.generating import sample_answers
+from amendment.training.model_files import load_causal, load_tokenizer, placed, quietly
 
 COSINE = TrlFields(lr_scheduler_type="cosine")
 POLICY = SftSettings(
@@ -76,7 +66,7 @@ def main(seed: int, folder: Path) -> None:
         better = revise(prompt, revise(prompt, first, persona=persona, rng=rng), persona=persona, rng=rng)
         pairs += [row(prompt, chosen=better, rejected=first)] if better != first else []
     watched = Guards(
-        settings=GuardSettings(max_tokens=48, on_trip="note"),
+        settings=GuardSettings(max_tokens=48, on_violation="note"),
         prompts=[row(prompt) for prompt in test],
         scores=Scores(readable=lambda _, text: is_readable(text)),
     )
@@ -85,7 +75,7 @@ def main(seed: int, folder: Path) -> None:
         print(f"\n{name}: {worth(folder / name, test)}")
         for one in result.guards:
             shown = ", ".join(f"{k} {v.value:.2f} ({v.low:.2f} to {v.high:.2f})" for k, v in one.figures.items())
-            print(f"  step {one.step}: {shown}; tripped: {', '.join(one.tripped) or 'none'}")
+            print(f"  step {one.step}: {shown}; violated: {', '.join(one.violated) or 'none'}")
 
 
 def _words(rows: list[dict[str, Any]]) -> list[str]:

@@ -17,7 +17,8 @@ from trl import DPOConfig, DPOTrainer, RewardConfig, RewardTrainer, SFTConfig, S
 
 from amendment.dpo import DpoSettings, SftSettings, train_dpo, train_sft
 from amendment.reward_model import RewardSettings, train_reward
-from amendment.training import LoraSettings, TinyModel, Workbench, build_tiny, steady, workbench
+from amendment.training import LoraSettings, TinyModel, build_tiny
+from amendment.training.workbench import Workbench, steady, workbench
 
 Kind = Literal["sft", "reward", "dpo"]
 Rows = Sequence[Mapping[str, Any]]

@@ -90,21 +90,21 @@ def _judge(rows: Sequence[Row], seed: int) -> list[float]:
 
 def _ending(result: TrainResult) -> dict[str, Any]:
     """Where training ended, by which guards, and the step whose weights are saved."""
-    tripped = sorted({name for reading in result.guards for name in reading.tripped})
+    violated = sorted({name for reading in result.guards for name in reading.violated})
     told = re.search(r"saved is step (\d+)", " ".join(result.notes))
-    saved = int(told[1]) if told else 0 if tripped else result.steps
-    return {"ended": result.steps, "saved": saved, "tripped": tripped}
+    saved = int(told[1]) if told else 0 if violated else result.steps
+    return {"ended": result.steps, "saved": saved, "violated": violated}
 
 
 def _show(found: Sequence[Values]) -> None:
     rows = [["start", "", "", "", *(mean_cell(found, ["start", name]) for name in MEASURES)]]
     for name in list(found[0])[1:]:
         ends = [mean_cell(found, [name, key], 0) for key in ("ended", "saved")]
-        counts = Counter(guard for one in found for guard in one[name]["tripped"])
-        tripped = ", ".join(f"{guard} {count}" for guard, count in counts.items()) or "none"
-        rows.append([name, *ends, tripped, *(mean_cell(found, [name, measure]) for measure in MEASURES)])
+        counts = Counter(guard for one in found for guard in one[name]["violated"])
+        violated = ", ".join(f"{guard} {count}" for guard, count in counts.items()) or "none"
+        rows.append([name, *ends, violated, *(mean_cell(found, [name, measure]) for measure in MEASURES)])
     title = f"Guards on a DPO that over-optimises, {HARSH.steps} steps, {len(found)} seeds"
-    table(title, ("guards", "ended at step", "saved step", "tripped in seeds", *MEASURES), rows)
+    table(title, ("guards", "ended at step", "saved step", "violated in seeds", *MEASURES), rows)
 
 
 PART = Part(_measure, _show, [SETUP, HARSH.model_dump(exclude_unset=True), GUARDS.model_dump(exclude_unset=True)])

@@ -24,21 +24,13 @@ from typing import Any, NamedTuple
 from judging_world import seeded, table, utility
 
 from amendment.dpo import DpoSettings, SftSettings, policy_margins, train_dpo, train_sft
-from amendment.reward_model import RewardModel, RewardSettings, train_reward
+from amendment.llm.rendering import Renderer
+from amendment.reward_model import RewardModel, RewardSettings, evaluate_pairs, train_reward
 from amendment.simulator import BANNER, Persona, draft, revise, sample_prompts
-from amendment.training import (
-    LoraSettings,
-    Renderer,
-    TinyModel,
-    TokenRow,
-    build_tiny,
-    completion_logps,
-    evaluate_pairs,
-    load_causal,
-    load_tokenizer,
-    prepare_rows,
-    quietly,
-)
+from amendment.training import LoraSettings, TinyModel, build_tiny
+from amendment.training.generating import completion_logps
+from amendment.training.model_files import load_causal, load_tokenizer, quietly
+from amendment.training.preflight import TokenRow, prepare_rows
 
 Row = dict[str, Any]
 TEACHING, TRAIN, TEST = 400, 300, 150

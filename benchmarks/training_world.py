@@ -19,24 +19,16 @@ from numpy.typing import NDArray
 from amendment.dpo import DpoSettings, SftSettings, train_dpo, train_sft
 from amendment.hashing import content_id
 from amendment.llm.opening import open_provider
+from amendment.llm.rendering import Renderer
 from amendment.llm.requests import Request
 from amendment.llm.specs import LocalSpec
 from amendment.records import Sampling, text_of, user
 from amendment.simulator import Persona, draft, panel, revise, sample_prompts, truth
 from amendment.statistics.calibrators import fit_calibrator, refusal
-from amendment.training import (
-    Renderer,
-    TinyModel,
-    TokenRow,
-    TrainResult,
-    TrlFields,
-    build_tiny,
-    completion_logps,
-    load_causal,
-    load_tokenizer,
-    prepare_rows,
-    quietly,
-)
+from amendment.training import TinyModel, TrainResult, TrlFields, build_tiny
+from amendment.training.generating import completion_logps
+from amendment.training.model_files import load_causal, load_tokenizer, quietly
+from amendment.training.preflight import TokenRow, prepare_rows
 
 Floats = NDArray[np.float64]
 Row = dict[str, Any]

@@ -1,45 +1,193 @@
-"""Direct preference optimisation, and a check that it starts where it should.
+"""Preference optimisation: DPO with a target and a weight for each pair, and the flow that its relatives share.
 
-The reference log-probabilities are computed once, by us, from the reference's folder, so that a model
-changed in memory can never be its own stale reference (TRL reloads it from the path in its config).
+The loss is ours, a thin subclass of TRL's DPOTrainer; with targets and weights of 1 it is TRL's at every step (a test
+compares). The seams are its `_compute_loss`, which fills the metrics, and the log-probabilities in what the model puts
+out. The reference's log-probabilities are computed once, by us, from the reference's folder, so that a model changed in
+memory can never be its own stale reference (TRL reloads it from the path in its config).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from datasets import Dataset
+from numpy.typing import NDArray
+from torch import Tensor
 from transformers import TrainerCallback
-from trl import DPOConfig
+from trl import DPOConfig, DPOTrainer
+from trl.trainer.dpo_trainer import DataCollatorForPreference
 
-from amendment.dpo._logps import pair_logps
-from amendment.dpo._trainer import LabelledDPO, LabelledPairs, loss_at_reference
-from amendment.dpo.settings import DpoSettings
+from amendment.dpo._relatives import kto_trainer, reference_free_trainer
+from amendment.dpo.policy import UNWEIGHTED, DpoSettings
 from amendment.errors import TrainingError
-from amendment.training import (
-    Guards,
-    PairLabels,
-    Prepared,
-    Progress,
-    TokenPair,
-    TrainResult,
-    Workbench,
-    load_causal,
-    pair_labels,
-    prepare_pairs,
-    rows_in,
-    workbench,
-)
+from amendment.llm.rendering import Renderer
+from amendment.training import Guards, Progress, TrainResult
+from amendment.training.generating import completion_logps
+from amendment.training.labels import PairLabels, pair_labels
+from amendment.training.losses import identity_preference, robust_preference, soft_bradley_terry, weighted_loss
+from amendment.training.model_files import load_causal, load_tokenizer, placed, quietly
+from amendment.training.preflight import TokenPair, prepare_pairs
+from amendment.training.workbench import Workbench, steady, workbench
+
+Rows = Sequence[Mapping[str, Any]]
+_OWN = ("target", "weight")
+"""Columns of ours; none of them may reach the model."""
+
+
+def train(
+    base: str | Path,
+    given: Rows,
+    out: Path,
+    settings: DpoSettings,
+    seed: int,
+    *,
+    progress: Progress | None,
+    guards: Guards | None = None,
+    reference: str | Path | None = None,
+) -> TrainResult:
+    """`reference` is `base`; it can be named so that the check of the first step can be tested."""
+    with workbench(base, out, settings, seed, progress, rows=given, guards=guards) as bench:
+        prepared = prepare_pairs(given, bench.renderer, settings, trainer="dpo")
+        labels = pair_labels([given[i] for i in prepared.places], settings)
+        is_weighted = bool(np.ptp(labels.weights))
+        if settings.loss in UNWEIGHTED and is_weighted:
+            raise TrainingError(
+                f"dpo: loss: {settings.loss} counts all pairs alike, and their weights differ (the largest is "
+                f"{labels.weights.max() / labels.weights.min():.3g} times the smallest): take sigmoid or ipo or "
+                "robust, or give all pairs one weight"
+            )
+        watchers: list[TrainerCallback] = []
+        if settings.loss in ("orpo", "simpo"):
+            trainer, lengths = reference_free_trainer(bench, prepared.rows, settings)
+        else:
+            make = kto_trainer if settings.loss == "kto" else dpo_trainer
+            trainer, lengths = make(bench, prepared.rows, labels, settings, reference or base)
+            watchers = [StartsAtReference(settings, exact=not trainer.args.bf16, weighted=is_weighted)]
+        fitted = bench.fit(trainer, lengths, *watchers)
+        return bench.finish(trainer, prepared.report, fitted)
+
+
+def dpo_trainer(
+    bench: Workbench, pairs: Sequence[TokenPair], labels: PairLabels, settings: DpoSettings, reference: str | Path
+) -> tuple[Any, list[int]]:
+    """The trainer of the losses sigmoid, ipo and robust, and the tokens of each pair."""
+    smoothing = {"label_smoothing": settings.label_smoothing} if settings.loss == "robust" else {}
+    own = {"beta": settings.beta, "loss_type": [settings.loss], "precompute_ref_log_probs": True, **smoothing}
+    args, lengths = bench.configure(DPOConfig, **own), [pair.longest for pair in pairs]
+    rows = bench.seen(lengths, args)
+    model = placed(load_causal(reference, revision=bench.revision))
+    logps = _pair_logps(model, [pairs[row] for row in rows], bench.tokenizer.pad_token_id)
+    columns: dict[str, Any] = {name: [getattr(pair, name) for pair in pairs] for name in TokenPair._fields}
+    columns |= {"target": labels.targets, "weight": labels.weights}
+    for side, values in zip(("chosen", "rejected"), logps, strict=True):
+        column = np.full(len(pairs), np.nan, dtype=np.float32)  # were one drawn after all, its loss would tell
+        column[rows] = values
+        columns[f"ref_{side}_logps"] = column
+    trainer = LabelledDPO(
+        model=bench.causal_model(),
+        args=args,
+        train_dataset=Dataset.from_dict(columns),
+        data_collator=_LabelledPairs(pad_token_id=bench.tokenizer.pad_token_id),
+        processing_class=bench.tokenizer,
+        peft_config=bench.adapter("CAUSAL_LM"),
+    )
+    trainer.settings = settings
+    return trainer, lengths
+
+
+def _pair_logps(model: Any, pairs: Sequence[TokenPair], pad: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """log p(chosen) and log p(rejected) of each pair, given its prompt; sums over completion tokens, in nats."""
+    sides = [(pair.prompt_ids, ids) for pair in pairs for ids in (pair.chosen_ids, pair.rejected_ids)]
+    logps = completion_logps(model, sides, pad)
+    return logps[0::2], logps[1::2]
+
+
+@dataclass
+class _LabelledPairs(DataCollatorForPreference):
+    """TRL's batches, and our columns as tensors."""
+
+    def torch_call(self, examples: list[dict[str, Any]]) -> dict[str, Any]:
+        own = {name: torch.tensor([example.pop(name) for example in examples]) for name in _OWN}
+        return {**super().torch_call(examples), **own}
+
+
+class LabelledDPO(steady(DPOTrainer)):  # type: ignore[misc]  # untyped base
+    """Takes pairs in token ids, which TRL's own class would tokenise again, with their reference log-probabilities.
+
+    `settings` has to be set before `train`.
+    """
+
+    settings: DpoSettings
+
+    def _prepare_dataset(self, dataset: Dataset, *_: Any) -> Dataset:
+        return dataset
+
+    def _precompute_ref_logps(self, dataset: Dataset, *_: Any) -> Dataset:
+        return dataset
+
+    def _set_signature_columns_if_needed(self) -> None:
+        super()._set_signature_columns_if_needed()
+        self._signature_columns: list[str] = [*dict.fromkeys([*self._signature_columns, *_OWN])]
+
+    def _compute_loss(self, model: Any, inputs: dict[str, Any], return_outputs: bool) -> Any:
+        own, seen = {name: inputs.pop(name) for name in _OWN}, dict[str, Any]()
+        hook = model.register_forward_hook(lambda _model, _inputs, outputs: seen.update(outputs=outputs))
+        try:
+            super()._compute_loss(model, inputs, False)
+        finally:
+            hook.remove()
+        outputs = seen["outputs"]
+        loss = self._preference(outputs.log_probs, inputs, **own)
+        if self.aux_loss_enabled:
+            loss = loss + self.router_aux_loss_coef * outputs.aux_loss
+        return (loss, outputs) if return_outputs else loss
+
+    def _preference(self, logp_PT: Tensor, inputs: dict[str, Tensor], *, target: Tensor, weight: Tensor) -> Tensor:
+        """The loss of a batch; P = 2B rows, chosen answers first; log-probabilities are 0 outside completions."""
+        chosen_B, rejected_B = logp_PT.sum(1).chunk(2)
+        ratios_B = chosen_B - inputs["ref_chosen_logps"], rejected_B - inputs["ref_rejected_logps"]
+        mask_PT = inputs["completion_mask"]
+        loss_B = pair_losses(self.settings, *ratios_B, *mask_PT.sum(1).chunk(2), target_B=target)
+        loss = weighted_loss(loss_B, weight)
+        if self.settings.sft_weight:  # RPO (Pang et al. 2024): cross-entropy per token of the chosen answers
+            tokens = mask_PT[:, 1:].chunk(2)[0].sum()
+            loss = loss - self.settings.sft_weight * (chosen_B * weight).sum() / tokens
+        return loss
+
+
+def pair_losses(
+    settings: DpoSettings,
+    chosen_B: Tensor,
+    rejected_B: Tensor,
+    chosen_tokens_B: Tensor,
+    rejected_tokens_B: Tensor,
+    *,
+    target_B: Tensor,
+) -> Tensor:
+    """One loss per pair, of the log-ratios to the reference and the tokens of both completions."""
+    if settings.loss == "ipo":
+        difference_B = chosen_B / chosen_tokens_B - rejected_B / rejected_tokens_B
+        return identity_preference(difference_B, target_B, beta=settings.beta)
+    logit_B = settings.beta * (chosen_B - rejected_B)
+    if settings.loss == "robust":
+        return robust_preference(logit_B, flipped=settings.label_smoothing)
+    return soft_bradley_terry(logit_B, target_B)
 
 
 class StartsAtReference(TrainerCallback):
-    """Stops the run when the policy differs from the reference before the first update."""
+    """Stops the run when the policy differs from the reference before the first update: implicit rewards are 0 there,
+    and every pair's loss is ln 2 (IPO: 1 / 4 beta^2; KTO: a half)."""
 
     def __init__(self, settings: DpoSettings, *, exact: bool, weighted: bool) -> None:
-        self.tolerance, self.start = 1e-3 if exact else 0.1, loss_at_reference(settings)
+        zero, one = torch.zeros(1), torch.ones(1)
+        is_kto = settings.loss == "kto"
+        self.tolerance = 1e-3 if exact else 0.1
+        self.start = 0.5 if is_kto else float(pair_losses(settings, zero, zero, one, one, target_B=one))
         self.sees_loss = not settings.sft_weight and not weighted
 
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, float], **_: Any) -> None:
@@ -57,59 +205,22 @@ class StartsAtReference(TrainerCallback):
             )
 
 
-def train(
-    base: str | Path,
-    pairs: Iterable[Mapping[str, Any]],
-    out: Path,
-    settings: DpoSettings,
-    seed: int,
-    *,
-    progress: Progress | None,
-    guards: Guards | None = None,
-    reference: str | Path | None = None,
-) -> TrainResult:
-    """`reference` is `base`; it can be named so that the check of the first step can be tested."""
-    given = rows_in(pairs)
-    with workbench(base, out, settings, seed, progress, rows=given, guards=guards) as bench:
-        prepared = prepare_pairs(given, bench.renderer, settings, trainer="dpo")
-        labels = pair_labels([given[i] for i in prepared.places], settings)
-        args = bench.configure(DPOConfig, **_own(settings))
-        trainer = LabelledDPO(
-            model=bench.causal_model(),
-            args=args,
-            train_dataset=_dataset(prepared, labels, reference or base, bench, args),
-            data_collator=LabelledPairs(pad_token_id=bench.tokenizer.pad_token_id),
-            processing_class=bench.tokenizer,
-            peft_config=bench.adapter("CAUSAL_LM"),
-        )
-        trainer.settings = settings
-        is_weighted = bool(np.ptp(labels.weights))
-        watcher = StartsAtReference(settings, exact=not trainer.args.bf16, weighted=is_weighted)
-        fitted = bench.fit(trainer, [longest(pair) for pair in prepared.rows], watcher)
-        return bench.finish(trainer, prepared.report, fitted)
-
-
-def _own(settings: DpoSettings) -> dict[str, Any]:
-    """Fields of DPOConfig by which TRL makes its metrics; the loss is ours."""
-    smoothing = {"label_smoothing": settings.label_smoothing} if settings.loss == "robust" else {}
-    return {"beta": settings.beta, "loss_type": [settings.loss], "precompute_ref_log_probs": True, **smoothing}
-
-
-def _dataset(
-    prepared: Prepared[TokenPair], labels: PairLabels, reference: str | Path, bench: Workbench, args: DPOConfig
-) -> Dataset:
-    """The pairs in TRL's columns, with the log-probabilities of the reference for those that will be drawn."""
-    rows = bench.seen([longest(pair) for pair in prepared.rows], args)
-    model = load_causal(reference, revision=bench.revision)
-    logps = pair_logps(model, [prepared.rows[row] for row in rows], bench.tokenizer.pad_token_id)
-    columns: dict[str, Any] = {name: [getattr(pair, name) for pair in prepared.rows] for name in TokenPair._fields}
-    columns |= {"target": labels.targets, "weight": labels.weights}
-    for side, values in (("chosen", logps.chosen), ("rejected", logps.rejected)):
-        column = np.full(len(prepared.rows), np.nan, dtype=np.float32)  # were one drawn after all, its loss would tell
-        column[rows] = values
-        columns[f"ref_{side}_logps"] = column
-    return Dataset.from_dict(columns)
-
-
-def longest(pair: TokenPair) -> int:
-    return len(pair.prompt_ids) + max(len(pair.chosen_ids), len(pair.rejected_ids))
+def margins(
+    policy: str | Path, reference: str | Path, pairs: Rows, settings: DpoSettings
+) -> NDArray[np.float64]:
+    """See `policy_margins`: the same rendering and rules of length as in training."""
+    result = np.full(len(pairs), np.nan)
+    if not pairs:
+        return result
+    with quietly():
+        tokenizer, other = (load_tokenizer(model, revision=settings.revision) for model in (policy, reference))
+        if tokenizer.get_vocab() != other.get_vocab() or tokenizer.chat_template != other.chat_template:
+            raise TrainingError(f"{policy} and {reference} have different tokenizers or chat templates")
+        prepared = prepare_pairs(pairs, Renderer(tokenizer), settings, trainer="dpo", refuse=False)
+        found = []
+        for folder in (policy, reference):
+            model = placed(load_causal(folder, revision=settings.revision))
+            chosen, rejected = _pair_logps(model, prepared.rows, tokenizer.pad_token_id)
+            found.append(chosen - rejected)
+    result[prepared.places] = settings.beta * (found[0] - found[1])
+    return result

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +10,11 @@ import torch
 from datasets import Dataset
 from trl import SFTConfig, SFTTrainer, pack_dataset
 
-from amendment.dpo.settings import SftSettings
+from amendment.dpo.policy import SftSettings
 from amendment.errors import ConfigError
-from amendment.training import Progress, TokenRow, TrainResult, prepare_rows, rows_in, steady, workbench
+from amendment.training import Progress, TrainResult
+from amendment.training.preflight import TokenRow, prepare_rows
+from amendment.training.workbench import steady, workbench
 
 _PROBED = 32
 """Tokens of each row by which packing is tried before it is used."""
@@ -20,20 +22,22 @@ _PROBED = 32
 
 def train(
     base: str | Path,
-    rows: Iterable[Mapping[str, Any]],
+    given: Sequence[Mapping[str, Any]],
     out: Path,
     settings: SftSettings,
     seed: int,
     *,
     progress: Progress | None,
 ) -> TrainResult:
-    given = rows_in(rows)
+    """Cross-entropy per token: -mean log p(token | what stands before it), over the tokens of completions."""
     with workbench(base, out, settings, seed, progress, rows=given) as bench:
         prepared = prepare_rows(given, bench.renderer, settings)
         model = bench.causal_model()
+        columns = {name: [getattr(row, name) for row in prepared.rows] for name in TokenRow._fields}
+        dataset = Dataset.from_dict(columns)
         if settings.packing:
             _check_packing(model, prepared.rows, bench.origin["base"])
-        dataset = _dataset(prepared.rows, settings)
+            dataset = pack_dataset(dataset, settings.max_length).with_format(None)  # TRL tells the parts apart
         own = {"dataset_kwargs": {"skip_prepare_dataset": True}, "packing": False, "padding_free": settings.packing}
         trainer = steady(SFTTrainer)(
             model=model,
@@ -44,13 +48,6 @@ def train(
         )
         fitted = bench.fit(trainer, [len(ids) for ids in dataset["input_ids"]])
         return bench.finish(trainer, prepared.report, fitted)
-
-
-def _dataset(rows: Sequence[TokenRow], settings: SftSettings) -> Dataset:
-    """The rows in TRL's columns, or joined to sequences of up to `max_length`, of which TRL tells the parts apart."""
-    columns = {name: [getattr(row, name) for row in rows] for name in ("input_ids", "labels")}
-    dataset = Dataset.from_dict(columns)
-    return pack_dataset(dataset, settings.max_length).with_format(None) if settings.packing else dataset
 
 
 def _check_packing(model: Any, rows: Sequence[TokenRow], base: str) -> None:

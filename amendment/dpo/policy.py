@@ -1,19 +1,77 @@
-"""Train a policy: from a model folder and rows to a model folder.
+"""Train a policy, from a model folder and rows to a model folder, and ask how far it has moved.
 
 Rows are plain dicts whose messages are JSON objects (role, content, and where present thinking and
 tool_calls). Equal rows, settings and seed on an equal machine give equal weights, bit for bit.
+The defaults are for pretrained models of some billion parameters; a tiny model from nothing wants a
+learning rate a thousand times larger.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, Self
 
-from amendment.dpo.settings import DpoSettings, SftSettings
-from amendment.training import Guards, Progress, TrainResult, launchable, need_training
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field, model_validator
 
-__all__ = ["train_dpo", "train_sft"]
+from amendment.training import Guards, PairTrainerSettings, Progress, TrainerSettings, TrainResult, need_training
+from amendment.training.launching import launchable
+from amendment.training.preflight import rows_in
+
+__all__ = ["DpoSettings", "SftSettings", "policy_margins", "train_dpo", "train_sft"]
+
+UNWEIGHTED = ("kto", "orpo", "simpo")
+"""Losses that TRL's own trainers compute: they know which answer was chosen, and neither P(chosen) nor a weight."""
+
+
+class SftSettings(TrainerSettings):
+    """Supervised fine-tuning: cross-entropy on the completion."""
+
+    learning_rate: float = Field(default=2e-5, gt=0, le=1)
+    """Peak learning rate of the optimiser. With `lora` the default is four times as high."""
+    packing: bool = False
+    """Join short rows to sequences of up to `max_length` tokens, each row seeing itself alone; `batch_size` then counts
+    sequences. It saves padding with flash attention; other attention pays for the whole batch squared."""
+
+
+class DpoSettings(PairTrainerSettings):
+    """Direct preference optimisation (Rafailov et al. 2023) and its relatives, by `loss`."""
+
+    learning_rate: float = Field(default=1e-6, gt=0, le=1)
+    """Peak learning rate of the optimiser. With `lora` the default is four times as high."""
+    loss: Literal["sigmoid", "ipo", "robust", "kto", "orpo", "simpo"] = "sigmoid"
+    """sigmoid: DPO; ipo: a squared loss that does not run away on sure labels (Azar et al. 2024); robust: unbiased
+    where a known share `label_smoothing` of the labels is flipped (Chowdhury et al. 2024); kto: chosen answers are
+    desirable and rejected ones undesirable, each by itself (Ethayarajh et al. 2024); orpo (Hong et al. 2024) and simpo
+    (Meng et al. 2024) need no reference, and their trainers are experimental parts of TRL, which may vanish from it."""
+    beta: float = Field(default=0.1, gt=0)
+    """Strength of the pull to the reference: the larger, the less the policy moves. simpo has no reference and asks for
+    one of its own, on the mean log-probability of a token (its paper: 2.0 to 10); for orpo it is the weight of the odds
+    ratio beside the cross-entropy."""
+    sft_weight: float = Field(default=0.0, ge=0)
+    """Weight of the cross-entropy of chosen answers (RPO, Pang et al. 2024); it keeps the policy's text sane. Not of
+    kto, nor of orpo, whose loss holds that term already."""
+
+    @model_validator(mode="after")
+    def _settings_act(self) -> Self:
+        if self.loss == "robust" and not self.label_smoothing:
+            raise ValueError("loss: robust needs label_smoothing, the share of flipped labels, above 0")
+        if self.loss == "robust" and self.labels == "soft":
+            raise ValueError("loss: robust takes hard labels: label_smoothing says how many of them are wrong")
+        if self.loss in ("kto", "orpo") and self.label_smoothing:
+            remedy = "leave label_smoothing out, or take sigmoid, ipo, robust or simpo"
+            raise ValueError(f"loss: {self.loss} has no label smoothing; {remedy}")
+        if self.loss in UNWEIGHTED and self.labels == "soft":
+            raise ValueError(f"loss: {self.loss} takes hard labels; for labels: soft take sigmoid or ipo")
+        if self.loss in ("kto", "orpo") and self.sft_weight:
+            raise ValueError(f"loss: {self.loss} has no further SFT term; leave sft_weight out")
+        if self.loss == "simpo" and "beta" not in self.model_fields_set:
+            raise ValueError(
+                "loss: simpo needs beta, on the mean log-probability of a token; its paper takes 2.0 to 10"
+            )
+        return self
 
 
 @launchable
@@ -35,7 +93,7 @@ def train_sft(
     need_training()
     from amendment.dpo import _sft
 
-    return _sft.train(base, rows, Path(out), settings, seed, progress=progress)
+    return _sft.train(base, rows_in(rows), Path(out), settings, seed, progress=progress)
 
 
 @launchable
@@ -59,14 +117,22 @@ def train_dpo(
     saved, which may be the base's own, and `notes` of the result say so. None: nothing is watched.
     """
     need_training()
-    if settings.loss == "kto":
-        from amendment.dpo import _kto
-
-        return _kto.train(base, pairs, Path(out), settings, seed, progress=progress, guards=guards)
-    if settings.loss in ("orpo", "simpo"):
-        from amendment.dpo import _experimental
-
-        return _experimental.train(base, pairs, Path(out), settings, seed, progress=progress, guards=guards)
     from amendment.dpo import _dpo
 
-    return _dpo.train(base, pairs, Path(out), settings, seed, progress=progress, guards=guards)
+    return _dpo.train(base, rows_in(pairs), Path(out), settings, seed, progress=progress, guards=guards)
+
+
+def policy_margins(
+    policy: str | Path, reference: str | Path, pairs: Iterable[Mapping[str, Any]], settings: DpoSettings | None = None
+) -> NDArray[np.float64]:
+    """Difference of implicit rewards of each pair, beta included; positive where the policy prefers `chosen`.
+
+    beta ((log pi(chosen) - log ref(chosen)) - (log pi(rejected) - log ref(rejected))), in nats (Rafailov
+    et al. 2023, eq. 7), with beta and max_length of `settings`. A pair that preflight would drop (too
+    long, two equal answers, an answer that says nothing) has nan. Both need the same tokenizer; the revision of
+    `settings` is that of those on the Hub.
+    """
+    need_training()
+    from amendment.dpo import _dpo
+
+    return _dpo.margins(policy, reference, rows_in(pairs), settings or DpoSettings())

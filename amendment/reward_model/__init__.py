@@ -11,19 +11,18 @@ from amendment.reward_model.measuring.evaluation import (
     people_json,
 )
 from amendment.reward_model.measuring.lines import reward_lines
+from amendment.reward_model.measuring.pairs import PairEvaluation, evaluate_pairs
 from amendment.reward_model.measuring.reward_bench import RewardBench, reward_bench
 from amendment.reward_model.measuring.reward_bench_2 import RewardBench2, reward_bench_2
 from amendment.reward_model.measuring.style_grid import StyleGrid, style_grid
-from amendment.reward_model.meta import RewardMeta
-from amendment.reward_model.model import RewardModel
-from amendment.reward_model.scores import RewardScores
-from amendment.reward_model.settings import EnsembleSettings, RewardSettings
-from amendment.reward_model.temperature import preference_probability
+from amendment.reward_model.model import RewardModel, RewardScores, preference_probability
+from amendment.reward_model.settings import EnsembleSettings, RewardMeta, RewardSettings
 from amendment.reward_model.train import RewardResult, train_reward
 
 __all__ = [
     "BestOfN",
     "EnsembleSettings",
+    "PairEvaluation",
     "RewardBench",
     "RewardBench2",
     "RewardEvaluation",
@@ -36,6 +35,7 @@ __all__ = [
     "against_people",
     "always_first",
     "best_of_n",
+    "evaluate_pairs",
     "evaluate_reward",
     "layout_of",
     "longer_wins",

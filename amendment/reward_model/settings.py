@@ -1,14 +1,22 @@
-"""What the section `reward_model` of a run file may set about training."""
+"""What the section `reward_model` of a run file may set about training, and `reward_meta.json`: what a score depends on
+beside the weights."""
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from amendment.errors import ConfigError
 from amendment.training import PairTrainerSettings
 
-__all__ = ["EnsembleSettings", "RewardSettings"]
+__all__ = ["CENTRE", "META", "EnsembleSettings", "RewardMeta", "RewardSettings", "Temperature", "read_meta"]
+
+META = "reward_meta.json"
+CENTRE = 0.01
+"""Weight of the squared sum of both rewards, which keeps scores near zero (Eisenstein et al. 2023)."""
 
 
 class EnsembleSettings(BaseModel):
@@ -18,8 +26,6 @@ class EnsembleSettings(BaseModel):
 
     members: int = Field(ge=2, le=32)
     """How many; each is trained with a seed of its own, counted up from the run's."""
-    of: Literal["seeds", "adapters"] = "seeds"
-    """seeds: whole models; adapters: low-rank adapters (needs `lora`) on one base, which is in memory once."""
 
 
 class RewardSettings(PairTrainerSettings):
@@ -27,23 +33,10 @@ class RewardSettings(PairTrainerSettings):
 
     learning_rate: float = Field(default=1e-5, gt=0, le=1)
     """Peak learning rate of the optimiser. With `lora` the default is four times as high."""
-    labels: Literal["hard", "soft", "margins"] = "hard"  # type: ignore[assignment]  # one more than DPO has
-    """hard: the chosen answer counts as better; soft: P(chosen is better) is the target; margins: hard, and the
-    rewards have to differ by `margin_scale` x logit(P). Margins raise the gap that is aimed at, soft labels cap it."""
-    margin_scale: float = Field(default=1.0, gt=0)
-    """With labels: margins, reward per unit of log-odds."""
-    centre: float | None = Field(default=0.01, ge=0)
-    """Weight of the squared sum of both rewards, which keeps scores near zero (Eisenstein et al. 2023)."""
     conditioned: bool = False
     """The model reads the principles of each row as a system text in front, and scores by them (Sun et al. 2023)."""
     ensemble: EnsembleSettings | None = None
     """Train several models instead of one."""
-
-    @model_validator(mode="after")
-    def _margins_or_not(self) -> Self:
-        if self.labels != "margins" and self.margin_scale != 1:  # a run's own copy of its file names every default
-            raise ValueError("margin_scale acts with labels: margins alone; leave it out, or set labels: margins")
-        return self
 
     @model_validator(mode="after")
     def _on_one_device(self) -> Self:
@@ -51,8 +44,66 @@ class RewardSettings(PairTrainerSettings):
             raise ValueError("an ensemble is trained on one device: leave launch out, or train the members one by one")
         return self
 
-    @model_validator(mode="after")
-    def _adapters_or_not(self) -> Self:
-        if self.ensemble and self.ensemble.of == "adapters" and self.lora is None:
-            raise ValueError("an ensemble of adapters trains adapters: set lora, or ensemble.of: seeds")
-        return self
+
+class Temperature(BaseModel):
+    """A fitted temperature and what it rests on. Log losses are in nats per pair."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    value: float = Field(gt=0, allow_inf_nan=False)
+    pairs: int
+    prompts: int
+    log_loss_before: float
+    """With T = 1, like `brier_before`."""
+    log_loss_after: float | None
+    """Cross-fitted, like `brier_after`; none where all pairs are of one prompt."""
+    brier_before: float
+    brier_after: float | None
+    helps: bool = False
+    """Whether it surely brings the Brier score down on pairs that it was not fitted to, and the log loss with it. Only
+    then is it used; see `RewardModel.probability`."""
+    note: str = ""
+    """What a reader must know before leaning on it."""
+
+
+class RewardMeta(BaseModel):
+    """The description of a reward model. Unknown fields are of later versions."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    base: str
+    base_commit: str | None = None
+    """Of a base on the Hub."""
+    seed: int
+    max_length: int = Field(ge=1)
+    over_length: Literal["drop", "truncate"]
+    template: str
+    """Content hash of the chat template."""
+    pad_token_id: int
+    labels: str = "hard"
+    label_smoothing: float = 0.0
+    temperature: Temperature | None = None
+    """Of score differences; none where no held-out pairs were given, or none could be fitted. It is used where it
+    `helps`."""
+    conditioned: bool = False
+    """Rows need principles."""
+    ensemble: EnsembleSettings | None = None
+
+    @property
+    def temperature_used(self) -> float:
+        """By which differences of scores become probabilities."""
+        return self.temperature.value if self.temperature and self.temperature.helps else 1.0
+
+
+def read_meta(folder: Path) -> RewardMeta:
+    """The description in a folder. Raises ConfigError where there is none that can be read."""
+    file = folder / META
+    if not file.is_file():
+        raise ConfigError(f"{folder}: expected a reward model (with {META}), found another model")
+    try:
+        return RewardMeta.model_validate(json.loads(file.read_text(encoding="utf-8")))
+    except ValidationError as error:
+        found = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'it'}: {e['msg']}" for e in error.errors())
+    except (ValueError, RecursionError) as error:
+        found = str(error)
+    raise ConfigError(f"{file}: expected the description of a reward model, found: {found}")

@@ -11,18 +11,20 @@ Not covered: a curve other than a logistic one (see `amendment.statistics.calibr
 from __future__ import annotations
 
 import json
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from pydantic import BaseModel, ConfigDict, Field
 
+from amendment.reward_model.model import preference_probability
+from amendment.reward_model.settings import Temperature
 from amendment.statistics.calibration_errors import calibration_gain, log_losses
 from amendment.statistics.calibrators import cross_fitted, fit_calibrator, refusal
-from amendment.training import PairLabels, PairTrainerSettings, pair_labels
+from amendment.training import PairTrainerSettings
+from amendment.training.labels import PairLabels, pair_labels
 
-__all__ = ["FittedTemperature", "Temperature", "fit_temperature", "held_out_labels", "preference_probability"]
+__all__ = ["FittedTemperature", "fit_temperature", "held_out_labels"]
 
 Floats = NDArray[np.float64]
 _REACH = 13.0
@@ -37,48 +39,12 @@ _WHY = {
 }
 
 
-class Temperature(BaseModel):
-    """A fitted temperature and what it rests on. Log losses are in nats per pair."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-    value: float = Field(gt=0, allow_inf_nan=False)
-    pairs: int
-    prompts: int
-    log_loss_before: float
-    """With T = 1, like `brier_before`."""
-    log_loss_after: float | None
-    """Cross-fitted, like `brier_after`; none where all pairs are of one prompt."""
-    brier_before: float
-    brier_after: float | None
-    helps: bool = False
-    """Whether it surely brings the Brier score down on pairs that it was not fitted to, and the log loss with it. Only
-    then is it used; see `RewardModel.probability`."""
-    note: str = ""
-    """What a reader must know before leaning on it."""
-
-
 class FittedTemperature(NamedTuple):
     """A temperature, or why there is none."""
 
     temperature: Temperature | None
     note: str
     """A sentence; empty where nothing has to be said."""
-
-
-class _Held(NamedTuple):
-    """Held-out pairs that have scores."""
-
-    difference: Floats
-    p_chosen: Floats
-    weights: Floats
-    prompts: list[Hashable]
-
-
-def preference_probability(chosen: ArrayLike, rejected: ArrayLike, temperature: float = 1.0) -> Floats:
-    """P(the first is better) of each pair of scores; nan where one of them has none."""
-    difference = np.asarray(chosen, np.float64) - np.asarray(rejected, np.float64)
-    return np.asarray(0.5 * (1 + np.tanh(difference / temperature / 2)))  # never overflows
 
 
 def fit_temperature(
@@ -88,27 +54,34 @@ def fit_temperature(
 
     Pairs without a finite score or with weight 0 are left out. Raises DataError for labels that cannot be read.
     """
-    held = _held(np.asarray(chosen, np.float64) - np.asarray(rejected, np.float64), rows)
-    scale = float(np.abs(held.difference).max(initial=0.0)) / _REACH or 1.0
-    p = preference_probability(held.difference, 0.0, scale)
-    if refused := refusal("temperature", p, held.p_chosen):
+    difference, (targets, all_weights) = np.asarray(chosen, np.float64) - np.asarray(rejected), held_out_labels(rows)
+    kept = np.flatnonzero(np.isfinite(difference) & (all_weights > 0))
+    d, y, weights = difference[kept], targets[kept].astype(np.float64), all_weights[kept].astype(np.float64)
+    prompts = [_prompt(rows[i]) for i in kept.tolist()]
+    scale = float(np.abs(d).max(initial=0.0)) / _REACH or 1.0
+    p = preference_probability(d, 0.0, scale)
+    if refused := refusal("temperature", p, y):
         return FittedTemperature(None, f"No temperature was fitted: {_WHY[refused.name]}.")
-    fitted = fit_calibrator("temperature", p, held.p_chosen, held.weights)
-    prompts = len(set(held.prompts))
-    raw = preference_probability(held.difference, 0.0)
-    crossed = None
-    if prompts > 1:
-        crossed = cross_fitted("temperature", p, held.p_chosen, held.weights, held.prompts, folds=2, seed=seed)
-    before, after = _figures(raw, held), (None, None) if crossed is None else _figures(crossed, held)
+    fitted, raw, crossed = fit_calibrator("temperature", p, y, weights), preference_probability(d, 0.0), None
+    helps = False
+    if len(set(prompts)) > 1:
+        crossed = cross_fitted("temperature", p, y, weights, prompts, folds=2, seed=seed)
+        # the rule of `dataset.probabilities`: the whole interval of the change of the Brier score lies below 0
+        gain = calibration_gain(raw, crossed, y, weights=weights, clusters=prompts, seed=seed)
+        helps = gain.brier.high < 0 and gain.log_loss.value < 0
+
+    def mean(losses: Floats) -> float:
+        return float(np.average(losses, weights=weights))
+
     temperature = Temperature(
         value=fitted.scale * scale,
-        pairs=len(held.prompts),
-        prompts=prompts,
-        log_loss_before=before[0],
-        log_loss_after=after[0],
-        brier_before=before[1],
-        brier_after=after[1],
-        helps=crossed is not None and _surely_helps(raw, crossed, held, seed),
+        pairs=len(prompts),
+        prompts=len(set(prompts)),
+        log_loss_before=mean(log_losses(raw, y)),
+        log_loss_after=None if crossed is None else mean(log_losses(crossed, y)),
+        brier_before=mean((raw - y) ** 2),
+        brier_after=None if crossed is None else mean((crossed - y) ** 2),
+        helps=helps,
         note=fitted.note,
     )
     return FittedTemperature(temperature, f"Temperature of the scores: {fitted.note}." if fitted.note else "")
@@ -120,26 +93,6 @@ def held_out_labels(rows: Sequence[Mapping[str, Any]]) -> PairLabels:
     return pair_labels(labelled, _AS_GIVEN)
 
 
-def _held(difference: Floats, rows: Sequence[Mapping[str, Any]]) -> _Held:
-    targets, weights = held_out_labels(rows)
-    kept = np.flatnonzero(np.isfinite(difference) & (weights > 0))
-    prompts = [_prompt(rows[i]) for i in kept.tolist()]
-    return _Held(difference[kept], targets[kept].astype(np.float64), weights[kept].astype(np.float64), prompts)
-
-
-def _surely_helps(raw: Floats, crossed: Floats, held: _Held, seed: int) -> bool:
-    """The rule of `dataset.probabilities`: the whole interval of the change of the Brier score lies below 0."""
-    gain = calibration_gain(raw, crossed, held.p_chosen, weights=held.weights, clusters=held.prompts, seed=seed)
-    return gain.brier.high < 0 and gain.log_loss.value < 0
-
-
-def _figures(p: Floats, held: _Held) -> tuple[float, float]:
-    """Log loss and Brier score."""
-    losses = log_losses(p, held.p_chosen), (p - held.p_chosen) ** 2
-    log_loss, brier = (float(np.average(one, weights=held.weights)) for one in losses)
-    return log_loss, brier
-
-
-def _prompt(row: Mapping[str, Any]) -> Hashable:
+def _prompt(row: Mapping[str, Any]) -> str:
     name = row.get("prompt_id")
     return json.dumps(row.get("prompt"), sort_keys=True, default=str) if name is None else str(name)

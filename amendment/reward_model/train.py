@@ -7,17 +7,20 @@ A training that was killed goes on when it is called again with the same argumen
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from amendment.errors import DataError, Problem
-from amendment.reward_model.conditioning import conditioned_rows
-from amendment.reward_model.scores import RewardScores
-from amendment.reward_model.settings import RewardSettings
-from amendment.reward_model.temperature import held_out_labels
-from amendment.training import Progress, TrainResult, launchable, need_training, rows_in
+from amendment.files import write_text
+from amendment.reward_model.model import RewardModel, RewardScores, conditioned_rows
+from amendment.reward_model.settings import META, RewardSettings
+from amendment.reward_model.temperature import fit_temperature, held_out_labels
+from amendment.training import Progress, TrainResult, need_training
+from amendment.training.launching import launchable
+from amendment.training.preflight import rows_in
 
 __all__ = ["RewardResult", "train_reward"]
 
@@ -53,9 +56,15 @@ def train_reward(
     result = _train_weights(base, pairs, Path(out), settings, seed=seed, progress=progress)
     if fitted_on is None:
         return RewardResult(**vars(result))
-    from amendment.reward_model._fitted import with_temperature
-
-    chosen, rejected, note = with_temperature(result.folder, fitted_on, seed)
+    model = RewardModel.load(result.folder, hold=True)  # what is scored is what was saved
+    chosen, rejected = (
+        model.scores([{**row, "completion": row.get(side)} for row in fitted_on]) for side in ("chosen", "rejected")
+    )
+    temperature, note = fit_temperature(chosen.mean, rejected.mean, fitted_on, seed=seed)
+    file = result.folder / META
+    meta = json.loads(file.read_text(encoding="utf-8"))
+    meta["temperature"] = temperature and temperature.model_dump(mode="json")
+    write_text(file, json.dumps(meta, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
     notes = (*result.notes, note) if note else result.notes
     return RewardResult(**{**vars(result), "notes": notes}, held_out=(chosen, rejected))
 
@@ -68,7 +77,9 @@ def _checked(held_out: Iterable[Mapping[str, Any]], settings: RewardSettings) ->
         if settings.conditioned:
             conditioned_rows(rows)
     except DataError as fault:
-        raise DataError([Problem(f"held-out {one.place}", one.message) for one in fault.problems]) from None
+        raise DataError(
+            [Problem(f"held-out {problem.place}", problem.message) for problem in fault.problems]
+        ) from None
     return rows
 
 
@@ -83,6 +94,6 @@ def _train_weights(
     progress: Progress | None = None,
 ) -> TrainResult:
     """All but the temperature, which one process fits to what the others have saved."""
-    from amendment.reward_model import _train
+    from amendment.reward_model import _training
 
-    return _train.train(base, rows_in(pairs), Path(out), settings, seed=seed, progress=progress)
+    return _training.train(base, rows_in(pairs), Path(out), settings, seed=seed, progress=progress)

@@ -111,14 +111,9 @@ class DpoStage(DpoSettings):
     """What the policy says on held-out prompts is measured as it is trained, and training ends where it over-optimises;
     null: nothing is watched."""
 
-    @property
-    def steps_set(self) -> int | None:
-        """Optimiser steps, where the run file says how many."""
-        return self.steps or self.trl.max_steps
-
     @model_validator(mode="after")
     def _judge_can_be_planned(self) -> Self:
-        if self.guards and self.guards.judge and self.guards.every and not self.steps_set:
+        if self.guards and self.guards.judge and self.guards.every and not self.steps:
             raise ValueError(
                 "guards.judge with guards.every needs steps, from which a plan counts what the judge is asked: set "
                 "steps, or leave every out (eight measurements)"

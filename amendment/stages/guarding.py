@@ -61,23 +61,23 @@ def guards_of(context: Context, stage: DpoStage) -> Guards | None:
 
 
 def rehearse_guards(context: Context, stage: DpoStage, name: str) -> None:
-    """Ask the judge of the guards what it can be asked at most while the policy `name` is trained: no guard trips, and
-    every answer is as long as it may be and unlike all others. The start is compared with itself, which asks nobody."""
+    """Ask the judge of the guards what it can be asked at most while the policy `name` is trained: no guard ends it,
+    and every answer is as long as it may be and unlike all others. The start is compared with itself, which asks
+    nobody."""
     guards, prompts = stage.guards, _prompts(context)
     if guards is None or guards.judge is None or not prompts:
         return
 
-    def answer(sample: int, measurement: int) -> list[dict[str, str]]:
-        text = f"{name} {sample} {measurement} ".ljust(_CHARACTERS * guards.max_tokens, ".")
+    def answer(measurement: int) -> list[dict[str, str]]:
+        text = f"{name} {measurement} ".ljust(_CHARACTERS * guards.max_tokens, ".")
         return [{"role": "assistant", "content": text}]
 
     score = _judge(context, guards, prompts)
-    for measurement in range(1, guards.measurements(stage.steps_set) + 1):
+    for measurement in range(1, guards.measurements(stage.steps) + 1):
         score(
             [
-                {**_row(prompt), "completion": answer(sample, measurement), "start": answer(sample, 0)}
+                {**_row(prompt), "completion": answer(measurement), "start": answer(0)}
                 for prompt in prompts[: guards.prompts]
-                for sample in range(guards.samples)
             ]
         )
 
@@ -86,23 +86,23 @@ def guard_counts(context: Context, stage: DpoStage, readings: Sequence[GuardRead
     """What summary and status show of the guards; nothing where there are none."""
     if stage.guards is None:
         return {}
-    trips: dict[str, dict[str, Any]] = {}
-    for one in readings:
-        for guard in one.tripped:
-            found = {"guard": guard, "step": one.step, "over": list(figures_over(one, guard, stage.guards))}
-            trips.setdefault(guard, found)
-    told: dict[str, Any] = {
+    violated: dict[str, dict[str, Any]] = {}
+    for reading in readings:
+        for guard in reading.violated:
+            over = list(figures_over(reading, guard, stage.guards))
+            violated.setdefault(guard, {"guard": guard, "step": reading.step, "over": over})
+    counts: dict[str, Any] = {
         "readings": len(readings),
-        "tripped": list(trips),
-        "trips": list(trips.values()),
+        "violated": list(violated),
+        "violations": list(violated.values()),
         "saved": saved_step(readings, stage.guards),
-        "table": [one.to_json() for one in readings],
+        "table": [reading.to_json() for reading in readings],
     }
     if readings and context.config.evaluate:
         held_out = len(_prompts(context))
         both = stage.guards.prompts + context.config.evaluate.prompts - held_out
-        told["prompts that the evaluation measures too"] = max(0, min(both, stage.guards.prompts, held_out))
-    return {"guards": told}
+        counts["prompts that the evaluation measures too"] = max(0, min(both, stage.guards.prompts, held_out))
+    return {"guards": counts}
 
 
 def _prompts(context: Context) -> list[Prompt]:
@@ -168,26 +168,25 @@ def _candidate(row: Row, side: str) -> Candidate:
     return Candidate(prompt_id=row["prompt_id"], messages=messages, kind="policy")
 
 
-def guard_ending(told: Mapping[str, Any]) -> str | None:
-    """Which guards tripped first at which step, by which figures, and which weights are kept; None where none did."""
-    if not told.get("trips"):
+def guard_ending(counts: Mapping[str, Any]) -> str | None:
+    """Which guards were violated first at which step, by which figures, and which weights are kept; None for none."""
+    if not counts.get("violations"):
         return None
-    tripped = ", ".join(_trip(one) for one in told["trips"])
-    if told["saved"] is None:
-        return f"{tripped} tripped; training went on, and the last weights are kept"
-    kept = f"the weights of step {told['saved']} are kept" if told["saved"] else "the weights of the start are kept"
-    return f"{tripped} ended the training; {kept}"
-
-
-def _trip(one: Mapping[str, Any]) -> str:
-    by = "" if one["over"] == [one["guard"]] else f" (by {', '.join(name.replace('_', ' ') for name in one['over'])})"
-    return f"{one['guard']}{by} at step {one['step']}"
+    parts = []
+    for one in counts["violations"]:
+        by = ", ".join(name.replace("_", " ") for name in one["over"])
+        parts.append(f"{one['guard']}{'' if one['over'] == [one['guard']] else f' (by {by})'} at step {one['step']}")
+    violated = ", ".join(parts)
+    if counts["saved"] is None:
+        return f"{violated} violated; training went on, and the last weights are kept"
+    kept = f"the weights of step {counts['saved']} are kept" if counts["saved"] else "the weights of the start are kept"
+    return f"{violated} ended the training; {kept}"
 
 
 def guard_lines(told: Mapping[str, Any]) -> list[str]:
-    """The guards' counts as lines of the summary: what tripped and what was saved, and the last of the readings."""
-    tripped = guard_ending(told) or "none tripped"
-    lines = [f"- guards: {told['readings']} readings on held-out prompts; {tripped}"]
+    """The guards' counts as lines of the summary: what was violated and saved, and the last of the readings."""
+    ending = guard_ending(told) or "none violated"
+    lines = [f"- guards: {told['readings']} readings on held-out prompts; {ending}"]
     measured = [one for one in told["table"] if "kl" in one["figures"]]
     if measured:
         lines.append(f"- guards at step {measured[-1]['step']}: {_figures(measured[-1]['figures'])}")

@@ -21,11 +21,11 @@ from amendment.reward_model import (
     RewardScores,
     against_people,
     always_first,
+    evaluate_pairs,
     people_json,
     people_share,
     preference_probability,
 )
-from amendment.training import evaluate_pairs
 
 __all__ = ["PairScores", "measured", "measured_reward", "pair_scores", "score_pairs"]
 

@@ -1,19 +1,22 @@
-"""What a model that is being trained says, and how likely it or another model says it."""
+"""What a live model says, and how likely it is to say it; in batches by length. Loads torch.
+
+Not covered: how an answer is drawn; see `amendment.llm.generation`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
 
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from amendment.llm.generation import Drawing, sample
 from amendment.llm.rendering import Sampled
-from amendment.training.bases import need_training
-from amendment.training.batches import padded_batches
 
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-__all__ = ["completion_logps", "sample_answers"]
+__all__ = ["PaddedBatch", "completion_logps", "padded_batches", "sample_answers"]
 
 _LOGITS = 2**26
 """Most logits held at once: a quarter of a gigabyte in fp32."""
@@ -21,50 +24,65 @@ _ROWS = 64
 """Answers drawn together, prompts of like length beside each other."""
 
 
+class PaddedBatch(NamedTuple):
+    """Some of the sequences as a rectangle, padded on the right."""
+
+    rows: list[int]
+    """Which sequences, by position."""
+    ids: Tensor
+    """Shape (rows, longest)."""
+    mask: Tensor
+    """1 where a token stands, 0 for padding."""
+
+
+def padded_batches(
+    sequences: Sequence[Sequence[int]], *, pad: int, device: Any = "cpu", tokens: int = 8192
+) -> Iterator[PaddedBatch]:
+    """All sequences once, short ones first, in batches of at most `tokens` tokens with padding (or one row)."""
+    batch: list[int] = []
+    for row in sorted(range(len(sequences)), key=lambda row: len(sequences[row])):
+        if batch and (len(batch) + 1) * max(1, len(sequences[row])) > tokens:
+            yield PaddedBatch(batch, *_rectangle([sequences[row] for row in batch], pad, device))
+            batch = []
+        batch.append(row)
+    if batch:
+        yield PaddedBatch(batch, *_rectangle([sequences[row] for row in batch], pad, device))
+
+
+def _rectangle(rows: Sequence[Sequence[int]], pad: int, device: Any) -> tuple[Tensor, Tensor]:
+    """Ids and mask of rows, padded to the longest one."""
+    width = max(1, *map(len, rows))
+    ids, mask = torch.full((len(rows), width), pad), torch.zeros((len(rows), width), dtype=torch.long)
+    for place, row in enumerate(rows):
+        ids[place, : len(row)], mask[place, : len(row)] = torch.tensor(row, dtype=torch.long), 1
+    return ids.to(device), mask.to(device)
+
+
+@torch.no_grad()
+def completion_logps(model: Any, sequences: Sequence[tuple[list[int], list[int]]], pad: int) -> NDArray[np.float64]:
+    """log p(completion | prompt) in nats of (prompt ids, completion ids), in the order given."""
+    starts = torch.tensor([len(prompt) for prompt, _ in sequences], device=model.device)
+    result = np.zeros(len(sequences))
+    tokens = max(64, min(8192, _LOGITS // int(model.config.get_text_config().vocab_size)))
+    wholes = [[*prompt, *completion] for prompt, completion in sequences]
+    for rows, ids, mask in padded_batches(wholes, pad=pad, device=model.device, tokens=tokens):
+        logits = model(input_ids=ids, attention_mask=mask, use_cache=False).logits[:, :-1].float()
+        logps_BT = logits.gather(2, ids[:, 1:, None]).squeeze(2) - logits.logsumexp(2)
+        is_completion = torch.arange(1, ids.shape[1], device=model.device) >= starts[rows][:, None]
+        result[rows] = (logps_BT * (is_completion & (mask[:, 1:] == 1))).sum(1).double().cpu().numpy()
+    return result
+
+
 def sample_answers(
-    model: Any,
-    tokenizer: Any,
-    prompts: Sequence[Sequence[int]],
-    seeds: Sequence[int],
-    *,
-    max_tokens: int,
-    temperature: float = 1.0,
+    model: Any, tokenizer: Any, prompts: Sequence[Sequence[int]], seeds: Sequence[int], *, max_tokens: int
 ) -> list[Sampled]:
-    """An answer to each prompt (token ids that end where the assistant begins), drawn with the prompt's own seed.
-
-    The model is used as it stands: put it in evaluation mode first. Raises MissingExtra.
-    """
-    need_training()
-    from amendment.llm.generation import Drawing, sample
-
-    drawing = Drawing(max_tokens, temperature)
+    """An answer at temperature 1 to each prompt (token ids that end where the assistant begins), drawn with the
+    prompt's own seed. The model is used as it stands: put it in evaluation mode first."""
     order = sorted(range(len(prompts)), key=lambda row: len(prompts[row]))
     answers: dict[int, Sampled] = {}
     for start in range(0, len(order), _ROWS):
         rows = order[start : start + _ROWS]
-        drawn = sample(model, tokenizer, [prompts[row] for row in rows], [seeds[row] for row in rows], drawing)
+        batch = [prompts[row] for row in rows]
+        drawn = sample(model, tokenizer, batch, [seeds[row] for row in rows], Drawing(max_tokens))
         answers |= dict(zip(rows, drawn, strict=True))
     return [answers[row] for row in range(len(prompts))]
-
-
-def completion_logps(
-    model: Any, sequences: Sequence[tuple[list[int], list[int]]], pad: int, *, temperature: float = 1.0
-) -> NDArray[np.float64]:
-    """log p(completion | prompt) in nats of (prompt ids, completion ids), in the order given. Raises MissingExtra."""
-    need_training()
-    import numpy as np
-    import torch
-
-    starts = np.array([len(prompt) for prompt, _ in sequences])
-    result = np.zeros(len(sequences))
-    tokens = max(64, min(8192, _LOGITS // int(model.config.get_text_config().vocab_size)))
-    with torch.no_grad():
-        for batch in padded_batches([[*prompt, *rest] for prompt, rest in sequences], pad=pad, tokens=tokens):
-            ids, mask = (torch.from_numpy(array).to(model.device) for array in (batch.ids, batch.mask))
-            logits = model(input_ids=ids, attention_mask=mask, use_cache=False).logits[:, :-1].float() / temperature
-            targets = ids[:, 1:]
-            logps_BT = logits.gather(2, targets[..., None]).squeeze(2) - logits.logsumexp(2)
-            first = torch.from_numpy(starts[batch.rows]).to(model.device)[:, None]
-            is_completion = (torch.arange(1, ids.shape[1], device=model.device) >= first) & (mask[:, 1:] == 1)
-            result[batch.rows] = (logps_BT * is_completion).sum(1).double().cpu().numpy()
-    return result

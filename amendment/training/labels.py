@@ -1,4 +1,4 @@
-"""What the labels of pairs say to a trainer: a target, a weight and where wanted a margin for each pair.
+"""What the labels of pairs say to a trainer: a target and a weight for each pair.
 
 Promised: a value that is no probability or no weight is refused with its row, never guessed.
 Not covered: where `p_chosen` comes from (see `calibration` and the dataset's card).
@@ -16,12 +16,10 @@ from numpy.typing import NDArray
 from amendment.errors import DataError, Problem
 from amendment.training.settings import PairTrainerSettings
 
-__all__ = ["PairLabels", "judge_margins", "pair_labels", "without_label"]
+__all__ = ["PairLabels", "pair_labels", "without_label"]
 
 Row = Mapping[str, Any]
 Floats = NDArray[np.float32]
-_SUREST = 0.98
-"""Above this, and below its complement, P says nothing more about the margin."""
 
 
 class PairLabels(NamedTuple):
@@ -47,13 +45,6 @@ def pair_labels(rows: Sequence[Row], settings: PairTrainerSettings) -> PairLabel
     given = np.ldexp(given, -math.frexp(given.max(initial=0.0))[1])  # exact; the sum of huge ones is still a number
     mean = float(given.mean()) if len(given) else 1.0
     return PairLabels(targets.astype(np.float32), (given / (mean or 1.0)).astype(np.float32))
-
-
-def judge_margins(rows: Sequence[Row], scale: float) -> Floats:
-    """scale x logit(P(chosen is better)): by how much the rewards should differ at least (as in Touvron et al. 2023,
-    section 3.2.2, with a judge's probability in place of people's four steps). P counts within 0.02 and 0.98."""
-    p = _column(rows, "p_chosen", None, lambda value: 0 <= value <= 1, "a probability").clip(1 - _SUREST, _SUREST)
-    return np.asarray(scale * np.log(p / (1 - p)), dtype=np.float32)
 
 
 def without_label(row: Row, settings: PairTrainerSettings) -> str | None:

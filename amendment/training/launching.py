@@ -8,131 +8,110 @@ Not covered: several machines; arguments that are code, which no other process c
 
 from __future__ import annotations
 
+import importlib
 import inspect
 import json
 import os
+import pickle
 import resource
 import signal
+import stat
 import subprocess
 import sys
 import tempfile
+import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import wraps
 from pathlib import Path
 from typing import Any, ParamSpec
 
-from pydantic import BaseModel
-
 import amendment
-from amendment.errors import AmendmentError, ConfigError, DataError, TrainingError
-from amendment.training.demands import check_demands
+from amendment.errors import ConfigError, DataError, TrainingError
+from amendment.files import replacing
 from amendment.training.results import Progress, TrainResult
-from amendment.training.settings import LaunchSettings
+from amendment.training.settings import LaunchSettings, check_demands
 
 __all__ = ["launchable"]
 
 Given = ParamSpec("Given")
-MARK = "amendment: "
-"""Opens a line of a child's output that is for us: a JSON object of `step` or `error`."""
-_KINDS: dict[str, type[AmendmentError]] = {kind.__name__: kind for kind in (ConfigError, DataError, TrainingError)}
+_MARK = "amendment: "
+"""Opens a line of a child's output that is progress: a JSON list of step, steps and metrics."""
 _LINES = 20
-"""Last lines of output that an error tells."""
+"""Last lines of output that an error shows."""
 _PATIENCE = 10.0
-"""Seconds that a child has to end by itself once it was told to."""
+"""Seconds that a child has to end by itself once its standard input has ended."""
 
 
 def launchable(train: Callable[Given, TrainResult]) -> Callable[Given, TrainResult]:
     """Let a training function with `settings`, `out` and `progress` obey `settings.launch`.
 
-    Its other arguments have to be JSON values, paths or settings. Raises TrainingError with the last lines of a
-    process that ended early, and ConfigError for an argument that cannot be handed on, beside what `train` raises.
+    Raises TrainingError with the last lines of a process that ended early, and ConfigError for an argument that cannot
+    be handed on, beside what `train` raises.
     """
 
     @wraps(train)
     def either(*args: Given.args, **kwargs: Given.kwargs) -> TrainResult:
-        bound = inspect.signature(train).bind(*args, **kwargs)
-        launch: LaunchSettings | None = bound.arguments["settings"].launch
+        given = inspect.signature(train).bind(*args, **kwargs).arguments
+        launch: LaunchSettings | None = given["settings"].launch
         if launch is None:
             return train(*args, **kwargs)
-        check_demands(bound.arguments["settings"])
-        progress = bound.arguments.pop("progress", None)
-        if bound.arguments.get("guards") is not None:
-            del bound.arguments["guards"]  # they work in one process; where there are several, they leave a note
-        handed = {name: _handed(name, value) for name, value in bound.arguments.items()}
-        name = f"{train.__module__}:{train.__qualname__}"
+        check_demands(given["settings"])
+        progress = given.pop("progress", None)
+        if given.get("guards") is not None:
+            del given["guards"]  # they work in one process; where there are several, they leave a note
+        rows = next(name for name in ("rows", "pairs") if name in given)
+        given[rows] = list(given[rows])
+        try:
+            job = pickle.dumps((f"{train.__module__}:{train.__qualname__}", given))
+        except Exception as error:  # functions, open files and more, each with its own error
+            raise ConfigError(
+                f"launch: {rows} and settings have to be plain data for other processes: {error}"
+            ) from None
         before = _seconds_of_children()
-        _run({"function": name, "arguments": handed}, launch, progress)
-        result = TrainResult.read(Path(bound.arguments["out"]))
-        return replace(result, seconds=_seconds_of_children() - before)
+        _run(job, launch, progress)
+        return replace(TrainResult.read(Path(given["out"])), seconds=_seconds_of_children() - before)
 
     return either
 
 
-def _handed(name: str, value: Any) -> Any:
-    """An argument as JSON."""
-    if isinstance(value, BaseModel):
-        return {
-            "settings": f"{type(value).__module__}:{type(value).__qualname__}",
-            "values": value.model_dump(mode="json", exclude_unset=True),
-        }
-    if isinstance(value, Path):
-        return str(value)
-    if isinstance(value, Iterable) and not isinstance(value, str | Mapping):
-        value = list(value)
-    try:
-        json.dumps(value)
-    except (TypeError, ValueError) as error:
-        raise ConfigError(f"launch: {name} cannot be handed to other processes ({error}): leave one out") from None
-    return value
-
-
-def _run(job: Mapping[str, Any], launch: LaunchSettings, progress: Progress | None) -> None:
+def _run(job: bytes, launch: LaunchSettings, progress: Progress | None) -> None:
     """Run the job to its end, telling its progress."""
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "job.json"
-        path.write_text(json.dumps(job), encoding="utf-8")
-        last, failed = deque[str](maxlen=_LINES), list[AmendmentError]()
+        path, last = Path(folder) / "job.pickle", deque[str](maxlen=_LINES)
+        path.write_bytes(job)
         with _child(_command(launch, path)) as child:
             assert child.stdout
             for line in child.stdout:
-                if not line.startswith(MARK):
+                if not line.startswith(_MARK):
                     last.append(line.rstrip())
-                    continue
-                told = json.loads(line.removeprefix(MARK))
-                if "error" in told:
-                    failed.append(_KINDS[told["kind"]](told["error"]))
                 elif progress:
-                    progress(told["step"], told["steps"], told["metrics"])
+                    progress(*json.loads(line.removeprefix(_MARK)))
             code = child.wait()
-    if failed:
-        raise failed[0]
+        for error in path.parent.glob("*.error"):
+            raise pickle.loads(error.read_bytes())  # noqa: S301 - written below, into a folder of ours
     if code:
-        said = "\n".join(last) or "it said nothing"
-        raise TrainingError(f"launch: a process of the training ended with code {code}; its last lines:\n{said}")
+        output = "\n".join(last) or "no output"
+        raise TrainingError(f"launch: a process of the training ended with code {code}; its last lines:\n{output}")
 
 
 def _command(launch: LaunchSettings, job: Path) -> list[str]:
     config = Path(launch.config).expanduser().resolve() if launch.config else job.with_name("accelerate.json")
     if launch.config is None:
-        config.write_text(json.dumps(_copies(launch.processes)), encoding="utf-8")
+        copies = {
+            "compute_environment": "LOCAL_MACHINE",
+            "distributed_type": "MULTI_GPU",  # by which accelerate starts several processes; on a CPU they are told so
+            "num_machines": 1,
+            "num_processes": launch.processes,
+            "mixed_precision": "no",  # the trainer's own setting decides
+            "use_cpu": False,
+        }
+        config.write_text(json.dumps(copies), encoding="utf-8")
     launcher = [sys.executable, "-m", "accelerate.commands.launch", "--config_file", str(config)]
     own = ["--num_processes", str(launch.processes), "--main_process_port", "0"]
-    return [*launcher, *own, "--module", "amendment.training._launched", str(job)]
-
-
-def _copies(processes: int) -> dict[str, Any]:
-    """A configuration of accelerate: a copy of the model on each device of this machine; without GPUs, on the CPU."""
-    return {
-        "compute_environment": "LOCAL_MACHINE",
-        "distributed_type": "MULTI_GPU",  # by which accelerate starts several processes; on a CPU they are told so
-        "num_machines": 1,
-        "num_processes": processes,
-        "mixed_precision": "no",  # the trainer's own setting decides
-        "use_cpu": False,
-    }
+    return [*launcher, *own, "--module", "amendment.training.launching", str(job)]
 
 
 @contextmanager
@@ -150,11 +129,11 @@ def _child(command: list[str]) -> Iterator[subprocess.Popen[str]]:
         start_new_session=True,
         env={**os.environ, "PYTHONPATH": paths},
     )
+    assert child.stdin
+    assert child.stdout
     try:
         yield child
     finally:
-        assert child.stdin
-        assert child.stdout
         child.stdin.close()
         try:
             child.wait(_PATIENCE)
@@ -167,3 +146,32 @@ def _child(command: list[str]) -> Iterator[subprocess.Popen[str]]:
 def _seconds_of_children() -> float:
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime
+
+
+def main(job: Path) -> int:
+    """One of the processes that train together; the exit code is 1 where an error was left for the parent."""
+    if stat.S_ISFIFO(os.fstat(0).st_mode):  # the parent holds its other end and writes nothing
+        threading.Thread(target=lambda: (os.read(0, 1), os._exit(1)), daemon=True).start()
+    name, arguments = pickle.loads(job.read_bytes())  # noqa: S301 - written by `_run`, into a folder of its own
+    module, _, function = name.partition(":")
+    train = getattr(importlib.import_module(module), function).__wrapped__
+    try:
+        train(**arguments, progress=_tell)
+    except (ConfigError, DataError, TrainingError) as error:
+        with replacing(job.with_name(f"{os.getpid()}.error")) as file:
+            file.write_bytes(pickle.dumps(error))
+        return 1
+    import torch.distributed
+
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()  # of which torch otherwise complains
+    return 0
+
+
+def _tell(*news: Any) -> None:
+    """One line, written at once, so that lines of several processes do not mix."""
+    os.write(1, f"{_MARK}{json.dumps(news)}\n".encode())
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1])))

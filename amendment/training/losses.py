@@ -1,34 +1,43 @@
-"""The losses of preference learning as formulas: arrays in, arrays out.
+"""The losses of preference pairs on tensors: one value per pair, before weights. Tensor names end in their shape.
 
-Not covered: gradients. TRL computes the same formulas on tensors while training; these are for
-evaluation and as oracles in tests.
+target_B is P(chosen is better): 1 for a hard label. Loads torch.
 """
 
 from __future__ import annotations
 
-import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
+from torch.nn.functional import logsigmoid
 
-__all__ = ["bradley_terry_loss", "dpo_logits", "sequence_margin"]
-
-Floats = NDArray[np.float64]
+__all__ = ["centring", "identity_preference", "robust_preference", "soft_bradley_terry", "weighted_loss"]
 
 
-def bradley_terry_loss(logits: ArrayLike, p_chosen: ArrayLike = 1.0) -> Floats:
-    """Negative log-likelihood in nats of each comparison whose winner was chosen with log-odds `logits`.
+def soft_bradley_terry(logit_B: Tensor, target_B: Tensor) -> Tensor:
+    """-(p log s(d) + (1 - p) log s(-d)) for log-odds d (Bradley and Terry 1952; for DPO Rafailov et al. 2023, eq. 7;
+    with p between 0 and 1 conservative DPO, Mitchell 2023)."""
+    return -(target_B * logsigmoid(logit_B) + (1 - target_B) * logsigmoid(-logit_B))
 
-    -(p log s(d) + (1 - p) log s(-d)), s the logistic function; d = r(chosen) - r(rejected) for a reward
-    model (Bradley and Terry 1952), `dpo_logits` for DPO (Rafailov et al. 2023, eq. 7). p = 1: a hard label.
+
+def identity_preference(difference_B: Tensor, target_B: Tensor, *, beta: float) -> Tensor:
+    """p (h - 1 / 2b)^2 + (1 - p) (h + 1 / 2b)^2 (IPO, Azar et al. 2024, eq. 17, in expectation over the label).
+
+    h is the difference of log-ratios to the reference, each the mean over the tokens of its completion.
     """
-    d, p = np.asarray(logits, dtype=np.float64), np.asarray(p_chosen, dtype=np.float64)
-    return np.asarray(p * np.logaddexp(0.0, -d) + (1 - p) * np.logaddexp(0.0, d))
+    goal = 1 / (2 * beta)
+    return target_B * (difference_B - goal) ** 2 + (1 - target_B) * (difference_B + goal) ** 2
 
 
-def sequence_margin(chosen_logps: ArrayLike, rejected_logps: ArrayLike) -> Floats:
-    """log p(chosen) - log p(rejected), one per pair; log-probabilities are sums over completion tokens, in nats."""
-    return np.asarray(chosen_logps, dtype=np.float64) - np.asarray(rejected_logps, dtype=np.float64)
+def robust_preference(logit_B: Tensor, *, flipped: float) -> Tensor:
+    """((1 - e) l(d) - e l(-d)) / (1 - 2e) with l = -log s: the loss without noise, estimated without bias where a
+    share e of the labels is flipped (robust DPO, Chowdhury et al. 2024, eq. 12). It can be negative."""
+    return (-(1 - flipped) * logsigmoid(logit_B) + flipped * logsigmoid(-logit_B)) / (1 - 2 * flipped)
 
 
-def dpo_logits(policy_margin: ArrayLike, reference_margin: ArrayLike, *, beta: float) -> Floats:
-    """Difference of implicit rewards, beta (policy - reference) margin (Rafailov et al. 2023, eq. 7)."""
-    return beta * (np.asarray(policy_margin, dtype=np.float64) - np.asarray(reference_margin, dtype=np.float64))
+def centring(chosen_B: Tensor, rejected_B: Tensor) -> Tensor:
+    """(r + r')^2: rewards whose level the Bradley-Terry loss leaves open are held at 0 (Eisenstein et al. 2023)."""
+    return (chosen_B + rejected_B) ** 2
+
+
+def weighted_loss(loss_B: Tensor, weight_B: Tensor) -> Tensor:
+    """The mean of weighted losses; the weights have mean 1 over all pairs, not over the batch, so that small batches
+    do not change what a pair counts."""
+    return (loss_B * weight_B).mean()

@@ -8,25 +8,18 @@ Not covered: whether a row is worth training on (see `curation`).
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from amendment.errors import DataError, Problem, TrainingError
 from amendment.llm.rendering import Conversation, Renderer
 from amendment.training.labels import without_label
-from amendment.training.report import Report, Tally
+from amendment.training.results import Report
 from amendment.training.settings import PairTrainerSettings, TrainerSettings
 
-__all__ = [
-    "Prepared",
-    "Report",
-    "TokenPair",
-    "TokenRow",
-    "common_prefix",
-    "prepare_pairs",
-    "prepare_rows",
-    "render_completions",
-]
+__all__ = ["Prepared", "TokenPair", "TokenRow", "prepare_pairs", "prepare_rows", "render_completions", "rows_in"]
 
 Row = Mapping[str, Any]
 T = TypeVar("T")
@@ -49,6 +42,11 @@ class TokenPair(NamedTuple):
     prompt_ids: list[int]
     chosen_ids: list[int]
     rejected_ids: list[int]
+
+    @property
+    def longest(self) -> int:
+        """Tokens of the longer sequence."""
+        return len(self.prompt_ids) + max(len(self.chosen_ids), len(self.rejected_ids))
 
 
 class Prepared(NamedTuple, Generic[T]):
@@ -79,6 +77,53 @@ class _Read(NamedTuple):
         return any(not any(_says(m) for m in c if m.get("role") == "assistant") for c in self.completions)
 
 
+@dataclass
+class _Tally:
+    """The table while it is filled."""
+
+    trainer: str
+    dropped: Counter[str] = field(default_factory=Counter)
+    notes: Counter[str] = field(default_factory=Counter)
+    truncated: int = 0
+    lengths: list[int] = field(default_factory=list)
+    places: list[int] = field(default_factory=list)
+    """Positions of the rows that are kept."""
+
+    def report(self, rows: Sequence[Row]) -> Report:
+        by_category: dict[str, dict[str, int]] = {}
+        kept, ordered = set(self.places), sorted(self.lengths)
+        for place, row in enumerate(rows):
+            counts = by_category.setdefault(str(row.get("category") or ""), {"rows": 0, "kept": 0})
+            counts["rows"] += 1
+            counts["kept"] += place in kept
+        shares = {"p50": 0.5, "p99": 0.99, "max": 1.0}
+        return Report(
+            trainer=self.trainer,
+            rows=len(rows),
+            kept=len(self.places),
+            dropped=dict(sorted(self.dropped.items())),
+            truncated=self.truncated,
+            notes=dict(sorted((+self.notes).items())),
+            tokens={
+                name: ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else 0
+                for name, share in shares.items()
+            },
+            by_category=dict(sorted(by_category.items())),
+        )
+
+
+def rows_in(given: Iterable[Any]) -> list[Row]:
+    """The rows as a list. Raises DataError naming each (from 1) that is no mapping."""
+    rows = list(given)
+    if problems := [
+        Problem(f"row {i}", f"expected an object with named parts, found {type(row).__name__}")
+        for i, row in enumerate(rows, start=1)
+        if not isinstance(row, Mapping)
+    ]:
+        raise DataError(problems)
+    return rows
+
+
 def prepare_rows(rows: Iterable[Row], renderer: Renderer, settings: TrainerSettings) -> Prepared[TokenRow]:
     """Rows with `messages`, or with `prompt` and `completion`, for supervised fine-tuning.
 
@@ -86,7 +131,7 @@ def prepare_rows(rows: Iterable[Row], renderer: Renderer, settings: TrainerSetti
     them, and the last one otherwise (noted). Raises DataError for rows that cannot be read, TrainingError
     when more than `settings.max_dropped` of the rows, or all of them, are dropped.
     """
-    given, tally, kept = list(rows), Tally("sft"), list[TokenRow]()
+    given, tally, kept = list(rows), _Tally("sft"), list[TokenRow]()
     for i, read in enumerate(_read(given, _split, renderer, tally)):
         [ids] = read.whole_ids
         labels = _labels(tally, renderer, read, from_start="messages" in given[i])
@@ -107,7 +152,7 @@ def prepare_pairs(
     Pairs whose label has nothing to teach (ties under hard labels, weight 0) are dropped, and do not count against
     `settings.max_dropped`. Without `refuse`, for evaluation, labels do not count, and any number may be dropped.
     """
-    given, tally, kept = list(pairs), Tally(trainer), list[TokenPair]()
+    given, tally, kept = list(pairs), _Tally(trainer), list[TokenPair]()
     for i, read in enumerate(_read(given, _sides, renderer, tally)):
         start = read.start
         unlabelled = without_label(given[i], settings) if refuse else None
@@ -136,7 +181,7 @@ def common_prefix(ids: Sequence[int], others: Sequence[int]) -> int:
 
 
 def _read(
-    given: Sequence[Row], split: Callable[[Row, int], _Parts], renderer: Renderer, tally: Tally
+    given: Sequence[Row], split: Callable[[Row, int], _Parts], renderer: Renderer, tally: _Tally
 ) -> Iterator[_Read]:
     """Every row in token ids; what has to be known of it is noted."""
     parts, talks = [split(row, i) for i, row in enumerate(given)], list[list[Conversation]]()
@@ -144,17 +189,17 @@ def _read(
         before = renderer.control_texts
         wholes = [_talk(renderer, row, [*prompt, *completion], i) for completion in completions]
         talks.append([_talk(renderer, row, prompt, i, is_prompt=True), *wholes])
-        tally.note("control_tokens_in_texts_made_harmless", renderer.control_texts > before)
+        tally.notes["control_tokens_in_texts_made_harmless"] += renderer.control_texts > before
         _note_hidden(tally, renderer, row, [*prompt, *(m for completion in completions for m in completion)])
     ids = iter(renderer.ids(talk for row in talks for talk in row))
     for (_, completions), row_talks in zip(parts, talks, strict=True):
         prompt_ids, *whole_ids = [next(ids) for _ in row_talks]
         read = _Read(completions, row_talks[1:], prompt_ids, whole_ids)
-        tally.note("prompt_is_not_a_prefix", read.start < len(prompt_ids))
+        tally.notes["prompt_is_not_a_prefix"] += read.start < len(prompt_ids)
         yield read
 
 
-def _fate(tally: Tally, settings: TrainerSettings, read: _Read, start: int) -> str | None:
+def _fate(tally: _Tally, settings: TrainerSettings, read: _Read, start: int) -> str | None:
     """Why a row whose learned part begins at `start` is dropped, or None. Counts its length and whether it is cut."""
     sequences = read.whole_ids
     longest = max(len(ids) for ids in sequences)
@@ -163,20 +208,17 @@ def _fate(tally: Tally, settings: TrainerSettings, read: _Read, start: int) -> s
         return "empty_completion"
     if _are_equal(sequences):
         return "identical"
-    if longest <= settings.max_length:
-        return None
-    reason = _fate_of_long(settings, sequences, start)
-    tally.truncated += reason is None
+    reason = None
+    if longest > settings.max_length:
+        cut = [ids[: settings.max_length] for ids in sequences]
+        if settings.over_length == "drop":
+            reason = "over_length"
+        elif start >= settings.max_length:
+            reason = "prompt_fills_max_length"
+        elif _are_equal(cut):
+            reason = "identical_after_truncation"
+        tally.truncated += reason is None
     return reason
-
-
-def _fate_of_long(settings: TrainerSettings, sequences: Sequence[list[int]], start: int) -> str | None:
-    """Why a row over `max_length` is dropped, or None where it is cut."""
-    if settings.over_length == "drop":
-        return "over_length"
-    if start >= settings.max_length:
-        return "prompt_fills_max_length"
-    return "identical_after_truncation" if _are_equal([ids[: settings.max_length] for ids in sequences]) else None
 
 
 def _are_equal(sequences: Sequence[list[int]]) -> bool:
@@ -184,7 +226,7 @@ def _are_equal(sequences: Sequence[list[int]]) -> bool:
     return len(sequences) == 2 and sequences[0] == sequences[1]
 
 
-def _labels(tally: Tally, renderer: Renderer, read: _Read, *, from_start: bool) -> list[int]:
+def _labels(tally: _Tally, renderer: Renderer, read: _Read, *, from_start: bool) -> list[int]:
     """Labels on the completion; of several turns, on what the assistant wrote, where the template tells."""
     [talk], [ids], start = read.talks, read.whole_ids, read.start
     labels = [IGNORED] * start + ids[start:]
@@ -192,7 +234,7 @@ def _labels(tally: Tally, renderer: Renderer, read: _Read, *, from_start: bool) 
     if len(turns) < 2 or (from_start and sum(m["role"] == "assistant" for m in turns) < 2):
         return labels
     if not renderer.has_mask:
-        tally.note("only_the_completion_as_a_whole_is_learned", True)
+        tally.notes["only_the_completion_as_a_whole_is_learned"] += 1
         return labels
     mask = renderer.mask(talk)
     return [
@@ -201,19 +243,19 @@ def _labels(tally: Tally, renderer: Renderer, read: _Read, *, from_start: bool) 
     ]
 
 
-def _note_hidden(tally: Tally, renderer: Renderer, row: Row, messages: Sequence[Row]) -> None:
+def _note_hidden(tally: _Tally, renderer: Renderer, row: Row, messages: Sequence[Row]) -> None:
     """Count what the row holds and the template does not show."""
-    if any(m.get("thinking") for m in messages):
-        tally.note("thinking_is_not_shown_by_the_template", renderer.thinking_key is None)
-    if any(m.get("tool_calls") for m in messages):
-        tally.note("tool_calls_are_not_shown_by_the_template", not renderer.shows_calls)
-    if row.get("tools"):
-        tally.note("tools_are_not_shown_by_the_template", not renderer.shows_tools)
+    if any(m.get("thinking") for m in messages) and renderer.thinking_key is None:
+        tally.notes["thinking_is_not_shown_by_the_template"] += 1
+    if any(m.get("tool_calls") for m in messages) and not renderer.shows_calls:
+        tally.notes["tool_calls_are_not_shown_by_the_template"] += 1
+    if row.get("tools") and not renderer.shows_tools:
+        tally.notes["tools_are_not_shown_by_the_template"] += 1
 
 
 def _closed(
     kept: list[T],
-    tally: Tally,
+    tally: _Tally,
     given: Sequence[Row],
     settings: TrainerSettings,
     *,

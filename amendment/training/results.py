@@ -1,20 +1,41 @@
-"""What a training stage hands back, and the hook through which it tells how far it is."""
+"""What a training hands back: the preflight table, the history, and the hook that tells how far it is."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from amendment.training.guards import GuardReading
-from amendment.training.report import Report
 
-__all__ = ["Progress", "TrainResult"]
+__all__ = ["Progress", "Report", "TrainResult"]
 
 Progress = Callable[[int, int, dict[str, float]], None]
 """Called with the step, the last step, and the metrics of the steps since the last call."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """The preflight table of one trainer."""
+
+    trainer: str
+    rows: int
+    kept: int
+    dropped: dict[str, int]
+    """By reason: over_length, identical, identical_after_truncation, empty_completion, prompt_fills_max_length, tie,
+    weight_zero."""
+    truncated: int
+    notes: dict[str, int]
+    """Rows that are kept and of which something has to be known, by what it is."""
+    tokens: dict[str, int]
+    """p50, p99 and max of the longer sequence of each row, before anything was cut."""
+    by_category: dict[str, dict[str, int]]
+    """Rows and kept rows of each category; rows without one stand under the empty name."""
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,7 +46,7 @@ class TrainResult:
     """Weights as safetensors, tokenizer, chat template, history.json: a plain folder for every later stage."""
     report: Report
     history: tuple[dict[str, float], ...]
-    """One entry every `log_every` steps, with TRL's metric names; the first is step 1."""
+    """One entry every `log_every` steps and at each checkpoint, with TRL's metric names; the first is step 1."""
     steps: int
     machine: dict[str, Any]
     """Device, precision, threads and library versions: equal machines give equal weights."""
@@ -39,13 +60,13 @@ class TrainResult:
     @classmethod
     def read(cls, folder: Path) -> TrainResult:
         """What `history.json` in a trained model's folder tells; `seconds` it does not."""
-        told = json.loads((folder / "history.json").read_text(encoding="utf-8"))
+        record = json.loads((folder / "history.json").read_text(encoding="utf-8"))
         return cls(
             folder=folder,
-            report=Report(**told["preflight"]),
-            history=tuple(told["history"]),
-            steps=told["history"][-1]["step"],
-            machine=told["machine"],
-            notes=tuple(told["notes"]),
-            guards=tuple(GuardReading.from_json(one) for one in told.get("guards", [])),
+            report=Report(**record["preflight"]),
+            history=tuple(record["history"]),
+            steps=record["steps"],
+            machine=record["machine"],
+            notes=tuple(record["notes"]),
+            guards=tuple(GuardReading.from_json(reading) for reading in record.get("guards", [])),
         )

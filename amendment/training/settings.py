@@ -1,27 +1,34 @@
 """What a user may set for a trainer in the run file, and the shape of a tiny model.
 
 Promised: a value that cannot work is refused when the object is made, and TRL's own fields pass only by
-name. Fields that reach outside the run (Hub, tokens, output folders, remote code) have no name here.
-Not covered: what depends on the machine (see `_device`).
+name. Fields that reach outside the run (Hub, tokens, output folders, remote code) have no name here. What depends on
+the machine is asked by `unmet_demands`, before anything is spent and again before it trains; it loads nothing heavy.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Literal, Self
+from collections.abc import Iterator, Mapping
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Literal, NamedTuple, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticUndefined
 
-__all__ = ["LaunchSettings", "LoraSettings", "PairTrainerSettings", "TinyModel", "TrainerSettings", "TrlFields"]
+from amendment.errors import ConfigError, Problem
 
-_OWN_NAMES = {
-    "learning_rate": "learning_rate",
-    "per_device_train_batch_size": "batch_size",
-    "num_train_epochs": "epochs",
-    "max_steps": "steps",
-}
-"""Fields of TRL that have a name of ours; setting both is refused."""
+__all__ = [
+    "LaunchSettings",
+    "LoraSettings",
+    "PairTrainerSettings",
+    "TinyModel",
+    "TrainerSettings",
+    "TrlFields",
+    "UnmetDemand",
+    "check_demands",
+    "unmet_demands",
+]
+
 LORA_RATE = 4
 """The default learning rate of an adapter over that of all weights; `benchmarks/training_lora.py` measures it."""
 
@@ -43,24 +50,14 @@ class TrlFields(_Settings):
     """A number of steps, or below 1 a share of them."""
     weight_decay: float | None = Field(default=None, ge=0, le=1)
     """Decoupled weight decay of AdamW."""
-    adam_beta1: float | None = Field(default=None, ge=0, lt=1)
-    """Decay of AdamW's first moment."""
     adam_beta2: float | None = Field(default=None, ge=0, lt=1)
     """Decay of AdamW's second moment."""
-    adam_epsilon: float | None = Field(default=None, gt=0)
-    """AdamW's epsilon."""
     max_grad_norm: float | None = Field(default=None, ge=0)
     """Gradients are clipped to this norm."""
     optim: Literal["adamw_torch", "adamw_torch_fused", "adafactor", "sgd"] | None = None
     """The optimiser."""
-    per_device_train_batch_size: int | None = Field(default=None, ge=1)
-    """Rows or pairs on one device."""
     gradient_accumulation_steps: int | None = Field(default=None, ge=1)
     """Batches of one optimiser step."""
-    num_train_epochs: float | None = Field(default=None, gt=0)
-    """Passes over the rows."""
-    max_steps: int | None = Field(default=None, ge=1)
-    """Optimiser steps."""
     bf16: bool | None = None
     """Train in bfloat16; by default where the device is good at it."""
     gradient_checkpointing: bool | None = None
@@ -71,11 +68,7 @@ class LoraSettings(_Settings):
     """A low-rank adapter on every linear layer (Hu et al. 2021). It is merged before the model is saved."""
 
     r: int = Field(default=16, ge=1, le=1024)
-    """Rank."""
-    alpha: float | None = Field(default=None, gt=0)
-    """Absent: twice `r`."""
-    dropout: float = Field(default=0.0, ge=0, lt=1)
-    """Dropout inside the adapter."""
+    """Rank; the adapter is scaled by 2 (alpha is twice the rank)."""
 
 
 class LaunchSettings(_Settings):
@@ -120,8 +113,7 @@ class TrainerSettings(_Settings):
     checkpoint_every: int | None = Field(default=500, ge=1)
     """Steps between two checkpoints; the last is kept until the training is done, and one that was killed goes on from
     there. A checkpoint holds about three times the trained weights, and two lie there while one takes the other's
-    place; a disk without room for them is told before the first step. Shorter trainings write none. null: never.
-    """
+    place. Shorter trainings write none. null: never."""
     attn_implementation: Literal["eager", "sdpa", "flash_attention_2", "flash_attention_3"] | None = None
     """How attention is computed; absent: as transformers chooses. Flash attention wants its own library and a GPU."""
     report_to: tuple[Literal["tensorboard", "wandb", "mlflow", "trackio"], ...] = ()
@@ -146,18 +138,15 @@ class TrainerSettings(_Settings):
     def _set_once(self) -> Self:
         if self.epochs is not None and self.steps is not None:
             raise ValueError("both epochs and steps are set; keep one of them")
-        for theirs, ours in _OWN_NAMES.items():
-            default = type(self).model_fields[ours].get_default()  # a run's own copy of its file names every key
-            if getattr(self.trl, theirs) is not None and getattr(self, ours) != default:
-                raise ValueError(f"both {ours} and trl.{theirs} are set; keep one of them")
-        if self.trl.num_train_epochs is not None and self.trl.max_steps is not None:
-            raise ValueError("both trl.num_train_epochs and trl.max_steps are set; keep one of them")
+        default = type(self).model_fields["learning_rate"].get_default()  # a run's own copy of its file names every key
+        if self.trl.learning_rate is not None and self.learning_rate != default:
+            raise ValueError("both learning_rate and trl.learning_rate are set; keep one of them")
         return self
 
     @model_validator(mode="after")
     def _batch_is_shared(self) -> Self:
         processes = self.launch.processes if self.launch else 1
-        if self.batch_size % processes and self.trl.per_device_train_batch_size is None:
+        if self.batch_size % processes:
             raise ValueError(f"batch_size {self.batch_size} cannot be shared by {processes} processes in equal parts")
         return self
 
@@ -195,3 +184,37 @@ class TinyModel(_Settings):
         if self.hidden % (2 * self.heads):
             raise ValueError(f"hidden must be a multiple of 2 x heads, found {self.hidden} and {self.heads}")
         return self
+
+
+_FLASH = {"flash_attention_2": ("flash_attn", "flash-attn"), "flash_attention_3": ("flash_attn_interface", "kernels")}
+"""What each kind of flash attention is imported as, and what to install; for both, `kernels` serves as well."""
+
+
+class UnmetDemand(NamedTuple):
+    """A setting that cannot work on this machine."""
+
+    place: tuple[str | int, ...]
+    """Of the setting, from the trainer's settings."""
+    message: str
+
+
+def unmet_demands(settings: TrainerSettings) -> Iterator[UnmetDemand]:
+    """What is asked for and not there: a configuration of accelerate, trackers, flash attention."""
+    config = settings.launch.config if settings.launch else None
+    if config and not Path(config).expanduser().is_file():
+        yield UnmetDemand(("launch", "config"), f"no file {config!r}; expected a configuration of accelerate")
+    for name in settings.report_to:
+        if find_spec(name) is None:
+            yield UnmetDemand(("report_to",), f"{name} is not installed; pip install {name}, or leave it out")
+    kind = settings.attn_implementation
+    if kind in _FLASH:
+        library, package = _FLASH[kind]
+        if find_spec(library) is None and find_spec("kernels") is None:
+            message = f"{kind} needs a library that is not installed; pip install {package}, or leave it out"
+            yield UnmetDemand(("attn_implementation",), message)
+
+
+def check_demands(settings: TrainerSettings) -> None:
+    """Raise ConfigError with all that the settings ask for and that is not there."""
+    if unmet := list(unmet_demands(settings)):
+        raise ConfigError([Problem(".".join(map(str, demand.place)), demand.message) for demand in unmet])

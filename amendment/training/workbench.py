@@ -1,33 +1,64 @@
 """Where one model is trained: the tools around a trainer of TRL, from the base's folder to the result's.
 
-The rooms that train bring their own trainer and data; what every training needs stands here: pinned
-threads and seeds, quiet libraries, checked configurations, a watched loop, a folder that appears whole.
-Importing this module loads no heavy library; opening a workbench does.
+Whoever trains brings a trainer and data; what every training needs stands here: pinned threads and seeds, quiet
+libraries, checked configurations, batches of like length, a watched loop, a folder that appears whole.
+Checkpoints are transformers' own. They lie in a folder that is named by all that the weights depend on, so that a
+training that was killed goes on from the last one and ends with the same weights and the same history, bit for bit on
+an equal machine, and no other training ever reads from it.
+Importing this module loads torch, transformers and TRL.
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
+import math
+import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import cached_property
+from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, NamedTuple
 
+import torch
+from torch.utils.data import Sampler
+from transformers import PrinterCallback, TrainerCallback
+
+import amendment
+from amendment.errors import ConfigError, TrainingError
+from amendment.files import file_hash
 from amendment.llm.rendering import Renderer
-from amendment.training.bases import check_base, need_training
-from amendment.training.demands import check_demands
+from amendment.training import model_files
+from amendment.training._head import use_dense_head
+from amendment.training._watching import guard_watcher
+from amendment.training.bases import check_base
 from amendment.training.guards import GuardReading, Guards
-from amendment.training.report import Report
-from amendment.training.results import Progress, TrainResult
-from amendment.training.settings import TrainerSettings
+from amendment.training.model_files import has_gpu, quietly
+from amendment.training.results import Progress, Report, TrainResult
+from amendment.training.settings import TrainerSettings, check_demands
 
-if TYPE_CHECKING:
-    from amendment.training._trainer import Fitted
+__all__ = ["Fitted", "LengthPools", "Workbench", "configure", "steady", "workbench"]
 
-__all__ = ["Workbench", "load_causal", "load_tokenizer", "placed", "quietly", "steady", "workbench"]
+_POOL = 8
+"""Batches that are filled together from rows sorted by length: little padding, and still a random order."""
+_NO_MATTER = {"report_to", "checkpoint_every"}
+"""Settings that change no weight: who sets one after a kill goes on."""
+_CLOCK = ("train_runtime", "train_samples_per_second", "train_steps_per_second", "total_flos")
+"""Metrics that differ between equal runs, or say nothing."""
+
+
+class Fitted(NamedTuple):
+    history: tuple[dict[str, float], ...]
+    steps: int
+    seconds: float
+    """CPU seconds of this process."""
+    kind: type[Any]
+    """The class of the model, below an adapter, before several processes shared it."""
 
 
 @contextmanager
@@ -38,40 +69,32 @@ def workbench(
     seed: int,
     progress: Progress | None = None,
     *,
-    rows: Sequence[Any] | None = None,
+    rows: Sequence[Any] = (),
     guards: Guards | None = None,
 ) -> Iterator[Workbench]:
-    """Open a workbench; `rows` are what is trained on, as they were given: with them the training has a `state`.
-    `guards` watch a causal model while it is trained.
+    """Open a workbench for a training on `rows`, as they were given; `guards` watch a causal model while it is trained.
 
-    Raises MissingExtra, ConfigError (no such base, or a setting that this machine cannot obey) or TrainingError
-    (`out` is in use).
+    Raises ConfigError (no such base, or a setting that this machine cannot obey) or TrainingError (`out` is in use).
     """
-    need_training()
     check_base(base, settings.revision)
     check_demands(settings)
-    from amendment.training._machine import pinned
-    from amendment.training._models import check_out
-    from amendment.training._quiet import quiet_libraries
-    from amendment.training._reporting import reporting
-
-    check_out(out)
-    with reporting(settings, out), quiet_libraries(), pinned(seed), tempfile.TemporaryDirectory() as scratch:
-        bench = Workbench(
-            base=str(base),
-            out=out,
-            settings=settings,
-            seed=seed,
-            progress=progress,
-            rows=rows,
-            guards=guards,
-            scratch=scratch,
-        )
-        bench.forget_others()
-        yield bench
+    model_files.check_out(out)
+    logs = {"TENSORBOARD_LOGGING_DIR": str(out.with_name(f"{out.name}.logs"))} if settings.report_to else {}
+    added = {name: value for name, value in logs.items() if name not in os.environ}
+    os.environ.update(added)  # else it writes into the folder of checkpoints
+    try:
+        with quietly(seed), tempfile.TemporaryDirectory() as scratch:
+            bench = Workbench(str(base), out, settings, seed, progress, rows, guards, scratch)
+            for other in bench.state.parent.glob("*"):
+                if other != bench.state:
+                    shutil.rmtree(other, ignore_errors=True)
+            yield bench
+    finally:
+        for name in added:
+            os.environ.pop(name, None)
 
 
-@dataclass(kw_only=True)
+@dataclass
 class Workbench:
     """An open workbench; use it inside `with workbench(...)`."""
 
@@ -80,10 +103,8 @@ class Workbench:
     settings: TrainerSettings
     seed: int
     progress: Progress | None
-    rows: Sequence[Any] | None
-    """What is trained on, as it was given; JSON values."""
+    rows: Sequence[Any]
     guards: Guards | None
-    """What watches the training, if anything."""
     scratch: str
     """A folder that goes when the workbench closes."""
     notes: list[str] = field(default_factory=list)
@@ -94,9 +115,7 @@ class Workbench:
     @cached_property
     def commit(self) -> str | None:
         """The commit of a base on the Hub, found out once so that all parts are of one; None for a folder."""
-        from amendment.training._models import commit_of
-
-        return commit_of(self.base, self.settings.revision)
+        return model_files.commit_of(self.base, self.settings.revision)
 
     @property
     def revision(self) -> str | None:
@@ -105,43 +124,32 @@ class Workbench:
 
     @property
     def origin(self) -> dict[str, str]:
-        """What records say of the base: its name and, on the Hub, its commit."""
-        return {"base": _name(self.base), **({"base_commit": self.commit} if self.commit else {})}
+        """What records say of the base: its name and, on the Hub, its commit; never where a folder lay."""
+        folder = Path(self.base).expanduser()
+        name = folder.resolve().name if folder.is_dir() else self.base
+        return {"base": name, **({"base_commit": self.commit} if self.commit else {})}
 
     @cached_property
     def state(self) -> Path:
-        """A folder beside `out`, `<out name>.state`, that outlives a kill and belongs to this very training.
-
-        Made when it is first asked for, and removed by `finish`. A training with another base, other rows,
-        settings, seed, guards or libraries never sees what lies in it.
-        """
-        from amendment.training._state import claim, state_of
-
-        folder = state_of(self.out)
-        claim(folder, self._fingerprint)
-        return folder
-
-    @cached_property
-    def _fingerprint(self) -> str:
-        from amendment.training._state import fingerprint
-
-        if self.rows is None:
-            raise ValueError("a training without rows has no state: open its workbench with rows=")
-        return fingerprint(self.base, self.commit, self.rows, self.settings, self.seed, guards=self.guards)
-
-    def forget_others(self) -> None:
-        """Remove a state in this training's place that belongs to another one."""
-        from amendment.training._state import belongs, state_of
-
-        folder = state_of(self.out)
-        if folder.exists() and (self.rows is None or not belongs(folder, self._fingerprint)):
-            shutil.rmtree(folder, ignore_errors=True)
+        """The folder of this very training in `<out name>.state` beside `out`: it outlives a kill, is made by whoever
+        writes to it, and is removed by `finish`. A training with another base, other rows, settings, seed, guards or
+        libraries has another."""
+        launch = self.settings.launch
+        config = Path(launch.config).expanduser() if launch and launch.config else None
+        depends = {
+            "base": self.commit or _files_of(Path(self.base).expanduser()),
+            "rows": _digest(self.rows),
+            "settings": [type(self.settings).__name__, self.settings.model_dump(mode="json", exclude=_NO_MATTER)],
+            "seed": self.seed,
+            "guards": _digest(self.guards.identity) if self.guards else None,
+            "launch": file_hash(config) if config else None,
+            "versions": {"amendment": amendment.__version__, **self.versions},
+        }
+        return self.out.with_name(f"{self.out.name}.state") / _digest([depends])[:16]
 
     @cached_property
     def tokenizer(self) -> Any:
-        from amendment.training._models import load_tokenizer
-
-        return load_tokenizer(self.base, revision=self.revision)
+        return model_files.load_tokenizer(self.base, revision=self.revision)
 
     @cached_property
     def renderer(self) -> Renderer:
@@ -150,9 +158,7 @@ class Workbench:
     @property
     def dtype_name(self) -> str:
         """Precision of the weights: frozen ones under an adapter may lie in bf16, trained ones lie in fp32."""
-        from amendment.training._machine import uses_bf16
-
-        return "bfloat16" if self.settings.lora and uses_bf16(self.settings) else "float32"
+        return "bfloat16" if self.settings.lora and _uses_bf16(self.settings) else "float32"
 
     @property
     def loading(self) -> dict[str, str]:
@@ -163,69 +169,56 @@ class Workbench:
     @property
     def versions(self) -> dict[str, str]:
         """Of the libraries that train."""
-        from amendment.training._machine import versions
-
-        return versions()
+        return {name: version(name) for name in ("torch", "transformers", "trl", "peft", "accelerate", "tokenizers")}
 
     def causal_model(self) -> Any:
         """The base as a causal language model."""
-        from amendment.training._models import load_causal
-
-        return load_causal(self.base, revision=self.revision, **self.loading)
+        return model_files.load_causal(self.base, revision=self.revision, **self.loading)
 
     def adapter(self, task: str) -> Any:
         """PEFT's configuration for `CAUSAL_LM` or `SEQ_CLS`, or None when no adapter is asked for."""
-        from amendment.training._models import lora_config
-
-        return lora_config(self.settings.lora, task)
+        return model_files.lora_config(self.settings.lora, task)
 
     def configure(self, kind: type[Any], **own: Any) -> Any:
         """A configuration of TRL for this machine; `own` are fields of the calling trainer."""
-        from amendment.training._machine import configure
-
         return configure(kind, self.settings, seed=self.seed, folder=self.scratch, **own)
-
-    def seen(self, lengths: Sequence[int], args: Any) -> list[int]:
-        """The rows that a trainer with this configuration will draw at least once, of rows with these lengths."""
-        if args.max_steps <= 0:
-            return list(range(len(lengths)))
-        drawn = args.max_steps * args.train_batch_size * args.gradient_accumulation_steps * args.world_size
-        return self.order(lengths, args)[:drawn]
 
     def order(self, lengths: Sequence[int], args: Any) -> list[int]:
         """The rows of these lengths as a trainer with this configuration draws them in its first epoch."""
-        from amendment.training._trainer import LengthPools
-
         return list(LengthPools(lengths, args.train_batch_size, args.seed))  # as the trainer's own sampler is made
 
-    def fit(self, trainer: Any, lengths: Sequence[int], *watchers: Any) -> Fitted:
-        """Train to the end; `lengths` are tokens per row."""
-        from amendment.training._checkpoints import Checkpoints, last_whole
-        from amendment.training._head import use_dense_head
-        from amendment.training._state import state_of
-        from amendment.training._trainer import fit
-        from amendment.training.guards._watcher import open_guards, settled
+    def seen(self, lengths: Sequence[int], args: Any) -> list[int]:
+        """The rows that a trainer with this configuration will draw at least once, of rows with these lengths."""
+        return self.order(lengths, args)[: drawn(args)] if args.max_steps > 0 else list(range(len(lengths)))
 
+    def fit(self, trainer: Any, lengths: Sequence[int], *watchers: TrainerCallback) -> Fitted:
+        """Train to the end, without a word on stdout; `lengths` are tokens per row."""
         use_dense_head(trainer.model)
+        guard = guard_watcher(self, trainer)
+        watch = Watch(trainer, self.progress)
         trainer.lengths = lengths
-        guards = open_guards(self, trainer)  # after all others: no checkpoint is made of what they end
-        every = self.settings.checkpoint_every
-        if self.rows is None or every is None:
-            return settled(fit(trainer, self.progress, *watchers, *guards), trainer, guards)
-        folder = state_of(self.out)
-        trainer.args.output_dir = str(folder)
-        checkpoints = Checkpoints(trainer, every, lambda: self.state)  # it seals what the watchers put there
-        fitted = fit(trainer, self.progress, *watchers, checkpoints, *guards, resume=last_whole(folder))
-        return settled(fitted, trainer, guards)
+        trainer.args.output_dir = str(self.state)
+        trainer.remove_callback(PrinterCallback)  # it prints to stdout
+        for watcher in (watch, *watchers, *([guard] if guard else [])):  # guards last: what they end gets no checkpoint
+            trainer.add_callback(watcher)
+        kind = type(model_files.bare(trainer.model))
+        start = time.process_time()
+        trainer.train(resume_from_checkpoint=last_checkpoint(self.state))
+        seconds = time.process_time() - start
+        if guard:
+            guard.settle(trainer.model, trainer.state.global_step)
+        return Fitted(tuple(watch.history), trainer.state.global_step, seconds, kind)
 
     def finish(self, trainer: Any, report: Report, fitted: Fitted, **files: Mapping[str, Any] | Path) -> TrainResult:
         """Merge, save and describe what was trained; `files` are JSON by stem, or folders to copy."""
-        from amendment.training._gathering import whole
-        from amendment.training._machine import describe
-        from amendment.training._models import save
-        from amendment.training._state import state_of
-
-        machine = describe(self.settings)
+        launch = self.settings.launch
+        machine = {
+            "device": torch.cuda.get_device_name(0) if has_gpu() else "cpu",
+            "bf16": _uses_bf16(self.settings),
+            "threads": torch.get_num_threads(),
+            **({"processes": launch.processes} if launch else {}),
+            "versions": self.versions,
+        }
         record = {
             "trainer": report.trainer,
             **self.origin,
@@ -234,12 +227,13 @@ class Workbench:
             "machine": machine,
             "preflight": report.to_json(),
             "notes": self.notes,
+            "steps": fitted.steps,
             "history": fitted.history,
-            **({"guards": [one.to_json() for one in self.readings]} if self.guards else {}),
+            **({"guards": [reading.to_json() for reading in self.readings]} if self.guards else {}),
         }
-        if model := whole(trainer, fitted.kind):
-            save(model, self.tokenizer, self.out, record, **files)
-            shutil.rmtree(state_of(self.out), ignore_errors=True)
+        if model := model_files.gathered(trainer, fitted.kind):
+            model_files.save(model, self.tokenizer, self.out, record, **files)
+            shutil.rmtree(self.state.parent, ignore_errors=True)
         trainer.accelerator.wait_for_everyone()
         return TrainResult(
             folder=self.out,
@@ -253,46 +247,158 @@ class Workbench:
         )
 
 
-@contextmanager
-def quietly() -> Iterator[None]:
-    """Pinned threads and quiet libraries for scoring: what `workbench` does for training."""
-    need_training()
-    from amendment.training._machine import pinned
-    from amendment.training._quiet import quiet_libraries
+def configure(kind: type[Any], settings: TrainerSettings, *, seed: int, folder: str, **own: Any) -> Any:
+    """A configuration of TRL: the machine's settings, then ours, then what the user's `trl:` names."""
+    on_gpu = has_gpu()
+    arguments = {
+        "use_cpu": not on_gpu,
+        "bf16": _uses_bf16(settings),
+        "gradient_checkpointing": on_gpu,
+        "dataloader_pin_memory": on_gpu,
+        "disable_tqdm": True,
+        "report_to": list(settings.report_to) or "none",
+        "save_strategy": "steps" if settings.checkpoint_every else "no",
+        "save_steps": settings.checkpoint_every or 500,
+        "save_total_limit": 1,
+        "push_to_hub": False,
+        "trust_remote_code": False,
+        "learning_rate": settings.learning_rate,
+        "per_device_train_batch_size": settings.batch_size // (settings.launch.processes if settings.launch else 1),
+        "num_train_epochs": settings.epochs or 1.0,
+        "max_steps": settings.steps or -1,
+        "logging_steps": settings.log_every,
+        "logging_first_step": True,
+        "logging_nan_inf_filter": False,  # otherwise a loss that is nan is logged as a number
+        "max_length": None,  # preflight has cut and dropped by our rule
+        "seed": seed,
+        "data_seed": seed,
+        "output_dir": folder,
+        **own,
+        **settings.trl.model_dump(exclude_none=True),
+    }
+    known = {entry.name for entry in fields(kind)}
+    if "activation_checkpointing" in known:  # the later name, which the earlier one only warns of
+        arguments["activation_checkpointing"] = arguments.pop("gradient_checkpointing")
+    if unknown := sorted(set(arguments) - known):
+        raise ConfigError(f"the installed trl has no {', '.join(unknown)} in {kind.__name__}; see constraints.txt")
+    try:
+        config = kind(**arguments)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"{kind.__name__} refuses its settings: {error}") from error
+    if config.n_gpu > 1:  # DataParallel would make every batch as many times larger as there are GPUs
+        config._n_gpu = 1  # asking for `n_gpu` has set it, and it is not set again
+    return config
 
-    with quiet_libraries(), pinned(None):
-        yield
+
+def drawn(args: Any) -> int:
+    """Rows that a training with `max_steps` draws in all its processes."""
+    return int(args.max_steps * args.train_batch_size * args.gradient_accumulation_steps * args.world_size)
+
+
+def _uses_bf16(settings: TrainerSettings) -> bool:
+    """bf16 arithmetic: on a GPU that has it unless refused, on a CPU only when asked for."""
+    if settings.trl.bf16 is not None:
+        return settings.trl.bf16
+    return has_gpu() and torch.cuda.is_bf16_supported(including_emulation=False)  # emulated, it is slower than fp32
+
+
+class LengthPools(Sampler[int]):
+    """Row numbers of one epoch in random order, rows of like length in one batch.
+
+    Rows are shuffled, cut into pools of `_POOL` batches, sorted by length within the pool, and the
+    pool's batches are shuffled. Seeded: the n-th epoch, which `epoch` tells from 0, is the same in every run.
+    """
+
+    def __init__(self, lengths: Sequence[int], batch: int, seed: int, epoch: Callable[[], int] = int) -> None:
+        self.lengths, self.batch, self.seed, self.epoch = lengths, batch, seed, epoch
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    def __iter__(self) -> Iterator[int]:
+        random = torch.Generator().manual_seed(self.seed + self.epoch())
+        order = torch.randperm(len(self.lengths), generator=random).tolist()
+        for start in range(0, len(order), _POOL * self.batch):
+            pool = sorted(order[start : start + _POOL * self.batch], key=lambda row: self.lengths[row])
+            batches = [pool[i : i + self.batch] for i in range(0, len(pool), self.batch)]
+            full = len(pool) // self.batch  # an incomplete batch can only stand at the end
+            for place in [*torch.randperm(full, generator=random).tolist(), *range(full, len(batches))]:
+                yield from batches[place]
+
+
+class Steady:
+    """Put before a trainer of TRL. `lengths` (tokens of each row) has to be set before `train`."""
+
+    lengths: Sequence[int] = ()
+    args: Any
+    state: Any
+
+    def _send_telemetry(self) -> None:
+        """TRL reports each start to its makers' server; a user of this package has not agreed to that."""
+
+    def _get_train_sampler(self, train_dataset: Any = None) -> LengthPools:
+        # The epoch is asked for, not counted: a training that goes on begins in the midst of a later one.
+        return LengthPools(self.lengths, self.args.train_batch_size, self.args.seed, lambda: int(self.state.epoch or 0))
 
 
 def steady(kind: type[Any]) -> type[Any]:
     """A trainer class of TRL with batches of like length and without telemetry."""
-    from amendment.training._trainer import Steady
-
     return type(f"Steady{kind.__name__}", (Steady, kind), {})
 
 
-def load_tokenizer(base: str | Path, *, revision: str | None = None) -> Any:
-    """The tokenizer of a model folder or Hub id, with a pad token."""
-    from amendment.training import _models
+class Watch(TrainerCallback):
+    """Keeps the history, tells progress, stops a run whose loss is no number, and logs where a checkpoint is written:
+    what trainers sum up between two entries is in no checkpoint."""
 
-    return _models.load_tokenizer(base, revision=revision)
+    def __init__(self, trainer: Any, progress: Progress | None) -> None:
+        self.trainer, self.progress, self.history = trainer, progress, list[dict[str, float]]()
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        self.history = [_entry(logs["step"], logs) for logs in state.log_history]  # of the part before a kill
+        if self.history and "num_tokens" in self.history[-1]:
+            self.trainer._total_train_tokens = self.history[-1]["num_tokens"]  # TRL counts from 0 again
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        if state.global_step >= state.max_steps:
+            control.should_save = False  # the model itself is saved
+        control.should_log = control.should_log or control.should_save
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, float], **_: Any) -> None:
+        if "train_loss" in logs:
+            return  # of the whole training, of which a process that goes on knows a part
+        entry = _entry(state.global_step, logs)
+        if not all(math.isfinite(entry.get(name, 0.0)) for name in ("loss", "grad_norm")):
+            found = f"loss {entry.get('loss')}, gradient norm {entry.get('grad_norm')}"
+            raise TrainingError(f"training left the numbers at step {state.global_step} ({found}): lower learning_rate")
+        self.history.append(entry)
+        if self.progress and state.is_world_process_zero:
+            self.progress(state.global_step, state.max_steps, entry)
 
 
-def placed(model: Any) -> Any:
-    """The model ready to score: on the GPU where there is one, without dropout."""
-    from amendment.training import _models
-
-    return _models.placed(model)
+def _entry(step: int, logs: Mapping[str, float]) -> dict[str, float]:
+    return {"step": step} | {name: value for name, value in sorted(logs.items()) if name not in (*_CLOCK, "step")}
 
 
-def load_causal(base: str | Path, *, revision: str | None = None) -> Any:
-    """A causal language model in fp32 for scoring, on the GPU where there is one."""
-    from amendment.training import _models
+def last_checkpoint(state: Path) -> str | None:
+    """The newest checkpoint that is whole: transformers writes `trainer_state.json` last."""
+    for folder in sorted(state.glob("checkpoint-*"), key=lambda path: -int(path.name.rpartition("-")[2])):
+        try:
+            json.loads((folder / "trainer_state.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            continue
+        return str(folder)
+    return None
 
-    return _models.placed(_models.load_causal(base, revision=revision))
+
+def _digest(values: Iterable[Any]) -> str:
+    digest = hashlib.sha256()
+    for value in values:
+        text = json.dumps(value, sort_keys=True, ensure_ascii=False, default=str)
+        digest.update(text.encode("utf-8", "surrogatepass") + b"\n")
+    return digest.hexdigest()
 
 
-def _name(base: str) -> str:
-    """A Hub id, or a folder's own name: where it lay on this machine is nobody's business, nor part of a model."""
-    folder = Path(base).expanduser()
-    return folder.resolve().name if folder.is_dir() else base
+def _files_of(folder: Path) -> dict[str, str]:
+    """SHA-256 of each file of a model's folder."""
+    files = sorted(path for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
+    return {path.name: file_hash(path) for path in files}

@@ -1,65 +1,129 @@
-"""Preference optimisation: from its reference, towards what was chosen, the same each time."""
+"""Preference optimisation: each loss starts from its reference, moves towards what was chosen, the same each time."""
 
 from __future__ import annotations
 
-import hashlib
 import math
+import re
+from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
+import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from amendment.dpo import DpoSettings, SftSettings, policy_margins, train_dpo, train_sft
-from amendment.errors import DataError, TrainingError
-from amendment.training import LoraSettings, evaluate_pairs
+from amendment.errors import ConfigError, DataError, TrainingError
+from amendment.training import LoraSettings
+from amendment.training.preflight import TokenPair
 
-SETTINGS = DpoSettings(steps=6, batch_size=8, learning_rate=1e-2, max_length=128, log_every=3)
+Rows = list[dict[str, Any]]
+BASICS: dict[str, Any] = {"steps": 1, "batch_size": 24, "learning_rate": 1e-2, "max_length": 128, "log_every": 1}
+LOSSES: dict[str, dict[str, Any]] = {
+    "sigmoid": {},
+    "ipo": {},
+    "robust": {"label_smoothing": 0.1},
+    "kto": {},
+    "orpo": {},
+    "simpo": {"beta": 2.0},
+}
+trained = partial(train_dpo, guards=None)
+"""Guards, which sample from the policy, have tests of their own."""
 
 
-def weights(folder: Path) -> str:
-    return hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
+def settings_of(loss: str, **others: Any) -> DpoSettings:
+    return DpoSettings(**{**BASICS, "loss": loss, **LOSSES[loss], **others})
+
+
+def weights(folder: Path) -> bytes:
+    return (folder / "model.safetensors").read_bytes()
 
 
 @pytest.fixture(scope="module")
-def policy(base: Path, pairs: list[dict[str, Any]], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("policy") / "dpo"
-    result = train_dpo(base, pairs, out, SETTINGS, seed=3)
-    assert result.history[0]["rewards/margins"] == pytest.approx(0, abs=1e-5)
-    assert result.history[0]["loss"] == pytest.approx(math.log(2), abs=1e-5)
+def sft(base: Path, pairs: Rows, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Fine-tuned with an adapter, which is merged when it is saved."""
+    out = tmp_path_factory.mktemp("sft") / "sft"
+    rows = [{"prompt": pair["prompt"], "completion": pair["chosen"]} for pair in pairs]
+    train_sft(base, rows, out, SftSettings(steps=3, learning_rate=0.03, lora=LoraSettings(r=4)))
+    assert weights(out) != weights(base)
     return out
 
 
-def test_the_policy_moves_towards_what_was_chosen(policy: Path, base: Path, pairs: list[dict[str, Any]]) -> None:
-    margins = policy_margins(policy, base, pairs, SETTINGS)
-    result = evaluate_pairs(margins, 0 * margins, [pair["prompt_id"] for pair in pairs])
-    assert result.accuracy.value > 0.9
-    assert result.log_loss.value < math.log(2)
-
-
-def test_equal_seeds_give_equal_weights(policy: Path, base: Path, pairs: list[dict[str, Any]], tmp_path: Path) -> None:
-    train_dpo(base, pairs, tmp_path / "again", SETTINGS, seed=3)
-    assert weights(tmp_path / "again") == weights(policy)
-
-
-def test_a_policy_has_not_moved_from_itself(policy: Path, pairs: list[dict[str, Any]]) -> None:
-    assert policy_margins(policy, policy, pairs, SETTINGS) == pytest.approx([0.0] * len(pairs))
-
-
-def test_beta_scales_the_margins_and_lost_pairs_have_none(
-    policy: Path, base: Path, pairs: list[dict[str, Any]]
+@pytest.mark.parametrize("lora", [None, LoraSettings(r=4)], ids=["full", "lora"])
+@pytest.mark.parametrize(
+    ("loss", "start"),
+    [
+        ("sigmoid", math.log(2)),
+        ("ipo", 25.0),  # (0 - 1 / (2 beta))^2 with beta 0.1
+        ("robust", math.log(2)),  # ((1 - e) ln 2 - e ln 2) / (1 - 2 e)
+        ("kto", 0.5),  # 1 - s(0), of desirable and undesirable answers alike
+    ],
+)
+def test_after_an_adapter_the_saved_folder_is_the_reference(
+    sft: Path, pairs: Rows, tmp_path: Path, *, loss: str, start: float, lora: LoraSettings | None
 ) -> None:
-    rows = [pairs[1], {**pairs[1], "chosen": pairs[1]["rejected"]}]
-    one = policy_margins(policy, base, rows, SETTINGS)
-    five = policy_margins(policy, base, rows, SETTINGS.model_copy(update={"beta": 0.5}))
-    assert five[0] == pytest.approx(5 * one[0])
-    assert math.isnan(one[1])
-    assert policy_margins(policy, base, [], SETTINGS).shape == (0,)
+    first = trained(sft, pairs, tmp_path / "dpo", settings_of(loss, lora=lora)).history[0]
+    assert first["loss"] == pytest.approx(start, abs=1e-4)
+    assert [first[f"rewards/{side}"] for side in ("chosen", "rejected")] == pytest.approx([0, 0], abs=1e-5)
 
 
-def test_a_margin_is_that_of_the_models_own_loss(policy: Path, base: Path, pairs: list[dict[str, Any]]) -> None:
+def test_orpo_and_simpo_are_their_formulas_on_the_tokens_of_preflight(sft: Path, pairs: Rows, tmp_path: Path) -> None:
+    """SimPO: -log s(beta (log p(chosen) - log p(rejected)) - gamma), per token (Meng et al. 2024, eq. 6), gamma half of
+    beta. ORPO: cross-entropy - beta x log odds ratio (Hong et al. 2024, eq. 6)."""
+    from amendment.llm.rendering import Renderer
+    from amendment.training.generating import completion_logps
+    from amendment.training.model_files import load_causal, load_tokenizer, quietly
+    from amendment.training.preflight import prepare_pairs
+
+    with quietly():
+        tokenizer, model = load_tokenizer(sft), load_causal(sft).eval()
+        rows = prepare_pairs(pairs, Renderer(tokenizer), settings_of("sigmoid"), trainer="dpo").rows
+        means = {
+            side: completion_logps(model, [(row.prompt_ids, ids(row)) for row in rows], tokenizer.pad_token_id)
+            / np.array([len(ids(row)) for row in rows])
+            for side, ids in (("chosen", lambda row: row.chosen_ids), ("rejected", lambda row: row.rejected_ids))
+        }
+    simpo = trained(sft, pairs, tmp_path / "simpo", settings_of("simpo")).history[0]
+    orpo = trained(sft, pairs, tmp_path / "orpo", settings_of("orpo", beta=0.5)).history[0]
+    for side, values in means.items():
+        assert simpo[f"logps/{side}"] == pytest.approx(values.mean(), abs=1e-4)
+        assert orpo[f"logps/{side}"] == pytest.approx(values.mean(), abs=1e-4)
+    apart = 2.0 * (means["chosen"] - means["rejected"])
+    assert simpo["loss"] == pytest.approx(np.log1p(np.exp(1.0 - apart)).mean(), abs=1e-4)
+    assert orpo["loss"] == pytest.approx(orpo["nll_loss"] - 0.5 * orpo["log_odds_ratio"], abs=1e-5)
+    both = trained(sft, pairs, tmp_path / "both", settings_of("simpo", sft_weight=0.5, lora=LoraSettings(r=4))).history[0]
+    assert both["loss"] == pytest.approx(simpo["loss"] + 0.5 * both["nll_loss"], abs=1e-4)
+
+
+@pytest.mark.parametrize("loss", ["sigmoid", "kto"])
+def test_a_stale_reference_is_caught_at_the_first_step(
+    base: Path, sft: Path, pairs: Rows, tmp_path: Path, loss: str
+) -> None:
+    from amendment.dpo import _dpo
+
+    with pytest.raises(TrainingError, match="at step 1 the policy is not its reference"):
+        _dpo.train(sft, pairs, tmp_path / "out", settings_of(loss), 0, progress=None, reference=base)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("loss", ["sigmoid", "kto", "orpo", "simpo"])
+def test_the_policy_moves_towards_what_was_chosen_and_equally_each_time(
+    base: Path, pairs: Rows, tmp_path: Path, loss: str
+) -> None:
+    settings = settings_of(loss, steps=6, batch_size=8, learning_rate=3e-2, log_every=3)
+    for name in ("one", "two"):
+        result = trained(base, pairs, tmp_path / name, settings, seed=3)
+    assert weights(tmp_path / "one") == weights(tmp_path / "two")
+    assert result.steps == 6
+    assert (policy_margins(tmp_path / "one", base, pairs, settings) > 0).mean() > 0.9
+
+
+def test_margins_are_those_of_the_models_own_losses_and_beta_scales_them(base: Path, sft: Path, pairs: Rows) -> None:
     import torch
 
-    from amendment.training import load_causal, load_tokenizer, quietly
+    from amendment.training.model_files import load_causal, load_tokenizer, quietly
 
     def logp(folder: Path, side: str) -> float:
         tokenizer, model = load_tokenizer(folder), load_causal(folder)
@@ -70,81 +134,108 @@ def test_a_margin_is_that_of_the_models_own_loss(policy: Path, base: Path, pairs
         return -float(model(input_ids=ids, labels=labels).loss.detach()) * (ids.shape[1] - start)
 
     with quietly():
-        moved = {side: logp(policy, side) - logp(base, side) for side in ("chosen", "rejected")}
-    [margin] = policy_margins(policy, base, pairs[:1], SETTINGS)
-    assert margin == pytest.approx(SETTINGS.beta * (moved["chosen"] - moved["rejected"]), abs=1e-4)
+        moved = {side: logp(sft, side) - logp(base, side) for side in ("chosen", "rejected")}
+    rows = [pairs[0], {**pairs[1], "chosen": pairs[1]["rejected"]}]
+    margin, lost = policy_margins(sft, base, rows, settings_of("sigmoid"))
+    assert margin == pytest.approx(0.1 * (moved["chosen"] - moved["rejected"]), abs=1e-4)
+    assert math.isnan(lost), "two equal answers have no margin"
+    assert policy_margins(sft, base, rows, settings_of("sigmoid", beta=0.5))[0] == pytest.approx(5 * margin)
+    assert policy_margins(sft, sft, pairs[:2], settings_of("sigmoid")) == pytest.approx([0.0, 0.0])
+    assert policy_margins(sft, base, [], settings_of("sigmoid")).shape == (0,)
 
 
-def test_a_stale_reference_is_caught_at_the_first_step(
-    policy: Path, base: Path, pairs: list[dict[str, Any]], tmp_path: Path
-) -> None:
-    from amendment.dpo import _dpo
-
-    with pytest.raises(TrainingError, match="at step 1 the policy is not its reference"):
-        _dpo.train(policy, pairs, tmp_path / "out", SETTINGS, 0, progress=None, reference=base)
-    assert not (tmp_path / "out").exists()
-
-
-def test_a_base_that_was_just_fine_tuned_is_its_own_reference(
-    base: Path, pairs: list[dict[str, Any]], tmp_path: Path
-) -> None:
-    rows = [{"prompt": pair["prompt"], "completion": pair["chosen"]} for pair in pairs]
-    train_sft(base, rows, tmp_path / "sft", SftSettings(steps=3, learning_rate=0.03, lora=LoraSettings(r=4)))
-    result = train_dpo(tmp_path / "sft", pairs, tmp_path / "dpo", SETTINGS)
-    assert result.history[0]["loss"] == pytest.approx(math.log(2), abs=1e-5)
-
-
-def test_the_sft_term_is_added_and_the_start_is_still_checked(
-    base: Path, pairs: list[dict[str, Any]], tmp_path: Path
-) -> None:
-    plain = train_dpo(base, pairs, tmp_path / "plain", SETTINGS.model_copy(update={"steps": 1}))
-    with_sft = SETTINGS.model_copy(update={"steps": 1, "sft_weight": 0.5})
-    both = train_dpo(base, pairs, tmp_path / "both", with_sft)
-    # a random model knows nothing: the cross-entropy of a token is about ln(vocabulary), here some 5.7 nats
-    assert both.history[0]["loss"] - plain.history[0]["loss"] == pytest.approx(0.5 * 5.7, abs=0.3)
-
-
-@pytest.mark.parametrize("epochs", [None, 2.0])
-def test_an_adapter_starts_at_the_reference_and_is_merged(
-    base: Path, pairs: list[dict[str, Any]], tmp_path: Path, epochs: float | None
-) -> None:
-    steps = None if epochs else 3
-    settings = SETTINGS.model_copy(update={"lora": LoraSettings(r=4, dropout=0.1), "steps": steps, "epochs": epochs})
-    result = train_dpo(base, pairs, tmp_path / "lora", settings)
-    assert result.history[0]["loss"] == pytest.approx(math.log(2), abs=1e-5)
-    assert result.steps == (6 if epochs else 3)
-    assert policy_margins(tmp_path / "lora", base, pairs, settings).mean() > 0
-
-
-def test_identical_and_long_pairs_are_counted_in_the_result(
-    base: Path, pairs: list[dict[str, Any]], tmp_path: Path
-) -> None:
+def test_what_is_left_out_is_counted_and_what_cannot_be_read_is_named(base: Path, pairs: Rows, tmp_path: Path) -> None:
     long = [{"role": "assistant", "content": "yes " * 200}]
-    rows = [*pairs, {**pairs[0], "rejected": pairs[0]["chosen"]}, {**pairs[1], "chosen": long}]
-    report = train_dpo(base, rows, tmp_path / "out", SETTINGS.model_copy(update={"steps": 1})).report
-    assert report.dropped == {"identical": 1, "over_length": 1}
-    assert (report.rows, report.kept) == (26, 24)
-
-
-@pytest.mark.parametrize("loss", ["sigmoid", "kto", "orpo"])
-def test_rows_that_are_no_objects_are_named(
-    base: Path, pairs: list[dict[str, Any]], tmp_path: Path, loss: Literal["sigmoid", "kto", "orpo"]
-) -> None:
-    told = "row 25: expected an object with named parts, found list\nrow 26: .* found NoneType"
-    given: list[Any] = [*pairs, ["a", "b"], None]
-    with pytest.raises(DataError, match=told):
-        train_dpo(base, given, tmp_path / "out", SETTINGS.model_copy(update={"loss": loss}))
-    rows: list[Any] = [*({"prompt": pair["prompt"], "completion": pair["chosen"]} for pair in pairs), "a"]
-    with pytest.raises(DataError, match=r"row 25: .* found str"):
-        train_sft(base, rows, tmp_path / "out", SftSettings(steps=1))
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_half_a_surrogate_pair_is_told_with_its_row(base: Path, pairs: list[dict[str, Any]], tmp_path: Path) -> None:
+    rows: list[Any] = [*pairs, {**pairs[0], "rejected": pairs[0]["chosen"]}, {**pairs[1], "chosen": long}]
+    report = trained(base, rows, tmp_path / "out", settings_of("sigmoid")).report
+    assert (report.dropped, report.rows, report.kept) == ({"identical": 1, "over_length": 1}, 26, 24)
+    message = "row 25: expected an object with named parts, found list\nrow 26: .* found NoneType"
+    with pytest.raises(DataError, match=message):
+        trained(base, [*pairs, ["a", "b"], None], tmp_path / "no", settings_of("kto"))  # type: ignore[list-item]
     half = {**pairs[1], "chosen": [{"role": "assistant", "content": "yes \ud83d"}]}
     with pytest.raises(DataError, match="row 2: a text holds half a surrogate pair"):
-        train_dpo(base, [pairs[0], half, *pairs[2:]], tmp_path / "out", SETTINGS)
-    tools = [{"type": "function", "function": {"name": "\udc00", "parameters": {}}}]
-    row = {"prompt": pairs[0]["prompt"], "completion": pairs[0]["chosen"]}
-    with pytest.raises(DataError, match="row 1: a text holds half a surrogate pair"):
-        train_sft(base, [{**row, "tools": tools}, row], tmp_path / "out", SftSettings(steps=1))
+        trained(base, [pairs[0], half, *pairs[2:]], tmp_path / "no", settings_of("sigmoid"))
+    assert not (tmp_path / "no").exists()
+
+
+@pytest.mark.parametrize("loss", ["sigmoid", "ipo", "robust", "simpo"])
+def test_label_smoothing_acts(base: Path, pairs: Rows, tmp_path: Path, loss: str) -> None:
+    """At the start ln 2 is the loss whatever the target, so a later step counts."""
+    losses = [
+        trained(base, pairs, tmp_path / "out", settings).history[-1]["loss"]
+        for settings in (settings_of(loss, steps=3, batch_size=8, **more) for more in ({}, {"label_smoothing": 0.3}))
+    ]
+    assert abs(losses[0] - losses[1]) > 1e-3
+
+
+@pytest.mark.parametrize("loss", ["kto", "orpo", "simpo"])
+def test_weights_that_would_be_ignored_are_refused(base: Path, pairs: Rows, tmp_path: Path, loss: str) -> None:
+    rows = [{**pair, "weight": 2.0 if i else 0.5} for i, pair in enumerate(pairs)]
+    with pytest.raises(TrainingError, match=r"the largest is 4 times the smallest\): take sigmoid or ipo or robust"):
+        trained(base, rows, tmp_path / "out", settings_of(loss))
+    dropped = [{**pair, "weight": 2.0 if i else 0.0} for i, pair in enumerate(pairs)]  # one weight among those left
+    assert trained(base, dropped, tmp_path / "out", settings_of(loss)).report.dropped == {"weight_zero": 1}
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"loss": "kto", "labels": "soft"}, "loss: kto takes hard labels"),
+        ({"loss": "simpo", "beta": 2.0, "labels": "soft"}, "loss: simpo takes hard labels"),
+        ({"loss": "orpo", "sft_weight": 1.0}, "no further SFT term"),
+        ({"loss": "kto", "label_smoothing": 0.3}, "loss: kto has no label smoothing"),
+        ({"loss": "robust"}, "loss: robust needs label_smoothing"),
+        ({"loss": "robust", "label_smoothing": 0.1, "labels": "soft"}, "loss: robust takes hard labels"),
+        ({"loss": "simpo"}, "simpo needs beta"),
+    ],
+)
+def test_a_setting_that_would_not_act_is_refused(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
+        DpoSettings(**settings)
+
+
+def test_a_resolved_file_is_read_again() -> None:
+    for loss in LOSSES:
+        resolved = settings_of(loss).model_dump(mode="json", exclude_none=True)
+        assert DpoSettings.model_validate(resolved) == settings_of(loss)
+
+
+def test_a_trl_without_the_experimental_part_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    from amendment.dpo import _relatives
+
+    monkeypatch.setitem(_relatives._EXPERIMENTAL, "orpo", ("no_longer_there", "ORPO"))
+    with pytest.raises(ConfigError, match=r"an experimental part of trl.*install trl==") as error:
+        _relatives.experimental("orpo")
+    named = re.search(r"trl==([\d.]+\d)", str(error.value))
+    assert named is not None
+    assert f"\ntrl=={named[1]}\n" in (Path(__file__).parents[2] / "constraints.txt").read_text()
+
+
+def test_kto_answers_of_the_kl_term_are_those_of_the_batch_to_other_prompts() -> None:
+    from amendment.dpo._relatives import unpaired
+
+    rows = unpaired([TokenPair([n], [10 * n + 1], [10 * n + 2]) for n in (1, 2)], 2, 8)
+    assert [(row.prompt_ids, row.completion_ids, row.label) for row in rows] == [
+        ([1], [11], True),
+        ([2], [21], True),
+        ([1], [12], False),
+        ([2], [22], False),
+    ]
+    # the nearest row before, in a ring: of (1, 11) it is (2, 22), of (2, 21) it is (1, 11), and so on
+    assert [row.KL_completion_ids for row in rows] == [[22], [11], [21], [12]]
+    with pytest.raises(TrainingError, match="two or more prompts"):
+        unpaired([TokenPair([1], [2], [3]), TokenPair([1], [4], [5])], 2, 8)
+
+
+@given(
+    prompts=st.lists(st.integers(0, 3), min_size=2, max_size=9).filter(lambda found: len(set(found)) > 1),
+    batch=st.integers(1, 4),
+)
+def test_no_kto_answer_of_the_kl_term_is_one_to_its_own_prompt(prompts: list[int], batch: int) -> None:
+    from amendment.dpo._relatives import unpaired
+
+    rows = unpaired([TokenPair([n] * 3, [n, i, 7, 7, 7], [n, i, 8, 8, 8]) for i, n in enumerate(prompts)], batch, 6)
+    assert len(rows) == 2 * len(prompts)
+    for row in rows:
+        assert row.KL_completion_ids[0] != row.prompt_ids[0]
+        assert len(row.prompt_ids) + len(row.KL_completion_ids) <= 6

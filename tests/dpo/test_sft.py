@@ -1,104 +1,133 @@
-"""Supervised fine-tuning: it learns, it repeats itself bit for bit, it leaves a plain folder."""
+"""Supervised fine-tuning: it learns, repeats itself bit for bit, leaves a plain folder, and packs rows apart."""
 
 from __future__ import annotations
 
-import hashlib
 import json
+import shutil
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
 from amendment.dpo import SftSettings, train_sft
-from amendment.errors import ConfigError, TrainingError
-from amendment.training import LoraSettings, TrlFields
+from amendment.errors import ConfigError, DataError, TrainingError
+from amendment.training import LoraSettings, TrainResult, TrlFields
 
+Rows = list[dict[str, Any]]
 SETTINGS = SftSettings(steps=6, batch_size=8, learning_rate=3e-2, max_length=128, log_every=3)
 
 
-def rows_of(pairs: list[dict[str, Any]]) -> list[dict[str, Any]]:
+@pytest.fixture(scope="module")
+def rows(pairs: Rows) -> Rows:
     """Half of them as prompt and completion, half as messages."""
-    halves = len(pairs) // 2
-    split = [{"prompt": p["prompt"], "completion": p["chosen"], "category": p["category"]} for p in pairs[:halves]]
-    return split + [{"messages": [*p["prompt"], *p["chosen"]]} for p in pairs[halves:]]
+    split = [{"prompt": p["prompt"], "completion": p["chosen"], "category": p["category"]} for p in pairs[:12]]
+    return split + [{"messages": [*p["prompt"], *p["chosen"]]} for p in pairs[12:]]
 
 
-def weights(folder: Path) -> str:
-    return hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
+class Trained(NamedTuple):
+    result: TrainResult
+    progress: list[tuple[int, int]]
 
 
-def test_it_learns_says_nothing_and_leaves_a_plain_folder(
-    base: Path, pairs: list[dict[str, Any]], tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
-    told: list[tuple[int, int]] = []
+@pytest.fixture(scope="module")
+def trained(base: Path, rows: Rows, tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    progress: list[tuple[int, int]] = []
+    out = tmp_path_factory.mktemp("sft") / "model"
+    return Trained(
+        train_sft(base, rows, out, SETTINGS, seed=3, progress=lambda step, last, _: progress.append((step, last))),
+        progress,
+    )
 
-    def progress(step: int, last: int, _: dict[str, float]) -> None:
-        told.append((step, last))
 
-    result = train_sft(base, rows_of(pairs), tmp_path / "sft", SETTINGS, seed=3, progress=progress)
-    assert capfd.readouterr() == ("", "")
-    assert result.history[-2]["loss"] < result.history[0]["loss"] - 0.5
-    assert told[0] == (1, 6)
-    assert told[-1] == (6, 6)
-    assert result.steps == 6
-    names = {file.name for file in (tmp_path / "sft").iterdir()}
+def test_it_learns_and_leaves_a_plain_folder(trained: Trained) -> None:
+    result, folder = trained.result, trained.result.folder
+    assert result.history[-1]["loss"] < result.history[0]["loss"] - 0.5
+    assert trained.progress == [(1, 6), (3, 6), (6, 6)]
+    names = {file.name for file in folder.iterdir()}
     assert names >= {"config.json", "model.safetensors", "tokenizer.json", "chat_template.jinja", "history.json"}
     assert not names & {"README.md", "training_args.bin", "adapter_config.json"}
-    record = json.loads((tmp_path / "sft" / "history.json").read_text())
+    record = json.loads((folder / "history.json").read_text())
     assert record["preflight"] == result.report.to_json()
     assert record["machine"]["threads"] == 1 or record["machine"]["device"] != "cpu"
-    assert [path.name for path in tmp_path.iterdir()] == ["sft"]
+    assert [path.name for path in folder.parent.iterdir()] == ["model"]
+    read = TrainResult.read(folder)
+    assert {**vars(result), "seconds": 0} == vars(read)
 
 
-def test_equal_seeds_give_equal_files_and_other_seeds_other_weights(
-    base: Path, pairs: list[dict[str, Any]], tmp_path: Path
+def test_equal_seeds_give_equal_files_in_silence_and_other_seeds_other_weights(
+    trained: Trained, base: Path, rows: Rows, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    for name, seed in (("a", 3), ("b", 3), ("c", 4)):
-        train_sft(base, rows_of(pairs), tmp_path / name, SETTINGS, seed=seed)
-    assert weights(tmp_path / "a") == weights(tmp_path / "b") != weights(tmp_path / "c")
-    for name in ("history.json", "config.json", "tokenizer.json"):
-        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+    for name, seed in (("same", 3), ("other", 4)):
+        train_sft(base, rows, tmp_path / name, SETTINGS, seed=seed)
+    assert capfd.readouterr() == ("", "")
+    first = trained.result.folder
+    for name in ("model.safetensors", "history.json", "config.json", "tokenizer.json"):
+        assert (tmp_path / "same" / name).read_bytes() == (first / name).read_bytes()
+    assert (tmp_path / "other/model.safetensors").read_bytes() != (first / "model.safetensors").read_bytes()
 
 
-def test_an_adapter_is_merged_into_a_full_model(base: Path, pairs: list[dict[str, Any]], tmp_path: Path) -> None:
-    settings = SETTINGS.model_copy(update={"lora": LoraSettings(r=4)})
-    result = train_sft(base, rows_of(pairs), tmp_path / "lora", settings)
-    assert result.history[-2]["loss"] < result.history[0]["loss"]
-    assert not (tmp_path / "lora" / "adapter_config.json").exists()
-    assert weights(tmp_path / "lora") != weights(base)
-    train_sft(tmp_path / "lora", rows_of(pairs), tmp_path / "next", SETTINGS.model_copy(update={"steps": 1}))
-
-
-def test_fields_of_trl_reach_the_trainer(base: Path, pairs: list[dict[str, Any]], tmp_path: Path) -> None:
+def test_an_adapter_is_merged_and_fields_of_trl_reach_the_trainer(base: Path, rows: Rows, tmp_path: Path) -> None:
     trl = TrlFields(lr_scheduler_type="constant", gradient_accumulation_steps=2)
-    settings = SftSettings(steps=2, learning_rate=0.01, batch_size=4, trl=trl)
-    result = train_sft(base, rows_of(pairs), tmp_path / "out", settings)
-    assert [entry["learning_rate"] for entry in result.history[:-1]] == [0.01]
-    assert result.steps == 2
+    settings = SftSettings(steps=2, learning_rate=0.01, batch_size=4, lora=LoraSettings(r=4), trl=trl)
+    result = train_sft(base, rows, tmp_path / "lora", settings)
+    assert [entry["learning_rate"] for entry in result.history] == [0.01]
+    assert not (tmp_path / "lora/adapter_config.json").exists()
+    train_sft(tmp_path / "lora", rows, tmp_path / "next", SETTINGS.model_copy(update={"steps": 1}))
 
 
-def test_a_result_is_replaced_and_anything_else_is_not(base: Path, pairs: list[dict[str, Any]], tmp_path: Path) -> None:
+def test_a_result_is_replaced_and_anything_else_is_not(base: Path, rows: Rows, tmp_path: Path) -> None:
     once = SETTINGS.model_copy(update={"steps": 1})
     for _ in range(2):
-        train_sft(base, rows_of(pairs), tmp_path / "out", once)
+        train_sft(base, rows, tmp_path / "out", once)
     (tmp_path / "theirs").mkdir()
-    (tmp_path / "theirs" / "thesis.txt").write_text("years of work")
+    (tmp_path / "theirs/thesis.txt").write_text("years of work")
     with pytest.raises(TrainingError, match="not a trained model of this package"):
-        train_sft(base, rows_of(pairs), tmp_path / "theirs", once)
-    assert (tmp_path / "theirs" / "thesis.txt").exists()
+        train_sft(base, rows, tmp_path / "theirs", once)
+    assert (tmp_path / "theirs/thesis.txt").exists()
 
 
-def test_a_base_that_is_not_there_is_told_before_anything_else(pairs: list[dict[str, Any]], tmp_path: Path) -> None:
+def test_what_cannot_be_trained_is_refused_and_leaves_nothing(base: Path, rows: Rows, tmp_path: Path) -> None:
+    out = tmp_path / "out"
     with pytest.raises(ConfigError, match="no such folder"):
-        train_sft(tmp_path / "nowhere", rows_of(pairs), tmp_path / "out", SETTINGS)
-    assert not (tmp_path / "out").exists()
-
-
-def test_a_learning_rate_that_breaks_the_model_stops_the_run(
-    base: Path, pairs: list[dict[str, Any]], tmp_path: Path
-) -> None:
-    trl = TrlFields(optim="sgd", max_grad_norm=0.0, lr_scheduler_type="constant")
-    settings = SETTINGS.model_copy(update={"learning_rate": 1e30, "log_every": 1, "trl": trl})
+        train_sft(tmp_path / "nowhere", rows, out, SETTINGS)
+    with pytest.raises(DataError, match=r"row 25: .* found str"):
+        train_sft(base, [*rows, "a"], out, SETTINGS)  # type: ignore[list-item]
+    breaking = TrlFields(optim="sgd", max_grad_norm=0.0, lr_scheduler_type="constant")
+    settings = SETTINGS.model_copy(update={"learning_rate": 1e30, "log_every": 1, "trl": breaking})
     with pytest.raises(TrainingError, match="training left the numbers"):
-        train_sft(base, rows_of(pairs), tmp_path / "out", settings)
-    assert not (tmp_path / "out").exists()
+        train_sft(base, rows, out, settings)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("attention", ["sdpa", "eager"])
+def test_packed_rows_lose_what_they_lose_alone(attention: str, base: Path, rows: Rows, tmp_path: Path) -> None:
+    """All rows make one step either way: 24 rows, or the fewer sequences of 128 tokens that hold them."""
+    common = {"learning_rate": 1e-2, "max_length": 128, "log_every": 1, "epochs": 3, "attn_implementation": attention}
+    plain, joined = (
+        train_sft(base, rows, tmp_path / "out", SftSettings(**common, batch_size=24, packing=packing))
+        for packing in (False, True)
+    )
+    assert joined.steps == plain.steps == 3
+    for together, alone in zip(joined.history, plain.history, strict=True):
+        assert together["loss"] == pytest.approx(alone["loss"], abs=2e-5)
+        assert together["grad_norm"] == pytest.approx(alone["grad_norm"], rel=1e-3)
+        assert together["num_tokens"] == alone["num_tokens"]
+    short = train_sft(base, rows, tmp_path / "out", SftSettings(**{**common, "epochs": 1}, batch_size=2, packing=True))
+    assert short.steps < 12, "packing makes fewer batches"
+
+
+def test_a_model_that_reads_on_across_rows_is_refused(base: Path, rows: Rows, tmp_path: Path) -> None:
+    """A state-space model has no attention mask that could keep rows apart."""
+    from transformers import MambaConfig, MambaForCausalLM, set_seed
+
+    from amendment.training.model_files import quietly
+
+    folder = tmp_path / "mamba"
+    shutil.copytree(base, folder)
+    set_seed(1)
+    config = MambaConfig(vocab_size=400, hidden_size=16, num_hidden_layers=1, state_size=4, pad_token_id=0)
+    with quietly():
+        MambaForCausalLM(config).save_pretrained(folder)
+    settings = SftSettings(max_length=128, batch_size=4, steps=1, packing=True)
+    with pytest.raises(ConfigError, match="packing: base 'mamba' mixes rows that share a sequence; set packing: false"):
+        train_sft(folder, rows, tmp_path / "out", settings)

@@ -218,7 +218,8 @@ class Tokenised:
 
 @pytest.fixture
 def tokenised(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Tokenised:
-    from amendment.training import TinyModel, build_tiny, load_tokenizer
+    from amendment.training import TinyModel, build_tiny
+    from amendment.training.model_files import load_tokenizer
 
     monkeypatch.setattr("trl.trainer.base_trainer._BaseTrainer._send_telemetry", lambda self: None)
     shape = TinyModel(hidden=16, layers=1, heads=2, intermediate=32, vocab=400, context=512)

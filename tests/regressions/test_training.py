@@ -97,7 +97,8 @@ def test_an_index_that_leads_from_safetensors_to_pickles_is_refused(base: Path, 
 
 
 def test_a_safetensors_file_that_no_loader_reads_does_not_vouch_for_pickles(base: Path, tmp_path: Path) -> None:
-    from amendment.training import check_base, check_weights
+    from amendment.training import check_base
+    from amendment.training.bases import check_weights
 
     folder = pickled(base, tmp_path / "base")
     for decoy in ("extra.safetensors", "adapter_model.safetensors"):
@@ -128,20 +129,19 @@ def test_the_shards_of_an_index_are_weights_only_when_all_are_there(base: Path, 
         check_base(folder)
 
 
-def test_a_pickled_adapter_of_an_ensemble_is_refused(base: Path, pairs: list[Pair], tmp_path: Path) -> None:
+def test_a_pickled_member_of_an_ensemble_is_refused(base: Path, pairs: list[Pair], tmp_path: Path) -> None:
     settings = RewardSettings(
         steps=1,
         batch_size=4,
         max_length=128,
-        lora=LoraSettings(r=2),
-        ensemble=EnsembleSettings(members=2, of="adapters"),
+        ensemble=EnsembleSettings(members=2),
     )
     train_reward(base, pairs[:4], tmp_path / "rm", settings, seed=1)
     member = tmp_path / "rm" / "members" / "1"
     pickled(member, tmp_path / "copy")
     shutil.rmtree(member)
     (tmp_path / "copy").rename(member)
-    with pytest.raises(ConfigError, match=r"expected weights in \*\.safetensors, found adapter_model\.bin"):
+    with pytest.raises(ConfigError, match=r"expected weights in \*\.safetensors, found pytorch_model\.bin"):
         RewardModel.load(tmp_path / "rm")
 
 
@@ -262,7 +262,7 @@ def own_pairs(folder: Path) -> Path:
         rows.append({"question": f"ask {i}", "one": first, "two": second, "label": label})
     (folder / "pairs.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     small = {"steps": 2, "batch_size": 4, "max_length": 128}
-    guards = {"every": 1, "prompts": 12, "max_tokens": 8, "kl_per_token": 1e-6}  # the first step trips them
+    guards = {"every": 1, "prompts": 12, "max_tokens": 8, "kl_per_token": 1e-6}  # the first step violates them
     columns = {"prompt": "question", "a": "one", "b": "two", "votes": ["label"]}
     document = {
         "name": "own",
@@ -270,7 +270,7 @@ def own_pairs(folder: Path) -> Path:
         "dataset": {"test_share": 0.5},
         "base": {**small, "on": "chosen", "tiny": {"hidden": 16, "layers": 1, "heads": 2, "intermediate": 32}},
         "reward_model": {**small, "base": "base"},
-        "dpo": {**small, "base": "base", "learning_rate": 0.05, "guards": guards},
+        "dpo": {**small, "base": "base", "learning_rate": 0.5, "guards": guards},
     }
     (folder / "run.yaml").write_text(json.dumps(document), encoding="utf-8")
     return folder / "run.yaml"

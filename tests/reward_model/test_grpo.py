@@ -1,4 +1,4 @@
-"""Twenty steps of TRL's GRPO on a tiny policy, with the folder as it is, and with `as_reward`."""
+"""Five steps of TRL's GRPO on a tiny policy, with the folder as it is, and with `as_reward`."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ import numpy as np
 import pytest
 
 from amendment.reward_model import EnsembleSettings, RewardModel, RewardSettings, train_reward
-from amendment.training import quietly
+from amendment.training.model_files import quietly
 
-SETTINGS = RewardSettings(steps=8, batch_size=8, learning_rate=1e-2, max_length=96, log_every=4)
-STEPS = 20
+SETTINGS = RewardSettings(
+    steps=4, batch_size=8, learning_rate=1e-2, max_length=96, ensemble=EnsembleSettings(members=2)
+)
+STEPS = 5
 Rows = list[dict[str, Any]]
 
 
@@ -34,7 +36,7 @@ def grpo(base: Path, prompts: Rows, reward: Any, name: str, out: Path) -> tuple[
     from datasets import Dataset
     from trl import GRPOConfig, GRPOTrainer
 
-    from amendment.training import load_tokenizer
+    from amendment.training.model_files import load_tokenizer
 
     recorder = Recorder()
     with quietly():
@@ -73,55 +75,44 @@ def asked(pairs: Rows) -> Rows:
     return [{"prompt": pair["prompt"]} for pair in pairs]
 
 
-@pytest.fixture(scope="module", params=[None, EnsembleSettings(members=2)], ids=["one", "ensemble"])
-def folder(request: pytest.FixtureRequest, base: Path, pairs: Rows, tmp_path_factory: pytest.TempPathFactory) -> Path:
+@pytest.fixture(scope="module")
+def ensemble(base: Path, pairs: Rows, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("reward") / "rm"
-    train_reward(base, pairs, out, SETTINGS.model_copy(update={"ensemble": request.param}), seed=1)
+    train_reward(base, pairs, out, SETTINGS, seed=1)
     return out
 
 
-def test_the_folder_is_a_reward(folder: Path, base: Path, asked: Rows, tmp_path: Path) -> None:
-    shown, seen = grpo(base, asked, str(folder), "rm", tmp_path)
-    model = RewardModel.load(folder, hold=True)
+def test_the_folder_is_a_reward(ensemble: Path, base: Path, asked: Rows, tmp_path: Path) -> None:
+    """Of an ensemble, as its first member."""
+    shown, seen = grpo(base, asked, str(ensemble), "rm", tmp_path)
+    model = RewardModel.load(ensemble, hold=True)
     assert len(seen) == STEPS
     for rows, mean in zip(shown, seen, strict=True):
         assert model.scores(rows).members[0].mean() == pytest.approx(mean, abs=1e-5)
 
 
-def test_the_function_is_a_reward(folder: Path, base: Path, asked: Rows, tmp_path: Path) -> None:
-    model = RewardModel.load(folder, hold=True)
-    shown, seen = grpo(base, asked, model.as_reward(), "rm", tmp_path)
+@pytest.mark.parametrize("plain", [False, True], ids=["messages", "plain texts"])
+def test_the_function_is_a_reward(ensemble: Path, base: Path, asked: Rows, tmp_path: Path, *, plain: bool) -> None:
+    reward = RewardModel.load(ensemble, hold=True).as_reward()
+    prompts = [{"prompt": f"ask {i}"} for i in range(8)] if plain else asked
+    shown, seen = grpo(base, prompts, reward, "rm", tmp_path)
     assert len(seen) == STEPS
     for rows, mean in zip(shown, seen, strict=True):
-        assert model.score(rows).mean() == pytest.approx(mean, abs=1e-5)
+        rewards = reward([row["prompt"] for row in rows], [row["completion"] for row in rows])
+        assert np.mean(np.array(rewards, dtype=float)) == pytest.approx(mean, abs=1e-5)
 
 
-def test_plain_texts_are_read_as_turns(folder: Path) -> None:
+def test_texts_are_read_as_turns_and_columns_of_the_dataset_reach_the_model(folder: Path) -> None:
     model = RewardModel.load(folder)
+    reward = model.as_reward()
     turns = {
         "prompt": [{"role": "user", "content": "ask 1"}],
         "completion": [{"role": "assistant", "content": "yes indeed"}],
     }
-    found = model.as_reward()(["ask 1"], ["yes indeed"], completion_ids=[[1, 2]], trainer_state=None)
-    assert found == pytest.approx(model.score([turns]).tolist())
-
-
-def test_plain_texts_train(folder: Path, base: Path, tmp_path: Path) -> None:
-    model = RewardModel.load(folder, hold=True)
-    shown, seen = grpo(base, [{"prompt": f"ask {i}"} for i in range(8)], model.as_reward(), "rm", tmp_path)
-    texts = [[(row["prompt"], row["completion"]) for row in rows] for rows in shown]
-    found = [model.as_reward()(*map(list, zip(*rows, strict=True))) for rows in texts]
-    assert seen == pytest.approx([np.mean(np.array(rewards, dtype=float)) for rewards in found], abs=1e-5)
-
-
-def test_a_text_without_a_score_has_none(folder: Path) -> None:
-    found = RewardModel.load(folder).as_reward()(["ask", "ask"], ["yes " * 300, "yes"])
-    assert found[0] is None
-    assert isinstance(found[1], float)
-
-
-def test_columns_of_the_dataset_reach_the_model(folder: Path) -> None:
+    [score] = reward(["ask 1"], ["yes indeed"], completion_ids=[[1, 2]], trainer_state=None)
+    assert score == pytest.approx(model.score([turns])[0])
     tools = [{"type": "function", "function": {"name": "look"}}]
-    reward = RewardModel.load(folder).as_reward()
     with_tools, without = reward(["ask", "ask"], ["yes", "yes"], tools=[tools, None])
     assert with_tools != without
+    assert reward(["ask"], ["yes " * 300]) == [None]
+    assert model.as_reward(fallback=-5.0)(["ask"], ["yes " * 300]) == [-5.0]

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-import math
 import shutil
 from pathlib import Path
 from typing import Any
@@ -14,67 +12,52 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from amendment.errors import ConfigError, DataError
-from amendment.reward_model import EnsembleSettings, RewardModel, RewardSettings, train_reward
-from amendment.training import LoraSettings, evaluate_pairs
+from amendment.reward_model import RewardModel, RewardSettings, train_reward
+from amendment.training import LoraSettings
 
 SETTINGS = RewardSettings(steps=12, batch_size=8, learning_rate=1e-2, max_length=96, log_every=6)
+Rows = list[dict[str, Any]]
 
 
-def completions(pairs: list[dict[str, Any]], side: str) -> list[dict[str, Any]]:
+def completions(pairs: Rows, side: str = "chosen") -> Rows:
     return [{"prompt": pair["prompt"], "completion": pair[side]} for pair in pairs]
 
 
-def weights(folder: Path) -> str:
-    return hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
-
-
-@pytest.fixture(scope="module")
-def folder(base: Path, pairs: list[dict[str, Any]], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("reward") / "rm"
-    train_reward(base, pairs, out, SETTINGS, seed=3)
-    return out
-
-
-def test_it_learns_which_answer_is_better(folder: Path, pairs: list[dict[str, Any]]) -> None:
-    model = RewardModel.load(folder)
+def share_right(model: RewardModel, pairs: Rows) -> float:
     chosen, rejected = (model.score(completions(pairs, side)) for side in ("chosen", "rejected"))
-    result = evaluate_pairs(chosen, rejected, [pair["prompt_id"] for pair in pairs])
-    assert result.accuracy.value > 0.9
-    assert result.log_loss.value < math.log(2)
+    return float((chosen > rejected).mean())
 
 
-def test_equal_seeds_give_equal_weights_and_another_seed_another_head(
-    folder: Path, base: Path, pairs: list[dict[str, Any]], tmp_path: Path
-) -> None:
+def weights(folder: Path) -> bytes:
+    return (folder / "model.safetensors").read_bytes()
+
+
+def test_it_learns_and_equal_seeds_give_equal_weights(folder: Path, base: Path, pairs: Rows, tmp_path: Path) -> None:
+    assert share_right(RewardModel.load(folder), pairs) > 0.9
     train_reward(base, pairs, tmp_path / "again", SETTINGS, seed=3)
     train_reward(base, pairs, tmp_path / "other", SETTINGS, seed=4)
     assert weights(tmp_path / "again") == weights(folder) != weights(tmp_path / "other")
 
 
-def test_a_score_does_not_depend_on_the_other_rows(folder: Path, pairs: list[dict[str, Any]]) -> None:
-    model = RewardModel.load(folder)
-    rows = completions(pairs, "chosen") + completions(pairs, "rejected")
-    together = model.score(rows)
-    alone = np.concatenate([model.score([row]) for row in rows])
-    assert together == pytest.approx(alone, abs=1e-5)
-    assert model.score(rows[::-1])[::-1] == pytest.approx(together, abs=1e-5)
-
-
-def test_scores_are_those_of_transformers_own_class(folder: Path, pairs: list[dict[str, Any]]) -> None:
+def test_a_score_is_that_of_transformers_own_class_whatever_the_other_rows(folder: Path, pairs: Rows) -> None:
     import torch
     from transformers import AutoModelForSequenceClassification
 
-    from amendment.training import load_tokenizer, quietly
+    from amendment.training.model_files import load_tokenizer, quietly
 
-    with quietly():
-        model, tokenizer = AutoModelForSequenceClassification.from_pretrained(folder), load_tokenizer(folder)
-        ids = tokenizer.apply_chat_template([*pairs[0]["prompt"], *pairs[0]["chosen"]], return_dict=True)["input_ids"]
-        expected = float(model(input_ids=torch.tensor([ids])).logits.detach())
-    assert RewardModel.load(folder).score(completions(pairs[:1], "chosen")) == pytest.approx([expected], abs=1e-5)
+    model, rows = RewardModel.load(folder), completions(pairs) + completions(pairs, "rejected")
+    together = model.score(rows)
+    with quietly(), torch.no_grad():
+        classifier, tokenizer = AutoModelForSequenceClassification.from_pretrained(folder), load_tokenizer(folder)
+        for row, score in zip(rows[::5], together[::5], strict=True):
+            ids = tokenizer.apply_chat_template([*row["prompt"], *row["completion"]], return_dict=True)["input_ids"]
+            if "thinking" not in row["completion"][0]:  # which this template shows under another name
+                assert float(classifier(input_ids=torch.tensor([ids])).logits) == pytest.approx(score, abs=1e-5)
+    assert model.score(rows[::-1])[::-1] == pytest.approx(together, abs=1e-5)
 
 
-def test_thinking_calls_and_system_texts_change_the_score(folder: Path, pairs: list[dict[str, Any]]) -> None:
-    [row] = completions(pairs[:1], "chosen")
+def test_thinking_calls_and_system_texts_change_the_score(folder: Path, pairs: Rows) -> None:
+    [row] = completions(pairs[:1])
     [answer] = row["completion"]
     rows = [
         row,
@@ -86,124 +69,108 @@ def test_thinking_calls_and_system_texts_change_the_score(folder: Path, pairs: l
     assert len(set(RewardModel.load(folder).score(rows).round(7).tolist())) == 5
 
 
-def test_a_row_over_the_length_has_no_score(folder: Path, pairs: list[dict[str, Any]]) -> None:
-    long = {**pairs[1], "completion": [{"role": "assistant", "content": "yes " * 200}]}
-    scores = RewardModel.load(folder).score([long, *completions(pairs[1:2], "chosen")])
+def test_a_row_over_the_length_has_no_score_or_is_cut_where_training_cut(
+    folder: Path, base: Path, pairs: Rows, tmp_path: Path
+) -> None:
+    long = [{**pairs[1], "completion": [{"role": "assistant", "content": "yes " * n}]} for n in (300, 400)]
+    scores = RewardModel.load(folder).score([long[0], *completions(pairs[1:2])])
     assert np.isnan(scores).tolist() == [True, False]
     assert RewardModel.load(folder).score([]).shape == (0,)
-
-
-def test_cutting_in_training_means_cutting_in_scoring(base: Path, pairs: list[dict[str, Any]], tmp_path: Path) -> None:
+    rows = [*pairs, {**pairs[0], "rejected": pairs[0]["chosen"]}, {**pairs[1], "chosen": long[0]["completion"]}]
     settings = SETTINGS.model_copy(update={"steps": 1, "over_length": "truncate"})
-    train_reward(base, pairs, tmp_path / "rm", settings)
-    long = [{**pairs[1], "completion": [{"role": "assistant", "content": "yes " * n}]} for n in (300, 400)]
+    report = train_reward(base, rows, tmp_path / "rm", settings).report
+    assert (report.dropped, report.truncated) == ({"identical": 1}, 1)
     first, second = RewardModel.load(tmp_path / "rm").score(long)
     assert first == pytest.approx(second)
 
 
-def test_an_adapter_is_merged_head_included(base: Path, pairs: list[dict[str, Any]], tmp_path: Path) -> None:
+def test_an_adapter_is_merged_head_included(base: Path, pairs: Rows, tmp_path: Path) -> None:
     settings = SETTINGS.model_copy(update={"lora": LoraSettings(r=4), "learning_rate": 0.05})
     train_reward(base, pairs, tmp_path / "rm", settings)
-    assert not (tmp_path / "rm" / "adapter_config.json").exists()
-    model = RewardModel.load(tmp_path / "rm")
-    difference = model.score(completions(pairs, "chosen")) - model.score(completions(pairs, "rejected"))
-    assert (difference > 0).mean() > 0.9
+    assert not (tmp_path / "rm/adapter_config.json").exists()
+    assert share_right(RewardModel.load(tmp_path / "rm"), pairs) > 0.9
 
 
-def test_the_meta_file_says_what_a_score_depends_on(folder: Path) -> None:
+def test_the_meta_file_says_what_a_score_depends_on(folder: Path, pairs: Rows, tmp_path: Path) -> None:
     meta = json.loads((folder / "reward_meta.json").read_text())
     config = json.loads((folder / "config.json").read_text())
-    assert meta["max_length"] == 96
-    assert meta["template"].startswith("s2:")
+    assert (meta["max_length"], meta["template"][:3]) == (96, "s2:")
     assert meta["pad_token_id"] == config["pad_token_id"] != config["eos_token_id"]
-    assert {"base", "seed", "centre", "versions"} <= set(meta)
+    assert {"base", "seed", "versions"} <= set(meta)
+    file = shutil.copytree(folder, tmp_path / "earlier") / "reward_meta.json"
+    required = ("base", "seed", "max_length", "over_length", "template", "pad_token_id")
+    file.write_text(json.dumps({name: meta[name] for name in required}))
+    earlier = RewardModel.load(tmp_path / "earlier")
+    assert (earlier.meta.temperature, earlier.meta.ensemble, earlier.meta.conditioned) == (None, None, False)
+    assert earlier.score(completions(pairs[:1])) == RewardModel.load(folder).score(completions(pairs[:1]))
 
 
-def test_a_changed_template_is_refused(folder: Path, tmp_path: Path) -> None:
-    shutil.copytree(folder, tmp_path / "rm")
-    (tmp_path / "rm" / "chat_template.jinja").write_text("{{ messages[0].content }}")
-    with pytest.raises(ConfigError, match="not the one it was trained with"):
-        RewardModel.load(tmp_path / "rm")
-
-
-@pytest.mark.parametrize("text", ["{", '{"base": 3}', "[]", "[" * 100_000])
+@pytest.mark.parametrize(
+    "text", ["{", '{"base": 3}', "[" * 100_000, '{"base": "b", "seed": 1, "max_length": 0, "over_length": "what"}']
+)
 def test_a_damaged_meta_file_is_told(folder: Path, tmp_path: Path, text: str) -> None:
     shutil.copytree(folder, tmp_path / "rm")
-    (tmp_path / "rm" / "reward_meta.json").write_text(text)
-    with pytest.raises(ConfigError, match="expected the description of a reward model") as told:
+    (tmp_path / "rm/reward_meta.json").write_text(text)
+    with pytest.raises(ConfigError, match="expected the description of a reward model") as error:
         RewardModel.load(tmp_path / "rm")
-    assert "\n" not in str(told.value)
+    assert "\n" not in str(error.value)
 
 
-def test_each_edited_value_of_the_meta_file_is_told(folder: Path, tmp_path: Path) -> None:
-    file = shutil.copytree(folder, tmp_path / "rm") / "reward_meta.json"
-    file.write_text(json.dumps({**json.loads(file.read_text()), "over_length": "what", "max_length": 0}))
-    with pytest.raises(ConfigError, match=r"max_length: .*; over_length: Input should be 'drop' or 'truncate'$"):
-        RewardModel.load(tmp_path / "rm")
+def test_a_folder_that_is_another_model_or_damaged_is_refused(folder: Path, base: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="expected a reward model"):
+        RewardModel.load(base)
+    shutil.copytree(folder, tmp_path / "template")
+    (tmp_path / "template/chat_template.jinja").write_text("{{ messages[0].content }}")
+    with pytest.raises(ConfigError, match="not the one it was trained with"):
+        RewardModel.load(tmp_path / "template")
+    cut = shutil.copytree(folder, tmp_path / "cut") / "model.safetensors"
+    cut.write_bytes(cut.read_bytes()[:-100])
+    with pytest.raises(ConfigError, match="cannot be loaded"):
+        RewardModel.load(tmp_path / "cut")
 
 
 @pytest.mark.parametrize("lost", ["score", "mlp"])
-def test_weights_that_the_folder_lacks_are_no_random_numbers(folder: Path, tmp_path: Path, lost: str) -> None:
-    file = shutil.copytree(folder, tmp_path / "rm") / "model.safetensors"
-    kept = {name: value for name, value in load_file(file).items() if lost not in name}
-    save_file(kept, file, metadata={"format": "pt"})
+def test_weights_that_a_folder_lacks_are_no_random_numbers(
+    folder: Path, base: Path, pairs: Rows, tmp_path: Path, lost: str
+) -> None:
+    for place, name in ((folder, "rm"), (base, "base")):
+        file = shutil.copytree(place, tmp_path / name) / "model.safetensors"
+        kept = {key: value for key, value in load_file(file).items() if lost not in key}
+        save_file(kept, file, metadata={"format": "pt"})
     with pytest.raises(ConfigError, match=r"its files lack \d+ of the weights"):
         RewardModel.load(tmp_path / "rm", hold=True)
+    if lost == "mlp":  # the head of a base is drawn at random
+        with pytest.raises(ConfigError, match=r"base '.*': its files lack 3 of the weights, such as model\.layers\.0"):
+            train_reward(tmp_path / "base", pairs, tmp_path / "out", SETTINGS)
+        file.write_bytes(b"cut")
+        with pytest.raises(ConfigError, match="cannot be loaded"):
+            train_reward(tmp_path / "base", pairs, tmp_path / "out", SETTINGS)
 
 
-@pytest.mark.parametrize("ensemble", [None, EnsembleSettings(members=2, of="adapters")], ids=["one", "adapters"])
-def test_weights_that_the_base_lacks_are_no_random_numbers(
-    base: Path, tmp_path: Path, ensemble: EnsembleSettings | None
-) -> None:
-    file = shutil.copytree(base, tmp_path / "base") / "model.safetensors"
-    kept = {name: value for name, value in load_file(file).items() if "mlp" not in name}
-    save_file(kept, file, metadata={"format": "pt"})
-    row = {"prompt": "one?", "chosen": "yes", "rejected": "no"}
-    messages = {name: [{"role": "user" if name == "prompt" else "assistant", "content": row[name]}] for name in row}
-    settings = SETTINGS.model_copy(update={"ensemble": ensemble, "lora": ensemble and LoraSettings(r=2)})
-    with pytest.raises(ConfigError, match=r"base 'base': its files lack \d+ of the weights, such as model\.layers\.0"):
-        train_reward(tmp_path / "base", [messages] * 8, tmp_path / "out", settings)
-
-
-def test_rows_that_cannot_be_read_are_named(base: Path, folder: Path, pairs: list[Any], tmp_path: Path) -> None:
+def test_rows_that_cannot_be_read_are_named(base: Path, folder: Path, pairs: Rows, tmp_path: Path) -> None:
     given: list[Any] = [*pairs, ["a", "b"]]
     with pytest.raises(DataError, match=r"^row 25: expected an object with named parts, found list"):
         train_reward(base, given, tmp_path / "out", SETTINGS)
     with pytest.raises(DataError, match="held-out row 25: expected an object with named parts, found list"):
         train_reward(base, pairs, tmp_path / "out", SETTINGS, held_out=given)
+    with pytest.raises(DataError, match="row 1: margin"):
+        train_reward(base, [{**pairs[0], "margin": 1.0}], tmp_path / "out", SETTINGS)
     model = RewardModel.load(folder)
-    asked: list[Any] = [{"prompt": pairs[0]["prompt"], "completion": pairs[0]["chosen"]}, "yes"]
-    with pytest.raises(DataError, match="row 2: expected an object with named parts, found str"):
-        model.score(asked)
-    asked[1] = {**asked[0], "completion": [{"role": "assistant", "content": "\ud800"}]}
-    with pytest.raises(DataError, match="row 2: a text holds half a surrogate pair"):
-        model.score(asked)
+    [first] = completions(pairs[:1])
+    bad: list[tuple[Any, str]] = [
+        ("yes", "row 2: expected an object with named parts, found str"),
+        ({"prompt": pairs[0]["prompt"]}, "row 2: completion"),
+        ({**first, "completion": [{"role": "assistant", "content": "\ud800"}]}, "row 2: a text holds half a surrogate"),
+    ]
+    for row, message in bad:
+        with pytest.raises(DataError, match=message):
+            model.score([first, row])
 
 
-def test_a_cut_file_of_weights_is_told_in_one_sentence(base: Path, folder: Path, tmp_path: Path) -> None:
-    for place, name in ((folder, "rm"), (base, "base")):
-        file = shutil.copytree(place, tmp_path / name) / "model.safetensors"
-        file.write_bytes(file.read_bytes()[:-100])
-    with pytest.raises(ConfigError, match="cannot be loaded"):
-        RewardModel.load(tmp_path / "rm", hold=True)
-    row = {"prompt": "one?", "chosen": "yes", "rejected": "no"}
-    messages = {name: [{"role": "user" if name == "prompt" else "assistant", "content": row[name]}] for name in row}
-    with pytest.raises(ConfigError, match="cannot become a reward model"):
-        train_reward(tmp_path / "base", [messages] * 8, tmp_path / "out", SETTINGS)
-
-
-def test_a_model_that_is_no_reward_model_is_refused(base: Path) -> None:
-    with pytest.raises(ConfigError, match="expected a reward model"):
-        RewardModel.load(base)
-
-
-def test_a_row_that_cannot_be_read_is_named(folder: Path, pairs: list[dict[str, Any]]) -> None:
-    with pytest.raises(DataError, match="row 2: completion"):
-        RewardModel.load(folder).score([*completions(pairs[:1], "chosen"), {"prompt": pairs[0]["prompt"]}])
-
-
-def test_lost_pairs_are_counted(base: Path, pairs: list[dict[str, Any]], tmp_path: Path) -> None:
-    long = [{"role": "assistant", "content": "yes " * 200}]
-    rows = [*pairs, {**pairs[0], "rejected": pairs[0]["chosen"]}, {**pairs[1], "chosen": long}]
-    report = train_reward(base, rows, tmp_path / "rm", SETTINGS.model_copy(update={"steps": 1})).report
-    assert report.dropped == {"identical": 1, "over_length": 1}
+def test_a_base_without_a_pad_token_is_noted(base: Path, pairs: Rows, tmp_path: Path) -> None:
+    """The end token pads: scores are read at the last other token, and a note says so."""
+    copy = shutil.copytree(base, tmp_path / "base")
+    config = json.loads((copy / "tokenizer_config.json").read_text())
+    (copy / "tokenizer_config.json").write_text(json.dumps({k: v for k, v in config.items() if k != "pad_token"}))
+    result = train_reward(copy, pairs, tmp_path / "rm", SETTINGS.model_copy(update={"steps": 1}))
+    assert any("no pad token of its own" in note for note in result.notes)

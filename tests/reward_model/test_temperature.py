@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from pathlib import Path
 from typing import Any
@@ -13,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from amendment.errors import DataError
-from amendment.reward_model import RewardModel, RewardSettings, train_reward
-from amendment.reward_model.temperature import fit_temperature, preference_probability
+from amendment.reward_model import RewardModel, RewardSettings, preference_probability, train_reward
+from amendment.reward_model.temperature import fit_temperature
 
 SETTINGS = RewardSettings(steps=40, batch_size=8, learning_rate=1e-2, max_length=96, log_every=6)
 ENTROPY = -(0.75 * math.log(0.75) + 0.25 * math.log(0.25))
@@ -152,15 +151,3 @@ def test_a_model_that_is_right_in_all_has_none_and_says_so(
     assert model.meta.temperature is None
     assert any("No temperature was fitted" in note for note in result.notes)
     assert model.probability([1.0], [0.0]) == pytest.approx([1 / (1 + math.exp(-1))])
-
-
-def test_a_folder_of_an_earlier_version_loads(base: Path, pairs: list[dict[str, Any]], tmp_path: Path) -> None:
-    train_reward(base, pairs, tmp_path / "rm", SETTINGS.model_copy(update={"steps": 1}), held_out=mixed(pairs))
-    file = tmp_path / "rm" / "reward_meta.json"
-    meta = json.loads(file.read_text())
-    for name in ("temperature", "label_smoothing", "margin_scale", "conditioned", "ensemble", "labels"):
-        del meta[name]
-    file.write_text(json.dumps(meta))
-    model = RewardModel.load(tmp_path / "rm")
-    assert (model.meta.temperature, model.meta.ensemble, model.meta.conditioned) == (None, None, False)
-    assert model.score([{"prompt": pairs[0]["prompt"], "completion": pairs[0]["chosen"]}]).shape == (1,)

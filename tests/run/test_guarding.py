@@ -81,10 +81,10 @@ def test_a_run_measures_its_policy_with_reward_model_and_judge(tmp_path: Path) -
 
 def test_guards_are_told_in_lines() -> None:
     figures: dict[str, Any] = {"kl": {"value": 12.0, "low": 11.0, "high": 13.0, "n": 64, "clusters": 64}}
-    table = [{"step": 0, "figures": {}, "tripped": []}, {"step": 15, "figures": figures, "tripped": ["kl"]}]
+    table = [{"step": 0, "figures": {}, "violated": []}, {"step": 15, "figures": figures, "violated": ["kl"]}]
     trips = [{"guard": "kl", "step": 15, "over": ["kl"]}]
     shared = {"prompts that the evaluation measures too": 3}
-    told = {"readings": 2, "tripped": ["kl"], "trips": trips, "saved": 5, "table": table, **shared}
+    told = {"readings": 2, "violated": ["kl"], "violations": trips, "saved": 5, "table": table, **shared}
     assert guard_lines(told) == [
         "- guards: 2 readings on held-out prompts; kl at step 15 ended the training; the weights of step 5 are kept",
         "- guards at step 15: kl 12.000 (11.000 to 13.000)",
@@ -95,13 +95,13 @@ def test_guards_are_told_in_lines() -> None:
 
 def test_how_guards_ended_a_training_names_the_figure_that_was_over() -> None:
     trips = [{"guard": "unreadable", "step": 180, "over": ["cut"]}]
-    assert guard_ending({"trips": trips, "saved": 0}) == (
+    assert guard_ending({"violations": trips, "saved": 0}) == (
         "unreadable (by cut) at step 180 ended the training; the weights of the start are kept"
     )
-    assert guard_ending({"trips": trips, "saved": None}) == (
-        "unreadable (by cut) at step 180 tripped; training went on, and the last weights are kept"
+    assert guard_ending({"violations": trips, "saved": None}) == (
+        "unreadable (by cut) at step 180 violated; training went on, and the last weights are kept"
     )
-    assert guard_ending({"trips": [], "saved": None}) is None
+    assert guard_ending({"violations": [], "saved": None}) is None
 
 
 class Said(QuietProgress):
@@ -122,8 +122,8 @@ def test_a_guard_that_ends_a_training_is_said_when_it_ends_and_by_the_status(tmp
     path.write_text(path.read_text().replace("dpo: {base: base,", "dpo: {base: base, learning_rate: 0.05,"))
     said = Said()
     told = Run.from_file(path, folder=tmp_path / "run", progress=said)().summary["stages"]["dpo"]["guards"]
-    assert [one["guard"] for one in told["trips"]] == ["kl"]
-    ending = f"kl at step {told['trips'][0]['step']} ended the training; the weights of the start are kept"
+    assert [one["guard"] for one in told["violations"]] == ["kl"]
+    ending = f"kl at step {told['violations'][0]['step']} ended the training; the weights of the start are kept"
     assert f"dpo: guards: {ending}" in said.lines
     (line,) = (one for one in status_lines(read_status(tmp_path / "run")) if one.startswith("  dpo "))
     assert line.endswith(f"guards {ending}")

@@ -14,7 +14,7 @@ from amendment.records import Judgement, Preference, Verdict, text_of
 from amendment.reward_model import RewardSettings
 from amendment.run.scoring_evaluation import read_held_out
 from amendment.stages.deciding import majorities
-from amendment.training import pair_labels
+from amendment.training.labels import pair_labels
 from tests.run.own_files import FORMATS, preferences, save
 
 ALL = "dataset: {test_share: 0}\n"

@@ -22,14 +22,14 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def tokenizer(tiny: Path) -> Any:
-    from amendment.training import load_tokenizer
+    from amendment.training.model_files import load_tokenizer
 
     return load_tokenizer(tiny)
 
 
 @pytest.fixture
 def renderer(tokenizer: Any) -> Iterator[Any]:
-    from amendment.training import Renderer
+    from amendment.llm.rendering import Renderer
 
     template = tokenizer.chat_template
     yield Renderer(tokenizer)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from amendment.training import Parts, Renderer, read_answer
+from amendment.llm.rendering import Parts, Renderer, read_answer
 
 QUESTION = {"role": "user", "content": "q"}
 LOOK = {"name": "look_up", "arguments": {"place": "zorb", "n": 2}}

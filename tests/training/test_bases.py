@@ -10,7 +10,8 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from amendment.errors import ConfigError
-from amendment.training import check_base, load_causal, load_tokenizer
+from amendment.training import check_base
+from amendment.training.model_files import load_causal, load_tokenizer
 
 
 def test_a_model_folder_passes(tiny: Path) -> None:

@@ -10,23 +10,12 @@ from typing import Any, NamedTuple
 import pytest
 
 from amendment.dpo import DpoSettings, SftSettings, train_dpo, train_sft
+from amendment.llm.rendering import Renderer
 from amendment.simulator import Persona, draft, is_readable, revise, sample_prompts, truth
 from amendment.statistics import Estimate, paired_difference
-from amendment.training import (
-    Guards,
-    GuardSettings,
-    Renderer,
-    Scores,
-    TinyModel,
-    TrainResult,
-    TrlFields,
-    build_tiny,
-    load_causal,
-    load_tokenizer,
-    placed,
-    quietly,
-    sample_answers,
-)
+from amendment.training import Guards, GuardSettings, Scores, TinyModel, TrainResult, TrlFields, build_tiny
+from amendment.training.generating import sample_answers
+from amendment.training.model_files import load_causal, load_tokenizer, placed, quietly
 
 PROMPTS = [prompt.text for prompt in sample_prompts(860, 1)]
 TEACHING, PAIRED, GUARDED, MEASURED = PROMPTS[:500], PROMPTS[300:700], PROMPTS[700:764], PROMPTS[764:]
@@ -96,6 +85,7 @@ def worth(model: Path) -> Worth:
     return Worth([one.utility for one in known], [float(one.readable) for one in known], asked)
 
 
+@pytest.mark.long
 def test_the_over_optimising_run_is_caught_and_a_sane_one_is_not(world: World) -> None:
     start = worth(world.start)
 
@@ -105,7 +95,7 @@ def test_the_over_optimising_run_is_caught_and_a_sane_one_is_not(world: World) -
     assert readable.high < -0.5, "most of what it says is no answer any more"
 
     saved, result = trained(world, "saved", WILD, guarded=True)
-    assert "unreadable" in result.guards[-1].tripped
+    assert "unreadable" in result.guards[-1].violated
     assert result.steps < 40
     utility, readable = worth(saved).beside(start)
     assert utility.high > 0 or utility.value == 0, "what is saved is no worse than the start"
@@ -113,5 +103,5 @@ def test_the_over_optimising_run_is_caught_and_a_sane_one_is_not(world: World) -
     assert worth(saved).beside(worth(wrecked))[0].low > 0
 
     _, calm = trained(world, "sane", SANE, guarded=True)
-    assert [one.tripped for one in calm.guards] == [()] * 9
+    assert [one.violated for one in calm.guards] == [()] * 9
     assert (calm.steps, calm.notes) == (60, ())

@@ -1,42 +1,52 @@
-"""The formulas at points that can be worked out by hand."""
+"""The losses of pairs on tensors, at points that can be worked out by hand."""
 
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
-
-from amendment.training import bradley_terry_loss, dpo_logits, sequence_margin
-
-
-def test_a_coin_costs_ln_2_whatever_the_label() -> None:
-    assert bradley_terry_loss([0.0, 0.0], [1.0, 0.3]) == pytest.approx([math.log(2)] * 2)
+from hypothesis import given
+from hypothesis import strategies as st
 
 
-def test_a_winner_at_odds_three_to_one_costs_the_log_of_four_thirds() -> None:
-    # P(chosen) = 3/4, so -ln(3/4); had the other won, -ln(1/4)
-    logit = math.log(3)
-    assert bradley_terry_loss(logit) == pytest.approx(math.log(4 / 3))
-    assert bradley_terry_loss(logit, 0.0) == pytest.approx(math.log(4))
+def tensor(*values: float) -> Any:
+    import torch
+
+    return torch.tensor(values, dtype=torch.float64)
 
 
-def test_a_soft_label_is_cheapest_at_its_own_log_odds() -> None:
-    grid = np.linspace(-3, 3, 601)
-    best = grid[np.argmin(bradley_terry_loss(grid, 0.7))]
-    assert best == pytest.approx(math.log(0.7 / 0.3), abs=0.01)
+def test_soft_bradley_terry_by_hand() -> None:
+    """A coin costs ln 2 whatever the label; odds of three to one cost ln(4/3) where the favourite won, and ln 4."""
+    from amendment.training.losses import soft_bradley_terry
+
+    losses = soft_bradley_terry(tensor(0.0, 0.0, math.log(3), math.log(3), -1e4), tensor(1.0, 0.3, 1.0, 0.0, 1.0))
+    assert losses.tolist() == pytest.approx([math.log(2), math.log(2), math.log(4 / 3), math.log(4), 1e4])
+    grid = np.linspace(-3, 3, 601)  # a soft label is cheapest at its own log-odds
+    cheapest = grid[int(soft_bradley_terry(tensor(*grid), tensor(*[0.7] * 601)).argmin())]
+    assert cheapest == pytest.approx(math.log(0.7 / 0.3), abs=0.01)
 
 
-def test_large_logits_neither_overflow_nor_vanish() -> None:
-    assert bradley_terry_loss([-1e4, 1e4]) == pytest.approx([1e4, 0.0])
+def test_ipo_is_least_where_the_difference_is_one_over_two_beta() -> None:
+    from amendment.training.losses import identity_preference
+
+    # beta 0.1: the goal is 5.  h = 5 loses 0, h = 0 loses 25; with p = 0.5 at h = 0: 25 / 2 + 25 / 2
+    losses = identity_preference(tensor(5.0, 0.0, 0.0), tensor(1.0, 1.0, 0.5), beta=0.1)
+    assert losses.tolist() == pytest.approx([0.0, 25.0, 25.0])
 
 
-def test_implicit_rewards_by_hand() -> None:
-    # policy prefers by -2 - -5 = 3 nats, reference by -4 - -5 = 1; beta 0.1: 0.1 * (3 - 1) = 0.2
-    policy, reference = sequence_margin([-2.0], [-5.0]), sequence_margin([-4.0], [-5.0])
-    assert dpo_logits(policy, reference, beta=0.1) == pytest.approx([0.2])
+@given(st.floats(-5, 5, width=32), st.floats(0.01, 0.45))
+def test_robust_dpo_is_unbiased(d: float, e: float) -> None:
+    """(1 - e) x the robust loss of the right label + e x that of the flipped one = the loss without noise."""
+    from amendment.training.losses import robust_preference
+
+    right, flipped = (float(robust_preference(tensor(sign * d), flipped=e)) for sign in (1, -1))
+    assert (1 - e) * right + e * flipped == pytest.approx(math.log1p(math.exp(-d)), abs=1e-6)
 
 
-def test_a_policy_that_is_its_reference_starts_at_ln_2() -> None:
-    margin = sequence_margin([-7.0, -1.0], [-3.0, -9.0])
-    assert bradley_terry_loss(dpo_logits(margin, margin, beta=0.5)) == pytest.approx([math.log(2)] * 2)
+def test_rewards_are_held_at_zero_and_weights_count() -> None:
+    from amendment.training.losses import centring, weighted_loss
+
+    assert centring(tensor(1.0, 2.0), tensor(-1.0, 1.0)).tolist() == [0.0, 9.0]
+    assert float(weighted_loss(tensor(1.0, 3.0), tensor(0.5, 1.5))) == 2.5  # (0.5 + 4.5) / 2

@@ -9,7 +9,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from amendment.errors import DataError, TrainingError
-from amendment.training import PairTrainerSettings, Renderer, prepare_pairs, prepare_rows, render_completions
+from amendment.llm.rendering import Renderer
+from amendment.training import PairTrainerSettings
+from amendment.training.labels import pair_labels
+from amendment.training.preflight import prepare_pairs, prepare_rows, render_completions
 
 LIMIT = 24
 
@@ -189,3 +192,46 @@ def test_a_cut_keeps_the_earlier_turns_that_are_learned(renderer: Renderer) -> N
     [(ids, labels)] = prepared.rows
     assert prepared.report.truncated == 1
     assert renderer.tokenizer.decode([i for i, label in zip(ids, labels, strict=True) if label != -100]) == "one<|end|>"
+
+
+HARD = PairTrainerSettings(learning_rate=0.1)
+SOFT = PairTrainerSettings(learning_rate=0.1, labels="soft")
+
+
+def test_targets_by_hand() -> None:
+    # 0.9 x 0.8 + 0.1 x 0.2 = 0.74;  a hard label is certain, and smoothed 1 x 0.8 + 0 x 0.2 = 0.8
+    rows: list[dict[str, Any]] = [{"p_chosen": 0.9}, {"p_chosen": 1}]
+    assert pair_labels([*rows, {}], HARD).targets.tolist() == [1.0, 1.0, 1.0]
+    assert pair_labels(rows, SOFT).targets == pytest.approx([0.9, 1.0])
+    for labels, expected in ((SOFT, [0.74, 0.8]), (HARD, [0.8, 0.8])):
+        smoothed = labels.model_copy(update={"label_smoothing": 0.2})
+        assert pair_labels(rows, smoothed).targets == pytest.approx(expected)
+
+
+def test_weights_count_relative_to_their_mean() -> None:
+    assert pair_labels([{"weight": 1}, {"weight": 2}, {"weight": 3}], HARD).weights == pytest.approx([0.5, 1.0, 1.5])
+    # their sum, 4.8e308, is more than a float holds; relative to the largest they are 1, 1, 1, 0.2, with mean 0.8
+    rows = [{"weight": value} for value in (1.5e308, 1.5e308, 1.5e308, 3e307)]
+    assert pair_labels(rows, HARD).weights == pytest.approx([1.25, 1.25, 1.25, 0.25])
+
+
+@pytest.mark.parametrize("value", [None, "0.7", 1.2, -0.1, float("nan"), True])
+def test_a_probability_that_is_none_is_named_with_its_row(value: Any) -> None:
+    with pytest.raises(DataError, match="row 2: p_chosen: expected a probability, found"):
+        pair_labels([{"p_chosen": 0.7}, {"p_chosen": value}], SOFT)
+
+
+@pytest.mark.parametrize("value", [-1, "much", float("inf"), 10**400])
+def test_a_weight_that_is_none_is_named_with_its_row(value: Any) -> None:
+    with pytest.raises(DataError, match="row 1: weight: expected a weight of 0 or more, found"):
+        pair_labels([{"weight": value}], HARD)
+
+
+def test_ties_teach_soft_labels_alone_and_do_not_count_as_lost(renderer: Renderer) -> None:
+    labels: list[dict[str, Any]] = [{"p_chosen": 0.9}, {"p_chosen": 0.5}, {"p_chosen": 0.5}, {"weight": 0}]
+    rows = [pair("11", "12", prompt=f"add {i}", **{"p_chosen": 0.7, **label}) for i, label in enumerate(labels)]
+    hard = prepare_pairs(rows, renderer, HARD, trainer="dpo")  # 3 of 4 go, more than max_dropped allows of others
+    assert (hard.places, hard.report.dropped) == ([0], {"tie": 2, "weight_zero": 1})
+    soft = prepare_pairs(rows, renderer, SOFT, trainer="dpo")
+    assert (soft.places, soft.report.dropped) == ([0, 1, 2], {"weight_zero": 1})
+    assert prepare_pairs(rows, renderer, HARD, trainer="dpo", refuse=False).places == [0, 1, 2, 3]

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from amendment.errors import DataError, TrainingError
-from amendment.training import Conversation, Renderer, load_tokenizer
+from amendment.llm.rendering import Conversation, Renderer
+from amendment.training.model_files import load_tokenizer
 
 CALL = {"type": "function", "function": {"name": "look_up", "arguments": {"place": "zorb"}}, "id": None}
 FULL: list[dict[str, Any]] = [

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from amendment.dpo import SftSettings
 from amendment.errors import ConfigError
-from amendment.training import PairTrainerSettings, TinyModel, TrainerSettings, TrlFields
+from amendment.training import LoraSettings, PairTrainerSettings, TinyModel, TrainerSettings, TrlFields
 from amendment.yamlfile import parse_yaml, validate
 
 RATE = {"learning_rate": 1e-3}
@@ -43,8 +44,6 @@ def test_a_misspelt_field_is_named_with_its_place_and_its_neighbour() -> None:
     [
         {"epochs": 1, "steps": 3},
         {"trl": {"learning_rate": 0.1}},
-        {"batch_size": 4, "trl": {"per_device_train_batch_size": 8}},
-        {"trl": {"max_steps": 3, "num_train_epochs": 1}},
     ],
 )
 def test_one_thing_is_set_in_one_place(values: dict[str, Any]) -> None:
@@ -52,10 +51,25 @@ def test_one_thing_is_set_in_one_place(values: dict[str, Any]) -> None:
         TrainerSettings.model_validate({**RATE, **values})
 
 
-@pytest.mark.parametrize("values", [{"learning_rate": 0}, {"max_length": 2, **RATE}, {"lora": {"r": 0}, **RATE}])
-def test_values_that_cannot_work_are_refused(values: dict[str, Any]) -> None:
-    with pytest.raises(ValidationError):
-        TrainerSettings.model_validate(values)
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"learning_rate": 0}, "greater than 0"),
+        ({"max_length": 2}, "greater than or equal to 8"),
+        ({"lora": {"r": 0}}, "greater than or equal to 1"),
+        ({"launch": {"processes": 3}, "batch_size": 4}, "batch_size 4 cannot be shared by 3 processes"),
+        ({"launch": {"processes": 1}}, "one process needs no launch"),
+    ],
+)
+def test_values_that_cannot_work_are_refused(values: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
+        TrainerSettings.model_validate({**RATE, **values})
+
+
+def test_an_adapter_has_a_learning_rate_of_its_own() -> None:
+    lora = LoraSettings(r=4)
+    assert SftSettings(lora=lora).learning_rate == 4 * SftSettings().learning_rate
+    assert SftSettings(lora=lora, learning_rate=1e-3).learning_rate == 1e-3
 
 
 def test_heads_of_a_tiny_model_have_an_even_width() -> None:
@@ -64,9 +78,5 @@ def test_heads_of_a_tiny_model_have_an_even_width() -> None:
 
 
 def test_settings_that_were_written_whole_are_read_again() -> None:
-    settings = PairTrainerSettings(
-        labels="soft", trl=TrlFields(num_train_epochs=2.0, per_device_train_batch_size=4), **RATE
-    )
+    settings = PairTrainerSettings(labels="soft", trl=TrlFields(warmup_steps=0.1), **RATE)
     assert PairTrainerSettings(**settings.model_dump(mode="json")) == settings
-    with pytest.raises(ValidationError, match=r"both batch_size and trl\.per_device_train_batch_size are set"):
-        TrainerSettings(batch_size=8, trl=TrlFields(per_device_train_batch_size=4), **RATE)

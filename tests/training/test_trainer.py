@@ -1,9 +1,11 @@
-"""The order of rows, the watched loss, and the seams of the libraries that we lean on."""
+"""The order of rows, the watched loss, batches for scoring, and the seams of the libraries that we lean on."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
+from importlib.util import find_spec
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,14 +14,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from amendment.errors import ConfigError, TrainingError
-from amendment.training import TrainerSettings, steady
+from amendment.training import TrainerSettings
+
+SETTINGS = TrainerSettings(learning_rate=0.1, steps=3, batch_size=4)
 
 
 @given(st.lists(st.integers(1, 50), max_size=200), st.integers(1, 9), st.integers(0, 99))
 def test_an_epoch_draws_every_row_once_and_depends_on_seed_and_epoch_alone(
     lengths: list[int], batch: int, seed: int
 ) -> None:
-    from amendment.training._trainer import LengthPools
+    from amendment.training.workbench import LengthPools
 
     first, second = LengthPools(lengths, batch, seed), LengthPools(lengths, batch, seed, lambda: 1)
     epochs = [list(first), list(second)]
@@ -28,16 +32,35 @@ def test_an_epoch_draws_every_row_once_and_depends_on_seed_and_epoch_alone(
 
 
 def test_rows_of_like_length_share_a_batch() -> None:
-    from amendment.training._trainer import LengthPools
+    from amendment.training.generating import padded_batches
+    from amendment.training.workbench import LengthPools
 
     lengths = [i % 8 for i in range(64)]  # one pool of eight batches of eight rows: each batch has one length
     drawn = [lengths[row] for row in LengthPools(lengths, 8, 0)]
     assert all(len(set(drawn[i : i + 8])) == 1 for i in range(0, 64, 8))
     assert drawn != sorted(drawn)
+    batches = list(padded_batches([[1] * 9, [2], [3] * 9, [4]], pad=0, tokens=18))
+    assert [batch.rows for batch in batches] == [[1, 3], [0, 2]]
+
+
+@given(st.lists(st.lists(st.integers(1, 9), max_size=30), max_size=30), st.integers(1, 100))
+def test_batches_for_scoring_hold_every_sequence_once(sequences: list[list[int]], tokens: int) -> None:
+    from amendment.training.generating import padded_batches
+
+    found: dict[int, list[int]] = {}
+    for rows, ids, mask in padded_batches(sequences, pad=0, tokens=tokens):
+        assert ids.numel() <= max(tokens, ids.shape[1])
+        for row, numbers, marks in zip(rows, ids.tolist(), mask.tolist(), strict=True):
+            assert row not in found
+            found[row] = numbers[: sum(marks)]
+            assert not any(numbers[sum(marks) :])
+    assert found == dict(enumerate(sequences))
 
 
 def test_the_telemetry_of_trl_is_where_we_switch_it_off() -> None:
     from trl import SFTTrainer
+
+    from amendment.training.workbench import steady
 
     assert "_send_telemetry" in dir(SFTTrainer)
     assert steady(SFTTrainer)._send_telemetry.__qualname__ == "Steady._send_telemetry"
@@ -45,49 +68,41 @@ def test_the_telemetry_of_trl_is_where_we_switch_it_off() -> None:
 
 @pytest.mark.parametrize("name", ["loss", "grad_norm"])
 def test_a_loss_that_is_no_number_stops_the_run(name: str) -> None:
-    from amendment.training._trainer import Watch
+    from amendment.training.workbench import Watch
 
     state = SimpleNamespace(global_step=7, max_steps=9)
     with pytest.raises(TrainingError, match=r"at step 7 .*lower learning_rate"):
-        Watch(None).on_log(None, state, None, {"loss": 1.0, "grad_norm": 1.0, name: float("nan")})
-
-
-def test_the_history_holds_no_clock_and_progress_is_told() -> None:
-    from amendment.training._trainer import Watch
-
-    told: list[Any] = []
-    watch = Watch(lambda *news: told.append(news))
-    watch.on_log(
-        None,
-        SimpleNamespace(global_step=2, max_steps=4, is_world_process_zero=True),
-        None,
-        {"train_runtime": 1.2, "loss": 0.5},
-    )
-    assert watch.history == [{"step": 2, "loss": 0.5}]
-    assert told == [(2, 4, {"step": 2, "loss": 0.5})]
+        Watch(None, None).on_log(None, state, None, {"loss": 1.0, "grad_norm": 1.0, name: float("nan")})
 
 
 def test_a_configuration_is_that_of_this_machine_and_reaches_nobody() -> None:
     from trl import SFTConfig
 
-    from amendment.training._machine import configure
+    from amendment.training.workbench import configure
 
-    made = configure(SFTConfig, TrainerSettings(learning_rate=0.1, steps=3), seed=5, folder="x")
+    made = configure(SFTConfig, SETTINGS, seed=5, folder="x")
     assert (made.seed, made.max_steps, made.learning_rate) == (5, 3, 0.1)
     assert (made.push_to_hub, made.report_to, made.max_length) == (False, [], None)
-    assert str(made.save_strategy) == "SaveStrategy.NO"
+    with pytest.raises(ConfigError, match="has no beta in SFTConfig"):
+        configure(SFTConfig, SETTINGS, seed=0, folder="x", beta=1)
 
 
-def test_a_field_that_the_installed_trl_lacks_is_named() -> None:
+def test_the_rows_that_will_be_drawn_are_those_of_the_trainers_own_batches(base: Path, tmp_path: Path) -> None:
+    """On two devices of DataParallel a batch is twice as large, and so is everything that is counted in batches."""
     from trl import SFTConfig
 
-    from amendment.training._machine import configure
+    from amendment.training.workbench import LengthPools, workbench
 
-    with pytest.raises(ConfigError, match="has no beta in SFTConfig"):
-        configure(SFTConfig, TrainerSettings(learning_rate=0.1), seed=0, folder="x", beta=1)
+    lengths = [(7 * i) % 31 for i in range(100)]
+    with workbench(base, tmp_path / "out", SETTINGS, 5) as bench:
+        args = bench.configure(SFTConfig)
+        assert bench.seen(lengths, args) == list(LengthPools(lengths, 4, 5))[:12]
+        args._n_gpu = 2
+        assert args.train_batch_size == 8
+        assert bench.seen(lengths, args) == list(LengthPools(lengths, 8, 5))[:24]
 
 
-def test_importing_the_rooms_loads_no_heavy_library() -> None:
+def test_importing_the_subpackages_loads_no_heavy_library() -> None:
     script = (
         "import sys, amendment.training, amendment.dpo, amendment.reward_model\n"
         "print(*sorted({'torch', 'transformers', 'trl', 'datasets', 'peft', 'scipy'} & set(sys.modules)))"
@@ -96,91 +111,28 @@ def test_importing_the_rooms_loads_no_heavy_library() -> None:
     assert done.stdout.strip() == ""
 
 
-def test_the_dense_head_gives_what_trls_head_gives(tiny: Any) -> None:
-    import torch
-    from trl.trainer.utils import add_fused_lm_head
+def test_what_the_machine_has_not_got_is_named_before_training(base: Path, tmp_path: Path) -> None:
+    from amendment.training.workbench import workbench
 
-    from amendment.training import load_causal, quietly
-    from amendment.training._head import use_dense_head
-
-    with quietly():
-        theirs, ours = load_causal(tiny), load_causal(tiny)
-    for model in (theirs, ours):
-        add_fused_lm_head(model, outputs=("log_probs", "entropy", "mean_logits", "is_top1"))
-    assert use_dense_head(ours)
-    ids = torch.arange(24).reshape(3, 8) + 100
-    labels = ids.masked_fill(torch.arange(8) < 4, -100)
-    labels[2] = -100
-    for model in (theirs, ours):
-        model.out = model(input_ids=ids, attention_mask=torch.ones_like(ids), labels=labels, fused_lm_head=True)
-        model.out.loss.backward()
-    for name in ("loss", "log_probs", "entropy", "mean_logits", "is_top1", "label_mask"):
-        torch.testing.assert_close(getattr(ours.out, name), getattr(theirs.out, name), atol=1e-5, rtol=1e-5)
-    for a, b in zip(ours.parameters(), theirs.parameters(), strict=True):
-        torch.testing.assert_close(a.grad, b.grad, atol=1e-5, rtol=1e-4)
-
-
-def test_the_rows_that_will_be_drawn_are_those_of_the_trainers_own_batches(tiny: Any, tmp_path: Any) -> None:
-    """On two devices of DataParallel a batch is twice as large, and so is everything that is counted in batches."""
-    from trl import SFTConfig
-
-    from amendment.training import workbench
-    from amendment.training._trainer import LengthPools
-
-    lengths = [(7 * i) % 31 for i in range(100)]
-    settings = TrainerSettings(learning_rate=0.1, steps=3, batch_size=4)
-    with workbench(tiny, tmp_path / "out", settings, 5) as bench:
-        args = bench.configure(SFTConfig)
-        assert bench.seen(lengths, args) == list(LengthPools(lengths, 4, 5))[:12]
-        args._n_gpu = 2
-        assert args.train_batch_size == 8
-        assert bench.seen(lengths, args) == list(LengthPools(lengths, 8, 5))[:24]
-
-
-def test_several_gpus_do_not_make_a_batch_larger() -> None:
-    from trl import SFTConfig
-
-    from amendment.training._machine import configure, on_one_device
-
-    made = configure(SFTConfig, TrainerSettings(learning_rate=0.1, batch_size=4), seed=0, folder="x")
-    made._n_gpu = 2
-    assert on_one_device(made).train_batch_size == 4
-
-
-def test_a_tracker_that_is_not_installed_is_named_before_training(tiny: Any, tmp_path: Any) -> None:
-    from importlib.util import find_spec
-
-    from amendment.training import workbench
-
-    absent = [name for name in ("trackio", "mlflow", "wandb", "tensorboard") if find_spec(name) is None]
-    if not absent:
-        pytest.skip("every tracker is installed here")
-    settings = TrainerSettings(learning_rate=0.1, report_to=absent[:1])
-    with (
-        pytest.raises(ConfigError, match=f"report_to: {absent[0]} is not installed; pip install {absent[0]}"),
-        workbench(tiny, tmp_path / "out", settings, 5),
-    ):
-        pass
+    demands: list[tuple[dict[str, Any], str]] = [
+        ({"launch": {"processes": 2, "config": "nowhere.yaml"}}, r"launch\.config: no file 'nowhere\.yaml'")
+    ]
+    for name in ("trackio", "mlflow", "wandb", "tensorboard"):
+        if find_spec(name) is None:
+            demands.append(({"report_to": [name]}, f"report_to: {name} is not installed; pip install {name}"))
+    if find_spec("flash_attn") is None and find_spec("kernels") is None:
+        demands.append(({"attn_implementation": "flash_attention_2"}, "needs a library .*; pip install flash-attn"))
+    for demand, message in demands:
+        settings = TrainerSettings.model_validate({"learning_rate": 0.1, **demand})
+        with pytest.raises(ConfigError, match=message), workbench(base, tmp_path / "out", settings, 5):
+            pass
     assert list(tmp_path.iterdir()) == []
 
 
-def test_tensorboard_gets_the_history_beside_the_model(tiny: Any, tmp_path: Any) -> None:
+def test_tensorboard_gets_the_history_beside_the_model(base: Path, tmp_path: Path) -> None:
     pytest.importorskip("tensorboard", reason="tensorboard is no dependency")
     from amendment.dpo import SftSettings, train_sft
 
     row = {"messages": [{"role": "user", "content": "hello"}, {"role": "assistant", "content": "hello you"}]}
-    train_sft(tiny, [row] * 4, tmp_path / "out", SftSettings(steps=2, batch_size=2, report_to=("tensorboard",)))
+    train_sft(base, [row] * 4, tmp_path / "out", SftSettings(steps=2, batch_size=2, report_to=("tensorboard",)))
     assert [path for path in (tmp_path / "out.logs").iterdir() if "tfevents" in path.name]
-
-
-def test_attention_that_the_machine_cannot_compute_is_refused(tiny: Any, tmp_path: Any) -> None:
-    from importlib.util import find_spec
-
-    from amendment.training import workbench
-
-    if find_spec("flash_attn") or find_spec("kernels"):
-        pytest.skip("flash attention is installed here")
-    settings = TrainerSettings(learning_rate=0.1, attn_implementation="flash_attention_2")
-    told = "attn_implementation: flash_attention_2 needs a library that is not installed; pip install flash-attn"
-    with pytest.raises(ConfigError, match=told), workbench(tiny, tmp_path / "out", settings, 5):
-        pass

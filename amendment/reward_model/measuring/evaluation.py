@@ -27,13 +27,13 @@ from amendment.reward_model.measuring.answers import (
     scored,
 )
 from amendment.reward_model.measuring.best_of_n import BestOfN, best_of_n
+from amendment.reward_model.measuring.pairs import PairEvaluation, evaluate_pairs
 from amendment.reward_model.measuring.reward_bench import RewardBench, reward_bench
 from amendment.reward_model.measuring.reward_bench_2 import Best, RewardBench2, reward_bench_2
 from amendment.reward_model.measuring.style_grid import StyleGrid, style_grid
-from amendment.reward_model.temperature import preference_probability
+from amendment.reward_model.model import preference_probability
 from amendment.statistics import Estimate, share
 from amendment.statistics.calibration_errors import CalibrationReport, calibration_report
-from amendment.training import PairEvaluation, evaluate_pairs
 
 __all__ = [
     "Probability",

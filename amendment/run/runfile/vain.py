@@ -20,9 +20,9 @@ def vain_settings(config: RunFile) -> Iterator[tuple[Loc, str]]:
 
 
 def _of_guards(config: RunFile) -> Iterator[tuple[Loc, str]]:
-    """A limit of the file's own on two scores parting, where there are no two; the default one is silent."""
+    """A limit of the file's own on the gap of two scores, where there are no two; the default one is silent."""
     guards = config.dpo.guards if config.dpo else None
-    if guards is None or guards.parting in (None, type(guards).model_fields["parting"].default):
+    if guards is None or guards.reward_judge_gap in (None, type(guards).model_fields["reward_judge_gap"].default):
         return
     missing = [
         *(["reward_model"] if config.reward_model is None else []),
@@ -30,7 +30,9 @@ def _of_guards(config: RunFile) -> Iterator[tuple[Loc, str]]:
     ]
     if missing:
         told = "watches the reward model's score against the judge's, and the run lacks"
-        yield ("dpo", "guards", "parting"), f"{told} {' and '.join(missing)}; add what is missing, or leave it out"
+        yield ("dpo", "guards", "reward_judge_gap"), (
+            f"{told} {' and '.join(missing)}; add what is missing, or leave it out"
+        )
 
 
 def _of_judging(config: RunFile) -> Iterator[tuple[Loc, str]]:

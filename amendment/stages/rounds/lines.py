@@ -33,7 +33,7 @@ COLUMNS = {
     "first loss": "first loss",
     "last loss": "last loss",
     "held-out accuracy": "held-out accuracy",
-    "guards tripped": "guards tripped",
+    "guards violated": "guards violated",
     "distinct-2": "distinct-2",
     "compression ratio": "compression",
 }

@@ -107,7 +107,7 @@ def _training(context: Context, policy: str) -> dict[str, Any]:
         "first loss": counts.get("first", {}).get("loss"),
         "last loss": counts.get("last", {}).get("loss"),
         "held-out accuracy": held_out.get("value"),
-        "guards tripped": list(counts.get("guards", {}).get("tripped", ())),
+        "guards violated": list(counts.get("guards", {}).get("violated", ())),
     }
 
 

@@ -25,7 +25,7 @@ from amendment.llm.rendering import Renderer, Sampled
 from amendment.llm.requests import Request
 from amendment.llm.specs import LocalSpec
 from amendment.records import Message
-from amendment.training import render_completions
+from amendment.training.preflight import render_completions
 
 Ask = Callable[..., Request]
 PLAIN = Drawing(max_tokens=1)

@@ -8,7 +8,7 @@ import math
 import numpy as np
 import pytest
 
-from amendment.training import evaluate_pairs
+from amendment.reward_model import evaluate_pairs
 
 
 def test_nine_pairs_of_which_eight_are_right_are_eight_ninths() -> None:

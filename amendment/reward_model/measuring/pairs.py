@@ -15,7 +15,6 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from amendment.statistics import Estimate, clustered_mean, macro_share, share
-from amendment.training.losses import bradley_terry_loss
 
 __all__ = ["PairEvaluation", "evaluate_pairs"]
 
@@ -80,7 +79,7 @@ def evaluate_pairs(
         shorter, longer = (_slice(right, where, prompts, level) for where in (excess < 0, excess > 0))
     return PairEvaluation(
         accuracy=share(right, prompts, level),
-        log_loss=clustered_mean(bradley_terry_loss(d), prompts, level),
+        log_loss=clustered_mean(np.logaddexp(0.0, -d), prompts, level),
         macro=None if names is None else macro_share(right, names, prompts, level),
         by_category=_by_category(right, names or [], prompts, level),
         chosen_shorter=shorter,

@@ -1,0 +1,196 @@
+"""The Bradley-Terry model on pairs that preflight has turned into tokens: one, or an ensemble. Loads torch.
+
+With targets and weights of 1 the losses are those of TRL's RewardTrainer (a test compares every step). The seam is its
+`compute_loss`. The base is a causal model with a chat template, or an encoder whose turns end with a separator (BERT,
+RoBERTa, DeBERTa, ModernBERT and relatives), which gets a template here. Not covered: encoder-decoders.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from datasets import Dataset
+from peft import get_peft_model
+from torch.nn import Embedding
+from transformers import AutoConfig, AutoModelForSequenceClassification, set_seed
+from transformers.models.auto.modeling_auto import MODEL_FOR_MASKED_LM_MAPPING_NAMES
+from trl import RewardConfig, RewardTrainer
+from trl.trainer.reward_trainer import DataCollatorForPreference
+
+from amendment.errors import ConfigError, DataError, Problem
+from amendment.reward_model._scoring import MEMBERS
+from amendment.reward_model.model import conditioned_rows
+from amendment.reward_model.settings import CENTRE, RewardSettings
+from amendment.training import Progress, TrainResult
+from amendment.training.labels import pair_labels
+from amendment.training.losses import centring, soft_bradley_terry, weighted_loss
+from amendment.training.model_files import bare, load_model, named_faults
+from amendment.training.preflight import prepare_pairs
+from amendment.training.workbench import Workbench, steady, workbench
+
+Rows = Sequence[Mapping[str, Any]]
+_OWN = ("target", "weight")
+"""Columns of ours; none of them may reach the model."""
+_POSITIONS = ("position_embeddings", "embed_positions", "wpe")
+"""Names that tables of learned positions go by."""
+ENCODER_TEMPLATE = """
+{%- macro text(content) -%}
+{%- if content is string -%}{{ content }}
+{%- elif content -%}{%- for part in content -%}{{ part.text or '' }}{%- endfor -%}{%- endif -%}
+{%- endmacro -%}
+{{- cls_token -}}
+{%- if tools -%}tools: {{ tools | tojson }}{{ sep_token }}{%- endif -%}
+{%- for message in messages -%}
+{%- if message.reasoning_content -%}thinking: {{ message.reasoning_content }}{{ sep_token }}{%- endif -%}
+{{ message.role }}: {{ text(message.content) }}
+{%- for call in message.tool_calls or [] -%}{{ sep_token }}call: {{ call.function | tojson }}{%- endfor -%}
+{{ sep_token }}
+{%- endfor -%}
+{%- if add_generation_prompt -%}assistant:{%- endif -%}
+"""
+"""Roles are words behind a separator, which no text can hold (`Renderer` breaks it up), so that no text is a turn."""
+
+
+def train(
+    base: str | Path, given: Rows, out: Path, settings: RewardSettings, *, seed: int, progress: Progress | None
+) -> TrainResult:
+    """Train one model, or the members of an ensemble one after another: 1 and up with their own seeds in the state
+    folder, where a finished one is not trained again after a kill, and the first into `out`."""
+    with workbench(base, out, settings, seed, progress, rows=given) as bench:
+        _give_template(bench)
+        _refuse_margins(given)
+        rows = conditioned_rows(given) if settings.conditioned else given
+        prepared = prepare_pairs(rows, bench.renderer, settings, trainer="reward")
+        members: dict[str, Path] = {}
+        for number in range(1, settings.ensemble.members if settings.ensemble else 1):
+            members[f"{MEMBERS}/{number}"] = folder = bench.state / MEMBERS / str(number)
+            if not folder.is_dir():
+                folder.parent.mkdir(parents=True, exist_ok=True)
+                alone = settings.model_copy(update={"ensemble": None})
+                train(base, given, folder, alone, seed=seed + number, progress=progress)
+        targets, weights = pair_labels([rows[i] for i in prepared.places], settings)
+        columns = {
+            "chosen_ids": [pair.prompt_ids + pair.chosen_ids for pair in prepared.rows],
+            "rejected_ids": [pair.prompt_ids + pair.rejected_ids for pair in prepared.rows],
+            "target": targets,
+            "weight": weights,
+        }
+        args = bench.configure(RewardConfig, center_rewards_coefficient=CENTRE)
+        set_seed(seed)  # before head and adapter are drawn, as TRL does
+        with named_faults(f"base {bench.origin['base']!r} cannot become a reward model"):
+            model = new_classifier(bench.base, revision=bench.revision, **bench.loading)
+            if adapter := bench.adapter("SEQ_CLS"):
+                model = get_peft_model(model, adapter)
+            trainer = LabelledReward(
+                model=model,
+                args=args,
+                train_dataset=Dataset.from_dict(columns),
+                data_collator=_LabelledPairs(pad_token_id=bench.tokenizer.pad_token_id),
+                processing_class=bench.tokenizer,
+            )
+        _check_positions(trainer.model, settings.max_length)
+        fitted = bench.fit(trainer, [pair.longest for pair in prepared.rows])
+        return bench.finish(trainer, prepared.report, fitted, reward_meta=_meta(bench, settings), **members)
+
+
+@dataclass
+class _LabelledPairs(DataCollatorForPreference):
+    """TRL's batches, and our columns as tensors."""
+
+    def torch_call(self, examples: list[dict[str, Any]]) -> dict[str, Any]:
+        own = {name: torch.tensor([example.pop(name) for example in examples]) for name in _OWN}
+        return {**super().torch_call(examples), **own}
+
+
+class LabelledReward(steady(RewardTrainer)):  # type: ignore[misc]  # untyped base
+    """Soft Bradley-Terry loss of r(chosen) - r(rejected), weighted, and the centring of both rewards."""
+
+    def _set_signature_columns_if_needed(self) -> None:
+        self._signature_columns = ["chosen_ids", "rejected_ids", *_OWN]
+
+    def compute_loss(
+        self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
+    ) -> Any:
+        own = {name: inputs.pop(name) for name in _OWN}
+        _, outputs = super().compute_loss(model, inputs, return_outputs=True)  # fills TRL's metrics
+        chosen_B, rejected_B = outputs.logits.squeeze(-1).chunk(2)
+        loss_B = soft_bradley_terry(chosen_B - rejected_B, own["target"]) + CENTRE * centring(chosen_B, rejected_B)
+        loss = weighted_loss(loss_B, own["weight"])
+        return (loss, outputs) if return_outputs else loss
+
+
+def _refuse_margins(rows: Rows) -> None:
+    """Raise DataError for margins of the user's own, which nothing here would read."""
+    message = "expected none, since nothing reads it; say how sure a label is by p_chosen, or leave the column out"
+    places = [place for place, row in enumerate(rows, start=1) if row.get("margin") is not None]
+    if places:
+        raise DataError([Problem(f"row {place}: margin", message) for place in places])
+
+
+def _meta(bench: Workbench, settings: RewardSettings) -> dict[str, Any]:
+    """What a score depends on beside the weights."""
+    tokenizer = bench.tokenizer
+    if tokenizer.pad_token_id == tokenizer.eos_token_id:
+        bench.notes.append(
+            "The base has no pad token of its own, so its end token pads: scores are read at the last other token."
+        )
+    return {
+        **bench.origin,
+        "seed": bench.seed,
+        "max_length": settings.max_length,
+        "over_length": settings.over_length,
+        "template": bench.renderer.template_id,
+        "pad_token_id": tokenizer.pad_token_id,
+        "labels": settings.labels,
+        "label_smoothing": settings.label_smoothing,
+        "temperature": None,
+        "conditioned": settings.conditioned,
+        "ensemble": settings.ensemble and settings.ensemble.model_dump(mode="json"),
+        "versions": bench.versions,
+    }
+
+
+def new_classifier(base: str | Path, **loading: Any) -> Any:
+    """The base with one output, whose head is drawn at random where the base has none: seed before."""
+
+    def may_lack(model: Any, name: str) -> bool:
+        """A pooler belongs to the head: encoders that were trained on masked words have none."""
+        return not name.startswith(f"{model.base_model_prefix}.") or ".pooler." in name
+
+    return load_model(AutoModelForSequenceClassification, base, may_lack=may_lack, num_labels=1, **loading)
+
+
+def is_encoder(config: Any) -> bool:
+    """The configuration is that of a model whose tokens see each other both ways."""
+    one_way = getattr(config, "is_encoder_decoder", False) or getattr(config, "is_decoder", False)
+    return config.model_type in MODEL_FOR_MASKED_LM_MAPPING_NAMES and not one_way
+
+
+def _give_template(bench: Workbench) -> None:
+    """Give an encoder's tokenizer our template where it has none; it is saved with the model, so scoring has it too."""
+    tokenizer = bench.tokenizer
+    if tokenizer.chat_template or not (tokenizer.cls_token and tokenizer.sep_token):
+        return
+    if is_encoder(AutoConfig.from_pretrained(bench.base, revision=bench.revision, trust_remote_code=False)):
+        tokenizer.chat_template = ENCODER_TEMPLATE
+
+
+def _check_positions(model: Any, max_length: int) -> None:
+    """Raise ConfigError where a row of `max_length` tokens has more tokens than the model has positions: those of its
+    table of positions, or of an encoder without one what it says."""
+    inner = bare(model)
+    found = getattr(inner.config, "max_position_embeddings", None) if is_encoder(inner.config) else None
+    for name, module in inner.named_modules():
+        if isinstance(module, Embedding) and name.rpartition(".")[2] in _POSITIONS:
+            reserved = 0 if module.padding_idx is None else module.padding_idx + 1
+            found = int(module.num_embeddings) - int(getattr(module, "offset", reserved))
+            break
+    if found is not None and max_length > found:
+        raise ConfigError(
+            f"max_length: the base has positions for {found} tokens, found {max_length}; set max_length to {found} or "
+            "less (over_length says what becomes of longer rows)"
+        )
