@@ -30,8 +30,9 @@ def _of_guards(config: RunFile) -> Iterator[tuple[Loc, str]]:
     ]
     if missing:
         told = "watches the reward model's score against the judge's, and the run lacks"
-        yield ("dpo", "guards", "reward_judge_gap"), (
-            f"{told} {' and '.join(missing)}; add what is missing, or leave it out"
+        yield (
+            ("dpo", "guards", "reward_judge_gap"),
+            (f"{told} {' and '.join(missing)}; add what is missing, or leave it out"),
         )
 
 
