@@ -16,7 +16,7 @@ from amendment.cli._endings import interruptible
 
 if TYPE_CHECKING:
     from amendment.data.sources import Source
-    from amendment.run.scoring_rows import Columns
+    from amendment.run.scoring import Columns
 
 __all__ = ["evaluate", "score"]
 
@@ -91,7 +91,7 @@ def score(  # noqa: PLR0917 - typer makes options of them
             columns=_columns(columns),
             principles=principles,
             replace=replace,
-            progress=None if as_json or not sys.stderr.isatty() else _tell,
+            progress=_tell if sys.stderr.isatty() and not as_json else lambda done, total: None,
         )
     if as_json:
         typer.echo(json.dumps({"out": str(found.path), "scored now": found.new, **found.counts}, indent=1))
@@ -157,7 +157,7 @@ def _sources(
 
 
 def _columns(text: str | None) -> Columns | None:
-    from amendment.run.scoring_rows import columns_in
+    from amendment.run.scoring import columns_in
 
     return None if text is None else columns_in(text)
 
@@ -197,10 +197,8 @@ def _lines(counts: dict[str, Any]) -> list[str]:
         of = counts["score"]
         lines.append(f"scores from {of['least']:.4f} to {of['most']:.4f}, mean {of['mean']:.4f}")
     if counts["answers over the length"]:
-        lines.append(
-            f"{counts['answers over the length']} answers have no score, being over the model's length "
-            f"({counts['rows with such an answer']} rows; see `reason` there)"
-        )
+        lost = counts["answers over the length"]
+        lines.append(f"{lost} answers have no score: over the model's length; see `reason`")
     return lines
 
 

@@ -1,33 +1,86 @@
 """Score texts, files and datasets with a reward model: the function behind `amendment score`.
 
 Promised: a row of scores for every row that was read, in its order; an answer over the model's length has null and a
-reason, and is counted; running again goes on where a killed start stood. Not covered: whether the scores are any good;
-see `scoring_evaluation`.
+reason, and is counted. Beside OUT stands OUT.manifest.json, which says by hashes what the scores were made of, and,
+until all are there, OUT.partial. Its chunks always begin at the same rows, so that a killed command goes on where it
+stood and ends with the same bytes. Not covered: whether the scores are any good; see `scoring_evaluation`.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
 import math
+import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
-
-import numpy as np
+from typing import IO, Any, Literal, NamedTuple
 
 from amendment import __version__
+from amendment.data.cells import answer_in, joined_prompt, optional_text, tools_in
+from amendment.data.guesses import not_recognised
+from amendment.data.readings import absent_columns
+from amendment.data.shape_parts import candidate_parts
+from amendment.data.shapes import lay_out, recognise
+from amendment.data.source_rows import FileFacts, SourceRows, facts_of, rows_of
 from amendment.data.sources import Source
-from amendment.errors import ConfigError
-from amendment.files import file_hash
-from amendment.reward_model import RewardModel, RewardScores
-from amendment.run.scoring_file import CHUNK, Recipe, ScoreFile
-from amendment.run.scoring_rows import AskedRow, Columns, as_sources, read_asked
+from amendment.errors import ConfigError, DataError, Problem
+from amendment.files import file_hash, replacing, write_text
+from amendment.records import Candidate, Messages, Prompt
+from amendment.reward_model import RewardModel, RewardScores, layout_of
+from amendment.tables import Row
+from amendment.yamlfile import capped
 
-__all__ = ["ScoredFiles", "model_hash", "score_files", "score_texts"]
+__all__ = ["AskedRow", "Columns", "ScoredFiles", "columns_in", "model_hash", "read_asked", "score_files", "score_texts"]
 
-ScoringProgress = Callable[[int, int], None]
-"""Is told how many rows of how many stand."""
+CHUNK = 512
+"""Rows that are scored and written together; they are batched by length."""
+LISTS = ("reward-bench-2", "grid", "pools")
+"""Layouts whose rows hold several answers in one cell."""
+IDS = ("id", "comparison_id", "candidate_id", "item", "idx", "question_id")
+"""Columns that name a row, in the order in which they are looked for."""
+ANSWERS = (("candidate",), ("chosen", "rejected"), ("a", "b"))
+"""What the answers of a row may be called."""
+
+
+class Columns(NamedTuple):
+    """Where the parts of a row stand."""
+
+    prompt: tuple[str, ...]
+    answers: tuple[tuple[str, str], ...]
+    """Name and column of each answer: one `score`, or `chosen` and `rejected`, or `a` and `b`."""
+    votes: tuple[str, ...] = ()
+    """With `a` and `b`: a column for each rater, for an evaluation."""
+    category: str | None = None
+    id: str | None = None
+
+
+class AskedRow(NamedTuple):
+    """A prompt and the answers that are to be scored."""
+
+    kind: Literal["answer", "pair", "list"]
+    place: str
+    """In its file, such as `line 3`."""
+    id: str | None
+    """As the file names the row."""
+    prompt: Prompt
+    names: tuple[str, ...]
+    """Of the answers: `score`, or `chosen` and `rejected`, or `a` and `b`; of a list its positions."""
+    answers: tuple[Candidate, ...]
+    principles: tuple[str, ...] = ()
+
+    def requests(self) -> list[dict[str, Any]]:
+        """A row for the model for each answer."""
+        row = self.prompt.to_json()
+        shared: dict[str, Any] = {name: row[name] for name in ("tools", "chat_template_kwargs") if name in row}
+        if self.principles:
+            shared["principles"] = list(self.principles)
+        return [
+            {**shared, "prompt": row["messages"], "completion": [message.to_json() for message in answer.messages]}
+            for answer in self.answers
+        ]
 
 
 class ScoredFiles(NamedTuple):
@@ -35,7 +88,7 @@ class ScoredFiles(NamedTuple):
 
     path: Path
     counts: dict[str, Any]
-    """Rows by kind, answers, and answers without a score by reason; of the whole file."""
+    """Rows by kind, answers, and answers without a score; of the whole file."""
     new: int
     """Rows scored by this call; the others stood there."""
 
@@ -48,17 +101,17 @@ def score_texts(
     if not prompt.strip() or not answers or not all(answer.strip() for answer in answers):
         raise ConfigError("score: expected a prompt and an answer or more, none of them empty")
     model = RewardModel.load(folder)
-    asked = [
+    requests = [
         {"prompt": [{"role": "user", "content": prompt}], "completion": [{"role": "assistant", "content": answer}]}
         for answer in answers
     ]
-    found = model.scores(asked, principles=principles)
-    told: dict[str, Any] = {"scores": _numbers(found.mean)}
+    found = model.scores(requests, principles=principles)
+    scores: dict[str, Any] = {"scores": _numbers(found.mean)}
     if len(found.members) > 1:
-        told["deviations"] = _numbers(found.deviation)
+        scores["deviations"] = _numbers(found.deviation)
     if len(answers) == 2:
-        told["p_first"] = _number(model.probability(found.mean[:1], found.mean[1:])[0])
-    return told
+        scores["p_first"] = _number(model.probability(found.mean[:1], found.mean[1:])[0])
+    return scores
 
 
 def score_files(
@@ -70,41 +123,54 @@ def score_files(
     columns: Columns | None = None,
     principles: Sequence[str] | None = None,
     replace: bool = False,
-    progress: ScoringProgress | None = None,
+    progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> ScoredFiles:
     """Score every row of files and datasets with the reward model in `folder`, into `out` (.jsonl or .parquet).
 
     A source is a path or a `Source` with a dataset; paths are seen from `base`. Where `out` was begun before, the rest
-    is done; with `replace`, all of it anew. Raises DataError naming every row that cannot be read, before anything is
-    scored, and ConfigError where what stands in `out` was made by another model or of other rows.
+    is done; with `replace`, all of it anew. `progress` learns how many rows of how many are scored. Raises DataError
+    naming every row that cannot be read, before anything is scored, and ConfigError where what stands in `out` was made
+    by another model or of other rows.
     """
-    named = as_sources(sources)
+    named = [source if isinstance(source, Source) else Source(path=str(source)) for source in sources]
     if not named:
         raise ConfigError("score: nothing to score; name a file, --dataset, or --prompt and --answer")
+    if out.suffix not in (".jsonl", ".parquet"):
+        raise ConfigError(f"{out}: scores are written as .jsonl or .parquet, found {out.suffix or 'no ending'!r}")
     rows, facts = list[tuple[str, AskedRow]](), []
     for source in named:
         asked, known = read_asked(source, base, columns)
-        rows += [(source.label, one) for one in asked]
+        rows += [(source.label, row) for row in asked]
         facts.append({"name": known.name, **known.to_json()})
-    file = ScoreFile(out, _recipe(Path(folder), facts, columns, principles))
-    if replace:
-        file.forget()
-    standing = file.standing()
-    if standing is not None:
-        return ScoredFiles(out, standing, 0)
+    settings = {"columns": columns, "principles": principles, "rows together": CHUNK, "toolkit": __version__}
+    recipe = json.loads(json.dumps({"model": model_hash(Path(folder)), "sources": facts, **settings}))
+    unfinished, manifest = out.with_name(f"{out.name}.partial"), out.with_name(f"{out.name}.manifest.json")
+    if replace and manifest.exists():
+        for path in (out, unfinished, manifest):
+            path.unlink(missing_ok=True)
+    if counts := _finished(out, unfinished, manifest, recipe):
+        return ScoredFiles(out, counts, 0)
     model = RewardModel.load(folder, hold=True)
-
-    def make(begin: int, end: int) -> list[dict[str, Any]]:
-        return _chunk(model, rows[begin:end], principles)
-
-    first = done = -1
-    for done in file.extend(len(rows), make):
-        first = done if first < 0 else first
-        if progress is not None:
-            progress(done, len(rows))
-    counts = _counts(file.rows())
-    file.close(counts)
-    return ScoredFiles(out, counts, done - first)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    write_text(manifest, _text({"made of": recipe}))
+    with unfinished.open("ab+", buffering=0) as file:
+        first = _whole_chunks(file, len(rows))
+        progress(first, len(rows))
+        for begin in range(first, len(rows), CHUNK):
+            chunk = _chunk(model, rows[begin : begin + CHUNK], principles)
+            lines = [json.dumps(row, ensure_ascii=False, allow_nan=False) for row in chunk]
+            file.write("".join(f"{line}\n" for line in lines).encode("utf-8"))
+            os.fsync(file.fileno())
+            progress(begin + len(chunk), len(rows))
+    scored = [json.loads(line) for line in unfinished.read_bytes().splitlines()]
+    counts = _counts(scored)
+    write_text(manifest, _text({"made of": recipe, "counts": counts}))
+    if out.suffix == ".parquet":
+        _write_parquet(out, scored)
+        unfinished.unlink()
+    else:
+        unfinished.replace(out)
+    return ScoredFiles(out, counts, len(rows) - first)
 
 
 def model_hash(folder: Path) -> str:
@@ -115,71 +181,79 @@ def model_hash(folder: Path) -> str:
     return hashlib.sha256(lines.encode("utf-8", "surrogateescape")).hexdigest()
 
 
-def _recipe(
-    folder: Path, facts: list[dict[str, Any]], columns: Columns | None, principles: Sequence[str] | None
-) -> Recipe:
-    return {
-        "model": model_hash(folder),
-        "sources": facts,
-        "columns": None if columns is None else _as_lists(columns._asdict()),
-        "principles": None if principles is None else list(principles),
-        "rows together": CHUNK,
-        "toolkit": __version__,
-    }
+def _finished(out: Path, unfinished: Path, manifest: Path, recipe: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The counts of a file that is complete; None where there is something left to do. Raises ConfigError where what
+    stands here was made of something else, or by somebody else."""
+    is_begun = out.exists() or (unfinished.exists() and unfinished.stat().st_size > 0)
+    try:
+        made = json.loads(manifest.read_text(encoding="utf-8"))
+        before = dict(made["made of"])
+    except FileNotFoundError:
+        if is_begun:
+            raise ConfigError(
+                f"{out}: there already, and without a manifest; choose another --out, or move it away"
+            ) from None
+        return None
+    except (ValueError, KeyError, TypeError) as fault:
+        raise ConfigError(f"{manifest}: no manifest of scores ({fault}); pass --replace to begin anew") from None
+    changed = [name for name in recipe if before.get(name) != recipe[name]]
+    if changed and is_begun:
+        raise ConfigError(
+            f"{out}: its scores were made of something else ({' and '.join(changed)} changed); choose another "
+            "--out, or pass --replace to begin anew"
+        )
+    return made.get("counts") if out.exists() else None
 
 
-def _as_lists(value: Any) -> Any:
-    """Tuples as JSON has them."""
-    if isinstance(value, Mapping):
-        return {name: _as_lists(one) for name, one in value.items()}
-    return [_as_lists(one) for one in value] if isinstance(value, list | tuple) else value
+def _text(value: Any) -> str:
+    return json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _whole_chunks(file: IO[bytes], total: int) -> int:
+    """How many rows stand in whole chunks; what was written after them is cut off."""
+    file.seek(0)
+    lines = [line for line in file if line.endswith(b"\n")]
+    count = total if len(lines) == total else len(lines) // CHUNK * CHUNK
+    file.truncate(sum(map(len, lines[:count])))
+    file.seek(0, os.SEEK_END)
+    return count
 
 
 def _chunk(
     model: RewardModel, rows: Sequence[tuple[str, AskedRow]], principles: Sequence[str] | None
 ) -> list[dict[str, Any]]:
     """The rows of scores of some rows, whose answers are scored together, in batches by length."""
-    requests = [request for _, row in rows for request in row.requests()]
-    found = model.scores(requests, principles=principles)
-    made, begin = [], 0
-    for name, row in rows:
-        end = begin + len(row.answers)
-        own = RewardScores(found.mean[begin:end], found.deviation[begin:end], found.members[:, begin:end])
-        made.append(_told(model, name, row, own))
-        begin = end
-    return made
+    found = model.scores([request for _, row in rows for request in row.requests()], principles=principles)
+    scored, begin = [], 0
+    for file, row in rows:
+        own = slice(begin, begin + len(row.answers))
+        scores = RewardScores(found.mean[own], found.deviation[own], found.members[:, own])
+        scored.append({"file": file, "row": row.place, "id": row.id, **_scored(model, row, scores)})
+        begin = own.stop
+    return scored
 
 
-def _told(model: RewardModel, file: str, row: AskedRow, found: RewardScores) -> dict[str, Any]:
-    """A row of the file of scores."""
-    ids = [answer.id for answer in row.answers]
-    several = len(found.members) > 1
-    told: dict[str, Any] = {"file": file, "row": row.place, "id": row.id, "kind": row.kind, "prompt_id": row.prompt.id}
+def _scored(model: RewardModel, row: AskedRow, found: RewardScores) -> dict[str, Any]:
+    """The scores of one row, under the names of its answers."""
+    ids, is_ensemble = [answer.id for answer in row.answers], len(found.members) > 1
     means, deviations = _numbers(found.mean), _numbers(found.deviation)
+    scores: dict[str, Any] = {"kind": row.kind, "prompt_id": row.prompt.id}
     if row.kind == "answer":
-        told |= {"candidate_id": ids[0], "score": means[0], **({"deviation": deviations[0]} if several else {})}
+        scores |= {"candidate_id": ids[0], "score": means[0], **({"deviation": deviations[0]} if is_ensemble else {})}
     elif row.kind == "list":
-        told |= {"candidate_ids": ids, "scores": means, **({"deviations": deviations} if several else {})}
+        scores |= {"candidate_ids": ids, "scores": means, **({"deviations": deviations} if is_ensemble else {})}
     else:
-        for name, one, mean, deviation in zip(row.names, ids, means, deviations, strict=True):
-            told |= {f"{name}_id": one, f"score_{name}": mean, **({f"deviation_{name}": deviation} if several else {})}
-        told[f"p_{row.names[0]}"] = _number(model.probability(found.mean[:1], found.mean[1:])[0])
-        if several:
-            sides = [
-                RewardScores(found.mean[i : i + 1], found.deviation[i : i + 1], found.members[:, i : i + 1])
-                for i in (0, 1)
-            ]
-            told["agreement"] = _number(sides[0].agreement(sides[1])[0])
-    return {**told, "reason": _reason(model, row, means)}
-
-
-def _reason(model: RewardModel, row: AskedRow, scores: Sequence[float | None]) -> str | None:
-    """Why a score is absent; None where all are there."""
-    lost = [name for name, score in zip(row.names, scores, strict=True) if score is None]
-    if not lost:
-        return None
+        for name, id, mean, deviation in zip(row.names, ids, means, deviations, strict=True):
+            spread = {f"deviation_{name}": deviation} if is_ensemble else {}
+            scores |= {f"{name}_id": id, f"score_{name}": mean, **spread}
+        scores[f"p_{row.names[0]}"] = _number(model.probability(found.mean[:1], found.mean[1:])[0])
+        if is_ensemble:
+            a, b = (RewardScores(found.mean[i], found.deviation[i], found.members[:, i]) for i in ([0], [1]))
+            scores["agreement"] = _number(a.agreement(b)[0])
+    lost = [name for name, mean in zip(row.names, means, strict=True) if mean is None]
     who = "" if row.kind == "answer" else f"{', '.join(lost)}: "
-    return f"{who}over the model's max_length of {model.meta.max_length} tokens"
+    scores["reason"] = f"{who}over the model's max_length of {model.meta.max_length} tokens" if lost else None
+    return scores
 
 
 def _numbers(values: Iterable[float]) -> list[float | None]:
@@ -192,20 +266,142 @@ def _number(value: float) -> float | None:
 
 def _counts(rows: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     """Of the whole file: rows by kind, answers, those without a score."""
-    kinds: Counter[str] = Counter()
-    answers = lost = unscored = 0
-    scores: list[float] = []
+    kinds, scores = Counter[str](), list[float | None]()
     for row in rows:
-        kinds[str(row["kind"])] += 1
-        own = (
-            row["scores"]
-            if row["kind"] == "list"
-            else [v for k, v in row.items() if k == "score" or k.startswith("score_")]
+        kinds[row["kind"]] += 1
+        scores += row.get("scores") or [value for name, value in row.items() if name.partition("_")[0] == "score"]
+    found = [score for score in scores if score is not None]
+    counts: dict[str, Any] = {"rows": kinds.total(), "kinds": dict(kinds), "answers": len(scores)}
+    counts["answers over the length"] = len(scores) - len(found)
+    if found:
+        counts["score"] = {"mean": math.fsum(found) / len(found), "least": min(found), "most": max(found)}
+    return counts
+
+
+def _write_parquet(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    columns: dict[str, Any] = {}
+    for name in dict.fromkeys(name for row in rows for name in row):
+        kind = pa.string() if name in ("id", "reason") else None  # which may be empty in all rows
+        columns[name] = pa.array([row.get(name) for row in rows], kind)
+    with replacing(path) as temporary:
+        pq.write_table(pa.table(columns), temporary)
+
+
+# Rows of the user's files.
+
+
+def columns_in(text: str) -> Columns:
+    """Columns as the command line names them: `prompt=question,chosen=better,rejected=worse`; several with a plus sign.
+
+    Raises ConfigError that says what was expected.
+    """
+    named = dict(part.strip().partition("=")[::2] for part in text.split(","))
+    known = {"prompt", "votes", "category", "id"}
+    answers = next((names for names in ANSWERS if {*names} == named.keys() - known), None)
+    if answers is None or not all(named.values()):
+        raise ConfigError(
+            "--columns: expected KEY=COLUMN,KEY=COLUMN with candidate, or chosen and rejected, or a and b, and perhaps "
+            f"prompt, votes, category, id; found {text!r}"
         )
-        answers, lost, unscored = answers + len(own), lost + own.count(None), unscored + (None in own)
-        scores += [one for one in own if one is not None]
-    told: dict[str, Any] = {"rows": kinds.total(), "kinds": dict(kinds), "answers": answers}
-    told |= {"answers over the length": lost, "rows with such an answer": unscored}
-    if scores:
-        told["score"] = {"mean": float(np.mean(scores)), "least": min(scores), "most": max(scores)}
-    return told
+    prompt = tuple(named.get("prompt", "prompt").split("+"))
+    votes = tuple(named["votes"].split("+")) if "votes" in named else ()
+    columns = tuple(("score" if name == "candidate" else name, named[name]) for name in answers)
+    return Columns(prompt, columns, votes, named.get("category"), named.get("id"))
+
+
+def read_asked(source: Source, base: Path, columns: Columns | None = None) -> tuple[list[AskedRow], FileFacts]:
+    """All rows of a file or dataset, in its order, and its facts. Raises DataError naming every row that is bad,
+    unless the source says that they are to be left out."""
+    found = rows_of(source, base)
+    [facts] = facts_of([(source, found.facts)], base)
+    rows, read = _layout(found, columns)
+    problems, asked = list(found.problems), list[AskedRow]()
+    for row in rows:
+        try:
+            asked.append(read(Row(row.place.removeprefix(found.place).lstrip(": "), row.values)))
+        except DataError as fault:
+            problems += [Problem(f"{found.place}: {one.place}", one.message) for one in fault.problems]
+        except (ValueError, RecursionError) as fault:  # cannot be stored, in a place where only a hash looks
+            problems.append(Problem(row.place, f"holds something that no file can store ({fault})"))
+    if problems and source.bad_rows == "stop":
+        raise DataError(capped(problems))
+    if not asked:
+        raise DataError(f"{found.place}: no row can be scored; all were left out")
+    return asked, facts
+
+
+def _layout(found: SourceRows, columns: Columns | None) -> tuple[Sequence[Row], Callable[[Row], AskedRow]]:
+    """The rows, and how each is read."""
+    if columns is None and layout_of(found.rows[0].values) in LISTS:
+        return found.rows, _listed
+    rows, columns = (found.rows, columns) if columns else _recognised(found)
+    known = {name: None for row in rows for name in row.values}
+    absent = absent_columns(rows, [*columns.prompt, *(column for _, column in columns.answers), columns.id], known)
+    if absent:
+        raise DataError(absent)
+    return [Row(row.place, {**known, **row.values}) for row in rows], partial(_asked, columns=columns)
+
+
+def _recognised(found: SourceRows) -> tuple[list[Row], Columns]:
+    """By the shape: pairs where the columns hold two answers, else candidates."""
+    shape = recognise(found.columns, "pairs")
+    if shape is not None and not (shape == "ultrafeedback" and "chosen" not in found.columns):
+        laid = lay_out(shape, found.rows, found.columns, "pairs")
+        prompt, a, b = laid.columns.prompt, laid.columns.a, laid.columns.b
+        if prompt and a and b:
+            names = ("chosen", "rejected") if a == "chosen" else ("a", "b")
+            return laid.rows, Columns(prompt, ((names[0], a), (names[1], b)))
+    shape = recognise(found.columns, "candidates")
+    if shape is None:
+        way = "or name the columns: --columns prompt=COLUMN,candidate=COLUMN (or chosen= and rejected=, or a= and b=)"
+        raise DataError([not_recognised(found, "candidates"), Problem(found.place, way)])
+    parts = candidate_parts(shape, found.rows, found.columns)
+    return parts.rows, Columns(parts.columns.prompt, (("score", parts.columns.candidate),))
+
+
+def _asked(row: Row, columns: Columns) -> AskedRow:
+    template = row.values.get("chat_template_kwargs")
+    kept = {name: value for name, value in template.items() if value is not None} if isinstance(template, dict) else {}
+    prompt = Prompt(
+        messages=joined_prompt(row, columns.prompt),
+        tools=tools_in(row, "tools") if "tools" in row.values else None,
+        chat_template_kwargs=kept or None,
+    )
+    answers = tuple(_candidate(prompt, answer_in(row, column, prompt)) for _, column in columns.answers)
+    names = tuple(name for name, _ in columns.answers)
+    kind: Literal["answer", "pair"] = "answer" if names == ("score",) else "pair"
+    return AskedRow(kind, row.place, _id(row, columns.id), prompt, names, answers, _principles(row))
+
+
+def _listed(row: Row) -> AskedRow:
+    prompt = Prompt(messages=joined_prompt(row, ("prompt",)))
+    columns = ("candidates",) if row.values.get("candidates") is not None else ("chosen", "rejected")
+    cells = {f"{column} {i}": cell for column in columns for i, cell in enumerate(_list_in(row, column), start=1)}
+    answers = (_candidate(prompt, answer_in(Row(row.place, cells), name, prompt)) for name in cells)
+    return AskedRow("list", row.place, _id(row, None), prompt, tuple(cells), tuple(answers), _principles(row))
+
+
+def _list_in(row: Row, column: str) -> list[Any]:
+    """The answers in a cell of several. Raises DataError for a cell without any; a text would be read by letters."""
+    value = row.values.get(column)
+    if isinstance(value, list) and value:
+        return value
+    found = "nothing" if value is None else "an empty list" if value == [] else type(value).__name__
+    raise DataError([Problem(row.place, f"{column}: expected a list of answers, found {found}")])
+
+
+def _id(row: Row, column: str | None) -> str | None:
+    return optional_text(row, column or next((name for name in IDS if name in row.values), None))
+
+
+def _candidate(prompt: Prompt, messages: Messages) -> Candidate:
+    return Candidate(prompt_id=prompt.id, messages=messages, kind="imported")
+
+
+def _principles(row: Row) -> tuple[str, ...]:
+    """Statements by which a conditioned model scores this row."""
+    found = row.values.get("principles")
+    return tuple(found) if isinstance(found, list) and all(isinstance(text, str) for text in found) else ()

@@ -17,19 +17,16 @@ from typing import Any, NamedTuple
 from amendment import __version__
 from amendment.data.comparisons import JoinedComparison, join
 from amendment.data.guesses import not_recognised
-from amendment.data.readings import Reading, gather
+from amendment.data.readings import gather
 from amendment.data.shapes import recognise
 from amendment.data.source_rows import SourceRows, facts_of, rows_of
 from amendment.data.sources import PairColumns, PairFile, Source
-from amendment.data.verdict_files import VerdictFile, word_of
+from amendment.data.verdict_files import DataSources, VerdictFile, word_of
 from amendment.data.verdict_records import Records, records_of
 from amendment.errors import ConfigError, DataError, Problem
 from amendment.preference import decide
-from amendment.records import Candidate, Verdict
 from amendment.reward_model import RewardEvaluation, RewardModel, evaluate_reward, layout_of, longer_wins, reward_lines
-from amendment.run.runfile.config import RunFile
-from amendment.run.scoring import model_hash
-from amendment.run.scoring_rows import AskedRow, Columns, as_sources, read_asked
+from amendment.run.scoring import AskedRow, Columns, model_hash, read_asked
 from amendment.yamlfile import capped
 
 __all__ = ["EvaluatedReward", "HeldOut", "evaluate_files", "read_held_out"]
@@ -109,7 +106,7 @@ def read_held_out(
     sources: Iterable[Source | Path | str], base: Path, *, columns: Columns | None = None, people: Sequence[str] = ()
 ) -> HeldOut:
     """The rows of files and datasets as `evaluate_reward` takes them. Raises DataError naming every bad row."""
-    named = as_sources(sources)
+    named = [source if isinstance(source, Source) else Source(path=str(source)) for source in sources]
     if not named:
         raise ConfigError("evaluate: nothing to evaluate on; name a file, or --dataset")
     held_out = HeldOut([], Counter(), [])
@@ -148,7 +145,7 @@ def _row_of(asked: AskedRow, values: Mapping[str, Any]) -> dict[str, Any]:
     return {**kept, **shared, **answers, "prompt_id": asked.prompt.id}
 
 
-def _judged(config: RunFile, base: Path, held_out: HeldOut) -> None:
+def _judged(config: DataSources, base: Path, held_out: HeldOut) -> None:
     """Pairs and verdicts: comparisons with what was said of them."""
     gathered = gather(config, base, who=WHO)
     joined = join(gathered)
@@ -166,22 +163,21 @@ def _judged(config: RunFile, base: Path, held_out: HeldOut) -> None:
     held_out.files.extend({"name": one.name, **one.to_json()} for one in facts_of(gathered.files, base))
 
 
-def _config(source: Source, found: SourceRows, columns: Columns | None, people: Sequence[str]) -> RunFile:
+def _config(source: Source, found: SourceRows, columns: Columns | None, people: Sequence[str]) -> DataSources:
     """A run file that brings this one source, as pairs where its columns are pairs, else as verdicts."""
     told = source.model_dump(exclude_none=True)
     if columns is not None:
         named = _pair_columns(columns)
         # what is measured against votes is measured against people: --columns votes= names their columns
-        return RunFile(
-            name="evaluate", pairs=(PairFile(**told, columns=named, rater="person" if named.votes else None),)
-        )
+        pairs = PairFile(**told, columns=named, rater="person" if named.votes else None)
+        return DataSources(name="evaluate", pairs=(pairs,))
     if recognise(found.columns, "pairs") is None:
         if recognise(found.columns, "verdicts") is None:
             raise DataError([not_recognised(found, "pairs"), Problem(found.place, COLUMNS)])
-        return RunFile(name="evaluate", verdicts=(VerdictFile(**told, people=tuple(people) or None),))
+        return DataSources(name="evaluate", verdicts=(VerdictFile(**told, people=tuple(people) or None),))
     if people:
         raise ConfigError(f"{source.label}: --people is for files of verdicts; the columns of this one are pairs")
-    return RunFile(name="evaluate", pairs=(PairFile(**told),))
+    return DataSources(name="evaluate", pairs=(PairFile(**told),))
 
 
 def _pair_columns(columns: Columns) -> PairColumns:
@@ -204,41 +200,24 @@ def _comparison(item: JoinedComparison, records: Records) -> dict[str, Any] | No
     chosen, rejected = (a, b) if p_a >= 0.5 else (b, a)
     reading = item.readings[0]
     values = reading.row.values
-    row = records.prompt.to_json()
-    made = {
-        "prompt": row["messages"],
+    asked = records.prompt.to_json()
+    row = {
+        "prompt": asked["messages"],
         **{name: values[name] for name in ("tools", "chat_template_kwargs", "principles") if values.get(name)},
-        "chosen": _messages(chosen),
-        "rejected": _messages(rejected),
+        "chosen": [message.to_json() for message in chosen.messages],
+        "rejected": [message.to_json() for message in rejected.messages],
         "prompt_id": records.prompt.id,
-        "category": row.get("category") or values.get("category") or values.get("subset"),
+        "category": asked.get("category") or values.get("category") or values.get("subset"),
     }
-    if reading.is_decided:
-        return {**made, **_label(reading, max(p_a, 1 - p_a)), "first": values.get("first")}
-    said = _share(records.verdicts, chosen.id)
-    people = {} if said is None else {"p_people": said}
+    if reading.is_decided:  # our own datasets also say who decided, and how surely
+        is_sure = reading.columns.p is not None and word_of(values[reading.columns.p]) != ""
+        label = {"p_chosen": max(p_a, 1 - p_a), "decided_by": values.get("decided_by")} if is_sure else {}
+        return {**row, **label, "first": values.get("first")}
+    said = [
+        {"A": verdict.shown[0] == chosen.id, "B": verdict.shown[1] == chosen.id}.get(str(verdict.value), 0.5)
+        for verdict in records.verdicts
+        if verdict.rater_kind == "person" and verdict.invalid is None
+    ]
+    people = {"p_people": fmean(said)} if said else {}
     side = "chosen" if records.first == chosen.id else "rejected"
-    return {**made, **people, "p_chosen": max(p_a, 1 - p_a), "first": side}
-
-
-def _label(reading: Reading, p: float) -> dict[str, Any]:
-    """What our own datasets' rows say of who decided a pair, and how surely; nothing where they say no probability."""
-    values, column = reading.row.values, reading.columns.p
-    is_told = column is not None and word_of(values[column]) != ""
-    return {"p_chosen": p, "decided_by": values.get("decided_by")} if is_told else {}
-
-
-def _messages(candidate: Candidate) -> list[dict[str, Any]]:
-    return [message.to_json() for message in candidate.messages]
-
-
-def _share(verdicts: Sequence[Verdict], chosen: str) -> float | None:
-    """The share of people's votes for an answer, ties half; None where nobody of them could be read."""
-    said = [p if one.shown[0] == chosen else 1 - p for one in verdicts if (p := _p_first(one)) is not None]
-    return fmean(said) if said else None
-
-
-def _p_first(verdict: Verdict) -> float | None:
-    if verdict.rater_kind != "person" or verdict.invalid is not None:
-        return None
-    return {"A": 1.0, "B": 0.0}.get(str(verdict.value), 0.5)
+    return {**row, **people, "p_chosen": max(p_a, 1 - p_a), "first": side}

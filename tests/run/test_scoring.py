@@ -15,8 +15,7 @@ import pytest
 from amendment.data.sources import Source
 from amendment.errors import ConfigError, DataError
 from amendment.reward_model import EnsembleSettings, RewardModel, RewardSettings, train_reward
-from amendment.run.scoring import score_files, score_texts
-from amendment.run.scoring_rows import columns_in, read_asked
+from amendment.run.scoring import columns_in, read_asked, score_files, score_texts
 
 SETTINGS = RewardSettings(steps=6, batch_size=8, learning_rate=1e-2, max_length=96)
 
@@ -71,15 +70,6 @@ def test_candidates_pairs_and_lists_in_one_file_of_scores(model: Path, tmp_path:
     assert found.new == 3
 
 
-def test_a_pair_with_a_long_side_has_no_probability(model: Path, tmp_path: Path) -> None:
-    source = written(tmp_path / "p.jsonl", [{"prompt": "ask", "chosen": "yes " * 200, "rejected": "no"}])
-    score_files(model, [source], tmp_path / "out.jsonl")
-    [row] = scores_in(tmp_path / "out.jsonl")
-    assert (row["score_chosen"], row["p_chosen"]) == (None, None)
-    assert isinstance(row["score_rejected"], float)
-    assert row["reason"].startswith("chosen: over")
-
-
 def test_columns_of_csv_files_are_named_as_in_a_run_file(model: Path, tmp_path: Path) -> None:
     (tmp_path / "x.csv").write_text("q,more,left,right,key\nask 1,please,yes,no,7\n", encoding="utf-8")
     columns = columns_in("prompt=q+more,a=left,b=right,id=key")
@@ -109,24 +99,6 @@ def test_parquet_in_and_out_says_the_same(model: Path, tmp_path: Path) -> None:
     score_files(model, [source], tmp_path / "out.parquet")
     assert pq.read_table(tmp_path / "out.parquet").to_pylist() == scores_in(tmp_path / "out.jsonl")
     assert not (tmp_path / "out.parquet.partial").exists()
-    again = score_files(
-        model,
-        [Source(path=str(tmp_path / "out.parquet"))],
-        tmp_path / "x.jsonl",
-        columns=columns_in("prompt=prompt_id,candidate=kind"),
-    )
-    assert again.counts["rows"] == 3
-
-
-def test_a_folder_that_the_library_of_the_hub_reads(model: Path, tmp_path: Path) -> None:
-    (tmp_path / "data").mkdir()
-    written(
-        tmp_path / "data" / "train.jsonl", [{"prompt": f"ask {i}", "chosen": "yes", "rejected": "no"} for i in range(3)]
-    )
-    score_files(model, [Source(dataset="./data", split="train")], tmp_path / "out.jsonl", base=tmp_path)
-    rows = scores_in(tmp_path / "out.jsonl")
-    assert [row["row"] for row in rows] == ["row 1", "row 2", "row 3"]
-    assert json.loads((tmp_path / "out.jsonl.manifest.json").read_text())["made of"]["sources"][0]["sha256"]
 
 
 def test_an_ensemble_says_how_far_its_members_are_apart(
@@ -205,37 +177,23 @@ def test_a_killed_command_goes_on_and_ends_with_the_same_bytes(model: Path, tmp_
     assert not partial.exists()
 
 
-def test_a_file_that_is_whole_is_left_alone(model: Path, tmp_path: Path) -> None:
-    source = written(tmp_path / "c.jsonl", [{"prompt": "ask", "candidate": "yes"}])
-    first = score_files(model, [source], tmp_path / "out.jsonl")
-    stamp = (tmp_path / "out.jsonl").stat().st_mtime_ns
-    again = score_files(model, [source], tmp_path / "out.jsonl")
-    assert (again.new, again.counts) == (0, first.counts)
-    assert (tmp_path / "out.jsonl").stat().st_mtime_ns == stamp
-
-
 def test_changed_rows_are_told_and_replaced_only_when_asked(model: Path, tmp_path: Path) -> None:
     source = written(tmp_path / "c.jsonl", [{"prompt": "ask", "candidate": "yes"}])
     score_files(model, [source], tmp_path / "out.jsonl")
     before = (tmp_path / "out.jsonl").read_bytes()
+    assert score_files(model, [source], tmp_path / "out.jsonl").new == 0
+    other = Path(shutil.copytree(model, tmp_path / "other"))
+    assert score_files(other, [source], tmp_path / "out.jsonl").new == 0  # the same model in another place
+    meta = other / "reward_meta.json"
+    meta.write_text(meta.read_text().replace('"max_length": 96', '"max_length": 95'))
+    with pytest.raises(ConfigError, match="model changed"):
+        score_files(other, [source], tmp_path / "out.jsonl")
     written(tmp_path / "c.jsonl", [{"prompt": "ask", "candidate": "no"}])
-    with pytest.raises(ConfigError, match=r"c\.jsonl changed since"):
+    with pytest.raises(ConfigError, match=r"sources changed"):
         score_files(model, [source], tmp_path / "out.jsonl")
     assert (tmp_path / "out.jsonl").read_bytes() == before
     assert score_files(model, [source], tmp_path / "out.jsonl", replace=True).new == 1
     assert (tmp_path / "out.jsonl").read_bytes() != before
-
-
-def test_another_model_is_told(model: Path, tmp_path: Path) -> None:
-    source = written(tmp_path / "c.jsonl", [{"prompt": "ask", "candidate": "yes"}])
-    score_files(model, [source], tmp_path / "out.jsonl")
-    shutil.copytree(model, tmp_path / "other")
-    score_files(tmp_path / "other", [source], tmp_path / "out.jsonl")  # the same model in another place
-    (tmp_path / "other" / "reward_meta.json").write_text(
-        (model / "reward_meta.json").read_text().replace('"max_length": 96', '"max_length": 95')
-    )
-    with pytest.raises(ConfigError, match="the model is another one"):
-        score_files(tmp_path / "other", [source], tmp_path / "out.jsonl")
 
 
 def test_a_file_of_somebody_else_is_not_overwritten(model: Path, tmp_path: Path) -> None:

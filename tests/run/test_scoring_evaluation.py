@@ -11,8 +11,8 @@ import pytest
 from amendment.data.sources import Source
 from amendment.errors import ConfigError, DataError
 from amendment.reward_model import RewardSettings, evaluate_reward, longer_wins, train_reward
+from amendment.run.scoring import columns_in
 from amendment.run.scoring_evaluation import evaluate_files, read_held_out
-from amendment.run.scoring_rows import columns_in
 
 
 @pytest.fixture(scope="module")
