@@ -1,15 +1,34 @@
-"""The command `amendment` itself, and the options that several commands share."""
+"""The command `amendment` itself, options that several commands share, and how a command ends.
+
+Errors become one clear message and an exit code, never a traceback: 0 done, 1 failed, 2 usage or configuration,
+3 paused, 4 budget, 5 gate, 6 credentials or quota, 130 and 143 interrupted.
+"""
 
 from __future__ import annotations
 
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, NoReturn
 
 import typer
 
 from amendment import __version__
+from amendment.errors import (
+    AmendmentError,
+    BudgetReached,
+    ConfigError,
+    CredentialsError,
+    DataError,
+    GateFailed,
+    MissingExtra,
+    Paused,
+)
 
-__all__ = ["AsJson", "Overrides", "RunFilePath", "app"]
+__all__ = ["AsJson", "Overrides", "RunFilePath", "app", "guarded", "interruptible"]
 
 app = typer.Typer(
     name="amendment",
@@ -37,3 +56,81 @@ def _root(
     ] = False,
 ) -> None:
     pass
+
+
+class _Interrupted(BaseException):
+    """SIGINT or SIGTERM came; `code` is the exit code."""
+
+    def __init__(self, code: int, resume: str) -> None:
+        super().__init__(resume)
+        self.code = code
+        self.resume = resume
+
+
+@contextmanager
+def interruptible(resume: str) -> Iterator[None]:
+    """Turn SIGINT and SIGTERM into an orderly end: what was answered is on disk, and the way on is named."""
+
+    def stop(number: int, frame: Any) -> NoReturn:
+        raise _Interrupted(128 + number, resume)
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    except Paused as fault:
+        raise Paused(f"{fault}\nGo on with: {resume}") from fault
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _exit_code(fault: AmendmentError) -> int:
+    table: list[tuple[type[AmendmentError] | tuple[type[AmendmentError], ...], int]] = [
+        ((ConfigError, DataError, MissingExtra), 2),
+        (Paused, 3),
+        (BudgetReached, 4),
+        (GateFailed, 5),
+        (CredentialsError, 6),
+    ]
+    return next((code for kind, code in table if isinstance(fault, kind)), 1)
+
+
+def guarded(command: Callable[[], Any]) -> int:
+    try:
+        command()
+    except SystemExit as ended:
+        return ended.code if isinstance(ended.code, int) else 1
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except (_Interrupted, KeyboardInterrupt, AmendmentError, OSError) as fault:
+        message, code = _told(fault)
+        _complain(message)
+        return code
+    return 0
+
+
+def _told(fault: BaseException) -> tuple[str, int]:
+    """What an error says to the user, and the exit code that goes with it."""
+    match fault:
+        case _Interrupted():
+            return f"interrupted. Go on with: {fault.resume}", fault.code
+        case KeyboardInterrupt():
+            return "interrupted before anything was begun", 130
+        case AmendmentError():
+            return str(fault), _exit_code(fault)
+        case OSError():
+            from amendment.files import full_disk, is_full
+
+            folder = Path(fault.filename).resolve().parent if fault.filename else Path.cwd()
+            if is_full(fault, folder):
+                return full_disk(folder), 1
+            return f"{fault.filename or 'this machine'}: {fault.strerror or fault}", 1
+    raise fault
+
+
+def _complain(message: str) -> None:
+    from amendment.terminal import plain
+
+    for line in message.split("\n"):
+        typer.echo(plain(line, longest=2000), err=True)

@@ -4,42 +4,17 @@ from __future__ import annotations
 
 import sys
 
-from amendment.cli import (
-    _amending,
-    _audits,
-    _constitutions,
-    _judges,
-    _labels,
-    _ledgers,
-    _people,
-    _plans,
-    _publishing,
-    _rewards,
-    _runs,
-    _starting,
-    _worlds,
-)
-from amendment.cli._app import app
-from amendment.cli._endings import guarded
+from amendment.cli import _runs  # isort: split
+
+from amendment.cli import _people  # isort: split
+
+from amendment.cli import _library, _results
+from amendment.cli._app import app, guarded
 
 __all__ = ["COMMANDS", "app", "main"]
 
-COMMANDS = (
-    _starting,
-    _runs,
-    _plans,
-    _ledgers,
-    _audits,
-    _labels,
-    _people,
-    _amending,
-    _publishing,
-    _constitutions,
-    _judges,
-    _rewards,
-    _worlds,
-)
-"""Importing a module registers its commands."""
+COMMANDS = (_runs, _people, _results, _library)
+"""Importing a module registers its commands, in the order in which `--help` lists them."""
 
 
 def main() -> None:

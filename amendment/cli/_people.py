@@ -1,16 +1,215 @@
-"""The commands for what people say about a judge."""
+"""Commands about a judge and people: audit one, let people label, calibrate, learn from disagreements."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from amendment.cli._app import AsJson, app
+from amendment.cli._app import AsJson, Overrides, app, interruptible
+from amendment.errors import ConfigError
 
-__all__ = ["calibrate"]
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from amendment.calibration.labelling import LabelledSample
+
+__all__ = ["amend", "audit", "calibrate", "label"]
+
+
+@app.command()
+def audit(
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="A data file, a run file with `verdicts`, or a run's folder.")
+    ],
+    people: Annotated[
+        list[str] | None,
+        typer.Option(metavar="PATTERN", help="Raters of a data file who are people: 'expert_*'. Can be given again."),
+    ] = None,
+    folder: Annotated[Path | None, typer.Option(help="Where the certificate goes; audits/NAME by default.")] = None,
+    overrides: Overrides = None,
+    as_json: AsJson = False,
+) -> None:
+    """Measure judges against people and against themselves, from verdicts that exist. Asks no model.
+
+    Prints the certificate and writes certificate.json and certificate.md. Of a run whose judges were probed it shows
+    what edits that should change nothing have changed.
+    """
+    from amendment.run.auditing import audit_path
+
+    audited = audit_path(file, people=people or (), folder=folder, overrides=overrides or ())
+    if as_json:
+        typer.echo(json.dumps(audited.document, indent=1, allow_nan=False))
+        return
+    typer.echo("\n".join(audited.lines))
+    typer.echo(f"Written to {audited.folder / 'certificate.md'} and certificate.json.")
+
+
+LOOPBACK = "127.0.0.1"
+
+
+@app.command()
+def label(  # noqa: PLR0917 - typer makes options of them
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A run's folder.")],
+    stage: Annotated[
+        str,
+        typer.Option(metavar="STAGE", help="spot_check, or evaluate: the comparisons that measure the run's policies."),
+    ] = "spot_check",
+    port: Annotated[
+        int | None, typer.Option(min=1, max=65535, help="Port of the page; by default the last one used, if free.")
+    ] = None,
+    host: Annotated[str, typer.Option(help="Address of this machine that the page is served on.")] = LOOPBACK,
+    allow_network: Annotated[bool, typer.Option(help="Allow a --host that other machines reach, without TLS.")] = False,
+    annotators: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="How many people share the items; the run file says it.")
+    ] = None,
+    export: Annotated[
+        Path | None, typer.Option("--export", metavar="FILE", help="Write the labels to a file; nothing is served.")
+    ] = None,
+    questions: Annotated[
+        bool, typer.Option("--questions", help="With --export: what is asked, without labels, for another tool.")
+    ] = False,
+    comments: Annotated[bool, typer.Option("--comments", help="With --export: people's comments too.")] = False,
+    file: Annotated[
+        Path | None, typer.Option("--import", metavar="FILE", help="Take in the labels of a file; nothing is served.")
+    ] = None,
+    rater: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="Name of an annotator, who gets a link to the page. With --import: who labelled, if the file does not "
+            "say; WRITTEN=NAME renames. Repeatable.",
+        ),
+    ] = None,
+    form: Annotated[
+        str | None,
+        typer.Option("--format", metavar="FORMAT", help="With --questions and a .json file: argilla or label-studio."),
+    ] = None,
+) -> None:
+    """Let people label a run's spot check, or the comparisons of its evaluation, in their browser, until Ctrl-C or
+    SIGTERM.
+
+    Prints a link for each annotator (--rater, or as many as the run file plans) and for everybody who had one before.
+    A link is one person's key: whoever opens it labels under that name and under no other. It stays valid when the page
+    is started again. A label that was acknowledged is on the disk; labelling goes on where it was left.
+
+    --export and --import exchange questions and answers with spreadsheets, Argilla and Label Studio. People leave under
+    pseudonyms only.
+    """
+    from amendment.calibration.labelling import sample_of
+
+    _check_options(export, file, questions or comments, rater, form)
+    is_about_page = allow_network or host != LOOPBACK or (port, annotators) != (None, None)
+    if is_about_page and (export is not None or file is not None):
+        raise ConfigError("--host, --port, --allow-network and --annotators belong to the page, which is not served")
+    sample = sample_of(stage)
+    if export is not None:
+        _export(folder, sample, export, questions=questions, comments=comments, form=form)
+    elif file is not None:
+        _import(folder, sample, file, rater or [])
+    else:
+        _serve(
+            folder,
+            sample,
+            names=rater or [],
+            port=port,
+            host=host,
+            allow_network=allow_network,
+            annotators=annotators,
+        )
+
+
+def _check_options(
+    export: Path | None, file: Path | None, is_about_export: bool, rater: list[str] | None, form: str | None
+) -> None:
+    if export is not None and file is not None:
+        raise ConfigError("--export and --import: one at a time")
+    if is_about_export and export is None:
+        raise ConfigError("--questions and --comments belong to --export FILE")
+    if rater and export is not None:
+        raise ConfigError("--rater works with the page or with --import FILE")
+    if form is not None and export is None:
+        raise ConfigError("--format belongs to --export FILE --questions")
+
+
+def _export(
+    folder: Path, sample: LabelledSample, path: Path, *, questions: bool, comments: bool, form: str | None
+) -> None:
+    from amendment.run.label_files import export_labels, export_questions
+
+    if questions:
+        if comments:
+            raise ConfigError("--comments: there are none where --questions leaves the labels out")
+        sent = export_questions(folder, path, form=form, sample=sample)
+        typer.echo(f"Written to {path}: {_count(sent.items, 'item')} without labels.")
+    else:
+        sent = export_labels(folder, path, comments=comments, sample=sample)
+        people = "1 person" if sent.people == 1 else f"{sent.people} people"
+        about = "with comments" if comments else "without comments (--comments writes them too)"
+        typer.echo(f"Written to {path}: {_count(sent.labels, 'label')} of {people} under pseudonyms, {about}.")
+        if sent.left_out:
+            typer.echo(f"{_count(sent.left_out, 'label')} of an earlier sample left out.")
+        if sent.with_sealed:
+            typer.echo("Sealed labels are among them; the certificate counts this as opening the seal.", err=True)
+    if sent.interface is not None:
+        typer.echo(f"The labelling interface for Label Studio is in {sent.interface}.")
+
+
+def _import(folder: Path, sample: LabelledSample, path: Path, rater: list[str]) -> None:
+    from amendment.run.label_files import import_labels
+
+    taken = import_labels(folder, path, raters=rater, sample=sample)
+    people = f" of {taken.people} people" if taken.people > 1 else ""
+    told = [f"{_count(taken.new, 'new label')}{people}"]
+    told += [f"{taken.known} here already"] if taken.known else []
+    told += [f"{taken.older} that their annotators have answered anew since"] if taken.older else []
+    typer.echo(f"{path}: {', '.join(told)}.")
+    typer.echo(_left(folder, sample, taken.missing))
+
+
+def _count(number: int, noun: str) -> str:
+    return f"1 {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def _serve(
+    folder: Path,
+    sample: LabelledSample,
+    *,
+    names: list[str],
+    port: int | None,
+    host: str,
+    allow_network: bool,
+    annotators: int | None,
+) -> None:
+    from amendment.calibration.labelling import serve_labelling
+
+    def ready(links: Mapping[str, str], cautions: tuple[str, ...]) -> None:
+        for name, url in links.items():
+            typer.echo(f"{name}: {url}")
+        typer.echo("Give each annotator their own link; it stays valid when the page is started again. Ctrl-C ends it.")
+        for caution in cautions:
+            typer.echo(caution, err=True)
+
+    missing = serve_labelling(
+        folder,
+        sample,
+        ready=ready,
+        names=names,
+        host=host,
+        port=port,
+        allow_network=allow_network,
+        annotators=annotators,
+    )
+    typer.echo(f"\n{_left(folder, sample, missing)}")
+
+
+def _left(folder: Path, sample: LabelledSample, missing: int) -> str:
+    if not missing:
+        return "all labels are there; go on with: amendment run FILE"
+    labels = "1 label is" if missing == 1 else f"{missing} labels are"
+    return f"{labels} missing; go on with: {sample.command(folder)}"
 
 
 @app.command()
@@ -30,3 +229,51 @@ def calibrate(
     typer.echo(json.dumps(found.document, indent=1, allow_nan=False) if as_json else "\n".join(found.lines))
     if found.has_failed:
         raise GateFailed("the judge did not pass its gate")
+
+
+@app.command()
+def amend(  # noqa: PLR0917 - typer makes options of them
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A run's folder, whose spot check is labelled.")],
+    model: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="One of the run's models, to propose rules; the first judge's by default."),
+    ] = None,
+    proposals: Annotated[int, typer.Option(min=1, max=50, metavar="N", help="Test at most N rules.")] = 4,
+    overrides: Overrides = None,
+    allow_unpriced: Annotated[bool, typer.Option(help="Ask models whose price is not known.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print the calls, their cost and what is sent where; send nothing.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Propose a new version of the constitution from disagreements of people and judge, with evidence. Applies nothing.
+
+    A model sees disagreements, with annotators' comments, and proposes rules. The run's first judge tests each rule on
+    held-out labels, against the constitution alone and against a neutral question. Before any call, the command prints
+    the calls, their cost and what is sent where. Sealed labels are not read. Writes evidence.json to DIR/amend, and
+    constitution.yaml if a rule is accepted.
+    """
+    from amendment.memory import prepare
+    from amendment.run.amending import amend_run
+    from amendment.run.progress import open_progress
+
+    prepare()
+    with interruptible(f"amendment amend {folder}"):
+        amended = amend_run(
+            folder,
+            model=model,
+            proposals=proposals,
+            overrides=overrides or (),
+            allow_unpriced=allow_unpriced,
+            dry_run=dry_run,
+            progress=open_progress(),
+            tell=lambda line: typer.echo(line, err=True),
+        )
+    if amended is None:
+        return
+    if as_json:
+        typer.echo(json.dumps(amended.document, indent=1, allow_nan=False))
+        return
+    typer.echo("\n".join(amended.lines))
+    written = "constitution.yaml and evidence.json" if amended.new else "evidence.json"
+    typer.echo(f"{amended.sent} model calls. Written to {amended.folder}: {written}. Nothing was applied.")

@@ -1,4 +1,4 @@
-"""Commands about a run: make it, check its file, say how it stands, say what this machine can do."""
+"""Commands about a run: begin one, plan, check and make it, say how it stands, look into its ledger."""
 
 from __future__ import annotations
 
@@ -6,19 +6,70 @@ import json
 import os
 import shlex
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from amendment.cli._app import AsJson, Overrides, RunFilePath, app
-from amendment.cli._constitutions import lint
-from amendment.cli._endings import interruptible
-from amendment.errors import BudgetReached, CredentialsError, GateFailed, Paused
+from amendment.cli._app import AsJson, Overrides, RunFilePath, app, interruptible
+from amendment.cli._library import lint
+from amendment.errors import BudgetReached, CredentialsError, GateFailed, LedgerError, Paused
 from amendment.memory import prepare
+from amendment.terminal import plain
 
-__all__ = ["check", "doctor", "run", "status"]
+if TYPE_CHECKING:
+    from amendment.llm.ledger_reading import Reader
+
+__all__ = ["check", "doctor", "init", "ledger", "plan", "run", "show_ledger", "status", "verify_ledger"]
+
+Provider = Literal["simulated", "openai", "anthropic", "local"]
+
+
+@app.command()
+def init(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Where the files go; made where there is none.")],
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Ask nothing: take defaults for what is not given.")] = False,
+    provider: Annotated[Provider | None, typer.Option(help="Who answers; simulated needs no key.")] = None,
+    model: Annotated[str | None, typer.Option(help="The model, as the provider knows it.")] = None,
+    name: Annotated[str | None, typer.Option(help="The run's name; the folder's by default.")] = None,
+) -> None:
+    """Write a run file, a constitution and prompts to edit, with editor completion. Overwrites nothing."""
+    from amendment.errors import ConfigError
+    from amendment.run.starting import DEFAULT_MODELS, PROVIDERS, name_for, start
+    from amendment.terminal import plain
+
+    if not yes:
+        if sys.stdin is None or not sys.stdin.isatty():
+            raise ConfigError("init: there is no terminal to ask on; add --yes, and --provider and --model as you like")
+        provider = provider or typer.prompt(
+            f"Who answers? ({', '.join(PROVIDERS)})", default="simulated", value_proc=_one_of(PROVIDERS)
+        )
+        if model is None and provider in DEFAULT_MODELS:
+            model = typer.prompt("Which model?", default=DEFAULT_MODELS[provider])
+        name = name or typer.prompt("What is the run called?", default=name_for(folder))
+    written = start(folder, provider=provider or "simulated", model=model, name=name)
+    typer.echo(f"wrote {', '.join(path.name for path in written)} to {plain(str(folder))}")
+    typer.echo(f"look it over: amendment check {_shown(written[0])}\nand run it:   amendment run {_shown(written[0])}")
+
+
+def _one_of(words: Sequence[str]) -> Callable[[str], str]:
+    """Takes an answer that is one of the words; another is asked for again."""
+
+    def take(answer: str) -> str:
+        if answer.strip().lower() in words:
+            return answer.strip().lower()
+        raise typer.BadParameter(f"expected one of {', '.join(words)}")
+
+    return take
+
+
+def _shown(path: Path) -> str:
+    """A path as a shell takes it; one that begins with a dash would be an option."""
+    from amendment.terminal import plain
+
+    text = f"./{path}" if str(path).startswith("-") else str(path)
+    return shlex.quote(text) if text.isprintable() else plain(text)
 
 
 @app.command()
@@ -138,3 +189,123 @@ def doctor(as_json: AsJson = False) -> None:
 
     found = examine(os.environ)
     typer.echo(json.dumps(found, indent=1) if as_json else "\n".join(doctor_lines(found)))
+
+
+@app.command()
+def plan(  # noqa: PLR0917 - typer makes options of them
+    file: RunFilePath,
+    folder: Annotated[Path | None, typer.Option(help="The run's folder; runs/NAME by default.")] = None,
+    overrides: Overrides = None,
+    until: Annotated[str | None, typer.Option(metavar="STAGE", help="Plan as far as this stage.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Take only the first N prompts of each source.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say what a run will ask, take and cost, by stage and model. Sends nothing, writes nothing, needs no key.
+
+    What the run's folder holds already counts as paid.
+    """
+    from amendment.run.run import Run
+
+    found = Run.from_file(file, folder=folder, overrides=overrides or (), limit=limit).plan(until=until)
+    typer.echo(json.dumps(found.to_json(), indent=1, allow_nan=False) if as_json else str(found))
+
+
+ledger = typer.Typer(no_args_is_help=True, help="What a run sent, what was answered and what was paid.")
+app.add_typer(ledger, name="ledger")
+
+LedgerPath = Annotated[Path, typer.Argument(metavar="DIR|FILE", help="A run's folder, or a ledger's file.")]
+LONGEST = 4000
+"""Characters of a request or a reply that are printed for people."""
+MOST_OPEN = 20
+"""Calls without a reply that are printed for people."""
+
+
+@ledger.command("verify")
+def verify_ledger(place: LedgerPath, as_json: AsJson = False) -> None:
+    """Read all of a ledger and check it; exit 1 when something is not as it was written."""
+    with _opened(place) as reader:
+        damage = reader.damage()
+        count = 0 if damage else len(reader)
+    if as_json:
+        typer.echo(json.dumps({"replies": count, "damage": damage}, indent=1))
+    else:
+        for line in damage:
+            typer.echo(plain(line, longest=LONGEST))
+        found = f"{len(damage)} places are damaged" if damage else f"{count:,} replies, all as they were written"
+        typer.echo(found)
+    if damage:
+        raise typer.Exit(1)
+
+
+@ledger.command("show")
+def show_ledger(
+    place: LedgerPath,
+    request: Annotated[str | None, typer.Option(metavar="ID", help="One request with its reply.")] = None,
+    stage: Annotated[str | None, typer.Option(metavar="STAGE", help="Only this stage.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show what was asked and spent by stage and model, and what may have been paid for without a reply."""
+    with _opened(place) as reader:
+        found = _call(reader, request) if request else _calls(reader, stage)
+    if as_json:
+        typer.echo(json.dumps(found, indent=1))
+        return
+    words = [f"{name}: {plain(str(text), longest=LONGEST)}" for name, text in found.items()]
+    lines = words if request else _ledger_lines(found)
+    typer.echo("\n".join(lines))
+
+
+def _opened(place: Path) -> Reader:
+    from amendment.llm.ledger_reading import Reader
+
+    return Reader(place / "ledger.sqlite" if place.is_dir() else place)
+
+
+def _call(reader: Reader, request: str) -> dict[str, str | None]:
+    """A request and its newest reply."""
+    body, reply = reader.body(request), reader.find(request)
+    if body is None:
+        raise LedgerError(f"{reader.path}: no request {plain(request)}; ids stand in the records under origin, request")
+    return {
+        "request": body.decode("utf-8", "replace"),
+        "reply": None if reply is None else reply.decode("utf-8", "replace"),
+    }
+
+
+def _calls(reader: Reader, stage: str | None) -> dict[str, Any]:
+    """Spending and open attempts, of one stage or of all, and all open batches and models that answered."""
+    return {
+        "replies": len(reader),
+        "spending": [row._asdict() for row in reader.spending() if stage in (None, row.stage)],
+        "open_attempts": [row._asdict() for row in reader.open_attempts() if stage in (None, row.stage)],
+        "batches": [row._asdict() for row in reader.batches()],
+        "models": [row._asdict() for row in reader.models()],
+    }
+
+
+def _ledger_lines(found: dict[str, Any]) -> list[str]:
+    lines = [f"{found['replies']} replies"]
+    for row in found["spending"]:
+        counts = [
+            f"{row['attempts']} attempts, {row['replies']} replies",
+            f"{row['input_tokens']} tokens in ({row['cached_tokens']} cached), {row['output_tokens']} out",
+            f"{row['usd']:.4f} USD" + (f" and {row['unpriced']} replies without a price" if row["unpriced"] else ""),
+            *(f"{count} {plain(kind)}" for kind, count in row["faults"].items()),
+        ]
+        place = " ".join(plain(row[name]) or "-" for name in ("stage", "model", "host"))
+        lines.append(f"  {place}: {', '.join(counts)}")
+    attempts = found["open_attempts"]
+    if attempts:
+        lines.append(f"{len(attempts)} calls without a reply: they may have been sent, and may be billed")
+    for row in attempts[:MOST_OPEN]:
+        lines.append(f"  {plain(row['request'])} to {plain(row['model'])} at {plain(row['host'])}")
+    if len(attempts) > MOST_OPEN:
+        lines.append(f"  and {len(attempts) - MOST_OPEN} more")
+    for row in found["batches"]:
+        name = f"known there as {plain(row['remote'])}" if row["remote"] else "perhaps never uploaded"
+        lines.append(f"batch {row['number']} to {plain(row['model'])}: {len(row['attempts'])} requests, {name}")
+    for row in found["models"]:
+        if row["returned"] not in (None, row["asked"]):
+            place = f"{plain(row['asked'])} at {plain(row['host'])}"
+            lines.append(f"{place} answered as {plain(row['returned'])}, {row['replies']} replies")
+    return lines

@@ -32,7 +32,7 @@ from tests.run.conftest import SMALL
 DRIVER = """\
 import contextlib, io, json, os, sys, urllib.request
 from amendment.cli import app
-from amendment.cli._endings import guarded
+from amendment.cli._app import guarded
 
 def count():
     with urllib.request.urlopen(os.environ["HF_ENDPOINT"] + "/count") as reply:

@@ -1,4 +1,4 @@
-"""Commands about reward models: score with one, and ask whether it is any good."""
+"""Commands about what comes out: publish a run, export it, verify it, score and evaluate with a reward model."""
 
 from __future__ import annotations
 
@@ -11,14 +11,113 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from amendment.cli._app import AsJson, app
-from amendment.cli._endings import interruptible
+from amendment.cli._app import AsJson, app, interruptible
 
 if TYPE_CHECKING:
     from amendment.data.sources import Source
     from amendment.run.scoring import Columns
 
-__all__ = ["evaluate", "score"]
+__all__ = ["evaluate", "export", "publish", "score", "verify"]
+
+RunFolder = Annotated[Path, typer.Argument(metavar="DIR", help="A run's folder.")]
+
+
+@app.command()
+def publish(
+    folder: RunFolder,
+    *,
+    repo: Annotated[str | None, typer.Option(metavar="ORG/NAME", help="The dataset's repository on the Hub.")] = None,
+    license: Annotated[str | None, typer.Option(help="Of the dataset, as the Hub spells it; never guessed.")] = None,
+    public: Annotated[bool, typer.Option("--public", help="For everybody to see; private by default.")] = False,
+    models: Annotated[
+        bool, typer.Option("--models", help="Publish all trained models too: sft, dpo, rounds, reward_model.")
+    ] = False,
+    send: Annotated[bool, typer.Option("--push", help="Send it; without this, say what would be sent.")] = False,
+    tag: Annotated[str | None, typer.Option(metavar="NAME", help="Name this version, such as v1.0.")] = None,
+    allow_secrets: Annotated[
+        bool,
+        typer.Option("--allow-secrets", help="Publish although texts look like keys; never with keys of this machine."),
+    ] = False,
+    allow_license: Annotated[
+        list[str] | None,
+        typer.Option(metavar="LICENSE", help="Publish although a source under this license forbids it. Repeatable."),
+    ] = None,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Overwrite a repository that another run published.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Say what would go to the Hub and write its card for looking at; with --push, send it.
+
+    Repository and license come from `publish` in the run file, or from here.
+    """
+    from amendment.publishing.publication import plan_json, plan_lines, prepare, write_preview
+
+    ready = prepare(folder, repo=repo, license=license, public=public, models=models, open_seal=_open_seal)
+    written = write_preview(ready)
+    if send:
+        from amendment.publishing.push import push
+
+        with interruptible(shlex.join(["amendment", *sys.argv[1:]])):
+            pushed = push(
+                ready,
+                tag=tag,
+                allow_secrets=allow_secrets,
+                allow_licenses=allow_license or (),
+                replace=replace,
+                say=lambda text: typer.echo(text, err=True),
+            )
+        told = f"published {pushed.repo} at {pushed.commit}" + (f", tag {pushed.tag}" if pushed.tag else "")
+        typer.echo(json.dumps(pushed._asdict(), indent=1) if as_json else told)
+        return
+    typer.echo(json.dumps(plan_json(ready), indent=1) if as_json else "\n".join(plan_lines(ready)))
+    if not as_json:
+        typer.echo(f"nothing was sent. The card is in {written / 'README.md'}; send it all with --push.")
+
+
+def _open_seal(folder: Path) -> None:
+    """Count that people's sealed labels leave the run; the same labels count once."""
+    from amendment.calibration.labelling import SPOT_CHECK
+    from amendment.calibration.store import Labels
+    from amendment.hashing import content_id
+
+    with Labels(SPOT_CHECK.labels_in(folder), read_only=True) as labels:
+        labels.open_seal(content_id(["publish", labels.state()]))
+
+
+@app.command()
+def verify(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A run's folder, or a copy of a published dataset.")],
+    as_json: AsJson = False,
+) -> None:
+    """Compare every file and row with the manifest; exit code 1 when anything is missing, changed or added."""
+    from amendment.publishing.verify import verification_lines
+    from amendment.publishing.verify import verify as look
+
+    result = look(folder)
+    typer.echo(json.dumps(result.to_json(), indent=1) if as_json else "\n".join(verification_lines(result)))
+    if not result.is_clean:
+        raise typer.Exit(1)
+
+
+@app.command()
+def export(
+    folder: RunFolder,
+    out: Annotated[Path, typer.Option(help="A folder for the files; it is made.")],
+    format: Annotated[
+        str, typer.Option(metavar="FORMAT", help="trl, kto, openrlhf, nemo, csv, jsonl or judge_sft.")
+    ] = "trl",
+    as_json: AsJson = False,
+) -> None:
+    """Write a run's dataset in the format of another trainer, or as a table for people.
+
+    Says what the format cannot hold. People who rated appear as person-1, person-2 and so on.
+    """
+    from amendment.publishing.formats import export_lines, export_run
+
+    result = export_run(folder, format, out)
+    typer.echo(json.dumps(result.to_json(), indent=1) if as_json else "\n".join(export_lines(result)))
+
 
 BadRows = Literal["stop", "skip"]
 Model = Annotated[Path, typer.Argument(metavar="MODEL", help="The folder of a reward model.")]
@@ -91,12 +190,12 @@ def score(  # noqa: PLR0917 - typer makes options of them
             columns=_columns(columns),
             principles=principles,
             replace=replace,
-            progress=_tell if sys.stderr.isatty() and not as_json else lambda done, total: None,
+            progress=_tell_progress if sys.stderr.isatty() and not as_json else lambda done, total: None,
         )
     if as_json:
         typer.echo(json.dumps({"out": str(found.path), "scored now": found.new, **found.counts}, indent=1))
         return
-    typer.echo("\n".join(_lines(found.counts)))
+    typer.echo("\n".join(_score_lines(found.counts)))
     done = "nothing was left to score" if not found.new else f"{found.new} rows were scored now"
     typer.echo(f"{done}. Everything is in {found.path}")
 
@@ -167,7 +266,7 @@ def _stem(sources: Sequence[Source]) -> str:
     return sources[0].label.rstrip("/").split("/")[-1].split(".")[0] or "scores" if sources else "scores"
 
 
-def _tell(done: int, total: int) -> None:
+def _tell_progress(done: int, total: int) -> None:
     typer.echo(f"scored {done:,} of {total:,} rows", err=True)
 
 
@@ -190,7 +289,7 @@ def _score_texts(
         typer.echo(f"P(the first is better) = {found['p_first']:.3f}")
 
 
-def _lines(counts: dict[str, Any]) -> list[str]:
+def _score_lines(counts: dict[str, Any]) -> list[str]:
     kinds = ", ".join(f"{count} {_NOUNS[kind]}" for kind, count in counts["kinds"].items())
     lines = [f"{counts['rows']} rows ({kinds}), {counts['answers']} answers"]
     if "score" in counts:

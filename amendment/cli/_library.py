@@ -1,0 +1,242 @@
+"""Commands about what is shipped: constitutions, judges, and the simulated world."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from amendment.cli._app import AsJson, app
+
+if TYPE_CHECKING:
+    from amendment.constitutions import Constitution, Principle
+    from amendment.llm.specs import SimulatedSpec
+
+__all__ = [
+    "constitutions",
+    "diff",
+    "import_",
+    "judges",
+    "lilliput",
+    "lint",
+    "list_constitutions",
+    "list_judges",
+    "serve",
+    "show_constitution",
+    "show_judge",
+]
+
+constitutions = typer.Typer(no_args_is_help=True, help="List, show, check and import constitutions.")
+app.add_typer(constitutions, name="constitution")
+
+
+@constitutions.command("list")
+def list_constitutions(as_json: AsJson = False) -> None:
+    """List the constitutions that are shipped."""
+    from amendment.constitutions import load_constitution, shipped
+
+    loaded = [load_constitution(name) for name in shipped()]
+    if as_json:
+        _print_json([_brief(constitution) for constitution in loaded])
+        return
+    width = max(len(constitution.id) for constitution in loaded)
+    for each in loaded:
+        head = f"{each.id:{width}}  {each.version:8} {len(each.principles):3} principles  {each.license}"
+        typer.echo(f"{head}  {each.title}")
+
+
+def _brief(constitution: Constitution) -> dict[str, Any]:
+    tags = sorted({tag for principle in constitution.principles for tag in principle.tags})
+    head = constitution.model_dump(include={"id", "version", "title", "license"})
+    return {**head, "principles": len(constitution.principles), "tags": tags, "hash": constitution.content_hash}
+
+
+@constitutions.command("show")
+def show_constitution(
+    name: Annotated[str, typer.Argument(help="A shipped id or a path.")],
+    principle: Annotated[str | None, typer.Option(metavar="ID", help="All that one principle says.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show a constitution as YAML, its parents' principles among its own, below its content hash."""
+    from amendment.constitutions import constitution_yaml, load_constitution
+
+    constitution = load_constitution(name)
+    part = constitution if principle is None else _principle(constitution, principle)
+    if as_json:
+        _print_json(part.model_dump(mode="json", exclude_none=True))
+    else:
+        typer.echo(f"# {constitution.reference}\n{constitution_yaml(part)}", nl=False)
+
+
+def _principle(constitution: Constitution, id: str) -> Principle:
+    from amendment.errors import ConfigError
+    from amendment.yamlfile import did_you_mean
+
+    try:
+        return constitution.principle(id)
+    except KeyError:
+        ids = [principle.id for principle in constitution.principles]
+        known = f"{did_you_mean(id, ids)}; it has {', '.join(ids)}"
+        raise ConfigError(f"{constitution.id} has no principle '{id}'{known}") from None
+
+
+@constitutions.command()
+def lint(name: Annotated[str, typer.Argument(help="A path, or a shipped id.")], as_json: AsJson = False) -> None:
+    """Name everything that is wrong or doubtful about a constitution, with its place."""
+    from amendment.constitutions import lint_file
+    from amendment.terminal import plain
+
+    findings = lint_file(name)
+    if as_json:
+        _print_json([finding._asdict() for finding in findings])
+    for finding in findings if not as_json else ():
+        place = f"{finding.place}: " if finding.place else ""
+        typer.echo(plain(f"{finding.level}: {place}{finding.message}", longest=2000))
+    if any(finding.level == "error" for finding in findings):
+        raise typer.Exit(2)
+    if not as_json:
+        typer.echo(f"{plain(name)}: {'all is well' if not findings else 'no errors'}")
+
+
+@constitutions.command("import")
+def import_(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Your copy of the files.")],
+    *,
+    id: Annotated[str, typer.Option(help="Name of the new constitution.")],
+    license: Annotated[str, typer.Option(help="SPDX id under which you may use the texts; never guessed.")],
+    out: Annotated[Path, typer.Option(help="The YAML file to write.")],
+    title: Annotated[str | None, typer.Option(help="Title of the new constitution; made of its id.")] = None,
+    document: Annotated[str | None, typer.Option(help="Where the texts come from; the files' names.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace what stands there.")] = False,
+) -> None:
+    """Make a constitution of the Constitutional AI paper's prompt files, or of llm-swarm's. Lists what is left out."""
+    from amendment.constitutions import import_constitution, write_constitution
+    from amendment.terminal import plain
+
+    imported = import_constitution(files, id=id, license=license, title=title, document=document)
+    write_constitution(imported.constitution, out, replace=force)
+    for part in imported.not_taken:
+        typer.echo(plain(f"left out: {part}", longest=2000), err=True)
+    shots = imported.constitution.few_shot
+    examples = f"{len(shots.critique)} critiques, {len(shots.revise)} revisions, {len(shots.compare)} comparisons"
+    typer.echo(f"{out}: {len(imported.constitution.principles)} principles; worked examples: {examples}")
+
+
+judges = typer.Typer(no_args_is_help=True, help="List, show and compare judges: folders of text that name no model.")
+app.add_typer(judges, name="judge")
+
+Name = Annotated[str, typer.Argument(help="A shipped id or a path.")]
+
+
+@judges.command("list")
+def list_judges(as_json: AsJson = False) -> None:
+    """List the judges that are shipped."""
+    from amendment.preference import judge_values, load_judge_folder, shipped_judges
+
+    found = [load_judge_folder(name) for name in shipped_judges()]
+    if as_json:
+        _print_json([judge_values(one) for one in found])
+        return
+    width = max(len(one.id) for one in found)
+    for one in found:
+        needs = "token probabilities needed" if one.needs_choices else ""
+        typer.echo(f"{one.id:{width}}  {one.version:8} {one.unit:7} {one.scale:8} {needs}".rstrip())
+
+
+@judges.command("show")
+def show_judge(name: Name, as_json: AsJson = False) -> None:
+    """Show a judge: its protocol, its texts, and its content hash."""
+    from amendment.preference import judge_lines, judge_values, load_judge_folder
+
+    folder = load_judge_folder(name)
+    if as_json:
+        _print_json(judge_values(folder))
+    else:
+        _print_plain(judge_lines(folder))
+
+
+@judges.command()
+def diff(
+    before: Annotated[str, typer.Argument(metavar="A", help="A shipped id or a path.")],
+    after: Annotated[str, typer.Argument(metavar="B", help="What it is compared with: an id or a path.")],
+    as_json: AsJson = False,
+) -> None:
+    """Say what leads from one judge to another, line by line. Ends with 0 whether they differ or not."""
+    from amendment.preference import diff_judges, load_judge_folder
+
+    one, other = load_judge_folder(before), load_judge_folder(after)
+    lines = diff_judges(one, other)
+    if as_json:
+        _print_json({"is_empty": not lines, "hashes": [one.hash, other.hash], "lines": lines})
+    else:
+        _print_plain(lines or ["both say the same"])
+
+
+def _print_json(value: Any) -> None:
+    typer.echo(json.dumps(value, indent=1, ensure_ascii=False))
+
+
+def _print_plain(lines: list[str]) -> None:
+    """A folder's words may come from anybody, so that they are printed as plain text."""
+    from amendment.terminal import plain
+
+    for line in lines:
+        typer.echo(plain(line, longest=20_000))
+
+
+lilliput = typer.Typer(no_args_is_help=True, help="The simulated world with known truth.")
+app.add_typer(lilliput, name="lilliput")
+
+_SET = "Override one value of the file; without a file, of the one model, such as position_bias=0.7."
+
+
+@lilliput.command()
+def serve(
+    file: Annotated[
+        Path | None, typer.Argument(metavar="[FILE]", help="A run file: its simulated models are served.")
+    ] = None,
+    overrides: Annotated[list[str] | None, typer.Option("--set", metavar="A.B=C", help=_SET)] = None,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="On 127.0.0.1; 0 takes any that is free.")] = 8377,
+) -> None:
+    """Serve simulated models over OpenAI's chat protocol, on this machine alone, until Ctrl-C or SIGTERM.
+
+    The first line printed is the base URL; then come the models for a run file that asks them over HTTP.
+    """
+    from amendment.llm.serving import model_entries, serve_world
+
+    specs = _in_file(file, overrides or ()) if file else _by_itself(overrides or ())
+
+    def ready(base_url: str) -> None:
+        typer.echo(f"{base_url}\n\n# Lilliput, simulated, over OpenAI's protocol. For a run file:")
+        typer.echo(model_entries(specs, base_url))
+
+    answered = serve_world(specs, port=port, ready=ready)
+    typer.echo(f"\nended; {answered} requests were answered")
+
+
+def _in_file(file: Path, overrides: Sequence[str]) -> dict[str, SimulatedSpec]:
+    """The simulated models of a run file. Raises ConfigError where there is none."""
+    from amendment.errors import ConfigError
+    from amendment.llm.specs import SimulatedSpec
+    from amendment.run.checks import load_run_file
+
+    models = load_run_file(file, overrides).config.models
+    found = {name: spec for name, spec in models.items() if isinstance(spec, SimulatedSpec)}
+    if not found:
+        raise ConfigError(f"{file}: models: none has provider: simulated; add one, or leave the file out")
+    return found
+
+
+def _by_itself(overrides: Sequence[str]) -> dict[str, SimulatedSpec]:
+    """One simulated model that no run file describes."""
+    from amendment.llm.specs import SimulatedSpec
+    from amendment.run.runfile.overrides import override
+    from amendment.yamlfile import parse_yaml, validate
+
+    document = parse_yaml("provider: simulated", "the served model")
+    for text in overrides:
+        document = override(document, text)
+    return {"simulated": validate(document, SimulatedSpec)}
