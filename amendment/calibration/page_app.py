@@ -3,7 +3,7 @@
 Covered: a session for whoever has an annotator's link, items as they stand before that annotator, labels acknowledged
 after they are on the disk, undo. Nothing that could sway anyone is sent: no verdicts, probabilities, strata, models or
 seals, and no id by which an item could be recognised when it comes a second time.
-Not covered: whose requests are taken at all; see `_guard`.
+`Guard` takes requests of the page itself alone.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections.abc import Collection, Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -170,20 +169,12 @@ class _Desk:
         question = shown.question
         if said.principle_id is not None and said.principle_id not in {one.id for one in question.principles}:
             raise HTTPException(400, "principle_id: none of this item's principles")
-        return Label(
-            **said.model_dump(exclude={"annotator", "item"}),
-            comparison_id=question.comparison_id,
-            showing=shown.showing,
-            prompt_id=question.prompt_id,
-            shown=shown.ids,
-            annotator=annotator,
-            at=datetime.now(UTC).isoformat(timespec="microseconds"),
-        )
+        return shown.label(annotator, **said.model_dump(exclude={"annotator", "item"}))
 
     def _item(self, annotator: str, shown: Shown) -> dict[str, Any]:
         """All that an annotator is told of an item, with their own words where they took a verdict on it back."""
         question = shown.question
-        first, second = (question.b, question.a) if shown.is_turned else (question.a, question.b)
+        first, second = shown.answers
         said = self._labels.taken_back(annotator, question.comparison_id, shown.showing)
         own = said.model_dump(include={"confidence", "principle_id", "comment"}, exclude_none=True) if said else {}
         return {

@@ -13,10 +13,12 @@ import hashlib
 import random
 import statistics
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import NamedTuple
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
 
 from amendment.calibration.labels import SILENT, Label
 from amendment.calibration.samples import LabelQuestion
+from amendment.records import Messages
 
 __all__ = ["LEASE_SECONDS", "Progress", "Queue", "Shown", "labels_missing"]
 
@@ -43,6 +45,18 @@ class Shown(NamedTuple):
         """Candidate ids as displayed."""
         a, b = self.question.a_id, self.question.b_id
         return (b, a) if self.is_turned else (a, b)
+
+    @property
+    def answers(self) -> tuple[Messages, Messages]:
+        """The answers as displayed."""
+        a, b = self.question.a, self.question.b
+        return (b, a) if self.is_turned else (a, b)
+
+    def label(self, annotator: str, **said: Any) -> Label:
+        """What the annotator says of it now; `said` are the other fields of a label."""
+        at = datetime.now(UTC).isoformat(timespec="microseconds")
+        names = {"comparison_id": self.question.comparison_id, "prompt_id": self.question.prompt_id}
+        return Label(**names, showing=self.showing, shown=self.ids, annotator=annotator, at=at, **said)
 
 
 class Progress(NamedTuple):

@@ -1,39 +1,57 @@
 """Labels on disk: rows that are only added, so that what was acknowledged survives a kill, and all of it is history.
 
 Covered: a label is on the disk before `add` returns (write-ahead journal, a flush at each commit); one process adds
-at a time, others read beside it; every row has a checksum. Not covered: a copy on another disk, which is for whoever
-pays for the labels to keep.
+at a time, under a lock, others read beside it (`amendment.llm.ledger_reading` says why every other connection is
+read-only); every row has a checksum. Openings of the seal stand in a file of their own, with a rollback journal: a run
+notes them while a page, in another process, writes labels. All files are for their owner alone (mode 600): they hold
+people's names, what they wrote, and their links. Not covered: a copy on another disk, which is for whoever pays for the
+labels to keep.
 """
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import hashlib
 import json
+import os
+import secrets
 import sqlite3
-from collections.abc import Container, Iterable
+import time
+from collections.abc import Container, Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Any, NamedTuple, Self
+from typing import IO, Any, NamedTuple, Self
 
-from amendment.calibration._labels_file import (
-    links,
-    lock,
-    note_seen,
-    open_seal,
-    open_to_read,
-    open_to_write,
-    prompts_seen,
-    refuse_lost_link,
-    seal_openings,
-)
+from amendment import __version__
 from amendment.calibration.labels import Label
 from amendment.errors import DataError, LedgerError
+from amendment.files import replacing
 from amendment.hashing import canonical_json, content_id
+from amendment.llm.ledger_reading import connect
 from amendment.terminal import plain
 
 __all__ = ["Labels"]
 
-_CLOCKED = {"uuid", "seconds", "at"}
+VERSION = 1
+SCHEMA = (
+    "CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
+    # body: canonical JSON of a label or of an undo; checksum: the first 8 bytes of its SHA-256.
+    "CREATE TABLE entry (number INTEGER PRIMARY KEY, uuid TEXT NOT NULL UNIQUE, body TEXT NOT NULL, "
+    "checksum BLOB NOT NULL)",
+    "CREATE TRIGGER entry_stays BEFORE UPDATE ON entry BEGIN SELECT RAISE(ABORT, 'entries are only added'); END",
+    "CREATE TRIGGER entry_remains BEFORE DELETE ON entry BEGIN SELECT RAISE(ABORT, 'entries are only added'); END",
+)
+OWNER_ONLY = 0o600
+LINK = "link "
+"""Begins the keys of `meta` under which annotators' links stand."""
+WAIT = 10.0
+"""Seconds to wait for another process that notes an opening of the seal."""
+RESTORE = (
+    "Put a copy of it in its place, or move it and the files beside it (-wal, -shm) away; the next page begins a new "
+    "one."
+)
+CLOCKED = {"uuid", "seconds", "at"}
 """What differs between two people who say the same."""
 
 
@@ -51,16 +69,20 @@ class Labels:
     """
 
     def __init__(self, path: Path, *, read_only: bool = False) -> None:
-        refuse_lost_link(path)
+        if path.is_symlink() and not path.exists():
+            raise LedgerError(
+                f"{path}: a link to {path.readlink()}, which is not there. Mount its disk; or remove the link, and the "
+                "next page begins a new one."
+            )
         self.path = path
-        self._held = None if read_only else lock(path)
+        self._held = None if read_only else _lock(path)
         self._db: sqlite3.Connection | None = None
         self._last = 0
         self._entries: dict[str, Label | _Undo] = {}
         self._current: dict[str, dict[tuple[str, int], Label]] = {}
         self._taken_back: dict[tuple[str, str, int], Label] = {}
         try:
-            self._db = open_to_write(path) if self._held else None
+            self._db = _open_to_write(path) if self._held else None
             self._catch_up()
         except BaseException:
             self.close()
@@ -75,7 +97,8 @@ class Labels:
         if before is None:
             self._append(label.uuid, {"label": label.to_json()})
             return True
-        if not isinstance(before, Label) or _said(before) != _said(label):
+        fields = ("annotator", "comparison_id", "showing", "choice")
+        if not isinstance(before, Label) or any(getattr(before, name) != getattr(label, name) for name in fields):
             raise DataError(f"uuid {plain(label.uuid)}: another entry has it already; send a new uuid for each label")
         return False
 
@@ -100,13 +123,13 @@ class Labels:
         return self._taken_back.get((annotator, comparison, showing))
 
     def links(self, names: Iterable[str] = ()) -> dict[str, str]:
-        """The token of every annotator's link by name, made and kept where one of `names` has none yet."""
-        if self._held is None or self._db is None:
-            raise LedgerError(f"{self.path}: opened to read; links are made by who opened it to write")
-        try:
-            return links(self._db, names)
-        except sqlite3.Error as fault:
-            raise LedgerError(f"{self.path}: a link could not be kept: {plain(str(fault))}. Free space?") from fault
+        """The token of every annotator's link by name; made where one of `names` has none yet, and then kept for
+        good."""
+        new = [(LINK + name, secrets.token_urlsafe(32)) for name in names]
+        with self._writing() as db:
+            db.executemany("INSERT OR IGNORE INTO meta VALUES (?, ?)", new)
+            rows = db.execute("SELECT key, value FROM meta WHERE key LIKE ? ORDER BY key", (f"{LINK}%",))
+            return {str(key).removeprefix(LINK): str(value) for key, value in rows}
 
     def knows(self, uuid: str) -> bool:
         """Whether a label or an undo with this uuid was kept."""
@@ -125,27 +148,34 @@ class Labels:
 
     def state(self) -> str:
         """A hash of what the current labels say: who said what of which item, not when or how long it took."""
-        return content_id([label.model_dump(mode="json", exclude=_CLOCKED) for label in self.current()])
+        return content_id([label.model_dump(mode="json", exclude=CLOCKED) for label in self.current()])
 
     def open_seal(self, key: str) -> int:
         """Note that sealed labels are looked at for `key`; returns for how many different keys they were, with it.
 
-        A reader may note it too, beside a page.
+        A reader may note it too, beside a page. A known key writes nothing, so that it may be looked at where nobody
+        can write.
         """
-        return open_seal(self.path, key)
-
-    def note_seen(self, prompts: Iterable[str]) -> None:
-        """Note that labels of these prompts are looked at by what learns from them: they are never sealed again. A
-        reader may note it too."""
-        note_seen(self.path, prompts)
-
-    def prompts_seen(self) -> set[str]:
-        """The prompts whose labels were looked at, whatever the sample says now."""
-        return prompts_seen(self.path)
+        keys = self._sealed_notes("opening", "key")
+        if key not in keys:
+            at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+            self._note("opening (key TEXT PRIMARY KEY, at TEXT NOT NULL)", [(key, at)])
+            keys = self._sealed_notes("opening", "key")
+        return len(keys)
 
     def seal_openings(self) -> int:
         """For how many different keys sealed labels were looked at."""
-        return seal_openings(self.path)
+        return len(self._sealed_notes("opening", "key"))
+
+    def note_seen(self, prompts: Iterable[str]) -> None:
+        """Note that labels of these prompts are looked at by what learns from them: they are never sealed again. A
+        reader may note it too; known ones write nothing."""
+        if new := set(prompts) - self.prompts_seen():
+            self._note("seen (prompt TEXT PRIMARY KEY)", [(prompt,) for prompt in sorted(new)])
+
+    def prompts_seen(self) -> set[str]:
+        """The prompts whose labels were looked at, whatever the sample says now."""
+        return self._sealed_notes("seen", "prompt")
 
     def close(self) -> None:
         """Let go of file and lock."""
@@ -163,39 +193,45 @@ class Labels:
     ) -> None:
         self.close()
 
-    def _append(self, uuid: str, entry: dict[str, Any]) -> None:
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[sqlite3.Connection]:
         if self._held is None or self._db is None:
-            raise LedgerError(f"{self.path}: opened to read; labels are added by who opened it to write")
-        body = canonical_json(entry)
-        row = (uuid, body.decode("utf-8"), _checksum(body))
+            raise LedgerError(f"{self.path}: opened to read; labels and links are made by who opened it to write")
         try:
-            self._db.execute("INSERT INTO entry (uuid, body, checksum) VALUES (?, ?, ?)", row)
+            yield self._db
         except sqlite3.Error as fault:
-            raise LedgerError(f"{self.path}: a label could not be written: {plain(str(fault))}. Free space?") from fault
+            raise LedgerError(f"{self.path}: could not be written: {plain(str(fault))}. Free space?") from fault
+
+    def _append(self, uuid: str, entry: dict[str, Any]) -> None:
+        body = canonical_json(entry)
+        with self._writing() as db:
+            row = (uuid, body.decode("utf-8"), _checksum(body))
+            db.execute("INSERT INTO entry (uuid, body, checksum) VALUES (?, ?, ?)", row)
         self._catch_up()
 
     def _catch_up(self) -> None:
         """Take in the rows that were added since, by whomever."""
         if self._held is None and self._db is None and self.path.exists():
-            self._db = open_to_read(self.path)
+            self._db = _open_to_read(self.path)
         if self._db is None:
             return
         query = "SELECT number, uuid, body, checksum FROM entry WHERE number > ? ORDER BY number"
-        try:
+        with _faults_of(self.path):
             rows = self._db.execute(query, (self._last,)).fetchall()
-        except sqlite3.Error as fault:
-            raise self._damaged(plain(str(fault))) from fault
         for number, uuid, body, checksum in rows:
-            self._take_in(number, uuid, body, checksum)
+            if not isinstance(body, str) or _checksum(body.encode("utf-8", "replace")) != checksum:
+                raise LedgerError(f"{self.path}: damaged (entry {number} is not as it was written). {RESTORE}")
+            try:
+                entry = _entry_of(body)
+            except (ValueError, RecursionError) as fault:
+                raise LedgerError(
+                    f"{self.path}: damaged, or of a newer version (entry {number} is none that this version knows). "
+                    f"Use the version that wrote it. {RESTORE}"
+                ) from fault
+            self._take_in(uuid, entry)
             self._last = number
 
-    def _take_in(self, number: int, uuid: str, body: Any, checksum: Any) -> None:
-        if not isinstance(body, str) or _checksum(body.encode("utf-8", "replace")) != checksum:
-            raise self._damaged(f"entry {number} is not as it was written")
-        try:
-            entry = _entry_of(body)
-        except (ValueError, RecursionError) as fault:
-            raise self._damaged(f"entry {number} is none that this version knows", newer=True) from fault
+    def _take_in(self, uuid: str, entry: Label | tuple[str, str | None]) -> None:
         if isinstance(entry, Label):
             mine = self._current.setdefault(entry.annotator, {})
             self._taken_back.pop((entry.annotator, entry.comparison_id, entry.showing), None)
@@ -210,14 +246,131 @@ class Labels:
             self._taken_back[annotator, undone.comparison_id, undone.showing] = undone
         self._entries[uuid] = _Undo(annotator, undone if isinstance(undone, Label) else None)
 
-    def _damaged(self, what: str, *, newer: bool = False) -> LedgerError:
-        told = f"damaged ({what}). Put"
-        if newer:
-            told = f"damaged, or of a newer version ({what}). Use the version that wrote it, put"
-        return LedgerError(
-            f"{self.path}: {told} a copy of it in its place, or move it and the files beside it (-wal, -shm) away; "
-            "the next page begins a new one."
-        )
+    @property
+    def _seal(self) -> Path:
+        return self.path.with_name(f"{self.path.stem}-seal.sqlite")
+
+    def _note(self, table: str, rows: list[tuple[str, ...]]) -> None:
+        """Add rows to a table of the file of the seal, which is made where there is none."""
+        with self._seal_faults():
+            self._seal.parent.mkdir(parents=True, exist_ok=True)
+            _make_empty(self._seal)
+            with contextlib.closing(sqlite3.connect(self._seal, isolation_level=None, timeout=WAIT)) as db:
+                db.execute("PRAGMA synchronous=FULL")
+                db.execute("BEGIN IMMEDIATE")
+                db.execute(f"CREATE TABLE IF NOT EXISTS {table}")
+                places = ", ".join("?" * len(rows[0]))
+                db.executemany(f"INSERT OR IGNORE INTO {table.partition(' ')[0]} VALUES ({places})", rows)  # noqa: S608
+                db.execute("COMMIT")
+
+    def _sealed_notes(self, table: str, column: str) -> set[str]:
+        """What a table of the file of the seal holds; nothing where whoever made it was killed before the first row.
+
+        Opened to write where that can be, so that SQLite itself takes back what a killed process had half written.
+        """
+        if not self._seal.exists():
+            return set()
+        place = f"{self._seal.absolute().as_uri()}?mode=rw"
+        with self._seal_faults(), contextlib.closing(sqlite3.connect(place, uri=True, timeout=WAIT)) as db:
+            if not db.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (table,)).fetchone():
+                return set()
+            return {str(value) for (value,) in db.execute(f"SELECT {column} FROM {table}")}  # noqa: S608 - our own names
+
+    @contextlib.contextmanager
+    def _seal_faults(self) -> Iterator[None]:
+        try:
+            yield
+        except (sqlite3.Error, OSError) as fault:
+            raise LedgerError(
+                f"{self._seal}: openings of the seal cannot be noted here ({plain(str(fault))}). Make it writable, or "
+                "put a copy of it in its place; a certificate says how often sealed labels were looked at."
+            ) from fault
+
+
+def _lock(path: Path) -> IO[bytes]:
+    """Hold the right to add labels until the returned file is closed. Raises LedgerError naming who has it."""
+    place = path.with_name(f"{path.name}.lock")
+    held = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _make_empty(place)
+        held = place.open("ab+", buffering=0)
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        held.truncate(0)
+        held.write(f"pid {os.getpid()}\n".encode())
+    except OSError as fault:
+        if held:
+            held.close()
+        if not isinstance(fault, BlockingIOError):
+            raise LedgerError(f"{path}: cannot be written ({fault.strerror}). Make its folder writable.") from fault
+        holder = plain(place.read_bytes()[:100].decode("utf-8", "replace").partition("\n")[0]) or "unknown"
+        raise LedgerError(
+            f"{path}: another process ({holder}) takes in labels here; one at a time can. Use its page, or stop it."
+        ) from fault
+    return held
+
+
+def _make_empty(path: Path, flags: int = os.O_CREAT) -> None:
+    """An empty file that its owner alone can read, where there is none."""
+    os.close(os.open(path, os.O_WRONLY | flags, OWNER_ONLY))
+
+
+def _open_to_write(path: Path) -> sqlite3.Connection:
+    """The file, made where there is none: under another name until it is whole, so that a kill leaves no half."""
+    with _faults_of(path):
+        if path.exists():
+            _open_to_read(path).close()
+        else:
+            with replacing(path) as part:
+                _make_empty(part, os.O_CREAT | os.O_EXCL)
+                with contextlib.closing(sqlite3.connect(part, isolation_level=None)) as db:
+                    db.execute("BEGIN")
+                    for statement in SCHEMA:
+                        db.execute(statement)
+                    created = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime())
+                    facts = (("labels", str(VERSION)), ("tool", __version__), ("created", created))
+                    db.executemany("INSERT INTO meta VALUES (?, ?)", facts)
+                    db.execute("COMMIT")
+        for file in (path, *(path.with_name(path.name + end) for end in ("-wal", "-shm", ".lock"))):
+            with contextlib.suppress(FileNotFoundError, PermissionError):
+                file.chmod(OWNER_ONLY)
+        db = connect(path, "rw")
+        db.execute("PRAGMA journal_mode=WAL")
+        db.execute("PRAGMA synchronous=FULL")
+        return db
+
+
+def _open_to_read(path: Path) -> sqlite3.Connection:
+    """A connection that changes nothing. Raises LedgerError for a damaged, foreign or newer file."""
+    if not path.is_file():
+        what = "a folder" if path.is_dir() else "no ordinary file"
+        raise LedgerError(f"{path}: {what}, expected the file of labels. Move it away; the next page begins a new one.")
+    with _faults_of(path), contextlib.ExitStack() as opened:
+        db = opened.enter_context(contextlib.closing(connect(path, "ro")))
+        tables = {name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        facts = dict(db.execute("SELECT key, value FROM meta")) if "meta" in tables else {}
+        number = str(facts.get("labels", ""))
+        if number.isascii() and number.isdigit() and len(number) < 10 and int(number) > VERSION:
+            wrote = f" (it says: amendment {plain(str(facts['tool']))})" if "tool" in facts else ""
+            raise LedgerError(
+                f"{path}: labels of schema {int(number)}, expected at most {VERSION}: use the version that wrote "
+                f"it{wrote}"
+            )
+        if number != str(VERSION) or "entry" not in tables:
+            raise LedgerError(f"{path}: not a file of labels. Move it away; the next page begins a new one.")
+        opened.pop_all()
+        return db
+
+
+@contextlib.contextmanager
+def _faults_of(path: Path) -> Iterator[None]:
+    """SQLite's errors as ours, with what to do."""
+    try:
+        yield
+    except sqlite3.OperationalError as fault:
+        raise LedgerError(f"{path}: the labels cannot be read: {plain(str(fault))}") from fault
+    except sqlite3.DatabaseError as fault:
+        raise LedgerError(f"{path}: damaged, or no file of labels ({plain(str(fault))}). {RESTORE}") from fault
 
 
 def _entry_of(body: str) -> Label | tuple[str, str | None]:
@@ -229,10 +382,6 @@ def _entry_of(body: str) -> Label | tuple[str, str | None]:
             if not (other or more):
                 return annotator, target
     raise ValueError("neither a label nor an undo")
-
-
-def _said(label: Label) -> tuple[object, ...]:
-    return (label.annotator, label.comparison_id, label.showing, label.choice)
 
 
 def _checksum(body: bytes) -> bytes:

@@ -6,24 +6,23 @@ says whether it may see sealed ones.
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
-from amendment.calibration.answering import Answer, answer_here
 from amendment.calibration.labelling import SAMPLE, SPOT_CHECK, LabelledSample
 from amendment.calibration.labels import Label, verdict_of
-from amendment.calibration.queue import labels_missing
+from amendment.calibration.queue import Queue, labels_missing
 from amendment.calibration.samples import LabelQuestion, QuestionWriter, SampledItem
 from amendment.calibration.settings import SpotCheckSettings
 from amendment.calibration.store import Labels
 from amendment.data.sources import FileSource, LilliputPrompts
 from amendment.errors import ConfigError, Paused
 from amendment.preference import load_judge_folder
-from amendment.records import Message, Verdict, text_of
+from amendment.records import Verdict, text_of
 from amendment.simulator import panel
 from amendment.stages.contract import Context, JudgeEntry, Made, Note, RunSettings, Stage
 from amendment.stages.pairs import Texts
-from amendment.sync import run_sync
 
 __all__ = [
     "OPEN",
@@ -120,17 +119,20 @@ def labels_of(context: Context, sample: LabelledSample, labelling: Labelling) ->
 def _let_simulated_people_answer(
     questions: Sequence[LabelQuestion], labels: Labels, *, annotators: int, seed: int
 ) -> None:
-    """People of the simulated world label on the page's own API until it has nothing more for them."""
-    numbers = {f"{SIMULATED} {number + 1}": number for number in range(annotators)}
-
-    def text(messages: Sequence[dict[str, Any]]) -> str:
-        return text_of(tuple(Message.model_validate(message) for message in messages))
-
-    def rate(annotator: str, item: dict[str, Any]) -> Answer:
-        prompt, first, second = (text(item[part]) for part in ("prompt", "first", "second"))
-        return Answer(panel(prompt, first, second, seed=seed, raters=len(numbers))[numbers[annotator]])
-
-    run_sync(answer_here(questions, labels, list(numbers), rate, seed=seed))
+    """People of the simulated world take turns until the page's queue has nothing more for them."""
+    queue = Queue(questions, labels.current(), seed=seed, annotators=annotators, clock=lambda: 0.0)
+    busy = {f"{SIMULATED} {number + 1}": number for number in range(annotators)}
+    while busy:
+        for annotator, number in [*busy.items()]:
+            shown = queue.next(annotator)
+            if shown is None:
+                del busy[annotator]
+                continue
+            prompt, first, second = map(text_of, (shown.question.prompt, *shown.answers))
+            choice = panel(prompt, first, second, seed=seed, raters=annotators)[number]
+            label = shown.label(annotator, uuid=secrets.token_hex(16), choice=choice)
+            labels.add(label)
+            queue.add(label)
 
 
 def simulated_people_problems(settings: RunSettings, sample: LabelledSample) -> Iterator[Note]:

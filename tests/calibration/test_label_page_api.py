@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from amendment.calibration.answering import Answer, answer_all
 from amendment.calibration.labels import tidy_name
 from amendment.calibration.page_app import LONGEST_BODY, PAGE, create_app
 from amendment.calibration.queue import Queue
 from amendment.calibration.serving import hosts_of
 from amendment.calibration.store import Labels
 from amendment.errors import ConfigError, LedgerError
+from tests.calibration.answering import Answer, answer_all
 from tests.calibration.label_pages import Reply, ask, label, question, questions
 
 TOKENS = {name: name[0] * 43 for name in ("ann", "bob", "Zoë Doe")}

@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from amendment.calibration.answering import Answer, answer_here
 from amendment.calibration.page_app import create_app
 from amendment.calibration.queue import Queue
 from amendment.calibration.serving import serve_page
 from amendment.calibration.store import Labels
 from amendment.errors import ConfigError, LedgerError
+from tests.calibration.answering import Answer, answer_here
 from tests.calibration.label_pages import Reply, ask, label, question, questions
 
 HOST = "127.0.0.1:8123"

@@ -1,3 +1,5 @@
+"""Labels are on the disk when they are acknowledged, are only added, and are never guessed."""
+
 from __future__ import annotations
 
 import contextlib
@@ -33,51 +35,28 @@ def filled(path: Path, n: int = 30) -> list[Label]:
         return labels.current()
 
 
-def test_labels_are_there_when_the_file_is_opened_again(path: Path) -> None:
+def test_labels_are_there_when_the_file_is_opened_again_and_are_only_added(path: Path) -> None:
     kept = filled(path)
-    with Labels(path) as labels:
-        assert labels.current() == kept
-    with Labels(path, read_only=True) as labels:
-        assert labels.current() == kept
+    for read_only in (False, True):
+        with Labels(path, read_only=read_only) as labels:
+            assert labels.current() == kept
+    with contextlib.closing(sqlite3.connect(path)) as db:
+        for statement in ("DELETE FROM entry", "UPDATE entry SET body = '{}'"):
+            with pytest.raises(sqlite3.IntegrityError, match="only added"):
+                db.execute(statement)
 
 
-def test_a_second_one_with_the_same_uuid_is_the_first_one_again(path: Path) -> None:
+def test_a_second_one_with_the_same_uuid_is_the_first_one_again_and_says_nothing_else(path: Path) -> None:
     with Labels(path) as labels:
         first = label(ASKED[0], "ann", "A", uuid="12345678", seconds=2.0)
         assert labels.add(first)
         assert not labels.add(first.model_copy(update={"at": "later", "seconds": 3.0}))
-        assert labels.history() == [first]
-
-
-@pytest.mark.parametrize("changed", [{"choice": "B"}, {"annotator": "bob"}, {"showing": 1}, {"comparison_id": "other"}])
-def test_a_uuid_that_says_something_else_the_second_time_is_not_acknowledged(
-    path: Path, changed: dict[str, object]
-) -> None:
-    with Labels(path) as labels:
-        first = label(ASKED[0], "ann", "A", uuid="12345678")
-        labels.add(first)
-        with pytest.raises(DataError, match="new uuid"):
-            labels.add(first.model_copy(update=changed))
+        for changed in ({"choice": "B"}, {"annotator": "bob"}, {"showing": 1}, {"comparison_id": "other"}):
+            with pytest.raises(DataError, match="new uuid"):
+                labels.add(first.model_copy(update=changed))
         with pytest.raises(DataError, match="new uuid"):
             labels.undo("ann", "12345678")
-        assert labels.current() == [first]
-
-
-def test_the_last_label_of_an_item_counts_and_both_are_history(path: Path) -> None:
-    with Labels(path) as labels:
-        first, second = label(ASKED[0], "ann", "A"), label(ASKED[0], "ann", "B")
-        labels.add(first)
-        labels.add(second)
-        assert labels.current() == [second]
-        assert labels.history() == [first, second]
-
-
-def test_two_annotators_of_one_item_and_its_repeat_are_three_labels(path: Path) -> None:
-    with Labels(path) as labels:
-        kept = [label(ASKED[0], "ann"), label(ASKED[0], "ann", showing=1), label(ASKED[0], "bob")]
-        for one in kept:
-            labels.add(one)
-        assert labels.current() == kept
+        assert labels.history() == labels.current() == [first]
 
 
 def test_undo_takes_back_what_the_annotator_said_last_and_nobody_elses(path: Path) -> None:
@@ -87,6 +66,7 @@ def test_undo_takes_back_what_the_annotator_said_last_and_nobody_elses(path: Pat
             labels.add(one)
         assert labels.undo("ann", "undo-one") == second
         assert labels.undo("ann", "undo-one") == second  # sent again: nothing more is taken back
+        assert not labels.add(second)  # neither is a label that comes once more
         assert sorted(labels.current(), key=lambda one: one.annotator) == [first, third]
         assert labels.undo("ann", "undo-two") == first
         assert labels.undo("ann", "undo-three") is None
@@ -94,24 +74,6 @@ def test_undo_takes_back_what_the_annotator_said_last_and_nobody_elses(path: Pat
         assert labels.current() == [third]
         assert labels.history() == [first, second, third]
         assert labels.undo("ann", "undo-two") == first
-
-
-def test_undo_of_an_item_that_was_said_anew_opens_it(path: Path) -> None:
-    # A, then B for the same item in a second tab: the item is one, and taking it back leaves no A behind.
-    with Labels(path) as labels:
-        labels.add(label(ASKED[0], "ann", "A"))
-        labels.add(label(ASKED[0], "ann", "B"))
-        labels.undo("ann", "undo-one")
-        assert labels.current() == []
-
-
-def test_a_label_that_comes_once_more_after_its_undo_stays_undone(path: Path) -> None:
-    with Labels(path) as labels:
-        one = label(ASKED[0], "ann")
-        labels.add(one)
-        labels.undo("ann", "undo-one")
-        assert not labels.add(one)
-        assert labels.current() == []
 
 
 def test_the_state_follows_what_is_said_and_not_when_or_in_which_order(tmp_path: Path) -> None:
@@ -128,9 +90,6 @@ def test_the_state_follows_what_is_said_and_not_when_or_in_which_order(tmp_path:
         assert labels.state() == state
         labels.add(one.model_copy(update={"uuid": "with-a-word", "comment": "hm"}))
         assert labels.state() != state
-        labels.undo("ann", "undo-one")
-        labels.add(one.model_copy(update={"uuid": "as-before"}))
-        assert labels.state() == state
 
 
 OPS = st.lists(
@@ -140,7 +99,7 @@ OPS = st.lists(
 
 
 @given(ops=OPS)
-@settings(max_examples=30)
+@settings(max_examples=20)
 def test_any_history_leaves_what_a_plain_list_would(ops: list[tuple[str, str, int, str]]) -> None:
     model: list[Label] = []  # current labels in the order in which they were last said
     with tempfile.TemporaryDirectory() as folder:
@@ -171,9 +130,8 @@ except LedgerError as fault:
     print(fault)
 """
     with Labels(path):
-        said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-    assert f"pid {os.getpid()}" in said
-    assert "one at a time" in said
+        refused = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert f"pid {os.getpid()}" in refused
     again = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert not again  # the page has ended: the next one may
 
@@ -192,52 +150,26 @@ def test_a_reader_beside_a_page_sees_each_label_and_cannot_add(path: Path) -> No
                 reader.add(label(ASKED[3], "ann"))
 
 
-def test_the_seal_counts_what_it_was_opened_for_also_beside_a_page(path: Path) -> None:
+def test_the_seal_counts_what_it_was_opened_for_also_beside_a_page_and_after_a_kill(path: Path, tmp_path: Path) -> None:
     with Labels(path) as labels, Labels(path, read_only=True) as reader:
         assert reader.seal_openings() == 0
-        assert reader.open_seal("one") == 1
-        assert labels.open_seal("one") == 1
-        assert labels.open_seal("two") == 2
-    with Labels(path, read_only=True) as reader:
-        assert reader.seal_openings() == 2
-
-
-def seal_of(path: Path) -> Path:
-    with Labels(path, read_only=True) as reader:
-        reader.open_seal("one")
-    (found,) = path.parent.glob("*-seal.sqlite")
-    return found
-
-
-def test_a_seal_whose_making_was_cut_off_was_never_opened(path: Path) -> None:
-    seal = seal_of(path)
-    seal.write_bytes(b"")  # SQLite had made the file, and nothing in it
-    with Labels(path, read_only=True) as reader:
-        assert reader.seal_openings() == 0
-        assert reader.open_seal("two") == 1
-
-
-def test_an_opening_that_was_half_written_is_taken_back(path: Path, tmp_path: Path) -> None:
-    seal, other = seal_of(path), tmp_path / "killed"
-    other.mkdir()
+        assert [reader.open_seal("one"), labels.open_seal("one"), labels.open_seal("two")] == [1, 1, 2]
+    (seal,) = path.parent.glob("*-seal.sqlite")
+    killed = tmp_path / "killed"
+    killed.mkdir()
     with contextlib.closing(sqlite3.connect(seal, isolation_level=None)) as db:
         db.execute("PRAGMA cache_size=1")  # so that pages go to the file before the commit, as at a kill in its midst
         db.execute("BEGIN IMMEDIATE")
         db.executemany("INSERT INTO opening VALUES (?, 'now')", [(f"{n:04}" * 50,) for n in range(500)])
         for file in path.parent.glob("*-seal.sqlite*"):
-            (other / file.name).write_bytes(file.read_bytes())
+            (killed / file.name).write_bytes(file.read_bytes())
         db.execute("ROLLBACK")
-    assert (other / f"{seal.name}-journal").stat().st_size
-    with Labels(other / path.name, read_only=True) as reader:
-        assert reader.seal_openings() == 1
-
-
-def test_entries_are_only_added(path: Path) -> None:
-    filled(path, 2)
-    with contextlib.closing(sqlite3.connect(path)) as db:
-        for statement in ("DELETE FROM entry", "UPDATE entry SET body = '{}'"):
-            with pytest.raises(sqlite3.IntegrityError, match="only added"):
-                db.execute(statement)
+    assert (killed / f"{seal.name}-journal").stat().st_size
+    with Labels(killed / path.name, read_only=True) as reader:
+        assert reader.seal_openings() == 2
+    seal.write_bytes(b"")  # SQLite had made the file, and nothing in it
+    with Labels(path, read_only=True) as reader:
+        assert (reader.seal_openings(), reader.open_seal("two")) == (0, 1)
 
 
 def test_files_of_something_else_are_refused_and_left_alone(path: Path) -> None:
@@ -255,54 +187,34 @@ def test_files_of_something_else_are_refused_and_left_alone(path: Path) -> None:
         with pytest.raises(LedgerError, match=r"Move it away|move it"):
             Labels(path)
         assert path.read_text() == text
-
-
-def test_a_link_to_a_disk_that_is_away_is_neither_empty_nor_replaced(path: Path) -> None:
-    path.parent.mkdir()
+    path.unlink()
     path.symlink_to("/nowhere/labels.sqlite")
-    for read_only in (True, False):
-        with pytest.raises(LedgerError, match=r"a link to /nowhere/labels\.sqlite, which is not there"):
-            Labels(path, read_only=read_only)
-    assert path.is_symlink()
-
-
-def test_a_file_of_a_newer_version_is_refused_with_the_version_that_wrote_it(path: Path) -> None:
+    with pytest.raises(LedgerError, match=r"a link to /nowhere/labels\.sqlite, which is not there"):
+        Labels(path)
+    path.unlink()
     filled(path, 1)
     with contextlib.closing(sqlite3.connect(path)) as db:
         db.execute("UPDATE meta SET value = '7' WHERE key = 'labels'")
-        db.execute("UPDATE meta SET value = '9.9' WHERE key = 'tool'")
         db.commit()
-    with pytest.raises(LedgerError, match=r"schema 7, expected at most 1: .*amendment 9\.9"):
+    with pytest.raises(LedgerError, match=r"schema 7, expected at most 1: .*amendment \d"):
         Labels(path)
 
 
-def test_a_torn_file_is_refused_or_gives_the_labels_that_were_written(path: Path, tmp_path: Path) -> None:
-    kept = filled(path)
-    whole = path.read_bytes()
-    for length in range(0, len(whole), 512):
-        _refused_or_right(tmp_path / "torn.sqlite", whole[:length], kept)
+def test_a_torn_file_or_a_flipped_byte_is_found_or_harmless(path: Path, tmp_path: Path) -> None:
+    kept, other = filled(path), tmp_path / "other.sqlite"
+    whole, dice = path.read_bytes(), random.Random(0)
+    torn = [whole[:length] for length in range(0, len(whole), 2048)]
+    flips = [(dice.randrange(len(whole)), dice.randrange(1, 256)) for _ in range(100)]
+    for content in [*torn, *(whole[:i] + bytes([whole[i] ^ mask]) + whole[i + 1 :] for i, mask in flips)]:
+        with contextlib.suppress(LedgerError):
+            assert read(other, content) == kept
     with pytest.raises(LedgerError, match="Put a copy of it in its place"):
-        _read(tmp_path / "torn.sqlite", whole[: len(whole) // 2])
-
-
-def test_a_flipped_byte_is_found_or_harmless(path: Path, tmp_path: Path) -> None:
-    kept = filled(path)
-    whole = path.read_bytes()
-    dice = random.Random(0)
-    for _ in range(200):
-        place = dice.randrange(len(whole))
-        changed = whole[:place] + bytes([whole[place] ^ dice.randrange(1, 256)]) + whole[place + 1 :]
-        _refused_or_right(tmp_path / "flipped.sqlite", changed, kept)
+        read(other, whole[: len(whole) // 2])
     with pytest.raises(LedgerError, match=r"entry \d+ is not as it was written"):
-        _read(tmp_path / "flipped.sqlite", whole.replace(b'"choice":"A"', b'"choice":"B"', 1))
+        read(other, whole.replace(b'"choice":"A"', b'"choice":"B"', 1))
 
 
-def _refused_or_right(path: Path, content: bytes, kept: list[Label]) -> None:
-    with contextlib.suppress(LedgerError):
-        assert _read(path, content) == kept
-
-
-def _read(path: Path, content: bytes) -> list[Label]:
+def read(path: Path, content: bytes) -> list[Label]:
     for ending in ("-wal", "-shm"):
         path.with_name(path.name + ending).unlink(missing_ok=True)
     path.write_bytes(content)

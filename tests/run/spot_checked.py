@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from amendment.calibration.answering import Answer, answer_here
 from amendment.calibration.labels import Label
 from amendment.calibration.samples import LabelQuestion, SampledItem
 from amendment.calibration.store import Labels
@@ -16,6 +15,7 @@ from amendment.data.workspace import Workspace
 from amendment.hashing import content_id
 from amendment.records import Messages, Preference
 from amendment.run import Result, Run
+from tests.calibration.answering import Answer, answer_here
 
 ANNA, BERT = "Anna Berg", "Bert Oetker-Lund"
 COMMENT = "as my neighbour Wilhelmine says"

@@ -17,12 +17,12 @@ import aiohttp
 import pytest
 import yaml
 
-from amendment.calibration.answering import Answer, answer_all
 from amendment.calibration.labelling import EVALUATION, SPOT_CHECK, open_sample, serve_labelling
 from amendment.calibration.samples import LabelQuestion
 from amendment.calibration.store import Labels
 from amendment.data.workspace import Workspace
 from amendment.errors import ConfigError
+from tests.calibration.answering import Answer, answer_all
 from tests.calibration.label_pages import label, questions
 
 ANNOTATORS, VERDICTS = 20, 200
