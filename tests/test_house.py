@@ -34,7 +34,6 @@ UPWARDS = {
     ("data", "run"),
     ("data", "preference"),
     ("data", "calibration"),
-    ("data", "audit"),
     ("llm", "constitutions"),
 }
 """Imports that still point upwards. The list only shrinks."""

@@ -25,6 +25,7 @@ from amendment.terminal import plain
 
 __all__ = [
     "INVALID",
+    "LABEL_SOURCE",
     "NONE",
     "TIE",
     "A",
@@ -53,6 +54,8 @@ CLASS = {"A": A, "tie": TIE, "both_bad": TIE, "B": B, "invalid": INVALID}
 ARGUES = {"A": A, "B": B, None: NONE}
 ORDER = {"A": 0, "B": 1, None: 2}
 """Which answer was shown first; 2 where nobody knows."""
+LABEL_SOURCE = "spot check"
+"""The source of a verdict that was a label of a page, where later samples of a person are hidden repeats."""
 SHOWN = 20
 """Problems told one by one; the rest is counted."""
 

@@ -9,11 +9,11 @@ from typing import Literal, get_args
 
 from pydantic import Field
 
+from amendment.audit.votes import LABEL_SOURCE
 from amendment.records import Origin, Record, Verdict
 
 __all__ = [
     "CHOICES",
-    "LABEL_SOURCE",
     "LONGEST_COMMENT",
     "LONGEST_NAME",
     "SILENT",
@@ -32,8 +32,6 @@ SILENT: tuple[Choice, ...] = ("skip", "flag")
 """Those that say nothing about the two answers."""
 LONGEST_NAME, LONGEST_COMMENT = 120, 10_000
 """Characters of an annotator's name, and of a comment."""
-LABEL_SOURCE = "spot check"
-"""The source of a verdict that was a label of a page, where later samples of a person are hidden repeats."""
 _SIMULATED = "simulatedperson"
 """How the names of simulated people begin, without case and spaces."""
 

@@ -12,11 +12,12 @@ from amendment.cli._app import AsJson, Overrides, app, interruptible
 from amendment.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from amendment.calibration.labelling import LabelledSample
+    from amendment.stages.audit import Audited
 
-__all__ = ["amend", "audit", "calibrate", "label"]
+__all__ = ["amend", "audit", "audit_path", "calibrate", "label"]
 
 
 @app.command()
@@ -37,14 +38,35 @@ def audit(
     Prints the certificate and writes certificate.json and certificate.md. Of a run whose judges were probed it shows
     what edits that should change nothing have changed.
     """
-    from amendment.run.auditing import audit_path
-
     audited = audit_path(file, people=people or (), folder=folder, overrides=overrides or ())
     if as_json:
         typer.echo(json.dumps(audited.document, indent=1, allow_nan=False))
         return
     typer.echo("\n".join(audited.lines))
     typer.echo(f"Written to {audited.folder / 'certificate.md'} and certificate.json.")
+
+
+def audit_path(
+    path: Path, *, people: Sequence[str] = (), folder: Path | None = None, overrides: Sequence[str] = ()
+) -> Audited:
+    """Audit what lies at a path: a data file of a shape that is recognised, a run file (.yaml), or a run's folder."""
+    from amendment.run import RunFile, load_run_file
+    from amendment.stages.audit import audit_data_file, audit_folder, audit_run_file
+    from amendment.yamlfile import read_yaml, validate
+
+    is_run_file = path.suffix in (".yaml", ".yml") and not path.is_dir()
+    if people and (path.is_dir() or is_run_file):
+        raise ConfigError(f"{path}: --people is for a data file; a run file says it with `people:` or `kind:`")
+    if overrides and not is_run_file:
+        raise ConfigError(f"{path}: --set is for a run file")
+    if is_run_file:
+        loaded = load_run_file(path, overrides)
+        return audit_run_file(loaded.config, loaded.base, folder=folder)
+    if not path.is_dir():
+        return audit_data_file(path, people=people, folder=folder)
+    if not (path / "run.yaml").is_file():
+        raise ConfigError(f"{path}: not a run's folder (no run.yaml); expected one, a run file or a data file")
+    return audit_folder(path, validate(read_yaml(path / "run.yaml"), RunFile), folder=folder)
 
 
 LOOPBACK = "127.0.0.1"

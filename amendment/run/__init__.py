@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from amendment.errors import Paused
-    from amendment.run.auditing import Audited, audit_path
     from amendment.run.checks import check_run_file, load_run_file
     from amendment.run.context import Patience
     from amendment.run.plan import Plan, plan_run
@@ -17,7 +16,6 @@ if TYPE_CHECKING:
     from amendment.run.terms import Terms
 
 __all__ = [
-    "Audited",
     "EvaluatedReward",
     "Patience",
     "Paused",
@@ -27,7 +25,6 @@ __all__ = [
     "RunFile",
     "ScoredFiles",
     "Terms",
-    "audit_path",
     "check_run_file",
     "evaluate_files",
     "load_run_file",
@@ -38,7 +35,6 @@ __all__ = [
 ]
 
 _MODULES = {
-    "Audited": "amendment.run.auditing",
     "EvaluatedReward": "amendment.run.scoring_evaluation",
     "Patience": "amendment.run.context",
     "Paused": "amendment.errors",
@@ -48,7 +44,6 @@ _MODULES = {
     "RunFile": "amendment.run.runfile.config",
     "ScoredFiles": "amendment.run.scoring",
     "Terms": "amendment.run.terms",
-    "audit_path": "amendment.run.auditing",
     "check_run_file": "amendment.run.checks",
     "evaluate_files": "amendment.run.scoring_evaluation",
     "load_run_file": "amendment.run.checks",

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from functools import partial
 from typing import cast
 
-from amendment.run.auditing import make_certificate
 from amendment.run.context import Context
 from amendment.run.engine import Stage, in_order
 from amendment.run.stage_settings import SETTINGS
@@ -31,7 +30,6 @@ TITLES = {
     "sft": "fine-tune the policy",
     "candidates": "draw candidates",
     "judging": "judge candidates",
-    "audit": "measure the judge",
     "dataset": "make the dataset",
     "reward_model": "train the reward model",
     "dpo": "train the policy on pairs",
@@ -43,7 +41,6 @@ TITLES = {
 MAKERS: dict[str, Callable[[Context], Made]] = {
     "base": make_base,
     "sft": make_sft,
-    "audit": make_certificate,
     "reward_model": make_reward_model,
     "dpo": make_dpo,
     "rounds": make_rounds_table,

@@ -13,9 +13,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from amendment.audit.certificate import CERTIFICATE_FORMAT
 from amendment.calibration.labelling import EVALUATION
-from amendment.calibration.settings import SpotCheckSettings
 from amendment.data.source_rows import source_state
 from amendment.data.sources import ChainSource
 from amendment.files import folder_state
@@ -67,17 +65,6 @@ def _judge(context: Context, entry: JudgeEntry) -> Settings:
     return {f"judge {entry.protocol}": load_judge_folder(entry.protocol, base=context.base).hash}
 
 
-def _audit(context: Context) -> Settings:
-    """Files count by themselves where no judge of the run's own is measured: labels need no texts for an audit."""
-    people = context.config.part(SpotCheckSettings)
-    if context.config.judging or people:
-        gate = {"max_gap_to_human": people.gate.max_gap_to_human} if people else None
-        return {"certificate": CERTIFICATE_FORMAT, "gate": gate}
-    sources = (*context.config.verdicts, *context.config.pairs)
-    states = [source_state(source, context.base) for source in sources]
-    return {"certificate": CERTIFICATE_FORMAT, "verdicts": _json(sources), "sources": states}
-
-
 def _rounds(context: Context) -> Settings:
     """What is a tie in the table; all else that stands there was made by other stages."""
     assert context.config.judging is not None
@@ -118,7 +105,6 @@ SETTINGS: dict[str, Callable[[Context], Settings]] = {
     "base": _base,
     "sft": partial(_training, name="sft"),
     "judging": _judging,
-    "audit": _audit,
     "reward_model": partial(_training, name="reward_model"),
     "dpo": partial(_training, name="dpo"),
     "rounds": _rounds,

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from amendment import __version__
-from amendment.data.sources import LilliputPrompts
 from amendment.files import write_text
 from amendment.records import Outcome
 from amendment.run.engine import RunFolder, Stage
@@ -16,9 +15,10 @@ from amendment.run.spending import over_all_starts, spending_lines
 from amendment.run.wording import evaluation_lines, stage_lines
 from amendment.stages.kinship import kinship_warnings
 from amendment.stages.pairs import said_of_revisions
+from amendment.stages.shown import simulated_banner
 from amendment.terminal import plain
 
-__all__ = ["headline", "loss_lines", "simulated_banner", "write_summary"]
+__all__ = ["headline", "loss_lines", "write_summary"]
 
 LOSSES: tuple[Outcome, ...] = ("refused", "invalid", "failed", "pending")
 """How an item ends that came to nothing."""
@@ -48,15 +48,6 @@ def write_summary(
     write_text(workspace.folder / "summary.json", json.dumps(summary, indent=1, allow_nan=False) + "\n")
     write_text(workspace.folder / "summary.md", "\n".join([*_page(summary), *_spent(spending)]))
     return summary
-
-
-def simulated_banner(config: RunFile) -> str | None:
-    """The banner of the simulated world, when any part of the run comes from there."""
-    from amendment.simulator import BANNER
-
-    is_simulated = any(spec.provider == "simulated" for spec in config.models.values())
-    has_prompts = any(isinstance(source, LilliputPrompts) for source in config.prompts)
-    return BANNER if is_simulated or has_prompts else None
 
 
 def headline(summary: Mapping[str, Any]) -> list[str]:

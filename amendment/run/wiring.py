@@ -10,9 +10,9 @@ from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import NamedTuple
 
-from amendment.calibration.labelling import ASKED, SAMPLE
 from amendment.calibration.settings import SpotCheckSettings
 from amendment.run.runfile.config import RunFile
+from amendment.stages.audit import Auditing
 from amendment.stages.calibration import CALIBRATOR, PROBABILITIES, Calibrating
 from amendment.stages.candidates import Drawing
 from amendment.stages.config_evaluation import EvaluateStage
@@ -26,7 +26,7 @@ from amendment.stages.gate import gate_tables
 from amendment.stages.guarding import reads_reward_model
 from amendment.stages.inputs import Bringing
 from amendment.stages.judging import candidate_tables, judging_tables
-from amendment.stages.labels import OPEN, SEALED, ReadingLabels
+from amendment.stages.labels import OPEN, ReadingLabels
 from amendment.stages.mixing import Mixing
 from amendment.stages.probes import Probing
 from amendment.stages.rounds.deriving import round_config
@@ -111,23 +111,12 @@ def _judging(config: RunFile) -> Iterable[Wiring]:
 def _measured(config: RunFile) -> Iterable[Wiring]:
     """What is known of the judges. A run that waits for people asks its models first."""
     if config.part(SpotCheckSettings):
-        return (*_of(Probing, config), *_labelled(config), *_audit(config))
-    return (*_audit(config), *_of(Probing, config))
+        return (*_of(Probing, config), *_labelled(config), *_of(Auditing, config))
+    return (*_of(Auditing, config), *_of(Probing, config))
 
 
 def _labelled(config: RunFile) -> Iterable[Wiring]:
     return (*_of(DrawingSample, config), *_of(ReadingLabels, config), *_of(Calibrating, config))
-
-
-def _audit(config: RunFile) -> Iterable[Wiring]:
-    """A certificate for each run with a judge, or with verdicts of the user's own."""
-    if config.judging or config.part(SpotCheckSettings):
-        judged = ("judging/verdicts",) if config.judging else ()
-        needs = ("inputs/prompts", "inputs/verdicts", *judged, *candidate_tables(config))
-        labelled = (SAMPLE, ASKED, OPEN, SEALED, PROBABILITIES, CALIBRATOR) if gate_tables(config) else ()
-        yield Wiring("audit", (*needs, *labelled), (*CERTIFICATE, *gate_tables(config)))
-    elif config.verdicts:
-        yield Wiring("audit", ("inputs/prompts", "inputs/verdicts"), CERTIFICATE)
 
 
 def _smoothing(stage: RewardStage | DpoStage) -> tuple[str, ...]:

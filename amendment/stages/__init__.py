@@ -1,5 +1,6 @@
 """The stages of a run, one file each. `STAGES` lists them in the order of the chain."""
 
+from amendment.stages.audit import Auditing
 from amendment.stages.calibration import Calibrating
 from amendment.stages.candidates import Drawing
 from amendment.stages.construct import Constructing
@@ -23,6 +24,7 @@ STAGES: tuple[type[Stage], ...] = (
     DrawingSample,
     ReadingLabels,
     Calibrating,
+    Auditing,
     Mixing,
     MakingDataset,
 )

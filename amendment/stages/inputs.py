@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack, closing
 from typing import Any
@@ -10,13 +11,17 @@ from amendment.data.inputs import read_into
 from amendment.data.shelves import StreamedInputs
 from amendment.data.source_rows import FileFacts, facts_of, source_state
 from amendment.data.sources import FileSource, Source
-from amendment.data.workspace import Split
+from amendment.data.workspace import Split, Workspace
 from amendment.records import Candidate, Judgement, Prompt, Verdict
 from amendment.stages.contract import Context, Made, RunSettings, Stage, dump
 from amendment.stages.deciding import majorities
 from amendment.stages.pairs import DatasetConfig
 
-__all__ = ["Bringing"]
+__all__ = ["Bringing", "files_read"]
+
+SOURCE = "source "
+"""Begins the counts that tell what was read."""
+_NUMBERED = re.compile(r" \(\d+\)$")
 
 
 class Bringing(Stage):
@@ -80,6 +85,17 @@ def _sources(files: Sequence[FileFacts]) -> dict[str, dict[str, int | str]]:
     """What was read, by names that are each there once."""
     found: dict[str, dict[str, int | str]] = {}
     for facts in files:
-        name = f"source {facts.name}"
+        name = f"{SOURCE}{facts.name}"
         found[name if name not in found else f"{name} ({len(found) + 1})"] = facts.to_json()
     return found
+
+
+def files_read(workspace: Workspace) -> list[FileFacts]:
+    """The facts of all files that the stage has read; of a name that stands there twice the second is numbered."""
+    note = workspace.note("inputs")
+    counts = note["counts"] if note else {}
+    facts = {key.removeprefix(SOURCE): value for key, value in counts.items() if key.startswith(SOURCE)}
+    return [
+        FileFacts(_NUMBERED.sub("", name), one["rows"], one.get("sha256"), one.get("commit"), one.get("license"))
+        for name, one in facts.items()
+    ]

@@ -13,10 +13,11 @@ from typer.testing import CliRunner
 from amendment.audit.probe_report import Answered
 from amendment.audit.probes import PROBES
 from amendment.cli import app
+from amendment.cli._people import audit_path
 from amendment.errors import ConfigError, Paused, Transient
 from amendment.preference import Judge
 from amendment.records import Candidate, Judgement, Prompt, Verdict
-from amendment.run import Result, Run, audit_path, load_run_file
+from amendment.run import Result, Run, load_run_file
 from amendment.run.engine import RunFolder
 from amendment.stages import stages_of
 from amendment.stages.probes import ProbeName

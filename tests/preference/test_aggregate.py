@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from amendment.audit.certificate import audit
 from amendment.constitutions import Constitution, Principle
-from amendment.data.audit_inputs import votes_of_run
+from amendment.audit.inputs import votes_of_run
 from amendment.preference import Standing, aggregate_verdicts, decide, majority, person_votes, standings_of
 from amendment.records import Comparison, Judgement, Verdict
 from tests.preference.verdicts import A, B, C, both, says, score, verdict

@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from amendment.data.audit_inputs import AuditInputs, read_votes, source_of
+from amendment.audit.inputs import AuditInputs, read_votes, source_of
 from amendment.data.inputs import Inputs, read_inputs
 from amendment.run import RunFile
 

@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
+from amendment.audit.inputs import AuditInputs, read_votes, votes_of_run
 from amendment.data import source_rows
-from amendment.data.audit_inputs import AuditInputs, read_votes, votes_of_run
 from amendment.data.readings import gather
 from amendment.data.store import read_records
 from amendment.errors import DataError, Problem

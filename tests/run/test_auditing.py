@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 import yaml
 
+from amendment.cli._people import audit_path
 from amendment.errors import AmendmentError, ConfigError, DataError
 from amendment.run import Run
-from amendment.run.auditing import audit_path
 from tests.hub_standin import Hub, Repo
 
 ROOT = Path(__file__).resolve().parent.parent.parent

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from amendment.calibration.store import Labels
+from amendment.cli._people import audit_path
 from amendment.errors import ConfigError, LedgerError, Paused
-from amendment.run.auditing import audit_path
 from amendment.stages.gate import calibrate_run
 from tests.command_line import called
 from tests.run.spot_checked import CHECKED, PAGED, contents, label_all, run, sample, say_anew, told

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from amendment.data.audit_inputs import AuditInputs, read_votes
+from amendment.audit.inputs import AuditInputs, read_votes
 from amendment.errors import DataError
 from amendment.run import RunFile
 

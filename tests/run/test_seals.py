@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from amendment.calibration.store import Labels
+from amendment.cli._people import audit_path
 from amendment.data.workspace import Workspace
 from amendment.errors import Paused
 from amendment.records import Verdict
-from amendment.run.auditing import audit_path
 from amendment.stages.gate import calibrate_run
 from tests.run.spot_checked import PAGED, contents, label_all, run, sample, say_anew, told
 

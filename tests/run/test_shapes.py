@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from amendment.data.audit_inputs import AuditInputs
+from amendment.audit.inputs import AuditInputs
 from amendment.data.inputs import Inputs
 from amendment.errors import DataError
 from amendment.records import text_of

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from amendment.data.audit_inputs import read_votes
+from amendment.audit.inputs import read_votes
 from amendment.errors import DataError
 from amendment.records import text_of
 from amendment.run import RunFile

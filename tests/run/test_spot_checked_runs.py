@@ -13,9 +13,9 @@ import pytest
 from amendment import constitutions
 from amendment.calibration.samples import SampledItem
 from amendment.calibration.store import Labels
+from amendment.cli._people import audit_path
 from amendment.errors import ConfigError, Paused
 from amendment.run import Result, Run
-from amendment.run.auditing import audit_path
 from amendment.run.status import read_status, status_lines
 from amendment.statistics.calibrators import Calibrator
 from tests.run.spot_checked import (

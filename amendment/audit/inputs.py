@@ -16,8 +16,7 @@ from typing import Any, Literal
 
 from amendment.audit.bias import marks_of
 from amendment.audit.stance import argued_for
-from amendment.audit.votes import Item, Vote
-from amendment.calibration.labels import LABEL_SOURCE
+from amendment.audit.votes import LABEL_SOURCE, Item, Vote
 from amendment.data.ballots import UNKNOWN
 from amendment.data.comparisons import JoinedComparison, join
 from amendment.data.guesses import MOST_WORDS, not_recognised

@@ -1,0 +1,256 @@
+"""The stage `audit`, and audits of files and folders outside a run: verdicts in, a certificate out. No model is asked.
+
+Covered: what a run's own judges said, labels of people, verdicts and pairs of the user's own, with the names and hashes
+of their files; the certificate once more as it may be published, with people under pseudonyms. Not covered: the figures
+themselves (`amendment.audit`), and reading of files (`audit.inputs`).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+from amendment import __version__
+from amendment.audit.certificate import CERTIFICATE_FORMAT, Certificate, audit
+from amendment.audit.inputs import AuditInputs, read_votes, source_of, votes_of_run
+from amendment.audit.probe_report import Probed, probe_json, probe_lines, probe_report
+from amendment.audit.text import certificate_lines
+from amendment.calibration.labelling import ASKED, SAMPLE
+from amendment.calibration.report import SpotCheck, certificate_part, certified_lines
+from amendment.calibration.settings import SpotCheckSettings
+from amendment.data.pseudonyms import Outgoing, Pseudonyms
+from amendment.data.source_rows import fact_name, source_state
+from amendment.data.sources import Source
+from amendment.data.workspace import Workspace
+from amendment.errors import ConfigError
+from amendment.files import write_text
+from amendment.llm.ledger_reading import Reader
+from amendment.markdown import cell, table
+from amendment.records import Candidate, Prompt, Verdict
+from amendment.stages.calibration import CALIBRATOR, PROBABILITIES
+from amendment.stages.configs import JudgingStage
+from amendment.stages.contract import Context, Made, RunSettings, Stage, dump
+from amendment.stages.gate import certified_report, failed_gates, gate_counts, gate_tables, gates_of, write_gate
+from amendment.stages.inputs import files_read
+from amendment.stages.judging import candidate_tables
+from amendment.stages.labels import OPEN, SEALED
+from amendment.stages.probes import probe_rows
+from amendment.stages.shown import simulated_banner
+from amendment.terminal import plain
+
+__all__ = ["Audited", "Auditing", "audit_data_file", "audit_folder", "audit_run_file"]
+
+NAMES = ("certificate.json", "certificate.md")
+OUTGOING = tuple(f"audit/{name}" for name in NAMES)
+"""The certificate once more, as it may be published: people under pseudonyms."""
+PEOPLE = "people.json"
+"""Who is numbered in the published certificate, by name: for the run alone, so that all that leaves it has the same."""
+VERDICTS = ("inputs/verdicts", "judging/verdicts")
+SUMS = ("replies", "input_tokens", "output_tokens", "usd", "unpriced")
+S = TypeVar("S", bound=Source)
+
+
+class Auditing(Stage):
+    """Measure judges against people and against themselves: in each run with a judge or with verdicts of the user's
+    own."""
+
+    name = "audit"
+    title = "measure the judge"
+
+    def __init__(self, settings: RunSettings) -> None:
+        super().__init__(settings)
+        self.people = settings.part(SpotCheckSettings)
+        self.is_of_run = bool(settings.part(JudgingStage) or self.people)
+        self.reads = ("inputs/prompts", "inputs/verdicts")
+        if self.is_of_run:
+            judged = ("judging/verdicts",) if settings.part(JudgingStage) else ()
+            labelled = (SAMPLE, ASKED, OPEN, SEALED, PROBABILITIES, CALIBRATOR) if self.people else ()
+            self.reads = (*self.reads, *judged, *candidate_tables(settings), *labelled)
+        self.writes = (*NAMES, *OUTGOING, PEOPLE, *gate_tables(settings))
+
+    @classmethod
+    def of(cls, settings: RunSettings) -> Iterable[Stage]:
+        """Once where there are verdicts."""
+        has_verdicts = settings.part(JudgingStage) or settings.part(SpotCheckSettings) or settings.verdicts
+        return [cls(settings)] if has_verdicts else []
+
+    def key(self, context: Context) -> Mapping[str, Any]:
+        """Files count by themselves where no judge of the run's own is measured: labels need no texts for an audit."""
+        if self.is_of_run:
+            gate = {"max_gap_to_human": self.people.gate.max_gap_to_human} if self.people else None
+            return {"certificate": CERTIFICATE_FORMAT, "gate": gate}
+        sources = (*self.settings.verdicts, *self.settings.pairs)
+        states = [source_state(source, context.base) for source in sources]
+        return {"certificate": CERTIFICATE_FORMAT, "verdicts": [dump(source) for source in sources], "sources": states}
+
+    def make(self, context: Context) -> Made:
+        """Write the certificate, the same for others, and what trainings wait for."""
+        settings, workspace = self.settings, context.workspace
+        inputs = (
+            _of_run(workspace, settings) if self.is_of_run else _of_files(_pinned(settings, workspace), context.base)
+        )
+        people = certified_report(workspace, settings)
+        certificate = _write(inputs, workspace.folder, settings, people=people).certificate
+        outgoing = Outgoing(dump(settings), Pseudonyms(certificate.persons))
+        files = [facts._replace(name=outgoing.file(facts.name)) for facts in inputs.files]
+        public = replace(inputs, files=files, cost=[outgoing.cost(row) for row in inputs.cost])
+        renamed = certificate.renamed(outgoing.people.by_name)
+        _write(public, workspace.folder / "audit", settings, renamed, people=people)
+        write_text(workspace.path(PEOPLE), json.dumps(sorted(outgoing.people.by_name), indent=1) + "\n")
+        gates = gates_of(people, certificate) if people else ()
+        counts = {**certificate.headline(), "verdicts": len(inputs.votes)}
+        if failed := failed_gates((*gates, *certificate.gates)):
+            counts["failed gates"] = ", ".join(failed)
+        if people:
+            write_gate(workspace, gates)
+            counts |= gate_counts(people, gates)
+        return Made(self.writes, counts)
+
+
+class Audited(NamedTuple):
+    """A certificate as it was written."""
+
+    certificate: Certificate
+    folder: Path
+    document: dict[str, Any]
+    """The content of `certificate.json`."""
+    lines: list[str]
+    """The content of `certificate.md`."""
+
+
+def audit_data_file(path: Path, *, people: Sequence[str] = (), folder: Path | None = None) -> Audited:
+    """Audit a data file of a shape that is recognised; `people` are patterns of raters who are people.
+
+    Written into `folder`, audits/NAME by default. Raises DataError with everything that cannot be read, before anything
+    is written.
+    """
+    settings = RunSettings(name="audit", verdicts=(source_of(path, people=people),))
+    return _write_outside(read_votes(settings, Path(), is_alone=True), folder or Path("audits") / path.name, settings)
+
+
+def audit_run_file(settings: RunSettings, base: Path, *, folder: Path | None = None) -> Audited:
+    """Audit the verdicts and pairs that a run file in the folder `base` brings; what a run's own judges said lies in
+    its folder. Raises ConfigError and DataError as `audit_data_file`."""
+    return _write_outside(_of_files(settings, base), folder or Path("audits") / settings.name, settings)
+
+
+def audit_folder(run: Path, settings: RunSettings, *, folder: Path | None = None) -> Audited:
+    """Audit a run's folder again, which stays as it is, and show what its probes found. Raises ConfigError where it
+    holds no verdicts."""
+    workspace = Workspace(run)
+    probes = probe_report(probe_rows(workspace))
+    inputs, people = _of_run(workspace, settings), certified_report(workspace, settings)
+    return _write_outside(inputs, folder or Path("audits") / settings.name, settings, probes=probes, people=people)
+
+
+# What is read
+
+
+def _of_files(settings: RunSettings, base: Path) -> AuditInputs:
+    if settings.verdicts or settings.pairs:
+        return read_votes(settings, base)
+    message = "brings no verdicts; add `verdicts`, or name the folder of its run, where its judges' verdicts lie"
+    raise ConfigError(f"{settings.name}: {message}: amendment audit runs/{settings.name}")
+
+
+def _of_run(workspace: Workspace, settings: RunSettings) -> AuditInputs:
+    """The verdicts that lie in a run's folder. Raises ConfigError where there are none."""
+    people = settings.part(SpotCheckSettings)
+    # labels without a spot check are of an earlier one; the items of a debug sample were chosen for their doubt
+    labels = (OPEN, SEALED) if people and people.purpose == "estimate" else ()
+    tables = [name for name in (*VERDICTS, *labels) if workspace.path(name).is_file()]
+    if not tables:
+        raise ConfigError(f"{workspace.folder}: no verdicts here yet; amendment run makes them")
+    answers = [name for name in candidate_tables(settings) if workspace.path(name).is_file()]
+    inputs = votes_of_run(
+        [verdict for name in tables for verdict in workspace.read(name, Verdict)],
+        [candidate for name in answers for candidate in workspace.read(name, Candidate)],
+        workspace.read("inputs/prompts", Prompt),
+    )
+    names = {fact_name(source) for source in (*settings.pairs, *settings.verdicts)}
+    inputs.files = [facts for facts in files_read(workspace) if facts.name in names]
+    ledger = workspace.folder / "ledger.sqlite"
+    if ledger.is_file():
+        with Reader(ledger) as reader:
+            rows = [row._asdict() for row in reader.spending() if row.stage == "judging"]
+        inputs.cost = [{name: row[name] for name in ("host", "model", *SUMS)} for row in rows]
+    return inputs
+
+
+def _pinned(settings: RunSettings, workspace: Workspace) -> RunSettings:
+    """Datasets on the Hub at the commit that the stage of inputs has read, wherever their branch is now."""
+    commits: dict[str, set[str]] = {}
+    for facts in files_read(workspace):
+        if facts.revision:
+            commits.setdefault(facts.name, set()).add(facts.revision)
+
+    def pinned(sources: Iterable[S]) -> tuple[S, ...]:
+        known = [commits.get(fact_name(source), set()) for source in sources]
+        return tuple(
+            source.model_copy(update={"revision": next(iter(revisions))}) if len(revisions) == 1 else source
+            for source, revisions in zip(sources, known, strict=True)
+        )
+
+    return settings.model_copy(update={"pairs": pinned(settings.pairs), "verdicts": pinned(settings.verdicts)})
+
+
+# What is written
+
+
+def _write_outside(inputs: AuditInputs, folder: Path, settings: RunSettings, **sections: Any) -> Audited:
+    if (folder / "stages").is_dir():
+        raise ConfigError(f"{folder}: a run's folder, whose certificate its stage audit makes; choose another --folder")
+    return _write(inputs, folder, settings, **sections)
+
+
+def _write(
+    inputs: AuditInputs,
+    folder: Path,
+    settings: RunSettings,
+    known: Certificate | None = None,
+    *,
+    probes: Sequence[Probed] = (),
+    people: SpotCheck | None = None,
+) -> Audited:
+    """Both files, of the certificate that is known or else of the one that the votes give."""
+    certificate = known or audit(inputs.items, inputs.votes, models=inputs.models, seed=settings.seed)
+    gates = gates_of(people, certificate) if people else ()
+    banner, files = simulated_banner(settings), list(dict.fromkeys(inputs.files))
+    document = {
+        **certificate.to_json(),
+        "toolkit": __version__,
+        "simulated": banner,
+        "files": [facts._asdict() for facts in files],
+        "read": dict(inputs.counts),
+        **({"probes": probe_json(probes)} if probes else {}),
+        **(certificate_part(people, gates) if people else {}),
+        **({"constitutions": inputs.constitutions} if inputs.constitutions else {}),
+        **({"cost": inputs.cost} if inputs.cost else {}),
+    }
+    title, *rest = certificate_lines(certificate)
+    hashes = [[plain(facts.name), str(facts.rows), facts.sha256 or facts.revision or "-"] for facts in files]
+    lines = [
+        title,
+        *(["", f"> {banner}"] if banner else []),
+        *(["", f"Judged by {', '.join(inputs.constitutions)}."] if inputs.constitutions else []),
+        *rest,
+        *(["", *certified_lines(people, gates)] if people else []),
+        *_cost_lines(inputs.cost),
+        *(["", *probe_lines(probes)] if probes else []),
+        *(["", "## Files", "", *table([["file", "rows", "SHA-256, or commit"], *hashes])] if files else []),
+    ]
+    write_text(folder / NAMES[0], json.dumps(document, indent=1, allow_nan=False) + "\n")
+    write_text(folder / NAMES[1], "\n".join(lines) + "\n")
+    return Audited(certificate, folder, document, lines)
+
+
+def _cost_lines(cost: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What judging has cost: calls that were answered, tokens and money, by judge model."""
+    rows = [["model", "calls answered", "input tokens", "output tokens", "USD"]]
+    for row in cost:
+        money = f"{row['usd']:.4f}" + (f" and {row['unpriced']:,} calls unpriced" if row["unpriced"] else "")
+        rows.append([cell(row["model"]), *(f"{row[name]:,}" for name in SUMS[:3]), money])
+    return ["", "## Cost of judging", "", *table(rows)] if cost else []
