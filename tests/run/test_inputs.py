@@ -2,171 +2,127 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from amendment.data.inputs import read_inputs
-from amendment.errors import DataError
+from amendment.data.inputs import Inputs
 from amendment.records import text_of
-from amendment.run import load_run_file
-from tests.run.own_files import FORMATS, Read, Refused, Rows, save
+from tests.run.small_runs import FORMATS, LABELLED, LABELS, Rows, made, preferences, save
+
+Read = Callable[[str], Inputs]
+Refused = Callable[[str], list[str]]
 
 
 @pytest.mark.parametrize("kind", FORMATS)
-def test_prompts_come_from_any_kind_of_file(kind: str, read: Read, tmp_path: Path) -> None:
-    save(
-        tmp_path / f"p.{kind}", [{"question": "Is it wet?", "topic": "water"}, {"question": "Ünïcode 😀?", "topic": ""}]
-    )
-    found = read(
-        f"prompts: [{{path: p.{kind}, column: question, category_column: topic, category: rest, license: mit}}]\n"
-    )
-    first, second = found.prompts.values()
-    assert text_of(first.messages) == "Is it wet?"
-    assert text_of(second.messages) == "Ünïcode 😀?"
-    assert (first.category, second.category) == ("water", "rest")
-    assert (first.source, first.license) == (f"p.{kind}", "mit")
-
-
-@pytest.mark.parametrize("kind", FORMATS)
-def test_conversations_come_as_lists_or_as_json_texts(kind: str, read: Read, tmp_path: Path) -> None:
+def test_any_kind_of_file_brings_prompts_with_all_that_belongs_to_them(kind: str, read: Read, tmp_path: Path) -> None:
+    """Cells that are no text come as JSON texts where a kind has no others."""
     turns = [
         {"role": "user", "content": "hi"},
         {"role": "assistant", "content": "hello", "thinking": "greet"},
         {"role": "user", "content": "and now?"},
     ]
-    save(tmp_path / f"p.{kind}", [{"prompt": json.dumps(turns) if kind == "csv" else turns, "rules": "Be kind."}])
-    (prompt,) = read(f"prompts: [{{path: p.{kind}, system: rules}}]\n").prompts.values()
-    assert [message.to_json() for message in prompt.messages] == [{"role": "system", "content": "Be kind."}, *turns]
-
-
-@pytest.mark.parametrize("kind", FORMATS)
-def test_tags_come_as_lists_or_as_words_with_commas(kind: str, read: Read, tmp_path: Path) -> None:
-    cells: list[Any] = ["minors, medical,,minors", "", '["a, b", " c "]']
-    if kind not in ("csv", "parquet"):
-        cells += [["minors", "medical"], []]
-    save(tmp_path / f"p.{kind}", [{"prompt": str(number), "about": cell} for number, cell in enumerate(cells)])
-    found = [one.tags for one in read(f"prompts: [{{path: p.{kind}, tags_column: about}}]\n").prompts.values()]
-    assert found == [("minors", "medical"), (), ("a, b", "c"), ("minors", "medical"), ()][: len(cells)]
-
-
-def test_tags_that_are_no_words_are_told(refused: Refused, tmp_path: Path) -> None:
-    save(tmp_path / "p.jsonl", [{"prompt": "a", "about": 7}, {"prompt": "b", "about": ["x", {}]}])
-    assert refused("prompts: [{path: p.jsonl, tags_column: about}]\n") == [
-        "p.jsonl: line 1: about: expected a list of words, found int",
-        "p.jsonl: line 2: about: expected a list of words, found dict",
-    ]
-
-
-@pytest.mark.parametrize("kind", FORMATS)
-def test_criteria_of_a_prompts_own_come_along(kind: str, read: Read, tmp_path: Path) -> None:
     criteria = [{"id": "units", "text": "Does it name units?"}, {"id": "rude", "text": "Is it rude?", "weight": -2.0}]
-    cells = [json.dumps(criteria) if kind in ("csv", "parquet") else criteria, ""]
-    save(tmp_path / f"p.{kind}", [{"prompt": str(number), "asks": cell} for number, cell in enumerate(cells)])
-    found = [one.criteria for one in read(f"prompts: [{{path: p.{kind}, criteria_column: asks}}]\n").prompts.values()]
-    assert found == [tuple(criteria), ()]
-
-
-def test_criteria_that_no_judge_could_look_at_are_told(refused: Refused, tmp_path: Path) -> None:
-    one = {"id": "units", "text": "Does it name units?"}
-    cells: list[Any] = [7, [{"id": "units"}], [{**one, "weight": 0}], [one, one], [{**one, "wieght": 2}]]
-    save(tmp_path / "p.jsonl", [{"prompt": str(number), "asks": cell} for number, cell in enumerate(cells)])
-    assert refused("prompts: [{path: p.jsonl, criteria_column: asks}]\n") == [
-        "p.jsonl: line 1: asks: expected a list of criteria with `id` and `text`, found int",
-        "p.jsonl: line 2: asks: text: Field required",
-        "p.jsonl: line 3: asks: criterion: found weight 0, expected a positive or a negative number",
-        "p.jsonl: line 4: asks: found two criteria of one id, expected different ids",
-        "p.jsonl: line 5: asks: wieght: Extra inputs are not permitted",
-    ]
-
-
-@pytest.mark.parametrize("kind", FORMATS)
-def test_tools_come_along(kind: str, read: Read, tmp_path: Path) -> None:
     tools = [{"type": "function", "function": {"name": "look", "parameters": {"type": "object"}}}]
-    cell = json.dumps(tools) if kind in ("csv", "parquet") else tools
-    save(tmp_path / f"p.{kind}", [{"prompt": "a", "tools": cell}, {"prompt": "b", "tools": None}])
-    first, second = read(f"prompts: [{{path: p.{kind}, tools: tools}}]\n").prompts.values()
+    talk: dict[str, Any] = {"prompt": turns, "rules": "Be kind.", "topic": "talk", "about": "minors, medical,,minors"}
+    talk |= {"asks": criteria, "tools": tools}
+    rows: Rows = [talk, {"prompt": "Ünïcode 😀?", "rules": "Be brief.", "topic": "", "about": '["a, b", " c "]'}]
+    if kind in ("csv", "parquet"):
+        rows = [
+            {key: json.dumps(cell) if isinstance(cell, list) else cell for key, cell in row.items()} for row in rows
+        ]
+    save(tmp_path / f"p.{kind}", rows)
+    columns = "category_column: topic, tags_column: about, criteria_column: asks, tools: tools, system: rules"
+    found = read(f"prompts: [{{path: p.{kind}, {columns}, category: rest, license: mit}}]\n")
+    first, second = found.prompts.values()
+    assert [message.to_json() for message in first.messages] == [{"role": "system", "content": "Be kind."}, *turns]
+    assert (first.category, first.tags, first.criteria) == ("talk", ("minors", "medical"), tuple(criteria))
     assert first.tools == tuple(tools)
-    assert second.tools is None
+    assert [message.content for message in second.messages] == ["Be brief.", "Ünïcode 😀?"]
+    assert (second.category, second.tags, second.criteria, second.tools) == ("rest", ("a, b", "c"), (), None)
+    assert (second.source, second.license) == (f"p.{kind}", "mit")
 
 
-def test_keys_that_some_rows_leave_out_are_empty_there(read: Read, tmp_path: Path) -> None:
-    save(tmp_path / "p.jsonl", [{"prompt": "a", "rules": "Be kind.", "tools": [{"n": 1}]}, {"prompt": "b"}])
-    first, second = read("prompts: [{path: p.jsonl, system: rules, tools: tools}]\n").prompts.values()
-    assert first.tools == ({"n": 1},)
-    assert len(second.messages) == 1
-
-
-def test_arguments_of_tool_calls_become_objects(read: Read, tmp_path: Path) -> None:
+def test_arguments_of_tool_calls_become_objects_and_keys_may_be_left_out(read: Read, tmp_path: Path) -> None:
     call = {"type": "function", "id": "c", "function": {"name": "look", "arguments": '{"n": 1}'}}
     turns = [
         {"role": "user", "content": "hi"},
         {"role": "assistant", "content": None, "tool_calls": [call]},
         {"role": "tool", "tool_call_id": "c", "content": "1"},
     ]
-    save(tmp_path / "p.jsonl", [{"prompt": turns}])
-    (prompt,) = read("prompts: [{path: p.jsonl}]\n").prompts.values()
-    assert prompt.messages[1].tool_calls is not None
-    assert prompt.messages[1].tool_calls[0].function["arguments"] == {"n": 1}
+    save(tmp_path / "p.jsonl", [{"prompt": turns, "rules": "Be kind."}, {"prompt": "b"}])
+    first, second = read("prompts: [{path: p.jsonl, system: rules}]\n").prompts.values()
+    assert first.messages[2].tool_calls is not None
+    assert first.messages[2].tool_calls[0].function["arguments"] == {"n": 1}
+    assert len(second.messages) == 1
 
 
-def test_duplicate_prompts_are_made_one_and_counted(read: Read, tmp_path: Path) -> None:
-    save(tmp_path / "p.jsonl", [{"prompt": "a"}, {"prompt": "b"}, {"prompt": "a"}])
+def test_equal_prompts_are_made_one_and_counted(read: Read, tmp_path: Path) -> None:
+    save(tmp_path / "p.jsonl", [{"prompt": "a"}, {"prompt": "b"}, {"prompt": "a"}, {"prompt": "b \n"}])
     found = read("prompts: [{path: p.jsonl}]\n")
-    assert len(found.prompts) == 2
-    assert found.counts["duplicate prompts"] == 1
-    assert found.counts["prompt rows"] == 3
+    assert (len(found.prompts), found.counts["duplicate prompts"], found.counts["prompt rows"]) == (2, 2, 4)
 
 
-def test_every_bad_row_of_every_file_is_named_at_once(refused: Refused, tmp_path: Path) -> None:
-    rows: Rows = [
-        {"prompt": "fine"},
-        {"prompt": ""},
-        {"prompt": 7},
-        {"prompt": None},
-        {"prompt": []},
-        {"prompt": [{"role": "king", "content": "x"}]},
-        {"prompt": ["x"]},
+ONE = {"id": "units", "text": "Does it name units?"}
+DEEP = '[{"role":' + "[" * 3000
+BAD_ROWS: list[tuple[dict[str, Any], str]] = [
+    ({"prompt": ""}, "prompt: is empty; fill it in or take the row out"),
+    ({"prompt": 7}, "prompt: expected text, found int"),
+    ({"prompt": None}, "prompt: expected text, found nothing"),
+    ({"prompt": []}, "prompt: is an empty list; expected at least one message"),
+    ({"prompt": [{"role": "king", "content": "x"}]}, "prompt: not a list of messages with role and content (Input"),
+    ({"prompt": ["x"]}, "prompt: not a list of messages with role and content (expected objects)"),
+    (
         {"prompt": [{"role": "user", "content": "x"}, {"role": "assistant", "content": "y"}]},
-        {"prompt": "a\0b"},
-        {"prompt": "\ud800"},
-        {"prompt": [{"role": "user", "content": "\ud800"}]},
-        {"prompt": "x", "tools": "none"},
-        {"prompt": "x", "tools": [{"n": "\ud800"}]},
-        {},
-    ]
-    save(tmp_path / "p.jsonl", rows)
-    lines = refused("prompts: [{path: p.jsonl, tools: tools}, {path: gone.csv}]\n")
-    expected = [
-        "p.jsonl: line 2: prompt: is empty; fill it in or take the row out",
-        "p.jsonl: line 3: prompt: expected text, found int",
-        "p.jsonl: line 4: prompt: expected text, found nothing",
-        "p.jsonl: line 5: prompt: is an empty list; expected at least one message",
-        "p.jsonl: line 6: prompt: not a list of messages with role and content (Input should be",
-        "p.jsonl: line 7: prompt: not a list of messages with role and content (expected objects)",
-        "p.jsonl: line 8: prompt: ends with an assistant turn; a prompt ends before the answer",
-        "p.jsonl: line 9: prompt: holds a NUL or half a surrogate pair",
-        "p.jsonl: line 10: prompt: holds a NUL or half a surrogate pair",
-        "p.jsonl: line 11: ",
-        "p.jsonl: line 12: tools: expected a list of tool schemas, found str",
-        "p.jsonl: line 13: ",
-        "p.jsonl: line 14: prompt: expected text, found nothing",
-        "gone.csv: no such file",
-    ]
-    assert len(lines) == len(expected)
-    for line, beginning in zip(lines, expected, strict=True):
-        assert line.startswith(beginning)
+        "prompt: ends with an assistant turn; a prompt ends before the answer",
+    ),
+    ({"prompt": "a\0b"}, "prompt: holds a NUL or half a surrogate pair"),
+    ({"prompt": "\ud800"}, "prompt: holds a NUL or half a surrogate pair"),
+    ({"prompt": [{"role": "user", "content": "\ud800"}]}, ""),
+    ({"prompt": "x", "tools": "none"}, "tools: expected a list of tool schemas, found str"),
+    ({"prompt": "x", "tools": [{"n": "\ud800"}]}, ""),
+    ({"prompt": "x", "about": 7}, "about: expected a list of words, found int"),
+    ({"prompt": "x", "about": ["x", {}]}, "about: expected a list of words, found dict"),
+    ({"prompt": "x", "topic": "\ud800"}, "topic: "),
+    ({"prompt": "x", "topic": ["a"]}, "topic: "),
+    ({"prompt": "x", "asks": 7}, "asks: expected a list of criteria with `id` and `text`, found int"),
+    ({"prompt": "x", "asks": [{"id": "units"}]}, "asks: text: Field required"),
+    ({"prompt": "x", "asks": [{**ONE, "weight": 0}]}, "asks: criterion: found weight 0, expected a positive or a"),
+    ({"prompt": "x", "asks": [ONE, ONE]}, "asks: found two criteria of one id, expected different ids"),
+    ({"prompt": "x", "asks": [{**ONE, "wieght": 2}]}, "asks: wieght: Extra inputs are not permitted"),
+    ({}, "prompt: expected text, found nothing"),
+]
+
+
+def test_every_bad_row_of_every_file_is_named_at_once(refused: Refused, read: Read, tmp_path: Path) -> None:
+    save(tmp_path / "p.jsonl", [{"prompt": "fine"}, *(row for row, _ in BAD_ROWS), {"prompt": DEEP}])
+    columns = "tools: tools, tags_column: about, category_column: topic, criteria_column: asks"
+    lines = refused(f"prompts: [{{path: p.jsonl, {columns}}}, {{path: gone.csv}}]\n")
+    assert lines.pop() == "gone.csv: no such file"
+    for number, (line, (_, words)) in enumerate(zip(lines, BAD_ROWS, strict=True), start=2):
+        assert line.startswith(f"p.jsonl: line {number}: {words}")
+    save(tmp_path / "p.jsonl", [{"prompt": DEEP}])
+    (prompt,) = read("prompts: [{path: p.jsonl}]\n").prompts.values()
+    assert text_of(prompt.messages) == DEEP, "brackets without end are a text"
+
+
+def test_a_thousand_bad_rows_do_not_flood_the_screen(refused: Refused, tmp_path: Path) -> None:
+    save(tmp_path / "p.jsonl", [{"prompt": 1}] * 1000)
+    lines = refused("prompts: [{path: p.jsonl}]\n")
+    assert lines[-1] == "and 900 more problems"
+    assert len(lines) == 101
 
 
 def test_a_column_that_no_row_has_is_named_once_with_what_there_is(refused: Refused, tmp_path: Path) -> None:
     save(tmp_path / "p.csv", [{"qestion": "a", "id": i} for i in range(50)])
-    (line,) = refused("prompts: [{path: p.csv, column: question}]\n")
-    assert line == (
+    assert refused("prompts: [{path: p.csv, column: question}]\n") == [
         "p.csv: question: no such column in any row (did you mean 'qestion'?); there are qestion, id. "
         "Name it in the run file"
-    )
+    ]
     assert len(refused("prompts: [{path: p.csv, column: qestion, system: rules, category_column: topic}]\n")) == 2
 
 
@@ -192,43 +148,87 @@ def test_a_file_that_cannot_be_read_is_named(
     assert line.startswith(words)
 
 
-def test_a_thousand_bad_rows_do_not_flood_the_screen(refused: Refused, tmp_path: Path) -> None:
-    save(tmp_path / "p.jsonl", [{"prompt": 1}] * 1000)
-    lines = refused("prompts: [{path: p.jsonl}]\n")
-    assert lines[-1] == "and 900 more problems"
-    assert len(lines) == 101
+VERDICTS = "verdicts: [{path: v.jsonl, kind: %s, columns: {prompt: q, a: x, b: y, verdict: v}%s}]\n"
 
 
-def test_white_space_around_a_prompt_makes_no_other_prompt(tmp_path: Path) -> None:
-    save(tmp_path / "p.jsonl", [{"prompt": "hi there"}, {"prompt": "hi there \n"}])
-    (tmp_path / "run.yaml").write_text(
-        "name: r\nconstitution: lilliput\nmodels: {m: {provider: simulated}}\n"
-        "prompts: [{path: p.jsonl}]\ncritique: {model: m}\n",
-        encoding="utf-8",
+def test_verdicts_without_texts_are_left_to_the_audit(tmp_path: Path) -> None:
+    save(tmp_path / "log.csv", [{"id": i, "v": "a"} for i in range(5)])
+    text = "name: t\nverdicts: [{path: log.csv, kind: model, columns: {item: id, verdict: v}}]\n"
+
+    stages = made(tmp_path, text).summary["stages"]
+    assert stages["inputs"]["verdicts without texts"] == 5
+    assert "dataset" not in stages
+
+
+def test_texts_are_strict_for_a_run_and_skipped_rows_leave_nothing_behind(
+    read: Read, refused: Refused, tmp_path: Path
+) -> None:
+    rows: list[dict[str, Any]] = [{"q": f"q{i}", "x": "x", "y": "y", "v": "a"} for i in range(4)]
+    rows[1]["x"], rows[2]["q"], rows[3]["y"] = True, "", " "
+    save(tmp_path / "v.jsonl", rows)
+    assert refused(VERDICTS % ("person", "")) == [
+        "v.jsonl: line 2: x: expected text, found bool",
+        "v.jsonl: line 3: q: is empty; fill it in or take the row out",
+    ]
+    found = read(VERDICTS % ("person", ", bad_rows: skip"))
+    assert found.counts["bad rows left out"] == 2
+    assert found.counts["verdicts with an empty answer"] == 1
+    assert (len(found.prompts), len(found.candidates), len(found.verdicts)) == (1, 2, 1)
+
+
+def test_what_a_log_could_not_read_is_judged_again(tmp_path: Path) -> None:
+    rows = [{"q": f"please add {i} 3", "x": f"sum is {i + 3}", "y": "no idea", "v": "a" if i else ""} for i in range(3)]
+    save(tmp_path / "v.jsonl", rows)
+    found, counts = preferences(
+        tmp_path,
+        f"constitution: lilliput\nmodels: {{j: {{provider: simulated}}}}\n{VERDICTS % ('model', '')}"
+        "candidates: [{path: v.jsonl, columns: {prompt: q, candidate: x}}]\n"
+        "judging: {judges: [{model: j, protocol: label-tokens}]}\ndataset: {test_share: 0}\n",
     )
-    found = read_inputs(load_run_file(tmp_path / "run.yaml").config, tmp_path)
-    assert (len(found.prompts), found.counts["duplicate prompts"]) == (1, 1)
+    assert (counts["inputs"]["comparisons"], counts["judging"]["comparisons"]) == (3, 1)
+    assert {row.raters for row in found if text_of(row.prompt) != "please add 0 3"} == {("v.jsonl",)}
 
 
-@pytest.mark.parametrize("cell", ["\ud800", ["a"], {"a": 1}])
-def test_a_category_that_is_no_word_is_named_before_the_run(cell: Any, tmp_path: Path) -> None:
-    (tmp_path / "p.jsonl").write_text(json.dumps({"prompt": "hello", "c": cell}) + "\n", encoding="utf-8")
-    (tmp_path / "run.yaml").write_text(
-        "name: r\nconstitution: lilliput\nmodels: {m: {provider: simulated}}\n"
-        "prompts: [{path: p.jsonl, category_column: c}]\ncritique: {model: m}\n",
-        encoding="utf-8",
+def test_a_second_license_of_a_prompt_or_an_answer_is_told_and_the_answers_keep_their_own(tmp_path: Path) -> None:
+    save(tmp_path / "asked.jsonl", [{"prompt": f"question {i}"} for i in range(6)])
+    save(tmp_path / "labels.csv", LABELS)
+    save(tmp_path / "again.jsonl", [{"prompt": row["q"], "candidate": row["one"]} for row in LABELS[:3]])
+    labelled = LABELLED.replace("license: mit", "license: cc-by-nc-4.0")
+    found, counts = preferences(
+        tmp_path,
+        "prompts: [{path: asked.jsonl, license: apache-2.0}]\n"
+        f"candidates: [{{path: again.jsonl, license: mit}}]\nverdicts:\n{labelled}dataset: {{test_share: 0}}\n",
     )
-    with pytest.raises(DataError, match="line 1: c: "):
-        read_inputs(load_run_file(tmp_path / "run.yaml").config, tmp_path)
+    # of eight prompts six came under apache-2.0 first, three of these under mit second, all under cc-by-nc-4.0
+    assert counts["inputs"]["prompts under a further license"] == {"again.jsonl: mit": 3, "labels.csv: cc-by-nc-4.0": 6}
+    assert counts["inputs"]["answers under a further license"] == {"labels.csv: cc-by-nc-4.0": 3}
+    licenses = {text_of(row.prompt): row.license for row in found}
+    assert licenses == {f"question {i}": "apache-2.0" if i < 6 else "cc-by-nc-4.0" for i in range(8)}
 
 
-def test_nesting_without_end_in_a_cell_is_text_or_a_named_problem(tmp_path: Path) -> None:
-    deep = '[{"role":' + "[" * 3000
-    save(tmp_path / "p.jsonl", [{"prompt": deep}])
-    (tmp_path / "run.yaml").write_text(
-        "name: r\nconstitution: lilliput\nmodels: {m: {provider: simulated}}\n"
-        "prompts: [{path: p.jsonl}]\ncritique: {model: m}\n",
-        encoding="utf-8",
+def test_the_inputs_name_every_source_with_its_hash_and_its_license(tmp_path: Path) -> None:
+    save(tmp_path / "p.jsonl", [{"prompt": f"question {i}"} for i in range(3)])
+    save(tmp_path / "labels.csv", LABELS)
+    (tmp_path / "more").mkdir()
+    save(tmp_path / "more" / "p.jsonl", [{"prompt": "another"}])
+    _, counts = preferences(
+        tmp_path,
+        "prompts: [{path: p.jsonl, take: 2}, {path: more/p.jsonl, license: mit}, {path: more/p.jsonl, license: mit}]\n"
+        f"verdicts:\n{LABELLED}",
     )
-    (prompt,) = read_inputs(load_run_file(tmp_path / "run.yaml").config, tmp_path).prompts.values()
-    assert text_of(prompt.messages) == deep
+
+    def sha256(name: str) -> str:
+        return hashlib.sha256((tmp_path / name).read_bytes()).hexdigest()
+
+    assert {name: source for name, source in counts["inputs"].items() if name.startswith("source ")} == {
+        "source p.jsonl": {"rows": 2, "sha256": sha256("p.jsonl")},
+        "source p.jsonl (2)": {"rows": 1, "sha256": sha256("more/p.jsonl"), "license": "mit"},
+        "source labels.csv": {"rows": 8, "sha256": sha256("labels.csv"), "license": "mit"},
+    }
+    certificate, manifest = (
+        json.loads((tmp_path / "run" / f"{n}.json").read_text()) for n in ("certificate", "manifest")
+    )
+    (file,) = certificate["files"]
+    assert {key: file[key] for key in ("rows", "sha256")} == {"rows": 8, "sha256": sha256("labels.csv")}
+    assert f"- source labels.csv: rows 8, sha256 {sha256('labels.csv')}" in (tmp_path / "run/summary.md").read_text()
+    assert manifest["stages"]["inputs"]["counts"]["source p.jsonl"]["rows"] == 2
