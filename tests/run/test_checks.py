@@ -88,7 +88,7 @@ def test_a_run_says_the_same_as_a_check_and_writes_nothing(tmp_path: Path) -> No
 
 JUDGED = "candidates: [{model: w, per_prompt: 2}]\njudging: {judges: [{model: w}]}\n"
 TRAINED = f"{JUDGED}base: {{on: nothing}}\n"
-GAP = "dpo: {base: base, steps: 3, guards: {parting: 0.1%s}}\n"
+GAP = "dpo: {base: base, steps: 3, guards: {reward_judge_gap: 0.1%s}}\n"
 WRONG = {
     "critique: {model: wv}": "critique.model: no model 'wv' under models (did you mean 'w'?); there are w, v",
     "candidates: [{model: dpo}]": "candidates[0].model: the run has no stage 'dpo'; add it, or name a model",
