@@ -58,14 +58,6 @@ def test_show_writes_a_constitution_or_one_principle_as_yaml(command: Command, c
     assert json.loads(capsys.readouterr().out)["id"] == "calibrated"
 
 
-def test_an_unknown_principle_is_one_message(command: Command, capsys: Captured) -> None:
-    assert command("show", "helpful-honest", "--principle", "calibratd") == 2
-    (line,) = capsys.readouterr().err.strip().split("\n")
-    assert line.startswith(
-        "helpful-honest has no principle 'calibratd' (did you mean 'calibrated'?); it has answer-the-"
-    )
-
-
 @pytest.mark.parametrize("arguments", [["show"], ["lint"]])
 def test_an_unknown_constitution_is_one_message(arguments: list[str], command: Command, capsys: Captured) -> None:
     assert command(*arguments, "helpful-honst") == 2

@@ -66,12 +66,6 @@ def test_each_scheme_keeps_its_shares(scheme: DrawScheme, expected: dict[str, fl
     assert shares(scheme) == pytest.approx(expected, abs=0.03)
 
 
-def test_a_draw_is_without_repetition_and_ends_with_the_pool() -> None:
-    drawn = draw_principles(POOL, 10, scheme="weighted", key="k")
-    assert sorted(each.principle.id for each in drawn) == ["heavy", "light", "other"]
-    assert draw_principles([], 2, scheme="stratified", key="k") == []
-
-
 def test_with_vetoes_every_hard_principle_is_asked_beside_those_that_are_drawn() -> None:
     hard = [principle(name).model_copy(update={"hard": True}) for name in ("safe", "legal")]
     pool = eligible_principles([constitution(hard[0], principle("kind"), principle("brief"), hard[1])], "compare")
@@ -86,13 +80,6 @@ def test_with_vetoes_every_hard_principle_is_asked_beside_those_that_are_drawn()
     assert draw_principles(soft, 1, scheme="weighted", key="k", vetoes=True) == draw_principles(
         soft, 1, scheme="weighted", key="k"
     )
-
-
-def test_equal_keys_draw_equally_and_others_differ() -> None:
-    first = [draw_principles(POOL, 2, scheme="uniform", key=["p", index]) for index in range(20)]
-    again = [draw_principles(POOL, 2, scheme="uniform", key=["p", index]) for index in range(20)]
-    assert first == again
-    assert len({tuple(each.id for each in drawn) for drawn in first}) > 1
 
 
 def test_only_principles_that_apply_and_have_texts_are_eligible() -> None:

@@ -12,7 +12,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from amendment.constitutions import load_constitution, write_constitution
-from amendment.constitutions.importing import slug
 from amendment.errors import ConfigError, DataError
 from tests.constitutions.conftest import PAPER, SWARM, Write, imported
 
@@ -126,13 +125,6 @@ def test_the_head_is_checked_and_the_license_asked_for(write: Write) -> None:
 )
 def test_a_hostile_file_gets_a_message(content: Any, told: str, write: Write) -> None:
     assert told in problems(write("x.json", content))[0]
-
-
-def test_ids_are_made_of_the_first_words() -> None:
-    long = "Please choose the answer that is as kind, as brief and as correct as an answer can be"
-    assert slug(long) == "please-choose-the-answer-that-is-as-kind-as"
-    assert slug("Don't lie!") == "dont-lie"
-    assert slug("").startswith("principle-")
 
 
 KEYS = ["constitutions", "system_chat", "critic", "revision", "prompt", "edit_request", "corrects", "role"]

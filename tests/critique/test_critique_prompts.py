@@ -28,15 +28,6 @@ def answer(text: str) -> Messages:
     return (Message(role="assistant", content=text),)
 
 
-def test_examples_stand_before_the_question_as_turns() -> None:
-    asked = critique_messages(user("p"), answer("r"), DRAWN, "Speak.")
-    assert [message.role for message in asked] == ["user", "assistant", "user"]
-    assert asked[1].content == "c1"
-    assert asked[-1:] == critique_messages(user("p"), answer("r"), BARE, "Speak.")
-    revised = revise_messages(user("p"), answer("r"), "c", DRAWN, "Mend.")
-    assert [message.content for message in revised[1::2]] == ["better", "fine"]
-
-
 def test_an_example_has_the_very_form_of_a_question() -> None:
     asked = critique_messages(user("p"), answer("r"), DRAWN, "Speak.")
     assert asked[:1] == critique_messages(user("p1"), answer("r1"), BARE, CRITIC_REQUEST)
@@ -44,22 +35,11 @@ def test_an_example_has_the_very_form_of_a_question() -> None:
     assert revised[:1] == revise_messages(user("p2"), answer("r2"), "c2", BARE, REVISER_REQUEST)
 
 
-def test_an_example_without_a_principle_of_ours_speaks_of_the_title() -> None:
-    revised = revise_messages(user("p"), answer("r"), "c", DRAWN, "Mend.")
-    assert "The principle: House rules" in text_of(revised[2:3])
-
-
 def test_where_critiques_are_skipped_examples_go_without_theirs() -> None:
     revised = revise_messages(user("p"), answer("r"), None, DRAWN, "Mend.")
     for turn in revised[::2]:
         assert read_fenced(text_of((turn,))).keys() == {"conversation", "answer"}
         assert "reader" not in text_of((turn,))
-
-
-def test_statement_and_request_stand_behind_what_calls_share() -> None:
-    question = text_of(critique_messages(user("p"), answer("r"), BARE, "Speak."))
-    places = [question.index(part) for part in ("<<conversation", "<<answer", "Be kind.", "Speak.")]
-    assert places == sorted(places)
 
 
 def test_what_the_steps_of_a_chain_share_is_told_in_characters() -> None:
@@ -75,10 +55,3 @@ def test_what_the_steps_of_a_chain_share_is_told_in_characters() -> None:
     others = text_of(critique_messages(user("another"), answer("r"), BARE, "Speak."))
     assert first[:alone] == others[:alone]
     assert first[:alone].startswith("You are checking one answer")
-
-
-def test_a_reviser_shares_the_conversation_over_its_steps() -> None:
-    first, second = (text_of(revise_messages(user("p"), answer(said), said, BARE, "Mend.")) for said in ("r", "s"))
-    shared = shared_characters("revise", user("p"), steps=4)
-    assert "<<end conversation" in first[:shared]
-    assert first[:shared] == second[:shared]
