@@ -15,8 +15,9 @@ from typing import Any
 import pytest
 
 from amendment.data.inputs import Inputs, read_inputs
-from amendment.errors import DataError
+from amendment.errors import DataError, Paused
 from amendment.run import Result, Run, load_run_file
+from tests.run import spot_checked
 
 SMALL = """\
 name: small
@@ -235,3 +236,28 @@ def server() -> Iterator[Server]:
         finally:
             made.shutdown()
             thread.join()
+
+
+@pytest.fixture(scope="session")
+def waiting_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a spot-checked run that waits for labels; copy it before you write there."""
+    folder = tmp_path_factory.mktemp("waiting")
+    with pytest.raises(Paused):
+        spot_checked.run(folder, spot_checked.PAGED)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def labelled_folder(waiting_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same; all labels are there, and the run has not read them."""
+    folder = Path(shutil.copytree(waiting_folder, tmp_path_factory.mktemp("labelled") / "run"))
+    spot_checked.label_all(folder / "run")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def finished_folder(labelled_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same, finished."""
+    folder = Path(shutil.copytree(labelled_folder, tmp_path_factory.mktemp("finished") / "run"))
+    spot_checked.run(folder, spot_checked.PAGED)
+    return folder

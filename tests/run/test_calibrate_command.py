@@ -12,26 +12,10 @@ import pytest
 
 from amendment.calibration.store import Labels
 from amendment.cli._people import audit_path
-from amendment.errors import ConfigError, LedgerError, Paused
+from amendment.errors import LedgerError
 from amendment.stages.gate import calibrate_run
 from tests.command_line import called
-from tests.run.spot_checked import CHECKED, PAGED, contents, label_all, run, sample, say_anew, told
-
-
-@pytest.fixture(scope="module")
-def waiting_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("waiting")
-    with pytest.raises(Paused):
-        run(folder, PAGED)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def labelled_folder(waiting_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """All labels are there; the run has not read them."""
-    folder = Path(shutil.copytree(waiting_folder, tmp_path_factory.mktemp("labelled") / "run"))
-    label_all(folder / "run")
-    return folder
+from tests.run.spot_checked import CHECKED, PAGED, contents, run, sample, say_anew, told
 
 
 @pytest.fixture
@@ -90,13 +74,6 @@ def test_a_preview_changes_nothing_and_never_sees_a_sealed_label(labelled: Path)
     assert "amendment run FILE reads them, and certifies" in with_sealed.lines[-1]
 
 
-def test_a_preview_shows_the_calibrator_that_the_run_will_fit(labelled: Path) -> None:
-    preview = calibrate_run(labelled).document["calibrator"]
-    run(labelled.parent, PAGED)
-    recipe = told(labelled, "calibration/calibrator.json")
-    assert {name: recipe[name] for name in preview} == preview
-
-
 def test_what_is_certified_is_told_and_for_machines_too(labelled: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run(labelled.parent, PAGED)
     before = everything(labelled)
@@ -112,17 +89,6 @@ def test_what_is_certified_is_told_and_for_machines_too(labelled: Path, capsys: 
     assert (document["is"], document["missing"]) == ("certified", 0)
     assert document["gate"] == told(labelled, "certificate.json")["gate"]
     assert everything(labelled) == before
-
-
-@pytest.mark.parametrize("method", ["none", "isotonic"])
-def test_a_run_without_calibration_previews_why(labelled: Path, method: str) -> None:
-    without_sealed(labelled)
-    with pytest.raises(Paused):
-        run(labelled.parent, PAGED, f"spot_check.calibration.method={method}")
-    found = calibrate_run(labelled)
-    reason = "the run file asks for none" if method == "none" else "isotonic below its minimum"
-    assert found.document["calibrator"]["refused"].startswith(reason)
-    assert any(line.startswith(f"No calibration: {reason}") for line in found.lines)
 
 
 def test_what_cannot_be_calibrated_says_what_to_do(
@@ -160,12 +126,6 @@ def garbled(path: Path) -> None:
     path.write_bytes(b"this is no database, " * 400)
 
 
-def newer(path: Path) -> None:
-    with sqlite3.connect(path) as db:
-        db.execute("UPDATE meta SET value = '99' WHERE key = 'labels'")
-    db.close()
-
-
 def changed(path: Path) -> None:
     with sqlite3.connect(path) as db:
         db.execute("DROP TRIGGER entry_stays")
@@ -173,18 +133,9 @@ def changed(path: Path) -> None:
     db.close()
 
 
-def foreign(path: Path) -> None:
-    path.unlink()
-    with sqlite3.connect(path) as db:
-        db.execute("CREATE TABLE recipes (name TEXT)")
-    db.close()
-
-
 DAMAGE: dict[str, tuple[Callable[[Path], None], str]] = {
-    "garbled": (garbled, "not a usable file of labels"),
-    "newer": (newer, "labels of schema 99, expected at most 1: use the version that wrote it"),
+    "garbled": (garbled, "damaged, or no file of labels"),
     "changed": (changed, "is not as it was written"),
-    "foreign": (foreign, "not a file of labels"),
 }
 
 
@@ -223,15 +174,6 @@ def test_labels_that_cannot_be_read_end_in_a_clear_message_and_lose_nothing(
     assert run(labelled.parent, PAGED).ran == ()
 
 
-def test_labels_that_were_moved_away_are_asked_for_again(labelled: Path) -> None:
-    run(labelled.parent, PAGED)
-    (labelled / "labels.sqlite").rename(labelled / "kept.sqlite")
-    with pytest.raises(Paused, match="150 labels are missing"):
-        run(labelled.parent, PAGED)
-    (labelled / "kept.sqlite").rename(labelled / "labels.sqlite")
-    assert run(labelled.parent, PAGED).ran == ()
-
-
 def test_a_seal_that_cannot_be_read_stops_the_certificate(labelled: Path, tmp_path: Path) -> None:
     run(labelled.parent, PAGED, until="calibration")
     garbled(labelled / "labels-seal.sqlite")
@@ -239,8 +181,3 @@ def test_a_seal_that_cannot_be_read_stops_the_certificate(labelled: Path, tmp_pa
         run(labelled.parent, PAGED)
     with pytest.raises(LedgerError, match=r"labels-seal\.sqlite"):
         audit_path(labelled, folder=tmp_path / "out")
-
-
-def test_a_run_folder_of_something_else_is_no_run(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"no run\.yaml"):
-        calibrate_run(tmp_path)

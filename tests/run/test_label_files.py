@@ -185,23 +185,6 @@ def test_a_file_brings_no_simulated_people(run: Callable[..., Path], tmp_path: P
     assert import_labels(folder, file, raters=[f"{name}=Ada"]).new == 1
 
 
-def test_the_seal_counts_who_takes_sealed_labels_away(run: Callable[..., Path], tmp_path: Path) -> None:
-    folder = run("here", LABELS)
-    for name in ("x.csv", "y.csv"):  # the same labels twice are one look
-        export_labels(folder, tmp_path / name)
-    with Labels(folder / "labels.sqlite", read_only=True) as store:
-        assert store.seal_openings() == 1
-    opened = run("open", [one for one in LABELS if one.comparison_id != QUESTIONS[5].comparison_id])
-    assert not export_labels(opened, tmp_path / "x.csv").with_sealed
-    with Labels(opened / "labels.sqlite", read_only=True) as store:
-        assert store.seal_openings() == 0
-
-
-def test_labels_of_an_earlier_sample_stay_here(run: Callable[..., Path], tmp_path: Path) -> None:
-    folder = run("here", [*LABELS, label(question(99), "Ada Lovelace")])
-    assert export_labels(folder, tmp_path / "x.csv").left_out == 1
-
-
 def test_pseudonyms_are_those_of_the_certificate(run: Callable[..., Path], tmp_path: Path) -> None:
     folder = run("here", LABELS)
     raters = [{"name": name, "kind": "person"} for name in ("bo@example.org",)]
@@ -265,11 +248,6 @@ def test_what_cannot_be_done_is_said(
     (folder / "other.csv").write_text("prompt,verdict\nx,A\n")
     assert called("label", str(folder), *options) == 2
     assert message in " ".join(capsys.readouterr().err.split())
-
-
-def test_a_folder_without_a_sample_says_what_to_do(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert called("label", str(tmp_path), "--export", str(tmp_path / "x.csv")) == 2
-    assert "not a run's folder" in " ".join(capsys.readouterr().err.split())
 
 
 def test_a_page_that_is_open_keeps_files_out(

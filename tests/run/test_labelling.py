@@ -23,7 +23,7 @@ from amendment.calibration.store import Labels
 from amendment.data.workspace import Workspace
 from amendment.errors import ConfigError
 from tests.calibration.answering import Answer, answer_all
-from tests.calibration.label_pages import label, questions
+from tests.calibration.label_pages import questions
 
 ANNOTATORS, VERDICTS = 20, 200
 KILL_AFTER = ANNOTATORS * VERDICTS // 3
@@ -159,17 +159,6 @@ def test_hosts_that_are_not_loopback_are_refused(tmp_path: Path, host: str, allo
         serve_labelling(folder, host=host, allow_network=allowed, ready=lambda links, cautions: pytest.fail("served"))
 
 
-def test_an_address_on_the_network_is_served_when_asked_for_twice_and_warned_of(serve: Serve, tmp_path: Path) -> None:
-    address = socket.gethostbyname(socket.gethostname())
-    if address.startswith("127."):
-        pytest.skip("this machine's name leads to loopback alone")
-    folder = make_run(tmp_path / "tried")
-    page, url = serve(str(folder), "--rater", "ann", "--host", address, "--allow-network")
-    assert url.startswith(f"http://{address}:")
-    page.send_signal(signal.SIGTERM)
-    assert "without TLS" in page.communicate(timeout=20)[1]
-
-
 def test_what_is_no_run_or_has_no_sample_says_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="not a run's folder"):
         open_sample(tmp_path)
@@ -184,15 +173,6 @@ def test_what_is_no_run_or_has_no_sample_says_what_to_do(tmp_path: Path) -> None
     with pytest.raises(ConfigError, match=r"spot_check\.annotators"):
         open_sample(folder)
     assert not (folder / "labels.sqlite").exists()
-
-
-def test_what_is_missing_follows_the_planned_annotators(tmp_path: Path) -> None:
-    folder = make_run(tmp_path / "tried", n=6, overlap=2, annotators=3)
-    assert open_sample(folder).missing() == 2 * 3 + 4
-    assert open_sample(folder, annotators=1).missing() == 6
-    with Labels(folder / "labels.sqlite") as labels:
-        labels.add(label(questions(1)[0], "ann"))
-    assert open_sample(folder).missing() == 9
 
 
 class Crowd:

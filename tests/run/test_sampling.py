@@ -29,8 +29,6 @@ dataset: {{test_share: 0.25}}
 {SPOT_CHECK}"""
 ALL = "spot_check.items=9999"
 VARIANTS = {
-    "every pair": [],
-    "ties are kept": ["judging.ties=keep"],
     "best and worst": ["judging.pairs=best_worst"],
     "a ranking": ["judging.ranking=adaptive", "judging.pairs=best_worst"],
     "worse revisions are kept": [
@@ -107,26 +105,6 @@ def test_the_questions_hold_neither_judge_nor_writer_nor_verdict(checked: Result
         assert repr(item.p_a).encode() not in held
 
 
-def test_thinking_of_a_writer_is_not_shown(tmp_path: Path) -> None:
-    from amendment.simulator import sample_prompts
-
-    asked = [prompt.text for prompt in sample_prompts(4, 0)]
-    rows = [
-        {"prompt": text, "candidate": [{"role": "assistant", "content": f"{said} {text}", "thinking": "I am Quill"}]}
-        for text in asked
-        for said in ("yes", "because")
-    ]
-    import json
-
-    (tmp_path / "own.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    text = CHECKED.replace("candidates: [{model: quillfeather, per_prompt: 3}]", "candidates: [{path: own.jsonl}]")
-    text = text.replace("prompts: [{lilliput: 40}]\n", "").replace("min_margin: 0.1", "ties: keep")
-    folder = made(tmp_path, text=text).folder
-    questions = Workspace(folder).read("spot_check/questions", LabelQuestion)
-    assert questions
-    assert all(message.thinking is None for one in questions for message in (*one.a, *one.b))
-
-
 def test_what_the_user_has_decided_is_not_asked_again(tmp_path: Path) -> None:
     import csv
 
@@ -151,21 +129,6 @@ def test_what_the_user_has_decided_is_not_asked_again(tmp_path: Path) -> None:
     assert again < {item.comparison_id for item in sample(first)}
 
 
-def test_more_items_than_comparisons_take_all_and_say_so(tmp_path: Path) -> None:
-    result = made(tmp_path, ALL)
-    told = result.summary["stages"]["spot_check"]
-    assert told["drawn"] == told["comparisons"]
-    assert "takes all" in told["notes"][0]
-    assert {item.inclusion for item in sample(result.folder)} == {1.0}
-    assert "takes all" in (result.folder / "summary.md").read_text()
-
-
-def test_a_debug_sample_has_no_probabilities_and_says_so(tmp_path: Path) -> None:
-    result = made(tmp_path, "spot_check.purpose=debug")
-    assert {(item.purpose, item.inclusion) for item in sample(result.folder)} == {("debug", None)}
-    assert "no figure is estimated" in result.summary["stages"]["spot_check"]["notes"][0]
-
-
 def test_who_labels_and_what_follows_draw_nothing_anew_and_the_size_does(tmp_path: Path) -> None:
     made(tmp_path)
     same = made(tmp_path, "spot_check.annotators=3", "spot_check.gate.on_fail=go_on")
@@ -187,7 +150,6 @@ def test_where_no_judgement_becomes_a_pair_it_says_why(tmp_path: Path) -> None:
             "spot_check.overlap: found 8, expected 0: one annotator agrees with nobody; leave it out, or raise "
             "spot_check.annotators",
         ),
-        (["spot_check.uniform=0.4"], "spot_check.uniform"),
         (["spot_check.annotators=0"], "spot_check.annotators"),
         (["spot_check.sampling=random"], "spot_check.sampling"),
     ],
@@ -200,25 +162,12 @@ def test_a_spot_check_that_could_not_be_made_is_refused(
     assert told in str(fault.value)
 
 
-def test_a_spot_check_needs_judges_or_the_log_of_one(run_file: Callable[[str], Path]) -> None:
-    with pytest.raises(ConfigError, match=r"spot_check: people check judged comparisons.* add judging, or"):
-        load_run_file(run_file("name: t\npairs: [{path: own.csv}]\nspot_check: {}\n"))
-
-
 def test_simulated_people_know_the_simulated_world_alone(run_file: Callable[[str], Path], tmp_path: Path) -> None:
     assert load_run_file(run_file(CHECKED), ["spot_check.people=simulated"]).config.spot_check
     (tmp_path / "p.jsonl").write_text('{"prompt": "why?"}\n')
     own = CHECKED.replace("{lilliput: 40}", "{path: p.jsonl}")
     with pytest.raises(ConfigError, match=r"spot_check\.people: the people of the simulated world"):
         load_run_file(run_file(own), ["spot_check.people=simulated"])
-
-
-@pytest.mark.parametrize("items", ["20", "20.0", "'20'"])
-def test_a_small_spot_check_needs_no_word_on_overlap(run_file: Callable[[str], Path], items: str) -> None:
-    text = CHECKED.replace(SPOT_CHECK, f"spot_check: {{items: {items}}}\n")
-    stage = load_run_file(run_file(text)).config.spot_check
-    assert stage is not None
-    assert stage.overlap == 20
 
 
 @pytest.mark.parametrize(
@@ -232,9 +181,3 @@ def test_the_unsaid_overlap_follows_from_what_was_said(
     assert stage is not None
     assert stage.overlap == overlap
     assert type(stage).model_validate(stage.model_dump()) == stage
-
-
-def test_one_annotator_shares_nothing(tmp_path: Path) -> None:
-    result = made(tmp_path, text=CHECKED.replace(SPOT_CHECK, "spot_check: {items: 20, annotators: 1}\n"))
-    assert result.summary["stages"]["spot_check"]["seen by every annotator"] == 0
-    assert not any(item.in_overlap for item in sample(result.folder))

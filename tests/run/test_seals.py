@@ -16,15 +16,6 @@ from amendment.stages.gate import calibrate_run
 from tests.run.spot_checked import PAGED, contents, label_all, run, sample, say_anew, told
 
 
-@pytest.fixture(scope="module")
-def labelled_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("labelled")
-    with pytest.raises(Paused):
-        run(folder, PAGED)
-    label_all(folder / "run")
-    return folder
-
-
 @pytest.fixture
 def labelled(labelled_folder: Path, tmp_path: Path) -> Path:
     """All labels are there; the run has not read them yet."""
@@ -55,13 +46,6 @@ def test_a_certificate_opens_the_seal_and_looking_at_it_again_does_not(labelled:
     assert "the seal was opened once so far" in (labelled / "run" / "certificate.md").read_text()
 
 
-def test_the_same_certificate_made_anew_opens_nothing(labelled: Path) -> None:
-    run(labelled, PAGED)
-    (labelled / "run" / "certificate.md").unlink()
-    assert run(labelled, PAGED).ran == ("audit",)
-    assert (opened(labelled), certified(labelled)) == (1, 1)
-
-
 def test_every_different_certificate_is_counted(labelled: Path) -> None:
     run(labelled, PAGED)
     say_anew(labelled / "run", is_sealed=False)  # another calibrator is measured on sealed labels
@@ -77,20 +61,6 @@ def test_every_different_certificate_is_counted(labelled: Path) -> None:
     assert "the seal was opened 4 times so far" in (labelled / "run" / "certificate.md").read_text()
 
 
-@pytest.mark.parametrize("until", ["labels", "calibration"])
-def test_an_audit_of_a_run_that_has_not_certified_itself_opens_the_seal(
-    labelled: Path, until: str, tmp_path: Path
-) -> None:
-    run(labelled, PAGED, until=until)
-    audit_path(labelled / "run", folder=tmp_path / "out")
-    assert opened(labelled) == 1
-    audit_path(labelled / "run", folder=tmp_path / "out")
-    assert opened(labelled) == 1
-    run(labelled, PAGED)
-    # what was looked at before the calibration was another certificate
-    assert certified(labelled) == (2 if until == "labels" else 1)
-
-
 def test_new_labels_do_not_show_what_sealed_ones_say_before_they_are_certified(labelled: Path) -> None:
     run(labelled, PAGED)
     say_anew(labelled / "run", is_sealed=True, count=20)
@@ -102,15 +72,6 @@ def test_new_labels_do_not_show_what_sealed_ones_say_before_they_are_certified(l
     assert opened(labelled) == 1
     run(labelled, PAGED)
     assert calibrate_run(labelled / "run").document["is"] == "certified"
-
-
-def test_where_nothing_is_sealed_nothing_is_opened(labelled: Path) -> None:
-    with pytest.raises(Paused):  # the hidden repeats and the overlap are other ones
-        run(labelled, PAGED, "spot_check.sealed=0")
-    label_all(labelled / "run")
-    run(labelled, PAGED, "spot_check.sealed=0")
-    assert (opened(labelled), certified(labelled)) == (0, 0)
-    assert "no label is sealed" in (labelled / "run" / "certificate.md").read_text()
 
 
 def test_openings_outlive_everything_that_a_run_makes_anew(labelled: Path) -> None:

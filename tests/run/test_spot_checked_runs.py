@@ -53,32 +53,14 @@ def unchecked(tmp_path_factory: pytest.TempPathFactory) -> Result:
     return run(tmp_path_factory.mktemp("unchecked"), CHECKED)
 
 
-@pytest.fixture(scope="module")
-def waiting_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run that waits for labels."""
-    folder = tmp_path_factory.mktemp("waiting")
-    with pytest.raises(Paused):
-        run(folder, PAGED)
-    return folder
-
-
 @pytest.fixture
 def waiting(waiting_folder: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(waiting_folder, tmp_path / "waiting"))
 
 
-@pytest.fixture(scope="module")
-def labelled_folder(waiting_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The same with labels, finished."""
-    folder = Path(shutil.copytree(waiting_folder, tmp_path_factory.mktemp("labelled") / "run"))
-    label_all(folder / "run")
-    run(folder, PAGED)
-    return folder
-
-
 @pytest.fixture
-def labelled(labelled_folder: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(labelled_folder, tmp_path / "labelled"))
+def labelled(finished_folder: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(finished_folder, tmp_path / "labelled"))
 
 
 # The simulated people.
@@ -140,20 +122,6 @@ def test_open_labels_decide_their_comparisons_and_sealed_ones_never(simulated: R
     assert simulated.summary["stages"]["dataset"]["decided by people"] == len(people)
 
 
-@pytest.mark.parametrize("said", [None, "calibrated", "raw"])
-def test_what_training_sees_is_named_by_the_run_file_or_follows_from_what_calibration_was_worth(
-    simulated: Result, said: str | None, tmp_path: Path
-) -> None:
-    folder = Path(shutil.copytree(simulated.folder.parent, tmp_path / "again"))
-    again = run(folder, SIMULATED, *([f"dataset.probabilities={said}"] if said else []))
-    assert (again.ran, again.sent) == (("dataset",) if said else (), 0)
-    helps = told(again.folder, "calibration/calibrator.json")["helps"]
-    is_raw = said == "raw" if said else not helps
-    by_judge = [row for row in rows(again.folder).values() if row.decided_by == "judge"]
-    assert by_judge
-    assert all(row.p_chosen == (row.p_chosen_raw if is_raw else row.p_chosen_calibrated) for row in by_judge)
-
-
 def test_labels_that_decide_nothing_leave_every_pair_to_the_judge(
     simulated: Result, unchecked: Result, tmp_path: Path
 ) -> None:
@@ -165,16 +133,6 @@ def test_labels_that_decide_nothing_leave_every_pair_to_the_judge(
     assert made == rows(unchecked.folder)
 
 
-def test_simulated_people_need_no_file_of_labels_to_stand(simulated: Result, tmp_path: Path) -> None:
-    folder = Path(shutil.copytree(simulated.folder.parent, tmp_path / "again"))
-    for file in (folder / "run").glob("labels*"):
-        if file.is_file():
-            file.unlink()
-    assert run(folder, SIMULATED).ran == ()
-    again = run(folder, SIMULATED, "spot_check.gate.max_gap_to_human=0.2")
-    assert again.ran == ("audit",)
-
-
 def test_simulated_people_are_never_taken_for_real_ones(simulated: Result, tmp_path: Path) -> None:
     folder = Path(shutil.copytree(simulated.folder.parent, tmp_path / "again"))
     before = contents(folder / "run", *TEXTS)
@@ -182,22 +140,6 @@ def test_simulated_people_are_never_taken_for_real_ones(simulated: Result, tmp_p
         run(folder, SIMULATED, "spot_check.people=page")
     assert contents(folder / "run", *TEXTS) == before
     assert run(folder, SIMULATED).ran == ()
-
-
-def test_simulated_people_do_not_label_among_real_ones(labelled: Path) -> None:
-    with Labels(labelled / "run" / "labels.sqlite", read_only=True) as labels:
-        said = labels.history()
-    with pytest.raises(ConfigError, match="holds labels of people who are not simulated"):
-        run(labelled, PAGED, "spot_check.people=simulated")
-    with Labels(labelled / "run" / "labels.sqlite", read_only=True) as labels:
-        assert labels.history() == said
-
-
-def test_one_more_simulated_person_labels_beside_the_others(simulated: Result, tmp_path: Path) -> None:
-    folder = Path(shutil.copytree(simulated.folder.parent, tmp_path / "again"))
-    result = run(folder, SIMULATED, "spot_check.annotators=3")
-    assert result.ran == AFTER_LABELS
-    assert result.summary["stages"]["labels"]["people"] == 3
 
 
 # People on the page.
@@ -220,57 +162,12 @@ def test_a_run_without_labels_waits_and_names_the_way_on(tmp_path: Path) -> None
     assert "ran labels, calibration, audit, dataset; 0 model calls" in " ".join(ended.stdout.split())
 
 
-def test_labels_let_a_run_go_on_where_it_stood(waiting: Path) -> None:
-    label_all(waiting / "run")
-    result = run(waiting, PAGED)
-    assert (result.ran, result.sent) == (AFTER_LABELS, 0)
-    assert result.summary["missing"] == []
-
-
-def test_until_labels_asks_for_nothing_more(waiting: Path) -> None:
-    with pytest.raises(Paused, match="labels are missing"):
-        run(waiting, PAGED, until="labels")
-    label_all(waiting / "run")
-    assert run(waiting, PAGED, until="labels").ran == ("labels",)
-
-
-def test_a_trial_of_a_few_prompts_waits_in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "run.yaml").write_text(PAGED)
-    with pytest.raises(Paused, match=r"amendment label runs/checked\.limit-6"):
-        Run.from_file("run.yaml", limit=6)()
-    folder = tmp_path / "runs" / "checked.limit-6"
-    assert 0 < len(sample(folder)) < 20  # all that there are
-    label_all(folder)
-    result = Run.from_file("run.yaml", limit=6)()
-    assert result.ran == AFTER_LABELS
-    assert result.summary["stages"]["calibration"]["none"].startswith("too few labels")
-
-
 def test_one_more_label_makes_anew_what_depends_on_it_and_nothing_else(labelled: Path) -> None:
     before = contents(labelled / "run", "judging", "spot_check", "candidates")
     say_anew(labelled / "run", is_sealed=False)
     again = run(labelled, PAGED)
     assert (again.ran, again.sent) == (AFTER_LABELS, 0)
     assert contents(labelled / "run", "judging", "spot_check", "candidates") == before
-    assert run(labelled, PAGED).ran == ()
-
-
-def test_a_label_that_was_taken_back_is_asked_for_again(labelled: Path) -> None:
-    with Labels(labelled / "run" / "labels.sqlite") as labels:
-        last = next(one for one in reversed(labels.history()) if one.showing == 0)
-        while True:
-            undone = labels.undo(last.annotator, f"take-back-{len(labels.history())}-{len(labels.current())}")
-            if undone is None or undone.showing == 0:
-                break
-    with pytest.raises(Paused, match=r"1 labels? (is|are) missing"):
-        run(labelled, PAGED)
-
-
-def test_what_is_said_twice_in_the_same_way_makes_nothing_anew(labelled: Path) -> None:
-    with Labels(labelled / "run" / "labels.sqlite") as labels:
-        one = labels.current()[0]
-        labels.add(one.model_copy(update={"uuid": "said-once-more", "at": "2030-01-01T00:00:00Z"}))
     assert run(labelled, PAGED).ran == ()
 
 
@@ -334,13 +231,6 @@ def test_plan_and_status_know_what_waits_for_people(waiting: Path) -> None:
     assert [*Run.from_file(waiting / "run.yaml", folder=waiting / "run").plan().done] == STAGES
 
 
-def test_a_plan_before_the_first_start_asks_no_people(tmp_path: Path) -> None:
-    (tmp_path / "run.yaml").write_text(PAGED)
-    plan = Run.from_file(tmp_path / "run.yaml", folder=tmp_path / "run").plan()
-    assert not (tmp_path / "run").exists()
-    assert {row.stage for row in plan.asks} == {"candidates", "judging"}
-
-
 # New judgements.
 
 
@@ -381,8 +271,3 @@ def edit_a_principle(file: Path) -> None:
     text = file.read_text()
     assert "statement: " in text
     file.write_text(text.replace("statement: ", "statement: As far as you can, ", 1))
-
-
-def test_a_spot_check_of_nothing_is_refused_before_a_call(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"spot_check\.items"):
-        run(tmp_path, PAGED, "spot_check.items=0")

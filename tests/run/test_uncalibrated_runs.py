@@ -7,34 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from amendment.data.workspace import Workspace
 from amendment.errors import ConfigError, Paused
-from amendment.stages.calibration import Probability
-from amendment.statistics.calibrators import Calibrator
 from tests.run.spot_checked import PAGED, label_all, rows, run, sample, told
 
 
-@pytest.fixture(scope="module")
-def labelled_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("labelled")
-    with pytest.raises(Paused):
-        run(folder, PAGED)
-    label_all(folder / "run")
-    run(folder, PAGED)
-    return folder
-
-
 @pytest.fixture
-def labelled(labelled_folder: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(labelled_folder, tmp_path / "labelled"))
-
-
-def test_another_method_calibrates_and_changes_nothing_before_it(labelled: Path) -> None:
-    again = run(labelled, PAGED, "spot_check.calibration.method=platt")
-    assert again.ran == ("calibration", "audit", "dataset")
-    calibrator = Calibrator.from_json(told(labelled / "run", "calibration/calibrator.json"))
-    for one in Workspace(labelled / "run").read("calibration/probabilities", Probability):
-        assert one.p_a_calibrated == pytest.approx(float(calibrator.apply([one.p_a_raw])[0]), abs=1e-12)
+def labelled(finished_folder: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(finished_folder, tmp_path / "labelled"))
 
 
 def test_without_calibration_the_dataset_stays_raw(labelled: Path) -> None:
