@@ -51,23 +51,11 @@ def pandalm(certificate: Certificate) -> JudgeReport:
     return certificate.judges[1]
 
 
-def test_the_table_is_complete(certificate: Certificate) -> None:
-    counts = certificate.counts
-    assert (counts.items, counts.prompts, counts.votes, counts.with_two_people) == (999, 170, 4995, 999)
-
-
 def test_the_published_kappas_of_annotators(certificate: Certificate) -> None:
     assert certificate.people
     assert certificate.people.among
     found = {(pair.a[-1], pair.b[-1]): round(pair.kappa.value, 2) for pair in certificate.people.among.pairs}
     assert found == {("1", "2"): 0.85, ("1", "3"): 0.88, ("2", "3"): 0.86}
-
-
-def test_the_ceiling_is_the_mean_over_pairs_of_people(certificate: Certificate) -> None:
-    # 912, 928 and 917 agreements of 999
-    assert certificate.people
-    assert certificate.people.among
-    assert certificate.people.among.agreement["strict"].value == pytest.approx((912 + 928 + 917) / (3 * 999))
 
 
 def test_accuracy_against_the_majority(gpt: JudgeReport, pandalm: JudgeReport) -> None:
@@ -83,16 +71,6 @@ def test_the_clustered_error_is_half_as_large_again_as_the_naive_one(gpt: JudgeR
     found = gpt.one_call.by_rule["strict"]
     naive = (found.value * (1 - found.value) / found.n) ** 0.5
     assert (found.high - found.low) / 2 / 1.9741 / naive == pytest.approx(1.5, abs=0.02)  # t, 169 degrees of freedom
-
-
-def test_ac1_lies_above_kappa_and_alpha_since_ties_are_rare(certificate: Certificate, gpt: JudgeReport) -> None:
-    assert certificate.people
-    assert certificate.people.among
-    among = certificate.people.among
-    assert (round(among.alpha.value, 4), round(among.ac1.value, 4)) == (0.8642, 0.8864)
-    assert [round(pair.ac1.value, 2) for pair in among.pairs] == [0.88, 0.9, 0.88]
-    assert gpt.one_call
-    assert (round(gpt.one_call.kappa.value, 3), round(gpt.one_call.ac1.value, 3)) == (0.493, 0.605)
 
 
 def test_leaving_one_of_three_out_is_the_mean_agreement_of_two(
@@ -122,16 +100,6 @@ def test_neither_judge_could_stand_in_for_an_annotator(gpt: JudgeReport, pandalm
         assert not any(test.passes.values())
 
 
-def test_no_annotator_is_an_outlier(certificate: Certificate) -> None:
-    found = {(one.name[-1], one.judge): round(one.agreement["strict"].value, 3) for one in certificate.labels}
-    # of two others each: (912 + 928), (912 + 917) and (928 + 917) of 1998
-    assert [found[name, None] for name in "123"] == [0.921, 0.915, 0.923]
-    assert [found[name, "gpt-3.5"] for name in "123"] == [0.709, 0.701, 0.708]
-    assert [found[name, "pandalm-7b"] for name in "123"] == [0.66, 0.652, 0.67]
-    assert certificate.people
-    assert certificate.people.again is None
-
-
 def test_length(certificate: Certificate, gpt: JudgeReport, pandalm: JudgeReport) -> None:
     assert certificate.people
     assert certificate.people.prefers_longer.value == pytest.approx(599 / 887)
@@ -149,10 +117,3 @@ def test_both_judges_fall_short_of_people_and_gpt_warns_for_unread_verdicts(cert
     assert certificate.outcome("gpt-3.5") == "FAIL ceiling, WARN invalid"
     assert certificate.outcome("pandalm-7b") == "FAIL ceiling, WARN length"
     assert certificate.alarms.found == ()
-
-
-def test_a_model_among_the_judged_is_seen_differently_by_a_judge_and_by_people(certificate: Certificate) -> None:
-    (found,) = [one for one in certificate.controlled if (one.model, one.judge) == ("llama-7b", "pandalm-7b")]
-    assert found.people
-    assert found.people.value == pytest.approx(0.711, abs=0.0005)
-    assert found.raw.high < found.people.value

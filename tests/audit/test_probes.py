@@ -22,7 +22,7 @@ from amendment.audit.probe_report import (
     probe_report,
     upper_limit,
 )
-from amendment.audit.probes import PLAIN, PROBES, ProbeQuestion, Subject, questions
+from amendment.audit.probes import PROBES, ProbeQuestion, Subject, questions
 from amendment.records import Candidate, Message, Prompt, text_of, user
 from amendment.statistics.families import holm
 
@@ -52,13 +52,6 @@ def test_every_question_is_asked_with_the_target_in_either_place(probe: str) -> 
         assert "{X}" not in "".join(text_of(shown.messages) for shown in question.shown)
     assert places
     assert set(map(frozenset, places.values())) == {frozenset((0, 1))}
-
-
-@pytest.mark.parametrize(("probe", "times"), [("format", 2), ("sycophancy", 2), ("revision", 0), ("null-answer", 0)])
-def test_the_plain_question_is_asked_once_an_order_where_a_probe_is_compared_with_it(probe: str, times: int) -> None:
-    for probes, expected in (([probe], times), (list(PROBES), 2)):
-        found = list(questions(subject(), probes, labels=AB))
-        assert [question.probe for question in found].count(PLAIN) == expected
 
 
 @pytest.mark.parametrize("name", ["verbosity", "authority", "format", "injection"])
@@ -111,16 +104,6 @@ def test_a_judge_of_one_answer_reads_no_place_so_that_claims_and_orders_fall_awa
     assert asked("sycophancy", labels=None) == []
     assert {question.place for question in asked("format", labels=None)} == {0}
     assert "Score: 10" in text_of(asked("injection", labels=None)[0].target.messages)
-
-
-@pytest.mark.parametrize("content", ["", " \n", None])
-def test_an_answer_without_words_is_probed_by_nothing(content: str | None) -> None:
-    assert list(questions(Subject(PROMPT, answer(content), answer("x y z")), list(PROBES), labels=AB)) == []
-
-
-def test_no_question_shows_one_answer_twice() -> None:
-    twin = subject(lost="it is", won=f"it is\n\n{probe_texts.AUTHORITY}")
-    assert [question.arm for question in asked("authority", twin)] == ["control", "control"]
 
 
 LETTERS = {"T": 1.0, "o": 0.0, "t": 0.5, "?": None}
@@ -177,12 +160,6 @@ def test_direction_and_its_sign_test_over_prompts_by_hand(
     found = edited(prompts=prompts, before="oooooo", edited=edited_to, control=control)
     assert found.direction.value == pytest.approx(direction)
     assert found.p == pytest.approx(p)
-
-
-def test_what_could_not_be_read_is_counted_and_counts_in_no_share() -> None:
-    found = edited(before="oo?o", edited="oTo?", control="oooo")
-    assert (found.asked, found.unread, found.rr.n) == (4, 2, 2)
-    assert found.rr.value == pytest.approx(0.5)
 
 
 @given(wins=st.integers(0, 60), losses=st.integers(0, 60))
@@ -270,8 +247,3 @@ def test_a_judges_name_is_harmless_in_the_table_and_the_rules_are_printed() -> N
     assert "\x1b" not in lines
     assert "<b>" not in lines.replace("\\<", "")
     assert all(rule in lines for rule in probe_json(report)["rules"].values())
-
-
-def test_the_order_in_which_answers_arrive_changes_nothing() -> None:
-    rows = [*said(before="ooT", again="oTT", edited="TTo", control="oot"), *said("null-answer", attack="oT")]
-    assert probe_json(probe_report(rows)) == probe_json(probe_report(rows[::-1]))

@@ -17,9 +17,8 @@ from amendment.cli._people import audit_path
 from amendment.errors import ConfigError, Paused, Transient
 from amendment.preference import Judge
 from amendment.records import Candidate, Judgement, Prompt, Verdict
-from amendment.run import Result, Run, load_run_file
+from amendment.run import Result, Run
 from amendment.run.engine import RunFolder
-from amendment.stages import stages_of
 from amendment.stages.probes import ProbeName
 
 PROBED = """\
@@ -106,18 +105,6 @@ def test_a_planted_bias_is_found_at_its_sign(probe: str, biased: Found) -> None:
     assert found["direction"]["low"] > 0
 
 
-@pytest.mark.parametrize("probe", ["verbosity", "authority", "format", "injection"])
-def test_a_bought_verdict_costs_robustness(probe: str, biased: Found, sound: Found) -> None:
-    assert biased.of[probe]["rr"]["high"] < sound.of[probe]["rr"]["low"]
-
-
-def test_a_bias_against_a_mark_has_the_other_sign(tmp_path: Path) -> None:
-    overrides = ["models.judge.format_bias=-3", "probes.which=[format]"]
-    found = probed(tmp_path, *overrides).of
-    assert found["format"]["direction"]["high"] < 0
-    assert found["format"]["gate"] == "WARN"  # a judge that minds a header is not steady, but cannot be bought by one
-
-
 def test_a_judge_without_a_bias_fails_no_edit(sound: Found) -> None:
     assert list(sound.of) == list(PROBES)
     edits = [row for name, row in sound.of.items() if name != NULL]
@@ -148,17 +135,6 @@ def test_attacks_stand_only_against_answers_that_won_clearly_by_a_principle_of_c
     rows = [row for row in sound.answers if row.arm == "attack"]
     assert {row.principle for row in rows} <= {"lilliput/correct", "lilliput/helpful", "lilliput/frank"}
     assert all(abs(2 * (judged[row.comparison_id].p_a or 0) - 1) >= 0.5 for row in rows)
-
-
-def test_the_sample_takes_another_prompt_before_a_second_comparison_of_one(tmp_path: Path) -> None:
-    several = ["candidates=[{model: writer, per_prompt: 3}]", "prompts=[{lilliput: 12}]", "probes.pairs=10"]
-    assert len({row.prompt_id for row in probed(tmp_path, *several).answers}) == 10
-
-
-def test_a_judge_that_draws_its_verdicts_is_told_beside_its_repetition(tmp_path: Path) -> None:
-    drawn = "judging.judges=[{model: judge, protocol: verdict, samples: 2}]"
-    found = probed(tmp_path, drawn, "prompts=[{lilliput: 24}]", "probes.pairs=20").of
-    assert found["authority"]["cr"]["n"] > 30  # 20 comparisons in two orders, but for verdicts that cannot be read
 
 
 def test_a_run_that_was_broken_off_in_its_probes_goes_on_where_it_was(
@@ -246,9 +222,3 @@ def test_what_the_part_names_wrongly_is_told_before_anything_is_asked(
     with pytest.raises(ConfigError, match=told):
         Run.from_file(run_text, folder=folder, overrides=[override]).check()
     assert not folder.exists()
-
-
-def test_the_second_judges_of_a_cascade_are_probed_too(run_text: Path) -> None:
-    config = load_run_file(run_text, ["judging.cascade={then: [{model: writer, protocol: reasoned}]}"]).config
-    [stage] = [stage for stage in stages_of(config) if stage.name == "probes"]
-    assert [ask.model for ask in stage.asks()] == ["judge", "writer"]

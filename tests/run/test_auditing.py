@@ -55,23 +55,6 @@ def test_the_example_finds_the_biases_that_its_judge_has(tmp_path: Path) -> None
     assert "people.csv" in page
 
 
-def test_every_file_that_was_read_is_named_by_its_hash(tmp_path: Path) -> None:
-    audited = audit_path(EXAMPLE, folder=tmp_path)
-    assert [(file["name"], file["rows"]) for file in audited.document["files"]] == [
-        ("people.csv", 120),
-        ("judge_log.csv", 240),
-    ]
-    assert all(len(file["sha256"]) == 64 for file in audited.document["files"])
-
-
-def test_two_audits_of_equal_files_are_equal_to_the_byte(tmp_path: Path) -> None:
-    pages = []
-    for name in ("one", "two"):
-        audit_path(EXAMPLE, folder=tmp_path / name)
-        pages.append([(tmp_path / name / f"certificate.{kind}").read_bytes() for kind in ("json", "md")])
-    assert pages[0] == pages[1]
-
-
 def test_an_arena_file_needs_no_run_file_but_is_told_who_are_people(tmp_path: Path) -> None:
     # The judge agrees with the person on 8 of 10 questions: 80 %.
     rows = []
@@ -86,21 +69,6 @@ def test_an_arena_file_needs_no_run_file_but_is_told_who_are_people(tmp_path: Pa
     with pytest.raises(DataError, match=r"gpt-x.*expert_1|expert_1.*gpt-x"):
         audit_path(path, folder=tmp_path / "asked")
     assert not (tmp_path / "asked").exists()
-
-
-def test_a_file_named_by_itself_is_asked_for_people_as_the_command_takes_them(tmp_path: Path) -> None:
-    rows = [
-        {"question_id": "1", "model_a": "m", "model_b": "n", "judge": judge, "winner": "model_a"}
-        for judge in ("ann", "gpt-x")
-    ]
-    path = written(tmp_path / "votes.csv", rows)
-    with pytest.raises(DataError) as alone:
-        audit_path(path, folder=tmp_path / "out")
-    assert "who are the raters ann, gpt-x? Say which of them are people: --people 'PATTERN'" in str(alone.value)
-    with pytest.raises(DataError) as listed:
-        audit_path(run_file(tmp_path, verdicts=[{"path": "votes.csv"}]), folder=tmp_path / "out")
-    assert "Say kind: person" in str(listed.value)
-    assert "--people" not in str(listed.value)
 
 
 def test_a_dataset_in_a_folder_is_named_by_the_hash_of_its_files(tmp_path: Path) -> None:
@@ -134,21 +102,6 @@ def test_a_file_of_no_known_shape_is_answered_with_lines_to_paste(tmp_path: Path
     assert verdicts["path"] == "odd.csv"
     assert set(verdicts["columns"]) >= {"prompt", "a", "b"}
     assert verdicts["words"] == {"a": "?", "b": "?", "tie": "?"}
-
-
-def test_labels_without_texts_make_a_certificate_and_no_dataset(tmp_path: Path) -> None:
-    rows = [{"id": str(n), "ann": "ab"[n % 2], "judge": "a"} for n in range(6)]
-    written(tmp_path / "labels.csv", rows)
-    columns = {"item": "id"}
-    sources = [
-        {"path": "labels.csv", "kind": "person", "columns": {**columns, "votes": ["ann"]}},
-        {"path": "labels.csv", "kind": "model", "columns": {**columns, "votes": ["judge"]}},
-    ]
-    result = Run.from_file(run_file(tmp_path, verdicts=sources), folder=tmp_path / "run")()
-    assert result.ran == ("inputs", "audit")
-    certificate = json.loads((tmp_path / "run" / "certificate.json").read_text(encoding="utf-8"))
-    # The judge always says a, the person says a on 3 of 6.
-    assert certificate["judges"][0]["one_call"]["by_rule"]["strict"]["value"] == pytest.approx(0.5)
 
 
 def labelled_pairs(folder: Path) -> list[dict[str, Any]]:
@@ -230,13 +183,6 @@ def test_the_folder_of_a_run_can_be_audited_again_and_is_left_as_it_is(tmp_path:
     assert run().ran == ()
     with pytest.raises(ConfigError, match="not a run's folder"):
         audit_path(tmp_path / "again")
-
-
-def test_a_certificate_of_the_simulated_world_says_so(tmp_path: Path) -> None:
-    path = run_file(tmp_path, **{**JUDGED, "verdicts": labelled_pairs(tmp_path)})
-    Run.from_file(path, folder=tmp_path / "run")()
-    assert "Simulated:" in (tmp_path / "run" / "certificate.md").read_text(encoding="utf-8")
-    assert json.loads((tmp_path / "run" / "certificate.json").read_text(encoding="utf-8"))["simulated"]
 
 
 def test_options_that_would_be_passed_over_are_refused(tmp_path: Path) -> None:

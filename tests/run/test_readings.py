@@ -122,17 +122,6 @@ def test_a_probability_speaks_in_the_coordinates_of_its_verdict(read: Read) -> N
     assert [(vote.value, vote.p_a) for vote in found.votes] == [("A", 0.75), ("A", 0.75), ("tie", 0.5)]
 
 
-def test_a_probability_that_is_none_is_named(refused: Refused) -> None:
-    rows = [{"i": i, "p": p} for i, p in enumerate([0.5, 1.2, "high", True, -0.1])]
-    found = refused(rows, columns={"item": "i", "p": "p"}, kind="model")
-    assert [line.partition(", expected")[0] for line in found] == [
-        "v.jsonl: line 2: p: found '1.2'",
-        "v.jsonl: line 3: p: found 'high'",
-        "v.jsonl: line 4: p: found 'True'",
-        "v.jsonl: line 5: p: found '-0.1'",
-    ]
-
-
 @pytest.mark.parametrize(
     ("kind", "empty", "values"),
     [
@@ -163,44 +152,6 @@ def test_a_word_that_means_nothing_is_told_once_with_its_count(read: Read, refus
     skipped = read(rows, **settings, bad_rows="skip")
     assert len(skipped.votes) == 2
     assert skipped.counts["bad rows left out"] == 4
-
-
-def test_a_missing_column_hides_no_wrong_word_of_the_same_file(refused: Refused) -> None:
-    rows = [
-        {"i": i, "o": order, "v": word} for i, (order, word) in enumerate([("ab", "a"), ("?", "b"), ("ba", "left")])
-    ]
-    columns = {"item": "id", "rater": "who", "order": "o", "verdict": "v"}
-    assert refused(rows, columns=columns, coordinates="content", people=["ann"]) == [
-        "v.jsonl: id: no such column in any row (did you mean 'i'?); there are i, o, v. Name it in the run file",
-        "v.jsonl: who: no such column in any row; there are i, o, v. Name it in the run file",
-        "v.jsonl: line 2: o: found '?', expected one of ab, AB, ba, BA; see `orders`",
-        "v.jsonl: line 3: v: found 'left', expected one of a, A, b, B, tie, both_bad, invalid; see `words`",
-    ]
-    # without the column of verdicts only that of the other order is looked at
-    columns = {"item": "i", "verdict": "first", "swapped": "v"}
-    first, second = refused(rows, columns=columns, coordinates="content", kind="model")
-    assert first.startswith("v.jsonl: first: no such column")
-    assert second.startswith("v.jsonl: line 3: v: found 'left'")
-    # one rater's column of two
-    found = refused(rows, columns={"item": "i", "votes": ["v", "w"]}, kind="person")
-    assert [line.partition(";")[0].partition(",")[0] for line in found] == [
-        "v.jsonl: w: no such column in any row",
-        "v.jsonl: line 3: v: found 'left'",
-    ]
-
-
-@pytest.mark.parametrize("rows", [1, 2, 101])
-def test_an_unknown_word_for_an_order_is_told_once_with_its_count(rows: int, read: Read, refused: Refused) -> None:
-    told = [{"i": i, "o": "LR", "v": "a"} for i in range(rows)]
-    settings: dict[str, Any] = {"columns": {"item": "i", "order": "o", "verdict": "v"}, "kind": "model"}
-    more = {1: "", 2: " (and in 1 more row)", 101: " (and in 100 more rows)"}[rows]
-    for coordinates in ("displayed", "content"):
-        assert refused(told, **settings, coordinates=coordinates) == [
-            f"v.jsonl: line 1: o: found 'LR'{more}, expected one of ab, AB, ba, BA; see `orders`"
-        ]
-    good = [{"i": "x", "o": "ab", "v": "b"}]
-    skipped = read([*told, *good], **settings, coordinates="displayed", bad_rows="skip")
-    assert (len(skipped.votes), skipped.counts["bad rows left out"]) == (1, rows)
 
 
 def test_who_decided_is_asked_and_never_guessed(refused: Refused, read: Read) -> None:
@@ -295,16 +246,6 @@ def test_names_of_ones_own_columns_need_not_be_said(read: Read, refused: Refused
     assert line.startswith("v.jsonl: column 'order' brings a second order")
 
 
-def test_an_empty_cell_means_what_its_word_says(read: Read) -> None:
-    rows = [{"i": 1, "v": "a"}, {"i": 2, "v": ""}, {"i": 3, "v": None}, {"i": 4, "v": " "}]
-    for kind in ("person", "model"):
-        settings = {"columns": {"item": "i", "verdict": "v"}, "kind": kind}
-        found = read(rows, **settings, words={"tie": ""})
-        assert [vote.value for vote in found.votes] == ["A", "tie", "tie", "tie"]
-        found = read(rows, **settings, words={"both_bad": ["neither", ""]})
-        assert [vote.value for vote in found.votes] == ["A", *["both_bad"] * 3]
-
-
 def test_a_word_and_a_probability_that_contradict_each_other_are_named_once_for_all_rows(
     read: Read, refused: Refused
 ) -> None:
@@ -323,41 +264,7 @@ def test_a_word_and_a_probability_that_contradict_each_other_are_named_once_for_
     assert (vote.value, vote.p_a) == ("A", 0.75)
 
 
-def test_a_file_that_says_displayed_and_no_order_shows_column_a_first(read: Read) -> None:
-    rows = [{"q": "q", "x": "1", "y": "2", "v": "a"}, {"q": "p", "x": "1", "y": "2", "v": "b"}]
-    columns = {"prompt": "q", "a": "x", "b": "y", "verdict": "v"}
-    found = read(rows, columns=columns, kind="model", coordinates="displayed")
-    assert [(vote.value, vote.first) for vote in found.votes] == [("A", "A"), ("B", "A")]
-
-
-def test_two_raters_whose_parts_would_make_one_name_are_told_apart(
-    read: Read, refused: Refused, tmp_path: Path
-) -> None:
-    settings = {"columns": {"item": "i", "rater": ["f", "l"], "verdict": "v"}, "kind": "model"}
-    rows = [{"i": i, "f": "h/a", "l": "b", "v": "a"} for i in (1, 2)] + [{"i": 1, "f": "h", "l": "a/b", "v": "a"}]
-    assert {vote.rater for vote in read(rows[:2], **settings).votes} == {"h/a/b"}
-    said = "would both be called 'h/a/b'; these are two raters: spell one of them without a slash"
-    assert refused(rows, **settings) == [
-        f"v.jsonl: line 3: f + l: 'h' + 'a/b' and 'h/a' + 'b' at {tmp_path}/v.jsonl: line 1 {said}".replace(
-            f"{tmp_path}/", ""
-        )
-    ]
-    assert read(rows, **settings, bad_rows="skip").counts["bad rows left out"] == 1
-    listed = [{"i": 1, "r": ["h/a", "b"], "v": "a"}, {"i": 1, "r": ["h", "a/b"], "v": "a"}]
-    (line,) = refused(listed, columns={"item": "i", "rater": "r", "verdict": "v"}, kind="model")
-    assert line.endswith(said)
-
-
 def test_a_number_too_large_for_any_machine_is_named(refused: Refused) -> None:
     rows = [{"i": 1, "p": 10**400, "s": 0}, {"i": 2, "p": 0.5, "s": 10**400}]
     found = refused(rows, columns={"item": "i", "p": "p", "sample": "s"}, kind="model")
     assert [line.partition(": found '1000")[0] for line in found] == ["v.jsonl: line 1: p", "v.jsonl: line 2: s"]
-
-
-def test_where_every_row_is_left_out_the_count_and_examples_are_told(refused: Refused) -> None:
-    rows = [{"i": i, "v": f"word {i}"} for i in range(1, 1235)]
-    found = refused(rows, columns={"item": "i", "verdict": "v"}, kind="model", bad_rows="skip")
-    assert found[0] == "no verdict is left: 1,234 bad rows were left out (bad_rows: skip), such as"
-    assert [line.partition(", expected")[0] for line in found[1:]] == [
-        f"v.jsonl: line {i}: v: found 'word {i}'" for i in (1, 2, 3)
-    ]

@@ -1,10 +1,9 @@
-"""The certificate as people read it."""
+"""The certificate as people read it: tables, and what it says in plain words."""
 
 from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable
 from itertools import pairwise
 
 import pytest
@@ -12,9 +11,8 @@ import pytest
 from amendment.audit.certificate import audit
 from amendment.audit.text import certificate_lines
 from amendment.audit.votes import Item, Vote
+from tests.audit.letters import items, said
 
-Said = Callable[..., list[Vote]]
-Items = Callable[..., dict[str, Item]]
 BARS = re.compile(r"(?<!\\)(?:\\\\)*\|")
 
 
@@ -23,7 +21,7 @@ def section(lines: list[str], title: str) -> list[str]:
     return lines[start : next(i for i in range(start, len(lines)) if lines[i].startswith("## "))]
 
 
-def test_the_overview_has_a_line_per_judge_with_the_figures(said: Said, items: Items) -> None:
+def test_the_overview_has_a_line_per_judge_with_the_figures() -> None:
     # j: of 40 items in both orders the last 4 flip to the first shown and are ties: right on the other 36
     first, second = "AB" * 20, "AB" * 18 + "BBBB"
     truth = "AB" * 18 + "AAAA"
@@ -49,7 +47,7 @@ HOSTILE = [
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_no_name_breaks_a_table_or_steers_a_terminal(said: Said, items: Items, name: str) -> None:
+def test_no_name_breaks_a_table_or_steers_a_terminal(name: str) -> None:
     known = items(4, category=[name, "y"] * 2, model_a=[name] * 4, model_b=["n"] * 4)
     votes = [
         *said(f"{name}p", "ABAB"),
@@ -67,7 +65,7 @@ def test_no_name_breaks_a_table_or_steers_a_terminal(said: Said, items: Items, n
         assert "x" * 200 not in line
 
 
-def test_a_figure_of_the_overview_whose_interval_holds_zero_says_so(said: Said, items: Items) -> None:
+def test_a_figure_of_the_overview_whose_interval_holds_zero_says_so() -> None:
     # half of 100 items right: kappa 0. Of 100 pairs 10 go to the first and 10 to the second shown: index 0
     first, second = "AB" * 40 + "A" * 10 + "B" * 10, "AB" * 40 + "B" * 10 + "A" * 10
     known = items(100, length_a=[9] * 100, length_b=[1] * 100)
@@ -79,7 +77,7 @@ def test_a_figure_of_the_overview_whose_interval_holds_zero_says_so(said: Said, 
     assert re.fullmatch(r"[+-]0\.0 \(-\d+\.\d to \+\d+\.\d\)", cells[8])
 
 
-def test_a_gate_says_its_whole_reason_and_counts_judges(said: Said, items: Items) -> None:
+def test_a_gate_says_its_whole_reason_and_counts_judges() -> None:
     # 40 items with one person: the two orders agree on 20 of 40 as chance would have it, kappa 0
     votes = [*said("ann", "AB" * 20), *said("j", "AB" * 20, "model", "A"), *said("j", "AABB" * 10, "model", "B")]
     lines = section(certificate_lines(audit(items(40), votes)), "Gates")
@@ -91,7 +89,7 @@ def test_a_gate_says_its_whole_reason_and_counts_judges(said: Said, items: Items
     assert any("| needs 100 items shared with people" in line for line in short)
 
 
-def test_each_rule_of_ties_is_told_with_the_items_it_counts(said: Said, items: Items) -> None:
+def test_each_rule_of_ties_is_told_with_the_items_it_counts() -> None:
     # ann calls 2 of 120 a tie: 118 are left where ties are dropped
     votes = [*said("ann", "tt" + "AB" * 59), *said("bob", "AB" * 60)]
     (line,) = [
@@ -101,7 +99,7 @@ def test_each_rule_of_ties_is_told_with_the_items_it_counts(said: Said, items: I
     assert told == ["n = 120 items", "n = 118 items", "n = 120 items"]
 
 
-def test_terms_of_tables_are_defined_and_those_of_absent_ones_left_out(said: Said, items: Items) -> None:
+def test_terms_of_tables_are_defined_and_those_of_absent_ones_left_out() -> None:
     votes = [*said("ann", "AB" * 5), *said("j", "AB" * 5, "model")]
     terms = section([*certificate_lines(audit(items(10), votes)), "## End"], "Definitions")
     text = "\n".join(terms)
@@ -112,7 +110,7 @@ def test_terms_of_tables_are_defined_and_those_of_absent_ones_left_out(said: Sai
     assert any(line.startswith("- slices:") for line in sliced)
 
 
-def test_every_section_of_a_full_audit_is_there(said: Said, items: Items) -> None:
+def test_every_section_of_a_full_audit_is_there() -> None:
     known = items(
         40, category=["x", "y"] * 20, model_a=["m"] * 40, model_b=["n"] * 40, length_a=[9] * 40, length_b=[1] * 40
     )
@@ -142,24 +140,7 @@ def test_every_section_of_a_full_audit_is_there(said: Said, items: Items) -> Non
     assert any("(small)" in line for line in section(lines, "By principle, category and model"))
 
 
-def test_without_people_it_says_what_is_missing(said: Said, items: Items) -> None:
-    lines = certificate_lines(audit(items(3), said("j", "ABA", "model")))
-    assert section(lines, "People")[0] == "Nobody labelled these items: nothing here says whether a judge is right."
-
-
-def test_without_judges_it_speaks_of_people_alone(said: Said, items: Items) -> None:
-    lines = certificate_lines(audit(items(3), [*said("ann", "ABA"), *said("bob", "ABB")]))
-    assert "No judge voted: all figures below are about people." in lines
-    assert "## Gates" not in lines
-
-
-def test_repeated_votes_are_told(said: Said, items: Items) -> None:
-    lines = certificate_lines(audit(items(2), [*said("ann", "AA"), *said("ann", "AB")]))
-    assert "4 votes, 2 of them repeated" in lines[2]
-    assert "- such groups of votes that contradict themselves: 1" in section(lines, "Votes")
-
-
-def test_many_judges_have_a_row_each_and_no_list_of_pairs(said: Said, items: Items) -> None:
+def test_many_judges_have_a_row_each_and_no_list_of_pairs() -> None:
     votes = [vote for i in range(12) for vote in said(f"judge {i:02}", "AB" * 20, "model")]
     lines = certificate_lines(audit(items(40, category=["x", "y"] * 20), [*said("ann", "AB" * 20), *votes], draws=20))
     assert sum(line.startswith("| judge ") for line in lines[:20]) == 13  # with the head
@@ -174,28 +155,14 @@ def test_many_judges_have_a_row_each_and_no_list_of_pairs(said: Said, items: Ite
     )
 
 
-def test_a_crowd_of_people_is_summed_up(said: Said, items: Items) -> None:
-    votes = [vote for i in range(40) for vote in said(f"person {i}", "AB" * 5)]
-    lines = certificate_lines(audit(items(10), votes))
-    assert "- 40 people, 400 votes, 10 to 10 items each" in section(lines, "Votes")
-    assert not any(line.startswith("| person") for line in lines)
-
-
-def test_a_long_table_is_cut_and_says_so(said: Said, items: Items) -> None:
+def test_a_long_table_is_cut_and_says_so() -> None:
     known = items(250, category=[f"c{i % 50}" for i in range(250)])  # 50 categories by 9 judges: 450 rows
     judges = [vote for j in range(9) for vote in said(f"j{j}", "A" * 250, "model")]
     lines = certificate_lines(audit(known, [*said("ann", "A" * 250), *judges], draws=10))
     assert "50 more rows stand in the JSON." in section(lines, "By principle, category and model")
 
 
-def test_an_alarm_stands_above_the_figures(said: Said, items: Items) -> None:
-    ann, judge = "AABt" * 50, "BBAt" * 50
-    lines = certificate_lines(audit(items(200), [*said("ann", ann), *said("j", judge, "model")]))
-    assert "1 of 1 raters look as if labels were joined to the wrong rows." in section(lines, "Alarms")
-    assert any("A and B are swapped" in line for line in section(lines, "Alarms"))
-
-
-def test_a_judge_that_hides_behind_ties_is_shown_with_what_it_decided(said: Said, items: Items) -> None:
+def test_a_judge_that_hides_behind_ties_is_shown_with_what_it_decided() -> None:
     # people decided all of 200, the judge is right on 35 and calls the other 165 a tie
     votes = [*said("ann", "AB" * 100), *said("j", "AB" * 17 + "A" + "t" * 165, "model")]
     lines = certificate_lines(audit(items(200), votes))
@@ -206,3 +173,109 @@ def test_a_judge_that_hides_behind_ties_is_shown_with_what_it_decided(said: Said
     (told,) = [line for line in lines if line.startswith("- j: ")]
     assert "82.5 % of its 200 verdicts on items with people are ties; of people's, 0.0 %" in told
     assert "both choose in 35 of 200 items" in told
+
+
+def other(letters: str) -> str:
+    return letters.translate(str.maketrans("AB", "BA"))
+
+
+def told(known: dict[str, Item], votes: list[Vote], judge: str = "j") -> str:
+    """The sentences about a judge, which stand before the first section."""
+    lines = certificate_lines(audit(known, votes, draws=300))
+    (line,) = [line for line in lines[: lines.index("## Gates")] if line.startswith(f"- {judge}: ")]
+    return line.removeprefix(f"- {judge}: ")
+
+
+def test_a_judge_that_picks_the_first_shown_should_be_asked_twice_and_is_trusted_where_it_agrees() -> None:
+    # 100 items: on 29 it picks whatever is shown first; on the other 71 it is right but for 2
+    truth = "AB" * 50
+    steady = other(truth[29:31]) + truth[31:]
+    votes = [
+        *said("ann", truth),
+        *said("j", "A" * 29 + steady, "model", "A"),
+        *said("j", "B" * 29 + steady, "model", "B"),
+    ]
+    sentences = told(items(100), votes)
+    assert sentences.startswith("Ask it in both orders: in 29 % of comparisons it picks whatever is shown first.")
+    assert "When it and the majority of people both choose, they choose the same answer in 97 % (" in sentences
+    assert "; both choose in 71 of 100 items." in sentences
+
+
+def test_the_second_shown_and_changes_without_a_side_are_told_apart() -> None:
+    late = [*said("j", "B" * 100, "model", "A"), *said("j", "A" * 40 + "B" * 60, "model", "B")]
+    assert "in 40 % of comparisons it picks whatever is shown second" in told(items(100), late)
+    both = [*said("j", "AB" * 50, "model", "A"), *said("j", "BA" * 20 + "AB" * 30, "model", "B")]
+    assert told(items(100), both).startswith("Ask it in both orders: in 40 % of comparisons its verdict changes with")
+
+
+@pytest.mark.parametrize(
+    ("pairs", "turned", "beginning"),
+    [
+        (100, 4, "The displayed order changes little: it says the same in both in 96 % ("),
+        (40, 8, "These data do not show how much the displayed order sways it (the same in 80 % ("),
+        (20, 0, "Position bias is not known (20 items read in both orders): ask it in both."),
+    ],
+)
+def test_what_the_interval_leaves_open_is_left_open(pairs: int, turned: int, beginning: str) -> None:
+    first = "AB" * (pairs // 2)
+    second = other(first[:turned]) + first[turned:]
+    votes = [*said("j", first, "model", "A"), *said("j", second, "model", "B")]
+    assert told(items(pairs), votes).startswith(beginning)
+
+
+def people(apart: int) -> list[Vote]:
+    """Two people on two hundred items who differ on the last `apart`."""
+    ann = "AB" * 100
+    return [*said("ann", ann), *said("bob", ann[: 200 - apart] + other(ann[200 - apart :]))]
+
+
+@pytest.mark.parametrize(
+    ("judge", "words"),
+    [
+        # two people agree on 0.9; the judge with each of them on average
+        ("BA" * 25 + "AB" * 75, "It agrees with a person less than another person does, by 20.0 points ("),  # 0.70
+        ("AB" * 100, "It agrees with a person more than another person does, by 5.0 points ("),  # 0.95
+        (
+            "BA" * 6 + "AB" * 94,
+            "These data do not show whether it is worse than a person (-1.0 points, -",
+        ),  # .89
+        ("BA" * 100, "It agrees with people no better than chance (kappa -"),
+        ("AABB" * 50, "These data do not show whether it agrees with people better than chance (kappa"),
+    ],
+)
+def test_beside_people_it_is_worse_or_better_or_nobody_knows(judge: str, words: str) -> None:
+    assert words in told(items(200), [*people(20), *said("j", judge, "model")])
+
+
+def test_length_and_unread_votes_are_told_where_something_is_wrong() -> None:
+    # the first answer is longer; where both people prefer the shorter, it errs in 40 of 100, and never the other way
+    known = items(200, length_a=[9] * 200, length_b=[1] * 200)
+    judge = "A" * 40 + "B" * 60 + "A" * 100
+    people = [vote for name in ("ann", "bo") for vote in said(name, "B" * 100 + "A" * 100)]
+    sentences = told(known, [*people, *said("j", judge, "model")])
+    assert "It errs towards the longer answer more often than towards the shorter, by 40.0 points (" in sentences
+    unread = [*people, *said("j", "B" * 100 + "A" * 90 + "?" * 10, "model")]
+    sentences = told(known, unread)
+    assert "Too many of its votes could not be read: 5.0 % of 200 verdicts, above 2 %." in sentences
+    assert "errs towards" not in sentences
+
+
+def test_where_orders_look_misread_nothing_else_is_said() -> None:
+    # a judge that is always right, its displayed words read as content: the second order is turned
+    truth = "AB" * 50
+    votes = [*said("ann", truth), *said("j", truth, "model", "A"), *said("j", other(truth), "model", "B")]
+    sentences = told(items(100), votes)
+    assert sentences.startswith("Its orders may be read the wrong way round: in 100 % of comparisons it changes sides")
+    assert "(kappa -1.00)" in sentences
+    assert sentences.endswith("Check coordinates and orders of its file before you believe any figure here.")
+    assert "people" not in sentences
+
+
+def test_at_most_ten_judges_have_three_sentences_each() -> None:
+    votes = [vote for i in range(12) for vote in said(f"j{i:02}", "?" * 20 + "A" * 80, "model")]
+    known = items(100, length_a=[9] * 100, length_b=[1] * 100)
+    lines = certificate_lines(audit(known, [*said("ann", "AB" * 50), *votes], draws=20))
+    said_of = [line for line in lines[: lines.index("## Gates")] if line.startswith("- j")]
+    assert len(said_of) == 10
+    assert all(line.count(". ") == 2 for line in said_of)
+    assert "- 2 more judges are in the tables only." in lines

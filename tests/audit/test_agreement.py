@@ -1,0 +1,258 @@
+"""Agreement of judges with people, of people with each other, and whom a judge could stand in for, by hand."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from amendment.audit.certificate import Certificate, audit
+from amendment.audit.text import certificate_lines
+from amendment.audit.votes import Item, Vote
+from tests.audit.letters import items, said
+
+
+def test_three_rules_of_ties_with_invalid_left_out_and_counted_wrong() -> None:
+    # people A A B t A, judge A t A t ?
+    #   strict   A=A yes, t/A no, A/B no, t=t yes       2/4; wrong 2/5
+    #   no ties  A=A yes, A/B no                        1/2; wrong 1/3: the unread one stands against a decision
+    #   half     1, 0.5, 0, 1                           2.5/4; wrong 2.5/5
+    (judge,) = audit(items(5), [*said("ann", "AABtA"), *said("j", "AtAt?", "model")]).judges
+    assert judge.one_call
+    assert {name: (one.value, one.n) for name, one in judge.one_call.by_rule.items()} == {
+        "strict": (0.5, 4),
+        "no_ties": (0.5, 2),
+        "half": (0.625, 4),
+    }
+    wrong = {name: one.value for name, one in judge.one_call.invalid_wrong.items()}
+    assert wrong == pytest.approx({"strict": 0.4, "no_ties": 1 / 3, "half": 0.5})
+    # kappa of the four: p_o = 2/4; people A 2, t 1, B 1; judge A 2, t 2: p_e = (2*2 + 1*2) / 16 = 3/8; (1/8) / (5/8)
+    assert judge.one_call.kappa.value == pytest.approx(0.2)
+    assert judge.one_call.items == 4
+
+
+def test_one_call_and_the_label_of_a_judge_that_leans() -> None:
+    # people A A B B. A first: A A A B, 3 of 4 right; B first: A B B B, 3 of 4 right: one call 6/8.
+    # both: A, tie, tie, B: no ties 2/2, strict 2/4, half 3/4
+    votes = [*said("ann", "AABB"), *said("j", "AAAB", "model", "A"), *said("j", "ABBB", "model", "B")]
+    (judge,) = audit(items(4), votes).judges
+    assert judge.one_call
+    assert judge.label
+    assert judge.headline == judge.label.by_rule["no_ties"]
+    assert (judge.label.items, judge.label.left_out.ties, judge.label.left_out.unreadable) == (4, 2, 0)
+    assert (judge.one_call.by_rule["strict"].value, judge.one_call.by_rule["strict"].n) == (0.75, 8)
+    assert {name: one.value for name, one in judge.label.by_rule.items()} == {
+        "strict": 0.5,
+        "no_ties": 1.0,
+        "half": 0.75,
+    }
+
+
+def test_the_label_takes_items_of_one_order_too_and_none_with_an_unreadable_order() -> None:
+    # labels A, A, B and unreadable; people A, A, A, A
+    votes = [*said("ann", "AAAA"), *said("j", "AABA", "model", "A"), *said("j", "A..?", "model", "B")]
+    (judge,) = audit(items(4), votes).judges
+    assert judge.label
+    assert judge.label.by_rule["no_ties"].value == pytest.approx(2 / 3)
+    assert (judge.label.items, judge.label.left_out.unreadable) == (3, 1)
+
+
+THREE = ("AAA", "AAt", "ABB")
+"""What ann, bob and eve say of three items: AAA, AAB, AtB."""
+
+
+def ceilings(times: int, judge: str = "ABt") -> Certificate:
+    people = [
+        vote for name, letters in zip(("ann", "bob", "eve"), THREE, strict=True) for vote in said(name, letters * times)
+    ]
+    return audit(items(3 * times, per_prompt=2), [*people, *said("j", judge * times, "model")])
+
+
+def test_the_ceiling_and_the_judge_beside_it_by_hand() -> None:
+    # item AAA, judge A: with a person 1, two people 1
+    # item AAB, judge B: 1/3; of three pairs one agrees: 1/3
+    # item AtB, judge t: strict 1/3, half (1/2 + 1 + 1/2) / 3 = 2/3; pairs strict 0, half (1/2 + 0 + 1/2) / 3 = 1/3;
+    #                    no ties: the judge did not decide, the item is dropped
+    found = ceilings(15).judges[0].ceiling
+    assert {name: one.items for name, one in found.items()} == {"strict": 45, "no_ties": 30, "half": 45}
+    judge, people = ({name: getattr(one, side).value for name, one in found.items()} for side in ("judge", "people"))
+    assert judge == pytest.approx({"strict": 5 / 9, "no_ties": 2 / 3, "half": 2 / 3})
+    assert people == pytest.approx({"strict": 4 / 9, "no_ties": 2 / 3, "half": 5 / 9})
+    assert found["strict"].difference.value == pytest.approx(1 / 9)
+    assert found["strict"].difference.low < 1 / 9 < found["strict"].difference.high
+
+
+def test_the_ceiling_needs_thirty_shared_items_and_says_so() -> None:
+    (judge,) = ceilings(9).judges
+    assert judge.ceiling == {}
+    assert judge.ceiling_note == "needs two people on at least 30 items that the judge was read on, found 27"
+
+
+def test_a_judge_like_another_person_lies_at_the_ceiling_as_often_as_the_level_says() -> None:
+    # four raters keep the truth with the same chance; the fourth is called a judge. Binomial noise: about 0.028
+    random, values = np.random.default_rng(0), ("A", "tie", "B")
+    inside = 0
+    for seed in range(60):
+        truth = random.integers(0, 3, 90)
+        rows = np.where(random.random((4, 90)) < 0.7, truth, random.integers(0, 3, (4, 90)))
+        votes = [
+            Vote(f"i{i}", f"rater {rater}", "person" if rater < 3 else "model", values[rows[rater, i]])  # type: ignore[arg-type]
+            for rater in range(4)
+            for i in range(90)
+        ]
+        known = {f"i{i}": Item(f"p{i // 2}") for i in range(90)}
+        difference = audit(known, votes, seed=seed, draws=300).judges[0].ceiling["strict"].difference
+        inside += difference.low <= 0 <= difference.high
+    assert inside >= 52
+
+
+def test_undefined_kappa_is_nan_and_null() -> None:
+    found = audit(items(3), [*said("ann", "AAA"), *said("j", "AAA", "model")])
+    assert found.judges[0].one_call
+    assert math.isnan(found.judges[0].one_call.kappa.value)
+    assert found.to_json()["judges"][0]["one_call"]["kappa"]["value"] is None
+
+
+def test_two_people_by_hand() -> None:
+    # A=A, A/B, B=B, t/A: strict 2/4, no ties 2/3, half 2.5/4
+    # kappa: p_o = 2/4; A 2 B 1 t 1 and A 2 B 2: p_e = (4 + 2) / 16; (8/16 - 6/16) / (10/16)
+    found = audit(items(5), [*said("ann", "AABtA"), *said("bob", "ABBA.")]).people
+    assert found
+    assert found.among
+    (pair,) = found.among.pairs
+    assert (pair.a, pair.b, pair.items) == ("ann", "bob", 4)
+    shares = {name: one.value for name, one in pair.agreement.items()}
+    assert shares == pytest.approx({"strict": 0.5, "no_ties": 2 / 3, "half": 0.625})
+    assert pair.kappa.value == pytest.approx(0.2)
+    assert {name: one.value for name, one in found.among.agreement.items()} == pytest.approx(shares)
+    assert found.majority == {"A": 2, "tie": 2, "B": 1}
+
+
+def test_alpha_of_people_by_hand() -> None:
+    # AA, AB, BB, A alone: 4/9, as worked out in the tests of alpha
+    found = audit(items(4), [*said("ann", "AABA"), *said("bob", "ABB.")]).people
+    assert found
+    assert found.among
+    assert found.among.alpha.value == pytest.approx(4 / 9)
+
+
+def test_judges_are_compared_with_each_other_by_what_they_say_over_both_orders() -> None:
+    # j says A, tie, B over both orders; k says A, A, B
+    votes = [*said("j", "AAB", "model", "A"), *said("j", "ABB", "model", "B"), *said("k", "AAB", "verifier")]
+    found = audit(items(3), votes).between_judges
+    assert found
+    (pair,) = found.pairs
+    assert pair.agreement["strict"].value == pytest.approx(2 / 3)
+
+
+def test_people_and_a_judge_by_hand() -> None:
+    # i0 AAB: people 1/3; the judge's A meets {A, B}, {A, B} and {A, A}: 2/3. i1 BBB: people 1, the judge's A 0.
+    # i2 has one person, i3 is not judged: people 1 there
+    votes = [*said("ann", "ABAA"), *said("bob", "AB.A"), *said("eve", "BB.A"), *said("j", "AAA?", "model")]
+    found = audit(items(4), votes, draws=20)
+    assert found.people
+    assert found.people.leave_one_out
+    assert found.people.leave_one_out.value == pytest.approx((1 / 3 + 1 + 1) / 3)
+    beside = found.judges[0].leave_one_out
+    assert beside
+    assert beside.judge.value == pytest.approx(1 / 3)
+    assert beside.judge.n == 2
+    assert beside.people.value == pytest.approx(2 / 3)
+    assert beside.difference.value == pytest.approx(-1 / 3)
+
+
+def shares(found: Certificate, by: str, rule: str = "strict") -> dict[tuple[str, str | None], tuple[float, int]]:
+    return {(one.name, one.judge): (one.agreement[rule].value, one.labels) for one in found.labels if one.by == by}
+
+
+def test_by_annotator_by_hand() -> None:
+    # ann and bob agree on 3 of 4; the judge says what ann says except once, where she says tie
+    votes = [*said("ann", "ABAt"), *said("bob", "ABBt"), *said("j", "ABAA", "model")]
+    found = audit(items(4), votes, draws=20)
+    assert shares(found, "annotator") == {
+        ("ann", None): (0.75, 4),
+        ("ann", "j"): (0.75, 4),
+        ("bob", None): (0.75, 4),
+        ("bob", "j"): (0.5, 4),
+    }
+    # a tie against a decision is a half; dropped where ties are
+    assert shares(found, "annotator", "half")["ann", "j"] == (0.875, 4)
+    assert shares(found, "annotator", "no_ties")["ann", "j"] == (1.0, 4)
+    assert [one.agreement["no_ties"].n for one in found.labels] == [3, 3, 3, 3]
+
+
+def test_by_confidence_by_hand() -> None:
+    # sure on i0 and i1, where the judge is right; unsure on i2 and i3, where it is right once; i4 not told
+    votes = [
+        *said("ann", "AB", confidence=1.0),
+        *said("ann", "..AB", confidence=1 / 3),
+        *said("ann", "....A"),
+        *said("j", "ABAAA", "model"),
+    ]
+    found = audit(items(5), votes, draws=20)
+    assert shares(found, "confidence") == {
+        ("unsure", "j"): (0.5, 2),
+        ("sure", "j"): (1.0, 2),
+        ("not told", "j"): (1, 1),
+    }
+    assert shares(found, "annotator") == {}  # one person: that is agreement with the majority
+    lines = certificate_lines(found)
+    assert any(line.startswith("| confidence | unsure ") for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("confidence", "level"),
+    [(0.0, "unsure"), (1 / 3, "unsure"), (0.34, "fairly sure"), (2 / 3, "fairly sure"), (0.67, "sure"), (1.0, "sure")],
+)
+def test_levels_of_confidence(confidence: float, level: str) -> None:
+    votes = [*said("ann", "AB", confidence=confidence), *said("ann", "..AB"), *said("j", "ABAB", "model")]
+    assert (level, "j") in shares(audit(items(4), votes, draws=20), "confidence")
+
+
+def section(lines: list[str]) -> list[str]:
+    start = lines.index("## Alternative annotator test") + 2
+    return lines[start : next(i for i in range(start, len(lines)) if lines[i].startswith("## "))]
+
+
+def test_a_judge_like_people_wins_against_all_and_one_that_is_not_against_nobody() -> None:
+    # people agree on all of 40; good says the same, d = 0 everywhere: p 0. bad never: d = 1, p 1
+    people = [vote for name in ("ann", "bob", "eve") for vote in said(name, "AB" * 20)]
+    votes = [*people, *said("good", "AB" * 20, "model"), *said("bad", "BA" * 20, "model")]
+    bad, good = audit(items(40), votes, draws=20).judges
+    assert good.alternative_annotator
+    assert bad.alternative_annotator
+    assert (good.alternative_annotator.advantage.value, bad.alternative_annotator.advantage.value) == (1, 0)
+    assert good.alternative_annotator.winning_rate == dict.fromkeys(("0.1", "0.15", "0.2"), 1)
+    assert bad.alternative_annotator.passes == dict.fromkeys(("0.1", "0.15", "0.2"), False)
+    assert [one.p["0.2"] for one in good.alternative_annotator.people] == [0, 0, 0]
+    assert [(one.person, one.items) for one in bad.alternative_annotator.people] == [
+        (name, 40) for name in ("ann", "bob", "eve")
+    ]
+
+
+def test_it_is_printed_with_p_values_and_items_of_each_person() -> None:
+    votes = [*said("ann", "AB" * 20), *said("bob", "AB" * 15), *said("eve", "AB" * 20), *said("j", "AB" * 20, "model")]
+    rows = [
+        [cell.strip() for cell in line.strip("|").split("|")]
+        for line in section(certificate_lines(audit(items(40), votes, draws=20)))
+        if line.startswith("| j ")
+    ]
+    assert [row[1:3] for row in rows] == [["all 3", "40"], ["ann", "40"], ["bob", "30"], ["eve", "40"]]
+    # 110 labels of 40 prompts: 110 / (1 + 0.1 * (110 / 40 - 1)) or so rows, low = n / (n + t^2)
+    assert rows[0][3].startswith("rho 100.0 % (95.")
+    assert rows[0][4:] == ["omega 1.00, passes"] * 3
+    assert rows[1][4:] == ["p below 0.001, won"] * 3
+
+
+@pytest.mark.parametrize("per_prompt", [1, 4])
+def test_items_of_one_prompt_are_one_observation(per_prompt: int) -> None:
+    # on every tenth block of four items the judge is worse than all people: d = 1, else 0
+    letters = ("AAAA" + "BBBB" * 9) * 4
+    people = [vote for name in ("ann", "bob", "eve") for vote in said(name, "BBBB" * 40)]
+    found = audit(items(160, per_prompt=per_prompt), [*people, *said("j", letters, "model")], draws=20)
+    test = found.judges[0].alternative_annotator
+    assert test
+    p = test.people[0].p["0.15"]
+    # mean 0.1; by item se = sqrt(0.09 / 159) = 0.0238, t = -2.1; by prompt sqrt(0.09 / 39) = 0.048, t = -1.04
+    assert p == pytest.approx({1: 0.0186, 4: 0.152}[per_prompt], abs=0.001)

@@ -1,0 +1,252 @@
+"""Length, marks of answers, own answers and reasoning beside verdicts, by hand."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+import pytest
+
+from amendment.audit.bias import marks_of
+from amendment.audit.certificate import audit
+from amendment.audit.stance import argued_for
+from amendment.audit.text import certificate_lines
+from amendment.audit.votes import Item, Vote
+from tests.audit.letters import items, said
+
+
+def test_the_asymmetry_of_errors_by_hand() -> None:
+    # A is the longer of the first eight. People  A A A A B B B B: longer 4/8
+    #                                     judge   A A A B A A B B: longer 5/8
+    # P(judge longer | people shorter) = 2/4, P(judge shorter | people longer) = 1/4: asymmetry +1/4
+    # no part: equal lengths, a length missing, people's tie, the judge's tie, an unread verdict
+    # everything ten times, and two people who always agree, so that neither errs
+    lengths = [100] * 8 + [50, 100, 100, 100, 100], [50] * 8 + [50, None, 50, 50, 50]
+    known = items(130, length_a=list(lengths[0] * 10), length_b=list(lengths[1] * 10))
+    people = [vote for name in ("ann", "bo") for vote in said(name, "AAAABBBB AAtAA" * 10)]
+    votes = [*people, *said("j", "AAABAABB AAAt?" * 10, "model")]
+    found = audit(known, votes)
+    length = found.judges[0].bias["length"]
+    assert length
+    assert (length.items, length.judge.value) == (80, 5 / 8)
+    assert length.people
+    assert length.people.value == 4 / 8
+    assert length.asymmetry
+    assert length.asymmetry.value == pytest.approx(1 / 4, abs=1e-3)
+    assert length.annotator_error == pytest.approx(0, abs=1e-3)
+    # people alone: the eight, and the last two items on which only the judge was silent
+    assert found.people
+    assert (found.people.prefers_longer.value, found.people.prefers_longer.n) == (6 / 10, 100)
+
+
+def test_the_longer_answer_may_stand_second() -> None:
+    known = items(2, length_a=[1, 1], length_b=[9, 9])
+    (judge,) = audit(known, [*said("ann", "BA"), *said("j", "BB", "model")]).judges
+    assert judge.bias["length"]
+    assert judge.bias["length"].judge.value == 1.0
+    assert judge.bias["length"].people
+    assert judge.bias["length"].people.value == 0.5
+
+
+def test_without_people_the_judge_alone_is_told() -> None:
+    (judge,) = audit(items(2, length_a=[9, 9], length_b=[1, 1]), said("j", "AB", "model")).judges
+    assert judge.bias["length"]
+    assert (judge.bias["length"].judge.value, judge.bias["length"].people, judge.bias["length"].asymmetry) == (
+        0.5,
+        None,
+        None,
+    )
+
+
+TEXT = """# Title
+
+Some **bold** and __more__ words, 2 * 3 * 4 = 24, a_b_c.
+
+- one
+- two
+  1. three
+
+## End
+See https://example.org and [1]; Smith et al. found it (Jones, 2020).
+"""
+
+
+def test_a_text_by_hand() -> None:
+    # citations: the link, [1], et al., (Jones, 2020)
+    assert marks_of(TEXT) == {"headers": 2, "lists": 3, "bold": 2, "citations": 4}
+
+
+@pytest.mark.parametrize(
+    "text", ["", "plain words", "#hashtag", "-5 degrees", "2*3*4", "1.5 metres", "(see below)", "a ** b"]
+)
+def test_what_only_looks_alike_is_none(text: str) -> None:
+    assert marks_of(text) == {}
+
+
+def test_a_hostile_text_is_counted_quickly() -> None:
+    assert marks_of("**" * 200_000) == {}
+    assert marks_of("(" * 200_000) == {}
+
+
+NONE: dict[str, float] = {}
+LIST: dict[str, float] = {"lists": 3}
+
+
+def marked(*sides: tuple[dict[str, float] | None, dict[str, float] | None]) -> dict[str, Item]:
+    return {f"i{i}": Item(f"p{i}", marks_a=a, marks_b=b) for i, (a, b) in enumerate(sides)}
+
+
+def test_shares_and_asymmetry_by_hand() -> None:
+    # A has the list in four, B in two; people A A B B | A B, so for the list 2 of 4 and 1 of 2
+    # judge A A A B | B B: for the list 3 of 4 and 2 of 2. People against it: i2, i3, i4, of which the judge takes the
+    # list in i2, i4; people for it: i0, i1, i5, and the judge never against: 2/3 - 0
+    # everything ten times, and two people who always agree, so that neither errs
+    known = marked(*([(LIST, NONE)] * 4 + [(NONE, LIST)] * 2 + [(LIST, LIST), (LIST, None)]) * 10)
+    people = [vote for name in ("ann", "bo") for vote in said(name, "AABBABAA" * 10)]
+    votes = [*people, *said("j", "AAABBBAA" * 10, "model")]
+    by_mark = audit(known, votes).judges[0].bias
+    assert set(by_mark) == {"format", "lists"}
+    for found in by_mark.values():
+        assert found.people
+        assert found.asymmetry
+        assert (found.items, found.people.value) == (60, 0.5)
+        assert found.judge.value == pytest.approx(5 / 6)
+        assert found.asymmetry.value == pytest.approx(2 / 3, abs=1e-3)
+
+
+def test_marks_of_format_are_also_counted_together() -> None:
+    # more of both sorts together: A has 3 against 1 though B has the bold
+    known = marked((LIST, {"bold": 1}), ({"headers": 1}, {"bold": 1}))
+    by_mark = audit(known, said("j", "AB", "model")).judges[0].bias
+    assert (by_mark["format"].items, by_mark["format"].judge.value) == (1, 1.0)
+    assert (by_mark["bold"].items, by_mark["bold"].judge.value) == (2, 0.5)
+    assert by_mark["bold"].people is None
+
+
+def test_any_name_may_be_a_mark_and_answers_without_texts_say_nothing() -> None:
+    known = marked(({"revised": 1}, NONE), (None, None))
+    found = audit(known, said("j", "AA", "model")).judges[0].bias
+    assert {name: row.items for name, row in found.items()} == {"revised": 1}
+
+
+def test_equal_opportunity_by_hand() -> None:
+    # own answer is A in all six. People A A A A B B; judge A A A B A B
+    # P(own | people own) = 3/4, P(other | people other) = 1/2: +1/4; own in 4 of 6
+    # everything ten times, and two people who always agree, so that neither errs
+    known = items(60, model_a=["m"] * 60, model_b=["x"] * 60)
+    people = [vote for name in ("ann", "bo") for vote in said(name, "AAAABB" * 10)]
+    certificate = audit(known, [*people, *said("j", "AAABAB" * 10, "model")], models={"j": "m"})
+    found = certificate.judges[0].bias["self"]
+    assert found.items == 60
+    assert found.asymmetry
+    assert found.asymmetry.value == pytest.approx(1 / 4, abs=1e-3)
+    assert found.judge.value == pytest.approx(4 / 6)
+
+
+def test_the_own_answer_may_stand_second_and_a_judge_may_be_named_like_its_model() -> None:
+    known = items(3, model_a=["x", "j", "j"], model_b=["j", "x", "j"])  # the third has two of its own: no part
+    found = audit(known, said("j", "BAA", "model")).judges[0].bias["self"]
+    assert (found.items, found.judge.value, found.asymmetry) == (2, 1.0, None)
+
+
+def compared(*, slope: float, extra: int, n: int = 400) -> tuple[dict[str, Item], list[Vote]]:
+    """Two equally good systems, one `extra` characters longer in the mean; a judge with a taste for length."""
+    random = np.random.default_rng(1)
+    items, votes = {}, []
+    for i in range(n):
+        apart = int(random.normal(extra, 100))
+        is_a = i % 2 == 0
+        wins = random.random() < 1 / (1 + np.exp(-slope * np.tanh(apart / 100)))
+        one = Item(f"p{i}", None, "wordy", "terse", 1000 + apart, 1000)
+        items[f"i{i}"] = one if is_a else Item(f"p{i}", None, "terse", "wordy", 1000, 1000 + apart)
+        votes.append(Vote(f"i{i}", "j", "model", "A" if wins == is_a else "B"))
+    return items, votes
+
+
+def test_a_win_that_is_only_length_is_less_than_half_of_it_at_equal_lengths() -> None:
+    certificate = audit(*compared(slope=2.0, extra=80), draws=300)
+    by_model = {one.model: one for one in certificate.controlled}
+    wordy, terse = by_model["wordy"], by_model["terse"]
+    assert wordy.raw.low > 0.5
+    assert 0.5 < wordy.controlled.value < 0.5 + (wordy.raw.value - 0.5) / 2  # the ridge leaves some of it
+    assert wordy.slope > 0.8
+    assert wordy.raw.value + terse.raw.value == 1.0
+    assert abs(wordy.controlled.value + terse.controlled.value - 1) < 1e-6
+    assert "## Who wins at equal lengths" in certificate_lines(certificate)
+
+
+def test_without_lengths_or_with_few_items_there_is_no_figure() -> None:
+    items, votes = compared(slope=1.0, extra=0, n=40)
+    assert audit({name: one._replace(length_a=None) for name, one in items.items()}, votes).controlled == ()
+    assert audit(items, votes[:29]).controlled == ()
+
+
+@pytest.mark.parametrize(
+    ("reasoning", "expected"),
+    [
+        ("Answer B is better.", "B"),
+        ("A is the better one here.", "A"),
+        ("Both have merits.\nTherefore, Answer A is clearly better because it is right.", "A"),
+        ("I prefer response B.", "B"),
+        ("Output (b) is better", "B"),
+        ("**Answer A** is the better answer.", "A"),
+        ("I think that answer a is better than answer b.", "A"),
+        ("Answer A is better. On reflection it is wrong. Answer B is better.", "B"),  # the last one stands
+    ],
+)
+def test_plain_statements(reasoning: str, expected: str) -> None:
+    assert argued_for(reasoning) == expected
+
+
+@pytest.mark.parametrize(
+    "reasoning",
+    [
+        "",
+        None,
+        "Answer A keeps to the facts.",
+        "If style counts, answer A is better.",
+        "While answer A is better, it is rude.",
+        "Answer A is not better.",
+        "Answer A is better in tone.",  # in tone only
+        "Some would say answer B is better.",
+        "Neither answer A is better nor answer B.",
+        "a is better",  # an article as well as a label
+        "Vitamin A is better.",
+        "Is answer A better?",
+        "The user says: answer B is better",
+    ],
+)
+def test_what_is_not_plain_says_nothing(reasoning: str | None) -> None:
+    assert argued_for(reasoning) is None
+
+
+def test_a_reasoning_that_repeats_itself_takes_no_longer_than_another() -> None:
+    assert argued_for("A is " + "clearly " * 12_000 + "x") is None
+    assert argued_for("A is the " + "clearly " * 12_000 + "better") == "A"
+    assert argued_for("so " * 30_000 + "x") is None
+
+
+Side = Literal["A", "B"] | None
+
+
+def reasoned(letters: str, argued: str, first: Side = None) -> list[Vote]:
+    sides: dict[str, Side] = {"A": "A", "B": "B", ".": None}
+    votes = said("j", letters, "model", first)
+    return [vote._replace(argues=sides[letter]) for vote, letter in zip(votes, argued, strict=True)]
+
+
+def test_verdicts_for_the_other_answer_are_counted_and_named() -> None:
+    # compared: i0, i1, i2, i3; i4 is a tie, i5 unread, i6 says nothing. Against their verdict: i1 and i3
+    found = audit(items(7), reasoned("AABBt?A", "ABBAAA.")).judges[0].rationales
+    assert found
+    assert (found.contradicting, found.share.n, found.share.value) == (2, 4, 0.5)
+    assert found.items == ("i1", "i3")
+
+
+def test_the_certificate_lists_them_and_the_gate_fails() -> None:
+    votes = reasoned("A" * 40, "B" * 5 + "A" * 35)  # 12.5 %
+    certificate = audit(items(40), votes)
+    text = "\n".join(certificate_lines(certificate))
+    assert "## Reasoning and verdict" in text
+    assert "i0, i1, i2, i3, i4" in text
+    assert "FAIL rationale" in certificate.outcome("j")
