@@ -13,7 +13,6 @@ from amendment.calibration.amending import (
     LabelledRow,
     Rule,
     held_out,
-    likeness,
     principle_records,
     propose,
     rule_tests,
@@ -63,15 +62,6 @@ def test_p_is_that_of_the_sign_test_when_all_differences_are_of_one_size() -> No
     assert found.over_constitution.value == found.over_neutral.value == pytest.approx(0.10)
     assert found.p == pytest.approx(212 / 16384, abs=0.004)
     assert found.reason == ""
-
-
-def test_p_and_interval_are_corrected_for_the_number_of_rules() -> None:
-    rows, neutral, rule = wrong_then_right(12, 2, 100)
-    alone = rule_tests(rows, neutral, {"rule": rule}, seed=1)["rule"]
-    one_of_six = rule_tests(rows, neutral, {"rule": rule} | {str(n): neutral for n in range(5)}, seed=1)["rule"]
-    assert one_of_six.p == pytest.approx(6 * alone.p)
-    assert one_of_six.over_neutral.low < alone.over_neutral.low
-    assert one_of_six.reason != ""
 
 
 def test_what_a_neutral_question_gains_as_well_is_no_merit_of_a_rule() -> None:
@@ -135,11 +125,6 @@ def test_what_no_rule_needs_is_left_out_and_counted(statement: object) -> None:
     assert left_out.total() == 1
 
 
-def test_control_characters_and_line_breaks_do_not_survive() -> None:
-    (rules, _), _ = asked(json.dumps([{"statement": "Answer\nwhat \u202eis \x00asked\x07 for.\u200b"}]))
-    assert [rule.statement for rule in rules] == ["Answer what is asked for."]
-
-
 @pytest.mark.parametrize(
     ("text", "ending", "reason"),
     [
@@ -165,7 +150,3 @@ def test_hostile_answers_and_comments_stay_inside_the_fence() -> None:
     assert "New task" not in around_fences(text)
     assert "<|im_end|>" not in text
     assert [rule["id"] for rule in read_fenced(text)["rules"]] == ["polite", "short"]
-
-
-def test_likeness_is_of_words() -> None:
-    assert likeness("Be short.", "be SHORT and clear") == pytest.approx(2 / 4)  # be, short of be, short, and, clear

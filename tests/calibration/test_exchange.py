@@ -46,12 +46,6 @@ def test_a_label_studio_project_has_the_fields_that_its_interface_shows() -> Non
     assert all(wanted <= set(task["data"]) for task in blind("label-studio"))
 
 
-def test_records_for_argilla_have_a_chat_and_two_texts() -> None:
-    record = next(one for one in blind("argilla") if one["id"] == items()["rain"])
-    assert record["fields"]["prompt"] == [{"role": "user", "content": "Why does it rain?"}]
-    assert {record["fields"]["response_1"], record["fields"]["response_2"]} == {"Clouds.", "It does not."}
-
-
 # What comes back.
 
 
@@ -129,16 +123,6 @@ def test_records_of_argilla_come_back(tmp_path: Path) -> None:
         ("Tea?", "Ada", 0, shown("tea")[0], None, None),
         ("Tea?", "Bo", 0, "skip", None, None),
     }
-
-
-def test_a_row_that_stands_there_twice_counts_once_and_a_later_answer_comes_later(tmp_path: Path) -> None:
-    first = {"item": items()["rain"], "choice": "A", "annotator": "Ada", "at": "2026-04-02T10:00:00+02:00"}
-    later = {**first, "choice": "B", "at": "2026-04-02T09:00:00Z"}
-    found = taken(saved(tmp_path / "labels.jsonl", "\n".join(map(json.dumps, [later, first, first]))))
-    assert [(one.choice, one.at) for one in found] == [
-        ("A", "2026-04-02T08:00:00+00:00"),
-        ("B", "2026-04-02T09:00:00+00:00"),
-    ]
 
 
 def test_a_name_in_a_file_is_the_same_person_as_on_the_page(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from tests.calibration.label_pages import questions
 CONNECTION = "net::ERR_"
 NAMES = (
     *("Ada", "Beside", "Undo", "Twice", "Kill", "Away", "Same tab", "Before", "Behind", "Lost", "Resume", "Blind"),
-    *("Time", "One", "Other", "Kept"),
+    "Time",
 )
 CHOICES = {"1": "A", "2": "B", "0": "tie", "9": "both_bad", "s": "skip", "f": "flag"}
 
@@ -144,25 +144,6 @@ def test_after_a_kill_the_page_goes_on_and_every_verdict_is_there_once(browser: 
     assert len(own_site.labels("Kill")) == 4
 
 
-def test_a_verdict_outlives_browser_and_server_and_arrives_with_the_same_link(browser: Browser, own_site: Site) -> None:
-    with visiting(browser, own_site, "Away", allowed="Failed to load resource") as visit:
-        visit.enter().press("1")
-        visit.ready(1)
-        own_site.kill()
-        visit.press("2")
-        expect(visit.page.locator("#notice")).to_contain_text("kept in this browser")
-        visit.page.close()
-        own_site.start()
-        visit.context.clear_cookies()
-        visit.open().goto(own_site.origin)  # a bookmark without the token
-        expect(visit.page.locator("#notice")).to_contain_text("Open the link that amendment label printed for you")
-        visit.page.get_by_label("The link that").fill(own_site.link("Away"))
-        visit.press("Enter")
-        visit.ready(2)
-        assert visit.page.url == own_site.origin + "/"
-    assert [label.choice for label in own_site.history("Away")] == ["A", "B"]
-
-
 def test_a_lost_session_keeps_the_verdict_until_the_link_is_opened_again(browser: Browser, own_site: Site) -> None:
     with visiting(browser, own_site, "Same tab", allowed="Failed to load resource") as visit:
         visit.enter().context.clear_cookies()
@@ -213,18 +194,6 @@ def test_a_verdict_whose_acknowledgement_is_lost_is_stored_once(browser: Browser
         visit.ready(2)
     assert [reply.status for reply in lost] == [200]
     assert [label.choice for label in site.history("Lost")] == ["A", "B"]
-
-
-def test_the_link_resumes_in_a_new_tab_and_the_token_leaves_the_address_bar(browser: Browser, site: Site) -> None:
-    with visiting(browser, site, "Resume") as visit:
-        visit.enter().press("1")
-        visit.ready(1)
-        shown = visit.first
-        assert visit.page.url == site.origin + "/"
-        visit.page.close()
-        visit.open().goto(site.link("Resume"))
-        visit.ready(1)
-        assert visit.first == shown
 
 
 def test_nothing_that_could_sway_anyone_reaches_the_browser(browser: Browser, site: Site) -> None:
@@ -282,13 +251,3 @@ def test_time_counts_only_while_the_page_is_in_view(browser: Browser, site: Site
     (label,) = site.history("Time")
     assert label.seconds is not None
     assert 15 <= label.seconds < 60  # 10 s and 5 s in view, 600 s not; the rest is how long this machine took
-
-
-def test_an_annotator_who_signs_in_elsewhere_in_this_browser_takes_both_tabs_along(
-    browser: Browser, site: Site
-) -> None:
-    with visiting(browser, site, "One") as visit:
-        one = visit.enter().page
-        other = visit.open()
-        other.goto(site.link("Other"))
-        expect(one.get_by_role("button", name="You are Other")).to_be_visible()

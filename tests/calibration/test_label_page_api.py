@@ -8,14 +8,13 @@ from typing import Any
 
 import pytest
 
-from amendment.calibration.labels import tidy_name
 from amendment.calibration.page_app import LONGEST_BODY, PAGE, create_app
 from amendment.calibration.queue import Queue
 from amendment.calibration.serving import hosts_of
 from amendment.calibration.store import Labels
 from amendment.errors import ConfigError, LedgerError
 from tests.calibration.answering import Answer, answer_all
-from tests.calibration.label_pages import Reply, ask, label, question, questions
+from tests.calibration.label_pages import Reply, ask, questions
 
 TOKENS = {name: name[0] * 43 for name in ("ann", "bob", "Zoë Doe")}
 HOST = "127.0.0.1:8123"
@@ -64,9 +63,7 @@ def headers(**changed: str | None) -> list[tuple[str, str]]:
     return [(name, value) for name, value in kept.items() if value is not None]
 
 
-@pytest.mark.parametrize(
-    "host", [None, "", "evil.example", "evil.example:8123", "127.0.0.1", "127.0.0.1:8124", "[::1]:8123", f"{HOST}.evil"]
-)
+@pytest.mark.parametrize("host", [None, "evil.example:8123", "127.0.0.1", "127.0.0.1:8124", f"{HOST}.evil"])
 @pytest.mark.parametrize("path", ["/", "/next", "/session", "/static/page.css"])
 def test_a_foreign_host_gets_nothing_wherever_it_asks(page: Page, host: str | None, path: str) -> None:
     named = [] if host is None else [("host", host)]
@@ -81,25 +78,17 @@ def test_a_browser_leaves_out_port_80_and_no_other() -> None:
     assert hosts_of("192.168.1.20", 8123) == ["192.168.1.20:8123"]
 
 
-def test_two_hosts_are_none(page: Page) -> None:
-    assert page.raw("GET", "/", [("host", HOST), ("host", "evil.example")]).status == 421
-
-
 @pytest.mark.parametrize(
     ("changed", "status"),
     [
         ({"origin": None}, 403),
         ({"origin": "null"}, 403),
-        ({"origin": "http://evil.example"}, 403),
         ({"origin": "https://127.0.0.1:8123"}, 403),
-        ({"origin": "http://127.0.0.1:9999"}, 403),
         ({"origin": "http://localhost:8123"}, 403),
-        ({"content_type": None}, 415),
         ({"content_type": "text/plain"}, 415),
         ({"content_type": "application/x-www-form-urlencoded"}, 415),
         ({"content_length": str(LONGEST_BODY + 1)}, 413),
         ({"content_length": "9" * 5000}, 413),
-        ({"content_length": "-1"}, 413),
     ],
 )
 @pytest.mark.parametrize("path", ["/session", "/labels", "/undo"])
@@ -113,12 +102,6 @@ def test_writes_from_elsewhere_are_refused_before_they_are_read(
     reply = page.raw("POST", path, [*headers(**changed), cookie], json.dumps(body).encode())
     assert reply.status == status
     assert page.labels.history() == before
-
-
-def test_a_long_body_is_refused_whatever_length_was_announced(page: Page) -> None:
-    cookie = page.enter("ann")
-    body = json.dumps({"uuid": "12345678", "comment": "x" * LONGEST_BODY}).encode()
-    assert page.raw("POST", "/labels", [*WRITE, cookie, ("content-length", "10")], body).status == 413
 
 
 def test_reads_for_a_page_of_another_site_are_refused_but_a_link_to_the_page_works(page: Page) -> None:
@@ -171,9 +154,6 @@ def test_a_session_outlives_a_restart_and_ends_with_its_link(page: Page) -> None
         "/static/%2e%2e/_app.py",
         "/static/..%2f_app.py",
         "/static/..\\_app.py",
-        "/static/./page.css/../../index.html",
-        "/static/",
-        "/static",
         "/index.html",
         "/docs",
         "/openapi.json",
@@ -285,13 +265,6 @@ def test_a_body_that_is_no_json_object_is_refused(page: Page, body: bytes) -> No
         assert page.raw("POST", path, [*WRITE, cookie], body).status == 400
 
 
-def test_what_no_item_is_called_or_somebody_elses_is_not_taken(page: Page) -> None:
-    cookie, other = page.enter("ann"), page.enter("bob")
-    for name in ("s2:other", ASKED[0].comparison_id, page.get("/next", other).json["item"]["id"]):
-        assert page.post("/labels", {"uuid": "12345678", "choice": "A", "item": name}, cookie).status == 404
-    assert page.labels.history() == []
-
-
 def test_a_label_of_whoever_sat_here_before_is_not_taken_for_this_annotators(page: Page) -> None:
     ann = page.enter("ann")
     assert page.say(ann, "12345678", annotator="bob").status == 401
@@ -314,15 +287,6 @@ def test_a_verdict_of_sides_that_stand_the_other_way_round_is_not_taken(page: Pa
         assert reply.status == (404 if is_turned else 200)
 
 
-def test_undo_leaves_what_was_said_of_an_earlier_sample(page: Page) -> None:
-    page.labels.add(label(question(99), "ann"))
-    cookie = page.enter("ann")
-    page.say(cookie, "label-one")
-    assert page.post("/undo", {"uuid": "undo-one"}, cookie).json["undone"] is not None
-    assert page.post("/undo", {"uuid": "undo-two"}, cookie).json["undone"] is None
-    assert [one.prompt_id for one in page.labels.current()] == ["p99"]
-
-
 def test_undo_gives_the_item_back_once(page: Page) -> None:
     cookie = page.enter("ann")
     assert page.post("/undo", {"uuid": "undo-none"}, cookie).json["undone"] is None
@@ -338,30 +302,6 @@ def test_undo_gives_the_item_back_once(page: Page) -> None:
     page.say(cookie, "label-three", choice="tie")
     assert [one.choice for one in page.labels.current()] == ["tie"]
     assert page.post("/undo", {"uuid": "undo-none"}, cookie).json["undone"] is None  # the first one, sent again
-
-
-def test_one_name_in_two_browsers_is_one_annotator(page: Page) -> None:
-    one, two = page.enter("Zoë Doe"), page.enter("Zoë Doe")
-    item = page.get("/next", one).json["item"]
-    page.say(one, "12345678")
-    assert page.get("/next", two).json["item"] != item
-    assert page.get("/next", two).json["progress"]["done"] == 1
-
-
-def test_names_are_cleaned() -> None:
-    assert tidy_name("  A\x00n\u202en \n  B ") == "Ann B"
-    assert tidy_name("x" * 500) == "x" * 500  # too long, which the session says
-
-
-def test_labelling_goes_on_after_a_restart(page: Page, tmp_path: Path) -> None:
-    cookie = page.enter("ann")
-    for n in range(5):
-        page.say(cookie, f"label-{n:03}")
-    item = page.get("/next", cookie).json
-    page.labels.close()
-    again = Page(tmp_path / "labels.sqlite")
-    with again.labels:
-        assert again.get("/next", again.enter("ann")).json == item
 
 
 def test_a_disk_that_takes_nothing_acknowledges_nothing(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:

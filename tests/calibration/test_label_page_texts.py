@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Iterator
 from typing import Any
 
@@ -160,28 +159,6 @@ def test_differing_words_are_marked_on_request_and_the_marks_come_off(browser: B
         assert visit.page.locator("#answers").inner_html() == before
 
 
-def test_unmarked_words_are_the_same_in_both_answers(browser: Browser, plain: Site) -> None:
-    dice = random.Random(5)
-    cases = [[[dice.choice("abcde") for _ in range(dice.randrange(30))] for _ in range(2)] for _ in range(400)]
-    cases += [[list("abc"), []], [[], []], [list("abc"), list("abc")], [["a"] * 3000, ["b"] * 3000]]
-    with visiting(browser, plain, "Words") as visit:
-        visit.enter()
-        found = visit.page.evaluate(
-            """async cases => {
-              const { compare } = await import("/static/differences.js");
-              return cases.map(([left, right]) => {
-                const { left: l, right: r, exact } = compare(left, right);
-                return [left.filter((_, i) => !l[i]), right.filter((_, i) => !r[i]), exact];
-              });
-            }""",
-            cases,
-        )
-    assert all(left == right for left, right, _ in found)
-    assert sum(len(left) for left, _, _ in found) > 400
-    assert [exact for _, _, exact in found[-4:]] == [True, True, True, False]
-    assert [left for left, _, _ in found[-4:]] == [[], [], ["a", "b", "c"], []]
-
-
 def test_help_lists_every_key_and_nothing_is_answered_behind_it(browser: Browser, plain: Site) -> None:
     with visiting(browser, plain, "Help") as visit:
         page = on(visit, "one").page
@@ -208,27 +185,6 @@ def test_help_lists_every_key_and_nothing_is_answered_behind_it(browser: Browser
         visit.press("p")
         expect(page.locator("#principles")).to_be_visible()
         assert len(plain.history("Help")) == done
-
-
-def test_long_texts_scroll_together_or_each_by_itself(browser: Browser, plain: Site) -> None:
-    tops = "() => ['first', 'second'].map(id => document.querySelector(`#${id} .body`).getBoundingClientRect().top)"
-    scrolled = "() => ['first', 'second'].map(id => document.querySelector(`#${id} .body`).scrollTop)"
-    with visiting(browser, plain, "Scroll", viewport={"width": 1200, "height": 700}) as visit:
-        page = on(visit, "two").page
-        before = page.evaluate(tops)
-        visit.press("End")
-        page.wait_for_function("() => scrollY + innerHeight >= document.documentElement.scrollHeight - 2")
-        after = page.evaluate(tops)
-        assert all(now < then - 500 for now, then in zip(after, before, strict=True))
-        ends = page.evaluate(
-            "() => [...document.querySelectorAll('.answer')].map(one => one.getBoundingClientRect().bottom)"
-        )
-        assert abs(ends[0] - ends[1]) < 30  # the shorter one waits with its end in view
-        visit.press("l")
-        page.locator("#first .body").focus()
-        visit.press("End")
-        page.wait_for_function("() => document.querySelector('#first .body').scrollTop > 300")
-        assert page.evaluate(scrolled)[1] == 0
 
 
 def test_a_long_prompt_is_folded_until_asked_for(browser: Browser, plain: Site) -> None:

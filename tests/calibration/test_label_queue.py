@@ -60,15 +60,6 @@ def test_everyone_gets_the_overlap_and_each_other_item_goes_to_one() -> None:
     assert asked.missing() == 0
 
 
-def test_the_overlap_stands_in_the_first_half_of_a_share_and_not_all_at_its_beginning() -> None:
-    # 20 of 100 overlap; of the other 80 each of two has 40: a share of 60, so within the first 30 showings
-    seen = run_through(queue(questions(100, overlap=20)), "ann")
-    places = [place for place, shown in enumerate(seen) if shown.question.in_overlap]
-    assert len(places) == 20
-    assert places[-1] < 30
-    assert places != list(range(20))
-
-
 def test_each_annotator_has_an_order_of_their_own_that_a_seed_fixes() -> None:
     asked = questions(20, overlap=20)
     ann, again, bob = (
@@ -98,17 +89,6 @@ def test_repeats_come_at_a_distance_and_between_other_items() -> None:
     assert sum(tail) < 10
 
 
-def test_an_item_without_a_verdict_is_not_repeated() -> None:
-    asked = queue(questions(3, repeated=range(3)), annotators=1)
-    for choice in ("A", "skip", "flag"):
-        say(asked, "ann", asked.next("ann"), "A" if choice == "A" else "skip" if choice == "skip" else "flag")
-    again = asked.next("ann")
-    assert again is not None
-    assert again.showing == 1
-    say(asked, "ann", again)
-    assert asked.next("ann") is None
-
-
 def test_a_lease_keeps_an_item_for_ten_minutes_and_then_lets_it_go() -> None:
     clock = Clock()
     asked = queue(questions(1), clock=clock)
@@ -123,34 +103,6 @@ def test_a_lease_keeps_an_item_for_ten_minutes_and_then_lets_it_go() -> None:
     assert asked.next("ann") is None
 
 
-def test_a_lease_that_ran_out_is_kept_where_nobody_else_came() -> None:
-    clock = Clock()
-    asked = queue(questions(5), clock=clock)
-    before = asked.next("ann")
-    clock.now = 10 * LEASE_SECONDS
-    assert asked.next("ann") == before
-
-
-def test_a_label_that_comes_after_the_lease_counts_beside_the_other_one() -> None:
-    clock = Clock()
-    asked = queue(questions(1), clock=clock)
-    slow = asked.next("ann")
-    clock.now = LEASE_SECONDS
-    say(asked, "bob", asked.next("bob"))
-    say(asked, "ann", slow)
-    assert asked.missing() == 0
-    assert asked.next("ann") is None
-    assert asked.next("bob") is None
-
-
-def test_the_same_item_is_shown_until_it_is_answered() -> None:
-    asked = queue(questions(10, overlap=5))
-    first = asked.next("ann")
-    assert asked.next("ann") == first
-    say(asked, "ann", first)
-    assert asked.next("ann") != first
-
-
 def test_what_one_skips_goes_to_another_and_then_counts_as_skipped() -> None:
     asked = queue(questions(1))
     say(asked, "ann", asked.next("ann"), "skip")
@@ -158,14 +110,6 @@ def test_what_one_skips_goes_to_another_and_then_counts_as_skipped() -> None:
     assert asked.missing() == 1
     say(asked, "bob", asked.next("bob"), "flag")
     assert asked.missing() == 0  # two are planned, and both had it
-
-
-def test_what_the_only_annotator_skips_counts_as_skipped() -> None:
-    asked = queue(questions(2), annotators=1)
-    say(asked, "ann", asked.next("ann"), "skip")
-    assert asked.missing() == 1
-    say(asked, "ann", asked.next("ann"), "flag")
-    assert asked.missing() == 0
 
 
 def test_what_is_missing_by_hand() -> None:
@@ -185,30 +129,12 @@ def test_what_is_missing_by_hand() -> None:
     assert labels_missing([one, two, three, four], [label(q, "ann") for q in questions(9)], annotators=1) == 0
 
 
-def test_an_undone_item_is_open_again_and_comes_next() -> None:
-    asked = queue(questions(10))
-    first = asked.next("ann")
-    said = say(asked, "ann", first)
-    assert asked.next("ann") != first
-    assert asked.take_back(said) == first
-    assert asked.next("ann") == first
-    assert asked.missing() == 10
-
-
 def test_a_queue_made_anew_from_the_labels_goes_on_where_the_old_one_was() -> None:
     asked = questions(40, overlap=10, repeated=range(0, 40, 5))
     whole = run_through(queue(asked), "ann")
     cut = queue(asked)
     said = [say(cut, "ann", cut.next("ann")).model_copy(update={"at": f"2026-01-01T00:00:{n:02}"}) for n in range(25)]
     assert run_through(queue(asked, labels=said[::-1]), "ann") == whole[25:]
-
-
-def test_progress_of_one_annotator_counts_up_to_a_total_that_stays() -> None:
-    asked = queue(questions(40, overlap=10, repeated=range(0, 40, 5)), annotators=1)
-    assert asked.progress("ann")[:2] == (0, 48)
-    for done in range(1, 49):
-        say(asked, "ann", asked.next("ann"))
-        assert asked.progress("ann")[:2] == (done, 48)
 
 
 def test_a_share_is_a_part_of_the_items_and_then_what_others_left() -> None:
