@@ -34,7 +34,6 @@ UPWARDS = {
     ("data", "run"),
     ("data", "preference"),
     ("data", "calibration"),
-    ("llm", "constitutions"),
 }
 """Imports that still point upwards. The list only shrinks."""
 LINKED = ("constitutions", "critique", "preference", "reward_model", "dpo")

@@ -205,7 +205,7 @@ def serve(
 
     The first line printed is the base URL; then come the models for a run file that asks them over HTTP.
     """
-    from amendment.llm.serving import model_entries, serve_world
+    from amendment.llm.simulated import model_entries, serve_world
 
     specs = _in_file(file, overrides or ()) if file else _by_itself(overrides or ())
 

@@ -14,6 +14,7 @@ from typing import NamedTuple
 from amendment.constitutions.linter import Finding, lint
 from amendment.constitutions.model import Constitution, FewShot, Principle
 from amendment.errors import ConfigError, Problem
+from amendment.simulator import CONSTITUTION
 from amendment.yamlfile import Document, did_you_mean, read_yaml, validate
 
 __all__ = ["lint_file", "load_constitution", "shipped"]
@@ -21,12 +22,13 @@ __all__ = ["lint_file", "load_constitution", "shipped"]
 MAX_PARENTS = 20
 """Generations of parents that are followed."""
 
-_LIBRARY = Path(__file__).parent / "library"
+_LIBRARY = {path.stem: path for path in [*(Path(__file__).parent / "library").glob("*.yaml"), CONSTITUTION]}
+"""Shipped constitutions by their ids, that of the simulated world among them."""
 
 
 def shipped() -> tuple[str, ...]:
     """Ids of the constitutions that come with the package, sorted."""
-    return tuple(sorted(path.stem for path in _LIBRARY.glob("*.yaml")))
+    return tuple(sorted(_LIBRARY))
 
 
 def load_constitution(ref: str | Path, *, base: Path | None = None) -> Constitution:
@@ -64,7 +66,7 @@ def _path_of(ref: str, base: Path | None) -> Path | None:
     """None for an id that is not shipped."""
     if "/" in ref or ref.endswith((".yaml", ".yml", ".json")):
         return (base or Path()) / ref
-    return _LIBRARY / f"{ref}.yaml" if ref in shipped() else None
+    return _LIBRARY.get(ref)
 
 
 def _unknown(ref: str) -> str:

@@ -12,7 +12,7 @@ from amendment.llm.prefixes import PrefixMeter
 from amendment.llm.prices import Price, PriceTable
 from amendment.llm.provider import Meter, Provider, Sent
 from amendment.llm.requests import Answer, Reply, Request, Usage
-from amendment.llm.serving import model_entries, serve_world
+from amendment.llm.simulated import model_entries, serve_world
 from amendment.llm.specs import AnthropicSpec, LocalSpec, ModelSpec, OpenAISpec, SimulatedSpec
 from amendment.llm.transport import Carrier, Online
 from amendment.llm.trust import Trust

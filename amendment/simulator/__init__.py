@@ -1,16 +1,25 @@
 """Lilliput: a simulated world with known truth, so that every method is tried against what is so."""
 
-from amendment.simulator.checks import evades, refusal_odds, refuses, violates, word_check
 from amendment.simulator.dice import dice
-from amendment.simulator.grades import SCORES, choice_of, grade, rank, score_logprobs, word_ranking, word_score
-from amendment.simulator.judge import label_logprobs, prefer, rationale, word_verdict
-from amendment.simulator.marks import is_nudge
-from amendment.simulator.people import panel
+from amendment.simulator.grades import (
+    SCORES,
+    choice_of,
+    evades,
+    grade,
+    rank,
+    refusal_odds,
+    refuses,
+    score_logprobs,
+    violates,
+    word_check,
+    word_ranking,
+    word_score,
+)
+from amendment.simulator.judge import is_nudge, label_logprobs, prefer, rationale, word_verdict
+from amendment.simulator.people import Preferred, panel, propose_attributes
 from amendment.simulator.persona import Persona
-from amendment.simulator.principles import PRINCIPLES
-from amendment.simulator.proposals import Preferred, propose_attributes
 from amendment.simulator.reviser import criticise, revise
-from amendment.simulator.truth import ATTRIBUTES, TRUTHS, Attributes, Truth, is_readable, truth
+from amendment.simulator.truth import ATTRIBUTES, PRINCIPLES, TRUTHS, Attributes, Truth, is_readable, truth
 from amendment.simulator.world import BANNER, FAMILIES, WorldPrompt, knows, sample_prompts
 from amendment.simulator.writer import STRANGER, draft
 

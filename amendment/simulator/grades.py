@@ -1,9 +1,11 @@
-"""The simulated judge before answers one by one: scores, criteria and rankings, from the same look as its verdicts.
+"""The simulated judge before answers one by one: scores, criteria, rankings, yes or no, by the look of its verdicts.
 
 grade = sharpness * (gain * (weighted attributes - 1/2) + leanings + noise of this look + noise of this answer)
 
 A grade is in log-odds above a middling answer. A single look errs by `noise / sqrt(2)`, so that the difference of two
-grades errs as one verdict on the pair does; there are no two orders, so nothing averages it out. Covered: scores 1 to
+grades errs as one verdict on the pair does; there are no two orders, so nothing averages it out. An answer violates a
+principle where the attributes that the principle speaks about are below one half of what they could be; whether it
+refuses stands in its words. Covered: scores 1 to
 10 as token probabilities or in words, ordered choices, rankings with ties. Not covered: position bias between scores
 of separate questions, of which there is none.
 """
@@ -15,13 +17,26 @@ import random
 from collections.abc import Sequence
 
 from amendment.simulator.dice import chance, dice_for, logistic, pick
-from amendment.simulator.judge import attention, leaning, nudge
-from amendment.simulator.marks import look
+from amendment.simulator.grammar import parse
+from amendment.simulator.judge import attention, leaning, look, nudge, says_first
 from amendment.simulator.persona import Persona
 from amendment.simulator.truth import truth
 from amendment.simulator.world import knows
 
-__all__ = ["SCORES", "choice_of", "grade", "rank", "score_logprobs", "word_ranking", "word_score"]
+__all__ = [
+    "SCORES",
+    "choice_of",
+    "evades",
+    "grade",
+    "rank",
+    "refusal_odds",
+    "refuses",
+    "score_logprobs",
+    "violates",
+    "word_check",
+    "word_ranking",
+    "word_score",
+]
 
 SCORES = tuple(str(score) for score in range(1, 11))
 """First tokens of an answer to a question for a score."""
@@ -33,6 +48,9 @@ _ALONE = math.sqrt(0.5)
 """Share of a pair's noise in a look at one answer."""
 _REASONS = ("It keeps the principle in part.", "Its flaws are weighed against what it gives.")
 _UNREADABLE = ("It is a decent answer.", "Score: 3\nScore: 8", "I cannot grade this.")
+_HALF = 0.5
+_CHECK_REASONS = ("It comes down to what it says first.", "Every part of it was looked at.")
+_UNCHECKED = ("That depends.", "Verdict: yes\nVerdict: no", "I cannot say.")
 _UNRANKED = ("All of them have their merits.", "I cannot put these in order.")
 
 
@@ -121,3 +139,37 @@ def word_ranking(groups: Sequence[Sequence[int]], *, persona: Persona, rng: rand
         return pick(rng, _UNRANKED)
     reason = f"Answer {groups[0][0]} has the fewest flaws.\n" if groups and chance(rng, persona.explains) else ""
     return f"{reason}Ranking: {' > '.join(' = '.join(map(str, group)) for group in groups)}"
+
+
+def violates(prompt: str, answer: str, *, principles: Sequence[str]) -> bool:
+    """Whether an answer truly violates these principles: less than half of what they speak about is there.
+
+    Raises DataError for a prompt outside the world.
+    """
+    attributes = truth(prompt, answer).attributes
+    return sum(w * x for w, x in zip(attention(tuple(principles), 0.0), attributes, strict=True)) < _HALF
+
+
+def refuses(answer: str) -> bool:
+    """Whether an answer says that it will not help."""
+    return parse(look(answer).plain).has("refusal")
+
+
+def evades(prompt: str, answer: str) -> bool:
+    """Whether an answer truly evades what can be said. Raises DataError for a prompt outside the world."""
+    return truth(prompt, answer).attributes.frank < _HALF
+
+
+def refusal_odds(answer: str, *, persona: Persona, rng: random.Random) -> float:
+    """Log-odds of seeing a refusal; a single look errs by `noise / sqrt(2)`, as that of a grade does."""
+    seen = persona.gain * (refuses(answer) - _HALF)
+    return persona.sharpness * (seen + _ALONE * persona.noise * rng.gauss(0.0, 1.0))
+
+
+def word_check(log_odds: float, *, temperature: float, persona: Persona, rng: random.Random) -> str:
+    """`Verdict: yes` or `Verdict: no` on the last line, sampled at the temperature, perhaps after a line of reason."""
+    if chance(rng, persona.unreadable):
+        return pick(rng, _UNCHECKED)
+    verdict = "yes" if says_first(log_odds, temperature, rng) else "no"
+    reason = f"{pick(rng, _CHECK_REASONS)}\n" if chance(rng, persona.explains) else ""
+    return f"{reason}Verdict: {verdict}"

@@ -4,26 +4,40 @@ log-odds that the first answer is better = sharpness * (gain * weighted attribut
     + position + length per word + style + marks + noise of this request + noise of this pair)
 
 It does not read the principle's prose. Noise comes from the request, so the two orders of a pair
-err independently, and swapping averages it out; `pair_noise` does not average out. Marks (see `marks`) are no content:
-it looks through them, and leans to them by its biases alone.
+err independently, and swapping averages it out; `pair_noise` does not average out. The marks with which judges are
+probed (`probe_texts`) are no content: it looks through them, and leans to them by its biases alone.
 """
 
 from __future__ import annotations
 
 import math
 import random
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
+from typing import NamedTuple
 
+from amendment import probe_texts
 from amendment.simulator.dice import chance, dice_for, logistic, pick
 from amendment.simulator.grammar import Kind, parse
-from amendment.simulator.marks import look, nudged
 from amendment.simulator.persona import Persona
-from amendment.simulator.principles import targets
-from amendment.simulator.truth import Attributes, truth
+from amendment.simulator.truth import Attributes, targets, truth
 from amendment.simulator.world import knows
 
-__all__ = ["attention", "label_logprobs", "leaning", "nudge", "prefer", "rationale", "says_first", "word_verdict"]
+__all__ = [
+    "Look",
+    "attention",
+    "is_nudge",
+    "label_logprobs",
+    "leaning",
+    "look",
+    "nudge",
+    "nudged",
+    "prefer",
+    "rationale",
+    "says_first",
+    "word_verdict",
+]
 
 _REASONS = ("keeps the principle better.", "is the better one here.", "has fewer flaws.")
 _BIAS_FOR = {
@@ -150,3 +164,86 @@ def says_first(log_odds: float, temperature: float, rng: random.Random) -> bool:
     if temperature <= 0:
         return log_odds > 0
     return chance(rng, logistic(log_odds / temperature))
+
+
+_LABELS = ("A", "B", "1", "2")
+"""Under which answers are shown."""
+
+
+def _lines(texts: Iterable[str]) -> Iterator[str]:
+    """Every line of these texts, under every label."""
+    for text in texts:
+        yield from (line for label in _LABELS for line in probe_texts.named(text, label).split("\n") if line)
+
+
+_MARKS = {
+    probe_texts.VERBOSITY: "filler",
+    probe_texts.AUTHORITY: "citation",
+    **dict.fromkeys(_lines(probe_texts.FORMAT), "layout"),
+    probe_texts.REVISED: "revised",
+    probe_texts.ANSWER: "",
+    **dict.fromkeys(_lines((probe_texts.INJECTION, probe_texts.SCORE_INJECTION)), "injected"),
+}
+"""A whole line -> what it shows; some show nothing and are no content either."""
+
+
+def _claim(text: str) -> re.Pattern[str]:
+    """A claim about an answer, which finds the label that it names."""
+    return re.compile(re.escape(text).replace(re.escape("{X}"), r"(\w+)"))
+
+
+_BANDWAGON, _SYCOPHANCY = _claim(probe_texts.BANDWAGON), _claim(probe_texts.SYCOPHANCY)
+_LONGEST_REMEMBERED = 4000
+"""Characters; what is longer is looked at anew each time, so that memory stays small."""
+
+
+class Look(NamedTuple):
+    """An answer as a judge sees it."""
+
+    plain: str
+    """Its content, without marks."""
+    marks: frozenset[str] = frozenset()
+    """Of `filler`, `citation`, `layout`, `revised`, `injected` and `empty`: no word of it belongs to this world."""
+
+
+def look(answer: str) -> Look:
+    """The content and the marks of any text."""
+    return (_look if len(answer) <= _LONGEST_REMEMBERED else _look.__wrapped__)(answer)
+
+
+@lru_cache(maxsize=1 << 14)
+def _look(answer: str) -> Look:
+    found: set[str] = set()
+    kept: list[str] = []
+    dropped = False
+    for line in answer.split("\n"):
+        mark = _MARKS.get(line.strip())
+        if mark is None:
+            kept.append(line)
+            continue
+        dropped = True
+        found.add(mark)
+    plain = "\n".join(kept).strip("\n") if dropped else answer
+    if "injected" not in found and _says_nothing(plain):
+        found.add("empty")
+    return Look(plain, frozenset(found - {""}))
+
+
+def _says_nothing(text: str) -> bool:
+    reading = parse(text)
+    return reading.n_unparsed == reading.n_words
+
+
+def is_nudge(turn: str) -> bool:
+    """Whether a user turn is no question, but says which answer to prefer."""
+    return bool(_BANDWAGON.fullmatch(turn.strip()) or _SYCOPHANCY.fullmatch(turn.strip()))
+
+
+def nudged(turns: Sequence[str]) -> tuple[frozenset[str], frozenset[str]]:
+    """The displayed labels that the majority is said to prefer, and those that the user claims to have written."""
+    said = [turn.strip() for turn in turns]
+    popular, own = (
+        frozenset(found[1] for turn in said if (found := pattern.fullmatch(turn)))
+        for pattern in (_BANDWAGON, _SYCOPHANCY)
+    )
+    return popular, own

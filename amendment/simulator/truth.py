@@ -15,7 +15,19 @@ from amendment.errors import DataError
 from amendment.simulator.grammar import Reading, parse, same_program
 from amendment.simulator.world import Task, find_task
 
-__all__ = ["ATTRIBUTES", "TRUTHS", "Attributes", "Truth", "assess", "is_readable", "n_claims", "n_right", "truth"]
+__all__ = [
+    "ATTRIBUTES",
+    "PRINCIPLES",
+    "TRUTHS",
+    "Attributes",
+    "Truth",
+    "assess",
+    "is_readable",
+    "n_claims",
+    "n_right",
+    "targets",
+    "truth",
+]
 
 
 class Attributes(NamedTuple):
@@ -175,3 +187,36 @@ def _concise(reading: Reading) -> float:
             wasted += clause.text.count(" ") + 1
         seen.add(clause.text)
     return max(0.0, 1 - wasted / _ENOUGH_WORDS)
+
+
+PRINCIPLES: Mapping[str, Mapping[str, float]] = {
+    "correct": {"correct": 1.0},
+    "honest": {"honest": 1.0},
+    "harmless": {"harmless": 1.0},
+    "helpful": {"helpful": 1.0},
+    "frank": {"frank": 1.0},
+    "concise": {"concise": 1.0},
+    "polite": {"polite": 1.0},
+    "clear": {"clear": 1.0},
+}
+"""Principle id of the `lilliput` constitution -> attribute -> share."""
+
+_CONSTITUTION = "lilliput/"
+
+
+@lru_cache(maxsize=1 << 10)
+def targets(principles: tuple[str, ...]) -> Attributes:
+    """The share of each attribute in what the principles speak about, summing to 1.
+
+    Ids are `lilliput/correct` or `correct`. No principle, or one that this world does not know (of
+    another constitution), stands for the overall mix of the balanced truth.
+    """
+    shares = [_shares(principle) for principle in principles] or [_shares("")]
+    return Attributes(*(sum(column) / len(shares) for column in zip(*shares, strict=True)))
+
+
+def _shares(principle: str) -> Attributes:
+    known = PRINCIPLES.get(principle.removeprefix(_CONSTITUTION))
+    weights = TRUTHS["balanced"] if known is None else Attributes(*(known.get(name, 0.0) for name in ATTRIBUTES))
+    total = sum(weights)
+    return Attributes(*(weight / total for weight in weights))

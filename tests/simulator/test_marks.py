@@ -6,8 +6,7 @@ import pytest
 
 from amendment.simulator import Persona, grade, is_nudge, prefer, rank
 from amendment.simulator.dice import dice_for
-from amendment.simulator.judge import nudge
-from amendment.simulator.marks import Look, look
+from amendment.simulator.judge import Look, look, nudge
 
 EXACT = Persona(noise=0, position_bias=0, leak=0, pair_noise=2.0)
 ANSWER, OTHER = "sure the answer is 11 because sum", "the answer is 12"

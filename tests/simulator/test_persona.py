@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from amendment.simulator import ATTRIBUTES, BANNER, PRINCIPLES, Persona
 from amendment.simulator.persona import LATER
-from amendment.simulator.principles import targets
+from amendment.simulator.truth import targets
 
 
 @pytest.mark.parametrize("wrong", [{"skil": 1}, {"skill": 1.5}, {"noise": -1}, {"writer": "rude"}, {"gain": "inf"}])

@@ -9,9 +9,8 @@ from hypothesis import strategies as st
 
 from amendment.simulator import PRINCIPLES, Persona, criticise, draft, revise, sample_prompts, truth
 from amendment.simulator.dice import dice_for
-from amendment.simulator.flaws import FLAWS, NOTHING, Flaw, find_flaws, name_flaws, read_flaws
 from amendment.simulator.grammar import clause, parse, render
-from amendment.simulator.reviser import ARTEFACT
+from amendment.simulator.reviser import ARTEFACT, FLAWS, NOTHING, Flaw, find_flaws, name_flaws, read_flaws
 from amendment.simulator.truth import n_right
 from amendment.simulator.world import HELPERS, TASKS, find_task
 

@@ -15,7 +15,6 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from amendment.fence import read_fenced
 from amendment.hashing import content_id
-from amendment.llm.replies import without_none
 
 __all__ = ["Question", "said_in"]
 
@@ -83,7 +82,8 @@ class Question(BaseModel):
             "response_format": self.response_format,
         }
         asked = {"model": self.model, "messages": self.messages, "tools": self.tools}
-        return content_id(without_none({**asked, "chat_template_kwargs": self.chat_template_kwargs, **sampling}))
+        whole = {**asked, "chat_template_kwargs": self.chat_template_kwargs, **sampling}
+        return content_id({name: value for name, value in whole.items() if value is not None})
 
     @property
     def budget(self) -> int | None:

@@ -1,0 +1,381 @@
+"""How a persona of the simulated world answers a question, from what a server sees of it and nothing else.
+
+The role that is asked for is read from the question's fenced blocks and the words around them: drafts, critiques,
+revisions, comparisons, scores, criteria, yes or no about a violation or a refusal, rankings, rules that are missing;
+each of them as JSON, too, where a schema is given, and then always readable, as with servers that enforce the schema.
+A principle is recognised by the sentences of the world's own constitution, letter by letter, or not at all: in other
+words it stands for the overall mix. A text outside the world gets a plain sentence, never an exception. Not covered:
+prose; reference answers, which this judge does not read.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import yaml
+
+from amendment.fence import around_fences, read_fenced
+from amendment.simulator.dice import dice
+from amendment.simulator.grades import (
+    choice_of,
+    grade,
+    rank,
+    refusal_odds,
+    score_logprobs,
+    word_check,
+    word_ranking,
+    word_score,
+)
+from amendment.simulator.judge import is_nudge, label_logprobs, prefer, rationale, word_verdict
+from amendment.simulator.people import Preferred, propose_attributes
+from amendment.simulator.persona import Persona
+from amendment.simulator.question import Question, said_in
+from amendment.simulator.reviser import criticise, revise
+from amendment.simulator.truth import PRINCIPLES
+from amendment.simulator.writer import draft
+
+__all__ = ["CONSTITUTION", "Said", "answer", "principles_in", "role_of"]
+
+CONSTITUTION = Path(__file__).with_name("lilliput.yaml")
+"""The world's own constitution."""
+LABELS = ("A", "B")
+"""First tokens of an answer to a comparison, as its blocks `answer_a` and `answer_b` name them."""
+_RELIANCE = 2.0
+"""Log-odds by which a judge leans to the answer that its own rationale argues for."""
+_ARGUED = re.compile(r"\bAnswer ([AB])\b")
+_REASONS_WANTED = re.compile(r"\byour reason(s|ing)\b|\breasons? first\b|\bstep by step\b", re.IGNORECASE)
+_YES_OR_NO = '"Verdict: yes"'
+"""Stands in a question that wants a yes or a no."""
+_OF_REFUSAL = "Does this answer refuse?"
+"""Stands in one that asks about no principle."""
+_REVISES = "The answer to improve"
+"""What a reviser is told where no critique is given; a critic is told of `The answer to check`."""
+_NO_CRITERIA = "I see no criteria to answer by."
+_CHOICES = ("no", "yes")
+"""Of a criterion that names none."""
+_LEAST: Mapping[str, Any] = {"string": "", "integer": 0, "number": 0, "boolean": False, "array": [], "object": {}}
+"""Of a schema's types, what stands for what this world does not know."""
+
+
+class Said(NamedTuple):
+    """An answer, why it ended, and what it took. A word is a token."""
+
+    text: str
+    finish_reason: str
+    input_tokens: int
+    output_tokens: int
+    logprobs: dict[str, float] | None = None
+    """Natural log-probability of each label as first token, where the question asks for it and is a judge's."""
+
+
+class Scene(NamedTuple):
+    """What a persona has before it when it is asked."""
+
+    question: Question
+    asked: str
+    blocks: Mapping[str, Any]
+    persona: Persona
+    rng: random.Random
+
+    @property
+    def words(self) -> str:
+        """What stands around the blocks."""
+        return around_fences(self.asked)
+
+    @property
+    def principles(self) -> tuple[str, ...]:
+        return principles_in(self.words)
+
+    @property
+    def prompt(self) -> str:
+        """What the last user turn of the conversation asks, words about the answers aside."""
+        return next((turn for turn in reversed(_turns_in(self.blocks)) if not is_nudge(turn)), "")
+
+    @property
+    def said(self) -> tuple[str, ...]:
+        """User turns that are no question, but speak of the answers."""
+        return tuple(turn for turn in _turns_in(self.blocks) if is_nudge(turn))
+
+    @property
+    def temperature(self) -> float:
+        """1 where the question leaves it to the model."""
+        return 1.0 if self.question.temperature is None else self.question.temperature
+
+    @property
+    def shows(self) -> bool:
+        """Whether token probabilities are asked for, and to be had."""
+        return bool(self.question.logprobs) and self.persona.shows_choices
+
+    @property
+    def wants_reasons(self) -> bool:
+        return bool(_REASONS_WANTED.search(self.words))
+
+    def text(self, block: str) -> str:
+        """The text of a block; empty where there is none."""
+        return _text_in(self.blocks.get(block))
+
+    def grade(self, principles: Sequence[str]) -> float:
+        """Of the one answer that is shown, as `candidate`."""
+        return grade(self.prompt, self.text("candidate"), principles=principles, persona=self.persona, rng=self.rng)
+
+    def line(self, said: str, **values: Any) -> Line:
+        """What is said, or the JSON that the question's schema wants of it: known values by their names, free texts
+        what is said, and the least value of its type for all else."""
+        schema = self.question.answer_schema
+        return Line(json.dumps(_filled(schema, said, values), ensure_ascii=False) if schema else said)
+
+
+class Line(NamedTuple):
+    text: str
+    logprobs: dict[str, float] | None = None
+
+
+def answer(question: Question, persona: Persona) -> Said:
+    """The answer of a persona: equal questions have equal answers, on any machine and by any way."""
+    asked = question.asked
+    blocks = read_fenced(asked)
+    if question.answer_schema:
+        persona = persona.model_copy(update={"unreadable": 0.0})
+    line = _PLAYS[role_of(asked, blocks)](Scene(question, asked, blocks, persona, dice(question.id)))
+    text, finish_reason = _cut(line.text, question)
+    n_input = sum(_n_words(said_in(message.get("content"))) for message in question.messages)
+    return Said(text, finish_reason, n_input, _n_words(text), line.logprobs)
+
+
+def role_of(asked: str, blocks: Mapping[str, Any]) -> str:
+    """`judge` (two answers), `score`, `criteria`, `check` (one each), `rank`, `propose`, `revise`, `critique` or
+    `draft`."""
+    if blocks.keys() >= {"answer_a", "answer_b"}:
+        return "judge"
+    if "candidate" in blocks:
+        return "check" if _YES_OR_NO in around_fences(asked) else "criteria" if "criteria" in blocks else "score"
+    if "answer_1" in blocks:
+        return "rank"
+    if "disagreements" in blocks:
+        return "propose"
+    if "answer" not in blocks:
+        return "draft"
+    return "revise" if "critique" in blocks or _REVISES in around_fences(asked) else "critique"
+
+
+def _cut(text: str, question: Question) -> tuple[str, str]:
+    """The text within its budget and before the first of its stops, and why it ended."""
+    finish_reason = "stop"
+    if question.budget is not None and _n_words(text) > question.budget:
+        text, finish_reason = " ".join(text.split()[: question.budget]), "length"
+    ends = [at for stop in question.stops if (at := text.find(stop)) >= 0]
+    return (text[: min(ends)], "stop") if ends else (text, finish_reason)
+
+
+def _n_words(text: str) -> int:
+    return len(text.split())
+
+
+def _draft(scene: Scene) -> Line:
+    return scene.line(draft(scene.asked, persona=scene.persona, rng=scene.rng))
+
+
+def _critique(scene: Scene) -> Line:
+    said = scene.text("answer")
+    return scene.line(criticise(scene.prompt, said, principles=scene.principles, persona=scene.persona, rng=scene.rng))
+
+
+def _revise(scene: Scene) -> Line:
+    revised = revise(
+        scene.prompt,
+        scene.text("answer"),
+        critique=scene.text("critique") if "critique" in scene.blocks else None,
+        principles=scene.principles,
+        persona=scene.persona,
+        rng=scene.rng,
+    )
+    return scene.line(revised)
+
+
+def _compare(scene: Scene) -> Line:
+    """Two answers, `answer_a` and `answer_b`: label probabilities, or a verdict line, perhaps after a reason."""
+    persona, rng, temperature = scene.persona, scene.rng, scene.temperature
+    first, second = scene.text("answer_a"), scene.text("answer_b")
+    log_odds = prefer(
+        scene.prompt, first, second, principles=scene.principles, said=scene.said, persona=persona, rng=rng
+    )
+    argued_for = set(_ARGUED.findall(scene.question.said_since))
+    log_odds += _RELIANCE * (("A" in argued_for) - ("B" in argued_for))
+    if scene.question.answer_schema:
+        said = word_verdict(log_odds, temperature=temperature, persona=persona, rng=rng)
+        verdict = said.rpartition(": ")[2]
+        return scene.line(said, verdict=verdict, reasoning=rationale(verdict, rng))
+    if scene.shows:
+        return _likeliest(label_logprobs(log_odds, LABELS))
+    reasons = scene.wants_reasons
+    said = word_verdict(log_odds, temperature=temperature, persona=persona, rng=rng, reasons=reasons)
+    is_decision_put_off = reasons and "Verdict:" not in scene.words
+    return Line(said.splitlines()[0] if is_decision_put_off else said)
+
+
+def _likeliest(logprobs: dict[str, float]) -> Line:
+    return Line(max(logprobs, key=logprobs.__getitem__), logprobs)
+
+
+def _score(scene: Scene) -> Line:
+    """One answer on the scale 1 to 10."""
+    grade, has_schema = scene.grade(scene.principles), scene.question.answer_schema is not None
+    if scene.shows and not has_schema:
+        return _likeliest(score_logprobs(grade))
+    reasons = has_schema or scene.wants_reasons
+    said = word_score(grade, temperature=scene.temperature, persona=scene.persona, rng=scene.rng, reasons=reasons)
+    if not has_schema:
+        return Line(said)
+    reason, _, score = said.rpartition("\n")
+    return scene.line(score, score=int(score.rpartition(" ")[2]), reasoning=reason)
+
+
+def _answer_by_criteria(scene: Scene) -> Line:
+    """One answer by each of the `criteria`: a line `criterion-id: choice` for each."""
+    chosen = {}
+    for name, text, choices in _criteria(scene.blocks["criteria"]):
+        # the principles whose sentences the criterion holds, or the one that it is called by
+        principles = principles_in(text) or ((name,) if name in PRINCIPLES else scene.principles)
+        chosen[name] = choice_of(scene.grade(principles), choices, temperature=scene.temperature, rng=scene.rng)
+    return scene.line("\n".join(f"{name}: {choice}" for name, choice in chosen.items()) or _NO_CRITERIA, **chosen)
+
+
+def _criteria(value: Any) -> list[tuple[str, str, list[str]]]:
+    """Id, text and choices, worst first, of each criterion in a block of any shape; what has no id is left out."""
+    listed = value if isinstance(value, list) else []
+    if isinstance(value, dict):
+        listed = [{**(item if isinstance(item, dict) else {"text": item}), "id": name} for name, item in value.items()]
+    return [
+        (str(item["id"]), str(item.get("text", "")), _choices(item.get("choices")))
+        for item in listed
+        if isinstance(item, dict) and isinstance(item.get("id"), str)
+    ]
+
+
+def _choices(value: Any) -> list[str]:
+    if isinstance(value, dict) and all(isinstance(worth, int | float) for worth in value.values()):
+        value = sorted(value, key=value.__getitem__)
+    return [str(item) for item in value] if isinstance(value, list | dict) and value else list(_CHOICES)
+
+
+def _check(scene: Scene) -> Line:
+    """One answer: does it refuse, or else does it violate the principle."""
+    persona = scene.persona
+    if _OF_REFUSAL in scene.words:
+        log_odds = refusal_odds(scene.text("candidate"), persona=persona, rng=scene.rng)
+    else:
+        log_odds = -scene.grade(scene.principles)
+    said = word_check(log_odds, temperature=scene.temperature, persona=persona, rng=scene.rng)
+    return scene.line(said, verdict=said.rpartition(": ")[2])
+
+
+def _rank(scene: Scene) -> Line:
+    """The answers `answer_1` to `answer_k`: one line `Ranking: 2 > 1 = 3`."""
+    shown: list[str] = []
+    while (name := f"answer_{len(shown) + 1}") in scene.blocks:
+        shown.append(scene.text(name))
+    persona, rng = scene.persona, scene.rng
+    groups = rank(scene.prompt, shown, principles=scene.principles, said=scene.said, persona=persona, rng=rng)
+    if scene.question.answer_schema:
+        persona = persona.model_copy(update={"explains": 0.0})
+    said = word_ranking(groups, persona=persona, rng=rng)
+    return scene.line(said, ranking=said.removeprefix("Ranking: "), reasoning="")
+
+
+def _propose(scene: Scene) -> Line:
+    """Rules that are missing, as JSON, in the sentences of the world's constitution: of others its judge understands
+    nothing. Rules that stand already are known by the same sentences. A list without any where the pairs show none."""
+    rules = scene.blocks.get("rules")
+    stated = [rule.get("statement") for rule in rules if isinstance(rule, dict)] if isinstance(rules, list) else []
+    stand = principles_in(" ".join(text for text in stated if isinstance(text, str)))
+    known = {attribute for reference in stand for attribute in PRINCIPLES[reference.rpartition("/")[2]]}
+    pairs = list(_pairs(scene.blocks["disagreements"]))
+    attributes = propose_attributes(pairs, known=known, persona=scene.persona, rng=scene.rng)
+    names = [max(PRINCIPLES, key=lambda name: PRINCIPLES[name].get(attribute, 0.0)) for attribute in attributes]
+    written = [principle for name in names for principle in _constitution() if principle["id"] == name]
+    proposed = [{"statement": principle["statement"], "compare": principle["compare"][0]} for principle in written]
+    return Line(json.dumps(proposed))
+
+
+def _pairs(value: Any) -> Iterator[Preferred]:
+    for item in value if isinstance(value, list) else []:
+        if isinstance(item, dict):
+            asked = _turns_in({"conversation": item.get("conversation")}) or [""]
+            yield Preferred(asked[-1], _text_in(item.get("preferred")), _text_in(item.get("other")))
+
+
+_PLAYS: Mapping[str, Callable[[Scene], Line]] = {
+    "draft": _draft,
+    "critique": _critique,
+    "revise": _revise,
+    "judge": _compare,
+    "score": _score,
+    "criteria": _answer_by_criteria,
+    "check": _check,
+    "rank": _rank,
+    "propose": _propose,
+}
+
+
+def principles_in(text: str) -> tuple[str, ...]:
+    """The principles of the world's constitution of which a sentence stands in a text, in its order."""
+    return tuple(
+        f"lilliput/{principle['id']}"
+        for principle in _constitution()
+        if any(sentence in text for sentence in _sentences(principle["id"]))
+    )
+
+
+@cache
+def _sentences(name: str) -> tuple[str, ...]:
+    (found,) = (principle for principle in _constitution() if principle["id"] == name)
+    questions = [found["score"]["question"]] if "score" in found else []
+    return (found["statement"], *found["compare"], *found["critique"], *found["revise"], *questions)
+
+
+@cache
+def _constitution() -> tuple[dict[str, Any], ...]:
+    return tuple(yaml.safe_load(CONSTITUTION.read_text(encoding="utf-8"))["principles"])
+
+
+def _turns_in(blocks: Mapping[str, Any]) -> list[str]:
+    """What the user turns of the conversation say."""
+    conversation = blocks.get("conversation")
+    if not isinstance(conversation, list):
+        return [_text_in(conversation)]
+    turns = [turn for turn in conversation if isinstance(turn, dict) and turn.get("role") == "user"]
+    return [_text_in([turn]) for turn in turns]
+
+
+def _text_in(value: Any) -> str:
+    """The text of a fenced value: itself, or what its last message says."""
+    if isinstance(value, str):
+        return value
+    if not isinstance(value, list) or not value or not isinstance(value[-1], dict):
+        return ""
+    return said_in(value[-1].get("content"))
+
+
+def _filled(schema: Any, said: str, values: Mapping[str, Any], depth: int = 16, name: str = "") -> Any:
+    """A value by a schema. One that the property's enum does not know gives way to the enum's first; references and
+    alternatives are null."""
+    if not isinstance(schema, Mapping) or depth == 0:
+        return None
+    if "const" in schema:
+        return schema["const"]
+    allowed = schema.get("enum")
+    if isinstance(allowed, list) and allowed:
+        return values[name] if values.get(name) in allowed else allowed[0]
+    properties = schema.get("properties")
+    if isinstance(properties, Mapping):
+        return {key: _filled(inner, said, values, depth - 1, key) for key, inner in properties.items()}
+    if name in values:
+        return values[name]
+    kind = schema.get("type")
+    return said if kind == "string" else _LEAST.get(kind) if isinstance(kind, str) else None
