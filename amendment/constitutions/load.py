@@ -14,7 +14,7 @@ from typing import NamedTuple
 from amendment.constitutions.linter import Finding, lint
 from amendment.constitutions.model import Constitution, FewShot, Principle
 from amendment.errors import ConfigError, Problem
-from amendment.simulator import CONSTITUTION
+from amendment.simulator.roles import CONSTITUTION
 from amendment.yamlfile import Document, did_you_mean, read_yaml, validate
 
 __all__ = ["lint_file", "load_constitution", "shipped"]

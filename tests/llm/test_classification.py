@@ -13,9 +13,9 @@ from typing import Any, NamedTuple
 import pytest
 
 from amendment.errors import AmendmentError, CredentialsError, Paused, Rejected, Transient
-from amendment.llm._question import Question
-from amendment.llm._scenes import Said
 from amendment.llm.requests import Reply
+from amendment.simulator.question import Question
+from amendment.simulator.roles import Said
 from tests.vendors.answers import World
 from tests.vendors.askers import ask_all, ask_one, said
 from tests.vendors.catalogue import FAULTS, PASSING

@@ -11,11 +11,11 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from amendment.llm._question import Question, said_in
-from amendment.llm._scenes import Said, answer
 from amendment.llm.opening import shown_name
 from amendment.llm.specs import SimulatedSpec
 from amendment.simulator import Persona
+from amendment.simulator.question import Question, said_in
+from amendment.simulator.roles import Said, answer
 
 __all__ = ["World"]
 

@@ -1,30 +1,75 @@
-"""The simulated provider as the pipeline meets it: requests in, raw bytes out, replies read back."""
+"""The simulated world as the pipeline meets it: what it reads of a request, which role and principle it finds in the
+very texts that chains and judges send, and what it answers by every protocol, in this process and over the wire."""
+
+from __future__ import annotations
 
 import asyncio
+import json
 import math
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
-from amendment.constitutions import load_constitution
+from amendment.calibration.amending import propose
+from amendment.constitutions import Constitution, load_constitution, shipped
+from amendment.critique import ChainSettings, run_chain
 from amendment.errors import Transient
-from amendment.fence import fence
+from amendment.fence import fence, read_fenced
 from amendment.llm.client import Calls
 from amendment.llm.ledger import Ledger
 from amendment.llm.model import Model
-from amendment.llm.provider import Provider
+from amendment.llm.openai import chat_body, read_reply
+from amendment.llm.opening import shown_name
+from amendment.llm.provider import Sent
 from amendment.llm.requests import Reply, Request
-from amendment.llm.simulated import SimulatedProvider
-from amendment.records import Message, Messages, Sampling, text_of, user
-from amendment.simulator import Persona, is_readable
+from amendment.llm.simulated import SimulatedProvider, World
+from amendment.llm.specs import OpenAISpec, SimulatedSpec
+from amendment.preference import Judge, JudgeSettings, load_judge_folder, shipped_judges
+from amendment.preference.asking import asked_again
+from amendment.records import Candidate, Message, Messages, Prompt, Sampling, Verdict, text_of, user
+from amendment.simulator import PRINCIPLES, Persona, is_readable, sample_prompts
+from amendment.simulator.question import Question
+from amendment.simulator.roles import principles_in, role_of
 
-CALM = Persona(noise=0, position_bias=0, leak=0, unreadable=0, false_alarms=0, skill=1, artefacts=0, slips=0)
-PROMPT = "please add 3 8"
-RULES = load_constitution("lilliput")
-RIGHT, WRONG = "the answer is 11 because sum", "the answer is 12"
+CALM = Persona(
+    noise=0, position_bias=0, leak=0, unreadable=0, false_alarms=0, skill=1, artefacts=0, slips=0, explains=0
+)
+LILLIPUT = load_constitution("lilliput")
+FOREIGN = load_constitution("helpful-honest")
+WIRE = OpenAISpec(provider="openai", model="m", base_url="http://127.0.0.1:1/v1")
+BODY: dict[str, Any] = {"model": "m", "messages": [{"role": "user", "content": "please add 3 8"}]}
+PROMPT, RIGHT, WRONG = "please add 3 8", "the answer is 11 because sum", "the answer is 12"
+RUDE = f"{RIGHT} you fool"
+SCORES = tuple(map(str, range(1, 11)))
+COLD = Sampling(temperature=0)
+VERDICT_SCHEMA = {
+    "type": "object",
+    "properties": {"reasoning": {"type": "string"}, "verdict": {"type": "string", "enum": ["A", "B", "tie"]}},
+    "required": ["reasoning", "verdict"],
+}
+
+
+def turns(text: str, role: str = "assistant") -> list[dict[str, Any]]:
+    return [{"role": role, "content": text}]
+
+
+def rule(principle: str) -> str:
+    return f"The principle: {LILLIPUT.principle(principle).statement}"
+
+
+def words(ask: str, principle: str = "correct", more: tuple[str, ...] = (), **values: Any) -> str:
+    conversation = [{"role": "user", "content": text} for text in (PROMPT, *more)]
+    blocks = fence({"conversation": conversation, **values})
+    return "\n\n".join([*blocks.values(), rule(principle), ask])
+
+
+def pair(first: str, second: str, ask: str = 'End with one line "Verdict: A", "Verdict: B" or "Verdict: tie".') -> str:
+    return words(ask, answer_a=turns(first), answer_b=turns(second))
 
 
 def request(messages: Messages | str, **fields: Any) -> Request:
@@ -32,35 +77,228 @@ def request(messages: Messages | str, **fields: Any) -> Request:
     return Request(provider="simulated", host="lilliput", model="persona", messages=given, **fields)
 
 
-def ask(provider: SimulatedProvider, asked: Request) -> Reply:
+def reply(asked: Request, persona: Persona = CALM) -> Reply:
+    provider = SimulatedProvider(persona)
     return provider.read(asyncio.run(provider.send(asked)).raw, asked)
 
 
-def said(persona: Persona, asked: Request) -> str:
-    return text_of(ask(SimulatedProvider(persona), asked).messages)
+def said(messages: Messages | str, persona: Persona = CALM, **fields: Any) -> str:
+    return text_of(reply(request(messages, **{"sampling": COLD, **fields}), persona).messages)
 
 
-def blocks(after: str = "Answer.", **values: Any) -> str:
-    return "Read the blocks.\n\n" + "\n\n".join(fence(values).values()) + f"\n\n{after}"
+def named(**fields: Any) -> str:
+    return Question.model_validate({**BODY, **fields}).id
 
 
-def rule(principle: str) -> str:
-    return f"The principle: {RULES.principle(principle).statement}"
+@pytest.mark.parametrize(
+    "field",
+    [
+        {"model": "other"},
+        {"messages": [{"role": "user", "content": "please add 3 9"}]},
+        {"messages": [{"role": "system", "content": "Be kind."}, *BODY["messages"]]},
+        {"temperature": 0.5},
+        {"top_p": 0.5},
+        {"max_tokens": 5},
+        {"stop": ["\n"]},
+        {"seed": 1},
+        {"logprobs": True},
+        {"tools": [{"type": "function"}]},
+        {"response_format": {"type": "json_schema", "json_schema": {"schema": {"type": "object"}}}},
+        {"chat_template_kwargs": {"enable_thinking": False}},
+    ],
+    ids=str,
+)
+def test_all_that_changes_an_answer_counts_in_the_name(field: dict[str, Any]) -> None:
+    assert named(**field) != named()
 
 
-def turns(text: str, role: str = "user") -> list[dict[str, Any]]:
-    return [{"role": role, "content": text}]
+def test_what_says_the_same_has_the_same_name() -> None:
+    assert named(temperature=1) == named(temperature=1.0)
+    assert named(max_tokens=5) == named(max_completion_tokens=5)
+    assert named(stop="x") == named(stop=["x"])
+    assert named(n=1, stream=False, logprobs=False, seed=None, temperature=None) == named()
+    assert named(logprobs=True, top_logprobs=20) == named(logprobs=True, top_logprobs=2)
 
 
-def judging(first: str, second: str, principle: str = "correct", **fields: Any) -> Request:
-    answers = {"answer_a": turns(first, "assistant"), "answer_b": turns(second, "assistant")}
-    return request(blocks(rule(principle), conversation=turns(PROMPT), **answers), **fields)
+@pytest.mark.parametrize(
+    ("fields", "place"),
+    [
+        ({"n": 2}, "n"),
+        ({"stream": True}, "stream"),
+        ({"response_format": {"type": "json_object"}}, "response_format"),
+        ({"response_format": {"type": "json_schema", "json_schema": {"name": "x"}}}, "response_format"),
+        ({"response_format": {"type": "text"}}, "response_format"),
+        ({"temperature": -1}, "temperature"),
+        ({"temperature": "1"}, "temperature"),
+        ({"seed": 1.5}, "seed"),
+        ({"seed": 2**63}, "seed"),
+        ({"max_tokens": 0}, "max_tokens"),
+        ({"top_logprobs": 21}, "top_logprobs"),
+        ({"stop": [""]}, "stop"),
+        ({"messages": []}, "messages"),
+        ({"messages": [{"role": "king", "content": "x"}]}, "messages"),
+        ({"messages": [{"role": "user", "content": 3}]}, "messages"),
+        ({"messages": ["x"]}, "messages"),
+        ({"model": ""}, "model"),
+    ],
+    ids=str,
+)
+def test_what_the_world_cannot_do_is_refused_and_never_ignored(fields: dict[str, Any], place: str) -> None:
+    with pytest.raises(ValidationError) as told:
+        named(**fields)
+    assert told.value.errors()[0]["loc"][0] == place
 
 
-def test_it_is_a_provider() -> None:
-    provider: Provider = SimulatedProvider()
-    assert (provider.kind, provider.host, provider.shows_choices) == ("simulated", "lilliput", True)
-    assert not SimulatedProvider(Persona(shows_choices=False)).shows_choices
+def test_a_judge_who_asks_once_more_still_asks_what_it_asked_first() -> None:
+    reply = Reply(messages=(Message(role="assistant", content="Both are fine."),))
+    messages = asked_again(user("which is better?"), reply, complaint="no verdict", form="end with A or B")
+    turns = [{"role": message.role, "content": message.content} for message in messages]
+    assert len(turns) == 3
+    assert Question.model_validate({**BODY, "messages": turns}).asked == "which is better?"
+
+
+def test_a_question_after_a_rationale_goes_back_to_the_turn_with_the_answers() -> None:
+    shown = "\n".join(fence({"answer_a": "x", "answer_b": "y"}).values())
+    turns = [
+        {"role": "user", "content": shown},
+        {"role": "assistant", "content": "Answer A is better."},
+        {"role": "user", "content": "Now name it in one letter."},
+    ]
+    asked = Question.model_validate({**BODY, "messages": turns})
+    assert asked.asked == shown
+    assert asked.said_since == "Answer A is better."
+    example = [{"role": "user", "content": "\n".join(fence({"answer_a": "p"}).values())}, turns[1]]
+    assert Question.model_validate({**BODY, "messages": [*example, turns[0]]}).said_since == ""
+
+
+class Overheard(SimulatedProvider):
+    """The simulated world, and every question that came to it."""
+
+    def __init__(self, unreadable: float = 0) -> None:
+        super().__init__(Persona(unreadable=unreadable))
+        self.asked: list[Request] = []
+
+    async def send(self, request: Request) -> Sent:
+        self.asked.append(request)
+        return await super().send(request)
+
+    def read(self, raw: bytes, request: Request) -> Reply:
+        return super().read(raw, request)
+
+    @property
+    def roles(self) -> list[str]:
+        return [role_of(text, read_fenced(text)) for text in map(text_seen, self.asked)]
+
+
+def text_seen(request: Request) -> str:
+    return Question.model_validate(chat_body(request, WIRE)).asked
+
+
+def overheard(provider: Overheard, ledger: Ledger) -> Model:
+    return Model(name="m", model="m", provider=provider, calls=Calls(ledger), sampling=Sampling(seed=1))
+
+
+def test_no_sentence_of_a_principle_stands_in_one_of_another() -> None:
+    sentences = [
+        (one.id, text)
+        for one in LILLIPUT.principles
+        for text in (one.statement, *one.critique, *one.revise, *one.compare)
+    ]
+    assert len(sentences) > 50
+    for (first, text), (second, other) in combinations(sentences, 2):
+        assert first == second or (text not in other and other not in text)
+    assert {one.id for one in LILLIPUT.principles} == set(PRINCIPLES)
+
+
+@pytest.mark.parametrize("critique", [True, False])
+@pytest.mark.parametrize("rules", [LILLIPUT, FOREIGN], ids=["lilliput", "foreign"])
+def test_every_step_of_a_chain_is_played_in_its_role_and_by_its_principle(rules: Constitution, critique: bool) -> None:
+    provider = Overheard()
+
+    async def main() -> list[tuple[str, ...]]:
+        with Ledger() as ledger:
+            drawn: list[tuple[str, ...]] = []
+            for prompt in sample_prompts(12, 3):
+                settings = ChainSettings(rounds=2, critique=critique)
+                made = await run_chain(prompt.record, overheard(provider, ledger), [rules], settings, seed=4)
+                assert made.ending.outcome == "done"
+                for revision in made.candidates[1:]:
+                    principles = revision.origin.principle_ids or ()
+                    drawn += [principles] * (2 if critique else 1)
+            return drawn
+
+    drawn = asyncio.run(main())
+    step = ["critique", "revise"] if critique else ["revise"]
+    assert provider.roles == ["draft", *step, *step] * 12
+    steps = [one for one, role in zip(provider.asked, provider.roles, strict=True) if role != "draft"]
+    read = [principles_in(text_seen(one)) for one in steps]
+    assert read == (drawn if rules is LILLIPUT else [()] * len(drawn))
+
+
+@pytest.mark.parametrize("folder", [name for name in shipped_judges() if load_judge_folder(name).has_principle])
+def test_every_verdict_is_given_by_the_principle_that_was_drawn(folder: str) -> None:
+    provider = Overheard()
+    prompts: list[Prompt] = [one.record for one in sample_prompts(10, 5)]
+
+    async def main() -> list[Verdict]:
+        with Ledger() as ledger:
+            judge = Judge.from_folder(
+                folder,
+                model=overheard(provider, ledger),
+                constitution=LILLIPUT,
+                settings=JudgeSettings(principles_per_pair=8, sampling="uniform", orders="first"),
+            )
+            found: list[Verdict] = []
+            for prompt in prompts:
+                a, b = (
+                    Candidate(prompt_id=prompt.id, messages=(Message(role="assistant", content=text),), kind="imported")
+                    for text in ("the answer is 11", "i will not help")
+                )
+                compares = judge.folder.compares
+                found += await (judge.verdicts(prompt, a, b) if compares else judge.answer_verdicts(prompt, a))
+            return found
+
+    verdicts = asyncio.run(main())
+    roles = {"score": "score", "rubric": "criteria", "listwise": "rank", "violation": "check"}
+    assert set(provider.roles) == {roles.get(folder, "judge")}
+    asked = [text_seen(one) for one in provider.asked if read_fenced(text_of(one.messages))]  # first questions
+    whole = [one for one in verdicts if one.criterion is None]  # of a rubric the score of all criteria
+    assert [principles_in(text) for text in asked] == [(one.principle_id,) for one in whole]
+    assert {one.principle_id for one in verdicts} == {f"lilliput/{name}" for name in PRINCIPLES}
+
+
+@pytest.mark.parametrize("unreadable", [0.5, 1.0])
+def test_a_judge_that_is_asked_once_more_judges_the_same_pair_by_the_same_principle(unreadable: float) -> None:
+    provider = Overheard(unreadable)
+
+    async def main() -> list[Verdict]:
+        with Ledger() as ledger:
+            judge = Judge.from_folder("verdict", model=overheard(provider, ledger), constitution=LILLIPUT)
+            found: list[Verdict] = []
+            for prompt in (one.record for one in sample_prompts(10, 5)):
+                a, b = (
+                    Candidate(prompt_id=prompt.id, messages=(Message(role="assistant", content=text),), kind="imported")
+                    for text in ("the answer is 11", "i will not help")
+                )
+                found += await judge.verdicts(prompt, a, b)
+            return found
+
+    verdicts = asyncio.run(main())
+    again = [one for one in provider.asked if len(one.messages) == 3]
+    assert set(provider.roles) == {"judge"}
+    assert {text_seen(one) for one in again} <= {text_seen(one) for one in provider.asked if len(one.messages) == 1}
+    n_invalid = sum(one.invalid is not None for one in verdicts)
+    assert len(provider.asked) == 20 + len(again)
+    if unreadable == 1.0:
+        assert (len(again), n_invalid) == (20, 20)  # nonsense again, and no third question
+    else:
+        assert 0 < n_invalid < len(again) < 20
+
+
+def test_sentences_of_other_shipped_constitutions_are_not_taken_for_its_own() -> None:
+    for name in set(shipped()) - {"lilliput"}:
+        for one in load_constitution(name).principles:
+            assert principles_in("\n".join((one.rule, *one.critique, *one.revise, *one.compare))) == ()
 
 
 def test_the_same_request_gets_the_same_bytes_and_another_sample_another_draw() -> None:
@@ -81,124 +319,41 @@ def test_a_draft_answers_the_last_user_turn_whatever_stands_before() -> None:
         Message(role="assistant", content="i will not help"),
         Message(role="user", content=({"type": "text", "text": "now capital orvia"},)),
     )
-    text = said(CALM, request(conversation))
+    text = said(conversation)
     assert is_readable(text)
     assert "the answer is" in text or "i am not certain" in text or "i will not help" in text
 
 
 def test_critique_and_revision_meet_in_words() -> None:
-    values = {"conversation": turns(PROMPT), "answer": turns(WRONG, "assistant")}
-    critique = said(CALM, request(blocks(rule("correct"), **values)))
+    values: dict[str, Any] = {"answer": turns(WRONG)}
+    critique = said(words("Answer.", **values))
     assert critique == "The answer states something wrong."
-    asked = request(blocks(rule("correct"), **values, critique=critique))
-    assert said(CALM, asked) == "i am not certain"
-    knowing = CALM.model_copy(update={"knows_answers": True})
-    assert said(knowing, asked) == RIGHT
+    asked = words("Answer.", **values, critique=critique)
+    assert said(asked) == "i am not certain"
+    assert said(asked, CALM.model_copy(update={"knows_answers": True})) == RIGHT
 
 
-def test_a_revision_without_critique_and_with_plain_strings_works_too() -> None:
-    text = blocks(
-        f"The answer to improve stands above. {rule('polite')}", conversation=PROMPT, answer=f"{RIGHT} you fool"
-    )
-    asked = request(text)
-    assert said(CALM.model_copy(update={"look": 1.0}), asked) == RIGHT
+def test_an_answer_ends_before_its_stops_and_at_its_budget_in_words() -> None:
+    stopped = reply(request(PROMPT, sampling=Sampling(stop=(" is", "answer"), seed=1)))
+    assert "answer" not in text_of(stopped.messages)
+    assert stopped.finish_reason == "stop"
+    cut = reply(request(PROMPT, sampling=Sampling(max_tokens=2)))
+    assert cut.finish_reason == "length"
+    assert cut.usage is not None
+    assert (cut.usage.input_tokens, cut.usage.output_tokens) == (4, 2)
 
 
-def test_a_judge_gives_the_labels_their_probabilities_in_shown_order() -> None:
-    found = ask(SimulatedProvider(CALM), judging(RIGHT, WRONG, choices=("A", "B")))
-    swapped = ask(SimulatedProvider(CALM), judging(WRONG, RIGHT, choices=("A", "B")))
-    assert found.choice_logprobs is not None
-    assert swapped.choice_logprobs is not None
-    assert found.choice_logprobs["A"] - found.choice_logprobs["B"] == pytest.approx(CALM.gain)
-    assert swapped.choice_logprobs["A"] - swapped.choice_logprobs["B"] == pytest.approx(-CALM.gain)
-    assert (text_of(found.messages), text_of(swapped.messages)) == ("A", "B")
+def test_the_principle_is_read_around_the_blocks_and_one_of_another_world_stands_for_the_mix() -> None:
+    def gap(told: str, second: str = RUDE) -> float:
+        blocks = fence({"conversation": PROMPT, "answer_a": turns(RIGHT), "answer_b": turns(second)})
+        found = reply(request("\n\n".join([*blocks.values(), told]), choices=("A", "B"))).choice_logprobs
+        assert found is not None
+        return found["A"] - found["B"]
 
-
-def test_a_judge_without_label_probabilities_answers_in_words() -> None:
-    silent = CALM.model_copy(update={"shows_choices": False})
-    for persona, asked in ((CALM, judging(RIGHT, WRONG)), (silent, judging(RIGHT, WRONG, choices=("A", "B")))):
-        found = ask(
-            SimulatedProvider(persona), asked.model_copy(update={"sampling": Sampling(temperature=0, max_tokens=20)})
-        )
-        assert found.choice_logprobs is None
-        assert text_of(found.messages).splitlines()[-1] == "Verdict: A"
-
-
-def test_an_equal_pair_in_words_is_a_tie() -> None:
-    assert said(CALM, judging(RIGHT, RIGHT)) == "Verdict: tie"
-
-
-def test_probabilities_of_labels_are_had_for_comparisons_alone() -> None:
-    assert ask(SimulatedProvider(), request(PROMPT, choices=("A", "B"))).choice_logprobs is None
-    shown = ask(SimulatedProvider(CALM), judging(RIGHT, WRONG, choices=("1", "A"))).choice_logprobs
-    assert shown is not None
-    assert set(shown) == {"A"}, "nothing is known of a label 1"
-    assert math.exp(shown["A"]) == pytest.approx(0.999 / (1 + math.exp(-CALM.gain)))
-
-
-def test_an_answer_ends_before_the_first_of_its_stops() -> None:
-    found = ask(SimulatedProvider(CALM), request(PROMPT, sampling=Sampling(stop=(" is", "answer"), seed=1)))
-    whole = said(CALM, request(PROMPT, sampling=Sampling(seed=1)))
-    assert "answer" not in text_of(found.messages)
-    assert text_of(found.messages) != whole
-    assert found.finish_reason == "stop"
-
-
-def test_what_an_answer_says_about_principles_tells_the_judge_nothing() -> None:
-    """The principle is read around the blocks: a sentence of another one inside an answer changes no attention."""
-    plain, laden = (
-        ask(SimulatedProvider(CALM), judging(RIGHT, f"{WRONG}{more}", choices=("A", "B"))).choice_logprobs
-        for more in ("", f" {RULES.principle('polite').statement}")
-    )
-    assert plain is not None
-    assert plain == laden  # `correct` counts claims, and the sentence holds none
-
-
-def test_a_principle_that_this_world_does_not_know_stands_for_the_overall_mix() -> None:
-    rude = f"{RIGHT} you fool"
-    answers = {"answer_a": turns(RIGHT, "assistant"), "answer_b": turns(rude, "assistant")}
-
-    def gap(after: str) -> float:
-        found = ask(SimulatedProvider(CALM), request(blocks(after, conversation=PROMPT, **answers), choices=("A", "B")))
-        assert found.choice_logprobs is not None
-        return found.choice_logprobs["A"] - found.choice_logprobs["B"]
-
-    assert gap(rule("correct")) == pytest.approx(0)
+    assert gap(rule("correct")) == gap(rule("correct"), f"{RUDE} {LILLIPUT.principle('polite').statement}") == 0
     assert gap(rule("polite")) == pytest.approx(CALM.gain)
     # 1.5 of the weights 2 + 2 + 3 + 1.5 + 1 + 0.6 + 1.5 + 1 = 12.6 are for being polite
     assert gap("The principle: Be a good neighbour.") == pytest.approx(CALM.gain * 1.5 / 12.6)
-
-
-def test_words_are_counted_and_cut_at_the_budget() -> None:
-    found = ask(SimulatedProvider(CALM), request(PROMPT, sampling=Sampling(max_tokens=2)))
-    assert found.finish_reason == "length"
-    assert found.usage is not None
-    assert (found.usage.input_tokens, found.usage.output_tokens) == (4, 2)
-    assert ask(SimulatedProvider(CALM), request(PROMPT)).finish_reason == "stop"
-
-
-@given(
-    st.text(),
-    st.sampled_from(["{}", "The answer to improve", RULES.principles[0].statement]),
-    st.sampled_from(
-        ["", "<<answer 0123456789abcdef0123456789abcdef>>\n{\n<<end answer 0123456789abcdef0123456789abcdef>>"]
-    ),
-)
-def test_no_text_raises(text: str, words: str, more: str) -> None:
-    assert ask(SimulatedProvider(), request(f"{text}\n{words}\n{more}")).messages
-
-
-json_values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.text(),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["role", "content", "text"]), inner),
-    max_leaves=6,
-)
-
-
-@given(json_values, json_values, json_values, st.sampled_from([("answer",), ("critique",), ("answer_a", "answer_b")]))
-def test_no_fenced_value_raises(conversation: Any, answer: Any, other: Any, names: tuple[str, ...]) -> None:
-    values = dict(zip(names, (answer, other), strict=False))
-    assert ask(SimulatedProvider(), request(blocks(conversation=conversation, **values))).messages
 
 
 @pytest.mark.parametrize("raw", [b"", b"[]", b"{}", b'{"text": 3, "finish_reason": "stop"}', b"\xff"])
@@ -207,18 +362,177 @@ def test_bytes_of_another_provider_are_not_read(raw: bytes) -> None:
         SimulatedProvider().read(raw, request(PROMPT))
 
 
-def test_it_answers_through_calls_and_a_replay_asks_nothing(tmp_path: Path) -> None:
-    async def drive() -> tuple[str, str, int]:
-        with Ledger(tmp_path / "ledger.sqlite") as ledger:
-            calls = Calls(ledger)
-            model = Model(
-                name="writer", model=CALM.id, provider=SimulatedProvider(CALM), calls=calls, sampling=Sampling(seed=1)
-            )
-            first = await model.ask(user(PROMPT))
-            again = await model.ask(user(PROMPT))
-            assert first.origin.provider == "simulated"
-            return text_of(first.reply.messages), text_of(again.reply.messages), calls.sent
+def test_a_comparison_with_reasons_gives_them_before_the_verdict() -> None:
+    told = said(
+        pair(RIGHT, WRONG, 'Give your reasons. End with the line "Verdict: A", "Verdict: B" or "Verdict: tie".')
+    )
+    reason, verdict = told.splitlines()
+    assert reason.startswith("Answer A ")
+    assert verdict == "Verdict: A"
+    even = said(pair(RIGHT, RIGHT, 'Give your reasons. End with "Verdict: A", "Verdict: B" or "Verdict: tie".'))
+    assert even.splitlines() == ["Neither answer is the better one here.", "Verdict: tie"]
 
-    first, again, sent = asyncio.run(drive())
-    assert first == again
-    assert sent == 1
+
+def test_a_rationale_alone_holds_no_verdict_and_moves_the_probabilities_after_it() -> None:
+    first = pair(RIGHT, RUDE, "Think step by step: write your reasoning only, and name the better answer.")
+    assert "Verdict" not in said(first)
+
+    def gap(rationale: str) -> float:
+        messages = (*user(first), Message(role="assistant", content=rationale), *user("Now answer A or B."))
+        found = reply(request(messages, choices=("A", "B"))).choice_logprobs
+        assert found is not None
+        return found["A"] - found["B"]
+
+    assert gap("They are much alike.") == pytest.approx(0)  # both are right, and the principle is `correct`
+    assert gap("Answer A has fewer flaws.") == pytest.approx(2)
+    assert gap("Answer B is the better one here.") == pytest.approx(-2)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "verdict"), [(RIGHT, WRONG, "A"), (WRONG, RIGHT, "B"), (RUDE, RIGHT, "tie")]
+)
+def test_a_structured_verdict_keeps_its_schema(first: str, second: str, verdict: str) -> None:
+    found = json.loads(said(pair(first, second), answer_schema=VERDICT_SCHEMA))
+    assert list(found) == ["reasoning", "verdict"]
+    assert found["verdict"] == verdict
+    assert (f"Answer {verdict}" if verdict != "tie" else "Neither") in found["reasoning"]
+
+
+def test_a_score_is_shown_as_probabilities_or_said_in_words() -> None:
+    def mean(answer: str) -> float:
+        found = reply(request(words("Score it.", candidate=turns(answer)), choices=SCORES)).choice_logprobs
+        assert found is not None
+        assert set(found) == set(SCORES)
+        return sum(int(score) * math.exp(log) for score, log in found.items())
+
+    assert mean(WRONG) < 2
+    assert mean(RIGHT) > 9
+    silent = CALM.model_copy(update={"shows_choices": False})
+    room = Sampling(temperature=0, max_tokens=20)
+    assert said(words("Score it.", candidate=turns(RIGHT)), silent, choices=SCORES, sampling=room) == "Score: 10"
+    assert said(words("Score it.", candidate=turns(WRONG))) == "Score: 1"
+    schema = {"type": "object", "properties": {"reasoning": {"type": "string"}, "score": {"type": "integer"}}}
+    found = json.loads(said(words("Score it.", candidate=turns(RIGHT)), answer_schema=schema))
+    assert found["score"] == 10
+    assert found["reasoning"]
+
+
+def test_a_yes_or_a_no_is_about_the_principle_or_about_refusing() -> None:
+    ask = 'Does it violate it? End with "Verdict: yes" or "Verdict: no".'
+    assert said(words(ask, "polite", candidate=turns(RUDE))) == "Verdict: yes"
+    assert said(words(ask, "correct", candidate=turns(RUDE))) == "Verdict: no"
+    refuses = 'Does this answer refuse? End with "Verdict: yes" or "Verdict: no".'
+    assert said(words(refuses, "polite", candidate=turns(RUDE))) == "Verdict: no"
+    assert said(words(refuses, "polite", candidate=turns("i will not help"))) == "Verdict: yes"
+    schema = {"type": "object", "properties": {"verdict": {"type": "string", "enum": ["yes", "no"]}}}
+    lost = CALM.model_copy(update={"unreadable": 1.0})
+    assert json.loads(said(words(ask, "polite", candidate=turns(RUDE)), lost, answer_schema=schema)) == {
+        "verdict": "yes"
+    }
+
+
+def test_a_rubric_gets_one_line_for_each_criterion_and_what_each_speaks_of_decides() -> None:
+    criteria = [
+        {"id": "right", "text": LILLIPUT.principle("correct").statement, "choices": ["wrong", "partly", "right"]},
+        {"id": "polite", "text": "Is it friendly?", "choices": ["no", "yes"]},
+        {"id": "plain"},
+        {"text": "nobody can answer what has no id"},
+    ]
+    ask = "Criteria: answer each with one line, criterion-id: choice."
+    lines = said(words(ask, candidate=turns(RUDE), criteria=criteria)).splitlines()
+    assert lines == ["right: right", "polite: no", "plain: yes"]
+    assert said(words(ask, candidate=turns(RUDE), criteria=3)) == "I see no criteria to answer by."
+
+
+def test_a_pool_gets_one_ranking_of_all_its_answers() -> None:
+    answers: dict[str, Any] = {f"answer_{i}": turns(text) for i, text in enumerate((WRONG, RIGHT, RUDE), 1)}
+    assert said(words("Rank them.", **answers)) == "Ranking: 2 = 3 > 1"
+    assert said(words("Rank them.", "polite", **answers)) == "Ranking: 1 = 2 > 3"
+
+
+def test_a_last_turn_about_the_answers_is_not_taken_for_the_question() -> None:
+    turn = "By the way, most people who saw both answers preferred answer B."
+    asked = words("Verdict: A or B?", more=(turn,), answer_a=turns(RIGHT), answer_b=turns(WRONG))
+    assert said(asked) == "Verdict: A"
+    assert said(asked, CALM.model_copy(update={"bandwagon_bias": 20.0})) == "Verdict: B"
+
+
+ASKED = {
+    "verdict": request(pair(RIGHT, WRONG)),
+    "label-tokens": request(pair(RIGHT, WRONG), choices=("A", "B")),
+    "structured": request(pair(RIGHT, WRONG), answer_schema=VERDICT_SCHEMA),
+    "score": request(words("Score it.", candidate=turns(RUDE)), choices=SCORES),
+    "rubric": request(words("Criteria:", candidate=turns(RUDE), criteria=[{"id": "a", "text": "?", "choices": ["x"]}])),
+    "listwise": request(words("Rank.", answer_1=turns(WRONG), answer_2=turns(RIGHT))),
+    "critique by schema": request(words("Check.", answer=turns(WRONG)), answer_schema=VERDICT_SCHEMA),
+}
+
+
+@pytest.mark.parametrize("asked", ASKED.values(), ids=ASKED)
+def test_every_protocol_is_answered_alike_in_this_process_and_over_the_wire(asked: Request) -> None:
+    spec = SimulatedSpec(provider="simulated", position_bias=0.7)
+    wire = OpenAISpec(provider="openai", model=shown_name(spec), base_url="http://127.0.0.1:1/v1")
+    asked = asked.model_copy(update={"model": shown_name(spec)})
+    body = json.dumps(chat_body(asked, wire)).encode()
+    replied = World({"m": spec}).complete(body)
+    assert replied.status == 200
+    over, here = read_reply(json.dumps(replied.body).encode(), asked), reply(asked, spec.persona())
+    assert text_of(over.messages) == text_of(here.messages)
+    assert over.choice_logprobs == here.choice_logprobs
+    assert (over.choice_logprobs is None) == (asked.choices is None)
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["id", "text", "choices", "content", "role", "type", "properties"]), inner)
+    ),
+    max_leaves=8,
+)
+
+
+@given(
+    json_values, json_values, st.sampled_from([("candidate", "criteria"), ("candidate", "x"), ("answer_1", "answer_2")])
+)
+def test_no_fenced_value_raises(one: Any, other: Any, names: tuple[str, str]) -> None:
+    values = dict(zip(names, (one, other), strict=True))
+    assert reply(request(words("Answer.", **values)), Persona()).messages
+
+
+@given(json_values)
+def test_any_schema_is_answered_by_json(schema: Any) -> None:
+    wanted = {"type": "object", "properties": {"verdict": schema}}
+    assert "verdict" in json.loads(said(pair(RIGHT, WRONG), answer_schema=wanted))
+
+
+def shown() -> dict[str, object]:
+    texts = {"preferred": "the answer is 11", "other": "the answer is 11 you fool"}
+    answers = {name: [{"role": "assistant", "content": text}] for name, text in texts.items()}
+    return {"conversation": [{"role": "user", "content": "add 3 8"}], **answers}
+
+
+def proposed(tmp_path: Path, rules: dict[str, str]) -> tuple[str, ...]:
+    calls = Calls(Ledger(tmp_path / "ledger.sqlite"))
+    model = Model(name="m", model="m", provider=SimulatedProvider(CALM), calls=calls, sampling=Sampling(seed=1))
+
+    async def ask() -> tuple[str, ...]:
+        found, left_out = await propose(model, next(iter(rules)), [shown() for _ in range(8)], rules)
+        assert not left_out
+        await calls.drain()
+        return tuple(rule.statement for rule in found)
+
+    try:
+        return asyncio.run(ask())
+    finally:
+        asyncio.run(calls.close())
+
+
+def test_it_writes_the_sentence_of_the_worlds_own_constitution(tmp_path: Path) -> None:
+    assert proposed(tmp_path, {"correct": LILLIPUT.principle("correct").statement}) == (
+        LILLIPUT.principle("polite").statement,
+    )
+
+
+def test_it_knows_a_rule_that_stands_already_by_its_sentence(tmp_path: Path) -> None:
+    assert proposed(tmp_path, {"manners": LILLIPUT.principle("polite").statement}) == ()

@@ -1,4 +1,4 @@
-"""Critics that miss things, revisers that know or do not."""
+"""Writers with known bad habits, critics that miss things, revisers that know or do not, who finds missing rules."""
 
 from statistics import mean
 from typing import get_args
@@ -7,16 +7,29 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from amendment.simulator import PRINCIPLES, Persona, criticise, draft, revise, sample_prompts, truth
+from amendment.simulator import (
+    PRINCIPLES,
+    STRANGER,
+    Persona,
+    Preferred,
+    criticise,
+    draft,
+    is_readable,
+    propose_attributes,
+    revise,
+    sample_prompts,
+    truth,
+)
 from amendment.simulator.dice import dice_for
-from amendment.simulator.grammar import clause, parse, render
-from amendment.simulator.reviser import ARTEFACT, FLAWS, NOTHING, Flaw, find_flaws, name_flaws, read_flaws
+from amendment.simulator.grammar import parse
+from amendment.simulator.reviser import ARTEFACT, NOTHING, Flaw, find_flaws, name_flaws, read_flaws
 from amendment.simulator.truth import n_right
 from amendment.simulator.world import HELPERS, TASKS, find_task
 
 PROMPTS = [prompt.text for prompt in sample_prompts(400, seed=8)]
 IDS = sorted(PRINCIPLES)
 SURE = Persona(skill=1, false_alarms=0, look=1, slips=0, over_refusals=0, artefacts=0)
+KEEN = Persona(skill=1.0, false_alarms=0.0, noise=0.0)
 KNOWING = SURE.model_copy(update={"knows_answers": True})
 
 answers = st.lists(
@@ -31,6 +44,36 @@ def mended(prompt: str, answer: str, principle: str, persona: Persona = SURE) ->
     rng = dice_for(prompt, answer)
     critique = criticise(prompt, answer, principles=[principle], persona=persona, rng=rng)
     return revise(prompt, answer, critique=critique, principles=[principle], persona=persona, rng=rng)
+
+
+def test_the_helpful_only_writer_has_its_planted_habits() -> None:
+    worth: dict[str, list[tuple[float, ...]]] = {}
+    prompts = sample_prompts(1200, seed=4)
+    for prompt in prompts:
+        found = truth(prompt.text, draft(prompt.text, persona=Persona(), rng=dice_for(prompt.text))).attributes
+        worth.setdefault(prompt.category, []).append((found.harmless, found.correct, found.honest, found.polite))
+    share = {name: [mean(row[i] for row in rows) for i in range(4)] for name, rows in worth.items()}
+    assert share["danger"][0] == pytest.approx(0.2, abs=0.12)  # it complies four times in five
+    assert mean(row[1] == 1 for row in worth["arithmetic"]) == pytest.approx(0.68, abs=0.1)  # 97 % answered, 70 % right
+    assert mean(row[2] == 1 for row in worth["unknowable"]) == pytest.approx(0.1, abs=0.1)
+    assert mean(row[3] == 0 for rows in worth.values() for row in rows) == pytest.approx(0.12, abs=0.04)
+
+
+def test_presets_differ_as_their_names_say_and_stay_within_the_grammar() -> None:
+    def drafts(writer: str) -> list[tuple[str, str]]:
+        persona = Persona.model_validate({"writer": writer})
+        return [(text, draft(text, persona=persona, rng=dice_for(text))) for text in PROMPTS]
+
+    said = {writer: drafts(writer) for writer in ("helpful-only", "careless", "evasive", "verbose")}
+    assert all(is_readable(answer) and len(answer.split()) <= 24 for rows in said.values() for _, answer in rows)
+
+    def attribute(writer: str, name: str) -> float:
+        return mean([float(getattr(truth(*pair).attributes, name)) for pair in said[writer]])
+
+    assert attribute("careless", "correct") < attribute("helpful-only", "correct")
+    assert attribute("evasive", "frank") < attribute("helpful-only", "frank") - 0.2
+    assert attribute("verbose", "concise") < attribute("helpful-only", "concise") - 0.2
+    assert draft("what is love", persona=Persona(), rng=dice_for(1)) == STRANGER
 
 
 @pytest.mark.parametrize(
@@ -57,11 +100,6 @@ def test_a_critique_is_read_as_it_was_written(flaws: set[Flaw]) -> None:
     assert set(read_flaws("My critique: " + name_flaws(flaws)) or ()) == flaws
 
 
-def test_a_critique_in_other_words_says_nothing_to_the_reviser() -> None:
-    assert read_flaws("I would not put it like this.") is None
-    assert read_flaws(NOTHING) == ()
-
-
 def test_a_critic_speaks_only_to_the_drawn_principle() -> None:
     answer = "indeed the answer is 12 you fool"
     said = criticise("add 3 8", answer, principles=["lilliput/polite"], persona=SURE, rng=dice_for(0))
@@ -74,15 +112,6 @@ def test_a_critic_notices_with_its_skill() -> None:
         criticise("add 3 8", "you fool", principles=["polite"], persona=persona, rng=dice_for(i)) for i in range(500)
     ]
     assert mean(text != NOTHING for text in said) == pytest.approx(0.6, abs=0.08)  # 3.6 standard errors
-
-
-def test_false_alarms_name_a_flaw_that_is_not_there() -> None:
-    persona = SURE.model_copy(update={"false_alarms": 1.0})
-    answer = "the answer is 11 because sum"
-    said = criticise("add 3 8", answer, principles=["harmless"], persona=persona, rng=dice_for(0))
-    assert said == NOTHING  # a question of this kind cannot have a flaw of this kind
-    said = criticise("add 3 8", answer, principles=["concise"], persona=persona, rng=dice_for(0))
-    assert said == FLAWS["padded"].sentence
 
 
 @pytest.mark.parametrize(
@@ -130,30 +159,6 @@ def test_who_does_not_know_never_puts_in_what_is_right(
         assert task.helper not in after.values("helper")
 
 
-def test_without_a_critique_the_reviser_looks_for_itself() -> None:
-    assert revise("add 3 8", "the answer is 11 you fool", persona=SURE, rng=dice_for(0)) == "the answer is 11"
-    blind = SURE.model_copy(update={"look": 0.0})
-    assert revise("add 3 8", "you fool", persona=blind, rng=dice_for(0)) == "you fool"
-
-
-def test_some_revisions_open_with_an_artefact() -> None:
-    persona = SURE.model_copy(update={"artefacts": 1.0})
-    revision = revise("add 3 8", "the answer is 11", critique=NOTHING, persona=persona, rng=dice_for(0))
-    assert revision == ARTEFACT + "the answer is 11"
-
-
-def test_a_principle_about_harm_makes_some_revisers_refuse_too_much() -> None:
-    persona = SURE.model_copy(update={"over_refusals": 1.0})
-    refused = revise("add 3 8", "sure the answer is 11", principles=["harmless"], persona=persona, rng=dice_for(0))
-    kept = revise("add 3 8", "sure the answer is 11", principles=["polite"], persona=persona, rng=dice_for(0))
-    assert (refused, kept) == ("i will not help", "sure the answer is 11")
-
-
-def test_outside_the_world_and_where_nothing_would_be_left_the_answer_stays() -> None:
-    assert revise("who are you", "a toy", persona=SURE, rng=dice_for(0)) == "a toy"
-    assert mended("add 3 8", "you fool", "polite") == "you fool"
-
-
 @pytest.mark.parametrize("knows", [False, True])
 def test_truth_rises_along_the_chain(knows: bool) -> None:
     persona = Persona(knows_answers=knows)
@@ -172,6 +177,19 @@ def test_truth_rises_along_the_chain(knows: bool) -> None:
     assert means[3] - means[0] > 0.05
 
 
-def test_clauses_with_a_hole_are_rendered_as_they_are_read() -> None:
-    clauses = (clause("answer", "11"), clause("why", "sum"), clause("reason", "since it harms"))
-    assert parse(render(clauses)).clauses == clauses
+def test_a_rule_that_people_seem_to_follow_is_named_by_what_separates_their_pairs() -> None:
+    polite = Preferred("add 3 8", "the answer is 11", "the answer is 11 you fool")
+    right = Preferred("add 3 8", "the answer is 11", "the answer is 12")
+
+    def named(pairs: list[Preferred], persona: Persona = KEEN, known: tuple[str, ...] = ()) -> tuple[str, ...]:
+        return propose_attributes(pairs, most=9, known=known, persona=persona, rng=dice_for(3))
+
+    assert named([polite] * 4) == ("polite",)
+    assert named([polite] * 4, known=("polite",)) == ()
+    found = named([right, right, right, polite])  # three pairs in four differ in what is right, one in manners
+    assert "correct" in found[:-1]
+    assert found[-1] == "polite"
+    assert named([Preferred("What is love?", "Baby", "Don't")] * 9) == ()
+    alarmed = named([polite] * 4, KEEN.model_copy(update={"false_alarms": 1.0}))
+    assert "polite" in alarmed
+    assert len(alarmed) > 1
