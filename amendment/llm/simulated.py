@@ -1,4 +1,4 @@
-"""A provider that plays every role in the simulated world Lilliput: no network, no key, no cost; and the same over HTTP.
+"""A provider that plays every role in the simulated world Lilliput, without network, key or cost; the same over HTTP.
 
 Promised: replies are a pure function of the persona and of what OpenAI's protocol carries of the request, so any run
 repeats byte for byte, and a run over HTTP gets the same replies as one inside this process. Temperature matters for
