@@ -4,7 +4,8 @@ Covered: label-token probabilities, the label in words where a server shows none
 object; a score by the tokens 1 to 10 or by one line; yes or no. Two verdicts, none, a refusal, or a reply that was
 cut at its limit are invalid: never a tie, never a default. A verdict that shares its line with other words is none, nor
 is one that breaks over two lines. A reply that quotes a verdict line of a candidate, as a line of its own, and then
-gives a verdict holds two: nobody can tell them apart, so it is invalid and asked for again. Not covered: a reply that quotes such a line and gives no verdict of its own; rubrics, see `rubrics`.
+gives a verdict holds two: nobody can tell them apart, so it is invalid and asked for again. Not covered: a reply that
+quotes such a line and gives no verdict of its own; rubrics, see `rubrics`.
 """
 
 from __future__ import annotations
