@@ -15,6 +15,7 @@ from amendment.preference.aggregate import (
     Vote,
     aggregate_verdicts,
     decide,
+    majorities,
     majority,
     majority_of,
     person_votes,
@@ -36,6 +37,7 @@ from amendment.preference.juries import (
 )
 from amendment.preference.model_families import are_related, family_of
 from amendment.preference.pairs import TIED_POOL, Paired, PairSettings, is_tied_pool, make_pairs
+from amendment.preference.panel import Judged, JudgePanel, PanelCounts
 from amendment.preference.pool import Pool, pool_of
 from amendment.preference.principles import (
     PrincipleAgreement,
@@ -60,13 +62,16 @@ __all__ = [
     "Escalation",
     "Judge",
     "JudgeFolder",
+    "JudgePanel",
     "JudgeReward",
     "JudgeSettings",
+    "Judged",
     "JuryKind",
     "JuryResult",
     "JuryVotes",
     "PairSettings",
     "Paired",
+    "PanelCounts",
     "Pool",
     "PrincipleAgreement",
     "PrincipleCoverage",
@@ -99,6 +104,7 @@ __all__ = [
     "jury_result",
     "likeness",
     "load_judge_folder",
+    "majorities",
     "majority",
     "majority_of",
     "make_pairs",

@@ -41,6 +41,7 @@ __all__ = [
     "aggregate_verdicts",
     "cells_of",
     "decide",
+    "majorities",
     "majority",
     "majority_of",
     "majority_side",
@@ -185,6 +186,26 @@ def decide(verdicts: Sequence[Verdict]) -> Judgement:
     return aggregate_verdicts(models or verdicts, orders="asked").model_copy(update={"principle_ids": ()})
 
 
+def majorities(
+    verdicts: Iterable[Verdict], weights: Mapping[str, Sequence[float]], firsts: Mapping[str, str]
+) -> list[Judgement]:
+    """One judgement of each comparison that imported verdicts speak of; see `decide`.
+
+    `weights` are those of rows by comparison, for the few that say one; their mean is the judgement's. `firsts` are the
+    candidates that stand first in their file, by comparison.
+    """
+    grouped: dict[tuple[str, ...], list[Verdict]] = defaultdict(list)
+    for verdict in verdicts:
+        grouped[verdict.prompt_id, *sorted(verdict.shown)].append(verdict)
+    judgements = [decide(votes) for votes in grouped.values()]
+    for place, judgement in enumerate(judgements) if weights or firsts else ():
+        weight, first = weights.get(judgement.comparison_id), firsts.get(judgement.comparison_id)
+        known = {"weight": fmean(weight) if weight else None, "first": first}
+        update = {field: value for field, value in known.items() if value is not None}
+        judgements[place] = judgement.model_copy(update=update)
+    return judgements
+
+
 def person_votes(labels: Iterable[Verdict]) -> dict[str, dict[str, float]]:
     """P(a) of the people of a spot check, by comparison id and person, persons in the order of their names. Where a
     comparison was shown to a person once more, the first readable showing counts."""
@@ -252,8 +273,13 @@ def cells_of(readings: Iterable[Reading], *, orders: Orders) -> list[Cell]:
     cells = []
     for (rater, principle), by_order in sorted(read.items()):
         # sorted, since sums of floats depend on their order in the last digits
-        cell = Cell(rater, principle, {seen: fmean(sorted(by_order[seen])) for seen in sorted(by_order) if by_order[seen]})
-        is_complete = {"both": cell.is_in_both or "alone" in cell.by_order, "asked": len(cell.by_order) == len(by_order)}
+        cell = Cell(
+            rater, principle, {seen: fmean(sorted(by_order[seen])) for seen in sorted(by_order) if by_order[seen]}
+        )
+        is_complete = {
+            "both": cell.is_in_both or "alone" in cell.by_order,
+            "asked": len(cell.by_order) == len(by_order),
+        }
         if cell.by_order and is_complete.get(orders, True):
             cells.append(cell)
     return cells

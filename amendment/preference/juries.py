@@ -1,4 +1,4 @@
-"""Several judges: juries that are asked together, and a cascade that asks the next judges where the first are unsure.
+"""Several judges: a jury is asked together, and the next judges where the first are unsure.
 
 A jury is of raters and not of calls: each is aggregated by itself first, over its orders and principles; who could not
 be read abstains. It comes to the mean of its members, to their majority (see `aggregate`), or to members weighed on
@@ -166,7 +166,7 @@ def refuse_few_labels(labelled: int, *, prompts: int) -> None:
 
 
 class Escalation(NamedTuple):
-    """Where a comparison came to rest in a cascade."""
+    """Where a comparison came to rest, of several tiers of judges."""
 
     judgement: Judgement
     """Of the last tier asked that could be read; of the last asked where none could."""

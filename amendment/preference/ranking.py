@@ -56,9 +56,16 @@ class Ranked(NamedTuple):
 
 
 async def rank_adaptively(
-    candidates: Iterable[str], compare: Compare, *, calls: int, confidence: float = 0.95, seed: int = 0
+    candidates: Iterable[str],
+    compare: Compare,
+    *,
+    calls: int,
+    confidence: float = 0.95,
+    seed: int = 0,
+    compares_ends: bool = False,
 ) -> Ranked:
     """Ask until P(the best is the strongest) reaches `confidence`, or `calls` comparisons are made, or no pair is left.
+    `compares_ends` asks once more where the best and the worst have not met: the pair that is worth most.
 
     Where all answers are ties neither order nor ends are known. Raises ValueError for equal ids, and for answers that
     are no probability.
@@ -79,7 +86,7 @@ async def rank_adaptively(
         p_best = float((draws.argmax(1) == ids.index(order[0])).mean())
         unasked = [pair for pair in combinations(ids, 2) if pair not in answers]
         if p_best >= confidence or len(answers) >= calls or not unasked:
-            return _ranked(ids, answers, order, p_best, confidence)
+            break
         pair = _contenders(ids, draws, answers)
         if pair is None:
             shuffled = [unasked[place] for place in random.permutation(len(unasked))]  # among equals, chance
@@ -88,6 +95,12 @@ async def rank_adaptively(
         if p is not None and not 0 <= p <= 1:  # nan as well
             raise ValueError(f"expected P(first is better) from 0 to 1, or None, found {p}")
         answers[pair] = p
+    ranked = _ranked(ids, answers, order, p_best, confidence)
+    if compares_ends and ranked.best and ranked.worst and ranked.best != ranked.worst:
+        first, second = sorted((ranked.best, ranked.worst))
+        if (first, second) not in answers:
+            ranked.comparisons[first, second] = await compare(first, second)
+    return ranked
 
 
 def _strengths(ids: list[str], answers: dict[_Pair, float | None]) -> Posterior:

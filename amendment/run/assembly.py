@@ -16,7 +16,7 @@ from amendment.stages.contract import Made, Step
 from amendment.stages.dataset import MakingDataset
 from amendment.stages.evaluation import make_evaluation
 from amendment.stages.evaluation_people import make_evaluation_labels, make_evaluation_sample
-from amendment.stages.judging import JudgeStep
+from amendment.stages.judging import Judging
 from amendment.stages.passes import one_pass
 from amendment.stages.rounds.deriving import data_settings, round_context
 from amendment.stages.rounds.making import ROUND_MAKERS
@@ -29,7 +29,6 @@ TITLES = {
     "base": "make a small base model",
     "sft": "fine-tune the policy",
     "candidates": "draw candidates",
-    "judging": "judge candidates",
     "dataset": "make the dataset",
     "reward_model": "train the reward model",
     "dpo": "train the policy on pairs",
@@ -48,13 +47,7 @@ MAKERS: dict[str, Callable[[Context], Made]] = {
     "evaluate_sample": make_evaluation_sample,
     "evaluate_labels": make_evaluation_labels,
 }
-STEPS: dict[str, Callable[[Context], Step]] = {
-    "judging": JudgeStep,
-}
-"""What stages do that can share a pass over the prompts."""
-
-
-OWN_CLASS = {kind.name: kind for kind in (Drawing, MakingDataset)}
+OWN_CLASS = {kind.name: kind for kind in (Drawing, Judging, MakingDataset)}
 """Steps of further rounds that are classes of their own."""
 
 
@@ -80,15 +73,13 @@ def _stage(context: Context, wiring: Wiring) -> Stage:
             run=partial(_alone, context, begin) if begin else partial(stage.make, context),
             step=begin,
         )
-    step = _step(context, wiring.name)
     return Stage(
         name=wiring.name,
         title=TITLES[wiring.name],
         settings={"seed": context.config.seed, **SETTINGS[wiring.name](context)},
         needs=wiring.needs,
         makes=wiring.makes,
-        run=partial(_alone, context, step) if step else partial(MAKERS[wiring.name], context),
-        step=step,
+        run=partial(MAKERS[wiring.name], context),
     )
 
 
@@ -105,13 +96,6 @@ def _round_stage(context: Context, wiring: Wiring, number: int, step: RoundStep)
         makes=wiring.makes,
         run=partial(ROUND_MAKERS[step], context, number),
     )
-
-
-def _step(context: Context, name: str) -> Callable[[], Step] | None:
-    """What a stage does with one prompt after another; none where it has to wait for a policy to be trained."""
-    if name not in STEPS:
-        return None
-    return partial(STEPS[name], context)
 
 
 def _alone(context: Context, step: Callable[[], Step]) -> Made:

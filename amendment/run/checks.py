@@ -25,11 +25,11 @@ from amendment.data.sources import FileSource, LilliputPrompts, PairFile
 from amendment.errors import AmendmentError, ConfigError, DataError, MissingExtra, Problem
 from amendment.llm.opening import check_model
 from amendment.llm.specs import found_folder, located
-from amendment.preference import JudgeFolder, load_judge_folder
+from amendment.preference import load_judge_folder
 from amendment.records import Prompt
 from amendment.run.evaluation_checks import absent_categories, evaluation_problems, unfit_for_place
 from amendment.run.pricing import ASKING, price_table, unbounded, unpriced
-from amendment.run.references import judges_of, reference_problems
+from amendment.run.references import reference_problems
 from amendment.run.runfile.config import RunFile
 from amendment.run.runfile.overrides import override
 from amendment.run.runfile.retired import retired_settings
@@ -294,9 +294,10 @@ def _constitution_problems(loaded: LoadedRun) -> Iterator[tuple[Loc, str]]:
 
 
 def _judge_problems(loaded: LoadedRun) -> Iterator[tuple[Loc, str]]:
-    for loc, entry in judges_of(loaded.config):
+    stages = stages_of(loaded.config)
+    judges = {ask.place[:-1]: ask.judge for stage in stages for ask in stage.asks() if ask.judge}
+    for loc, entry in judges.items():
         yield from _judge_problem(loaded, entry, loc)
-    yield from _twins(loaded)
     for loc, entry in loaded.config.evaluate.judges if loaded.config.evaluate else ():
         yield from _judge_problem(loaded, entry, ("evaluate", *loc))
     if (dpo := loaded.config.dpo) and dpo.guards and dpo.guards.judge:
@@ -318,29 +319,6 @@ def _judge_problem(loaded: LoadedRun, entry: JudgeEntry, loc: Loc) -> Iterator[t
         told = f"found {entry.samples}, expected 1: {entry.protocol} reads all probabilities from one reply of a model"
         yield (*loc, "samples"), f"{told} that shows them, as {entry.model} does; for votes use protocol: verdict"
     yield from (((*loc, "protocol"), told) for told in unfit_for_place(folder, loc))
-
-
-def _folder_of(loaded: LoadedRun, entry: JudgeEntry) -> JudgeFolder | None:
-    """A judge's folder; None where it cannot be read, which is told of elsewhere."""
-    try:
-        return load_judge_folder(entry.protocol, base=loaded.base)
-    except ConfigError:
-        return None
-
-
-def _twins(loaded: LoadedRun) -> Iterator[tuple[Loc, str]]:
-    """Judges of one model whose folders differ in their place and not in their name."""
-    seen: dict[tuple[str, str], set[str]] = {}
-    for loc, entry in judges_of(loaded.config):
-        folder = _folder_of(loaded, entry)
-        if folder is None:
-            continue
-        signed = f"{folder.id}@{folder.version}"
-        others = seen.setdefault((entry.model, signed), set())
-        if others and entry.protocol not in others:  # equal ones are told of with the references
-            told = f"{entry.model} signs as {entry.model}/{signed} here and by {min(others)}"
-            yield (*loc, "protocol"), f"{told}; give this folder its own id or version"
-        others.add(entry.protocol)
 
 
 def _base_problems(loaded: LoadedRun) -> Iterator[tuple[Loc, str]]:

@@ -17,7 +17,7 @@ from amendment.preference import load_judge_folder
 from amendment.run.runfile.config import RunFile
 from amendment.stages import stages_of
 from amendment.stages.config_rounds import round_step
-from amendment.stages.contract import JudgeEntry
+from amendment.stages.contract import Ask, JudgeEntry
 
 __all__ = ["ASKING", "asked_models", "is_asking", "price_table", "prices_of", "unbounded", "unpriced"]
 
@@ -29,7 +29,7 @@ def is_asking(stage: str, config: RunFile) -> bool:
     """Whether a stage asks models: a training does only where a judge guards it."""
     place = round_step(stage)
     step = place.step if place else stage
-    return step in ASKING and (step != "dpo" or bool(_guarding(config)))
+    return step in ASKING and (step != "dpo" or _guarding(config))
 
 
 def price_table(config: RunFile, base: Path) -> PriceTable:
@@ -74,16 +74,8 @@ def unbounded(config: RunFile, base: Path, stages: Collection[str] = ASKING) -> 
 
 def _written_to(config: RunFile, base: Path, stages: Collection[str]) -> frozenset[str]:
     """The models that these stages ask for more than a letter."""
-    judging, evaluate = config.judging, config.evaluate
-    if judging:
-        texts = tuple(entry for entry in judging.every_judge if _writes(entry, base))
-        judging = judging.model_copy(update={"judges": texts, "cascade": None})
-    if evaluate and evaluate.judge and not _writes(evaluate.judge, base):
-        evaluate = evaluate.model_copy(update={"judge": None})  # the other judges of an evaluation write
-    dpo = config.dpo
-    if dpo and dpo.guards and dpo.guards.judge and not _writes(dpo.guards.judge, base):
-        dpo = dpo.model_copy(update={"guards": None})
-    return asked_models(config.model_copy(update={"judging": judging, "evaluate": evaluate, "dpo": dpo}), stages)
+    asked = [ask for ask in _asked(config, stages) if not ask.judge or _writes(ask.judge, base)]
+    return frozenset(ask.model for ask in asked) - frozenset(config.policies)
 
 
 def _writes(judge: JudgeEntry, base: Path) -> bool:
@@ -96,27 +88,24 @@ def _writes(judge: JudgeEntry, base: Path) -> bool:
 
 def asked_models(config: RunFile, stages: Collection[str] = ASKING) -> frozenset[str]:
     """The entries under `models` that these stages ask."""
-    judges = [entry.model for entry in config.judging.every_judge] if config.judging else []
-    asked = {
-        **{stage.name: [ask.model for ask in stage.asks()] for stage in stages_of(config)},
-        "judging": judges,
-        "dpo": _guarding(config),
-        "evaluate": _evaluated(config),
-    }
+    return frozenset(ask.model for ask in _asked(config, stages)) - frozenset(config.policies)
+
+
+def _asked(config: RunFile, stages: Collection[str]) -> list[Ask]:
+    asked = {stage.name: list(stage.asks()) for stage in stages_of(config)}
+    guards, evaluate = config.dpo.guards if config.dpo else None, config.evaluate
+    asked["dpo"] = [_judges(guards.judge)] if guards and guards.judge else []
+    asked["evaluate"] = [Ask((), name) for name in evaluate.policies] if evaluate else []
+    asked["evaluate"] += [_judges(entry) for _, entry in evaluate.judges] if evaluate else []
     steps = {place.step for stage in stages if (place := round_step(stage))}
     stages = {*stages, *steps - {"candidates"}}  # those of further rounds no model under `models` writes
-    names = {name for stage, models in asked.items() if stage in stages for name in models}
-    return frozenset(names - set(config.policies))
+    return [ask for stage in sorted(stages) for ask in asked.get(stage, ())]
 
 
-def _guarding(config: RunFile) -> list[str]:
-    """The model of the judge that watches the training of the policy."""
-    guards = config.dpo.guards if config.dpo else None
-    return [guards.judge.model] if guards and guards.judge else []
+def _judges(entry: JudgeEntry) -> Ask:
+    return Ask((), entry.model, "judge", entry)
 
 
-def _evaluated(config: RunFile) -> list[str]:
-    """The policies that answer in the evaluation, and their judges."""
-    if not config.evaluate:
-        return []
-    return [*config.evaluate.policies, *(entry.model for _, entry in config.evaluate.judges)]
+def _guarding(config: RunFile) -> bool:
+    """Whether a judge watches the training of the policy."""
+    return bool(config.dpo and config.dpo.guards and config.dpo.guards.judge)

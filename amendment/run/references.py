@@ -17,13 +17,12 @@ from amendment.run.wiring import Lack, Wiring, lacks, wire
 from amendment.stages import stages_of
 from amendment.stages.config_evaluation import EvaluateStage
 from amendment.stages.config_rounds import round_step
-from amendment.stages.configs import POLICY_STAGES, JudgingStage
-from amendment.stages.contract import JudgeEntry
+from amendment.stages.configs import POLICY_STAGES
 from amendment.stages.labels import simulated_people_problems
 from amendment.stages.rounds.checking import round_problems
 from amendment.yamlfile import Loc, did_you_mean, format_path
 
-__all__ = ["NO_INPUT", "judges_of", "only_lends_models", "reference_problems"]
+__all__ = ["NO_INPUT", "only_lends_models", "reference_problems"]
 
 NO_INPUT = "the run has no input; add prompts, candidates from a file, pairs or verdicts"
 _LENT = frozenset({"name", "seed", "constitution", "models", "budget", "prices", "calls"})
@@ -44,8 +43,6 @@ def reference_problems(config: RunFile) -> Iterator[tuple[Loc, str]]:
     for stage in stages_of(config):
         yield from stage.problems()
     yield from _missing_parts(config)
-    if config.judging:
-        yield from _jury_problems(config, config.judging)
     yield from round_problems(config)
     if config.evaluate:
         yield from _measures_nothing(config, config.evaluate)
@@ -62,12 +59,10 @@ def _stage_names(config: RunFile) -> Iterator[tuple[Loc, str]]:
 
 def _models_named(config: RunFile) -> Iterator[tuple[Loc, str]]:
     """Every place that names a model which has to stand under `models`."""
-    for stage in stages_of(config):
-        yield from ((ask.place, ask.model) for ask in stage.asks() if ask.model not in POLICY_STAGES)
-    for loc, entry in judges_of(config):
-        yield (*loc, "model"), entry.model
-    for loc, entry in config.evaluate.judges if config.evaluate else ():
-        yield ("evaluate", *loc, "model"), entry.model
+    asked = {ask.place: ask.model for stage in stages_of(config) for ask in stage.asks()}
+    yield from ((place, model) for place, model in asked.items() if model not in POLICY_STAGES)
+    for place, entry in config.evaluate.judges if config.evaluate else ():
+        yield ("evaluate", *place, "model"), entry.model
     if config.dpo and config.dpo.guards and config.dpo.guards.judge:
         yield ("dpo", "guards", "judge", "model"), config.dpo.guards.judge.model
     for loc, name in _policies_named(config):
@@ -87,30 +82,6 @@ def _policies_named(config: RunFile) -> Iterator[tuple[Loc, str]]:
             yield (stage, "base"), settings.base
     for index, name in enumerate(config.evaluate.policies if config.evaluate else ()):
         yield ("evaluate", "policies", index), name
-
-
-def judges_of(config: RunFile) -> Iterator[tuple[Loc, JudgeEntry]]:
-    """The judges of the stage judging, each with its place in the file."""
-    if config.judging:
-        for index, entry in enumerate(config.judging.judges):
-            yield ("judging", "judges", index), entry
-        for index, entry in enumerate(config.judging.cascade.then if config.judging.cascade else ()):
-            yield ("judging", "cascade", "then", index), entry
-
-
-def _jury_problems(config: RunFile, stage: JudgingStage) -> Iterator[tuple[Loc, str]]:
-    """Judges that could not be told apart, and juries without what they speak by."""
-    seen: set[tuple[str, str]] = set()
-    for loc, entry in judges_of(config):
-        if (entry.model, entry.protocol) in seen:
-            yield loc, f"{entry.model} judges by {entry.protocol} already; ask for samples there, or take another model"
-        seen.add((entry.model, entry.protocol))
-    if stage.jury == "weighted" and not (stage.judge_labelled and (config.verdicts or config.pairs)):
-        needs = "learns from comparisons that people have decided and the judges have judged"
-        yield ("judging", "jury"), f"{needs}; name people's labels under verdicts, and set judging.judge_labelled: true"
-    if stage.comparisons_per_prompt and stage.ranking != "adaptive":
-        told = f"ranking: {stage.ranking} asks for as many as it takes"
-        yield ("judging", "comparisons_per_prompt"), f"{told}; leave it out, or take ranking: adaptive"
 
 
 def _smoothing_problems(config: RunFile) -> Iterator[tuple[Loc, str]]:

@@ -15,7 +15,6 @@ from pydantic import BaseModel
 
 from amendment.calibration.labelling import EVALUATION
 from amendment.data.source_rows import source_state
-from amendment.data.sources import ChainSource
 from amendment.files import folder_state
 from amendment.preference import load_judge_folder
 from amendment.run.context import Context
@@ -44,20 +43,6 @@ def _training(context: Context, *, name: str) -> Settings:
     if isinstance(stage, DpoStage) and stage.guards and (entry := stage.guards.judge):
         settings |= {**_model(context, entry.model), **_judge(context, entry), **_constitutions(context)}
     return {**_dump(stage), **settings, **(_constitutions(context) if getattr(stage, "conditioned", False) else {})}
-
-
-def _judging(context: Context) -> Settings:
-    stage = context.config.judging
-    assert stage is not None
-    settings: Settings = {
-        **_dump(stage, without={"pairs", "min_margin", "ties", "revisions"}),
-        **_constitutions(context),
-    }
-    settings["take"] = _json(source for source in context.config.candidates if isinstance(source, ChainSource))
-    for entry in stage.every_judge:
-        settings |= _model(context, entry.model)
-        settings |= _judge(context, entry)
-    return settings
 
 
 def _judge(context: Context, entry: JudgeEntry) -> Settings:
@@ -104,7 +89,6 @@ def _evaluate_labels(context: Context) -> Settings:
 SETTINGS: dict[str, Callable[[Context], Settings]] = {
     "base": _base,
     "sft": partial(_training, name="sft"),
-    "judging": _judging,
     "reward_model": partial(_training, name="reward_model"),
     "dpo": partial(_training, name="dpo"),
     "rounds": _rounds,

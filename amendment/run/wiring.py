@@ -25,7 +25,7 @@ from amendment.stages.dataset import MakingDataset
 from amendment.stages.gate import gate_tables
 from amendment.stages.guarding import reads_reward_model
 from amendment.stages.inputs import Bringing
-from amendment.stages.judging import candidate_tables, judging_tables
+from amendment.stages.judging import Judging, candidate_tables, judging_tables
 from amendment.stages.labels import OPEN, ReadingLabels
 from amendment.stages.mixing import Mixing
 from amendment.stages.probes import Probing
@@ -65,7 +65,7 @@ def wire(config: RunFile) -> list[Wiring]:
         *_policies(config),
         *_of(Drawing, config),
         *_of(Constructing, config),
-        *_judging(config),
+        *_of(Judging, config),
         *_measured(config),
         *_of(Mixing, config),
         *_of(MakingDataset, config),
@@ -100,12 +100,6 @@ def _policies(config: RunFile) -> Iterable[Wiring]:
         if config.sft.helpful:
             reads = (*dict.fromkeys((*reads, *(CHAINS if config.sft.helpful.drafts_of else PROMPTS))),)
         yield Wiring("sft", (*_models(config, [config.sft.base]), *reads), ("models/sft",))
-
-
-def _judging(config: RunFile) -> Iterable[Wiring]:
-    if config.judging:
-        needs = ("inputs/prompts", "inputs/judgements", *candidate_tables(config))
-        yield Wiring("judging", needs, judging_tables(config.judging))
 
 
 def _measured(config: RunFile) -> Iterable[Wiring]:

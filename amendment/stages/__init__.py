@@ -8,6 +8,7 @@ from amendment.stages.contract import RunSettings, Stage
 from amendment.stages.critique import Critiquing
 from amendment.stages.dataset import MakingDataset
 from amendment.stages.inputs import Bringing
+from amendment.stages.judging import Judging
 from amendment.stages.labels import ReadingLabels
 from amendment.stages.mixing import Mixing
 from amendment.stages.probes import Probing
@@ -20,6 +21,7 @@ STAGES: tuple[type[Stage], ...] = (
     Critiquing,
     Drawing,
     Constructing,
+    Judging,
     Probing,
     DrawingSample,
     ReadingLabels,

@@ -31,11 +31,10 @@ from amendment.llm.ledger_reading import Reader
 from amendment.markdown import cell, table
 from amendment.records import Candidate, Prompt, Verdict
 from amendment.stages.calibration import CALIBRATOR, PROBABILITIES
-from amendment.stages.configs import JudgingStage
 from amendment.stages.contract import Context, Made, RunSettings, Stage, dump
 from amendment.stages.gate import certified_report, failed_gates, gate_counts, gate_tables, gates_of, write_gate
 from amendment.stages.inputs import files_read
-from amendment.stages.judging import candidate_tables
+from amendment.stages.judging import JudgingConfig, candidate_tables
 from amendment.stages.labels import OPEN, SEALED
 from amendment.stages.probes import probe_rows
 from amendment.stages.shown import simulated_banner
@@ -63,10 +62,10 @@ class Auditing(Stage):
     def __init__(self, settings: RunSettings) -> None:
         super().__init__(settings)
         self.people = settings.part(SpotCheckSettings)
-        self.is_of_run = bool(settings.part(JudgingStage) or self.people)
+        self.is_of_run = bool(settings.part(JudgingConfig) or self.people)
         self.reads = ("inputs/prompts", "inputs/verdicts")
         if self.is_of_run:
-            judged = ("judging/verdicts",) if settings.part(JudgingStage) else ()
+            judged = ("judging/verdicts",) if settings.part(JudgingConfig) else ()
             labelled = (SAMPLE, ASKED, OPEN, SEALED, PROBABILITIES, CALIBRATOR) if self.people else ()
             self.reads = (*self.reads, *judged, *candidate_tables(settings), *labelled)
         self.writes = (*NAMES, *OUTGOING, PEOPLE, *gate_tables(settings))
@@ -74,7 +73,7 @@ class Auditing(Stage):
     @classmethod
     def of(cls, settings: RunSettings) -> Iterable[Stage]:
         """Once where there are verdicts."""
-        has_verdicts = settings.part(JudgingStage) or settings.part(SpotCheckSettings) or settings.verdicts
+        has_verdicts = settings.part(JudgingConfig) or settings.part(SpotCheckSettings) or settings.verdicts
         return [cls(settings)] if has_verdicts else []
 
     def key(self, context: Context) -> Mapping[str, Any]:

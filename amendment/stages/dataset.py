@@ -17,10 +17,9 @@ from amendment.errors import AmendmentError
 from amendment.preference import TIED_POOL, Vote, majority_of, person_votes, preference_row
 from amendment.records import Pair, Preference, Verdict
 from amendment.stages.calibration import CALIBRATOR, PROBABILITIES, Probability
-from amendment.stages.configs import JudgingStage
 from amendment.stages.construct import CANDIDATES, PAIRS, ConstructConfig, constructed_pairs
 from amendment.stages.contract import Context, Made, Note, RunSettings, Stage, constitution_key, dump
-from amendment.stages.judging import candidate_tables, judging_tables
+from amendment.stages.judging import JudgingConfig, candidate_tables, judging_tables
 from amendment.stages.labels import OPEN
 from amendment.stages.mixing import RUN, diversity_counts, mix_in, mix_shares
 from amendment.stages.pairs import (
@@ -55,7 +54,7 @@ class MakingDataset(Stage):
     def __init__(self, settings: RunSettings) -> None:
         super().__init__(settings)
         self.config = settings.need(DatasetConfig)
-        judging = settings.part(JudgingStage)
+        judging = settings.part(JudgingConfig)
         judged = judging_tables(judging) if judging else ()
         judged = tuple(name for name in judged if name.endswith(("/judgements", "/rankings")))
         mixed = ("mixing/pairs",) if len(self.config.mix) > 1 else ()
@@ -82,7 +81,7 @@ class MakingDataset(Stage):
             key["shares"] = [*mix_shares(self.config).items()]
         if people := self.settings.part(SpotCheckSettings):
             key["decide"] = people.decide
-        judging = self.settings.part(JudgingStage)
+        judging = self.settings.part(JudgingConfig)
         return {**key, **made_pairs_key(self.settings), **constitution_key(context)} if judging else key
 
     def problems(self) -> Iterator[Note]:
@@ -102,7 +101,7 @@ class MakingDataset(Stage):
         rows: dict[str, list[Preference]] = {"train": [], "test": []}
         left_out: Counter[str] = Counter()
         references = (
-            {one.id: one.reference for one in context.constitutions} if context.config.part(JudgingStage) else {}
+            {one.id: one.reference for one in context.constitutions} if context.config.part(JudgingConfig) else {}
         )
         revisions = check_revisions(context)
         imported, judged = imported_pairs(context, texts), judged_pairs(context, texts, revisions)
@@ -143,7 +142,7 @@ class MakingDataset(Stage):
 def has_pairs(settings: RunSettings) -> bool:
     """Whether a run can have pairs at all: judged, constructed, or brought."""
     brought = settings.pairs or any(source.may_have_texts for source in settings.verdicts)
-    return bool(settings.part(JudgingStage) or settings.parts(ConstructConfig) or brought)
+    return bool(settings.part(JudgingConfig) or settings.parts(ConstructConfig) or brought)
 
 
 def _cells(row: Preference) -> tuple[str, dict[str, Any]]:

@@ -12,9 +12,9 @@ from amendment.data.shelves import StreamedInputs
 from amendment.data.source_rows import FileFacts, facts_of, source_state
 from amendment.data.sources import FileSource, Source
 from amendment.data.workspace import Split, Workspace
+from amendment.preference import majorities
 from amendment.records import Candidate, Judgement, Prompt, Verdict
 from amendment.stages.contract import Context, Made, RunSettings, Stage, dump
-from amendment.stages.deciding import majorities
 from amendment.stages.pairs import DatasetConfig
 
 __all__ = ["Bringing", "files_read"]

@@ -1,98 +1,277 @@
 """The stage `judging`: the candidates of each prompt compared, by one judge or by a jury.
 
-Covered: juries whose weights are known only when all comparisons have been judged, whose judgements wait in a file of
-their own; what no judge is sure of, which is left to people. Not covered: how judges are asked (`judge_panel`) and
-about what (`schedules`).
+Covered: every two candidates, or those that an adaptive ranking asks for; second judges for what the first are unsure
+of (a cascade); juries whose weights are known only when all comparisons have been judged; what no judge is sure of,
+which is left to people. A comparison that people have decided is not asked about, and its decision counts in a ranking.
+Promised: the same answers lead to the same comparisons, whichever came back first.
+
+Not covered: how a judge asks and what its replies come to; see `amendment.preference`.
 """
 
 from __future__ import annotations
 
 import json
-from collections import Counter
-from collections.abc import Sequence
-from functools import cached_property
-from typing import NamedTuple
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from typing import Any, Literal, NamedTuple, Self
 
-from amendment.data.sources import ChainSource, ModelSource
+from pydantic import Field
+
+from amendment.data.sources import ChainSource, ModelSource, Part
+from amendment.data.workspace import Workspace
+from amendment.errors import AmendmentError, ConfigError
 from amendment.files import write_text
-from amendment.llm.model import Model
-from amendment.preference import matrix_lines, pool_of, refuse_few_labels
-from amendment.records import Candidate, Judgement, Prompt, Record, Verdict
-from amendment.stages.cascading import ForPeople
-from amendment.stages.configs import JudgingStage, RunFile
-from amendment.stages.contract import Context, Item, Made
+from amendment.llm.concurrency import flow
+from amendment.preference import (
+    Judge,
+    Judged,
+    JudgePanel,
+    JudgeSettings,
+    JuryKind,
+    JuryVotes,
+    PairSettings,
+    PanelCounts,
+    Pool,
+    PrincipleTally,
+    load_judge_folder,
+    matrix_lines,
+    pool_of,
+    rank_adaptively,
+    refuse_few_labels,
+    with_p,
+)
+from amendment.records import Candidate, Comparison, Judgement, Prompt, Record, Verdict
+from amendment.stages.contract import (
+    Ask,
+    Context,
+    Item,
+    JudgeEntry,
+    Made,
+    Note,
+    RunSettings,
+    Stage,
+    Step,
+    constitution_key,
+    dump,
+)
 from amendment.stages.endings import Tables
-from amendment.stages.judge_panel import Judged, JudgePanel
-from amendment.stages.judging_report import JudgingReport
-from amendment.stages.schedules import Ranking, Schedule
-from amendment.stages.waiting import Waiting
+from amendment.transcripts import transcript
 
-__all__ = ["JudgeStep", "candidate_tables", "decided_comparisons", "judging_tables"]
+__all__ = [
+    "ForPeople",
+    "Judging",
+    "JudgingConfig",
+    "Ranking",
+    "candidate_tables",
+    "decided_comparisons",
+    "judging_tables",
+]
 
 REPORT = "judging/report.json"
 PRINCIPLES = "judging/principles.md"
 """What the report has on principles, for people."""
+WAITING = "judging/waiting"
 
 
-def candidate_tables(config: RunFile) -> tuple[str, ...]:
+class CascadeSettings(Part):
+    """Second judges for what the first ones are unsure of. Of several judges that are asked together the majority is
+    sure or unsure where jury is majority, and the mean in all other cases."""
+
+    confidence: float = Field(default=0.8, gt=0, le=1)
+    """How confident is confident enough: |2P - 1|, such as 0.8 for P of 0.9 and more, or of 0.1 and less."""
+    then: tuple[JudgeEntry, ...] = Field(min_length=1)
+    """They are asked about the others, and what they say counts. Where they are unsure too, or cannot be read, the
+    comparison is also written to judging/for_people."""
+
+
+class JudgingConfig(JudgeSettings, PairSettings):
+    """Compare the candidates of each prompt."""
+
+    judges: tuple[JudgeEntry, ...] = Field(min_length=1)
+    """One judge, or a jury of several."""
+    jury: JuryKind = "mean"
+    """What several judges come to. mean: of their P, each with the same weight; majority: one vote each, an even split
+    is a tie; weighted: by weights learned from the comparisons that people have decided, which takes judge_labelled:
+    true and 30 of them."""
+    ranking: Literal["all_pairs", "adaptive"] = "all_pairs"
+    """Which candidates of a prompt are compared. all_pairs: every two of k; adaptive: the next by what is known, until
+    the best is found."""
+    comparisons_per_prompt: int | None = Field(default=None, ge=1, le=10_000)
+    """With ranking: adaptive, at most so many, and one more of the best with the worst; null: two for each candidate.
+    Each takes the calls of all judges, principles and orders."""
+    cascade: CascadeSettings | None = None
+    """Ask other judges where these are unsure."""
+    judge_labelled: bool = False
+    """Ask about comparisons that your own verdicts or pairs have decided too, so that the certificate can measure the
+    judge on them; the dataset keeps your decision."""
+
+    @property
+    def every_judge(self) -> tuple[JudgeEntry, ...]:
+        """Those that are asked first, and those that are asked where the first are unsure."""
+        return (*self.judges, *(self.cascade.then if self.cascade else ()))
+
+
+class Ranking(Record):
+    """What a ranking found among the candidates of one prompt."""
+
+    prompt_id: str
+    best: str | None = None
+    """The candidate's id; absent where answers that could not be read leave it open, or all comparisons were ties."""
+    worst: str | None = None
+    order: tuple[str, ...] | None = None
+    """Best first, where comparisons that could be read connect all of them."""
+    p_best: float | None = None
+    """P(`best` is the strongest)."""
+    comparisons: int
+    """That were asked, or decided by people."""
+    possible: int
+    """Every two candidates."""
+    notes: tuple[str, ...] = ()
+
+
+class ForPeople(Record):
+    """A comparison of which no judge was sure, as it can be shown to people."""
+
+    comparison_id: str
+    prompt_id: str
+    conversation: str
+    """What was asked, turn by turn where there are several."""
+    answer_1: str
+    """Of candidate `a`."""
+    answer_2: str
+    """Of candidate `b`."""
+    a: str
+    b: str
+    """Candidate ids in canonical order, which says nothing of who wrote them."""
+    p_a: float | None = None
+    """What the last judges make of it, which people should not see; absent where none could be read."""
+
+    @classmethod
+    def of(cls, prompt: Prompt, answers: Mapping[str, Candidate], judgement: Judgement) -> Self:
+        """With the texts of candidates by their ids."""
+        return cls(
+            comparison_id=judgement.comparison_id,
+            prompt_id=prompt.id,
+            conversation=transcript(prompt.messages, by="user"),
+            answer_1=transcript(answers[judgement.a].messages, by="assistant"),
+            answer_2=transcript(answers[judgement.b].messages, by="assistant"),
+            a=judgement.a,
+            b=judgement.b,
+            p_a=judgement.p_a,
+        )
+
+
+def candidate_tables(settings: RunSettings) -> tuple[str, ...]:
     """The tables from which the dataset's candidates come, by the run file."""
-    sources = config.candidates if config.judging else ()
-    tables = []
-    if any(isinstance(source, ModelSource) for source in sources):
-        tables.append("candidates/candidates")
-    if any(isinstance(source, ChainSource) for source in sources):
-        tables.append("critique/candidates")
-    return (*tables, "inputs/candidates")
+    sources = settings.candidates if settings.part(JudgingConfig) else ()
+    drawn = ("candidates/candidates",) if any(isinstance(source, ModelSource) for source in sources) else ()
+    revised = ("critique/candidates",) if any(isinstance(source, ChainSource) for source in sources) else ()
+    return (*drawn, *revised, "inputs/candidates")
 
 
-def judging_tables(stage: JudgingStage) -> tuple[str, ...]:
-    """What the stage makes."""
-    return (*(f"judging/{name}" for name in (*_kinds(stage), "endings")), REPORT, PRINCIPLES)
+def judging_tables(config: JudgingConfig) -> tuple[str, ...]:
+    """What the stage writes."""
+    return (*(f"judging/{name}" for name in (*_kinds(config), "endings")), REPORT, PRINCIPLES)
 
 
-def _kinds(stage: JudgingStage) -> dict[str, type[Record]]:
-    """The stage's tables."""
+def _kinds(config: JudgingConfig) -> dict[str, type[Record]]:
     kinds: dict[str, type[Record]] = {"verdicts": Verdict, "judgements": Judgement}
-    if stage.cascade:
+    if config.cascade:
         kinds["for_people"] = ForPeople
-    if stage.ranking != "all_pairs":
+    if config.ranking != "all_pairs":
         kinds["rankings"] = Ranking
     return kinds
 
 
-def decided_comparisons(context: Context) -> frozenset[str]:
-    """The comparisons that the user's own verdicts have decided."""
-    return frozenset(_Decided(context).by_comparison)
+class Judging(Stage):
+    """Compare the candidates of each prompt."""
+
+    name = "judging"
+    title = "judge candidates"
+    Config = JudgingConfig
+
+    def __init__(self, settings: RunSettings) -> None:
+        super().__init__(settings)
+        self.config = settings.need(JudgingConfig)
+        self.reads = ("inputs/prompts", "inputs/judgements", *candidate_tables(settings))
+        self.writes = judging_tables(self.config)
+
+    def key(self, context: Context) -> Mapping[str, Any]:
+        """The settings but those that make pairs, the judges' models and texts, and the constitutions."""
+        key = {
+            **dump(self.config, without={"pairs", "min_margin", "ties", "revisions"}),
+            **constitution_key(context),
+            "take": [dump(source) for source in self.settings.parts(ChainSource)],
+        }
+        for entry in self.config.every_judge:
+            key |= context.model_key(entry.model)
+            key[f"judge {entry.protocol}"] = load_judge_folder(entry.protocol, base=context.base).hash
+        return key
+
+    def asks(self) -> Iterator[Ask]:
+        """All judges, the second ones too."""
+        cascade = self.config.cascade.then if self.config.cascade else ()
+        for place, entries in ((("judges",), self.config.judges), (("cascade", "then"), cascade)):
+            for index, entry in enumerate(entries):
+                yield Ask((self.name, *place, index, "model"), entry.model, "judge", entry)
+
+    def problems(self) -> Iterator[Note]:
+        """Judges that could not be told apart, juries without what they are weighed by, and settings for nothing."""
+        config, settings = self.config, self.settings
+        seen: set[tuple[str, str]] = set()
+        for ask, entry in zip(self.asks(), config.every_judge, strict=True):
+            if (entry.model, entry.protocol) in seen:
+                known = f"{entry.model} judges by {entry.protocol} already"
+                yield ask.place[:-1], f"{known}; ask for samples there, or take another model"
+            seen.add((entry.model, entry.protocol))
+        if config.jury == "weighted" and not (config.judge_labelled and (settings.verdicts or settings.pairs)):
+            needs = "learns from comparisons that people have decided and the judges have judged"
+            yield (
+                ("judging", "jury"),
+                f"{needs}; name people's labels under verdicts, and set judging.judge_labelled: true",
+            )
+        if config.comparisons_per_prompt and config.ranking != "adaptive":
+            told = f"ranking: {config.ranking} asks for as many as it takes"
+            yield ("judging", "comparisons_per_prompt"), f"{told}; leave it out, or take ranking: adaptive"
+
+    def check(self, base: Path) -> Iterator[Note]:
+        """Judges of one model whose folders differ in their place and not in their name."""
+        signed: dict[tuple[str, str], set[str]] = defaultdict(set)
+        for ask, entry in zip(self.asks(), self.config.every_judge, strict=True):
+            with suppress(ConfigError):  # of a folder that cannot be read somebody else tells
+                folder = load_judge_folder(entry.protocol, base=base)
+                name = f"{folder.id}@{folder.version}"
+                others = signed[entry.model, name]
+                if others and entry.protocol not in others:
+                    same = f"{entry.model} signs as {entry.model}/{name} here and by {min(others)}"
+                    yield (*ask.place[:-1], "protocol"), f"{same}; give this folder its own id or version"
+                others.add(entry.protocol)
+
+    def begin(self, context: Context) -> Step:
+        """Open the judges."""
+        return JudgeStep(context, self.config)
 
 
-class _Decided:
-    """What the user's own verdicts say of comparisons."""
-
-    def __init__(self, context: Context) -> None:
-        self.by_comparison: dict[str, float] = {}
-        """P(a)."""
-        self.by_people: dict[str, float] = {}
-        """Those of them that people have decided."""
-        self.prompts: set[str] = set()
-        """Of those."""
-        for one in context.workspace.rows("inputs/judgements", Judgement):
-            if one.p_a is not None:
-                self.by_comparison[one.comparison_id] = one.p_a
-                if one.rater_kind == "person":
-                    self.by_people[one.comparison_id] = one.p_a
-                    self.prompts.add(one.prompt_id)
+def decided_comparisons(context: Context) -> dict[str, float]:
+    """P(a) of the comparisons that the user's own verdicts have decided, by their ids."""
+    rows = context.workspace.rows("inputs/judgements", Judgement)
+    return {row.comparison_id: row.p_a for row in rows if row.p_a is not None}
 
 
-class _Pool(NamedTuple):
-    """A prompt, what its candidates are, and what was said of them."""
+class _Compared(NamedTuple):
+    """What came of a prompt."""
 
     prompt: Prompt
-    comparisons: int
-    answers: dict[str, Candidate]
-    """The candidates by their ids, in the order of the pool."""
-    judged: list[Judged]
-    ranking: Ranking | None
-    set_aside: Counter[str]
+    pool: Pool
+    judged: Sequence[Judged] = ()
+    """In the order of the pool."""
+    ranking: Ranking | None = None
+
+
+class _Pending(Exception):
+    """A comparison is pending: what would be asked next depends on it."""
 
 
 class JudgeStep:
@@ -100,87 +279,223 @@ class JudgeStep:
 
     makes = None
 
-    def __init__(self, context: Context, name: str = "judging") -> None:
+    def __init__(self, context: Context, config: JudgingConfig, name: str = "judging") -> None:
         """`name` is the stage's, which is another in each further round."""
         self.name = name
-        stage = context.config.judging
-        assert stage is not None
-        self._context, self._stage = context, stage
-        self._found = _Decided(context)
-        self._waits = stage.jury == "weighted" and not context.is_rehearsed
+        self._config, self._workspace, self._seed = config, context.workspace, context.config.seed
+        rows = self._workspace.rows("inputs/judgements", Judgement)
+        people = [(row, row.p_a) for row in rows if row.rater_kind == "person" and row.p_a is not None]
+        self._people = {row.comparison_id: p_a for row, p_a in people}
+        self._waits = config.jury == "weighted" and not context.is_rehearsed
         if self._waits:
-            refuse_few_labels(len(self._found.by_people), prompts=len(self._found.prompts))
-        self._panel = JudgePanel(context, stage)
+            refuse_few_labels(len(self._people), prompts=len({row.prompt_id for row, _ in people}))
+        self._decided = {} if config.judge_labelled else decided_comparisons(context)
+        self._panel = _panel(context, config)
+        self.models = [judge.model for judge in self._panel.judges]
+        self._window = context.window(self.models)
         self._takes = {source.take for source in context.config.candidates if isinstance(source, ChainSource)}
-        self._report = JudgingReport(stage, [judge.name for judge in self._panel.judges])
         self.reads = candidate_tables(context.config)
-        self.models: Sequence[Model] = self._panel.models
-        decided = self._found.by_comparison if not stage.judge_labelled else {}
-        self._schedule = Schedule(stage, decided, seed=context.config.seed, window=context.window(self.models))
-        self.tables = Tables(context.workspace, "judging", **_kinds(stage))
+        self._report = _Report(config, [judge.name for judge in self._panel.judges])
+        self.tables = Tables(context.workspace, "judging", **_kinds(config))
+        self._waiting: _Waiting | None = None
 
-    @cached_property
-    def _waiting(self) -> Waiting:
-        return self.tables.keep_open(Waiting(self._context.workspace))
-
-    async def work(self, item: Item) -> _Pool:
-        """Judge the pairs of a prompt."""
+    async def work(self, item: Item) -> _Compared:
+        """Ask about the pairs of a prompt that are not decided; in a plan, all that may have to be asked about."""
         pool = pool_of(candidate for table in self.reads for candidate in self._taken(item, table))
-        answers = {candidate.id: candidate for candidate in pool.candidates}
-        pairs = pool.pairs()
-        if all(self._schedule.is_decided(two) for two in pairs):
-            return _Pool(item.prompt, len(pairs), answers, [], None, pool.set_aside)
-        found = await self._schedule.follow(item.prompt, pool, self._panel)
-        return _Pool(item.prompt, len(pairs), answers, found.judged, found.ranking, pool.set_aside)
+        pairs = [two for two in pool.pairs() if Comparison.between(*two).id not in self._decided]
+        if self._config.ranking == "adaptive" and pairs:
+            most = self._config.comparisons_per_prompt or 2 * len(pool.candidates)
+            if not self._panel.asks_most:
+                return await self._ranked(item.prompt, pool, most)
+            pairs = pairs[: most + 1]  # and the best with the worst
+        judged = await flow(pairs, lambda two: self._panel.compare(item.prompt, *two), window=self._window)
+        return _Compared(item.prompt, pool, judged)
 
     def _taken(self, item: Item, table: str) -> list[Candidate]:
         """Candidates of one table; of a chain those that the run file takes: all, the last, the draft, or both ends."""
-        found = item.candidates.get(table, [])
+        candidates = item.candidates.get(table, [])
         if table != "critique/candidates" or "all" in self._takes:
-            return found
-        taken = found[:1] if self._takes & {"draft", "draft_and_last"} else []
-        return taken + (found[-1:] if self._takes & {"last", "draft_and_last"} and len(found) > 1 else [])
+            return candidates
+        taken = candidates[:1] if self._takes & {"draft", "draft_and_last"} else []
+        return taken + (candidates[-1:] if self._takes & {"last", "draft_and_last"} and len(candidates) > 1 else [])
 
-    def keep(self, pool: _Pool) -> None:
+    async def _ranked(self, prompt: Prompt, pool: Pool, most: int) -> _Compared:
+        pairs = {Comparison.between(*two): two for two in pool.pairs()}
+        judged: dict[Comparison, Judged] = {}
+
+        async def compare(first: str, second: str) -> float | None:
+            comparison = Comparison(prompt.id, first, second)
+            if comparison.id in self._decided:
+                return self._decided[comparison.id]
+            judged[comparison] = await self._panel.compare(prompt, *pairs[comparison])
+            if judged[comparison].ending.outcome == "pending":
+                raise _Pending
+            return judged[comparison].p_a
+
+        ranking = None
+        with suppress(_Pending):
+            ids = [candidate.id for candidate in pool.candidates]
+            ranked = await rank_adaptively(ids, compare, calls=most, seed=self._seed, compares_ends=True)
+            fields = {**ranked._asdict(), "comparisons": len(ranked.comparisons)}
+            ranking = Ranking(prompt_id=prompt.id, possible=len(pairs), **fields)
+        return _Compared(prompt, pool, [judged[comparison] for comparison in pairs if comparison in judged], ranking)
+
+    def keep(self, compared: _Compared) -> None:
         """Write the verdicts and judgements of a prompt."""
-        self._report.add_pool(pool.comparisons, pool.set_aside)
-        verdicts = _once(pool.judged)
+        prompt, pool, judged, ranking = compared
+        # in order; a verdict that speaks of several comparisons stands there once
+        verdicts = list({verdict.id: verdict for one in judged for verdict in one.verdicts}.values())
         self.tables.add("verdicts", verdicts)
-        self._report.add_verdicts(pool.prompt, verdicts)
-        self._report.add_judged(pool.judged, self._found.by_people)
-        for one in pool.judged:
+        self._report.add(compared, verdicts, self._people)
+        answers = {candidate.id: candidate for candidate in pool.candidates}
+        for one in judged:
             self.tables.end(one.comparison.id, one.ending)
-            if one.judgement:
-                self._keep_judgement(one.judgement)
+            if one.judgement and self._waits:
+                self._waiting = self._waiting or self.tables.keep_open(_waiting(self._workspace))
+                self._waiting.add(one.judgement)
+            elif one.judgement:
+                self.tables.add("judgements", [one.judgement])
             if one.escalation and one.escalation.is_for_people:
-                self.tables.add("for_people", [ForPeople.of(pool.prompt, pool.answers, one.escalation.judgement)])
-        if pool.ranking:
-            self._report.add_ranking(pool.ranking)
-            self.tables.add("rankings", [pool.ranking])
-
-    def _keep_judgement(self, judgement: Judgement) -> None:
-        if self._waits:
-            self._waiting.add(judgement)
-        else:
-            self.tables.add("judgements", [judgement])
+                self.tables.add("for_people", [ForPeople.of(prompt, answers, one.escalation.judgement)])
+        if ranking:
+            self.tables.add("rankings", [ranking])
 
     def close(self) -> Made:
         """Finish the stage. Raises AmendmentError where there was nothing to ask about, and ConfigError where people
         have decided too little for the jury."""
         self._report.refuse_nothing()
-        endings = self.tables.close(self._decide if self._waits else None)
-        report = self._report.to_json()
+        endings = self.tables.close(self._weigh if self._waits else None)
+        report, matrix = self._report.to_json(), self._report.principles.matrix()
         text = json.dumps(report, indent=1, allow_nan=False, ensure_ascii=False)
-        write_text(self._context.workspace.path(REPORT), text + "\n")
-        matrix = matrix_lines(self._report.matrix)
-        write_text(self._context.workspace.path(PRINCIPLES), "\n".join(matrix) + "\n")
+        write_text(self._workspace.path(REPORT), text + "\n")
+        write_text(self._workspace.path(PRINCIPLES), "\n".join(matrix_lines(matrix)) + "\n")
         return Made((*self.tables.artefacts, REPORT, PRINCIPLES), {**endings, **self._report.counts(report)})
 
-    def _decide(self) -> None:
-        """The judgements of a jury that is weighed on all comparisons."""
-        self.tables.add("judgements", self._waiting.decided(self._report.votes))
+    def _weigh(self) -> None:
+        """Write the judgements of a jury that is weighed on all comparisons."""
+        if self._waiting:
+            self.tables.add("judgements", self._waiting.weighed(self._report.panel.votes))
 
 
-def _once(judged: Sequence[Judged]) -> list[Verdict]:
-    """The verdicts of a prompt, in order: one that speaks of several comparisons stands there once."""
-    return list({verdict.id: verdict for one in judged for verdict in one.verdicts}.values())
+def _panel(context: Context, config: JudgingConfig) -> JudgePanel:
+    """The judges, ready to be asked."""
+    tiers = [
+        [
+            Judge(
+                folder=load_judge_folder(entry.protocol, base=context.base),
+                model=context.model(entry.model),
+                constitutions=context.constitutions,
+                settings=config,
+                samples=entry.samples,
+                seed=context.config.seed,
+            )
+            for entry in entries
+        ]
+        for entries in (config.judges, config.cascade.then if config.cascade else ())
+        if entries
+    ]
+    is_unknown = any(judge.model.provider.kind != "simulated" for judge in tiers[0])
+    return JudgePanel(
+        tiers,
+        config,
+        jury=config.jury,
+        confidence=config.cascade.confidence if config.cascade else 0.0,
+        asks_most=context.asks_most and is_unknown,
+    )
+
+
+class _Waiting(NamedTuple):
+    """Judgements by the mean, which wait in a file until their jury has heard all comparisons: they may be many."""
+
+    add: Callable[[Judgement], None]
+    weighed: Callable[[JuryVotes], Iterator[Judgement]]
+    """The judgements as the jury makes them; nothing can be added any more. Raises ConfigError where people have
+    decided too little."""
+
+
+@contextmanager
+def _waiting(workspace: Workspace) -> Iterator[_Waiting]:
+    writing = ExitStack()
+
+    def weighed(votes: JuryVotes) -> Iterator[Judgement]:
+        writing.close()
+        rows = zip(workspace.rows(WAITING, Judgement), votes.weighted(), votes.rows(), strict=True)
+        return (with_p(judgement, p_a, p_by_rater) for judgement, p_a, p_by_rater in rows)
+
+    try:
+        with writing:
+            yield _Waiting(writing.enter_context(workspace.writing(WAITING, Judgement)), weighed)
+    finally:
+        workspace.path(WAITING).unlink(missing_ok=True)
+
+
+class _Report:
+    """What judging came to, counted prompt by prompt: a few counts for the summary, and `judging/report.json`."""
+
+    def __init__(self, config: JudgingConfig, raters: Sequence[str]) -> None:
+        self.panel, self.principles = PanelCounts(raters), PrincipleTally()
+        self._config = config
+        self._comparisons, self._asked = 0, 0
+        self._set_aside: Counter[str] = Counter()
+        self._rankings: Counter[str] = Counter()
+
+    def add(self, compared: _Compared, verdicts: Sequence[Verdict], people: Mapping[str, float]) -> None:
+        """Count a prompt; `people` have decided some comparisons, by P(a)."""
+        prompt, pool, judged, ranking = compared
+        self._comparisons += len(pool.pairs())
+        self._asked += len(judged)
+        self._set_aside.update(pool.set_aside)
+        self.panel.add(judged, verdicts, people)
+        self.principles.add(verdicts, category=prompt.category)
+        if ranking:
+            is_known = ranking.best is not None and ranking.worst is not None
+            self._rankings.update(prompts=1, comparisons=ranking.comparisons, possible=ranking.possible)
+            self._rankings["best and worst known"] += is_known
+
+    def refuse_nothing(self) -> None:
+        """Raises AmendmentError that says why, where no comparison was asked about."""
+        if not self._asked and self._comparisons:
+            raise AmendmentError(
+                f"judging: your own verdicts have decided all {self._comparisons} comparisons, so none is left to ask "
+                "about; set judging.judge_labelled: true to measure the judge on them"
+            )
+        if not self._asked:
+            counts = ", ".join(f"{count} {reason}" for reason, count in self._set_aside.items()) or "none"
+            raised = "raise max_tokens of the models that write them, or " if self._set_aside["truncated"] else ""
+            raise AmendmentError(
+                f"judging: no prompt has two different candidates to compare; set aside: {counts}; {raised}draw more "
+                "candidates of each prompt, or take more prompts"
+            )
+
+    def to_json(self) -> dict[str, Any]:
+        """The whole report."""
+        report = {"jury": self._config.jury, "ranking": self._config.ranking, **self.panel.to_json()}
+        if self._config.cascade:
+            report["cascade"] = self.panel.tiers()
+        if self._rankings:
+            report["rankings"] = dict(self._rankings)
+        return {**report, "principles": self.principles.matrix().to_json()}
+
+    def counts(self, report: Mapping[str, Any]) -> dict[str, Any]:
+        """What summary and status show of the whole report."""
+        total, judges = self.panel.all, self.panel.judges
+        counts: dict[str, Any] = {"comparisons": total.comparisons, "verdicts": total.verdicts}
+        counts["invalid verdicts"] = total.invalid
+        if total.bounded:
+            counts["verdicts with an upper bound"] = total.bounded
+        if total.consistent:  # with one order there is nothing to agree, and no telling position from quality
+            counts |= total.means()
+        if votes := report.get("unanimous", {}).get("comparisons of two votes or more"):
+            counts["judges all agree"] = round(report["unanimous"]["same"] / votes, 4)
+        abstained = {rater: count.abstained for rater, count in judges.items() if count.abstained}
+        if abstained and len(judges) > 1:
+            counts["abstentions"] = abstained
+        if self._config.cascade:
+            counts["asked second judges"] = report["cascade"]["second judges"]["asked"]
+            counts["for people"] = report["cascade"]["people"]["kept"]
+        if self._rankings:
+            counts["comparisons spared"] = self._rankings["possible"] - self._rankings["comparisons"]
+        for kind in ("redundant", "conflicting"):
+            pairs = sum(pair[kind] for pair in report["principles"]["agreements"])
+            counts |= {f"{kind} principles": pairs} if pairs else {}
+        return {**counts, "candidates set aside": dict(self._set_aside)}

@@ -16,10 +16,9 @@ from amendment.curation import Mixed, PairShare, RunShare, measure_diversity, mi
 from amendment.data.inputs import Inputs, read_inputs
 from amendment.data.source_rows import facts_of, source_state
 from amendment.errors import AmendmentError, DataError, Problem
-from amendment.preference import PairSettings, held_out, preference_row
+from amendment.preference import PairSettings, held_out, majorities, preference_row
 from amendment.records import Candidate, Preference, Prompt, Record, Verdict, text_of
 from amendment.stages.contract import Context, Made, RunSettings, Stage, dump
-from amendment.stages.deciding import majorities
 from amendment.stages.pairs import DatasetConfig, paired_answers
 from amendment.terminal import plain
 from amendment.yamlfile import capped

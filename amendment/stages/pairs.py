@@ -32,11 +32,9 @@ from amendment.preference import (
     without_constant_answers,
 )
 from amendment.records import Candidate, Comparison, Judgement, Prompt, text_of
-from amendment.stages.configs import JudgingStage
 from amendment.stages.contract import Context, RunSettings, dump
 from amendment.stages.critique import CritiqueConfig
-from amendment.stages.judging import candidate_tables, decided_comparisons, judging_tables
-from amendment.stages.schedules import Ranking
+from amendment.stages.judging import JudgingConfig, Ranking, candidate_tables, decided_comparisons, judging_tables
 
 __all__ = [
     "CheckedRevisions",
@@ -98,12 +96,12 @@ def texts_of(context: Context) -> Texts:
 
 def judgements_table(config: RunSettings) -> str:
     """The table that holds what the checked judge decided: the run's own, or one whose log the run brings."""
-    return "judging/judgements" if config.part(JudgingStage) else "inputs/judgements"
+    return "judging/judgements" if config.part(JudgingConfig) else "inputs/judgements"
 
 
 def checked_ties(config: RunSettings) -> Literal["drop", "keep"]:
     """What becomes of ties among the judged pairs."""
-    judging = config.part(JudgingStage)
+    judging = config.part(JudgingConfig)
     return judging.ties if judging else config.need(DatasetConfig).ties
 
 
@@ -114,7 +112,7 @@ def imported_pairs(context: Context, texts: Texts) -> Paired:
 
 def _of_files(context: Context, texts: Texts, *, judged: bool) -> Paired:
     config = context.config
-    is_checked = config.part(SpotCheckSettings) is not None and config.part(JudgingStage) is None
+    is_checked = config.part(SpotCheckSettings) is not None and config.part(JudgingConfig) is None
     found = context.workspace.read("inputs/judgements", Judgement)
     rows = [row for row in found if (is_checked and row.rater_kind == "model") == judged]
     return paired_answers(config, rows, PairSettings(ties=config.need(DatasetConfig).ties), *texts)
@@ -123,7 +121,7 @@ def _of_files(context: Context, texts: Texts, *, judged: bool) -> Paired:
 def judged_pairs(context: Context, texts: Texts, revisions: CheckedRevisions) -> Paired:
     """Pairs of what the run's judges decided, without the comparisons that the user's own verdicts have decided. Where
     the run has no judges, those of the imported log that people check."""
-    stage = context.config.part(JudgingStage)
+    stage = context.config.part(JudgingConfig)
     if stage is None:
         return _of_files(context, texts, judged=True)
     decided = decided_comparisons(context)
@@ -165,12 +163,12 @@ def are_revisions_checked(config: RunSettings) -> bool:
     """Whether a judge compares the draft and the last revision of each chain."""
     takes = {source.take for source in config.candidates if isinstance(source, ChainSource)}
     has_both = bool(takes & {"all", "draft_and_last"}) or takes >= {"draft", "last"}
-    return config.part(CritiqueConfig) is not None and config.part(JudgingStage) is not None and has_both
+    return config.part(CritiqueConfig) is not None and config.part(JudgingConfig) is not None and has_both
 
 
 def check_revisions(context: Context) -> CheckedRevisions:
     """How the judge decided between drafts and last revisions, by the run's own judgements."""
-    stage = context.config.part(JudgingStage)
+    stage = context.config.part(JudgingConfig)
     if stage is None or not are_revisions_checked(context.config):
         return CheckedRevisions({}, {})
     ends = chain_ends(context.workspace.read("critique/candidates", Candidate))
@@ -198,7 +196,7 @@ LOST = "best lost to worst"
 def ends_of_rankings(context: Context, judged: Sequence[Judgement]) -> tuple[list[Judgement], Counter[str]]:
     """Of each prompt the judgement of its ranking's best and worst, and what is left out, by reason; all judgements
     where every two candidates were compared, or every comparison shall be a pair."""
-    stage = context.config.part(JudgingStage)
+    stage = context.config.part(JudgingConfig)
     if stage is None or stage.ranking == "all_pairs" or stage.pairs == "all":
         return list(judged), Counter()
     rankings = {one.prompt_id: one for one in context.workspace.rows("judging/rankings", Ranking)}
@@ -238,7 +236,7 @@ def _reason(judgement: Judgement, ranking: Ranking | None) -> str | None:
 
 def made_pairs_key(settings: RunSettings) -> dict[str, Any]:
     """How judged comparisons become pairs, for the keys of stages that look at those."""
-    judging = settings.part(JudgingStage)
+    judging = settings.part(JudgingConfig)
     if judging is None:
         return {"judged ties": settings.need(DatasetConfig).ties}
     return {
@@ -272,7 +270,7 @@ def exported_comparisons(context: Context, texts: Texts) -> list[Exported]:
     if not exported:
         counts = ", ".join(f"{count} {reason}" for reason, count in paired.left_out.items()) or "nothing was judged"
         where = "see the summary of judging"
-        if context.config.part(JudgingStage) is None:
+        if context.config.part(JudgingConfig) is None:
             where = "people check model verdicts that have texts and that no person decided"
         raise AmendmentError(
             f"no judged comparison becomes a pair, so there is nothing that people could look at (left out: {counts}); "
@@ -283,7 +281,7 @@ def exported_comparisons(context: Context, texts: Texts) -> list[Exported]:
 
 def exported_reads(settings: RunSettings) -> tuple[str, ...]:
     """The tables that `exported_comparisons` looks at."""
-    judging = settings.part(JudgingStage)
+    judging = settings.part(JudgingConfig)
     judged = judging_tables(judging) if judging else ()
     judged = tuple(name for name in judged if name in ("judging/judgements", "judging/rankings"))
     return ("inputs/prompts", "inputs/judgements", *judged, *candidate_tables(settings))

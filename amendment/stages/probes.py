@@ -30,7 +30,6 @@ from amendment.llm.answers import Ending, ending_of
 from amendment.llm.concurrency import flow
 from amendment.preference import Judge, JudgeSettings, aggregate_verdicts, load_judge_folder, readings_of
 from amendment.records import Candidate, Comparison, Judgement, Prompt, Verdict
-from amendment.stages.configs import JudgingStage
 from amendment.stages.contract import (
     Ask,
     Context,
@@ -43,7 +42,7 @@ from amendment.stages.contract import (
     dump,
 )
 from amendment.stages.endings import Tables
-from amendment.stages.judging import candidate_tables
+from amendment.stages.judging import Judging, JudgingConfig, candidate_tables
 from amendment.yamlfile import did_you_mean
 
 __all__ = ["ProbesConfig", "Probing", "probe_rows"]
@@ -89,7 +88,7 @@ class Probing(Stage):
     def __init__(self, settings: RunSettings) -> None:
         super().__init__(settings)
         self.part = settings.need(ProbesConfig)
-        judging = settings.part(JudgingStage)
+        judging = settings.part(JudgingConfig)
         self.judges = judging.every_judge if judging else ()
         self.reads = ("inputs/prompts", "judging/verdicts", "judging/judgements", *candidate_tables(settings))
 
@@ -103,11 +102,8 @@ class Probing(Stage):
 
     def asks(self) -> Iterable[Ask]:
         """The judges of the run, where it names them."""
-        judging = self.settings.part(JudgingStage)
-        for index, entry in enumerate(judging.judges if judging else ()):
-            yield Ask(("judging", "judges", index, "model"), entry.model, "judge", entry)
-        for index, entry in enumerate(judging.cascade.then if judging and judging.cascade else ()):
-            yield Ask(("judging", "cascade", "then", index, "model"), entry.model, "judge", entry)
+        for stage in Judging.of(self.settings):
+            yield from stage.asks()
 
     def check(self, base: Path) -> Iterator[Note]:
         """Principles that no constitution has; a constitution that cannot be read is reported where it is named."""

@@ -16,8 +16,8 @@ from amendment.calibration.samples import LabelQuestion, SampledItem
 from amendment.calibration.settings import SpotCheckSettings
 from amendment.files import write_text
 from amendment.records import Comparison, Judgement
-from amendment.stages.configs import JudgingStage
 from amendment.stages.contract import Context, Made, Note, RunSettings, Stage, constitution_key, dump
+from amendment.stages.judging import JudgingConfig
 from amendment.stages.labels import question_writer, simulated_people_problems
 from amendment.stages.pairs import (
     exported_comparisons,
@@ -57,7 +57,7 @@ class DrawingSample(Stage):
         config, settings = self.config, self.settings
         logs = any(source.may_have_texts for source in settings.verdicts)
         logs = logs or any(source.rater == "model" for source in settings.pairs)
-        if not (settings.part(JudgingStage) or logs):
+        if not (settings.part(JudgingConfig) or logs):
             nothing = "people check judged comparisons, but this run has none with texts"
             yield (self.name,), f"{nothing}; add judging, or a judge's log under verdicts with columns prompt, a and b"
         if config.overlap and config.annotators == 1:
@@ -76,7 +76,7 @@ class DrawingSample(Stage):
         drawn = {item.comparison_id for item in sample.items}
         judgements = workspace.rows(judgements_table(self.settings), Judgement)
         principles = {name: row.principle_ids for row in judgements if (name := row.comparison_id) in drawn}
-        judging = self.settings.part(JudgingStage)
+        judging = self.settings.part(JudgingConfig)
         writer = question_writer(context, judging.judges[0] if judging else None, texts)
         questions = [
             writer.question(Comparison(item.prompt_id, item.a, item.b), principles[item.comparison_id]).model_copy(

@@ -9,17 +9,14 @@ import pytest
 
 from amendment.errors import Transient
 from amendment.llm.answers import Ending
-from amendment.preference import Judge
+from amendment.preference import Judge, Judged, PanelCounts
 from amendment.records import Candidate, Comparison, Judgement, Message, Prompt, Verdict, user
 from amendment.run.checks import load_run_file
 from amendment.run.context import Context
 from amendment.run.engine import RunFolder
 from amendment.run.progress import QuietProgress
-from amendment.stages.configs import JudgingStage
 from amendment.stages.contract import Item
-from amendment.stages.judge_panel import Judged
-from amendment.stages.judging import JudgeStep
-from amendment.stages.judging_report import JudgingReport
+from amendment.stages.judging import Judging
 
 
 def test_no_judge_goes_on_after_the_comparison_was_left_pending(
@@ -52,7 +49,7 @@ def test_no_judge_goes_on_after_the_comparison_was_left_pending(
     ]
 
     async def judge() -> list[str]:
-        step = JudgeStep(context)
+        step = Judging(context.config).begin(context)
         pool = await step.work(Item(0, prompt, {"inputs/candidates": answers}))
         assert at_work == set()
         return [one.ending.outcome for one in pool.judged]
@@ -63,12 +60,11 @@ def test_no_judge_goes_on_after_the_comparison_was_left_pending(
         context.close()
 
 
-def test_the_report_of_a_single_judge_counts_its_comparisons_and_those_it_could_not_be_read_in() -> None:
-    prompt = Prompt(messages=user("please add 3 8"))
-    report = JudgingReport(JudgingStage.model_validate({"judges": [{"model": "m"}]}), ["one"])
-    own = [Judgement(prompt_id=prompt.id, a="a", b=b, p_a=p_a) for b, p_a in (("b", 0.9), ("c", None), ("d", 0.5))]
-    between = [Comparison(one.prompt_id, one.a, one.b) for one in own]
-    judged = [Judged(pair, [], Ending("done"), one, {"one": one}) for pair, one in zip(between, own, strict=True)]
-    report.add_judged(judged, {})
-    told = report.to_json()["judges"]["one"]
-    assert (told["comparisons"], told["abstained"]) == (3, 1)
+def test_the_counts_of_a_single_judge_have_its_comparisons_and_those_it_could_not_be_read_in() -> None:
+    counts = PanelCounts(["one"])
+    own = [Judgement(prompt_id="p", a="a", b=b, p_a=p_a) for b, p_a in (("b", 0.9), ("c", None), ("d", 0.5))]
+    pairs = [Comparison(row.prompt_id, row.a, row.b) for row in own]
+    judged = [Judged(pair, [], Ending("done"), row, {"one": row}) for pair, row in zip(pairs, own, strict=True)]
+    counts.add(judged, [], {})
+    report = counts.to_json()["judges"]["one"]
+    assert (report["comparisons"], report["abstained"]) == (3, 1)

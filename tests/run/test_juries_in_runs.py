@@ -22,8 +22,7 @@ from amendment.llm.requests import Reply, Request
 from amendment.preference import Vote, aggregate_verdicts, majority_of
 from amendment.records import Candidate, Judgement, Preference, Prompt, Verdict, text_of
 from amendment.run import Result, Run
-from amendment.stages.cascading import ForPeople
-from amendment.stages.schedules import Ranking
+from amendment.stages.judging import ForPeople, Ranking
 
 JUDGES = """\
   judges:

@@ -51,5 +51,5 @@ def test_answers_that_were_all_cut_name_the_limit(run_file: Callable[[str], Path
         f"models:\n  far: {{provider: openai, model: m, base_url: '{server.url}', max_tokens: 5}}\n"
         "candidates: [{model: far, per_prompt: 2}]\njudging: {judges: [{model: far, protocol: verdict}]}\n"
     )
-    with pytest.raises(AmendmentError, match=r"set aside: 2 truncated\. What helps: raise max_tokens of the models"):
+    with pytest.raises(AmendmentError, match=r"set aside: 2 truncated; raise max_tokens of the models"):
         Run.from_file(path, folder=tmp_path / "run")()

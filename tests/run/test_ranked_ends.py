@@ -11,7 +11,7 @@ from amendment.data.store import read_records
 from amendment.errors import AmendmentError
 from amendment.records import Judgement, Preference
 from amendment.run import Run
-from amendment.stages.schedules import Ranking
+from amendment.stages.judging import Ranking
 
 RUN = """\
 name: even

@@ -20,13 +20,13 @@ from amendment.stages.configs import (
     POLICY_STAGES,
     BaseStage,
     DpoStage,
-    JudgingStage,
     RewardStage,
     SftStage,
 )
 from amendment.stages.construct import Construction
 from amendment.stages.contract import BudgetPart, JudgeEntry, RunSettings
 from amendment.stages.critique import CritiqueConfig
+from amendment.stages.judging import JudgingConfig
 from amendment.stages.pairs import DatasetConfig
 from amendment.stages.probes import ProbesConfig
 
@@ -37,7 +37,7 @@ __all__ = [
     "DpoStage",
     "EvaluateStage",
     "JudgeEntry",
-    "JudgingStage",
+    "JudgingConfig",
     "RewardStage",
     "RunFile",
     "SftStage",
@@ -53,7 +53,7 @@ class RunFile(RunSettings):
     """A small model made by this run, for rehearsals; a pretrained one needs no stage."""
     sft: SftStage | None = None
     """Fine-tune on revisions or on chosen answers."""
-    judging: JudgingStage | None = None
+    judging: JudgingConfig | None = None
     """Compare the candidates of each prompt."""
     constructions: tuple[Construction, ...] = Field(default=(), alias="construct")
     """Pairs that no judge sees: a strong model's answer before a weak one's, or a good instruction's before a bad

@@ -49,7 +49,7 @@ def make_round_judging(context: Context, number: int) -> Made:
     round_ = round_context(context, number, "judging")
     if context.is_rehearsed and not round_.workspace.count("candidates/candidates"):
         return Made((), {})  # of prompts that are all held out, or out of reach
-    [made] = one_pass(round_, [JudgeStep(round_, stage_of(number, "judging"))])
+    [made] = one_pass(round_, [JudgeStep(round_, round_.config.judging, stage_of(number, "judging"))])
     return _of_round(number, made)
 
 
