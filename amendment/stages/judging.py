@@ -3,7 +3,6 @@
 Covered: every two candidates, or those that an adaptive ranking asks for; second judges for what the first are unsure
 of (a cascade); juries whose weights are known only when all comparisons have been judged; what no judge is sure of,
 which is left to people. A comparison that people have decided is not asked about, and its decision counts in a ranking.
-Promised: the same answers lead to the same comparisons, whichever came back first.
 
 Not covered: how a judge asks and what its replies come to; see `amendment.preference`.
 """
