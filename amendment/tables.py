@@ -156,18 +156,9 @@ def _read_document(path: Path) -> Any:
 
 def _json(path: Path, problems: list[Problem]) -> Iterator[Row]:
     value = _read_document(path)
-    if isinstance(value, dict) and isinstance(value.get("comparisons"), list) and "annotators" in value:
-        yield from _comparisons(value, path, problems)
-    elif isinstance(value, list):
-        yield from _listed_rows(value, f"{path}: row", problems)
-    else:
+    if not isinstance(value, list):
         raise DataError(f"{path}: expected a list of objects, found {type(value).__name__}")
-
-
-def _comparisons(document: dict[str, Any], path: Path, problems: list[Problem]) -> Iterator[Row]:
-    """The comparisons of an annotated-pairs document, each with what the document says of its annotators."""
-    for row in _listed_rows(document["comparisons"], f"{path}: comparison", problems):
-        yield Row(row.place, {**row.values, "annotators": document["annotators"]})
+    yield from _listed_rows(value, f"{path}: row", problems)
 
 
 def _listed_rows(values: Sequence[Any], place: str, problems: list[Problem]) -> Iterator[Row]:

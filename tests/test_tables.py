@@ -264,16 +264,6 @@ def test_the_rest_of_a_file_is_not_read_where_the_first_rows_are_enough(tmp_path
     assert problems == []
 
 
-def test_the_comparisons_of_an_annotated_document_are_its_rows(tmp_path: Path) -> None:
-    document = {"metadata": {}, "annotators": {"x": {"type": "human"}}, "comparisons": [{"id": "c1"}, 3]}
-    text = refusal(written(tmp_path, "rows.json", json.dumps(document)))
-    assert text == "rows.json: comparison 2: expected an object, found int"
-    document["comparisons"] = [{"id": "c1"}]
-    assert values(written(tmp_path, "rows.json", json.dumps(document))) == [
-        {"id": "c1", "annotators": {"x": {"type": "human"}}}
-    ]
-
-
 # CSV as programs of other countries write it.
 
 ROWS = [{"Nr": "1", "Frage": "Wie viel; und wann?", "Wert": "3,67"}, {"Nr": "2", "Frage": 'a "b"\nc, d', "Wert": "0,5"}]

@@ -22,7 +22,7 @@ from amendment.data.comparisons import JoinedComparison, join
 from amendment.data.guesses import MOST_WORDS, not_recognised
 from amendment.data.readings import gather
 from amendment.data.shapes import Layout, lay_out, recognise
-from amendment.data.source_rows import FileFacts, SourceRows, facts_of
+from amendment.data.source_rows import FileFacts, SourceRows
 from amendment.data.verdict_files import DataSources, VerdictFile, word_of
 from amendment.errors import DataError, Problem
 from amendment.preference import as_pair_verdicts, likeness
@@ -72,7 +72,7 @@ def read_votes(config: DataSources, base: Path, *, is_alone: bool = False) -> Au
     skipped = inputs.counts["bad rows left out"]
     if skipped and not any(item.casts for item in joined.items.values()):
         raise DataError([_nothing_left(skipped, gathered.left_out), *gathered.left_out])
-    inputs.files = facts_of(gathered.files, base)
+    inputs.files = list(dict.fromkeys(facts for _, facts in gathered.files))
     for item in joined.items.values():
         if item.casts and all(cast.ballot.kind == "unknown" for cast in item.casts):
             continue

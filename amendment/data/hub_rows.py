@@ -17,21 +17,14 @@ from amendment.errors import DataError
 from amendment.tables import Row
 from amendment.terminal import plain
 
-__all__ = ["dataset_folder", "read_dataset", "stream_dataset"]
+__all__ = ["dataset_folder", "stream_dataset"]
 
 TIMEOUT = 30.0
 """Seconds until a Hub that does not answer counts as out of reach."""
 
 
-class HubRows(NamedTuple):
-    """The rows, and the commit of the Hub that they are of; None for a local folder."""
-
-    rows: list[Row]
-    revision: str | None
-
-
 class HubStream(NamedTuple):
-    """The rows one after another, and the commit as in `HubRows`."""
+    """The rows one after another, and the commit of the Hub that they are of; None for a local folder."""
 
     rows: Iterator[Row]
     revision: str | None
@@ -45,14 +38,8 @@ def dataset_folder(source: Source, base: Path) -> Path | None:
     return base / Path(name).expanduser()
 
 
-def read_dataset(source: Source, base: Path, *, limit: int | None) -> HubRows:
-    """The first rows of a dataset, all where `limit` is None. Raises DataError that says what to do."""
-    rows, revision = stream_dataset(source, base, limit=limit)
-    return HubRows(list(rows), revision)
-
-
 def stream_dataset(source: Source, base: Path, *, limit: int | None) -> HubStream:
-    """The rows of `read_dataset` one after another; what breaks on the way raises DataError where it stands."""
+    """The first rows of a dataset, all where `limit` is None. What breaks raises DataError that says what to do."""
     folder = dataset_folder(source, base)
     if folder is not None and not folder.is_dir():
         raise DataError(f"dataset {folder}: no such folder; a dataset on the Hub is written org/name")

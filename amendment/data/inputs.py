@@ -7,7 +7,9 @@ comparison come to; see `deciding`.
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
@@ -23,19 +25,86 @@ from amendment.data.cells import (
 from amendment.data.comparisons import join
 from amendment.data.guesses import no_prompt, not_recognised
 from amendment.data.readings import absent_columns, gather
-from amendment.data.shape_parts import Parts, candidate_parts, prompt_parts
-from amendment.data.shapes import recognise
-from amendment.data.shelves import Inputs
-from amendment.data.source_rows import SourceRows, SourceStream, rows_of, stream_of
-from amendment.data.sources import CandidateColumns, FileSource, LilliputPrompts, PromptFile
+from amendment.data.shapes import Parts, candidate_parts, prompt_parts, recognise
+from amendment.data.source_rows import FileFacts, SourceRows, SourceStream, rows_of, stream_of
+from amendment.data.sources import CandidateColumns, FileSource, LilliputPrompts, PromptFile, Source
 from amendment.data.verdict_files import DataSources
 from amendment.data.verdict_records import Records, records_of
 from amendment.errors import DataError, Problem
-from amendment.records import Candidate, Comparison, Message, Origin, Prompt
+from amendment.records import Candidate, Comparison, Message, Origin, Prompt, Verdict
 from amendment.tables import Row
 from amendment.yamlfile import capped
 
-__all__ = ["Inputs", "read_inputs", "read_into"]
+__all__ = ["Inputs", "StreamedInputs", "read_inputs", "read_into"]
+
+
+@dataclass
+class Inputs:
+    """Everything read: prompts by id in order of arrival, candidates, verdicts that exist, counts by reason.
+
+    What several sources bring stands once, as the first of them has it; licenses of the others are counted.
+    """
+
+    prompts: dict[str, Prompt] = field(default_factory=dict)
+    candidates: dict[str, Candidate] = field(default_factory=dict)
+    verdicts: list[Verdict] = field(default_factory=list)
+    weights: dict[str, list[float]] = field(default_factory=dict)
+    """By comparison: how much its pair counts in training, of each row that says so."""
+    firsts: dict[str, str] = field(default_factory=dict)
+    """By comparison: the candidate that stands first in its file."""
+    counts: Counter[str] = field(default_factory=Counter)
+    files: list[tuple[Source, FileFacts]] = field(default_factory=list)
+    """Every source that was read."""
+    _licenses: dict[str, str | None] = field(default_factory=dict)
+    """Of prompts and answers by id, as the first source has them."""
+    _others: dict[tuple[str, str, str], None] = field(default_factory=dict)
+    """Further licenses: id, source, license."""
+
+    def add_prompt(self, prompt: Prompt) -> bool:
+        """Keep a prompt once; whether it is new."""
+        is_new = self.note_license(prompt.id, prompt.source, prompt.license)
+        if is_new:
+            self.keep(prompt)
+        return is_new
+
+    def keep(self, prompt: Prompt) -> None:
+        """Take a new prompt."""
+        self.prompts[prompt.id] = prompt
+
+    def add_candidate(self, candidate: Candidate) -> None:
+        """Keep a candidate once."""
+        self.note_license(candidate.id, candidate.origin.source, candidate.origin.license)
+        self.candidates.setdefault(candidate.id, candidate)
+
+    def note_license(self, name: str, source: str | None, license: str | None) -> bool:
+        """Remember under which license a source brings a prompt or an answer; whether it is the first that does."""
+        is_new = name not in self._licenses
+        if license not in (None, self._licenses.setdefault(name, license)):
+            self._others[name, str(source), str(license)] = None
+        return is_new
+
+    def other_licenses(self) -> dict[str, dict[str, int]]:
+        """Prompts and answers that a source brings under another license than the one on their record, by source."""
+        counts: dict[str, Counter[str]] = defaultdict(Counter)
+        for name, source, license in self._others:
+            what = "answers" if name in self.candidates else "prompts"
+            counts[f"{what} under a further license"][f"{source}: {license}"] += 1
+        return {what: dict(counts[what]) for what in sorted(counts, reverse=True)}
+
+
+class StreamedInputs(Inputs):
+    """Inputs that hand each new prompt to `take`, and keep of it the name and the license alone."""
+
+    def __init__(self, take: Callable[[Prompt], None]) -> None:
+        super().__init__()
+        self._take = take
+        self.places: dict[str, int] = {}
+        """Of prompts by id, in order of arrival."""
+
+    def keep(self, prompt: Prompt) -> None:
+        """Hand on a new prompt."""
+        self.places[prompt.id] = len(self.places)
+        self._take(prompt)
 
 
 def read_inputs(config: DataSources, base: Path, *, glimpse: bool = False) -> Inputs:

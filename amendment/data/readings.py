@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -31,15 +32,17 @@ from amendment.data.verdict_files import (
     order_faults,
     word_of,
 )
-from amendment.data.weights import weight_column, weight_in
 from amendment.errors import DataError, Problem
 from amendment.records import RaterKind
 from amendment.tables import Row
+from amendment.terminal import plain
 from amendment.yamlfile import did_you_mean
 
 __all__ = ["Content", "Gathered", "Reading", "absent_columns", "gather"]
 
 
+WEIGHT = "weight"
+"""The column of weights that is read without being named, as our own exports call it."""
 SHOWN = 3
 """Bad rows that are shown where nothing else is left."""
 WHO = (
@@ -149,10 +152,12 @@ def _gather(source: PairFile | VerdictFile, found: SourceRows, gathered: Gathere
     if not rows:
         raise DataError(f"{found.place}: no two answers of a row can be compared")
     known = {name: None for row in rows for name in row.values}
-    weight = weight_column(source, known)
+    weight = None
+    if isinstance(source, PairFile):
+        weight = (source.columns.weight if source.columns else None) or (WEIGHT if WEIGHT in known else None)
     absent = absent_columns(rows, [*layout.columns.names(), weight], known)
     if absent:
-        gathered.problems += [*absent, *_beside_absent(source, layout, known)]
+        gathered.problems += absent
         gathered.is_partial = True
         return
     reader = _reader(source, layout, found.place, who)
@@ -181,31 +186,6 @@ def _tell_of_p(reading: Reading, counts: Counter[str]) -> None:
         counts[f"pairs whose {P_CHOSEN} is not read, since other columns decide"] += 1
     elif reading.columns.p and reading.is_decided and any(ballot.value == "B" for ballot in reading.ballots):
         counts["pairs turned round, P(chosen) being below 0.5"] += 1
-
-
-def _beside_absent(source: PairFile | VerdictFile, layout: Layout, known: dict[str, None]) -> list[Problem]:
-    """What is wrong in the columns that are there, so that a missing one hides no other fault of its file."""
-    columns = _without_absent(layout.columns, known)
-    if source.bad_rows == "skip" or not (columns.verdict or columns.votes or columns.p):
-        return []
-    reader = _reader(source, layout._replace(columns=columns), "", "")
-    problems: list[Problem] = []
-    for row in layout.rows:
-        reader.read(Row(row.place, {**known, **row.values}), problems)
-    return [*problems, *reader.misread()]
-
-
-def _without_absent(columns: VerdictColumns, known: dict[str, None]) -> VerdictColumns:
-    """The columns that are read of each row by itself, without those that are not there."""
-    kept: dict[str, Any] = {"item": None, "prompt": None, "a": None, "b": None}
-    for part in ("verdict", "swapped", "order", "p", "principle", "sample"):
-        column = getattr(columns, part)
-        kept[part] = column if column in known else None
-    if kept["verdict"] is None:
-        kept["verdict"], kept["swapped"] = kept["swapped"], None
-    kept["votes"] = tuple(column for column in columns.votes or () if column in known) or None
-    kept["rater"] = columns.rater if columns.rater and all(column in known for column in columns.rater) else None
-    return columns.model_copy(update=kept)
 
 
 def _laid_out(source: PairFile | VerdictFile, found: SourceRows) -> tuple[Layout, bool]:
@@ -278,8 +258,8 @@ def _reader(source: PairFile | VerdictFile, layout: Layout, place: str, who: str
 
 def _kinds(source: PairFile | VerdictFile, layout: Layout) -> Callable[[str], RaterKind | None]:
     if isinstance(source, PairFile):
-        return lambda rater: layout.kinds.get(rater) or source.rater or layout.kind or "unknown"
-    return lambda rater: layout.kinds.get(rater) or source.kind_of(rater) or layout.kind
+        return lambda rater: source.rater or layout.kind or "unknown"
+    return lambda rater: source.kind_of(rater) or layout.kind
 
 
 def _idle_patterns(source: PairFile | VerdictFile, reader: BallotReader, place: str) -> Iterator[Problem]:
@@ -319,7 +299,7 @@ def _reading(
             models=(_optional(values, columns.model_a), _optional(values, columns.model_b)),
             prompt_id=_optional(values, columns.prompt_id),
             is_decided=is_decided,
-            weight=weight_in(row, weight, problems),
+            weight=_weight(row, weight, problems),
         )
     except (ValueError, RecursionError, TypeError) as fault:  # cannot be stored, in a place where only a hash looks
         problems.append(Problem(row.place, f"holds something that no file can store ({fault})"))
@@ -363,3 +343,19 @@ def _length(cell: Any) -> int | None:
         texts = [turn.get("content") for turn in cell if isinstance(turn, dict)]
         cell = "".join(text for text in texts if isinstance(text, str))
     return len(cell) if isinstance(cell, str) else None
+
+
+def _weight(row: Row, column: str | None, problems: list[Problem]) -> float | None:
+    """How much a row's pair counts in training; None where it says nothing of it."""
+    if column is None or not word_of(row.values[column]):
+        return None
+    value = row.values[column]
+    try:
+        weight = float(value) if not isinstance(value, bool) else -1.0
+    except (TypeError, ValueError, OverflowError):
+        weight = -1.0
+    if weight >= 0 and math.isfinite(weight):
+        return weight
+    found = f"found {plain(str(value), longest=40)!r}, expected a weight: a number that is 0 or more"
+    problems.append(row.problem(column, found))
+    return None

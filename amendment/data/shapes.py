@@ -1,7 +1,7 @@
 """Shapes of files that are known by their columns: how their rows become plain comparisons.
 
 Covered: our own default columns; arenas (two models, a winner, a conversation each); UltraFeedback in its three
-forms; annotated pairs as table and as document. Not covered: anything that would have to be guessed: who the raters
+forms; annotated pairs as a table. Not covered: anything that would have to be guessed: who the raters
 are, where the file does not say, and which order was displayed.
 """
 
@@ -11,13 +11,23 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from typing import Any, Literal, NamedTuple
 
 from amendment.data.conversations import alternating, part, turns_in
-from amendment.data.sources import ShapeName
-from amendment.data.ultrafeedback import rated_rows, scored_rows
+from amendment.data.sources import CandidateColumns, ShapeName
+from amendment.data.ultrafeedback import completions_of, rated_rows, scored_rows
 from amendment.data.verdict_files import VerdictColumns, VerdictWords, word_of
 from amendment.records import RaterKind
 from amendment.tables import Row
 
-__all__ = ["P_CHOSEN", "QUESTIONS", "Layout", "asked_in", "decided_rows", "lay_out", "recognise", "responses_in"]
+__all__ = [
+    "P_CHOSEN",
+    "Layout",
+    "Parts",
+    "asked_in",
+    "candidate_parts",
+    "decided_rows",
+    "lay_out",
+    "prompt_parts",
+    "recognise",
+]
 
 Wanted = Literal["prompts", "candidates", "pairs", "verdicts"]
 """What a source is read for."""
@@ -53,10 +63,8 @@ class Layout(NamedTuple):
     columns: VerdictColumns
     rows: list[Row]
     words: VerdictWords
-    kinds: Mapping[str, RaterKind] = {}
-    """Of raters whose kind the file itself tells."""
     kind: RaterKind | None = None
-    """Of all others, where the shape has a usual one."""
+    """Of the raters, where the shape has a usual one."""
 
 
 def recognise(columns: Collection[str], wanted: Wanted) -> ShapeName | None:
@@ -64,7 +72,7 @@ def recognise(columns: Collection[str], wanted: Wanted) -> ShapeName | None:
     if wanted != "prompts" and _is_rows(columns, wanted):
         return "rows"
     has = set(columns).issuperset
-    if has(("annotations", "annotators")) or has(("text_a", "text_b", "preferred_text")):
+    if has(("text_a", "text_b", "preferred_text")):
         return "annotated-pairs"
     if has(("instruction", "completions")) or has(("generations", "ratings")) or has(("score_chosen", "chosen")):
         return "ultrafeedback"
@@ -237,20 +245,14 @@ def _ultrafeedback(rows: Sequence[Row], columns: Collection[str]) -> Layout:
         verdict="better",
         principle="aspect",
     )
-    return Layout(
-        named,
-        [made for row in rows for made in rated_rows(row, questions)],
-        VerdictWords(),
-        kind="model",
-    )
+    rated = [made for row in rows for made in rated_rows(row, questions)]
+    return Layout(named, rated, VerdictWords(), kind="model")
 
 
 # Annotated pairs.
 
 
 def _annotated_pairs(rows: Sequence[Row], columns: Collection[str]) -> Layout:
-    if "annotations" in columns:
-        return _annotated_document(rows)
     named: dict[str, Any] = {"prompt": asked_in(columns) or None, "a": "text_a", "b": "text_b"}
     named["votes"] = ["preferred_text", *_further_annotators(rows, columns)]
     named |= {name: name for name in ("model_a", "model_b", "category") if name in columns}
@@ -270,73 +272,63 @@ def _further_annotators(rows: Sequence[Row], columns: Collection[str]) -> list[s
     return found
 
 
-def _annotated_document(rows: Sequence[Row]) -> Layout:
-    named = VerdictColumns(
-        item=("id",),
-        prompt=("prompt",),
-        a="text_a",
-        b="text_b",
-        model_a="model_a",
-        model_b="model_b",
-        verdict="pref",
-        rater=("annotator",),
-        principle="principle",
-        category="category",
-    )
-    kinds: dict[str, RaterKind] = {}
-    found = [made for row in rows for made in _annotations(row, kinds)]
-    return Layout(named, found, PAIR_WORDS, kinds)
+# Prompts and candidates out of files that were made to hold comparisons.
 
 
-KINDS: dict[str, RaterKind] = {
-    "human": "person",
-    "person": "person",
-    "ai": "model",
-    "model": "model",
-    "principle": "model",
-}
+ANSWER, WRITER = "the response", "its model"
+"""Columns of the rows that are made here, called like no column of a prompt."""
 
 
-def _annotations(row: Row, kinds: dict[str, RaterKind]) -> Iterator[Row]:
-    """A row for each annotation of a comparison; what does not apply to it was no question, and gives none."""
-    known = _mapping(row.values.get("annotators"))
-    told = _mapping(row.values.get("metadata"))
-    shared = {
-        "id": row.values.get("id"),
-        "prompt": row.values.get("prompt"),
-        "category": told.get("category"),
-        **responses_in(row.values),
-    }
-    for name, annotation in _mapping(row.values.get("annotations")).items():
-        said, who = _mapping(annotation), _mapping(known.get(name))
-        reason = said.get("no_pref_reason")
-        if said.get("pref") is None and reason not in (None, "invalid"):
-            continue
-        is_principle = who.get("type") == "principle"
-        rater = "principles" if is_principle else str(who.get("name") or name)
-        if str(who.get("type")) in KINDS:
-            kinds[rater] = KINDS[str(who.get("type"))]
-        yield Row(
-            f"{row.place}: annotation {name}",
-            {
-                **shared,
-                "annotator": rater,
-                "principle": str(who.get("description") or name) if is_principle else None,
-                "pref": "invalid" if said.get("pref") is None and reason == "invalid" else said.get("pref"),
-            },
-        )
+class Parts(NamedTuple):
+    """Rows, and the columns of each part."""
+
+    rows: list[Row]
+    columns: CandidateColumns
 
 
-def responses_in(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Texts and models of both sides: objects since version 2.0 of the format, texts before."""
-    found: dict[str, Any] = {}
-    for side in ("a", "b"):
-        response = values.get(f"response_{side}")
-        own = isinstance(response, dict)
-        found[f"text_{side}"] = response.get("text") if own else values.get(f"text_{side}")  # type: ignore[union-attr]
-        found[f"model_{side}"] = response.get("model") if own else values.get(f"model_{side}")  # type: ignore[union-attr]
-    return found
+def prompt_parts(shape: ShapeName, rows: Sequence[Row], columns: Collection[str]) -> tuple[list[Row], tuple[str, ...]]:
+    """A prompt a row, and the columns it stands in; a prompt that two conversations share is told apart from them."""
+    if shape == "arena" or (shape == "ultrafeedback" and not _has_completions(columns)):
+        laid = lay_out(shape, rows, columns, "prompts")
+        if laid.columns.prompt:
+            return laid.rows, laid.columns.prompt
+    return list(rows), asked_in(columns) or QUESTIONS[:1]
 
 
-def _mapping(value: Any) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}
+def candidate_parts(shape: ShapeName, rows: Sequence[Row], columns: Collection[str]) -> Parts:
+    """A candidate a row, with its prompt and its writer."""
+    if shape == "rows":
+        return Parts(list(rows), CandidateColumns())
+    if shape == "ultrafeedback" and _has_completions(columns):
+        questions = asked_in(columns) or QUESTIONS[:1]
+        return _made(questions, (one for row in rows for one in _completions(row, questions)))
+    laid = lay_out(shape, rows, columns, "candidates")
+    prompt, a, b = laid.columns.prompt, laid.columns.a, laid.columns.b
+    if not prompt or not a or not b:
+        return Parts(list(rows), CandidateColumns())  # whose absent columns are then named
+    return _made(prompt, (one for row in laid.rows for one in _sides(row, prompt, a, b)))
+
+
+def _has_completions(columns: Collection[str]) -> bool:
+    """Whether UltraFeedback's rows hold several completions each, and no pair of chosen and rejected."""
+    return "completions" in columns or "chosen" not in columns
+
+
+def _made(questions: tuple[str, ...], rows: Iterable[Row]) -> Parts:
+    return Parts(list(rows), CandidateColumns(prompt=questions, candidate=ANSWER, model=WRITER))
+
+
+def _sides(row: Row, questions: Sequence[str], a: str, b: str) -> Iterator[Row]:
+    for side, column in (("a", a), ("b", b)):
+        values = {**_asked(row, questions), ANSWER: row.values.get(column), WRITER: row.values.get(f"model_{side}")}
+        yield Row(f"{row.place}: {column}", values)
+
+
+def _completions(row: Row, questions: Sequence[str]) -> Iterator[Row]:
+    for number, one in enumerate(completions_of(row.values), start=1):
+        values = {**_asked(row, questions), ANSWER: one.response, WRITER: one.model}
+        yield Row(f"{row.place}: completion {number}", values)
+
+
+def _asked(row: Row, questions: Sequence[str]) -> dict[str, Any]:
+    return {name: row.values.get(name) for name in questions}

@@ -14,7 +14,6 @@ from typing import Any, TypeVar, Union, get_args, get_origin
 
 import orjson
 
-from amendment.data.columns import column_of
 from amendment.errors import LedgerError
 from amendment.files import replacing
 from amendment.hashing import canonical_json
@@ -101,7 +100,7 @@ class _Writer:
         import pyarrow as pa
 
         columns = list(zip(*self._rows, strict=True)) or [()] * len(self._kinds)
-        arrays = [column_of(column, kind) for column, kind in zip(columns, self._kinds.values(), strict=True)]
+        arrays = [pa.array(column, kind) for column, kind in zip(columns, self._schema.types, strict=True)]
         self._file.write_batch(pa.RecordBatch.from_arrays(arrays, schema=self._schema))
         self._rows, self._size, self._is_empty = [], 0, False
 

@@ -22,7 +22,7 @@ from amendment.preference.aggregate import (
     standings_of,
 )
 from amendment.preference.as_pairs import as_pair_verdicts
-from amendment.preference.dataset import held_out, held_out_count, preference_row, split_rank
+from amendment.preference.dataset import held_out, preference_row
 from amendment.preference.degenerate import ConstantAnswers, fit_for_pairs, likeness, without_constant_answers
 from amendment.preference.judge import Compared, Judge, JudgeSettings
 from amendment.preference.juries import (
@@ -96,7 +96,6 @@ __all__ = [
     "family_of",
     "fit_for_pairs",
     "held_out",
-    "held_out_count",
     "is_asked_again",
     "is_tied_pool",
     "judge_lines",
@@ -117,7 +116,6 @@ __all__ = [
     "readings_of",
     "refuse_few_labels",
     "shipped_judges",
-    "split_rank",
     "standings_of",
     "with_p",
     "without_constant_answers",

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 from amendment.hashing import content_id
 from amendment.records import Candidate, Pair, Preference, Prompt
 
-__all__ = ["held_out", "held_out_count", "preference_row", "split_rank"]
+__all__ = ["held_out", "preference_row"]
 
 
 def held_out(prompt_ids: Collection[str], share: float, *, seed: int) -> frozenset[str]:
@@ -15,19 +15,9 @@ def held_out(prompt_ids: Collection[str], share: float, *, seed: int) -> frozens
 
     At least one prompt is held out when share > 0 and there are two or more.
     """
-    ranked = sorted(set(prompt_ids), key=lambda prompt: split_rank(prompt, seed=seed))
-    return frozenset(ranked[: held_out_count(len(ranked), share)])
-
-
-def split_rank(prompt_id: str, *, seed: int) -> str:
-    """The seeded hash by which prompts are held out: those with the least."""
-    return content_id(["split", seed, prompt_id])
-
-
-def held_out_count(prompts: int, share: float) -> int:
-    """How many of so many prompts are held out; see `held_out`."""
-    count = round(share * prompts)
-    return min(max(count, 1), prompts - 1) if share > 0 and prompts > 1 else count
+    ranked = sorted(set(prompt_ids), key=lambda prompt: content_id(["split", seed, prompt]))
+    count = round(share * len(ranked))
+    return frozenset(ranked[: min(max(count, 1), len(ranked) - 1) if share > 0 and len(ranked) > 1 else count])
 
 
 def preference_row(

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,8 +19,7 @@ from pydantic import ValidationError
 from amendment.constitutions import load_constitution
 from amendment.curation import PairShare
 from amendment.data.ballots import UNKNOWN
-from amendment.data.inputs import read_into
-from amendment.data.shelves import Glance, StreamedInputs
+from amendment.data.inputs import StreamedInputs, read_into
 from amendment.data.sources import FileSource, LilliputPrompts, PairFile
 from amendment.errors import AmendmentError, ConfigError, DataError, MissingExtra, Problem
 from amendment.llm.opening import check_model
@@ -199,21 +198,21 @@ def _outside(
             problems += _with_lines(loaded, fault.problems)
     if "inputs" in standing:
         return problems
-    glance, strangers = Glance(), Strangers()
+    scoped, strangers = dict[tuple[str | None, tuple[str, ...]], None](), Strangers()
 
     def look(prompt: Prompt) -> None:
-        glance.look(prompt)
+        scoped[prompt.category, prompt.tags] = None
         strangers.look(prompt)
 
     try:
-        with closing(StreamedInputs(look)) as inputs:
-            read_into(inputs, config, loaded.base, glimpse=True)
-            unknown += ["pairs"] if inputs.counts[UNKNOWN] else []
+        inputs = StreamedInputs(look)
+        read_into(inputs, config, loaded.base, glimpse=True)
+        unknown += ["pairs"] if inputs.counts[UNKNOWN] else []
     except DataError as fault:
         return [*problems, *_with_lines(loaded, fault.problems)]
     if any(loc[:1] == ("constitution",) for loc, _ in found):
         return problems
-    scopes = list(glance.scopes)
+    scopes = list(scoped)
     rules = [load_constitution(name, base=loaded.base) for name in config.constitution]
     if warnings is not None:
         warnings += _placed(document, [*scope_warnings(config, rules, scopes), *_unknown_raters(config, unknown)])

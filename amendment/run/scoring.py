@@ -22,9 +22,8 @@ from amendment import __version__
 from amendment.data.cells import answer_in, joined_prompt, optional_text, tools_in
 from amendment.data.guesses import not_recognised
 from amendment.data.readings import absent_columns
-from amendment.data.shape_parts import candidate_parts
-from amendment.data.shapes import lay_out, recognise
-from amendment.data.source_rows import FileFacts, SourceRows, facts_of, rows_of
+from amendment.data.shapes import candidate_parts, lay_out, recognise
+from amendment.data.source_rows import FileFacts, SourceRows, rows_of
 from amendment.data.sources import Source
 from amendment.errors import ConfigError, DataError, Problem
 from amendment.files import file_hash, replacing, write_text
@@ -316,7 +315,6 @@ def read_asked(source: Source, base: Path, columns: Columns | None = None) -> tu
     """All rows of a file or dataset, in its order, and its facts. Raises DataError naming every row that is bad,
     unless the source says that they are to be left out."""
     found = rows_of(source, base)
-    [facts] = facts_of([(source, found.facts)], base)
     rows, read = _layout(found, columns)
     problems, asked = list(found.problems), list[AskedRow]()
     for row in rows:
@@ -330,7 +328,7 @@ def read_asked(source: Source, base: Path, columns: Columns | None = None) -> tu
         raise DataError(capped(problems))
     if not asked:
         raise DataError(f"{found.place}: no row can be scored; all were left out")
-    return asked, facts
+    return asked, found.facts
 
 
 def _layout(found: SourceRows, columns: Columns | None) -> tuple[Sequence[Row], Callable[[Row], AskedRow]]:

@@ -19,7 +19,7 @@ from amendment.data.comparisons import JoinedComparison, join
 from amendment.data.guesses import not_recognised
 from amendment.data.readings import gather
 from amendment.data.shapes import recognise
-from amendment.data.source_rows import SourceRows, facts_of, rows_of
+from amendment.data.source_rows import SourceRows, rows_of
 from amendment.data.sources import PairColumns, PairFile, Source
 from amendment.data.verdict_files import DataSources, VerdictFile, word_of
 from amendment.data.verdict_records import Records, records_of
@@ -160,7 +160,7 @@ def _judged(config: DataSources, base: Path, held_out: HeldOut) -> None:
             held_out.rows.extend([made] if made else [])
     if problems:
         raise DataError(capped(problems))
-    held_out.files.extend({"name": one.name, **one.to_json()} for one in facts_of(gathered.files, base))
+    held_out.files.extend({"name": one.name, **one.to_json()} for _, one in gathered.files)
 
 
 def _config(source: Source, found: SourceRows, columns: Columns | None, people: Sequence[str]) -> DataSources:

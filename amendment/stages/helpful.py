@@ -10,8 +10,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from amendment.data.inputs import read_inputs
-from amendment.data.shelves import Inputs
+from amendment.data.inputs import Inputs, read_inputs
 from amendment.errors import TrainingError
 from amendment.hashing import content_id
 from amendment.records import Candidate, Prompt

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import ExitStack, closing
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from amendment.data.inputs import read_into
-from amendment.data.shelves import StreamedInputs
-from amendment.data.source_rows import FileFacts, facts_of, source_state
+from amendment.data.inputs import StreamedInputs, read_into
+from amendment.data.source_rows import FileFacts, source_state
 from amendment.data.sources import FileSource, Source
 from amendment.data.workspace import Split, Workspace
-from amendment.preference import majorities
+from amendment.preference import held_out, majorities
 from amendment.records import Candidate, Judgement, Prompt, Verdict
 from amendment.stages.contract import Context, Made, RunSettings, Stage, dump
 from amendment.stages.pairs import DatasetConfig
@@ -52,39 +50,31 @@ class Bringing(Stage):
 
     def make(self, context: Context) -> Made:
         """Prompts are written as they are read."""
-        workspace, config = context.workspace, self.settings
-        with ExitStack() as reading:
-            add: Callable[[Prompt], None] = reading.enter_context(workspace.writing("inputs/prompts", Prompt))
-            inputs = reading.enter_context(closing(StreamedInputs(add, seed=config.seed)))
-            read_into(inputs, config, context.base)
-            held_out = _split(context, inputs)
-            judgements = majorities(inputs.verdicts, inputs.weights, inputs.firsts)
-            answers = sorted(inputs.candidates.values(), key=lambda one: inputs.place(one.prompt_id))
-            workspace.write("inputs/candidates", Candidate, answers)
-            workspace.write("inputs/verdicts", Verdict, inputs.verdicts)
-            workspace.write("inputs/judgements", Judgement, judgements)
-            counts: dict[str, Any] = {"prompts": inputs.count(), "held-out prompts": held_out, **inputs.counts}
-            if judgements:
-                counts |= {"comparisons": len(judgements), "verdicts": len(inputs.verdicts)}
-            counts |= inputs.other_licenses()
-            counts |= _sources(facts_of(inputs.files, context.base))
+        workspace = context.workspace
+        with workspace.writing("inputs/prompts", Prompt) as add:
+            inputs = StreamedInputs(add)
+            read_into(inputs, self.settings, context.base)
+        test = held_out(inputs.places, self.settings.need(DatasetConfig).test_share, seed=self.settings.seed)
+        with workspace.writing("inputs/split", Split) as add_split:
+            for prompt in inputs.places:
+                add_split(Split(prompt_id=prompt, split="test" if prompt in test else "train"))
+        judgements = majorities(inputs.verdicts, inputs.weights, inputs.firsts)
+        answers = sorted(inputs.candidates.values(), key=lambda candidate: inputs.places[candidate.prompt_id])
+        workspace.write("inputs/candidates", Candidate, answers)
+        workspace.write("inputs/verdicts", Verdict, inputs.verdicts)
+        workspace.write("inputs/judgements", Judgement, judgements)
+        counts: dict[str, Any] = {"prompts": len(inputs.places), "held-out prompts": len(test), **inputs.counts}
+        if judgements:
+            counts |= {"comparisons": len(judgements), "verdicts": len(inputs.verdicts)}
+        counts |= inputs.other_licenses()
+        counts |= _sources(facts for _, facts in inputs.files)
         return Made(self.writes, counts)
 
 
-def _split(context: Context, inputs: StreamedInputs) -> int:
-    """Write on which side each prompt stands; returns how many are held out."""
-    held_out = 0
-    with context.workspace.writing("inputs/split", Split) as add:
-        for prompt, is_held_out in inputs.sides(context.config.need(DatasetConfig).test_share):
-            add(Split(prompt_id=prompt, split="test" if is_held_out else "train"))
-            held_out += is_held_out
-    return held_out
-
-
-def _sources(files: Sequence[FileFacts]) -> dict[str, dict[str, int | str]]:
+def _sources(files: Iterable[FileFacts]) -> dict[str, dict[str, int | str]]:
     """What was read, by names that are each there once."""
     found: dict[str, dict[str, int | str]] = {}
-    for facts in files:
+    for facts in dict.fromkeys(files):
         name = f"{SOURCE}{facts.name}"
         found[name if name not in found else f"{name} ({len(found) + 1})"] = facts.to_json()
     return found

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from amendment.curation import Mixed, PairShare, RunShare, measure_diversity, mix_pairs
 from amendment.data.inputs import Inputs, read_inputs
-from amendment.data.source_rows import facts_of, source_state
+from amendment.data.source_rows import source_state
 from amendment.errors import AmendmentError, DataError, Problem
 from amendment.preference import PairSettings, held_out, majorities, preference_row
 from amendment.records import Candidate, Preference, Prompt, Record, Verdict, text_of
@@ -127,7 +127,7 @@ class Mixing(Stage):
             paired = paired_answers(self.settings, decided, settings, inputs.prompts, inputs.candidates)
             rows = [preference_row(pair, inputs.prompts, inputs.candidates, {}) for pair in paired.pairs]
             pairs += [MixPair(mix=label, row=row) for row in rows]
-            (facts,) = facts_of(inputs.files, context.base)
+            ((_, facts),) = inputs.files
             counts[label] = {"pairs": len(rows), "prompts": len({row.prompt_id for row in rows}), **inputs.counts}
             counts[label] |= facts.to_json()
             counts[label] |= {f"left out: {reason}": count for reason, count in paired.left_out.items()}

@@ -14,7 +14,6 @@ import pytest
 
 from amendment.audit.inputs import AuditInputs, read_votes, votes_of_run
 from amendment.data import source_rows
-from amendment.data.readings import gather
 from amendment.data.store import read_records
 from amendment.errors import DataError, Problem
 from amendment.files import file_hash
@@ -125,17 +124,12 @@ def test_a_file_that_grows_while_it_is_read_is_refused(tmp_path: Path, monkeypat
     assert (facts.rows, facts.sha256) == (2, file_hash(path))
 
 
-@pytest.mark.parametrize("change", ["more", "other", "gone"])
-def test_no_hash_is_told_of_content_that_was_not_read(tmp_path: Path, change: str) -> None:
-    path = tmp_path / "v.jsonl"
-    path.write_text('{"item": 1, "verdict": "a"}\n')
-    gathered = gather(RunFile.model_validate(LOG), tmp_path)
-    if change == "gone":
-        path.unlink()
-    elif change == "more":
-        path.write_text(path.read_text() * 2)
-    else:  # of the same size, put in its place
-        (tmp_path / "new").write_text('{"item": 1, "verdict": "b"}\n')
-        (tmp_path / "new").replace(path)
-    with pytest.raises(DataError, match="changed while it was read"):
-        source_rows.facts_of(gathered.files, tmp_path)
+def test_the_hash_of_a_folder_is_that_of_what_it_shows(tmp_path: Path) -> None:
+    (tmp_path / "logs").mkdir()
+    (tmp_path / "logs" / "v.jsonl").write_text('{"item": 1, "verdict": "a"}\n')
+    config = {"name": "t", "verdicts": [{"dataset": "./logs", "kind": "model"}]}
+    before = read(config, tmp_path).files
+    (tmp_path / "logs" / ".hidden").write_text("of nobody's concern")
+    assert read(config, tmp_path).files == before
+    (tmp_path / "logs" / "w.jsonl").write_text('{"item": 2, "verdict": "a"}\n')
+    assert [facts.sha256 for facts in read(config, tmp_path).files] != [before[0].sha256]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -179,61 +178,3 @@ def test_a_table_of_annotated_pairs(tmp_path: Path) -> None:
     assert votes(found) == [*told, ("second", "invalid", None)]
     assert [item.prompt for item in found.items.values()] == ["Tell.", "Say."]
     assert answers(inputs(path, "candidates"))[:2] == [("cat", "x"), ("dog", None)]
-
-
-DOCUMENT = {
-    "metadata": {"version": "2.0", "default_annotator": "d"},
-    "annotators": {
-        "d": {"name": "preferred_text", "type": "unknown", "description": "the default"},
-        "h": {"name": "jo", "type": "human", "description": "a person"},
-        "p": {"description": "Select the kinder response", "type": "principle"},
-    },
-    "comparisons": [
-        {
-            "id": "c1",
-            "prompt": "Tell.",
-            "response_a": {"text": "cat", "model": "x"},
-            "response_b": {"text": "dog", "model": "y"},
-            "annotations": {"d": {"pref": "a"}, "h": {"pref": "b"}, "p": {"pref": "a"}},
-            "metadata": {"category": "pets"},
-        },
-        {
-            "id": "c2",
-            "prompt": "Say.",
-            "response_a": {"text": "ant"},
-            "response_b": {"text": "bee"},
-            "annotations": {
-                "d": {"pref": "b"},
-                "h": {"pref": None, "no_pref_reason": "not_applicable"},
-                "p": {"pref": None, "no_pref_reason": "invalid"},
-            },
-        },
-    ],
-}
-
-
-def test_a_document_of_annotated_pairs(tmp_path: Path) -> None:
-    path = tmp_path / "ap.json"
-    path.write_text(json.dumps(DOCUMENT))
-    found = audited(path, kind="person")
-    kinder = "Select the kinder response"
-    assert [(vote.item, vote.rater, vote.kind, vote.value, vote.principle) for vote in found.votes] == [
-        ("c1", "preferred_text", "person", "A", None),
-        ("c1", "jo", "person", "B", None),
-        ("c1", "principles", "model", "A", kinder),
-        ("c2", "preferred_text", "person", "B", None),
-        ("c2", "principles", "model", "invalid", kinder),
-    ]
-    assert found.items["c1"].category == "pets"
-    assert (found.items["c1"].model_a, found.items["c1"].model_b) == ("x", "y")
-    assert answers(inputs(path, "candidates")) == [("cat", "x"), ("dog", "y"), ("ant", None), ("bee", None)]
-    assert len(inputs(path, "prompts").prompts) == 2
-    with pytest.raises(DataError, match="who are the raters preferred_text\\?"):
-        audited(path)
-
-
-def test_a_document_of_the_first_version(tmp_path: Path) -> None:
-    one = {"id": "c1", "prompt": None, "text_a": "cat", "text_b": "dog", "annotations": {"d": {"pref": "text_b"}}}
-    path = tmp_path / "ap.json"
-    path.write_text(json.dumps({**DOCUMENT, "metadata": {"version": "1.0"}, "comparisons": [one]}))
-    assert votes(audited(path, kind="person")) == [("preferred_text", "B", None)]

@@ -3,48 +3,17 @@
 from __future__ import annotations
 
 import json
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from amendment.data import source_rows
-from amendment.data.inputs import read_inputs, read_into
-from amendment.data.shelves import Inputs, StreamedInputs
+from amendment.data.inputs import StreamedInputs, read_inputs, read_into
 from amendment.data.store import read_records
 from amendment.errors import DataError
-from amendment.preference import held_out
-from amendment.records import Candidate, Prompt, user
+from amendment.records import Candidate, Prompt
 from amendment.run import Run
 from amendment.run.runfile.config import RunFile
-
-LICENSES = st.sampled_from([None, "mit", "cc-by-4.0"])
-BROUGHT = st.lists(st.tuples(st.integers(0, 6), st.sampled_from("ab"), LICENSES), max_size=30)
-
-
-def prompt(number: int, source: str | None = None, license: str | None = None) -> Prompt:
-    return Prompt(messages=user(f"question {number}"), source=source, license=license)
-
-
-@settings(deadline=None, max_examples=80)
-@given(BROUGHT, st.sampled_from([0.0, 0.1, 0.5, 0.9]), st.integers(0, 3))
-def test_a_stream_knows_of_its_prompts_what_memory_knows(
-    brought: list[tuple[int, str, str | None]], share: float, seed: int
-) -> None:
-    kept, taken = Inputs(), list[Prompt]()
-    with closing(StreamedInputs(taken.append, seed=seed)) as streamed:
-        for one in brought:
-            assert streamed.add_prompt(prompt(*one)) == kept.add_prompt(prompt(*one))
-        assert taken == list(kept.prompts.values())
-        assert streamed.count() == len(taken)
-        assert streamed.other_licenses() == kept.other_licenses()
-        places = [streamed.place(one.id) for one in taken]
-        assert places == sorted(places)
-        test = held_out(kept.prompts, share, seed=seed)
-        assert list(streamed.sides(share)) == [(one.id, one.id in test) for one in taken]
 
 
 @pytest.fixture
@@ -86,22 +55,17 @@ def test_every_bad_row_of_every_chunk_is_named_and_an_absent_column_once(files: 
     assert "there are prompt, topic" in problem.message
 
 
-def test_no_more_than_a_chunk_of_rows_is_held(files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    sizes: list[int] = []
-    chunks = source_rows.SourceStream.chunks
-
-    def seen(self: source_rows.SourceStream) -> Any:
-        for chunk in chunks(self):
-            sizes.append(len(chunk))
-            yield chunk
-
-    monkeypatch.setattr(source_rows.SourceStream, "chunks", seen)
+def test_streamed_prompts_are_those_that_memory_would_have_kept(files: Path) -> None:
+    (files / "q.jsonl").write_text('{"prompt": "question 3"}\n{"prompt": "new"}\n')
+    sources = config(prompts=[{"path": "p.jsonl", "license": "mit"}, {"path": "q.jsonl", "license": "cc0-1.0"}])
     taken: list[Prompt] = []
-    with closing(StreamedInputs(taken.append)) as streamed:
-        read_into(streamed, config(prompts=[{"path": "p.jsonl"}]), files)
-        assert not streamed.prompts
-    assert sizes == [1000, 1000, 500]
-    assert len(taken) == 2401
+    streamed, kept = StreamedInputs(taken.append), read_inputs(sources, files)
+    read_into(streamed, sources, files)
+    assert taken == list(kept.prompts.values())
+    assert [*streamed.places] == [*kept.prompts]
+    assert (streamed.counts, streamed.prompts) == (kept.counts, {})
+    assert streamed.other_licenses() == kept.other_licenses()
+    assert kept.other_licenses() == {"prompts under a further license": {"q.jsonl: cc0-1.0": 1}}
 
 
 def test_candidates_of_one_s_own_stand_in_the_order_of_the_prompts(tmp_path: Path) -> None:

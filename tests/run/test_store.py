@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin
@@ -274,13 +272,3 @@ def test_a_table_without_rows_is_one(tmp_path: Path) -> None:
     assert write_records(tmp_path / "t.parquet", Prompt, []) == 0
     assert read_records(tmp_path / "t.parquet", Prompt) == []
     assert count_records(tmp_path / "t.parquet") == 0
-
-
-def test_a_table_is_written_and_read_without_pandas(tmp_path: Path) -> None:
-    program = (
-        "import sys; from pathlib import Path; from amendment.data.store import *\n"
-        "from amendment.records import Prompt, user\n"
-        "path = Path(sys.argv[1]); write_records(path, Prompt, [Prompt(messages=user('a'))] * 3)\n"
-        "assert len(read_records(path, Prompt)) == 3 and 'pandas' not in sys.modules\n"
-    )
-    subprocess.run([sys.executable, "-c", program, str(tmp_path / "t.parquet")], check=True, timeout=60)
