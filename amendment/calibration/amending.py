@@ -1,11 +1,10 @@
 """Where people and a judge differ, rules that a model proposes from it, and the test that a rule has to pass.
 
 On held-out comparisons the constitution with the rule has to agree with people more than the constitution alone, and
-more than the constitution with a neutral question, since any second look can raise agreement. d is the difference in
-agreement with people of one comparison; clusters are prompts, rows weigh 1 / inclusion. Under the null hypothesis the
-sum of d of each prompt is as likely to have the other sign: a sign-flip test, exact for any number of labels. A rule
-passes where both tests reject at 5 % divided by the number of rules, and both gains have an interval of that level
-above 0. Nothing is fitted. Proposals are other people's text: read as plain sentences, or left out.
+more than the constitution with a neutral question, since any second look can raise agreement. A rule passes where
+sign-flip tests over prompts reject a gain of 0 in both cases at 5 % divided by the number of rules, and both gains have
+an interval of that level above 0. Nothing is fitted. Proposals are other people's text: read as plain sentences, or
+left out.
 """
 
 from __future__ import annotations
@@ -14,13 +13,12 @@ import json
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from amendment.fence import fence
-from amendment.hashing import content_id
 from amendment.llm.answers import Unusable, usable
 from amendment.llm.model import Model
 from amendment.records import Comparison, text_of, user
@@ -29,18 +27,7 @@ from amendment.statistics.sampling import weighted_difference, weighted_mean
 from amendment.statistics.sides import side_of
 from amendment.templates import Template
 
-__all__ = [
-    "NEUTRAL",
-    "LabelledRow",
-    "PrincipleRecord",
-    "Rule",
-    "RuleTest",
-    "held_out",
-    "likeness",
-    "principle_records",
-    "propose",
-    "rule_tests",
-]
+__all__ = ["NEUTRAL", "LabelledRow", "Rule", "RuleTest", "likeness", "principle_table", "propose", "rule_tests"]
 
 LEVEL, FLIPS = 0.05, 9_999
 BATCH, RULES = 12, 2
@@ -70,16 +57,6 @@ class LabelledRow(NamedTuple):
         return p is not None and side_of(self.p) * side < 0 and side_of(p) * side < 0
 
 
-class PrincipleRecord(NamedTuple):
-    """How the verdicts by one principle compare with people."""
-
-    principle: str
-    asked: int
-    agreement: Estimate
-    against: int
-    """Comparisons in which the principle and the judge as a whole prefer the answer that people do not."""
-
-
 class Rule(NamedTuple):
     """A proposed rule and the question to a judge."""
 
@@ -103,14 +80,10 @@ class RuleTest(NamedTuple):
     """Why the rule is refused; empty where it is accepted."""
 
 
-def held_out(prompt_ids: Iterable[str], *, seed: int) -> set[str]:
-    """The prompts whose labels are kept for the test: every second one in a seeded order."""
-    return set(sorted(set(prompt_ids), key=lambda prompt: content_id(["amend", seed, prompt]))[1::2])
-
-
-def principle_records(rows: Sequence[LabelledRow]) -> list[PrincipleRecord]:
-    """The table of disagreements, the principle that is most often against people first."""
-    records = []
+def principle_table(rows: Sequence[LabelledRow]) -> list[dict[str, Any]]:
+    """How the verdicts by each principle agree with people (`agreement`), and in how many comparisons both it and the
+    judge as a whole prefer the answer that people do not (`against`): the principle with most of these first."""
+    table: list[dict[str, Any]] = []
     for name in sorted({name for row in rows for name in row.by_principle}):
         asked = [row for row in rows if name in row.by_principle]
         decided = [row for row in asked if side_of(row.by_principle[name]) and side_of(row.y)]
@@ -119,8 +92,9 @@ def principle_records(rows: Sequence[LabelledRow]) -> list[PrincipleRecord]:
             [row.inclusion for row in decided],
             [row.comparison.prompt_id for row in decided],
         )
-        records.append(PrincipleRecord(name, len(asked), agreement, sum(row.is_against(name) for row in asked)))
-    return sorted(records, key=lambda record: -record.against)
+        against = sum(row.is_against(name) for row in asked)
+        table.append({"principle": name, "asked": len(asked), "agreement": agreement.to_json(), "against": against})
+    return sorted(table, key=lambda record: -record["against"])
 
 
 def rule_tests(
@@ -160,8 +134,8 @@ def _agreement(p: float, y: float) -> float:
 
 
 def _flipped(values: np.ndarray[Any, np.dtype[np.float64]], prompts: Sequence[str], seed: int) -> float:
-    """Two-sided p of the sign-flip test, by draws: (1 + those as extreme) / (1 + all), which is exact for any number
-    of draws. Prompts are taken in the order of their ids, so that the order of the rows decides nothing."""
+    """Two-sided p of the sign-flip test: under the null hypothesis the sum of each prompt is as likely to have the
+    other sign. (1 + draws as extreme) / (1 + all) is exact for any number of draws; prompts are in the order of ids."""
     names, codes = np.unique(np.asarray(prompts), return_inverse=True)
     sums = np.bincount(codes, weights=values, minlength=names.size)
     sums = sums[np.abs(sums) > 1e-12]
@@ -201,8 +175,7 @@ async def propose(
     Each difference holds `conversation`, `preferred`, `other` and, where there are some, `comments`. `rules` are the
     constitution's statements by id.
     """
-    order = sorted(rules, key=lambda name: name != principle)
-    stated = [{"id": name, "statement": rules[name]} for name in order]
+    stated = [{"id": name, "statement": rules[name]} for name in sorted(rules, key=lambda name: name != principle)]
     blocks = fence({"rules": stated, "disagreements": [_cut(shown) for shown in differences[:BATCH]]})
     answer = await model.ask(user(_QUESTION.fill({**blocks, "most": str(RULES)})))
     try:

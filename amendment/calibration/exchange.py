@@ -1,9 +1,8 @@
 """Spot checks as files: questions that people answer elsewhere, their answers, and labels for others.
 
 Questions leave as CSV (every cell a text that no spreadsheet runs), JSONL, records of Argilla 2 or tasks of Label
-Studio, and answers come back from all four; labels leave as CSV and JSONL. An item is named by a hash of comparison,
-showing and the answer that stands first: nobody can tell from a file which items are shown twice, and an answer that
-comes back knows what was displayed. Not covered: whose names may leave; see `amendment.run.label_files`.
+Studio, and answers come back from all four; labels leave as CSV and JSONL. Not covered: whose names may leave; see
+`amendment.calibration.label_files`.
 """
 
 from __future__ import annotations
@@ -21,11 +20,11 @@ from typing import Annotated, Any, Literal, NamedTuple, get_args
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, ValidationError
 
 from amendment.calibration.labels import CHOICES, LONGEST_COMMENT, LONGEST_NAME, Choice, Label, tidy_name
-from amendment.calibration.queue import Queue
+from amendment.calibration.queue import Queue, Shown
 from amendment.calibration.samples import LabelQuestion
 from amendment.errors import ConfigError, DataError, Problem
 from amendment.hashing import content_id
-from amendment.records import Messages
+from amendment.records import Record
 from amendment.spreadsheet import safe_cell, text_of_cell
 from amendment.tables import Row
 from amendment.terminal import plain
@@ -39,8 +38,8 @@ __all__ = [
     "label_lines",
     "question_lines",
     "read_labels",
+    "write_lines",
 ]
-__all__ += ["write_lines"]
 
 LabelFormat = Literal["csv", "jsonl", "argilla", "label-studio"]
 FORMATS: tuple[LabelFormat, ...] = get_args(LabelFormat)
@@ -51,41 +50,10 @@ _DIRECTIONS = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\
 _WORDS = {**{choice.casefold(): choice for choice in CHOICES}, "both bad": "both_bad"}
 
 
-class Item(NamedTuple):
-    """A question as it is displayed."""
-
-    question: LabelQuestion
-    showing: int
-    """1: the hidden repeat."""
-    first: str
-    """Candidate id of the answer that is displayed first."""
-
-    @property
-    def name(self) -> str:
-        """The name under which a file has it."""
-        return content_id(["item", self.question.comparison_id, self.showing, self.first])
-
-    @property
-    def ids(self) -> tuple[str, str]:
-        """The candidate ids as displayed."""
-        a, b = self.question.a_id, self.question.b_id
-        return (a, b) if self.first == a else (b, a)
-
-    @property
-    def answers(self) -> tuple[Messages, Messages]:
-        """The answers as displayed."""
-        a, b = self.question.a, self.question.b
-        return (a, b) if self.first == self.question.a_id else (b, a)
-
-    @property
-    def principles(self) -> list[str]:
-        return [f"{principle.id}: {principle.statement}" for principle in self.question.principles]
-
-
 class Line(NamedTuple):
     """One row of a file: what was displayed, and what somebody said of it, by column."""
 
-    item: Item
+    item: Shown
     said: dict[str, Any]
 
 
@@ -94,7 +62,7 @@ def question_lines(questions: Sequence[LabelQuestion], *, seed: int) -> list[Lin
     repeats at the end. In the order of the items' names, which says nothing of strata and prompts."""
     queue = Queue(questions, seed=seed, annotators=1, clock=lambda: 0.0)
     items = [
-        Item(question, showing, queue.shown("", question.comparison_id, showing).ids[0])
+        queue.shown("", question.comparison_id, showing)
         for question in questions
         for showing in range(2 if question.is_repeated else 1)
     ]
@@ -127,7 +95,8 @@ def label_lines(
             "at": label.at,
             "comparison_id": label.comparison_id,
         }
-        item = Item(by_id[label.comparison_id][1], label.showing, label.shown[0])
+        question = by_id[label.comparison_id][1]
+        item = Shown(question, label.showing, is_turned=label.shown[0] == question.b_id)
         lines.append(Line(item, {name: value for name, value in said.items() if value is not None}))
     return lines
 
@@ -162,13 +131,15 @@ def write_lines(form: LabelFormat, lines: Sequence[Line]) -> str:
     if form == "label-studio":
         return _json_text([_label_studio_task(line.item) for line in lines])
     if form == "jsonl":
-        return "".join(json.dumps(_values(line), ensure_ascii=False, allow_nan=False) + "\n" for line in lines)
+        return "".join(
+            json.dumps(_row(line, is_text=False), ensure_ascii=False, allow_nan=False) + "\n" for line in lines
+        )
     file = io.StringIO(newline="")
     file.write("\ufeff")  # by which Excel knows UTF-8
     writer = csv.writer(file, quoting=csv.QUOTE_ALL)
     writer.writerow(COLUMNS)
     for line in lines:
-        cells = {name: str(value) for name, value in _texts(line).items() if value is not None}
+        cells = {name: str(value) for name, value in _row(line, is_text=True).items() if value is not None}
         writer.writerow([safe_cell(cells.get(name, "")) for name in COLUMNS])
     return file.getvalue()
 
@@ -177,30 +148,23 @@ def _json_text(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, allow_nan=False, indent=1) + "\n"
 
 
-def _values(line: Line) -> dict[str, Any]:
-    question, (first, second) = line.item.question, line.item.answers
+def _row(line: Line, *, is_text: bool) -> dict[str, Any]:
+    """A row by column: messages as JSON, or as texts for people."""
+    question, answers = line.item.question, line.item.answers
+    first, second = (transcript(one, by="assistant") if is_text else _json(one) for one in answers)
     return {
         "item": line.item.name,
         "question": question.question,
-        "prompt": [message.to_json() for message in question.prompt],
-        "answer_a": [message.to_json() for message in first],
-        "answer_b": [message.to_json() for message in second],
-        "principles": [principle.to_json() for principle in question.principles],
+        "prompt": transcript(question.prompt, by="user") if is_text else _json(question.prompt),
+        "answer_a": first,
+        "answer_b": second,
+        "principles": "\n".join(_principles(line.item)) if is_text else _json(question.principles),
         **line.said,
     }
 
 
-def _texts(line: Line) -> dict[str, Any]:
-    first, second = line.item.answers
-    return {
-        "item": line.item.name,
-        "question": line.item.question.question,
-        "prompt": transcript(line.item.question.prompt, by="user"),
-        "answer_a": transcript(first, by="assistant"),
-        "answer_b": transcript(second, by="assistant"),
-        "principles": "\n".join(line.item.principles),
-        **line.said,
-    }
+def _json(records: Iterable[Record]) -> list[Any]:
+    return [record.to_json() for record in records]
 
 
 def _is_blank(value: Any) -> bool:
@@ -243,7 +207,7 @@ def read_labels(
         item.name: item
         for question in questions
         for showing in (0, 1)
-        for item in (Item(question, showing, question.a_id), Item(question, showing, question.b_id))
+        for item in (Shown(question, showing, False), Shown(question, showing, True))
     }
     renamed = {tidy_name(written): tidy_name(name) for written, name in (raters or {}).items()}
     mistakes: dict[tuple[str, str], list[Row]] = {}
@@ -271,7 +235,7 @@ def read_labels(
 
 
 def _label(
-    cells: dict[str, Any], items: Mapping[str, Item], at: str, renamed: Mapping[str, str]
+    cells: dict[str, Any], items: Mapping[str, Shown], at: str, renamed: Mapping[str, str]
 ) -> tuple[Label | None, dict[str, str]]:
     """The label of a row, or what is wrong with it by column."""
     item = items.get(str(cells.get("item", "")).strip())
@@ -318,7 +282,7 @@ def _label(
 # Argilla 2: questions `preference`, `confidence`, `principle`, `comment`; a skipped item is a discarded response.
 
 
-def _argilla_record(item: Item) -> dict[str, Any]:
+def _argilla_record(item: Shown) -> dict[str, Any]:
     """As `dataset.records.log` takes it."""
     first, second = (transcript(answer, by="assistant") for answer in item.answers)
     turns = [
@@ -326,12 +290,16 @@ def _argilla_record(item: Item) -> dict[str, Any]:
         for one in item.question.prompt
     ]
     fields: dict[str, Any] = {"prompt": turns, "response_1": first, "response_2": second}
-    fields |= {"principles": _statements(item)} if item.principles else {}
+    fields |= {"principles": _statements(item)} if item.question.principles else {}
     return {"id": item.name, "fields": fields}
 
 
-def _statements(item: Item) -> str:
-    return "\n".join((item.question.question, *item.principles))
+def _principles(item: Shown) -> list[str]:
+    return [f"{principle.id}: {principle.statement}" for principle in item.question.principles]
+
+
+def _statements(item: Shown) -> str:
+    return "\n".join((item.question.question, *_principles(item)))
 
 
 def _rows_of_argilla(records: Iterable[Row]) -> list[Row]:
@@ -389,7 +357,7 @@ LABEL_STUDIO_CONFIG = """\
 """The labelling interface: paste it into the project's settings before the tasks are imported."""
 
 
-def _label_studio_task(item: Item) -> dict[str, Any]:
+def _label_studio_task(item: Shown) -> dict[str, Any]:
     first, second = (transcript(answer, by="assistant") for answer in item.answers)
     data = {
         "item": item.name,

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 
 from amendment.calibration.labels import SILENT, Label
 from amendment.calibration.samples import LabelQuestion
+from amendment.hashing import content_id
 from amendment.records import Messages
 
 __all__ = ["LEASE_SECONDS", "Progress", "Queue", "Shown", "labels_missing"]
@@ -39,6 +40,12 @@ class Shown(NamedTuple):
     showing: int
     is_turned: bool
     """b stands first."""
+
+    @property
+    def name(self) -> str:
+        """A hash of comparison, showing and the answer that stands first: nobody can tell from it which items are
+        shown twice, and an answer that comes back under it knows what was displayed."""
+        return content_id(["item", self.question.comparison_id, self.showing, self.ids[0]])
 
     @property
     def ids(self) -> tuple[str, str]:

@@ -159,7 +159,7 @@ def _check_options(
 def _export(
     folder: Path, sample: LabelledSample, path: Path, *, questions: bool, comments: bool, form: str | None
 ) -> None:
-    from amendment.run.label_files import export_labels, export_questions
+    from amendment.calibration.label_files import export_labels, export_questions
 
     if questions:
         if comments:
@@ -180,7 +180,7 @@ def _export(
 
 
 def _import(folder: Path, sample: LabelledSample, path: Path, rater: list[str]) -> None:
-    from amendment.run.label_files import import_labels
+    from amendment.calibration.label_files import import_labels
 
     taken = import_labels(folder, path, raters=rater, sample=sample)
     people = f" of {taken.people} people" if taken.people > 1 else ""

@@ -1,8 +1,8 @@
 """`amendment amend`: a proposed new version of a run's constitution, with the evidence for it. Nothing is applied.
 
-A model sees comparisons that people decided otherwise than the run's first judge, one call for each principle, and
-proposes rules. The judge is then asked by each rule, and by a neutral question, about held-out comparisons. Calls go
-through the run's ledger and under its budget as the stage `amend`. Sealed labels are never read, nor comments on them.
+A model sees comparisons that people decided otherwise than the run's first judge, and proposes rules; the judge is then
+asked by each rule, and by a neutral question, about held-out comparisons. Calls go through the run's ledger and under
+its budget as the stage `amend`. Sealed labels are never read, nor comments on them.
 """
 
 from __future__ import annotations
@@ -20,9 +20,8 @@ from amendment.calibration.amending import (
     LabelledRow,
     Rule,
     RuleTest,
-    held_out,
     likeness,
-    principle_records,
+    principle_table,
     propose,
     rule_tests,
 )
@@ -99,8 +98,7 @@ class Amended(NamedTuple):
             f"{labels['comparisons']:,} comparisons have open labels; {labels['held out']:,} are held out.",
             *("", *table(disagreements), ""),
             *(table(tested) if rules else ["No rule was tested."]),
-            "",
-            f"Gains are in agreement with people; intervals (95 %) and p are corrected for {len(rules)} rules.",
+            *("", f"Gains are in agreement with people; intervals (95 %) and p are corrected for {len(rules)} rules."),
             *(f"Left out: {count} {reason}." for reason, count in document["left out"].items()),
             proposed,
         ]
@@ -216,9 +214,10 @@ class _Amending:
         self.base = next((base for base in places if (base / self.entry.protocol).exists()), places[0])
         self.judge = load_judge_folder(self.entry.protocol, base=self.base)
         self.judged = self._read()
-        tested = held_out((judged.prompt.id for judged in self.judged), seed=config.seed)
+        prompts = {judged.prompt.id for judged in self.judged}
+        tested = set(sorted(prompts, key=lambda prompt: content_id(["amend", config.seed, prompt]))[1::2])
         self.held_out = [judged for judged in self.judged if judged.prompt.id in tested]
-        self.records = principle_records([judged.row for judged in self.judged])
+        self.records = principle_table([judged.row for judged in self.judged])
         self.differences = [
             judged
             for judged in sorted(self.judged, key=lambda one: content_id(["amend", config.seed, one.row.comparison.id]))
@@ -286,8 +285,8 @@ class _Amending:
     def asked(self) -> list[tuple[str, list[dict[str, Any]]]]:
         """Each principle that is against people, with the disagreements about it."""
         against = {
-            record.principle: [judged.shown() for judged in self.differences if judged.row.is_against(record.principle)]
-            for record in self.records
+            name: [judged.shown() for judged in self.differences if judged.row.is_against(name)]
+            for name in (record["principle"] for record in self.records)
         }
         return [(name.rpartition("/")[2], shown) for name, shown in against.items() if shown]
 
@@ -386,7 +385,7 @@ class _Amending:
             "proposed": new.reference if new else None,
             "labels": {"comparisons": len(self.judged), "held out": len(self.held_out)},
             "neutral question": NEUTRAL.compare,
-            "principles": [{**record._asdict(), "agreement": record.agreement.to_json()} for record in self.records],
+            "principles": self.records,
             "rules": [
                 {
                     **{"id": name, **rules[name]._asdict(), "accepted": not test.reason, "reason": test.reason or None},

@@ -11,6 +11,7 @@ import pytest
 from pyarrow import parquet
 
 from amendment import cli
+from amendment.calibration.label_files import export_labels, export_questions, import_labels
 from amendment.calibration.labelling import EVALUATION, SPOT_CHECK, open_sample
 from amendment.calibration.labels import Label
 from amendment.calibration.samples import LabelQuestion
@@ -20,7 +21,6 @@ from amendment.errors import ConfigError, DataError, Paused
 from amendment.publishing.publication import Publication, prepare
 from amendment.records import Candidate, Verdict
 from amendment.run import Result, Run
-from amendment.run.label_files import export_labels, export_questions, import_labels
 from amendment.run.wording import evaluation_lines
 from amendment.stages.evaluation_people import EvaluationItem, corrected_win_rates, draw_items
 from amendment.stages.policy_comparisons import PolicyComparison

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from amendment.calibration.label_files import export_labels, export_questions, import_labels
 from amendment.calibration.labels import Label
 from amendment.calibration.queue import labels_missing
 from amendment.calibration.samples import LabelQuestion, SampledItem
@@ -17,7 +18,6 @@ from amendment.calibration.store import Labels
 from amendment.data.store import write_records
 from amendment.errors import ConfigError, DataError
 from amendment.records import user
-from amendment.run.label_files import export_labels, export_questions, import_labels
 from amendment.stages.labels import SIMULATED
 from tests.calibration.exchanged import KIND, question_of
 from tests.command_line import called
