@@ -3,6 +3,7 @@
 from amendment.preference.asking import is_asked_again
 from amendment.preference.folder import (
     JudgeFolder,
+    add_protocol,
     diff_judges,
     judge_lines,
     judge_values,
@@ -38,6 +39,7 @@ from amendment.preference.juries import (
 from amendment.preference.model_families import are_related, family_of
 from amendment.preference.pairs import TIED_POOL, Paired, PairSettings, is_tied_pool, make_pairs
 from amendment.preference.panel import Judged, JudgePanel, PanelCounts
+from amendment.preference.parsers import Parsed
 from amendment.preference.pool import Pool, pool_of
 from amendment.preference.principles import (
     PrincipleAgreement,
@@ -72,6 +74,7 @@ __all__ = [
     "PairSettings",
     "Paired",
     "PanelCounts",
+    "Parsed",
     "Pool",
     "PrincipleAgreement",
     "PrincipleCoverage",
@@ -82,6 +85,7 @@ __all__ = [
     "RevisionSettings",
     "Standing",
     "Vote",
+    "add_protocol",
     "aggregate_verdicts",
     "are_related",
     "as_pair_verdicts",

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
@@ -15,6 +15,8 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from amendment.errors import ConfigError, Problem
 from amendment.hashing import content_id
+from amendment.llm.requests import Reply
+from amendment.preference.parsers import PARSERS, Parsed, Parser
 from amendment.preference.rubrics import Criterion
 from amendment.records import Scale
 from amendment.templates import Template
@@ -25,6 +27,7 @@ __all__ = [
     "JudgeFolder",
     "Protocol",
     "Unit",
+    "add_protocol",
     "diff_judges",
     "judge_lines",
     "judge_values",
@@ -78,6 +81,20 @@ PROTOCOLS: dict[str, Protocol] = {
 }
 
 
+def add_protocol(
+    name: str, read: Callable[[Reply], Parsed], *, form: str, unit: Unit = "pair", scale: Scale = "pair"
+) -> None:
+    """Let judges have a protocol of one's own: `read` makes a value of a reply, or says why there is none.
+
+    `form` is what a reply must look like, as a model is told once when its own could not be read. Values are those of
+    `scale`: of pair "A", "B" or "tie", of score 1 to 10, of binary a truth. Raises ValueError for a name that is taken.
+    """
+    if name in PROTOCOLS or name in PARSERS:
+        raise ValueError(f"there is a protocol {name} already; choose another name")
+    PARSERS[name] = Parser(read, form)
+    PROTOCOLS[name] = Protocol(unit, scale, name, _PAIR if unit == "pair" else ("candidate",))
+
+
 class _JudgeFile(BaseModel):
     """The content of `judge.yaml`."""
 
@@ -87,8 +104,8 @@ class _JudgeFile(BaseModel):
     version: str = Field(pattern=r"^[A-Za-z0-9.+-]+$", max_length=64)
     protocol: str
     structured: bool = False
-    scale: Literal["pair", "score", "ordinal", "binary"]
-    parser: Literal["verdict-line", "verdict-json", "label-tokens", "score", "rubric-lines", "yes-no-line"]
+    scale: str | None = None
+    parser: str | None = None
     sees: Sees = "answer"
     shots: bool | None = None
     template: FileName | None = None
@@ -143,7 +160,7 @@ class JudgeFolder(NamedTuple):
     @property
     def compares(self) -> bool:
         """Whether its verdicts say which of two answers is better; a yes or a no about one answer does not."""
-        return self.protocol != "yes-no"
+        return self.scale != "binary"
 
     @property
     def has_principle(self) -> bool:
@@ -203,9 +220,9 @@ def _misfits(spec: _JudgeFile, protocol: Protocol) -> Iterator[tuple[tuple[str, 
     parser = "verdict-json" if spec.structured else protocol.parser
     if spec.structured and name != "verdict":
         yield ("structured",), f"found true in protocol {name}, expected it in protocol verdict alone"
-    if spec.scale != protocol.scale:
+    if spec.scale not in (None, protocol.scale):
         yield ("scale",), f"found {spec.scale}, expected {protocol.scale}, the scale of protocol {name}"
-    if spec.parser != parser:
+    if spec.parser not in (None, parser):
         switched = " with structured: true" if spec.structured else ""
         yield ("parser",), f"found {spec.parser}, expected {parser}, which reads protocol {name}{switched}"
     if spec.shots and (spec.structured or not protocol.takes_shots):

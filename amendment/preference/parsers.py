@@ -282,7 +282,7 @@ def _objects(text: str) -> Iterator[_Pairs]:
         place = text.find("{", end)
 
 
-PARSERS: Mapping[str, Parser] = {
+PARSERS: dict[str, Parser] = {
     "label-tokens": Parser(read_label_tokens, "the one letter A or the one letter B, and nothing else"),
     "verdict-line": Parser(
         read_verdict_line, 'one line and nothing else, "Verdict: A", "Verdict: B" or "Verdict: tie"'

@@ -71,8 +71,9 @@ class Setting:
         """Which of two is better, or yes or no about one; a text without a principle asks the same of every answer."""
         folder = self.asker.folder
         values = {**task.blocks, **({"principle": task.drawn.principle.rule} if task.drawn else {})}
-        if task.drawn and folder.unit == "pair":
-            values["question"] = drawn_question(task.drawn, task.key, self.seed)
+        if task.drawn:
+            own, is_pair = task.drawn.principle.score, folder.unit == "pair"
+            values["question"] = drawn_question(task.drawn, task.key, self.seed) if is_pair else score_question(own)
         parser = PARSERS[folder.parser]
         question = Question(
             messages=self._messages(task, values),
