@@ -14,6 +14,7 @@ from amendment.stages.candidates import Drawing
 from amendment.stages.config_rounds import RoundStep, round_step
 from amendment.stages.contract import Made, Step
 from amendment.stages.dataset import MakingDataset
+from amendment.stages.dpo import TrainingPolicy
 from amendment.stages.evaluation import make_evaluation
 from amendment.stages.evaluation_people import make_evaluation_labels, make_evaluation_sample
 from amendment.stages.judging import Judging
@@ -21,33 +22,24 @@ from amendment.stages.passes import one_pass
 from amendment.stages.rounds.deriving import data_settings, round_context
 from amendment.stages.rounds.making import ROUND_MAKERS
 from amendment.stages.rounds.table import make_rounds_table
-from amendment.stages.training import make_base, make_dpo, make_reward_model, make_sft
 
 __all__ = ["assemble"]
 
 TITLES = {
-    "base": "make a small base model",
-    "sft": "fine-tune the policy",
     "candidates": "draw candidates",
     "dataset": "make the dataset",
-    "reward_model": "train the reward model",
-    "dpo": "train the policy on pairs",
     "rounds": "put the rounds side by side",
     "evaluate": "evaluate on held-out prompts",
     "evaluate_sample": "draw what people look at of the evaluation",
     "evaluate_labels": "correct win rates by what people said",
 }
 MAKERS: dict[str, Callable[[Context], Made]] = {
-    "base": make_base,
-    "sft": make_sft,
-    "reward_model": make_reward_model,
-    "dpo": make_dpo,
     "rounds": make_rounds_table,
     "evaluate": make_evaluation,
     "evaluate_sample": make_evaluation_sample,
     "evaluate_labels": make_evaluation_labels,
 }
-OWN_CLASS = {kind.name: kind for kind in (Drawing, Judging, MakingDataset)}
+OWN_CLASS = {kind.name: kind for kind in (Drawing, Judging, MakingDataset, TrainingPolicy)}
 """Steps of further rounds that are classes of their own."""
 
 

@@ -21,9 +21,9 @@ from amendment.curation import PairShare
 from amendment.data.ballots import UNKNOWN
 from amendment.data.inputs import StreamedInputs, read_into
 from amendment.data.sources import FileSource, LilliputPrompts, PairFile
-from amendment.errors import AmendmentError, ConfigError, DataError, MissingExtra, Problem
+from amendment.errors import ConfigError, DataError, Problem
 from amendment.llm.opening import check_model
-from amendment.llm.specs import found_folder, located
+from amendment.llm.specs import located
 from amendment.preference import load_judge_folder
 from amendment.records import Prompt
 from amendment.run.evaluation_checks import absent_categories, evaluation_problems, unfit_for_place
@@ -37,12 +37,10 @@ from amendment.run.scopes import scope_problems, scope_warnings
 from amendment.run.strangers import Strangers
 from amendment.stages import stages_of
 from amendment.stages.config_rounds import RoundStep, stage_of
-from amendment.stages.configs import POLICY_STAGES
 from amendment.stages.contract import JudgeEntry
-from amendment.stages.helpful import read_helpful
 from amendment.stages.mixing import read_mix
+from amendment.stages.sft import helpful_files, read_helpful
 from amendment.terminal import plain
-from amendment.training import check_base, need_training, unmet_demands
 from amendment.yamlfile import Document, Loc, capped, did_you_mean, read_yaml, texts, validate
 
 __all__ = ["LoadedRun", "check_run_file", "load_run_file", "unpriced_problems"]
@@ -178,7 +176,7 @@ def _outside(
 ) -> list[Problem]:
     """Everything on this machine that keeps the run from being made; those of data files come last."""
     config, document = loaded.config, loaded.document
-    found = [*_constitution_problems(loaded), *_judge_problems(loaded), *_base_problems(loaded)]
+    found = [*_constitution_problems(loaded), *_judge_problems(loaded)]
     for name, spec in config.models.items():
         found += [(("models", name), message) for message in check_model(located(spec, loaded.base), environ)]
     found += [note for stage in stages_of(config) for note in stage.check(loaded.base)]
@@ -191,7 +189,7 @@ def _outside(
             unknown += ["dataset.mix" for one in read if one.inputs.counts[UNKNOWN]]
         except DataError as fault:
             problems += _with_lines(loaded, fault.problems)
-    if config.helpful_files and "sft" not in standing:
+    if helpful_files(config) and "sft" not in standing:
         try:
             read_helpful(config, loaded.base, glimpse=True)
         except DataError as fault:
@@ -299,8 +297,6 @@ def _judge_problems(loaded: LoadedRun) -> Iterator[tuple[Loc, str]]:
         yield from _judge_problem(loaded, entry, loc)
     for loc, entry in loaded.config.evaluate.judges if loaded.config.evaluate else ():
         yield from _judge_problem(loaded, entry, ("evaluate", *loc))
-    if (dpo := loaded.config.dpo) and dpo.guards and dpo.guards.judge:
-        yield from _judge_problem(loaded, dpo.guards.judge, ("dpo", "guards", "judge"))
 
 
 def _judge_problem(loaded: LoadedRun, entry: JudgeEntry, loc: Loc) -> Iterator[tuple[Loc, str]]:
@@ -318,29 +314,3 @@ def _judge_problem(loaded: LoadedRun, entry: JudgeEntry, loc: Loc) -> Iterator[t
         told = f"found {entry.samples}, expected 1: {entry.protocol} reads all probabilities from one reply of a model"
         yield (*loc, "samples"), f"{told} that shows them, as {entry.model} does; for votes use protocol: verdict"
     yield from (((*loc, "protocol"), told) for told in unfit_for_place(folder, loc))
-
-
-def _base_problems(loaded: LoadedRun) -> Iterator[tuple[Loc, str]]:
-    trains = [name for name in ("base", "sft", "reward_model", "dpo") if getattr(loaded.config, name)]
-    if not trains:
-        return
-    try:
-        need_training()
-    except MissingExtra as fault:
-        yield (trains[0],), str(fault)
-        return
-    for name in trains:
-        stage = getattr(loaded.config, name)
-        yield from (((name, *unmet.place), unmet.message) for unmet in unmet_demands(stage))
-        base = getattr(stage, "base", None)
-        if base is None or base in POLICY_STAGES:
-            if stage.revision is not None:
-                yield (
-                    (name, "revision"),
-                    "only a base on the Hub has a revision, and this one is made here; leave it out",
-                )
-            continue
-        try:
-            check_base(found_folder(base, loaded.base), stage.revision)
-        except AmendmentError as fault:
-            yield (name, "base"), str(fault)

@@ -29,7 +29,7 @@ def is_asking(stage: str, config: RunFile) -> bool:
     """Whether a stage asks models: a training does only where a judge guards it."""
     place = round_step(stage)
     step = place.step if place else stage
-    return step in ASKING and (step != "dpo" or _guarding(config))
+    return step in ASKING and (step != "dpo" or bool(asked_models(config, ("dpo",))))
 
 
 def price_table(config: RunFile, base: Path) -> PriceTable:
@@ -93,8 +93,7 @@ def asked_models(config: RunFile, stages: Collection[str] = ASKING) -> frozenset
 
 def _asked(config: RunFile, stages: Collection[str]) -> list[Ask]:
     asked = {stage.name: list(stage.asks()) for stage in stages_of(config)}
-    guards, evaluate = config.dpo.guards if config.dpo else None, config.evaluate
-    asked["dpo"] = [_judges(guards.judge)] if guards and guards.judge else []
+    evaluate = config.evaluate
     asked["evaluate"] = [Ask((), name) for name in evaluate.policies] if evaluate else []
     asked["evaluate"] += [_judges(entry) for _, entry in evaluate.judges] if evaluate else []
     steps = {place.step for stage in stages if (place := round_step(stage))}
@@ -104,8 +103,3 @@ def _asked(config: RunFile, stages: Collection[str]) -> list[Ask]:
 
 def _judges(entry: JudgeEntry) -> Ask:
     return Ask((), entry.model, "judge", entry)
-
-
-def _guarding(config: RunFile) -> bool:
-    """Whether a judge watches the training of the policy."""
-    return bool(config.dpo and config.dpo.guards and config.dpo.guards.judge)

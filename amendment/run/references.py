@@ -9,7 +9,6 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 from amendment.calibration.labelling import EVALUATION
-from amendment.calibration.settings import SpotCheckSettings
 from amendment.data.sources import ChainSource, FileSource, LilliputPrompts, ModelSource
 from amendment.run.engine import Circle, in_order
 from amendment.run.runfile.config import RunFile
@@ -47,7 +46,6 @@ def reference_problems(config: RunFile) -> Iterator[tuple[Loc, str]]:
     if config.evaluate:
         yield from _measures_nothing(config, config.evaluate)
         yield from _evaluation_people_problems(config, config.evaluate)
-    yield from _smoothing_problems(config)
     yield from _wiring(config)
 
 
@@ -63,8 +61,6 @@ def _models_named(config: RunFile) -> Iterator[tuple[Loc, str]]:
     yield from ((place, model) for place, model in asked.items() if model not in POLICY_STAGES)
     for place, entry in config.evaluate.judges if config.evaluate else ():
         yield ("evaluate", *place, "model"), entry.model
-    if config.dpo and config.dpo.guards and config.dpo.guards.judge:
-        yield ("dpo", "guards", "judge", "model"), config.dpo.guards.judge.model
     for loc, name in _policies_named(config):
         known = config.policies if loc[0] == "evaluate" else POLICY_STAGES
         if loc[0] == "evaluate" and name not in known:
@@ -76,26 +72,8 @@ def _policies_named(config: RunFile) -> Iterator[tuple[Loc, str]]:
     for index, source in enumerate(config.candidates):
         if isinstance(source, ModelSource):
             yield ("candidates", index, "model"), source.model
-    for stage in ("sft", "reward_model", "dpo"):
-        settings = getattr(config, stage)
-        if settings is not None:
-            yield (stage, "base"), settings.base
     for index, name in enumerate(config.evaluate.policies if config.evaluate else ()):
         yield ("evaluate", "policies", index), name
-
-
-def _smoothing_problems(config: RunFile) -> Iterator[tuple[Loc, str]]:
-    """Estimates of label smoothing that nothing could make, and those that the labels do without."""
-    for name, stage in (("reward_model", config.reward_model), ("dpo", config.dpo)):
-        if stage is None or stage.label_smoothing != "estimated":
-            continue
-        loc: Loc = (name, "label_smoothing")
-        people = config.part(SpotCheckSettings)
-        why = people.why_uncalibrated if people else "nobody is asked; let people check a sample of the labels"
-        if why:
-            yield loc, f"estimated on what people say, but {why}, or write a number"
-        elif stage.labels == "soft":
-            yield loc, "soft labels say themselves how sure they are; take labels: hard, or leave label_smoothing out"
 
 
 def _evaluation_people_problems(config: RunFile, stage: EvaluateStage) -> Iterator[tuple[Loc, str]]:
@@ -125,7 +103,6 @@ def _missing_parts(config: RunFile) -> Iterator[tuple[Loc, str]]:
     needs_rules: list[Loc] = [(name,) for name in ("critique", "judging") if getattr(config, name)]
     needs_rules += [("evaluate", "judge")] if config.evaluate and config.evaluate.judge else []
     needs_rules += [("evaluate", "violations")] if config.evaluate and config.evaluate.violations else []
-    needs_rules += [("dpo", "guards", "judge")] if config.dpo and config.dpo.guards and config.dpo.guards.judge else []
     if needs_rules and not config.constitution:
         yield needs_rules[0], "needs a constitution; add a line such as: constitution: helpful-honest"
     judged = config.pairs or config.verdicts

@@ -7,42 +7,22 @@ Covered: what counts. Not covered: what a stage reads and makes, which stands in
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from functools import partial
-from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
 
 from amendment.calibration.labelling import EVALUATION
 from amendment.data.source_rows import source_state
-from amendment.files import folder_state
 from amendment.preference import load_judge_folder
 from amendment.run.context import Context
-from amendment.stages.configs import DpoStage, RewardStage, SftStage
 from amendment.stages.contract import JudgeEntry
 from amendment.stages.kinship import independence
 from amendment.stages.labels import labels_key
+from amendment.stages.sft import helpful_files
 
 __all__ = ["SETTINGS", "Settings"]
 
 Settings = dict[str, Any]
-
-
-def _base(context: Context) -> Settings:
-    assert context.config.base is not None
-    return _dump(context.config.base)
-
-
-def _training(context: Context, *, name: str) -> Settings:
-    """A stage that trains on from another model, whose files count where no stage of this run made them."""
-    stage: SftStage | RewardStage | DpoStage = getattr(context.config, name)
-    own = stage.base in context.config.policies
-    settings = {} if own else {"base files": folder_state(Path(context.trained_base(stage.base)))}
-    if name == "sft" and context.config.helpful_files:
-        settings["helpful files"] = [source_state(one, context.base) for one in context.config.helpful_files]
-    if isinstance(stage, DpoStage) and stage.guards and (entry := stage.guards.judge):
-        settings |= {**_model(context, entry.model), **_judge(context, entry), **_constitutions(context)}
-    return {**_dump(stage), **settings, **(_constitutions(context) if getattr(stage, "conditioned", False) else {})}
 
 
 def _judge(context: Context, entry: JudgeEntry) -> Settings:
@@ -67,7 +47,7 @@ def _evaluate(context: Context) -> Settings:
         settings |= _constitutions(context) if place[0] != "over_refusal" else {}  # a refusal is no matter of principle
         settings[f"standing of {place[0]}"] = independence(context.config, entry, context.base)
     if stage.own_prompts:
-        sources = (*stage.own_prompts, *context.config.helpful_files)
+        sources = (*stage.own_prompts, *helpful_files(context.config))
         settings["files"] = [source_state(source, context.base) for source in sources]
     return settings
 
@@ -87,10 +67,6 @@ def _evaluate_labels(context: Context) -> Settings:
 
 
 SETTINGS: dict[str, Callable[[Context], Settings]] = {
-    "base": _base,
-    "sft": partial(_training, name="sft"),
-    "reward_model": partial(_training, name="reward_model"),
-    "dpo": partial(_training, name="dpo"),
     "rounds": _rounds,
     "evaluate": _evaluate,
     "evaluate_sample": _evaluate_sample,

@@ -17,7 +17,6 @@ from amendment.errors import AmendmentError, ConfigError, LedgerError
 from amendment.llm.ledger_reading import Reader
 from amendment.redaction import redact
 from amendment.run.engine import RunFolder
-from amendment.stages.guarding import guard_ending
 from amendment.terminal import plain
 
 __all__ = ["read_status", "status_lines", "why_ended"]
@@ -128,12 +127,12 @@ def _is_at_work(folder: Path) -> bool:
 
 
 def _counts(folder: Path, stage: str) -> dict[str, Any]:
-    """Numbers, what the gate said, and how guards ended a training."""
+    """Numbers, what the gate said, and what ended a training."""
     note = RunFolder(folder).note(stage)
     counts = note["counts"] if note and isinstance(note["counts"], dict) else {}
     shown = {name: value for name, value in counts.items() if name == "gate" or isinstance(value, int | float)}
-    ending = guard_ending(counts.get("guards", {}))
-    return {**shown, "guards": ending} if ending else shown
+    endings = {name: value["ending"] for name, value in counts.items() if isinstance(value, dict) and "ending" in value}
+    return {**shown, **endings}
 
 
 def status_lines(status: dict[str, Any]) -> list[str]:

@@ -13,30 +13,30 @@ from typing import NamedTuple
 from amendment.calibration.settings import SpotCheckSettings
 from amendment.run.runfile.config import RunFile
 from amendment.stages.audit import Auditing
+from amendment.stages.base import MakingBase
 from amendment.stages.calibration import CALIBRATOR, PROBABILITIES, Calibrating
 from amendment.stages.candidates import Drawing
 from amendment.stages.config_evaluation import EvaluateStage
 from amendment.stages.config_rounds import RoundsStage, in_round, policy_of, stage_of
-from amendment.stages.configs import DpoStage, RewardStage
 from amendment.stages.construct import Constructing
 from amendment.stages.contract import Stage
 from amendment.stages.critique import Critiquing
 from amendment.stages.dataset import MakingDataset
+from amendment.stages.dpo import TrainingPolicy
 from amendment.stages.gate import gate_tables
-from amendment.stages.guarding import reads_reward_model
 from amendment.stages.inputs import Bringing
 from amendment.stages.judging import Judging, candidate_tables, judging_tables
 from amendment.stages.labels import OPEN, ReadingLabels
 from amendment.stages.mixing import Mixing
 from amendment.stages.probes import Probing
+from amendment.stages.reward_model import TrainingRewardModel
 from amendment.stages.rounds.deriving import round_config
+from amendment.stages.sft import FineTuning
 from amendment.stages.spot_check import DrawingSample
 
 __all__ = ["Lack", "Wiring", "lacks", "wire"]
 
 PROMPTS = ("inputs/prompts", "inputs/split")
-PAIRS = ("dataset/train", "dataset/test")
-CHAINS = (*PROMPTS, "critique/candidates")
 PEOPLE = "people.json"
 CERTIFICATE = ("certificate.json", "certificate.md", "audit/certificate.json", "audit/certificate.md", PEOPLE)
 
@@ -62,14 +62,16 @@ def wire(config: RunFile) -> list[Wiring]:
     return [
         *_of(Bringing, config),
         *_of(Critiquing, config),
-        *_policies(config),
+        *_of(MakingBase, config),
+        *_of(FineTuning, config),
         *_of(Drawing, config),
         *_of(Constructing, config),
         *_of(Judging, config),
         *_measured(config),
         *_of(Mixing, config),
         *_of(MakingDataset, config),
-        *_on_pairs(config),
+        *_of(TrainingRewardModel, config),
+        *_of(TrainingPolicy, config),
         *_rounds(config),
         *_evaluate(config),
     ]
@@ -90,18 +92,6 @@ def _of(kind: type[Stage], config: RunFile) -> Iterable[Wiring]:
         yield Wiring(stage.name, stage.reads, stage.writes, stage)
 
 
-def _policies(config: RunFile) -> Iterable[Wiring]:
-    if config.base:
-        reads_drafts = config.base.on == "drafts" or (config.base.on == "nothing" and config.critique)
-        learns_choices = (*PAIRS, *gate_tables(config)) if config.base.on == "chosen" else PAIRS
-        yield Wiring("base", CHAINS if reads_drafts else learns_choices, ("models/base",))
-    if config.sft:
-        reads = (*PAIRS, *gate_tables(config)) if config.sft.on == "chosen" else CHAINS
-        if config.sft.helpful:
-            reads = (*dict.fromkeys((*reads, *(CHAINS if config.sft.helpful.drafts_of else PROMPTS))),)
-        yield Wiring("sft", (*_models(config, [config.sft.base]), *reads), ("models/sft",))
-
-
 def _measured(config: RunFile) -> Iterable[Wiring]:
     """What is known of the judges. A run that waits for people asks its models first."""
     if config.part(SpotCheckSettings):
@@ -111,26 +101,6 @@ def _measured(config: RunFile) -> Iterable[Wiring]:
 
 def _labelled(config: RunFile) -> Iterable[Wiring]:
     return (*_of(DrawingSample, config), *_of(ReadingLabels, config), *_of(Calibrating, config))
-
-
-def _smoothing(stage: RewardStage | DpoStage) -> tuple[str, ...]:
-    """What estimates a stage's label smoothing."""
-    return (CALIBRATOR,) if stage.label_smoothing == "estimated" else ()
-
-
-def _on_pairs(config: RunFile) -> Iterable[Wiring]:
-    for name, stage in (("reward_model", config.reward_model), ("dpo", config.dpo)):
-        if stage:
-            needs = (*_models(config, [stage.base]), *PAIRS, *gate_tables(config), *_smoothing(stage))
-            needs = (*needs, *_guards(config)) if name == "dpo" else needs
-            yield Wiring(name, needs, (f"models/{name}",))
-
-
-def _guards(config: RunFile) -> tuple[str, ...]:
-    """What the guards of dpo watch with."""
-    if not (config.dpo and config.dpo.guards):
-        return ()
-    return (*PROMPTS, *(("models/reward_model",) if reads_reward_model(config) else ()))
 
 
 def _rounds(config: RunFile) -> Iterable[Wiring]:
@@ -159,10 +129,10 @@ def _round(config: RunFile, rounds: RoundsStage, number: int) -> Iterable[Wiring
     reads = (*answers, "inputs/judgements", *paired, *labelled, *_earlier_pairs(rounds, number))
     calibrated = (PROBABILITIES,) if gate_tables(config) else ()
     yield Wiring(stage_of(number, "dataset"), reads, own("dataset/pairs", "dataset/train", *calibrated))
-    for one in _on_pairs(inner):
-        if one.name == "dpo":
-            needs = tuple(in_round(number, need, "dpo") for need in one.needs)
-            yield Wiring(stage_of(number, "dpo"), needs, (f"models/{policy_of(number)}",))
+    for stage in TrainingPolicy.of(inner):
+        base = _models(config, [inner.dpo.base]) if inner.dpo else ()
+        needs = dict.fromkeys((*base, *(in_round(number, need, "dpo") for need in stage.reads)))
+        yield Wiring(stage_of(number, "dpo"), tuple(needs), (f"models/{policy_of(number)}",))
 
 
 def _in_round(number: int, *names: str) -> tuple[str, ...]:

@@ -7,7 +7,6 @@ from typing import Any
 
 from amendment.markdown import cell, table
 from amendment.run.evaluation_wording import judged_lines
-from amendment.stages.guarding import guard_lines
 from amendment.stages.rounds.lines import round_lines
 from amendment.stages.shown import counts_shown, estimate_shown, number_shown
 from amendment.terminal import plain
@@ -70,6 +69,8 @@ def stage_lines(counts: Mapping[str, Any]) -> list[str]:
             lines += SPECIAL[name](value)
         elif isinstance(value, list) and value and all(isinstance(row, Mapping) for row in value):
             lines += _rows(value)
+        elif isinstance(value, Mapping) and "lines" in value:
+            lines += value["lines"]
         elif isinstance(value, Mapping):
             inner = counts_shown(value)
             lines.append(f"- {plain(name)}: {inner or 'none'}")
@@ -195,7 +196,6 @@ SPECIAL: dict[str, Callable[[Any], list[str]]] = {
     "revisions checked": _revisions,
     "diversity": _diversity,
     "rounds": round_lines,
-    "guards": guard_lines,
     "notes": lambda notes: [f"- note: {plain(note, longest=WHOLE_NOTE)}" for note in notes],
 }
 """How single entries of a stage's counts are told; `machine` stands in summary.json alone, and win rates by people

@@ -38,8 +38,7 @@ from amendment.stages.policy_comparisons import (
     compared_policies,
     win_rates,
 )
-from amendment.stages.reward_measured import score_pairs
-from amendment.stages.reward_rows import reward_rows
+from amendment.stages.reward_model import reward_rows, score_pairs
 from amendment.statistics import Estimate, clustered_mean, paired_difference, share
 
 __all__ = ["make_evaluation"]

@@ -22,10 +22,10 @@ from amendment.stages.candidates import Drawn
 from amendment.stages.config_evaluation import OverRefusal
 from amendment.stages.contract import Context, RunSettings
 from amendment.stages.evaluation_asking import Check, ask_checks
-from amendment.stages.helpful import read_helpful
 from amendment.stages.kinship import independence
 from amendment.stages.policy_comparisons import Answers
 from amendment.stages.refusal_phrases import refusal_phrase
+from amendment.stages.sft import helpful_files, read_helpful
 from amendment.statistics import cautioned, paired_difference, share
 
 __all__ = [
@@ -90,7 +90,7 @@ def _trained_on(context: Context) -> frozenset[str]:
     """The prompts of the run and of helpful answers that are not held out, and those of its training pairs, of which
     some may be mixed in."""
     seen = set(context.prompts())
-    if context.config.helpful_files:
+    if helpful_files(context.config):
         seen |= {*read_helpful(context.config, context.base).prompts}
     seen -= context.held_out()
     if context.config.has_pairs and not context.is_rehearsed:

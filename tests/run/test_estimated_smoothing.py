@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
 import pytest
 
@@ -14,8 +12,8 @@ from amendment.data.workspace import Workspace
 from amendment.errors import ConfigError, TrainingError
 from amendment.run import load_run_file
 from amendment.run.wiring import wire
-from amendment.stages.configs import DpoStage
-from amendment.stages.smoothing import smoothed
+from amendment.stages.dpo import DpoConfig
+from amendment.stages.trained import smoothed
 from tests.run.spot_checked import CHECKED, SIMULATED, run
 
 TINY = (
@@ -49,8 +47,8 @@ def test_only_the_stage_that_asks_for_it_reads_the_calibration(run_file: Callabl
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        (TRAINED.replace(SIMULATED, CHECKED), "dpo.label_smoothing: estimated on what people say, and nobody is asked"),
-        (TRAINED.replace("overlap: 70", "overlap: 70, purpose: debug"), "a debug sample estimates nothing"),
+        (TRAINED.replace(SIMULATED, CHECKED), "dpo.label_smoothing: estimated on what people say, but nobody is asked"),
+        (TRAINED.replace("overlap: 70", "overlap: 70, purpose: debug"), "a debug sample calibrates and estimates nothing"),
         (TRAINED.replace("overlap: 70", "overlap: 70, calibration: {method: none}"), r"calibration.method is none"),
         (TRAINED.replace("loss: robust", "labels: soft"), "soft labels say themselves how sure they are"),
         (TRAINED.replace("loss: robust", "loss: kto"), "loss: kto has no label smoothing"),
@@ -66,18 +64,18 @@ def test_what_could_not_be_estimated_or_would_not_act_is_refused(
 
 
 def test_a_judge_that_was_not_calibrated_or_says_nothing_gives_no_estimate(tmp_path: Path) -> None:
-    context: Any = SimpleNamespace(workspace=Workspace(tmp_path))
-    stage = DpoStage(base="sft", label_smoothing="estimated")
+    place = Workspace(tmp_path)
+    stage = DpoConfig(base="sft", label_smoothing="estimated")
     (tmp_path / "calibration").mkdir()
     recipe = tmp_path / "calibration/calibrator.json"
     recipe.write_text('{"method": "none", "reason": "there are 3 labels"}')
     with pytest.raises(TrainingError, match=r"dpo: .* was not calibrated \(there are 3 labels\)"):
-        smoothed(context, "dpo", stage)
+        smoothed(place, "dpo", stage)
     recipe.write_text('{"expected flip rate": 0.5}')
     with pytest.raises(TrainingError, match=r"comes to 0\.500, so that the labels say nothing"):
-        smoothed(context, "dpo", stage)
+        smoothed(place, "dpo", stage)
     recipe.write_text('{"expected flip rate": 0.125}')
-    found = smoothed(context, "dpo", stage)
-    assert (found.stage.label_smoothing, found.counts) == (0.125, {"label smoothing": 0.125})
-    plain = DpoStage(base="sft", label_smoothing=0.2)
-    assert smoothed(context, "dpo", plain).stage == plain
+    found = smoothed(place, "dpo", stage)
+    assert (found.config.label_smoothing, found.counts) == (0.125, {"label smoothing": 0.125})
+    plain = DpoConfig(base="sft", label_smoothing=0.2)
+    assert smoothed(place, "dpo", plain).config == plain

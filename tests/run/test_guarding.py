@@ -13,7 +13,9 @@ from amendment.run import Run, load_run_file
 from amendment.run.progress import QuietProgress
 from amendment.run.status import read_status, status_lines
 from amendment.run.wiring import wire
-from amendment.stages.guarding import guard_ending, guard_lines
+from amendment.stages.dpo import guard_counts
+from amendment.statistics import Estimate
+from amendment.training import GuardReading, GuardSettings
 
 RUN = """\
 name: guarded
@@ -79,29 +81,24 @@ def test_a_run_measures_its_policy_with_reward_model_and_judge(tmp_path: Path) -
     assert again.ran == ()
 
 
-def test_guards_are_told_in_lines() -> None:
-    figures: dict[str, Any] = {"kl": {"value": 12.0, "low": 11.0, "high": 13.0, "n": 64, "clusters": 64}}
-    table = [{"step": 0, "figures": {}, "violated": []}, {"step": 15, "figures": figures, "violated": ["kl"]}]
-    trips = [{"guard": "kl", "step": 15, "over": ["kl"]}]
-    shared = {"prompts that the evaluation measures too": 3}
-    told = {"readings": 2, "violated": ["kl"], "violations": trips, "saved": 5, "table": table, **shared}
-    assert guard_lines(told) == [
-        "- guards: 2 readings on held-out prompts; kl at step 15 ended the training; the weights of step 5 are kept",
+def test_what_guards_saw_is_told_in_lines() -> None:
+    def counts(kl: float, saves: str) -> dict[str, Any]:
+        figures = {"kl": Estimate(kl, kl - 1, kl + 1, 64, 64)}
+        readings = [
+            GuardReading(0, {"kl": Estimate(0, 0, 0, 64, 64)}),
+            GuardReading(15, figures, ("kl",) if kl > 10 else ()),
+        ]
+        return guard_counts(GuardSettings(kl=10.0, on_violation=saves), readings)  # type: ignore[arg-type]
+
+    stopped = counts(12.0, "stop")
+    assert stopped["ending"] == "kl at step 15 ended the training; the weights of the start are kept"
+    assert stopped["lines"] == [
+        f"- guards: 2 readings on held-out prompts; {stopped['ending']}",
         "- guards at step 15: kl 12.000 (11.000 to 13.000)",
-        "- saved: step 5; held-out figures are its own",
-        "- note: 3 of the guards' prompts are measured by the evaluation too; hold out more",
+        "- saved: the start; held-out figures are its own",
     ]
-
-
-def test_how_guards_ended_a_training_names_the_figure_that_was_over() -> None:
-    trips = [{"guard": "unreadable", "step": 180, "over": ["cut"]}]
-    assert guard_ending({"violations": trips, "saved": 0}) == (
-        "unreadable (by cut) at step 180 ended the training; the weights of the start are kept"
-    )
-    assert guard_ending({"violations": trips, "saved": None}) == (
-        "unreadable (by cut) at step 180 violated; training went on, and the last weights are kept"
-    )
-    assert guard_ending({"violations": [], "saved": None}) is None
+    assert counts(12.0, "note")["ending"].endswith("violated; training went on, and the last weights are kept")
+    assert "ending" not in counts(2.0, "stop")
 
 
 class Said(QuietProgress):

@@ -8,8 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from amendment.errors import ConfigError, TrainingError
 from amendment.records import Candidate, text_of
@@ -19,7 +17,7 @@ from amendment.run.engine import RunFolder
 from amendment.run.progress import QuietProgress
 from amendment.run.runfile.config import RunFile
 from amendment.run.wiring import wire
-from amendment.stages.helpful import helpful_rows, wanted_rows
+from amendment.stages.sft import helpful_rows
 
 RUN = """\
 name: kind
@@ -68,7 +66,7 @@ def test_drafts_of_harmless_categories_are_drawn_by_a_seeded_hash(drafted: Path)
     found = rows(path, others=5)
     assert len(found.rows) == 5  # half of ten
     assert rows(path, others=0).rows == []  # a share of nothing is none, and the training says that it has no rows
-    assert {row.answer.id for row in found.rows} < {one.id for one in drafts}
+    assert {row["completion"][0]["content"] for row in found.rows} <= {text_of(one.messages) for one in drafts}
     assert found.rows == rows(path, others=5).rows
     assert found.rows == rows(path, others=3).rows + found.rows[3:]  # a smaller draw is part of a larger one
     few = rows(path, others=1000)
@@ -105,8 +103,7 @@ def test_answers_of_files_are_taken_but_for_held_out_prompts(drafted: Path) -> N
     found = rows(path, others=100)
     allowed = {f"helpful {number}" for number, (_, is_held_out) in enumerate(asked) if not is_held_out} | {"this"}
     assert len(allowed) == 31  # of forty prompts ten are held out
-    assert sorted(text_of(row.answer.messages) for row in found.rows) == sorted(allowed)
-    assert all(row.answer.prompt_id == row.prompt.id for row in found.rows)
+    assert sorted(row["completion"][0]["content"] for row in found.rows) == sorted(allowed)
 
 
 @pytest.mark.slow
@@ -123,12 +120,6 @@ def test_the_share_is_learned_told_and_felt_by_its_file(drafted: Path) -> None:
     assert Run.from_file(path, folder=drafted / "run")().ran == ()
     source.write_text(source.read_text().replace("this one", "that one there"))
     assert Run.from_file(path, folder=drafted / "run")().ran == ("sft",)
-
-
-@given(st.floats(0.01, 0.9), st.integers(1, 5000))
-def test_the_rows_make_up_their_share(share: float, others: int) -> None:
-    wanted = wanted_rows(share, others)
-    assert wanted == 1 or abs(wanted / (wanted + others) - share) <= 1 / (wanted + others)
 
 
 @pytest.mark.parametrize(

@@ -204,7 +204,7 @@ GUARDED = (
     WHOLE.partition("evaluate:")[0]
     .replace(
         "dpo: {base: sft}",
-        "dpo: {base: sft, steps: 20, guards: {prompts: 5, samples: 2, every: 8, principles: 2,"
+        "dpo: {base: sft, steps: 20, guards: {prompts: 5, every: 8, principles: 2,"
         " judge: {model: watcher, protocol: verdict, samples: 3}}}",
     )
     .replace("  judge: {provider", "  watcher: {provider: openai, model: k}\n  judge: {provider")
@@ -213,11 +213,11 @@ GUARDED = (
 
 def test_the_judge_that_guards_a_training_is_counted_at_most(written: Written, folder: Path) -> None:
     plan = planned(written(GUARDED, prompts=30), folder)
-    # 20 steps are measured at 8, 16 and 20: 3 times 5 prompts x 2 answers x 2 orders x 2 principles x 3 samples
-    assert calls_of(plan)["dpo/watcher"] == (0, 360)
+    # 20 steps are measured at 8, 16 and 20: 3 times 5 prompts x 2 orders x 2 principles x 3 samples
+    assert calls_of(plan)["dpo/watcher"] == (0, 180)
     assert "watcher" in plan.unpriced
     rounds = GUARDED + "rounds: {n: 2, candidates: {per_prompt: 2}}\n"
-    assert calls_of(planned(written(rounds, prompts=30), folder))["round-2/watcher"] == (0, 360)
+    assert calls_of(planned(written(rounds, prompts=30), folder))["round-2/watcher"] == (0, 180)
     with pytest.raises(ConfigError, match=r"guards\.judge with guards\.every needs steps"):
         load_run_file(written(GUARDED.replace("steps: 20, ", "")))
 

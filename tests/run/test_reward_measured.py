@@ -9,7 +9,7 @@ import pytest
 
 from amendment.reward_model import RewardSettings, train_reward
 from amendment.run.wording import stage_lines
-from amendment.stages.reward_measured import measured_reward, score_pairs
+from amendment.stages.reward_model import measured_reward, score_pairs
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +30,7 @@ def test_pairs_that_people_decided_are_measured_against_their_votes(model: Path,
         *rows_of(pairs[8:14], 0.75, "person"),
         *rows_of(pairs[14:16], 0.5, "person"),
     ]
-    found = measured_reward(model, rows)
+    found = measured_reward(rows, score_pairs(model, rows))
     assert found
     # the ties of people have no better answer, but P is still measured against them
     assert (found["accuracy"]["n"], found["people"]["n"], found["people"]["ties"]) == (14, 8, 2)
@@ -42,9 +42,11 @@ def test_pairs_that_people_decided_are_measured_against_their_votes(model: Path,
 
 
 def test_without_people_nothing_is_told_of_them(model: Path, pairs: list[dict[str, Any]]) -> None:
-    found = measured_reward(model, rows_of(pairs, 0.9, "judge"))
+    rows = rows_of(pairs, 0.9, "judge")
+    scores = score_pairs(model, rows)
+    found = measured_reward(rows, scores)
     assert found
     assert "people" not in found
     assert not [line for line in stage_lines({"held out": found}) if "people" in line]
-    assert measured_reward(model, rows_of(pairs, 0.5, "judge")) is None
-    assert measured_reward(model, []) is None
+    assert measured_reward(rows_of(pairs, 0.5, "judge"), scores) is None
+    assert measured_reward([], scores) is None

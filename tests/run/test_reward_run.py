@@ -19,12 +19,12 @@ from amendment.run.context import Context
 from amendment.run.engine import RunFolder
 from amendment.run.progress import QuietProgress
 from amendment.run.runfile.config import RunFile
-from amendment.stages.reward_rows import fitted_counts, reward_rows
+from amendment.stages.reward_model import fitted_counts, reward_rows
 
 STAGES = """\
 base: {on: nothing, steps: 1, tiny: {hidden: 16, layers: 1, heads: 2, intermediate: 32, vocab: 400, context: 512}}
 reward_model: {base: base, steps: 2, batch_size: 4, max_length: 512, conditioned: true, lora: {r: 2},
-  ensemble: {members: 2, of: adapters}}
+  ensemble: {members: 2}}
 publish: {repo: org/small, license: mit, models: {reward_model: org/small-rm}}
 """
 
@@ -65,49 +65,34 @@ def test_a_row_is_scored_by_the_statements_that_it_was_judged_by(made: Result) -
 
 def test_the_published_files_are_the_whole_ensemble(made: Result, tmp_path: Path) -> None:
     [model] = prepare(made.folder).models
-    assert {"members/base/model.safetensors", "members/1/adapter_config.json"} <= set(model.files)
-    for name in model.files:
+    assert {"model.safetensors", "members/1/model.safetensors"} <= set(model.files)
+    for name, content in model.files.items():
         (tmp_path / "rm" / name).parent.mkdir(parents=True, exist_ok=True)
-        if name in model.texts:
-            (tmp_path / "rm" / name).write_text(model.texts[name])
-        else:
-            shutil.copy(model.folder / name, tmp_path / "rm" / name)
-    here, there = (RewardModel.load(place).scores(rows(made)) for place in (model.folder, tmp_path / "rm"))
+        (tmp_path / "rm" / name).write_bytes(content.encode() if isinstance(content, str) else content.read_bytes())
+    trained = made.folder / "models/reward_model"
+    here, there = (RewardModel.load(place).scores(rows(made)) for place in (trained, tmp_path / "rm"))
     assert np.array_equal(here.members, there.members, equal_nan=True)
 
 
-def test_the_temperature_is_told_with_what_it_rests_on(tmp_path: Path, made: Result) -> None:
+@pytest.mark.parametrize("helps", [True, False, None])
+def test_the_temperature_is_told_with_what_it_rests_on(made: Result, tmp_path: Path, helps: bool | None) -> None:
     shutil.copytree(made.folder / "models/reward_model", tmp_path / "rm")
     file = tmp_path / "rm" / "reward_meta.json"
-    told = {"value": 1.23456, "pairs": 40, "prompts": 20, "log_loss_before": 0.7, "log_loss_after": None}
-    fitted = {**told, "brier_before": 0.25, "brier_after": None, "note": "only 40 labels"}
+    fitted = {"value": 1.23456, "pairs": 40, "prompts": 20, "log_loss_before": 0.7, "log_loss_after": None}
+    fitted |= {"brier_before": 0.25, "brier_after": None, "note": "only 40 labels"}
+    fitted |= {} if helps is None else {"helps": helps}
     file.write_text(json.dumps(json.loads(file.read_text()) | {"temperature": fitted}))
-    assert fitted_counts(tmp_path / "rm", {})["temperature"] == {
+    meta = RewardModel.describe(tmp_path / "rm")
+    counts = fitted_counts(meta, {})
+    assert counts["temperature"] == {
         "value": 1.2346,
         "pairs": 40,
         "prompts": 20,
         "log loss before": 0.7,
         "brier before": 0.25,
     }
-
-
-@pytest.mark.parametrize("helps", [True, False, None])
-def test_a_temperature_that_does_not_surely_help_is_told_in_words(
-    tmp_path: Path, made: Result, helps: bool | None
-) -> None:
-    shutil.copytree(made.folder / "models/reward_model", tmp_path / "rm")
-    file = tmp_path / "rm" / "reward_meta.json"
-    told = {"value": 2.0, "pairs": 40, "prompts": 20, "log_loss_before": 0.7, "log_loss_after": 0.69}
-    fitted = {
-        **told,
-        "brier_before": 0.25,
-        "brier_after": 0.24,
-        "note": "",
-        **({} if helps is None else {"helps": helps}),
-    }
-    file.write_text(json.dumps(json.loads(file.read_text()) | {"temperature": fitted}))
-    assert ("temperature used" in fitted_counts(tmp_path / "rm", {})) == (not helps)
-    assert RewardModel.describe(tmp_path / "rm").temperature_used == (2.0 if helps else 1.0)
+    assert ("temperature used" in counts) == (not helps)
+    assert meta.temperature_used == (1.23456 if helps else 1.0)
 
 
 def test_an_unconditioned_run_leaves_rows_as_they_are(made: Result) -> None:

@@ -10,37 +10,32 @@ from pydantic import Field
 
 from amendment.calibration.settings import SpotCheckSettings
 from amendment.data.sources import (
-    FileSource,
     Source,
 )
 from amendment.publishing.settings import PublishSettings
+from amendment.stages.base import BaseConfig
 from amendment.stages.config_evaluation import EvaluateStage
 from amendment.stages.config_rounds import Rounds
 from amendment.stages.configs import (
     POLICY_STAGES,
-    BaseStage,
-    DpoStage,
-    RewardStage,
-    SftStage,
 )
 from amendment.stages.construct import Construction
 from amendment.stages.contract import BudgetPart, JudgeEntry, RunSettings
 from amendment.stages.critique import CritiqueConfig
+from amendment.stages.dpo import DpoConfig
 from amendment.stages.judging import JudgingConfig
 from amendment.stages.pairs import DatasetConfig
 from amendment.stages.probes import ProbesConfig
+from amendment.stages.reward_model import RewardModelConfig
+from amendment.stages.sft import SftConfig, helpful_files
 
 __all__ = [
-    "BaseStage",
     "BudgetPart",
     "DatasetConfig",
-    "DpoStage",
     "EvaluateStage",
     "JudgeEntry",
     "JudgingConfig",
-    "RewardStage",
     "RunFile",
-    "SftStage",
 ]
 
 
@@ -49,9 +44,9 @@ class RunFile(RunSettings):
 
     critique: CritiqueConfig | None = None
     """Draft an answer to each prompt, then criticise and revise it."""
-    base: BaseStage | None = None
+    base: BaseConfig | None = None
     """A small model made by this run, for rehearsals; a pretrained one needs no stage."""
-    sft: SftStage | None = None
+    sft: SftConfig | None = None
     """Fine-tune on revisions or on chosen answers."""
     judging: JudgingConfig | None = None
     """Compare the candidates of each prompt."""
@@ -64,9 +59,9 @@ class RunFile(RunSettings):
     """Let people label a blind sample of what the run's judges, or the judge of a log under `verdicts`, decided."""
     dataset: DatasetConfig = DatasetConfig()
     """How pairs become rows, and which prompts are held out."""
-    reward_model: RewardStage | None = None
+    reward_model: RewardModelConfig | None = None
     """Train a reward model on the pairs."""
-    dpo: DpoStage | None = None
+    dpo: DpoConfig | None = None
     """Train the policy on the pairs."""
     rounds: Rounds | None = None
     """Go on with the policy's own answers: draw, judge, train, as often as wanted. `rounds: 3` is the short form."""
@@ -86,17 +81,12 @@ class RunFile(RunSettings):
         return bool(self.pairs) or any(source.may_have_texts for source in self.verdicts)
 
     @property
-    def helpful_files(self) -> tuple[FileSource, ...]:
-        """Files with helpful answers for the stage sft."""
-        return self.sft.helpful.files if self.sft and self.sft.helpful else ()
-
-    @property
     def sources(self) -> dict[str, list[Source]]:
         """Every part that reads a file or a dataset, by the stage that reads it."""
         by_stage = {
             "inputs": (*self.prompts, *self.candidates, *self.pairs, *self.verdicts),
             "mixing": self.dataset.mix,
-            "sft": self.helpful_files,
+            "sft": helpful_files(self),
             "evaluate": self.evaluate.own_prompts if self.evaluate else (),
         }
         return {stage: [part for part in parts if isinstance(part, Source)] for stage, parts in by_stage.items()}

@@ -20,12 +20,12 @@ from amendment.stages.candidates import draw_in_turn
 from amendment.stages.config_rounds import RoundStep, in_round, stage_of
 from amendment.stages.contract import Context, Made
 from amendment.stages.dataset import spot_checked_pairs
+from amendment.stages.dpo import TrainingPolicy
 from amendment.stages.judging import JudgeStep
 from amendment.stages.pairs import check_revisions, judged_pairs, texts_of
 from amendment.stages.passes import one_pass
 from amendment.stages.rounds.deriving import round_context
 from amendment.stages.rounds.pairs import pairs_of_round
-from amendment.stages.training import make_dpo
 from amendment.statistics.calibrators import Calibrator
 
 __all__ = ["ROUND_MAKERS"]
@@ -70,7 +70,8 @@ def make_round_dataset(context: Context, number: int) -> Made:
 
 def make_round_dpo(context: Context, number: int) -> Made:
     """Train on. The held-out pairs that this is measured on are the first round's, for all rounds."""
-    return make_dpo(round_context(context, number, "dpo"), name=stage_of(number, "dpo"))
+    round_ = round_context(context, number, "dpo")
+    return TrainingPolicy(round_.config).make(round_, name=stage_of(number, "dpo"))
 
 
 def _of_round(number: int, made: Made) -> Made:

@@ -1,0 +1,94 @@
+"""The stage `base`: a small model of the run's own, for runs without a pretrained one."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from amendment.critique import ChainSettings
+from amendment.dpo import SftSettings, train_sft
+from amendment.stages.contract import Context, Made, RunSettings, dump
+from amendment.stages.gate import refuse_failed_gate
+from amendment.stages.trained import (
+    CHAINS,
+    PAIRS,
+    Rows,
+    TrainingStage,
+    candidate_rows,
+    chosen_rows,
+    pair_rows,
+    pair_tables,
+    training_counts,
+    training_progress,
+)
+from amendment.training import TinyModel, build_tiny
+
+__all__ = ["BaseConfig", "MakingBase"]
+
+
+class BaseConfig(SftSettings):
+    """A small model of the run's own, for runs without a pretrained one."""
+
+    tiny: TinyModel = TinyModel()
+    """Its shape; the tokenizer is trained on the run's own text."""
+    on: Literal["drafts", "chosen", "nothing"] = "drafts"
+    """What it is trained on before any other stage sees it."""
+
+
+class MakingBase(TrainingStage):
+    """A small model made by this run, for dry runs and tests; a pretrained one needs no stage."""
+
+    name = "base"
+    title = "make a small base model"
+    Config = BaseConfig
+
+    def __init__(self, settings: RunSettings) -> None:
+        super().__init__(settings)
+        self.reads_drafts = self.config.on == "drafts" or (
+            self.config.on == "nothing" and settings.part(ChainSettings) is not None
+        )
+        self.reads = CHAINS if self.reads_drafts else pair_tables(settings) if self.config.on == "chosen" else PAIRS
+
+    def key(self, context: Context) -> Mapping[str, Any]:
+        """The settings say it all."""
+        return dump(self.config)
+
+    def make(self, context: Context) -> Made:
+        """Train a tokenizer on the run's own text, and the model on drafts, on chosen answers, or not at all."""
+        if self.config.on == "chosen":
+            refuse_failed_gate(context.workspace, context.config)
+        rows = self._rows(context)
+        folder, seed = context.workspace.path("models/base"), context.config.seed
+        untrained = folder.with_name("base.untrained")
+        build_tiny(untrained, _texts(rows), self.config.tiny, seed)
+        if self.config.on == "nothing":
+            _put_in_place(untrained, folder)
+            return Made(self.writes, {"steps": 0})
+        progress = training_progress(context, "base")
+        result = train_sft(untrained, rows, folder, self.config, seed=seed, progress=progress)
+        shutil.rmtree(untrained)
+        return Made(self.writes, training_counts(result))
+
+    def _rows(self, context: Context) -> Rows:
+        """What the base learns from; with `on: nothing` its tokenizer alone, from drafts where the run has any."""
+        if self.reads_drafts:
+            return candidate_rows(context, "draft")
+        return pair_rows(context, "train") if self.config.on == "nothing" else chosen_rows(context)
+
+
+def _put_in_place(untrained: Path, folder: Path) -> None:
+    """With the file by which trainers know a folder that they may replace."""
+    (untrained / "history.json").write_text(json.dumps({"steps": 0, "history": []}) + "\n", encoding="utf-8")
+    shutil.rmtree(folder, ignore_errors=True)
+    untrained.rename(folder)
+
+
+def _texts(rows: Rows) -> Iterator[str]:
+    """What the tokenizer learns from: all words of prompts and answers."""
+    for row in rows:
+        for part in ("prompt", "completion", "chosen", "rejected"):
+            for message in row.get(part, ()):
+                yield from (text for text in (message.get("content"), message.get("thinking")) if isinstance(text, str))

@@ -1,0 +1,321 @@
+"""The stage `dpo`: the policy moves towards chosen answers, watched by guards while it is trained, and is measured by
+its implicit reward on held-out pairs.
+
+Guards are given the prompts that the evaluation would take last, so that the policy that is picked here is measured on
+others there, as far as there are enough; the run's reward model; and a judge, where one is named. Not covered: the
+truth of the simulated world, which no training may read; that an answer consists of its words is no truth about it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field, model_validator
+
+from amendment.dpo import DpoSettings, policy_margins, train_dpo
+from amendment.errors import Paused, Transient
+from amendment.hashing import content_id
+from amendment.preference import Judge, JudgeSettings, aggregate_verdicts, load_judge_folder
+from amendment.records import Candidate, Message, Prompt
+from amendment.reward_model import RewardModel
+from amendment.simulator import is_readable
+from amendment.stages.configs import POLICY_STAGES
+from amendment.stages.contract import Ask, Context, JudgeEntry, Made, Note, RunSettings, constitution_key
+from amendment.stages.gate import refuse_failed_gate
+from amendment.stages.reward_model import RewardModelConfig, measured, reward_rows
+from amendment.stages.shown import estimate_shown
+from amendment.stages.trained import (
+    PROMPTS,
+    Smoothing,
+    TrainingStage,
+    pair_rows,
+    pair_tables,
+    smoothed,
+    smoothing_problems,
+    smoothing_reads,
+    training_counts,
+    training_progress,
+)
+from amendment.training import GuardReading, Guards, GuardSettings, Scores, figures_over, saved_step
+
+__all__ = ["DpoConfig", "DpoGuards", "TrainingPolicy"]
+
+Row = Mapping[str, Any]
+Scored = Callable[[Sequence[Row]], NDArray[np.float64]]
+_CHARACTERS = 4
+"""Of a token of English, on average."""
+
+
+class DpoGuards(GuardSettings):
+    """Guards of the policy on held-out prompts: those that the evaluation reaches last."""
+
+    judge: JudgeEntry | None = None
+    """Compares the policy's answers with its reference's at each measurement, in both orders; its score is P(the
+    policy's answer is better). At each measurement it is asked two questions an answer and principle; with `every`
+    beside it, steps have to be set, so that a plan can count them."""
+    principles: int = Field(default=1, ge=1, le=64)
+    """Principles per comparison of that judge."""
+
+
+class DpoConfig(DpoSettings):
+    """Direct preference optimisation."""
+
+    base: str
+    """sft, base, a local folder, or a Hub id; the saved model is the reference."""
+    label_smoothing: Smoothing = 0.0  # type: ignore[assignment]  # a word here, a number when it trains
+    """Share of labels that are thought to be wrong: a target p becomes p (1 - e) + (1 - p) e. estimated: as the spot
+    check's calibration expects it."""
+    guards: DpoGuards | None = DpoGuards()
+    """What the policy says on held-out prompts is measured as it is trained, and training ends where it over-optimises;
+    null: nothing is watched."""
+
+    @model_validator(mode="after")
+    def _judge_can_be_planned(self) -> Self:
+        if self.guards and self.guards.judge and self.guards.every and not self.steps:
+            raise ValueError(
+                "guards.judge with guards.every needs steps, from which a plan counts what the judge is asked: set "
+                "steps, or leave every out (eight measurements)"
+            )
+        return self
+
+
+class TrainingPolicy(TrainingStage):
+    """Train the policy on the pairs."""
+
+    name = "dpo"
+    title = "train the policy on pairs"
+    Config = DpoConfig
+
+    def __init__(self, settings: RunSettings) -> None:
+        super().__init__(settings)
+        reads = (*self.base_reads, *pair_tables(settings), *smoothing_reads(self.config))
+        if self.config.guards:
+            reads = (*reads, *PROMPTS, *(("models/reward_model",) if self.watches_reward else ()))
+        self.reads = tuple(dict.fromkeys(reads))
+
+    @property
+    def watches_reward(self) -> bool:
+        """Whether guards score with the run's reward model: not where that is trained from this very policy, or scores
+        by principles that a prompt does not name."""
+        reward = self.settings.part(RewardModelConfig)
+        if not (self.config.guards and reward) or reward.conditioned:
+            return False
+        base, seen = reward.base, set[str]()
+        while base in POLICY_STAGES and base not in seen:
+            seen.add(base)
+            base = getattr(getattr(self.settings, base, None), "base", "")
+        return "dpo" not in seen
+
+    def key(self, context: Context) -> Mapping[str, Any]:
+        """The settings, the base's files, and the judge of the guards."""
+        key = super().key(context)
+        if not (self.config.guards and (judge := self.config.guards.judge)):
+            return key
+        folder = load_judge_folder(judge.protocol, base=context.base)
+        texts = {f"judge {judge.protocol}": folder.hash}
+        return {**key, **context.model_key(judge.model), **texts, **constitution_key(context)}
+
+    def asks(self) -> Iterator[Ask]:
+        """The judge of the guards."""
+        if self.config.guards and (judge := self.config.guards.judge):
+            yield Ask(("dpo", "guards", "judge", "model"), judge.model, "judge", judge=judge)
+
+    def problems(self) -> Iterator[Note]:
+        """A base, an estimate, or scores to compare that nothing makes."""
+        yield from super().problems()
+        yield from smoothing_problems(self.name, self.config, self.settings)
+        guards = self.config.guards
+        if guards is None:
+            return
+        if guards.judge and not self.settings.constitution:
+            told = "needs a constitution; add a line such as: constitution: helpful-honest"
+            yield ("dpo", "guards", "judge"), told
+        lacking = [] if self.settings.part(RewardModelConfig) else ["reward_model"]
+        lacking += [] if guards.judge else ["dpo.guards.judge"]
+        default = GuardSettings.model_fields["reward_judge_gap"].default
+        if lacking and guards.reward_judge_gap not in (None, default):  # the default one is silent
+            told = "watches the reward model's score against the judge's, and the run lacks"
+            yield (
+                ("dpo", "guards", "reward_judge_gap"),
+                f"{told} {' and '.join(lacking)}; add what is missing, or leave it out",
+            )
+
+    def make(self, context: Context, *, name: str = "dpo") -> Made:
+        """Train and measure. `name` is the policy's, which is another in each further round."""
+        if context.is_rehearsed:
+            if context.asks_most:
+                self._ask_most(context, name)
+            return Made((), {})
+        refuse_failed_gate(context.workspace, context.config)
+        config, smoothing = smoothed(context.workspace, name, self.config)
+        base, folder = context.trained_base(config.base), context.workspace.path(f"models/{name}")
+        result = train_dpo(
+            base,
+            pair_rows(context, "train"),
+            folder,
+            config,
+            seed=context.config.seed,
+            progress=training_progress(context, name),
+            guards=self._guards(context),
+        )
+        counts = {**training_counts(result), **smoothing}
+        if self.config.guards:
+            counts["guards"] = guards = guard_counts(self.config.guards, result.guards)
+            if result.guards and (note := self._shared_prompts(context, self.config.guards)):
+                guards["lines"].append(note)
+            if "ending" in guards:
+                context.progress.say(f"{name}: guards: {guards['ending']}")
+        held_out = [row for row in pair_rows(context, "test") if row["p_chosen"] != 0.5]  # a tie has no better side
+        if held_out:
+            margins = policy_margins(folder, base, held_out, config)
+            counts["held out"] = measured(held_out, margins, [0.0] * len(held_out))
+        return Made((f"models/{name}",), counts)
+
+    def _guards(self, context: Context) -> Guards | None:
+        """What watches the training; None where guards are null."""
+        guards = self.config.guards
+        if guards is None:
+            return None
+        prompts = _prompts(context)[: guards.prompts]
+        is_simulated = bool(prompts) and all(prompt.source == "lilliput" for prompt in prompts)
+        scores = Scores(
+            reward=_reward(context) if self.watches_reward else None,
+            judge=_judge(context, guards, prompts) if guards.judge else None,
+            readable=(lambda _, text: is_readable(text)) if is_simulated else None,
+        )
+        return Guards(settings=guards, prompts=[_row(prompt) for prompt in prompts], scores=scores)
+
+    def _ask_most(self, context: Context, name: str) -> None:
+        """Ask the judge of the guards all that it can be asked while the policy `name` is trained: no guard ends it,
+        and every answer is as long as it may be and unlike all others."""
+        guards, prompts = self.config.guards, _prompts(context)
+        if guards is None or guards.judge is None or not prompts:
+            return
+
+        def answer(measurement: int) -> list[dict[str, str]]:
+            text = f"{name} {measurement} ".ljust(_CHARACTERS * guards.max_tokens, ".")
+            return [{"role": "assistant", "content": text}]
+
+        score = _judge(context, guards, prompts)
+        for measurement in range(1, guards.measurements(self.config.steps) + 1):
+            rows = [{**_row(prompt), "completion": answer(measurement), "start": answer(0)} for prompt in prompts]
+            score(rows[: guards.prompts])
+
+    def _shared_prompts(self, context: Context, guards: GuardSettings) -> str | None:
+        """How many of the guards' prompts the evaluation measures too."""
+        if not context.config.evaluate:
+            return None
+        held_out = len(_prompts(context))
+        shared = min(guards.prompts + context.config.evaluate.prompts - held_out, guards.prompts, held_out)
+        told = f"- note: {shared} of the guards' prompts are measured by the evaluation too; hold out more"
+        return told if shared > 0 else None
+
+
+def _prompts(context: Context) -> list[Prompt]:
+    """Held-out prompts in the evaluation's order from its end."""
+    test, seed = context.held_out(), context.config.seed
+    held_out = [prompt for prompt in context.prompts().values() if prompt.id in test]
+    return sorted(held_out, key=lambda prompt: content_id(["evaluate", seed, prompt.id]), reverse=True)
+
+
+def _row(prompt: Prompt) -> dict[str, Any]:
+    row: dict[str, Any] = {**prompt.to_json()}
+    columns: dict[str, Any] = {name: row[name] for name in ("tools", "chat_template_kwargs") if name in row}
+    return {"prompt": row["messages"], "prompt_id": prompt.id, **columns}
+
+
+def _reward(context: Context) -> Scored:
+    """The run's reward model, loaded when it is first asked."""
+    loaded: list[RewardModel] = []
+
+    def score(rows: Sequence[Row]) -> NDArray[np.float64]:
+        if not loaded:
+            loaded.append(RewardModel.load(context.workspace.path("models/reward_model")))
+        return loaded[0].score(reward_rows(context, rows))
+
+    return score
+
+
+def _judge(context: Context, guards: DpoGuards, prompts: Sequence[Prompt]) -> Scored:
+    """P(the policy's answer is better than its reference's), both orders; equal answers are ties, and nan is an answer
+    of which no verdict could be read."""
+    assert guards.judge is not None
+    by_id = {prompt.id: prompt for prompt in prompts}
+    judge = Judge(
+        folder=load_judge_folder(guards.judge.protocol, base=context.base),
+        model=context.model(guards.judge.model),
+        constitutions=context.constitutions,
+        settings=JudgeSettings(principles_per_pair=guards.principles),
+        samples=guards.judge.samples,
+        seed=context.config.seed,
+    )
+
+    async def work(row: Row) -> float:
+        policy, start = (
+            Candidate(
+                prompt_id=row["prompt_id"],
+                messages=tuple(Message.model_validate(message) for message in row[side]),
+                kind="policy",
+            )
+            for side in ("completion", "start")
+        )
+        if policy.id == start.id:
+            return 0.5
+        verdicts = await judge.verdicts(by_id[row["prompt_id"]], policy, start)
+        judgement = aggregate_verdicts(verdicts, orders="both", disagreement="mean")
+        if judgement.p_a is None:
+            return float("nan")
+        return judgement.p_a if judgement.a == policy.id else 1 - judgement.p_a
+
+    def score(rows: Sequence[Row]) -> NDArray[np.float64]:
+        try:
+            return np.array(context.each("guards: judging", rows, work, models=[judge.model]))
+        except Transient as fault:
+            raise Paused(f"dpo: {fault}; run again to go on") from fault
+
+    return score
+
+
+def guard_counts(settings: GuardSettings, readings: Sequence[GuardReading]) -> dict[str, Any]:
+    """What summary and status show of the guards: the table of readings, the first violation of each guard, which
+    weights are kept, and all that in words."""
+    first: dict[str, dict[str, Any]] = {}
+    for reading in readings:
+        for guard in reading.violated:
+            over = list(figures_over(reading, guard, settings))
+            first.setdefault(guard, {"guard": guard, "step": reading.step, "over": over})
+    saved = saved_step(readings, settings)
+    ending = _ending(list(first.values()), saved)
+    lines = [f"- guards: {len(readings)} readings on held-out prompts; {ending or 'none violated'}"]
+    if measured := [reading for reading in readings if reading.is_measured]:
+        figures = measured[-1].to_json()["figures"].items()
+        shown = ", ".join(f"{name.replace('_', ' ')} {estimate_shown(figure)}" for name, figure in figures)
+        lines.append(f"- guards at step {measured[-1].step}: {shown}")
+    if saved is not None:
+        lines.append(f"- saved: {f'step {saved}' if saved else 'the start'}; held-out figures are its own")
+    return {
+        "readings": len(readings),
+        "violations": list(first.values()),
+        "saved": saved,
+        "table": [reading.to_json() for reading in readings],
+        "lines": lines,
+        **({"ending": ending} if ending else {}),
+    }
+
+
+def _ending(violations: Sequence[Mapping[str, Any]], saved: int | None) -> str | None:
+    """Which guards were violated first at which step, by which figures, and which weights are kept; None for none."""
+    if not violations:
+        return None
+    parts = []
+    for violation in violations:
+        guard, over = violation["guard"], violation["over"]
+        by = "" if over == [guard] else f" (by {', '.join(name.replace('_', ' ') for name in over)})"
+        parts.append(f"{guard}{by} at step {violation['step']}")
+    if saved is None:
+        return f"{', '.join(parts)} violated; training went on, and the last weights are kept"
+    kept = f"the weights of step {saved} are kept" if saved else "the weights of the start are kept"
+    return f"{', '.join(parts)} ended the training; {kept}"

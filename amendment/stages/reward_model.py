@@ -1,0 +1,208 @@
+"""The stage `reward_model`: trained on the dataset's pairs, and measured on its held-out ones.
+
+Covered: accuracy with its slices by length, category and source, beside what needs no model (the longer answer, the one
+that stood first); against people, where people decided, Brier score, log loss and ECE of P(chosen). A model that is
+conditioned scores a row by the statements that it was judged by; one that names none of this run's principles, such as
+a policy's answer, by all of them. Not covered: files of the user's own; see the command `evaluate`.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from amendment.reward_model import (
+    RewardMeta,
+    RewardModel,
+    RewardScores,
+    RewardSettings,
+    against_people,
+    always_first,
+    evaluate_pairs,
+    people_json,
+    people_share,
+    preference_probability,
+    train_reward,
+)
+from amendment.stages.contract import Context, Made, Note, RunSettings, constitution_key
+from amendment.stages.gate import refuse_failed_gate
+from amendment.stages.trained import (
+    Smoothing,
+    TrainingStage,
+    pair_rows,
+    pair_tables,
+    smoothed,
+    smoothing_problems,
+    smoothing_reads,
+    training_counts,
+    training_progress,
+)
+
+__all__ = [
+    "PairScores",
+    "RewardModelConfig",
+    "TrainingRewardModel",
+    "fitted_counts",
+    "measured",
+    "measured_reward",
+    "reward_rows",
+    "score_pairs",
+]
+
+SIDES = ("chosen", "rejected")
+Row = Mapping[str, Any]
+
+
+class RewardModelConfig(RewardSettings):
+    """A reward model."""
+
+    base: str
+    """base, sft, a local folder, or a Hub id."""
+    label_smoothing: Smoothing = 0.0  # type: ignore[assignment]  # a word here, a number when it trains
+    """Share of labels that are thought to be wrong: a target p becomes p (1 - e) + (1 - p) e. estimated: as the spot
+    check's calibration expects it."""
+
+
+class TrainingRewardModel(TrainingStage):
+    """Train a reward model on the pairs."""
+
+    name = "reward_model"
+    title = "train the reward model"
+    Config = RewardModelConfig
+
+    def __init__(self, settings: RunSettings) -> None:
+        super().__init__(settings)
+        self.reads = (*self.base_reads, *pair_tables(settings), *smoothing_reads(self.config))
+
+    def key(self, context: Context) -> Mapping[str, Any]:
+        """The settings, the base's files, and the principles of a model that scores by them."""
+        return {**super().key(context), **(constitution_key(context) if self.config.conditioned else {})}
+
+    def problems(self) -> Iterator[Note]:
+        """A base or an estimate that nothing makes."""
+        yield from super().problems()
+        yield from smoothing_problems(self.name, self.config, self.settings)
+
+    def make(self, context: Context) -> Made:
+        """Train on the pairs of the train split; the held-out ones fit its temperature and measure it."""
+        refuse_failed_gate(context.workspace, context.config)
+        config, smoothing = smoothed(context.workspace, self.name, self.config)
+        folder = context.workspace.path("models/reward_model")
+        train, test = (reward_rows(context, pair_rows(context, split)) for split in ("train", "test"))
+        result = train_reward(
+            context.trained_base(config.base),
+            train,
+            folder,
+            config,
+            seed=context.config.seed,
+            held_out=test,
+            progress=training_progress(context, "reward model"),
+        )
+        meta = RewardModel.describe(folder)
+        scores = pair_scores(*result.held_out, meta) if result.held_out else score_pairs(folder, test)
+        found = measured_reward(test, scores)
+        counts = {**training_counts(result), **smoothing, **fitted_counts(meta, found or {})}
+        return Made(self.writes, {**counts, "held out": found} if found else counts)
+
+
+def reward_rows(context: Context, rows: Iterable[Row]) -> list[dict[str, Any]]:
+    """The rows as the run's reward model takes them: with principles, where it is conditioned on them."""
+    config = context.config.part(RewardModelConfig)
+    if config is None or not config.conditioned:
+        return [dict(row) for row in rows]
+    statements = {
+        constitution.principle_reference(principle): principle.statement
+        for constitution in context.constitutions
+        for principle in constitution.principles
+    }
+
+    def principles(row: Row) -> list[str]:
+        named = [statements[name] for name in row.get("principle_ids") or () if name in statements]
+        return named or list(statements.values())
+
+    return [{**row, "principles": principles(row)} for row in rows]
+
+
+class PairScores(NamedTuple):
+    """The rewards of both sides of pairs, in their order; nan where a side is too long to be scored."""
+
+    chosen: NDArray[np.float64]
+    rejected: NDArray[np.float64]
+    p_chosen: NDArray[np.float64]
+    """P(chosen is better), by the model's temperature where it has one."""
+    agreement: NDArray[np.float64] | None = None
+    """Of an ensemble: the share of members that prefer the side that their mean prefers."""
+
+
+def score_pairs(folder: Path, rows: Sequence[Row]) -> PairScores:
+    """Score both sides of the dataset's rows with the reward model in `folder`."""
+    model = RewardModel.load(folder, hold=True)
+    chosen, rejected = (model.scores([{**row, "completion": row[side]} for row in rows]) for side in SIDES)
+    return pair_scores(chosen, rejected, model.meta)
+
+
+def pair_scores(chosen: RewardScores, rejected: RewardScores, meta: RewardMeta) -> PairScores:
+    """Of the scores of both sides by the model that `meta` describes."""
+    p_chosen = preference_probability(chosen.mean, rejected.mean, meta.temperature_used)
+    return PairScores(chosen.mean, rejected.mean, p_chosen, chosen.agreement(rejected) if meta.ensemble else None)
+
+
+def measured_reward(rows: Sequence[Row], scores: PairScores) -> dict[str, Any] | None:
+    """The figures of a reward model by its scores of all held-out rows; None where no pair has a better answer."""
+    decided = [i for i, row in enumerate(rows) if row["p_chosen"] != 0.5]
+    if not decided:
+        return None
+    found = measured([rows[i] for i in decided], scores.chosen[decided], scores.rejected[decided])
+    people = against_people(scores.p_chosen, [people_share(row) for row in rows], [row["prompt_id"] for row in rows])
+    agreement = {} if scores.agreement is None else {"agreement": float(np.nanmean(scores.agreement))}
+    return {**found, **agreement, **({"people": people_json(people)} if people else {})}
+
+
+def measured(rows: Sequence[Row], chosen: Any, rejected: Any) -> dict[str, Any]:
+    """The accuracy of scores on pairs that were decided, with that of rules that need no model, and its slices."""
+    lengths = {side: [len(row[f"{side}_text"]) for row in rows] for side in SIDES}
+    prompts = [row["prompt_id"] for row in rows]
+    scored = np.flatnonzero(np.isfinite(np.asarray(chosen, np.float64) - np.asarray(rejected, np.float64))).tolist()
+    longer_chosen, longer_rejected = ([lengths[side][i] for i in scored] for side in SIDES)
+    longer = evaluate_pairs(longer_chosen, longer_rejected, [prompts[i] for i in scored])
+    first = always_first([rows[i] for i in scored], [prompts[i] for i in scored])
+    found = evaluate_pairs(
+        chosen,
+        rejected,
+        prompts,
+        categories=[row["category"] for row in rows],
+        chosen_lengths=lengths["chosen"],
+        rejected_lengths=lengths["rejected"],
+    ).to_json()
+    sources: dict[str, list[int]] = defaultdict(list)
+    for i, row in enumerate(rows):
+        sources[row["source"] or "none"].append(i)
+    by_source = {
+        name: evaluate_pairs([chosen[i] for i in places], [rejected[i] for i in places], [prompts[i] for i in places])
+        for name, places in sources.items()
+        if len(sources) > 1
+    }
+    return {
+        **found,
+        "longer_wins": longer.accuracy.to_json(),
+        "always_first": first and first.to_json(),
+        "by_source": {name: figures.accuracy.to_json() for name, figures in by_source.items()},
+    }
+
+
+def fitted_counts(meta: RewardMeta, held_out: Mapping[str, Any]) -> dict[str, Any]:
+    """What the summary says of temperature and members; `held_out` are the figures on held-out pairs, if any."""
+    temperature, counts = meta.temperature, dict[str, Any]()
+    if temperature:
+        fitted = temperature.model_dump(mode="json", exclude_none=True, exclude={"note", "helps"})
+        counts["temperature"] = {name.replace("_", " "): round(value, 4) for name, value in fitted.items()}
+        if not temperature.helps:
+            counts["temperature used"] = "1: on pairs that it was not fitted to, the fitted one does not clearly help"
+    if "agreement" in held_out:
+        counts["members that agree with their mean"] = round(held_out["agreement"], 4)
+    return counts

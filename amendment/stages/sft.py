@@ -1,0 +1,169 @@
+"""The stage `sft`: supervised fine-tuning on revisions or chosen answers, and on helpful answers beside them.
+
+As in Constitutional AI, where samples of the helpful-only model were mixed in so that the policy stays helpful (Bai et
+al. 2022, section 3.2). Helpful answers are drawn by a seeded hash. Promised: none twice, none to a held-out prompt of
+the run, and no other row is given up for the share. Not covered: prompts that only files under `dataset.mix` have.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Literal, NamedTuple, Self
+
+from pydantic import Field, model_validator
+
+from amendment.data.inputs import Inputs, read_inputs
+from amendment.data.source_rows import source_state
+from amendment.data.sources import FileSource, Part
+from amendment.dpo import SftSettings, train_sft
+from amendment.errors import TrainingError
+from amendment.hashing import content_id
+from amendment.records import Candidate
+from amendment.stages.contract import Context, Made, RunSettings
+from amendment.stages.gate import refuse_failed_gate
+from amendment.stages.trained import (
+    CHAINS,
+    PROMPTS,
+    Rows,
+    TrainingStage,
+    candidate_rows,
+    chosen_rows,
+    pair_tables,
+    sft_row,
+    training_counts,
+    training_progress,
+)
+
+__all__ = ["FineTuning", "HelpfulAnswers", "SftConfig", "helpful_files", "helpful_rows", "read_helpful"]
+
+
+class HelpfulAnswers(Part):
+    """Where helpful answers come from: files, or drafts of this run."""
+
+    files: tuple[FileSource, ...] = ()
+    """Files or datasets with prompts and their answers, as under `candidates`. Answers to held-out prompts of the run
+    are left out."""
+    drafts_of: tuple[str, ...] = ()
+    """Categories of harmless prompts: their drafts, as they were before critique and revision."""
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        if bool(self.files) == bool(self.drafts_of):
+            raise ValueError("name either files, or drafts_of with the categories of harmless prompts")
+        return self
+
+
+class SftConfig(SftSettings):
+    """Supervised fine-tuning."""
+
+    base: str
+    """`base`, a local folder, or a Hub id."""
+    on: Literal["all_revisions", "last_revision", "chosen"] = "all_revisions"
+    """The answers it learns from; all_revisions as in Constitutional AI."""
+    helpful_share: float = Field(default=0.0, ge=0, lt=1)
+    """Share of the rows that are helpful answers from `helpful`, beside all others. Where there are too few of them the
+    others stay, and the summary says which share was reached."""
+    helpful: HelpfulAnswers | None = None
+    """Where they come from."""
+
+    @model_validator(mode="after")
+    def _share_and_source(self) -> Self:
+        if self.helpful_share and self.helpful is None:
+            raise ValueError("helpful_share needs answers to take: set helpful.files, or helpful.drafts_of")
+        if self.helpful is not None and not self.helpful_share:
+            raise ValueError("helpful names answers, and none is taken: set helpful_share above 0")
+        return self
+
+
+class FineTuning(TrainingStage):
+    """Fine-tune on revisions or on chosen answers."""
+
+    name = "sft"
+    title = "fine-tune the policy"
+    Config = SftConfig
+
+    def __init__(self, settings: RunSettings) -> None:
+        super().__init__(settings)
+        rows = pair_tables(settings) if self.config.on == "chosen" else CHAINS
+        helpful = (CHAINS if self.config.helpful.drafts_of else PROMPTS) if self.config.helpful else ()
+        self.reads = (*self.base_reads, *dict.fromkeys((*rows, *helpful)))
+
+    def key(self, context: Context) -> Mapping[str, Any]:
+        """The settings, and the files of the base and of helpful answers."""
+        states = [source_state(source, context.base) for source in helpful_files(self.settings)]
+        return {**super().key(context), **({"helpful files": states} if states else {})}
+
+    def make(self, context: Context) -> Made:
+        """Fine-tune the base."""
+        if self.config.on == "chosen":
+            refuse_failed_gate(context.workspace, context.config)
+            rows = chosen_rows(context)
+        else:
+            rows = candidate_rows(context, "revision", last=self.config.on == "last_revision")
+        helpful = helpful_rows(context, self.config, others=len(rows))
+        result = train_sft(
+            context.trained_base(self.config.base),
+            [*rows, *helpful.rows],
+            context.workspace.path("models/sft"),
+            self.config,
+            seed=context.config.seed,
+            progress=training_progress(context, "sft"),
+        )
+        counts = training_counts(result)
+        return Made(self.writes, {**counts, **helpful.counts, "notes": [*counts["notes"], *helpful.notes]})
+
+
+class HelpfulRows(NamedTuple):
+    """Rows for supervised fine-tuning, and what the summary says of them."""
+
+    rows: Rows
+    counts: dict[str, Any]
+    notes: list[str]
+
+
+def helpful_files(settings: RunSettings) -> tuple[FileSource, ...]:
+    """The files with helpful answers."""
+    config = settings.part(SftConfig)
+    return config.helpful.files if config and config.helpful else ()
+
+
+def read_helpful(settings: RunSettings, base: Path, *, glimpse: bool = False) -> Inputs:
+    """Everything in these files. Raises DataError with the problems of all of them.
+
+    `glimpse` reads only the first rows of datasets on the Hub, for a check.
+    """
+    bare = RunSettings(name=settings.name, seed=settings.seed)
+    return read_inputs(bare.model_copy(update={"candidates": helpful_files(settings)}), base, glimpse=glimpse)
+
+
+def helpful_rows(context: Context, config: SftConfig, *, others: int) -> HelpfulRows:
+    """As many helpful answers as make up the share beside so many other rows, h / (h + others) = share, one at least.
+    Raises TrainingError where there is none."""
+    if config.helpful is None or not others:  # what has nothing else to learn from fails as it does without a share
+        return HelpfulRows([], {}, [])
+    share, seed, test = config.helpful_share, context.config.seed, context.held_out()
+    answers: Iterable[Candidate]
+    if config.helpful.files:
+        found = read_helpful(context.config, context.base)
+        prompts, answers = found.prompts, found.candidates.values()
+    else:
+        prompts, answers = context.prompts(), context.workspace.rows("critique/candidates", Candidate)
+        answers = [
+            answer
+            for answer in answers
+            if answer.kind == "draft" and prompts[answer.prompt_id].category in config.helpful.drafts_of
+        ]
+    taken = {answer.id: answer for answer in answers if answer.prompt_id not in test and not answer.is_truncated}
+    if not taken:
+        raise TrainingError(
+            f"sft: helpful_share is {share:g}, and there is no helpful answer to a prompt that is not held out: name "
+            "other files or categories under sft.helpful, or leave both out"
+        )
+    wanted = max(1, round(share / (1 - share) * others))
+    drawn = sorted(taken, key=lambda name: content_id(["helpful", seed, name]))[:wanted]
+    rows = [sft_row(prompts[taken[name].prompt_id], taken[name]) for name in drawn]
+    reached = len(rows) / (len(rows) + others)
+    counts = {"asked": share, "got": round(reached, 4), "rows": len(rows), "of": len(taken)}
+    few = f"Of the rows {reached:.1%} are helpful answers, not {share:.1%}: there are only {len(taken)}."
+    return HelpfulRows(rows, {"helpful": counts}, [few] if len(rows) < wanted else [])

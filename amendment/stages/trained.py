@@ -1,0 +1,213 @@
+"""What the stages that train share: their base, their rows, the label smoothing that a spot check estimates, and what
+summary and status show of a training.
+
+Promised: rows are of prompts of the train split alone.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, NamedTuple
+
+from pydantic import Field
+
+from amendment.calibration.settings import SpotCheckSettings
+from amendment.data.workspace import Workspace
+from amendment.errors import AmendmentError, MissingExtra, TrainingError
+from amendment.files import folder_state
+from amendment.llm.specs import found_folder
+from amendment.records import Candidate, Preference, Prompt, text_of
+from amendment.stages.calibration import CALIBRATOR
+from amendment.stages.configs import POLICY_STAGES
+from amendment.stages.contract import Context, Note, RunSettings, Stage, dump
+from amendment.stages.gate import gate_tables
+from amendment.training import Progress, TrainResult, check_base, need_training, unmet_demands
+
+__all__ = [
+    "CHAINS",
+    "PAIRS",
+    "PROMPTS",
+    "Rows",
+    "Smoothing",
+    "TrainingStage",
+    "candidate_rows",
+    "chosen_rows",
+    "pair_rows",
+    "pair_tables",
+    "sft_row",
+    "smoothed",
+    "smoothing_problems",
+    "training_counts",
+    "training_progress",
+]
+
+Rows = list[dict[str, Any]]
+Smoothing = Annotated[float, Field(ge=0, lt=0.5)] | Literal["estimated"]
+"""`label_smoothing` as a run file may write it: a number, or the word for what the spot check's calibration expects."""
+PROMPTS = ("inputs/prompts", "inputs/split")
+PAIRS = ("dataset/train", "dataset/test")
+CHAINS = (*PROMPTS, "critique/candidates")
+_TRAINING = ("base", "sft", "reward_model", "dpo")
+
+
+class TrainingStage(Stage):
+    """A stage that trains on from `base`: a policy of the run, a folder, or a model on the Hub."""
+
+    config: Any
+
+    def __init__(self, settings: RunSettings) -> None:
+        super().__init__(settings)
+        assert self.Config is not None
+        self.config = settings.need(self.Config)
+        self.writes = (f"models/{self.name}",)
+
+    @property
+    def base_reads(self) -> tuple[str, ...]:
+        """The base, where another stage of the run makes it."""
+        return (f"models/{self.config.base}",) if self.config.base in POLICY_STAGES else ()
+
+    def key(self, context: Context) -> Mapping[str, Any]:
+        """The settings, and the files of a base that no stage of this run makes."""
+        folder = context.trained_base(self.config.base)
+        is_own = folder == str(context.workspace.path(f"models/{self.config.base}"))
+        return {**dump(self.config), **({} if is_own else {"base files": folder_state(Path(folder))})}
+
+    def problems(self) -> Iterator[Note]:
+        """A base that no stage makes."""
+        base = getattr(self.config, "base", None)
+        if base in POLICY_STAGES and getattr(self.settings, base, None) is None:
+            yield (self.name, "base"), f"the run has no stage {base!r}; add it, or name a model under models"
+
+    def check(self, base: Path) -> Iterator[Note]:
+        """Libraries, what this machine cannot do, and the base."""
+        try:
+            need_training()
+        except MissingExtra as fault:
+            if self.name == next(name for name in _TRAINING if getattr(self.settings, name, None)):
+                yield (self.name,), str(fault)
+            return
+        yield from (((self.name, *unmet.place), unmet.message) for unmet in unmet_demands(self.config))
+        model = getattr(self.config, "base", None)
+        if model is None or model in POLICY_STAGES:
+            if self.config.revision is not None:
+                told = "only a base on the Hub has a revision, and this one is made here; leave it out"
+                yield (self.name, "revision"), told
+            return
+        try:
+            check_base(found_folder(model, base), self.config.revision)
+        except AmendmentError as fault:
+            yield (self.name, "base"), str(fault)
+
+
+def pair_tables(settings: RunSettings) -> tuple[str, ...]:
+    """What a stage reads that learns from pairs."""
+    return (*PAIRS, *gate_tables(settings))
+
+
+def training_progress(context: Context, title: str) -> Progress:
+    """What a trainer tells each time it logs."""
+
+    def progress(step: int, steps: int, metrics: dict[str, float]) -> None:
+        shown = ", ".join(f"{name} {value:.4g}" for name, value in metrics.items() if name == "loss")
+        context.progress.training(title, step, steps, shown)
+
+    return progress
+
+
+def training_counts(result: TrainResult) -> dict[str, Any]:
+    """What summary and status show of a training."""
+    logged = [entry for entry in result.history if "loss" in entry]
+    return {
+        "steps": result.steps,
+        "preflight": result.report.to_json(),
+        "first": logged[0] if logged else {},
+        "last": logged[-1] if logged else {},
+        "machine": result.machine,
+        "notes": list(result.notes),
+    }
+
+
+def candidate_rows(context: Context, kind: str, *, last: bool = False) -> Rows:
+    """Drafts or revisions of train prompts as rows for supervised fine-tuning; truncated ones are left out."""
+    prompts, test = context.prompts(), context.held_out()
+    found = [
+        candidate
+        for candidate in context.workspace.read("critique/candidates", Candidate)
+        if candidate.kind == kind and candidate.prompt_id not in test and not candidate.is_truncated
+    ]
+    if last:
+        found = list({candidate.prompt_id: candidate for candidate in found}.values())
+    return [sft_row(prompts[candidate.prompt_id], candidate) for candidate in found]
+
+
+def sft_row(prompt: Prompt, answer: Candidate) -> dict[str, Any]:
+    """An answer as a row for supervised fine-tuning."""
+    row = prompt.to_json()
+    return {
+        "prompt": row["messages"],
+        "completion": [message.to_json() for message in answer.messages],
+        "category": prompt.category,
+        **{name: row[name] for name in ("tools", "chat_template_kwargs") if name in row},
+    }
+
+
+def pair_rows(context: Context, split: str) -> Rows:
+    """The dataset's rows as trainers take them, with the texts that slices by length are made of."""
+    rows = []
+    for pair in context.workspace.read(f"dataset/{split}", Preference):
+        row = {"category": None, "source": None, **pair.to_json()}
+        rows.append({**row, "chosen_text": text_of(pair.chosen), "rejected_text": text_of(pair.rejected)})
+    return rows
+
+
+def chosen_rows(context: Context) -> Rows:
+    """Each different chosen answer once."""
+    rows = {row["chosen_id"]: {**row, "completion": row["chosen"]} for row in pair_rows(context, "train")}
+    return list(rows.values())
+
+
+class Smoothed(NamedTuple):
+    """Settings with a number, and what the summary says of it."""
+
+    config: Any
+    counts: dict[str, float]
+
+
+def smoothed(workspace: Workspace, name: str, config: Any) -> Smoothed:
+    """The settings of the stage `name` as it trains, with a number in place of `label_smoothing: estimated`. Raises
+    TrainingError where nothing was calibrated, and where the labels say nothing."""
+    if config.label_smoothing != "estimated":
+        return Smoothed(config, {})
+    recipe = json.loads(workspace.path(CALIBRATOR).read_text(encoding="utf-8"))
+    rate = recipe.get("expected flip rate")
+    if rate is None:
+        reason = recipe.get("reason", "no reason is on record")
+        raise TrainingError(
+            f"{name}: label_smoothing: estimated has no estimate, since the judge was not calibrated ({reason}): label "
+            "more, or write a number"
+        )
+    if rate >= 0.5:
+        raise TrainingError(
+            f"{name}: label_smoothing: estimated comes to {rate:.3f}, so that the labels say nothing: look at the judge"
+        )
+    return Smoothed(config.model_copy(update={"label_smoothing": rate}), {"label smoothing": round(rate, 4)})
+
+
+def smoothing_reads(config: Any) -> tuple[str, ...]:
+    """What estimates a stage's label smoothing."""
+    return (CALIBRATOR,) if config.label_smoothing == "estimated" else ()
+
+
+def smoothing_problems(name: str, config: Any, settings: RunSettings) -> Iterator[Note]:
+    """An estimate of label smoothing that nothing could make, or that the labels do without."""
+    if config.label_smoothing != "estimated":
+        return
+    people = settings.part(SpotCheckSettings)
+    why = people.why_uncalibrated if people else "nobody is asked; let people check a sample of the labels"
+    if why:
+        yield (name, "label_smoothing"), f"estimated on what people say, but {why}, or write a number"
+    elif config.labels == "soft":
+        told = "soft labels say themselves how sure they are; take labels: hard, or leave label_smoothing out"
+        yield (name, "label_smoothing"), told
