@@ -20,7 +20,7 @@ from amendment.simulator import sample_prompts, truth
 from amendment.stages import evaluation as evaluation_stage
 from amendment.stages.candidates import Draw, Drawn
 from amendment.stages.endings import ItemEnding
-from amendment.stages.reward_measured import PairScores
+from amendment.stages.reward_model import PairScores
 
 QUICK = Patience(attempts=2, longest_wait=0.01)
 REFUSAL = {"role": "assistant", "content": None, "refusal": "no", "finish_reason": "content_filter"}

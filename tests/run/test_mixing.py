@@ -15,7 +15,7 @@ from amendment.records import Prompt, text_of, user
 from amendment.run import Result, Run, load_run_file
 from amendment.run.wording import stage_lines
 from amendment.simulator import sample_prompts
-from amendment.stages.reward_measured import measured
+from amendment.stages.reward_model import measured
 
 MIXED = """\
 name: mixed
