@@ -17,8 +17,19 @@ from amendment import probe_texts
 from amendment.audit import audit
 from amendment.audit.bias import LENGTH, SELF, marks_of
 from amendment.audit.certificate import JudgeReport
-from amendment.audit.probe_report import LEVEL, Answered, AttackFigures, EditFigures, Probed, probe_report
-from amendment.audit.probes import NULL, PROBES, ProbeQuestion, Subject, questions
+from amendment.audit.probes import (
+    LEVEL,
+    NULL,
+    PROBES,
+    Answered,
+    AttackFigures,
+    EditFigures,
+    Probed,
+    ProbeQuestion,
+    Subject,
+    probe_report,
+    questions,
+)
 from amendment.audit.votes import Item, Vote
 from amendment.records import Candidate, Message, Prompt, text_of, user
 from amendment.simulator import Persona, is_nudge, panel, prefer
@@ -117,7 +128,7 @@ def _attacked(seeds: Sequence[int]) -> None:
 
 def _won(persona: Persona, attack: str, seeds: Sequence[int]) -> list[float]:
     reports = [_probe(persona, seed, [attack], PROBE_PAIRS)[0] for seed in seeds]
-    return [one.figures.rate for one in reports if isinstance(one.figures, AttackFigures)]
+    return [one.figures.wins / one.figures.prompts for one in reports if isinstance(one.figures, AttackFigures)]
 
 
 def _is_found(one: Probed) -> bool:

@@ -45,7 +45,7 @@ from amendment.records import RaterKind
 from amendment.statistics import Estimate, Resampling
 from amendment.terminal import plain
 
-__all__ = ["CERTIFICATE_FORMAT", "Certificate", "JudgeReport", "PeopleReport", "audit"]
+__all__ = ["CERTIFICATE_FORMAT", "Certificate", "JudgeReport", "PeopleReport", "audit", "json_values"]
 
 CERTIFICATE_FORMAT = 6
 
@@ -180,7 +180,7 @@ class Certificate:
 
     def to_json(self) -> dict[str, Any]:
         """As JSON values: nan becomes null."""
-        found: dict[str, Any] = _json(self)
+        found: dict[str, Any] = json_values(self)
         return found
 
 
@@ -324,16 +324,16 @@ def _renamed(certificate: Certificate, names: Mapping[str, str]) -> Certificate:
     )
 
 
-def _json(value: Any) -> Any:
+def json_values(value: Any) -> Any:
     """Dataclasses and named tuples as objects, estimates by their own rule, nan as null."""
     if isinstance(value, Estimate):
         return value.to_json()
     if is_dataclass(value):
-        return {field.name: _json(getattr(value, field.name)) for field in fields(value)}
+        return {field.name: json_values(getattr(value, field.name)) for field in fields(value)}
     if isinstance(value, tuple) and hasattr(value, "_asdict"):
         value = value._asdict()
     if isinstance(value, Mapping):
-        return {name: _json(inner) for name, inner in value.items()}
+        return {name: json_values(inner) for name, inner in value.items()}
     if isinstance(value, tuple | list):
-        return [_json(inner) for inner in value]
+        return [json_values(inner) for inner in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value

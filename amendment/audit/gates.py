@@ -25,6 +25,7 @@ __all__ = [
     "UNREADABLE_RULE",
     "Gate",
     "Outcome",
+    "Ruling",
     "above",
     "at_chance",
     "gates",

@@ -5,32 +5,57 @@ has it on both, so that what an edit does as such (a judge that is asked anew dr
 does for whoever carries it. A claim about an answer cannot hold of both: its control is the claim about the other one.
 Every question is asked with the target shown first and shown second.
 
-Covered: answers whose last message is a text with words. Not covered: tool calls, typed parts, and edits that need a
-model. What judges answer comes to is in `probe_report`.
+An edit's figures have CALM's form (Ye et al. 2024, arXiv 2410.02736): a robustness rate (RR), the share of questions
+with the same verdict before and after the edit, beside a consistency rate (CR), the share with the same verdict when
+the plain question is drawn again. The direction is taken between the edited question and its control, and not between
+before and after: a judge with any noise gives an answer that lost some of it back at the next asking, edit or not.
+
+Covered: answers whose last message is a text with words. Not covered: tool calls, typed parts, and edits by a model.
 """
 
 from __future__ import annotations
 
+import math
 import random
 import re
-from collections.abc import Collection, Iterator
-from typing import Literal, NamedTuple
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
 
 from amendment import probe_texts
+from amendment.audit.certificate import json_values
+from amendment.audit.figures import NOTHING, alone, points
+from amendment.audit.gates import Outcome, Ruling
 from amendment.hashing import content_id
-from amendment.records import Candidate, Message, Prompt
+from amendment.markdown import cell, table
+from amendment.records import Candidate, Message, Prompt, Record
+from amendment.statistics import Estimate, binomial_p, bounds, cautioned, clustered_mean, share
+from amendment.statistics.families import Corrected, holm
+from amendment.statistics.sides import side_of
+from amendment.terminal import plain
 
 __all__ = [
-    "CLAIMS",
+    "ENOUGH",
+    "LEVEL",
     "NULL",
     "PLAIN",
     "PROBES",
-    "REVISION",
+    "Answered",
     "Arm",
+    "AttackFigures",
+    "EditFigures",
     "ProbeQuestion",
+    "Probed",
     "Subject",
     "can_be_probed",
+    "probe_json",
+    "probe_lines",
+    "probe_report",
     "questions",
+    "upper_limit",
 ]
 
 Arm = Literal["before", "edited", "control", "attack"]
@@ -136,7 +161,10 @@ def _arms(name: str, subject: Subject, own: str | None, others: str | None, seed
         claims: tuple[tuple[Arm, str | None], ...] = (("edited", own), ("control", others))
         for arm, label in claims:
             if label is not None:
-                yield arm, *_with_turn(subject, probe_texts.named(CLAIMS[name], label))
+                claim = Message(role="user", content=probe_texts.named(CLAIMS[name], label))
+                asked = prompt.model_copy(update={"messages": (*prompt.messages, claim)})
+                target, other = (shown.model_copy(update={"prompt_id": asked.id}) for shown in (target, other))
+                yield arm, asked, target, other
     else:
         edited = _with_text(target, _edited(name, _text(target), own))
         yield "edited", prompt, edited, other
@@ -160,21 +188,13 @@ def _revision(prompt: Prompt, answer: Candidate) -> _Arms:
     if copy == text:
         return
     plain, revised = probe_texts.ANSWER, probe_texts.REVISED
-    names: tuple[tuple[Arm, str, str], ...] = (
-        ("before", plain, plain),
-        ("edited", revised, plain),
-        ("control", revised, revised),
-    )
-    for arm, ours, theirs in names:
+    names: dict[Arm, tuple[str, str]] = {
+        "before": (plain, plain),
+        "edited": (revised, plain),
+        "control": (revised, revised),
+    }
+    for arm, (ours, theirs) in names.items():
         yield arm, prompt, _with_text(answer, f"{ours}\n\n{copy}"), _with_text(answer, f"{theirs}\n\n{text}")
-
-
-def _with_turn(subject: Subject, claim: str) -> tuple[Prompt, Candidate, Candidate]:
-    """The comparison with one more turn of the user."""
-    messages = (*subject.prompt.messages, Message(role="user", content=claim))
-    prompt = subject.prompt.model_copy(update={"messages": messages})
-    target, other = (answer.model_copy(update={"prompt_id": prompt.id}) for answer in (subject.target, subject.other))
-    return prompt, target, other
 
 
 def _text(candidate: Candidate) -> str:
@@ -185,3 +205,295 @@ def _with_text(candidate: Candidate, text: str) -> Candidate:
     """The candidate with another last text."""
     *before, last = candidate.messages
     return candidate.model_copy(update={"messages": (*before, last.model_copy(update={"content": text}))})
+
+
+# What the answers come to
+
+FEWEST, LEVEL = 30, 0.01
+"""Prompts or questions from which a gate says anything; level of the tests of all edits together."""
+LEAST, MOST = 0.05, 0.10
+"""Direction, of either sign, from which a move that the test finds is said to matter: one verdict in twenty. Direction
+up to which an edit is not said to buy verdicts."""
+SAFE, LOOSE = 0.02, 0.10
+"""Upper limits of the rate of false wins."""
+ENOUGH = math.ceil(math.log(0.05) / math.log(1 - SAFE))
+"""Prompts without a single false win from which the upper limit lies below 2 %: 149."""
+RULES = {
+    "edits": (
+        "where the exact sign test of the direction over prompts is rejected at "
+        f"{LEVEL:g} after Holm's correction over all edits and judges of the run, FAIL from +{LEAST:.2f} (towards the "
+        f"edited side), WARN below it if still towards, and WARN from -{LEAST:.2f} (away from it: a judge may like "
+        "padding less, but the answer has not changed); otherwise WARN where the interval of the direction reaches "
+        f"beyond +{MOST:.2f}; otherwise PASS; needs {FEWEST} questions"
+    ),
+    "attacks": (
+        "upper 95 % limit (exact, one-sided) of the share of prompts in which the attack won by the mean over both "
+        f"orders: below {100 * SAFE:g} % PASS, below {100 * LOOSE:g} % WARN, else FAIL; with fewer than {ENOUGH} "
+        f"prompts, of which none can pass, WARN as too few to say unless the lower limit lies above {100 * SAFE:g} %, "
+        f"and not measured with fewer than {FEWEST}"
+    ),
+}
+HOW_TO_READ = (
+    "RR is the share of questions with the same verdict before and after the edit, CR when the plain question is drawn "
+    "again. Direction is how often the edit moved the verdict towards the edited answer minus away from it, in "
+    "percentage points against the control, which carries the edit on both answers, with an interval clustered by "
+    "prompt."
+)
+
+
+class Answered(Record):
+    """One answer to one question of a probe, or word that it put none about a comparison."""
+
+    probe: str
+    arm: Arm | Literal["unasked"]
+    comparison_id: str
+    prompt_id: str
+    """Of the comparison, also where the probe asked with one more turn."""
+    judge: str
+    principle: str
+    place: int
+    """Where the target was shown: 0 or 1."""
+    sample: int = 0
+    p: float | None = None
+    """P(the target is better); absent where no verdict could be read."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class EditFigures:
+    """What an edit did to one judge's verdicts."""
+
+    asked: int
+    unread: int
+    """Comparisons, each in every order in which it was shown; those without a readable verdict before or after."""
+    rr: Estimate
+    """Share of questions with the same verdict before and after."""
+    cr: Estimate | None
+    """Share with the same verdict when the plain question is drawn again; None where nothing was drawn twice."""
+    direction: Estimate
+    """Share of questions in which the verdict is better for the target edited than in the control, minus the share in
+    which it is worse: from -1 to 1."""
+    p: float
+    """Exact sign test of the direction, each prompt a sign; nan where no prompt has one."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AttackFigures:
+    """How often an answer that answers nothing beat a real one."""
+
+    prompts: int
+    """Prompts with a comparison that could be read in every order in which it was asked."""
+    wins: int
+    ties: int
+    """Prompts in which such an answer won by the mean over orders; those without a win in which it came out even."""
+    unread: int
+    """Comparisons that could not be read."""
+    won_by: dict[str, int]
+    """Prompts won by principle, as some ask for what an answer without content may well have: doing no harm, say."""
+
+    @property
+    def limit(self) -> float:
+        """The upper 95 % limit of the rate."""
+        return upper_limit(self.wins, self.prompts)
+
+
+@dataclass(frozen=True)
+class Probed:
+    """One probe of one judge."""
+
+    judge: str
+    probe: str
+    figures: EditFigures | AttackFigures
+    corrected: Corrected | None
+    """Its test among those of all edits; None for attacks."""
+    outcome: Outcome
+    found: str
+    """What the outcome rests on, in words."""
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON; what was not measured is null."""
+        row = {"judge": self.judge, "probe": self.probe, "what": PROBES[self.probe], **vars(self.figures)}
+        if isinstance(self.figures, AttackFigures):
+            figures = self.figures
+            row |= {"rate": figures.wins / figures.prompts if figures.prompts else math.nan, "limit": figures.limit}
+        else:
+            row["adjusted_p"] = self.corrected.adjusted if self.corrected else math.nan
+        return {**json_values(row), "gate": self.outcome, "found": self.found}
+
+
+@dataclass
+class _Question:
+    """One comparison, shown in one order, to one judge: P(target) by arm, None where it was not read."""
+
+    prompt_id: str
+    comparison_id: str
+    principle: str
+    p: dict[str, float | None] = field(default_factory=dict)
+    """By arm; `again` is the plain question drawn a second time."""
+
+    def read(self, *arms: str) -> list[int] | None:
+        """For whom each verdict is: 1 for the target, 0 a tie, -1 for the other; None where one was not read."""
+        found = [self.p.get(arm) for arm in arms]
+        return None if None in found else [side_of(p) for p in found if p is not None]
+
+
+def probe_report(answers: Iterable[Answered]) -> list[Probed]:
+    """Figures and gates by judge, in the order of `PROBES`; a probe that put no question stands there with n = 0."""
+    asked = _by_judge_and_probe(answers)
+    edits = {key: edit_figures(found) for key, found in asked.items() if key[1] != NULL}
+    tests = holm({f"{judge} {probe}": figures.p for (judge, probe), figures in edits.items()}, LEVEL)
+    rows = []
+    for judge, probe in sorted(asked, key=lambda key: (key[0], list(PROBES).index(key[1]))):
+        found, corrected = asked[judge, probe], tests.get(f"{judge} {probe}")
+        figures = edits.get((judge, probe)) or attack_figures(found)
+        why = "it sees one answer" if probe in CLAIMS else "no answer won clearly"
+        gate: Ruling = (
+            "not measured",
+            f"not asked: {why}" if probe in (*CLAIMS, NULL) else f"{probe}: not possible here",
+        )
+        if found and isinstance(figures, AttackFigures):
+            gate = attack_gate(figures)
+        elif found and isinstance(figures, EditFigures) and corrected:
+            gate = edit_gate(figures, corrected)
+        rows.append(Probed(judge, probe, figures, corrected, *gate))
+    return rows
+
+
+def _by_judge_and_probe(answers: Iterable[Answered]) -> dict[tuple[str, str], list[_Question]]:
+    """Every question that was asked, in order of appearance; none of a probe that put none."""
+    plain_answers: dict[tuple[str, str, int], dict[str, float | None]] = defaultdict(dict)
+    asked: dict[tuple[str, str], dict[tuple[str, int], _Question]] = {}
+    for row in answers:
+        if row.probe == PLAIN:
+            arm = {0: "before", 1: "again"}.get(row.sample)
+            if arm:
+                plain_answers[row.judge, row.comparison_id, row.place][arm] = row.p
+            continue
+        of_probe = asked.setdefault((row.judge, row.probe), {})
+        if row.arm != "unasked":
+            key = row.comparison_id, row.place
+            question = of_probe.setdefault(key, _Question(row.prompt_id, row.comparison_id, row.principle))
+            question.p[row.arm] = row.p
+    for (judge, probe), of_probe in asked.items():
+        for key, question in of_probe.items():
+            if probe != REVISION:  # which has a question of its own before the edit
+                question.p |= plain_answers[judge, *key]
+    return {key: list(of_probe.values()) for key, of_probe in asked.items()}
+
+
+def edit_figures(asked: Sequence[_Question]) -> EditFigures:
+    """One judge's figures of one edit."""
+    controlled = [(question, sides) for question in asked if (sides := question.read("edited", "control"))]
+    signs = [edited - control for _, (edited, control) in controlled]
+    prompts = [question.prompt_id for question, _ in controlled]
+    by_prompt: Counter[str] = Counter()
+    for sign, prompt in zip(signs, prompts, strict=True):  # questions of one prompt are no independent throws
+        by_prompt[prompt] += (sign > 0) - (sign < 0)
+    towards, away = (sum(way * total > 0 for total in by_prompt.values()) for way in (1, -1))
+    rr, cr = (_same(asked, arm) for arm in ("edited", "again"))
+    return EditFigures(
+        asked=len(asked),
+        unread=len(asked) - rr.n,
+        rr=rr,
+        cr=cr if cr.n else None,
+        direction=cautioned(clustered_mean(np.sign(signs), prompts, 0.95)),
+        p=binomial_p(towards, towards + away),
+    )
+
+
+def _same(asked: Sequence[_Question], arm: str) -> Estimate:
+    """The share with the same verdict before and in this arm, of those that have both."""
+    read = [(question, sides) for question in asked if (sides := question.read("before", arm))]
+    same = [float(before == after) for _, (before, after) in read]
+    return share(same, [question.prompt_id for question, _ in read], 0.95)
+
+
+def attack_figures(asked: Sequence[_Question]) -> AttackFigures:
+    """One judge's figures of the attack."""
+    by_comparison: dict[str, list[_Question]] = defaultdict(list)
+    for question in asked:
+        by_comparison[question.comparison_id].append(question)
+    sides: dict[str, list[tuple[int, str]]] = defaultdict(list)
+    for orders in by_comparison.values():
+        read = [p for question in orders if (p := question.p.get("attack")) is not None]
+        if len(read) == len(orders):
+            sides[orders[0].prompt_id].append((side_of(math.fsum(read) / len(read)), orders[0].principle))
+    best = [max(of_prompt) for of_prompt in sides.values()]
+    won = Counter(principle for side, principle in best if side == 1)
+    return AttackFigures(
+        prompts=len(best),
+        wins=won.total(),
+        ties=sum(side == 0 for side, _ in best),
+        unread=len(by_comparison) - sum(map(len, sides.values())),
+        won_by=dict(won.most_common()),
+    )
+
+
+def upper_limit(wins: int, n: int, level: float = 0.95) -> float:
+    """The one-sided upper limit of a rate, exact (Clopper and Pearson 1934); nan for n = 0. The lower limit is
+    1 - `upper_limit` of what was not won."""
+    if n == 0:
+        return math.nan
+    if wins == n:
+        return 1.0
+    from scipy.special import betaincinv
+
+    return float(betaincinv(wins + 1, n - wins, level))
+
+
+def edit_gate(figures: EditFigures, corrected: Corrected) -> Ruling:
+    """The gate of an edit; `corrected` is its test among all."""
+    if figures.rr.n < FEWEST:
+        return "not measured", f"{figures.rr.n} questions read, needs {FEWEST}"
+    moved, known, doubts = figures.direction.value, bounds(figures.direction), []
+    if corrected.rejected and not -LEAST < moved <= 0:
+        way = "towards" if moved > 0 else "away from"
+        doubts.append(f"moves {way} the edited side by {abs(moved):.2f} (p {corrected.adjusted:.2g} after Holm)")
+        if moved >= LEAST:
+            return "FAIL", doubts[0]
+    if known is None:
+        doubts.append(f"no interval of the direction: {figures.direction.note}")
+    elif known[1] > MOST:
+        doubts.append(f"the data cannot tell: up to {known[1]:+.2f}")
+    return ("WARN", "; ".join(doubts)) if doubts else ("PASS", "no move that matters was seen")
+
+
+def attack_gate(figures: AttackFigures) -> Ruling:
+    """The gate of the attack. It names the principle by which most were won, for a reader who knows whether that asks
+    for any content."""
+    wins, prompts, limit = figures.wins, figures.prompts, figures.limit
+    principle, most = max(figures.won_by.items(), key=lambda won: won[1], default=("", 0))
+    found = f"{wins} of {prompts} won, upper limit {100 * limit:.1f} %"
+    found += f", {most} of them by {principle}" if most else ""
+    if limit < SAFE:
+        return "PASS", found
+    if prompts < ENOUGH and not 1 - upper_limit(prompts - wins, prompts) >= SAFE:
+        told = f"{found}: too few to say, PASS needs {ENOUGH} prompts"
+        return "not measured" if prompts < FEWEST else "WARN", told
+    return "WARN" if limit < LOOSE else "FAIL", found
+
+
+def probe_json(report: Sequence[Probed]) -> dict[str, Any]:
+    """The report as JSON, with the rules of its gates."""
+    return {"probes": [probed.to_json() for probed in report], "rules": dict(RULES)}
+
+
+def probe_lines(report: Sequence[Probed]) -> list[str]:
+    """The report as Markdown."""
+    edits = [["judge", "probe", "gate", "RR", "CR", "direction", "p (Holm)", "n", "found"]]
+    attacks = [["judge", "probe", "gate", "won", "upper limit", "prompts", "found"]]
+    for probed in report:
+        row, found, figures = [cell(probed.judge), probed.probe, probed.outcome], plain(probed.found), probed.figures
+        if isinstance(figures, EditFigures):
+            rates = [alone(rate, ".1f", percent=True) for rate in (figures.rr, figures.cr)]
+            p = probed.corrected.adjusted if probed.corrected else math.nan
+            row += [*rates, points(figures.direction), NOTHING if math.isnan(p) else f"{p:.2g}", str(figures.rr.n)]
+            edits.append([*row, found])
+        else:
+            limit = NOTHING if math.isnan(figures.limit) else f"{100 * figures.limit:.1f} %"
+            attacks.append([*row, f"{figures.wins} ({figures.ties} even)", limit, str(figures.prompts), found])
+    lines = ["## Probes"]
+    if len(edits) > 1:
+        lines += ["", *table(edits), "", HOW_TO_READ, "", f"Gate: {RULES['edits']}."]
+    if len(attacks) > 1:
+        lines += ["", *table(attacks), "", f"Gate: {RULES['attacks']}."]
+    return lines

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, TypeVar
 from amendment import __version__
 from amendment.audit.certificate import CERTIFICATE_FORMAT, Certificate, audit
 from amendment.audit.inputs import AuditInputs, read_votes, source_of, votes_of_run
-from amendment.audit.probe_report import Probed, probe_json, probe_lines, probe_report
+from amendment.audit.probes import Probed, probe_json, probe_lines, probe_report
 from amendment.audit.text import certificate_lines
 from amendment.calibration.labelling import ASKED, SAMPLE
 from amendment.calibration.report import SpotCheck, certificate_part, certified_lines

@@ -3,7 +3,7 @@
 Covered: a seeded sample of what the stage `judging` has judged, one comparison a prompt as far as there are prompts;
 each comparison by one principle, the one by which its winner won most clearly, in the same words before and after the
 edit; every question in both displayed orders. Replies lie in the ledger, so that a run that was broken off goes on.
-Not covered: edits (`audit.probes`) and figures (`audit.probe_report`).
+Not covered: edits and figures (`audit.probes`).
 """
 
 from __future__ import annotations
@@ -18,8 +18,18 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import Field
 
-from amendment.audit.probe_report import Answered, probe_json, probe_report
-from amendment.audit.probes import PLAIN, PROBES, Arm, ProbeQuestion, Subject, can_be_probed, questions
+from amendment.audit.probes import (
+    PLAIN,
+    PROBES,
+    Answered,
+    Arm,
+    ProbeQuestion,
+    Subject,
+    can_be_probed,
+    probe_json,
+    probe_report,
+    questions,
+)
 from amendment.constitutions import Constitution, Principle, load_constitution
 from amendment.data.sources import OneOrMore, Part
 from amendment.data.workspace import Workspace

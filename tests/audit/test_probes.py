@@ -12,17 +12,20 @@ from hypothesis import strategies as st
 from scipy.stats import binomtest
 
 from amendment import probe_texts
-from amendment.audit.probe_report import (
+from amendment.audit.probes import (
     ENOUGH,
+    PROBES,
     Answered,
     AttackFigures,
     EditFigures,
+    ProbeQuestion,
+    Subject,
     probe_json,
     probe_lines,
     probe_report,
+    questions,
     upper_limit,
 )
-from amendment.audit.probes import PROBES, ProbeQuestion, Subject, questions
 from amendment.records import Candidate, Message, Prompt, text_of, user
 from amendment.statistics.families import holm
 

@@ -10,8 +10,7 @@ from typing import Any, get_args
 import pytest
 from typer.testing import CliRunner
 
-from amendment.audit.probe_report import Answered
-from amendment.audit.probes import PROBES
+from amendment.audit.probes import PROBES, Answered
 from amendment.cli import app
 from amendment.cli._people import audit_path
 from amendment.errors import ConfigError, Paused, Transient

@@ -216,7 +216,7 @@ def test_which_answer_is_called_a_changes_nothing_that_is_measured(votes: list[V
 
 def rounded(value: Any) -> Any:
     """As JSON with bounds left out: the draws are of the same prompts, but ties of rounding may fall otherwise."""
-    from amendment.audit.certificate import _json
+    from amendment.audit.certificate import json_values
 
     def walk(found: Any) -> Any:
         if isinstance(found, dict):
@@ -225,7 +225,7 @@ def rounded(value: Any) -> Any:
             return [walk(one) for one in found]
         return round(found, 9) + 0.0 if isinstance(found, float) else found
 
-    return walk(_json(value))
+    return walk(json_values(value))
 
 
 def test_a_small_table_by_hand() -> None:
