@@ -38,7 +38,7 @@ UPWARDS = {
 """Imports that still point upwards. The list only shrinks."""
 LINKED = ("constitutions", "critique", "preference", "reward_model", "dpo")
 ROOMS = sorted(path.parent.name for path in PACKAGE.glob("*/__init__.py"))
-TEXTS = (".yaml", ".txt", ".json", ".html", ".css", ".js", ".svg")
+TEXTS = (".yaml", ".txt", ".json", ".jsonl", ".jinja", ".html", ".css", ".js", ".svg")
 """What the package reads or serves beside its code."""
 HEAVY = ("torch", "trl", "transformers", "datasets", "openai", "anthropic", "scipy", "starlette", "uvicorn", "jinja2")
 

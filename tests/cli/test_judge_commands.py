@@ -58,8 +58,3 @@ def test_a_folder_whose_words_would_steer_a_terminal_is_shown_as_text(
     shown = capsys.readouterr().out
     assert "\x1b" not in shown
     assert "\\x1b[2J" in shown
-
-
-def test_an_unknown_judge_ends_with_2(command: Command, capsys: pytest.CaptureFixture[str]) -> None:
-    assert command("judge", "show", "verdcit") == 2
-    assert "did you mean" in capsys.readouterr().err

@@ -95,18 +95,6 @@ def test_an_arena_with_a_column_for_each_outcome_and_lists_of_turns(tmp_path: Pa
         audited(path, kind="person")
 
 
-def test_content_in_parts_of_one_text_is_that_text(tmp_path: Path) -> None:
-    talk = {
-        f"conversation_{side}": [
-            {"role": role, "content": [{"type": "text", "text": text, "image": None}]}
-            for role, text in (("user", "hi"), ("assistant", f"from {side}"))
-        ]
-        for side in "ab"
-    }
-    found = inputs(save(tmp_path / "a.parquet", [battle("model_a", **talk)]), "candidates")
-    assert answers(found) == [("from a", "one"), ("from b", "two")]
-
-
 # UltraFeedback.
 
 
@@ -132,12 +120,6 @@ def test_ratings_of_completions_are_verdicts_by_each_aspect(tmp_path: Path) -> N
     assert {(vote.rater, vote.kind) for vote in found.votes} == {("uf.jsonl", "model")}
     assert answers(inputs(path, "candidates")) == [("by x", "x"), ("by y", "y"), ("by z", "z")]
     assert [text_of(prompt.messages) for prompt in inputs(path, "prompts").prompts.values()] == ["do"]
-
-
-def test_the_score_of_all_aspects_stands_in_for_an_overall_one(tmp_path: Path) -> None:
-    completions = [{"model": "x", "response": n, "annotations": {}, "fine-grained_score": n} for n in (3.5, 4.25)]
-    rows = [{"instruction": "do", "completions": [{**one, "response": f"r{one['response']}"} for one in completions]}]
-    assert votes(audited(save(tmp_path / "uf.jsonl", rows))) == [("uf.jsonl", "B", None)]
 
 
 def test_lists_of_generations_and_ratings(tmp_path: Path) -> None:

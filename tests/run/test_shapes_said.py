@@ -9,9 +9,8 @@ import pytest
 
 from amendment.audit.inputs import read_votes
 from amendment.errors import DataError
-from amendment.records import text_of
 from amendment.run import RunFile
-from tests.run.shaped import ask, audited, battle, inputs, rated, save, say
+from tests.run.shaped import ask, audited, battle, inputs, save, say
 
 # What is said of a file decides before what is recognised.
 
@@ -20,15 +19,6 @@ def test_a_shape_that_is_said_and_not_there_is_named(tmp_path: Path) -> None:
     path = save(tmp_path / "x.jsonl", [{"prompt": "q", "chosen": "a", "rejected": "b"}])
     with pytest.raises(DataError, match="text_a: no such column in any row"):
         inputs(path, "pairs", shape="annotated-pairs")
-
-
-def test_a_file_of_completions_of_which_no_two_are_rated_is_named(tmp_path: Path) -> None:
-    path = save(tmp_path / "x.jsonl", [{"instruction": "q", "completions": [rated("x", 1.0)]}])
-    with pytest.raises(DataError, match=r"x\.jsonl: no two answers of a row can be compared"):
-        inputs(path, "verdicts")
-    path = save(tmp_path / "y.jsonl", [{"instruction": "q", "completions": []}])
-    with pytest.raises(DataError, match=r"y\.jsonl: holds nothing of what its shape holds"):
-        inputs(path, "candidates")
 
 
 def test_words_of_ones_own_hold_in_a_known_shape(tmp_path: Path) -> None:
@@ -129,20 +119,6 @@ def test_the_prompts_of_a_file_are_the_same_whatever_it_is_read_for(row: dict[st
         assert list(inputs(path, part, **settings).prompts) == [prompt.id], part
 
 
-def test_columns_of_ones_own_may_be_several_for_prompts_and_candidates_too(tmp_path: Path) -> None:
-    path = save(tmp_path / "x.jsonl", [{**JOINED, "reply": "3", "other": "4"}, {"instruction": "Go.", "reply": "no"}])
-    asked = ["instruction", "input"]
-    found = [
-        inputs(path, "prompts", column=asked),
-        inputs(path, "candidates", columns={"prompt": asked, "candidate": "reply"}),
-        inputs(path, "pairs", columns={"prompt": asked, "chosen": "reply", "rejected": "other"}),
-    ]
-    texts = [[text_of(prompt.messages) for prompt in one.prompts.values()] for one in found]
-    assert texts == [["Add.\n\n1 and 2", "Go."]] * 2 + [["Add.\n\n1 and 2"]]
-    with pytest.raises(DataError, match=r"such as column: \[instruction, input\]"):
-        inputs(path, "prompts")
-
-
 def test_chosen_and_rejected_that_change_places_are_no_second_order(tmp_path: Path) -> None:
     row = {"prompt": "q", "chosen": "x", "rejected": "y", "score_chosen": 2, "score_rejected": 1}
     path = save(tmp_path / "uf.jsonl", [row, {**row, "chosen": "y", "rejected": "x"}])
@@ -150,13 +126,3 @@ def test_chosen_and_rejected_that_change_places_are_no_second_order(tmp_path: Pa
         inputs(path, "verdicts")
     with pytest.raises(DataError, match="the better answer stands first in each row, so displayed coordinates say"):
         inputs(path, "verdicts", coordinates="displayed")
-
-
-def test_a_rating_too_large_for_any_machine_is_no_rating(tmp_path: Path) -> None:
-    rated = [{"response": text, "model": text, "overall_score": score} for text, score in (("x", 10**400), ("y", 2))]
-    with pytest.raises(DataError, match="no two answers of a row can be compared"):
-        audited(save(tmp_path / "u.jsonl", [{"instruction": "q", "completions": rated}]))
-    one_hot = {"question_id": 1, "model_a": "x", "model_b": "y", "winner_model_a": 10**400}
-    arena = {**one_hot, "winner_model_b": 0, "winner_tie": 0}
-    with pytest.raises(DataError, match=r"line 1: winner: found '1000"):
-        audited(save(tmp_path / "b.jsonl", [arena]), kind="person")

@@ -10,20 +10,15 @@ import shlex
 import subprocess
 import sys
 import typing
-import zipfile
 from importlib.resources import files
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from amendment.constitutions import lint_file
 from amendment.errors import AmendmentError, ConfigError
 from amendment.run import Run, load_run_file
 from amendment.run.checks import check_run_file
 from amendment.run.starting import DEFAULT_MODELS, PROVIDERS, name_for, start
-from amendment.tables import read_rows
 
 FILES = {"run.yaml", "constitution.yaml", "prompts.jsonl", "run.schema.json", "constitution.schema.json"}
 KEYS = {"openai": "OPENAI_API_KEY", "anthropic": "ANTHROPIC_API_KEY"}
@@ -110,15 +105,6 @@ def test_the_mix_that_the_comments_show_is_one_that_works(provider: str, tmp_pat
     assert [part.share for part in config.dataset.mix] == [0.8, 0.2]
 
 
-def test_constitution_and_prompts_are_without_a_fault(tmp_path: Path) -> None:
-    start(tmp_path)
-    assert lint_file(tmp_path / "constitution.yaml") == []
-    rows = read_rows(tmp_path / "prompts.jsonl")
-    assert len({row.values["prompt"] for row in rows}) == len(rows) >= 12
-    limited = re.findall(r"categories: \[(\w+)\]", (tmp_path / "constitution.yaml").read_text(encoding="utf-8"))
-    assert set(limited) <= {row.values["category"] for row in rows}
-
-
 @pytest.mark.parametrize("file", ["run.yaml", "constitution.yaml"])
 def test_the_first_line_leads_an_editor_to_the_schema_that_is_shipped(file: str, tmp_path: Path) -> None:
     start(tmp_path)
@@ -134,24 +120,11 @@ def test_the_first_line_leads_an_editor_to_the_schema_that_is_shipped(file: str,
 @pytest.mark.parametrize("folder", STRANGE)
 def test_a_folder_of_any_name_gets_a_run_file_that_can_be_read(folder: str, tmp_path: Path) -> None:
     start(tmp_path / folder)
-    config = load_run_file(tmp_path / folder / "run.yaml").config
-    assert config.name == name_for(tmp_path / folder)
+    assert load_run_file(tmp_path / folder / "run.yaml").config.name == name_for(tmp_path / folder)
+    assert re.fullmatch(r"[a-z0-9][a-z0-9_.-]{0,79}", name_for(tmp_path / folder))
 
 
-@given(st.text(st.characters(exclude_characters="/\0", codec="utf-8"), min_size=1))
-def test_every_folder_has_a_name_for_its_run(folder: str) -> None:
-    assert re.fullmatch(r"[a-z0-9][a-z0-9_.-]{0,79}", name_for(Path("/somewhere") / folder))
-
-
-@pytest.mark.parametrize("name", ["null", "true", "1e5", "012", "on", "7", "a.b-c_d"])
-def test_names_that_yaml_takes_for_something_else_stay_names(name: str, tmp_path: Path) -> None:
-    start(tmp_path, name=name)
-    assert load_run_file(tmp_path / "run.yaml").config.name == name
-
-
-@pytest.mark.parametrize(
-    "model", ['say "hi"', "a: b # c", "{x}", "org/model:latest", "модель", "back\\slash", "{name}"]
-)
+@pytest.mark.parametrize("model", ['say "hi"', "a: b # c", "{name}", "org/model:latest", "модель", "back\\slash"])
 def test_models_of_any_name_are_written_as_they_are(model: str, tmp_path: Path) -> None:
     start(tmp_path, provider="openai", model=model)
     found = load_run_file(tmp_path / "run.yaml").config.models.values()
@@ -187,32 +160,15 @@ def test_files_in_the_way_are_all_named_and_none_is_touched(tmp_path: Path) -> N
     assert (tmp_path / "prompts.jsonl").read_text(encoding="utf-8") == "mine"
 
 
-def test_other_files_in_the_folder_are_left_alone(tmp_path: Path) -> None:
-    (tmp_path / "notes.txt").write_text("mine", encoding="utf-8")
-    start(tmp_path)
-    assert {path.name for path in tmp_path.iterdir()} == FILES | {"notes.txt"}
-
-
-def test_a_file_in_the_place_of_the_folder_is_named(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("place", "told"),
+    [("taken", "is a file, expected a folder"), ("taken/inner", "cannot be (looked at|written)")],
+)
+def test_a_place_that_can_be_no_folder_is_named(place: str, told: str, tmp_path: Path) -> None:
     (tmp_path / "taken").write_text("mine", encoding="utf-8")
-    with pytest.raises(ConfigError, match="taken: is a file, expected a folder"):
-        start(tmp_path / "taken")
-    with pytest.raises(AmendmentError, match=r"inner: cannot be (looked at|written)"):
-        start(tmp_path / "taken/inner")
-
-
-def test_a_folder_that_cannot_be_written_is_named_and_nothing_is_left(tmp_path: Path) -> None:
-    if os.geteuid() == 0:
-        pytest.skip("root may write everywhere")
-    (tmp_path / "locked").mkdir(mode=0o500)
-    with pytest.raises(AmendmentError, match="locked: cannot be written"):
-        start(tmp_path / "locked")
-
-
-@pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="needs a place where nobody can make a folder")
-def test_a_place_where_nobody_can_make_a_folder_is_named() -> None:
-    with pytest.raises(AmendmentError, match="/proc/nowhere: cannot be written"):
-        start(Path("/proc/nowhere"))
+    with pytest.raises(AmendmentError, match=f"{place}: {told}"):
+        start(tmp_path / place)
+    assert (tmp_path / "taken").read_text(encoding="utf-8") == "mine"
 
 
 def test_a_disk_that_fills_up_half_way_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -230,9 +186,8 @@ def test_a_disk_that_fills_up_half_way_leaves_nothing(tmp_path: Path, monkeypatc
     assert list((tmp_path / "new").iterdir()) == []
 
 
-@pytest.mark.parametrize("folder", ["it's here", "-x y"])
-def test_the_commands_that_are_printed_work_as_they_stand(folder: str, tmp_path: Path) -> None:
-    done = amendment("init", "--yes", "--", folder, cwd=tmp_path)
+def test_the_commands_that_are_printed_work_as_they_stand(tmp_path: Path) -> None:
+    done = amendment("init", "--yes", "--", "-it's here", cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
     told = [line.split(": ", 1)[1].strip() for line in done.stdout.splitlines() if ": " in line and "amendment" in line]
     assert [shlex.split(line)[:2] for line in told] == [["amendment", "check"], ["amendment", "run"]]
@@ -246,14 +201,6 @@ def test_without_a_terminal_nothing_is_asked_and_nothing_hangs(tmp_path: Path) -
     assert (done.returncode, done.stdout) == (2, "")
     assert "no terminal to ask on; add --yes" in done.stderr
     assert not (tmp_path / "new").exists()
-
-
-def test_files_in_the_way_end_the_command_with_2(tmp_path: Path) -> None:
-    (tmp_path / "run.yaml").write_text("name: mine\n", encoding="utf-8")
-    done = amendment("init", ".", "--yes", cwd=tmp_path)
-    assert done.returncode == 2
-    assert "run.yaml: is there already, and nothing is overwritten" in done.stderr
-    assert [path.name for path in tmp_path.iterdir()] == ["run.yaml"]
 
 
 def on_terminal(answers: str, *arguments: str, cwd: Path) -> tuple[int, str]:
@@ -282,17 +229,3 @@ def test_on_a_terminal_it_asks_for_provider_model_and_name(tmp_path: Path) -> No
     config = load_run_file(tmp_path / "new/run.yaml").config
     assert config.name == "ours"
     assert {spec.provider for spec in config.models.values()} == {"anthropic"}
-
-
-def test_on_a_terminal_three_times_return_takes_the_defaults(tmp_path: Path) -> None:
-    code, shown = on_terminal("\n\n", "init", "new", cwd=tmp_path)
-    assert code == 0, shown
-    assert "Which model?" not in shown, "the simulated world has none to choose from"
-    assert load_run_file(tmp_path / "new/run.yaml").config.name == "new"
-
-
-def test_the_wheel_holds_every_file_that_is_written(tmp_path: Path) -> None:
-    built = pytest.importorskip("hatchling.build", reason="hatchling comes with the dev extra")
-    names = zipfile.ZipFile(tmp_path / built.build_wheel(str(tmp_path))).namelist()
-    starters = Path(str(files("amendment.run"))) / "starters"
-    assert {f"amendment/run/starters/{path.name}" for path in starters.iterdir()} <= set(names)

@@ -85,13 +85,6 @@ def test_a_cell_is_the_same_word_whatever_wrote_the_file(cell: Any, word: str) -
     assert word_of(cell) == word
 
 
-def test_people_are_told_from_models_by_patterns() -> None:
-    source = VerdictFile(path="v.csv", people=("expert_*", "author_?"))
-    kinds = [source.kind_of(rater) for rater in ("expert_12", "author_1", "author_12", "gpt4_pair")]
-    assert kinds == ["person", "person", "model", "model"]
-    assert VerdictFile(path="v.csv").kind_of("x") is None
-
-
 @pytest.mark.parametrize("sides", [TEXTS, {"item": "i", "model_a": "x", "model_b": "y"}])
 def test_displayed_without_an_order_needs_sides_that_can_change_places(sides: dict[str, str]) -> None:
     columns = {**sides, "verdict": "v"}
