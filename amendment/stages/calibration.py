@@ -14,7 +14,6 @@ from amendment.calibration.calibrating import (
     calibrate,
     calibration_refused,
     expected_flip_rate,
-    flip_rows,
     labelled_items,
 )
 from amendment.calibration.labelling import SAMPLE
@@ -87,7 +86,6 @@ class Calibrating(Stage):
             recipe = {
                 **calibration.recipe(labels=workspace.digest(OPEN), judges=judges),
                 "expected flip rate": rate,
-                "flips by confidence": [row._asdict() for row in flip_rows(raw, p)],
             }
             counts = {
                 "method": method,
