@@ -112,9 +112,9 @@ class Calibration:
 def labelled_items(heard: Iterable[HeardItem]) -> list[LabelledItem]:
     """Items with what people say of them: the mean over persons, each of whom counts once. Give it open ones only."""
     return [
-        LabelledItem(item.comparison_id, item.prompt_id, item.p_a, one.p_people, item.inclusion)
-        for one in heard
-        for item in (one.item,)
+        LabelledItem(item.comparison_id, item.prompt_id, item.p_a, heard_item.p_people, item.inclusion)
+        for heard_item in heard
+        for item in (heard_item.item,)
     ]
 
 
@@ -128,7 +128,7 @@ def calibrate(items: Sequence[LabelledItem], *, method: Method = "temperature", 
         raise DataError(refused)
     p, y, weights, prompts = _columns(items)
     crossed = cross_fitted(method, p, y, weights, prompts, folds=FOLDS, seed=seed)
-    before, after = (calibration_report(one, y, weights=weights, clusters=prompts, seed=seed) for one in (p, crossed))
+    before, after = (calibration_report(x, y, weights=weights, clusters=prompts, seed=seed) for x in (p, crossed))
     gain = calibration_gain(p, crossed, y, weights=weights, clusters=prompts, seed=seed)
     return Calibration(fit_calibrator(method, p, y, weights), before, after, gain, seed)
 

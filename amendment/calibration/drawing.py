@@ -23,7 +23,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from amendment.calibration.samples import Purpose, SampledItem
+from amendment.calibration.samples import SampledItem
 from amendment.calibration.settings import SpotCheckSettings
 from amendment.hashing import HASH_PREFIX, content_id
 from amendment.records import Comparison
@@ -71,32 +71,31 @@ def draw_sample(population: Sequence[Exported], settings: SpotCheckSettings, *, 
     number of items for each that is the expected one on average, and Pareto sampling inside. For debugging: first those
     whose two orders disagree, then all others, by the entropy of the judge's P.
     """
-    ordered = sorted(population, key=lambda one: one.comparison.id)
+    ordered = sorted(population, key=lambda row: row.comparison.id)
     if settings.purpose == "debug":
         chance = np.full(len(ordered), min(1.0, settings.items / max(len(ordered), 1)))
         drawn = _most_uncertain(ordered, settings.items)
     else:
-        chance = inclusion_probabilities([one.p_a for one in ordered], settings.items, uniform=UNIFORM)
+        chance = inclusion_probabilities([row.p_a for row in ordered], settings.items, uniform=UNIFORM)
         drawn = []
     names = strata_of(ordered, chance.tolist())
     if settings.purpose == "estimate":
         drawn = _stratified(ordered, names, chance, seed)
     counts, taken = Counter(names), Counter(names[place] for place in drawn)
     strata = {name: StratumCounts(counts[name], taken[name]) for name in sorted(counts)}
-    found = [_item(ordered[place], names[place], chance[place], settings.purpose) for place in drawn]
-    found.sort(key=lambda item: _number("place", seed, item.comparison_id))
-    return Sample(_marked(found, settings, seed), len(ordered), strata)
-
-
-def _item(one: Exported, stratum: str, chance: float, purpose: Purpose) -> SampledItem:
-    return SampledItem(
-        **one.comparison._asdict(),
-        p_a=one.p_a,
-        consistent=one.consistent,
-        stratum=stratum,
-        purpose=purpose,
-        inclusion=float(chance) if purpose == "estimate" else None,
-    )
+    items = [
+        SampledItem(
+            **ordered[place].comparison._asdict(),
+            p_a=ordered[place].p_a,
+            consistent=ordered[place].consistent,
+            stratum=names[place],
+            purpose=settings.purpose,
+            inclusion=float(chance[place]) if settings.purpose == "estimate" else None,
+        )
+        for place in drawn
+    ]
+    items.sort(key=lambda item: _number("place", seed, item.comparison_id))
+    return Sample(_marked(items, settings, seed), len(ordered), strata)
 
 
 def _most_uncertain(ordered: Sequence[Exported], items: int) -> list[int]:
@@ -111,7 +110,7 @@ def _stratified(ordered: Sequence[Exported], names: Sequence[str], chance: Float
     for place, name in enumerate(names):
         by_stratum[name].append(place)
     strata = [np.array(by_stratum[name]) for name in sorted(by_stratum)]
-    numbers = np.array([_number("spot check", seed, one.comparison.id) for one in ordered])
+    numbers = np.array([_number("spot check", seed, row.comparison.id) for row in ordered])
     counts = whole_counts([chance[places].sum() for places in strata], _number("rounding", seed, ""))
     drawn: list[int] = []
     for places, count in zip(strata, counts.tolist(), strict=True):
@@ -206,8 +205,7 @@ def conditional_inclusion(inclusion: Floats, count: int) -> Floats:
     if rest <= NEAR:
         return inclusion
     moved = _filled(inclusion, (1 - inclusion) / (1 - rest), 1.0)
-    found = inclusion + (1 - rest) * moved if count > below else inclusion - rest * moved
-    return np.clip(found, 0.0, 1.0)
+    return np.clip(inclusion + (1 - rest) * moved if count > below else inclusion - rest * moved, 0.0, 1.0)
 
 
 def pareto_sample(inclusion: Floats, numbers: Floats, count: int) -> NDArray[np.intp]:
@@ -272,9 +270,8 @@ def strata_of(population: Sequence[Exported], expected: Sequence[float]) -> list
     `expected` is how many times each is drawn on average. Each stratum expects two or more, as far as there are.
     """
     keys = _keys(population)
-    found = _split(list(range(len(keys))), keys, expected, depth=0)
     names = [""] * len(keys)
-    for stratum in found:
+    for stratum in _split(list(range(len(keys))), keys, expected, depth=0):
         name = _name([keys[place] for place in stratum.places], keys)
         for place in stratum.places:
             names[place] = name
@@ -282,13 +279,13 @@ def strata_of(population: Sequence[Exported], expected: Sequence[float]) -> list
 
 
 def _keys(population: Sequence[Exported]) -> list[tuple[str, ...]]:
-    ratios = np.array([one.length_ratio for one in population])
+    ratios = np.array([row.length_ratio for row in population])
     edges = np.quantile(ratios, [1 / 3, 2 / 3]) if population else ratios
     thirds = np.searchsorted(edges, ratios, side="left")
-    surety = np.searchsorted(SURE, [abs(2 * one.p_a - 1) + NEAR for one in population], side="right")
+    surety = np.searchsorted(SURE, [abs(2 * row.p_a - 1) + NEAR for row in population], side="right")
     return [
-        (one.principle or "no principle", SURETY[sure], ORDERS[one.consistent], LENGTHS[third])
-        for one, sure, third in zip(population, surety, thirds, strict=True)
+        (row.principle or "no principle", SURETY[sure], ORDERS[row.consistent], LENGTHS[third])
+        for row, sure, third in zip(population, surety, thirds, strict=True)
     ]
 
 
@@ -313,7 +310,8 @@ def _pooled(children: Sequence[list[_Stratum]]) -> Iterator[_Stratum]:
         is_taken = sizes[index] < LEAST - NEAR or (pool.places and pool.size < LEAST - NEAR)
         if is_taken:
             pool = _Stratum(
-                [*pool.places, *(p for one in children[index] for p in one.places)], pool.size + sizes[index]
+                [*pool.places, *(place for stratum in children[index] for place in stratum.places)],
+                pool.size + sizes[index],
             )
         else:
             rest.append(index)

@@ -67,25 +67,20 @@ def people_gate(agreement: Estimate, beside: Beside, max_gap: float, purpose: Pu
     if purpose == "debug":
         return Gate(LABELS, "people", "not measured", DEBUG)
     known = bounds(agreement) if agreement.n >= FEWEST else None
+    shown = f"agreement {agreement.value:.3f} ({known[0]:.3f} to {known[1]:.3f})" if known else ""
     if known and known[1] < 0.5:
-        told = f"agreement {agreement.value:.3f} ({known[0]:.3f} to {known[1]:.3f}), below one half"
-        return Gate(LABELS, "people", "FAIL", told)
+        return Gate(LABELS, "people", "FAIL", f"{shown}, below one half")
     if beside.items >= FEWEST:
-        return Gate(LABELS, "people", *_beside_ceiling(beside, max_gap))
+        outcome, gap = above(beside.difference, -max_gap, "+.3f")
+        among = bounds(beside.people)
+        if outcome == "PASS" and not (among and among[0] > 0.5):
+            ceiling = f"people agree with each other in {beside.people.value:.3f}, maybe no better than a coin"
+            return Gate(LABELS, "people", "WARN", f"{gap}; {ceiling}")
+        return Gate(LABELS, "people", outcome, gap)
     if known is None:
-        found = f"{beside.items} items with two people, {agreement.n} with one"
-        return Gate(LABELS, "people", "not measured", found)
-    told = f"no ceiling from {beside.items} items with two people; agreement {agreement.value:.3f}"
-    return Gate(LABELS, "people", "WARN", f"{told} ({known[0]:.3f} to {known[1]:.3f})")
-
-
-def _beside_ceiling(beside: Beside, max_gap: float) -> tuple[Outcome, str]:
-    outcome, found = above(beside.difference, -max_gap, "+.3f")
-    among = bounds(beside.people)
-    if outcome == "PASS" and not (among and among[0] > 0.5):
-        told = f"people agree with each other in {beside.people.value:.3f}, maybe no better than a coin"
-        return "WARN", f"{found}; {told}"
-    return outcome, found
+        few = f"{beside.items} items with two people, {agreement.n} with one"
+        return Gate(LABELS, "people", "not measured", few)
+    return Gate(LABELS, "people", "WARN", f"no ceiling from {beside.items} items with two people; {shown}")
 
 
 def orders_gate(disagree: Estimate, purpose: Purpose = "estimate") -> Gate:
@@ -95,10 +90,10 @@ def orders_gate(disagree: Estimate, purpose: Purpose = "estimate") -> Gate:
     known = bounds(disagree)
     if disagree.n < FEWEST or known is None:
         return Gate(LABELS, "orders", "not measured", f"{disagree.n} items of the sample were judged in both orders")
-    found = f"{100 * disagree.value:.1f} % ({100 * known[0]:.1f} to {100 * known[1]:.1f})"
+    share = f"{100 * disagree.value:.1f} % ({100 * known[0]:.1f} to {100 * known[1]:.1f})"
     if known[0] > ORDERS_MOST:
-        return Gate(LABELS, "orders", "FAIL", f"{found}, above {100 * ORDERS_MOST:g} %")
-    return Gate(LABELS, "orders", "WARN" if disagree.value > ORDERS_OFTEN else "PASS", found)
+        return Gate(LABELS, "orders", "FAIL", f"{share}, above {100 * ORDERS_MOST:g} %")
+    return Gate(LABELS, "orders", "WARN" if disagree.value > ORDERS_OFTEN else "PASS", share)
 
 
 def unreadable_gate(judge: str, invalid: Estimate) -> Gate:
@@ -109,7 +104,7 @@ def unreadable_gate(judge: str, invalid: Estimate) -> Gate:
 def worst(outcomes: Sequence[Outcome]) -> Outcome:
     """FAIL before WARN before not measured before PASS; of nothing: not measured."""
     ranked: tuple[Outcome, ...] = ("FAIL", "WARN", "not measured", "PASS")
-    return next((one for one in ranked if one in outcomes), "not measured")
+    return next((outcome for outcome in ranked if outcome in outcomes), "not measured")
 
 
 class Beside(NamedTuple):
@@ -126,44 +121,39 @@ class Beside(NamedTuple):
 
 def agreement_with_people(items: Sequence[HeardItem], level: float = 0.95) -> Estimate:
     """The share of people's decided verdicts that say what the judge says; each item counts once."""
-    shares = [(one, share) for one in items if (share := _with_judge(one)) is not None]
-    kept = [one for one, _ in shares]
-    return weighted_mean([share for _, share in shares], _chances(kept), _prompts(kept), level)
+    shares = [(item, share) for item in items if (share := _with_judge(item)) is not None]
+    return weighted_mean([share for _, share in shares], *_design([item for item, _ in shares]), level)
 
 
 def beside_people(items: Sequence[HeardItem], level: float = 0.95) -> Beside:
     """The judge's agreement beside people's, on items that both can be computed for."""
-    found = [(one, _with_judge(one), _among_people(one)) for one in items]
-    shared = [(one, judge, people) for one, judge, people in found if judge is not None and people is not None]
-    kept, judge, people = [one for one, *_ in shared], [one[1] for one in shared], [one[2] for one in shared]
-    chances, prompts = _chances(kept), _prompts(kept)
+    both = [(item, _with_judge(item), _among_people(item)) for item in items]
+    rows = [(item, judge, people) for item, judge, people in both if judge is not None and people is not None]
+    judge, people = [row[1] for row in rows], [row[2] for row in rows]
+    chances, prompts = _design([row[0] for row in rows])
     return Beside(
-        items=len(kept),
+        items=len(rows),
         judge=weighted_mean(judge, chances, prompts, level).value,
         people=weighted_mean(people, chances, prompts, level),
         difference=weighted_difference(judge, people, chances, prompts, level),
     )
 
 
-def _with_judge(one: HeardItem) -> float | None:
+def _with_judge(item: HeardItem) -> float | None:
     """The share of decided people who say what the judge says; None where nobody is decided, or not the judge."""
-    side = side_of(one.item.p_a)
-    decided = [said for said in map(side_of, one.votes) if said]
-    return sum(said == side for said in decided) / len(decided) if side and decided else None
+    judge, people = side_of(item.item.p_a), [side for side in map(side_of, item.votes) if side]
+    return sum(side == judge for side in people) / len(people) if judge and people else None
 
 
-def _among_people(one: HeardItem) -> float | None:
+def _among_people(item: HeardItem) -> float | None:
     """The share of pairs of decided people who say the same; None where there is no pair."""
-    pairs = list(combinations([said for said in map(side_of, one.votes) if said], 2))
+    pairs = list(combinations([side for side in map(side_of, item.votes) if side], 2))
     return sum(x == y for x, y in pairs) / len(pairs) if pairs else None
 
 
-def _chances(items: Sequence[HeardItem]) -> list[float]:
-    return [one.item.chance for one in items]
-
-
-def _prompts(items: Sequence[HeardItem]) -> list[str]:
-    return [one.item.prompt_id for one in items]
+def _design(items: Sequence[HeardItem]) -> tuple[list[float], list[str]]:
+    """Inclusion probabilities, and prompts as clusters."""
+    return [item.item.chance for item in items], [item.item.prompt_id for item in items]
 
 
 _Z = NormalDist().inv_cdf(0.975)

@@ -92,7 +92,11 @@ def export_labels(
         raise ConfigError(f"{path}: labels are written as CSV or JSONL; name it .csv or .jsonl")
     with Labels(asked.labels, read_only=True) as store:
         current = store.current()
-        labels = [label for label in current if label.comparison_id in {one.comparison_id for one in asked.questions}]
+        labels = [
+            label
+            for label in current
+            if label.comparison_id in {question.comparison_id for question in asked.questions}
+        ]
         if not labels:
             raise ConfigError(f"{folder}: nobody has labelled yet; to send the questions away, add --questions")
         with_sealed = sample is SPOT_CHECK and _are_sealed(folder, labels)
@@ -124,7 +128,7 @@ def _are_sealed(folder: Path, labels: Iterable[Label]) -> bool:
     workspace = Workspace(folder)
     if not workspace.path(SAMPLE).is_file():
         return False
-    sealed = {one.comparison_id for one in workspace.read(SAMPLE, SampledItem) if one.is_sealed}
+    sealed = {item.comparison_id for item in workspace.read(SAMPLE, SampledItem) if item.is_sealed}
     return any(label.comparison_id in sealed for label in labels)
 
 
@@ -162,19 +166,19 @@ def import_labels(
 
 def _raters(raters: Iterable[str]) -> dict[str, str]:
     renamed: dict[str, str] = {}
-    for one in raters:
-        written, equals, name = one.partition("=")
-        written, name = (tidy_name(written), tidy_name(name)) if equals else ("", tidy_name(one))
+    for rater in raters:
+        written, equals, name = rater.partition("=")
+        written, name = (tidy_name(written), tidy_name(name)) if equals else ("", tidy_name(rater))
         if not name or written in renamed:
-            raise ConfigError(f"--rater {one!r}: expected NAME at most once, and WRITTEN=NAME once for each WRITTEN")
+            raise ConfigError(f"--rater {rater!r}: expected NAME at most once, and WRITTEN=NAME once for each WRITTEN")
         if is_kept_name(name):
-            raise ConfigError(f"--rater {one!r}: {name} {KEPT}; expected another name")
+            raise ConfigError(f"--rater {rater!r}: {name} {KEPT}; expected another name")
         renamed[written] = name
     return renamed
 
 
-def _check_raters(path: Path, renamed: Mapping[str, str], found: Iterable[Label]) -> None:
-    names = {label.annotator for label in found}
+def _check_raters(path: Path, renamed: Mapping[str, str], labels: Iterable[Label]) -> None:
+    names = {label.annotator for label in labels}
     if kept := sorted(filter(is_kept_name, names)):
         raise DataError([Problem(str(path), f"{name} {KEPT}; say who it is (--rater {name!r}=NAME)") for name in kept])
     for written, name in renamed.items():
@@ -183,9 +187,9 @@ def _check_raters(path: Path, renamed: Mapping[str, str], found: Iterable[Label]
             raise ConfigError(f"--rater {written}={name}: {path} has no labels of {written!r}; {known}")
 
 
-def _refuse_alike(path: Path, found: Iterable[Label], store: Labels) -> None:
+def _refuse_alike(path: Path, labels: Iterable[Label], store: Labels) -> None:
     """Raises DataError for a name that differs from another one, of the file or here, in case or white space alone."""
-    groups = alike_names([label.annotator for label in (*found, *store.history())])
+    groups = alike_names([label.annotator for label in (*labels, *store.history())])
     if groups:
         raise DataError([
             Problem(
@@ -198,10 +202,10 @@ def _refuse_alike(path: Path, found: Iterable[Label], store: Labels) -> None:
         ])  # fmt: skip
 
 
-def _take_in(path: Path, found: Sequence[Label], store: Labels, asked: ToLabel) -> TakenIn:
+def _take_in(path: Path, labels: Sequence[Label], store: Labels, asked: ToLabel) -> TakenIn:
     current = {_key(label): label for label in store.current()}
     known, older, fresh = 0, 0, []
-    for label in found:
+    for label in labels:
         now = current.get(_key(label))
         if store.knows(label.uuid) or (now and _says_the_same(label, now)):
             known += now is None or _says_the_same(label, now)
@@ -212,8 +216,8 @@ def _take_in(path: Path, found: Sequence[Label], store: Labels, asked: ToLabel) 
             fresh.append(label)
     unclear = sorted({label.annotator for label in fresh if PSEUDONYM.fullmatch(label.annotator)})
     if unclear and any(not PSEUDONYM.fullmatch(label.annotator) for label in current.values()):
-        told = "a pseudonym, and perhaps somebody whose labels are here under the name; say who it is"
-        raise DataError([Problem(str(path), f"{name}: {told} (--rater {name}=NAME)") for name in unclear])
+        who = "a pseudonym, and perhaps somebody whose labels are here under the name; say who it is"
+        raise DataError([Problem(str(path), f"{name}: {who} (--rater {name}=NAME)") for name in unclear])
     for label in fresh:
         store.add(label)
     missing = labels_missing(asked.questions, store.current(), annotators=asked.annotators)

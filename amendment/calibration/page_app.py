@@ -52,7 +52,7 @@ class _Own(_Body):
     """Whose it is. A session belongs to the browser: somebody else may have opened their link there since."""
 
 
-class _Said(_Own):
+class _Verdict(_Own):
     uuid: _Uuid
     item: str
     """As the page was told; another seed or another order of the answers gives another one."""
@@ -86,8 +86,8 @@ def create_app(queue: Queue, labels: Labels, *, links: Mapping[str, str], hosts:
         Route("/labels", desk.label, methods=["POST"]),
         Route("/undo", desk.undo, methods=["POST"]),
     ]
-    told: Any = {HTTPException: _told, AmendmentError: _failed}
-    app = Starlette(routes=routes, exception_handlers=told)
+    handlers: Any = {HTTPException: _refusal, AmendmentError: _failed}
+    app = Starlette(routes=routes, exception_handlers=handlers)
     app.router.redirect_slashes = False
     return Guard(app, hosts)
 
@@ -141,9 +141,9 @@ class _Desk:
 
     async def label(self, request: Request) -> Response:
         annotator = self._annotator(request)
-        said = await _read(request, _Said)
-        _refuse_somebody_else(said, annotator)
-        label = self._label(annotator, said)
+        verdict = await _read(request, _Verdict)
+        _refuse_somebody_else(verdict, annotator)
+        label = self._label(annotator, verdict)
         if self._labels.add(label):
             self._queue.add(label)
         return JSONResponse({"stored": True})
@@ -162,21 +162,21 @@ class _Desk:
         item = self._item(annotator, shown)
         return JSONResponse({"undone": item, "progress": self._queue.progress(annotator)._asdict()})
 
-    def _label(self, annotator: str, said: _Said) -> Label:
-        shown = self._shown(annotator).get(said.item)
+    def _label(self, annotator: str, verdict: _Verdict) -> Label:
+        shown = self._shown(annotator).get(verdict.item)
         if shown is None:
             raise HTTPException(404, "item: none of this sample as it is now; look at the item again")
         question = shown.question
-        if said.principle_id is not None and said.principle_id not in {one.id for one in question.principles}:
+        if verdict.principle_id is not None and verdict.principle_id not in {rule.id for rule in question.principles}:
             raise HTTPException(400, "principle_id: none of this item's principles")
-        return shown.label(annotator, **said.model_dump(exclude={"annotator", "item"}))
+        return shown.label(annotator, **verdict.model_dump(exclude={"annotator", "item"}))
 
     def _item(self, annotator: str, shown: Shown) -> dict[str, Any]:
         """All that an annotator is told of an item, with their own words where they took a verdict on it back."""
         question = shown.question
         first, second = shown.answers
-        said = self._labels.taken_back(annotator, question.comparison_id, shown.showing)
-        own = said.model_dump(include={"confidence", "principle_id", "comment"}, exclude_none=True) if said else {}
+        undone = self._labels.taken_back(annotator, question.comparison_id, shown.showing)
+        own = undone.model_dump(include={"confidence", "principle_id", "comment"}, exclude_none=True) if undone else {}
         return {
             "id": self._name(annotator, shown),
             "question": question.question,
@@ -190,8 +190,8 @@ class _Desk:
     def _name(self, annotator: str, shown: Shown) -> str:
         """Another one for each showing and each order of the answers, and the same after a restart: a verdict may wait
         in a browser. Nobody without the link can tell what it stands for."""
-        told = "\x1f".join((shown.question.comparison_id, str(shown.showing), shown.ids[0]))
-        return hmac.digest(self._links[annotator].encode(), told.encode(), hashlib.sha256).hex()[:32]
+        showing = "\x1f".join((shown.question.comparison_id, str(shown.showing), shown.ids[0]))
+        return hmac.digest(self._links[annotator].encode(), showing.encode(), hashlib.sha256).hex()[:32]
 
     def _shown(self, annotator: str) -> dict[str, Shown]:
         if annotator not in self._items:
@@ -217,9 +217,9 @@ class _Desk:
         return annotator
 
 
-def _refuse_somebody_else(said: _Own, annotator: str) -> None:
+def _refuse_somebody_else(body: _Own, annotator: str) -> None:
     """Raises HTTPException 401 for the work of another annotator than the session's."""
-    if said.annotator is not None and said.annotator != annotator:
+    if body.annotator is not None and body.annotator != annotator:
         raise HTTPException(401, "somebody else has opened their link in this browser")
 
 
@@ -234,12 +234,12 @@ async def _read(request: Request, kind: type[B]) -> B:
         return kind.model_validate_json(await request.body())
     except ValidationError as fault:
         problems = [
-            f"{'.'.join(map(str, one['loc'])) or 'body'}: {one['msg']}" for one in fault.errors(include_input=False)
+            f"{'.'.join(map(str, each['loc'])) or 'body'}: {each['msg']}" for each in fault.errors(include_input=False)
         ]
         raise HTTPException(400, "; ".join(problems)) from fault
 
 
-async def _told(request: Request, fault: HTTPException) -> Response:
+async def _refusal(request: Request, fault: HTTPException) -> Response:
     return JSONResponse({"error": fault.detail}, fault.status_code, headers=fault.headers)
 
 
