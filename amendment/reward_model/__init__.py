@@ -1,7 +1,16 @@
 """The reward model: trained on pairs, loaded to score answers."""
 
 from amendment.reward_model.measuring.answers import layout_of, people_share
-from amendment.reward_model.measuring.best_of_n import BestOfN, best_of_n
+from amendment.reward_model.measuring.benchmarks import (
+    BestOfN,
+    RewardBench,
+    RewardBench2,
+    StyleGrid,
+    best_of_n,
+    reward_bench,
+    reward_bench_2,
+    style_grid,
+)
 from amendment.reward_model.measuring.evaluation import (
     RewardEvaluation,
     against_people,
@@ -12,9 +21,6 @@ from amendment.reward_model.measuring.evaluation import (
 )
 from amendment.reward_model.measuring.lines import reward_lines
 from amendment.reward_model.measuring.pairs import PairEvaluation, evaluate_pairs
-from amendment.reward_model.measuring.reward_bench import RewardBench, reward_bench
-from amendment.reward_model.measuring.reward_bench_2 import RewardBench2, reward_bench_2
-from amendment.reward_model.measuring.style_grid import StyleGrid, style_grid
 from amendment.reward_model.model import RewardModel, RewardScores, preference_probability
 from amendment.reward_model.settings import EnsembleSettings, RewardMeta, RewardSettings
 from amendment.reward_model.train import RewardResult, train_reward

@@ -77,9 +77,7 @@ def _checked(held_out: Iterable[Mapping[str, Any]], settings: RewardSettings) ->
         if settings.conditioned:
             conditioned_rows(rows)
     except DataError as fault:
-        raise DataError(
-            [Problem(f"held-out {problem.place}", problem.message) for problem in fault.problems]
-        ) from None
+        raise DataError([Problem(f"held-out {problem.place}", problem.message) for problem in fault.problems]) from None
     return rows
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from amendment.errors import DataError
 from amendment.reward_model import best_of_n
-from amendment.reward_model.measuring.best_of_n import expected_picks
+from amendment.reward_model.measuring.benchmarks import expected_picks
 
 
 def test_two_pools_by_hand() -> None:

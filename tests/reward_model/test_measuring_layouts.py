@@ -10,7 +10,7 @@ import pytest
 
 from amendment.errors import DataError
 from amendment.reward_model import evaluate_reward, reward_bench, style_grid
-from amendment.reward_model.measuring.reward_bench_2 import Best, reward_bench_2
+from amendment.reward_model.measuring.benchmarks import Best, reward_bench_2
 
 
 def by_number(rows: Any) -> list[float]:

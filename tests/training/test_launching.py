@@ -108,7 +108,7 @@ def test_what_cannot_be_launched_is_told(base: Path, pairs: Any, tmp_path: Path)
         train_dpo(base, pairs, tmp_path / "model", settings)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_when_the_parent_is_killed_its_processes_end(base: Path, pairs: Any, tmp_path: Path) -> None:
     script = (
         "import json, sys\n"

@@ -25,7 +25,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from amendment.errors import DataError, Problem
 from amendment.hashing import content_id
-from amendment.reward_model.measuring.published import SECTIONS
+from amendment.reward_model.measuring.benchmarks import SECTIONS
 
 __all__ = [
     "Floats",

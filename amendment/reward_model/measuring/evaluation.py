@@ -26,11 +26,18 @@ from amendment.reward_model.measuring.answers import (
     qualities_of,
     scored,
 )
-from amendment.reward_model.measuring.best_of_n import BestOfN, best_of_n
+from amendment.reward_model.measuring.benchmarks import (
+    Best,
+    BestOfN,
+    RewardBench,
+    RewardBench2,
+    StyleGrid,
+    best_of_n,
+    reward_bench,
+    reward_bench_2,
+    style_grid,
+)
 from amendment.reward_model.measuring.pairs import PairEvaluation, evaluate_pairs
-from amendment.reward_model.measuring.reward_bench import RewardBench, reward_bench
-from amendment.reward_model.measuring.reward_bench_2 import Best, RewardBench2, reward_bench_2
-from amendment.reward_model.measuring.style_grid import StyleGrid, style_grid
 from amendment.reward_model.model import preference_probability
 from amendment.statistics import Estimate, share
 from amendment.statistics.calibration_errors import CalibrationReport, calibration_report
@@ -105,13 +112,28 @@ def evaluate_reward(
     if pairs := found.get("pairs"):
         parts |= _pairs(score, pairs, probability or preference_probability, level)
     if benched := found.get("reward-bench"):
-        parts["reward_bench"] = _reward_bench(score, benched, level)
+        chosen, rejected = _columns(scored(score, benched, "reward-bench"))
+        subsets = [str(row["subset"]) for row in benched]
+        parts["reward_bench"] = reward_bench(chosen, rejected, subsets, list(map(prompt_of, benched)), level=level)
     if pools := found.get("pools"):
-        parts["best_of_n"] = _pools(score, pools, level)
+        scores, qualities = scored(score, pools, "pools"), map(qualities_of, pools)
+        parts["best_of_n"] = best_of_n(scores, qualities, list(map(prompt_of, pools)), level=level)
     if grid := found.get("grid"):
-        parts["grid"] = _grid(score, grid, styles, level)
+        halves = [np.split(scores, 2) for scores in scored(score, grid, "grid")]
+        parts["grid"] = style_grid(
+            [half[0] for half in halves],
+            [half[1] for half in halves],
+            list(map(prompt_of, grid)),
+            categories=list(map(_category, grid)),
+            styles=styles,
+            level=level,
+        )
     if two := found.get("reward-bench-2"):
-        parts["reward_bench_2"] = _reward_bench_2(score, two, level)
+        made = [
+            Best(scores, len(row["chosen"]), str(row.get("subset")), prompt_of(row), str(row.get("id")))
+            for row, scores in zip(two, scored(score, two, "reward-bench-2"), strict=True)
+        ]
+        parts["reward_bench_2"] = reward_bench_2(made, level=level)
     return RewardEvaluation(rows={name: len(group) for name, group in found.items()}, **parts)
 
 
@@ -184,34 +206,3 @@ def always_first(rows: Sequence[Row], prompts: Sequence[str], level: float = 0.9
     if not known:
         return None
     return share([float(rows[i]["first"] == "chosen") for i in known], [prompts[i] for i in known], level)
-
-
-def _reward_bench(score: Score, rows: list[Row], level: float) -> RewardBench:
-    chosen, rejected = _columns(scored(score, rows, "reward-bench"))
-    subsets = [str(row["subset"]) for row in rows]
-    return reward_bench(chosen, rejected, subsets, [prompt_of(row) for row in rows], level=level)
-
-
-def _pools(score: Score, rows: list[Row], level: float) -> BestOfN:
-    scores = scored(score, rows, "pools")
-    return best_of_n(scores, [qualities_of(row) for row in rows], [prompt_of(row) for row in rows], level=level)
-
-
-def _grid(score: Score, rows: list[Row], styles: Sequence[str] | None, level: float) -> StyleGrid:
-    halves = [np.split(one, 2) for one in scored(score, rows, "grid")]
-    return style_grid(
-        [half[0] for half in halves],
-        [half[1] for half in halves],
-        [prompt_of(row) for row in rows],
-        categories=[_category(row) for row in rows],
-        styles=styles,
-        level=level,
-    )
-
-
-def _reward_bench_2(score: Score, rows: list[Row], level: float) -> RewardBench2:
-    made = [
-        Best(scores, len(row["chosen"]), str(row.get("subset")), prompt_of(row), str(row.get("id")))
-        for row, scores in zip(rows, scored(score, rows, "reward-bench-2"), strict=True)
-    ]
-    return reward_bench_2(made, level=level)

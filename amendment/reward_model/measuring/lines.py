@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from functools import partial
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from amendment.markdown import cell, table
-from amendment.reward_model.measuring.best_of_n import BestOfN
+from amendment.reward_model.measuring.benchmarks import LEVELS, BestOfN, RewardBench, RewardBench2, StyleGrid
 from amendment.reward_model.measuring.evaluation import RewardEvaluation
-from amendment.reward_model.measuring.reward_bench import RewardBench
-from amendment.reward_model.measuring.reward_bench_2 import RewardBench2
-from amendment.reward_model.measuring.style_grid import LEVELS, StyleGrid
 from amendment.statistics import Estimate
 from amendment.statistics.calibration_errors import CalibrationReport
 
@@ -19,7 +16,7 @@ __all__ = ["reward_lines"]
 
 Evaluations = Mapping[str, RewardEvaluation]
 POINTS = 8
-"""Of the curve of best of n, at most."""
+"""Of the curve of best of n; beyond them the powers of two."""
 
 
 def reward_lines(
@@ -29,8 +26,8 @@ def reward_lines(
     `temperature` is the one in P(chosen) against people."""
     shown = {"model": model, **(baselines or {})}
     lines = ["Intervals are 95 %, clustered by prompt; equal scores count half."]
-    for part in (_pairs, partial(_people, temperature=temperature), _reward_bench, _reward_bench_2, _best_of_n, _grid):
-        found = part(shown)
+    tables = [_pairs(shown), _people(shown, temperature=temperature)]
+    for found in (*tables, *(_benchmark(shown, *benchmark) for benchmark in _BENCHMARKS)):
         lines += ["", *found] if found else []
     return lines
 
@@ -42,10 +39,6 @@ def _estimate(found: Estimate | None, *, share: bool = True) -> str:
         return f"{found.value:.3f}"
     low, high = (max(found.low, 0.0), min(found.high, 1.0)) if share else (found.low, found.high)
     return f"{found.value:.3f} ({low:.3f} to {high:.3f})"
-
-
-def _number(value: float) -> str:
-    return "-" if math.isnan(value) else f"{value:.3f}"
 
 
 def _columns(title: str, names: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
@@ -106,83 +99,85 @@ def _people(shown: Evaluations, *, temperature: float | None) -> list[str]:
     ]
 
 
-def _reward_bench(shown: Evaluations) -> list[str]:
-    found: dict[str, RewardBench] = {name: one.reward_bench for name, one in shown.items() if one.reward_bench}
+def _benchmark(
+    shown: Evaluations, name: str, title: Callable[[Any], str], rows_of: Callable[[Any], Mapping[str, Any]], noun: str
+) -> list[str]:
+    """A table with a column for the model and each baseline; the model's labels are the rows."""
+    found = {who: figures for who, one in shown.items() if (figures := getattr(one, name)) is not None}
     if "model" not in found:
         return []
+    columns = [rows_of(figures) for figures in found.values()]
+    rows = [[label, *(_shown(column.get(label)) for column in columns)] for label in columns[0]]
     model = found["model"]
-    rows = [["core (mean of sections)", *(_number(one.core) for one in found.values())]]
-    rows += [[name, *(_estimate(one.sections.get(name)) for one in found.values())] for name in model.sections]
-    rows += [
-        [f"- {cell(name)}", *(_estimate(one.subsets.get(name)) for one in found.values())] for name in model.subsets
-    ]
-    return ["RewardBench", "", *_columns("", list(found), rows), *_unscored(model.unscored, "rows")]
-
-
-def _reward_bench_2(shown: Evaluations) -> list[str]:
-    found: dict[str, RewardBench2] = {name: one.reward_bench_2 for name, one in shown.items() if one.reward_bench_2}
-    if "model" not in found:
-        return []
-    model = found["model"]
-    rows = [["overall (mean of subsets)", *(_number(one.overall) for one in found.values())]]
-    rows += [[cell(name), *(_estimate(one.subsets.get(name)) for one in found.values())] for name in model.subsets]
-    tied = {name: one.ties for name, one in found.items()}
-    if model.ties is not None:
-        rows.append(["Ties", *(_number(one.score) if one else "-" for one in tied.values())])
-        for name in ("ref_accuracy", "tied_accuracy"):
-            told = name.replace("_", " ")
-            rows.append([f"- {told}", *(_estimate(getattr(one, name)) if one else "-" for one in tied.values())])
-        for name in ("preferred", "preferred_hard", "margin"):
-            told = name.replace("_", " ")
-            rows.append([f"- {told}", *(_number(getattr(one, name)) if one else "-" for one in tied.values())])
-    return ["RewardBench 2", "", *_columns("", list(found), rows), *_unscored(model.unscored, "rows")]
-
-
-def _best_of_n(shown: Evaluations) -> list[str]:
-    found: dict[str, BestOfN] = {name: one.best_of_n for name, one in shown.items() if one.best_of_n}
-    if "model" not in found:
-        return []
-    model = found["model"]
-    rows = [["first is a best one", *(_estimate(one.first_is_best) for one in found.values())]]
-    rows += [
-        [told, *(_estimate(getattr(one, name), share=False) for one in found.values())]
-        for name, told in (("picked", "quality of the pick"), ("gain", "- above a random one"))
-    ]
-    n = len(model.curve)
-    step = max(1, math.ceil(n / POINTS))
-    places = sorted({*range(0, n, step), n - 1}) if n else []
-    curves = [one.curve for one in found.values()]  # of those that left out other pools, shorter or longer
-    rows += [
-        [f"- best of {k + 1}", *(_estimate(curve[k] if k < len(curve) else None, share=False) for curve in curves)]
-        for k in places
-    ]
-    size = f"Best of n: {model.picked.n} pools; at random {_number(model.chance)} are a best one, "
-    means = f"mean quality {_number(model.mean.value)}, of the best {_number(model.best.value)}"
-    return [size + means, "", *_columns("", list(found), rows), *_unscored(model.unscored, "pools")]
-
-
-def _grid(shown: Evaluations) -> list[str]:
-    found: dict[str, StyleGrid] = {name: one.grid for name, one in shown.items() if one.grid}
-    if "model" not in found:
-        return []
-    model = found["model"]
-    rows = [[name, *(_estimate(getattr(one, name)) for one in found.values())] for name in LEVELS]
-    rows += [
-        [
-            f"{name}, {cell(category)}",
-            *(_estimate(one.by_category.get(category, {}).get(name)) for one in found.values()),
+    lines = [title(model), "", *_columns("", list(found), rows)]
+    if name == "grid":
+        cells = [
+            [f"right in {cell(style)}", *map(_shown, row)]
+            for style, row in zip(model.styles, model.matrix, strict=True)
         ]
-        for category in model.by_category
-        for name in LEVELS
-    ]
-    cells = [
-        [f"right in {cell(style)}", *map(_number, row)] for style, row in zip(model.styles, model.matrix, strict=True)
-    ]
-    return [
-        f"Style grid: {model.normal.n} prompts; hard: the wrong answer has the fancier style, easy: the right one",
-        "",
-        *_columns("", list(found), rows),
-        "",
-        *_columns("model", [f"wrong in {cell(style)}" for style in model.styles], cells),
-        *_unscored(model.unscored, "prompts"),
-    ]
+        lines += ["", *_columns("model", [f"wrong in {cell(style)}" for style in model.styles], cells)]
+    return [*lines, *_unscored(model.unscored, noun)]
+
+
+class _Quality(NamedTuple):
+    """An estimate in the file's own unit, which is no share."""
+
+    estimate: Estimate
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, _Quality):
+        return _estimate(value.estimate, share=False)
+    if value is None or isinstance(value, Estimate):
+        return _estimate(value)
+    return "-" if math.isnan(value) else f"{value:.3f}"
+
+
+def _of_bench(bench: RewardBench) -> dict[str, Any]:
+    subsets = {f"- {cell(name)}": subset for name, subset in bench.subsets.items()}
+    return {"core (mean of sections)": bench.core, **bench.sections, **subsets}
+
+
+def _of_bench_2(bench: RewardBench2) -> dict[str, Any]:
+    rows = {"overall (mean of subsets)": bench.overall, **{cell(name): one for name, one in bench.subsets.items()}}
+    if bench.ties is None:
+        return rows
+    names = ("ref_accuracy", "tied_accuracy", "preferred", "preferred_hard", "margin")
+    return {**rows, "Ties": bench.ties.score, **{f"- {n.replace('_', ' ')}": getattr(bench.ties, n) for n in names}}
+
+
+def _of_pools(pools: BestOfN) -> dict[str, Any]:
+    places = [k for k in range(len(pools.curve)) if k < POINTS or (k + 1).bit_count() == 1]
+    return {
+        "first is a best one": pools.first_is_best,
+        "quality of the pick": _Quality(pools.picked),
+        "- above a random one": _Quality(pools.gain),
+        **{f"- best of {k + 1}": _Quality(pools.curve[k]) for k in places},
+    }
+
+
+def _title_of_pools(pools: BestOfN) -> str:
+    at_random, mean, best = map(_shown, (pools.chance, pools.mean.value, pools.best.value))
+    size = f"Best of n: {pools.picked.n} pools; at random {at_random} are a best one, "
+    return f"{size}mean quality {mean}, of the best {best}"
+
+
+def _of_grid(grid: StyleGrid) -> dict[str, Any]:
+    by_category = {
+        f"{name}, {cell(category)}": levels[name] for category, levels in grid.by_category.items() for name in LEVELS
+    }
+    return {**{name: getattr(grid, name) for name in LEVELS}, **by_category}
+
+
+def _title_of_grid(grid: StyleGrid) -> str:
+    told = "hard: the wrong answer has the fancier style, easy: the right one"
+    return f"Style grid: {grid.normal.n} prompts; {told}"
+
+
+_BENCHMARKS: tuple[tuple[str, Callable[[Any], str], Callable[[Any], Mapping[str, Any]], str], ...] = (
+    ("reward_bench", lambda _: "RewardBench", _of_bench, "rows"),
+    ("reward_bench_2", lambda _: "RewardBench 2", _of_bench_2, "rows"),
+    ("best_of_n", _title_of_pools, _of_pools, "pools"),
+    ("grid", _title_of_grid, _of_grid, "prompts"),
+)
+"""Of each benchmark its name, its title, its rows, and what it counts."""

@@ -1,26 +1,26 @@
 """How often scores prefer the answer that was chosen, row by row.
 
-Trainers report means of batch means: nine pairs of which eight are right, in batches of eight and one,
-come out as 0.5. Here every pair counts once, ties count half, and intervals are clustered by prompt.
-Promised: pairs without a finite score are left out and counted, never scored as wrong.
+Trainers report means of batch means: nine pairs of which eight are right, in batches of eight and one, come out as 0.5.
+Here every pair counts once, ties count half, and intervals are clustered by prompt. Promised: pairs without a finite
+score are left out and counted, never scored as wrong.
 """
 
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from amendment.reward_model.measuring.benchmarks import Figures
 from amendment.statistics import Estimate, clustered_mean, macro_share, share
 
 __all__ = ["PairEvaluation", "evaluate_pairs"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class PairEvaluation:
+class PairEvaluation(Figures):
     """Agreement of scores with the orientation of pairs. Absent slices were not asked for or are empty."""
 
     accuracy: Estimate
@@ -33,24 +33,6 @@ class PairEvaluation:
     chosen_shorter: Estimate | None
     """Accuracy where the chosen answer is the shorter one; far below `chosen_longer` it speaks of length bias."""
     chosen_longer: Estimate | None
-    unscored: int
-    """Pairs left out, since a score was not finite."""
-
-    def to_json(self) -> dict[str, Any]:
-        """As JSON; absent slices are null."""
-        named = {
-            "accuracy": self.accuracy,
-            "log_loss": self.log_loss,
-            "macro": self.macro,
-            "chosen_shorter": self.chosen_shorter,
-            "chosen_longer": self.chosen_longer,
-        }
-        tables = {name: value and value.to_json() for name, value in named.items()}
-        return {
-            **tables,
-            "by_category": {name: value.to_json() for name, value in self.by_category.items()},
-            "unscored": self.unscored,
-        }
 
 
 def evaluate_pairs(
@@ -81,19 +63,15 @@ def evaluate_pairs(
         accuracy=share(right, prompts, level),
         log_loss=clustered_mean(np.logaddexp(0.0, -d), prompts, level),
         macro=None if names is None else macro_share(right, names, prompts, level),
-        by_category=_by_category(right, names or [], prompts, level),
+        by_category={
+            name: found
+            for name in sorted(set(names or []))
+            if (found := _slice(right, np.array(names, dtype=object) == name, prompts, level))
+        },
         chosen_shorter=shorter,
         chosen_longer=longer,
         unscored=int((~finite).sum()),
     )
-
-
-def _by_category(
-    right: NDArray[np.float64], names: Sequence[str], prompts: Sequence[Hashable], level: float
-) -> dict[str, Estimate]:
-    column = np.array(names, dtype=object)
-    slices = {name: _slice(right, column == name, prompts, level) for name in sorted(set(names))}
-    return {name: estimate for name, estimate in slices.items() if estimate}
 
 
 def _slice(
