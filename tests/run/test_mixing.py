@@ -82,7 +82,7 @@ def again(whole: Result, tmp_path: Path) -> Mix:
     shutil.copytree(whole.folder, tmp_path / "run")
 
     def making(prompts: list[str] | Rows, *replaced: tuple[str, str]) -> Result:
-        save(tmp_path / "people.jsonl", people(prompts) if isinstance(prompts[0], str) else prompts)  # type: ignore[arg-type]
+        save(tmp_path / "people.jsonl", people(prompts) if isinstance(prompts[0], str) else prompts)
         return made(tmp_path, changed(*replaced))
 
     return making
