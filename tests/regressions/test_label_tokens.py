@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -14,6 +12,8 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
+
+from tests.command_line import called
 
 RUN = """\
 name: labels
@@ -70,9 +70,8 @@ def verdicts(tmp_path: Path) -> Iterator[Verdicts]:
         ]
         (tmp_path / "answers.jsonl").write_text("".join(json.dumps(row) + "\n" for row in answers), encoding="utf-8")
         (tmp_path / "run.yaml").write_text(RUN.format(url=f"http://127.0.0.1:{server.server_port}"), encoding="utf-8")
-        command = [sys.executable, "-m", "amendment", "run", str(tmp_path / "run.yaml")]
-        subprocess.run(command, cwd=tmp_path, capture_output=True, timeout=120, check=False)
-        rows = pq.read_table(tmp_path / "runs" / "labels" / "judging" / "verdicts.parquet").to_pylist()
+        called("run", tmp_path / "run.yaml", "--folder", tmp_path / "run")
+        rows = pq.read_table(tmp_path / "run" / "judging" / "verdicts.parquet").to_pylist()
         return [row | {name: json.loads(row[name] or "null") for name in ("distribution", "bounded")} for row in rows]
 
     yield run
