@@ -1,4 +1,4 @@
-"""The house keeps its own rules: floors, faces, links, one name in the wheel, one version."""
+"""The package keeps its own rules: layers, public names, links, one name in the wheel, one version."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ LAYERS = (
     ("__main__",),
 )
 """Subpackages from the lowest layer to the highest; whatever else is in the package is a base module below them."""
-FLOORS = {part: number for number, layer in enumerate(LAYERS, start=1) for part in layer}
+LAYER_OF = {part: number for number, layer in enumerate(LAYERS, start=1) for part in layer}
 UPWARDS = {
     ("stages", "run"),
     ("data", "run"),
@@ -37,14 +37,14 @@ UPWARDS = {
 }
 """Imports that still point upwards. The list only shrinks."""
 LINKED = ("constitutions", "critique", "preference", "reward_model", "dpo")
-ROOMS = sorted(path.parent.name for path in PACKAGE.glob("*/__init__.py"))
+SUBPACKAGES = sorted(path.parent.name for path in PACKAGE.glob("*/__init__.py"))
 TEXTS = (".yaml", ".txt", ".json", ".jsonl", ".jinja", ".html", ".css", ".js", ".svg")
 """What the package reads or serves beside its code."""
 HEAVY = ("torch", "trl", "transformers", "datasets", "openai", "anthropic", "scipy", "starlette", "uvicorn", "jinja2")
 
 
 def part_of(path: Path) -> str:
-    """The room or ground module that a file belongs to."""
+    """The subpackage or base module that a file belongs to."""
     inside = path.relative_to(PACKAGE)
     return inside.parts[0] if len(inside.parts) > 1 else inside.stem
 
@@ -63,7 +63,7 @@ SOURCES = sorted(PACKAGE.rglob("*.py"))
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(PACKAGE)))
-def test_a_module_imports_only_from_floors_below_or_its_own_room(path: Path) -> None:
+def test_a_module_imports_only_from_layers_below_or_its_own_subpackage(path: Path) -> None:
     own = part_of(path)
     for module in imports(path):
         parts = module.split(".")
@@ -72,15 +72,15 @@ def test_a_module_imports_only_from_floors_below_or_its_own_room(path: Path) -> 
         other = parts[1]
         if other == own or (own, other) in UPWARDS:
             continue
-        assert FLOORS.get(other, 0) < FLOORS.get(own, 0) or (other not in FLOORS and own not in FLOORS), module
+        assert LAYER_OF.get(other, 0) < LAYER_OF.get(own, 0) or (other not in LAYER_OF and own not in LAYER_OF), module
 
 
-@pytest.mark.parametrize("room", ROOMS)
-def test_a_face_has_a_sorted_and_complete_all_and_does_nothing_else(room: str) -> None:
-    tree = ast.parse((PACKAGE / room / "__init__.py").read_text(encoding="utf-8"))
+@pytest.mark.parametrize("name", SUBPACKAGES)
+def test_a_subpackage_has_a_sorted_and_complete_all_and_does_nothing_else(name: str) -> None:
+    tree = ast.parse((PACKAGE / name / "__init__.py").read_text(encoding="utf-8"))
     docstring, *body = tree.body
     assert isinstance(docstring, ast.Expr)
-    if not body or room in ("run", "stages"):  # names loaded when they are used; the tuple of stages
+    if not body or name in ("run", "stages"):  # names loaded when they are used; the tuple of stages
         return
     *handed_on, listing = body
     assert all(isinstance(node, ast.ImportFrom) for node in handed_on)
@@ -91,15 +91,15 @@ def test_a_face_has_a_sorted_and_complete_all_and_does_nothing_else(room: str) -
     assert names == sorted(names, key=lambda name: (not name.isupper(), not name[0].isupper(), name))
 
 
-def test_every_room_has_a_floor() -> None:
-    assert set(ROOMS) == set(FLOORS) - {"__main__"}
+def test_every_subpackage_has_a_layer() -> None:
+    assert set(SUBPACKAGES) == set(LAYER_OF) - {"__main__"}
 
 
-@pytest.mark.parametrize("room", LINKED)
-def test_the_links_at_the_top_lead_into_the_package(room: str) -> None:
-    link = ROOT / room
+@pytest.mark.parametrize("name", LINKED)
+def test_the_links_at_the_top_lead_into_the_package(name: str) -> None:
+    link = ROOT / name
     assert link.is_symlink()
-    assert link.readlink() == Path("amendment") / room
+    assert link.readlink() == Path("amendment") / name
 
 
 def test_the_changelog_begins_with_this_version() -> None:
@@ -107,9 +107,9 @@ def test_the_changelog_begins_with_this_version() -> None:
     assert changelog.split("\n## ")[1].startswith(amendment.__version__)
 
 
-@pytest.mark.parametrize("room", ROOMS)
-def test_importing_a_room_loads_none_of_the_heavy_libraries(room: str) -> None:
-    code = f"import sys, amendment.{room}; print([name for name in {HEAVY} if name in sys.modules])"
+def test_importing_the_package_loads_none_of_the_heavy_libraries() -> None:
+    names = ", ".join(f"amendment.{name}" for name in SUBPACKAGES)
+    code = f"import sys, {names}; print([name for name in {HEAVY} if name in sys.modules])"
     printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert printed.strip() == "[]"
 

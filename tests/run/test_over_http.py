@@ -206,7 +206,7 @@ def wait_for(url: str, process: subprocess.Popen[bytes]) -> None:
     raise AssertionError("the server did not come up")
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_trained_policy_behind_transformers_serve_writes_candidates(
     transformers_serve: str, trained: Path, tmp_path: Path
 ) -> None:
@@ -219,7 +219,7 @@ def test_a_trained_policy_behind_transformers_serve_writes_candidates(
     assert {(one.origin.provider, one.origin.model) for one in found} == {("openai", "base@main")}
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_judge_of_label_tokens_on_a_server_that_ignores_logprobs_asks_for_votes_and_says_so_once(
     transformers_serve: str, trained: Path, tmp_path: Path, replies: Callable[..., int]
 ) -> None:
