@@ -16,7 +16,7 @@ import numpy as np
 from amendment.audit.votes import INVALID, AuditData, Codes
 from amendment.statistics import Estimate, Resampling, bounds, cohen_kappa, kappa_of
 
-__all__ = ["FEWEST", "RULE", "SELF", "Alarm", "Alarms", "Unmatched", "alarms", "unmatched"]
+__all__ = ["FEWEST", "SELF", "Alarm", "Alarms", "Unmatched", "alarms", "unmatched"]
 
 FEWEST, LEAST_KAPPA, NEAR, CLEAR = 100, 0.1, 0.1, 0.3
 """Common items from which two raters are compared; kappa below which exchanged sides, moved rows, or equal habits of
@@ -26,13 +26,6 @@ SELF = 0.2
 """Kappa between its own displayed orders below which a judge is noise, and no sign of a wrong join."""
 FEWEST_UNMATCHED = 10
 """Items of the judge, and of people, from which it is told that none is shared."""
-RULE = (
-    f"a rater with at least {FEWEST} items in common with the majority of people (a person: of the other people; where "
-    f"there are no people: of the other judges) whose kappa is below {CLEAR} with an interval that does not lie "
-    f"above 0 (without an interval: kappa below {LEAST_KAPPA}), and whose shares of A, tie and B differ by less than "
-    f"{NEAR}; and for kappa below {LEAST_KAPPA} that rises to {CLEAR} once the sides of one are exchanged or its rows "
-    "moved by one"
-)
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,11 @@ puts it into words and tables. Not covered: whether people are right, and what a
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, is_dataclass, replace
+from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 from amendment.audit.agreement import (
@@ -26,7 +29,6 @@ from amendment.audit.alarm import Alarms, Unmatched, alarms, unmatched
 from amendment.audit.bias import FeatureBias, bias_table, longer_by_majority
 from amendment.audit.counts import Counts, count
 from amendment.audit.gates import Gate, gates
-from amendment.audit.glossary import glossary
 from amendment.audit.people import (
     AlternativeAnnotator,
     LabelsApart,
@@ -43,7 +45,13 @@ from amendment.audit.votes import TIE, A, AuditData, B, Item, Vote, audit_data
 from amendment.errors import ConfigError
 from amendment.records import RaterKind
 from amendment.statistics import Estimate, Resampling
+from amendment.statistics.alternative_annotators import FEWEST_ITEMS
+from amendment.statistics.intervals import FEW, FEWEST
+from amendment.statistics.length_difficulty import FEWEST_SYSTEMS
+from amendment.statistics.misclassification import MOST_DRAWS
+from amendment.statistics.sides import HALF
 from amendment.terminal import plain
+from amendment.yamlfile import read_yaml
 
 __all__ = ["CERTIFICATE_FORMAT", "Certificate", "JudgeReport", "PeopleReport", "audit", "json_values"]
 
@@ -247,8 +255,24 @@ def audit(
                 rationales=judge.rationales,
             )
         ),
-        glossary=glossary(drawing),
+        glossary=_glossary(drawing),
     )
+
+
+def _glossary(draws: Resampling) -> dict[str, str]:
+    """`glossary.yaml` with the constants of the code."""
+    files = ("agreement", "alarm", "gates", "people", "position", "slices", "systems")
+    constants: dict[str, Any] = {name: import_module(f"amendment.audit.{name}") for name in files} | {
+        "draws": draws,
+        "few_clusters": FEW,
+        "fewest_clusters": FEWEST,
+        "fewest_labelled": FEWEST_ITEMS,
+        "fewest_systems": FEWEST_SYSTEMS,
+        "half": HALF,
+        "most_draws": MOST_DRAWS,
+    }
+    texts = read_yaml(Path(__file__).with_name("glossary.yaml")).data
+    return {term: re.sub(r"(?<! )%", " %", text.format_map(constants)) for term, text in texts.items()}
 
 
 def _people(data: AuditData, draws: Resampling) -> PeopleReport | None:

@@ -7,21 +7,20 @@ from dataclasses import dataclass
 from typing import Literal
 
 from amendment.audit import alarm
-from amendment.audit.agreement import FEWEST_SHARED, Agreement, BesidePeople
+from amendment.audit.agreement import Agreement, BesidePeople
 from amendment.audit.alarm import Alarms
 from amendment.audit.bias import FORMAT, LENGTH, SELF, FeatureBias
-from amendment.audit.position import CONFOUNDED, FEWEST_PAIRS, LEAST_BALANCED, MOSTLY_TURNED, Position, Repetition
+from amendment.audit.position import CONFOUNDED, FEWEST_PAIRS, Position, Repetition
 from amendment.audit.stance import Rationales
-from amendment.audit.systems import FEWEST_PROMPTS, OF_SYSTEM, ConstantAnswer, ConstantWins
+from amendment.audit.systems import ConstantAnswer, ConstantWins
 from amendment.statistics import Estimate, bounds
-from amendment.statistics.intervals import FEW, NO_VARIATION
+from amendment.statistics.intervals import NO_VARIATION
 
 __all__ = [
     "BELOW_CEILING",
     "CANNOT_TELL",
     "FEWEST",
     "LEAST_CONSISTENT",
-    "RULES",
     "UNREADABLE_RULE",
     "Gate",
     "Outcome",
@@ -53,73 +52,11 @@ MOST_SWAY, WIDEST = 0.2, 1.0
 """Asymmetry beyond which a bias fails its judge; width of an interval beyond which finding nothing tells nothing."""
 STABLE, HARDLY_STABLE = 0.9, 0.75
 CONTRADICTING, OFTEN_CONTRADICTING = 0.02, 0.1
-_UNVARIED = f"if all prompts give the same value, it decides with {FEW} prompts or more, and warns with fewer"
-_ONE_SIDED = (
-    f"PASS if the interval contains 0, otherwise WARN, and FAIL if all of it lies beyond {100 * MOST_SWAY:g} points "
-    f"either way; needs votes of two people on {FEWEST_SHARED} items; not measured if the interval contains 0 and is "
-    f"wider than {100 * WIDEST:g} points"
-)
 UNREADABLE_RULE = (
     f"FAIL if the whole interval lies above the limit, or if more than half of at least {FEWEST_UNREADABLE} verdicts "
     f"are unreadable; otherwise not measured with fewer than {FEWEST} verdicts, PASS up to {100 * OFTEN:g} %, WARN "
     "above"
 )
-RULES = {
-    "order": (
-        "consistency over both displayed orders: from 0.80 PASS, from 0.65 WARN, below FAIL; PASS becomes WARN if "
-        "one position wins both times far more often than the other (binomial p below 0.01 and index beyond 0.5 "
-        f"either way); needs {FEWEST_PAIRS} items read in both orders. Asks to check the file's coordinates and "
-        "orders if the whole interval of kappa between the orders lies below 0, as it does when displayed is read "
-        f"as content or the reverse, and if one position wins both times in {100 * MOSTLY_TURNED:g} % of the items "
-        "and the interval of consistency lies below 0.5. For a judge asked in one order: the share of the first "
-        "shown, with equal weight for the two orders of each pair of systems: PASS if its interval contains 0.5 and "
-        f"lies within {MOST_LEANING} of it, WARN if it lies on one side of 0.5, FAIL if all of it is further than "
-        f"{FAR_LEANING} from 0.5, not measured if it is too wide; needs {FEWEST_PAIRS} items, and pairs of systems "
-        f"of which each is shown first in {100 * LEAST_BALANCED:g} %"
-    ),
-    "invalid": f"share of verdicts that could not be read, limit {100 * MOST_UNREADABLE:g} %: {UNREADABLE_RULE}",
-    "chance": (
-        "kappa of the judge's label with the majority of people: PASS if the whole interval lies above 0, FAIL if "
-        f"none of it does, WARN if the data cannot tell; {_UNVARIED}; needs {FEWEST} items"
-    ),
-    "ceiling": (
-        "agreement of the judge's label with single people minus agreement of two people, ties dropped: PASS if the "
-        f"whole interval lies above -{BELOW_CEILING}, FAIL if all of it lies below, WARN if the data cannot tell; "
-        f"{_UNVARIED}; PASS becomes WARN if the interval of people's alpha does not lie above 0, because there is no "
-        f"ceiling if people agree no better than chance; needs two people on {FEWEST_SHARED} items"
-    ),
-    "ties": (
-        f"WARN if more than {100 * MOST_TIES:g} % of the judge's verdicts on items with people are ties, and more "
-        f"than {TIMES_PEOPLE} times the share of single people on the same items, otherwise PASS; needs "
-        f"{FEWEST} items"
-    ),
-    "rows": (
-        "WARN if the judge raises the alarm of wrongly joined labels beside people, or shares no item with any person "
-        f"although both have {alarm.FEWEST_UNMATCHED} or more; the alarm needs {alarm.FEWEST} items, and kappa from "
-        f"{alarm.SELF} between the judge's own orders if it has two"
-    ),
-    "constant": (
-        f"how often a judge prefers an answer that its system gives to at least {100 * OF_SYSTEM:g} % of its prompts, "
-        f"{FEWEST_PROMPTS} or more: PASS if the whole interval lies below one half, FAIL if it lies above, WARN if the "
-        "data cannot tell or people prefer it too; not measured if no system repeats an answer"
-    ),
-    "repetition": (
-        f"share of the same verdict where one order was asked repeatedly: from {STABLE} PASS, from {HARDLY_STABLE} "
-        f"WARN, below FAIL; needs {FEWEST} items asked twice in one order"
-    ),
-    "length": (f"the asymmetry of the judge's errors towards the longer answer: {_ONE_SIDED}"),
-    "style": (
-        "the same for format (headers, lists, bold), citations and other marks of the answers, where the asymmetry at "
-        "equal length has to lie on the same side of 0; the worst mark counts"
-    ),
-    "self": "the same as style for answers that the judge's own model wrote",
-    "rationale": (
-        "share of verdicts whose own reasoning plainly calls the other answer the better one: up to "
-        f"{100 * CONTRADICTING:g} % PASS, up to {100 * OFTEN_CONTRADICTING:g} % WARN, above FAIL; needs {FEWEST} "
-        "verdicts with such reasoning"
-    ),
-}
-"""What each gate asks."""
 
 
 @dataclass(frozen=True)
@@ -128,7 +65,7 @@ class Gate:
 
     judge: str
     check: str
-    """A name whose rule is printed with the certificate."""
+    """A name whose rule stands in the glossary."""
     outcome: Outcome
     found: str
     """What was measured, or why it was not."""
