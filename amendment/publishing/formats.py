@@ -9,8 +9,6 @@
 | csv | CSV | people and their spreadsheets |
 | jsonl | JSONL | every row as it is, for programs |
 | judge_sft | Parquet | a judge's own training set, for TRL's SFTTrainer: see `judge_sft` |
-
-Beside the files stands `.amendment-export.json`, by which the next export knows what it may replace.
 """
 
 from __future__ import annotations
@@ -26,7 +24,6 @@ from typing import Any, NamedTuple
 from amendment.data.export import SIDES, as_dataset, conversation_features, preference_dataset_dict, write_splits
 from amendment.data.secrets import key_variables, run_scanner, sift
 from amendment.errors import ConfigError, DataError
-from amendment.files import file_hash, write_text
 from amendment.hashing import content_id
 from amendment.publishing.configs import judge_lessons, lessons_dataset
 from amendment.publishing.finished import FinishedRun
@@ -37,8 +34,6 @@ from amendment.yamlfile import did_you_mean
 
 __all__ = ["FORMATS", "Exported", "export_lines", "export_run"]
 
-MARKER = ".amendment-export.json"
-PARTIAL = ".amendment-export.partial"
 JUDGE_SFT = "judge_sft"
 """The format that holds no pairs."""
 Rows = Mapping[str, Sequence[Preference]]
@@ -71,20 +66,20 @@ class Written(NamedTuple):
 
 
 def export_run(folder: Path, format: str, out: Path) -> Exported:
-    """Write a run's dataset into the folder `out`, one file for each split that has rows.
+    """Write a run's dataset into the new or empty folder `out`, one file for each split that has rows.
 
-    An earlier export there is replaced when the new one is whole. Raises ConfigError for an unknown format, a folder
-    that holds anything else, or a run without a dataset that is up to date, and DataError when the format can hold
-    none of the pairs, or a row looks as if it held a key and the run file does not say to drop or keep such rows; then
-    nothing has changed.
+    Raises ConfigError for an unknown format, a folder that holds anything, or a run without a dataset that is up to
+    date, and DataError when the format can hold none of the pairs, or a row looks as if it held a key and the run file
+    does not say to drop or keep such rows; then nothing is written.
     """
     formats = (*FORMATS, JUDGE_SFT)
     if format not in formats:
         raise ConfigError(f"no format {format!r}{did_you_mean(format, formats)}; there are {', '.join(formats)}")
     run = FinishedRun(folder)
-    _check_replaceable(out)
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise ConfigError(f"{out}: expected a new or empty folder; nothing that is there is overwritten")
     scanner, policy = run_scanner(key_variables(run.settings)), run.settings["dataset"]["secrets"]
-    made = out / PARTIAL
+    made = out.with_name(f".{out.name}.partial")
     shutil.rmtree(made, ignore_errors=True)
     made.mkdir(parents=True)
     try:
@@ -98,7 +93,7 @@ def export_run(folder: Path, format: str, out: Path) -> Exported:
         left_out = {**written.left_out, **with_key}
         if not written.files:
             raise DataError(_nothing(format, left_out))
-        _replace(made, out)
+        made.replace(out)
     finally:
         shutil.rmtree(made, ignore_errors=True)
     files = {out / path.name: count for path, count in written.files.items()}
@@ -119,37 +114,6 @@ def export_lines(result: Exported) -> list[str]:
     lines = [f"{path}: {rows} rows" for path, rows in result.files.items()]
     lines += [f"left out: {count} {rows_are}: {reason}" for reason, count in result.left_out.items()]
     return [*lines, *(f"not held by {result.format}: {what}" for what in result.not_held)]
-
-
-def _check_replaceable(out: Path) -> None:
-    """Raise ConfigError where the folder holds anything but an earlier export as it was left."""
-    if out.exists() and not out.is_dir():
-        raise ConfigError(f"{out}: a file; expected a folder to write into")
-    try:
-        known = set(json.loads((out / MARKER).read_bytes()))
-    except (OSError, ValueError, TypeError):
-        known = set()
-    found = [path for path in (out.iterdir() if out.is_dir() else ()) if path.name not in (MARKER, PARTIAL)]
-    others = sorted(path.name for path in found if not path.is_file() or file_hash(path) not in known)
-    if others:
-        raise ConfigError(
-            f"{out}: holds files that no export has left there like this ({', '.join(others[:3])}); "
-            "move them away, or choose a new or empty folder"
-        )
-
-
-def _replace(made: Path, out: Path) -> None:
-    """Put what was made in its place, then delete what only the earlier export had. While this goes on the marker knows
-    old and new, so that an export that is cut off can be repeated."""
-    earlier = [path for path in out.iterdir() if path.name not in (MARKER, PARTIAL)]
-    new = {path.name: file_hash(path) for path in sorted(made.iterdir())}
-    write_text(out / MARKER, json.dumps([*map(file_hash, earlier), *new.values()], indent=1) + "\n")
-    for name in new:
-        (made / name).replace(out / name)
-    for path in earlier:
-        if path.name not in new:
-            path.unlink()
-    write_text(out / MARKER, json.dumps([*new.values()], indent=1) + "\n")
 
 
 def _trl(rows: Rows, out: Path, seed: int) -> Written:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -78,10 +79,10 @@ def every_kind() -> list[Preference]:
 def of_rows(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[list[Preference], str], Exported]:
     """Exports rows as if they were a run's."""
 
-    def export(rows: list[Preference], format: str) -> Exported:
+    def export(rows: list[Preference], format: str, out: Path | None = None) -> Exported:
         run = SimpleNamespace(rows={"train": rows}, settings=SETTINGS)
         monkeypatch.setattr("amendment.publishing.formats.FinishedRun", lambda folder: run)
-        return export_run(tmp_path, format, tmp_path / format)
+        return export_run(tmp_path, format, out or Path(tempfile.mkdtemp(dir=tmp_path)))
 
     return export
 
@@ -154,46 +155,17 @@ def test_a_table_for_people_opens_as_utf8_and_runs_nothing(of_rows: Any) -> None
     assert read_rows(path)[0].values["rejected"] == "no", "the project reads its own tables"
 
 
-def test_an_export_replaces_its_own_files_and_nothing_else(of_rows: Any, tmp_path: Path) -> None:
-    of_rows(every_kind(), "csv")
-    (path,) = of_rows(every_kind()[:1], "csv").files
-    assert len(read_rows(path)) == 1
-    before = {one.name: one.read_bytes() for one in path.parent.iterdir()}
-    (tmp_path / "nemo").symlink_to(path.parent)
+def test_an_export_takes_an_empty_folder_and_overwrites_nothing(of_rows: Any, tmp_path: Path) -> None:
+    (path,) = of_rows(every_kind(), "csv").files
+    before = path.read_bytes()
+    with pytest.raises(ConfigError, match="expected a new or empty folder"):
+        of_rows(every_kind()[:1], "csv", path.parent)
+    assert path.read_bytes() == before
     with pytest.raises(DataError, match="nemo: none of the pairs can be held"):
-        of_rows([every_kind()[2]], "nemo")
-    assert {one.name: one.read_bytes() for one in path.parent.iterdir()} == before
-    for name in ("notes.txt", "test.jsonl", "train.csv"):  # somebody else's, or edited since
-        kept = (path.parent / name).read_bytes() if name == path.name else None
-        (path.parent / name).write_text("mine")
-        with pytest.raises(ConfigError, match=rf"holds files that no export has left there like this \({name}\)"):
-            of_rows(every_kind(), "csv")
-        assert (path.parent / name).read_text() == "mine"
-        (path.parent / name).write_bytes(kept) if kept else (path.parent / name).unlink()
+        of_rows([every_kind()[2]], "nemo", tmp_path / "none")
+    assert list(tmp_path.iterdir()) == [path.parent]
     with pytest.raises(ConfigError, match="no format 'ktoo' \\(did you mean 'kto'"):
         of_rows(every_kind(), "ktoo")
-
-
-def test_another_format_takes_the_place_of_an_earlier_one_even_after_it_was_cut_off(
-    of_rows: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (old,) = of_rows(every_kind(), "csv").files
-    (tmp_path / "trl").symlink_to(old.parent)
-    unlink = Path.unlink
-
-    def killed(self: Path, missing_ok: bool = False) -> None:
-        """Just before the old file is deleted."""
-        if self.name == "train.csv":
-            raise KeyboardInterrupt
-        unlink(self, missing_ok=missing_ok)
-
-    monkeypatch.setattr(Path, "unlink", killed)
-    with pytest.raises(KeyboardInterrupt):
-        of_rows(every_kind(), "trl")
-    assert {path.name for path in old.parent.glob("train.*")} == {"train.csv", "train.parquet"}
-    monkeypatch.setattr(Path, "unlink", unlink)
-    of_rows(every_kind(), "trl")
-    assert {path.name for path in old.parent.iterdir()} == {"train.parquet", ".amendment-export.json"}
 
 
 class Tokenised:
