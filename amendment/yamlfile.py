@@ -263,7 +263,7 @@ def _fault(error: dict[str, Any], document: Document, model: type[BaseModel]) ->
         known = list(dict.fromkeys(key for each in _schemas_at(model, loc[:-1]) for key in each.get("properties", ())))
         message = f"unknown key '{loc[-1]}'" + (did_you_mean(loc[-1], known) or f"; known keys are {', '.join(known)}")
     elif kind in ("missing", "union_tag_not_found", "union_tag_invalid"):
-        loc = loc if kind == "missing" else (*loc, context["discriminator"].strip("'"))
+        loc = loc if kind == "missing" else (*loc, context["discriminator"].strip("'()"))
         tags = re.findall(r"'([^']*)'", context.get("expected_tags", ""))
         one_of = f", expected one of {', '.join(tags)}" if tags else ""
         message = f"the key '{loc[-1]}' is required and missing{one_of}"

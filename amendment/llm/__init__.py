@@ -7,13 +7,13 @@ from amendment.llm.ledger import BatchCall, Ledger
 from amendment.llm.ledger_reading import Batch, Latency, OpenAttempt, Reader, ReturnedModel, Spending
 from amendment.llm.limits import Endpoint, Limits, Trouble
 from amendment.llm.model import Model
-from amendment.llm.opening import check_model, open_model, open_provider, shown_name
+from amendment.llm.opening import check_model, open_model, open_provider, register_provider, shown_name
 from amendment.llm.prefixes import PrefixMeter
 from amendment.llm.prices import Price, PriceTable
 from amendment.llm.provider import Meter, Provider, Sent
 from amendment.llm.requests import Answer, Reply, Request, Usage
 from amendment.llm.simulated import model_entries, serve_world
-from amendment.llm.specs import AnthropicSpec, LocalSpec, ModelSpec, OpenAISpec, SimulatedSpec
+from amendment.llm.specs import AnthropicSpec, LocalSpec, ModelSpec, OpenAISpec, RegisteredSpec, SimulatedSpec
 from amendment.llm.transport import Carrier, Online
 from amendment.llm.trust import Trust
 
@@ -43,6 +43,7 @@ __all__ = [
     "PriceTable",
     "Provider",
     "Reader",
+    "RegisteredSpec",
     "Reply",
     "Request",
     "ReturnedModel",
@@ -57,6 +58,7 @@ __all__ = [
     "model_entries",
     "open_model",
     "open_provider",
+    "register_provider",
     "serve_world",
     "shown_name",
     "stream",

@@ -8,27 +8,54 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib.util import find_spec
 from pathlib import Path
 
-from amendment.errors import CredentialsError, MissingExtra
+from amendment.errors import ConfigError, CredentialsError, MissingExtra
 from amendment.llm.client import Calls
 from amendment.llm.limits import Limits
 from amendment.llm.model import Model
 from amendment.llm.prices import Price
-from amendment.llm.provider import Provider
-from amendment.llm.specs import AnthropicSpec, HostedSpec, LocalSpec, OpenAISpec, SimulatedSpec
+from amendment.llm.provider import Ask, FunctionProvider, Provider
+from amendment.llm.specs import (
+    REGISTERED,
+    SHIPPED,
+    AnthropicSpec,
+    HostedSpec,
+    LocalSpec,
+    OpenAISpec,
+    RegisteredSpec,
+    SimulatedSpec,
+)
 from amendment.llm.transport import Carrier, Online
 from amendment.llm.trust import Trust
 from amendment.llm.weights import weights_problem
 
-__all__ = ["check_model", "folder_of", "folder_problems", "is_folder", "open_model", "open_provider", "shown_name"]
+__all__ = [
+    "check_model",
+    "folder_of",
+    "folder_problems",
+    "is_folder",
+    "open_model",
+    "open_provider",
+    "register_provider",
+    "shown_name",
+]
 
-Spec = OpenAISpec | AnthropicSpec | LocalSpec | SimulatedSpec
+Spec = OpenAISpec | AnthropicSpec | LocalSpec | SimulatedSpec | RegisteredSpec
 BATCH_WINDOW = 12_500
 """How many calls at once a model is said to take in batches: by the window's usual factor of four, 50,000 items are on
 their way together, which is one full batch of OpenAI's."""
+
+
+def register_provider(name: str, factory: Callable[[RegisteredSpec], Provider | Ask]) -> None:
+    """Let entries of `models:` say `provider: NAME`. `factory` makes of an entry a Provider, or an async function from
+    the messages of a chat, as dictionaries, to a text. A name that is registered again has the new factory; raises
+    ConfigError for the name of a shipped provider."""
+    if name in SHIPPED:
+        raise ConfigError(f"provider {name} is shipped; register yours under another name")
+    REGISTERED[name] = factory
 
 
 def check_model(spec: Spec, environ: Mapping[str, str] = os.environ) -> list[str]:
@@ -45,6 +72,9 @@ def open_provider(spec: Spec, environ: Mapping[str, str] = os.environ, *, trust:
     Raises CredentialsError without the key, MissingExtra without the library, ConfigError for a folder that
     holds no model, and for a host that the user has not agreed to send the key to.
     """
+    if isinstance(spec, RegisteredSpec):
+        made = REGISTERED[spec.provider](spec)
+        return made if hasattr(made, "send") else FunctionProvider(spec.provider, made)
     if isinstance(spec, SimulatedSpec):
         from amendment.llm.simulated import SimulatedProvider
 
@@ -96,7 +126,7 @@ def open_model(
         sampling=spec.sampling(seed),
         concurrency=at_once,
         carrier=carrier,
-        lengthens=isinstance(spec, HostedSpec) and spec.at_length == "double",
+        lengthens=isinstance(spec, HostedSpec) and spec.on_truncation == "retry",
     )
 
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from amendment.errors import Transient
 from amendment.llm.requests import Reply, Request, Usage
 from amendment.records import Message, ToolCall
 
-__all__ = ["Meter", "Provider", "Sent", "meter_plain", "read_plain", "write_plain"]
+__all__ = ["Ask", "FunctionProvider", "Meter", "Provider", "Sent", "meter_plain", "read_plain", "write_plain"]
+
+Ask = Callable[[list[dict[str, Any]]], Awaitable[str]]
+"""From the messages of a chat, as dictionaries with `role` and `content`, to what the model says."""
 
 
 class Sent(NamedTuple):
@@ -112,3 +115,35 @@ def meter_plain(raw: bytes) -> Meter:
         return Meter(Usage(input_tokens=body["input_tokens"], output_tokens=body["output_tokens"]), body.get("model"))
     except (ValueError, KeyError, TypeError, AttributeError):
         return Meter()
+
+
+class FunctionProvider:
+    """An async function as a provider. What it raises as OSError, TimeoutError among them, is tried again."""
+
+    shows_choices = False
+    deadline = None
+
+    def __init__(self, name: str, ask: Ask) -> None:
+        self.kind = self.host = name
+        self._ask = ask
+
+    async def send(self, request: Request) -> Sent:
+        """The text as compact JSON, with words counted as tokens."""
+        messages = [message.to_json() for message in request.messages]
+        try:
+            text = await self._ask(messages)
+        except OSError as fault:
+            raise Transient(f"{self.host}: {fault!r}", kind="transport") from fault
+        read = sum(len(str(message.get("content", "")).split()) for message in messages)
+        return Sent(write_plain(text, finish_reason="stop", input_tokens=read, output_tokens=len(text.split())))
+
+    def meter(self, raw: bytes) -> Meter:
+        """Words, counted as tokens."""
+        return meter_plain(raw)
+
+    def read(self, raw: bytes, request: Request) -> Reply:
+        """The inverse of `send`. Raises Transient for bytes that it did not write."""
+        return read_plain(raw, request)
+
+    async def close(self) -> None:
+        """Nothing is open."""

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, field_validator, model_validator
 
 from amendment.llm.prices import Price
 from amendment.llm.trust import SERVICES, belongs, key_problem
@@ -26,6 +27,7 @@ __all__ = [
     "LocalSpec",
     "ModelSpec",
     "OpenAISpec",
+    "RegisteredSpec",
     "SimulatedSpec",
     "found_folder",
     "located",
@@ -86,8 +88,8 @@ class HostedSpec(_Bounded):
     """The most tokens in any minute, of questions and answers together."""
     timeout: float = Field(default=600.0, gt=0, le=86400)
     """Seconds that one attempt may take, from the connection to the last byte."""
-    at_length: Literal["double", "keep"] = "double"
-    """An answer cut at max_tokens: double asks once more with twice the limit; keep takes it, marked as truncated."""
+    on_truncation: Literal["retry", "keep"] = "retry"
+    """An answer cut at max_tokens: retry asks once more with twice the limit; keep takes it, marked as truncated."""
     mode: Literal["online", "batch"] = "online"
     """batch sends the same requests through the vendor's batch service: cheaper, and back within a day."""
     price: Price | None = None
@@ -283,7 +285,45 @@ class SimulatedSpec(Persona):
         return Persona.model_validate({name: getattr(self, name) for name in Persona.model_fields})
 
 
-ModelSpec = Annotated[OpenAISpec | AnthropicSpec | LocalSpec | SimulatedSpec, Field(discriminator="provider")]
+REGISTERED: dict[str, Callable[[RegisteredSpec], Any]] = {}
+"""What `register_provider` was told, by name; it opens the provider of an entry."""
+SHIPPED = ("openai", "anthropic", "local", "simulated")
+_OTHER = "a registered one"
+
+
+class RegisteredSpec(_Drawn):
+    """A model of a provider that `register_provider` named."""
+
+    provider: str = Field(json_schema_extra={"not": {"enum": list(SHIPPED)}})
+    model: str = Field(min_length=1, max_length=200)
+    """The name that records show. A model that answers otherwise needs another name, or stored replies are used."""
+    concurrency: int = Field(default=8, ge=1, le=1024)
+    """Calls in flight at once."""
+    options: dict[str, Any] = Field(default={})
+    """For the provider itself."""
+    price: Price | None = None
+    """USD per million tokens; free where absent."""
+
+    @property
+    def host(self) -> str:
+        """What tells this endpoint from others."""
+        return self.provider
+
+
+def provider(entry: Any) -> str | None:
+    """Which kind of entry this is; pydantic's messages name the function, so that it is called as the key is."""
+    name = entry.get("provider") if isinstance(entry, dict) else getattr(entry, "provider", None)
+    return _OTHER if name in REGISTERED else name
+
+
+ModelSpec = Annotated[
+    Annotated[OpenAISpec, Tag("openai")]
+    | Annotated[AnthropicSpec, Tag("anthropic")]
+    | Annotated[LocalSpec, Tag("local")]
+    | Annotated[SimulatedSpec, Tag("simulated")]
+    | Annotated[RegisteredSpec, Tag(_OTHER)],
+    Discriminator(provider),
+]
 """One entry of `models:`, told apart by `provider`."""
 
 

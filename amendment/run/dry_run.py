@@ -118,7 +118,7 @@ class DryRun:
             return _answer(request, tokens.output or 1)
         reply = _answer(request, tokens.output or UNBOUNDED, is_readable=is_asked_again(request.messages))
         limit = request.sampling.max_tokens
-        lengthens = getattr(spec, "at_length", None) == "double" and limit == getattr(spec, "max_tokens", None)
+        lengthens = getattr(spec, "on_truncation", None) == "retry" and limit == getattr(spec, "max_tokens", None)
         return reply.model_copy(update={"finish_reason": "length"}) if lengthens and limit else reply
 
     def _count(self, tally: Tally, price: Price | None, tokens: Tokens, *, is_batch: bool) -> None:

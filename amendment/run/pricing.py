@@ -11,7 +11,7 @@ from pathlib import Path
 
 from amendment.errors import ConfigError
 from amendment.llm.prices import FREE, Price, PriceTable, most_cost, price_of
-from amendment.llm.specs import AnthropicSpec, OpenAISpec
+from amendment.llm.specs import AnthropicSpec, OpenAISpec, RegisteredSpec
 from amendment.llm.tokens import Tokens
 from amendment.preference import load_judge_folder
 from amendment.run.runfile.config import RunFile
@@ -46,7 +46,7 @@ def prices_of(config: RunFile, base: Path) -> dict[str, Price | None]:
     table = price_table(config, base)
     found: dict[str, Price | None] = {}
     for name, spec in config.models.items():
-        if isinstance(spec, OpenAISpec | AnthropicSpec):
+        if isinstance(spec, OpenAISpec | AnthropicSpec | RegisteredSpec):
             found[name] = spec.price or price_of(table, spec.host, spec.model)
         else:
             found[name] = FREE

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from amendment.data.sources import ModelSource
-from amendment.llm.specs import AnthropicSpec, LocalSpec, OpenAISpec, located
+from amendment.llm.specs import AnthropicSpec, LocalSpec, OpenAISpec, RegisteredSpec, located
 from amendment.preference import are_related, family_of
 from amendment.stages.configs import POLICY_STAGES, RunFile
 from amendment.stages.contract import JudgeEntry
@@ -98,7 +98,7 @@ def independence(config: RunFile, entry: JudgeEntry, base: Path) -> dict[str, st
 def _identity(config: RunFile, name: str, base: Path) -> Any:
     """The model behind a short name, and where it answers: two names with the same one are one judge."""
     spec = located(config.models[name], base)
-    if isinstance(spec, OpenAISpec | AnthropicSpec):
+    if isinstance(spec, OpenAISpec | AnthropicSpec | RegisteredSpec):
         return spec.host, spec.model
     return ("", spec.model, spec.revision) if isinstance(spec, LocalSpec) else spec.persona().id
 

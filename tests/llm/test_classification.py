@@ -192,7 +192,7 @@ def test_an_answer_cut_at_its_limit_is_asked_for_once_more_with_twice_the_limit(
     assert isinstance(found, Reply)
     assert found.finish_reason == "length", "kept, and marked"
     assert limits_sent(server) == [40, 80]
-    under(server, always(FAULTS["length"]), protocol, max_tokens=40, at_length="keep")
+    under(server, always(FAULTS["length"]), protocol, max_tokens=40, on_truncation="keep")
     assert limits_sent(server) == [40]
 
 

@@ -1,0 +1,57 @@
+"""The provider of docs/extending.md, as it stands there: registered, asked in a run, and not asked twice."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from amendment.data.store import read_records
+from amendment.errors import ConfigError
+from amendment.llm import register_provider
+from amendment.llm.specs import REGISTERED
+from amendment.records import Candidate
+from amendment.run import Run
+
+PAGE = (Path(__file__).parents[1] / "docs/extending.md").read_text(encoding="utf-8").partition("## A provider")[2]
+
+
+def block(language: str) -> str:
+    return PAGE.partition(f"```{language}\n")[2].partition("```")[0]
+
+
+@pytest.fixture
+def run_file(tmp_path: Path) -> Iterator[Path]:
+    (tmp_path / "prompts.jsonl").write_text('{"prompt": "hello"}\n{"prompt": "good bye"}\n')
+    path = tmp_path / "run.yaml"
+    path.write_text(block("yaml"))
+    exec(block("python"), {"__name__": "page"})
+    yield path
+    REGISTERED.clear()
+
+
+def test_the_provider_of_the_page_answers_and_is_not_asked_twice(run_file: Path, tmp_path: Path) -> None:
+    result = Run.from_file(run_file, folder=tmp_path / "run")()
+    written = read_records(tmp_path / "run/candidates/candidates.parquet", Candidate)
+    assert {row.messages[-1].content for row in written} == {"You said: hello", "You said: good bye"}
+    assert {row.origin.provider for row in written if row.origin} == {"parrot"}
+    assert result.sent == 2
+    assert Run.from_file(run_file, folder=tmp_path / "run", overrides=["name=again"])().sent == 0
+
+
+def test_a_lost_connection_is_tried_again(run_file: Path, tmp_path: Path) -> None:
+    failing = [ConnectionError("lost")]
+
+    async def ask(messages: list[dict[str, str]]) -> str:
+        if failing:
+            raise failing.pop()
+        return "here"
+
+    register_provider("parrot", lambda spec: ask)
+    assert Run.from_file(run_file, folder=tmp_path / "run")().sent == 3
+
+
+def test_the_name_of_a_shipped_provider_is_taken() -> None:
+    with pytest.raises(ConfigError, match="another name"):
+        register_provider("openai", lambda spec: spec)  # type: ignore[arg-type,return-value]
