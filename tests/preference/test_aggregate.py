@@ -5,13 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
-from amendment.audit.certificate import audit
-from amendment.constitutions import Constitution, Principle
-from amendment.audit.inputs import votes_of_run
-from amendment.preference import Standing, aggregate_verdicts, decide, majority, person_votes, standings_of
+from amendment.preference import Standing, aggregate_verdicts, decide, majority, person_votes
 from amendment.records import Comparison, Judgement, Verdict
 from tests.preference.verdicts import A, B, C, both, says, score, verdict
 
@@ -56,20 +53,6 @@ def test_two_orders_come_to_their_mean(
     assert (told(judgement)[0], judgement.consistent) == (p_a, consistent)
     assert judgement.n_invalid == (p_ab is None) + (p_ba is None)
     assert judgement.n_valid + judgement.n_invalid == len(judgement.verdict_ids) == 2
-
-
-@pytest.mark.parametrize("orders", ["first", "random", "asked"])
-def test_one_order_is_enough_where_one_was_asked(orders: Any) -> None:
-    judgement = together([verdict((B, A), 0.9)], orders=orders)
-    assert (told(judgement)[0], judgement.consistent) == (0.1, None)
-    assert together([verdict((B, A))], orders=orders).p_a is None
-
-
-def test_written_verdicts_count_one_zero_and_a_half() -> None:
-    samples = [verdict((A, B), value=value, sample=i) for i, value in enumerate(("A", "A", "tie", "B"))]
-    others = [verdict((B, A), value=value, sample=i) for i, value in enumerate(("B", "B", "B", "A"))]
-    # shown first: (1 + 1 + 0.5 + 0) / 4 = 0.625; shown second: (1 + 1 + 1 + 0) / 4 = 0.75
-    assert together([*samples, *others, verdict((A, B), sample=4)]).p_a == pytest.approx(0.6875)
 
 
 def test_raters_and_principles_weigh_alike_however_much_they_said() -> None:
@@ -173,15 +156,6 @@ def test_vetoes_that_contradict_each_other_are_a_tie_and_named() -> None:
     assert told(agreed) == (round((50 * 0.9 + 0.8) / 51, 9), SAFE)
 
 
-def test_standings_are_those_of_the_constitutions() -> None:
-    safe = Principle(id="safe", statement="Be safe.", hard=True, tier=2)
-    kind = Principle(id="kind", statement="Be kind.", weight=3)
-    constitution = Constitution(id="c", version="1.0.0", title="t", license="CC0-1.0", principles=(safe, kind))
-    assert standings_of([constitution]) == {SAFE: Standing(1.0, 2, True), KIND: Standing(3.0, 1, False)}
-    assert standings_of([constitution], by_weight=False)[KIND] == Standing()
-
-
-P = st.floats(0, 1)
 NAMES = st.sampled_from([KIND, BRIEF, SAFE, LEGAL])
 STANDINGS = st.dictionaries(
     NAMES, st.builds(Standing, weight=st.floats(0.01, 100), tier=st.integers(1, 9), hard=st.booleans())
@@ -222,15 +196,6 @@ def test_neither_the_order_of_arrival_nor_the_names_of_the_answers_count(
     assert (judgement.p_a is not None) <= bool(judgement.raters)
 
 
-@given(st.floats(0.71, 1), ASKED, STANDINGS, HOW)
-def test_a_veto_wins_against_any_weights_and_tiers(
-    p: float, verdicts: list[Verdict], standings: dict[str, Standing], how: Any
-) -> None:
-    soft = {name: Standing(one.weight, one.tier) for name, one in standings.items()}
-    soft["c/veto"] = Standing(weight=0.001, tier=9, hard=True)
-    assert told(together(verdicts + says(p, "c/veto"), soft, **how)) == (round(p, 9), "c/veto")
-
-
 # One vote each
 
 
@@ -266,21 +231,6 @@ def test_a_person_who_voted_in_both_orders_is_one_person() -> None:
     assert majority([vote("u", "A"), vote("u", None, (B, A)), *others]).raters == ("v", "w")
 
 
-def test_a_few_confident_votes_do_not_turn_a_majority() -> None:
-    def confident(rater: str, p: float) -> Verdict:
-        return verdict((A, B), p, rater=rater, rater_kind="person")
-
-    # the mean of 0.6, 0.6 and 0 is 0.4, and yet two of three say a
-    assert decide([confident("u", 0.6), confident("v", 0.6), confident("w", 0.0)]).p_a == pytest.approx(2 / 3)
-    assert decide([confident("u", 0.6), confident("v", 0.8)]).p_a == pytest.approx(0.7)
-
-
-def test_people_may_grade() -> None:
-    graded = [score(answer, value, rater="x", rater_kind="person") for answer, value in ((A, 8), (B, 3))]
-    judgement = majority([*graded, vote("z", "B")])
-    assert (judgement.p_a, judgement.raters) == (0.5, ("x", "z"))
-
-
 # Imported verdicts, spot checks and audits
 
 
@@ -294,29 +244,6 @@ def test_people_decide_first_then_verifiers_then_unknown_raters_then_models() ->
     assert majority([model, person]).rater_kind == "model"  # where a model took part no person is named for it
 
 
-def test_models_asked_in_one_order_and_in_both_weigh_alike() -> None:
-    # x: mean of 0.9 and 1 - 0.6 = 0.4 is 0.65, y was shown b first: 1 - 0.2, z cannot say: (0.65 + 0.8) / 2
-    asked = [*both(0.9, 0.6, rater="x"), verdict((B, A), 0.2, rater="y"), verdict(rater="z")]
-    judgement = decide(asked)
-    assert (told(judgement)[0], judgement.raters) == (0.725, ("x", "y"))
-    assert (judgement.consistent, judgement.n_invalid) == (False, 1)
-    assert decide(asked[2:]).consistent is None
-    half = [verdict((A, B), 1.0, rater="n"), verdict((B, A), rater="n")]
-    assert decide(half).p_a is None
-
-
-def test_an_order_that_is_not_on_record_is_no_second_order() -> None:
-    judgement = decide([verdict((A, B), 0.9, order="unknown"), verdict((B, A), 0.3)])
-    assert (told(judgement)[0], judgement.consistent) == (0.8, None)
-
-
-def test_principles_of_files_stay_with_the_verdicts_and_weigh_alike() -> None:
-    kind = [verdict((A, B), value="A", principle_id="kind", sample=n) for n in range(3)]
-    true = verdict((A, B), value="B", principle_id="true")
-    assert (decide([*kind, true]).p_a, decide([*kind, true]).principle_ids) == (0.5, ())
-    assert decide([*kind, true, verdict((B, A), principle_id="true")]).p_a == 1.0
-
-
 def test_of_a_hidden_repeat_the_first_readable_showing_counts() -> None:
     labels = [
         vote("v", "B", sample=1),
@@ -326,30 +253,3 @@ def test_of_a_hidden_repeat_the_first_readable_showing_counts() -> None:
         vote("w", None),
     ]
     assert person_votes(labels) == {Comparison("p", A, B).id: {"u": 0.5, "v": 1.0}}
-
-
-VALUES = st.sampled_from(["A", "B", "tie", "both_bad", None])
-VOTES = st.tuples(st.sampled_from("uvw"), VALUES, st.sampled_from(["a", "b", None]), st.none() | P)
-
-
-@settings(deadline=None, max_examples=300)
-@given(st.lists(VOTES, min_size=1, max_size=8))
-def test_a_run_decides_by_the_majority_that_the_certificate_counts(votes: list[Any]) -> None:
-    verdicts = [_recorded(n, *one) for n, one in enumerate(votes)]
-    inputs = votes_of_run(verdicts, (), ())
-    p_a = decide(verdicts).p_a
-    if all(value is None for _, value, _, _ in votes):
-        assert p_a is None
-        return
-    people = audit(inputs.items, inputs.votes, draws=1).people
-    assert people
-    counted = {name for name, count in people.majority.items() if count}
-    assert counted == (set() if p_a is None else {"A" if p_a > 0.5 else "B" if p_a < 0.5 else "tie"})
-
-
-def _recorded(number: int, rater: str, value: str | None, first: str | None, p: float | None) -> Verdict:
-    fields: dict[str, Any] = {"order": "unknown"} if first is None else {}
-    if p is not None and value in ("A", "B"):  # a probability on the side of the word
-        p = max(p, 1 - p) if value == "A" else min(p, 1 - p)
-        fields["distribution"] = {"A": p, "B": 1 - p}
-    return vote(rater, value, (B, A) if first == "b" else (A, B), sample=number, **fields)

@@ -33,11 +33,6 @@ def test_another_seed_holds_out_other_prompts() -> None:
     assert held_out(ids, 0.25, seed=1) != held_out(ids, 0.25, seed=2)
 
 
-def test_a_larger_share_holds_out_what_a_smaller_one_did() -> None:
-    ids = [str(i) for i in range(40)]
-    assert held_out(ids, 0.1, seed=0) < held_out(ids, 0.3, seed=0)
-
-
 CALL = Message(role="assistant", tool_calls=(ToolCall(function={"name": "look", "arguments": {"up": "vet"}}),))
 RESULT = Message(role="tool", content="Vet: 555", name="look")
 PROMPT = Prompt(
@@ -107,13 +102,6 @@ def test_a_row_holds_the_texts_as_they_are_and_all_that_is_known_of_them() -> No
         "source": "mail",
         "license": "CC-BY-4.0",
     }
-
-
-def test_a_row_of_a_tie_names_no_principle_that_decided() -> None:
-    tie = PAIR.model_copy(update={"p_chosen": 0.5, "decisive": None})
-    row = preference_row(tie, {PROMPT.id: PROMPT}, {one.id: one for one in (GOOD, BAD)}, REFERENCES)
-    assert row.decisive is None
-    assert row.principle_ids == ("house/kind",)
 
 
 def test_a_row_leads_back_to_the_records_it_came_from() -> None:

@@ -5,15 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from amendment.fence import fence
 from amendment.preference import ConstantAnswers, fit_for_pairs, without_constant_answers
-from amendment.preference.degenerate import flaw_of, likeness
-from amendment.records import Candidate, Judgement, Message, Messages, Origin, Pair, Prompt, ToolCall, user
-
-CALL = ToolCall(function={"name": "look", "arguments": {"n": 1}})
+from amendment.records import Candidate, Judgement, Message, Messages, Origin, Pair, Prompt, user
 
 
 def answer(text: str, **fields: Any) -> Messages:
@@ -47,22 +42,9 @@ def test_texts_that_differ_in_white_space_alone_are_equal(same: str) -> None:
     assert left_out("two words", same) == {"equal texts": 1}
 
 
-def test_one_letter_in_two_spellings_is_one_letter() -> None:
-    assert left_out("caf\u00e9", "cafe\u0301") == {"equal texts": 1}
-
-
-def test_an_answer_is_not_compared_with_itself() -> None:
-    assert left_out("same", "same") == {"chosen is rejected": 1}
-
-
 @pytest.mark.parametrize("nothing", ["", " \n\t", "\u200b\u2060", "\x00\x07", "\ufeff"])
 def test_an_answer_without_a_word_is_neither_chosen_nor_rejected(nothing: str) -> None:
     assert left_out("a word", nothing) == {"empty answer": 1}
-
-
-def test_a_tool_call_is_an_answer_without_words() -> None:
-    assert flaw_of((Message(role="assistant", tool_calls=(CALL,)),)) is None
-    assert flaw_of((Message(role="assistant", thinking="Hm."),)) == "empty answer"
 
 
 FENCED = fence({"answer_a": "x"})["answer_a"].splitlines()
@@ -88,35 +70,10 @@ def test_an_answer_with_the_marks_of_a_template_is_left_out(mark: str) -> None:
     assert left_out("fine", f"{mark}\nVerdict: A") == {"marks of a template in an answer": 1}
 
 
-def test_an_end_of_text_counts_at_the_end_alone() -> None:
-    assert left_out("fine </s>", "good") == {"marks of a template in an answer": 1}
-    assert left_out("HTML strikes <s>words</s> out like this", "good") == {}
-
-
 def test_a_mark_that_the_prompt_asks_about_may_be_quoted() -> None:
     asked = "What does <|im_end|> mean?"
     assert left_out("<|im_end|> closes a turn.", "No idea.", asked=asked) == {}
     assert left_out("<|im_end|><|im_start|>user", "No idea.", asked=asked) == {"marks of a template in an answer": 1}
-
-
-@pytest.mark.parametrize(
-    "text", ["a << b and b >> a", "<answer>4</answer>", "if x <| f", "[INSTALL]", "|end|", "<<answer_a>>", "x < y > z"]
-)
-def test_what_only_resembles_a_mark_is_an_answer(text: str) -> None:
-    assert flaw_of(answer(text)) is None
-
-
-def test_thinking_is_looked_at_and_results_of_tools_are_not() -> None:
-    assert flaw_of(answer("4", thinking="<|im_end|>")) == "marks of a template in an answer"
-    result = Message(role="tool", content="<|im_end|>")
-    assert flaw_of((Message(role="assistant", tool_calls=(CALL,)), result, *answer("4"))) is None
-    assert likeness(answer("4", thinking="two twos")) != likeness(answer("4", thinking="guess"))
-
-
-@given(st.text(), st.text(alphabet=" \t\n\u00a0\u2003"))
-def test_white_space_around_and_between_never_makes_another_answer(text: str, space: str) -> None:
-    spaced = space + text.replace(" ", f" {space}") + space
-    assert likeness(answer(spaced)) == likeness(answer(text))
 
 
 def chosen(*said: str, prompts: int = 0, **settings: Any) -> tuple[list[int], int]:
@@ -139,14 +96,6 @@ def test_a_null_model_wins_no_pair() -> None:
     assert chosen(*["Output A is better."] * 5) == ([], 5)
 
 
-def test_white_space_does_not_hide_a_null_model() -> None:
-    assert chosen(*(" " * i + "me\n" for i in range(5))) == ([], 5)
-
-
-def test_two_prompts_with_one_answer_are_a_coincidence() -> None:
-    assert chosen("yes", "yes") == ([0, 1], 0)
-
-
 def test_refusals_in_the_same_words_stay_where_the_writer_says_other_things_too() -> None:
     # 3 refusals of 8 answers: under one half of what the writer says
     said = ["I cannot help with that."] * 3 + [f"answer {i}" for i in range(5)]
@@ -155,13 +104,6 @@ def test_refusals_in_the_same_words_stay_where_the_writer_says_other_things_too(
     said[3] = said[0]
     assert chosen(*said) == ([4, 5, 6, 7], 4)
     assert chosen(*said, of_writer=0.6) == (list(range(8)), 0)
-
-
-def test_a_text_on_few_of_many_prompts_is_no_constant_answer() -> None:
-    # 3 of 400 prompts are under 1 %, 3 of 300 are 1 %
-    assert chosen(*["yes"] * 3, prompts=400) == ([0, 1, 2], 0)
-    assert chosen(*["yes"] * 3, prompts=300) == ([], 3)
-    assert chosen(*["yes"] * 3, prompts=400, share=0.005) == ([], 3)
 
 
 def test_a_constant_answer_that_lost_is_worth_learning_from() -> None:

@@ -36,11 +36,6 @@ def refusal(name: str | Path, base: Path | None = None) -> str:
     return str(caught.value)
 
 
-@pytest.mark.parametrize("name", shipped_judges())
-def test_every_shipped_judge_loads_under_its_own_id(name: str) -> None:
-    assert load_judge_folder(name).id == name
-
-
 def test_the_shipped_judges_differ_in_what_they_ask_of_a_model() -> None:
     found = {name: load_judge_folder(name) for name in shipped_judges()}
     assert {name for name, one in found.items() if one.needs_choices} == {"label-tokens"}
@@ -77,22 +72,6 @@ def test_a_template_must_show_both_answers(tmp_path: Path) -> None:
     assert "template: compare.txt lacks the hole {answer_b}" in text
 
 
-def test_a_template_that_is_not_there_is_named_at_its_line(tmp_path: Path) -> None:
-    made = folder(tmp_path, template=None)
-    assert refusal(made).startswith(f"{made / 'judge.yaml'}:6:")
-    assert f"no file compare.txt in {made}" in refusal(made)
-
-
-def test_a_template_that_is_not_text_is_refused(tmp_path: Path) -> None:
-    assert "compare.txt is not UTF-8 text (byte 1)" in refusal(folder(tmp_path, template=b"x\xff"))
-
-
-def test_the_longest_names_and_every_mark_of_a_version_are_fine(tmp_path: Path) -> None:
-    spec = SPEC.replace("id: mine", f"id: {'m' * 64}").replace("1.0.0", "2.0.0-rc.1+build.7")
-    made = load_judge_folder(folder(tmp_path, spec=spec))
-    assert (made.id, made.version) == ("m" * 64, "2.0.0-rc.1+build.7")
-
-
 def test_a_template_has_a_megabyte_at_most(tmp_path: Path) -> None:
     made = folder(tmp_path, template=TEMPLATE.ljust(1_000_001))
     assert refusal(made).startswith(f"{made / 'judge.yaml'}:6:")
@@ -113,12 +92,6 @@ def test_a_link_out_of_the_folder_is_refused(tmp_path: Path) -> None:
     made = folder(tmp_path, template=None)
     (made / "compare.txt").symlink_to("../secret.txt")
     assert f"compare.txt is a link that leaves {made}; put a copy of the file there" in refusal(made)
-
-
-def test_a_folder_reached_through_a_link_is_fine(tmp_path: Path) -> None:
-    made = folder(tmp_path)
-    (tmp_path / "alias").symlink_to(made)
-    assert load_judge_folder("alias", base=tmp_path).id == "mine"
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import itertools
 from functools import partial
-from typing import Any
 
 import numpy as np
 import pytest
@@ -53,14 +52,6 @@ def test_a_rater_of_which_one_order_could_not_be_read_abstains_and_is_not_named(
     assert jury_result(jury((0.9, 0.9), (0.2, 0.2)), aggregate, "majority").judgement.p_a == 0.5
 
 
-@pytest.mark.parametrize("kind", ["mean", "majority", "weighted"])
-def test_a_jury_of_one_is_that_judge_whatever_the_jury(kind: Any) -> None:
-    alone = jury((0.9, 0.2))
-    result = jury_result(alone, aggregate, kind)
-    assert result.judgement == aggregate(alone)
-    assert result.p_by_rater == {"one": pytest.approx(0.55)}
-
-
 Rows = list[tuple[float | None, ...]]
 Labels = list[float | None]
 
@@ -94,14 +85,6 @@ def test_labels_tell_which_rater_to_trust() -> None:
     assert max(votes.weights, key=lambda rater: votes.weights[rater]) == "one"
 
 
-def test_answers_named_the_other_way_round_turn_the_jury_round() -> None:
-    truth, rows = planted([0.9, 0.8, 0.6], items=100, seed=3)
-    labels: Labels = [float(is_a) for is_a in truth]
-    turned_rows: Rows = [tuple(1 - (p or 0) for p in row) for row in rows]
-    turned = votes_of(turned_rows, [1 - (label or 0) for label in labels]).weighted()
-    assert [1 - (p or 0) for p in turned] == pytest.approx(votes_of(rows, labels).weighted(), abs=1e-6)
-
-
 def test_no_comparison_is_decided_by_its_own_label_and_one_without_a_vote_stays_undecided() -> None:
     _, rows = planted([0.9, 0.8, 0.6], items=60, seed=4)
     labels: Labels = [1.0, 0.0] * 30
@@ -121,13 +104,6 @@ def test_too_few_labels_are_counted_and_refused(labelled: int) -> None:
     labels: Labels = [1.0 if index < labelled else None for index in range(60)]
     with pytest.raises(ConfigError, match=f"found {labelled} .*expected {FEWEST_LABELS} at least"):
         votes_of([*rows, (None, None, None)], [*labels, 1.0]).weighted()  # a label without a vote teaches nothing
-
-
-def test_a_single_vote_is_never_full_agreement() -> None:
-    votes = votes_of([(0.9, None, None), (0.9, 0.8, None), (0.9, 0.2, 0.9), (None, None, None)])
-    assert votes.unanimous() == (1, 2)
-    assert votes.agreement() == {("one", "two"): (0.5, 2), ("one", "three"): (1.0, 1), ("two", "three"): (0.0, 1)}
-    assert list(votes.rows())[1] == {"one": 0.9, "two": 0.8, "three": None}
 
 
 @pytest.mark.parametrize(

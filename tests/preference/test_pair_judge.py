@@ -8,14 +8,12 @@ from typing import Any
 
 import pytest
 
-from amendment.constitutions import AppliesWhen, CompareExample, FewShot, load_constitution
+from amendment.constitutions import AppliesWhen, CompareExample, FewShot
 from amendment.errors import ConfigError
 from amendment.fence import read_fenced
 from amendment.llm.requests import Reply, Request
-from amendment.llm.simulated import SimulatedProvider
-from amendment.preference import Compared, Judge, JudgeSettings
-from amendment.records import Candidate, Message, Origin, Prompt, ToolCall, Verdict, user
-from amendment.simulator import Persona
+from amendment.preference import Judge, JudgeSettings
+from amendment.records import Candidate, Message, Origin, Prompt, ToolCall, user
 from tests.preference.scripted_judge import (
     HOUSE,
     Scripted,
@@ -54,12 +52,6 @@ def test_each_verdict_speaks_of_the_order_that_was_displayed() -> None:
     assert p_first == {(good.id, bad.id): pytest.approx(0.9), (bad.id, good.id): pytest.approx(0.3)}
 
 
-def test_a_judge_that_always_takes_the_first_is_found_out() -> None:
-    made = compare(judge(Scripted(always_first)))
-    assert made.p_a == pytest.approx(0.5)
-    assert made.consistent is False
-
-
 @pytest.mark.parametrize(("disagreement", "p_a"), [("mean", 0.5), ("tie", 0.5), ("drop", None)])
 def test_what_becomes_of_orders_that_disagree(disagreement: str, p_a: float | None) -> None:
     assert compare(judge(Scripted(always_first), disagreement=disagreement)).p_a == (p_a and pytest.approx(p_a))
@@ -86,13 +78,6 @@ def test_a_random_order_depends_on_seed_and_comparison_and_not_on_who_is_named_f
     assert tosses == [displayed(seed, "bad", "good") for seed in range(12)]
 
 
-@pytest.mark.parametrize(("folder", "choices"), [("label-tokens", ("A", "B")), ("verdict", None)])
-def test_label_probabilities_are_asked_for_where_they_are_read(folder: str, choices: tuple[str, ...] | None) -> None:
-    provider = Scripted(lambda _: written("Verdict: A").model_copy(update={"choice_logprobs": {"A": -0.1, "B": -3.0}}))
-    compare(judge(provider, folder))
-    assert [request.choices for request in provider.asked] == [choices, choices]
-
-
 def test_both_orders_are_asked_with_the_same_wording() -> None:
     many = house(principle("kind", compare=tuple(f"Wording {i}?" for i in range(5))))
     seen: set[str] = set()
@@ -103,28 +88,6 @@ def test_both_orders_are_asked_with_the_same_wording() -> None:
         assert len(set(wordings)) == 1
         seen |= set(wordings)
     assert len(seen) > 2  # and comparisons differ in theirs
-
-
-def test_several_principles_give_a_verdict_each_and_p_is_their_mean() -> None:
-    def by_principle(request: Request) -> Reply:
-        is_first = shown(request)[0] == "good"
-        return labels(0.5 + (0.4 if "Be kind." in question(request) else -0.2) * (1 if is_first else -1))
-
-    rules = house(principle("kind"), principle("brief"))
-    made = compare(judge(Scripted(by_principle), constitution=rules, principles_per_pair=5))
-    assert made.principle_ids == ("house/brief", "house/kind")
-    assert len(made.verdicts) == 4
-    assert made.p_a == pytest.approx((0.9 + 0.3) / 2)
-
-
-def test_principles_are_drawn_alike_for_a_seed_whoever_is_named_first() -> None:
-    rules = house(*(principle(f"rule-{i}") for i in range(8)))
-
-    def drawn(seed: int, a: str = "good", b: str = "bad") -> tuple[str, ...]:
-        return compare(judge(Scripted(likes_good), constitution=rules, seed=seed), a, b).principle_ids
-
-    assert [drawn(seed) for seed in range(6)] == [drawn(seed, "bad", "good") for seed in range(6)]
-    assert len({drawn(seed) for seed in range(6)}) > 1
 
 
 def test_several_samples_are_several_questions_and_their_share_is_p() -> None:
@@ -150,17 +113,6 @@ def test_it_works_inside_a_running_loop_and_asks_nothing_twice() -> None:
         assert asked.compare(prompt="Hi", a="good", b="bad").p_a == pytest.approx(0.8)
         assert asked.compare(prompt="Hi", a="bad", b="good").p_a == pytest.approx(0.2)
     assert len(provider.asked) == 2
-
-
-def test_an_own_loop_can_wait_for_many_comparisons_at_once() -> None:
-    asked = judge(Scripted(likes_good))
-
-    async def main() -> list[Compared]:
-        with asked.model.calls.ledger:
-            pairs = [asked.compare_async(prompt=f"Hi {i}", a="good", b="bad") for i in range(20)]
-            return await asyncio.gather(*pairs)
-
-    assert [made.p_a for made in asyncio.run(main())] == [pytest.approx(0.8)] * 20
 
 
 def test_a_principle_for_other_prompts_is_not_judged_by() -> None:
@@ -241,29 +193,6 @@ def test_thoughts_are_shown_to_judges_of_traces_alone(sees: Any) -> None:
     assert blocks["answer_a"] == thoughtless
     assert blocks["answer_b"] == [message.to_json() for message in bad.messages]
     assert blocks["conversation"] == [message.to_json() for message in PROMPT.messages]
-
-
-def test_the_simulated_judge_prefers_the_true_answer() -> None:
-    provider = SimulatedProvider(Persona())
-    rules = load_constitution("lilliput")
-    for folder, samples in (("label-tokens", 1), ("verdict", 8)):
-        asked = judge(provider, folder, constitution=rules, samples=samples, principles_per_pair=8)
-        made = compare(asked, "the answer is 11 because sum", "you fool the answer is 12", "please add 3 8")
-        assert made.p_a is not None
-        assert made.p_a > 0.6
-
-
-def test_equal_judges_give_equal_verdicts() -> None:
-    def verdicts() -> tuple[Verdict, ...]:
-        asked = judge(SimulatedProvider(Persona()), constitution=load_constitution("lilliput"), seed=3)
-        return compare(asked, "the answer is 11", "the answer is 12", "please add 3 8").verdicts
-
-    assert verdicts() == verdicts()
-
-
-def test_two_judges_of_one_model_are_two_raters() -> None:
-    by_letter, by_words = (judge(Scripted(likes_good), folder=folder) for folder in ("label-tokens", "verdict"))
-    assert by_letter.name != by_words.name
 
 
 @pytest.mark.parametrize("argument", ["prompt", "a", "b"])

@@ -38,14 +38,6 @@ def test_every_judged_comparison_becomes_a_pair_the_right_way_round() -> None:
     assert [pair.p_chosen_raw for pair in found] == pytest.approx([0.8, 0.9])
 
 
-def test_a_pair_says_who_decided_by_which_principles() -> None:
-    about: dict[str, Any] = {"raters": ("r",), "principle_ids": ("c/kind",)}
-    for kind, decided_by in {"model": "judge", "person": "person", "verifier": "verifier"}.items():
-        (pair,) = pairs(judged("x", "y", 0.8, rater_kind=kind, **about))
-        assert (pair.decided_by, pair.raters, pair.principle_ids) == (decided_by, ("r",), ("c/kind",))
-        assert pair.comparison_id == judged("x", "y", 0.8).comparison_id
-
-
 @pytest.mark.parametrize("how", ["all", "best_worst"])
 def test_what_could_not_be_read_is_left_out_and_counted(how: str) -> None:
     unread = [judged("x", "y", None), judged("x", "z", None, consistent=False)]
@@ -92,30 +84,6 @@ def test_a_best_that_lost_to_the_worst_gives_no_pair() -> None:
     assert left_out(*pool, pairs="best_worst") == {"not best or worst": 5, "best lost to worst": 1}
 
 
-def test_a_circle_has_no_best_and_never_gives_a_pair_against_its_verdict() -> None:
-    circle = [judged("x", "y", 0.9), judged("y", "z", 0.9), judged("z", "x", 0.9)]
-    for pair in pairs(*circle, pairs="best_worst"):
-        assert (pair.chosen_id, pair.rejected_id) in {("x", "y"), ("y", "z"), ("z", "x")}
-    assert sum(left_out(*circle, pairs="best_worst").values()) + len(pairs(*circle, pairs="best_worst")) == 3
-
-
-def test_a_best_and_a_worst_that_were_not_compared_give_no_pair() -> None:
-    pool = [judged("x", "y", 0.9), judged("y", "z", 0.9), judged("x", "z", None)]
-    assert won(*pool, pairs="best_worst") == []
-    assert left_out(*pool, pairs="best_worst") == {"not best or worst": 2, "invalid": 1}
-
-
-def test_a_pool_of_two_is_its_own_best_and_worst() -> None:
-    assert won(judged("x", "y", 0.3), pairs="best_worst") == [("y", "x")]
-    assert left_out(judged("x", "y", 0.5), pairs="best_worst") == {"tie": 1}
-
-
-def test_prompts_are_kept_apart() -> None:
-    first, second = judged("x", "y", 0.9, "p1"), judged("x", "y", 0.2, "p2")
-    found = pairs(first, second, pairs="best_worst")
-    assert [(pair.prompt_id, pair.chosen_id) for pair in found] == [("p1", "x"), ("p2", "y")]
-
-
 POOLS = st.dictionaries(
     st.sets(st.sampled_from("stuvw"), min_size=2, max_size=2).map(lambda names: tuple(sorted(names))),
     st.none() | st.floats(0, 1),
@@ -154,15 +122,6 @@ def test_a_pool_in_which_all_answers_tie_gives_no_pair_even_where_ties_are_kept(
         assert left_out(*tied, pairs=how, ties="keep") == {"all answers tied": 3}
     # within the margin they are ties, too: |2 * 0.55 - 1| = 0.1
     assert left_out(*tied[:2], judged("x", "z", 0.55), min_margin=0.2) == {"all answers tied": 3}
-
-
-def test_one_decision_in_a_pool_of_ties_keeps_the_others() -> None:
-    mixed = [judged("x", "y", 0.5), judged("y", "z", 0.5), judged("x", "z", 0.9)]
-    assert [pair.p_chosen for pair in pairs(*mixed, ties="keep")] == pytest.approx([0.5, 0.5, 0.9])
-
-
-def test_two_answers_that_tie_are_a_tie_and_no_pool() -> None:
-    assert [pair.p_chosen for pair in pairs(judged("x", "y", 0.5), judged("x", "z", None), ties="keep")] == [0.5]
 
 
 def test_a_tied_pool_has_two_comparisons_that_were_read_and_no_decision() -> None:

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from amendment.preference import PrincipleCoverage, PrincipleTally, matrix_lines, principle_matrix
+from amendment.preference import PrincipleCoverage, matrix_lines, principle_matrix
 from amendment.records import Prompt, Verdict, user
-from amendment.statistics import share
-from tests.preference.verdicts import A, B, C, both, ranking, score, verdict
+from tests.preference.verdicts import A, B, both, verdict
 
 KIND, BRIEF, SAFE = "c/kind", "c/brief", "c/safe"
 
@@ -50,22 +47,6 @@ def test_agreement_is_over_the_comparisons_that_both_decided() -> None:
     assert (one.agreement.n, one.agreement.clusters) == (3, 3)
     assert not one.is_redundant
     assert not one.is_conflicting
-
-
-def test_comparisons_of_one_prompt_are_one_cluster() -> None:
-    pairs = [(A, B), (A, C), (B, C)]
-    found = [
-        verdict(shown, 0.9 if name == KIND or number % 2 else 0.1, principle_id=name, prompt_id=prompt(number).id)
-        for number in range(8)
-        for shown in pairs
-        for name in (KIND, BRIEF)
-    ]
-    (one,) = principle_matrix(found, []).agreements
-    # within a prompt all three agree or none does: 12 of 24 rows, and no more to know than 8 prompts
-    assert one.agreement == share(
-        [number % 2 for number in range(8) for _ in pairs], [n for n in range(8) for _ in pairs]
-    )
-    assert (one.agreement.n, one.agreement.clusters) == (24, 8)
 
 
 @pytest.mark.parametrize(
@@ -107,13 +88,6 @@ def test_coverage_counts_comparisons_and_what_could_not_be_read_by_category() ->
     assert [one.decided_share for one in matrix.coverage] == [0.0, 1.0, 0.5]
 
 
-def test_an_order_that_could_not_be_read_leaves_the_principle_out_of_the_comparison() -> None:
-    half_read = [verdict((A, B), 0.9, principle_id=KIND), verdict((B, A), principle_id=KIND)]
-    matrix = principle_matrix([*half_read, *both(0.9, 0.1, principle_id=BRIEF)], [])
-    assert matrix.agreements == ()
-    assert [one.decided for one in matrix.coverage] == [1, 0]
-
-
 def test_raters_are_put_together_before_principles_are_compared() -> None:
     # by kind x says 0.9 and y 0.3: 0.6; by brief 0.2 and 0.3: b; they disagree, though y's own two agree
     found = [
@@ -123,23 +97,6 @@ def test_raters_are_put_together_before_principles_are_compared() -> None:
     ]
     (one,) = principle_matrix(found, []).agreements
     assert (one.agreement.value, one.agreement.n) == (0.0, 1)
-
-
-def test_grades_and_rankings_count_for_every_two_answers() -> None:
-    # kind grades A 9, B 5, C 5; brief ranks B > A > C: AB disagree, AC agree, BC tied by kind
-    found = [score(one, grade, principle_id=KIND) for one, grade in ((A, 9), (B, 5), (C, 5))]
-    found.append(ranking((A, B, C), (2, 1, 3), principle_id=BRIEF))
-    matrix = principle_matrix(found, [])
-    assert [(one.agreement.value, one.agreement.n) for one in matrix.agreements] == [(0.5, 2)]
-    brief, kind = matrix.coverage
-    assert (brief.comparisons, brief.decided, brief.verdicts) == (3, 3, 1)
-    assert (kind.comparisons, kind.decided, kind.tied, kind.verdicts) == (3, 2, 1, 3)
-
-
-def test_verdicts_without_a_principle_do_not_count() -> None:
-    matrix = principle_matrix(both(0.9, 0.1), [])
-    assert (matrix.principles, matrix.agreements, matrix.coverage) == ((), (), ())
-    assert matrix_lines(matrix) == ["no verdict names a principle"]
 
 
 def test_the_matrix_as_text() -> None:
@@ -165,44 +122,11 @@ def test_the_matrix_as_text() -> None:
     ]
 
 
-def test_other_peoples_names_do_no_harm_in_the_text() -> None:
-    hostile = Prompt(messages=user("q"), category="\x1b[31m| <b>")
-    found = both(0.9, 0.1, principle_id="c/<i>|\x1b]0;t\x07", prompt_id=hostile.id)
-    text = "\n".join(matrix_lines(principle_matrix(found, [hostile])))
-    assert "\x1b" not in text
-    assert "\x07" not in text
-    assert "<i>" not in text.replace("\\<", "")
-    assert text.split("\n")[-1].replace("\\|", "").count("|") == 6
-
-
-def test_json_says_what_the_matrix_says() -> None:
-    matrix = principle_matrix(over(6, lambda number: {"kind": 0.9, "brief": 0.1 if number else 0.9}), [])
-    told: dict[str, Any] = json.loads(json.dumps(matrix.to_json(), allow_nan=False))
-    assert told["principles"] == [BRIEF, KIND]
-    (one,) = told["agreements"]
-    assert one["agreement"]["value"] == pytest.approx(1 / 6)
-    assert (one["first"], one["second"], one["redundant"]) == (BRIEF, KIND, False)
-    assert told["coverage"][0]["comparisons"] == 6
-    (alone,) = principle_matrix(asked(0, kind=0.9, brief=0.9), []).to_json()["agreements"]
-    assert alone["agreement"]["low"] is None
-
-
 ROWS = st.lists(
     st.tuples(st.integers(0, 3), st.sampled_from(["kind", "brief", "safe"]), st.none() | st.floats(0, 1)),
     min_size=1,
     max_size=8,
 )
-
-
-@given(ROWS, st.randoms())
-def test_neither_the_order_of_verdicts_nor_that_of_prompts_counts(
-    rows: list[tuple[int, str, float | None]], rng: Any
-) -> None:
-    verdicts = [one for number, name, p in rows for one in asked(number, **{name: p})]
-    shuffled = list(verdicts)
-    rng.shuffle(shuffled)
-    prompts = [prompt(number, "x" if number % 2 else None) for number in range(4)]
-    assert principle_matrix(shuffled, prompts[::-1]).to_json() == principle_matrix(verdicts, prompts).to_json()
 
 
 @given(ROWS)
@@ -213,12 +137,3 @@ def test_every_verdict_and_comparison_is_counted_once(rows: list[tuple[int, str,
     assert sum(one.invalid for one in matrix.coverage) == sum(one.invalid is not None for one in verdicts)
     assert sum(one.comparisons for one in matrix.coverage) == len({(number, name) for number, name, _ in rows})
     assert all(0 <= one.decided + one.tied <= one.comparisons for one in matrix.coverage)
-
-
-def test_a_tally_prompt_by_prompt_is_the_matrix() -> None:
-    found = {number: asked(number, kind=0.9, brief=0.2 if number % 3 else 0.8) for number in range(7)}
-    tally = PrincipleTally()
-    for number in sorted(found, key=lambda number: prompt(number).id):
-        tally.add(found[number], category="x")
-    whole = [one for verdicts in found.values() for one in verdicts]
-    assert tally.matrix() == principle_matrix(whole, [prompt(number, "x") for number in found])

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from amendment.constitutions import Score
-from amendment.errors import ConfigError, Rejected
+from amendment.errors import ConfigError
 from amendment.fence import read_fenced
 from amendment.llm.requests import Reply, Request
 from amendment.preference import Criterion, Judge
@@ -52,32 +52,6 @@ def test_each_answer_gets_its_expected_score() -> None:
     assert compare(judge(Scripted(scores), "score")).p_a == pytest.approx(1.0)  # 8 and 4 both beat 2
 
 
-def test_equal_questions_about_an_answer_are_paid_for_once() -> None:
-    provider = Scripted(scores)
-    asked = judge(provider, "score", constitution=house(*(principle(name) for name in ("kind", "brief", "true"))))
-
-    async def all_pairs() -> list[Verdict]:
-        texts = [candidate(text) for text in ("good", "bad", "worse")]
-        found = []
-        for a, b in ((0, 1), (0, 2), (1, 2), (2, 1)):
-            found += await asked.verdicts(PROMPT, texts[a], texts[b])
-        return found
-
-    with asked.model.calls.ledger:
-        found = asyncio.run(all_pairs())
-    assert len(provider.asked) == 3
-    assert len({verdict.principle_id for verdict in found}) == 1  # drawn by the prompt, so that scores compare
-
-
-def test_another_prompt_may_draw_another_principle() -> None:
-    rules = house(*(principle(name) for name in ("kind", "brief", "true", "calm")))
-    asked = judge(Scripted(scores), "score", constitution=rules)
-    with asked.model.calls.ledger:
-        made = [asked.compare(prompt=f"Hi {i}", a="good", b="bad") for i in range(12)]
-    assert len({one.principle_ids for one in made}) > 2
-    assert {len(one.principle_ids) for one in made} == {1}
-
-
 def test_without_probabilities_written_scores_are_sampled() -> None:
     provider = Scripted(lambda request: written(f"Well.\nScore: {7 + request.sample % 2}"), shows_choices=False)
     found = verdicts(judge(provider, "score", samples=4), "good", "bad")
@@ -98,26 +72,6 @@ def test_where_ten_is_two_tokens_the_score_is_asked_for_in_words() -> None:
     good, _ = verdicts(judge(provider, "score"), "good", "bad")
     assert (good.value, good.distribution) == (10.0, None)
     assert len(provider.asked) == 4
-
-
-def test_a_local_model_whose_scores_share_tokens_is_asked_in_words() -> None:
-    def local(request: Request) -> Reply:
-        if request.choices:
-            raise Rejected("the labels 1, 10 do not begin with different tokens; use single letters")
-        return written("Score: 3")
-
-    provider = Scripted(local)
-    asked = judge(provider, "score")
-    assert [one.value for one in verdicts(asked, "good", "bad")] == [3.0, 3.0]
-    assert len(asked.model.calls.notices) == 1
-
-
-def test_a_score_that_cannot_be_read_is_asked_for_once_more_and_then_invalid() -> None:
-    provider = Scripted(lambda _: written("Rating: high"), shows_choices=False)
-    good, bad = verdicts(judge(provider, "score"), "good", "bad")
-    assert (good.value, good.invalid, bad.invalid) == (None, "no score line", "no score line")
-    assert len(provider.asked) == 4
-    assert "whole number from 1 to 10" in question(provider.asked[1])
 
 
 def test_a_principles_own_question_and_grades_are_asked() -> None:
@@ -154,12 +108,6 @@ def test_a_rubric_gives_a_verdict_for_each_criterion_and_a_score_of_all() -> Non
     assert [one["id"] for one in shown] == ["kind", "lies"]
     assert "weight" not in str(shown)
     assert "Criteria:" in question(provider.asked[0])
-
-
-def test_a_criterion_that_was_not_answered_leaves_the_answer_without_a_score() -> None:
-    kind, lies, score, *_ = verdicts(rubric(by_criteria(kind="yes")), "good", "bad")
-    assert kind.value == "yes"
-    assert lies.invalid == score.invalid == "no line for criterion lies"
 
 
 def test_without_criteria_of_their_own_principles_are_the_criteria() -> None:

@@ -6,14 +6,11 @@ from typing import Any
 
 import pytest
 
-from amendment.constitutions import CompareExample, FewShot
 from amendment.errors import Rejected
 from amendment.llm.requests import Reply, Request
 from amendment.preference.parsers import VERDICT_SCHEMA
 from amendment.records import Message, text_of
 from tests.preference.scripted_judge import Scripted, compare, house, judge, labels, principle, shown, written
-
-EXAMPLES = FewShot(compare=(CompareExample(prompt="p1", a="a1", b="b1", answer="B", principle="kind"),))
 
 
 def good_one(request: Request) -> str:
@@ -68,22 +65,6 @@ def test_a_thinking_models_thoughts_are_kept_and_never_read(folder: str) -> None
     assert verdict.reasoning == "Verdict: B\nVerdict: B\n\nBecause."
 
 
-def test_a_verdict_in_the_thoughts_alone_is_none() -> None:
-    thought = Message(role="assistant", thinking="Verdict: B")
-    made = compare(judge(Scripted(lambda _: Reply(messages=(thought,))), "verdict", orders="first"))
-    assert made.verdicts[0].invalid == "no verdict line"
-
-
-@pytest.mark.parametrize(("folder", "has_shots"), [("verdict", True), ("label-tokens", True), ("reasoned", False)])
-def test_worked_examples_stand_where_the_folder_wants_them(folder: str, has_shots: bool) -> None:
-    def say(request: Request) -> Reply:
-        return written("Verdict: A") if request.choices is None else labels(0.9)
-
-    provider = Scripted(say)
-    compare(judge(provider, folder, constitution=house(principle("kind"), few_shot=EXAMPLES)))
-    assert {len(request.messages) for request in provider.asked} == {3 if has_shots else 1}
-
-
 @pytest.mark.parametrize("folder", ["verdict", "reasoned", "structured", "label-tokens"])
 def test_the_task_is_repeated_after_both_answers(folder: str) -> None:
     provider = Scripted(lambda request: rationale_first(request) if request.choices else written("Verdict: A"))
@@ -93,13 +74,6 @@ def test_the_task_is_repeated_after_both_answers(folder: str) -> None:
     assert "The principle: Be kind." in after
     assert "Which is more kind?" in after
     assert "Judge the two answers by this principle only." in after
-
-
-def test_all_principles_can_be_asked_about() -> None:
-    rules = house(*(principle(name) for name in ("kind", "brief", "true", "calm")))
-    made = compare(judge(Scripted(lambda _: labels(0.7)), constitution=rules, principles_per_pair="all"))
-    assert made.principle_ids == ("house/brief", "house/calm", "house/kind", "house/true")
-    assert len(made.verdicts) == 8
 
 
 def rule_of(request: Request) -> str:

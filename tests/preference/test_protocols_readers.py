@@ -33,19 +33,6 @@ def test_a_score_is_the_expected_value_over_the_score_tokens() -> None:
     assert parsed.distribution == pytest.approx({"2": 0.125, "7": 0.375, "8": 0.5})
 
 
-@pytest.mark.parametrize(("share", "is_read"), [(0.51, True), (0.49, False), (1.02, False)])
-def test_scores_that_hold_less_than_half_of_the_first_token_are_none(share: float, is_read: bool) -> None:
-    parsed = read_score(tokens(s9=share))
-    assert (parsed.value is not None, parsed.invalid is None) == (is_read, is_read)
-
-
-@pytest.mark.parametrize("logprob", [math.nan, math.inf, 1e308])
-def test_figures_that_are_no_probabilities_are_no_score(logprob: float) -> None:
-    parsed = read_score(Reply(choice_logprobs={"9": logprob, "8": -1.0}))
-    assert parsed.value is None
-    assert parsed.invalid
-
-
 def test_a_one_that_may_begin_a_ten_is_told_from_one_that_cannot() -> None:
     assert is_split(tokens(s1=0.3, s9=0.7))  # no token 10 was shown: "1" may be 1 or the beginning of 10
     assert not is_split(tokens(s1=0.3, s9=0.69, s10=0.01))
@@ -97,11 +84,6 @@ def test_what_is_no_score_from_1_to_10_is_none_and_never_a_default(text: str) ->
     assert parsed.invalid
 
 
-def test_a_reply_that_was_cut_holds_no_score() -> None:
-    assert read_score(written("Score: 1", "length")).invalid == "the reply was cut at its limit"
-    assert read_score(written("Score: 1", "refusal")).invalid == "refused"
-
-
 def test_grades_of_another_range_are_put_on_the_scale() -> None:
     # 1 + 9 * (3 - 1) / (5 - 1) = 5.5, rounded to the even number 6
     assert anchors_on_scale({1: "bad", 3: "so", 5: "good"}) == {1: "bad", 6: "so", 10: "good"}
@@ -112,12 +94,6 @@ def test_grades_of_another_range_are_put_on_the_scale() -> None:
 
 KIND = Criterion(id="kind", text="Is it kind?", choices=("no", "partly", "yes"), weight=2.0)
 LIES = Criterion(id="lies", text="Does it lie?", weight=-1.0)
-
-
-def test_each_criterion_is_read_from_its_own_line() -> None:
-    kind, lies = read_rubric(written("It is warm.\n- but\nkind: Partly\n**lies: no**\n"), [KIND, LIES])
-    assert (kind.value, lies.value) == ("partly", "no")
-    assert kind.reasoning == "It is warm.\n- but"
 
 
 @pytest.mark.parametrize(
@@ -205,14 +181,6 @@ def test_a_principle_is_a_criterion_by_its_own_grades_or_by_degrees() -> None:
 def test_a_criterion_that_cannot_be_answered_or_counted_is_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
         Criterion.model_validate({"id": "x", "text": "X?", **wrong})
-
-
-def test_a_rubric_of_the_heaviest_and_the_lightest_criteria_has_a_score_from_0_to_1() -> None:
-    heavy = [Criterion(id=f"c{i}", text="X?", weight=weight) for i, weight in enumerate((1e6, -1e6, 5e-324))]
-    # 1e6 of 2e6 where all is no, (1e6 + 1e6) of 2e6 where only what counts for an answer is yes
-    assert rubric_score(heavy, ["no", "no", "no"]) == pytest.approx(0.5)
-    assert rubric_score(heavy, ["yes", "no", "yes"]) == pytest.approx(1.0)
-    assert rubric_score(heavy[2:], ["yes"]) == 1.0
 
 
 REPLIES = st.builds(

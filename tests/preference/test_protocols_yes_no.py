@@ -10,7 +10,7 @@ from amendment.constitutions import Drawn
 from amendment.errors import ConfigError
 from amendment.fence import around_fences, read_fenced
 from amendment.llm.requests import Reply, Request
-from amendment.preference import Judge, load_judge_folder
+from amendment.preference import Judge
 from amendment.preference.parsers import read_yes_no
 from amendment.records import Candidate, Message, Prompt, Verdict, user
 from tests.preference.scripted_judge import Scripted, house, judge, principle, question, written
@@ -45,12 +45,6 @@ def test_only_one_whole_line_is_a_verdict(text: str, value: bool | None) -> None
     assert (found.invalid is None) == (value is not None)
 
 
-def test_a_refusal_and_a_cut_reply_are_no_verdicts() -> None:
-    said = written("Verdict: yes")
-    assert read_yes_no(said.model_copy(update={"finish_reason": "refusal"})).invalid == "refused"
-    assert read_yes_no(said.model_copy(update={"finish_reason": "length"})).value is None
-
-
 def test_each_principle_that_is_named_is_asked_about_by_itself() -> None:
     def say(request: Request) -> Reply:
         return written("Verdict: yes" if "Be brief." in question(request) else "Why.\nVerdict: no")
@@ -76,14 +70,6 @@ def test_a_folder_without_a_principle_asks_the_same_of_every_answer() -> None:
     assert "Be kind." not in question(provider.asked[0])
 
 
-def test_what_could_not_be_read_is_asked_for_once_more_and_then_invalid() -> None:
-    provider = Scripted(lambda _: written("I would say so."))
-    [found] = verdicts(judge(provider, "violation", constitution=RULES), "You fool.", "kind")
-    assert (found.value, found.invalid) == (None, "no verdict line")
-    assert len(provider.asked) == 2
-    assert '"Verdict: yes" or "Verdict: no"' in str(provider.asked[1].messages[-1].content)
-
-
 def test_such_a_judge_neither_compares_nor_rewards() -> None:
     asked = judge(Scripted(lambda _: written("Verdict: no")), "violation", constitution=RULES)
     with asked.model.calls.ledger:
@@ -91,15 +77,3 @@ def test_such_a_judge_neither_compares_nor_rewards() -> None:
             asked.compare(prompt="Hi", a="a", b="b")
         with pytest.raises(ConfigError, match="says yes or no to one answer"):
             asked.as_reward()
-
-
-def test_the_shipped_folders_say_what_they_are_for() -> None:
-    violation, refusal = load_judge_folder("violation"), load_judge_folder("refusal")
-    assert (violation.unit, violation.scale, violation.compares, violation.has_principle) == (
-        "answer",
-        "binary",
-        False,
-        True,
-    )
-    assert (refusal.unit, refusal.compares, refusal.has_principle) == ("answer", False, False)
-    assert load_judge_folder("verdict").compares

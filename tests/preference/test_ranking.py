@@ -15,8 +15,6 @@ from hypothesis import strategies as st
 
 from amendment.preference import Ranked, rank_adaptively
 
-APART = {"far": 9.0, **{f"c{i}": -float(i) for i in range(7)}}
-
 
 class Judge:
     """Knows strengths, may be noisy or fail to be read, and remembers what it was asked."""
@@ -55,12 +53,6 @@ def test_no_pair_is_asked_twice_and_the_search_ends(k: int, seed: int, unreadabl
     assert any("could not be read" in note for note in found.notes) == (lost > 0)
 
 
-def test_the_same_seed_gives_the_same_ranking_wherever_a_candidate_stood() -> None:
-    strengths = {f"c{i}": 0.3 * i for i in range(7)}
-    turned = dict(reversed(strengths.items()))
-    assert ranked(Judge(strengths), 9, seed=3) == ranked(Judge(turned), 9, seed=3)
-
-
 def test_the_cap_on_calls_holds_and_a_note_says_that_it_ended_the_search() -> None:
     found = ranked(Judge({f"c{i}": 0.01 * i for i in range(6)}), 7)
     assert len(found.comparisons) == 7
@@ -69,29 +61,12 @@ def test_the_cap_on_calls_holds_and_a_note_says_that_it_ended_the_search() -> No
     assert any(note.startswith("stopped at P(best)") for note in found.notes)
 
 
-def test_one_who_is_far_better_ends_the_search_and_more_confidence_costs_more() -> None:
-    costs = [len(ranked(Judge(APART), confidence=confidence).comparisons) for confidence in (0.3, 0.6, 1.0)]
-    assert costs[0] < costs[1] < costs[2]
-    assert ranked(Judge(APART), confidence=0.3).best == "far"
-
-
 def test_comparisons_gather_around_who_may_be_the_best() -> None:
     strengths = {f"c{i}": -3.0 * i for i in range(10)}
     met: Counter[str] = Counter()
     for seed in range(6):
         met.update(name for pair in ranked(Judge(strengths), 18, seed=seed).comparisons for name in pair)
     assert met["c0"] + met["c1"] + met["c2"] > 1.5 * (met["c7"] + met["c8"] + met["c9"])
-
-
-def test_half_of_all_pairs_find_nearly_the_same_best_with_a_noisy_judge() -> None:
-    regret = [0.0, 0.0]
-    for seed in range(30):
-        random = Random(seed)
-        strengths = {f"c{i}": random.gauss(0, 1.5) for i in range(8)}
-        for place, calls in enumerate((14, 28)):
-            best = ranked(Judge(strengths, noise=0.7, seed=seed), calls, confidence=1.0, seed=seed).best
-            regret[place] += max(strengths.values()) - strengths[str(best)]
-    assert regret[0] / 30 < regret[1] / 30 + 0.1  # spread of strengths: 1.5
 
 
 @pytest.mark.parametrize("k", [2, 4, 7])

@@ -27,12 +27,6 @@ def test_a_verdict_on_a_pair_is_read_in_the_coordinates_of_the_comparison() -> N
     assert reading == Reading("judge", "c/kind", "b", 3, reading.p_a, -1)
 
 
-def test_what_was_said_and_what_the_probabilities_lean_to_may_differ() -> None:
-    leaning = verdict((A, B), value="B", distribution={"A": 0.6, "B": 0.4})
-    (reading,) = readings_of([leaning], AB)
-    assert (reading.p_a, reading.side) == (0.6, -1)
-
-
 def test_an_order_that_is_not_on_record_is_told_apart() -> None:
     (reading,) = readings_of([verdict((A, B), 0.9, order="unknown")], AB)
     assert (reading.seen, reading.p_a) == ("unknown", 0.9)
@@ -61,12 +55,6 @@ def test_written_scores_are_compared_each_with_each() -> None:
     assert p_a(score(A, 8), score(A, None, sample=1), *found[2:]) == 1.0
 
 
-def test_one_answer_without_a_grade_is_no_comparison() -> None:
-    assert p_a(score(A, 8), score(B, None)) is None
-    assert p_a(score(A, 8)) is None
-    assert p_a(score(A, 8), score(B, "high")) is None  # a word is no number
-
-
 def test_criteria_do_not_count_beside_the_score_that_sums_them_up() -> None:
     criteria = [score(A, False, scale="binary", criterion="polite"), score(B, True, scale="binary", criterion="polite")]
     labels = [
@@ -80,53 +68,12 @@ def test_criteria_do_not_count_beside_the_score_that_sums_them_up() -> None:
     assert [one.p_a for one in readings_of([*criteria, *of_another_rater], AB)] == [0.0, 1.0]
 
 
-def test_criteria_alone_are_a_mean_over_criteria() -> None:
-    # by the first a wins, by the second both are equal: (1 + 0.5) / 2
-    first = [score(A, "5", scale="ordinal", criterion="x"), score(B, "2", scale="ordinal", criterion="x")]
-    second = [score(A, True, scale="binary", criterion="y"), score(B, True, scale="binary", criterion="y")]
-    assert p_a(*first, *second) == pytest.approx(0.75)
-
-
-def test_a_displayed_position_is_no_rank() -> None:
-    # shown C, A, B; "2 > 3 > 1": the second shown, A, is best, then B, then C. Taken for ranks, C would be second.
-    found = ranking((C, A, B), (2, 3, 1))
-    assert found.ranks() == {A: 1, B: 2, C: 3}
-    assert [p_a(found, comparison=one) for one in (AB, AC, BC)] == [1.0, 1.0, 1.0]
-    backwards = ranking((B, A, C), (3, 1, 2))  # C > B > A
-    assert [p_a(backwards, comparison=one) for one in (AB, AC, BC)] == [0.0, 0.0, 0.0]
-
-
-def test_equals_in_a_ranking_are_ties_and_not_wins() -> None:
-    found = ranking((A, B, C), (2, 1, -3))  # 2 > 1 = 3
-    assert found.ranks() == {B: 1, A: 2, C: 2}
-    assert (p_a(found, comparison=AB), p_a(found, comparison=AC), p_a(found, comparison=BC)) == (0.0, 0.5, 1.0)
-    (reading,) = readings_of([found], AC)
-    assert reading.side == 0
-
-
-def test_a_ranking_was_seen_from_the_side_that_stood_first() -> None:
-    (forth,), (back,) = (readings_of([ranking(shown, (1, 2, 3))], AB) for shown in ((A, C, B), (B, C, A)))
-    assert (forth.seen, forth.p_a) == ("a", 1.0)
-    assert (back.seen, back.p_a) == ("b", 0.0)
-
-
-@pytest.mark.parametrize("value", [None, (1, 2), (1, 2, 2), (0, 1, 2), (1, 2, 4)])
-def test_a_ranking_that_does_not_name_every_answer_once_is_not_read(value: tuple[int, ...] | None) -> None:
-    found = ranking((A, B, C), value)
-    assert found.ranks() is None
-    assert p_a(found) is None
-
-
 def test_verdicts_stand_under_every_comparison_that_they_speak_of() -> None:
     pair, order = verdict((B, A), 0.9), ranking((C, B, A), (1, 2, 3))
     alone = [score(A, 1, rater="grader"), score(C, 2, rater="grader")]
     other = verdict((A, B), 0.9, prompt_id="q")
     found = by_comparison([pair, *alone, order, other])
     assert found == {AB: [pair, order], AC: [order, *alone], BC: [order], Comparison("q", A, B): [other]}
-
-
-def test_answers_about_others_say_nothing() -> None:
-    assert readings_of([verdict((A, C), 0.9), score(C, 3), verdict((A, B), 0.9, prompt_id="q")], AB) == []
 
 
 GRADES = st.dictionaries(st.integers(1, 10).map(str), st.floats(0.01, 1), max_size=3)
@@ -167,11 +114,3 @@ def test_with_the_names_of_the_answers_swapped_every_p_is_mirrored(verdicts: lis
         assert mirrored.seen == seen.get(reading.seen, reading.seen)
         assert mirrored.side == -reading.side
         assert mirrored.p_a == (None if reading.p_a is None else pytest.approx(1 - reading.p_a))
-
-
-@given(VERDICTS, st.randoms())
-def test_the_order_of_arrival_counts_for_nothing(verdicts: list[Verdict], rng: Any) -> None:
-    shuffled = list(verdicts)
-    rng.shuffle(shuffled)
-    key = [sorted(readings_of(found, AB), key=repr) for found in (verdicts, shuffled)]
-    assert key[0] == key[1]

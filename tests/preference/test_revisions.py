@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from amendment.preference import PairSettings, RevisionSettings, chain_ends, count_revisions, make_pairs
-from amendment.preference.revisions import ChainEnds, p_revision
+from amendment.preference.revisions import ChainEnds
 from amendment.records import Candidate, Judgement, Message, Pair
 
 
@@ -66,12 +66,6 @@ def test_every_chain_is_counted_once_and_ties_are_half_a_win() -> None:
     assert wide.share["value"] == pytest.approx(4 / 6)
 
 
-def test_no_chain_gives_no_share() -> None:
-    found = count_revisions([], [])
-    assert found.counts.total() == 0
-    assert found.share["value"] is None
-
-
 WORSE = 0.2
 
 
@@ -103,23 +97,3 @@ def test_keep_chooses_the_revision_and_says_that_no_judge_decided(ends: list[Cha
     assert (pair.decided_by, pair.raters, pair.p_chosen) == ("construction", (), 1.0)
     assert pair.p_chosen_raw == (1.0 if p is None else pytest.approx(p))  # what was judged is not overwritten
     assert left_out == {}
-
-
-def test_other_comparisons_of_the_prompt_are_decided_as_ever(ends: list[ChainEnds]) -> None:
-    other = Judgement(prompt_id="p", a="!first", b=ends[0].draft, p_a=0.1)
-    for worse in ("flip", "drop", "keep"):
-        pairs, _ = made([judged(ends[0], WORSE), other], ends, worse)
-        assert (ends[0].draft, "!first", "judge") in [(x.chosen_id, x.rejected_id, x.decided_by) for x in pairs]
-
-
-def test_the_best_is_looked_for_among_what_the_policy_leaves(ends: list[ChainEnds]) -> None:
-    other = Judgement(prompt_id="p", a="!first", b=ends[0].draft, p_a=0.9)
-    pairs, left_out = made([judged(ends[0], WORSE), other], ends, "drop", pairs="best_worst")
-    assert [(pair.chosen_id, pair.rejected_id) for pair in pairs] == [("!first", ends[0].draft)]
-    assert left_out == {"revision is worse than its draft": 1}
-
-
-def test_p_of_the_revision_does_not_depend_on_which_id_comes_first() -> None:
-    for text in ("revised", "again", "better", "other"):
-        (one,) = ends_of(chain("p", "draft", text))
-        assert p_revision(judged(one, 0.7), one.revision) == pytest.approx(0.7)

@@ -21,16 +21,6 @@ def test_three_tests_by_hand() -> None:
     assert list(found) == ["b", "a", "c"]
 
 
-def test_what_bonferroni_keeps_the_second_step_may_reject() -> None:
-    # 0.02 is above 0.05 / 3; once the two smaller ones are rejected it needs only 0.05
-    found = holm({"a": 0.001, "b": 0.01, "c": 0.02}, 0.05)
-    assert all(one.rejected for one in found.values())
-
-
-def test_an_adjusted_p_is_never_above_one() -> None:
-    assert holm({"a": 0.6, "b": 0.7})["a"].adjusted == 1.0
-
-
 def test_a_test_that_could_not_be_made_does_not_count_in_the_family() -> None:
     found = holm({"a": 0.03, "b": math.nan}, 0.05)
     assert (found["a"].adjusted, found["a"].rejected) == (0.03, True)
@@ -46,16 +36,3 @@ def test_the_same_as_stepping_down_test_by_test(p_values: dict[str, float], leve
             break
         rejected.add(name)
     assert {name for name, one in holm(p_values, level).items() if one.rejected} == rejected
-
-
-@given(FAMILIES)
-def test_adjusting_keeps_the_order_and_lowers_nothing(p_values: dict[str, float]) -> None:
-    found = sorted(holm(p_values).values(), key=lambda one: one.p)
-    assert all(one.adjusted >= one.p for one in found)
-    assert [one.adjusted for one in found] == sorted(one.adjusted for one in found)
-
-
-@pytest.mark.parametrize(("p_values", "level"), [({"a": 1.2}, 0.05), ({"a": -0.1}, 0.05), ({}, 0.0), ({}, 1.0)])
-def test_what_is_no_probability_is_refused(p_values: dict[str, float], level: float) -> None:
-    with pytest.raises(ValueError, match="between 0 and 1"):
-        holm(p_values, level)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import combinations
-
 import numpy as np
 import pytest
 from hypothesis import given
@@ -63,29 +61,6 @@ def test_units_count_once_and_those_of_one_person_not_at_all() -> None:
     found = people_beside_others(counts([[A, A], [A, A, B], [B], []]), ["p", "p", "q", "r"])
     assert found.value == pytest.approx(2 / 3)
     assert (found.n, found.clusters) == (2, 1)
-
-
-def test_the_difference_is_on_the_judges_units() -> None:
-    # the judge is right where people agree; on the unit it did not judge people disagree
-    found = judge_beside_others(counts([[A, A], [B, B], [A, B]]), counts([[A], [A], []]), range(3))
-    assert (found.judge.value, found.people.value, found.difference.value) == (0.5, 1.0, -0.5)
-    assert found.difference.n == 2
-
-
-def test_nothing_to_compare_is_nan() -> None:
-    found = judge_beside_others(counts([[A]]), counts([[A]]), ["p"])
-    assert (found.judge.n, found.difference.note) == (0, "no rows")
-
-
-def test_shapes_that_differ_are_refused() -> None:
-    with pytest.raises(ValueError, match="in the shape of people's"):
-        judge_beside_others([[1, 1]], [[1, 1, 0]], ["p"])
-
-
-@given(st.lists(st.lists(st.integers(0, 2), min_size=3, max_size=3), min_size=1, max_size=30))
-def test_with_three_people_it_is_the_mean_agreement_of_two(units: Units) -> None:
-    pairs = [one == other for unit in units for one, other in combinations(unit, 2)]
-    assert people(units) == pytest.approx(sum(pairs) / len(pairs))
 
 
 @given(st.lists(st.lists(st.integers(0, 2), min_size=2, max_size=6), min_size=1, max_size=20), st.data())

@@ -75,20 +75,6 @@ def test_the_interval_covers_the_truth_about_as_often_as_it_says() -> None:
     assert covered >= 51  # of 60 at 0.95: fewer has a chance of about one in ten thousand
 
 
-def test_a_system_against_itself_wins_half() -> None:
-    wins, apart = [1.0, 0.0] * 30, [30.0, -30.0] * 30
-    found = length_controlled(wins, apart, [0.0] * 60, range(60), resampling=FEW)
-    assert found.controlled.value == pytest.approx(0.5)
-
-
-def test_exchanging_both_systems_turns_the_rate() -> None:
-    random = np.random.default_rng(8)
-    wins, a, b = random.random(80), random.integers(10, 99, 80), random.integers(10, 99, 80)
-    one, two = (length_controlled(y, x, z, range(80), resampling=FEW) for y, x, z in ((wins, a, b), (1 - wins, b, a)))
-    assert one.controlled.value == pytest.approx(1 - two.controlled.value)
-    assert one.phi == pytest.approx(two.phi)
-
-
 def test_rows_of_one_prompt_make_the_interval_wider() -> None:
     random = np.random.default_rng(2)
     apart, wins = random.normal(0, 50, 60), random.random(60) < 0.6
@@ -114,23 +100,6 @@ def test_lengths_that_cannot_be_told_from_quality_are_warned_of(apart: list[floa
     found = length_controlled([1, 0, 1, 1] * 10, apart, [0.0] * 40, range(40), resampling=FEW)
     assert warning in found.warning
     assert bool(found.warning) == bool(warning)
-
-
-@pytest.mark.parametrize("won", [0, 1])
-def test_a_system_that_always_or_never_wins_has_a_rate(won: int) -> None:
-    found = length_controlled([won] * 40, [10.0, -10.0] * 20, [0.0] * 40, range(40), resampling=FEW)
-    assert found.controlled.value == pytest.approx(won, abs=0.01)
-
-
-def test_no_rows_have_no_rate() -> None:
-    found = length_controlled([], [], [], [], resampling=FEW)
-    assert math.isnan(found.controlled.value)
-    assert found.warning == "no rows"
-
-
-def test_columns_of_different_lengths_are_refused() -> None:
-    with pytest.raises(ValueError, match="found 2 wins"):
-        length_controlled([1, 0], [1.0], [2.0], range(2))
 
 
 def test_the_interval_agrees_with_the_cluster_robust_one_of_a_binomial_regression() -> None:

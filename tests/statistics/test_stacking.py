@@ -65,14 +65,6 @@ def test_naming_answers_the_other_way_round_turns_their_probabilities_round(turn
     assert np.where(turned, 1 - other.p, other.p) == pytest.approx(found.p, abs=1e-9)
 
 
-def test_certain_votes_have_finite_weights_and_a_rater_that_never_spoke_weighs_nothing() -> None:
-    found = stack([[1.0, NAN], [0.0, NAN]] * 20, [1.0, 0.0] * 20, list(range(40)))
-    assert found.weights[1] == 0
-    assert np.isfinite(found.weights).all()
-    assert (found.p[::2] > 0.8).all()
-    assert (found.p[1::2] < 0.2).all()
-
-
 @pytest.mark.parametrize(
     ("labels", "groups"), [([NAN, NAN], ["p", "q"]), ([1.0, 0.0], ["p", "p"]), ([1.0, NAN], ["p", "q"])]
 )
