@@ -85,13 +85,3 @@ def test_import_writes_a_file_that_passes_lint(
     assert not (tmp_path / "ours.yaml").exists()
 
 
-@pytest.mark.parametrize("content", [b"", b"\xff\xfe", b"[" * 100_000, b'{"a": {"edit_request": "x\\u001b[31m"}}'])
-def test_a_hostile_file_ends_with_2_and_a_message(
-    content: bytes, command: Command, write: Write, capsys: Captured
-) -> None:
-    write("x.json", content)
-    assert command("import", "x.json", "--id", "a", "--license", "x", "--out", "a.yaml") == 2
-    told = capsys.readouterr().err
-    assert told.startswith("x.json")
-    assert "Traceback" not in told
-    assert "\x1b" not in told

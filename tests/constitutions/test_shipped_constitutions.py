@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 import amendment.constitutions
+from amendment import simulator
 from amendment.constitutions import constitution_schema, lint_file, load_constitution, shipped
 
 ROOM = Path(amendment.constitutions.__file__).parent
@@ -19,7 +20,7 @@ LILLIPUT = ["correct", "honest", "harmless", "helpful", "frank", "concise", "pol
 def test_each_is_complete_balanced_and_says_nothing_twice(id: str) -> None:
     constitution = load_constitution(id)
     assert (constitution.id, constitution.license) == (id, "CC0-1.0")
-    assert lint_file(ROOM / "library" / f"{id}.yaml") == []
+    assert lint_file(id) == []
     texts = []
     for one in constitution.principles:
         assert min(len(one.critique), len(one.revise), len(one.compare)) >= 2, one.id
@@ -52,7 +53,7 @@ def test_a_judge_that_goes_by_length_does_not_pass_the_cases(id: str) -> None:
 def test_the_simulated_world_finds_the_principles_that_it_knows() -> None:
     constitution = load_constitution("lilliput")
     assert [principle.id for principle in constitution.principles] == LILLIPUT
-    head = (ROOM / "library" / "lilliput.yaml").read_text(encoding="utf-8").split("\nid:")[0]
+    head = (Path(simulator.__file__).parent / "lilliput.yaml").read_text(encoding="utf-8").split("\nid:")[0]
     assert "do NOT read the prose" in head
 
 

@@ -59,13 +59,6 @@ def bytes_of(folder: Path) -> bytes:
     return (folder / "evidence.json").read_bytes()
 
 
-def test_nothing_is_applied(amended: Amended, place: Path) -> None:
-    assert "honest" not in (place / "planted.yaml").read_text()
-    folder = place / "runs" / "planted"
-    assert [path.name for path in (folder / "constitutions").iterdir()] == ["planted.json"]
-    assert "amend" not in (folder / "run.yaml").read_text().replace("# resolved by amendment", "")
-
-
 def test_the_evidence_is_given_for_each_rule(amended: Amended) -> None:
     document = amended.document
     assert document["simulated"]

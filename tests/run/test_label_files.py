@@ -220,16 +220,10 @@ def test_the_command_sends_and_takes_in(
 WRONG: list[tuple[list[str], str]] = [
     (["--export", "x.csv"], "nobody has labelled yet; to send the questions away, add --questions"),
     (["--export", "x.json", "--questions"], "or .json with --format argilla or --format label-studio"),
-    (["--export", "x.txt", "--questions"], "its ending does not tell a format"),
-    (["--export", "x.csv", "--questions", "--format", "argilla"], "its ending and --format do not tell a format"),
     (["--export", "x.json", "--format", "argilla"], "labels are written as CSV or JSONL"),
     (["--export", "x.csv", "--import", "x.csv"], "--export and --import: one at a time"),
-    (["--export", "x.csv", "--questions", "--comments"], "--comments: there are none where --questions leaves"),
-    (["--questions"], "--questions and --comments belong to --export FILE"),
     (["--export", "x.csv", "--rater", "Ada"], "--rater works with the page or with --import FILE"),
     (["--export", "x.csv", "--port", "8000"], "--annotators belong to the page, which is not served"),
-    (["--format", "csv"], "--format belongs to --export FILE --questions"),
-    (["--import", "none.csv"], "none.csv: no such file"),
     (["--import", "other.csv"], "expected the columns as they were exported, found prompt, verdict"),
     (["--export", "run.yaml/x.csv", "--questions"], "cannot be written"),
 ]
@@ -248,14 +242,3 @@ def test_what_cannot_be_done_is_said(
     (folder / "other.csv").write_text("prompt,verdict\nx,A\n")
     assert called("label", str(folder), *options) == 2
     assert message in " ".join(capsys.readouterr().err.split())
-
-
-def test_a_page_that_is_open_keeps_files_out(
-    run: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    folder, path = run("here", LABELS), tmp_path / "x.csv"
-    export_labels(folder, path)
-    with Labels(folder / "labels.sqlite"):
-        assert called("label", str(folder), "--import", str(path)) == 1
-        assert "another process" in " ".join(capsys.readouterr().err.split())
-        assert called("label", str(folder), "--export", str(path)) == 0

@@ -101,15 +101,6 @@ def test_the_page_of_an_evaluation_has_questions_and_labels_of_its_own(serve: Se
     assert (open_sample(folder, EVALUATION).missing(), open_sample(folder).missing()) == (1, 2 * 4 + 8)
 
 
-def test_a_second_page_of_one_run_is_refused(serve: Serve, tmp_path: Path) -> None:
-    folder = make_run(tmp_path / "tried")
-    with Labels(open_sample(folder).labels):  # as a page has them
-        second, url = serve(str(folder))
-        assert url == ""
-        assert f"pid {os.getpid()}" in second.communicate(timeout=20)[1]
-    assert second.returncode == 1
-
-
 def test_a_port_that_is_taken_is_passed_over_or_said(serve: Serve, tmp_path: Path) -> None:
     folder = make_run(tmp_path / "tried")
     page, url = serve(str(folder), "--rater", "ann")

@@ -65,17 +65,6 @@ def test_what_can_be_drawn_is_what_the_dataset_exports(overrides: list[str], tmp
     assert exported
 
 
-def test_items_carry_what_the_judge_said(checked: Result) -> None:
-    said = {one.comparison_id: one for one in Workspace(checked.folder).read("judging/judgements", Judgement)}
-    items = sample(checked.folder)
-    assert len(items) == 30
-    for item in items:
-        judgement = said[item.comparison_id]
-        assert (item.p_a, item.consistent) == (judgement.p_a, judgement.consistent)
-        assert item.stratum.split(" / ")[0] in {judgement.decisive, *judgement.principle_ids, "other principles"}
-        assert item.inclusion is not None
-
-
 def test_questions_show_texts_and_principles_of_the_sampled_comparisons(checked: Result) -> None:
     place = Workspace(checked.folder)
     texts = {one.id: one.messages for one in place.read("candidates/candidates", Candidate)}

@@ -13,7 +13,7 @@ from amendment.data.workspace import Workspace
 from amendment.errors import Paused
 from amendment.records import Verdict
 from amendment.stages.gate import calibrate_run
-from tests.run.spot_checked import PAGED, contents, label_all, run, sample, say_anew, told
+from tests.run.spot_checked import PAGED, label_all, run, sample, say_anew, told
 
 
 @pytest.fixture
@@ -72,16 +72,6 @@ def test_new_labels_do_not_show_what_sealed_ones_say_before_they_are_certified(l
     assert opened(labelled) == 1
     run(labelled, PAGED)
     assert calibrate_run(labelled / "run").document["is"] == "certified"
-
-
-def test_openings_outlive_everything_that_a_run_makes_anew(labelled: Path) -> None:
-    run(labelled, PAGED)
-    for place in ("stages", "labels", "calibration", "audit", "spot_check"):
-        shutil.rmtree(labelled / "run" / place)
-    again = run(labelled, PAGED)
-    assert {"labels", "audit"} <= set(again.ran)
-    assert certified(labelled) == 1
-    assert contents(labelled / "run", "labels.sqlite")
 
 
 def test_a_lost_file_of_the_seal_has_not_closed_it(labelled: Path) -> None:

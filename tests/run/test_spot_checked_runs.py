@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from amendment import constitutions
+from amendment import simulator
 from amendment.calibration.samples import SampledItem
 from amendment.calibration.store import Labels
 from amendment.cli._people import audit_path
@@ -39,7 +39,7 @@ AFTER_LABELS = ("labels", "calibration", "audit", "dataset")
 TEXTS = ("dataset", "labels", "calibration", "spot_check", "certificate.json", "certificate.md", "audit")
 
 
-LILLIPUT = Path(constitutions.__file__).parent / "library" / "lilliput.yaml"
+LILLIPUT = Path(simulator.__file__).parent / "lilliput.yaml"
 
 
 @pytest.fixture(scope="module")
