@@ -295,10 +295,9 @@ def test_a_run_without_written_reasons_says_which_judges_write_them(chain_folder
         export_run(chain_folder, "judge_sft", tmp_path / "out")
 
 
-@pytest.mark.parametrize("sealed", [0, 1])
-def test_a_judge_learns_nothing_from_sealed_labels(sealed: int, tmp_path: Path) -> None:
+def test_a_judge_learns_nothing_from_sealed_labels(tmp_path: Path) -> None:
     brought = next(line for line in JUDGES.splitlines() if line.startswith("verdicts:"))
-    people = f"spot_check: {{items: 40, people: simulated, sealed: {sealed}, gate: {{on_fail: go_on}}}}"
+    people = "spot_check: {items: 40, people: simulated, sealed: 1, gate: {on_fail: go_on}}"
     folder = made(tmp_path, JUDGES.replace(brought, people))
     result = export_run(folder, "judge_sft", tmp_path / "out")
-    assert ("contradicts people or a verifier" in result.left_out) == (not sealed)
+    assert "contradicts people or a verifier" not in result.left_out

@@ -18,21 +18,6 @@ KEY = "sk-" + "proj-" + "a1" * 20
 """Put together here, so that it is in no file. The shapes of keys have their tests in tests/regressions."""
 
 
-def test_values_of_this_machine_are_found_wherever_their_name_speaks_of_keys() -> None:
-    environ = {
-        "OURS": "plainvalue123",
-        "MY_TOKEN": "tokenvalue123",
-        "SHELL": "shellvalue123",
-        "SSH_AUTH_SOCK": "/run/socket",
-    }
-    scanner = Scanner({**environ, "SHORT_KEY": "abc"}, ["OURS"])
-    text = "plainvalue123 tokenvalue123 shellvalue123 /run/socket abc"
-    assert [(one.kind, one.is_value) for one in scanner.scan("here", text)] == [
-        ("the value of OURS", True),
-        ("the value of MY_TOKEN", True),
-    ]
-
-
 def test_a_key_stops_the_push_and_only_an_example_can_be_let_through(
     people: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

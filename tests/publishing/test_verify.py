@@ -73,31 +73,21 @@ def test_equal_runs_have_equal_manifests_and_untouched_files_are_not_read_again(
     assert (folder / "manifest.json").read_bytes() == before
 
 
-def test_a_manifest_that_somebody_edited_is_not_believed(chain: Path) -> None:
-    true = (chain / "manifest.json").read_bytes()
-    manifest = json.loads(true)
-    manifest["files"]["dataset/train.parquet"]["sha256"] = "0" * 64
-    (chain / "manifest.json").write_text(json.dumps(manifest))
-    assert ("changed", "dataset/train.parquet") in found(chain)
-    again(chain)
-    manifest = json.loads((chain / "manifest.json").read_text())
-    assert manifest["files"]["dataset/train.parquet"] == json.loads(true)["files"]["dataset/train.parquet"]
-
-
-def test_what_is_out_of_date_is_as_it_was_left(chain: Path) -> None:
-    again(chain, "dataset.test_share=0.5", until="inputs")
+def test_a_run_is_as_its_manifest_says_until_somebody_edits_the_manifest(chain: Path) -> None:
+    result = verify(chain)
     manifest = read_manifest(chain)
-    assert "dataset" not in manifest["stages"]
-    assert "dataset" in manifest["out of date"]
-    assert verify(chain).is_clean
-
-
-def test_an_untouched_run_is_as_its_manifest_says(chain_folder: Path) -> None:
-    result = verify(chain_folder)
-    assert (result.findings, result.is_published) == ([], False)
-    assert result.files == len(read_manifest(chain_folder)["files"])
+    assert (result.findings, result.is_published, result.files) == ([], False, len(manifest["files"]))
     assert result.rows == 2 * 20, "of dataset and export"
     assert verification_lines(result)[-1].endswith("all as the manifest says")
+    edited = json.loads(json.dumps(manifest))
+    edited["files"]["dataset/train.parquet"]["sha256"] = "0" * 64
+    (chain / "manifest.json").write_text(json.dumps(edited))
+    assert ("changed", "dataset/train.parquet") in found(chain)
+    again(chain, "dataset.test_share=0.5", until="inputs")
+    manifest = read_manifest(chain)
+    assert "dataset" in manifest["out of date"]
+    assert "dataset" not in manifest["stages"]
+    assert verify(chain).is_clean, "what is out of date is as it was left"
 
 
 def test_whatever_is_missing_changed_or_added_is_named(chain: Path, tmp_path: Path) -> None:
@@ -137,15 +127,12 @@ def swap(rows: list[dict[str, Any]]) -> None:
     rows[1]["chosen"], rows[1]["rejected"] = rows[1]["rejected"], rows[1]["chosen"]
 
 
-@pytest.mark.parametrize("table", ["dataset/train.parquet", "export/train.parquet"])
-def test_a_row_whose_answers_were_swapped_no_longer_bears_its_name(chain: Path, table: str) -> None:
-    rewrite(chain, table, swap)
+def test_a_row_whose_answers_were_swapped_and_a_prompt_on_both_sides_are_found(chain: Path) -> None:
+    rewrite(chain, "export/train.parquet", swap)
     (finding,) = verify(chain).findings
-    assert (finding.kind, finding.place) == ("wrong id", f"{table}: row 2")
+    assert (finding.kind, finding.place) == ("wrong id", "export/train.parquet: row 2")
     assert finding.message == "chosen_id, rejected_id do not follow from the content"
-
-
-def test_many_wrong_rows_are_counted_and_a_prompt_on_both_sides_is_found(chain: Path) -> None:
+    rewrite(chain, "export/train.parquet", swap)
     borrowed = pq.read_table(chain / "dataset/train.parquet").to_pylist()[0]
     rewrite(chain, "dataset/test.parquet", lambda rows: rows.append(borrowed))
     (finding,) = verify(chain).findings
