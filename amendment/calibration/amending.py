@@ -19,8 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from amendment.fence import fence
-from amendment.llm.answers import Unusable, usable
-from amendment.llm.model import Model
+from amendment.llm.model import Model, Unusable, usable
 from amendment.records import Comparison, text_of, user
 from amendment.statistics import Estimate, bounds
 from amendment.statistics.sampling import weighted_difference, weighted_mean

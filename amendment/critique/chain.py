@@ -13,14 +13,13 @@ from dataclasses import dataclass, field
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from amendment.llm.answers import Ending, Unusable, draft, ending_of, usable
-from amendment.llm.requests import Answer
-from amendment.llm.model import Model
 from amendment.constitutions import Constitution, Drawn, DrawScheme, draw_principles, eligible_principles
 from amendment.critique._prompts import EXAMPLE, critique_messages, revise_messages, shared_characters, template_id
 from amendment.critique.artefacts import strip_artefacts
 from amendment.errors import ConfigError, CredentialsError, ProviderError
 from amendment.hashing import content_id
+from amendment.llm.model import Ending, Model, Unusable, draft, ending_of, usable
+from amendment.llm.requests import Answer
 from amendment.records import Candidate, Critique, Message, Messages, Origin, Prompt, text_of
 
 __all__ = ["Chain", "ChainSettings", "PrincipleDraw", "run_chain"]

@@ -8,7 +8,6 @@ from amendment.llm.ledger_reading import Batch, Latency, OpenAttempt, Reader, Re
 from amendment.llm.limits import Endpoint, Limits, Trouble
 from amendment.llm.model import Model
 from amendment.llm.opening import check_model, open_model, open_provider, register_provider, shown_name
-from amendment.llm.prefixes import PrefixMeter
 from amendment.llm.prices import Price, PriceTable
 from amendment.llm.provider import Meter, Provider, Sent
 from amendment.llm.requests import Answer, Reply, Request, Usage
@@ -38,7 +37,6 @@ __all__ = [
     "Online",
     "OpenAISpec",
     "OpenAttempt",
-    "PrefixMeter",
     "Price",
     "PriceTable",
     "Provider",

@@ -45,7 +45,7 @@ def open_anthropic(spec: AnthropicSpec, key: str | None) -> HostedProvider:
         kind="anthropic",
         path="/v1/messages",
         sdk=anthropic,
-        body=partial(body_for, max_tokens=spec.max_tokens, cache=spec.cache),
+        body=partial(body_for, max_tokens=spec.max_tokens, cache=True),
         read=read_reply,
         meter=meter_by(usage_of),
     )

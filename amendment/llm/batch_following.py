@@ -15,11 +15,9 @@ from math import inf
 from typing import NamedTuple
 
 from amendment.errors import CredentialsError, Paused, ProviderError, Rejected, Transient
-from amendment.llm.batch_lines import BatchOut, Line
-from amendment.llm.batch_service import BatchService, BatchState, LineOutcome
-from amendment.llm.faults import RULES
+from amendment.llm.batches import BatchOut, BatchService, BatchState, Line, LineOutcome
 from amendment.llm.ledger import Ledger
-from amendment.llm.provider import Provider
+from amendment.llm.provider import RULES, Provider
 
 __all__ = ["Follower", "Tempo"]
 

@@ -19,7 +19,7 @@ from urllib.parse import quote
 import httpx2
 
 from amendment.errors import CredentialsError, ProviderError, Rejected, Transient
-from amendment.llm.batch_service import BatchLimits, BatchLine, BatchService, BatchState, Found, LineOutcome
+from amendment.llm.batches import BatchLimits, BatchLine, BatchService, BatchState, Found, LineOutcome
 from amendment.llm.hosted import HostedProvider, encoded, fault_of
 from amendment.llm.replies import body_of, shown
 from amendment.llm.requests import Request

@@ -16,8 +16,7 @@ from typing import Any
 
 from amendment.errors import BudgetReached, CredentialsError, Paused, ProviderError, Rejected, Transient
 from amendment.llm.batch_following import Follower, Tempo
-from amendment.llm.batch_lines import BatchOut, Line, desk_of
-from amendment.llm.batch_service import BatchService
+from amendment.llm.batches import BatchOut, BatchService, Line, desk_of
 from amendment.llm.budget import Budget
 from amendment.llm.concurrency import STAGE
 from amendment.llm.ledger import BatchCall, Ledger

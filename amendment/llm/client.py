@@ -20,12 +20,10 @@ from tenacity.wait import wait_random_exponential
 
 from amendment.errors import AmendmentError, Paused, Transient
 from amendment.llm.budget import Budget
-from amendment.llm.faults import RULES
 from amendment.llm.ledger import Ledger
 from amendment.llm.ledger_reading import ReturnedModel
 from amendment.llm.limits import WORTH_SHOWING, Endpoint, Limits, Trouble
-from amendment.llm.prefixes import PrefixMeter
-from amendment.llm.provider import Provider
+from amendment.llm.provider import RULES, Provider
 from amendment.llm.requests import Reply, Request
 from amendment.llm.transport import Carrier
 
@@ -80,8 +78,6 @@ class Calls:
         self.cached = 0
         self.notices: Counter[str] = Counter()
         """What was found out about servers on the way and concerns the whole run, and how often it was met."""
-        self.prefixes = PrefixMeter()
-        """How much of what was sent stood in prefixes that an earlier request had too."""
         self._carriers: set[Carrier] = set()
         self._endpoints: dict[tuple[str, str], Endpoint] = {}
         self._attempts = attempts
@@ -212,7 +208,6 @@ class Calls:
         if stored is not None:
             self.cached += 1
             return stored
-        self.prefixes.add(request)
         try:  # nearly all succeed at once, and tenacity would cost each of them as much as the rest of this module
             return await self._attempt(provider, carrier, request)
         except Transient as fault:

@@ -17,7 +17,7 @@ from random import Random
 from typing import NamedTuple
 
 from amendment.errors import Transient
-from amendment.llm.faults import RULES
+from amendment.llm.provider import RULES
 
 __all__ = ["AdaptiveLimiter", "Backoff", "Endpoint", "InFlight", "Limits", "Permit", "TokenBucket", "Trouble"]
 

@@ -1,4 +1,5 @@
-"""What a provider must be able to do to stand behind calls, and the raw reply of those inside this process."""
+"""What a provider must be able to do to stand behind calls, what its faults mean for the calls after them, and the raw
+reply of providers inside this process."""
 
 from __future__ import annotations
 
@@ -6,11 +7,22 @@ import json
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, NamedTuple, Protocol
 
-from amendment.errors import Transient
+from amendment.errors import FaultKind, Transient
 from amendment.llm.requests import Reply, Request, Usage
 from amendment.records import Message, ToolCall
 
-__all__ = ["Ask", "FunctionProvider", "Meter", "Provider", "Sent", "meter_plain", "read_plain", "write_plain"]
+__all__ = [
+    "RULES",
+    "Ask",
+    "FunctionProvider",
+    "Meter",
+    "Provider",
+    "Rule",
+    "Sent",
+    "meter_plain",
+    "read_plain",
+    "write_plain",
+]
 
 Ask = Callable[[list[dict[str, Any]]], Awaitable[str]]
 """From the messages of a chat, as dictionaries with `role` and `content`, to what the model says."""
@@ -62,6 +74,33 @@ class Provider(Protocol):
     def read(self, raw: bytes, request: Request) -> Reply: ...
 
     async def close(self) -> None: ...
+
+
+class Rule(NamedTuple):
+    """What follows from one kind of fault."""
+
+    attempts: int | None
+    """Most attempts that may end so; None leaves it to the run's patience."""
+    counts: bool
+    """Whether it uses up an attempt at all."""
+    is_outage: bool
+    """Whether it says that the endpoint is ill: the breaker counts it."""
+    may_be_paid: bool
+    """Whether the provider may bill for it although no reply is on disk."""
+
+
+RULES: dict[FaultKind, Rule] = {
+    "rate": Rule(attempts=None, counts=False, is_outage=False, may_be_paid=False),
+    "server": Rule(attempts=None, counts=True, is_outage=True, may_be_paid=False),
+    "transport": Rule(attempts=None, counts=True, is_outage=True, may_be_paid=True),
+    "refused": Rule(attempts=None, counts=True, is_outage=True, may_be_paid=False),
+    "deadline": Rule(attempts=None, counts=True, is_outage=True, may_be_paid=True),
+    "unreadable": Rule(attempts=None, counts=True, is_outage=False, may_be_paid=True),
+    "empty": Rule(attempts=3, counts=True, is_outage=False, may_be_paid=True),
+}
+"""rate: the server wants fewer calls. server: it says itself that it failed. refused: nobody took the connection.
+transport: the connection broke after the request had left. deadline: no reply in time. unreadable: a reply that is cut,
+a page, an error in disguise. empty: a whole reply that says nothing."""
 
 
 def write_plain(

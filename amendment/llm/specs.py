@@ -206,9 +206,6 @@ class AnthropicSpec(HostedSpec):
     effort: Literal["low", "medium", "high", "xhigh", "max"] | None = None
     """How much the model puts into an answer. Without a thinking_budget it decides itself how long it thinks (adaptive
     thinking), and max_tokens bounds thoughts and answer together."""
-    cache: bool = True
-    """Mark what calls have in common (the system text, worked examples, the beginning of a judge's question), so that
-    the vendor reads it from its prefix cache at a tenth of the price."""
     shows_choices: ClassVar[bool] = False
 
     @model_validator(mode="before")

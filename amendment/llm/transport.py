@@ -12,11 +12,10 @@ from typing import Any, NamedTuple, Protocol
 from amendment.errors import ProviderError, Transient
 from amendment.llm.budget import Budget, Hold
 from amendment.llm.concurrency import STAGE
-from amendment.llm.faults import RULES
 from amendment.llm.ledger import Ledger
 from amendment.llm.limits import Endpoint, Permit
 from amendment.llm.prices import Price
-from amendment.llm.provider import Provider
+from amendment.llm.provider import RULES, Provider
 from amendment.llm.requests import Request
 from amendment.llm.tokens import most_tokens
 

@@ -16,8 +16,8 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from amendment.errors import ConfigError, Transient
-from amendment.llm.answers import Ending, ending_of
 from amendment.llm.concurrency import flow
+from amendment.llm.model import Ending, ending_of
 from amendment.preference.aggregate import aggregate_verdicts
 from amendment.preference.judge import Judge, JudgeSettings
 from amendment.preference.juries import Escalation, JuryKind, JuryVotes, escalate, jury_result

@@ -12,10 +12,10 @@ from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from amendment.llm.budget import Budget
-from amendment.llm.faults import RULES
 from amendment.llm.ledger_reading import OpenAttempt, Reader
 from amendment.llm.opening import shown_name
 from amendment.llm.prices import Price, PriceTable, most_cost, price_of
+from amendment.llm.provider import RULES
 from amendment.llm.requests import Request
 from amendment.llm.specs import ModelSpec
 from amendment.llm.tokens import Tokens, most_tokens

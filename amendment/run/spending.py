@@ -29,9 +29,6 @@ def write_spending(folder: Path, calls: Calls, *, pairs: int | None, possibly_pa
     calls without a reply may have cost.
     """
     found = {**_spending_of(calls.ledger, pairs=pairs), "possibly paid usd": possibly_paid}
-    share = calls.prefixes.share
-    if share.total:
-        found["input of this start"] = {**share._asdict(), "cacheable share": round(share.of_total, 4)}
     found["notices"] = dict(calls.notices)
     write_text(folder / "spending.json", json.dumps(found, indent=1, allow_nan=False) + "\n")
     return found
@@ -82,7 +79,7 @@ def over_all_starts(found: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in found.items() if name not in _OF_A_START}
 
 
-_OF_A_START = ("input of this start", "notices")
+_OF_A_START = ("notices",)
 
 
 def spending_lines(found: Mapping[str, Any]) -> list[str]:
@@ -109,8 +106,6 @@ def _cells(row: Mapping[str, Any]) -> list[str]:
 
 def _remarks(found: Mapping[str, Any]) -> list[str]:
     told = []
-    if share := found.get("input of this start"):
-        told.append(f"{share['cacheable share']:.0%} of the input sent now stands in prefixes that vendors can cache.")
     if count := found["attempts without an end"]:
         told.append(f"{count} calls without a reply may have been sent; they may be billed.")
     if lost := found.get("possibly paid usd"):

@@ -12,9 +12,8 @@ from typing import Any, NamedTuple
 
 from amendment.data.sources import ModelSource
 from amendment.errors import CredentialsError, ProviderError
-from amendment.llm.answers import Ending, Unusable, draft, ending_of
 from amendment.llm.concurrency import flow
-from amendment.llm.model import Model
+from amendment.llm.model import Ending, Model, Unusable, draft, ending_of
 from amendment.records import Candidate, Outcome, Prompt, Record
 from amendment.stages.configs import POLICY_STAGES
 from amendment.stages.contract import Ask, Context, Item, Made, RunSettings, Stage, Step, dump

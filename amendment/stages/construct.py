@@ -15,9 +15,8 @@ from pydantic import Field, model_validator
 
 from amendment.data.sources import ModelSource, Name, Part
 from amendment.hashing import content_id
-from amendment.llm.answers import Ending
 from amendment.llm.concurrency import flow
-from amendment.llm.model import Model
+from amendment.llm.model import Ending, Model
 from amendment.preference import ConstantAnswers, Paired, fit_for_pairs, without_constant_answers
 from amendment.records import Candidate, Judgement, Message, Messages, Pair, Prompt, Record
 from amendment.stages.candidates import Draw, Drawn, draw_answer

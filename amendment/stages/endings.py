@@ -10,7 +10,7 @@ from typing import Any, Self, TypeVar
 
 from amendment.data.workspace import Workspace
 from amendment.errors import AmendmentError, Paused
-from amendment.llm.answers import Ending
+from amendment.llm.model import Ending
 from amendment.records import Outcome, Record
 
 __all__ = ["ItemEnding", "Tables", "write_endings"]

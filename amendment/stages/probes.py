@@ -36,8 +36,8 @@ from amendment.data.workspace import Workspace
 from amendment.errors import AmendmentError, ConfigError, Transient
 from amendment.files import write_text
 from amendment.hashing import content_id
-from amendment.llm.answers import Ending, ending_of
 from amendment.llm.concurrency import flow
+from amendment.llm.model import Ending, ending_of
 from amendment.preference import Judge, JudgeSettings, aggregate_verdicts, load_judge_folder, readings_of
 from amendment.records import Candidate, Comparison, Judgement, Prompt, Verdict
 from amendment.stages.contract import (

@@ -13,10 +13,9 @@ from amendment.constitutions import AppliesWhen, Constitution, Principle, load_c
 from amendment.critique import Chain, ChainSettings, PrincipleDraw, run_chain
 from amendment.errors import ConfigError, CredentialsError, ProviderError, Rejected, Transient
 from amendment.fence import read_fenced
-from amendment.llm.answers import Ending
 from amendment.llm.client import Calls
 from amendment.llm.ledger import Ledger
-from amendment.llm.model import Model
+from amendment.llm.model import Ending, Model
 from amendment.llm.provider import Meter, Provider, Sent
 from amendment.llm.requests import Reply, Request
 from amendment.llm.simulated import SimulatedProvider

@@ -7,10 +7,9 @@ import asyncio
 import pytest
 
 from amendment.errors import CredentialsError, ProviderError, Rejected, Transient
-from amendment.llm.answers import Ending, Unusable, draft, ending_of, usable
 from amendment.llm.client import Calls
 from amendment.llm.ledger import Ledger
-from amendment.llm.model import Model
+from amendment.llm.model import Ending, Model, Unusable, draft, ending_of, usable
 from amendment.llm.provider import Meter, Sent
 from amendment.llm.requests import Answer, Reply, Request
 from amendment.records import FinishReason, Message, Origin, Prompt, Sampling, ToolCall, user

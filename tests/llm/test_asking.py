@@ -380,8 +380,8 @@ def test_two_entries_of_one_endpoint_keep_to_the_stricter_of_each_limit() -> Non
             assert calls.endpoint("here", "other", Limits(concurrency=9)).window == 9
             assert calls.endpoint("here", "m", Limits()).window == 2
             for _ in range(2):
-                await first.acquire(0, 1)
-            third = asyncio.ensure_future(first.acquire(0, 1))
+                await first.acquire(1)
+            third = asyncio.ensure_future(first.acquire(1))
             await asyncio.sleep(0.01)
             assert not third.done()
             third.cancel()

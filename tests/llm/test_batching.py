@@ -16,7 +16,7 @@ import pytest
 
 from amendment.errors import AmendmentError, BudgetReached, CredentialsError, Paused, Rejected
 from amendment.llm import batch_following, batch_vendors
-from amendment.llm.batch_service import BatchLimits
+from amendment.llm.batches import BatchLimits
 from amendment.llm.budget import Budget
 from amendment.llm.client import Calls
 from amendment.llm.ledger import Ledger

@@ -1,123 +1,36 @@
-"""Shared prefixes: counted as a prefix tree would, and as a vendor's cache does; shipped prompts share nearly all."""
+"""Prompts share their beginnings: nearly all that they could share in any order of their parts."""
 
 from __future__ import annotations
 
 import asyncio
 import math
 from collections.abc import Callable, Sequence
-from itertools import permutations
+from itertools import permutations, takewhile
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from amendment.constitutions import load_constitution
 from amendment.critique import ChainSettings, PrincipleDraw, run_chain
 from amendment.llm.client import Calls
 from amendment.llm.ledger import Ledger
 from amendment.llm.model import Model
-from amendment.llm.prefixes import PrefixMeter, Share
 from amendment.llm.provider import Meter, Sent
 from amendment.llm.requests import Reply, Request
 from amendment.llm.tokens import prompt_texts
 from amendment.preference import Judge, JudgeSettings, load_judge_folder, shipped_judges
 from amendment.records import Candidate, Message, Prompt, Sampling, text_of, user
 
-OVERHEAD = len("user\n\n")
 
-
-def request(text: str, model: str = "m", host: str = "h") -> Request:
-    return Request(provider="openai", host=host, model=model, messages=user(text))
-
-
-def counted(requests: Sequence[Request], **settings: int) -> Share:
-    meter = PrefixMeter(**settings)
-    for one in requests:
-        meter.add(one)
-    return meter.share
-
-
-def common(text: str, other: str) -> int:
-    """How many characters both begin with."""
-    differing = (place for place, pair in enumerate(zip(text, other, strict=False)) if len(set(pair)) == 2)
-    return next(differing, min(len(text), len(other)))
-
-
-def tokens(number: int, letter: str = "x") -> str:
-    """So many tokens of text, the role's line and the last line break included."""
-    return letter * (4 * number - OVERHEAD)
-
-
-def test_a_request_finds_what_an_earlier_one_began_with() -> None:
-    meter = PrefixMeter(minimum=0, step=1, grain=1)
-    assert meter.add(request(tokens(100))) == (0, 0, 100)
-    assert meter.add(request(tokens(100))) == (100, 100, 100)
-    # "user\n" and 160 letters are 165 characters, 41 whole tokens of the 50
-    assert meter.add(request("x" * 160 + "y" * 34)) == (41, 41, 50)
-    assert meter.share == Share(141, 141, 250)
-    assert meter.share.of_total == pytest.approx(0.564)
-
-
-@pytest.mark.parametrize(("shared", "cacheable"), [(1000, 0), (1023, 0), (1024, 1024), (1151, 1024), (1152, 1152)])
-def test_a_vendor_keeps_long_prefixes_only_and_cuts_them_at_its_steps(shared: int, cacheable: int) -> None:
-    opening = "x" * (4 * shared - len("user\n"))
-    meter = PrefixMeter(grain=1)
-    meter.add(request(opening + "a" * 400))
-    added = meter.add(request(opening + "b" * 400))
-    assert (added.cacheable, added.reachable) == (cacheable, shared)
-
-
-def test_models_and_hosts_share_nothing_with_each_other() -> None:
-    share = counted([request(tokens(2000), model, host) for model in "ab" for host in "cd"])
-    assert (share.reachable, share.total) == (0, 8000)
-
-
-def test_tools_and_earlier_turns_stand_before_the_last_message() -> None:
-    turns = (*user(tokens(1500)), Message(role="assistant", content="Yes."))
-    with_tools = [
-        Request(provider="p", host="h", model="m", tools=({"name": name},), messages=(*turns, *user("Go.")))
-        for name in ("look", "look", "seek")
-    ]
-    first, second, third = (counted(with_tools[:number]).reachable for number in (1, 2, 3))
-    assert first == 0
-    assert second >= 1472  # the turns in whole blocks of 32
-    assert third == second  # other tools in front, and nothing is shared
-
-
-def test_before_anything_is_counted_nothing_is_shared() -> None:
-    assert PrefixMeter().share.of_total == 0.0
-
-
-TEXTS = st.lists(st.lists(st.sampled_from(["a", "b", "cc", "ddddddd", "你"]), max_size=12).map("".join), max_size=12)
-
-
-@given(TEXTS)
-def test_the_count_is_that_of_a_tree_of_all_prefixes(texts: list[str]) -> None:
-    """The tree by brute force: of each text, the longest beginning in whole tokens that an earlier text has too."""
-    asked = [request(text) for text in texts]
-    seen: list[str] = []
-    reachable = 0
-    for one in asked:
-        text = "".join(prompt_texts(one))
-        reachable += max((common(text, other) // 4 for other in seen), default=0)
-        seen.append(text)
-    share = counted(asked, minimum=0, step=1, grain=1)
-    assert share.cacheable == share.reachable == reachable
-    assert share.total == sum(-(-len(text) // 4) for text in seen)
-
-
-def test_memory_is_bounded_and_what_is_met_again_and_again_is_remembered() -> None:
-    meter = PrefixMeter(minimum=0, step=1, grain=32, most_blocks=1000)
-    opening = "the same opening " * 40
-    meter.add(request(opening + tokens(64)))
-    for number in range(500):
-        added = meter.add(request(f"{opening}{number}{tokens(320)}"))
-        assert added.reachable >= len(opening) // 4 - 32
-        assert meter.blocks <= 1000 + 12
-    assert meter.add(request(opening + tokens(64))).reachable < 64 + len(opening) // 4 - 32  # its end is forgotten
-
-
-# The shipped prompts: how much of what they could share, in any order of their parts, they do share.
+def shared_by(requests: Sequence[Request]) -> int:
+    """How many characters of the requests, in steps of 16, an earlier one began with too."""
+    known: set[str] = set()
+    count = 0
+    for request in requests:
+        text = "".join(prompt_texts(request))
+        openings = [text[:end] for end in range(16, len(text) + 1, 16)]
+        count += 16 * len(list(takewhile(known.__contains__, openings)))
+        known.update(openings)
+    return count
 
 
 class Recorder:
@@ -205,7 +118,6 @@ def chained() -> list[Request]:
 def reached(requests: Sequence[Request]) -> float:
     """What the requests share as they are, of what they could share at best with the parts of the last message in any
     other order, the task first and the closing line last."""
-    settings = {"minimum": 0, "step": 1, "grain": 4}
     texts = [text_of(one.messages).split("\n\n") for one in requests]
     (parts,) = {len(text) for text in texts}
     best = 0
@@ -213,8 +125,8 @@ def reached(requests: Sequence[Request]) -> float:
         moved = ["\n\n".join([text[0], *(text[place] for place in order), text[-1]]) for text in texts]
         turns = [(*one.messages[:-1], *user(text)) for one, text in zip(requests, moved, strict=True)]
         asked = [one.model_copy(update={"messages": turn}) for one, turn in zip(requests, turns, strict=True)]
-        best = max(best, counted(asked, **settings).reachable)
-    return counted(requests, **settings).reachable / best
+        best = max(best, shared_by(asked))
+    return shared_by(requests) / best
 
 
 @pytest.mark.parametrize("folder", [name for name in shipped_judges() if load_judge_folder(name).compares])
@@ -240,6 +152,6 @@ def test_over_rounds_and_principles_critics_and_revisers_reach_nine_tenths_too(t
 def test_both_orders_of_a_pair_share_the_conversation() -> None:
     first, second = judged("label-tokens", 1)[:2]
     text = text_of(first.messages)
-    shared = text[: common(text, text_of(second.messages))]
+    shared = text[: next(at for at, (a, b) in enumerate(zip(text, text_of(second.messages), strict=False)) if a != b)]
     assert "<<end conversation" in shared
     assert "Yes." not in shared

@@ -12,7 +12,7 @@ import pytest
 
 from amendment.data.store import read_records
 from amendment.errors import AmendmentError
-from amendment.llm.answers import Ending
+from amendment.llm.model import Ending
 from amendment.records import Candidate, Message, Preference, text_of
 from amendment.run import Patience, Run
 from amendment.run.wording import evaluation_lines

@@ -9,7 +9,7 @@ import pytest
 
 from amendment.data.workspace import Workspace
 from amendment.errors import ConfigError
-from amendment.llm.answers import Ending
+from amendment.llm.model import Ending
 from amendment.records import Candidate, Message, Prompt, user
 from amendment.run import Result, Run
 from amendment.run.evaluation_wording import judged_lines

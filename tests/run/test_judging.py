@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from amendment.errors import Transient
-from amendment.llm.answers import Ending
+from amendment.llm.model import Ending
 from amendment.preference import Judge, Judged, PanelCounts
 from amendment.records import Candidate, Comparison, Judgement, Message, Prompt, Verdict, text_of, user
 from amendment.run.checks import load_run_file

@@ -10,6 +10,7 @@ from amendment.yamlfile import Loc
 __all__ = ["RETIRED", "retired_settings"]
 
 RETIRED: dict[str, str] = {
+    "models.*.cache": "is gone; the vendor's prefix cache is always told what calls have in common",
     "models.*.at_length": "is now called on_truncation; write on_truncation: retry for double",
     "calls": "is gone; calls go in the order of asking, with four items begun for each call that may be in flight",
     "judging.ranking=knockout": "knockout is gone; write ranking: adaptive",

@@ -12,8 +12,8 @@ import pytest
 from pydantic import TypeAdapter
 
 from amendment.errors import CredentialsError, ProviderError, Rejected, Transient
-from amendment.llm.batch_service import BatchService, Found, LineOutcome
 from amendment.llm.batch_vendors import batch_service
+from amendment.llm.batches import BatchService, Found, LineOutcome
 from amendment.llm.hosted import HostedProvider
 from amendment.llm.opening import open_provider
 from amendment.llm.requests import Request

@@ -25,7 +25,7 @@ def test_an_entry_survives_being_written_and_read_again() -> None:
     entries: list[dict[str, Any]] = [
         {"provider": "openai", "model": "m", "api_key_env": None},
         {"provider": "openai", "model": "m", "base_url": "http://gpu:8000/v1", "stop": ["\n\n"], "seed": None},
-        {"provider": "anthropic", "model": "m", "cache": False},
+        {"provider": "anthropic", "model": "m", "thinking_budget": 1024},
         {"provider": "local", "model": "./x", "temperature": 0},
         {"provider": "simulated", "skill": 0.3, "writer": "verbose"},
     ]
