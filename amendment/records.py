@@ -44,7 +44,7 @@ __all__ = [
 
 Role = Literal["system", "developer", "user", "assistant", "tool"]
 Outcome = Literal["done", "refused", "invalid", "failed", "pending"]
-Scale = Literal["pair", "binary", "ordinal", "score", "ranking"]
+Scale = Literal["pair", "binary", "ordinal", "score"]
 RaterKind = Literal["person", "model", "verifier", "unknown"]
 VoteValue = Literal["A", "B", "tie", "both_bad", "invalid"]
 """What a vote on two answers says; invalid where it could not be read."""
@@ -234,12 +234,11 @@ class Comparison(NamedTuple):
 
 
 class Verdict(Record):
-    """One rater's answer about one, two or k candidates by one principle; or invalid.
+    """One rater's answer about one candidate or two by one principle; or invalid.
 
     `shown` is the displayed order and `value` speaks of it: for scale `pair` it is "A" (the first shown),
-    "B", "tie" or "both_bad"; for `binary` yes or no; for `ordinal` one of the labels; for `score` a number; for
-    `ranking` the displayed positions, counted from 1, best first, one with a minus being equal to the one before it:
-    (2, 1, -3) says 2 > 1 = 3 (see `ranks`). An invalid verdict has no value and says why.
+    "B", "tie" or "both_bad"; for `binary` yes or no; for `ordinal` one of the labels; for `score` a number.
+    An invalid verdict has no value and says why.
     """
 
     scale: Scale
@@ -248,7 +247,7 @@ class Verdict(Record):
     """Candidate ids in the order in which the rater saw them."""
     order: Literal["unknown"] | None = None
     """unknown: nobody put on record which candidate was displayed first, and `shown` is in the order of their ids."""
-    value: str | bool | float | tuple[int, ...] | None = None
+    value: str | bool | float | None = None
     distribution: dict[str, float] | None = None
     """Probability by label, where the rater gives one."""
     bounded: tuple[str, ...] | None = None
@@ -282,21 +281,6 @@ class Verdict(Record):
         if self.distribution is not None:
             return self.distribution.get("A", 0.0) + 0.5 * self.distribution.get("tie", 0.0)
         return {"A": 1.0, "B": 0.0, "tie": 0.5, "both_bad": 0.5}[str(self.value)]
-
-    def ranks(self) -> dict[str, int] | None:
-        """Rank by candidate id of a ranking, 1 the best, equals alike; None where it does not rank all that was shown.
-
-        The value names displayed positions, best first: (2, 3, 1) gives the second shown rank 1 and the first rank 3.
-        """
-        if self.scale != "ranking" or not isinstance(self.value, tuple):
-            return None
-        if sorted(map(abs, self.value)) != list(range(1, len(self.shown) + 1)):
-            return None
-        ranks: dict[str, int] = {}
-        for position in self.value:
-            is_next = position > 0 or not ranks
-            ranks[self.shown[abs(position) - 1]] = max(ranks.values(), default=0) + is_next
-        return ranks
 
 
 class Judgement(Record):

@@ -80,10 +80,10 @@ KINDS = st.sampled_from(["draft", "revision", "policy", "imported"])
 CANDIDATES = st.builds(Candidate, prompt_id=TEXT, messages=MESSAGES, kind=KINDS, origin=ORIGINS)
 VERDICTS = st.builds(
     Verdict,
-    scale=st.sampled_from(["pair", "binary", "ordinal", "score", "ranking"]),
+    scale=st.sampled_from(["pair", "binary", "ordinal", "score"]),
     prompt_id=TEXT,
     shown=several(TEXT, least=1),
-    value=TEXT | st.booleans() | st.floats(allow_nan=False, allow_infinity=False) | several(st.integers()),
+    value=TEXT | st.booleans() | st.floats(allow_nan=False, allow_infinity=False),
     distribution=maybe(st.dictionaries(TEXT, UNIT, max_size=3)),
     rater=TEXT,
     origin=ORIGINS,
@@ -139,15 +139,6 @@ def test_keys_that_hold_none_are_absent(prompt: Prompt) -> None:
     assert None not in prompt.to_json().values()
     filled = {name: prompt.to_json().get(name) for name in Prompt.model_fields}
     assert Prompt.from_json(filled) == prompt
-
-
-def test_a_ranking_names_positions_and_its_ranks_are_of_candidates() -> None:
-    ranked = Verdict(scale="ranking", prompt_id="p", shown=("x", "y", "z"), value=(3, 1, -2), rater="r")
-    assert ranked.ranks() == {"z": 1, "x": 2, "y": 2}  # the third shown is best, the first and the second are equal
-    assert Verdict.from_json(json.loads(json.dumps(ranked.to_json()))).ranks() == ranked.ranks()
-    assert ranked.p_first() is None
-    assert ranked.model_copy(update={"value": (1, 2)}).ranks() is None
-    assert ranked.model_copy(update={"scale": "pair", "value": "A"}).ranks() is None
 
 
 def test_what_nobody_decided_is_absent() -> None:

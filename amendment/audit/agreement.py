@@ -29,7 +29,7 @@ from amendment.statistics import (
     paired_difference,
     share,
 )
-from amendment.statistics.leave_one_out import judge_beside_others, people_beside_others
+from amendment.statistics.agreement import judge_beside_others, people_beside_others
 
 __all__ = [
     "FEWEST_SHARED",

@@ -33,7 +33,7 @@ from amendment.hashing import content_id
 from amendment.markdown import cell, table
 from amendment.records import Candidate, Message, Prompt, Record
 from amendment.statistics import Estimate, binomial_p, bounds, cautioned, clustered_mean, share
-from amendment.statistics.families import Corrected, holm
+from amendment.statistics.shares import Corrected, holm
 from amendment.statistics.sides import side_of
 from amendment.terminal import plain
 

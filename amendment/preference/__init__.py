@@ -3,14 +3,13 @@
 from amendment.preference.asking import is_asked_again
 from amendment.preference.folder import (
     JudgeFolder,
-    add_protocol,
+    register_protocol,
     diff_judges,
     judge_lines,
     judge_values,
     load_judge_folder,
     shipped_judges,
 )
-from amendment.preference._matrix_lines import matrix_lines
 from amendment.preference.aggregate import (
     Standing,
     Vote,
@@ -22,9 +21,15 @@ from amendment.preference.aggregate import (
     person_votes,
     standings_of,
 )
-from amendment.preference.as_pairs import as_pair_verdicts
 from amendment.preference.dataset import held_out, preference_row
-from amendment.preference.degenerate import ConstantAnswers, fit_for_pairs, likeness, without_constant_answers
+from amendment.preference.degenerate import (
+    ConstantAnswers,
+    Pool,
+    fit_for_pairs,
+    likeness,
+    pool_of,
+    without_constant_answers,
+)
 from amendment.preference.judge import Compared, Judge, JudgeSettings
 from amendment.preference.juries import (
     Escalation,
@@ -37,22 +42,23 @@ from amendment.preference.juries import (
     with_p,
 )
 from amendment.preference.model_families import are_related, family_of
-from amendment.preference.pairs import TIED_POOL, Paired, PairSettings, is_tied_pool, make_pairs
+from amendment.preference.pairs import (
+    TIED_POOL,
+    Paired,
+    PairSettings,
+    RevisionSettings,
+    chain_ends,
+    count_revisions,
+    is_tied_pool,
+    make_pairs,
+)
 from amendment.preference.panel import Judged, JudgePanel, PanelCounts
 from amendment.preference.parsers import Parsed
-from amendment.preference.pool import Pool, pool_of
-from amendment.preference.principles import (
-    PrincipleAgreement,
-    PrincipleCoverage,
-    PrincipleMatrix,
-    PrincipleTally,
-    principle_matrix,
-)
+from amendment.preference.principles import PrincipleMatrix, PrincipleTally, matrix_lines, principle_matrix
 from amendment.preference.rubrics import Criterion, criteria_of
 from amendment.preference.protocols import drawn_question
 from amendment.preference.ranking import Compare, Ranked, rank_adaptively
-from amendment.preference.readings import Reading, by_comparison, readings_of
-from amendment.preference.revisions import RevisionSettings, chain_ends, count_revisions
+from amendment.preference.readings import Reading, as_pair_verdicts, by_comparison, readings_of
 from amendment.preference.reward import JudgeReward
 
 __all__ = [
@@ -76,8 +82,6 @@ __all__ = [
     "PanelCounts",
     "Parsed",
     "Pool",
-    "PrincipleAgreement",
-    "PrincipleCoverage",
     "PrincipleMatrix",
     "PrincipleTally",
     "Ranked",
@@ -85,7 +89,7 @@ __all__ = [
     "RevisionSettings",
     "Standing",
     "Vote",
-    "add_protocol",
+    "register_protocol",
     "aggregate_verdicts",
     "are_related",
     "as_pair_verdicts",

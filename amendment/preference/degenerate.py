@@ -1,4 +1,4 @@
-"""Comparisons that must not become a pair, whoever won: nothing can be learned from them, or the wrong thing.
+"""What may be compared, and comparisons that must not become a pair, whoever won: nothing can be learned from them, or the wrong thing.
 
 Covered: an answer compared with itself, or with the same text in other white space; an answer without words; an answer
 that carries marks of a chat template, or of the blocks in which a judge is shown answers; a writer that says one and
@@ -14,6 +14,7 @@ import re
 import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping
+from itertools import combinations
 from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -21,7 +22,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from amendment.hashing import content_id
 from amendment.records import Candidate, Judgement, Message, Messages, Pair, Prompt, text_of
 
-__all__ = ["ConstantAnswers", "Fit", "fit_for_pairs", "flaw_of", "is_empty", "likeness", "without_constant_answers"]
+__all__ = ["ConstantAnswers", "Pool", "fit_for_pairs", "flaw_of", "likeness", "pool_of", "without_constant_answers"]
 
 EMPTY = "empty answer"
 MARKS = "marks of a template in an answer"
@@ -192,3 +193,38 @@ def _words(text: str) -> str:
 def _written(answer: Messages) -> list[str]:
     """What the model itself wrote: no results of tools."""
     return [text for message in answer if message.role == "assistant" for text in _texts(message)]
+
+
+class Pool(NamedTuple):
+    """Different, whole, non-empty answers of one prompt, in order of arrival."""
+
+    candidates: tuple[Candidate, ...]
+    set_aside: Counter[str]
+    """How many were set aside, by reason: truncated, empty, repeated."""
+
+    def pairs(self) -> list[tuple[Candidate, Candidate]]:
+        """Every two candidates once."""
+        return list(combinations(self.candidates, 2))
+
+
+def pool_of(candidates: Iterable[Candidate]) -> Pool:
+    """What of these candidates can be compared; identical words count once, the first writer keeps them.
+
+    Words are identical whatever the white space between them: a judge is not paid for comparing such answers.
+    """
+    kept: dict[str, Candidate] = {}
+    aside: Counter[str] = Counter()
+    for candidate in candidates:
+        key = likeness(candidate.messages)
+        reason = _set_aside(candidate) or ("repeated" if key in kept else None)
+        if reason:
+            aside[reason] += 1
+        else:
+            kept[key] = candidate
+    return Pool(tuple(kept.values()), aside)
+
+
+def _set_aside(candidate: Candidate) -> str | None:
+    if candidate.is_truncated:
+        return "truncated"
+    return "empty" if is_empty(candidate.messages) else None

@@ -27,7 +27,7 @@ __all__ = [
     "JudgeFolder",
     "Protocol",
     "Unit",
-    "add_protocol",
+    "register_protocol",
     "diff_judges",
     "judge_lines",
     "judge_values",
@@ -81,7 +81,7 @@ PROTOCOLS: dict[str, Protocol] = {
 }
 
 
-def add_protocol(
+def register_protocol(
     name: str, read: Callable[[Reply], Parsed], *, form: str, unit: Unit = "pair", scale: Scale = "pair"
 ) -> None:
     """Let judges have a protocol of one's own: `read` makes a value of a reply, or says why there is none.

@@ -14,19 +14,20 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from statistics import fmean
 from typing import Any
 
+from amendment.markdown import cell, table
 from amendment.preference.aggregate import cells_of
 from amendment.preference.readings import by_comparison, readings_of
 from amendment.records import Comparison, Prompt, Verdict
 from amendment.statistics import Estimate, bounds, share
 from amendment.statistics.sides import side_of
 
-__all__ = ["PrincipleAgreement", "PrincipleCoverage", "PrincipleMatrix", "PrincipleTally", "principle_matrix"]
+__all__ = ["PrincipleAgreement", "PrincipleCoverage", "PrincipleMatrix", "PrincipleTally", "matrix_lines", "principle_matrix"]
 
 REDUNDANT = 0.95
 """Two principles whose agreement is surely above it say the same, as far as this judge can tell."""
@@ -143,8 +144,8 @@ class PrincipleTally:
     def _compare(self, comparison: Comparison, verdicts: Iterable[Verdict], category: str | None) -> None:
         readings = readings_of(verdicts, comparison)
         found: dict[str, list[float]] = defaultdict(list)
-        for cell in cells_of(readings, orders="asked"):
-            found[cell.principle].append(cell.p)
+        for answer in cells_of(readings, orders="asked"):
+            found[answer.principle].append(answer.p)
         sides = {principle: side_of(fmean(p)) for principle, p in sorted(found.items())}
         for principle in {reading.principle for reading in readings}:
             side = sides.get(principle)
@@ -174,3 +175,45 @@ class PrincipleTally:
 def _coverage(principle: str, category: str | None, counts: Mapping[str, int]) -> PrincipleCoverage:
     names = ("comparisons", "decided", "tied", "verdicts", "invalid")
     return PrincipleCoverage(principle=principle, category=category, **{name: counts.get(name, 0) for name in names})
+
+
+def matrix_lines(matrix: PrincipleMatrix) -> list[str]:
+    """Two tables, agreement and coverage, and a line for every two principles that are redundant or conflict."""
+    if not matrix.principles:
+        return ["no verdict names a principle"]
+    return [*_agreements(matrix), "", *_remarks(matrix.agreements), *_coverage_lines(matrix.coverage)]
+
+
+def _agreements(matrix: PrincipleMatrix) -> list[str]:
+    """Percent of the comparisons that both decided, and how many these were; principles are numbered in the head."""
+    known = {(each.first, each.second): each.agreement for each in matrix.agreements}
+    names = matrix.principles
+    rows = [["agreement", *(str(number) for number in range(1, len(names) + 1))]]
+    for number, name in enumerate(names, start=1):
+        others = [_percent(known.get((name, other) if name < other else (other, name))) for other in names]
+        rows.append([f"{number} {cell(name)}", *others])
+    return table(rows)
+
+
+def _percent(agreement: Estimate | None) -> str:
+    return "" if agreement is None else f"{agreement.value:.0%} of {agreement.n}"
+
+
+def _remarks(agreements: Sequence[PrincipleAgreement]) -> Iterator[str]:
+    for each in agreements:
+        known = bounds(each.agreement)
+        if known is None or not (each.is_redundant or each.is_conflicting):
+            continue
+        told = "say the same, one may do" if each.is_redundant else "pull against each other"
+        pair = f"{cell(each.first)} and {cell(each.second)}"
+        interval = f"{known[0]:.0%} to {known[1]:.0%}"
+        yield f"{pair} {told}: they agree in {each.agreement.value:.0%} ({interval}) of {each.agreement.n} comparisons."
+        yield ""
+
+
+def _coverage_lines(coverage: Sequence[PrincipleCoverage]) -> list[str]:
+    rows = [["principle", "category", "comparisons", "decided", "invalid verdicts"]]
+    for each in coverage:
+        names = [cell(each.principle), cell(each.category or "none")]
+        rows.append([*names, str(each.comparisons), f"{each.decided_share:.0%}", f"{each.invalid} of {each.verdicts}"])
+    return table(rows)

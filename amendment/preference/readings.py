@@ -1,8 +1,7 @@
 """What verdicts say about two answers: P(a) by rater, principle and displayed order, whatever their scale.
 
 Covered: verdicts on a pair; scores of either answer alone, compared by their distributions where both have one;
-rankings of many answers, which say something about every two of them; criteria where they are not summed up in a score
-of the same rater and principle. Verdicts speak of what was displayed; readings speak of the comparison's a and b.
+criteria where they are not summed up in a score of the same rater and principle. Verdicts speak of what was displayed; readings speak of the comparison's a and b.
 
 Not covered: criteria whose labels are words, which have no order that is on record; they are read by the score that
 their rubric makes of them.
@@ -12,14 +11,14 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import combinations
+from itertools import combinations, groupby
 from statistics import fmean
 from typing import Literal, NamedTuple
 
 from amendment.records import Comparison, Verdict
 from amendment.statistics.sides import side_of
 
-__all__ = ["Reading", "Seen", "by_comparison", "comparison_of", "readings_of"]
+__all__ = ["Reading", "Seen", "as_pair_verdicts", "by_comparison", "comparison_of", "readings_of"]
 
 Seen = Literal["a", "b", "alone", "unknown"]
 """Which of the two was displayed first; alone: each was judged without the other; unknown: it is not on record."""
@@ -49,13 +48,13 @@ def comparison_of(verdicts: Iterable[Verdict]) -> Comparison:
     if len(prompts) != 1 or len(candidates) != 2:
         raise ValueError(
             f"expected verdicts of one comparison, found {len(prompts)} prompts and {len(candidates)} answers; "
-            "name the comparison where more than two answers were shown"
+            "name the comparison where more than two answers were judged"
         )
     return Comparison(prompts.pop(), *candidates)
 
 
 def by_comparison(verdicts: Iterable[Verdict]) -> dict[Comparison, list[Verdict]]:
-    """Verdicts by every comparison that they say something about; a ranking, or a score, stands in several.
+    """Verdicts by every comparison that they say something about; a score stands in several.
 
     Answers that were judged alone are compared with all others of their prompt that the same rater judged alone.
     """
@@ -75,7 +74,7 @@ def by_comparison(verdicts: Iterable[Verdict]) -> dict[Comparison, list[Verdict]
 def readings_of(verdicts: Iterable[Verdict], comparison: Comparison) -> list[Reading]:
     """What verdicts say about a comparison; those about other answers say nothing.
 
-    A verdict on a pair, or a ranking, gives a reading. What a rater says by one principle about either answer alone
+    A verdict on a pair gives a reading. What a rater says by one principle about either answer alone
     gives one reading together, over all samples.
     """
     readings: list[Reading] = []
@@ -94,7 +93,7 @@ def readings_of(verdicts: Iterable[Verdict], comparison: Comparison) -> list[Rea
 
 def _together(verdict: Verdict, comparison: Comparison) -> Reading:
     """Of a verdict that saw both answers."""
-    p_a = _p_by_rank(verdict, comparison) if verdict.scale == "ranking" else _p_of_pair(verdict, comparison)
+    p_a = _p_of_pair(verdict, comparison)
     side = side_of(p_a) if p_a is not None else 0
     if verdict.scale == "pair" and p_a is not None:
         side = {"A": 1, "B": -1}.get(str(verdict.value), 0) * (1 if verdict.shown[0] == comparison.a else -1)
@@ -112,14 +111,6 @@ def _p_of_pair(verdict: Verdict, comparison: Comparison) -> float | None:
     if p_first is None:
         return None
     return p_first if verdict.shown[0] == comparison.a else 1 - p_first
-
-
-def _p_by_rank(verdict: Verdict, comparison: Comparison) -> float | None:
-    ranks = verdict.ranks()
-    if ranks is None:
-        return None
-    a, b = ranks[comparison.a], ranks[comparison.b]  # a rank of 1 is the best
-    return 1.0 if a < b else 0.0 if a > b else 0.5
 
 
 def _alone(key: tuple[str, str], verdicts: Sequence[Verdict], comparison: Comparison) -> Reading:
@@ -192,3 +183,44 @@ def _p_above(one: _Grade, other: _Grade) -> float:
         for against, q in other.chances.items()
     ]
     return min(sum(above) / (sum(one.chances.values()) * sum(other.chances.values())), 1.0)
+
+
+_VALUES = {1: "A", -1: "B", 0: "tie"}
+
+
+def as_pair_verdicts(verdicts: Iterable[Verdict]) -> Iterator[Verdict]:
+    """Verdicts on pairs as they are, all others as what they say about pairs, for whoever counts votes; criteria that a
+    score sums up do not stand beside it. Verdicts of a prompt stand together.
+
+    Scores of two answers make one vote of no displayed order, over all samples.
+    """
+    for _, found in groupby(verdicts, key=lambda verdict: verdict.prompt_id):
+        others: list[Verdict] = []
+        for verdict in found:
+            if verdict.scale == "pair":
+                yield verdict
+            else:
+                others.append(verdict)
+        for comparison, said in by_comparison(others).items():
+            first = {verdict.rater: verdict for verdict in reversed(said)}
+            for reading in readings_of(said, comparison):
+                yield _pair(reading, comparison, first[reading.rater])
+
+
+def _pair(reading: Reading, comparison: Comparison, said: Verdict) -> Verdict:
+    is_turned = reading.seen == "b"
+    p = None if reading.p_a is None else 1 - reading.p_a if is_turned else reading.p_a
+    return Verdict(
+        scale="pair",
+        prompt_id=comparison.prompt_id,
+        shown=(comparison.b, comparison.a) if is_turned else (comparison.a, comparison.b),
+        order=None if reading.seen in ("a", "b") else "unknown",
+        value=None if p is None else _VALUES[-reading.side if is_turned else reading.side],
+        distribution={"A": p, "B": 1 - p} if p is not None and 0 < p < 1 and p != 0.5 else None,
+        principle_id=reading.principle or None,
+        rater=reading.rater,
+        rater_kind=said.rater_kind,
+        sample=reading.sample,
+        invalid="no preference could be read" if p is None else None,
+        origin=said.origin,
+    )

@@ -1,7 +1,6 @@
 """Numbers with their uncertainty: means, shares, differences, agreement and ratings whose rows come in clusters.
 
-Beside them, each in its module: raters weighed on labels (`stacking`), many tests at once (`families`), win rates at
-equal length (`length_control`).
+Beside them, each in its module: raters weighed on labels (`stacking`), win rates at equal length (`length_control`).
 """
 
 from amendment.statistics.agreement import cohen_kappa, gwet_ac1, kappa_of, krippendorff_alpha
@@ -12,20 +11,17 @@ from amendment.statistics.intervals import (
     clustered_mean,
     paired_difference,
 )
-from amendment.statistics.ratings import Posterior, RankRange, Ratings, bradley_terry, posterior
+from amendment.statistics.ratings import Posterior, posterior
 from amendment.statistics.resampling import Resampling, bootstrap, quotient, sums_by_cluster
 from amendment.statistics.shares import binomial_p, macro_share, share, wilson
 
 __all__ = [
     "Estimate",
     "Posterior",
-    "RankRange",
-    "Ratings",
     "Resampling",
     "binomial_p",
     "bootstrap",
     "bounds",
-    "bradley_terry",
     "cautioned",
     "clustered_mean",
     "cohen_kappa",

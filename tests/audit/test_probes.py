@@ -27,7 +27,7 @@ from amendment.audit.probes import (
     upper_limit,
 )
 from amendment.records import Candidate, Message, Prompt, text_of, user
-from amendment.statistics.families import holm
+from amendment.statistics.shares import holm
 
 PROMPT = Prompt(messages=user("what is it"))
 AB = ("A", "B")

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from amendment.preference import PrincipleCoverage, matrix_lines, principle_matrix
+from amendment.preference import matrix_lines, principle_matrix
+from amendment.preference.principles import PrincipleCoverage
 from amendment.records import Prompt, Verdict, user
 from tests.preference.verdicts import A, B, both, verdict
 

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from amendment.preference import Reading, by_comparison, readings_of
+from amendment.preference import Reading, as_pair_verdicts, by_comparison, readings_of
 from amendment.records import Comparison, Verdict
-from tests.preference.verdicts import AB, A, B, C, ranking, score, verdict
+from tests.preference.verdicts import AB, A, B, C, score, verdict
 
-AC, BC = Comparison("p", A, C), Comparison("p", B, C)
+AC = Comparison("p", A, C)
 
 
 def p_a(*verdicts: Verdict, comparison: Comparison = AB) -> float | None:
@@ -69,11 +69,11 @@ def test_criteria_do_not_count_beside_the_score_that_sums_them_up() -> None:
 
 
 def test_verdicts_stand_under_every_comparison_that_they_speak_of() -> None:
-    pair, order = verdict((B, A), 0.9), ranking((C, B, A), (1, 2, 3))
+    pair = verdict((B, A), 0.9)
     alone = [score(A, 1, rater="grader"), score(C, 2, rater="grader")]
     other = verdict((A, B), 0.9, prompt_id="q")
-    found = by_comparison([pair, *alone, order, other])
-    assert found == {AB: [pair, order], AC: [order, *alone], BC: [order], Comparison("q", A, B): [other]}
+    found = by_comparison([pair, *alone, other])
+    assert found == {AB: [pair], AC: alone, Comparison("q", A, B): [other]}
 
 
 GRADES = st.dictionaries(st.integers(1, 10).map(str), st.floats(0.01, 1), max_size=3)
@@ -82,17 +82,13 @@ GRADES = st.dictionaries(st.integers(1, 10).map(str), st.floats(0.01, 1), max_si
 @st.composite
 def _verdicts(draw: st.DrawFn) -> Verdict:
     who: dict[str, Any] = {"rater": draw(st.sampled_from("xy")), "sample": draw(st.integers(0, 2))}
-    match draw(st.sampled_from(["pair", "score", "ranking"])):
+    match draw(st.sampled_from(["pair", "score"])):
         case "pair":
             return verdict(draw(st.sampled_from([(A, B), (B, A)])), draw(st.none() | st.floats(0, 1)), **who)
-        case "score":
+        case _:
             grade = draw(st.none() | st.integers(1, 10).map(float))
             chances = draw(GRADES) if grade is not None else {}
             return score(draw(st.sampled_from([A, B])), grade, distribution=chances or None, **who)
-        case _:
-            shown = tuple(draw(st.permutations([A, B, C])))
-            best, next_best, last = draw(st.permutations([1, 2, 3]))
-            return ranking(shown, (best, -next_best if draw(st.booleans()) else next_best, last), **who)
 
 
 VERDICTS = st.lists(_verdicts(), min_size=1, max_size=6)
@@ -114,3 +110,13 @@ def test_with_the_names_of_the_answers_swapped_every_p_is_mirrored(verdicts: lis
         assert mirrored.seen == seen.get(reading.seen, reading.seen)
         assert mirrored.side == -reading.side
         assert mirrored.p_a == (None if reading.p_a is None else pytest.approx(1 - reading.p_a))
+
+
+def test_scores_are_votes_on_pairs_of_no_displayed_order() -> None:
+    pair = verdict((B, A), 0.8)
+    assert list(as_pair_verdicts([pair])) == [pair]
+    [vote] = as_pair_verdicts([score(A, 3.0), score(B, 7.0)])
+    assert (vote.shown, vote.value, vote.order) == ((A, B), "B", "unknown")
+    [vote] = as_pair_verdicts([score(A, 3.0), score(B, None)])
+    assert vote.value is None
+    assert vote.invalid

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from amendment.preference import PairSettings, RevisionSettings, chain_ends, count_revisions, make_pairs
-from amendment.preference.revisions import ChainEnds
+from amendment.preference.pairs import ChainEnds
 from amendment.records import Candidate, Judgement, Message, Pair
 
 

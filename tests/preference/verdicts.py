@@ -34,9 +34,3 @@ def score(candidate: str, value: Any, **fields: Any) -> Verdict:
     """A grade of one answer, or one that could not be read."""
     found = {"invalid": "no score line"} if value is None else {"value": value}
     return verdict((candidate,), **{"scale": "score", **found, **fields})
-
-
-def ranking(shown: tuple[str, ...], value: tuple[int, ...] | None, **fields: Any) -> Verdict:
-    """Of displayed positions, best first."""
-    found = {"invalid": "no ranking line"} if value is None else {"value": value}
-    return verdict(shown, **{"scale": "ranking", **found, **fields})

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from amendment.statistics.families import holm
+from amendment.statistics.shares import holm
 
 FAMILIES = st.dictionaries(st.text(max_size=4), st.floats(0, 1), max_size=8)
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from amendment.statistics.leave_one_out import judge_beside_others, people_beside_others
+from amendment.statistics.agreement import judge_beside_others, people_beside_others
 
 A, TIE, B = range(3)
 Units = list[list[int]]
