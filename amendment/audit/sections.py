@@ -20,7 +20,8 @@ from amendment.terminal import plain
 
 __all__ = ["sections"]
 
-Row = Sequence[str]
+Row = Sequence[str | int | Estimate | None]
+"""Cells of a table: texts as they are shown, counts, and shares or their absence."""
 MOST_ROWS, MOST_ALARMS, MOST_NAMED = 400, 20, 10
 """Rows of one table, of the table of alarms, and items of one judge that are named; the JSON has more."""
 LONGEST_FOUND = 400
@@ -39,13 +40,17 @@ def sections(certificate: Certificate) -> Iterator[str]:
 
 def _table(head: str, rows: Iterable[Row], most: int = MOST_ROWS) -> Iterator[str]:
     """The table, its head a text with commas, cut to `most` rows; nothing where there are none."""
-    found = list(rows)
+    found = [[value if isinstance(value, str) else _cell(value) for value in row] for row in rows]
     if not found:
         return
     yield from table([head.split(", "), *found[:most]])
     more = len(found) - most
     if more > 0:
         yield from ("", f"{more} more {'row stands' if more == 1 else 'rows stand'} in the JSON.")
+
+
+def _cell(value: int | Estimate | None) -> str:
+    return str(value) if isinstance(value, int) else percent(value)
 
 
 def _who(judges: Iterable[str]) -> str:
@@ -63,11 +68,12 @@ def _gates(certificate: Certificate) -> Iterator[str]:
         outcomes = Counter(gate.outcome for gate in certificate.gates if gate.check == check)
         told = (f"{many} {'judge' if many == 1 else 'judges'} {outcome}" for outcome, many in sorted(outcomes.items()))
         yield f"- {check}: {', '.join(told)}"
-    shown = [gate for gate in certificate.gates if _is_short(certificate) or gate.outcome in ("FAIL", "WARN")]
-    if shown:
-        rows = (
-            (cell(gate.judge), gate.check, gate.outcome, plain(gate.found, longest=LONGEST_FOUND)) for gate in shown
-        )
+    rows = [
+        (cell(gate.judge), gate.check, gate.outcome, plain(gate.found, longest=LONGEST_FOUND))
+        for gate in certificate.gates
+        if _is_short(certificate) or gate.outcome in ("FAIL", "WARN")
+    ]
+    if rows:
         yield from ("", *_table("judge, gate, outcome, found", rows))
 
 
@@ -78,7 +84,7 @@ def _alarms(certificate: Certificate) -> Iterator[str]:
     yield f"{len(alarms.found)} of {len(alarms.checked)} raters look as if labels were joined to the wrong rows."
     yield ""
     rows = (
-        (cell(alarm.rater), str(alarm.items), ranged(alarm.kappa), f"{alarm.marginals_differ:.3f}", alarm.hint)
+        (cell(alarm.rater), alarm.items, ranged(alarm.kappa), f"{alarm.marginals_differ:.3f}", alarm.hint)
         for alarm in alarms.found
     )
     yield from _table("rater, items, kappa, shares differ by, reading", rows, MOST_ALARMS)
@@ -110,15 +116,8 @@ def _group(group: Group, word: str) -> Iterator[str]:
     if not group.pairs:
         yield f"- {group.raters} {word}: with more than {MOST_LISTED} their pairs are not listed one by one"
         return
-    rows = (
-        (
-            cell(two.a),
-            cell(two.b),
-            str(two.items),
-            *map(percent, two.agreement.values()),
-            ranged(two.kappa),
-            ranged(two.ac1),
-        )
+    rows: Iterator[Row] = (
+        [cell(two.a), cell(two.b), two.items, *two.agreement.values(), ranged(two.kappa), ranged(two.ac1)]
         for two in group.pairs
     )
     yield from ("", *_table("one, other, items, strict, no ties, half, kappa, AC1", rows))
@@ -157,28 +156,29 @@ def _of_judge(judge: JudgeReport, *, is_short: bool) -> Iterator[Row]:
     if is_short and judge.leave_one_out:
         beside.append(("all people but one", "strict", judge.leave_one_out))
     for who, rule, found in beside:
-        figures = str(found.judge.n), percent(found.judge), percent(found.people), points(found.difference)
+        figures = found.judge.n, found.judge, found.people, points(found.difference)
         yield name, "share", who, "label", TIES[rule], "left out", *figures
 
 
 def _against_majority(name: str, counted: str, found: Agreement, *, is_short: bool) -> Iterator[Row]:
-    left, shares = "left out", found.by_rule
-    rows: list[tuple[str, str, str, Estimate, Callable[[Estimate], str]]] = [
-        ("share", "no_ties", left, shares["no_ties"], percent),
-        ("kappa", "strict", left, found.kappa, ranged),
-        ("AC1", "strict", left, found.ac1, ranged),
-        ("share", "strict", left, shares["strict"], percent),
-        ("share", "half", left, shares["half"], percent),
-        ("share", "no_ties", "wrong", found.invalid_wrong["no_ties"], percent),
+    shares = found.by_rule
+    rows = [
+        ("share", "no_ties", "left out", shares["no_ties"]),
+        ("kappa", "strict", "left out", found.kappa),
+        ("AC1", "strict", "left out", found.ac1),
+        ("share", "strict", "left out", shares["strict"]),
+        ("share", "half", "left out", shares["half"]),
+        ("share", "no_ties", "wrong", found.invalid_wrong["no_ties"]),
     ]
-    for figure, rule, unreadable, value, form in rows if is_short else rows[:2]:
-        about = name, figure, "majority", counted, TIES[rule], unreadable
-        yield *about, str(value.n), form(value), NOTHING, NOTHING
+    for figure, rule, unreadable, value in rows if is_short else rows[:2]:
+        shown = percent(value) if figure == "share" else ranged(value)
+        yield name, figure, "majority", counted, TIES[rule], unreadable, value.n, shown, NOTHING, NOTHING
 
 
 def _alternative_annotators(certificate: Certificate) -> Iterator[str]:
     """Each judge as a whole, then against each of the people where these are few; why others were not tested."""
-    rows, reasons, skipped = [], defaultdict(list), []
+    rows: list[Row] = []
+    reasons, skipped = defaultdict(list), []
     for judge in certificate.judges:
         test, name = judge.alternative_annotator, cell(judge.name)
         if test is None:
@@ -187,10 +187,10 @@ def _alternative_annotators(certificate: Certificate) -> Iterator[str]:
             continue
         who = f"all {test.tested}" + (f" ({test.note})" if test.note else "")
         omegas = (f"omega {test.winning_rate[at]:.2f}{', passes' if test.passes[at] else ''}" for at in EPSILONS)
-        rows.append((name, who, str(test.items), f"rho {percent(test.advantage)}", *omegas))
+        rows.append((name, who, test.items, f"rho {percent(test.advantage)}", *omegas))
         for person in test.people if test.tested <= MOST_LISTED else ():
             p = (f"p {_p(person.p[at])}{', won' if person.won[at] else ''}" for at in EPSILONS)
-            rows.append((name, cell(person.person), str(person.items), percent(person.advantage), *p))
+            rows.append((name, cell(person.person), person.items, person.advantage, *p))
         if len(test.not_measured) > MOST_LISTED:
             skipped.append(f"- not measured: {len(test.not_measured)} people with too few items (for {name})")
         else:
@@ -208,14 +208,9 @@ def _p(value: float) -> str:
 def _labels(certificate: Certificate) -> Iterator[str]:
     """Annotators one by one where they are few."""
     is_crowd = len(certificate.persons) > MOST_LISTED
+    beside = {None: "other people"} | {judge.name: cell(judge.name) for judge in certificate.judges}
     rows = (
-        (
-            part.by,
-            cell(part.name),
-            "other people" if part.judge is None else cell(part.judge),
-            str(part.labels),
-            percent(part.agreement["no_ties"]),
-        )
+        (part.by, cell(part.name), beside[part.judge], part.labels, part.agreement["no_ties"])
         for part in certificate.labels
         if part.by != "annotator" or not is_crowd
     )
@@ -226,22 +221,22 @@ def _again(certificate: Certificate) -> Iterator[str]:
     again = certificate.people.again if certificate.people else None
     if again:
         listed = again.people if len(again.people) <= MOST_LISTED else ()
-        rows = [(cell(person.person), str(person.same.n), percent(person.same)) for person in listed]
-        together = (f"all {len(again.people)}", str(again.same.n), percent(again.same))
+        rows = [(cell(person.person), person.same.n, person.same) for person in listed]
+        together = (f"all {len(again.people)}", again.same.n, again.same)
         yield from _table("person, shown once more, same verdict", rows if len(rows) == 1 else [together, *rows])
 
 
 def _positions(certificate: Certificate) -> Iterator[str]:
-    rows, unknown, confounded = [], [], []
+    rows: list[Row] = []
+    unknown, confounded = [], []
     for judge in certificate.judges:
         found = judge.position
         if not found.prefers_first.n:
             unknown.append(judge.name)
             continue
-        counts = str(found.primacy), str(found.recency), str(found.soft)
-        same = str(found.pairs), percent(found.consistency), ranged(found.kappa)
-        lean = signed(found.index), signed(found.rate), number(found.p, ".2g"), percent(found.prefers_first)
-        rows.append((cell(judge.name), *same, *counts, *lean, percent(found.one_order)))
+        same = found.pairs, found.consistency, ranged(found.kappa), found.primacy, found.recency, found.soft
+        lean = signed(found.index), signed(found.rate), number(found.p, ".2g"), found.prefers_first, found.one_order
+        rows.append((cell(judge.name), *same, *lean))
         if found.one_order_note == CONFOUNDED:
             confounded.append(judge.name)
     head = "judge, pairs, consistent, kappa, primacy, recency, soft, index, rate, p, prefers first, one order"
@@ -255,14 +250,7 @@ def _positions(certificate: Certificate) -> Iterator[str]:
 
 def _repetitions(certificate: Certificate) -> Iterator[str]:
     rows = (
-        (
-            cell(judge.name),
-            str(found.groups),
-            percent(found.stability),
-            percent(found.same_order),
-            percent(found.other_order),
-            points(found.bias_share),
-        )
+        (cell(judge.name), found.groups, found.stability, found.same_order, found.other_order, points(found.bias_share))
         for judge in certificate.judges
         if (found := judge.repetition)
     )
@@ -273,11 +261,7 @@ def _repetitions(certificate: Certificate) -> Iterator[str]:
 def _biases(certificate: Certificate) -> Iterator[str]:
     rows = [
         (
-            cell(judge.name),
-            cell(name),
-            str(found.items),
-            percent(found.judge),
-            percent(found.people),
+            *(cell(judge.name), cell(name), found.items, found.judge, found.people),
             measured_points(found.asymmetry),
             measured_points(found.at_equal_length),
             number(100 * found.annotator_error, ".1f", " %"),
@@ -297,8 +281,7 @@ def _rationales(certificate: Certificate) -> Iterator[str]:
         if found := judge.rationales:
             named = ", ".join(cell(item) for item in found.items[:MOST_NAMED]) or NOTHING
             named += f" and {len(found.items) - MOST_NAMED} more" if len(found.items) > MOST_NAMED else ""
-            counts = str(found.share.n), str(found.contradicting)
-            rows.append((cell(judge.name), *counts, percent(found.share), named))
+            rows.append((cell(judge.name), found.share.n, found.contradicting, found.share, named))
     yield from _table("judge, compared, argue for the other answer, share, items", rows)
 
 
@@ -316,13 +299,8 @@ def _controlled(certificate: Certificate) -> Iterator[str]:
         yield f"- {cell(made.judge)}: {votes}; {fitted}{missing}"
     rows = [
         (
-            cell(system.model),
-            cell(system.judge),
-            percent(system.raw),
-            percent(system.people),
-            percent(system.controlled),
-            f"{system.slope:+.2f}",
-            system.warning or NOTHING,
+            *(cell(system.model), cell(system.judge), system.raw, system.people, system.controlled),
+            *(f"{system.slope:+.2f}", system.warning or NOTHING),
         )
         for system in certificate.controlled
     ]
@@ -336,14 +314,8 @@ def _controlled(certificate: Certificate) -> Iterator[str]:
 def _slices(certificate: Certificate) -> Iterator[str]:
     rows = (
         (
-            part.by,
-            cell(part.name),
-            cell(part.judge),
-            f"{part.items} (small)" if part.is_small else str(part.items),
-            percent(part.no_ties),
-            ranged(part.kappa),
-            percent(part.consistency),
-            ranged(part.order_kappa),
+            *(part.by, cell(part.name), cell(part.judge), f"{part.items} (small)" if part.is_small else part.items),
+            *(part.no_ties, ranged(part.kappa), part.consistency, ranged(part.order_kappa)),
         )
         for part in certificate.slices
     )
@@ -357,12 +329,8 @@ def _slices(certificate: Certificate) -> Iterator[str]:
 def _constant(certificate: Certificate) -> Iterator[str]:
     rows = (
         (
-            "not named" if answer.model is None else cell(answer.model),
-            str(answer.prompts),
-            str(answer.same),
-            cell(wins.judge),
-            percent(wins.share),
-            percent(wins.people),
+            *("not named" if answer.model is None else cell(answer.model), answer.prompts, answer.same),
+            *(cell(wins.judge), wins.share, wins.people),
         )
         for answer in certificate.constant_answers
         for wins in answer.wins
@@ -383,16 +351,8 @@ def _counts(certificate: Certificate) -> Iterator[str]:
         yield ""
     rows = (
         (
-            cell(rater.name),
-            rater.kind,
-            str(rater.votes),
-            str(rater.items),
-            number(100 * rater.coverage, ".1f", " %"),
-            str(rater.both_orders),
-            str(rater.with_people),
-            percent(rater.invalid),
-            str(rater.ties),
-            str(rater.both_bad),
+            *(cell(rater.name), rater.kind, rater.votes, rater.items, number(100 * rater.coverage, ".1f", " %")),
+            *(rater.both_orders, rater.with_people, rater.invalid, rater.ties, rater.both_bad),
         )
         for rater in counts.raters
         if rater.kind != "person" or len(people) <= MOST_LISTED

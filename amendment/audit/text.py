@@ -22,30 +22,17 @@ from amendment.statistics import Estimate, bounds
 
 __all__ = ["certificate_lines"]
 
-OVERVIEW = (
-    "judge",
-    "agreement",
-    "items",
-    "left out",
-    "kappa",
-    "vs ceiling",
-    "consistent",
-    "position",
-    "longer",
-    "invalid",
-    "gates",
-)
+OVERVIEW = "judge, agreement, items, left out, kappa, vs ceiling, consistent, position, longer, invalid, gates"
 READING = (
     "Agreement: the share of items on which the judge's label (all its verdicts combined) and the majority of "
     "people choose the same side, where both choose one. Items: the number of such items. Left out: items that "
     "either calls a tie, or on which the judge is unreadable. Kappa: for the same labels, with ties as a class. Vs "
     "ceiling: the judge's agreement with single people minus the agreement of two people, in points. Consistent: "
-    "same verdict in "
-    "both displayed orders. Position: -1 if the first shown wins, +1 if the second; for a judge asked in one order, "
-    "how often the first shown wins. Longer: how much more often it errs towards the longer answer than towards the "
-    "shorter, in points. Invalid: votes that could not be read. Gates: those that fail or warn; otherwise those "
-    "that pass and the number not measured. 0.03? has an interval that contains 0, so its sign is open; 0.03* rests "
-    "on a fallback or few prompts, or has no interval. All terms are defined at the end."
+    "same verdict in both displayed orders. Position: -1 if the first shown wins, +1 if the second; for a judge "
+    "asked in one order, how often the first shown wins. Longer: how much more often it errs towards the longer "
+    "answer than towards the shorter, in points. Invalid: votes that could not be read. Gates: those that fail or "
+    "warn; otherwise those that pass and the number not measured. 0.03? has an interval that contains 0, so its "
+    "sign is open; 0.03* rests on a fallback or few prompts, or has no interval. All terms are defined at the end."
 )
 STARRED = "\\* A fallback, few prompts, or no interval: the JSON says which for each figure."
 MOST_TOLD, MOST_JUDGES, MOST_SENTENCES = 5, 10, 3
@@ -61,7 +48,7 @@ def certificate_lines(certificate: Certificate) -> list[str]:
     if certificate.judges:
         invalid = {rater.name: rater.invalid for rater in certificate.counts.raters}
         rows = [_row(certificate, judge, invalid[judge.name]) for judge in certificate.judges]
-        lines += [*table([OVERVIEW, *rows]), "", *_conclusions(certificate), "", READING, ""]
+        lines += [*table([OVERVIEW.split(", "), *rows]), "", *_conclusions(certificate), "", READING, ""]
     else:
         lines += ["No judge voted: all figures below are about people.", ""]
     return [*lines, *sections(certificate), "## Definitions", "", STARRED, "", *_definitions(certificate)]
