@@ -39,7 +39,7 @@ from amendment.stages.trained import (
     training_counts,
     training_progress,
 )
-from amendment.training import GuardReading, Guards, GuardSettings, Scores, figures_over, saved_step
+from amendment.training import GuardReading, Guards, GuardSettings, Scores, best_reading
 
 __all__ = ["DpoConfig", "DpoGuards", "TrainingPolicy"]
 
@@ -280,42 +280,30 @@ def _judge(context: Context, guards: DpoGuards, prompts: Sequence[Prompt]) -> Sc
 
 
 def guard_counts(settings: GuardSettings, readings: Sequence[GuardReading]) -> dict[str, Any]:
-    """What summary and status show of the guards: the table of readings, the first violation of each guard, which
-    weights are kept, and all that in words."""
-    first: dict[str, dict[str, Any]] = {}
+    """What summary and status show of the guards: the table of readings, the step that is saved where they ended the
+    training, and that in words."""
+    first: dict[str, str] = {}
     for reading in readings:
-        for guard in reading.violated:
-            over = list(figures_over(reading, guard, settings))
-            first.setdefault(guard, {"guard": guard, "step": reading.step, "over": over})
-    saved = saved_step(readings, settings)
-    ending = _ending(list(first.values()), saved)
-    lines = [f"- guards: {len(readings)} readings on held-out prompts; {ending or 'none violated'}"]
-    if measured := [reading for reading in readings if reading.is_measured]:
-        figures = measured[-1].to_json()["figures"].items()
-        shown = ", ".join(f"{name.replace('_', ' ')} {estimate_shown(figure)}" for name, figure in figures)
-        lines.append(f"- guards at step {measured[-1].step}: {shown}")
-    if saved is not None:
-        lines.append(f"- saved: {f'step {saved}' if saved else 'the start'}; held-out figures are its own")
-    return {
-        "readings": len(readings),
-        "violations": list(first.values()),
-        "saved": saved,
-        "table": [reading.to_json() for reading in readings],
-        "lines": lines,
-        **({"ending": ending} if ending else {}),
-    }
-
-
-def _ending(violations: Sequence[Mapping[str, Any]], saved: int | None) -> str | None:
-    """Which guards were violated first at which step, by which figures, and which weights are kept; None for none."""
-    if not violations:
-        return None
-    parts = []
-    for violation in violations:
-        guard, over = violation["guard"], violation["over"]
-        by = "" if over == [guard] else f" (by {', '.join(name.replace('_', ' ') for name in over)})"
-        parts.append(f"{guard}{by} at step {violation['step']}")
-    if saved is None:
-        return f"{', '.join(parts)} violated; training went on, and the last weights are kept"
-    kept = f"the weights of step {saved} are kept" if saved else "the weights of the start are kept"
-    return f"{', '.join(parts)} ended the training; {kept}"
+        for guard, over in reading.violated.items():
+            by = "" if over == (guard,) else f" (by {', '.join(name.replace('_', ' ') for name in over)})"
+            first.setdefault(guard, f"{guard}{by} at step {reading.step}")
+    counts: dict[str, Any] = {"readings": len(readings), "table": [reading.to_json() for reading in readings]}
+    counts |= {"saved": None, "violated": list(first)}
+    lines = [f"- guards: {len(readings)} readings on held-out prompts"]
+    if not first:
+        lines[0] += "; none violated"
+    elif settings.on_violation == "note":
+        counts["ending"] = f"{', '.join(first.values())} violated; training went on, and the last weights are kept"
+    else:
+        best, _ = best_reading(readings, settings)
+        counts["saved"] = saved = best.step if best else 0
+        kept = f"step {saved}" if saved else "the start"
+        counts["ending"] = f"{', '.join(first.values())} ended the training; the weights of {kept} are kept"
+    lines[0] += f"; {counts['ending']}" if first else ""
+    if readings:
+        figures = {name.replace("_", " "): one.to_json() for name, one in readings[-1].figures.items()}
+        shown = (f"{name} {estimate_shown(figure)}" for name, figure in figures.items())
+        lines.append(f"- guards at step {readings[-1].step}: {', '.join(shown)}")
+    if counts["saved"] is not None:
+        lines.append(f"- saved: {kept}; held-out figures are its own")
+    return {**counts, "lines": lines}

@@ -4,7 +4,7 @@ What loads torch is imported by its full name: `workbench`, `model_files`, `gene
 """
 
 from amendment.training.bases import check_base, need_training
-from amendment.training.guards import GuardReading, Guards, GuardSettings, Scores, figures_over, saved_step
+from amendment.training.guards import GuardReading, Guards, GuardSettings, Scores, best_reading
 from amendment.training.results import Progress, Report, TrainResult
 from amendment.training.settings import (
     LaunchSettings,
@@ -31,10 +31,9 @@ __all__ = [
     "TrainResult",
     "TrainerSettings",
     "TrlFields",
+    "best_reading",
     "build_tiny",
     "check_base",
-    "figures_over",
     "need_training",
-    "saved_step",
     "unmet_demands",
 ]

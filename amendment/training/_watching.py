@@ -34,8 +34,6 @@ from amendment.training.guards import (
     best_reading,
     figures,
     is_loop,
-    ranked_by,
-    sentences,
     violations,
 )
 from amendment.training.model_files import load_causal
@@ -43,8 +41,6 @@ from amendment.training.model_files import load_causal
 if TYPE_CHECKING:
     from amendment.training.workbench import Workbench
 
-_EARLY = 0.1
-"""Share of the steps within which margins may not run away."""
 _FEWEST = 5
 """Prompts below which there is no interval."""
 
@@ -84,10 +80,10 @@ class GuardWatcher(TrainerCallback, ExportableState):
         self.start_messages: list[Row] = []
         self.sealed: int | None = None
         """The step whose weights the last checkpoint may have to go back to."""
-        if guards.prompts and len(self.questions) < _FEWEST:
+        if len(self.questions) < _FEWEST:
             bench.notes.append(
-                f"guards: {len(self.questions)} held-out prompts were there to answer, and at least 5 are needed: only "
-                "margins were watched."
+                f"guards: {len(self.questions)} held-out prompts were there to answer, and at least 5 are needed: "
+                "nothing was watched."
             )
 
     def state(self) -> dict[str, Any]:
@@ -114,17 +110,8 @@ class GuardWatcher(TrainerCallback, ExportableState):
             self._measure(state.global_step, model, control)
 
     def on_train_end(self, args: Any, state: Any, control: Any, model: Any, **_: Any) -> None:
-        if not any(reading.step == state.global_step and reading.is_measured for reading in self.readings):
+        if not any(reading.step == state.global_step for reading in self.readings):
             self._measure(state.global_step, model, control)
-
-    def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, float], **_: Any) -> None:
-        limit, margin = self.settings.margins, logs.get("rewards/margins", 0.0)
-        if limit is None or state.global_step > _EARLY * state.max_steps or logs.get("rewards/accuracies") != 1.0:
-            return
-        if margin > limit and not any("margins" in reading.violated for reading in self.readings):
-            figure = Estimate(margin, float("nan"), float("nan"), 1, 1)  # of the training's log, without an interval
-            self.readings.append(GuardReading(state.global_step, {"margins": figure}, ("margins",)))
-            self._end(control)
 
     def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         self.sealed = self._best
@@ -134,20 +121,23 @@ class GuardWatcher(TrainerCallback, ExportableState):
         """At the end: the best weights back into the model where a guard was violated, and notes in words."""
         self.bench.readings = tuple(self.readings)
         for reading in self.readings:
-            for sentence in sentences(reading, self.settings):
-                self.bench.notes.append(f"guards: at step {reading.step} {sentence}.")
+            for guard, over in reading.violated.items():
+                shown = (f"{name} {_interval(reading.figures[name])}" for name in over)
+                limit = getattr(self.settings, guard)
+                self.bench.notes.append(f"guards: step {reading.step}, {guard} (limit {limit:g}): {', '.join(shown)}.")
         if not any(reading.violated for reading in self.readings):
             return
         if self.settings.on_violation == "note":
             self.bench.notes.append(f"guards: training went on to step {steps}, as on_violation: note says.")
             return
-        self._restore(self._best, model)
-        score = ranked_by(self.readings)
-        why = {"judge": "best by the judge", "reward": "best by the reward model", None: "last"}[score]
+        best, score = best_reading(self.readings, self.settings)
+        step = best.step if best else 0
+        self._restore(step, model)
+        why = {"judge": "best by the judge", "reward": "best by the reward model", "step": "last"}[score]
         ended = f"guards: training ended at step {steps}"
         self.bench.notes.append(
-            f"{ended}; saved is step {self._best}, the {why} within all limits."
-            if self._best
+            f"{ended}; saved is step {step}, the {why} within all limits."
+            if step
             else f"{ended}, and NOTHING THAT WAS TRAINED IS SAVED: the {why} within all limits is the start, so the "
             "policy is its reference. Lower learning_rate, raise beta or sft_weight, or measure more often (every)."
         )
@@ -166,11 +156,7 @@ class GuardWatcher(TrainerCallback, ExportableState):
         if self._best == step:
             self._keep(step, model)
             self._forget_all_but(step, self.sealed)
-        if reading.violated:
-            self._end(control)
-
-    def _end(self, control: Any) -> None:
-        if self.settings.on_violation == "stop":
+        if reading.violated and self.settings.on_violation == "stop":
             control.should_training_stop = True
             control.should_save = False  # no checkpoint of a training that is over
 
@@ -181,7 +167,7 @@ class GuardWatcher(TrainerCallback, ExportableState):
     @property
     def _best(self) -> int:
         """The step whose weights are to be kept."""
-        best = best_reading(self.readings, self.settings)
+        best, _ = best_reading(self.readings, self.settings)
         return best.step if best else 0
 
     @contextmanager
@@ -277,6 +263,10 @@ class GuardWatcher(TrainerCallback, ExportableState):
         with torch.no_grad():
             for name, parameter in _trained(model):
                 parameter.copy_(weights[name])
+
+
+def _interval(estimate: Estimate) -> str:
+    return f"{estimate.value:.3g} ({estimate.low:.3g} to {estimate.high:.3g})"
 
 
 def _trained(model: Any) -> list[tuple[str, Any]]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import takewhile
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -19,34 +20,24 @@ from pydantic import BaseModel, ConfigDict, Field
 from amendment.statistics import Estimate, bounds, cautioned, clustered_mean, paired_difference
 from amendment.statistics.intervals import linear
 
-__all__ = ["GuardReading", "GuardSettings", "Guards", "Scores", "figures_over", "saved_step"]
+__all__ = ["GuardReading", "GuardSettings", "Guards", "Scores", "best_reading"]
 
 Row = dict[str, Any]
 Floats = NDArray[np.float64]
 _TIMES = 8
 """Measurements after the start where `every` does not say."""
-_SCORES = ("reward", "judge")
 _FIGURES = {
-    "kl_per_token": {"kl_per_token": "the policy's divergence from its reference, in nats per token,"},
-    "kl": {"kl": "the policy's divergence from its reference, in nats per answer,"},
-    "length_ratio": {"length_ratio": "the length of answers over that of the reference's"},
-    "unreadable": {
-        "unreadable": "the share of empty, looping or unreadable answers beyond the reference's",
-        "cut": "the share of answers without an end beyond the reference's",
-    },
-    "margins": {
-        "margins": "with all pairs told apart within a tenth of the steps, the mean margin of implicit rewards"
-    },
+    "kl_per_token": ("kl_per_token",),
+    "kl": ("kl",),
+    "length_ratio": ("length_ratio",),
+    "unreadable": ("unreadable", "cut"),
 }
-"""What each guard watches, in words; `reward_judge_gap` compares two figures and has a rule of its own."""
+"""The figures that each guard watches; `reward_judge_gap` compares two and has a rule of its own."""
+_PARTS = ("value", "low", "high")
 
 
 class GuardSettings(BaseModel):
-    """Guards of a training on preferences; docs/guards.md says where the limits come from.
-
-    A guard with a limit is violated when the whole 95 % interval of its figure lies above the limit, so that noise
-    stops nothing; one whose limit is null is only watched.
-    """
+    """Guards of a training on preferences; docs/guards.md says where the limits come from."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
 
@@ -67,8 +58,6 @@ class GuardSettings(BaseModel):
     of those cut at `max_tokens`."""
     reward_judge_gap: float | None = Field(default=0.0, ge=0)
     """Fall of the judge's score, in its own units, while the reward model's score rises; needs both."""
-    margins: float | None = Field(default=10.0, gt=0)
-    """Mean margin of implicit rewards within the first tenth of the steps, where all pairs are told apart."""
     on_violation: Literal["stop", "note"] = "stop"
     """stop: training ends, and the best weights from before are saved; note: it is reported, and training goes on."""
 
@@ -77,12 +66,7 @@ class GuardSettings(BaseModel):
         return self.every or math.ceil(steps / _TIMES)
 
     def measurements(self, steps: int | None) -> int:
-        """How often a training of so many steps is measured after its start; at most, where nobody knows how many.
-
-        Raises ValueError where `every` is set and `steps` are not known: nothing bounds it then.
-        """
-        if steps is None and self.every:
-            raise ValueError("how often follows from steps where every is set")
+        """How often a training of so many steps is measured after its start; at most, where nobody knows how many."""
         return math.ceil(steps / self.spacing(steps)) if steps else _TIMES
 
 
@@ -108,14 +92,13 @@ class Guards:
 
     settings: GuardSettings = field(default_factory=GuardSettings)
     prompts: Sequence[Mapping[str, Any]] = ()
-    """Held-out rows with `prompt`, a list of messages (and `tools`, `chat_template_kwargs`), of which the first are
-    taken; without any only margins are watched."""
+    """Held-out rows with `prompt`, a list of messages (and `tools`, `chat_template_kwargs`); the first are taken."""
     scores: Scores = field(default_factory=Scores)
 
     @property
     def identity(self) -> list[Any]:
         """What readings depend on, as JSON values; of the scores, which of them there are."""
-        scores = [name for name in (*_SCORES, "readable") if getattr(self.scores, name)]
+        scores = [name for name in ("reward", "judge", "readable") if getattr(self.scores, name)]
         return [self.settings.model_dump(mode="json"), [dict(row) for row in self.prompts], scores]
 
 
@@ -125,26 +108,21 @@ class GuardReading(NamedTuple):
     step: int
     figures: dict[str, Estimate]
     """By name, with 95 % intervals clustered by prompt: kl, kl_per_token, length_ratio, unreadable, cut, and
-    reward, judge and their changes since the start where there are scores; margins where that guard was violated."""
-    violated: tuple[str, ...] = ()
-    """Guards whose limit was passed."""
+    reward, judge and their changes since the start where there are scores."""
+    violated: dict[str, tuple[str, ...]] = {}  # noqa: RUF012 - read only
+    """The guards whose limit was passed, and by which figures."""
 
     def to_json(self) -> dict[str, Any]:
         figures = {name: estimate.to_json() for name, estimate in self.figures.items()}
-        return {"step": self.step, "figures": figures, "violated": list(self.violated)}
+        return {"step": self.step, "figures": figures, "violated": {name: [*by] for name, by in self.violated.items()}}
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> GuardReading:
         figures = {
-            name: Estimate(**{part: math.nan if number is None else number for part, number in estimate.items()})
+            name: Estimate(**{**estimate, **{part: math.nan for part in _PARTS if estimate[part] is None}})
             for name, estimate in value["figures"].items()
         }
-        return cls(value["step"], figures, tuple(value["violated"]))
-
-    @property
-    def is_measured(self) -> bool:
-        """Whether the policy was sampled from; margins are read off the training's own log."""
-        return "kl" in self.figures
+        return cls(value["step"], figures, {name: tuple(by) for name, by in value["violated"].items()})
 
 
 class Observed(NamedTuple):
@@ -188,93 +166,39 @@ def _ratio(above: Floats, below: Floats) -> Estimate:
     return linear(r, (above - r * below) / below.sum(), np.arange(len(above)), 0.95)
 
 
-def violations(found: Mapping[str, Estimate], settings: GuardSettings) -> tuple[str, ...]:
-    """The guards whose limit is passed by these figures, surely."""
-    limited = [guard for guard in _FIGURES if _over(found, guard, settings)]
-    return (*limited, *(["reward_judge_gap"] if _drifts(found, settings.reward_judge_gap) else []))
+def violations(found: Mapping[str, Estimate], settings: GuardSettings) -> dict[str, tuple[str, ...]]:
+    """The guards whose limit is surely passed, each with the figures that pass it."""
+    sure = {name: known for name, estimate in found.items() if (known := bounds(estimate))}
+    violated: dict[str, tuple[str, ...]] = {}
+    for guard, names in _FIGURES.items():
+        limit = getattr(settings, guard)
+        over = tuple(name for name in names if limit is not None and name in sure and sure[name][0] > limit)
+        violated |= {guard: over} if over else {}
+    limit, changes = settings.reward_judge_gap, ("reward_change", "judge_change")
+    if limit is not None and all(name in sure for name in changes):  # Gao et al. 2023, figure 1
+        violated |= {"reward_judge_gap": changes} if sure[changes[0]][0] > 0 and sure[changes[1]][1] < -limit else {}
+    return violated
 
 
-def _over(found: Mapping[str, Estimate], guard: str, settings: GuardSettings) -> tuple[str, ...]:
-    limit = getattr(settings, guard)
-    return tuple(name for name in _FIGURES[guard] if name in found and _above(found[name], limit))
-
-
-def _above(estimate: Estimate, limit: float | None) -> bool:
-    known = bounds(estimate)
-    return limit is not None and known is not None and known[0] > limit
-
-
-def _drifts(found: Mapping[str, Estimate], limit: float | None) -> bool:
-    """The reward model's score has risen and the judge's has fallen since the start (Gao et al. 2023, figure 1)."""
-    if limit is None or not {"reward_change", "judge_change"} <= found.keys():
-        return False
-    fall = bounds(found["judge_change"])
-    return _above(found["reward_change"], 0.0) and fall is not None and fall[1] < -limit
-
-
-def ranked_by(readings: Sequence[GuardReading]) -> str | None:
-    """The score by which readings are ranked, or None where there is none."""
-    return next((name for name in ("judge", "reward") if any(name in reading.figures for reading in readings)), None)
-
-
-def best_reading(readings: Sequence[GuardReading], settings: GuardSettings) -> GuardReading | None:
+def best_reading(readings: Sequence[GuardReading], settings: GuardSettings) -> tuple[GuardReading | None, str]:
     """Of the measurements before the first violation, those with the value of every figure within its limit: of these
-    the one with the highest judge's score, else with the highest reward, else the last; of equals the last."""
-    good: list[GuardReading] = []
-    for reading in readings:
-        if reading.violated:
-            break
-        good += [reading] if reading.is_measured and _is_within(reading.figures, settings) else []
-    score = ranked_by(readings)
+    the one with the highest judge's score, else with the highest reward, else the last; of equals the last. And by
+    what it is the best: judge, reward or step."""
+    limits = {name: getattr(settings, guard) for guard, names in _FIGURES.items() for name in names}
+    watched = {name: limit for name, limit in limits.items() if limit is not None}
+    clean = takewhile(lambda reading: not reading.violated, readings)
+    good = [
+        one
+        for one in clean
+        if not any(name in one.figures and one.figures[name].value > limit for name, limit in watched.items())
+    ]
+    score = next((name for name in ("judge", "reward") if any(name in one.figures for one in readings)), "step")
 
     def rank(reading: GuardReading) -> tuple[float, int]:
-        value = reading.figures[score].value if score else 0.0
+        value = 0.0 if score == "step" else reading.figures[score].value
         return -math.inf if math.isnan(value) else value, reading.step
 
-    return max(good, key=rank, default=None)
-
-
-def _is_within(found: Mapping[str, Estimate], settings: GuardSettings) -> bool:
-    limits = {name: getattr(settings, guard) for guard, watched in _FIGURES.items() for name in watched}
-    return not any(limit is not None and name in found and found[name].value > limit for name, limit in limits.items())
-
-
-def saved_step(readings: Sequence[GuardReading], settings: GuardSettings) -> int | None:
-    """The step whose weights are saved where guards ended the training, 0 for the start; None where none did."""
-    if settings.on_violation == "note" or not any(reading.violated for reading in readings):
-        return None
-    best = best_reading(readings, settings)
-    return best.step if best else 0
-
-
-def figures_over(reading: GuardReading, guard: str, settings: GuardSettings) -> tuple[str, ...]:
-    """The figures by which a guard was violated at a reading: unreadable watches two of them."""
-    if guard == "reward_judge_gap":
-        return tuple(f"{name}_change" for name in _SCORES)
-    return (guard,) if guard == "margins" else _over(reading.figures, guard, settings)
-
-
-def sentences(reading: GuardReading, settings: GuardSettings) -> list[str]:
-    """What was violated at a reading, a sentence each."""
-    lines = []
-    for guard in reading.violated:
-        over = figures_over(reading, guard, settings)
-        shown = [_shown(reading.figures[name]) for name in over]
-        if guard == "reward_judge_gap":
-            rise, fall = shown
-            lines.append(f"the reward model's score has risen by {rise} while the judge's has changed by {fall}")
-            continue
-        limit = getattr(settings, guard)
-        lines += [
-            f"{_FIGURES[guard][name]} is {text}, over its limit of {limit:g}"
-            for name, text in zip(over, shown, strict=True)
-        ]
-    return lines
-
-
-def _shown(estimate: Estimate) -> str:
-    interval = "" if math.isnan(estimate.low) else f" ({estimate.low:.3g} to {estimate.high:.3g})"
-    return f"{estimate.value:.3g}{interval}"
+    return max(good, key=rank, default=None), score
 
 
 def is_loop(ids: Sequence[int]) -> bool:

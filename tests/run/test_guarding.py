@@ -86,7 +86,7 @@ def test_what_guards_saw_is_told_in_lines() -> None:
         figures = {"kl": Estimate(kl, kl - 1, kl + 1, 64, 64)}
         readings = [
             GuardReading(0, {"kl": Estimate(0, 0, 0, 64, 64)}),
-            GuardReading(15, figures, ("kl",) if kl > 10 else ()),
+            GuardReading(15, figures, {"kl": ("kl",)} if kl > 10 else {}),
         ]
         return guard_counts(GuardSettings(kl=10.0, on_violation=saves), readings)  # type: ignore[arg-type]
 
@@ -119,8 +119,8 @@ def test_a_guard_that_ends_a_training_is_said_when_it_ends_and_by_the_status(tmp
     path.write_text(path.read_text().replace("dpo: {base: base,", "dpo: {base: base, learning_rate: 0.05,"))
     said = Said()
     told = Run.from_file(path, folder=tmp_path / "run", progress=said)().summary["stages"]["dpo"]["guards"]
-    assert [one["guard"] for one in told["violations"]] == ["kl"]
-    ending = f"kl at step {told['violations'][0]['step']} ended the training; the weights of the start are kept"
+    assert told["violated"] == ["kl"]
+    ending = f"kl at step {told['table'][-1]['step']} ended the training; the weights of the start are kept"
     assert f"dpo: guards: {ending}" in said.lines
     (line,) = (one for one in status_lines(read_status(tmp_path / "run")) if one.startswith("  dpo "))
     assert line.endswith(f"guards {ending}")

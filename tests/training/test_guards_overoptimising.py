@@ -103,5 +103,5 @@ def test_the_over_optimising_run_is_caught_and_a_sane_one_is_not(world: World) -
     assert worth(saved).beside(worth(wrecked))[0].low > 0
 
     _, calm = trained(world, "sane", SANE, guarded=True)
-    assert [one.violated for one in calm.guards] == [()] * 9
+    assert [one.violated for one in calm.guards] == [{}] * 9
     assert (calm.steps, calm.notes) == (60, ())

@@ -32,6 +32,7 @@ RETIRED: dict[str, str] = {
     "*.trl.num_train_epochs": "is gone; write epochs beside trl",
     "*.trl.per_device_train_batch_size": "is gone; write batch_size beside trl",
     "dpo.desirable_weight": "is gone; leave it out: both kinds of answers count alike",
+    "dpo.guards.margins": "is gone; leave it out",
     "dpo.guards.on_trip": "is now on_violation",
     "dpo.guards.parting": "is now reward_judge_gap",
     "dpo.guards.samples": "is gone; write more prompts",
