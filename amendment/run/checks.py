@@ -27,7 +27,7 @@ from amendment.llm.specs import located
 from amendment.preference import load_judge_folder
 from amendment.records import Prompt
 from amendment.run.evaluation_checks import absent_categories, evaluation_problems, unfit_for_place
-from amendment.run.pricing import ASKING, price_table, unbounded, unpriced
+from amendment.run.pricing import asking_stages, price_table, unbounded, unpriced
 from amendment.run.references import reference_problems
 from amendment.run.runfile.config import RunFile
 from amendment.run.runfile.overrides import override
@@ -36,7 +36,6 @@ from amendment.run.runfile.vain import vain_settings
 from amendment.run.scopes import scope_problems, scope_warnings
 from amendment.run.strangers import Strangers
 from amendment.stages import stages_of
-from amendment.stages.config_rounds import RoundStep, stage_of
 from amendment.stages.contract import JudgeEntry
 from amendment.stages.mixing import read_mix
 from amendment.stages.sft import helpful_files, read_helpful
@@ -48,8 +47,6 @@ __all__ = ["LoadedRun", "check_run_file", "load_run_file", "unpriced_problems"]
 
 _ROW = re.compile(r":? ?row \d|:\d")
 """How the place of a row goes on after its file."""
-_AGAIN: tuple[RoundStep, ...] = ("judging", "dpo")
-"""Steps of a further round that ask models under `models`."""
 
 
 class LoadedRun(NamedTuple):
@@ -151,7 +148,7 @@ def check_run_file(
     return [str(warning) for warning in capped(warnings, most=20)]
 
 
-def unpriced_problems(loaded: LoadedRun, stages: Collection[str] = ASKING) -> list[Problem]:
+def unpriced_problems(loaded: LoadedRun, stages: Collection[str] | None = None) -> list[Problem]:
     """The models that these stages ask and whose price nobody has said, each with its place and the nearest name."""
     config, document = loaded.config, loaded.document
     try:
@@ -269,9 +266,7 @@ def _sources(data: Any, loc: Loc = ()) -> Iterator[tuple[Loc, dict[str, Any]]]:
 
 def _price_problems(loaded: LoadedRun, standing: Collection[str]) -> list[Problem]:
     """What is wrong with the price table, or else the models that the budget cannot hold."""
-    rounds = loaded.config.rounds.further if loaded.config.rounds else ()
-    asking = (*ASKING, *(stage_of(number, step) for number in rounds for step in _AGAIN))
-    left = [stage for stage in asking if stage not in standing]
+    left = [stage for stage in asking_stages(loaded.config) if stage not in standing]
     try:
         names = unbounded(loaded.config, loaded.base, left)
     except ConfigError as fault:

@@ -25,7 +25,7 @@ from amendment.run.dry_run import MOST_PROMPTS, TEXT_TOKENS, VERDICT_TOKENS, Dry
 from amendment.run.engine import RunFolder, up_to
 from amendment.run.funds import spent_before
 from amendment.run.outward import Contact, contact_lines, contacts, file_lines, outside_files
-from amendment.run.pricing import is_asking, price_table, prices_of, unpriced
+from amendment.run.pricing import asking_stages, price_table, prices_of, unpriced
 from amendment.run.progress import QuietProgress
 from amendment.run.stored import stored_replies
 from amendment.terminal import plain
@@ -136,13 +136,14 @@ def plan_run(loaded: LoadedRun, folder: Path, *, until: str | None = None) -> Pl
         prompts = places[0].count("inputs/prompts")
     asks = tuple(_asks(loaded, place, likely, most) for place in likely.tallies if _is_asked(likely, place))
     left = [row.model for row in asks if row.calls]
+    asking = asking_stages(config)
     return Plan(
         name=config.name,
         prompts=prompts,
         counted=min(prompts, MOST_PROMPTS),
         asks=asks,
         total=_total(asks),
-        unasked=tuple(stage.name for stage in wanted if not is_asking(stage.name, config)),
+        unasked=tuple(stage.name for stage in wanted if stage.name not in asking),
         done=tuple(stage.name for stage in wanted if stage.name in done),
         stops=stops,
         contacts=contacts(config, base, left, done),
@@ -157,11 +158,12 @@ def plan_run(loaded: LoadedRun, folder: Path, *, until: str | None = None) -> Pl
 def _perform(context: DryContext, wanted: Collection[str], done: Collection[str]) -> dict[str, str]:
     """Run the wanted stages that ask models, and what they read of the inputs; returns the stage that would stop."""
     dry_run, place = context.dry_run, context.dry_folder
+    asking = asking_stages(context.config)
     try:
         for stage in assemble(context):
             if stage.name == "inputs" and stage.name not in done:
                 stage.run()
-            if not is_asking(stage.name, context.config) or stage.name not in wanted:
+            if stage.name not in asking or stage.name not in wanted:
                 continue
             place.most_prompts = MOST_PROMPTS if stage.step else None
             prompts = place.count("inputs/prompts")

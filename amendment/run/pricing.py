@@ -16,20 +16,15 @@ from amendment.llm.tokens import Tokens
 from amendment.preference import load_judge_folder
 from amendment.run.runfile.config import RunFile
 from amendment.stages import stages_of
-from amendment.stages.config_rounds import round_step
 from amendment.stages.contract import Ask, JudgeEntry
 
-__all__ = ["ASKING", "asked_models", "is_asking", "price_table", "prices_of", "unbounded", "unpriced"]
-
-ASKING = ("critique", "candidates", "construct", "judging", "probes", "dpo", "evaluate")
-"""Stages that can ask models. Those of further rounds can too; see `is_asking`."""
+__all__ = ["asked_models", "asking_stages", "price_table", "prices_of", "unbounded", "unpriced"]
 
 
-def is_asking(stage: str, config: RunFile) -> bool:
-    """Whether a stage asks models: a training does only where a judge guards it."""
-    place = round_step(stage)
-    step = place.step if place else stage
-    return step in ASKING and (step != "dpo" or bool(asked_models(config, ("dpo",))))
+def asking_stages(config: RunFile) -> list[str]:
+    """The stages that ask models."""
+    names = [stage.name for stage in stages_of(config) if any(stage.asks())]
+    return [*names, "evaluate"] if config.evaluate else names
 
 
 def price_table(config: RunFile, base: Path) -> PriceTable:
@@ -53,13 +48,13 @@ def prices_of(config: RunFile, base: Path) -> dict[str, Price | None]:
     return found
 
 
-def unpriced(config: RunFile, base: Path, stages: Collection[str] = ASKING) -> list[str]:
+def unpriced(config: RunFile, base: Path, stages: Collection[str] | None = None) -> list[str]:
     """The models that these stages ask and that have no price, in the order of the file. Raises as `prices_of`."""
     asked = asked_models(config, stages)
     return [name for name, price in prices_of(config, base).items() if price is None and name in asked]
 
 
-def unbounded(config: RunFile, base: Path, stages: Collection[str] = ASKING) -> list[str]:
+def unbounded(config: RunFile, base: Path, stages: Collection[str] | None = None) -> list[str]:
     """The models that these stages ask under a budget, and whose answers nothing bounds: no max_tokens, and no
     max_output in the price. A judge that answers with one letter is bounded. Raises as `prices_of`."""
     prices = prices_of(config, base)
@@ -72,7 +67,7 @@ def unbounded(config: RunFile, base: Path, stages: Collection[str] = ASKING) -> 
     ]
 
 
-def _written_to(config: RunFile, base: Path, stages: Collection[str]) -> frozenset[str]:
+def _written_to(config: RunFile, base: Path, stages: Collection[str] | None) -> frozenset[str]:
     """The models that these stages ask for more than a letter."""
     asked = [ask for ask in _asked(config, stages) if not ask.judge or _writes(ask.judge, base)]
     return frozenset(ask.model for ask in asked) - frozenset(config.policies)
@@ -86,19 +81,18 @@ def _writes(judge: JudgeEntry, base: Path) -> bool:
         return False
 
 
-def asked_models(config: RunFile, stages: Collection[str] = ASKING) -> frozenset[str]:
+def asked_models(config: RunFile, stages: Collection[str] | None = None) -> frozenset[str]:
     """The entries under `models` that these stages ask."""
     return frozenset(ask.model for ask in _asked(config, stages)) - frozenset(config.policies)
 
 
-def _asked(config: RunFile, stages: Collection[str]) -> list[Ask]:
+def _asked(config: RunFile, stages: Collection[str] | None) -> list[Ask]:
+    """What these stages ask, or all."""
     asked = {stage.name: list(stage.asks()) for stage in stages_of(config)}
     evaluate = config.evaluate
     asked["evaluate"] = [Ask((), name) for name in evaluate.policies] if evaluate else []
     asked["evaluate"] += [_judges(entry) for _, entry in evaluate.judges] if evaluate else []
-    steps = {place.step for stage in stages if (place := round_step(stage))}
-    stages = {*stages, *steps - {"candidates"}}  # those of further rounds no model under `models` writes
-    return [ask for stage in sorted(stages) for ask in asked.get(stage, ())]
+    return [ask for stage in sorted(asked) if stages is None or stage in stages for ask in asked[stage]]
 
 
 def _judges(entry: JudgeEntry) -> Ask:

@@ -15,10 +15,8 @@ from amendment.run.runfile.config import RunFile
 from amendment.run.wiring import Lack, Wiring, lacks, wire
 from amendment.stages import stages_of
 from amendment.stages.config_evaluation import EvaluateStage
-from amendment.stages.config_rounds import round_step
 from amendment.stages.configs import POLICY_STAGES
 from amendment.stages.labels import simulated_people_problems
-from amendment.stages.rounds.checking import round_problems
 from amendment.yamlfile import Loc, did_you_mean, format_path
 
 __all__ = ["NO_INPUT", "only_lends_models", "reference_problems"]
@@ -42,7 +40,6 @@ def reference_problems(config: RunFile) -> Iterator[tuple[Loc, str]]:
     for stage in stages_of(config):
         yield from stage.problems()
     yield from _missing_parts(config)
-    yield from round_problems(config)
     if config.evaluate:
         yield from _measures_nothing(config, config.evaluate)
         yield from _evaluation_people_problems(config, config.evaluate)
@@ -126,20 +123,15 @@ def _nothing_to_publish(config: RunFile) -> Iterator[tuple[Loc, str]]:
         return
     if not config.has_pairs:
         yield ("publish",), "the run makes no dataset that could be published; add judging, or pairs"
+    made = {artefact for wiring in wire(config) for artefact in wiring.makes}
     for name in config.publish.models:
-        if name not in config.policies if round_step(name) else getattr(config, name) is None:
+        if f"models/{name}" not in made:
             yield ("publish", "models", name), f"the run has no stage {name}; add it, or take this line out"
 
 
 def _compares_nothing(config: RunFile) -> str:
-    """What to do about a judging without comparisons; with further rounds, for which alone somebody may have added it,
-    the first has to judge too."""
+    """What to do about a judging without comparisons."""
     told = "has nothing to compare; add candidates, so that each prompt has two or more"
-    if config.rounds and config.rounds.n > 1:
-        told = (
-            "has nothing to compare in the first round, which judges as the others do; add candidates of a model that "
-            "is there before dpo, two or more a prompt, such as candidates: [{model: NAME, per_prompt: 2}]"
-        )
     if config.brings_pairs:
         told += ", or let the judges compare the answers of your own pairs too: judging.judge_labelled: true"
     return told
@@ -212,7 +204,7 @@ def _is_lilliput(config: RunFile) -> bool:
 def _wiring(config: RunFile) -> Iterator[tuple[Loc, str]]:
     wirings = wire(config)
     for lack in lacks(wirings):
-        message = _lacking(lack)
+        message = None if lack.absent in config.policies else _lacking(lack)
         if message:
             yield (lack.stage,), message
     yield from _circle(config, wirings)
@@ -220,8 +212,6 @@ def _wiring(config: RunFile) -> Iterator[tuple[Loc, str]]:
 
 def _lacking(lack: Lack) -> str | None:
     """What to do about an absent stage; None where the place that names it tells already."""
-    if lack.absent in POLICY_STAGES or round_step(lack.absent):
-        return None
     if lack.absent == "dataset":
         return NO_PAIRS
     if lack.absent != "critique":

@@ -30,12 +30,6 @@ def _judge(context: Context, entry: JudgeEntry) -> Settings:
     return {f"judge {entry.protocol}": load_judge_folder(entry.protocol, base=context.base).hash}
 
 
-def _rounds(context: Context) -> Settings:
-    """What is a tie in the table; all else that stands there was made by other stages."""
-    assert context.config.judging is not None
-    return {"min_margin": context.config.judging.min_margin}
-
-
 def _evaluate(context: Context) -> Settings:
     stage = context.config.evaluate
     assert stage is not None
@@ -67,7 +61,6 @@ def _evaluate_labels(context: Context) -> Settings:
 
 
 SETTINGS: dict[str, Callable[[Context], Settings]] = {
-    "rounds": _rounds,
     "evaluate": _evaluate,
     "evaluate_sample": _evaluate_sample,
     "evaluate_labels": _evaluate_labels,

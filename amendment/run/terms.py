@@ -18,7 +18,7 @@ from amendment.llm.trust import Trust
 from amendment.run.changes import refuse_changes
 from amendment.run.checks import LoadedRun, unpriced_problems
 from amendment.run.outward import contact_lines, contacts, file_lines, outside_files
-from amendment.run.pricing import ASKING, asked_models, unpriced
+from amendment.run.pricing import asked_models, unpriced
 from amendment.run.runfile.config import RunFile
 from amendment.terminal import plain
 
@@ -73,7 +73,7 @@ def _refuse_to_leave_batches(config: RunFile, folder: Path, left: Collection[str
                 )
 
 
-def uncovered_lines(loaded: LoadedRun, left: Collection[str] = ASKING) -> Iterator[str]:
+def uncovered_lines(loaded: LoadedRun, left: Collection[str] | None = None) -> Iterator[str]:
     """A line where these stages ask models without a price, whose cost no budget bounds."""
     if loaded.config.budget and (names := unpriced(loaded.config, loaded.base, left)):
         has = "has" if len(names) == 1 else "have"

@@ -7,30 +7,27 @@ the settings that count for a stage, which stand in `stage_settings`.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from functools import partial
 from typing import NamedTuple
 
 from amendment.calibration.settings import SpotCheckSettings
 from amendment.run.runfile.config import RunFile
 from amendment.stages.audit import Auditing
 from amendment.stages.base import MakingBase
-from amendment.stages.calibration import CALIBRATOR, PROBABILITIES, Calibrating
+from amendment.stages.calibration import Calibrating
 from amendment.stages.candidates import Drawing
 from amendment.stages.config_evaluation import EvaluateStage
-from amendment.stages.config_rounds import RoundsStage, in_round, policy_of, stage_of
 from amendment.stages.construct import Constructing
 from amendment.stages.contract import Stage
 from amendment.stages.critique import Critiquing
 from amendment.stages.dataset import MakingDataset
 from amendment.stages.dpo import TrainingPolicy
-from amendment.stages.gate import gate_tables
 from amendment.stages.inputs import Bringing
-from amendment.stages.judging import Judging, candidate_tables, judging_tables
-from amendment.stages.labels import OPEN, ReadingLabels
+from amendment.stages.judging import Judging
+from amendment.stages.labels import ReadingLabels
 from amendment.stages.mixing import Mixing
 from amendment.stages.probes import Probing
 from amendment.stages.reward_model import TrainingRewardModel
-from amendment.stages.rounds.deriving import round_config
+from amendment.stages.rounds import ComparingRounds
 from amendment.stages.sft import FineTuning
 from amendment.stages.spot_check import DrawingSample
 
@@ -72,7 +69,7 @@ def wire(config: RunFile) -> list[Wiring]:
         *_of(MakingDataset, config),
         *_of(TrainingRewardModel, config),
         *_of(TrainingPolicy, config),
-        *_rounds(config),
+        *_of(ComparingRounds, config),
         *_evaluate(config),
     ]
 
@@ -101,55 +98,6 @@ def _measured(config: RunFile) -> Iterable[Wiring]:
 
 def _labelled(config: RunFile) -> Iterable[Wiring]:
     return (*_of(DrawingSample, config), *_of(ReadingLabels, config), *_of(Calibrating, config))
-
-
-def _rounds(config: RunFile) -> Iterable[Wiring]:
-    """The rounds after the first, and the table of all of them."""
-    if not (config.rounds and config.judging and config.dpo):
-        return
-    for number in config.rounds.further:
-        yield from _round(config, config.rounds, number)
-    every = [name for number in config.rounds.further for name in _told_of_round(number)]
-    first = ("dataset/train", "judging/judgements", *candidate_tables(config), "models/dpo")
-    yield Wiring("rounds", (*PROMPTS, *first, *every), ("rounds/table.json",))
-
-
-def _round(config: RunFile, rounds: RoundsStage, number: int) -> Iterable[Wiring]:
-    """What a further round reads and makes: what the first one does, with tables of its own."""
-    inner = round_config(config, number)
-    assert inner.judging is not None
-    own = partial(_in_round, number)
-    drawn = own("inputs/prompts", "inputs/candidates", *_tables("candidates", "candidates", "endings"))
-    yield Wiring(stage_of(number, "candidates"), (*PROMPTS, f"models/{policy_of(number - 1)}"), drawn)
-    answers = own("inputs/prompts", *candidate_tables(inner))
-    judged = own(*judging_tables(inner.judging))
-    yield Wiring(stage_of(number, "judging"), (*answers, "inputs/judgements"), judged)
-    paired = [name for name in judged if name.endswith(("/judgements", "/rankings"))]
-    labelled = (CALIBRATOR, OPEN) if gate_tables(config) else ()
-    reads = (*answers, "inputs/judgements", *paired, *labelled, *_earlier_pairs(rounds, number))
-    calibrated = (PROBABILITIES,) if gate_tables(config) else ()
-    yield Wiring(stage_of(number, "dataset"), reads, own("dataset/pairs", "dataset/train", *calibrated))
-    for stage in TrainingPolicy.of(inner):
-        base = _models(config, [inner.dpo.base]) if inner.dpo else ()
-        needs = dict.fromkeys((*base, *(in_round(number, need, "dpo") for need in stage.reads)))
-        yield Wiring(stage_of(number, "dpo"), tuple(needs), (f"models/{policy_of(number)}",))
-
-
-def _in_round(number: int, *names: str) -> tuple[str, ...]:
-    return tuple(in_round(number, name) for name in names)
-
-
-def _earlier_pairs(rounds: RoundsStage, number: int) -> tuple[str, ...]:
-    """The pairs of the rounds before, where any of them may be trained on again."""
-    if rounds.data == "replace" and not rounds.keep_human:
-        return ()
-    return ("dataset/train", *(in_round(earlier, "dataset/pairs") for earlier in range(2, number)))
-
-
-def _told_of_round(number: int) -> tuple[str, ...]:
-    """What the table of all rounds looks at."""
-    names = ("candidates/candidates", "judging/judgements", "dataset/pairs", "dataset/train")
-    return (*_in_round(number, *names), f"models/{policy_of(number)}")
 
 
 def _evaluate(config: RunFile) -> Iterable[Wiring]:

@@ -7,7 +7,6 @@ from typing import Any
 
 from amendment.markdown import cell, table
 from amendment.run.evaluation_wording import judged_lines
-from amendment.stages.rounds.lines import round_lines
 from amendment.stages.shown import counts_shown, estimate_shown, number_shown
 from amendment.terminal import plain
 
@@ -195,7 +194,6 @@ SPECIAL: dict[str, Callable[[Any], list[str]]] = {
     "mix": _mix,
     "revisions checked": _revisions,
     "diversity": _diversity,
-    "rounds": round_lines,
     "notes": lambda notes: [f"- note: {plain(note, longest=WHOLE_NOTE)}" for note in notes],
 }
 """How single entries of a stage's counts are told; `machine` stands in summary.json alone, and win rates by people

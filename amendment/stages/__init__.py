@@ -15,6 +15,7 @@ from amendment.stages.labels import ReadingLabels
 from amendment.stages.mixing import Mixing
 from amendment.stages.probes import Probing
 from amendment.stages.reward_model import TrainingRewardModel
+from amendment.stages.rounds import ComparingRounds
 from amendment.stages.sft import FineTuning
 from amendment.stages.spot_check import DrawingSample
 
@@ -37,6 +38,7 @@ STAGES: tuple[type[Stage], ...] = (
     MakingDataset,
     TrainingRewardModel,
     TrainingPolicy,
+    ComparingRounds,
 )
 """Adding a stage is a file of this subpackage and its class here."""
 

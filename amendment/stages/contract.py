@@ -273,8 +273,8 @@ class Context(Protocol):
 class Stage:
     """A stage of one run. A subclass has `begin`, for work on one prompt after another, or `make`, on whole tables."""
 
-    name: ClassVar[str]
-    title: ClassVar[str]
+    name: str
+    title: str
     """What it does, in a few words, for people."""
     Config: ClassVar[type[BaseModel] | None] = None
     """Its part of the run file, under its name."""
@@ -295,6 +295,11 @@ class Stage:
     def field(cls) -> tuple[Any, Any] | None:
         """Type and default of its part of the run file, as pydantic takes them; None where it has no part."""
         return (cls.Config | None, Field(default=None, description=cls.__doc__)) if cls.Config else None
+
+    @classmethod
+    def policies(cls, settings: RunSettings) -> Iterable[str]:
+        """The names of the policies that it can make beside `base`, `sft` and `dpo`."""
+        return ()
 
     def key(self, context: Context) -> Mapping[str, Any]:
         """What of the settings and of files outside the run changes the result, as JSON values."""

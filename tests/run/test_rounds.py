@@ -1,13 +1,9 @@
-"""Runs of several rounds, tiny: they end, stand, go on after kills, and keep held-out prompts out of all of them."""
+"""Runs of several rounds, tiny; what a further round trains on, worked out by hand; what `rounds` may say."""
 
 from __future__ import annotations
 
 import json
 import shutil
-import signal
-import sqlite3
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,12 +11,16 @@ from typing import Any
 import pytest
 
 from amendment.data.workspace import Split, Workspace
+from amendment.errors import ConfigError
 from amendment.publishing.publication import prepare
-from amendment.records import Candidate, Judgement, Preference, Prompt, Record, text_of
-from amendment.run import Result, Run
+from amendment.records import Candidate, Judgement, Message, Preference, Prompt, Record, text_of
+from amendment.run import Result, Run, load_run_file
 from amendment.run.status import read_status, status_lines
+from amendment.run.wiring import wire
 from amendment.simulator import sample_prompts
 from amendment.stages.calibration import Probability
+from amendment.stages.dpo import DpoConfig
+from amendment.stages.rounds import RoundsConfig, pairs_of_round, round_settings
 from amendment.statistics.calibrators import Calibrator
 
 ROUNDS = """\
@@ -52,23 +52,6 @@ def table(folder: Path, name: str, kind: type[Record]) -> list[Any]:
 
 def ids(rows: list[Preference]) -> list[str]:
     return [row.comparison_id for row in rows]
-
-
-def rounds_made(folder: Path) -> dict[str, bytes]:
-    """Every table and model of all rounds, and the table of rounds."""
-    found = [path for part in ("rounds", "models", "dataset") for path in (folder / part).rglob("*")]
-    return {str(path.relative_to(folder)): path.read_bytes() for path in found if path.is_file()}
-
-
-def replies(folder: Path) -> int:
-    db = sqlite3.connect(folder / "ledger.sqlite")
-    try:
-        (count,) = db.execute("SELECT count(*) FROM reply").fetchone()
-        (asked,) = db.execute("SELECT count(DISTINCT request) FROM reply").fetchone()
-        assert count == asked, "nothing is answered twice"
-        return int(count)
-    finally:
-        db.close()
 
 
 class Rounds:
@@ -136,7 +119,7 @@ def test_pairs_accumulate_each_comparison_once(made: Rounds) -> None:
     assert ids(table(made.folder, "rounds/2/dataset/train", Preference)) == list(dict.fromkeys([*first, *new[2]]))
     every = list(dict.fromkeys([*first, *new[2], *new[3]]))
     assert ids(table(made.folder, "rounds/3/dataset/train", Preference)) == every
-    rows = made.three.summary["stages"]["rounds"]["rounds"]
+    rows = made.three.summary["stages"]["rounds"]["table"]["rounds"]
     assert [(row["new pairs"], row["pairs used"]) for row in rows] == [
         (len(first), len(first)),
         (len(new[2]), len({*first, *new[2]})),
@@ -147,7 +130,7 @@ def test_pairs_accumulate_each_comparison_once(made: Rounds) -> None:
 def test_the_summary_has_a_line_per_round_and_the_evaluation_knows_their_policies(made: Rounds) -> None:
     counts = made.three.summary["stages"]
     assert set(counts["evaluate"]["policies"]) == {"base", "dpo", "round-2", "round-3"}
-    rows = counts["rounds"]["rounds"]
+    rows = counts["rounds"]["table"]["rounds"]
     assert [row["policy"] for row in rows] == ["dpo", "round-2", "round-3"]
     for row in rows:
         answers = row["answers"]
@@ -180,18 +163,6 @@ def test_the_policies_of_rounds_are_published_as_others_are_and_say_what_the_dat
     assert "those of later ones" not in ready["dpo"].body
 
 
-def test_the_truth_stays_out_of_what_trainings_read(made: Rounds) -> None:
-    for name in ("dataset/pairs", "dataset/train", "judging/judgements"):
-        for number in (2, 3):
-            text = json.dumps([row.to_json() for row in table(made.folder, f"rounds/{number}/{name}", _kind(name))])
-            assert '"utility"' not in text
-            assert '"truth"' not in text
-
-
-def _kind(name: str) -> type[Record]:
-    return Judgement if name.startswith("judging") else Preference
-
-
 def test_a_changed_judge_makes_all_rounds_anew_and_a_changed_data_policy_the_further_ones(
     made: Rounds, tmp_path: Path
 ) -> None:
@@ -204,39 +175,6 @@ def test_a_changed_judge_makes_all_rounds_anew_and_a_changed_data_policy_the_fur
         assert table(folder, f"rounds/{number}/dataset/train", Preference) == own
     judged = Run.from_file(made.path, folder=folder, overrides=["judging.principles_per_pair=2"])()
     assert judged.ran == ("judging", "audit", "dataset", "dpo", *further)
-
-
-SCRIPT = """\
-import os, signal, sys
-from amendment.run import Run
-from amendment.run.progress import QuietProgress
-
-class Killing(QuietProgress):
-    def say(self, line):
-        if line.startswith(sys.argv[3] + ":"):
-            os.kill(os.getpid(), signal.SIGKILL)
-
-Run.from_file(sys.argv[1], folder=sys.argv[2], progress=Killing())()
-"""
-
-
-@pytest.mark.slow
-def test_a_run_killed_between_the_stages_of_a_round_pays_nothing_twice_and_ends_as_if_nothing_had_been(
-    made: Rounds, tmp_path: Path
-) -> None:
-    folder = tmp_path / "run"
-    for moment in ("round-2-judging", "round-2"):
-        line = [sys.executable, "-c", SCRIPT, str(made.path), str(folder), moment]
-        ended = subprocess.run(line, capture_output=True, text=True, timeout=300, check=False)
-        assert ended.returncode == -signal.SIGKILL, ended.stderr
-        assert not (folder / f"stages/{moment}.json").exists()
-        assert "killed" in str(read_status(folder)["ended"]) or "without a word" in str(read_status(folder)["ended"])
-    known = replies(folder)
-    resumed = Run.from_file(made.path, folder=folder)()
-    assert resumed.ran == ("round-2", *stages_of_round(3), "rounds", "evaluate")
-    assert resumed.sent == replies(made.folder) - known
-    assert replies(folder) == replies(made.folder)
-    assert rounds_made(folder) == rounds_made(made.folder)
 
 
 def test_a_run_can_end_after_a_round_and_a_plan_counts_all_of_them(made: Rounds, tmp_path: Path) -> None:
@@ -255,22 +193,11 @@ def test_a_run_can_end_after_a_round_and_a_plan_counts_all_of_them(made: Rounds,
         assert asks[f"round-{number}-judging"].calls == 18 * 3 * 2
 
 
-def test_a_plan_by_a_sample_of_prompts_goes_through_all_rounds_to_the_evaluation(
-    run_file: Callable[[str], Path], folder: Path
-) -> None:
-    text = ROUNDS.replace("lilliput: 24", "lilliput: 210").replace("max_tokens: 24", "max_tokens: 24, take: 150")
-    plan = Run.from_file(run_file(text + EVALUATED), folder=folder).plan()
-    assert plan.stops == {}
-    asks = {(one.stage, one.model): one for one in plan.asks}
-    assert asks["evaluate", "round-3"].calls == 4
-    assert 0 < asks["round-3-judging", "judge"].calls <= 158 * 3 * 2
-
-
 PAIRS = "pairs: [{path: people.jsonl, rater: person}]\n"
 
 
 def test_a_share_of_peoples_pairs_goes_into_each_further_round(run_file: Callable[[str], Path], folder: Path) -> None:
-    path = run_file(ROUNDS.replace("rounds: 3\n", "rounds: {n: 2, data: replace, keep_human: 0.5}\n") + PAIRS)
+    path = run_file(ROUNDS.replace("rounds: 3\n", "rounds: {n: 2, data: replace, replay_human: 0.5}\n") + PAIRS)
     asked = [text_of(one.record.messages) for one in sample_prompts(8, 99)]
     rows = [{"prompt": prompt, "chosen": f"yes {n}", "rejected": f"no {n}"} for n, prompt in enumerate(asked)]
     path.with_name("people.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
@@ -302,3 +229,126 @@ def test_what_people_taught_the_judge_holds_in_further_rounds(run_file: Callable
     for row in judged:
         assert row.p_chosen == row.p_chosen_calibrated == pytest.approx(fitted.apply([row.p_chosen_raw])[0])
     assert "calibrated by the labels of the first round" in (folder / "summary.md").read_text()
+
+
+ROUNDS_OF = """\
+name: rounds
+constitution: lilliput
+models: {judge: {provider: simulated}}
+prompts: [{lilliput: 12}]
+critique: {model: judge}
+base: {on: drafts}
+candidates: [{model: base, per_prompt: 3}]
+judging: {judges: [{model: judge}]}
+dpo: {base: base}
+"""
+
+
+def pair(name: str, *, by: Any = "judge") -> Preference:
+    said = {side: (Message(role="assistant", content=f"{side} {name}"),) for side in ("chosen", "rejected")}
+    return Preference(
+        prompt=(Message(role="user", content=name),),
+        p_chosen=0.9,
+        p_chosen_raw=0.9,
+        decided_by=by,
+        comparison_id=name,
+        prompt_id=name,
+        chosen_id=f"{name}+",
+        rejected_id=f"{name}-",
+        **said,
+    )
+
+
+def stage(data: str, replay_human: float | None = None) -> RoundsConfig:
+    return RoundsConfig.model_validate({"n": 3, "data": data, "replay_human": replay_human})
+
+
+FIRST = [pair("j1"), pair("j2"), pair("h1", by="person"), pair("h2", by="person"), pair("h3", by="person")]
+SECOND = [pair("j3"), pair("j4")]
+THIRD = [pair("j5"), pair("j1"), pair("j6"), pair("h4", by="person")]  # one comparison comes again
+
+
+def used(rounds: RoundsConfig, seed: int = 7, number: int = 3) -> list[str]:
+    found = pairs_of_round(rounds, [*FIRST, *SECOND], THIRD, number=number, seed=seed)
+    return [row.comparison_id for row in found.rows]
+
+
+def test_replace_trains_on_the_pairs_of_its_round_and_accumulate_on_all_once() -> None:
+    assert used(stage("replace")) == ["j5", "j1", "j6", "h4"]
+    # 5 of the first, 2 of the second, and of the third's 4 the 3 that are new
+    assert used(stage("accumulate")) == ["j1", "j2", "h1", "h2", "h3", "j3", "j4", "j5", "j6", "h4"]
+
+
+def test_the_share_of_people_is_drawn_from_all_rounds_without_replacement() -> None:
+    # replace: 3 pairs of the judge (j5, j1, j6); a share of 0.4 takes 3 * 0.4 / 0.6 = 2 of the 4 by people
+    found = pairs_of_round(stage("replace", 0.4), [*FIRST, *SECOND], THIRD, number=3, seed=7)
+    names = [row.comparison_id for row in found.rows]
+    assert names[:3] == ["j5", "j1", "j6"]
+    assert len(set(names[3:])) == 2
+    assert set(names[3:]) < {"h1", "h2", "h3", "h4"}
+    told = {"new pairs": 4, "pairs used": 5, "of them by people": 2, "share of people wanted": 0.4}
+    assert found.counts == {**told, "share of people": 0.4}
+    # accumulate: 6 of the judge (j1 to j6); 0.25 takes 6 * 0.25 / 0.75 = 2, and the other two are left out
+    assert [name[0] for name in used(stage("accumulate", 0.25))] == ["j"] * 6 + ["h"] * 2
+    assert used(stage("replace", 0.0)) == ["j5", "j1", "j6"]
+
+
+def test_what_people_have_decided_the_judge_does_not_decide_again() -> None:
+    # h1 of the first round is judged anew in the second: one pair of the judge is left, and 0.5 takes one by people
+    found = pairs_of_round(stage("replace", 0.5), [pair("h1", by="person")], [pair("j3"), pair("h1")], number=2, seed=7)
+    assert [(row.comparison_id, row.decided_by) for row in found.rows] == [("j3", "judge"), ("h1", "person")]
+
+
+def test_where_people_decided_too_few_all_of_them_are_taken_and_the_share_reached_is_told() -> None:
+    # 3 * 0.8 / 0.2 = 12 wanted, 4 there: 4 of 7 is 0.5714
+    found = pairs_of_round(stage("replace", 0.8), [*FIRST, *SECOND], THIRD, number=3, seed=7)
+    assert (found.counts["of them by people"], found.counts["share of people"]) == (4, 0.5714)
+
+
+@pytest.mark.parametrize(("start", "bases"), [("last", ["dpo", "round-2"]), ("start", ["base", "base"])])
+def test_a_round_starts_from_the_last_policy_or_from_the_first_base(
+    run_file: Callable[[str], Path], start: str, bases: list[str]
+) -> None:
+    config = load_run_file(run_file(ROUNDS_OF + f"rounds: {{n: 3, from: {start}}}\n")).config
+    assert [round_settings(config, number).need(DpoConfig).base for number in (2, 3)] == bases
+    needs = {one.name: one.needs for one in wire(config)}
+    assert [f"models/{base}" in needs[f"round-{number}"] for base, number in zip(bases, (2, 3), strict=True)] == [
+        True
+    ] * 2
+    assert "models/round-2" in needs["round-3-candidates"], "whatever it starts from, the last policy answers"
+
+
+WRONG = {
+    "rounds: 2": "no policy of the run is among candidates",
+    "rounds: {n: 2, replay_human: 0.2, candidates: {}}": "has no pairs that people decided",
+    "rounds: {n: 2, candidates: {per_prompt: 1}}": "rounds.candidates.per_prompt: found 1, expected at least 2",
+    "rounds: {n: 2, replay_human: 1, candidates: {}}": "less than 1",
+    "rounds: {n: 0}": "rounds.n: found 0, expected at least 1",
+    "rounds: true": "rounds",
+}
+
+
+@pytest.mark.parametrize("rounds", WRONG)
+def test_rounds_that_could_not_be_made_are_told_of_before_anything_is_asked(
+    rounds: str, run_file: Callable[[str], Path]
+) -> None:
+    text = ROUNDS_OF.replace("model: base,", "model: judge,") + rounds + "\n"
+    with pytest.raises(ConfigError, match=WRONG[rounds]):
+        load_run_file(run_file(text))
+
+
+def test_rounds_need_what_every_round_does(run_file: Callable[[str], Path]) -> None:
+    path = run_file(
+        "name: x\nconstitution: lilliput\nprompts: [{lilliput: 12}]\nrounds: 2\n"
+        "models:\n  round-2: {provider: simulated}\n"
+    )
+    with pytest.raises(ConfigError) as found:
+        load_run_file(path)
+    for told in ("no stage judging; add it", "no stage dpo; add it", "'round-2' is the name of a stage"):
+        assert told in str(found.value)
+
+
+def test_a_round_that_the_run_does_not_have_cannot_be_evaluated(run_file: Callable[[str], Path]) -> None:
+    text = ROUNDS_OF + "rounds: 2\nevaluate: {policies: [dpo, round-3]}\n"
+    with pytest.raises(ConfigError, match="no model 'round-3' under models"):
+        load_run_file(run_file(text))

@@ -13,9 +13,9 @@ from amendment.data.sources import (
     Source,
 )
 from amendment.publishing.settings import PublishSettings
+from amendment.stages import STAGES
 from amendment.stages.base import BaseConfig
 from amendment.stages.config_evaluation import EvaluateStage
-from amendment.stages.config_rounds import Rounds
 from amendment.stages.configs import (
     POLICY_STAGES,
 )
@@ -27,6 +27,7 @@ from amendment.stages.judging import JudgingConfig
 from amendment.stages.pairs import DatasetConfig
 from amendment.stages.probes import ProbesConfig
 from amendment.stages.reward_model import RewardModelConfig
+from amendment.stages.rounds import Rounds
 from amendment.stages.sft import SftConfig, helpful_files
 
 __all__ = [
@@ -73,7 +74,7 @@ class RunFile(RunSettings):
     @property
     def policies(self) -> tuple[str, ...]:
         """The names of all policies that the stages of a run file can make, those of its rounds among them."""
-        return (*POLICY_STAGES, *(self.rounds.policies if self.rounds else ()))
+        return (*POLICY_STAGES, *(name for stage in STAGES for name in stage.policies(self)))
 
     @property
     def brings_pairs(self) -> bool:

@@ -40,6 +40,8 @@ RETIRED: dict[str, str] = {
     "dpo.orpo_lambda": "is gone; write beta, which is the weight of the odds ratio with loss: orpo",
     "dpo.simpo_gamma": "is gone: it is half of beta; leave it out",
     "dpo.undesirable_weight": "is gone; leave it out: both kinds of answers count alike",
+    "rounds.candidates.batch_size": "is gone: it is 32; leave it out",
+    "rounds.keep_human": "is now replay_human",
     "reward_model.centre": "is gone: it is 0.01; leave it out",
     "reward_model.ensemble.of": "is gone: members differ by their seeds; leave it out",
     "reward_model.labels=margins": "is gone; use labels: soft, where P(chosen is better) caps the gap of rewards",

@@ -1,0 +1,505 @@
+"""The stages of further rounds: the last policy answers, its answers are judged, and DPO trains on.
+
+The first round is the run as it stands, up to dpo. A step of a further round is the stage of the first one, with
+settings and tables of its own, on the run's ledger, budget and models. Promised: a prompt that is held out is neither
+answered nor trained on in any round; a calibrator that was fitted to people's labels in the first round is applied to
+later ones, on whose answers nobody was asked. Not covered: what policies do on held-out prompts; see `evaluate`.
+
+Replacing the data of earlier rounds degrades models round by round (Shumailov et al. 2024); accumulating bounds the
+loss (Gerstgrasser et al. 2024). Both train on what models wrote; here a judge, and people, decide between answers.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from statistics import fmean
+from typing import Annotated, Any, Literal, NamedTuple
+
+from pydantic import BeforeValidator, Field
+
+from amendment.calibration.settings import SpotCheckSettings
+from amendment.curation import measure_diversity
+from amendment.data.sources import ModelSource, Part
+from amendment.data.workspace import Workspace
+from amendment.errors import AmendmentError
+from amendment.files import write_text
+from amendment.hashing import content_id
+from amendment.markdown import table
+from amendment.preference import preference_row
+from amendment.records import Candidate, Judgement, Preference, Prompt, text_of
+from amendment.simulator import BANNER, knows, truth
+from amendment.stages.calibration import CALIBRATOR, PROBABILITIES, Probability
+from amendment.stages.candidates import Drawing, draw_in_turn
+from amendment.stages.configs import POLICY_STAGES
+from amendment.stages.construct import ConstructConfig
+from amendment.stages.contract import Ask, Context, Made, Note, RunSettings, Stage
+from amendment.stages.critique import CritiqueConfig
+from amendment.stages.dataset import MakingDataset, spot_checked_pairs
+from amendment.stages.dpo import DpoConfig, TrainingPolicy
+from amendment.stages.judging import JudgeStep, Judging, JudgingConfig, candidate_tables
+from amendment.stages.labels import OPEN
+from amendment.stages.pairs import DatasetConfig, check_revisions, judged_pairs, texts_of
+from amendment.stages.passes import one_pass
+from amendment.stages.trained import PROMPTS
+from amendment.statistics import clustered_mean
+from amendment.statistics.calibrators import Calibrator
+from amendment.statistics.sides import side_of
+from amendment.terminal import plain
+
+__all__ = ["ComparingRounds", "RoundsConfig", "pairs_of_round", "round_settings"]
+
+TABLE = "rounds/table.json"
+_STEPS: tuple[type[Stage], ...] = (Drawing, Judging, MakingDataset, TrainingPolicy)
+"""What each further round goes through."""
+_OWN = ("inputs/prompts", "inputs/candidates", "dataset/train", "dataset/pairs", PROBABILITIES)
+"""Tables that each round has for itself, beside all of candidates and judging; what else it reads is the run's."""
+
+
+class RoundDraws(Part):
+    """How the last policy is asked."""
+
+    per_prompt: int = Field(default=4, ge=2, le=256)
+    """Answers drawn for each prompt."""
+    take: int | None = Field(default=None, ge=1)
+    """Only for the first so many prompts that are not held out."""
+    temperature: float = Field(default=1.0, ge=0, le=5)
+    """Of these draws."""
+    max_tokens: int = Field(default=512, ge=1)
+    """Of one answer."""
+
+
+class RoundsConfig(Part):
+    """Go on with the policy's own answers: draw, judge, train, as often as wanted. `rounds: 3` is the short form."""
+
+    n: int = Field(ge=1, le=50)
+    """Rounds, the first among them."""
+    data: Literal["replace", "accumulate"] = "accumulate"
+    """What a further round trains on. replace: its own pairs; accumulate: those of all rounds so far, each comparison
+    once."""
+    replay_human: float | None = Field(default=None, ge=0, lt=1)
+    """The share of pairs that people decided in what each further round trains on, drawn anew in each from those of the
+    run; the rest follows `data`. Where there are too few the summary says which share was reached. null: as many as
+    `data` brings along."""
+    from_: Literal["last", "start"] = Field(default="last", alias="from")
+    """Where a further round starts from, which is also its reference. last: the policy of the round before; start: the
+    base of dpo, each time."""
+    candidates: RoundDraws | None = None
+    """How the last policy is asked. null: as the last of the run's own policies under `candidates` is."""
+
+    @property
+    def further(self) -> range:
+        """The rounds after the first."""
+        return range(2, self.n + 1)
+
+
+def _spelled_out(value: Any) -> Any:
+    return {"n": value} if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+Rounds = Annotated[RoundsConfig, BeforeValidator(_spelled_out, json_schema_input_type=int | RoundsConfig)]
+
+
+def _policy(number: int) -> str:
+    """The policy that a round ends with."""
+    return "dpo" if number == 1 else f"round-{number}"
+
+
+def _in_round(number: int, artefact: str) -> str:
+    """The name that an artefact of the first round has in a further one."""
+    is_own = artefact in _OWN or artefact.startswith(("candidates/", "judging/"))
+    return f"rounds/{number}/{artefact}" if is_own else artefact
+
+
+def _source(settings: RunSettings, number: int) -> ModelSource | None:
+    """How the policy of the round before is asked; None where neither `rounds` nor `candidates` says so. Other sources
+    give the same answers in every round, and these have been judged."""
+    last, own = _policy(number - 1), settings.need(RoundsConfig).candidates
+    if own:
+        return ModelSource(model=last, **own.model_dump())
+    sources = [source for source in settings.parts(ModelSource) if source.model in POLICY_STAGES]
+    return sources[-1].model_copy(update={"model": last}) if sources else None
+
+
+def round_settings(settings: RunSettings, number: int) -> RunSettings:
+    """The run file as it holds in a further round: candidates are the last policy's, and DPO trains on from it, or from
+    its own base once more."""
+    source, dpo = _source(settings, number), settings.need(DpoConfig)
+    if settings.need(RoundsConfig).from_ == "last":  # a policy of the run has no revision, which is a base's on the Hub
+        dpo = dpo.model_copy(update={"base": _policy(number - 1), "revision": None})
+    update: dict[str, Any] = {"candidates": (source,) if source else ()}
+    for name in type(settings).model_fields:
+        match getattr(settings, name):
+            case CritiqueConfig():
+                update[name] = None
+            case DpoConfig():
+                update[name] = dpo
+            case (ConstructConfig(), *_):
+                update[name] = ()
+    return settings.model_copy(update=update)
+
+
+class ComparingRounds(Stage):
+    """Put the rounds side by side. With it come the stages of the further ones."""
+
+    name = "rounds"
+    title = "put the rounds side by side"
+    Config = RoundsConfig
+    writes = (TABLE,)
+
+    def __init__(self, settings: RunSettings) -> None:
+        super().__init__(settings)
+        self.config = settings.need(RoundsConfig)
+        if settings.part(JudgingConfig) and settings.part(DpoConfig):
+            reads = [*PROMPTS, "dataset/train", "judging/judgements", *candidate_tables(settings), "models/dpo"]
+            tables = ("candidates/candidates", "judging/judgements", "dataset/pairs", "dataset/train")
+            for number in self.config.further:
+                reads += [*(_in_round(number, name) for name in tables), f"models/{_policy(number)}"]
+            self.reads = tuple(reads)
+
+    @classmethod
+    def of(cls, settings: RunSettings) -> Iterator[Stage]:
+        """The steps of all further rounds, and their table."""
+        config = settings.part(RoundsConfig)
+        if config is None:
+            return
+        if settings.part(JudgingConfig) and settings.part(DpoConfig):  # else `problems` says what is missing
+            yield from (_Step(settings, number, kind) for number in config.further for kind in _STEPS)
+        yield cls(settings)
+
+    @classmethod
+    def field(cls) -> tuple[Any, Any]:
+        """A number alone says how many."""
+        return (Rounds | None, Field(default=None, description=RoundsConfig.__doc__))
+
+    @classmethod
+    def policies(cls, settings: RunSettings) -> Iterable[str]:
+        """One a round."""
+        config = settings.part(RoundsConfig)
+        return map(_policy, config.further) if config else ()
+
+    def key(self, context: Context) -> Mapping[str, Any]:
+        """What is a tie in the table; all else that stands there was made by other stages."""
+        return {"min_margin": self.settings.need(JudgingConfig).min_margin}
+
+    def problems(self) -> Iterator[Note]:
+        """Rounds without what every round does, or with nothing to do it on."""
+        settings, config = self.settings, self.config
+        needed = (
+            (JudgingConfig, "judging", "judges the policy's answers"),
+            (DpoConfig, "dpo", "trains the policy on them"),
+        )
+        for kind, name, why in needed:
+            if settings.part(kind) is None:
+                yield ("rounds",), f"each round {why}, and the run has no stage {name}; add it"
+        if config.n == 1:
+            return
+        source, advice = _source(settings, 2), "add candidates here, such as candidates: {per_prompt: 4}"
+        if source is None:
+            why = "no policy of the run is among candidates, so that nothing says how the last one is asked"
+            yield ("rounds",), f"{why}; {advice}"
+        elif source.per_prompt < 2:
+            few = f"the policy under candidates draws {source.per_prompt} answer a prompt, and a round compares two"
+            yield ("rounds",), f"{few}; {advice}"
+        judging, people = settings.part(JudgingConfig), settings.part(SpotCheckSettings)
+        if judging and judging.jury == "weighted":
+            learns = "weighted learns from comparisons that people have decided, and of further rounds' answers there"
+            yield ("judging", "jury"), f"{learns} are none; take another jury, or leave rounds out"
+        is_mixed = len(settings.need(DatasetConfig).mix) > 1
+        if config.replay_human and not (settings.pairs or settings.verdicts or is_mixed or (people and people.decide)):
+            found = f"found {config.replay_human:g}, and the run has no pairs that people decided"
+            advice = "add pairs, verdicts, dataset.mix or spot_check, or leave it out"
+            yield ("rounds", "replay_human"), f"{found}; {advice}"
+
+    def make(self, context: Context) -> Made:
+        """Compare the rounds by their answers, pairs and trainings, in the simulated world by the truth too, which is
+        written here, after all training, to a file that no training reads."""
+        train = {name: prompt for name, prompt in context.prompts().items() if name not in context.held_out()}
+        rounds = [_Round.read(context, number, train) for number in range(1, self.config.n + 1)]
+        texts = {_policy(one.number): [text_of(answer.messages) for answer in one.answers] for one in rounds}
+        measured = measure_diversity(texts, seed=context.config.seed)
+        diversity = measured.to_json() if measured else {}
+        rows = [one.row(context, diversity.get("sets", {}), train) for one in rounds]
+        is_simulated = any("true utility" in row for row in rows)
+        whole = {**({"simulated": BANNER} if is_simulated else {}), "rounds": rows, "diversity of answers": diversity}
+        write_text(context.workspace.path(TABLE), json.dumps(whole, indent=1, allow_nan=False) + "\n")
+        return Made((TABLE,), {"table": {"rounds": rows, "lines": _lines(rows)}})
+
+
+class _Step(Stage):
+    """A step of a further round: the stage of the first one, on settings and tables of its own."""
+
+    def __init__(self, settings: RunSettings, number: int, kind: type[Stage]) -> None:
+        super().__init__(settings)
+        self._number, self._rounds = number, settings.need(RoundsConfig)
+        self._stage = kind(round_settings(settings, number))
+        self.name = f"round-{number}" if kind is TrainingPolicy else f"round-{number}-{kind.name}"  # as its policy
+        self.title = f"round {number}: {kind.title}"
+        last, labelled = f"models/{_policy(number - 1)}", settings.part(SpotCheckSettings)
+        if kind is Drawing:
+            self.reads = (*PROMPTS, last)
+            self.writes = self._named("inputs/prompts", "inputs/candidates", *self._stage.writes)
+        elif kind is MakingDataset:
+            judged = [name for name in self._stage.reads if name.startswith(("judging/", "candidates/"))]
+            reads = self._named("inputs/prompts", "inputs/candidates", "inputs/judgements", *judged)
+            people = (CALIBRATOR, OPEN) if labelled else ()
+            self.reads = (*reads, *people, *self._earlier)
+            probabilities = (PROBABILITIES,) if labelled else ()
+            self.writes = self._named("dataset/pairs", "dataset/train", *probabilities)
+        elif kind is Judging:
+            self.reads, self.writes = self._named(*self._stage.reads), self._named(*self._stage.writes)
+        else:
+            base = (last,) if self._rounds.from_ == "last" else ()
+            self.reads = tuple(dict.fromkeys((*base, *self._named(*self._stage.reads))))
+            self.writes = (f"models/{_policy(number)}",)
+
+    def _named(self, *artefacts: str) -> tuple[str, ...]:
+        """What this step calls artefacts. A training may be watched on held-out prompts, so it sees all of them."""
+        if isinstance(self._stage, TrainingPolicy):
+            return tuple(_in_round(self._number, name) if name == "dataset/train" else name for name in artefacts)
+        return tuple(_in_round(self._number, name) for name in artefacts)
+
+    @property
+    def _earlier(self) -> tuple[str, ...]:
+        """The pairs of the rounds before, where any of them may be trained on again."""
+        if self._rounds.data == "replace" and self._rounds.replay_human is None:
+            return ()
+        return ("dataset/train", *(_in_round(number, "dataset/pairs") for number in range(2, self._number)))
+
+    def key(self, context: Context) -> Mapping[str, Any]:
+        """That of the stage of the first round; for pairs also how they are chosen."""
+        key = self._stage.key(self._within(context))
+        is_dataset = isinstance(self._stage, MakingDataset)
+        chosen = {"data": self._rounds.data, "replay_human": self._rounds.replay_human} if is_dataset else {}
+        return {**key, **chosen}
+
+    def asks(self) -> Iterable[Ask]:
+        """What the stage of the first round asks; draws are a policy's."""
+        return [Ask(("rounds",), "dpo")] if isinstance(self._stage, Drawing) else self._stage.asks()
+
+    def _within(self, context: Context) -> Context:
+        return context.within(self._stage.settings, _Tables(context.workspace, self._named))
+
+    def make(self, context: Context) -> Made:
+        """What the stage of the first round does, and before it the round's prompts, after it the choice of pairs."""
+        round_ = self._within(context)
+        match self._stage:
+            case Drawing():
+                made = self._draw(context, round_)
+            case Judging(config=config):
+                if context.is_rehearsed and not round_.workspace.count("candidates/candidates"):
+                    return Made((), {})  # of prompts that are all held out, or out of reach
+                [made] = one_pass(round_, [JudgeStep(round_, config, self.name)])
+            case TrainingPolicy() as stage:
+                return stage.make(round_, name=self.name)
+            case _:
+                made = self._choose_pairs(context, round_)
+        return made._replace(artefacts=self._named(*made.artefacts))
+
+    def _draw(self, context: Context, round_: Context) -> Made:
+        test, write = context.held_out(), round_.workspace.write
+        prompts = [prompt for prompt in context.workspace.rows("inputs/prompts", Prompt) if prompt.id not in test]
+        tables = (write("inputs/prompts", Prompt, prompts), write("inputs/candidates", Candidate, []))
+        made = draw_in_turn(round_, round_.config.parts(ModelSource))
+        return Made((*tables, *made.artefacts), made.counts)
+
+    def _choose_pairs(self, context: Context, round_: Context) -> Made:
+        """The pairs of this round's answers alone, since those that the user's own files decided stand in the first
+        round, and those that it trains on. Raises AmendmentError where there is none."""
+        tables, notes = _calibrated(round_) if self.settings.part(SpotCheckSettings) else ([], [])
+        texts = texts_of(round_)
+        judged = judged_pairs(round_, texts, check_revisions(round_))
+        checked = spot_checked_pairs(round_, judged.pairs)
+        left_out = Counter(judged.left_out + checked.left_out)
+        references = {one.id: one.reference for one in round_.constitutions}
+        new = [preference_row(pair, texts.prompts, texts.candidates, references) for pair in checked.pairs]
+        earlier = [row for name in self._earlier for row in context.workspace.read(name, Preference)]
+        used = pairs_of_round(self._rounds, earlier, new, number=self._number, seed=context.config.seed)
+        if not used.rows:
+            found = ", ".join(f"{count} {reason}" for reason, count in left_out.items()) or "nothing was judged"
+            raise AmendmentError(
+                f"{self.name}: no pair is left for training (left out: {found}). What helps: more answers a prompt "
+                "under rounds.candidates, data: accumulate, or a judge that tells these answers apart"
+            )
+        write = round_.workspace.write
+        tables += [write("dataset/pairs", Preference, new), write("dataset/train", Preference, used.rows)]
+        counts = {**used.counts, "left out": dict(left_out), **({"notes": notes} if notes else {})}
+        return Made(tuple(tables), counts)
+
+
+class _Tables(Workspace):
+    """A run's folder as a step of a further round sees it: the round's own tables in place of the run's."""
+
+    def __init__(self, run: Workspace, named: Callable[[str], tuple[str, ...]]) -> None:
+        super().__init__(run.folder)
+        self._run, self._named = run, named
+
+    def path(self, artefact: str) -> Path:
+        """Where an artefact lies."""
+        return self._run.path(*self._named(artefact))
+
+    def digest(self, artefact: str) -> str:
+        """The content hash of an artefact, as the run took it."""
+        return self._run.digest(*self._named(artefact))
+
+
+def _calibrated(round_: Context) -> tuple[list[str], list[str]]:
+    """Write what the first round's calibrator makes of this round's judgements, and note that nobody labelled them."""
+    recipe = json.loads(round_.workspace.path(CALIBRATOR).read_text(encoding="utf-8"))
+    fitted = Calibrator.from_json(recipe) if recipe["method"] != "none" else None
+    rows = [
+        Probability(
+            comparison_id=row.comparison_id,
+            prompt_id=row.prompt_id,
+            p_a_raw=row.p_a,
+            p_a_calibrated=float(fitted.apply([row.p_a])[0]) if fitted else None,
+        )
+        for row in round_.workspace.rows("judging/judgements", Judgement)
+        if row.p_a is not None
+    ]
+    what = "P calibrated by the labels of the first round" if fitted else "P is the judge's own"
+    note = f"no person has labelled this round's answers: {what}"
+    return [round_.workspace.write(PROBABILITIES, Probability, rows)], [note]
+
+
+class RoundPairs(NamedTuple):
+    """What a round trains on."""
+
+    rows: list[Preference]
+    counts: dict[str, Any]
+    """new, used, of people, and their shares, wanted (where one is) and reached."""
+
+
+def pairs_of_round(
+    rounds: RoundsConfig, earlier: Sequence[Preference], new: Sequence[Preference], *, number: int, seed: int
+) -> RoundPairs:
+    """The pairs that round `number` trains on; `earlier` are those of the rounds before it, the first one's first.
+
+    Each comparison counts once, by its earliest pair. With `replay_human` people's pairs of all rounds so far are drawn
+    by a seeded hash, without replacement: so many that they have the wanted share, or all where they are fewer.
+    """
+    pool = _once([*earlier, *new] if rounds.data == "accumulate" else new)
+    share = rounds.replay_human
+    if share is not None:
+        people = [row for row in _once([*earlier, *new]) if row.decided_by == "person"]
+        decided = {row.comparison_id for row in people}
+        made = [row for row in pool if row.decided_by != "person" and row.comparison_id not in decided]
+        # the key is older than the setting's name: other draws would be made of the same seed
+        ranked = sorted(people, key=lambda row: content_id(["keep_human", seed, number, row.comparison_id]))
+        drawn = {row.comparison_id for row in ranked[: round(len(made) * share / (1 - share))]}
+        pool = [*made, *(row for row in people if row.comparison_id in drawn)]
+    by_people = sum(row.decided_by == "person" for row in pool)
+    counts: dict[str, Any] = {"new pairs": len(new), "pairs used": len(pool), "of them by people": by_people}
+    wanted = {} if share is None else {"share of people wanted": share}
+    return RoundPairs(pool, {**counts, **wanted, "share of people": round(by_people / max(len(pool), 1), 4)})
+
+
+def _once(rows: Iterable[Preference]) -> list[Preference]:
+    first: dict[str, Preference] = {}
+    for row in rows:
+        first.setdefault(row.comparison_id, row)
+    return list(first.values())
+
+
+class _Round(NamedTuple):
+    """What lies in a run's folder of one round."""
+
+    number: int
+    answers: list[Candidate]
+    """To prompts that are not held out."""
+    judged: list[float]
+    """P(a) of the comparisons of these prompts that could be read."""
+    new: list[Preference]
+    used: list[Preference]
+    """What its policy was trained on."""
+
+    @classmethod
+    def read(cls, context: Context, number: int, train: Mapping[str, Prompt]) -> _Round:
+        """Of the first the answers of the run's own policies where it has such among its candidates, else all."""
+        read, name = context.workspace.read, partial(_in_round, number) if number > 1 else str
+        if number > 1:
+            answers = read(name("candidates/candidates"), Candidate)
+        else:
+            every = context.candidates(candidate_tables(context.config))
+            every = [answer for answer in every if answer.prompt_id in train]
+            own = [a for a in every if (a.origin.model or "").partition("@")[0] in context.config.policies]
+            answers = own or every
+        judged = [row for row in read(name("judging/judgements"), Judgement) if row.prompt_id in train]
+        used = read(name("dataset/train"), Preference)
+        new = read(name("dataset/pairs"), Preference) if number > 1 else used
+        return cls(number, answers, [row.p_a for row in judged if row.p_a is not None], new, used)
+
+    def row(self, context: Context, diversity: Mapping[str, Any], train: Mapping[str, Prompt]) -> dict[str, Any]:
+        """The round's line of the table. Diversity is of all rounds at one size."""
+        policy, judging = _policy(self.number), context.config.part(JudgingConfig)
+        counts = (context.workspace.note(policy) or {"counts": {}})["counts"]  # of its training
+        measures = diversity.get(policy, {})
+        return {
+            "round": self.number,
+            "policy": policy,
+            "answers": len(self.answers),
+            "characters": _mean([len(text_of(answer.messages)) for answer in self.answers]),
+            "judged": len(self.judged),
+            "ties": _mean([not side_of(p, judging.min_margin) for p in self.judged]),
+            "new pairs": len(self.new),
+            "pairs used": len(self.used),
+            "by people": sum(row.decided_by == "person" for row in self.used),
+            "P(chosen)": _mean([row.p_chosen for row in self.new]),
+            "first loss": counts.get("first", {}).get("loss"),
+            "last loss": counts.get("last", {}).get("loss"),
+            "held-out accuracy": counts.get("held out", {}).get("accuracy", {}).get("value"),
+            "guards tripped": list(counts.get("guards", {}).get("tripped", ())),
+            **{name: measures[name]["mean"] for name in ("distinct-2", "compression ratio") if name in measures},
+            **self._true_utility(train),
+        }
+
+    def _true_utility(self, train: Mapping[str, Prompt]) -> dict[str, Any]:
+        """Of the answers, where all prompts are of the simulated world."""
+        asked = [text_of(train[answer.prompt_id].messages) for answer in self.answers]
+        if not asked or not all(map(knows, asked)):
+            return {}
+        pairs = zip(asked, self.answers, strict=True)
+        known = [truth(prompt, text_of(answer.messages)).utility for prompt, answer in pairs]
+        return {"true utility": clustered_mean(known, [answer.prompt_id for answer in self.answers]).to_json()}
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    return round(fmean(values), 4) if values else None
+
+
+_HOW_TO_READ = (
+    "A line is a round: answers, their length in characters, the share of judged comparisons that are ties, the pairs "
+    "made of them, the pairs that the policy was trained on and how many of these people decided, the mean P(chosen) "
+    "of the new pairs, DPO's loss at its first and last logged step, its accuracy on the same held-out pairs in all "
+    "rounds. Answers, and their true utility where it is known, are of the policy before this round's training: what "
+    "that made of it shows in the line below. Losses of different rounds have different pairs, and with from: last "
+    "different references."
+)
+_HEADS = {"characters": "length", "pairs used": "used", "compression ratio": "compression"}
+"""Of columns that are called otherwise in the table."""
+
+
+def _lines(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The table for people: a line per round."""
+    columns = [name for name in {name: None for row in rows for name in row} if name not in ("policy", "judged")]
+    cells = [[_cell(row.get(name)) for name in columns] for row in rows]
+    return [*table([[_HEADS.get(name, name) for name in columns], *cells]), "", _HOW_TO_READ]
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, Mapping):
+        bounds = "" if value["low"] is None else f" ({value['low']:.3f} to {value['high']:.3f})"
+        value = None if value["value"] is None else f"{value['value']:.3f}{bounds}"
+    match value:
+        case None:
+            return "no data"
+        case list():
+            return ", ".join(map(plain, value)) or "none"
+        case float():
+            return f"{value:.4g}"
+        case str():
+            return value
+    return f"{value:,}"
