@@ -44,6 +44,7 @@ from amendment.stages.judging import JudgeStep, Judging, JudgingConfig, candidat
 from amendment.stages.labels import OPEN
 from amendment.stages.pairs import DatasetConfig, check_revisions, judged_pairs, texts_of
 from amendment.stages.passes import one_pass
+from amendment.stages.shown import estimate_shown, number_shown
 from amendment.stages.trained import PROMPTS
 from amendment.statistics import clustered_mean
 from amendment.statistics.calibrators import Calibrator
@@ -188,13 +189,9 @@ class ComparingRounds(Stage):
     def problems(self) -> Iterator[Note]:
         """Rounds without what every round does, or with nothing to do it on."""
         settings, config = self.settings, self.config
-        needed = (
-            (JudgingConfig, "judging", "judges the policy's answers"),
-            (DpoConfig, "dpo", "trains the policy on them"),
-        )
-        for kind, name, why in needed:
+        for kind, why in ((JudgingConfig, "judging judges the policy's answers"), (DpoConfig, "dpo trains on them")):
             if settings.part(kind) is None:
-                yield ("rounds",), f"each round {why}, and the run has no stage {name}; add it"
+                yield ("rounds",), f"in each round {why}, and the run has no such stage; add it"
         if config.n == 1:
             return
         source, advice = _source(settings, 2), "add candidates here, such as candidates: {per_prompt: 4}"
@@ -478,28 +475,20 @@ _HOW_TO_READ = (
     "that made of it shows in the line below. Losses of different rounds have different pairs, and with from: last "
     "different references."
 )
-_HEADS = {"characters": "length", "pairs used": "used", "compression ratio": "compression"}
-"""Of columns that are called otherwise in the table."""
 
 
 def _lines(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     """The table for people: a line per round."""
     columns = [name for name in {name: None for row in rows for name in row} if name not in ("policy", "judged")]
-    cells = [[_cell(row.get(name)) for name in columns] for row in rows]
-    return [*table([[_HEADS.get(name, name) for name in columns], *cells]), "", _HOW_TO_READ]
+    return [*table([columns, *([_cell(row.get(name)) for name in columns] for row in rows)]), "", _HOW_TO_READ]
 
 
 def _cell(value: Any) -> str:
-    if isinstance(value, Mapping):
-        bounds = "" if value["low"] is None else f" ({value['low']:.3f} to {value['high']:.3f})"
-        value = None if value["value"] is None else f"{value['value']:.3f}{bounds}"
     match value:
         case None:
             return "no data"
         case list():
             return ", ".join(map(plain, value)) or "none"
-        case float():
-            return f"{value:.4g}"
-        case str():
-            return value
-    return f"{value:,}"
+        case Mapping():
+            return estimate_shown(value)
+    return number_shown(value)

@@ -344,7 +344,7 @@ def test_rounds_need_what_every_round_does(run_file: Callable[[str], Path]) -> N
     )
     with pytest.raises(ConfigError) as found:
         load_run_file(path)
-    for told in ("no stage judging; add it", "no stage dpo; add it", "'round-2' is the name of a stage"):
+    for told in ("judging judges the policy", "dpo trains on them", "'round-2' is the name of a stage"):
         assert told in str(found.value)
 
 
