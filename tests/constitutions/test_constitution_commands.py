@@ -83,5 +83,3 @@ def test_import_writes_a_file_that_passes_lint(
     assert command("import", *files, "--id", "ours", "--out", "ours.yaml") == 2
     assert "--license" in capsys.readouterr().err
     assert not (tmp_path / "ours.yaml").exists()
-
-

@@ -107,12 +107,6 @@ def test_similarity_is_jaccard_over_word_pairs() -> None:
     assert similarity("Be kind", "Stay calm") == 0.0
 
 
-
-
-
-
-
-
 def test_a_principle_that_no_prompt_reaches_is_an_error_where_categories_are_known() -> None:
     scoped = constitution(principle(applies_when=AppliesWhen(categories=("harm",))))
     assert lint(scoped) == lint(scoped, categories=["harm"]) == []

@@ -43,8 +43,6 @@ def test_the_hash_does_not_depend_on_where_the_file_lies_or_on_how_defaults_are_
     assert len(hashes) == 1
 
 
-
-
 def test_references_name_constitution_version_hash_and_principle() -> None:
     small = Constitution.model_validate(CONTENT)
     assert small.reference == f"small@1.0.0#{small.content_hash}"

@@ -95,3 +95,13 @@ def test_only_principles_that_apply_and_have_texts_are_eligible() -> None:
     assert eligible_principles([tagged], "compare", category="people") == []
     assert [drawn.id for drawn in eligible_principles([tagged], "compare", tags=("minors",))] == ["test/tagged"]
     assert [drawn.id for drawn in eligible_principles(both, "revise")] == ["test/silent", "second/always"]
+
+
+def test_a_draw_follows_from_its_key_in_every_process() -> None:
+    drawn = [draw_principles(POOL, 2, scheme="uniform", key=["p", index]) for index in range(4)]
+    assert [[one.principle.id for one in row] for row in drawn] == [
+        ["light", "heavy"],
+        ["light", "heavy"],
+        ["light", "other"],
+        ["light", "other"],
+    ]

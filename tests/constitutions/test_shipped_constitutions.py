@@ -6,11 +6,9 @@ from pathlib import Path
 
 import pytest
 
-import amendment.constitutions
 from amendment import simulator
 from amendment.constitutions import constitution_schema, lint_file, load_constitution, shipped
 
-ROOM = Path(amendment.constitutions.__file__).parent
 REAL = [id for id in shipped() if id not in ("lilliput", "general-one")]
 OLDER = ("harmless-and-frank", "helpful-honest")  # from before cases were balanced by length; their hashes are in use
 LILLIPUT = ["correct", "honest", "harmless", "helpful", "frank", "concise", "polite", "clear"]
