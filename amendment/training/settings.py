@@ -40,20 +40,14 @@ class _Settings(BaseModel):
 class TrlFields(_Settings):
     """Fields of TRL's configuration that a run file may set: learning, batch and schedule. Absent: our default."""
 
-    learning_rate: float | None = Field(default=None, gt=0, le=1)
-    """Of the optimiser, at its highest."""
     lr_scheduler_type: (
         Literal["linear", "cosine", "constant", "constant_with_warmup", "polynomial", "inverse_sqrt"] | None
     ) = None
-    """How the learning rate goes on from there."""
+    """How the learning rate goes on from its peak."""
     warmup_steps: float | None = Field(default=None, ge=0)
     """A number of steps, or below 1 a share of them."""
     weight_decay: float | None = Field(default=None, ge=0, le=1)
     """Decoupled weight decay of AdamW."""
-    adam_beta2: float | None = Field(default=None, ge=0, lt=1)
-    """Decay of AdamW's second moment."""
-    max_grad_norm: float | None = Field(default=None, ge=0)
-    """Gradients are clipped to this norm."""
     optim: Literal["adamw_torch", "adamw_torch_fused", "adafactor", "sgd"] | None = None
     """The optimiser."""
     gradient_accumulation_steps: int | None = Field(default=None, ge=1)
@@ -130,17 +124,12 @@ class TrainerSettings(_Settings):
         default = cls.model_fields["learning_rate"].default
         if not isinstance(given, Mapping) or not given.get("lora") or default is PydanticUndefined:
             return given
-        trl = given.get("trl")
-        passed = trl.get("learning_rate") if isinstance(trl, Mapping) else getattr(trl, "learning_rate", None)
-        return given if "learning_rate" in given or passed else {**given, "learning_rate": LORA_RATE * default}
+        return given if "learning_rate" in given else {**given, "learning_rate": LORA_RATE * default}
 
     @model_validator(mode="after")
     def _set_once(self) -> Self:
         if self.epochs is not None and self.steps is not None:
             raise ValueError("both epochs and steps are set; keep one of them")
-        default = type(self).model_fields["learning_rate"].get_default()  # a run's own copy of its file names every key
-        if self.trl.learning_rate is not None and self.learning_rate != default:
-            raise ValueError("both learning_rate and trl.learning_rate are set; keep one of them")
         return self
 
     @model_validator(mode="after")

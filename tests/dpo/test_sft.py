@@ -92,7 +92,7 @@ def test_what_cannot_be_trained_is_refused_and_leaves_nothing(base: Path, rows: 
         train_sft(tmp_path / "nowhere", rows, out, SETTINGS)
     with pytest.raises(DataError, match=r"row 25: .* found str"):
         train_sft(base, [*rows, "a"], out, SETTINGS)  # type: ignore[list-item]
-    breaking = TrlFields(optim="sgd", max_grad_norm=0.0, lr_scheduler_type="constant")
+    breaking = TrlFields(optim="sgd", lr_scheduler_type="constant")
     settings = SETTINGS.model_copy(update={"learning_rate": 1e30, "log_every": 1, "trl": breaking})
     with pytest.raises(TrainingError, match="training left the numbers"):
         train_sft(base, rows, out, settings)

@@ -22,7 +22,7 @@ from amendment.errors import ConfigError
 from amendment.preference import Judge
 from amendment.reward_model import EnsembleSettings, RewardModel, RewardSettings, train_reward
 from amendment.run import Result, Run
-from amendment.training import LoraSettings, TrlFields
+from amendment.training import LoraSettings
 from tests.command_line import called
 
 Pair = dict[str, Any]
@@ -352,4 +352,3 @@ def test_an_adapter_has_a_default_learning_rate_of_its_own() -> None:
         full = kind().learning_rate
         assert kind(lora=LoraSettings()).learning_rate > full
         assert kind(lora=LoraSettings(), learning_rate=2 * full).learning_rate == 2 * full
-        assert kind(lora=LoraSettings(), trl=TrlFields(learning_rate=3 * full)).trl.learning_rate == 3 * full
