@@ -11,38 +11,63 @@ from amendment.audit.votes import Item, Vote
 from tests.audit.letters import items, said
 
 
-def outcome(known: dict[str, Item], votes: list[Vote], check: str) -> str:
-    found = audit(known, votes, draws=200)
+def other(letters: str) -> str:
+    return letters.translate(str.maketrans("AB", "BA"))
+
+
+def ruling(check: str, votes: list[Vote], known: dict[str, Item] | None = None) -> tuple[str, str]:
+    """What a gate says of judge j, by default on a hundred items."""
+    found = audit(known or items(100), votes, draws=200)
     assert f"gate {check}" in found.glossary
-    (gate,) = [gate for gate in found.gates if (gate.judge, gate.check) == ("j", check)]
-    return gate.outcome
+    return next((gate.outcome, gate.found) for gate in found.gates if (gate.judge, gate.check) == ("j", check))
+
+
+def in_both_orders(first: str, turned: int) -> list[Vote]:
+    """Judge j in both orders, changing its verdict on the first `turned` items."""
+    second = other(first[:turned]) + first[turned:]
+    return [*said("j", first, "model", "A"), *said("j", second, "model", "B")]
+
+
+def beside(judge: str, *people: str) -> list[Vote]:
+    """Judge j and people."""
+    return [vote for i, letters in enumerate(people) for vote in said(f"p{i}", letters)] + said("j", judge, "model")
+
+
+TWO = "AB" * 50, "AB" * 45 + "BA" * 5
+"""Two people who agree on 0.9."""
 
 
 @pytest.mark.parametrize(
-    ("same", "outcome_of_100"),
-    [(100, "PASS"), (80, "PASS"), (79, "WARN"), (65, "WARN"), (64, "FAIL"), (0, "FAIL")],
+    ("check", "votes", "expected"),
+    [
+        # as many flip to the first as to the second shown
+        *(
+            ("order", in_both_orders("AB" * 50, turned), expected)
+            for turned, expected in ((0, "PASS"), (20, "PASS"), (21, "WARN"), (35, "WARN"), (36, "FAIL"), (100, "FAIL"))
+        ),
+        # all flips go to the first shown: p = 2 / 2^7 = 0.0156 with seven, 0.0078 with eight
+        *(("order", in_both_orders("A" * 100, turned), "WARN" if turned > 7 else "PASS") for turned in (7, 8, 20)),
+        *(
+            ("invalid", beside("?" * unread + "A" * (100 - unread)), expected)
+            for unread, expected in ((2, "PASS"), (3, "WARN"), (12, "WARN"), (20, "FAIL"))
+        ),
+        ("chance", beside("AB" * 50, "AB" * 50), "PASS"),
+        ("chance", beside("AB" * 35 + "BA" * 15, "AB" * 50), "PASS"),  # 70 of 100: kappa 0.4
+        ("chance", beside("AABB" * 25, "AB" * 50), "WARN"),  # half: kappa 0
+        ("chance", beside("BA" * 35 + "AB" * 15, "AB" * 50), "FAIL"),  # 30 of 100: kappa -0.4
+        ("ceiling", beside("AB" * 50, *TWO), "PASS"),  # with single people 0.95
+        ("ceiling", beside("BA" * 25 + "AB" * 25, *TWO), "FAIL"),  # wrong on half
+        ("ceiling", beside("BA" * 3 + "AB" * 47, *TWO), "WARN"),  # 0.89: the interval reaches below -0.05
+        ("ties", beside("t" * 21 + "A" * 79, "AB" * 50), "WARN"),  # 21 % of its verdicts, none of people's
+        ("ties", beside("t" * 20 + "A" * 80, "AB" * 50), "PASS"),  # up to 20 %
+        ("ties", beside("t" * 30 + "A" * 70, "t" * 15 + "A" * 85), "PASS"),  # twice as often as people
+        ("ties", beside("t" * 31 + "A" * 69, "t" * 15 + "A" * 85), "WARN"),
+        ("ties", beside("?" * 21 + "A" * 79, "AB" * 50), "PASS"),  # unreadable is no tie
+        ("ties", beside("t" * 100, "A" * 29 + "." * 71), "not measured"),
+    ],
 )
-def test_the_gate_of_order_at_its_thresholds(same: int, outcome_of_100: str) -> None:
-    # A and B take turns, so that the rest flips to the first and to the second shown equally often
-    first = "AB" * 50
-    second = "".join(one if i < same else {"A": "B", "B": "A"}[one] for i, one in enumerate(first))
-    votes = [*said("j", first, "model", "A"), *said("j", second, "model", "B")]
-    assert outcome(items(100), votes, "order") == outcome_of_100
-
-
-@pytest.mark.parametrize(("flips", "expected"), [(7, "PASS"), (8, "WARN"), (20, "WARN")])
-def test_flips_to_one_side_alone_warn_from_p_below_one_percent(flips: int, expected: str) -> None:
-    # all flips go to the first shown: p = 2 / 2^7 = 0.0156 with seven, 0.0078 with eight
-    votes = [*said("j", "A" * 100, "model", "A"), *said("j", "B" * flips + "A" * (100 - flips), "model", "B")]
-    assert outcome(items(100), votes, "order") == expected
-
-
-def found_by(known: dict[str, Item], votes: list[Vote], check: str) -> str:
-    return next(gate.found for gate in audit(known, votes, draws=200).gates if (gate.judge, gate.check) == ("j", check))
-
-
-def other(letters: str) -> str:
-    return letters.translate(str.maketrans("AB", "BA"))
+def test_gates_at_their_thresholds(check: str, votes: list[Vote], expected: str) -> None:
+    assert ruling(check, votes)[0] == expected
 
 
 @pytest.mark.parametrize(
@@ -53,113 +78,44 @@ def other(letters: str) -> str:
         ("AB" * 50, 62, True),  # kappa -0.24 between the orders
         ("A" * 60 + "AB" * 20, 60, False),  # kappa 0.20, a strong bias: the rest is steady
         ("AB" * 50, 52, False),  # a coin
-        ("AB" * 50, 10, False),  # steady as it is
     ],
 )
 def test_a_judge_that_mostly_changes_sides_is_asked_about_its_orders(first: str, turned: int, asks: bool) -> None:
-    second = other(first[:turned]) + first[turned:]
-    found = found_by(items(100), [*said("j", first, "model", "A"), *said("j", second, "model", "B")], "order")
+    found = ruling("order", in_both_orders(first, turned))[1]
     assert ("check coordinates and orders first" in found) == asks
     assert (f"it changes sides in {turned} %" in found) == asks
 
 
 def test_a_warning_says_whether_it_is_bad_or_open() -> None:
-    half = [*said("ann", "AB" * 50), *said("j", "AABB" * 25, "model")]  # right on half: kappa 0
-    assert found_by(items(100), half, "chance").endswith("the data cannot tell")
-    votes = [*said("j", "AB" * 50, "model", "A"), *said("j", "BA" * 14 + "AB" * 36, "model", "B")]
-    assert found_by(items(100), votes, "order") == "consistency 0.720, below 0.80"  # 28 of 100 change
-    lean = [*said("j", "A" * 100, "model", "A"), *said("j", "B" * 9 + "A" * 91, "model", "B")]
-    assert found_by(items(100), lean, "order").endswith("it leans to the first shown")
-    assert found_by(items(100), said("j", "?" * 3 + "A" * 97, "model"), "invalid") == "3.0 % of 100 verdicts, above 2 %"
-    assert found_by(items(100), said("j", "?" * 20 + "A" * 80, "model"), "invalid").endswith("above 10 %")
-
-
-@pytest.mark.parametrize(("unread", "expected"), [(2, "PASS"), (3, "WARN"), (12, "WARN"), (20, "FAIL")])
-def test_the_gate_of_unread_votes_at_its_thresholds(unread: int, expected: str) -> None:
-    assert outcome(items(100), said("j", "?" * unread + "A" * (100 - unread), "model"), "invalid") == expected
-
-
-def people(apart: int) -> list[Vote]:
-    """Two people on two hundred items who differ on the last `apart`."""
-    ann = "AB" * 100
-    bob = ann[: 200 - apart] + ann[200 - apart :].translate(str.maketrans("AB", "BA"))
-    return [*said("ann", ann), *said("bob", bob)]
-
-
-@pytest.mark.parametrize(
-    ("judge", "expected"),
-    [
-        ("AB" * 100, "PASS"),  # says what ann says: with single people 0.95, two people 0.9
-        ("BA" * 50 + "AB" * 50, "FAIL"),  # wrong on half
-        ("B" + "AB" * 100, "FAIL"),  # wrong nearly everywhere
-        ("BA" * 6 + "AB" * 94, "WARN"),  # 0.89 beside 0.9: the interval reaches below -0.05
-    ],
-)
-def test_the_gate_of_the_ceiling(judge: str, expected: str) -> None:
-    votes = [*people(20), *said("j", judge[:200], "model")]
-    assert outcome(items(200), votes, "ceiling") == expected
-
-
-@pytest.mark.parametrize(
-    ("judge", "expected"),
-    [
-        ("AB" * 50, "PASS"),  # the same everywhere
-        ("AB" * 35 + "BA" * 15, "PASS"),  # 70 of 100: kappa 0.4
-        ("AABB" * 25, "WARN"),  # half: kappa 0
-        ("BA" * 35 + "AB" * 15, "FAIL"),  # 30 of 100: kappa -0.4
-    ],
-)
-def test_the_gate_of_chance_with_one_person(judge: str, expected: str) -> None:
-    assert outcome(items(100), [*said("ann", "AB" * 50), *said("j", judge, "model")], "chance") == expected
+    assert ruling("chance", beside("AABB" * 25, "AB" * 50))[1].endswith("the data cannot tell")
+    assert ruling("order", in_both_orders("AB" * 50, 28))[1] == "consistency 0.720, below 0.80"
+    assert ruling("order", in_both_orders("A" * 100, 9))[1].endswith("it leans to the first shown")
+    assert ruling("invalid", beside("?" * 3 + "A" * 97))[1] == "3.0 % of 100 verdicts, above 2 %"
+    assert ruling("invalid", beside("?" * 20 + "A" * 80))[1].endswith("above 10 %")
 
 
 @pytest.mark.parametrize(("per_prompt", "expected"), [(12, "WARN"), (3, "PASS"), (60, "not measured")])
 def test_agreement_everywhere_on_few_prompts_is_no_pass(per_prompt: int, expected: str) -> None:
     # 60 items of 5, 20 and 1 prompts, on which everybody always agrees: no draw of prompts can say anything else
-    votes = [*said("ann", "AB" * 30), *said("bob", "AB" * 30), *said("j", "AB" * 30, "model")]
-    known = items(60, per_prompt=per_prompt)
-    assert outcome(known, votes, "chance") == expected
-    assert outcome(known, votes, "ceiling") == expected
-    if expected == "WARN":
-        assert found_by(known, votes, "chance") == "1.00 in all of only 5 prompts: the data cannot tell"
-    assert (
-        "decides with 20 prompts or more, and warns with fewer" in audit(known, votes, draws=20).glossary["gate chance"]
-    )
+    votes, known = beside("AB" * 30, "AB" * 30, "AB" * 30), items(60, per_prompt=per_prompt)
+    assert ruling("ceiling", votes, known)[0] == expected
+    outcome, found = ruling("chance", votes, known)
+    assert outcome == expected
+    assert (found == "1.00 in all of only 5 prompts: the data cannot tell") == (expected == "WARN")
 
 
 def test_people_who_always_oppose_each_other_are_no_ceiling() -> None:
     # two people never agree, and whatever the judge says one of them agrees: 0.5 - 0 = +0.5
-    votes = [*said("ann", "AB" * 50), *said("bob", "BA" * 50), *said("j", "AABB" * 25, "model")]
-    assert outcome(items(100), votes, "ceiling") == "WARN"
     # alpha: 100 units disagree wholly, classes 100 and 100 of 200: 1 - 199 * 200 / (200^2 - 2 * 100^2) = -0.99
-    found = found_by(items(100), votes, "ceiling")
-    assert found == "+0.500; people agree no better than chance (alpha -0.99)"
-
-
-@pytest.mark.parametrize(
-    ("person", "judge", "expected"),
-    [
-        ("AB" * 50, "t" * 21 + "A" * 79, "WARN"),  # 21 % of its verdicts, none of people's
-        ("AB" * 50, "t" * 20 + "A" * 80, "PASS"),  # up to 20 %
-        ("t" * 15 + "A" * 85, "t" * 30 + "A" * 70, "PASS"),  # twice as often as people
-        ("t" * 15 + "A" * 85, "t" * 31 + "A" * 69, "WARN"),
-        ("AB" * 50, "?" * 21 + "A" * 79, "PASS"),  # unreadable is no tie
-        ("A" * 29 + "." * 71, "t" * 100, "not measured"),
-    ],
-)
-def test_the_gate_of_ties_at_its_thresholds(person: str, judge: str, expected: str) -> None:
-    assert outcome(items(100), [*said("ann", person), *said("j", judge, "model")], "ties") == expected
+    found = "+0.500; people agree no better than chance (alpha -0.99)"
+    assert ruling("ceiling", beside("AABB" * 25, "AB" * 50, "BA" * 50)) == ("WARN", found)
 
 
 def test_the_gate_of_ties_counts_single_people_and_not_draws_of_their_votes() -> None:
-    # where ann and bob differ their majority is a draw, and neither of them said tie
-    votes = [*said("ann", "A" * 100), *said("bob", "B" * 50 + "A" * 50), *said("j", "t" * 50 + "A" * 50, "model")]
-    assert outcome(items(100), votes, "ties") == "WARN"
-    found = found_by(items(100), votes, "ties")
-    assert found == "50.0 % of its 100 verdicts on items with people are ties; of people's, 0.0 %"
-
-
-SWAP = str.maketrans("AB", "BA")
+    # where they differ their majority is a draw, and neither of them said tie
+    found = "50.0 % of its 100 verdicts on items with people are ties; of people's, 0.0 %"
+    votes = beside("t" * 50 + "A" * 50, "A" * 100, "B" * 50 + "A" * 50)
+    assert ruling("ties", votes) == ("WARN", found)
 
 
 def letters(seed: int, n: int = 200) -> str:
@@ -172,86 +128,54 @@ def noisy(truth: str, seed: int) -> str:
     return "".join(one if random.random() > 0.1 else str(random.choice(list("AABt"))) for one in truth)
 
 
+def with_ties(truth: str) -> str:
+    random = np.random.default_rng(11)
+    return "".join("t" if random.random() < 0.25 else one for one in truth)
+
+
 def rows_gate(certificate: Certificate, judge: str) -> str:
     (found,) = [gate.outcome for gate in certificate.gates if (gate.judge, gate.check) == (judge, "rows")]
     return found
 
 
-@pytest.fixture
-def truth() -> str:
-    return letters(0)
+TRUTH, TAIL = letters(0), noisy(letters(0), 3)
+SIDES = letters(0).replace("t", "B")
 
 
-def test_raters_who_agree_raise_no_alarm(truth: str) -> None:
-    found = audit(
-        items(200), [*said("ann", truth), *said("bob", noisy(truth, 1)), *said("j", noisy(truth, 2), "model")]
-    )
-    assert found.alarms.found == ()
-    assert found.alarms.checked == ("ann", "bob", "j")
-    assert rows_gate(found, "j") == "PASS"
-
-
-def test_a_judge_whose_labels_were_shuffled_is_found(truth: str) -> None:
-    shuffled = "".join(np.random.default_rng(5).permutation(list(truth)))
-    found = audit(items(200), [*said("ann", truth), *said("bob", noisy(truth, 1)), *said("j", shuffled, "model")])
-    (beside,) = found.alarms.found
-    assert beside.rater == "j"
-    assert beside.kappa.value < 0.1
-    assert beside.marginals_differ < 0.1
-    assert beside.hint == "labels may be joined to the wrong rows; a rater at chance looks the same"
+@pytest.mark.parametrize(
+    ("truth", "judge", "hint"),
+    [
+        (TRUTH, "".join(np.random.default_rng(5).permutation(list(TRUTH))), "a rater at chance looks the same"),
+        (TRUTH, TAIL[1:] + TAIL[:1], "its rows look shifted"),
+        (TRUTH, TAIL[-1:] + TAIL[:-1], "its rows look shifted"),
+        (TRUTH, other(TAIL), "A and B are swapped, or it prefers the opposite"),
+        (SIDES, with_ties(SIDES[1:] + SIDES[:1]), "its rows look shifted"),  # though people never say tie
+    ],
+)
+def test_labels_that_were_joined_wrongly_are_found_with_what_they_look_like(truth: str, judge: str, hint: str) -> None:
+    people = [*said("ann", truth), *said("bob", noisy(truth, 1))]
+    found = audit(items(200), [*people, *said("j", judge, "model")])
+    (alarm,) = found.alarms.found
+    assert alarm.rater == "j"
+    assert alarm.kappa.value < 0.15
+    assert alarm.hint.endswith(hint)
     assert rows_gate(found, "j") == "WARN"
 
 
-@pytest.mark.parametrize("rows", [1, -1])
-def test_labels_that_slipped_by_one_row_are_told_as_shifted(truth: str, rows: int) -> None:
-    slipped = noisy(truth, 3)[rows:] + noisy(truth, 3)[:rows]
-    found = audit(items(200), [*said("ann", truth), *said("j", slipped, "model")])
-    (alarm,) = found.alarms.found
-    assert alarm.shifted > 0.7
-    assert alarm.hint.endswith("its rows look shifted")
-
-
-def test_sides_that_were_swapped_are_told_as_swapped(truth: str) -> None:
-    found = audit(items(200), [*said("ann", truth), *said("j", noisy(truth, 3).translate(SWAP), "model")])
-    (alarm,) = found.alarms.found
-    assert alarm.kappa.value < 0
-    assert alarm.swapped > 0.7
-    assert "A and B are swapped" in alarm.hint
-
-
-def test_fewer_than_a_hundred_items_are_not_compared() -> None:
-    found = audit(items(99), [*said("ann", letters(1, 99)), *said("j", letters(2, 99), "model")])
-    assert found.alarms.checked == ()
-    assert rows_gate(found, "j") == "not measured"
-
-
-def test_a_judge_that_does_not_agree_with_itself_is_noise_and_no_alarm(truth: str) -> None:
-    votes = [*said("ann", truth), *said("j", letters(3), "model", "A"), *said("j", letters(4), "model", "B")]
-    found = audit(items(200), votes)
+@pytest.mark.parametrize(
+    ("truth", "judge", "gate"),
+    [
+        (TRUTH, [noisy(TRUTH, 2)], "PASS"),
+        (TRUTH, ["A" * 90 + "B" * 10 + "A" * 100], "PASS"),  # kappa near 0 by other words: no sign of a wrong join
+        (letters(1, 99), [letters(2, 99)], "not measured"),  # fewer than a hundred items
+        (TRUTH, [letters(3), letters(4)], "not measured"),  # it does not agree with itself: noise
+    ],
+)
+def test_where_nothing_speaks_for_a_wrong_join_there_is_no_alarm(truth: str, judge: list[str], gate: str) -> None:
+    votes = [vote for letters, first in zip(judge, "AB", strict=False) for vote in said("j", letters, "model", first)]  # type: ignore[arg-type]
+    found = audit(items(200), [*said("ann", truth), *votes])
     assert found.alarms.found == ()
-    assert rows_gate(found, "j") == "not measured"
-
-
-def test_raters_who_use_other_words_raise_no_alarm(truth: str) -> None:
-    # kappa near 0, but one says A nine times in ten: no sign of a wrong join
-    other = "".join(np.random.default_rng(9).choice(list("AAAAAAAAAB"), 200))
-    assert audit(items(200), [*said("ann", truth), *said("j", other, "model")]).alarms.found == ()
-
-
-@pytest.mark.parametrize("rows", [1, -1])
-def test_shifted_labels_are_found_although_ties_make_the_shares_differ(rows: int) -> None:
-    random = np.random.default_rng(11)
-    truth = "".join(random.choice(list("AB"), 200))
-    slipped = truth[rows:] + truth[:rows]
-    judge = "".join("t" if random.random() < 0.25 else one for one in slipped)  # and people never say tie
-    found = audit(items(200), [*said("ann", truth), *said("j", judge, "model")])
-    (alarm,) = found.alarms.found
-    assert alarm.marginals_differ > 0.2
-    assert alarm.kappa.value < 0.1
-    assert alarm.swapped < 0.3
-    assert alarm.shifted >= 0.3
-    assert rows_gate(found, "j") == "WARN"
-    assert "or its rows moved by one" in found.glossary["alarm"]
+    assert rows_gate(found, "j") == gate
 
 
 def certified(people: int = 12, *judges: list[Vote]) -> Certificate:
