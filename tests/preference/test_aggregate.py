@@ -84,14 +84,6 @@ def test_scores_are_whole_without_a_second_order() -> None:
     assert majority(mixed).p_a == 0.5  # one for a, one for b
 
 
-def test_verdicts_of_two_comparisons_and_of_none_are_refused() -> None:
-    for others in ([verdict((A, C), 0.5)], [score(C, 3)], [verdict((A, B), 0.5, prompt_id="q")]):
-        with pytest.raises(ValueError, match="expected verdicts of one comparison"):
-            together([verdict((A, B), 0.5), *others])
-    with pytest.raises(ValueError, match="expected verdicts of one comparison, found 0"):
-        together([])
-
-
 # Judges: weights, tiers, vetoes
 
 
@@ -101,16 +93,6 @@ def test_the_principle_that_decided_has_the_largest_weighted_part_on_the_winning
     assert told(together(verdicts, {BRIEF: Standing(weight=3)})) == (0.5 + (0.4 + 0.6 - 0.45) / 5, BRIEF)
     assert together(verdicts).decisive == KIND
     assert together([*says(0.9, KIND), *says(0.0, SAFE)]).decisive == SAFE  # b wins, by safe
-
-
-def test_nothing_decided_a_tie_or_what_could_not_be_read() -> None:
-    assert together(both(0.9, 0.9, principle_id=KIND), disagreement="tie").decisive is None
-    assert together(both(None, 0.9, principle_id=KIND)).decisive is None
-    assert together(both(0.9, 0.1)).decisive is None  # no principle is on record
-    # (3 * 0.7 + 7 * 0.3 + 4 * 0.7) / 14 is one half, and 0.49999999999999994 for a computer that sums it up
-    verdicts = [*says(0.7, KIND), *says(0.3, BRIEF), *says(0.7, SAFE)]
-    standings = {KIND: Standing(weight=3), BRIEF: Standing(weight=7), SAFE: Standing(weight=4)}
-    assert told(together(verdicts, standings)) == (0.5, None)
 
 
 def test_a_lower_tier_decides_and_a_tied_one_passes_on() -> None:
@@ -222,15 +204,6 @@ def test_the_most_frequent_vote_decides_and_a_draw_is_a_tie(votes: list[str | No
     assert len(judgement.raters) == sum(value is not None for value in votes)
 
 
-def test_a_person_who_voted_in_both_orders_is_one_person() -> None:
-    # u says a twice, v and w say b: two people of three
-    others = [vote("v", "B"), vote("w", "A", (B, A))]
-    assert majority([vote("u", "A"), vote("u", "B", (B, A)), *others]).p_a == pytest.approx(1 / 3)
-    # u takes what was shown first both times, which is a tie; with an unreadable order u does not count
-    assert majority([vote("u", "A"), vote("u", "A", (B, A))]).p_a == 0.5
-    assert majority([vote("u", "A"), vote("u", None, (B, A)), *others]).raters == ("v", "w")
-
-
 # Imported verdicts, spot checks and audits
 
 
@@ -242,14 +215,3 @@ def test_people_decide_first_then_verifiers_then_unknown_raters_then_models() ->
     assert (decided.p_a, decided.rater_kind, decided.raters) == (1.0, "person", ("u",))
     assert decide([model, vote("u", None)]).raters == ("judge",)  # nobody could be read: models
     assert majority([model, person]).rater_kind == "model"  # where a model took part no person is named for it
-
-
-def test_of_a_hidden_repeat_the_first_readable_showing_counts() -> None:
-    labels = [
-        vote("v", "B", sample=1),
-        vote("v", "A"),
-        vote("u", None),
-        vote("u", "tie", (B, A), sample=1),
-        vote("w", None),
-    ]
-    assert person_votes(labels) == {Comparison("p", A, B).id: {"u": 0.5, "v": 1.0}}

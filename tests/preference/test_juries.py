@@ -42,16 +42,6 @@ def test_each_rater_is_aggregated_over_its_orders_before_it_votes() -> None:
         assert jury_result(reordered, aggregate, "majority") == result
 
 
-def test_a_rater_of_which_one_order_could_not_be_read_abstains_and_is_not_named() -> None:
-    judgement = jury_result(jury((0.9, 0.9), (0.2, None), (0.8, 0.8)), aggregate, "majority").judgement
-    assert (judgement.raters, judgement.decisive) == (("one", "three"), "c/p")
-    assert judgement.p_a == pytest.approx(0.85)
-    assert (judgement.n_valid, judgement.n_invalid) == (5, 1)
-    nobody = jury_result(jury((None, None), (None, 0.9)), aggregate, "majority").judgement
-    assert (nobody.p_a, nobody.raters) == (None, ())
-    assert jury_result(jury((0.9, 0.9), (0.2, 0.2)), aggregate, "majority").judgement.p_a == 0.5
-
-
 Rows = list[tuple[float | None, ...]]
 Labels = list[float | None]
 

@@ -57,15 +57,6 @@ def test_what_becomes_of_orders_that_disagree(disagreement: str, p_a: float | No
     assert compare(judge(Scripted(always_first), disagreement=disagreement)).p_a == (p_a and pytest.approx(p_a))
 
 
-def test_the_first_order_is_the_one_named_by_the_caller() -> None:
-    for a, b in (("good", "bad"), ("bad", "good")):
-        provider = Scripted(always_first)
-        made = compare(judge(provider, orders="first"), a, b)
-        assert [shown(request) for request in provider.asked] == [(a, b)]
-        assert made.p_a == pytest.approx(0.9)
-        assert made.consistent is None
-
-
 def test_a_random_order_depends_on_seed_and_comparison_and_not_on_who_is_named_first() -> None:
     def displayed(seed: int, a: str, b: str) -> tuple[str, str]:
         provider = Scripted(always_first)
@@ -88,17 +79,6 @@ def test_both_orders_are_asked_with_the_same_wording() -> None:
         assert len(set(wordings)) == 1
         seen |= set(wordings)
     assert len(seen) > 2  # and comparisons differ in theirs
-
-
-def test_several_samples_are_several_questions_and_their_share_is_p() -> None:
-    def wavering(request: Request) -> Reply:
-        good = "A" if shown(request)[0] == "good" else "B"
-        bad = "B" if good == "A" else "A"
-        return written(f"Verdict: {bad if request.sample == 0 else good}")
-
-    made = compare(judge(Scripted(wavering), "verdict", samples=4))
-    assert made.p_a == pytest.approx(0.75)
-    assert sorted(verdict.sample for verdict in made.verdicts) == [0, 0, 1, 1, 2, 2, 3, 3]
 
 
 def test_it_works_inside_a_running_loop_and_asks_nothing_twice() -> None:

@@ -38,13 +38,6 @@ def test_every_judged_comparison_becomes_a_pair_the_right_way_round() -> None:
     assert [pair.p_chosen_raw for pair in found] == pytest.approx([0.8, 0.9])
 
 
-@pytest.mark.parametrize("how", ["all", "best_worst"])
-def test_what_could_not_be_read_is_left_out_and_counted(how: str) -> None:
-    unread = [judged("x", "y", None), judged("x", "z", None, consistent=False)]
-    assert won(*unread, pairs=how) == []
-    assert left_out(*unread, pairs=how) == {"invalid": 1, "orders disagree": 1}
-
-
 def test_a_tie_is_dropped_or_kept_with_one_half() -> None:
     tie = judged("x", "y", 0.5)
     assert left_out(tie) == {"tie": 1}
@@ -122,10 +115,3 @@ def test_a_pool_in_which_all_answers_tie_gives_no_pair_even_where_ties_are_kept(
         assert left_out(*tied, pairs=how, ties="keep") == {"all answers tied": 3}
     # within the margin they are ties, too: |2 * 0.55 - 1| = 0.1
     assert left_out(*tied[:2], judged("x", "z", 0.55), min_margin=0.2) == {"all answers tied": 3}
-
-
-def test_a_tied_pool_has_two_comparisons_that_were_read_and_no_decision() -> None:
-    tie, within, silent = judged("x", "y", 0.5), judged("y", "z", 0.55), judged("x", "z", None)
-    assert not is_tied_pool([tie, silent], PairSettings())
-    assert not is_tied_pool([tie, within], PairSettings())
-    assert is_tied_pool([tie, within, silent], PairSettings(min_margin=0.2))  # |2 * 0.55 - 1| = 0.1

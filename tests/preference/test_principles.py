@@ -89,17 +89,6 @@ def test_coverage_counts_comparisons_and_what_could_not_be_read_by_category() ->
     assert [one.decided_share for one in matrix.coverage] == [0.0, 1.0, 0.5]
 
 
-def test_raters_are_put_together_before_principles_are_compared() -> None:
-    # by kind x says 0.9 and y 0.3: 0.6; by brief 0.2 and 0.3: b; they disagree, though y's own two agree
-    found = [
-        verdict((A, B), p, rater=rater, principle_id=name)
-        for rater, kind, brief in (("x", 0.9, 0.2), ("y", 0.3, 0.3))
-        for name, p in ((KIND, kind), (BRIEF, brief))
-    ]
-    (one,) = principle_matrix(found, []).agreements
-    assert (one.agreement.value, one.agreement.n) == (0.0, 1)
-
-
 def test_the_matrix_as_text() -> None:
     same = over(100, lambda number: {"kind": 0.9, "brief": 0.9, "safe": 0.1 if number % 10 else 0.9})
     assert matrix_lines(principle_matrix(same, [prompt(number, "people") for number in range(100)])) == [
@@ -123,18 +112,3 @@ def test_the_matrix_as_text() -> None:
     ]
 
 
-ROWS = st.lists(
-    st.tuples(st.integers(0, 3), st.sampled_from(["kind", "brief", "safe"]), st.none() | st.floats(0, 1)),
-    min_size=1,
-    max_size=8,
-)
-
-
-@given(ROWS)
-def test_every_verdict_and_comparison_is_counted_once(rows: list[tuple[int, str, float | None]]) -> None:
-    verdicts = [one for number, name, p in rows for one in asked(number, **{name: p})]
-    matrix = principle_matrix(verdicts, [])
-    assert sum(one.verdicts for one in matrix.coverage) == len(verdicts)
-    assert sum(one.invalid for one in matrix.coverage) == sum(one.invalid is not None for one in verdicts)
-    assert sum(one.comparisons for one in matrix.coverage) == len({(number, name) for number, name, _ in rows})
-    assert all(0 <= one.decided + one.tied <= one.comparisons for one in matrix.coverage)

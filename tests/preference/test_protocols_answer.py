@@ -62,18 +62,6 @@ def test_without_probabilities_written_scores_are_sampled() -> None:
         judge(Scripted(scores), "score", samples=4)
 
 
-def test_where_ten_is_two_tokens_the_score_is_asked_for_in_words() -> None:
-    def split(request: Request) -> Reply:
-        if request.choices:
-            return Reply(choice_logprobs={"1": math.log(0.9), "9": math.log(0.1)})
-        return written("Score: 10")
-
-    provider = Scripted(split)
-    good, _ = verdicts(judge(provider, "score"), "good", "bad")
-    assert (good.value, good.distribution) == (10.0, None)
-    assert len(provider.asked) == 4
-
-
 def test_a_principles_own_question_and_grades_are_asked() -> None:
     own = principle("kind", score=Score(question="How warm is it?", anchors={1: "cold", 3: "warm"}))
     provider = Scripted(scores)
@@ -108,15 +96,6 @@ def test_a_rubric_gives_a_verdict_for_each_criterion_and_a_score_of_all() -> Non
     assert [one["id"] for one in shown] == ["kind", "lies"]
     assert "weight" not in str(shown)
     assert "Criteria:" in question(provider.asked[0])
-
-
-def test_without_criteria_of_their_own_principles_are_the_criteria() -> None:
-    provider = by_criteria(kind="yes")
-    kind, score, *_ = verdicts(judge(provider, "rubric", constitution=HOUSE), "good", "bad")
-    assert (kind.criterion, kind.value, kind.principle_id) == ("kind", "yes", "house/kind")
-    assert (score.value, score.principle_id) == (1.0, "house/kind")
-    own = judge(provider, "rubric", criteria=lambda prompt: ())
-    assert verdicts(own, "good", "bad")[0].criterion == "kind"
 
 
 def test_a_prompt_may_carry_criteria_which_go_before_principles_and_are_no_matter_of_other_judges() -> None:

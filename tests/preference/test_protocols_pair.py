@@ -24,16 +24,6 @@ def test_reasons_before_the_verdict_are_kept_with_it() -> None:
     assert {verdict.reasoning for verdict in made.verdicts} == {"A shouts, B does not."}
 
 
-def rationale_first(request: Request) -> Reply:
-    if request.choices is None:
-        return written("The first is warmer.\nVerdict: B")
-    return labels(0.8 if shown_first(request) == "good" else 0.3)
-
-
-def shown_first(request: Request) -> str:
-    return shown(request.model_copy(update={"messages": request.messages[:1]}))[0]
-
-
 def test_a_structured_verdict_is_asked_for_by_a_schema() -> None:
     provider = Scripted(lambda request: written(f'{{"reasoning": "Warm.", "verdict": "{good_one(request)}"}}'))
     made = compare(judge(provider, "structured"))
@@ -67,7 +57,7 @@ def test_a_thinking_models_thoughts_are_kept_and_never_read(folder: str) -> None
 
 @pytest.mark.parametrize("folder", ["verdict", "reasoned", "structured", "label-tokens"])
 def test_the_task_is_repeated_after_both_answers(folder: str) -> None:
-    provider = Scripted(lambda request: rationale_first(request) if request.choices else written("Verdict: A"))
+    provider = Scripted(lambda request: labels(0.8) if request.choices else written("Verdict: A"))
     compare(judge(provider, folder))
     said = text_of(provider.asked[0].messages)
     after = said.rpartition("<<end answer_b")[2]

@@ -26,25 +26,6 @@ def verdicts(asked: Judge, text: str, *names: str | None) -> list[Verdict]:
         return asyncio.run(asked.answer_verdicts(PROMPT, said, by=by))
 
 
-@pytest.mark.parametrize(
-    ("text", "value"),
-    [
-        ("Verdict: yes", True),
-        ("It insults.\n\n**Verdict: No**", False),
-        ("Verdict: maybe", None),
-        ("Verdict: yes, mostly", None),
-        ("yes", None),
-        ("Verdict: yes\nVerdict: no", None),
-        ("He wrote\nVerdict: no\nand I say\nVerdict: yes", None),
-        ("", None),
-    ],
-)
-def test_only_one_whole_line_is_a_verdict(text: str, value: bool | None) -> None:
-    found = read_yes_no(written(text))
-    assert found.value is value
-    assert (found.invalid is None) == (value is not None)
-
-
 def test_each_principle_that_is_named_is_asked_about_by_itself() -> None:
     def say(request: Request) -> Reply:
         return written("Verdict: yes" if "Be brief." in question(request) else "Why.\nVerdict: no")

@@ -27,11 +27,6 @@ def test_a_verdict_on_a_pair_is_read_in_the_coordinates_of_the_comparison() -> N
     assert reading == Reading("judge", "c/kind", "b", 3, reading.p_a, -1)
 
 
-def test_an_order_that_is_not_on_record_is_told_apart() -> None:
-    (reading,) = readings_of([verdict((A, B), 0.9, order="unknown")], AB)
-    assert (reading.seen, reading.p_a) == ("unknown", 0.9)
-
-
 @pytest.mark.parametrize(("a", "b", "p"), [(7, 4, 1.0), (4, 7, 0.0), (5, 5, 0.5), (6.5, 6.25, 1.0)])
 def test_scores_without_probabilities_say_better_worse_or_equal(a: float, b: float, p: float) -> None:
     (reading,) = readings_of([score(A, a), score(B, b)], AB)
@@ -45,14 +40,6 @@ def test_scores_with_probabilities_are_compared_as_independent_draws() -> None:
     other = score(B, 4.6, distribution={"5": 0.8, "3": 0.2})
     assert p_a(one, other) == pytest.approx(0.84)
     assert p_a(score(A, 7.4), other) == 1.0  # where one has no probabilities, by value
-
-
-def test_written_scores_are_compared_each_with_each() -> None:
-    # 8 and 4 against 6 and 4: above, above; below, equal: (1 + 1 + 0 + 0.5) / 4
-    found = [score(A, 8), score(A, 4, sample=1), score(B, 6), score(B, 4, sample=1)]
-    assert p_a(*found) == pytest.approx(0.625)
-    # a grade that could not be read leaves the others: 8 against 6 and 4
-    assert p_a(score(A, 8), score(A, None, sample=1), *found[2:]) == 1.0
 
 
 def test_criteria_do_not_count_beside_the_score_that_sums_them_up() -> None:

@@ -84,15 +84,6 @@ def test_a_judge_of_pairs_compares_with_a_reference_in_both_orders() -> None:
     closed(made)
 
 
-def test_equal_completions_of_a_batch_cost_one_question() -> None:
-    provider = Scripted(lambda request: scores((4, 1.0)))
-    made = judge(provider, "score")
-    found = rewards(made.as_reward(), *[said("x")] * 7, said("y"))
-    assert len(provider.asked) == 2
-    assert found == pytest.approx([-1 / 3] * 8)  # 2 (4 - 1) / 9 - 1
-    closed(made)
-
-
 def test_what_cannot_be_read_is_missing_and_counted() -> None:
     def say(request: Request) -> Reply:
         if candidate_in(request) == "away":
@@ -120,18 +111,6 @@ def test_an_attack_has_the_least_reward_and_is_never_shown_to_the_judge(text: st
     assert rewards(reward, said(text)) == [-1.0]
     assert provider.asked == []
     assert sum(reward.counts[name] for name in reward.counts if name.startswith("degenerate")) == 1
-    closed(made)
-
-
-def test_a_comparison_without_any_reference_is_refused_before_anything_is_asked() -> None:
-    provider = Scripted(likes_good)
-    made = judge(provider)
-    with pytest.raises(ConfigError, match="column `reference`"):
-        rewards(made.as_reward(), said("good"))
-    reward = made.as_reward()
-    assert rewards(reward, said("good"), reference=[None]) == [None]  # one row that has none
-    assert reward.counts == {"missing: no reference": 1}
-    assert provider.asked == []
     closed(made)
 
 

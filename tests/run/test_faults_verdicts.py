@@ -11,7 +11,7 @@ from amendment.errors import AmendmentError
 from amendment.records import Verdict
 from amendment.run import Result, Run
 from tests.vendors.catalogue import FAULTS
-from tests.vendors.runs import dataset_of, fixtures, write_run
+from tests.vendors.runs import fixtures, write_run
 from tests.vendors.server import FaultServer
 from tests.vendors.troubles import Fault
 from tests.vendors.wire import Ask
@@ -61,14 +61,3 @@ def test_the_second_answer_counts_where_it_can_be_read(
     assert all((one.value is None) == (one.invalid is not None) for one in found)
     asked = [ask for ask in server.asks.values() if ask.is_anthropic]
     assert len(asked) == 2 * len(found)
-
-
-def test_a_model_that_answers_under_another_name_is_on_record_and_changes_no_text(
-    server: FaultServer, undisturbed: Result, tmp_path: Path
-) -> None:
-    server.plan = lambda ask: FAULTS["other name"] if is_judged(ask) else None
-    result = Run.from_file(write_run(tmp_path, server, judging=JUDGING), folder=tmp_path / "run")()
-    assert {one.origin.model for one in verdicts_in(result.folder)} == {"another-snapshot"}
-    before = [one.value for one in verdicts_in(undisturbed.folder)]
-    assert [one.value for one in verdicts_in(result.folder)] == before
-    assert set(dataset_of(result.folder)) == set(dataset_of(undisturbed.folder))

@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import json
-import signal
-import subprocess
-import sys
-import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -35,7 +31,6 @@ MODELS = """\
   third: {provider: simulated, noise: 2.0}
   fourth: {provider: simulated, position_bias: 3.0}
 """
-SECONDS = 60
 Write = Callable[..., Path]
 
 
@@ -155,17 +150,6 @@ def test_a_cascade_asks_second_judges_only_about_what_the_first_are_unsure_of(ju
     assert told["first judges"]["kept"] + told["second judges"]["kept"] + told["people"]["kept"] == 20
 
 
-def test_principles_stand_beside_each_other_for_people_too(jury_file: Write, folder: Path) -> None:
-    made(jury_file("  judges: [{model: second, protocol: label-tokens}]\n  principles_per_pair: all\n"), folder)
-    told = (folder / "judging/principles.md").read_text()
-    found = report(folder)["principles"]
-    assert len(found["principles"]) > 1
-    for name in found["principles"]:
-        assert told.count(name) >= 2  # agreement with the others, and coverage
-    for pair in found["agreements"]:
-        assert f"of {pair['agreement']['n']}" in told
-
-
 def test_a_ranking_compares_fewer_and_always_its_best_with_its_worst(jury_file: Write, folder: Path) -> None:
     judging = "  judges: [{model: second, protocol: label-tokens}]\n  ranking: adaptive\n  pairs: best_worst\n"
     file = jury_file(judging, prompts=4, per_prompt=6)
@@ -184,24 +168,6 @@ def test_a_ranking_compares_fewer_and_always_its_best_with_its_worst(jury_file: 
     for row in pairs:
         assert (row.chosen_id, row.rejected_id) == (rankings[row.prompt_id].best, rankings[row.prompt_id].worst)
     assert len(pairs) + sum(counts["dataset"]["left out"].values()) == len(judgements)
-
-
-def test_an_adaptive_ranking_keeps_to_its_cap(jury_file: Write, folder: Path) -> None:
-    judging = "  judges: [{model: second, protocol: label-tokens}]\n  ranking: adaptive\n  comparisons_per_prompt: 4\n"
-    made(jury_file(judging, prompts=6, per_prompt=6), folder)
-    asked = Counter(one.prompt_id for one in table(folder, "judgements", Judgement))
-    assert max(asked.values()) <= 5, "four, and the best with the worst"
-
-
-def test_a_score_stands_once_in_the_table_though_it_counts_in_several_comparisons(
-    jury_file: Write, folder: Path
-) -> None:
-    made(jury_file("  judges: [{model: second, protocol: score}]\n", prompts=6, per_prompt=4), folder)
-    verdicts, judgements = table(folder, "verdicts", Verdict), table(folder, "judgements", Judgement)
-    assert len({one.id for one in verdicts}) == len(verdicts)
-    judged = {candidate for one in judgements for candidate in (one.a, one.b)}
-    assert sorted(one.shown[0] for one in verdicts) == sorted(judged)
-    assert all(one.p_a is not None for one in judgements)
 
 
 def people(tmp_path: Path, folder: Path, count: int) -> Path:
@@ -262,38 +228,3 @@ def test_too_few_labels_end_the_run_before_a_judge_is_asked(
     with pytest.raises(ConfigError, match=r"found 29 .*expected 30 at least"):
         made(file, tmp_path / "run")
     assert replies(tmp_path / "run") == before
-
-
-def test_a_killed_jury_resumes_to_the_same_bytes(jury_file: Write, tmp_path: Path, replies: Callable[..., int]) -> None:
-    file = jury_file(JUDGES + "  jury: majority\n", prompts=16)
-    whole, folder = made(file, tmp_path / "whole"), tmp_path / "run"
-    command = [
-        sys.executable,
-        "-c",
-        "from amendment.cli import main; main()",
-        "run",
-        str(file),
-        "--folder",
-        str(folder),
-    ]
-    command += ["--until", "judging", "--set", "models.second.concurrency=1"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        try:
-            ends = time.monotonic() + SECONDS
-            while replies(folder, like='%"choices":["A","B"]%') < 5:
-                assert process.poll() is None, process.communicate()
-                assert time.monotonic() < ends, "judging did not begin"
-                time.sleep(0.002)
-            process.send_signal(signal.SIGKILL)
-            process.communicate()
-        finally:
-            process.kill()
-    asked = replies(folder)
-    assert asked < whole.sent
-    again = made(file, folder)
-    assert again.sent == whole.sent - asked
-    assert again.summary == whole.summary
-    names = {path.name for path in (tmp_path / "whole/judging").iterdir()}
-    assert {path.name for path in (folder / "judging").iterdir()} == names
-    for name in names:
-        assert (folder / "judging" / name).read_bytes() == (tmp_path / "whole/judging" / name).read_bytes()

@@ -39,7 +39,6 @@ def even(run_file: Callable[[str], Path], kind: str, pairs: str, per_prompt: int
     ("kind", "pairs"),
     [
         ("all_pairs", "best_worst"),
-        ("adaptive", "best_worst"),
         ("adaptive", "all"),
     ],
 )
