@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
 from typing import Any, Literal, NamedTuple
 
-from amendment.data.verdict_files import OrderWords, VerdictColumns, VerdictWords, word_of
+from amendment.data.shapes import Layout
+from amendment.data.sources import PairFile
+from amendment.data.verdict_files import OrderWords, VerdictFile, word_of
 from amendment.errors import Problem
 from amendment.records import RaterKind, VoteValue
 from amendment.tables import Row
@@ -25,11 +26,14 @@ _FLIPPED: dict[VoteValue, VoteValue] = {"A": "B", "B": "A", "tie": "tie", "both_
 _SIDES: dict[Side | None, Side | None] = {"A": "B", "B": "A", None: None}
 UNKNOWN = "verdicts of which nobody says who decided"
 """Under which they are counted."""
+LIKE_THIS = "and {} like this"
+MORE = "\0"
+"""Where a message says in how many further rows it holds."""
 SHOWN = 8
 """Names that a message lists before it counts the rest."""
 
 
-def and_more(count: int, told: str = "and {} like this") -> str:
+def and_more(count: int, told: str = LIKE_THIS) -> str:
     """What a message says of further rows, in brackets; nothing where there are none."""
     return f" ({told.format(f'{count} more row' if count == 1 else f'{count} more rows')})" if count else ""
 
@@ -81,43 +85,32 @@ def _two_raters(name: str, words: tuple[str, ...], known: tuple[str, ...], place
     )
 
 
-@dataclass(kw_only=True)
 class BallotReader:
     """Reads the ballots of one source, and remembers what it could not read."""
 
-    place: str
-    """Of the source, for problems that are no row's."""
-    columns: VerdictColumns
-    words: VerdictWords
-    orders: OrderWords
-    coordinates: Literal["displayed", "content"] | None
-    rater: str
-    principle: str | None
-    kind_of: Callable[[str], RaterKind | None]
-    empty: Literal["no_vote", "invalid"] | None
-    takes_any_word: bool
-    tells_each: bool
-    """Each unknown word is a problem of its row, since such rows are left out; else once for all rows."""
-    hint: str
-    """The key of the run file where words are named."""
-    who: str
-    """How to say who is a person."""
-    composed: dict[str, tuple[tuple[str, ...], str]] = field(default_factory=dict)
-    """Of raters whose names have several parts: the parts, and where they were first met; files may share it."""
-    spellings: dict[str, set[str]] = field(default_factory=dict)
-    """Of raters by name: how their cells spell it, white space included; files may share it."""
-    counts: Counter[str] = field(default_factory=Counter)
-    _meanings: dict[str, VoteValue] = field(init=False)
-    _firsts: dict[str, Side] = field(init=False)
-    _kinds: dict[str, RaterKind | None] = field(default_factory=dict, init=False)
-    _unknown: dict[tuple[str, str], list[Row]] = field(default_factory=dict, init=False)
-    """Rows by column and word, of verdicts and of orders."""
-    _torn: list[tuple[Row, str]] = field(default_factory=list, init=False)
-    """Rows whose verdict and probability contradict each other, and how."""
-
-    def __post_init__(self) -> None:
-        self._meanings = self.words.meanings()
-        self._firsts = self.orders.meanings()
+    def __init__(self, source: PairFile | VerdictFile, layout: Layout, place: str, who: str) -> None:
+        """`place` is the source's, for problems that are no row's; `who` says how to say who is a person."""
+        self.columns, self.place, self.who = layout.columns, place, who
+        self.composed: dict[str, tuple[tuple[str, ...], str]] = {}
+        """Of raters whose names have several parts: the parts, and where they were first met; files may share it."""
+        self.spellings: dict[str, set[str]] = {}
+        """Of raters by name: how their cells spell it, white space included; files may share it."""
+        self.counts: Counter[str] = Counter()
+        log = source if isinstance(source, VerdictFile) else None
+        self._source, self._layout = source, layout
+        self._coordinates = log.coordinates if log else None
+        self._rater_of_all = (log.rater if log else None) or source.label
+        self._principle = log.principle if log else None
+        self._empty = log.empty if log else "no_vote"
+        self._takes_any_word = log is not None and log.unreadable == "invalid"
+        self._tells_each = source.bad_rows == "skip"
+        """Each problem is one of its row, since such rows are left out; else one for all rows like it."""
+        self._meanings = layout.words.meanings()
+        self._firsts = (log.orders if log else OrderWords()).meanings()
+        self._kinds: dict[str, RaterKind | None] = {}
+        self._alike: dict[tuple[str, str], list[tuple[Row, str]]] = {}
+        """Rows that are wrong in the same way, by column and word: the row, and a message with a place for the count of
+        the others."""
 
     def read(self, row: Row, problems: list[Problem]) -> list[Ballot]:
         """The ballots of a row. What is wrong is added to `problems`, unknown words to what `problems` tells."""
@@ -131,7 +124,7 @@ class BallotReader:
             asked = [(rater, column, "A" if columns.swapped else first)]
             if columns.swapped:
                 asked.append((rater, columns.swapped, "B"))
-        principle = word_of(values[columns.principle]) or None if columns.principle else self.principle
+        principle = word_of(values[columns.principle]) or None if columns.principle else self._principle
         sample = self._sample(row, problems)
         found: list[Ballot] = []
         for rater, column, shown in asked:
@@ -143,7 +136,7 @@ class BallotReader:
             kind = self._kind(rater) or "model"  # asked for by `problems` where nobody says
             self.counts.update([UNKNOWN] if kind == "unknown" else ())
             ballot = Ballot(rater, kind, value, shown, p, principle, sample, column, word)
-            turned = self.coordinates == "displayed" and shown == "B"
+            turned = self._coordinates == "displayed" and shown == "B"
             found.append(ballot.flipped()._replace(first=shown) if turned else ballot)
         return found if is_known else []
 
@@ -158,20 +151,18 @@ class BallotReader:
 
     def misread(self) -> Iterator[Problem]:
         """Words that mean nothing, and contradictions."""
-        for (column, word), rows in self._unknown.items():
-            more = and_more(len(rows) - 1, "and in {}")
-            is_order = column == self.columns.order
-            yield rows[0].problem(column, self._no_order(word, more) if is_order else self._unreadable(word, more))
-        if self._torn:
-            row, found = self._torn[0]
-            yield row.problem(str(self.columns.p), found + and_more(len(self._torn) - 1))
+        for (column, word), rows in self._alike.items():
+            row, message = rows[0]
+            yield row.problem(
+                column, message.replace(MORE, and_more(len(rows) - 1, "and in {}" if word else LIKE_THIS))
+            )
 
-    def _unreadable(self, word: str, more: str = "") -> str:
-        known = ", ".join(known or "an empty cell" for known in self._meanings)
-        return f"found {plain(word, longest=40)!r}{more}, expected one of {known}; see `{self.hint}`"
-
-    def _no_order(self, word: str, more: str = "") -> str:
-        return f"found {plain(word, longest=40)!r}{more}, expected one of {', '.join(self._firsts)}; see `orders`"
+    def _misread(self, row: Row, column: str, word: str, message: str, problems: list[Problem]) -> None:
+        """Tell what is wrong with a row now, or once for all rows in which it is wrong in the same way."""
+        if self._tells_each:
+            problems.append(row.problem(column, message.replace(MORE, "")))
+        else:
+            self._alike.setdefault((column, word), []).append((row, message))
 
     @property
     def raters(self) -> list[str]:
@@ -180,13 +171,16 @@ class BallotReader:
 
     def _kind(self, rater: str) -> RaterKind | None:
         if rater not in self._kinds:
-            self._kinds[rater] = self.kind_of(rater)
+            source = self._source
+            known = source.kind_of(rater) if isinstance(source, VerdictFile) else source.rater
+            missing: RaterKind | None = None if isinstance(source, VerdictFile) else "unknown"
+            self._kinds[rater] = known or self._layout.kind or missing
         return self._kinds[rater]
 
     def _rater(self, row: Row, problems: list[Problem]) -> str:
         columns = self.columns.rater
         if columns is None:
-            return self.rater
+            return self._rater_of_all
         parts = [part for column in columns for part in _parts_in(row.values[column])]
         words = tuple(map(_key_word, parts))
         if not all(words):
@@ -204,16 +198,14 @@ class BallotReader:
         """Which answer was displayed first, and whether the row's verdict can be read with what is known of that."""
         column = self.columns.order
         if column is None:
-            return ("A" if self.coordinates == "displayed" else None), True
+            return ("A" if self._coordinates == "displayed" else None), True
         word = word_of(row.values[column])
         if word in self._firsts:
             return self._firsts[word], True
-        if not word and self.coordinates != "displayed":
+        if not word and self._coordinates != "displayed":
             return None, True
-        if self.tells_each:
-            problems.append(row.problem(column, self._no_order(word)))
-        else:
-            self._unknown.setdefault((column, word), []).append(row)
+        expected = f"expected one of {', '.join(self._firsts)}; see `orders`"
+        self._misread(row, column, word, f"found {plain(word, longest=40)!r}{MORE}, {expected}", problems)
         return None, False
 
     def _sample(self, row: Row, problems: list[Problem]) -> int:
@@ -248,12 +240,9 @@ class BallotReader:
         found = (
             f"found {p:g} beside the verdict {plain(word, longest=40)!r}; p is P(the first answer is better), in the "
             "coordinates of the verdict. A confidence in the verdict is something else: leave its column out, or turn "
-            "it into 1 - p where the second answer won"
+            f"it into 1 - p where the second answer won{MORE}"
         )
-        if self.tells_each:
-            problems.append(row.problem(str(self.columns.p), found))
-        else:
-            self._torn.append((row, found))
+        self._misread(row, str(self.columns.p), "", found, problems)
 
     def _value(
         self, row: Row, rater: str, column: str, p: float | None, problems: list[Problem]
@@ -269,13 +258,13 @@ class BallotReader:
         if not word:
             return self._of_nothing(rater, p), word
         self._kind(rater)
-        if self.takes_any_word:
+        if self._takes_any_word:
             self.counts["words read as invalid"] += 1
             return "invalid", word
-        if self.tells_each:
-            problems.append(row.problem(column, self._unreadable(word)))
-        else:
-            self._unknown.setdefault((column, word), []).append(row)
+        words = ", ".join(known or "an empty cell" for known in self._meanings)
+        hint = "words" if isinstance(self._source, VerdictFile) else "votes"
+        message = f"found {plain(word, longest=40)!r}{MORE}, expected one of {words}; see `{hint}`"
+        self._misread(row, column, word, message, problems)
         return None, word
 
     def _of_nothing(self, rater: str, p: float | None) -> VoteValue | None:
@@ -283,7 +272,7 @@ class BallotReader:
         kind = self._kind(rater)
         if p is not None:
             return "tie" if p == 0.5 else "A" if p > 0.5 else "B"
-        if self.empty == "no_vote" or (self.empty is None and kind == "person"):
+        if self._empty == "no_vote" or (self._empty is None and kind == "person"):
             self.counts["empty cells without a vote"] += 1
             return None
         self.counts["empty cells read as invalid"] += 1

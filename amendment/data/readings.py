@@ -11,11 +11,11 @@ import json
 import math
 import re
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from amendment.calibration.labels import alike_names
 from amendment.data.ballots import Ballot, BallotReader, key_of
@@ -25,7 +25,6 @@ from amendment.data.source_rows import FileFacts, SourceRows, rows_of
 from amendment.data.sources import PairColumns, PairFile, Source
 from amendment.data.verdict_files import (
     DataSources,
-    OrderWords,
     VerdictColumns,
     VerdictFile,
     VerdictWords,
@@ -33,7 +32,6 @@ from amendment.data.verdict_files import (
     word_of,
 )
 from amendment.errors import DataError, Problem
-from amendment.records import RaterKind
 from amendment.tables import Row
 from amendment.terminal import plain
 from amendment.yamlfile import did_you_mean
@@ -147,7 +145,7 @@ def absent_columns(rows: Sequence[Row], wanted: Collection[str | None], columns:
 
 
 def _gather(source: PairFile | VerdictFile, found: SourceRows, gathered: Gathered, who: str) -> None:
-    layout, is_decided = _laid_out(source, found)
+    layout = _laid_out(source, found)
     rows = layout.rows
     if not rows:
         raise DataError(f"{found.place}: no two answers of a row can be compared")
@@ -160,12 +158,12 @@ def _gather(source: PairFile | VerdictFile, found: SourceRows, gathered: Gathere
         gathered.problems += absent
         gathered.is_partial = True
         return
-    reader = _reader(source, layout, found.place, who)
+    reader = BallotReader(source, layout, found.place, who)
     reader.composed, reader.spellings = gathered.raters, gathered.spellings
     for row in rows:
         full = row if len(row.values) == len(known) else Row(row.place, {**known, **row.values})
         problems: list[Problem] = []
-        reading = _reading(full, source, layout.columns, reader, problems, is_decided=is_decided, weight=weight)
+        reading = _reading(full, source, layout, reader, problems, weight=weight)
         if problems and source.bad_rows == "skip":
             gathered.counts["bad rows left out"] += 1
             gathered.left_out += problems[: SHOWN - len(gathered.left_out)]
@@ -188,78 +186,41 @@ def _tell_of_p(reading: Reading, counts: Counter[str]) -> None:
         counts["pairs turned round, P(chosen) being below 0.5"] += 1
 
 
-def _laid_out(source: PairFile | VerdictFile, found: SourceRows) -> tuple[Layout, bool]:
-    """The rows as comparisons, and whether the better answer stands first in each."""
-    if isinstance(source, VerdictFile):
-        if source.columns is not None:
-            return Layout(source.columns, found.rows, source.words or VerdictWords()), False
-        shape = _shape(source, found, "verdicts")
-        layout = lay_out(shape, found.rows, found.columns, "verdicts")
-        is_decided = layout.columns.a == "chosen"
-        faults = list(order_faults(layout.columns, source.coordinates))
-        if is_decided and source.coordinates == "displayed":
-            faults.append("the better answer stands first in each row, so displayed coordinates say nothing here")
-        if faults:
-            raise DataError([Problem(found.place, fault) for fault in faults])
-        columns = layout.columns.model_copy(update={"rater": None}) if source.rater else layout.columns
-        return layout._replace(words=source.words or layout.words, columns=columns), is_decided
+def _laid_out(source: PairFile | VerdictFile, found: SourceRows) -> Layout:
+    """The rows as comparisons: by the columns that are named, else by a known layout."""
+    if isinstance(source, PairFile):
+        return _pair_layout(source, source.columns, found) if source.columns else _known_layout(source, found, "pairs")
     if source.columns is not None:
-        return _pair_layout(source, source.columns, found)
-    layout = lay_out(_shape(source, found, "pairs"), found.rows, found.columns, "pairs")
-    return layout, layout.columns.a == "chosen"
+        return Layout(source.columns, found.rows, source.words or VerdictWords())
+    layout = _known_layout(source, found, "verdicts")
+    faults = list(order_faults(layout.columns, source.coordinates))
+    if layout.is_decided and source.coordinates == "displayed":
+        faults.append("the better answer stands first in each row, so displayed coordinates say nothing here")
+    if faults:
+        raise DataError([Problem(found.place, fault) for fault in faults])
+    columns = layout.columns.model_copy(update={"rater": None}) if source.rater else layout.columns
+    return layout._replace(words=source.words or layout.words, columns=columns)
 
 
-def _shape(source: PairFile | VerdictFile, found: SourceRows, wanted: Any) -> Any:
+def _known_layout(source: Source, found: SourceRows, wanted: Literal["pairs", "verdicts"]) -> Layout:
     shape = source.shape or recognise(found.columns, wanted)
     if shape is None:
         raise DataError([not_recognised(found, wanted)])
-    return shape
+    return lay_out(shape, found.rows, found.columns, wanted)
 
 
-def _pair_layout(source: PairFile, columns: PairColumns, found: SourceRows) -> tuple[Layout, bool]:
-    words = VerdictWords(
-        a=(source.votes.a,),
-        b=(source.votes.b,),
-        tie=() if source.votes.tie is None else (source.votes.tie,),
-        both_bad=(),
-        invalid=(),
-    )
+def _pair_layout(source: PairFile, columns: PairColumns, found: SourceRows) -> Layout:
     shared = {"prompt": columns.prompt, "category": columns.category}
     if columns.votes is not None:
-        named = VerdictColumns(a=columns.a, b=columns.b, votes=columns.votes, **shared)
-        return Layout(named, found.rows, words), False
+        votes = source.votes
+        tie = () if votes.tie is None else (votes.tie,)
+        words = VerdictWords(a=(votes.a,), b=(votes.b,), tie=tie, both_bad=(), invalid=())
+        return Layout(VerdictColumns(a=columns.a, b=columns.b, votes=columns.votes, **shared), found.rows, words)
     if columns.a is not None:
-        return Layout(
-            VerdictColumns(a=columns.a, b=columns.b, p=columns.p, **shared), found.rows, VerdictWords()
-        ), False
+        return Layout(VerdictColumns(a=columns.a, b=columns.b, p=columns.p, **shared), found.rows, VerdictWords())
     p = columns.p or (P_CHOSEN if P_CHOSEN in found.columns else None)
     named = VerdictColumns(a=columns.chosen, b=columns.rejected, verdict="decided", p=p, **shared)
-    return Layout(named, decided_rows(found.rows, p), VerdictWords()), True
-
-
-def _reader(source: PairFile | VerdictFile, layout: Layout, place: str, who: str) -> BallotReader:
-    log = source if isinstance(source, VerdictFile) else None
-    return BallotReader(
-        place=place,
-        columns=layout.columns,
-        words=layout.words,
-        orders=log.orders if log else OrderWords(),
-        coordinates=log.coordinates if log else None,
-        rater=(log.rater if log else None) or source.label,
-        principle=log.principle if log else None,
-        kind_of=_kinds(source, layout),
-        empty=log.empty if log else "no_vote",
-        takes_any_word=log is not None and log.unreadable == "invalid",
-        tells_each=source.bad_rows == "skip",
-        hint="words" if log else "votes",
-        who=who,
-    )
-
-
-def _kinds(source: PairFile | VerdictFile, layout: Layout) -> Callable[[str], RaterKind | None]:
-    if isinstance(source, PairFile):
-        return lambda rater: source.rater or layout.kind or "unknown"
-    return lambda rater: source.kind_of(rater) or layout.kind
+    return Layout(named, decided_rows(found.rows, p), VerdictWords(), is_decided=True)
 
 
 def _idle_patterns(source: PairFile | VerdictFile, reader: BallotReader, place: str) -> Iterator[Problem]:
@@ -274,14 +235,13 @@ def _idle_patterns(source: PairFile | VerdictFile, reader: BallotReader, place: 
 def _reading(
     row: Row,
     source: PairFile | VerdictFile,
-    columns: VerdictColumns,
+    layout: Layout,
     reader: BallotReader,
     problems: list[Problem],
     *,
-    is_decided: bool,
     weight: str | None,
 ) -> Reading | None:
-    values = row.values
+    values, columns = row.values, layout.columns
     try:
         ballots, prompt = reader.read(row, problems), _prompt(values, columns)
         key = key_of(values, columns.item) if columns.item else ""
@@ -298,7 +258,7 @@ def _reading(
             category=_optional(values, columns.category),
             models=(_optional(values, columns.model_a), _optional(values, columns.model_b)),
             prompt_id=_optional(values, columns.prompt_id),
-            is_decided=is_decided,
+            is_decided=layout.is_decided,
             weight=_weight(row, weight, problems),
         )
     except (ValueError, RecursionError, TypeError) as fault:  # cannot be stored, in a place where only a hash looks

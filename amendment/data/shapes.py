@@ -65,6 +65,8 @@ class Layout(NamedTuple):
     words: VerdictWords
     kind: RaterKind | None = None
     """Of the raters, where the shape has a usual one."""
+    is_decided: bool = False
+    """The better answer stands first in each row, so that its place says nothing."""
 
 
 def recognise(columns: Collection[str], wanted: Wanted) -> ShapeName | None:
@@ -129,7 +131,7 @@ def _decided(rows: Sequence[Row], columns: Collection[str]) -> Layout:
     rows, questions = _questioned(rows, columns)
     p = P_CHOSEN if P_CHOSEN in columns else None
     named = VerdictColumns(prompt=questions, a="chosen", b="rejected", verdict="decided", p=p)
-    return Layout(named, decided_rows(rows, p), VerdictWords())
+    return Layout(named, decided_rows(rows, p), VerdictWords(), is_decided=True)
 
 
 def decided_rows(rows: Iterable[Row], p: str | None) -> list[Row]:
@@ -234,7 +236,7 @@ def _ultrafeedback(rows: Sequence[Row], columns: Collection[str]) -> Layout:
     if "chosen" in columns and "completions" not in columns:
         rows, questions = _questioned(rows, columns)
         named = VerdictColumns(prompt=questions, a="chosen", b="rejected", verdict="better")
-        return Layout(named, scored_rows(rows), VerdictWords(), kind="model")
+        return Layout(named, scored_rows(rows), VerdictWords(), kind="model", is_decided=True)
     questions = asked_in(columns) or ("instruction",)
     named = VerdictColumns(
         prompt=questions,
