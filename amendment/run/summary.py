@@ -60,7 +60,7 @@ def headline(summary: Mapping[str, Any]) -> list[str]:
     lines += [line for warning in summary["warnings"] for line in (f"> {warning}", "")]
     lines += [*_people(stages.get("audit", {})), *_failed(stages.get("audit", {}))]
     if "evaluate" in stages:
-        lines += [*evaluation_lines(stages["evaluate"], stages.get("evaluate_labels")), ""]
+        lines += ["## evaluate", "", *evaluation_lines(stages["evaluate"], stages.get("evaluate_labels")), ""]
     elif stages:
         told = ("judging", "audit", "probes", "dataset", "reward_model", "dpo", "rounds")
         shown = [name for name in told if name in stages] or [list(stages)[-1]]
