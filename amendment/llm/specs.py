@@ -310,7 +310,7 @@ class RegisteredSpec(_Drawn):
 def provider(entry: Any) -> str | None:
     """Which kind of entry this is; pydantic's messages name the function, so that it is called as the key is."""
     name = entry.get("provider") if isinstance(entry, dict) else getattr(entry, "provider", None)
-    return _OTHER if name in REGISTERED else name
+    return _OTHER if isinstance(name, str) and name in REGISTERED else name
 
 
 ModelSpec = Annotated[
