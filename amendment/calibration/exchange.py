@@ -81,7 +81,7 @@ def label_lines(
     `name_of` is the pseudonym of an annotator; `comments` what becomes of a comment (None: comments stay at home).
     """
     by_id = {question.comparison_id: (place, question) for place, question in enumerate(questions)}
-    ordered = sorted(labels, key=lambda one: (by_id[one.comparison_id][0], one.showing, name_of(one.annotator)))
+    ordered = sorted(labels, key=lambda row: (by_id[row.comparison_id][0], row.showing, name_of(row.annotator)))
     lines = []
     for label in ordered:
         comment = clean(comments(label.comment)) if comments and label.comment else ""
@@ -109,7 +109,9 @@ def clean(text: str) -> str:
     """
     lines = text.replace("\r\n", "\n").replace("\r", "\n")
     hidden = ("Cc", "Cs", "Zl", "Zp")
-    kept = (one for one in lines if one in "\n\t" or not (one in _DIRECTIONS or unicodedata.category(one) in hidden))
+    kept = (
+        sign for sign in lines if sign in "\n\t" or not (sign in _DIRECTIONS or unicodedata.category(sign) in hidden)
+    )
     return "".join(kept).strip()
 
 
@@ -120,8 +122,8 @@ def format_to_write(path: Path, name: str | None) -> LabelFormat:
     if len(fitting) == 1:
         return fitting[0]
     expected = "expected .csv, .jsonl, or .json with --format argilla or --format label-studio"
-    told = "its ending and --format do" if name else "its ending does"
-    raise ConfigError(f"{path}: {told} not tell a format; {expected}")
+    unclear = "its ending and --format do" if name else "its ending does"
+    raise ConfigError(f"{path}: {unclear} not tell a format; {expected}")
 
 
 def write_lines(form: LabelFormat, lines: Sequence[Line]) -> str:
@@ -217,12 +219,12 @@ def read_labels(
         cells = {name: cell for name, cell in cells.items() if not _is_blank(cell)}
         if not {"choice", "confidence", "principle", "comment"} & cells.keys():
             continue
-        label, found = _label(cells, items, at, renamed)
+        label, wrong = _label(cells, items, at, renamed)
         if label is not None:
             others = labels.setdefault((label.annotator, label.comparison_id, label.showing), {})
             if others.setdefault(label.instant, label).uuid != label.uuid:
-                found["item"] = "a second answer of the same annotator; expected one answer, or times that differ"
-        for column, message in found.items():
+                wrong["item"] = "a second answer of the same annotator; expected one answer, or times that differ"
+        for column, message in wrong.items():
             mistakes.setdefault((column, message), []).append(row)
     if mistakes:
         raise DataError(
@@ -231,7 +233,7 @@ def read_labels(
             )
             for (column, message), places in mistakes.items()
         )
-    return sorted((label for by_time in labels.values() for label in by_time.values()), key=lambda one: one.instant)
+    return sorted((label for by_time in labels.values() for label in by_time.values()), key=lambda label: label.instant)
 
 
 def _label(
@@ -286,8 +288,8 @@ def _argilla_record(item: Shown) -> dict[str, Any]:
     """As `dataset.records.log` takes it."""
     first, second = (transcript(answer, by="assistant") for answer in item.answers)
     turns = [
-        {"role": one.role, "content": transcript((one.model_copy(update={"role": "user"}),), by="user")}
-        for one in item.question.prompt
+        {"role": turn.role, "content": transcript((turn.model_copy(update={"role": "user"}),), by="user")}
+        for turn in item.question.prompt
     ]
     fields: dict[str, Any] = {"prompt": turns, "response_1": first, "response_2": second}
     fields |= {"principles": _statements(item)} if item.question.principles else {}
@@ -364,7 +366,7 @@ def _label_studio_task(item: Shown) -> dict[str, Any]:
         "prompt": transcript(item.question.prompt, by="user"),
         "text1": first,
         "text2": second,
-        "principles": [{"value": one.id} for one in item.question.principles],
+        "principles": [{"value": principle.id} for principle in item.question.principles],
         "statements": _statements(item),
     }
     return {"data": data}

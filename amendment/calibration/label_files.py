@@ -34,7 +34,6 @@ from amendment.tables import read_rows
 
 __all__ = ["Sent", "TakenIn", "export_labels", "export_questions", "import_labels"]
 
-CERTIFICATE = "certificate.json"
 KEPT = "is a name kept for simulated people"
 PSEUDONYM = re.compile(r"person-\d+")
 
@@ -92,11 +91,8 @@ def export_labels(
         raise ConfigError(f"{path}: labels are written as CSV or JSONL; name it .csv or .jsonl")
     with Labels(asked.labels, read_only=True) as store:
         current = store.current()
-        labels = [
-            label
-            for label in current
-            if label.comparison_id in {question.comparison_id for question in asked.questions}
-        ]
+        comparisons = {question.comparison_id for question in asked.questions}
+        labels = [label for label in current if label.comparison_id in comparisons]
         if not labels:
             raise ConfigError(f"{folder}: nobody has labelled yet; to send the questions away, add --questions")
         with_sealed = sample is SPOT_CHECK and _are_sealed(folder, labels)
@@ -113,15 +109,13 @@ def export_labels(
 def _people(folder: Path) -> Pseudonyms:
     """Numbered as in the run's certificate, where it has one that names them; over all samples, so that nobody has two
     numbers."""
-    certificate = folder / CERTIFICATE
+    certificate = folder / "certificate.json"
     audited = people_of_certificate(certificate) if certificate.is_file() else []
-    return Pseudonyms(audited, (name for sample in SAMPLES.values() for name in _annotators(sample.labels_in(folder))))
-
-
-def _annotators(path: Path) -> set[str]:
-    """Everybody who ever labelled there."""
-    with Labels(path, read_only=True) as store:
-        return {label.annotator for label in store.history()}
+    annotators: set[str] = set()
+    for sample in SAMPLES.values():
+        with Labels(sample.labels_in(folder), read_only=True) as store:
+            annotators |= {label.annotator for label in store.history()}
+    return Pseudonyms(audited, annotators)
 
 
 def _are_sealed(folder: Path, labels: Iterable[Label]) -> bool:
