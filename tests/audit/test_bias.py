@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
 import numpy as np
 import pytest
 
 from amendment.audit.bias import marks_of
-from amendment.audit.certificate import audit
+from amendment.audit.certificate import JudgeReport, audit
 from amendment.audit.stance import argued_for
 from amendment.audit.text import certificate_lines
 from amendment.audit.votes import Item, Vote
@@ -250,3 +251,49 @@ def test_the_certificate_lists_them_and_the_gate_fails() -> None:
     assert "## Reasoning and verdict" in text
     assert "i0, i1, i2, i3, i4" in text
     assert "FAIL rationale" in certificate.outcome("j")
+
+
+def swayed(by: str, *, is_always_longer: bool = False) -> JudgeReport:
+    """A judge that goes by length or by headers in a third of its verdicts, where answers with headers are mostly
+    longer; otherwise it is right as two people are."""
+    random = np.random.default_rng(4)
+    known, votes = {}, []
+    for i in range(900):
+        has_headers, is_better = random.random() < 0.5, random.random() < 0.5
+        is_longer = has_headers if is_always_longer or random.random() < 0.75 else not has_headers
+        marks: tuple[dict[str, float], ...] = ({"headers": 2}, {})
+        a, b = marks if has_headers else marks[::-1]
+        known[f"i{i}"] = Item(
+            f"p{i}", length_a=9 if is_longer else 1, length_b=1 if is_longer else 9, marks_a=a, marks_b=b
+        )
+        decides = {"length": is_longer, "headers": has_headers}[by] if random.random() < 1 / 3 else is_better
+        votes.append(Vote(f"i{i}", "j", "model", "A" if decides else "B", "A"))
+        votes += [Vote(f"i{i}", name, "person", "A" if is_better else "B") for name in ("ann", "bo")]
+    (judge,) = (certificate := audit(known, votes, draws=200)).judges
+    style = next(gate.outcome for gate in certificate.gates if gate.check == "style")
+    assert style == ("not measured" if is_always_longer else {"length": "PASS", "headers": "FAIL"}[by])
+    return judge
+
+
+def test_a_taste_for_length_is_no_taste_for_headers_at_equal_length() -> None:
+    # a third of verdicts by length: asymmetry 1/3 of length, and half of that for headers, which go along 3 times in 4
+    found = swayed("length").bias["headers"]
+    assert found.asymmetry
+    assert found.at_equal_length
+    assert found.asymmetry.value == pytest.approx(1 / 6, abs=0.06)
+    assert found.asymmetry.low > 0
+    assert found.at_equal_length.value == pytest.approx(0, abs=0.06)
+
+
+def test_a_taste_for_headers_stays_at_equal_length() -> None:
+    found = swayed("headers").bias["headers"]
+    assert found.at_equal_length
+    assert found.at_equal_length.value == pytest.approx(1 / 3, abs=0.06)
+    assert found.at_equal_length.low > 0
+
+
+def test_a_feature_that_always_goes_along_with_length_cannot_be_told_from_it() -> None:
+    found = swayed("headers", is_always_longer=True).bias["headers"]
+    assert found.at_equal_length
+    assert math.isnan(found.at_equal_length.value)
+    assert found.at_equal_length.note.endswith("cannot be told from length")
