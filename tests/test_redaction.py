@@ -19,7 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from amendment.redaction import RedactingFilter, redact, redact_bytes
-from tests.llm.providers.conftest import serving
+from tests.vendors.server import ScriptedServer
 
 KEY = 'our+key/0123"456789'
 KEYS = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=12, max_size=40)
@@ -159,7 +159,7 @@ class Echo:
 
 def test_the_key_is_nowhere_after_a_run_that_fails_in_many_ways(tmp_path: Path) -> None:
     echo = Echo()
-    with serving() as server:
+    with ScriptedServer() as server:
         for good in echo.good():
             server.will_say(good, headers={"x-request-id": "req_1"})
             server.will_say(echo.error(), status=401)

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from amendment.errors import CredentialsError, LedgerError, Paused, ProviderError, Rejected, Transient
+from amendment.errors import LedgerError, Paused, ProviderError, Rejected, Transient
 from amendment.llm.client import Calls
 from amendment.llm.ledger import Ledger
 from amendment.llm.ledger_reading import Reader, ReturnedModel
@@ -99,41 +99,6 @@ def test_an_overriding_setting_is_checked_and_named_like_one_of_the_models_own()
     run(use)
 
 
-def test_an_answer_says_where_it_came_from() -> None:
-    async def use(model: Model, provider: Scripted) -> None:
-        origin = (await model.ask(user("Hi"))).origin
-        assert (origin.model, origin.host, origin.request) == ("m", "here", provider.asked[0].id)
-
-    run(use)
-
-
-def test_passing_faults_are_retried() -> None:
-    async def use(model: Model, provider: Scripted) -> None:
-        assert await said(model) == "Hi"
-        assert len(provider.asked) == 3
-
-    run(use, Transient("busy"), Transient("busy", retry_after=0.001))
-
-
-def test_retries_end_and_the_last_fault_is_raised() -> None:
-    async def use(model: Model, provider: Scripted) -> None:
-        with pytest.raises(Transient, match="third"):
-            await said(model)
-        assert len(provider.asked) == 3
-
-    run(use, Transient("first"), Transient("second"), Transient("third"), attempts=3)
-
-
-@pytest.mark.parametrize("fault", [Rejected("too long"), CredentialsError("no key")])
-def test_final_faults_are_raised_at_once(fault: ProviderError) -> None:
-    async def use(model: Model, provider: Scripted) -> None:
-        with pytest.raises(type(fault)):
-            await said(model)
-        assert len(provider.asked) == 1
-
-    run(use, fault)
-
-
 def test_a_waiting_retry_holds_no_slot() -> None:
     async def use(model: Model, provider: Scripted) -> None:
         first = asyncio.ensure_future(said(model, "first"))
@@ -145,31 +110,6 @@ def test_a_waiting_retry_holds_no_slot() -> None:
     run(use, Transient("busy", retry_after=600.0), concurrency=1)
 
 
-def test_no_more_calls_are_on_the_wire_than_there_are_slots() -> None:
-    async def use(model: Model, provider: Scripted) -> None:
-        provider.gate.clear()
-        askers = [asyncio.ensure_future(said(model, f"{i}")) for i in range(20)]
-        await until(lambda: provider.at_once == 3)
-        provider.gate.set()
-        await asyncio.gather(*askers)
-        assert provider.most_at_once == 3
-
-    run(use, concurrency=3)
-
-
-def test_a_call_past_its_deadline_is_a_passing_fault() -> None:
-    async def use(model: Model, provider: Scripted) -> None:
-        provider.deadline = 0.01
-        provider.gate.clear()
-        with pytest.raises(Transient, match=r"here: no reply within 0\.01 s"):
-            await said(model)
-        provider.gate.set()
-        provider.deadline = None
-        assert await said(model) == "Hi"  # and its slot is free again
-
-    run(use, attempts=2, concurrency=1)
-
-
 def test_an_unreadable_reply_is_kept_and_asked_for_again(tmp_path: Path) -> None:
     async def use(model: Model, provider: Scripted) -> int:
         provider.unreadable = 1
@@ -178,33 +118,6 @@ def test_an_unreadable_reply_is_kept_and_asked_for_again(tmp_path: Path) -> None
 
     assert run(use, path=tmp_path / "ledger.sqlite") == 2
     assert run(use, path=tmp_path / "ledger.sqlite") == 3  # at the restart, too
-
-
-def test_an_asker_who_leaves_does_no_harm_to_the_other() -> None:
-    async def use(model: Model, provider: Scripted) -> None:
-        provider.gate.clear()
-        leaving, staying = (asyncio.ensure_future(said(model)) for _ in range(2))
-        await until(lambda: bool(provider.asked))
-        leaving.cancel()
-        await asyncio.sleep(0)
-        provider.gate.set()
-        assert await staying == "Hi"
-        assert leaving.cancelled()
-        assert len(provider.asked) == 1
-
-    run(use)
-
-
-def test_a_fault_that_nobody_waits_for_any_more_is_silent() -> None:
-    async def use(model: Model, provider: Scripted) -> None:
-        provider.gate.clear()
-        asker = asyncio.ensure_future(said(model))
-        await until(lambda: bool(provider.asked))
-        asker.cancel()
-        await asyncio.sleep(0)
-        provider.gate.set()
-
-    run(use, CredentialsError("no key"))
 
 
 def test_a_reply_on_the_wire_is_kept_when_everybody_left(tmp_path: Path) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import itertools
 import random
 import re
 from collections import Counter
@@ -15,17 +13,13 @@ from typing import Any
 import pytest
 
 from amendment.errors import AmendmentError, BudgetReached, CredentialsError, Paused, Rejected
-from amendment.llm import batch_following, batch_vendors
+from amendment.llm import batch_vendors
 from amendment.llm.batches import BatchLimits
 from amendment.llm.budget import Budget
-from amendment.llm.client import Calls
-from amendment.llm.ledger import Ledger
-from amendment.llm.prices import Price, most_cost
+from amendment.llm.prices import Price
 from amendment.llm.requests import Reply
-from amendment.llm.tokens import most_tokens
-from amendment.records import Message
 from tests.vendors.askers import ask_all, said
-from tests.vendors.batched import ask_batched, batched_model
+from tests.vendors.batched import ask_batched
 from tests.vendors.batches import BatchVendor, Ending
 from tests.vendors.server import FaultServer
 from tests.vendors.troubles import Fault, Plan, status
@@ -224,60 +218,7 @@ def test_a_server_without_batches_says_how_to_go_on(server: FaultServer, protoco
     assert "mode: online" in str(found)
 
 
-def test_replies_are_let_go_of_as_they_are_handed_on_and_not_when_the_batch_ends(
-    server: FaultServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(batch_following, "CHUNK", 1)
-    BatchVendor(server)
-    kept: list[int] = []
-
-    async def main() -> None:
-        with Ledger() as held:
-            calls = Calls(held)
-            model, carrier = batched_model(server, "chat", calls)
-            close = held.close_batch
-
-            async def closed(batch: int, state: str) -> None:
-                (out,) = carrier._out.values()
-                kept.extend([len(out.lines), len(carrier._desk.lines), out.total])
-                await close(batch, state)
-
-            monkeypatch.setattr(held, "close_batch", closed)
-            await asyncio.gather(*[model.ask((Message(role="user", content=text),)) for text in QUESTIONS])
-            await calls.drain()
-            await model.provider.close()
-
-    asyncio.run(main())
-    assert kept == [0, 0, 12]
-
-
 PRICE = Price(input=10.0, output=100.0, batch_discount=0.5)
-
-
-def test_the_most_that_a_batch_can_cost_is_set_aside_before_it_is_handed_in(server: FaultServer) -> None:
-    vendor = BatchVendor(server)
-    vendor.polls_to_end = 10**9
-
-    async def main() -> tuple[float, list[float]]:
-        with Ledger() as held:
-            calls = Calls(held, budget=Budget(5.0))
-            model, carrier = batched_model(server, "chat", calls, price=PRICE, max_tokens=50)
-            asking = [asyncio.ensure_future(model.ask((Message(role="user", content=text),))) for text in QUESTIONS]
-            while not any(made.polls for made in vendor.made.values()):
-                await asyncio.sleep(0.01)
-            requests = [line.asked for line in carrier._desk.lines.values() if line.asked]
-            most = [most_cost(PRICE, most_tokens(request), batch=True) or 0 for request in requests]
-            reserved = calls.budget.reserved
-            for task in asking:
-                task.cancel()
-            await calls.drain()
-            await model.provider.close()
-            return reserved, most
-
-    reserved, most = asyncio.run(main())
-    # each of the 12 answers alone can cost 50 tokens at 100 USD a million, at half price: 12 * 50 * 100e-6 / 2 = 0.03
-    assert sum(most) > 0.03
-    assert reserved == pytest.approx(sum(most))
 
 
 def test_a_batch_that_could_cost_more_than_is_left_goes_out_in_parts_one_after_another(server: FaultServer) -> None:
@@ -328,14 +269,3 @@ def test_polls_that_only_fail_pause_the_run_and_the_next_one_picks_the_batch_up(
     again = ask_batched(server, protocol, QUESTIONS[:3], ledger=tmp_path / "ledger.sqlite", max_wait=0.2)
     assert [said(one) for one in again.found] == online(protocol)[:3]
     assert (again.sent, len(vendor.made), set(vendor.paid.values())) == (0, 1, {1})
-
-
-def test_one_good_poll_among_bad_ones_is_enough(server: FaultServer) -> None:
-    vendor = BatchVendor(server)
-    vendor.polls_to_end = 12
-    fifths = itertools.count()
-    server.plan = lambda ask: (
-        status(500) if ask.method == "GET" and "/batches/" in ask.path and next(fifths) % 5 else None
-    )
-    asked = ask_batched(server, "chat", QUESTIONS[:3], max_wait=0.5)  # four faults of 0.02 s each, then a good word
-    assert [said(one) for one in asked.found] == online("chat")[:3]

@@ -11,9 +11,8 @@ from types import SimpleNamespace
 import pytest
 from pydantic import TypeAdapter
 
-from amendment.errors import BudgetReached, CredentialsError, LedgerError
+from amendment.errors import BudgetReached, CredentialsError
 from amendment.llm import batch_following as following
-from amendment.llm.batch_following import Tempo
 from amendment.llm.budget import Budget
 from amendment.llm.client import Calls
 from amendment.llm.ledger import Ledger
@@ -23,7 +22,7 @@ from amendment.llm.specs import OpenAISpec
 from amendment.records import Message
 from amendment.run.funds import open_budget
 from tests.vendors.askers import ask_all, entry, said
-from tests.vendors.batched import QUICK, Asked, ask_batched, batched_model
+from tests.vendors.batched import Asked, ask_batched, batched_model
 from tests.vendors.batches import BatchVendor
 from tests.vendors.server import FaultServer
 from tests.vendors.troubles import never, status
@@ -107,12 +106,6 @@ def test_leaving_while_a_batch_is_handed_in_waits_for_its_name(
     assert_home(vendor, ask_batched(server, protocol, QUESTIONS, ledger=tmp_path / "ledger.sqlite"))
 
 
-def test_what_nobody_asks_for_any_more_is_not_handed_in(server: FaultServer, tmp_path: Path) -> None:
-    vendor = BatchVendor(server)
-    leave(server, "chat", tmp_path / "ledger.sqlite", lambda: True)
-    assert vendor.made == {}
-
-
 @PROTOCOLS
 def test_new_requests_beside_a_batch_that_was_left_go_into_one_of_their_own(
     server: FaultServer, protocol: str, tmp_path: Path
@@ -149,17 +142,6 @@ def test_results_that_are_gone_after_a_month_are_asked_anew_and_said_aloud(
     assert any("6 requests that may be paid are asked again" in notice for notice in asked.notices)
 
 
-def test_results_older_than_twenty_days_are_named(
-    server: FaultServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    vendor, ledger = left(server, "chat", tmp_path)
-    vendor.polls_to_end = 1
-    monkeypatch.setattr(following, "time", SimpleNamespace(time=lambda: time.time() + 21 * DAY))
-    asked = ask_batched(server, "chat", QUESTIONS, ledger=ledger)
-    assert_home(vendor, asked)
-    assert any("batch_0 was handed in more than 20 days ago" in notice for notice in asked.notices)
-
-
 def test_a_key_that_is_refused_while_polling_stops_the_run_and_keeps_the_batch(
     server: FaultServer, tmp_path: Path
 ) -> None:
@@ -172,43 +154,6 @@ def test_a_key_that_is_refused_while_polling_stops_the_run_and_keeps_the_batch(
     server.plan = lambda _: None
     assert_home(vendor, ask_batched(server, "chat", QUESTIONS, ledger=ledger))
     assert len(vendor.made) == 1
-
-
-def test_a_second_process_is_refused_while_the_first_one_waits(server: FaultServer, tmp_path: Path) -> None:
-    with Ledger(tmp_path / "ledger.sqlite"), pytest.raises(LedgerError):
-        ask_batched(server, "chat", QUESTIONS, ledger=tmp_path / "ledger.sqlite")
-
-
-def test_pauses_between_polls_grow_from_half_a_minute_to_five() -> None:
-    pauses = [pause for pause, _ in zip(Tempo().pauses(), range(12), strict=False)]
-    assert 24 <= pauses[0] <= 36
-    assert all(240 <= pause <= 360 for pause in pauses[8:])
-
-
-def test_requests_that_trickle_in_while_batches_are_out_wait_longer_for_company(server: FaultServer) -> None:
-    vendor = BatchVendor(server)
-    vendor.polls_to_end = 10**9
-    slept: list[float] = []
-
-    async def main() -> None:
-        with Ledger() as held:
-            calls = Calls(held)
-            model, carrier = batched_model(server, "chat", calls)
-            sleep, carrier._sleep = carrier._sleep, lambda seconds: slept.append(seconds) or sleep(seconds)  # type: ignore[func-returns-value]
-            asking = []
-            for number in range(4):
-                asking.append(asyncio.ensure_future(model.ask((Message(role="user", content=f"{number}"),))))
-                async with asyncio.timeout(20):
-                    while len(vendor.made) <= number:
-                        await asyncio.sleep(0.005)
-            for task in asking:
-                task.cancel()
-            await calls.drain()
-            await model.provider.close()
-
-    asyncio.run(main())
-    # nothing is out, then one batch, two, three
-    assert sorted(set(slept)) == [QUICK.linger * factor for factor in (1, 2, 4, 8)]
 
 
 def test_two_entries_of_one_model_never_have_one_request_in_two_batches(server: FaultServer, tmp_path: Path) -> None:
@@ -281,36 +226,6 @@ def test_nothing_new_is_sent_for_money_that_lines_still_out_may_take(server: Fau
     assert isinstance(found, BudgetReached)
     assert budget.spent == limit
     assert sum(server.paid.values()) == 0
-
-
-@pytest.mark.parametrize("status_of_key", [None, 401])
-def test_money_of_a_batch_that_is_left_is_kept(server: FaultServer, tmp_path: Path, status_of_key: int | None) -> None:
-    vendor = BatchVendor(server)
-    vendor.polls_to_end = 10**9
-    if status_of_key:
-        server.plan = lambda ask: status(status_of_key) if ask.method == "GET" else None
-
-    async def main() -> tuple[float, float, float]:
-        with Ledger(tmp_path / "ledger.sqlite") as held:
-            calls = Calls(held, budget=Budget(1.0), longest_wait=0.01)
-            model, _ = batched_model(server, "chat", calls, price=PRICE, max_tokens=50)
-            asking = [asyncio.ensure_future(model.ask((Message(role="user", content=text),))) for text in QUESTIONS]
-            most = 0.0
-            async with asyncio.timeout(20):
-                while not (vendor.is_polled() or all(task.done() for task in asking)):
-                    most = max(calls.budget.reserved, calls.budget.spent)
-                    await asyncio.sleep(0.005)
-            for task in asking:
-                task.cancel()
-            await asyncio.gather(*asking, return_exceptions=True)
-            await calls.drain()
-            await model.provider.close()
-            assert len(held.batches()) == 1
-            return most, calls.budget.spent, calls.budget.reserved
-
-    most, spent, reserved = asyncio.run(main())
-    assert most > 0
-    assert (spent, reserved) == (most, 0.0)
 
 
 def test_a_batch_that_is_out_is_read_however_little_money_is_left(server: FaultServer, tmp_path: Path) -> None:

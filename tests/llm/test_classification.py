@@ -196,13 +196,6 @@ def test_an_answer_cut_at_its_limit_is_asked_for_once_more_with_twice_the_limit(
     assert limits_sent(server) == [40]
 
 
-def test_a_refusal_is_an_answer(server: FaultServer, protocol: str) -> None:
-    found = under(server, always(FAULTS["refusal"]), protocol)
-    assert isinstance(found, Reply)
-    assert found.finish_reason == "refusal"
-    assert bill(server) == (1, 1, 0)
-
-
 @pytest.mark.parametrize(
     ("name", "meant"),
     [
@@ -224,12 +217,6 @@ def test_an_odd_reply_is_read_as_far_as_it_makes_sense_and_paid_for_once(
     assert isinstance(found, Reply)
     assert found.model == ("another-snapshot" if name == "other name" else "m")
     assert bill(server) == (1, 1, 0)
-
-
-def test_equal_questions_are_one_call_and_different_ones_are_not(server: FaultServer, protocol: str) -> None:
-    found = ask_all(server, protocol, ["a", "b", "a", "a", "b"])
-    assert len(found) == 5
-    assert bill(server) == (2, 2, 0)
 
 
 def test_a_refused_call_waits_by_itself_while_the_others_go(server: FaultServer, protocol: str) -> None:

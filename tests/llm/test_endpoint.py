@@ -145,17 +145,6 @@ def test_tokens_per_minute_are_used_as_they_are_and_not_as_they_might_be() -> No
     assert sum(60 <= at < 300 for at in times) * 100 >= 0.9 * 4 * 30_000
 
 
-def test_an_endpoint_serves_one_event_loop_after_another() -> None:
-    endpoint = Endpoint(Limits(requests_per_minute=6000))
-
-    async def main() -> None:
-        for _ in range(3):
-            await trip(endpoint, None, seconds=0)
-
-    asyncio.run(main())
-    asyncio.run(main())
-
-
 @pytest.mark.parametrize(
     ("limits", "reason", "seconds"),
     [

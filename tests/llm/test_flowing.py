@@ -70,25 +70,6 @@ def test_a_slow_first_item_holds_up_only_what_the_bound_allows() -> None:
     asyncio.run(use())
 
 
-def test_an_item_is_handed_over_before_the_last_one_is_read() -> None:
-    read: list[int] = []
-
-    def items() -> Iterator[int]:
-        for index in range(100):
-            read.append(index)
-            yield index
-
-    async def work(index: int) -> int:
-        return index
-
-    async def use() -> int:
-        async with aclosing(stream(items(), work, window=3)) as results:
-            await anext(results)
-            return len(read)
-
-    assert asyncio.run(use()) < 10
-
-
 def test_the_first_error_stops_the_rest_and_is_raised_as_it_is() -> None:
     begun: list[int] = []
     ended: list[int] = []
@@ -153,10 +134,3 @@ def test_who_stops_listening_stops_the_work() -> None:
     asyncio.run(use())
     assert ended[0] == 0
     assert len(ended) <= 4
-
-
-def test_a_flow_of_nothing_is_nothing() -> None:
-    async def work(item: int) -> int:
-        return item
-
-    assert asyncio.run(flow([], work, window=0)) == []

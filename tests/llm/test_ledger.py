@@ -48,18 +48,6 @@ def test_a_ledger_without_a_path_leaves_nothing_behind(is_closed: bool) -> None:
     assert not folder.exists()
 
 
-def test_several_loops_in_turn_may_use_one_ledger_even_when_one_ended_in_the_midst() -> None:
-    async def leave_early(ledger: Ledger) -> None:
-        waiting = asyncio.ensure_future(begin(ledger, "early"))
-        await asyncio.sleep(0)
-        waiting.cancel()
-
-    with Ledger() as ledger:
-        asyncio.run(leave_early(ledger))
-        asyncio.run(asyncio.wait_for(calls(ledger, ("late",)), 20))
-        assert ledger.find("late") == raw_of("late")
-
-
 def test_the_attempt_is_on_disk_before_begin_returns_and_counts_on_in_the_next_process(tmp_path: Path) -> None:
     async def scenario(ledger: Ledger) -> None:
         attempt = await begin(ledger, "r")
@@ -128,19 +116,6 @@ def test_closing_writes_what_waits_although_its_asker_left_and_ends_the_ledger(t
             use()
     with Reader(tmp_path / "l") as found:
         assert found.find("r") == b"paid"
-
-
-def test_what_comes_together_shares_commits(tmp_path: Path) -> None:
-    """Counted in the journal's own frames: each transaction ends in one frame that says so (its page count is set)."""
-
-    def commits(path: Path) -> int:
-        journal = path.with_name(path.name + "-wal").read_bytes()[32:]
-        frames = [journal[start : start + 24] for start in range(0, len(journal), 24 + 4096)]
-        return sum(frame[4:8] != b"\0\0\0\0" for frame in frames)
-
-    with Ledger(tmp_path / "l") as ledger:
-        asyncio.run(calls(ledger, (f"r{i}" for i in range(50))))
-        assert commits(ledger.path) <= 20  # of 100 writes
 
 
 def test_batches_are_known_until_they_are_closed(tmp_path: Path) -> None:

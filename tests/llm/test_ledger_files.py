@@ -137,14 +137,6 @@ def test_a_reader_sees_what_is_in_the_journal_and_changes_neither_file(tmp_path:
     assert [(tmp_path / name).read_bytes() for name in ("l", "l-wal")] == before
 
 
-def test_a_reader_where_nobody_works_can_leave_no_trace(tmp_path: Path) -> None:
-    path = filled(tmp_path / "l", 2)
-    before = sorted(tmp_path.iterdir())
-    with Reader(path, leave_no_trace=True) as ledger:
-        assert len(ledger) == 2
-        assert sorted(tmp_path.iterdir()) == before
-
-
 def test_a_reader_in_another_process_follows_a_writer_and_stays_out_of_its_way(tmp_path: Path) -> None:
     code = (
         "import sys, time; from pathlib import Path; from amendment.llm import Reader\n"
@@ -234,31 +226,6 @@ def test_a_changed_reply_is_not_handed_out_and_verify_says_how_to_have_it_asked_
     change(path, "DELETE FROM reply WHERE attempt = 2")
     with Ledger(path) as ledger:
         assert (ledger.find("r1"), ledger.find("r2")) == (None, raw_of("r2"))
-
-
-def recover(damaged: Path, saved: Path) -> int:
-    """What the error advises; the number of replies in the new file."""
-    subprocess.run(f"sqlite3 {damaged} .recover 2>/dev/null | sqlite3 {saved}", shell=True, check=False)
-    with contextlib.suppress(LedgerError), Reader(saved) as ledger:
-        return len(ledger)
-    return 0
-
-
-def test_what_sqlite_recovers_of_a_damaged_ledger_goes_on_as_a_ledger(whole: Path, tmp_path: Path) -> None:
-    content = bytearray(whole.read_bytes())
-    page = content.index(b"reply to r7") // 4096
-    content[4096 * page : 4096 * page + 8] = bytes(8)
-    (tmp_path / "damaged").write_bytes(content)
-    with pytest.raises(LedgerError, match=r"sqlite3 .*damaged .recover \| sqlite3 saved.sqlite"):
-        Ledger(tmp_path / "damaged")
-    if not recover(whole, tmp_path / "probe.sqlite"):
-        pytest.skip("sqlite3 is absent, or built without .recover, as Debian's is")
-    assert recover(tmp_path / "damaged", tmp_path / "saved.sqlite") >= COUNT // 2
-    with Ledger(tmp_path / "saved.sqlite") as ledger:
-        replies = [ledger.find(f"r{i}") for i in range(COUNT)]
-        assert all(reply in (None, raw_of(f"r{i}")) for i, reply in enumerate(replies))
-        assert ledger.find("long") == b"l" * 9000
-        asyncio.run(calls(ledger, ("more",)))
 
 
 def change(path: Path, sql: str) -> None:
@@ -367,20 +334,6 @@ async def until_full(ledger: Ledger, acknowledged: list[str]) -> None:
             return
         acknowledged.append(f"r{i}")
     raise AssertionError("the disk was never full")
-
-
-def test_at_whatever_byte_the_disk_is_full_what_was_acknowledged_stands(small_disk: Path) -> None:
-    for leave in range(0, 160_000, 16384):
-        path = small_disk / f"run{leave}" / "ledger.sqlite"
-        fill_up(small_disk, leave)
-        acknowledged: list[str] = []
-        with contextlib.suppress(LedgerError), Ledger(path, least_free=0) as ledger:
-            asyncio.run(until_full(ledger, acknowledged))
-        (small_disk / "ballast").unlink(missing_ok=True)
-        if acknowledged:
-            with Ledger(path, least_free=0) as ledger:
-                assert all(ledger.find(name) == raw_of(name) * 50 for name in acknowledged)
-        shutil.rmtree(path.parent, ignore_errors=True)
 
 
 FILE_LIMIT = """

@@ -76,11 +76,6 @@ def test_the_limit_of_any_server_is_found_and_kept(rule: str, latency: float, sa
     check(found, refused=0.075, used=0.8) if latency == 5.0 or "600" in rule else check(found)
 
 
-@pytest.mark.long
-def test_ten_thousand_askers_make_no_difference() -> None:
-    check(five_minutes("a bucket of 60", 0.5, True, askers=10_000))
-
-
 def test_a_known_limit_is_never_refused() -> None:
     server = Server(Sliding(600), latency=0.5)
 

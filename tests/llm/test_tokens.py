@@ -35,13 +35,6 @@ def test_one_token_for_every_byte_and_a_chat_format_around_it_stay_below_the_mos
     assert bytes_of_texts + 10 * len(messages) + 30 <= most_tokens(request(tuple(messages))).input
 
 
-@given(TEXTS)
-def test_thoughts_and_calls_of_tools_count_too(text: str) -> None:
-    call = {"function": {"name": "look", "arguments": {"up": text}}}
-    message = Message.model_validate({"role": "assistant", "thinking": text, "tool_calls": [call]})
-    assert most_tokens(request((message,))).input >= 2 * len(text.encode())
-
-
 def test_each_image_has_its_allowance_and_words_about_images_have_none() -> None:
     plain = most_tokens(request(user("x"))).input
     assert abs(most_tokens(request(picture())).input - plain - IMAGE_TOKENS) < 5
@@ -96,9 +89,3 @@ def test_the_estimate_counts_texts_and_turns_and_takes_the_shorter_answer() -> N
     assert likely_tokens(asked, output=30).output == 30
     assert likely_tokens(asked, output=300).output == 100
     assert likely_tokens(request(user("x"), None)).output is None
-
-
-@given(MESSAGES)
-def test_the_estimate_is_never_above_the_most(messages: list[Message]) -> None:
-    asked = request(tuple(messages), tools=({"name": "look"},))
-    assert likely_tokens(asked).input <= most_tokens(asked).input

@@ -51,7 +51,7 @@ def down(calls: Calls) -> None:
 
     async def fail() -> None:
         for _ in range(16):
-            endpoint.failed(await endpoint.acquire(0, 1), Transient("no server is there", kind="server"))
+            endpoint.failed(await endpoint.acquire(1), Transient("no server is there", kind="server"))
 
     asyncio.run(fail())
 

@@ -8,6 +8,7 @@ routes are added with `route`. Not covered: streaming, TLS, any other address th
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 import threading
 import time
@@ -19,7 +20,7 @@ from tests.vendors.answers import World
 from tests.vendors.troubles import Fault, Plan, error, never
 from tests.vendors.wire import LONGEST_HEAD, Answer, Ask, cut, drip, give, read_ask, reset
 
-__all__ = ["Arrival", "FaultServer", "Handler"]
+__all__ = ["Arrival", "FaultServer", "Handler", "ScriptedServer"]
 
 PAUSE = 0.4
 """Seconds between two bytes of an answer that drips."""
@@ -217,3 +218,31 @@ class FaultServer:
             return Answer.of(self.world.by_path(ask.path)(ask.json), paid=True)
         except (KeyError, ValueError) as fault:
             return error(ask, 400, f"no question: {type(fault).__name__}: {str(fault)[:300]}")
+
+
+class ScriptedServer(FaultServer):
+    """A server that answers from a list, in order, and keeps what it was asked."""
+
+    def __init__(self) -> None:
+        super().__init__(self._next)
+        self.answers: list[Fault] = []
+        """Those that are still to come."""
+        self.asked: list[dict[str, Any]] = []
+        """Path, headers and JSON body of each request."""
+
+    @property
+    def url(self) -> str:
+        """The same for both protocols; a test adds the path."""
+        return self.origin
+
+    def will_say(
+        self, body: Any, *, status: int = 200, headers: dict[str, str] | None = None, cut: bool = False
+    ) -> None:
+        """Queue an answer, of bytes or of a JSON value, perhaps with the connection cut in the middle of it."""
+        raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+        answer = Answer(status, raw, headers or {})
+        self.answers.append(Fault("scripted", instead=lambda _: answer, on_wire="cut" if cut else "whole"))
+
+    def _next(self, ask: Ask) -> Fault:
+        self.asked.append({"path": ask.path, "headers": dict(ask.headers), "body": ask.json})
+        return self.answers.pop(0)

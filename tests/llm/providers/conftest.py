@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import socket
-import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +11,7 @@ import pytest
 
 from amendment.llm.requests import Request
 from amendment.records import user
+from tests.vendors.server import ScriptedServer
 
 TEMPLATE = (
     "{% if tools %}<|turn|>tools {{ tools | length }}<|end|>{% endif %}"
@@ -95,68 +92,7 @@ def question() -> Callable[..., Request]:
     return made
 
 
-class Server(ThreadingHTTPServer):
-    """A loopback server that answers from a list, in order, and keeps what it was asked."""
-
-    daemon_threads = True
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
-        self.answers: list[dict[str, Any]] = []
-        self.asked: list[dict[str, Any]] = []
-        self.released = threading.Event()
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_port}"
-
-    def will_say(self, body: Any, *, status: int = 200, **how: Any) -> None:
-        """Queue an answer: `headers`, or how it goes wrong: `cut`, `hang` (until `released`), `drop`."""
-        raw = body if isinstance(body, bytes) else json.dumps(body).encode()
-        self.answers.append({"status": status, "body": raw, **how})
-
-
-class _Handler(BaseHTTPRequestHandler):
-    server: Server
-
-    def do_POST(self) -> None:
-        raw = self.rfile.read(int(self.headers["content-length"]))
-        body = json.loads(raw)
-        sent = {name.lower(): value for name, value in self.headers.items()}
-        self.server.asked.append({"path": self.path, "headers": sent, "body": body})
-        answer = self.server.answers.pop(0)
-        if answer.get("hang"):
-            self.server.released.wait(20)
-            return
-        if answer.get("drop"):
-            return
-        self.send_response(answer["status"])
-        for name, value in answer.get("headers", {}).items():
-            self.send_header(name, value)
-        self.send_header("content-type", "application/json")
-        self.send_header("content-length", str(len(answer["body"]) + (100 if answer.get("cut") else 0)))
-        self.end_headers()
-        self.wfile.write(answer["body"])
-
-    def log_message(self, format: str, *args: Any) -> None:  # the parent's name
-        """Say nothing."""
-
-
-@contextmanager
-def serving() -> Iterator[Server]:
-    """A server while the context lasts."""
-    with Server() as made:
-        thread = threading.Thread(target=made.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        try:
-            yield made
-        finally:
-            made.released.set()
-            made.shutdown()
-            thread.join()
-
-
 @pytest.fixture
-def server() -> Iterator[Server]:
-    with serving() as made:
+def server() -> Iterator[ScriptedServer]:
+    with ScriptedServer() as made:
         yield made

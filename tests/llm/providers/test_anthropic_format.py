@@ -180,21 +180,9 @@ def test_the_cache_is_told_of_the_system_text_the_worked_examples_and_what_the_q
     assert json.dumps(body).count("cache_control") == 3  # of the four that are taken
 
 
-def test_a_question_that_shares_nothing_marks_the_system_text_alone(question: Ask) -> None:
-    body = body_for(question(messages=SHOTS), 99, cache=True)
-    assert json.dumps(body).count("cache_control") == 1
-    assert body["messages"][-1] == {"role": "user", "content": [text("shared, and its own")]}
-
-
 def test_a_question_that_is_shared_whole_is_not_cut(question: Ask) -> None:
     body = body_for(question("Hi", shared=2), 99, cache=True)
     assert body["messages"] == [{"role": "user", "content": [{**text("Hi"), **MARK}]}]
-
-
-def test_without_the_cache_nothing_is_marked_and_nothing_cut(question: Ask) -> None:
-    body = body_for(question(messages=SHOTS, shared=8), 99)
-    assert "cache_control" not in json.dumps(body)
-    assert body["messages"][-1]["content"] == [text("shared, and its own")]
 
 
 @given(st.text(min_size=1, max_size=30), st.integers(0, 40))
@@ -237,9 +225,3 @@ def test_thoughts_are_no_part_of_the_answer_and_hidden_ones_leave_none() -> None
     hidden = [{"type": "thinking", "thinking": "", "signature": "s"}, {"type": "redacted_thinking", "data": "x"}]
     reply = read({"content": [*hidden, text("Verdict: B")], "stop_reason": "end_turn"})
     assert reply.messages == (Message(role="assistant", content="Verdict: B"),)
-
-
-def test_thoughts_that_used_up_the_limit_are_an_answer_that_was_cut() -> None:
-    reply = read({"content": [{"type": "thinking", "thinking": "Hm"}], "stop_reason": "max_tokens"})
-    assert reply.finish_reason == "length"
-    assert reply.messages == (Message(role="assistant", thinking="Hm"),)

@@ -20,7 +20,7 @@ from amendment.llm.requests import Request
 from amendment.llm.specs import AnthropicSpec, OpenAISpec
 from tests.vendors.batches import BatchVendor
 from tests.vendors.server import FaultServer
-from tests.vendors.troubles import Fault, error, first, status
+from tests.vendors.troubles import Fault, status
 from tests.vendors.wire import Answer
 
 Ask = Callable[..., Request]
@@ -89,14 +89,6 @@ def test_a_line_asks_what_a_single_call_asks(
     (sent,) = server.asks.values()
     whole = {"method": "POST", "url": sent.path, "body": sent.json} if vendor == "openai" else {"params": sent.json}
     assert line == {"custom_id": "s2-0", **whole}
-
-
-def test_what_the_protocol_cannot_ask_is_refused_before_anything_is_sent(server: FaultServer, question: Ask) -> None:
-    async def line(service: BatchService, _: HostedProvider) -> None:
-        service.line("s2-0", question(choices=["A", "B"]))
-
-    with pytest.raises(Rejected, match="no label probabilities"):
-        using(server, line, "anthropic")
 
 
 @pytest.mark.parametrize("vendor", VENDORS)
@@ -270,16 +262,6 @@ def test_faults_of_handing_in_tell_whether_a_batch_may_exist(
     assert caught.value.kind == kind
 
 
-def test_a_redirect_is_not_followed_with_a_key(server: FaultServer) -> None:
-    with FaultServer() as other:
-        server.plan = first(
-            1, Fault("moved", instead=lambda ask: error(ask, 307, "moved", location=f"{other.url}/batches/batch_0"))
-        )
-        with pytest.raises(CredentialsError, match="redirect"):
-            using(server, lambda service, _: service.poll("batch_0"))
-        assert not other.asks
-
-
 OURS = ["s2-0", "s2-1"]
 
 
@@ -342,13 +324,3 @@ def test_a_batch_made_long_before_the_intent_is_not_ours(server: FaultServer, qu
         return [await service.find("", ["s2-0"], time.time() - ago) for ago in (0, 86400)]
 
     assert using(server, looked_for, "anthropic") == [Found(None), Found("msgbatch_0")]
-
-
-def test_results_that_anthropic_has_let_go_of_are_gone(server: FaultServer) -> None:
-    said = {"id": "b", "processing_status": "ended", "archived_at": "2026-01-01T00:00:00Z"}
-    server.route("GET", "/v1/messages/batches/b", lambda _: Answer.of(said))
-
-    async def polled(service: BatchService, _: HostedProvider) -> list[str]:
-        return [(await service.poll(name)).status for name in ("b", "unknown")]
-
-    assert using(server, polled, "anthropic") == ["gone", "gone"]

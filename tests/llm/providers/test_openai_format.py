@@ -63,12 +63,6 @@ def test_template_settings_go_to_servers_that_render_templates(question: Ask) ->
     assert "chat_template_kwargs" not in chat_body(request, VENDOR)
 
 
-def test_earlier_thinking_is_never_sent(question: Ask) -> None:
-    earlier = Message(role="assistant", content="So.", thinking="canary")
-    request = question(messages=(*question().messages, earlier))
-    assert "canary" not in json.dumps(chat_body(request, OTHER))
-
-
 def test_tool_calls_and_their_results_travel_in_the_protocols_shape(question: Ask) -> None:
     call = ToolCall(id="c1", function={"name": "look", "arguments": {"at": "ü"}})
     messages = (
@@ -228,10 +222,6 @@ def test_a_log_probability_that_makes_no_sense_spoils_the_list(logprob: Any) -> 
         assert all(map(math.isnan, found.values()))
 
 
-def test_rounding_above_zero_is_taken_as_zero() -> None:
-    assert read_choices({"token": "A", "logprob": 1e-7, "top_logprobs": None}) == {"A": 0.0}
-
-
 @pytest.mark.parametrize("first", [None, [], {}])
 def test_a_server_that_shows_no_probabilities_is_told_apart(first: Any) -> None:
     if first is None:
@@ -239,11 +229,6 @@ def test_a_server_that_shows_no_probabilities_is_told_apart(first: Any) -> None:
     else:
         with pytest.raises(Transient):
             read_choices(first or {"top_logprobs": "x"})
-
-
-def test_an_empty_list_is_told_from_none_at_all() -> None:
-    empty = completion({"content": "A"}, logprobs={"content": []})
-    assert read(empty, choices=("A", "B")).choice_logprobs == {}
 
 
 KEYS = ["choices", "message", "content", "finish_reason", "tool_calls", "function", "arguments", "name", "logprobs"]
@@ -271,10 +256,6 @@ def test_a_schema_is_asked_for_strictly(question: Ask) -> None:
         "type": "json_schema",
         "json_schema": {"name": "answer", "schema": schema, "strict": True},
     }
-
-
-def test_effort_goes_by_the_protocols_name(question: Ask) -> None:
-    assert chat_body(question(sampling={"effort": "low"}), VENDOR)["reasoning_effort"] == "low"
 
 
 @pytest.mark.parametrize(

@@ -73,7 +73,7 @@ def test_a_model_asks_through_the_runs_calls(server: Any) -> None:
             await model.provider.close()
         assert answer.reply.messages[0].content == "Yes."
         assert answer.origin.model == "our-7b"
-        assert answer.origin.host == f"127.0.0.1:{server.server_port}/v1"
+        assert answer.origin.host == f"127.0.0.1:{server.port}/v1"
 
     asyncio.run(main())
     assert server.asked[0]["body"]["seed"] == 7

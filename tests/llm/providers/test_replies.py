@@ -18,7 +18,6 @@ from amendment.records import user
 
 KEY = "sk-canary-0123456789"
 ASKED = Request(provider="x", host="here", model="m", messages=user("x"))
-USAGES = (openai.usage_of, anthropic.usage_of)
 
 
 @pytest.mark.parametrize(
@@ -33,10 +32,6 @@ def test_a_good_status_with_a_bad_body_is_asked_again(raw: bytes) -> None:
     with pytest.raises(Transient) as caught:
         body_of(raw, "here")
     assert caught.value.kind == "unreadable"
-
-
-def test_half_a_surrogate_pair_in_raw_bytes_is_gone_too() -> None:
-    assert body_of(b'{"id": "call \xed\xa0\x80"}', "here") == {"id": "call \ufffd"}
 
 
 def test_numbers_and_signs_that_cannot_be_stored_are_gone() -> None:
@@ -71,10 +66,6 @@ def test_a_text_of_a_server_can_be_stored_and_shown(text: str) -> None:
 def test_what_looks_like_a_key_is_not_shown(text: str) -> None:
     assert "[key]" in shown(text, KEY)
     assert "abc" not in shown(text, KEY)
-
-
-def test_a_key_at_the_end_of_a_long_text_is_not_shown_in_part() -> None:
-    assert "canary" not in shown(" " * 1990 + KEY, KEY)
 
 
 @pytest.mark.parametrize(
@@ -116,14 +107,3 @@ def test_the_meter_finds_usage_and_the_models_name_without_its_folder() -> None:
 
 NAMES = st.sampled_from(["usage", "model", "input_tokens", "prompt_tokens", "prompt_tokens_details"])
 PLAIN = st.none() | st.integers() | st.floats() | st.text()
-VALUES = st.recursive(PLAIN, lambda inner: st.lists(inner) | st.dictionaries(NAMES, inner))
-
-
-@given(st.binary(max_size=60) | VALUES.map(lambda value: json.dumps({"usage": value, "model": value}).encode()))
-def test_no_bytes_upset_the_meter(raw: bytes) -> None:
-    assert all(isinstance(meter_by(usage_of)(raw), Meter) for usage_of in USAGES)
-
-
-@pytest.mark.parametrize("raw", [b"", b"{", b"[]", b"null", b'{"usage": NaN}', b'{"usage": {"prompt_tokens": 1e999}}'])
-def test_what_cannot_be_metered_is_not_known(raw: bytes) -> None:
-    assert meter_by(openai.usage_of)(raw) == Meter()

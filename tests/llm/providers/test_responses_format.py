@@ -114,15 +114,6 @@ def test_a_whole_reply_is_read() -> None:
     assert reply.usage == Usage(input_tokens=12, output_tokens=3, cached_tokens=8)
 
 
-def test_reasoning_in_full_goes_before_its_summary() -> None:
-    reasoning = {
-        "type": "reasoning",
-        "summary": [{"type": "summary_text", "text": "short"}],
-        "content": [{"type": "reasoning_text", "text": "long"}],
-    }
-    assert read({"output": [reasoning, spoken(text("Yes"))]}).messages[0].thinking == "long"
-
-
 def test_a_tool_call_is_read() -> None:
     call = {"type": "function_call", "call_id": "c1", "name": "look", "arguments": '{"at": 1}'}
     reply = read({"status": "completed", "output": [call]})
@@ -174,13 +165,6 @@ def test_a_body_without_an_answer_is_asked_again(body: Any) -> None:
     assert caught.value.kind == "unreadable"
 
 
-@pytest.mark.parametrize("output", [[], [spoken()], [spoken(text(""))]])
-def test_an_answer_that_says_nothing_is_empty(output: list[Any]) -> None:
-    with pytest.raises(Transient) as caught:
-        read({"status": "completed", "output": output})
-    assert caught.value.kind == "empty"
-
-
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=5),
     lambda inner: (
@@ -198,7 +182,3 @@ JSON = st.recursive(
 def test_any_body_is_read_or_asked_again(value: Any, choices: tuple[str, ...] | None) -> None:
     with suppress(Transient):
         read({"output": [value, {"type": "message", "content": value}], "usage": value}, choices=choices)
-
-
-def test_effort_goes_by_the_protocols_name(question: Ask) -> None:
-    assert responses_body(question(sampling={"effort": "minimal"}))["reasoning"] == {"effort": "minimal"}

@@ -129,10 +129,6 @@ def test_the_length_limit_goes_by_the_servers_own_name() -> None:
     assert named.limit_field == "max_completion_tokens"
 
 
-def test_a_local_model_is_asked_for_enough_at_once_to_fill_the_next_batch() -> None:
-    assert LocalSpec(provider="local", model="m", batch_size=10).concurrency == 20
-
-
 @pytest.mark.parametrize("name", ["temperature", "top_p"])
 def test_anthropic_is_not_asked_for_what_its_protocol_takes_no_more(name: str) -> None:
     with pytest.raises(ValidationError, match=f"{name}: Anthropic's protocol takes it no more; leave it out"):
@@ -198,13 +194,3 @@ def test_how_much_a_model_thinks_names_its_questions_and_silence_about_it_does_n
     silent, thinking = (ENTRY.validate_python({**entry, **said}).sampling(7) for said in ({}, more))
     assert not silent.to_json().keys() & {"effort", "thinking_budget"}
     assert question(sampling=silent.to_json()).id != question(sampling=thinking.to_json()).id
-
-
-def test_names_of_questions_from_before_there_was_thinking_stand(question: Callable[..., Request]) -> None:
-    # by hand: the name is the hash of what is set, so keys that are absent leave it as it was
-    asked = question("Hi", sampling={"max_tokens": 20, "seed": 7})
-    written = (
-        b'{"host":"here","messages":[{"content":"Hi","role":"user"}],"model":"m","provider":"openai","sample":0,'
-        b'"sampling":{"max_tokens":20,"seed":7}}'
-    )
-    assert asked.body == written

@@ -31,7 +31,6 @@ GOOD: dict[str, dict[str, Any]] = {
     "responses": {"output": [{"type": "message", "content": [{"type": "output_text", "text": "Yes."}]}]},
     "anthropic": {"content": [{"type": "text", "text": "Yes."}], "stop_reason": "end_turn"},
 }
-OURS = {"host", "accept", "accept-encoding", "content-type", "content-length", "user-agent"}
 
 
 def spec(kind: str, base_url: str, **fields: Any) -> OpenAISpec | AnthropicSpec:
