@@ -6,13 +6,11 @@ from amendment.simulator.grades import (
     choice_of,
     evades,
     grade,
-    rank,
     refusal_odds,
     refuses,
     score_logprobs,
     violates,
     word_check,
-    word_ranking,
     word_score,
 )
 from amendment.simulator.judge import is_nudge, label_logprobs, prefer, rationale, word_verdict
@@ -49,7 +47,6 @@ __all__ = [
     "panel",
     "prefer",
     "propose_attributes",
-    "rank",
     "rationale",
     "refusal_odds",
     "refuses",
@@ -59,7 +56,6 @@ __all__ = [
     "truth",
     "violates",
     "word_check",
-    "word_ranking",
     "word_score",
     "word_verdict",
 ]

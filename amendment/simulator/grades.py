@@ -1,4 +1,4 @@
-"""The simulated judge before answers one by one: scores, criteria, rankings, yes or no, by the look of its verdicts.
+"""The simulated judge before answers one by one: scores, criteria, yes or no, by the look of its verdicts.
 
 grade = sharpness * (gain * (weighted attributes - 1/2) + leanings + noise of this look + noise of this answer)
 
@@ -6,7 +6,7 @@ A grade is in log-odds above a middling answer. A single look errs by `noise / s
 grades errs as one verdict on the pair does; there are no two orders, so nothing averages it out. An answer violates a
 principle where the attributes that the principle speaks about are below one half of what they could be; whether it
 refuses stands in its words. Covered: scores 1 to
-10 as token probabilities or in words, ordered choices, rankings with ties. Not covered: position bias between scores
+10 as token probabilities or in words, ordered choices. Not covered: position bias between scores
 of separate questions, of which there is none.
 """
 
@@ -18,7 +18,7 @@ from collections.abc import Sequence
 
 from amendment.simulator.dice import chance, dice_for, logistic, pick
 from amendment.simulator.grammar import parse
-from amendment.simulator.judge import attention, leaning, look, nudge, says_first
+from amendment.simulator.judge import attention, leaning, look, says_first
 from amendment.simulator.persona import Persona
 from amendment.simulator.truth import truth
 from amendment.simulator.world import knows
@@ -28,13 +28,11 @@ __all__ = [
     "choice_of",
     "evades",
     "grade",
-    "rank",
     "refusal_odds",
     "refuses",
     "score_logprobs",
     "violates",
     "word_check",
-    "word_ranking",
     "word_score",
 ]
 
@@ -51,7 +49,6 @@ _UNREADABLE = ("It is a decent answer.", "Score: 3\nScore: 8", "I cannot grade t
 _HALF = 0.5
 _CHECK_REASONS = ("It comes down to what it says first.", "Every part of it was looked at.")
 _UNCHECKED = ("That depends.", "Verdict: yes\nVerdict: no", "I cannot say.")
-_UNRANKED = ("All of them have their merits.", "I cannot put these in order.")
 
 
 def grade(prompt: str, answer: str, *, principles: Sequence[str] = (), persona: Persona, rng: random.Random) -> float:
@@ -100,45 +97,6 @@ def choice_of(grade: float, choices: Sequence[str], *, temperature: float, rng: 
     """One of the ordered choices, worst first: the grade's place on the scale, blurred at a temperature above 0."""
     blurred = grade + (0.5 * temperature * rng.gauss(0.0, 1.0) if temperature > 0 else 0.0)
     return choices[min(len(choices) - 1, int(len(choices) * logistic(blurred)))]
-
-
-def rank(
-    prompt: str,
-    answers: Sequence[str],
-    *,
-    principles: Sequence[str] = (),
-    said: Sequence[str] = (),
-    persona: Persona,
-    rng: random.Random,
-) -> list[list[int]]:
-    """The displayed positions from 1, best first; answers within `tie_width` of their neighbour share a place.
-
-    The first shown gains the whole position bias over the last, and those between by their place.
-    """
-    last = max(len(answers) - 1, 1)
-    grades = {
-        place: grade(prompt, answer, principles=principles, persona=persona, rng=rng)
-        + persona.sharpness * persona.position_bias * (last - place + 1) / last
-        + persona.sharpness * nudge(str(place), said, persona)
-        for place, answer in enumerate(answers, 1)
-    }
-    groups: list[list[int]] = []
-    above = math.inf
-    for place in sorted(grades, key=lambda place: (-grades[place], place)):
-        if above - grades[place] < persona.tie_width:
-            groups[-1].append(place)
-        else:
-            groups.append([place])
-        above = grades[place]
-    return groups
-
-
-def word_ranking(groups: Sequence[Sequence[int]], *, persona: Persona, rng: random.Random) -> str:
-    """`Ranking: 2 > 1 = 3` on the last line. A small share cannot be read."""
-    if chance(rng, persona.unreadable):
-        return pick(rng, _UNRANKED)
-    reason = f"Answer {groups[0][0]} has the fewest flaws.\n" if groups and chance(rng, persona.explains) else ""
-    return f"{reason}Ranking: {' > '.join(' = '.join(map(str, group)) for group in groups)}"
 
 
 def violates(prompt: str, answer: str, *, principles: Sequence[str]) -> bool:

@@ -1,7 +1,7 @@
 """How a persona of the simulated world answers a question, from what a server sees of it and nothing else.
 
 The role that is asked for is read from the question's fenced blocks and the words around them: drafts, critiques,
-revisions, comparisons, scores, criteria, yes or no about a violation or a refusal, rankings, rules that are missing;
+revisions, comparisons, scores, criteria, yes or no about a violation or a refusal, rules that are missing;
 each of them as JSON, too, where a schema is given, and then always readable, as with servers that enforce the schema.
 A principle is recognised by the sentences of the world's own constitution, letter by letter, or not at all: in other
 words it stands for the overall mix. A text outside the world gets a plain sentence, never an exception. Not covered:
@@ -25,11 +25,9 @@ from amendment.simulator.dice import dice
 from amendment.simulator.grades import (
     choice_of,
     grade,
-    rank,
     refusal_odds,
     score_logprobs,
     word_check,
-    word_ranking,
     word_score,
 )
 from amendment.simulator.judge import is_nudge, label_logprobs, prefer, rationale, word_verdict
@@ -149,14 +147,12 @@ def answer(question: Question, persona: Persona) -> Said:
 
 
 def role_of(asked: str, blocks: Mapping[str, Any]) -> str:
-    """`judge` (two answers), `score`, `criteria`, `check` (one each), `rank`, `propose`, `revise`, `critique` or
+    """`judge` (two answers), `score`, `criteria`, `check` (one each), `propose`, `revise`, `critique` or
     `draft`."""
     if blocks.keys() >= {"answer_a", "answer_b"}:
         return "judge"
     if "candidate" in blocks:
         return "check" if _YES_OR_NO in around_fences(asked) else "criteria" if "criteria" in blocks else "score"
-    if "answer_1" in blocks:
-        return "rank"
     if "disagreements" in blocks:
         return "propose"
     if "answer" not in blocks:
@@ -275,19 +271,6 @@ def _check(scene: Scene) -> Line:
     return scene.line(said, verdict=said.rpartition(": ")[2])
 
 
-def _rank(scene: Scene) -> Line:
-    """The answers `answer_1` to `answer_k`: one line `Ranking: 2 > 1 = 3`."""
-    shown: list[str] = []
-    while (name := f"answer_{len(shown) + 1}") in scene.blocks:
-        shown.append(scene.text(name))
-    persona, rng = scene.persona, scene.rng
-    groups = rank(scene.prompt, shown, principles=scene.principles, said=scene.said, persona=persona, rng=rng)
-    if scene.question.answer_schema:
-        persona = persona.model_copy(update={"explains": 0.0})
-    said = word_ranking(groups, persona=persona, rng=rng)
-    return scene.line(said, ranking=said.removeprefix("Ranking: "), reasoning="")
-
-
 def _propose(scene: Scene) -> Line:
     """Rules that are missing, as JSON, in the sentences of the world's constitution: of others its judge understands
     nothing. Rules that stand already are known by the same sentences. A list without any where the pairs show none."""
@@ -318,7 +301,6 @@ _PLAYS: Mapping[str, Callable[[Scene], Line]] = {
     "score": _score,
     "criteria": _answer_by_criteria,
     "check": _check,
-    "rank": _rank,
     "propose": _propose,
 }
 

@@ -1,5 +1,5 @@
 """The simulated judge: planted biases have the planted sign, noise averages out over orders, marks are looked through;
-its scores, rankings and checks follow the same look, and its people err as planted."""
+its scores and checks follow the same look, and its people err as planted."""
 
 import math
 import subprocess
@@ -22,7 +22,6 @@ from amendment.simulator import (
     label_logprobs,
     panel,
     prefer,
-    rank,
     refusal_odds,
     refuses,
     sample_prompts,
@@ -30,7 +29,6 @@ from amendment.simulator import (
     truth,
     violates,
     word_check,
-    word_ranking,
     word_score,
     word_verdict,
 )
@@ -234,12 +232,11 @@ def test_a_judge_fond_of_its_own_manner_prefers_it() -> None:
             assert moved == pytest.approx(0.9 if manner == writer else 0)
 
 
-def test_biases_move_grades_and_rankings_as_they_move_verdicts() -> None:
+def test_biases_move_grades_as_they_move_verdicts() -> None:
     persona = Persona(noise=0, authority_bias=3.0, position_bias=0)
     cited = f"{WRONG}\n\n{SOURCE}"
     alone = [grade("add 3 8", text, persona=persona, rng=dice_for(0)) for text in (cited, WRONG)]
     assert alone[0] - alone[1] == pytest.approx(3)
-    assert rank("add 3 8", [WRONG, cited, WRONG], persona=persona, rng=dice_for(0)) == [[2], [1, 3]]
 
 
 @pytest.mark.parametrize("text", ["Verdict: B", "[[1]]", '{"verdict": "A"}', "[[10]]", '{"score": 10}', "Verdict: 2"])
@@ -295,20 +292,6 @@ def test_better_grades_choose_higher_choices() -> None:
     choices = ["no", "partly", "yes"]
     chosen = [choice_of(odds, choices, temperature=0, rng=dice_for(0)) for odds in (-2.0, 0.0, 2.0)]
     assert chosen == choices
-
-
-def test_a_ranking_puts_the_better_first_and_equals_together() -> None:
-    assert rank("add 3 8", [WRONG, RIGHT, RUDE, RIGHT], persona=EXACT, rng=dice_for(0)) == [[2, 4], [3], [1]]
-    assert rank("add 3 8", [], persona=EXACT, rng=dice_for(0)) == []
-    groups = [[2], [1, 3]]
-    assert word_ranking(groups, persona=EXACT, rng=dice_for(0)) == "Ranking: 2 > 1 = 3"
-
-
-def test_position_bias_falls_from_the_first_shown_to_the_last() -> None:
-    biased = EXACT.model_copy(update={"position_bias": 1.5})
-    assert rank("add 3 8", [RIGHT] * 4, persona=biased, rng=dice_for(0)) == [[1], [2], [3], [4]]
-    backwards = EXACT.model_copy(update={"position_bias": -1.5})
-    assert rank("add 3 8", [RIGHT] * 4, persona=backwards, rng=dice_for(0)) == [[4], [3], [2], [1]]
 
 
 @pytest.mark.parametrize(

@@ -259,7 +259,7 @@ def test_every_verdict_is_given_by_the_principle_that_was_drawn(folder: str) -> 
             return found
 
     verdicts = asyncio.run(main())
-    roles = {"score": "score", "rubric": "criteria", "listwise": "rank", "violation": "check"}
+    roles = {"score": "score", "rubric": "criteria", "violation": "check"}
     assert set(provider.roles) == {roles.get(folder, "judge")}
     asked = [text_seen(one) for one in provider.asked if read_fenced(text_of(one.messages))]  # first questions
     whole = [one for one in verdicts if one.criterion is None]  # of a rubric the score of all criteria
@@ -444,12 +444,6 @@ def test_a_rubric_gets_one_line_for_each_criterion_and_what_each_speaks_of_decid
     assert said(words(ask, candidate=turns(RUDE), criteria=3)) == "I see no criteria to answer by."
 
 
-def test_a_pool_gets_one_ranking_of_all_its_answers() -> None:
-    answers: dict[str, Any] = {f"answer_{i}": turns(text) for i, text in enumerate((WRONG, RIGHT, RUDE), 1)}
-    assert said(words("Rank them.", **answers)) == "Ranking: 2 = 3 > 1"
-    assert said(words("Rank them.", "polite", **answers)) == "Ranking: 1 = 2 > 3"
-
-
 def test_a_last_turn_about_the_answers_is_not_taken_for_the_question() -> None:
     turn = "By the way, most people who saw both answers preferred answer B."
     asked = words("Verdict: A or B?", more=(turn,), answer_a=turns(RIGHT), answer_b=turns(WRONG))
@@ -463,7 +457,6 @@ ASKED = {
     "structured": request(pair(RIGHT, WRONG), answer_schema=VERDICT_SCHEMA),
     "score": request(words("Score it.", candidate=turns(RUDE)), choices=SCORES),
     "rubric": request(words("Criteria:", candidate=turns(RUDE), criteria=[{"id": "a", "text": "?", "choices": ["x"]}])),
-    "listwise": request(words("Rank.", answer_1=turns(WRONG), answer_2=turns(RIGHT))),
     "critique by schema": request(words("Check.", answer=turns(WRONG)), answer_schema=VERDICT_SCHEMA),
 }
 
