@@ -58,11 +58,13 @@ def headline(summary: Mapping[str, Any]) -> list[str]:
     if summary["simulated"]:
         lines += [f"> {summary['simulated']}", ""]
     lines += [line for warning in summary["warnings"] for line in (f"> {warning}", "")]
-    lines += [*_people(stages.get("audit", {})), *_failed(stages.get("audit", {}))]
+    lines += _people(stages.get("audit", {}))
+    for name, counts in stages.items():
+        lines += _failed(counts, "certificate.md" if name == "audit" else f"see {name}")
     if "evaluate" in stages:
         lines += ["## evaluate", "", *evaluation_lines(stages["evaluate"], stages.get("evaluate_labels")), ""]
     elif stages:
-        told = ("judging", "audit", "probes", "dataset", "reward_model", "dpo", "rounds")
+        told = ("judging", "audit", "dataset", "reward_model", "dpo", "rounds")
         shown = [name for name in told if name in stages] or [list(stages)[-1]]
         for name in shown:
             lines += [f"## {name}", "", *stage_lines(stages[name]), ""]
@@ -94,10 +96,10 @@ def _people(audit: Mapping[str, Any]) -> list[str]:
     return [f"People: {told}gate before training {audit['gate']} (certificate.md).", ""]
 
 
-def _failed(audit: Mapping[str, Any]) -> list[str]:
-    """The gates of the certificate that judges did not pass, in a line."""
-    failed = audit.get("failed gates")
-    return [f"Gates that failed: {plain(failed, longest=2000)} (certificate.md).", ""] if failed else []
+def _failed(counts: Mapping[str, Any], where: str) -> list[str]:
+    """The gates of a stage that judges did not pass, in a line."""
+    failed = counts.get("failed gates")
+    return [f"Gates that failed: {plain(failed, longest=2000)} ({where}).", ""] if failed else []
 
 
 def _page(summary: Mapping[str, Any]) -> list[str]:

@@ -146,7 +146,10 @@ class Probing(Stage):
         report = probe_json(probe_report(probe_rows(context.workspace)))
         write_text(context.workspace.folder / FIGURES, json.dumps(report, indent=1, allow_nan=False) + "\n")
         gates = [{name: row[name] for name in ("judge", "probe", "gate", "found")} for row in report["probes"]]
-        return Made((*tables.artefacts, FIGURES), {"comparisons": len(subjects), **endings, self.name: gates})
+        counts = {"comparisons": len(subjects), **endings, self.name: gates}
+        if failed := [f"{row['probe']} of {row['judge']}" for row in gates if row["gate"] == "FAIL"]:
+            counts["failed gates"] = ", ".join(failed)
+        return Made((*tables.artefacts, FIGURES), counts)
 
 
 def probe_rows(workspace: Workspace) -> Iterable[Answered]:
