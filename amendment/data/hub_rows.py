@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from amendment.data.sources import Source
 from amendment.errors import DataError
@@ -43,7 +43,7 @@ def stream_dataset(source: Source, base: Path, *, limit: int | None) -> HubStrea
     folder = dataset_folder(source, base)
     if folder is not None and not folder.is_dir():
         raise DataError(f"dataset {folder}: no such folder; a dataset on the Hub is written org/name")
-    with _told(source):
+    with _faults_of(source):
         revision = None if folder else _commit(source)
     return HubStream(_rows(source, folder, revision, limit), revision)
 
@@ -51,8 +51,11 @@ def stream_dataset(source: Source, base: Path, *, limit: int | None) -> HubStrea
 def _rows(source: Source, folder: Path | None, revision: str | None, limit: int | None) -> Iterator[Row]:
     split = source.split or "train"
     place, number = f"{source.dataset}[{split}] row", 0
-    with _told(source):
-        stream = _stream(source, folder, split, revision)
+    with _faults_of(source):
+        from datasets import load_dataset
+
+        name = str(folder or source.dataset)
+        stream = load_dataset(name, name=source.config, split=split, revision=revision, streaming=True)
         for number, row in enumerate(islice(stream, limit), start=1):
             yield Row(f"{place} {number}", dict(row))
     if not number:
@@ -60,22 +63,15 @@ def _rows(source: Source, folder: Path | None, revision: str | None, limit: int 
 
 
 @contextmanager
-def _told(source: Source) -> Iterator[None]:
-    """Whatever lies on the Hub, and whatever breaks on the way from it, as one message."""
+def _faults_of(source: Source) -> Iterator[None]:
+    """Turn whatever breaks on the way from the Hub into one message."""
     with _quiet():
         try:
             yield
         except DataError:
             raise
         except Exception as fault:
-            raise DataError(f"dataset {source.dataset}: {_advice(fault, source, source.split or 'train')}") from fault
-
-
-def _stream(source: Source, folder: Path | None, split: str, revision: str | None) -> Any:
-    from datasets import load_dataset
-
-    name = str(folder) if folder else source.dataset
-    return load_dataset(name, name=source.config, split=split, revision=revision, streaming=True)
+            raise DataError(f"dataset {source.dataset}: {_advice(fault, source)}") from fault
 
 
 def _commit(source: Source) -> str | None:
@@ -104,48 +100,37 @@ def _quiet() -> Iterator[None]:
             datasets.enable_progress_bars()
 
 
-def _advice(fault: Exception, source: Source, split: str) -> str:
-    """What went wrong, in our words where it is known, and what to do."""
-    told = plain(" ".join(str(fault).split()), longest=300)
-    for kinds, advice in _known_faults(source, told):
-        if isinstance(fault, kinds):
-            return advice
-    is_value = isinstance(fault, ValueError)
-    if is_value and told.startswith(("Bad split", "Unknown split")):
-        found = f"has no split {split!r}; {told.partition('. ')[2] or told}. Name one as split:"
-    elif is_value and ("BuilderConfig" in told or "Config name is missing" in told):
-        found = f"{told}. Name one as config:"
-    elif isinstance(fault, FileNotFoundError):
-        found = f"holds no files that can be read as rows ({told})"
-    elif _is_out_of_reach(fault):
-        found = f"the Hub cannot be reached ({type(fault).__name__}: {told}); try again, or use a local copy (./folder)"
-    else:
-        found = f"cannot be read ({type(fault).__name__}: {told})"
-    return found
-
-
-def _known_faults(source: Source, told: str) -> list[tuple[tuple[type[Exception], ...], str]]:
-    """Errors of the clients and what they mean here; the first that fits holds."""
+def _advice(fault: Exception, source: Source) -> str:
+    """What went wrong, in our words where it is known, and what to do; the first that holds."""
     from datasets.exceptions import DatasetNotFoundError
     from huggingface_hub import errors
 
-    offline = (
+    text, kind = plain(" ".join(str(fault).split()), longest=300), type(fault).__name__
+    absent = isinstance(fault, errors.RepositoryNotFoundError | DatasetNotFoundError)
+    unreachable = _is_out_of_reach(fault)
+    is_value = isinstance(fault, ValueError)
+    advice = {
         "the Hub is switched off here (HF_HUB_OFFLINE is set); unset it, or download the dataset's files and name "
-        "their folder as dataset: ./folder"
-    )
-    gated = "is gated: accept its terms on its page on the Hub, and set HF_TOKEN to a token of that account"
-    absent = (
-        "not found on the Hub, or private; look at the spelling (org/name), or set HF_TOKEN to a token that may read it"
-    )
-    revision = f"has no revision {source.revision!r}; name a branch, a tag or a commit of it"
-    name = f"is no name of a dataset on the Hub ({told}); expected org/name, or ./folder for a local one"
-    return [
-        ((errors.OfflineModeIsEnabled,), offline),
-        ((errors.GatedRepoError,), gated),
-        ((errors.RevisionNotFoundError,), revision),
-        ((errors.RepositoryNotFoundError, DatasetNotFoundError), absent),
-        ((errors.HFValidationError,), name),
-    ]
+        "their folder as dataset: ./folder": isinstance(fault, errors.OfflineModeIsEnabled),
+        "is gated: accept its terms on its page on the Hub, and set HF_TOKEN to a token of that account": isinstance(
+            fault, errors.GatedRepoError
+        ),
+        f"has no revision {source.revision!r}; name a branch, a tag or a commit of it": isinstance(
+            fault, errors.RevisionNotFoundError
+        ),
+        "not found on the Hub, or private; look at the spelling (org/name), or set HF_TOKEN to a token that may read "
+        "it": absent,
+        f"is no name of a dataset on the Hub ({text}); expected org/name, or ./folder for a local one": isinstance(
+            fault, errors.HFValidationError
+        ),
+        f"has no split {source.split or 'train'!r}; {text.partition('. ')[2] or text}. Name one as split:": is_value
+        and text.startswith(("Bad split", "Unknown split")),
+        f"{text}. Name one as config:": is_value and ("BuilderConfig" in text or "Config name is missing" in text),
+        f"holds no files that can be read as rows ({text})": isinstance(fault, FileNotFoundError),
+        f"the Hub cannot be reached ({kind}: {text}); try again, or use a local copy (./folder)": unreachable,
+        f"cannot be read ({kind}: {text})": True,
+    }
+    return next(words for words, holds in advice.items() if holds)
 
 
 def _is_out_of_reach(fault: BaseException | None) -> bool:

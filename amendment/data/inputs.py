@@ -22,14 +22,13 @@ from amendment.data.cells import (
     tools_in,
     words_in,
 )
-from amendment.data.comparisons import join
+from amendment.data.comparisons import Records, join, records_of
 from amendment.data.guesses import no_prompt, not_recognised
 from amendment.data.readings import absent_columns, gather
 from amendment.data.shapes import Parts, candidate_parts, prompt_parts, recognise
 from amendment.data.source_rows import FileFacts, SourceRows, SourceStream, rows_of, stream_of
 from amendment.data.sources import CandidateColumns, FileSource, LilliputPrompts, PromptFile, Source
 from amendment.data.verdict_files import DataSources
-from amendment.data.verdict_records import Records, records_of
 from amendment.errors import DataError, Problem
 from amendment.records import Candidate, Comparison, Message, Origin, Prompt, Verdict
 from amendment.tables import Row

@@ -15,14 +15,13 @@ from statistics import fmean
 from typing import Any, NamedTuple
 
 from amendment import __version__
-from amendment.data.comparisons import JoinedComparison, join
+from amendment.data.comparisons import JoinedComparison, Records, join, records_of
 from amendment.data.guesses import not_recognised
 from amendment.data.readings import gather
 from amendment.data.shapes import recognise
 from amendment.data.source_rows import SourceRows, rows_of
 from amendment.data.sources import PairColumns, PairFile, Source
 from amendment.data.verdict_files import DataSources, VerdictFile, word_of
-from amendment.data.verdict_records import Records, records_of
 from amendment.errors import ConfigError, DataError, Problem
 from amendment.preference import decide
 from amendment.reward_model import RewardEvaluation, RewardModel, evaluate_reward, layout_of, longer_wins, reward_lines

@@ -56,90 +56,63 @@ def start(
     AmendmentError when the folder cannot be written. Then nothing is left behind but, at most, empty folders.
     """
     texts = _texts(provider, model, name or name_for(folder))
-    _refuse_to_overwrite(folder, list(texts))
     written: list[Path] = []
-    try:
-        for file, text in texts.items():
-            write_text(folder / file, text)
-            written.append(folder / file)
-    except OSError as fault:
-        for path in written:
-            path.unlink(missing_ok=True)
-        if is_full(fault, folder):
-            raise AmendmentError(full_disk(folder)) from fault
-        raise AmendmentError(f"{folder}: cannot be written ({fault.strerror}); choose another folder") from fault
-    return written
-
-
-def _refuse_to_overwrite(folder: Path, names: list[str]) -> None:
     try:
         if folder.exists() and not folder.is_dir():
             raise ConfigError([Problem(str(folder), "is a file, expected a folder, or a name that is free")])
-        problems = [
-            Problem(
-                str(folder / name), "is there already, and nothing is overwritten; move it away, or choose a folder"
-            )
-            for name in names
-            if os.path.lexists(folder / name)
-        ]
+        taken = [str(folder / file) for file in texts if os.path.lexists(folder / file)]
+        if taken:
+            message = "is there already, and nothing is overwritten; move it away, or choose a folder"
+            raise ConfigError([Problem(place, message) for place in taken])
+        for file, text in texts.items():
+            write_text(folder / file, text)
+            written.append(folder / file)
     except (OSError, ValueError) as fault:
+        for path in written:
+            path.unlink(missing_ok=True)
+        if isinstance(fault, OSError) and is_full(fault, folder):
+            raise AmendmentError(full_disk(folder)) from fault
         reason = getattr(fault, "strerror", None) or fault
-        raise AmendmentError(f"{folder}: cannot be looked at ({reason}); choose another folder") from fault
-    if problems:
-        raise ConfigError(problems)
+        raise AmendmentError(f"{folder}: cannot be written ({reason}); choose another folder") from fault
+    return written
 
 
 def _texts(provider: str, model: str | None, name: str) -> dict[str, str]:
     """The files by name."""
     if provider not in PROVIDERS:
         raise ConfigError(f"found the provider {provider!r}, expected one of {', '.join(PROVIDERS)}")
+    try:
+        RunFile(name=name)
+    except ValidationError:
+        letters = "small letters, digits, and . _ - after the first, 80 at most"
+        raise ConfigError(f"found the name {name!r}, expected {letters}") from None
     return {
-        "run.yaml": _run_file(provider, model, _checked_name(name)),
-        "constitution.yaml": _starter("constitution.yaml"),
-        "prompts.jsonl": _starter("prompts.jsonl"),
-        **{name: _text(room, f"schemas/{name}") for name, room in _SCHEMAS.items()},
+        "run.yaml": _run_file(provider, model, name),
+        "constitution.yaml": _text("amendment.run", "starters/constitution.yaml"),
+        "prompts.jsonl": _text("amendment.run", "starters/prompts.jsonl"),
+        **{file: _text(subpackage, f"schemas/{file}") for file, subpackage in _SCHEMAS.items()},
     }
 
 
 def _run_file(provider: str, model: str | None, name: str) -> str:
-    values = {"name": _scalar(name)}
+    # in quotes where YAML would read the name as something else, such as null or 1e5
+    values = {"name": name if parse_yaml(name, "name").data == name else json.dumps(name)}
     if provider == "simulated":
         if model is not None:
             raise ConfigError(
                 f"found the model {model!r}: the simulated provider has one world and no models; leave it out"
             )
         return _filled("rehearsal.yaml", values)
-    chosen = json.dumps(_checked_model(model or DEFAULT_MODELS[provider]), ensure_ascii=False)
-    models = _filled(f"{provider}.yaml", {"model": chosen}).rstrip("\n")
+    model = model or DEFAULT_MODELS[provider]
+    if not model.strip() or not model.isprintable() or len(model) > 200:
+        raise ConfigError(f"found the model {model!r}, expected a name as the provider knows it")
+    models = _filled(f"{provider}.yaml", {"model": json.dumps(model, ensure_ascii=False)}).rstrip("\n")
     return _filled("run.yaml", {**values, "models": models, "judge": _JUDGES.get(provider, _JUDGE)})
 
 
-def _checked_name(name: str) -> str:
-    try:
-        return RunFile(name=name).name
-    except ValidationError:
-        letters = "small letters, digits, and . _ - after the first, 80 at most"
-        raise ConfigError(f"found the name {name!r}, expected {letters}") from None
-
-
-def _checked_model(model: str) -> str:
-    if not model.strip() or not model.isprintable() or len(model) > 200:
-        raise ConfigError(f"found the model {model!r}, expected a name as the provider knows it")
-    return model
-
-
-def _scalar(name: str) -> str:
-    """A name as YAML: in quotes where it would be read as something else, such as null or 1e5."""
-    return name if parse_yaml(name, "name").data == name else json.dumps(name)
-
-
 def _filled(file: str, values: Mapping[str, str]) -> str:
-    return Template(_starter(file), holes=_HOLES, place=file).fill(values)
+    return Template(_text("amendment.run", f"starters/{file}"), holes=_HOLES, place=file).fill(values)
 
 
-def _starter(file: str) -> str:
-    return _text("amendment.run", f"starters/{file}")
-
-
-def _text(room: str, path: str) -> str:
-    return files(room).joinpath(path).read_text(encoding="utf-8")
+def _text(subpackage: str, path: str) -> str:
+    return files(subpackage).joinpath(path).read_text(encoding="utf-8")
