@@ -79,14 +79,18 @@ def encoder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     return save(tmp_path_factory.mktemp(request.param) / "base", request.param)
 
 
-@pytest.mark.parametrize("lora", [None, LoraSettings(r=4)], ids=["full", "lora"])
-def test_an_encoder_learns_which_answer_is_better(
-    encoder: Path, pairs: list[dict[str, Any]], tmp_path: Path, lora: LoraSettings | None
-) -> None:
-    update = {"lora": lora, "max_length": 128, "over_length": "truncate", "steps": 25}
-    settings = SETTINGS.model_copy(update=update)
-    train_reward(encoder, pairs, tmp_path / "rm", settings, seed=1)
-    chosen, rejected = sides(RewardModel.load(tmp_path / "rm"), pairs)
+@pytest.fixture(scope="module")
+def trained(encoder: Path, pairs: list[dict[str, Any]], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("trained") / "rm"
+    update = {"max_length": 128, "over_length": "truncate", "steps": 25}
+    if "ModernBert" in str(encoder):
+        update["lora"] = LoraSettings(r=4)
+    train_reward(encoder, pairs, out, SETTINGS.model_copy(update=update), seed=1)
+    return out
+
+
+def test_an_encoder_learns_which_answer_is_better(trained: Path, pairs: list[dict[str, Any]]) -> None:
+    chosen, rejected = sides(RewardModel.load(trained), pairs)
     assert (chosen > rejected).mean() > 0.9
 
 
@@ -121,29 +125,21 @@ def test_turns_are_marked_by_words_between_separators_that_no_text_can_hold(
     assert broken.count("[SEP]") == 1
 
 
-def test_scores_are_those_of_transformers_own_class(encoder: Path, pairs: list[dict[str, Any]], tmp_path: Path) -> None:
+def test_scores_are_those_of_transformers_own_class(trained: Path, pairs: list[dict[str, Any]]) -> None:
     import torch
     from transformers import AutoModelForSequenceClassification
 
     from amendment.training.model_files import load_tokenizer, quietly
 
-    settings = SETTINGS.model_copy(update={"steps": 2, "over_length": "truncate"})
-    train_reward(encoder, pairs, tmp_path / "rm", settings)
     with quietly(), torch.no_grad():
-        model = AutoModelForSequenceClassification.from_pretrained(tmp_path / "rm").eval()
-        tokenizer = load_tokenizer(tmp_path / "rm")
-        texts = [
-            tokenizer.apply_chat_template([*pairs[i]["prompt"], *pairs[i]["rejected"]], tokenize=False) for i in (1, 3)
-        ]
-        inputs = tokenizer(
-            texts, return_tensors="pt", padding=True, add_special_tokens=False, truncation=True, max_length=96
-        )
-        expected = model(**inputs).logits[:, 0].tolist()
-    found = RewardModel.load(tmp_path / "rm").score(
-        [{"prompt": pairs[i]["prompt"], "completion": pairs[i]["rejected"]} for i in (1, 3)]
-    )
-    assert found == pytest.approx(expected, abs=1e-5)
-    assert json.loads((tmp_path / "rm" / "reward_meta.json").read_text())["pad_token_id"] == tokenizer.pad_token_id
+        model, tokenizer = AutoModelForSequenceClassification.from_pretrained(trained).eval(), load_tokenizer(trained)
+        talks = [[*pair["prompt"], *pair["rejected"]] for pair in (pairs[1], pairs[3])]
+        texts = [tokenizer.apply_chat_template(talk, tokenize=False) for talk in talks]
+        how: dict[str, Any] = {"padding": True, "add_special_tokens": False, "truncation": True, "max_length": 128}
+        expected = model(**tokenizer(texts, return_tensors="pt", **how)).logits[:, 0].tolist()
+    _, rejected = sides(RewardModel.load(trained), [pairs[1], pairs[3]])
+    assert rejected == pytest.approx(expected, abs=1e-5)
+    assert json.loads((trained / "reward_meta.json").read_text())["pad_token_id"] == tokenizer.pad_token_id
 
 
 def test_more_tokens_than_positions_are_refused_before_training(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from pathlib import Path
 
@@ -14,48 +13,37 @@ from amendment.training import check_base
 from amendment.training.model_files import load_causal, load_tokenizer
 
 
-def test_a_model_folder_passes(tiny: Path) -> None:
+def test_a_model_folder_passes_and_has_no_revision(tiny: Path) -> None:
     check_base(tiny)
     check_base(str(tiny))
+    with pytest.raises(ConfigError, match="a folder has no revision, found 'main'"):
+        check_base(tiny, "main")
 
 
-@pytest.mark.parametrize("base", ["./nowhere", "/nowhere/at/all", "a b", "x/y/z"])
-def test_what_is_no_folder_and_no_hub_id_is_refused(base: str) -> None:
+@pytest.mark.parametrize("base", ["./nowhere", "/nowhere/at/all", "a b", "x/y/z", Path("policy")])
+def test_what_is_no_folder_and_no_hub_id_is_refused(base: str | Path) -> None:
     with pytest.raises(ConfigError, match="no such folder; expected a model's folder or a Hub id"):
         check_base(base)
 
 
-def test_a_path_is_never_taken_for_a_hub_id(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="no such folder; expected"):
-        check_base(tmp_path / "policy")
-
-
-def test_offline_an_unknown_hub_id_is_refused_without_asking(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
-    with pytest.raises(
-        ConfigError, match=r"no such folder, and it is not in the Hub's cache .*HF_HUB_OFFLINE"
-    ) as caught:
+@pytest.mark.parametrize(
+    ("offline", "told"),
+    [(True, r"it is not in the Hub's cache .*HF_HUB_OFFLINE"), (False, "the Hub could not be asked: ConnectError")],
+)
+def test_a_hub_out_of_reach_is_told_in_one_sentence(
+    monkeypatch: pytest.MonkeyPatch, told: str, *, offline: bool
+) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", offline)
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "http://127.0.0.1:9")  # nobody listens there
+    with pytest.raises(ConfigError, match=f"no such folder, and {told}") as caught:
         check_base("nobody-here/no-such-model")
     assert "\n" not in str(caught.value)
 
 
-def test_an_incomplete_folder_says_what_it_lacks(tmp_path: Path) -> None:
-    (tmp_path / "adapter_config.json").write_text(json.dumps({}))
+def test_an_adapter_is_no_base(tmp_path: Path) -> None:
+    (tmp_path / "adapter_config.json").write_text("{}")
     with pytest.raises(ConfigError, match=r"this is an adapter, not a base; merge it"):
         check_base(tmp_path)
-
-
-def test_a_hub_that_cannot_be_reached_is_told_in_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
-    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "http://127.0.0.1:9")  # nobody listens there
-    with pytest.raises(ConfigError, match="the Hub could not be asked: ConnectError") as caught:
-        check_base("nobody-here/no-such-model")
-    assert "\n" not in str(caught.value)
-
-
-def test_a_folder_has_no_revision(tiny: Path) -> None:
-    with pytest.raises(ConfigError, match="a folder has no revision, found 'main'"):
-        check_base(tiny, "main")
 
 
 def test_a_damaged_folder_is_named_when_it_is_loaded(tmp_path: Path) -> None:

@@ -113,6 +113,7 @@ def test_a_reading_survives_json() -> None:
 # In trainings.
 
 SETTINGS = DpoSettings(steps=8, batch_size=8, learning_rate=1e-2, max_length=128, log_every=3)
+WAYS = [pytest.param(None, id="full"), pytest.param(LoraSettings(r=4), id="lora", marks=pytest.mark.long)]
 WATCHED = GuardSettings(max_tokens=12, **OFF)
 PROMPTS = [{"prompt": [{"role": "user", "content": f"ask {i % 10} {i % 7}"}], "number": i} for i in range(100, 120)]
 
@@ -121,7 +122,7 @@ def weights(folder: Path) -> bytes:
     return (folder / "model.safetensors").read_bytes()
 
 
-@pytest.mark.parametrize("lora", [None, LoraSettings(r=4)], ids=["full", "lora"])
+@pytest.mark.parametrize("lora", WAYS)
 def test_watching_leaves_no_trace_in_the_weights(
     base: Path, pairs: Rows, tmp_path: Path, lora: LoraSettings | None
 ) -> None:
@@ -162,7 +163,7 @@ def by_step(values: Sequence[float]) -> Any:
     return score
 
 
-@pytest.mark.parametrize("lora", [None, LoraSettings(r=4)], ids=["full", "lora"])
+@pytest.mark.parametrize("lora", WAYS)
 def test_a_violation_stops_and_the_best_weights_of_before_are_saved(
     base: Path, pairs: Rows, tmp_path: Path, lora: LoraSettings | None
 ) -> None:

@@ -90,7 +90,7 @@ def test_two_processes_fine_tune_and_train_a_reward_model(base: Path, pairs: Any
     assert (sides[0] > sides[1]).mean() > 0.9
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_an_error_in_the_processes_is_one_error_here(base: Path, pairs: Any, tmp_path: Path) -> None:
     rows = [*pairs[:-1], pairs[-1] | {"weight": -1}]
     with pytest.raises(DataError, match="row 24: weight: expected a weight of 0 or more, found -1"):

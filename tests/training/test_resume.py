@@ -83,8 +83,12 @@ EIGHT: dict[str, Any] = {"steps": 8, "batch_size": 4}
 @pytest.mark.parametrize(
     ("kind", "how"),
     [
-        *((kind, how) for kind in ("sft", "reward", "sigmoid") for how in (EIGHT, EIGHT | {"lora": {"r": 4}})),
-        *((kind, EIGHT) for kind in ("kto", "orpo", "simpo")),
+        ("sft", EIGHT | {"lora": {"r": 4}}),
+        ("reward", EIGHT),
+        ("sigmoid", EIGHT),
+        ("kto", EIGHT),
+        *(pytest.param(kind, EIGHT, marks=pytest.mark.long) for kind in ("orpo", "simpo")),
+        *(pytest.param(kind, EIGHT | {"lora": {"r": 4}}, marks=pytest.mark.long) for kind in ("reward", "sigmoid")),
     ],
 )
 def test_a_killed_training_ends_as_one_that_was_not(
@@ -101,7 +105,7 @@ def test_a_killed_training_ends_as_one_that_was_not(
     assert [path.name for path in killed.parent.iterdir()] == ["model"]
 
 
-@pytest.mark.parametrize("stop", [4, 9])
+@pytest.mark.parametrize("stop", [pytest.param(4, marks=pytest.mark.long), 9])
 def test_epochs_and_accumulation_go_on_where_they_were(stop: int, base: Path, pairs: Any, tmp_path: Path) -> None:
     """22 rows in batches of 2, 2 of them a step: 6 steps an epoch, of which the last has one batch; 18 in all.
 
@@ -143,7 +147,7 @@ def test_a_half_written_checkpoint_leads_to_the_older_one_and_none_to_the_start(
     assert not state.parent.exists()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_signal_that_cannot_be_caught(base: Path, pairs: Any, tmp_path: Path) -> None:
     """The child says when its checkpoint is whole and waits for the signal: nothing depends on who is faster."""
     script = (
