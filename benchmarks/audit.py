@@ -40,7 +40,7 @@ def main() -> None:
     print("\n".join(lines[: lines.index("## Gates")]))
     print(f"{len(votes)} verdicts on {len(items)} items, {options.draws} draws for each bootstrap interval")
     size = len(json.dumps(certificate.to_json())) / 2**20
-    print(f"{len(certificate.slices)} slices, {len(certificate.win_shares)} win shares; JSON {size:.1f} MiB")
+    print(f"{len(certificate.slices)} slices; JSON {size:.1f} MiB")
     print(f"wall {wall:.2f} s, CPU {cpu:.2f} s, peak memory of the process {peak:.0f} MiB")
 
 

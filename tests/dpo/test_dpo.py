@@ -81,9 +81,10 @@ def test_orpo_and_simpo_are_their_formulas_on_the_tokens_of_preflight(sft: Path,
         tokenizer, model = load_tokenizer(sft), load_causal(sft).eval()
         rows = prepare_pairs(pairs, Renderer(tokenizer), settings_of("sigmoid"), trainer="dpo").rows
         means = {
-            side: completion_logps(model, [(row.prompt_ids, ids(row)) for row in rows], tokenizer.pad_token_id)
-            / np.array([len(ids(row)) for row in rows])
-            for side, ids in (("chosen", lambda row: row.chosen_ids), ("rejected", lambda row: row.rejected_ids))
+            side: completion_logps(model, [(row.prompt_ids, ids) for row, ids in answers], tokenizer.pad_token_id)
+            / np.array([len(ids) for _, ids in answers])
+            for side in ("chosen", "rejected")
+            for answers in [[(row, getattr(row, f"{side}_ids")) for row in rows]]
         }
     simpo = trained(sft, pairs, tmp_path / "simpo", settings_of("simpo")).history[0]
     orpo = trained(sft, pairs, tmp_path / "orpo", settings_of("orpo", beta=0.5)).history[0]

@@ -88,7 +88,7 @@ def test_what_guards_saw_is_told_in_lines() -> None:
             GuardReading(0, {"kl": Estimate(0, 0, 0, 64, 64)}),
             GuardReading(15, figures, {"kl": ("kl",)} if kl > 10 else {}),
         ]
-        return guard_counts(GuardSettings(kl=10.0, on_violation=saves), readings)  # type: ignore[arg-type]
+        return guard_counts(GuardSettings(kl=10.0, on_violation=saves), readings)
 
     stopped = counts(12.0, "stop")
     assert stopped["ending"] == "kl at step 15 ended the training; the weights of the start are kept"

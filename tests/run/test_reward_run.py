@@ -78,7 +78,13 @@ def test_the_published_files_are_the_whole_ensemble(made: Result, tmp_path: Path
 def test_the_temperature_is_told_with_what_it_rests_on(made: Result, tmp_path: Path, helps: bool | None) -> None:
     shutil.copytree(made.folder / "models/reward_model", tmp_path / "rm")
     file = tmp_path / "rm" / "reward_meta.json"
-    fitted = {"value": 1.23456, "pairs": 40, "prompts": 20, "log_loss_before": 0.7, "log_loss_after": None}
+    fitted: dict[str, Any] = {
+        "value": 1.23456,
+        "pairs": 40,
+        "prompts": 20,
+        "log_loss_before": 0.7,
+        "log_loss_after": None,
+    }
     fitted |= {"brier_before": 0.25, "brier_after": None, "note": "only 40 labels"}
     fitted |= {} if helps is None else {"helps": helps}
     file.write_text(json.dumps(json.loads(file.read_text()) | {"temperature": fitted}))
