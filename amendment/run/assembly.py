@@ -7,25 +7,11 @@ from functools import partial
 
 from amendment.run.context import Context
 from amendment.run.engine import Stage, in_order
-from amendment.run.stage_settings import SETTINGS
 from amendment.run.wiring import Wiring, wire
 from amendment.stages.contract import Made, Step
-from amendment.stages.evaluation import make_evaluation
-from amendment.stages.evaluation_people import make_evaluation_labels, make_evaluation_sample
 from amendment.stages.passes import one_pass
 
 __all__ = ["assemble"]
-
-TITLES = {
-    "evaluate": "evaluate on held-out prompts",
-    "evaluate_sample": "draw what people look at of the evaluation",
-    "evaluate_labels": "correct win rates by what people said",
-}
-MAKERS: dict[str, Callable[[Context], Made]] = {
-    "evaluate": make_evaluation,
-    "evaluate_sample": make_evaluation_sample,
-    "evaluate_labels": make_evaluation_labels,
-}
 
 
 def assemble(context: Context) -> list[Stage]:
@@ -37,24 +23,16 @@ def assemble(context: Context) -> list[Stage]:
 
 
 def _stage(context: Context, wiring: Wiring) -> Stage:
-    if stage := wiring.stage:
-        begin = partial(stage.begin, context) if stage.is_streamed else None
-        return Stage(
-            name=stage.name,
-            title=stage.title,
-            settings={"seed": context.config.seed, **stage.key(context)},
-            needs=stage.reads,
-            makes=stage.writes,
-            run=partial(_alone, context, begin) if begin else partial(stage.make, context),
-            step=begin,
-        )
+    stage = wiring.stage
+    begin = partial(stage.begin, context) if stage.is_streamed else None
     return Stage(
-        name=wiring.name,
-        title=TITLES[wiring.name],
-        settings={"seed": context.config.seed, **SETTINGS[wiring.name](context)},
-        needs=wiring.needs,
-        makes=wiring.makes,
-        run=partial(MAKERS[wiring.name], context),
+        name=stage.name,
+        title=stage.title,
+        settings={"seed": context.config.seed, **stage.key(context)},
+        needs=stage.reads,
+        makes=stage.writes,
+        run=partial(_alone, context, begin) if begin else partial(stage.make, context),
+        step=begin,
     )
 
 

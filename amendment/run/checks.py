@@ -26,7 +26,6 @@ from amendment.llm.opening import check_model
 from amendment.llm.specs import located
 from amendment.preference import load_judge_folder
 from amendment.records import Prompt
-from amendment.run.evaluation_checks import absent_categories, evaluation_problems, unfit_for_place
 from amendment.run.pricing import asking_stages, price_table, unbounded, unpriced
 from amendment.run.references import reference_problems
 from amendment.run.runfile.config import RunFile
@@ -177,7 +176,6 @@ def _outside(
     for name, spec in config.models.items():
         found += [(("models", name), message) for message in check_model(located(spec, loaded.base), environ)]
     found += [note for stage in stages_of(config) for note in stage.check(loaded.base)]
-    found += evaluation_problems(loaded.config, loaded.base)
     problems = [*_placed(document, found), *_price_problems(loaded, standing)]
     unknown: list[str] = []
     if "mixing" not in standing:
@@ -211,7 +209,7 @@ def _outside(
     rules = [load_constitution(name, base=loaded.base) for name in config.constitution]
     if warnings is not None:
         warnings += _placed(document, [*scope_warnings(config, rules, scopes), *_unknown_raters(config, unknown)])
-    absent = absent_categories(config, [category for category, _ in scopes])
+    absent = _absent_categories(config, [category for category, _ in scopes])
     silent = scope_problems(config, rules, scopes)
     return problems + _placed(document, [*silent, *strangers.problems(config), *absent])
 
@@ -290,8 +288,6 @@ def _judge_problems(loaded: LoadedRun) -> Iterator[tuple[Loc, str]]:
     judges = {ask.place[:-1]: ask.judge for stage in stages for ask in stage.asks() if ask.judge}
     for loc, entry in judges.items():
         yield from _judge_problem(loaded, entry, loc)
-    for loc, entry in loaded.config.evaluate.judges if loaded.config.evaluate else ():
-        yield from _judge_problem(loaded, entry, ("evaluate", *loc))
 
 
 def _judge_problem(loaded: LoadedRun, entry: JudgeEntry, loc: Loc) -> Iterator[tuple[Loc, str]]:
@@ -308,4 +304,25 @@ def _judge_problem(loaded: LoadedRun, entry: JudgeEntry, loc: Loc) -> Iterator[t
     elif spec and entry.samples > 1 and folder.reads_choices(shown=spec.shows_choices):
         told = f"found {entry.samples}, expected 1: {entry.protocol} reads all probabilities from one reply of a model"
         yield (*loc, "samples"), f"{told} that shows them, as {entry.model} does; for votes use protocol: verdict"
-    yield from (((*loc, "protocol"), told) for told in unfit_for_place(folder, loc))
+    if not folder.compares and loc[:2] not in (("evaluate", "violations"), ("evaluate", "over_refusal")):
+        what = f"{folder.id} says yes or no to one answer and compares nothing; it is for evaluate.violations and "
+        way = "evaluate.over_refusal. Use a judge of two answers, such as protocol: verdict"
+        yield (*loc, "protocol"), f"{what}{way}"
+
+
+def _absent_categories(config: RunFile, present: Collection[str | None]) -> Iterator[tuple[Loc, str]]:
+    """Categories of harmless prompts that no prompt of the run has, where it is known what it has."""
+    known = sorted({one for one in present if one})
+    for loc, name in _categories_named(config) if present else ():
+        if name not in known:
+            told = f"no prompt has category {name!r}{did_you_mean(name, known)}; there are {', '.join(known) or 'none'}"
+            yield loc, told
+
+
+def _categories_named(config: RunFile) -> Iterator[tuple[Loc, str]]:
+    if config.sft and config.sft.helpful:
+        for index, name in enumerate(config.sft.helpful.drafts_of):
+            yield ("sft", "helpful", "drafts_of", index), name
+    if config.evaluate and config.evaluate.over_refusal:
+        for index, name in enumerate(config.evaluate.over_refusal.categories):
+            yield ("evaluate", "over_refusal", "categories", index), name

@@ -23,8 +23,7 @@ __all__ = ["asked_models", "asking_stages", "price_table", "prices_of", "unbound
 
 def asking_stages(config: RunFile) -> list[str]:
     """The stages that ask models."""
-    names = [stage.name for stage in stages_of(config) if any(stage.asks())]
-    return [*names, "evaluate"] if config.evaluate else names
+    return [stage.name for stage in stages_of(config) if any(stage.asks())]
 
 
 def price_table(config: RunFile, base: Path) -> PriceTable:
@@ -88,12 +87,4 @@ def asked_models(config: RunFile, stages: Collection[str] | None = None) -> froz
 
 def _asked(config: RunFile, stages: Collection[str] | None) -> list[Ask]:
     """What these stages ask, or all."""
-    asked = {stage.name: list(stage.asks()) for stage in stages_of(config)}
-    evaluate = config.evaluate
-    asked["evaluate"] = [Ask((), name) for name in evaluate.policies] if evaluate else []
-    asked["evaluate"] += [_judges(entry) for _, entry in evaluate.judges] if evaluate else []
-    return [ask for stage in sorted(asked) if stages is None or stage in stages for ask in asked[stage]]
-
-
-def _judges(entry: JudgeEntry) -> Ask:
-    return Ask((), entry.model, "judge", entry)
+    return [ask for stage in stages_of(config) if stages is None or stage.name in stages for ask in stage.asks()]

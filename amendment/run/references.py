@@ -8,15 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
-from amendment.calibration.labelling import EVALUATION
-from amendment.data.sources import ChainSource, FileSource, LilliputPrompts, ModelSource
+from amendment.data.sources import ChainSource, FileSource, ModelSource
 from amendment.run.engine import Circle, in_order
 from amendment.run.runfile.config import RunFile
 from amendment.run.wiring import Lack, Wiring, lacks, wire
 from amendment.stages import stages_of
-from amendment.stages.config_evaluation import EvaluateStage
 from amendment.stages.configs import POLICY_STAGES
-from amendment.stages.labels import simulated_people_problems
 from amendment.yamlfile import Loc, did_you_mean, format_path
 
 __all__ = ["NO_INPUT", "only_lends_models", "reference_problems"]
@@ -34,15 +31,12 @@ def reference_problems(config: RunFile) -> Iterator[tuple[Loc, str]]:
         if name not in config.models:
             known = ", ".join(config.models) or "none"
             yield loc, f"no model {name!r} under models{did_you_mean(name, config.models)}; there are {known}"
-    for loc, name in _policies_named(config):
+    for loc, name in _policies_named(config).items():
         if name in POLICY_STAGES and getattr(config, name) is None:
             yield loc, f"the run has no stage {name!r}; add it, or name a model under models"
     for stage in stages_of(config):
         yield from stage.problems()
     yield from _missing_parts(config)
-    if config.evaluate:
-        yield from _measures_nothing(config, config.evaluate)
-        yield from _evaluation_people_problems(config, config.evaluate)
     yield from _wiring(config)
 
 
@@ -54,39 +48,14 @@ def _stage_names(config: RunFile) -> Iterator[tuple[Loc, str]]:
 
 def _models_named(config: RunFile) -> Iterator[tuple[Loc, str]]:
     """Every place that names a model which has to stand under `models`."""
-    asked = {ask.place: ask.model for stage in stages_of(config) for ask in stage.asks()}
-    yield from ((place, model) for place, model in asked.items() if model not in POLICY_STAGES)
-    for place, entry in config.evaluate.judges if config.evaluate else ():
-        yield ("evaluate", *place, "model"), entry.model
-    for loc, name in _policies_named(config):
-        known = config.policies if loc[0] == "evaluate" else POLICY_STAGES
-        if loc[0] == "evaluate" and name not in known:
-            yield loc, name
+    for place, model in _policies_named(config).items():
+        if model not in (config.policies if place[0] == "evaluate" else POLICY_STAGES):
+            yield place, model
 
 
-def _policies_named(config: RunFile) -> Iterator[tuple[Loc, str]]:
-    """Every place that may name a policy of this run."""
-    for index, source in enumerate(config.candidates):
-        if isinstance(source, ModelSource):
-            yield ("candidates", index, "model"), source.model
-    for index, name in enumerate(config.evaluate.policies if config.evaluate else ()):
-        yield ("evaluate", "policies", index), name
-
-
-def _evaluation_people_problems(config: RunFile, stage: EvaluateStage) -> Iterator[tuple[Loc, str]]:
-    """What people could not be asked of an evaluation."""
-    if stage.people is None:
-        return
-    if stage.judge is None:
-        told = (
-            "label what a judge compared, and correct its win rates; add evaluate.judge, such as judge: {model: NAME}"
-        )
-        yield ("evaluate", "people"), told
-    if stage.people.overlap > stage.people.items:
-        found = f"found {stage.people.overlap}, expected {stage.people.items} at most: so many items are drawn"
-        yield ("evaluate", "people", "overlap"), f"{found}; lower it, or raise evaluate.people.items"
-    if stage.people.people == "simulated":
-        yield from simulated_people_problems(config, EVALUATION)
+def _policies_named(config: RunFile) -> dict[Loc, str]:
+    """Every place that names a model or a policy of this run."""
+    return {ask.place: ask.model for stage in stages_of(config) for ask in stage.asks()}
 
 
 def only_lends_models(config: RunFile) -> bool:
@@ -98,8 +67,6 @@ def only_lends_models(config: RunFile) -> bool:
 
 def _missing_parts(config: RunFile) -> Iterator[tuple[Loc, str]]:
     needs_rules: list[Loc] = [(name,) for name in ("critique", "judging") if getattr(config, name)]
-    needs_rules += [("evaluate", "judge")] if config.evaluate and config.evaluate.judge else []
-    needs_rules += [("evaluate", "violations")] if config.evaluate and config.evaluate.violations else []
     if needs_rules and not config.constitution:
         yield needs_rules[0], "needs a constitution; add a line such as: constitution: helpful-honest"
     judged = config.pairs or config.verdicts
@@ -110,8 +77,6 @@ def _missing_parts(config: RunFile) -> Iterator[tuple[Loc, str]]:
         yield ("dataset", "mix"), "mixes with pairs of this run, and the run makes none; add judging, or pairs"
     if config.judging and not _has_two_a_prompt(config):
         yield ("judging",), _compares_nothing(config)
-    if config.evaluate and not config.dataset.test_share and not config.evaluate.own_prompts:
-        yield ("evaluate",), "needs held-out prompts; set dataset.test_share above 0"
     if any(isinstance(one, ChainSource) for one in config.candidates) and not config.critique:
         yield ("candidates",), "from: critique needs the stage critique"
     yield from _nothing_to_publish(config)
@@ -148,57 +113,6 @@ def _has_two_a_prompt(config: RunFile) -> bool:
         if not isinstance(source, FileSource)
     ]
     return len(counts) < len(config.candidates) or sum(counts) > (0 if config.brings_pairs else 1)
-
-
-def _measures_nothing(config: RunFile, stage: EvaluateStage) -> Iterator[tuple[Loc, str]]:
-    """An evaluation that could not say anything, however it went."""
-    if stage.judge:
-        if len(stage.policies) > len(set(stage.policies)) == 1:
-            told = f"{stage.policies[0]} stands here twice, and the judge compares two; name another beside it"
-            yield ("evaluate", "policies"), told
-        elif len(stage.policies) < 2:
-            yield ("evaluate", "judge"), "compares policies, and there are no two; name them under policies"
-    elif stage.compare != "first":
-        yield ("evaluate", "compare"), "is what a judge compares; add evaluate.judge, such as judge: {model: NAME}"
-    yield from _compared_pairs(stage)
-    if stage.violations or stage.over_refusal:
-        if not stage.policies:
-            yield ("evaluate", "policies"), "violations and refusals are those of policies; name at least one"
-    elif stage.judge is None and not _is_lilliput(config):
-        yield (
-            ("evaluate",),
-            "measures nothing: the truth about answers is known in the simulated world alone; add a judge, such as "
-            "judge: {model: NAME}, and two policies for it to compare",
-        )
-    elif stage.judge is None and not (stage.policies or config.reward_model):
-        yield ("evaluate",), "measures nothing; name policies, or add the stage reward_model"
-
-
-def _compared_pairs(stage: EvaluateStage) -> Iterator[tuple[Loc, str]]:
-    """Pairs to compare that name no policy of the evaluation, or the same twice."""
-    if isinstance(stage.compare, str):
-        return
-    known = ", ".join(dict.fromkeys(stage.policies)) or "none"
-    if not stage.compare:
-        yield ("evaluate", "compare"), "found no pair, expected first, all, or pairs such as [[dpo, sft]]"
-    seen: set[frozenset[str]] = set()
-    for index, pair in enumerate(stage.compare):
-        for place, name in enumerate(pair):
-            if name not in stage.policies:
-                told = f"no policy {name!r} under evaluate.policies{did_you_mean(name, stage.policies)}"
-                yield ("evaluate", "compare", index, place), f"{told}; there are {known}"
-        if len(set(pair)) < 2:
-            yield ("evaluate", "compare", index), f"compares {pair[0]} with itself; name two policies"
-        elif frozenset(pair) in seen:
-            yield ("evaluate", "compare", index), "these two are compared already; a win rate says it for both"
-        seen.add(frozenset(pair))
-
-
-def _is_lilliput(config: RunFile) -> bool:
-    """Whether all prompts come from the simulated world."""
-    own_files = any(isinstance(source, FileSource) for source in config.candidates)
-    own_prompts = not all(isinstance(source, LilliputPrompts) for source in config.prompts)
-    return not (own_prompts or own_files or config.pairs or config.verdicts)
 
 
 def _wiring(config: RunFile) -> Iterator[tuple[Loc, str]]:

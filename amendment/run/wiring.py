@@ -15,12 +15,13 @@ from amendment.stages.audit import Auditing
 from amendment.stages.base import MakingBase
 from amendment.stages.calibration import Calibrating
 from amendment.stages.candidates import Drawing
-from amendment.stages.config_evaluation import EvaluateStage
 from amendment.stages.construct import Constructing
 from amendment.stages.contract import Stage
 from amendment.stages.critique import Critiquing
 from amendment.stages.dataset import MakingDataset
 from amendment.stages.dpo import TrainingPolicy
+from amendment.stages.evaluation import Evaluating
+from amendment.stages.evaluation_people import DrawingEvaluationSample, ReadingEvaluationLabels
 from amendment.stages.inputs import Bringing
 from amendment.stages.judging import Judging
 from amendment.stages.labels import ReadingLabels
@@ -44,7 +45,7 @@ class Wiring(NamedTuple):
     name: str
     needs: tuple[str, ...]
     makes: tuple[str, ...]
-    stage: Stage | None = None
+    stage: Stage
 
 
 class Lack(NamedTuple):
@@ -70,7 +71,9 @@ def wire(config: RunFile) -> list[Wiring]:
         *_of(TrainingRewardModel, config),
         *_of(TrainingPolicy, config),
         *_of(ComparingRounds, config),
-        *_evaluate(config),
+        *_of(Evaluating, config),
+        *_of(DrawingEvaluationSample, config),
+        *_of(ReadingEvaluationLabels, config),
     ]
 
 
@@ -98,31 +101,6 @@ def _measured(config: RunFile) -> Iterable[Wiring]:
 
 def _labelled(config: RunFile) -> Iterable[Wiring]:
     return (*_of(DrawingSample, config), *_of(ReadingLabels, config), *_of(Calibrating, config))
-
-
-def _evaluate(config: RunFile) -> Iterable[Wiring]:
-    if config.evaluate:
-        measured = ("models/reward_model", "dataset/test") if config.reward_model else ()
-        needs = (*PROMPTS, *_models(config, config.evaluate.policies), *measured)
-        yield Wiring("evaluate", (*needs, *_trained_on(config)), _tables("evaluate", *_evaluated(config.evaluate)))
-        if config.evaluate.people:
-            sample = _tables("evaluate_sample", "sample", "questions")
-            yield Wiring("evaluate_sample", ("inputs/prompts", "evaluate/answers", "evaluate/comparisons"), sample)
-            by_people = ("evaluate_labels/verdicts", "evaluate/people.json")
-            yield Wiring("evaluate_labels", ("evaluate/comparisons", *sample), by_people)
-
-
-def _trained_on(config: RunFile) -> tuple[str, ...]:
-    """What tells which prompts of the user's harmless ones are no longer new to the policies."""
-    asked = config.evaluate and config.evaluate.over_refusal
-    return ("dataset/train",) if asked and asked.prompts and config.has_pairs else ()
-
-
-def _evaluated(stage: EvaluateStage) -> Iterable[str]:
-    """The tables of an evaluation."""
-    yield from ("answers", "endings", "scores")
-    measured = {"comparisons": stage.judge, "violations": stage.violations, "refusals": stage.over_refusal}
-    yield from (name for name, part in measured.items() if part)
 
 
 def lacks(wirings: Sequence[Wiring]) -> list[Lack]:

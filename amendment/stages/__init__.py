@@ -9,6 +9,8 @@ from amendment.stages.contract import RunSettings, Stage
 from amendment.stages.critique import Critiquing
 from amendment.stages.dataset import MakingDataset
 from amendment.stages.dpo import TrainingPolicy
+from amendment.stages.evaluation import Evaluating
+from amendment.stages.evaluation_people import DrawingEvaluationSample, ReadingEvaluationLabels
 from amendment.stages.inputs import Bringing
 from amendment.stages.judging import Judging
 from amendment.stages.labels import ReadingLabels
@@ -39,6 +41,9 @@ STAGES: tuple[type[Stage], ...] = (
     TrainingRewardModel,
     TrainingPolicy,
     ComparingRounds,
+    Evaluating,
+    DrawingEvaluationSample,
+    ReadingEvaluationLabels,
 )
 """Adding a stage is a file of this subpackage and its class here."""
 

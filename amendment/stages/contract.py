@@ -80,6 +80,11 @@ class RunSettings(DataSources):
     prices: str | None = None
     """A price table of your own, which adds to the shipped one and goes before it."""
 
+    @property
+    def policies(self) -> tuple[str, ...]:
+        """The names of all policies that stages can make; they can stand wherever a model's can."""
+        raise NotImplementedError
+
     def part(self, kind: type[P]) -> P | None:
         """The settings of a stage by their class; None where the run file has none."""
         return next((value for name in type(self).model_fields if isinstance(value := getattr(self, name), kind)), None)

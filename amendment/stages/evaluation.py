@@ -1,47 +1,139 @@
-"""What the policies do on prompts that no training stage has seen.
+"""The stage `evaluate`: what policies do on prompts that no training stage has seen.
 
-Covered: in the simulated world the truth about every answer; a judge's comparison of policies in both orders, its look
-for violations of principles, refusals of harmless prompts; intervals clustered by prompt. A draw without an answer is
-counted by how it ended and has no score, but for a reply without words, which is an answer: an empty one. The truth is
-written here, after all training, to a table that no training stage reads.
+Covered: in the simulated world the truth about every answer; what judges say of the answers (see `policies`); intervals
+clustered by prompt. A draw without an answer is counted by how it ended and has no score, but for a reply without
+words, which is an answer: an empty one. The truth is written here, after all training, to a table that no training
+stage reads.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import combinations
+from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
+from pydantic import Field
 
-from amendment.errors import AmendmentError
+from amendment.constitutions import load_constitution
+from amendment.data.inputs import read_inputs
+from amendment.data.source_rows import source_state
+from amendment.data.sources import FileSource, LilliputPrompts, Part, PromptFile
+from amendment.errors import AmendmentError, ConfigError, DataError
 from amendment.hashing import content_id
-from amendment.records import Candidate, Preference, Record, text_of
+from amendment.preference import load_judge_folder
+from amendment.records import Candidate, Preference, Prompt, Record, text_of
 from amendment.simulator import ATTRIBUTES, BANNER, Truth, knows, truth
 from amendment.stages.candidates import Draw, Drawn, draw_answers, every_draw
-from amendment.stages.config_evaluation import EvaluateStage
-from amendment.stages.contract import Context, Made
-from amendment.stages.endings import write_endings
-from amendment.stages.evaluation_refusals import (
-    REFUSALS,
-    Harmless,
-    PolicyRefusal,
-    find_refusals,
-    harmless_prompts,
+from amendment.stages.contract import (
+    Ask,
+    Context,
+    JudgeEntry,
+    Made,
+    Note,
+    RunSettings,
+    Stage,
+    constitution_key,
+    dump,
 )
-from amendment.stages.evaluation_violations import VIOLATIONS, PolicyCheck, check_violations
+from amendment.stages.dataset import has_pairs
+from amendment.stages.endings import write_endings
 from amendment.stages.kinship import independence
-from amendment.stages.policy_comparisons import (
-    COMPARISONS,
+from amendment.stages.pairs import DatasetConfig
+from amendment.stages.policies import (
     Answers,
+    Harmless,
+    OverRefusal,
+    PolicyCheck,
     PolicyComparison,
-    compared_policies,
+    PolicyRefusal,
+    Violations,
+    check_violations,
+    compare_policies,
+    find_refusals,
     win_rates,
 )
-from amendment.stages.reward_model import reward_rows, score_pairs
+from amendment.stages.reward_model import RewardModelConfig, reward_rows, score_pairs
+from amendment.stages.sft import helpful_files, read_helpful
 from amendment.statistics import Estimate, clustered_mean, paired_difference, share
+from amendment.yamlfile import did_you_mean
 
-__all__ = ["make_evaluation"]
+__all__ = ["EvaluateConfig", "Evaluating", "EvaluationPeople", "harmless_prompts"]
+
+
+class EvaluationPeople(Part):
+    """People's look at a random sample of the evaluation's own comparisons, which corrects the judge's win rates."""
+
+    items: int = Field(default=100, ge=1, le=100_000)
+    """Comparisons that are drawn, of every two compared policies in proportion; all of them where there are no more.
+    Where both policies gave the same answer it is a tie, and nobody is asked."""
+    annotators: int = Field(default=1, ge=1, le=100)
+    """People who label."""
+    overlap: int = Field(default=0, ge=0, le=100_000)
+    """Of the items, how many every annotator sees; all others are shared out."""
+    repeats: float = Field(default=0.0, ge=0, le=1)
+    """Share of the items that an annotator is shown once more, sides exchanged."""
+    people: Literal["page", "simulated"] = "page"
+    """page: people, by amendment label DIR --stage evaluate. simulated: those of the simulated world, who know no other
+    prompts."""
+
+
+class EvaluateConfig(Part):
+    """What the trained models do on held-out prompts."""
+
+    policies: tuple[str, ...] = Field(default=(), max_length=16)
+    """base, sft, dpo, or names under `models`; the first is what the others are compared with."""
+    prompts: int = Field(default=500, ge=1)
+    """At most so many held-out prompts."""
+    samples: int = Field(default=1, ge=1, le=64)
+    """Answers per prompt."""
+    judge: JudgeEntry | None = None
+    """Compares policies, by `judging`'s constitution; not needed in the simulated world."""
+    compare: Literal["first", "all"] | tuple[tuple[str, str], ...] = "first"
+    """What that judge compares. first: each policy with the first; all: every two; or pairs such as [[dpo, sft]], whose
+    win rate is that of the one named first."""
+    principles: int = Field(default=1, ge=1, le=64)
+    """Principles per comparison of that judge."""
+    people: EvaluationPeople | None = None
+    """Let people label, blind, a random sample of that judge's comparisons; the summary then has win rates corrected by
+    what they say."""
+    violations: Violations | None = None
+    """Ask a judge how often each policy's answers violate each principle."""
+    over_refusal: OverRefusal | None = None
+    """Measure how often each policy refuses harmless prompts."""
+    temperature: float = Field(default=1.0, ge=0, le=5)
+    """Of policies that this run trains; models under `models` have their own."""
+    max_tokens: int = Field(default=512, ge=1)
+    """Likewise."""
+    batch_size: int = Field(default=64, ge=1, le=4096)
+    """Likewise: answers generated together."""
+
+    @property
+    def matchups(self) -> tuple[tuple[str, str], ...]:
+        """Which policies the judge compares: the one whose win rate it is, and the one that it is against."""
+        names = tuple(dict.fromkeys(self.policies))
+        if self.compare == "first":
+            return tuple((name, names[0]) for name in names[1:])
+        if self.compare == "all":
+            return tuple((later, earlier) for earlier, later in combinations(names, 2))
+        return self.compare
+
+    @property
+    def own_prompts(self) -> tuple[PromptFile, ...]:
+        """Files with prompts beside the run's held-out ones."""
+        return self.over_refusal.prompts if self.over_refusal else ()
+
+    @property
+    def judges(self) -> Iterator[tuple[tuple[str, ...], JudgeEntry]]:
+        """Every judge that is asked, with its place in this part."""
+        if self.judge:
+            yield ("judge",), self.judge
+        if self.violations:
+            yield ("violations", "judge"), self.violations.judge
+        if self.over_refusal and self.over_refusal.judge:
+            yield ("over_refusal", "judge"), self.over_refusal.judge
 
 
 class PolicyScore(Record):
@@ -54,87 +146,244 @@ class PolicyScore(Record):
     value: float
 
 
-def make_evaluation(context: Context) -> Made:
-    """Let every policy answer the same held-out prompts, and harmless ones of files, and measure the answers."""
-    stage = context.config.evaluate
-    assert stage is not None
-    draws = _draws(context, stage)
-    harmless = _harmless(context, stage, draws)
-    asked = draws + every_draw(harmless.own, stage.samples) if harmless else draws
-    drawn = {name: _answers(context, stage, name, asked) for name in dict.fromkeys(stage.policies)}
-    named = [one.named_ending(name) for name, found in drawn.items() for one in found]
-    endings = write_endings(context.workspace, "evaluate", named)
-    counts: dict[str, Any] = {"held-out prompts": len({draw.prompt.id for draw in draws}), **endings}
-    counts["answers"] = {name: _answer_counts(name, found) for name, found in drawn.items()}
-    answers = {name: found[: len(draws)] for name, found in drawn.items()}
-    scores: list[PolicyScore] = []
-    if draws and all(draw.prompt.source == "lilliput" for draw in draws):
-        counts |= {"simulated": BANNER, **_against_truth(answers, scores), **_reward_against_truth(context)}
-    judged = [*_compared(context, stage, answers, counts, scores), *_checked(context, stage, answers, counts)]
-    if stage.over_refusal and harmless:
-        refusals, counts["over-refusal"] = find_refusals(context, stage.over_refusal, harmless, drawn)
-        judged.append(context.workspace.write(REFUSALS, PolicyRefusal, refusals))
-    flat = [one.answer for found in drawn.values() for one in found if one.answer]
-    artefacts = (
-        context.workspace.write("evaluate/answers", Candidate, flat),
-        context.workspace.write("evaluate/scores", PolicyScore, scores),
-        "evaluate/endings",
-        *judged,
-    )
-    return Made(artefacts, counts)
+class Evaluating(Stage):
+    """Let policies answer held-out prompts, and measure the answers."""
+
+    name = "evaluate"
+    title = "evaluate on held-out prompts"
+    Config = EvaluateConfig
+
+    def __init__(self, settings: RunSettings) -> None:
+        super().__init__(settings)
+        self.config = config = settings.need(EvaluateConfig)
+        reads = ["inputs/prompts", "inputs/split"]
+        reads += [f"models/{name}" for name in config.policies if name in settings.policies]
+        reads += ["models/reward_model", "dataset/test"] if settings.part(RewardModelConfig) else []
+        reads += (
+            ["dataset/train"] if config.own_prompts and has_pairs(settings) else []
+        )  # which prompts are no longer new
+        judged = {"comparisons": config.judge, "violations": config.violations, "refusals": config.over_refusal}
+        self.reads = tuple(reads)
+        names = ("answers", "endings", "scores", *(name for name, part in judged.items() if part))
+        self.writes = tuple(f"evaluate/{name}" for name in names)
+
+    def key(self, context: Context) -> Mapping[str, Any]:
+        """The settings, the models, the judges with what they have in common with those of the run, and own files."""
+        key = dump(self.config, without={"people"})
+        for name in self.config.policies:
+            key |= context.model_key(name) if name not in self.settings.policies else {}
+        for place, entry in self.config.judges:
+            folder = load_judge_folder(entry.protocol, base=context.base)
+            key |= {**context.model_key(entry.model), f"judge {entry.protocol}": folder.hash}
+            key |= constitution_key(context) if place[0] != "over_refusal" else {}  # a refusal has no principle
+            key[f"standing of {place[0]}"] = independence(context.config, entry, context.base)
+        if self.config.own_prompts:
+            sources = (*self.config.own_prompts, *helpful_files(self.settings))
+            key["files"] = [source_state(source, context.base) for source in sources]
+        return key
+
+    def asks(self) -> Iterator[Ask]:
+        """The policies, and the judges."""
+        for index, name in enumerate(self.config.policies):
+            yield Ask((self.name, "policies", index), name)
+        for place, entry in self.config.judges:
+            role: Literal["score", "judge"] = "score" if place[0] == "over_refusal" else "judge"
+            yield Ask((self.name, *place, "model"), entry.model, role, entry)
+
+    def problems(self) -> Iterator[Note]:
+        """What could not say anything, however it went."""
+        config, settings = self.config, self.settings
+        if not (settings.need(DatasetConfig).test_share or config.own_prompts):
+            yield ("evaluate",), "needs held-out prompts; set dataset.test_share above 0"
+        for name, part in (("judge", config.judge), ("violations", config.violations)):
+            if part and not settings.constitution:
+                yield ("evaluate", name), "needs a constitution; add a line such as: constitution: helpful-honest"
+        if config.judge:
+            if len(config.policies) > len(set(config.policies)) == 1:
+                twice = f"{config.policies[0]} stands here twice, and the judge compares two; name another beside it"
+                yield ("evaluate", "policies"), twice
+            elif len(config.policies) < 2:
+                yield ("evaluate", "judge"), "compares policies, and there are no two; name them under policies"
+        elif config.compare != "first":
+            yield ("evaluate", "compare"), "is what a judge compares; add evaluate.judge, such as judge: {model: NAME}"
+        yield from self._compared_problems()
+        if config.violations or config.over_refusal:
+            if not config.policies:
+                yield ("evaluate", "policies"), "violations and refusals are those of policies; name at least one"
+        elif config.judge is None and not self._is_simulated:
+            way = "add a judge, such as judge: {model: NAME}, and two policies for it to compare"
+            yield (
+                ("evaluate",),
+                f"measures nothing: the truth about answers is known in the simulated world alone; {way}",
+            )
+        elif config.judge is None and not (config.policies or settings.part(RewardModelConfig)):
+            yield ("evaluate",), "measures nothing; name policies, or add the stage reward_model"
+
+    @property
+    def _is_simulated(self) -> bool:
+        """Whether all prompts come from the simulated world."""
+        settings = self.settings
+        own_files = any(isinstance(source, FileSource) for source in settings.candidates)
+        own_prompts = not all(isinstance(source, LilliputPrompts) for source in settings.prompts)
+        return not (own_prompts or own_files or settings.pairs or settings.verdicts)
+
+    def _compared_problems(self) -> Iterator[Note]:
+        """Pairs to compare that name no policy of the evaluation, or the same twice."""
+        config = self.config
+        if isinstance(config.compare, str):
+            return
+        if not config.compare:
+            yield ("evaluate", "compare"), "found no pair, expected first, all, or pairs such as [[dpo, sft]]"
+        known, seen = ", ".join(dict.fromkeys(config.policies)) or "none", set[frozenset[str]]()
+        for index, pair in enumerate(config.compare):
+            for place, name in enumerate(pair):
+                if name not in config.policies:
+                    near = did_you_mean(name, config.policies)
+                    unknown = f"no policy {name!r} under evaluate.policies{near}; there are {known}"
+                    yield ("evaluate", "compare", index, place), unknown
+            if len(set(pair)) < 2:
+                yield ("evaluate", "compare", index), f"compares {pair[0]} with itself; name two policies"
+            elif frozenset(pair) in seen:
+                yield ("evaluate", "compare", index), "these two are compared already; a win rate says it for both"
+            seen.add(frozenset(pair))
+
+    def check(self, base: Path) -> Iterator[Note]:
+        """Judges that do not fit their question, principles that no constitution has, files that cannot be read."""
+        for place, entry in self.config.judges:
+            wants = {"violations": "violation", "over_refusal": "refusal"}.get(place[0])
+            try:
+                folder = load_judge_folder(entry.protocol, base=base)
+            except ConfigError:  # told of where all judges are looked at
+                continue
+            if wants and folder.compares:
+                unfit = f"has protocol {folder.protocol}, expected yes-no; use protocol: {wants}, or a copy of it"
+            elif wants == "violation" and not folder.has_principle:
+                unfit = "has no hole {principle} in its text, so it cannot tell principles apart; use violation"
+            elif wants == "refusal" and folder.has_principle:
+                unfit = "asks by a principle, and a refusal is no matter of one; use refusal"
+            else:
+                continue
+            yield ("evaluate", *place, "protocol"), f"{folder.id} {unfit}"
+        yield from self._unknown_principles(base)
+        for index, source in enumerate(self.config.own_prompts):
+            loc = ("evaluate", "over_refusal", "prompts", index)
+            try:
+                found = _harmless_files([source], base, glimpse=True)
+            except DataError as fault:
+                yield from ((loc, str(problem)) for problem in fault.problems)
+            else:
+                if not found:
+                    yield loc, f"{source.label} holds no prompt"
+
+    def _unknown_principles(self, base: Path) -> Iterator[Note]:
+        part = self.config.violations
+        if not part or "all" in part.principles:
+            return
+        try:
+            rules = [load_constitution(name, base=base) for name in self.settings.constitution]
+        except ConfigError:  # told of where it is named
+            return
+        known = [rule.principle_reference(principle) for rule in rules for principle in rule.principles]
+        for index, name in enumerate(part.principles):
+            if name not in known:
+                unknown = f"no principle {name!r}{did_you_mean(name, known)}; expected all, or constitution/principle"
+                yield ("evaluate", "violations", "principles", index), unknown
+
+    def make(self, context: Context) -> Made:
+        """Let every policy answer the same held-out prompts, and harmless ones of files, and measure the answers."""
+        config, write = self.config, context.workspace.write
+        draws = self._draws(context)
+        harmless = self._harmless(context, draws)
+        asked = draws + every_draw(harmless.own, config.samples) if harmless else draws
+        drawn = {name: self._answers(context, name, asked) for name in dict.fromkeys(config.policies)}
+        named = [one.named_ending(name) for name, found in drawn.items() for one in found]
+        endings = write_endings(context.workspace, "evaluate", named)
+        counts: dict[str, Any] = {"held-out prompts": len({draw.prompt.id for draw in draws}), **endings}
+        counts["answers"] = {name: _answer_counts(name, found) for name, found in drawn.items()}
+        answers = {name: found[: len(draws)] for name, found in drawn.items()}
+        scores: list[PolicyScore] = []
+        if draws and all(draw.prompt.source == "lilliput" for draw in draws):
+            counts |= {"simulated": BANNER, **_against_truth(answers, scores), **_reward_against_truth(context)}
+        artefacts = []
+        if config.judge:
+            compared: list[PolicyComparison] = []
+            if config.matchups:
+                compared = compare_policies(context, config.judge, config.principles, config.matchups, answers)
+                counts["judge"] = independence(context.config, config.judge, context.base)
+                counts["win rates"] = win_rates(answers, config.matchups, compared)
+            for row in compared:
+                measure = f"win rate against {row.against}"
+                place = {"policy": row.policy, "prompt_id": row.prompt_id, "sample": row.sample}
+                scores.append(PolicyScore(**place, measure=measure, value=row.p))
+            artefacts.append(write("evaluate/comparisons", PolicyComparison, compared))
+        if config.violations:
+            checks, counts["violations"] = check_violations(context, config.violations, answers)
+            artefacts.append(write("evaluate/violations", PolicyCheck, checks))
+        if config.over_refusal and harmless:
+            refusals, counts["over-refusal"] = find_refusals(context, config.over_refusal, harmless, drawn)
+            artefacts.append(write("evaluate/refusals", PolicyRefusal, refusals))
+        flat = [one.answer for found in drawn.values() for one in found if one.answer]
+        artefacts += [write("evaluate/answers", Candidate, flat), write("evaluate/scores", PolicyScore, scores)]
+        return Made((*artefacts, "evaluate/endings"), counts)
+
+    def _draws(self, context: Context) -> list[Draw]:
+        """The first held-out prompts by a seeded hash, so that a larger number keeps the smaller one's prompts."""
+        test = context.held_out()
+        prompts = [prompt for prompt in context.prompts().values() if prompt.id in test]
+        prompts.sort(key=lambda prompt: content_id(["evaluate", context.config.seed, prompt.id]))
+        if not (prompts or self.config.own_prompts):
+            raise AmendmentError(
+                "evaluate: no prompt is held out; set dataset.test_share above 0 or bring more prompts"
+            )
+        return every_draw(prompts[: self.config.prompts], self.config.samples)
+
+    def _harmless(self, context: Context, draws: Sequence[Draw]) -> Harmless | None:
+        """The prompts on which refusals are counted. Raises AmendmentError where there is none."""
+        if self.config.over_refusal is None:
+            return None
+        found = harmless_prompts(context, self.config.over_refusal, [draw.prompt for draw in draws])
+        if not (found.ids or context.is_rehearsed):
+            counts = ", ".join(f"{count} {name}" for name, count in found.counts.items())
+            raise AmendmentError(
+                f"evaluate.over_refusal: no harmless prompt is left ({counts}); name categories that held-out prompts "
+                "have, or files of prompts that no training stage saw"
+            )
+        return found
+
+    def _answers(self, context: Context, name: str, draws: Sequence[Draw]) -> list[Drawn]:
+        config = self.config
+        with context.policy(
+            name, temperature=config.temperature, max_tokens=config.max_tokens, batch_size=config.batch_size
+        ) as model:
+            return draw_answers(context, f"answers of {name}", model, draws)
 
 
-def _compared(
-    context: Context, stage: EvaluateStage, answers: Answers, counts: dict[str, Any], scores: list[PolicyScore]
-) -> Iterator[str]:
-    """Win rates, where a judge compares; the table that they come from."""
-    if stage.judge is None:
-        return
-    compared: list[PolicyComparison] = []
-    if stage.matchups:
-        compared = compared_policies(context, stage, answers)
-        counts["judge"] = independence(context.config, stage.judge, context.base)
-        counts["win rates"] = win_rates(answers, stage.matchups, compared)
-        scores += [_score_of(one) for one in compared]
-    yield context.workspace.write(COMPARISONS, PolicyComparison, compared)
+def _harmless_files(sources: Sequence[PromptFile], base: Path, *, glimpse: bool = False) -> list[Prompt]:
+    """The prompts of files, each once. Raises DataError with all that is wrong with them."""
+    read = read_inputs(RunSettings(name="harmless", prompts=tuple(sources)), base, glimpse=glimpse)
+    return list(read.prompts.values())
 
 
-def _checked(context: Context, stage: EvaluateStage, answers: Answers, counts: dict[str, Any]) -> Iterator[str]:
-    """Violation rates, where a judge looks for them; the table that they come from."""
-    if stage.violations:
-        checks, counts["violations"] = check_violations(context, stage.violations, answers)
-        yield context.workspace.write(VIOLATIONS, PolicyCheck, checks)
-
-
-def _harmless(context: Context, stage: EvaluateStage, draws: Sequence[Draw]) -> Harmless | None:
-    """The prompts on which refusals are counted. Raises AmendmentError where there is none."""
-    if stage.over_refusal is None:
-        return None
-    found = harmless_prompts(context, stage.over_refusal, [draw.prompt for draw in draws])
-    if not (found.ids or context.is_rehearsed):
-        told = ", ".join(f"{count} {name}" for name, count in found.counts.items())
-        raise AmendmentError(
-            f"evaluate.over_refusal: no harmless prompt is left ({told}); name categories that held-out prompts have, "
-            "or files of prompts that no training stage saw"
-        )
-    return found
-
-
-def _draws(context: Context, stage: EvaluateStage) -> list[Draw]:
-    """The first held-out prompts by a seeded hash, so that a larger number keeps the smaller one's prompts."""
-    test = context.held_out()
-    prompts = [prompt for prompt in context.prompts().values() if prompt.id in test]
-    prompts.sort(key=lambda prompt: content_id(["evaluate", context.config.seed, prompt.id]))
-    if not (prompts or stage.own_prompts):
-        raise AmendmentError("evaluate: no prompt is held out; set dataset.test_share above 0 or bring more prompts")
-    return every_draw(prompts[: stage.prompts], stage.samples)
-
-
-def _answers(context: Context, stage: EvaluateStage, name: str, draws: Sequence[Draw]) -> list[Drawn]:
-    with context.policy(
-        name, temperature=stage.temperature, max_tokens=stage.max_tokens, batch_size=stage.batch_size
-    ) as model:
-        return draw_answers(context, f"answers of {name}", model, draws)
+def harmless_prompts(context: Context, part: OverRefusal, evaluated: Iterable[Prompt]) -> Harmless:
+    """Evaluated prompts of the named categories, and those of the files that no training stage may have seen: neither
+    among the run's prompts and helpful answers that are not held out, nor in training pairs, which may be mixed in."""
+    shown = {prompt.id: prompt for prompt in evaluated}
+    of_category = {name for name, prompt in shown.items() if prompt.category in part.categories}
+    found = _harmless_files(part.prompts, context.base) if part.prompts else []
+    trained: set[str] = set()
+    if found:
+        trained |= set(context.prompts())
+        if helpful_files(context.config):
+            trained |= {*read_helpful(context.config, context.base).prompts}
+        trained -= context.held_out()
+        if has_pairs(context.config) and not context.is_rehearsed:
+            trained |= {pair.prompt_id for pair in context.workspace.rows("dataset/train", Preference)}
+    kept = [prompt for prompt in found if prompt.id not in trained]
+    counts = {"of categories": len(of_category)} if part.categories else {}
+    if part.prompts:
+        counts |= {"of files": len(kept), "left out as training prompts": len(found) - len(kept)}
+    ids = frozenset(of_category | {prompt.id for prompt in kept})
+    return Harmless(ids, [prompt for prompt in kept if prompt.id not in shown], counts)
 
 
 def _answer_counts(name: str, found: Sequence[Drawn]) -> dict[str, int]:
@@ -179,11 +428,6 @@ def _scores(policy: str, measure: str, told: Iterable[tuple[Draw, float]]) -> li
     ]
 
 
-def _score_of(one: PolicyComparison) -> PolicyScore:
-    measure = f"win rate against {one.against}"
-    return PolicyScore(policy=one.policy, prompt_id=one.prompt_id, sample=one.sample, measure=measure, value=one.p)
-
-
 def _difference(answers: Answers, truths: dict[str, list[Truth | None]], name: str, first: str) -> Estimate:
     """The difference in utility over the draws that both policies have a score for."""
     both = [
@@ -211,7 +455,7 @@ def _reward_against_truth(context: Context) -> dict[str, Any]:
     Pairs that are too long for the reward model have no score; they are left out of its share and counted. Of pairs
     that were mixed in, those of prompts outside the simulated world have no truth, and do not count.
     """
-    if not context.config.reward_model:
+    if not context.config.part(RewardModelConfig):
         return {}
     pairs = context.workspace.read("dataset/test", Preference)
     told = [(pair, gap) for pair in pairs if knows(text_of(pair.prompt)) and (gap := _gap(pair))]

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate, pairwise
 from statistics import fmean
 from typing import Any
@@ -26,26 +26,30 @@ from amendment.files import write_text
 from amendment.hashing import content_id
 from amendment.preference import person_votes
 from amendment.records import Candidate, Record, Verdict
-from amendment.stages.config_evaluation_people import EvaluationPeople
-from amendment.stages.contract import Context, Made
-from amendment.stages.labels import label_counts, labels_of, question_writer
+from amendment.stages.contract import Context, Made, Note, RunSettings, Stage, constitution_key, dump
+from amendment.stages.evaluation import EvaluateConfig, EvaluationPeople
+from amendment.stages.labels import (
+    label_counts,
+    labels_key,
+    labels_of,
+    question_writer,
+    simulated_people_problems,
+)
 from amendment.stages.pairs import Texts
-from amendment.stages.policy_comparisons import COMPARISONS, PolicyComparison, matchup_name
+from amendment.stages.policies import PolicyComparison
 from amendment.statistics import share
 from amendment.statistics.prediction_powered import prediction_powered
 
 __all__ = [
-    "BY_PEOPLE",
+    "DrawingEvaluationSample",
     "EvaluationItem",
+    "ReadingEvaluationLabels",
     "corrected_win_rates",
     "draw_items",
-    "make_evaluation_labels",
-    "make_evaluation_sample",
 ]
 
-BY_PEOPLE = "win rates by people"
-"""Where counts and `evaluate/people.json` have them."""
-SAMPLE, VERDICTS, REPORT = "evaluate_sample/sample", "evaluate_labels/verdicts", "evaluate/people.json"
+COMPARISONS, SAMPLE, VERDICTS = "evaluate/comparisons", "evaluate_sample/sample", "evaluate_labels/verdicts"
+REPORT = "evaluate/people.json"
 
 
 class EvaluationItem(Record):
@@ -61,39 +65,86 @@ class EvaluationItem(Record):
     """Not where both policies said the same, which is a tie."""
 
 
-def make_evaluation_sample(context: Context) -> Made:
+class _OfEvaluation(Stage):
+    """A stage for people who label comparisons of the evaluation."""
+
+    def __init__(self, settings: RunSettings) -> None:
+        super().__init__(settings)
+        self.evaluation = settings.need(EvaluateConfig)
+        assert self.evaluation.people is not None
+        self.config: EvaluationPeople = self.evaluation.people
+
+    @classmethod
+    def of(cls, settings: RunSettings) -> Iterable[Stage]:
+        """Once where people are asked."""
+        evaluation = settings.part(EvaluateConfig)
+        return [cls(settings)] if evaluation and evaluation.people else []
+
+
+class DrawingEvaluationSample(_OfEvaluation):
     """Draw the comparisons, and write down what people will see of them."""
-    people, workspace = _people(context), context.workspace
-    compared = workspace.read(COMPARISONS, PolicyComparison)
-    if not compared:
-        raise AmendmentError(
-            "evaluate_sample: the judge could read no comparison of the evaluation, so there is nothing that people "
-            "could look at; the summary of evaluate says what it said"
-        )
-    items = draw_items(compared, people.items, seed=context.config.seed)
-    questions = _questions(context, compared, {item.comparison_id for item in items if item.is_asked})
-    marked = _marked(questions, people, context.config.seed)
-    tables = (
-        workspace.write(SAMPLE, EvaluationItem, items),
-        workspace.write(EVALUATION.questions, LabelQuestion, marked),
-    )
-    counts = {
-        "comparisons": len({(one.matchup, one.comparison.id) for one in compared}),
-        "drawn": len(items),
-        "asked": len(marked),
-        "equal answers": sum(not item.is_asked for item in items),
-        "seen by every annotator": sum(one.in_overlap for one in marked),
-        "shown twice": sum(one.is_repeated for one in marked),
-    }
-    return Made(tables, counts)
 
+    name = "evaluate_sample"
+    title = "draw what people look at of the evaluation"
+    reads = ("inputs/prompts", "evaluate/answers", COMPARISONS)
+    writes = (SAMPLE, EVALUATION.questions)
 
-def _people(context: Context) -> EvaluationPeople:
-    stage = context.config.evaluate
-    assert stage is not None
-    people: EvaluationPeople | None = stage.people
-    assert people is not None
-    return people
+    def key(self, context: Context) -> Mapping[str, Any]:
+        """Which comparisons are drawn, and the principles that are shown beside them; not who labels."""
+        drawn = dump(self.config, without={"people", "annotators"})
+        return {**drawn, "of": "every two policies", **constitution_key(context)}
+
+    def problems(self) -> Iterator[Note]:
+        """What people could not be asked."""
+        if self.evaluation.judge is None:
+            what = "label what a judge compared, and correct its win rates"
+            yield EVALUATION.keys, f"{what}; add evaluate.judge, such as judge: {{model: NAME}}"
+        if self.config.overlap > self.config.items:
+            found = f"found {self.config.overlap}, expected {self.config.items} at most: so many items are drawn"
+            yield (*EVALUATION.keys, "overlap"), f"{found}; lower it, or raise evaluate.people.items"
+        if self.config.people == "simulated":
+            yield from simulated_people_problems(self.settings, EVALUATION)
+
+    def make(self, context: Context) -> Made:
+        """Draw at random, of every two policies in proportion."""
+        workspace, seed = context.workspace, context.config.seed
+        compared = workspace.read(COMPARISONS, PolicyComparison)
+        if not compared:
+            raise AmendmentError(
+                "evaluate_sample: the judge could read no comparison of the evaluation, so there is nothing that "
+                "people could look at; the summary of evaluate says what it said"
+            )
+        items = draw_items(compared, self.config.items, seed=seed)
+        questions = self._questions(context, compared, {item.comparison_id for item in items if item.is_asked})
+        counts = {
+            "comparisons": len({(row.matchup, row.comparison.id) for row in compared}),
+            "drawn": len(items),
+            "asked": len(questions),
+            "equal answers": sum(not item.is_asked for item in items),
+            "seen by every annotator": sum(question.in_overlap for question in questions),
+            "shown twice": sum(question.is_repeated for question in questions),
+        }
+        tables = (workspace.write(SAMPLE, EvaluationItem, items),)
+        return Made((*tables, workspace.write(EVALUATION.questions, LabelQuestion, questions)), counts)
+
+    def _questions(
+        self, context: Context, compared: Iterable[PolicyComparison], wanted: set[str]
+    ) -> list[LabelQuestion]:
+        """Each comparison once, whichever policies it is of, in random order: who stops half way has labelled half at
+        random."""
+        seed, config = context.config.seed, self.config
+        answers = {answer.id: answer for answer in context.workspace.read("evaluate/answers", Candidate)}
+        writer = question_writer(context, self.evaluation.judge, Texts(context.prompts(), answers))
+        found = {row.comparison.id: row for row in compared if row.comparison.id in wanted}
+        names = _least(found, len(found), "evaluate place", seed)
+        shared = set(_least(names, config.overlap, "evaluate overlap", seed))
+        again = set(_least(names, round(config.repeats * len(names)), "evaluate repeat", seed))
+        return [
+            writer.question(found[name].comparison, found[name].principle_ids).model_copy(
+                update={"in_overlap": name in shared, "is_repeated": name in again}
+            )
+            for name in names
+        ]
 
 
 def draw_items(compared: Iterable[PolicyComparison], items: int, *, seed: int) -> list[EvaluationItem]:
@@ -124,40 +175,28 @@ def _least(names: Iterable[str], count: int, what: str, seed: int) -> list[str]:
     return sorted(names, key=lambda name: content_id([what, seed, name]))[:count]
 
 
-def _questions(context: Context, compared: Iterable[PolicyComparison], wanted: set[str]) -> list[LabelQuestion]:
-    """Each comparison once, whichever policies it is of, in random order: who stops half way has labelled half at
-    random."""
-    answers = {one.id: one for one in context.workspace.read("evaluate/answers", Candidate)}
-    stage = context.config.evaluate
-    writer = question_writer(context, stage.judge if stage else None, Texts(context.prompts(), answers))
-    found = {one.comparison.id: one for one in compared if one.comparison.id in wanted}
-    return [
-        writer.question(found[name].comparison, found[name].principle_ids)
-        for name in _least(found, len(found), "evaluate place", context.config.seed)
-    ]
+class ReadingEvaluationLabels(_OfEvaluation):
+    """Correct the win rates by what people said."""
 
+    name = "evaluate_labels"
+    title = "correct win rates by what people said"
+    reads = (COMPARISONS, SAMPLE, EVALUATION.questions)
+    writes = (VERDICTS, REPORT)
 
-def _marked(questions: Sequence[LabelQuestion], people: EvaluationPeople, seed: int) -> list[LabelQuestion]:
-    names = [one.comparison_id for one in questions]
-    shared = set(_least(names, people.overlap, "evaluate overlap", seed))
-    again = set(_least(names, round(people.repeats * len(names)), "evaluate repeat", seed))
-    return [
-        one.model_copy(update={"in_overlap": one.comparison_id in shared, "is_repeated": one.comparison_id in again})
-        for one in questions
-    ]
+    def key(self, context: Context) -> Mapping[str, Any]:
+        """Who labels, and what they have said."""
+        return labels_key(context, EVALUATION, self.config)
 
-
-def make_evaluation_labels(context: Context) -> Made:
-    """Correct the win rates by what people said. Raises Paused while labels are missing."""
-    workspace = context.workspace
-    said = labels_of(context, EVALUATION, _people(context))
-    verdicts = [verdict for label in said if (verdict := verdict_of(label))]
-    compared = workspace.read(COMPARISONS, PolicyComparison)
-    items = workspace.read(SAMPLE, EvaluationItem)
-    votes = {name: fmean(by_person.values()) for name, by_person in person_votes(verdicts).items()}
-    counts = {**label_counts(said), BY_PEOPLE: corrected_win_rates(compared, items, votes)}
-    write_text(workspace.path(REPORT), json.dumps(counts, indent=1, allow_nan=False) + "\n")
-    return Made((workspace.write(VERDICTS, Verdict, verdicts), REPORT), counts)
+    def make(self, context: Context) -> Made:
+        """Raises Paused while labels are missing."""
+        workspace = context.workspace
+        labels = labels_of(context, EVALUATION, self.config)
+        verdicts = [verdict for label in labels if (verdict := verdict_of(label))]
+        votes = {name: fmean(by_person.values()) for name, by_person in person_votes(verdicts).items()}
+        compared, items = workspace.read(COMPARISONS, PolicyComparison), workspace.read(SAMPLE, EvaluationItem)
+        counts = {**label_counts(labels), "win rates by people": corrected_win_rates(compared, items, votes)}
+        write_text(workspace.path(REPORT), json.dumps(counts, indent=1, allow_nan=False) + "\n")
+        return Made((workspace.write(VERDICTS, Verdict, verdicts), REPORT), counts)
 
 
 def corrected_win_rates(
@@ -176,7 +215,7 @@ def corrected_win_rates(
     for one in compared:
         by_matchup.setdefault(one.matchup, []).append(one)
     return {
-        matchup_name(matchup): _corrected(found, drawn.get(matchup, set()), votes)
+        " against ".join(matchup): _corrected(found, drawn.get(matchup, set()), votes)
         for matchup, found in by_matchup.items()
     }
 
@@ -195,7 +234,7 @@ def _corrected(compared: Sequence[PolicyComparison], drawn: set[str], votes: Map
             unlabelled_clusters=[one.prompt_id for one in others],
         )
     except DataError as fault:
-        raise DataError(f"evaluate_labels: {matchup_name(compared[0].matchup)}: {fault}") from None
+        raise DataError(f"evaluate_labels: {' against '.join(compared[0].matchup)}: {fault}") from None
     return {
         "corrected": found.estimate.to_json(),
         "people alone": found.people_alone.to_json(),

@@ -14,9 +14,9 @@ from amendment.records import Candidate, Message, Prompt, user
 from amendment.run import Result, Run
 from amendment.run.evaluation_wording import judged_lines
 from amendment.stages.candidates import Draw, Drawn
-from amendment.stages.config_evaluation import EvaluateStage
+from amendment.stages.evaluation import EvaluateConfig
 from amendment.stages.evaluation_people import EvaluationItem
-from amendment.stages.policy_comparisons import PolicyComparison, win_rates
+from amendment.stages.policies import PolicyComparison, win_rates
 
 THREE = """\
 name: three
@@ -51,12 +51,12 @@ def three(tmp_path_factory: pytest.TempPathFactory) -> Result:
 
 def test_which_policies_are_compared() -> None:
     def matchups(**given: Any) -> tuple[tuple[str, str], ...]:
-        return EvaluateStage(policies=("sft", "dpo", "round-2"), **given).matchups
+        return EvaluateConfig(policies=("sft", "dpo", "round-2"), **given).matchups
 
     assert matchups() == (("dpo", "sft"), ("round-2", "sft"))
     assert matchups(compare="all") == (("dpo", "sft"), ("round-2", "sft"), ("round-2", "dpo"))
     assert matchups(compare=[["round-2", "dpo"]]) == (("round-2", "dpo"),)
-    assert EvaluateStage(policies=("sft", "sft")).matchups == ()
+    assert EvaluateConfig(policies=("sft", "sft")).matchups == ()
 
 
 def test_every_two_policies_get_a_win_rate_and_people_correct_each(three: Result) -> None:

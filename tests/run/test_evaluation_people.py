@@ -23,7 +23,7 @@ from amendment.records import Candidate, Verdict
 from amendment.run import Result, Run
 from amendment.run.wording import evaluation_lines
 from amendment.stages.evaluation_people import EvaluationItem, corrected_win_rates, draw_items
-from amendment.stages.policy_comparisons import PolicyComparison
+from amendment.stages.policies import PolicyComparison
 
 MEASURED = """\
 name: measured

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from amendment.audit.refusal_phrases import PHRASES, refusal_phrase
 from amendment.errors import AmendmentError, ConfigError
 from amendment.records import Candidate, text_of
 from amendment.run import Patience, Result, Run, load_run_file
@@ -15,8 +16,8 @@ from amendment.run.context import Context
 from amendment.run.engine import RunFolder
 from amendment.run.progress import QuietProgress
 from amendment.simulator import refuses
-from amendment.stages.evaluation_refusals import PolicyRefusal, harmless_prompts, refusal_rates
-from amendment.stages.refusal_phrases import PHRASES, refusal_phrase
+from amendment.stages.evaluation import harmless_prompts
+from amendment.stages.policies import PolicyRefusal, refusal_rates
 
 HARMLESS = """\
 name: harmless

@@ -15,8 +15,7 @@ from amendment.records import Prompt, user
 from amendment.run import Patience, Result, Run
 from amendment.run.evaluation_wording import judged_lines
 from amendment.simulator import ATTRIBUTES
-from amendment.stages.config_evaluation import ViolationJudge, Violations
-from amendment.stages.evaluation_violations import PolicyCheck, principles_for, violation_rates
+from amendment.stages.policies import PolicyCheck, ViolationJudge, Violations, principles_for, violation_rates
 
 WATCHED = """\
 name: watched

@@ -15,7 +15,6 @@ from amendment.data.sources import (
 from amendment.publishing.settings import PublishSettings
 from amendment.stages import STAGES
 from amendment.stages.base import BaseConfig
-from amendment.stages.config_evaluation import EvaluateStage
 from amendment.stages.configs import (
     POLICY_STAGES,
 )
@@ -23,6 +22,7 @@ from amendment.stages.construct import Construction
 from amendment.stages.contract import BudgetPart, JudgeEntry, RunSettings
 from amendment.stages.critique import CritiqueConfig
 from amendment.stages.dpo import DpoConfig
+from amendment.stages.evaluation import EvaluateConfig
 from amendment.stages.judging import JudgingConfig
 from amendment.stages.pairs import DatasetConfig
 from amendment.stages.probes import ProbesConfig
@@ -33,7 +33,7 @@ from amendment.stages.sft import SftConfig, helpful_files
 __all__ = [
     "BudgetPart",
     "DatasetConfig",
-    "EvaluateStage",
+    "EvaluateConfig",
     "JudgeEntry",
     "JudgingConfig",
     "RunFile",
@@ -66,7 +66,7 @@ class RunFile(RunSettings):
     """Train the policy on the pairs."""
     rounds: Rounds | None = None
     """Go on with the policy's own answers: draw, judge, train, as often as wanted. `rounds: 3` is the short form."""
-    evaluate: EvaluateStage | None = None
+    evaluate: EvaluateConfig | None = None
     """Let policies answer held-out prompts, and measure the answers."""
     publish: PublishSettings | None = None
     """Where `amendment publish` puts the dataset and the models; a run itself sends nothing there."""

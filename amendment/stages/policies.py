@@ -1,0 +1,425 @@
+"""What judges make of policies' answers: which of two is better, which violates a principle, which refuses.
+
+Covered: every question once, whichever policies gave the answer; equal answers are a tie that nobody is asked about;
+shares with intervals clustered by prompt, win rates also at equal lengths (see `statistics.length_control`),
+differences to the first policy over the draws on which both were read; in the simulated world the true shares beside
+them. A verdict that cannot be read is counted, and is neither a tie nor a violation. Not covered: whether the judge is
+right, or a prompt harmless, which its author says; many intervals at once, of which some miss.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from statistics import fmean
+from typing import Annotated, Any, Literal, NamedTuple, Self, TypeVar
+
+from pydantic import Field, model_validator
+
+from amendment.audit.refusal_phrases import refusal_phrase
+from amendment.constitutions import Constitution
+from amendment.constitutions import Drawn as DrawnPrinciple
+from amendment.data.sources import OneOrMore, Part, PromptFile
+from amendment.errors import Paused, Transient
+from amendment.preference import Judge, JudgeSettings, aggregate_verdicts, load_judge_folder
+from amendment.records import Candidate, Comparison, Prompt, Record, text_of
+from amendment.simulator import evades, knows, violates
+from amendment.stages.candidates import Drawn
+from amendment.stages.contract import Context, JudgeEntry
+from amendment.stages.kinship import independence
+from amendment.statistics import cautioned, paired_difference, share
+from amendment.statistics.length_control import length_controlled
+
+__all__ = [
+    "Answers",
+    "Harmless",
+    "OverRefusal",
+    "PolicyCheck",
+    "PolicyComparison",
+    "PolicyRefusal",
+    "ViolationJudge",
+    "Violations",
+    "check_violations",
+    "compare_policies",
+    "find_refusals",
+    "principles_for",
+    "refusal_rates",
+    "violation_rates",
+    "win_rates",
+]
+
+T = TypeVar("T")
+R = TypeVar("R")
+Answers = Mapping[str, Sequence[Drawn]]
+"""By policy, one entry per draw in the same order."""
+Matchup = tuple[str, str]
+"""The policy whose win rate it is, and the one that it is against."""
+Asked = tuple[str, int]
+"""Prompt id and sample: what one question was, whichever policy answered."""
+
+
+class ViolationJudge(JudgeEntry):
+    """A judge that is asked whether an answer violates a principle."""
+
+    protocol: str = "violation"
+    """A shipped judge's id, or a folder of one's own, of protocol yes-no and with the principle in its text."""
+
+
+class RefusalJudge(JudgeEntry):
+    """A judge that is asked whether an answer refuses."""
+
+    protocol: str = "refusal"
+    """A shipped judge's id, or a folder of one's own, of protocol yes-no and without a principle in its text."""
+
+
+class Violations(Part):
+    """How often answers violate a principle, by a judge that sees one answer and one principle at a time."""
+
+    judge: ViolationJudge
+    """Asked about every answer by every principle that applies to its prompt; of several samples the share of yes."""
+    principles: Annotated[tuple[str, ...], OneOrMore] = Field(default=("all",), min_length=1)
+    """all, or principles such as helpful-honest/answer-the-question."""
+    prompts: int = Field(default=100, ge=1)
+    """At most so many of the evaluated prompts."""
+
+
+class OverRefusal(Part):
+    """How often policies refuse what is harmless to answer."""
+
+    categories: Annotated[tuple[str, ...], OneOrMore] = ()
+    """Categories of harmless prompts among the evaluated ones."""
+    prompts: tuple[PromptFile, ...] = ()
+    """Files of harmless prompts, all of which every policy answers too. A prompt that a training stage may have seen is
+    left out and counted."""
+    judge: RefusalJudge | None = None
+    """Says which answers refuse. null: those that begin with one of the listed phrases; what a provider itself calls a
+    refusal counts either way."""
+
+    @model_validator(mode="after")
+    def _names_prompts(self) -> Self:
+        if not (self.categories or self.prompts):
+            raise ValueError("name harmless prompts: categories of evaluated ones, or files under prompts")
+        return self
+
+
+def _judge(context: Context, entry: JudgeEntry, principles: int | Literal["all"]) -> Judge:
+    return Judge(
+        folder=load_judge_folder(entry.protocol, base=context.base),
+        model=context.model(entry.model),
+        constitutions=context.constitutions,
+        settings=JudgeSettings(principles_per_pair=principles),
+        samples=entry.samples,
+        seed=context.config.seed,
+    )
+
+
+def _each(context: Context, title: str, judge: Judge, items: Sequence[T], work: Callable[[T], Awaitable[R]]) -> list[R]:
+    """Raises Paused where a passing fault of the judge's server outlasts its attempts."""
+    try:
+        return context.each(title, items, work, models=[judge.model])
+    except Transient as fault:
+        raise Paused(f"evaluate: {fault}; run again to go on") from fault
+
+
+class PolicyComparison(Record):
+    """An answer of one policy beside another policy's to the same question, as the judge sees them."""
+
+    policy: str
+    against: str
+    prompt_id: str
+    sample: int
+    answer: str
+    """Candidate id of the policy's answer."""
+    other: str
+    """That of the policy it is against; the same id where both said the same, which is a tie that no judge is asked
+    about."""
+    p: float = Field(ge=0, le=1)
+    """P(the policy's answer is better)."""
+    principle_ids: tuple[str, ...] = ()
+    """By which the judge was asked."""
+
+    @property
+    def comparison(self) -> Comparison:
+        return Comparison(self.prompt_id, *sorted((self.answer, self.other)))
+
+    @property
+    def matchup(self) -> Matchup:
+        return self.policy, self.against
+
+
+def compare_policies(
+    context: Context, entry: JudgeEntry, principles: int, matchups: Iterable[Matchup], answers: Answers
+) -> list[PolicyComparison]:
+    """What the judge makes of every matchup's answers in both orders, where it could be read."""
+    judge = _judge(context, entry, principles)
+    pairs = [
+        (matchup, ours.draw, ours.answer, theirs.answer)
+        for matchup in matchups
+        for ours, theirs in _draws_of(answers, matchup)
+        if ours.answer and theirs.answer
+    ]
+    questions: dict[Comparison, tuple[Prompt, Candidate, Candidate]] = {}
+    for _, draw, our, their in pairs:
+        if our.id != their.id:
+            questions.setdefault(Comparison.between(our, their), (draw.prompt, our, their))
+
+    async def compare(question: tuple[Prompt, Candidate, Candidate]) -> tuple[float | None, tuple[str, ...]]:
+        together = aggregate_verdicts(await judge.verdicts(*question), orders="both", disagreement="mean")
+        return together.p_a, together.principle_ids
+
+    found = _each(context, "comparing policies", judge, list(questions.values()), compare)
+    results = dict(zip(questions, found, strict=True))
+    compared = []
+    for (policy, against), draw, our, their in pairs:
+        p_a, ids = (0.5, ()) if our.id == their.id else results[Comparison.between(our, their)]
+        if p_a is not None:
+            row = PolicyComparison(
+                policy=policy,
+                against=against,
+                prompt_id=draw.prompt.id,
+                sample=draw.sample,
+                answer=our.id,
+                other=their.id,
+                p=p_a if our.id <= their.id else 1 - p_a,
+                principle_ids=ids,
+            )
+            compared.append(row)
+    return compared
+
+
+def _draws_of(answers: Answers, matchup: Matchup) -> list[tuple[Drawn, Drawn]]:
+    return list(zip(answers[matchup[0]], answers[matchup[1]], strict=True))
+
+
+def win_rates(
+    answers: Answers, matchups: Iterable[Matchup], compared: Sequence[PolicyComparison]
+) -> dict[str, dict[str, Any]]:
+    """By matchup P(the policy's answer is better than the other's), judged in both orders, ties half; beside it what is
+    left out, and the rate at equal length in characters."""
+    drawn = [one.answer for found in answers.values() for one in found if one.answer]
+    lengths = {answer.id: len(text_of(answer.messages)) for answer in drawn}
+    rates = {}
+    for matchup in matchups:
+        draws, read = _draws_of(answers, matchup), [row for row in compared if row.matchup == matchup]
+        refused = sum("refused" in (ours.ending.outcome, theirs.ending.outcome) for ours, theirs in draws)
+        answered = sum(ours.answer is not None and theirs.answer is not None for ours, theirs in draws)
+        equal = sum(row.answer == row.other for row in read)
+        rates[" against ".join(matchup)] = {
+            **share([row.p for row in read], [row.prompt_id for row in read]).to_json(),
+            "draws": len(draws),
+            "refused": refused,
+            "other unanswered": len(draws) - answered - refused,
+            "unread": answered - len(read),
+            "equal answers": equal,
+            "other ties": sum(row.p == 0.5 for row in read) - equal,
+            "at equal length": _at_equal_length(read, lengths),
+        }
+    return rates
+
+
+def _at_equal_length(read: Sequence[PolicyComparison], lengths: Mapping[str, int]) -> dict[str, Any]:
+    ours, theirs = [lengths[row.answer] for row in read], [lengths[row.other] for row in read]
+    found = length_controlled([row.p for row in read], ours, theirs, [row.prompt_id for row in read])
+    longer = round((sum(ours) - sum(theirs)) / max(len(read), 1), 4)
+    told = {"longer by": longer, "slope": round(found.phi, 4)} if read else {}
+    return {**found.controlled.to_json(), **told, **({"warning": found.warning} if found.warning else {})}
+
+
+class _Check(NamedTuple):
+    """A yes-or-no question about an answer, by a principle or by none."""
+
+    prompt: Prompt
+    answer: Candidate
+    principle: DrawnPrinciple | None = None
+
+    @property
+    def key(self) -> tuple[str, str | None]:
+        """Equal for equal questions."""
+        return self.answer.id, self.principle.id if self.principle else None
+
+
+def _ask_checks(
+    context: Context, title: str, entry: JudgeEntry, checks: Iterable[_Check]
+) -> dict[tuple[str, str | None], float | None]:
+    """By key the share of yes; None where no verdict could be read."""
+    judge = _judge(context, entry, "all")  # so that the principle stands last in a shared prefix
+    asked = {check.key: check for check in checks}
+
+    async def ask(check: _Check) -> float | None:
+        verdicts = await judge.answer_verdicts(check.prompt, check.answer, by=[check.principle])
+        read = [float(bool(verdict.value)) for verdict in verdicts if verdict.invalid is None]
+        return fmean(read) if read else None
+
+    return dict(zip(asked, _each(context, title, judge, list(asked.values()), ask), strict=True))
+
+
+def _difference(ours: Mapping[Asked, float | None], theirs: Mapping[Asked, float | None]) -> dict[str, Any]:
+    """Over the questions on which both were read."""
+    both = [
+        (asked[0], our, their)
+        for asked, our in ours.items()
+        if our is not None and (their := theirs.get(asked)) is not None
+    ]
+    found = paired_difference([row[1] for row in both], [row[2] for row in both], [row[0] for row in both])
+    return cautioned(found).to_json()
+
+
+class PolicyCheck(Record):
+    """What the judge said of one answer of a policy by one principle."""
+
+    policy: str
+    prompt_id: str
+    sample: int
+    answer: str
+    """Candidate id."""
+    principle_id: str
+    violates: float | None = Field(default=None, ge=0, le=1)
+    """The share of verdicts that say so; absent where none could be read."""
+    truly: bool | None = None
+    """In the simulated world, whether it does; absent elsewhere."""
+
+
+def check_violations(context: Context, part: Violations, answers: Answers) -> tuple[list[PolicyCheck], dict[str, Any]]:
+    """Ask about the first prompts, and count what was said."""
+    asked = []
+    for policy, found in answers.items():
+        first = set(list(dict.fromkeys(one.draw.prompt.id for one in found))[: part.prompts])
+        for draw, answer in ((one.draw, one.answer) for one in found if one.answer and one.draw.prompt.id in first):
+            for principle in principles_for(context.constitutions, part, draw.prompt):
+                asked.append((policy, draw, principle.id, _Check(draw.prompt, answer, principle)))
+    shares = _ask_checks(context, "checking principles", part.judge, (check for *_, check in asked))
+    rows = []
+    for policy, draw, principle_id, check in asked:
+        prompt, text = text_of(draw.prompt.messages), text_of(check.answer.messages)
+        row = PolicyCheck(
+            policy=policy,
+            prompt_id=draw.prompt.id,
+            sample=draw.sample,
+            answer=check.answer.id,
+            principle_id=principle_id,
+            violates=shares[check.key],
+            truly=violates(prompt, text, principles=[principle_id]) if knows(prompt) else None,
+        )
+        rows.append(row)
+    judge = independence(context.config, part.judge, context.base)
+    size = len({row.prompt_id for row in rows})
+    return rows, {"judge": judge, "prompts": size, **violation_rates(rows, list(answers))}
+
+
+def principles_for(constitutions: Iterable[Constitution], part: Violations, prompt: Prompt) -> Iterator[DrawnPrinciple]:
+    """Those that are asked for and apply to a prompt."""
+    for constitution in constitutions:
+        for principle in constitution.principles:
+            drawn = DrawnPrinciple(constitution, principle)
+            is_wanted = "all" in part.principles or drawn.id in part.principles
+            if is_wanted and principle.applies_to(prompt.category, prompt.tags):
+                yield drawn
+
+
+def violation_rates(rows: Iterable[PolicyCheck], policies: Sequence[str]) -> dict[str, Any]:
+    """By policy and principle the share of answers that violate it, and the differences to the first policy."""
+    table: dict[str, dict[str, list[PolicyCheck]]] = {name: {} for name in policies}
+    for row in rows:
+        table[row.policy].setdefault(row.principle_id, []).append(row)
+
+    def rate(found: Sequence[PolicyCheck]) -> dict[str, Any]:
+        read = [(row.violates, row.prompt_id) for row in found if row.violates is not None]
+        known = [row.truly for row in found if row.truly is not None]
+        truly = {"truly": sum(known) / len(known)} if known else {}
+        estimate = share([value for value, _ in read], [prompt for _, prompt in read])
+        return {**estimate.to_json(), "unread": len(found) - len(read), **truly}
+
+    def said(policy: str, principle: str) -> dict[Asked, float | None]:
+        return {(row.prompt_id, row.sample): row.violates for row in table[policy][principle]}
+
+    first, *others = policies
+    return {
+        "policies": {name: {id: rate(found) for id, found in by_id.items()} for name, by_id in table.items()},
+        "differences": {
+            f"{name} - {first}": {
+                id: _difference(said(name, id), said(first, id)) for id in table[name] if id in table[first]
+            }
+            for name in others
+        },
+    }
+
+
+class PolicyRefusal(Record):
+    """Whether a policy refused a harmless prompt."""
+
+    policy: str
+    prompt_id: str
+    sample: int
+    refused: float | None = Field(default=None, ge=0, le=1)
+    """1 or 0, or the share of a judge's verdicts; absent where no answer came or no verdict could be read."""
+    told_by: Literal["provider", "phrase", "judge"] | None = None
+    """Who says so; absent where nobody can."""
+    phrase: str | None = None
+    """Its kind, where the answer begins with one of the listed phrases."""
+    evades: bool | None = None
+    """In the simulated world, whether the answer truly evades; absent elsewhere."""
+
+
+class Harmless(NamedTuple):
+    """Prompts on which a refusal is one too many."""
+
+    ids: frozenset[str]
+    own: list[Prompt]
+    """Those of files that are not among the evaluated ones anyway, in order."""
+    counts: dict[str, int]
+
+
+def find_refusals(
+    context: Context, part: OverRefusal, harmless: Harmless, answers: Answers
+) -> tuple[list[PolicyRefusal], dict[str, Any]]:
+    """Who refused which of the harmless prompts, and how often."""
+    asked = [(policy, one) for policy, found in answers.items() for one in found if one.draw.prompt.id in harmless.ids]
+    by: dict[str, Any] = {"told by": "how answers begin"}
+    shares = None
+    if part.judge:
+        by = {"judge": independence(context.config, part.judge, context.base)}
+        checks = [_Check(one.draw.prompt, one.answer) for _, one in asked if one.answer]
+        shares = _ask_checks(context, "looking for refusals", part.judge, checks)
+    rows = []
+    for policy, one in asked:
+        row = PolicyRefusal(policy=policy, prompt_id=one.draw.prompt.id, sample=one.draw.sample)
+        update: dict[str, Any] = {}
+        if one.ending.outcome == "refused":
+            update = {"refused": 1.0, "told_by": "provider"}
+        elif one.answer:
+            prompt, text = text_of(one.draw.prompt.messages), text_of(one.answer.messages)
+            phrase = refusal_phrase(text)
+            refused: float | None = float(phrase is not None)
+            told_by = "phrase"
+            if shares is not None:
+                refused, told_by = shares[one.answer.id, None], "judge"
+            update = {"refused": refused, "told_by": None if refused is None else told_by, "phrase": phrase}
+            update["evades"] = evades(prompt, text) if knows(prompt) else None
+        rows.append(row.model_copy(update=update))
+    return rows, {"prompts": len(harmless.ids), **harmless.counts, **by, **refusal_rates(rows, list(answers))}
+
+
+def refusal_rates(rows: Iterable[PolicyRefusal], policies: Sequence[str]) -> dict[str, Any]:
+    """By policy the share of harmless prompts' draws that it refused, and the differences to the first policy."""
+    table: dict[str, dict[Asked, PolicyRefusal]] = {name: {} for name in policies}
+    for row in rows:
+        table[row.policy][row.prompt_id, row.sample] = row
+
+    def rate(found: Sequence[PolicyRefusal]) -> dict[str, Any]:
+        told = [(row.refused, row.prompt_id) for row in found if row.refused is not None]
+        known = [row.evades for row in found if row.evades is not None]
+        phrases = Counter(row.phrase for row in found if row.phrase)
+        return {
+            **share([refused for refused, _ in told], [prompt for _, prompt in told]).to_json(),
+            "untold": len(found) - len(told),
+            "by the provider": sum(row.told_by == "provider" for row in found),
+            "phrases": dict(sorted(phrases.items())),
+            **({"truly evasive": sum(known) / len(known)} if known else {}),
+        }
+
+    refused = {name: {asked: row.refused for asked, row in found.items()} for name, found in table.items()}
+    first, *others = policies
+    return {
+        "policies": {name: rate(list(found.values())) for name, found in table.items()},
+        "differences": {f"{name} - {first}": _difference(refused[name], refused[first]) for name in others},
+    }
