@@ -23,7 +23,6 @@ from amendment.preference.aggregate import (
 )
 from amendment.preference.dataset import held_out, preference_row
 from amendment.preference.degenerate import (
-    ConstantAnswers,
     Pool,
     fit_for_pairs,
     likeness,
@@ -65,7 +64,6 @@ __all__ = [
     "TIED_POOL",
     "Compare",
     "Compared",
-    "ConstantAnswers",
     "Criterion",
     "Escalation",
     "Judge",

@@ -17,18 +17,20 @@ from collections.abc import Callable, Iterable, Mapping
 from itertools import combinations
 from typing import Any, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field
-
 from amendment.hashing import content_id
 from amendment.records import Candidate, Judgement, Message, Messages, Pair, Prompt, text_of
 
-__all__ = ["ConstantAnswers", "Pool", "fit_for_pairs", "flaw_of", "likeness", "pool_of", "without_constant_answers"]
+__all__ = ["Pool", "fit_for_pairs", "flaw_of", "likeness", "pool_of", "without_constant_answers"]
 
 EMPTY = "empty answer"
 MARKS = "marks of a template in an answer"
 EQUAL = "equal texts"
 ITSELF = "chosen is rejected"
 CONSTANT = "identical answers across prompts"
+
+PROMPTS, SHARE, OF_WRITER = 3, 0.01, 0.5
+"""A text that answers at least so many prompts, this share of all prompts, and this share of those that its writer
+answers, is an answer to none. All three: refusals in the same few words are legitimate answers to several prompts."""
 
 _KNOW = frozenset({"person", "verifier", "unknown"})
 """Who is not deceived by an answer that answers nothing, and whose decisions stand since nothing is known of them."""
@@ -42,23 +44,6 @@ _CHAT = (
 _MARK = re.compile(f"{_FENCE}|{_CHAT}")
 _UNSEEN = {"Cc", "Cf", "Cs", "Co", "Cn"}
 """Kinds of characters that show nothing."""
-
-
-class ConstantAnswers(BaseModel):
-    """When one text that answers several prompts is no answer to any of them.
-
-    All three have to hold. Refusals in the same few words are legitimate answers to several prompts: so a text counts
-    only where it would be chosen, and only for a writer that says little else.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
-
-    prompts: int = Field(default=3, ge=2)
-    """The text answers at least so many prompts."""
-    share: float = Field(default=0.01, gt=0, le=1)
-    """And at least this share of all prompts."""
-    of_writer: float = Field(default=0.5, gt=0, le=1)
-    """And at least this share of the prompts that its writer answers; answers without a writer have one in common."""
 
 
 class Fit(NamedTuple):
@@ -138,21 +123,21 @@ def likeness(answer: Messages) -> str:
 
 
 def without_constant_answers(
-    pairs: Iterable[Pair], candidates: Mapping[str, Candidate], settings: ConstantAnswers
+    pairs: Iterable[Pair], candidates: Mapping[str, Candidate]
 ) -> tuple[list[Pair], Counter[str]]:
     """The pairs whose chosen answer is an answer to its prompt, and how many others there were.
 
     A constant answer that is rejected stays: that it is worse is worth learning. So does what a person or a verifier
     chose: to many questions the same word is the right answer, and it is judges that such texts deceive.
     """
-    is_constant = _constant(candidates.values(), settings)
+    is_constant = _constant(candidates.values())
     pairs = list(pairs)
     kept = [pair for pair in pairs if pair.decided_by in _KNOW or not is_constant(candidates[pair.chosen_id])]
     left_out = len(pairs) - len(kept)
     return kept, Counter({CONSTANT: left_out} if left_out else {})
 
 
-def _constant(candidates: Iterable[Candidate], settings: ConstantAnswers) -> Callable[[Candidate], bool]:
+def _constant(candidates: Iterable[Candidate]) -> Callable[[Candidate], bool]:
     """Whether an answer is what its writer says to most prompts."""
     by_writer: dict[str | None, set[str]] = defaultdict(set)
     by_text: dict[tuple[str | None, str], set[str]] = defaultdict(set)
@@ -163,8 +148,8 @@ def _constant(candidates: Iterable[Candidate], settings: ConstantAnswers) -> Cal
     found = {
         said
         for said, answered in by_text.items()
-        if len(answered) >= max(settings.prompts, settings.share * prompts)
-        and len(answered) >= settings.of_writer * len(by_writer[said[0]])
+        if len(answered) >= max(PROMPTS, SHARE * prompts)
+        and len(answered) >= OF_WRITER * len(by_writer[said[0]])
     }
     return lambda candidate: _said(candidate) in found
 

@@ -15,10 +15,9 @@ from __future__ import annotations
 from array import array
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import combinations
 from statistics import fmean
-from typing import Any
+from typing import Any, NamedTuple
 
 from amendment.markdown import cell, table
 from amendment.preference.aggregate import cells_of
@@ -37,8 +36,7 @@ ENOUGH = 30
 """Comparisons that both decided, below which no two principles are called redundant."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class PrincipleAgreement:
+class PrincipleAgreement(NamedTuple):
     """Of two principles, over the comparisons that both decided."""
 
     first: str
@@ -65,20 +63,19 @@ class PrincipleAgreement:
         return {"first": self.first, "second": self.second, "agreement": self.agreement.to_json(), **flags}
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class PrincipleCoverage:
+class PrincipleCoverage(NamedTuple):
     """What one principle was asked about prompts of one category."""
 
     principle: str
     category: str | None
-    comparisons: int
+    comparisons: int = 0
     """In which the principle was asked."""
-    decided: int
+    decided: int = 0
     """Comparisons in which it preferred an answer."""
-    tied: int
+    tied: int = 0
     """Comparisons in which it preferred none; the rest could not be read."""
-    verdicts: int
-    invalid: int
+    verdicts: int = 0
+    invalid: int = 0
     """Verdicts that could not be read."""
 
     @property
@@ -86,13 +83,8 @@ class PrincipleCoverage:
         """Of the comparisons in which the principle was asked."""
         return self.decided / self.comparisons if self.comparisons else 0.0
 
-    def to_json(self) -> dict[str, Any]:
-        """JSON values under the names of the fields."""
-        return {name: getattr(self, name) for name in self.__dataclass_fields__}
 
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class PrincipleMatrix:
+class PrincipleMatrix(NamedTuple):
     """Every two principles that judged a comparison together, and each of them by category of prompt."""
 
     principles: tuple[str, ...]
@@ -105,7 +97,7 @@ class PrincipleMatrix:
         return {
             "principles": list(self.principles),
             "agreements": [each.to_json() for each in self.agreements],
-            "coverage": [each.to_json() for each in self.coverage],
+            "coverage": [each._asdict() for each in self.coverage],
         }
 
 
@@ -151,10 +143,7 @@ class PrincipleTally:
             side = sides.get(principle)
             read = {} if side is None else {"decided" if side else "tied": 1}
             self._counts[principle, category].update(comparisons=1, **read)
-        self._agree({principle: side for principle, side in sides.items() if side})
-
-    def _agree(self, sides: Mapping[str, int]) -> None:
-        for pair in combinations(sides, 2):
+        for pair in combinations([principle for principle, side in sides.items() if side], 2):
             agreed, prompts = self._agreed.setdefault(pair, (array("b"), array("q")))
             agreed.append(sides[pair[0]] == sides[pair[1]])
             prompts.append(self._prompts)
@@ -168,13 +157,8 @@ class PrincipleTally:
                 PrincipleAgreement(first=first, second=second, agreement=share(agreed, prompts))
                 for (first, second), (agreed, prompts) in sorted(self._agreed.items())
             ),
-            coverage=tuple(_coverage(*key, self._counts[key]) for key in keys),
+            coverage=tuple(PrincipleCoverage(*key)._replace(**self._counts[key]) for key in keys),
         )
-
-
-def _coverage(principle: str, category: str | None, counts: Mapping[str, int]) -> PrincipleCoverage:
-    names = ("comparisons", "decided", "tied", "verdicts", "invalid")
-    return PrincipleCoverage(principle=principle, category=category, **{name: counts.get(name, 0) for name in names})
 
 
 def matrix_lines(matrix: PrincipleMatrix) -> list[str]:

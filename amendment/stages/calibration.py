@@ -24,7 +24,7 @@ from amendment.preference import person_votes
 from amendment.records import Judgement, Record, Verdict
 from amendment.stages.contract import Context, Made, RunSettings, Stage, constitution_key
 from amendment.stages.labels import OPEN
-from amendment.stages.pairs import exported_comparisons, exported_key, exported_reads, judgements_table, texts_of
+from amendment.stages.pairs import exported_comparisons, exported_reads, judgements_table, made_pairs_key, texts_of
 
 __all__ = ["CALIBRATOR", "PROBABILITIES", "Calibrating", "Probability"]
 
@@ -61,7 +61,7 @@ class Calibrating(Stage):
     def key(self, context: Context) -> Mapping[str, Any]:
         """The method, and which comparisons are exported."""
         method = self.settings.need(SpotCheckSettings).calibration.method
-        return {"method": method, **exported_key(self.settings), **constitution_key(context)}
+        return {"method": method, **made_pairs_key(self.settings), **constitution_key(context)}
 
     def make(self, context: Context) -> Made:
         """Fit to the open labels, and apply to all that is exported."""

@@ -17,7 +17,7 @@ from amendment.data.sources import ModelSource, Name, Part
 from amendment.hashing import content_id
 from amendment.llm.concurrency import flow
 from amendment.llm.model import Ending, Model
-from amendment.preference import ConstantAnswers, Paired, fit_for_pairs, without_constant_answers
+from amendment.preference import Paired, fit_for_pairs, without_constant_answers
 from amendment.records import Candidate, Judgement, Message, Messages, Pair, Prompt, Record
 from amendment.stages.candidates import Draw, Drawn, draw_answer
 from amendment.stages.contract import Ask, Context, Item, Made, Note, RunSettings, Stage, Step, dump
@@ -347,7 +347,7 @@ class Constructed(NamedTuple):
     """Both answers of each by their id, by the pair's comparison."""
 
 
-def constructed_pairs(context: Context, known: Iterable[str], constant_answers: ConstantAnswers) -> Constructed:
+def constructed_pairs(context: Context, known: Iterable[str]) -> Constructed:
     """Pairs of the stage `construct`, without comparisons in `known`, about which people or judges have decided; none
     where the run constructs none."""
     if not context.config.parts(ConstructConfig):
@@ -360,6 +360,6 @@ def constructed_pairs(context: Context, known: Iterable[str], constant_answers: 
         for one in new
     }
     by_id = {candidate.id: candidate for candidate in candidates}
-    pairs, constant = without_constant_answers([one.pair for one in new], by_id, constant_answers)
+    pairs, constant = without_constant_answers([one.pair for one in new], by_id)
     left_out = constant + Counter({"constructed, and decided by others": len(found) - len(new)})
     return Constructed(Paired(pairs, +left_out), answers)

@@ -107,7 +107,7 @@ class MakingDataset(Stage):
         imported, judged = imported_pairs(context, texts), judged_pairs(context, texts, revisions)
         checked = spot_checked_pairs(context, judged.pairs)
         decided = [*imported.pairs, *checked.pairs]
-        constructed = constructed_pairs(context, [pair.comparison_id for pair in decided], self.config.constant_answers)
+        constructed = constructed_pairs(context, [pair.comparison_id for pair in decided])
         left_out.update(imported.left_out + judged.left_out + checked.left_out + constructed.paired.left_out)
         for pair in (*decided, *constructed.paired.pairs):
             side = "test" if pair.prompt_id in test else "train"

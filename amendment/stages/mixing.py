@@ -112,7 +112,6 @@ class Mixing(Stage):
         return {
             "pairs": [dump(source, without={"share"}) for source in sources],
             "ties": self.config.ties,
-            "constant answers": dump(self.config.constant_answers),
             "files": [source_state(source, context.base) for source in sources],
         }
 

@@ -21,7 +21,6 @@ from amendment.data.sources import ChainSource, Part
 from amendment.errors import AmendmentError
 from amendment.preference import (
     TIED_POOL,
-    ConstantAnswers,
     Paired,
     PairSettings,
     chain_ends,
@@ -44,7 +43,6 @@ __all__ = [
     "check_revisions",
     "checked_ties",
     "exported_comparisons",
-    "exported_key",
     "exported_reads",
     "imported_pairs",
     "judged_pairs",
@@ -68,9 +66,6 @@ class DatasetConfig(Part):
     """Which P(chosen is better) training sees in `p_chosen`: the judge's own, or the one calibrated on people. Both
     stand in columns of their own. null: calibrated where a spot check has calibrated it and that surely brings the
     Brier score down on its open labels, raw otherwise."""
-    constant_answers: ConstantAnswers = ConstantAnswers()
-    """Which answers are no answers, since their writer says the same to most prompts; where such a one would be chosen,
-    no pair is made."""
     secrets: Literal["drop", "keep", "stop"] = "stop"
     """Rows with a text that looks like a key or a token. stop ends the run and lists them before anything is exported;
     drop leaves them out and counts them; keep exports them, but a push still needs --allow-secrets."""
@@ -146,7 +141,7 @@ def paired_answers(
     """
     fit = fit_for_pairs(judgements, prompts, candidates)
     paired = make_pairs(fit.judgements, settings, revisions=revisions)
-    pairs, constant = without_constant_answers(paired.pairs, candidates, config.need(DatasetConfig).constant_answers)
+    pairs, constant = without_constant_answers(paired.pairs, candidates)
     return Paired(pairs, paired.left_out + fit.left_out + constant)
 
 
@@ -285,8 +280,3 @@ def exported_reads(settings: RunSettings) -> tuple[str, ...]:
     judged = judging_tables(judging) if judging else ()
     judged = tuple(name for name in judged if name in ("judging/judgements", "judging/rankings"))
     return ("inputs/prompts", "inputs/judgements", *judged, *candidate_tables(settings))
-
-
-def exported_key(settings: RunSettings) -> dict[str, Any]:
-    """How judged comparisons become those that are exported, for the keys of stages that look at these."""
-    return {"constant answers": dump(settings.need(DatasetConfig).constant_answers), **made_pairs_key(settings)}

@@ -21,9 +21,9 @@ from amendment.stages.judging import JudgingConfig
 from amendment.stages.labels import question_writer, simulated_people_problems
 from amendment.stages.pairs import (
     exported_comparisons,
-    exported_key,
     exported_reads,
     judgements_table,
+    made_pairs_key,
     texts_of,
 )
 
@@ -50,7 +50,7 @@ class DrawingSample(Stage):
         """Which comparisons are drawn, and the principles that are shown beside them; not who labels, nor what
         follows."""
         drawn = {name: value for name, value in dump(self.config).items() if name in DRAWN_BY}
-        return {**drawn, **exported_key(self.settings), **constitution_key(context)}
+        return {**drawn, **made_pairs_key(self.settings), **constitution_key(context)}
 
     def problems(self) -> Iterator[Note]:
         """What people could not be asked."""

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from amendment.fence import fence
-from amendment.preference import ConstantAnswers, fit_for_pairs, without_constant_answers
+from amendment.preference import fit_for_pairs, without_constant_answers
 from amendment.records import Candidate, Judgement, Message, Messages, Origin, Pair, Prompt, user
 
 
@@ -66,7 +66,7 @@ def test_an_answer_with_the_marks_of_a_template_is_left_out(mark: str) -> None:
     assert left_out("fine", f"{mark}\nVerdict: A") == {"marks of a template in an answer": 1}
 
 
-def chosen(*said: str, prompts: int = 0, **settings: Any) -> tuple[list[int], int]:
+def chosen(*said: str, prompts: int = 0) -> tuple[list[int], int]:
     """Which prompts keep their pair, and how many do not: one writer says these texts to prompts 0, 1, 2 ..., and each
     is chosen. Somebody else answers all prompts, of which there may be more."""
     asked = [Prompt(messages=user(f"ask {number}")) for number in range(max(len(said), prompts))]
@@ -77,7 +77,7 @@ def chosen(*said: str, prompts: int = 0, **settings: Any) -> tuple[list[int], in
         for w, v in zip(mine, others, strict=False)
     ]
     candidates = {one.id: one for one in (*others, *mine)}
-    kept, left = without_constant_answers(pairs, candidates, ConstantAnswers(**settings))
+    kept, left = without_constant_answers(pairs, candidates)
     numbers = {prompt.id: number for number, prompt in enumerate(asked)}
     return [numbers[pair.prompt_id] for pair in kept], left["identical answers across prompts"]
 
@@ -93,7 +93,6 @@ def test_refusals_in_the_same_words_stay_where_the_writer_says_other_things_too(
     # with 4 of 8 it is one half, and those four are left out
     said[3] = said[0]
     assert chosen(*said) == ([4, 5, 6, 7], 4)
-    assert chosen(*said, of_writer=0.6) == (list(range(8)), 0)
 
 
 def test_a_constant_answer_that_lost_is_worth_learning_from() -> None:
@@ -104,6 +103,6 @@ def test_a_constant_answer_that_lost_is_worth_learning_from() -> None:
         Pair(prompt_id=w.prompt_id, chosen_id=w.id, rejected_id=v.id, p_chosen=1, p_chosen_raw=1, decided_by="person")
         for w, v in zip(good, null, strict=True)
     ]
-    kept, left = without_constant_answers(pairs, {one.id: one for one in (*null, *good)}, ConstantAnswers())
+    kept, left = without_constant_answers(pairs, {one.id: one for one in (*null, *good)})
     assert kept == pairs
     assert not left
