@@ -2,8 +2,8 @@
 
 from amendment.calibration.calibrating import calibrate
 from amendment.calibration.drawing import draw_sample
-from amendment.calibration.gate import LabelPlan, label_plan
-from amendment.calibration.labels import Label
+from amendment.calibration.label import Label
+from amendment.calibration.people_gate import LabelPlan, label_plan
 from amendment.calibration.report import SpotCheck, spot_check_report
 from amendment.calibration.serving import serve_page
 from amendment.calibration.settings import SpotCheckSettings

@@ -19,7 +19,7 @@ from typing import Annotated, Any, Literal, NamedTuple, get_args
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, ValidationError
 
-from amendment.calibration.labels import CHOICES, LONGEST_COMMENT, LONGEST_NAME, Choice, Label, tidy_name
+from amendment.calibration.label import CHOICES, LONGEST_COMMENT, LONGEST_NAME, Choice, Label, tidy_name
 from amendment.calibration.queue import Queue, Shown
 from amendment.calibration.samples import LabelQuestion
 from amendment.errors import ConfigError, DataError, Problem

@@ -20,8 +20,8 @@ from amendment.calibration.exchange import (
     read_labels,
     write_lines,
 )
+from amendment.calibration.label import Label, alike_names, is_kept_name, tidy_name
 from amendment.calibration.labelling import SAMPLE, SAMPLES, SPOT_CHECK, LabelledSample, ToLabel, open_sample
-from amendment.calibration.labels import Label, alike_names, is_kept_name, tidy_name
 from amendment.calibration.queue import labels_missing
 from amendment.calibration.samples import SampledItem
 from amendment.calibration.store import Labels

@@ -17,7 +17,7 @@ from typing import Any, Literal, NamedTuple
 from amendment.audit.figures import loss, number, percent, points
 from amendment.audit.gates import Gate
 from amendment.calibration.calibrating import Calibration
-from amendment.calibration.gate import (
+from amendment.calibration.people_gate import (
     GATE_RULES,
     Beside,
     agreement_with_people,

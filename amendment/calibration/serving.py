@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from amendment.calibration.labels import LONGEST_NAME, is_kept_name, tidy_name
+from amendment.calibration.label import LONGEST_NAME, is_kept_name, tidy_name
 from amendment.calibration.queue import Queue
 from amendment.calibration.samples import LabelQuestion
 from amendment.calibration.store import Labels

@@ -17,7 +17,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from amendment.calibration.labels import alike_names
+from amendment.calibration.label import alike_names
 from amendment.data.ballots import Ballot, BallotReader, key_of
 from amendment.data.guesses import not_recognised
 from amendment.data.shapes import P_CHOSEN, Layout, decided_rows, lay_out, recognise

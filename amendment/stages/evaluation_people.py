@@ -18,8 +18,8 @@ from typing import Any
 
 from pydantic import Field
 
+from amendment.calibration.label import verdict_of
 from amendment.calibration.labelling import EVALUATION
-from amendment.calibration.labels import verdict_of
 from amendment.calibration.samples import LabelQuestion
 from amendment.errors import AmendmentError, DataError
 from amendment.files import write_text

@@ -19,8 +19,8 @@ from pydantic import ValidationError
 from amendment.audit.certificate import Certificate
 from amendment.audit.gates import Gate
 from amendment.calibration.calibrating import calibrate, calibration_refused, labelled_items
-from amendment.calibration.gate import agreement_with_people, unreadable_gate, worst
 from amendment.calibration.labelling import ASKED, SAMPLE, SPOT_CHECK, open_sample
+from amendment.calibration.people_gate import agreement_with_people, unreadable_gate, worst
 from amendment.calibration.queue import labels_missing
 from amendment.calibration.report import (
     ExportedP,

@@ -10,8 +10,8 @@ import secrets
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
+from amendment.calibration.label import Label, verdict_of
 from amendment.calibration.labelling import SAMPLE, SPOT_CHECK, LabelledSample
-from amendment.calibration.labels import Label, verdict_of
 from amendment.calibration.queue import Queue, labels_missing
 from amendment.calibration.samples import LabelQuestion, QuestionWriter, SampledItem
 from amendment.calibration.settings import SpotCheckSettings

@@ -13,7 +13,7 @@ from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import parse_qs, urlsplit
 
-from amendment.calibration.labels import Choice
+from amendment.calibration.label import Choice
 from amendment.calibration.queue import Queue
 from amendment.calibration.samples import LabelQuestion
 from amendment.calibration.store import Labels

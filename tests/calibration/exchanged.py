@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from amendment.calibration.exchange import LabelFormat, question_lines, read_labels, write_lines
-from amendment.calibration.labels import Label
+from amendment.calibration.label import Label
 from amendment.calibration.samples import LabelQuestion, PrincipleText
 from amendment.records import Candidate, Comparison, Message, Messages, Prompt, user
 from amendment.tables import read_rows

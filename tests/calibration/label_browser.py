@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Dialog, Page, Request, sync_playwright
 
-from amendment.calibration.labels import Label
+from amendment.calibration.label import Label
 from amendment.calibration.samples import LabelQuestion
 from amendment.calibration.store import Labels
 

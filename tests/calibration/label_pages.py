@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from starlette.types import ASGIApp, Message
 
-from amendment.calibration.labels import Choice, Label
+from amendment.calibration.label import Choice, Label
 from amendment.calibration.samples import LabelQuestion, PrincipleText
 from amendment.records import Comparison, user
 from amendment.records import Message as Turn

@@ -21,7 +21,7 @@ from amendment.calibration.exchange import (
     read_labels,
     write_lines,
 )
-from amendment.calibration.labels import CHOICES, Label
+from amendment.calibration.label import CHOICES, Label
 from amendment.calibration.samples import LabelQuestion, PrincipleText
 from amendment.errors import DataError
 from amendment.records import Message

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from amendment.audit.gates import FEWEST, Outcome
 from amendment.calibration import label_plan
-from amendment.calibration.gate import (
+from amendment.calibration.people_gate import (
     Beside,
     agreement_with_people,
     beside_people,

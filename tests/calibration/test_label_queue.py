@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from amendment.calibration.labels import Choice, Label
+from amendment.calibration.label import Choice, Label
 from amendment.calibration.queue import APART, LEASE_SECONDS, Queue, Shown, labels_missing
 from amendment.calibration.samples import LabelQuestion
 from tests.calibration.label_pages import label, questions

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from amendment.calibration.labels import Label
+from amendment.calibration.label import Label
 from amendment.calibration.samples import LabelQuestion, SampledItem
 from amendment.calibration.store import Labels
 from amendment.data.workspace import Workspace

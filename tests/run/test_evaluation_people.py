@@ -11,9 +11,9 @@ import pytest
 from pyarrow import parquet
 
 from amendment import cli
+from amendment.calibration.label import Label
 from amendment.calibration.label_files import export_labels, export_questions, import_labels
 from amendment.calibration.labelling import EVALUATION, SPOT_CHECK, open_sample
-from amendment.calibration.labels import Label
 from amendment.calibration.samples import LabelQuestion
 from amendment.calibration.store import Labels
 from amendment.data.workspace import Workspace

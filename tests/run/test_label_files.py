@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
+from amendment.calibration.label import Label
 from amendment.calibration.label_files import export_labels, export_questions, import_labels
-from amendment.calibration.labels import Label
 from amendment.calibration.queue import labels_missing
 from amendment.calibration.samples import LabelQuestion, SampledItem
 from amendment.calibration.store import Labels
