@@ -17,8 +17,8 @@ from amendment.run import Run
 PAGE = (Path(__file__).parents[1] / "docs/extending.md").read_text(encoding="utf-8").partition("## A provider")[2]
 
 
-def block(language: str) -> str:
-    return PAGE.partition(f"```{language}\n")[2].partition("```")[0]
+def block(language: str, number: int = 1) -> str:
+    return PAGE.split(f"```{language}\n")[number].partition("```")[0]
 
 
 @pytest.fixture
@@ -55,3 +55,8 @@ def test_a_lost_connection_is_tried_again(run_file: Path, tmp_path: Path) -> Non
 def test_the_name_of_a_shipped_provider_is_taken() -> None:
     with pytest.raises(ConfigError, match="another name"):
         register_provider("openai", lambda spec: spec)  # type: ignore[arg-type,return-value]
+
+
+def test_a_function_judges_as_the_page_says(capsys: pytest.CaptureFixture[str]) -> None:
+    exec(block("python", 2), {"__name__": "page"})
+    assert float(capsys.readouterr().out) == 0.5  # what is shown first, in both orders

@@ -4,7 +4,7 @@ from amendment.llm.budget import Budget
 from amendment.llm.client import DRAIN, Calls
 from amendment.llm.concurrency import STAGE, flow, stream
 from amendment.llm.ledger import BatchCall, Ledger
-from amendment.llm.ledger_reading import Batch, Latency, OpenAttempt, Reader, ReturnedModel, Spending
+from amendment.llm.ledger_reading import Batch, OpenAttempt, Reader, ReturnedModel, Spending
 from amendment.llm.limits import Endpoint, Limits, Trouble
 from amendment.llm.model import Model
 from amendment.llm.opening import check_model, open_model, open_provider, register_provider, shown_name
@@ -27,7 +27,6 @@ __all__ = [
     "Calls",
     "Carrier",
     "Endpoint",
-    "Latency",
     "Ledger",
     "Limits",
     "LocalSpec",

@@ -22,7 +22,7 @@ from amendment.errors import LedgerError
 from amendment.files import full_disk, is_full
 from amendment.terminal import plain
 
-__all__ = ["CLOSED", "VERSION", "Batch", "Latency", "OpenAttempt", "Reader", "ReturnedModel", "Spending"]
+__all__ = ["CLOSED", "VERSION", "Batch", "OpenAttempt", "Reader", "ReturnedModel", "Spending"]
 
 VERSION = 3
 """Of the tables."""
@@ -70,16 +70,6 @@ class ReturnedModel(NamedTuple):
     host: str
     asked: str
     returned: str | None
-    replies: int
-
-
-class Latency(NamedTuple):
-    """How long replies took on average, in seconds; those of batches do not count."""
-
-    stage: str
-    host: str
-    model: str
-    seconds: float
     replies: int
 
 
@@ -176,10 +166,6 @@ class Reader:
         """Which models answered to which names."""
         return [ReturnedModel(*row) for row in self._rows(_MODELS)]
 
-    def times(self) -> list[Latency]:
-        """By stage, host and model."""
-        return [Latency(*row) for row in self._rows(_TIMES)]
-
     def batches(self, host: str | None = None, model: str | None = None) -> list[Batch]:
         """Batches that are not closed, oldest first; of one host and model, or of all."""
         of_batch = "SELECT request, number FROM attempt WHERE batch = ? ORDER BY number"
@@ -261,10 +247,6 @@ WHERE r.attempt IS NULL AND (f.kind IS NULL OR f.kind IN
 _MODELS = """
 SELECT a.host, a.model, r.model, count(*) FROM reply r JOIN attempt a ON a.number = r.attempt
 GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
-"""
-_TIMES = """
-SELECT a.stage, a.host, a.model, avg(r.at - a.at), count(*) FROM reply r JOIN attempt a ON a.number = r.attempt
-WHERE a.batch IS NULL GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
 """
 _BATCHES = """
 SELECT b.number, b.shard, b.host, b.model, b.at,

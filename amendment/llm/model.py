@@ -11,8 +11,9 @@ from typing import Any, Literal, NamedTuple
 from amendment import __version__
 from amendment.errors import ProviderError, Transient
 from amendment.llm.client import Calls
+from amendment.llm.ledger import Ledger
 from amendment.llm.limits import Limits
-from amendment.llm.provider import Provider
+from amendment.llm.provider import Ask, FunctionProvider, Provider
 from amendment.llm.requests import Answer, Reply, Request
 from amendment.llm.transport import Carrier, Online
 from amendment.records import Candidate, Messages, Origin, Outcome, Prompt, Sampling, text_of
@@ -49,6 +50,12 @@ class Model:
         self._carrier = carrier or Online(
             provider, calls.endpoint(provider.host, model, Limits(concurrency)), calls.ledger, calls.budget
         )
+
+    @classmethod
+    def from_function(cls, ask: Ask, *, name: str = "function") -> Model:
+        """An async function from messages to text as a model, for scripts: its ledger ends with it."""
+        provider = FunctionProvider(name, ask)
+        return cls(name=name, model=name, provider=provider, calls=Calls(Ledger()), sampling=Sampling())
 
     @property
     def shows_choices(self) -> bool:

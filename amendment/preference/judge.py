@@ -21,6 +21,7 @@ from amendment.errors import ConfigError
 from amendment.hashing import content_id
 from amendment.llm.concurrency import flow
 from amendment.llm.model import Model
+from amendment.llm.provider import Ask
 from amendment.preference.aggregate import Disagreement, Standing, aggregate_verdicts, standings_of
 from amendment.preference.asking import Asker
 from amendment.preference.folder import JudgeFolder, Unit, load_judge_folder
@@ -117,18 +118,19 @@ class Judge:
         cls,
         folder: str | Path,
         *,
-        model: Model,
+        model: Model | Ask,
         constitution: Constitution | Sequence[Constitution],
         settings: JudgeSettings | None = None,
         samples: int = 1,
         seed: int = 0,
         criteria: Callable[[Prompt], Sequence[Criterion]] | None = None,
     ) -> Judge:
-        """A judge from a shipped folder's id or a path. Raises ConfigError for a folder or model that cannot judge."""
+        """A judge from a shipped folder's id or a path. `model` may be an async function from messages to text. Raises
+        ConfigError for a folder or model that cannot judge."""
         constitutions = [constitution] if isinstance(constitution, Constitution) else list(constitution)
         return cls(
             folder=load_judge_folder(folder),
-            model=model,
+            model=model if isinstance(model, Model) else Model.from_function(model),
             constitutions=constitutions,
             settings=settings or JudgeSettings(),
             samples=samples,
