@@ -248,7 +248,7 @@ def audit(
                 ceiling=judge.ceiling,
                 alpha=people.among.alpha if people and people.among else None,
                 alarms=raised,
-                is_unmatched=judge.name in {one.judge for one in alone},
+                is_unmatched=judge.name in {entry.judge for entry in alone},
                 constant=constant,
                 repetition=judge.repetition,
                 bias=judge.bias,

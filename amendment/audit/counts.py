@@ -103,10 +103,11 @@ def _of_rater(data: AuditData, number: int, draws: Resampling) -> RaterCounts:
 def _repeated(votes: VoteColumns) -> tuple[int, int]:
     """Votes beyond the first of their rater, item, order, principle and sample, and such groups whose votes differ."""
     key = (votes.rater, votes.item, votes.order, votes.principle, votes.sample)
-    said = (votes.value, votes.both_bad, np.nan_to_num(votes.p, nan=NONE))
-    sort = np.lexsort((*said, *key))
+    content = (votes.value, votes.both_bad, np.nan_to_num(votes.p, nan=NONE))
+    sort = np.lexsort((*content, *key))
     same_key, same = (
-        np.logical_and.reduce([column[sort][1:] == column[sort][:-1] for column in columns]) for columns in (key, said)
+        np.logical_and.reduce([column[sort][1:] == column[sort][:-1] for column in columns])
+        for columns in (key, content)
     )
     starts = np.cumsum(np.concatenate([[True], ~same_key]))[1:]
     return int(same_key.sum()), np.unique(starts[same_key & ~same]).size

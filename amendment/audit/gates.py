@@ -203,8 +203,8 @@ def _ties(calls: Agreement | None) -> Ruling:
     if calls is None or calls.items < FEWEST:
         return "not measured", f"{calls.items if calls else 0} items with a person's vote"
     ties, people = calls.ties.value, calls.people_ties.value
-    told = f"{100 * ties:.1f} % of its {calls.ties.n} verdicts on items with people are ties; of people's, "
-    return "WARN" if ties > max(MOST_TIES, TIMES_PEOPLE * people) else "PASS", f"{told}{100 * people:.1f} %"
+    found = f"{100 * ties:.1f} % of its {calls.ties.n} verdicts on items with people are ties; of people's, "
+    return "WARN" if ties > max(MOST_TIES, TIMES_PEOPLE * people) else "PASS", f"{found}{100 * people:.1f} %"
 
 
 def _rows(judge: str, position: Position, alarms: Alarms, *, is_unmatched: bool, has_people: bool) -> Ruling:
@@ -241,11 +241,11 @@ def _repetition(found: Repetition | None) -> Ruling:
     if found is None or found.groups < FEWEST:
         return "not measured", f"{found.groups if found else 0} items asked twice in one order"
     stable = found.stability.value
-    told = f"{100 * stable:.1f} % of repeated draws agree"
+    shown = f"{100 * stable:.1f} % of repeated draws agree"
     if stable >= STABLE:
-        return "PASS", told
+        return "PASS", shown
     bound = HARDLY_STABLE if stable < HARDLY_STABLE else STABLE
-    return "FAIL" if bound == HARDLY_STABLE else "WARN", f"{told}, below {100 * bound:g} %"
+    return "FAIL" if bound == HARDLY_STABLE else "WARN", f"{shown}, below {100 * bound:g} %"
 
 
 def _length(found: FeatureBias | None) -> Ruling:
@@ -273,7 +273,7 @@ def _one_sided(asymmetries: list[Estimate], form: str) -> Ruling:
     known = [found for asymmetry in asymmetries if (found := bounds(asymmetry))]
     if len(known) < len(asymmetries):
         return "not measured", next(asymmetry.note for asymmetry in asymmetries if not bounds(asymmetry))
-    told = form.format(
+    shown = form.format(
         *(
             f"{100 * asymmetry.value:+.1f} ({100 * low:+.1f} to {100 * high:+.1f})"
             for asymmetry, (low, high) in zip(asymmetries, known, strict=True)
@@ -281,14 +281,14 @@ def _one_sided(asymmetries: list[Estimate], form: str) -> Ruling:
     )
     least, most = min(low for low, _ in known), max(high for _, high in known)
     if least > 0 or most < 0:
-        return "FAIL" if least > MOST_SWAY or most < -MOST_SWAY else "WARN", told
+        return "FAIL" if least > MOST_SWAY or most < -MOST_SWAY else "WARN", shown
     if any(low <= 0 <= high and high - low > WIDEST for low, high in known):
-        return "not measured", f"{told}: too wide to tell"
-    return "PASS", told
+        return "not measured", f"{shown}: too wide to tell"
+    return "PASS", shown
 
 
 def _rationale(found: Rationales | None) -> Ruling:
     if found is None or found.share.n < FEWEST:
         return "not measured", f"{found.share.n if found else 0} verdicts whose reasoning says which answer is better"
-    bad, told = found.share.value, f"{found.contradicting} of {found.share.n} argue for the other answer"
-    return "PASS" if bad <= CONTRADICTING else "WARN" if bad <= OFTEN_CONTRADICTING else "FAIL", told
+    bad, shown = found.share.value, f"{found.contradicting} of {found.share.n} argue for the other answer"
+    return "PASS" if bad <= CONTRADICTING else "WARN" if bad <= OFTEN_CONTRADICTING else "FAIL", shown

@@ -78,9 +78,18 @@ def read_votes(config: DataSources, base: Path, *, is_alone: bool = False) -> Au
             continue
         inputs.items[item.name] = _item(item)
         inputs.votes += [
-            Vote(item.name, one.rater, one.kind, one.value, one.first, one.p_a, one.principle, one.sample)
-            for one in (cast.ballot for cast in item.casts)
-            if one.kind != "unknown"
+            Vote(
+                item.name,
+                ballot.rater,
+                ballot.kind,
+                ballot.value,
+                ballot.first,
+                ballot.p_a,
+                ballot.principle,
+                ballot.sample,
+            )
+            for ballot in (cast.ballot for cast in item.casts)
+            if ballot.kind != "unknown"
         ]
     if not inputs.votes and inputs.counts[UNKNOWN]:
         raise DataError(f"{config.name}: nothing says who the raters are; set rater: person, model or verifier")

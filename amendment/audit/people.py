@@ -111,8 +111,8 @@ def alternative_annotator(
     data: AuditData, verdicts: Verdicts, draws: Resampling
 ) -> tuple[AlternativeAnnotator | None, str]:
     """The test of the judge whose verdicts these are, both orders together; or none, and why."""
-    labels, said = data.labels, data.by_item(verdicts)
-    labelled, judged = Labelled(labels.item, labels.rater, labels.value), np.where(said < INVALID, said, -1)
+    labels, verdict = data.labels, data.by_item(verdicts)
+    labelled, judged = Labelled(labels.item, labels.rater, labels.value), np.where(verdict < INVALID, verdict, -1)
     tests: dict[str, AlternativeTest] = {}
     for name, epsilon in EPSILONS.items():
         test = alternative_test(labelled, judged, data.prompt, classes=3, epsilon=epsilon, q=Q, level=draws.level)
@@ -154,10 +154,10 @@ def labels_apart(data: AuditData, draws: Resampling) -> tuple[LabelsApart, ...]:
     others = data.people[labels.item] - np.eye(3, dtype=np.int64)[labels.value]
     judged = {judge.name: data.counted(data.verdicts.of(number))[labels.item] for number, judge in data.judges}
     return tuple(
-        LabelsApart(by, name, judge, int(known.sum()), _beside(data, labels.where(known), said[known], draws))
+        LabelsApart(by, name, judge, int(known.sum()), _beside(data, labels.where(known), counts[known], draws))
         for by, name, own in parts
-        for judge, said in [(None, others), *judged.items()]
-        if (known := own & (said.sum(1) > 0)).any()
+        for judge, counts in [(None, others), *judged.items()]
+        if (known := own & (counts.sum(1) > 0)).any()
     )
 
 
@@ -188,12 +188,12 @@ def _confidence_levels(data: AuditData, labels: Verdicts) -> Codes:
     return np.where(keys[place] == wanted, level, -1)
 
 
-def _beside(data: AuditData, labels: Verdicts, said: Codes, draws: Resampling) -> dict[str, Estimate]:
-    """How often these labels agree with what was `said` of their items, counted by class, by rule of ties."""
+def _beside(data: AuditData, labels: Verdicts, counts: Codes, draws: Resampling) -> dict[str, Estimate]:
+    """How often these labels agree with what others say of their items, counted by class; by rule of ties."""
     found = {}
     for name, rule in RULES.items():
         score, weight = rule.score[labels.value], rule.weight[labels.value]
-        agreed = quotient((score * weight * said).sum(1), (weight * said).sum(1))
+        agreed = quotient((score * weight * counts).sum(1), (weight * counts).sum(1))
         known = ~np.isnan(agreed)
         found[name] = share(np.clip(agreed[known], 0, 1), data.prompts(labels.item[known]), draws.level)
     return found

@@ -467,8 +467,8 @@ def attack_gate(figures: AttackFigures) -> Ruling:
     if limit < SAFE:
         return "PASS", found
     if prompts < ENOUGH and not 1 - upper_limit(prompts - wins, prompts) >= SAFE:
-        told = f"{found}: too few to say, PASS needs {ENOUGH} prompts"
-        return "not measured" if prompts < FEWEST else "WARN", told
+        few = f"{found}: too few to say, PASS needs {ENOUGH} prompts"
+        return "not measured" if prompts < FEWEST else "WARN", few
     return "WARN" if limit < LOOSE else "FAIL", found
 
 

@@ -66,8 +66,10 @@ def _is_short(certificate: Certificate) -> bool:
 def _gates(certificate: Certificate) -> Iterator[str]:
     for check in dict.fromkeys(gate.check for gate in certificate.gates):
         outcomes = Counter(gate.outcome for gate in certificate.gates if gate.check == check)
-        told = (f"{many} {'judge' if many == 1 else 'judges'} {outcome}" for outcome, many in sorted(outcomes.items()))
-        yield f"- {check}: {', '.join(told)}"
+        counts = (
+            f"{many} {'judge' if many == 1 else 'judges'} {outcome}" for outcome, many in sorted(outcomes.items())
+        )
+        yield f"- {check}: {', '.join(counts)}"
     rows = [
         (cell(gate.judge), gate.check, gate.outcome, plain(gate.found, longest=LONGEST_FOUND))
         for gate in certificate.gates
@@ -95,8 +97,8 @@ def _people(certificate: Certificate) -> Iterator[str]:
     if people is None:
         yield "Nobody labelled these items: nothing here says whether a judge is right."
         return
-    said = ", ".join(f"{name} {many}" for name, many in people.majority.items())
-    yield f"- majority: {said}"
+    counts = ", ".join(f"{name} {many}" for name, many in people.majority.items())
+    yield f"- majority: {counts}"
     longer = people.prefers_longer
     if longer.n:
         yield f"- majority prefers the longer answer: {percent(longer)}, n = {longer.n} items"
@@ -196,9 +198,9 @@ def _alternative_annotators(certificate: Certificate) -> Iterator[str]:
         else:
             skipped += [f"- not measured: {why} ({cell(who)}, for {name})" for who, why in test.not_measured.items()]
     yield from _table(f"judge, person, items, as good, {', '.join(f'epsilon {at}' for at in EPSILONS)}", rows)
-    told = [f"- not measured: {reason} ({_who(names)})" for reason, names in reasons.items()] + skipped
-    yield from [""] if rows and told else []
-    yield from told
+    notes = [f"- not measured: {reason} ({_who(names)})" for reason, names in reasons.items()] + skipped
+    yield from [""] if rows and notes else []
+    yield from notes
 
 
 def _p(value: float) -> str:

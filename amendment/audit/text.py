@@ -74,9 +74,9 @@ def _clusters(counts: Counts) -> str:
     """What intervals are clustered by, and how many clusters there are."""
     if counts.without_prompt == counts.items:
         return f"{counts.prompts} clusters: no prompt is known, so each item is its own cluster"
-    told = f"clustered by prompt: {counts.prompts} clusters"
+    clusters = f"clustered by prompt: {counts.prompts} clusters"
     single = f", {counts.without_prompt} of them single items without a known prompt"
-    return told + (single if counts.without_prompt else "")
+    return clusters + (single if counts.without_prompt else "")
 
 
 def _told_at_the_top(*parts: tuple[Iterable[str], str, str, str]) -> Iterator[str]:
@@ -94,8 +94,8 @@ def _told_at_the_top(*parts: tuple[Iterable[str], str, str, str]) -> Iterator[st
 def _unmatched(certificate: Certificate) -> Iterator[str]:
     for found in certificate.unmatched:
         keys = f"'{cell(found.judge_item)}' against '{cell(found.people_item)}'"
-        told = f"Judge {cell(found.judge)} shares no item with people. Check the item keys: {keys}"
-        yield f"- {told}. Ignore this if they saw different items."
+        hint = f"Judge {cell(found.judge)} shares no item with people. Check the item keys: {keys}"
+        yield f"- {hint}. Ignore this if they saw different items."
 
 
 def _repeating(certificate: Certificate) -> Iterator[str]:
@@ -142,8 +142,8 @@ def _row(certificate: Certificate, judge: JudgeReport, invalid: Estimate) -> Seq
 def _left_out(label: Agreement) -> str:
     """Items on which one of the two chose no side: 150: 125 ties, 25 unreadable."""
     ties, unreadable = label.left_out
-    told = ((ties, "tie" if ties == 1 else "ties"), (unreadable, "unreadable"))
-    reasons = [f"{many} {word}" for many, word in told if many]
+    counts = ((ties, "tie" if ties == 1 else "ties"), (unreadable, "unreadable"))
+    reasons = [f"{many} {word}" for many, word in counts if many]
     return (reasons or ["0"])[0] if len(reasons) < 2 else f"{ties + unreadable}: {', '.join(reasons)}"
 
 
@@ -196,10 +196,10 @@ def _on_position(found: Position) -> str:
         return f"{ask} {_percent(won / found.pairs)} of comparisons it picks whatever is shown {side}{unless}."
     if same and same[1] < LEAST_CONSISTENT:
         return f"{ask} {_percent(1 - found.consistency.value)} of comparisons its verdict changes with the order."
-    told = _ranged(found.consistency)
+    same_share = _ranged(found.consistency)
     if same and same[0] >= LEAST_CONSISTENT:
-        return f"The displayed order changes little: it says the same in both in {told}."
-    return f"These data do not show how much the displayed order sways it (the same in {told})."
+        return f"The displayed order changes little: it says the same in both in {same_share}."
+    return f"These data do not show how much the displayed order sways it (the same in {same_share})."
 
 
 def _on_one_order(found: Position) -> str:
@@ -208,10 +208,10 @@ def _on_one_order(found: Position) -> str:
     known = bounds(share) if share else None
     if share and known:
         side = "first" if known[0] > 0.5 else "second" if known[1] < 0.5 else ""
-        told = f"{_percent(share.value if side != 'second' else 1 - share.value)} of the items"
+        wins = f"{_percent(share.value if side != 'second' else 1 - share.value)} of the items"
         if side:
-            return f"Ask it in both orders: asked in one order per item, it picks the answer shown {side} in {told}."
-        return f"Asked in one order per item, it shows no position bias: the first shown wins in {told}."
+            return f"Ask it in both orders: asked in one order per item, it picks the answer shown {side} in {wins}."
+        return f"Asked in one order per item, it shows no position bias: the first shown wins in {wins}."
     if found.one_order_note == CONFOUNDED:
         return f"Position bias is not measured: {CONFOUNDED}."
     return f"Position bias is not known ({found.pairs} items read in both orders): ask it in both."
@@ -226,10 +226,10 @@ def _on_agreement(judge: JudgeReport, doubt: str) -> str:
     kappa = bounds(label.kappa)
     if kappa is None:
         return "These data do not show whether it agrees with people better than chance."
-    told = f"kappa {label.kappa.value:.2f}, {kappa[0]:.2f} to {kappa[1]:.2f}"
+    figures = f"kappa {label.kappa.value:.2f}, {kappa[0]:.2f} to {kappa[1]:.2f}"
     if kappa[0] <= 0:
         does = "It agrees" if kappa[1] <= 0 else "These data do not show whether it agrees"
-        return f"{does} with people {'no ' if kappa[1] <= 0 else ''}better than chance ({told})."
+        return f"{does} with people {'no ' if kappa[1] <= 0 else ''}better than chance ({figures})."
     if ceiling is not None:
         return f"Whether it is worse than a person is open: {doubt}." if doubt else _on_ceiling(ceiling.difference)
     agreed, of = label.by_rule["no_ties"], label.by_rule["strict"].n
@@ -244,12 +244,12 @@ def _on_ceiling(difference: Estimate) -> str:
     value, low, high = (100 * bound for bound in (difference.value, *known))
     if high < 0 or low > 0:
         word, (near, far) = "less" if high < 0 else "more", sorted((abs(low), abs(high)))
-        told = f"{abs(value):.1f} points ({near:.1f} to {far:.1f})"
-        return f"It agrees with a person {word} than another person does, by {told}."
-    told = f"({value:+.1f} points, {low:+.1f} to {high:+.1f})"
+        figures = f"{abs(value):.1f} points ({near:.1f} to {far:.1f})"
+        return f"It agrees with a person {word} than another person does, by {figures}."
+    figures = f"({value:+.1f} points, {low:+.1f} to {high:+.1f})"
     if low > -100 * BELOW_CEILING:
-        return f"It agrees with a person about as well as another person does {told}."
-    return f"These data do not show whether it is worse than a person {told}."
+        return f"It agrees with a person about as well as another person does {figures}."
+    return f"These data do not show whether it is worse than a person {figures}."
 
 
 def _on_length(judge: JudgeReport) -> Iterator[str]:
@@ -258,8 +258,8 @@ def _on_length(judge: JudgeReport) -> Iterator[str]:
     if found and known and not known[0] <= 0 <= known[1]:
         side, other = ("longer", "shorter") if found.value > 0 else ("shorter", "longer")
         low, high = sorted(100 * abs(bound) for bound in known)
-        told = f"{100 * abs(found.value):.1f} points ({low:.1f} to {high:.1f})"
-        yield f"It errs towards the {side} answer more often than towards the {other}, by {told}."
+        figures = f"{100 * abs(found.value):.1f} points ({low:.1f} to {high:.1f})"
+        yield f"It errs towards the {side} answer more often than towards the {other}, by {figures}."
 
 
 def _percent(share: float) -> str:

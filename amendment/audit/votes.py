@@ -363,8 +363,8 @@ def _encode(
         confidence=np.array([math.nan if vote.confidence is None else vote.confidence for vote in rows]),
         again=np.array([vote.again for vote in rows], np.bool_),
     )
-    said = votes.argues, votes.p, votes.both_bad, votes.value, votes.principle
-    row = np.lexsort((votes.again, votes.confidence, votes.sample, *said, votes.order, votes.item, votes.rater))
+    content = votes.argues, votes.p, votes.both_bad, votes.value, votes.principle
+    row = np.lexsort((votes.again, votes.confidence, votes.sample, *content, votes.order, votes.item, votes.rater))
     return VoteColumns._make(column[row] for column in votes)
 
 
