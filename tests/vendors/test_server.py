@@ -14,7 +14,7 @@ import pytest
 from tests.vendors.catalogue import FAULTS, PASSING, passing
 from tests.vendors.server import FaultServer
 from tests.vendors.troubles import Plan, first, seeded
-from tests.vendors.wire import Answer, Ask
+from tests.vendors.wire import Ask
 
 QUESTION = {"model": "m", "messages": [{"role": "user", "content": "tell capital abrin today"}], "max_tokens": 50}
 PATHS: dict[str, dict[str, Any]] = {
@@ -52,12 +52,6 @@ def test_equal_questions_have_equal_answers_and_others_have_others(server: Fault
     assert server.lost.total() == 0
 
 
-def test_what_is_no_question_is_refused_and_not_billed(server: FaultServer) -> None:
-    assert post(server, "/v1/chat/completions", {"model": "m"})[0] == 400
-    assert post(server, "/v1/nothing", {})[0] == 404
-    assert server.paid.total() == 0
-
-
 def test_a_reply_that_breaks_off_is_billed_and_lost(server: FaultServer) -> None:
     server.plan = first(1, FAULTS["cut"])
     with pytest.raises((http.client.IncompleteRead, ConnectionResetError)):
@@ -78,24 +72,6 @@ def test_a_reply_that_nobody_waits_for_is_billed_and_lost(server: FaultServer) -
             time.sleep(0.001)
     server.settle()
     assert (server.paid.total(), server.lost.total()) == (1, 1)
-
-
-def test_a_server_that_is_down_takes_no_connection_and_comes_back_at_the_same_port(server: FaultServer) -> None:
-    port = server.port
-    server.refuse()
-    with pytest.raises(ConnectionRefusedError):
-        post(server, "/v1/messages", QUESTION)
-    server.listen()
-    assert server.port == port
-    assert post(server, "/v1/messages", QUESTION)[0] == 200
-
-
-def test_a_route_of_ones_own_is_served_beside_the_others(server: FaultServer) -> None:
-    server.route("GET", r"/v1/things/(?P<name>\w+)", lambda ask: Answer.of({"found": ask.parts["name"]}))
-    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
-    connection.request("GET", "/v1/things/seven")
-    assert json.loads(connection.getresponse().read()) == {"found": "seven"}
-    connection.close()
 
 
 def test_a_seeded_plan_keeps_to_its_shares_is_the_same_each_time_and_passes() -> None:
