@@ -79,8 +79,8 @@ def _principle(constitution: Constitution, id: str) -> Principle:
         return constitution.principle(id)
     except KeyError:
         ids = [principle.id for principle in constitution.principles]
-        known = f"{did_you_mean(id, ids)}; it has {', '.join(ids)}"
-        raise ConfigError(f"{constitution.id} has no principle '{id}'{known}") from None
+        hint = f"{did_you_mean(id, ids)}; it has {', '.join(ids)}"
+        raise ConfigError(f"{constitution.id} has no principle '{id}'{hint}") from None
 
 
 @constitutions.command()
@@ -136,14 +136,14 @@ def list_judges(as_json: AsJson = False) -> None:
     """List the judges that are shipped."""
     from amendment.preference import judge_values, load_judge_folder, shipped_judges
 
-    found = [load_judge_folder(name) for name in shipped_judges()]
+    folders = [load_judge_folder(name) for name in shipped_judges()]
     if as_json:
-        _print_json([judge_values(one) for one in found])
+        _print_json([judge_values(folder) for folder in folders])
         return
-    width = max(len(one.id) for one in found)
-    for one in found:
-        needs = "token probabilities needed" if one.needs_choices else ""
-        typer.echo(f"{one.id:{width}}  {one.version:8} {one.unit:7} {one.scale:8} {needs}".rstrip())
+    width = max(len(folder.id) for folder in folders)
+    for folder in folders:
+        needs = "token probabilities needed" if folder.needs_choices else ""
+        typer.echo(f"{folder.id:{width}}  {folder.version:8} {folder.unit:7} {folder.scale:8} {needs}".rstrip())
 
 
 @judges.command("show")
@@ -167,10 +167,10 @@ def diff(
     """Say what leads from one judge to another, line by line. Ends with 0 whether they differ or not."""
     from amendment.preference import diff_judges, load_judge_folder
 
-    one, other = load_judge_folder(before), load_judge_folder(after)
-    lines = diff_judges(one, other)
+    first, second = load_judge_folder(before), load_judge_folder(after)
+    lines = diff_judges(first, second)
     if as_json:
-        _print_json({"is_empty": not lines, "hashes": [one.hash, other.hash], "lines": lines})
+        _print_json({"is_empty": not lines, "hashes": [first.hash, second.hash], "lines": lines})
     else:
         _print_plain(lines or ["both say the same"])
 
@@ -224,10 +224,10 @@ def _in_file(file: Path, overrides: Sequence[str]) -> dict[str, SimulatedSpec]:
     from amendment.run.checks import load_run_file
 
     models = load_run_file(file, overrides).config.models
-    found = {name: spec for name, spec in models.items() if isinstance(spec, SimulatedSpec)}
-    if not found:
+    simulated = {name: spec for name, spec in models.items() if isinstance(spec, SimulatedSpec)}
+    if not simulated:
         raise ConfigError(f"{file}: models: none has provider: simulated; add one, or leave the file out")
-    return found
+    return simulated
 
 
 def _by_itself(overrides: Sequence[str]) -> dict[str, SimulatedSpec]:

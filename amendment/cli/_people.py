@@ -184,10 +184,10 @@ def _import(folder: Path, sample: LabelledSample, path: Path, rater: list[str]) 
 
     taken = import_labels(folder, path, raters=rater, sample=sample)
     people = f" of {taken.people} people" if taken.people > 1 else ""
-    told = [f"{_count(taken.new, 'new label')}{people}"]
-    told += [f"{taken.known} here already"] if taken.known else []
-    told += [f"{taken.older} that their annotators have answered anew since"] if taken.older else []
-    typer.echo(f"{path}: {', '.join(told)}.")
+    parts = [f"{_count(taken.new, 'new label')}{people}"]
+    parts += [f"{taken.known} here already"] if taken.known else []
+    parts += [f"{taken.older} that their annotators have answered anew since"] if taken.older else []
+    typer.echo(f"{path}: {', '.join(parts)}.")
     typer.echo(_left(folder, sample, taken.missing))
 
 
@@ -247,9 +247,9 @@ def calibrate(
     from amendment.errors import GateFailed
     from amendment.stages.gate import calibrate_run
 
-    found = calibrate_run(folder)
-    typer.echo(json.dumps(found.document, indent=1, allow_nan=False) if as_json else "\n".join(found.lines))
-    if found.has_failed:
+    calibrated = calibrate_run(folder)
+    typer.echo(json.dumps(calibrated.document, indent=1, allow_nan=False) if as_json else "\n".join(calibrated.lines))
+    if calibrated.has_failed:
         raise GateFailed("the judge did not pass its gate")
 
 

@@ -67,8 +67,8 @@ def publish(
                 replace=replace,
                 say=lambda text: typer.echo(text, err=True),
             )
-        told = f"published {pushed.repo} at {pushed.commit}" + (f", tag {pushed.tag}" if pushed.tag else "")
-        typer.echo(json.dumps(pushed._asdict(), indent=1) if as_json else told)
+        message = f"published {pushed.repo} at {pushed.commit}" + (f", tag {pushed.tag}" if pushed.tag else "")
+        typer.echo(json.dumps(pushed._asdict(), indent=1) if as_json else message)
         return
     typer.echo(json.dumps(plan_json(ready), indent=1) if as_json else "\n".join(plan_lines(ready)))
     if not as_json:
@@ -183,7 +183,7 @@ def score(  # noqa: PLR0917 - typer makes options of them
     sources = _sources(files or [], dataset=dataset, config=config, split=split, revision=revision, bad_rows=bad_rows)
     target = out or Path("scores") / f"{_stem(sources)}.jsonl"
     with interruptible(shlex.join(["amendment", *sys.argv[1:]])):
-        found = score_files(
+        scored = score_files(
             model,
             sources,
             target,
@@ -193,11 +193,11 @@ def score(  # noqa: PLR0917 - typer makes options of them
             progress=_tell_progress if sys.stderr.isatty() and not as_json else lambda done, total: None,
         )
     if as_json:
-        typer.echo(json.dumps({"out": str(found.path), "scored now": found.new, **found.counts}, indent=1))
+        typer.echo(json.dumps({"out": str(scored.path), "scored now": scored.new, **scored.counts}, indent=1))
         return
-    typer.echo("\n".join(_score_lines(found.counts)))
-    done = "nothing was left to score" if not found.new else f"{found.new} rows were scored now"
-    typer.echo(f"{done}. Everything is in {found.path}")
+    typer.echo("\n".join(_score_lines(scored.counts)))
+    done = "nothing was left to score" if not scored.new else f"{scored.new} rows were scored now"
+    typer.echo(f"{done}. Everything is in {scored.path}")
 
 
 @app.command()
@@ -225,14 +225,14 @@ def evaluate(  # noqa: PLR0917 - typer makes options of them
     from amendment.run.scoring_evaluation import evaluate_files
 
     sources = _sources(files or [], dataset=dataset, config=config, split=split, revision=revision, bad_rows=bad_rows)
-    found = evaluate_files(
+    evaluated = evaluate_files(
         model,
         sources,
         columns=_columns(columns),
         people=people or (),
         principles=principles,
     )
-    typer.echo(json.dumps(found.document, indent=1, allow_nan=False) if as_json else "\n".join(found.lines))
+    typer.echo(json.dumps(evaluated.document, indent=1, allow_nan=False) if as_json else "\n".join(evaluated.lines))
 
 
 def _sources(
@@ -249,10 +249,10 @@ def _sources(
 
     if dataset is None and (config or split or revision):
         raise ConfigError("--config, --split and --revision are those of a --dataset; there is none")
-    found = [Source(path=str(path), bad_rows=bad_rows) for path in files]
+    sources = [Source(path=str(path), bad_rows=bad_rows) for path in files]
     if dataset is not None:
-        found.append(Source(dataset=dataset, config=config, split=split, revision=revision, bad_rows=bad_rows))
-    return found
+        sources.append(Source(dataset=dataset, config=config, split=split, revision=revision, bad_rows=bad_rows))
+    return sources
 
 
 def _columns(text: str | None) -> Columns | None:
@@ -276,17 +276,17 @@ def _score_texts(
     from amendment.run.scoring import score_texts
     from amendment.terminal import plain
 
-    found = score_texts(model, prompt, answers, principles=principles)
+    scores = score_texts(model, prompt, answers, principles=principles)
     if as_json:
-        typer.echo(json.dumps(found, indent=1))
+        typer.echo(json.dumps(scores, indent=1))
         return
-    deviations = found.get("deviations", [None] * len(answers))
-    for answer, value, deviation in zip(answers, found["scores"], deviations, strict=True):
+    deviations = scores.get("deviations", [None] * len(answers))
+    for answer, value, deviation in zip(answers, scores["scores"], deviations, strict=True):
         spread = "" if deviation is None else f" (deviation {deviation:.4f})"
-        told = "no score: too long" if value is None else f"{value:.4f}{spread}"
-        typer.echo(f"{told}  {plain(answer, longest=60)}")
-    if found.get("p_first") is not None:
-        typer.echo(f"P(the first is better) = {found['p_first']:.3f}")
+        shown = "no score: too long" if value is None else f"{value:.4f}{spread}"
+        typer.echo(f"{shown}  {plain(answer, longest=60)}")
+    if scores.get("p_first") is not None:
+        typer.echo(f"P(the first is better) = {scores['p_first']:.3f}")
 
 
 def _score_lines(counts: dict[str, Any]) -> list[str]:

@@ -101,7 +101,7 @@ def run(  # noqa: PLR0917 - typer makes options of them
     from amendment.run.terms import Terms
 
     prepare()
-    one = Run.from_file(
+    started = Run.from_file(
         file,
         folder=folder,
         overrides=overrides or (),
@@ -112,9 +112,9 @@ def run(  # noqa: PLR0917 - typer makes options of them
     )
     with interruptible(shlex.join(["amendment", *sys.argv[1:]])):
         try:
-            result = one(until=until)
+            result = started(until=until)
         except (Paused, BudgetReached, CredentialsError, GateFailed):
-            _tell_losses(one.folder)
+            _tell_losses(started.folder)
             raise
     typer.echo("\n".join([*headline(result.summary), *spending_lines(result.spending), ""]))
     typer.echo("".join(f"{line}\n" for line in loss_lines(result.summary["stages"])), nl=False)
@@ -176,9 +176,9 @@ def status(
     """
     from amendment.run.status import read_status, status_lines
 
-    found = read_status(folder)
-    typer.echo(json.dumps(found, indent=1) if as_json else "\n".join(status_lines(found)))
-    if found["damage"]:
+    state = read_status(folder)
+    typer.echo(json.dumps(state, indent=1) if as_json else "\n".join(status_lines(state)))
+    if state["damage"]:
         raise typer.Exit(1)
 
 
@@ -187,8 +187,8 @@ def doctor(as_json: AsJson = False) -> None:
     """Say what is installed, which keys are set (never their value), and what would work."""
     from amendment.run.doctor import doctor_lines, examine
 
-    found = examine(os.environ)
-    typer.echo(json.dumps(found, indent=1) if as_json else "\n".join(doctor_lines(found)))
+    machine = examine(os.environ)
+    typer.echo(json.dumps(machine, indent=1) if as_json else "\n".join(doctor_lines(machine)))
 
 
 @app.command()
@@ -206,8 +206,8 @@ def plan(  # noqa: PLR0917 - typer makes options of them
     """
     from amendment.run.run import Run
 
-    found = Run.from_file(file, folder=folder, overrides=overrides or (), limit=limit).plan(until=until)
-    typer.echo(json.dumps(found.to_json(), indent=1, allow_nan=False) if as_json else str(found))
+    planned = Run.from_file(file, folder=folder, overrides=overrides or (), limit=limit).plan(until=until)
+    typer.echo(json.dumps(planned.to_json(), indent=1, allow_nan=False) if as_json else str(planned))
 
 
 ledger = typer.Typer(no_args_is_help=True, help="What a run sent, what was answered and what was paid.")
@@ -231,8 +231,8 @@ def verify_ledger(place: LedgerPath, as_json: AsJson = False) -> None:
     else:
         for line in damage:
             typer.echo(plain(line, longest=LONGEST))
-        found = f"{len(damage)} places are damaged" if damage else f"{count:,} replies, all as they were written"
-        typer.echo(found)
+        verdict = f"{len(damage)} places are damaged" if damage else f"{count:,} replies, all as they were written"
+        typer.echo(verdict)
     if damage:
         raise typer.Exit(1)
 
@@ -246,12 +246,12 @@ def show_ledger(
 ) -> None:
     """Show what was asked and spent by stage and model, and what may have been paid for without a reply."""
     with _opened(place) as reader:
-        found = _call(reader, request) if request else _calls(reader, stage)
+        content = _call(reader, request) if request else _calls(reader, stage)
     if as_json:
-        typer.echo(json.dumps(found, indent=1))
+        typer.echo(json.dumps(content, indent=1))
         return
-    words = [f"{name}: {plain(str(text), longest=LONGEST)}" for name, text in found.items()]
-    lines = words if request else _ledger_lines(found)
+    words = [f"{name}: {plain(str(text), longest=LONGEST)}" for name, text in content.items()]
+    lines = words if request else _ledger_lines(content)
     typer.echo("\n".join(lines))
 
 
@@ -283,9 +283,9 @@ def _calls(reader: Reader, stage: str | None) -> dict[str, Any]:
     }
 
 
-def _ledger_lines(found: dict[str, Any]) -> list[str]:
-    lines = [f"{found['replies']} replies"]
-    for row in found["spending"]:
+def _ledger_lines(content: dict[str, Any]) -> list[str]:
+    lines = [f"{content['replies']} replies"]
+    for row in content["spending"]:
         counts = [
             f"{row['attempts']} attempts, {row['replies']} replies",
             f"{row['input_tokens']} tokens in ({row['cached_tokens']} cached), {row['output_tokens']} out",
@@ -294,17 +294,17 @@ def _ledger_lines(found: dict[str, Any]) -> list[str]:
         ]
         place = " ".join(plain(row[name]) or "-" for name in ("stage", "model", "host"))
         lines.append(f"  {place}: {', '.join(counts)}")
-    attempts = found["open_attempts"]
+    attempts = content["open_attempts"]
     if attempts:
         lines.append(f"{len(attempts)} calls without a reply: they may have been sent, and may be billed")
     for row in attempts[:MOST_OPEN]:
         lines.append(f"  {plain(row['request'])} to {plain(row['model'])} at {plain(row['host'])}")
     if len(attempts) > MOST_OPEN:
         lines.append(f"  and {len(attempts) - MOST_OPEN} more")
-    for row in found["batches"]:
+    for row in content["batches"]:
         name = f"known there as {plain(row['remote'])}" if row["remote"] else "perhaps never uploaded"
         lines.append(f"batch {row['number']} to {plain(row['model'])}: {len(row['attempts'])} requests, {name}")
-    for row in found["models"]:
+    for row in content["models"]:
         if row["returned"] not in (None, row["asked"]):
             place = f"{plain(row['asked'])} at {plain(row['host'])}"
             lines.append(f"{place} answered as {plain(row['returned'])}, {row['replies']} replies")

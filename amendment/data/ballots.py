@@ -33,9 +33,9 @@ SHOWN = 8
 """Names that a message lists before it counts the rest."""
 
 
-def and_more(count: int, told: str = LIKE_THIS) -> str:
+def and_more(count: int, words: str = LIKE_THIS) -> str:
     """What a message says of further rows, in brackets; nothing where there are none."""
-    return f" ({told.format(f'{count} more row' if count == 1 else f'{count} more rows')})" if count else ""
+    return f" ({words.format(f'{count} more row' if count == 1 else f'{count} more rows')})" if count else ""
 
 
 class Ballot(NamedTuple):
@@ -77,8 +77,8 @@ def _parts_in(value: Any) -> list[Any]:
     return value if isinstance(value, list) and value else [value]
 
 
-def _two_raters(name: str, words: tuple[str, ...], known: tuple[str, ...], place: str) -> str:
-    here, there = (plain(" + ".join(map(repr, parts)), longest=80) for parts in (words, known))
+def _two_raters(name: str, words: tuple[str, ...], others: tuple[str, ...], place: str) -> str:
+    here, there = (plain(" + ".join(map(repr, parts)), longest=80) for parts in (words, others))
     return (
         f"{here} and {there} at {place} would both be called {plain(name, longest=60)!r}; these are two raters: "
         "spell one of them without a slash"
@@ -126,7 +126,7 @@ class BallotReader:
                 asked.append((rater, columns.swapped, "B"))
         principle = word_of(values[columns.principle]) or None if columns.principle else self._principle
         sample = self._sample(row, problems)
-        found: list[Ballot] = []
+        ballots: list[Ballot] = []
         for rater, column, shown in asked:
             p = self._p(row, problems) if columns.p and column != columns.swapped else None
             value, word = self._value(row, rater, column, p, problems)
@@ -137,8 +137,8 @@ class BallotReader:
             self.counts.update([UNKNOWN] if kind == "unknown" else ())
             ballot = Ballot(rater, kind, value, shown, p, principle, sample, column, word)
             turned = self._coordinates == "displayed" and shown == "B"
-            found.append(ballot.flipped()._replace(first=shown) if turned else ballot)
-        return found if is_known else []
+            ballots.append(ballot.flipped()._replace(first=shown) if turned else ballot)
+        return ballots if is_known else []
 
     def problems(self) -> Iterator[Problem]:
         """What is wrong over all rows: unknown words, contradictions, raters of whom nobody said who they are."""
@@ -172,9 +172,9 @@ class BallotReader:
     def _kind(self, rater: str) -> RaterKind | None:
         if rater not in self._kinds:
             source = self._source
-            known = source.kind_of(rater) if isinstance(source, VerdictFile) else source.rater
+            kind = source.kind_of(rater) if isinstance(source, VerdictFile) else source.rater
             missing: RaterKind | None = None if isinstance(source, VerdictFile) else "unknown"
-            self._kinds[rater] = known or self._layout.kind or missing
+            self._kinds[rater] = kind or self._layout.kind or missing
         return self._kinds[rater]
 
     def _rater(self, row: Row, problems: list[Problem]) -> str:
@@ -189,9 +189,9 @@ class BallotReader:
         spelled = (part if isinstance(part, str) else word for part, word in zip(parts, words, strict=True))
         self.spellings.setdefault(name, set()).add("/".join(spelled))
         if len(words) > 1:
-            known, place = self.composed.setdefault(name, (words, row.place))
-            if known != words:
-                problems.append(row.problem(" + ".join(columns), _two_raters(name, words, known, place)))
+            earlier, place = self.composed.setdefault(name, (words, row.place))
+            if earlier != words:
+                problems.append(row.problem(" + ".join(columns), _two_raters(name, words, earlier, place)))
         return name
 
     def _first(self, row: Row, problems: list[Problem]) -> tuple[Side | None, bool]:
@@ -213,8 +213,8 @@ class BallotReader:
         word = word_of(row.values[column]) if column else "0"
         if word.isdecimal() and len(word) < 10:
             return int(word)
-        found = f"found {plain(word, longest=40)!r}, expected the number of a draw (0, 1, 2 ...)"
-        problems.append(row.problem(str(column), found))
+        message = f"found {plain(word, longest=40)!r}, expected the number of a draw (0, 1, 2 ...)"
+        problems.append(row.problem(str(column), message))
         return 0
 
     def _p(self, row: Row, problems: list[Problem]) -> float | None:
@@ -229,20 +229,20 @@ class BallotReader:
             p = -1.0
         if 0 <= p <= 1:
             return p
-        found = f"found {plain(str(value), longest=40)!r}, expected a probability between 0 and 1"
-        problems.append(row.problem(column, found))
+        message = f"found {plain(str(value), longest=40)!r}, expected a probability between 0 and 1"
+        problems.append(row.problem(column, message))
         return None
 
     def _compare(self, row: Row, value: VoteValue, word: str, p: float | None, problems: list[Problem]) -> None:
         """A word for one answer and a probability for the other are a mistake: mostly a confidence in the verdict."""
         if p is None or value not in ("A", "B") or (p <= 0.5 if value == "B" else p >= 0.5):
             return
-        found = (
+        message = (
             f"found {p:g} beside the verdict {plain(word, longest=40)!r}; p is P(the first answer is better), in the "
             "coordinates of the verdict. A confidence in the verdict is something else: leave its column out, or turn "
             f"it into 1 - p where the second answer won{MORE}"
         )
-        self._misread(row, str(self.columns.p), "", found, problems)
+        self._misread(row, str(self.columns.p), "", message, problems)
 
     def _value(
         self, row: Row, rater: str, column: str, p: float | None, problems: list[Problem]
@@ -261,7 +261,7 @@ class BallotReader:
         if self._takes_any_word:
             self.counts["words read as invalid"] += 1
             return "invalid", word
-        words = ", ".join(known or "an empty cell" for known in self._meanings)
+        words = ", ".join(meaning or "an empty cell" for meaning in self._meanings)
         hint = "words" if isinstance(self._source, VerdictFile) else "votes"
         message = f"found {plain(word, longest=40)!r}{MORE}, expected one of {words}; see `{hint}`"
         self._misread(row, column, word, message, problems)

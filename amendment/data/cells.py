@@ -81,8 +81,8 @@ def answer_in(row: Row, column: str, prompt: Prompt) -> Messages:
         messages = messages[len(prompt.messages) :]
     roles = [message.role for message in messages]
     if "assistant" not in roles[:1] or "assistant" not in roles[-1:]:
-        found = f"found turns of {', '.join(roles) or 'nobody'}"
-        raise DataError([row.problem(column, f"expected the assistant's answer to the prompt, {found}")])
+        turns = f"found turns of {', '.join(roles) or 'nobody'}"
+        raise DataError([row.problem(column, f"expected the assistant's answer to the prompt, {turns}")])
     return messages
 
 
@@ -105,17 +105,17 @@ def criteria_in(row: Row, column: str) -> tuple[dict[str, Any], ...]:
         return ()
     if isinstance(value, str):
         value = _from_json(value)
-    if not isinstance(value, list) or not all(isinstance(one, dict) for one in value):
-        found = f"expected a list of criteria with `id` and `text`, found {_kind(value)}"
-        raise DataError([row.problem(column, found)])
-    given = [{name: said for name, said in one.items() if said is not None} for one in value]
+    if not isinstance(value, list) or not all(isinstance(criterion, dict) for criterion in value):
+        message = f"expected a list of criteria with `id` and `text`, found {_kind(value)}"
+        raise DataError([row.problem(column, message)])
+    given = [{name: part for name, part in criterion.items() if part is not None} for criterion in value]
     try:
         criteria_of(given)
     except ValidationError as fault:
         first = fault.errors()[0]
         where = ".".join(map(str, first["loc"])) or "criterion"
-        said = first["msg"].removeprefix("Value error, ")
-        raise DataError([row.problem(column, f"{where}: {said}")]) from fault
+        part = first["msg"].removeprefix("Value error, ")
+        raise DataError([row.problem(column, f"{where}: {part}")]) from fault
     except ValueError as fault:
         raise DataError([row.problem(column, str(fault))]) from fault
     return tuple(given)

@@ -284,7 +284,7 @@ def records_of(item: JoinedComparison, problems: list[Problem]) -> Records:
     if texts is not None and texts[1].id != texts[2].id:
         records.prompt, a, b = texts
         sources = [row.source for row in item.readings if row.content and row.columns.has_texts]
-        records.licenses = tuple(dict.fromkeys((one.label, one.license) for one in sources if one.license))
+        records.licenses = tuple(dict.fromkeys((source.label, source.license) for source in sources if source.license))
         records.candidates = (a, b)
         if not item.readings[0].is_decided:
             records.first = (b if item.turned[0] else a).id

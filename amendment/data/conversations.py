@@ -58,12 +58,12 @@ def part(a: Sequence[dict[str, Any]], b: Sequence[dict[str, Any]]) -> Parted | N
 
 def alternating(questions: Any, answers: Any) -> Turns | None:
     """Lists of questions and of answers, or the JSON texts of them, as the turns of one conversation."""
-    asked, said = _texts_in(questions), _texts_in(answers)
-    if asked is None or said is None or len(asked) != len(said):
+    asked, answered = _texts_in(questions), _texts_in(answers)
+    if asked is None or answered is None or len(asked) != len(answered):
         return None
     return [
         turn
-        for question, answer in zip(asked, said, strict=True)
+        for question, answer in zip(asked, answered, strict=True)
         for turn in ({"role": "user", "content": question}, {"role": "assistant", "content": answer})
     ]
 

@@ -39,7 +39,7 @@ SEVERAL = (
 
 
 def not_recognised(
-    found: SourceRows,
+    table: SourceRows,
     wanted: Literal["candidates", "pairs", "verdicts"],
     *,
     file: str | None = None,
@@ -50,17 +50,17 @@ def not_recognised(
 
     `columns` are those that are known already, where only the words `unread` of the verdicts are not.
     """
-    names = list(found.columns)
-    shown = [f"  {plain(name, longest=40)}: {_two_values(found.rows, name)}" for name in names[:SHOWN_COLUMNS]]
+    names = list(table.columns)
+    shown = [f"  {plain(name, longest=40)}: {_two_values(table.rows, name)}" for name in names[:SHOWN_COLUMNS]]
     if len(names) > SHOWN_COLUMNS:
         shown.append(f"  and {len(names) - SHOWN_COLUMNS:,} more columns")
-    lines = list(_Guess(found.rows[:LOOKED_AT], names).lines(wanted, columns))
+    lines = list(_Guess(table.rows[:LOOKED_AT], names).lines(wanted, columns))
     if any(QUESTION in line for line in lines):
         shown.append(f"  Replace each {QUESTION} below: the data do not determine it.")
     if file is None:
         shown.append("  In the run file, under the path:")
     else:
-        path = Path(found.place)
+        path = Path(table.place)
         target = path.with_name(f"{path.name}.yaml")
         command = f"./{target}" if str(target).startswith("-") else str(target)
         shown += [f"  {SEVERAL}", f"  Save these lines as {plain(target.name)} in the same folder, then run:"]
@@ -72,19 +72,19 @@ def not_recognised(
     if unread:
         words = ", ".join(repr(plain(word, longest=LONGEST_WORD)) for word in unread)
         why = f"column {plain(str(columns['verdict']), longest=40)} holds {words}, and nothing says what that means"
-    told = [f"{why}; the first two rows", *shown]
-    return Problem(found.place, "\n".join([*told, *(f"    {line}" for line in lines)]))
+    parts = [f"{why}; the first two rows", *shown]
+    return Problem(table.place, "\n".join([*parts, *(f"    {line}" for line in lines)]))
 
 
-def no_prompt(found: SourceRows) -> Problem:
+def no_prompt(table: SourceRows) -> Problem:
     """In one line: there is no column `prompt`, what there is, and which one it may be."""
-    names = list(found.columns)
-    shown = [f"{plain(name, longest=40)} ({_two_values(found.rows, name)})" for name in names[:12]]
+    names = list(table.columns)
+    shown = [f"{plain(name, longest=40)} ({_two_values(table.rows, name)})" for name in names[:12]]
     more = f" and {len(names) - 12:,} more" if len(names) > 12 else ""
-    prompts = _Guess(found.rows[:LOOKED_AT], names).prompts()
+    prompts = _Guess(table.rows[:LOOKED_AT], names).prompts()
     named = f"[{', '.join(map(_scalar, prompts))}]" if len(prompts) > 1 else "".join(map(_scalar, prompts)) or "COLUMN"
-    told = f"there are {', '.join(shown)}{more}. Name it in the run file, such as column: {named}"
-    return Problem(f"{found.place}: prompt", f"no such column in any row; {told}")
+    advice = f"there are {', '.join(shown)}{more}. Name it in the run file, such as column: {named}"
+    return Problem(f"{table.place}: prompt", f"no such column in any row; {advice}")
 
 
 def _two_values(rows: Sequence[Row], name: str) -> str:
@@ -207,8 +207,8 @@ class _Guess:
     def _left(self) -> list[str]:
         """Columns of which no name says what they hold; one that is called like a rater may hold verdicts."""
         taken = map(self._only, ("item", "order", "category", "model"))
-        known = {self.a, self.b, *self.prompts(), *taken}
-        return [name for name in self.names if name not in known]
+        named = {self.a, self.b, *self.prompts(), *taken}
+        return [name for name in self.names if name not in named]
 
     def _could_be_verdicts(self) -> list[str]:
         """Columns whose words are all verdicts; without such columns, those of few words that name no rater."""
@@ -238,10 +238,14 @@ class _Guess:
                 meaning = _meaning(word) if _can_be_named(word) else ""
             meant[meaning].append(word)
         asked = {"a", "b"} | ({"tie"} if (meant[""] or not words) and not meant["tie"] else set())
-        named = {key: found or ([OPEN] if key in asked else []) for key, found in meant.items() if key}
+        named = {key: meant_words or ([OPEN] if key in asked else []) for key, meant_words in meant.items() if key}
         if one_word:
-            named = {key: found[:1] for key, found in named.items() if key in ("a", "b", "tie")}
-        return {key: found[0] if len(found) == 1 else found for key, found in named.items() if found}
+            named = {key: meant_words[:1] for key, meant_words in named.items() if key in ("a", "b", "tie")}
+        return {
+            key: meant_words[0] if len(meant_words) == 1 else meant_words
+            for key, meant_words in named.items()
+            if meant_words
+        }
 
     def _orders(self, name: str) -> dict[str, str]:
         """ab or 12 for the first answer shown first, where the two words are each other's reverse."""

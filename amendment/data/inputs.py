@@ -153,36 +153,36 @@ def _ask(prompt: Prompt, inputs: Inputs) -> None:
 
 
 def _prompts(source: PromptFile, base: Path, inputs: Inputs, problems: list[Problem], *, glimpse: bool) -> None:
-    found = stream_of(source, base, glimpse=glimpse)
-    problems += found.head.problems
-    for rows, questions in _prompt_rows(source, found):
+    stream = stream_of(source, base, glimpse=glimpse)
+    problems += stream.head.problems
+    for rows, questions in _prompt_rows(source, stream):
         others = [source.system, source.tools, source.category_column, source.tags_column, source.criteria_column]
         columns = [*questions, *others]
         read = partial(_prompt, source=source, questions=questions, inputs=inputs)
-        if not _each_row(source, rows, found.head.columns, columns, read, inputs=inputs, problems=problems):
+        if not _each_row(source, rows, stream.head.columns, columns, read, inputs=inputs, problems=problems):
             break
-    inputs.files.append((source, found.facts))
+    inputs.files.append((source, stream.facts))
 
 
-def _prompt_rows(source: PromptFile, found: SourceStream) -> Iterator[tuple[list[Row], tuple[str, ...]]]:
+def _prompt_rows(source: PromptFile, stream: SourceStream) -> Iterator[tuple[list[Row], tuple[str, ...]]]:
     """The rows a chunk at a time, and the columns of the prompt in each."""
-    shape = source.shape or recognise(found.head.columns, "prompts")
+    shape = source.shape or recognise(stream.head.columns, "prompts")
     if source.column is None and shape is None:
-        raise DataError([no_prompt(found.head)])
-    for rows in found.chunks():
+        raise DataError([no_prompt(stream.head)])
+    for rows in stream.chunks():
         if source.column is not None:
             yield rows, source.column
         elif shape is None or shape == "rows":
             yield rows, ("prompt",)
         else:
-            yield prompt_parts(shape, rows, found.head.columns)
+            yield prompt_parts(shape, rows, stream.head.columns)
 
 
 def _candidates(source: FileSource, base: Path, inputs: Inputs, problems: list[Problem], *, glimpse: bool) -> None:
-    found = rows_of(source, base, glimpse=glimpse)
-    problems += found.problems
-    inputs.files.append((source, found.facts))
-    parts = _candidate_rows(source, found)
+    table = rows_of(source, base, glimpse=glimpse)
+    problems += table.problems
+    inputs.files.append((source, table.facts))
+    parts = _candidate_rows(source, table)
     if not parts.rows:
         raise DataError(f"{source.label}: holds nothing of what its shape holds; say where the parts stand as columns")
     named = parts.columns
@@ -191,13 +191,13 @@ def _candidates(source: FileSource, base: Path, inputs: Inputs, problems: list[P
     _each_row(source, parts.rows, {}, columns, read, inputs=inputs, problems=problems)
 
 
-def _candidate_rows(source: FileSource, found: SourceRows) -> Parts:
+def _candidate_rows(source: FileSource, table: SourceRows) -> Parts:
     if source.columns is not None:
-        return Parts(found.rows, source.columns)
-    shape = source.shape or recognise(found.columns, "candidates")
+        return Parts(table.rows, source.columns)
+    shape = source.shape or recognise(table.columns, "candidates")
     if shape is None:
-        raise DataError([not_recognised(found, "candidates")])
-    return candidate_parts(shape, found.rows, found.columns)
+        raise DataError([not_recognised(table, "candidates")])
+    return candidate_parts(shape, table.rows, table.columns)
 
 
 def _each_row(
@@ -221,11 +221,11 @@ def _each_row(
         problems += absent
         return False
     for row in rows:
-        found = _problems_of(Row(row.place, {**known, **row.values}), read)
-        if found and source.bad_rows == "skip":
+        faults = _problems_of(Row(row.place, {**known, **row.values}), read)
+        if faults and source.bad_rows == "skip":
             inputs.counts["bad rows left out"] += 1
         else:
-            problems += found
+            problems += faults
     return True
 
 

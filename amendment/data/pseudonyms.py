@@ -124,8 +124,10 @@ def run_pseudonyms(folder: Path, configuration: Mapping[str, Any], rows: Iterabl
     tables = ["inputs/verdicts"]
     tables += ["mixing/verdicts"] if len(configuration["dataset"]["mix"]) > 1 else []
     tables += ["labels/open"] if configuration.get("spot_check") else []  # whoever gave sealed labels was audited
-    verdicts = (one for table in tables for one in iter_records(folder / f"{table}.parquet", Verdict))
-    others = {one.rater for one in verdicts if one.rater_kind in MAYBE_PEOPLE}.union(_raters_named(configuration))
+    verdicts = (verdict for table in tables for verdict in iter_records(folder / f"{table}.parquet", Verdict))
+    others = {verdict.rater for verdict in verdicts if verdict.rater_kind in MAYBE_PEOPLE}.union(
+        _raters_named(configuration)
+    )
     return Pseudonyms(audited, others.union(*(row.raters for row in rows if row.decided_by in MAYBE_PEOPLE)))
 
 
@@ -234,9 +236,9 @@ class Outgoing:
         self._own: dict[str, str] = {}
         """Files that are called after their rater, under all their names."""
         for source in own:
-            label, told = _names_of(source)
+            label, fact_name = _names_of(source)
             shown = people.of(label) + (PurePath(label).suffix if source.get("path") else "")
-            self._own |= {label: shown, told: shown + told.removeprefix(label)}
+            self._own |= {label: shown, fact_name: shown + fact_name.removeprefix(label)}
         self._public = {
             name
             for source in sources
@@ -308,8 +310,8 @@ class Outgoing:
         return [self.counts(inner) for inner in value] if isinstance(value, list) else value
 
     def _counted(self, key: str) -> str:
-        found = re.fullmatch(rf"(source )?({self._names})((?: \(\d+\))?(?:: .*)?)", key, re.DOTALL)
-        return f"{found[1] or ''}{self.file(found[2])}{found[3]}" if found else key
+        match = re.fullmatch(rf"(source )?({self._names})((?: \(\d+\))?(?:: .*)?)", key, re.DOTALL)
+        return f"{match[1] or ''}{self.file(match[2])}{match[3]}" if match else key
 
     def report(self, text: str) -> str:
         """A report of stages, some of whose figures are told by the name of a file."""

@@ -108,14 +108,14 @@ def gather(config: DataSources, base: Path, *, glimpse: bool = False, who: str =
     sources: tuple[PairFile | VerdictFile, ...] = (*config.pairs, *config.verdicts)
     for source in sources:
         try:
-            found = rows_of(source, base, glimpse=glimpse)
-            gathered.is_partial |= found.is_glimpse or source.take is not None
-            gathered.problems += found.problems
-            gathered.files.append((source, found.facts))
-            _gather(source, found, gathered, who)
+            table = rows_of(source, base, glimpse=glimpse)
+            gathered.is_partial |= table.is_glimpse or source.take is not None
+            gathered.problems += table.problems
+            gathered.files.append((source, table.facts))
+            _gather(source, table, gathered, who)
         except DataError as fault:
             gathered.problems += fault.problems
-    people = {one.rater for reading in gathered.readings for one in reading.ballots if one.kind == "person"}
+    people = {ballot.rater for reading in gathered.readings for ballot in reading.ballots if ballot.kind == "person"}
     gathered.problems += [
         Problem(
             "",
@@ -144,24 +144,24 @@ def absent_columns(rows: Sequence[Row], wanted: Collection[str | None], columns:
     ]
 
 
-def _gather(source: PairFile | VerdictFile, found: SourceRows, gathered: Gathered, who: str) -> None:
-    layout = _laid_out(source, found)
+def _gather(source: PairFile | VerdictFile, table: SourceRows, gathered: Gathered, who: str) -> None:
+    layout = _laid_out(source, table)
     rows = layout.rows
     if not rows:
-        raise DataError(f"{found.place}: no two answers of a row can be compared")
-    known = {name: None for row in rows for name in row.values}
+        raise DataError(f"{table.place}: no two answers of a row can be compared")
+    column_names = {name: None for row in rows for name in row.values}
     weight = None
     if isinstance(source, PairFile):
-        weight = (source.columns.weight if source.columns else None) or (WEIGHT if WEIGHT in known else None)
-    absent = absent_columns(rows, [*layout.columns.names(), weight], known)
+        weight = (source.columns.weight if source.columns else None) or (WEIGHT if WEIGHT in column_names else None)
+    absent = absent_columns(rows, [*layout.columns.names(), weight], column_names)
     if absent:
         gathered.problems += absent
         gathered.is_partial = True
         return
-    reader = BallotReader(source, layout, found.place, who)
+    reader = BallotReader(source, layout, table.place, who)
     reader.composed, reader.spellings = gathered.raters, gathered.spellings
     for row in rows:
-        full = row if len(row.values) == len(known) else Row(row.place, {**known, **row.values})
+        full = row if len(row.values) == len(column_names) else Row(row.place, {**column_names, **row.values})
         problems: list[Problem] = []
         reading = _reading(full, source, layout, reader, problems, weight=weight)
         if problems and source.bad_rows == "skip":
@@ -174,7 +174,7 @@ def _gather(source: PairFile | VerdictFile, found: SourceRows, gathered: Gathere
             if isinstance(source, PairFile):
                 _tell_of_p(reading, gathered.counts)
     gathered.problems += reader.problems()
-    gathered.problems += _idle_patterns(source, reader, found.place)
+    gathered.problems += _idle_patterns(source, reader, table.place)
     gathered.counts.update(reader.counts)
 
 
@@ -186,41 +186,41 @@ def _tell_of_p(reading: Reading, counts: Counter[str]) -> None:
         counts["pairs turned round, P(chosen) being below 0.5"] += 1
 
 
-def _laid_out(source: PairFile | VerdictFile, found: SourceRows) -> Layout:
+def _laid_out(source: PairFile | VerdictFile, table: SourceRows) -> Layout:
     """The rows as comparisons: by the columns that are named, else by a known layout."""
     if isinstance(source, PairFile):
-        return _pair_layout(source, source.columns, found) if source.columns else _known_layout(source, found, "pairs")
+        return _pair_layout(source, source.columns, table) if source.columns else _known_layout(source, table, "pairs")
     if source.columns is not None:
-        return Layout(source.columns, found.rows, source.words or VerdictWords())
-    layout = _known_layout(source, found, "verdicts")
+        return Layout(source.columns, table.rows, source.words or VerdictWords())
+    layout = _known_layout(source, table, "verdicts")
     faults = list(order_faults(layout.columns, source.coordinates))
     if layout.is_decided and source.coordinates == "displayed":
         faults.append("the better answer stands first in each row, so displayed coordinates say nothing here")
     if faults:
-        raise DataError([Problem(found.place, fault) for fault in faults])
+        raise DataError([Problem(table.place, fault) for fault in faults])
     columns = layout.columns.model_copy(update={"rater": None}) if source.rater else layout.columns
     return layout._replace(words=source.words or layout.words, columns=columns)
 
 
-def _known_layout(source: Source, found: SourceRows, wanted: Literal["pairs", "verdicts"]) -> Layout:
-    shape = source.shape or recognise(found.columns, wanted)
+def _known_layout(source: Source, table: SourceRows, wanted: Literal["pairs", "verdicts"]) -> Layout:
+    shape = source.shape or recognise(table.columns, wanted)
     if shape is None:
-        raise DataError([not_recognised(found, wanted)])
-    return lay_out(shape, found.rows, found.columns, wanted)
+        raise DataError([not_recognised(table, wanted)])
+    return lay_out(shape, table.rows, table.columns, wanted)
 
 
-def _pair_layout(source: PairFile, columns: PairColumns, found: SourceRows) -> Layout:
+def _pair_layout(source: PairFile, columns: PairColumns, table: SourceRows) -> Layout:
     shared = {"prompt": columns.prompt, "category": columns.category}
     if columns.votes is not None:
         votes = source.votes
         tie = () if votes.tie is None else (votes.tie,)
         words = VerdictWords(a=(votes.a,), b=(votes.b,), tie=tie, both_bad=(), invalid=())
-        return Layout(VerdictColumns(a=columns.a, b=columns.b, votes=columns.votes, **shared), found.rows, words)
+        return Layout(VerdictColumns(a=columns.a, b=columns.b, votes=columns.votes, **shared), table.rows, words)
     if columns.a is not None:
-        return Layout(VerdictColumns(a=columns.a, b=columns.b, p=columns.p, **shared), found.rows, VerdictWords())
-    p = columns.p or (P_CHOSEN if P_CHOSEN in found.columns else None)
+        return Layout(VerdictColumns(a=columns.a, b=columns.b, p=columns.p, **shared), table.rows, VerdictWords())
+    p = columns.p or (P_CHOSEN if P_CHOSEN in table.columns else None)
     named = VerdictColumns(a=columns.chosen, b=columns.rejected, verdict="decided", p=p, **shared)
-    return Layout(named, decided_rows(found.rows, p), VerdictWords(), is_decided=True)
+    return Layout(named, decided_rows(table.rows, p), VerdictWords(), is_decided=True)
 
 
 def _idle_patterns(source: PairFile | VerdictFile, reader: BallotReader, place: str) -> Iterator[Problem]:
@@ -228,8 +228,8 @@ def _idle_patterns(source: PairFile | VerdictFile, reader: BallotReader, place: 
     patterns = (source.people or ()) if isinstance(source, VerdictFile) else ()
     for pattern in patterns:
         if not any(fnmatchcase(rater, pattern) for rater in reader.raters):
-            near, known = did_you_mean(pattern, reader.raters), ", ".join(reader.raters[:8])
-            yield Problem(place, f"no rater fits {pattern!r} under people{near}; there are {known}")
+            near, raters = did_you_mean(pattern, reader.raters), ", ".join(reader.raters[:8])
+            yield Problem(place, f"no rater fits {pattern!r} under people{near}; there are {raters}")
 
 
 def _reading(
@@ -316,6 +316,6 @@ def _weight(row: Row, column: str | None, problems: list[Problem]) -> float | No
         weight = -1.0
     if weight >= 0 and math.isfinite(weight):
         return weight
-    found = f"found {plain(str(value), longest=40)!r}, expected a weight: a number that is 0 or more"
-    problems.append(row.problem(column, found))
+    message = f"found {plain(str(value), longest=40)!r}, expected a weight: a number that is 0 or more"
+    problems.append(row.problem(column, message))
     return None

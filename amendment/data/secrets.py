@@ -175,9 +175,9 @@ def _texts_in(value: Any) -> Iterator[str]:
     if isinstance(value, str):
         yield value
     elif isinstance(value, Mapping):
-        for key, one in value.items():
+        for key, inner in value.items():
             yield str(key)
-            yield from _texts_in(one)
+            yield from _texts_in(inner)
     elif isinstance(value, list | tuple):
-        for one in value:
-            yield from _texts_in(one)
+        for inner in value:
+            yield from _texts_in(inner)

@@ -265,13 +265,13 @@ def _annotated_pairs(rows: Sequence[Row], columns: Collection[str]) -> Layout:
 def _further_annotators(rows: Sequence[Row], columns: Collection[str]) -> list[str]:
     """Columns beside `preferred_text` that say nothing but text_a and text_b."""
     words = {"text_a", "text_b", "tie", ""}
-    found = []
+    annotators = []
     for name in columns:
         if name not in ("preferred_text", "text_a", "text_b"):
-            said = {word_of(row.values.get(name)) for row in rows}
-            if said <= words and said & {"text_a", "text_b"}:
-                found.append(name)
-    return found
+            cells = {word_of(row.values.get(name)) for row in rows}
+            if cells <= words and cells & {"text_a", "text_b"}:
+                annotators.append(name)
+    return annotators
 
 
 # Prompts and candidates out of files that were made to hold comparisons.
@@ -303,12 +303,12 @@ def candidate_parts(shape: ShapeName, rows: Sequence[Row], columns: Collection[s
         return Parts(list(rows), CandidateColumns())
     if shape == "ultrafeedback" and _has_completions(columns):
         questions = asked_in(columns) or QUESTIONS[:1]
-        return _made(questions, (one for row in rows for one in _completions(row, questions)))
+        return _made(questions, (answer for row in rows for answer in _completions(row, questions)))
     laid = lay_out(shape, rows, columns, "candidates")
     prompt, a, b = laid.columns.prompt, laid.columns.a, laid.columns.b
     if not prompt or not a or not b:
         return Parts(list(rows), CandidateColumns())  # whose absent columns are then named
-    return _made(prompt, (one for row in laid.rows for one in _sides(row, prompt, a, b)))
+    return _made(prompt, (answer for row in laid.rows for answer in _sides(row, prompt, a, b)))
 
 
 def _has_completions(columns: Collection[str]) -> bool:
@@ -327,8 +327,8 @@ def _sides(row: Row, questions: Sequence[str], a: str, b: str) -> Iterator[Row]:
 
 
 def _completions(row: Row, questions: Sequence[str]) -> Iterator[Row]:
-    for number, one in enumerate(completions_of(row.values), start=1):
-        values = {**_asked(row, questions), ANSWER: one.response, WRITER: one.model}
+    for number, completion in enumerate(completions_of(row.values), start=1):
+        values = {**_asked(row, questions), ANSWER: completion.response, WRITER: completion.model}
         yield Row(f"{row.place}: completion {number}", values)
 
 

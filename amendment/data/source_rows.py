@@ -181,8 +181,8 @@ def _shown(folder: Path) -> dict[str, Path]:
 
 def _hash(path: Path) -> str:
     """Of a file's content, which is read once as long as nobody has touched the file."""
-    found = path.stat()
-    return _hash_as_of(path, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+    state = path.stat()
+    return _hash_as_of(path, state.st_ino, state.st_size, state.st_mtime_ns, state.st_ctime_ns)
 
 
 @lru_cache(maxsize=1024)

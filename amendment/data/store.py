@@ -131,8 +131,8 @@ def iter_records(path: Path, kind: type[R]) -> Iterator[R]:
                             vars(record)["id"] = name  # where a kind keeps its name, it is not worked out again
                         yield record
     except (pa.ArrowException, OSError, KeyError, ValueError) as fault:
-        found = f"{type(fault).__name__}: {plain(str(fault))}"
-        raise LedgerError(f"{path}: not a readable table ({found}); delete it and run again to rebuild it") from fault
+        reason = f"{type(fault).__name__}: {plain(str(fault))}"
+        raise LedgerError(f"{path}: not a readable table ({reason}); delete it and run again to rebuild it") from fault
 
 
 def count_records(path: Path) -> int:
@@ -143,8 +143,8 @@ def count_records(path: Path) -> int:
     try:
         return int(pq.read_metadata(path).num_rows)
     except (pa.ArrowException, OSError) as fault:
-        found = f"{type(fault).__name__}: {plain(str(fault))}"
-        raise LedgerError(f"{path}: not a readable table ({found}); delete it and run again to rebuild it") from fault
+        reason = f"{type(fault).__name__}: {plain(str(fault))}"
+        raise LedgerError(f"{path}: not a readable table ({reason}); delete it and run again to rebuild it") from fault
 
 
 def record_of(row: Mapping[str, Any], kind: type[R], columns: Mapping[str, str | None] | None = None) -> R:
@@ -157,12 +157,12 @@ def _value(value: Any, arrow: str | None) -> Any:
     return value if arrow else orjson.loads(value)
 
 
-def _columns_in(found: set[str], kind: type[Record]) -> dict[str, str | None]:
+def _columns_in(names: set[str], kind: type[Record]) -> dict[str, str | None]:
     """The columns of a kind in a table that has these; all of them where it is a table of something else."""
     columns = _columns(kind)
-    if not found <= {*columns, "id"}:
+    if not names <= {*columns, "id"}:
         return columns
-    return {name: one for name, one in columns.items() if name in found or kind.model_fields[name].is_required()}
+    return {name: arrow for name, arrow in columns.items() if name in names or kind.model_fields[name].is_required()}
 
 
 def _columns(kind: type[Record]) -> dict[str, str | None]:

@@ -24,7 +24,7 @@ def completions_of(values: Mapping[str, Any]) -> list[Completion]:
     """The completions of a row: objects under `completions`, or the lists generations, generation_models, ratings."""
     listed = values.get("completions")
     if isinstance(listed, list):
-        return [_completion(one) for one in listed if isinstance(one, dict)]
+        return [_completion(completion) for completion in listed if isinstance(completion, dict)]
     texts = values.get("generations")
     count = len(texts) if isinstance(texts, list) else 0
     models = _aligned(values.get("generation_models", values.get("model_names")), count)
@@ -40,27 +40,27 @@ def _aligned(value: Any, count: int) -> Sequence[Any]:
     return value if isinstance(value, list) and len(value) == count else [None] * count
 
 
-def _completion(one: Mapping[str, Any]) -> Completion:
-    annotations = one.get("annotations")
-    found: dict[str | None, float] = {}
-    for aspect, told in (annotations if isinstance(annotations, dict) else {}).items():
-        rating = _rating(told)
+def _completion(completion: Mapping[str, Any]) -> Completion:
+    annotations = completion.get("annotations")
+    ratings: dict[str | None, float] = {}
+    for aspect, annotation in (annotations if isinstance(annotations, dict) else {}).items():
+        rating = _rating(annotation)
         if rating is not None:
-            found[aspect] = rating
-    overall = _number(one.get("overall_score"))
-    overall = _number(one.get("fine-grained_score")) if overall is None else overall
+            ratings[aspect] = rating
+    overall = _number(completion.get("overall_score"))
+    overall = _number(completion.get("fine-grained_score")) if overall is None else overall
     if overall is not None:
-        found[None] = overall
-    return Completion(one.get("response"), one.get("model"), found)
+        ratings[None] = overall
+    return Completion(completion.get("response"), completion.get("model"), ratings)
 
 
-def _rating(told: Any) -> float | None:
+def _rating(annotation: Any) -> float | None:
     """The rating of one aspect; the mean where an aspect was rated several times over."""
-    several = [_rating(one) for one in told] if isinstance(told, list) else None
+    several = [_rating(rating) for rating in annotation] if isinstance(annotation, list) else None
     if several is not None:
-        numbers = [one for one in several if one is not None]
+        numbers = [rating for rating in several if rating is not None]
         return sum(numbers) / len(numbers) if numbers else None
-    return _number(told.get("Rating")) if isinstance(told, dict) else None
+    return _number(annotation.get("Rating")) if isinstance(annotation, dict) else None
 
 
 def _number(value: Any) -> float | None:

@@ -85,9 +85,9 @@ def code(text: str, longest: int = 80) -> str:
 def tame(markdown: str) -> str:
     """Markdown of our own making whose tables may hold foreign words: no HTML, no links, no images."""
 
-    def escaped(found: re.Match[str]) -> str:
-        is_escaped = len(found[1]) % 2  # behind an odd number of backslashes
-        return found[0] if is_escaped else f"{found[1]}\\{found[2]}"
+    def escaped(match: re.Match[str]) -> str:
+        is_escaped = len(match[1]) % 2  # behind an odd number of backslashes
+        return match[0] if is_escaped else f"{match[1]}\\{match[2]}"
 
     return re.sub(r"(\\*)([<\[])", escaped, _harmless(markdown))
 

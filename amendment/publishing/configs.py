@@ -73,7 +73,9 @@ def _split(run: FinishedRun, rows: Iterable[Row], columns: str, conversations: M
     by_side: dict[str, list[Row]] = {"train": [], "test": []}
     for row in rows:
         by_side[run.sides.get(row["prompt_id"], "train")].append(row)
-    return DatasetDict({side: as_dataset(found, Features(features)) for side, found in by_side.items() if found})
+    return DatasetDict(
+        {side: as_dataset(side_rows, Features(features)) for side, side_rows in by_side.items() if side_rows}
+    )
 
 
 def _origin(origin: Origin) -> Row:
@@ -151,12 +153,18 @@ def _critiques(run: FinishedRun) -> DatasetDict:
 def _sft(run: FinishedRun) -> DatasetDict:
     """Revisions that ended by themselves; where no chain was run, the chosen answers. Each answer once."""
     if run.critiques or run.settings.get("critique"):
-        answers = {one.id: one for one in run.candidates if one.kind == "revision" and not one.is_truncated}
+        answers = {
+            candidate.id: candidate
+            for candidate in run.candidates
+            if candidate.kind == "revision" and not candidate.is_truncated
+        }
     else:
         chosen = {row.chosen_id for row in run.every_row if row.p_chosen != 0.5}
-        answers = {one.id: one for one in run.candidates if one.id in chosen}
+        answers = {candidate.id: candidate for candidate in run.candidates if candidate.id in chosen}
     prompts = [run.prompts[answer.prompt_id] for answer in answers.values()]
-    whole = [(*prompt.messages, *one.messages) for prompt, one in zip(prompts, answers.values(), strict=True)]
+    whole = [
+        (*prompt.messages, *candidate.messages) for prompt, candidate in zip(prompts, answers.values(), strict=True)
+    ]
     rows = [
         {**_answer(run, answer), "messages": [message.to_json() for message in messages]}
         for answer, messages in zip(answers.values(), whole, strict=True)
@@ -260,6 +268,6 @@ def _lesson(verdict: Verdict, ledger: Reader) -> Messages | None:
                 is_json = '"verdict"' in around_fences(text)
                 parts = {"reasoning": verdict.reasoning, "verdict": verdict.value}
                 written = f"{verdict.reasoning}\n\nVerdict: {verdict.value}"
-                said = json.dumps(parts, ensure_ascii=False) if is_json else written
-                return (*question, Message(role="assistant", content=said))
+                answer = json.dumps(parts, ensure_ascii=False) if is_json else written
+                return (*question, Message(role="assistant", content=answer))
     return None

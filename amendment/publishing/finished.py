@@ -103,7 +103,7 @@ class FinishedRun:
     def sealed(self) -> list[Verdict]:
         """People's sealed labels, where `publish.sealed` opens the seal."""
         is_opened = (self.settings.get("publish") or {}).get("sealed", False)
-        return [self.outgoing.verdict(one) for one in self._table("labels", "sealed", Verdict) if is_opened]
+        return [self.outgoing.verdict(verdict) for verdict in self._table("labels", "sealed", Verdict) if is_opened]
 
     @cached_property
     def judged(self) -> list[Verdict]:
@@ -131,7 +131,9 @@ class FinishedRun:
 
     def _read(self, name: str, kind: type[R]) -> Iterator[R]:
         for stage in self.stages:
-            yield from (one for one in self._table(stage, name, kind) if stage != "mixing" or self._is_taken(one))
+            yield from (
+                record for record in self._table(stage, name, kind) if stage != "mixing" or self._is_taken(record)
+            )
 
     def _table(self, stage: str, name: str, kind: type[R]) -> list[R]:
         """A table of a stage that stands; empty where there is none."""

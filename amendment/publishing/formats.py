@@ -126,15 +126,15 @@ def _kto(rows: Rows, out: Path, seed: int) -> Written:
     from datasets import Features, Value
 
     kept, ties = _decided(rows)
-    every = [row for found in kept.values() for row in found]
+    every = [row for split_rows in kept.values() for row in split_rows]
     features = conversation_features(
         ("prompt", "completion"), [getattr(row, side) for row in every for side in SIDES], every
     )
     features |= {"label": Value("bool"), "p": Value("float64")}
     features |= {name: Value("string") for name in ("comparison_id", "prompt_id", "candidate_id")}
     splits = {}
-    for side, found in kept.items():
-        ordered = sorted(found, key=lambda row: (content_id([seed, row.prompt_id]), row.comparison_id))
+    for side, split_rows in kept.items():
+        ordered = sorted(split_rows, key=lambda row: (content_id([seed, row.prompt_id]), row.comparison_id))
         away = max(2, len(ordered) // 2)  # by one, a rejected answer would come before the chosen one of its own pair
         turns = ((row, ordered[(number + away) % len(ordered)]) for number, row in enumerate(ordered))
         answers = (_answer(row, kind) for turn in turns for row, kind in zip(turn, SIDES[1:], strict=True))
@@ -158,7 +158,7 @@ def _answer(row: Preference, kind: str) -> dict[str, Any]:
 
 def _decided(rows: Rows) -> tuple[dict[str, list[Preference]], dict[str, int]]:
     """The pairs that are no ties, which hard labels cannot hold, and how many are."""
-    kept = {side: [row for row in found if row.p_chosen != 0.5] for side, found in rows.items()}
+    kept = {side: [row for row in split_rows if row.p_chosen != 0.5] for side, split_rows in rows.items()}
     ties = sum(map(len, rows.values())) - sum(map(len, kept.values()))
     return kept, {"a tie, which has no better answer": ties} if ties else {}
 
@@ -181,8 +181,8 @@ def _chat_only(trainer: str, shape: Callable[[Preference], dict[str, Any]]) -> C
         kept, ties = _decided(rows)
         shaped: dict[str, list[dict[str, Any]]] = {side: [] for side in kept}
         lost, with_tools = set(), 0
-        for side, found in kept.items():
-            for row in found:
+        for side, split_rows in kept.items():
+            for row in split_rows:
                 turns = [message for part in SIDES for message in getattr(row, part)]
                 if row.tools or any(message.tool_calls or message.role == "tool" for message in turns):
                     with_tools += 1
@@ -207,31 +207,33 @@ def _plain_turns(messages: Iterable[Message]) -> list[dict[str, str]]:
 
 
 def _write_lines(rows: Mapping[str, Sequence[Mapping[str, Any]]], out: Path) -> dict[Path, int]:
-    files = {out / f"{side}.jsonl": found for side, found in rows.items() if found}
-    for path, found in files.items():
-        text = "".join(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n" for row in found)
+    files = {out / f"{side}.jsonl": lines for side, lines in rows.items() if lines}
+    for path, lines in files.items():
+        text = "".join(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n" for row in lines)
         path.write_text(text, encoding="utf-8")
-    return {path: len(found) for path, found in files.items()}
+    return {path: len(lines) for path, lines in files.items()}
 
 
 def _jsonl(rows: Rows, out: Path, seed: int) -> Written:
-    return Written(_write_lines({side: [row.to_json() for row in found] for side, found in rows.items()}, out))
+    return Written(
+        _write_lines({side: [row.to_json() for row in split_rows] for side, split_rows in rows.items()}, out)
+    )
 
 
 def _csv(rows: Rows, out: Path, seed: int) -> Written:
     """UTF-8 with a byte order mark, by which Excel knows it; every cell quoted, and none of them a formula, whatever a
     model wrote."""
-    files = {out / f"{side}.csv": found for side, found in rows.items() if found}
-    for path, found in files.items():
+    files = {out / f"{side}.csv": split_rows for side, split_rows in rows.items() if split_rows}
+    for path, split_rows in files.items():
         with path.open("w", encoding="utf-8-sig", newline="") as file:
             writer = csv.writer(file, quoting=csv.QUOTE_ALL)
             writer.writerow(Preference.model_fields)
-            writer.writerows([_cell(row, name) for name in Preference.model_fields] for row in found)
+            writer.writerows([_cell(row, name) for name in Preference.model_fields] for row in split_rows)
     not_held = (
         "conversations are written as text, turn by turn; jsonl has them as they are",
         "a cell that a spreadsheet would run begins with an apostrophe that is not part of it",
     )
-    return Written({path: len(found) for path, found in files.items()}, {}, not_held)
+    return Written({path: len(split_rows) for path, split_rows in files.items()}, {}, not_held)
 
 
 def _cell(row: Preference, name: str) -> Any:

@@ -60,7 +60,7 @@ def source_licenses(run: FinishedRun) -> list[SourceLicense]:
     An answer that a model wrote here has the license of none but its prompt, and perhaps terms of its host.
     """
     asked = [run.prompts[name] for name in {candidate.prompt_id for candidate in run.candidates}]
-    found = {
+    records_of = {
         "prompts": {(row.prompt_id, row.source, row.license) for row in run.every_row}
         | {(prompt.id, prompt.source, prompt.license) for prompt in asked},
         "answers": {
@@ -70,7 +70,7 @@ def source_licenses(run: FinishedRun) -> list[SourceLicense]:
         },
     }
     licenses = []
-    for what, records in found.items():
+    for what, records in records_of.items():
         counts = Counter((source, license) for _, source, license in records)
         for name, count in run.counts.get("inputs", {}).get(f"{what} under a further license", {}).items():
             source, _, license = name.rpartition(": ")
@@ -90,8 +90,8 @@ def license_conflicts(run: FinishedRun, license: str) -> Iterator[Conflict]:
 def writers(run: FinishedRun) -> list[Writer]:
     """Models that wrote candidates or critiques, or judged, in the order of the tables."""
     counts: dict[tuple[str, str | None, str | None], list[int]] = defaultdict(lambda: [0, 0])
-    texts = [(one.origin, 0) for one in run.candidates] + [(one.origin, 0) for one in run.critiques]
-    judged = [(one.origin, 1) for one in run.verdicts if one.rater_kind == "model"]
+    texts = [(record.origin, 0) for record in run.candidates] + [(record.origin, 0) for record in run.critiques]
+    judged = [(record.origin, 1) for record in run.verdicts if record.rater_kind == "model"]
     for origin, place in (*texts, *judged):
         if origin.model:
             counts[origin.model, origin.provider, origin.host][place] += 1
@@ -115,17 +115,17 @@ def _licenses(run: FinishedRun, license: str) -> Iterator[str]:
 
 
 def _hosts(run: FinishedRun) -> Iterator[str]:
-    found = writers(run)
-    for host in dict.fromkeys(one.host for one in found if one.provider in HOSTED):
-        models = ", ".join(dict.fromkeys(one.model for one in found if one.host == host))
+    models_used = writers(run)
+    for host in dict.fromkeys(writer.host for writer in models_used if writer.provider in HOSTED):
+        models = ", ".join(dict.fromkeys(writer.model for writer in models_used if writer.host == host))
         yield f"terms of {host} ({models}): they may limit what its output may be used to train"
         if host not in VENDORS:
             shown = "its own is nowhere in what is published" if host == PRIVATE else "may others know of it?"
             yield f"address {host}, in rows, card and manifest: {shown}"
-    for model in dict.fromkeys(_known_model(run, one.model) for one in found if one.provider == "local"):
+    for model in dict.fromkeys(_known_model(run, writer.model) for writer in models_used if writer.provider == "local"):
         if model:
             yield f"license of the model {model}: it may say something about its output"
-    for model in dict.fromkeys(one.model for one in found if one.provider is None):
+    for model in dict.fromkeys(writer.model for writer in models_used if writer.provider is None):
         yield f"{model}, the writer of imported answers: may you name it and publish its answers?"
 
 

@@ -97,7 +97,10 @@ def write_manifest(
     workspace = Workspace(folder)
     names = [path.stem for path in sorted((folder / "stages").glob("*.json"))]
     notes = {name: note for name in names if (note := workspace.note(name))}
-    texts = {folder / "constitutions" / f"{one.id}.json": constitution_text(one) for one in constitutions}
+    texts = {
+        folder / "constitutions" / f"{constitution.id}.json": constitution_text(constitution)
+        for constitution in constitutions
+    }
     for path in {*(folder / "constitutions").glob("*.json")} - texts.keys():
         path.unlink()
     for path, text in texts.items():
@@ -108,7 +111,7 @@ def write_manifest(
         **{name: summary[name] for name in ("name", "seed", "toolkit", "simulated")},
         "versions": _versions(),
         "configuration": configuration,
-        "constitutions": [one.reference for one in constitutions],
+        "constitutions": [constitution.reference for constitution in constitutions],
         "stages": {name: {"key": notes[name]["key"], "counts": counts} for name, counts in summary["stages"].items()},
         "missing": summary["missing"],
         "out of date": summary["out of date"],
@@ -132,8 +135,8 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     except (ValueError, RecursionError) as fault:
         raise ConfigError(f"{path}: not JSON ({fault}); run again to write it anew") from None
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
-        found = manifest.get("format") if isinstance(manifest, dict) else type(manifest).__name__
-        raise ConfigError(f"{path}: found the format {found!r}, expected {FORMAT!r}; another version wrote it")
+        written = manifest.get("format") if isinstance(manifest, dict) else type(manifest).__name__
+        raise ConfigError(f"{path}: found the format {written!r}, expected {FORMAT!r}; another version wrote it")
     try:
         _Manifest.model_validate(manifest)
     except ValidationError as fault:
@@ -153,25 +156,25 @@ def constitution_text(constitution: Constitution) -> str:
 
 
 def _versions() -> dict[str, str]:
-    found = {"amendment": __version__, "python": platform.python_version()}
+    versions = {"amendment": __version__, "python": platform.python_version()}
     for name in LIBRARIES.split():
         try:
-            found[name] = version(name)
+            versions[name] = version(name)
         except PackageNotFoundError:
             continue
-    return found
+    return versions
 
 
 def _files(folder: Path, notes: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     """Every file that a stage made and that is there, and the small ones beside them."""
     try:
-        known: dict[str, Any] = read_manifest(folder)["files"]
+        before: dict[str, Any] = read_manifest(folder)["files"]
     except ConfigError:
-        known = {}
+        before = {}
     names = [*SMALL, *(f"constitutions/{path.name}" for path in (folder / "constitutions").glob("*.json"))]
     files: dict[str, Any] = {}
     for stamp, digest in (artefact for note in notes for artefact in note["artefacts"].values()):
-        own = {name: known.get(name, {}) for name, _, _ in stamp or ()}
+        own = {name: before.get(name, {}) for name, _, _ in stamp or ()}
         is_untouched = all(_stamp(folder / name) == [size, time] for name, size, time in stamp or ())
         is_vouched = digest == content_id([[name, entry.get("sha256")] for name, entry in own.items()])
         if is_untouched and is_vouched:

@@ -53,7 +53,9 @@ def model_publications(run: FinishedRun, settings: PublishSettings, *, all_model
 
     Raises ConfigError for one that the run file names and the run has not trained as it is now.
     """
-    named = {name: ModelRepo(repo=one) if isinstance(one, str) else one for name, one in settings.models.items()}
+    named = {
+        name: ModelRepo(repo=where) if isinstance(where, str) else where for name, where in settings.models.items()
+    }
     standing = [name for name in run.manifest["stages"] if name in TITLES or re.fullmatch(r"round-\d+", name)]
     if absent := [name for name in named if name not in standing]:
         raise ConfigError(f"{run.folder}: {', '.join(absent)} not trained as the run file says now; run it again")

@@ -103,7 +103,7 @@ def prepare(
     scanner = push_scanner(key_variables(run.settings), environ)
     configs, left_out, in_rows = _searched(build_configs(run), scanner, run.settings["dataset"]["secrets"] == "drop")
     constitutions = _constitutions(run)
-    files = {f"constitutions/{one.id}.json": constitution_text(one) for one in constitutions}
+    files = {f"constitutions/{each.id}.json": constitution_text(each) for each in constitutions}
     if "audit" in run.manifest["stages"]:
         audited = {name: run.folder / "audit" / name for name in CERTIFICATE}
         files |= {name: run.outgoing.text(path.read_text(encoding="utf-8")) for name, path in audited.items()}
@@ -123,7 +123,7 @@ def prepare(
     body = run.outgoing.text(dataset_body(run, settings, configs, constitutions, files.get("certificate.md")))
     in_texts = _in_texts(scanner, {"card": card_text(metadata, body), **files}, ready)
     bases = {
-        model.base: [one.name for one in ready if one.base == model.base] for model in ready if model.base != "base"
+        model.base: [each.name for each in ready if each.base == model.base] for model in ready if model.base != "base"
     }
     return Publication(
         folder=folder,
@@ -186,8 +186,12 @@ def _check_untouched(run: FinishedRun, models: list[str]) -> None:
     under += [*CERTIFICATE, "audit/"] if "audit" in run.manifest["stages"] else []
     foreign = foreign_files(run.folder, run.manifest, under=under)
     changed = changed_files(run.folder, run.manifest, under=under)
-    problems = [Problem(f"{run.folder}/{one.place}", f"not written by the run ({one.message})") for one in foreign]
-    problems += [Problem(f"{run.folder}/{one.place}", f"{one.kind} since the run made it") for one in changed]
+    problems = [
+        Problem(f"{run.folder}/{finding.place}", f"not written by the run ({finding.message})") for finding in foreign
+    ]
+    problems += [
+        Problem(f"{run.folder}/{finding.place}", f"{finding.kind} since the run made it") for finding in changed
+    ]
     ways = ["take out what the run has not written"] if foreign else []
     ways += ["run it again, which makes anew what was touched: amendment run FILE"] if changed else []
     if problems:
@@ -197,10 +201,10 @@ def _check_untouched(run: FinishedRun, models: list[str]) -> None:
 def _constitutions(run: FinishedRun) -> list[Constitution]:
     references = run.manifest["constitutions"]
     paths = [run.folder / "constitutions" / f"{reference.partition('@')[0]}.json" for reference in references]
-    found = [Constitution.model_validate_json(path.read_bytes()) for path in paths if path.is_file()]
-    if [one.reference for one in found] != references:
+    constitutions = [Constitution.model_validate_json(path.read_bytes()) for path in paths if path.is_file()]
+    if [constitution.reference for constitution in constitutions] != references:
         raise ConfigError(f"{run.folder}/constitutions: not those of the manifest; run it again to write them anew")
-    return found
+    return constitutions
 
 
 def shards(configs: Mapping[str, DatasetDict]) -> Iterator[tuple[str, bytes]]:
@@ -227,7 +231,7 @@ def _searched(
     """The configs, without the rows that hold a key where these are dropped; how many were; the keys in all others."""
     from datasets import DatasetDict
 
-    kept, left_out, found = {}, [], []
+    kept, left_out, keys_found = {}, [], []
     for config, splits in configs.items():
         searched: dict[str, Dataset] = {}
         for split, rows in splits.items():
@@ -236,13 +240,13 @@ def _searched(
                 keys = scanner.scan_row(f"{config}/{split}: row {row.get(CONFIGS[config][0]) or number + 1}", row)
                 if not (keys and drop):
                     clean.append(number)
-                    found.extend(keys)
+                    keys_found.extend(keys)
             searched[split] = rows if len(clean) == len(rows) else rows.select(clean)
         if dropped := sum(map(len, splits.values())) - sum(map(len, searched.values())):
             left_out.append(f"{dropped} rows of {config} are left out: each {WITH_KEY} (dataset.secrets: drop)")
         if any(map(len, searched.values())):
             kept[config] = DatasetDict({split: rows for split, rows in searched.items() if len(rows)})
-    return kept, left_out, found
+    return kept, left_out, keys_found
 
 
 def _stored(rows: Dataset) -> Iterator[dict[str, Any]]:
@@ -310,7 +314,9 @@ def plan_json(publication: Publication) -> dict[str, Any]:
         ],
         "look at": [*publication.license_faults, *publication.look_at],
         "conflicts": [conflict._asdict() for conflict in publication.conflicts],
-        "secrets": [{"place": one.place, "kind": one.kind, "value": one.is_value} for one in publication.secrets],
+        "secrets": [
+            {"place": secret.place, "kind": secret.kind, "value": secret.is_value} for secret in publication.secrets
+        ],
     }
 
 
@@ -329,10 +335,14 @@ def plan_lines(publication: Publication) -> list[str]:
         lines += [f"  {name:34} {_bytes(size):>12}" for name, size in model["files"].items()]
     if notes := plan["look at"]:
         lines += ["", "look at these before anybody else does:", *(f"  - {plain(note, longest=400)}" for note in notes)]
-    found = publication.secrets
-    told = f"{len(found)} found, which stops a push" if found else "none found in what would be sent"
-    lines += ["", f"keys and tokens: {told}", *(f"  {plain(str(one), longest=400)}" for one in found[:SHOWN])]
-    return [*lines, *([f"  and {len(found) - SHOWN} more; --json has all"] if len(found) > SHOWN else [])]
+    secrets = publication.secrets
+    counted = f"{len(secrets)} found, which stops a push" if secrets else "none found in what would be sent"
+    lines += [
+        "",
+        f"keys and tokens: {counted}",
+        *(f"  {plain(str(secret), longest=400)}" for secret in secrets[:SHOWN]),
+    ]
+    return [*lines, *([f"  and {len(secrets) - SHOWN} more; --json has all"] if len(secrets) > SHOWN else [])]
 
 
 def _bytes(count: float) -> str:

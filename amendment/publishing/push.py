@@ -93,7 +93,7 @@ class _Remote(NamedTuple):
             self.repo, operations, commit_message=message, repo_type=self.kind, parent_commit=self.head
         )
         there = self.api.repo_info(self.repo, repo_type=self.kind, revision=made.oid).siblings or ()
-        if {one.rfilename for one in there} != (self.files - set(gone)) | files.keys():
+        if {file.rfilename for file in there} != (self.files - set(gone)) | files.keys():
             raise AmendmentError(f"{self.repo}: {MOVED}")
         return str(made.oid)
 
@@ -151,14 +151,14 @@ def push(
 
 def _check_secrets(publication: Publication, *, allow_secrets: bool) -> None:
     """Raise DataError with every find that stops the push."""
-    found = [one for one in publication.secrets if one.is_value or not allow_secrets]
-    if not found:
+    secrets = [secret for secret in publication.secrets if secret.is_value or not allow_secrets]
+    if not secrets:
         return
     way = "check each; if they are examples and not keys, pass --allow-secrets"
-    if any(one.is_value for one in found):
+    if any(secret.is_value for secret in secrets):
         way = "remove them at their source, and replace these keys if the folder was shared"
-    problems = capped([Problem(one.place, one.kind) for one in found])
-    raise DataError([*problems, Problem("", f"nothing was sent: {len(found)} texts contain keys; {way}")])
+    problems = capped([Problem(secret.place, secret.kind) for secret in secrets])
+    raise DataError([*problems, Problem("", f"nothing was sent: {len(secrets)} texts contain keys; {way}")])
 
 
 def _check_names(publication: Publication, tag: str | None) -> None:
@@ -173,15 +173,15 @@ def _check_names(publication: Publication, tag: str | None) -> None:
 
 def _check_licenses(publication: Publication, allowed: Collection[str]) -> None:
     """Raise ConfigError for every source whose license forbids what would be published."""
-    conflicts = [one for one in publication.conflicts if one.license.lower() not in allowed]
+    conflicts = [conflict for conflict in publication.conflicts if conflict.license.lower() not in allowed]
     if not conflicts:
         return
-    names = " ".join(f"--allow-license {name!r}" for name in dict.fromkeys(one.license for one in conflicts))
+    names = " ".join(f"--allow-license {name!r}" for name in dict.fromkeys(conflict.license for conflict in conflicts))
     way = (
         "nothing was sent. Publish under a license that all sources allow, leave these sources out, or, if you have "
         f"the right to publish, pass {names}"
     )
-    raise ConfigError([*capped([Problem("license", str(one)) for one in conflicts]), Problem("", way)])
+    raise ConfigError([*capped([Problem("license", str(conflict)) for conflict in conflicts]), Problem("", way)])
 
 
 def _client() -> Any:
@@ -238,7 +238,7 @@ def _look(api: Any, repo: str, kind: str, *, private: bool, run: str, replace: b
         info = api.repo_info(repo, repo_type=kind)
     except RepositoryNotFoundError:
         return None
-    remote = _Remote(api, repo, kind, frozenset(one.rfilename for one in info.siblings or ()), str(info.sha))
+    remote = _Remote(api, repo, kind, frozenset(file.rfilename for file in info.siblings or ()), str(info.sha))
     if private and not info.private:
         raise ConfigError(
             f"{repo}: is public on the Hub, and this run publishes privately; nothing was sent. Make it private in "
@@ -268,17 +268,17 @@ def _published(manifest: str) -> dict[str, Any]:
         value = json.loads(manifest or "{}")
     except ValueError:
         return {}
-    found = value.get("published") if isinstance(value, dict) and value.get("format") == FORMAT else None
-    return found if isinstance(found, dict) else {}
+    published = value.get("published") if isinstance(value, dict) and value.get("format") == FORMAT else None
+    return published if isinstance(published, dict) else {}
 
 
 def _has_tag(remote: _Remote, tag: str, manifest: str) -> bool:
     """Whether the tag is on this very content already. Raises ConfigError where it is on another: a tag names one
     content for ever."""
-    tags = [one.name for one in remote.api.list_repo_refs(remote.repo, repo_type="dataset").tags]
+    tags = [ref.name for ref in remote.api.list_repo_refs(remote.repo, repo_type="dataset").tags]
     if tag in tags and remote.text(MANIFEST, revision=tag) != manifest:
-        told = f"the tag {tag} already names other content; choose another. Existing tags: {tags}"
-        raise ConfigError(f"{remote.repo}: {told}")
+        message = f"the tag {tag} already names other content; choose another. Existing tags: {tags}"
+        raise ConfigError(f"{remote.repo}: {message}")
     return tag in tags
 
 
@@ -286,7 +286,7 @@ def _tag(remote: _Remote, tag: str, commit: str) -> None:
     """Tag the commit, and look whether the tag is there. Raises AmendmentError where somebody else was faster."""
     remote.api.create_tag(remote.repo, tag=tag, revision=commit, repo_type="dataset", exist_ok=True)
     refs = remote.api.list_repo_refs(remote.repo, repo_type="dataset").tags
-    named = {one.name: one.target_commit for one in refs}.get(tag, "nothing")
+    named = {ref.name: ref.target_commit for ref in refs}.get(tag, "nothing")
     if named != commit:
         raise AmendmentError(
             f"{remote.repo}: the data is published at {commit}, but the tag {tag} names {named}; "

@@ -72,8 +72,8 @@ class Verification:
     def to_json(self) -> dict[str, Any]:
         """The result as JSON values."""
         findings = [finding._asdict() for finding in self.findings]
-        told = {"folder": str(self.folder), "published": self.is_published, "clean": self.is_clean}
-        return {**told, "files": self.files, "rows": self.rows, "findings": findings}
+        result = {"folder": str(self.folder), "published": self.is_published, "clean": self.is_clean}
+        return {**result, "files": self.files, "rows": self.rows, "findings": findings}
 
 
 def verify(folder: Path) -> Verification:
@@ -103,7 +103,7 @@ def verify(folder: Path) -> Verification:
 def verification_lines(result: Verification) -> list[str]:
     """The result for people."""
     what = "copy of a published dataset" if result.is_published else "run"
-    lines = [f"{one.kind}: {plain(one.place)}: {plain(one.message)}" for one in result.findings]
+    lines = [f"{finding.kind}: {plain(finding.place)}: {plain(finding.message)}" for finding in result.findings]
     count = len(result.findings)
     verdict = "all as the manifest says" if result.is_clean else f"{count} finding{'s' if count > 1 else ''}"
     return [*lines, f"{result.folder}: {what}, {result.files} files and {result.rows} rows looked at: {verdict}"]
@@ -112,7 +112,7 @@ def verification_lines(result: Verification) -> list[str]:
 def changed_files(folder: Path, manifest: Mapping[str, Any], *, under: Iterable[str]) -> list[Finding]:
     """The files of a manifest, those under these prefixes, that are gone or not the same any more."""
     prefixes = tuple(under)
-    return [*_changed(folder, {name: one for name, one in manifest["files"].items() if name.startswith(prefixes)})]
+    return [*_changed(folder, {name: entry for name, entry in manifest["files"].items() if name.startswith(prefixes)})]
 
 
 def foreign_files(folder: Path, manifest: Mapping[str, Any], *, under: Iterable[str]) -> list[Finding]:
@@ -143,12 +143,12 @@ def _changed(folder: Path, files: Mapping[str, Mapping[str, Any]]) -> Iterator[F
 
 
 def _added(folder: Path, files: Iterable[str], *, is_published: bool) -> Iterator[Finding]:
-    known = {*files, *(OF_A_COPY if is_published else OF_A_RUN)}
+    expected = {*files, *(OF_A_COPY if is_published else OF_A_RUN)}
     kept = KEPT_OF_A_COPY if is_published else GROWING
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder).as_posix()
         is_model = path.suffix in WEIGHTS and not KEPT_OF_A_COPY.match(name)
-        if name in known or (kept.match(name) and not is_model):
+        if name in expected or (kept.match(name) and not is_model):
             continue
         if path.is_symlink() and path.is_dir():
             yield Finding("added", name, "a link to a folder, and no folder of this one")

@@ -50,14 +50,14 @@ def _accelerator() -> str | None:
     return torch.cuda.get_device_name(0) if torch.cuda.is_available() else None
 
 
-def doctor_lines(found: Mapping[str, Any]) -> list[str]:
+def doctor_lines(machine: Mapping[str, Any]) -> list[str]:
     """The findings for people."""
-    lines = [f"amendment {found['amendment']} on Python {found['python']}", "", "libraries"]
-    lines += [f"  {name:14} {number or 'not installed'}" for name, number in found["libraries"].items()]
-    lines += ["", f"accelerator: {found['accelerator'] or 'none, models run on the CPU'}", "", "keys"]
-    lines += [f"  {name:18} {'set' if is_set else 'not set'}" for name, is_set in found["keys set"].items()]
+    lines = [f"amendment {machine['amendment']} on Python {machine['python']}", "", "libraries"]
+    lines += [f"  {name:14} {number or 'not installed'}" for name, number in machine["libraries"].items()]
+    lines += ["", f"accelerator: {machine['accelerator'] or 'none, models run on the CPU'}", "", "keys"]
+    lines += [f"  {name:18} {'set' if is_set else 'not set'}" for name, is_set in machine["keys set"].items()]
     lines += ["", "what would work"]
-    lines += [f"  {name:44} {'yes' if works else 'no'}" for name, works in found["works"].items()]
-    if not found["works"]["local models and training"]:
+    lines += [f"  {name:44} {'yes' if works else 'no'}" for name, works in machine["works"].items()]
+    if not machine["works"]["local models and training"]:
         lines += ["", "for training: pip install 'amendment[train]'"]
     return lines

@@ -104,12 +104,12 @@ def score_texts(
         {"prompt": [{"role": "user", "content": prompt}], "completion": [{"role": "assistant", "content": answer}]}
         for answer in answers
     ]
-    found = model.scores(requests, principles=principles)
-    scores: dict[str, Any] = {"scores": _numbers(found.mean)}
-    if len(found.members) > 1:
-        scores["deviations"] = _numbers(found.deviation)
+    rewards = model.scores(requests, principles=principles)
+    scores: dict[str, Any] = {"scores": _numbers(rewards.mean)}
+    if len(rewards.members) > 1:
+        scores["deviations"] = _numbers(rewards.deviation)
     if len(answers) == 2:
-        scores["p_first"] = _number(model.probability(found.mean[:1], found.mean[1:])[0])
+        scores["p_first"] = _number(model.probability(rewards.mean[:1], rewards.mean[1:])[0])
     return scores
 
 
@@ -138,9 +138,9 @@ def score_files(
         raise ConfigError(f"{out}: scores are written as .jsonl or .parquet, found {out.suffix or 'no ending'!r}")
     rows, facts = list[tuple[str, AskedRow]](), []
     for source in named:
-        asked, known = read_asked(source, base, columns)
+        asked, file_facts = read_asked(source, base, columns)
         rows += [(source.label, row) for row in asked]
-        facts.append({"name": known.name, **known.to_json()})
+        facts.append({"name": file_facts.name, **file_facts.to_json()})
     settings = {"columns": columns, "principles": principles, "rows together": CHUNK, "toolkit": __version__}
     recipe = json.loads(json.dumps({"model": model_hash(Path(folder)), "sources": facts, **settings}))
     unfinished, manifest = out.with_name(f"{out.name}.partial"), out.with_name(f"{out.name}.manifest.json")
@@ -222,20 +222,20 @@ def _chunk(
     model: RewardModel, rows: Sequence[tuple[str, AskedRow]], principles: Sequence[str] | None
 ) -> list[dict[str, Any]]:
     """The rows of scores of some rows, whose answers are scored together, in batches by length."""
-    found = model.scores([request for _, row in rows for request in row.requests()], principles=principles)
+    rewards = model.scores([request for _, row in rows for request in row.requests()], principles=principles)
     scored, begin = [], 0
     for file, row in rows:
         own = slice(begin, begin + len(row.answers))
-        scores = RewardScores(found.mean[own], found.deviation[own], found.members[:, own])
+        scores = RewardScores(rewards.mean[own], rewards.deviation[own], rewards.members[:, own])
         scored.append({"file": file, "row": row.place, "id": row.id, **_scored(model, row, scores)})
         begin = own.stop
     return scored
 
 
-def _scored(model: RewardModel, row: AskedRow, found: RewardScores) -> dict[str, Any]:
+def _scored(model: RewardModel, row: AskedRow, rewards: RewardScores) -> dict[str, Any]:
     """The scores of one row, under the names of its answers."""
-    ids, is_ensemble = [answer.id for answer in row.answers], len(found.members) > 1
-    means, deviations = _numbers(found.mean), _numbers(found.deviation)
+    ids, is_ensemble = [answer.id for answer in row.answers], len(rewards.members) > 1
+    means, deviations = _numbers(rewards.mean), _numbers(rewards.deviation)
     scores: dict[str, Any] = {"kind": row.kind, "prompt_id": row.prompt.id}
     if row.kind == "answer":
         scores |= {"candidate_id": ids[0], "score": means[0], **({"deviation": deviations[0]} if is_ensemble else {})}
@@ -245,9 +245,9 @@ def _scored(model: RewardModel, row: AskedRow, found: RewardScores) -> dict[str,
         for name, id, mean, deviation in zip(row.names, ids, means, deviations, strict=True):
             spread = {f"deviation_{name}": deviation} if is_ensemble else {}
             scores |= {f"{name}_id": id, f"score_{name}": mean, **spread}
-        scores[f"p_{row.names[0]}"] = _number(model.probability(found.mean[:1], found.mean[1:])[0])
+        scores[f"p_{row.names[0]}"] = _number(model.probability(rewards.mean[:1], rewards.mean[1:])[0])
         if is_ensemble:
-            a, b = (RewardScores(found.mean[i], found.deviation[i], found.members[:, i]) for i in ([0], [1]))
+            a, b = (RewardScores(rewards.mean[i], rewards.deviation[i], rewards.members[:, i]) for i in ([0], [1]))
             scores["agreement"] = _number(a.agreement(b)[0])
     lost = [name for name, mean in zip(row.names, means, strict=True) if mean is None]
     who = "" if row.kind == "answer" else f"{', '.join(lost)}: "
@@ -269,11 +269,11 @@ def _counts(rows: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     for row in rows:
         kinds[row["kind"]] += 1
         scores += row.get("scores") or [value for name, value in row.items() if name.partition("_")[0] == "score"]
-    found = [score for score in scores if score is not None]
+    present = [score for score in scores if score is not None]
     counts: dict[str, Any] = {"rows": kinds.total(), "kinds": dict(kinds), "answers": len(scores)}
-    counts["answers over the length"] = len(scores) - len(found)
-    if found:
-        counts["score"] = {"mean": math.fsum(found) / len(found), "least": min(found), "most": max(found)}
+    counts["answers over the length"] = len(scores) - len(present)
+    if present:
+        counts["score"] = {"mean": math.fsum(present) / len(present), "least": min(present), "most": max(present)}
     return counts
 
 
@@ -298,8 +298,8 @@ def columns_in(text: str) -> Columns:
     Raises ConfigError that says what was expected.
     """
     named = dict(part.strip().partition("=")[::2] for part in text.split(","))
-    known = {"prompt", "votes", "category", "id"}
-    answers = next((names for names in ANSWERS if {*names} == named.keys() - known), None)
+    other_keys = {"prompt", "votes", "category", "id"}
+    answers = next((names for names in ANSWERS if {*names} == named.keys() - other_keys), None)
     if answers is None or not all(named.values()):
         raise ConfigError(
             "--columns: expected KEY=COLUMN,KEY=COLUMN with candidate, or chosen and rejected, or a and b, and perhaps "
@@ -314,49 +314,49 @@ def columns_in(text: str) -> Columns:
 def read_asked(source: Source, base: Path, columns: Columns | None = None) -> tuple[list[AskedRow], FileFacts]:
     """All rows of a file or dataset, in its order, and its facts. Raises DataError naming every row that is bad,
     unless the source says that they are to be left out."""
-    found = rows_of(source, base)
-    rows, read = _layout(found, columns)
-    problems, asked = list(found.problems), list[AskedRow]()
+    table = rows_of(source, base)
+    rows, read = _layout(table, columns)
+    problems, asked = list(table.problems), list[AskedRow]()
     for row in rows:
         try:
-            asked.append(read(Row(row.place.removeprefix(found.place).lstrip(": "), row.values)))
+            asked.append(read(Row(row.place.removeprefix(table.place).lstrip(": "), row.values)))
         except DataError as fault:
-            problems += [Problem(f"{found.place}: {one.place}", one.message) for one in fault.problems]
+            problems += [Problem(f"{table.place}: {problem.place}", problem.message) for problem in fault.problems]
         except (ValueError, RecursionError) as fault:  # cannot be stored, in a place where only a hash looks
             problems.append(Problem(row.place, f"holds something that no file can store ({fault})"))
     if problems and source.bad_rows == "stop":
         raise DataError(capped(problems))
     if not asked:
-        raise DataError(f"{found.place}: no row can be scored; all were left out")
-    return asked, found.facts
+        raise DataError(f"{table.place}: no row can be scored; all were left out")
+    return asked, table.facts
 
 
-def _layout(found: SourceRows, columns: Columns | None) -> tuple[Sequence[Row], Callable[[Row], AskedRow]]:
+def _layout(table: SourceRows, columns: Columns | None) -> tuple[Sequence[Row], Callable[[Row], AskedRow]]:
     """The rows, and how each is read."""
-    if columns is None and layout_of(found.rows[0].values) in LISTS:
-        return found.rows, _listed
-    rows, columns = (found.rows, columns) if columns else _recognised(found)
-    known = {name: None for row in rows for name in row.values}
-    absent = absent_columns(rows, [*columns.prompt, *(column for _, column in columns.answers), columns.id], known)
+    if columns is None and layout_of(table.rows[0].values) in LISTS:
+        return table.rows, _listed
+    rows, columns = (table.rows, columns) if columns else _recognised(table)
+    names = {name: None for row in rows for name in row.values}
+    absent = absent_columns(rows, [*columns.prompt, *(column for _, column in columns.answers), columns.id], names)
     if absent:
         raise DataError(absent)
-    return [Row(row.place, {**known, **row.values}) for row in rows], partial(_asked, columns=columns)
+    return [Row(row.place, {**names, **row.values}) for row in rows], partial(_asked, columns=columns)
 
 
-def _recognised(found: SourceRows) -> tuple[list[Row], Columns]:
+def _recognised(table: SourceRows) -> tuple[list[Row], Columns]:
     """By the shape: pairs where the columns hold two answers, else candidates."""
-    shape = recognise(found.columns, "pairs")
-    if shape is not None and not (shape == "ultrafeedback" and "chosen" not in found.columns):
-        laid = lay_out(shape, found.rows, found.columns, "pairs")
+    shape = recognise(table.columns, "pairs")
+    if shape is not None and not (shape == "ultrafeedback" and "chosen" not in table.columns):
+        laid = lay_out(shape, table.rows, table.columns, "pairs")
         prompt, a, b = laid.columns.prompt, laid.columns.a, laid.columns.b
         if prompt and a and b:
             names = ("chosen", "rejected") if a == "chosen" else ("a", "b")
             return laid.rows, Columns(prompt, ((names[0], a), (names[1], b)))
-    shape = recognise(found.columns, "candidates")
+    shape = recognise(table.columns, "candidates")
     if shape is None:
         way = "or name the columns: --columns prompt=COLUMN,candidate=COLUMN (or chosen= and rejected=, or a= and b=)"
-        raise DataError([not_recognised(found, "candidates"), Problem(found.place, way)])
-    parts = candidate_parts(shape, found.rows, found.columns)
+        raise DataError([not_recognised(table, "candidates"), Problem(table.place, way)])
+    parts = candidate_parts(shape, table.rows, table.columns)
     return parts.rows, Columns(parts.columns.prompt, (("score", parts.columns.candidate),))
 
 
@@ -401,5 +401,5 @@ def _candidate(prompt: Prompt, messages: Messages) -> Candidate:
 
 def _principles(row: Row) -> tuple[str, ...]:
     """Statements by which a conditioned model scores this row."""
-    found = row.values.get("principles")
-    return tuple(found) if isinstance(found, list) and all(isinstance(text, str) for text in found) else ()
+    texts = row.values.get("principles")
+    return tuple(texts) if isinstance(texts, list) and all(isinstance(text, str) for text in texts) else ()

@@ -77,7 +77,7 @@ def evaluate_files(
     held_out = read_held_out(sources, base, columns=columns, people=people)
     model = RewardModel.load(folder, hold=True)
     score, temperature = partial(model.score, principles=principles), model.meta.temperature_used
-    found = evaluate_reward(score, held_out.rows, probability=model.probability)
+    evaluation = evaluate_reward(score, held_out.rows, probability=model.probability)
     beside = {"longer wins": evaluate_reward(longer_wins, held_out.rows)}
     counts = {name: count for name, count in held_out.counts.items() if count}
     document = {
@@ -89,12 +89,12 @@ def evaluate_files(
         "toolkit": __version__,
         "files": held_out.files,
         "read": counts,
-        **found.to_json(),
-        "baselines": {name: one.to_json() for name, one in beside.items()},
+        **evaluation.to_json(),
+        "baselines": {name: baseline.to_json() for name, baseline in beside.items()},
     }
-    told = [f"{name}: {count}" for name, count in counts.items() if name in _TOLD]
-    lines = reward_lines(found, beside, temperature=temperature)
-    return EvaluatedReward(found, beside, document, [*lines, *(["", *told] if told else [])])
+    notes = [f"{name}: {count}" for name, count in counts.items() if name in _TOLD]
+    lines = reward_lines(evaluation, beside, temperature=temperature)
+    return EvaluatedReward(evaluation, beside, document, [*lines, *(["", *notes] if notes else [])])
 
 
 _TOLD = ("bad rows left out", "without a verdict", "pairs of identical answers", "pairs with an empty answer")
@@ -110,24 +110,26 @@ def read_held_out(
         raise ConfigError("evaluate: nothing to evaluate on; name a file, or --dataset")
     held_out = HeldOut([], Counter(), [])
     for source in named:
-        found = rows_of(source, base)
-        if columns is None and layout_of(found.rows[0].values) in _LISTED:
-            _listed(source, found, base, held_out)
+        table = rows_of(source, base)
+        if columns is None and layout_of(table.rows[0].values) in _LISTED:
+            _listed(source, table, base, held_out)
         else:
-            _judged(_config(source, found, columns, people), base, held_out)
+            _judged(_config(source, table, columns, people), base, held_out)
     if not held_out.rows:
-        told = ", ".join(f"{count} {name}" for name, count in held_out.counts.items())
-        raise DataError(f"{', '.join(source.label for source in named)}: no row can be measured on ({told or 'none'})")
+        counted = ", ".join(f"{count} {name}" for name, count in held_out.counts.items())
+        raise DataError(
+            f"{', '.join(source.label for source in named)}: no row can be measured on ({counted or 'none'})"
+        )
     return held_out
 
 
-def _listed(source: Source, found: SourceRows, base: Path, held_out: HeldOut) -> None:
+def _listed(source: Source, table: SourceRows, base: Path, held_out: HeldOut) -> None:
     """Rows of one prompt each, as they stand, their texts checked."""
     asked, facts = read_asked(source, base)
-    known = {row.place.removeprefix(found.place).lstrip(": "): row.values for row in found.rows}
-    held_out.rows.extend(_row_of(one, known[one.place]) for one in asked)
+    values = {row.place.removeprefix(table.place).lstrip(": "): row.values for row in table.rows}
+    held_out.rows.extend(_row_of(one, values[one.place]) for one in asked)
     held_out.counts["rows"] += len(asked)
-    held_out.counts["bad rows left out"] += len(found.rows) - len(asked)
+    held_out.counts["bad rows left out"] += len(table.rows) - len(asked)
     held_out.files.append({"name": facts.name, **facts.to_json()})
 
 
@@ -159,24 +161,24 @@ def _judged(config: DataSources, base: Path, held_out: HeldOut) -> None:
             held_out.rows.extend([made] if made else [])
     if problems:
         raise DataError(capped(problems))
-    held_out.files.extend({"name": one.name, **one.to_json()} for _, one in gathered.files)
+    held_out.files.extend({"name": facts.name, **facts.to_json()} for _, facts in gathered.files)
 
 
-def _config(source: Source, found: SourceRows, columns: Columns | None, people: Sequence[str]) -> DataSources:
+def _config(source: Source, table: SourceRows, columns: Columns | None, people: Sequence[str]) -> DataSources:
     """A run file that brings this one source, as pairs where its columns are pairs, else as verdicts."""
-    told = source.model_dump(exclude_none=True)
+    place = source.model_dump(exclude_none=True)
     if columns is not None:
         named = _pair_columns(columns)
         # what is measured against votes is measured against people: --columns votes= names their columns
-        pairs = PairFile(**told, columns=named, rater="person" if named.votes else None)
+        pairs = PairFile(**place, columns=named, rater="person" if named.votes else None)
         return DataSources(name="evaluate", pairs=(pairs,))
-    if recognise(found.columns, "pairs") is None:
-        if recognise(found.columns, "verdicts") is None:
-            raise DataError([not_recognised(found, "pairs"), Problem(found.place, COLUMNS)])
-        return DataSources(name="evaluate", verdicts=(VerdictFile(**told, people=tuple(people) or None),))
+    if recognise(table.columns, "pairs") is None:
+        if recognise(table.columns, "verdicts") is None:
+            raise DataError([not_recognised(table, "pairs"), Problem(table.place, COLUMNS)])
+        return DataSources(name="evaluate", verdicts=(VerdictFile(**place, people=tuple(people) or None),))
     if people:
         raise ConfigError(f"{source.label}: --people is for files of verdicts; the columns of this one are pairs")
-    return DataSources(name="evaluate", pairs=(PairFile(**told),))
+    return DataSources(name="evaluate", pairs=(PairFile(**place),))
 
 
 def _pair_columns(columns: Columns) -> PairColumns:
@@ -212,11 +214,11 @@ def _comparison(item: JoinedComparison, records: Records) -> dict[str, Any] | No
         is_sure = reading.columns.p is not None and word_of(values[reading.columns.p]) != ""
         label = {"p_chosen": max(p_a, 1 - p_a), "decided_by": values.get("decided_by")} if is_sure else {}
         return {**row, **label, "first": values.get("first")}
-    said = [
+    votes = [
         {"A": verdict.shown[0] == chosen.id, "B": verdict.shown[1] == chosen.id}.get(str(verdict.value), 0.5)
         for verdict in records.verdicts
         if verdict.rater_kind == "person" and verdict.invalid is None
     ]
-    people = {"p_people": fmean(said)} if said else {}
+    people = {"p_people": fmean(votes)} if votes else {}
     side = "chosen" if records.first == chosen.id else "rejected"
     return {**row, **people, "p_chosen": max(p_a, 1 - p_a), "first": side}

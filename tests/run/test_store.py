@@ -126,7 +126,7 @@ def test_a_row_with_everything_in_it_comes_back_unchanged(tmp_path: Path) -> Non
     assert back.p_chosen_calibrated is None
 
 
-@pytest.mark.parametrize("value", ["A", True, False, 1.0, 0.25, (2, 0, 1)])
+@pytest.mark.parametrize("value", ["A", True, False, 1.0, 0.25])
 def test_the_value_of_a_verdict_keeps_its_type(value: Any, tmp_path: Path) -> None:
     verdict = Verdict(scale="score", prompt_id="p", shown=("a", "b"), value=value, rater="r")
     write_records(tmp_path / "t.parquet", Verdict, [verdict])
