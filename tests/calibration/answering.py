@@ -1,8 +1,4 @@
-"""Answers the labelling page's own API, as annotators in browsers do: for people that are simulated, and for tests.
-
-Covered: the real routes, cookies and checks, over a socket or, given the application, in this process. Not covered:
-what anyone would say; that is what `rate` is for.
-"""
+"""Answers the labelling page's own API, as annotators in browsers do: over a socket or, given the application, here."""
 
 from __future__ import annotations
 
@@ -10,22 +6,21 @@ import asyncio
 import secrets
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import parse_qs, urlsplit
 
+import httpx2
+from starlette.types import ASGIApp
+
 from amendment.calibration.label import Choice
+from amendment.calibration.page_app import create_app
 from amendment.calibration.queue import Queue
 from amendment.calibration.samples import LabelQuestion
 from amendment.calibration.store import Labels
-from amendment.errors import ConfigError, LedgerError
-
-if TYPE_CHECKING:
-    import httpx2
-    from starlette.types import ASGIApp
 
 __all__ = ["Answer", "Rate", "answer_all", "answer_here"]
 
-_HERE = "127.0.0.1:1"
+HERE = "127.0.0.1:1"
 """The name of a page without a socket."""
 
 
@@ -35,7 +30,6 @@ class Answer(NamedTuple):
     choice: Choice
     """In displayed coordinates."""
     confidence: int | None = None
-    principle_id: str | None = None
     comment: str | None = None
     seconds: float | None = None
 
@@ -47,71 +41,48 @@ Rate = Callable[[str, dict[str, Any]], Answer]
 async def answer_here(
     questions: Sequence[LabelQuestion], labels: Labels, annotators: Sequence[str], rate: Rate, *, seed: int
 ) -> int:
-    """Let annotators answer a page over these questions in this process until it has nothing for them.
-
-    They take turns, so that equal calls give equal labels. What they had said before stands. Returns how many labels
-    were new.
-    """
-    from amendment.calibration.page_app import create_app
-
+    """Let annotators answer a page over these questions in this process; how many labels were new."""
     queue = Queue(questions, labels.current(), seed=seed, annotators=max(len(annotators), 1), clock=lambda: 0.0)
     links = {annotator: secrets.token_urlsafe() for annotator in annotators}
-    app = create_app(queue, labels, links=links, hosts=[_HERE])
-    return await answer_all({name: f"http://{_HERE}/#token={token}" for name, token in links.items()}, rate, app=app)
+    app = create_app(queue, labels, links=links, hosts=[HERE])
+    return await answer_all({name: f"http://{HERE}/#token={token}" for name, token in links.items()}, rate, app=app)
 
 
 async def answer_all(links: Mapping[str, str], rate: Rate, *, app: ASGIApp | None = None, in_turn: bool = True) -> int:
     """Answer as each of these annotators until the page has nothing for them; how many labels were acknowledged.
 
-    `links` are the addresses that a page prints, by annotator; given `app`, it is asked in this process instead. One
-    item each in turn, or each annotator on their own. Raises LedgerError where the page refuses.
+    `links` are the addresses that a page prints, by annotator. One item each in turn, or each annotator on their own.
     """
     async with AsyncExitStack() as stack:
-        going = []
+        people = []
         for annotator, url in links.items():
-            token = parse_qs(urlsplit(url).fragment).get("token", [""])[0]
-            if not token:
-                raise ConfigError("no #token= in the page's address; copy it as it was printed")
-            client = await stack.enter_async_context(_client(url.partition("#")[0], app))
-            await _done(client, "POST", "/session", {"token": token})
-            going.append(_labels_of(client, annotator, rate))
+            base = url.partition("#")[0]
+            transport = httpx2.ASGITransport(app=app) if app is not None else None
+            client = await stack.enter_async_context(
+                httpx2.AsyncClient(
+                    base_url=base, transport=transport, headers={"origin": base.rstrip("/")}, trust_env=False
+                )
+            )
+            token = parse_qs(urlsplit(url).fragment)["token"][0]
+            (await client.post("/session", json={"token": token})).raise_for_status()
+            people.append(_labels_of(client, annotator, rate))
         if in_turn:
-            return await _by_turns(going)
-        return sum(await asyncio.gather(*(_by_turns([one]) for one in going)))
+            return await _by_turns(people)
+        return sum(await asyncio.gather(*(_by_turns([one]) for one in people)))
 
 
-async def _by_turns(going: list[AsyncIterator[None]]) -> int:
+async def _by_turns(people: list[AsyncIterator[None]]) -> int:
     count = 0
-    while going:
-        left = []
-        for one in going:
-            if await anext(one, False) is None:
-                count += 1
-                left.append(one)
-        going = left
+    while people:
+        people = [one for one in people if await anext(one, False) is None]
+        count += len(people)
     return count
 
 
 async def _labels_of(client: httpx2.AsyncClient, annotator: str, rate: Rate) -> AsyncIterator[None]:
     """Yields after each label that was acknowledged."""
-    while not (told := await _done(client, "GET", "/next"))["done"]:
-        item = told["item"]
-        answer = {name: value for name, value in rate(annotator, item)._asdict().items() if value is not None}
-        label = {"uuid": secrets.token_hex(16), "annotator": annotator, "item": item["id"], **answer}
-        await _done(client, "POST", "/labels", label)
+    while not (told := (await client.get("/next")).raise_for_status().json())["done"]:
+        answer = {name: value for name, value in rate(annotator, told["item"])._asdict().items() if value is not None}
+        label = {"uuid": secrets.token_hex(16), "annotator": annotator, "item": told["item"]["id"], **answer}
+        (await client.post("/labels", json=label)).raise_for_status()
         yield
-
-
-def _client(base: str, app: ASGIApp | None) -> httpx2.AsyncClient:
-    import httpx2
-
-    transport = httpx2.ASGITransport(app=app) if app is not None else None
-    headers = {"origin": base.rstrip("/")}
-    return httpx2.AsyncClient(base_url=base, transport=transport, headers=headers, trust_env=False, timeout=30.0)
-
-
-async def _done(client: httpx2.AsyncClient, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
-    response = await client.request(method, path, json=body)
-    if not response.is_success:
-        raise LedgerError(f"the labelling page refused {method} {path} ({response.status_code}): {response.text[:500]}")
-    return response.json() if response.content else None

@@ -12,8 +12,6 @@ from amendment.calibration.page_app import LONGEST_BODY, PAGE, create_app
 from amendment.calibration.queue import Queue
 from amendment.calibration.serving import hosts_of
 from amendment.calibration.store import Labels
-from amendment.errors import ConfigError, LedgerError
-from tests.calibration.answering import Answer, answer_all
 from tests.calibration.label_pages import Reply, ask, questions
 
 TOKENS = {name: name[0] * 43 for name in ("ann", "bob", "Zoë Doe")}
@@ -311,14 +309,3 @@ def test_a_disk_that_takes_nothing_acknowledges_nothing(page: Page, monkeypatch:
     assert page.say(cookie, "12345678").status == 503
     page.labels._db.execute("PRAGMA query_only = 0")  # type: ignore[union-attr]
     assert page.say(cookie, "12345678").json == {"stored": True}
-
-
-def test_annotators_without_the_token_are_told(page: Page) -> None:
-    with pytest.raises(ConfigError, match="#token="):
-        asyncio.run(answer_all({"ann": ORIGIN}, _never, app=page.app))
-    with pytest.raises(LedgerError, match=r"refused POST /session \(403\)"):
-        asyncio.run(answer_all({"ann": f"{ORIGIN}/#token=wrong"}, _never, app=page.app))
-
-
-def _never(annotator: str, item: dict[str, Any]) -> Answer:
-    raise AssertionError("nothing is shown without a session")

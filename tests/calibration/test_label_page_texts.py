@@ -187,18 +187,6 @@ def test_help_lists_every_key_and_nothing_is_answered_behind_it(browser: Browser
         assert len(plain.history("Help")) == done
 
 
-def test_a_long_prompt_is_folded_until_asked_for(browser: Browser, plain: Site) -> None:
-    with visiting(browser, plain, "Fold", viewport={"width": 1200, "height": 800}) as visit:
-        page = on(visit, "one").page
-        folded = page.locator("#prompt").bounding_box()
-        page.get_by_role("button", name="Show the whole prompt").click()
-        whole = page.locator("#prompt").bounding_box()
-        assert folded is not None
-        assert whole is not None
-        assert folded["height"] < 400
-        assert whole["height"] > 1000
-
-
 def test_a_phone_has_one_column_and_buttons_for_thumbs(browser: Browser, plain: Site) -> None:
     phone: dict[str, Any] = {
         "viewport": {"width": 390, "height": 780},
