@@ -74,23 +74,13 @@ def read_votes(config: DataSources, base: Path, *, is_alone: bool = False) -> Au
         raise DataError([_nothing_left(skipped, gathered.left_out), *gathered.left_out])
     inputs.files = list(dict.fromkeys(facts for _, facts in gathered.files))
     for item in joined.items.values():
-        if item.casts and all(cast.ballot.kind == "unknown" for cast in item.casts):
+        ballots = [cast.ballot for cast in item.casts if cast.ballot.kind != "unknown"]
+        if item.casts and not ballots:
             continue
         inputs.items[item.name] = _item(item)
-        inputs.votes += [
-            Vote(
-                item.name,
-                ballot.rater,
-                ballot.kind,
-                ballot.value,
-                ballot.first,
-                ballot.p_a,
-                ballot.principle,
-                ballot.sample,
-            )
-            for ballot in (cast.ballot for cast in item.casts)
-            if ballot.kind != "unknown"
-        ]
+        for ballot in ballots:
+            more = ballot.first, ballot.p_a, ballot.principle, ballot.sample
+            inputs.votes.append(Vote(item.name, ballot.rater, ballot.kind, ballot.value, *more))
     if not inputs.votes and inputs.counts[UNKNOWN]:
         raise DataError(f"{config.name}: nothing says who the raters are; set rater: person, model or verifier")
     inputs.counts["verdicts"] = len(inputs.votes)
