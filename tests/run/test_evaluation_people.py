@@ -13,7 +13,7 @@ from pyarrow import parquet
 from amendment import cli
 from amendment.calibration.label import Label
 from amendment.calibration.label_files import export_labels, export_questions, import_labels
-from amendment.calibration.labelling import EVALUATION, SPOT_CHECK, open_sample
+from amendment.calibration.labelling import EVALUATION, open_sample
 from amendment.calibration.samples import LabelQuestion
 from amendment.calibration.store import Labels
 from amendment.data.workspace import Workspace
@@ -115,14 +115,6 @@ def test_equal_answers_are_ties_and_what_nobody_could_say_is_no_label() -> None:
     assert found["corrected"]["value"] == found["people alone"]["value"]
 
 
-def test_a_label_counts_for_every_policy_that_gave_this_answer_and_for_none_that_did_not_draw_it() -> None:
-    rows = [compared(policy, number, 0.5) for policy in ("one", "two") for number in range(4)]
-    items = [drawn(rows[0]), drawn(rows[1]), drawn(rows[4])]
-    found = corrected_win_rates(rows, items, votes({rows[0]: 1.0, rows[1]: 0.0}))
-    assert found["one against base"]["people alone"]["value"] == 0.5
-    assert found["two against base"]["people alone"]["value"] == 1.0
-
-
 def test_labels_that_are_no_sample_of_the_evaluation_are_refused() -> None:
     rows = [compared("ours", number, 0.97 if number < 40 else 0.03) for number in range(200)]
     with pytest.raises(DataError, match=r"evaluate_labels: ours against base: .*not of one population"):
@@ -142,17 +134,6 @@ def test_a_sample_is_drawn_of_each_policy_in_proportion_and_a_larger_one_keeps_i
     assert {one.comparison_id for one in draw_items(rows, 40, seed=4)} != {one.comparison_id for one in items}
     assert len(draw_items(rows, 9999, seed=3)) == 120
     assert {one.inclusion for one in draw_items(rows, 9999, seed=3)} == {1}
-
-
-def test_every_comparison_is_as_likely_to_be_drawn() -> None:
-    rows = [compared("ours", number, number / 40) for number in range(40)]
-    times: dict[str, int] = {}
-    for seed in range(400):
-        for item in draw_items(rows, 10, seed=seed):
-            times[item.comparison_id] = times.get(item.comparison_id, 0) + 1
-    # 400 draws at 1/4: 100 each, standard deviation 8.7
-    assert len(times) == 40
-    assert max(abs(count - 100) for count in times.values()) < 5 * 8.7
 
 
 def test_simulated_people_correct_the_win_rate_of_a_run(measured: Result) -> None:
@@ -201,13 +182,6 @@ def test_a_second_run_does_nothing_and_settings_make_anew_what_depends_on_them(t
     assert ran() == ()
     assert ran("evaluate.people.annotators=3") == ("evaluate_labels",)
     assert ran("evaluate.people.items=20") == ("evaluate_sample", "evaluate_labels")
-
-
-def test_a_plan_names_the_stages_and_asks_no_model_for_them(tmp_path: Path) -> None:
-    plan = run_of(tmp_path).plan()
-    assert plan.unasked == ("inputs", "evaluate_sample", "evaluate_labels")
-    assert plan.stops == {}
-    assert {one.stage for one in plan.asks} == {"evaluate"}
 
 
 def label(one: LabelQuestion, annotator: str, choice: Any, name: str = "") -> Label:
@@ -288,14 +262,6 @@ def test_labels_of_training_comparisons_are_refused(both: Path, tmp_path: Path) 
         import_labels(both, tmp_path / "x.csv", sample=EVALUATION)
     assert open_sample(both, EVALUATION).missing() == 24 + 6
     assert import_labels(both, tmp_path / "x.csv", raters=["person-1=Ann Example"]).new == 0
-
-
-def test_labels_of_training_comparisons_do_not_count_even_in_the_file_of_the_evaluation(
-    both: Path, tmp_path: Path
-) -> None:
-    (both / EVALUATION.labels).write_bytes((both / SPOT_CHECK.labels).read_bytes())
-    with pytest.raises(Paused, match="evaluate_labels: 30 labels are missing"):
-        run_of(tmp_path, text=CHECKED)()
 
 
 def test_the_samples_go_out_and_come_in_apart_and_people_have_one_number(both: Path, tmp_path: Path) -> None:
