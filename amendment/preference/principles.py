@@ -157,8 +157,13 @@ class PrincipleTally:
                 PrincipleAgreement(first=first, second=second, agreement=share(agreed, prompts))
                 for (first, second), (agreed, prompts) in sorted(self._agreed.items())
             ),
-            coverage=tuple(PrincipleCoverage(*key)._replace(**self._counts[key]) for key in keys),
+            coverage=tuple(_coverage(*key, self._counts[key]) for key in keys),
         )
+
+
+def _coverage(principle: str, category: str | None, counts: Mapping[str, int]) -> PrincipleCoverage:
+    fields = ("comparisons", "decided", "tied", "verdicts", "invalid")
+    return PrincipleCoverage(principle, category, *(counts.get(name, 0) for name in fields))
 
 
 def matrix_lines(matrix: PrincipleMatrix) -> list[str]:
