@@ -176,23 +176,6 @@ def line_of(word: str, value: str) -> re.Pattern[str]:
     )
 
 
-class _Lines(NamedTuple):
-    """The lines of one form in a reply."""
-
-    word: str
-    """The one line's; empty where there is not one."""
-    reasoning: str | None
-    """What stands before the first of them, or all of the reply."""
-    problem: str | None
-    """Why there is not one."""
-
-
-def _lines(text: str, name: str, lines: Sequence[re.Match[str]]) -> _Lines:
-    before = text[: lines[0].start()] if lines else text
-    problem = None if len(lines) == 1 else f"{len(lines) or 'no'} {name} line{'s' if lines else ''}"
-    return _Lines(lines[0].group(1) if len(lines) == 1 else "", before.strip() or None, problem)
-
-
 _VERDICT_LINE = line_of("verdict", "a|b|tie")
 _YES_NO_LINE = line_of("verdict", "yes|no")
 _SCORE_LINE = line_of("score", r"-?\d{1,9}(?:\.\d{1,9})?(?:[^\S\n]*/[^\S\n]*\d{1,9})?")
@@ -200,39 +183,39 @@ _WHOLE = re.compile(r"(\d+)(?:\s*/\s*10)?")
 _NUMBER = re.compile(r"[\s*_\"'(\[]*(\d{1,9})[\s*_\"')\].]*")
 
 
-def read_verdict_line(reply: Reply) -> Parsed:
-    """The one line `Verdict: A`, `Verdict: B` or `Verdict: tie`; what stands before it is the reasoning."""
+def _read_line(reply: Reply, name: str, pattern: re.Pattern[str], value: Callable[[str], str | bool]) -> Parsed:
+    """The value of the one line of this form; what stands before it is the reasoning."""
     if reply.finish_reason == "refusal":
         return Parsed(invalid="refused")
     text = text_of(reply.messages)
-    word, reasoning, problem = _lines(text, "verdict", list(_VERDICT_LINE.finditer(text)))
-    problem = problem or unreadable(reply)
-    if problem:
+    lines = list(pattern.finditer(text))
+    reasoning = (text[: lines[0].start()] if lines else text).strip() or None
+    counted = None if len(lines) == 1 else f"{len(lines) or 'no'} {name} line{'s' if lines else ''}"
+    if problem := unreadable(reply) or counted:
         return Parsed(reasoning=reasoning, invalid=problem)
-    return Parsed(word.upper() if len(word) == 1 else "tie", None, reasoning)
+    return Parsed(value(lines[0].group(1)), None, reasoning)
+
+
+def read_verdict_line(reply: Reply) -> Parsed:
+    """The one line `Verdict: A`, `Verdict: B` or `Verdict: tie`."""
+    return _read_line(reply, "verdict", _VERDICT_LINE, lambda word: word.upper() if len(word) == 1 else "tie")
 
 
 def read_yes_no(reply: Reply) -> Parsed:
-    """True for the one line `Verdict: yes`, False for `Verdict: no`; what stands before it is the reasoning."""
-    if reply.finish_reason == "refusal":
-        return Parsed(invalid="refused")
-    text = text_of(reply.messages)
-    word, reasoning, problem = _lines(text, "verdict", list(_YES_NO_LINE.finditer(text)))
-    problem = unreadable(reply) or problem
-    return Parsed(reasoning=reasoning, invalid=problem) if problem else Parsed(word.lower() == "yes", None, reasoning)
+    """True for the one line `Verdict: yes`, False for `Verdict: no`."""
+    return _read_line(reply, "verdict", _YES_NO_LINE, lambda word: word.lower() == "yes")
 
 
 def _read_written_score(reply: Reply) -> Parsed:
-    text = text_of(reply.messages)
-    alone = _NUMBER.fullmatch(text)
-    word, reasoning, problem = _lines(text, "score", [alone] if alone else list(_SCORE_LINE.finditer(text)))
-    problem = unreadable(reply) or problem
-    if problem:
-        return Parsed(reasoning=reasoning, invalid=problem)
-    whole = _WHOLE.fullmatch(word)
+    is_alone = _NUMBER.fullmatch(text_of(reply.messages))
+    parsed = _read_line(reply, "score", _NUMBER if is_alone else _SCORE_LINE, str)
+    if parsed.invalid:
+        return parsed
+    whole = _WHOLE.fullmatch(str(parsed.value))
     if not whole or str(int(whole.group(1))) not in SCORES:
-        return Parsed(reasoning=reasoning, invalid=f"score {word}, expected a whole number from 1 to 10")
-    return Parsed(float(whole.group(1)), None, reasoning)
+        wrong = f"score {parsed.value}, expected a whole number from 1 to 10"
+        return parsed._replace(value=None, invalid=wrong)
+    return parsed._replace(value=float(whole.group(1)))
 
 
 # One JSON object

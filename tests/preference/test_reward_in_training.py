@@ -24,7 +24,7 @@ from amendment.simulator import sample_prompts
 from tests.preference.scripted_judge import HOUSE, Scripted, labels
 
 pytestmark = [
-    pytest.mark.slow,
+    pytest.mark.long,
     # TRL sets and reads the earlier names, of which transformers warns
     pytest.mark.filterwarnings("ignore:`(is_)?gradient_checkpointing` is deprecated:FutureWarning"),
 ]
