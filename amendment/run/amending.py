@@ -55,7 +55,7 @@ from amendment.run.runfile.config import RunFile
 from amendment.run.runfile.overrides import override
 from amendment.run.terms import keys_of
 from amendment.simulator import BANNER
-from amendment.stages.judging import candidate_tables
+from amendment.stages.judging import JudgingConfig, candidate_tables
 from amendment.stages.labels import OPEN
 from amendment.terminal import plain
 from amendment.yamlfile import did_you_mean, read_yaml, validate
@@ -197,12 +197,13 @@ class _Amending:
         self.folder, self.config, self.workspace = folder, config, RunFolder(folder)
         needed = ("judging/verdicts", SAMPLE, OPEN)
         missing = [name for name in needed if not self.workspace.path(name).is_file()]
-        if config.judging is None or missing:
+        judging = config.part(JudgingConfig)
+        if judging is None or missing:
             raise ConfigError(
                 f"{folder}: found no {', '.join(missing) or 'judging'}; amend needs a run with `judging:` and a "
                 f"labelled `{SPOT_CHECK.keys[0]}:`. Run it until labels, then label with: amendment label {folder}"
             )
-        self.stage, self.entry = config.judging, config.judging.judges[0]
+        self.stage, self.entry = judging, judging.judges[0]
         self.model = model or self.entry.model
         if self.model not in config.models:
             hint = did_you_mean(self.model, config.models)

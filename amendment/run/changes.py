@@ -14,11 +14,10 @@ from typing import Any
 from amendment.errors import ConfigError
 from amendment.files import write_text
 from amendment.hashing import content_id
-from amendment.run.assembly import assemble
 from amendment.run.checks import LoadedRun
 from amendment.run.context import Context
 from amendment.run.differences import changes
-from amendment.run.engine import RunFolder, Stage
+from amendment.run.engine import RunFolder, RunStage, assemble
 from amendment.run.plan import Asks, plan_run, shown_usd
 from amendment.run.pricing import asked_models
 from amendment.run.progress import QuietProgress
@@ -74,7 +73,7 @@ def asked_again(loaded: LoadedRun, folder: Path, *, until: str | None = None) ->
     return [row for row in asks if row.calls and row.stage in counted and _costs(loaded.config, row.model)]
 
 
-def remember_settings(wanted: Sequence[Stage], folder: Path) -> None:
+def remember_settings(wanted: Sequence[RunStage], folder: Path) -> None:
     """Write down what these stages are made with, so that a later start can tell what has changed since.
 
     A run does so when it begins, after `refuse_changes`: what was accepted once is not asked about again. `wanted` are
@@ -86,7 +85,7 @@ def remember_settings(wanted: Sequence[Stage], folder: Path) -> None:
         write_text(folder / REMEMBERED, json.dumps(known, indent=1) + "\n")
 
 
-def _altered(stages: Sequence[Stage], folder: Path) -> list[str] | None:
+def _altered(stages: Sequence[RunStage], folder: Path) -> list[str] | None:
     """Stages whose settings, or the files that count for them, are not what the run last began with.
 
     None where the folder does not say. A stage that was not part of the run then is none of them.

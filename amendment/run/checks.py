@@ -20,24 +20,21 @@ from amendment.constitutions import load_constitution
 from amendment.curation import PairShare
 from amendment.data.ballots import UNKNOWN
 from amendment.data.inputs import StreamedInputs, read_into
-from amendment.data.sources import FileSource, LilliputPrompts, PairFile
+from amendment.data.sources import FileSource, LilliputPrompts
 from amendment.errors import ConfigError, DataError, Problem
 from amendment.llm.opening import check_model
 from amendment.llm.specs import located
 from amendment.preference import load_judge_folder
-from amendment.records import Prompt
 from amendment.run.pricing import asking_stages, price_table, unbounded, unpriced
+from amendment.run.prompt_checks import PromptsSeen, category_problems, scope_doubts, scope_problems
 from amendment.run.references import reference_problems
 from amendment.run.runfile.config import RunFile
 from amendment.run.runfile.overrides import override
 from amendment.run.runfile.retired import retired_settings
-from amendment.run.runfile.vain import vain_settings
-from amendment.run.scopes import scope_problems, scope_warnings
-from amendment.run.strangers import Strangers
 from amendment.stages import stages_of
-from amendment.stages.contract import JudgeEntry
-from amendment.stages.mixing import read_mix
-from amendment.stages.sft import helpful_files, read_helpful
+from amendment.stages.contract import Ask, Doubt, Note
+from amendment.stages.inputs import unknown_raters
+from amendment.stages.pairs import DatasetConfig
 from amendment.terminal import plain
 from amendment.yamlfile import Document, Loc, capped, did_you_mean, read_yaml, texts, validate
 
@@ -75,8 +72,7 @@ def load_run_file(path: str | Path, overrides: Sequence[str] = (), *, limit: int
         raise ConfigError(capped([*fault.problems, *_of_the_rest(document, folder, fault.problems)])) from None
     config = _limited(config, limit) if limit else config
     loaded = LoadedRun(config, document, folder)
-    references = [*reference_problems(config), *vain_settings(config)]
-    if references:
+    if references := [*reference_problems(config)]:
         raise ConfigError(capped(_placed(document, references) + _outside(loaded, os.environ)))
     return loaded
 
@@ -97,8 +93,8 @@ def _of_the_rest(document: Document, base: Path, problems: Iterable[Problem]) ->
     return _outside(LoadedRun(config.model_copy(update={"prompts": own}), document, base), os.environ)
 
 
-def _placed(document: Document, found: Iterable[tuple[Loc, str]]) -> list[Problem]:
-    return [Problem(document.place(loc), message) for loc, message in found]
+def _placed(document: Document, found: Iterable[Note | Doubt]) -> list[Problem]:
+    return [Problem(document.place(place), message) for place, message in found]
 
 
 def _limited(config: RunFile, limit: int) -> RunFile:
@@ -120,9 +116,9 @@ def _limited(config: RunFile, limit: int) -> RunFile:
         source.model_copy(update={"take": min(source.take or limit, limit)})
         if isinstance(source, PairShare)
         else source
-        for source in config.dataset.mix
+        for source in config.need(DatasetConfig).mix
     )
-    dataset = config.dataset.model_copy(update={"mix": mix})
+    dataset = config.need(DatasetConfig).model_copy(update={"mix": mix})
     sources = {"prompts": prompts, "candidates": candidates, "pairs": pairs, "verdicts": verdicts}
     return config.model_copy(update={**sources, "dataset": dataset})
 
@@ -172,59 +168,34 @@ def _outside(
 ) -> list[Problem]:
     """Everything on this machine that keeps the run from being made; those of data files come last."""
     config, document = loaded.config, loaded.document
-    found = [*_constitution_problems(loaded), *_judge_problems(loaded)]
+    found: list[Note | Doubt] = [*_constitution_problems(loaded), *_judge_problems(loaded)]
     for name, spec in config.models.items():
         found += [(("models", name), message) for message in check_model(located(spec, loaded.base), environ)]
-    found += [note for stage in stages_of(config) for note in stage.check(loaded.base)]
-    problems = [*_placed(document, found), *_price_problems(loaded, standing)]
-    unknown: list[str] = []
-    if "mixing" not in standing:
+    rows: list[Problem] = []
+    for stage in stages_of(config):
         try:
-            read = read_mix(config, loaded.base, glimpse=True)
-            unknown += ["dataset.mix" for one in read if one.inputs.counts[UNKNOWN]]
+            found += stage.check(loaded.base) if stage.name not in standing else ()
         except DataError as fault:
-            problems += _with_lines(loaded, fault.problems)
-    if helpful_files(config) and "sft" not in standing:
-        try:
-            read_helpful(config, loaded.base, glimpse=True)
-        except DataError as fault:
-            problems += _with_lines(loaded, fault.problems)
+            rows += _with_lines(loaded, fault.problems)
+    doubts = [note for note in found if isinstance(note, Doubt)]
+    problems = _placed(document, dict.fromkeys(note for note in found if not isinstance(note, Doubt)))
+    problems += [*_price_problems(loaded, standing), *rows]
     if "inputs" in standing:
         return problems
-    scoped, strangers = dict[tuple[str | None, tuple[str, ...]], None](), Strangers()
-
-    def look(prompt: Prompt) -> None:
-        scoped[prompt.category, prompt.tags] = None
-        strangers.look(prompt)
-
+    seen = PromptsSeen()
     try:
-        inputs = StreamedInputs(look)
+        inputs = StreamedInputs(seen.look)
         read_into(inputs, config, loaded.base, glimpse=True)
-        unknown += ["pairs"] if inputs.counts[UNKNOWN] else []
     except DataError as fault:
         return [*problems, *_with_lines(loaded, fault.problems)]
-    if any(loc[:1] == ("constitution",) for loc, _ in found):
+    if any(place[:1] == ("constitution",) for place, _ in found):
         return problems
-    scopes = list(scoped)
     rules = [load_constitution(name, base=loaded.base) for name in config.constitution]
     if warnings is not None:
-        warnings += _placed(document, [*scope_warnings(config, rules, scopes), *_unknown_raters(config, unknown)])
-    absent = _absent_categories(config, [category for category, _ in scopes])
-    silent = scope_problems(config, rules, scopes)
-    return problems + _placed(document, [*silent, *strangers.problems(config), *absent])
-
-
-def _unknown_raters(config: RunFile, unknown: Collection[str]) -> Iterator[tuple[Loc, str]]:
-    """The pairs of which neither the run file nor the shape of their file says who decided them."""
-    parts: dict[str, tuple[Loc, Sequence[Any]]] = {
-        "pairs": (("pairs",), config.pairs),
-        "dataset.mix": (("dataset", "mix"), config.dataset.mix),
-    }
-    for loc, sources in (parts[name] for name in dict.fromkeys(unknown)):
-        for index, source in enumerate(sources):
-            if isinstance(source, PairFile) and source.rater is None:
-                told = f"nothing says who decided the pairs of {plain(source.label)}, so they are published as unknown"
-                yield (*loc, index), f"{told}; add rater: person, model or verifier, or rater: unknown"
+        unknown = unknown_raters(("pairs",), config.pairs) if inputs.counts[UNKNOWN] else ()
+        warnings += _placed(document, [*scope_doubts(config, rules, seen.scopes), *doubts, *unknown])
+    unfit = [*scope_problems(config, rules, seen.scopes), *seen.strangers(config)]
+    return problems + _placed(document, [*unfit, *category_problems(config, seen.scopes)])
 
 
 def _with_lines(loaded: LoadedRun, problems: Iterable[Problem]) -> list[Problem]:
@@ -275,7 +246,7 @@ def _price_problems(loaded: LoadedRun, standing: Collection[str]) -> list[Proble
     return _placed(loaded.document, [(("models", name), said.replace("{}", name)) for name in names])
 
 
-def _constitution_problems(loaded: LoadedRun) -> Iterator[tuple[Loc, str]]:
+def _constitution_problems(loaded: LoadedRun) -> Iterator[Note]:
     for index, name in enumerate(loaded.config.constitution):
         try:
             load_constitution(name, base=loaded.base)
@@ -283,46 +254,31 @@ def _constitution_problems(loaded: LoadedRun) -> Iterator[tuple[Loc, str]]:
             yield from ((("constitution", index), str(problem)) for problem in fault.problems)
 
 
-def _judge_problems(loaded: LoadedRun) -> Iterator[tuple[Loc, str]]:
-    stages = stages_of(loaded.config)
-    judges = {ask.place[:-1]: ask.judge for stage in stages for ask in stage.asks() if ask.judge}
-    for loc, entry in judges.items():
-        yield from _judge_problem(loaded, entry, loc)
+def _judge_problems(loaded: LoadedRun) -> Iterator[Note]:
+    for ask in dict.fromkeys(ask for stage in stages_of(loaded.config) for ask in stage.asks()):
+        if ask.judge:
+            yield from _judge_problem(loaded, ask)
 
 
-def _judge_problem(loaded: LoadedRun, entry: JudgeEntry, loc: Loc) -> Iterator[tuple[Loc, str]]:
+def _judge_problem(loaded: LoadedRun, ask: Ask) -> Iterator[Note]:
+    entry, place = ask.judge, ask.place[:-1]
+    assert entry is not None
     try:
         folder = load_judge_folder(entry.protocol, base=loaded.base)
     except ConfigError as fault:
-        yield from (((*loc, "protocol"), str(problem)) for problem in fault.problems)
+        yield from (((*place, "protocol"), str(problem)) for problem in fault.problems)
         return
     spec: Any = loaded.config.models.get(entry.model)
     if spec and folder.needs_choices and not spec.shows_choices:
         shown = f"{entry.protocol} reads token probabilities, which model {entry.model} does not show"
         why = " while it thinks (effort, thinking_budget)" if getattr(spec, "thinks", False) else ""
-        yield (*loc, "protocol"), f"{shown}{why}; use protocol: verdict with samples"
+        yield (*place, "protocol"), f"{shown}{why}; use protocol: verdict with samples"
     elif spec and entry.samples > 1 and folder.reads_choices(shown=spec.shows_choices):
         told = f"found {entry.samples}, expected 1: {entry.protocol} reads all probabilities from one reply of a model"
-        yield (*loc, "samples"), f"{told} that shows them, as {entry.model} does; for votes use protocol: verdict"
-    if not folder.compares and loc[:2] not in (("evaluate", "violations"), ("evaluate", "over_refusal")):
-        what = f"{folder.id} says yes or no to one answer and compares nothing; it is for evaluate.violations and "
-        way = "evaluate.over_refusal. Use a judge of two answers, such as protocol: verdict"
-        yield (*loc, "protocol"), f"{what}{way}"
-
-
-def _absent_categories(config: RunFile, present: Collection[str | None]) -> Iterator[tuple[Loc, str]]:
-    """Categories of harmless prompts that no prompt of the run has, where it is known what it has."""
-    known = sorted({one for one in present if one})
-    for loc, name in _categories_named(config) if present else ():
-        if name not in known:
-            told = f"no prompt has category {name!r}{did_you_mean(name, known)}; there are {', '.join(known) or 'none'}"
-            yield loc, told
-
-
-def _categories_named(config: RunFile) -> Iterator[tuple[Loc, str]]:
-    if config.sft and config.sft.helpful:
-        for index, name in enumerate(config.sft.helpful.drafts_of):
-            yield ("sft", "helpful", "drafts_of", index), name
-    if config.evaluate and config.evaluate.over_refusal:
-        for index, name in enumerate(config.evaluate.over_refusal.categories):
-            yield ("evaluate", "over_refusal", "categories", index), name
+        yield (*place, "samples"), f"{told} that shows them, as {entry.model} does; for votes use protocol: verdict"
+    if ask.role == "judge" and not folder.compares:
+        told = f"{folder.id} says yes or no to one answer and compares nothing; it is for evaluate.violations and"
+        yield (
+            (*place, "protocol"),
+            f"{told} evaluate.over_refusal. Use a judge of two answers, such as protocol: verdict",
+        )

@@ -8,19 +8,21 @@ artefacts are in place is not run again.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any
 
 from amendment.data.workspace import Workspace
 from amendment.errors import ConfigError
 from amendment.files import file_hash, write_text
 from amendment.hashing import content_id
-from amendment.stages.contract import Made, Step
+from amendment.stages import stages_of
+from amendment.stages.contract import Context, Made, Stage
+from amendment.stages.passes import one_pass
 from amendment.yamlfile import did_you_mean
 
-__all__ = ["Circle", "RunFolder", "Stage", "in_order", "up_to"]
+__all__ = ["Circle", "RunFolder", "RunStage", "assemble", "in_order", "up_to"]
 
 HISTORY = "history.json"
 """Of a model's folder the file that no later stage reads."""
@@ -28,65 +30,64 @@ STAGE_FORMAT = 9
 """Raised when what stages write changes, so that older artefacts are made anew."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Stage:
-    """One step of a run."""
+@dataclass(frozen=True)
+class RunStage:
+    """A stage of one run, with its key as it is now."""
 
-    name: str
-    title: str
-    """What it does, for people."""
+    stage: Stage
+    context: Context
     settings: Mapping[str, Any]
     """Its slice of the configuration, as JSON values."""
-    needs: tuple[str, ...]
-    makes: tuple[str, ...]
-    run: Callable[[], Made]
-    step: Callable[[], Step] | None = None
-    """What the stage does with one prompt after another, where it can share a pass over them with other stages."""
-
-
-class Wired(Protocol):
-    """What has a place among stages by what it reads and makes."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """The stage's."""
+        return self.stage.name
 
-    @property
-    def needs(self) -> tuple[str, ...]: ...
+    def run(self) -> Made:
+        """Make it by itself."""
+        if not self.stage.is_streamed:
+            return self.stage.make(self.context)
+        [made] = one_pass(self.context, [self.stage.begin(self.context)])
+        return made
 
-    @property
-    def makes(self) -> tuple[str, ...]: ...
 
+def assemble(context: Context) -> list[RunStage]:
+    """The stages of a run in an order in which each finds what it reads. Raises ConfigError for a circle.
 
-W = TypeVar("W", bound=Wired)
+    Looks at every file that the run file names: once for a run, not once for a question about it.
+    """
+    stages = in_order(stages_of(context.config))
+    return [RunStage(stage, context, {"seed": context.config.seed, **stage.key(context)}) for stage in stages]
 
 
 class RunFolder(Workspace):
     """A run's folder as the engine sees it: which stages are up to date there."""
 
-    def key(self, stage: Stage) -> str:
+    def key(self, stage: RunStage) -> str:
         """What the stage is now: its settings and the content of what it reads."""
-        read = {need: self.digest(need) for need in stage.needs}
+        read = {name: self.digest(name) for name in stage.stage.reads}
         return content_id([STAGE_FORMAT, stage.name, dict(stage.settings), read])
 
-    def is_current(self, stage: Stage) -> bool:
+    def is_current(self, stage: RunStage) -> bool:
         """Whether the stage has been run as it is now, whatever has become of what it made."""
         note = self.note(stage.name)
         return note is not None and bool(note["key"] == self.key(stage))
 
-    def stands(self, stage: Stage) -> bool:
+    def stands(self, stage: RunStage) -> bool:
         """Whether the stage has been run as it is now, and what it made is still in place."""
         note = self.note(stage.name)
-        if note is None or any(self._stamp(need) is None for need in stage.needs):
+        if note is None or any(self._stamp(name) is None for name in stage.stage.reads):
             return False
         in_place = all(self._stamp(name) == stamp for name, (stamp, _) in note["artefacts"].items())
         return bool(in_place and note["key"] == self.key(stage))
 
-    def standing(self, stages: Sequence[Stage]) -> list[str]:
+    def standing(self, stages: Sequence[RunStage]) -> list[str]:
         """The names of the stages that stand and whose sources do; `stages` are in order."""
-        maker = {artefact: stage.name for stage in stages for artefact in stage.makes}
+        maker = {artefact: stage.name for stage in stages for artefact in stage.stage.writes}
         found: list[str] = []
         for stage in stages:
-            sources = {maker[need] for need in stage.needs if need in maker}
+            sources = {maker[name] for name in stage.stage.reads if name in maker}
             if sources <= set(found) and self.stands(stage):
                 found.append(stage.name)
         return found
@@ -96,7 +97,7 @@ class RunFolder(Workspace):
         note = self.note(stage)
         return note is None or note.get("format") == STAGE_FORMAT
 
-    def close(self, stage: Stage, made: Made) -> None:
+    def close(self, stage: RunStage, made: Made) -> None:
         """Leave the note that lets the next run skip this stage. It tells its format, for who has no key to compare."""
         artefacts = {name: [self._stamp(name), self._content(name)] for name in made.artefacts}
         told = {"artefacts": artefacts, "counts": made.counts}
@@ -131,21 +132,21 @@ class Circle(ConfigError):
         self.stages = tuple(stages)
 
 
-def in_order(stages: Sequence[W]) -> list[W]:
+def in_order(stages: Sequence[Stage]) -> list[Stage]:
     """The stages so that each comes after those that make what it reads. Raises Circle where there is one."""
-    maker = {artefact: stage for stage in stages for artefact in stage.makes}
-    done: list[W] = []
+    maker = {artefact: stage for stage in stages for artefact in stage.writes}
+    done: list[Stage] = []
     path: list[str] = []
 
-    def visit(stage: W) -> None:
+    def visit(stage: Stage) -> None:
         if stage in done:
             return
         if stage.name in path:
             raise Circle([*path[path.index(stage.name) :], stage.name])
         path.append(stage.name)
-        for need in stage.needs:
-            if need in maker:
-                visit(maker[need])
+        for name in stage.reads:
+            if name in maker:
+                visit(maker[name])
         path.pop()
         done.append(stage)
 
@@ -154,7 +155,7 @@ def in_order(stages: Sequence[W]) -> list[W]:
     return done
 
 
-def up_to(stages: list[Stage], until: str | None) -> list[Stage]:
+def up_to(stages: list[RunStage], until: str | None) -> list[RunStage]:
     """The stages up to the one of this name; all without a name. Raises ConfigError for a name that no stage has."""
     if until is None:
         return stages

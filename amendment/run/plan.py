@@ -17,12 +17,11 @@ from pydantic import Field
 from amendment.errors import AmendmentError
 from amendment.llm.specs import AnthropicSpec, OpenAISpec
 from amendment.records import Record
-from amendment.run.assembly import assemble
 from amendment.run.checks import LoadedRun, check_run_file
 from amendment.run.context import Context
 from amendment.run.differences import Change, changes
 from amendment.run.dry_run import MOST_PROMPTS, TEXT_TOKENS, VERDICT_TOKENS, DryContext, DryFolder, DryRun
-from amendment.run.engine import RunFolder, up_to
+from amendment.run.engine import RunFolder, assemble, up_to
 from amendment.run.funds import spent_before
 from amendment.run.outward import Contact, contact_lines, contacts, file_lines, outside_files
 from amendment.run.pricing import asking_stages, price_table, prices_of, unpriced
@@ -165,9 +164,9 @@ def _perform(context: DryContext, wanted: Collection[str], done: Collection[str]
                 stage.run()
             if stage.name not in asking or stage.name not in wanted:
                 continue
-            place.most_prompts = MOST_PROMPTS if stage.step else None
+            place.most_prompts = MOST_PROMPTS if stage.stage.is_streamed else None
             prompts = place.count("inputs/prompts")
-            dry_run.weight = max(1.0, prompts / MOST_PROMPTS) if stage.step else 1.0
+            dry_run.weight = max(1.0, prompts / MOST_PROMPTS) if stage.stage.is_streamed else 1.0
             dry_run.stage, dry_run.is_done = stage.name, stage.name in done
             try:
                 stage.run()

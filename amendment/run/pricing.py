@@ -59,17 +59,11 @@ def unbounded(config: RunFile, base: Path, stages: Collection[str] | None = None
     prices = prices_of(config, base)
     if not config.budget:
         return []
-    written = _written_to(config, base, stages)
+    written = {ask.model for ask in _asked(config, stages) if not ask.judge or _writes(ask.judge, base)}
     limits = {name: Tokens(1, getattr(spec, "max_tokens", None)) for name, spec in config.models.items()}
     return [
         name for name, price in prices.items() if name in written and price and most_cost(price, limits[name]) is None
     ]
-
-
-def _written_to(config: RunFile, base: Path, stages: Collection[str] | None) -> frozenset[str]:
-    """The models that these stages ask for more than a letter."""
-    asked = [ask for ask in _asked(config, stages) if not ask.judge or _writes(ask.judge, base)]
-    return frozenset(ask.model for ask in asked) - frozenset(config.policies)
 
 
 def _writes(judge: JudgeEntry, base: Path) -> bool:
@@ -87,4 +81,5 @@ def asked_models(config: RunFile, stages: Collection[str] | None = None) -> froz
 
 def _asked(config: RunFile, stages: Collection[str] | None) -> list[Ask]:
     """What these stages ask, or all."""
-    return [ask for stage in stages_of(config) if stages is None or stage.name in stages for ask in stage.asks()]
+    wanted = [stage for stage in stages_of(config) if stages is None or stage.name in stages]
+    return [ask for stage in wanted for ask in stage.asks()]

@@ -1,159 +1,94 @@
-"""Names in a run file that nothing answers to, stages without what they read, stages that would measure nothing.
+"""What a run file cannot mean, whatever its files hold: names that nothing answers to, stages that miss what they read.
 
-Covered: all that the file itself can tell. Not covered: what lies outside it, which `checks` looks at.
+Covered: what all stages have in common; what one stage alone knows stands in its `problems`. Not covered: what lies
+outside the file, which `checks` looks at.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import pairwise
 
-from amendment.data.sources import ChainSource, FileSource, ModelSource
+from amendment.data.sources import FileSource
 from amendment.run.engine import Circle, in_order
 from amendment.run.runfile.config import RunFile
-from amendment.run.wiring import Lack, Wiring, lacks, wire
-from amendment.stages import stages_of
-from amendment.stages.configs import POLICY_STAGES
-from amendment.yamlfile import Loc, did_you_mean, format_path
+from amendment.stages import STAGES, stages_of
+from amendment.stages.contract import Note, Stage
+from amendment.yamlfile import did_you_mean
 
 __all__ = ["NO_INPUT", "only_lends_models", "reference_problems"]
 
 NO_INPUT = "the run has no input; add prompts, candidates from a file, pairs or verdicts"
 _LENT = frozenset({"name", "seed", "constitution", "models", "budget", "prices", "calls"})
 """What a run file for `Run.models` consists of."""
-NO_PAIRS = "has no pairs to train on; add judging, construct, or pairs of your own"
 
 
-def reference_problems(config: RunFile) -> Iterator[tuple[Loc, str]]:
+def reference_problems(config: RunFile) -> Iterator[Note]:
     """Everything that the file cannot mean, each with its place in the file."""
-    yield from _stage_names(config)
-    for loc, name in dict.fromkeys(_models_named(config)):
-        if name not in config.models:
-            known = ", ".join(config.models) or "none"
-            yield loc, f"no model {name!r} under models{did_you_mean(name, config.models)}; there are {known}"
-    for loc, name in _policies_named(config).items():
-        if name in POLICY_STAGES and getattr(config, name) is None:
-            yield loc, f"the run has no stage {name!r}; add it, or name a model under models"
-    for stage in stages_of(config):
-        yield from stage.problems()
-    yield from _missing_parts(config)
-    yield from _wiring(config)
-
-
-def _stage_names(config: RunFile) -> Iterator[tuple[Loc, str]]:
+    stages = stages_of(config)
+    trained = {name.removeprefix("models/") for stage in stages for name in stage.writes if name.startswith("models/")}
     for name in config.models:
-        if name in (*config.policies, "reward_model"):
+        if name in trained.union(config.policies):
             yield ("models", name), f"{name!r} is the name of a stage; call the model something else"
-
-
-def _models_named(config: RunFile) -> Iterator[tuple[Loc, str]]:
-    """Every place that names a model which has to stand under `models`."""
-    for place, model in _policies_named(config).items():
-        if model not in (config.policies if place[0] == "evaluate" else POLICY_STAGES):
-            yield place, model
-
-
-def _policies_named(config: RunFile) -> dict[Loc, str]:
-    """Every place that names a model or a policy of this run."""
-    return {ask.place: ask.model for stage in stages_of(config) for ask in stage.asks()}
+    yield from _models(config, stages, trained)
+    own = {stage.name: [*stage.problems()] for stage in stages}
+    yield from (note for notes in own.values() for note in notes)
+    asking = [ask for stage in stages for ask in stage.asks() if ask.role in ("revise", "judge")]
+    if asking and not config.constitution:
+        yield asking[0].place, "needs a constitution; add a line such as: constitution: helpful-honest"
+    brought = config.prompts or config.pairs or config.verdicts or config.parts(FileSource)
+    if not (brought or only_lends_models(config)):
+        yield ("name",), NO_INPUT
+    yield from _nothing_to_publish(config, trained)
+    yield from _missing_stages(config, [stage for stage in stages if not own[stage.name]])
+    try:
+        in_order(stages)
+    except Circle as fault:
+        yield (fault.stages[0],), str(fault)
 
 
 def only_lends_models(config: RunFile) -> bool:
     """The file has models and no stage and no data: it opens judges for Python, such as the reward of a training."""
-    parts = RunFile.model_fields.items()
+    parts = type(config).model_fields.items()
     rest = (getattr(config, name) == field.get_default() for name, field in parts if name not in _LENT)
     return bool(config.models) and all(rest)
 
 
-def _missing_parts(config: RunFile) -> Iterator[tuple[Loc, str]]:
-    needs_rules: list[Loc] = [(name,) for name in ("critique", "judging") if getattr(config, name)]
-    if needs_rules and not config.constitution:
-        yield needs_rules[0], "needs a constitution; add a line such as: constitution: helpful-honest"
-    judged = config.pairs or config.verdicts
-    has_input = config.prompts or judged or any(isinstance(one, FileSource) for one in config.candidates)
-    if not (has_input or only_lends_models(config)):
-        yield ("name",), NO_INPUT
-    if len(config.dataset.mix) > 1 and not config.has_pairs:
-        yield ("dataset", "mix"), "mixes with pairs of this run, and the run makes none; add judging, or pairs"
-    if config.judging and not _has_two_a_prompt(config):
-        yield ("judging",), _compares_nothing(config)
-    if any(isinstance(one, ChainSource) for one in config.candidates) and not config.critique:
-        yield ("candidates",), "from: critique needs the stage critique"
-    yield from _nothing_to_publish(config)
+def _models(config: RunFile, stages: Sequence[Stage], trained: set[str]) -> Iterator[Note]:
+    """Names of models that stand under `models` nowhere, and policies that no stage of the run makes."""
+    for ask in dict.fromkeys(ask for stage in stages for ask in stage.asks()):
+        if ask.model in config.policies:
+            if ask.model not in trained:
+                yield ask.place, f"the run has no stage {ask.model!r}; add it, or name a model under models"
+        elif ask.model not in config.models:
+            known = ", ".join(config.models) or "none"
+            near = did_you_mean(ask.model, config.models)
+            yield ask.place, f"no model {ask.model!r} under models{near}; there are {known}"
 
 
-def _nothing_to_publish(config: RunFile) -> Iterator[tuple[Loc, str]]:
+def _nothing_to_publish(config: RunFile, trained: set[str]) -> Iterator[Note]:
     """What `publish` names and no stage makes."""
     if not config.publish:
         return
     if not config.has_pairs:
         yield ("publish",), "the run makes no dataset that could be published; add judging, or pairs"
-    made = {artefact for wiring in wire(config) for artefact in wiring.makes}
     for name in config.publish.models:
-        if f"models/{name}" not in made:
+        if name not in trained:
             yield ("publish", "models", name), f"the run has no stage {name}; add it, or take this line out"
 
 
-def _compares_nothing(config: RunFile) -> str:
-    """What to do about a judging without comparisons."""
-    told = "has nothing to compare; add candidates, so that each prompt has two or more"
-    if config.brings_pairs:
-        told += ", or let the judges compare the answers of your own pairs too: judging.judge_labelled: true"
-    return told
+def _missing_stages(config: RunFile, stages: Sequence[Stage]) -> Iterator[Note]:
+    """Stages that read what no stage makes. One whose own sources lack the same is not named again."""
+    advice = {kind.name: kind.absent for kind in STAGES}
+    maker = {artefact: stage.name for stage in stages_of(config) for artefact in stage.writes}
+    absent = {stage.name: {_owner(name) for name in stage.reads if name not in maker} for stage in stages}
+    for stage in stages:
+        told = {owner for name in stage.reads if name in maker for owner in absent.get(maker[name], ())}
+        for owner in sorted(absent[stage.name] - told):
+            if owner not in config.policies:  # whoever names it has been told
+                yield (stage.name,), advice.get(owner) or f"reads what the stage {owner} makes; add it"
 
 
-def _has_two_a_prompt(config: RunFile) -> bool:
-    """Whether a prompt can have two candidates to compare; what files hold is not known yet."""
-    if config.brings_pairs and config.judging and config.judging.judge_labelled:
-        return True
-    several = ("all", "draft_and_last")
-    counts = [
-        source.per_prompt if isinstance(source, ModelSource) else 1 + (source.take in several)
-        for source in config.candidates
-        if not isinstance(source, FileSource)
-    ]
-    return len(counts) < len(config.candidates) or sum(counts) > (0 if config.brings_pairs else 1)
-
-
-def _wiring(config: RunFile) -> Iterator[tuple[Loc, str]]:
-    wirings = wire(config)
-    for lack in lacks(wirings):
-        message = None if lack.absent in config.policies else _lacking(lack)
-        if message:
-            yield (lack.stage,), message
-    yield from _circle(config, wirings)
-
-
-def _lacking(lack: Lack) -> str | None:
-    """What to do about an absent stage; None where the place that names it tells already."""
-    if lack.absent == "dataset":
-        return NO_PAIRS
-    if lack.absent != "critique":
-        return f"reads what the stage {lack.absent} makes; add it"
-    if lack.stage in ("judging", "dataset"):
-        return None
-    what = "drafts" if lack.stage == "base" else "revisions"
-    return f"learns from {what}, which needs the stage critique; add it, or train it on: chosen"
-
-
-def _circle(config: RunFile, wirings: Sequence[Wiring]) -> Iterator[tuple[Loc, str]]:
-    try:
-        in_order(wirings)
-    except Circle as fault:
-        keys = [key for here, there in pairwise(fault.stages) for key in _reading_keys(config, here, there)]
-        told = ", ".join(f"{format_path(loc)}: {value} reads {there}" for loc, value, there in keys)
-        yield (keys[0][0] if keys else ()), f"{fault}; {told}" if told else str(fault)
-
-
-def _reading_keys(config: RunFile, here: str, there: str) -> Iterator[tuple[Loc, str, str]]:
-    """The keys by which a stage reads what another one makes, with their values; those of most stages are fixed."""
-    if here == "candidates":
-        for index, source in enumerate(config.candidates):
-            if isinstance(source, ModelSource) and source.model == there:
-                yield ("candidates", index, "model"), there, there
-        return
-    stage = getattr(config, here) if here in (*POLICY_STAGES, "reward_model") else None
-    if there in POLICY_STAGES and getattr(stage, "base", None) == there:
-        yield (here, "base"), there, there
-    elif there == "dataset" and (on := getattr(stage, "on", None)):
-        yield (here, "on"), on, "the dataset"
+def _owner(artefact: str) -> str:
+    """The stage that an artefact belongs to: of `models/sft` sft, of `dataset/train` dataset."""
+    stage, _, name = artefact.partition("/")
+    return name if stage == "models" else stage

@@ -20,11 +20,10 @@ from amendment.llm.model import Model
 from amendment.llm.trust import Trust
 from amendment.publishing.manifest import write_manifest
 from amendment.redaction import redact_logs
-from amendment.run.assembly import assemble
 from amendment.run.changes import remember_settings
 from amendment.run.checks import LoadedRun, check_run_file, load_run_file
 from amendment.run.context import Context, Patience
-from amendment.run.engine import RunFolder, Stage, up_to
+from amendment.run.engine import RunFolder, RunStage, assemble, up_to
 from amendment.run.plan import Plan, plan_run
 from amendment.run.progress import Progress, QuietProgress
 from amendment.run.references import NO_INPUT, only_lends_models
@@ -199,7 +198,7 @@ class Run:
             if not self._is_lent:
                 self.close()
 
-    def _prepare(self, wanted: Sequence[Stage]) -> None:
+    def _prepare(self, wanted: Sequence[RunStage]) -> None:
         """All that can keep the run from being made, before anything is written and the first call is sent."""
         standing = self._place.standing(wanted)
         left = [stage.name for stage in wanted if stage.name not in standing]
@@ -215,35 +214,36 @@ class Run:
         self._write_config()
         remember_settings(wanted, self.folder)
 
-    def _stages(self) -> list[Stage]:
+    def _stages(self) -> list[RunStage]:
         try:
             return assemble(self._context)
         except (AmendmentError, OSError):
             check_run_file(self._loaded)  # which names this problem among all others, with its place
             raise
 
-    def _together(self, stage: Stage, wanted: Sequence[Stage]) -> list[Stage]:
+    def _together(self, stage: RunStage, wanted: Sequence[RunStage]) -> list[RunStage]:
         """The stage, and those after it that have to be made too and can share its pass over the prompts."""
         workspace, group = self._place, [stage]
-        if stage.step is None:
+        if not stage.stage.is_streamed:
             return group
         standing = workspace.standing(wanted)
-        unmade = {artefact for one in wanted if one.name not in standing for artefact in one.makes} - set(stage.makes)
-        renewed = set() if workspace.is_current(stage) else set(stage.makes)
+        unmade = {artefact for one in wanted if one.name not in standing for artefact in one.stage.writes}
+        unmade -= set(stage.stage.writes)
+        renewed = set() if workspace.is_current(stage) else set(stage.stage.writes)
         for later in wanted[wanted.index(stage) + 1 :]:
-            has_to = not workspace.stands(later) or not renewed.isdisjoint(later.needs)
-            if later.step and has_to and unmade.isdisjoint(later.needs):
+            has_to = not workspace.stands(later) or not renewed.isdisjoint(later.stage.reads)
+            if later.stage.is_streamed and has_to and unmade.isdisjoint(later.stage.reads):
                 group.append(later)
-                unmade -= set(later.makes)
-                renewed |= set(later.makes)
+                unmade -= set(later.stage.writes)
+                renewed |= set(later.stage.writes)
         return group
 
-    def _make(self, group: Sequence[Stage], stages: Sequence[Stage]) -> set[str]:
+    def _make(self, group: Sequence[RunStage], stages: Sequence[RunStage]) -> set[str]:
         """Run one of these stages, or several in one pass; returns their names."""
         names = ", ".join(stage.name for stage in group)
         is_again = any(self._place.note(stage.name) for stage in group)
         again = " again, since settings, inputs or the toolkit have changed" if is_again else ""
-        self._progress.say(f"{names}: {'; '.join(stage.title for stage in group)}{again}")
+        self._progress.say(f"{names}: {'; '.join(stage.stage.title for stage in group)}{again}")
         self._report(stages, running=names)
         try:
             for stage, made in self._made(group):
@@ -253,20 +253,20 @@ class Run:
             raise
         return {stage.name for stage in group}
 
-    def _made(self, group: Sequence[Stage]) -> Iterator[tuple[Stage, Made]]:
+    def _made(self, group: Sequence[RunStage]) -> Iterator[tuple[RunStage, Made]]:
         """What stages make, one after another; each has to be closed before the next is asked for."""
         token = STAGE.set(group[0].name)
         try:
             if len(group) == 1:
                 yield group[0], group[0].run()
                 return
-            steps = [stage.step() for stage in group if stage.step]
+            steps = [stage.stage.begin(self._context) for stage in group]
             with closing(one_pass(self._context, steps)) as made:
                 yield from zip(group, made, strict=False)
         finally:
             STAGE.reset(token)
 
-    def _report(self, stages: Sequence[Stage], running: str | None = None, ended: str | None = None) -> _Reported:
+    def _report(self, stages: Sequence[RunStage], running: str | None = None, ended: str | None = None) -> _Reported:
         """Write what stands now: `status.json`, the spending and the summary.
 
         Before and after each stage, so that a run that fails leaves no figures of other settings; the manifest at

@@ -9,7 +9,7 @@ from typing import Any
 from amendment import __version__
 from amendment.files import write_text
 from amendment.records import Outcome
-from amendment.run.engine import RunFolder, Stage
+from amendment.run.engine import RunFolder, RunStage
 from amendment.run.runfile.config import RunFile
 from amendment.run.spending import over_all_starts, spending_lines
 from amendment.run.wording import evaluation_lines, stage_lines
@@ -25,7 +25,7 @@ LOSSES: tuple[Outcome, ...] = ("refused", "invalid", "failed", "pending")
 
 
 def write_summary(
-    config: RunFile, workspace: RunFolder, stages: Sequence[Stage], spending: Mapping[str, Any]
+    config: RunFile, workspace: RunFolder, stages: Sequence[RunStage], spending: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Write both files from the notes of the stages that stand; returns the content of the first.
 

@@ -15,7 +15,6 @@ from amendment.errors import CredentialsError, ProviderError
 from amendment.llm.concurrency import flow
 from amendment.llm.model import Ending, Model, Unusable, draft, ending_of
 from amendment.records import Candidate, Outcome, Prompt, Record
-from amendment.stages.configs import POLICY_STAGES
 from amendment.stages.contract import Ask, Context, Item, Made, RunSettings, Stage, Step, dump
 from amendment.stages.endings import Tables
 from amendment.stages.passes import Grouped
@@ -72,8 +71,8 @@ class Drawing(Stage):
 
     def __init__(self, settings: RunSettings) -> None:
         super().__init__(settings)
-        self.sources = settings.parts(ModelSource)
-        policies = sorted({source.model for source in self.sources if source.model in POLICY_STAGES})
+        self.drawn_from = settings.parts(ModelSource)
+        policies = sorted({source.model for source in self.drawn_from if source.model in settings.policies})
         self.reads = ("inputs/prompts", *(f"models/{name}" for name in policies))
         self._waits = bool(policies)
 
@@ -84,8 +83,8 @@ class Drawing(Stage):
 
     def key(self, context: Context) -> Mapping[str, Any]:
         """The sources and their models."""
-        key: dict[str, Any] = {"candidates": [dump(source) for source in self.sources]}
-        for source in self.sources:
+        key: dict[str, Any] = {"candidates": [dump(source) for source in self.drawn_from]}
+        for source in self.drawn_from:
             key |= context.model_key(source.model) if source.model in context.config.models else {}
         return key
 
@@ -102,11 +101,11 @@ class Drawing(Stage):
 
     def begin(self, context: Context) -> Step:
         """Open the models."""
-        return _Draws(context, self.sources)
+        return _Draws(context, self.drawn_from)
 
     def make(self, context: Context) -> Made:
         """Draw answers where policies of this run are among the models: one source after another."""
-        return draw_in_turn(context, self.sources)
+        return draw_in_turn(context, self.drawn_from)
 
 
 class _Answers:

@@ -16,7 +16,7 @@ from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Protocol, Self
 from pydantic import BaseModel, Field
 
 from amendment.constitutions import Constitution
-from amendment.data.sources import Name, OneOrMore, Part
+from amendment.data.sources import Name, OneOrMore, Part, Source
 from amendment.data.verdict_files import DataSources
 from amendment.data.workspace import Workspace
 from amendment.llm.client import Calls
@@ -30,6 +30,7 @@ __all__ = [
     "Ask",
     "BudgetPart",
     "Context",
+    "Doubt",
     "Item",
     "JudgeEntry",
     "Made",
@@ -47,7 +48,14 @@ R = TypeVar("R")
 P = TypeVar("P", bound=BaseModel)
 
 Note = tuple[Loc, str]
-"""A place in the run file, and what is wrong or doubtful there."""
+"""A place in the run file, and what is wrong there."""
+
+
+class Doubt(NamedTuple):
+    """A place in the run file, and what is doubtful there; the run can be made all the same."""
+
+    place: Loc
+    message: str
 
 
 class JudgeEntry(Part):
@@ -281,6 +289,8 @@ class Stage:
     name: str
     title: str
     """What it does, in a few words, for people."""
+    absent: ClassVar[str | None] = None
+    """What to do about a run file that has no such stage and another one that reads what this one makes."""
     Config: ClassVar[type[BaseModel] | None] = None
     """Its part of the run file, under its name."""
     reads: tuple[str, ...] = ()
@@ -310,16 +320,27 @@ class Stage:
         """What of the settings and of files outside the run changes the result, as JSON values."""
         raise NotImplementedError
 
+    def sources(self) -> Iterable[Source]:
+        """The files and datasets that it reads."""
+        return ()
+
     def asks(self) -> Iterable[Ask]:
         """The models that it asks."""
+        return ()
+
+    def categories(self) -> Iterable[Note]:
+        """The categories that its settings name and some prompt has to have, each with its place."""
         return ()
 
     def problems(self) -> Iterable[Note]:
         """What the run file cannot mean, as far as it can tell alone."""
         return ()
 
-    def check(self, base: Path) -> Iterable[Note]:
-        """What is wrong with files that its settings name; `base` is the folder of the run file."""
+    def check(self, base: Path) -> Iterable[Note | Doubt]:
+        """What is wrong with, or doubtful about, files that its settings name; `base` is the folder of the run file.
+
+        Raises DataError for rows of files.
+        """
         return ()
 
     def begin(self, context: Context) -> Step:

@@ -28,6 +28,7 @@ class Critiquing(Stage):
 
     name = "critique"
     title = "draft, critique, revise"
+    absent = "learns from drafts or revisions, which the stage critique makes; add it, or train it on: chosen"
     Config = CritiqueConfig
     reads = ("inputs/prompts",)
     writes = ("critique/candidates", "critique/critiques", "critique/endings")

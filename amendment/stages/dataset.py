@@ -26,6 +26,7 @@ from amendment.stages.pairs import (
     DatasetConfig,
     check_revisions,
     checked_ties,
+    has_pairs,
     imported_pairs,
     judged_pairs,
     made_pairs_key,
@@ -38,7 +39,6 @@ __all__ = [
     "Labelled",
     "MakingDataset",
     "calibrated_pairs",
-    "has_pairs",
     "labelled_pairs",
     "spot_checked_pairs",
 ]
@@ -49,6 +49,7 @@ class MakingDataset(Stage):
 
     name = "dataset"
     title = "make the dataset"
+    absent = "has no pairs to train on; add judging, construct, or pairs of your own"
     writes = ("dataset/train", "dataset/test")
 
     def __init__(self, settings: RunSettings) -> None:
@@ -137,12 +138,6 @@ class MakingDataset(Stage):
         by_source = {name: [row for row in found if row.comparison_id in kept] for name, found in by_source.items()}
         diversity = diversity_counts(by_source, seed=context.config.seed)
         return Made((*tables, *exports), {**sizes, "left out": dict(left_out), **counts, **diversity})
-
-
-def has_pairs(settings: RunSettings) -> bool:
-    """Whether a run can have pairs at all: judged, constructed, or brought."""
-    brought = settings.pairs or any(source.may_have_texts for source in settings.verdicts)
-    return bool(settings.part(JudgingConfig) or settings.parts(ConstructConfig) or brought)
 
 
 def _cells(row: Preference) -> tuple[str, dict[str, Any]]:

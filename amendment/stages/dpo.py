@@ -130,9 +130,6 @@ class TrainingPolicy(TrainingStage):
         guards = self.config.guards
         if guards is None:
             return
-        if guards.judge and not self.settings.constitution:
-            told = "needs a constitution; add a line such as: constitution: helpful-honest"
-            yield ("dpo", "guards", "judge"), told
         lacking = [] if self.settings.part(RewardModelConfig) else ["reward_model"]
         lacking += [] if guards.judge else ["dpo.guards.judge"]
         default = GuardSettings.model_fields["reward_judge_gap"].default

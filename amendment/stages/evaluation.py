@@ -38,10 +38,9 @@ from amendment.stages.contract import (
     constitution_key,
     dump,
 )
-from amendment.stages.dataset import has_pairs
 from amendment.stages.endings import write_endings
 from amendment.stages.kinship import independence
-from amendment.stages.pairs import DatasetConfig
+from amendment.stages.pairs import DatasetConfig, has_pairs
 from amendment.stages.policies import (
     Answers,
     Harmless,
@@ -187,17 +186,24 @@ class Evaluating(Stage):
         for index, name in enumerate(self.config.policies):
             yield Ask((self.name, "policies", index), name)
         for place, entry in self.config.judges:
-            role: Literal["score", "judge"] = "score" if place[0] == "over_refusal" else "judge"
-            yield Ask((self.name, *place, "model"), entry.model, role, entry)
+            yield Ask((self.name, *place, "model"), entry.model, "judge" if place == ("judge",) else "score", entry)
+
+    def sources(self) -> Sequence[PromptFile]:
+        """Files with harmless prompts."""
+        return self.config.own_prompts
+
+    def categories(self) -> Iterator[Note]:
+        """Of harmless prompts."""
+        for index, name in enumerate(self.config.over_refusal.categories if self.config.over_refusal else ()):
+            yield ("evaluate", "over_refusal", "categories", index), name
 
     def problems(self) -> Iterator[Note]:
         """What could not say anything, however it went."""
         config, settings = self.config, self.settings
         if not (settings.need(DatasetConfig).test_share or config.own_prompts):
             yield ("evaluate",), "needs held-out prompts; set dataset.test_share above 0"
-        for name, part in (("judge", config.judge), ("violations", config.violations)):
-            if part and not settings.constitution:
-                yield ("evaluate", name), "needs a constitution; add a line such as: constitution: helpful-honest"
+        if config.violations and not settings.constitution:
+            yield ("evaluate", "violations"), "needs a constitution; add a line such as: constitution: helpful-honest"
         if config.judge:
             if len(config.policies) > len(set(config.policies)) == 1:
                 twice = f"{config.policies[0]} stands here twice, and the judge compares two; name another beside it"

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from amendment.data.inputs import StreamedInputs, read_into
 from amendment.data.source_rows import FileFacts, source_state
-from amendment.data.sources import FileSource, Source
+from amendment.data.sources import ChainSource, FileSource, PairFile, Source
 from amendment.data.workspace import Split, Workspace
 from amendment.preference import held_out, majorities
 from amendment.records import Candidate, Judgement, Prompt, Verdict
-from amendment.stages.contract import Context, Made, RunSettings, Stage, dump
+from amendment.stages.contract import Context, Doubt, Made, Note, RunSettings, Stage, dump
+from amendment.stages.critique import CritiqueConfig
 from amendment.stages.pairs import DatasetConfig
+from amendment.terminal import plain
+from amendment.yamlfile import Loc
 
-__all__ = ["Bringing", "files_read"]
+__all__ = ["Bringing", "files_read", "unknown_raters"]
 
 SOURCE = "source "
 """Begins the counts that tell what was read."""
@@ -48,6 +51,17 @@ class Bringing(Stage):
             "files": [source_state(source, context.base) for source in (*sources, *settings.verdicts)],
         }
 
+    def sources(self) -> Iterable[Source]:
+        """All that the run file names at its top."""
+        settings = self.settings
+        parts = (*settings.prompts, *settings.candidates, *settings.pairs, *settings.verdicts)
+        return [part for part in parts if isinstance(part, Source)]
+
+    def problems(self) -> Iterable[Note]:
+        """Candidates of a stage that is not there."""
+        if self.settings.parts(ChainSource) and not self.settings.part(CritiqueConfig):
+            yield ("candidates",), "from: critique needs the stage critique"
+
     def make(self, context: Context) -> Made:
         """Prompts are written as they are read."""
         workspace = context.workspace
@@ -69,6 +83,14 @@ class Bringing(Stage):
         counts |= inputs.other_licenses()
         counts |= _sources(facts for _, facts in inputs.files)
         return Made(self.writes, counts)
+
+
+def unknown_raters(place: Loc, sources: Sequence[Any]) -> Iterable[Doubt]:
+    """The files of pairs of which the run file does not say who decided them."""
+    for index, source in enumerate(sources):
+        if isinstance(source, PairFile) and source.rater is None:
+            told = f"nothing says who decided the pairs of {plain(source.label)}, so they are published as unknown"
+            yield Doubt((*place, index), f"{told}; add rater: person, model or verifier, or rater: unknown")
 
 
 def _sources(files: Iterable[FileFacts]) -> dict[str, dict[str, int | str]]:

@@ -13,13 +13,16 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from amendment.curation import Mixed, PairShare, RunShare, measure_diversity, mix_pairs
+from amendment.data.ballots import UNKNOWN
 from amendment.data.inputs import Inputs, read_inputs
 from amendment.data.source_rows import source_state
+from amendment.data.sources import Source
 from amendment.errors import AmendmentError, DataError, Problem
 from amendment.preference import PairSettings, held_out, majorities, preference_row
 from amendment.records import Candidate, Preference, Prompt, Record, Verdict, text_of
-from amendment.stages.contract import Context, Made, RunSettings, Stage, dump
-from amendment.stages.pairs import DatasetConfig, paired_answers
+from amendment.stages.contract import Context, Doubt, Made, Note, RunSettings, Stage, dump
+from amendment.stages.inputs import unknown_raters
+from amendment.stages.pairs import DatasetConfig, has_pairs, paired_answers
 from amendment.terminal import plain
 from amendment.yamlfile import capped
 
@@ -114,6 +117,21 @@ class Mixing(Stage):
             "ties": self.config.ties,
             "files": [source_state(source, context.base) for source in sources],
         }
+
+    def sources(self) -> Iterable[Source]:
+        """The files under `dataset.mix`."""
+        return mix_labels(self.config).values()
+
+    def problems(self) -> Iterable[Note]:
+        """Nothing of this run to mix with."""
+        if not has_pairs(self.settings):
+            told = "mixes with pairs of this run, and the run makes none; add judging, or pairs"
+            yield ("dataset", "mix"), told
+
+    def check(self, base: Path) -> Iterable[Note | Doubt]:
+        """Pairs of which nobody says who decided them."""
+        if any(read.inputs.counts[UNKNOWN] for read in read_mix(self.settings, base, glimpse=True)):
+            yield from unknown_raters(("dataset", "mix"), self.config.mix)
 
     def make(self, context: Context) -> Made:
         """Read the pairs that are mixed with the run's, so that a change in them is felt by the dataset alone."""

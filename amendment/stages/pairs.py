@@ -31,6 +31,7 @@ from amendment.preference import (
     without_constant_answers,
 )
 from amendment.records import Candidate, Comparison, Judgement, Prompt, text_of
+from amendment.stages.construct import ConstructConfig
 from amendment.stages.contract import Context, RunSettings, dump
 from amendment.stages.critique import CritiqueConfig
 from amendment.stages.judging import JudgingConfig, Ranking, candidate_tables, decided_comparisons, judging_tables
@@ -44,6 +45,7 @@ __all__ = [
     "checked_ties",
     "exported_comparisons",
     "exported_reads",
+    "has_pairs",
     "imported_pairs",
     "judged_pairs",
     "judgements_table",
@@ -227,6 +229,12 @@ def _reason(judgement: Judgement, ranking: Ranking | None) -> str | None:
         return None
     p_best = judgement.p_a if judgement.a == ranking.best else 1 - judgement.p_a
     return LOST if p_best < 0.5 else None
+
+
+def has_pairs(settings: RunSettings) -> bool:
+    """Whether a run can have pairs at all: judged, constructed, or brought."""
+    brought = settings.pairs or any(source.may_have_texts for source in settings.verdicts)
+    return bool(settings.part(JudgingConfig) or settings.parts(ConstructConfig) or brought)
 
 
 def made_pairs_key(settings: RunSettings) -> dict[str, Any]:

@@ -7,7 +7,7 @@ the run, and no other row is given up for the share. Not covered: prompts that o
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Self
 
@@ -15,12 +15,12 @@ from pydantic import Field, model_validator
 
 from amendment.data.inputs import Inputs, read_inputs
 from amendment.data.source_rows import source_state
-from amendment.data.sources import FileSource, Part
+from amendment.data.sources import FileSource, Part, Source
 from amendment.dpo import SftSettings, train_sft
 from amendment.errors import TrainingError
 from amendment.hashing import content_id
 from amendment.records import Candidate
-from amendment.stages.contract import Context, Made, RunSettings
+from amendment.stages.contract import Context, Made, Note, RunSettings
 from amendment.stages.gate import refuse_failed_gate
 from amendment.stages.trained import (
     CHAINS,
@@ -93,6 +93,21 @@ class FineTuning(TrainingStage):
         """The settings, and the files of the base and of helpful answers."""
         states = [source_state(source, context.base) for source in helpful_files(self.settings)]
         return {**super().key(context), **({"helpful files": states} if states else {})}
+
+    def sources(self) -> Sequence[Source]:
+        """The files with helpful answers."""
+        return helpful_files(self.settings)
+
+    def categories(self) -> Iterator[Note]:
+        """Of drafts that are helpful answers."""
+        for index, name in enumerate(self.config.helpful.drafts_of if self.config.helpful else ()):
+            yield ("sft", "helpful", "drafts_of", index), name
+
+    def check(self, base: Path) -> Iterator[Note]:
+        """That, and the files with helpful answers."""
+        yield from super().check(base)
+        if self.sources():
+            read_helpful(self.settings, base, glimpse=True)
 
     def make(self, context: Context) -> Made:
         """Fine-tune the base."""

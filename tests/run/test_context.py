@@ -12,9 +12,8 @@ from amendment.llm.ledger import Ledger
 from amendment.llm.specs import LocalSpec, SimulatedSpec, located
 from amendment.records import user
 from amendment.run import Run
-from amendment.run.assembly import assemble
 from amendment.run.context import Context
-from amendment.run.engine import RunFolder, Stage
+from amendment.run.engine import RunFolder, Stage, assemble
 from amendment.run.progress import QuietProgress
 from amendment.stages.contract import Made
 from amendment.sync import run_sync

@@ -11,7 +11,7 @@ import pytest
 from amendment.data.workspace import Workspace
 from amendment.errors import ConfigError, TrainingError
 from amendment.run import load_run_file
-from amendment.run.wiring import wire
+from amendment.stages import stages_of
 from amendment.stages.dpo import DpoConfig
 from amendment.stages.trained import smoothed
 from tests.run.spot_checked import CHECKED, SIMULATED, run
@@ -39,7 +39,7 @@ def test_the_expected_flip_rate_is_the_smoothing_of_both_trainers(tmp_path: Path
 
 def test_only_the_stage_that_asks_for_it_reads_the_calibration(run_file: Callable[[str], Path]) -> None:
     config = load_run_file(run_file(TRAINED.replace("loss: robust, label_smoothing: estimated", "loss: ipo"))).config
-    needs = {one.name: one.needs for one in wire(config)}
+    needs = {one.name: one.reads for one in stages_of(config)}
     assert "calibration/calibrator.json" in needs["reward_model"]
     assert "calibration/calibrator.json" not in needs["dpo"]
 

@@ -13,7 +13,7 @@ import pytest
 from amendment.errors import ConfigError, GateFailed, Paused
 from amendment.run import Result, Run, load_run_file
 from amendment.run.runfile.config import RunFile
-from amendment.run.wiring import wire
+from amendment.stages import stages_of
 from amendment.stages.gate import calibrate_run
 from tests.run.spot_checked import PAGED, contents, label_all, opposing, run, say_anew, told
 
@@ -115,7 +115,7 @@ def test_a_training_on_revisions_owes_nothing_to_the_judge(tmp_path: Path) -> No
     (tmp_path / "run.yaml").write_text(
         NO_TRAINING.replace("on: nothing", "on: drafts") + "critique: {model: writer}\nsft: {base: base}\n"
     )
-    needs = {one.name: one.needs for one in wire(load_run_file(tmp_path / "run.yaml").config)}
+    needs = {one.name: one.reads for one in stages_of(load_run_file(tmp_path / "run.yaml").config)}
     assert "audit/gate.json" not in (*needs["base"], *needs["sft"])
 
 

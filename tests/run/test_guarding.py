@@ -12,7 +12,7 @@ from amendment.errors import ConfigError
 from amendment.run import Run, load_run_file
 from amendment.run.progress import QuietProgress
 from amendment.run.status import read_status, status_lines
-from amendment.run.wiring import wire
+from amendment.stages import stages_of
 from amendment.stages.dpo import guard_counts
 from amendment.statistics import Estimate
 from amendment.training import GuardReading, GuardSettings
@@ -42,7 +42,7 @@ def run_file(folder: Path, guards: str) -> Path:
 
 
 def needs(path: Path, stage: str) -> tuple[str, ...]:
-    return next(one.needs for one in wire(Run.from_file(path).config) if one.name == stage)
+    return next(one.reads for one in stages_of(Run.from_file(path).config) if one.name == stage)
 
 
 def test_what_the_policys_training_reads_follows_from_its_guards(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from amendment.run.context import Context
 from amendment.run.engine import RunFolder
 from amendment.run.progress import QuietProgress
 from amendment.run.runfile.config import RunFile
-from amendment.run.wiring import wire
+from amendment.stages import stages_of
 from amendment.stages.sft import helpful_rows
 
 RUN = """\
@@ -150,6 +150,6 @@ def test_drafts_come_from_the_critique_whatever_the_rest_learns_from() -> None:
     """With `on: chosen` the other rows are those of the dataset; both are read."""
     text = {"name": "x", "prompts": [{"lilliput": 4}], "critique": {"model": "w"}, "pairs": [{"path": "p.csv"}]}
     sft = {"base": "some/base", "on": "chosen", "helpful_share": 0.5, "helpful": {"drafts_of": ["chat"]}}
-    [needs] = [one.needs for one in wire(RunFile.model_validate({**text, "sft": sft})) if one.name == "sft"]
+    [needs] = [one.reads for one in stages_of(RunFile.model_validate({**text, "sft": sft})) if one.name == "sft"]
     assert {"dataset/train", "critique/candidates", "inputs/split"} <= set(needs)
     assert len(set(needs)) == len(needs)

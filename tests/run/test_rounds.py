@@ -16,8 +16,8 @@ from amendment.publishing.publication import prepare
 from amendment.records import Candidate, Judgement, Message, Preference, Prompt, Record, text_of
 from amendment.run import Result, Run, load_run_file
 from amendment.run.status import read_status, status_lines
-from amendment.run.wiring import wire
 from amendment.simulator import sample_prompts
+from amendment.stages import stages_of
 from amendment.stages.calibration import Probability
 from amendment.stages.dpo import DpoConfig
 from amendment.stages.rounds import RoundsConfig, pairs_of_round, round_settings
@@ -311,7 +311,7 @@ def test_a_round_starts_from_the_last_policy_or_from_the_first_base(
 ) -> None:
     config = load_run_file(run_file(ROUNDS_OF + f"rounds: {{n: 3, from: {start}}}\n")).config
     assert [round_settings(config, number).need(DpoConfig).base for number in (2, 3)] == bases
-    needs = {one.name: one.needs for one in wire(config)}
+    needs = {one.name: one.reads for one in stages_of(config)}
     assert [f"models/{base}" in needs[f"round-{number}"] for base, number in zip(bases, (2, 3), strict=True)] == [
         True
     ] * 2

@@ -11,9 +11,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from amendment.run import Run
-from amendment.run.assembly import assemble
 from amendment.run.context import Context
-from amendment.run.engine import RunFolder
+from amendment.run.engine import RunFolder, assemble
 from amendment.run.progress import QuietProgress
 
 EVERYTHING = """\
@@ -91,11 +90,11 @@ def _truth_is_kept_from_training(run: Run, folder: Path) -> None:
     """What training stages read, and what a reader of the dataset gets, holds no measure of the simulated world."""
     context = Context(run.config, folder.parent, RunFolder(folder), QuietProgress())
     stages = {stage.name: stage for stage in assemble(context)}
-    tables = {need for name in TRAINS for need in stages[name].needs if not need.startswith("models/")}
+    tables = {need for name in TRAINS for need in stages[name].stage.reads if not need.startswith("models/")}
     assert tables == {"inputs/prompts", "inputs/split", "critique/candidates", "dataset/train", "dataset/test"}
     measured = set(stages["evaluate"].makes)
     for stage in stages.values():
-        assert not measured & set(stage.needs), f"{stage.name} reads what was measured"
+        assert not measured & set(stage.stage.reads), f"{stage.name} reads what was measured"
     for table in sorted(tables):
         found = pq.read_table(folder / f"{table}.parquet")
         text = json.dumps(found.to_pylist())
