@@ -13,9 +13,9 @@ from amendment.llm.specs import LocalSpec, SimulatedSpec, located
 from amendment.records import user
 from amendment.run import Run
 from amendment.run.context import Context
-from amendment.run.engine import RunFolder, Stage, assemble
+from amendment.run.engine import RunFolder, RunStage, assemble
 from amendment.run.progress import QuietProgress
-from amendment.stages.contract import Made
+from amendment.stages.contract import Made, Stage
 from amendment.sync import run_sync
 from amendment.training import TinyModel, build_tiny
 
@@ -27,6 +27,13 @@ prompts: [{lilliput: 4}]
 critique: {model: writer}
 """
 SHAPE = TinyModel(hidden=16, layers=1, heads=2, intermediate=32, vocab=400, context=64)
+
+
+class Trained(Stage):
+    """A policy that nothing has to be read for."""
+
+    name = "sft"
+    writes = ("models/sft",)
 
 
 def workers() -> list[str]:
@@ -42,7 +49,7 @@ def test_a_trained_policy_is_let_go_when_its_answers_are_in(tmp_path: Path) -> N
     path.write_text(LOCAL.replace("MODEL", "org/name"))
     context = context_of(path, tmp_path / "run")
     build_tiny(context.workspace.path("models/sft"), ["some words"] * 4, SHAPE)
-    made = Stage(name="sft", title="t", settings={}, needs=(), makes=("models/sft",), run=lambda: Made((), {}))
+    made = RunStage(Trained(context.config), context, {})
     RunFolder(tmp_path / "run").close(made, Made(("models/sft",), {}))
     before = workers()
     with context.policy("sft", temperature=1.0, max_tokens=4, batch_size=2) as model:

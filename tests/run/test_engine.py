@@ -4,15 +4,32 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from amendment.data.workspace import Split
 from amendment.errors import ConfigError, LedgerError
-from amendment.run.engine import RunFolder, Stage, in_order
-from amendment.stages.contract import Made
+from amendment.run.engine import RunFolder, RunStage, in_order
+from amendment.stages.contract import Context, Made, Stage
+
+
+class Making(Stage):
+    """Any stage: what it reads and writes, and what it does."""
+
+    def __init__(self, name: str, reads: tuple[str, ...], make: Callable[[], Made]) -> None:
+        self.name = self.title = name
+        self.reads, self.writes, self.does = reads, (f"{name}/out",), make
+
+    def make(self, context: Context) -> Made:
+        return self.does()
+
+
+def of_run(stage: Stage, **settings: Any) -> RunStage:
+    """The stage with its settings; a stage that asks no models needs nothing of its run."""
+    context: Any = None
+    return RunStage(stage, context, settings)
 
 
 class Bench:
@@ -24,28 +41,28 @@ class Bench:
         self.upper = False
         self.ran: list[str] = []
 
-    def stages(self) -> list[Stage]:
+    def stages(self) -> list[RunStage]:
         return [
-            self._stage("first", (), {"text": self.text}, lambda: self.text.upper() if self.upper else self.text),
-            self._stage("second", ("first/out",), {}, lambda: self._read("first").lower()),
-            self._stage("third", ("second/out",), {"by": 1}, lambda: self._read("second") * 2),
+            of_run(self._stage("first", (), lambda: self.text.upper() if self.upper else self.text), text=self.text),
+            of_run(self._stage("second", ("first/out",), lambda: self._read("first").lower())),
+            of_run(self._stage("third", ("second/out",), lambda: self._read("second") * 2), by=1),
         ]
 
-    def run(self, stages: Sequence[Stage] | None = None) -> list[str]:
+    def run(self, stages: Sequence[RunStage] | None = None) -> list[str]:
         """What a run does; gives the names of the stages that had to be run."""
         self.ran = []
-        for stage in in_order(stages or self.stages()):
+        for stage in stages or self.stages():
             if not self.workspace.stands(stage):
                 self.workspace.close(stage, stage.run())
         return self.ran
 
-    def _stage(self, name: str, needs: tuple[str, ...], settings: dict[str, object], make: Callable[[], str]) -> Stage:
-        def run() -> Made:
+    def _stage(self, name: str, reads: tuple[str, ...], text: Callable[[], str]) -> Stage:
+        def make() -> Made:
             self.ran.append(name)
-            rows = [Split(prompt_id=make(), split="train")]
+            rows = [Split(prompt_id=text(), split="train")]
             return Made((self.workspace.write(f"{name}/out", Split, rows),), {"rows": 1})
 
-        return Stage(name=name, title=name, settings=settings, needs=needs, makes=(f"{name}/out",), run=run)
+        return Making(name, reads, make)
 
     def _read(self, name: str) -> str:
         return self.workspace.read(f"{name}/out", Split)[0].prompt_id
@@ -77,7 +94,7 @@ def test_a_changed_setting_reruns_its_stage_and_what_follows_from_it(bench: Benc
 def test_a_setting_of_the_last_stage_reruns_nothing_before_it(bench: Bench) -> None:
     bench.run()
     *others, last = bench.stages()
-    changed = [*others, replace(last, settings={"by": 2})]
+    changed = [*others, of_run(last.stage, by=2)]
     assert bench.run(changed) == ["third"]
     assert bench.run(changed) == []
 
@@ -117,7 +134,7 @@ def test_a_stage_that_fails_is_not_done(bench: Bench) -> None:
         raise ValueError("no")
 
     with pytest.raises(ValueError, match="no"):
-        bench.run([stages[0], replace(stages[1], run=fails), stages[2]])
+        bench.run([stages[0], of_run(Making("second", ("first/out",), fails)), stages[2]])
     assert bench.workspace.note("second") is None
     assert bench.run() == ["second", "third"]
 
@@ -136,7 +153,7 @@ def test_a_folder_of_files_is_one_artefact(bench: Bench) -> None:
         (folder / "inner" / "weights").write_text("1 2 3")
         return Made(("models/base",), {})
 
-    stage = Stage(name="base", title="t", settings={}, needs=(), makes=("models/base",), run=run)
+    stage = of_run(Making("base", (), run))
     bench.workspace.close(stage, run())
     assert bench.workspace.stands(stage)
     first = bench.workspace.digest("models/base")
@@ -148,15 +165,16 @@ def test_a_folder_of_files_is_one_artefact(bench: Bench) -> None:
 
 @pytest.mark.parametrize("seed", range(5))
 def test_the_order_comes_from_references_and_not_from_the_list(bench: Bench, seed: int) -> None:
-    stages = bench.stages()
+    stages = [stage.stage for stage in bench.stages()]
     random.Random(seed).shuffle(stages)
     assert [stage.name for stage in in_order(stages)] == ["first", "second", "third"]
 
 
 def test_a_circle_is_named(bench: Bench) -> None:
-    first, second, third = bench.stages()
+    _, second, third = (stage.stage for stage in bench.stages())
+    first = Making("first", ("third/out",), lambda: Made((), {}))
     with pytest.raises(ConfigError, match="first -> third -> second -> first"):
-        in_order([replace(first, needs=("third/out",)), second, third])
+        in_order([first, second, third])
 
 
 def test_a_model_is_its_weights_and_not_how_it_came_about(bench: Bench) -> None:
@@ -167,7 +185,7 @@ def test_a_model_is_its_weights_and_not_how_it_came_about(bench: Bench) -> None:
     for weights, history in (("w", "short"), ("w", "long"), ("v", "long")):
         (folder / "model.safetensors").write_text(weights)
         (folder / "history.json").write_text(history)
-        stage = Stage(name="dpo", title="t", settings={}, needs=(), makes=("models/dpo",), run=lambda: Made((), {}))
+        stage = of_run(Making("dpo", (), lambda: Made((), {})))
         bench.workspace.close(stage, Made(("models/dpo",), {}))
         digests.append(bench.workspace.digest("models/dpo"))
     assert digests[0] == digests[1] != digests[2]

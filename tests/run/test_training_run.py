@@ -92,7 +92,7 @@ def _truth_is_kept_from_training(run: Run, folder: Path) -> None:
     stages = {stage.name: stage for stage in assemble(context)}
     tables = {need for name in TRAINS for need in stages[name].stage.reads if not need.startswith("models/")}
     assert tables == {"inputs/prompts", "inputs/split", "critique/candidates", "dataset/train", "dataset/test"}
-    measured = set(stages["evaluate"].makes)
+    measured = set(stages["evaluate"].stage.writes)
     for stage in stages.values():
         assert not measured & set(stage.stage.reads), f"{stage.name} reads what was measured"
     for table in sorted(tables):

@@ -8,7 +8,6 @@ from typing import Literal
 
 import pytest
 
-from amendment.calibration.settings import SpotCheckSettings
 from amendment.records import Pair, Verdict
 from amendment.run.context import Context
 from amendment.run.engine import RunFolder
@@ -16,7 +15,6 @@ from amendment.run.progress import QuietProgress
 from amendment.run.runfile.config import RunFile
 from amendment.stages.calibration import CALIBRATOR, PROBABILITIES, Probability
 from amendment.stages.dataset import spot_checked_pairs
-from amendment.stages.pairs import DatasetConfig
 
 PAIR = Pair(prompt_id="x", chosen_id="b", rejected_id="a", p_chosen=0.9, p_chosen_raw=0.9, decided_by="judge")
 
@@ -28,10 +26,8 @@ PAIR = Pair(prompt_id="x", chosen_id="b", rejected_id="a", p_chosen=0.9, p_chose
 def test_calibrated_probabilities_are_used_where_they_surely_help(
     said: Literal["raw", "calibrated"] | None, helps: bool, used: float, tmp_path: Path
 ) -> None:
-    judging = {"judges": [{"model": "judge"}]}
-    config = RunFile(
-        name="run", judging=judging, spot_check=SpotCheckSettings(), dataset=DatasetConfig(probabilities=said)
-    )
+    parts = {"judging": {"judges": [{"model": "judge"}]}, "spot_check": {}, "dataset": {"probabilities": said}}
+    config = RunFile.model_validate({"name": "run", **parts})
     place = RunFolder(tmp_path)
     known = Probability(comparison_id=PAIR.comparison_id, prompt_id="x", p_a_raw=0.1, p_a_calibrated=0.3)
     place.write(PROBABILITIES, Probability, [known])
