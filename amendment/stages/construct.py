@@ -142,7 +142,7 @@ class Constructing(Stage):
     @classmethod
     def field(cls) -> tuple[Any, Any]:
         """A list."""
-        return (tuple[Construction, ...], Field(default=(), description=cls.__doc__))
+        return (tuple[Construction, ...], Field(default=(), alias=cls.name, description=cls.__doc__))
 
     def key(self, context: Context) -> Mapping[str, Any]:
         """The constructions, their models, and which of the models' draws are theirs."""

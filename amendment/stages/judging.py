@@ -18,7 +18,7 @@ from typing import Any, Literal, NamedTuple, Self
 
 from pydantic import Field
 
-from amendment.data.sources import ChainSource, ModelSource, Part
+from amendment.data.sources import ChainSource, FileSource, ModelSource, Part
 from amendment.data.workspace import Workspace
 from amendment.errors import AmendmentError, ConfigError
 from amendment.files import write_text
@@ -55,6 +55,7 @@ from amendment.stages.contract import (
     constitution_key,
     dump,
 )
+from amendment.stages.critique import CritiqueConfig
 from amendment.stages.endings import Tables
 from amendment.transcripts import transcript
 
@@ -166,7 +167,8 @@ def candidate_tables(settings: RunSettings) -> tuple[str, ...]:
     """The tables from which the dataset's candidates come, by the run file."""
     sources = settings.candidates if settings.part(JudgingConfig) else ()
     drawn = ("candidates/candidates",) if any(isinstance(source, ModelSource) for source in sources) else ()
-    revised = ("critique/candidates",) if any(isinstance(source, ChainSource) for source in sources) else ()
+    has_chains = settings.part(CritiqueConfig) and any(isinstance(source, ChainSource) for source in sources)
+    revised = ("critique/candidates",) if has_chains else ()
     return (*drawn, *revised, "inputs/candidates")
 
 
@@ -234,6 +236,23 @@ class Judging(Stage):
         if config.comparisons_per_prompt and config.ranking != "adaptive":
             told = f"ranking: {config.ranking} asks for as many as it takes"
             yield ("judging", "comparisons_per_prompt"), f"{told}; leave it out, or take ranking: adaptive"
+        if len(config.every_judge) == 1 and config.jury in ("majority", "weighted"):
+            told = f"{config.jury} puts several judges together, and there is one"
+            yield ("judging", "jury"), f"{told}; name more under judging.judges, or leave it out"
+        brings_pairs = bool(settings.pairs) or any(source.may_have_texts for source in settings.verdicts)
+        if not self._can_compare(brings_pairs):
+            told = "has nothing to compare; add candidates, so that each prompt has two or more"
+            labelled = ", or let the judges compare the answers of your own pairs too: judging.judge_labelled: true"
+            yield ("judging",), told + (labelled if brings_pairs else "")
+
+    def _can_compare(self, brings_pairs: bool) -> bool:
+        """Whether a prompt can have two candidates to compare; what files hold is not known yet."""
+        sources = self.settings.candidates
+        if (brings_pairs and self.config.judge_labelled) or any(isinstance(source, FileSource) for source in sources):
+            return True
+        drawn = sum(source.per_prompt for source in sources if isinstance(source, ModelSource))
+        chains = [source.take in ("all", "draft_and_last") for source in sources if isinstance(source, ChainSource)]
+        return drawn + len(chains) + sum(chains) > (0 if brings_pairs else 1)
 
     def check(self, base: Path) -> Iterator[Note]:
         """Judges of one model whose folders differ in their place and not in their name."""

@@ -95,9 +95,9 @@ WRONG = {
     "candidates: [{from: critique}]": "from: critique needs the stage critique",
     "models: {sft: {provider: simulated}}": "'sft' is the name of a stage",
     "sft: {base: base, on: chosen}": "sft.base: the run has no stage 'base'",
-    "sft: {base: ./x}": "sft: learns from revisions, which needs the stage critique; add it, or train it on: chosen",
+    "sft: {base: ./x}": "sft: learns from drafts or revisions, which the stage critique makes; add it, or train",
     "sft: {base: ./x, on: chosen}": "sft: has no pairs to train on; add judging, construct, or pairs of your own",
-    "base: {}": "base: learns from drafts, which needs the stage critique; add it, or train it on: chosen",
+    "base: {}": "base: learns from drafts or revisions, which the stage critique makes; add it, or train",
     "base: {on: nothing}": "base: has no pairs to train on; add judging, construct, or pairs of your own",
     "reward_model: {base: ./x}": "has no pairs to train on; add judging, construct, or pairs of your own",
     "dpo: {base: ./x}": "has no pairs to train on; add judging, construct, or pairs of your own",
@@ -107,7 +107,7 @@ WRONG = {
     "critique: {model: w}\ncandidates: [{from: critique}]\njudging: {judges: [{model: w}]}": "has nothing to compare; "
     "add candidates, so that each prompt has two or more",
     "base: {on: chosen}\ncandidates: [{model: w}, {model: base}]\njudging: {judges: [{model: w}]}": "circle: base -> "
-    "dataset -> candidates -> base; base.on: chosen reads the dataset, candidates[1].model: base reads base",
+    "dataset -> candidates -> base",
     "pairs: [{path: p.csv}]\njudging: {judges: [{model: v}]}\ndpo: {base: org/any}\nrounds: {n: 2, candidates: {}}": (
         "judging.judge_labelled: true"
     ),

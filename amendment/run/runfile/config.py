@@ -22,15 +22,12 @@ __all__ = ["BudgetPart", "JudgeEntry", "RunFile"]
 
 
 def _parts() -> dict[str, tuple[Any, FieldInfo]]:
-    """The parts of all stages, by attribute; a name that pydantic has for itself gets an underscore behind it."""
+    """The parts of all stages, by attribute; one whose name pydantic has for itself gets an underscore
+    behind it, and names its key as its alias."""
     parts: dict[str, tuple[Any, FieldInfo]] = {}
     for kind in STAGES:
-        if (part := kind.field()) is None:
-            continue
-        is_taken = hasattr(BaseModel, kind.name)
-        if is_taken:
-            part[1].alias = part[1].validation_alias = part[1].serialization_alias = kind.name
-        parts[f"{kind.name}_" if is_taken else kind.name] = part
+        if part := kind.field():
+            parts[f"{kind.name}_" if hasattr(BaseModel, kind.name) else kind.name] = part
     return parts
 
 
