@@ -292,6 +292,7 @@ class RegisteredSpec(_Drawn):
     """A model of a provider that `register_provider` named."""
 
     provider: str = Field(json_schema_extra={"not": {"enum": list(SHIPPED)}})
+    """The name that it was registered by."""
     model: str = Field(min_length=1, max_length=200)
     """The name that records show. A model that answers otherwise needs another name, or stored replies are used."""
     concurrency: int = Field(default=8, ge=1, le=1024)
