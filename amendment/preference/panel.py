@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 from amendment.errors import ConfigError, Transient
 from amendment.llm.concurrency import flow
@@ -21,11 +21,12 @@ from amendment.llm.model import Ending, ending_of
 from amendment.preference.aggregate import aggregate_verdicts
 from amendment.preference.judge import Judge, JudgeSettings
 from amendment.preference.juries import Escalation, JuryKind, JuryVotes, escalate, jury_result
-from amendment.records import Candidate, Comparison, Judgement, Prompt, Verdict
+from amendment.transcripts import transcript
+from amendment.records import Candidate, Comparison, Judgement, Prompt, Record, Verdict
 from amendment.statistics import share
 from amendment.statistics.sides import side_of
 
-__all__ = ["JudgePanel", "Judged", "PanelCounts"]
+__all__ = ["ForPeople", "JudgePanel", "Judged", "PanelCounts"]
 
 
 class Judged(NamedTuple):
@@ -203,3 +204,35 @@ def _agreement(p_a: float | None, label: float | None) -> float:
     if p_a is None or label is None or not side_of(label):
         return math.nan
     return (1 + side_of(p_a) * side_of(label)) / 2
+
+
+class ForPeople(Record):
+    """A comparison of which no judge was sure, as it can be shown to people."""
+
+    comparison_id: str
+    prompt_id: str
+    conversation: str
+    """What was asked, turn by turn where there are several."""
+    answer_1: str
+    """Of candidate `a`."""
+    answer_2: str
+    """Of candidate `b`."""
+    a: str
+    b: str
+    """Candidate ids in canonical order, which says nothing of who wrote them."""
+    p_a: float | None = None
+    """What the last judges make of it, which people should not see; absent where none could be read."""
+
+    @classmethod
+    def of(cls, prompt: Prompt, answers: Mapping[str, Candidate], judgement: Judgement) -> Self:
+        """With the texts of candidates by their ids."""
+        return cls(
+            comparison_id=judgement.comparison_id,
+            prompt_id=prompt.id,
+            conversation=transcript(prompt.messages, by="user"),
+            answer_1=transcript(answers[judgement.a].messages, by="assistant"),
+            answer_2=transcript(answers[judgement.b].messages, by="assistant"),
+            a=judgement.a,
+            b=judgement.b,
+            p_a=judgement.p_a,
+        )

@@ -14,7 +14,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, Self
+from typing import Any, Literal, NamedTuple
 
 from pydantic import Field
 
@@ -41,6 +41,7 @@ from amendment.preference import (
     refuse_few_labels,
     with_p,
 )
+from amendment.preference.panel import ForPeople
 from amendment.records import Candidate, Comparison, Judgement, Prompt, Record, Verdict
 from amendment.stages.contract import (
     Ask,
@@ -57,7 +58,6 @@ from amendment.stages.contract import (
 )
 from amendment.stages.critique import CritiqueConfig
 from amendment.stages.endings import Tables
-from amendment.transcripts import transcript
 
 __all__ = [
     "ForPeople",
@@ -129,38 +129,6 @@ class Ranking(Record):
     possible: int
     """Every two candidates."""
     notes: tuple[str, ...] = ()
-
-
-class ForPeople(Record):
-    """A comparison of which no judge was sure, as it can be shown to people."""
-
-    comparison_id: str
-    prompt_id: str
-    conversation: str
-    """What was asked, turn by turn where there are several."""
-    answer_1: str
-    """Of candidate `a`."""
-    answer_2: str
-    """Of candidate `b`."""
-    a: str
-    b: str
-    """Candidate ids in canonical order, which says nothing of who wrote them."""
-    p_a: float | None = None
-    """What the last judges make of it, which people should not see; absent where none could be read."""
-
-    @classmethod
-    def of(cls, prompt: Prompt, answers: Mapping[str, Candidate], judgement: Judgement) -> Self:
-        """With the texts of candidates by their ids."""
-        return cls(
-            comparison_id=judgement.comparison_id,
-            prompt_id=prompt.id,
-            conversation=transcript(prompt.messages, by="user"),
-            answer_1=transcript(answers[judgement.a].messages, by="assistant"),
-            answer_2=transcript(answers[judgement.b].messages, by="assistant"),
-            a=judgement.a,
-            b=judgement.b,
-            p_a=judgement.p_a,
-        )
 
 
 def candidate_tables(settings: RunSettings) -> tuple[str, ...]:
