@@ -208,7 +208,7 @@ class ComparingRounds(Stage):
         is_mixed = len(settings.need(DatasetConfig).mix) > 1
         if config.replay_human and not (settings.pairs or settings.verdicts or is_mixed or (people and people.decide)):
             found = f"found {config.replay_human:g}, and the run has no pairs that people decided"
-            advice = "add pairs, verdicts, dataset.mix or spot_check, or leave it out"
+            advice = "add pairs, verdicts or dataset.mix, let people check a sample, or leave it out"
             yield ("rounds", "replay_human"), f"{found}; {advice}"
 
     def make(self, context: Context) -> Made:
