@@ -208,25 +208,11 @@ class Calls:
         if stored is not None:
             self.cached += 1
             return stored
-        try:  # nearly all succeed at once, and tenacity would cost each of them as much as the rest of this module
-            return await self._attempt(provider, carrier, request)
-        except Transient as fault:
-            return await self._again(fault, provider, carrier, request)
-
-    async def _again(self, fault: Transient, provider: Provider, carrier: Carrier, request: Request) -> Reply:
-        """Retry after a first fault, of which tenacity is told as if it had seen it."""
-        first = [fault]
-
-        async def attempt() -> Reply:
-            if first:
-                raise first.pop()
-            return await self._attempt(provider, carrier, request)
-
         patience = _Patience(self._attempts, self.max_wait)
         retrying = AsyncRetrying(
             retry=retry_if_exception_type(Transient), stop=patience.is_over, wait=self._pause, reraise=True
         )
-        return await retrying(attempt)
+        return await retrying(self._attempt, provider, carrier, request)
 
     def _stored(self, provider: Provider, request: Request) -> Reply | None:
         raw = self.ledger.find(request.id)

@@ -7,7 +7,7 @@ whose askers left is still received and stored. Not covered: retries, which belo
 from __future__ import annotations
 
 import asyncio
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 from amendment.errors import ProviderError, Transient
 from amendment.llm.budget import Budget, Hold
@@ -56,12 +56,8 @@ class Carrier(Protocol):
         ...
 
 
-class _Admission(NamedTuple):
-    """What a call that may be sent has been given."""
-
-    attempt: int
-    hold: Hold
-    permit: Permit
+_Admission = tuple[int, Hold, Permit]
+"""What a call that may be sent has been given: its attempt in the ledger, money, leave to go."""
 
 
 class Online:
@@ -124,11 +120,12 @@ class Online:
         except BaseException:
             hold.release()
             raise
-        return _Admission(attempt, hold, permit)
+        return attempt, hold, permit
 
     async def _send(self, request: Request, admission: _Admission) -> bytes:
         """Send once and store the reply; slot and money are free as soon as it is in."""
         self.sent += 1
+        attempt, hold, permit = admission
         try:
             async with asyncio.timeout(self._provider.deadline):
                 sent = await self._provider.send(request)
@@ -139,9 +136,9 @@ class Online:
             raise self._failed(fault, admission) from None
         meter = self._provider.meter(sent.raw)
         used = meter.usage.input_tokens + meter.usage.output_tokens if meter.usage else None
-        self._endpoint.answered(admission.permit, used)
-        cost = admission.hold.settle(meter.usage)
-        await self._ledger.commit(admission.attempt, sent.raw, meter, server_id=sent.server_id, usd=cost)
+        self._endpoint.answered(permit, used)
+        cost = hold.settle(meter.usage)
+        await self._ledger.commit(attempt, sent.raw, meter, server_id=sent.server_id, usd=cost)
         return sent.raw
 
     def _failed(self, fault: BaseException, admission: _Admission) -> BaseException:
@@ -149,14 +146,15 @@ class Online:
 
         One that is broken off by anything but its provider may be paid for: it stays open in the ledger, which says so.
         """
+        attempt, hold, permit = admission
         passing = fault if isinstance(fault, Transient) else None
-        self._endpoint.failed(admission.permit, passing)
+        self._endpoint.failed(permit, passing)
         is_told = isinstance(fault, ProviderError)
         if not is_told or (passing and RULES[passing.kind].may_be_paid):
-            admission.hold.lose()
+            hold.lose()
         else:
-            admission.hold.release()
+            hold.release()
         if is_told:
             name = passing.kind if passing else type(fault).__name__
-            self._ledger.fail(admission.attempt, name, status=passing.status if passing else None)
+            self._ledger.fail(attempt, name, status=passing.status if passing else None)
         return fault
