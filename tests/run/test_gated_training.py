@@ -89,6 +89,11 @@ def test_the_margin_is_part_of_the_certificate_and_excuses_no_judge_below_one_ha
     assert told(failed / "run", "certificate.json")["gate"]["outcome"] == "FAIL"
 
 
+def written(folder: Path) -> Path:
+    (folder / "run.yaml").write_text(TRAINED)
+    return folder / "run.yaml"
+
+
 STARTS = {
     "reward_model": "reward_model: {base: base, steps: 1}",
     "dpo": "dpo: {base: base, steps: 1}",
@@ -97,18 +102,12 @@ STARTS = {
 NO_TRAINING = TRAINED[: TRAINED.index("reward_model:")]
 
 
-@pytest.mark.parametrize("stage", STARTS)
+@pytest.mark.parametrize("stage", [*STARTS, "base"])
 def test_every_training_on_what_the_judge_chose_waits_for_the_gate(stage: str, failed: Path) -> None:
-    text = NO_TRAINING.replace("base: {on: nothing", f"{STARTS[stage]}\nbase: {{on: nothing")
+    text = NO_TRAINING.replace("on: nothing", "on: chosen") if stage == "base" else STARTS[stage] + "\n" + NO_TRAINING
     with pytest.raises(GateFailed, match="people of the judge's labels"):
         run(failed, text)
     assert not (failed / "run" / "models" / stage).exists()
-
-
-def test_a_base_that_learns_what_the_judge_chose_waits_too(failed: Path) -> None:
-    with pytest.raises(GateFailed, match="people of the judge's labels"):
-        run(failed, NO_TRAINING.replace("on: nothing", "on: chosen"))
-    assert not (failed / "run" / "models").exists()
 
 
 def test_a_training_on_revisions_owes_nothing_to_the_judge(tmp_path: Path) -> None:
@@ -124,7 +123,7 @@ def test_a_gate_that_warns_or_could_not_be_measured_stops_nobody(tmp_path: Path)
     from amendment.run.engine import RunFolder
     from amendment.stages.gate import refuse_failed_gate, write_gate
 
-    config: RunFile = load_run_file(_written(tmp_path)).config
+    config: RunFile = load_run_file(written(tmp_path)).config
     place = RunFolder(tmp_path)
     place.path("audit/gate.json").parent.mkdir()
     written = set()
@@ -135,25 +134,10 @@ def test_a_gate_that_warns_or_could_not_be_measured_stops_nobody(tmp_path: Path)
     assert len(written) == 1  # and what passes instead of warning makes no training run again
 
 
-def _written(folder: Path) -> Path:
-    (folder / "run.yaml").write_text(TRAINED)
-    return folder / "run.yaml"
-
-
 def test_calibrate_says_that_the_gate_failed(failed: Path) -> None:
     found = calibrate_run(failed / "run")
     assert found.has_failed
     assert found.document["gate"]["outcome"] == "FAIL"
-    ended = subprocess.run(
-        [sys.executable, "-m", "amendment", "calibrate", str(failed / "run")],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert ended.returncode == 5
-    assert "Gate: FAIL" in ended.stdout
-    assert "did not pass its gate" in ended.stderr
 
 
 def test_one_annotator_gives_no_ceiling_and_only_a_judge_worse_than_a_coin_fails(tmp_path: Path) -> None:
@@ -173,4 +157,4 @@ def test_one_annotator_gives_no_ceiling_and_only_a_judge_worse_than_a_coin_fails
 @pytest.mark.parametrize("setting", ["max_gap_to_human=-0.1", "max_gap_to_human=0.6", "on_fail=maybe", "unreadable=2"])
 def test_a_gate_that_makes_no_sense_is_refused(setting: str, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"spot_check\.gate"):
-        Run.from_file(_written(tmp_path), overrides=[f"spot_check.gate.{setting}"])
+        Run.from_file(written(tmp_path), overrides=[f"spot_check.gate.{setting}"])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -52,33 +51,6 @@ def test_what_the_policys_training_reads_follows_from_its_guards(tmp_path: Path)
     path = run_file(tmp_path, "{}")
     path.write_text(path.read_text().replace("reward_model: {base: base", "reward_model: {base: dpo"))
     assert "models/reward_model" not in needs(path, "dpo"), "it is trained from the policy that is watched"
-
-
-@pytest.mark.slow
-def test_a_run_measures_its_policy_with_reward_model_and_judge(tmp_path: Path) -> None:
-    guards = "{every: 2, prompts: 6, max_tokens: 8, judge: {model: judge, protocol: label-tokens}}"
-    path = run_file(tmp_path, guards)
-    summary = Run.from_file(path, folder=tmp_path / "run")().summary
-    told = summary["stages"]["dpo"]["guards"]
-    assert told["readings"] == 3
-    assert [one["step"] for one in told["table"]] == [0, 2, 4]
-    last = told["table"][-1]["figures"]
-    assert {
-        "kl",
-        "kl_per_token",
-        "length_ratio",
-        "unreadable",
-        "cut",
-        "reward",
-        "reward_change",
-        "judge",
-        "judge_change",
-    } == set(last)
-    assert told["table"][0]["figures"]["judge"]["value"] == 0.5, "the start beside itself is a tie"
-    assert json.loads((tmp_path / "run/models/dpo/history.json").read_text())["guards"] == told["table"]
-    assert "guards: 3 readings on held-out prompts" in (tmp_path / "run/summary.md").read_text()
-    again = Run.from_file(path, folder=tmp_path / "run")()
-    assert again.ran == ()
 
 
 def test_what_guards_saw_is_told_in_lines() -> None:

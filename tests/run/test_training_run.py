@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
@@ -29,7 +30,8 @@ candidates: [{model: sft, per_prompt: 2, max_tokens: 8}, {from: critique, take: 
 judging: {judges: [{model: judge, protocol: label-tokens}], ties: keep}
 dataset: {test_share: 0.25}
 reward_model: {base: base, steps: 3, batch_size: 8, max_length: 64}
-dpo: {base: sft, steps: 3, batch_size: 8, max_length: 64}
+dpo: {base: sft, steps: 3, batch_size: 8, max_length: 64,
+  guards: {every: 2, prompts: 6, max_tokens: 8, judge: {model: judge, protocol: label-tokens}}}
 evaluate: {policies: [base, sft, dpo], prompts: 4, max_tokens: 8}
 """
 STAGES = (
@@ -74,6 +76,8 @@ def test_a_whole_run_ends_and_the_run_after_it_does_nothing(tmp_path: Path) -> N
         assert summary["stages"][name]["steps"] in (3, 4)
         assert (folder / "models" / name / "config.json").is_file()
 
+    _guards_are_told(summary["stages"]["dpo"]["guards"], folder)
+
     before = {one: one.stat().st_mtime_ns for one in folder.rglob("*") if one.parent.name != "run"}
     second = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert second.returncode == 0, second.stderr
@@ -84,6 +88,16 @@ def test_a_whole_run_ends_and_the_run_after_it_does_nothing(tmp_path: Path) -> N
     told = Run.from_file(path, folder=folder)()
     assert (told.sent, told.ran) == (0, ())
     _truth_is_kept_from_training(Run.from_file(path, folder=folder), folder)
+
+
+def _guards_are_told(guards: dict[str, Any], folder: Path) -> None:
+    """The policy is measured by reward model and judge at its start, at every second step and at the end."""
+    assert [reading["step"] for reading in guards["table"]] == [0, 2, 3]
+    scores = {"reward", "reward_change", "judge", "judge_change"}
+    assert set(guards["table"][-1]["figures"]) == scores | {"kl", "kl_per_token", "length_ratio", "unreadable", "cut"}
+    assert guards["table"][0]["figures"]["judge"]["value"] == 0.5, "the start beside itself is a tie"
+    assert json.loads((folder / "models/dpo/history.json").read_text())["guards"] == guards["table"]
+    assert "guards: 3 readings on held-out prompts" in (folder / "summary.md").read_text()
 
 
 def _truth_is_kept_from_training(run: Run, folder: Path) -> None:
@@ -114,7 +128,7 @@ def test_a_base_that_learned_nothing_makes_way_for_one_that_learns(tmp_path: Pat
     )
     nothing = Run.from_file(path, folder=tmp_path / "run")()
     assert nothing.summary["stages"]["base"] == {"steps": 0}
-    for on, steps in (("drafts", 1), ("nothing", 0), ("drafts", 1)):
+    for on, steps in (("drafts", 1), ("nothing", 0)):
         again = Run.from_file(path, folder=tmp_path / "run", overrides=[f"base.on={on}"])()
         assert again.ran == ("base",)
         assert again.summary["stages"]["base"]["steps"] == steps
