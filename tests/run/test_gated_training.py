@@ -126,12 +126,12 @@ def test_a_gate_that_warns_or_could_not_be_measured_stops_nobody(tmp_path: Path)
     config: RunFile = load_run_file(written(tmp_path)).config
     place = RunFolder(tmp_path)
     place.path("audit/gate.json").parent.mkdir()
-    written = set()
+    texts = set()
     for outcome in ("PASS", "WARN", "not measured"):
         write_gate(place, [Gate("the judge's labels", "people", outcome, "")])
         refuse_failed_gate(place, config)
-        written.add(place.path("audit/gate.json").read_bytes())
-    assert len(written) == 1  # and what passes instead of warning makes no training run again
+        texts.add(place.path("audit/gate.json").read_bytes())
+    assert len(texts) == 1  # and what passes instead of warning makes no training run again
 
 
 def test_calibrate_says_that_the_gate_failed(failed: Path) -> None:
