@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 import pytest
 
@@ -107,13 +105,6 @@ def test_a_judge_like_another_person_lies_at_the_ceiling_as_often_as_the_level_s
     assert inside >= 52
 
 
-def test_undefined_kappa_is_nan_and_null() -> None:
-    found = audit(items(3), [*said("ann", "AAA"), *said("j", "AAA", "model")])
-    assert found.judges[0].one_call
-    assert math.isnan(found.judges[0].one_call.kappa.value)
-    assert found.to_json()["judges"][0]["one_call"]["kappa"]["value"] is None
-
-
 def test_two_people_by_hand() -> None:
     # A=A, A/B, B=B, t/A: strict 2/4, no ties 2/3, half 2.5/4
     # kappa: p_o = 2/4; A 2 B 1 t 1 and A 2 B 2: p_e = (4 + 2) / 16; (8/16 - 6/16) / (10/16)
@@ -135,15 +126,6 @@ def test_alpha_of_people_by_hand() -> None:
     assert found
     assert found.among
     assert found.among.alpha.value == pytest.approx(4 / 9)
-
-
-def test_judges_are_compared_with_each_other_by_what_they_say_over_both_orders() -> None:
-    # j says A, tie, B over both orders; k says A, A, B
-    votes = [*said("j", "AAB", "model", "A"), *said("j", "ABB", "model", "B"), *said("k", "AAB", "verifier")]
-    found = audit(items(3), votes).between_judges
-    assert found
-    (pair,) = found.pairs
-    assert pair.agreement["strict"].value == pytest.approx(2 / 3)
 
 
 def test_people_and_a_judge_by_hand() -> None:

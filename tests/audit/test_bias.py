@@ -40,25 +40,6 @@ def test_the_asymmetry_of_errors_by_hand() -> None:
     assert (found.people.prefers_longer.value, found.people.prefers_longer.n) == (6 / 10, 100)
 
 
-def test_the_longer_answer_may_stand_second() -> None:
-    known = items(2, length_a=[1, 1], length_b=[9, 9])
-    (judge,) = audit(known, [*said("ann", "BA"), *said("j", "BB", "model")]).judges
-    assert judge.bias["length"]
-    assert judge.bias["length"].judge.value == 1.0
-    assert judge.bias["length"].people
-    assert judge.bias["length"].people.value == 0.5
-
-
-def test_without_people_the_judge_alone_is_told() -> None:
-    (judge,) = audit(items(2, length_a=[9, 9], length_b=[1, 1]), said("j", "AB", "model")).judges
-    assert judge.bias["length"]
-    assert (judge.bias["length"].judge.value, judge.bias["length"].people, judge.bias["length"].asymmetry) == (
-        0.5,
-        None,
-        None,
-    )
-
-
 TEXT = """# Title
 
 Some **bold** and __more__ words, 2 * 3 * 4 = 24, a_b_c.
@@ -174,12 +155,6 @@ def test_a_win_that_is_only_length_is_less_than_half_of_it_at_equal_lengths() ->
     assert wordy.raw.value + terse.raw.value == 1.0
     assert abs(wordy.controlled.value + terse.controlled.value - 1) < 1e-6
     assert "## Who wins at equal lengths" in certificate_lines(certificate)
-
-
-def test_without_lengths_or_with_few_items_there_is_no_figure() -> None:
-    items, votes = compared(slope=1.0, extra=0, n=40)
-    assert audit({name: one._replace(length_a=None) for name, one in items.items()}, votes).controlled == ()
-    assert audit(items, votes[:29]).controlled == ()
 
 
 @pytest.mark.parametrize(

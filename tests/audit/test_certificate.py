@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Sequence
 
@@ -66,15 +64,6 @@ def test_equal_input_gives_an_equal_certificate_and_another_seed_other_draws() -
     assert one != other
 
 
-def test_rows_of_one_prompt_are_one_observation() -> None:
-    votes = [*said("ann", "ABAB" * 20), *said("j", "ABAA" * 10 + "ABAB" * 10, "model")]
-    by_item, by_prompt = (audit(items(80, per_prompt=size), votes).judges[0].one_call for size in (1, 4))
-    assert by_item
-    assert by_prompt
-    one, other = by_item.by_rule["strict"], by_prompt.by_rule["strict"]
-    assert (one.value, one.clusters, other.value, other.clusters) == (0.875, 80, 0.875, 20)
-
-
 def test_the_headline_leaves_out_what_could_not_be_measured() -> None:
     alone = audit(items(40), said("j", "AB" * 20, "model")).headline()
     assert alone == {"items": 40, "people": 0, "judges": 1, "judge j": {"gates": "PASS invalid; 11 not measured"}}
@@ -85,11 +74,6 @@ def test_the_headline_leaves_out_what_could_not_be_measured() -> None:
         "consistency over orders": 0.0,
         "gates": "FAIL order, FAIL chance",
     }
-
-
-def test_the_room_loads_without_scipy() -> None:
-    code = "import sys, amendment.calibration; print('scipy' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"
 
 
 def test_every_part_that_names_people_is_renamed_and_sorted_by_the_new_names() -> None:

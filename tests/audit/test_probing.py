@@ -129,13 +129,6 @@ def test_a_probe_asks_by_one_principle_of_the_judgement_and_in_both_orders(sound
     assert len({(row.comparison_id, row.principle) for row in rows}) == 40
 
 
-def test_attacks_stand_only_against_answers_that_won_clearly_by_a_principle_of_content(sound: Found) -> None:
-    judged = {one.comparison_id: one for one in RunFolder(sound.folder).read("judging/judgements", Judgement)}
-    rows = [row for row in sound.answers if row.arm == "attack"]
-    assert {row.principle for row in rows} <= {"lilliput/correct", "lilliput/helpful", "lilliput/frank"}
-    assert all(abs(2 * (judged[row.comparison_id].p_a or 0) - 1) >= 0.5 for row in rows)
-
-
 def test_a_run_that_was_broken_off_in_its_probes_goes_on_where_it_was(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -168,13 +161,6 @@ def test_a_plan_counts_the_questions_of_the_probes(run_text: Path, folder: Path)
     assert probes.calls == Run.from_file(run_text, folder=folder, overrides=SMALL)(until="probes").sent
     # 12 comparisons in two orders, edited and control; the plain question was asked before where it has one wording
     assert 12 * 2 * 2 <= probes.calls <= 12 * 2 * 3
-
-
-def test_probes_need_judges(run_text: Path, folder: Path) -> None:
-    lines = PROBED.splitlines(keepends=True)
-    run_text.write_text("".join(line for line in lines if not line.startswith(("judging", "candidates"))))
-    with pytest.raises(ConfigError, match="judging"):
-        Run.from_file(run_text, folder=folder).check()
 
 
 def test_an_audit_of_the_runs_folder_shows_its_probes(biased: Found, tmp_path: Path) -> None:

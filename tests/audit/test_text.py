@@ -77,28 +77,6 @@ def test_a_figure_of_the_overview_whose_interval_holds_zero_says_so() -> None:
     assert re.fullmatch(r"[+-]0\.0 \(-\d+\.\d to \+\d+\.\d\)", cells[8])
 
 
-def test_a_gate_says_its_whole_reason_and_counts_judges() -> None:
-    # 40 items with one person: the two orders agree on 20 of 40 as chance would have it, kappa 0
-    votes = [*said("ann", "AB" * 20), *said("j", "AB" * 20, "model", "A"), *said("j", "AABB" * 10, "model", "B")]
-    lines = section(certificate_lines(audit(items(40), votes)), "Gates")
-    assert "- order: 1 judge FAIL" in lines
-    assert "- rows: 1 judge not measured" in lines
-    assert any("its two orders hardly agree (kappa 0.00)" in line for line in lines)
-    assert not any("…" in line for line in lines)
-    short = section(certificate_lines(audit(items(40), votes[:80])), "Gates")
-    assert any("| needs 100 items shared with people" in line for line in short)
-
-
-def test_each_rule_of_ties_is_told_with_the_items_it_counts() -> None:
-    # ann calls 2 of 120 a tie: 118 are left where ties are dropped
-    votes = [*said("ann", "tt" + "AB" * 59), *said("bob", "AB" * 60)]
-    (line,) = [
-        line for line in section(certificate_lines(audit(items(120), votes)), "People") if "on one item agree" in line
-    ]
-    told = [part.rpartition(", ")[2] for part in line.split("; ")]
-    assert told == ["n = 120 items", "n = 118 items", "n = 120 items"]
-
-
 def test_terms_of_tables_are_defined_and_those_of_absent_ones_left_out() -> None:
     votes = [*said("ann", "AB" * 5), *said("j", "AB" * 5, "model")]
     terms = section([*certificate_lines(audit(items(10), votes)), "## End"], "Definitions")

@@ -99,12 +99,6 @@ def test_a_person_who_voted_twice_counts_once() -> None:
     assert panel(votes).people.tolist() == [[1, 0, 1]]
 
 
-def test_people_and_judges_do_not_mix() -> None:
-    found = panel([*said("ann", "A"), *said("m", "B", "model"), *said("v", "B", "verifier")])
-    assert found.people.tolist() == [[1, 0, 0]]
-    assert [rater.name for _, rater in found.judges] == ["m", "v"]
-
-
 def problems(items: dict[str, Item], votes: list[Any]) -> list[str]:
     with pytest.raises(DataError) as caught:
         audit(items, votes)

@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from amendment.cli._people import audit_path
-from amendment.errors import AmendmentError, ConfigError, DataError
+from amendment.errors import ConfigError, DataError
 from amendment.run import Run
 from tests.hub_standin import Hub, Repo
 
@@ -163,14 +163,6 @@ def test_the_audit_reads_the_commit_that_the_inputs_were_read_at(tmp_path: Path)
     assert [(file["rows"], file["revision"]) for file in certificate["files"]] == [(12, first)]
 
 
-def test_without_being_asked_to_no_judge_is_paid_for_what_people_have_decided(tmp_path: Path) -> None:
-    path = run_file(tmp_path, **{**JUDGED, "verdicts": labelled_pairs(tmp_path)})
-    (tmp_path / "more.jsonl").write_text('{"prompt": "hello", "candidate": "hi"}\n', encoding="utf-8")
-    more = ["judging.judge_labelled=false", "candidates=[{path: more.jsonl}]"]
-    with pytest.raises(AmendmentError, match=r"judging\.judge_labelled"):
-        Run.from_file(path, folder=tmp_path / "run", overrides=more)()
-
-
 def test_the_folder_of_a_run_can_be_audited_again_and_is_left_as_it_is(tmp_path: Path) -> None:
     path = run_file(tmp_path, **{**JUDGED, "seed": 7, "verdicts": labelled_pairs(tmp_path)})
     run = Run.from_file(path, folder=tmp_path / "run")
@@ -201,12 +193,6 @@ def test_an_audit_stands_until_its_files_change(tmp_path: Path) -> None:
     text = (tmp_path / "labels.csv").read_text(encoding="utf-8")
     (tmp_path / "labels.csv").write_text(text.replace(",a\r\n", ",b\r\n"), encoding="utf-8", newline="")
     assert "audit" in Run.from_file(path, folder=tmp_path / "run")().ran
-
-
-def test_a_run_file_with_nothing_to_audit_says_what_to_add(tmp_path: Path) -> None:
-    (tmp_path / "p.jsonl").write_text('{"prompt": "hello"}\n', encoding="utf-8")
-    with pytest.raises(ConfigError, match="brings no verdicts"):
-        audit_path(run_file(tmp_path, prompts=[{"path": "p.jsonl"}]), folder=tmp_path / "out")
 
 
 def test_the_example_read_with_the_wrong_coordinates_is_asked_about_them(tmp_path: Path) -> None:

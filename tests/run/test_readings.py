@@ -208,18 +208,6 @@ def test_all_problems_of_all_files_are_told_at_once(tmp_path: Path) -> None:
         assert line.startswith(beginning), (line, beginning)
 
 
-def test_texts_may_be_anything_in_an_audit_and_lengths_are_known_where_they_are_texts(read: Read) -> None:
-    rows = [
-        {"q": "one", "x": "four", "y": True, "v": "a"},
-        {"q": "two", "x": "", "y": [{"role": "assistant", "content": "abc"}], "v": "b"},
-    ]
-    found = read(rows, columns={"prompt": "q", "a": "x", "b": "y", "verdict": "v"}, kind="person")
-    assert [(item.prompt, item.length_a, item.length_b) for item in found.items.values()] == [
-        ("one", 4, None),
-        ("two", 0, 3),
-    ]
-
-
 def test_prompts_are_what_intervals_are_clustered_by(read: Read) -> None:
     rows = [
         {"q": " one ", "c": "", "x": "1", "y": "2", "v": "a", "g": 7},
@@ -234,15 +222,6 @@ def test_prompts_are_what_intervals_are_clustered_by(read: Read) -> None:
     asked = [{"i": name, "q": " one ", "v": "a"} for name in "xy"]
     found = read(asked, columns={"item": "i", "prompt": "q", "verdict": "v"}, kind="person")
     assert [item.prompt for item in found.items.values()] == ["one", "one"], "without any answer"
-
-
-def test_names_of_ones_own_columns_need_not_be_said(read: Read, refused: Refused) -> None:
-    rows = [{"item": "1", "rater": "ann", "verdict": "B", "order": "ba", "category": "c", "sample": 2}]
-    found = read(rows, kind="person", coordinates="displayed")
-    assert told(found) == [("1", "A", "B")]
-    assert (found.items["1"].category, found.votes[0].sample) == ("c", 2)
-    (line,) = refused(rows, kind="person")
-    assert line.startswith("v.jsonl: column 'order' brings a second order")
 
 
 def test_a_word_and_a_probability_that_contradict_each_other_are_named_once_for_all_rows(
