@@ -11,7 +11,7 @@ from amendment.stages.dataset import MakingDataset
 from amendment.stages.dpo import TrainingPolicy
 from amendment.stages.evaluation import Evaluating
 from amendment.stages.evaluation_people import DrawingEvaluationSample, ReadingEvaluationLabels
-from amendment.stages.inputs import Bringing
+from amendment.stages.inputs import LoadInputs
 from amendment.stages.judging import Judging
 from amendment.stages.labels import ReadingLabels
 from amendment.stages.mixing import Mixing
@@ -24,7 +24,7 @@ from amendment.stages.spot_check import DrawingSample
 __all__ = ["STAGES", "stages_of"]
 
 STAGES: tuple[type[Stage], ...] = (
-    Bringing,
+    LoadInputs,
     Critiquing,
     MakingBase,
     FineTuning,

@@ -18,14 +18,14 @@ from amendment.stages.pairs import DatasetConfig
 from amendment.terminal import plain
 from amendment.yamlfile import Loc
 
-__all__ = ["Bringing", "files_read", "unknown_raters"]
+__all__ = ["LoadInputs", "files_read", "unknown_raters"]
 
 SOURCE = "source "
 """Begins the counts that tell what was read."""
 _NUMBERED = re.compile(r" \(\d+\)$")
 
 
-class Bringing(Stage):
+class LoadInputs(Stage):
     """Read what the user brings, and split the prompts."""
 
     name = "inputs"
