@@ -27,6 +27,7 @@ from amendment.stages.endings import Tables
 from amendment.yamlfile import Loc
 
 __all__ = [
+    "POLICY_STAGES",
     "Ask",
     "BudgetPart",
     "Context",
@@ -47,6 +48,8 @@ T = TypeVar("T")
 R = TypeVar("R")
 P = TypeVar("P", bound=BaseModel)
 
+POLICY_STAGES = ("base", "sft", "dpo")
+"""Stages that make a policy; their names can stand wherever a model's can."""
 Note = tuple[Loc, str]
 """A place in the run file, and what is wrong there."""
 

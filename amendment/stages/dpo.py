@@ -22,8 +22,7 @@ from amendment.preference import Judge, JudgeSettings, aggregate_verdicts, load_
 from amendment.records import Candidate, Message, Prompt
 from amendment.reward_model import RewardModel
 from amendment.simulator import is_readable
-from amendment.stages.configs import POLICY_STAGES
-from amendment.stages.contract import Ask, Context, JudgeEntry, Made, Note, RunSettings, constitution_key
+from amendment.stages.contract import POLICY_STAGES, Ask, Context, JudgeEntry, Made, Note, RunSettings, constitution_key
 from amendment.stages.gate import refuse_failed_gate
 from amendment.stages.reward_model import RewardModelConfig, measured, reward_rows
 from amendment.stages.shown import estimate_shown

@@ -14,8 +14,7 @@ from typing import Any
 from amendment.data.sources import ModelSource
 from amendment.llm.specs import AnthropicSpec, LocalSpec, OpenAISpec, RegisteredSpec, located
 from amendment.preference import are_related, family_of
-from amendment.stages.configs import POLICY_STAGES, RunFile
-from amendment.stages.contract import JudgeEntry
+from amendment.stages.contract import POLICY_STAGES, JudgeEntry
 from amendment.terminal import plain
 
 __all__ = ["SAME_JUDGE", "independence", "kinship_warnings"]
@@ -25,7 +24,7 @@ NO_JUDGE = "no other judge"
 """Where no judge of the run made its labels."""
 
 
-def kinship_warnings(config: RunFile) -> list[str]:
+def kinship_warnings(config: Any) -> list[str]:
     """A sentence for each judge and writer of one family, by their models' names, and one for `judge_labelled` without
     a label. None where nobody judges."""
     judges = [entry.model for entry in config.judging.every_judge] if config.judging else []
@@ -38,7 +37,7 @@ def kinship_warnings(config: RunFile) -> list[str]:
     return found
 
 
-def _unlabelled(config: RunFile) -> Iterator[str]:
+def _unlabelled(config: Any) -> Iterator[str]:
     if config.judging and config.judging.judge_labelled and not (config.pairs or config.verdicts):
         yield (
             "judging.judge_labelled: true changes nothing: the run has no verdicts or pairs of your own that the judge "
@@ -55,14 +54,14 @@ def _warning(judge: str, judging: str, writer: str, writing: str) -> str:
     )
 
 
-def _writers(config: RunFile) -> Iterator[str]:
+def _writers(config: Any) -> Iterator[str]:
     """The models that write what is compared, by their short names."""
     names = [config.critique.model] if config.critique else []
     names += [source.model for source in config.candidates if isinstance(source, ModelSource)]
     yield from dict.fromkeys(names)
 
 
-def _model_of(config: RunFile, name: str) -> str | None:
+def _model_of(config: Any, name: str) -> str | None:
     """What a short name stands for; None in the simulated world, and for a model that the run makes from nothing."""
     if name not in POLICY_STAGES:
         spec = config.models.get(name)
@@ -71,7 +70,7 @@ def _model_of(config: RunFile, name: str) -> str | None:
     return _model_of(config, base) if base in POLICY_STAGES else base
 
 
-def independence(config: RunFile, entry: JudgeEntry, base: Path) -> dict[str, str]:
+def independence(config: Any, entry: JudgeEntry, base: Path) -> dict[str, str]:
     """Who judges an evaluation, and how near that is to the judges that made the run's labels.
 
     `same judge` is the same model at the same host, whatever it is called here and whatever it is asked by; `related
@@ -95,7 +94,7 @@ def independence(config: RunFile, entry: JudgeEntry, base: Path) -> dict[str, st
     return {**told, "standing": ANOTHER_JUDGE, "why": f"labels were made by {made}"}
 
 
-def _identity(config: RunFile, name: str, base: Path) -> Any:
+def _identity(config: Any, name: str, base: Path) -> Any:
     """The model behind a short name, and where it answers: two names with the same one are one judge."""
     spec = located(config.models[name], base)
     if isinstance(spec, OpenAISpec | AnthropicSpec | RegisteredSpec):
@@ -103,7 +102,7 @@ def _identity(config: RunFile, name: str, base: Path) -> Any:
     return ("", spec.model, spec.revision) if isinstance(spec, LocalSpec) else spec.persona().id
 
 
-def _named(config: RunFile, name: str) -> str:
+def _named(config: Any, name: str) -> str:
     """A short name with the model that it stands for, where that is one."""
     model = _model_of(config, name)
     return f"{plain(name)} ({plain(model)})" if model else plain(name)

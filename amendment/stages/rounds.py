@@ -34,9 +34,8 @@ from amendment.records import Candidate, Judgement, Preference, Prompt, text_of
 from amendment.simulator import BANNER, knows, truth
 from amendment.stages.calibration import CALIBRATOR, PROBABILITIES, Probability
 from amendment.stages.candidates import Drawing, draw_in_turn
-from amendment.stages.configs import POLICY_STAGES
 from amendment.stages.construct import ConstructConfig
-from amendment.stages.contract import Ask, Context, Made, Note, RunSettings, Stage
+from amendment.stages.contract import POLICY_STAGES, Ask, Context, Made, Note, RunSettings, Stage
 from amendment.stages.critique import CritiqueConfig
 from amendment.stages.dataset import MakingDataset, spot_checked_pairs
 from amendment.stages.dpo import DpoConfig, TrainingPolicy

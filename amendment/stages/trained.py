@@ -20,8 +20,7 @@ from amendment.files import folder_state
 from amendment.llm.specs import found_folder
 from amendment.records import Candidate, Preference, Prompt, text_of
 from amendment.stages.calibration import CALIBRATOR
-from amendment.stages.configs import POLICY_STAGES
-from amendment.stages.contract import Context, Note, RunSettings, Stage, dump
+from amendment.stages.contract import POLICY_STAGES, Context, Note, RunSettings, Stage, dump
 from amendment.stages.gate import gate_tables
 from amendment.training import Progress, TrainResult, check_base, need_training, unmet_demands
 

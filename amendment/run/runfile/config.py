@@ -14,8 +14,7 @@ from pydantic.fields import FieldInfo
 from amendment.data.sources import Source
 from amendment.publishing.settings import PublishSettings
 from amendment.stages import STAGES, stages_of
-from amendment.stages.configs import POLICY_STAGES
-from amendment.stages.contract import BudgetPart, JudgeEntry, RunSettings
+from amendment.stages.contract import POLICY_STAGES, BudgetPart, JudgeEntry, RunSettings
 from amendment.stages.pairs import has_pairs
 
 __all__ = ["BudgetPart", "JudgeEntry", "RunFile"]
