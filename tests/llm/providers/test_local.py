@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import math
 import shutil
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -18,8 +17,7 @@ from hypothesis import strategies as st
 
 from amendment.errors import ConfigError, ProviderError, Rejected, Transient
 from amendment.llm.generation import Drawing, draw_tokens
-from amendment.llm.local import LocalModel, LocalProvider, fingerprint
-from amendment.llm.opening import check_model
+from amendment.llm.local import LocalModel, LocalProvider
 from amendment.llm.provider import Sent
 from amendment.llm.rendering import Renderer, Sampled
 from amendment.llm.requests import Request
@@ -55,25 +53,47 @@ def several(question: Ask, n: int, **sampling: Any) -> list[Request]:
     return [question("?" * (1 + 5 * i), sampling={"max_tokens": 12, "seed": 7, **sampling}) for i in range(n)]
 
 
+LOW = [0.0, 0.49, 0.51, 0.79, 0.81, 1.0 - 1e-12]
+DRAWS: dict[str, tuple[list[float], Drawing, list[float], list[int]]] = {
+    # numbers below 0.5 draw token 0, from there to 0.8 token 1, above it token 2
+    "as the model says": ([0.5, 0.3, 0.2], PLAIN, LOW, [0, 0, 1, 1, 2, 2]),
+    # sorted: token 1 (0.5), token 2 (0.3), token 0 (0.2); top_p 0.6 keeps 0.5 and 0.3, so token 2 begins at 0.625
+    "top_p keeps what crosses it": ([0.2, 0.5, 0.3], PLAIN._replace(top_p=0.6), [0.0, 0.62, 0.63, 0.99], [1, 1, 2, 2]),
+    # at temperature 0.5 probabilities 0.6 and 0.4 become 0.36 / 0.52 = 0.692 and 0.308
+    "a low temperature sharpens": ([0.6, 0.4], PLAIN._replace(temperature=0.5), [0.69, 0.70], [0, 1]),
+    "no temperature": ([0.2, 0.5, 0.3], PLAIN._replace(temperature=0.0), [0.0, 0.99], [1, 1]),
+    "the impossible": ([0.0, 1.0, 0.0], PLAIN, [0.0, 0.5, 1.0 - 1e-16], [1, 1, 1]),
+    "the impossible with top_p": ([0.0, 1.0, 0.0], PLAIN._replace(top_p=0.5), [0.0, 0.5, 1.0 - 1e-16], [1, 1, 1]),
+}
+
+
+@pytest.mark.parametrize("name", DRAWS)
+def test_draws_follow_the_models_probabilities(name: str) -> None:
+    p, drawing, uniforms, expected = DRAWS[name]
+    logits_BV = torch.tensor(p).log().expand(len(uniforms), len(p))
+    assert draw_tokens(logits_BV, torch.tensor(uniforms, dtype=torch.float64), drawing).tolist() == expected
+
+
+def test_each_draw_and_each_seed_gives_another_answer_that_is_read_back(model_folder: Path, question: Ask) -> None:
+    fields = {"sampling": {"max_tokens": 12, "seed": 7}}
+    requests = [question(**fields, sample=sample) for sample in range(4)]
+    requests.append(question(sampling={"max_tokens": 12, "seed": 8}))
+    bodies = answers(model_folder, requests)
+    assert len({body["text"] for body in bodies}) == 5
+    provider = LocalProvider(LocalSpec(provider="local", model=str(model_folder)))
+    assert provider.deadline is None
+    reply = provider.read(json.dumps(bodies[0]).encode(), requests[0])
+    assert reply.usage is not None
+    assert (reply.usage.output_tokens, reply.messages[0].content) == (bodies[0]["output_tokens"], bodies[0]["text"])
+    with pytest.raises(Transient):
+        provider.read(b'{"text": 1}', requests[0])
+
+
 def test_an_answer_does_not_depend_on_its_neighbours(model_folder: Path, question: Ask) -> None:
     requests = several(question, 10)
     together = answers(model_folder, requests)
     assert answers(model_folder, requests, batch_size=1) == together
     assert answers(model_folder, requests[::-1], batch_size=3)[::-1] == together
-
-
-def test_each_draw_and_each_seed_gives_another_answer(model_folder: Path, question: Ask) -> None:
-    fields = {"sampling": {"max_tokens": 12, "seed": 7}}
-    requests = [question(**fields, sample=sample) for sample in range(4)]
-    requests.append(question(sampling={"max_tokens": 12, "seed": 8}))
-    assert len({body["text"] for body in answers(model_folder, requests)}) == 5
-
-
-def test_without_temperature_every_draw_is_the_likeliest(model_folder: Path, question: Ask) -> None:
-    greedy = {"sampling": {"max_tokens": 12, "temperature": 0.0}}
-    narrow = {"sampling": {"max_tokens": 12, "top_p": 1e-9}}
-    bodies = answers(model_folder, [question(**greedy), question(**greedy, sample=1), question(**narrow)])
-    assert len({body["text"] for body in bodies}) == 1
 
 
 def test_the_answer_is_what_the_model_itself_finds_likeliest(
@@ -163,70 +183,6 @@ def test_no_text_becomes_a_control_token(encoder: LocalModel, text: str) -> None
     assert (counted[0], counted[1], counted[2]) == (0, 2, 1)  # <pad>, <|turn|>, <|end|> of the template itself
 
 
-def test_tools_reach_the_template(encoder: LocalModel, question: Ask) -> None:
-    tools = ({"type": "function", "function": {"name": "<|end|>"}},)
-    ids = encoder.encode(question(tools=tools))
-    assert Counter(ids)[2] == 2
-    assert len(ids) > len(encoder.encode(question()))
-
-
-def test_draws_follow_the_models_probabilities() -> None:
-    # p = 0.5, 0.3, 0.2: numbers below 0.5 draw token 0, from there to 0.8 token 1, above it token 2
-    logits_BV = torch.tensor([0.5, 0.3, 0.2]).log().expand(6, 3)
-    uniforms_B = torch.tensor([0.0, 0.49, 0.51, 0.79, 0.81, 1.0 - 1e-12], dtype=torch.float64)
-    assert draw_tokens(logits_BV, uniforms_B, PLAIN).tolist() == [0, 0, 1, 1, 2, 2]
-
-
-def test_top_p_keeps_the_token_that_crosses_it() -> None:
-    # sorted: token 1 (0.5), token 2 (0.3), token 0 (0.2); top_p 0.6 keeps 0.5 and 0.3, so token 2 begins at 0.625
-    logits_BV = torch.tensor([0.2, 0.5, 0.3]).log().expand(4, 3)
-    uniforms_B = torch.tensor([0.0, 0.62, 0.63, 1.0 - 1e-12], dtype=torch.float64)
-    assert draw_tokens(logits_BV, uniforms_B, PLAIN._replace(top_p=0.6)).tolist() == [1, 1, 2, 2]
-
-
-def test_a_low_temperature_sharpens() -> None:
-    # at temperature 0.5 probabilities 0.6 and 0.4 become 0.36 / 0.52 = 0.692 and 0.308
-    logits_BV = torch.tensor([0.6, 0.4]).log().expand(2, 2)
-    uniforms_B = torch.tensor([0.69, 0.70], dtype=torch.float64)
-    assert draw_tokens(logits_BV, uniforms_B, PLAIN._replace(temperature=0.5)).tolist() == [0, 1]
-
-
-def test_impossible_tokens_are_never_drawn() -> None:
-    logits_BV = torch.tensor([[-math.inf, 0.0, -math.inf]]).expand(3, 3)
-    uniforms_B = torch.tensor([0.0, 0.5, 1.0 - 1e-16], dtype=torch.float64)
-    for top_p in (1.0, 0.5):
-        assert draw_tokens(logits_BV, uniforms_B, PLAIN._replace(top_p=top_p)).tolist() == [1, 1, 1]
-
-
-def test_the_host_changes_with_the_weights_and_not_with_the_place(model_folder: Path, tmp_path: Path) -> None:
-    def host(folder: Path) -> str:
-        return LocalProvider(LocalSpec(provider="local", model=str(folder))).host
-
-    copy = tmp_path / "copy"
-    shutil.copytree(model_folder, copy)
-    assert host(copy) == host(model_folder)
-    weights = next(copy.glob("*.safetensors"))
-    raw = bytearray(weights.read_bytes())
-    raw[-1] ^= 1
-    weights.write_bytes(bytes(raw))
-    assert host(copy) != host(model_folder)
-
-
-def test_the_host_changes_with_precision_and_device(model_folder: Path) -> None:
-    def host(**fields: Any) -> str:
-        return LocalProvider(LocalSpec(provider="local", model=str(model_folder), **fields)).host
-
-    hosts = [host(device="cpu"), host(device="cpu", dtype="bfloat16"), host(device="cuda", dtype="bfloat16")]
-    assert len(set(hosts)) == 3
-    assert host(device="cpu", dtype="float32") == hosts[0]
-    assert hosts[0].endswith("/cpu/float32")
-
-
-def test_a_home_that_nobody_has_is_a_folder_that_is_not_there() -> None:
-    (problem,) = check_model(LocalSpec(provider="local", model="~nobody-at-all/model"))
-    assert "no such folder" in problem
-
-
 def test_a_hub_that_cannot_be_reached_is_told_in_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
     monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "http://127.0.0.1:9")  # nobody listens there
@@ -292,32 +248,6 @@ def test_a_request_that_nobody_waits_for_is_not_asked_and_closing_cancels_whoeve
     assert [type(other) for other in others] == [asyncio.CancelledError] * 3
 
 
-def test_an_answer_is_waited_for_as_long_as_it_takes(model_folder: Path) -> None:
-    assert LocalProvider(LocalSpec(provider="local", model=str(model_folder))).deadline is None
-
-
-def test_a_reply_is_read_back(model_folder: Path, question: Ask) -> None:
-    provider = LocalProvider(LocalSpec(provider="local", model=str(model_folder)))
-    request = question(sampling={"max_tokens": 4})
-
-    async def main() -> bytes:
-        raw = (await provider.send(request)).raw
-        await provider.close()
-        return raw
-
-    raw = asyncio.run(main())
-    reply, body = provider.read(raw, request), json.loads(raw)
-    assert reply.usage is not None
-    assert (reply.usage.output_tokens, reply.messages[0].content) == (body["output_tokens"], body["text"])
-
-
-@pytest.mark.parametrize("raw", [b"", b"{}", b"[]", b'{"text": 1}', b"\xff"])
-def test_a_reply_of_another_kind_is_not_taken_for_ones_own(model_folder: Path, question: Ask, raw: bytes) -> None:
-    provider = LocalProvider(LocalSpec(provider="local", model=str(model_folder)))
-    with pytest.raises(Transient):
-        provider.read(raw, question())
-
-
 def test_a_model_that_cannot_be_loaded_is_a_clear_error(model_folder: Path, tmp_path: Path, question: Ask) -> None:
     broken = tmp_path / "broken"
     shutil.copytree(model_folder, broken)
@@ -327,8 +257,21 @@ def test_a_model_that_cannot_be_loaded_is_a_clear_error(model_folder: Path, tmp_
     assert "broken" in str(fault)
 
 
-def test_what_a_training_notes_beside_a_model_is_no_part_of_its_name(model_folder: Path, tmp_path: Path) -> None:
+def test_the_host_changes_with_weights_precision_and_device_and_with_nothing_else(
+    model_folder: Path, tmp_path: Path
+) -> None:
+    def host(folder: Path, **fields: Any) -> str:
+        return LocalProvider(LocalSpec(provider="local", model=str(folder), **{"device": "cpu", **fields})).host
+
     copy = tmp_path / "copy"
     shutil.copytree(model_folder, copy)
-    (copy / "history.json").write_text('{"base": "/somewhere/else"}', encoding="utf-8")
-    assert fingerprint(copy) == fingerprint(model_folder)
+    (copy / "history.json").write_text('{"base": "/somewhere/else"}', encoding="utf-8")  # what a training notes
+    plain = host(model_folder)
+    assert host(copy) == host(model_folder, dtype="float32") == plain
+    assert plain.endswith("/cpu/float32")
+    weights = next(copy.glob("*.safetensors"))
+    raw = bytearray(weights.read_bytes())
+    raw[-1] ^= 1
+    weights.write_bytes(bytes(raw))
+    others = [host(copy), host(model_folder, dtype="bfloat16"), host(model_folder, device="cuda", dtype="bfloat16")]
+    assert len({plain, *others}) == 4
