@@ -12,7 +12,7 @@ from amendment.records import Outcome
 from amendment.run.engine import RunFolder, RunStage
 from amendment.run.runfile.config import RunFile
 from amendment.run.spending import over_all_starts, spending_lines
-from amendment.run.wording import evaluation_lines, stage_lines
+from amendment.stages import stages_of
 from amendment.stages.kinship import kinship_warnings
 from amendment.stages.pairs import said_of_revisions
 from amendment.stages.shown import simulated_banner
@@ -46,13 +46,22 @@ def write_summary(
         "out of date": [name for name in notes if name not in standing],
     }
     write_text(workspace.folder / "summary.json", json.dumps(summary, indent=1, allow_nan=False) + "\n")
-    write_text(workspace.folder / "summary.md", "\n".join([*_page(summary), *_spent(spending)]))
+    write_text(workspace.folder / "summary.md", "\n".join([*_page(config, summary), *_spent(spending)]))
     return summary
 
 
-def headline(summary: Mapping[str, Any]) -> list[str]:
-    """What the command prints at the end: the banner if there is one, and the evaluation, or what judges, dataset and
-    trainings came to, or the last stage."""
+def headline(config: RunFile, summary: Mapping[str, Any]) -> list[str]:
+    """What the command prints at the end: the banner if there is one, and the lines of the stages that tell most of the
+    run: of the evaluation, or of judges, dataset and trainings, or else of the last stage."""
+    stages: Mapping[str, Any] = summary["stages"]
+    weights = {stage.name: stage.weight for stage in stages_of(config) if stage.name in stages}
+    most = max(weights.values(), default=0)
+    shown = [name for name, weight in weights.items() if weight == most] if most else list(stages)[-1:]
+    return [*_head(summary), *(line for name in shown for line in _section(config, name, stages[name]))]
+
+
+def _head(summary: Mapping[str, Any]) -> list[str]:
+    """The banner, warnings, and what gates say."""
     stages: Mapping[str, Any] = summary["stages"]
     lines = [f"# {summary['name']}", ""]
     if summary["simulated"]:
@@ -61,14 +70,12 @@ def headline(summary: Mapping[str, Any]) -> list[str]:
     lines += _people(stages.get("audit", {}))
     for name, counts in stages.items():
         lines += _failed(counts, "certificate.md" if name == "audit" else f"see {name}")
-    if "evaluate" in stages:
-        lines += ["## evaluate", "", *evaluation_lines(stages["evaluate"], stages.get("evaluate_labels")), ""]
-    elif stages:
-        told = ("judging", "audit", "dataset", "reward_model", "dpo", "rounds")
-        shown = [name for name in told if name in stages] or [list(stages)[-1]]
-        for name in shown:
-            lines += [f"## {name}", "", *stage_lines(stages[name]), ""]
     return lines
+
+
+def _section(config: RunFile, name: str, counts: Mapping[str, Any]) -> list[str]:
+    [stage] = [stage for stage in stages_of(config) if stage.name == name]
+    return [f"## {name}", "", *stage.lines(counts), ""]
 
 
 def loss_lines(stages: Mapping[str, Mapping[str, Any]]) -> list[str]:
@@ -102,16 +109,12 @@ def _failed(counts: Mapping[str, Any], where: str) -> list[str]:
     return [f"Gates that failed: {plain(failed, longest=2000)} ({where}).", ""] if failed else []
 
 
-def _page(summary: Mapping[str, Any]) -> list[str]:
-    shown = headline(
-        {**summary, "stages": {name: one for name, one in summary["stages"].items() if name.startswith("evaluate")}}
-    )
-    for name, counts in summary["stages"].items():
-        if name != "evaluate":
-            shown += [f"## {name}", "", *stage_lines(counts), ""]
-    if summary["missing"]:
-        shown += [_missing(summary), ""]
-    return shown
+def _page(config: RunFile, summary: Mapping[str, Any]) -> list[str]:
+    """All stages, those that tell most of the run first."""
+    weights = {stage.name: stage.weight for stage in stages_of(config)}
+    names = sorted(summary["stages"], key=lambda name: weights[name] < 2)
+    lines = [line for name in names for line in _section(config, name, summary["stages"][name])]
+    return [*_head(summary), *lines, *([_missing(summary), ""] if summary["missing"] else [])]
 
 
 def _spent(spending: Mapping[str, Any]) -> list[str]:

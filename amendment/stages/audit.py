@@ -57,6 +57,7 @@ class Auditing(Stage):
     own."""
 
     name = "audit"
+    weight = 1
     title = "measure the judge"
 
     def __init__(self, settings: RunSettings) -> None:

@@ -24,6 +24,7 @@ from amendment.llm.model import Model
 from amendment.llm.specs import ModelSpec
 from amendment.records import Candidate, Prompt
 from amendment.stages.endings import Tables
+from amendment.stages.shown import count_lines
 from amendment.yamlfile import Loc
 
 __all__ = [
@@ -294,6 +295,8 @@ class Stage:
     """What it does, in a few words, for people."""
     absent: ClassVar[str | None] = None
     """What to do about a run file that has no such stage and another one that reads what this one makes."""
+    weight: ClassVar[int] = 0
+    """How much its result tells of the run: a run ends with the lines of the stages that tell most."""
     Config: ClassVar[type[BaseModel] | None] = None
     """Its part of the run file, under its name."""
     reads: tuple[str, ...] = ()
@@ -359,9 +362,9 @@ class Stage:
         """Do the work on whole tables."""
         raise NotImplementedError
 
-    def lines(self, counts: Mapping[str, Any]) -> list[str] | None:
-        """Its counts as Markdown lines; None where a list of names and numbers says it all."""
-        return None
+    def lines(self, counts: Mapping[str, Any]) -> list[str]:
+        """Its counts for people, as Markdown lines."""
+        return count_lines(counts)
 
 
 def constitution_key(context: Context) -> dict[str, Any]:

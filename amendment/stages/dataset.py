@@ -21,7 +21,7 @@ from amendment.stages.construct import CANDIDATES, PAIRS, ConstructConfig, const
 from amendment.stages.contract import Context, Made, Note, RunSettings, Stage, constitution_key, dump
 from amendment.stages.judging import JudgingConfig, candidate_tables, judging_tables
 from amendment.stages.labels import OPEN
-from amendment.stages.mixing import RUN, diversity_counts, mix_in, mix_shares
+from amendment.stages.mixing import RUN, diversity_counts, diversity_lines, mix_in, mix_lines, mix_shares
 from amendment.stages.pairs import (
     DatasetConfig,
     check_revisions,
@@ -32,6 +32,7 @@ from amendment.stages.pairs import (
     made_pairs_key,
     texts_of,
 )
+from amendment.stages.shown import count_lines, counts_shown, estimate_shown
 from amendment.statistics.sides import side_of
 from amendment.terminal import plain
 
@@ -49,6 +50,7 @@ class MakingDataset(Stage):
 
     name = "dataset"
     title = "make the dataset"
+    weight = 1
     absent = "has no pairs to train on; add judging, construct, or pairs of your own"
     writes = ("dataset/train", "dataset/test")
 
@@ -95,6 +97,11 @@ class MakingDataset(Stage):
                     ("dataset", "probabilities"),
                     f"calibrated on what people say, but {why}, or take probabilities: raw",
                 )
+
+    def lines(self, counts: Mapping[str, Any]) -> list[str]:
+        """With the mix, the revisions, and how diverse each source is."""
+        special = {"mix": mix_lines, "revisions checked": _revision_lines, "diversity": diversity_lines}
+        return count_lines(counts, special)
 
     def make(self, context: Context) -> Made:
         """Pairs of all judgements, with their texts, mixed where asked; train and test share no prompt."""
@@ -270,3 +277,17 @@ def _decided(pair: Pair, said: Mapping[str, float]) -> Pair | None:
 def _by_people(pair: Pair, said: Mapping[str, float], p: float) -> Pair:
     update = {"p_chosen": p, "decided_by": "person", "raters": tuple(sorted(said))}
     return pair.model_copy(update=update)
+
+
+def _revision_lines(found: Mapping[str, Any]) -> list[str]:
+    """How revisions fared against their drafts, and what became of the worse ones."""
+    became = {
+        "flip": "where the draft is better it is chosen",
+        "drop": "the worse are left out",
+        "keep": "all are chosen, whatever the judge says",
+    }
+    told = counts_shown({name: count for name, count in found.items() if name not in ("share", "worse revisions")})
+    share = estimate_shown(found["share"], share=True)
+    return [
+        f"- revisions against their drafts: {told}; share that is better {share}; {became[found['worse revisions']]}"
+    ]

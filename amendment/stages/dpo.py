@@ -85,6 +85,7 @@ class TrainingPolicy(TrainingStage):
     """Train the policy on the pairs."""
 
     name = "dpo"
+    weight = 1
     title = "train the policy on pairs"
     Config = DpoConfig
 

@@ -39,6 +39,7 @@ from amendment.stages.contract import (
     dump,
 )
 from amendment.stages.endings import write_endings
+from amendment.stages.evaluation_lines import evaluation_lines
 from amendment.stages.kinship import independence
 from amendment.stages.pairs import DatasetConfig, has_pairs
 from amendment.stages.policies import (
@@ -149,6 +150,7 @@ class Evaluating(Stage):
     """Let policies answer held-out prompts, and measure the answers."""
 
     name = "evaluate"
+    weight = 2
     title = "evaluate on held-out prompts"
     Config = EvaluateConfig
 
@@ -294,6 +296,10 @@ class Evaluating(Stage):
             if name not in known:
                 unknown = f"no principle {name!r}{did_you_mean(name, known)}; expected all, or constitution/principle"
                 yield ("evaluate", "violations", "principles", index), unknown
+
+    def lines(self, counts: Mapping[str, Any]) -> list[str]:
+        """Policies against truth and as judges see them."""
+        return evaluation_lines(counts)
 
     def make(self, context: Context) -> Made:
         """Let every policy answer the same held-out prompts, and harmless ones of files, and measure the answers."""

@@ -37,8 +37,10 @@ from amendment.stages.labels import (
 )
 from amendment.stages.pairs import Texts
 from amendment.stages.policies import PolicyComparison
+from amendment.stages.shown import count_lines, estimate_shown
 from amendment.statistics import share
 from amendment.statistics.prediction_powered import prediction_powered
+from amendment.terminal import plain
 
 __all__ = [
     "DrawingEvaluationSample",
@@ -179,6 +181,7 @@ class ReadingEvaluationLabels(_OfEvaluation):
     """Correct the win rates by what people said."""
 
     name = "evaluate_labels"
+    weight = 2
     title = "correct win rates by what people said"
     reads = (COMPARISONS, SAMPLE, EVALUATION.questions)
     writes = (VERDICTS, REPORT)
@@ -197,6 +200,10 @@ class ReadingEvaluationLabels(_OfEvaluation):
         counts = {**label_counts(labels), "win rates by people": corrected_win_rates(compared, items, votes)}
         write_text(workspace.path(REPORT), json.dumps(counts, indent=1, allow_nan=False) + "\n")
         return Made((workspace.write(VERDICTS, Verdict, verdicts), REPORT), counts)
+
+    def lines(self, counts: Mapping[str, Any]) -> list[str]:
+        """With the corrected rates."""
+        return count_lines(counts, {"win rates by people": _corrected_lines})
 
 
 def corrected_win_rates(
@@ -252,3 +259,20 @@ def _won(one: PolicyComparison, votes: Mapping[str, float]) -> float | None:
         return 0.5
     p_a = votes.get(one.comparison.id)
     return p_a if p_a is None or one.comparison.a == one.answer else 1 - p_a
+
+
+def _corrected_lines(rates: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    return [_corrected_line(name, rate) for name, rate in rates.items()]
+
+
+def _corrected_line(name: str, found: Mapping[str, Any]) -> str:
+    """The corrected rate, and what it rests on."""
+    rate = estimate_shown(found["corrected"], share=True)
+    alone = estimate_shown(found["people alone"], share=True)
+    times = found["labels saved"]
+    saved = "" if times is None else f"; labels saved: people alone would need {times:.2f} times as many"
+    labels = f"{found['labelled']} of {found['of comparisons']} labelled"
+    return (
+        f"- win rate of {plain(name)}, corrected by people's labels of these very comparisons: {rate} ({labels}; "
+        f"people alone {alone}; judge used with lambda {found['lambda']:.2f}{saved})"
+    )

@@ -158,6 +158,7 @@ class Judging(Stage):
     """Compare the candidates of each prompt."""
 
     name = "judging"
+    weight = 1
     title = "judge candidates"
     Config = JudgingConfig
 

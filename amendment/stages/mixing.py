@@ -18,6 +18,7 @@ from amendment.data.inputs import Inputs, read_inputs
 from amendment.data.source_rows import source_state
 from amendment.data.sources import Source
 from amendment.errors import AmendmentError, DataError, Problem
+from amendment.markdown import cell, table
 from amendment.preference import PairSettings, held_out, majorities, preference_row
 from amendment.records import Candidate, Preference, Prompt, Record, Verdict, text_of
 from amendment.stages.contract import Context, Doubt, Made, Note, RunSettings, Stage, dump
@@ -30,8 +31,10 @@ __all__ = [
     "RUN",
     "Mixing",
     "diversity_counts",
+    "diversity_lines",
     "mix_in",
     "mix_labels",
+    "mix_lines",
     "mix_shares",
     "read_mix",
 ]
@@ -161,8 +164,8 @@ class Mixing(Stage):
 def _once(tables: Iterable[Mapping[str, R]]) -> list[R]:
     """The records of several tables by id, each once."""
     found: dict[str, R] = {}
-    for table in tables:
-        found = {**table, **found}
+    for rows in tables:
+        found = {**rows, **found}
     return list(found.values())
 
 
@@ -256,3 +259,46 @@ def diversity_counts(by_source: Mapping[str, Sequence[Preference]], *, seed: int
 
 def _texts(rows: Iterable[Preference], side: str) -> list[str]:
     return list({getattr(row, f"{side}_id"): text_of(getattr(row, side)) for row in rows}.values())
+
+
+HOW_DIVERSE = (
+    "Distinct-n is the share of different n-grams: higher is more varied. The compression ratio is higher the more is "
+    "repeated. Both move with the size of what is measured: compare columns of one table, and no two tables."
+)
+
+
+def mix_lines(mixed: Mapping[str, Any]) -> list[str]:
+    """What each source was asked for, gave and kept back."""
+    total = f"{mixed['pairs']:,} pairs for training"
+    lines = []
+    for name, one in mixed["sources"].items():
+        counts = f"{one['pairs']:,} pairs, {one['left out']:,} more left out, {one['held out']:,} held out"
+        lines.append(f"- mix, {plain(name)}: asked {one['asked']:g}, got {one['got']:g} of {total} ({counts})")
+    if mixed["shared prompts"]:
+        ceded = sum(one["kept by another"] for one in mixed["sources"].values())
+        lines.append(
+            f"- mix: {mixed['shared prompts']:,} prompts stand in several sources; each stays with the one that has "
+            f"the fewest pairs for its share, and {ceded:,} pairs of the others are out"
+        )
+    return lines
+
+
+def diversity_lines(measured: Mapping[str, Any]) -> list[str]:
+    """A table for each side: sources by measures."""
+    lines = []
+    for side, one in measured.items():
+        size = f"{one['answers']:,} answers of {one['characters']:.0f} characters ({one['words']:.0f} words)"
+        lines += ["", f"Diversity of {side} answers, at {size} each, mean of {one['draws']} draws (deviation):", ""]
+        lines += table(_diversity_rows(one["sets"]))
+    return [*lines, "", HOW_DIVERSE]
+
+
+def _diversity_rows(sets: Mapping[str, Mapping[str, Any]]) -> list[list[str]]:
+    """A row for each measure, a column for each source."""
+    measures = next(iter(sets.values()))
+    rows = [[name, *(_spread(one[name]) for one in sets.values())] for name in measures]
+    return [["", *map(cell, sets)], *rows]
+
+
+def _spread(value: Mapping[str, Any]) -> str:
+    return "no data" if value["mean"] is None else f"{value['mean']:.3f} ({value['deviation']:.3f})"

@@ -72,6 +72,7 @@ class TrainingRewardModel(TrainingStage):
     """Train a reward model on the pairs."""
 
     name = "reward_model"
+    weight = 1
     title = "train the reward model"
     Config = RewardModelConfig
 

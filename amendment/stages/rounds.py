@@ -146,6 +146,7 @@ class ComparingRounds(Stage):
     """Put the rounds side by side. With it come the stages of the further ones."""
 
     name = "rounds"
+    weight = 1
     title = "put the rounds side by side"
     Config = RoundsConfig
     writes = (TABLE,)
@@ -271,6 +272,10 @@ class _Step(Stage):
         is_dataset = isinstance(self._stage, MakingDataset)
         chosen = {"data": self._rounds.data, "replay_human": self._rounds.replay_human} if is_dataset else {}
         return {**key, **chosen}
+
+    def lines(self, counts: Mapping[str, Any]) -> list[str]:
+        """As those of the first round."""
+        return self._stage.lines(counts)
 
     def asks(self) -> Iterable[Ask]:
         """What the stage of the first round asks; draws are a policy's."""

@@ -1,15 +1,22 @@
-"""Numbers and estimates as summaries write them."""
+"""Counts, numbers and estimates as summaries write them: Markdown that reads well in a terminal too."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from amendment.data.sources import LilliputPrompts
-from amendment.stages.contract import RunSettings
+from amendment.markdown import cell, table
 from amendment.terminal import plain
 
-__all__ = ["counts_shown", "estimate_shown", "number_shown", "simulated_banner"]
+if TYPE_CHECKING:
+    from amendment.stages.contract import RunSettings
+
+__all__ = ["count_lines", "counts_shown", "estimate_shown", "number_shown", "simulated_banner", "unscored_shown"]
+
+WHOLE_NOTE = 2000
+"""Characters of a note: what it asks for stands at its end."""
+Lines = Callable[[Any], list[str]]
 
 
 def estimate_shown(value: Mapping[str, Any], *, sign: bool = False, share: bool = False) -> str:
@@ -32,6 +39,39 @@ def counts_shown(counts: Mapping[str, Any]) -> str:
 def number_shown(value: Any) -> str:
     """A number with as many digits as matter, or a text without what a terminal would act on."""
     return f"{value:.4g}" if isinstance(value, float) else plain(str(value))
+
+
+def unscored_shown(measured: Mapping[str, Any]) -> str:
+    """How many pairs a measurement leaves out, where it leaves any out."""
+    count = measured.get("unscored")
+    return f"; {count} pairs have no score, being too long" if count else ""
+
+
+def count_lines(counts: Mapping[str, Any], special: Mapping[str, Lines] = {}) -> list[str]:
+    """A stage's counts, a line each; `special` are those that are told in words of their own. What is counted under
+    `machine` stands in summary.json alone."""
+    lines = []
+    for name, value in counts.items():
+        if name in special:
+            lines += special[name](value)
+        elif name == "machine":
+            continue
+        elif name == "notes":
+            lines += [f"- note: {plain(note, longest=WHOLE_NOTE)}" for note in value]
+        elif isinstance(value, list) and value and all(isinstance(row, Mapping) for row in value):
+            lines += _rows(value)
+        elif isinstance(value, Mapping) and "lines" in value:
+            lines += value["lines"]
+        elif isinstance(value, Mapping):
+            lines.append(f"- {plain(name)}: {counts_shown(value) or 'none'}")
+        else:
+            lines.append(f"- {plain(name)}: {number_shown(value)}")
+    return lines
+
+
+def _rows(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """A row for each entry, below its keys."""
+    return ["", *table([[*rows[0]], *([cell(str(value)) for value in row.values()] for row in rows)])]
 
 
 def simulated_banner(settings: RunSettings) -> str | None:

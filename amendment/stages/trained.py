@@ -7,7 +7,7 @@ Promised: rows are of prompts of the train split alone.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 
@@ -22,6 +22,8 @@ from amendment.records import Candidate, Preference, Prompt, text_of
 from amendment.stages.calibration import CALIBRATOR
 from amendment.stages.contract import POLICY_STAGES, Context, Note, RunSettings, Stage, dump
 from amendment.stages.gate import gate_tables
+from amendment.stages.shown import count_lines, estimate_shown, unscored_shown
+from amendment.terminal import plain
 from amendment.training import Progress, TrainResult, check_base, need_training, unmet_demands
 
 __all__ = [
@@ -98,6 +100,10 @@ class TrainingStage(Stage):
             check_base(found_folder(model, base), self.config.revision)
         except AmendmentError as fault:
             yield (self.name, "base"), str(fault)
+
+    def lines(self, counts: Mapping[str, Any]) -> list[str]:
+        """With what was kept and dropped, the first and the last step, and what was measured on held-out pairs."""
+        return count_lines(counts, _LINES)
 
 
 def pair_tables(settings: RunSettings) -> tuple[str, ...]:
@@ -210,3 +216,62 @@ def smoothing_problems(name: str, config: Any, settings: RunSettings) -> Iterato
     elif config.labels == "soft":
         told = "soft labels say themselves how sure they are; take labels: hard, or leave label_smoothing out"
         yield (name, "label_smoothing"), told
+
+
+def _preflight(report: Mapping[str, Any]) -> list[str]:
+    dropped = ", ".join(f"{plain(reason)} {count}" for reason, count in report["dropped"].items()) or "none"
+    rows = f"- rows: {report['rows']}, kept {report['kept']}, truncated {report['truncated']}, dropped: {dropped}"
+    return [rows, *(f"- {plain(name)}: {count} rows" for name, count in report["notes"].items())]
+
+
+def _held_out(measured: Mapping[str, Any]) -> list[str]:
+    accuracy, loss = measured["accuracy"], measured["log_loss"]
+    size = f"{accuracy['n']} pairs of {accuracy['clusters']} prompts"
+    lines = [
+        f"- held-out accuracy: {estimate_shown(accuracy, share=True)}, {size}{unscored_shown(measured)}",
+        f"- baselines without a model: {_without_model(measured)}",
+        f"- held-out log loss at temperature 1: {estimate_shown(loss)} (a coin: 0.693)",
+        *_against_people(measured.get("people")),
+    ]
+    slices = {name.replace("_", " "): measured.get(name) for name in ("chosen_shorter", "chosen_longer")}
+    equal = accuracy["n"] - sum(one["n"] for one in slices.values() if one)
+    if len(measured["by_category"]) > 1:
+        slices |= {"macro over categories": measured["macro"]}
+        slices |= {f"category {name or 'none'}": value for name, value in measured["by_category"].items()}
+    slices |= {f"source {name}": value for name, value in measured.get("by_source", {}).items()}
+    shown = [
+        f"- {plain(name)}: {estimate_shown(one, share=True)}, n = {one['n']}" for name, one in slices.items() if one
+    ]
+    return [*lines, *shown, *([f"- both of equal length: {equal} pairs"] if equal else [])]
+
+
+def _without_model(measured: Mapping[str, Any]) -> str:
+    """What rules that need no model reach on the same pairs; older notes have none."""
+    longer, first = measured.get("longer_wins"), measured.get("always_first")
+    told = f"longer wins {estimate_shown(longer, share=True)}" if longer else "longer wins not measured"
+    order = (
+        estimate_shown(first, share=True) + f" (n = {first['n']})" if first else "no order of the answers is on record"
+    )
+    return f"{told}; always first: {order}"
+
+
+def _against_people(found: Mapping[str, Any] | None) -> list[str]:
+    """P(chosen) of a reward model beside the shares of people's votes, where people decided held-out pairs."""
+    if not found:
+        return []
+    brier, ece = (estimate_shown(found[name], share=True) for name in ("brier", "ece"))
+    even = f"{found['ece_if_perfect']['mean']:.3f} if it were perfect"
+    return [f"- P(chosen) against people, {found['n']} held-out pairs: Brier {brier}, ECE {ece} ({even})"]
+
+
+def _metrics(entry: Mapping[str, float]) -> str:
+    names = ("loss", "rewards/margins", "margin", "rewards/accuracies", "accuracy")
+    return ", ".join(f"{name} {entry[name]:.4f}" for name in names if name in entry)
+
+
+_LINES: dict[str, Callable[[Any], list[str]]] = {
+    "preflight": _preflight,
+    "held out": _held_out,
+    "first": lambda entry: [f"- step 1: {_metrics(entry)}"] if entry else [],
+    "last": lambda entry: [f"- step {entry['step']:g}: {_metrics(entry)}"] if entry else [],
+}

@@ -20,16 +20,15 @@ from amendment.records import Candidate, Message, Preference, Prompt, text_of, u
 from amendment.run import Patience, Result, Run, load_run_file
 from amendment.run.context import Context
 from amendment.run.engine import RunFolder
-from amendment.run.evaluation_wording import judged_lines
 from amendment.run.progress import QuietProgress
 from amendment.run.runfile.config import RunFile
-from amendment.run.wording import evaluation_lines
 from amendment.simulator import ATTRIBUTES, refuses, sample_prompts, truth
 from amendment.stages import evaluation as evaluation_stage
 from amendment.stages.candidates import Draw, Drawn
 from amendment.stages.contract import JudgeEntry
 from amendment.stages.endings import ItemEnding
 from amendment.stages.evaluation import EvaluateConfig, harmless_prompts
+from amendment.stages.evaluation_lines import evaluation_lines, judged_lines
 from amendment.stages.evaluation_people import EvaluationItem
 from amendment.stages.kinship import independence
 from amendment.stages.policies import (
@@ -220,7 +219,7 @@ def test_a_win_rate_that_is_all_length_is_near_half_at_equal_length() -> None:
     assert even["value"] == pytest.approx(0.56, abs=0.01)  # the ridge holds the slope, and leaves some of it
     assert even["low"] < 0.5 < even["high"]
     assert even["slope"] > 1
-    lines = judged_lines({"win rates": {"dpo against sft": rate}}, {})
+    lines = judged_lines({"win rates": {"dpo against sft": rate}})
     assert lines[1].startswith("- the same at equal length: 0.4") or lines[1].startswith(
         "- the same at equal length: 0.5"
     )
@@ -235,7 +234,7 @@ def test_equal_lengths_everywhere_are_told_and_change_nothing() -> None:
     assert "hardly varies" in even["warning"]
     nothing = win_rates({"dpo": ours, "sft": theirs}, [("dpo", "sft")], [])["dpo against sft"]
     assert (nothing["value"], nothing["at equal length"]["value"], nothing["unread"]) == (None, None, 8)
-    assert "no data over 0 of 8 draws" in judged_lines({"win rates": {"dpo against sft": nothing}}, {})[0]
+    assert "no data over 0 of 8 draws" in judged_lines({"win rates": {"dpo against sft": nothing}})[0]
 
 
 def check(policy: str, number: int, said: float | None, *, prompt: str = "") -> PolicyCheck:
@@ -583,7 +582,7 @@ def test_the_judge_that_made_the_labels_is_known_under_any_name_and_protocol(
     assert found["standing"] == expected
     if expected == "same judge":
         assert found["why"].endswith("also made the labels, there by protocol verdict")
-    [line] = judged_lines({"judge": found}, {})
+    [line] = judged_lines({"judge": found})
     assert line.startswith(
         "- win rates by" if expected == "another judge" else f"- **{expected.upper()}** for win rates"
     )

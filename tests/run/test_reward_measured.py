@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from amendment.reward_model import RewardSettings, train_reward
-from amendment.run.wording import stage_lines
 from amendment.stages.reward_model import measured_reward, score_pairs
+from amendment.stages.shown import count_lines
+from amendment.stages.trained import _LINES
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +38,7 @@ def test_pairs_that_people_decided_are_measured_against_their_votes(model: Path,
     p = score_pairs(model, rows).p_chosen
     squares = [(p[i] - 0.75) ** 2 for i in range(8, 14)] + [(p[i] - 0.5) ** 2 for i in (14, 15)]
     assert found["people"]["brier"]["value"] == pytest.approx(sum(squares) / 8)
-    [line] = [line for line in stage_lines({"held out": found}) if "against people" in line]
+    [line] = [line for line in count_lines({"held out": found}, _LINES) if "against people" in line]
     assert line.startswith(f"- P(chosen) against people, 8 held-out pairs: Brier {sum(squares) / 8:.3f}")
 
 
@@ -47,6 +48,6 @@ def test_without_people_nothing_is_told_of_them(model: Path, pairs: list[dict[st
     found = measured_reward(rows, scores)
     assert found
     assert "people" not in found
-    assert not [line for line in stage_lines({"held out": found}) if "people" in line]
+    assert not [line for line in count_lines({"held out": found}, _LINES) if "people" in line]
     assert measured_reward(rows_of(pairs, 0.5, "judge"), scores) is None
     assert measured_reward([], scores) is None

@@ -1,4 +1,4 @@
-"""What judges made of policies, in words and tables: win rates, violated principles, refusals of harmless prompts."""
+"""An evaluation in words and tables: the truth where it is known, win rates, violated principles, refusals."""
 
 from __future__ import annotations
 
@@ -7,10 +7,17 @@ from typing import Any
 
 from amendment.markdown import table
 from amendment.stages.kinship import RELATED_JUDGE, SAME_JUDGE
-from amendment.stages.shown import counts_shown, estimate_shown
+from amendment.stages.shown import counts_shown, estimate_shown, unscored_shown
 from amendment.terminal import plain
 
-__all__ = ["judged_lines"]
+__all__ = ["evaluation_lines", "judged_lines"]
+
+HOW_TO_READ = (
+    "True utility is the weighted mean of the columns on the right, each in [0, 1], over answers to prompts that no "
+    "training saw; it is known only because this world is simulated. Readable is the share of answers without a word "
+    "outside its grammar. A difference whose interval lies above 0 says that the first named policy answers better. "
+    "Labels against truth says how often the judge's pairs point the right way, which bounds what can be learned."
+)
 
 WARNED = {
     SAME_JUDGE: "what training learned to please, this judge is pleased by, so that the figures flatter the policies. "
@@ -19,15 +26,38 @@ WARNED = {
 }
 
 
-def judged_lines(counts: Mapping[str, Any], by_people: Mapping[str, Any]) -> list[str]:
-    """Win rates with what people make of them, violation rates, refusal rates; nothing of what was not asked.
+def evaluation_lines(counts: Mapping[str, Any]) -> list[str]:
+    """Policies against truth, what judges made of them, the reward model."""
+    lines = [f"Answers to {counts['held-out prompts']} held-out prompts; intervals are 95 %, clustered by prompt.", ""]
+    lines += [f"- answers of {plain(name)}: {counts_shown(ended)}" for name, ended in counts.get("answers", {}).items()]
+    if counts.get("policies"):
+        lines += ["", *_against_truth(counts)]
+    lines += judged_lines(counts)
+    for name in ("reward model against truth", "labels against truth"):
+        if name in counts:
+            share = estimate_shown(counts[name], share=True)
+            lines.append(f"- {name}, held-out pairs: {share}{unscored_shown(counts[name])}")
+    return lines
 
-    `by_people` are corrected win rates by the same names.
-    """
+
+def _against_truth(counts: Mapping[str, Any]) -> list[str]:
+    attributes = list(next(iter(counts["policies"].values()))["attributes"])
+    rows = [["policy", "true utility", "readable", *attributes]]
+    for name, row in counts["policies"].items():
+        shares = [f"{row['attributes'][attribute]:.2f}" for attribute in attributes]
+        rows.append([plain(name), estimate_shown(row["utility"]), f"{row['readable']['value']:.1%}", *shares])
+    differences = [
+        f"- true utility, {plain(name)}: {estimate_shown(value, sign=True)}"
+        for name, value in counts["differences"].items()
+    ]
+    return [*table(rows), "", HOW_TO_READ, "", *differences]
+
+
+def judged_lines(counts: Mapping[str, Any]) -> list[str]:
+    """Win rates, violation rates, refusal rates; nothing of what was not asked."""
     lines = [_judge("win rates", counts["judge"])] if "judge" in counts else []
     for name, rate in counts.get("win rates", {}).items():
         lines += _win_rate(name, rate)
-        lines += [_by_people(name, by_people[name])] if name in by_people else []
     if "violations" in counts:
         lines += ["", *_violations(counts["violations"])]
     if "over-refusal" in counts:
@@ -55,19 +85,6 @@ def _win_rate(name: str, rate: Mapping[str, Any]) -> Iterator[str]:
         longer = f"its answers are {even['longer by']:+.1f} characters longer on average"
         warned = f"; {plain(even['warning'])}" if "warning" in even else ""
         yield f"- the same at equal length: {estimate_shown(even, share=True)} ({longer}{warned})"
-
-
-def _by_people(name: str, found: Mapping[str, Any]) -> str:
-    """The corrected rate, and what it rests on."""
-    rate = estimate_shown(found["corrected"], share=True)
-    alone = estimate_shown(found["people alone"], share=True)
-    times = found["labels saved"]
-    saved = "" if times is None else f"; labels saved: people alone would need {times:.2f} times as many"
-    labels = f"{found['labelled']} of {found['of comparisons']} labelled"
-    return (
-        f"- win rate of {plain(name)}, corrected by people's labels of these very comparisons: {rate} ({labels}; "
-        f"people alone {alone}; judge used with lambda {found['lambda']:.2f}{saved})"
-    )
 
 
 def _violations(found: Mapping[str, Any]) -> Iterator[str]:
