@@ -51,7 +51,7 @@ DECIDERS = {
     "unknown": "raters that are not known to be people or models",
 }
 SIZES = ((3, "n<1K"), (4, "1K<n<10K"), (5, "10K<n<100K"), (6, "100K<n<1M"), (7, "1M<n<10M"), (8, "10M<n<100M"))
-MEASURED = ("reward_model", "dpo", "evaluate")
+MEASURED = ("reward_model", "dpo", "evaluate", "evaluate_labels")
 """Stages with held-out figures."""
 OURS = ("license", "license_name", "license_link", "size_categories", "configs", "dataset_info")
 """Keys that follow from the run file and the rows alone, whatever the card on the Hub says."""
