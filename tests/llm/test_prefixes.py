@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Callable, Sequence
-from itertools import permutations, takewhile
+from itertools import accumulate, permutations, takewhile
 
 import pytest
 
@@ -23,11 +23,12 @@ from amendment.records import Candidate, Message, Prompt, Sampling, text_of, use
 
 def shared_by(requests: Sequence[Request]) -> int:
     """How many characters of the requests, in steps of 16, an earlier one began with too."""
-    known: set[str] = set()
+    known: set[int] = set()
     count = 0
     for request in requests:
         text = "".join(prompt_texts(request))
-        openings = [text[:end] for end in range(16, len(text) + 1, 16)]
+        blocks = [text[start : start + 16] for start in range(0, len(text) - 15, 16)]
+        openings = list(accumulate(map(hash, blocks), lambda opening, block: hash((opening, block))))
         count += 16 * len(list(takewhile(known.__contains__, openings)))
         known.update(openings)
     return count
