@@ -2,7 +2,7 @@
 
 Covered: ties, one by one and whole pools of them; best against worst; drafts against their last revisions, and how many
 revisions the judge prefers. Not covered: what the answers say, see `degenerate`; revisions in between, which are
-compared like any answers; a judge that likes whatever looks revised, which probes measure.
+compared like any answers; a judge that likes whatever looks revised, which a probe measures.
 """
 
 from __future__ import annotations

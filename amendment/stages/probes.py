@@ -3,7 +3,7 @@
 Covered: a seeded sample of what the stage `judging` has judged, one comparison a prompt as far as there are prompts;
 each comparison by one principle, the one by which its winner won most clearly, in the same words before and after the
 edit; every question in both displayed orders. Replies lie in the ledger, so that a run that was broken off goes on.
-Not covered: edits and figures (`audit.probes`).
+Not covered: what is edited and what the answers come to, which `audit.probes` says.
 """
 
 from __future__ import annotations

@@ -157,7 +157,7 @@ def test_a_run_that_was_broken_off_in_its_probes_goes_on_where_it_was(
 def test_a_plan_counts_the_questions_of_the_probes(run_text: Path, folder: Path) -> None:
     plan = Run.from_file(run_text, folder=folder, overrides=SMALL).plan(until="probes")
     [probes] = [one for one in plan.asks if one.stage == "probes"]
-    Run.from_file(run_text, folder=folder, overrides=SMALL)(until="audit")
+    Run.from_file(run_text, folder=folder, overrides=SMALL)(until="judging")
     assert probes.calls == Run.from_file(run_text, folder=folder, overrides=SMALL)(until="probes").sent
     # 12 comparisons in two orders, edited and control; the plain question was asked before where it has one wording
     assert 12 * 2 * 2 <= probes.calls <= 12 * 2 * 3
