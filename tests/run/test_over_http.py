@@ -23,6 +23,7 @@ from amendment.errors import AmendmentError
 from amendment.records import Candidate, Critique, Preference, Record, Verdict, text_of
 from amendment.run import Result, Run
 from amendment.yamlfile import read_yaml
+from tests.run.small_runs import made
 
 ROOT = Path(__file__).resolve().parents[2]
 CHAIN = """\
@@ -170,9 +171,7 @@ base: {on: drafts, steps: 80, batch_size: 32, learning_rate: 5.0e-3, max_length:
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a tiny policy that was trained by a run of its own."""
-    folder = tmp_path_factory.mktemp("trained")
-    (folder / "run.yaml").write_text(TRAINED)
-    return Run.from_file(folder / "run.yaml", folder=folder / "run")().folder / "models/base"
+    return made(tmp_path_factory.mktemp("trained"), TRAINED).folder / "models/base"
 
 
 @pytest.fixture(scope="module")
@@ -181,17 +180,16 @@ def transformers_serve(trained: Path, tmp_path_factory: pytest.TempPathFactory) 
     pytest.importorskip("fastapi", reason="`transformers serve` comes with the dev extra")
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
-    log = (tmp_path_factory.mktemp("serve") / "log").open("w")
     command = [sys.executable, "-m", "transformers.cli.transformers", "serve", str(trained), "--device", "cpu"]
     environment = {**os.environ, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
-    process = subprocess.Popen([*command, "--port", str(port)], stdout=log, stderr=log, env=environment)
-    try:
-        wait_for(f"http://127.0.0.1:{port}/health", process)
-        yield f"http://127.0.0.1:{port}/v1"
-    finally:
-        process.terminate()
-        process.wait(20)
-        log.close()
+    with (tmp_path_factory.mktemp("serve") / "log").open("w") as log:
+        process = subprocess.Popen([*command, "--port", str(port)], stdout=log, stderr=log, env=environment)
+        try:
+            wait_for(f"http://127.0.0.1:{port}/health", process)
+            yield f"http://127.0.0.1:{port}/v1"
+        finally:
+            process.terminate()
+            process.wait(20)
 
 
 def wait_for(url: str, process: subprocess.Popen[bytes]) -> None:
@@ -207,29 +205,22 @@ def wait_for(url: str, process: subprocess.Popen[bytes]) -> None:
 
 
 @pytest.mark.long
-def test_a_trained_policy_behind_transformers_serve_writes_candidates(
-    transformers_serve: str, trained: Path, tmp_path: Path
-) -> None:
-    path = tmp_path / "run.yaml"
-    path.write_text(POLICY.format(url=transformers_serve, model=trained, writer="policy", protocol="verdict"))
-    result = Run.from_file(path, folder=tmp_path / "run")(until="candidates")
-    assert result.summary["stages"]["candidates"]["done"] == 12
-    found = read_records(tmp_path / "run/candidates/candidates.parquet", Candidate)
-    assert all(text_of(one.messages) for one in found)
-    assert {(one.origin.provider, one.origin.model) for one in found} == {("openai", "base@main")}
-
-
-@pytest.mark.long
-def test_a_judge_of_label_tokens_on_a_server_that_ignores_logprobs_asks_for_votes_and_says_so_once(
+def test_a_trained_policy_behind_transformers_serve_writes_candidates_and_judges_by_votes(
     transformers_serve: str, trained: Path, tmp_path: Path, replies: Callable[..., int]
 ) -> None:
-    path = tmp_path / "run.yaml"
-    path.write_text(POLICY.format(url=transformers_serve, model=trained, writer="writer", protocol="label-tokens"))
-    # the tiny policy writes no verdict that can be read, so that no comparison is done
+    written = POLICY.format(url=transformers_serve, model=trained, writer="policy", protocol="verdict")
+    result = made(tmp_path / "writes", written, until="candidates")
+    assert result.summary["stages"]["candidates"]["done"] == 12
+    found = read_records(result.folder / "candidates/candidates.parquet", Candidate)
+    assert all(text_of(answer.messages) for answer in found)
+    assert {(answer.origin.provider, answer.origin.model) for answer in found} == {("openai", "base@main")}
+
+    # it ignores logprobs, so that a judge of label tokens asks for votes, and writes no verdict that can be read
+    judged = POLICY.format(url=transformers_serve, model=trained, writer="writer", protocol="label-tokens")
     with pytest.raises(AmendmentError, match=r"no item was done \(12 invalid\)"):
-        Run.from_file(path, folder=tmp_path / "run")()
-    assert replies(tmp_path / "run", like='%"choices"%') == 1
-    notices = json.loads((tmp_path / "run/spending.json").read_text())["notices"]
-    assert [count for text, count in notices.items() if "votes" in text] == [1]
-    before = json.loads((tmp_path / "run/summary.json").read_text())
-    assert "judging" in before["missing"]
+        made(tmp_path / "judges", judged)
+    folder = tmp_path / "judges" / "run"
+    assert replies(folder, like='%"choices"%') == 1
+    notices = json.loads((folder / "spending.json").read_text())["notices"]
+    assert [count for text, count in notices.items() if "votes" in text] == [1], "which is said once"
+    assert "judging" in json.loads((folder / "summary.json").read_text())["missing"]
