@@ -237,7 +237,7 @@ def test_a_second_version_keeps_what_people_wrote_and_what_is_tagged(
     assert hub.text("datasets", CHAIN, "README.md", "v1.0") == card
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_push_that_breaks_off_can_be_repeated(hub: Any, chain: Path, tmp_path: Path) -> None:
     seen: list[str] = []
 
