@@ -311,7 +311,7 @@ class Run:
 
 
 def _pairs(workspace: RunFolder, done: Sequence[str]) -> int:
-    """How many pairs the dataset has that stands, and those that further rounds have made."""
+    """How many pairs the dataset has that stands, and those that later stages have added."""
     made = [name for name in done if name == "dataset" or name.endswith("-dataset")]
     notes = [note["counts"] for name in made if (note := workspace.note(name))]
     return sum(note.get(f"{kind} pairs", 0) for note in notes for kind in ("train", "test", "new"))

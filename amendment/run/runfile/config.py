@@ -50,7 +50,7 @@ class RunFile(_WithStages):
 
     @property
     def policies(self) -> tuple[str, ...]:
-        """The names of all policies that the stages of a run file can make, those of its rounds among them."""
+        """The names of all policies that the stages of a run file can make."""
         return (*POLICY_STAGES, *(name for kind in STAGES for name in kind.policies(self)))
 
     @property
