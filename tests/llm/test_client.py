@@ -14,13 +14,16 @@ from typing import Any
 import pytest
 
 from amendment.errors import LedgerError, Paused, ProviderError, Rejected, Transient
+from amendment.llm.budget import Budget
 from amendment.llm.client import Calls
 from amendment.llm.ledger import Ledger
 from amendment.llm.ledger_reading import Reader, ReturnedModel
-from amendment.llm.limits import Limits
+from amendment.llm.limits import Endpoint, Limits
 from amendment.llm.model import Model
+from amendment.llm.prices import Price
 from amendment.llm.provider import Sent
 from amendment.llm.requests import Reply, Request
+from amendment.llm.transport import Online
 from amendment.records import Message, Sampling, user
 from tests.llm.scripted import Scripted, until
 
@@ -316,3 +319,25 @@ def test_a_wait_that_a_server_asks_of_one_call_is_shown_and_does_not_end_the_run
 
     hour, minute = (Transient("busy", kind="rate", retry_after=wait) for wait in (3600.0, 60.0))
     run(use, hour, minute, max_wait=900.0)
+
+
+def test_a_call_that_is_broken_off_on_the_wire_counts_as_paid_and_stays_open_in_the_ledger() -> None:
+    price = Price(input=1.0, output=1.0)
+
+    async def main() -> None:
+        with Ledger() as ledger:
+            budget = Budget()
+            provider = Scripted()
+            provider.gate.clear()
+            carrier = Online(provider, Endpoint(Limits(1)), ledger, budget, price)
+            request = Request(provider="simulated", host="here", model="m", messages=user("Hi"))
+            sending = asyncio.ensure_future(carrier.carry(request))
+            await until(lambda: bool(provider.asked))
+            held = budget.reserved
+            sending.cancel()
+            await asyncio.wait([sending])
+            assert (budget.reserved, budget.spent, budget.possibly_paid) == (0.0, held, held)
+            assert held > 0
+            assert [one.request for one in ledger.open_attempts()] == [request.id]
+
+    asyncio.run(main())
