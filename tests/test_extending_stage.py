@@ -1,4 +1,4 @@
-"""The stage of docs/extending.md, as it stands there: one file and one entry in a copy of the package, made by a run."""
+"""The stage of docs/extending.md, as it stands there: one file and one entry in a copy of the package, and a run."""
 
 from __future__ import annotations
 
