@@ -223,7 +223,13 @@ class ComparingRounds(Stage):
         is_simulated = any("true utility" in row for row in rows)
         whole = {**({"simulated": BANNER} if is_simulated else {}), "rounds": rows, "diversity of answers": diversity}
         write_text(context.workspace.path(TABLE), json.dumps(whole, indent=1, allow_nan=False) + "\n")
-        return Made((TABLE,), {"table": {"rounds": rows, "lines": _lines(rows)}})
+        return Made((TABLE,), {"rounds": rows})
+
+    def lines(self, counts: Mapping[str, Any]) -> list[str]:
+        """A table with a line per round."""
+        rows = counts["rounds"]
+        columns = [name for name in {name: None for row in rows for name in row} if name not in ("policy", "judged")]
+        return [*table([columns, *([_cell(row.get(name)) for name in columns] for row in rows)]), "", _HOW_TO_READ]
 
 
 class _Step(Stage):
@@ -479,12 +485,6 @@ _HOW_TO_READ = (
     "that made of it shows in the line below. Losses of different rounds have different pairs, and with from: last "
     "different references."
 )
-
-
-def _lines(rows: Sequence[Mapping[str, Any]]) -> list[str]:
-    """The table for people: a line per round."""
-    columns = [name for name in {name: None for row in rows for name in row} if name not in ("policy", "judged")]
-    return [*table([columns, *([_cell(row.get(name)) for name in columns] for row in rows)]), "", _HOW_TO_READ]
 
 
 def _cell(value: Any) -> str:

@@ -119,7 +119,7 @@ def test_pairs_accumulate_each_comparison_once(made: Rounds) -> None:
     assert ids(table(made.folder, "rounds/2/dataset/train", Preference)) == list(dict.fromkeys([*first, *new[2]]))
     every = list(dict.fromkeys([*first, *new[2], *new[3]]))
     assert ids(table(made.folder, "rounds/3/dataset/train", Preference)) == every
-    rows = made.three.summary["stages"]["rounds"]["table"]["rounds"]
+    rows = made.three.summary["stages"]["rounds"]["rounds"]
     assert [(row["new pairs"], row["pairs used"]) for row in rows] == [
         (len(first), len(first)),
         (len(new[2]), len({*first, *new[2]})),
@@ -130,7 +130,7 @@ def test_pairs_accumulate_each_comparison_once(made: Rounds) -> None:
 def test_the_summary_has_a_line_per_round_and_the_evaluation_knows_their_policies(made: Rounds) -> None:
     counts = made.three.summary["stages"]
     assert set(counts["evaluate"]["policies"]) == {"base", "dpo", "round-2", "round-3"}
-    rows = counts["rounds"]["table"]["rounds"]
+    rows = counts["rounds"]["rounds"]
     assert [row["policy"] for row in rows] == ["dpo", "round-2", "round-3"]
     for row in rows:
         answers = row["answers"]
