@@ -1,15 +1,5 @@
 """Judges, judgements and pairs: which of two answers is better, and how sure that is."""
 
-from amendment.preference.asking import is_asked_again
-from amendment.preference.folder import (
-    JudgeFolder,
-    register_protocol,
-    diff_judges,
-    judge_lines,
-    judge_values,
-    load_judge_folder,
-    shipped_judges,
-)
 from amendment.preference.aggregate import (
     Standing,
     Vote,
@@ -21,6 +11,7 @@ from amendment.preference.aggregate import (
     person_votes,
     standings_of,
 )
+from amendment.preference.asking import is_asked_again
 from amendment.preference.dataset import held_out, preference_row
 from amendment.preference.degenerate import (
     Pool,
@@ -28,6 +19,15 @@ from amendment.preference.degenerate import (
     likeness,
     pool_of,
     without_constant_answers,
+)
+from amendment.preference.folder import (
+    JudgeFolder,
+    diff_judges,
+    judge_lines,
+    judge_values,
+    load_judge_folder,
+    register_protocol,
+    shipped_judges,
 )
 from amendment.preference.judge import Compared, Judge, JudgeSettings
 from amendment.preference.juries import (
@@ -54,11 +54,11 @@ from amendment.preference.pairs import (
 from amendment.preference.panel import Judged, JudgePanel, PanelCounts
 from amendment.preference.parsers import Parsed
 from amendment.preference.principles import PrincipleMatrix, PrincipleTally, matrix_lines, principle_matrix
-from amendment.preference.rubrics import Criterion, criteria_of
 from amendment.preference.protocols import drawn_question
 from amendment.preference.ranking import Compare, Ranked, rank_adaptively
 from amendment.preference.readings import Reading, as_pair_verdicts, by_comparison, readings_of
 from amendment.preference.reward import JudgeReward
+from amendment.preference.rubrics import Criterion, criteria_of
 
 __all__ = [
     "TIED_POOL",
@@ -87,7 +87,6 @@ __all__ = [
     "RevisionSettings",
     "Standing",
     "Vote",
-    "register_protocol",
     "aggregate_verdicts",
     "are_related",
     "as_pair_verdicts",
@@ -121,6 +120,7 @@ __all__ = [
     "rank_adaptively",
     "readings_of",
     "refuse_few_labels",
+    "register_protocol",
     "shipped_judges",
     "standings_of",
     "with_p",

@@ -148,8 +148,7 @@ def _constant(candidates: Iterable[Candidate]) -> Callable[[Candidate], bool]:
     found = {
         said
         for said, answered in by_text.items()
-        if len(answered) >= max(PROMPTS, SHARE * prompts)
-        and len(answered) >= OF_WRITER * len(by_writer[said[0]])
+        if len(answered) >= max(PROMPTS, SHARE * prompts) and len(answered) >= OF_WRITER * len(by_writer[said[0]])
     }
     return lambda candidate: _said(candidate) in found
 
