@@ -326,7 +326,7 @@ def _notes(plan: Plan) -> Iterator[str]:
             "that is less, and nothing is read from a vendor's cache"
         )
         yield "at most: every answer has all its tokens, and a cut answer or an unreadable verdict is asked for again"
-        yield "where answers decide what is asked (a cascade, a ranking, guards), both columns count all of it"
+        yield "where answers decide what is asked next, both columns count all that may be asked"
 
 
 def _budget_line(check: BudgetCheck) -> str:

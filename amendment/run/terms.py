@@ -84,7 +84,7 @@ def outward_lines(loaded: LoadedRun, left: Collection[str]) -> Iterator[str]:
     """What these stages send where, with the variable of each key and never its value, and the files that they read
     outside the folder of the run file."""
     config, base = loaded.config, loaded.base
-    standing = {"inputs", "mixing", "sft", "evaluate"} - set(left)
+    standing = set(config.sources) - set(left)
     yield from contact_lines(contacts(config, base, sorted(asked_models(config, left)), standing))
     yield from file_lines(outside_files(config, base))
 
