@@ -17,11 +17,7 @@ from types import FrameType
 from typing import Any
 
 import amendment
-
-try:
-    from amendment.run import Run
-except ImportError:  # a checkout from before the restructuring
-    from amendment.pipeline import Run  # type: ignore[no-redef,import-not-found]
+from amendment.run import Run
 
 ROOT = Path(amendment.__file__).parent
 RUN = """
