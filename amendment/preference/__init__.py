@@ -1,7 +1,6 @@
 """Judges, judgements and pairs: which of two answers is better, and how sure that is."""
 
 from amendment.preference.aggregate import (
-    Standing,
     Vote,
     aggregate_verdicts,
     decide,
@@ -31,12 +30,9 @@ from amendment.preference.folder import (
 )
 from amendment.preference.judge import Compared, Judge, JudgeSettings
 from amendment.preference.juries import (
-    Escalation,
     JuryKind,
-    JuryResult,
     JuryVotes,
     escalate,
-    jury_result,
     refuse_few_labels,
     with_p,
 )
@@ -53,9 +49,9 @@ from amendment.preference.pairs import (
 )
 from amendment.preference.panel import Judged, JudgePanel, PanelCounts
 from amendment.preference.parsers import Parsed
-from amendment.preference.principles import PrincipleMatrix, PrincipleTally, matrix_lines, principle_matrix
+from amendment.preference.principles import PrincipleTally, matrix_lines, principle_matrix
 from amendment.preference.protocols import drawn_question
-from amendment.preference.ranking import Compare, Ranked, rank_adaptively
+from amendment.preference.ranking import Compare, rank_adaptively
 from amendment.preference.readings import Reading, as_pair_verdicts, by_comparison, readings_of
 from amendment.preference.reward import JudgeReward
 from amendment.preference.rubrics import Criterion, criteria_of
@@ -65,7 +61,6 @@ __all__ = [
     "Compare",
     "Compared",
     "Criterion",
-    "Escalation",
     "Judge",
     "JudgeFolder",
     "JudgePanel",
@@ -73,19 +68,15 @@ __all__ = [
     "JudgeSettings",
     "Judged",
     "JuryKind",
-    "JuryResult",
     "JuryVotes",
     "PairSettings",
     "Paired",
     "PanelCounts",
     "Parsed",
     "Pool",
-    "PrincipleMatrix",
     "PrincipleTally",
-    "Ranked",
     "Reading",
     "RevisionSettings",
-    "Standing",
     "Vote",
     "aggregate_verdicts",
     "are_related",
@@ -105,7 +96,6 @@ __all__ = [
     "is_tied_pool",
     "judge_lines",
     "judge_values",
-    "jury_result",
     "likeness",
     "load_judge_folder",
     "majorities",

@@ -27,11 +27,11 @@ __all__ = [
     "JudgeFolder",
     "Protocol",
     "Unit",
-    "register_protocol",
     "diff_judges",
     "judge_lines",
     "judge_values",
     "load_judge_folder",
+    "register_protocol",
     "shipped_judges",
 ]
 

@@ -21,10 +21,10 @@ from amendment.llm.model import Ending, ending_of
 from amendment.preference.aggregate import aggregate_verdicts
 from amendment.preference.judge import Judge, JudgeSettings
 from amendment.preference.juries import Escalation, JuryKind, JuryVotes, escalate, jury_result
-from amendment.transcripts import transcript
 from amendment.records import Candidate, Comparison, Judgement, Prompt, Record, Verdict
 from amendment.statistics import share
 from amendment.statistics.sides import side_of
+from amendment.transcripts import transcript
 
 __all__ = ["ForPeople", "JudgePanel", "Judged", "PanelCounts"]
 

@@ -27,12 +27,12 @@ from typing import Any, NamedTuple, Protocol
 
 from pydantic import ValidationError
 
+from amendment.errors import ConfigError, Transient
 from amendment.llm.concurrency import STAGE
 from amendment.llm.model import Model
-from amendment.errors import ConfigError, Transient
-from amendment.preference.folder import JudgeFolder
-from amendment.preference.degenerate import flaw_of
 from amendment.preference.aggregate import Standing
+from amendment.preference.degenerate import flaw_of
+from amendment.preference.folder import JudgeFolder
 from amendment.records import Candidate, Message, Messages, Prompt, Verdict, user
 from amendment.sync import run_beside
 

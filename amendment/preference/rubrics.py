@@ -13,8 +13,8 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from amendment.llm.requests import Reply
 from amendment.constitutions import Principle
+from amendment.llm.requests import Reply
 from amendment.preference.parsers import Parsed, line_of, unreadable
 from amendment.records import text_of
 

@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from amendment.preference import Standing, aggregate_verdicts, decide, majority, person_votes
-from amendment.records import Comparison, Judgement, Verdict
-from tests.preference.verdicts import A, B, C, both, says, score, verdict
+from amendment.preference import aggregate_verdicts, decide, majority
+from amendment.preference.aggregate import Standing
+from amendment.records import Judgement, Verdict
+from tests.preference.verdicts import A, B, both, says, score, verdict
 
 KIND, BRIEF, SAFE, LEGAL = "c/kind", "c/brief", "c/safe", "c/legal"
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from amendment.errors import ConfigError
-from amendment.preference import diff_judges, load_judge_folder, shipped_judges
+from amendment.preference import load_judge_folder, shipped_judges
 from amendment.preference.folder import PROTOCOLS
 
 SPEC = """\

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from amendment.errors import ConfigError
-from amendment.preference import Escalation, JuryVotes, Vote, aggregate_verdicts, escalate, jury_result, majority_of
-from amendment.preference.juries import FEWEST_LABELS
+from amendment.preference import JuryVotes, Vote, aggregate_verdicts, escalate, majority_of
+from amendment.preference.juries import FEWEST_LABELS, Escalation, jury_result
 from amendment.records import Judgement, Verdict
 from tests.preference.verdicts import A, B, verdict
 

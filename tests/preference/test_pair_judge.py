@@ -11,7 +11,6 @@ import pytest
 from amendment.constitutions import AppliesWhen, CompareExample, FewShot
 from amendment.errors import ConfigError
 from amendment.fence import read_fenced
-from amendment.llm.requests import Reply, Request
 from amendment.preference import Judge, JudgeSettings
 from amendment.records import Candidate, Message, Origin, Prompt, ToolCall, user
 from tests.preference.scripted_judge import (

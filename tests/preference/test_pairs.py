@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from amendment.preference import PairSettings, is_tied_pool, make_pairs
+from amendment.preference import PairSettings, make_pairs
 from amendment.records import Judgement, Pair
 
 

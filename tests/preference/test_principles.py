@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from amendment.preference import matrix_lines, principle_matrix
 from amendment.preference.principles import PrincipleCoverage

@@ -15,7 +15,7 @@ from amendment.fence import read_fenced
 from amendment.llm.requests import Reply, Request
 from amendment.preference import Criterion, Judge
 from amendment.records import Candidate, Message, Prompt, Verdict, user
-from tests.preference.scripted_judge import HOUSE, Scripted, compare, house, judge, principle, question, written
+from tests.preference.scripted_judge import Scripted, compare, house, judge, principle, question, written
 
 PROMPT = Prompt(messages=user("Hi"))
 

@@ -11,7 +11,6 @@ from amendment.errors import ConfigError
 from amendment.fence import around_fences, read_fenced
 from amendment.llm.requests import Reply, Request
 from amendment.preference import Judge
-from amendment.preference.parsers import read_yes_no
 from amendment.records import Candidate, Message, Prompt, Verdict, user
 from tests.preference.scripted_judge import Scripted, house, judge, principle, question, written
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections import Counter
 from collections.abc import Mapping
 from random import Random
 from typing import Any
@@ -13,7 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from amendment.preference import Ranked, rank_adaptively
+from amendment.preference import rank_adaptively
+from amendment.preference.ranking import Ranked
 
 
 class Judge:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from amendment.constitutions import Score
-from amendment.errors import BudgetReached, ConfigError, Transient
+from amendment.errors import BudgetReached, Transient
 from amendment.fence import fence, read_fenced
 from amendment.llm.requests import Reply, Request
 from amendment.preference import Judge, JudgeReward

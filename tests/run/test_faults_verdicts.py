@@ -13,7 +13,6 @@ from amendment.run import Result, Run
 from tests.vendors.catalogue import FAULTS
 from tests.vendors.runs import fixtures, write_run
 from tests.vendors.server import FaultServer
-from tests.vendors.troubles import Fault
 from tests.vendors.wire import Ask
 
 JUDGING = {"judges": [{"model": "reader", "protocol": "verdict"}], "orders": "both", "principles_per_pair": 1}
@@ -31,11 +30,6 @@ def is_judged(ask: Ask) -> bool:
     return ask.is_anthropic and len(ask.json["messages"]) == 1
 
 
-def doubled(ask: Ask) -> Fault | None:
-    """Each first answer to the question which is better holds two verdicts."""
-    return FAULTS["two verdicts"] if is_judged(ask) else None
-
-
 def test_a_reply_with_two_verdicts_is_asked_about_once_and_never_counted_as_one(
     server: FaultServer, undisturbed: Result, tmp_path: Path
 ) -> None:
@@ -48,16 +42,3 @@ def test_a_reply_with_two_verdicts_is_asked_about_once_and_never_counted_as_one(
     assert len(asked) == 2 * n_verdicts
     assert max(server.received.values()) == 1
     assert not (tmp_path / "run/dataset").exists()
-
-
-def test_the_second_answer_counts_where_it_can_be_read(
-    server: FaultServer, undisturbed: Result, tmp_path: Path
-) -> None:
-    server.plan = doubled
-    result = Run.from_file(write_run(tmp_path, server, judging=JUDGING), folder=tmp_path / "run")()
-    found = verdicts_in(result.folder)
-    assert len(found) == len(verdicts_in(undisturbed.folder)) > 0
-    assert any(one.value is not None for one in found)
-    assert all((one.value is None) == (one.invalid is not None) for one in found)
-    asked = [ask for ask in server.asks.values() if ask.is_anthropic]
-    assert len(asked) == 2 * len(found)

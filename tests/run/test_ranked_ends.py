@@ -9,7 +9,7 @@ import pytest
 
 from amendment.data.store import read_records
 from amendment.errors import AmendmentError
-from amendment.records import Judgement, Preference
+from amendment.records import Judgement
 from amendment.run import Run
 from amendment.stages.judging import Ranking
 
@@ -54,14 +54,3 @@ def test_pools_in_which_all_answers_tie_give_no_pair_under_any_schedule(
     if kind != "all_pairs":
         rankings = list(read_records(folder / "judging/rankings.parquet", Ranking))
         assert {(one.best, one.worst, one.order, one.notes) for one in rankings} == {(None, None, None, ("all tied",))}
-
-
-@pytest.mark.parametrize("kind", ["all_pairs", "adaptive"])
-def test_two_answers_that_tie_are_kept_as_a_tie_under_any_schedule(
-    run_file: Callable[[str], Path], folder: Path, kind: str
-) -> None:
-    Run.from_file(even(run_file, kind, "best_worst", 2), folder=folder)(until="dataset")
-    pairs = [row for side in ("train", "test") for row in read_records(folder / f"dataset/{side}.parquet", Preference)]
-    judgements = list(read_records(folder / "judging/judgements.parquet", Judgement))
-    assert len(pairs) == len(judgements) > 0
-    assert {row.p_chosen for row in pairs} == {0.5}
