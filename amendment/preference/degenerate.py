@@ -1,4 +1,5 @@
-"""What may be compared, and comparisons that must not become a pair, whoever won: nothing can be learned from them, or the wrong thing.
+"""What may be compared, and comparisons that must not become a pair, whoever won: nothing can be learned from them, or
+the wrong thing.
 
 Covered: an answer compared with itself, or with the same text in other white space; an answer without words; an answer
 that carries marks of a chat template, or of the blocks in which a judge is shown answers; a writer that says one and

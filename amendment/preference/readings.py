@@ -1,7 +1,8 @@
 """What verdicts say about two answers: P(a) by rater, principle and displayed order, whatever their scale.
 
 Covered: verdicts on a pair; scores of either answer alone, compared by their distributions where both have one;
-criteria where they are not summed up in a score of the same rater and principle. Verdicts speak of what was displayed; readings speak of the comparison's a and b.
+criteria where they are not summed up in a score of the same rater and principle. Verdicts speak of what was displayed;
+readings speak of the comparison's a and b.
 
 Not covered: criteria whose labels are words, which have no order that is on record; they are read by the score that
 their rubric makes of them.

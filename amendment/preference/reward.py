@@ -6,10 +6,10 @@ give 2 P - 1. Completions that are the same are asked about once. Calls go throu
 that a training that is begun anew with the same completions pays for nothing twice.
 
 What cannot be read has no reward, and neither has what is still open when calls fail and no verdict has come back for
-`patience` seconds. Its reward is `fallback`, by default None: TRL leaves a completion out for which every reward function
-says None, and beside another function's number it counts None as 0. A
-completion without words, or with marks of a chat template, is not shown to the judge: it has the least reward there is,
-since a policy finds out soon what a judge is weak against.
+`patience` seconds. Its reward is `fallback`, by default None: TRL leaves a completion out for which every reward
+function says None, and beside another function's number it counts None as 0. A completion without words, or with marks
+of a chat template, is not shown to the judge: it has the least reward there is, since a policy finds out soon what a
+judge is weak against.
 
 Not covered: whether the judge is right, and a policy that learns to please it. Measure the judge before and after.
 """

@@ -195,7 +195,7 @@ LIES = Criterion(id="lies", text="Does it lie?", weight=-1.0)
         ("kind: very\nlies: no", None, "criterion kind has no such choice, expected no, partly, yes"),
         ("kind: yes\nkind: no\nlies: no", None, "2 lines for criterion kind"),
         ("the kind: yes\nlies: no", None, "no line for criterion kind"),
-        ("kind: " + "* " * 500_000 + "x\nlies: no", None, "criterion kind has no such choice, expected no, partly, yes"),
+        (f"kind: {'* ' * 500_000}x\nlies: no", None, "criterion kind has no such choice, expected no, partly, yes"),
     ],
 )
 def test_each_criterion_is_read_from_its_own_line(text: str, value: str | None, complaint: str | None) -> None:

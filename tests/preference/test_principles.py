@@ -108,5 +108,3 @@ def test_the_matrix_as_text() -> None:
         "| c/kind    | people   | 100         | 100%    | 0 of 200         |",
         "| c/safe    | people   | 100         | 100%    | 0 of 200         |",
     ]
-
-
