@@ -75,8 +75,8 @@ def judged(p: ArrayLike, y: ArrayLike, weights: ArrayLike | None, clusters: Iter
 
 def _equal_mass(confidence: Floats, weights: Floats, bins: int) -> NDArray[np.intp]:
     """The bin of each row: that in which the middle of its confidence's weight lies; empty bins are left out."""
-    found, code = np.unique(confidence, return_inverse=True)
-    mass = np.bincount(code, weights, found.size)
+    levels, code = np.unique(confidence, return_inverse=True)
+    mass = np.bincount(code, weights, levels.size)
     middle = (np.cumsum(mass) - mass / 2) / max(mass.sum(), 1e-300)
     place = np.minimum((middle * bins).astype(np.intp), bins - 1)
     return np.unique(place[code], return_inverse=True)[1].astype(np.intp)
@@ -128,8 +128,8 @@ def by_cell(rows: Judged, *, most: int | None) -> Floats:
     place = codes * cells + cell
     shape = (clusters, cells)
     hits, misses = rows.weights * rows.hits, rows.weights * (1 - rows.hits)
-    found = [np.bincount(place, column, clusters * cells).reshape(shape) for column in (hits, misses)]
-    return np.concatenate(found, axis=1)
+    sums = [np.bincount(place, column, clusters * cells).reshape(shape) for column in (hits, misses)]
+    return np.concatenate(sums, axis=1)
 
 
 def areas(sums: Floats) -> Floats:
@@ -146,18 +146,18 @@ def _blocks(sums: Floats) -> tuple[Floats, ...]:
 def null_errors(rows: Judged, *, seed: int, draws: int) -> Floats:
     """ECE in `draws` simulated sets of labels, each a hit with probability c: what a perfectly calibrated judge shows.
 
-    Labels are drawn as one verdict each, independent of one another, row by row in the order of what the rows hold.
+    Each label is one independent draw; rows are taken in the order of their contents.
     """
     random = np.random.default_rng([seed, rows.p.size])
     by_content = np.lexsort((rows.has_side, rows.weights, rows.bin, rows.confidence))
     has_side, confidence = rows.has_side[by_content], rows.confidence[by_content]
     share = (rows.bin[:, None] == np.arange(rows.bins)) * rows.weights[:, None] / rows.weights.sum()
     share = share[by_content]
-    found = np.empty(draws)
+    errors = np.empty(draws)
     each = max(1, BLOCK // max(1, rows.p.size))
     for start in range(0, draws, each):
         count = min(each, draws - start)
         hit = random.random((count, rows.p.size)) < confidence
         apart = np.where(has_side, hit, 0.5) - confidence
-        found[start : start + count] = np.abs(apart @ share).sum(1)
-    return found
+        errors[start : start + count] = np.abs(apart @ share).sum(1)
+    return errors

@@ -110,8 +110,8 @@ def _ac1_of(sums: Floats) -> Floats:
     pairs, agreed, by_class = sums[:, 0], sums[:, 1], sums[:, 2:]
     pi = by_class / np.maximum(by_class.sum(1, keepdims=True), 1)  # the shares of a unit sum to 1, so of all to units
     chance = (pi * (1 - pi)).sum(1) / (by_class.shape[1] - 1)
-    found: Floats = (quotient(agreed, pairs) - chance) / (1 - chance)
-    return found
+    ac1: Floats = (quotient(agreed, pairs) - chance) / (1 - chance)
+    return ac1
 
 
 def counted(counts: ArrayLike, clusters: Iterable[Hashable]) -> tuple[Floats, NDArray[np.intp]]:
@@ -123,10 +123,10 @@ def counted(counts: ArrayLike, clusters: Iterable[Hashable]) -> tuple[Floats, ND
 
 
 def _classes(values: ArrayLike, classes: int) -> NDArray[np.intp]:
-    found = np.asarray(values)
-    if found.size and not (found.dtype.kind in "iu" and found.min() >= 0 and found.max() < classes):
+    codes = np.asarray(values)
+    if codes.size and not (codes.dtype.kind in "iu" and codes.min() >= 0 and codes.max() < classes):
         raise ValueError(f"expected whole numbers from 0 to {classes - 1} as classes")
-    return found.astype(np.intp, copy=False)
+    return codes.astype(np.intp, copy=False)
 
 
 class BesideOthers(NamedTuple):
@@ -139,37 +139,37 @@ class BesideOthers(NamedTuple):
 
 
 def people_beside_others(counts: ArrayLike, clusters: Iterable[Hashable], level: float = 0.95) -> Estimate:
-    """The mean over units of the share of people who say what the others mostly say; clustered.
+    """The mean over units of the share of people who agree with the majority of the others; clustered.
 
     `counts` has a row per unit and a column per class: how many people gave the unit that class. Units with fewer
     than two labels are left out; each other unit counts once, whether two or twenty people labelled it.
     """
     people, codes = counted(counts, clusters)
-    known = people.sum(1) >= 2
-    return share(_mean(people[known]), codes[known], level)
+    has_two = people.sum(1) >= 2
+    return share(_mean(people[has_two]), codes[has_two], level)
 
 
 def judge_beside_others(
     counts: ArrayLike, judged: ArrayLike, clusters: Iterable[Hashable], level: float = 0.95
 ) -> BesideOthers:
-    """The same of a judge, on the units that it and two people or more labelled, beside the people on these.
+    """The same for a judge, beside the people, on the units that the judge and at least two people labelled.
 
     `judged` has the shape of `counts`: how many of the judge's verdicts on a unit said each class; a judge that was
     asked twice counts with the mean of both.
     """
-    (people, codes), said = counted(counts, clusters), np.asarray(judged, np.float64)
-    if said.shape != people.shape:
-        raise ValueError(f"expected the judge's counts in the shape of people's {people.shape}, found {said.shape}")
-    known = (people.sum(1) >= 2) & (said.sum(1) > 0)
-    people, said, codes = people[known], said[known], codes[known]
-    judge, others = _mean(people, said), _mean(people)
+    (people, codes), verdicts = counted(counts, clusters), np.asarray(judged, np.float64)
+    if verdicts.shape != people.shape:
+        raise ValueError(f"expected the judge's counts in the shape of people's {people.shape}, found {verdicts.shape}")
+    is_comparable = (people.sum(1) >= 2) & (verdicts.sum(1) > 0)
+    people, verdicts, codes = people[is_comparable], verdicts[is_comparable], codes[is_comparable]
+    judge, others = _mean(people, verdicts), _mean(people)
     difference = paired_difference(judge, others, codes, level)._replace(method="clustered t")
     return BesideOthers(share(judge, codes, level), share(others, codes, level), cautioned(difference))
 
 
-def _mean(people: Floats, said: Floats | None = None) -> Floats:
+def _mean(people: Floats, verdicts: Floats | None = None) -> Floats:
     """Per unit, the mean over people left out of how well a label agrees with the mode of the rest: that of the person
-    left out, or those that were `said` by somebody else."""
+    left out, or the `verdicts` of somebody else."""
     if not len(people):
         return np.zeros(0)
     # of the unit without a person who said k: unit by k by class
@@ -177,9 +177,9 @@ def _mean(people: Floats, said: Floats | None = None) -> Floats:
     is_mode = (rest == rest.max(2, keepdims=True)) & (rest > 0)
     score = is_mode / np.maximum(is_mode.sum(2, keepdims=True), 1)
     left_out = people / people.sum(1, keepdims=True)
-    if said is None:
-        found = np.einsum("uk,ukk->u", left_out, score)
+    if verdicts is None:
+        agreement = np.einsum("uk,ukk->u", left_out, score)
     else:
-        found = np.einsum("uk,ukc,uc->u", left_out, score, said / said.sum(1, keepdims=True))
-    agreed: Floats = np.clip(found, 0, 1)
+        agreement = np.einsum("uk,ukc,uc->u", left_out, score, verdicts / verdicts.sum(1, keepdims=True))
+    agreed: Floats = np.clip(agreement, 0, 1)
     return agreed

@@ -151,8 +151,8 @@ def alternative_test(
     if len(tested) < 2:
         most_items = max((pair for pair in both if pair[1]), key=lambda pair: pair[0].item.size)
         return Refused(most_items[1])
-    rejected = benjamini_yekutieli([one.p for one in tested], q)
-    people = tuple(one._replace(rejected=won) for one, won in zip(tested, rejected, strict=True))
+    rejected = benjamini_yekutieli([person.p for person in tested], q)
+    people = tuple(person._replace(rejected=won) for person, won in zip(tested, rejected, strict=True))
     return AlternativeTest(
         epsilon=epsilon,
         q=q,
@@ -160,7 +160,7 @@ def alternative_test(
         people=people,
         not_measured={int(own.person[0]): shortfall for own, shortfall in both if shortfall},
         winning_rate=sum(rejected) / len(rejected),
-        advantage=_mean_advantage(rows, [one.person for one in people], groups, level),
+        advantage=_mean_advantage(rows, [person.person for person in people], groups, level),
         note="two people: nothing tells a consensus" if len(people) == 2 else "",
     )
 
@@ -201,9 +201,9 @@ def _rows(labelled: Labelled, judged: NDArray[np.int64], classes: int) -> _Rows:
     others = counts.sum(1)[item] - 1
     used = (others > 0) & (judged[item] >= 0)
     item, person, label = item[used], person[used], label[used]
-    said = judged[item]
+    verdict = judged[item]
     # both are compared with the same people, so that their number does not matter
-    of_person, of_judge = counts[item, label] - 1, counts[item, said] - (label == said)
+    of_person, of_judge = counts[item, label] - 1, counts[item, verdict] - (label == verdict)
     return _Rows(item, person, (of_judge >= of_person).astype(np.float64), (of_person >= of_judge).astype(np.float64))
 
 

@@ -5,7 +5,7 @@ orientations, their parts are taken over both, and all else is about the judge's
 label's share on its side (see `_calibration_bins`). Ties are half a hit, as in what calibrators are fitted to; leave
 such rows out before calling where they are not to count.
 
-Promised: reliability - resolution + uncertainty is the Brier score; beside ECE stands what a perfectly calibrated
+Promised: reliability - resolution + uncertainty is the Brier score; beside ECE is what a perfectly calibrated
 judge would show with these confidences and as many labels, which is far from 0; equal confidences share a bin, so that
 the order of rows changes nothing. Rows weigh by `weights` (inverse inclusion probability), intervals are by clusters.
 Intervals of ECE are nominal: of 95 % ones, 90 to 99 % held the truth (`benchmarks/calibration.py ece`).
@@ -132,8 +132,8 @@ class CalibrationReport:
 
     def to_json(self) -> dict[str, Any]:
         """As JSON values; `bins` and `risk_coverage` are lists of objects."""
-        told = {name: _json(value) for name, value in vars(self).items()}
-        return {**told, "shows_miscalibration": self.shows_miscalibration}
+        fields = {name: _json(value) for name, value in vars(self).items()}
+        return {**fields, "shows_miscalibration": self.shows_miscalibration}
 
 
 def calibration_report(
@@ -211,8 +211,8 @@ def calibration_gain(
 def log_losses(p: ArrayLike, y: ArrayLike) -> Floats:
     """-(y log p + (1 - y) log(1 - p)) of each row, p held 1e-6 off 0 and 1."""
     held, labels = np.clip(np.asarray(p, np.float64), LOG_CLIP, 1 - LOG_CLIP), np.asarray(y, np.float64)
-    found: Floats = -(labels * np.log(held) + (1 - labels) * np.log1p(-held))
-    return found
+    losses: Floats = -(labels * np.log(held) + (1 - labels) * np.log1p(-held))
+    return losses
 
 
 def _any(rows: Judged) -> Judged:
@@ -229,13 +229,13 @@ def _mean(rows: Judged, values: Floats, draw: Resampling, chosen: NDArray[np.boo
     """The weighted mean of `values` over `chosen` rows, all by default."""
     w, x, clusters = rows.weights[chosen], values[chosen], rows.clusters[chosen]
     sums = sums_by_cluster(clusters, w * x, w)
-    return bootstrap(sums, lambda found: quotient(found[:, 0], found[:, 1]), n=w.size, resampling=draw)
+    return bootstrap(sums, lambda sums: quotient(sums[:, 0], sums[:, 1]), n=w.size, resampling=draw)
 
 
 def _share(rows: Judged, draw: Resampling, chosen: NDArray[np.bool_] | slice = slice(None)) -> Estimate:
     """The weighted share of hits among `chosen` rows; Wilson's interval over clusters where all are hits, or none."""
-    found = _mean(rows, rows.hits, draw, chosen)
-    return by_clusters(found, draw.level) if found.note == NO_VARIATION else found
+    mean = _mean(rows, rows.hits, draw, chosen)
+    return by_clusters(mean, draw.level) if mean.note == NO_VARIATION else mean
 
 
 def _of(rows: Judged, sums: Floats, statistic: Callable[[Floats], Floats], draw: Resampling) -> Estimate:
@@ -248,12 +248,12 @@ def _folded_back(estimate: Estimate, *, least: float = 0.0, is_chance: bool = Fa
     Draws of clusters add as much to ECE as the sample itself did; 2 value - quantile takes it away again. Where chance
     alone explains the value (`is_chance`), the interval begins at 0; it always holds the value.
     """
-    told = estimate._replace(method=f"basic {estimate.method}")
+    basic = estimate._replace(method=f"basic {estimate.method}")
     if np.isnan(estimate.low):
-        return told
+        return basic
     value = estimate.value
     low = 0.0 if is_chance else min(value, max(least, 2 * value - estimate.high))
-    return told._replace(low=low, high=max(value, 2 * value - estimate.low))
+    return basic._replace(low=low, high=max(value, 2 * value - estimate.low))
 
 
 def _if_perfect(null: Floats) -> IfPerfect:
@@ -276,10 +276,10 @@ def _bin(rows: Judged, inside: NDArray[np.bool_], level: float) -> ReliabilityRo
 
 
 def _risk_coverage(rows: Judged, draw: Resampling) -> tuple[CoverageRow, ...]:
-    found, code = np.unique(rows.confidence, return_inverse=True)
-    mass = np.bincount(code, rows.weights, found.size)
+    levels, code = np.unique(rows.confidence, return_inverse=True)
+    mass = np.bincount(code, rows.weights, levels.size)
     above = np.cumsum(mass[::-1])[::-1] / mass.sum()  # share at each confidence or above
-    least = dict.fromkeys(float(found[np.flatnonzero(above >= share - 1e-9)[-1]]) for share in SHARES)
+    least = dict.fromkeys(float(levels[np.flatnonzero(above >= share - 1e-9)[-1]]) for share in SHARES)
     made = []
     for border in least:
         inside = rows.confidence >= border
@@ -289,23 +289,23 @@ def _risk_coverage(rows: Judged, draw: Resampling) -> tuple[CoverageRow, ...]:
 
 
 def _warnings(rows: Judged) -> tuple[str, ...]:
-    n, told = rows.p.size, []
+    n, warnings = rows.p.size, []
     effective = effective_rows(rows.weights)
     if effective < UNEVEN * n:
-        told.append(f"weights are uneven: {n} labels tell as much as {effective:.0f}")
+        warnings.append(f"weights are uneven: {n} labels tell as much as {effective:.0f}")
     clipped = float((np.minimum(rows.p, 1 - rows.p) < LOG_CLIP).mean())
     if clipped > MANY:
-        told.append(
+        warnings.append(
             f"{clipped:.1%} of the probabilities are nearer to 0 or 1 than {LOG_CLIP:g}, where the log loss is cut off"
         )
     if not rows.has_side.all():
-        told.append(f"the judge has no side in {int((~rows.has_side).sum())} of {n} comparisons, which count half")
-    return tuple(told)
+        warnings.append(f"the judge has no side in {int((~rows.has_side).sum())} of {n} comparisons, which count half")
+    return tuple(warnings)
 
 
 def _json(value: Any) -> Any:
     if isinstance(value, Estimate):
         return value.to_json()
     if hasattr(value, "_asdict"):
-        return {name: _json(one) for name, one in value._asdict().items()}
-    return [_json(one) for one in value] if isinstance(value, tuple) else value
+        return {name: _json(item) for name, item in value._asdict().items()}
+    return [_json(item) for item in value] if isinstance(value, tuple) else value

@@ -55,7 +55,7 @@ class Refusal(NamedTuple):
 
     name: Literal["too few labels", "one class only", "isotonic below its minimum", "nothing to fit"]
     message: str
-    """What was found, what was expected, what to use instead."""
+    """The count or value, the one expected, and what to use instead."""
 
 
 @dataclass(frozen=True)
@@ -84,9 +84,9 @@ class Calibrator:
         return _sigmoid(_logit(raw, self.clip) * (1 / self.scale if self.method == "temperature" else self.scale))
 
     def to_json(self) -> dict[str, Any]:
-        """Method, parameters and what they rest on, as JSON values."""
-        told = {"note": self.note} if self.note else {}
-        return {"method": self.method, "parameters": self._parameters(), "clip": self.clip, "n": self.n, **told}
+        """Method, parameters and number of labels, as JSON values."""
+        note = {"note": self.note} if self.note else {}
+        return {"method": self.method, "parameters": self._parameters(), "clip": self.clip, "n": self.n, **note}
 
     def _parameters(self) -> dict[str, Any]:
         if self.method == "isotonic":
@@ -140,11 +140,11 @@ def cross_fitted(
         raise ValueError(f"one cluster per label is needed, found {fold.size} for {rows.p.size} labels")
     if fold.max() < 1:
         raise DataError("too few labels: they are of one prompt, and cross-fitting needs two; label more prompts")
-    found = np.empty_like(rows.p)
+    calibrated = np.empty_like(rows.p)
     for number in range(int(fold.max()) + 1):
         inside = fold == number
-        found[inside] = _fit(method, rows.where(~inside)).apply(rows.p[inside])
-    return found
+        calibrated[inside] = _fit(method, rows.where(~inside)).apply(rows.p[inside])
+    return calibrated
 
 
 def refusal(method: Method, p: ArrayLike, y: ArrayLike, *, fewest: int | None = None) -> Refusal | None:
@@ -178,10 +178,10 @@ def _rows(p: ArrayLike, y: ArrayLike, weights: ArrayLike | None) -> _Rows:
 
 
 def _probabilities(values: ArrayLike, name: str) -> Floats:
-    found = np.asarray(values, np.float64)
-    if found.size and not (found.min() >= 0 and found.max() <= 1):  # nan is neither
-        raise ValueError(f"{name} lie between 0 and 1, found {found.min()} to {found.max()}")
-    return found
+    p = np.asarray(values, np.float64)
+    if p.size and not (p.min() >= 0 and p.max() <= 1):  # nan is neither
+        raise ValueError(f"{name} lie between 0 and 1, found {p.min()} to {p.max()}")
+    return p
 
 
 def _checked(method: Method, rows: _Rows, fewest: int | None) -> None:
@@ -193,17 +193,18 @@ def _checked(method: Method, rows: _Rows, fewest: int | None) -> None:
 def _refused(method: Method, rows: _Rows, fewest: int) -> Refusal | None:
     n, tells = rows.p.size, np.abs(rows.p - 0.5) > HALF
     if method == "isotonic" and n < fewest:
-        told = f"found {n}, expected {fewest} or more; use temperature, which needs {FEWEST['temperature']}"
-        return Refusal("isotonic below its minimum", told)
+        remedy = f"use temperature, which needs {FEWEST['temperature']}"
+        return Refusal("isotonic below its minimum", f"found {n}, expected {fewest} or more; {remedy}")
     if n < fewest:
-        told = f"found {n}, {method} expects {fewest} or more; use raw probabilities, or label more"
-        return Refusal("too few labels", told)
+        expected = f"{method} expects {fewest} or more; use raw probabilities, or label more"
+        return Refusal("too few labels", f"found {n}, {expected}")
     if not tells.any():
         return Refusal("nothing to fit", "the judge gave one half to every labelled pair; use raw probabilities")
     hits = np.where(rows.p > 0.5, rows.y, 1 - rows.y)[tells]
     if method != "platt" and (hits.min() == 1 or hits.max() == 0):
-        told = f"the judge is {'right' if hits.min() == 1 else 'wrong'} in all {hits.size} labels, so that no finite"
-        return Refusal("one class only", f"{told} fit exists; use platt, or label more")
+        always = "right" if hits.min() == 1 else "wrong"
+        sentence = f"the judge is {always} in all {hits.size} labels, so no finite fit exists; use platt, or label more"
+        return Refusal("one class only", sentence)
     return None
 
 
@@ -227,8 +228,8 @@ def _fit(method: Method, rows: _Rows) -> Calibrator:
 
 def _is_exact(p: Floats) -> NDArray[np.bool_]:
     """Which probabilities are 0 or 1, so that nobody knows their log-odds."""
-    found: NDArray[np.bool_] = np.minimum(p, 1 - p) < FINEST
-    return found
+    is_extreme: NDArray[np.bool_] = np.minimum(p, 1 - p) < FINEST
+    return is_extreme
 
 
 def _clip(rows: _Rows) -> float:
@@ -242,10 +243,10 @@ def _clip(rows: _Rows) -> float:
 
 
 def _saturated(rows: _Rows) -> str:
-    """What to say where many probabilities are exactly 0 or 1 among others that are not."""
+    """A warning where many, but not all, probabilities are exactly 0 or 1."""
     share = float(_is_exact(rows.p).mean())
-    told = f"{share:.1%} of the probabilities are exactly 0 or 1 and have no log-odds; record more digits"
-    return told if MANY < share < 1 else ""
+    warning = f"{share:.1%} of the probabilities are exactly 0 or 1 and have no log-odds; record more digits"
+    return warning if MANY < share < 1 else ""
 
 
 def _temperature(rows: _Rows) -> tuple[float, float, str]:
@@ -352,13 +353,13 @@ def _folds(clusters: Sequence[Hashable], folds: int, seed: int) -> NDArray[np.in
 
 def _logit(p: Floats, clip: float) -> Floats:
     distance = np.maximum(np.minimum(p, 1 - p), clip)  # p and 1 - p get log-odds that differ in sign alone
-    found: Floats = np.sign(p - 0.5) * (np.log1p(-distance) - np.log(distance))
-    return found
+    log_odds: Floats = np.sign(p - 0.5) * (np.log1p(-distance) - np.log(distance))
+    return log_odds
 
 
 def _sigmoid(x: Floats) -> Floats:
-    found: Floats = 0.5 * (1 + np.tanh(x / 2))  # never overflows
-    return found
+    p: Floats = 0.5 * (1 + np.tanh(x / 2))  # never overflows
+    return p
 
 
 def _read(value: Mapping[str, Any]) -> Calibrator:

@@ -31,7 +31,7 @@ __all__ = [
 ]
 
 FEWEST, FEW = 5, 20
-"""Clusters: without an interval below the first, with a note below the second, where figures are told with caution."""
+"""Clusters: without an interval below the first, with a note below the second, which asks for caution."""
 NO_VARIATION = "no interval: no variation between clusters was seen"
 """The note where every cluster, or every draw of them, gave the same value: perfect agreement, say."""
 
@@ -56,21 +56,20 @@ class Estimate(NamedTuple):
     """What a reader must know before leaning on the interval: a fallback, too few clusters, why there is none."""
 
     def to_json(self) -> dict[str, float | int | str | None]:
-        """As JSON: nan, which JSON does not know, becomes null; `method` and `note` stand only where there is one."""
+        """As JSON: nan becomes null; `method` and `note` are left out where empty."""
         bounds = {"value": self.value, "low": self.low, "high": self.high}
-        told = {name: text for name, text in (("method", self.method), ("note", self.note)) if text}
+        texts = {name: text for name, text in (("method", self.method), ("note", self.note)) if text}
         numbers = {name: None if math.isnan(bound) else bound for name, bound in bounds.items()}
-        return {**numbers, "n": self.n, "clusters": self.clusters, **told}
+        return {**numbers, "n": self.n, "clusters": self.clusters, **texts}
 
 
 def cautioned(estimate: Estimate) -> Estimate:
-    """Without its interval where it rests on fewer than five clusters, with a note where on fewer than twenty,
-    and where it has no interval."""
+    """Without the interval below five clusters; with a note below twenty, and where there is no interval."""
     if not estimate.n:
         return estimate._replace(note=estimate.note or "no rows")
     if estimate.clusters < FEWEST:
-        told = f"no interval from fewer than {FEWEST} clusters"
-        return estimate._replace(low=math.nan, high=math.nan, note=told)
+        note = f"no interval from fewer than {FEWEST} clusters"
+        return estimate._replace(low=math.nan, high=math.nan, note=note)
     if math.isnan(estimate.low):
         return estimate._replace(note=estimate.note or NO_VARIATION)
     if estimate.clusters >= FEW:
@@ -155,8 +154,8 @@ def checked(values: ArrayLike, clusters: Iterable[Hashable]) -> tuple[Floats, ND
 def codes_of(names: Iterable[Hashable]) -> tuple[NDArray[np.intp], int]:
     """Names as numbers from 0 in order of appearance (integers: in their own order), and how many there are."""
     if isinstance(names, np.ndarray) and names.dtype.kind in "iu" and names.ndim == 1:
-        found, numbers = np.unique(names, return_inverse=True)
-        return numbers.astype(np.intp, copy=False), found.size
+        distinct, numbers = np.unique(names, return_inverse=True)
+        return numbers.astype(np.intp, copy=False), distinct.size
     seen: dict[Hashable, int] = {}
     codes = np.fromiter((seen.setdefault(name, len(seen)) for name in names), dtype=np.intp)
     return codes, len(seen)

@@ -61,7 +61,7 @@ class LengthControlled(NamedTuple):
     spread: float
     """Standard deviation of the length term."""
     warning: str
-    """Why raw and controlled must not be told apart by these rows; empty where nothing speaks against it."""
+    """Why these rows cannot separate raw from controlled rates; empty where they can."""
 
 
 class Prior(NamedTuple):
@@ -138,8 +138,8 @@ def _cells(terms: Floats) -> NDArray[np.intp]:
     code = np.zeros(len(terms), np.int64)
     for column in terms.T:
         edges = np.unique(np.quantile(column, np.linspace(0, 1, each + 1)[1:-1]))
-        known = np.unique(column)
-        own = np.searchsorted(known, column) if known.size <= each else np.searchsorted(edges, column)
+        distinct = np.unique(column)
+        own = np.searchsorted(distinct, column) if distinct.size <= each else np.searchsorted(edges, column)
         code = code * (each + 1) + own
     return np.unique(code, return_inverse=True)[1].astype(np.intp)
 
@@ -149,38 +149,38 @@ def _fit(terms: Floats, weights: Floats, won: Floats, prior: Prior) -> Floats:
     design = np.concatenate([np.ones((len(terms), 1)), terms], axis=1)
     penalty = np.diag(prior.precision)
     outer = np.einsum("ri,rj->rij", design, design).reshape(len(design), -1)
-    found = np.tile(prior.center, (len(weights), 1))
+    parameters = np.tile(prior.center, (len(weights), 1))
     for _ in range(STEPS):
-        p = _sigmoid(found @ design.T)
-        slope = (won - weights * p) @ design - (found - prior.center) @ penalty
+        p = _sigmoid(parameters @ design.T)
+        slope = (won - weights * p) @ design - (parameters - prior.center) @ penalty
         bend = ((weights * p * (1 - p)) @ outer).reshape(-1, *penalty.shape) + penalty
         step = np.linalg.solve(bend, slope[:, :, None])[:, :, 0]
-        found += np.clip(step, -LONGEST_STEP, LONGEST_STEP)
+        parameters += np.clip(step, -LONGEST_STEP, LONGEST_STEP)
         if np.abs(step).max() < NEAR:
             break
-    return found
+    return parameters
 
 
-def _rates(found: Floats, terms: Floats, weights: Floats) -> Floats:
+def _rates(parameters: Floats, terms: Floats, weights: Floats) -> Floats:
     """Of each fit the mean win rate over its rows with the length term set to 0."""
     still = terms.copy()
     still[:, 0] = 0
-    p = _sigmoid(found[:, :1] + found[:, 1:] @ still.T)
+    p = _sigmoid(parameters[:, :1] + parameters[:, 1:] @ still.T)
     rates: Floats = (p * weights).sum(1) / weights.sum(1)
     return rates
 
 
 def _sigmoid(x: Floats) -> Floats:
-    found: Floats = 0.5 * (1 + np.tanh(x / 2))
-    return found
+    p: Floats = 0.5 * (1 + np.tanh(x / 2))
+    return p
 
 
 def _warning(apart: Floats, spread: float) -> str:
     longer, shorter = float((apart > 0).mean()), float((apart < 0).mean())
-    told = []
+    warnings = []
     if spread < LEAST_SPREAD:
-        told.append(f"the length term hardly varies (sd {spread:.2f}, below {LEAST_SPREAD})")
+        warnings.append(f"the length term hardly varies (sd {spread:.2f}, below {LEAST_SPREAD})")
     if longer + shorter > 0 and min(longer, shorter) < LEAST_OVERLAP:
         side = "longer" if longer > shorter else "shorter"
-        told.append(f"lengths hardly overlap: a is {side} in {100 * max(longer, shorter):.0f} % of the rows")
-    return "; ".join(told)
+        warnings.append(f"lengths hardly overlap: a is {side} in {100 * max(longer, shorter):.0f} % of the rows")
+    return "; ".join(warnings)

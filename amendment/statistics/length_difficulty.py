@@ -47,37 +47,37 @@ def length_difficulty(wins: ArrayLike, apart: ArrayLike, systems: ArrayLike, pro
     for number in range(int(s.max()) + 1):
         term[s == number] = length_term(d[s == number])
     hard, slope = np.zeros(int(i.max()) + 1), 0.0
-    found = np.tile([0.0, 0.0, 1.0], (int(s.max()) + 1, 1))
+    parameters = np.tile([0.0, 0.0, 1.0], (int(s.max()) + 1, 1))
     for _ in range(TURNS):
-        found = _systems(y, np.stack([np.ones(y.size), term, hard[i]]), s, found, slope)
-        slope = float(found[:, 1].mean())
-        moved = _prompts(y, found[s, 0] + found[s, 1] * term, found[s, 2], i, hard) - hard
+        parameters = _systems(y, np.stack([np.ones(y.size), term, hard[i]]), s, parameters, slope)
+        slope = float(parameters[:, 1].mean())
+        moved = _prompts(y, parameters[s, 0] + parameters[s, 1] * term, parameters[s, 2], i, hard) - hard
         hard = hard + moved - (hard + moved).mean()
         if np.abs(moved - moved.mean()).max() < NEAR:
             break
     return Difficulty(hard[i], slope)
 
 
-def _systems(y: Floats, columns: Floats, s: Codes, found: Floats, slope: float) -> Floats:
+def _systems(y: Floats, columns: Floats, s: Codes, parameters: Floats, slope: float) -> Floats:
     """A few Newton steps for each system's theta, phi and psi."""
-    count, center = len(found), np.array([0.0, slope, 1.0])
+    count, center = len(parameters), np.array([0.0, slope, 1.0])
     held = RIDGE * np.bincount(s, minlength=count)
     penalty = np.zeros((count, 3, 3))
     penalty[:, 0, 0], penalty[:, 1, 1], penalty[:, 2, 2] = ANCHOR, held, held
     for _ in range(STEPS):
-        p = _sigmoid((found[s].T * columns).sum(0))
+        p = _sigmoid((parameters[s].T * columns).sum(0))
         gradient = np.stack([np.bincount(s, (y - p) * column, count) for column in columns], axis=1)
-        gradient -= np.einsum("sjk,sk->sj", penalty, found - center)
-        bend = [[np.bincount(s, p * (1 - p) * one * other, count) for one in columns] for other in columns]
+        gradient -= np.einsum("sjk,sk->sj", penalty, parameters - center)
+        bend = [[np.bincount(s, p * (1 - p) * column * other, count) for column in columns] for other in columns]
         step = np.linalg.solve(np.moveaxis(np.array(bend), 2, 0) + penalty, gradient[:, :, None])[:, :, 0]
-        found = found + np.clip(step, -LONGEST_STEP, LONGEST_STEP)
-    return found
+        parameters = parameters + np.clip(step, -LONGEST_STEP, LONGEST_STEP)
+    return parameters
 
 
-def _prompts(y: Floats, known: Floats, psi: Floats, i: Codes, hard: Floats) -> Floats:
+def _prompts(y: Floats, offset: Floats, psi: Floats, i: Codes, hard: Floats) -> Floats:
     """A few Newton steps for each prompt's difficulty."""
     for _ in range(STEPS):
-        p = _sigmoid(known + psi * hard[i])
+        p = _sigmoid(offset + psi * hard[i])
         gradient = np.bincount(i, psi * (y - p), hard.size) - hard / SPREAD
         bend = np.bincount(i, psi**2 * p * (1 - p), hard.size) + 1 / SPREAD
         hard = hard + np.clip(gradient / bend, -LONGEST_STEP, LONGEST_STEP)
@@ -85,5 +85,5 @@ def _prompts(y: Floats, known: Floats, psi: Floats, i: Codes, hard: Floats) -> F
 
 
 def _sigmoid(x: Floats) -> Floats:
-    found: Floats = 0.5 * (1 + np.tanh(x / 2))
-    return found
+    p: Floats = 0.5 * (1 + np.tanh(x / 2))
+    return p

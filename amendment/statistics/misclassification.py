@@ -68,7 +68,7 @@ def error_asymmetry(
     voted = k + m > 0
     picks, k, m, codes = picks[voted], k[voted], m[voted], codes[voted]
     clusters_seen, shared = int(np.unique(codes).size), int((k + m > 1).sum())
-    told = Estimate(
+    estimate = Estimate(
         math.nan,
         math.nan,
         math.nan,
@@ -78,32 +78,32 @@ def error_asymmetry(
     )
     if shared < FEWEST_SHARED:
         why = f"needs two annotators on {FEWEST_SHARED} items, found {shared}" if shared else "needs two annotators"
-        return ErrorAsymmetry(told._replace(note=why), math.nan)
+        return ErrorAsymmetry(estimate._replace(note=why), math.nan)
     cells = np.unique(np.stack([picks, k - m]), axis=1)
     sums = sums_by_cluster(codes, *_columns(picks, k, m, cells))
     value, error = (float(column[0]) for column in _fit(sums.sum(0, keepdims=True), cells))
-    told = told._replace(value=value)
+    estimate = estimate._replace(value=value)
     if math.isnan(value):
-        return ErrorAsymmetry(told._replace(note=AT_CHANCE), math.nan)
+        return ErrorAsymmetry(estimate._replace(note=AT_CHANCE), math.nan)
     if clusters_seen < FEWEST:
-        return ErrorAsymmetry(cautioned(told), error)
+        return ErrorAsymmetry(cautioned(estimate), error)
     fewer = draws._replace(draws=min(draws.draws, MOST_DRAWS))
     values = _fit(np.concatenate(list(redrawn(sums, fewer))), cells)[0]
-    known = values[np.isfinite(values)]
-    if known.size < (1 - UNDEFINED) * values.size:
-        note = f"no interval: {AT_CHANCE} in {values.size - known.size} of {values.size} draws"
-        return ErrorAsymmetry(told._replace(note=note), error)
-    return _with_interval(told, known, error, draws.level)
+    defined = values[np.isfinite(values)]
+    if defined.size < (1 - UNDEFINED) * values.size:
+        note = f"no interval: {AT_CHANCE} in {values.size - defined.size} of {values.size} draws"
+        return ErrorAsymmetry(estimate._replace(note=note), error)
+    return _with_interval(estimate, defined, error, draws.level)
 
 
-def _with_interval(told: Estimate, values: Floats, error: float, level: float) -> ErrorAsymmetry:
+def _with_interval(estimate: Estimate, values: Floats, error: float, level: float) -> ErrorAsymmetry:
     """Of a judge that never errs a and b end at 0, where the distribution of a - b is skewed: both ways of making an
     interval are too narrow there, each on other samples, and the wider one is not."""
     from scipy.special import ndtri
 
     half = float(ndtri(0.5 + level / 2)) * float(values.std())
     low, high = (float(bound) for bound in np.quantile(values, [0.5 - level / 2, 0.5 + level / 2]))
-    wider = told._replace(low=min(low, told.value - half), high=max(high, told.value + half))
+    wider = estimate._replace(low=min(low, estimate.value - half), high=max(high, estimate.value + half))
     return ErrorAsymmetry(cautioned(wider), error)
 
 
@@ -139,7 +139,7 @@ def _fit(sums: Floats, cells: Codes) -> tuple[Floats, Floats]:
             _held((rows_picked - picked_better) / np.maximum(all_rows - all_better, LEAST)),
             _held((all_better - picked_better) / np.maximum(all_better, LEAST)),
         )
-        moved = max(float(np.abs(one - other).max()) for one, other in zip(new, (side, e, a, b), strict=True))
+        moved = max(float(np.abs(now - other).max()) for now, other in zip(new, (side, e, a, b), strict=True))
         side, e, a, b = new
         if moved < NEAR:
             break
@@ -156,8 +156,8 @@ def _start(agree: Floats, k: Floats, m: Floats, picked: Flags) -> tuple[Floats, 
 
     def better(cells: Flags) -> Floats:
         says, against = k[:, cells].sum(1), m[:, cells].sum(1)
-        found: Floats = ((1 - e) * says - e * against) / (right * votes)
-        return found
+        share: Floats = ((1 - e) * says - e * against) / (right * votes)
+        return share
 
     picked_share = (k + m)[:, picked].sum(1) / votes
     side, right_picks = _held(better(np.ones_like(picked)), 0.98, 0.02), better(picked)

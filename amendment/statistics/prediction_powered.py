@@ -150,16 +150,16 @@ def _rows(
     if names[0] is None or names[1] is None:
         raise ValueError("clusters are needed of the labelled rows and of the others, or of neither")
     if (len(names[0]), len(names[1])) != (y.size, u.size):
-        found = f"{len(names[0])} and {len(names[1])} for {y.size} and {u.size} rows"
-        raise ValueError(f"one cluster per row is needed, found {found}")
+        counts = f"{len(names[0])} and {len(names[1])} for {y.size} and {u.size} rows"
+        raise ValueError(f"one cluster per row is needed, found {counts}")
     return _Rows(y, f, u, w, codes_of([*names[0], *names[1]])[0])
 
 
 def _finite(name: str, values: ArrayLike) -> Floats:
-    found = np.asarray(values, np.float64)
-    if found.ndim != 1 or not np.isfinite(found).all():
+    column = np.asarray(values, np.float64)
+    if column.ndim != 1 or not np.isfinite(column).all():
         raise ValueError(f"{name}: expected one finite number per row; leave other rows out and count them")
-    return found
+    return column
 
 
 def _estimated(rows: _Rows, level: float, *, is_share: bool) -> PowerTuned:
@@ -167,8 +167,8 @@ def _estimated(rows: _Rows, level: float, *, is_share: bool) -> PowerTuned:
     _refuse_strangers(rows, contrast)
     labelled, people_variance = contrast.labelled, contrast.variance(0.0)
     freedom = labelled - 1.0 if people_variance > 0 else 0.0
-    told = Estimate(contrast.mean, math.nan, math.nan, rows.y.size, labelled, "people alone")
-    people = around(told, people_variance, freedom, level, is_share=is_share)
+    estimate = Estimate(contrast.mean, math.nan, math.nan, rows.y.size, labelled, "people alone")
+    people = around(estimate, people_variance, freedom, level, is_share=is_share)
     lam = _tuned(rows, contrast) if labelled >= FEW else 0.0
     if not lam:
         few = f"fewer than {FEW} labelled clusters: people alone" if labelled < FEW else ""
@@ -176,8 +176,8 @@ def _estimated(rows: _Rows, level: float, *, is_share: bool) -> PowerTuned:
     own = contrast.variance(lam)
     freedom = max(labelled - 1.0 if own > 0 else 0.0, 2.0)
     variance = (labelled * own + DOUBT * people_variance) / (labelled + DOUBT) * freedom / (freedom - 1)
-    told = told._replace(value=contrast.mean + lam * contrast.shift, method="PPI++")
-    powered = around(told, variance, freedom, level, is_share=is_share)
+    estimate = estimate._replace(value=contrast.mean + lam * contrast.shift, method="PPI++")
+    powered = around(estimate, variance, freedom, level, is_share=is_share)
     width = powered.high - powered.low
     saved = ((people.high - people.low) / width) ** 2 if width > 0 else math.nan
     return PowerTuned(powered, lam, people, saved)

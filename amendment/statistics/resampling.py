@@ -72,32 +72,34 @@ def bootstrap(
     sums = _in_order(sums)
     clusters = sums.shape[0]
     value = float(statistic(sums.sum(axis=0, keepdims=True))[0]) if clusters else math.nan
-    told = Estimate(value, math.nan, math.nan, n, clusters, f"{name} cluster bootstrap, {draws.draws} draws".strip())
+    estimate = Estimate(
+        value, math.nan, math.nan, n, clusters, f"{name} cluster bootstrap, {draws.draws} draws".strip()
+    )
     if not n:
-        return told._replace(note="no rows")
+        return estimate._replace(note="no rows")
     if math.isnan(value):
-        return told._replace(note="undefined on these rows")
+        return estimate._replace(note="undefined on these rows")
     if clusters < FEWEST:
-        return cautioned(told)
-    return _with_interval(told, np.concatenate([statistic(drawn) for drawn in redrawn(sums, draws)]), draws.level)
+        return cautioned(estimate)
+    return _with_interval(estimate, np.concatenate([statistic(drawn) for drawn in redrawn(sums, draws)]), draws.level)
 
 
-def _with_interval(told: Estimate, values: Floats, level: float) -> Estimate:
-    known = values[np.isfinite(values)]
-    lost = values.size - known.size
+def _with_interval(estimate: Estimate, values: Floats, level: float) -> Estimate:
+    defined = values[np.isfinite(values)]
+    lost = values.size - defined.size
     if lost > UNDEFINED * values.size:
-        return told._replace(note=f"no interval: undefined in {lost} of {values.size} draws")
-    if np.ptp(known) <= 1e-12:
-        return told._replace(note=NO_VARIATION)
-    low, high = np.quantile(known, [0.5 - level / 2, 0.5 + level / 2])
+        return estimate._replace(note=f"no interval: undefined in {lost} of {values.size} draws")
+    if np.ptp(defined) <= 1e-12:
+        return estimate._replace(note=NO_VARIATION)
+    low, high = np.quantile(defined, [0.5 - level / 2, 0.5 + level / 2])
     note = f"undefined in {lost} of {values.size} draws" if lost else ""
-    return cautioned(told._replace(low=float(low), high=float(high), note=note))
+    return cautioned(estimate._replace(low=float(low), high=float(high), note=note))
 
 
 def quotient(above: Floats, below: Floats) -> Floats:
     """Draw by draw above / below, nan where `below` is 0: for statistics that `bootstrap` takes."""
-    found: Floats = np.divide(above, below, out=np.full(below.shape, math.nan), where=below != 0)
-    return found
+    ratio: Floats = np.divide(above, below, out=np.full(below.shape, math.nan), where=below != 0)
+    return ratio
 
 
 def redrawn(sums: Floats, draws: Resampling) -> Iterator[Floats]:

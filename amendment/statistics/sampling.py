@@ -36,15 +36,15 @@ def weighted_mean(
     shares: the interval is Wilson's, with the error of the linearised one, and over clusters where these are all alike,
     as in `share`. Raises ValueError for rows without an inclusion probability.
     """
-    found = _hajek(values, inclusion, clusters, level)
+    mean = _hajek(values, inclusion, clusters, level)
     x = np.asarray(values, np.float64)
-    if not (x.size and x.min() >= 0 and x.max() <= 1) or found.clusters < FEWEST:
-        return cautioned(found)
-    if math.isnan(found.low):
-        return by_clusters(found, level)
-    t = t_quantile(found.clusters - 1, level)
-    low, high = within_bounds(found.value, (found.high - found.value) / t, t)
-    return cautioned(found._replace(low=low, high=high, method="Hajek, Wilson over effective rows"))
+    if not (x.size and x.min() >= 0 and x.max() <= 1) or mean.clusters < FEWEST:
+        return cautioned(mean)
+    if math.isnan(mean.low):
+        return by_clusters(mean, level)
+    t = t_quantile(mean.clusters - 1, level)
+    low, high = within_bounds(mean.value, (mean.high - mean.value) / t, t)
+    return cautioned(mean._replace(low=low, high=high, method="Hajek, Wilson over effective rows"))
 
 
 def weighted_difference(

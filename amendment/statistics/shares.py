@@ -80,15 +80,15 @@ def macro_share(
     if x.min() < 0 or x.max() > 1:
         raise ValueError(f"a share is made of values between 0 and 1, found {x.min()} to {x.max()}")
     value, residuals, weights = macro(x, groups if len(groups) else np.zeros(x.size, np.intp))
-    found = cautioned(Estimate(value, value, value, x.size, int(codes.max()) + 1, METHOD))
-    if math.isnan(found.low):
-        return found
+    estimate = cautioned(Estimate(value, value, value, x.size, int(codes.max()) + 1, METHOD))
+    if math.isnan(estimate.low):
+        return estimate
     rows = _rows(value, residuals, weights, codes)
-    low, high = _wilson(value, rows, t_quantile(found.clusters - 1, level))
-    notes = [found.note] if found.note else []
-    if found.n > found.clusters and not residuals.any():
+    low, high = _wilson(value, rows, t_quantile(estimate.clusters - 1, level))
+    notes = [estimate.note] if estimate.note else []
+    if estimate.n > estimate.clusters and not residuals.any():
         notes.append(f"all rows are alike: a correlation of {PRIOR_CORRELATION:g} within clusters is assumed")
-    return found._replace(low=low, high=high, note="; ".join(notes))
+    return estimate._replace(low=low, high=high, note="; ".join(notes))
 
 
 def _rows(value: float, residuals: Floats, weights: Floats, codes: Codes) -> float:
@@ -118,18 +118,18 @@ def by_clusters(estimate: Estimate, level: float = 0.95) -> Estimate:
     return estimate._replace(low=low, high=high, method="Wilson over clusters", note=note)
 
 
-def around(told: Estimate, variance: float, freedom: float, level: float, *, is_share: bool = False) -> Estimate:
+def around(estimate: Estimate, variance: float, freedom: float, level: float, *, is_share: bool = False) -> Estimate:
     """`told` with Student's t interval of a mean with this variance; where it is a share, with Wilson's instead."""
     is_alike = freedom < 1 or variance <= 1e-24
-    if is_alike and is_share and told.clusters >= FEWEST:
-        return by_clusters(told, level)
+    if is_alike and is_share and estimate.clusters >= FEWEST:
+        return by_clusters(estimate, level)
     if is_alike:
-        return cautioned(told._replace(note=NO_VARIATION))
+        return cautioned(estimate._replace(note=NO_VARIATION))
     t, error = t_quantile(freedom, level), math.sqrt(variance)
-    low, high = told.value - t * error, told.value + t * error
-    if is_share and 0 < told.value < 1:
-        low, high = within_bounds(told.value, error, t)
-    return cautioned(told._replace(low=low, high=high))
+    low, high = estimate.value - t * error, estimate.value + t * error
+    if is_share and 0 < estimate.value < 1:
+        low, high = within_bounds(estimate.value, error, t)
+    return cautioned(estimate._replace(low=low, high=high))
 
 
 def within_bounds(value: float, error: float, t: float) -> tuple[float, float]:
@@ -180,12 +180,12 @@ def holm(p_values: Mapping[str, float], level: float = 0.05) -> dict[str, Correc
     """
     if not 0 < level < 1:
         raise ValueError(f"a level lies between 0 and 1, found {level}")
-    known = {name: p for name, p in p_values.items() if not math.isnan(p)}
-    wrong = [name for name, p in known.items() if not 0 <= p <= 1]
+    defined = {name: p for name, p in p_values.items() if not math.isnan(p)}
+    wrong = [name for name, p in defined.items() if not 0 <= p <= 1]
     if wrong:
-        raise ValueError(f"a p-value lies between 0 and 1, found {known[wrong[0]]} for {wrong[0]}")
+        raise ValueError(f"a p-value lies between 0 and 1, found {defined[wrong[0]]} for {wrong[0]}")
     adjusted, greatest = dict.fromkeys(p_values, math.nan), 0.0
-    for rank, name in enumerate(sorted(known, key=lambda name: known[name])):
-        greatest = max(greatest, min(1.0, (len(known) - rank) * known[name]))
+    for rank, name in enumerate(sorted(defined, key=lambda name: defined[name])):
+        greatest = max(greatest, min(1.0, (len(defined) - rank) * defined[name]))
         adjusted[name] = greatest
     return {name: Corrected(p, adjusted[name], adjusted[name] <= level) for name, p in p_values.items()}

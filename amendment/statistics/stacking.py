@@ -38,14 +38,14 @@ def stack(p: ArrayLike, labels: ArrayLike, groups: Sequence[Hashable]) -> Stacke
     """P of each item from the raters' P, a row per item and a column per rater; nan is how a rater abstains.
 
     `labels` are probabilities or nan, by item, and `groups` say which items belong together, such as those of one
-    prompt. Items of labelled groups get what a model says that was fitted to the other folds, of five; all others what
-    the model of all labels says. Raises ValueError without labels in two groups.
+    prompt. An item of a labelled group is scored by a model that was fitted to the other four folds of five; any
+    other item by the model of all labels. Raises ValueError without labels in two groups.
     """
     raters, y = np.asarray(p, np.float64), np.asarray(labels, np.float64)
     if raters.ndim != 2 or y.shape != (len(raters),) or len(groups) != len(raters):
         raise ValueError("expected a row of probabilities, a label and a group for each item")
-    known = ~np.isnan(y)
-    labelled = sorted({group for group, is_known in zip(groups, known, strict=True) if is_known}, key=repr)
+    has_label = ~np.isnan(y)
+    labelled = sorted({group for group, is_labelled in zip(groups, has_label, strict=True) if is_labelled}, key=repr)
     if len(labelled) < 2:
         raise ValueError("expected labels in two groups at least")
     fold_of = {group: number % FOLDS for number, group in enumerate(labelled)}
@@ -55,11 +55,11 @@ def stack(p: ArrayLike, labels: ArrayLike, groups: Sequence[Hashable]) -> Stacke
     squares = (x[(x != 0).any(1)] ** 2).mean(0)
     scale = np.where(squares > 0, np.sqrt(squares), 1.0)
     x = x / scale
-    weights = _fit(x[known], y[known])
+    weights = _fit(x[has_label], y[has_label])
     stacked = _expit(x @ weights)
     for fold in range(folds.max() + 1):
         inside = folds == fold
-        stacked[inside] = _expit(x[inside] @ _fit(x[known & ~inside], y[known & ~inside]))
+        stacked[inside] = _expit(x[inside] @ _fit(x[has_label & ~inside], y[has_label & ~inside]))
     return Stacked(stacked, weights / scale)
 
 
@@ -79,7 +79,7 @@ def _fit(x: Floats, y: Floats) -> Floats:
         curvature = (x * (p * (1 - p))[:, None]).T @ x + RIDGE * np.eye(len(weights))
         step, before = np.linalg.solve(curvature, gradient), loss(weights)
         tried = (weights - step / 2**halvings for halvings in range(HALVINGS))
-        weights = next((one for one in tried if loss(one) <= before), weights)
+        weights = next((candidate for candidate in tried if loss(candidate) <= before), weights)
     return weights
 
 
