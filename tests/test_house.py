@@ -30,8 +30,6 @@ LAYERS = (
 """Subpackages from the lowest layer to the highest; whatever else is in the package is a base module below them."""
 LAYER_OF = {part: number for number, layer in enumerate(LAYERS, start=1) for part in layer}
 UPWARDS = {
-    ("stages", "run"),
-    ("data", "run"),
     ("data", "preference"),
     ("data", "calibration"),
 }
