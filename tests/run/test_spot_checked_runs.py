@@ -1,32 +1,40 @@
-"""Whole runs with a spot check: what people's labels change, what they leave alone, and what a run does without."""
+"""Whole runs with a spot check: what is drawn, what labels change, the preview, the seal, and what leaves a run."""
 
 from __future__ import annotations
 
-import os
+import json
 import shutil
-import subprocess
-import sys
+import sqlite3
+from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
+from pyarrow import parquet
 
 from amendment import simulator
-from amendment.calibration.samples import SampledItem
+from amendment.calibration.samples import LabelQuestion
 from amendment.calibration.store import Labels
 from amendment.cli._people import audit_path
-from amendment.errors import ConfigError, Paused
-from amendment.run import Result, Run
+from amendment.data.workspace import Workspace
+from amendment.errors import ConfigError, LedgerError, Paused
+from amendment.publishing.publication import prepare, write_preview
+from amendment.records import Candidate, Judgement, Preference, Verdict
+from amendment.run import Result, Run, load_run_file
 from amendment.run.status import read_status, status_lines
-from amendment.statistics.calibrators import Calibrator
+from amendment.stages.gate import calibrate_run
+from tests.command_line import called
+from tests.publishing.test_outgoing import published_texts
 from tests.run.spot_checked import (
     ANNA,
+    BERT,
     CHECKED,
+    COMMENT,
     PAGED,
     SIMULATED,
-    agreeing,
     contents,
     label_all,
-    questions,
     rows,
     run,
     sample,
@@ -34,12 +42,126 @@ from tests.run.spot_checked import (
     told,
 )
 
-STAGES = ["inputs", "candidates", "judging", "spot_check", "labels", "calibration", "audit", "dataset"]
-AFTER_LABELS = ("labels", "calibration", "audit", "dataset")
-TEXTS = ("dataset", "labels", "calibration", "spot_check", "certificate.json", "certificate.md", "audit")
+SPOT_CHECK = "spot_check: {items: 30, overlap: 8, repeats: 0.2}\n"
+SAMPLED = CHECKED + SPOT_CHECK
+ALL = "spot_check.items=9999"
+VARIANTS = {
+    "a ranking": ["judging.ranking=adaptive", "judging.pairs=best_worst"],
+    "worse revisions are kept": [
+        "critique={model: writer, rounds: 1}",
+        "candidates=[{from: critique, take: draft_and_last}, {model: writer, per_prompt: 1}]",
+        "judging.revisions.worse=keep",
+    ],
+}
+
+
+@pytest.fixture(scope="module")
+def sampled(tmp_path_factory: pytest.TempPathFactory) -> Result:
+    return run(tmp_path_factory.mktemp("sampled"), SAMPLED, until="spot_check")
+
+
+@pytest.mark.parametrize("overrides", VARIANTS.values(), ids=VARIANTS)
+def test_what_can_be_drawn_is_what_the_dataset_exports(overrides: list[str], tmp_path: Path) -> None:
+    unchecked = tmp_path / "unchecked"
+    unchecked.mkdir()
+    place = Workspace(run(unchecked, CHECKED, *overrides, until="dataset").folder)
+    exported = {row.comparison_id for side in ("train", "test") for row in place.read(f"dataset/{side}", Preference)}
+    judged = {one.comparison_id for one in place.read("judging/judgements", Judgement) if one.p_a is not None}
+    assert {
+        item.comparison_id for item in sample(run(tmp_path, SAMPLED, ALL, *overrides, until="spot_check").folder)
+    } == exported & judged
+    assert exported
+
+
+def test_what_the_user_has_decided_is_not_asked_again(tmp_path: Path) -> None:
+    folder = run(tmp_path, SAMPLED, ALL, until="spot_check").folder
+    first = [item.comparison_id for item in sample(folder)]
+    asked = {one.comparison_id: one for one in Workspace(folder).read("spot_check/questions", LabelQuestion)}
+    texts = [[part[-1].content for part in (asked[one].prompt, asked[one].a, asked[one].b)] for one in first[:5]]
+    own = [dict(zip(("prompt", "a", "b", "anna"), [*row, "a"], strict=True)) for row in texts]
+    (tmp_path / "own.jsonl").write_text("".join(json.dumps(row) + "\n" for row in own))
+    pairs = "pairs: [{path: own.jsonl, columns: {prompt: prompt, a: a, b: b, votes: [anna]}, rater: person}]\n"
+    text = SAMPLED.replace("min_margin: 0.1", "min_margin: 0.1, judge_labelled: true") + pairs
+    again = {item.comparison_id for item in sample(run(tmp_path, text, ALL, until="spot_check").folder)}
+    assert again == set(first[5:])
+
+
+def test_questions_show_texts_and_principles_of_the_sampled_comparisons(sampled: Result) -> None:
+    place = Workspace(sampled.folder)
+    texts = {one.id: one.messages for one in place.read("candidates/candidates", Candidate)}
+    said = {one.comparison_id: one for one in place.read("judging/judgements", Judgement)}
+    questions = place.read("spot_check/questions", LabelQuestion)
+    assert [one.comparison_id for one in questions] == [item.comparison_id for item in sample(sampled.folder)]
+    for one in questions:
+        assert (one.a, one.b) == (texts[one.a_id], texts[one.b_id])
+        assert one.a_id < one.b_id
+        shown = [principle.id for principle in one.principles]
+        assert {*said[one.comparison_id].principle_ids} < {*shown}  # two of all those that people judge by
+        assert len(shown) == len({*shown}) == 8
+        assert one.question == "Which answer keeps these principles better, taken together?"
+        assert all(principle.statement for principle in one.principles)
+    assert sum(one.in_overlap for one in questions) == 8
+    assert sum(one.is_repeated for one in questions) == 6
+
+
+def test_the_questions_hold_neither_judge_nor_writer_nor_verdict(sampled: Result) -> None:
+    path = Workspace(sampled.folder).path("spot_check/questions")
+    table = parquet.read_table(path)
+    held = path.read_bytes() + repr(table.to_pylist()).encode() + repr(table.schema).encode()
+    for hidden in ("gavel", "writer", "persona", "label-tokens", "stratum", "inclusion", "p_a", "sealed"):
+        assert hidden.encode() not in held
+    for item in sample(sampled.folder):
+        assert item.stratum.encode() not in held
+        assert repr(item.p_a).encode() not in held
+
+
+def test_who_labels_and_what_follows_draw_nothing_anew_and_the_size_does(sampled: Result, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(sampled.folder.parent, tmp_path / "again"))
+    later = ("spot_check.annotators=3", "spot_check.gate.on_fail=go_on")
+    assert "spot_check" not in run(folder, SAMPLED, *later, until="spot_check").ran
+    assert "spot_check" in run(folder, SAMPLED, "spot_check.items=20", until="spot_check").ran
+
+
+@pytest.mark.parametrize(
+    ("overrides", "told"),
+    [
+        (["spot_check.overlap=31"], "spot_check.overlap: found 31, expected 30 at most"),
+        (
+            ["spot_check.annotators=1"],
+            "spot_check.overlap: found 8, expected 0: one annotator agrees with nobody; leave it out, or raise "
+            "spot_check.annotators",
+        ),
+        (["spot_check.annotators=0"], "spot_check.annotators"),
+        (["spot_check.sampling=random"], "spot_check.sampling"),
+    ],
+)
+def test_a_spot_check_that_could_not_be_made_is_refused(
+    run_file: Callable[[str], Path], overrides: list[str], told: str
+) -> None:
+    with pytest.raises(ConfigError) as fault:
+        load_run_file(run_file(SAMPLED), overrides)
+    assert told in str(fault.value)
+
+
+@pytest.mark.parametrize(
+    ("said", "overlap"),
+    [("annotators: 1.0", 0), ("items: 300", 50), ("overlap: 7", 7), ("items: 20, annotators: 3", 20)],
+)
+def test_the_unsaid_overlap_follows_from_what_was_said(
+    run_file: Callable[[str], Path], said: str, overlap: int
+) -> None:
+    stage = load_run_file(run_file(CHECKED + f"spot_check: {{{said}}}\n")).config.spot_check
+    assert stage is not None
+    assert stage.overlap == overlap
+    assert type(stage).model_validate(stage.model_dump()) == stage
 
 
 LILLIPUT = Path(simulator.__file__).parent / "lilliput.yaml"
+STAGES = ["inputs", "candidates", "judging", "spot_check", "labels", "calibration", "audit", "dataset"]
+AFTER_LABELS = ("labels", "calibration", "audit", "dataset")
+TEXTS = ("dataset", "labels", "calibration", "spot_check", "certificate.json", "certificate.md", "audit")
+WORDS = (*ANNA.split(), *BERT.replace("-", " ").split(), "Wilhelmine", COMMENT)
+REPO = "org/checked"
 
 
 @pytest.fixture(scope="module")
@@ -55,12 +177,19 @@ def unchecked(tmp_path_factory: pytest.TempPathFactory) -> Result:
 
 @pytest.fixture
 def waiting(waiting_folder: Path, tmp_path: Path) -> Path:
+    """All is drawn and nobody has labelled."""
     return Path(shutil.copytree(waiting_folder, tmp_path / "waiting"))
 
 
 @pytest.fixture
-def labelled(finished_folder: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(finished_folder, tmp_path / "labelled"))
+def labelled(labelled_folder: Path, tmp_path: Path) -> Path:
+    """All labels are there; the run has not read them yet."""
+    return Path(shutil.copytree(labelled_folder, tmp_path / "labelled"))
+
+
+@pytest.fixture
+def finished(finished_folder: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(finished_folder, tmp_path / "finished"))
 
 
 # The simulated people.
@@ -77,9 +206,14 @@ def test_every_stage_is_made_and_a_second_start_makes_nothing(simulated: Result)
     assert contents(simulated.folder, *TEXTS) == before
 
 
-def test_equal_runs_are_equal_to_the_byte_whatever_the_concurrency(simulated: Result, tmp_path: Path) -> None:
-    other = run(tmp_path, SIMULATED, "models.gavel.concurrency=2", "models.writer.concurrency=1")
-    assert contents(other.folder, *TEXTS) == contents(simulated.folder, *TEXTS)
+def test_labels_that_decide_nothing_leave_every_pair_to_the_judge(
+    simulated: Result, unchecked: Result, tmp_path: Path
+) -> None:
+    folder = Path(shutil.copytree(simulated.folder.parent, tmp_path / "again"))
+    again = run(folder, SIMULATED, "spot_check.decide=false", "dataset.probabilities=raw")
+    made = rows(again.folder).items()
+    assert again.ran == ("dataset",)
+    assert {name: row.model_copy(update={"p_chosen_calibrated": None}) for name, row in made} == rows(unchecked.folder)
 
 
 def test_raw_probabilities_are_those_of_a_run_without_people(simulated: Result, unchecked: Result) -> None:
@@ -101,17 +235,6 @@ def test_raw_probabilities_are_those_of_a_run_without_people(simulated: Result, 
     assert turned == counts["people disagree with the judge"] > 0
 
 
-def test_calibrated_probabilities_are_what_the_recipe_makes_of_raw_ones(simulated: Result) -> None:
-    calibrator = Calibrator.from_json(told(simulated.folder, "calibration/calibrator.json"))
-    temperature = told(simulated.folder, "calibration/calibrator.json")["parameters"]["temperature"]
-    for row in rows(simulated.folder).values():
-        assert row.p_chosen_calibrated is not None
-        assert row.p_chosen_calibrated == pytest.approx(float(calibrator.apply([row.p_chosen_raw])[0]), abs=1e-9)
-        p = min(max(row.p_chosen_raw, 1e-6), 1 - 1e-6)
-        odds = (p / (1 - p)) ** (1 / temperature)  # one factor on the log-odds
-        assert row.p_chosen_calibrated == pytest.approx(odds / (1 + odds), abs=1e-6)
-
-
 def test_open_labels_decide_their_comparisons_and_sealed_ones_never(simulated: Result) -> None:
     items = {item.comparison_id: item for item in sample(simulated.folder)}
     made = rows(simulated.folder)
@@ -120,17 +243,6 @@ def test_open_labels_decide_their_comparisons_and_sealed_ones_never(simulated: R
     assert people <= {name for name, item in items.items() if not item.is_sealed}
     assert {one for name in people for one in made[name].raters} == {"simulated person 1", "simulated person 2"}
     assert simulated.summary["stages"]["dataset"]["decided by people"] == len(people)
-
-
-def test_labels_that_decide_nothing_leave_every_pair_to_the_judge(
-    simulated: Result, unchecked: Result, tmp_path: Path
-) -> None:
-    folder = Path(shutil.copytree(simulated.folder.parent, tmp_path / "again"))
-    again = run(folder, SIMULATED, "spot_check.decide=false", "dataset.probabilities=raw")
-    assert again.ran == ("dataset",)
-    forget = {"p_chosen_calibrated": None}
-    made = {name: row.model_copy(update=forget) for name, row in rows(again.folder).items()}
-    assert made == rows(unchecked.folder)
 
 
 def test_simulated_people_are_never_taken_for_real_ones(simulated: Result, tmp_path: Path) -> None:
@@ -145,40 +257,23 @@ def test_simulated_people_are_never_taken_for_real_ones(simulated: Result, tmp_p
 # People on the page.
 
 
-def test_a_run_without_labels_waits_and_names_the_way_on(tmp_path: Path) -> None:
-    (tmp_path / "run.yaml").write_text(PAGED)
-    command = [sys.executable, "-m", "amendment", "run", "run.yaml"]
-    quiet = {**os.environ, "COLUMNS": "1000"}
-    ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False, env=quiet)
-    assert ended.returncode == 3, ended.stderr
-    last = " ".join(ended.stderr.split())
-    assert "150 labels are missing; people give them on the page: amendment label runs/checked" in last
-    assert last.endswith("Go on with: amendment run run.yaml")
-    assert "Traceback" not in ended.stderr
-    folder = tmp_path / "runs" / "checked"
-    assert label_all(folder) >= 150
-    ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False, env=quiet)
-    assert ended.returncode == 0, ended.stderr
-    assert "ran labels, calibration, audit, dataset; 0 model calls" in " ".join(ended.stdout.split())
-
-
-def test_one_more_label_makes_anew_what_depends_on_it_and_nothing_else(labelled: Path) -> None:
-    before = contents(labelled / "run", "judging", "spot_check", "candidates")
-    say_anew(labelled / "run", is_sealed=False)
-    again = run(labelled, PAGED)
+def test_one_more_label_makes_anew_what_depends_on_it_and_nothing_else(finished: Path) -> None:
+    before = contents(finished / "run", "judging", "spot_check", "candidates")
+    say_anew(finished / "run", is_sealed=False)
+    again = run(finished, PAGED)
     assert (again.ran, again.sent) == (AFTER_LABELS, 0)
-    assert contents(labelled / "run", "judging", "spot_check", "candidates") == before
-    assert run(labelled, PAGED).ran == ()
+    assert contents(finished / "run", "judging", "spot_check", "candidates") == before
+    assert run(finished, PAGED).ran == ()
 
 
-def test_a_sealed_label_changes_neither_calibrator_nor_dataset(labelled: Path) -> None:
+def test_a_sealed_label_changes_neither_calibrator_nor_dataset(finished: Path) -> None:
     kept = ("calibration", "dataset", "labels/open.parquet")
-    before, certificate = contents(labelled / "run", *kept), told(labelled / "run", "certificate.json")
-    say_anew(labelled / "run", is_sealed=True, count=10)
-    again = run(labelled, PAGED)
+    before, certificate = contents(finished / "run", *kept), told(finished / "run", "certificate.json")
+    say_anew(finished / "run", is_sealed=True, count=10)
+    again = run(finished, PAGED)
     assert (again.ran, again.sent) == (("labels", "audit"), 0)
-    assert contents(labelled / "run", *kept) == before
-    now = told(labelled / "run", "certificate.json")
+    assert contents(finished / "run", *kept) == before
+    now = told(finished / "run", "certificate.json")
     assert now["spot_check"]["agreement"] != certificate["spot_check"]["agreement"]
 
 
@@ -191,19 +286,6 @@ def test_people_who_cannot_say_hold_no_run_up(waiting: Path) -> None:
     assert result.summary["stages"]["labels"]["skip"] > 0
     assert any("have no label" in note for note in found["notes"])
     assert any("no label is sealed" in note for note in found["notes"])
-
-
-def test_a_run_that_gives_its_spot_check_up_is_as_if_it_never_had_one(
-    labelled: Path, unchecked: Result, tmp_path: Path
-) -> None:
-    again = run(labelled, CHECKED)
-    assert (again.ran, again.sent) == (("audit", "dataset"), 0)
-    assert contents(again.folder, "dataset") == contents(unchecked.folder, "dataset")
-    for name in ("certificate.json", "certificate.md"):
-        assert (again.folder / name).read_bytes() == (unchecked.folder / name).read_bytes()
-    audited = audit_path(again.folder, folder=tmp_path / "out")
-    assert "spot_check" not in audited.document
-    assert not audited.certificate.persons
 
 
 # Plans and status.
@@ -244,7 +326,8 @@ def test_an_edited_principle_judges_anew_and_keeps_the_labels_of_items_that_stay
     first = {item.comparison_id for item in sample(tmp_path / "run")}
     with Labels(tmp_path / "run" / "labels.sqlite", read_only=True) as labels:
         kept = labels.current()
-    edit_a_principle(tmp_path / "rules.yaml")
+    rules = (tmp_path / "rules.yaml").read_text()
+    (tmp_path / "rules.yaml").write_text(rules.replace("statement: ", "statement: As far as you can, ", 1))
     with pytest.raises(Paused) as waits:
         run(tmp_path, text)
     second = {item.comparison_id for item in sample(tmp_path / "run")}
@@ -254,20 +337,312 @@ def test_an_edited_principle_judges_anew_and_keeps_the_labels_of_items_that_stay
         assert labels.current() == kept
     missing = int(str(waits.value).split("labels: ")[1].split()[0])
     assert 0 < missing <= 2 * len(second - first)
-    asked: list[str] = []
-
-    def says(annotator: str, item: SampledItem) -> bool:
-        asked.append(item.comparison_id)
-        return agreeing(annotator, item)
-
-    label_all(tmp_path / "run", says)
-    assert set(asked) - first == second - first
-    assert {one.comparison_id for one in questions(tmp_path / "run")} == second
-    result = run(tmp_path, text)
-    assert result.ran == AFTER_LABELS
+    label_all(tmp_path / "run")
+    assert run(tmp_path, text).ran == AFTER_LABELS
 
 
-def edit_a_principle(file: Path) -> None:
-    text = file.read_text()
-    assert "statement: " in text
-    file.write_text(text.replace("statement: ", "statement: As far as you can, ", 1))
+def without_sealed(folder: Path) -> None:
+    """The same labels in a new file, as if nobody had ever labelled a sealed item."""
+    sealed = {item.comparison_id for item in sample(folder) if item.is_sealed}
+    with Labels(folder / "labels.sqlite", read_only=True) as labels:
+        kept = [one for one in labels.history() if one.comparison_id not in sealed]
+    for file in folder.glob("labels*.sqlite*"):
+        file.unlink()
+    with Labels(folder / "labels.sqlite") as labels:
+        for one in kept:
+            labels.add(one)
+
+
+def everything(folder: Path) -> dict[str, bytes]:
+    """All files of a run, but for those that SQLite keeps beside a file that is read."""
+    return {place: found for place, found in contents(folder, ".").items() if not place.endswith(("-shm", "-wal"))}
+
+
+def test_before_anybody_has_labelled_it_says_what_is_missing(
+    waiting_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    waiting = waiting_folder / "run"
+    assert called("calibrate", str(waiting)) == 0
+    out = " ".join(capsys.readouterr().out.split())
+    assert f"150 labels are missing; people give them with: amendment label {waiting}" in out
+    assert "No calibration: too few labels: found 0" in out
+    assert called("calibrate", str(waiting), "--json") == 0
+    document = json.loads(capsys.readouterr().out)
+    assert (document["is"], document["missing"], document["labelled"]) == ("preview", 150, 0)
+    assert document["agreement"]["value"] is None
+    assert not (waiting / "labels.sqlite").exists()
+
+
+def test_a_preview_changes_nothing_and_never_sees_a_sealed_label(labelled: Path) -> None:
+    labelled = labelled / "run"
+    before = everything(labelled)
+    with_sealed = calibrate_run(labelled)
+    assert everything(labelled) == before
+    say_anew(labelled, is_sealed=True, count=30)
+    assert calibrate_run(labelled) == with_sealed
+    without_sealed(labelled)
+    alone = calibrate_run(labelled)
+    missing = ("missing",)
+    assert {k: v for k, v in alone.document.items() if k not in missing} == {
+        k: v for k, v in with_sealed.document.items() if k not in missing
+    }
+    assert alone.lines[:-1] == with_sealed.lines[:-1]  # the last one says what is missing
+    assert with_sealed.document["missing"] == 0 < alone.document["missing"]
+    assert "amendment run FILE reads them, and certifies" in with_sealed.lines[-1]
+
+
+def test_what_is_certified_is_told_and_for_machines_too(labelled: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    labelled = labelled / "run"
+    run(labelled.parent, PAGED)
+    before = everything(labelled)
+    assert called("calibrate", str(labelled)) == 0
+    out = capsys.readouterr().out
+    assert "## Spot check" in out
+    assert "Gate: " in out
+    assert f"All of it: {labelled / 'certificate.md'}" in out
+    section = (labelled / "certificate.md").read_text().split("## Spot check")[1].split("## Gate before")[0]
+    assert section.strip() in out
+    assert called("calibrate", str(labelled), "--json") == 0
+    document = json.loads(capsys.readouterr().out)
+    assert (document["is"], document["missing"]) == ("certified", 0)
+    assert document["gate"] == told(labelled, "certificate.json")["gate"]
+    assert everything(labelled) == before
+
+
+def test_what_cannot_be_calibrated_says_what_to_do(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name, text in (("unchecked", CHECKED), ("early", PAGED)):
+        (tmp_path / name).mkdir()
+        run(tmp_path / name, text, until="inputs")
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken/run.yaml").write_text("name: [")
+    wrong = {
+        "nowhere": "not a run's folder (no run.yaml)",
+        "unchecked/run": "its run file has no `spot_check:`; add one and run it again",
+        "early/run": "draw the sample with: amendment run FILE --until spot_check",
+        "broken": "run.yaml",
+    }
+    for folder, message in wrong.items():
+        assert called("calibrate", str(tmp_path / folder)) == 2, folder
+        assert message in " ".join(capsys.readouterr().err.split())
+
+
+def garbled(path: Path) -> None:
+    path.write_bytes(b"this is no database, " * 400)
+
+
+def changed(path: Path) -> None:
+    with sqlite3.connect(path) as db:
+        db.execute("DROP TRIGGER entry_stays")
+        db.execute("""UPDATE entry SET body = replace(body, '"A"', '"B"') WHERE body LIKE '%"A"%'""")
+    db.close()
+
+
+DAMAGE: dict[str, tuple[Callable[[Path], None], str]] = {
+    "garbled": (garbled, "damaged, or no file of labels"),
+    "changed": (changed, "is not as it was written"),
+}
+
+
+@pytest.mark.parametrize("name", DAMAGE)
+def test_labels_that_cannot_be_read_end_in_a_clear_message_and_lose_nothing(
+    name: str, labelled: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    labelled = labelled / "run"
+    harm, message = DAMAGE[name]
+    run(labelled.parent, PAGED)
+    kept = {place: found for place, found in contents(labelled, ".").items() if not place.startswith("labels.sqlite")}
+    saved = (labelled / "labels.sqlite").read_bytes()
+    for beside in labelled.glob("labels.sqlite-*"):
+        beside.unlink()
+    harm(labelled / "labels.sqlite")
+    held = (labelled / "labels.sqlite").read_bytes()
+    file = str(labelled.parent / "run.yaml")
+    commands = [
+        ("run", file, "--folder", str(labelled)),
+        ("calibrate", str(labelled)),
+        ("label", str(labelled), "--export", str(tmp_path / "x.csv")),
+        ("plan", file, "--folder", str(labelled)),
+    ]
+    for command in commands:
+        code = called(*command)
+        err = " ".join(capsys.readouterr().err.split())
+        assert code == 1, (command, err)
+        assert message in err, command
+        assert "labels.sqlite" in err
+        assert "Traceback" not in err
+    assert (labelled / "labels.sqlite").read_bytes() == held
+    now = contents(labelled, ".")
+    assert {place: now[place] for place in kept if place != "status.json"} == {
+        place: found for place, found in kept.items() if place != "status.json"
+    }
+    (labelled / "labels.sqlite").write_bytes(saved)
+    assert run(labelled.parent, PAGED).ran == ()
+
+
+def test_a_seal_that_cannot_be_read_stops_the_certificate(labelled: Path, tmp_path: Path) -> None:
+    labelled = labelled / "run"
+    run(labelled.parent, PAGED, until="calibration")
+    garbled(labelled / "labels-seal.sqlite")
+    with pytest.raises(LedgerError, match=r"labels-seal\.sqlite"):
+        run(labelled.parent, PAGED)
+    with pytest.raises(LedgerError, match=r"labels-seal\.sqlite"):
+        audit_path(labelled, folder=tmp_path / "out")
+
+
+def opened(folder: Path) -> int:
+    with Labels(folder / "run" / "labels.sqlite", read_only=True) as labels:
+        return labels.seal_openings()
+
+
+def certified(folder: Path) -> int:
+    return int(told(folder / "run", "certificate.json")["spot_check"]["opened"])
+
+
+def test_a_certificate_opens_the_seal_and_looking_at_it_again_does_not(labelled: Path, tmp_path: Path) -> None:
+    assert opened(labelled) == 0
+    calibrate_run(labelled / "run")
+    run(labelled, PAGED, until="calibration")
+    assert opened(labelled) == 0
+    run(labelled, PAGED)
+    assert (opened(labelled), certified(labelled)) == (1, 1)
+    run(labelled, PAGED)
+    calibrate_run(labelled / "run")
+    audited = audit_path(labelled / "run", folder=tmp_path / "out")
+    assert audited.document["spot_check"]["opened"] == 1
+    assert (opened(labelled), certified(labelled)) == (1, 1)
+    assert "the seal was opened once so far" in (labelled / "run" / "certificate.md").read_text()
+
+
+def test_every_different_certificate_is_counted(labelled: Path) -> None:
+    run(labelled, PAGED)
+    say_anew(labelled / "run", is_sealed=False)  # another calibrator is measured on sealed labels
+    run(labelled, PAGED)
+    assert certified(labelled) == 2
+    say_anew(labelled / "run", is_sealed=True)
+    run(labelled, PAGED)
+    assert certified(labelled) == 3
+    run(labelled, PAGED, "spot_check.calibration.method=platt")
+    assert certified(labelled) == 4
+    run(labelled, PAGED, "spot_check.calibration.method=temperature")  # as it was
+    assert certified(labelled) == 4
+    assert "the seal was opened 4 times so far" in (labelled / "run" / "certificate.md").read_text()
+    (labelled / "run" / "labels-seal.sqlite").unlink()  # a lost file has not closed it
+    run(labelled, PAGED)
+    assert certified(labelled) == 4
+
+
+def test_new_labels_do_not_show_what_sealed_ones_say_before_they_are_certified(labelled: Path) -> None:
+    run(labelled, PAGED)
+    say_anew(labelled / "run", is_sealed=True, count=20)
+    for until in ("labels", "calibration"):
+        run(labelled, PAGED, until=until)
+        told_ = calibrate_run(labelled / "run")
+        assert told_.document["is"] == "preview"
+        assert "amendment run FILE reads them, and certifies" in "\n".join(told_.lines)
+    assert opened(labelled) == 1
+    run(labelled, PAGED)
+    assert calibrate_run(labelled / "run").document["is"] == "certified"
+
+
+@pytest.mark.parametrize(("first", "later"), [((), ("spot_check.sealed=0.9",)), (("spot_check.purpose=debug",), ())])
+def test_labels_that_were_looked_at_are_never_sealed_again(
+    tmp_path: Path, first: tuple[str, ...], later: tuple[str, ...]
+) -> None:
+    folder = tmp_path / "run"
+    with pytest.raises(Paused):
+        run(tmp_path, PAGED, *first)
+    label_all(folder)
+    run(tmp_path, PAGED, *first)
+    seen = {verdict.prompt_id for verdict in Workspace(folder).read("labels/open", Verdict)}
+    try:
+        run(tmp_path, PAGED, *later)
+    except Paused:  # where the second sample has other items
+        label_all(folder)
+        run(tmp_path, PAGED, *later)
+    assert {item.prompt_id for item in sample(folder) if item.is_sealed} & seen  # the sample would seal some of them
+    assert not {verdict.prompt_id for verdict in Workspace(folder).read("labels/sealed", Verdict)} & seen
+    assert "their labels were looked at before" in (folder / "certificate.md").read_text()
+
+
+def names_in(texts: str) -> list[str]:
+    return [word for word in WORDS if word.lower() in texts.lower()]
+
+
+@pytest.fixture
+def own(finished: Path) -> Path:
+    return finished / "run"
+
+
+def test_the_certificate_has_every_figure_of_the_spot_check(finished_folder: Path) -> None:
+    found = told(finished_folder / "run", "certificate.json")["spot_check"]
+    assert (found["purpose"], found["items"], found["basis"], found["opened"]) == ("estimate", 80, "sealed", 1)
+    assert found["sealed"] == sum(item.is_sealed for item in sample(finished_folder / "run"))
+    for figure in ("agreement", "orders_disagree"):
+        assert 0 <= found[figure]["low"] <= found[figure]["value"] <= found[figure]["high"] <= 1
+    apart = found["beside"]["judge"] - found["beside"]["people"]["value"]
+    assert apart == pytest.approx(found["beside"]["difference"]["value"])
+    assert 0 <= found["accuracy"]["estimate"]["value"] <= 1
+    for report in (found["raw"], found["calibrated"]):
+        assert report["n"] == found["sealed"]
+        assert all(report[figure]["low"] <= report[figure]["high"] for figure in ("brier", "log_loss", "ece"))
+    assert {gate["check"] for gate in found["gates"]} == {"people", "orders"}
+
+
+def test_nobodys_name_and_nobodys_words_leave_in_rows_cards_and_exports(own: Path, tmp_path: Path) -> None:
+    texts = published_texts(own, tmp_path)
+    assert names_in(texts) == []
+    assert "person-1" in texts
+    ready = prepare(own, repo=REPO, license="mit")
+    verdicts = [row for rows in ready.configs["verdicts"].values() for row in rows]
+    people = {row["rater"] for row in verdicts if row["rater_kind"] == "person"}
+    assert people == {"person-1", "person-2"}
+    published = b"".join(path.read_bytes() for path in write_preview(ready).rglob("*") if path.is_file())
+    assert names_in(published.decode("utf-8", "replace")) == []
+
+
+def test_what_people_wrote_beside_a_verdict_stays_in_the_labels(finished_folder: Path) -> None:
+    for path in (finished_folder / "run").rglob("*"):
+        if path.is_file() and not path.name.startswith("labels.sqlite"):
+            held = path.read_bytes()
+            if path.suffix == ".parquet":
+                held += json.dumps(pq.read_table(path).to_pylist(), default=str).encode()
+            assert b"Wilhelmine" not in held, path
+    assert any(b"Wilhelmine" in path.read_bytes() for path in (finished_folder / "run").glob("labels.sqlite*"))
+
+
+def test_a_pseudonym_is_one_person_in_certificate_and_verdicts(own: Path) -> None:
+    ready = prepare(own, repo=REPO, license="mit")
+    shown = {one["votes"]: one["name"] for one in json.loads(ready.files["certificate.json"])["counts"]["raters"]}
+    called = {one["name"]: shown[one["votes"]] for one in told(own, "certificate.json")["counts"]["raters"]}
+    assert len(called) == len(shown) == 3  # nobody has cast as many votes as another one
+    unsealed = Counter(row["rater"] for row in pq.read_table(own / "labels" / "open.parquet").to_pylist())
+    published = [row for rows in ready.configs["verdicts"].values() for row in rows if row["rater_kind"] == "person"]
+    assert Counter(row["rater"] for row in published) == {called[name]: votes for name, votes in unsealed.items()}
+    exported = [row for path in (own / "export").glob("*.parquet") for row in pq.read_table(path).to_pylist()]
+    named = {name for row in exported if row["decided_by"] == "person" for name in row["raters"]}
+    assert named == {called[ANNA], called[BERT]}
+
+
+def test_a_run_that_waits_for_people_is_not_published(own: Path) -> None:
+    with Labels(own / "labels.sqlite") as labels:
+        while (one := labels.undo(ANNA, f"undo-{len(labels.current())}-of-anna")) and one.showing:
+            pass
+    with pytest.raises(Paused):
+        run(own.parent, PAGED)
+    with pytest.raises(ConfigError, match="out of date"):
+        prepare(own, repo=REPO, license="mit")
+
+
+def test_clocks_and_the_order_in_which_labels_came_stand_in_no_artefact(own: Path) -> None:
+    with Labels(own / "labels.sqlite", read_only=True) as labels:
+        said = labels.history()
+    for file in own.glob("labels.sqlite*"):
+        file.unlink()
+    with Labels(own / "labels.sqlite") as labels:
+        for number, one in enumerate(reversed(said)):
+            later = {"uuid": f"said-later-{number}", "at": "2031-01-01T00:00:00Z", "seconds": 99.0}
+            labels.add(one.model_copy(update=later))
+    before = contents(own, "labels", "dataset", "certificate.json")
+    shutil.rmtree(own / "labels")
+    assert run(own.parent, PAGED).ran == ("labels",)
+    assert contents(own, "labels", "dataset", "certificate.json") == before

@@ -1,0 +1,707 @@
+"""Verdicts as files have them: layouts, coordinates, known shapes, files joined, every problem with its place."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from amendment.audit.inputs import AuditInputs, read_votes, votes_of_run
+from amendment.data import source_rows
+from amendment.data.inputs import Inputs
+from amendment.data.verdict_files import OrderWords, VerdictFile, VerdictWords, word_of
+from amendment.data.workspace import Workspace
+from amendment.errors import DataError, Problem
+from amendment.files import file_hash
+from amendment.records import Candidate, Comparison, Prompt, Verdict, text_of
+from amendment.run import RunFile
+from amendment.tables import Row, iter_rows
+from tests.run.shaped import ask, audited, battle, inputs, rated, save, say
+
+Rows = Sequence[dict[str, Any]]
+Read = Callable[..., AuditInputs]
+Refused = Callable[..., list[str]]
+TEXTS = {"columns": {"item": "i", "prompt": "q", "a": "x", "b": "y", "votes": ["u"]}, "kind": "person"}
+
+
+@pytest.fixture
+def read(tmp_path: Path) -> Read:
+    """Reads files of rows, each with its settings, under `verdicts`: pairs of both, or rows and settings by name."""
+
+    def reading(*files: Any, pairs: tuple[Rows, dict[str, Any]] | None = None, **settings: Any) -> AuditInputs:
+        config: dict[str, Any] = {"name": "t", "verdicts": []}
+        for number, (rows, said) in enumerate([(files[0], settings)] if settings else files):
+            config["verdicts"].append({"path": save(tmp_path / f"{number}.jsonl", rows).name, **said})
+        if pairs:
+            config["pairs"] = [{"path": save(tmp_path / "pairs.jsonl", pairs[0]).name, **pairs[1]}]
+        return read_votes(RunFile.model_validate(config), tmp_path)
+
+    return reading
+
+
+@pytest.fixture
+def refused(read: Read, tmp_path: Path) -> Refused:
+    """The problems of these files, without the folder."""
+
+    def reading(*files: Any, **settings: Any) -> list[str]:
+        with pytest.raises(DataError) as told:
+            read(*files, **settings)
+        return [str(problem).replace(f"{tmp_path}/", "") for problem in told.value.problems]
+
+    return reading
+
+
+def told(inputs: AuditInputs) -> list[tuple[str, str, str | None]]:
+    """Item, value and first of each vote."""
+    return [(vote.item, vote.value, vote.first) for vote in inputs.votes]
+
+
+def test_a_column_for_each_rater(read: Read) -> None:
+    rows = [{"i": 1, "u": 1, "v": 2.0, "w": None}, {"i": 2, "u": "0", "v": "9", "w": "2"}]
+    found = read(
+        rows,
+        columns={"item": "i", "votes": ["u", "v", "w"]},
+        words={"a": 1, "b": 2, "tie": 0, "both_bad": 9},
+        kind="person",
+    )
+    assert [(vote.item, vote.rater, vote.value) for vote in found.votes] == [
+        ("1", "u", "A"),
+        ("1", "v", "B"),
+        ("2", "u", "tie"),
+        ("2", "v", "both_bad"),
+        ("2", "w", "B"),
+    ]
+    assert {vote.kind for vote in found.votes} == {"person"}
+    assert found.counts["empty cells without a vote"] == 1
+
+
+def test_a_row_for_each_rater_and_several_columns_for_one_name(read: Read) -> None:
+    rows = [
+        {"set": "x", "n": 0, "judge": "m", "how": "cot", "v": "a"},
+        {"set": "x", "n": 0, "judge": "m", "how": "", "v": "b"},
+    ]
+    columns = {"item": ["set", "n"], "principle": "how", "verdict": "v"}
+    found = read(rows, columns={**columns, "rater": "judge"}, kind="model")
+    assert {vote.item for vote in found.votes} == {'["x", "0"]'}
+    assert [(vote.rater, vote.principle, vote.value) for vote in found.votes] == [("m", "cot", "A"), ("m", None, "B")]
+    found = read(rows, columns={**columns, "rater": ["judge", "set"]}, kind="model")
+    assert {vote.rater for vote in found.votes} == {"m/x"}
+
+
+@pytest.mark.parametrize(
+    ("coordinates", "expected"),
+    # the judge says "first" in both orders; displayed: the answer shown first, so x in the one order and y in the other
+    [
+        ("displayed", [("1", "A", "A"), ("1", "B", "B")]),
+        ("content", [("1", "A", "A"), ("1", "A", "B")]),
+    ],
+)
+def test_coordinates_are_what_the_file_says(coordinates: str, expected: list[tuple[str, str, str]], read: Read) -> None:
+    by_order = read(
+        [{"i": 1, "o": "xy", "v": 1}, {"i": 1, "o": "yx", "v": 1}],
+        columns={"item": "i", "order": "o", "verdict": "v"},
+        orders={"ab": "xy", "ba": "yx"},
+        words={"a": 1, "b": 2},
+        coordinates=coordinates,
+        kind="model",
+    )
+    assert told(by_order) == expected
+    by_column = read(
+        [{"i": 1, "v": 1, "w": 1}],
+        columns={"item": "i", "verdict": "v", "swapped": "w"},
+        words={"a": 1, "b": 2},
+        coordinates=coordinates,
+        kind="model",
+    )
+    assert told(by_column) == expected
+
+
+def test_a_probability_speaks_in_the_coordinates_of_its_verdict(read: Read) -> None:
+    rows = [{"i": 1, "o": "ab", "p": 0.75}, {"i": 1, "o": "ba", "p": 0.75}, {"i": 2, "o": "ba", "p": 0.5}]
+    columns = {"item": "i", "order": "o", "p": "p"}
+    # displayed, B first: P(first shown) = 0.75 is P(A) = 0.25, and the verdict is B
+    found = read(rows, columns=columns, coordinates="displayed", kind="model")
+    assert [(vote.value, vote.p_a) for vote in found.votes] == [("A", 0.75), ("B", 0.25), ("tie", 0.5)]
+    found = read(rows, columns=columns, coordinates="content", kind="model")
+    assert [(vote.value, vote.p_a) for vote in found.votes] == [("A", 0.75), ("A", 0.75), ("tie", 0.5)]
+
+
+@pytest.mark.parametrize(
+    ("kind", "empty", "values"),
+    [
+        ("person", None, ["A"]),
+        ("model", None, ["A", "invalid"]),
+        ("person", "invalid", ["A", "invalid"]),
+        ("model", "no_vote", ["A"]),
+    ],
+)
+def test_an_empty_cell_is_a_person_who_did_not_vote_and_a_model_that_could_not_be_read(
+    kind: str, empty: str | None, values: list[str], read: Read
+) -> None:
+    settings = {"columns": {"item": "i", "verdict": "v"}, "kind": kind, "empty": empty}
+    assert [vote.value for vote in read([{"i": 1, "v": "a"}, {"i": 2, "v": " "}], **settings).votes] == values
+
+
+def test_a_word_that_means_nothing_is_told_once_with_its_count(read: Read, refused: Refused) -> None:
+    rows = [{"i": i, "u": word, "v": "a"} for i, word in enumerate(["a", "left", "left", "right", "left"])]
+    settings = {"columns": {"item": "i", "votes": ["u", "v"]}, "kind": "model"}
+    assert refused(rows, **settings) == [
+        "0.jsonl: line 2: u: found 'left' (and in 2 more rows), expected one of a, A, b, B, tie, both_bad, invalid; "
+        "see `words`",
+        "0.jsonl: line 4: u: found 'right', expected one of a, A, b, B, tie, both_bad, invalid; see `words`",
+    ]
+    found = read(rows, **settings, unreadable="invalid")
+    assert [vote.value for vote in found.votes if vote.rater == "u"] == ["A", *["invalid"] * 4]
+    assert found.counts["words read as invalid"] == 4
+    skipped = read(rows, **settings, bad_rows="skip")
+    assert len(skipped.votes) == 2
+    assert skipped.counts["bad rows left out"] == 4
+
+
+def test_who_decided_is_asked_and_never_guessed(refused: Refused, read: Read) -> None:
+    rows = [{"i": i, "r": rater, "v": "a"} for i, rater in enumerate(["ann", "gpt", "ann", "bo"])]
+    columns = {"item": "i", "rater": "r", "verdict": "v"}
+    (line,) = refused(rows, columns=columns)
+    assert line.startswith("0.jsonl: who are the raters ann, gpt, bo? Say kind: person, kind: model")
+    (line,) = refused(rows, columns=columns, people=["an*", "bob"])
+    assert line == "0.jsonl: no rater fits 'bob' under people (did you mean 'bo'?); there are ann, gpt, bo"
+    kinds = {vote.rater: vote.kind for vote in read(rows, columns=columns, people=["an*", "bo"]).votes}
+    assert kinds == {"ann": "person", "gpt": "model", "bo": "person"}
+
+
+def test_all_problems_of_all_files_are_told_at_once(tmp_path: Path) -> None:
+    save(tmp_path / "one.jsonl", [{"i": "", "v": "a"}, {"i": 2, "v": "?"}, {"i": 3, "v": "a", "s": "x"}])
+    save(tmp_path / "two.jsonl", [{"i": 1, "v": "a", "o": "up", "r": ""}])
+    (tmp_path / "three.csv").write_text("i,v\n1,a\n2\n3,what\n")
+    columns = {"item": "i", "verdict": "v"}
+    config = RunFile.model_validate(
+        {
+            "name": "t",
+            "verdicts": [
+                {"path": "one.jsonl", "kind": "person", "columns": {**columns, "sample": "s"}},
+                {
+                    "path": "two.jsonl",
+                    "kind": "model",
+                    "columns": {**columns, "order": "o", "rater": "r"},
+                    "coordinates": "content",
+                },
+                {"path": "three.csv", "kind": "person", "columns": columns},
+                {"path": "one.jsonl", "kind": "person", "columns": {"item": "j", "verdict": "v"}},
+                {"path": "gone.csv", "kind": "person", "columns": columns},
+            ],
+        }
+    )
+    with pytest.raises(DataError) as told:
+        read_votes(config, tmp_path)
+    found = [str(problem).replace(f"{tmp_path}/", "") for problem in told.value.problems]
+    expected = [
+        "one.jsonl: line 1: s: found '', expected the number of a draw",
+        "one.jsonl: line 1: i: names no comparison; fill it in",
+        "one.jsonl: line 2: s: found '', expected the number of a draw",
+        "one.jsonl: line 3: s: found 'x', expected the number of a draw",
+        "one.jsonl: line 2: v: found '?', expected one of",
+        "two.jsonl: line 1: r: names no rater",
+        "two.jsonl: line 1: o: found 'up', expected one of ab, AB, ba, BA; see `orders`",
+        "three.csv: row 3: expected 2 cells",
+        "three.csv: row 4: v: found 'what'",
+        "one.jsonl: j: no such column in any row; ",
+        "gone.csv: no such file",
+    ]
+    assert len(found) == len(expected), found
+    for line, beginning in zip(found, expected, strict=True):
+        assert line.startswith(beginning), (line, beginning)
+
+
+def test_prompts_are_what_intervals_are_clustered_by(read: Read) -> None:
+    rows = [
+        {"q": " one ", "c": "", "x": "1", "y": "2", "v": "a", "g": 7},
+        {"q": "one", "c": "more", "x": "1", "y": "2", "v": "a", "g": 7},
+    ]
+    columns = {"prompt": ["q", "c"], "a": "x", "b": "y", "verdict": "v"}
+    assert [item.prompt for item in read(rows, columns=columns, kind="person").items.values()] == ["one", "one\n\nmore"]
+    columns["prompt_id"] = "g"
+    assert [item.prompt for item in read(rows, columns=columns, kind="person").items.values()] == ["7", "7"]
+    found = read([{"i": "x", "v": "a"}], columns={"item": "i", "verdict": "v"}, kind="person")
+    assert found.items["x"].prompt is None, "a cluster by itself"
+    asked = [{"i": name, "q": " one ", "v": "a"} for name in "xy"]
+    found = read(asked, columns={"item": "i", "prompt": "q", "verdict": "v"}, kind="person")
+    assert [item.prompt for item in found.items.values()] == ["one", "one"], "without any answer"
+
+
+def test_a_word_and_a_probability_that_contradict_each_other_are_named_once_for_all_rows(
+    read: Read, refused: Refused
+) -> None:
+    said = [("a", 0.9), ("b", 0.9), ("b", 0.2), ("a", 0.5), ("b", 0.5), ("tie", 0.7), ("a", 0.1), ("a", None)]
+    rows = [{"i": i, "v": word, "p": p} for i, (word, p) in enumerate(said)]
+    settings: dict[str, Any] = {"columns": {"item": "i", "verdict": "v", "p": "p"}, "kind": "model"}
+    (line,) = refused(rows, **settings)
+    assert line.startswith("0.jsonl: line 2: p: found 0.9 beside the verdict 'b'; p is P(the first answer is better)")
+    assert "confidence" in line
+    assert line.endswith("(and 1 more row like this)")
+    skipped = read(rows, **settings, bad_rows="skip")
+    assert (len(skipped.votes), skipped.counts["bad rows left out"]) == (6, 2)
+    # content is compared before anything is turned: shown b first, "b" is P(first shown) = 0.1
+    ordered = {"columns": {**settings["columns"], "order": "o"}, "coordinates": "displayed", "kind": "model"}
+    (vote,) = read([{"i": 1, "v": "b", "p": 0.25, "o": "ba"}], **ordered).votes
+    assert (vote.value, vote.p_a) == ("A", 0.75)
+
+
+LOG = {"columns": {"item": "i", "verdict": "v"}, "kind": "model", "rater": "m"}
+CONTENT = {"columns": {"prompt": "q", "a": "x", "b": "y", "verdict": "v"}, "kind": "model", "rater": "m"}
+
+
+def values(inputs: AuditInputs) -> list[tuple[str, str]]:
+    return [(vote.rater, vote.value) for vote in inputs.votes]
+
+
+def test_texts_may_stand_in_one_file_only_and_names_are_the_same_in_any_kind_of_cell(read: Read) -> None:
+    texts = [{"i": n, "q": f"question {n}", "x": "xx", "y": "yyy", "u": "a"} for n in range(3)]
+    log = [{"i": f"{n}.0", "v": "b"} for n in range(3)]
+    for files in (((texts, TEXTS), (log, LOG)), ((log, LOG), (texts, TEXTS))):
+        found = read(*files)
+        assert list(found.items) == ["0", "1", "2"]
+        assert {(vote.item, vote.rater) for vote in found.votes} == {(str(n), r) for n in range(3) for r in "um"}
+        assert [(item.prompt, item.length_a, item.length_b) for item in found.items.values()] == [
+            (f"question {n}", 2, 3) for n in range(3)
+        ]
+        assert sorted((file.name, file.rows) for file in found.files) == [("0.jsonl", 3), ("1.jsonl", 3)]
+        assert all(file.sha256 and len(file.sha256) == 64 for file in found.files)
+
+
+def test_an_item_that_no_file_has_texts_of_is_named(refused: Refused, read: Read) -> None:
+    texts = [{"i": f"a-{n}", "q": "q", "x": "x", "y": "y", "u": "a"} for n in range(3)]
+    log = [{"i": f"a-{n}", "v": "b"} for n in (1, 5, 6, 5)]
+    (line,) = refused((texts, TEXTS), (log, LOG))
+    assert line.startswith(
+        "1.jsonl: line 2: i: items 'a-5', 'a-6' stand in no file with texts, where items are called like 'a-0'"
+    )
+    found = read((texts, TEXTS), (log, {**LOG, "bad_rows": "skip"}))
+    assert len(found.items) == 3
+    assert found.counts["bad rows left out"] == 3
+    # a trial reads the first rows of each file, which need not be the same items
+    assert len(read((texts, {**TEXTS, "take": 1}), (log, LOG)).items) == 4
+
+
+def test_a_row_with_the_answers_the_other_way_round_is_turned(read: Read) -> None:
+    one = {"q": "q", "x": "good", "y": "bad", "v": "a"}
+    other = {"q": " q", "x": "bad", "y": "good", "v": "b"}
+    found = read(([one], CONTENT), ([other], {**CONTENT, "rater": "n"}))
+    assert len(found.items) == 1
+    assert values(found) == [("m", "A"), ("n", "A")]
+
+
+def test_a_turned_row_turns_order_and_probability_too(read: Read) -> None:
+    columns = {"prompt": "q", "a": "x", "b": "y", "order": "o", "p": "p"}
+    settings = {**CONTENT, "columns": columns, "coordinates": "content"}
+    one = {"q": "q", "x": "good", "y": "bad", "o": "ab", "p": 0.75}
+    other = {"q": "q", "x": "bad", "y": "good", "o": "ab", "p": 0.25}  # P(bad) = 0.25, bad was shown first
+    found = read(([one, other], settings))
+    assert [(vote.value, vote.first, vote.p_a) for vote in found.votes] == [("A", "A", 0.75), ("A", "B", 0.75)]
+
+
+def test_without_texts_the_writers_tell_which_way_round_a_row_is(read: Read) -> None:
+    columns = {"item": "i", "model_a": "k", "model_b": "l", "verdict": "v"}
+    rows = [{"i": 1, "k": "x", "l": "y", "v": "a"}, {"i": 1, "k": "y", "l": "x", "v": "b"}]
+    found = read((rows[:1], {**LOG, "columns": columns}), (rows[1:], {**LOG, "columns": columns, "rater": "n"}))
+    assert values(found) == [("m", "A"), ("n", "A")]
+    assert (found.items["1"].model_a, found.items["1"].model_b) == ("x", "y")
+
+
+def test_one_name_for_two_comparisons_is_refused(refused: Refused) -> None:
+    rows = [{"i": 1, "q": "q", "x": "x", "y": y, "u": "a"} for y in ("y", "z")]
+    (line,) = refused((rows, TEXTS))
+    assert line == (
+        "0.jsonl: line 2: item '1' has other texts here than at 0.jsonl: line 1; expected one name for one comparison"
+    )
+
+
+def test_repeated_verdicts_count_once_and_contradictions_are_asked_about(read: Read, refused: Refused) -> None:
+    found = read(([{"i": 1, "v": "a"}] * 3, LOG))
+    assert (len(found.votes), found.counts["repeated verdicts"]) == (1, 2)
+    rows = [{"i": 1, "v": "a", "s": 0}, {"i": 1, "v": "b", "s": 1}]
+    (line,) = refused((rows, LOG))
+    assert line.startswith("0.jsonl: line 2: v: m says B of item '1' here, and A at 0.jsonl: line 1; ")
+    assert "columns.sample" in line
+    numbered = {**LOG, "columns": {"item": "i", "verdict": "v", "sample": "s"}}
+    assert [(vote.value, vote.sample) for vote in read((rows, numbered)).votes] == [("A", 0), ("B", 1)]
+
+
+def test_pairs_that_people_decided_meet_the_log_of_a_judge_by_their_texts(read: Read) -> None:
+    log = [{"i": n, "q": f"q{n}", "x": "good", "y": "bad", "v": "b"} for n in range(20)]
+    with_items = {**CONTENT, "columns": {"item": "i", **CONTENT["columns"]}}  # type: ignore[dict-item]
+    pairs = [{"prompt": f"q{n}", "chosen": "good", "rejected": "bad"} for n in range(20)]
+    found = read((log, with_items), pairs=(pairs, {"rater": "person"}))
+    assert list(found.items) == [str(n) for n in range(20)], "pairs take the names of the log"
+    people = {vote.item: vote for vote in found.votes if vote.kind == "person"}
+    judge = {vote.item: vote for vote in found.votes if vote.kind == "model"}
+    assert all({people[item].value, judge[item].value} == {"A", "B"} for item in found.items)
+
+
+def test_of_pairs_the_better_answer_is_not_always_the_first(read: Read) -> None:
+    pairs = [{"prompt": f"q{n}", "chosen": f"good {n}", "rejected": f"bad {n}"} for n in range(60)]
+    found = read(pairs=(pairs, {"rater": "person"}))
+    firsts = sum(vote.value == "A" for vote in found.votes)
+    assert 15 < firsts < 45, "a rater who always says A would agree with nobody beyond chance"
+
+
+EXCHANGED = [{"q": f"q{n}", "x": "good", "y": "bad", "v": "a"} for n in range(4)] + [
+    {"q": f"q{n}", "x": "bad", "y": "good", "v": "b" if n < 3 else "a"} for n in range(4)
+]
+"""A judge asked about four comparisons in both orders; of the last it always takes the first shown."""
+
+
+def test_a_judge_on_exchanged_answers_is_asked_about_and_the_file_says_what_they_are(
+    read: Read, refused: Refused
+) -> None:
+    for skipping in ({}, {"bad_rows": "skip"}):
+        (line,) = refused((EXCHANGED, {**CONTENT, **skipping}))
+        assert line.startswith("0.jsonl: line 5: v: m has judged these two answers at 0.jsonl: line 1 already")
+        assert "(and 3 more rows like this)" in line
+        assert "coordinates: displayed" in line
+        assert "coordinates: content" in line
+    found = read((EXCHANGED, {**CONTENT, "coordinates": "displayed"}))  # two orders
+    votes = {(vote.item, vote.first): vote.value for vote in found.votes}
+    assert len(votes) == 8
+    assert [votes[item, "A"] == votes[item, "B"] for item in found.items] == [True, True, True, False]
+    content = {**CONTENT, "coordinates": "content"}  # repetitions
+    found = read((EXCHANGED[:3] + EXCHANGED[4:7], content))
+    assert (len(found.votes), found.counts["repeated verdicts"]) == (3, 3)
+    (line,) = refused((EXCHANGED, content))
+    assert "columns.sample" in line
+
+
+def test_a_person_who_saw_the_answers_exchanged_is_no_second_order(read: Read) -> None:
+    found = read((EXCHANGED[:1] + EXCHANGED[4:5], {**CONTENT, "kind": "person"}))
+    assert (len(found.votes), found.counts["repeated verdicts"]) == (1, 1)
+
+
+FACTS = {
+    **LOG,
+    "columns": {"item": "i", "model_a": "k", "model_b": "l", "category": "c", "prompt_id": "n", "verdict": "v"},
+}
+FACT = {"i": 1, "k": "x", "l": "y", "c": "math", "n": 7, "v": "a"}
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"c": "law"}, "c: found 'law' for item '1', which has 'math' at 0.jsonl: line 1; expected one category"),
+        ({"l": "z"}, "l: found 'z' for item '1', which has 'y' at 0.jsonl: line 1; expected one model_b"),
+    ],
+)
+def test_rows_that_contradict_each_other_about_an_item_are_named(
+    change: dict[str, Any], told: str, read: Read, refused: Refused
+) -> None:
+    rows = [FACT, {**FACT, **change}]
+    (line,) = refused((rows, FACTS))
+    assert line.startswith(f"0.jsonl: line 2: {told}")
+    (line,) = refused((rows[:1], FACTS), (rows[1:], {**FACTS, "rater": "n"}))
+    assert line.startswith(f"1.jsonl: line 1: {told}")
+    found = read((rows, {**FACTS, "bad_rows": "skip"}))
+    assert (len(found.votes), found.counts["bad rows left out"]) == (1, 1)
+    assert found.items["1"].category == "math"
+
+
+def test_what_a_row_leaves_open_or_says_the_other_way_round_contradicts_nothing(read: Read) -> None:
+    rows = [FACT, {**FACT, "c": "", "n": None}, {**FACT, "k": "y", "l": "x", "v": "b"}]
+    found = read((rows, {**FACTS, "coordinates": "content"}))
+    assert (len(found.votes), found.counts["repeated verdicts"]) == (1, 2)
+
+
+SIDES = {"prompt": "q", "a": "x", "b": "y"}
+REFUSED: dict[str, dict[str, Any]] = {
+    "name both answers, a and b": {"columns": {"item": "i", "a": "x", "verdict": "v"}},
+    "nothing names the comparison": {"columns": {"prompt": "q", "verdict": "v"}},
+    "either verdict (one rater a row) or votes": {"columns": {**SIDES, "verdict": "v", "votes": ["v", "w"]}},
+    "no column holds a verdict": {"columns": SIDES},
+    "named after their raters": {"columns": {**SIDES, "votes": ["v"], "rater": "w"}},
+    "swapped goes with verdict and without order": {
+        "columns": {"item": "i", "verdict": "v", "swapped": "w", "order": "o"},
+        "coordinates": "content",
+    },
+    "say coordinates: displayed": {"columns": {"item": "i", "verdict": "v", "swapped": "w"}},
+    "column 'o' brings a second order": {"columns": {"item": "i", "verdict": "v", "order": "o"}},
+    "displayed coordinates need the order": {"columns": {"item": "i", "verdict": "v"}, "coordinates": "displayed"},
+    "either kind (of all raters) or people": {"kind": "person", "people": "x*"},
+    "the columns name raters already": {"columns": {"item": "i", "votes": ["v"]}, "rater": "me"},
+    "columns.principle names a column": {"columns": {"item": "i", "verdict": "v", "principle": "p"}, "principle": "x"},
+    "words says what an empty cell means, and so does empty": {"words": {"tie": ""}, "empty": "invalid"},
+    "means one thing, and '1' stands here twice": {"words": {"a": 1, "b": [2, "1"]}},
+    "ab and ba need different words": {"orders": {"ab": 0, "ba": "0"}},
+    "either the columns or the shape": {"columns": {"item": "i", "verdict": "v"}, "shape": "arena"},
+}
+
+
+@pytest.mark.parametrize("words", REFUSED)
+def test_what_could_mean_two_things_is_refused(words: str) -> None:
+    with pytest.raises(ValidationError) as told:
+        VerdictFile.model_validate({"path": "v.csv", **REFUSED[words]})
+    assert words in str(told.value)
+
+
+def test_a_word_or_a_list_of_words_may_stand_for_a_meaning_whatever_wrote_the_cell() -> None:
+    words = VerdictWords.model_validate({"a": 1, "b": [2, "two"], "tie": None, "invalid": ["garbage", True]})
+    expected = {"1": "A", "2": "B", "two": "B", "garbage": "invalid", "true": "invalid"}
+    assert words.meanings().items() >= expected.items()
+    assert "tie" not in words.meanings()
+    assert OrderWords.model_validate({"ab": False, "ba": True}).meanings() == {"false": "A", "true": "B"}
+    cells = (1, 1.0, "1.0", " Tie ", None, float("nan"), True, "FALSE", 0.5, -1.0)
+    assert [word_of(cell) for cell in cells] == ["1", "1", "1", "Tie", "", "", "true", "false", "0.5", "-1"]
+
+
+def votes(found: AuditInputs) -> list[tuple[str, str, str | None]]:
+    return [(vote.rater, vote.value, vote.principle) for vote in found.votes]
+
+
+def answers(found: Inputs) -> list[tuple[str, str | None]]:
+    return [(text_of(one.messages), one.origin.model) for one in found.candidates.values()]
+
+
+# Arenas.
+
+
+@pytest.mark.parametrize("kind", ["jsonl", "csv", "parquet"])
+def test_an_arena_of_conversations(kind: str, tmp_path: Path) -> None:
+    rows = [
+        battle("model_a", judge="expert_1", turn=1),
+        battle("tie (bothbad)", judge="expert_2", turn=1),
+        battle("two", judge="gpt4_pair", turn=1),
+        battle("tie", judge="author_0", turn=1, question_id=8),
+    ]
+    path = save(tmp_path / f"arena.{kind}", rows)
+    found = audited(path, people=["expert_*", "author_*"])
+    assert votes(found) == [
+        ("expert_1", "A", None),
+        ("expert_2", "both_bad", None),
+        ("gpt4_pair", "B", None),
+        ("author_0", "tie", None),
+    ]
+    assert [vote.kind for vote in found.votes] == ["person", "person", "model", "person"]
+    assert len(found.items) == 2
+    assert {(item.model_a, item.length_a, item.length_b) for item in found.items.values()} == {("one", 3, 2)}
+    assert answers(inputs(path, "candidates")) == [("yes", "one"), ("no", "two")]
+    assert [text_of(prompt.messages) for prompt in inputs(path, "prompts").prompts.values()] == ["hi"]
+
+
+def test_a_battle_with_the_models_the_other_way_round_is_the_same_comparison(tmp_path: Path) -> None:
+    turned = {
+        "question_id": 7,
+        "model_a": "two",
+        "model_b": "one",
+        "winner": "model_b",
+        "conversation_a": [ask("hi"), say("no")],
+        "conversation_b": [ask("hi"), say("yes")],
+        "judge": "v",
+    }
+    found = audited(save(tmp_path / "a.jsonl", [battle("model_a", judge="u"), turned]), kind="person")
+    assert votes(found) == [("u", "A", None), ("v", "A", None)]
+    both = (battle("one", judge="u"), {**turned, "winner": "one"})
+    bare = [{key: cell for key, cell in row.items() if "conversation" not in key} for row in both]
+    found = audited(save(tmp_path / "b.jsonl", bare), kind="person")
+    assert votes(found) == [("u", "A", None), ("v", "A", None)]
+    assert [item.prompt for item in found.items.values()] == ["7"]
+
+
+def test_turns_after_the_one_that_was_judged_are_left_aside(tmp_path: Path) -> None:
+    long = {
+        "conversation_a": [ask("hi"), say("yes"), ask("sure?"), say("no")],
+        "conversation_b": [ask("hi"), say("no"), ask("sure?"), say("yes")],
+    }
+    rows = [battle("model_a", turn=1, **long), battle("model_b", turn=2, **long)]
+    found = inputs(save(tmp_path / "a.jsonl", rows), "pairs")
+    turns = [[message.role for message in one.messages] for one in found.candidates.values()]
+    assert turns == [["assistant"]] * 2 + [["assistant", "user", "assistant"]] * 2
+    assert len(found.prompts) == 1
+
+
+def test_an_arena_with_a_column_for_each_outcome_and_lists_of_turns(tmp_path: Path) -> None:
+    flags = ("winner_model_a", "winner_model_b", "winner_tie")
+    rows = [
+        {"id": n, "model_a": "one", "model_b": "two", "prompt": '["p", "q"]', "response_a": '["a", "b"]'}
+        | {"response_b": '["c", "d"]', **dict(zip(flags, won, strict=True))}
+        for n, won in enumerate([(1, 0, 0), (0, 1, 0), (0, 0, 1)])
+    ]
+    path = save(tmp_path / "a.csv", rows)
+    assert [vote.value for vote in audited(path, kind="person").votes] == ["A", "B", "tie"]
+    (prompt,) = inputs(path, "pairs").prompts.values()
+    assert text_of(prompt.messages) == "p"
+    save(path, [{**rows[0], "winner_tie": 1}])
+    with pytest.raises(DataError, match="row 2: winner: found '1/0/1', expected one of model_a"):
+        audited(path, kind="person")
+
+
+# UltraFeedback.
+
+
+def test_ratings_of_completions_are_verdicts_by_each_aspect(tmp_path: Path) -> None:
+    completions = [
+        rated("x", 7.0, helpfulness="4", honesty="N/A"),
+        rated("y", 7.0, helpfulness="5", honesty="3"),
+        rated("z", 2.0, helpfulness="1", honesty="3"),
+    ]
+    path = save(tmp_path / "uf.jsonl", [{"instruction": "do", "completions": completions}])
+    found = audited(path)
+    # x and y: 4 < 5, 7 = 7; x and z: 4 > 1, 7 > 2; y and z: 5 > 1, 3 = 3, 7 > 2; honesty of x is not rated
+    assert [(vote.value, vote.principle) for vote in found.votes] == [
+        ("B", "helpfulness"),
+        ("tie", None),
+        ("A", "helpfulness"),
+        ("A", None),
+        ("A", "helpfulness"),
+        ("tie", "honesty"),
+        ("A", None),
+    ]
+    assert [(item.model_a, item.model_b) for item in found.items.values()] == [("x", "y"), ("x", "z"), ("y", "z")]
+    assert {(vote.rater, vote.kind) for vote in found.votes} == {("uf.jsonl", "model")}
+    assert answers(inputs(path, "candidates")) == [("by x", "x"), ("by y", "y"), ("by z", "z")]
+    assert [text_of(prompt.messages) for prompt in inputs(path, "prompts").prompts.values()] == ["do"]
+
+
+def test_lists_of_generations_and_ratings(tmp_path: Path) -> None:
+    rows = [
+        {"instruction": f"do {n}", "generations": ["p", "q"], "generation_models": ["x", "y"], "ratings": ratings}
+        for n, ratings in enumerate([[3, 1], [None, 2], [2, 2]])
+    ]
+    path = save(tmp_path / "uf.parquet", rows)
+    assert [vote.value for vote in audited(path).votes] == ["A", "tie"]
+    assert len(inputs(path, "candidates").candidates) == 6
+
+
+def test_scores_of_chosen_and_rejected_decide(tmp_path: Path) -> None:
+    def row(n: int, chosen: float, rejected: float) -> dict[str, Any]:
+        talk = {"chosen": [ask(f"q{n}"), say("good")], "rejected": [ask(f"q{n}"), say("bad")]}
+        return {**talk, "score_chosen": chosen, "score_rejected": rejected}
+
+    path = save(tmp_path / "uf.jsonl", [row(1, 8.0, 6.0), row(2, 5.0, 5.0)])
+    for rows in ([row(1, 8.0, 6.0), row(2, 5.0, 5.0)], [{"prompt": f"q{n}", **row(n, 9 - n, 7.0)} for n in (1, 2)]):
+        save(path, rows)
+        found = inputs(path, "verdicts")
+        won = [verdict.shown["AB".index(str(verdict.value))] for verdict in found.verdicts if verdict.value != "tie"]
+        better = [text_of(found.candidates[one].messages) for one in won]
+        assert better == ["good"]
+        assert [verdict.value for verdict in found.verdicts].count("tie") == 1
+        assert len(found.prompts) == 2
+
+
+# Annotated pairs.
+
+
+def test_a_table_of_annotated_pairs(tmp_path: Path) -> None:
+    row = {"text_a": "cat", "text_b": "dog", "preferred_text": "text_a", "input": "Tell.", "model_a": "x"}
+    row["second"] = "text_b"
+    path = save(tmp_path / "ap.csv", [row, {**row, "input": "Say.", "second": ""}])
+    found = audited(path, people=["preferred_text"])
+    told = [("preferred_text", "A", None), ("second", "B", None), ("preferred_text", "A", None)]
+    assert votes(found) == [*told, ("second", "invalid", None)]
+    assert [item.prompt for item in found.items.values()] == ["Tell.", "Say."]
+    assert answers(inputs(path, "candidates"))[:2] == [("cat", "x"), ("dog", None)]
+
+
+def test_a_shape_that_is_said_and_not_there_is_named(tmp_path: Path) -> None:
+    path = save(tmp_path / "x.jsonl", [{"prompt": "q", "chosen": "a", "rejected": "b"}])
+    with pytest.raises(DataError, match="text_a: no such column in any row"):
+        inputs(path, "pairs", shape="annotated-pairs")
+
+
+TALKS = {f"conversation_{side}": [ask("hi"), say(f"from {side}")] for side in "ab"}
+ANSWERED = {"response_a": "x", "response_b": "y", "model_a": "m", "model_b": "n", "winner": "model_a"}
+RATED = [
+    {"model": name, "response": f"by {name}", "annotations": {}, "overall_score": n} for n, name in enumerate("xy")
+]
+ANNOTATED = {"text_a": "cat", "text_b": "dog", "preferred_text": "text_a"}
+LISTS = {"response_a": '["a", "b"]', "response_b": '["c", "d"]'}
+JOINED = {"instruction": "Add.", "input": "1 and 2"}
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {**ANNOTATED, **JOINED},
+        {**ANNOTATED, "prompt": "Sum up.", **JOINED},
+        {**ANSWERED, "prompt": '["p", "q"]', **LISTS},
+        {**ANSWERED, "prompt": "not asked", **TALKS},
+        {**JOINED, "completions": RATED},
+        {**JOINED, "chosen": "good", "rejected": "bad", "score_chosen": 2, "score_rejected": 1},
+        {"question": "hey", "chosen": TALKS["conversation_a"], "rejected": TALKS["conversation_b"], "score_chosen": 2},
+    ],
+)
+def test_the_prompts_of_a_file_are_the_same_whatever_it_is_read_for(row: dict[str, Any], tmp_path: Path) -> None:
+    path = save(tmp_path / "x.jsonl", [row])
+    parts: list[tuple[str, dict[str, str]]] = [("pairs", {}), ("candidates", {}), ("verdicts", {"kind": "model"})]
+    (prompt,) = inputs(path, "prompts").prompts.values()
+    for part, settings in parts:
+        assert list(inputs(path, part, **settings).prompts) == [prompt.id], part
+
+
+def test_chosen_and_rejected_that_change_places_are_no_second_order(tmp_path: Path) -> None:
+    row = {"prompt": "q", "chosen": "x", "rejected": "y", "score_chosen": 2, "score_rejected": 1}
+    path = save(tmp_path / "uf.jsonl", [row, {**row, "chosen": "y", "rejected": "x"}])
+    with pytest.raises(DataError, match=r"uf\.jsonl says . of item"):
+        inputs(path, "verdicts")
+    with pytest.raises(DataError, match="the better answer stands first in each row, so displayed coordinates say"):
+        inputs(path, "verdicts", coordinates="displayed")
+
+
+def test_a_file_that_grows_while_it_is_read_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "v.jsonl"
+    path.write_text('{"item": 1, "verdict": "a"}\n')
+
+    def growing(path: Path, problems: list[Problem]) -> Iterator[Row]:
+        yield from iter_rows(path, problems)
+        with path.open("a") as file:
+            file.write('{"item": 2, "verdict": "b"}\n')
+
+    with monkeypatch.context() as patched:
+        patched.setattr(source_rows, "iter_rows", growing)
+        with pytest.raises(DataError, match=r"v\.jsonl: changed while it was read; run again"):
+            audited(path, kind="model")
+    (facts,) = audited(path, kind="model").files
+    assert (facts.rows, facts.sha256) == (2, file_hash(path))
+
+
+@pytest.mark.parametrize("order", [None, "o"])
+def test_an_order_that_no_file_told_is_not_made_up_by_the_records(order: str | None, tmp_path: Path) -> None:
+    rows = [{"q": f"q{n}", "x": f"x{n}", "y": f"y{n}", "o": "ab", "v": "a"} for n in range(20)]
+    columns = {"prompt": "q", "a": "x", "b": "y", "verdict": "v", **({"order": order} if order else {})}
+    settings = {"columns": columns, "kind": "person", **({"coordinates": "displayed"} if order else {})}
+    found = inputs(save(tmp_path / "v.jsonl", rows), "verdicts", **settings)
+    votes = votes_of_run(found.verdicts, found.candidates.values(), found.prompts.values()).votes
+    told = {("A", "A"), ("B", "B")}  # names of content are in no order
+    assert {(vote.first, vote.value) for vote in votes} == (told if order else {(None, "A"), (None, "B")})
+
+
+def test_verdicts_of_a_runs_own_judges_in_content_coordinates(undisturbed: Any) -> None:
+    place = Workspace(undisturbed.result.folder)
+    verdicts = place.read("judging/verdicts", Verdict)
+    tables = ("critique/candidates", "candidates/candidates")
+    by_id = {one.id: one for table in tables for one in place.read(table, Candidate)}
+    found = votes_of_run(verdicts, by_id.values(), place.read("inputs/prompts", Prompt))
+    for verdict, vote in zip(verdicts, found.votes, strict=True):
+        a, b = sorted(verdict.shown)
+        item = found.items[vote.item]
+        assert (vote.item, item.prompt) == (Comparison(verdict.prompt_id, a, b).id, verdict.prompt_id)
+        assert (item.model_a, item.model_b) == (by_id[a].origin.model, by_id[b].origin.model)
+        assert vote.first == ("A" if verdict.shown[0] == a else "B")
+        better = verdict.shown["AB".index(str(verdict.value))] if verdict.value in ("A", "B") else None
+        assert vote.value == {a: "A", b: "B", None: verdict.value}[better]
+        p_first = verdict.p_first()
+        assert p_first is not None
+        assert vote.p_a == pytest.approx(p_first if vote.first == "A" else 1 - p_first)
+
+
+@pytest.mark.long
+def test_a_hundred_thousand_verdicts_take_seconds(read: Read) -> None:
+    rows = [
+        {"i": item, "r": f"j{judge}", "o": order, "v": "AB"[(item + judge) % 2]}
+        for item in range(5_000)
+        for judge in range(10)
+        for order in ("ab", "ba")
+    ]
+    columns = {"item": "i", "rater": "r", "order": "o", "verdict": "v"}
+    began = time.perf_counter()
+    assert len(read(rows, columns=columns, coordinates="displayed", kind="model").votes) == 100_000
+    assert time.perf_counter() - began < 20, "about two seconds on one quiet core"
