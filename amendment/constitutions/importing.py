@@ -1,7 +1,7 @@
 """Constitutions of other people's making, from a user's own copy of their files: one of ours is made of them.
 
 Covered: the five prompt files of the Constitutional AI paper (Bai et al. 2022), any of them together, and llm-swarm's
-`{"constitutions": [{"critic", "revision"}], "system_chat": [[{"role", "content"}, ...]]}`; told apart by what they hold.
+`{"constitutions": [{"critic", "revision"}], "system_chat": [[{"role", "content"}, ...]]}`.
 What models read stays word for word, without markers such as `CritiqueRequest:`; what is not taken over is listed.
 Not covered: what the licence of the texts allows. It is asked for, and never guessed.
 """
@@ -20,8 +20,16 @@ from typing import Annotated, Any, Literal, NamedTuple
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from amendment.constitutions.linter import lint
-from amendment.constitutions.model import CompareExample, Constitution, CritiqueExample, FewShot, Principle
-from amendment.constitutions.model import ReviseExample, Source, Text
+from amendment.constitutions.model import (
+    CompareExample,
+    Constitution,
+    CritiqueExample,
+    FewShot,
+    Principle,
+    ReviseExample,
+    Source,
+    Text,
+)
 from amendment.errors import ConfigError, DataError, Problem
 from amendment.hashing import content_id
 from amendment.yamlfile import MAX_BYTES, capped, format_path

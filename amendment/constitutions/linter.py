@@ -248,7 +248,7 @@ def _comparisons(examples: Sequence[CompareExample]) -> Iterator[_Remark]:
 
 
 def _hostile_texts(constitution: Constitution) -> Iterator[tuple[Loc, str]]:
-    """Characters that nobody sees, orders to choose by position, placeholders of judges' prompts, and statements that are
+    """Invisible characters, orders to choose by position, placeholders of judges' prompts, and statements that are
     too long for a question: the file may be a stranger's."""
     for loc, text in texts(constitution.model_dump(mode="json", exclude={"source"})):
         if hidden := _hidden(text):
@@ -263,7 +263,7 @@ def _hostile_texts(constitution: Constitution) -> Iterator[tuple[Loc, str]]:
                     f"found {hole[0]}, a placeholder of judges' prompts that is not filled here; write it in words",
                 )
             if place := _steers(text):
-                told = f"asks for '{place}' whatever it says; the two answers change places, so a judge would follow the position"
+                told = f"asks for '{place}' whatever it says; the answers change places, so a judge follows position"
                 yield loc, f"{told} and not the rule. Say what the better answer does"
         if len(principle.statement) > LONGEST_STATEMENT:
             told = f"found {len(principle.statement):,} characters, expected at most {LONGEST_STATEMENT:,}"

@@ -205,9 +205,7 @@ class StartsAtReference(TrainerCallback):
             )
 
 
-def margins(
-    policy: str | Path, reference: str | Path, pairs: Rows, settings: DpoSettings
-) -> NDArray[np.float64]:
+def margins(policy: str | Path, reference: str | Path, pairs: Rows, settings: DpoSettings) -> NDArray[np.float64]:
     """See `policy_margins`: the same rendering and rules of length as in training."""
     result = np.full(len(pairs), np.nan)
     if not pairs:

@@ -94,7 +94,9 @@ def test_orpo_and_simpo_are_their_formulas_on_the_tokens_of_preflight(sft: Path,
     apart = 2.0 * (means["chosen"] - means["rejected"])
     assert simpo["loss"] == pytest.approx(np.log1p(np.exp(1.0 - apart)).mean(), abs=1e-4)
     assert orpo["loss"] == pytest.approx(orpo["nll_loss"] - 0.5 * orpo["log_odds_ratio"], abs=1e-5)
-    both = trained(sft, pairs, tmp_path / "both", settings_of("simpo", sft_weight=0.5, lora=LoraSettings(r=4))).history[0]
+    both = trained(sft, pairs, tmp_path / "both", settings_of("simpo", sft_weight=0.5, lora=LoraSettings(r=4))).history[
+        0
+    ]
     assert both["loss"] == pytest.approx(simpo["loss"] + 0.5 * both["nll_loss"], abs=1e-4)
 
 

@@ -70,7 +70,8 @@ def _pairs(shown: Evaluations) -> list[str]:
     names = [*found, *(["always first"] if len(made[0]) > len(found) + 1 else [])]
     size = f"{pairs.accuracy.n} pairs of {pairs.accuracy.clusters} prompts"
     undecided = [f"{model.undecided} pairs have no better answer and do not count"] if model.undecided else []
-    loss = f"log loss of P(chosen) at temperature 1, whatever was fitted: {_estimate(pairs.log_loss, share=False)} (a coin: 0.693)"
+    estimate = _estimate(pairs.log_loss, share=False)
+    loss = f"log loss of P(chosen) at temperature 1, whatever was fitted: {estimate} (a coin: 0.693)"
     return [size, "", *_columns("", names, made), "", loss, *undecided, *_unscored(pairs.unscored, "pairs")]
 
 

@@ -19,6 +19,8 @@ RETIRED: dict[str, str] = {
     "judging.jury=stacked": "stacked is now called weighted; write jury: weighted",
     "judging.cascade.sure": "sure is now called confidence; write confidence with the same number",
     "judging.labelled": "labelled is now judge_labelled; write judge_labelled: true for judge, false for skip",
+    "probes.clear": "is gone: it is 0.5; leave it out",
+    "probes.judges": "is gone; leave it out: all judges of the run are probed",
     "spot_check.gate.below_ceiling": "below_ceiling is now called max_gap_to_human; write it with the same number",
     "spot_check.gate.orders_disagree": "is gone; the gate fails where the two orders disagree on more than half",
     "spot_check.gate.unreadable": "is gone; the gate fails where more than a tenth of a judge's verdicts is unreadable",
