@@ -188,10 +188,10 @@ def _pinned(settings: RunSettings, workspace: Workspace) -> RunSettings:
             commits.setdefault(facts.name, set()).add(facts.revision)
 
     def pinned(sources: Iterable[S]) -> tuple[S, ...]:
-        known = [commits.get(fact_name(source), set()) for source in sources]
+        revisions_of = [commits.get(fact_name(source), set()) for source in sources]
         return tuple(
             source.model_copy(update={"revision": next(iter(revisions))}) if len(revisions) == 1 else source
-            for source, revisions in zip(sources, known, strict=True)
+            for source, revisions in zip(sources, revisions_of, strict=True)
         )
 
     return settings.model_copy(update={"pairs": pinned(settings.pairs), "verdicts": pinned(settings.verdicts)})
@@ -210,13 +210,13 @@ def _write(
     inputs: AuditInputs,
     folder: Path,
     settings: RunSettings,
-    known: Certificate | None = None,
+    earlier: Certificate | None = None,
     *,
     probes: Sequence[Probed] = (),
     people: SpotCheck | None = None,
 ) -> Audited:
-    """Both files, of the certificate that is known or else of the one that the votes give."""
-    certificate = known or audit(inputs.items, inputs.votes, models=inputs.models, seed=settings.seed)
+    """Write both files: of the `earlier` certificate, or else of the one that the votes give."""
+    certificate = earlier or audit(inputs.items, inputs.votes, models=inputs.models, seed=settings.seed)
     gates = gates_of(people, certificate) if people else ()
     banner, files = simulated_banner(settings), list(dict.fromkeys(inputs.files))
     document = {

@@ -1,4 +1,4 @@
-"""The stage `base`: a small model of the run's own, for runs without a pretrained one."""
+"""The stage `base`: a small model made by the run, for runs without a pretrained one."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ __all__ = ["BaseConfig", "MakingBase"]
 
 
 class BaseConfig(SftSettings):
-    """A small model of the run's own, for runs without a pretrained one."""
+    """A small model made by the run, for runs without a pretrained one."""
 
     tiny: TinyModel = TinyModel()
     """Its shape; the tokenizer is trained on the run's own text."""

@@ -78,7 +78,7 @@ class Calibrating(Stage):
         counts: dict[str, Any] = {"none": refused}
         if method != "none" and not refused:
             calibration = calibrate(items, method=method, seed=context.config.seed)
-            raw = [one.p_a for one in exported]
+            raw = [row.p_a for row in exported]
             p = calibration.apply(raw)
             calibrated, rate = p.tolist(), expected_flip_rate(p)
             judgements = workspace.rows(judgements_table(self.settings), Judgement)
@@ -98,9 +98,9 @@ class Calibrating(Stage):
             }
         rows = [
             Probability(
-                comparison_id=one.comparison.id, prompt_id=one.comparison.prompt_id, p_a_raw=one.p_a, p_a_calibrated=p_a
+                comparison_id=row.comparison.id, prompt_id=row.comparison.prompt_id, p_a_raw=row.p_a, p_a_calibrated=p_a
             )
-            for one, p_a in zip(exported, calibrated, strict=True)
+            for row, p_a in zip(exported, calibrated, strict=True)
         ]
         write_text(workspace.path(CALIBRATOR), json.dumps(recipe, indent=1, allow_nan=False) + "\n")
         table = workspace.write(PROBABILITIES, Probability, rows)

@@ -145,16 +145,16 @@ class _Draws:
         """Draw every answer to a prompt; each by the name of its model."""
         drawn = []
         for source, model in zip(self._sources, self.models, strict=True):
-            found = await _draw(source, model, item.index, item.prompt, self._window)
-            drawn += [(source.model, one) for one in found]
-        item.candidates[self.makes] = [one.answer for _, one in drawn if one.answer]
-        item.is_pending = any(one.ending.outcome == "pending" for _, one in drawn)
+            answers = await _draw(source, model, item.index, item.prompt, self._window)
+            drawn += [(source.model, answer) for answer in answers]
+        item.candidates[self.makes] = [answer.answer for _, answer in drawn if answer.answer]
+        item.is_pending = any(answer.ending.outcome == "pending" for _, answer in drawn)
         return drawn
 
     def keep(self, drawn: list[tuple[str, Drawn]]) -> None:
         """Write the answers to a prompt."""
-        for model, one in drawn:
-            self._answers.add(*one.named_ending(model), one.answer)
+        for model, answer in drawn:
+            self._answers.add(*answer.named_ending(model), answer.answer)
 
     def close(self) -> Made:
         """Finish the stage."""
@@ -193,8 +193,8 @@ def draw_in_turn(context: Context, sources: Sequence[ModelSource]) -> Made:
         with answers.tables:
             tables = [Grouped(workspace.rows(part, _Part)) for part in parts]
             for prompt in workspace.rows("inputs/prompts", Prompt):
-                for one in (one for table in tables for one in table.of(prompt.id)):
-                    answers.add(one.name, Ending(one.outcome, one.reason), one.answer)
+                for row in (row for table in tables for row in table.of(prompt.id)):
+                    answers.add(row.name, Ending(row.outcome, row.reason), row.answer)
             return answers.close()
     finally:
         for part in parts:
@@ -215,10 +215,10 @@ def _draw_part(context: Context, part: str, source: ModelSource) -> None:
             return await _draw(source, model, *numbered, window)
 
         def keep(drawn: list[Drawn]) -> None:
-            for one in drawn:
-                name, (outcome, reason) = one.named_ending(source.model)
-                prompt_id = one.draw.prompt.id
-                add(_Part(prompt_id=prompt_id, name=name, outcome=outcome, reason=reason, answer=one.answer))
+            for answer in drawn:
+                name, (outcome, reason) = answer.named_ending(source.model)
+                prompt_id = answer.draw.prompt.id
+                add(_Part(prompt_id=prompt_id, name=name, outcome=outcome, reason=reason, answer=answer.answer))
 
         prompts = enumerate(context.workspace.rows("inputs/prompts", Prompt))
         title = f"candidates from {source.model}"

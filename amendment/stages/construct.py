@@ -97,7 +97,7 @@ class Instructions(ConstructConfig):
     """One model with two instructions, of which one asks for the better answer (RLCD, Yang et al. 2023)."""
 
     kind: Literal["instructions"]
-    """One model, told two things."""
+    """One model with two instructions."""
     model: Name
     """A name under `models`."""
     better: str = Field(min_length=1)
@@ -154,7 +154,7 @@ class Constructing(Stage):
         return key
 
     def asks(self) -> Iterable[Ask]:
-        """Each side's model; one that is told two things is named once."""
+        """Each side's model; a model with two instructions is named once."""
         for index, part in enumerate(self.settings.parts(ConstructConfig)):
             for place, side in zip(part.places, part.sides, strict=False):
                 yield Ask((self.name, index, place), side.model)
@@ -164,8 +164,8 @@ class Constructing(Stage):
         for index, part in enumerate(self.settings.parts(StrongWeak)):
             strong, weak = (self.settings.models.get(side.model) for side in part.sides)
             if strong is not None and strong == weak:
-                what = f"{part.strong} and {part.weak} are the same model under two names"
-                yield (self.name, index, "weak"), f"{what}; name another, or take kind: instructions"
+                same = f"{part.strong} and {part.weak} are the same model under two names"
+                yield (self.name, index, "weak"), f"{same}; name another, or take kind: instructions"
 
     def begin(self, context: Context) -> Step:
         """Open the models."""
@@ -244,23 +244,23 @@ class _Drawing:
             )
 
         drawn = await flow(self._planned, draw, window=self._window)
-        found = [_put_together(item.prompt, *one) for one in zip(self._planned, drawn, strict=True)]
-        item.is_pending = any(ending.outcome == "pending" for one in found for _, ending in one.endings)
-        return _each_once(found)
+        pairs = [_put_together(item.prompt, planned, both) for planned, both in zip(self._planned, drawn, strict=True)]
+        item.is_pending = any(ending.outcome == "pending" for pair in pairs for _, ending in pair.endings)
+        return _each_once(pairs)
 
     def keep(self, drawn: list[_DrawnPair]) -> None:
         """Write the answers to a prompt and their pairs."""
-        for one in drawn:
-            for name, ending in one.endings:
+        for made in drawn:
+            for name, ending in made.endings:
                 self.tables.end(name, ending)
-            self.tables.add("candidates", one.answers)
-            if one.pair:
-                pair = ConstructedPair(pair=one.pair, chosen=self._answers, rejected=self._answers + 1)
+            self.tables.add("candidates", made.answers)
+            if made.pair:
+                pair = ConstructedPair(pair=made.pair, chosen=self._answers, rejected=self._answers + 1)
                 self.tables.add("pairs", [pair])
                 self._pairs += 1
-            elif one.reason:
-                self._left_out[one.reason] += 1
-            self._answers += len(one.answers)
+            elif made.reason:
+                self._left_out[made.reason] += 1
+            self._answers += len(made.answers)
 
     def close(self) -> Made:
         """Finish the stage."""
@@ -292,12 +292,12 @@ def _instructed(messages: Messages, instruction: str) -> Messages:
 
 def _put_together(prompt: Prompt, planned: PlannedPair, drawn: tuple[Drawn, Drawn]) -> _DrawnPair:
     endings = tuple(
-        (f"{prompt.id}/{planned.number}/{side.model}/{word}/{sample}", one.ending)
-        for word, side, sample, one in zip(
+        (f"{prompt.id}/{planned.number}/{side.model}/{word}/{sample}", answer.ending)
+        for word, side, sample, answer in zip(
             ("better", "worse"), planned.source.sides, planned.samples, drawn, strict=True
         )
     )
-    answers = tuple(one.answer for one in drawn if one.answer)
+    answers = tuple(answer.answer for answer in drawn if answer.answer)
     reason = _unfit(prompt, answers)
     if reason:
         return _DrawnPair(endings, answers, None, reason)
@@ -327,15 +327,15 @@ def _unfit(prompt: Prompt, answers: Sequence[Candidate]) -> str | None:
     return next(iter(fit.left_out), None)
 
 
-def _each_once(found: Iterable[_DrawnPair]) -> list[_DrawnPair]:
+def _each_once(drawn_pairs: Iterable[_DrawnPair]) -> list[_DrawnPair]:
     """A comparison of the same two answers counts once, as it was constructed first."""
     seen: set[str] = set()
     kept = []
-    for one in found:
-        if one.pair and one.pair.comparison_id in seen:
-            one = one._replace(pair=None, reason="the same two answers again")  # noqa: PLW2901 - it takes its place
-        seen |= {one.pair.comparison_id} if one.pair else set()
-        kept.append(one)
+    for drawn in drawn_pairs:
+        if drawn.pair and drawn.pair.comparison_id in seen:
+            drawn = drawn._replace(pair=None, reason="the same two answers again")  # noqa: PLW2901 - it takes its place
+        seen |= {drawn.pair.comparison_id} if drawn.pair else set()
+        kept.append(drawn)
     return kept
 
 
@@ -347,19 +347,19 @@ class Constructed(NamedTuple):
     """Both answers of each by their id, by the pair's comparison."""
 
 
-def constructed_pairs(context: Context, known: Iterable[str]) -> Constructed:
-    """Pairs of the stage `construct`, without comparisons in `known`, about which people or judges have decided; none
+def constructed_pairs(context: Context, taken: Iterable[str]) -> Constructed:
+    """Pairs of the stage `construct` without the comparisons in `taken`, which people or judges have decided; none
     where the run constructs none."""
     if not context.config.parts(ConstructConfig):
         return Constructed(Paired([], Counter()), {})
     candidates = context.workspace.read(CANDIDATES, Candidate)
-    found, decided = context.workspace.read(PAIRS, ConstructedPair), set(known)
-    new = [one for one in found if one.pair.comparison_id not in decided]
+    constructed, decided = context.workspace.read(PAIRS, ConstructedPair), set(taken)
+    new = [row for row in constructed if row.pair.comparison_id not in decided]
     answers = {
-        one.pair.comparison_id: {candidates[place].id: candidates[place] for place in (one.chosen, one.rejected)}
-        for one in new
+        row.pair.comparison_id: {candidates[place].id: candidates[place] for place in (row.chosen, row.rejected)}
+        for row in new
     }
     by_id = {candidate.id: candidate for candidate in candidates}
-    pairs, constant = without_constant_answers([one.pair for one in new], by_id)
-    left_out = constant + Counter({"constructed, and decided by others": len(found) - len(new)})
+    pairs, constant = without_constant_answers([row.pair for row in new], by_id)
+    left_out = constant + Counter({"constructed, and decided by others": len(constructed) - len(new)})
     return Constructed(Paired(pairs, +left_out), answers)

@@ -109,7 +109,9 @@ class MakingDataset(Stage):
         rows: dict[str, list[Preference]] = {"train": [], "test": []}
         left_out: Counter[str] = Counter()
         references = (
-            {one.id: one.reference for one in context.constitutions} if context.config.part(JudgingConfig) else {}
+            {constitution.id: constitution.reference for constitution in context.constitutions}
+            if context.config.part(JudgingConfig)
+            else {}
         )
         revisions = check_revisions(context)
         imported, judged = imported_pairs(context, texts), judged_pairs(context, texts, revisions)
@@ -135,14 +137,16 @@ class MakingDataset(Stage):
         left_out += with_key
         if not rows["train"]:
             raise AmendmentError(_no_pair(left_out, on_test_side=len(rows["test"])))
-        tables = [context.workspace.write(f"dataset/{side}", Preference, found) for side, found in rows.items()]
-        folder, every = context.workspace.folder, [row for found in rows.values() for row in found]
+        tables = [context.workspace.write(f"dataset/{side}", Preference, of_side) for side, of_side in rows.items()]
+        folder, every = context.workspace.folder, [row for of_side in rows.values() for row in of_side]
         outgoing = Outgoing(settings, run_pseudonyms(folder, settings, every))  # people.json says when these change
-        shown = {side: [outgoing.row(row) for row in found] for side, found in rows.items()}
+        shown = {side: [outgoing.row(row) for row in of_side] for side, of_side in rows.items()}
         exports = write_exports(folder, shown)
-        sizes = {f"{side} pairs": len(found) for side, found in rows.items()}
-        kept = {row.comparison_id for found in rows.values() for row in found}
-        by_source = {name: [row for row in found if row.comparison_id in kept] for name, found in by_source.items()}
+        sizes = {f"{side} pairs": len(of_side) for side, of_side in rows.items()}
+        kept = {row.comparison_id for of_side in rows.values() for row in of_side}
+        by_source = {
+            name: [row for row in of_source if row.comparison_id in kept] for name, of_source in by_source.items()
+        }
         diversity = diversity_counts(by_source, seed=context.config.seed)
         return Made((*tables, *exports), {**sizes, "left out": dict(left_out), **counts, **diversity})
 
@@ -163,9 +167,9 @@ def _no_pair(left_out: Mapping[str, int], *, on_test_side: int) -> str:
     if left_out.get(TIED_POOL):
         ways.append("ask a judge that tells these answers apart, or write answers that differ more")
     if left_out.get("invalid") or left_out.get("orders disagree"):
-        ways.append("ask a judge that answers better: the table judging/verdicts holds what this one said")
-    found = ", ".join(counts) or "none, since nothing was judged"
-    return f"dataset: no pair is left for training (left out: {found}). What helps: {', or '.join(ways)}"
+        ways.append("ask a judge that answers better: the table judging/verdicts holds its replies")
+    shown = ", ".join(counts) or "none, since nothing was judged"
+    return f"dataset: no pair is left for training (left out: {shown}). What helps: {', or '.join(ways)}"
 
 
 class Labelled(NamedTuple):
@@ -178,18 +182,18 @@ class Labelled(NamedTuple):
 
 
 def spot_checked_pairs(context: Context, pairs: Sequence[Pair]) -> Labelled:
-    """The judge's pairs as the run's spot check has them: calibrated, and decided by open labels where they are to
-    decide; the same pairs where the run has none."""
+    """The judge's pairs after the run's spot check: calibrated, and decided by open labels where the run file asks for
+    it; the same pairs where the run has no spot check."""
     stage = context.config.part(SpotCheckSettings)
     if stage is None:
         return Labelled([*pairs], Counter(), Counter())
     rows = context.workspace.rows(PROBABILITIES, Probability)
-    known = {one.comparison_id: p for one in rows if (p := one.p_a_calibrated) is not None}
+    p_a = {row.comparison_id: p for row in rows if (p := row.p_a_calibrated) is not None}
     votes = person_votes(context.workspace.read(OPEN, Verdict)) if stage.decide else {}
     decided = labelled_pairs(pairs, votes, ties=checked_ties(context.config))
     is_used = _is_used(context)
-    found = calibrated_pairs(decided.pairs, known, is_used=is_used)
-    return Labelled(found.pairs, decided.counts + found.counts, decided.left_out + found.left_out)
+    calibrated = calibrated_pairs(decided.pairs, p_a, is_used=is_used)
+    return Labelled(calibrated.pairs, decided.counts + calibrated.counts, decided.left_out + calibrated.left_out)
 
 
 def _is_used(context: Context) -> bool:
@@ -205,21 +209,21 @@ def calibrated_pairs(pairs: Iterable[Pair], p_a: Mapping[str, float], *, is_used
     """Pairs with `p_chosen_calibrated`; `p_a` is P(a is better) after calibration by comparison id.
 
     `is_used` puts it into `p_chosen` too, but for ties, which stay at one half. Pairs that calibration turns round keep
-    chosen and rejected, and are counted. What people decided stays decided, and a pair of which nothing is known, such
-    as an imported one, stays as it is.
+    chosen and rejected, and are counted. What people decided stays decided; a pair that `p_a` does not hold, such as
+    an imported one, stays as it is.
     """
-    found = Labelled([], Counter(), Counter())
+    calibrated = Labelled([], Counter(), Counter())
     for pair in pairs:
-        known = p_a.get(pair.comparison_id)
-        if known is None:
-            found.pairs.append(pair)
+        calibrated_p = p_a.get(pair.comparison_id)
+        if calibrated_p is None:
+            calibrated.pairs.append(pair)
             continue
-        p = known if pair.chosen_id < pair.rejected_id else 1 - known
+        p = calibrated_p if pair.chosen_id < pair.rejected_id else 1 - calibrated_p
         is_open = pair.p_chosen != 0.5 and pair.decided_by != "person"
         update = {"p_chosen_calibrated": p, **({"p_chosen": p} if is_used and is_open else {})}
-        found.counts["calibration says the opposite"] += side_of(p) < 0 and is_open
-        found.pairs.append(pair.model_copy(update=update))
-    return found._replace(counts=+found.counts)
+        calibrated.counts["calibration says the opposite"] += side_of(p) < 0 and is_open
+        calibrated.pairs.append(pair.model_copy(update=update))
+    return calibrated._replace(counts=+calibrated.counts)
 
 
 def _round(pair: Pair) -> Pair:
@@ -238,56 +242,55 @@ def _round(pair: Pair) -> Pair:
 def labelled_pairs(
     pairs: Iterable[Pair], votes: Mapping[str, Mapping[str, float]], *, ties: Literal["drop", "keep"]
 ) -> Labelled:
-    """Pairs whose comparisons people have labelled say what people said; the judge's own P stays in `p_chosen_raw`.
+    """Pairs as people decided them where they labelled the comparison; the judge's own P stays in `p_chosen_raw`.
 
     `votes` are P(a) by comparison and person. A pair on which people are evenly split, or which they call a tie, is
     dropped or kept with one half, as `ties` says.
     """
-    found = Labelled([], Counter(), Counter())
+    labelled = Labelled([], Counter(), Counter())
     for pair in pairs:
-        said = votes.get(pair.comparison_id)
-        if not said:
-            found.pairs.append(pair)
+        labels = votes.get(pair.comparison_id)
+        if not labels:
+            labelled.pairs.append(pair)
             continue
-        made = _decided(pair, said)
+        made = _decided(pair, labels)
         if made is None:
-            reason = "people call it a tie" if 0.5 in said.values() else "people disagree with each other"
-            found.counts[reason] += 1
+            reason = "people call it a tie" if 0.5 in labels.values() else "people disagree with each other"
+            labelled.counts[reason] += 1
             if ties == "keep":
-                found.pairs.append(_by_people(pair, said, 0.5).model_copy(update={"decisive": None}))
+                labelled.pairs.append(_by_people(pair, labels, 0.5).model_copy(update={"decisive": None}))
             else:
-                found.left_out[reason] += 1
+                labelled.left_out[reason] += 1
             continue
-        found.counts["decided by people"] += 1
-        found.counts["people disagree with the judge"] += made.chosen_id != pair.chosen_id
-        found.pairs.append(made)
-    return found
+        labelled.counts["decided by people"] += 1
+        labelled.counts["people disagree with the judge"] += made.chosen_id != pair.chosen_id
+        labelled.pairs.append(made)
+    return labelled
 
 
-def _decided(pair: Pair, said: Mapping[str, float]) -> Pair | None:
+def _decided(pair: Pair, labels: Mapping[str, float]) -> Pair | None:
     """The pair as the majority of people orients it; None for a tie."""
-    p_a = majority_of(map(Vote.of, said.values()))
+    p_a = majority_of(map(Vote.of, labels.values()))
     assert p_a is not None
     p = p_a if pair.chosen_id < pair.rejected_id else 1 - p_a
     if not side_of(p):
         return None
-    return _by_people(pair if side_of(p) > 0 else _round(pair), said, max(p, 1 - p))
+    return _by_people(pair if side_of(p) > 0 else _round(pair), labels, max(p, 1 - p))
 
 
-def _by_people(pair: Pair, said: Mapping[str, float], p: float) -> Pair:
-    update = {"p_chosen": p, "decided_by": "person", "raters": tuple(sorted(said))}
+def _by_people(pair: Pair, labels: Mapping[str, float], p: float) -> Pair:
+    update = {"p_chosen": p, "decided_by": "person", "raters": tuple(sorted(labels))}
     return pair.model_copy(update=update)
 
 
-def _revision_lines(found: Mapping[str, Any]) -> list[str]:
+def _revision_lines(counts: Mapping[str, Any]) -> list[str]:
     """How revisions fared against their drafts, and what became of the worse ones."""
     became = {
         "flip": "where the draft is better it is chosen",
         "drop": "the worse are left out",
         "keep": "all are chosen, whatever the judge says",
     }
-    told = counts_shown({name: count for name, count in found.items() if name not in ("share", "worse revisions")})
-    share = estimate_shown(found["share"], share=True)
-    return [
-        f"- revisions against their drafts: {told}; share that is better {share}; {became[found['worse revisions']]}"
-    ]
+    outcomes = counts_shown({name: count for name, count in counts.items() if name not in ("share", "worse revisions")})
+    share = estimate_shown(counts["share"], share=True)
+    worse = became[counts["worse revisions"]]
+    return [f"- revisions against their drafts: {outcomes}; share that is better {share}; {worse}"]

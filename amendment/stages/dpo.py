@@ -134,10 +134,11 @@ class TrainingPolicy(TrainingStage):
         lacking += [] if guards.judge else ["dpo.guards.judge"]
         default = GuardSettings.model_fields["reward_judge_gap"].default
         if lacking and guards.reward_judge_gap not in (None, default):  # the default one is silent
-            told = "watches the reward model's score against the judge's, and the run lacks"
+            missing = " and ".join(lacking)
             yield (
                 ("dpo", "guards", "reward_judge_gap"),
-                f"{told} {' and '.join(lacking)}; add what is missing, or leave it out",
+                f"watches the reward model's score against the judge's, and the run lacks {missing}; add what is "
+                "missing, or leave it out",
             )
 
     def make(self, context: Context, *, name: str = "dpo") -> Made:
@@ -207,8 +208,8 @@ class TrainingPolicy(TrainingStage):
             return None
         held_out = len(_prompts(context))
         shared = min(guards.prompts + context.config.evaluate.prompts - held_out, guards.prompts, held_out)
-        told = f"- note: {shared} of the guards' prompts are measured by the evaluation too; hold out more"
-        return told if shared > 0 else None
+        note = f"- note: {shared} of the guards' prompts are measured by the evaluation too; hold out more"
+        return note if shared > 0 else None
 
 
 def _prompts(context: Context) -> list[Prompt]:
@@ -298,7 +299,7 @@ def guard_counts(settings: GuardSettings, readings: Sequence[GuardReading]) -> d
         counts["ending"] = f"{', '.join(first.values())} ended the training; the weights of {kept} are kept"
     lines[0] += f"; {counts['ending']}" if first else ""
     if readings:
-        figures = {name.replace("_", " "): one.to_json() for name, one in readings[-1].figures.items()}
+        figures = {name.replace("_", " "): figure.to_json() for name, figure in readings[-1].figures.items()}
         shown = (f"{name} {estimate_shown(figure)}" for name, figure in figures.items())
         lines.append(f"- guards at step {readings[-1].step}: {', '.join(shown)}")
     if counts["saved"] is not None:

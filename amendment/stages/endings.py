@@ -79,8 +79,8 @@ class Tables:
     def close(self, finish: Callable[[], None] | None = None) -> Counter[str]:
         """Put the tables in place and give the counts of endings. `finish` adds rows that had to wait for all items.
 
-        Raises Paused when items are pending, and AmendmentError when not one came to anything; the table of endings
-        then stands, and no other.
+        Raises Paused when items are pending, and AmendmentError when no item is done; then only the table of
+        endings is written.
         """
         self._endings.close()
         self._check()
@@ -92,14 +92,18 @@ class Tables:
     def _check(self) -> None:
         total, pending = self._counts.total(), self._counts["pending"]
         reasons = self._reasons[pending > 0]
-        said = f" Most often: {reasons.most_common(1)[0][0]}" if reasons else ""
+        most_often = f" Most often: {reasons.most_common(1)[0][0]}" if reasons else ""
         if pending:
             ended = ", ".join(f"{count} {outcome}" for outcome, count in self._counts.items() if outcome != "pending")
             so_far = f" So far: {ended}." if ended else ""
-            raise Paused(f"{self._stage}: {pending} of {total} items are pending; run again to continue.{so_far}{said}")
+            raise Paused(
+                f"{self._stage}: {pending} of {total} items are pending; run again to continue.{so_far}{most_often}"
+            )
         if total and not self._counts["done"]:
-            told = ", ".join(f"{count} {outcome}" for outcome, count in self._counts.items())
-            raise AmendmentError(f"{self._stage}: no item was done ({told}); see the models of the run file.{said}")
+            outcomes = ", ".join(f"{count} {outcome}" for outcome, count in self._counts.items())
+            raise AmendmentError(
+                f"{self._stage}: no item was done ({outcomes}); see the models of the run file.{most_often}"
+            )
 
 
 def write_endings(workspace: Workspace, stage: str, endings: Iterable[tuple[str, Ending]]) -> Counter[str]:

@@ -242,17 +242,17 @@ class Evaluating(Stage):
             return
         if not config.compare:
             yield ("evaluate", "compare"), "found no pair, expected first, all, or pairs such as [[dpo, sft]]"
-        known, seen = ", ".join(dict.fromkeys(config.policies)) or "none", set[frozenset[str]]()
+        names, seen = ", ".join(dict.fromkeys(config.policies)) or "none", set[frozenset[str]]()
         for index, pair in enumerate(config.compare):
             for place, name in enumerate(pair):
                 if name not in config.policies:
                     near = did_you_mean(name, config.policies)
-                    unknown = f"no policy {name!r} under evaluate.policies{near}; there are {known}"
+                    unknown = f"no policy {name!r} under evaluate.policies{near}; there are {names}"
                     yield ("evaluate", "compare", index, place), unknown
             if len(set(pair)) < 2:
                 yield ("evaluate", "compare", index), f"compares {pair[0]} with itself; name two policies"
             elif frozenset(pair) in seen:
-                yield ("evaluate", "compare", index), "these two are compared already; a win rate says it for both"
+                yield ("evaluate", "compare", index), "these two are compared already, and one win rate holds for both"
             seen.add(frozenset(pair))
 
     def check(self, base: Path) -> Iterator[Note]:
@@ -261,7 +261,7 @@ class Evaluating(Stage):
             wants = {"violations": "violation", "over_refusal": "refusal"}.get(place[0])
             try:
                 folder = load_judge_folder(entry.protocol, base=base)
-            except ConfigError:  # told of where all judges are looked at
+            except ConfigError:  # reported where all judges are checked
                 continue
             if wants and folder.compares:
                 unfit = f"has protocol {folder.protocol}, expected yes-no; use protocol: {wants}, or a copy of it"
@@ -276,11 +276,11 @@ class Evaluating(Stage):
         for index, source in enumerate(self.config.own_prompts):
             loc = ("evaluate", "over_refusal", "prompts", index)
             try:
-                found = _harmless_files([source], base, glimpse=True)
+                prompts = _harmless_files([source], base, glimpse=True)
             except DataError as fault:
                 yield from ((loc, str(problem)) for problem in fault.problems)
             else:
-                if not found:
+                if not prompts:
                     yield loc, f"{source.label} holds no prompt"
 
     def _unknown_principles(self, base: Path) -> Iterator[Note]:
@@ -289,12 +289,14 @@ class Evaluating(Stage):
             return
         try:
             rules = [load_constitution(name, base=base) for name in self.settings.constitution]
-        except ConfigError:  # told of where it is named
+        except ConfigError:  # reported where it is named
             return
-        known = [rule.principle_reference(principle) for rule in rules for principle in rule.principles]
+        references = [rule.principle_reference(principle) for rule in rules for principle in rule.principles]
         for index, name in enumerate(part.principles):
-            if name not in known:
-                unknown = f"no principle {name!r}{did_you_mean(name, known)}; expected all, or constitution/principle"
+            if name not in references:
+                unknown = (
+                    f"no principle {name!r}{did_you_mean(name, references)}; expected all, or constitution/principle"
+                )
                 yield ("evaluate", "violations", "principles", index), unknown
 
     def lines(self, counts: Mapping[str, Any]) -> list[str]:
@@ -308,11 +310,11 @@ class Evaluating(Stage):
         harmless = self._harmless(context, draws)
         asked = draws + every_draw(harmless.own, config.samples) if harmless else draws
         drawn = {name: self._answers(context, name, asked) for name in dict.fromkeys(config.policies)}
-        named = [one.named_ending(name) for name, found in drawn.items() for one in found]
+        named = [answer.named_ending(name) for name, of_policy in drawn.items() for answer in of_policy]
         endings = write_endings(context.workspace, "evaluate", named)
         counts: dict[str, Any] = {"held-out prompts": len({draw.prompt.id for draw in draws}), **endings}
-        counts["answers"] = {name: _answer_counts(name, found) for name, found in drawn.items()}
-        answers = {name: found[: len(draws)] for name, found in drawn.items()}
+        counts["answers"] = {name: _answer_counts(name, of_policy) for name, of_policy in drawn.items()}
+        answers = {name: of_policy[: len(draws)] for name, of_policy in drawn.items()}
         scores: list[PolicyScore] = []
         if draws and all(draw.prompt.source == "lilliput" for draw in draws):
             counts |= {"simulated": BANNER, **_against_truth(answers, scores), **_reward_against_truth(context)}
@@ -334,7 +336,7 @@ class Evaluating(Stage):
         if config.over_refusal and harmless:
             refusals, counts["over-refusal"] = find_refusals(context, config.over_refusal, harmless, drawn)
             artefacts.append(write("evaluate/refusals", PolicyRefusal, refusals))
-        flat = [one.answer for found in drawn.values() for one in found if one.answer]
+        flat = [answer.answer for of_policy in drawn.values() for answer in of_policy if answer.answer]
         artefacts += [write("evaluate/answers", Candidate, flat), write("evaluate/scores", PolicyScore, scores)]
         return Made((*artefacts, "evaluate/endings"), counts)
 
@@ -353,14 +355,14 @@ class Evaluating(Stage):
         """The prompts on which refusals are counted. Raises AmendmentError where there is none."""
         if self.config.over_refusal is None:
             return None
-        found = harmless_prompts(context, self.config.over_refusal, [draw.prompt for draw in draws])
-        if not (found.ids or context.is_rehearsed):
-            counts = ", ".join(f"{count} {name}" for name, count in found.counts.items())
+        harmless = harmless_prompts(context, self.config.over_refusal, [draw.prompt for draw in draws])
+        if not (harmless.ids or context.is_rehearsed):
+            counts = ", ".join(f"{count} {name}" for name, count in harmless.counts.items())
             raise AmendmentError(
                 f"evaluate.over_refusal: no harmless prompt is left ({counts}); name categories that held-out prompts "
                 "have, or files of prompts that no training stage saw"
             )
-        return found
+        return harmless
 
     def _answers(self, context: Context, name: str, draws: Sequence[Draw]) -> list[Drawn]:
         config = self.config
@@ -381,43 +383,43 @@ def harmless_prompts(context: Context, part: OverRefusal, evaluated: Iterable[Pr
     among the run's prompts and helpful answers that are not held out, nor in training pairs, which may be mixed in."""
     shown = {prompt.id: prompt for prompt in evaluated}
     of_category = {name for name, prompt in shown.items() if prompt.category in part.categories}
-    found = _harmless_files(part.prompts, context.base) if part.prompts else []
+    prompts = _harmless_files(part.prompts, context.base) if part.prompts else []
     trained: set[str] = set()
-    if found:
+    if prompts:
         trained |= set(context.prompts())
         if helpful_files(context.config):
             trained |= {*read_helpful(context.config, context.base).prompts}
         trained -= context.held_out()
         if has_pairs(context.config) and not context.is_rehearsed:
             trained |= {pair.prompt_id for pair in context.workspace.rows("dataset/train", Preference)}
-    kept = [prompt for prompt in found if prompt.id not in trained]
+    kept = [prompt for prompt in prompts if prompt.id not in trained]
     counts = {"of categories": len(of_category)} if part.categories else {}
     if part.prompts:
-        counts |= {"of files": len(kept), "left out as training prompts": len(found) - len(kept)}
+        counts |= {"of files": len(kept), "left out as training prompts": len(prompts) - len(kept)}
     ids = frozenset(of_category | {prompt.id for prompt in kept})
     return Harmless(ids, [prompt for prompt in kept if prompt.id not in shown], counts)
 
 
-def _answer_counts(name: str, found: Sequence[Drawn]) -> dict[str, int]:
+def _answer_counts(name: str, answers: Sequence[Drawn]) -> dict[str, int]:
     """How a policy's draws ended. Raises AmendmentError for one that never answered, which nothing can measure."""
-    ended = Counter(one.ending.outcome for one in found)
+    ended = Counter(answer.ending.outcome for answer in answers)
     if not ended["done"]:
-        told = ", ".join(f"{count} {outcome}" for outcome, count in ended.items())
-        reasons = Counter(one.ending.reason for one in found).most_common(1)
+        outcomes = ", ".join(f"{count} {outcome}" for outcome, count in ended.items())
+        reasons = Counter(answer.ending.reason for answer in answers).most_common(1)
         raise AmendmentError(
-            f"evaluate: policy {name!r} gave no answer ({told}); take it out of evaluate.policies, or see its entry "
-            f"in the run file. Most often: {reasons[0][0]}"
+            f"evaluate: policy {name!r} gave no answer ({outcomes}); take it out of evaluate.policies, or see its "
+            f"entry in the run file. Most often: {reasons[0][0]}"
         )
     return {"answered": ended["done"], **{outcome: ended[outcome] for outcome in ("refused", "invalid", "failed")}}
 
 
 def _against_truth(answers: Answers, scores: list[PolicyScore]) -> dict[str, Any]:
     """Utility, readability and attributes of each policy, and the differences from the first and the one before."""
-    truths = {name: [_truth(one) for one in found] for name, found in answers.items()}
-    for name, found in answers.items():
-        told = [(one.draw, known.utility) for one, known in zip(found, truths[name], strict=True) if known]
-        scores += _scores(name, "utility", told)
-    table = {name: _truth_row(answers[name], known) for name, known in truths.items()}
+    truths = {name: [_truth(answer) for answer in of_policy] for name, of_policy in answers.items()}
+    for name, of_policy in answers.items():
+        utilities = [(answer.draw, fact.utility) for answer, fact in zip(of_policy, truths[name], strict=True) if fact]
+        scores += _scores(name, "utility", utilities)
+    table = {name: _truth_row(answers[name], facts) for name, facts in truths.items()}
     names = list(answers)
     steps = dict.fromkeys([*((name, names[0]) for name in names[1:]), *zip(names[1:], names, strict=False)])
     return {
@@ -426,37 +428,37 @@ def _against_truth(answers: Answers, scores: list[PolicyScore]) -> dict[str, Any
     }
 
 
-def _truth(one: Drawn) -> Truth | None:
+def _truth(drawn: Drawn) -> Truth | None:
     """The truth about an answer; a reply without words is an empty answer, a refused or failed call is none."""
-    if one.ending.outcome not in ("done", "invalid"):
+    if drawn.ending.outcome not in ("done", "invalid"):
         return None
-    return truth(text_of(one.draw.prompt.messages), text_of(one.answer.messages) if one.answer else "")
+    return truth(text_of(drawn.draw.prompt.messages), text_of(drawn.answer.messages) if drawn.answer else "")
 
 
-def _scores(policy: str, measure: str, told: Iterable[tuple[Draw, float]]) -> list[PolicyScore]:
+def _scores(policy: str, measure: str, values: Iterable[tuple[Draw, float]]) -> list[PolicyScore]:
     return [
         PolicyScore(policy=policy, prompt_id=draw.prompt.id, sample=draw.sample, measure=measure, value=value)
-        for draw, value in told
+        for draw, value in values
     ]
 
 
 def _difference(answers: Answers, truths: dict[str, list[Truth | None]], name: str, first: str) -> Estimate:
     """The difference in utility over the draws that both policies have a score for."""
     both = [
-        (one.draw.prompt.id, ours.utility, theirs.utility)
-        for one, ours, theirs in zip(answers[name], truths[name], truths[first], strict=True)
+        (answer.draw.prompt.id, ours.utility, theirs.utility)
+        for answer, ours, theirs in zip(answers[name], truths[name], truths[first], strict=True)
         if ours and theirs
     ]
     return paired_difference([row[1] for row in both], [row[2] for row in both], [row[0] for row in both])
 
 
-def _truth_row(found: Sequence[Drawn], truths: Sequence[Truth | None]) -> dict[str, Any]:
-    known = [(one.draw.prompt.id, told) for one, told in zip(found, truths, strict=True) if told]
-    clusters = [prompt_id for prompt_id, _ in known]
-    attributes = np.array([told.attributes for _, told in known]).mean(axis=0)
+def _truth_row(answers: Sequence[Drawn], truths: Sequence[Truth | None]) -> dict[str, Any]:
+    by_prompt = [(answer.draw.prompt.id, fact) for answer, fact in zip(answers, truths, strict=True) if fact]
+    clusters = [prompt_id for prompt_id, _ in by_prompt]
+    attributes = np.array([fact.attributes for _, fact in by_prompt]).mean(axis=0)
     return {
-        "utility": clustered_mean([told.utility for _, told in known], clusters).to_json(),
-        "readable": share([float(told.readable) for _, told in known], clusters).to_json(),
+        "utility": clustered_mean([fact.utility for _, fact in by_prompt], clusters).to_json(),
+        "readable": share([float(fact.readable) for _, fact in by_prompt], clusters).to_json(),
         "attributes": {name: round(float(value), 4) for name, value in zip(ATTRIBUTES, attributes, strict=True)},
     }
 
@@ -470,13 +472,13 @@ def _reward_against_truth(context: Context) -> dict[str, Any]:
     if not context.config.part(RewardModelConfig):
         return {}
     pairs = context.workspace.read("dataset/test", Preference)
-    told = [(pair, gap) for pair in pairs if knows(text_of(pair.prompt)) and (gap := _gap(pair))]
-    if not told:
+    with_gap = [(pair, gap) for pair in pairs if knows(text_of(pair.prompt)) and (gap := _gap(pair))]
+    if not with_gap:
         return {}
-    rows = reward_rows(context, (pair.to_json() for pair, _ in told))
+    rows = reward_rows(context, (pair.to_json() for pair, _ in with_gap))
     scores = score_pairs(context.workspace.path("models/reward_model"), rows)
-    clusters = np.array([pair.prompt_id for pair, _ in told])
-    sign, gaps = np.sign([gap for _, gap in told]), scores.chosen - scores.rejected
+    clusters = np.array([pair.prompt_id for pair, _ in with_gap])
+    sign, gaps = np.sign([gap for _, gap in with_gap]), scores.chosen - scores.rejected
     scored = np.isfinite(gaps)
     right = share((np.sign(gaps[scored]) * sign[scored] + 1) / 2, clusters[scored].tolist())
     return {

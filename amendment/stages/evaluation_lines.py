@@ -77,7 +77,7 @@ def _judge(what: str, judge: Mapping[str, str]) -> str:
 def _win_rate(name: str, rate: Mapping[str, Any]) -> Iterator[str]:
     names = {"refused": "refused", "other unanswered": "otherwise unanswered", "unread": "verdict not readable"}
     names |= {name: name for name in ("equal answers", "other ties") if name in rate}  # not in runs of before
-    aside = {told: rate[name] for name, told in names.items()}
+    aside = {label: rate[name] for name, label in names.items()}
     estimate = f"{estimate_shown(rate, share=True)} over {rate['n']} of {rate['draws']} draws"
     yield f"- judged win rate of {plain(name)}: {estimate} ({counts_shown(aside)})"
     even = rate.get("at equal length")
@@ -87,24 +87,27 @@ def _win_rate(name: str, rate: Mapping[str, Any]) -> Iterator[str]:
         yield f"- the same at equal length: {estimate_shown(even, share=True)} ({longer}{warned})"
 
 
-def _violations(found: Mapping[str, Any]) -> Iterator[str]:
+def _violations(violations: Mapping[str, Any]) -> Iterator[str]:
     """A table of principles and policies, and the differences whose interval leaves 0 out."""
-    yield f"Share of answers that violate a principle, on {found['prompts']} prompts:"
+    yield f"Share of answers that violate a principle, on {violations['prompts']} prompts:"
     yield ""
-    policies: Mapping[str, Mapping[str, Any]] = found["policies"]
+    policies: Mapping[str, Mapping[str, Any]] = violations["policies"]
     principles = list(dict.fromkeys(name for rates in policies.values() for name in rates))
     rows = [["principle", *map(plain, policies)]]
-    rows += [[plain(one), *(_violation(rates.get(one)) for rates in policies.values())] for one in principles]
+    rows += [
+        [plain(principle), *(_violation(rates.get(principle)) for rates in policies.values())]
+        for principle in principles
+    ]
     yield from table(rows)
     yield ""
-    yield _judge("violations", found["judge"])
+    yield _judge("violations", violations["judge"])
     unread = sum(rate["unread"] for rates in policies.values() for rate in rates.values())
     yield f"- verdicts that could not be read, which are no violations and stand in no share: {unread}"
-    for name, by_principle in found["differences"].items():
-        told = {one: rate for one, rate in by_principle.items() if _leaves_zero_out(rate)}
-        for one, rate in told.items():
-            yield f"- violations of {plain(one)}, {plain(name)}: {estimate_shown(rate, sign=True)}"
-        differ = f"{len(told)} of {len(by_principle)} principles have an interval without 0, each at 95 %"
+    for name, by_principle in violations["differences"].items():
+        clear = {principle: rate for principle, rate in by_principle.items() if _leaves_zero_out(rate)}
+        for principle, rate in clear.items():
+            yield f"- violations of {plain(principle)}, {plain(name)}: {estimate_shown(rate, sign=True)}"
+        differ = f"{len(clear)} of {len(by_principle)} principles have an interval without 0, each at 95 %"
         yield f"- violations, {plain(name)}: {differ}"
 
 
@@ -119,15 +122,19 @@ def _leaves_zero_out(rate: Mapping[str, Any]) -> bool:
     return rate["low"] is not None and (rate["low"] > 0 or rate["high"] < 0)
 
 
-def _refusals(found: Mapping[str, Any]) -> Iterator[str]:
-    of = {name: found[name] for name in ("of categories", "of files", "left out as training prompts") if name in found}
-    yield f"Share of {found['prompts']} harmless prompts that a policy refuses ({counts_shown(of)}):"
+def _refusals(refusals: Mapping[str, Any]) -> Iterator[str]:
+    of = {
+        name: refusals[name]
+        for name in ("of categories", "of files", "left out as training prompts")
+        if name in refusals
+    }
+    yield f"Share of {refusals['prompts']} harmless prompts that a policy refuses ({counts_shown(of)}):"
     yield ""
-    for name, rate in found["policies"].items():
+    for name, rate in refusals["policies"].items():
         aside = {"refused by the provider": rate["by the provider"], "not told": rate["untold"]}
         aside |= {"truly evasive": rate["truly evasive"]} if "truly evasive" in rate else {}
         phrases = f"; they begin with: {counts_shown(rate['phrases'])}" if rate["phrases"] else ""
         yield f"- refused by {plain(name)}: {estimate_shown(rate, share=True)} ({counts_shown(aside)}{phrases})"
-    for name, difference in found["differences"].items():
+    for name, difference in refusals["differences"].items():
         yield f"- refused, {plain(name)}: {estimate_shown(difference, sign=True)}"
-    yield _judge("refusals", found["judge"]) if "judge" in found else f"- refusals told by {found['told by']}"
+    yield _judge("refusals", refusals["judge"]) if "judge" in refusals else f"- refusals told by {refusals['told by']}"

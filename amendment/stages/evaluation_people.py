@@ -64,7 +64,7 @@ class EvaluationItem(Record):
     inclusion: float = Field(gt=0, le=1)
     """Its probability of being drawn: the same for all of these two policies."""
     is_asked: bool
-    """Not where both policies said the same, which is a tie."""
+    """False where both policies gave the same answer, which is a tie."""
 
 
 class _OfEvaluation(Stage):
@@ -99,11 +99,14 @@ class DrawingEvaluationSample(_OfEvaluation):
     def problems(self) -> Iterator[Note]:
         """What people could not be asked."""
         if self.evaluation.judge is None:
-            what = "label what a judge compared, and correct its win rates"
-            yield EVALUATION.keys, f"{what}; add evaluate.judge, such as judge: {{model: NAME}}"
+            yield (
+                EVALUATION.keys,
+                "label what a judge compared, and correct its win rates; add evaluate.judge, such as judge: "
+                "{model: NAME}",
+            )
         if self.config.overlap > self.config.items:
-            found = f"found {self.config.overlap}, expected {self.config.items} at most: so many items are drawn"
-            yield (*EVALUATION.keys, "overlap"), f"{found}; lower it, or raise evaluate.people.items"
+            limit = f"found {self.config.overlap}, expected {self.config.items} at most, the number of items"
+            yield (*EVALUATION.keys, "overlap"), f"{limit}; lower it, or raise evaluate.people.items"
         if self.config.people == "simulated":
             yield from simulated_people_problems(self.settings, EVALUATION)
 
@@ -113,8 +116,8 @@ class DrawingEvaluationSample(_OfEvaluation):
         compared = workspace.read(COMPARISONS, PolicyComparison)
         if not compared:
             raise AmendmentError(
-                "evaluate_sample: the judge could read no comparison of the evaluation, so there is nothing that "
-                "people could look at; the summary of evaluate says what it said"
+                "evaluate_sample: no comparison of the evaluation has a readable verdict, so people have nothing to "
+                "label; the summary of evaluate shows the judge's replies"
             )
         items = draw_items(compared, self.config.items, seed=seed)
         questions = self._questions(context, compared, {item.comparison_id for item in items if item.is_asked})
@@ -137,12 +140,12 @@ class DrawingEvaluationSample(_OfEvaluation):
         seed, config = context.config.seed, self.config
         answers = {answer.id: answer for answer in context.workspace.read("evaluate/answers", Candidate)}
         writer = question_writer(context, self.evaluation.judge, Texts(context.prompts(), answers))
-        found = {row.comparison.id: row for row in compared if row.comparison.id in wanted}
-        names = _least(found, len(found), "evaluate place", seed)
+        by_id = {row.comparison.id: row for row in compared if row.comparison.id in wanted}
+        names = _least(by_id, len(by_id), "evaluate place", seed)
         shared = set(_least(names, config.overlap, "evaluate overlap", seed))
         again = set(_least(names, round(config.repeats * len(names)), "evaluate repeat", seed))
         return [
-            writer.question(found[name].comparison, found[name].principle_ids).model_copy(
+            writer.question(by_id[name].comparison, by_id[name].principle_ids).model_copy(
                 update={"in_overlap": name in shared, "is_repeated": name in again}
             )
             for name in names
@@ -153,9 +156,9 @@ def draw_items(compared: Iterable[PolicyComparison], items: int, *, seed: int) -
     """So many comparisons, of every two policies in proportion, those with the least numbers: a number follows from
     seed and content, so that equal comparisons of other policies are drawn too or are not, as far as shares allow."""
     by_matchup: dict[tuple[str, str], dict[str, PolicyComparison]] = {}
-    for one in compared:
-        by_matchup.setdefault(one.matchup, {}).setdefault(one.comparison.id, one)
-    sizes = [len(found) for found in by_matchup.values()]
+    for row in compared:
+        by_matchup.setdefault(row.matchup, {}).setdefault(row.comparison.id, row)
+    sizes = [len(rows) for rows in by_matchup.values()]
     share = min(1.0, items / sum(sizes))
     ends = [round(share * size) for size in accumulate(sizes, initial=0)]
     counts = [after - before for before, after in pairwise(ends)]
@@ -164,21 +167,21 @@ def draw_items(compared: Iterable[PolicyComparison], items: int, *, seed: int) -
             policy=matchup[0],
             against=matchup[1],
             comparison_id=name,
-            prompt_id=found[name].prompt_id,
-            inclusion=count / len(found),
-            is_asked=found[name].answer != found[name].other,
+            prompt_id=rows[name].prompt_id,
+            inclusion=count / len(rows),
+            is_asked=rows[name].answer != rows[name].other,
         )
-        for (matchup, found), count in zip(by_matchup.items(), counts, strict=True)
-        for name in _least(found, count, "evaluate sample", seed)
+        for (matchup, rows), count in zip(by_matchup.items(), counts, strict=True)
+        for name in _least(rows, count, "evaluate sample", seed)
     ]
 
 
-def _least(names: Iterable[str], count: int, what: str, seed: int) -> list[str]:
-    return sorted(names, key=lambda name: content_id([what, seed, name]))[:count]
+def _least(names: Iterable[str], count: int, purpose: str, seed: int) -> list[str]:
+    return sorted(names, key=lambda name: content_id([purpose, seed, name]))[:count]
 
 
 class ReadingEvaluationLabels(_OfEvaluation):
-    """Correct the win rates by what people said."""
+    """Correct the win rates by people's labels."""
 
     name = "evaluate_labels"
     weight = 2
@@ -187,7 +190,7 @@ class ReadingEvaluationLabels(_OfEvaluation):
     writes = (VERDICTS, REPORT)
 
     def key(self, context: Context) -> Mapping[str, Any]:
-        """Who labels, and what they have said."""
+        """Who labels, and their labels."""
         return labels_key(context, EVALUATION, self.config)
 
     def make(self, context: Context) -> Made:
@@ -219,60 +222,60 @@ def corrected_win_rates(
     for item in items:
         drawn.setdefault((item.policy, item.against), set()).add(item.comparison_id)
     by_matchup: dict[tuple[str, str], list[PolicyComparison]] = {}
-    for one in compared:
-        by_matchup.setdefault(one.matchup, []).append(one)
+    for row in compared:
+        by_matchup.setdefault(row.matchup, []).append(row)
     return {
-        " against ".join(matchup): _corrected(found, drawn.get(matchup, set()), votes)
-        for matchup, found in by_matchup.items()
+        " against ".join(matchup): _corrected(rows, drawn.get(matchup, set()), votes)
+        for matchup, rows in by_matchup.items()
     }
 
 
 def _corrected(compared: Sequence[PolicyComparison], drawn: set[str], votes: Mapping[str, float]) -> dict[str, Any]:
-    said = {i: _won(one, votes) for i, one in enumerate(compared) if one.comparison.id in drawn}
-    told = {i: p for i, p in said.items() if p is not None}
-    labelled = [compared[i] for i in told]
-    others = [one for i, one in enumerate(compared) if i not in told]
+    answers = {i: _won(row, votes) for i, row in enumerate(compared) if row.comparison.id in drawn}
+    labels = {i: p for i, p in answers.items() if p is not None}
+    labelled = [compared[i] for i in labels]
+    others = [row for i, row in enumerate(compared) if i not in labels]
     try:
-        found = prediction_powered(
-            list(told.values()),
-            [one.p for one in labelled],
-            [one.p for one in others],
-            clusters=[one.prompt_id for one in labelled],
-            unlabelled_clusters=[one.prompt_id for one in others],
+        powered = prediction_powered(
+            list(labels.values()),
+            [row.p for row in labelled],
+            [row.p for row in others],
+            clusters=[row.prompt_id for row in labelled],
+            unlabelled_clusters=[row.prompt_id for row in others],
         )
     except DataError as fault:
         raise DataError(f"evaluate_labels: {' against '.join(compared[0].matchup)}: {fault}") from None
     return {
-        "corrected": found.estimate.to_json(),
-        "people alone": found.people_alone.to_json(),
-        "judge alone": share([one.p for one in compared], [one.prompt_id for one in compared]).to_json(),
-        "lambda": round(found.lam, 4),
-        "labels saved": None if math.isnan(found.labels_saved) else round(found.labels_saved, 4),
+        "corrected": powered.estimate.to_json(),
+        "people alone": powered.people_alone.to_json(),
+        "judge alone": share([row.p for row in compared], [row.prompt_id for row in compared]).to_json(),
+        "lambda": round(powered.lam, 4),
+        "labels saved": None if math.isnan(powered.labels_saved) else round(powered.labels_saved, 4),
         "labelled": len(labelled),
         "of comparisons": len(compared),
     }
 
 
-def _won(one: PolicyComparison, votes: Mapping[str, float]) -> float | None:
+def _won(row: PolicyComparison, votes: Mapping[str, float]) -> float | None:
     """P(the policy's answer is better) by people; None where nobody could say."""
-    if one.answer == one.other:
+    if row.answer == row.other:
         return 0.5
-    p_a = votes.get(one.comparison.id)
-    return p_a if p_a is None or one.comparison.a == one.answer else 1 - p_a
+    p_a = votes.get(row.comparison.id)
+    return p_a if p_a is None or row.comparison.a == row.answer else 1 - p_a
 
 
 def _corrected_lines(rates: Mapping[str, Mapping[str, Any]]) -> list[str]:
     return [_corrected_line(name, rate) for name, rate in rates.items()]
 
 
-def _corrected_line(name: str, found: Mapping[str, Any]) -> str:
+def _corrected_line(name: str, win_rate: Mapping[str, Any]) -> str:
     """The corrected rate, and what it rests on."""
-    rate = estimate_shown(found["corrected"], share=True)
-    alone = estimate_shown(found["people alone"], share=True)
-    times = found["labels saved"]
+    rate = estimate_shown(win_rate["corrected"], share=True)
+    alone = estimate_shown(win_rate["people alone"], share=True)
+    times = win_rate["labels saved"]
     saved = "" if times is None else f"; labels saved: people alone would need {times:.2f} times as many"
-    labels = f"{found['labelled']} of {found['of comparisons']} labelled"
+    labels = f"{win_rate['labelled']} of {win_rate['of comparisons']} labelled"
     return (
         f"- win rate of {plain(name)}, corrected by people's labels of these very comparisons: {rate} ({labels}; "
-        f"people alone {alone}; judge used with lambda {found['lambda']:.2f}{saved})"
+        f"people alone {alone}; judge used with lambda {win_rate['lambda']:.2f}{saved})"
     )

@@ -130,8 +130,8 @@ def gate_counts(report: SpotCheck, gates: Sequence[Gate]) -> dict[str, Any]:
         "Brier, raw": report.raw.brier.value if report.raw else math.nan,
         "Brier, calibrated": report.calibrated.brier.value if report.calibrated else math.nan,
     }
-    known = {name: round(value, 4) for name, value in figures.items() if not math.isnan(value)}
-    return {"gate": worst([gate.outcome for gate in gates]), **known, "sealed labels opened": report.opened}
+    defined = {name: round(value, 4) for name, value in figures.items() if not math.isnan(value)}
+    return {"gate": worst([gate.outcome for gate in gates]), **defined, "sealed labels opened": report.opened}
 
 
 def failed_gates(gates: Iterable[Gate]) -> list[str]:
@@ -198,7 +198,7 @@ def calibrate_run(folder: Path) -> Calibrated:
         certified = _certified(workspace)
         if report and certified and {**certified[0], "opened": opened} == report_json(report):
             gate = certified[1]
-            checks = ", ".join(f"{one['check']} of {one['judge']} {one['outcome']}" for one in gate["checks"])
+            checks = ", ".join(f"{check['check']} of {check['judge']} {check['outcome']}" for check in gate["checks"])
             rest = ["", f"Gate: {gate['outcome']} ({checks}).", "", f"All of it: {folder / 'certificate.md'}"]
             return Calibrated([*report_lines(report), *rest], {"is": "certified", "missing": 0, "gate": gate})
     heard = heard_items(sample, person_votes(sides["open"]))

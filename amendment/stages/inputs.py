@@ -41,7 +41,7 @@ class LoadInputs(Stage):
         """What the run file says of its files, and the files' state."""
         settings = self.settings
         files = [source for source in settings.candidates if isinstance(source, FileSource)]
-        sources = [*(one for one in settings.prompts if isinstance(one, Source)), *files, *settings.pairs]
+        sources = [*(source for source in settings.prompts if isinstance(source, Source)), *files, *settings.pairs]
         return {
             "prompts": [dump(source) for source in settings.prompts],
             "candidates": [dump(source) for source in files],
@@ -89,25 +89,25 @@ def unknown_raters(place: Loc, sources: Sequence[Any]) -> Iterable[Doubt]:
     """The files of pairs of which the run file does not say who decided them."""
     for index, source in enumerate(sources):
         if isinstance(source, PairFile) and source.rater is None:
-            told = f"nothing says who decided the pairs of {plain(source.label)}, so they are published as unknown"
-            yield Doubt((*place, index), f"{told}; add rater: person, model or verifier, or rater: unknown")
+            unknown = f"nothing says who decided the pairs of {plain(source.label)}, so they are published as unknown"
+            yield Doubt((*place, index), f"{unknown}; add rater: person, model or verifier, or rater: unknown")
 
 
 def _sources(files: Iterable[FileFacts]) -> dict[str, dict[str, int | str]]:
-    """What was read, by names that are each there once."""
-    found: dict[str, dict[str, int | str]] = {}
+    """What was read, by name; a repeated name is numbered."""
+    sources: dict[str, dict[str, int | str]] = {}
     for facts in dict.fromkeys(files):
         name = f"{SOURCE}{facts.name}"
-        found[name if name not in found else f"{name} ({len(found) + 1})"] = facts.to_json()
-    return found
+        sources[name if name not in sources else f"{name} ({len(sources) + 1})"] = facts.to_json()
+    return sources
 
 
 def files_read(workspace: Workspace) -> list[FileFacts]:
-    """The facts of all files that the stage has read; of a name that stands there twice the second is numbered."""
+    """The facts of all files that the stage has read, without the number of a repeated name."""
     note = workspace.note("inputs")
     counts = note["counts"] if note else {}
     facts = {key.removeprefix(SOURCE): value for key, value in counts.items() if key.startswith(SOURCE)}
     return [
-        FileFacts(_NUMBERED.sub("", name), one["rows"], one.get("sha256"), one.get("commit"), one.get("license"))
-        for name, one in facts.items()
+        FileFacts(_NUMBERED.sub("", name), fact["rows"], fact.get("sha256"), fact.get("commit"), fact.get("license"))
+        for name, fact in facts.items()
     ]

@@ -96,8 +96,8 @@ class JudgingConfig(JudgeSettings, PairSettings):
     is a tie; weighted: by weights learned from the comparisons that people have decided, which takes judge_labelled:
     true and 30 of them."""
     ranking: Literal["all_pairs", "adaptive"] = "all_pairs"
-    """Which candidates of a prompt are compared. all_pairs: every two of k; adaptive: the next by what is known, until
-    the best is found."""
+    """Which candidates of a prompt are compared. all_pairs: every two of k; adaptive: the next by the results so far,
+    until the best is known."""
     comparisons_per_prompt: int | None = Field(default=None, ge=1, le=10_000)
     """With ranking: adaptive, at most so many, and one more of the best with the worst; null: two for each candidate.
     Each takes the calls of all judges, principles and orders."""
@@ -188,31 +188,31 @@ class Judging(Stage):
                 yield Ask((self.name, *place, index, "model"), entry.model, "judge", entry)
 
     def problems(self) -> Iterator[Note]:
-        """Judges that could not be told apart, juries without what they are weighed by, and settings for nothing."""
+        """Judges named twice, juries without labels to weigh them by, and settings without effect."""
         config, settings = self.config, self.settings
         seen: set[tuple[str, str]] = set()
         for ask, entry in zip(self.asks(), config.every_judge, strict=True):
             if (entry.model, entry.protocol) in seen:
-                known = f"{entry.model} judges by {entry.protocol} already"
-                yield ask.place[:-1], f"{known}; ask for samples there, or take another model"
+                twice = f"{entry.model} judges by {entry.protocol} already"
+                yield ask.place[:-1], f"{twice}; ask for samples there, or take another model"
             seen.add((entry.model, entry.protocol))
         if config.jury == "weighted" and not (config.judge_labelled and (settings.verdicts or settings.pairs)):
-            needs = "learns from comparisons that people have decided and the judges have judged"
             yield (
                 ("judging", "jury"),
-                f"{needs}; name people's labels under verdicts, and set judging.judge_labelled: true",
+                "learns from comparisons that people have decided and the judges have judged; name people's labels "
+                "under verdicts, and set judging.judge_labelled: true",
             )
         if config.comparisons_per_prompt and config.ranking != "adaptive":
-            told = f"ranking: {config.ranking} asks for as many as it takes"
-            yield ("judging", "comparisons_per_prompt"), f"{told}; leave it out, or take ranking: adaptive"
+            unlimited = f"ranking: {config.ranking} asks for as many as it takes"
+            yield ("judging", "comparisons_per_prompt"), f"{unlimited}; leave it out, or take ranking: adaptive"
         if len(config.every_judge) == 1 and config.jury in ("majority", "weighted"):
-            told = f"{config.jury} puts several judges together, and there is one"
-            yield ("judging", "jury"), f"{told}; name more under judging.judges, or leave it out"
+            single = f"{config.jury} puts several judges together, and there is one"
+            yield ("judging", "jury"), f"{single}; name more under judging.judges, or leave it out"
         brings_pairs = bool(settings.pairs) or any(source.may_have_texts for source in settings.verdicts)
         if not self._can_compare(brings_pairs):
-            told = "has nothing to compare; add candidates, so that each prompt has two or more"
+            nothing = "has nothing to compare; add candidates, so that each prompt has two or more"
             labelled = ", or let the judges compare the answers of your own pairs too: judging.judge_labelled: true"
-            yield ("judging",), told + (labelled if brings_pairs else "")
+            yield ("judging",), nothing + (labelled if brings_pairs else "")
 
     def _can_compare(self, brings_pairs: bool) -> bool:
         """Whether a prompt can have two candidates to compare; what files hold is not known yet."""
@@ -267,7 +267,7 @@ class JudgeStep:
     makes = None
 
     def __init__(self, context: Context, config: JudgingConfig, name: str = "judging") -> None:
-        """`name` is the stage's, which is another in each further round."""
+        """`name` is the stage's; each round after the first has its own."""
         self.name = name
         self._config, self._workspace, self._seed = config, context.workspace, context.config.seed
         rows = self._workspace.rows("inputs/judgements", Judgement)
@@ -330,20 +330,20 @@ class JudgeStep:
     def keep(self, compared: _Compared) -> None:
         """Write the verdicts and judgements of a prompt."""
         prompt, pool, judged, ranking = compared
-        # in order; a verdict that speaks of several comparisons stands there once
-        verdicts = list({verdict.id: verdict for one in judged for verdict in one.verdicts}.values())
+        # in order; a verdict on several comparisons is written once
+        verdicts = list({verdict.id: verdict for result in judged for verdict in result.verdicts}.values())
         self.tables.add("verdicts", verdicts)
         self._report.add(compared, verdicts, self._people)
         answers = {candidate.id: candidate for candidate in pool.candidates}
-        for one in judged:
-            self.tables.end(one.comparison.id, one.ending)
-            if one.judgement and self._waits:
+        for result in judged:
+            self.tables.end(result.comparison.id, result.ending)
+            if result.judgement and self._waits:
                 self._waiting = self._waiting or self.tables.keep_open(_waiting(self._workspace))
-                self._waiting.add(one.judgement)
-            elif one.judgement:
-                self.tables.add("judgements", [one.judgement])
-            if one.escalation and one.escalation.is_for_people:
-                self.tables.add("for_people", [ForPeople.of(prompt, answers, one.escalation.judgement)])
+                self._waiting.add(result.judgement)
+            elif result.judgement:
+                self.tables.add("judgements", [result.judgement])
+            if result.escalation and result.escalation.is_for_people:
+                self.tables.add("for_people", [ForPeople.of(prompt, answers, result.escalation.judgement)])
         if ranking:
             self.tables.add("rankings", [ranking])
 

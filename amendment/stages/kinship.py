@@ -28,13 +28,13 @@ def kinship_warnings(config: Any) -> list[str]:
     """A sentence for each judge and writer of one family, by their models' names, and one for `judge_labelled` without
     a label. None where nobody judges."""
     judges = [entry.model for entry in config.judging.every_judge] if config.judging else []
-    found = [*_unlabelled(config)]
+    warnings = [*_unlabelled(config)]
     for judge in dict.fromkeys(judges):
         for writer in _writers(config):
             names = _model_of(config, judge), _model_of(config, writer)
             if names[0] and names[1] and are_related(names[0], names[1]):
-                found.append(_warning(judge, names[0], writer, names[1]))
-    return found
+                warnings.append(_warning(judge, names[0], writer, names[1]))
+    return warnings
 
 
 def _unlabelled(config: Any) -> Iterator[str]:
@@ -76,22 +76,30 @@ def independence(config: Any, entry: JudgeEntry, base: Path) -> dict[str, str]:
     `same judge` is the same model at the same host, whatever it is called here and whatever it is asked by; `related
     judge` is of one family by the models' names. `base` is the folder of the run file.
     """
-    told = {"model": entry.model, "protocol": entry.protocol}
+    judge = {"model": entry.model, "protocol": entry.protocol}
     judges = config.judging.every_judge if config.judging else ()
     if not judges:
-        return {**told, "standing": NO_JUDGE, "why": "no judge of this run made its labels"}
-    same = [one for one in judges if _identity(config, one.model, base) == _identity(config, entry.model, base)]
+        return {**judge, "standing": NO_JUDGE, "why": "no judge of this run made its labels"}
+    same = [
+        labeller
+        for labeller in judges
+        if _identity(config, labeller.model, base) == _identity(config, entry.model, base)
+    ]
     if same:
-        how = "" if any(one.protocol == entry.protocol for one in same) else f", there by protocol {same[0].protocol}"
+        how = (
+            ""
+            if any(labeller.protocol == entry.protocol for labeller in same)
+            else f", there by protocol {same[0].protocol}"
+        )
         why = f"{_named(config, same[0].model)} also made the labels{how}"
-        return {**told, "standing": SAME_JUDGE, "why": why}
-    for one in judges:
-        names = _model_of(config, one.model), _model_of(config, entry.model)
+        return {**judge, "standing": SAME_JUDGE, "why": why}
+    for labeller in judges:
+        names = _model_of(config, labeller.model), _model_of(config, entry.model)
         if names[0] and names[1] and are_related(names[0], names[1]):
-            why = f"{_named(config, one.model)}, of the same family, made labels"
-            return {**told, "standing": RELATED_JUDGE, "why": why}
-    made = ", ".join(dict.fromkeys(_named(config, one.model) for one in judges))
-    return {**told, "standing": ANOTHER_JUDGE, "why": f"labels were made by {made}"}
+            why = f"{_named(config, labeller.model)}, of the same family, made labels"
+            return {**judge, "standing": RELATED_JUDGE, "why": why}
+    made = ", ".join(dict.fromkeys(_named(config, labeller.model) for labeller in judges))
+    return {**judge, "standing": ANOTHER_JUDGE, "why": f"labels were made by {made}"}
 
 
 def _identity(config: Any, name: str, base: Path) -> Any:

@@ -1,4 +1,4 @@
-"""The stage `labels`: what people said, as verdicts; a run whose labels are missing waits for them.
+"""The stage `labels`: people's labels as verdicts; a run whose labels are missing waits for them.
 
 The file of labels is never made anew: stages read it. Sealed and open labels are two tables, so that what a stage reads
 says whether it may see sealed ones.
@@ -53,7 +53,7 @@ class Labelling(Protocol):
 
 
 class ReadingLabels(Stage):
-    """What people said on the page, as verdicts."""
+    """People's labels from the page, as verdicts."""
 
     name = "labels"
     title = "read what people said"
@@ -66,7 +66,7 @@ class ReadingLabels(Stage):
         return [cls(settings)] if settings.part(SpotCheckSettings) else []
 
     def key(self, context: Context) -> Mapping[str, Any]:
-        """Who labels, and what they have said so far."""
+        """Who labels, and their labels so far."""
         return labels_key(context, SPOT_CHECK, self.settings.need(SpotCheckSettings))
 
     def make(self, context: Context) -> Made:
@@ -104,7 +104,7 @@ def labels_of(context: Context, sample: LabelledSample, labelling: Labelling) ->
             others = "people who are not simulated" if is_simulated else "simulated people"
             raise ConfigError(
                 f"{store.path}: holds labels of {others}, and this run file says people: {labelling.people}. Move the "
-                "file and those beside it (-wal, -shm) away, take another folder, or write what it said before"
+                "file and those beside it (-wal, -shm) away, take another folder, or restore that line"
             )
         if is_simulated:
             _let_simulated_people_answer(questions, store, annotators=labelling.annotators, seed=context.config.seed)
@@ -140,9 +140,12 @@ def simulated_people_problems(settings: RunSettings, sample: LabelledSample) -> 
     own_files = any(isinstance(source, FileSource) for source in settings.candidates)
     own_prompts = not all(isinstance(source, LilliputPrompts) for source in settings.prompts)
     if not settings.prompts or own_prompts or own_files or settings.pairs or settings.verdicts:
-        known = "the people of the simulated world know its own prompts alone, prompts: [{lilliput: 100}]"
         command = f"take people: page, and amendment label{sample.option}"
-        yield (*sample.keys, "people"), f"{known}, and this run has others; {command}"
+        yield (
+            (*sample.keys, "people"),
+            "the people of the simulated world know its own prompts alone, prompts: [{lilliput: 100}], and this run "
+            f"has others; {command}",
+        )
 
 
 def question_writer(context: Context, judge: JudgeEntry | None, texts: Texts) -> QuestionWriter:
@@ -165,7 +168,9 @@ def sides_of(
     prompts whose labels were `seen` before stay open, whatever another seed or another share would seal now."""
     sealed = {item.comparison_id: item.is_sealed and item.prompt_id not in seen for item in sample}
     sides: dict[str, list[Verdict]] = {"open": [], "sealed": []}
-    for label in sorted(labels, key=lambda one: (one.prompt_id, one.comparison_id, one.annotator, one.showing)):
+    for label in sorted(
+        labels, key=lambda label: (label.prompt_id, label.comparison_id, label.annotator, label.showing)
+    ):
         verdict = verdict_of(label) if label.comparison_id in sealed else None
         if verdict:
             sides["sealed" if sealed[label.comparison_id] else "open"].append(verdict)

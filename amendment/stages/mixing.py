@@ -72,7 +72,7 @@ def mix_labels(config: DatasetConfig) -> dict[str, PairShare]:
 
 
 def mix_shares(config: DatasetConfig) -> dict[str, float]:
-    """The share of each source under `dataset.mix`, which is not empty; the run's stands first."""
+    """The share of each source under `dataset.mix`, which is not empty; the run's own comes first."""
     own = next(part.share for part in config.mix if isinstance(part, RunShare))
     return {RUN: own, **{label: source.share for label, source in mix_labels(config).items()}}
 
@@ -82,18 +82,18 @@ def read_mix(settings: RunSettings, base: Path, *, glimpse: bool = False) -> lis
 
     `glimpse` reads only the first rows of datasets on the Hub, for a check.
     """
-    found: list[_Read] = []
+    read: list[_Read] = []
     problems: list[Problem] = []
     bare = RunSettings(name=settings.name, seed=settings.seed)
     for label, source in mix_labels(settings.need(DatasetConfig)).items():
         try:
             alone = bare.model_copy(update={"pairs": (source,)})
-            found.append(_Read(label, read_inputs(alone, base, glimpse=glimpse)))
+            read.append(_Read(label, read_inputs(alone, base, glimpse=glimpse)))
         except DataError as fault:
             problems += fault.problems
     if problems:
         raise DataError(capped(problems))
-    return found
+    return read
 
 
 class Mixing(Stage):
@@ -128,8 +128,7 @@ class Mixing(Stage):
     def problems(self) -> Iterable[Note]:
         """Nothing of this run to mix with."""
         if not has_pairs(self.settings):
-            told = "mixes with pairs of this run, and the run makes none; add judging, or pairs"
-            yield ("dataset", "mix"), told
+            yield ("dataset", "mix"), "mixes with pairs of this run, and the run makes none; add judging, or pairs"
 
     def check(self, base: Path) -> Iterable[Note | Doubt]:
         """Pairs of which nobody says who decided them."""
@@ -141,8 +140,8 @@ class Mixing(Stage):
         settings = PairSettings(ties=self.config.ties)
         pairs: list[MixPair] = []
         counts: dict[str, Any] = {}
-        found = read_mix(self.settings, context.base)
-        for label, inputs in found:
+        read = read_mix(self.settings, context.base)
+        for label, inputs in read:
             decided = majorities(inputs.verdicts, inputs.weights, inputs.firsts)
             paired = paired_answers(self.settings, decided, settings, inputs.prompts, inputs.candidates)
             rows = [preference_row(pair, inputs.prompts, inputs.candidates, {}) for pair in paired.pairs]
@@ -153,9 +152,9 @@ class Mixing(Stage):
             counts[label] |= {f"left out: {reason}": count for reason, count in paired.left_out.items()}
         write = context.workspace.write
         artefacts = (
-            write("mixing/prompts", Prompt, _once(inputs.prompts for _, inputs in found)),
-            write("mixing/candidates", Candidate, _once(inputs.candidates for _, inputs in found)),
-            write("mixing/verdicts", Verdict, [verdict for _, inputs in found for verdict in inputs.verdicts]),
+            write("mixing/prompts", Prompt, _once(inputs.prompts for _, inputs in read)),
+            write("mixing/candidates", Candidate, _once(inputs.candidates for _, inputs in read)),
+            write("mixing/verdicts", Verdict, [verdict for _, inputs in read for verdict in inputs.verdicts]),
             write("mixing/pairs", MixPair, pairs),
         )
         return Made(artefacts, counts)
@@ -163,10 +162,10 @@ class Mixing(Stage):
 
 def _once(tables: Iterable[Mapping[str, R]]) -> list[R]:
     """The records of several tables by id, each once."""
-    found: dict[str, R] = {}
+    by_id: dict[str, R] = {}
     for rows in tables:
-        found = {**rows, **found}
-    return list(found.values())
+        by_id = {**rows, **by_id}
+    return list(by_id.values())
 
 
 class MixedRows(NamedTuple):
@@ -182,7 +181,7 @@ def mix_in(context: Context, rows: Rows) -> MixedRows:
     """The run's rows mixed with those of the files. Raises AmendmentError where a source has nothing to give."""
     files = _by_file(context)
     test = _held_out(context, files)
-    sources = {side: {RUN: found, **_on_side(files, test, side)} for side, found in rows.items()}
+    sources = {side: {RUN: own, **_on_side(files, test, side)} for side, own in rows.items()}
     shares = mix_shares(context.config.need(DatasetConfig))
     train = mix_pairs(sources["train"], shares, seed=context.config.seed)
     kept = mix_pairs(sources["test"], None, seed=context.config.seed)
@@ -196,19 +195,19 @@ def mix_in(context: Context, rows: Rows) -> MixedRows:
 
 def _by_file(context: Context) -> Rows:
     """The rows of each file, by its label."""
-    found: Rows = {label: [] for label in mix_labels(context.config.need(DatasetConfig))}
+    by_label: Rows = {label: [] for label in mix_labels(context.config.need(DatasetConfig))}
     for pair in context.workspace.read("mixing/pairs", MixPair):
-        found[pair.mix].append(pair.row)
-    return found
+        by_label[pair.mix].append(pair.row)
+    return by_label
 
 
 def _held_out(context: Context, files: Rows) -> frozenset[str]:
-    """All prompts of the test side: the run's own, and of each file's further ones the same share."""
-    known, test = set(context.prompts()), set(context.held_out())
+    """All prompts of the test side: the run's own, and the same share of each file's other prompts."""
+    seen, test = set(context.prompts()), set(context.held_out())
     for rows in files.values():
-        further = {row.prompt_id for row in rows} - known
-        test |= held_out(further, context.config.need(DatasetConfig).test_share, seed=context.config.seed)
-        known |= further
+        new = {row.prompt_id for row in rows} - seen
+        test |= held_out(new, context.config.need(DatasetConfig).test_share, seed=context.config.seed)
+        seen |= new
     return frozenset(test)
 
 
@@ -220,9 +219,9 @@ def _refuse_empty(train: Mixed) -> None:
     """Raises AmendmentError where a source is left without a pair for training: no share of it can be had."""
     if all(count.pairs for count in train.counts.values()):
         return
-    found = ", ".join(f"{plain(name)} {count.of:,}" for name, count in train.counts.items())
+    counts = ", ".join(f"{plain(name)} {count.of:,}" for name, count in train.counts.items())
     raise AmendmentError(
-        f"dataset: no mix can be made of so few pairs for training ({found}); bring more, or change the shares"
+        f"dataset: no mix can be made of so few pairs for training ({counts}); bring more, or change the shares"
     )
 
 
@@ -251,9 +250,9 @@ def diversity_counts(by_source: Mapping[str, Sequence[Preference]], *, seed: int
     measured = {}
     for side in ("chosen", "rejected"):
         texts = {name: _texts(rows, side) for name, rows in by_source.items()}
-        found = measure_diversity(texts, seed=seed)
-        if found:
-            measured[side] = found.to_json()
+        diversity = measure_diversity(texts, seed=seed)
+        if diversity:
+            measured[side] = diversity.to_json()
     return {"diversity": measured} if measured else {}
 
 
@@ -271,11 +270,11 @@ def mix_lines(mixed: Mapping[str, Any]) -> list[str]:
     """What each source was asked for, gave and kept back."""
     total = f"{mixed['pairs']:,} pairs for training"
     lines = []
-    for name, one in mixed["sources"].items():
-        counts = f"{one['pairs']:,} pairs, {one['left out']:,} more left out, {one['held out']:,} held out"
-        lines.append(f"- mix, {plain(name)}: asked {one['asked']:g}, got {one['got']:g} of {total} ({counts})")
+    for name, source in mixed["sources"].items():
+        counts = f"{source['pairs']:,} pairs, {source['left out']:,} more left out, {source['held out']:,} held out"
+        lines.append(f"- mix, {plain(name)}: asked {source['asked']:g}, got {source['got']:g} of {total} ({counts})")
     if mixed["shared prompts"]:
-        ceded = sum(one["kept by another"] for one in mixed["sources"].values())
+        ceded = sum(source["kept by another"] for source in mixed["sources"].values())
         lines.append(
             f"- mix: {mixed['shared prompts']:,} prompts stand in several sources; each stays with the one that has "
             f"the fewest pairs for its share, and {ceded:,} pairs of the others are out"
@@ -286,17 +285,17 @@ def mix_lines(mixed: Mapping[str, Any]) -> list[str]:
 def diversity_lines(measured: Mapping[str, Any]) -> list[str]:
     """A table for each side: sources by measures."""
     lines = []
-    for side, one in measured.items():
-        size = f"{one['answers']:,} answers of {one['characters']:.0f} characters ({one['words']:.0f} words)"
-        lines += ["", f"Diversity of {side} answers, at {size} each, mean of {one['draws']} draws (deviation):", ""]
-        lines += table(_diversity_rows(one["sets"]))
+    for side, part in measured.items():
+        size = f"{part['answers']:,} answers of {part['characters']:.0f} characters ({part['words']:.0f} words)"
+        lines += ["", f"Diversity of {side} answers, at {size} each, mean of {part['draws']} draws (deviation):", ""]
+        lines += table(_diversity_rows(part["sets"]))
     return [*lines, "", HOW_DIVERSE]
 
 
 def _diversity_rows(sets: Mapping[str, Mapping[str, Any]]) -> list[list[str]]:
     """A row for each measure, a column for each source."""
     measures = next(iter(sets.values()))
-    rows = [[name, *(_spread(one[name]) for one in sets.values())] for name in measures]
+    rows = [[name, *(_spread(measured[name]) for measured in sets.values())] for name in measures]
     return [["", *map(cell, sets)], *rows]
 
 

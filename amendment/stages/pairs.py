@@ -110,8 +110,8 @@ def imported_pairs(context: Context, texts: Texts) -> Paired:
 def _of_files(context: Context, texts: Texts, *, judged: bool) -> Paired:
     config = context.config
     is_checked = config.part(SpotCheckSettings) is not None and config.part(JudgingConfig) is None
-    found = context.workspace.read("inputs/judgements", Judgement)
-    rows = [row for row in found if (is_checked and row.rater_kind == "model") == judged]
+    judgements = context.workspace.read("inputs/judgements", Judgement)
+    rows = [row for row in judgements if (is_checked and row.rater_kind == "model") == judged]
     return paired_answers(config, rows, PairSettings(ties=config.need(DatasetConfig).ties), *texts)
 
 
@@ -122,8 +122,10 @@ def judged_pairs(context: Context, texts: Texts, revisions: CheckedRevisions) ->
     if stage is None:
         return _of_files(context, texts, judged=True)
     decided = decided_comparisons(context)
-    found = context.workspace.read("judging/judgements", Judgement)
-    judged, not_ends = ends_of_rankings(context, [one for one in found if one.comparison_id not in decided])
+    judgements = context.workspace.read("judging/judgements", Judgement)
+    judged, not_ends = ends_of_rankings(
+        context, [judgement for judgement in judgements if judgement.comparison_id not in decided]
+    )
     paired = paired_answers(context.config, judged, stage, *texts, revisions=revisions.by_comparison)
     return Paired(paired.pairs, not_ends + paired.left_out)
 
@@ -170,9 +172,9 @@ def check_revisions(context: Context) -> CheckedRevisions:
         return CheckedRevisions({}, {})
     ends = chain_ends(context.workspace.read("critique/candidates", Candidate))
     judgements = context.workspace.read("judging/judgements", Judgement)
-    found = count_revisions(ends, judgements, min_margin=stage.min_margin)
-    revisions = {one.comparison_id: one.revision for one in ends if not one.is_unchanged}
-    counts = {**found.to_json(), "worse revisions": stage.revisions.worse}
+    checked = count_revisions(ends, judgements, min_margin=stage.min_margin)
+    revisions = {end.comparison_id: end.revision for end in ends if not end.is_unchanged}
+    counts = {**checked.to_json(), "worse revisions": stage.revisions.worse}
     return CheckedRevisions(revisions, {"revisions checked": counts})
 
 
@@ -191,12 +193,12 @@ LOST = "best lost to worst"
 
 
 def ends_of_rankings(context: Context, judged: Sequence[Judgement]) -> tuple[list[Judgement], Counter[str]]:
-    """Of each prompt the judgement of its ranking's best and worst, and what is left out, by reason; all judgements
-    where every two candidates were compared, or every comparison shall be a pair."""
+    """The judgement of the best against the worst of each prompt's ranking, and what is left out, by reason; all
+    judgements where every two candidates were compared, or every comparison is to be a pair."""
     stage = context.config.part(JudgingConfig)
     if stage is None or stage.ranking == "all_pairs" or stage.pairs == "all":
         return list(judged), Counter()
-    rankings = {one.prompt_id: one for one in context.workspace.rows("judging/rankings", Ranking)}
+    rankings = {ranking.prompt_id: ranking for ranking in context.workspace.rows("judging/rankings", Ranking)}
     tied = _tied_pools(judged, stage)
     kept: list[Judgement] = []
     left_out: Counter[str] = Counter()
@@ -217,7 +219,7 @@ def _tied_pools(judged: Sequence[Judgement], settings: PairSettings) -> set[str]
     by_prompt: dict[str, list[Judgement]] = defaultdict(list)
     for judgement in judged:
         by_prompt[judgement.prompt_id].append(judgement)
-    return {prompt for prompt, found in by_prompt.items() if is_tied_pool(found, settings)}
+    return {prompt for prompt, of_prompt in by_prompt.items() if is_tied_pool(of_prompt, settings)}
 
 
 def _reason(judgement: Judgement, ranking: Ranking | None) -> str | None:
@@ -253,7 +255,7 @@ def made_pairs_key(settings: RunSettings) -> dict[str, Any]:
 def exported_comparisons(context: Context, texts: Texts) -> list[Exported]:
     """The comparisons that the dataset exports because judges decided them, on both sides of the split.
 
-    A pair that was made by construction counts where the judge said something about it. Raises AmendmentError where
+    A pair that was made by construction counts where the judge has judged it. Raises AmendmentError where
     there is none.
     """
     paired = judged_pairs(context, texts, check_revisions(context))

@@ -36,12 +36,12 @@ class Grouped(Generic[R]):
         self._next = next(self._rows, None)
 
     def of(self, prompt_id: str) -> list[R]:
-        """The rows of this prompt, which comes after all that were asked for before."""
-        found: list[R] = []
+        """The rows of this prompt; prompts are asked for in order."""
+        rows: list[R] = []
         while self._next is not None and self._next.prompt_id == prompt_id:
-            found.append(self._next)
+            rows.append(self._next)
             self._next = next(self._rows, None)
-        return found
+        return rows
 
 
 def one_pass(context: Context, steps: Sequence[Step]) -> Generator[Made, None, None]:

@@ -131,8 +131,7 @@ class PolicyComparison(Record):
     answer: str
     """Candidate id of the policy's answer."""
     other: str
-    """That of the policy it is against; the same id where both said the same, which is a tie that no judge is asked
-    about."""
+    """That of the policy it is against; the same id for the same answer, a tie that no judge is asked about."""
     p: float = Field(ge=0, le=1)
     """P(the policy's answer is better)."""
     principle_ids: tuple[str, ...] = ()
@@ -167,8 +166,8 @@ def compare_policies(
         together = aggregate_verdicts(await judge.verdicts(*question), orders="both", disagreement="mean")
         return together.p_a, together.principle_ids
 
-    found = _each(context, "comparing policies", judge, list(questions.values()), compare)
-    results = dict(zip(questions, found, strict=True))
+    outcomes = _each(context, "comparing policies", judge, list(questions.values()), compare)
+    results = dict(zip(questions, outcomes, strict=True))
     compared = []
     for (policy, against), draw, our, their in pairs:
         p_a, ids = (0.5, ()) if our.id == their.id else results[Comparison.between(our, their)]
@@ -196,7 +195,7 @@ def win_rates(
 ) -> dict[str, dict[str, Any]]:
     """By matchup P(the policy's answer is better than the other's), judged in both orders, ties half; beside it what is
     left out, and the rate at equal length in characters."""
-    drawn = [one.answer for found in answers.values() for one in found if one.answer]
+    drawn = [drawn_answer.answer for of_policy in answers.values() for drawn_answer in of_policy if drawn_answer.answer]
     lengths = {answer.id: len(text_of(answer.messages)) for answer in drawn}
     rates = {}
     for matchup in matchups:
@@ -219,10 +218,10 @@ def win_rates(
 
 def _at_equal_length(read: Sequence[PolicyComparison], lengths: Mapping[str, int]) -> dict[str, Any]:
     ours, theirs = [lengths[row.answer] for row in read], [lengths[row.other] for row in read]
-    found = length_controlled([row.p for row in read], ours, theirs, [row.prompt_id for row in read])
+    controlled = length_controlled([row.p for row in read], ours, theirs, [row.prompt_id for row in read])
     longer = round((sum(ours) - sum(theirs)) / max(len(read), 1), 4)
-    told = {"longer by": longer, "slope": round(found.phi, 4)} if read else {}
-    return {**found.controlled.to_json(), **told, **({"warning": found.warning} if found.warning else {})}
+    fit = {"longer by": longer, "slope": round(controlled.phi, 4)} if read else {}
+    return {**controlled.controlled.to_json(), **fit, **({"warning": controlled.warning} if controlled.warning else {})}
 
 
 class _Check(NamedTuple):
@@ -242,7 +241,7 @@ def _ask_checks(
     context: Context, title: str, entry: JudgeEntry, checks: Iterable[_Check]
 ) -> dict[tuple[str, str | None], float | None]:
     """By key the share of yes; None where no verdict could be read."""
-    judge = _judge(context, entry, "all")  # so that the principle stands last in a shared prefix
+    judge = _judge(context, entry, "all")  # so that the principle comes last, after a shared prefix
     asked = {check.key: check for check in checks}
 
     async def ask(check: _Check) -> float | None:
@@ -260,12 +259,12 @@ def _difference(ours: Mapping[Asked, float | None], theirs: Mapping[Asked, float
         for asked, our in ours.items()
         if our is not None and (their := theirs.get(asked)) is not None
     ]
-    found = paired_difference([row[1] for row in both], [row[2] for row in both], [row[0] for row in both])
-    return cautioned(found).to_json()
+    difference = paired_difference([row[1] for row in both], [row[2] for row in both], [row[0] for row in both])
+    return cautioned(difference).to_json()
 
 
 class PolicyCheck(Record):
-    """What the judge said of one answer of a policy by one principle."""
+    """The judge's verdict on one answer of a policy by one principle."""
 
     policy: str
     prompt_id: str
@@ -280,11 +279,13 @@ class PolicyCheck(Record):
 
 
 def check_violations(context: Context, part: Violations, answers: Answers) -> tuple[list[PolicyCheck], dict[str, Any]]:
-    """Ask about the first prompts, and count what was said."""
+    """Ask about the first prompts, and count the violations."""
     asked = []
-    for policy, found in answers.items():
-        first = set(list(dict.fromkeys(one.draw.prompt.id for one in found))[: part.prompts])
-        for draw, answer in ((one.draw, one.answer) for one in found if one.answer and one.draw.prompt.id in first):
+    for policy, drawn in answers.items():
+        first = set(list(dict.fromkeys(sample.draw.prompt.id for sample in drawn))[: part.prompts])
+        for draw, answer in (
+            (sample.draw, sample.answer) for sample in drawn if sample.answer and sample.draw.prompt.id in first
+        ):
             for principle in principles_for(context.constitutions, part, draw.prompt):
                 asked.append((policy, draw, principle.id, _Check(draw.prompt, answer, principle)))
     shares = _ask_checks(context, "checking principles", part.judge, (check for *_, check in asked))
@@ -322,22 +323,22 @@ def violation_rates(rows: Iterable[PolicyCheck], policies: Sequence[str]) -> dic
     for row in rows:
         table[row.policy].setdefault(row.principle_id, []).append(row)
 
-    def rate(found: Sequence[PolicyCheck]) -> dict[str, Any]:
-        read = [(row.violates, row.prompt_id) for row in found if row.violates is not None]
-        known = [row.truly for row in found if row.truly is not None]
-        truly = {"truly": sum(known) / len(known)} if known else {}
+    def rate(checks: Sequence[PolicyCheck]) -> dict[str, Any]:
+        read = [(row.violates, row.prompt_id) for row in checks if row.violates is not None]
+        truths = [row.truly for row in checks if row.truly is not None]
+        truly = {"truly": sum(truths) / len(truths)} if truths else {}
         estimate = share([value for value, _ in read], [prompt for _, prompt in read])
-        return {**estimate.to_json(), "unread": len(found) - len(read), **truly}
+        return {**estimate.to_json(), "unread": len(checks) - len(read), **truly}
 
-    def said(policy: str, principle: str) -> dict[Asked, float | None]:
+    def by_draw(policy: str, principle: str) -> dict[Asked, float | None]:
         return {(row.prompt_id, row.sample): row.violates for row in table[policy][principle]}
 
     first, *others = policies
     return {
-        "policies": {name: {id: rate(found) for id, found in by_id.items()} for name, by_id in table.items()},
+        "policies": {name: {id: rate(checks) for id, checks in by_id.items()} for name, by_id in table.items()},
         "differences": {
             f"{name} - {first}": {
-                id: _difference(said(name, id), said(first, id)) for id in table[name] if id in table[first]
+                id: _difference(by_draw(name, id), by_draw(first, id)) for id in table[name] if id in table[first]
             }
             for name in others
         },
@@ -373,26 +374,31 @@ def find_refusals(
     context: Context, part: OverRefusal, harmless: Harmless, answers: Answers
 ) -> tuple[list[PolicyRefusal], dict[str, Any]]:
     """Who refused which of the harmless prompts, and how often."""
-    asked = [(policy, one) for policy, found in answers.items() for one in found if one.draw.prompt.id in harmless.ids]
+    asked = [
+        (policy, drawn)
+        for policy, of_policy in answers.items()
+        for drawn in of_policy
+        if drawn.draw.prompt.id in harmless.ids
+    ]
     by: dict[str, Any] = {"told by": "how answers begin"}
     shares = None
     if part.judge:
         by = {"judge": independence(context.config, part.judge, context.base)}
-        checks = [_Check(one.draw.prompt, one.answer) for _, one in asked if one.answer]
+        checks = [_Check(drawn.draw.prompt, drawn.answer) for _, drawn in asked if drawn.answer]
         shares = _ask_checks(context, "looking for refusals", part.judge, checks)
     rows = []
-    for policy, one in asked:
-        row = PolicyRefusal(policy=policy, prompt_id=one.draw.prompt.id, sample=one.draw.sample)
+    for policy, drawn in asked:
+        row = PolicyRefusal(policy=policy, prompt_id=drawn.draw.prompt.id, sample=drawn.draw.sample)
         update: dict[str, Any] = {}
-        if one.ending.outcome == "refused":
+        if drawn.ending.outcome == "refused":
             update = {"refused": 1.0, "told_by": "provider"}
-        elif one.answer:
-            prompt, text = text_of(one.draw.prompt.messages), text_of(one.answer.messages)
+        elif drawn.answer:
+            prompt, text = text_of(drawn.draw.prompt.messages), text_of(drawn.answer.messages)
             phrase = refusal_phrase(text)
             refused: float | None = float(phrase is not None)
             told_by = "phrase"
             if shares is not None:
-                refused, told_by = shares[one.answer.id, None], "judge"
+                refused, told_by = shares[drawn.answer.id, None], "judge"
             update = {"refused": refused, "told_by": None if refused is None else told_by, "phrase": phrase}
             update["evades"] = evades(prompt, text) if knows(prompt) else None
         rows.append(row.model_copy(update=update))
@@ -405,21 +411,21 @@ def refusal_rates(rows: Iterable[PolicyRefusal], policies: Sequence[str]) -> dic
     for row in rows:
         table[row.policy][row.prompt_id, row.sample] = row
 
-    def rate(found: Sequence[PolicyRefusal]) -> dict[str, Any]:
-        told = [(row.refused, row.prompt_id) for row in found if row.refused is not None]
-        known = [row.evades for row in found if row.evades is not None]
-        phrases = Counter(row.phrase for row in found if row.phrase)
+    def rate(draws: Sequence[PolicyRefusal]) -> dict[str, Any]:
+        decided = [(row.refused, row.prompt_id) for row in draws if row.refused is not None]
+        truths = [row.evades for row in draws if row.evades is not None]
+        phrases = Counter(row.phrase for row in draws if row.phrase)
         return {
-            **share([refused for refused, _ in told], [prompt for _, prompt in told]).to_json(),
-            "untold": len(found) - len(told),
-            "by the provider": sum(row.told_by == "provider" for row in found),
+            **share([refused for refused, _ in decided], [prompt for _, prompt in decided]).to_json(),
+            "untold": len(draws) - len(decided),
+            "by the provider": sum(row.told_by == "provider" for row in draws),
             "phrases": dict(sorted(phrases.items())),
-            **({"truly evasive": sum(known) / len(known)} if known else {}),
+            **({"truly evasive": sum(truths) / len(truths)} if truths else {}),
         }
 
-    refused = {name: {asked: row.refused for asked, row in found.items()} for name, found in table.items()}
+    refused = {name: {asked: row.refused for asked, row in of_policy.items()} for name, of_policy in table.items()}
     first, *others = policies
     return {
-        "policies": {name: rate(list(found.values())) for name, found in table.items()},
+        "policies": {name: rate(list(of_policy.values())) for name, of_policy in table.items()},
         "differences": {f"{name} - {first}": _difference(refused[name], refused[first]) for name in others},
     }

@@ -121,10 +121,10 @@ class Probing(Stage):
             rules = [load_constitution(name, base=base) for name in self.settings.constitution]
         except ConfigError:
             return
-        known = [rule.principle_reference(principle) for rule in rules for principle in rule.principles]
+        references = [rule.principle_reference(principle) for rule in rules for principle in rule.principles]
         for index, name in enumerate(self.part.attack_by):
-            if name not in known:
-                yield (self.name, "attack_by", index), f"no principle {name!r}{did_you_mean(name, known)}"
+            if name not in references:
+                yield (self.name, "attack_by", index), f"no principle {name!r}{did_you_mean(name, references)}"
 
     def make(self, context: Context) -> Made:
         """Ask the edited questions, and make figures of the answers. Raises AmendmentError where nothing was judged."""

@@ -106,9 +106,9 @@ class TrainingRewardModel(TrainingStage):
         )
         meta = RewardModel.describe(folder)
         scores = pair_scores(*result.held_out, meta) if result.held_out else score_pairs(folder, test)
-        found = measured_reward(test, scores)
-        counts = {**training_counts(result), **smoothing, **fitted_counts(meta, found or {})}
-        return Made(self.writes, {**counts, "held out": found} if found else counts)
+        figures = measured_reward(test, scores)
+        counts = {**training_counts(result), **smoothing, **fitted_counts(meta, figures or {})}
+        return Made(self.writes, {**counts, "held out": figures} if figures else counts)
 
 
 def reward_rows(context: Context, rows: Iterable[Row]) -> list[dict[str, Any]]:
@@ -158,10 +158,10 @@ def measured_reward(rows: Sequence[Row], scores: PairScores) -> dict[str, Any] |
     decided = [i for i, row in enumerate(rows) if row["p_chosen"] != 0.5]
     if not decided:
         return None
-    found = measured([rows[i] for i in decided], scores.chosen[decided], scores.rejected[decided])
+    figures = measured([rows[i] for i in decided], scores.chosen[decided], scores.rejected[decided])
     people = against_people(scores.p_chosen, [people_share(row) for row in rows], [row["prompt_id"] for row in rows])
     agreement = {} if scores.agreement is None else {"agreement": float(np.nanmean(scores.agreement))}
-    return {**found, **agreement, **({"people": people_json(people)} if people else {})}
+    return {**figures, **agreement, **({"people": people_json(people)} if people else {})}
 
 
 def measured(rows: Sequence[Row], chosen: Any, rejected: Any) -> dict[str, Any]:
@@ -172,7 +172,7 @@ def measured(rows: Sequence[Row], chosen: Any, rejected: Any) -> dict[str, Any]:
     longer_chosen, longer_rejected = ([lengths[side][i] for i in scored] for side in SIDES)
     longer = evaluate_pairs(longer_chosen, longer_rejected, [prompts[i] for i in scored])
     first = always_first([rows[i] for i in scored], [prompts[i] for i in scored])
-    found = evaluate_pairs(
+    evaluated = evaluate_pairs(
         chosen,
         rejected,
         prompts,
@@ -189,7 +189,7 @@ def measured(rows: Sequence[Row], chosen: Any, rejected: Any) -> dict[str, Any]:
         if len(sources) > 1
     }
     return {
-        **found,
+        **evaluated,
         "longer_wins": longer.accuracy.to_json(),
         "always_first": first and first.to_json(),
         "by_source": {name: figures.accuracy.to_json() for name, figures in by_source.items()},

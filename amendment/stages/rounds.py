@@ -1,6 +1,6 @@
 """The stages of further rounds: the last policy answers, its answers are judged, and DPO trains on.
 
-The first round is the run as it stands, up to dpo. A step of a further round is the stage of the first one, with
+The first round is the run itself, up to dpo. A step of a further round is the stage of the first one, with
 settings and tables of its own, on the run's ledger, budget and models. Promised: a prompt that is held out is neither
 answered nor trained on in any round; a calibrator that was fitted to people's labels in the first round is applied to
 later ones, on whose answers nobody was asked. Not covered: what policies do on held-out prompts; see `evaluate`.
@@ -91,7 +91,7 @@ class RoundsConfig(Part):
     """How the last policy is asked. null: as the last of the run's own policies under `candidates` is."""
 
     @property
-    def further(self) -> range:
+    def later(self) -> range:
         """The rounds after the first."""
         return range(2, self.n + 1)
 
@@ -157,7 +157,7 @@ class ComparingRounds(Stage):
         if settings.part(JudgingConfig) and settings.part(DpoConfig):
             reads = [*PROMPTS, "dataset/train", "judging/judgements", *candidate_tables(settings), "models/dpo"]
             tables = ("candidates/candidates", "judging/judgements", "dataset/pairs", "dataset/train")
-            for number in self.config.further:
+            for number in self.config.later:
                 reads += [*(_in_round(number, name) for name in tables), f"models/{_policy(number)}"]
             self.reads = tuple(reads)
 
@@ -168,7 +168,7 @@ class ComparingRounds(Stage):
         if config is None:
             return
         if settings.part(JudgingConfig) and settings.part(DpoConfig):  # else `problems` says what is missing
-            yield from (_Step(settings, number, kind) for number in config.further for kind in _STEPS)
+            yield from (_Step(settings, number, kind) for number in config.later for kind in _STEPS)
         yield cls(settings)
 
     @classmethod
@@ -180,10 +180,10 @@ class ComparingRounds(Stage):
     def policies(cls, settings: RunSettings) -> Iterable[str]:
         """One a round."""
         config = settings.part(RoundsConfig)
-        return map(_policy, config.further) if config else ()
+        return map(_policy, config.later) if config else ()
 
     def key(self, context: Context) -> Mapping[str, Any]:
-        """What is a tie in the table; all else that stands there was made by other stages."""
+        """What counts as a tie in the table; the rest of the table comes from other stages."""
         return {"min_margin": self.settings.need(JudgingConfig).min_margin}
 
     def problems(self) -> Iterator[Note]:
@@ -196,30 +196,35 @@ class ComparingRounds(Stage):
             return
         source, advice = _source(settings, 2), "add candidates here, such as candidates: {per_prompt: 4}"
         if source is None:
-            why = "no policy of the run is among candidates, so that nothing says how the last one is asked"
+            why = "no policy of the run is among candidates, so nothing says how to ask the last one"
             yield ("rounds",), f"{why}; {advice}"
         elif source.per_prompt < 2:
             few = f"the policy under candidates draws {source.per_prompt} answer a prompt, and a round compares two"
             yield ("rounds",), f"{few}; {advice}"
         judging, people = settings.part(JudgingConfig), settings.part(SpotCheckSettings)
         if judging and judging.jury == "weighted":
-            learns = "weighted learns from comparisons that people have decided, and of further rounds' answers there"
-            yield ("judging", "jury"), f"{learns} are none; take another jury, or leave rounds out"
+            yield (
+                ("judging", "jury"),
+                "weighted learns from comparisons that people have decided, and they decide none of the later rounds; "
+                "take another jury, or leave rounds out",
+            )
         is_mixed = len(settings.need(DatasetConfig).mix) > 1
         if config.replay_human and not (settings.pairs or settings.verdicts or is_mixed or (people and people.decide)):
-            found = f"found {config.replay_human:g}, and the run has no pairs that people decided"
-            advice = "add pairs, verdicts or dataset.mix, let people check a sample, or leave it out"
-            yield ("rounds", "replay_human"), f"{found}; {advice}"
+            yield (
+                ("rounds", "replay_human"),
+                f"found {config.replay_human:g}, and the run has no pairs that people decided; add pairs, verdicts or "
+                "dataset.mix, let people check a sample, or leave it out",
+            )
 
     def make(self, context: Context) -> Made:
         """Compare the rounds by their answers, pairs and trainings, in the simulated world by the truth too, which is
         written here, after all training, to a file that no training reads."""
         train = {name: prompt for name, prompt in context.prompts().items() if name not in context.held_out()}
         rounds = [_Round.read(context, number, train) for number in range(1, self.config.n + 1)]
-        texts = {_policy(one.number): [text_of(answer.messages) for answer in one.answers] for one in rounds}
+        texts = {_policy(round_.number): [text_of(answer.messages) for answer in round_.answers] for round_ in rounds}
         measured = measure_diversity(texts, seed=context.config.seed)
         diversity = measured.to_json() if measured else {}
-        rows = [one.row(context, diversity.get("sets", {}), train) for one in rounds]
+        rows = [round_.row(context, diversity.get("sets", {}), train) for round_ in rounds]
         is_simulated = any("true utility" in row for row in rows)
         whole = {**({"simulated": BANNER} if is_simulated else {}), "rounds": rows, "diversity of answers": diversity}
         write_text(context.workspace.path(TABLE), json.dumps(whole, indent=1, allow_nan=False) + "\n")
@@ -321,14 +326,14 @@ class _Step(Stage):
         judged = judged_pairs(round_, texts, check_revisions(round_))
         checked = spot_checked_pairs(round_, judged.pairs)
         left_out = Counter(judged.left_out + checked.left_out)
-        references = {one.id: one.reference for one in round_.constitutions}
+        references = {constitution.id: constitution.reference for constitution in round_.constitutions}
         new = [preference_row(pair, texts.prompts, texts.candidates, references) for pair in checked.pairs]
         earlier = [row for name in self._earlier for row in context.workspace.read(name, Preference)]
         used = pairs_of_round(self._rounds, earlier, new, number=self._number, seed=context.config.seed)
         if not used.rows:
-            found = ", ".join(f"{count} {reason}" for reason, count in left_out.items()) or "nothing was judged"
+            reasons = ", ".join(f"{count} {reason}" for reason, count in left_out.items()) or "nothing was judged"
             raise AmendmentError(
-                f"{self.name}: no pair is left for training (left out: {found}). What helps: more answers a prompt "
+                f"{self.name}: no pair is left for training (left out: {reasons}). What helps: more answers a prompt "
                 "under rounds.candidates, data: accumulate, or a judge that tells these answers apart"
             )
         write = round_.workspace.write
@@ -367,8 +372,8 @@ def _calibrated(round_: Context) -> tuple[list[str], list[str]]:
         for row in round_.workspace.rows("judging/judgements", Judgement)
         if row.p_a is not None
     ]
-    what = "P calibrated by the labels of the first round" if fitted else "P is the judge's own"
-    note = f"no person has labelled this round's answers: {what}"
+    source = "P calibrated by the labels of the first round" if fitted else "P is the judge's own"
+    note = f"no person has labelled this round's answers: {source}"
     return [round_.workspace.write(PROBABILITIES, Probability, rows)], [note]
 
 
@@ -469,8 +474,8 @@ class _Round(NamedTuple):
         if not asked or not all(map(knows, asked)):
             return {}
         pairs = zip(asked, self.answers, strict=True)
-        known = [truth(prompt, text_of(answer.messages)).utility for prompt, answer in pairs]
-        return {"true utility": clustered_mean(known, [answer.prompt_id for answer in self.answers]).to_json()}
+        utilities = [truth(prompt, text_of(answer.messages)).utility for prompt, answer in pairs]
+        return {"true utility": clustered_mean(utilities, [answer.prompt_id for answer in self.answers]).to_json()}
 
 
 def _mean(values: Sequence[float]) -> float | None:

@@ -160,8 +160,8 @@ def helpful_rows(context: Context, config: SftConfig, *, others: int) -> Helpful
     share, seed, test = config.helpful_share, context.config.seed, context.held_out()
     answers: Iterable[Candidate]
     if config.helpful.files:
-        found = read_helpful(context.config, context.base)
-        prompts, answers = found.prompts, found.candidates.values()
+        helpful = read_helpful(context.config, context.base)
+        prompts, answers = helpful.prompts, helpful.candidates.values()
     else:
         prompts, answers = context.prompts(), context.workspace.rows("critique/candidates", Candidate)
         answers = [

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["count_lines", "counts_shown", "estimate_shown", "number_shown", "simulated_banner", "unscored_shown"]
 
 WHOLE_NOTE = 2000
-"""Characters of a note: what it asks for stands at its end."""
+"""Characters of a note; what to do is at its end."""
 Lines = Callable[[Any], list[str]]
 
 
@@ -48,8 +48,8 @@ def unscored_shown(measured: Mapping[str, Any]) -> str:
 
 
 def count_lines(counts: Mapping[str, Any], special: Mapping[str, Lines] = {}) -> list[str]:
-    """A stage's counts, a line each; `special` are those that are told in words of their own. What is counted under
-    `machine` stands in summary.json alone."""
+    """A stage's counts, a line each; `special` are those with sentences of their own. What is counted under
+    `machine` is in summary.json alone."""
     lines = []
     for name, value in counts.items():
         if name in special:

@@ -64,7 +64,7 @@ class DrawingSample(Stage):
             alone = f"found {config.overlap}, expected 0: one annotator agrees with nobody"
             yield (self.name, "overlap"), f"{alone}; leave it out, or raise spot_check.annotators"
         elif config.overlap > config.items:
-            few = f"found {config.overlap}, expected {config.items} at most: so many items are drawn"
+            few = f"found {config.overlap}, expected {config.items} at most, the number of items"
             yield (self.name, "overlap"), f"{few}; lower it, or raise spot_check.items"
         if config.people == "simulated":
             yield from simulated_people_problems(settings, SPOT_CHECK)

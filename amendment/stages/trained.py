@@ -93,8 +93,8 @@ class TrainingStage(Stage):
         model = getattr(self.config, "base", None)
         if model is None or model in POLICY_STAGES:
             if self.config.revision is not None:
-                told = "only a base on the Hub has a revision, and this one is made here; leave it out"
-                yield (self.name, "revision"), told
+                local = "only a base on the Hub has a revision, and this one is made here; leave it out"
+                yield (self.name, "revision"), local
             return
         try:
             check_base(found_folder(model, base), self.config.revision)
@@ -137,14 +137,14 @@ def training_counts(result: TrainResult) -> dict[str, Any]:
 def candidate_rows(context: Context, kind: str, *, last: bool = False) -> Rows:
     """Drafts or revisions of train prompts as rows for supervised fine-tuning; truncated ones are left out."""
     prompts, test = context.prompts(), context.held_out()
-    found = [
+    candidates = [
         candidate
         for candidate in context.workspace.read("critique/candidates", Candidate)
         if candidate.kind == kind and candidate.prompt_id not in test and not candidate.is_truncated
     ]
     if last:
-        found = list({candidate.prompt_id: candidate for candidate in found}.values())
-    return [sft_row(prompts[candidate.prompt_id], candidate) for candidate in found]
+        candidates = list({candidate.prompt_id: candidate for candidate in candidates}.values())
+    return [sft_row(prompts[candidate.prompt_id], candidate) for candidate in candidates]
 
 
 def sft_row(prompt: Prompt, answer: Candidate) -> dict[str, Any]:
@@ -214,8 +214,8 @@ def smoothing_problems(name: str, config: Any, settings: RunSettings) -> Iterato
     if why:
         yield (name, "label_smoothing"), f"estimated on what people say, but {why}, or write a number"
     elif config.labels == "soft":
-        told = "soft labels say themselves how sure they are; take labels: hard, or leave label_smoothing out"
-        yield (name, "label_smoothing"), told
+        sure = "soft labels say themselves how sure they are; take labels: hard, or leave label_smoothing out"
+        yield (name, "label_smoothing"), sure
 
 
 def _preflight(report: Mapping[str, Any]) -> list[str]:
@@ -234,13 +234,15 @@ def _held_out(measured: Mapping[str, Any]) -> list[str]:
         *_against_people(measured.get("people")),
     ]
     slices = {name.replace("_", " "): measured.get(name) for name in ("chosen_shorter", "chosen_longer")}
-    equal = accuracy["n"] - sum(one["n"] for one in slices.values() if one)
+    equal = accuracy["n"] - sum(figures["n"] for figures in slices.values() if figures)
     if len(measured["by_category"]) > 1:
         slices |= {"macro over categories": measured["macro"]}
         slices |= {f"category {name or 'none'}": value for name, value in measured["by_category"].items()}
     slices |= {f"source {name}": value for name, value in measured.get("by_source", {}).items()}
     shown = [
-        f"- {plain(name)}: {estimate_shown(one, share=True)}, n = {one['n']}" for name, one in slices.items() if one
+        f"- {plain(name)}: {estimate_shown(figures, share=True)}, n = {figures['n']}"
+        for name, figures in slices.items()
+        if figures
     ]
     return [*lines, *shown, *([f"- both of equal length: {equal} pairs"] if equal else [])]
 
@@ -248,20 +250,20 @@ def _held_out(measured: Mapping[str, Any]) -> list[str]:
 def _without_model(measured: Mapping[str, Any]) -> str:
     """What rules that need no model reach on the same pairs; older notes have none."""
     longer, first = measured.get("longer_wins"), measured.get("always_first")
-    told = f"longer wins {estimate_shown(longer, share=True)}" if longer else "longer wins not measured"
+    longer_wins = f"longer wins {estimate_shown(longer, share=True)}" if longer else "longer wins not measured"
     order = (
         estimate_shown(first, share=True) + f" (n = {first['n']})" if first else "no order of the answers is on record"
     )
-    return f"{told}; always first: {order}"
+    return f"{longer_wins}; always first: {order}"
 
 
-def _against_people(found: Mapping[str, Any] | None) -> list[str]:
+def _against_people(people: Mapping[str, Any] | None) -> list[str]:
     """P(chosen) of a reward model beside the shares of people's votes, where people decided held-out pairs."""
-    if not found:
+    if not people:
         return []
-    brier, ece = (estimate_shown(found[name], share=True) for name in ("brier", "ece"))
-    even = f"{found['ece_if_perfect']['mean']:.3f} if it were perfect"
-    return [f"- P(chosen) against people, {found['n']} held-out pairs: Brier {brier}, ECE {ece} ({even})"]
+    brier, ece = (estimate_shown(people[name], share=True) for name in ("brier", "ece"))
+    even = f"{people['ece_if_perfect']['mean']:.3f} if it were perfect"
+    return [f"- P(chosen) against people, {people['n']} held-out pairs: Brier {brier}, ECE {ece} ({even})"]
 
 
 def _metrics(entry: Mapping[str, float]) -> str:
