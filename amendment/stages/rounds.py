@@ -203,18 +203,15 @@ class ComparingRounds(Stage):
             yield ("rounds",), f"{few}; {advice}"
         judging, people = settings.part(JudgingConfig), settings.part(SpotCheckSettings)
         if judging and judging.jury == "weighted":
-            yield (
-                ("judging", "jury"),
-                "weighted learns from comparisons that people have decided, and they decide none of the later rounds; "
-                "take another jury, or leave rounds out",
+            needs = (
+                "weighted learns from comparisons that people have decided, and they decide none of the later rounds"
             )
+            yield ("judging", "jury"), f"{needs}; take another jury, or leave rounds out"
         is_mixed = len(settings.need(DatasetConfig).mix) > 1
         if config.replay_human and not (settings.pairs or settings.verdicts or is_mixed or (people and people.decide)):
-            yield (
-                ("rounds", "replay_human"),
-                f"found {config.replay_human:g}, and the run has no pairs that people decided; add pairs, verdicts or "
-                "dataset.mix, let people check a sample, or leave it out",
-            )
+            missing = f"found {config.replay_human:g}, and the run has no pairs that people decided"
+            remedy = "add pairs, verdicts or dataset.mix, let people check a sample, or leave it out"
+            yield ("rounds", "replay_human"), f"{missing}; {remedy}"
 
     def make(self, context: Context) -> Made:
         """Compare the rounds by their answers, pairs and trainings, in the simulated world by the truth too, which is
