@@ -243,14 +243,6 @@ def test_a_line_that_could_cost_more_than_is_left_says_what_to_lower(server: Fau
     assert (asked.sent, asked.spent) == (0, 0.0)
 
 
-def test_a_batch_is_charged_at_its_discount(server: FaultServer) -> None:
-    BatchVendor(server)
-    asked = ask_batched(server, "chat", QUESTIONS, budget=Budget(5.0), price=PRICE, max_tokens=50)
-    usages = [one.usage for one in asked.found if isinstance(one, Reply)]
-    whole = sum(usage.input_tokens * 10 + usage.output_tokens * 100 for usage in usages if usage) / 1e6
-    assert asked.spent == pytest.approx(whole / 2)
-
-
 @PROTOCOLS
 def test_polls_that_only_fail_pause_the_run_and_the_next_one_picks_the_batch_up(
     server: FaultServer, protocol: str, tmp_path: Path

@@ -159,17 +159,6 @@ def test_a_reply_that_nobody_can_read_is_asked_for_as_often_as_attempts_allow(
     assert bill(server).received == 3
 
 
-def test_a_server_that_takes_no_connections_is_tried_again(server: FaultServer, protocol: str) -> None:
-    server.refuse()
-    try:
-        found = ask_one(server, protocol, attempts=2)
-    finally:
-        server.listen()
-    assert isinstance(found, Transient)
-    assert bill(server) == (0, 0, 0)
-    assert said(under(server, first(1, FAULTS["down"]), protocol, attempts=200))
-
-
 def limit_of(ask: Ask) -> int:
     """The length limit of a question."""
     return int(ask.json.get("max_tokens") or ask.json["max_output_tokens"])

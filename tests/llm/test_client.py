@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import itertools
 import sqlite3
 from collections.abc import Awaitable, Callable
 from contextlib import closing
@@ -156,24 +155,6 @@ def test_who_comes_back_while_the_reply_is_on_the_wire_does_not_ask_again() -> N
     run(use)
 
 
-def test_a_reply_on_the_wire_is_kept_when_the_last_to_leave_is_another_entry_of_the_model() -> None:
-    async def use(model: Model, provider: Scripted) -> None:
-        other = Model(name="o", model="m", provider=provider, calls=model.calls, sampling=model.sampling)
-        provider.gate.clear()
-        first = asyncio.ensure_future(said(model))
-        await until(lambda: bool(provider.asked))
-        second = asyncio.ensure_future(said(other))
-        await asyncio.sleep(0)
-        for asker in (first, second):
-            asker.cancel()
-            await asyncio.sleep(0)
-        provider.gate.set()
-        await model.calls.drain()
-        assert len(model.calls.ledger) == 1
-
-    run(use)
-
-
 def test_who_asks_at_the_moment_at_which_a_call_fails_is_answered(monkeypatch: pytest.MonkeyPatch) -> None:
     async def use(model: Model, provider: Scripted) -> None:
         again: list[asyncio.Task[str]] = []
@@ -206,18 +187,6 @@ def test_when_everything_is_stopped_a_call_that_fails_then_does_not_wait_to_be_a
                 await asker
 
     run(use, Transient("busy", retry_after=600.0))
-
-
-def test_a_server_that_answers_under_ever_new_names_does_not_fill_the_report(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def use(model: Model, provider: Scripted) -> None:
-        names = itertools.count()
-        message = Message(role="assistant", content="x")
-        monkeypatch.setattr(provider, "read", lambda *_: Reply(messages=(message,), model=f"name {next(names)}"))
-        for number in range(50):
-            await model.ask(user("Hi"), sample=number)
-        assert 1 <= len(model.calls.notices) <= 10
-
-    run(use)
 
 
 def test_another_name_than_in_an_earlier_start_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

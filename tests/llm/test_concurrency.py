@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from amendment.errors import CredentialsError
-from amendment.llm.concurrency import AHEAD, flow, stream
+from amendment.llm.concurrency import AHEAD, stream
 
 
 async def everything(items: range, work: Callable[[int], Awaitable[int]], window: int) -> list[int]:
@@ -89,29 +89,6 @@ def test_the_first_error_stops_the_rest_and_is_raised_as_it_is() -> None:
         asyncio.run(everything(range(1000), work, 8))
     assert told.value is fault
     assert sorted(begun) == sorted(ended) == list(range(8)), "what was begun is ended, and nothing was begun after it"
-
-
-def test_an_error_of_the_source_stops_what_was_begun() -> None:
-    ended: list[int] = []
-
-    def items() -> Iterator[int]:
-        yield 1
-        raise ValueError("a damaged row")
-
-    async def work(item: int) -> int:
-        try:
-            await asyncio.Event().wait()
-        finally:
-            ended.append(item)
-        return item
-
-    async def use() -> None:
-        with pytest.raises(ValueError, match="a damaged row"):
-            await flow(items(), work, window=4)
-        assert len(asyncio.all_tasks()) == 1
-
-    asyncio.run(use())
-    assert ended in ([], [1]), "a task that never began has nothing to end"
 
 
 def test_who_stops_listening_stops_the_work() -> None:

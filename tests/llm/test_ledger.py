@@ -118,32 +118,6 @@ def test_closing_writes_what_waits_although_its_asker_left_and_ends_the_ledger(t
         assert found.find("r") == b"paid"
 
 
-def test_batches_are_known_until_they_are_closed(tmp_path: Path) -> None:
-    async def submit(ledger: Ledger) -> int:
-        batch = await ledger.open_batch("shard-1", [batch_call("a"), batch_call("b")])
-        assert ledger.batches(HOST, MODEL) == [batch]
-        assert (batch.remote, batch.shard, list(batch.attempts)) == (None, "shard-1", ["a", "b"])
-        await ledger.name_batch(batch.number, "batch_77")
-        return batch.number
-
-    async def read(ledger: Ledger) -> None:
-        (found,) = ledger.batches(HOST, MODEL)
-        assert found.remote == "batch_77"
-        assert ledger.batches("elsewhere", MODEL) == []
-        await ledger.commit(found.attempts["b"], b"reply", NOTHING)
-        ledger.fail(found.attempts["a"], "server", status=500)
-        await ledger.close_batch(found.number, "completed")
-        assert ledger.batches() == []
-
-    with Ledger(tmp_path / "l") as ledger:
-        batch = asyncio.run(submit(ledger))
-    with Ledger(tmp_path / "l") as ledger:
-        assert [found.number for found in ledger.batches()] == [batch]
-        asyncio.run(read(ledger))
-        assert ledger.find("b") == b"reply"
-        assert ledger.open_attempts() == []
-
-
 hostile_text = st.text(st.characters(exclude_categories=()), max_size=20) | st.sampled_from(["\ud800", "a\0b", ""])
 
 

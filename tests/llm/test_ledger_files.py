@@ -137,31 +137,6 @@ def test_a_reader_sees_what_is_in_the_journal_and_changes_neither_file(tmp_path:
     assert [(tmp_path / name).read_bytes() for name in ("l", "l-wal")] == before
 
 
-def test_a_reader_in_another_process_follows_a_writer_and_stays_out_of_its_way(tmp_path: Path) -> None:
-    code = (
-        "import sys, time; from pathlib import Path; from amendment.llm import Reader\n"
-        "until, seen = time.monotonic() + 30, 0\n"
-        "while seen < 100 and time.monotonic() < until:\n"
-        "    with Reader(Path(sys.argv[1])) as ledger:\n"
-        "        assert len(ledger) >= seen\n"
-        "        seen = len(ledger)\n"
-        "        assert all(ledger.find(f'r{i}') for i in range(0, seen, 20))\n"
-        "print(seen)"
-    )
-
-    async def write(ledger: Ledger) -> None:
-        for i in range(100):
-            await call(ledger, f"r{i}", raw_of(f"r{i}"))
-
-    with Ledger(tmp_path / "l") as ledger:
-        command = [sys.executable, "-c", code, str(tmp_path / "l")]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT) as reader:
-            asyncio.run(write(ledger))
-            printed, _ = reader.communicate(timeout=60)
-    assert printed.strip() == "100"
-    assert damage(tmp_path / "l") == []
-
-
 COUNT = 40
 
 

@@ -138,21 +138,8 @@ def test_over_orders_and_principles_judges_reach_nine_tenths_of_what_any_order_o
     assert reached(requests) >= 0.9
 
 
-@pytest.mark.parametrize("folder", ["label-tokens", "rubric", "score", "verdict"])
-def test_with_one_principle_a_pair_they_reach_nine_tenths_too(folder: str) -> None:
-    assert reached(judged(folder, principles=1)) >= 0.9
-
-
 @pytest.mark.parametrize("task", ["You are checking", "You are improving"])
 def test_over_rounds_and_principles_critics_and_revisers_reach_nine_tenths_too(task: str) -> None:
     requests = [one for one in chained() if text_of(one.messages).startswith(task)]
     assert len(requests) == 4 * 4
     assert reached(requests) >= 0.9
-
-
-def test_both_orders_of_a_pair_share_the_conversation() -> None:
-    first, second = judged("label-tokens", 1)[:2]
-    text = text_of(first.messages)
-    shared = text[: next(at for at, (a, b) in enumerate(zip(text, text_of(second.messages), strict=False)) if a != b)]
-    assert "<<end conversation" in shared
-    assert "Yes." not in shared

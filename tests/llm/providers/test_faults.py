@@ -150,10 +150,6 @@ def test_a_call_without_a_reply_is_told_by_whether_anything_can_have_arrived(cau
     assert str(fault) == f"gateway.example.org/v1: no reply ({type(cause).__name__})"
 
 
-def test_the_key_is_not_in_the_targets_representation() -> None:
-    assert "canary" not in repr(HERE)
-
-
 @pytest.mark.parametrize(
     ("name", "kept"),
     [
@@ -170,7 +166,3 @@ def test_the_key_is_not_in_the_targets_representation() -> None:
 )
 def test_the_servers_name_for_a_call_is_kept_without_keys_and_short(name: object, kept: str | None) -> None:
     assert HERE.call_name(name) == kept
-
-
-def test_a_word_for_servers_that_want_no_key_takes_nothing_out_of_names() -> None:
-    assert HERE._replace(key="req").call_name("req_1") == "req_1"

@@ -119,19 +119,3 @@ def test_ollama_leaves_probabilities_out_and_its_letters_are_votes(server: Any) 
     assert "authorization" not in server.asked[0]["headers"]
     (notice,) = notices
     assert "one vote" in notice
-
-
-@pytest.mark.parametrize(
-    "body",
-    [
-        {"error": {"code": 502, "message": "Provider returned error"}},
-        {"choices": [{"error": {"code": 502, "message": "upstream"}, "message": {"content": ""}}]},
-        said("Half an ans", finish_reason="error", native_finish_reason="MALFORMED"),
-        {"choices": None},
-    ],
-)
-def test_openrouter_puts_errors_into_good_replies(body: Any, server: Any, question: Ask) -> None:
-    server.will_say(body)
-    with pytest.raises(Transient) as caught:
-        reply_to(entry(server, "/api/v1"), question())
-    assert caught.value.kind == "unreadable"

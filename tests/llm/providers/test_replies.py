@@ -103,7 +103,3 @@ def test_a_count_of_a_wrong_type_leaves_the_reply_readable(odd: Any) -> None:
 def test_the_meter_finds_usage_and_the_models_name_without_its_folder() -> None:
     raw = b'{"model": "/srv/models/our-7b", "usage": {"prompt_tokens": 4, "completion_tokens": 2}, "choices": []}'
     assert meter_by(openai.usage_of)(raw) == Meter(Usage(input_tokens=4, output_tokens=2), "our-7b")
-
-
-NAMES = st.sampled_from(["usage", "model", "input_tokens", "prompt_tokens", "prompt_tokens_details"])
-PLAIN = st.none() | st.integers() | st.floats() | st.text()

@@ -24,7 +24,7 @@ from amendment.fence import fence
 from amendment.llm.openai import chat_body, read_reply
 from amendment.llm.opening import shown_name
 from amendment.llm.requests import Request
-from amendment.llm.simulated import LONGEST_BODY, Replied, SimulatedProvider, World, model_entries
+from amendment.llm.simulated import LONGEST_BODY, Replied, SimulatedProvider, World
 from amendment.llm.specs import OpenAISpec, SimulatedSpec
 from amendment.records import user
 from amendment.simulator import sample_prompts
@@ -81,42 +81,6 @@ def test_any_question_has_one_answer_inside_this_process_and_over_the_wire(
     assert outside.model == NAME
 
 
-def test_a_comparison_shows_the_probabilities_of_its_labels() -> None:
-    body = {
-        **GOOD,
-        "messages": [
-            {"role": "user", "content": comparison("now add 3 8", "the answer is 11", "the answer is 11 you fool")}
-        ],
-    }
-    asked = {**body, "logprobs": True, "top_logprobs": 20, "max_tokens": 1}
-    choice = complete(asked).body["choices"][0]
-    first = choice["logprobs"]["content"][0]
-    assert [one["token"] for one in first["top_logprobs"]] == ["A", "B"]
-    assert first["token"] == choice["message"]["content"] == "A"
-    only = complete({**asked, "top_logprobs": 1}).body["choices"][0]["logprobs"]["content"][0]
-    assert only == {**first, "top_logprobs": first["top_logprobs"][:1]}
-    assert complete(body).body["choices"][0]["logprobs"] is None
-    cut = complete({**asked, "stop": ["A", "B"]}).body["choices"][0]
-    assert cut["message"]["content"] == ""
-    assert cut["logprobs"]["content"][0]["token"] in ("A", "B")
-    silent = complete({**asked, "model": shown_name(SILENT)}).body["choices"][0]
-    assert silent["logprobs"] is None
-
-
-def test_a_bad_request_is_told_what_is_wrong_with_it() -> None:
-    assert problem(complete({**GOOD, "stream": True})) == {
-        "message": "stream: Value error, the simulated world has no such thing; leave it out",
-        "type": "invalid_request_error",
-        "param": "stream",
-        "code": None,
-    }
-    unknown = complete({**GOOD, "model": "gpt"})
-    assert (unknown.status, problem(unknown)["code"]) == (404, "model_not_found")
-    assert NAME in problem(unknown)["message"]
-    strange = complete({**GOOD, "logit_bias": {}})
-    assert (strange.status, problem(strange)["param"]) == (400, "logit_bias")
-
-
 HOSTILE = [
     b"",
     b"{",
@@ -146,14 +110,6 @@ def test_a_hostile_body_gets_an_error_body(body: bytes) -> None:
 )
 def test_no_value_of_any_field_raises(value: Any, field: str) -> None:
     assert complete({**GOOD, field: value}).status in (200, 400, 404)
-
-
-def test_the_entries_for_a_run_file_are_yaml_and_valid() -> None:
-    found = yaml.safe_load(model_entries({"judge": SPEC, "silent": SILENT}, "http://127.0.0.1:8377/v1"))["models"]
-    specs = {name: OpenAISpec.model_validate(entry) for name, entry in found.items()}
-    assert specs["judge"].model == NAME
-    assert (specs["judge"].shows_choices, specs["silent"].shows_choices) == (True, False)
-    assert specs["judge"].api_key_env is None
 
 
 class Served:

@@ -6,8 +6,6 @@ from __future__ import annotations
 import asyncio
 import json
 import math
-from itertools import combinations
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,24 +13,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from amendment.calibration.amending import propose
-from amendment.constitutions import Constitution, load_constitution, shipped
+from amendment.constitutions import Constitution, load_constitution
 from amendment.critique import ChainSettings, run_chain
 from amendment.errors import Transient
 from amendment.fence import fence, read_fenced
 from amendment.llm.client import Calls
 from amendment.llm.ledger import Ledger
 from amendment.llm.model import Model
-from amendment.llm.openai import chat_body, read_reply
-from amendment.llm.opening import shown_name
+from amendment.llm.openai import chat_body
 from amendment.llm.provider import Sent
 from amendment.llm.requests import Reply, Request
-from amendment.llm.simulated import SimulatedProvider, World
-from amendment.llm.specs import OpenAISpec, SimulatedSpec
+from amendment.llm.simulated import SimulatedProvider
+from amendment.llm.specs import OpenAISpec
 from amendment.preference import Judge, JudgeSettings, load_judge_folder, shipped_judges
-from amendment.preference.asking import asked_again
 from amendment.records import Candidate, Message, Messages, Prompt, Sampling, Verdict, text_of, user
-from amendment.simulator import PRINCIPLES, Persona, is_readable, sample_prompts
+from amendment.simulator import PRINCIPLES, Persona, sample_prompts
 from amendment.simulator.question import Question
 from amendment.simulator.roles import principles_in, role_of
 
@@ -47,11 +42,6 @@ PROMPT, RIGHT, WRONG = "please add 3 8", "the answer is 11 because sum", "the an
 RUDE = f"{RIGHT} you fool"
 SCORES = tuple(map(str, range(1, 11)))
 COLD = Sampling(temperature=0)
-VERDICT_SCHEMA = {
-    "type": "object",
-    "properties": {"reasoning": {"type": "string"}, "verdict": {"type": "string", "enum": ["A", "B", "tie"]}},
-    "required": ["reasoning", "verdict"],
-}
 
 
 def turns(text: str, role: str = "assistant") -> list[dict[str, Any]]:
@@ -149,28 +139,6 @@ def test_what_the_world_cannot_do_is_refused_and_never_ignored(fields: dict[str,
     assert told.value.errors()[0]["loc"][0] == place
 
 
-def test_a_judge_who_asks_once_more_still_asks_what_it_asked_first() -> None:
-    reply = Reply(messages=(Message(role="assistant", content="Both are fine."),))
-    messages = asked_again(user("which is better?"), reply, complaint="no verdict", form="end with A or B")
-    turns = [{"role": message.role, "content": message.content} for message in messages]
-    assert len(turns) == 3
-    assert Question.model_validate({**BODY, "messages": turns}).asked == "which is better?"
-
-
-def test_a_question_after_a_rationale_goes_back_to_the_turn_with_the_answers() -> None:
-    shown = "\n".join(fence({"answer_a": "x", "answer_b": "y"}).values())
-    turns = [
-        {"role": "user", "content": shown},
-        {"role": "assistant", "content": "Answer A is better."},
-        {"role": "user", "content": "Now name it in one letter."},
-    ]
-    asked = Question.model_validate({**BODY, "messages": turns})
-    assert asked.asked == shown
-    assert asked.said_since == "Answer A is better."
-    example = [{"role": "user", "content": "\n".join(fence({"answer_a": "p"}).values())}, turns[1]]
-    assert Question.model_validate({**BODY, "messages": [*example, turns[0]]}).said_since == ""
-
-
 class Overheard(SimulatedProvider):
     """The simulated world, and every question that came to it."""
 
@@ -196,18 +164,6 @@ def text_seen(request: Request) -> str:
 
 def overheard(provider: Overheard, ledger: Ledger) -> Model:
     return Model(name="m", model="m", provider=provider, calls=Calls(ledger), sampling=Sampling(seed=1))
-
-
-def test_no_sentence_of_a_principle_stands_in_one_of_another() -> None:
-    sentences = [
-        (one.id, text)
-        for one in LILLIPUT.principles
-        for text in (one.statement, *one.critique, *one.revise, *one.compare)
-    ]
-    assert len(sentences) > 50
-    for (first, text), (second, other) in combinations(sentences, 2):
-        assert first == second or (text not in other and other not in text)
-    assert {one.id for one in LILLIPUT.principles} == set(PRINCIPLES)
 
 
 @pytest.mark.parametrize("critique", [True, False])
@@ -267,40 +223,6 @@ def test_every_verdict_is_given_by_the_principle_that_was_drawn(folder: str) -> 
     assert {one.principle_id for one in verdicts} == {f"lilliput/{name}" for name in PRINCIPLES}
 
 
-@pytest.mark.parametrize("unreadable", [0.5, 1.0])
-def test_a_judge_that_is_asked_once_more_judges_the_same_pair_by_the_same_principle(unreadable: float) -> None:
-    provider = Overheard(unreadable)
-
-    async def main() -> list[Verdict]:
-        with Ledger() as ledger:
-            judge = Judge.from_folder("verdict", model=overheard(provider, ledger), constitution=LILLIPUT)
-            found: list[Verdict] = []
-            for prompt in (one.record for one in sample_prompts(10, 5)):
-                a, b = (
-                    Candidate(prompt_id=prompt.id, messages=(Message(role="assistant", content=text),), kind="imported")
-                    for text in ("the answer is 11", "i will not help")
-                )
-                found += await judge.verdicts(prompt, a, b)
-            return found
-
-    verdicts = asyncio.run(main())
-    again = [one for one in provider.asked if len(one.messages) == 3]
-    assert set(provider.roles) == {"judge"}
-    assert {text_seen(one) for one in again} <= {text_seen(one) for one in provider.asked if len(one.messages) == 1}
-    n_invalid = sum(one.invalid is not None for one in verdicts)
-    assert len(provider.asked) == 20 + len(again)
-    if unreadable == 1.0:
-        assert (len(again), n_invalid) == (20, 20)  # nonsense again, and no third question
-    else:
-        assert 0 < n_invalid < len(again) < 20
-
-
-def test_sentences_of_other_shipped_constitutions_are_not_taken_for_its_own() -> None:
-    for name in set(shipped()) - {"lilliput"}:
-        for one in load_constitution(name).principles:
-            assert principles_in("\n".join((one.rule, *one.critique, *one.revise, *one.compare))) == ()
-
-
 def test_the_same_request_gets_the_same_bytes_and_another_sample_another_draw() -> None:
     async def send(*asked: Request) -> list[bytes]:
         return [(await SimulatedProvider().send(one)).raw for one in asked]
@@ -310,27 +232,6 @@ def test_the_same_request_gets_the_same_bytes_and_another_sample_another_draw() 
     seeded = [request(PROMPT, sample=i, sampling=Sampling(seed=1)) for i in range(20)]
     assert len(set(asyncio.run(send(*seeded)))) > 3
     assert len(set(asyncio.run(send(*(request(PROMPT, sampling=Sampling(seed=i)) for i in range(20)))))) > 3
-
-
-def test_a_draft_answers_the_last_user_turn_whatever_stands_before() -> None:
-    conversation = (
-        Message(role="system", content="Be kind."),
-        Message(role="user", content="howto glimsmoke"),
-        Message(role="assistant", content="i will not help"),
-        Message(role="user", content=({"type": "text", "text": "now capital orvia"},)),
-    )
-    text = said(conversation)
-    assert is_readable(text)
-    assert "the answer is" in text or "i am not certain" in text or "i will not help" in text
-
-
-def test_critique_and_revision_meet_in_words() -> None:
-    values: dict[str, Any] = {"answer": turns(WRONG)}
-    critique = said(words("Answer.", **values))
-    assert critique == "The answer states something wrong."
-    asked = words("Answer.", **values, critique=critique)
-    assert said(asked) == "i am not certain"
-    assert said(asked, CALM.model_copy(update={"knows_answers": True})) == RIGHT
 
 
 def test_an_answer_ends_before_its_stops_and_at_its_budget_in_words() -> None:
@@ -362,17 +263,6 @@ def test_bytes_of_another_provider_are_not_read(raw: bytes) -> None:
         SimulatedProvider().read(raw, request(PROMPT))
 
 
-def test_a_comparison_with_reasons_gives_them_before_the_verdict() -> None:
-    told = said(
-        pair(RIGHT, WRONG, 'Give your reasons. End with the line "Verdict: A", "Verdict: B" or "Verdict: tie".')
-    )
-    reason, verdict = told.splitlines()
-    assert reason.startswith("Answer A ")
-    assert verdict == "Verdict: A"
-    even = said(pair(RIGHT, RIGHT, 'Give your reasons. End with "Verdict: A", "Verdict: B" or "Verdict: tie".'))
-    assert even.splitlines() == ["Neither answer is the better one here.", "Verdict: tie"]
-
-
 def test_a_rationale_alone_holds_no_verdict_and_moves_the_probabilities_after_it() -> None:
     first = pair(RIGHT, RUDE, "Think step by step: write your reasoning only, and name the better answer.")
     assert "Verdict" not in said(first)
@@ -386,16 +276,6 @@ def test_a_rationale_alone_holds_no_verdict_and_moves_the_probabilities_after_it
     assert gap("They are much alike.") == pytest.approx(0)  # both are right, and the principle is `correct`
     assert gap("Answer A has fewer flaws.") == pytest.approx(2)
     assert gap("Answer B is the better one here.") == pytest.approx(-2)
-
-
-@pytest.mark.parametrize(
-    ("first", "second", "verdict"), [(RIGHT, WRONG, "A"), (WRONG, RIGHT, "B"), (RUDE, RIGHT, "tie")]
-)
-def test_a_structured_verdict_keeps_its_schema(first: str, second: str, verdict: str) -> None:
-    found = json.loads(said(pair(first, second), answer_schema=VERDICT_SCHEMA))
-    assert list(found) == ["reasoning", "verdict"]
-    assert found["verdict"] == verdict
-    assert (f"Answer {verdict}" if verdict != "tie" else "Neither") in found["reasoning"]
 
 
 def test_a_score_is_shown_as_probabilities_or_said_in_words() -> None:
@@ -415,20 +295,6 @@ def test_a_score_is_shown_as_probabilities_or_said_in_words() -> None:
     found = json.loads(said(words("Score it.", candidate=turns(RIGHT)), answer_schema=schema))
     assert found["score"] == 10
     assert found["reasoning"]
-
-
-def test_a_yes_or_a_no_is_about_the_principle_or_about_refusing() -> None:
-    ask = 'Does it violate it? End with "Verdict: yes" or "Verdict: no".'
-    assert said(words(ask, "polite", candidate=turns(RUDE))) == "Verdict: yes"
-    assert said(words(ask, "correct", candidate=turns(RUDE))) == "Verdict: no"
-    refuses = 'Does this answer refuse? End with "Verdict: yes" or "Verdict: no".'
-    assert said(words(refuses, "polite", candidate=turns(RUDE))) == "Verdict: no"
-    assert said(words(refuses, "polite", candidate=turns("i will not help"))) == "Verdict: yes"
-    schema = {"type": "object", "properties": {"verdict": {"type": "string", "enum": ["yes", "no"]}}}
-    lost = CALM.model_copy(update={"unreadable": 1.0})
-    assert json.loads(said(words(ask, "polite", candidate=turns(RUDE)), lost, answer_schema=schema)) == {
-        "verdict": "yes"
-    }
 
 
 def test_a_rubric_gets_one_line_for_each_criterion_and_what_each_speaks_of_decides() -> None:
@@ -451,30 +317,6 @@ def test_a_last_turn_about_the_answers_is_not_taken_for_the_question() -> None:
     assert said(asked, CALM.model_copy(update={"bandwagon_bias": 20.0})) == "Verdict: B"
 
 
-ASKED = {
-    "verdict": request(pair(RIGHT, WRONG)),
-    "label-tokens": request(pair(RIGHT, WRONG), choices=("A", "B")),
-    "structured": request(pair(RIGHT, WRONG), answer_schema=VERDICT_SCHEMA),
-    "score": request(words("Score it.", candidate=turns(RUDE)), choices=SCORES),
-    "rubric": request(words("Criteria:", candidate=turns(RUDE), criteria=[{"id": "a", "text": "?", "choices": ["x"]}])),
-    "critique by schema": request(words("Check.", answer=turns(WRONG)), answer_schema=VERDICT_SCHEMA),
-}
-
-
-@pytest.mark.parametrize("asked", ASKED.values(), ids=ASKED)
-def test_every_protocol_is_answered_alike_in_this_process_and_over_the_wire(asked: Request) -> None:
-    spec = SimulatedSpec(provider="simulated", position_bias=0.7)
-    wire = OpenAISpec(provider="openai", model=shown_name(spec), base_url="http://127.0.0.1:1/v1")
-    asked = asked.model_copy(update={"model": shown_name(spec)})
-    body = json.dumps(chat_body(asked, wire)).encode()
-    replied = World({"m": spec}).complete(body)
-    assert replied.status == 200
-    over, here = read_reply(json.dumps(replied.body).encode(), asked), reply(asked, spec.persona())
-    assert text_of(over.messages) == text_of(here.messages)
-    assert over.choice_logprobs == here.choice_logprobs
-    assert (over.choice_logprobs is None) == (asked.choices is None)
-
-
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(),
     lambda inner: (
@@ -491,41 +333,3 @@ json_values = st.recursive(
 def test_no_fenced_value_raises(one: Any, other: Any, names: tuple[str, str]) -> None:
     values = dict(zip(names, (one, other), strict=True))
     assert reply(request(words("Answer.", **values)), Persona()).messages
-
-
-@given(json_values)
-def test_any_schema_is_answered_by_json(schema: Any) -> None:
-    wanted = {"type": "object", "properties": {"verdict": schema}}
-    assert "verdict" in json.loads(said(pair(RIGHT, WRONG), answer_schema=wanted))
-
-
-def shown() -> dict[str, object]:
-    texts = {"preferred": "the answer is 11", "other": "the answer is 11 you fool"}
-    answers = {name: [{"role": "assistant", "content": text}] for name, text in texts.items()}
-    return {"conversation": [{"role": "user", "content": "add 3 8"}], **answers}
-
-
-def proposed(tmp_path: Path, rules: dict[str, str]) -> tuple[str, ...]:
-    calls = Calls(Ledger(tmp_path / "ledger.sqlite"))
-    model = Model(name="m", model="m", provider=SimulatedProvider(CALM), calls=calls, sampling=Sampling(seed=1))
-
-    async def ask() -> tuple[str, ...]:
-        found, left_out = await propose(model, next(iter(rules)), [shown() for _ in range(8)], rules)
-        assert not left_out
-        await calls.drain()
-        return tuple(rule.statement for rule in found)
-
-    try:
-        return asyncio.run(ask())
-    finally:
-        asyncio.run(calls.close())
-
-
-def test_it_writes_the_sentence_of_the_worlds_own_constitution(tmp_path: Path) -> None:
-    assert proposed(tmp_path, {"correct": LILLIPUT.principle("correct").statement}) == (
-        LILLIPUT.principle("polite").statement,
-    )
-
-
-def test_it_knows_a_rule_that_stands_already_by_its_sentence(tmp_path: Path) -> None:
-    assert proposed(tmp_path, {"manners": LILLIPUT.principle("polite").statement}) == ()

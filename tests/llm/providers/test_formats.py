@@ -1,0 +1,530 @@
+"""The three protocols, without a network: what each sends, and what is read from good and bad bodies."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from amendment.errors import Rejected, Transient
+from amendment.llm import anthropic, openai
+from amendment.llm.requests import Reply, Request, Usage
+from amendment.llm.specs import OpenAISpec
+from amendment.records import Message, ToolCall, user
+
+Ask = Callable[..., Request]
+VENDOR = OpenAISpec(provider="openai", model="m")
+OTHER = OpenAISpec(provider="openai", model="m", base_url="http://localhost:8000/v1")
+BODIES: dict[str, Callable[[Request], dict[str, Any]]] = {
+    "chat": lambda request: openai.chat_body(request, OTHER),
+    "vendor": lambda request: openai.chat_body(request, VENDOR),
+    "responses": openai.responses_body,
+    "messages": lambda request: anthropic.body_for(request, 99),
+}
+"""What is sent: by a server of one's own, by OpenAI itself, and by the two other protocols."""
+SCHEMA = {"type": "object", "properties": {"a": {"type": "string"}}}
+LOOK = {"name": "look", "description": "Look.", "parameters": SCHEMA}
+TOOL = {"type": "function", "function": LOOK}
+SETTINGS = {"temperature": 0.5, "top_p": 0.9, "max_tokens": 20, "stop": ("\n",), "seed": 7}
+SPOKEN = (Message(role="system", content="Be kind."), Message(role="developer", content="Be short."), *user("Hi"))
+CALLED = (
+    *user("Hi"),
+    Message(
+        role="assistant",
+        content="One moment.",
+        thinking="canary",
+        tool_calls=(ToolCall(id="c1", function={"name": "look", "arguments": {"at": "ü"}}),),
+    ),
+    Message(role="tool", content="Found.", tool_call_id="c1"),
+)
+PICTURE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}
+SEEN = (Message(role="user", content=({"type": "text", "text": "See."}, PICTURE)),)
+
+
+def text(said: str, **more: Any) -> dict[str, Any]:
+    return {"type": "text", "text": said, **more}
+
+
+def answers(**fields: Any) -> dict[str, Any]:
+    return {"sampling": fields}
+
+
+SENT: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
+    ("chat", {}, {"model": "m", "messages": [{"role": "user", "content": "Hi"}]}),
+    ("responses", {}, {"model": "m", "input": [{"role": "user", "content": "Hi"}], "store": False}),
+    ("messages", {}, {"model": "m", "max_tokens": 99, "messages": [{"role": "user", "content": [text("Hi")]}]}),
+    ("chat", {"sampling": SETTINGS}, {**SETTINGS, "stop": ["\n"]}),
+    ("vendor", {"sampling": SETTINGS}, {"max_completion_tokens": 20, "max_tokens": None}),
+    (
+        "responses",
+        {"sampling": SETTINGS},
+        {"temperature": 0.5, "top_p": 0.9, "max_output_tokens": 20, "seed": None, "stop": None, "max_tokens": None},
+    ),
+    (
+        "messages",
+        {"sampling": SETTINGS},
+        {"max_tokens": 20, "stop_sequences": ["\n"], "seed": None, "temperature": None, "top_p": None},
+    ),
+    ("chat", {**answers(seed=7), "sample": 2}, {"seed": 9}),
+    (
+        "chat",
+        {"chat_template_kwargs": {"enable_thinking": False}},
+        {"chat_template_kwargs": {"enable_thinking": False}},
+    ),
+    ("vendor", {"chat_template_kwargs": {"enable_thinking": False}}, {"chat_template_kwargs": None}),
+    ("responses", {"messages": SPOKEN}, {"instructions": "Be kind.\n\nBe short.", "input": [user("Hi")[0].to_json()]}),
+    (
+        "messages",
+        {"messages": SPOKEN},
+        {"system": "Be kind.\n\nBe short.", "messages": [{"role": "user", "content": [text("Hi")]}]},
+    ),
+    ("chat", {"tools": (TOOL,)}, {"tools": [TOOL]}),
+    ("responses", {"tools": (TOOL,)}, {"tools": [{"type": "function", **LOOK}]}),
+    (
+        "messages",
+        {"tools": (TOOL,)},
+        {"tools": [{"name": "look", "description": "Look.", "input_schema": SCHEMA}]},
+    ),
+    (
+        "chat",
+        {"messages": CALLED[1:]},
+        {
+            "messages": [
+                {
+                    "role": "assistant",
+                    "content": "One moment.",
+                    "tool_calls": [
+                        {"id": "c1", "type": "function", "function": {"name": "look", "arguments": '{"at": "ü"}'}}
+                    ],
+                },
+                {"role": "tool", "content": "Found.", "tool_call_id": "c1"},
+            ]
+        },
+    ),
+    (
+        "responses",
+        {"messages": CALLED},
+        {
+            "input": [
+                {"role": "user", "content": "Hi"},
+                {"role": "assistant", "content": "One moment."},
+                {"type": "function_call", "call_id": "c1", "name": "look", "arguments": '{"at": "ü"}'},
+                {"type": "function_call_output", "call_id": "c1", "output": "Found."},
+            ]
+        },
+    ),
+    (
+        "messages",
+        {"messages": (*CALLED, Message(role="tool", content="", tool_call_id="c2"), *user("And?"))},
+        {
+            "messages": [
+                {"role": "user", "content": [text("Hi")]},
+                {
+                    "role": "assistant",
+                    "content": [
+                        text("One moment."),
+                        {"type": "tool_use", "id": "c1", "name": "look", "input": {"at": "ü"}},
+                    ],
+                },
+                {
+                    "role": "user",
+                    "content": [
+                        {"type": "tool_result", "tool_use_id": "c1", "content": [text("Found.")]},
+                        {"type": "tool_result", "tool_use_id": "c2"},
+                        text("And?"),
+                    ],
+                },
+            ]
+        },
+    ),
+    (
+        "responses",
+        {"messages": SEEN},
+        {
+            "input": [
+                {
+                    "role": "user",
+                    "content": [
+                        {"type": "input_text", "text": "See."},
+                        {"type": "input_image", "image_url": "data:image/png;base64,AAAA"},
+                    ],
+                }
+            ]
+        },
+    ),
+    (
+        "messages",
+        {"messages": SEEN},
+        {
+            "messages": [
+                {
+                    "role": "user",
+                    "content": [
+                        text("See."),
+                        {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "AAAA"}},
+                    ],
+                }
+            ]
+        },
+    ),
+    (
+        "vendor",
+        {"answer_schema": SCHEMA},
+        {
+            "response_format": {
+                "type": "json_schema",
+                "json_schema": {"name": "answer", "schema": SCHEMA, "strict": True},
+            }
+        },
+    ),
+    (
+        "responses",
+        {"answer_schema": SCHEMA},
+        {"text": {"format": {"type": "json_schema", "name": "answer", "schema": SCHEMA, "strict": True}}},
+    ),
+    (
+        "messages",
+        {"answer_schema": SCHEMA, **answers(effort="high")},
+        {
+            "thinking": {"type": "adaptive", "display": "summarized"},
+            "output_config": {"effort": "high", "format": {"type": "json_schema", "schema": SCHEMA}},
+        },
+    ),
+    (
+        "messages",
+        answers(max_tokens=4000, thinking_budget=2048),
+        {"thinking": {"type": "enabled", "budget_tokens": 2048, "display": "summarized"}, "output_config": None},
+    ),
+    # one token for a label; a thinking model needs room before its first word
+    ("chat", {"choices": ("A", "B")}, {"max_tokens": 1, "logprobs": True, "top_logprobs": 20}),
+    ("chat", {"choices": ("A", "B"), **answers(max_tokens=400)}, {"max_tokens": 400}),
+    (
+        "responses",
+        {"choices": ("A", "B"), **answers(max_tokens=1)},
+        {"max_output_tokens": 16, "include": ["message.output_text.logprobs"], "top_logprobs": 20},
+    ),
+]
+"""A protocol, what is asked, and fields of the body; None for one that must not be there."""
+
+
+@pytest.mark.parametrize(("protocol", "fields", "expected"), SENT)
+def test_a_body_says_what_was_asked_in_the_protocols_words(
+    protocol: str, fields: dict[str, Any], expected: dict[str, Any], question: Ask
+) -> None:
+    body = BODIES[protocol](question("Hi", **fields))
+    assert {name: body.get(name) for name in expected} == expected
+    assert fields or body == expected, "nothing that was not set is sent"
+    assert "canary" not in json.dumps(body), "earlier thoughts stay here"
+
+
+def test_a_part_that_anthropic_has_no_word_for_is_refused(question: Ask) -> None:
+    message = Message(role="user", content=({"type": "input_audio"},))
+    with pytest.raises(Rejected, match="'input_audio'"):
+        anthropic.body_for(question(messages=(message,)), 99)
+
+
+MARK = {"cache_control": {"type": "ephemeral"}}
+
+
+def test_the_cache_is_told_of_the_system_text_the_worked_examples_and_what_the_question_shares(question: Ask) -> None:
+    shots = (SPOKEN[0], *user("p1"), Message(role="assistant", content="B"), *user("shared, and its own"))
+    body = anthropic.body_for(question(messages=shots, shared=len("shared, ")), 99, cache=True)
+    assert body["system"] == [text("Be kind.", **MARK)]
+    assert body["messages"] == [
+        {"role": "user", "content": [text("p1")]},
+        {"role": "assistant", "content": [text("B", **MARK)]},
+        {"role": "user", "content": [text("shared, ", **MARK), text("and its own")]},
+    ]
+
+
+@given(st.text(min_size=1, max_size=30), st.integers(0, 40))
+def test_cutting_a_question_changes_nothing_that_the_model_reads(said: str, shared: int) -> None:
+    asked = Request(provider="anthropic", host="here", model="m", messages=user(said), shared=shared)
+    blocks = anthropic.body_for(asked, 99, cache=True)["messages"][0]["content"]
+    assert "".join(block["text"] for block in blocks) == said
+    assert all(block["text"] for block in blocks)
+
+
+def chat(message: Any, finish: Any = "stop", **more: Any) -> dict[str, Any]:
+    return {"choices": [{"message": message, "finish_reason": finish, **more}]}
+
+
+def spoken(*content: Any, status: str = "completed", **more: Any) -> dict[str, Any]:
+    return {"status": status, "output": [{"type": "message", "role": "assistant", "content": list(content)}], **more}
+
+
+def written(said: str, **more: Any) -> dict[str, Any]:
+    return {"type": "output_text", "text": said, **more}
+
+
+def message(*content: Any, stop: Any = "end_turn", **more: Any) -> dict[str, Any]:
+    return {"content": list(content), "stop_reason": stop, **more}
+
+
+def read(protocol: str, body: Any, **fields: Any) -> Reply:
+    asked = Request(provider="x", host="here", model="m", messages=user("x"), **fields)
+    reader = anthropic.read_reply if protocol == "messages" else openai.read_reply
+    return reader(json.dumps(body).encode(), asked)
+
+
+ENDS: list[tuple[str, Any, str]] = [
+    *(
+        ("chat", chat({"content": "Yes"}, finish), meant)
+        for finish, meant in {
+            "stop": "stop",
+            "length": "length",
+            "content_filter": "refusal",
+            "eos": "other",
+            None: "other",
+        }.items()
+    ),
+    *(
+        ("messages", message(text("Yes"), stop=stop), meant)
+        for stop, meant in {
+            "end_turn": "stop",
+            "stop_sequence": "stop",
+            "max_tokens": "length",
+            "model_context_window_exceeded": "length",
+            "refusal": "refusal",
+            "pause_turn": "other",
+            None: "other",
+        }.items()
+    ),
+    *(
+        ("responses", spoken(written("Ye"), status="incomplete", incomplete_details={"reason": reason}), meant)
+        for reason, meant in {
+            "max_output_tokens": "length",
+            "content_filter": "refusal",
+            "steered": "other",
+            None: "other",
+        }.items()
+    ),
+]
+
+
+@pytest.mark.parametrize(("protocol", "body", "meant"), ENDS)
+def test_why_an_answer_ended(protocol: str, body: Any, meant: str) -> None:
+    assert read(protocol, body).finish_reason == meant
+
+
+WHOLE = [
+    (
+        "chat",
+        chat({"content": "Yes.", "reasoning_content": "Well."})
+        | {"model": "m-1", "usage": {"prompt_tokens": 12, "completion_tokens": 3}},
+        Usage(input_tokens=12, output_tokens=3),
+    ),
+    (
+        "responses",
+        {
+            "status": "completed",
+            "model": "m-1",
+            "output": [
+                {"type": "reasoning", "summary": [{"type": "summary_text", "text": "Well."}]},
+                *spoken(written("Yes"), written("."))["output"],
+            ],
+            "usage": {"input_tokens": 12, "input_tokens_details": {"cached_tokens": 8}, "output_tokens": 3},
+        },
+        Usage(input_tokens=12, output_tokens=3, cached_tokens=8),
+    ),
+    (
+        "messages",
+        message(
+            {"type": "thinking", "thinking": "Well.", "signature": "s"},
+            {"type": "redacted_thinking", "data": "x"},
+            text("Yes"),
+            {"type": "unknown"},
+            text("."),
+            model="m-1",
+            usage={"input_tokens": 5, "cache_read_input_tokens": 7, "output_tokens": 3},
+        ),
+        Usage(input_tokens=12, output_tokens=3, cached_tokens=7),  # 5 + 7 read
+    ),
+]
+
+
+@pytest.mark.parametrize(("protocol", "body", "usage"), WHOLE)
+def test_a_whole_reply_is_read_and_thoughts_are_no_part_of_the_answer(protocol: str, body: Any, usage: Usage) -> None:
+    reply = read(protocol, body)
+    assert reply.messages == (Message(role="assistant", content="Yes.", thinking="Well."),)
+    assert (reply.finish_reason, reply.model, reply.usage) == ("stop", "m-1", usage)
+
+
+@pytest.mark.parametrize(
+    ("protocol", "body", "words"),
+    [
+        ("chat", chat({"content": None, "refusal": "I cannot."}), "I cannot."),
+        ("chat", chat({"content": ""}, "content_filter"), None),
+        ("responses", spoken({"type": "refusal", "refusal": "I cannot."}), "I cannot."),
+        ("messages", message(stop="refusal"), None),
+    ],
+)
+def test_a_refusal_is_data_with_its_words(protocol: str, body: Any, words: str | None) -> None:
+    reply = read(protocol, body)
+    assert reply.finish_reason == "refusal"
+    assert [one.content for one in reply.messages] == ([words] if words else [])
+
+
+def chat_call(arguments: Any) -> dict[str, Any]:
+    call = {"id": "c1", "type": "function", "function": {"name": "look", "arguments": arguments}}
+    return chat({"content": None, "tool_calls": [call]})
+
+
+@pytest.mark.parametrize(
+    ("protocol", "body", "meant"),
+    [
+        ("chat", chat_call('{"at": 1}'), {"at": 1}),
+        ("chat", chat_call({"at": 1}), {"at": 1}),
+        ("chat", chat_call(None), {}),
+        ("chat", chat_call('{"at": '), {"_raw": '{"at": '}),
+        ("chat", chat_call("[1]"), {"_raw": "[1]"}),
+        ("chat", chat_call('{"at": NaN}'), {"_raw": '{"at": NaN}'}),
+        ("chat", chat_call('{"at": 1e999}'), {"_raw": '{"at": 1e999}'}),
+        (
+            "responses",
+            {"output": [{"type": "function_call", "call_id": "c1", "name": "look", "arguments": '{"at": 1}'}]},
+            {"at": 1},
+        ),
+        (
+            "messages",
+            message({"type": "tool_use", "id": "c1", "name": "look", "input": {"at": 1}}, stop="tool_use"),
+            {"at": 1},
+        ),
+    ],
+)
+def test_a_tool_call_is_read_and_its_arguments_become_an_object(
+    protocol: str, body: Any, meant: dict[str, Any]
+) -> None:
+    reply = read(protocol, body)
+    assert reply.finish_reason == "tool_calls"
+    assert reply.messages[0].tool_calls == (ToolCall(id="c1", function={"name": "look", "arguments": meant}),)
+
+
+BAD: list[tuple[str, Any]] = [
+    *(("chat", body) for body in ({}, {"choices": None}, {"choices": []}, {"choices": [None]}, {"choices": [{}]})),
+    *(("chat", chat(said)) for said in (None, {"content": ""}, {"content": "x", "tool_calls": [{}]})),
+    ("chat", chat({"content": "x"}, "error")),
+    ("chat", chat({"content": "x"}, error={"code": 502, "message": "upstream"})),  # as OpenRouter says it
+    *(("responses", {"output": output}) for output in (None, 3, [{"type": "function_call"}])),
+    ("responses", {"status": "failed", "error": {"code": "server_error", "message": "x"}, "output": []}),
+    ("responses", spoken(written("Ye"), status="in_progress")),
+    ("responses", spoken(written("Ye"), status="incomplete", incomplete_details=3)),
+    *(("messages", {"content": content}) for content in (None, "text", [None], [{"type": "text"}])),
+    ("messages", message()),
+    ("messages", {"type": "error", "error": {"type": "overloaded_error", "message": "busy"}}),
+]
+
+
+@pytest.mark.parametrize(("protocol", "body"), BAD)
+def test_a_body_without_an_answer_is_asked_again(protocol: str, body: Any) -> None:
+    with pytest.raises(Transient, match="here: "):
+        read(protocol, body)
+
+
+NAMES = [
+    *("choices", "message", "content", "finish_reason", "tool_calls", "function", "arguments", "name", "logprobs"),
+    *("type", "text", "thinking", "id", "input", "output", "status", "usage", "token", "summary"),
+]
+JSON: st.SearchStrategy[Any] = st.recursive(
+    st.none() | st.booleans() | st.floats() | st.integers() | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(NAMES), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@given(JSON, JSON, st.sampled_from(["chat", "responses", "messages"]))
+def test_no_body_raises_anything_but_transient(value: Any, other: Any, protocol: str) -> None:
+    body = {
+        "chat": chat(value, logprobs=other),
+        "responses": {"output": [value, {"type": "message", "content": value}], "usage": other},
+        "messages": message(value, usage=other),
+    }[protocol]
+    try:
+        reply = read(protocol, body, choices=None if protocol == "messages" else ("A", "B"))
+    except Transient:
+        return
+    assert Reply.from_json(reply.to_json()) == reply
+
+
+@pytest.mark.parametrize(
+    ("named", "shown"),
+    [
+        ("accounts/us/models/m", "accounts/us/models/m"),
+        ("/home/ada/runs/a/models/sft@main", "sft@main"),
+        ("~/models/sft/", "sft"),
+        ("./sft", "sft"),
+        ("/", None),
+        ("", None),
+        (7, None),
+    ],
+)
+def test_a_models_name_is_kept_and_of_a_folder_the_last_part(named: Any, shown: str | None) -> None:
+    assert read("chat", {"model": named, **chat({"content": "Yes."})}).model == shown
+
+
+@pytest.mark.parametrize(
+    ("content", "thinking", "said"),
+    [
+        ("<think>\nVerdict: A, or so.\n</think>\n\nVerdict: B", "Verdict: A, or so.", "Verdict: B"),
+        ("<think></think>Verdict: B", None, "Verdict: B"),
+        ("<think>Hm", "Hm", None),
+        ("Use <think>hm</think>", None, "Use <think>hm</think>"),
+    ],
+)
+def test_thoughts_between_tags_before_the_answer_are_no_part_of_it(
+    content: str, thinking: str | None, said: str | None
+) -> None:
+    reply = read("chat", chat({"content": content}, "length"))
+    assert reply.finish_reason == "length"
+    assert reply.messages == (Message(role="assistant", content=said, thinking=thinking),)
+
+
+def labels(token: Any) -> Reply:
+    """What is read of the first token of an answer to a question with the labels A and B."""
+    logprobs = {"content": [token]} if token is not None else None
+    return read("chat", chat({"content": "A"}, "length", logprobs=logprobs), choices=("A", "B"))
+
+
+def test_spellings_of_a_label_are_added_up() -> None:
+    # P(A) = 0.5 + 0.25 = 0.75; P(B) = 0.125
+    tops = [{"token": token, "logprob": math.log(p)} for token, p in (("A", 0.5), (" A", 0.25), ("B\n", 0.125))]
+    token = {**tops[0], "top_logprobs": [*tops, {"token": "C", "logprob": math.log(0.1)}]}
+    expected = pytest.approx({"A": math.log(0.75), "B": math.log(0.125)})
+    assert labels(token).choice_logprobs == expected
+    assert read("responses", spoken(written("A", logprobs=[token])), choices=("A", "B")).choice_logprobs == expected
+
+
+def test_a_label_outside_the_list_is_left_out_but_the_one_that_was_drawn_and_a_full_list_bounds_it() -> None:
+    first = {"token": "B", "logprob": -9.0, "top_logprobs": [{"token": "A", "logprob": -0.1}]}
+    assert labels(first).choice_logprobs == {"A": -0.1, "B": -9.0}
+    assert labels({"token": "A", "logprob": -0.1, "top_logprobs": []}).choice_logprobs == {"A": -0.1}
+    assert labels({"token": "Well", "logprob": -0.1, "top_logprobs": []}).choice_logprobs == {}
+    drawn = {"token": "A", "logprob": -0.1}
+    others = [{"token": f"w{number}", "logprob": -3.0 - number} for number in range(19)]
+    assert labels({**drawn, "top_logprobs": [drawn, *others]}).least_logprob == -21.0
+    assert labels({**drawn, "top_logprobs": [drawn, *others[:5]]}).least_logprob is None
+
+
+@pytest.mark.parametrize("logprob", [math.nan, math.inf, -math.inf, 0.5, None, "-1", 10**400, -(10**400)])
+def test_a_log_probability_that_makes_no_sense_spoils_the_list(logprob: Any) -> None:
+    tops = [{"token": "B", "logprob": logprob}]
+    try:
+        found = labels({"token": "A", "logprob": -0.5, "top_logprobs": tops}).choice_logprobs
+    except Transient:
+        assert abs(logprob) == 10**400  # no machine number: the reply as a whole is not believed
+    else:
+        assert found
+        assert all(map(math.isnan, found.values()))
+
+
+def test_a_server_that_shows_no_probabilities_is_told_apart() -> None:
+    assert labels(None).choice_logprobs is None
+    assert read("responses", spoken(written("A")), choices=("A", "B")).choice_logprobs is None
+    for odd in ([], {"top_logprobs": "x"}):
+        with pytest.raises(Transient):
+            labels(odd)
