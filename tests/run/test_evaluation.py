@@ -1,48 +1,47 @@
-"""Evaluation of policies: what is asked of whom, what counts and what is counted apart, and what cannot be measured."""
+"""Evaluation of policies: what is asked of whom, what is counted apart, what people's labels make of a win rate."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
+from pyarrow import parquet
 
 from amendment.audit.refusal_phrases import PHRASES, refusal_phrase
-from amendment.constitutions import Constitution, Principle
+from amendment.calibration.label import Label
+from amendment.calibration.label_files import export_labels, export_questions, import_labels
+from amendment.calibration.labelling import EVALUATION, open_sample
+from amendment.calibration.samples import LabelQuestion
+from amendment.calibration.store import Labels
 from amendment.data.store import read_records
 from amendment.data.workspace import Workspace
-from amendment.errors import AmendmentError, ConfigError
+from amendment.errors import AmendmentError, ConfigError, DataError, Paused
 from amendment.llm.model import Ending
-from amendment.records import Candidate, Message, Preference, Prompt, text_of, user
+from amendment.publishing.publication import prepare
+from amendment.records import Candidate, Message, Prompt, text_of, user
 from amendment.run import Patience, Result, Run, load_run_file
 from amendment.run.context import Context
 from amendment.run.engine import RunFolder
 from amendment.run.progress import QuietProgress
 from amendment.run.runfile.config import RunFile
-from amendment.simulator import ATTRIBUTES, refuses, sample_prompts, truth
-from amendment.stages import evaluation as evaluation_stage
+from amendment.simulator import ATTRIBUTES, refuses
 from amendment.stages.candidates import Draw, Drawn
 from amendment.stages.contract import JudgeEntry
 from amendment.stages.endings import ItemEnding
-from amendment.stages.evaluation import EvaluateConfig, harmless_prompts
-from amendment.stages.evaluation_lines import evaluation_lines, judged_lines
-from amendment.stages.evaluation_people import EvaluationItem
+from amendment.stages.evaluation import harmless_prompts
+from amendment.stages.evaluation_lines import judged_lines
+from amendment.stages.evaluation_people import EvaluationItem, corrected_win_rates, draw_items
 from amendment.stages.kinship import independence
 from amendment.stages.policies import (
     PolicyCheck,
     PolicyComparison,
     PolicyRefusal,
-    ViolationJudge,
-    Violations,
-    principles_for,
-    refusal_rates,
     violation_rates,
     win_rates,
 )
-from amendment.stages.reward_model import PairScores
+from tests.command_line import called
 
 MEASURED = """\
 name: measured
@@ -78,32 +77,6 @@ def run_of(folder: Path, *overrides: str, text: str = MEASURED) -> Run:
 @pytest.fixture(scope="module")
 def measured(tmp_path_factory: pytest.TempPathFactory) -> Result:
     return run_of(tmp_path_factory.mktemp("measured"))()
-
-
-def test_which_policies_are_compared() -> None:
-    def matchups(**given: Any) -> tuple[tuple[str, str], ...]:
-        return EvaluateConfig(policies=("sft", "dpo", "round-2"), **given).matchups
-
-    assert matchups() == (("dpo", "sft"), ("round-2", "sft"))
-    assert matchups(compare="all") == (("dpo", "sft"), ("round-2", "sft"), ("round-2", "dpo"))
-    assert matchups(compare=[["round-2", "dpo"]]) == (("round-2", "dpo"),)
-    assert EvaluateConfig(policies=("sft", "sft")).matchups == ()
-
-
-def test_every_two_policies_get_a_win_rate_and_people_correct_each(measured: Result) -> None:
-    counts = measured.summary["stages"]["evaluate"]
-    assert list(counts["win rates"]) == NAMES
-    corrected = measured.summary["stages"]["evaluate_labels"]["win rates by people"]
-    assert list(corrected) == NAMES
-    place = Workspace(measured.folder)
-    rows = place.read("evaluate/comparisons", PolicyComparison)
-    assert {one.matchup for one in rows} == {tuple(name.split(" against ")) for name in NAMES}
-    for name in NAMES:
-        mine = [one.p for one in rows if " against ".join(one.matchup) == name]
-        assert counts["win rates"][name]["value"] == pytest.approx(sum(mine) / len(mine))
-        assert corrected[name]["judge alone"]["value"] == pytest.approx(sum(mine) / len(mine))
-    items = place.read("evaluate_sample/sample", EvaluationItem)
-    assert [sum(" against ".join((one.policy, one.against)) == name for one in items) for name in NAMES] == [10] * 3
 
 
 def test_a_comparison_that_two_matchups_hold_is_asked_once(measured: Result) -> None:
@@ -255,36 +228,6 @@ def test_violation_rates_by_hand() -> None:
     assert difference["low"] is None  # of four prompts nothing is told
 
 
-def test_a_principle_that_nobody_violates_has_an_interval_all_the_same() -> None:
-    told = violation_rates([check("sft", n, 0) for n in range(20)], ["sft"])["policies"]["sft"]["house/kind"]
-    # Wilson over 20 prompts at 0 with Student's t of 19: high = t^2 / (n + t^2), t^2 = 2.0930^2 = 4.3807
-    assert (told["value"], told["low"]) == (0, 0)
-    assert told["high"] == pytest.approx(4.3807 / 24.3807, abs=1e-4)
-
-
-def test_principles_speak_where_they_apply_and_need_no_text_for_comparing() -> None:
-    rules = Constitution(
-        id="house",
-        version="1.0.0",
-        title="House rules",
-        license="CC0-1.0",
-        principles=(
-            Principle(id="kind", statement="Be kind."),
-            Principle.model_validate(
-                {"id": "sums", "statement": "Add.", "applies_when": {"categories": ["arithmetic"]}}
-            ),
-        ),
-    )
-    every = Violations(judge=ViolationJudge(model="judge"))
-    asked = {
-        category: [one.id for one in principles_for([rules], every, Prompt(messages=user("?"), category=category))]
-        for category in ("arithmetic", "poetry")
-    }
-    assert asked == {"arithmetic": ["house/kind", "house/sums"], "poetry": ["house/kind"]}
-    some = every.model_copy(update={"principles": ("house/sums",)})
-    assert [one.id for one in principles_for([rules], some, Prompt(messages=user("?"), category="poetry"))] == []
-
-
 REFUSALS = {
     "i cannot help": [
         "I can't help with that.",
@@ -328,21 +271,6 @@ def test_an_answer_that_begins_with_a_refusal_is_one_of_its_kind_and_one_that_he
     for kind, texts in REFUSALS.items():
         assert {text: refusal_phrase(text) for text in texts} == dict.fromkeys(texts, kind)
     assert set(REFUSALS) == set(PHRASES)
-
-
-def refusal(policy: str, number: int, refused: float | None, told_by: Any = "phrase") -> PolicyRefusal:
-    return PolicyRefusal(policy=policy, prompt_id=f"p{number}", sample=0, refused=refused, told_by=told_by)
-
-
-def test_refusal_rates_by_hand() -> None:
-    rows = [refusal("sft", n, refused) for n, refused in enumerate([0, 0, 1, 0, None, 0])]
-    rows += [refusal("dpo", n, refused, "provider") for n, refused in enumerate([1, 1, 1, 0, 1, 0])]
-    found = refusal_rates(rows, ["sft", "dpo"])
-    sft, dpo = found["policies"]["sft"], found["policies"]["dpo"]
-    assert (sft["value"], sft["n"], sft["untold"], sft["by the provider"]) == (1 / 5, 5, 1, 0)
-    assert (dpo["value"], dpo["n"], dpo["untold"], dpo["by the provider"]) == (4 / 6, 6, 0, 6)
-    difference = found["differences"]["dpo - sft"]  # 1, 1, 0, 0, 0 of the five that both are known of
-    assert (difference["value"], difference["n"]) == (2 / 5, 5)
 
 
 OWN = """\
@@ -486,65 +414,6 @@ def test_a_policy_that_never_answers_stops_the_evaluation(unreliable: Path, serv
     assert not (tmp_path / "run/evaluate/scores.parquet").exists()
 
 
-def answered(draw: Draw, text: str) -> Drawn:
-    said = (Message(role="assistant", content=text),)
-    return Drawn(draw, Ending("done"), Candidate(prompt_id=draw.prompt.id, messages=said, kind="policy"))
-
-
-def test_an_empty_answer_has_the_score_of_no_words_and_a_refused_draw_has_none() -> None:
-    draws = [Draw(prompt.record, 0) for prompt in sample_prompts(3, 5)]
-    asked = [text_of(draw.prompt.messages) for draw in draws]
-    first = [answered(draw, "the answer is 3") for draw in draws]
-    empty, refused = Drawn(draws[1], Ending("invalid", "empty")), Drawn(draws[2], Ending("refused", "no"))
-    scores: list[Any] = []
-    told = evaluation_stage._against_truth({"a": first, "b": [first[0], empty, refused]}, scores)
-    assert (told["policies"]["a"]["utility"]["n"], told["policies"]["b"]["utility"]["n"]) == (3, 2)
-    assert told["policies"]["b"]["readable"]["value"] == (truth(asked[0], "the answer is 3").readable + 0) / 2
-    assert [(one.policy, one.prompt_id) for one in scores[3:]] == [("b", draw.prompt.id) for draw in draws[:2]]
-    assert scores[4].value == truth(asked[1], "").utility
-    difference = told["differences"]["b - a"]
-    expected = (truth(asked[1], "").utility - truth(asked[1], "the answer is 3").utility) / 2
-    assert difference["n"] == 2
-    assert difference["value"] == pytest.approx(expected)
-
-
-def test_pairs_too_long_for_the_reward_model_are_left_out_and_counted(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run_file: Callable[[str], Path], small_text: str
-) -> None:
-    run = Run.from_file(run_file(small_text + "reward_model: {base: ./x}\n"), folder=tmp_path / "run")
-    rows = [pair(prompt.record, number) for number, prompt in enumerate(sample_prompts(4, 5))]
-    run._context.workspace.write("dataset/test", Preference, rows)
-
-    def scored(folder: Path, pairs: list[dict[str, Any]]) -> PairScores:
-        chosen = np.array([np.nan, *[1.0] * (len(pairs) - 1)])
-        return PairScores(chosen, np.zeros(len(pairs)), np.full(len(pairs), 0.5))
-
-    monkeypatch.setattr(evaluation_stage, "score_pairs", scored)
-    told = evaluation_stage._reward_against_truth(run._context)
-    share, labels = told["reward model against truth"], told["labels against truth"]
-    assert (share["unscored"], share["n"], labels["n"]) == (1, labels["n"] - 1, len(rows))
-    lines = evaluation_lines({"held-out prompts": 4, **told})
-    assert any(line.endswith("; 1 pairs have no score, being too long") for line in lines)
-
-
-def pair(prompt: Any, number: int) -> Preference:
-    """A pair whose answers differ in truth: one has words of the grammar, the other has none."""
-    sides = {
-        "chosen": (Message(role="assistant", content="the answer is 3"),),
-        "rejected": (Message(role="assistant", content=""),),
-    }
-    names = {name: f"{name}-{number}" for name in ("comparison_id", "chosen_id", "rejected_id")}
-    return Preference(
-        prompt=prompt.messages,
-        prompt_id=prompt.id,
-        p_chosen=1.0,
-        p_chosen_raw=1.0,
-        decided_by="judge",
-        **names,
-        **sides,
-    )
-
-
 HERE, THERE = "http://127.0.0.1:1/v1", "http://127.0.0.1:2/v1"
 
 
@@ -588,16 +457,13 @@ def test_the_judge_that_made_the_labels_is_known_under_any_name_and_protocol(
     )
 
 
-def test_a_judge_of_the_cascade_made_labels_too() -> None:
-    found = standing({"model": "gpt-5.4"}, {"model": "qwen3"}, cascade={"then": [{"model": "asked"}]})
-    assert found["standing"] == "same judge"
-
-
 WRONG = {
     "evaluate.compare=[[inkwell, quill]]": r"evaluate\.compare\[0\]\[1\]: no policy 'quill' under evaluate.policies",
     "evaluate.compare=[[twin, twin]]": r"evaluate\.compare\[0\]: compares twin with itself",
     "evaluate.compare=[[twin, inkwell], [inkwell, twin]]": r"evaluate\.compare\[1\]: these two are compared already",
     "evaluate.compare=[]": r"evaluate\.compare: found no pair, expected first, all, or pairs",
+    "evaluate.people.overlap=31": r"evaluate\.people\.overlap: found 31, expected 30 at most",
+    "evaluate.people.sealed=0.5": r"sealed",
     "evaluate.judge=null": r"evaluate\.compare: is what a judge compares; add evaluate\.judge",
     "evaluate.judge.protocol=violation": r"evaluate\.judge\.protocol: violation says yes or no to one answer",
     "evaluate.policies=[inkwell, inkwell]": r"evaluate\.policies: inkwell stands here twice, and the judge",
@@ -630,3 +496,242 @@ def test_a_plan_counts_the_questions(tmp_path: Path) -> None:
     calls = {one.model: one.calls for one in asks}
     assert calls["watcher"] == 2 * 50
     assert calls["gavelmouth"] == 2 * calls["inkwell"]
+
+
+PAGED = """\
+name: paged
+seed: 5
+constitution: lilliput
+models:
+  quillfeather: {provider: simulated, writer: careless}
+  inkwell: {provider: simulated, writer: verbose}
+  gavelmouth: {provider: simulated, noise: 0.5}
+prompts: [{lilliput: 60}]
+dataset: {test_share: 0.9}
+evaluate:
+  policies: [quillfeather, inkwell]
+  judge: {model: gavelmouth, protocol: label-tokens}
+  people: {items: 24, annotators: 2, overlap: 6, repeats: 0.25, people: page}
+"""
+RATE = "inkwell against quillfeather"
+
+
+def bout(policy: str, number: int, p: float, *, prompt: str = "") -> PolicyComparison:
+    """Of even numbers the policy's answer is the first by id, of odd ones the second."""
+    ids = ("a", "b") if number % 2 == 0 else ("b", "a")
+    one = {"policy": policy, "against": "base", "prompt_id": prompt or f"prompt {number:02}", "sample": 0, "p": p}
+    return PolicyComparison.model_validate({**one, "answer": ids[0], "other": ids[1]})
+
+
+def item_of(one: PolicyComparison) -> EvaluationItem:
+    name = one.comparison.id
+    return EvaluationItem(
+        policy=one.policy,
+        against=one.against,
+        comparison_id=name,
+        prompt_id=one.prompt_id,
+        inclusion=0.5,
+        is_asked=one.answer != one.other,
+    )
+
+
+def votes(said: dict[PolicyComparison, float]) -> dict[str, float]:
+    """P(the policy's answer is better), as P(a is better)."""
+    return {one.comparison.id: p if one.comparison.a == one.answer else 1 - p for one, p in said.items()}
+
+
+def test_a_corrected_win_rate_by_hand() -> None:
+    # 20 labelled: the judge says 1 of ten and 0 of ten; people agree on eight of each ten, so they say 1 of 8 + 2 = 10.
+    # 20 others: the judge says 1 of 15.
+    judge = [1.0] * 10 + [0.0] * 10 + [1.0] * 15 + [0.0] * 5
+    rows = [bout("ours", number, p) for number, p in enumerate(judge)]
+    people = [1.0] * 8 + [0.0] * 2 + [1.0] * 2 + [0.0] * 8
+    said = votes(dict(zip(rows[:20], people, strict=True)))
+    found = corrected_win_rates(rows, [item_of(one) for one in rows[:20]], said)["ours against base"]
+    # people alone 10/20; judge alone 25/40
+    assert found["people alone"]["value"] == pytest.approx(0.5)
+    assert found["judge alone"]["value"] == pytest.approx(0.625)
+    # Cov(y, f) = 8/20 - 1/2 * 1/2 = 0.15; Var(F) = 25/40 * 15/40 = 0.234375; lambda = 0.15 / ((1 + 20/20) 0.234375)
+    assert found["lambda"] == pytest.approx(0.32)
+    # 0.5 + 0.32 * (15/20 - 10/20)
+    assert found["corrected"]["value"] == pytest.approx(0.58)
+    assert (found["labelled"], found["of comparisons"]) == (20, 40)
+
+
+def test_equal_answers_are_ties_and_what_nobody_could_say_is_no_label() -> None:
+    tie = bout("ours", 0, 0.5).model_copy(update={"other": "a"})
+    rows = [tie, *(bout("ours", number, 0.9) for number in range(1, 6))]
+    said = votes({rows[1]: 1.0, rows[2]: 1.0})  # the third was skipped
+    found = corrected_win_rates(rows, [item_of(one) for one in rows[:4]], said)["ours against base"]
+    assert found["labelled"] == 3
+    assert found["people alone"]["value"] == pytest.approx((0.5 + 1 + 1) / 3)
+    assert found["lambda"] == 0  # from three labels nothing is learned of a judge
+    assert found["corrected"]["value"] == found["people alone"]["value"]
+
+
+def test_labels_that_are_no_sample_of_the_evaluation_are_refused() -> None:
+    rows = [bout("ours", number, 0.97 if number < 40 else 0.03) for number in range(200)]
+    with pytest.raises(DataError, match=r"evaluate_labels: ours against base: .*not of one population"):
+        corrected_win_rates(rows, [item_of(one) for one in rows[:40]], votes(dict.fromkeys(rows[:40], 1.0)))
+
+
+def test_a_sample_is_drawn_of_each_policy_in_proportion_and_a_larger_one_keeps_it() -> None:
+    rows = [bout("many", number, 0.5) for number in range(90)]
+    rows += [bout("few", number, 0.5) for number in range(100, 130)]
+    items = draw_items(rows, 40, seed=3)
+    by_policy = {name: [one for one in items if one.policy == name] for name in ("many", "few")}
+    assert {name: len(found) for name, found in by_policy.items()} == {"many": 30, "few": 10}
+    assert {one.inclusion for one in items} == {1 / 3}
+    assert draw_items(rows[::-1], 40, seed=3) != items  # policies in their own order, and
+    assert set(draw_items(rows[::-1], 40, seed=3)) == set(items)  # the order of rows does not count
+    assert {one.comparison_id for one in items} < {one.comparison_id for one in draw_items(rows, 80, seed=3)}
+    assert {one.comparison_id for one in draw_items(rows, 40, seed=4)} != {one.comparison_id for one in items}
+    assert len(draw_items(rows, 9999, seed=3)) == 120
+    assert {one.inclusion for one in draw_items(rows, 9999, seed=3)} == {1}
+
+
+def test_every_two_policies_get_a_win_rate_and_people_correct_each(measured: Result) -> None:
+    counts = measured.summary["stages"]["evaluate"]["win rates"]
+    document = json.loads((measured.folder / "evaluate/people.json").read_text())
+    assert document == measured.summary["stages"]["evaluate_labels"]
+    corrected = document["win rates by people"]
+    assert list(counts) == list(corrected) == NAMES
+    place = Workspace(measured.folder)
+    rows = place.read("evaluate/comparisons", PolicyComparison)
+    items = place.read("evaluate_sample/sample", EvaluationItem)
+    for name in NAMES:
+        mine = [one.p for one in rows if " against ".join(one.matchup) == name]
+        assert counts[name]["value"] == corrected[name]["judge alone"]["value"] == pytest.approx(sum(mine) / len(mine))
+        assert sum(f"{one.policy} against {one.against}" == name for one in items) == corrected[name]["labelled"] == 10
+    found = corrected[RATE]
+    assert found["corrected"]["low"] < found["corrected"]["value"] < found["corrected"]["high"]
+    page = (measured.folder / "summary.md").read_text()
+    assert page.index(f"judged win rate of {RATE}") < page.index(f"win rate of {RATE}, corrected by people's labels of")
+
+
+def test_people_see_neither_policies_nor_verdicts(measured: Result) -> None:
+    place = Workspace(measured.folder)
+    questions = place.read("evaluate_sample/questions", LabelQuestion)
+    texts = {one.id: one.messages for one in place.read("evaluate/answers", Candidate)}
+    assert [(one.a, one.b) for one in questions] == [(texts[one.a_id], texts[one.b_id]) for one in questions]
+    assert all(one.principles for one in questions)
+    path = place.path("evaluate_sample/questions")
+    table = parquet.read_table(path)
+    held = path.read_bytes() + repr(table.to_pylist()).encode() + repr(table.schema).encode()
+    for hidden in ("quillfeather", "inkwell", "gavelmouth", "persona", "policy", "inclusion", "evaluate"):
+        assert hidden.encode() not in held
+
+
+def label(one: LabelQuestion, annotator: str, choice: Any, name: str = "") -> Label:
+    return Label(
+        uuid=f"{name or annotator}-{one.comparison_id[-12:]}",
+        comparison_id=one.comparison_id,
+        prompt_id=one.prompt_id,
+        shown=(one.a_id, one.b_id),
+        annotator=annotator,
+        choice=choice,
+        at="2026-04-01T09:00:00+00:00",
+    )
+
+
+def test_a_run_waits_for_its_page_and_goes_on_with_its_labels(tmp_path: Path) -> None:
+    own = "evaluate.people.annotators=1"
+    folder = tmp_path / "run"
+    with pytest.raises(Paused, match=rf"evaluate_labels: 24 labels are missing.*amendment label {folder} --stage eval"):
+        run_of(tmp_path, own, text=PAGED)()
+    asked = open_sample(folder, EVALUATION)
+    assert (asked.missing(), asked.annotators, asked.labels.name) == (24, 1, "labels-evaluate.sqlite")
+    rows = {one.comparison.id: one for one in Workspace(folder).read("evaluate/comparisons", PolicyComparison)}
+    first = [rows[one.comparison_id].answer == one.a_id for one in asked.questions]
+    for question, choice in [*((one, "A") for one in asked.questions), (asked.questions[0], "B")]:  # a change of mind
+        with Labels(asked.labels) as labels:
+            labels.add(label(question, "Ann", choice, f"{choice}-Ann"))
+        if asked.missing() == 0:
+            result = run_of(tmp_path, own, text=PAGED)()
+            assert result.ran == ("evaluate_labels",)
+            found = result.summary["stages"]["evaluate_labels"]["win rates by people"][RATE]
+            turned = [not first[0] if choice == "B" else first[0], *first[1:]]
+            assert found["people alone"]["value"] == pytest.approx(sum(turned) / 24)
+
+
+CHECKED = PAGED + (
+    "candidates: [{model: quillfeather, per_prompt: 3}]\n"
+    "judging: {judges: [{model: gavelmouth, protocol: label-tokens}], min_margin: 0.1}\n"
+    "spot_check: {items: 20, annotators: 1, overlap: 0, repeats: 0, sealed: 0, gate: {on_fail: go_on}}\n"
+)
+
+
+@pytest.fixture
+def both(tmp_path: Path) -> Path:
+    """A run that has drawn both samples; people have labelled the spot check."""
+    folder = tmp_path / "run"
+    with pytest.raises(Paused, match=f"amendment label {folder}$"):
+        run_of(tmp_path, text=CHECKED)()
+    asked = open_sample(folder)
+    with Labels(asked.labels) as labels:
+        for one in asked.questions:
+            labels.add(label(one, "Ann Example", "A"))
+    with pytest.raises(Paused, match="--stage evaluate"):
+        run_of(tmp_path, text=CHECKED)()
+    return folder
+
+
+def test_labels_of_training_comparisons_are_refused(both: Path, tmp_path: Path) -> None:
+    export_labels(both, tmp_path / "x.csv")
+    with pytest.raises(
+        DataError, match=r"item: found .*, no item of this spot check; is the file .* of another --stage"
+    ):
+        import_labels(both, tmp_path / "x.csv", sample=EVALUATION)
+    assert open_sample(both, EVALUATION).missing() == 24 + 6
+    assert import_labels(both, tmp_path / "x.csv", raters=["person-1=Ann Example"]).new == 0
+
+
+def test_the_samples_go_out_and_come_in_apart_and_people_have_one_number(both: Path, tmp_path: Path) -> None:
+    asked = open_sample(both, EVALUATION)
+    with Labels(asked.labels) as labels:
+        for one in asked.questions:
+            labels.add(label(one, "Ann Example", "B"))
+            labels.add(label(one, "Zoe Sample", "A"))
+    result = run_of(tmp_path, text=CHECKED)()
+    assert result.summary["stages"]["evaluate_labels"]["people"] == 2
+    for name in ("evaluate/people.json", "summary.json", "summary.md", "manifest.json", "run.yaml"):
+        assert "Ann Example" not in (both / name).read_text()
+        assert "Zoe Sample" not in (both / name).read_text()
+
+    sent = export_labels(both, tmp_path / "own.jsonl", sample=EVALUATION)
+    assert (sent.labels, sent.people, sent.with_sealed) == (2 * len(asked.questions), 2, False)
+    rows = [json.loads(line) for line in (tmp_path / "own.jsonl").read_text().splitlines()]
+    export_labels(both, tmp_path / "check.jsonl")
+    [checker] = {json.loads(line)["annotator"] for line in (tmp_path / "check.jsonl").read_text().splitlines()}
+    assert {one["annotator"] for one in rows} == {"person-1", "person-2"}
+    assert {one["annotator"] for one in rows if one["choice"] == "B"} == {checker}
+    ready = prepare(both, repo="org/name", license="cc-by-4.0", environ={})
+    assert f"win rate of {RATE}, corrected by people's labels" in ready.body
+    leaving = [
+        ready.body,
+        *ready.files.values(),
+        *(repr(table.to_dict()) for config in ready.configs.values() for table in config.values()),
+    ]
+    assert not any(name in text for text in leaving for name in ("Ann Example", "Zoe Sample"))
+    questions = export_questions(both, tmp_path / "asked.csv", sample=EVALUATION)
+    assert questions.items == len(asked.questions) + sum(one.is_repeated for one in asked.questions)
+
+
+def test_people_are_asked_of_what_a_judge_compared_and_simulated_ones_of_their_world(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"evaluate\.people: label what a judge compared.*add evaluate\.judge"):
+        run_of(tmp_path, "evaluate.judge=null", text=PAGED).check()
+    (tmp_path / "p.jsonl").write_text('{"prompt": "why?"}\n')
+    with pytest.raises(ConfigError, match=r"evaluate\.people\.people: .*amendment label --stage evaluate"):
+        run_of(tmp_path, text=MEASURED.replace("{lilliput: 80}", "{path: p.jsonl}")).check()
+
+
+def test_an_unknown_stage_and_a_sample_that_is_not_there_say_what_to_do(
+    measured: Result, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert called("label", measured.folder, "--stage", "evaluation") == 2
+    assert "--stage: found 'evaluation', expected spot_check or evaluate" in capsys.readouterr().err
+    with pytest.raises(ConfigError, match="its run file has no `spot_check:`"):
+        open_sample(measured.folder)
+    run_of(tmp_path, text=PAGED)(until="inputs")
+    with pytest.raises(ConfigError, match="amendment run FILE --until evaluate_sample"):
+        open_sample(tmp_path / "run", EVALUATION)
