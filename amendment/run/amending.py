@@ -221,7 +221,9 @@ class _Amending:
         self.records = principle_table([judged.row for judged in self.judged])
         self.differences = [
             judged
-            for judged in sorted(self.judged, key=lambda one: content_id(["amend", config.seed, one.row.comparison.id]))
+            for judged in sorted(
+                self.judged, key=lambda judged: content_id(["amend", config.seed, judged.row.comparison.id])
+            )
             if judged.prompt.id not in tested and any(map(judged.row.is_against, judged.row.by_principle))
         ]
         if len(self.differences) < FEWEST_DIFFERENCES or len(self.held_out) < FEWEST_TESTED:
@@ -242,7 +244,11 @@ class _Amending:
         texts = {prompt.id: prompt for prompt in workspace.rows("inputs/prompts", Prompt)}
         tables = candidate_tables(self.config)
         answers = {answer.id: answer for table in tables for answer in workspace.rows(table, Candidate)}
-        own = [one for one in workspace.rows("judging/verdicts", Verdict) if one.rater == rater and one.principle_id]
+        own = [
+            verdict
+            for verdict in workspace.rows("judging/verdicts", Verdict)
+            if verdict.rater == rater and verdict.principle_id
+        ]
         verdicts = by_comparison(own)
         comments, judged = self._comments(set(votes)), []
         for item in sample:
@@ -316,8 +322,8 @@ class _Amending:
         rules: dict[str, Rule] = {}
         left_out = sum((reasons for _, reasons in replies), Counter[str]())
         for rule in [rule for proposed, _ in replies for rule in proposed]:
-            known = [*self.rules.values(), *(other.statement for other in rules.values())]
-            if any(likeness(rule.statement, statement) >= NEAR for statement in known):
+            statements = [*self.rules.values(), *(other.statement for other in rules.values())]
+            if any(likeness(rule.statement, statement) >= NEAR for statement in statements):
                 left_out["rules that repeat another one"] += 1
             elif len(rules) == most:
                 left_out[f"rules beyond {most}"] += 1

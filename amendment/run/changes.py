@@ -74,15 +74,15 @@ def asked_again(loaded: LoadedRun, folder: Path, *, until: str | None = None) ->
 
 
 def remember_settings(wanted: Sequence[RunStage], folder: Path) -> None:
-    """Write down what these stages are made with, so that a later start can tell what has changed since.
+    """Write down the settings of these stages, so that a later start can see what has changed since.
 
-    A run does so when it begins, after `refuse_changes`: what was accepted once is not asked about again. `wanted` are
-    the stages that it is going to make; what is known of others stays.
+    A run does so when it begins, after `refuse_changes`: a change is accepted once. `wanted` are
+    the stages that it is going to make; the entries of others stay.
     """
     before = _remembered(folder)
-    known = {**(before or {}), **{stage.name: content_id(dict(stage.settings)) for stage in wanted}}
-    if known != before:
-        write_text(folder / REMEMBERED, json.dumps(known, indent=1) + "\n")
+    settings = {**(before or {}), **{stage.name: content_id(dict(stage.settings)) for stage in wanted}}
+    if settings != before:
+        write_text(folder / REMEMBERED, json.dumps(settings, indent=1) + "\n")
 
 
 def _altered(stages: Sequence[RunStage], folder: Path) -> list[str] | None:
@@ -90,19 +90,19 @@ def _altered(stages: Sequence[RunStage], folder: Path) -> list[str] | None:
 
     None where the folder does not say. A stage that was not part of the run then is none of them.
     """
-    known = _remembered(folder)
-    if known is None:
+    before = _remembered(folder)
+    if before is None:
         return None
     present = {stage.name: content_id(dict(stage.settings)) for stage in stages}
-    return [name for name, now in present.items() if known.get(name, now) != now]
+    return [name for name, now in present.items() if before.get(name, now) != now]
 
 
 def _remembered(folder: Path) -> dict[str, Any] | None:
     try:
-        known = json.loads((folder / REMEMBERED).read_text(encoding="utf-8"))
+        remembered = json.loads((folder / REMEMBERED).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
-    return known if isinstance(known, dict) else None
+    return remembered if isinstance(remembered, dict) else None
 
 
 def _begun(folder: Path) -> set[str]:

@@ -93,8 +93,8 @@ def _of_the_rest(document: Document, base: Path, problems: Iterable[Problem]) ->
     return _outside(LoadedRun(config.model_copy(update={"prompts": own}), document, base), os.environ)
 
 
-def _placed(document: Document, found: Iterable[Note | Doubt]) -> list[Problem]:
-    return [Problem(document.place(place), message) for place, message in found]
+def _placed(document: Document, notes: Iterable[Note | Doubt]) -> list[Problem]:
+    return [Problem(document.place(place), message) for place, message in notes]
 
 
 def _limited(config: RunFile, limit: int) -> RunFile:
@@ -144,19 +144,20 @@ def check_run_file(
 
 
 def unpriced_problems(loaded: LoadedRun, stages: Collection[str] | None = None) -> list[Problem]:
-    """The models that these stages ask and whose price nobody has said, each with its place and the nearest name."""
+    """The models of these stages that have no price, each with its place and the nearest name."""
     config, document = loaded.config, loaded.document
     try:
         names, table = unpriced(config, loaded.base, stages), price_table(config, loaded.base)
-    except ConfigError:  # the table is wrong, and told of elsewhere
+    except ConfigError:  # a wrong table is reported elsewhere
         return []
     problems = []
     for name in names:
         spec: Any = config.models[name]
         near = did_you_mean(spec.model, table.models(spec.host))
-        told = f"no known price for {name} ({plain(spec.model)} at {plain(spec.host)}){near}. Correct the name,  "
-        way = "set a price in USD per million tokens, such as price: {input: 2.5, output: 10}, or pass  "
-        problems.append(document.problem(("models", name, "model"), f"{told}{way}--allow-unpriced"))
+        missing = f"no known price for {name} ({plain(spec.model)} at {plain(spec.host)}){near}."
+        remedy = "set a price in USD per million tokens, such as price: {input: 2.5, output: 10}, or pass  "
+        message = f"{missing} Correct the name,  {remedy}--allow-unpriced"
+        problems.append(document.problem(("models", name, "model"), message))
     return problems
 
 
@@ -168,17 +169,17 @@ def _outside(
 ) -> list[Problem]:
     """Everything on this machine that keeps the run from being made; those of data files come last."""
     config, document = loaded.config, loaded.document
-    found: list[Note | Doubt] = [*_constitution_problems(loaded), *_judge_problems(loaded)]
+    notes: list[Note | Doubt] = [*_constitution_problems(loaded), *_judge_problems(loaded)]
     for name, spec in config.models.items():
-        found += [(("models", name), message) for message in check_model(located(spec, loaded.base), environ)]
+        notes += [(("models", name), message) for message in check_model(located(spec, loaded.base), environ)]
     rows: list[Problem] = []
     for stage in stages_of(config):
         try:
-            found += stage.check(loaded.base) if stage.name not in standing else ()
+            notes += stage.check(loaded.base) if stage.name not in standing else ()
         except DataError as fault:
             rows += _with_lines(loaded, fault.problems)
-    doubts = [note for note in found if isinstance(note, Doubt)]
-    problems = _placed(document, dict.fromkeys(note for note in found if not isinstance(note, Doubt)))
+    doubts = [note for note in notes if isinstance(note, Doubt)]
+    problems = _placed(document, dict.fromkeys(note for note in notes if not isinstance(note, Doubt)))
     problems += [*_price_problems(loaded, standing), *rows]
     if "inputs" in standing:
         return problems
@@ -188,7 +189,7 @@ def _outside(
         read_into(inputs, config, loaded.base, glimpse=True)
     except DataError as fault:
         return [*problems, *_with_lines(loaded, fault.problems)]
-    if any(place[:1] == ("constitution",) for place, _ in found):
+    if any(place[:1] == ("constitution",) for place, _ in notes):
         return problems
     rules = [load_constitution(name, base=loaded.base) for name in config.constitution]
     if warnings is not None:
@@ -204,20 +205,20 @@ def _with_lines(loaded: LoadedRun, problems: Iterable[Problem]) -> list[Problem]
 
 
 def _with_line(loaded: LoadedRun, problem: Problem) -> Problem:
-    document, said = loaded.document, str(problem)
+    document, message = loaded.document, str(problem)
     for loc, source in _sources(document.data):
         path, dataset = source.get("path"), source.get("dataset")
         file = str(loaded.base / str(path)) if path is not None else f"dataset {dataset}"
-        rest = said.removeprefix(file)
-        if rest == said or not rest.startswith(":") or _ROW.match(rest):
+        rest = message.removeprefix(file)
+        if rest == message or not rest.startswith(":") or _ROW.match(rest):
             continue
         columns = [inner for inner, text in texts(source, loc) if text and rest.startswith(f": {text}: ")]
         place = document.place(columns[0] if columns else (*loc, "dataset" if path is None else "path"))
         near = ""
         if rest == ": no such file":
             with suppress(OSError):
-                near = did_you_mean(Path(file).name, (one.name for one in Path(file).parent.iterdir()))
-        return Problem(place, f"{said}{near}")
+                near = did_you_mean(Path(file).name, (sibling.name for sibling in Path(file).parent.iterdir()))
+        return Problem(place, f"{message}{near}")
     return problem
 
 
@@ -241,9 +242,9 @@ def _price_problems(loaded: LoadedRun, standing: Collection[str]) -> list[Proble
     except ConfigError as fault:
         table = str(loaded.base / str(loaded.config.prices))
         place = loaded.document.place(("prices",))
-        return [Problem(place, str(one)) if one.place == table else one for one in fault.problems]
-    said = "the budget needs a bound: set max_tokens for {}, or max_output in its price"
-    return _placed(loaded.document, [(("models", name), said.replace("{}", name)) for name in names])
+        return [Problem(place, str(problem)) if problem.place == table else problem for problem in fault.problems]
+    message = "the budget needs a bound: set max_tokens for {}, or max_output in its price"
+    return _placed(loaded.document, [(("models", name), message.replace("{}", name)) for name in names])
 
 
 def _constitution_problems(loaded: LoadedRun) -> Iterator[Note]:
@@ -274,11 +275,14 @@ def _judge_problem(loaded: LoadedRun, ask: Ask) -> Iterator[Note]:
         why = " while it thinks (effort, thinking_budget)" if getattr(spec, "thinks", False) else ""
         yield (*place, "protocol"), f"{shown}{why}; use protocol: verdict with samples"
     elif spec and entry.samples > 1 and folder.reads_choices(shown=spec.shows_choices):
-        told = f"found {entry.samples}, expected 1: {entry.protocol} reads all probabilities from one reply of a model"
-        yield (*place, "samples"), f"{told} that shows them, as {entry.model} does; for votes use protocol: verdict"
+        yield (
+            (*place, "samples"),
+            f"found {entry.samples}, expected 1: {entry.protocol} reads all probabilities from one reply of a model "
+            f"that shows them, as {entry.model} does; for votes use protocol: verdict",
+        )
     if ask.role == "judge" and not folder.compares:
-        told = f"{folder.id} says yes or no to one answer and compares nothing; it is for evaluate.violations and"
         yield (
             (*place, "protocol"),
-            f"{told} evaluate.over_refusal. Use a judge of two answers, such as protocol: verdict",
+            f"{folder.id} says yes or no to one answer and compares nothing; it is for evaluate.violations and "
+            "evaluate.over_refusal. Use a judge of two answers, such as protocol: verdict",
         )

@@ -39,7 +39,7 @@ R = TypeVar("R")
 
 
 class Split(Record):
-    """On which side of the split a prompt stands."""
+    """The side of the split that a prompt is on."""
 
     prompt_id: str
     split: str
@@ -262,17 +262,17 @@ class Context:
             run_sync(pouring())
 
     def close(self) -> None:
-        """Let go of models and ledger, after replies that are on the wire have been stored."""
+        """Close the models and the ledger once the replies in flight are stored."""
         try:
             if self._calls:
-                told = set(self._calls.notices)
+                shown = set(self._calls.notices)
                 if count := self._calls.in_flight:
                     self.progress.say(
                         f"Finishing {count} calls in flight (up to {DRAIN:.0f} s). "
                         "Press Ctrl-C again to abandon them; they may be billed."
                     )
                 run_sync(self._calls.drain())
-                for notice in self._calls.notices.keys() - told:  # of batches that are left to the vendor
+                for notice in self._calls.notices.keys() - shown:  # of batches that are left to the vendor
                     self.progress.say(plain(notice, longest=500))
         finally:
             self._let_go()

@@ -30,7 +30,7 @@ class Change(Record):
     path: str
     """Keys and places in lists, joined by dots, as --set takes them."""
     was: Any = None
-    """Absent where nothing was said."""
+    """Absent where there is no answer."""
     now: Any = None
 
     def __str__(self) -> str:

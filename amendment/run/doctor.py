@@ -1,4 +1,4 @@
-"""What this machine can do: libraries, keys, accelerators. Keys are only ever said to be set or not."""
+"""What this machine can do: libraries, keys, accelerators. Of keys it shows only whether they are set."""
 
 from __future__ import annotations
 

@@ -83,12 +83,12 @@ class DryRun:
 
     async def reply(self, name: str, spec: ModelSpec | None, provider: Provider, request: Request) -> Reply:
         """The answer to a question, counted at its first time."""
-        known = self._known.get(request.id)
-        if known is None:
+        reply = self._known.get(request.id)
+        if reply is None:
             tally = self.tallies[self.stage, name]
-            known = self._paid(tally, provider, request) or await self._made_up(tally, name, spec, provider, request)
-            self._known[request.id] = known
-        return known
+            reply = self._paid(tally, provider, request) or await self._made_up(tally, name, spec, provider, request)
+            self._known[request.id] = reply
+        return reply
 
     def _paid(self, tally: Tally, provider: Provider, request: Request) -> Reply | None:
         if (raw := self._find(request.id)) is None:

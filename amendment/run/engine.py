@@ -83,14 +83,14 @@ class RunFolder(Workspace):
         return bool(in_place and note["key"] == self.key(stage))
 
     def standing(self, stages: Sequence[RunStage]) -> list[str]:
-        """The names of the stages that stand and whose sources do; `stages` are in order."""
+        """The names of the stages that are up to date, as are their sources; `stages` are in order."""
         maker = {artefact: stage.name for stage in stages for artefact in stage.stage.writes}
-        found: list[str] = []
+        names: list[str] = []
         for stage in stages:
             sources = {maker[name] for name in stage.stage.reads if name in maker}
-            if sources <= set(found) and self.stands(stage):
-                found.append(stage.name)
-        return found
+            if sources <= set(names) and self.stands(stage):
+                names.append(stage.name)
+        return names
 
     def is_of_now(self, stage: str) -> bool:
         """Whether what a finished stage wrote is of the form in which it would be written now."""
@@ -98,10 +98,9 @@ class RunFolder(Workspace):
         return note is None or note.get("format") == STAGE_FORMAT
 
     def close(self, stage: RunStage, made: Made) -> None:
-        """Leave the note that lets the next run skip this stage. It tells its format, for who has no key to compare."""
+        """Write the note that lets the next run skip this stage; `format` is for readers without a key to compare."""
         artefacts = {name: [self._stamp(name), self._content(name)] for name in made.artefacts}
-        told = {"artefacts": artefacts, "counts": made.counts}
-        note = {"format": STAGE_FORMAT, "key": self.key(stage), **told}
+        note = {"format": STAGE_FORMAT, "key": self.key(stage), "artefacts": artefacts, "counts": made.counts}
         write_text(self.folder / "stages" / f"{stage.name}.json", json.dumps(note, indent=1, allow_nan=False) + "\n")
 
     def _files(self, artefact: str) -> list[Path]:
@@ -119,7 +118,7 @@ class RunFolder(Workspace):
             return None
 
     def _content(self, artefact: str) -> str:
-        """What an artefact is. How a model came about is told in its folder too, and makes it no other model."""
+        """The content of an artefact. A model's folder also records how it was made, which is left out here."""
         files = [file for file in self._files(artefact) if file.name != HISTORY]
         return content_id([[str(file.relative_to(self.folder)), file_hash(file)] for file in files])
 

@@ -75,10 +75,12 @@ def _unpaid(
         body = ledger.body(call.request)
         assert body is not None  # it was written down together with the attempt
         request = Request.from_json(json.loads(body))
-        known = by_model.get((request.host, request.model)) or _gone(request, prices, table)
-        found = [_Unpaid(call, most_tokens(request), price, call.batch in out) for price in known if price is not None]
-        if found:
-            yield max(found, key=_worst)
+        model_prices = by_model.get((request.host, request.model)) or _gone(request, prices, table)
+        unpaid = [
+            _Unpaid(call, most_tokens(request), price, call.batch in out) for price in model_prices if price is not None
+        ]
+        if unpaid:
+            yield max(unpaid, key=_worst)
 
 
 def _gone(request: Request, prices: Mapping[str, Price | None], table: PriceTable) -> list[Price | None]:

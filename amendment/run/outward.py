@@ -1,4 +1,4 @@
-"""What a run sends where and which files it reads elsewhere: told by a plan, and by a run before its first call.
+"""What a run sends where and which files it reads elsewhere: shown by a plan, and by a run before its first call.
 
 Covered: hosts of models, each with the variable of its key, the Hub where datasets are read, and files outside the
 folder of the run file. Not covered: whether a key may go there, which `providers.Trust` decides.
@@ -41,40 +41,40 @@ def contacts(config: RunFile, base: Path, asked: Collection[str], standing: Coll
         if isinstance(spec, OpenAISpec | AnthropicSpec):
             names = hosts.setdefault((spec.host, spec.api_key_env), [])
             names += [name] if name not in names else []
-    found = [Contact(host=host, models=tuple(names), key=key) for (host, key), names in hosts.items()]
+    reached = [Contact(host=host, models=tuple(names), key=key) for (host, key), names in hosts.items()]
     read = [source for stage, sources in config.sources.items() if stage not in standing for source in sources]
     if any(source.dataset and dataset_folder(source, base) is None for source in read):
         endpoint = os.environ.get("HF_ENDPOINT") or "https://huggingface.co"
-        found.append(Contact(host=endpoint.split("://", 1)[-1].rstrip("/"), models=(), key="HF_TOKEN"))
-    return tuple(found)
+        reached.append(Contact(host=endpoint.split("://", 1)[-1].rstrip("/"), models=(), key="HF_TOKEN"))
+    return tuple(reached)
 
 
-def contact_lines(found: Iterable[Contact]) -> Iterator[str]:
+def contact_lines(reached: Iterable[Contact]) -> Iterator[str]:
     """A line for each host."""
-    for contact in found:
-        what = ", ".join(map(plain, contact.models)) or "data"
+    for contact in reached:
+        purpose = ", ".join(map(plain, contact.models)) or "data"
         if contact.key:
-            yield f"sends {plain(contact.key)} to {plain(contact.host)} ({what})"
+            yield f"sends {plain(contact.key)} to {plain(contact.host)} ({purpose})"
         else:
-            yield f"talks to {plain(contact.host)} ({what}; without a key)"
+            yield f"talks to {plain(contact.host)} ({purpose}; without a key)"
 
 
 def outside_files(config: RunFile, base: Path) -> tuple[str, ...]:
     """Files and folders that the run file names and that lie outside its own folder, links followed."""
     home = base.resolve()
-    found: dict[str, None] = {}
+    paths: dict[str, None] = {}
     for loc, name in texts(config.model_dump(mode="json")):
         if next((key for key in reversed(loc) if isinstance(key, str)), "") not in PATHS:
             continue
         try:
             path = (home / os.path.expanduser(name)).resolve()  # noqa: PTH111 - Path.expanduser raises without a home
             if path.exists() and not path.is_relative_to(home):
-                found[str(path)] = None
+                paths[str(path)] = None
         except (OSError, RuntimeError, ValueError):  # no path, or a circle of links: whoever reads it says so
             continue
-    return tuple(found)
+    return tuple(paths)
 
 
-def file_lines(found: Iterable[str]) -> Iterator[str]:
+def file_lines(paths: Iterable[str]) -> Iterator[str]:
     """A line for each file."""
-    yield from (f"reads {plain(path, longest=500)}, outside the folder of the run file" for path in found)
+    yield from (f"reads {plain(path, longest=500)}, outside the folder of the run file" for path in paths)

@@ -33,18 +33,18 @@ def price_table(config: RunFile, base: Path) -> PriceTable:
 
 
 def prices_of(config: RunFile, base: Path) -> dict[str, Price | None]:
-    """The price of every entry under `models`; None where nobody has said one.
+    """The price of every entry under `models`; None where it has none.
 
     `base` is the folder of the run file. Raises ConfigError with everything that is wrong with its price table.
     """
     table = price_table(config, base)
-    found: dict[str, Price | None] = {}
+    prices: dict[str, Price | None] = {}
     for name, spec in config.models.items():
         if isinstance(spec, OpenAISpec | AnthropicSpec | RegisteredSpec):
-            found[name] = spec.price or price_of(table, spec.host, spec.model)
+            prices[name] = spec.price or price_of(table, spec.host, spec.model)
         else:
-            found[name] = FREE
-    return found
+            prices[name] = FREE
+    return prices
 
 
 def unpriced(config: RunFile, base: Path, stages: Collection[str] | None = None) -> list[str]:

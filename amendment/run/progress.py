@@ -47,15 +47,15 @@ class _Tally:
 
     def text(self) -> str:
         """Calls and their rate, money, and a server that does not answer."""
-        told: list[str] = []
+        parts: list[str] = []
         if self._calls:
             sent, cached = self._calls.sent - self._sent, self._calls.cached - self._cached
             seconds = max(time.monotonic() - self._began, 1e-3)
-            told += [f"{sent} calls", f"{cached} from the ledger", f"{sent / seconds:.1f}/s"]
+            parts += [f"{sent} calls", f"{cached} from the ledger", f"{sent / seconds:.1f}/s"]
             if self._calls.budget.spent:
-                told.append(f"${self._calls.budget.spent:.2f}")
-            told += [plain(trouble) for trouble in self._calls.troubles()]
-        return f" ({', '.join(told)})" if told else ""
+                parts.append(f"${self._calls.budget.spent:.2f}")
+            parts += [plain(trouble) for trouble in self._calls.troubles()]
+        return f" ({', '.join(parts)})" if parts else ""
 
 
 class LineProgress(QuietProgress):

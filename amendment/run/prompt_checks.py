@@ -45,7 +45,7 @@ def scope_doubts(config: RunFile, rules: Sequence[Constitution], scopes: Sequenc
     """Principles that no prompt selects; where principles name categories, those of prompts that none of them names."""
     if not scopes or not any(ask.role in _TEXTS for stage in stages_of(config) for ask in stage.asks()):
         return
-    known = sorted({category for category, _ in scopes if category})
+    present = sorted({category for category, _ in scopes if category})
     words = sorted({tag for _, tags in scopes for tag in tags})
     for index, constitution in enumerate(rules):
         for principle in constitution.principles:
@@ -53,19 +53,24 @@ def scope_doubts(config: RunFile, rules: Sequence[Constitution], scopes: Sequenc
                 continue
             when = principle.applies_when
             named = [*(when.categories if when else ()), *(when.tags if when else ())]
-            near = next(filter(None, (did_you_mean(name, [*known, *words]) for name in named if name not in known)), "")
-            told = f"no prompt selects principle {constitution.principle_reference(principle)}, so it is never used"
-            found = f"the prompts have {_listed('category', 'categories', known)} and {_listed('tag', 'tags', words)}"
+            near = next(
+                filter(None, (did_you_mean(name, [*present, *words]) for name in named if name not in present)), ""
+            )
+            reference, scope = constitution.principle_reference(principle), ", ".join(named) or "nothing"
+            has = f"the prompts have {_listed('category', 'categories', present)} and {_listed('tag', 'tags', words)}"
             yield Doubt(
-                ("constitution", index), f"{told}: it applies to {', '.join(named) or 'nothing'}{near}; {found}"
+                ("constitution", index),
+                f"no prompt selects principle {reference}, so it is never used: it applies to {scope}{near}; {has}",
             )
     principles = [principle for constitution in rules for principle in constitution.principles]
-    categories = {name for one in principles if one.applies_when for name in one.applies_when.categories}
-    for category in known if categories else ():
+    categories = {
+        name for principle in principles if principle.applies_when for name in principle.applies_when.categories
+    }
+    for category in present if categories else ():
         if category not in categories:
             near = did_you_mean(category, sorted(categories))
-            told = f"no principle names the category '{category}' of your prompts{near}"
-            yield Doubt(("constitution",), f"{told}; only principles for all prompts apply to them")
+            unnamed = f"no principle names the category '{category}' of your prompts{near}"
+            yield Doubt(("constitution",), f"{unnamed}; only principles for all prompts apply to them")
 
 
 def _listed(noun: str, plural: str, names: Sequence[str]) -> str:
@@ -75,12 +80,12 @@ def _listed(noun: str, plural: str, names: Sequence[str]) -> str:
 
 
 def category_problems(config: RunFile, scopes: Sequence[Scope]) -> Iterator[Note]:
-    """Categories that stages name and that no prompt of the run has, where it is known what it has."""
-    known = sorted({category for category, _ in scopes if category})
+    """Categories that stages name and no prompt of the run has, where the prompts can be read."""
+    present = sorted({category for category, _ in scopes if category})
     for stage in stages_of(config) if scopes else ():
         for place, name in stage.categories():
-            if name not in known:
-                near, there = did_you_mean(name, known), ", ".join(known) or "none"
+            if name not in present:
+                near, there = did_you_mean(name, present), ", ".join(present) or "none"
                 yield place, f"no prompt has category {name!r}{near}; there are {there}"
 
 
@@ -116,8 +121,9 @@ class PromptsSeen:
         asked = {ask.model for ask in asks if ask.take is None or ask.take > self._before}
         for name, spec in config.models.items():
             if name in asked and spec.provider == "simulated":
-                told = f"knows the prompts of Lilliput alone, and {self._found(self._first)}"
-                yield ("models", name), f"{told}; name a real model, or take theirs alone: prompts: [{{lilliput: 100}}]"
+                foreign = f"knows the prompts of Lilliput alone, and {self._found(self._first)}"
+                remedy = "name a real model, or take theirs alone: prompts: [{lilliput: 100}]"
+                yield ("models", name), f"{foreign}; {remedy}"
 
     def _found(self, first: Prompt) -> str:
         if self._unknown == self._count:

@@ -1,6 +1,6 @@
 """What a run file cannot mean, whatever its files hold: names that nothing answers to, stages that miss what they read.
 
-Covered: what all stages have in common; what one stage alone knows stands in its `problems`. Not covered: what lies
+Covered: what all stages have in common; what concerns one stage alone is in its `problems`. Not covered: what lies
 outside the file, which `checks` looks at.
 """
 
@@ -54,15 +54,15 @@ def only_lends_models(config: RunFile) -> bool:
 
 
 def _models(config: RunFile, stages: Sequence[Stage], trained: set[str]) -> Iterator[Note]:
-    """Names of models that stand under `models` nowhere, and policies that no stage of the run makes."""
+    """Names of models that are not under `models`, and policies that no stage of the run makes."""
     for ask in dict.fromkeys(ask for stage in stages for ask in stage.asks()):
         if ask.model in config.policies:
             if ask.model not in trained:
                 yield ask.place, f"the run has no stage {ask.model!r}; add it, or name a model under models"
         elif ask.model not in config.models:
-            known = ", ".join(config.models) or "none"
+            names = ", ".join(config.models) or "none"
             near = did_you_mean(ask.model, config.models)
-            yield ask.place, f"no model {ask.model!r} under models{near}; there are {known}"
+            yield ask.place, f"no model {ask.model!r} under models{near}; there are {names}"
 
 
 def _nothing_to_publish(config: RunFile, trained: set[str]) -> Iterator[Note]:
@@ -77,14 +77,14 @@ def _nothing_to_publish(config: RunFile, trained: set[str]) -> Iterator[Note]:
 
 
 def _missing_stages(config: RunFile, stages: Sequence[Stage]) -> Iterator[Note]:
-    """Stages that read what no stage makes. One whose own sources lack the same is not named again."""
+    """Stages that read what no stage makes. One whose sources lack the same is not named again."""
     advice = {kind.name: kind.absent for kind in STAGES}
     maker = {artefact: stage.name for stage in stages_of(config) for artefact in stage.writes}
     absent = {stage.name: {_owner(name) for name in stage.reads if name not in maker} for stage in stages}
     for stage in stages:
-        told = {owner for name in stage.reads if name in maker for owner in absent.get(maker[name], ())}
-        for owner in sorted(absent[stage.name] - told):
-            if owner not in config.policies:  # whoever names it has been told
+        reported = {owner for name in stage.reads if name in maker for owner in absent.get(maker[name], ())}
+        for owner in sorted(absent[stage.name] - reported):
+            if owner not in config.policies:  # already reported where it is named
                 yield (stage.name,), advice.get(owner) or f"reads what the stage {owner} makes; add it"
 
 

@@ -81,7 +81,7 @@ class _Reported(NamedTuple):
 
 
 class Run:
-    """One run. Calling it makes what is missing and leaves alone what stands.
+    """One run. Calling it makes what is missing and leaves the rest as it is.
 
     A call lets go of the folder at its end, unless models were looked up: these keep working, and keep the
     folder, until `close`, or the end of a `with` block.
@@ -227,7 +227,7 @@ class Run:
         if not stage.stage.is_streamed:
             return group
         standing = workspace.standing(wanted)
-        unmade = {artefact for one in wanted if one.name not in standing for artefact in one.stage.writes}
+        unmade = {artefact for other in wanted if other.name not in standing for artefact in other.stage.writes}
         unmade -= set(stage.stage.writes)
         renewed = set() if workspace.is_current(stage) else set(stage.stage.writes)
         for later in wanted[wanted.index(stage) + 1 :]:
@@ -267,7 +267,7 @@ class Run:
             STAGE.reset(token)
 
     def _report(self, stages: Sequence[RunStage], running: str | None = None, ended: str | None = None) -> _Reported:
-        """Write what stands now: `status.json`, the spending and the summary.
+        """Write the state of the run: `status.json`, the spending and the summary.
 
         Before and after each stage, so that a run that fails leaves no figures of other settings; the manifest at
         the end, however it comes. `running` are the names of stages, with commas between; `ended` says why this start
@@ -311,7 +311,7 @@ class Run:
 
 
 def _pairs(workspace: RunFolder, done: Sequence[str]) -> int:
-    """How many pairs the dataset has that stands, and those that later stages have added."""
+    """How many pairs the dataset has, with those that later stages have added."""
     made = [name for name in done if name == "dataset" or name.endswith("-dataset")]
     notes = [note["counts"] for name in made if (note := workspace.note(name))]
     return sum(note.get(f"{kind} pairs", 0) for note in notes for kind in ("train", "test", "new"))
@@ -325,8 +325,8 @@ class _Models(Mapping[str, Model]):
 
     def __getitem__(self, name: str) -> Model:
         if name not in self._known:
-            near, known = did_you_mean(name, self._known), ", ".join(self._known)
-            raise ConfigError(f"no model {name!r} in this run{near}; there are {known}")
+            near, names = did_you_mean(name, self._known), ", ".join(self._known)
+            raise ConfigError(f"no model {name!r} in this run{near}; there are {names}")
         return self._open(name)
 
     def __iter__(self) -> Any:

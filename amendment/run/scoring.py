@@ -96,7 +96,7 @@ def score_texts(
     folder: str | Path, prompt: str, answers: Sequence[str], *, principles: Sequence[str] | None = None
 ) -> dict[str, Any]:
     """The scores of answers to one prompt, as JSON: `scores`, `deviations` of an ensemble, and with two answers
-    `p_first`, P(the first is better). Null stands for an answer over the model's length."""
+    `p_first`, P(the first is better). Null where an answer is over the model's length."""
     if not prompt.strip() or not answers or not all(answer.strip() for answer in answers):
         raise ConfigError("score: expected a prompt and an answer or more, none of them empty")
     model = RewardModel.load(folder)
@@ -387,8 +387,8 @@ def _list_in(row: Row, column: str) -> list[Any]:
     value = row.values.get(column)
     if isinstance(value, list) and value:
         return value
-    found = "nothing" if value is None else "an empty list" if value == [] else type(value).__name__
-    raise DataError([Problem(row.place, f"{column}: expected a list of answers, found {found}")])
+    kind = "nothing" if value is None else "an empty list" if value == [] else type(value).__name__
+    raise DataError([Problem(row.place, f"{column}: expected a list of answers, found {kind}")])
 
 
 def _id(row: Row, column: str | None) -> str | None:

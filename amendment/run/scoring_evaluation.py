@@ -36,7 +36,7 @@ WHO = (
 )
 COLUMNS = "or name the columns here: --columns prompt=COLUMN,chosen=COLUMN,rejected=COLUMN (or a=, b= and votes=)"
 _LISTED = ("reward-bench", "reward-bench-2", "grid", "pools")
-"""Layouts whose rows are measured as they stand; of pairs it is first found out who said what."""
+"""Layouts whose rows are measured as they stand; of pairs, who decided what is read first."""
 _KEPT = ("subset", "num_correct", "num_incorrect", "domain", "category", "quality", "best", "id")
 
 
@@ -124,10 +124,10 @@ def read_held_out(
 
 
 def _listed(source: Source, table: SourceRows, base: Path, held_out: HeldOut) -> None:
-    """Rows of one prompt each, as they stand, their texts checked."""
+    """Rows of one prompt each, as they are, their texts checked."""
     asked, facts = read_asked(source, base)
     values = {row.place.removeprefix(table.place).lstrip(": "): row.values for row in table.rows}
-    held_out.rows.extend(_row_of(one, values[one.place]) for one in asked)
+    held_out.rows.extend(_row_of(row, values[row.place]) for row in asked)
     held_out.counts["rows"] += len(asked)
     held_out.counts["bad rows left out"] += len(table.rows) - len(asked)
     held_out.files.append({"name": facts.name, **facts.to_json()})
@@ -147,7 +147,7 @@ def _row_of(asked: AskedRow, values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _judged(config: DataSources, base: Path, held_out: HeldOut) -> None:
-    """Pairs and verdicts: comparisons with what was said of them."""
+    """Pairs and verdicts: comparisons with their votes."""
     gathered = gather(config, base, who=WHO)
     joined = join(gathered)
     problems: list[Problem] = [*gathered.problems, *joined.problems]

@@ -59,8 +59,8 @@ def read_status(folder: Path) -> dict[str, Any]:
     status["of another version"] = [name for name in status["done"] if not RunFolder(folder).is_of_now(name)]
     counts = {name: _counts(folder, name) for name in status["done"]}
     labels = _labels(folder, status["done"], str(ended)) if ended and not running else None
-    told = {"labels": labels, **_calls(folder), "damage": None if running else _damage(folder)}
-    return {**status, "running": running, "ended": ended, **told, "counts": counts}
+    details = {"labels": labels, **_calls(folder), "damage": None if running else _damage(folder)}
+    return {**status, "running": running, "ended": ended, **details, "counts": counts}
 
 
 def _labels(folder: Path, done: Sequence[str], ended: str) -> str | None:
@@ -97,21 +97,21 @@ def _damage(folder: Path) -> str | None:
         return None
     try:
         with Reader(path) as ledger:
-            found = ledger.damage()
+            damage = ledger.damage()
     except LedgerError as fault:
         return str(fault)
-    if not found:
+    if not damage:
         return None
-    first = found[0][:LONGEST]
-    return f"{path}: the ledger is damaged in {len(found)} places, first: {first}. All: amendment ledger verify"
+    first = damage[0][:LONGEST]
+    return f"{path}: the ledger is damaged in {len(damage)} places, first: {first}. All: amendment ledger verify"
 
 
 def _is_status(status: Any) -> bool:
-    """Whether the file holds what a run writes there."""
+    """Whether the file is what a run writes."""
     if not isinstance(status, dict) or not {"name", "stages", "running", "done"} <= set(status):
         return False
     lists = [status["stages"], status["done"], status.get("out of date", [])]
-    return all(isinstance(one, list) and all(isinstance(name, str) for name in one) for one in lists)
+    return all(isinstance(names, list) and all(isinstance(name, str) for name in names) for names in lists)
 
 
 def _is_at_work(folder: Path) -> bool:
@@ -127,7 +127,7 @@ def _is_at_work(folder: Path) -> bool:
 
 
 def _counts(folder: Path, stage: str) -> dict[str, Any]:
-    """Numbers, what the gate said, and what ended a training."""
+    """Numbers, the outcome of the gate, and what ended a training."""
     note = RunFolder(folder).note(stage)
     counts = note["counts"] if note and isinstance(note["counts"], dict) else {}
     shown = {name: value for name, value in counts.items() if name == "gate" or isinstance(value, int | float)}

@@ -99,8 +99,8 @@ def _people(audit: Mapping[str, Any]) -> list[str]:
     if "gate" not in audit:
         return []
     agreed = audit.get("the judge's labels agree with people")
-    told = f"the judge's labels agree with people in {agreed:.1%}; " if agreed is not None else ""
-    return [f"People: {told}gate before training {audit['gate']} (certificate.md).", ""]
+    agreement = f"the judge's labels agree with people in {agreed:.1%}; " if agreed is not None else ""
+    return [f"People: {agreement}gate before training {audit['gate']} (certificate.md).", ""]
 
 
 def _failed(counts: Mapping[str, Any], where: str) -> list[str]:

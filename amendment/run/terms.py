@@ -1,4 +1,4 @@
-"""What a user agrees to when a run starts, and what is said and looked at before its first call.
+"""What a user agrees to when a run starts, and what is shown and checked before its first call.
 
 Covered: keys, models without a price, changes of what is made already, hosts that will be talked to. Not covered: the
 run file itself, which `checks` looks at.
@@ -26,7 +26,7 @@ __all__ = ["Terms", "agree", "keys_of", "outward_lines", "uncovered_lines"]
 
 
 class Terms(NamedTuple):
-    """What holds for this start of a run and stands in no file."""
+    """What holds for this start of a run and is in no file."""
 
     accept_changes: bool = False
     """Ask again where changed settings make it necessary, whatever that costs."""
@@ -62,9 +62,9 @@ def _refuse_to_leave_batches(config: RunFile, folder: Path, left: Collection[str
     online = [spec for spec in hosted if spec.mode == "online"]
     if not online or not ledger.is_file():
         return
-    with Reader(ledger) as found:
+    with Reader(ledger) as reader:
         for spec in online:
-            if out := found.batches(spec.host, spec.model):
+            if out := reader.batches(spec.host, spec.model):
                 count = sum(len(batch.attempts) for batch in out)
                 raise ConfigError(
                     f"{folder}: a batch with {count:,} requests to {plain(spec.model)} at {plain(spec.host)} is out, "
