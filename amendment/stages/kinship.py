@@ -14,7 +14,9 @@ from typing import Any
 from amendment.data.sources import ModelSource
 from amendment.llm.specs import AnthropicSpec, LocalSpec, OpenAISpec, RegisteredSpec, located
 from amendment.preference import are_related, family_of
-from amendment.stages.contract import POLICY_STAGES, JudgeEntry
+from amendment.stages.contract import POLICY_STAGES, JudgeEntry, RunSettings
+from amendment.stages.critique import CritiqueConfig
+from amendment.stages.judging import JudgingConfig
 from amendment.terminal import plain
 
 __all__ = ["SAME_JUDGE", "independence", "kinship_warnings"]
@@ -24,10 +26,11 @@ NO_JUDGE = "no other judge"
 """Where no judge of the run made its labels."""
 
 
-def kinship_warnings(config: Any) -> list[str]:
+def kinship_warnings(config: RunSettings) -> list[str]:
     """A sentence for each judge and writer of one family, by their models' names, and one for `judge_labelled` without
     a label. None where nobody judges."""
-    judges = [entry.model for entry in config.judging.every_judge] if config.judging else []
+    judging = config.part(JudgingConfig)
+    judges = [entry.model for entry in judging.every_judge] if judging else []
     warnings = [*_unlabelled(config)]
     for judge in dict.fromkeys(judges):
         for writer in _writers(config):
@@ -37,8 +40,9 @@ def kinship_warnings(config: Any) -> list[str]:
     return warnings
 
 
-def _unlabelled(config: Any) -> Iterator[str]:
-    if config.judging and config.judging.judge_labelled and not (config.pairs or config.verdicts):
+def _unlabelled(config: RunSettings) -> Iterator[str]:
+    judging = config.part(JudgingConfig)
+    if judging and judging.judge_labelled and not (config.pairs or config.verdicts):
         yield (
             "judging.judge_labelled: true changes nothing: the run has no verdicts or pairs of your own that the judge "
             "could be measured on; name people's labels under verdicts, or leave it out"
@@ -54,30 +58,32 @@ def _warning(judge: str, judging: str, writer: str, writing: str) -> str:
     )
 
 
-def _writers(config: Any) -> Iterator[str]:
+def _writers(config: RunSettings) -> Iterator[str]:
     """The models that write what is compared, by their short names."""
-    names = [config.critique.model] if config.critique else []
-    names += [source.model for source in config.candidates if isinstance(source, ModelSource)]
+    critique = config.part(CritiqueConfig)
+    names = [critique.model] if critique else []
+    names += [source.model for source in config.parts(ModelSource)]
     yield from dict.fromkeys(names)
 
 
-def _model_of(config: Any, name: str) -> str | None:
+def _model_of(config: RunSettings, name: str) -> str | None:
     """What a short name stands for; None in the simulated world, and for a model that the run makes from nothing."""
     if name not in POLICY_STAGES:
         spec = config.models.get(name)
         return spec.model if spec and spec.provider != "simulated" else None
-    base = getattr(getattr(config, name), "base", None)
+    base = getattr(getattr(config, name, None), "base", None)
     return _model_of(config, base) if base in POLICY_STAGES else base
 
 
-def independence(config: Any, entry: JudgeEntry, base: Path) -> dict[str, str]:
+def independence(config: RunSettings, entry: JudgeEntry, base: Path) -> dict[str, str]:
     """Who judges an evaluation, and how near that is to the judges that made the run's labels.
 
     `same judge` is the same model at the same host, whatever it is called here and whatever it is asked by; `related
     judge` is of one family by the models' names. `base` is the folder of the run file.
     """
     judge = {"model": entry.model, "protocol": entry.protocol}
-    judges = config.judging.every_judge if config.judging else ()
+    judging = config.part(JudgingConfig)
+    judges = judging.every_judge if judging else ()
     if not judges:
         return {**judge, "standing": NO_JUDGE, "why": "no judge of this run made its labels"}
     same = [
@@ -102,7 +108,7 @@ def independence(config: Any, entry: JudgeEntry, base: Path) -> dict[str, str]:
     return {**judge, "standing": ANOTHER_JUDGE, "why": f"labels were made by {made}"}
 
 
-def _identity(config: Any, name: str, base: Path) -> Any:
+def _identity(config: RunSettings, name: str, base: Path) -> Any:
     """The model behind a short name, and where it answers: two names with the same one are one judge."""
     spec = located(config.models[name], base)
     if isinstance(spec, OpenAISpec | AnthropicSpec | RegisteredSpec):
@@ -110,7 +116,7 @@ def _identity(config: Any, name: str, base: Path) -> Any:
     return ("", spec.model, spec.revision) if isinstance(spec, LocalSpec) else spec.persona().id
 
 
-def _named(config: Any, name: str) -> str:
+def _named(config: RunSettings, name: str) -> str:
     """A short name with the model that it stands for, where that is one."""
     model = _model_of(config, name)
     return f"{plain(name)} ({plain(model)})" if model else plain(name)
