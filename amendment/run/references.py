@@ -34,7 +34,8 @@ def reference_problems(config: RunFile) -> Iterator[Note]:
     yield from (note for notes in own.values() for note in notes)
     asking = [ask for stage in stages for ask in stage.asks() if ask.role in ("revise", "judge")]
     if asking and not config.constitution:
-        yield asking[0].place, "needs a constitution; add a line such as: constitution: helpful-honest"
+        place = asking[0].place[:-1] if asking[0].judge else asking[0].place
+        yield place, "needs a constitution; add a line such as: constitution: helpful-honest"
     brought = config.prompts or config.pairs or config.verdicts or config.parts(FileSource)
     if not (brought or only_lends_models(config)):
         yield ("name",), NO_INPUT
