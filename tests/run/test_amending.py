@@ -72,16 +72,11 @@ def test_the_evidence_is_given_for_each_rule(amended: Amended) -> None:
     assert document["labels"]["comparisons"] == 200
 
 
-def test_a_second_call_asks_nothing_and_writes_the_same(here: Path) -> None:
+def test_a_second_call_asks_nothing_and_sealed_labels_change_nothing(here: Path) -> None:
     before = bytes_of(here / "amend")
     again = amend_run(here)
     assert again is not None
-    assert again.sent == 0
-    assert bytes_of(here / "amend") == before
-
-
-def test_sealed_labels_change_nothing(here: Path) -> None:
-    before = bytes_of(here / "amend")
+    assert (again.sent, bytes_of(here / "amend")) == (0, before)
     workspace = Workspace(here)
     said = workspace.read("labels/open", Verdict)
     turned = [one.model_copy(update={"value": "B" if one.value == "A" else "A"}) for one in said]
@@ -100,36 +95,24 @@ def test_the_run_goes_on_as_if_nothing_had_been_asked(here: Path) -> None:
     assert by_stage["amend"] > 0
 
 
-def test_too_few_labels_are_refused(here: Path) -> None:
-    workspace = Workspace(here)
-    workspace.write("labels/open", Verdict, workspace.read("labels/open", Verdict)[:40])
-    with pytest.raises(DataError, match=r"40 comparisons have open labels"):
-        amend_run(here)
-
-
-def test_a_debug_sample_is_refused(here: Path) -> None:
-    workspace = Workspace(here)
-    drawn = workspace.read("spot_check/sample", SampledItem)
-    doubtful = [one.model_copy(update={"purpose": "debug", "inclusion": None}) for one in drawn]
-    workspace.write("spot_check/sample", SampledItem, doubtful)
-    with pytest.raises(DataError, match="debug sample"):
-        amend_run(here)
-
-
-HOSTED = "models.judge={provider: openai, model: some, base_url: 'http://127.0.0.1:1/v1', api_key_env: null}"
-
-
-def test_a_model_without_a_price_is_refused_before_anything_is_asked(here: Path) -> None:
-    hosted = HOSTED.replace("http://127.0.0.1:1/v1", "https://models.example/v1")
-    with pytest.raises(ConfigError, match=r"no known price for judge"):
-        amend_run(here, overrides=[hosted])
-
-
-def test_mistakes_are_named(here: Path, tmp_path: Path) -> None:
+def test_what_nothing_can_be_learned_from_is_refused(here: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"no model 'jugde' under models.*judge"):
         amend_run(here, model="jugde")
     with pytest.raises(ConfigError, match=r"not a run's folder"):
         amend_run(tmp_path)
+    hosted = "{provider: openai, model: some, base_url: 'https://models.example/v1', api_key_env: null}"
+    with pytest.raises(ConfigError, match=r"no known price for judge"):
+        amend_run(here, overrides=[f"models.judge={hosted}"])
+    workspace = Workspace(here)
+    said, drawn = workspace.read("labels/open", Verdict), workspace.read("spot_check/sample", SampledItem)
+    workspace.write("labels/open", Verdict, said[:40])
+    with pytest.raises(DataError, match=r"40 comparisons have open labels"):
+        amend_run(here)
+    workspace.write("labels/open", Verdict, said)
+    doubtful = [one.model_copy(update={"purpose": "debug", "inclusion": None}) for one in drawn]
+    workspace.write("spot_check/sample", SampledItem, doubtful)
+    with pytest.raises(DataError, match="debug sample"):
+        amend_run(here)
     (here / "labels" / "open.parquet").unlink()
     with pytest.raises(ConfigError, match=r"amendment label"):
         amend_run(here)

@@ -91,19 +91,6 @@ def test_a_dataset_in_a_folder_is_named_by_the_hash_of_its_files(tmp_path: Path)
     assert audit_path(path, folder=tmp_path / "out").document["files"][0]["sha256"] != file["sha256"]
 
 
-def test_a_file_of_no_known_shape_is_answered_with_lines_to_paste(tmp_path: Path) -> None:
-    path = written(tmp_path / "odd.csv", [{"frage": "one", "eins": "x", "zwei": "y", "wer": "ann", "besser": "1"}])
-    with pytest.raises(DataError) as caught:
-        audit_path(path)
-    told = str(caught.value)
-    assert "frage: one" in told
-    lines = [line for line in told.split("\n") if line.startswith("    ")]
-    (verdicts,) = yaml.safe_load("\n".join(line.removeprefix("    ") for line in lines))["verdicts"]
-    assert verdicts["path"] == "odd.csv"
-    assert set(verdicts["columns"]) >= {"prompt", "a", "b"}
-    assert verdicts["words"] == {"a": "?", "b": "?", "tie": "?"}
-
-
 def labelled_pairs(folder: Path) -> list[dict[str, Any]]:
     """Six questions of Lilliput with two answers each, and a person's vote."""
     from amendment.simulator import sample_prompts
@@ -117,27 +104,30 @@ def labelled_pairs(folder: Path) -> list[dict[str, Any]]:
 
 
 def test_a_runs_judge_is_measured_on_labelled_comparisons_while_people_decide_them(tmp_path: Path) -> None:
-    path = run_file(tmp_path, **{**JUDGED, "verdicts": labelled_pairs(tmp_path)})
-    result = Run.from_file(path, folder=tmp_path / "run")()
-    assert result.sent > 0
+    (tmp_path / "more.jsonl").write_text('{"prompt": "Make 7 from 1 and 6.", "candidate": "1 + 6"}\n', encoding="utf-8")
+    parts = {**JUDGED, "seed": 7, "verdicts": labelled_pairs(tmp_path), "prompts": [{"path": "more.jsonl"}]}
+    run = Run.from_file(run_file(tmp_path, **parts), folder=tmp_path / "run")
+    result = run()
     certificate = json.loads((tmp_path / "run" / "certificate.json").read_text(encoding="utf-8"))
     judge = certificate["judges"][0]
     assert judge["one_call"]["items"] == judge["position"]["pairs"] == 6
-    assert {row["decided_by"] for row in result.dataset["train"]} == {"person"}
-    assert sum(len(split) for split in result.dataset.values()) == 6  # each comparison once, though two decided it
-
-
-def test_the_certificate_of_a_judged_run_lists_its_files_of_verdicts(tmp_path: Path) -> None:
-    (tmp_path / "more.jsonl").write_text('{"prompt": "Make 7 from 1 and 6.", "candidate": "1 + 6"}\n', encoding="utf-8")
-    parts = {**JUDGED, "verdicts": labelled_pairs(tmp_path), "prompts": [{"path": "more.jsonl"}]}
-    Run.from_file(run_file(tmp_path, **parts), folder=tmp_path / "run")()
-    (file,) = json.loads((tmp_path / "run" / "certificate.json").read_text(encoding="utf-8"))["files"]
+    rows = [row for split in result.dataset.values() for row in split]
+    assert [row["decided_by"] for row in rows] == ["person"] * 6  # each comparison once, though two decided it
+    (file,) = certificate["files"]
     digest = hashlib.sha256((tmp_path / "labels.csv").read_bytes()).hexdigest()
     assert (file["name"], file["rows"], file["sha256"]) == ("labels.csv", 6, digest)
-    assert digest in (tmp_path / "run" / "certificate.md").read_text(encoding="utf-8")
-    assert audit_path(tmp_path / "run", folder=tmp_path / "again").document["files"] == [file]
+
+    audit_path(tmp_path / "run", folder=tmp_path / "again")  # a second time, and the run is left as it is
+    for name in ("certificate.json", "certificate.md"):
+        assert (tmp_path / "run" / name).read_bytes() == (tmp_path / "again" / name).read_bytes()
+    with pytest.raises(ConfigError, match="its stage audit makes"):
+        audit_path(tmp_path / "run", folder=tmp_path / "run")
+    assert run().ran == ()
+    with pytest.raises(ConfigError, match="not a run's folder"):
+        audit_path(tmp_path / "again")
 
 
+@pytest.mark.slow
 def test_the_audit_reads_the_commit_that_the_inputs_were_read_at(tmp_path: Path) -> None:
     run_file(tmp_path, verdicts=[{"dataset": "org/labels", "kind": "person"}])
     rows = [{"prompt": f"q{n}", "a": f"one {n}", "b": f"two {n}", "verdict": "ab"[n % 2]} for n in range(12)]
@@ -161,20 +151,6 @@ def test_the_audit_reads_the_commit_that_the_inputs_were_read_at(tmp_path: Path)
             )
     certificate = json.loads((tmp_path / "run" / "certificate.json").read_text(encoding="utf-8"))
     assert [(file["rows"], file["revision"]) for file in certificate["files"]] == [(12, first)]
-
-
-def test_the_folder_of_a_run_can_be_audited_again_and_is_left_as_it_is(tmp_path: Path) -> None:
-    path = run_file(tmp_path, **{**JUDGED, "seed": 7, "verdicts": labelled_pairs(tmp_path)})
-    run = Run.from_file(path, folder=tmp_path / "run")
-    run()
-    audit_path(tmp_path / "run", folder=tmp_path / "again")
-    for name in ("certificate.json", "certificate.md"):
-        assert (tmp_path / "run" / name).read_bytes() == (tmp_path / "again" / name).read_bytes()
-    with pytest.raises(ConfigError, match="its stage audit makes"):
-        audit_path(tmp_path / "run", folder=tmp_path / "run")
-    assert run().ran == ()
-    with pytest.raises(ConfigError, match="not a run's folder"):
-        audit_path(tmp_path / "again")
 
 
 def test_options_that_would_be_passed_over_are_refused(tmp_path: Path) -> None:

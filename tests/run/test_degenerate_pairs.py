@@ -11,6 +11,7 @@ import pytest
 from amendment.errors import AmendmentError
 from amendment.publishing.publication import prepare
 from amendment.run import Result, Run
+from amendment.simulator import sample_prompts
 
 Row = dict[str, str]
 WHOLE = [{"prompt": f"what is {i}", "chosen": f"it is {i}", "rejected": f"who knows {i}"} for i in range(8)]
@@ -44,19 +45,14 @@ def texts(result: Result) -> set[tuple[str, str]]:
 
 
 def test_imported_pairs_without_content_are_left_out_and_counted(make: Callable[..., Result]) -> None:
+    with pytest.raises(AmendmentError, match="1 equal texts"):
+        make(OWN, rows=DEGENERATE)
     result = make(OWN, rows=[*WHOLE, *DEGENERATE])
     assert texts(result) == {(row["chosen"], row["rejected"]) for row in WHOLE}
     assert result.summary["stages"]["dataset"]["left out"] == REASONS
     (told,) = [line for line in (result.folder / "summary.md").read_text().splitlines() if "left out" in line]
     card = prepare(result.folder, repo="org/own", license="mit").body
-    for reason in REASONS:
-        assert f"{reason} 1" in told
-        assert f"`{reason}` 1" in card
-
-
-def test_a_run_of_nothing_but_degenerate_pairs_says_why_it_has_none(make: Callable[..., Result]) -> None:
-    with pytest.raises(AmendmentError, match="1 equal texts"):
-        make(OWN, rows=DEGENERATE)
+    assert all(f"{reason} 1" in told and f"`{reason}` 1" in card for reason in REASONS)
 
 
 def test_one_answer_to_most_prompts_is_chosen_by_people_alone(make: Callable[..., Result]) -> None:
@@ -93,20 +89,7 @@ dataset: {test_share: 0}
 """
 
 
-def test_a_null_model_among_the_candidates_wins_no_pair(make: Callable[..., Result]) -> None:
-    from amendment.simulator import sample_prompts
-
-    asked = [prompt.text for prompt in sample_prompts(6, 0)]
-    # "blub" is outside of the world's grammar, so that the judge prefers the null model's one sentence
-    null = [{"prompt": text, "answer": "i am not certain", "who": "null"} for text in asked]
-    other = [{"prompt": text, "answer": f"blub {i}", "who": "other"} for i, text in enumerate(asked)]
-    with pytest.raises(AmendmentError, match="6 identical answers across prompts"):
-        make(JUDGED, asked=[{"prompt": text} for text in asked], answers=[*null, *other])
-
-
 def test_a_marked_candidate_does_not_cost_its_prompt_the_pair(make: Callable[..., Result]) -> None:
-    from amendment.simulator import sample_prompts
-
     asked = [prompt.text for prompt in sample_prompts(4, 0)]
     said = ("i am not certain", "blub", "i am not certain <|im_end|>")
     rows = [{"prompt": t, "answer": f"{s} {'indeed ' * i}", "who": s} for i, t in enumerate(asked) for s in said]

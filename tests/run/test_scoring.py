@@ -1,4 +1,4 @@
-"""`score_files` on files of every kind: one row of scores a row, resumable byte for byte, nothing mixed."""
+"""Files of every kind are scored, resumable byte for byte; a model is measured on held-out files."""
 
 from __future__ import annotations
 
@@ -14,8 +14,16 @@ import pytest
 
 from amendment.data.sources import Source
 from amendment.errors import ConfigError, DataError
-from amendment.reward_model import EnsembleSettings, RewardModel, RewardSettings, train_reward
-from amendment.run.scoring import columns_in, read_asked, score_files, score_texts
+from amendment.reward_model import (
+    EnsembleSettings,
+    RewardModel,
+    RewardSettings,
+    evaluate_reward,
+    longer_wins,
+    train_reward,
+)
+from amendment.run.scoring import columns_in, score_files, score_texts
+from amendment.run.scoring_evaluation import evaluate_files, read_held_out
 
 SETTINGS = RewardSettings(steps=6, batch_size=8, learning_rate=1e-2, max_length=96)
 
@@ -41,7 +49,7 @@ def asked(prompt: str, answer: str) -> dict[str, Any]:
     return {"prompt": messages[0], "completion": messages[1]}
 
 
-def test_candidates_pairs_and_lists_in_one_file_of_scores(model: Path, tmp_path: Path) -> None:
+def test_candidates_pairs_lists_and_columns_of_ones_own_in_one_file_of_scores(model: Path, tmp_path: Path) -> None:
     sources = [
         written(tmp_path / "c.jsonl", [{"prompt": "ask 1", "candidate": "yes indeed", "id": "first"}]),
         written(tmp_path / "p.jsonl", [{"prompt": "ask 2", "chosen": "yes indeed 2", "rejected": "no never"}]),
@@ -49,36 +57,30 @@ def test_candidates_pairs_and_lists_in_one_file_of_scores(model: Path, tmp_path:
     ]
     found = score_files(model, sources, tmp_path / "out.jsonl")
     loaded = RewardModel.load(model)
-    answers = [
+    pairs = [
         ("ask 1", "yes indeed"),
         ("ask 2", "yes indeed 2"),
         ("ask 2", "no never"),
         ("ask 3", "yes"),
         ("ask 3", "no"),
     ]
-    expected = loaded.score([asked(*one) for one in answers])
+    expected = loaded.score([asked(*one) for one in pairs])
     candidate, pair, several = scores_in(tmp_path / "out.jsonl")
     assert (candidate["file"], candidate["row"], candidate["id"]) == ("c.jsonl", "line 1", "first")
-    assert candidate["score"] == pytest.approx(expected[0], abs=1e-5)
-    assert [pair["score_chosen"], pair["score_rejected"]] == pytest.approx(expected[1:3].tolist(), abs=1e-5)
+    scores = [candidate["score"], pair["score_chosen"], pair["score_rejected"], *several["scores"][:2]]
+    assert scores == pytest.approx(expected.tolist(), abs=1e-5)
     assert pair["p_chosen"] == pytest.approx(float(loaded.probability(expected[1:2], expected[2:3])[0]), abs=1e-5)
-    assert several["scores"][:2] == pytest.approx(expected[3:].tolist(), abs=1e-5)
     assert several["scores"][2] is None
     assert several["reason"] == "candidates 3: over the model's max_length of 96 tokens"
-    assert candidate["reason"] is None
     assert (found.counts["rows"], found.counts["answers"], found.counts["answers over the length"]) == (3, 6, 1)
-    assert found.new == 3
 
-
-def test_columns_of_csv_files_are_named_as_in_a_run_file(model: Path, tmp_path: Path) -> None:
     (tmp_path / "x.csv").write_text("q,more,left,right,key\nask 1,please,yes,no,7\n", encoding="utf-8")
     columns = columns_in("prompt=q+more,a=left,b=right,id=key")
-    score_files(model, [Source(path="x.csv")], tmp_path / "out.jsonl", base=tmp_path, columns=columns)
-    [row] = scores_in(tmp_path / "out.jsonl")
-    expected = RewardModel.load(model).score([asked("ask 1\n\nplease", "yes"), asked("ask 1\n\nplease", "no")])
+    score_files(model, [Source(path="x.csv")], tmp_path / "own.jsonl", base=tmp_path, columns=columns)
+    [row] = scores_in(tmp_path / "own.jsonl")
+    expected = loaded.score([asked("ask 1\n\nplease", "yes"), asked("ask 1\n\nplease", "no")])
     assert [row["score_a"], row["score_b"]] == pytest.approx(expected.tolist(), abs=1e-5)
     assert row["id"] == "7"
-    assert 0 < row["p_a"] < 1
 
 
 def test_rows_of_our_own_datasets_keep_tools_and_messages(model: Path, tmp_path: Path) -> None:
@@ -137,11 +139,8 @@ def test_a_model_of_principles_is_told_them(base: Path, pairs: list[dict[str, An
     assert found[0] != found[1]
 
 
-# Going on.
-
-
 def many(path: Path) -> Source:
-    rows = [{"prompt": f"ask {i % 10}", "candidate": f"yes {'indeed ' * (i % 7)}{i % 5}"} for i in range(1100)]
+    rows = [{"prompt": f"ask {i % 10}", "candidate": f"yes {'indeed ' * (i % 7)}{i % 5}"} for i in range(600)]
     return written(path, rows)
 
 
@@ -171,7 +170,7 @@ def test_a_killed_command_goes_on_and_ends_with_the_same_bytes(model: Path, tmp_
     with partial.open("a", encoding="utf-8") as file:  # the next chunk was on its way to the disk
         file.write('{"file": "many.jsonl", "row": "line 513"}\n{"file": "man')
     found = score_files(model, [source], out)
-    assert found.new == 1100 - 512
+    assert found.new == 600 - 512
     assert out.read_bytes() == (tmp_path / "whole.jsonl").read_bytes()
     assert found.counts == whole.counts
     assert not partial.exists()
@@ -207,45 +206,21 @@ def test_a_file_of_somebody_else_is_not_overwritten(model: Path, tmp_path: Path)
         score_files(model, [source], tmp_path / "out.txt")
 
 
-# What cannot be read.
-
-
 def test_every_bad_row_is_named_before_anything_is_scored(model: Path, tmp_path: Path) -> None:
     rows: list[dict[str, Any]] = [
         {"prompt": "ask", "candidate": "yes"},
         {"prompt": "", "candidate": "yes"},
         {"prompt": "ask", "candidate": 3},
     ]
-    source = written(tmp_path / "c.jsonl", rows)
-    with pytest.raises(DataError) as told:
-        score_files(model, [source], tmp_path / "out.jsonl")
-    assert [one.place for one in told.value.problems] == [
-        f"{source.path}: line 2: prompt",
-        f"{source.path}: line 3: candidate",
-    ]
-    assert not (tmp_path / "out.jsonl.manifest.json").exists()
-    kept = score_files(model, [source.model_copy(update={"bad_rows": "skip"})], tmp_path / "out.jsonl")
-    assert kept.counts["rows"] == 1
-
-
-@pytest.mark.parametrize(
-    ("cell", "found"), [(None, "nothing"), ("yes", "str"), ([], "an empty list")], ids=["null", "text", "empty"]
-)
-def test_a_cell_without_a_list_of_answers_is_named(cell: Any, found: str, tmp_path: Path) -> None:
     row = {"prompt": "ask", "chosen": ["yes"], "rejected": ["no", "never", "not now"], "num_correct": 1}
-    source = written(tmp_path / "l.jsonl", [row, {**row, "chosen": cell}])
-    with pytest.raises(DataError, match=f"line 2: chosen: expected a list of answers, found {found}"):
-        read_asked(source, Path())
-    kept, _ = read_asked(source.model_copy(update={"bad_rows": "skip"}), Path())
-    assert [one.place for one in kept] == ["line 1"]
-
-
-def test_unknown_columns_are_shown(tmp_path: Path) -> None:
-    source = written(tmp_path / "c.jsonl", [{"frage": "ask", "antwort": "yes"}])
-    with pytest.raises(DataError, match="--columns prompt=COLUMN,candidate=COLUMN"):
-        read_asked(source, tmp_path)
-    with pytest.raises(DataError, match="no such column in any row"):
-        read_asked(source, tmp_path, columns_in("prompt=frage,candidate=answer"))
+    sources = [written(tmp_path / "c.jsonl", rows), written(tmp_path / "l.jsonl", [row, {**row, "chosen": "yes"}])]
+    for source, places in zip(sources, (["line 2: prompt", "line 3: candidate"], ["line 2: chosen"]), strict=True):
+        with pytest.raises(DataError) as told:
+            score_files(model, [source], tmp_path / "out.jsonl")
+        assert [one.place for one in told.value.problems] == [f"{source.path}: {place}" for place in places]
+    assert not (tmp_path / "out.jsonl.manifest.json").exists()
+    kept = score_files(model, [sources[0].model_copy(update={"bad_rows": "skip"})], tmp_path / "out.jsonl")
+    assert kept.counts["rows"] == 1
 
 
 @pytest.mark.parametrize(
@@ -256,15 +231,132 @@ def test_columns_that_make_no_row_are_refused(text: str) -> None:
         columns_in(text)
 
 
-# Texts.
+@pytest.fixture(scope="module")
+def taught(base: Path, pairs: list[dict[str, Any]], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """It prefers yes to no."""
+    out = tmp_path_factory.mktemp("evaluation") / "rm"
+    train_reward(base, pairs, out, RewardSettings(steps=12, batch_size=8, learning_rate=1e-2, max_length=96), seed=3)
+    return out
 
 
-def test_texts_are_scored_as_in_files(model: Path) -> None:
-    found = score_texts(model, "ask 1", ["yes indeed", "no never"])
-    loaded = RewardModel.load(model)
-    scores = loaded.score([asked("ask 1", "yes indeed"), asked("ask 1", "no never")])
-    assert found["scores"] == pytest.approx(scores.tolist())
-    assert found["p_first"] == pytest.approx(float(loaded.probability(scores[:1], scores[1:])[0]))
-    assert score_texts(model, "ask", ["yes " * 200])["scores"] == [None]
-    with pytest.raises(ConfigError, match="expected a prompt and an answer"):
-        score_texts(model, "ask", [])
+def text(messages: list[dict[str, Any]]) -> str:
+    return str(messages[0]["content"])
+
+
+def test_votes_of_people_become_shares_and_the_order_of_the_file_is_kept(tmp_path: Path) -> None:
+    rows = [
+        {"prompt": "q", "left": "one", "right": "two", "v1": "b", "v2": "b", "v3": "a", "kind": "x"},
+        {"prompt": "r", "left": "one", "right": "two", "v1": "a", "v2": "tie", "v3": "a", "kind": "y"},
+        {"prompt": "s", "left": "one", "right": "two", "v1": "tie", "v2": "tie", "v3": "a", "kind": "y"},
+    ]
+    columns = columns_in("prompt=prompt,a=left,b=right,votes=v1+v2+v3,category=kind")
+    found = read_held_out([written(tmp_path / "v.jsonl", rows)], tmp_path, columns=columns).rows
+    assert [(text(row["chosen"]), row["first"], row["category"]) for row in found[:2]] == [
+        ("two", "rejected", "x"),
+        ("one", "chosen", "y"),
+    ]
+    assert [row["p_people"] for row in found[:2]] == pytest.approx([2 / 3, 2.5 / 3])
+    measured = evaluate_reward(longer_wins, found)
+    assert measured.undecided == 1  # two of three call it a tie
+    assert measured.people
+    assert measured.people.n == 3
+    assert measured.always_first
+    assert measured.always_first.value == 0.5
+
+
+def test_a_file_of_verdicts_needs_to_know_who_is_a_person(tmp_path: Path) -> None:
+    rows = [
+        {"item": "1", "prompt": "q", "a": "one", "b": "two", "verdict": "b", "rater": "anna"},
+        {"item": "1", "prompt": "q", "a": "one", "b": "two", "verdict": "a", "rater": "judge"},
+    ]
+    source = written(tmp_path / "v.jsonl", rows)
+    with pytest.raises(DataError, match="--people 'PATTERN'"):
+        read_held_out([source], tmp_path)
+    [row] = read_held_out([source], tmp_path, people=["anna"]).rows
+    assert (text(row["chosen"]), row["p_people"]) == ("two", 1.0)
+    with pytest.raises(ConfigError, match="--people is for files of verdicts"):
+        read_held_out(
+            [written(tmp_path / "p.jsonl", [{"prompt": "q", "chosen": "a", "rejected": "b"}])], tmp_path, people=["x"]
+        )
+
+
+def test_our_own_datasets_say_who_decided(tmp_path: Path) -> None:
+    def row(prompt: str, p: float, by: str) -> dict[str, Any]:
+        messages = {"prompt": [{"role": "user", "content": prompt}]}
+        sides = {side: [{"role": "assistant", "content": side}] for side in ("chosen", "rejected")}
+        return {**messages, **sides, "p_chosen": p, "decided_by": by, "category": "c"}
+
+    rows = [row("q", 0.75, "person"), row("r", 0.9, "judge"), row("s", 0.5, "judge")]
+    found = read_held_out([written(tmp_path / "d.jsonl", rows)], tmp_path).rows
+    measured = evaluate_reward(longer_wins, found)
+    assert measured.people
+    assert (measured.people.n, measured.undecided, measured.always_first) == (1, 1, None)
+    assert measured.pairs
+    assert measured.pairs.by_category.keys() == {"c"}
+
+
+def test_layouts_of_others_load_as_they_are(taught: Path, tmp_path: Path) -> None:
+    one = [
+        {"prompt": "ask 1 1", "chosen": "yes indeed 1", "rejected": "no never 1", "subset": "donotanswer", "id": 1},
+        {"prompt": "ask 2 2", "chosen": "no never 2", "rejected": "yes indeed 2", "subset": "hep-go", "id": 2},
+        {"prompt": "ask 2 3", "chosen": "yes indeed 2", "rejected": "no never 2", "subset": "math-prm", "id": 3},
+    ]
+    two = [
+        {
+            "id": "5",
+            "prompt": "ask 1 3",
+            "chosen": ["yes indeed 4"],
+            "rejected": ["no never 1", "no never 2", "no never 3"],
+            "num_correct": 1,
+            "num_incorrect": 3,
+            "subset": "Focus",
+        },
+    ]
+    grid = [
+        {"id": 1, "prompt": "ask 1", "chosen": ["yes indeed"] * 3, "rejected": ["no never"] * 3, "domain": "chat"},
+    ]
+    pools = [{"prompt": "ask 2", "candidates": ["no never", "yes indeed 1"], "quality": [0, 2.5]}]
+    layouts: list[list[dict[str, Any]]] = [one, two, grid, pools]
+    sources = [written(tmp_path / f"{i}.jsonl", rows) for i, rows in enumerate(layouts)]
+    found = evaluate_files(taught, sources)
+    evaluation = found.evaluation
+    assert evaluation.rows == {"reward-bench": 3, "reward-bench-2": 1, "grid": 1, "pools": 1}
+    assert evaluation.reward_bench
+    # safety 1; reasoning: mathematics 1, code 0
+    assert {name: one.value for name, one in evaluation.reward_bench.sections.items()} == {
+        "safety": 1,
+        "reasoning": 0.5,
+    }
+    assert evaluation.reward_bench.core == 0.75
+    assert evaluation.reward_bench_2
+    assert evaluation.reward_bench_2.overall == 1.0
+    assert evaluation.grid
+    assert evaluation.grid.hard.value == 1.0
+    assert evaluation.best_of_n
+    assert evaluation.best_of_n.picked.value == 2.5
+    assert found.baselines.keys() == {"longer wins"}
+    told = "\n".join(found.lines)
+    assert all(title in told for title in ("RewardBench\n", "RewardBench 2", "Style grid", "Best of n", "longer wins"))
+    assert json.loads(json.dumps(found.document, allow_nan=False))["baselines"]["longer wins"]["rows"]["grid"] == 1
+
+
+def test_nothing_to_measure_on_is_told(taught: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="nothing to evaluate on"):
+        evaluate_files(taught, [])
+    same = written(tmp_path / "s.jsonl", [{"prompt": "q", "chosen": "a", "rejected": "a"}])
+    with pytest.raises(DataError, match="no row can be measured on"):
+        evaluate_files(taught, [same])
+    columns = columns_in("a=chosen,b=rejected")
+    with pytest.raises(ConfigError, match="needs votes"):
+        evaluate_files(taught, [same], columns=columns)
+
+
+def test_columns_that_are_no_known_shape_can_be_named_in_the_command(tmp_path: Path) -> None:
+    source = written(tmp_path / "o.jsonl", [{"frage": "q", "gut": "yes", "schlecht": "no"}])
+    with pytest.raises(DataError, match=r"--columns prompt=COLUMN,chosen=COLUMN,rejected=COLUMN") as told:
+        read_held_out([source], Path())
+    with pytest.raises(DataError, match=r"--columns prompt=COLUMN"):  # and not that they are pairs
+        read_held_out([source], Path(), people=["expert_*"])
+    assert "frage: q" in str(told.value)
+    named = read_held_out([source], Path(), columns=columns_in("prompt=frage,chosen=gut,rejected=schlecht"))
+    assert len(named.rows) == 1
