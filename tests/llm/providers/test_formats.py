@@ -439,13 +439,13 @@ JSON: st.SearchStrategy[Any] = st.recursive(
 
 @given(JSON, JSON, st.sampled_from(["chat", "responses", "messages"]))
 def test_no_body_raises_anything_but_transient(value: Any, other: Any, protocol: str) -> None:
-    body = {
+    bodies: dict[str, Any] = {
         "chat": chat(value, logprobs=other),
         "responses": {"output": [value, {"type": "message", "content": value}], "usage": other},
         "messages": message(value, usage=other),
-    }[protocol]
+    }
     try:
-        reply = read(protocol, body, choices=None if protocol == "messages" else ("A", "B"))
+        reply = read(protocol, bodies[protocol], choices=None if protocol == "messages" else ("A", "B"))
     except Transient:
         return
     assert Reply.from_json(reply.to_json()) == reply
@@ -525,6 +525,7 @@ def test_a_log_probability_that_makes_no_sense_spoils_the_list(logprob: Any) -> 
 def test_a_server_that_shows_no_probabilities_is_told_apart() -> None:
     assert labels(None).choice_logprobs is None
     assert read("responses", spoken(written("A")), choices=("A", "B")).choice_logprobs is None
-    for odd in ([], {"top_logprobs": "x"}):
+    odds: list[Any] = [[], {"top_logprobs": "x"}]
+    for odd in odds:
         with pytest.raises(Transient):
             labels(odd)

@@ -1,10 +1,17 @@
-"""Both SDKs against a real socket: what goes over the wire, and what each failure on it becomes."""
+"""The SDKs against a real socket: what leaves this machine, what comes in, and what each failure on the way becomes."""
 
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
-from collections.abc import Callable
+import re
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,183 +20,239 @@ import pytest
 from amendment.errors import CredentialsError, ProviderError, Rejected, Transient
 from amendment.llm.client import Calls
 from amendment.llm.ledger import Ledger
-from amendment.llm.model import Model
 from amendment.llm.opening import open_model, open_provider
-from amendment.llm.provider import Provider
+from amendment.llm.provider import Sent
 from amendment.llm.requests import Request
 from amendment.llm.specs import AnthropicSpec, OpenAISpec
+from amendment.llm.trust import Trust
 from amendment.records import user
 
 Ask = Callable[..., Request]
-CANARY = "sk-canary-0123456789"
-KINDS = ["openai", "anthropic"]
+KEY = "sk-canary-0123456789"
 GOOD: dict[str, dict[str, Any]] = {
-    "openai": {"choices": [{"message": {"content": "Yes."}, "finish_reason": "stop"}]},
-    "anthropic": {"content": [{"type": "text", "text": "Yes."}], "stop_reason": "end_turn"},
+    "chat": {"choices": [{"message": {"content": "Yes."}, "finish_reason": "stop"}]},
+    "responses": {"output": [{"type": "message", "content": [{"type": "output_text", "text": "Yes."}]}]},
+    "messages": {"content": [{"type": "text", "text": "Yes."}], "stop_reason": "end_turn"},
 }
+PATHS = {"chat": "/v1/chat/completions", "responses": "/v1/responses", "messages": "/v1/messages"}
+PROTOCOLS = pytest.mark.parametrize("protocol", GOOD)
 
 
-def spec(kind: str, server: Any, **fields: Any) -> OpenAISpec | AnthropicSpec:
-    if kind == "openai":
-        return OpenAISpec(provider="openai", model="m", base_url=f"{server.url}/v1", **fields)
-    return AnthropicSpec(provider="anthropic", model="m", base_url=server.url, **fields)
+def spec(protocol: str, base_url: str, **fields: Any) -> OpenAISpec | AnthropicSpec:
+    if protocol == "messages":
+        return AnthropicSpec(provider="anthropic", model="m", base_url=base_url, **fields)
+    entry = {"provider": "openai", "model": "m", "base_url": f"{base_url}/v1", "api": protocol, **fields}
+    return OpenAISpec.model_validate(entry)
 
 
-def provider(kind: str, server: Any, **fields: Any) -> Provider:
-    return open_provider(spec(kind, server, **fields), {"OUR_KEY": CANARY})
-
-
-def sent(provider: Provider, request: Request) -> bytes:
-    async def main() -> bytes:
+def send(protocol: str, base_url: str, request: Request, **fields: Any) -> Sent:
+    async def main() -> Sent:
+        opened = spec(protocol, base_url, **fields)
+        provider = open_provider(opened, {"OUR_KEY": KEY}, trust=Trust(["gateway.invalid"]))
         try:
-            return (await provider.send(request)).raw
+            return await provider.send(request)
         finally:
             await provider.close()
 
     return asyncio.run(main())
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_the_raw_body_comes_back_untouched_and_can_be_read(kind: str, server: Any, question: Ask) -> None:
-    raw = json.dumps(GOOD[kind]).encode() + b"  \n"
-    server.will_say(raw)
-    here = provider(kind, server)
-    assert sent(here, question()) == raw
-    assert here.read(raw, question()).messages[0].content == "Yes."
-
-
-@pytest.mark.parametrize(("kind", "path"), [("openai", "/v1/chat/completions"), ("anthropic", "/v1/messages")])
-def test_the_question_arrives_where_the_protocol_has_it(kind: str, path: str, server: Any, question: Ask) -> None:
-    server.will_say(GOOD[kind])
-    sent(provider(kind, server), question("Schön?\u2028\0"))
-    assert server.asked[0]["path"] == path
+@PROTOCOLS
+def test_a_question_arrives_and_a_packed_reply_comes_back_untouched_with_the_servers_name_for_it(
+    protocol: str, server: Any, question: Ask
+) -> None:
+    raw = json.dumps(GOOD[protocol]).encode() + b"  \n"
+    server.will_say(gzip.compress(raw), headers={"content-encoding": "gzip", "x-request-id": "req_1"})
+    sent = send(protocol, server.url, question("Schön?\u2028\0"))
+    assert (sent.raw, sent.server_id) == (raw, "req_1")
+    assert server.asked[0]["path"] == PATHS[protocol]
     assert "Schön?" in json.dumps(server.asked[0]["body"], ensure_ascii=False)
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_a_key_goes_to_the_server_that_names_it(kind: str, server: Any, question: Ask) -> None:
-    server.will_say(GOOD[kind])
-    sent(provider(kind, server, api_key_env="OUR_KEY"), question())
-    assert CANARY in json.dumps(server.asked[0]["headers"])
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_nothing_else_of_the_environment_goes_to_a_foreign_host(
-    kind: str, server: Any, question: Ask, monkeypatch: pytest.MonkeyPatch
+@PROTOCOLS
+def test_the_named_key_and_nothing_else_of_the_environment_goes_to_a_foreign_host(
+    protocol: str, server: Any, question: Ask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("OPENAI_API_KEY", "OPENAI_ADMIN_KEY", "OPENAI_ORG_ID", "OPENAI_PROJECT_ID", "ANTHROPIC_API_KEY"):
-        monkeypatch.setenv(name, CANARY)
-    monkeypatch.setenv("ANTHROPIC_AUTH_TOKEN", CANARY)
-    for name in ("OPENAI_CUSTOM_HEADERS", "ANTHROPIC_CUSTOM_HEADERS"):
-        monkeypatch.setenv(name, f"Authorization: Bearer {CANARY}\nX-Team: {CANARY}")
-    for name in ("OPENAI_BASE_URL", "ANTHROPIC_BASE_URL"):
-        monkeypatch.setenv(name, "http://127.0.0.1:9")
-    server.will_say(GOOD[kind])
-    server.will_say(GOOD[kind])
-    sent(provider(kind, server), question())
-    sent(provider(kind, server, api_key_env="OUR_KEY"), question())
-    assert CANARY not in json.dumps(server.asked[0])
+        monkeypatch.setenv(name, KEY)
+    monkeypatch.setenv("ANTHROPIC_AUTH_TOKEN", KEY)
+    for vendor in ("OPENAI", "ANTHROPIC"):
+        monkeypatch.setenv(f"{vendor}_CUSTOM_HEADERS", f"Authorization: Bearer {KEY}\nX-Team: {KEY}")
+        monkeypatch.setenv(f"{vendor}_BASE_URL", "http://127.0.0.1:9")
+    for fields in ({}, {"api_key_env": "OUR_KEY"}):
+        server.will_say(GOOD[protocol])
+        send(protocol, server.url, question(), **fields)
+    assert KEY not in json.dumps(server.asked[0])
     assert "x-team" not in server.asked[1]["headers"]
-    assert json.dumps(server.asked[1]).count(CANARY) == 1
+    assert json.dumps(server.asked[1]).count(KEY) == 1
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_a_key_that_a_server_echoes_is_not_kept(kind: str, server: Any, question: Ask) -> None:
-    server.will_say({"error": {"message": f"bad {CANARY}"}}, status=200)
-    made = provider(kind, server, api_key_env="OUR_KEY")
-    raw = sent(made, question())
-    assert CANARY.encode() not in raw
+@PROTOCOLS
+def test_a_key_that_a_server_echoes_is_not_kept(protocol: str, server: Any, question: Ask) -> None:
+    server.will_say({"error": {"message": f"bad {KEY}"}}, status=200)
+    raw = send(protocol, server.url, question(), api_key_env="OUR_KEY").raw
+    assert KEY.encode() not in raw
     with pytest.raises(Transient) as caught:
-        made.read(raw, question())
-    assert CANARY not in str(caught.value)
+        open_provider(spec(protocol, server.url), {}).read(raw, question())
+    assert KEY not in str(caught.value)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@PROTOCOLS
 @pytest.mark.parametrize(
-    ("status", "error"),
-    [
-        *((status, Transient) for status in (408, 409, 429, 500, 529)),
-        *((status, Rejected) for status in (400, 413, 422)),
-        *((status, CredentialsError) for status in (401, 403, 404)),
-    ],
+    ("status", "error"), [(429, Transient), (500, Transient), (422, Rejected), (401, CredentialsError)]
 )
 def test_a_status_is_classified_by_the_table_after_one_attempt(
-    kind: str, status: int, error: type[ProviderError], server: Any, question: Ask
+    protocol: str, status: int, error: type[ProviderError], server: Any, question: Ask
 ) -> None:
-    server.will_say({"error": {"message": f"no, {CANARY}"}}, status=status, headers={"retry-after": "2"})
+    server.will_say({"error": {"message": f"no, {KEY}"}}, status=status, headers={"retry-after": "2"})
     with pytest.raises(error) as caught:
-        sent(provider(kind, server, api_key_env="OUR_KEY"), question())
+        send(protocol, server.url, question(), api_key_env="OUR_KEY")
     assert type(caught.value) is error
     assert len(server.asked) == 1
-    assert CANARY not in str(caught.value)
+    assert KEY not in str(caught.value)
     if isinstance(caught.value, Transient):
         assert caught.value.retry_after == 2
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_a_redirect_is_not_followed_with_a_key(kind: str, server: Any, question: Ask) -> None:
+@PROTOCOLS
+def test_a_redirect_is_not_followed_with_a_key(protocol: str, server: Any, question: Ask) -> None:
     server.will_say(b"", status=307, headers={"location": f"{server.url}/elsewhere"})
     with pytest.raises(CredentialsError, match="base_url"):
-        sent(provider(kind, server, api_key_env="OUR_KEY"), question())
+        send(protocol, server.url, question(), api_key_env="OUR_KEY")
     assert len(server.asked) == 1
 
 
 def test_label_probabilities_are_refused_where_the_protocol_has_none(server: Any, question: Ask) -> None:
-    here = provider("anthropic", server)
-    assert not here.shows_choices
     with pytest.raises(Rejected, match="verdict in words"):
-        sent(here, question(choices=("A", "B")))
+        send("messages", server.url, question(choices=("A", "B")))
     assert server.asked == []
 
 
-def test_label_probabilities_can_be_switched_off_for_a_server_without_them(server: Any) -> None:
-    assert provider("openai", server).shows_choices
-    assert not provider("openai", server, logprobs=False).shows_choices
+def ask_in(folder: Path, opened: OpenAISpec | AnthropicSpec) -> str:
+    """What one question brings over the ledger of a run's folder."""
+
+    async def main() -> str:
+        with Ledger(folder / "ledger.sqlite") as ledger:
+            model = open_model("m", opened, Calls(ledger, longest_wait=0.01), 7, {"OUR_KEY": KEY})
+            try:
+                return str((await model.ask(user("Is water wet?"))).reply.messages[0].content)
+            finally:
+                await model.provider.close()
+
+    return asyncio.run(main())
 
 
-class Run:
-    """A run folder's ledger and one model, asked once."""
-
-    def __init__(self, folder: Path, kind: str, server: Any, **fields: Any) -> None:
-        self.path = folder / "ledger.sqlite"
-        self.spec = spec(kind, server, api_key_env="OUR_KEY", **fields)
-
-    def ask(self, attempts: int = 8) -> str:
-        async def main() -> str:
-            with Ledger(self.path) as ledger:
-                calls = Calls(ledger, attempts=attempts, longest_wait=0.01)
-                model: Model = open_model("m", self.spec, calls, 7, {"OUR_KEY": CANARY})
-                try:
-                    return str((await model.ask(user("Is water wet?"))).reply.messages[0].content)
-                finally:
-                    await model.provider.close()
-
-        return asyncio.run(main())
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_the_key_is_in_no_file_of_the_run(kind: str, server: Any, tmp_path: Path) -> None:
-    server.will_say(GOOD[kind])
-    Run(tmp_path, kind, server).ask()
+@PROTOCOLS
+def test_the_key_is_in_no_file_of_the_run(protocol: str, server: Any, tmp_path: Path) -> None:
+    server.will_say(GOOD[protocol])
+    ask_in(tmp_path, spec(protocol, server.url, api_key_env="OUR_KEY"))
     files = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert files
-    assert not any(CANARY.encode() in path.read_bytes() for path in files)
+    assert not any(KEY.encode() in path.read_bytes() for path in files)
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_a_call_has_the_time_that_its_entry_gives_it(kind: str, server: Any) -> None:
-    assert provider(kind, server, timeout=5000.0).deadline == 5000.0
+@pytest.mark.parametrize(("first", "second"), [("chat", "responses"), ("responses", "chat")])
+def test_replies_of_one_protocol_serve_an_entry_that_was_changed_to_the_other(
+    first: str, second: str, server: Any, tmp_path: Path
+) -> None:
+    server.will_say(GOOD[first])
+    for protocol in (first, second):
+        assert ask_in(tmp_path, spec(protocol, server.url, seed=None)) == "Yes."
+    assert len(server.asked) == 1
 
 
-def test_replies_of_one_protocol_serve_an_entry_that_was_changed_to_the_other(server: Any, tmp_path: Path) -> None:
-    response = {"output": [{"type": "message", "content": [{"type": "output_text", "text": "Yes."}]}]}
-    for number, (first, body) in enumerate((("chat", GOOD["openai"]), ("responses", response))):
-        run = Run(tmp_path / str(number), "openai", server)
-        run.path.parent.mkdir()
-        asked = len(server.asked)
-        server.will_say(body)
-        second = "responses" if first == "chat" else "chat"
-        for api in (first, second):
-            run.spec = spec("openai", server, api_key_env="OUR_KEY", seed=None, api=api)
-            assert run.ask() == "Yes."
-        assert len(server.asked) == asked + 1
+@contextmanager
+def saying(answer: bytes, heard: list[bytes]) -> Iterator[str]:
+    """A server of raw bytes for one connection: hears a head, or the beginning of TLS, says this, and closes."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def serve() -> None:
+            connection, _ = listening.accept()
+            with connection:
+                connection.settimeout(10)
+                while not re.search(rb"\A\x16|\r\n\r\n", b"".join(heard)) and (part := connection.recv(65536)):
+                    heard.append(part)
+                connection.sendall(answer)
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+        thread.join(10)
+
+
+@PROTOCOLS
+@pytest.mark.parametrize("answer", [b"", b"SSH-2.0-OpenSSH\r\n", b"HTTP/1.1 200 OK\r\ncontent-length: 99\r\n\r\n{"])
+def test_what_is_no_http_or_breaks_off_may_have_been_paid(protocol: str, answer: bytes, question: Ask) -> None:
+    with saying(answer, []) as url, pytest.raises(Transient) as caught:
+        send(protocol, url, question())
+    assert caught.value.kind == "transport"
+
+
+@PROTOCOLS
+def test_a_port_where_nobody_listens_cost_nothing(protocol: str, question: Ask) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        url = f"http://127.0.0.1:{taken.getsockname()[1]}"
+    with pytest.raises(Transient) as caught:
+        send(protocol, url, question())
+    assert caught.value.kind == "refused"
+
+
+def test_a_server_that_speaks_no_tls_gets_no_key(question: Ask) -> None:
+    heard: list[bytes] = []
+    with saying(b"HTTP/1.1 200 OK\r\n\r\n", heard) as url, pytest.raises(Transient) as caught:
+        send("chat", url.replace("http:", "https:"), question(), api_key_env="OUR_KEY", timeout=5)
+    assert caught.value.kind == "refused"
+    assert KEY.encode() not in b"".join(heard)
+
+
+def test_a_proxy_is_asked_for_a_tunnel_and_sees_the_hosts_name_alone(
+    question: Ask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heard: list[bytes] = []
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.setenv("NO_PROXY", "")
+    with saying(b"HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\n\r\n", heard) as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", proxy)
+        monkeypatch.setenv("https_proxy", proxy)
+        with pytest.raises(Transient) as caught:
+            send("chat", "https://gateway.invalid", question("canary text"), api_key_env="OUR_KEY", timeout=5)
+    assert caught.value.kind == "refused"
+    said = b"".join(heard)
+    assert said.startswith(b"CONNECT gateway.invalid:443 ")
+    assert b"canary" not in said
+
+
+def test_an_address_without_tls_is_never_asked_through_a_proxy(
+    server: Any, question: Ask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    server.will_say(GOOD["chat"])
+    send("chat", server.url, question())
+    assert len(server.asked) == 1
+
+
+FORGETFUL = """
+import sys
+from amendment.llm import Request
+from amendment.llm import OpenAISpec, open_provider
+from amendment.records import user
+from amendment.sync import run_sync
+
+def ask():
+    provider = open_provider(OpenAISpec(provider="openai", model="m", base_url=sys.argv[1] + "/v1"), {})
+    run_sync(provider.send(Request(provider="openai", host="here", model="m", messages=user("x"))))
+    return provider
+
+ask()
+kept = ask()
+"""
+
+
+def test_a_script_that_closes_nothing_ends_without_a_word(server: Any) -> None:
+    server.will_say(GOOD["chat"])
+    server.will_say(GOOD["chat"])
+    ran = subprocess.run(
+        [sys.executable, "-c", FORGETFUL, server.url], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (ran.returncode, ran.stdout, ran.stderr) == (0, "", "")
