@@ -17,7 +17,7 @@ from amendment.llm import batch_following as following
 from amendment.llm.batch_following import Follower
 from amendment.llm.batch_vendors import OpenAIBatches, VendorBatches
 from amendment.llm.ledger import Ledger
-from tests.vendors.batched import ask_batched
+from tests.vendors.askers import ask_batched
 
 PROTOCOLS = ("chat", "messages")
 N_QUESTIONS = 5

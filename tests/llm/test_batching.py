@@ -18,8 +18,7 @@ from amendment.llm.batches import BatchLimits
 from amendment.llm.budget import Budget
 from amendment.llm.prices import Price
 from amendment.llm.requests import Reply
-from tests.vendors.askers import ask_all, said
-from tests.vendors.batched import ask_batched
+from tests.vendors.askers import ask_all, ask_batched, said
 from tests.vendors.batches import BatchVendor, Ending
 from tests.vendors.server import FaultServer
 from tests.vendors.troubles import Fault, Plan, status

@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.llm.killed_batches import PROTOCOLS, STEPS, questions_of
-from tests.vendors.askers import said
-from tests.vendors.batched import ask_batched
+from tests.vendors.askers import ask_batched, said
 from tests.vendors.batches import BatchVendor
 from tests.vendors.server import FaultServer
 

@@ -21,8 +21,7 @@ from amendment.llm.requests import Reply
 from amendment.llm.specs import OpenAISpec
 from amendment.records import Message
 from amendment.run.funds import open_budget
-from tests.vendors.askers import ask_all, entry, said
-from tests.vendors.batched import Asked, ask_batched, batched_model
+from tests.vendors.askers import Asked, ask_all, ask_batched, batched_model, entry, said
 from tests.vendors.batches import BatchVendor
 from tests.vendors.server import FaultServer
 from tests.vendors.troubles import never, status

@@ -18,9 +18,8 @@ from amendment.simulator.question import Question
 from amendment.simulator.roles import Said
 from tests.vendors.answers import World
 from tests.vendors.askers import ask_all, ask_one, said
-from tests.vendors.catalogue import FAULTS, PASSING
 from tests.vendors.server import FaultServer
-from tests.vendors.troubles import Plan, always, first, status
+from tests.vendors.troubles import FAULTS, PASSING, Plan, always, first, status
 from tests.vendors.wire import Ask
 
 KEY = "canary-key-5d20"
@@ -102,15 +101,6 @@ def test_a_rate_limit_that_never_ends_leaves_a_question_pending_when_patience_is
     assert isinstance(found, Transient)
     assert "status 429" in str(found)
     assert 1 <= bill(server).received <= 11, "pauses of at least 20 ms, for 0.2 s"
-
-
-def test_a_retry_after_of_years_leaves_its_question_pending_whatever_the_status(
-    server: FaultServer, protocol: str
-) -> None:
-    found = under(server, always(status(503, "gone fishing", retry_after="3153600000")), protocol, max_wait=3)
-    assert isinstance(found, Transient)
-    assert "gone fishing (it asks to wait 3,153,600,000 s)" in str(found)
-    assert bill(server).received == 1
 
 
 def test_an_endpoint_that_asks_everybody_to_wait_for_years_pauses_the_run(server: FaultServer, protocol: str) -> None:

@@ -89,18 +89,6 @@ def test_repeated_draws_and_other_settings_are_other_questions() -> None:
     run(use)
 
 
-def test_an_overriding_setting_is_checked_and_named_like_one_of_the_models_own() -> None:
-    async def use(model: Model, provider: Scripted) -> None:
-        await said(model, sampling={"temperature": 0, "stop": ["\n"]})
-        assert provider.asked[0].sampling == Sampling(temperature=0.0, stop=("\n",), seed=7)
-        await said(model, sampling={"temperature": 0.0, "stop": ("\n",)})
-        assert len(provider.asked) == 1
-        with pytest.raises(ValueError, match="temperature"):
-            await said(model, sampling={"temperature": -1})
-
-    run(use)
-
-
 def test_a_waiting_retry_holds_no_slot() -> None:
     async def use(model: Model, provider: Scripted) -> None:
         first = asyncio.ensure_future(said(model, "first"))
@@ -197,22 +185,6 @@ def test_another_name_than_in_an_earlier_start_is_told(monkeypatch: pytest.Monke
         assert any("answered as m-2, and before as m-1" in notice for notice in model.calls.notices)
 
     run(use, returned=[ReturnedModel("here", "m", "m-1", 3)])
-
-
-def test_when_everybody_left_nothing_new_is_sent() -> None:
-    async def use(model: Model, provider: Scripted) -> None:
-        provider.gate.clear()
-        askers = [asyncio.ensure_future(said(model, f"{i}")) for i in range(5)]
-        await until(lambda: bool(provider.asked))
-        for asker in askers:
-            asker.cancel()
-        await asyncio.gather(*askers, return_exceptions=True)
-        provider.gate.set()
-        await model.calls.drain()
-        assert len(provider.asked) == 1
-        assert await said(model, "later") == "later"  # and the slot is free
-
-    run(use, concurrency=1)
 
 
 def test_a_reply_that_cannot_be_stored_is_not_read(tmp_path: Path) -> None:

@@ -18,9 +18,8 @@ from amendment.llm.prices import Price
 from amendment.llm.requests import Reply
 from amendment.simulator import sample_prompts
 from tests.vendors.askers import PROTOCOLS, ask_all, said
-from tests.vendors.catalogue import FAULTS, passing
 from tests.vendors.server import FaultServer
-from tests.vendors.troubles import Fault, seeded
+from tests.vendors.troubles import FAULTS, Fault, passing, seeded
 from tests.vendors.wire import Ask
 
 ATTEMPTS = 8

@@ -65,16 +65,6 @@ def test_a_file_that_is_no_ledger_is_refused_and_left_alone(tmp_path: Path, cont
     assert path.read_bytes() == content
 
 
-def test_a_database_of_another_program_is_refused_and_left_alone(tmp_path: Path) -> None:
-    path = tmp_path / "l"
-    change(path, "CREATE TABLE recipes (name TEXT)")
-    before = path.read_bytes()
-    for opener in OPENERS:
-        with pytest.raises(LedgerError, match="not a ledger of amendment"):
-            opener(path)
-    assert path.read_bytes() == before
-
-
 def test_what_is_no_file_is_not_replaced(tmp_path: Path) -> None:
     path = tmp_path / "ledger.sqlite"
     path.symlink_to(tmp_path / "disk" / "ledger.sqlite")

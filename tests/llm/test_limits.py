@@ -160,18 +160,6 @@ def test_a_long_wait_for_the_users_own_pace_is_told_and_is_no_absence(
     assert told == []
 
 
-def test_a_retry_after_concerns_its_own_call_alone() -> None:
-    async def main() -> None:
-        endpoint = Endpoint(Limits(concurrency=20), rng=Random(0))
-        for _ in range(3):
-            await trip(endpoint, Transient("429: wait", kind="rate", retry_after=3600, status=429))
-        assert endpoint.trouble is None
-        at_once = await asyncio.gather(*[trip(endpoint, None) for _ in range(10)])
-        assert max(at_once) == pytest.approx(0.3)
-
-    live(main())
-
-
 @pytest.mark.parametrize(("fault", "first"), [(REFUSED, 1.0), (DOWN, 5.0)], ids=["refused", "down"])
 def test_after_sixteen_failures_in_a_row_one_probe_goes_and_an_answer_lets_all_go(
     fault: Transient, first: float
@@ -218,19 +206,6 @@ def test_answers_that_take_much_longer_than_refusals_do_not_open_the_breaker() -
         await asyncio.sleep(1)
         assert endpoint.absence is None
         await asyncio.gather(*calls)
-
-    live(main())
-
-
-def test_a_probe_that_takes_long_to_answer_holds_up_nobody_for_long() -> None:
-    async def main() -> None:
-        endpoint = Endpoint(Limits(concurrency=20), rng=Random(0))
-        for _ in range(16):
-            left = await trip(endpoint, REFUSED)
-        probe = asyncio.ensure_future(trip(endpoint, None, seconds=300))
-        next_one = await trip(endpoint, None)
-        assert next_one <= left + 0.1 + 1.1 + 1.0 + 2 * 0.1 + 0.01  # the pause, and far longer than a refusal took
-        await probe
 
     live(main())
 

@@ -29,10 +29,6 @@ def test_words_and_tool_calls_are_answers(messages: tuple[Message, ...]) -> None
     assert usable(answer(*messages), "draft") == messages
 
 
-def test_a_truncated_answer_is_an_answer() -> None:
-    assert usable(answer(WORDS, finish_reason="length"), "draft") == (WORDS,)
-
-
 @pytest.mark.parametrize(
     "messages",
     [(), (Message(role="assistant", content=""),), (Message(role="assistant", content=" \n\t"),), (THOUGHT,)],

@@ -25,11 +25,10 @@ from amendment.llm.opening import open_model
 from amendment.llm.specs import OpenAISpec
 from amendment.records import user
 from amendment.run import Result
-from tests.vendors.catalogue import FAULTS
 from tests.vendors.processes import amendment, command, started, wait_until
 from tests.vendors.runs import CONCURRENCY, dataset_of, fixtures, write_run
 from tests.vendors.server import FaultServer
-from tests.vendors.troubles import Plan, always, never, status
+from tests.vendors.troubles import FAULTS, Plan, always, never, status
 from tests.vendors.wire import Ask
 
 one_server, undisturbed, server = fixtures()

@@ -16,11 +16,10 @@ from typing import Any
 import pytest
 
 from amendment.run import Run
-from tests.vendors.catalogue import FAULTS
 from tests.vendors.processes import amendment, command, started, wait_until
 from tests.vendors.runs import CONCURRENCY, WORLD, dataset_of, write_run
 from tests.vendors.server import FaultServer
-from tests.vendors.troubles import always, never
+from tests.vendors.troubles import FAULTS, always, never
 
 SMALL = """\
 name: small

@@ -13,7 +13,7 @@ from amendment.llm import batching
 from amendment.llm.ledger_reading import Reader
 from amendment.run import Run
 from amendment.run.context import Patience
-from tests.vendors.batched import QUICK
+from tests.vendors.askers import QUICK
 from tests.vendors.batches import BatchVendor, Ending
 from tests.vendors.runs import WORLD, dataset_of, write_run
 from tests.vendors.server import FaultServer

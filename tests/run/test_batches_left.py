@@ -14,7 +14,7 @@ import pytest
 from amendment.llm import batching
 from amendment.run import Patience, Paused, Run
 from amendment.run.progress import QuietProgress
-from tests.vendors.batched import QUICK
+from tests.vendors.askers import QUICK
 from tests.vendors.batches import BatchVendor
 from tests.vendors.runs import WORLD, write_run
 from tests.vendors.server import FaultServer

@@ -11,10 +11,9 @@ import pytest
 from amendment.data.store import read_records
 from amendment.run import Patience, Result, Run
 from amendment.stages.endings import ItemEnding
-from tests.vendors.catalogue import passing
 from tests.vendors.runs import dataset_of, fixtures, write_run
 from tests.vendors.server import FaultServer
-from tests.vendors.troubles import seeded
+from tests.vendors.troubles import passing, seeded
 
 QUICK = Patience(attempts=8, longest_wait=0.01)
 STAGES = ("critique", "candidates", "judging")

@@ -11,11 +11,10 @@ from typing import Any
 import pytest
 
 from amendment.run import Result, Run
-from tests.vendors.catalogue import FAULTS
 from tests.vendors.processes import ENVIRONMENT, SECONDS, command
 from tests.vendors.runs import CONCURRENCY, PRICE, WORLD, dataset_of, fixtures, write_run
 from tests.vendors.server import FaultServer
-from tests.vendors.troubles import Fault, Plan, never
+from tests.vendors.troubles import FAULTS, Fault, Plan, never
 
 Replies = Callable[..., int]
 

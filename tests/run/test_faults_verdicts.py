@@ -10,9 +10,9 @@ from amendment.data.store import read_records
 from amendment.errors import AmendmentError
 from amendment.records import Verdict
 from amendment.run import Result, Run
-from tests.vendors.catalogue import FAULTS
 from tests.vendors.runs import fixtures, write_run
 from tests.vendors.server import FaultServer
+from tests.vendors.troubles import FAULTS
 from tests.vendors.wire import Ask
 
 JUDGING = {"judges": [{"model": "reader", "protocol": "verdict"}], "orders": "both", "principles_per_pair": 1}

@@ -11,11 +11,10 @@ from typing import Any
 import pytest
 
 from amendment.run import Result, Run
-from tests.vendors.catalogue import FAULTS
 from tests.vendors.processes import ENVIRONMENT, SECONDS, command, started, wait_until
 from tests.vendors.runs import CONCURRENCY, dataset_of, fixtures, write_run
 from tests.vendors.server import FaultServer
-from tests.vendors.troubles import always
+from tests.vendors.troubles import FAULTS, always
 
 Replies = Callable[..., int]
 CODES = {signal.SIGTERM: 143, signal.SIGINT: 130}

@@ -406,7 +406,8 @@ def test_a_tool_call_is_read_and_its_arguments_become_an_object(
 
 
 BAD: list[tuple[str, Any]] = [
-    *(("chat", body) for body in ({}, {"choices": None}, {"choices": []}, {"choices": [None]}, {"choices": [{}]})),
+    ("chat", {}),
+    *(("chat", {"choices": choices}) for choices in (None, [], [None], [{}])),
     *(("chat", chat(said)) for said in (None, {"content": ""}, {"content": "x", "tool_calls": [{}]})),
     ("chat", chat({"content": "x"}, "error")),
     ("chat", chat({"content": "x"}, error={"code": 502, "message": "upstream"})),  # as OpenRouter says it

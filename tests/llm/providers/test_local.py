@@ -15,7 +15,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from amendment.errors import ConfigError, ProviderError, Rejected, Transient
+from amendment.errors import ConfigError, Rejected, Transient
 from amendment.llm.generation import Drawing, draw_tokens
 from amendment.llm.local import LocalModel, LocalProvider
 from amendment.llm.provider import Sent
@@ -159,18 +159,6 @@ def test_a_question_too_long_is_refused_and_its_neighbours_are_answered(model_fo
     assert short["output_tokens"] <= 5
 
 
-def test_only_text_is_read(model_folder: Path, question: Ask) -> None:
-    image = Message(role="user", content=({"type": "image_url", "image_url": {"url": "x"}},))
-    text = Message(role="user", content=({"type": "text", "text": "a"}, {"type": "text", "text": "b"}))
-    plain = Message(role="user", content="ab")
-    refused, parts, whole = (
-        answers(model_folder, [question(messages=(message,), sampling={"max_tokens": 3, "temperature": 0.0})])[0]
-        for message in (image, text, plain)
-    )
-    assert isinstance(refused, Rejected)
-    assert parts == whole
-
-
 @settings(max_examples=100)
 @given(
     text=st.lists(st.sampled_from(["<|turn|>", "<|end|>", "<pad>", "<|", "|>", "turn", "a"]) | st.text(max_size=5)).map(
@@ -246,15 +234,6 @@ def test_a_request_that_nobody_waits_for_is_not_asked_and_closing_cancels_whoeve
     first, *others = asyncio.run(main())
     assert isinstance(first, Sent)
     assert [type(other) for other in others] == [asyncio.CancelledError] * 3
-
-
-def test_a_model_that_cannot_be_loaded_is_a_clear_error(model_folder: Path, tmp_path: Path, question: Ask) -> None:
-    broken = tmp_path / "broken"
-    shutil.copytree(model_folder, broken)
-    (broken / "model.safetensors").write_bytes(b"not weights")
-    (fault,) = answers(broken, [question()])
-    assert isinstance(fault, ConfigError | ProviderError)
-    assert "broken" in str(fault)
 
 
 def test_the_host_changes_with_weights_precision_and_device_and_with_nothing_else(
