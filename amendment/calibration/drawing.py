@@ -327,10 +327,10 @@ def _name(own: Sequence[tuple[str, ...]], keys: Sequence[tuple[str, ...]]) -> st
     )
 
 
-def _value(own: set[str], known: set[str], depth: int) -> str:
+def _value(own: set[str], all_values: set[str], depth: int) -> str:
     """One value, several in their order, or any."""
     if len(own) == 1:
         return next(iter(own))
-    if own == known:
+    if own == all_values:
         return ANY[depth]
     return " or ".join(word for word in WORDS[depth] if word in own) or "other principles"

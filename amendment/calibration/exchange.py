@@ -51,10 +51,10 @@ _WORDS = {**{choice.casefold(): choice for choice in CHOICES}, "both bad": "both
 
 
 class Line(NamedTuple):
-    """One row of a file: what was displayed, and what somebody said of it, by column."""
+    """One row of a file: what was displayed, and the label by column."""
 
     item: Shown
-    said: dict[str, Any]
+    label: dict[str, Any]
 
 
 def question_lines(questions: Sequence[LabelQuestion], *, seed: int) -> list[Line]:
@@ -76,16 +76,17 @@ def label_lines(
     name_of: Callable[[str], str],
     comments: Callable[[str], str] | None = None,
 ) -> list[Line]:
-    """The labels with what their annotators saw, by question, showing and pseudonym: an order by names would tell.
+    """The labels with what their annotators saw, by question, showing and pseudonym, since an order by names
+    would give them away.
 
-    `name_of` is the pseudonym of an annotator; `comments` what becomes of a comment (None: comments stay at home).
+    `name_of` is the pseudonym of an annotator; `comments` what becomes of a comment (None: comments are left out).
     """
     by_id = {question.comparison_id: (place, question) for place, question in enumerate(questions)}
     ordered = sorted(labels, key=lambda row: (by_id[row.comparison_id][0], row.showing, name_of(row.annotator)))
     lines = []
     for label in ordered:
         comment = clean(comments(label.comment)) if comments and label.comment else ""
-        said = {
+        cells = {
             "choice": label.choice,
             "confidence": label.confidence,
             "principle": label.principle_id,
@@ -97,7 +98,7 @@ def label_lines(
         }
         question = by_id[label.comparison_id][1]
         item = Shown(question, label.showing, is_turned=label.shown[0] == question.b_id)
-        lines.append(Line(item, {name: value for name, value in said.items() if value is not None}))
+        lines.append(Line(item, {name: value for name, value in cells.items() if value is not None}))
     return lines
 
 
@@ -153,7 +154,7 @@ def _json_text(value: Any) -> str:
 def _row(line: Line, *, is_text: bool) -> dict[str, Any]:
     """A row by column: messages as JSON, or as texts for people."""
     question, answers = line.item.question, line.item.answers
-    first, second = (transcript(one, by="assistant") if is_text else _json(one) for one in answers)
+    first, second = (transcript(messages, by="assistant") if is_text else _json(messages) for messages in answers)
     return {
         "item": line.item.name,
         "question": question.question,
@@ -161,7 +162,7 @@ def _row(line: Line, *, is_text: bool) -> dict[str, Any]:
         "answer_a": first,
         "answer_b": second,
         "principles": "\n".join(_principles(line.item)) if is_text else _json(question.principles),
-        **line.said,
+        **line.label,
     }
 
 
@@ -257,14 +258,16 @@ def _label(
         )
         mistakes["item"] = f"found '{plain(str(cells.get('item', '')), longest=60)}', {expected}"
     if not cells["annotator"]:
-        mistakes["annotator"] = "missing; expected whoever labelled, or say it for the whole file (--rater NAME)"
-    known = [principle.id for principle in item.question.principles] if item else []
-    if item and answer and answer.principle is not None and answer.principle.strip() not in known:
-        mistakes["principle"] = f"found '{plain(answer.principle)}', expected one of {', '.join(known) or 'none'}"
+        mistakes["annotator"] = (
+            "missing; expected the name of the annotator, or give one for the whole file (--rater NAME)"
+        )
+    principles = [principle.id for principle in item.question.principles] if item else []
+    if item and answer and answer.principle is not None and answer.principle.strip() not in principles:
+        mistakes["principle"] = f"found '{plain(answer.principle)}', expected one of {', '.join(principles) or 'none'}"
     if mistakes or item is None or answer is None:
         return None, mistakes
     zoned = answer.at and (answer.at.astimezone(UTC) if answer.at.tzinfo else answer.at.replace(tzinfo=UTC))
-    said = {
+    fields = {
         "comparison_id": item.question.comparison_id,
         "prompt_id": item.question.prompt_id,
         "shown": list(item.ids),
@@ -276,9 +279,9 @@ def _label(
         "comment": answer.comment or None,
         "seconds": answer.seconds,
     }
-    said = {name: value for name, value in said.items() if value is not None}
-    uuid = content_id(["label", said, zoned.isoformat() if zoned else None])
-    return Label.from_json({"uuid": uuid, "at": zoned.isoformat() if zoned else at, **said}), {}
+    fields = {name: value for name, value in fields.items() if value is not None}
+    uuid = content_id(["label", fields, zoned.isoformat() if zoned else None])
+    return Label.from_json({"uuid": uuid, "at": zoned.isoformat() if zoned else at, **fields}), {}
 
 
 # Argilla 2: questions `preference`, `confidence`, `principle`, `comment`; a skipped item is a discarded response.
@@ -327,7 +330,7 @@ def _rows_of_argilla(records: Iterable[Row]) -> list[Row]:
             expected = "expected `preference.responses`; export the records with to_list(flatten=True)"
             raise DataError([record.problem("preference", expected)])
         head = {"item": record.values["id"]}
-        rows += [Row(record.place, {**head, "annotator": user, **said}) for user, said in by_user.items()]
+        rows += [Row(record.place, {**head, "annotator": user, **cells}) for user, cells in by_user.items()]
     return rows
 
 

@@ -26,7 +26,7 @@ __all__ = [
 ]
 
 Choice = Literal["A", "B", "tie", "both_bad", "skip", "flag"]
-"""In displayed coordinates: "A" is the answer that stood first. skip and flag say nothing about the two answers."""
+"""In displayed coordinates: "A" is the answer shown first. skip and flag say nothing about the two answers."""
 CHOICES: tuple[Choice, ...] = get_args(Choice)
 SILENT: tuple[Choice, ...] = ("skip", "flag")
 """Those that say nothing about the two answers."""
@@ -37,7 +37,7 @@ _SIMULATED = "simulatedperson"
 
 
 class Label(Record):
-    """What an annotator said, as it was acknowledged. History is kept; the last one of an annotator, item and showing
+    """An annotator's label, as it was acknowledged. History is kept; the last one of an annotator, item and showing
     counts."""
 
     uuid: str = Field(min_length=8, max_length=64)
@@ -58,7 +58,7 @@ class Label(Record):
     seconds: float | None = Field(default=None, ge=0)
     """Spent looking at it while the page was visible."""
     at: str
-    """UTC, ISO 8601, by the server's clock. Stays in the store: no clock stands in a record of a stage."""
+    """UTC, ISO 8601, by the server's clock. Kept in the store only: a stage's records have no clock."""
 
     @property
     def instant(self) -> datetime:
@@ -71,7 +71,11 @@ def tidy_name(name: str) -> str:
     """The name of an annotator in one form, so that the same name in two browsers, or in a file, is one person; empty
     where nothing can be read of it."""
     shown = "".join(" " if character.isspace() else character for character in unicodedata.normalize("NFKC", name))
-    kept = "".join(one for one in shown if unicodedata.category(one) not in ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"))
+    kept = "".join(
+        character
+        for character in shown
+        if unicodedata.category(character) not in ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")
+    )
     return " ".join(kept.split())
 
 

@@ -177,8 +177,8 @@ def _check_raters(path: Path, renamed: Mapping[str, str], labels: Iterable[Label
         raise DataError([Problem(str(path), f"{name} {KEPT}; say who it is (--rater {name!r}=NAME)") for name in kept])
     for written, name in renamed.items():
         if written and name not in names:
-            known = f"it has {', '.join(sorted(names))}" if names else "it has no labels"
-            raise ConfigError(f"--rater {written}={name}: {path} has no labels of {written!r}; {known}")
+            present = f"it has {', '.join(sorted(names))}" if names else "it has no labels"
+            raise ConfigError(f"--rater {written}={name}: {path} has no labels of {written!r}; {present}")
 
 
 def _refuse_alike(path: Path, labels: Iterable[Label], store: Labels) -> None:
@@ -198,11 +198,11 @@ def _refuse_alike(path: Path, labels: Iterable[Label], store: Labels) -> None:
 
 def _take_in(path: Path, labels: Sequence[Label], store: Labels, asked: ToLabel) -> TakenIn:
     current = {_key(label): label for label in store.current()}
-    known, older, fresh = 0, 0, []
+    unchanged, older, fresh = 0, 0, []
     for label in labels:
         now = current.get(_key(label))
         if store.knows(label.uuid) or (now and _says_the_same(label, now)):
-            known += now is None or _says_the_same(label, now)
+            unchanged += now is None or _says_the_same(label, now)
             older += now is not None and not _says_the_same(label, now)
         elif now and label.instant < now.instant:
             older += 1
@@ -215,7 +215,7 @@ def _take_in(path: Path, labels: Sequence[Label], store: Labels, asked: ToLabel)
     for label in fresh:
         store.add(label)
     missing = labels_missing(asked.questions, store.current(), annotators=asked.annotators)
-    return TakenIn(len(fresh), len({label.annotator for label in fresh}), known, older, missing)
+    return TakenIn(len(fresh), len({label.annotator for label in fresh}), unchanged, older, missing)
 
 
 def _key(label: Label) -> tuple[str, str, int]:

@@ -43,7 +43,7 @@ class LabelledSample(NamedTuple):
     drawn_by: str
     """The stage that draws it."""
     read_by: str
-    """The stage that reads what people said."""
+    """The stage that reads people's labels."""
     labels: str
     """In the run's folder; no stage makes this file, and no stage removes it."""
     option: str = ""
@@ -101,8 +101,8 @@ class ToLabel(NamedTuple):
 def sample_of(stage: str) -> LabelledSample:
     """The sample by the name that people give it on the command line. Raises ConfigError for another name."""
     if stage not in SAMPLES:
-        known = " or ".join(SAMPLES)
-        raise ConfigError(f"--stage: found {stage!r}, expected {known}{did_you_mean(stage, SAMPLES)}")
+        names = " or ".join(SAMPLES)
+        raise ConfigError(f"--stage: found {stage!r}, expected {names}{did_you_mean(stage, SAMPLES)}")
     return SAMPLES[stage]
 
 

@@ -55,7 +55,7 @@ class _Own(_Body):
 class _Verdict(_Own):
     uuid: _Uuid
     item: str
-    """As the page was told; another seed or another order of the answers gives another one."""
+    """The id that the page was given; another seed or another order of the answers gives another one."""
     choice: Choice
     confidence: int | None = Field(default=None, ge=1, le=3)
     principle_id: str | None = None
@@ -100,7 +100,7 @@ class _Desk:
         self._labels = labels
         self._links = links
         self._items: dict[str, dict[str, Shown]] = {}
-        """By annotator, everything that may stand before them, by the id that their page is told."""
+        """By annotator, everything that may be shown to them, by the id that their page is given."""
         environment = jinja2.Environment(loader=jinja2.FileSystemLoader(PAGE), autoescape=True)
         self._templates = environment
         self._files = {
@@ -172,7 +172,7 @@ class _Desk:
         return shown.label(annotator, **verdict.model_dump(exclude={"annotator", "item"}))
 
     def _item(self, annotator: str, shown: Shown) -> dict[str, Any]:
-        """All that an annotator is told of an item, with their own words where they took a verdict on it back."""
+        """All that an annotator sees of an item, with their own words where they took a verdict on it back."""
         question = shown.question
         first, second = shown.answers
         undone = self._labels.taken_back(annotator, question.comparison_id, shown.showing)
@@ -189,7 +189,7 @@ class _Desk:
 
     def _name(self, annotator: str, shown: Shown) -> str:
         """Another one for each showing and each order of the answers, and the same after a restart: a verdict may wait
-        in a browser. Nobody without the link can tell what it stands for."""
+        in a browser. It means nothing to anybody without the link."""
         showing = "\x1f".join((shown.question.comparison_id, str(shown.showing), shown.ids[0]))
         return hmac.digest(self._links[annotator].encode(), showing.encode(), hashlib.sha256).hex()[:32]
 

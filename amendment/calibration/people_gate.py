@@ -1,7 +1,7 @@
 """The gate between a judge and training on its labels: what is asked of it, what the spot check answers, and how many
 labels that takes.
 
-The judge's agreement with single people stands beside that of two people. Ties are dropped, the judge's and people's,
+The judge's agreement with single people is shown beside that of two people. Ties are dropped, the judge's and people's,
 as in the certificate's rule `no_ties`; items weigh 1 / their inclusion probability, so that the figures speak of all
 comparisons that are exported, and intervals are clustered by prompt. Plans of labels are by the normal approximation.
 """
@@ -66,9 +66,9 @@ def people_gate(agreement: Estimate, beside: Beside, max_gap: float, purpose: Pu
     """Whether people agree with the labels about as much as with each other."""
     if purpose == "debug":
         return Gate(LABELS, "people", "not measured", DEBUG)
-    known = bounds(agreement) if agreement.n >= FEWEST else None
-    shown = f"agreement {agreement.value:.3f} ({known[0]:.3f} to {known[1]:.3f})" if known else ""
-    if known and known[1] < 0.5:
+    interval = bounds(agreement) if agreement.n >= FEWEST else None
+    shown = f"agreement {agreement.value:.3f} ({interval[0]:.3f} to {interval[1]:.3f})" if interval else ""
+    if interval and interval[1] < 0.5:
         return Gate(LABELS, "people", "FAIL", f"{shown}, below one half")
     if beside.items >= FEWEST:
         outcome, gap = above(beside.difference, -max_gap, "+.3f")
@@ -77,7 +77,7 @@ def people_gate(agreement: Estimate, beside: Beside, max_gap: float, purpose: Pu
             ceiling = f"people agree with each other in {beside.people.value:.3f}, maybe no better than a coin"
             return Gate(LABELS, "people", "WARN", f"{gap}; {ceiling}")
         return Gate(LABELS, "people", outcome, gap)
-    if known is None:
+    if interval is None:
         few = f"{beside.items} items with two people, {agreement.n} with one"
         return Gate(LABELS, "people", "not measured", few)
     return Gate(LABELS, "people", "WARN", f"no ceiling from {beside.items} items with two people; {shown}")
@@ -87,11 +87,11 @@ def orders_gate(disagree: Estimate, purpose: Purpose = "estimate") -> Gate:
     """Whether labels follow from answers or from their places."""
     if purpose == "debug":
         return Gate(LABELS, "orders", "not measured", DEBUG)
-    known = bounds(disagree)
-    if disagree.n < FEWEST or known is None:
+    interval = bounds(disagree)
+    if disagree.n < FEWEST or interval is None:
         return Gate(LABELS, "orders", "not measured", f"{disagree.n} items of the sample were judged in both orders")
-    share = f"{100 * disagree.value:.1f} % ({100 * known[0]:.1f} to {100 * known[1]:.1f})"
-    if known[0] > ORDERS_MOST:
+    share = f"{100 * disagree.value:.1f} % ({100 * interval[0]:.1f} to {100 * interval[1]:.1f})"
+    if interval[0] > ORDERS_MOST:
         return Gate(LABELS, "orders", "FAIL", f"{share}, above {100 * ORDERS_MOST:g} %")
     return Gate(LABELS, "orders", "WARN" if disagree.value > ORDERS_OFTEN else "PASS", share)
 

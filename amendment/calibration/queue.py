@@ -30,7 +30,7 @@ APART = 20
 SPREAD = 20
 """The distance is drawn from `APART` up to this much more."""
 LEAST_TIMED = 3
-"""Timed labels of an annotator from which the time left is told."""
+"""Timed labels of an annotator from which the time left is estimated."""
 
 
 class Shown(NamedTuple):
@@ -39,11 +39,11 @@ class Shown(NamedTuple):
     question: LabelQuestion
     showing: int
     is_turned: bool
-    """b stands first."""
+    """b is shown first."""
 
     @property
     def name(self) -> str:
-        """A hash of comparison, showing and the answer that stands first: nobody can tell from it which items are
+        """A hash of comparison, showing and the answer shown first: nobody can tell from it which items are
         shown twice, and an answer that comes back under it knows what was displayed."""
         return content_id(["item", self.question.comparison_id, self.showing, self.ids[0]])
 
@@ -59,11 +59,11 @@ class Shown(NamedTuple):
         a, b = self.question.a, self.question.b
         return (b, a) if self.is_turned else (a, b)
 
-    def label(self, annotator: str, **said: Any) -> Label:
-        """What the annotator says of it now; `said` are the other fields of a label."""
+    def label(self, annotator: str, **fields: Any) -> Label:
+        """The annotator's label of this item, at this moment; `fields` are the other fields of a label."""
         at = datetime.now(UTC).isoformat(timespec="microseconds")
         names = {"comparison_id": self.question.comparison_id, "prompt_id": self.question.prompt_id}
-        return Label(**names, showing=self.showing, shown=self.ids, annotator=annotator, at=at, **said)
+        return Label(**names, showing=self.showing, shown=self.ids, annotator=annotator, at=at, **fields)
 
 
 class Progress(NamedTuple):
@@ -135,14 +135,14 @@ class Queue:
         lease = self._leases.get(annotator)
         if lease is not None and self._may_keep(annotator, lease):
             return self._lend(annotator, lease.item, lease.showing)
-        found = self._due_repeat(annotator) or self._first_showing(annotator) or self._due_repeat(annotator, apart=0)
-        if found is None:
+        due = self._due_repeat(annotator) or self._first_showing(annotator) or self._due_repeat(annotator, apart=0)
+        if due is None:
             self._leases.pop(annotator, None)
             return None
-        return self._lend(annotator, *found)
+        return self._lend(annotator, *due)
 
     def shown(self, annotator: str, item: str, showing: int) -> Shown:
-        """How this item stands before this annotator. Raises KeyError for an item that is none of the questions."""
+        """How this item is shown to this annotator. Raises KeyError for an item that is none of the questions."""
         turned = _hash(self._seed, "sides", item, annotator) % 2 == 1
         return Shown(self.questions[item], showing, turned != (showing == 1))
 
@@ -233,7 +233,7 @@ class _Order(NamedTuple):
     overlap: list[str]
     others: list[str]
     slots: list[int]
-    """Positions among their first showings at which an item of the overlap block stands."""
+    """Positions among their first showings at which an item of the overlap block comes."""
 
 
 def _order_of(questions: dict[str, LabelQuestion], seed: int, annotator: str, annotators: int) -> _Order:
@@ -248,8 +248,8 @@ def _order_of(questions: dict[str, LabelQuestion], seed: int, annotator: str, an
 
 
 def _hash(seed: int, use: str, item: str, annotator: str) -> int:
-    told = "\x1f".join((str(seed), use, item, annotator))
-    return int.from_bytes(hashlib.sha256(told.encode("utf-8", "surrogatepass")).digest()[:8])
+    text = "\x1f".join((str(seed), use, item, annotator))
+    return int.from_bytes(hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()[:8])
 
 
 def labels_missing(questions: Sequence[LabelQuestion], current: Iterable[Label], *, annotators: int) -> int:
@@ -265,9 +265,9 @@ def labels_missing(questions: Sequence[LabelQuestion], current: Iterable[Label],
             heard[label.comparison_id][label.annotator] = label.choice not in SILENT
     missing = 0
     for question in questions:
-        found = heard[question.comparison_id]
+        answered = heard[question.comparison_id]
         if question.in_overlap:
-            missing += max(annotators - len(found), 0)
-        elif not any(found.values()) and len(found) < annotators:
+            missing += max(annotators - len(answered), 0)
+        elif not any(answered.values()) and len(answered) < annotators:
             missing += 1
     return missing

@@ -154,8 +154,8 @@ def spot_check_report(
         except DataError as refused:
             notes.append(f"not corrected by prediction: {refused}")
         raw = _errors(used, [item.item.p_a for item in used], seed)
-        known = [row.p_calibrated for item in used if (row := exported.get(item.item.comparison_id))]
-        p_calibrated = [p for p in known if p is not None]
+        probabilities = [row.p_calibrated for item in used if (row := exported.get(item.item.comparison_id))]
+        p_calibrated = [p for p in probabilities if p is not None]
         calibrated = _errors(used, p_calibrated, seed) if len(p_calibrated) == len(used) else None
     return SpotCheck(
         purpose=purpose,
@@ -315,7 +315,7 @@ def report_lines(report: SpotCheck) -> list[str]:
             *table([["items", "in the sample", "labelled", "the judge's labels agree"], *rows]),
             "",
             "Items of each principle, of how sure the judge is (|2P - 1| below 0.5, below 0.8, above), of its two "
-            "orders, and of thirds of the length ratio; `any` stands where strata were too small to be kept apart.",
+            "orders, and of thirds of the length ratio; `any` where strata were too small to be kept apart.",
             "",
         ]
     return [*lines, *(f"- {note}." for note in report.notes), *([""] if report.notes else [])]
@@ -354,7 +354,7 @@ def _row(named: tuple[str, CalibrationReport]) -> list[str]:
 
 
 def hard_line(raw: CalibrationReport) -> str:
-    """What is said of a judge without probabilities in place of a diagram. `raw` is the report of its own verdicts."""
+    """The lines for a judge without probabilities, in place of a diagram. `raw` is the report of its own verdicts."""
     return (
         f"The judge gives verdicts without probabilities: it is right in {percent(raw.accuracy)} of {raw.n} labels. "
         "There is no reliability diagram."

@@ -111,7 +111,7 @@ class LabelQuestion(Record):
 
 
 class HeardItem(NamedTuple):
-    """An item of a sample with what people said of it."""
+    """An item of a sample with people's labels of it."""
 
     item: SampledItem
     votes: tuple[float, ...]
@@ -123,9 +123,9 @@ class HeardItem(NamedTuple):
 
 
 def heard_items(sample: Sequence[SampledItem], votes: Mapping[str, Mapping[str, float]]) -> list[HeardItem]:
-    """Those items of the sample that at least one person could say something about, in its order."""
+    """The items of the sample that at least one person labelled with a choice, in its order."""
     heard = (HeardItem(item, tuple(votes.get(item.comparison_id, {}).values())) for item in sample)
-    return [one for one in heard if one.votes]
+    return [item for item in heard if item.votes]
 
 
 class QuestionWriter:
@@ -157,14 +157,17 @@ class QuestionWriter:
     def question(self, comparison: Comparison, principle_ids: Iterable[str]) -> LabelQuestion:
         """The question about a comparison, which the judge was asked about by these principles.
 
-        Of an answer what it says: a model's thinking is not shown, for it names its writer to whoever knows them.
+        A model's thinking is not shown: it would name its writer.
         """
         prompt = self._prompts[comparison.prompt_id]
         drawn = [self._by_id[name] for name in principle_ids if name in self._by_id] if self._unit else []
         question = PLAIN_QUESTION
         if len(drawn) > 1:
             every = eligible_principles(self._constitutions, "compare", category=prompt.category, tags=prompt.tags)
-            drawn, question = list({one.id: one for one in [*every, *drawn]}.values()), self._BY_SEVERAL
+            drawn, question = (
+                list({principle.id: principle for principle in [*every, *drawn]}.values()),
+                self._BY_SEVERAL,
+            )
         elif drawn and (self._unit == "answer" or not drawn[0].principle.compare):
             question = self._BY_ANSWER
         elif drawn:
@@ -178,13 +181,13 @@ class QuestionWriter:
             b_id=comparison.b,
             a=_without_thinking(self._candidates[comparison.a].messages),
             b=_without_thinking(self._candidates[comparison.b].messages),
-            principles=tuple(PrincipleText(id=one.id, statement=one.principle.rule) for one in drawn),
+            principles=tuple(PrincipleText(id=principle.id, statement=principle.principle.rule) for principle in drawn),
         )
 
     def described(self, questions: Sequence[LabelQuestion], *, most_principles: int) -> AskedOf:
         """Both questions in words, for the certificate; `most_principles` is by how many the judge was asked about one
         comparison."""
-        common = Counter(one.question for one in questions).most_common()
+        common = Counter(asked.question for asked in questions).most_common()
         quoted = json.dumps(common[0][0], ensure_ascii=False)
         such = f"such as {quoted}" if len(common) > 1 else quoted
         if self._unit is None:

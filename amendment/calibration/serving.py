@@ -56,7 +56,7 @@ def serve_page(
 ) -> int:
     """Serve until SIGINT or SIGTERM; returns how many labels are missing then.
 
-    `ready` gets each annotator's link, by name, and what speaks against them. There is one for each of `names`, for
+    `ready` gets each annotator's link, by name, and cautions about them. There is one for each of `names`, for
     everybody who had one or has labelled before, and, where no names are given, for `annotators` people at least.
     Without a `port` it is the one that this file of labels has had before, so that what a browser has kept is found
     again; or any free one. Raises ConfigError for a name, or an address, that is not allowed or cannot be had.
@@ -66,13 +66,13 @@ def serve_page(
     from amendment.calibration.page_app import create_app
 
     address = _checked(host, allow_network=allow_network)
-    known = labels.links()
-    links = labels.links(_annotators(names, {*known, *(label.annotator for label in labels.current())}, annotators))
+    earlier = labels.links()
+    links = labels.links(_annotators(names, {*earlier, *(label.annotator for label in labels.current())}, annotators))
     listening = _listen(address, port, labels)
     with listening:
         number = listening.getsockname()[1]
         cautions = () if _is_loopback(address) else (_NO_TLS,)
-        if known and port is None and number != _usual_port(labels):
+        if earlier and port is None and number != _usual_port(labels):
             cautions = (*cautions, _OTHER_PORT)
         queue = Queue(questions, labels.current(), seed=seed, annotators=annotators, clock=time.monotonic)
         app = create_app(queue, labels, links=links, hosts=hosts_of(address, number))
@@ -87,10 +87,10 @@ def serve_page(
     return queue.missing()
 
 
-def _annotators(names: Iterable[str], known: Iterable[str], planned: int) -> list[str]:
+def _annotators(names: Iterable[str], earlier: Iterable[str], planned: int) -> list[str]:
     """Who gets a link. Raises ConfigError for a name that cannot be one, or that is spelled almost as another one."""
-    found = sorted(name for name in known if not is_kept_name(name))
-    spelled = {_spelling(name): name for name in found}
+    annotators = sorted(name for name in earlier if not is_kept_name(name))
+    spelled = {_spelling(name): name for name in annotators}
     for given in names:
         name = tidy_name(given)
         if not 0 < len(name) <= LONGEST_NAME:
@@ -103,13 +103,13 @@ def _annotators(names: Iterable[str], known: Iterable[str], planned: int) -> lis
                 f"--rater {name!r}: differs from {known_as!r} in case or spaces only, and one person would count "
                 f"twice; write {known_as!r}, or another name"
             )
-        found.append(name)
+        annotators.append(name)
     number = 0
-    while not names and len(found) < planned:
+    while not names and len(annotators) < planned:
         number += 1
-        if (name := f"annotator {number}") not in found:
-            found.append(name)
-    return list(dict.fromkeys(found))
+        if (name := f"annotator {number}") not in annotators:
+            annotators.append(name)
+    return list(dict.fromkeys(annotators))
 
 
 def _spelling(name: str) -> str:
@@ -159,8 +159,8 @@ def _is_loopback(address: str) -> bool:
 
 
 def _usual_port(labels: Labels) -> int:
-    told = hashlib.sha256(str(labels.path.absolute()).encode("utf-8", "surrogateescape")).digest()
-    return _FIRST_PORT + int.from_bytes(told[:4]) % _PORTS
+    digest = hashlib.sha256(str(labels.path.absolute()).encode("utf-8", "surrogateescape")).digest()
+    return _FIRST_PORT + int.from_bytes(digest[:4]) % _PORTS
 
 
 def _listen(address: str, port: int | None, labels: Labels) -> socket.socket:

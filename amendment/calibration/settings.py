@@ -39,7 +39,7 @@ class SpotCheckSettings(Part):
     """Comparisons of the dataset, of both splits, that people are asked about; all of them where there are no more."""
     overlap: int = Field(default=50, ge=0, le=100_000)
     """Of these, how many every annotator sees: how far people agree is measured on them. All others are shared out.
-    Where nothing is said, of fewer items all, and none for one annotator."""
+    By default all items where there are fewer, and none for one annotator."""
     annotators: int = Field(default=2, ge=1, le=100)
     """People who label."""
     repeats: float = Field(default=0.1, ge=0, le=1)

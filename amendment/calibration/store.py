@@ -103,15 +103,17 @@ class Labels:
         return False
 
     def undo(self, annotator: str, uuid: str, *, among: Container[str] | None = None) -> Label | None:
-        """Take back what the annotator said last: its item is open again for them. None where nothing is left.
+        """Take back the annotator's last label: its item is open again for them. None where nothing is left.
 
         `uuid` is the undo's own: a second one with the same uuid answers what the first one did. `among` are the
-        comparisons that are asked: what was said of others, of an earlier sample, stays.
+        comparisons that are asked: labels of others, of an earlier sample, stay.
         """
         before = self._entries.get(uuid)
         if before is None:
             mine = self._current.get(annotator, {})
-            last = next((one for one in reversed(mine.values()) if among is None or one.comparison_id in among), None)
+            last = next(
+                (label for label in reversed(mine.values()) if among is None or label.comparison_id in among), None
+            )
             self._append(uuid, {"undo": {"annotator": annotator, "label": last.uuid if last else None}})
             return last
         if not isinstance(before, _Undo) or before.annotator != annotator:
@@ -119,7 +121,7 @@ class Labels:
         return before.label
 
     def taken_back(self, annotator: str, comparison: str, showing: int) -> Label | None:
-        """What the annotator said of this item and took back, while they have said nothing else of it."""
+        """The label of this item that the annotator took back, until they label it again."""
         return self._taken_back.get((annotator, comparison, showing))
 
     def links(self, names: Iterable[str] = ()) -> dict[str, str]:
@@ -142,12 +144,12 @@ class Labels:
         return sorted(labels, key=lambda label: (label.comparison_id, label.annotator, label.showing))
 
     def history(self) -> list[Label]:
-        """Every label that was acknowledged, in that order, those taken back or said anew included."""
+        """Every label that was acknowledged, in that order, with those that were taken back or replaced."""
         self._catch_up()
         return [entry for entry in self._entries.values() if isinstance(entry, Label)]
 
     def state(self) -> str:
-        """A hash of what the current labels say: who said what of which item, not when or how long it took."""
+        """A hash of the current labels, without when they were given or how long they took."""
         return content_id([label.model_dump(mode="json", exclude=CLOCKED) for label in self.current()])
 
     def open_seal(self, key: str) -> int:
@@ -235,7 +237,7 @@ class Labels:
         if isinstance(entry, Label):
             mine = self._current.setdefault(entry.annotator, {})
             self._taken_back.pop((entry.annotator, entry.comparison_id, entry.showing), None)
-            mine.pop((entry.comparison_id, entry.showing), None)  # so that it stands last, where undo looks
+            mine.pop((entry.comparison_id, entry.showing), None)  # so that it comes last, where undo looks
             mine[entry.comparison_id, entry.showing] = entry
             self._entries[uuid] = entry
             return
