@@ -198,9 +198,9 @@ class StartsAtReference(TrainerCallback):
         if self.sees_loss:
             off = off or abs(logs["loss"] - self.start) > self.tolerance * max(1.0, self.start)
         if off:
-            found = ", ".join(f"{name} {value:.4f}" for name, value in rewards.items())
+            shown = ", ".join(f"{name} {value:.4f}" for name, value in rewards.items())
             raise TrainingError(
-                f"dpo: at step 1 the policy is not its reference (implicit rewards {found}, loss {logs['loss']:.4f}; "
+                f"dpo: at step 1 the policy is not its reference (implicit rewards {shown}, loss {logs['loss']:.4f}; "
                 f"expected 0 and {self.start:.4f}): the base's folder was changed while it was read, or it is stale"
             )
 
@@ -215,10 +215,10 @@ def margins(policy: str | Path, reference: str | Path, pairs: Rows, settings: Dp
         if tokenizer.get_vocab() != other.get_vocab() or tokenizer.chat_template != other.chat_template:
             raise TrainingError(f"{policy} and {reference} have different tokenizers or chat templates")
         prepared = prepare_pairs(pairs, Renderer(tokenizer), settings, trainer="dpo", refuse=False)
-        found = []
+        gaps = []
         for folder in (policy, reference):
             model = placed(load_causal(folder, revision=settings.revision))
             chosen, rejected = _pair_logps(model, prepared.rows, tokenizer.pad_token_id)
-            found.append(chosen - rejected)
-    result[prepared.places] = settings.beta * (found[0] - found[1])
+            gaps.append(chosen - rejected)
+    result[prepared.places] = settings.beta * (gaps[0] - gaps[1])
     return result

@@ -150,10 +150,10 @@ def experimental(loss: str) -> tuple[type[Any], type[Any]]:
     """TRL's trainer and configuration for a loss. Raises ConfigError where the installed TRL does not have them."""
     module, prefix = _EXPERIMENTAL[loss]
     try:
-        with warnings.catch_warnings():  # that this part may vanish is said by the settings
+        with warnings.catch_warnings():  # the settings say that this part may vanish
             warnings.filterwarnings("ignore", message="You are importing from 'trl.experimental'")
-            found = import_module(f"trl.experimental.{module}")
-            return getattr(found, f"{prefix}Trainer"), getattr(found, f"{prefix}Config")
+            experiment = import_module(f"trl.experimental.{module}")
+            return getattr(experiment, f"{prefix}Trainer"), getattr(experiment, f"{prefix}Config")
     except (ImportError, AttributeError) as error:
         raise ConfigError(
             f"dpo: loss: {loss} is an experimental part of trl, and the installed {version('trl')} does not have it "

@@ -29,7 +29,7 @@ def train(
     *,
     progress: Progress | None,
 ) -> TrainResult:
-    """Cross-entropy per token: -mean log p(token | what stands before it), over the tokens of completions."""
+    """Cross-entropy per token: -mean log p(token | the tokens before it), over the tokens of completions."""
     with workbench(base, out, settings, seed, progress, rows=given) as bench:
         prepared = prepare_rows(given, bench.renderer, settings)
         model = bench.causal_model()

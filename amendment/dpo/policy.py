@@ -66,7 +66,7 @@ class DpoSettings(PairTrainerSettings):
         if self.loss in UNWEIGHTED and self.labels == "soft":
             raise ValueError(f"loss: {self.loss} takes hard labels; for labels: soft take sigmoid or ipo")
         if self.loss in ("kto", "orpo") and self.sft_weight:
-            raise ValueError(f"loss: {self.loss} has no further SFT term; leave sft_weight out")
+            raise ValueError(f"loss: {self.loss} takes no extra SFT term; leave sft_weight out")
         if self.loss == "simpo" and "beta" not in self.model_fields_set:
             raise ValueError(
                 "loss: simpo needs beta, on the mean log-probability of a token; its paper takes 2.0 to 10"

@@ -20,7 +20,7 @@ from amendment.training.model_files import load_model, load_tokenizer, named_fau
 from amendment.training.preflight import render_completions
 
 MEMBERS = "members"
-"""Folder of an ensemble's further members (1, 2, ...); the first is the folder around it."""
+"""Folder of an ensemble's other members (1, 2, ...); the first is the folder around it."""
 
 
 class Scorer:

@@ -181,16 +181,16 @@ def _give_template(bench: Workbench) -> None:
 
 def _check_positions(model: Any, max_length: int) -> None:
     """Raise ConfigError where a row of `max_length` tokens has more tokens than the model has positions: those of its
-    table of positions, or of an encoder without one what it says."""
+    table of positions, or of an encoder without a table those in its configuration."""
     inner = bare(model)
-    found = getattr(inner.config, "max_position_embeddings", None) if is_encoder(inner.config) else None
+    positions = getattr(inner.config, "max_position_embeddings", None) if is_encoder(inner.config) else None
     for name, module in inner.named_modules():
         if isinstance(module, Embedding) and name.rpartition(".")[2] in _POSITIONS:
             reserved = 0 if module.padding_idx is None else module.padding_idx + 1
-            found = int(module.num_embeddings) - int(getattr(module, "offset", reserved))
+            positions = int(module.num_embeddings) - int(getattr(module, "offset", reserved))
             break
-    if found is not None and max_length > found:
+    if positions is not None and max_length > positions:
         raise ConfigError(
-            f"max_length: the base has positions for {found} tokens, found {max_length}; set max_length to {found} or "
-            "less (over_length says what becomes of longer rows)"
+            f"max_length: the base has positions for {positions} tokens, found {max_length}; set max_length to "
+            f"{positions} or less (over_length says what becomes of longer rows)"
         )

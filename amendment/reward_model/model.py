@@ -146,7 +146,7 @@ def preference_probability(chosen: ArrayLike, rejected: ArrayLike, temperature: 
 
 def conditioned_rows(rows: Iterable[Row], default: Sequence[str] | None = None) -> list[Row]:
     """Each row with its `principles` (a list of statements), or the `default`, at the head of its prompt, for a reward
-    model that scores by what it is told (SALMON, Sun et al. 2023). Training and scoring share this wording.
+    model that scores by principles (SALMON, Sun et al. 2023). Training and scoring share this wording.
 
     Raises DataError naming each row (from 1) that has none.
     """
@@ -158,9 +158,9 @@ def conditioned_rows(rows: Iterable[Row], default: Sequence[str] | None = None) 
         if is_list and all(isinstance(statement, str) and statement.strip() for statement in statements or ()):
             led.append(_led(row, "\n".join([_OPENING, *(f"- {statement}" for statement in statements or ())])))
             continue
-        found = "none" if value is None else repr(value)[:80]
+        shown = "none" if value is None else repr(value)[:80]
         problems.append(
-            Problem(f"row {number}: principles", f"expected a list of statements to score by, found {found}")
+            Problem(f"row {number}: principles", f"expected a list of statements to score by, found {shown}")
         )
     if problems:
         raise DataError(problems)

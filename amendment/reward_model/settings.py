@@ -103,7 +103,7 @@ def read_meta(folder: Path) -> RewardMeta:
     try:
         return RewardMeta.model_validate(json.loads(file.read_text(encoding="utf-8")))
     except ValidationError as error:
-        found = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'it'}: {e['msg']}" for e in error.errors())
+        fault = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'it'}: {e['msg']}" for e in error.errors())
     except (ValueError, RecursionError) as error:
-        found = str(error)
-    raise ConfigError(f"{file}: expected the description of a reward model, found: {found}")
+        fault = str(error)
+    raise ConfigError(f"{file}: expected the description of a reward model, found: {fault}")

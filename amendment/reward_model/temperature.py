@@ -30,7 +30,7 @@ Floats = NDArray[np.float64]
 _REACH = 13.0
 """Differences are fitted on a scale on which the largest is this: inside the log-odds at which calibrators clip."""
 _AS_GIVEN = PairTrainerSettings(labels="soft", learning_rate=1.0)
-"""By which `p_chosen` is read as it stands."""
+"""By which `p_chosen` is read as it is."""
 _WHY = {
     "too few labels": "there are fewer than 20 held-out pairs with scores",
     "nothing to fit": "the model scores both sides of every held-out pair alike",
@@ -44,7 +44,7 @@ class FittedTemperature(NamedTuple):
 
     temperature: Temperature | None
     note: str
-    """A sentence; empty where nothing has to be said."""
+    """A sentence; empty where there is nothing to report."""
 
 
 def fit_temperature(

@@ -74,7 +74,7 @@ class DryRun:
         """By stage and model."""
         self.stage = ""
         self.weight = 1.0
-        """How many calls one call stands for just now."""
+        """How many calls one call counts for just now."""
         self.is_done = False
         """The stage is up to date, so all that it asks is paid for, whether the ledger still has it or not."""
         self.prices = prices

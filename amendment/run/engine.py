@@ -74,7 +74,7 @@ class RunFolder(Workspace):
         note = self.note(stage.name)
         return note is not None and bool(note["key"] == self.key(stage))
 
-    def stands(self, stage: RunStage) -> bool:
+    def is_up_to_date(self, stage: RunStage) -> bool:
         """Whether the stage has been run as it is now, and what it made is still in place."""
         note = self.note(stage.name)
         if note is None or any(self._stamp(name) is None for name in stage.stage.reads):
@@ -88,7 +88,7 @@ class RunFolder(Workspace):
         names: list[str] = []
         for stage in stages:
             sources = {maker[name] for name in stage.stage.reads if name in maker}
-            if sources <= set(names) and self.stands(stage):
+            if sources <= set(names) and self.is_up_to_date(stage):
                 names.append(stage.name)
         return names
 

@@ -105,7 +105,7 @@ def _every(seconds: float, act: Callable[[], None]) -> Iterator[None]:
 
 
 class BarProgress(LineProgress):
-    """A bar with what was sent, what stood in the ledger, what it cost, what is waited for, and the time left."""
+    """A bar with calls sent, replies from the ledger, cost, what is waited for, and the time left."""
 
     @contextmanager
     def stage(self, title: str, total: int, calls: Calls | None = None) -> Iterator[Callable[[], None]]:

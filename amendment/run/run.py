@@ -56,7 +56,7 @@ class Result:
     sent: int
     """Model calls that went out in this call of the run."""
     ran: tuple[str, ...]
-    """Stages that were run now; all others stood."""
+    """Stages that were run now; all others were up to date."""
 
     @property
     def dataset(self) -> DatasetDict:
@@ -185,7 +185,7 @@ class Run:
             self._prepare(wanted)
             made: set[str] = set()
             for stage in wanted:
-                if stage.name not in made and not self._place.stands(stage):
+                if stage.name not in made and not self._place.is_up_to_date(stage):
                     made |= self._make(self._together(stage, wanted), stages)
             reported = self._report(stages)
             ran = tuple(stage.name for stage in wanted if stage.name in made)
@@ -231,7 +231,7 @@ class Run:
         unmade -= set(stage.stage.writes)
         renewed = set() if workspace.is_current(stage) else set(stage.stage.writes)
         for later in wanted[wanted.index(stage) + 1 :]:
-            has_to = not workspace.stands(later) or not renewed.isdisjoint(later.stage.reads)
+            has_to = not workspace.is_up_to_date(later) or not renewed.isdisjoint(later.stage.reads)
             if later.stage.is_streamed and has_to and unmade.isdisjoint(later.stage.reads):
                 group.append(later)
                 unmade -= set(later.stage.writes)

@@ -1,7 +1,7 @@
 """Score texts, files and datasets with a reward model: the function behind `amendment score`.
 
 Promised: a row of scores for every row that was read, in its order; an answer over the model's length has null and a
-reason, and is counted. Beside OUT stands OUT.manifest.json, which says by hashes what the scores were made of, and,
+reason, and is counted. Beside OUT is OUT.manifest.json, which names by hashes what the scores were made of, and,
 until all are there, OUT.partial. Its chunks always begin at the same rows, so that a killed command goes on where it
 stood and ends with the same bytes. Not covered: whether the scores are any good; see `scoring_evaluation`.
 """
@@ -89,7 +89,7 @@ class ScoredFiles(NamedTuple):
     counts: dict[str, Any]
     """Rows by kind, answers, and answers without a score; of the whole file."""
     new: int
-    """Rows scored by this call; the others stood there."""
+    """Rows scored by this call; the others were there."""
 
 
 def score_texts(
@@ -128,7 +128,7 @@ def score_files(
 
     A source is a path or a `Source` with a dataset; paths are seen from `base`. Where `out` was begun before, the rest
     is done; with `replace`, all of it anew. `progress` learns how many rows of how many are scored. Raises DataError
-    naming every row that cannot be read, before anything is scored, and ConfigError where what stands in `out` was made
+    naming every row that cannot be read, before anything is scored, and ConfigError where the content of `out` was made
     by another model or of other rows.
     """
     named = [source if isinstance(source, Source) else Source(path=str(source)) for source in sources]
@@ -182,7 +182,7 @@ def model_hash(folder: Path) -> str:
 
 def _finished(out: Path, unfinished: Path, manifest: Path, recipe: Mapping[str, Any]) -> dict[str, Any] | None:
     """The counts of a file that is complete; None where there is something left to do. Raises ConfigError where what
-    stands here was made of something else, or by somebody else."""
+    is here was made of something else, or by somebody else."""
     is_begun = out.exists() or (unfinished.exists() and unfinished.stat().st_size > 0)
     try:
         made = json.loads(manifest.read_text(encoding="utf-8"))

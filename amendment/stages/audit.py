@@ -78,7 +78,7 @@ class Auditing(Stage):
         return [cls(settings)] if has_verdicts else []
 
     def key(self, context: Context) -> Mapping[str, Any]:
-        """Files count by themselves where no judge of the run's own is measured: labels need no texts for an audit."""
+        """Files suffice where the run has no judge to measure: an audit of labels needs no texts."""
         if self.is_of_run:
             gate = {"max_gap_to_human": self.people.gate.max_gap_to_human} if self.people else None
             return {"certificate": CERTIFICATE_FORMAT, "gate": gate}

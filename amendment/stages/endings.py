@@ -17,7 +17,7 @@ __all__ = ["ItemEnding", "Tables", "write_endings"]
 
 T = TypeVar("T")
 REASONS = 1000
-"""Different reasons that are counted; where there are more, none of the later ones stands out."""
+"""The number of different reasons that are counted; later ones are left out."""
 
 
 class ItemEnding(Record):

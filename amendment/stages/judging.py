@@ -392,7 +392,7 @@ def _panel(context: Context, config: JudgingConfig) -> JudgePanel:
 
 
 class _Waiting(NamedTuple):
-    """Judgements by the mean, which wait in a file until their jury has heard all comparisons: they may be many."""
+    """Judgements by the mean, which wait in a file until their jury has all comparisons: they may be many."""
 
     add: Callable[[Judgement], None]
     weighed: Callable[[JuryVotes], Iterator[Judgement]]

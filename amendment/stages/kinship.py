@@ -67,7 +67,7 @@ def _writers(config: RunSettings) -> Iterator[str]:
 
 
 def _model_of(config: RunSettings, name: str) -> str | None:
-    """What a short name stands for; None in the simulated world, and for a model that the run makes from nothing."""
+    """The model behind a short name; None in the simulated world, and for a model that the run makes from nothing."""
     if name not in POLICY_STAGES:
         spec = config.models.get(name)
         return spec.model if spec and spec.provider != "simulated" else None
@@ -117,6 +117,6 @@ def _identity(config: RunSettings, name: str, base: Path) -> Any:
 
 
 def _named(config: RunSettings, name: str) -> str:
-    """A short name with the model that it stands for, where that is one."""
+    """A short name with the model behind it, where there is one."""
     model = _model_of(config, name)
     return f"{plain(name)} ({plain(model)})" if model else plain(name)

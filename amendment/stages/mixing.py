@@ -41,7 +41,7 @@ __all__ = [
 
 R = TypeVar("R", bound=Record)
 RUN = "run"
-"""The label of the run's own pairs."""
+"""The label of pairs that the run makes."""
 Rows = dict[str, list[Preference]]
 """Rows by side (train and test), or by source."""
 

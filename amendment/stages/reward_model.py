@@ -1,7 +1,7 @@
 """The stage `reward_model`: trained on the dataset's pairs, and measured on its held-out ones.
 
 Covered: accuracy with its slices by length, category and source, beside what needs no model (the longer answer, the one
-that stood first); against people, where people decided, Brier score, log loss and ECE of P(chosen). A model that is
+that was shown first); against people, where people decided, Brier score, log loss and ECE of P(chosen). A model that is
 conditioned scores a row by the statements that it was judged by; one that names none of this run's principles, such as
 a policy's answer, by all of them. Not covered: files of the user's own; see the command `evaluate`.
 """

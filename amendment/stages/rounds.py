@@ -88,7 +88,7 @@ class RoundsConfig(Part):
     """Where a further round starts from, which is also its reference. last: the policy of the round before; start: the
     base of dpo, each time."""
     candidates: RoundDraws | None = None
-    """How the last policy is asked. null: as the last of the run's own policies under `candidates` is."""
+    """How the last policy is asked. null: like the last policy of this run under `candidates`."""
 
     @property
     def later(self) -> range:
@@ -427,7 +427,7 @@ class _Round(NamedTuple):
 
     @classmethod
     def read(cls, context: Context, number: int, train: Mapping[str, Prompt]) -> _Round:
-        """Of the first the answers of the run's own policies where it has such among its candidates, else all."""
+        """Of the first round the answers of the run's policies where its candidates have such, else all."""
         read, name = context.workspace.read, partial(_in_round, number) if number > 1 else str
         if number > 1:
             answers = read(name("candidates/candidates"), Candidate)

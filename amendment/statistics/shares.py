@@ -119,7 +119,7 @@ def by_clusters(estimate: Estimate, level: float = 0.95) -> Estimate:
 
 
 def around(estimate: Estimate, variance: float, freedom: float, level: float, *, is_share: bool = False) -> Estimate:
-    """`told` with Student's t interval of a mean with this variance; where it is a share, with Wilson's instead."""
+    """`estimate` with Student's t interval of a mean with this variance; where it is a share, with Wilson's instead."""
     is_alike = freedom < 1 or variance <= 1e-24
     if is_alike and is_share and estimate.clusters >= FEWEST:
         return by_clusters(estimate, level)

@@ -150,8 +150,8 @@ class GuardWatcher(TrainerCallback, ExportableState):
             policy = self._logps(model, answers)
             with self._reference(model) as reference:
                 now = self._observed(answers, policy - self._logps(reference, answers))
-        found = figures(now, self.start)
-        reading = GuardReading(step, found, violations(found, self.settings))
+        estimates = figures(now, self.start)
+        reading = GuardReading(step, estimates, violations(estimates, self.settings))
         self.readings.append(reading)
         if self._best == step:
             self._keep(step, model)
@@ -225,8 +225,9 @@ class GuardWatcher(TrainerCallback, ExportableState):
             if score is not None:
                 scores[name] = np.asarray(score(rows), dtype=np.float64)
                 if scores[name].shape != (len(rows),):
-                    found = f"scores of shape {scores[name].shape} for {len(rows)} answers"
-                    raise TrainingError(f"guards: {name} gave {found}")
+                    raise TrainingError(
+                        f"guards: {name} gave scores of shape {scores[name].shape} for {len(rows)} answers"
+                    )
         return Observed(
             log_ratio=log_ratio,
             tokens=np.array([float(len(answer.ids)) for answer, _ in answers]),
@@ -280,17 +281,19 @@ def _questions(bench: Workbench, guards: Guards) -> list[_Question]:
     for number, row in enumerate(rows):
         place, prompt = f"guards: prompt {number}", row.get("prompt")
         if not (isinstance(prompt, list | tuple) and prompt and all(isinstance(m, Mapping) for m in prompt)):
-            found = "no prompt" if prompt is None else "text" if isinstance(prompt, str) else f"{prompt!r:.60}"
+            shown = "no prompt" if prompt is None else "text" if isinstance(prompt, str) else f"{prompt!r:.60}"
             wanted = 'a list of messages, such as [{"role": "user", "content": "..."}]'
-            raise DataError([Problem(place, f"found {found}, expected under prompt {wanted}")])
+            raise DataError([Problem(place, f"found {shown}, expected under prompt {wanted}")])
         asked.append(bench.renderer.conversation(row, prompt, is_prompt=True, place=place))
     questions = [_Question(row, ids) for row, ids in zip(rows, bench.renderer.ids(asked), strict=True)]
-    return [one for one in questions if len(one.ids) < bench.settings.max_length][: guards.settings.prompts]
+    return [question for question in questions if len(question.ids) < bench.settings.max_length][
+        : guards.settings.prompts
+    ]
 
 
 def _message(tokenizer: Any, answer: Sampled, prompt: list[int]) -> Row:
     """An answer as the assistant's message."""
     parts = read_answer(tokenizer, answer.ids if answer.is_cut else answer.ids[:-1], prompt)
     calls = [{"type": "function", "function": call} for call in parts.calls]
-    further = {"thinking": parts.thinking, "tool_calls": calls}
-    return {"role": "assistant", "content": parts.text, **{name: value for name, value in further.items() if value}}
+    optional = {"thinking": parts.thinking, "tool_calls": calls}
+    return {"role": "assistant", "content": parts.text, **{name: value for name, value in optional.items() if value}}

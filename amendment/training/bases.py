@@ -65,12 +65,12 @@ def _check_hub(name: str, revision: str | None) -> None:
         return
     nowhere = f"base {name!r}: no such folder, and "
     if constants.HF_HUB_OFFLINE:
-        told = f"{nowhere}it is not in the Hub's cache on this machine (HF_HUB_OFFLINE is set)"
-        raise ConfigError(problem or told)
+        not_cached = f"{nowhere}it is not in the Hub's cache on this machine (HF_HUB_OFFLINE is set)"
+        raise ConfigError(problem or not_cached)
     try:
-        found = HfApi().model_info(name, revision=revision, timeout=10)
-        files = [one.rfilename for one in found.siblings or ()]
-        index = hf_hub_download(name, INDEX, revision=found.sha) if INDEX in files else None
+        model_info = HfApi().model_info(name, revision=revision, timeout=10)
+        files = [file.rfilename for file in model_info.siblings or ()]
+        index = hf_hub_download(name, INDEX, revision=model_info.sha) if INDEX in files else None
         shards = shards_in(Path(index)) if index else []
     except errors.RevisionNotFoundError:
         raise ConfigError(f"base {name!r}: the Hub has the model, but no revision {revision!r} of it") from None

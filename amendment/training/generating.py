@@ -32,7 +32,7 @@ class PaddedBatch(NamedTuple):
     ids: Tensor
     """Shape (rows, longest)."""
     mask: Tensor
-    """1 where a token stands, 0 for padding."""
+    """1 for a token, 0 for padding."""
 
 
 def padded_batches(
@@ -77,7 +77,7 @@ def sample_answers(
     model: Any, tokenizer: Any, prompts: Sequence[Sequence[int]], seeds: Sequence[int], *, max_tokens: int
 ) -> list[Sampled]:
     """An answer at temperature 1 to each prompt (token ids that end where the assistant begins), drawn with the
-    prompt's own seed. The model is used as it stands: put it in evaluation mode first."""
+    prompt's own seed. The model is used as it is: put it in evaluation mode first."""
     order = sorted(range(len(prompts)), key=lambda row: len(prompts[row]))
     answers: dict[int, Sampled] = {}
     for start in range(0, len(order), _ROWS):

@@ -42,7 +42,7 @@ class GuardSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, use_attribute_docstrings=True)
 
     every: int | None = Field(default=None, ge=1)
-    """Steps between two measurements; absent: an eighth of all steps. One more stands at the end."""
+    """Steps between two measurements; absent: an eighth of all steps. One more is made at the end."""
     prompts: int = Field(default=64, ge=5, le=4096)
     """Held-out prompts that the policy answers at each measurement."""
     max_tokens: int = Field(default=256, ge=1)
@@ -146,7 +146,7 @@ def figures(now: Observed, start: Observed) -> dict[str, Estimate]:
     kl_per_token that over their mean length.
     """
     prompts = np.arange(len(now.tokens))
-    found = {
+    estimates = {
         "kl": clustered_mean(now.log_ratio, prompts),
         "kl_per_token": _ratio(now.log_ratio, now.tokens),
         "length_ratio": _ratio(now.tokens, start.tokens),
@@ -154,10 +154,12 @@ def figures(now: Observed, start: Observed) -> dict[str, Estimate]:
         "cut": paired_difference(now.cut, start.cut, prompts),
     }
     for name, scores in now.scores.items():
-        known = np.isfinite(scores) & np.isfinite(start.scores[name])
-        found[name] = clustered_mean(scores[known], prompts[known])
-        found[f"{name}_change"] = paired_difference(scores[known], start.scores[name][known], prompts[known])
-    return {name: cautioned(estimate) for name, estimate in found.items()}
+        is_scored = np.isfinite(scores) & np.isfinite(start.scores[name])
+        estimates[name] = clustered_mean(scores[is_scored], prompts[is_scored])
+        estimates[f"{name}_change"] = paired_difference(
+            scores[is_scored], start.scores[name][is_scored], prompts[is_scored]
+        )
+    return {name: cautioned(estimate) for name, estimate in estimates.items()}
 
 
 def _ratio(above: Floats, below: Floats) -> Estimate:
@@ -166,9 +168,9 @@ def _ratio(above: Floats, below: Floats) -> Estimate:
     return linear(r, (above - r * below) / below.sum(), np.arange(len(above)), 0.95)
 
 
-def violations(found: Mapping[str, Estimate], settings: GuardSettings) -> dict[str, tuple[str, ...]]:
+def violations(estimates: Mapping[str, Estimate], settings: GuardSettings) -> dict[str, tuple[str, ...]]:
     """The guards whose limit is surely passed, each with the figures that pass it."""
-    sure = {name: known for name, estimate in found.items() if (known := bounds(estimate))}
+    sure = {name: interval for name, estimate in estimates.items() if (interval := bounds(estimate))}
     violated: dict[str, tuple[str, ...]] = {}
     for guard, names in _FIGURES.items():
         limit = getattr(settings, guard)
@@ -188,11 +190,11 @@ def best_reading(readings: Sequence[GuardReading], settings: GuardSettings) -> t
     watched = {name: limit for name, limit in limits.items() if limit is not None}
     clean = takewhile(lambda reading: not reading.violated, readings)
     good = [
-        one
-        for one in clean
-        if not any(name in one.figures and one.figures[name].value > limit for name, limit in watched.items())
+        reading
+        for reading in clean
+        if not any(name in reading.figures and reading.figures[name].value > limit for name, limit in watched.items())
     ]
-    score = next((name for name in ("judge", "reward") if any(name in one.figures for one in readings)), "step")
+    score = next((name for name in ("judge", "reward") if any(name in reading.figures for reading in readings)), "step")
 
     def rank(reading: GuardReading) -> tuple[float, int]:
         value = 0.0 if score == "step" else reading.figures[score].value

@@ -64,8 +64,8 @@ def _column(
         if isinstance(value, int | float) and not isinstance(value, bool) and _is_finite(value) and fits(value):
             values[i] = value
         else:
-            found = "none" if value is None else repr(value)
-            problems.append(Problem(f"row {i + 1}: {name}", f"expected {expected}, found {found}"))
+            shown = "none" if value is None else repr(value)
+            problems.append(Problem(f"row {i + 1}: {name}", f"expected {expected}, found {shown}"))
     if problems:
         raise DataError(problems)
     return values

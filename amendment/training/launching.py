@@ -2,7 +2,7 @@
 
 Promised: only the training runs in several processes, never the run around it; progress and errors come through
 as from one process; when this process ends, however it ends, the others end. How the devices share the work
-(copies, DeepSpeed, FSDP) is said by a configuration of accelerate.
+(copies, DeepSpeed, FSDP) is set by a configuration of accelerate.
 Not covered: several machines; arguments that are code, which no other process can be given.
 """
 
@@ -102,7 +102,7 @@ def _command(launch: LaunchSettings, job: Path) -> list[str]:
     if launch.config is None:
         copies = {
             "compute_environment": "LOCAL_MACHINE",
-            "distributed_type": "MULTI_GPU",  # by which accelerate starts several processes; on a CPU they are told so
+            "distributed_type": "MULTI_GPU",  # by which accelerate starts several processes; on a CPU too
             "num_machines": 1,
             "num_processes": launch.processes,
             "mixed_precision": "no",  # the trainer's own setting decides

@@ -102,10 +102,10 @@ def load_model(
     random numbers, unless `may_lack(model, name)`."""
     subject = subject or f"base {str(base)!r}"
     with named_faults(f"{subject} cannot be loaded"):
-        model, found = kind.from_pretrained(
+        model, loading_info = kind.from_pretrained(
             str(base), **SAFE_LOADING, output_loading_info=True, **_at(base, revision), **loading
         )
-    if absent := sorted(name for name in found["missing_keys"] if not may_lack(model, name)):
+    if absent := sorted(name for name in loading_info["missing_keys"] if not may_lack(model, name)):
         raise ConfigError(
             f"{subject}: its files lack {len(absent)} of the weights, such as {absent[0]}; copy the folder as a whole"
         )
@@ -123,7 +123,7 @@ def placed(model: Any) -> Any:
 
 
 def commit_of(base: str | Path, revision: str | None) -> str | None:
-    """The commit that a Hub base stands at; None for a folder."""
+    """The commit of a Hub base; None for a folder."""
     if Path(base).is_dir():
         return None
     with named_faults(f"base {str(base)!r} cannot be loaded"):
@@ -182,7 +182,7 @@ def check_out(out: Path) -> None:
 
 
 def save(model: Any, tokenizer: Any, out: Path, record: Mapping[str, Any], **files: Mapping[str, Any] | Path) -> None:
-    """Write weights, tokenizer, `history.json`, further JSON files (by stem) and copies of folders (by name), then
+    """Write weights, tokenizer, `history.json`, other JSON files (by stem) and copies of folders (by name), then
     move the folder to `out`."""
     part = out.with_name(f"{out.name}.part")
     shutil.rmtree(part, ignore_errors=True)

@@ -285,8 +285,8 @@ def _split(row: Row, i: int) -> _Parts:
         return _messages(row, "prompt", i), [_messages(row, "completion", i)]
     messages = _messages(row, "messages", i)
     if len(messages) < 2 or messages[-1].get("role") != "assistant":
-        found = " ".join(str(m.get("role")) for m in messages) or "none"
-        raise DataError([Problem(f"row {i + 1}: messages", f"expected turns that end with assistant, found {found}")])
+        roles = " ".join(str(m.get("role")) for m in messages) or "none"
+        raise DataError([Problem(f"row {i + 1}: messages", f"expected turns that end with assistant, found {roles}")])
     return messages[:-1], [messages[-1:]]
 
 

@@ -20,7 +20,7 @@ PAD, BOS, EOS = "<|pad|>", "<|bos|>", "<|end|>"
 _MARKERS = ("system", "user", "assistant", "tool", "tools", "think", "/think", "call")
 
 # One token per role, none between a turn and the next; only the assistant's turn has an end, since only the
-# assistant has to learn to stop. Thinking stands before the answer, calls after it.
+# assistant has to learn to stop. Thinking comes before the answer, calls after it.
 CHAT_TEMPLATE = """
 {%- macro text(content) -%}
 {%- if content is string -%}{{ content }}

@@ -1,6 +1,6 @@
 """Where one model is trained: the tools around a trainer of TRL, from the base's folder to the result's.
 
-Whoever trains brings a trainer and data; what every training needs stands here: pinned threads and seeds, quiet
+A method brings its trainer and data; what every training needs is here: pinned threads and seeds, quiet
 libraries, checked configurations, batches of like length, a watched loop, a folder that appears whole.
 Checkpoints are transformers' own. They lie in a folder that is named by all that the weights depend on, so that a
 training that was killed goes on from the last one and ends with the same weights and the same history, bit for bit on
@@ -114,7 +114,7 @@ class Workbench:
 
     @cached_property
     def commit(self) -> str | None:
-        """The commit of a base on the Hub, found out once so that all parts are of one; None for a folder."""
+        """The commit of a base on the Hub, looked up once so that all parts are of one; None for a folder."""
         return model_files.commit_of(self.base, self.settings.revision)
 
     @property
@@ -276,10 +276,10 @@ def configure(kind: type[Any], settings: TrainerSettings, *, seed: int, folder: 
         **own,
         **settings.trl.model_dump(exclude_none=True),
     }
-    known = {entry.name for entry in fields(kind)}
-    if "activation_checkpointing" in known:  # the later name, which the earlier one only warns of
+    names = {entry.name for entry in fields(kind)}
+    if "activation_checkpointing" in names:  # the later name, which the earlier one only warns of
         arguments["activation_checkpointing"] = arguments.pop("gradient_checkpointing")
-    if unknown := sorted(set(arguments) - known):
+    if unknown := sorted(set(arguments) - names):
         raise ConfigError(f"the installed trl has no {', '.join(unknown)} in {kind.__name__}; see constraints.txt")
     try:
         config = kind(**arguments)
@@ -368,8 +368,10 @@ class Watch(TrainerCallback):
             return  # of the whole training, of which a process that goes on knows a part
         entry = _entry(state.global_step, logs)
         if not all(math.isfinite(entry.get(name, 0.0)) for name in ("loss", "grad_norm")):
-            found = f"loss {entry.get('loss')}, gradient norm {entry.get('grad_norm')}"
-            raise TrainingError(f"training left the numbers at step {state.global_step} ({found}): lower learning_rate")
+            values = f"loss {entry.get('loss')}, gradient norm {entry.get('grad_norm')}"
+            raise TrainingError(
+                f"training left the numbers at step {state.global_step} ({values}): lower learning_rate"
+            )
         self.history.append(entry)
         if self.progress and state.is_world_process_zero:
             self.progress(state.global_step, state.max_steps, entry)

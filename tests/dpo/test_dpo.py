@@ -185,7 +185,7 @@ def test_weights_that_would_be_ignored_are_refused(base: Path, pairs: Rows, tmp_
     [
         ({"loss": "kto", "labels": "soft"}, "loss: kto takes hard labels"),
         ({"loss": "simpo", "beta": 2.0, "labels": "soft"}, "loss: simpo takes hard labels"),
-        ({"loss": "orpo", "sft_weight": 1.0}, "no further SFT term"),
+        ({"loss": "orpo", "sft_weight": 1.0}, "takes no extra SFT term"),
         ({"loss": "kto", "label_smoothing": 0.3}, "loss: kto has no label smoothing"),
         ({"loss": "robust"}, "loss: robust needs label_smoothing"),
         ({"loss": "robust", "label_smoothing": 0.1, "labels": "soft"}, "loss: robust takes hard labels"),

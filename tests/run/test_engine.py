@@ -52,7 +52,7 @@ class Bench:
         """What a run does; gives the names of the stages that had to be run."""
         self.ran = []
         for stage in stages or self.stages():
-            if not self.workspace.stands(stage):
+            if not self.workspace.is_up_to_date(stage):
                 self.workspace.close(stage, stage.run())
         return self.ran
 
@@ -155,10 +155,10 @@ def test_a_folder_of_files_is_one_artefact(bench: Bench) -> None:
 
     stage = of_run(Making("base", (), run))
     bench.workspace.close(stage, run())
-    assert bench.workspace.stands(stage)
+    assert bench.workspace.is_up_to_date(stage)
     first = bench.workspace.digest("models/base")
     (folder / "inner" / "weights").write_text("1 2 4")
-    assert not bench.workspace.stands(stage)
+    assert not bench.workspace.is_up_to_date(stage)
     bench.workspace.close(stage, run())
     assert bench.workspace.digest("models/base") == first
 

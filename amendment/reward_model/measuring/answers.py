@@ -68,32 +68,32 @@ def layout_of(row: Row) -> Layout | None:
 
 def _is_pool(cell: Any) -> bool:
     """Several answers: a list of texts, or of lists of messages; a list of messages is one answer."""
-    return isinstance(cell, list | tuple) and bool(cell) and not any(isinstance(one, Mapping) for one in cell)
+    return isinstance(cell, list | tuple) and bool(cell) and not any(isinstance(item, Mapping) for item in cell)
 
 
 def by_layout(rows: Sequence[Row]) -> dict[Layout, list[Row]]:
     """The rows of each layout. Raises DataError naming each row (from 1) that cannot be read."""
-    found, problems = defaultdict[Layout, list[Row]](list), list[Problem]()
+    layouts, problems = defaultdict[Layout, list[Row]](list), list[Problem]()
     for number, row in enumerate(rows, start=1):
         try:
-            found[_checked(row)].append(row)
+            layouts[_checked(row)].append(row)
         except DataError as fault:
             problems += [
                 Problem(": ".join(filter(None, (f"row {number}", p.place))), p.message) for p in fault.problems
             ]
     if problems or not rows:
         raise DataError(problems or "no row to evaluate on; expected at least one")
-    return found
+    return layouts
 
 
 def scored(score: Score, rows: Sequence[Row], layout: Layout) -> list[Floats]:
     """The scores of the answers of each row, the right ones first where the layout tells them apart."""
     answers = [_answers(row, layout) for row in rows]
     asked = [_request(row, answer) for row, given in zip(rows, answers, strict=True) for answer in given]
-    found = np.asarray(score(asked), dtype=np.float64)
-    if found.shape != (len(asked),):
-        raise DataError(f"score: expected one number for each of {len(asked)} answers, found shape {found.shape}")
-    return np.split(found, np.cumsum([len(given) for given in answers])[:-1])
+    scores = np.asarray(score(asked), dtype=np.float64)
+    if scores.shape != (len(asked),):
+        raise DataError(f"score: expected one number for each of {len(asked)} answers, found shape {scores.shape}")
+    return np.split(scores, np.cumsum([len(given) for given in answers])[:-1])
 
 
 def _checked(row: Row) -> Layout:
@@ -130,8 +130,8 @@ def qualities_of(row: Row) -> Floats:
         return np.asarray(quality, dtype=np.float64)
     if count > 1 and quality is None and marks and all(_is_number(mark) and mark in range(count) for mark in marks):
         return np.isin(np.arange(count), marks).astype(np.float64)
-    told = f"`quality`, a number for each of {count} candidates, or `best`, positions from 0"
-    expected = told if count > 1 else "two candidates or more"
+    columns = f"`quality`, a number for each of {count} candidates, or `best`, positions from 0"
+    expected = columns if count > 1 else "two candidates or more"
     raise DataError([Problem("", f"expected {expected}; found quality {quality!r}, best {best!r}")])
 
 
@@ -152,9 +152,9 @@ def _check_counts(row: Row) -> None:
     """Raise DataError for a row of RewardBench 2 whose counts are not those of its lists, or without a subset."""
     problems = [] if isinstance(row.get("subset"), str) else [Problem("subset", "expected a name, found none")]
     for name, side in (("num_correct", "chosen"), ("num_incorrect", "rejected")):
-        told, count = row.get(name), len(row[side])
-        if told is not None and told != count:
-            problems.append(Problem(name, f"expected {count}, as many as {side} holds, found {told!r}"))
+        stated, count = row.get(name), len(row[side])
+        if stated is not None and stated != count:
+            problems.append(Problem(name, f"expected {count}, as many as {side} holds, found {stated!r}"))
     if problems:
         raise DataError(problems)
 
@@ -188,17 +188,21 @@ def messages_of(cell: Any, role: str) -> list[Any]:
     """A text as one message of `role`; messages as they are. Raises DataError for anything else."""
     if isinstance(cell, str) and cell.strip():
         return [{"role": role, "content": cell}]
-    if isinstance(cell, list | tuple) and cell and all(isinstance(one, Mapping) for one in cell):
+    if isinstance(cell, list | tuple) and cell and all(isinstance(item, Mapping) for item in cell):
         return list(cell)
     name = "prompt" if role == "user" else "answer"
-    found = "nothing" if cell is None or cell in ("", [], ()) else type(cell).__name__
-    raise DataError([Problem(name, f"expected a text or a list of messages, found {found}")])
+    kind = "nothing" if cell is None or cell in ("", [], ()) else type(cell).__name__
+    raise DataError([Problem(name, f"expected a text or a list of messages, found {kind}")])
 
 
 def prompt_of(row: Row) -> str:
-    """The name of a row's prompt, by which intervals are clustered: its `prompt_id`, else by what it says."""
-    known = row.get("prompt_id")
-    return str(known) if known is not None else content_id([messages_of(row.get("prompt"), "user"), row.get("tools")])
+    """The name of a row's prompt, by which intervals are clustered: its `prompt_id`, else a hash of its content."""
+    prompt_id = row.get("prompt_id")
+    return (
+        str(prompt_id)
+        if prompt_id is not None
+        else content_id([messages_of(row.get("prompt"), "user"), row.get("tools")])
+    )
 
 
 def length_of(answer: Any) -> int:

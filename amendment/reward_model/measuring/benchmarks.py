@@ -135,8 +135,10 @@ def best_of_n(
 def _pool(scores: ArrayLike, qualities: ArrayLike, number: int) -> tuple[Floats, Floats]:
     s, q = np.asarray(scores, dtype=np.float64), np.asarray(qualities, dtype=np.float64)
     if s.ndim != 1 or s.size < 2 or s.shape != q.shape or not np.isfinite(q).all():
-        found = f"found {s.size} scores and {q.size} qualities"
-        raise DataError(f"pool {number}: expected two answers or more and a number for the quality of each, {found}")
+        raise DataError(
+            f"pool {number}: expected two answers or more and a number for the quality of each, found {s.size} scores "
+            f"and {q.size} qualities"
+        )
     return s, q
 
 
@@ -212,8 +214,8 @@ def style_grid(
         matrix=tuple(tuple(float(cell) for cell in row) for row in matrix),
         **{name: share(values, names, level) for name, values in rows.items()},
         by_category={
-            kind: {name: share(values[found], [names[i] for i in found], level) for name, values in rows.items()}
-            for kind, found in places.items()
+            kind: {name: share(values[members], [names[i] for i in members], level) for name, values in rows.items()}
+            for kind, members in places.items()
             if len(places) > 1
         },
         unscored=int((~finite).sum()),
@@ -324,19 +326,19 @@ def reward_bench_2(rows: Sequence[Best], *, level: float = 0.95) -> RewardBench2
     problems = []
     for row in rows:
         if not 0 < row.right < len(row.scores):
-            told = f"expected a right and a wrong answer at least, found {row.right} right of {len(row.scores)}"
-            problems.append(Problem(f"row {row.id}", told))
+            expected = f"expected a right and a wrong answer at least, found {row.right} right of {len(row.scores)}"
+            problems.append(Problem(f"row {row.id}", expected))
         elif row.subset.lower() == TIES and row.id.partition(":")[0] not in ("ref", "tied"):
-            told = f"expected `ref:N` or `tied:N` as the id of a row of Ties, found {row.id!r}"
-            problems.append(Problem(f"row {row.id}", told))
+            expected = f"expected `ref:N` or `tied:N` as the id of a row of Ties, found {row.id!r}"
+            problems.append(Problem(f"row {row.id}", expected))
     if problems:
         raise DataError(problems)
     kept = [row for row in rows if np.isfinite(row.scores).all()]
     grouped = {name: [row for row in kept if row.subset == name] for name in sorted({row.subset for row in kept})}
-    tied = [row for name, found in grouped.items() if name.lower() == TIES for row in found]
+    tied = [row for name, of_subset in grouped.items() if name.lower() == TIES for row in of_subset]
     subsets = {
-        name: share([row.credit for row in found], [row.prompt for row in found], level)
-        for name, found in grouped.items()
+        name: share([row.credit for row in of_subset], [row.prompt for row in of_subset], level)
+        for name, of_subset in grouped.items()
         if name.lower() != TIES
     }
     ties = _ties(tied, level) if tied else None
@@ -351,7 +353,8 @@ def _ties(rows: Sequence[Best], level: float) -> TiesScore:
     gaps, spreads = (np.array([getattr(tied[n], name) for n in both]) for name in ("gap", "spread"))
     least = np.minimum(np.array([ref[n].gap for n in both]), gaps)
     ref_accuracy, tied_accuracy = (
-        share([float(row.gap > 0) for row in found.values()], list(found), level) for found in (ref, tied)
+        share([float(row.gap > 0) for row in best_by_id.values()], list(best_by_id), level)
+        for best_by_id in (ref, tied)
     )
     preferred = hard = margin = math.nan
     if both:

@@ -71,7 +71,7 @@ class RewardEvaluation:
     reward_bench: RewardBench | None = None
     reward_bench_2: RewardBench2 | None = None
     always_first: Estimate | None = None
-    """Accuracy of whoever takes the answer that stands first, over the pairs whose order is known."""
+    """Accuracy of always taking the first answer, over the pairs whose order is known."""
     rows: dict[Layout, int] = field(default_factory=dict)
     """Rows of each kind."""
     undecided: int = 0
@@ -80,7 +80,7 @@ class RewardEvaluation:
     def to_json(self) -> dict[str, Any]:
         """As JSON; absent parts are left out."""
         names = ("pairs", "best_of_n", "grid", "reward_bench", "reward_bench_2", "always_first")
-        parts = {name: found.to_json() for name in names if (found := getattr(self, name)) is not None}
+        parts = {name: part.to_json() for name in names if (part := getattr(self, name)) is not None}
         people = {} if self.people is None else {"people": people_json(self.people)}
         return {"rows": dict(self.rows), **parts, **people, "undecided": self.undecided}
 
@@ -88,8 +88,8 @@ class RewardEvaluation:
 def people_json(report: CalibrationReport) -> dict[str, Any]:
     """The figures of a report that a table shows."""
     names = ("n", "ties", "brier", "log_loss", "ece", "ece_if_perfect", "accuracy", "shows_miscalibration")
-    told = report.to_json()
-    return {name: told[name] for name in names}
+    figures = report.to_json()
+    return {name: figures[name] for name in names}
 
 
 def evaluate_reward(
@@ -100,25 +100,25 @@ def evaluate_reward(
     styles: Sequence[str] | None = None,
     level: float = 0.95,
 ) -> RewardEvaluation:
-    """Measure `score` on rows of any layout, told by their columns (see `answers`), each layout by itself.
+    """Measure `score` on rows of any layout, recognised by its columns (see `answers`), each layout by itself.
 
     Pairs may have `prompt_id`, `category`, `p_chosen` with `decided_by`, `p_people` (share of people's votes for the
-    chosen answer, ties half), and `first` (chosen or rejected: which stood first). `probability` turns scores into
+    chosen answer, ties half), and `first` (chosen or rejected: which was shown first). `probability` turns scores into
     P(chosen), by default with temperature 1; give `RewardModel.probability` for one with a fitted temperature. `styles`
     name those of the grid. Raises DataError naming each row that cannot be read.
     """
-    found = by_layout(list(rows))
+    layouts = by_layout(list(rows))
     parts: dict[str, Any] = {}
-    if pairs := found.get("pairs"):
+    if pairs := layouts.get("pairs"):
         parts |= _pairs(score, pairs, probability or preference_probability, level)
-    if benched := found.get("reward-bench"):
+    if benched := layouts.get("reward-bench"):
         chosen, rejected = _columns(scored(score, benched, "reward-bench"))
         subsets = [str(row["subset"]) for row in benched]
         parts["reward_bench"] = reward_bench(chosen, rejected, subsets, list(map(prompt_of, benched)), level=level)
-    if pools := found.get("pools"):
+    if pools := layouts.get("pools"):
         scores, qualities = scored(score, pools, "pools"), map(qualities_of, pools)
         parts["best_of_n"] = best_of_n(scores, qualities, list(map(prompt_of, pools)), level=level)
-    if grid := found.get("grid"):
+    if grid := layouts.get("grid"):
         halves = [np.split(scores, 2) for scores in scored(score, grid, "grid")]
         parts["grid"] = style_grid(
             [half[0] for half in halves],
@@ -128,13 +128,13 @@ def evaluate_reward(
             styles=styles,
             level=level,
         )
-    if two := found.get("reward-bench-2"):
+    if two := layouts.get("reward-bench-2"):
         made = [
             Best(scores, len(row["chosen"]), str(row.get("subset")), prompt_of(row), str(row.get("id")))
             for row, scores in zip(two, scored(score, two, "reward-bench-2"), strict=True)
         ]
         parts["reward_bench_2"] = reward_bench_2(made, level=level)
-    return RewardEvaluation(rows={name: len(group) for name, group in found.items()}, **parts)
+    return RewardEvaluation(rows={name: len(group) for name, group in layouts.items()}, **parts)
 
 
 def longer_wins(rows: Sequence[Row]) -> Floats:
@@ -148,10 +148,10 @@ def against_people(
     """P(chosen) against the share of people's votes, by `calibration_report`; rows without a share (nan) or without a
     probability are left out. None where none is left."""
     p, y = np.asarray(p_chosen, dtype=np.float64), np.asarray(shares, dtype=np.float64)
-    known = np.flatnonzero(np.isfinite(p) & np.isfinite(y)).tolist()
-    if not known:
+    usable = np.flatnonzero(np.isfinite(p) & np.isfinite(y)).tolist()
+    if not usable:
         return None
-    return calibration_report(p[known], y[known], clusters=[prompts[i] for i in known], level=level)
+    return calibration_report(p[usable], y[usable], clusters=[prompts[i] for i in usable], level=level)
 
 
 def _pairs(score: Score, rows: list[Row], probability: Probability, level: float) -> dict[str, Any]:
@@ -179,9 +179,9 @@ def _pairs(score: Score, rows: list[Row], probability: Probability, level: float
 
 def _likely(probability: Probability, chosen: Floats, rejected: Floats) -> Floats:
     """P(chosen) of each pair, nan where a side has no score."""
-    found, known = np.full(chosen.shape, np.nan), np.isfinite(chosen) & np.isfinite(rejected)
-    found[known] = probability(chosen[known], rejected[known])
-    return found
+    likely, is_scored = np.full(chosen.shape, np.nan), np.isfinite(chosen) & np.isfinite(rejected)
+    likely[is_scored] = probability(chosen[is_scored], rejected[is_scored])
+    return likely
 
 
 def _is_undecided(row: Row, share: float) -> bool:
@@ -191,18 +191,18 @@ def _is_undecided(row: Row, share: float) -> bool:
 
 
 def _category(row: Row) -> str | None:
-    found = next((row[name] for name in CATEGORIES if row.get(name) is not None), None)
-    return None if found is None else str(found)
+    category = next((row[name] for name in CATEGORIES if row.get(name) is not None), None)
+    return None if category is None else str(category)
 
 
 def _columns(scores: Sequence[Floats]) -> Floats:
-    found: Floats = np.array(scores, dtype=np.float64).reshape(-1, 2).T
-    return found
+    columns: Floats = np.array(scores, dtype=np.float64).reshape(-1, 2).T
+    return columns
 
 
 def always_first(rows: Sequence[Row], prompts: Sequence[str], level: float = 0.95) -> Estimate | None:
-    """Accuracy of whoever takes the answer that stands first (`first`), over the rows that say which one does."""
-    known = [i for i, row in enumerate(rows) if row.get("first") in ("chosen", "rejected")]
-    if not known:
+    """Accuracy of always taking the first answer, over the rows whose `first` says which one that is."""
+    ordered = [i for i, row in enumerate(rows) if row.get("first") in ("chosen", "rejected")]
+    if not ordered:
         return None
-    return share([float(rows[i]["first"] == "chosen") for i in known], [prompts[i] for i in known], level)
+    return share([float(rows[i]["first"] == "chosen") for i in ordered], [prompts[i] for i in ordered], level)

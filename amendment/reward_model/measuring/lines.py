@@ -27,18 +27,18 @@ def reward_lines(
     shown = {"model": model, **(baselines or {})}
     lines = ["Intervals are 95 %, clustered by prompt; equal scores count half."]
     tables = [_pairs(shown), _people(shown, temperature=temperature)]
-    for found in (*tables, *(_benchmark(shown, *benchmark) for benchmark in _BENCHMARKS)):
-        lines += ["", *found] if found else []
+    for block in (*tables, *(_benchmark(shown, *benchmark) for benchmark in _BENCHMARKS)):
+        lines += ["", *block] if block else []
     return lines
 
 
-def _estimate(found: Estimate | None, *, share: bool = True) -> str:
-    if found is None or math.isnan(found.value):
+def _estimate(estimate: Estimate | None, *, share: bool = True) -> str:
+    if estimate is None or math.isnan(estimate.value):
         return "-"
-    if math.isnan(found.low):
-        return f"{found.value:.3f}"
-    low, high = (max(found.low, 0.0), min(found.high, 1.0)) if share else (found.low, found.high)
-    return f"{found.value:.3f} ({low:.3f} to {high:.3f})"
+    if math.isnan(estimate.low):
+        return f"{estimate.value:.3f}"
+    low, high = (max(estimate.low, 0.0), min(estimate.high, 1.0)) if share else (estimate.low, estimate.high)
+    return f"{estimate.value:.3f} ({low:.3f} to {high:.3f})"
 
 
 def _columns(title: str, names: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
@@ -50,24 +50,27 @@ def _unscored(count: int, noun: str) -> list[str]:
 
 
 def _pairs(shown: Evaluations) -> list[str]:
-    found = {name: one.pairs for name, one in shown.items() if one.pairs}
+    evaluated = {name: evaluation.pairs for name, evaluation in shown.items() if evaluation.pairs}
     model = shown["model"]
-    if not found or model.pairs is None:
+    if not evaluated or model.pairs is None:
         return []
     pairs = model.pairs
-    made: list[list[str]] = [["accuracy", *(_estimate(one.accuracy) for one in found.values())]]
+    made: list[list[str]] = [["accuracy", *(_estimate(figures.accuracy) for figures in evaluated.values())]]
     if len(pairs.by_category) > 1:
-        made.append(["macro over categories", *(_estimate(one.macro) for one in found.values())])
+        made.append(["macro over categories", *(_estimate(figures.macro) for figures in evaluated.values())])
         made += [
-            [f"category {cell(name or 'none')}", *(_estimate(one.by_category.get(name)) for one in found.values())]
+            [
+                f"category {cell(name or 'none')}",
+                *(_estimate(figures.by_category.get(name)) for figures in evaluated.values()),
+            ]
             for name in pairs.by_category
         ]
     for name in ("chosen_shorter", "chosen_longer"):
-        made.append([name.replace("_", " "), *(_estimate(getattr(one, name)) for one in found.values())])
+        made.append([name.replace("_", " "), *(_estimate(getattr(figures, name)) for figures in evaluated.values())])
     if model.always_first is not None and len(shown) > 1:
         made[0].append(_estimate(model.always_first))
         made[1:] = [[*row, ""] for row in made[1:]]
-    names = [*found, *(["always first"] if len(made[0]) > len(found) + 1 else [])]
+    names = [*evaluated, *(["always first"] if len(made[0]) > len(evaluated) + 1 else [])]
     size = f"{pairs.accuracy.n} pairs of {pairs.accuracy.clusters} prompts"
     undecided = [f"{model.undecided} pairs have no better answer and do not count"] if model.undecided else []
     estimate = _estimate(pairs.log_loss, share=False)
@@ -104,13 +107,13 @@ def _benchmark(
     shown: Evaluations, name: str, title: Callable[[Any], str], rows_of: Callable[[Any], Mapping[str, Any]], noun: str
 ) -> list[str]:
     """A table with a column for the model and each baseline; the model's labels are the rows."""
-    found = {who: figures for who, one in shown.items() if (figures := getattr(one, name)) is not None}
-    if "model" not in found:
+    measured = {who: figures for who, evaluation in shown.items() if (figures := getattr(evaluation, name)) is not None}
+    if "model" not in measured:
         return []
-    columns = [rows_of(figures) for figures in found.values()]
+    columns = [rows_of(figures) for figures in measured.values()]
     rows = [[label, *(_shown(column.get(label)) for column in columns)] for label in columns[0]]
-    model = found["model"]
-    lines = [title(model), "", *_columns("", list(found), rows)]
+    model = measured["model"]
+    lines = [title(model), "", *_columns("", list(measured), rows)]
     if name == "grid":
         cells = [
             [f"right in {cell(style)}", *map(_shown, row)]
@@ -140,7 +143,7 @@ def _of_bench(bench: RewardBench) -> dict[str, Any]:
 
 
 def _of_bench_2(bench: RewardBench2) -> dict[str, Any]:
-    rows = {"overall (mean of subsets)": bench.overall, **{cell(name): one for name, one in bench.subsets.items()}}
+    rows = {"overall (mean of subsets)": bench.overall, **{cell(name): score for name, score in bench.subsets.items()}}
     if bench.ties is None:
         return rows
     names = ("ref_accuracy", "tied_accuracy", "preferred", "preferred_hard", "margin")
@@ -171,8 +174,8 @@ def _of_grid(grid: StyleGrid) -> dict[str, Any]:
 
 
 def _title_of_grid(grid: StyleGrid) -> str:
-    told = "hard: the wrong answer has the fancier style, easy: the right one"
-    return f"Style grid: {grid.normal.n} prompts; {told}"
+    legend = "hard: the wrong answer has the fancier style, easy: the right one"
+    return f"Style grid: {grid.normal.n} prompts; {legend}"
 
 
 _BENCHMARKS: tuple[tuple[str, Callable[[Any], str], Callable[[Any], Mapping[str, Any]], str], ...] = (

@@ -64,9 +64,9 @@ def evaluate_pairs(
         log_loss=clustered_mean(np.logaddexp(0.0, -d), prompts, level),
         macro=None if names is None else macro_share(right, names, prompts, level),
         by_category={
-            name: found
+            name: estimate
             for name in sorted(set(names or []))
-            if (found := _slice(right, np.array(names, dtype=object) == name, prompts, level))
+            if (estimate := _slice(right, np.array(names, dtype=object) == name, prompts, level))
         },
         chosen_shorter=shorter,
         chosen_longer=longer,
