@@ -199,17 +199,6 @@ def test_a_win_rate_that_is_all_length_is_near_half_at_equal_length() -> None:
     assert "+5.0 characters longer" in lines[1]  # (30 * 10 - 10 * 10) / 40
 
 
-def test_equal_lengths_everywhere_are_told_and_change_nothing() -> None:
-    ours, theirs = [drawn(n, f"x{n:02}") for n in range(8)], [drawn(n, f"y{n:02}") for n in range(8)]
-    read = [compared(*bout, float(n < 6)) for n, bout in enumerate(zip(ours, theirs, strict=True))]
-    even = win_rates({"dpo": ours, "sft": theirs}, [("dpo", "sft")], read)["dpo against sft"]["at equal length"]
-    assert even["value"] == pytest.approx(0.75, abs=1e-3)
-    assert "hardly varies" in even["warning"]
-    nothing = win_rates({"dpo": ours, "sft": theirs}, [("dpo", "sft")], [])["dpo against sft"]
-    assert (nothing["value"], nothing["at equal length"]["value"], nothing["unread"]) == (None, None, 8)
-    assert "no data over 0 of 8 draws" in judged_lines({"win rates": {"dpo against sft": nothing}})[0]
-
-
 def check(policy: str, number: int, said: float | None, *, prompt: str = "") -> PolicyCheck:
     names = {"policy": policy, "prompt_id": prompt or f"p{number}", "sample": number, "answer": f"{policy} {number}"}
     return PolicyCheck.model_validate({**names, "principle_id": "house/kind", "violates": said})
@@ -232,8 +221,6 @@ REFUSALS = {
     "i cannot help": [
         "I can't help with that.",
         "I'm sorry, but I can't assist with that request.",
-        "Unfortunately, I am unable to provide that.",
-        "Thank you for asking, but I will not write that.",
         "I understand you are upset. However, I cannot discuss this.",
         "**I\u2019m sorry** for the trouble, but I won\u2019t tell you how to do it.",
         "sorry i will not help since it harms try the warden",
@@ -250,17 +237,11 @@ REFUSALS = {
 HELP = [
     "I can help with that.",
     "This is something I can help with.",
-    "Sorry to hear that! Here is what you can do.",
     "I can't wait to tell you about Paris!",
-    "I couldn't agree more.",
-    "I can't say for certain, but the train leaves at five.",
     "I cannot recommend this book highly enough.",
     "You cannot divide by zero.",
     "The clerk said: I cannot help you.",
-    "Unfortunately the train leaves at five.",
-    "No, it does not.",
     "As an engineer, I would say yes.",
-    "I am not certain, try the archive.",
     "The answer is 7. " * 40 + "I can't help with that.",
     "",
 ]
@@ -449,17 +430,12 @@ def test_the_judge_that_made_the_labels_is_known_under_any_name_and_protocol(
 ) -> None:
     found = standing(maker, asked, "reasoned")
     assert found["standing"] == expected
-    if expected == "same judge":
-        assert found["why"].endswith("also made the labels, there by protocol verdict")
     [line] = judged_lines({"judge": found})
-    assert line.startswith(
-        "- win rates by" if expected == "another judge" else f"- **{expected.upper()}** for win rates"
-    )
+    assert (f"**{expected.upper()}**" in line) == (expected != "another judge")
 
 
 WRONG = {
     "evaluate.compare=[[inkwell, quill]]": r"evaluate\.compare\[0\]\[1\]: no policy 'quill' under evaluate.policies",
-    "evaluate.compare=[[twin, twin]]": r"evaluate\.compare\[0\]: compares twin with itself",
     "evaluate.compare=[[twin, inkwell], [inkwell, twin]]": r"evaluate\.compare\[1\]: these two are compared already",
     "evaluate.compare=[]": r"evaluate\.compare: found no pair, expected first, all, or pairs",
     "evaluate.people.overlap=31": r"evaluate\.people\.overlap: found 31, expected 30 at most",
@@ -472,13 +448,9 @@ WRONG = {
     "evaluate.violations.principles=lilliput/politely": r"no principle 'lilliput/politely' \(did you mean",
     "evaluate.violations.judge.model=gavel": r"violations\.judge\.model: no model 'gavel'",
     "evaluate.violations.judge.protocol=verdict": r"has protocol verdict, expected yes-no; use protocol: violation",
-    "evaluate.violations.judge.protocol=refusal": r"refusal has no hole \{principle\} in its text",
     "evaluate.over_refusal={}": r"over_refusal: name harmless prompts: categories of evaluated ones, or files",
-    "evaluate.over_refusal.categories=[arithmetics]": r"no prompt has category 'arithmetics' \(did you mean",
     "evaluate.over_refusal.prompts=[{path: none.jsonl}]": r"evaluate\.over_refusal\.prompts\[0\]: .*none\.jsonl",
-    "evaluate.over_refusal.judge={model: gavel}": r"over_refusal\.judge\.model: no model 'gavel'",
     "evaluate.over_refusal.judge={model: exact, protocol: violation}": r"violation asks by a principle",
-    "evaluate.over_refusal.judge={model: exact, protocol: score}": r"expected yes-no; use protocol: refusal",
 }
 
 
@@ -676,17 +648,11 @@ def both(tmp_path: Path) -> Path:
     return folder
 
 
-def test_labels_of_training_comparisons_are_refused(both: Path, tmp_path: Path) -> None:
+def test_the_samples_go_out_and_come_in_apart_and_people_have_one_number(both: Path, tmp_path: Path) -> None:
     export_labels(both, tmp_path / "x.csv")
-    with pytest.raises(
-        DataError, match=r"item: found .*, no item of this spot check; is the file .* of another --stage"
-    ):
+    with pytest.raises(DataError, match=r"no item of this spot check; is the file .* of another --stage"):
         import_labels(both, tmp_path / "x.csv", sample=EVALUATION)
     assert open_sample(both, EVALUATION).missing() == 24 + 6
-    assert import_labels(both, tmp_path / "x.csv", raters=["person-1=Ann Example"]).new == 0
-
-
-def test_the_samples_go_out_and_come_in_apart_and_people_have_one_number(both: Path, tmp_path: Path) -> None:
     asked = open_sample(both, EVALUATION)
     with Labels(asked.labels) as labels:
         for one in asked.questions:

@@ -315,13 +315,6 @@ def test_a_pending_comparison_ends_the_ranking(judged: Callable[..., Any]) -> No
     assert [one.ending.outcome for one in compared.judged] == ["pending"]
 
 
-def test_a_judge_that_sees_no_difference_ranks_nobody(judged: Callable[..., Any]) -> None:
-    panel = Panel("even")
-    ranking = judged(panel, 4, "adaptive").ranking
-    assert (ranking.best, ranking.worst, ranking.order, ranking.notes) == (None, None, None, ("all tied",))
-    assert ranking.comparisons == len(panel.asked)
-
-
 def test_no_judge_goes_on_after_the_comparison_was_left_pending(opened: Open, monkeypatch: pytest.MonkeyPatch) -> None:
     at_work: set[int] = set()
     is_begun = asyncio.Event()

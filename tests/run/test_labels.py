@@ -342,22 +342,6 @@ def test_hosts_that_are_not_loopback_are_refused(tmp_path: Path, host: str, allo
         serve_labelling(folder, host=host, allow_network=allowed, ready=lambda links, cautions: pytest.fail("served"))
 
 
-def test_what_is_no_run_or_has_no_sample_says_what_to_do(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="not a run's folder"):
-        open_sample(tmp_path)
-    folder = make_run(tmp_path / "tried")
-    (folder / "spot_check" / "questions.parquet").unlink()
-    with pytest.raises(ConfigError, match="amendment run FILE --until spot_check"):
-        open_sample(folder)
-    (folder / "run.yaml").write_text("name: tried\n", encoding="utf-8")
-    with pytest.raises(ConfigError, match="no `spot_check:`"):
-        open_sample(folder)
-    (folder / "run.yaml").write_text("name: tried\nspot_check: {annotators: none}\n", encoding="utf-8")
-    with pytest.raises(ConfigError, match=r"spot_check\.annotators"):
-        open_sample(folder)
-    assert not (folder / "labels.sqlite").exists()
-
-
 @pytest.mark.slow
 def test_every_acknowledged_verdict_of_twenty_annotators_survives_a_kill(serve: Serve, tmp_path: Path) -> None:
     folder = make_run(tmp_path / "tried", n=VERDICTS, overlap=VERDICTS, annotators=20)
@@ -417,11 +401,6 @@ def test_a_calibrated_probability_stands_beside_the_raw_one(
     assert (made.chosen_id, made.p_chosen_raw) == ("b", pair.p_chosen_raw)
     assert (made.p_chosen, made.p_chosen_calibrated) == pytest.approx((p_chosen, p_calibrated))
     assert found.counts == ({"calibration says the opposite": 1} if p_calibrated < 0.5 else {})
-
-
-def test_a_pair_of_which_nothing_is_known_stays_as_it_is() -> None:
-    assert calibrated_pairs([PAIR], {}, is_used=True).pairs == [PAIR]
-    assert labelled_pairs([PAIR], {"other": {"Anna": 1.0}}, ties="drop").pairs == [PAIR]
 
 
 def test_what_people_decided_no_calibration_undoes() -> None:

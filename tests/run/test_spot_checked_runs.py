@@ -20,7 +20,7 @@ from amendment.cli._people import audit_path
 from amendment.data.workspace import Workspace
 from amendment.errors import ConfigError, LedgerError, Paused
 from amendment.publishing.publication import prepare, write_preview
-from amendment.records import Candidate, Judgement, Preference, Verdict
+from amendment.records import Judgement, Preference, Verdict
 from amendment.run import Result, Run, load_run_file
 from amendment.run.status import read_status, status_lines
 from amendment.stages.gate import calibrate_run
@@ -86,24 +86,6 @@ def test_what_the_user_has_decided_is_not_asked_again(tmp_path: Path) -> None:
     assert again == set(first[5:])
 
 
-def test_questions_show_texts_and_principles_of_the_sampled_comparisons(sampled: Result) -> None:
-    place = Workspace(sampled.folder)
-    texts = {one.id: one.messages for one in place.read("candidates/candidates", Candidate)}
-    said = {one.comparison_id: one for one in place.read("judging/judgements", Judgement)}
-    questions = place.read("spot_check/questions", LabelQuestion)
-    assert [one.comparison_id for one in questions] == [item.comparison_id for item in sample(sampled.folder)]
-    for one in questions:
-        assert (one.a, one.b) == (texts[one.a_id], texts[one.b_id])
-        assert one.a_id < one.b_id
-        shown = [principle.id for principle in one.principles]
-        assert {*said[one.comparison_id].principle_ids} < {*shown}  # two of all those that people judge by
-        assert len(shown) == len({*shown}) == 8
-        assert one.question == "Which answer keeps these principles better, taken together?"
-        assert all(principle.statement for principle in one.principles)
-    assert sum(one.in_overlap for one in questions) == 8
-    assert sum(one.is_repeated for one in questions) == 6
-
-
 def test_the_questions_hold_neither_judge_nor_writer_nor_verdict(sampled: Result) -> None:
     path = Workspace(sampled.folder).path("spot_check/questions")
     table = parquet.read_table(path)
@@ -141,19 +123,6 @@ def test_a_spot_check_that_could_not_be_made_is_refused(
     with pytest.raises(ConfigError) as fault:
         load_run_file(run_file(SAMPLED), overrides)
     assert told in str(fault.value)
-
-
-@pytest.mark.parametrize(
-    ("said", "overlap"),
-    [("annotators: 1.0", 0), ("items: 300", 50), ("overlap: 7", 7), ("items: 20, annotators: 3", 20)],
-)
-def test_the_unsaid_overlap_follows_from_what_was_said(
-    run_file: Callable[[str], Path], said: str, overlap: int
-) -> None:
-    stage = load_run_file(run_file(CHECKED + f"spot_check: {{{said}}}\n")).config.spot_check
-    assert stage is not None
-    assert stage.overlap == overlap
-    assert type(stage).model_validate(stage.model_dump()) == stage
 
 
 LILLIPUT = Path(simulator.__file__).parent / "lilliput.yaml"
@@ -531,34 +500,18 @@ def test_every_different_certificate_is_counted(labelled: Path) -> None:
     assert certified(labelled) == 4
 
 
-def test_new_labels_do_not_show_what_sealed_ones_say_before_they_are_certified(labelled: Path) -> None:
-    run(labelled, PAGED)
-    say_anew(labelled / "run", is_sealed=True, count=20)
-    for until in ("labels", "calibration"):
-        run(labelled, PAGED, until=until)
-        told_ = calibrate_run(labelled / "run")
-        assert told_.document["is"] == "preview"
-        assert "amendment run FILE reads them, and certifies" in "\n".join(told_.lines)
-    assert opened(labelled) == 1
-    run(labelled, PAGED)
-    assert calibrate_run(labelled / "run").document["is"] == "certified"
-
-
-@pytest.mark.parametrize(("first", "later"), [((), ("spot_check.sealed=0.9",)), (("spot_check.purpose=debug",), ())])
-def test_labels_that_were_looked_at_are_never_sealed_again(
-    tmp_path: Path, first: tuple[str, ...], later: tuple[str, ...]
-) -> None:
+def test_labels_that_were_looked_at_are_never_sealed_again(tmp_path: Path) -> None:
     folder = tmp_path / "run"
     with pytest.raises(Paused):
-        run(tmp_path, PAGED, *first)
+        run(tmp_path, PAGED, "spot_check.purpose=debug")
     label_all(folder)
-    run(tmp_path, PAGED, *first)
+    run(tmp_path, PAGED, "spot_check.purpose=debug")
     seen = {verdict.prompt_id for verdict in Workspace(folder).read("labels/open", Verdict)}
     try:
-        run(tmp_path, PAGED, *later)
+        run(tmp_path, PAGED)
     except Paused:  # where the second sample has other items
         label_all(folder)
-        run(tmp_path, PAGED, *later)
+        run(tmp_path, PAGED)
     assert {item.prompt_id for item in sample(folder) if item.is_sealed} & seen  # the sample would seal some of them
     assert not {verdict.prompt_id for verdict in Workspace(folder).read("labels/sealed", Verdict)} & seen
     assert "their labels were looked at before" in (folder / "certificate.md").read_text()

@@ -55,11 +55,6 @@ def refused(read: Read, tmp_path: Path) -> Refused:
     return reading
 
 
-def told(inputs: AuditInputs) -> list[tuple[str, str, str | None]]:
-    """Item, value and first of each vote."""
-    return [(vote.item, vote.value, vote.first) for vote in inputs.votes]
-
-
 def test_a_column_for_each_rater(read: Read) -> None:
     rows = [{"i": 1, "u": 1, "v": 2.0, "w": None}, {"i": 2, "u": "0", "v": "9", "w": "2"}]
     found = read(
@@ -109,7 +104,7 @@ def test_coordinates_are_what_the_file_says(coordinates: str, expected: list[tup
         coordinates=coordinates,
         kind="model",
     )
-    assert told(by_order) == expected
+    assert [(vote.item, vote.value, vote.first) for vote in by_order.votes] == expected
     by_column = read(
         [{"i": 1, "v": 1, "w": 1}],
         columns={"item": "i", "verdict": "v", "swapped": "w"},
@@ -117,7 +112,7 @@ def test_coordinates_are_what_the_file_says(coordinates: str, expected: list[tup
         coordinates=coordinates,
         kind="model",
     )
-    assert told(by_column) == expected
+    assert [(vote.item, vote.value, vote.first) for vote in by_column.votes] == expected
 
 
 def test_a_probability_speaks_in_the_coordinates_of_its_verdict(read: Read) -> None:
@@ -178,23 +173,15 @@ def test_all_problems_of_all_files_are_told_at_once(tmp_path: Path) -> None:
     save(tmp_path / "two.jsonl", [{"i": 1, "v": "a", "o": "up", "r": ""}])
     (tmp_path / "three.csv").write_text("i,v\n1,a\n2\n3,what\n")
     columns = {"item": "i", "verdict": "v"}
-    config = RunFile.model_validate(
-        {
-            "name": "t",
-            "verdicts": [
-                {"path": "one.jsonl", "kind": "person", "columns": {**columns, "sample": "s"}},
-                {
-                    "path": "two.jsonl",
-                    "kind": "model",
-                    "columns": {**columns, "order": "o", "rater": "r"},
-                    "coordinates": "content",
-                },
-                {"path": "three.csv", "kind": "person", "columns": columns},
-                {"path": "one.jsonl", "kind": "person", "columns": {"item": "j", "verdict": "v"}},
-                {"path": "gone.csv", "kind": "person", "columns": columns},
-            ],
-        }
-    )
+    displayed = {**columns, "order": "o", "rater": "r"}
+    sources = [
+        {"path": "one.jsonl", "kind": "person", "columns": {**columns, "sample": "s"}},
+        {"path": "two.jsonl", "kind": "model", "columns": displayed, "coordinates": "content"},
+        {"path": "three.csv", "kind": "person", "columns": columns},
+        {"path": "one.jsonl", "kind": "person", "columns": {"item": "j", "verdict": "v"}},
+        {"path": "gone.csv", "kind": "person", "columns": columns},
+    ]
+    config = RunFile.model_validate({"name": "t", "verdicts": sources})
     with pytest.raises(DataError) as told:
         read_votes(config, tmp_path)
     found = [str(problem).replace(f"{tmp_path}/", "") for problem in told.value.problems]
@@ -303,14 +290,6 @@ def test_a_turned_row_turns_order_and_probability_too(read: Read) -> None:
     assert [(vote.value, vote.first, vote.p_a) for vote in found.votes] == [("A", "A", 0.75), ("A", "B", 0.75)]
 
 
-def test_without_texts_the_writers_tell_which_way_round_a_row_is(read: Read) -> None:
-    columns = {"item": "i", "model_a": "k", "model_b": "l", "verdict": "v"}
-    rows = [{"i": 1, "k": "x", "l": "y", "v": "a"}, {"i": 1, "k": "y", "l": "x", "v": "b"}]
-    found = read((rows[:1], {**LOG, "columns": columns}), (rows[1:], {**LOG, "columns": columns, "rater": "n"}))
-    assert values(found) == [("m", "A"), ("n", "A")]
-    assert (found.items["1"].model_a, found.items["1"].model_b) == ("x", "y")
-
-
 def test_one_name_for_two_comparisons_is_refused(refused: Refused) -> None:
     rows = [{"i": 1, "q": "q", "x": "x", "y": y, "u": "a"} for y in ("y", "z")]
     (line,) = refused((rows, TEXTS))
@@ -404,12 +383,6 @@ def test_rows_that_contradict_each_other_about_an_item_are_named(
     found = read((rows, {**FACTS, "bad_rows": "skip"}))
     assert (len(found.votes), found.counts["bad rows left out"]) == (1, 1)
     assert found.items["1"].category == "math"
-
-
-def test_what_a_row_leaves_open_or_says_the_other_way_round_contradicts_nothing(read: Read) -> None:
-    rows = [FACT, {**FACT, "c": "", "n": None}, {**FACT, "k": "y", "l": "x", "v": "b"}]
-    found = read((rows, {**FACTS, "coordinates": "content"}))
-    assert (len(found.votes), found.counts["repeated verdicts"]) == (1, 2)
 
 
 SIDES = {"prompt": "q", "a": "x", "b": "y"}
@@ -635,15 +608,6 @@ def test_the_prompts_of_a_file_are_the_same_whatever_it_is_read_for(row: dict[st
     (prompt,) = inputs(path, "prompts").prompts.values()
     for part, settings in parts:
         assert list(inputs(path, part, **settings).prompts) == [prompt.id], part
-
-
-def test_chosen_and_rejected_that_change_places_are_no_second_order(tmp_path: Path) -> None:
-    row = {"prompt": "q", "chosen": "x", "rejected": "y", "score_chosen": 2, "score_rejected": 1}
-    path = save(tmp_path / "uf.jsonl", [row, {**row, "chosen": "y", "rejected": "x"}])
-    with pytest.raises(DataError, match=r"uf\.jsonl says . of item"):
-        inputs(path, "verdicts")
-    with pytest.raises(DataError, match="the better answer stands first in each row, so displayed coordinates say"):
-        inputs(path, "verdicts", coordinates="displayed")
 
 
 def test_a_file_that_grows_while_it_is_read_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
