@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -21,6 +23,7 @@ from amendment.llm.requests import Reply
 from amendment.llm.specs import OpenAISpec
 from amendment.records import Message
 from amendment.run.funds import open_budget
+from tests.llm import killed_batches
 from tests.vendors.askers import Asked, ask_all, ask_batched, batched_model, entry, said
 from tests.vendors.batches import BatchVendor
 from tests.vendors.server import FaultServer
@@ -257,3 +260,31 @@ def test_who_asks_again_after_a_refused_key_gets_the_reply_of_the_batch_that_is_
     asyncio.run(main())
     assert set(vendor.paid.values()) == {1}
     assert len(vendor.made) == 1
+
+
+FEW = ["before it is made", "made", "half read"]
+"""Those that say most; all others are for the long tests."""
+
+
+@pytest.mark.parametrize(
+    "steps", [FEW, pytest.param([step for step in killed_batches.STEPS if step not in FEW], marks=pytest.mark.long)]
+)
+def test_after_a_kill_every_reply_comes_in_and_none_is_paid_twice(tmp_path: Path, steps: list[str]) -> None:
+    with FaultServer() as server:
+        vendor = BatchVendor(server)
+        command = [sys.executable, "-m", "tests.llm.killed_batches", server.origin, str(tmp_path), *steps]
+        dying = subprocess.run(
+            command, cwd=Path(__file__).parents[2], capture_output=True, text=True, timeout=120, check=False
+        )
+        assert (dying.returncode, dying.stdout, dying.stderr) == (0, "", "")
+        for protocol in killed_batches.PROTOCOLS:
+            for step in steps:
+                ledger = tmp_path / f"{protocol} {step}" / "ledger.sqlite"
+                asked = ask_batched(server, protocol, killed_batches.questions_of(protocol, step), ledger=ledger)
+                assert all(said(found) for found in asked.found), step
+                # where all replies are in, nobody looks at the batch again before there is something to ask
+                assert asked.left_open == (step == "read"), step
+        assert len(vendor.paid) == len(killed_batches.PROTOCOLS) * len(steps) * 5
+        assert set(vendor.paid.values()) == {1}
+        assert set(vendor.asked.values()) == {1}
+        assert vendor.violations == []

@@ -94,11 +94,11 @@ def record(use: Callable[[Model], object]) -> list[Request]:
     return provider.asked
 
 
-def judged(folder: str, principles: int) -> list[Request]:
+def judged(folder: str) -> list[Request]:
     """What a judge asks first about each pair; of judges of single answers, about all four answers of a prompt."""
 
     async def use(model: Model) -> None:
-        settings = JudgeSettings(orders="both", principles_per_pair=principles)
+        settings = JudgeSettings(orders="both", principles_per_pair=3)
         judge = Judge.from_folder(folder, model=model, constitution=CONSTITUTION, settings=settings)
         for prompt in PROMPTS:
             for pair in candidates(prompt)[: 2 if judge.unit == "answer" else 1]:
@@ -132,7 +132,7 @@ def reached(requests: Sequence[Request]) -> float:
 
 @pytest.mark.parametrize("folder", [name for name in shipped_judges() if load_judge_folder(name).compares])
 def test_over_orders_and_principles_judges_reach_nine_tenths_of_what_any_order_of_parts_could(folder: str) -> None:
-    requests = judged(folder, principles=3)
+    requests = judged(folder)
     questions = 4 if load_judge_folder(folder).unit == "answer" else 2
     assert len(requests) == 4 * questions * 3
     assert reached(requests) >= 0.9

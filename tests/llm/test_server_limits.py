@@ -93,8 +93,7 @@ class _Fickle(Server):
         raise Transient("429: busy", kind="rate", retry_after=self.asks, status=429)
 
 
-@pytest.mark.parametrize("latency", [0.05, 1.0])
-@pytest.mark.parametrize("share", [0.05, 0.4])
+@pytest.mark.parametrize(("share", "latency"), [(0.05, 0.05), (0.4, 1.0)])
 def test_refusals_at_random_cost_the_calls_that_they_meet_and_little_else(share: float, latency: float) -> None:
     """Forty askers, none of whom waits for a slot: each call takes its latency, and 0.1 s for each refusal."""
     server = _Fickle(share, 0.1)

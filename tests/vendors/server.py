@@ -57,8 +57,6 @@ class FaultServer:
         self.asks: dict[str, Ask] = {}
         """By request key: the request, as it came last."""
         self.most_at_once = 0
-        self.connections = 0
-        """How many were opened."""
         self.port = 0
         self._at_once = 0
         self._routes: list[tuple[str, re.Pattern[str], Handler]] = []
@@ -137,7 +135,6 @@ class FaultServer:
         await asyncio.gather(*others, return_exceptions=True)
 
     def _meet(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.connections += 1
         task = asyncio.ensure_future(self._talk(reader, writer))
         self._open[task] = writer
         task.add_done_callback(lambda done: self._open.pop(done, None))

@@ -405,9 +405,10 @@ def test_a_tool_call_is_read_and_its_arguments_become_an_object(
     assert reply.messages[0].tool_calls == (ToolCall(id="c1", function={"name": "look", "arguments": meant}),)
 
 
+NO_CHOICES: list[Any] = [None, [], [None], [{}]]
 BAD: list[tuple[str, Any]] = [
     ("chat", {}),
-    *(("chat", {"choices": choices}) for choices in (None, [], [None], [{}])),
+    *[("chat", {"choices": choices}) for choices in NO_CHOICES],
     *(("chat", chat(said)) for said in (None, {"content": ""}, {"content": "x", "tool_calls": [{}]})),
     ("chat", chat({"content": "x"}, "error")),
     ("chat", chat({"content": "x"}, error={"code": 502, "message": "upstream"})),  # as OpenRouter says it

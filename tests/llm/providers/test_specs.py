@@ -108,13 +108,6 @@ def test_the_runs_seed_is_sent_unless_the_entry_says_otherwise() -> None:
     assert SimulatedSpec(provider="simulated").sampling(7).seed == 7
 
 
-def test_the_length_limit_goes_by_the_servers_own_name() -> None:
-    assert OpenAISpec(provider="openai", model="m").limit_field == "max_completion_tokens"
-    assert OpenAISpec(provider="openai", model="m", base_url="http://x/v1").limit_field == "max_tokens"
-    named = OpenAISpec(provider="openai", model="m", base_url="http://x/v1", token_limit_field="max_completion_tokens")
-    assert named.limit_field == "max_completion_tokens"
-
-
 @pytest.mark.parametrize("name", ["temperature", "top_p"])
 def test_anthropic_is_not_asked_for_what_its_protocol_takes_no_more(name: str) -> None:
     with pytest.raises(ValidationError, match=f"{name}: Anthropic's protocol takes it no more; leave it out"):
