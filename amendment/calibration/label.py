@@ -41,7 +41,7 @@ class Label(Record):
     counts."""
 
     uuid: str = Field(min_length=8, max_length=64)
-    """Made by whoever sends it; a second one with the same uuid is the first one again."""
+    """Made by the sender; a second label with the same uuid is the first one again."""
     comparison_id: str
     prompt_id: str
     shown: tuple[str, str]

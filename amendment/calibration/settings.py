@@ -26,7 +26,7 @@ class GateSettings(Part):
 
     max_gap_to_human: float = Field(default=0.05, ge=0, le=0.5)
     """How far the judge's agreement with people may lie below that of two people: 0.05 are five points. The gate fails
-    where the whole interval lies further below."""
+    where the whole interval is below that."""
     on_fail: Literal["stop", "go_on"] = "stop"
     """stop: no training stage begins (exit code 5); go_on: training begins, and certificate and card say that the gate
     failed."""

@@ -171,7 +171,7 @@ def _led(row: Row, text: str) -> Row:
     """The principles lead the system text, so that templates that know one system text alone can show them."""
     prompt = row.get("prompt")
     if not isinstance(prompt, list | tuple):
-        return row  # whoever reads the row's messages says what is wrong with them
+        return row  # an error is raised where the messages are read
     first = prompt[0] if prompt else None
     if not isinstance(first, Mapping) or first.get("role") not in ("system", "developer"):
         return {**row, "prompt": [{"role": "system", "content": text}, *prompt]}

@@ -70,7 +70,7 @@ def outside_files(config: RunFile, base: Path) -> tuple[str, ...]:
             path = (home / os.path.expanduser(name)).resolve()  # noqa: PTH111 - Path.expanduser raises without a home
             if path.exists() and not path.is_relative_to(home):
                 paths[str(path)] = None
-        except (OSError, RuntimeError, ValueError):  # no path, or a circle of links: whoever reads it says so
+        except (OSError, RuntimeError, ValueError):  # no path, or a circle of links: reading it reports that
             continue
     return tuple(paths)
 

@@ -213,7 +213,7 @@ def _asks(loaded: LoadedRun, place: tuple[str, str], likely_run: DryRun, most_ru
 
 
 def _seconds(loaded: LoadedRun, model: str, calls: float, tokens: float, output: float) -> float | None:
-    """Seconds for so many calls; None where nothing can be said: a batch, and a model of this machine."""
+    """Seconds for so many calls; None where they cannot be estimated: a batch, and a model of this machine."""
     spec = loaded.config.models.get(model)
     if not calls or (spec is not None and spec.provider == "simulated"):
         return 0.0

@@ -132,8 +132,8 @@ def audit_data_file(path: Path, *, people: Sequence[str] = (), folder: Path | No
 
 
 def audit_run_file(settings: RunSettings, base: Path, *, folder: Path | None = None) -> Audited:
-    """Audit the verdicts and pairs that a run file in the folder `base` brings; what a run's own judges said lies in
-    its folder. Raises ConfigError and DataError as `audit_data_file`."""
+    """Audit the verdicts and pairs that a run file in the folder `base` brings; the verdicts of a run's judges lie
+    in its folder. Raises ConfigError and DataError as `audit_data_file`."""
     return _write_outside(_of_files(settings, base), folder or Path("audits") / settings.name, settings)
 
 

@@ -1,4 +1,4 @@
-"""The stage `calibration`: P of every exported comparison brought into line with what people said.
+"""The stage `calibration`: P of every exported comparison, calibrated by people's labels.
 
 It reads open labels alone. Raw probabilities are not touched: calibrated ones are a table of their own, with the
 recipe beside it. Labels that carry no calibration are no fault of the run: then the recipe says why there is none.

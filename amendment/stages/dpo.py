@@ -142,7 +142,7 @@ class TrainingPolicy(TrainingStage):
             )
 
     def make(self, context: Context, *, name: str = "dpo") -> Made:
-        """Train and measure. `name` is the policy's, which is another in each further round."""
+        """Train and measure. `name` is the policy's; each round after the first has its own."""
         if context.is_rehearsed:
             if context.asks_most:
                 self._ask_most(context, name)

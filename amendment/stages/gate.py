@@ -116,7 +116,7 @@ def _certified(workspace: Workspace) -> tuple[dict[str, Any], dict[str, Any]] | 
 
 
 def gates_of(report: SpotCheck, certificate: Certificate) -> tuple[Gate, ...]:
-    """The run's gates: of its labels by people, and of each judge by all that it said."""
+    """The run's gates: of its labels by people, and of each judge by all its verdicts."""
     models = [rater for rater in certificate.counts.raters if rater.kind == "model"]
     return (*report.gates, *(unreadable_gate(rater.name, rater.invalid) for rater in models))
 

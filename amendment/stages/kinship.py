@@ -1,4 +1,4 @@
-"""Judges of the same family as the writers whose answers they compare, said before a run and after it; judges of an
+"""Judges of the same family as the writers whose answers they compare, reported before a run and after it; judges of an
 evaluation that made the labels themselves; and judges that are to be measured on labels which the run does not have.
 
 Covered: models that the run file names, a policy of the run by its base. Not covered: answers that come from files, and

@@ -82,7 +82,7 @@ class ReadingLabels(Stage):
 
 
 def labels_key(context: Context, sample: LabelledSample, labelling: Labelling) -> dict[str, Any]:
-    """Who labels a sample and what they have said, so that new labels make anew what depends on them. What simulated
+    """Who labels a sample, and their labels: new labels make anew what depends on them. What simulated
     people say follows from the settings."""
     key: dict[str, Any] = {"people": labelling.people, "annotators": labelling.annotators}
     if labelling.people == "simulated":

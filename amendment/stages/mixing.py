@@ -131,7 +131,7 @@ class Mixing(Stage):
             yield ("dataset", "mix"), "mixes with pairs of this run, and the run makes none; add judging, or pairs"
 
     def check(self, base: Path) -> Iterable[Note | Doubt]:
-        """Pairs of which nobody says who decided them."""
+        """Pairs without a statement of who decided them."""
         if any(read.inputs.counts[UNKNOWN] for read in read_mix(self.settings, base, glimpse=True)):
             yield from unknown_raters(("dataset", "mix"), self.config.mix)
 

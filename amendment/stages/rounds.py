@@ -1,6 +1,6 @@
-"""The stages of further rounds: the last policy answers, its answers are judged, and DPO trains on.
+"""The stages of later rounds: the last policy answers, its answers are judged, and DPO trains on.
 
-The first round is the run itself, up to dpo. A step of a further round is the stage of the first one, with
+The first round is the run itself, up to dpo. A step of a later round is the stage of the first one, with
 settings and tables of its own, on the run's ledger, budget and models. Promised: a prompt that is held out is neither
 answered nor trained on in any round; a calibrator that was fitted to people's labels in the first round is applied to
 later ones, on whose answers nobody was asked. Not covered: what policies do on held-out prompts; see `evaluate`.
@@ -54,7 +54,7 @@ __all__ = ["ComparingRounds", "RoundsConfig", "pairs_of_round", "round_settings"
 
 TABLE = "rounds/table.json"
 _STEPS: tuple[type[Stage], ...] = (Drawing, Judging, MakingDataset, TrainingPolicy)
-"""What each further round goes through."""
+"""What each later round goes through."""
 _OWN = ("inputs/prompts", "inputs/candidates", "dataset/train", "dataset/pairs", PROBABILITIES)
 """Tables that each round has for itself, beside all of candidates and judging; what else it reads is the run's."""
 
@@ -78,14 +78,14 @@ class RoundsConfig(Part):
     n: int = Field(ge=1, le=50)
     """Rounds, the first among them."""
     data: Literal["replace", "accumulate"] = "accumulate"
-    """What a further round trains on. replace: its own pairs; accumulate: those of all rounds so far, each comparison
+    """What a later round trains on. replace: its own pairs; accumulate: those of all rounds so far, each comparison
     once."""
     replay_human: float | None = Field(default=None, ge=0, lt=1)
-    """The share of pairs that people decided in what each further round trains on, drawn anew in each from those of the
+    """The share of pairs that people decided in what each later round trains on, drawn anew in each from those of the
     run; the rest follows `data`. Where there are too few the summary says which share was reached. null: as many as
     `data` brings along."""
     from_: Literal["last", "start"] = Field(default="last", alias="from")
-    """Where a further round starts from, which is also its reference. last: the policy of the round before; start: the
+    """Where a later round starts from, which is also its reference. last: the policy of the round before; start: the
     base of dpo, each time."""
     candidates: RoundDraws | None = None
     """How the last policy is asked. null: like the last policy of this run under `candidates`."""
@@ -109,7 +109,7 @@ def _policy(number: int) -> str:
 
 
 def _in_round(number: int, artefact: str) -> str:
-    """The name that an artefact of the first round has in a further one."""
+    """The name that an artefact of the first round has in a later one."""
     is_own = artefact in _OWN or artefact.startswith(("candidates/", "judging/"))
     return f"rounds/{number}/{artefact}" if is_own else artefact
 
@@ -125,7 +125,7 @@ def _source(settings: RunSettings, number: int) -> ModelSource | None:
 
 
 def round_settings(settings: RunSettings, number: int) -> RunSettings:
-    """The run file as it holds in a further round: candidates are the last policy's, and DPO trains on from it, or from
+    """The run file as it holds in a later round: candidates are the last policy's, and DPO trains on from it, or from
     its own base once more."""
     source, dpo = _source(settings, number), settings.need(DpoConfig)
     if settings.need(RoundsConfig).from_ == "last":  # a policy of the run has no revision, which is a base's on the Hub
@@ -143,7 +143,7 @@ def round_settings(settings: RunSettings, number: int) -> RunSettings:
 
 
 class ComparingRounds(Stage):
-    """Put the rounds side by side. With it come the stages of the further ones."""
+    """Put the rounds side by side. With it come the stages of the later ones."""
 
     name = "rounds"
     weight = 1
@@ -163,7 +163,7 @@ class ComparingRounds(Stage):
 
     @classmethod
     def of(cls, settings: RunSettings) -> Iterator[Stage]:
-        """The steps of all further rounds, and their table."""
+        """The steps of all later rounds, and their table."""
         config = settings.part(RoundsConfig)
         if config is None:
             return
@@ -235,7 +235,7 @@ class ComparingRounds(Stage):
 
 
 class _Step(Stage):
-    """A step of a further round: the stage of the first one, on settings and tables of its own."""
+    """A step of a later round: the stage of the first one, on settings and tables of its own."""
 
     def __init__(self, settings: RunSettings, number: int, kind: type[Stage]) -> None:
         super().__init__(settings)
@@ -340,7 +340,7 @@ class _Step(Stage):
 
 
 class _Tables(Workspace):
-    """A run's folder as a step of a further round sees it: the round's own tables in place of the run's."""
+    """A run's folder as a step of a later round sees it: the round's own tables in place of the run's."""
 
     def __init__(self, run: Workspace, named: Callable[[str], tuple[str, ...]]) -> None:
         super().__init__(run.folder)

@@ -48,7 +48,7 @@ Score = Callable[[Sequence[Row]], ArrayLike]
 `RewardModel.score`, or anything."""
 Layout = Literal["pairs", "pools", "grid", "reward-bench", "reward-bench-2"]
 _SHARED = ("tools", "chat_template_kwargs", "principles")
-"""Of a row, handed to whoever scores its answers."""
+"""Columns of a row that are handed to the scorer with its answers."""
 SUBSETS = frozenset(name for section in SECTIONS.values() for name in section)
 
 
