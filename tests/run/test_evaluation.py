@@ -159,14 +159,8 @@ def compared(ours: Drawn, theirs: Drawn, p: float) -> PolicyComparison:
 
 
 def test_ties_refusals_and_unread_comparisons_are_counted_apart() -> None:
-    ours = [
-        drawn(0, "a"),
-        drawn(1, "b"),
-        drawn(2, "c"),
-        drawn(3, "d"),
-        drawn(4, None, "refused"),
-        drawn(5, None, "failed"),
-    ]
+    ours = [*(drawn(number, text) for number, text in enumerate("abcd")), drawn(4, None, "refused")]
+    ours.append(drawn(5, None, "failed"))
     theirs = [drawn(0, "a"), *(drawn(number, "zz") for number in range(1, 6))]
     read = [compared(ours[0], theirs[0], 0.5), compared(ours[1], theirs[1], 0.5), compared(ours[2], theirs[2], 0.9)]
     rate = win_rates({"dpo": ours, "sft": theirs}, [("dpo", "sft")], read)["dpo against sft"]
@@ -192,11 +186,9 @@ def test_a_win_rate_that_is_all_length_is_near_half_at_equal_length() -> None:
     assert even["value"] == pytest.approx(0.56, abs=0.01)  # the ridge holds the slope, and leaves some of it
     assert even["low"] < 0.5 < even["high"]
     assert even["slope"] > 1
-    lines = judged_lines({"win rates": {"dpo against sft": rate}})
-    assert lines[1].startswith("- the same at equal length: 0.4") or lines[1].startswith(
-        "- the same at equal length: 0.5"
-    )
-    assert "+5.0 characters longer" in lines[1]  # (30 * 10 - 10 * 10) / 40
+    line = judged_lines({"win rates": {"dpo against sft": rate}})[1]
+    assert line.startswith("- the same at equal length: 0.5")
+    assert "+5.0 characters longer" in line  # (30 * 10 - 10 * 10) / 40
 
 
 def check(policy: str, number: int, said: float | None, *, prompt: str = "") -> PolicyCheck:
