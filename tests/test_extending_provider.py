@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from amendment.data.store import read_records
-from amendment.errors import ConfigError
+from amendment.errors import AmendmentError, ConfigError
 from amendment.llm import register_provider
 from amendment.llm.specs import REGISTERED
 from amendment.records import Candidate
@@ -50,6 +51,16 @@ def test_a_lost_connection_is_tried_again(run_file: Path, tmp_path: Path) -> Non
 
     register_provider("parrot", lambda spec: ask)
     assert Run.from_file(run_file, folder=tmp_path / "run")().sent == 3
+
+
+@pytest.mark.parametrize(("reply", "outcome"), [(None, ConfigError), (5, ConfigError), ("a\ud800b", AmendmentError)])
+def test_what_is_no_text_is_no_reply(reply: Any, outcome: type[Exception], run_file: Path, tmp_path: Path) -> None:
+    async def ask(messages: list[dict[str, str]]) -> Any:
+        return reply
+
+    register_provider("parrot", lambda spec: ask)
+    with pytest.raises(outcome, match="parrot"):
+        Run.from_file(run_file, folder=tmp_path / "run")()
 
 
 def test_the_name_of_a_shipped_provider_is_taken() -> None:

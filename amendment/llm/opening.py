@@ -52,7 +52,9 @@ their way together, which is one full batch of OpenAI's."""
 def register_provider(name: str, factory: Callable[[RegisteredSpec], Provider | Ask]) -> None:
     """Let entries of `models:` say `provider: NAME`. `factory` makes of an entry a Provider, or an async function from
     the messages of a chat, as dictionaries, to a text. A name that is registered again has the new factory; raises
-    ConfigError for the name of a shipped provider."""
+    ConfigError for the name of a shipped provider, and for what is no function."""
+    if not callable(factory):
+        raise ConfigError(f"provider {name}: found {factory!r:.80}, expected a function that takes an entry of models")
     if name in SHIPPED:
         raise ConfigError(f"provider {name} is shipped; register yours under another name")
     REGISTERED[name] = factory

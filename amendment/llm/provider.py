@@ -7,7 +7,7 @@ import json
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, NamedTuple, Protocol
 
-from amendment.errors import FaultKind, Transient
+from amendment.errors import ConfigError, FaultKind, Rejected, Transient
 from amendment.llm.requests import Reply, Request, Usage
 from amendment.records import Message, ToolCall
 
@@ -173,6 +173,10 @@ class FunctionProvider:
             text = await self._ask(messages)
         except OSError as fault:
             raise Transient(f"{self.host}: {fault!r}", kind="transport") from fault
+        if not isinstance(text, str):
+            raise ConfigError(f"provider {self.host}: its function returned {text!r:.80}, expected text")
+        if not text.isprintable() and any("\ud800" <= character <= "\udfff" for character in text):
+            raise Rejected(f"{self.host}: the reply holds half a surrogate pair, which no text has")
         read = sum(len(str(message.get("content", "")).split()) for message in messages)
         return Sent(write_plain(text, finish_reason="stop", input_tokens=read, output_tokens=len(text.split())))
 

@@ -155,8 +155,8 @@ def unpriced_problems(loaded: LoadedRun, stages: Collection[str] | None = None) 
         spec: Any = config.models[name]
         near = did_you_mean(spec.model, table.models(spec.host))
         missing = f"no known price for {name} ({plain(spec.model)} at {plain(spec.host)}){near}."
-        remedy = "set a price in USD per million tokens, such as price: {input: 2.5, output: 10}, or pass  "
-        message = f"{missing} Correct the name,  {remedy}--allow-unpriced"
+        remedy = "set a price in USD per million tokens, such as price: {input: 2.5, output: 10}, or pass "
+        message = f"{missing} Correct the name, {remedy}--allow-unpriced"
         problems.append(document.problem(("models", name, "model"), message))
     return problems
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from amendment.data.workspace import Workspace
-from amendment.errors import ConfigError
+from amendment.errors import ConfigError, LedgerError
 from amendment.files import file_hash, write_text
 from amendment.hashing import content_id
 from amendment.stages import stages_of
@@ -72,15 +72,25 @@ class RunFolder(Workspace):
     def is_current(self, stage: RunStage) -> bool:
         """Whether the stage has been run as it is now, whatever has become of what it made."""
         note = self.note(stage.name)
-        return note is not None and bool(note["key"] == self.key(stage))
+        return note is not None and self._has_key(stage, note)
 
     def is_up_to_date(self, stage: RunStage) -> bool:
         """Whether the stage has been run as it is now, and what it made is still in place."""
         note = self.note(stage.name)
         if note is None or any(self._stamp(name) is None for name in stage.stage.reads):
             return False
-        in_place = all(self._stamp(name) == stamp for name, (stamp, _) in note["artefacts"].items())
-        return bool(in_place and note["key"] == self.key(stage))
+        return self.is_in_place(stage.name) and self._has_key(stage, note)
+
+    def is_in_place(self, stage: str) -> bool:
+        """Whether everything that a finished stage wrote is still there, untouched."""
+        note = self.note(stage)
+        return note is not None and all(self._stamp(name) == stamp for name, (stamp, _) in note["artefacts"].items())
+
+    def _has_key(self, stage: RunStage, note: Mapping[str, Any]) -> bool:
+        try:
+            return bool(note["key"] == self.key(stage))
+        except LedgerError:  # a source whose own note is gone is made again, and this stage after it
+            return False
 
     def standing(self, stages: Sequence[RunStage]) -> list[str]:
         """The names of the stages that are up to date, as are their sources; `stages` are in order."""

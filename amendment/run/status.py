@@ -57,6 +57,9 @@ def read_status(folder: Path) -> dict[str, Any]:
     running = status["running"] if status["running"] and _is_at_work(folder) else None
     ended = KILLED if status["running"] and not running else status.get("ended")
     status["of another version"] = [name for name in status["done"] if not RunFolder(folder).is_of_now(name)]
+    missing = [name for name in status["done"] if not RunFolder(folder).is_in_place(name)]
+    status["done"] = [name for name in status["done"] if name not in missing]
+    status["out of date"] = [*status.get("out of date", ()), *missing]
     counts = {name: _counts(folder, name) for name in status["done"]}
     labels = _labels(folder, status["done"], str(ended)) if ended and not running else None
     details = {"labels": labels, **_calls(folder), "damage": None if running else _damage(folder)}

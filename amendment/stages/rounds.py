@@ -460,7 +460,7 @@ class _Round(NamedTuple):
             "first loss": counts.get("first", {}).get("loss"),
             "last loss": counts.get("last", {}).get("loss"),
             "held-out accuracy": counts.get("held out", {}).get("accuracy", {}).get("value"),
-            "guards tripped": list(counts.get("guards", {}).get("tripped", ())),
+            "guards violated": counts.get("guards", {}).get("violated", []),
             **{name: measures[name]["mean"] for name in ("distinct-2", "compression ratio") if name in measures},
             **self._true_utility(train),
         }

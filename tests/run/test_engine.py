@@ -127,6 +127,17 @@ def test_a_damaged_note_counts_as_none(bench: Bench, text: str, tmp_path: Path) 
     assert bench.run() == ["second"]
 
 
+@pytest.mark.parametrize("lost", ["first", "second", "third"])
+def test_a_lost_note_makes_its_stage_again_and_stops_nobody(bench: Bench, lost: str, tmp_path: Path) -> None:
+    bench.run()
+    (tmp_path / "stages" / f"{lost}.json").unlink()
+    assert not any(bench.workspace.is_up_to_date(stage) for stage in bench.stages() if stage.name == lost)
+    for stage in bench.stages():  # also those that read what it wrote are looked at before it is made
+        bench.workspace.is_current(stage)
+    assert bench.run() == [lost]
+    assert bench.run() == []
+
+
 def test_a_stage_that_fails_is_not_done(bench: Bench) -> None:
     stages = bench.stages()
 

@@ -130,9 +130,12 @@ def test_refusals_are_data_and_not_asked_again(hosted: Hosted, server: Any, tmp_
     server.answer = answer
     counts = hosted()().summary["stages"]["candidates"]
     assert (counts["done"], counts["refused"]) == (10, 10)
-    (tmp_path / "run/candidates/candidates.parquet").unlink()
-    again = hosted()()
-    assert (again.sent, again.ran) == (0, ("candidates",))
+    for lost in ("candidates/candidates.parquet", "stages/candidates.json"):
+        (tmp_path / "run" / lost).unlink()
+        status = read_status(tmp_path / "run")
+        assert (status["done"], status["out of date"]) == (["inputs"], ["candidates"])
+        again = hosted()()
+        assert (again.sent, again.ran) == (0, ("candidates",))
 
 
 DEAR = ("models.far.price={input: 0, output: 1000000}", "models.far.max_tokens=10", "models.far.concurrency=1")
