@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, Self, TypeVar
 
 from amendment.constitutions import Constitution, load_constitution
-from amendment.data.workspace import Workspace
+from amendment.data.workspace import Split, Workspace
 from amendment.files import folder_state
 from amendment.llm.client import DRAIN, Calls
 from amendment.llm.concurrency import stream
@@ -20,7 +20,7 @@ from amendment.llm.opening import open_model, open_provider
 from amendment.llm.prices import Price, PriceTable
 from amendment.llm.specs import LocalSpec, ModelSpec, found_folder, located
 from amendment.llm.trust import Trust
-from amendment.records import Candidate, Prompt, Record
+from amendment.records import Candidate, Prompt
 from amendment.run.funds import open_budget, spent_before
 from amendment.run.pricing import price_table, prices_of
 from amendment.run.progress import Progress
@@ -36,13 +36,6 @@ WINDOW = 4
 
 T = TypeVar("T")
 R = TypeVar("R")
-
-
-class Split(Record):
-    """The side of the split that a prompt is on."""
-
-    prompt_id: str
-    split: str
 
 
 PRESENTATION = (

@@ -203,8 +203,8 @@ class Context(Protocol):
     """A dry run: models only count what they are asked, and the tables are thrown away."""
 
     @property
-    def config(self) -> Any:
-        """The run file: a `RunSettings`."""
+    def config(self) -> RunSettings:
+        """The run file."""
         ...
 
     @property

@@ -23,6 +23,7 @@ from amendment.records import Candidate, Message, Prompt
 from amendment.reward_model import RewardModel
 from amendment.simulator import is_readable
 from amendment.stages.contract import POLICY_STAGES, Ask, Context, JudgeEntry, Made, Note, RunSettings, constitution_key
+from amendment.stages.evaluation import EvaluateConfig
 from amendment.stages.gate import refuse_failed_gate
 from amendment.stages.reward_model import RewardModelConfig, measured, reward_rows
 from amendment.stages.shown import estimate_shown
@@ -204,10 +205,11 @@ class TrainingPolicy(TrainingStage):
 
     def _shared_prompts(self, context: Context, guards: GuardSettings) -> str | None:
         """How many of the guards' prompts the evaluation measures too."""
-        if not context.config.evaluate:
+        evaluate = context.config.part(EvaluateConfig)
+        if evaluate is None:
             return None
         held_out = len(_prompts(context))
-        shared = min(guards.prompts + context.config.evaluate.prompts - held_out, guards.prompts, held_out)
+        shared = min(guards.prompts + evaluate.prompts - held_out, guards.prompts, held_out)
         note = f"- note: {shared} of the guards' prompts are measured by the evaluation too; hold out more"
         return note if shared > 0 else None
 

@@ -443,7 +443,7 @@ class _Round(NamedTuple):
 
     def row(self, context: Context, diversity: Mapping[str, Any], train: Mapping[str, Prompt]) -> dict[str, Any]:
         """The round's line of the table. Diversity is of all rounds at one size."""
-        policy, judging = _policy(self.number), context.config.part(JudgingConfig)
+        policy, judging = _policy(self.number), context.config.need(JudgingConfig)
         counts = (context.workspace.note(policy) or {"counts": {}})["counts"]  # of its training
         measures = diversity.get(policy, {})
         return {
