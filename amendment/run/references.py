@@ -13,6 +13,7 @@ from amendment.run.engine import Circle, in_order
 from amendment.run.runfile.config import RunFile
 from amendment.stages import STAGES, stages_of
 from amendment.stages.contract import Note, Stage
+from amendment.stages.pairs import has_pairs
 from amendment.yamlfile import did_you_mean
 
 __all__ = ["NO_INPUT", "only_lends_models", "reference_problems"]
@@ -70,7 +71,7 @@ def _nothing_to_publish(config: RunFile, trained: set[str]) -> Iterator[Note]:
     """What `publish` names and no stage makes."""
     if not config.publish:
         return
-    if not config.has_pairs:
+    if not has_pairs(config):
         yield ("publish",), "the run makes no dataset that could be published; add judging, or pairs"
     for name in config.publish.models:
         if name not in trained:

@@ -58,12 +58,12 @@ class ConstructConfig(Part):
     @property
     def sides(self) -> tuple[Side, Side]:
         """Chosen and rejected."""
-        raise NotImplementedError
+        raise NotImplementedError  # each kind has its own
 
     @property
     def places(self) -> tuple[str, ...]:
         """The keys that name the sides' models."""
-        raise NotImplementedError
+        raise NotImplementedError  # each kind has its own
 
 
 class StrongWeak(ConstructConfig):

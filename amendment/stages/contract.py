@@ -16,7 +16,7 @@ from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Protocol, Self
 from pydantic import BaseModel, Field
 
 from amendment.constitutions import Constitution
-from amendment.data.sources import Name, OneOrMore, Part, Source
+from amendment.data.sources import FileSource, LilliputPrompts, Name, OneOrMore, Part, Source
 from amendment.data.verdict_files import DataSources
 from amendment.data.workspace import Workspace
 from amendment.llm.client import Calls
@@ -43,6 +43,7 @@ __all__ = [
     "Step",
     "constitution_key",
     "dump",
+    "is_lilliput",
 ]
 
 T = TypeVar("T")
@@ -95,7 +96,7 @@ class RunSettings(DataSources):
     @property
     def policies(self) -> tuple[str, ...]:
         """The names of all policies that stages can make; they can stand wherever a model's can."""
-        raise NotImplementedError
+        raise NotImplementedError  # the run file knows the stages, and this part of it does not
 
     def part(self, kind: type[P]) -> P | None:
         """The settings of a stage by their class; None where the run file has none."""
@@ -324,7 +325,7 @@ class Stage:
 
     def key(self, context: Context) -> Mapping[str, Any]:
         """What of the settings and of files outside the run changes the result, as JSON values."""
-        raise NotImplementedError
+        raise NotImplementedError  # every stage has its own
 
     def sources(self) -> Iterable[Source]:
         """The files and datasets that it reads."""
@@ -351,7 +352,7 @@ class Stage:
 
     def begin(self, context: Context) -> Step:
         """Open what the work on single prompts needs."""
-        raise NotImplementedError
+        raise NotImplementedError  # of a stage that has `make`
 
     @property
     def is_streamed(self) -> bool:
@@ -360,11 +361,17 @@ class Stage:
 
     def make(self, context: Context) -> Made:
         """Do the work on whole tables."""
-        raise NotImplementedError
+        raise NotImplementedError  # of a stage that has `begin`
 
     def lines(self, counts: Mapping[str, Any]) -> list[str]:
         """Its counts for people, as Markdown lines."""
         return count_lines(counts)
+
+
+def is_lilliput(settings: RunSettings) -> bool:
+    """Whether all prompts come from the simulated world."""
+    own_prompts = not all(isinstance(source, LilliputPrompts) for source in settings.prompts)
+    return not (own_prompts or settings.parts(FileSource) or settings.pairs or settings.verdicts)
 
 
 def constitution_key(context: Context) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from pydantic import Field
 from amendment.constitutions import load_constitution
 from amendment.data.inputs import read_inputs
 from amendment.data.source_rows import source_state
-from amendment.data.sources import FileSource, LilliputPrompts, Part, PromptFile
+from amendment.data.sources import Part, PromptFile
 from amendment.errors import AmendmentError, ConfigError, DataError
 from amendment.hashing import content_id
 from amendment.preference import load_judge_folder
@@ -37,6 +37,7 @@ from amendment.stages.contract import (
     Stage,
     constitution_key,
     dump,
+    is_lilliput,
 )
 from amendment.stages.endings import write_endings
 from amendment.stages.evaluation_lines import evaluation_lines
@@ -218,7 +219,7 @@ class Evaluating(Stage):
         if config.violations or config.over_refusal:
             if not config.policies:
                 yield ("evaluate", "policies"), "violations and refusals are those of policies; name at least one"
-        elif config.judge is None and not self._is_simulated:
+        elif config.judge is None and not is_lilliput(settings):
             way = "add a judge, such as judge: {model: NAME}, and two policies for it to compare"
             yield (
                 ("evaluate",),
@@ -226,14 +227,6 @@ class Evaluating(Stage):
             )
         elif config.judge is None and not (config.policies or settings.part(RewardModelConfig)):
             yield ("evaluate",), "measures nothing; name policies, or add the stage reward_model"
-
-    @property
-    def _is_simulated(self) -> bool:
-        """Whether all prompts come from the simulated world."""
-        settings = self.settings
-        own_files = any(isinstance(source, FileSource) for source in settings.candidates)
-        own_prompts = not all(isinstance(source, LilliputPrompts) for source in settings.prompts)
-        return not (own_prompts or own_files or settings.pairs or settings.verdicts)
 
     def _compared_problems(self) -> Iterator[Note]:
         """Pairs to compare that name no policy of the evaluation, or the same twice."""

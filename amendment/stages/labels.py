@@ -16,12 +16,11 @@ from amendment.calibration.queue import Queue, labels_missing
 from amendment.calibration.samples import LabelQuestion, QuestionWriter, SampledItem
 from amendment.calibration.settings import SpotCheckSettings
 from amendment.calibration.store import Labels
-from amendment.data.sources import FileSource, LilliputPrompts
 from amendment.errors import ConfigError, Paused
 from amendment.preference import load_judge_folder
 from amendment.records import Verdict, text_of
 from amendment.simulator import panel
-from amendment.stages.contract import Context, JudgeEntry, Made, Note, RunSettings, Stage
+from amendment.stages.contract import Context, JudgeEntry, Made, Note, RunSettings, Stage, is_lilliput
 from amendment.stages.pairs import Texts
 
 __all__ = [
@@ -137,9 +136,7 @@ def _let_simulated_people_answer(
 
 def simulated_people_problems(settings: RunSettings, sample: LabelledSample) -> Iterator[Note]:
     """Where simulated people would be asked about prompts that are not of the simulated world."""
-    own_files = any(isinstance(source, FileSource) for source in settings.candidates)
-    own_prompts = not all(isinstance(source, LilliputPrompts) for source in settings.prompts)
-    if not settings.prompts or own_prompts or own_files or settings.pairs or settings.verdicts:
+    if not (settings.prompts and is_lilliput(settings)):
         command = f"take people: page, and amendment label{sample.option}"
         yield (
             (*sample.keys, "people"),

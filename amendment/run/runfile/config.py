@@ -15,7 +15,6 @@ from amendment.data.sources import Source
 from amendment.publishing.settings import PublishSettings
 from amendment.stages import STAGES, stages_of
 from amendment.stages.contract import POLICY_STAGES, BudgetPart, JudgeEntry, RunSettings
-from amendment.stages.pairs import has_pairs
 
 __all__ = ["BudgetPart", "JudgeEntry", "RunFile"]
 
@@ -62,8 +61,3 @@ class RunFile(_WithStages):
     def key_variables(self) -> list[str]:
         """The environment variables that the models' keys are read from."""
         return [name for spec in self.models.values() if (name := getattr(spec, "api_key_env", None))]
-
-    @property
-    def has_pairs(self) -> bool:
-        """Whether the run can have pairs at all: judged, constructed, or brought."""
-        return has_pairs(self)
