@@ -13,8 +13,6 @@ from collections.abc import Iterable
 from itertools import islice
 from typing import BinaryIO, NamedTuple, TextIO
 
-__all__ = ["MAX_ROW", "Lines", "LongRow", "bad_byte", "delimiter_of", "encoding_of"]
-
 MAX_ROW = 64_000_000
 """Characters of a row, on one line or several: a packed file of a few megabytes may unpack to a line of any length."""
 LOOKED_AT = 50

@@ -21,24 +21,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = [
-    "AmendmentError",
-    "BudgetReached",
-    "ConfigError",
-    "CredentialsError",
-    "DataError",
-    "FaultKind",
-    "GateFailed",
-    "LedgerError",
-    "MissingExtra",
-    "Paused",
-    "Problem",
-    "ProviderError",
-    "Rejected",
-    "TrainingError",
-    "Transient",
-]
-
 
 class AmendmentError(Exception):
     """Base of all errors raised on purpose; its text is meant for the user."""

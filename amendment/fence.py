@@ -17,8 +17,6 @@ from typing import Any
 
 from amendment.hashing import HASH_PREFIX, content_id
 
-__all__ = ["around_fences", "fence", "read_fenced"]
-
 _BLOCK = re.compile(
     r"^<<(?P<name>[a-z][a-z0-9_]*) (?P<mark>[0-9a-f]{32})>>\n(?P<value>.*)\n<<end (?P=name) (?P=mark)>>$", re.MULTILINE
 )

@@ -12,8 +12,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-__all__ = ["file_hash", "flush", "folder_state", "full_disk", "is_full", "replacing", "write_text"]
-
 NO_ROOM = 2**20
 """Bytes; with less free than this, an I/O error of SQLite means a full disk."""
 

@@ -11,8 +11,6 @@ import hashlib
 import json
 from typing import Any
 
-__all__ = ["HASH_PREFIX", "canonical_json", "content_id", "name_of"]
-
 HASH_PREFIX = "s2:"
 """SHA-256, cut to 128 bits, of the canonical JSON."""
 

@@ -13,8 +13,6 @@ from functools import cache
 from importlib import import_module
 from typing import NamedTuple
 
-__all__ = ["SHAPES", "KeyFound", "find_keys", "visible"]
-
 _RANGES = """
 0-8 b-1f 7f-9f ad 34f 600-605 61c 6dd 70f 890-891 8e2 115f-1160 17b4-17b5 180b-180f 200b-200f 202a-202e 2060-206f 2800
 3164 fe00-fe0f feff ffa0 fff0-fffb 110bd 110cd 13430-1343f 1bca0-1bca3 1d173-1d17a e0000-e0fff

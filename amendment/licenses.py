@@ -13,8 +13,6 @@ from packaging.licenses import InvalidLicenseExpression, canonicalize_license_ex
 
 from amendment.yamlfile import did_you_mean
 
-__all__ = ["FREE", "hub_problems", "license_conditions", "license_conflict", "license_problem"]
-
 _NAMES = """
 afl-3.0 agpl-3.0 apache-2.0 apple-amlr apple-ascl artistic-2.0 bigcode-openrail-m bigscience-bloom-rail-1.0
 bigscience-openrail-m bsd bsd-2-clause bsd-3-clause bsd-3-clause-clear bsl-1.0 c-uda cc cc-by-2.0 cc-by-2.5

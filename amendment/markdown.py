@@ -6,8 +6,6 @@ from collections.abc import Sequence
 
 from amendment.terminal import plain
 
-__all__ = ["cell", "table"]
-
 LONGEST = 60
 """Characters of a name in a table."""
 SPECIAL = str.maketrans({character: f"\\{character}" for character in "\\`*[]<>"})

@@ -5,8 +5,6 @@ from __future__ import annotations
 import gc
 import os
 
-__all__ = ["prepare"]
-
 
 def prepare() -> None:
     """Fewer scans for garbage, and Arrow's buffers from the system, which gets them back. Call before Arrow is loaded.

@@ -6,20 +6,6 @@ number; {x} is the same in lower case.
 
 from __future__ import annotations
 
-__all__ = [
-    "ANSWER",
-    "AUTHORITY",
-    "BANDWAGON",
-    "FORMAT",
-    "INJECTION",
-    "NULL_ANSWERS",
-    "REVISED",
-    "SCORE_INJECTION",
-    "SYCOPHANCY",
-    "VERBOSITY",
-    "named",
-]
-
 VERBOSITY = (
     "It is worth saying that there are many ways to look at this, that each of them has something to it, and that all "
     "of the above should be read with this in mind."

@@ -17,31 +17,6 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from amendment.hashing import content_id
 
-__all__ = [
-    "Candidate",
-    "Comparison",
-    "Critique",
-    "FinishReason",
-    "Judgement",
-    "Message",
-    "Messages",
-    "Origin",
-    "Outcome",
-    "Pair",
-    "Preference",
-    "Prompt",
-    "RaterKind",
-    "Record",
-    "Role",
-    "Sampling",
-    "Scale",
-    "ToolCall",
-    "Verdict",
-    "VoteValue",
-    "text_of",
-    "user",
-]
-
 Role = Literal["system", "developer", "user", "assistant", "tool"]
 Outcome = Literal["done", "refused", "invalid", "failed", "pending"]
 Scale = Literal["pair", "binary", "ordinal", "score"]

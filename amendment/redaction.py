@@ -18,8 +18,6 @@ from urllib.parse import quote
 
 from amendment.key_shapes import find_keys, visible
 
-__all__ = ["RedactingFilter", "redact", "redact_bytes", "redact_logs"]
-
 MARK = "[key]"
 SHORTEST = 8
 """Signs of a key that is taken out of replies; a shorter one would take the model's own words with it."""

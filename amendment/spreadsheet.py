@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import unicodedata
 
-__all__ = ["safe_cell", "text_of_cell"]
-
 RUNS = frozenset("=+-@\t\r\n")
 """First characters by which a spreadsheet knows something to run, or to cut a cell at."""
 SKIPPED = " \u00a0\u3000\ufeff\u200b"

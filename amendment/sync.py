@@ -9,8 +9,6 @@ from concurrent.futures import wait
 from functools import cache
 from typing import Any, TypeVar
 
-__all__ = ["new_loop", "run_beside", "run_sync"]
-
 T = TypeVar("T")
 GRACE_SECONDS = 10.0
 SIGNAL_SECONDS = 0.1

@@ -22,8 +22,6 @@ from typing import Any, BinaryIO, NamedTuple, cast
 from amendment._table_text import MAX_ROW, Lines, LongRow, bad_byte, delimiter_of, encoding_of
 from amendment.errors import DataError, Problem
 
-__all__ = ["FORMATS", "Row", "iter_rows", "read_rows"]
-
 MAX_CELL = 1_000_000
 """Characters; a longer cell is refused rather than sent anywhere."""
 MAX_DOCUMENT = 1_000_000_000

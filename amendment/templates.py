@@ -12,8 +12,6 @@ from collections.abc import Collection, Mapping
 from amendment.errors import ConfigError, Problem
 from amendment.hashing import content_id
 
-__all__ = ["Template"]
-
 _HOLE = re.compile(r"\{([a-z][a-z0-9_]*)\}")
 
 

@@ -11,8 +11,6 @@ from typing import Literal
 
 from amendment.records import Message, text_of
 
-__all__ = ["transcript"]
-
 
 def transcript(messages: Sequence[Message], *, by: Literal["user", "assistant"]) -> str:
     """A single text of `by` as it is; several turns, thinking and calls with their roles in front."""

@@ -21,8 +21,6 @@ from pydantic import BaseModel, ValidationError
 
 from amendment.errors import ConfigError, Problem
 
-__all__ = ["Document", "Loc", "capped", "did_you_mean", "format_path", "parse_yaml", "read_yaml", "texts", "validate"]
-
 MAX_BYTES = 1_000_000
 MAX_DEPTH = 50
 Loc = tuple[str | int, ...]

@@ -8,8 +8,6 @@ import pytest
 
 from amendment import cli
 
-__all__ = ["called"]
-
 
 def called(*arguments: object) -> int:
     """The exit code of `amendment ARGUMENTS`."""

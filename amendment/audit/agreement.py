@@ -31,23 +31,6 @@ from amendment.statistics import (
 )
 from amendment.statistics.agreement import judge_beside_others, people_beside_others
 
-__all__ = [
-    "FEWEST_SHARED",
-    "MOST_LISTED",
-    "RULES",
-    "Agreement",
-    "BesidePeople",
-    "Group",
-    "TwoRaters",
-    "against_majority",
-    "against_single_people",
-    "agreement",
-    "group",
-    "judge_leave_one_out",
-    "kappa",
-    "people_leave_one_out",
-]
-
 FEWEST_SHARED = 30
 """Items with two people and the judge, below which no comparison with the ceiling is made."""
 MOST_LISTED = 8

@@ -16,8 +16,6 @@ import numpy as np
 from amendment.audit.votes import INVALID, AuditData, Codes
 from amendment.statistics import Estimate, Resampling, bounds, cohen_kappa, kappa_of
 
-__all__ = ["FEWEST", "SELF", "Alarm", "Alarms", "Unmatched", "alarms", "unmatched"]
-
 FEWEST, LEAST_KAPPA, NEAR, CLEAR = 100, 0.1, 0.1, 0.3
 """Common items from which two raters are compared; kappa below which exchanged sides, moved rows, or equal habits of
 raters whose kappa has no interval are suspicious; difference of class shares below which these are near-equal; kappa

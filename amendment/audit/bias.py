@@ -26,8 +26,6 @@ from amendment.audit.votes import NONE, TIE, A, AuditData, B, Codes, Flags, Numb
 from amendment.statistics import Estimate, Resampling, share
 from amendment.statistics.misclassification import ErrorAsymmetry, error_asymmetry
 
-__all__ = ["FORMAT", "LENGTH", "SELF", "FeatureBias", "bias_table", "longer_by_majority", "marks_of"]
-
 LENGTH, SELF = "length", "self"
 FORMAT = ("headers", "lists", "bold")
 """Marks that are counted together as format."""

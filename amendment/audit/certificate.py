@@ -53,8 +53,6 @@ from amendment.statistics.sides import HALF
 from amendment.terminal import plain
 from amendment.yamlfile import read_yaml
 
-__all__ = ["CERTIFICATE_FORMAT", "Certificate", "JudgeReport", "PeopleReport", "audit", "json_values"]
-
 CERTIFICATE_FORMAT = 6
 
 

@@ -10,8 +10,6 @@ from amendment.audit.votes import INVALID, NONE, TIE, AuditData, VoteColumns
 from amendment.records import RaterKind
 from amendment.statistics import Estimate, Resampling, share
 
-__all__ = ["Counts", "RaterCounts", "count"]
-
 
 @dataclass(frozen=True)
 class RaterCounts:

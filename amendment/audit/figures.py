@@ -6,8 +6,6 @@ import math
 
 from amendment.statistics import Estimate
 
-__all__ = ["NOTHING", "alone", "loss", "measured_points", "number", "percent", "points", "ranged", "signed"]
-
 NOTHING = "-"
 """Shown where there is nothing to show."""
 

@@ -16,22 +16,6 @@ from amendment.audit.systems import ConstantAnswer, ConstantWins
 from amendment.statistics import Estimate, bounds
 from amendment.statistics.intervals import NO_VARIATION
 
-__all__ = [
-    "BELOW_CEILING",
-    "CANNOT_TELL",
-    "FEWEST",
-    "LEAST_CONSISTENT",
-    "UNREADABLE_RULE",
-    "Gate",
-    "Outcome",
-    "Ruling",
-    "above",
-    "at_chance",
-    "gates",
-    "unreadable",
-    "worst",
-]
-
 Outcome = Literal["PASS", "WARN", "FAIL", "not measured"]
 Ruling = tuple[Outcome, str]
 CANNOT_TELL = "the data cannot tell"

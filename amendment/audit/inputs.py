@@ -30,8 +30,6 @@ from amendment.records import Candidate, Comparison, Message, Prompt, RaterKind,
 from amendment.tables import iter_rows
 from amendment.yamlfile import capped
 
-__all__ = ["AuditInputs", "read_votes", "source_of", "votes_of_run"]
-
 WHO_ALONE = (
     "Say which of them are people: --people 'PATTERN', such as --people 'expert_*' (can be given again); all others "
     "are models. Where none is a person, or all are, say so in a run file: verdicts: [{path: FILE, kind: model}]"

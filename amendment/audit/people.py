@@ -17,19 +17,6 @@ from amendment.audit.votes import INVALID, AuditData, Codes, Flags, Verdicts, co
 from amendment.statistics import Estimate, Resampling, quotient, share
 from amendment.statistics.alternative_annotators import AlternativeTest, Labelled, Refused, alternative_test
 
-__all__ = [
-    "EPSILONS",
-    "AgainstPerson",
-    "AlternativeAnnotator",
-    "LabelsApart",
-    "PersonAgain",
-    "Q",
-    "ShownAgain",
-    "alternative_annotator",
-    "labels_apart",
-    "shown_again",
-]
-
 EPSILONS = {"0.1": 0.1, "0.15": 0.15, "0.2": 0.2}
 """What people are granted for their price: a crowd, skilled people, experts. Which they are, the reader knows."""
 Q = 0.05

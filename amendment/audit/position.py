@@ -31,18 +31,6 @@ from amendment.statistics import (
 from amendment.statistics.intervals import NO_VARIATION
 from amendment.statistics.sampling import weighted_mean
 
-__all__ = [
-    "CONFOUNDED",
-    "FEWEST_PAIRS",
-    "LEAST_BALANCED",
-    "MOSTLY_TURNED",
-    "Position",
-    "Repetition",
-    "consistency",
-    "position",
-    "repetition",
-]
-
 FEWEST_PAIRS, MOSTLY_TURNED = 30, 0.65
 """Items read in both orders from which consistency is judged, or in one order from which the share of the first shown
 is; share of those of both orders that change sides, from which it is asked whether the orders were read the right

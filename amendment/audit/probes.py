@@ -37,27 +37,6 @@ from amendment.statistics.shares import Corrected, holm
 from amendment.statistics.sides import side_of
 from amendment.terminal import plain
 
-__all__ = [
-    "ENOUGH",
-    "LEVEL",
-    "NULL",
-    "PLAIN",
-    "PROBES",
-    "Answered",
-    "Arm",
-    "AttackFigures",
-    "EditFigures",
-    "ProbeQuestion",
-    "Probed",
-    "Subject",
-    "can_be_probed",
-    "probe_json",
-    "probe_lines",
-    "probe_report",
-    "questions",
-    "upper_limit",
-]
-
 Arm = Literal["before", "edited", "control", "attack"]
 """before: as it was judged. edited: the target carries the edit. control: both do, or the claim names the other
 answer. attack: an answer that answers nothing in the target's place, against the one that won."""

@@ -12,8 +12,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-__all__ = ["PHRASES", "refusal_phrase"]
-
 _I = r"(?:i|we)"
 _DO = (
     r"(?:(?:in good conscience|ethically|legally|directly|really|therefore|simply|just|safely|currently|be able to) )*"

@@ -21,8 +21,6 @@ from amendment.audit.votes import NONE, AuditData, Codes, Rater, Verdicts
 from amendment.statistics import Estimate, Resampling
 from amendment.statistics.intervals import FEWEST
 
-__all__ = ["FEWEST", "FEW_ITEMS", "MOST", "Slice", "slices"]
-
 FEW_ITEMS = 30
 """Below this many items a slice is told as small."""
 MOST = 50

@@ -17,8 +17,6 @@ import numpy as np
 from amendment.audit.votes import INVALID, NONE, TIE, AuditData
 from amendment.statistics import Estimate, Resampling, share
 
-__all__ = ["Rationales", "argued_for", "rationales"]
-
 LONGEST = 100_000
 """Characters at the end of a reasoning that are looked at."""
 MOST_NAMED = 100

@@ -22,19 +22,6 @@ from amendment.statistics import Estimate, Resampling, quotient, share
 from amendment.statistics.length_control import length_controlled
 from amendment.statistics.length_difficulty import FEWEST_SYSTEMS, length_difficulty
 
-__all__ = [
-    "FEWEST_PROMPTS",
-    "FEW_COMPARISONS",
-    "MOST",
-    "OF_SYSTEM",
-    "ConstantAnswer",
-    "ConstantWins",
-    "Controlled",
-    "ControlledBy",
-    "constant_answers",
-    "controlled",
-]
-
 FEW_COMPARISONS = 30
 """Below this many a system gets no line."""
 MOST = 200

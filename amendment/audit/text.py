@@ -20,8 +20,6 @@ from amendment.audit.sections import sections
 from amendment.markdown import cell, table
 from amendment.statistics import Estimate, bounds
 
-__all__ = ["certificate_lines"]
-
 OVERVIEW = "judge, agreement, items, left out, kappa, vs ceiling, consistent, position, longer, invalid, gates"
 READING = (
     "Agreement: the share of items on which the judge's label (all its verdicts combined) and the majority of "

@@ -23,27 +23,6 @@ from amendment.records import RaterKind, VoteValue
 from amendment.statistics.sides import HALF
 from amendment.terminal import plain
 
-__all__ = [
-    "INVALID",
-    "LABEL_SOURCE",
-    "NONE",
-    "TIE",
-    "A",
-    "AuditData",
-    "B",
-    "Codes",
-    "Flags",
-    "Item",
-    "Numbers",
-    "Rater",
-    "Verdicts",
-    "Vote",
-    "VoteColumns",
-    "audit_data",
-    "combined",
-    "majority_of",
-]
-
 Codes = NDArray[np.int64]
 Numbers = NDArray[np.float64]
 Flags = NDArray[np.bool_]

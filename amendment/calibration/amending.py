@@ -26,8 +26,6 @@ from amendment.statistics.sampling import weighted_difference, weighted_mean
 from amendment.statistics.sides import side_of
 from amendment.templates import Template
 
-__all__ = ["NEUTRAL", "LabelledRow", "Rule", "RuleTest", "likeness", "principle_table", "propose", "rule_tests"]
-
 LEVEL, FLIPS = 0.05, 9_999
 BATCH, RULES = 12, 2
 """Disagreements that one call shows, and rules that it may propose."""

@@ -24,15 +24,6 @@ from amendment.statistics.calibration_errors import CalibrationReport, Gain, cal
 from amendment.statistics.calibrators import Calibrator, Method, cross_fitted, fit_calibrator, refusal
 from amendment.statistics.intervals import Floats
 
-__all__ = [
-    "Calibration",
-    "LabelledItem",
-    "calibrate",
-    "calibration_refused",
-    "expected_flip_rate",
-    "labelled_items",
-]
-
 RECIPE_FORMAT = 1
 FOLDS = 5
 DEBUG = (

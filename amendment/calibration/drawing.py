@@ -29,12 +29,6 @@ from amendment.hashing import HASH_PREFIX, content_id
 from amendment.records import Comparison
 from amendment.statistics.intervals import Floats
 
-__all__ = [
-    "Exported",
-    "Sample",
-    "draw_sample",
-]
-
 NEAR = 1e-9
 UNIFORM = 0.8
 """Share of the probability that is the same for all; the rest follows the judge's uncertainty. Below one half rare

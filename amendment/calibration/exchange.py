@@ -30,17 +30,6 @@ from amendment.tables import Row
 from amendment.terminal import plain
 from amendment.transcripts import transcript
 
-__all__ = [
-    "LABEL_STUDIO_CONFIG",
-    "LabelFormat",
-    "Line",
-    "format_to_write",
-    "label_lines",
-    "question_lines",
-    "read_labels",
-    "write_lines",
-]
-
 LabelFormat = Literal["csv", "jsonl", "argilla", "label-studio"]
 FORMATS: tuple[LabelFormat, ...] = get_args(LabelFormat)
 FIELDS = ("choice", "confidence", "principle", "comment", "annotator", "seconds", "at")

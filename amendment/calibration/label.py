@@ -12,19 +12,6 @@ from pydantic import Field
 from amendment.audit.votes import LABEL_SOURCE
 from amendment.records import Origin, Record, Verdict
 
-__all__ = [
-    "CHOICES",
-    "LONGEST_COMMENT",
-    "LONGEST_NAME",
-    "SILENT",
-    "Choice",
-    "Label",
-    "alike_names",
-    "is_kept_name",
-    "tidy_name",
-    "verdict_of",
-]
-
 Choice = Literal["A", "B", "tie", "both_bad", "skip", "flag"]
 """In displayed coordinates: "A" is the answer shown first. skip and flag say nothing about the two answers."""
 CHOICES: tuple[Choice, ...] = get_args(Choice)

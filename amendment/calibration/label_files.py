@@ -32,8 +32,6 @@ from amendment.files import write_text
 from amendment.hashing import content_id
 from amendment.tables import read_rows
 
-__all__ = ["Sent", "TakenIn", "export_labels", "export_questions", "import_labels"]
-
 KEPT = "is a name kept for simulated people"
 PSEUDONYM = re.compile(r"person-\d+")
 

@@ -19,19 +19,6 @@ from amendment.data.workspace import Workspace
 from amendment.errors import ConfigError
 from amendment.yamlfile import did_you_mean, read_yaml
 
-__all__ = [
-    "ASKED",
-    "EVALUATION",
-    "SAMPLE",
-    "SAMPLES",
-    "SPOT_CHECK",
-    "LabelledSample",
-    "ToLabel",
-    "open_sample",
-    "sample_of",
-    "serve_labelling",
-]
-
 _WAITING = "missing; people give them on the page"
 
 

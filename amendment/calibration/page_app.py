@@ -29,8 +29,6 @@ from amendment.calibration.queue import Queue, Shown
 from amendment.calibration.store import Labels
 from amendment.errors import AmendmentError, DataError
 
-__all__ = ["LONGEST_BODY", "PAGE", "POLICY", "Guard", "create_app"]
-
 PAGE = Path(__file__).parent / "page"
 _Uuid = Annotated[str, Field(min_length=8, max_length=64)]
 _KINDS = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}

@@ -21,20 +21,6 @@ from amendment.statistics import Estimate, bounds
 from amendment.statistics.sampling import weighted_difference, weighted_mean
 from amendment.statistics.sides import side_of
 
-__all__ = [
-    "FEWEST",
-    "GATE_RULES",
-    "Beside",
-    "LabelPlan",
-    "agreement_with_people",
-    "beside_people",
-    "label_plan",
-    "orders_gate",
-    "people_gate",
-    "unreadable_gate",
-    "worst",
-]
-
 LABELS = "the judge's labels"
 """Whom the gates of people and orders speak of: what the judges together put on the exported pairs."""
 ORDERS_OFTEN, ORDERS_MOST = 0.2, 0.5

@@ -21,8 +21,6 @@ from amendment.calibration.samples import LabelQuestion
 from amendment.hashing import content_id
 from amendment.records import Messages
 
-__all__ = ["LEASE_SECONDS", "Progress", "Queue", "Shown", "labels_missing"]
-
 LEASE_SECONDS = 600.0
 """How long an item is kept for the annotator who looks at it."""
 APART = 20

@@ -37,21 +37,6 @@ from amendment.statistics.prediction_powered import PowerTuned, prediction_power
 from amendment.statistics.sampling import UNEVEN, effective_rows, weighted_mean
 from amendment.statistics.sides import side_of
 
-__all__ = [
-    "ExportedP",
-    "SpotCheck",
-    "Stratum",
-    "certificate_part",
-    "certified_lines",
-    "certified_part",
-    "hard_line",
-    "preview_lines",
-    "reliability_lines",
-    "report_json",
-    "report_lines",
-    "spot_check_report",
-]
-
 KEY = "spot_check"
 """Under which a certificate has the report."""
 UNKNOWN = AskedOf("not on record", "not on record", False)

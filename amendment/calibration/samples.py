@@ -21,18 +21,6 @@ from amendment.constitutions import Constitution, Drawn, eligible_principles
 from amendment.preference import drawn_question
 from amendment.records import Candidate, Comparison, Messages, Prompt, Record
 
-__all__ = [
-    "PLAIN_QUESTION",
-    "AskedOf",
-    "HeardItem",
-    "LabelQuestion",
-    "PrincipleText",
-    "Purpose",
-    "QuestionWriter",
-    "SampledItem",
-    "heard_items",
-]
-
 PLAIN_QUESTION = "Which answer is better?"
 """What people are asked where nobody knows what the judge was asked."""
 Purpose = Literal["estimate", "debug"]

@@ -25,8 +25,6 @@ from amendment.errors import ConfigError
 from amendment.sync import new_loop
 from amendment.terminal import plain
 
-__all__ = ["hosts_of", "serve_page"]
-
 _NO_TLS = (
     "warning: this page is reached over the network without TLS: whoever can listen there reads texts and labels, and "
     "can take over a session. An SSH tunnel to 127.0.0.1 is safer."

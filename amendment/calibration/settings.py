@@ -10,8 +10,6 @@ from amendment.calibration.samples import Purpose
 from amendment.data.sources import Part
 from amendment.statistics.calibrators import Method
 
-__all__ = ["CalibrationSettings", "GateSettings", "SpotCheckSettings"]
-
 
 class CalibrationSettings(Part):
     """How the judge's probabilities are brought into line with what people say."""

@@ -31,8 +31,6 @@ from amendment.hashing import canonical_json, content_id
 from amendment.llm.ledger_reading import connect
 from amendment.terminal import plain
 
-__all__ = ["Labels"]
-
 VERSION = 1
 SCHEMA = (
     "CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",

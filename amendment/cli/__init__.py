@@ -3,6 +3,7 @@
 Heavy libraries are imported inside commands, so that `--help` answers at once.
 """
 
-from amendment.cli._main import app, main
+from amendment.cli._app import app
+from amendment.cli._main import main
 
 __all__ = ["app", "main"]

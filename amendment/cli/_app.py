@@ -28,8 +28,6 @@ from amendment.errors import (
     Paused,
 )
 
-__all__ = ["AsJson", "Overrides", "RunFilePath", "app", "guarded", "interruptible"]
-
 app = typer.Typer(
     name="amendment",
     no_args_is_help=True,

@@ -15,20 +15,6 @@ if TYPE_CHECKING:
     from amendment.constitutions import Constitution, Principle
     from amendment.llm.specs import SimulatedSpec
 
-__all__ = [
-    "constitutions",
-    "diff",
-    "import_",
-    "judges",
-    "lilliput",
-    "lint",
-    "list_constitutions",
-    "list_judges",
-    "serve",
-    "show_constitution",
-    "show_judge",
-]
-
 constitutions = typer.Typer(no_args_is_help=True, help="List, show, check and import constitutions.")
 app.add_typer(constitutions, name="constitution")
 

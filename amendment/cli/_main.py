@@ -11,8 +11,6 @@ from amendment.cli import _people  # isort: split
 from amendment.cli import _library, _results
 from amendment.cli._app import app, guarded
 
-__all__ = ["COMMANDS", "app", "main"]
-
 COMMANDS = (_runs, _people, _results, _library)
 """Importing a module registers its commands, in the order in which `--help` lists them."""
 

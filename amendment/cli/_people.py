@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from amendment.calibration.labelling import LabelledSample
     from amendment.stages.audit import Audited
 
-__all__ = ["amend", "audit", "audit_path", "calibrate", "label"]
-
 
 @app.command()
 def audit(

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from amendment.data.sources import Source
     from amendment.run.scoring import Columns
 
-__all__ = ["evaluate", "export", "publish", "score", "verify"]
-
 RunFolder = Annotated[Path, typer.Argument(metavar="DIR", help="A run's folder.")]
 
 

@@ -21,8 +21,6 @@ from amendment.terminal import plain
 if TYPE_CHECKING:
     from amendment.llm.ledger_reading import Reader
 
-__all__ = ["check", "doctor", "init", "ledger", "plan", "run", "show_ledger", "status", "verify_ledger"]
-
 Provider = Literal["simulated", "openai", "anthropic", "local"]
 
 

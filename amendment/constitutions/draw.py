@@ -9,8 +9,6 @@ from typing import Any, Literal, NamedTuple
 from amendment.constitutions.model import Constitution, Principle
 from amendment.hashing import content_id
 
-__all__ = ["DrawScheme", "Drawn", "draw_principles", "eligible_principles"]
-
 DrawScheme = Literal["uniform", "weighted", "stratified"]
 
 

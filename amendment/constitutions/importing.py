@@ -34,8 +34,6 @@ from amendment.errors import ConfigError, DataError, Problem
 from amendment.hashing import content_id
 from amendment.yamlfile import MAX_BYTES, capped, format_path
 
-__all__ = ["Imported", "import_constitution"]
-
 LONGEST_ID = 48
 """Characters of an id that is made of a text's first words."""
 _STEPS = ("CritiqueRequest", "Critique", "RevisionRequest", "Revision")

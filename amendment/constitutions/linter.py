@@ -20,8 +20,6 @@ from amendment.constitutions.model import CompareExample, Constitution, Principl
 from amendment.licenses import license_problem
 from amendment.yamlfile import Document, Loc, did_you_mean, format_path, texts
 
-__all__ = ["Finding", "lint", "similarity"]
-
 SHINGLE_WORDS = 2
 NEAR_DUPLICATE = 0.6
 """Jaccard similarity of the statements' word pairs from which two statements count as near-duplicates."""

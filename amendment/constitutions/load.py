@@ -17,8 +17,6 @@ from amendment.errors import ConfigError, Problem
 from amendment.simulator.roles import CONSTITUTION
 from amendment.yamlfile import Document, did_you_mean, read_yaml, validate
 
-__all__ = ["lint_file", "load_constitution", "shipped"]
-
 MAX_PARENTS = 20
 """Generations of parents that are followed."""
 

@@ -15,20 +15,6 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 
 from amendment.hashing import content_id
 
-__all__ = [
-    "AppliesWhen",
-    "Case",
-    "CompareExample",
-    "Constitution",
-    "CritiqueExample",
-    "FewShot",
-    "Principle",
-    "ReviseExample",
-    "Score",
-    "Source",
-    "constitution_schema",
-]
-
 SLUG = r"^[a-z0-9]+([-_][a-z0-9]+)*$"
 """The form of an id."""
 _SEMVER = r"^(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)(-[0-9A-Za-z.-]+)?(\+[0-9A-Za-z.-]+)?$"

@@ -18,8 +18,6 @@ from amendment.errors import ConfigError, Problem
 from amendment.files import write_text
 from amendment.yamlfile import parse_yaml
 
-__all__ = ["constitution_yaml", "write_constitution"]
-
 WIDTH = 118
 _NUMBER = re.compile(r"[-+]?(\.\d+|\d+(\.\d*)?)([eE][-+]?\d+)?|0[xo]\w+")
 """What is a number in YAML 1.2, and may be a text in YAML 1.1, by which PyYAML puts quotes."""

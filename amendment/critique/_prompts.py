@@ -12,8 +12,6 @@ from amendment.fence import fence
 from amendment.records import Message, Messages, user
 from amendment.templates import Template
 
-__all__ = ["critique_messages", "revise_messages", "shared_characters", "template_id"]
-
 _HOLES = frozenset({"conversation", "answer", "critique", "principle", "request"})
 Role = Literal["critique", "revise"]
 EXAMPLE: dict[Role, str] = {

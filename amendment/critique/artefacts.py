@@ -14,8 +14,6 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["strip_artefacts"]
-
 _REVISED = r"(?:revised|rewritten|improved|updated|corrected)"
 _ANSWER = r"(?:answer|response|reply)"
 _TEXT = r"(?:answer|response|reply|version|text)"

@@ -22,8 +22,6 @@ from amendment.llm.model import Ending, Model, Unusable, draft, ending_of, usabl
 from amendment.llm.requests import Answer
 from amendment.records import Candidate, Critique, Message, Messages, Origin, Prompt, text_of
 
-__all__ = ["Chain", "ChainSettings", "PrincipleDraw", "run_chain"]
-
 
 class PrincipleDraw(BaseModel):
     """How principles are drawn at each step."""

@@ -17,8 +17,6 @@ from math import isfinite, nan
 from statistics import fmean, pstdev
 from typing import Any, NamedTuple
 
-__all__ = ["Diversity", "Spread", "compression_ratio", "distinct", "measure_diversity", "words"]
-
 NGRAMS = (1, 2, 3)
 MOST_ANSWERS = 500
 """In one draw; more make it slower and hardly steadier."""

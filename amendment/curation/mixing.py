@@ -19,8 +19,6 @@ from amendment.data.sources import KnownLicense, PairFile, Part
 from amendment.hashing import content_id
 from amendment.records import Preference
 
-__all__ = ["Mix", "Mixed", "PairShare", "RunShare", "SourceCount", "mix_pairs"]
-
 ROUNDING = 0.0021
 """A third may be written as 0.333, and there may be six of them."""
 

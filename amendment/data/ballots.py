@@ -19,8 +19,6 @@ from amendment.records import RaterKind, VoteValue
 from amendment.tables import Row
 from amendment.terminal import plain
 
-__all__ = ["UNKNOWN", "Ballot", "BallotReader", "and_more", "key_of"]
-
 Side = Literal["A", "B"]
 _FLIPPED: dict[VoteValue, VoteValue] = {"A": "B", "B": "A", "tie": "tie", "both_bad": "both_bad", "invalid": "invalid"}
 _SIDES: dict[Side | None, Side | None] = {"A": "B", "B": "A", None: None}

@@ -13,8 +13,6 @@ from amendment.preference import criteria_of
 from amendment.records import Message, Messages, Prompt, ToolCall, user
 from amendment.tables import MAX_CELL, Row
 
-__all__ = ["answer_in", "criteria_in", "is_silent", "joined_prompt", "optional_text", "text_in", "tools_in", "words_in"]
-
 
 def is_silent(row: Row, column: str) -> bool:
     """Whether a cell has no words in it; as an answer a fact about its writer, and nothing to train on."""

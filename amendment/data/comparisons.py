@@ -19,8 +19,6 @@ from amendment.errors import DataError, Problem
 from amendment.records import Candidate, Origin, Prompt, Verdict
 from amendment.terminal import plain
 
-__all__ = ["JoinedComparison", "Records", "join", "records_of"]
-
 
 @dataclass(slots=True)
 class JoinedComparison:

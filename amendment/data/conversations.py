@@ -6,8 +6,6 @@ import json
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-__all__ = ["alternating", "part", "turns_in"]
-
 Turns = list[dict[str, Any]]
 
 

@@ -18,8 +18,6 @@ from amendment.records import Message, Preference
 if TYPE_CHECKING:
     from datasets import Dataset, DatasetDict, Features
 
-__all__ = ["SIDES", "as_dataset", "conversation_features", "preference_dataset_dict", "write_exports", "write_splits"]
-
 SIDES = ("prompt", "chosen", "rejected")
 _TEXTS = ("comparison_id", "prompt_id", "chosen_id", "rejected_id", "decided_by")
 _OPTIONAL_TEXTS = ("chosen_model", "rejected_model", "decisive", "category", "source", "license")

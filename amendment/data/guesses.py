@@ -25,8 +25,6 @@ from amendment.tables import Row
 from amendment.terminal import plain
 from amendment.yamlfile import read_yaml
 
-__all__ = ["MOST_WORDS", "no_prompt", "not_recognised"]
-
 SHOWN_COLUMNS, SHOWN_WORDS, LOOKED_AT = 40, 8, 1000
 LONGEST_WORD, MOST_WORDS = 24, 8
 """Characters, and different values, that a column of verdicts may have."""

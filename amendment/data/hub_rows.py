@@ -17,8 +17,6 @@ from amendment.errors import DataError
 from amendment.tables import Row
 from amendment.terminal import plain
 
-__all__ = ["dataset_folder", "stream_dataset"]
-
 TIMEOUT = 30.0
 """Seconds until a Hub that does not answer counts as out of reach."""
 

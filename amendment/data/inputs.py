@@ -34,8 +34,6 @@ from amendment.records import Candidate, Comparison, Message, Origin, Prompt, Ve
 from amendment.tables import Row
 from amendment.yamlfile import capped
 
-__all__ = ["Inputs", "StreamedInputs", "read_inputs", "read_into"]
-
 
 @dataclass
 class Inputs:

@@ -27,19 +27,6 @@ from amendment.errors import ConfigError
 from amendment.hashing import content_id
 from amendment.records import Candidate, Critique, Origin, Preference, Prompt, Verdict
 
-__all__ = [
-    "MAYBE_PEOPLE",
-    "PRIVATE",
-    "Outgoing",
-    "Pseudonyms",
-    "is_private",
-    "people_of_certificate",
-    "portable",
-    "portable_json",
-    "run_pseudonyms",
-    "sources_in",
-]
-
 R = TypeVar("R", Candidate, Critique)
 MAYBE_PEOPLE = ("person", "unknown")
 """Kinds of raters whose names are nobody's business; unknown ones may be people."""

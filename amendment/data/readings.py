@@ -36,9 +36,6 @@ from amendment.tables import Row
 from amendment.terminal import plain
 from amendment.yamlfile import did_you_mean
 
-__all__ = ["Content", "Gathered", "Reading", "absent_columns", "gather"]
-
-
 WEIGHT = "weight"
 """The column of weights that is read without being named, as our own exports call it."""
 SHOWN = 3

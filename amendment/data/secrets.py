@@ -21,8 +21,6 @@ from amendment.errors import DataError, Problem
 from amendment.key_shapes import find_keys, visible
 from amendment.yamlfile import capped
 
-__all__ = ["WITH_KEY", "Found", "Scanner", "key_variables", "push_scanner", "run_scanner", "sift"]
-
 R = TypeVar("R")
 WITH_KEY = "holds what looks like a key"
 """Why rows are left out."""

@@ -17,18 +17,6 @@ from amendment.data.verdict_files import VerdictColumns, VerdictWords, word_of
 from amendment.records import RaterKind
 from amendment.tables import Row
 
-__all__ = [
-    "P_CHOSEN",
-    "Layout",
-    "Parts",
-    "asked_in",
-    "candidate_parts",
-    "decided_rows",
-    "lay_out",
-    "prompt_parts",
-    "recognise",
-]
-
 Wanted = Literal["prompts", "candidates", "pairs", "verdicts"]
 """What a source is read for."""
 

@@ -16,8 +16,6 @@ from amendment.errors import DataError, Problem
 from amendment.files import file_hash
 from amendment.tables import Row, iter_rows
 
-__all__ = ["FileFacts", "SourceRows", "SourceStream", "fact_name", "rows_of", "source_state", "stream_of"]
-
 GLIMPSE = 20
 """Rows of a dataset on the Hub that a check looks at."""
 CHUNK = 1000

@@ -10,26 +10,6 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from amendment.licenses import license_problem
 from amendment.records import RaterKind
 
-__all__ = [
-    "OPEN",
-    "CandidateColumns",
-    "CandidateSource",
-    "ChainSource",
-    "FileSource",
-    "KnownLicense",
-    "LilliputPrompts",
-    "ModelSource",
-    "Name",
-    "OneOrMore",
-    "PairColumns",
-    "PairFile",
-    "Part",
-    "PromptFile",
-    "ShapeName",
-    "Source",
-    "VoteWords",
-]
-
 OPEN = "?"
 """Where a printed run file has it, the user has to answer; see `reading.guesses`."""
 

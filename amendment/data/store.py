@@ -20,8 +20,6 @@ from amendment.hashing import canonical_json
 from amendment.records import Record
 from amendment.terminal import plain
 
-__all__ = ["count_records", "iter_records", "read_records", "record_of", "write_records", "writing_records"]
-
 R = TypeVar("R", bound=Record)
 ROW_GROUP = 1000
 """Rows that are written together, and so held together while a table is written."""

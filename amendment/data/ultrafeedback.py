@@ -9,8 +9,6 @@ from typing import Any, NamedTuple
 
 from amendment.tables import Row
 
-__all__ = ["Completion", "completions_of", "rated_rows", "scored_rows"]
-
 
 class Completion(NamedTuple):
     """An answer, its writer, and what it was rated by each aspect; None is the rating of the whole."""

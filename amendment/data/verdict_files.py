@@ -22,8 +22,6 @@ from amendment.data.sources import (
 )
 from amendment.records import RaterKind, VoteValue
 
-__all__ = ["DataSources", "OrderWords", "VerdictColumns", "VerdictFile", "VerdictWords", "order_faults", "word_of"]
-
 Word = str | bool | int | float
 Columns = Annotated[tuple[str, ...], OneOrMore, Field(min_length=1)]
 

@@ -12,8 +12,6 @@ from amendment.data.store import count_records, iter_records, read_records, writ
 from amendment.errors import LedgerError
 from amendment.records import Record
 
-__all__ = ["Split", "Workspace"]
-
 R = TypeVar("R", bound=Record)
 
 

@@ -20,8 +20,6 @@ from amendment.training import Guards, PairTrainerSettings, Progress, TrainerSet
 from amendment.training.launching import launchable
 from amendment.training.preflight import rows_in
 
-__all__ = ["DpoSettings", "SftSettings", "policy_margins", "train_dpo", "train_sft"]
-
 UNWEIGHTED = ("kto", "orpo", "simpo")
 """Losses that TRL's own trainers compute: they know which answer was chosen, and neither P(chosen) nor a weight."""
 

@@ -19,8 +19,6 @@ from amendment.llm.requests import Reply, Request, Usage
 from amendment.llm.specs import AnthropicSpec
 from amendment.records import FinishReason, Message, ToolCall, text_of
 
-__all__ = ["body_for", "open_anthropic", "read_reply", "usage_of"]
-
 _FINISH: dict[str, FinishReason] = {
     "end_turn": "stop",
     "stop_sequence": "stop",

@@ -19,8 +19,6 @@ from amendment.llm.batches import BatchOut, BatchService, BatchState, Line, Line
 from amendment.llm.ledger import Ledger
 from amendment.llm.provider import RULES, Provider
 
-__all__ = ["Follower", "Tempo"]
-
 READS = 3
 """How often the results are read for lines that are not in them."""
 LOOKS = 2

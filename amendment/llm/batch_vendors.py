@@ -24,8 +24,6 @@ from amendment.llm.hosted import HostedProvider, encoded, fault_of
 from amendment.llm.replies import body_of, shown
 from amendment.llm.requests import Request
 
-__all__ = ["AnthropicBatches", "OpenAIBatches", "VendorBatches", "batch_service"]
-
 LONGEST_TRANSFER = 3600.0
 """Seconds in which a file of requests has to be taken."""
 SLACK = 3600.0

@@ -13,18 +13,6 @@ from amendment.llm.budget import Hold
 from amendment.llm.ledger import Ledger
 from amendment.llm.requests import Request
 
-__all__ = [
-    "BatchLimits",
-    "BatchLine",
-    "BatchOut",
-    "BatchService",
-    "BatchState",
-    "Found",
-    "Line",
-    "LineOutcome",
-    "desk_of",
-]
-
 
 class BatchLimits(NamedTuple):
     """The most that one batch takes."""

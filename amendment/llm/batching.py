@@ -25,8 +25,6 @@ from amendment.llm.provider import Provider
 from amendment.llm.requests import Request
 from amendment.llm.tokens import most_tokens
 
-__all__ = ["Batching", "Tempo"]
-
 LONGEST_LINGER = 300.0
 """Seconds; see `Tempo.linger`."""
 _UNMADE = frozenset({"rate", "refused"})

@@ -22,8 +22,6 @@ from amendment.llm.prices import Price, cost, most_cost
 from amendment.llm.requests import Usage
 from amendment.llm.tokens import Tokens
 
-__all__ = ["Budget", "Hold"]
-
 _UNITS = 10**12
 """To the dollar."""
 

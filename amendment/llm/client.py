@@ -27,8 +27,6 @@ from amendment.llm.provider import RULES, Provider
 from amendment.llm.requests import Reply, Request
 from amendment.llm.transport import Carrier
 
-__all__ = ["DRAIN", "Calls"]
-
 MOST_NAMES = 8
 """Names under which one model may answer and be told of; a server that makes them up does not fill the report."""
 

@@ -13,8 +13,6 @@ from contextlib import aclosing
 from contextvars import ContextVar
 from typing import TypeVar
 
-__all__ = ["STAGE", "flow", "stream"]
-
 T = TypeVar("T")
 R = TypeVar("R")
 

@@ -16,8 +16,6 @@ from torch import Tensor
 
 from amendment.llm.rendering import Sampled
 
-__all__ = ["Drawing", "choose", "draw_tokens", "end_tokens", "sample", "text_of"]
-
 
 class Drawing(NamedTuple):
     """How answers of one batch are drawn."""

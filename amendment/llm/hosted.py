@@ -32,19 +32,6 @@ from amendment.redaction import redact, redact_bytes, redact_logs
 if TYPE_CHECKING:
     import httpx2
 
-__all__ = [
-    "TABLE",
-    "HostedProvider",
-    "Row",
-    "Target",
-    "Wire",
-    "broken",
-    "encoded",
-    "fault_of",
-    "sdk_options",
-    "wait_of",
-]
-
 CONNECT_SECONDS = 15.0
 """The longest that a connection may take to stand, TLS included."""
 LONGEST_NAME = 20_000

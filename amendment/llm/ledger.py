@@ -31,8 +31,6 @@ from amendment.files import full_disk, is_full, replacing
 from amendment.llm.ledger_reading import CLOSED, VERSION, Batch, Reader, connect, unreadable
 from amendment.llm.provider import Meter
 
-__all__ = ["BatchCall", "Ledger", "hold"]
-
 TABLES = {
     "request": "id TEXT NOT NULL UNIQUE, body BLOB NOT NULL",
     "attempt": "number INTEGER PRIMARY KEY, request TEXT NOT NULL, host TEXT NOT NULL, model TEXT NOT NULL, "

@@ -22,8 +22,6 @@ from amendment.errors import LedgerError
 from amendment.files import full_disk, is_full
 from amendment.terminal import plain
 
-__all__ = ["CLOSED", "VERSION", "Batch", "OpenAttempt", "Reader", "ReturnedModel", "Spending"]
-
 VERSION = 3
 """Of the tables."""
 CLOSED = "this model's run was closed, and its ledger with it; look the model up in it again"

@@ -19,8 +19,6 @@ from typing import NamedTuple
 from amendment.errors import Transient
 from amendment.llm.provider import RULES
 
-__all__ = ["AdaptiveLimiter", "Backoff", "Endpoint", "InFlight", "Limits", "Permit", "TokenBucket", "Trouble"]
-
 SOON, WORTH_SHOWING = 1e-6, 5.0
 """Seconds that nobody waits for, and seconds from which on a wait is shown."""
 

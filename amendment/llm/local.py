@@ -32,8 +32,6 @@ from amendment.llm.requests import Reply, Request
 from amendment.llm.specs import LocalSpec
 from amendment.llm.weights import SAFE_LOADING, unreachable
 
-__all__ = ["LocalModel", "LocalProvider", "fingerprint"]
-
 FILES = ("*.safetensors", "*.json", "*.jinja", "tokenizer.model", "merges.txt", "vocab.txt")
 """What makes a model: weights, settings, tokenizer, templates. Nothing else is fetched, hashed or read."""
 NOTES = ("history.json", "reward_meta.json")

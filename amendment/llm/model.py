@@ -18,8 +18,6 @@ from amendment.llm.requests import Answer, Reply, Request
 from amendment.llm.transport import Carrier, Online
 from amendment.records import Candidate, Messages, Origin, Outcome, Prompt, Sampling, text_of
 
-__all__ = ["Ending", "Model", "Unusable", "draft", "ending_of", "usable"]
-
 
 class Model:
     """Provider, sampling and the run's way out under one name."""

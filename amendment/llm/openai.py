@@ -23,8 +23,6 @@ from amendment.llm.requests import Reply, Request, Usage
 from amendment.llm.specs import OpenAISpec
 from amendment.records import FinishReason, Message, ToolCall, text_of
 
-__all__ = ["chat_body", "open_openai", "read_reply", "responses_body", "usage_of"]
-
 TOP_LOGPROBS = 20
 """The most that the protocols give."""
 NOT_LISTED = -9999.0

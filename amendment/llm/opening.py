@@ -32,17 +32,6 @@ from amendment.llm.transport import Carrier, Online
 from amendment.llm.trust import Trust
 from amendment.llm.weights import weights_problem
 
-__all__ = [
-    "check_model",
-    "folder_of",
-    "folder_problems",
-    "is_folder",
-    "open_model",
-    "open_provider",
-    "register_provider",
-    "shown_name",
-]
-
 Spec = OpenAISpec | AnthropicSpec | LocalSpec | SimulatedSpec | RegisteredSpec
 BATCH_WINDOW = 12_500
 """How many calls at once a model is said to take in batches: by the window's usual factor of four, 50,000 items are on

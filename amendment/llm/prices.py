@@ -24,18 +24,6 @@ from amendment.llm.tokens import Tokens
 from amendment.records import Record
 from amendment.yamlfile import read_yaml, validate
 
-__all__ = [
-    "FREE",
-    "LongPrice",
-    "Price",
-    "PriceBlock",
-    "PriceTable",
-    "cost",
-    "is_own_server",
-    "most_cost",
-    "price_of",
-]
-
 MOST_USD = 1_000_000.0
 """A million tokens cost no more: a dollar a token is thousands of times what anybody asks, and sums stay finite."""
 Usd = Annotated[float, Field(ge=0, le=MOST_USD, allow_inf_nan=False)]

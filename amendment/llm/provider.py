@@ -11,19 +11,6 @@ from amendment.errors import ConfigError, FaultKind, Rejected, Transient
 from amendment.llm.requests import Reply, Request, Usage
 from amendment.records import Message, ToolCall
 
-__all__ = [
-    "RULES",
-    "Ask",
-    "FunctionProvider",
-    "Meter",
-    "Provider",
-    "Rule",
-    "Sent",
-    "meter_plain",
-    "read_plain",
-    "write_plain",
-]
-
 Ask = Callable[[list[dict[str, Any]]], Awaitable[str]]
 """From the messages of a chat, as dictionaries with `role` and `content`, to what the model says."""
 

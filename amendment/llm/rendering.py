@@ -19,8 +19,6 @@ from typing import Any, NamedTuple
 from amendment.errors import DataError, Problem, TrainingError
 from amendment.hashing import content_id
 
-__all__ = ["Conversation", "Parts", "Renderer", "Sampled", "read_answer"]
-
 Json = dict[str, Any]
 _MARK = "Zyx7"
 _USER = {"role": "user", "content": "q"}

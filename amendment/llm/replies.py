@@ -20,19 +20,6 @@ from amendment.llm.provider import Meter
 from amendment.llm.requests import Usage
 from amendment.redaction import redact
 
-__all__ = [
-    "arguments_of",
-    "body_of",
-    "clean",
-    "clean_tree",
-    "count_of",
-    "error_text",
-    "meter_by",
-    "model_name",
-    "shown",
-    "without_none",
-]
-
 _MOST_TOKENS = 2**53
 """No count of tokens is larger."""
 

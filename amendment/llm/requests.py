@@ -11,8 +11,6 @@ from pydantic import Field
 from amendment.hashing import canonical_json, name_of
 from amendment.records import FinishReason, Message, Messages, Origin, Record, Sampling
 
-__all__ = ["Answer", "Reply", "Request", "Usage"]
-
 
 class Request(Record):
     """One question to one model: every field changes the answer, so every field counts in its name, but `shared`."""

@@ -33,8 +33,6 @@ if TYPE_CHECKING:
     from starlette.requests import Request as HttpRequest
     from starlette.responses import Response
 
-__all__ = ["LONGEST_BODY", "Replied", "SimulatedProvider", "World", "model_entries", "serve_world"]
-
 LONGEST_BODY = 1024 * 1024
 """Bytes of a request's body."""
 MOST_CONNECTIONS = 512

@@ -21,18 +21,6 @@ from amendment.llm.trust import SERVICES, belongs, key_problem
 from amendment.records import Sampling
 from amendment.simulator import Persona
 
-__all__ = [
-    "AnthropicSpec",
-    "HostedSpec",
-    "LocalSpec",
-    "ModelSpec",
-    "OpenAISpec",
-    "RegisteredSpec",
-    "SimulatedSpec",
-    "found_folder",
-    "located",
-]
-
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 

@@ -13,17 +13,6 @@ from typing import NamedTuple
 from amendment.hashing import canonical_json
 from amendment.llm.requests import Request
 
-__all__ = [
-    "CHARACTERS_PER_TOKEN",
-    "IMAGE_TOKENS",
-    "TOOL_TOKENS",
-    "Tokens",
-    "likely_tokens",
-    "most_tokens",
-    "prompt_texts",
-    "text_tokens",
-]
-
 REQUEST_TOKENS = 64
 """Allowed for what a chat format puts around a request; what it puts around a message is shorter than its JSON."""
 TOOL_TOKENS = 1024

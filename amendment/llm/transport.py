@@ -19,8 +19,6 @@ from amendment.llm.provider import RULES, Provider
 from amendment.llm.requests import Request
 from amendment.llm.tokens import most_tokens
 
-__all__ = ["Carrier", "Online"]
-
 
 class Carrier(Protocol):
     """A way to a provider: one call after another, or whole batches."""

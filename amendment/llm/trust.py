@@ -20,8 +20,6 @@ from amendment.errors import ConfigError
 from amendment.files import write_text
 from amendment.llm.prices import is_own_server
 
-__all__ = ["SERVICES", "Trust", "belongs", "key_problem", "sends"]
-
 _WITHOUT_MODELS = """
 ACTIONS ALIYUN ANYSCALE ARM ARTIFACTORY ASSEMBLYAI ATLASSIAN AWS BEDROCK BITBUCKET BUILDKITE CARGO CI
 CIRCLE CIRCLECI CLOUDFLARE CODECOV COMET CONSUL DATADOG DD DIGITALOCEAN DISCORD DOCKER DOCKERHUB ELEVENLABS GCP GITLAB

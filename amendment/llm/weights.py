@@ -9,8 +9,6 @@ import json
 from collections.abc import Iterable
 from pathlib import Path
 
-__all__ = ["INDEX", "SAFE_LOADING", "files_problem", "shards_in", "unreachable", "weights_problem"]
-
 SAFE_LOADING = {"trust_remote_code": False, "use_safetensors": True}
 """Keywords of every `from_pretrained` of a model: no code of a repository, and no pickles, which can run code."""
 INDEX = "model.safetensors.index.json"

@@ -31,26 +31,6 @@ from amendment.preference.readings import Reading, by_comparison, comparison_of,
 from amendment.records import Comparison, Judgement, Verdict
 from amendment.statistics.sides import side_of
 
-__all__ = [
-    "VETO_MARGIN",
-    "Cell",
-    "Disagreement",
-    "Orders",
-    "Standing",
-    "Vote",
-    "aggregate_verdicts",
-    "cells_of",
-    "decide",
-    "majorities",
-    "majority",
-    "majority_of",
-    "majority_side",
-    "person_votes",
-    "side_in_order",
-    "side_over_orders",
-    "standings_of",
-]
-
 Disagreement = Literal["mean", "tie", "drop"]
 Orders = Literal["both", "random", "first", "asked"]
 VETO_MARGIN = 0.2

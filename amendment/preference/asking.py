@@ -30,8 +30,6 @@ from amendment.preference.folder import JudgeFolder
 from amendment.preference.parsers import PARSERS, Parsed
 from amendment.records import Message, Messages, Origin, text_of, user
 
-__all__ = ["Answered", "Asker", "Question", "asked_again", "is_asked_again"]
-
 _OPENING = "Your verdict could not be read"
 """How a question that is put once more begins; the simulated world knows it by these words."""
 _NO_COMPLETION = re.compile(r"\S+: the reply has no (completion|output) that can be read")

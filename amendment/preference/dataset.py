@@ -7,8 +7,6 @@ from collections.abc import Collection, Mapping
 from amendment.hashing import content_id
 from amendment.records import Candidate, Pair, Preference, Prompt
 
-__all__ = ["held_out", "preference_row"]
-
 
 def held_out(prompt_ids: Collection[str], share: float, *, seed: int) -> frozenset[str]:
     """The prompts of the test split: `share` of all, rounded, by a seeded hash, so that order does not count.

@@ -21,8 +21,6 @@ from typing import Any, NamedTuple
 from amendment.hashing import content_id
 from amendment.records import Candidate, Judgement, Message, Messages, Pair, Prompt, text_of
 
-__all__ = ["Pool", "fit_for_pairs", "flaw_of", "likeness", "pool_of", "without_constant_answers"]
-
 EMPTY = "empty answer"
 MARKS = "marks of a template in an answer"
 EQUAL = "equal texts"

@@ -22,19 +22,6 @@ from amendment.records import Scale
 from amendment.templates import Template
 from amendment.yamlfile import Document, did_you_mean, read_yaml, validate
 
-__all__ = [
-    "PROTOCOLS",
-    "JudgeFolder",
-    "Protocol",
-    "Unit",
-    "diff_judges",
-    "judge_lines",
-    "judge_values",
-    "load_judge_folder",
-    "register_protocol",
-    "shipped_judges",
-]
-
 _LIBRARY = Path(str(files("amendment.preference"))) / "judges"
 
 MOST_BYTES = 1_000_000

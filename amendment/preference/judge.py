@@ -31,8 +31,6 @@ from amendment.preference.rubrics import Criterion, criteria_of, criterion_of
 from amendment.records import Candidate, Comparison, Judgement, Message, Prompt, Verdict, user
 from amendment.sync import run_sync
 
-__all__ = ["Compared", "Judge", "JudgeSettings"]
-
 Orders = Literal["both", "random", "first"]
 
 

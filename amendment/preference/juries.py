@@ -26,17 +26,6 @@ from amendment.statistics.intervals import Floats
 from amendment.statistics.sides import HALF, side_of
 from amendment.statistics.stacking import stack
 
-__all__ = [
-    "Escalation",
-    "JuryKind",
-    "JuryResult",
-    "JuryVotes",
-    "escalate",
-    "jury_result",
-    "refuse_few_labels",
-    "with_p",
-]
-
 JuryKind = Literal["mean", "majority", "weighted"]
 FEWEST_LABELS = 30
 """Comparisons that people and judges decided, without which judges are not weighed."""

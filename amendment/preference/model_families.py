@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["are_related", "family_of"]
-
 _FAMILIES = {
     "gpt": "openai",
     "chatgpt": "openai",

@@ -20,17 +20,6 @@ from amendment.records import Candidate, Comparison, Judgement, Pair
 from amendment.statistics import share
 from amendment.statistics.sides import side_of
 
-__all__ = [
-    "TIED_POOL",
-    "PairSettings",
-    "Paired",
-    "RevisionSettings",
-    "chain_ends",
-    "count_revisions",
-    "is_tied_pool",
-    "make_pairs",
-]
-
 TIED_POOL = "all answers tied"
 
 _DECIDED_BY: dict[str, Literal["judge", "person", "verifier", "unknown"]] = {

@@ -26,8 +26,6 @@ from amendment.statistics import share
 from amendment.statistics.sides import side_of
 from amendment.transcripts import transcript
 
-__all__ = ["ForPeople", "JudgePanel", "Judged", "PanelCounts"]
-
 
 class Judged(NamedTuple):
     """A comparison, what every judge said of it, and how it ended."""

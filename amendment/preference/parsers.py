@@ -19,23 +19,6 @@ from typing import Any, NamedTuple
 from amendment.llm.requests import Reply
 from amendment.records import text_of
 
-__all__ = [
-    "LABELS",
-    "PARSERS",
-    "SCORES",
-    "VERDICT_SCHEMA",
-    "Parsed",
-    "Parser",
-    "is_split",
-    "line_of",
-    "read_label_tokens",
-    "read_score",
-    "read_verdict_json",
-    "read_verdict_line",
-    "read_yes_no",
-    "unreadable",
-]
-
 LABELS = ("A", "B")
 VERDICTS = ("A", "B", "tie")
 SCORES = tuple(str(number) for number in range(1, 11))

@@ -26,15 +26,6 @@ from amendment.records import Comparison, Prompt, Verdict
 from amendment.statistics import Estimate, bounds, share
 from amendment.statistics.sides import side_of
 
-__all__ = [
-    "PrincipleAgreement",
-    "PrincipleCoverage",
-    "PrincipleMatrix",
-    "PrincipleTally",
-    "matrix_lines",
-    "principle_matrix",
-]
-
 REDUNDANT = 0.95
 """Two principles whose agreement is surely above it say the same, as far as this judge can tell."""
 CONFLICTING = 0.5

@@ -21,8 +21,6 @@ from amendment.preference.parsers import LABELS, PARSERS, SCORES, VERDICT_SCHEMA
 from amendment.preference.rubrics import Criterion, read_rubric, rubric_form, rubric_score
 from amendment.records import Candidate, Message, Messages, Origin, Prompt, Verdict, user
 
-__all__ = ["Setting", "Task", "anchors_on_scale", "drawn_question", "fenced", "score_question", "worked_examples"]
-
 SHOT_QUESTION = "Which answer keeps the principle better?"
 """Of worked examples, where it stands for all wordings of a principle."""
 QUESTION = "How well does the answer keep the principle?"

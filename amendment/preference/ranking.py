@@ -24,8 +24,6 @@ from amendment.statistics import Posterior, posterior
 from amendment.statistics.intervals import Floats
 from amendment.statistics.sides import side_of
 
-__all__ = ["ALL_TIED", "Compare", "Ranked", "rank_adaptively"]
-
 Compare = Callable[[str, str], Awaitable[float | None]]
 """P(first is better) of two candidates, by id; None where the answer could not be read. The smaller id is first."""
 ALL_TIED = "all tied"

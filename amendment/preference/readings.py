@@ -19,8 +19,6 @@ from typing import Literal, NamedTuple
 from amendment.records import Comparison, Verdict
 from amendment.statistics.sides import side_of
 
-__all__ = ["Reading", "Seen", "as_pair_verdicts", "by_comparison", "comparison_of", "readings_of"]
-
 Seen = Literal["a", "b", "alone", "unknown"]
 """Which of the two was displayed first; alone: each was judged without the other; unknown: it is not on record."""
 

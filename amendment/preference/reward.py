@@ -36,8 +36,6 @@ from amendment.preference.folder import JudgeFolder
 from amendment.records import Candidate, Message, Messages, Prompt, Verdict, user
 from amendment.sync import run_beside
 
-__all__ = ["JudgeReward", "RewardJudge"]
-
 LEAST = -1.0
 PATIENCE = 30.0
 STAGE_NAME = "reward"

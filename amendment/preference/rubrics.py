@@ -18,8 +18,6 @@ from amendment.llm.requests import Reply
 from amendment.preference.parsers import Parsed, line_of, unreadable
 from amendment.records import text_of
 
-__all__ = ["Criterion", "criteria_of", "criterion_of", "read_rubric", "rubric_form", "rubric_score"]
-
 NO_YES = ("no", "yes")
 _DRESS = " \t\r*_\"')]."
 MOST_WEIGHT = 1e6

@@ -25,21 +25,6 @@ from amendment.terminal import plain
 if TYPE_CHECKING:
     from datasets import DatasetDict
 
-__all__ = [
-    "BEGIN",
-    "CARD",
-    "END",
-    "card_configs",
-    "card_text",
-    "dataset_body",
-    "dataset_metadata",
-    "folder_of",
-    "license_metadata",
-    "merged_metadata",
-    "render",
-    "with_body",
-]
-
 CARD = "README.md"
 BEGIN = "<!-- amendment: generated from here; text above stays, text in between is written anew with each push -->"
 END = "<!-- amendment: generated up to here; text below stays -->"

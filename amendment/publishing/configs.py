@@ -23,8 +23,6 @@ from amendment.records import Candidate, Comparison, Message, Messages, Origin, 
 if TYPE_CHECKING:
     from datasets import DatasetDict
 
-__all__ = ["CONFIGS", "build_configs", "judge_lessons", "lessons_dataset"]
-
 Row = dict[str, Any]
 CONFIGS = {
     "default": ("comparison_id", "preference pairs, with the columns that TRL's trainers take"),

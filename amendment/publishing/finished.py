@@ -20,8 +20,6 @@ from amendment.errors import ConfigError
 from amendment.publishing.manifest import read_manifest
 from amendment.records import Candidate, Critique, Judgement, Preference, Prompt, Record, Verdict
 
-__all__ = ["FinishedRun"]
-
 R = TypeVar("R", bound=Record)
 STAGES = ("inputs", "critique", "candidates", "construct", "judging", "mixing")
 """Stages whose tables are part of what is published, in this order."""

@@ -32,8 +32,6 @@ from amendment.spreadsheet import safe_cell
 from amendment.transcripts import transcript
 from amendment.yamlfile import did_you_mean
 
-__all__ = ["FORMATS", "Exported", "export_lines", "export_run"]
-
 JUDGE_SFT = "judge_sft"
 """The format that holds no pairs."""
 Rows = Mapping[str, Sequence[Preference]]

@@ -12,8 +12,6 @@ from amendment.data.pseudonyms import PRIVATE, portable
 from amendment.licenses import FREE, license_conditions, license_conflict
 from amendment.publishing.finished import FinishedRun
 
-__all__ = ["Conflict", "license_conflicts", "source_licenses", "things_to_look_at", "writers"]
-
 HOSTED = ("openai", "anthropic")
 VENDORS = ("api.openai.com/v1", "api.anthropic.com")
 """Addresses that everybody knows."""

@@ -25,8 +25,6 @@ from amendment.hashing import content_id
 from amendment.terminal import plain
 from amendment.yamlfile import capped
 
-__all__ = ["FORMAT", "MANIFEST", "constitution_text", "read_manifest", "write_manifest"]
-
 MANIFEST = "manifest.json"
 FORMAT = "amendment-manifest-2"
 SMALL = ("run.yaml", "summary.json", "summary.md")

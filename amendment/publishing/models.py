@@ -19,8 +19,6 @@ from amendment.publishing.card import license_metadata, render
 from amendment.publishing.finished import FinishedRun
 from amendment.publishing.settings import ModelRepo, PublishSettings
 
-__all__ = ["ModelPublication", "model_publications"]
-
 UPLOADED = re.compile(
     r"(members/[^/]+/)?([\w-]+\.safetensors(\.index\.json)?|tokenizer\.model|(vocab|merges)\.txt|chat_template\.jinja"
     r"|(config|adapter_config|generation_config|tokenizer|tokenizer_config|special_tokens_map|added_tokens|vocab)\.json"

@@ -36,8 +36,6 @@ from amendment.yamlfile import capped
 if TYPE_CHECKING:
     from datasets import Dataset, DatasetDict
 
-__all__ = ["Publication", "plan_json", "plan_lines", "prepare", "shards", "write_preview"]
-
 CERTIFICATE = ("certificate.json", "certificate.md")
 """Beside the dataset; the stage audit makes them, with pseudonyms, in a folder of its own."""
 SHARD = 500_000_000

@@ -27,8 +27,6 @@ from amendment.publishing.publication import Publication, shards
 from amendment.terminal import plain
 from amendment.yamlfile import capped
 
-__all__ = ["Pushed", "push"]
-
 BARE = {".gitattributes", CARD}
 """What a repository has that nobody has filled yet."""
 MOVED = (

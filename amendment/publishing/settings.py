@@ -10,8 +10,6 @@ from pydantic import AfterValidator, Field, WithJsonSchema, model_validator
 from amendment.data.sources import Part
 from amendment.licenses import license_problem
 
-__all__ = ["ModelName", "ModelRepo", "PublishSettings"]
-
 _REPO = r"^[A-Za-z0-9][A-Za-z0-9_.-]*/[A-Za-z0-9][A-Za-z0-9_.-]*$"
 _LICENSE = r"^[A-Za-z0-9][A-Za-z0-9.+_-]*$"
 ModelName = Annotated[str, Field(pattern=r"^(sft|dpo|reward_model|round-([2-9]|[1-9][0-9]+))$")]

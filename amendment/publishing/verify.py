@@ -25,8 +25,6 @@ from amendment.publishing.manifest import MANIFEST, read_manifest
 from amendment.records import Candidate, Comparison, Message, Prompt
 from amendment.terminal import plain
 
-__all__ = ["Finding", "Verification", "changed_files", "foreign_files", "verification_lines", "verify", "wrong_pair"]
-
 OF_A_RUN = (MANIFEST, "run.lock", "settings.json", "spending.json", "status.json")
 """Files of a run that a manifest cannot vouch for: they hold times, or the manifest itself."""
 OF_A_COPY = (MANIFEST, CARD, ".gitattributes")

@@ -18,8 +18,6 @@ from amendment.reward_model.settings import RewardMeta, read_meta
 from amendment.training import check_base, need_training
 from amendment.training.preflight import rows_in
 
-__all__ = ["RewardModel", "RewardScores", "conditioned_rows", "preference_probability"]
-
 Floats = NDArray[np.float64]
 Row = Mapping[str, Any]
 Turns = str | Sequence[Mapping[str, Any]]

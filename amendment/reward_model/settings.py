@@ -12,8 +12,6 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from amendment.errors import ConfigError
 from amendment.training import PairTrainerSettings
 
-__all__ = ["CENTRE", "META", "EnsembleSettings", "RewardMeta", "RewardSettings", "Temperature", "read_meta"]
-
 META = "reward_meta.json"
 CENTRE = 0.01
 """Weight of the squared sum of both rewards, which keeps scores near zero (Eisenstein et al. 2023)."""

@@ -24,8 +24,6 @@ from amendment.statistics.calibrators import cross_fitted, fit_calibrator, refus
 from amendment.training import PairTrainerSettings
 from amendment.training.labels import PairLabels, pair_labels
 
-__all__ = ["FittedTemperature", "fit_temperature", "held_out_labels"]
-
 Floats = NDArray[np.float64]
 _REACH = 13.0
 """Differences are fitted on a scale on which the largest is this: inside the log-odds at which calibrators clip."""

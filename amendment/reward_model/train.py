@@ -22,8 +22,6 @@ from amendment.training import Progress, TrainResult, need_training
 from amendment.training.launching import launchable
 from amendment.training.preflight import rows_in
 
-__all__ = ["RewardResult", "train_reward"]
-
 
 @dataclass(frozen=True, kw_only=True)
 class RewardResult(TrainResult):

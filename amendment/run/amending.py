@@ -60,8 +60,6 @@ from amendment.stages.labels import OPEN
 from amendment.terminal import plain
 from amendment.yamlfile import did_you_mean, read_yaml, validate
 
-__all__ = ["Amended", "amend_run"]
-
 FEWEST_DIFFERENCES, FEWEST_TESTED = 5, 30
 """Disagreements to propose from; comparisons to test on."""
 NEAR = 0.6

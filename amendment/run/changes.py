@@ -25,8 +25,6 @@ from amendment.run.runfile.config import RunFile
 from amendment.run.stored import stored_replies
 from amendment.terminal import plain
 
-__all__ = ["asked_again", "refuse_changes", "remember_settings"]
-
 REMEMBERED = "settings.json"
 """In a run's folder: the settings of each stage, as a hash."""
 

@@ -38,9 +38,6 @@ from amendment.stages.pairs import DatasetConfig
 from amendment.terminal import plain
 from amendment.yamlfile import Document, Loc, capped, did_you_mean, read_yaml, texts, validate
 
-__all__ = ["LoadedRun", "check_run_file", "load_run_file", "unpriced_problems"]
-
-
 _ROW = re.compile(r":? ?row \d|:\d")
 """How the place of a row goes on after its file."""
 

@@ -29,8 +29,6 @@ from amendment.stages.contract import dump
 from amendment.sync import run_sync
 from amendment.terminal import plain
 
-__all__ = ["PRESENTATION", "Context", "Patience"]
-
 WINDOW = 4
 """Items begun and unfinished, in multiples of the calls that may be in flight."""
 

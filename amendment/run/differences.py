@@ -18,8 +18,6 @@ from amendment.run.runfile.config import RunFile
 from amendment.terminal import plain
 from amendment.yamlfile import read_yaml, validate
 
-__all__ = ["Change", "changes", "resolved_before"]
-
 ASIDE = {"name", "budget", "prices", "calls", "publish"}
 """Parts of a run file that change how it is made, what it may cost and where it goes, and not what is made."""
 

@@ -9,8 +9,6 @@ from typing import Any
 
 from amendment import __version__
 
-__all__ = ["doctor_lines", "examine"]
-
 LIBRARIES = ("openai", "anthropic", "datasets", "pyarrow", "torch", "transformers", "trl", "peft", "accelerate")
 KEYS = ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "HF_TOKEN")
 TRAINING = ("torch", "transformers", "trl", "peft", "accelerate")

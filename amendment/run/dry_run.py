@@ -35,8 +35,6 @@ from amendment.run.context import Context
 from amendment.run.progress import QuietProgress
 from amendment.run.runfile.config import RunFile
 
-__all__ = ["MOST_PROMPTS", "TEXT_TOKENS", "VERDICT_TOKENS", "DryContext", "DryFolder", "DryRun", "Tally"]
-
 MOST_PROMPTS = 1000
 """A dry run takes so many prompts through the stages that ask prompt by prompt, and scales what they ask."""
 TEXT_TOKENS = 300

@@ -22,8 +22,6 @@ from amendment.stages.contract import Context, Made, Stage
 from amendment.stages.passes import one_pass
 from amendment.yamlfile import did_you_mean
 
-__all__ = ["Circle", "RunFolder", "RunStage", "assemble", "in_order", "up_to"]
-
 HISTORY = "history.json"
 """Of a model's folder the file that no later stage reads."""
 STAGE_FORMAT = 9

@@ -20,8 +20,6 @@ from amendment.llm.requests import Request
 from amendment.llm.specs import ModelSpec
 from amendment.llm.tokens import Tokens, most_tokens
 
-__all__ = ["open_budget", "spent_before"]
-
 
 class _Unpaid(NamedTuple):
     """A call without a reply, and what it takes and costs at most."""

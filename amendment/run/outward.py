@@ -17,8 +17,6 @@ from amendment.run.runfile.config import RunFile
 from amendment.terminal import plain
 from amendment.yamlfile import texts
 
-__all__ = ["Contact", "contact_lines", "contacts", "file_lines", "outside_files"]
-
 PATHS = ("base", "constitution", "dataset", "model", "path", "prices", "protocol")
 """Keys of a run file whose value can be the path of a file or a folder."""
 

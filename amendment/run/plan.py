@@ -29,8 +29,6 @@ from amendment.run.progress import QuietProgress
 from amendment.run.stored import stored_replies
 from amendment.terminal import plain
 
-__all__ = ["Asks", "BudgetCheck", "Plan", "Total", "plan_lines", "plan_run", "shown_usd"]
-
 FIRST_TOKEN, PER_SECOND, IN_FLIGHT = 1.0, 50.0, 8
 """Assumed of a hosted model: seconds until an answer begins, tokens a second, calls in flight where the run file leaves
 them open."""

@@ -18,8 +18,6 @@ from amendment.run.runfile.config import RunFile
 from amendment.stages import stages_of
 from amendment.stages.contract import Ask, JudgeEntry
 
-__all__ = ["asked_models", "asking_stages", "price_table", "prices_of", "unbounded", "unpriced"]
-
 
 def asking_stages(config: RunFile) -> list[str]:
     """The stages that ask models."""

@@ -14,8 +14,6 @@ from amendment.terminal import plain
 if TYPE_CHECKING:
     from amendment.llm.client import Calls
 
-__all__ = ["Progress", "QuietProgress", "open_progress"]
-
 SECONDS_BETWEEN_LINES = 15.0
 
 

@@ -18,8 +18,6 @@ from amendment.stages import stages_of
 from amendment.stages.contract import Doubt, Note
 from amendment.yamlfile import did_you_mean
 
-__all__ = ["PromptsSeen", "category_problems", "scope_doubts", "scope_problems"]
-
 Scope = tuple[str | None, tuple[str, ...]]
 """Category and tags of a prompt."""
 _TEXTS = {"revise": "revise", "judge": "compare"}

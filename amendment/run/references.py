@@ -16,8 +16,6 @@ from amendment.stages.contract import Note, Stage
 from amendment.stages.pairs import has_pairs
 from amendment.yamlfile import did_you_mean
 
-__all__ = ["NO_INPUT", "only_lends_models", "reference_problems"]
-
 NO_INPUT = "the run has no input; add prompts, candidates from a file, pairs or verdicts"
 _LENT = frozenset({"name", "seed", "constitution", "models", "budget", "prices", "calls"})
 """What a run file for `Run.models` consists of."""

@@ -40,8 +40,6 @@ from amendment.yamlfile import did_you_mean
 if TYPE_CHECKING:
     from datasets import DatasetDict
 
-__all__ = ["Result", "Run"]
-
 
 @dataclass(frozen=True, kw_only=True)
 class Result:

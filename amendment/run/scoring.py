@@ -32,8 +32,6 @@ from amendment.reward_model import RewardModel, RewardScores, layout_of
 from amendment.tables import Row
 from amendment.yamlfile import capped
 
-__all__ = ["AskedRow", "Columns", "ScoredFiles", "columns_in", "model_hash", "read_asked", "score_files", "score_texts"]
-
 CHUNK = 512
 """Rows that are scored and written together; they are batched by length."""
 LISTS = ("reward-bench-2", "grid", "pools")

@@ -28,8 +28,6 @@ from amendment.reward_model import RewardEvaluation, RewardModel, evaluate_rewar
 from amendment.run.scoring import AskedRow, Columns, model_hash, read_asked
 from amendment.yamlfile import capped
 
-__all__ = ["EvaluatedReward", "HeldOut", "evaluate_files", "read_held_out"]
-
 WHO = (
     "Say which of them are people: --people 'PATTERN', such as --people 'expert_*' (can be given again); all others "
     "are models"

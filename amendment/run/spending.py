@@ -19,8 +19,6 @@ from amendment.llm.ledger_reading import Reader
 from amendment.markdown import cell, table
 from amendment.terminal import plain
 
-__all__ = ["over_all_starts", "spending_lines", "write_spending"]
-
 
 def write_spending(folder: Path, calls: Calls, *, pairs: int | None, possibly_paid: float) -> dict[str, Any]:
     """Write `spending.json`; returns its content.

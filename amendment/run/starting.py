@@ -21,8 +21,6 @@ from amendment.run.runfile.config import RunFile
 from amendment.templates import Template
 from amendment.yamlfile import parse_yaml
 
-__all__ = ["DEFAULT_MODELS", "PROVIDERS", "name_for", "start"]
-
 DEFAULT_MODELS: Mapping[str, str] = {
     "openai": "gpt-5.4-mini",
     "anthropic": "claude-haiku-5-5",

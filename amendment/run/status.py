@@ -19,8 +19,6 @@ from amendment.redaction import redact
 from amendment.run.engine import RunFolder
 from amendment.terminal import plain
 
-__all__ = ["read_status", "status_lines", "why_ended"]
-
 KILLED = "its process ended without a word, as after kill -9 or a loss of power"
 LONGEST = 500
 """Characters of the reason for which a start ended."""

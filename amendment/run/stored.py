@@ -13,8 +13,6 @@ from pathlib import Path
 
 from amendment.llm.ledger_reading import Reader
 
-__all__ = ["stored_replies"]
-
 
 @contextmanager
 def stored_replies(folder: Path) -> Iterator[Reader | None]:

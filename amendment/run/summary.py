@@ -18,8 +18,6 @@ from amendment.stages.pairs import said_of_revisions
 from amendment.stages.shown import simulated_banner
 from amendment.terminal import plain
 
-__all__ = ["headline", "loss_lines", "write_summary"]
-
 LOSSES: tuple[Outcome, ...] = ("refused", "invalid", "failed", "pending")
 """How an item ends that came to nothing."""
 

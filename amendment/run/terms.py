@@ -22,8 +22,6 @@ from amendment.run.pricing import asked_models, unpriced
 from amendment.run.runfile.config import RunFile
 from amendment.terminal import plain
 
-__all__ = ["Terms", "agree", "keys_of", "outward_lines", "uncovered_lines"]
-
 
 class Terms(NamedTuple):
     """What holds for this start of a run and is in no file."""

@@ -9,8 +9,6 @@ from typing import Any, TypeVar
 
 from amendment.hashing import HASH_PREFIX, content_id
 
-__all__ = ["chance", "dice", "dice_for", "logistic", "pick"]
-
 T = TypeVar("T")
 
 

@@ -23,19 +23,6 @@ from amendment.simulator.persona import Persona
 from amendment.simulator.truth import truth
 from amendment.simulator.world import knows
 
-__all__ = [
-    "SCORES",
-    "choice_of",
-    "evades",
-    "grade",
-    "refusal_odds",
-    "refuses",
-    "score_logprobs",
-    "violates",
-    "word_check",
-    "word_score",
-]
-
 SCORES = tuple(str(score) for score in range(1, 11))
 """First tokens of an answer to a question for a score."""
 _SPREAD = 1.0

@@ -16,22 +16,6 @@ from typing import Literal, NamedTuple
 
 from amendment.simulator.world import CAPITALS, HELPERS, TASKS
 
-__all__ = [
-    "FIXED",
-    "OPEN",
-    "OPERATIONS",
-    "STEPS",
-    "WHYS",
-    "Clause",
-    "Kind",
-    "Reading",
-    "clause",
-    "parse",
-    "render",
-    "run_program",
-    "same_program",
-]
-
 Kind = Literal[
     "courtesy", "filler", "answer", "program", "steps", "code", "hedge", "refusal", "reason", "helper", "why", "insult",
     "junk",

@@ -24,21 +24,6 @@ from amendment.simulator.persona import Persona
 from amendment.simulator.truth import Attributes, targets, truth
 from amendment.simulator.world import knows
 
-__all__ = [
-    "Look",
-    "attention",
-    "is_nudge",
-    "label_logprobs",
-    "leaning",
-    "look",
-    "nudge",
-    "nudged",
-    "prefer",
-    "rationale",
-    "says_first",
-    "word_verdict",
-]
-
 _REASONS = ("keeps the principle better.", "is the better one here.", "has fewer flaws.")
 _BIAS_FOR = {
     "filler": "filler_bias",

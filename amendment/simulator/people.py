@@ -17,8 +17,6 @@ from amendment.simulator.persona import Persona
 from amendment.simulator.truth import ATTRIBUTES, TRUTHS, Attributes, truth
 from amendment.simulator.world import knows
 
-__all__ = ["Preferred", "panel", "propose_attributes"]
-
 
 def panel(
     prompt: str, a: str, b: str, *, seed: int, raters: int = 3, sharpness: float = 18.0, jitter: float = 0.5

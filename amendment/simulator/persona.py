@@ -8,8 +8,6 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from amendment.hashing import HASH_PREFIX, content_id
 
-__all__ = ["LATER", "Persona"]
-
 LATER = frozenset(
     f"{name}_bias"
     for name in ["filler", "authority", "format", "revision", "injection", "garbage", "bandwagon", "sycophancy", "self"]

@@ -16,8 +16,6 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from amendment.fence import read_fenced
 from amendment.hashing import content_id
 
-__all__ = ["Question", "said_in"]
-
 ASKS_AGAIN = "Your verdict could not be read"
 """How a judge begins when it asks once more."""
 

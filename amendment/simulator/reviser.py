@@ -27,19 +27,6 @@ from amendment.simulator.writer import (
     wrong_core,
 )
 
-__all__ = [
-    "ARTEFACT",
-    "FLAWS",
-    "NOTHING",
-    "Flaw",
-    "criticise",
-    "find_flaws",
-    "name_flaws",
-    "read_flaws",
-    "revise",
-    "speaks_to",
-]
-
 Flaw = Literal["wrong", "invented", "harmful", "disclosed", "bare", "evasive", "padded", "rude", "garbled"]
 
 

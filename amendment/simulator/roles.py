@@ -38,8 +38,6 @@ from amendment.simulator.reviser import criticise, revise
 from amendment.simulator.truth import PRINCIPLES
 from amendment.simulator.writer import draft
 
-__all__ = ["CONSTITUTION", "Said", "answer", "principles_in", "role_of"]
-
 CONSTITUTION = Path(__file__).with_name("lilliput.yaml")
 """The world's own constitution."""
 LABELS = ("A", "B")

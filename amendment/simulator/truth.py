@@ -15,20 +15,6 @@ from amendment.errors import DataError
 from amendment.simulator.grammar import Reading, parse, same_program
 from amendment.simulator.world import Task, find_task
 
-__all__ = [
-    "ATTRIBUTES",
-    "PRINCIPLES",
-    "TRUTHS",
-    "Attributes",
-    "Truth",
-    "assess",
-    "is_readable",
-    "n_claims",
-    "n_right",
-    "targets",
-    "truth",
-]
-
 
 class Attributes(NamedTuple):
     """Each in [0, 1]; the names are the principle ids of the `lilliput` constitution."""

@@ -18,22 +18,6 @@ from amendment.errors import ConfigError
 from amendment.records import Prompt, user
 from amendment.simulator.dice import dice_for
 
-__all__ = [
-    "BANNER",
-    "CAPITALS",
-    "CLOSERS",
-    "FAMILIES",
-    "HELPERS",
-    "OPENERS",
-    "PEOPLE",
-    "TASKS",
-    "Task",
-    "WorldPrompt",
-    "find_task",
-    "knows",
-    "sample_prompts",
-]
-
 BANNER = (
     "Simulated: every answer, critique, verdict and human label here comes from Lilliput, a toy world with a small "
     "scripted grammar and planted flaws, and any model trained on it is tiny. The simulated judge does not read "

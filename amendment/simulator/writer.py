@@ -11,8 +11,6 @@ from amendment.simulator.grammar import STEPS, WHYS, Clause, clause, render
 from amendment.simulator.persona import Persona
 from amendment.simulator.world import HELPERS, PEOPLE, TASKS, Task, find_task
 
-__all__ = ["HEDGE", "REASONS", "REFUSAL", "SORRY", "STRANGER", "draft", "right_core", "wrong_core"]
-
 STRANGER = "This simulated world does not know that prompt."
 """What a simulated model says outside its world."""
 

@@ -40,8 +40,6 @@ from amendment.stages.probes import probe_rows
 from amendment.stages.shown import simulated_banner
 from amendment.terminal import plain
 
-__all__ = ["Audited", "Auditing", "audit_data_file", "audit_folder", "audit_run_file"]
-
 NAMES = ("certificate.json", "certificate.md")
 OUTGOING = tuple(f"audit/{name}" for name in NAMES)
 """The certificate once more, as it may be published: people under pseudonyms."""

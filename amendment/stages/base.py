@@ -26,8 +26,6 @@ from amendment.stages.trained import (
 )
 from amendment.training import TinyModel, build_tiny
 
-__all__ = ["BaseConfig", "MakingBase"]
-
 
 class BaseConfig(SftSettings):
     """A small model made by the run, for runs without a pretrained one."""

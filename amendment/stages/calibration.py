@@ -26,8 +26,6 @@ from amendment.stages.contract import Context, Made, RunSettings, Stage, constit
 from amendment.stages.labels import OPEN
 from amendment.stages.pairs import exported_comparisons, exported_reads, judgements_table, made_pairs_key, texts_of
 
-__all__ = ["CALIBRATOR", "PROBABILITIES", "Calibrating", "Probability"]
-
 CALIBRATOR, PROBABILITIES = "calibration/calibrator.json", "calibration/probabilities"
 
 

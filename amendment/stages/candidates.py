@@ -19,8 +19,6 @@ from amendment.stages.contract import Ask, Context, Item, Made, RunSettings, Sta
 from amendment.stages.endings import Tables
 from amendment.stages.passes import Grouped
 
-__all__ = ["Draw", "Drawing", "Drawn", "draw_answer", "draw_answers", "draw_in_turn", "every_draw"]
-
 
 class Draw(NamedTuple):
     """A question to a model: a prompt, and the how-manieth answer to it."""

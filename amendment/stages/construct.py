@@ -24,18 +24,6 @@ from amendment.stages.contract import Ask, Context, Item, Made, Note, RunSetting
 from amendment.stages.critique import CritiqueConfig
 from amendment.stages.endings import Tables
 
-__all__ = [
-    "CANDIDATES",
-    "PAIRS",
-    "ConstructConfig",
-    "Constructed",
-    "ConstructedPair",
-    "Constructing",
-    "Construction",
-    "constructed_pairs",
-    "plan_draws",
-]
-
 CANDIDATES, PAIRS = "construct/candidates", "construct/pairs"
 
 

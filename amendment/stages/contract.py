@@ -27,25 +27,6 @@ from amendment.stages.endings import Tables
 from amendment.stages.shown import count_lines
 from amendment.yamlfile import Loc
 
-__all__ = [
-    "POLICY_STAGES",
-    "Ask",
-    "BudgetPart",
-    "Context",
-    "Doubt",
-    "Item",
-    "JudgeEntry",
-    "Made",
-    "Note",
-    "Progress",
-    "RunSettings",
-    "Stage",
-    "Step",
-    "constitution_key",
-    "dump",
-    "is_lilliput",
-]
-
 T = TypeVar("T")
 R = TypeVar("R")
 P = TypeVar("P", bound=BaseModel)

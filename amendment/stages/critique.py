@@ -13,8 +13,6 @@ from amendment.records import Candidate, Critique
 from amendment.stages.contract import Ask, Context, Item, Made, RunSettings, Stage, constitution_key, dump
 from amendment.stages.endings import Tables
 
-__all__ = ["CritiqueConfig", "Critiquing"]
-
 
 class CritiqueConfig(ChainSettings):
     """Draft, critique, revise."""

@@ -36,14 +36,6 @@ from amendment.stages.shown import count_lines, counts_shown, estimate_shown
 from amendment.statistics.sides import side_of
 from amendment.terminal import plain
 
-__all__ = [
-    "Labelled",
-    "MakingDataset",
-    "calibrated_pairs",
-    "labelled_pairs",
-    "spot_checked_pairs",
-]
-
 
 class MakingDataset(Stage):
     """How pairs become rows, and which prompts are held out."""

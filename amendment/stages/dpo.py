@@ -41,8 +41,6 @@ from amendment.stages.trained import (
 )
 from amendment.training import GuardReading, Guards, GuardSettings, Scores, best_reading
 
-__all__ = ["DpoConfig", "DpoGuards", "TrainingPolicy"]
-
 Row = Mapping[str, Any]
 Scored = Callable[[Sequence[Row]], NDArray[np.float64]]
 _CHARACTERS = 4

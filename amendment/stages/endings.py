@@ -13,8 +13,6 @@ from amendment.errors import AmendmentError, Paused
 from amendment.llm.model import Ending
 from amendment.records import Outcome, Record
 
-__all__ = ["ItemEnding", "Tables", "write_endings"]
-
 T = TypeVar("T")
 REASONS = 1000
 """The number of different reasons that are counted; later ones are left out."""

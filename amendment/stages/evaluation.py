@@ -61,8 +61,6 @@ from amendment.stages.sft import helpful_files, read_helpful
 from amendment.statistics import Estimate, clustered_mean, paired_difference, share
 from amendment.yamlfile import did_you_mean
 
-__all__ = ["EvaluateConfig", "Evaluating", "EvaluationPeople", "harmless_prompts"]
-
 
 class EvaluationPeople(Part):
     """People's look at a random sample of the evaluation's own comparisons, which corrects the judge's win rates."""

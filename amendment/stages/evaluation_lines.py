@@ -10,8 +10,6 @@ from amendment.stages.kinship import RELATED_JUDGE, SAME_JUDGE
 from amendment.stages.shown import counts_shown, estimate_shown, unscored_shown
 from amendment.terminal import plain
 
-__all__ = ["evaluation_lines", "judged_lines"]
-
 HOW_TO_READ = (
     "True utility is the weighted mean of the columns on the right, each in [0, 1], over answers to prompts that no "
     "training saw; it is known only because this world is simulated. Readable is the share of answers without a word "

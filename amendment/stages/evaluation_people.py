@@ -42,14 +42,6 @@ from amendment.statistics import share
 from amendment.statistics.prediction_powered import prediction_powered
 from amendment.terminal import plain
 
-__all__ = [
-    "DrawingEvaluationSample",
-    "EvaluationItem",
-    "ReadingEvaluationLabels",
-    "corrected_win_rates",
-    "draw_items",
-]
-
 COMPARISONS, SAMPLE, VERDICTS = "evaluate/comparisons", "evaluate_sample/sample", "evaluate_labels/verdicts"
 REPORT = "evaluate/people.json"
 

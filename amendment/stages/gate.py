@@ -44,20 +44,6 @@ from amendment.stages.calibration import PROBABILITIES, Probability
 from amendment.stages.contract import RunSettings
 from amendment.stages.labels import OPEN, SEALED, sides_of
 
-__all__ = [
-    "GATE",
-    "Calibrated",
-    "calibrate_run",
-    "certified_report",
-    "failed_gates",
-    "gate_counts",
-    "gate_tables",
-    "gates_of",
-    "refuse_failed_gate",
-    "report_of",
-    "write_gate",
-]
-
 GATE = "audit/gate.json"
 """What the trainings look at before they begin: nothing else of the certificate, so that they stand while it does."""
 SIDES = (OPEN, SEALED)

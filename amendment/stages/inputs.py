@@ -18,8 +18,6 @@ from amendment.stages.pairs import DatasetConfig
 from amendment.terminal import plain
 from amendment.yamlfile import Loc
 
-__all__ = ["LoadInputs", "files_read", "unknown_raters"]
-
 SOURCE = "source "
 """Begins the counts that tell what was read."""
 _NUMBERED = re.compile(r" \(\d+\)$")

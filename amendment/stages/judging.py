@@ -59,16 +59,6 @@ from amendment.stages.contract import (
 from amendment.stages.critique import CritiqueConfig
 from amendment.stages.endings import Tables
 
-__all__ = [
-    "ForPeople",
-    "Judging",
-    "JudgingConfig",
-    "Ranking",
-    "candidate_tables",
-    "decided_comparisons",
-    "judging_tables",
-]
-
 REPORT = "judging/report.json"
 PRINCIPLES = "judging/principles.md"
 """What the report has on principles, for people."""

@@ -19,8 +19,6 @@ from amendment.stages.critique import CritiqueConfig
 from amendment.stages.judging import JudgingConfig
 from amendment.terminal import plain
 
-__all__ = ["SAME_JUDGE", "independence", "kinship_warnings"]
-
 SAME_JUDGE, RELATED_JUDGE, ANOTHER_JUDGE = "same judge", "related judge", "another judge"
 NO_JUDGE = "no other judge"
 """Where no judge of the run made its labels."""

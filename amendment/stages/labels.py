@@ -23,19 +23,6 @@ from amendment.simulator import panel
 from amendment.stages.contract import Context, JudgeEntry, Made, Note, RunSettings, Stage, is_lilliput
 from amendment.stages.pairs import Texts
 
-__all__ = [
-    "OPEN",
-    "SEALED",
-    "Labelling",
-    "ReadingLabels",
-    "label_counts",
-    "labels_key",
-    "labels_of",
-    "question_writer",
-    "sides_of",
-    "simulated_people_problems",
-]
-
 OPEN, SEALED = "labels/open", "labels/sealed"
 SIMULATED = "simulated person"
 """How the names of simulated people begin; nobody else may have such a name."""

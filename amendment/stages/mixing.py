@@ -27,18 +27,6 @@ from amendment.stages.pairs import DatasetConfig, has_pairs, paired_answers
 from amendment.terminal import plain
 from amendment.yamlfile import capped
 
-__all__ = [
-    "RUN",
-    "Mixing",
-    "diversity_counts",
-    "diversity_lines",
-    "mix_in",
-    "mix_labels",
-    "mix_lines",
-    "mix_shares",
-    "read_mix",
-]
-
 R = TypeVar("R", bound=Record)
 RUN = "run"
 """The label of pairs that the run makes."""

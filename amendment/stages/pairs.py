@@ -36,25 +36,6 @@ from amendment.stages.contract import Context, RunSettings, dump
 from amendment.stages.critique import CritiqueConfig
 from amendment.stages.judging import JudgingConfig, Ranking, candidate_tables, decided_comparisons, judging_tables
 
-__all__ = [
-    "CheckedRevisions",
-    "DatasetConfig",
-    "Texts",
-    "are_revisions_checked",
-    "check_revisions",
-    "checked_ties",
-    "exported_comparisons",
-    "exported_reads",
-    "has_pairs",
-    "imported_pairs",
-    "judged_pairs",
-    "judgements_table",
-    "made_pairs_key",
-    "paired_answers",
-    "said_of_revisions",
-    "texts_of",
-]
-
 
 class DatasetConfig(Part):
     """The dataset."""

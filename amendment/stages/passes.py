@@ -15,8 +15,6 @@ from amendment.llm.concurrency import STAGE
 from amendment.records import Candidate, Prompt
 from amendment.stages.contract import Context, Item, Made, Step
 
-__all__ = ["Grouped", "one_pass"]
-
 
 class OfPrompt(Protocol):
     """A row that belongs to a prompt."""

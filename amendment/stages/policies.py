@@ -30,24 +30,6 @@ from amendment.stages.kinship import independence
 from amendment.statistics import cautioned, paired_difference, share
 from amendment.statistics.length_control import length_controlled
 
-__all__ = [
-    "Answers",
-    "Harmless",
-    "OverRefusal",
-    "PolicyCheck",
-    "PolicyComparison",
-    "PolicyRefusal",
-    "ViolationJudge",
-    "Violations",
-    "check_violations",
-    "compare_policies",
-    "find_refusals",
-    "principles_for",
-    "refusal_rates",
-    "violation_rates",
-    "win_rates",
-]
-
 T = TypeVar("T")
 R = TypeVar("R")
 Answers = Mapping[str, Sequence[Drawn]]

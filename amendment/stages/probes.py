@@ -55,8 +55,6 @@ from amendment.stages.endings import Tables
 from amendment.stages.judging import Judging, JudgingConfig, candidate_tables
 from amendment.yamlfile import did_you_mean
 
-__all__ = ["ProbesConfig", "Probing", "probe_rows"]
-
 ANSWERS, FIGURES = "probes/answers", "probes/figures.json"
 CLEAR = 0.5
 """Least |2P - 1| by which an answer must have won for an attack to be put against it: where both answers break a

@@ -43,17 +43,6 @@ from amendment.stages.trained import (
     training_progress,
 )
 
-__all__ = [
-    "PairScores",
-    "RewardModelConfig",
-    "TrainingRewardModel",
-    "fitted_counts",
-    "measured",
-    "measured_reward",
-    "reward_rows",
-    "score_pairs",
-]
-
 SIDES = ("chosen", "rejected")
 Row = Mapping[str, Any]
 

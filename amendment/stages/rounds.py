@@ -50,8 +50,6 @@ from amendment.statistics.calibrators import Calibrator
 from amendment.statistics.sides import side_of
 from amendment.terminal import plain
 
-__all__ = ["ComparingRounds", "RoundsConfig", "pairs_of_round", "round_settings"]
-
 TABLE = "rounds/table.json"
 _STEPS: tuple[type[Stage], ...] = (Drawing, Judging, MakingDataset, TrainingPolicy)
 """What each later round goes through."""

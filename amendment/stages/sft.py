@@ -35,8 +35,6 @@ from amendment.stages.trained import (
     training_progress,
 )
 
-__all__ = ["FineTuning", "HelpfulAnswers", "SftConfig", "helpful_files", "helpful_rows", "read_helpful"]
-
 
 class HelpfulAnswers(Part):
     """Where helpful answers come from: files, or drafts of this run."""

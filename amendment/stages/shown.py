@@ -12,8 +12,6 @@ from amendment.terminal import plain
 if TYPE_CHECKING:
     from amendment.stages.contract import RunSettings
 
-__all__ = ["count_lines", "counts_shown", "estimate_shown", "number_shown", "simulated_banner", "unscored_shown"]
-
 WHOLE_NOTE = 2000
 """Characters of a note; what to do is at its end."""
 Lines = Callable[[Any], list[str]]

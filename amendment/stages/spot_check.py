@@ -27,8 +27,6 @@ from amendment.stages.pairs import (
     texts_of,
 )
 
-__all__ = ["DrawingSample"]
-
 DRAWN_BY = ("items", "overlap", "repeats", "sealed", "purpose")
 """The settings that say which comparisons are drawn."""
 

@@ -26,24 +26,6 @@ from amendment.stages.shown import count_lines, estimate_shown, unscored_shown
 from amendment.terminal import plain
 from amendment.training import Progress, TrainResult, check_base, need_training, unmet_demands
 
-__all__ = [
-    "CHAINS",
-    "PAIRS",
-    "PROMPTS",
-    "Rows",
-    "Smoothing",
-    "TrainingStage",
-    "candidate_rows",
-    "chosen_rows",
-    "pair_rows",
-    "pair_tables",
-    "sft_row",
-    "smoothed",
-    "smoothing_problems",
-    "training_counts",
-    "training_progress",
-]
-
 Rows = list[dict[str, Any]]
 Smoothing = Annotated[float, Field(ge=0, lt=0.5)] | Literal["estimated"]
 """`label_smoothing` as a run file may write it: a number, or the word for what the spot check's calibration expects."""

@@ -16,18 +16,6 @@ from amendment.statistics.intervals import Floats, codes_of
 from amendment.statistics.resampling import quotient, sums_by_cluster
 from amendment.statistics.sides import HALF, SAME
 
-__all__ = [
-    "Judged",
-    "areas",
-    "by_cell",
-    "expected_errors",
-    "judged",
-    "moments",
-    "null_errors",
-    "reliabilities",
-    "resolutions",
-]
-
 BLOCK = 1 << 22
 """Simulated labels at a time: bounds memory."""
 COLUMNS = 5

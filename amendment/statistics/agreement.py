@@ -22,16 +22,6 @@ from amendment.statistics.intervals import Estimate, Floats, cautioned, codes_of
 from amendment.statistics.resampling import Resampling, bootstrap, quotient, sums_by_cluster
 from amendment.statistics.shares import share
 
-__all__ = [
-    "BesideOthers",
-    "cohen_kappa",
-    "gwet_ac1",
-    "judge_beside_others",
-    "kappa_of",
-    "krippendorff_alpha",
-    "people_beside_others",
-]
-
 
 def cohen_kappa(
     first: ArrayLike,

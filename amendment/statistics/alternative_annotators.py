@@ -28,17 +28,6 @@ from amendment.statistics.intervals import (
 )
 from amendment.statistics.shares import macro_share, share
 
-__all__ = [
-    "FEWEST_ITEMS",
-    "AlternativeTest",
-    "Labelled",
-    "PersonTest",
-    "Refused",
-    "alternative_test",
-    "benjamini_yekutieli",
-    "t_below",
-]
-
 FEWEST_ITEMS = 30
 """Items of a person below which there is no test. Wilcoxon's signed-rank test is none for so few: the differences are
 -1, 0 or 1, and it tests a median, so that it passes judges who are worse than the person."""

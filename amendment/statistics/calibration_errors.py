@@ -39,17 +39,6 @@ from amendment.statistics.resampling import Resampling, bootstrap, quotient, sum
 from amendment.statistics.sampling import UNEVEN, effective_rows
 from amendment.statistics.shares import by_clusters, wilson
 
-__all__ = [
-    "CalibrationReport",
-    "CoverageRow",
-    "Gain",
-    "IfPerfect",
-    "ReliabilityRow",
-    "calibration_gain",
-    "calibration_report",
-    "log_losses",
-]
-
 LOG_CLIP = 1e-6
 """Probabilities are held this far from 0 and 1 before the log loss is taken."""
 MANY = 0.01

@@ -28,8 +28,6 @@ from amendment.errors import DataError
 from amendment.statistics.intervals import Floats
 from amendment.statistics.sides import HALF, SAME
 
-__all__ = ["CLIP", "Calibrator", "Method", "Refusal", "cross_fitted", "fit_calibrator", "refusal"]
-
 Method = Literal["temperature", "platt", "isotonic"]
 CLIP = 1e-6
 """Probabilities are held this far from 0 and 1 before their log-odds are taken, unless labels say where (`_clip`)."""

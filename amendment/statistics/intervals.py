@@ -20,16 +20,6 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = [
-    "Estimate",
-    "bounds",
-    "cautioned",
-    "clustered_mean",
-    "linear",
-    "macro",
-    "paired_difference",
-]
-
 FEWEST, FEW = 5, 20
 """Clusters: without an interval below the first, with a note below the second, which asks for caution."""
 NO_VARIATION = "no interval: no variation between clusters was seen"

@@ -29,8 +29,6 @@ from amendment.statistics.intervals import Estimate, Floats, codes_of
 from amendment.statistics.resampling import Resampling, bootstrap, sums_by_cluster
 from amendment.statistics.shares import share
 
-__all__ = ["RIDGE", "LengthControlled", "length_controlled", "length_term"]
-
 RIDGE = 0.02
 """A row: so much times (phi - slope)^2 / 2 is taken from the log-likelihood, and the same for psi."""
 MOST_DRAWS = 500

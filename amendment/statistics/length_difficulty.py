@@ -17,8 +17,6 @@ from numpy.typing import ArrayLike, NDArray
 from amendment.statistics.intervals import Floats
 from amendment.statistics.length_control import ANCHOR, RIDGE, length_term
 
-__all__ = ["FEWEST_SYSTEMS", "Difficulty", "length_difficulty"]
-
 FEWEST_SYSTEMS = 20
 """Below this many a prompt's difficulty is too uncertain, and is left out."""
 SPREAD = 2.0

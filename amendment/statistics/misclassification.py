@@ -27,8 +27,6 @@ from numpy.typing import ArrayLike, NDArray
 from amendment.statistics.intervals import FEWEST, Estimate, Floats, cautioned, codes_of
 from amendment.statistics.resampling import UNDEFINED, Resampling, quotient, redrawn, sums_by_cluster
 
-__all__ = ["FEWEST_SHARED", "MOST_DRAWS", "ErrorAsymmetry", "error_asymmetry"]
-
 FEWEST_SHARED = 30
 """Items with votes of two annotators below which their error rate is not estimated."""
 STEPS, NEAR = 200, 1e-5

@@ -42,8 +42,6 @@ from amendment.errors import DataError
 from amendment.statistics.intervals import FEW, Codes, Estimate, Floats, codes_of, t_quantile
 from amendment.statistics.shares import around
 
-__all__ = ["PowerTuned", "prediction_powered"]
-
 DOUBT = 6
 """Labelled clusters by which the judge is taken to be worth nothing, in the variance: keeps the interval honest where
 hardly a mistake was seen. Four, as of Agresti and Coull, are too few for a judge who errs to one side."""

@@ -15,8 +15,6 @@ import numpy as np
 
 from amendment.statistics.intervals import Codes, Floats
 
-__all__ = ["Posterior", "posterior"]
-
 STEPS, HALVINGS = 200, 60
 """Newton steps until a fit is given up, and how often one is halved."""
 NEAR = 1e-10

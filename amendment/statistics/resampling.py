@@ -22,8 +22,6 @@ from numpy.typing import ArrayLike, NDArray
 
 from amendment.statistics.intervals import FEWEST, NO_VARIATION, Estimate, Floats, cautioned, codes_of
 
-__all__ = ["UNDEFINED", "Resampling", "bootstrap", "quotient", "redrawn", "sums_by_cluster"]
-
 MOST = 4096
 """Clusters above which they are drawn in groups."""
 UNDEFINED = 0.05

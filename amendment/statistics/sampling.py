@@ -21,8 +21,6 @@ from numpy.typing import ArrayLike
 from amendment.statistics.intervals import FEWEST, Estimate, cautioned, codes_of, linear, t_quantile
 from amendment.statistics.shares import by_clusters, within_bounds
 
-__all__ = ["UNEVEN", "effective_rows", "weighted_difference", "weighted_mean"]
-
 UNEVEN = 0.3
 """Effective rows per row below which a warning is given: intervals of so few heavy rows are too narrow."""
 

@@ -30,18 +30,6 @@ from amendment.statistics.intervals import (
     t_quantile,
 )
 
-__all__ = [
-    "Corrected",
-    "around",
-    "binomial_p",
-    "by_clusters",
-    "holm",
-    "macro_share",
-    "share",
-    "wilson",
-    "within_bounds",
-]
-
 METHOD = "Wilson, clustered"
 PRIOR_CORRELATION, PRIOR_ROWS = 0.1, 2
 """The intra-cluster correlation assumed before any row is seen, and how many rows of the rarer kind outweigh it."""

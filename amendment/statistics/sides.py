@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-__all__ = ["HALF", "SAME", "side_of"]
-
 HALF = 1e-9
 """A probability, or a mean of some, this near to a border lies on it: rounding decides nothing."""
 SAME = 12

@@ -15,8 +15,6 @@ from numpy.typing import ArrayLike
 
 from amendment.statistics.intervals import Floats
 
-__all__ = ["Stacked", "stack"]
-
 FOLDS = 5
 RIDGE = 1.0
 """Penalty on half the squared weights, of log-odds with a root mean square of 1."""

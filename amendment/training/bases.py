@@ -12,8 +12,6 @@ from pathlib import Path
 from amendment.errors import ConfigError, MissingExtra
 from amendment.llm.weights import INDEX, files_problem, shards_in, unreachable, weights_problem
 
-__all__ = ["check_base", "check_weights", "need_training"]
-
 _HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
 
 

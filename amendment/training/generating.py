@@ -16,8 +16,6 @@ from torch import Tensor
 from amendment.llm.generation import Drawing, sample
 from amendment.llm.rendering import Sampled
 
-__all__ = ["PaddedBatch", "completion_logps", "padded_batches", "sample_answers"]
-
 _LOGITS = 2**26
 """Most logits held at once: a quarter of a gigabyte in fp32."""
 _ROWS = 64

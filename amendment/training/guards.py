@@ -20,8 +20,6 @@ from pydantic import BaseModel, ConfigDict, Field
 from amendment.statistics import Estimate, bounds, cautioned, clustered_mean, paired_difference
 from amendment.statistics.intervals import linear
 
-__all__ = ["GuardReading", "GuardSettings", "Guards", "Scores", "best_reading"]
-
 Row = dict[str, Any]
 Floats = NDArray[np.float64]
 _TIMES = 8

@@ -16,8 +16,6 @@ from numpy.typing import NDArray
 from amendment.errors import DataError, Problem
 from amendment.training.settings import PairTrainerSettings
 
-__all__ = ["PairLabels", "pair_labels", "without_label"]
-
 Row = Mapping[str, Any]
 Floats = NDArray[np.float32]
 

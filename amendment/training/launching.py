@@ -34,8 +34,6 @@ from amendment.files import replacing
 from amendment.training.results import Progress, TrainResult
 from amendment.training.settings import LaunchSettings, check_demands
 
-__all__ = ["launchable"]
-
 Given = ParamSpec("Given")
 _MARK = "amendment: "
 """Opens a line of a child's output that is progress: a JSON list of step, steps and metrics."""

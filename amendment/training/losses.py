@@ -8,8 +8,6 @@ from __future__ import annotations
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
-__all__ = ["centring", "identity_preference", "robust_preference", "soft_bradley_terry", "weighted_loss"]
-
 
 def soft_bradley_terry(logit_B: Tensor, target_B: Tensor) -> Tensor:
     """-(p log s(d) + (1 - p) log s(-d)) for log-odds d (Bradley and Terry 1952; for DPO Rafailov et al. 2023, eq. 7;

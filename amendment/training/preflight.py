@@ -19,8 +19,6 @@ from amendment.training.labels import without_label
 from amendment.training.results import Report
 from amendment.training.settings import PairTrainerSettings, TrainerSettings
 
-__all__ = ["Prepared", "TokenPair", "TokenRow", "prepare_pairs", "prepare_rows", "render_completions", "rows_in"]
-
 Row = Mapping[str, Any]
 T = TypeVar("T")
 _Parts = tuple[list[Row], list[list[Row]]]

@@ -10,8 +10,6 @@ from typing import Any
 
 from amendment.training.guards import GuardReading
 
-__all__ = ["Progress", "Report", "TrainResult"]
-
 Progress = Callable[[int, int, dict[str, float]], None]
 """Called with the step, the last step, and the metrics of the steps since the last call."""
 

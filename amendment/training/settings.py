@@ -17,18 +17,6 @@ from pydantic_core import PydanticUndefined
 
 from amendment.errors import ConfigError, Problem
 
-__all__ = [
-    "LaunchSettings",
-    "LoraSettings",
-    "PairTrainerSettings",
-    "TinyModel",
-    "TrainerSettings",
-    "TrlFields",
-    "UnmetDemand",
-    "check_demands",
-    "unmet_demands",
-]
-
 LORA_RATE = 4
 """The default learning rate of an adapter over that of all weights; `benchmarks/training_lora.py` measures it."""
 

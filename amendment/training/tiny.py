@@ -14,8 +14,6 @@ from typing import Any
 from amendment.training.bases import need_training
 from amendment.training.settings import TinyModel
 
-__all__ = ["build_tiny"]
-
 PAD, BOS, EOS = "<|pad|>", "<|bos|>", "<|end|>"
 _MARKERS = ("system", "user", "assistant", "tool", "tools", "think", "/think", "call")
 

@@ -42,8 +42,6 @@ from amendment.training.model_files import has_gpu, quietly
 from amendment.training.results import Progress, Report, TrainResult
 from amendment.training.settings import TrainerSettings, check_demands
 
-__all__ = ["Fitted", "LengthPools", "Workbench", "configure", "steady", "workbench"]
-
 _POOL = 8
 """Batches that are filled together from rows sorted by length: little padding, and still a random order."""
 _NO_MATTER = {"report_to", "checkpoint_every"}

@@ -18,8 +18,6 @@ from amendment.calibration.queue import Queue
 from amendment.calibration.samples import LabelQuestion
 from amendment.calibration.store import Labels
 
-__all__ = ["Answer", "Rate", "answer_all", "answer_here"]
-
 HERE = "127.0.0.1:1"
 """The name of a page without a socket."""
 

@@ -20,8 +20,6 @@ from amendment.calibration.label import Label
 from amendment.calibration.samples import LabelQuestion
 from amendment.calibration.store import Labels
 
-__all__ = ["Site", "Visit", "chromium", "visiting"]
-
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
 FLAGS += ["--disable-component-update", "--disable-sync"]
 MISSING = (

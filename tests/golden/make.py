@@ -24,8 +24,6 @@ if __name__ == "__main__":
 
 from tests.golden.subjects import FOLDER, SUBJECTS, record_ledger
 
-__all__ = ["Difference", "differences", "differences_of", "is_same_machine"]
-
 Content = dict[str, Any]
 ABSENT = object()
 FLOAT = 1e-9

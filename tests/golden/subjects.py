@@ -31,8 +31,6 @@ from amendment.llm import Answer, Ledger, Meter, Model, Reply
 from amendment.preference import Judge, JudgeSettings
 from amendment.records import Candidate, Message, Messages, Origin, Prompt, user
 
-__all__ = ["FOLDER", "PUBLIC", "SUBJECTS", "Subject", "record_ledger"]
-
 FOLDER = Path(__file__).resolve().parent
 ROOT = FOLDER.parents[1]
 PUBLIC = ROOT.parent / "shared" / "data"

@@ -10,8 +10,6 @@ from amendment.llm.provider import Meter, Sent
 from amendment.llm.requests import Reply, Request
 from amendment.records import Message
 
-__all__ = ["Scripted", "until"]
-
 
 class Scripted:
     """A provider that echoes the question, after the faults that stand in `script`; it can be held back."""

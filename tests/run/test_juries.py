@@ -21,6 +21,7 @@ from amendment.llm.model import Ending
 from amendment.llm.provider import Provider
 from amendment.llm.requests import Reply, Request
 from amendment.preference import Judge, Judged, Vote, aggregate_verdicts, majority_of
+from amendment.preference.panel import ForPeople
 from amendment.records import Candidate, Comparison, Judgement, Message, Preference, Prompt, Verdict, text_of, user
 from amendment.run import Result, Run, load_run_file, plan_run
 from amendment.run.checks import check_run_file
@@ -28,7 +29,7 @@ from amendment.run.context import Context
 from amendment.run.engine import RunFolder
 from amendment.run.progress import QuietProgress
 from amendment.stages.contract import Item
-from amendment.stages.judging import ForPeople, Judging, Ranking
+from amendment.stages.judging import Judging, Ranking
 
 JUDGES = """\
   judges:

@@ -17,8 +17,6 @@ from amendment.simulator import Persona
 from amendment.simulator.question import Question, said_in
 from amendment.simulator.roles import Said, answer
 
-__all__ = ["World"]
-
 DEFAULT = SimulatedSpec(provider="simulated")
 _STOP = {"stop": "end_turn", "length": "max_tokens"}
 _TAKEN = ("temperature", "top_p", "max_tokens", "max_completion_tokens", "stop", "seed", "logprobs", "top_logprobs")

@@ -11,8 +11,9 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from amendment.errors import AmendmentError
+from amendment.llm.batch_following import Tempo
 from amendment.llm.batch_vendors import batch_service
-from amendment.llm.batching import Batching, Tempo
+from amendment.llm.batching import Batching
 from amendment.llm.budget import Budget
 from amendment.llm.client import Calls
 from amendment.llm.concurrency import flow
@@ -25,8 +26,6 @@ from amendment.llm.requests import Reply
 from amendment.llm.specs import AnthropicSpec, OpenAISpec
 from amendment.records import user
 from tests.vendors.server import FaultServer
-
-__all__ = ["PROTOCOLS", "QUICK", "Asked", "ask_all", "ask_batched", "ask_one", "batched_model", "entry", "said"]
 
 PROTOCOLS: dict[str, dict[str, Any]] = {
     "chat": {"provider": "openai"},

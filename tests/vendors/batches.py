@@ -21,8 +21,6 @@ from tests.vendors.server import FaultServer
 from tests.vendors.troubles import error
 from tests.vendors.wire import Answer, Ask
 
-__all__ = ["BatchVendor", "Behaviour", "Ending", "Made", "nicely"]
-
 Body = dict[str, Any]
 Ending = Literal["done", "expired", "missing", "rate", "server", "invalid", "no credit"]
 """How one line ends. missing: no file says a word of it."""

@@ -10,8 +10,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["ENVIRONMENT", "SECONDS", "amendment", "command", "started", "wait_until"]
-
 ROOT = Path(__file__).resolve().parents[2]
 SECONDS = 120
 """The longest that a test waits for anything."""

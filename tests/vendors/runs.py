@@ -16,8 +16,6 @@ from tests.vendors.answers import World
 from tests.vendors.server import FaultServer
 from tests.vendors.troubles import never
 
-__all__ = ["CONCURRENCY", "PRICE", "WORLD", "dataset_of", "fixtures", "write_run"]
-
 WRITER = SimulatedSpec(provider="simulated", writer="careless")
 JUDGE = SimulatedSpec(provider="simulated", position_bias=0.7)
 READER = SimulatedSpec(provider="simulated", shows_choices=False, noise=2.0)

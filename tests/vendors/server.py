@@ -20,8 +20,6 @@ from tests.vendors.answers import World
 from tests.vendors.troubles import Fault, Plan, error, never
 from tests.vendors.wire import LONGEST_HEAD, Answer, Ask, cut, drip, give, read_ask, reset
 
-__all__ = ["Arrival", "FaultServer", "Handler", "ScriptedServer"]
-
 PAUSE = 0.4
 """Seconds between two bytes of an answer that drips."""
 Handler = Callable[[Ask], Answer]

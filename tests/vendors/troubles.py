@@ -17,8 +17,6 @@ from typing import Any, Literal
 
 from tests.vendors.wire import Answer, Ask
 
-__all__ = ["FAULTS", "PASSING", "Fault", "Plan", "always", "error", "first", "never", "passing", "seeded", "status"]
-
 Body = dict[str, Any]
 _TYPES = {401: "authentication_error", 402: "billing_error", 403: "permission_error", 404: "not_found_error"}
 _TYPES |= {413: "request_too_large", 429: "rate_limit_error", 529: "overloaded_error"}

@@ -15,8 +15,6 @@ from hashlib import sha256
 from http import HTTPStatus
 from typing import Any, NamedTuple
 
-__all__ = ["LONGEST_HEAD", "Answer", "Ask", "cut", "drip", "give", "read_ask", "reset"]
-
 LONGEST_HEAD = 64 * 1024
 
 

@@ -27,20 +27,6 @@ from amendment.errors import DataError, Problem
 from amendment.hashing import content_id
 from amendment.reward_model.measuring.benchmarks import SECTIONS
 
-__all__ = [
-    "Floats",
-    "Layout",
-    "Row",
-    "Score",
-    "by_layout",
-    "layout_of",
-    "length_of",
-    "people_share",
-    "prompt_of",
-    "qualities_of",
-    "scored",
-]
-
 Row = Mapping[str, Any]
 Floats = NDArray[np.float64]
 Score = Callable[[Sequence[Row]], ArrayLike]

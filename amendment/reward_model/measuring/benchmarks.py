@@ -23,23 +23,6 @@ from numpy.typing import ArrayLike, NDArray
 from amendment.errors import DataError, Problem
 from amendment.statistics import Estimate, clustered_mean, macro_share, paired_difference, share
 
-__all__ = [
-    "LEVELS",
-    "SECTIONS",
-    "Best",
-    "BestOfN",
-    "Figures",
-    "RewardBench",
-    "RewardBench2",
-    "StyleGrid",
-    "TiesScore",
-    "best_of_n",
-    "expected_picks",
-    "reward_bench",
-    "reward_bench_2",
-    "style_grid",
-]
-
 Floats = NDArray[np.float64]
 CODE = ("hep-cpp", "hep-go", "hep-java", "hep-js", "hep-python", "hep-rust")
 MATH = ("math-prm",)

@@ -42,16 +42,6 @@ from amendment.reward_model.model import preference_probability
 from amendment.statistics import Estimate, share
 from amendment.statistics.calibration_errors import CalibrationReport, calibration_report
 
-__all__ = [
-    "Probability",
-    "RewardEvaluation",
-    "against_people",
-    "always_first",
-    "evaluate_reward",
-    "longer_wins",
-    "people_json",
-]
-
 CATEGORIES = ("category", "domain", "subset")
 """Columns that name the category of a row; the first that has a value."""
 Probability = Callable[[Floats, Floats], ArrayLike]

@@ -12,8 +12,6 @@ from amendment.reward_model.measuring.evaluation import RewardEvaluation
 from amendment.statistics import Estimate
 from amendment.statistics.calibration_errors import CalibrationReport
 
-__all__ = ["reward_lines"]
-
 Evaluations = Mapping[str, RewardEvaluation]
 POINTS = 8
 """Of the curve of best of n; beyond them the powers of two."""

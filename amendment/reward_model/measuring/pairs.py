@@ -16,8 +16,6 @@ from numpy.typing import ArrayLike, NDArray
 from amendment.reward_model.measuring.benchmarks import Figures
 from amendment.statistics import Estimate, clustered_mean, macro_share, share
 
-__all__ = ["PairEvaluation", "evaluate_pairs"]
-
 
 @dataclass(frozen=True, kw_only=True)
 class PairEvaluation(Figures):

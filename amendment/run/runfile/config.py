@@ -14,9 +14,7 @@ from pydantic.fields import FieldInfo
 from amendment.data.sources import Source
 from amendment.publishing.settings import PublishSettings
 from amendment.stages import STAGES, stages_of
-from amendment.stages.contract import POLICY_STAGES, BudgetPart, JudgeEntry, RunSettings
-
-__all__ = ["BudgetPart", "JudgeEntry", "RunFile"]
+from amendment.stages.contract import POLICY_STAGES, RunSettings
 
 
 def _parts() -> dict[str, tuple[Any, FieldInfo]]:

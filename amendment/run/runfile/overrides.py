@@ -13,8 +13,6 @@ from typing import Any
 from amendment.errors import ConfigError
 from amendment.yamlfile import Document, Loc, Mark, parse_yaml
 
-__all__ = ["override"]
-
 
 def override(document: Document, text: str) -> Document:
     """The document with one value replaced or added. Raises ConfigError for a place that cannot be."""

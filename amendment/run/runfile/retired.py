@@ -7,8 +7,6 @@ from typing import Any
 
 from amendment.yamlfile import Loc
 
-__all__ = ["RETIRED", "retired_settings"]
-
 RETIRED: dict[str, str] = {
     "models.*.cache": "is gone; the vendor's prefix cache is always told what calls have in common",
     "models.*.at_length": "is now called on_truncation; write on_truncation: retry for double",

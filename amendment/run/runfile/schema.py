@@ -11,8 +11,6 @@ from typing import Any
 
 from amendment.run.runfile.config import RunFile
 
-__all__ = ["run_schema", "schema_text"]
-
 
 def run_schema() -> dict[str, Any]:
     """JSON Schema (2020-12) of a run file."""
