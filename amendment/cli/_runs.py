@@ -94,8 +94,7 @@ def run(  # noqa: PLR0917 - typer makes options of them
     from amendment.run.context import Patience
     from amendment.run.progress import open_progress
     from amendment.run.run import Run
-    from amendment.run.spending import spending_lines
-    from amendment.run.summary import headline, loss_lines
+    from amendment.run.summary import headline, loss_lines, spending_lines
     from amendment.run.terms import Terms
 
     prepare()

@@ -49,7 +49,7 @@ from amendment.records import Candidate, Comparison, Prompt, Verdict, text_of
 from amendment.redaction import redact_logs
 from amendment.run.context import Context
 from amendment.run.engine import RunFolder
-from amendment.run.pricing import prices_of
+from amendment.run.money import prices_of
 from amendment.run.progress import Progress, QuietProgress
 from amendment.run.runfile.config import RunFile
 from amendment.run.runfile.overrides import override

@@ -14,27 +14,24 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from amendment.constitutions import load_constitution
-from amendment.curation import PairShare
 from amendment.data.ballots import UNKNOWN
 from amendment.data.inputs import StreamedInputs, read_into
-from amendment.data.sources import FileSource, LilliputPrompts
+from amendment.data.sources import LilliputPrompts, Source
 from amendment.errors import ConfigError, DataError, Problem
 from amendment.llm.opening import check_model
 from amendment.llm.specs import located
 from amendment.preference import load_judge_folder
-from amendment.run.pricing import asking_stages, price_table, unbounded, unpriced
-from amendment.run.prompt_checks import PromptsSeen, category_problems, scope_doubts, scope_problems
-from amendment.run.references import reference_problems
+from amendment.run.money import asking_stages, price_table, unbounded, unpriced
+from amendment.run.references import PromptsSeen, category_problems, reference_problems, scope_doubts, scope_problems
 from amendment.run.runfile.config import RunFile
 from amendment.run.runfile.overrides import override
 from amendment.run.runfile.retired import retired_settings
 from amendment.stages import stages_of
 from amendment.stages.contract import Ask, Doubt, Note
 from amendment.stages.inputs import unknown_raters
-from amendment.stages.pairs import DatasetConfig
 from amendment.terminal import plain
 from amendment.yamlfile import Document, Loc, capped, did_you_mean, read_yaml, texts, validate
 
@@ -94,30 +91,17 @@ def _placed(document: Document, notes: Iterable[Note | Doubt]) -> list[Problem]:
     return [Problem(document.place(place), message) for place, message in notes]
 
 
-def _limited(config: RunFile, limit: int) -> RunFile:
-    prompts = tuple(
-        source.model_copy(update={"lilliput": min(source.lilliput, limit)})
-        if isinstance(source, LilliputPrompts)
-        else source.model_copy(update={"take": min(source.take or limit, limit)})
-        for source in config.prompts
-    )
-    candidates = tuple(
-        source.model_copy(update={"take": min(source.take or limit, limit)})
-        if isinstance(source, FileSource)
-        else source
-        for source in config.candidates
-    )
-    pairs = tuple(source.model_copy(update={"take": min(source.take or limit, limit)}) for source in config.pairs)
-    verdicts = tuple(source.model_copy(update={"take": min(source.take or limit, limit)}) for source in config.verdicts)
-    mix = tuple(
-        source.model_copy(update={"take": min(source.take or limit, limit)})
-        if isinstance(source, PairShare)
-        else source
-        for source in config.need(DatasetConfig).mix
-    )
-    dataset = config.need(DatasetConfig).model_copy(update={"mix": mix})
-    sources = {"prompts": prompts, "candidates": candidates, "pairs": pairs, "verdicts": verdicts}
-    return config.model_copy(update={**sources, "dataset": dataset})
+def _limited(part: Any, limit: int) -> Any:
+    """A run file, or a part of one, with at most `limit` rows of each source."""
+    if isinstance(part, tuple):
+        return tuple(_limited(entry, limit) for entry in part)
+    if isinstance(part, LilliputPrompts):
+        return part.model_copy(update={"lilliput": min(part.lilliput, limit)})
+    if isinstance(part, Source):
+        return part.model_copy(update={"take": min(part.take or limit, limit)})
+    if not isinstance(part, BaseModel):
+        return part
+    return part.model_copy(update={name: _limited(getattr(part, name), limit) for name in part.model_fields_set})
 
 
 def check_run_file(

@@ -21,8 +21,7 @@ from amendment.llm.prices import Price, PriceTable
 from amendment.llm.specs import LocalSpec, ModelSpec, found_folder, located
 from amendment.llm.trust import Trust
 from amendment.records import Candidate, Prompt
-from amendment.run.funds import open_budget, spent_before
-from amendment.run.pricing import price_table, prices_of
+from amendment.run.money import open_budget, price_table, prices_of, spent_before
 from amendment.run.progress import Progress
 from amendment.run.runfile.config import RunFile
 from amendment.stages.contract import dump

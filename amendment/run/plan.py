@@ -7,31 +7,35 @@ the attempts that they cost.
 
 from __future__ import annotations
 
+import os
 import tempfile
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Literal
 
 from pydantic import Field
 
+from amendment.data.hub_rows import dataset_folder
 from amendment.errors import AmendmentError
 from amendment.llm.specs import AnthropicSpec, OpenAISpec
 from amendment.records import Record
+from amendment.run.changes import Change, changes
 from amendment.run.checks import LoadedRun, check_run_file
 from amendment.run.context import Context
-from amendment.run.differences import Change, changes
 from amendment.run.dry_run import MOST_PROMPTS, TEXT_TOKENS, VERDICT_TOKENS, DryContext, DryFolder, DryRun
 from amendment.run.engine import RunFolder, assemble, up_to
-from amendment.run.funds import spent_before
-from amendment.run.outward import Contact, contact_lines, contacts, file_lines, outside_files
-from amendment.run.pricing import asking_stages, price_table, prices_of, unpriced
+from amendment.run.money import asking_stages, price_table, prices_of, spent_before, stored_replies, unpriced
 from amendment.run.progress import QuietProgress
-from amendment.run.stored import stored_replies
+from amendment.run.runfile.config import RunFile
 from amendment.terminal import plain
+from amendment.yamlfile import texts
 
 FIRST_TOKEN, PER_SECOND, IN_FLIGHT = 1.0, 50.0, 8
 """Assumed of a hosted model: seconds until an answer begins, tokens a second, calls in flight where the run file leaves
 them open."""
+
+PATHS = ("base", "constitution", "dataset", "model", "path", "prices", "protocol")
+"""Keys of a run file whose value can be the path of a file or a folder."""
 
 
 class Total(Record):
@@ -338,3 +342,60 @@ def _budget_line(check: BudgetCheck) -> str:
         "nothing left": "nothing is left to be asked",
     }[check.verdict]
     return f"budget: {shown_usd(check.usd)} USD{spent}: {verdict}"
+
+
+class Contact(Record):
+    """A host that the run will talk to."""
+
+    host: str
+    models: tuple[str, ...]
+    """Those that are asked there; none where data is read."""
+    key: str | None
+    """The environment variable that the key is read from; absent where none is sent."""
+
+
+def contacts(config: RunFile, base: Path, asked: Collection[str], standing: Collection[str]) -> tuple[Contact, ...]:
+    """The hosts of the models that are asked, and the Hub where stages that are not `standing` read data from it."""
+    hosts: dict[tuple[str, str | None], list[str]] = {}
+    for name in asked:
+        spec = config.models.get(name)
+        if isinstance(spec, OpenAISpec | AnthropicSpec):
+            names = hosts.setdefault((spec.host, spec.api_key_env), [])
+            names += [name] if name not in names else []
+    reached = [Contact(host=host, models=tuple(names), key=key) for (host, key), names in hosts.items()]
+    read = [source for stage, sources in config.sources.items() if stage not in standing for source in sources]
+    if any(source.dataset and dataset_folder(source, base) is None for source in read):
+        endpoint = os.environ.get("HF_ENDPOINT") or "https://huggingface.co"
+        reached.append(Contact(host=endpoint.split("://", 1)[-1].rstrip("/"), models=(), key="HF_TOKEN"))
+    return tuple(reached)
+
+
+def contact_lines(reached: Iterable[Contact]) -> Iterator[str]:
+    """A line for each host."""
+    for contact in reached:
+        purpose = ", ".join(map(plain, contact.models)) or "data"
+        if contact.key:
+            yield f"sends {plain(contact.key)} to {plain(contact.host)} ({purpose})"
+        else:
+            yield f"talks to {plain(contact.host)} ({purpose}; without a key)"
+
+
+def outside_files(config: RunFile, base: Path) -> tuple[str, ...]:
+    """Files and folders that the run file names and that lie outside its own folder, links followed."""
+    home = base.resolve()
+    paths: dict[str, None] = {}
+    for loc, name in texts(config.model_dump(mode="json")):
+        if next((key for key in reversed(loc) if isinstance(key, str)), "") not in PATHS:
+            continue
+        try:
+            path = (home / os.path.expanduser(name)).resolve()  # noqa: PTH111 - Path.expanduser raises without a home
+            if path.exists() and not path.is_relative_to(home):
+                paths[str(path)] = None
+        except (OSError, RuntimeError, ValueError):  # no path, or a circle of links: reading it reports that
+            continue
+    return tuple(paths)
+
+
+def file_lines(paths: Iterable[str]) -> Iterator[str]:
+    """A line for each file."""
+    yield from (f"reads {plain(path, longest=500)}, outside the folder of the run file" for path in paths)

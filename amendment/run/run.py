@@ -20,7 +20,6 @@ from amendment.llm.model import Model
 from amendment.llm.trust import Trust
 from amendment.publishing.manifest import write_manifest
 from amendment.redaction import redact_logs
-from amendment.run.changes import remember_settings
 from amendment.run.checks import LoadedRun, check_run_file, load_run_file
 from amendment.run.context import Context, Patience
 from amendment.run.engine import RunFolder, RunStage, assemble, up_to
@@ -28,10 +27,9 @@ from amendment.run.plan import Plan, plan_run
 from amendment.run.progress import Progress, QuietProgress
 from amendment.run.references import NO_INPUT, only_lends_models
 from amendment.run.runfile.config import RunFile
-from amendment.run.spending import write_spending
 from amendment.run.status import why_ended
-from amendment.run.summary import write_summary
-from amendment.run.terms import Terms, agree, keys_of, outward_lines, uncovered_lines
+from amendment.run.summary import write_spending, write_summary
+from amendment.run.terms import Terms, agree, keys_of, outward_lines, remember_settings, uncovered_lines
 from amendment.stages.contract import Made
 from amendment.stages.kinship import kinship_warnings
 from amendment.stages.passes import one_pass

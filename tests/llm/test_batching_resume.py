@@ -22,7 +22,7 @@ from amendment.llm.prices import Price, PriceTable
 from amendment.llm.requests import Reply
 from amendment.llm.specs import OpenAISpec
 from amendment.records import Message
-from amendment.run.funds import open_budget
+from amendment.run.money import open_budget
 from tests.llm import killed_batches
 from tests.vendors.askers import Asked, ask_all, ask_batched, batched_model, entry, said
 from tests.vendors.batches import BatchVendor

@@ -17,9 +17,8 @@ from amendment.errors import ConfigError
 from amendment.hashing import content_id
 from amendment.llm.prices import FREE, Price
 from amendment.run import Patience, Paused, Plan, Run, load_run_file, plan_run
-from amendment.run.outward import Contact, contacts
-from amendment.run.plan import Asks, BudgetCheck, _budget_check
-from amendment.run.pricing import prices_of, unpriced
+from amendment.run.money import prices_of, unpriced
+from amendment.run.plan import Asks, BudgetCheck, Contact, _budget_check, contacts
 from amendment.run.runfile.config import RunFile
 from tests.run.small_runs import save
 

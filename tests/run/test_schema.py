@@ -6,7 +6,7 @@ from pathlib import Path
 
 import amendment.run
 from amendment.run import run_schema
-from amendment.run.runfile.schema import schema_text
+from amendment.run.runfile.config import schema_text
 
 SHIPPED = Path(amendment.run.__file__).parent / "schemas" / "run.schema.json"
 

@@ -19,8 +19,8 @@ from amendment.llm.requests import Request, Usage
 from amendment.llm.specs import ModelSpec
 from amendment.records import Sampling, user
 from amendment.run import Run
-from amendment.run.funds import open_budget, spent_before
-from amendment.run.spending import over_all_starts, spending_lines, write_spending
+from amendment.run.money import open_budget, spent_before
+from amendment.run.summary import over_all_starts, spending_lines, write_spending
 from tests.run.small_runs import made, save
 
 HOSTILE = "\x1b[2J<script>|\u202em"

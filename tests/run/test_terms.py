@@ -16,9 +16,8 @@ from amendment.llm.ledger import BatchCall, Ledger
 from amendment.llm.requests import Request
 from amendment.records import Sampling, user
 from amendment.run import Patience, Paused, Run, Terms, load_run_file
-from amendment.run.changes import asked_again, refuse_changes
-from amendment.run.differences import Change, changes
-from amendment.run.terms import agree, outward_lines
+from amendment.run.changes import Change, changes
+from amendment.run.terms import agree, asked_again, outward_lines, refuse_changes
 from tests.run.small_runs import Said, save
 
 SHOP = {"provider": "openai", "base_url": "https://shop.example/v1", "max_tokens": 10}

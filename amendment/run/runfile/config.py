@@ -6,6 +6,7 @@ the file. Not covered: references between its parts and what lies outside it; se
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, create_model
@@ -59,3 +60,13 @@ class RunFile(_WithStages):
     def key_variables(self) -> list[str]:
         """The environment variables that the models' keys are read from."""
         return [name for spec in self.models.values() if (name := getattr(spec, "api_key_env", None))]
+
+
+def run_schema() -> dict[str, Any]:
+    """JSON Schema (2020-12) of a run file."""
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **RunFile.model_json_schema()}
+
+
+def schema_text() -> str:
+    """The schema as it is shipped."""
+    return json.dumps(run_schema(), indent=2, ensure_ascii=False) + "\n"
