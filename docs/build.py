@@ -18,7 +18,7 @@ from typer.main import get_command
 from amendment.cli import app
 from amendment.constitutions import constitution_schema
 from amendment.run import RunFile
-from amendment.run.runfile import schema as run_file
+from amendment.run.runfile import config as run_file
 
 ROOT = Path(__file__).resolve().parent.parent
 PLAIN_TYPES = {"string": "text", "integer": "whole number", "number": "number", "boolean": "true or false"}
