@@ -4,8 +4,7 @@
 
 FOLDER holds `raw_completions__*.json`: LLMBar's result files (github.com/princeton-nlp/LLMBar, MIT), each a list of
 items with a judge's reply in both displayed orders and the winner that the authors parsed. Prints, for each log, how
-many replies are read alike, and every one that is not, with the end of its text and the reason. Then the same for the
-rationales: replies whose reasoning argues for the other output than the verdict.
+many replies are read alike, and every one that is not, with the end of its text and the reason.
 """
 
 from __future__ import annotations
@@ -18,7 +17,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from amendment.audit.stance import argued_for
 from amendment.llm.requests import Reply
 from amendment.preference.parsers import Parsed, unreadable
 from amendment.records import Message, text_of
@@ -45,7 +43,6 @@ class Read(NamedTuple):
     ours: str | None
     why: str
     text: str
-    argued: str | None
 
 
 def main() -> None:
@@ -66,9 +63,6 @@ def _tell(path: Path) -> None:
     for one in differ:
         end = plain(one.text[-END:], longest=END)
         print(f"  {one.place}: authors {one.authors}, ours {one.ours} ({one.why}): ...{end}")
-    against = [one.place for one in found if one.ours and one.argued and one.argued != one.ours]
-    compared = sum(bool(one.ours and one.argued) for one in found)
-    print(f"  reasoning says which is better in {compared}, the other one than the verdict in {len(against)} {against}")
 
 
 def _read(items: list[dict[str, Any]]) -> Iterator[Read]:
@@ -82,9 +76,7 @@ def _read(items: list[dict[str, Any]]) -> Iterator[Read]:
             message = Message(role="assistant", content=text)
             parsed = _read_output_letter(Reply(messages=(message,), finish_reason=FINISHES.get(finish, "other")))
             value = None if parsed.value is None else str(parsed.value)
-            yield Read(
-                f"item {number}, {order}", winner, value, parsed.invalid or "", text, argued_for(parsed.reasoning)
-            )
+            yield Read(f"item {number}, {order}", winner, value, parsed.invalid or "", text)
 
 
 def _read_output_letter(reply: Reply) -> Parsed:

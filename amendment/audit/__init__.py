@@ -3,7 +3,6 @@
 from amendment.audit.bias import marks_of
 from amendment.audit.certificate import CERTIFICATE_FORMAT, Certificate, audit
 from amendment.audit.gates import Gate
-from amendment.audit.stance import argued_for
 from amendment.audit.text import certificate_lines
 from amendment.audit.votes import Item, Vote
 
@@ -13,7 +12,6 @@ __all__ = [
     "Gate",
     "Item",
     "Vote",
-    "argued_for",
     "audit",
     "certificate_lines",
     "marks_of",

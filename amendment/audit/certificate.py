@@ -39,7 +39,6 @@ from amendment.audit.people import (
 )
 from amendment.audit.position import Position, Repetition, position, repetition
 from amendment.audit.slices import Slice, slices
-from amendment.audit.stance import Rationales, rationales
 from amendment.audit.systems import ConstantAnswer, Controlled, ControlledBy, constant_answers, controlled
 from amendment.audit.votes import TIE, A, AuditData, B, Item, Vote, audit_data
 from amendment.errors import ConfigError
@@ -53,7 +52,7 @@ from amendment.statistics.sides import HALF
 from amendment.terminal import plain
 from amendment.yamlfile import read_yaml
 
-CERTIFICATE_FORMAT = 6
+CERTIFICATE_FORMAT = 7
 
 
 @dataclass(frozen=True)
@@ -97,8 +96,6 @@ class JudgeReport:
     """Absent where nothing was asked twice in one order."""
     bias: dict[str, FeatureBias]
     """By feature of the answers: length, what their texts carry, and self."""
-    rationales: Rationales | None
-    """Absent where no reasoning could be compared with a verdict."""
 
     @property
     def headline(self) -> Estimate | None:
@@ -250,7 +247,6 @@ def audit(
                 constant=constant,
                 repetition=judge.repetition,
                 bias=judge.bias,
-                rationales=judge.rationales,
             )
         ),
         glossary=_glossary(drawing),
@@ -302,7 +298,6 @@ def _judge(data: AuditData, number: int, models: Mapping[str, str], draws: Resam
         position=position(data, calls, draws),
         repetition=repetition(data, number, draws),
         bias=bias_table(data, rater.name, calls, models, draws),
-        rationales=rationales(data, number, draws),
     )
 
 

@@ -11,7 +11,6 @@ from amendment.audit.agreement import Agreement, BesidePeople
 from amendment.audit.alarm import Alarms
 from amendment.audit.bias import FORMAT, LENGTH, SELF, FeatureBias
 from amendment.audit.position import CONFOUNDED, FEWEST_PAIRS, Position, Repetition
-from amendment.audit.stance import Rationales
 from amendment.audit.systems import ConstantAnswer, ConstantWins
 from amendment.statistics import Estimate, bounds
 from amendment.statistics.intervals import NO_VARIATION
@@ -35,7 +34,6 @@ MOST_TIES, TIMES_PEOPLE = 0.2, 2
 MOST_SWAY, WIDEST = 0.2, 1.0
 """Asymmetry beyond which a bias fails its judge; width of an interval beyond which finding nothing tells nothing."""
 STABLE, HARDLY_STABLE = 0.9, 0.75
-CONTRADICTING, OFTEN_CONTRADICTING = 0.02, 0.1
 UNREADABLE_RULE = (
     f"FAIL if the whole interval lies above the limit, or if more than half of at least {FEWEST_UNREADABLE} verdicts "
     f"are unreadable; otherwise not measured with fewer than {FEWEST} verdicts, PASS up to {100 * OFTEN:g} %, WARN "
@@ -69,7 +67,6 @@ def gates(
     constant: Iterable[ConstantAnswer],
     repetition: Repetition | None,
     bias: Mapping[str, FeatureBias],
-    rationales: Rationales | None,
 ) -> list[Gate]:
     """All checks of one judge. `label` is its label beside the majority of people, `one_call` each of its calls,
     `alpha` that of people among themselves; `is_unmatched` says that the judge shares no item with them."""
@@ -86,7 +83,6 @@ def gates(
         "length": _length(bias.get(LENGTH)),
         "style": _style(marks),
         "self": _style({SELF: bias[SELF]} if SELF in bias else {}),
-        "rationale": _rationale(rationales),
     }
     return [Gate(judge, check, *ruling) for check, ruling in rulings.items()]
 
@@ -269,10 +265,3 @@ def _one_sided(asymmetries: list[Estimate], form: str) -> Ruling:
     if any(low <= 0 <= high and high - low > WIDEST for low, high in known):
         return "not measured", f"{shown}: too wide to tell"
     return "PASS", shown
-
-
-def _rationale(found: Rationales | None) -> Ruling:
-    if found is None or found.share.n < FEWEST:
-        return "not measured", f"{found.share.n if found else 0} verdicts whose reasoning says which answer is better"
-    bad, shown = found.share.value, f"{found.contradicting} of {found.share.n} argue for the other answer"
-    return "PASS" if bad <= CONTRADICTING else "WARN" if bad <= OFTEN_CONTRADICTING else "FAIL", shown

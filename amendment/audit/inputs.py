@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 from amendment.audit.bias import marks_of
-from amendment.audit.stance import argued_for
 from amendment.audit.votes import LABEL_SOURCE, Item, Vote
 from amendment.data.ballots import UNKNOWN
 from amendment.data.comparisons import JoinedComparison, join
@@ -213,11 +212,9 @@ def _vote(verdict: Verdict, item: str, first: Literal["A", "B"]) -> Vote:
     """In content coordinates; `first` is the side of the candidate that stands first in the record."""
     value = "invalid" if verdict.invalid is not None else str(verdict.value)
     p = verdict.p_first() if verdict.distribution is not None else None
-    argues = argued_for(verdict.reasoning)
     if first == "B":
         value = _OTHER.get(value, value)
         p = None if p is None else 1 - p
-        argues = _OTHER[argues] if argues else None
     return Vote(
         item=item,
         rater=verdict.rater,
@@ -228,6 +225,5 @@ def _vote(verdict: Verdict, item: str, first: Literal["A", "B"]) -> Vote:
         principle=verdict.principle_id,
         sample=verdict.sample,
         again=verdict.sample > 0 and verdict.origin.source == LABEL_SOURCE,
-        argues=argues,
         confidence=verdict.confidence,
     )

@@ -21,8 +21,8 @@ from amendment.terminal import plain
 
 Row = Sequence[str | int | Estimate | None]
 """Cells of a table: texts as they are shown, counts, and shares or their absence."""
-MOST_ROWS, MOST_ALARMS, MOST_NAMED = 400, 20, 10
-"""Rows of one table, of the table of alarms, and items of one judge that are named; the JSON has more."""
+MOST_ROWS, MOST_ALARMS = 400, 20
+"""Rows of one table, and of the table of alarms; the JSON has more."""
 LONGEST_FOUND = 400
 """Characters of what a gate found: words of ours, which are never cut."""
 RULES = {"strict": "strict", "no_ties": "no ties", "half": "half"}
@@ -276,16 +276,6 @@ def _biases(certificate: Certificate) -> Iterator[str]:
         yield "Neither lengths nor texts of the answers are known, so nothing is said about what sways the judges."
 
 
-def _rationales(certificate: Certificate) -> Iterator[str]:
-    rows = []
-    for judge in certificate.judges:
-        if found := judge.rationales:
-            named = ", ".join(cell(item) for item in found.items[:MOST_NAMED]) or NOTHING
-            named += f" and {len(found.items) - MOST_NAMED} more" if len(found.items) > MOST_NAMED else ""
-            rows.append((cell(judge.name), found.share.n, found.contradicting, found.share, named))
-    yield from _table("judge, compared, argue for the other answer, share, items", rows)
-
-
 def _controlled(certificate: Certificate) -> Iterator[str]:
     for made in certificate.controlled_by:
         votes = "by its probabilities" if made.is_soft else "by its verdicts, since it gives no probabilities"
@@ -372,7 +362,6 @@ SECTIONS: dict[str, Callable[[Certificate], Iterator[str]]] = {
     "Position": _positions,
     "Asked again": _repetitions,
     "Biases": _biases,
-    "Reasoning and verdict": _rationales,
     "Who wins at equal lengths": _controlled,
     "Judges among themselves": _between_judges,
     "By principle, category and model": _slices,

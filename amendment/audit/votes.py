@@ -30,7 +30,6 @@ Flags = NDArray[np.bool_]
 A, TIE, B, INVALID, NONE = range(5)
 """Classes of a verdict. The first three are what agreement is about, NONE is the absence of a vote."""
 CLASS = {"A": A, "tie": TIE, "both_bad": TIE, "B": B, "invalid": INVALID}
-ARGUES = {"A": A, "B": B, None: NONE}
 ORDER = {"A": 0, "B": 1, None: 2}
 """Which answer was shown first; 2 where nobody knows."""
 LABEL_SOURCE = "spot check"
@@ -55,9 +54,6 @@ class Vote(NamedTuple):
     principle: str | None = None
     sample: int = 0
     """The draw's number where one question was put several times."""
-    argues: Literal["A", "B"] | None = None
-    """Which answer the rater's own reasoning calls the better one, in content coordinates; None where there is no
-    reasoning or it does not say."""
     confidence: float | None = None
     """How sure the rater says to be, from 0 to 1, where asked: of people 1/3, 2/3 or 1."""
     again: bool = False
@@ -111,8 +107,6 @@ class VoteColumns(NamedTuple):
     """-1 without one."""
     sample: Codes
     """Numbered in their own order."""
-    argues: Codes
-    """A, B, or NONE where no reasoning says which answer is the better one."""
     confidence: Numbers
     """nan where the rater gave none."""
     again: Flags
@@ -338,11 +332,10 @@ def _encode(
         both_bad=np.array([vote.value == "both_bad" for vote in rows], np.bool_),
         principle=_codes((vote.principle for vote in rows), principles),
         sample=np.array([samples[vote.sample] for vote in rows], np.int64),
-        argues=np.array([ARGUES[vote.argues] for vote in rows], np.int64),
         confidence=np.array([math.nan if vote.confidence is None else vote.confidence for vote in rows]),
         again=np.array([vote.again for vote in rows], np.bool_),
     )
-    content = votes.argues, votes.p, votes.both_bad, votes.value, votes.principle
+    content = votes.p, votes.both_bad, votes.value, votes.principle
     row = np.lexsort((votes.again, votes.confidence, votes.sample, *content, votes.order, votes.item, votes.rater))
     return VoteColumns._make(column[row] for column in votes)
 
@@ -396,7 +389,7 @@ def _wrong(vote: Vote, items: Mapping[str, Item], kind: RaterKind) -> Iterator[s
         yield f"its item {plain(vote.item)!r} is not among the items"
     if vote.kind in get_args(RaterKind) and vote.kind != kind:
         yield f"kind: {vote.kind} here and {kind} in an earlier vote; give one of the two raters another name"
-    allowed = {"kind": get_args(RaterKind), "value": CLASS, "first": ORDER, "argues": ARGUES}
+    allowed = {"kind": get_args(RaterKind), "value": CLASS, "first": ORDER}
     for name, values in allowed.items():
         found = getattr(vote, name)
         if found not in values:

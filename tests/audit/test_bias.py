@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import math
-from typing import Literal
 
 import numpy as np
 import pytest
 
 from amendment.audit.bias import marks_of
 from amendment.audit.certificate import JudgeReport, audit
-from amendment.audit.stance import argued_for
 from amendment.audit.text import certificate_lines
 from amendment.audit.votes import Item, Vote
 from tests.audit.letters import items, said
@@ -155,77 +153,6 @@ def test_a_win_that_is_only_length_is_less_than_half_of_it_at_equal_lengths() ->
     assert wordy.raw.value + terse.raw.value == 1.0
     assert abs(wordy.controlled.value + terse.controlled.value - 1) < 1e-6
     assert "## Who wins at equal lengths" in certificate_lines(certificate)
-
-
-@pytest.mark.parametrize(
-    ("reasoning", "expected"),
-    [
-        ("Answer B is better.", "B"),
-        ("A is the better one here.", "A"),
-        ("Both have merits.\nTherefore, Answer A is clearly better because it is right.", "A"),
-        ("I prefer response B.", "B"),
-        ("Output (b) is better", "B"),
-        ("**Answer A** is the better answer.", "A"),
-        ("I think that answer a is better than answer b.", "A"),
-        ("Answer A is better. On reflection it is wrong. Answer B is better.", "B"),  # the last one stands
-    ],
-)
-def test_plain_statements(reasoning: str, expected: str) -> None:
-    assert argued_for(reasoning) == expected
-
-
-@pytest.mark.parametrize(
-    "reasoning",
-    [
-        "",
-        None,
-        "Answer A keeps to the facts.",
-        "If style counts, answer A is better.",
-        "While answer A is better, it is rude.",
-        "Answer A is not better.",
-        "Answer A is better in tone.",  # in tone only
-        "Some would say answer B is better.",
-        "Neither answer A is better nor answer B.",
-        "a is better",  # an article as well as a label
-        "Vitamin A is better.",
-        "Is answer A better?",
-        "The user says: answer B is better",
-    ],
-)
-def test_what_is_not_plain_says_nothing(reasoning: str | None) -> None:
-    assert argued_for(reasoning) is None
-
-
-def test_a_reasoning_that_repeats_itself_takes_no_longer_than_another() -> None:
-    assert argued_for("A is " + "clearly " * 12_000 + "x") is None
-    assert argued_for("A is the " + "clearly " * 12_000 + "better") == "A"
-    assert argued_for("so " * 30_000 + "x") is None
-
-
-Side = Literal["A", "B"] | None
-
-
-def reasoned(letters: str, argued: str, first: Side = None) -> list[Vote]:
-    sides: dict[str, Side] = {"A": "A", "B": "B", ".": None}
-    votes = said("j", letters, "model", first)
-    return [vote._replace(argues=sides[letter]) for vote, letter in zip(votes, argued, strict=True)]
-
-
-def test_verdicts_for_the_other_answer_are_counted_and_named() -> None:
-    # compared: i0, i1, i2, i3; i4 is a tie, i5 unread, i6 says nothing. Against their verdict: i1 and i3
-    found = audit(items(7), reasoned("AABBt?A", "ABBAAA.")).judges[0].rationales
-    assert found
-    assert (found.contradicting, found.share.n, found.share.value) == (2, 4, 0.5)
-    assert found.items == ("i1", "i3")
-
-
-def test_the_certificate_lists_them_and_the_gate_fails() -> None:
-    votes = reasoned("A" * 40, "B" * 5 + "A" * 35)  # 12.5 %
-    certificate = audit(items(40), votes)
-    text = "\n".join(certificate_lines(certificate))
-    assert "## Reasoning and verdict" in text
-    assert "i0, i1, i2, i3, i4" in text
-    assert "FAIL rationale" in certificate.outcome("j")
 
 
 def swayed(by: str, *, is_always_longer: bool = False) -> JudgeReport:

@@ -66,7 +66,7 @@ def test_equal_input_gives_an_equal_certificate_and_another_seed_other_draws() -
 
 def test_the_headline_leaves_out_what_could_not_be_measured() -> None:
     alone = audit(items(40), said("j", "AB" * 20, "model")).headline()
-    assert alone == {"items": 40, "people": 0, "judges": 1, "judge j": {"gates": "PASS invalid; 11 not measured"}}
+    assert alone == {"items": 40, "people": 0, "judges": 1, "judge j": {"gates": "PASS invalid; 10 not measured"}}
     votes = [*said("ann", "A" * 40), *said("j", "A" * 40, "model", "A"), *said("j", "B" * 40, "model", "B")]
     both = audit(items(40), votes)
     assert both.headline()["judge j"] == {

@@ -151,7 +151,6 @@ VOTES = st.builds(
     p_a=st.sampled_from([None, 0.1, 0.5, 0.9]),
     principle=st.sampled_from([None, "p", "q"]),
     sample=st.sampled_from([0, 1, 2**70]),
-    argues=st.sampled_from([None, "A", "B"]),
     confidence=st.sampled_from([None, 0.2, 1.0]),
 )
 PEOPLE = st.lists(
@@ -190,8 +189,7 @@ MIRROR: dict[str | None, Any] = {"A": "B", "B": "A", "tie": "tie", "both_bad": "
 def mirrored(vote: Vote) -> Vote:
     first = None if vote.first is None else MIRROR[vote.first]
     p_a = None if vote.p_a is None else 1 - vote.p_a
-    argues = None if vote.argues is None else MIRROR[vote.argues]
-    return vote._replace(value=MIRROR[vote.value], first=first, p_a=p_a, argues=argues)
+    return vote._replace(value=MIRROR[vote.value], first=first, p_a=p_a)
 
 
 @settings(deadline=None, max_examples=60)
