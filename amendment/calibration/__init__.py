@@ -3,7 +3,6 @@
 from amendment.calibration.calibrating import calibrate
 from amendment.calibration.drawing import draw_sample
 from amendment.calibration.label import Label
-from amendment.calibration.people_gate import LabelPlan, label_plan
 from amendment.calibration.report import SpotCheck, spot_check_report
 from amendment.calibration.serving import serve_page
 from amendment.calibration.settings import SpotCheckSettings
@@ -11,13 +10,11 @@ from amendment.calibration.store import Labels
 
 __all__ = [
     "Label",
-    "LabelPlan",
     "Labels",
     "SpotCheck",
     "SpotCheckSettings",
     "calibrate",
     "draw_sample",
-    "label_plan",
     "serve_page",
     "spot_check_report",
 ]

@@ -10,12 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from amendment.audit.gates import FEWEST, Outcome
-from amendment.calibration import label_plan
 from amendment.calibration.people_gate import (
     Beside,
     agreement_with_people,
     beside_people,
-    difference_variance,
     orders_gate,
     people_gate,
     unreadable_gate,
@@ -24,6 +22,7 @@ from amendment.calibration.people_gate import (
 from amendment.calibration.samples import HeardItem, SampledItem
 from amendment.statistics import Estimate, paired_difference
 from amendment.statistics.intervals import NO_VARIATION, cautioned
+from benchmarks.label_plan import difference_variance, label_plan
 
 MARGIN = 0.05
 NAN = math.nan
