@@ -8,24 +8,33 @@ are held. Not covered: what the columns mean; see the stages that read them.
 
 from __future__ import annotations
 
+import codecs
 import csv
 import gzip
 import io
 import json
 import stat
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
+from itertools import islice
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple, cast
+from typing import Any, BinaryIO, NamedTuple, TextIO, cast
 
-from amendment._table_text import MAX_ROW, Lines, LongRow, bad_byte, delimiter_of, encoding_of
 from amendment.errors import DataError, Problem
+from amendment.text import plain
 
+MAX_ROW = 64_000_000
+"""Characters of a row, on one line or several: a packed file of a few megabytes may unpack to a line of any length."""
 MAX_CELL = 1_000_000
 """Characters; a longer cell is refused rather than sent anywhere."""
 MAX_DOCUMENT = 1_000_000_000
 """Characters of a `.json` file, which is held as a whole; of a row's in other texts see `MAX_ROW`."""
+LOOKED_AT = 50
+"""Rows by which the delimiter is told."""
+OTHERS = (";", "\t", "|")
+"""Delimiters of files that are called .csv all the same: Excel's where commas are decimal, its Unicode text, exports
+of databases."""
 LONG_ROW = f"more than {MAX_ROW:,} characters in one row; neither it nor what follows was read. Is each row on a line?"
 
 
@@ -130,7 +139,7 @@ def _jsonl(path: Path, problems: list[Problem]) -> Iterator[Row]:
 
 def _json_row(line: str, place: str, problems: list[Problem]) -> Iterator[Row]:
     try:
-        value = json.loads(line)
+        value = _json_value(line)
     except (ValueError, RecursionError) as fault:
         problems.append(Problem(place, f"not JSON ({fault})"))
         return
@@ -147,9 +156,35 @@ def _read_document(path: Path) -> Any:
     if len(text) > MAX_DOCUMENT:
         raise DataError(f"{path}: more than {MAX_DOCUMENT:,} characters in one piece; save it as .jsonl, a row a line")
     try:
-        return json.loads(text)
+        return _json_value(text)
     except (ValueError, RecursionError) as fault:
         raise DataError(f"{path}: not JSON ({fault})") from fault
+
+
+def _json_value(text: str) -> Any:
+    """A JSON value. Raises ValueError for what Python takes beside it, each of which would be read as something else:
+    NaN and Infinity, keys that stand twice in an object, halves of surrogate pairs."""
+    value = json.loads(text, parse_constant=_refuse_constant, object_pairs_hook=_object)
+    if "\\ud" in text or "\\uD" in text:
+        try:
+            json.dumps(value, ensure_ascii=False).encode("utf-8")
+        except UnicodeEncodeError as fault:
+            half = f"\\u{ord(fault.object[fault.start]):04x}"
+            raise ValueError(f"{half} is half of a surrogate pair; write the whole character") from None
+    return value
+
+
+def _refuse_constant(name: str) -> Any:
+    raise ValueError(f"{name} is no number of JSON; write null, or take the key out")
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    values = dict(pairs)
+    if len(values) < len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = next(key for key in values if keys.count(key) > 1)
+        raise ValueError(f"the key {plain(twice, longest=40)!r} stands twice in one object; keep one of them")
+    return values
 
 
 def _json(path: Path, problems: list[Problem]) -> Iterator[Row]:
@@ -235,3 +270,114 @@ FORMATS: dict[str, Callable[[Path, list[Problem]], Iterator[Row]]] = {
     ".parquet": _parquet,
     ".tsv": partial(_csv, delimiter="\t"),
 }
+
+
+# How the text of a file is spelled: its encoding by its first bytes, its delimiter by its first rows, no line endless.
+
+
+class LongRow(Exception):
+    """A row of more than MAX_ROW characters."""
+
+
+class Lines:
+    """The lines of a text, one after another; LongRow is raised before a row of too many characters is held."""
+
+    def __init__(self, file: TextIO) -> None:
+        self._file = file
+        self._taken = 0
+
+    def row_ended(self) -> None:
+        """The next line begins another row."""
+        self._taken = 0
+
+    def __iter__(self) -> Lines:
+        return self
+
+    def __next__(self) -> str:
+        line = self._file.readline(MAX_ROW - self._taken + 1)
+        self._taken += len(line)
+        if self._taken > MAX_ROW:
+            raise LongRow
+        if not line:
+            raise StopIteration
+        return line
+
+
+def encoding_of(start: bytes) -> str:
+    """The codec for a file that begins with these bytes (four are enough): UTF-8 unless a mark says UTF-16."""
+    is_wide = start[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) and start[:4] != codecs.BOM_UTF32_LE
+    return "utf-16" if is_wide else "utf-8-sig"
+
+
+def bad_byte(file: BinaryIO, encoding: str) -> int:
+    """Where the first byte lies that is none of this encoding, counted from 0."""
+    decoder = codecs.getincrementaldecoder("utf-8" if encoding == "utf-8-sig" else encoding)()
+    before = 0
+    while True:
+        chunk = file.read(1 << 16)
+        held = len(decoder.getstate()[0])
+        try:
+            decoder.decode(chunk, final=not chunk)
+        except UnicodeDecodeError as fault:
+            return before - held + fault.start
+        if not chunk:
+            return before
+        before += len(chunk)
+
+
+class _Rows(NamedTuple):
+    """The first rows as one delimiter cuts them."""
+
+    header: list[str]
+    widths: list[int]
+    is_whole: bool
+    """Whether all of them could be read."""
+
+    @property
+    def fitting(self) -> int:
+        """Rows that have as many cells as the header."""
+        return sum(width == len(self.header) for width in self.widths)
+
+    @property
+    def is_table(self) -> bool:
+        return len(self.header) > 1 and self.is_whole and self.fitting == len(self.widths) > 0
+
+
+def delimiter_of(lines: Iterable[str]) -> str:
+    """What parts the cells of a `.csv` file whose lines begin like these: a comma, unless its header has none and
+    half the rows fit a header that is parted otherwise, or only another delimiter makes a table of them."""
+    kept = list(_held(lines))
+    comma = _cut(kept, ",")
+    if comma.is_table:
+        return ","
+    found = {other: _cut(kept, other) for other in OTHERS}
+    is_bare = len(comma.header) < 2
+    fits = [name for name, rows in found.items() if rows.is_table or (is_bare and _is_mostly(rows))]
+    return max(fits, key=lambda name: (found[name].is_table, len(found[name].header)), default=",")
+
+
+def _held(lines: Iterable[str]) -> Iterable[str]:
+    """Enough lines for the rows that are looked at, however many line ends stand in their cells."""
+    size = 0
+    for number, line in enumerate(lines):
+        if (number > LOOKED_AT and size > 1_000_000) or size > MAX_ROW // 4:
+            return
+        size += len(line)
+        yield line
+
+
+def _cut(lines: Iterable[str], delimiter: str) -> _Rows:
+    header: list[str] = []
+    widths: list[int] = []
+    reader = csv.reader(lines, strict=True, delimiter=delimiter)
+    try:
+        header = next(reader, [])
+        widths += (len(cells) for cells in islice(filter(None, reader), LOOKED_AT))
+    except csv.Error:
+        return _Rows(header, widths, is_whole=False)
+    return _Rows(header, widths, is_whole=True)
+
+
+def _is_mostly(rows: _Rows) -> bool:
+    """Whether the rows that do not fit are faults to be named."""
+    return len(rows.header) > 1 and 2 * rows.fitting >= len(rows.widths) > 0

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from amendment.key_shapes import find_keys
-from amendment.markdown import table
+from amendment.text import table
 
 
 def texts_of(path: Path) -> Iterator[str]:

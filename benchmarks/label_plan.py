@@ -7,7 +7,7 @@ from math import comb
 from statistics import NormalDist
 from typing import NamedTuple
 
-from amendment.markdown import table
+from amendment.text import table
 
 GAPS = (0.0, 0.02, 0.05, 0.10)
 _Z = NormalDist().inv_cdf(0.975)

@@ -20,7 +20,7 @@ from typing import Any, Literal, NamedTuple
 from amendment.llm.requests import Reply
 from amendment.preference.parsers import Parsed, unreadable
 from amendment.records import Message, text_of
-from amendment.terminal import plain
+from amendment.text import plain
 
 FINISHES: dict[str, Literal["stop", "length", "refusal"]] = {
     "stop": "stop",

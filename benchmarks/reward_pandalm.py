@@ -23,7 +23,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from amendment.markdown import table
 from amendment.reward_model import (
     RewardEvaluation,
     RewardModel,
@@ -33,6 +32,7 @@ from amendment.reward_model import (
     train_reward,
 )
 from amendment.statistics import Estimate
+from amendment.text import table
 from amendment.training import TinyModel, build_tiny
 
 SHAPE = TinyModel(hidden=64, layers=2, heads=4, intermediate=128, vocab=2000, context=512)

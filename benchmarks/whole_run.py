@@ -7,11 +7,11 @@ import resource
 import sys
 import time
 
-from amendment.memory import prepare
+from amendment.cli._app import prepare_memory
 from amendment.run import Run
 
 if __name__ == "__main__":
-    prepare()  # as `amendment run` does
+    prepare_memory()  # as `amendment run` does
     start = time.perf_counter()
     result = Run.from_file(sys.argv[1], folder=sys.argv[2])(until=sys.argv[3] if len(sys.argv) > 3 else "judging")
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

@@ -16,9 +16,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from amendment._table_text import MAX_ROW
 from amendment.errors import DataError, Problem
-from amendment.tables import MAX_CELL, Row, iter_rows, read_rows
+from amendment.tables import MAX_CELL, MAX_ROW, Row, iter_rows, read_rows
 
 TEXTS = [
     "plain",
@@ -142,6 +141,25 @@ def test_a_broken_file_is_named_with_the_place_and_what_was_expected(
     assert refusal(written(tmp_path, name, content)).startswith(f"{name}: {complaint}")
 
 
+@pytest.mark.parametrize(
+    ("line", "complaint"),
+    [
+        ('{"a": "x", "verdict": NaN}', "NaN is no number of JSON; write null"),
+        ('{"a": [{"p": -Infinity}]}', "-Infinity is no number of JSON"),
+        ('{"verdict": "A", "verdict": "B"}', "the key 'verdict' stands twice in one object; keep one of them"),
+        ('{"a": {"x\\n": 1, "x\\n": 1}}', r"the key 'x\\n' stands twice"),
+        (r'{"a": "\ud83d oh"}', r"\ud83d is half of a surrogate pair; write the whole character"),
+        (r'{"\uDE00": 1}', r"\ude00 is half of a surrogate pair"),
+    ],
+)
+def test_what_python_takes_for_json_and_is_none_is_refused_with_its_line(
+    line: str, complaint: str, tmp_path: Path
+) -> None:
+    path = written(tmp_path, "rows.jsonl", f'{{"a": "\\ud83d\\ude00 NaN"}}\n{line}\n')
+    assert refusal(path).startswith(f"rows.jsonl: line 2: not JSON ({complaint}")
+    assert refusal(written(tmp_path, "rows.json", f"[{line}]")).startswith(f"rows.json: not JSON ({complaint}")
+
+
 def test_all_bad_rows_are_named_at_once(tmp_path: Path) -> None:
     lines = ['{"a": 1}', '{"a": ', "[1]", '{"a": 2}', "null", '"text"', "[" * 100_000]
     text = refusal(written(tmp_path, "rows.jsonl", "\n".join(lines)))
@@ -191,7 +209,7 @@ def test_an_endless_line_is_refused_before_it_is_held(tmp_path: Path, name: str,
 
 
 def test_rows_and_documents_have_a_longest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("amendment._table_text.MAX_ROW", 1000)
+    monkeypatch.setattr("amendment.tables.MAX_ROW", 1000)
     monkeypatch.setattr("amendment.tables.MAX_DOCUMENT", 10)
     begin = "a,b\n" + "1,2\n" * 2000  # 8000 characters, in rows of 4
     assert len(values(written(tmp_path, "rows.csv", begin))) == 2000

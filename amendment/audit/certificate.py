@@ -49,7 +49,7 @@ from amendment.statistics.intervals import FEW, FEWEST
 from amendment.statistics.length_difficulty import FEWEST_SYSTEMS
 from amendment.statistics.misclassification import MOST_DRAWS
 from amendment.statistics.sides import HALF
-from amendment.terminal import plain
+from amendment.text import plain
 from amendment.yamlfile import read_yaml
 
 CERTIFICATE_FORMAT = 7

@@ -30,12 +30,11 @@ from amendment.audit.certificate import json_values
 from amendment.audit.figures import NOTHING, alone, points
 from amendment.audit.gates import Outcome, Ruling
 from amendment.hashing import content_id
-from amendment.markdown import cell, table
 from amendment.records import Candidate, Message, Prompt, Record
 from amendment.statistics import Estimate, binomial_p, bounds, cautioned, clustered_mean, share
 from amendment.statistics.shares import Corrected, holm
 from amendment.statistics.sides import side_of
-from amendment.terminal import plain
+from amendment.text import cell, plain, table
 
 Arm = Literal["before", "edited", "control", "attack"]
 """before: as it was judged. edited: the target carries the edit. control: both do, or the claim names the other

@@ -13,11 +13,10 @@ from amendment.audit.position import CONFOUNDED
 from amendment.audit.slices import MOST
 from amendment.audit.systems import FEW_COMPARISONS
 from amendment.audit.systems import MOST as MOST_SYSTEMS
-from amendment.markdown import cell, table
 from amendment.statistics import Estimate
 from amendment.statistics.intervals import FEWEST
 from amendment.statistics.length_difficulty import FEWEST_SYSTEMS
-from amendment.terminal import plain
+from amendment.text import cell, plain, table
 
 Row = Sequence[str | int | Estimate | None]
 """Cells of a table: texts as they are shown, counts, and shares or their absence."""

@@ -17,8 +17,8 @@ from amendment.audit.figures import NOTHING, alone, percent, points
 from amendment.audit.gates import BELOW_CEILING, FEWEST, LEAST_CONSISTENT, at_chance
 from amendment.audit.position import CONFOUNDED, FEWEST_PAIRS, Position
 from amendment.audit.sections import sections
-from amendment.markdown import cell, table
 from amendment.statistics import Estimate, bounds
+from amendment.text import cell, table
 
 OVERVIEW = "judge, agreement, items, left out, kappa, vs ceiling, consistent, position, longer, invalid, gates"
 READING = (

@@ -21,7 +21,7 @@ from amendment.errors import DataError, Problem
 from amendment.preference.aggregate import majority_side, side_in_order, side_over_orders
 from amendment.records import RaterKind, VoteValue
 from amendment.statistics.sides import HALF
-from amendment.terminal import plain
+from amendment.text import plain
 
 Codes = NDArray[np.int64]
 Numbers = NDArray[np.float64]

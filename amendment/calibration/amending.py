@@ -18,13 +18,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from amendment.fence import fence
 from amendment.llm.model import Model, Unusable, usable
 from amendment.records import Comparison, text_of, user
 from amendment.statistics import Estimate, bounds
 from amendment.statistics.sampling import weighted_difference, weighted_mean
 from amendment.statistics.sides import side_of
-from amendment.templates import Template
+from amendment.text import Template, fence
 
 LEVEL, FLIPS = 0.05, 9_999
 BATCH, RULES = 12, 2

@@ -25,10 +25,8 @@ from amendment.calibration.samples import LabelQuestion
 from amendment.errors import ConfigError, DataError, Problem
 from amendment.hashing import content_id
 from amendment.records import Record
-from amendment.spreadsheet import safe_cell, text_of_cell
 from amendment.tables import Row
-from amendment.terminal import plain
-from amendment.transcripts import transcript
+from amendment.text import plain, safe_cell, text_of_cell, transcript
 
 LabelFormat = Literal["csv", "jsonl", "argilla", "label-studio"]
 FORMATS: tuple[LabelFormat, ...] = get_args(LabelFormat)

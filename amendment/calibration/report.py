@@ -28,7 +28,6 @@ from amendment.calibration.people_gate import (
 )
 from amendment.calibration.samples import AskedOf, HeardItem, Purpose, SampledItem, heard_items
 from amendment.errors import DataError
-from amendment.markdown import cell, table
 from amendment.preference import person_votes
 from amendment.records import Verdict
 from amendment.statistics import Estimate
@@ -36,6 +35,7 @@ from amendment.statistics.calibration_errors import CalibrationReport, Reliabili
 from amendment.statistics.prediction_powered import PowerTuned, prediction_powered
 from amendment.statistics.sampling import UNEVEN, effective_rows, weighted_mean
 from amendment.statistics.sides import side_of
+from amendment.text import cell, table
 
 KEY = "spot_check"
 """Under which a certificate has the report."""

@@ -23,7 +23,7 @@ from amendment.calibration.samples import LabelQuestion
 from amendment.calibration.store import Labels
 from amendment.errors import ConfigError
 from amendment.sync import new_loop
-from amendment.terminal import plain
+from amendment.text import plain
 
 _NO_TLS = (
     "warning: this page is reached over the network without TLS: whoever can listen there reads texts and labels, and "

@@ -29,7 +29,7 @@ from amendment.errors import DataError, LedgerError
 from amendment.files import replacing
 from amendment.hashing import canonical_json, content_id
 from amendment.llm.ledger_reading import connect
-from amendment.terminal import plain
+from amendment.text import plain
 
 VERSION = 1
 SCHEMA = (

@@ -73,7 +73,7 @@ def _principle(constitution: Constitution, id: str) -> Principle:
 def lint(name: Annotated[str, typer.Argument(help="A path, or a shipped id.")], as_json: AsJson = False) -> None:
     """Name everything that is wrong or doubtful about a constitution, with its place."""
     from amendment.constitutions import lint_file
-    from amendment.terminal import plain
+    from amendment.text import plain
 
     findings = lint_file(name)
     if as_json:
@@ -100,7 +100,7 @@ def import_(
 ) -> None:
     """Make a constitution of the Constitutional AI paper's prompt files, or of llm-swarm's. Lists what is left out."""
     from amendment.constitutions import import_constitution, write_constitution
-    from amendment.terminal import plain
+    from amendment.text import plain
 
     imported = import_constitution(files, id=id, license=license, title=title, document=document)
     write_constitution(imported.constitution, out, replace=force)
@@ -167,7 +167,7 @@ def _print_json(value: Any) -> None:
 
 def _print_plain(lines: list[str]) -> None:
     """A folder's words may come from anybody, so that they are printed as plain text."""
-    from amendment.terminal import plain
+    from amendment.text import plain
 
     for line in lines:
         typer.echo(plain(line, longest=20_000))

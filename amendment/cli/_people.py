@@ -273,11 +273,11 @@ def amend(  # noqa: PLR0917 - typer makes options of them
     the calls, their cost and what is sent where. Sealed labels are not read. Writes evidence.json to DIR/amend, and
     constitution.yaml if a rule is accepted.
     """
-    from amendment.memory import prepare
+    from amendment.cli._app import prepare_memory
     from amendment.run.amending import amend_run
     from amendment.run.progress import open_progress
 
-    prepare()
+    prepare_memory()
     with interruptible(f"amendment amend {folder}"):
         amended = amend_run(
             folder,

@@ -272,7 +272,7 @@ def _score_texts(
     model: Path, prompt: str, answers: Sequence[str], principles: Sequence[str] | None, *, as_json: bool
 ) -> None:
     from amendment.run.scoring import score_texts
-    from amendment.terminal import plain
+    from amendment.text import plain
 
     scores = score_texts(model, prompt, answers, principles=principles)
     if as_json:

@@ -12,11 +12,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from amendment.cli._app import AsJson, Overrides, RunFilePath, app, interruptible
+from amendment.cli._app import AsJson, Overrides, RunFilePath, app, interruptible, prepare_memory
 from amendment.cli._library import lint
 from amendment.errors import BudgetReached, CredentialsError, GateFailed, LedgerError, Paused
-from amendment.memory import prepare
-from amendment.terminal import plain
+from amendment.text import plain
 
 if TYPE_CHECKING:
     from amendment.llm.ledger_reading import Reader
@@ -35,7 +34,7 @@ def init(
     """Write a run file, a constitution and prompts to edit, with editor completion. Overwrites nothing."""
     from amendment.errors import ConfigError
     from amendment.run.starting import DEFAULT_MODELS, PROVIDERS, name_for, start
-    from amendment.terminal import plain
+    from amendment.text import plain
 
     if not yes:
         if sys.stdin is None or not sys.stdin.isatty():
@@ -64,7 +63,7 @@ def _one_of(words: Sequence[str]) -> Callable[[str], str]:
 
 def _shown(path: Path) -> str:
     """A path as a shell takes it; one that begins with a dash would be an option."""
-    from amendment.terminal import plain
+    from amendment.text import plain
 
     text = f"./{path}" if str(path).startswith("-") else str(path)
     return shlex.quote(text) if text.isprintable() else plain(text)
@@ -97,7 +96,7 @@ def run(  # noqa: PLR0917 - typer makes options of them
     from amendment.run.summary import headline, loss_lines, spending_lines
     from amendment.run.terms import Terms
 
-    prepare()
+    prepare_memory()
     started = Run.from_file(
         file,
         folder=folder,
@@ -135,7 +134,7 @@ def _confirm() -> Callable[[str], bool] | None:
     """How to ask a question; None without a terminal."""
     if sys.stdin is None or not sys.stdin.isatty():
         return None
-    from amendment.terminal import plain
+    from amendment.text import plain
 
     return lambda question: typer.confirm(plain(question, longest=500), err=True)
 
@@ -155,7 +154,7 @@ def check(
         return
     from amendment.run.run import Run
     from amendment.run.terms import Terms
-    from amendment.terminal import plain
+    from amendment.text import plain
 
     run = Run.from_file(file, overrides=overrides or (), terms=Terms(allow_unpriced=allow_unpriced))
     for warning in run.check():

@@ -8,9 +8,8 @@ from importlib.resources import files
 from typing import Any, Literal
 
 from amendment.constitutions import CritiqueExample, Drawn, ReviseExample
-from amendment.fence import fence
 from amendment.records import Message, Messages, user
-from amendment.templates import Template
+from amendment.text import Template, fence
 
 _HOLES = frozenset({"conversation", "answer", "critique", "principle", "request"})
 Role = Literal["critique", "revise"]

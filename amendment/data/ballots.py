@@ -17,7 +17,7 @@ from amendment.data.verdict_files import OrderWords, VerdictFile, word_of
 from amendment.errors import Problem
 from amendment.records import RaterKind, VoteValue
 from amendment.tables import Row
-from amendment.terminal import plain
+from amendment.text import plain
 
 Side = Literal["A", "B"]
 _FLIPPED: dict[VoteValue, VoteValue] = {"A": "B", "B": "A", "tie": "tie", "both_bad": "both_bad", "invalid": "invalid"}

@@ -17,7 +17,7 @@ from amendment.data.sources import PairFile
 from amendment.data.verdict_files import VerdictFile
 from amendment.errors import DataError, Problem
 from amendment.records import Candidate, Origin, Prompt, Verdict
-from amendment.terminal import plain
+from amendment.text import plain
 
 
 @dataclass(slots=True)

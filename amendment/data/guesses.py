@@ -22,7 +22,7 @@ from amendment.data.sources import OPEN
 from amendment.data.verdict_files import word_of
 from amendment.errors import Problem
 from amendment.tables import Row
-from amendment.terminal import plain
+from amendment.text import plain
 from amendment.yamlfile import read_yaml
 
 SHOWN_COLUMNS, SHOWN_WORDS, LOOKED_AT = 40, 8, 1000

@@ -15,7 +15,7 @@ from typing import NamedTuple
 from amendment.data.sources import Source
 from amendment.errors import DataError
 from amendment.tables import Row
-from amendment.terminal import plain
+from amendment.text import plain
 
 TIMEOUT = 30.0
 """Seconds until a Hub that does not answer counts as out of reach."""

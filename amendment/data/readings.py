@@ -33,7 +33,7 @@ from amendment.data.verdict_files import (
 )
 from amendment.errors import DataError, Problem
 from amendment.tables import Row
-from amendment.terminal import plain
+from amendment.text import plain
 from amendment.yamlfile import did_you_mean
 
 WEIGHT = "weight"

@@ -18,7 +18,7 @@ from amendment.errors import LedgerError
 from amendment.files import replacing
 from amendment.hashing import canonical_json
 from amendment.records import Record
-from amendment.terminal import plain
+from amendment.text import plain
 
 R = TypeVar("R", bound=Record)
 ROW_GROUP = 1000

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple, Self
 
 from amendment.errors import LedgerError
 from amendment.files import full_disk, is_full
-from amendment.terminal import plain
+from amendment.text import plain
 
 VERSION = 3
 """Of the tables."""

@@ -19,7 +19,7 @@ from amendment.llm.requests import Reply
 from amendment.preference.parsers import PARSERS, Parsed, Parser
 from amendment.preference.rubrics import Criterion
 from amendment.records import Scale
-from amendment.templates import Template
+from amendment.text import Template
 from amendment.yamlfile import Document, did_you_mean, read_yaml, validate
 
 _LIBRARY = Path(str(files("amendment.preference"))) / "judges"

@@ -24,7 +24,7 @@ from amendment.preference.juries import Escalation, JuryKind, JuryVotes, escalat
 from amendment.records import Candidate, Comparison, Judgement, Prompt, Record, Verdict
 from amendment.statistics import share
 from amendment.statistics.sides import side_of
-from amendment.transcripts import transcript
+from amendment.text import transcript
 
 
 class Judged(NamedTuple):

@@ -19,12 +19,12 @@ from itertools import combinations
 from statistics import fmean
 from typing import Any, NamedTuple
 
-from amendment.markdown import cell, table
 from amendment.preference.aggregate import cells_of
 from amendment.preference.readings import by_comparison, readings_of
 from amendment.records import Comparison, Prompt, Verdict
 from amendment.statistics import Estimate, bounds, share
 from amendment.statistics.sides import side_of
+from amendment.text import cell, table
 
 REDUNDANT = 0.95
 """Two principles whose agreement is surely above it say the same, as far as this judge can tell."""

@@ -13,13 +13,13 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from amendment.constitutions import Constitution, Drawn, Score
-from amendment.fence import fence
 from amendment.hashing import content_id
 from amendment.preference.asking import Asker, Question
 from amendment.preference.folder import JudgeFolder
 from amendment.preference.parsers import LABELS, PARSERS, SCORES, VERDICT_SCHEMA, Parsed, is_split
 from amendment.preference.rubrics import Criterion, read_rubric, rubric_form, rubric_score
 from amendment.records import Candidate, Message, Messages, Origin, Prompt, Verdict, user
+from amendment.text import fence
 
 SHOT_QUESTION = "Which answer keeps the principle better?"
 """Of worked examples, where it stands for all wordings of a principle."""

@@ -20,7 +20,7 @@ from amendment.publishing.configs import CONFIGS
 from amendment.publishing.finished import FinishedRun
 from amendment.publishing.look_at import source_licenses, things_to_look_at, writers
 from amendment.publishing.settings import PublishSettings
-from amendment.terminal import plain
+from amendment.text import plain
 
 if TYPE_CHECKING:
     from datasets import DatasetDict

@@ -13,12 +13,12 @@ from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Any
 
 from amendment.data.export import as_dataset, conversation_features, preference_dataset_dict
-from amendment.fence import around_fences, read_fenced
 from amendment.hashing import canonical_json
 from amendment.llm.ledger_reading import Reader
 from amendment.preference import majority
 from amendment.publishing.finished import FinishedRun
 from amendment.records import Candidate, Comparison, Message, Messages, Origin, Verdict, text_of
+from amendment.text import around_fences, read_fenced
 
 if TYPE_CHECKING:
     from datasets import DatasetDict

@@ -28,8 +28,7 @@ from amendment.hashing import content_id
 from amendment.publishing.configs import judge_lessons, lessons_dataset
 from amendment.publishing.finished import FinishedRun
 from amendment.records import Message, Preference, text_of
-from amendment.spreadsheet import safe_cell
-from amendment.transcripts import transcript
+from amendment.text import safe_cell, transcript
 from amendment.yamlfile import did_you_mean
 
 JUDGE_SFT = "judge_sft"

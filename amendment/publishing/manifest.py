@@ -22,7 +22,7 @@ from amendment.data.workspace import Workspace
 from amendment.errors import ConfigError, Problem
 from amendment.files import file_hash, write_text
 from amendment.hashing import content_id
-from amendment.terminal import plain
+from amendment.text import plain
 from amendment.yamlfile import capped
 
 MANIFEST = "manifest.json"

@@ -30,7 +30,7 @@ from amendment.publishing.manifest import MANIFEST, constitution_text
 from amendment.publishing.models import ModelPublication, model_publications
 from amendment.publishing.settings import PublishSettings
 from amendment.publishing.verify import changed_files, foreign_files
-from amendment.terminal import plain
+from amendment.text import plain
 from amendment.yamlfile import capped
 
 if TYPE_CHECKING:

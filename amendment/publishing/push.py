@@ -24,7 +24,7 @@ from amendment.files import write_text
 from amendment.publishing.card import BEGIN, CARD, card_configs, card_text, folder_of, merged_metadata, with_body
 from amendment.publishing.manifest import FORMAT, MANIFEST
 from amendment.publishing.publication import Publication, shards
-from amendment.terminal import plain
+from amendment.text import plain
 from amendment.yamlfile import capped
 
 BARE = {".gitattributes", CARD}

@@ -23,7 +23,7 @@ from amendment.files import file_hash
 from amendment.publishing.card import CARD, card_configs
 from amendment.publishing.manifest import MANIFEST, read_manifest
 from amendment.records import Candidate, Comparison, Message, Prompt
-from amendment.terminal import plain
+from amendment.text import plain
 
 OF_A_RUN = (MANIFEST, "run.lock", "settings.json", "spending.json", "status.json")
 """Files of a run that a manifest cannot vouch for: they hold times, or the manifest itself."""

@@ -34,7 +34,6 @@ from amendment.errors import ConfigError, DataError, Paused, Transient
 from amendment.files import write_text
 from amendment.hashing import HASH_PREFIX, content_id
 from amendment.llm.concurrency import STAGE
-from amendment.markdown import cell, table
 from amendment.preference import (
     Judge,
     JudgeSettings,
@@ -57,7 +56,7 @@ from amendment.run.terms import keys_of
 from amendment.simulator import BANNER
 from amendment.stages.judging import JudgingConfig, candidate_tables
 from amendment.stages.labels import OPEN
-from amendment.terminal import plain
+from amendment.text import cell, plain, table
 from amendment.yamlfile import did_you_mean, read_yaml, validate
 
 FEWEST_DIFFERENCES, FEWEST_TESTED = 5, 30

@@ -15,7 +15,7 @@ from amendment.errors import ConfigError
 from amendment.records import Record
 from amendment.run.context import PRESENTATION
 from amendment.run.runfile.config import RunFile
-from amendment.terminal import plain
+from amendment.text import plain
 from amendment.yamlfile import read_yaml, validate
 
 ASIDE = {"name", "budget", "prices", "calls", "publish"}

@@ -32,7 +32,7 @@ from amendment.run.runfile.retired import retired_settings
 from amendment.stages import stages_of
 from amendment.stages.contract import Ask, Doubt, Note
 from amendment.stages.inputs import unknown_raters
-from amendment.terminal import plain
+from amendment.text import plain
 from amendment.yamlfile import Document, Loc, capped, did_you_mean, read_yaml, texts, validate
 
 _ROW = re.compile(r":? ?row \d|:\d")

@@ -26,7 +26,7 @@ from amendment.run.progress import Progress
 from amendment.run.runfile.config import RunFile
 from amendment.stages.contract import dump
 from amendment.sync import run_sync
-from amendment.terminal import plain
+from amendment.text import plain
 
 WINDOW = 4
 """Items begun and unfinished, in multiples of the calls that may be in flight."""

@@ -18,7 +18,6 @@ from typing import Any, NoReturn, cast
 
 from amendment.data.workspace import R, Workspace
 from amendment.errors import Transient
-from amendment.fence import read_fenced
 from amendment.llm.client import Calls
 from amendment.llm.model import Model
 from amendment.llm.opening import open_model
@@ -34,6 +33,7 @@ from amendment.records import Message, Sampling, text_of
 from amendment.run.context import Context
 from amendment.run.progress import QuietProgress
 from amendment.run.runfile.config import RunFile
+from amendment.text import read_fenced
 
 MOST_PROMPTS = 1000
 """A dry run takes so many prompts through the stages that ask prompt by prompt, and scales what they ask."""

@@ -27,7 +27,7 @@ from amendment.run.engine import RunFolder, assemble, up_to
 from amendment.run.money import asking_stages, price_table, prices_of, spent_before, stored_replies, unpriced
 from amendment.run.progress import QuietProgress
 from amendment.run.runfile.config import RunFile
-from amendment.terminal import plain
+from amendment.text import plain
 from amendment.yamlfile import texts
 
 FIRST_TOKEN, PER_SECOND, IN_FLIGHT = 1.0, 50.0, 8

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from amendment.terminal import plain
+from amendment.text import plain
 
 if TYPE_CHECKING:
     from amendment.llm.client import Calls

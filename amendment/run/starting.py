@@ -18,7 +18,7 @@ from pydantic import ValidationError
 from amendment.errors import AmendmentError, ConfigError, Problem
 from amendment.files import full_disk, is_full, write_text
 from amendment.run.runfile.config import RunFile
-from amendment.templates import Template
+from amendment.text import Template
 from amendment.yamlfile import parse_yaml
 
 DEFAULT_MODELS: Mapping[str, str] = {

@@ -17,7 +17,7 @@ from amendment.errors import AmendmentError, ConfigError, LedgerError
 from amendment.llm.ledger_reading import Reader
 from amendment.redaction import redact
 from amendment.run.engine import RunFolder
-from amendment.terminal import plain
+from amendment.text import plain
 
 KILLED = "its process ended without a word, as after kill -9 or a loss of power"
 LONGEST = 500

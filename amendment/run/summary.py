@@ -12,7 +12,6 @@ from amendment import __version__
 from amendment.files import write_text
 from amendment.llm.client import Calls
 from amendment.llm.ledger_reading import Reader
-from amendment.markdown import cell, table
 from amendment.records import Outcome
 from amendment.run.engine import RunFolder, RunStage
 from amendment.run.runfile.config import RunFile
@@ -20,7 +19,7 @@ from amendment.stages import stages_of
 from amendment.stages.kinship import kinship_warnings
 from amendment.stages.pairs import said_of_revisions
 from amendment.stages.shown import simulated_banner
-from amendment.terminal import plain
+from amendment.text import cell, plain, table
 
 LOSSES: tuple[Outcome, ...] = ("refused", "invalid", "failed", "pending")
 """How an item ends that came to nothing."""

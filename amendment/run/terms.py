@@ -27,7 +27,7 @@ from amendment.run.money import asked_models, stored_replies, unpriced
 from amendment.run.plan import Asks, contact_lines, contacts, file_lines, outside_files, plan_run, shown_usd
 from amendment.run.progress import QuietProgress
 from amendment.run.runfile.config import RunFile
-from amendment.terminal import plain
+from amendment.text import plain
 
 REMEMBERED = "settings.json"
 """In a run's folder: the settings of each stage, as a hash."""

@@ -13,8 +13,8 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from amendment.fence import read_fenced
 from amendment.hashing import content_id
+from amendment.text import read_fenced
 
 ASKS_AGAIN = "Your verdict could not be read"
 """How a judge begins when it asks once more."""

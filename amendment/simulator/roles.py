@@ -20,7 +20,6 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from amendment.fence import around_fences, read_fenced
 from amendment.simulator.dice import dice
 from amendment.simulator.grades import (
     choice_of,
@@ -37,6 +36,7 @@ from amendment.simulator.question import Question, said_in
 from amendment.simulator.reviser import criticise, revise
 from amendment.simulator.truth import PRINCIPLES
 from amendment.simulator.writer import draft
+from amendment.text import around_fences, read_fenced
 
 CONSTITUTION = Path(__file__).with_name("lilliput.yaml")
 """The world's own constitution."""

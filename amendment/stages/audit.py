@@ -28,7 +28,6 @@ from amendment.data.workspace import Workspace
 from amendment.errors import ConfigError
 from amendment.files import write_text
 from amendment.llm.ledger_reading import Reader
-from amendment.markdown import cell, table
 from amendment.records import Candidate, Prompt, Verdict
 from amendment.stages.calibration import CALIBRATOR, PROBABILITIES
 from amendment.stages.contract import Context, Made, RunSettings, Stage, dump
@@ -38,7 +37,7 @@ from amendment.stages.judging import JudgingConfig, candidate_tables
 from amendment.stages.labels import OPEN, SEALED
 from amendment.stages.probes import probe_rows
 from amendment.stages.shown import simulated_banner
-from amendment.terminal import plain
+from amendment.text import cell, plain, table
 
 NAMES = ("certificate.json", "certificate.md")
 OUTGOING = tuple(f"audit/{name}" for name in NAMES)

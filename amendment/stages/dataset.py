@@ -34,7 +34,7 @@ from amendment.stages.pairs import (
 )
 from amendment.stages.shown import count_lines, counts_shown, estimate_shown
 from amendment.statistics.sides import side_of
-from amendment.terminal import plain
+from amendment.text import plain
 
 
 class MakingDataset(Stage):

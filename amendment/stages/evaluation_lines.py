@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from amendment.markdown import table
 from amendment.stages.kinship import RELATED_JUDGE, SAME_JUDGE
 from amendment.stages.shown import counts_shown, estimate_shown, unscored_shown
-from amendment.terminal import plain
+from amendment.text import plain, table
 
 HOW_TO_READ = (
     "True utility is the weighted mean of the columns on the right, each in [0, 1], over answers to prompts that no "

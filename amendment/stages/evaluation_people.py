@@ -40,7 +40,7 @@ from amendment.stages.policies import PolicyComparison
 from amendment.stages.shown import count_lines, estimate_shown
 from amendment.statistics import share
 from amendment.statistics.prediction_powered import prediction_powered
-from amendment.terminal import plain
+from amendment.text import plain
 
 COMPARISONS, SAMPLE, VERDICTS = "evaluate/comparisons", "evaluate_sample/sample", "evaluate_labels/verdicts"
 REPORT = "evaluate/people.json"

@@ -15,7 +15,7 @@ from amendment.records import Candidate, Judgement, Prompt, Verdict
 from amendment.stages.contract import Context, Doubt, Made, Note, RunSettings, Stage, dump
 from amendment.stages.critique import CritiqueConfig
 from amendment.stages.pairs import DatasetConfig
-from amendment.terminal import plain
+from amendment.text import plain
 from amendment.yamlfile import Loc
 
 SOURCE = "source "

@@ -17,7 +17,7 @@ from amendment.preference import are_related, family_of
 from amendment.stages.contract import POLICY_STAGES, JudgeEntry, RunSettings
 from amendment.stages.critique import CritiqueConfig
 from amendment.stages.judging import JudgingConfig
-from amendment.terminal import plain
+from amendment.text import plain
 
 SAME_JUDGE, RELATED_JUDGE, ANOTHER_JUDGE = "same judge", "related judge", "another judge"
 NO_JUDGE = "no other judge"

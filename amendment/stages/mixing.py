@@ -18,13 +18,12 @@ from amendment.data.inputs import Inputs, read_inputs
 from amendment.data.source_rows import source_state
 from amendment.data.sources import Source
 from amendment.errors import AmendmentError, DataError, Problem
-from amendment.markdown import cell, table
 from amendment.preference import PairSettings, held_out, majorities, preference_row
 from amendment.records import Candidate, Preference, Prompt, Record, Verdict, text_of
 from amendment.stages.contract import Context, Doubt, Made, Note, RunSettings, Stage, dump
 from amendment.stages.inputs import unknown_raters
 from amendment.stages.pairs import DatasetConfig, has_pairs, paired_answers
-from amendment.terminal import plain
+from amendment.text import cell, plain, table
 from amendment.yamlfile import capped
 
 R = TypeVar("R", bound=Record)

@@ -28,7 +28,6 @@ from amendment.data.workspace import Workspace
 from amendment.errors import AmendmentError
 from amendment.files import write_text
 from amendment.hashing import content_id
-from amendment.markdown import table
 from amendment.preference import preference_row
 from amendment.records import Candidate, Judgement, Preference, Prompt, text_of
 from amendment.simulator import BANNER, knows, truth
@@ -48,7 +47,7 @@ from amendment.stages.trained import PROMPTS
 from amendment.statistics import clustered_mean
 from amendment.statistics.calibrators import Calibrator
 from amendment.statistics.sides import side_of
-from amendment.terminal import plain
+from amendment.text import plain, table
 
 TABLE = "rounds/table.json"
 _STEPS: tuple[type[Stage], ...] = (Drawing, Judging, MakingDataset, TrainingPolicy)

@@ -6,8 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from amendment.data.sources import LilliputPrompts
-from amendment.markdown import cell, table
-from amendment.terminal import plain
+from amendment.text import cell, plain, table
 
 if TYPE_CHECKING:
     from amendment.stages.contract import RunSettings

@@ -23,7 +23,7 @@ from amendment.stages.calibration import CALIBRATOR
 from amendment.stages.contract import POLICY_STAGES, Context, Note, RunSettings, Stage, dump
 from amendment.stages.gate import gate_tables
 from amendment.stages.shown import count_lines, estimate_shown, unscored_shown
-from amendment.terminal import plain
+from amendment.text import plain
 from amendment.training import Progress, TrainResult, check_base, need_training, unmet_demands
 
 Rows = list[dict[str, Any]]

@@ -16,10 +16,10 @@ from amendment.calibration.amending import (
     propose,
     rule_tests,
 )
-from amendment.fence import around_fences, read_fenced
 from amendment.llm.model import Model
 from amendment.llm.requests import Answer, Reply
 from amendment.records import Comparison, Message, Messages, Origin, text_of
+from amendment.text import around_fences, read_fenced
 
 RULE = {"statement": "Answer in the language of the question.", "compare": "Which answer is in the right language?"}
 

@@ -12,7 +12,6 @@ import pytest
 from amendment.constitutions import AppliesWhen, Constitution, Principle, load_constitution
 from amendment.critique import Chain, ChainSettings, PrincipleDraw, run_chain
 from amendment.errors import ConfigError, CredentialsError, ProviderError, Rejected, Transient
-from amendment.fence import read_fenced
 from amendment.llm.client import Calls
 from amendment.llm.ledger import Ledger
 from amendment.llm.model import Ending, Model
@@ -21,6 +20,7 @@ from amendment.llm.requests import Reply, Request
 from amendment.llm.simulated import SimulatedProvider
 from amendment.records import Message, Origin, Prompt, Sampling, ToolCall, text_of, user
 from amendment.simulator import Persona, sample_prompts
+from amendment.text import read_fenced
 
 LILLIPUT = load_constitution("lilliput")
 CALL = Message(role="assistant", tool_calls=(ToolCall(function={"name": "look", "arguments": {"up": "vet"}}),))

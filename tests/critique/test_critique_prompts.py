@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from amendment.constitutions import Constitution, CritiqueExample, Drawn, FewShot, Principle, ReviseExample
 from amendment.critique._prompts import critique_messages, revise_messages, shared_characters
-from amendment.fence import read_fenced
 from amendment.records import Message, Messages, text_of, user
+from amendment.text import read_fenced
 
 KIND = Principle(id="kind", statement="Be kind.", critique=("Speak.",), revise=("Mend.",))
 EXAMPLES = FewShot(

@@ -8,7 +8,6 @@ from functools import cache
 from typing import Any
 
 from amendment.constitutions import Constitution, FewShot, Principle
-from amendment.fence import read_fenced
 from amendment.llm.client import Calls
 from amendment.llm.ledger import Ledger
 from amendment.llm.model import Model
@@ -16,6 +15,7 @@ from amendment.llm.provider import Meter, Provider, Sent
 from amendment.llm.requests import Reply, Request
 from amendment.preference import Compared, Judge, JudgeSettings
 from amendment.records import Candidate, Message, Sampling, text_of
+from amendment.text import read_fenced
 
 Say = Callable[[Request], Reply]
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from amendment.fence import fence
 from amendment.preference import fit_for_pairs, without_constant_answers
 from amendment.records import Candidate, Judgement, Message, Messages, Origin, Pair, Prompt, user
+from amendment.text import fence
 
 
 def answer(text: str, **fields: Any) -> Messages:

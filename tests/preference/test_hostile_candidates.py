@@ -15,10 +15,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from amendment.fence import around_fences, read_fenced
 from amendment.llm.requests import Reply, Request
 from amendment.preference import Judge, shipped_judges
 from amendment.records import Candidate, Message, Prompt, Verdict, text_of, user
+from amendment.text import around_fences, read_fenced
 from tests.preference.scripted_judge import Direct, Scripted, house, judge, principle, question, written
 
 MARK = "0" * 32

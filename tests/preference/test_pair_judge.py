@@ -10,9 +10,9 @@ import pytest
 
 from amendment.constitutions import AppliesWhen, CompareExample, FewShot
 from amendment.errors import ConfigError
-from amendment.fence import read_fenced
 from amendment.preference import Judge, JudgeSettings
 from amendment.records import Candidate, Message, Origin, Prompt, ToolCall, user
+from amendment.text import read_fenced
 from tests.preference.scripted_judge import (
     HOUSE,
     Scripted,

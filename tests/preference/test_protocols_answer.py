@@ -11,10 +11,10 @@ import pytest
 
 from amendment.constitutions import Score
 from amendment.errors import ConfigError
-from amendment.fence import read_fenced
 from amendment.llm.requests import Reply, Request
 from amendment.preference import Criterion, Judge
 from amendment.records import Candidate, Message, Prompt, Verdict, user
+from amendment.text import read_fenced
 from tests.preference.scripted_judge import Scripted, compare, house, judge, principle, question, written
 
 PROMPT = Prompt(messages=user("Hi"))

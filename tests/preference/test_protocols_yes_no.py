@@ -8,10 +8,10 @@ import pytest
 
 from amendment.constitutions import Drawn
 from amendment.errors import ConfigError
-from amendment.fence import around_fences, read_fenced
 from amendment.llm.requests import Reply, Request
 from amendment.preference import Judge
 from amendment.records import Candidate, Message, Prompt, Verdict, user
+from amendment.text import around_fences, read_fenced
 from tests.preference.scripted_judge import Scripted, house, judge, principle, question, written
 
 PROMPT = Prompt(messages=user("Hi"))

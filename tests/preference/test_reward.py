@@ -10,10 +10,10 @@ import pytest
 
 from amendment.constitutions import Score
 from amendment.errors import BudgetReached, Transient
-from amendment.fence import fence, read_fenced
 from amendment.llm.requests import Reply, Request
 from amendment.preference import Judge, JudgeReward
 from amendment.sync import run_sync
+from amendment.text import fence, read_fenced
 from tests.preference.scripted_judge import Scripted, house, judge, labels, likes_good, principle, question, written
 
 HI = [{"role": "user", "content": "Hi"}]

@@ -6,11 +6,11 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from amendment.markdown import cell, table
 from amendment.reward_model.measuring.benchmarks import LEVELS, BestOfN, RewardBench, RewardBench2, StyleGrid
 from amendment.reward_model.measuring.evaluation import RewardEvaluation
 from amendment.statistics import Estimate
 from amendment.statistics.calibration_errors import CalibrationReport
+from amendment.text import cell, table
 
 Evaluations = Mapping[str, RewardEvaluation]
 POINTS = 8

@@ -20,7 +20,6 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from amendment.fence import fence
 from amendment.llm.openai import chat_body, read_reply
 from amendment.llm.opening import shown_name
 from amendment.llm.requests import Request
@@ -28,6 +27,7 @@ from amendment.llm.simulated import LONGEST_BODY, Replied, SimulatedProvider, Wo
 from amendment.llm.specs import OpenAISpec, SimulatedSpec
 from amendment.records import user
 from amendment.simulator import sample_prompts
+from amendment.text import fence
 
 SPEC = SimulatedSpec(provider="simulated", position_bias=0.7)
 SILENT = SimulatedSpec(provider="simulated", shows_choices=False)

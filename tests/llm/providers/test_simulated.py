@@ -16,7 +16,6 @@ from pydantic import ValidationError
 from amendment.constitutions import Constitution, load_constitution
 from amendment.critique import ChainSettings, run_chain
 from amendment.errors import Transient
-from amendment.fence import fence, read_fenced
 from amendment.llm.client import Calls
 from amendment.llm.ledger import Ledger
 from amendment.llm.model import Model
@@ -30,6 +29,7 @@ from amendment.records import Candidate, Message, Messages, Prompt, Sampling, Ve
 from amendment.simulator import PRINCIPLES, Persona, sample_prompts
 from amendment.simulator.question import Question
 from amendment.simulator.roles import principles_in, role_of
+from amendment.text import fence, read_fenced
 
 CALM = Persona(
     noise=0, position_bias=0, leak=0, unreadable=0, false_alarms=0, skill=1, artefacts=0, slips=0, explains=0

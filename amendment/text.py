@@ -1,0 +1,204 @@
+"""Texts of others on their way to models and to people, as data and never as instructions.
+
+`Template` and `fence` put them into requests, `plain` onto a terminal, `cell` and `table` into Markdown, `safe_cell`
+into a spreadsheet, and `transcript` shows a conversation.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import unicodedata
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, Literal
+
+from amendment.errors import ConfigError, Problem
+from amendment.hashing import HASH_PREFIX, content_id
+from amendment.records import Message, text_of
+
+_HOLE = re.compile(r"\{([a-z][a-z0-9_]*)\}")
+
+
+class Template:
+    """A text with `{name}` holes. Raises ConfigError when a hole has a name that nobody fills."""
+
+    def __init__(self, text: str, *, holes: frozenset[str], place: str = "template") -> None:
+        unknown = sorted(set(_HOLE.findall(text)) - holes)
+        if unknown:
+            known = ", ".join(sorted(holes))
+            raise ConfigError(Problem(place, f"unknown hole {{{name}}}; known are {known}") for name in unknown)
+        self.text = text
+        self.id = content_id(text)
+        self._holes = holes
+
+    def until(self, names: Collection[str]) -> Template:
+        """The text before the first of these holes, as a template of its own."""
+        first = next((hole.start() for hole in _HOLE.finditer(self.text) if hole[1] in names), len(self.text))
+        return Template(self.text[:first], holes=self._holes)
+
+    def fill(self, values: Mapping[str, str]) -> str:
+        """The text with every hole filled. A hole without a value is a programming error (KeyError)."""
+        return _HOLE.sub(lambda hole: values[hole.group(1)], self.text)
+
+
+# A block carries one JSON value between two lines that hold a random-looking mark. JSON escapes line breaks, so no
+# value can open or close a block, and the tokens of chat templates are escaped too. The mark is drawn from the value,
+# so that nobody can write a value that holds the mark of its own block, and from nothing else, so that requests that
+# begin with the same conversation begin with the same characters (prefix caches).
+
+
+_BLOCK = re.compile(
+    r"^<<(?P<name>[a-z][a-z0-9_]*) (?P<mark>[0-9a-f]{32})>>\n(?P<value>.*)\n<<end (?P=name) (?P=mark)>>$", re.MULTILINE
+)
+_SPECIAL = re.compile(
+    r"<(?=[<|\uff5c])|<(?=/?(?i:s|bos|eos|pad|unk|cls|sep|mask|think|thinking|tool_call|tool_response"
+    r"|(?:start|end)_of_(?:turn|text|image)|(?:im|fim)_[a-z]+)>)"
+    r"|\[(?=/?(?:INST|SYSTEM_PROMPT|AVAILABLE_TOOLS|TOOL_CALLS|TOOL_RESULTS|TOOL_CONTENT|THINK|IMG)\])"
+)
+"""Where chat templates and tokenizers see a sign of their own, such as `<|im_start|>`, `</s>`, `[INST]`, `<<SYS>>`, and
+where a model could see a mark of ours. None of it can stand in JSON but inside a string."""
+_OTHER_BREAKS = {code: f"\\u{code:04x}" for code in (0x7F, 0x85, 0x2028, 0x2029)}
+"""Signs that end a line for some readers and that JSON leaves as they are."""
+
+
+def fence(values: Mapping[str, Any]) -> dict[str, str]:
+    """Each named JSON value as a block; names are lower-case words with digits and underscores.
+
+    Raises ValueError for NaN, infinity and lone surrogates.
+
+    >>> print(fence({"answer": "two\\nlines"})["answer"].splitlines()[1])
+    "two\\nlines"
+    """
+    return {name: _block(name, value) for name, value in values.items()}
+
+
+def _block(name: str, value: Any) -> str:
+    mark = content_id({name: value}).removeprefix(HASH_PREFIX)
+    return f"<<{name} {mark}>>\n{_line(value)}\n<<end {name} {mark}>>"
+
+
+def _line(value: Any) -> str:
+    """A JSON value on one line, whatever a reader takes for the end of one, and without a token of any template."""
+    line = json.dumps(value, ensure_ascii=False).translate(_OTHER_BREAKS)
+    return _SPECIAL.sub(lambda sign: f"\\u{ord(sign[0]):04x}", line)
+
+
+def read_fenced(text: str) -> dict[str, Any]:
+    """The values of all blocks of a text, by name: the inverse of `fence`. What only looks like a block is left out."""
+    found = {}
+    for block in _BLOCK.finditer(text):
+        try:
+            found[block["name"]] = json.loads(block["value"])
+        except (ValueError, RecursionError):
+            continue
+    return found
+
+
+def around_fences(text: str) -> str:
+    """What stands outside of all blocks: the words of who asks, and none of anybody else."""
+    return _BLOCK.sub("", text)
+
+
+# Terminals, logs and reports.
+
+LONGEST = 200
+
+
+def plain(text: str, *, longest: int = LONGEST) -> str:
+    """The text in one line: control, format and bidi characters as escapes, cut to `longest` characters.
+
+    >>> plain("two\\nlines \\x1b[31m")
+    'two\\\\nlines \\\\x1b[31m'
+    """
+    shown = "".join(_escape(character) for character in text[: longest + 1])
+    return shown if len(shown) <= longest else f"{shown[:longest]}…"
+
+
+def _escape(character: str) -> str:
+    if character == "|":
+        return "\\|"
+    if unicodedata.category(character) in ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"):
+        return character.encode("unicode_escape").decode("ascii")
+    return character
+
+
+LONGEST_CELL = 60
+"""Characters of a name in a table."""
+SPECIAL = str.maketrans({character: f"\\{character}" for character in "\\`*[]<>"})
+
+
+def table(rows: Sequence[Sequence[str]]) -> list[str]:
+    """A Markdown table, its head in the first row, with columns padded to equal width."""
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    lines = [f"| {' | '.join(text.ljust(width) for text, width in zip(row, widths, strict=True))} |" for row in rows]
+    return [lines[0], f"|{'|'.join('-' * (width + 2) for width in widths)}|", *lines[1:]]
+
+
+def cell(text: str) -> str:
+    """Other people's text for a cell: one line, cut to `LONGEST_CELL` characters, nothing in it is Markdown or HTML.
+
+    >>> print(cell("[a](b) | <i>"))
+    \\[a\\](b) \\| \\<i\\>
+    """
+    kept = text if len(text) <= LONGEST_CELL else f"{text[:LONGEST_CELL]}…"
+    return plain(kept.translate(SPECIAL), longest=2 * LONGEST_CELL)
+
+
+# Spreadsheets.
+
+RUNS = frozenset("=+-@\t\r\n")
+"""First characters by which a spreadsheet knows something to run, or to cut a cell at."""
+SKIPPED = " \u00a0\u3000\ufeff\u200b"
+"""Spaces that some programs trim."""
+IS_TEXT = "'"
+"""Before a cell that is text. A text that begins with apostrophes before a character of `RUNS` gets one more, so that
+reading takes off what writing has put there."""
+
+
+def safe_cell(text: str) -> str:
+    """The text as a cell that no spreadsheet runs.
+
+    Leading spaces are looked through, since some programs trim them, and so are full-width signs, which some read
+    as plain ones.
+
+    >>> safe_cell("=HYPERLINK(1)")
+    "'=HYPERLINK(1)"
+    """
+    shown = text.replace("\x00", "\ufffd")
+    return f"{IS_TEXT}{shown}" if _would_run(shown.lstrip(IS_TEXT)) else shown
+
+
+def text_of_cell(cell: str) -> str:
+    """The text that `safe_cell` was given, NUL characters aside.
+
+    >>> text_of_cell("'=1"), text_of_cell("''=1"), text_of_cell("'tis")
+    ('=1', "'=1", "'tis")
+    """
+    return cell[1:] if cell.startswith(IS_TEXT) and _would_run(cell.lstrip(IS_TEXT)) else cell
+
+
+def _would_run(text: str) -> bool:
+    return unicodedata.normalize("NFKC", text.lstrip(SKIPPED)[:1])[:1] in RUNS
+
+
+# Conversations.
+
+
+def transcript(messages: Sequence[Message], *, by: Literal["user", "assistant"]) -> str:
+    """A single text of `by` as it is; several turns, thinking and calls with their roles in front."""
+    if len(messages) == 1 and messages[0].role == by:
+        only = messages[0]
+        if not only.thinking and not only.tool_calls:
+            return text_of((only,))
+    return "\n\n".join(_turn(message) for message in messages)
+
+
+def _turn(message: Message) -> str:
+    text = text_of((message,))
+    parts = [f"{message.role}:"]
+    parts += [f"(thinking) {message.thinking}"] if message.thinking else []
+    parts += [text] if text else []
+    parts += [
+        f"(calls) {json.dumps(call.to_json()['function'], ensure_ascii=False)}" for call in message.tool_calls or ()
+    ]
+    return " ".join(parts)
