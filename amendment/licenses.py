@@ -54,7 +54,7 @@ def hub_problems(licenses: Mapping[str, str], license_name: str | None) -> Itera
         if name not in _HUB:
             yield (
                 f"license {name} of {what}: not among the names of the Hub known here, and a push is refused; take one "
-                f"of them, or other with license_name and license_link{did_you_mean(name, _HUB)}"
+                f"of them, or other with license_name{did_you_mean(name, _HUB)}"
             )
         elif name == "other" and not license_name:
             yield f"license other of {what}: it says nothing without license_name, and a push is refused; add it"

@@ -51,7 +51,7 @@ def publish(
     """
     from amendment.publishing.publication import plan_json, plan_lines, prepare, write_preview
 
-    ready = prepare(folder, repo=repo, license=license, public=public, models=models, open_seal=_open_seal)
+    ready = prepare(folder, repo=repo, license=license, public=public, models=models)
     written = write_preview(ready)
     if send:
         from amendment.publishing.push import push
@@ -71,16 +71,6 @@ def publish(
     typer.echo(json.dumps(plan_json(ready), indent=1) if as_json else "\n".join(plan_lines(ready)))
     if not as_json:
         typer.echo(f"nothing was sent. The card is in {written / 'README.md'}; send it all with --push.")
-
-
-def _open_seal(folder: Path) -> None:
-    """Count that people's sealed labels leave the run; the same labels count once."""
-    from amendment.calibration.labelling import SPOT_CHECK
-    from amendment.calibration.store import Labels
-    from amendment.hashing import content_id
-
-    with Labels(SPOT_CHECK.labels_in(folder), read_only=True) as labels:
-        labels.open_seal(content_id(["publish", labels.state()]))
 
 
 @app.command()

@@ -38,7 +38,7 @@ DECIDERS = {
 SIZES = ((3, "n<1K"), (4, "1K<n<10K"), (5, "10K<n<100K"), (6, "100K<n<1M"), (7, "1M<n<10M"), (8, "10M<n<100M"))
 MEASURED = ("reward_model", "dpo", "evaluate", "evaluate_labels")
 """Stages with held-out figures."""
-OURS = ("license", "license_name", "license_link", "size_categories", "configs", "dataset_info")
+OURS = ("license", "license_name", "size_categories", "configs", "dataset_info")
 """Keys that follow from the run file and the rows alone, whatever the card on the Hub says."""
 
 
@@ -129,7 +129,7 @@ def with_body(existing: str, body: str) -> str:
 def dataset_metadata(run: FinishedRun, settings: PublishSettings) -> dict[str, Any]:
     """What the Hub sorts and filters by; the push adds the configs."""
     rows = len(run.every_row)
-    raters = {verdict.rater_kind for verdict in (*run.verdicts, *run.sealed)}
+    raters = {verdict.rater_kind for verdict in run.verdicts}
     tags = {
         "rlaif": "model" in raters,
         "constitutional-ai": bool(run.manifest["constitutions"]),
@@ -156,9 +156,9 @@ def dataset_metadata(run: FinishedRun, settings: PublishSettings) -> dict[str, A
 
 
 def license_metadata(settings: PublishSettings, license: str) -> dict[str, str]:
-    """The license as the Hub reads it; a name and a link go with `other` alone."""
-    named = {"license_name": settings.license_name, "license_link": settings.license_link} if license == "other" else {}
-    return {"license": license, **{key: value for key, value in named.items() if value}}
+    """The license as the Hub reads it; a name goes with `other` alone."""
+    name = settings.license_name if license == "other" else None
+    return {"license": license, **({"license_name": name} if name else {})}
 
 
 def merged_metadata(ours: Mapping[str, Any], theirs: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, Any]:

@@ -111,7 +111,7 @@ def _verdicts(run: FinishedRun) -> DatasetDict:
         "verdict_id comparison_id prompt_id rater rater_kind scale value invalid distribution reasoning principle_id "
         "criterion shown bounded p_first sample"
     )
-    return _split(run, map(_verdict, (*run.verdicts, *run.sealed)), f"{columns} {_ORIGIN}")
+    return _split(run, map(_verdict, run.verdicts), f"{columns} {_ORIGIN}")
 
 
 def _verdict(verdict: Verdict) -> Row:

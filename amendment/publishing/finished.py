@@ -98,12 +98,6 @@ class FinishedRun:
         return [self.outgoing.verdict(verdict) for verdict in verdicts]
 
     @cached_property
-    def sealed(self) -> list[Verdict]:
-        """People's sealed labels, where `publish.sealed` opens the seal."""
-        is_opened = (self.settings.get("publish") or {}).get("sealed", False)
-        return [self.outgoing.verdict(verdict) for verdict in self._table("labels", "sealed", Verdict) if is_opened]
-
-    @cached_property
     def judged(self) -> list[Verdict]:
         """The verdicts of the run's own judges."""
         return self._table("judging", "verdicts", Verdict)

@@ -139,7 +139,5 @@ def _people(run: FinishedRun) -> Iterator[str]:
     if count := len(run.people):
         asked = "do they agree? Names inside texts are not removed"
         yield f"{count} raters are or may be people; they have pseudonyms: {asked}"
-    if run.sealed:
-        yield f"seal: the verdicts include {len(run.sealed)} sealed labels (publish.sealed), which opens the seal"
     if run.counts.get("audit", {}).get("gate") == "FAIL":
         yield "gate: the judge did not pass it; the card says so"

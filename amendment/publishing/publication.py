@@ -10,7 +10,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -81,23 +81,17 @@ def prepare(
     public: bool = False,
     models: bool = False,
     environ: Mapping[str, str] = os.environ,
-    open_seal: Callable[[Path], object] | None = None,
 ) -> Publication:
     """Put together what a run's folder would publish. Sends nothing.
 
     `repo`, `license` and `public` go before what the run file says under `publish`; `models` takes every model that
-    stands; `open_seal` counts that people's sealed labels of this folder are looked at. Raises ConfigError without a
-    repository or license, or when the dataset is missing or out of date, and DataError when files are not as the run
-    left them.
+    stands. Raises ConfigError without a repository or license, or when the dataset is missing or out of date, and
+    DataError when files are not as the run left them.
     """
     run = FinishedRun(folder)
     settings = _settings(run.settings.get("publish"), repo, license, public=public)
     ready = tuple(model_publications(run, settings, all_models=models))
     _check_untouched(run, [model.name for model in ready])
-    if run.sealed:
-        if open_seal is None:
-            raise ConfigError(f"{folder}: publish.sealed opens the seal, which only `amendment publish` counts")
-        open_seal(folder)
     scanner = push_scanner(key_variables(run.settings), environ)
     configs, left_out, in_rows = _searched(build_configs(run), scanner, run.settings["dataset"]["secrets"] == "drop")
     constitutions = _constitutions(run)

@@ -61,10 +61,6 @@ class PublishSettings(Part):
     """Of the dataset, as the Hub spells it. It is never guessed; `other` needs a license_name."""
     license_name: str | None = Field(default=None, min_length=1, max_length=100)
     """What an `other` license is called."""
-    license_link: str | None = Field(default=None, pattern=r"^https?://\S+$")
-    """Where an `other` license can be read."""
-    sealed: bool = False
-    """Publish people's sealed labels too, among the verdicts. The certificate counts this as opening the seal."""
     models: dict[ModelName, RepoId | ModelRepo] = Field(default={})
     """Models that are published too: sft, dpo, a later round's policy such as round-2, or reward_model, each with its
     `org/name`."""
@@ -72,9 +68,7 @@ class PublishSettings(Part):
     @model_validator(mode="after")
     def _is_complete(self) -> Self:
         if self.license == "other" and not self.license_name:
-            raise ValueError(
-                "license: other says nothing by itself; add license_name, and license_link if there is one"
-            )
+            raise ValueError("license: other says nothing by itself; add license_name")
         repos = [model if isinstance(model, str) else model.repo for model in self.models.values()]
         if len(set(repos)) < len(repos):
             raise ValueError("two models cannot go into one repository; give each its own")

@@ -61,6 +61,9 @@ from amendment.stages.sft import helpful_files, read_helpful
 from amendment.statistics import Estimate, clustered_mean, paired_difference, share
 from amendment.yamlfile import did_you_mean
 
+BATCH_SIZE = 64
+"""Answers that a policy of the run generates together."""
+
 
 class EvaluationPeople(Part):
     """People's look at a random sample of the evaluation's own comparisons, which corrects the judge's win rates."""
@@ -69,11 +72,7 @@ class EvaluationPeople(Part):
     """Comparisons that are drawn, of every two compared policies in proportion; all of them where there are no more.
     Where both policies gave the same answer it is a tie, and nobody is asked."""
     annotators: int = Field(default=1, ge=1, le=100)
-    """People who label."""
-    overlap: int = Field(default=0, ge=0, le=100_000)
-    """Of the items, how many every annotator sees; all others are shared out."""
-    repeats: float = Field(default=0.0, ge=0, le=1)
-    """Share of the items that an annotator is shown once more, sides exchanged."""
+    """People who label; the items are shared out among them."""
     people: Literal["page", "simulated"] = "page"
     """page: people, by amendment label DIR --stage evaluate. simulated: those of the simulated world, who know no other
     prompts."""
@@ -90,11 +89,8 @@ class EvaluateConfig(Part):
     """Answers per prompt."""
     judge: JudgeEntry | None = None
     """Compares policies, by `judging`'s constitution; not needed in the simulated world."""
-    compare: Literal["first", "all"] | tuple[tuple[str, str], ...] = "first"
-    """What that judge compares. first: each policy with the first; all: every two; or pairs such as [[dpo, sft]], whose
-    win rate is that of the one named first."""
-    principles: int = Field(default=1, ge=1, le=64)
-    """Principles per comparison of that judge."""
+    compare: Literal["first", "all"] = "first"
+    """What that judge compares. first: each policy with the first; all: every two."""
     people: EvaluationPeople | None = None
     """Let people label, blind, a random sample of that judge's comparisons; the summary then has win rates corrected by
     what they say."""
@@ -106,8 +102,6 @@ class EvaluateConfig(Part):
     """Of policies that this run trains; models under `models` have their own."""
     max_tokens: int = Field(default=512, ge=1)
     """Likewise."""
-    batch_size: int = Field(default=64, ge=1, le=4096)
-    """Likewise: answers generated together."""
 
     @property
     def matchups(self) -> tuple[tuple[str, str], ...]:
@@ -115,9 +109,7 @@ class EvaluateConfig(Part):
         names = tuple(dict.fromkeys(self.policies))
         if self.compare == "first":
             return tuple((name, names[0]) for name in names[1:])
-        if self.compare == "all":
-            return tuple((later, earlier) for earlier, later in combinations(names, 2))
-        return self.compare
+        return tuple((later, earlier) for earlier, later in combinations(names, 2))
 
     @property
     def own_prompts(self) -> tuple[PromptFile, ...]:
@@ -213,7 +205,6 @@ class Evaluating(Stage):
                 yield ("evaluate", "judge"), "compares policies, and there are no two; name them under policies"
         elif config.compare != "first":
             yield ("evaluate", "compare"), "is what a judge compares; add evaluate.judge, such as judge: {model: NAME}"
-        yield from self._compared_problems()
         if config.violations or config.over_refusal:
             if not config.policies:
                 yield ("evaluate", "policies"), "violations and refusals are those of policies; name at least one"
@@ -225,26 +216,6 @@ class Evaluating(Stage):
             )
         elif config.judge is None and not (config.policies or settings.part(RewardModelConfig)):
             yield ("evaluate",), "measures nothing; name policies, or add the stage reward_model"
-
-    def _compared_problems(self) -> Iterator[Note]:
-        """Pairs to compare that name no policy of the evaluation, or the same twice."""
-        config = self.config
-        if isinstance(config.compare, str):
-            return
-        if not config.compare:
-            yield ("evaluate", "compare"), "found no pair, expected first, all, or pairs such as [[dpo, sft]]"
-        names, seen = ", ".join(dict.fromkeys(config.policies)) or "none", set[frozenset[str]]()
-        for index, pair in enumerate(config.compare):
-            for place, name in enumerate(pair):
-                if name not in config.policies:
-                    near = did_you_mean(name, config.policies)
-                    unknown = f"no policy {name!r} under evaluate.policies{near}; there are {names}"
-                    yield ("evaluate", "compare", index, place), unknown
-            if len(set(pair)) < 2:
-                yield ("evaluate", "compare", index), f"compares {pair[0]} with itself; name two policies"
-            elif frozenset(pair) in seen:
-                yield ("evaluate", "compare", index), "these two are compared already, and one win rate holds for both"
-            seen.add(frozenset(pair))
 
     def check(self, base: Path) -> Iterator[Note]:
         """Judges that do not fit their question, principles that no constitution has, files that cannot be read."""
@@ -313,7 +284,7 @@ class Evaluating(Stage):
         if config.judge:
             compared: list[PolicyComparison] = []
             if config.matchups:
-                compared = compare_policies(context, config.judge, config.principles, config.matchups, answers)
+                compared = compare_policies(context, config.judge, config.matchups, answers)
                 counts["judge"] = independence(context.config, config.judge, context.base)
                 counts["win rates"] = win_rates(answers, config.matchups, compared)
             for row in compared:
@@ -358,7 +329,7 @@ class Evaluating(Stage):
     def _answers(self, context: Context, name: str, draws: Sequence[Draw]) -> list[Drawn]:
         config = self.config
         with context.policy(
-            name, temperature=config.temperature, max_tokens=config.max_tokens, batch_size=config.batch_size
+            name, temperature=config.temperature, max_tokens=config.max_tokens, batch_size=BATCH_SIZE
         ) as model:
             return draw_answers(context, f"answers of {name}", model, draws)
 

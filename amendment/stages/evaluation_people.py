@@ -96,9 +96,6 @@ class DrawingEvaluationSample(_OfEvaluation):
                 "label what a judge compared, and correct its win rates; add evaluate.judge, such as judge: "
                 "{model: NAME}",
             )
-        if self.config.overlap > self.config.items:
-            limit = f"found {self.config.overlap}, expected {self.config.items} at most, the number of items"
-            yield (*EVALUATION.keys, "overlap"), f"{limit}; lower it, or raise evaluate.people.items"
         if self.config.people == "simulated":
             yield from simulated_people_problems(self.settings, EVALUATION)
 
@@ -118,8 +115,6 @@ class DrawingEvaluationSample(_OfEvaluation):
             "drawn": len(items),
             "asked": len(questions),
             "equal answers": sum(not item.is_asked for item in items),
-            "seen by every annotator": sum(question.in_overlap for question in questions),
-            "shown twice": sum(question.is_repeated for question in questions),
         }
         tables = (workspace.write(SAMPLE, EvaluationItem, items),)
         return Made((*tables, workspace.write(EVALUATION.questions, LabelQuestion, questions)), counts)
@@ -129,19 +124,11 @@ class DrawingEvaluationSample(_OfEvaluation):
     ) -> list[LabelQuestion]:
         """Each comparison once, whichever policies it is of, in random order: who stops half way has labelled half at
         random."""
-        seed, config = context.config.seed, self.config
         answers = {answer.id: answer for answer in context.workspace.read("evaluate/answers", Candidate)}
         writer = question_writer(context, self.evaluation.judge, Texts(context.prompts(), answers))
         by_id = {row.comparison.id: row for row in compared if row.comparison.id in wanted}
-        names = _least(by_id, len(by_id), "evaluate place", seed)
-        shared = set(_least(names, config.overlap, "evaluate overlap", seed))
-        again = set(_least(names, round(config.repeats * len(names)), "evaluate repeat", seed))
-        return [
-            writer.question(by_id[name].comparison, by_id[name].principle_ids).model_copy(
-                update={"in_overlap": name in shared, "is_repeated": name in again}
-            )
-            for name in names
-        ]
+        names = _least(by_id, len(by_id), "evaluate place", context.config.seed)
+        return [writer.question(by_id[name].comparison, by_id[name].principle_ids) for name in names]
 
 
 def draw_items(compared: Iterable[PolicyComparison], items: int, *, seed: int) -> list[EvaluationItem]:

@@ -38,6 +38,8 @@ Matchup = tuple[str, str]
 """The policy whose win rate it is, and the one that it is against."""
 Asked = tuple[str, int]
 """Prompt id and sample: what one question was, whichever policy answered."""
+VIOLATION_PROMPTS = 100
+"""At most so many of the evaluated prompts are asked about violations."""
 
 
 class ViolationJudge(JudgeEntry):
@@ -61,8 +63,6 @@ class Violations(Part):
     """Asked about every answer by every principle that applies to its prompt; of several samples the share of yes."""
     principles: Annotated[tuple[str, ...], OneOrMore] = Field(default=("all",), min_length=1)
     """all, or principles such as helpful-honest/answer-the-question."""
-    prompts: int = Field(default=100, ge=1)
-    """At most so many of the evaluated prompts."""
 
 
 class OverRefusal(Part):
@@ -129,10 +129,10 @@ class PolicyComparison(Record):
 
 
 def compare_policies(
-    context: Context, entry: JudgeEntry, principles: int, matchups: Iterable[Matchup], answers: Answers
+    context: Context, entry: JudgeEntry, matchups: Iterable[Matchup], answers: Answers
 ) -> list[PolicyComparison]:
     """What the judge makes of every matchup's answers in both orders, where it could be read."""
-    judge = _judge(context, entry, principles)
+    judge = _judge(context, entry, 1)
     pairs = [
         (matchup, ours.draw, ours.answer, theirs.answer)
         for matchup in matchups
@@ -264,7 +264,7 @@ def check_violations(context: Context, part: Violations, answers: Answers) -> tu
     """Ask about the first prompts, and count the violations."""
     asked = []
     for policy, drawn in answers.items():
-        first = set(list(dict.fromkeys(sample.draw.prompt.id for sample in drawn))[: part.prompts])
+        first = set(list(dict.fromkeys(sample.draw.prompt.id for sample in drawn))[:VIOLATION_PROMPTS])
         for draw, answer in (
             (sample.draw, sample.answer) for sample in drawn if sample.answer and sample.draw.prompt.id in first
         ):

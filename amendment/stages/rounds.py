@@ -61,10 +61,6 @@ class RoundDraws(Part):
 
     per_prompt: int = Field(default=4, ge=2, le=256)
     """Answers drawn for each prompt."""
-    take: int | None = Field(default=None, ge=1)
-    """Only for the first so many prompts that are not held out."""
-    temperature: float = Field(default=1.0, ge=0, le=5)
-    """Of these draws."""
     max_tokens: int = Field(default=512, ge=1)
     """Of one answer."""
 
@@ -81,9 +77,6 @@ class RoundsConfig(Part):
     """The share of pairs that people decided in what each later round trains on, drawn anew in each from those of the
     run; the rest follows `data`. Where there are too few the summary says which share was reached. null: as many as
     `data` brings along."""
-    from_: Literal["last", "start"] = Field(default="last", alias="from")
-    """Where a later round starts from, which is also its reference. last: the policy of the round before; start: the
-    base of dpo, each time."""
     candidates: RoundDraws | None = None
     """How the last policy is asked. null: like the last policy of this run under `candidates`."""
 
@@ -122,11 +115,11 @@ def _source(settings: RunSettings, number: int) -> ModelSource | None:
 
 
 def round_settings(settings: RunSettings, number: int) -> RunSettings:
-    """The run file as it holds in a later round: candidates are the last policy's, and DPO trains on from it, or from
-    its own base once more."""
-    source, dpo = _source(settings, number), settings.need(DpoConfig)
-    if settings.need(RoundsConfig).from_ == "last":  # a policy of the run has no revision, which is a base's on the Hub
-        dpo = dpo.model_copy(update={"base": _policy(number - 1), "revision": None})
+    """The run file as it holds in a later round: candidates are the last policy's, and DPO trains on from it, its
+    reference."""
+    source = _source(settings, number)
+    # a policy of the run has no revision, which is a base's on the Hub
+    dpo = settings.need(DpoConfig).model_copy(update={"base": _policy(number - 1), "revision": None})
     update: dict[str, Any] = {"candidates": (source,) if source else ()}
     for name in type(settings).model_fields:
         match getattr(settings, name):
@@ -254,8 +247,7 @@ class _Step(Stage):
         elif kind is Judging:
             self.reads, self.writes = self._named(*self._stage.reads), self._named(*self._stage.writes)
         else:
-            base = (last,) if self._rounds.from_ == "last" else ()
-            self.reads = tuple(dict.fromkeys((*base, *self._named(*self._stage.reads))))
+            self.reads = tuple(dict.fromkeys((last, *self._named(*self._stage.reads))))
             self.writes = (f"models/{_policy(number)}",)
 
     def _named(self, *artefacts: str) -> tuple[str, ...]:
@@ -481,8 +473,7 @@ _HOW_TO_READ = (
     "made of them, the pairs that the policy was trained on and how many of these people decided, the mean P(chosen) "
     "of the new pairs, DPO's loss at its first and last logged step, its accuracy on the same held-out pairs in all "
     "rounds. Answers, and their true utility where it is known, are of the policy before this round's training: what "
-    "that made of it shows in the line below. Losses of different rounds have different pairs, and with from: last "
-    "different references."
+    "that made of it shows in the line below. Losses of different rounds have different pairs and references."
 )
 
 

@@ -23,10 +23,11 @@ def test_a_key_stops_the_push_and_only_an_example_can_be_let_through(
 ) -> None:
     monkeypatch.delenv("HF_TOKEN", raising=False)
     resolved = (people / "run.yaml").read_text()
-    link = f"license: other\n  license_name: ours\n  license_link: https://example.org/{KEY}\n"
-    (people / "run.yaml").write_text(resolved.replace("  license: cc-by-4.0\n  sealed:", f"  {link}  sealed:"))
+    head, publish, rest = resolved.partition("publish:")
+    named = f"  license: other\n  license_name: ours {KEY}\n"
+    (people / "run.yaml").write_text(head + publish + rest.replace("  license: cc-by-4.0\n", named, 1))
     ready = prepare(people, environ={})
-    assert KEY not in ready.body, "it stands in the card's head alone"
+    assert KEY not in ready.models[0].body, "it stands in the head of the model's card alone"
     assert {"card", "sft: card"} <= {one.place for one in ready.secrets}
     with pytest.raises(DataError, match=r"card: OpenAI key(.|\n)*--allow-secrets"):
         push(ready)

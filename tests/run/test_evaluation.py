@@ -61,7 +61,7 @@ evaluate:
   compare: all
   judge: {model: gavelmouth, protocol: label-tokens}
   people: {items: 30, people: simulated}
-  violations: {judge: {model: watcher}, prompts: 50}
+  violations: {judge: {model: watcher}}
   over_refusal: {categories: [arithmetic, code, danger], judge: {model: exact}}
 """
 NAMES = ["inkwell against quillfeather", "twin against quillfeather", "twin against inkwell"]
@@ -95,11 +95,12 @@ def test_a_comparison_that_two_matchups_hold_is_asked_once(measured: Result) -> 
 
 def test_each_policy_is_held_against_each_principle(measured: Result) -> None:
     told = measured.summary["stages"]["evaluate"]["violations"]
-    assert told["prompts"] == 50
+    prompts = measured.summary["stages"]["evaluate"]["held-out prompts"]
+    assert told["prompts"] == prompts < 100
     assert told["judge"]["standing"] == "no other judge"
     rows = Workspace(measured.folder).read("evaluate/violations", PolicyCheck)
     names = [f"lilliput/{name}" for name in ATTRIBUTES]
-    assert len(rows) == 3 * 50 * len(names)
+    assert len(rows) == 3 * prompts * len(names)
     assert sum(one.violates is None for one in rows) == sum(
         rate["unread"] for rates in told["policies"].values() for rate in rates.values()
     )
@@ -109,12 +110,12 @@ def test_each_policy_is_held_against_each_principle(measured: Result) -> None:
             mine = [one for one in rows if (one.policy, one.principle_id) == (policy, name)]
             read = [one.violates for one in mine if one.violates is not None]
             assert rate["value"] == pytest.approx(sum(read) / len(read))
-            assert rate["truly"] == pytest.approx(sum(bool(one.truly) for one in mine) / 50)
+            assert rate["truly"] == pytest.approx(sum(bool(one.truly) for one in mine) / prompts)
             assert rate["value"] == pytest.approx(rate["truly"], abs=0.1)  # a noisy judge, not a blind one
     polite = told["differences"]["inkwell - quillfeather"]["lilliput/polite"]
     assert polite["high"] < 0  # the careless writer insults
     page = (measured.folder / "summary.md").read_text()
-    assert "Share of answers that violate a principle, on 50 prompts:" in page
+    assert f"Share of answers that violate a principle, on {prompts} prompts:" in page
     assert "violations of lilliput/polite, inkwell - quillfeather: -" in page
 
 
@@ -427,10 +428,8 @@ def test_the_judge_that_made_the_labels_is_known_under_any_name_and_protocol(
 
 
 WRONG = {
-    "evaluate.compare=[[inkwell, quill]]": r"evaluate\.compare\[0\]\[1\]: no policy 'quill' under evaluate.policies",
-    "evaluate.compare=[[twin, inkwell], [inkwell, twin]]": r"evaluate\.compare\[1\]: these two are compared already",
-    "evaluate.compare=[]": r"evaluate\.compare: found no pair, expected first, all, or pairs",
-    "evaluate.people.overlap=31": r"evaluate\.people\.overlap: found 31, expected 30 at most",
+    "evaluate.compare=[[inkwell, twin]]": r"evaluate\.compare: found a list, expected one of first, all",
+    "evaluate.people.overlap=31": r"evaluate\.people\.overlap: is gone",
     "evaluate.people.sealed=0.5": r"sealed",
     "evaluate.judge=null": r"evaluate\.compare: is what a judge compares; add evaluate\.judge",
     "evaluate.judge.protocol=violation": r"evaluate\.judge\.protocol: violation says yes or no to one answer",
@@ -458,7 +457,7 @@ def test_a_plan_counts_the_questions(tmp_path: Path) -> None:
         run_of(tmp_path, frank, "models.watcher.unreadable=0", "evaluate.policies=[quillfeather, inkwell]").plan().asks
     )
     calls = {one.model: one.calls for one in asks}
-    assert calls["watcher"] == 2 * 50
+    assert calls["watcher"] == calls["inkwell"] + calls["quillfeather"]
     assert calls["gavelmouth"] == 2 * calls["inkwell"]
 
 
@@ -475,7 +474,7 @@ dataset: {test_share: 0.9}
 evaluate:
   policies: [quillfeather, inkwell]
   judge: {model: gavelmouth, protocol: label-tokens}
-  people: {items: 24, annotators: 2, overlap: 6, repeats: 0.25, people: page}
+  people: {items: 24, people: page}
 """
 RATE = "inkwell against quillfeather"
 
@@ -599,10 +598,9 @@ def label(one: LabelQuestion, annotator: str, choice: Any, name: str = "") -> La
 
 
 def test_a_run_waits_for_its_page_and_goes_on_with_its_labels(tmp_path: Path) -> None:
-    own = "evaluate.people.annotators=1"
     folder = tmp_path / "run"
     with pytest.raises(Paused, match=rf"evaluate_labels: 24 labels are missing.*amendment label {folder} --stage eval"):
-        run_of(tmp_path, own, text=PAGED)()
+        run_of(tmp_path, text=PAGED)()
     asked = open_sample(folder, EVALUATION)
     assert (asked.missing(), asked.annotators, asked.labels.name) == (24, 1, "labels-evaluate.sqlite")
     rows = {one.comparison.id: one for one in Workspace(folder).read("evaluate/comparisons", PolicyComparison)}
@@ -611,7 +609,7 @@ def test_a_run_waits_for_its_page_and_goes_on_with_its_labels(tmp_path: Path) ->
         with Labels(asked.labels) as labels:
             labels.add(label(question, "Ann", choice, f"{choice}-Ann"))
         if asked.missing() == 0:
-            result = run_of(tmp_path, own, text=PAGED)()
+            result = run_of(tmp_path, text=PAGED)()
             assert result.ran == ("evaluate_labels",)
             found = result.summary["stages"]["evaluate_labels"]["win rates by people"][RATE]
             turned = [not first[0] if choice == "B" else first[0], *first[1:]]
@@ -644,7 +642,7 @@ def test_the_samples_go_out_and_come_in_apart_and_people_have_one_number(both: P
     export_labels(both, tmp_path / "x.csv")
     with pytest.raises(DataError, match=r"no item of this spot check; is the file .* of another --stage"):
         import_labels(both, tmp_path / "x.csv", sample=EVALUATION)
-    assert open_sample(both, EVALUATION).missing() == 24 + 6
+    assert open_sample(both, EVALUATION).missing() == 24
     asked = open_sample(both, EVALUATION)
     with Labels(asked.labels) as labels:
         for one in asked.questions:
@@ -672,7 +670,7 @@ def test_the_samples_go_out_and_come_in_apart_and_people_have_one_number(both: P
     ]
     assert not any(name in text for text in leaving for name in ("Ann Example", "Zoe Sample"))
     questions = export_questions(both, tmp_path / "asked.csv", sample=EVALUATION)
-    assert questions.items == len(asked.questions) + sum(one.is_repeated for one in asked.questions)
+    assert questions.items == len(asked.questions)
 
 
 def test_people_are_asked_of_what_a_judge_compared_and_simulated_ones_of_their_world(tmp_path: Path) -> None:
