@@ -1,4 +1,4 @@
-"""For every room that trains: a tiny base, and pairs with a rule that can be learned: the better answer says yes."""
+"""For all tests that train: a tiny base, a reward model, and pairs with a rule to learn: the better answer says yes."""
 
 from __future__ import annotations
 
@@ -47,3 +47,14 @@ def base(tmp_path_factory: pytest.TempPathFactory, pairs: list[dict[str, Any]]) 
     texts = [m["content"] for row in pairs for side in ("prompt", "chosen", "rejected") for m in row[side]]
     build_tiny(folder, texts, TinyModel(hidden=16, layers=1, heads=2, intermediate=32, vocab=400, context=256), seed=1)
     return folder
+
+
+@pytest.fixture(scope="session")
+def reward_folder(base: Path, pairs: list[dict[str, Any]], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A reward model that prefers yes to no."""
+    from amendment.reward_model import RewardSettings, train_reward
+
+    out = tmp_path_factory.mktemp("reward") / "rm"
+    settings = RewardSettings(steps=12, batch_size=8, learning_rate=1e-2, max_length=96, log_every=6)
+    train_reward(base, pairs, out, settings, seed=3)
+    return out

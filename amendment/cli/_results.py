@@ -126,10 +126,6 @@ Named = Annotated[
         "evaluate); category and id. Several columns with a plus sign. Recognised where this is not said.",
     ),
 ]
-Principles = Annotated[
-    list[str] | None,
-    typer.Option("--principle", metavar="TEXT", help="For a model that scores by principles. Can be given again."),
-]
 Bad = Annotated[BadRows, typer.Option("--bad-rows", help="stop names every row that cannot be used; skip counts them.")]
 
 
@@ -147,14 +143,11 @@ def score(  # noqa: PLR0917 - typer makes options of them
     split: Split = None,
     revision: Revision = None,
     columns: Named = None,
-    principles: Principles = None,
     bad_rows: Bad = "stop",
-    replace: Annotated[
-        bool, typer.Option(help="Begin anew where scores of another model or of other rows lie.")
-    ] = False,
+    replace: Annotated[bool, typer.Option(help="Replace scores of another model or of other rows.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Score texts, files and datasets with a reward model. Running again goes on where it stood.
+    """Score texts, files and datasets with a reward model.
 
     Files hold candidates (prompt and candidate), pairs (chosen and rejected, or two answers), or lists of answers. Of a
     pair both scores are written, and P(the first is better).
@@ -164,28 +157,25 @@ def score(  # noqa: PLR0917 - typer makes options of them
     if prompt is not None or answer:
         if files or dataset or prompt is None:
             raise ConfigError("score: --prompt and --answer go together, and without files")
-        _score_texts(model, prompt, answer or [], principles, as_json=as_json)
+        _score_texts(model, prompt, answer or [], as_json=as_json)
         return
     from amendment.run.scoring import score_files
 
     sources = _sources(files or [], dataset=dataset, config=config, split=split, revision=revision, bad_rows=bad_rows)
     target = out or Path("scores") / f"{_stem(sources)}.jsonl"
-    with interruptible(shlex.join(["amendment", *sys.argv[1:]])):
-        scored = score_files(
-            model,
-            sources,
-            target,
-            columns=_columns(columns),
-            principles=principles,
-            replace=replace,
-            progress=_tell_progress if sys.stderr.isatty() and not as_json else lambda done, total: None,
-        )
+    scored = score_files(
+        model,
+        sources,
+        target,
+        columns=_columns(columns),
+        replace=replace,
+        progress=_tell_progress if sys.stderr.isatty() and not as_json else lambda done, total: None,
+    )
     if as_json:
-        typer.echo(json.dumps({"out": str(scored.path), "scored now": scored.new, **scored.counts}, indent=1))
+        typer.echo(json.dumps({"out": str(scored.path), "scored now": scored.is_new, **scored.counts}, indent=1))
         return
     typer.echo("\n".join(_score_lines(scored.counts)))
-    done = "nothing was left to score" if not scored.new else f"{scored.new} rows were scored now"
-    typer.echo(f"{done}. Everything is in {scored.path}")
+    typer.echo(f"{'The scores are' if scored.is_new else 'Scored before; the scores are'} in {scored.path}")
 
 
 @app.command()
@@ -201,7 +191,6 @@ def evaluate(  # noqa: PLR0917 - typer makes options of them
         list[str] | None,
         typer.Option(metavar="PATTERN", help="Raters of files of verdicts who are people. Can be given again."),
     ] = None,
-    principles: Principles = None,
     bad_rows: Bad = "stop",
     as_json: AsJson = False,
 ) -> None:
@@ -218,7 +207,6 @@ def evaluate(  # noqa: PLR0917 - typer makes options of them
         sources,
         columns=_columns(columns),
         people=people or (),
-        principles=principles,
     )
     typer.echo(json.dumps(evaluated.document, indent=1, allow_nan=False) if as_json else "\n".join(evaluated.lines))
 
@@ -258,20 +246,16 @@ def _tell_progress(done: int, total: int) -> None:
     typer.echo(f"scored {done:,} of {total:,} rows", err=True)
 
 
-def _score_texts(
-    model: Path, prompt: str, answers: Sequence[str], principles: Sequence[str] | None, *, as_json: bool
-) -> None:
+def _score_texts(model: Path, prompt: str, answers: Sequence[str], *, as_json: bool) -> None:
     from amendment.run.scoring import score_texts
     from amendment.text import plain
 
-    scores = score_texts(model, prompt, answers, principles=principles)
+    scores = score_texts(model, prompt, answers)
     if as_json:
         typer.echo(json.dumps(scores, indent=1))
         return
-    deviations = scores.get("deviations", [None] * len(answers))
-    for answer, value, deviation in zip(answers, scores["scores"], deviations, strict=True):
-        spread = "" if deviation is None else f" (deviation {deviation:.4f})"
-        shown = "no score: too long" if value is None else f"{value:.4f}{spread}"
+    for answer, value in zip(answers, scores["scores"], strict=True):
+        shown = "no score: too long" if value is None else f"{value:.4f}"
         typer.echo(f"{shown}  {plain(answer, longest=60)}")
     if scores.get("p_first") is not None:
         typer.echo(f"P(the first is better) = {scores['p_first']:.3f}")

@@ -20,11 +20,11 @@ from amendment.publishing.finished import FinishedRun
 from amendment.publishing.settings import ModelRepo, PublishSettings
 
 UPLOADED = re.compile(
-    r"(members/[^/]+/)?([\w-]+\.safetensors(\.index\.json)?|tokenizer\.model|(vocab|merges)\.txt|chat_template\.jinja"
+    r"([\w-]+\.safetensors(\.index\.json)?|tokenizer\.model|(vocab|merges)\.txt|chat_template\.jinja"
     r"|(config|adapter_config|generation_config|tokenizer|tokenizer_config|special_tokens_map|added_tokens|vocab)\.json"
     r"|(reward_meta|history)\.json)"
 )
-"""Of the files that a training writes those that a model, or a member of an ensemble, needs, and what says how it was
+"""Of the files that a training writes those that a model needs, and what says how it was
 trained."""
 TITLES = {"sft": "fine-tuned", "dpo": "trained on preference pairs (DPO)", "reward_model": "reward model"}
 

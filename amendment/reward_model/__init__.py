@@ -21,13 +21,12 @@ from amendment.reward_model.measuring.evaluation import (
 )
 from amendment.reward_model.measuring.lines import reward_lines
 from amendment.reward_model.measuring.pairs import PairEvaluation, evaluate_pairs
-from amendment.reward_model.model import RewardModel, RewardScores, preference_probability
-from amendment.reward_model.settings import EnsembleSettings, RewardMeta, RewardSettings
+from amendment.reward_model.model import RewardModel, preference_probability
+from amendment.reward_model.settings import RewardMeta, RewardSettings
 from amendment.reward_model.train import RewardResult, train_reward
 
 __all__ = [
     "BestOfN",
-    "EnsembleSettings",
     "PairEvaluation",
     "RewardBench",
     "RewardBench2",
@@ -35,7 +34,6 @@ __all__ = [
     "RewardMeta",
     "RewardModel",
     "RewardResult",
-    "RewardScores",
     "RewardSettings",
     "StyleGrid",
     "against_people",

@@ -1,4 +1,4 @@
-"""The Bradley-Terry model on pairs that preflight has turned into tokens: one, or an ensemble. Loads torch.
+"""The Bradley-Terry model on pairs that preflight has turned into tokens. Loads torch.
 
 With targets and weights of 1 the losses are those of TRL's RewardTrainer (a test compares every step). The seam is its
 `compute_loss`. The base is a causal model with a chat template, or an encoder whose turns end with a separator (BERT,
@@ -22,8 +22,6 @@ from trl import RewardConfig, RewardTrainer
 from trl.trainer.reward_trainer import DataCollatorForPreference
 
 from amendment.errors import ConfigError, DataError, Problem
-from amendment.reward_model._scoring import MEMBERS
-from amendment.reward_model.model import conditioned_rows
 from amendment.reward_model.settings import CENTRE, RewardSettings
 from amendment.training import Progress, TrainResult
 from amendment.training.labels import pair_labels
@@ -58,21 +56,12 @@ ENCODER_TEMPLATE = """
 def train(
     base: str | Path, given: Rows, out: Path, settings: RewardSettings, *, seed: int, progress: Progress | None
 ) -> TrainResult:
-    """Train one model, or the members of an ensemble one after another: 1 and up with their own seeds in the state
-    folder, where a finished one is not trained again after a kill, and the first into `out`."""
+    """Train on pairs as they were given."""
     with workbench(base, out, settings, seed, progress, rows=given) as bench:
         _give_template(bench)
         _refuse_margins(given)
-        rows = conditioned_rows(given) if settings.conditioned else given
-        prepared = prepare_pairs(rows, bench.renderer, settings, trainer="reward")
-        members: dict[str, Path] = {}
-        for number in range(1, settings.ensemble.members if settings.ensemble else 1):
-            members[f"{MEMBERS}/{number}"] = folder = bench.state / MEMBERS / str(number)
-            if not folder.is_dir():
-                folder.parent.mkdir(parents=True, exist_ok=True)
-                alone = settings.model_copy(update={"ensemble": None})
-                train(base, given, folder, alone, seed=seed + number, progress=progress)
-        targets, weights = pair_labels([rows[i] for i in prepared.places], settings)
+        prepared = prepare_pairs(given, bench.renderer, settings, trainer="reward")
+        targets, weights = pair_labels([given[i] for i in prepared.places], settings)
         columns = {
             "chosen_ids": [pair.prompt_ids + pair.chosen_ids for pair in prepared.rows],
             "rejected_ids": [pair.prompt_ids + pair.rejected_ids for pair in prepared.rows],
@@ -94,7 +83,7 @@ def train(
             )
         _check_positions(trainer.model, settings.max_length)
         fitted = bench.fit(trainer, [pair.longest for pair in prepared.rows])
-        return bench.finish(trainer, prepared.report, fitted, reward_meta=_meta(bench, settings), **members)
+        return bench.finish(trainer, prepared.report, fitted, reward_meta=_meta(bench, settings))
 
 
 @dataclass
@@ -148,8 +137,6 @@ def _meta(bench: Workbench, settings: RewardSettings) -> dict[str, Any]:
         "labels": settings.labels,
         "label_smoothing": settings.label_smoothing,
         "temperature": None,
-        "conditioned": settings.conditioned,
-        "ensemble": settings.ensemble and settings.ensemble.model_dump(mode="json"),
         "versions": bench.versions,
     }
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Literal, Self
+from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from amendment.errors import ConfigError
 from amendment.training import PairTrainerSettings
@@ -17,30 +17,11 @@ CENTRE = 0.01
 """Weight of the squared sum of both rewards, which keeps scores near zero (Eisenstein et al. 2023)."""
 
 
-class EnsembleSettings(BaseModel):
-    """Several reward models in one folder, whose spread tells where the score is a guess."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
-
-    members: int = Field(ge=2, le=32)
-    """How many; each is trained with a seed of its own, counted up from the run's."""
-
-
 class RewardSettings(PairTrainerSettings):
     """A Bradley-Terry reward model: a scalar head on the base."""
 
     learning_rate: float = Field(default=1e-5, gt=0, le=1)
     """Peak learning rate of the optimiser. With `lora` the default is four times as high."""
-    conditioned: bool = False
-    """The model reads the principles of each row as a system text in front, and scores by them (Sun et al. 2023)."""
-    ensemble: EnsembleSettings | None = None
-    """Train several models instead of one."""
-
-    @model_validator(mode="after")
-    def _on_one_device(self) -> Self:
-        if self.ensemble and self.launch:
-            raise ValueError("an ensemble is trained on one device: leave launch out, or train the members one by one")
-        return self
 
 
 class Temperature(BaseModel):
@@ -83,9 +64,6 @@ class RewardMeta(BaseModel):
     temperature: Temperature | None = None
     """Of score differences; none where no held-out pairs were given, or none could be fitted. It is used where it
     `helps`."""
-    conditioned: bool = False
-    """Rows need principles."""
-    ensemble: EnsembleSettings | None = None
 
     @property
     def temperature_used(self) -> float:

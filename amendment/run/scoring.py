@@ -1,9 +1,8 @@
 """Score texts, files and datasets with a reward model: the function behind `amendment score`.
 
 Promised: a row of scores for every row that was read, in its order; an answer over the model's length has null and a
-reason, and is counted. Beside OUT is OUT.manifest.json, which names by hashes what the scores were made of, and,
-until all are there, OUT.partial. Its chunks always begin at the same rows, so that a killed command goes on where it
-stood and ends with the same bytes. Not covered: whether the scores are any good; see `scoring_evaluation`.
+reason, and is counted. OUT appears whole, with OUT.manifest.json, which names by hashes what the scores were made of.
+Not covered: whether the scores are any good; see `scoring_evaluation`.
 """
 
 from __future__ import annotations
@@ -11,12 +10,14 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import IO, Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
 
 from amendment import __version__
 from amendment.data.cells import answer_in, joined_prompt, optional_text, tools_in
@@ -28,12 +29,12 @@ from amendment.data.sources import Source
 from amendment.errors import ConfigError, DataError, Problem
 from amendment.files import file_hash, replacing, write_text
 from amendment.records import Candidate, Messages, Prompt
-from amendment.reward_model import RewardModel, RewardScores, layout_of
+from amendment.reward_model import RewardModel, layout_of
 from amendment.tables import Row
 from amendment.yamlfile import capped
 
 CHUNK = 512
-"""Rows that are scored and written together; they are batched by length."""
+"""Rows that are scored together, in batches by length."""
 LISTS = ("reward-bench-2", "grid", "pools")
 """Layouts whose rows hold several answers in one cell."""
 IDS = ("id", "comparison_id", "candidate_id", "item", "idx", "question_id")
@@ -66,14 +67,11 @@ class AskedRow(NamedTuple):
     names: tuple[str, ...]
     """Of the answers: `score`, or `chosen` and `rejected`, or `a` and `b`; of a list its positions."""
     answers: tuple[Candidate, ...]
-    principles: tuple[str, ...] = ()
 
     def requests(self) -> list[dict[str, Any]]:
         """A row for the model for each answer."""
         row = self.prompt.to_json()
         shared: dict[str, Any] = {name: row[name] for name in ("tools", "chat_template_kwargs") if name in row}
-        if self.principles:
-            shared["principles"] = list(self.principles)
         return [
             {**shared, "prompt": row["messages"], "completion": [message.to_json() for message in answer.messages]}
             for answer in self.answers
@@ -85,29 +83,24 @@ class ScoredFiles(NamedTuple):
 
     path: Path
     counts: dict[str, Any]
-    """Rows by kind, answers, and answers without a score; of the whole file."""
-    new: int
-    """Rows scored by this call; the others were there."""
+    """Rows by kind, answers, and answers without a score."""
+    is_new: bool
+    """Whether this call scored them; otherwise they were there."""
 
 
-def score_texts(
-    folder: str | Path, prompt: str, answers: Sequence[str], *, principles: Sequence[str] | None = None
-) -> dict[str, Any]:
-    """The scores of answers to one prompt, as JSON: `scores`, `deviations` of an ensemble, and with two answers
-    `p_first`, P(the first is better). Null where an answer is over the model's length."""
+def score_texts(folder: str | Path, prompt: str, answers: Sequence[str]) -> dict[str, Any]:
+    """The scores of answers to one prompt, as JSON: `scores`, and with two answers `p_first`, P(the first is better).
+    Null where an answer is over the model's length."""
     if not prompt.strip() or not answers or not all(answer.strip() for answer in answers):
         raise ConfigError("score: expected a prompt and an answer or more, none of them empty")
     model = RewardModel.load(folder)
-    requests = [
+    rewards = model.score(
         {"prompt": [{"role": "user", "content": prompt}], "completion": [{"role": "assistant", "content": answer}]}
         for answer in answers
-    ]
-    rewards = model.scores(requests, principles=principles)
-    scores: dict[str, Any] = {"scores": _numbers(rewards.mean)}
-    if len(rewards.members) > 1:
-        scores["deviations"] = _numbers(rewards.deviation)
+    )
+    scores: dict[str, Any] = {"scores": [_number(reward) for reward in rewards]}
     if len(answers) == 2:
-        scores["p_first"] = _number(model.probability(rewards.mean[:1], rewards.mean[1:])[0])
+        scores["p_first"] = _number(model.probability(*rewards))
     return scores
 
 
@@ -118,16 +111,15 @@ def score_files(
     *,
     base: Path = Path(),
     columns: Columns | None = None,
-    principles: Sequence[str] | None = None,
     replace: bool = False,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> ScoredFiles:
     """Score every row of files and datasets with the reward model in `folder`, into `out` (.jsonl or .parquet).
 
-    A source is a path or a `Source` with a dataset; paths are seen from `base`. Where `out` was begun before, the rest
-    is done; with `replace`, all of it anew. `progress` learns how many rows of how many are scored. Raises DataError
-    naming every row that cannot be read, before anything is scored, and ConfigError where the content of `out` was made
-    by another model or of other rows.
+    A source is a path or a `Source` with a dataset; paths are seen from `base`. Where `out` holds these scores already,
+    nothing is done. `progress` learns how many rows of how many are scored. Raises DataError naming every row that
+    cannot be read, before anything is scored, and ConfigError where `out` holds scores of another model or of other
+    rows (without `replace`) or was made by somebody else.
     """
     named = [source if isinstance(source, Source) else Source(path=str(source)) for source in sources]
     if not named:
@@ -139,35 +131,24 @@ def score_files(
         asked, file_facts = read_asked(source, base, columns)
         rows += [(source.label, row) for row in asked]
         facts.append({"name": file_facts.name, **file_facts.to_json()})
-    settings = {"columns": columns, "principles": principles, "rows together": CHUNK, "toolkit": __version__}
+    settings = {"columns": columns, "toolkit": __version__}
     recipe = json.loads(json.dumps({"model": model_hash(Path(folder)), "sources": facts, **settings}))
-    unfinished, manifest = out.with_name(f"{out.name}.partial"), out.with_name(f"{out.name}.manifest.json")
-    if replace and manifest.exists():
-        for path in (out, unfinished, manifest):
-            path.unlink(missing_ok=True)
-    if counts := _finished(out, unfinished, manifest, recipe):
-        return ScoredFiles(out, counts, 0)
-    model = RewardModel.load(folder, hold=True)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    write_text(manifest, _text({"made of": recipe}))
-    with unfinished.open("ab+", buffering=0) as file:
-        first = _whole_chunks(file, len(rows))
-        progress(first, len(rows))
-        for begin in range(first, len(rows), CHUNK):
-            chunk = _chunk(model, rows[begin : begin + CHUNK], principles)
-            lines = [json.dumps(row, ensure_ascii=False, allow_nan=False) for row in chunk]
-            file.write("".join(f"{line}\n" for line in lines).encode("utf-8"))
-            os.fsync(file.fileno())
-            progress(begin + len(chunk), len(rows))
-    scored = [json.loads(line) for line in unfinished.read_bytes().splitlines()]
+    manifest = out.with_name(f"{out.name}.manifest.json")
+    if out.exists() and (counts := _counts_before(out, manifest, recipe, replace=replace)):
+        return ScoredFiles(out, counts, is_new=False)
+    model, scored = RewardModel.load(folder), list[dict[str, Any]]()
+    for begin in range(0, len(rows), CHUNK):
+        scored += _chunk(model, rows[begin : begin + CHUNK])
+        progress(len(scored), len(rows))
     counts = _counts(scored)
-    write_text(manifest, _text({"made of": recipe, "counts": counts}))
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.unlink(missing_ok=True)  # a kill must not leave old scores with the new manifest
+    write_text(manifest, json.dumps({"made of": recipe, "counts": counts}, indent=1, ensure_ascii=False) + "\n")
     if out.suffix == ".parquet":
         _write_parquet(out, scored)
-        unfinished.unlink()
     else:
-        unfinished.replace(out)
-    return ScoredFiles(out, counts, len(rows) - first)
+        write_text(out, "".join(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n" for row in scored))
+    return ScoredFiles(out, counts, is_new=True)
 
 
 def model_hash(folder: Path) -> str:
@@ -178,86 +159,59 @@ def model_hash(folder: Path) -> str:
     return hashlib.sha256(lines.encode("utf-8", "surrogateescape")).hexdigest()
 
 
-def _finished(out: Path, unfinished: Path, manifest: Path, recipe: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The counts of a file that is complete; None where there is something left to do. Raises ConfigError where what
-    is here was made of something else, or by somebody else."""
-    is_begun = out.exists() or (unfinished.exists() and unfinished.stat().st_size > 0)
+def _counts_before(out: Path, manifest: Path, recipe: Mapping[str, Any], *, replace: bool) -> dict[str, Any] | None:
+    """The counts of a file that holds just these scores; None where it may be replaced. Raises ConfigError otherwise,
+    also where somebody else made it."""
     try:
-        made = json.loads(manifest.read_text(encoding="utf-8"))
-        before = dict(made["made of"])
+        document = json.loads(manifest.read_text(encoding="utf-8"))
+        before, counts = dict(document["made of"]), dict(document["counts"])
     except FileNotFoundError:
-        if is_begun:
-            raise ConfigError(
-                f"{out}: there already, and without a manifest; choose another --out, or move it away"
-            ) from None
-        return None
+        raise ConfigError(
+            f"{out}: there already, and without a manifest; choose another --out, or move it away"
+        ) from None
     except (ValueError, KeyError, TypeError) as fault:
-        raise ConfigError(f"{manifest}: no manifest of scores ({fault}); pass --replace to begin anew") from None
+        if replace:
+            return None
+        raise ConfigError(f"{manifest}: no manifest of scores ({fault}); pass --replace to score again") from None
     changed = [name for name in recipe if before.get(name) != recipe[name]]
-    if changed and is_begun:
+    if changed and not replace:
         raise ConfigError(
             f"{out}: its scores were made of something else ({' and '.join(changed)} changed); choose another "
-            "--out, or pass --replace to begin anew"
+            "--out, or pass --replace to score again"
         )
-    return made.get("counts") if out.exists() else None
+    return None if replace else counts
 
 
-def _text(value: Any) -> str:
-    return json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
-
-
-def _whole_chunks(file: IO[bytes], total: int) -> int:
-    """How many rows stand in whole chunks; what was written after them is cut off."""
-    file.seek(0)
-    lines = [line for line in file if line.endswith(b"\n")]
-    count = total if len(lines) == total else len(lines) // CHUNK * CHUNK
-    file.truncate(sum(map(len, lines[:count])))
-    file.seek(0, os.SEEK_END)
-    return count
-
-
-def _chunk(
-    model: RewardModel, rows: Sequence[tuple[str, AskedRow]], principles: Sequence[str] | None
-) -> list[dict[str, Any]]:
+def _chunk(model: RewardModel, rows: Sequence[tuple[str, AskedRow]]) -> list[dict[str, Any]]:
     """The rows of scores of some rows, whose answers are scored together, in batches by length."""
-    rewards = model.scores([request for _, row in rows for request in row.requests()], principles=principles)
+    rewards = model.score(request for _, row in rows for request in row.requests())
     scored, begin = [], 0
     for file, row in rows:
-        own = slice(begin, begin + len(row.answers))
-        scores = RewardScores(rewards.mean[own], rewards.deviation[own], rewards.members[:, own])
-        scored.append({"file": file, "row": row.place, "id": row.id, **_scored(model, row, scores)})
-        begin = own.stop
+        end = begin + len(row.answers)
+        scored.append({"file": file, "row": row.place, "id": row.id, **_scored(model, row, rewards[begin:end])})
+        begin = end
     return scored
 
 
-def _scored(model: RewardModel, row: AskedRow, rewards: RewardScores) -> dict[str, Any]:
+def _scored(model: RewardModel, row: AskedRow, rewards: NDArray[np.float64]) -> dict[str, Any]:
     """The scores of one row, under the names of its answers."""
-    ids, is_ensemble = [answer.id for answer in row.answers], len(rewards.members) > 1
-    means, deviations = _numbers(rewards.mean), _numbers(rewards.deviation)
+    ids, numbers = [answer.id for answer in row.answers], [_number(reward) for reward in rewards]
     scores: dict[str, Any] = {"kind": row.kind, "prompt_id": row.prompt.id}
     if row.kind == "answer":
-        scores |= {"candidate_id": ids[0], "score": means[0], **({"deviation": deviations[0]} if is_ensemble else {})}
+        scores |= {"candidate_id": ids[0], "score": numbers[0]}
     elif row.kind == "list":
-        scores |= {"candidate_ids": ids, "scores": means, **({"deviations": deviations} if is_ensemble else {})}
+        scores |= {"candidate_ids": ids, "scores": numbers}
     else:
-        for name, id, mean, deviation in zip(row.names, ids, means, deviations, strict=True):
-            spread = {f"deviation_{name}": deviation} if is_ensemble else {}
-            scores |= {f"{name}_id": id, f"score_{name}": mean, **spread}
-        scores[f"p_{row.names[0]}"] = _number(model.probability(rewards.mean[:1], rewards.mean[1:])[0])
-        if is_ensemble:
-            a, b = (RewardScores(rewards.mean[i], rewards.deviation[i], rewards.members[:, i]) for i in ([0], [1]))
-            scores["agreement"] = _number(a.agreement(b)[0])
-    lost = [name for name, mean in zip(row.names, means, strict=True) if mean is None]
-    who = "" if row.kind == "answer" else f"{', '.join(lost)}: "
-    scores["reason"] = f"{who}over the model's max_length of {model.meta.max_length} tokens" if lost else None
-    return scores
+        for name, id, number in zip(row.names, ids, numbers, strict=True):
+            scores |= {f"{name}_id": id, f"score_{name}": number}
+        scores[f"p_{row.names[0]}"] = _number(model.probability(*rewards))
+    unscored = [name for name, number in zip(row.names, numbers, strict=True) if number is None]
+    which = "" if row.kind == "answer" else f"{', '.join(unscored)}: "
+    reason = f"{which}over the model's max_length of {model.meta.max_length} tokens"
+    return {**scores, "reason": reason if unscored else None}
 
 
-def _numbers(values: Iterable[float]) -> list[float | None]:
-    return [_number(value) for value in values]
-
-
-def _number(value: float) -> float | None:
+def _number(value: Any) -> float | None:
     return float(value) if math.isfinite(value) else None
 
 
@@ -369,7 +323,7 @@ def _asked(row: Row, columns: Columns) -> AskedRow:
     answers = tuple(_candidate(prompt, answer_in(row, column, prompt)) for _, column in columns.answers)
     names = tuple(name for name, _ in columns.answers)
     kind: Literal["answer", "pair"] = "answer" if names == ("score",) else "pair"
-    return AskedRow(kind, row.place, _id(row, columns.id), prompt, names, answers, _principles(row))
+    return AskedRow(kind, row.place, _id(row, columns.id), prompt, names, answers)
 
 
 def _listed(row: Row) -> AskedRow:
@@ -377,7 +331,7 @@ def _listed(row: Row) -> AskedRow:
     columns = ("candidates",) if row.values.get("candidates") is not None else ("chosen", "rejected")
     cells = {f"{column} {i}": cell for column in columns for i, cell in enumerate(_list_in(row, column), start=1)}
     answers = (_candidate(prompt, answer_in(Row(row.place, cells), name, prompt)) for name in cells)
-    return AskedRow("list", row.place, _id(row, None), prompt, tuple(cells), tuple(answers), _principles(row))
+    return AskedRow("list", row.place, _id(row, None), prompt, tuple(cells), tuple(answers))
 
 
 def _list_in(row: Row, column: str) -> list[Any]:
@@ -395,9 +349,3 @@ def _id(row: Row, column: str | None) -> str | None:
 
 def _candidate(prompt: Prompt, messages: Messages) -> Candidate:
     return Candidate(prompt_id=prompt.id, messages=messages, kind="imported")
-
-
-def _principles(row: Row) -> tuple[str, ...]:
-    """Statements by which a conditioned model scores this row."""
-    texts = row.values.get("principles")
-    return tuple(texts) if isinstance(texts, list) and all(isinstance(text, str) for text in texts) else ()

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from statistics import fmean
 from typing import Any, NamedTuple
@@ -64,7 +63,6 @@ def evaluate_files(
     base: Path = Path(),
     columns: Columns | None = None,
     people: Sequence[str] = (),
-    principles: Sequence[str] | None = None,
 ) -> EvaluatedReward:
     """Measure the reward model in `folder` on held-out files or datasets, whose paths are seen from `base`.
 
@@ -73,9 +71,9 @@ def evaluate_files(
     that cannot be read.
     """
     held_out = read_held_out(sources, base, columns=columns, people=people)
-    model = RewardModel.load(folder, hold=True)
-    score, temperature = partial(model.score, principles=principles), model.meta.temperature_used
-    evaluation = evaluate_reward(score, held_out.rows, probability=model.probability)
+    model = RewardModel.load(folder)
+    temperature = model.meta.temperature_used
+    evaluation = evaluate_reward(model.score, held_out.rows, probability=model.probability)
     beside = {"longer wins": evaluate_reward(longer_wins, held_out.rows)}
     counts = {name: count for name, count in held_out.counts.items() if count}
     document = {
@@ -202,7 +200,7 @@ def _comparison(item: JoinedComparison, records: Records) -> dict[str, Any] | No
     asked = records.prompt.to_json()
     row = {
         "prompt": asked["messages"],
-        **{name: values[name] for name in ("tools", "chat_template_kwargs", "principles") if values.get(name)},
+        **{name: values[name] for name in ("tools", "chat_template_kwargs") if values.get(name)},
         "chosen": [message.to_json() for message in chosen.messages],
         "rejected": [message.to_json() for message in rejected.messages],
         "prompt_id": records.prompt.id,

@@ -25,7 +25,7 @@ from amendment.simulator import is_readable
 from amendment.stages.contract import POLICY_STAGES, Ask, Context, JudgeEntry, Made, Note, RunSettings, constitution_key
 from amendment.stages.evaluation import EvaluateConfig
 from amendment.stages.gate import refuse_failed_gate
-from amendment.stages.reward_model import RewardModelConfig, measured, reward_rows
+from amendment.stages.reward_model import RewardModelConfig, measured
 from amendment.stages.shown import estimate_shown
 from amendment.stages.trained import (
     PROMPTS,
@@ -97,10 +97,9 @@ class TrainingPolicy(TrainingStage):
 
     @property
     def watches_reward(self) -> bool:
-        """Whether guards score with the run's reward model: not where that is trained from this very policy, or scores
-        by principles that a prompt does not name."""
+        """Whether guards score with the run's reward model: not where that is trained from this very policy."""
         reward = self.settings.part(RewardModelConfig)
-        if not (self.config.guards and reward) or reward.conditioned:
+        if not (self.config.guards and reward):
             return False
         base, seen = reward.base, set[str]()
         while base in POLICY_STAGES and base not in seen:
@@ -232,7 +231,7 @@ def _reward(context: Context) -> Scored:
     def score(rows: Sequence[Row]) -> NDArray[np.float64]:
         if not loaded:
             loaded.append(RewardModel.load(context.workspace.path("models/reward_model")))
-        return loaded[0].score(reward_rows(context, rows))
+        return loaded[0].score(rows)
 
     return score
 

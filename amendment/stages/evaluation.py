@@ -56,7 +56,7 @@ from amendment.stages.policies import (
     find_refusals,
     win_rates,
 )
-from amendment.stages.reward_model import RewardModelConfig, reward_rows, score_pairs
+from amendment.stages.reward_model import RewardModelConfig, score_pairs
 from amendment.stages.sft import helpful_files, read_helpful
 from amendment.statistics import Estimate, clustered_mean, paired_difference, share
 from amendment.yamlfile import did_you_mean
@@ -437,7 +437,7 @@ def _reward_against_truth(context: Context) -> dict[str, Any]:
     with_gap = [(pair, gap) for pair in pairs if knows(text_of(pair.prompt)) and (gap := _gap(pair))]
     if not with_gap:
         return {}
-    rows = reward_rows(context, (pair.to_json() for pair, _ in with_gap))
+    rows = [pair.to_json() for pair, _ in with_gap]
     scores = score_pairs(context.workspace.path("models/reward_model"), rows)
     clusters = np.array([pair.prompt_id for pair, _ in with_gap])
     sign, gaps = np.sign([gap for _, gap in with_gap]), scores.chosen - scores.rejected

@@ -1,15 +1,14 @@
 """The stage `reward_model`: trained on the dataset's pairs, and measured on its held-out ones.
 
 Covered: accuracy with its slices by length, category and source, beside what needs no model (the longer answer, the one
-that was shown first); against people, where people decided, Brier score, log loss and ECE of P(chosen). A model that is
-conditioned scores a row by the statements that it was judged by; one that names none of this run's principles, such as
-a policy's answer, by all of them. Not covered: files of the user's own; see the command `evaluate`.
+that was shown first); against people, where people decided, Brier score, log loss and ECE of P(chosen). Not covered:
+files of the user's own; see the command `evaluate`.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,7 +18,6 @@ from numpy.typing import NDArray
 from amendment.reward_model import (
     RewardMeta,
     RewardModel,
-    RewardScores,
     RewardSettings,
     against_people,
     always_first,
@@ -29,7 +27,7 @@ from amendment.reward_model import (
     preference_probability,
     train_reward,
 )
-from amendment.stages.contract import Context, Made, Note, RunSettings, constitution_key
+from amendment.stages.contract import Context, Made, Note, RunSettings
 from amendment.stages.gate import refuse_failed_gate
 from amendment.stages.trained import (
     Smoothing,
@@ -69,10 +67,6 @@ class TrainingRewardModel(TrainingStage):
         super().__init__(settings)
         self.reads = (*self.base_reads, *pair_tables(settings), *smoothing_reads(self.config))
 
-    def key(self, context: Context) -> Mapping[str, Any]:
-        """The settings, the base's files, and the principles of a model that scores by them."""
-        return {**super().key(context), **(constitution_key(context) if self.config.conditioned else {})}
-
     def problems(self) -> Iterator[Note]:
         """A base or an estimate that nothing makes."""
         yield from super().problems()
@@ -83,7 +77,7 @@ class TrainingRewardModel(TrainingStage):
         refuse_failed_gate(context.workspace, context.config)
         config, smoothing = smoothed(context.workspace, self.name, self.config)
         folder = context.workspace.path("models/reward_model")
-        train, test = (reward_rows(context, pair_rows(context, split)) for split in ("train", "test"))
+        train, test = (pair_rows(context, split) for split in ("train", "test"))
         result = train_reward(
             context.trained_base(config.base),
             train,
@@ -96,26 +90,8 @@ class TrainingRewardModel(TrainingStage):
         meta = RewardModel.describe(folder)
         scores = pair_scores(*result.held_out, meta) if result.held_out else score_pairs(folder, test)
         figures = measured_reward(test, scores)
-        counts = {**training_counts(result), **smoothing, **fitted_counts(meta, figures or {})}
+        counts = {**training_counts(result), **smoothing, **fitted_counts(meta)}
         return Made(self.writes, {**counts, "held out": figures} if figures else counts)
-
-
-def reward_rows(context: Context, rows: Iterable[Row]) -> list[dict[str, Any]]:
-    """The rows as the run's reward model takes them: with principles, where it is conditioned on them."""
-    config = context.config.part(RewardModelConfig)
-    if config is None or not config.conditioned:
-        return [dict(row) for row in rows]
-    statements = {
-        constitution.principle_reference(principle): principle.statement
-        for constitution in context.constitutions
-        for principle in constitution.principles
-    }
-
-    def principles(row: Row) -> list[str]:
-        named = [statements[name] for name in row.get("principle_ids") or () if name in statements]
-        return named or list(statements.values())
-
-    return [{**row, "principles": principles(row)} for row in rows]
 
 
 class PairScores(NamedTuple):
@@ -125,21 +101,18 @@ class PairScores(NamedTuple):
     rejected: NDArray[np.float64]
     p_chosen: NDArray[np.float64]
     """P(chosen is better), by the model's temperature where it has one."""
-    agreement: NDArray[np.float64] | None = None
-    """Of an ensemble: the share of members that prefer the side that their mean prefers."""
 
 
 def score_pairs(folder: Path, rows: Sequence[Row]) -> PairScores:
     """Score both sides of the dataset's rows with the reward model in `folder`."""
-    model = RewardModel.load(folder, hold=True)
-    chosen, rejected = (model.scores([{**row, "completion": row[side]} for row in rows]) for side in SIDES)
+    model = RewardModel.load(folder)
+    chosen, rejected = (model.score([{**row, "completion": row[side]} for row in rows]) for side in SIDES)
     return pair_scores(chosen, rejected, model.meta)
 
 
-def pair_scores(chosen: RewardScores, rejected: RewardScores, meta: RewardMeta) -> PairScores:
+def pair_scores(chosen: NDArray[np.float64], rejected: NDArray[np.float64], meta: RewardMeta) -> PairScores:
     """Of the scores of both sides by the model that `meta` describes."""
-    p_chosen = preference_probability(chosen.mean, rejected.mean, meta.temperature_used)
-    return PairScores(chosen.mean, rejected.mean, p_chosen, chosen.agreement(rejected) if meta.ensemble else None)
+    return PairScores(chosen, rejected, preference_probability(chosen, rejected, meta.temperature_used))
 
 
 def measured_reward(rows: Sequence[Row], scores: PairScores) -> dict[str, Any] | None:
@@ -149,8 +122,7 @@ def measured_reward(rows: Sequence[Row], scores: PairScores) -> dict[str, Any] |
         return None
     figures = measured([rows[i] for i in decided], scores.chosen[decided], scores.rejected[decided])
     people = against_people(scores.p_chosen, [people_share(row) for row in rows], [row["prompt_id"] for row in rows])
-    agreement = {} if scores.agreement is None else {"agreement": float(np.nanmean(scores.agreement))}
-    return {**figures, **agreement, **({"people": people_json(people)} if people else {})}
+    return {**figures, **({"people": people_json(people)} if people else {})}
 
 
 def measured(rows: Sequence[Row], chosen: Any, rejected: Any) -> dict[str, Any]:
@@ -185,14 +157,12 @@ def measured(rows: Sequence[Row], chosen: Any, rejected: Any) -> dict[str, Any]:
     }
 
 
-def fitted_counts(meta: RewardMeta, held_out: Mapping[str, Any]) -> dict[str, Any]:
-    """What the summary says of temperature and members; `held_out` are the figures on held-out pairs, if any."""
-    temperature, counts = meta.temperature, dict[str, Any]()
-    if temperature:
-        fitted = temperature.model_dump(mode="json", exclude_none=True, exclude={"note", "helps"})
-        counts["temperature"] = {name.replace("_", " "): round(value, 4) for name, value in fitted.items()}
-        if not temperature.helps:
-            counts["temperature used"] = "1: on pairs that it was not fitted to, the fitted one does not clearly help"
-    if "agreement" in held_out:
-        counts["members that agree with their mean"] = round(held_out["agreement"], 4)
+def fitted_counts(meta: RewardMeta) -> dict[str, Any]:
+    """What the summary says of the temperature."""
+    if meta.temperature is None:
+        return {}
+    fitted = meta.temperature.model_dump(mode="json", exclude_none=True, exclude={"note", "helps"})
+    counts: dict[str, Any] = {"temperature": {name.replace("_", " "): round(v, 4) for name, v in fitted.items()}}
+    if not meta.temperature.helps:
+        counts["temperature used"] = "1: on pairs that it was not fitted to, the fitted one does not clearly help"
     return counts

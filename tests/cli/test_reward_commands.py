@@ -5,21 +5,17 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from amendment.reward_model import RewardSettings, train_reward
 from tests.command_line import called
 
 Command = Callable[..., int]
 
 
-@pytest.fixture(scope="module")
-def model(base: Path, pairs: list[dict[str, Any]], tmp_path_factory: pytest.TempPathFactory) -> str:
-    out = tmp_path_factory.mktemp("commands") / "rm"
-    train_reward(base, pairs, out, RewardSettings(steps=12, batch_size=8, learning_rate=1e-2, max_length=64), seed=3)
-    return str(out)
+@pytest.fixture
+def model(reward_folder: Path) -> str:
+    return str(reward_folder)
 
 
 @pytest.fixture
@@ -48,11 +44,11 @@ def test_a_file_is_scored_and_the_summary_told(
     told = capsys.readouterr().out
     assert "6 rows (6 of a pair), 12 answers" in told
     assert "1 answers have no score" in told
-    assert "6 rows were scored now. Everything is in scores/pairs.jsonl" in told
+    assert "The scores are in scores/pairs.jsonl" in told
     assert len(Path("scores/pairs.jsonl").read_text().splitlines()) == 6
     assert command("score", model, "pairs.jsonl", "--json") == 0
     counts = json.loads(capsys.readouterr().out)
-    assert (counts["scored now"], counts["rows"], counts["answers over the length"]) == (0, 6, 1)
+    assert (counts["scored now"], counts["rows"], counts["answers over the length"]) == (False, 6, 1)
 
 
 def test_an_evaluation_is_told_with_baselines(command: Command, model: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -20,7 +20,7 @@ from amendment.constitutions import load_constitution
 from amendment.dpo import DpoSettings, SftSettings
 from amendment.errors import ConfigError
 from amendment.preference import Judge
-from amendment.reward_model import EnsembleSettings, RewardModel, RewardSettings, train_reward
+from amendment.reward_model import RewardModel, RewardSettings, train_reward
 from amendment.run import Result, Run
 from amendment.training import LoraSettings
 from tests.command_line import called
@@ -33,14 +33,6 @@ Command = Callable[..., int]
 def command() -> Command:
     """The command line, as it is typed; its exit code."""
     return called
-
-
-@pytest.fixture(scope="module")
-def reward_folder(base: Path, pairs: list[Pair], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A reward model of two steps."""
-    out = tmp_path_factory.mktemp("reward") / "rm"
-    train_reward(base, pairs[:8], out, RewardSettings(steps=2, batch_size=4, max_length=128), seed=1)
-    return out
 
 
 def pickled(folder: Path, copy: Path) -> Path:
@@ -127,22 +119,6 @@ def test_the_shards_of_an_index_are_weights_only_when_all_are_there(base: Path, 
     shard.rename(folder / "other.safetensors")
     with pytest.raises(ConfigError, match="model-00001-of-00001"):
         check_base(folder)
-
-
-def test_a_pickled_member_of_an_ensemble_is_refused(base: Path, pairs: list[Pair], tmp_path: Path) -> None:
-    settings = RewardSettings(
-        steps=1,
-        batch_size=4,
-        max_length=128,
-        ensemble=EnsembleSettings(members=2),
-    )
-    train_reward(base, pairs[:4], tmp_path / "rm", settings, seed=1)
-    member = tmp_path / "rm" / "members" / "1"
-    pickled(member, tmp_path / "copy")
-    shutil.rmtree(member)
-    (tmp_path / "copy").rename(member)
-    with pytest.raises(ConfigError, match=r"expected weights in \*\.safetensors, found pytorch_model\.bin"):
-        RewardModel.load(tmp_path / "rm")
 
 
 class Failing:

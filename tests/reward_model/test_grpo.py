@@ -8,12 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from amendment.reward_model import EnsembleSettings, RewardModel, RewardSettings, train_reward
+from amendment.reward_model import RewardModel
 from amendment.training.model_files import quietly
 
-SETTINGS = RewardSettings(
-    steps=4, batch_size=8, learning_rate=1e-2, max_length=96, ensemble=EnsembleSettings(members=2)
-)
 STEPS = 3
 Rows = list[dict[str, Any]]
 
@@ -75,24 +72,16 @@ def asked(pairs: Rows) -> Rows:
     return [{"prompt": pair["prompt"]} for pair in pairs]
 
 
-@pytest.fixture(scope="module")
-def ensemble(base: Path, pairs: Rows, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("reward") / "rm"
-    train_reward(base, pairs, out, SETTINGS, seed=1)
-    return out
-
-
-def test_the_folder_is_a_reward(ensemble: Path, base: Path, asked: Rows, tmp_path: Path) -> None:
-    """Of an ensemble, as its first member."""
-    shown, seen = grpo(base, asked, str(ensemble), "rm", tmp_path)
-    model = RewardModel.load(ensemble, hold=True)
+def test_the_folder_is_a_reward(reward_folder: Path, base: Path, asked: Rows, tmp_path: Path) -> None:
+    shown, seen = grpo(base, asked, str(reward_folder), "rm", tmp_path)
+    model = RewardModel.load(reward_folder)
     assert len(seen) == STEPS
     for rows, mean in zip(shown, seen, strict=True):
-        assert model.scores(rows).members[0].mean() == pytest.approx(mean, abs=1e-5)
+        assert model.score(rows).mean() == pytest.approx(mean, abs=1e-5)
 
 
-def test_the_function_is_a_reward(ensemble: Path, base: Path, tmp_path: Path) -> None:
-    reward = RewardModel.load(ensemble, hold=True).as_reward()
+def test_the_function_is_a_reward(reward_folder: Path, base: Path, tmp_path: Path) -> None:
+    reward = RewardModel.load(reward_folder).as_reward()
     shown, seen = grpo(base, [{"prompt": f"ask {i}"} for i in range(8)], reward, "rm", tmp_path)
     assert len(seen) == STEPS
     for rows, mean in zip(shown, seen, strict=True):
@@ -100,8 +89,8 @@ def test_the_function_is_a_reward(ensemble: Path, base: Path, tmp_path: Path) ->
         assert np.mean(np.array(rewards, dtype=float)) == pytest.approx(mean, abs=1e-5)
 
 
-def test_texts_are_read_as_turns_and_columns_of_the_dataset_reach_the_model(folder: Path) -> None:
-    model = RewardModel.load(folder)
+def test_texts_are_read_as_turns_and_columns_of_the_dataset_reach_the_model(reward_folder: Path) -> None:
+    model = RewardModel.load(reward_folder)
     reward = model.as_reward()
     turns = {
         "prompt": [{"role": "user", "content": "ask 1"}],

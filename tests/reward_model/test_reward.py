@@ -28,27 +28,32 @@ def share_right(model: RewardModel, pairs: Rows) -> float:
     return float((chosen > rejected).mean())
 
 
-def weights(folder: Path) -> bytes:
-    return (folder / "model.safetensors").read_bytes()
+def weights(reward_folder: Path) -> bytes:
+    return (reward_folder / "model.safetensors").read_bytes()
 
 
-def test_it_learns_and_equal_seeds_give_equal_weights(folder: Path, base: Path, pairs: Rows, tmp_path: Path) -> None:
-    assert share_right(RewardModel.load(folder), pairs) > 0.9
+def test_it_learns_and_equal_seeds_give_equal_weights(
+    reward_folder: Path, base: Path, pairs: Rows, tmp_path: Path
+) -> None:
+    assert share_right(RewardModel.load(reward_folder), pairs) > 0.9
     train_reward(base, pairs, tmp_path / "again", SETTINGS, seed=3)
     train_reward(base, pairs, tmp_path / "other", SETTINGS, seed=4)
-    assert weights(tmp_path / "again") == weights(folder) != weights(tmp_path / "other")
+    assert weights(tmp_path / "again") == weights(reward_folder) != weights(tmp_path / "other")
 
 
-def test_a_score_is_that_of_transformers_own_class_whatever_the_other_rows(folder: Path, pairs: Rows) -> None:
+def test_a_score_is_that_of_transformers_own_class_whatever_the_other_rows(reward_folder: Path, pairs: Rows) -> None:
     import torch
     from transformers import AutoModelForSequenceClassification
 
     from amendment.training.model_files import load_tokenizer, quietly
 
-    model, rows = RewardModel.load(folder), completions(pairs) + completions(pairs, "rejected")
+    model, rows = RewardModel.load(reward_folder), completions(pairs) + completions(pairs, "rejected")
     together = model.score(rows)
     with quietly(), torch.no_grad():
-        classifier, tokenizer = AutoModelForSequenceClassification.from_pretrained(folder), load_tokenizer(folder)
+        classifier, tokenizer = (
+            AutoModelForSequenceClassification.from_pretrained(reward_folder),
+            load_tokenizer(reward_folder),
+        )
         for row, score in zip(rows[::5], together[::5], strict=True):
             ids = tokenizer.apply_chat_template([*row["prompt"], *row["completion"]], return_dict=True)["input_ids"]
             if "thinking" not in row["completion"][0]:  # which this template shows under another name
@@ -56,7 +61,7 @@ def test_a_score_is_that_of_transformers_own_class_whatever_the_other_rows(folde
     assert model.score(rows[::-1])[::-1] == pytest.approx(together, abs=1e-5)
 
 
-def test_thinking_calls_and_system_texts_change_the_score(folder: Path, pairs: Rows) -> None:
+def test_thinking_calls_and_system_texts_change_the_score(reward_folder: Path, pairs: Rows) -> None:
     [row] = completions(pairs[:1])
     [answer] = row["completion"]
     rows = [
@@ -66,16 +71,16 @@ def test_thinking_calls_and_system_texts_change_the_score(folder: Path, pairs: R
         {**row, "prompt": row["prompt"][1:]},
         {**row, "tools": [{"type": "function", "function": {"name": "look"}}]},
     ]
-    assert len(set(RewardModel.load(folder).score(rows).round(7).tolist())) == 5
+    assert len(set(RewardModel.load(reward_folder).score(rows).round(7).tolist())) == 5
 
 
 def test_a_row_over_the_length_has_no_score_or_is_cut_where_training_cut(
-    folder: Path, base: Path, pairs: Rows, tmp_path: Path
+    reward_folder: Path, base: Path, pairs: Rows, tmp_path: Path
 ) -> None:
     long = [{**pairs[1], "completion": [{"role": "assistant", "content": "yes " * n}]} for n in (300, 400)]
-    scores = RewardModel.load(folder).score([long[0], *completions(pairs[1:2])])
+    scores = RewardModel.load(reward_folder).score([long[0], *completions(pairs[1:2])])
     assert np.isnan(scores).tolist() == [True, False]
-    assert RewardModel.load(folder).score([]).shape == (0,)
+    assert RewardModel.load(reward_folder).score([]).shape == (0,)
     rows = [*pairs, {**pairs[0], "rejected": pairs[0]["chosen"]}, {**pairs[1], "chosen": long[0]["completion"]}]
     settings = SETTINGS.model_copy(update={"steps": 1, "over_length": "truncate"})
     report = train_reward(base, rows, tmp_path / "rm", settings).report
@@ -91,39 +96,39 @@ def test_an_adapter_is_merged_head_included(base: Path, pairs: Rows, tmp_path: P
     assert share_right(RewardModel.load(tmp_path / "rm"), pairs) > 0.9
 
 
-def test_the_meta_file_says_what_a_score_depends_on(folder: Path, pairs: Rows, tmp_path: Path) -> None:
-    meta = json.loads((folder / "reward_meta.json").read_text())
-    config = json.loads((folder / "config.json").read_text())
+def test_the_meta_file_says_what_a_score_depends_on(reward_folder: Path, pairs: Rows, tmp_path: Path) -> None:
+    meta = json.loads((reward_folder / "reward_meta.json").read_text())
+    config = json.loads((reward_folder / "config.json").read_text())
     assert (meta["max_length"], meta["template"][:3]) == (96, "s2:")
     assert meta["pad_token_id"] == config["pad_token_id"] != config["eos_token_id"]
     assert {"base", "seed", "versions"} <= set(meta)
-    file = shutil.copytree(folder, tmp_path / "earlier") / "reward_meta.json"
+    file = shutil.copytree(reward_folder, tmp_path / "earlier") / "reward_meta.json"
     required = ("base", "seed", "max_length", "over_length", "template", "pad_token_id")
     file.write_text(json.dumps({name: meta[name] for name in required}))
     earlier = RewardModel.load(tmp_path / "earlier")
-    assert (earlier.meta.temperature, earlier.meta.ensemble, earlier.meta.conditioned) == (None, None, False)
-    assert earlier.score(completions(pairs[:1])) == RewardModel.load(folder).score(completions(pairs[:1]))
+    assert earlier.meta.temperature is None
+    assert earlier.score(completions(pairs[:1])) == RewardModel.load(reward_folder).score(completions(pairs[:1]))
 
 
 @pytest.mark.parametrize(
     "text", ["{", '{"base": 3}', "[" * 100_000, '{"base": "b", "seed": 1, "max_length": 0, "over_length": "what"}']
 )
-def test_a_damaged_meta_file_is_told(folder: Path, tmp_path: Path, text: str) -> None:
-    shutil.copytree(folder, tmp_path / "rm")
+def test_a_damaged_meta_file_is_told(reward_folder: Path, tmp_path: Path, text: str) -> None:
+    shutil.copytree(reward_folder, tmp_path / "rm")
     (tmp_path / "rm/reward_meta.json").write_text(text)
     with pytest.raises(ConfigError, match="expected the description of a reward model") as error:
         RewardModel.load(tmp_path / "rm")
     assert "\n" not in str(error.value)
 
 
-def test_a_folder_that_is_another_model_or_damaged_is_refused(folder: Path, base: Path, tmp_path: Path) -> None:
+def test_a_folder_that_is_another_model_or_damaged_is_refused(reward_folder: Path, base: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="expected a reward model"):
         RewardModel.load(base)
-    shutil.copytree(folder, tmp_path / "template")
+    shutil.copytree(reward_folder, tmp_path / "template")
     (tmp_path / "template/chat_template.jinja").write_text("{{ messages[0].content }}")
     with pytest.raises(ConfigError, match="not the one it was trained with"):
         RewardModel.load(tmp_path / "template")
-    cut = shutil.copytree(folder, tmp_path / "cut") / "model.safetensors"
+    cut = shutil.copytree(reward_folder, tmp_path / "cut") / "model.safetensors"
     cut.write_bytes(cut.read_bytes()[:-100])
     with pytest.raises(ConfigError, match="cannot be loaded"):
         RewardModel.load(tmp_path / "cut")
@@ -131,14 +136,14 @@ def test_a_folder_that_is_another_model_or_damaged_is_refused(folder: Path, base
 
 @pytest.mark.parametrize("lost", ["score", "mlp"])
 def test_weights_that_a_folder_lacks_are_no_random_numbers(
-    folder: Path, base: Path, pairs: Rows, tmp_path: Path, lost: str
+    reward_folder: Path, base: Path, pairs: Rows, tmp_path: Path, lost: str
 ) -> None:
-    for place, name in ((folder, "rm"), (base, "base")):
+    for place, name in ((reward_folder, "rm"), (base, "base")):
         file = shutil.copytree(place, tmp_path / name) / "model.safetensors"
         kept = {key: value for key, value in load_file(file).items() if lost not in key}
         save_file(kept, file, metadata={"format": "pt"})
     with pytest.raises(ConfigError, match=r"its files lack \d+ of the weights"):
-        RewardModel.load(tmp_path / "rm", hold=True)
+        RewardModel.load(tmp_path / "rm")
     if lost == "mlp":  # the head of a base is drawn at random
         with pytest.raises(ConfigError, match=r"base '.*': its files lack 3 of the weights, such as model\.layers\.0"):
             train_reward(tmp_path / "base", pairs, tmp_path / "out", SETTINGS)
@@ -147,7 +152,7 @@ def test_weights_that_a_folder_lacks_are_no_random_numbers(
             train_reward(tmp_path / "base", pairs, tmp_path / "out", SETTINGS)
 
 
-def test_rows_that_cannot_be_read_are_named(base: Path, folder: Path, pairs: Rows, tmp_path: Path) -> None:
+def test_rows_that_cannot_be_read_are_named(base: Path, reward_folder: Path, pairs: Rows, tmp_path: Path) -> None:
     given: list[Any] = [*pairs, ["a", "b"]]
     with pytest.raises(DataError, match=r"^row 25: expected an object with named parts, found list"):
         train_reward(base, given, tmp_path / "out", SETTINGS)
@@ -155,7 +160,7 @@ def test_rows_that_cannot_be_read_are_named(base: Path, folder: Path, pairs: Row
         train_reward(base, pairs, tmp_path / "out", SETTINGS, held_out=given)
     with pytest.raises(DataError, match="row 1: margin"):
         train_reward(base, [{**pairs[0], "margin": 1.0}], tmp_path / "out", SETTINGS)
-    model = RewardModel.load(folder)
+    model = RewardModel.load(reward_folder)
     [first] = completions(pairs[:1])
     bad: list[tuple[Any, str]] = [
         ("yes", "row 2: expected an object with named parts, found str"),

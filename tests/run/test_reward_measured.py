@@ -7,17 +7,10 @@ from typing import Any
 
 import pytest
 
-from amendment.reward_model import RewardSettings, train_reward
-from amendment.stages.reward_model import measured_reward, score_pairs
+from amendment.reward_model import RewardMeta
+from amendment.stages.reward_model import fitted_counts, measured, measured_reward, score_pairs
 from amendment.stages.shown import count_lines
 from amendment.stages.trained import _LINES
-
-
-@pytest.fixture(scope="module")
-def model(base: Path, pairs: list[dict[str, Any]], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("measured") / "rm"
-    train_reward(base, pairs, out, RewardSettings(steps=12, batch_size=8, learning_rate=1e-2, max_length=96), seed=3)
-    return out
 
 
 def rows_of(pairs: list[dict[str, Any]], p: float, by: str) -> list[dict[str, Any]]:
@@ -25,29 +18,59 @@ def rows_of(pairs: list[dict[str, Any]], p: float, by: str) -> list[dict[str, An
     return [{**pair, **texts, "source": None, "p_chosen": p, "decided_by": by} for pair in pairs]
 
 
-def test_pairs_that_people_decided_are_measured_against_their_votes(model: Path, pairs: list[dict[str, Any]]) -> None:
+def test_pairs_that_people_decided_are_measured_against_their_votes(
+    reward_folder: Path, pairs: list[dict[str, Any]]
+) -> None:
     rows = [
         *rows_of(pairs[:8], 1.0, "judge"),
         *rows_of(pairs[8:14], 0.75, "person"),
         *rows_of(pairs[14:16], 0.5, "person"),
     ]
-    found = measured_reward(rows, score_pairs(model, rows))
+    found = measured_reward(rows, score_pairs(reward_folder, rows))
     assert found
     # the ties of people have no better answer, but P is still measured against them
     assert (found["accuracy"]["n"], found["people"]["n"], found["people"]["ties"]) == (14, 8, 2)
-    p = score_pairs(model, rows).p_chosen
+    p = score_pairs(reward_folder, rows).p_chosen
     squares = [(p[i] - 0.75) ** 2 for i in range(8, 14)] + [(p[i] - 0.5) ** 2 for i in (14, 15)]
     assert found["people"]["brier"]["value"] == pytest.approx(sum(squares) / 8)
     [line] = [line for line in count_lines({"held out": found}, _LINES) if "against people" in line]
     assert line.startswith(f"- P(chosen) against people, 8 held-out pairs: Brier {sum(squares) / 8:.3f}")
 
 
-def test_without_people_nothing_is_told_of_them(model: Path, pairs: list[dict[str, Any]]) -> None:
+def test_without_people_nothing_is_told_of_them(reward_folder: Path, pairs: list[dict[str, Any]]) -> None:
     rows = rows_of(pairs, 0.9, "judge")
-    scores = score_pairs(model, rows)
+    scores = score_pairs(reward_folder, rows)
     found = measured_reward(rows, scores)
     assert found
     assert "people" not in found
     assert not [line for line in count_lines({"held out": found}, _LINES) if "people" in line]
     assert measured_reward(rows_of(pairs, 0.5, "judge"), scores) is None
     assert measured_reward([], scores) is None
+
+
+def test_accuracy_by_source_by_hand() -> None:
+    texts = {"chosen_text": "yes", "rejected_text": "no", "category": None}
+    sources = ["ours", "ours", "ours", None, None]
+    rows = [{**texts, "source": source, "prompt_id": str(i)} for i, source in enumerate(sources)]
+    # ours: right, wrong, and a tie, which counts half; without a source: one right, one that has no score
+    figures = measured(rows, [2.0, 0.0, 1.0, 3.0, float("nan")], [1.0, 1.0, 1.0, 1.0, 1.0])
+    assert {name: (part["value"], part["n"]) for name, part in figures["by_source"].items()} == {
+        "ours": (0.5, 3),
+        "none": (1.0, 1),
+    }
+    assert figures["accuracy"]["value"] == (1 + 0 + 0.5 + 1) / 4
+    assert "- source ours: 0.500" in "\n".join(count_lines({"held out": figures}, _LINES))
+
+
+@pytest.mark.parametrize("helps", [True, False])
+def test_the_temperature_is_shown_with_what_it_rests_on(helps: bool) -> None:
+    fitted: dict[str, Any] = {"value": 1.23456, "pairs": 40, "prompts": 20, "helps": helps, "note": "only 40 labels"}
+    fitted |= {"log_loss_before": 0.7, "log_loss_after": None, "brier_before": 0.25, "brier_after": None}
+    described = {"base": "b", "seed": 1, "max_length": 8, "over_length": "drop", "template": "t", "pad_token_id": 0}
+    meta = RewardMeta.model_validate({**described, "temperature": fitted})
+    counts = fitted_counts(meta)
+    shown = {"value": 1.2346, "pairs": 40, "prompts": 20, "log loss before": 0.7, "brier before": 0.25}
+    assert counts["temperature"] == shown
+    assert ("temperature used" in counts) == (not helps)
+    assert meta.temperature_used == (1.23456 if helps else 1.0)
+    assert fitted_counts(RewardMeta.model_validate(described)) == {}

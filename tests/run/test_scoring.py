@@ -1,11 +1,9 @@
-"""Files of every kind are scored, resumable byte for byte; a model is measured on held-out files."""
+"""Files of every kind are scored, as they stand; a model is measured on held-out files."""
 
 from __future__ import annotations
 
 import json
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,25 +12,9 @@ import pytest
 
 from amendment.data.sources import Source
 from amendment.errors import ConfigError, DataError
-from amendment.reward_model import (
-    EnsembleSettings,
-    RewardModel,
-    RewardSettings,
-    evaluate_reward,
-    longer_wins,
-    train_reward,
-)
-from amendment.run.scoring import columns_in, score_files, score_texts
+from amendment.reward_model import RewardModel, evaluate_reward, longer_wins
+from amendment.run.scoring import columns_in, score_files
 from amendment.run.scoring_evaluation import evaluate_files, read_held_out
-
-SETTINGS = RewardSettings(steps=6, batch_size=8, learning_rate=1e-2, max_length=96)
-
-
-@pytest.fixture(scope="module")
-def model(base: Path, pairs: list[dict[str, Any]], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("scoring") / "rm"
-    train_reward(base, pairs, out, SETTINGS, seed=3)
-    return out
 
 
 def written(path: Path, rows: list[dict[str, Any]]) -> Source:
@@ -49,14 +31,16 @@ def asked(prompt: str, answer: str) -> dict[str, Any]:
     return {"prompt": messages[0], "completion": messages[1]}
 
 
-def test_candidates_pairs_lists_and_columns_of_ones_own_in_one_file_of_scores(model: Path, tmp_path: Path) -> None:
+def test_candidates_pairs_lists_and_columns_of_ones_own_in_one_file_of_scores(
+    reward_folder: Path, tmp_path: Path
+) -> None:
     sources = [
         written(tmp_path / "c.jsonl", [{"prompt": "ask 1", "candidate": "yes indeed", "id": "first"}]),
         written(tmp_path / "p.jsonl", [{"prompt": "ask 2", "chosen": "yes indeed 2", "rejected": "no never"}]),
         written(tmp_path / "l.jsonl", [{"prompt": "ask 3", "candidates": ["yes", "no", "yes " * 200]}]),
     ]
-    found = score_files(model, sources, tmp_path / "out.jsonl")
-    loaded = RewardModel.load(model)
+    found = score_files(reward_folder, sources, tmp_path / "out.jsonl")
+    loaded = RewardModel.load(reward_folder)
     pairs = [
         ("ask 1", "yes indeed"),
         ("ask 2", "yes indeed 2"),
@@ -76,137 +60,63 @@ def test_candidates_pairs_lists_and_columns_of_ones_own_in_one_file_of_scores(mo
 
     (tmp_path / "x.csv").write_text("q,more,left,right,key\nask 1,please,yes,no,7\n", encoding="utf-8")
     columns = columns_in("prompt=q+more,a=left,b=right,id=key")
-    score_files(model, [Source(path="x.csv")], tmp_path / "own.jsonl", base=tmp_path, columns=columns)
+    score_files(reward_folder, [Source(path="x.csv")], tmp_path / "own.jsonl", base=tmp_path, columns=columns)
     [row] = scores_in(tmp_path / "own.jsonl")
     expected = loaded.score([asked("ask 1\n\nplease", "yes"), asked("ask 1\n\nplease", "no")])
     assert [row["score_a"], row["score_b"]] == pytest.approx(expected.tolist(), abs=1e-5)
     assert row["id"] == "7"
 
 
-def test_rows_of_our_own_datasets_keep_tools_and_messages(model: Path, tmp_path: Path) -> None:
+def test_rows_of_our_own_datasets_keep_tools_and_messages(reward_folder: Path, tmp_path: Path) -> None:
     tool = {"type": "function", "function": {"name": "look"}}
     row = {**asked("ask 1", "yes"), "tools": [tool]}
     pair = {"prompt": row["prompt"], "chosen": row["completion"], "rejected": row["completion"], "tools": [tool]}
-    score_files(model, [written(tmp_path / "p.jsonl", [pair])], tmp_path / "out.jsonl")
+    score_files(reward_folder, [written(tmp_path / "p.jsonl", [pair])], tmp_path / "out.jsonl")
     [found] = scores_in(tmp_path / "out.jsonl")
-    with_tools, without = RewardModel.load(model).score([row, asked("ask 1", "yes")])
+    with_tools, without = RewardModel.load(reward_folder).score([row, asked("ask 1", "yes")])
     assert found["score_chosen"] == pytest.approx(with_tools, abs=1e-5)
     assert abs(with_tools - without) > 1e-4
 
 
-def test_parquet_in_and_out_says_the_same(model: Path, tmp_path: Path) -> None:
+def test_parquet_in_and_out_says_the_same(reward_folder: Path, tmp_path: Path) -> None:
     rows = [{"prompt": f"ask {i}", "chosen": "yes", "rejected": "no " * (1 + 200 * (i == 1))} for i in range(3)]
     source = written(tmp_path / "p.jsonl", rows)
-    score_files(model, [source], tmp_path / "out.jsonl")
-    score_files(model, [source], tmp_path / "out.parquet")
+    score_files(reward_folder, [source], tmp_path / "out.jsonl")
+    score_files(reward_folder, [source], tmp_path / "out.parquet")
     assert pq.read_table(tmp_path / "out.parquet").to_pylist() == scores_in(tmp_path / "out.jsonl")
-    assert not (tmp_path / "out.parquet.partial").exists()
 
 
-def test_an_ensemble_says_how_far_its_members_are_apart(
-    base: Path, pairs: list[dict[str, Any]], tmp_path: Path
-) -> None:
-    settings = SETTINGS.model_copy(update={"ensemble": EnsembleSettings(members=2)})
-    train_reward(base, pairs, tmp_path / "rm", settings, seed=3)
-    sources = [
-        written(tmp_path / "p.jsonl", [{"prompt": "ask 2", "chosen": "yes indeed 2", "rejected": "no never"}]),
-        written(tmp_path / "c.jsonl", [{"prompt": "ask 1", "candidate": "yes indeed"}]),
-    ]
-    score_files(tmp_path / "rm", sources, tmp_path / "out.jsonl")
-    pair, candidate = scores_in(tmp_path / "out.jsonl")
-    loaded = RewardModel.load(tmp_path / "rm")
-    chosen, rejected = (loaded.scores([asked("ask 2", answer)]) for answer in ("yes indeed 2", "no never"))
-    assert pair["score_chosen"] == pytest.approx(chosen.mean[0], abs=1e-5)
-    assert pair["deviation_rejected"] == pytest.approx(rejected.deviation[0], abs=1e-5)
-    assert pair["agreement"] == chosen.agreement(rejected)[0]
-    assert candidate["deviation"] > 0
-    assert "deviations" in score_texts(tmp_path / "rm", "ask", ["yes"])
-
-
-def test_a_model_of_principles_is_told_them(base: Path, pairs: list[dict[str, Any]], tmp_path: Path) -> None:
-    rows = [{**pair, "principles": ["Say yes."]} for pair in pairs]
-    train_reward(base, rows, tmp_path / "rm", SETTINGS.model_copy(update={"conditioned": True}), seed=3)
-    own = {"prompt": "ask 1", "candidate": "yes indeed", "principles": ["Say no."]}
-    bare = {"prompt": "ask 1", "candidate": "yes indeed"}
-    sources = [written(tmp_path / "a.jsonl", [own]), written(tmp_path / "b.jsonl", [bare])]
-    with pytest.raises(DataError, match="principles"):
-        score_files(tmp_path / "rm", sources, tmp_path / "out.jsonl")
-    score_files(tmp_path / "rm", sources, tmp_path / "out.jsonl", principles=["Say yes."])
-    found = [row["score"] for row in scores_in(tmp_path / "out.jsonl")]
-    loaded = RewardModel.load(tmp_path / "rm")
-    expected = [loaded.score([asked("ask 1", "yes indeed")], principles=[one])[0] for one in ("Say no.", "Say yes.")]
-    assert found == pytest.approx(expected, abs=1e-5)
-    assert found[0] != found[1]
-
-
-def many(path: Path) -> Source:
-    rows = [{"prompt": f"ask {i % 10}", "candidate": f"yes {'indeed ' * (i % 7)}{i % 5}"} for i in range(600)]
-    return written(path, rows)
-
-
-KILLED = """
-import os, signal, sys
-from pathlib import Path
-from amendment.data.sources import Source
-from amendment.run.scoring import score_files
-
-def kill(done, total):
-    if done == int(sys.argv[4]):
-        os.kill(os.getpid(), signal.SIGKILL)
-
-score_files(sys.argv[1], [Source(path=sys.argv[2])], Path(sys.argv[3]), progress=kill)
-"""
-
-
-def test_a_killed_command_goes_on_and_ends_with_the_same_bytes(model: Path, tmp_path: Path) -> None:
-    source, out = many(tmp_path / "many.jsonl"), tmp_path / "out.jsonl"
-    whole = score_files(model, [source], tmp_path / "whole.jsonl")
-    command = [sys.executable, "-c", KILLED, str(model), str(source.path), str(out), "512"]
-    killed = subprocess.run(command, check=False, timeout=240)
-    assert killed.returncode == -9
-    assert not out.exists()
-    partial = tmp_path / "out.jsonl.partial"
-    assert len(scores_in(partial)) == 512
-    with partial.open("a", encoding="utf-8") as file:  # the next chunk was on its way to the disk
-        file.write('{"file": "many.jsonl", "row": "line 513"}\n{"file": "man')
-    found = score_files(model, [source], out)
-    assert found.new == 600 - 512
-    assert out.read_bytes() == (tmp_path / "whole.jsonl").read_bytes()
-    assert found.counts == whole.counts
-    assert not partial.exists()
-
-
-def test_changed_rows_are_told_and_replaced_only_when_asked(model: Path, tmp_path: Path) -> None:
+def test_changed_rows_are_told_and_replaced_only_when_asked(reward_folder: Path, tmp_path: Path) -> None:
     source = written(tmp_path / "c.jsonl", [{"prompt": "ask", "candidate": "yes"}])
-    score_files(model, [source], tmp_path / "out.jsonl")
+    score_files(reward_folder, [source], tmp_path / "out.jsonl")
     before = (tmp_path / "out.jsonl").read_bytes()
-    assert score_files(model, [source], tmp_path / "out.jsonl").new == 0
-    other = Path(shutil.copytree(model, tmp_path / "other"))
-    assert score_files(other, [source], tmp_path / "out.jsonl").new == 0  # the same model in another place
+    assert score_files(reward_folder, [source], tmp_path / "out.jsonl").is_new is False
+    other = Path(shutil.copytree(reward_folder, tmp_path / "other"))
+    assert score_files(other, [source], tmp_path / "out.jsonl").is_new is False  # the same model in another place
     meta = other / "reward_meta.json"
     meta.write_text(meta.read_text().replace('"max_length": 96', '"max_length": 95'))
     with pytest.raises(ConfigError, match="model changed"):
         score_files(other, [source], tmp_path / "out.jsonl")
     written(tmp_path / "c.jsonl", [{"prompt": "ask", "candidate": "no"}])
     with pytest.raises(ConfigError, match=r"sources changed"):
-        score_files(model, [source], tmp_path / "out.jsonl")
+        score_files(reward_folder, [source], tmp_path / "out.jsonl")
     assert (tmp_path / "out.jsonl").read_bytes() == before
-    assert score_files(model, [source], tmp_path / "out.jsonl", replace=True).new == 1
+    assert score_files(reward_folder, [source], tmp_path / "out.jsonl", replace=True).is_new
     assert (tmp_path / "out.jsonl").read_bytes() != before
 
 
-def test_a_file_of_somebody_else_is_not_overwritten(model: Path, tmp_path: Path) -> None:
+def test_a_file_of_somebody_else_is_not_overwritten(reward_folder: Path, tmp_path: Path) -> None:
     source = written(tmp_path / "c.jsonl", [{"prompt": "ask", "candidate": "yes"}])
     (tmp_path / "out.jsonl").write_text("mine\n")
     for replace in (False, True):
         with pytest.raises(ConfigError, match="without a manifest"):
-            score_files(model, [source], tmp_path / "out.jsonl", replace=replace)
+            score_files(reward_folder, [source], tmp_path / "out.jsonl", replace=replace)
     assert (tmp_path / "out.jsonl").read_text() == "mine\n"
     with pytest.raises(ConfigError, match=r"written as \.jsonl or \.parquet"):
-        score_files(model, [source], tmp_path / "out.txt")
+        score_files(reward_folder, [source], tmp_path / "out.txt")
 
 
-def test_every_bad_row_is_named_before_anything_is_scored(model: Path, tmp_path: Path) -> None:
+def test_every_bad_row_is_named_before_anything_is_scored(reward_folder: Path, tmp_path: Path) -> None:
     rows: list[dict[str, Any]] = [
         {"prompt": "ask", "candidate": "yes"},
         {"prompt": "", "candidate": "yes"},
@@ -216,10 +126,10 @@ def test_every_bad_row_is_named_before_anything_is_scored(model: Path, tmp_path:
     sources = [written(tmp_path / "c.jsonl", rows), written(tmp_path / "l.jsonl", [row, {**row, "chosen": "yes"}])]
     for source, places in zip(sources, (["line 2: prompt", "line 3: candidate"], ["line 2"]), strict=True):
         with pytest.raises(DataError) as told:
-            score_files(model, [source], tmp_path / "out.jsonl")
+            score_files(reward_folder, [source], tmp_path / "out.jsonl")
         assert [one.place for one in told.value.problems] == [f"{source.path}: {place}" for place in places]
     assert not (tmp_path / "out.jsonl.manifest.json").exists()
-    kept = score_files(model, [sources[0].model_copy(update={"bad_rows": "skip"})], tmp_path / "out.jsonl")
+    kept = score_files(reward_folder, [sources[0].model_copy(update={"bad_rows": "skip"})], tmp_path / "out.jsonl")
     assert kept.counts["rows"] == 1
 
 
@@ -229,14 +139,6 @@ def test_every_bad_row_is_named_before_anything_is_scored(model: Path, tmp_path:
 def test_columns_that_make_no_row_are_refused(text: str) -> None:
     with pytest.raises(ConfigError, match="--columns: expected"):
         columns_in(text)
-
-
-@pytest.fixture(scope="module")
-def taught(base: Path, pairs: list[dict[str, Any]], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """It prefers yes to no."""
-    out = tmp_path_factory.mktemp("evaluation") / "rm"
-    train_reward(base, pairs, out, RewardSettings(steps=12, batch_size=8, learning_rate=1e-2, max_length=96), seed=3)
-    return out
 
 
 def text(messages: list[dict[str, Any]]) -> str:
@@ -295,7 +197,7 @@ def test_our_own_datasets_say_who_decided(tmp_path: Path) -> None:
     assert measured.pairs.by_category.keys() == {"c"}
 
 
-def test_layouts_of_others_load_as_they_are(taught: Path, tmp_path: Path) -> None:
+def test_layouts_of_others_load_as_they_are(reward_folder: Path, tmp_path: Path) -> None:
     one = [
         {"prompt": "ask 1 1", "chosen": "yes indeed 1", "rejected": "no never 1", "subset": "donotanswer", "id": 1},
         {"prompt": "ask 2 2", "chosen": "no never 2", "rejected": "yes indeed 2", "subset": "hep-go", "id": 2},
@@ -318,7 +220,7 @@ def test_layouts_of_others_load_as_they_are(taught: Path, tmp_path: Path) -> Non
     pools = [{"prompt": "ask 2", "candidates": ["no never", "yes indeed 1"], "quality": [0, 2.5]}]
     layouts: list[list[dict[str, Any]]] = [one, two, grid, pools]
     sources = [written(tmp_path / f"{i}.jsonl", rows) for i, rows in enumerate(layouts)]
-    found = evaluate_files(taught, sources)
+    found = evaluate_files(reward_folder, sources)
     evaluation = found.evaluation
     assert evaluation.rows == {"reward-bench": 3, "reward-bench-2": 1, "grid": 1, "pools": 1}
     assert evaluation.reward_bench
@@ -340,15 +242,15 @@ def test_layouts_of_others_load_as_they_are(taught: Path, tmp_path: Path) -> Non
     assert json.loads(json.dumps(found.document, allow_nan=False))["baselines"]["longer wins"]["rows"]["grid"] == 1
 
 
-def test_nothing_to_measure_on_is_told(taught: Path, tmp_path: Path) -> None:
+def test_nothing_to_measure_on_is_told(reward_folder: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="nothing to evaluate on"):
-        evaluate_files(taught, [])
+        evaluate_files(reward_folder, [])
     same = written(tmp_path / "s.jsonl", [{"prompt": "q", "chosen": "a", "rejected": "a"}])
     with pytest.raises(DataError, match="no row can be measured on"):
-        evaluate_files(taught, [same])
+        evaluate_files(reward_folder, [same])
     columns = columns_in("a=chosen,b=rejected")
     with pytest.raises(ConfigError, match="needs votes"):
-        evaluate_files(taught, [same], columns=columns)
+        evaluate_files(reward_folder, [same], columns=columns)
 
 
 def test_columns_that_are_no_known_shape_can_be_named_in_the_command(tmp_path: Path) -> None:

@@ -33,7 +33,7 @@ Score = Callable[[Sequence[Row]], ArrayLike]
 """Rows with `prompt` and `completion` (messages as JSON objects) to one number each, nan where there is none:
 `RewardModel.score`, or anything."""
 Layout = Literal["pairs", "pools", "grid", "reward-bench", "reward-bench-2"]
-_SHARED = ("tools", "chat_template_kwargs", "principles")
+_SHARED = ("tools", "chat_template_kwargs")
 """Columns of a row that are handed to the scorer with its answers."""
 SUBSETS = frozenset(name for section in SECTIONS.values() for name in section)
 

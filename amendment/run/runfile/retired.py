@@ -57,7 +57,8 @@ RETIRED: dict[str, str] = {
     "publish.sealed": "is gone; sealed labels leave a run by amendment label DIR --export FILE alone",
     "rounds.keep_human": "is now replay_human",
     "reward_model.centre": "is gone: it is 0.01; leave it out",
-    "reward_model.ensemble.of": "is gone: members differ by their seeds; leave it out",
+    "reward_model.conditioned": "is gone; leave it out",
+    "reward_model.ensemble": "is gone; leave it out: one model is trained",
     "reward_model.labels=margins": "is gone; use labels: soft, where P(chosen is better) caps the gap of rewards",
     "reward_model.margin_scale": "is gone; leave it out",
 }
