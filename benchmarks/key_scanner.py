@@ -23,7 +23,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from amendment.key_shapes import find_keys
+from amendment.keys import find_keys
 from amendment.text import table
 
 

@@ -23,11 +23,11 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import orjson
 
 from amendment.errors import CredentialsError, FaultKind, ProviderError, Rejected, Transient
+from amendment.keys import redact, redact_bytes, redact_logs
 from amendment.llm.provider import Meter, Sent
 from amendment.llm.replies import error_text, shown
 from amendment.llm.requests import Reply, Request
 from amendment.llm.specs import AnthropicSpec, OpenAISpec
-from amendment.redaction import redact, redact_bytes, redact_logs
 
 if TYPE_CHECKING:
     import httpx2

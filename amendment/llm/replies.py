@@ -16,9 +16,9 @@ import orjson
 
 from amendment.errors import Transient
 from amendment.hashing import canonical_json
+from amendment.keys import redact
 from amendment.llm.provider import Meter
 from amendment.llm.requests import Usage
-from amendment.redaction import redact
 
 _MOST_TOKENS = 2**53
 """No count of tokens is larger."""

@@ -22,9 +22,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from amendment.data.export import SIDES, as_dataset, conversation_features, preference_dataset_dict, write_splits
-from amendment.data.secrets import key_variables, run_scanner, sift
 from amendment.errors import ConfigError, DataError
 from amendment.hashing import content_id
+from amendment.keys import key_variables, run_scanner, sift
 from amendment.publishing.configs import judge_lessons, lessons_dataset
 from amendment.publishing.finished import FinishedRun
 from amendment.records import Message, Preference, text_of

@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from amendment.constitutions import Constitution
-from amendment.data.secrets import WITH_KEY, Found, Scanner, key_variables, push_scanner
 from amendment.errors import ConfigError, DataError, Problem
 from amendment.files import write_text
+from amendment.keys import WITH_KEY, Found, Scanner, key_variables, push_scanner
 from amendment.licenses import hub_problems
 from amendment.publishing.card import CARD, card_text, dataset_body, dataset_metadata, folder_of
 from amendment.publishing.configs import CONFIGS, build_configs

@@ -33,6 +33,7 @@ from amendment.data.pseudonyms import Pseudonyms
 from amendment.errors import ConfigError, DataError, Paused, Transient
 from amendment.files import write_text
 from amendment.hashing import HASH_PREFIX, content_id
+from amendment.keys import redact_logs
 from amendment.llm.concurrency import STAGE
 from amendment.preference import (
     Judge,
@@ -45,7 +46,6 @@ from amendment.preference import (
 )
 from amendment.publishing.manifest import read_manifest
 from amendment.records import Candidate, Comparison, Prompt, Verdict, text_of
-from amendment.redaction import redact_logs
 from amendment.run.context import Context
 from amendment.run.engine import RunFolder
 from amendment.run.money import prices_of

@@ -15,11 +15,11 @@ import yaml
 from amendment import __version__
 from amendment.errors import AmendmentError, ConfigError, LedgerError, Problem
 from amendment.files import full_disk, is_full, write_text
+from amendment.keys import redact_logs
 from amendment.llm.concurrency import STAGE
 from amendment.llm.model import Model
 from amendment.llm.trust import Trust
 from amendment.publishing.manifest import write_manifest
-from amendment.redaction import redact_logs
 from amendment.run.checks import LoadedRun, check_run_file, load_run_file
 from amendment.run.context import Context, Patience
 from amendment.run.engine import RunFolder, RunStage, assemble, up_to

@@ -14,8 +14,8 @@ from typing import Any
 
 from amendment.calibration.labelling import SAMPLES, open_sample
 from amendment.errors import AmendmentError, ConfigError, LedgerError
+from amendment.keys import redact
 from amendment.llm.ledger_reading import Reader
-from amendment.redaction import redact
 from amendment.run.engine import RunFolder
 from amendment.text import plain
 

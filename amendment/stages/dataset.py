@@ -12,8 +12,8 @@ from pydantic import Field
 from amendment.calibration.settings import SpotCheckSettings
 from amendment.data.export import write_exports
 from amendment.data.pseudonyms import Outgoing, run_pseudonyms
-from amendment.data.secrets import key_variables, run_scanner, sift
 from amendment.errors import AmendmentError
+from amendment.keys import key_variables, run_scanner, sift
 from amendment.preference import TIED_POOL, Vote, majority_of, person_votes, preference_row
 from amendment.records import Pair, Preference, Verdict
 from amendment.stages.calibration import CALIBRATOR, PROBABILITIES, Probability

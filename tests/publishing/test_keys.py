@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 
-from amendment.data.secrets import Scanner
 from amendment.errors import DataError
 from amendment.publishing.publication import plan_lines, prepare
 from amendment.publishing.push import push
@@ -46,48 +44,3 @@ def test_a_find_in_a_row_is_told_by_the_row(chain: Path) -> None:
     plan = "\n".join(plan_lines(ready))
     assert "which stops a push" in plan
     assert row["chosen_model"] not in plan
-
-
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [
-        ("AWS_SECRET_ACCESS_KEY", "/Ab3d" + "5" * 35),
-        ("PGPASSWORD", "~tilde-and-more"),
-        ("API_KEYS", "one two three"),
-        ("MYAPIKEY", ".begins-with-a-dot"),
-        ("DB_PASS", 'quo"ted\\back'),
-        ("MYSQL_PWD", "plainvalue123"),
-        ("GOOGLE_CREDENTIALS", '{"a": "b",\n "c": 1}'),
-        ("PROXY_AUTHORIZATION", "Basic abcdefgh"),
-    ],
-)
-def test_no_spelling_of_a_name_or_value_hides_a_key(name: str, value: str) -> None:
-    scanner = Scanner({name: value})
-    for text in (f"it is {value}, I think", json.dumps({"said": value})):
-        (found,) = [one for one in scanner.scan("here", text) if one.is_value]
-        assert found.kind == f"the value of {name}"
-
-
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [
-        ("PATH", "/usr/bin:/bin"),
-        ("KEYBOARD_LAYOUT", "somelayout"),
-        ("GIT_AUTHOR_NAME", "Irmtraud Weber"),
-        ("XAUTHORITY", "/root/.Xauthority-none"),
-        ("TOKENIZERS_PARALLELISM", "somewhat"),
-        ("AUTH_PROVIDER", "anthropic"),
-        ("USE_KEYCHAIN", "disabled"),
-        ("OLDPWD", "/gone/away"),
-    ],
-)
-def test_settings_and_other_words_are_no_keys(name: str, value: str) -> None:
-    assert list(Scanner({name: value}).scan("here", f"it is {value}, I think")) == []
-
-
-def test_a_path_that_is_there_is_no_key_and_one_that_is_not_may_be(tmp_path: Path) -> None:
-    path = tmp_path / "service-account.json"
-    scan = Scanner({"GOOGLE_APPLICATION_CREDENTIALS": str(path)}).scan
-    assert [one.is_value for one in scan("here", f"from {path}")] == [True]
-    path.touch()
-    assert list(Scanner({"GOOGLE_APPLICATION_CREDENTIALS": str(path)}).scan("here", f"from {path}")) == []

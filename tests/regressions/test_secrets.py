@@ -17,8 +17,8 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from amendment.key_shapes import SHAPES as KNOWN
-from amendment.key_shapes import find_keys
+from amendment.keys import SHAPES as KNOWN
+from amendment.keys import find_keys
 from tests.command_line import called
 
 AB, HEX, UP = "aB3dE5gH7j", "0a1b2c3d4e", "A1B2C3D4E5"

@@ -1,4 +1,4 @@
-"""No key in any text, log or file: by its value in all spellings, and by its shape."""
+"""No key in any text, log or file, and none that is sent unseen: by its value in all spellings, and by its shape."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from amendment.redaction import RedactingFilter, redact, redact_bytes
+from amendment.keys import RedactingFilter, Scanner, redact, redact_bytes
 from tests.vendors.server import ScriptedServer
 
 KEY = 'our+key/0123"456789'
@@ -100,6 +100,52 @@ def test_messages_arguments_and_tracebacks_are_cleaned(log: tuple[logging.Logger
     said = stream.getvalue()
     assert "ValueError: refused [key]" in said
     assert not any(spelling in said for spelling in spellings(KEY))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("AWS_SECRET_ACCESS_KEY", "/Ab3d" + "5" * 35),
+        ("PGPASSWORD", "~tilde-and-more"),
+        ("API_KEYS", "one two three"),
+        ("MYAPIKEY", ".begins-with-a-dot"),
+        ("DB_PASS", 'quo"ted\\back'),
+        ("MYSQL_PWD", "plainvalue123"),
+        ("GOOGLE_CREDENTIALS", '{"a": "b",\n "c": 1}'),
+        ("PROXY_AUTHORIZATION", "Basic abcdefgh"),
+    ],
+)
+def test_no_spelling_of_a_name_or_value_hides_a_key(name: str, value: str) -> None:
+    scanner = Scanner({name: value})
+    encoded = base64.b64encode(value.encode()).decode()
+    for text in (f"it is {value}, I think", json.dumps({"said": value}), f"send {encoded}"):
+        (found,) = [key for key in scanner.scan("here", text) if key.is_value]
+        assert found.kind == f"the value of {name}"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("PATH", "/usr/bin:/bin"),
+        ("KEYBOARD_LAYOUT", "somelayout"),
+        ("GIT_AUTHOR_NAME", "Irmtraud Weber"),
+        ("XAUTHORITY", "/root/.Xauthority-none"),
+        ("TOKENIZERS_PARALLELISM", "somewhat"),
+        ("AUTH_PROVIDER", "anthropic"),
+        ("USE_KEYCHAIN", "disabled"),
+        ("OLDPWD", "/gone/away"),
+    ],
+)
+def test_settings_and_other_words_are_no_keys(name: str, value: str) -> None:
+    assert list(Scanner({name: value}).scan("here", f"it is {value}, I think")) == []
+
+
+def test_a_path_that_is_there_is_no_key_and_one_that_is_not_may_be(tmp_path: Path) -> None:
+    path = tmp_path / "service-account.json"
+    scan = Scanner({"GOOGLE_APPLICATION_CREDENTIALS": str(path)}).scan
+    assert [key.is_value for key in scan("here", f"from {path}")] == [True]
+    path.touch()
+    assert list(Scanner({"GOOGLE_APPLICATION_CREDENTIALS": str(path)}).scan("here", f"from {path}")) == []
 
 
 CANARY = "canary-0123/456+789=abc"
