@@ -29,13 +29,6 @@ from amendment.preference.folder import (
     shipped_judges,
 )
 from amendment.preference.judge import Compared, Judge, JudgeSettings
-from amendment.preference.juries import (
-    JuryKind,
-    JuryVotes,
-    escalate,
-    refuse_few_labels,
-    with_p,
-)
 from amendment.preference.model_families import are_related, family_of
 from amendment.preference.pairs import (
     TIED_POOL,
@@ -47,9 +40,8 @@ from amendment.preference.pairs import (
     is_tied_pool,
     make_pairs,
 )
-from amendment.preference.panel import Judged, JudgePanel, PanelCounts
+from amendment.preference.panel import JudgePanel, escalate
 from amendment.preference.parsers import Parsed
-from amendment.preference.principles import PrincipleTally, matrix_lines, principle_matrix
 from amendment.preference.protocols import drawn_question
 from amendment.preference.ranking import Compare, rank_adaptively
 from amendment.preference.readings import Reading, as_pair_verdicts, by_comparison, readings_of
@@ -66,15 +58,10 @@ __all__ = [
     "JudgePanel",
     "JudgeReward",
     "JudgeSettings",
-    "Judged",
-    "JuryKind",
-    "JuryVotes",
     "PairSettings",
     "Paired",
-    "PanelCounts",
     "Parsed",
     "Pool",
-    "PrincipleTally",
     "Reading",
     "RevisionSettings",
     "Vote",
@@ -102,17 +89,13 @@ __all__ = [
     "majority",
     "majority_of",
     "make_pairs",
-    "matrix_lines",
     "person_votes",
     "pool_of",
     "preference_row",
-    "principle_matrix",
     "rank_adaptively",
     "readings_of",
-    "refuse_few_labels",
     "register_protocol",
     "shipped_judges",
     "standings_of",
-    "with_p",
     "without_constant_answers",
 ]

@@ -1,30 +1,166 @@
-"""The judges of a run: asked about two candidates side by side, or the second ones where the first are unsure, and what
-became of all comparisons in a few counts.
+"""The judges of a run: a jury that is asked together, second judges where the first are unsure, and what became of all.
+
+A jury is of raters and not of calls: each is aggregated by itself first, over its orders and principles; who could not
+be read abstains. It comes to the mean of its members, to their majority (see `aggregate`), or to members weighed on
+comparisons that people have decided (`weigh`), which takes all comparisons of a run.
 
 Covered: judges by themselves (what could be read, what the displayed order did), judges beside each other, how far the
-first ones got. A few numbers are kept of each comparison. Not covered: which comparisons are asked; whether judges are
-right, which the certificate measures.
+first ones got. Not covered: which comparisons are asked; whether judges are right, which the certificate measures; what
+the members of a jury have in common, which no way of counting makes good.
 """
 
 from __future__ import annotations
 
 import math
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from functools import partial
+from itertools import combinations
 from types import MappingProxyType
-from typing import Any, NamedTuple, Self
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
 
 from amendment.errors import ConfigError, Transient
 from amendment.llm.concurrency import flow
 from amendment.llm.model import Ending, ending_of
-from amendment.preference.aggregate import aggregate_verdicts
+from amendment.preference.aggregate import Vote, aggregate_verdicts, majority_of
 from amendment.preference.judge import Judge, JudgeSettings
-from amendment.preference.juries import Escalation, JuryKind, JuryVotes, escalate, jury_result
-from amendment.records import Candidate, Comparison, Judgement, Prompt, Record, Verdict
+from amendment.records import Candidate, Comparison, Judgement, Prompt, Verdict
 from amendment.statistics import share
-from amendment.statistics.sides import side_of
-from amendment.text import transcript
+from amendment.statistics.sides import HALF, side_of
+from amendment.statistics.stacking import stack
+
+JuryKind = Literal["mean", "majority", "weighted"]
+FEWEST_LABELS = 30
+"""Comparisons that people and judges decided, without which judges are not weighed."""
+
+Aggregate = Callable[[Sequence[Verdict]], Judgement]
+"""The judgement of one comparison's verdicts, over orders, principles and raters."""
+
+
+class JuryResult(NamedTuple):
+    """What a jury says of one comparison."""
+
+    judgement: Judgement
+    by_rater: dict[str, Judgement]
+    """Of each rater that was asked, by its verdicts alone."""
+
+
+def jury_result(verdicts: Sequence[Verdict], aggregate: Aggregate, kind: JuryKind) -> JuryResult:
+    """One comparison's verdicts by a jury; a `weighted` one has the mean here, until `weigh` has all comparisons.
+
+    Raises ValueError for verdicts of different comparisons.
+    """
+    judgement = aggregate(verdicts)
+    by_rater: dict[str, list[Verdict]] = defaultdict(list)
+    for verdict in verdicts:
+        by_rater[verdict.rater].append(verdict)
+    if len(by_rater) == 1:
+        return JuryResult(judgement, dict.fromkeys(by_rater, judgement))
+    result = JuryResult(judgement, {rater: aggregate(by_rater[rater]) for rater in sorted(by_rater)})
+    if kind != "majority":
+        return result
+    p_by_rater = {rater: own.p_a for rater, own in result.by_rater.items()}
+    votes = (Vote.of(p) for p in p_by_rater.values() if p is not None)
+    return result._replace(judgement=_with_p(judgement, majority_of(votes), p_by_rater))
+
+
+def _with_p(judgement: Judgement, p_a: float | None, p_by_rater: Mapping[str, float | None]) -> Judgement:
+    """The judgement with the jury's P in place of the mean, named after the raters that did not abstain.
+
+    A principle decided it only where the jury stands on the side of the mean, which is that principle's.
+    """
+    is_same_side = p_a is not None and judgement.p_a is not None and side_of(p_a) == side_of(judgement.p_a) != 0
+    raters = tuple(sorted(rater for rater, p in p_by_rater.items() if p is not None))
+    decisive = judgement.decisive if is_same_side else None
+    return judgement.model_copy(update={"p_a": p_a, "raters": raters, "decisive": decisive})
+
+
+class Unweighed(NamedTuple):
+    """A comparison whose jury waits for all comparisons."""
+
+    judgement: Judgement
+    """By the mean."""
+    p_by_rater: Mapping[str, float | None]
+    """P(a) of each rater that was asked; None where it abstains."""
+
+
+class Weighed(NamedTuple):
+    """Judgements by a jury whose raters are weighed, and each rater's weight."""
+
+    judgements: list[Judgement]
+    weights: dict[str, float]
+
+
+def weigh(jury: Sequence[Unweighed], people: Mapping[str, float], raters: Sequence[str]) -> Weighed:
+    """The judgements of a run by raters that are weighed on what people decided: P(a) by comparison id.
+
+    Where every rater abstained P stays None. Raises ConfigError where people have decided too few of the comparisons.
+    """
+    p = np.array([[_or_nan(one.p_by_rater.get(rater)) for rater in raters] for one in jury]).reshape(-1, len(raters))
+    prompts = [one.judgement.prompt_id for one in jury]
+    has_votes = (~np.isnan(p)).any(axis=1)
+    labels = np.array([_or_nan(people.get(one.judgement.comparison_id)) for one in jury])
+    labels[~has_votes] = math.nan
+    decided = [prompt for prompt, label in zip(prompts, labels, strict=True) if not math.isnan(label)]
+    refuse_few_labels(len(decided), prompts=len(set(decided)))
+    numbers = {prompt: number for number, prompt in enumerate(dict.fromkeys(prompts))}
+    stacked = stack(p, labels, [numbers[prompt] for prompt in prompts])
+    judgements = [
+        _with_p(one.judgement, value if is_judged else None, one.p_by_rater)
+        for one, value, is_judged in zip(jury, stacked.p.tolist(), has_votes, strict=True)
+    ]
+    return Weighed(judgements, dict(zip(raters, stacked.weights.tolist(), strict=True)))
+
+
+def _or_nan(p: float | None) -> float:
+    return math.nan if p is None else p
+
+
+def refuse_few_labels(labelled: int, *, prompts: int) -> None:
+    """Raises ConfigError where judges cannot be weighed on so few comparisons that people have decided."""
+    if labelled >= FEWEST_LABELS and prompts >= 2:
+        return
+    raise ConfigError(
+        f"jury: weighted learns from comparisons that people have decided and the judges have judged; found {labelled} "
+        f"of {prompts} prompts, expected {FEWEST_LABELS} at least, of two prompts or more: label more under verdicts, "
+        "with judging.judge_labelled: true, or take jury: mean"
+    )
+
+
+class Escalation(NamedTuple):
+    """The tier of judges that decided a comparison."""
+
+    judgement: Judgement
+    """Of the last tier asked that could be read; of the last asked where none could."""
+    tier: int
+    """Whose judgement that is, counted from 0, the cheapest."""
+    is_unsure: bool
+    """No tier was confident."""
+    judgements: tuple[Judgement, ...]
+    """Of every tier that was asked, the cheapest first."""
+
+
+async def escalate(tiers: Sequence[Callable[[], Awaitable[Judgement]]], confidence: float) -> Escalation:
+    """Ask one tier after another until one is confident: |2 p_a - 1| >= `confidence`, from 0 to 1.
+
+    A tier that could not be read is not confident.
+    """
+    judgements: list[Judgement] = []
+    for ask in tiers:
+        judgements.append(await ask())
+        if _is_confident(judgements[-1], confidence):
+            break
+    read = [tier for tier, judgement in enumerate(judgements) if judgement.p_a is not None]
+    tier = read[-1] if read else len(judgements) - 1
+    is_unsure = not _is_confident(judgements[-1], confidence)
+    return Escalation(judgements[tier], tier, is_unsure, tuple(judgements))
+
+
+def _is_confident(judgement: Judgement, confidence: float) -> bool:
+    """By |2 P - 1|, and `HALF` more, since rounding may have lowered it."""
+    return judgement.p_a is not None and abs(2 * judgement.p_a - 1) + HALF >= confidence
 
 
 class Judged(NamedTuple):
@@ -108,12 +244,17 @@ class JudgePanel:
 
 
 class PanelCounts:
-    """What came of all comparisons, counted as they come."""
+    """What came of all comparisons, counted as they come: a few numbers of each."""
 
     def __init__(self, raters: Sequence[str]) -> None:
-        self.votes = JuryVotes(raters)
         self.all = JudgeCount()
         self.judges = {rater: JudgeCount() for rater in raters}
+        self.weights: dict[str, float] = {}
+        """By rater, where the jury is weighed."""
+        self._agreed: dict[tuple[str, str], Counter[bool]] = defaultdict(Counter)
+        """Comparisons on which two raters say the same, and on which they do not."""
+        self._unanimous: Counter[bool] = Counter()
+        """The same of all raters that could be read, where these were two or more."""
         self._tiers: list[tuple[int, int | None, float, str]] = []
         """Of each comparison: tiers that were asked, the one that kept it, agreement with people, the prompt."""
 
@@ -122,41 +263,48 @@ class PanelCounts:
         for verdict in verdicts:
             self.judges[verdict.rater].add_verdict(verdict)
             self.all.add_verdict(verdict)
-        for one in judged:
-            if one.judgement is None:
+        for result in judged:
+            if result.judgement is None:
                 continue
-            prompt_id, label = one.comparison.prompt_id, people.get(one.comparison.id)
-            self.all.add_judgement(one.judgement)
-            for rater, own in one.by_rater.items():
+            self.all.add_judgement(result.judgement)
+            for rater, own in result.by_rater.items():
                 self.judges[rater].add_judgement(own)
-            if len(self.votes.raters) > 1:
-                self.votes.add(prompt_id, {rater: own.p_a for rater, own in one.by_rater.items()}, label)
-            if one.escalation:
-                _, tier, is_for_people, tiers = one.escalation
-                agreed = _agreement(one.p_a, label)
-                self._tiers.append((len(tiers), None if is_for_people else tier, agreed, prompt_id))
+            self._add_sides(result)
+            if result.escalation:
+                _, tier, is_unsure, tiers = result.escalation
+                agreed = _agreement(result.p_a, people.get(result.comparison.id))
+                self._tiers.append((len(tiers), None if is_unsure else tier, agreed, result.comparison.prompt_id))
+
+    def _add_sides(self, result: Judged) -> None:
+        votes = {rater: result.by_rater[rater].p_a for rater in self.judges if rater in result.by_rater}
+        sides = {rater: side_of(p) for rater, p in votes.items() if p is not None}
+        for first, second in combinations(sides, 2):
+            self._agreed[first, second][sides[first] == sides[second]] += 1
+        if len(sides) > 1:
+            self._unanimous[len(set(sides.values())) == 1] += 1
 
     def to_json(self) -> dict[str, Any]:
         """Judges by themselves, and beside each other where there are several."""
         report: dict[str, Any] = {"judges": {}}
         for rater, count in self.judges.items():
             own = {"comparisons": count.comparisons, "abstained": count.abstained}
-            weight = {"weight": round(self.votes.weights[rater], 4)} if rater in self.votes.weights else {}
+            weight = {"weight": round(self.weights[rater], 4)} if rater in self.weights else {}
             verdicts = {"verdicts": count.verdicts, "invalid": count.invalid}
             report["judges"][rater] = {**own, **weight, **verdicts, **count.means()}
-        if len(self.votes.raters) > 1:
-            same, several = self.votes.unanimous()
-            report["unanimous"] = {"same": same, "comparisons of two votes or more": several}
+        if len(self.judges) > 1:
+            several = self._unanimous.total()
+            report["unanimous"] = {"same": self._unanimous[True], "comparisons of two votes or more": several}
             report["agreement"] = [
-                {"judges": list(judges), "same": round(same_share, 4), "comparisons": count}
-                for judges, (same_share, count) in self.votes.agreement().items()
+                {"judges": list(two), "same": round(said[True] / said.total(), 4), "comparisons": said.total()}
+                for two in combinations(self.judges, 2)
+                if (said := self._agreed.get(two))
             ]
         return report
 
     def tiers(self) -> dict[str, Any]:
         """Comparisons by the tier of judges that kept them: how many, their share, how often people agree."""
         first, second = ({"asked": sum(row[0] > tier for row in self._tiers), **self._kept(tier)} for tier in (0, 1))
-        return {"first judges": first, "second judges": second, "people": self._kept(None)}
+        return {"first judges": first, "second judges": second, "unsure": self._kept(None)}
 
     def _kept(self, tier: int | None) -> dict[str, Any]:
         prompts = [prompt for *_, prompt in self._tiers]
@@ -202,35 +350,3 @@ def _agreement(p_a: float | None, label: float | None) -> float:
     if p_a is None or label is None or not side_of(label):
         return math.nan
     return (1 + side_of(p_a) * side_of(label)) / 2
-
-
-class ForPeople(Record):
-    """A comparison of which no judge was sure, as it can be shown to people."""
-
-    comparison_id: str
-    prompt_id: str
-    conversation: str
-    """What was asked, turn by turn where there are several."""
-    answer_1: str
-    """Of candidate `a`."""
-    answer_2: str
-    """Of candidate `b`."""
-    a: str
-    b: str
-    """Candidate ids in canonical order, which says nothing of who wrote them."""
-    p_a: float | None = None
-    """What the last judges make of it, which people should not see; absent where none could be read."""
-
-    @classmethod
-    def of(cls, prompt: Prompt, answers: Mapping[str, Candidate], judgement: Judgement) -> Self:
-        """With the texts of candidates by their ids."""
-        return cls(
-            comparison_id=judgement.comparison_id,
-            prompt_id=prompt.id,
-            conversation=transcript(prompt.messages, by="user"),
-            answer_1=transcript(answers[judgement.a].messages, by="assistant"),
-            answer_2=transcript(answers[judgement.b].messages, by="assistant"),
-            a=judgement.a,
-            b=judgement.b,
-            p_a=judgement.p_a,
-        )

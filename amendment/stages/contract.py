@@ -22,6 +22,8 @@ from amendment.data.workspace import Workspace
 from amendment.llm.client import Calls
 from amendment.llm.model import Model
 from amendment.llm.specs import ModelSpec
+from amendment.preference.folder import load_judge_folder
+from amendment.preference.judge import Judge, JudgeSettings
 from amendment.records import Candidate, Prompt
 from amendment.stages.endings import Tables
 from amendment.stages.shown import count_lines
@@ -353,6 +355,18 @@ def is_lilliput(settings: RunSettings) -> bool:
     """Whether all prompts come from the simulated world."""
     own_prompts = not all(isinstance(source, LilliputPrompts) for source in settings.prompts)
     return not (own_prompts or settings.parts(FileSource) or settings.pairs or settings.verdicts)
+
+
+def open_judge(context: Context, entry: JudgeEntry, settings: JudgeSettings) -> Judge:
+    """A judge of the run file, ready to be asked. Raises ConfigError for a folder or a model that cannot judge."""
+    return Judge(
+        folder=load_judge_folder(entry.protocol, base=context.base),
+        model=context.model(entry.model),
+        constitutions=context.constitutions,
+        settings=settings,
+        samples=entry.samples,
+        seed=context.config.seed,
+    )
 
 
 def constitution_key(context: Context) -> dict[str, Any]:

@@ -18,11 +18,21 @@ from pydantic import Field, model_validator
 from amendment.dpo import DpoSettings, policy_margins, train_dpo
 from amendment.errors import Paused, Transient
 from amendment.hashing import content_id
-from amendment.preference import Judge, JudgeSettings, aggregate_verdicts, load_judge_folder
+from amendment.preference import JudgeSettings, aggregate_verdicts, load_judge_folder
 from amendment.records import Candidate, Message, Prompt
 from amendment.reward_model import RewardModel
 from amendment.simulator import is_readable
-from amendment.stages.contract import POLICY_STAGES, Ask, Context, JudgeEntry, Made, Note, RunSettings, constitution_key
+from amendment.stages.contract import (
+    POLICY_STAGES,
+    Ask,
+    Context,
+    JudgeEntry,
+    Made,
+    Note,
+    RunSettings,
+    constitution_key,
+    open_judge,
+)
 from amendment.stages.evaluation import EvaluateConfig
 from amendment.stages.gate import refuse_failed_gate
 from amendment.stages.reward_model import RewardModelConfig, measured
@@ -241,14 +251,7 @@ def _judge(context: Context, guards: DpoGuards, prompts: Sequence[Prompt]) -> Sc
     of which no verdict could be read."""
     assert guards.judge is not None
     by_id = {prompt.id: prompt for prompt in prompts}
-    judge = Judge(
-        folder=load_judge_folder(guards.judge.protocol, base=context.base),
-        model=context.model(guards.judge.model),
-        constitutions=context.constitutions,
-        settings=JudgeSettings(principles_per_pair=guards.principles),
-        samples=guards.judge.samples,
-        seed=context.config.seed,
-    )
+    judge = open_judge(context, guards.judge, JudgeSettings(principles_per_pair=guards.principles))
 
     async def work(row: Row) -> float:
         policy, start = (

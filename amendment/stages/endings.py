@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import ExitStack
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 
 from amendment.data.workspace import Workspace
 from amendment.errors import AmendmentError, Paused
 from amendment.llm.model import Ending
 from amendment.records import Outcome, Record
 
-T = TypeVar("T")
 REASONS = 1000
 """The number of different reasons that are counted; later ones are left out."""
 
@@ -56,10 +55,6 @@ class Tables:
     ) -> None:
         self._endings.__exit__(kind, fault, trace)
         self._others.__exit__(kind, fault, trace)
-
-    def keep_open(self, resource: AbstractContextManager[T]) -> T:
-        """Enter something that shall end when the tables do."""
-        return self._others.enter_context(resource)
 
     def add(self, name: str, records: Iterable[Record]) -> None:
         """Add rows to one of the stage's tables."""

@@ -1,8 +1,8 @@
 """The stage `judging`: the candidates of each prompt compared, by one judge or by a jury.
 
 Covered: every two candidates, or those that an adaptive ranking asks for; second judges for what the first are unsure
-of (a cascade); juries whose weights are known only when all comparisons have been judged; what no judge is sure of,
-which is left to people. A comparison that people have decided is not asked about, and its decision counts in a ranking.
+of (a cascade); juries whose weights are known only when all comparisons have been judged. A comparison that people
+have decided is not asked about, and its decision counts in a ranking.
 
 Not covered: how a judge asks and what its replies come to; see `amendment.preference`.
 """
@@ -11,37 +11,24 @@ from __future__ import annotations
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from pydantic import Field
 
 from amendment.data.sources import ChainSource, FileSource, ModelSource, Part
-from amendment.data.workspace import Workspace
 from amendment.errors import AmendmentError, ConfigError
 from amendment.files import write_text
 from amendment.llm.concurrency import flow
-from amendment.preference import (
-    Judge,
-    Judged,
-    JudgePanel,
-    JudgeSettings,
-    JuryKind,
-    JuryVotes,
-    PairSettings,
-    PanelCounts,
-    Pool,
-    PrincipleTally,
-    load_judge_folder,
-    matrix_lines,
-    pool_of,
-    rank_adaptively,
-    refuse_few_labels,
-    with_p,
-)
-from amendment.preference.panel import ForPeople
+from amendment.preference.degenerate import Pool, pool_of
+from amendment.preference.folder import load_judge_folder
+from amendment.preference.judge import JudgeSettings
+from amendment.preference.pairs import PairSettings
+from amendment.preference.panel import Judged, JudgePanel, JuryKind, PanelCounts, Unweighed, refuse_few_labels, weigh
+from amendment.preference.principles import PrincipleTally
+from amendment.preference.ranking import rank_adaptively
 from amendment.records import Candidate, Comparison, Judgement, Prompt, Record, Verdict
 from amendment.stages.contract import (
     Ask,
@@ -55,14 +42,14 @@ from amendment.stages.contract import (
     Step,
     constitution_key,
     dump,
+    open_judge,
 )
 from amendment.stages.critique import CritiqueConfig
 from amendment.stages.endings import Tables
 
 REPORT = "judging/report.json"
-PRINCIPLES = "judging/principles.md"
-"""What the report has on principles, for people."""
-WAITING = "judging/waiting"
+COMPARISONS = 2
+"""Comparisons that an adaptive ranking asks for each candidate at most, and one more of the best with the worst."""
 
 
 class CascadeSettings(Part):
@@ -72,8 +59,7 @@ class CascadeSettings(Part):
     confidence: float = Field(default=0.8, gt=0, le=1)
     """How confident is confident enough: |2P - 1|, such as 0.8 for P of 0.9 and more, or of 0.1 and less."""
     then: tuple[JudgeEntry, ...] = Field(min_length=1)
-    """They are asked about the others, and what they say counts. Where they are unsure too, or cannot be read, the
-    comparison is also written to judging/for_people."""
+    """They are asked about the others, and what they say counts, also where they are unsure too."""
 
 
 class JudgingConfig(JudgeSettings, PairSettings):
@@ -87,10 +73,7 @@ class JudgingConfig(JudgeSettings, PairSettings):
     true and 30 of them."""
     ranking: Literal["all_pairs", "adaptive"] = "all_pairs"
     """Which candidates of a prompt are compared. all_pairs: every two of k; adaptive: the next by the results so far,
-    until the best is known."""
-    comparisons_per_prompt: int | None = Field(default=None, ge=1, le=10_000)
-    """With ranking: adaptive, at most so many, and one more of the best with the worst; null: two for each candidate.
-    Each takes the calls of all judges, principles and orders."""
+    until the best is known, at most two for each candidate, and one more of the best with the worst."""
     cascade: CascadeSettings | None = None
     """Ask other judges where these are unsure."""
     judge_labelled: bool = False
@@ -132,13 +115,11 @@ def candidate_tables(settings: RunSettings) -> tuple[str, ...]:
 
 def judging_tables(config: JudgingConfig) -> tuple[str, ...]:
     """What the stage writes."""
-    return (*(f"judging/{name}" for name in (*_kinds(config), "endings")), REPORT, PRINCIPLES)
+    return (*(f"judging/{name}" for name in (*_kinds(config), "endings")), REPORT)
 
 
 def _kinds(config: JudgingConfig) -> dict[str, type[Record]]:
     kinds: dict[str, type[Record]] = {"verdicts": Verdict, "judgements": Judgement}
-    if config.cascade:
-        kinds["for_people"] = ForPeople
     if config.ranking != "all_pairs":
         kinds["rankings"] = Ranking
     return kinds
@@ -192,9 +173,6 @@ class Judging(Stage):
                 "learns from comparisons that people have decided and the judges have judged; name people's labels "
                 "under verdicts, and set judging.judge_labelled: true",
             )
-        if config.comparisons_per_prompt and config.ranking != "adaptive":
-            unlimited = f"ranking: {config.ranking} asks for as many as it takes"
-            yield ("judging", "comparisons_per_prompt"), f"{unlimited}; leave it out, or take ranking: adaptive"
         if len(config.every_judge) == 1 and config.jury in ("majority", "weighted"):
             single = f"{config.jury} puts several judges together, and there is one"
             yield ("judging", "jury"), f"{single}; name more under judging.judges, or leave it out"
@@ -274,14 +252,14 @@ class JudgeStep:
         self.reads = candidate_tables(context.config)
         self._report = _Report(config, [judge.name for judge in self._panel.judges])
         self.tables = Tables(context.workspace, "judging", **_kinds(config))
-        self._waiting: _Waiting | None = None
+        self._unweighed: list[Unweighed] = []
 
     async def work(self, item: Item) -> _Compared:
         """Ask about the pairs of a prompt that are not decided; in a plan, all that may have to be asked about."""
         pool = pool_of(candidate for table in self.reads for candidate in self._taken(item, table))
         pairs = [two for two in pool.pairs() if Comparison.between(*two).id not in self._decided]
         if self._config.ranking == "adaptive" and pairs:
-            most = self._config.comparisons_per_prompt or 2 * len(pool.candidates)
+            most = COMPARISONS * len(pool.candidates)
             if not self._panel.asks_most:
                 return await self._ranked(item.prompt, pool, most)
             pairs = pairs[: most + 1]  # and the best with the worst
@@ -319,21 +297,18 @@ class JudgeStep:
 
     def keep(self, compared: _Compared) -> None:
         """Write the verdicts and judgements of a prompt."""
-        prompt, pool, judged, ranking = compared
+        _, _, judged, ranking = compared
         # in order; a verdict on several comparisons is written once
         verdicts = list({verdict.id: verdict for result in judged for verdict in result.verdicts}.values())
         self.tables.add("verdicts", verdicts)
         self._report.add(compared, verdicts, self._people)
-        answers = {candidate.id: candidate for candidate in pool.candidates}
         for result in judged:
             self.tables.end(result.comparison.id, result.ending)
             if result.judgement and self._waits:
-                self._waiting = self._waiting or self.tables.keep_open(_waiting(self._workspace))
-                self._waiting.add(result.judgement)
+                p_by_rater = {rater: own.p_a for rater, own in result.by_rater.items()}
+                self._unweighed.append(Unweighed(result.judgement, p_by_rater))
             elif result.judgement:
                 self.tables.add("judgements", [result.judgement])
-            if result.escalation and result.escalation.is_for_people:
-                self.tables.add("for_people", [ForPeople.of(prompt, answers, result.escalation.judgement)])
         if ranking:
             self.tables.add("rankings", [ranking])
 
@@ -342,32 +317,22 @@ class JudgeStep:
         have decided too little for the jury."""
         self._report.refuse_nothing()
         endings = self.tables.close(self._weigh if self._waits else None)
-        report, matrix = self._report.to_json(), self._report.principles.matrix()
+        report = self._report.to_json()
         text = json.dumps(report, indent=1, allow_nan=False, ensure_ascii=False)
         write_text(self._workspace.path(REPORT), text + "\n")
-        write_text(self._workspace.path(PRINCIPLES), "\n".join(matrix_lines(matrix)) + "\n")
-        return Made((*self.tables.artefacts, REPORT, PRINCIPLES), {**endings, **self._report.counts(report)})
+        return Made((*self.tables.artefacts, REPORT), {**endings, **self._report.counts(report)})
 
     def _weigh(self) -> None:
         """Write the judgements of a jury that is weighed on all comparisons."""
-        if self._waiting:
-            self.tables.add("judgements", self._waiting.weighed(self._report.panel.votes))
+        panel = self._report.panel
+        judgements, panel.weights = weigh(self._unweighed, self._people, list(panel.judges))
+        self.tables.add("judgements", judgements)
 
 
 def _panel(context: Context, config: JudgingConfig) -> JudgePanel:
     """The judges, ready to be asked."""
     tiers = [
-        [
-            Judge(
-                folder=load_judge_folder(entry.protocol, base=context.base),
-                model=context.model(entry.model),
-                constitutions=context.constitutions,
-                settings=config,
-                samples=entry.samples,
-                seed=context.config.seed,
-            )
-            for entry in entries
-        ]
+        [open_judge(context, entry, config) for entry in entries]
         for entries in (config.judges, config.cascade.then if config.cascade else ())
         if entries
     ]
@@ -379,31 +344,6 @@ def _panel(context: Context, config: JudgingConfig) -> JudgePanel:
         confidence=config.cascade.confidence if config.cascade else 0.0,
         asks_most=context.asks_most and is_unknown,
     )
-
-
-class _Waiting(NamedTuple):
-    """Judgements by the mean, which wait in a file until their jury has all comparisons: they may be many."""
-
-    add: Callable[[Judgement], None]
-    weighed: Callable[[JuryVotes], Iterator[Judgement]]
-    """The judgements as the jury makes them; nothing can be added any more. Raises ConfigError where people have
-    decided too little."""
-
-
-@contextmanager
-def _waiting(workspace: Workspace) -> Iterator[_Waiting]:
-    writing = ExitStack()
-
-    def weighed(votes: JuryVotes) -> Iterator[Judgement]:
-        writing.close()
-        rows = zip(workspace.rows(WAITING, Judgement), votes.weighted(), votes.rows(), strict=True)
-        return (with_p(judgement, p_a, p_by_rater) for judgement, p_a, p_by_rater in rows)
-
-    try:
-        with writing:
-            yield _Waiting(writing.enter_context(workspace.writing(WAITING, Judgement)), weighed)
-    finally:
-        workspace.path(WAITING).unlink(missing_ok=True)
 
 
 class _Report:
@@ -418,12 +358,12 @@ class _Report:
 
     def add(self, compared: _Compared, verdicts: Sequence[Verdict], people: Mapping[str, float]) -> None:
         """Count a prompt; `people` have decided some comparisons, by P(a)."""
-        prompt, pool, judged, ranking = compared
+        _, pool, judged, ranking = compared
         self._comparisons += len(pool.pairs())
         self._asked += len(judged)
         self._set_aside.update(pool.set_aside)
         self.panel.add(judged, verdicts, people)
-        self.principles.add(verdicts, category=prompt.category)
+        self.principles.add(verdicts)
         if ranking:
             is_known = ranking.best is not None and ranking.worst is not None
             self._rankings.update(prompts=1, comparisons=ranking.comparisons, possible=ranking.possible)
@@ -451,7 +391,7 @@ class _Report:
             report["cascade"] = self.panel.tiers()
         if self._rankings:
             report["rankings"] = dict(self._rankings)
-        return {**report, "principles": self.principles.matrix().to_json()}
+        return {**report, "principles": self.principles.to_json()}
 
     def counts(self, report: Mapping[str, Any]) -> dict[str, Any]:
         """What summary and status show of the whole report."""
@@ -469,7 +409,7 @@ class _Report:
             counts["abstentions"] = abstained
         if self._config.cascade:
             counts["asked second judges"] = report["cascade"]["second judges"]["asked"]
-            counts["for people"] = report["cascade"]["people"]["kept"]
+            counts["unsure"] = report["cascade"]["unsure"]["kept"]
         if self._rankings:
             counts["comparisons spared"] = self._rankings["possible"] - self._rankings["comparisons"]
         for kind in ("redundant", "conflicting"):

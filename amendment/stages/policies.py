@@ -21,11 +21,11 @@ from amendment.constitutions import Constitution
 from amendment.constitutions import Drawn as DrawnPrinciple
 from amendment.data.sources import OneOrMore, Part, PromptFile
 from amendment.errors import Paused, Transient
-from amendment.preference import Judge, JudgeSettings, aggregate_verdicts, load_judge_folder
+from amendment.preference import Judge, JudgeSettings, aggregate_verdicts
 from amendment.records import Candidate, Comparison, Prompt, Record, text_of
 from amendment.simulator import evades, knows, violates
 from amendment.stages.candidates import Drawn
-from amendment.stages.contract import Context, JudgeEntry
+from amendment.stages.contract import Context, JudgeEntry, open_judge
 from amendment.stages.kinship import independence
 from amendment.statistics import cautioned, paired_difference, share
 from amendment.statistics.length_control import length_controlled
@@ -84,17 +84,6 @@ class OverRefusal(Part):
         return self
 
 
-def _judge(context: Context, entry: JudgeEntry, principles: int | Literal["all"]) -> Judge:
-    return Judge(
-        folder=load_judge_folder(entry.protocol, base=context.base),
-        model=context.model(entry.model),
-        constitutions=context.constitutions,
-        settings=JudgeSettings(principles_per_pair=principles),
-        samples=entry.samples,
-        seed=context.config.seed,
-    )
-
-
 def _each(context: Context, title: str, judge: Judge, items: Sequence[T], work: Callable[[T], Awaitable[R]]) -> list[R]:
     """Raises Paused where a passing fault of the judge's server outlasts its attempts."""
     try:
@@ -132,7 +121,7 @@ def compare_policies(
     context: Context, entry: JudgeEntry, matchups: Iterable[Matchup], answers: Answers
 ) -> list[PolicyComparison]:
     """What the judge makes of every matchup's answers in both orders, where it could be read."""
-    judge = _judge(context, entry, 1)
+    judge = open_judge(context, entry, JudgeSettings())
     pairs = [
         (matchup, ours.draw, ours.answer, theirs.answer)
         for matchup in matchups
@@ -223,7 +212,8 @@ def _ask_checks(
     context: Context, title: str, entry: JudgeEntry, checks: Iterable[_Check]
 ) -> dict[tuple[str, str | None], float | None]:
     """By key the share of yes; None where no verdict could be read."""
-    judge = _judge(context, entry, "all")  # so that the principle comes last, after a shared prefix
+    # all principles, so that the principle comes last, after a shared prefix
+    judge = open_judge(context, entry, JudgeSettings(principles_per_pair="all"))
     asked = {check.key: check for check in checks}
 
     async def ask(check: _Check) -> float | None:

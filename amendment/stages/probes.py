@@ -43,13 +43,13 @@ from amendment.records import Candidate, Comparison, Judgement, Prompt, Verdict
 from amendment.stages.contract import (
     Ask,
     Context,
-    JudgeEntry,
     Made,
     Note,
     RunSettings,
     Stage,
     constitution_key,
     dump,
+    open_judge,
 )
 from amendment.stages.endings import Tables
 from amendment.stages.judging import Judging, JudgingConfig, candidate_tables
@@ -126,7 +126,8 @@ class Probing(Stage):
 
     def make(self, context: Context) -> Made:
         """Ask the edited questions, and make figures of the answers. Raises AmendmentError where nothing was judged."""
-        judges = [_judge(context, entry) for entry in self.judges]
+        # in the order given: a probe asks for either order by itself
+        judges = [open_judge(context, entry, JudgeSettings(orders="first")) for entry in self.judges]
         subjects = _subjects(context, self.part)
         tasks = [_Task(judge, subject, principle) for subject, principle in subjects for judge in judges]
 
@@ -153,18 +154,6 @@ class Probing(Stage):
 def probe_rows(workspace: Workspace) -> Iterable[Answered]:
     """What the judges of a run answered to its probes; nothing where it has none."""
     return workspace.rows(ANSWERS, Answered) if workspace.path(ANSWERS).is_file() else ()
-
-
-def _judge(context: Context, entry: JudgeEntry) -> Judge:
-    """A judge that is asked in the order it is given: a probe asks for either order by itself."""
-    return Judge(
-        folder=load_judge_folder(entry.protocol, base=context.base),
-        model=context.model(entry.model),
-        constitutions=context.constitutions,
-        settings=JudgeSettings(orders="first"),
-        samples=entry.samples,
-        seed=context.config.seed,
-    )
 
 
 # Which comparisons, and by which principle

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from amendment.errors import ConfigError
-from amendment.preference import JuryVotes, Vote, aggregate_verdicts, escalate, majority_of
-from amendment.preference.juries import FEWEST_LABELS, Escalation, jury_result
+from amendment.preference import Vote, aggregate_verdicts, majority_of
+from amendment.preference.panel import FEWEST_LABELS, Unweighed, Weighed, escalate, jury_result, weigh
 from amendment.records import Judgement, Verdict
 from tests.preference.verdicts import A, B, verdict
 
@@ -33,7 +33,7 @@ def test_each_rater_is_aggregated_over_its_orders_before_it_votes() -> None:
     # of the three, (0.55 + 0.55 + 0.1) / 3 = 0.4, says b, so that P is the share of votes: 2/3.
     verdicts = jury((0.9, 0.2), (0.7, 0.4), (0.1, 0.1))
     result = jury_result(verdicts, aggregate, "majority")
-    assert result.p_by_rater == {name: pytest.approx(p) for name, p in zip(RATERS, (0.55, 0.55, 0.1), strict=True)}
+    assert [result.by_rater[name].p_a for name in RATERS] == pytest.approx([0.55, 0.55, 0.1])
     assert result.judgement.p_a == pytest.approx(2 / 3)
     assert result.judgement.decisive is None  # the principle stands on the side of the mean
     assert jury_result(verdicts, aggregate, "mean").judgement.p_a == pytest.approx(0.4)
@@ -46,11 +46,16 @@ Rows = list[tuple[float | None, ...]]
 Labels = list[float | None]
 
 
-def votes_of(rows: Rows, labels: Labels | None = None) -> JuryVotes:
-    votes = JuryVotes(RATERS)
-    for index, row in enumerate(rows):
-        votes.add(f"q{index // 2}", dict(zip(RATERS, row, strict=True)), labels[index] if labels else None)
-    return votes
+def weighed(rows: Rows, labels: Labels) -> Weighed:
+    """Comparison i belongs to prompt i // 2."""
+    judgements = [Judgement(prompt_id=f"q{i // 2}", a=f"a{i}", b=f"b{i}", p_a=0.5) for i in range(len(rows))]
+    jury = [Unweighed(one, dict(zip(RATERS, row, strict=True))) for one, row in zip(judgements, rows, strict=True)]
+    people = {one.comparison_id: p for one, p in zip(judgements, labels, strict=True) if p is not None}
+    return weigh(jury, people, RATERS)
+
+
+def p_of(weighed: Weighed) -> Labels:
+    return [judgement.p_a for judgement in weighed.judgements]
 
 
 def planted(right: list[float], *, items: int, seed: int) -> tuple[list[bool], Rows]:
@@ -70,20 +75,20 @@ def test_labels_tell_which_rater_to_trust() -> None:
     truth, rows = planted([0.95, 0.65, 0.6], items=1500, seed=7)
     labels: Labels = [float(is_a) if index < 200 else None for index, is_a in enumerate(truth)]
     by_majority = [majority_of(Vote.of(p) for p in row if p is not None) for row in rows]
-    votes = votes_of(rows, labels)
-    assert right_share(votes.weighted(), truth) > right_share(by_majority, truth) + 0.05
-    assert max(votes.weights, key=lambda rater: votes.weights[rater]) == "one"
+    found = weighed(rows, labels)
+    assert right_share(p_of(found), truth) > right_share(by_majority, truth) + 0.05
+    assert max(found.weights, key=lambda rater: found.weights[rater]) == "one"
 
 
 def test_no_comparison_is_decided_by_its_own_label_and_one_without_a_vote_stays_undecided() -> None:
     _, rows = planted([0.9, 0.8, 0.6], items=60, seed=4)
     labels: Labels = [1.0, 0.0] * 30
-    before = votes_of(rows, labels).weighted()
+    before = p_of(weighed(rows, labels))
     changed: Labels = [0.0, *labels[1:]]
-    after = votes_of(rows, changed).weighted()
+    after = p_of(weighed(rows, changed))
     assert after[0] == before[0]
     assert after != before
-    more = votes_of([*rows, (None, None, None)], [*labels, 1.0]).weighted()
+    more = p_of(weighed([*rows, (None, None, None)], [*labels, 1.0]))
     assert more[-1] is None
     assert more[:-1] == pytest.approx(before)
 
@@ -93,11 +98,11 @@ def test_too_few_labels_are_counted_and_refused(labelled: int) -> None:
     _, rows = planted([0.9, 0.8, 0.6], items=60, seed=4)
     labels: Labels = [1.0 if index < labelled else None for index in range(60)]
     with pytest.raises(ConfigError, match=f"found {labelled} .*expected {FEWEST_LABELS} at least"):
-        votes_of([*rows, (None, None, None)], [*labels, 1.0]).weighted()  # a label without a vote teaches nothing
+        weighed([*rows, (None, None, None)], [*labels, 1.0])  # a label without a vote teaches nothing
 
 
 @pytest.mark.parametrize(
-    ("tiers", "confidence", "rests_on", "p_a", "is_for_people", "asked"),
+    ("tiers", "confidence", "rests_on", "p_a", "is_unsure", "asked"),
     [
         ([0.95, 0.1], 0.8, 0, 0.95, False, 1),
         ([0.8, 0.1], 0.8, 1, 0.1, False, 2),
@@ -111,12 +116,11 @@ def test_too_few_labels_are_counted_and_refused(labelled: int) -> None:
     ],
 )
 def test_a_cascade_rests_on_the_first_confident_tier(
-    *, tiers: Labels, confidence: float, rests_on: int, p_a: float | None, is_for_people: bool, asked: int
+    *, tiers: Labels, confidence: float, rests_on: int, p_a: float | None, is_unsure: bool, asked: int
 ) -> None:
     async def ask(p: float | None) -> Judgement:
         return Judgement(prompt_id="p", a=A, b=B, p_a=p)
 
     found = asyncio.run(escalate([partial(ask, p) for p in tiers], confidence))
-    assert isinstance(found, Escalation)
-    assert (found.tier, found.judgement.p_a, found.is_for_people) == (rests_on, p_a, is_for_people)
+    assert (found.tier, found.judgement.p_a, found.is_unsure) == (rests_on, p_a, is_unsure)
     assert len(found.judgements) == asked

@@ -20,8 +20,8 @@ from amendment.llm.client import Calls
 from amendment.llm.model import Ending
 from amendment.llm.provider import Provider
 from amendment.llm.requests import Reply, Request
-from amendment.preference import Judge, Judged, Vote, aggregate_verdicts, majority_of
-from amendment.preference.panel import ForPeople
+from amendment.preference import Judge, Vote, aggregate_verdicts, majority_of
+from amendment.preference.panel import Judged
 from amendment.records import Candidate, Comparison, Judgement, Message, Preference, Prompt, Verdict, text_of, user
 from amendment.run import Result, Run, load_run_file, plan_run
 from amendment.run.checks import check_run_file
@@ -139,7 +139,6 @@ def test_a_cascade_asks_second_judges_only_about_what_the_first_are_unsure_of(ju
 """
     counts = made(jury_file(cascade), folder).summary["stages"]["judging"]
     judgements, verdicts = table(folder, "judgements", Judgement), table(folder, "verdicts", Verdict)
-    prompts = {one.id: one for one in table(folder, "inputs/prompts", Prompt)}
     asked = Counter(verdict.rater for verdict in verdicts)
     # Written verdicts in two orders, each 0, 1/2 or 1: P is their mean, and |2P - 1| is 1/2 at least unless the orders
     # disagree or both say tie.
@@ -149,16 +148,8 @@ def test_a_cascade_asks_second_judges_only_about_what_the_first_are_unsure_of(ju
     assert {one.p_a for one in first} <= {0.0, 0.25, 0.75, 1.0}
     assert asked["third/verdict@2.0.0"] == 40
     assert asked["second/label-tokens@2.0.0"] == 2 * len(second) == 2 * counts["asked second judges"] > 0
-    left = table(folder, "for_people", ForPeople)
-    answers = answers_of(folder)
-    for one in left:  # what people need to decide, without the judges' word
-        assert (one.answer_1, one.answer_2) == tuple(text_of(answers[id].messages) for id in (one.a, one.b))
-        assert one.conversation == text_of(prompts[one.prompt_id].messages)
-    unsure = [one.comparison_id for one in second if abs(2 * one.p_a - 1) < 0.5]
-    assert [one.comparison_id for one in left] == unsure
-    assert counts["for people"] == len(unsure)
-    told = report(folder)["cascade"]
-    assert told["first judges"]["kept"] + told["second judges"]["kept"] + told["people"]["kept"] == 20
+    assert counts["unsure"] == sum(abs(2 * one.p_a - 1) < 0.5 for one in second)
+    assert sum(tier["kept"] for tier in report(folder)["cascade"].values()) == 20
 
 
 def test_a_ranking_compares_fewer_and_always_its_best_with_its_worst(jury_file: Write, folder: Path) -> None:
@@ -209,7 +200,6 @@ def test_judges_are_weighed_on_the_comparisons_that_people_decided(
     told = report(tmp_path / "run")
     weights = {name: one["weight"] for name, one in told["judges"].items()}
     assert all(weight > 0 for weight in weights.values())
-    assert not (tmp_path / "run/judging/waiting.parquet").exists()
 
 
 def test_too_few_labels_end_the_run_before_a_judge_is_asked(
@@ -374,7 +364,6 @@ def test_a_cascade_is_planned_as_if_the_first_judges_were_never_sure(
     [
         ("all_pairs", 15),
         ("adaptive", 13),  # two for each of six, and the best with the worst
-        ("adaptive\n  comparisons_per_prompt: 4", 5),
     ],
 )
 def test_a_ranking_is_planned_at_its_most(written: Callable[..., Path], folder: Path, ranking: str, most: int) -> None:
@@ -387,14 +376,13 @@ def test_a_ranking_is_planned_at_its_most(written: Callable[..., Path], folder: 
     [
         ("  labelled: judge\n", "judging.labelled: labelled is now judge_labelled"),
         ("  jury: weighted\n", "judging.jury: learns from comparisons that people have decided"),
-        ("  comparisons_per_prompt: 4\n", "judging.comparisons_per_prompt: ranking: all_pairs asks for as many"),
+        ("  comparisons_per_prompt: 4\n", "judging.comparisons_per_prompt: is gone"),
         ("  cascade: {then: [{model: nobody}]}\n", "judging.cascade.then[0].model: no model 'nobody'"),
         (
             "  cascade: {then: [{model: cheap, protocol: verdict}]}\n",
             "judging.cascade.then[0]: cheap judges by",
         ),
         ("  cascade: {confidence: 0, then: [{model: strong}]}\n", "judging.cascade.confidence: found 0"),
-        ("  ranking: adaptive\n  comparisons_per_prompt: 10001\n", "judging.comparisons_per_prompt: found 10001"),
         ("  jury: majority\n", "run.yaml:11:9: judging.jury: majority puts several judges together, and there is one"),
     ],
 )
