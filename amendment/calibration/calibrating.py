@@ -2,8 +2,8 @@
 
 Fitted are open labels of a spot check, one per comparison: the mean of people's labels as P(a is better), a tie being
 one half, weighed by 1 / inclusion. The figures after calibration are cross-fitted by prompt: no probability among them
-has seen a label of its own prompt. Refused are debug samples, whose items were chosen for being doubtful, and labels
-too few or too one-sided to carry a fit (`calibration_refused` says which).
+has seen a label of its own prompt. Refused are labels too few or too one-sided to carry a fit
+(`calibration_refused` says which).
 
 A calibrated probability is kept beside the raw one and never replaces it. Not covered: sealed labels, by which the
 certificate measures the same calibrator and to which nothing is fitted.
@@ -11,14 +11,14 @@ certificate measures the same calibrator and to which nothing is fitted.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from amendment.calibration.samples import HeardItem
+from amendment.calibration.samples import LabelledItem
 from amendment.errors import DataError
 from amendment.statistics.calibration_errors import CalibrationReport, Gain, calibration_gain, calibration_report
 from amendment.statistics.calibrators import Calibrator, Method, cross_fitted, fit_calibrator, refusal
@@ -26,23 +26,6 @@ from amendment.statistics.intervals import Floats
 
 RECIPE_FORMAT = 1
 FOLDS = 5
-DEBUG = (
-    "debug sample: its items were chosen for being doubtful, so that nothing can be estimated or calibrated by them; "
-    "draw one with `purpose: estimate`"
-)
-
-
-class LabelledItem(NamedTuple):
-    """One comparison with what people say of it."""
-
-    comparison_id: str
-    prompt_id: str
-    p_a: float
-    """P(a is better) by the judge, raw."""
-    y_a: float
-    """Mean of people's P(a is better): 1, 0, 0.5 for a tie, or between where they differ."""
-    inclusion: float | None
-    """The probability with which it was drawn; None in a debug sample."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +71,6 @@ class Calibration:
             **self.calibrator.to_json(),
             "labels": labels,
             "judges": list(judges),
-            "purpose": "estimate",
             "weights": "1 / inclusion",
             "ties": 0.5,
             "cross_fitting": {"by": "prompt", "folds": FOLDS, "seed": self.seed},
@@ -100,24 +82,16 @@ class Calibration:
         }
 
 
-def labelled_items(heard: Iterable[HeardItem]) -> list[LabelledItem]:
-    """Items with what people say of them: the mean over persons, each of whom counts once. Give it open ones only."""
-    return [
-        LabelledItem(item.comparison_id, item.prompt_id, item.p_a, heard_item.p_people, item.inclusion)
-        for heard_item in heard
-        for item in (heard_item.item,)
-    ]
-
-
 def calibrate(items: Sequence[LabelledItem], *, method: Method = "temperature", seed: int) -> Calibration:
-    """Fit to all of these labels, which must be open ones of an estimating sample; same items and seed, same result.
+    """Fit to all of these labels, which must be open ones; same items and seed, same result.
 
     Raises DataError where `calibration_refused` says why.
     """
     refused = calibration_refused(items, method=method)
     if refused:
         raise DataError(refused)
-    p, y, weights, prompts = _columns(items)
+    p, y = np.array([item.item.p_a for item in items]), np.array([item.p_people for item in items])
+    weights, prompts = np.array([1 / item.item.inclusion for item in items]), [item.item.prompt_id for item in items]
     crossed = cross_fitted(method, p, y, weights, prompts, folds=FOLDS, seed=seed)
     before, after = (calibration_report(x, y, weights=weights, clusters=prompts, seed=seed) for x in (p, crossed))
     gain = calibration_gain(p, crossed, y, weights=weights, clusters=prompts, seed=seed)
@@ -126,20 +100,12 @@ def calibrate(items: Sequence[LabelledItem], *, method: Method = "temperature", 
 
 def calibration_refused(items: Sequence[LabelledItem], *, method: Method = "temperature") -> str:
     """Why these labels carry no calibration, by name and with what to do instead; empty where they do."""
-    if any(item.inclusion is None for item in items):
-        return DEBUG
-    refused = refusal(method, [item.p_a for item in items], [item.y_a for item in items])
+    refused = refusal(method, [item.item.p_a for item in items], [item.p_people for item in items])
     if refused:
         return f"{refused.name}: {refused.message}"
-    if len({item.prompt_id for item in items}) < FOLDS:
+    if len({item.item.prompt_id for item in items}) < FOLDS:
         return f"too few labels: expected {FOLDS} prompts or more, since labels are crossed by prompt; label more"
     return ""
-
-
-def _columns(items: Sequence[LabelledItem]) -> tuple[Floats, Floats, Floats, list[str]]:
-    p, y = np.array([item.p_a for item in items]), np.array([item.y_a for item in items])
-    weights = np.array([1 / (item.inclusion or 1.0) for item in items])
-    return p, y, weights, [item.prompt_id for item in items]
 
 
 def expected_flip_rate(p: ArrayLike) -> float:

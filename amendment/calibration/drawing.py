@@ -1,9 +1,9 @@
 """The sample of a spot check: which comparisons people see, each with the probability of being drawn.
 
-Covered: stratified samples of fixed size for estimates; the most uncertain comparisons for debugging, which have no
-probability; the block that every annotator sees; hidden repeats; the sealed part. All follow from the seed and from
-names that are hashes of content: where a few comparisons are judged anew, the others keep their places, and labels
-that people have given stay useful. Not covered: who sees what next; joint inclusion probabilities.
+Covered: stratified samples of fixed size; the block that every annotator sees; hidden repeats; the sealed part. All
+follow from the seed and from names that are hashes of content: where a few comparisons are judged again, the others
+keep their places, and labels that people have given stay useful. Not covered: who sees what next; joint inclusion
+probabilities.
 
 Inclusion probabilities follow the judge's uncertainty with a uniform share (Zrnic and Candes 2024, arXiv 2403.03208).
 Items are drawn with permanent random numbers, one for each item for good, by Pareto sampling (Rosen 1997, "On sampling
@@ -17,14 +17,13 @@ of surety are fixed, so that names mean the same in every run; those too small t
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from amendment.calibration.samples import SampledItem
-from amendment.calibration.settings import SpotCheckSettings
+from amendment.calibration.samples import SampledItem, SpotCheckSettings
 from amendment.hashing import HASH_PREFIX, content_id
 from amendment.records import Comparison
 from amendment.statistics.intervals import Floats
@@ -61,20 +60,13 @@ class Sample(NamedTuple):
 def draw_sample(population: Sequence[Exported], settings: SpotCheckSettings, *, seed: int) -> Sample:
     """Draw the items of a spot check. The order of the population does not count.
 
-    For estimates: inclusion probabilities (`inclusion_probabilities`), strata that expect two items or more, a whole
-    number of items for each that is the expected one on average, and Pareto sampling inside. For debugging: first those
-    whose two orders disagree, then all others, by the entropy of the judge's P.
+    Inclusion probabilities (`inclusion_probabilities`), strata that expect two items or more, a whole number of items
+    for each that is the expected one on average, and Pareto sampling inside.
     """
     ordered = sorted(population, key=lambda row: row.comparison.id)
-    if settings.purpose == "debug":
-        chance = np.full(len(ordered), min(1.0, settings.items / max(len(ordered), 1)))
-        drawn = _most_uncertain(ordered, settings.items)
-    else:
-        chance = inclusion_probabilities([row.p_a for row in ordered], settings.items, uniform=UNIFORM)
-        drawn = []
+    chance = inclusion_probabilities([row.p_a for row in ordered], settings.items, uniform=UNIFORM)
     names = strata_of(ordered, chance.tolist())
-    if settings.purpose == "estimate":
-        drawn = _stratified(ordered, names, chance, seed)
+    drawn = _stratified(ordered, names, chance, seed)
     counts, taken = Counter(names), Counter(names[place] for place in drawn)
     strata = {name: StratumCounts(counts[name], taken[name]) for name in sorted(counts)}
     items = [
@@ -83,20 +75,12 @@ def draw_sample(population: Sequence[Exported], settings: SpotCheckSettings, *, 
             p_a=ordered[place].p_a,
             consistent=ordered[place].consistent,
             stratum=names[place],
-            purpose=settings.purpose,
-            inclusion=float(chance[place]) if settings.purpose == "estimate" else None,
+            inclusion=float(chance[place]),
         )
         for place in drawn
     ]
     items.sort(key=lambda item: _number("place", seed, item.comparison_id))
     return Sample(_marked(items, settings, seed), len(ordered), strata)
-
-
-def _most_uncertain(ordered: Sequence[Exported], items: int) -> list[int]:
-    """Entropy falls with the distance of P from one half."""
-    return sorted(
-        range(len(ordered)), key=lambda place: (ordered[place].consistent is not False, abs(ordered[place].p_a - 0.5))
-    )[:items]
 
 
 def _stratified(ordered: Sequence[Exported], names: Sequence[str], chance: Floats, seed: int) -> list[int]:
@@ -120,7 +104,9 @@ def _marked(items: Sequence[SampledItem], settings: SpotCheckSettings, seed: int
     sides = [[item.comparison_id for item in items if (item.prompt_id in sealed) is side] for side in (True, False)]
     behind, before = (_least(side, len(side), "overlap", seed) for side in sides)
     shared = {*[*behind, *before][: settings.overlap]}
-    again = _some_of(sides, round(settings.repeats * len(items)), "repeat", seed)
+    count = round(settings.repeats * len(items))
+    of_sealed = round(count * len(sides[0]) / len(items)) if items else 0
+    again = {*_least(sides[0], of_sealed, "repeat", seed), *_least(sides[1], count - of_sealed, "repeat", seed)}
     marks = (
         {
             "in_overlap": item.comparison_id in shared,
@@ -134,21 +120,12 @@ def _marked(items: Sequence[SampledItem], settings: SpotCheckSettings, seed: int
 
 def _sealed(prompts: Collection[str], settings: SpotCheckSettings, seed: int) -> set[str]:
     """A prompt is sealed for good: by its own number, whatever else was drawn, so that no label that has been looked
-    at becomes a sealed one when comparisons are judged anew. Of two prompts or more one at least is on each side."""
-    share = settings.sealed if settings.purpose == "estimate" else 0.0
+    at becomes a sealed one when comparisons are judged again. Of two prompts or more one at least is on each side."""
     ranked = sorted((_number("seal", seed, prompt), prompt) for prompt in prompts)
-    count = sum(number < share for number, _ in ranked)
-    if len(ranked) > 1 and 0 < share < 1:
+    count = sum(number < settings.sealed for number, _ in ranked)
+    if len(ranked) > 1 and 0 < settings.sealed < 1:
         count = min(max(count, 1), len(ranked) - 1)
     return {prompt for _, prompt in ranked[:count]}
-
-
-def _some_of(sides: Iterable[Sequence[str]], count: int, what: str, seed: int) -> set[str]:
-    """So many of the first side and the second, in proportion, those with the least numbers."""
-    first, second = sides
-    total = len(first) + len(second)
-    of_first = round(count * len(first) / total) if total else 0
-    return {*_least(first, of_first, what, seed), *_least(second, count - of_first, what, seed)}
 
 
 def _least(names: Sequence[str], count: int, what: str, seed: int) -> list[str]:

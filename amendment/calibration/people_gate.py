@@ -12,7 +12,7 @@ from itertools import combinations
 from typing import NamedTuple
 
 from amendment.audit.gates import CANNOT_TELL, FEWEST, UNREADABLE_RULE, Gate, Outcome, above, unreadable
-from amendment.calibration.samples import HeardItem, Purpose
+from amendment.calibration.samples import LabelledItem
 from amendment.statistics import Estimate, bounds
 from amendment.statistics.sampling import weighted_difference, weighted_mean
 from amendment.statistics.sides import side_of
@@ -24,7 +24,6 @@ ORDERS_OFTEN, ORDERS_MOST = 0.2, 0.5
 beyond the second."""
 UNREADABLE_MOST = 0.1
 """Share of a judge's verdicts."""
-DEBUG = "a debug sample: its items were chosen for their doubt"
 
 GATE_RULES = {
     "people": (
@@ -44,10 +43,8 @@ GATE_RULES = {
 """What each gate asks."""
 
 
-def people_gate(agreement: Estimate, beside: Beside, max_gap: float, purpose: Purpose = "estimate") -> Gate:
+def people_gate(agreement: Estimate, beside: Beside, max_gap: float) -> Gate:
     """Whether people agree with the labels about as much as with each other."""
-    if purpose == "debug":
-        return Gate(LABELS, "people", "not measured", DEBUG)
     interval = bounds(agreement) if agreement.n >= FEWEST else None
     shown = f"agreement {agreement.value:.3f} ({interval[0]:.3f} to {interval[1]:.3f})" if interval else ""
     if interval and interval[1] < 0.5:
@@ -65,10 +62,8 @@ def people_gate(agreement: Estimate, beside: Beside, max_gap: float, purpose: Pu
     return Gate(LABELS, "people", "WARN", f"no ceiling from {beside.items} items with two people; {shown}")
 
 
-def orders_gate(disagree: Estimate, purpose: Purpose = "estimate") -> Gate:
+def orders_gate(disagree: Estimate) -> Gate:
     """Whether labels follow from answers or from their places."""
-    if purpose == "debug":
-        return Gate(LABELS, "orders", "not measured", DEBUG)
     interval = bounds(disagree)
     if disagree.n < FEWEST or interval is None:
         return Gate(LABELS, "orders", "not measured", f"{disagree.n} items of the sample were judged in both orders")
@@ -101,13 +96,13 @@ class Beside(NamedTuple):
     """judge - people: above 0 the judge agrees with a person more than another person does."""
 
 
-def agreement_with_people(items: Sequence[HeardItem], level: float = 0.95) -> Estimate:
+def agreement_with_people(items: Sequence[LabelledItem], level: float = 0.95) -> Estimate:
     """The share of people's decided verdicts that say what the judge says; each item counts once."""
     shares = [(item, share) for item in items if (share := _with_judge(item)) is not None]
     return weighted_mean([share for _, share in shares], *_design([item for item, _ in shares]), level)
 
 
-def beside_people(items: Sequence[HeardItem], level: float = 0.95) -> Beside:
+def beside_people(items: Sequence[LabelledItem], level: float = 0.95) -> Beside:
     """The judge's agreement beside people's, on items that both can be computed for."""
     both = [(item, _with_judge(item), _among_people(item)) for item in items]
     rows = [(item, judge, people) for item, judge, people in both if judge is not None and people is not None]
@@ -121,18 +116,18 @@ def beside_people(items: Sequence[HeardItem], level: float = 0.95) -> Beside:
     )
 
 
-def _with_judge(item: HeardItem) -> float | None:
+def _with_judge(item: LabelledItem) -> float | None:
     """The share of decided people who say what the judge says; None where nobody is decided, or not the judge."""
     judge, people = side_of(item.item.p_a), [side for side in map(side_of, item.votes) if side]
     return sum(side == judge for side in people) / len(people) if judge and people else None
 
 
-def _among_people(item: HeardItem) -> float | None:
+def _among_people(item: LabelledItem) -> float | None:
     """The share of pairs of decided people who say the same; None where there is no pair."""
     pairs = list(combinations([side for side in map(side_of, item.votes) if side], 2))
     return sum(x == y for x, y in pairs) / len(pairs) if pairs else None
 
 
-def _design(items: Sequence[HeardItem]) -> tuple[list[float], list[str]]:
+def _design(items: Sequence[LabelledItem]) -> tuple[list[float], list[str]]:
     """Inclusion probabilities, and prompts as clusters."""
-    return [item.item.chance for item in items], [item.item.prompt_id for item in items]
+    return [item.item.inclusion for item in items], [item.item.prompt_id for item in items]

@@ -2,8 +2,7 @@
 
 Covered: agreement with people, the same beside the agreement of people, the share of exported labels that people would
 give too (corrected by prediction), calibration, and the gate; as values, as JSON and as lines of Markdown. Figures of
-the certificate rest on sealed labels, which nothing else has seen, where there are any; a debug sample is described and
-estimates nothing.
+the certificate rest on sealed labels, which nothing else has seen, where there are any.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ from amendment.calibration.people_gate import (
     people_gate,
     worst,
 )
-from amendment.calibration.samples import AskedOf, HeardItem, Purpose, SampledItem, heard_items
+from amendment.calibration.samples import AskedOf, LabelledItem, SampledItem, labelled_items
 from amendment.errors import DataError
 from amendment.preference import person_votes
 from amendment.records import Verdict
@@ -69,7 +68,6 @@ class Stratum(NamedTuple):
 class SpotCheck:
     """What people's labels say of the judge's."""
 
-    purpose: Purpose
     population: int
     """Comparisons that are exported, from which the sample was drawn."""
     items: int
@@ -111,29 +109,19 @@ def spot_check_report(
     `exported` are all comparisons from which the sample was drawn, by comparison id; `max_gap` is how far agreement
     with people may lie below that of two people.
     """
-    heard = heard_items(sample, person_votes(labels))
-    sealed = [item for item in heard if item.item.is_sealed]
-    used = sealed or heard
-    purpose: Purpose = sample[0].purpose if sample else "estimate"
-    is_estimate = purpose == "estimate"
-
-    def figure(estimate: Estimate) -> Estimate:
-        """Of a debug sample a figure of the items themselves: no interval, since it estimates nothing."""
-        return estimate if is_estimate else estimate._replace(low=math.nan, high=math.nan, note="a debug sample")
-
-    agreement, beside = figure(agreement_with_people(used, level)), beside_people(used, level)
-    beside = beside._replace(difference=figure(beside.difference))
+    labelled = labelled_items(sample, person_votes(labels))
+    sealed = [item for item in labelled if item.item.is_sealed]
+    used = sealed or labelled
+    agreement, beside = agreement_with_people(used, level), beside_people(used, level)
     in_both_orders = [item for item in sample if item.consistent is not None]
-    disagree = figure(
-        weighted_mean(
-            [not item.consistent for item in in_both_orders],
-            [item.chance for item in in_both_orders],
-            [item.prompt_id for item in in_both_orders],
-            level,
-        )
+    disagree = weighted_mean(
+        [not item.consistent for item in in_both_orders],
+        [item.inclusion for item in in_both_orders],
+        [item.prompt_id for item in in_both_orders],
+        level,
     )
-    notes, accuracy, raw, calibrated = list(_notes(sample, heard, sealed)), None, None, None
-    if is_estimate and used:
+    notes, accuracy, raw, calibrated = list(_notes(sample, labelled, sealed)), None, None, None
+    if used:
         try:
             accuracy = _accuracy(used, exported, level)
         except DataError as refused:
@@ -143,10 +131,9 @@ def spot_check_report(
         p_calibrated = [p for p in probabilities if p is not None]
         calibrated = _errors(used, p_calibrated, seed) if len(p_calibrated) == len(used) else None
     return SpotCheck(
-        purpose=purpose,
         population=len(exported),
         items=len(sample),
-        labelled=len(heard),
+        labelled=len(labelled),
         sealed=len(sealed),
         opened=opened,
         basis="sealed" if sealed else "all",
@@ -156,58 +143,58 @@ def spot_check_report(
         accuracy=accuracy,
         raw=raw,
         calibrated=calibrated,
-        strata=tuple(row._replace(agreement=figure(row.agreement)) for row in _strata(sample, used, level)),
-        gates=(people_gate(agreement, beside, max_gap, purpose), orders_gate(disagree, purpose)),
+        strata=tuple(_strata(sample, used, level)),
+        gates=(people_gate(agreement, beside, max_gap), orders_gate(disagree)),
         notes=tuple(notes),
         asked=asked,
     )
 
 
-def _accuracy(used: Sequence[HeardItem], exported: Mapping[str, ExportedP], level: float) -> PowerTuned:
+def _accuracy(used: Sequence[LabelledItem], exported: Mapping[str, ExportedP], level: float) -> PowerTuned:
     """Predicted by the judge's own P of its side for all that is exported, corrected by people."""
-    asked = {heard.item.comparison_id for heard in used}
+    asked = {labelled.item.comparison_id for labelled in used}
     others = [row for name, row in exported.items() if name not in asked]
     return prediction_powered(
-        [heard.p_people if side_of(heard.item.p_a) >= 0 else 1 - heard.p_people for heard in used],
-        [max(heard.item.p_a, 1 - heard.item.p_a) for heard in used],
+        [labelled.p_people if side_of(labelled.item.p_a) >= 0 else 1 - labelled.p_people for labelled in used],
+        [max(labelled.item.p_a, 1 - labelled.item.p_a) for labelled in used],
         [max(row.p_a, 1 - row.p_a) for row in others],
-        clusters=[heard.item.prompt_id for heard in used],
+        clusters=[labelled.item.prompt_id for labelled in used],
         unlabelled_clusters=[row.prompt_id for row in others],
         weights=_weights(used),
         level=level,
     )
 
 
-def _errors(used: Sequence[HeardItem], p: Sequence[float], seed: int) -> CalibrationReport:
-    people, prompts = [heard.p_people for heard in used], [heard.item.prompt_id for heard in used]
+def _errors(used: Sequence[LabelledItem], p: Sequence[float], seed: int) -> CalibrationReport:
+    people, prompts = [labelled.p_people for labelled in used], [labelled.item.prompt_id for labelled in used]
     return calibration_report(p, people, weights=_weights(used), clusters=prompts, seed=seed)
 
 
-def _weights(used: Sequence[HeardItem]) -> list[float]:
-    return [1 / heard.item.chance for heard in used]
+def _weights(used: Sequence[LabelledItem]) -> list[float]:
+    return [1 / labelled.item.inclusion for labelled in used]
 
 
-def _strata(sample: Sequence[SampledItem], used: Sequence[HeardItem], level: float) -> Iterator[Stratum]:
+def _strata(sample: Sequence[SampledItem], used: Sequence[LabelledItem], level: float) -> Iterator[Stratum]:
     """Whole strata are small; these are the items that share one of their parts, such as a principle."""
     sizes = Counter(part for item in sample for part in item.stratum.split(" / "))
-    labelled: dict[str, list[HeardItem]] = defaultdict(list)
-    for heard in used:
-        for part in heard.item.stratum.split(" / "):
-            labelled[part].append(heard)
+    by_part: dict[str, list[LabelledItem]] = defaultdict(list)
+    for labelled in used:
+        for part in labelled.item.stratum.split(" / "):
+            by_part[part].append(labelled)
     for name in sorted(sizes):
-        yield Stratum(name, sizes[name], len(labelled[name]), agreement_with_people(labelled[name], level))
+        yield Stratum(name, sizes[name], len(by_part[name]), agreement_with_people(by_part[name], level))
 
 
-def _notes(sample: Sequence[SampledItem], heard: Sequence[HeardItem], sealed: Sequence[HeardItem]) -> Iterator[str]:
-    if sample and sample[0].purpose == "debug":
-        yield "a debug sample: chosen for its doubt, so that no figure here speaks of all labels"
-    if len(heard) < len(sample):
-        yield f"{len(sample) - len(heard)} items have no label that says which answer is better"
-    if heard and not sealed:
+def _notes(
+    sample: Sequence[SampledItem], labelled: Sequence[LabelledItem], sealed: Sequence[LabelledItem]
+) -> Iterator[str]:
+    if len(labelled) < len(sample):
+        yield f"{len(sample) - len(labelled)} items have no label that says which answer is better"
+    if labelled and not sealed:
         yield "no label is sealed: the calibrator has seen those by which it is measured here"
-    effective = effective_rows(_weights(heard))
-    if effective < UNEVEN * len(heard):
-        yield f"unequal probabilities leave {effective:.0f} of {len(heard)} labels' worth"
+    effective = effective_rows(_weights(labelled))
+    if effective < UNEVEN * len(labelled):
+        yield f"unequal probabilities leave {effective:.0f} of {len(labelled)} labels' worth"
 
 
 # As JSON.
@@ -258,11 +245,7 @@ def certified_lines(report: SpotCheck, gates: Sequence[Gate]) -> list[str]:
 
 def report_lines(report: SpotCheck) -> list[str]:
     """The section on the spot check."""
-    drawn = (
-        f"{report.items} of {report.population} exported comparisons were drawn with known probability"
-        if report.purpose == "estimate"
-        else f"The {report.items} most doubtful of {report.population} exported comparisons were chosen"
-    )
+    drawn = f"{report.items} of {report.population} exported comparisons were drawn with known probability"
     times = "once" if report.opened == 1 else f"{report.opened} times"
     basis = (
         "The figures rest on all of these labels."
@@ -278,15 +261,16 @@ def report_lines(report: SpotCheck) -> list[str]:
     ]
     if not report.asked.same:
         lines.append("- These questions differ: the figures below also measure how far their answers differ.")
-    lines += ["", *table([["figure", "value"], *_figures(report)]), ""]
-    if report.purpose == "estimate":
-        lines += [
-            "Items weigh 1 / their probability of being drawn, and intervals are clustered by prompt (shares: Wilson's "
-            "with the clustered error; the difference: Student's t; Brier, log loss and ECE: a bootstrap). A star "
-            "marks a figure with a note in the JSON, such as few prompts. The table of agreement above counts every "
-            "labelled item once, for each judge separately.",
-            "",
-        ]
+    lines += [
+        "",
+        *table([["figure", "value"], *_figures(report)]),
+        "",
+        "Items weigh 1 / their probability of being drawn, and intervals are clustered by prompt (shares: Wilson's "
+        "with the clustered error; the difference: Student's t; Brier, log loss and ECE: a bootstrap). A star marks a "
+        "figure with a note in the JSON, such as few prompts. The table of agreement above counts every labelled item "
+        "once, for each judge separately.",
+        "",
+    ]
     reports = [(name, errors) for name, errors in (("raw", report.raw), ("calibrated", report.calibrated)) if errors]
     if report.raw and report.raw.is_hard:
         lines += [hard_line(report.raw), ""]

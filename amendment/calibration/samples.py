@@ -1,4 +1,4 @@
-"""What a spot check is made of: comparisons drawn with known probability, and the questions that people see.
+"""What a spot check is made of: its settings, comparisons drawn with known probability, questions that people see.
 
 Two records on purpose. A `SampledItem` knows the judge's probability and is read by estimators; a `LabelQuestion` is
 all that the page is given, and holds neither a verdict nor a model's name. As far as it can be, people are asked what
@@ -13,18 +13,74 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from statistics import fmean
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from amendment.constitutions import Constitution, Drawn, eligible_principles
+from amendment.data.sources import Part
 from amendment.preference import drawn_question
 from amendment.records import Candidate, Comparison, Messages, Prompt, Record
+from amendment.statistics.calibrators import Method
 
 PLAIN_QUESTION = "Which answer is better?"
 """What people are asked where nobody knows what the judge was asked."""
-Purpose = Literal["estimate", "debug"]
-"""estimate: drawn at random with a known probability. debug: the most uncertain ones, which estimators refuse."""
+
+
+class CalibrationSettings(Part):
+    """How the judge's probabilities are brought into line with what people say."""
+
+    method: Method | Literal["none"] = "temperature"
+    """temperature: one factor on the log-odds, from about 50 labels; platt: a factor and an offset; isotonic: any
+    rising curve, from about 500 labels; none: probabilities stay as they are."""
+
+
+class GateSettings(Part):
+    """What a judge has to reach before anything is trained on its pairs."""
+
+    max_gap_to_human: float = Field(default=0.05, ge=0, le=0.5)
+    """How far the judge's agreement with people may lie below that of two people: 0.05 are five points. The gate fails
+    where the whole interval is below that."""
+    on_fail: Literal["stop", "go_on"] = "stop"
+    """stop: no training stage begins (exit code 5); go_on: training begins, and certificate and card say that the gate
+    failed."""
+
+
+class SpotCheckSettings(Part):
+    """People's look at a sample of the judged comparisons."""
+
+    items: int = Field(default=200, ge=1, le=100_000)
+    """Comparisons of the dataset, of both splits, that people are asked about; all of them where there are no more."""
+    overlap: int = Field(default=50, ge=0, le=100_000)
+    """Of these, how many every annotator sees: how far people agree is measured on them. All others are shared out.
+    By default all items where there are fewer, and none for one annotator."""
+    annotators: int = Field(default=2, ge=1, le=100)
+    """People who label."""
+    repeats: float = Field(default=0.1, ge=0, le=1)
+    """Share of the items that an annotator is shown once more, sides exchanged."""
+    sealed: float = Field(default=0.5, ge=0, le=1)
+    """Share of the prompts whose labels certify alone: calibration and everything else that learns never sees them."""
+    people: Literal["page", "simulated"] = "page"
+    """page: people, by amendment label. simulated: those of the simulated world, who know no other prompts."""
+    decide: bool = True
+    """Labels that are not sealed decide their comparisons in the dataset."""
+    calibration: CalibrationSettings = CalibrationSettings()
+    """Of the judge's probabilities."""
+    gate: GateSettings = GateSettings()
+    """Between judge and training."""
+
+    @model_validator(mode="after")
+    def _default_overlap(self) -> Self:
+        """Of a small sample all of it; of one annotator none, who agrees with nobody."""
+        if "overlap" not in self.model_fields_set:
+            shared = 0 if self.annotators == 1 else min(self.overlap, self.items)
+            object.__setattr__(self, "overlap", shared)  # the part is frozen from here on
+        return self
+
+    @property
+    def why_uncalibrated(self) -> str:
+        """Why nothing can be calibrated or estimated by its labels, and what to write; empty where something can."""
+        return "its calibration.method is none; name a method" if self.calibration.method == "none" else ""
 
 
 class AskedOf(NamedTuple):
@@ -49,20 +105,14 @@ class SampledItem(Record):
     """Whether both displayed orders preferred the same answer."""
     stratum: str
     """By principle, confidence, consistency and length ratio, joined by ` / `."""
-    purpose: Purpose = "estimate"
-    inclusion: float | None = Field(default=None, gt=0, le=1)
-    """The probability with which this item was drawn; absent where the purpose is debug."""
+    inclusion: float = Field(gt=0, le=1)
+    """The probability with which this item was drawn."""
     in_overlap: bool = False
     """Every annotator sees it; of all others one annotator sees each."""
     is_repeated: bool = False
     """Shown once more to the same annotator, sides exchanged, without saying so."""
     is_sealed: bool = False
     """Its labels are for certification alone. All items of a prompt are on the same side."""
-
-    @property
-    def chance(self) -> float:
-        """The inclusion, or 1 in a debug sample, whose items stand for themselves."""
-        return 1.0 if self.inclusion is None else self.inclusion
 
     @property
     def comparison_id(self) -> str:
@@ -98,7 +148,7 @@ class LabelQuestion(Record):
     is_repeated: bool = False
 
 
-class HeardItem(NamedTuple):
+class LabelledItem(NamedTuple):
     """An item of a sample with people's labels of it."""
 
     item: SampledItem
@@ -107,13 +157,14 @@ class HeardItem(NamedTuple):
 
     @property
     def p_people(self) -> float:
+        """Their mean: each person counts once."""
         return fmean(self.votes)
 
 
-def heard_items(sample: Sequence[SampledItem], votes: Mapping[str, Mapping[str, float]]) -> list[HeardItem]:
+def labelled_items(sample: Sequence[SampledItem], votes: Mapping[str, Mapping[str, float]]) -> list[LabelledItem]:
     """The items of the sample that at least one person labelled with a choice, in its order."""
-    heard = (HeardItem(item, tuple(votes.get(item.comparison_id, {}).values())) for item in sample)
-    return [item for item in heard if item.votes]
+    items = (LabelledItem(item, tuple(votes.get(item.comparison_id, {}).values())) for item in sample)
+    return [item for item in items if item.votes]
 
 
 class QuestionWriter:

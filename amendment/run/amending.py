@@ -236,8 +236,6 @@ class _Amending:
         workspace, rater = self.workspace, f"{self.entry.model}/{self.judge.id}@{self.judge.version}"
         votes = person_votes(workspace.rows(OPEN, Verdict))
         sample = [item for item in workspace.rows(SAMPLE, SampledItem) if item.comparison_id in votes]
-        if any(item.inclusion is None for item in sample):
-            raise DataError("debug sample: it cannot test a rule; draw a sample with `purpose: estimate`")
         texts = {prompt.id: prompt for prompt in workspace.rows("inputs/prompts", Prompt)}
         tables = candidate_tables(self.config)
         answers = {answer.id: answer for table in tables for answer in workspace.rows(table, Candidate)}
@@ -257,7 +255,7 @@ class _Amending:
             alone = {name: self.together([v for v in mine if v.principle_id == name], between) for name in names}
             by_principle = {name: value for name, value in alone.items() if value is not None}
             y = fmean(votes[item.comparison_id].values())
-            row = LabelledRow(between, y, item.chance, p, by_principle)
+            row = LabelledRow(between, y, item.inclusion, p, by_principle)
             texts_of_item = texts[item.prompt_id], answers[item.a], answers[item.b]
             judged.append(_Judged(row, *texts_of_item, mine, comments[item.comparison_id]))
         return judged

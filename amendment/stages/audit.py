@@ -20,7 +20,7 @@ from amendment.audit.probes import Probed, probe_json, probe_lines, probe_report
 from amendment.audit.text import certificate_lines
 from amendment.calibration.labelling import ASKED, SAMPLE
 from amendment.calibration.report import SpotCheck, certificate_part, certified_lines
-from amendment.calibration.settings import SpotCheckSettings
+from amendment.calibration.samples import SpotCheckSettings
 from amendment.data.pseudonyms import Outgoing, Pseudonyms
 from amendment.data.source_rows import fact_name, source_state
 from amendment.data.sources import Source
@@ -155,9 +155,7 @@ def _of_files(settings: RunSettings, base: Path) -> AuditInputs:
 
 def _of_run(workspace: Workspace, settings: RunSettings) -> AuditInputs:
     """The verdicts that lie in a run's folder. Raises ConfigError where there are none."""
-    people = settings.part(SpotCheckSettings)
-    # labels without a spot check are of an earlier one; the items of a debug sample were chosen for their doubt
-    labels = (OPEN, SEALED) if people and people.purpose == "estimate" else ()
+    labels = (OPEN, SEALED) if settings.part(SpotCheckSettings) else ()  # without it they are of an earlier one
     tables = [name for name in (*VERDICTS, *labels) if workspace.path(name).is_file()]
     if not tables:
         raise ConfigError(f"{workspace.folder}: no verdicts here yet; amendment run makes them")

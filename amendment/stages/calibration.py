@@ -10,15 +10,9 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from amendment.calibration.calibrating import (
-    calibrate,
-    calibration_refused,
-    expected_flip_rate,
-    labelled_items,
-)
+from amendment.calibration.calibrating import calibrate, calibration_refused, expected_flip_rate
 from amendment.calibration.labelling import SAMPLE
-from amendment.calibration.samples import SampledItem, heard_items
-from amendment.calibration.settings import SpotCheckSettings
+from amendment.calibration.samples import SampledItem, SpotCheckSettings, labelled_items
 from amendment.files import write_text
 from amendment.preference import person_votes
 from amendment.records import Judgement, Record, Verdict
@@ -66,7 +60,7 @@ class Calibrating(Stage):
         workspace, method = context.workspace, self.settings.need(SpotCheckSettings).calibration.method
         exported = exported_comparisons(context, texts_of(context))
         votes = person_votes(workspace.read(OPEN, Verdict))
-        items = labelled_items(heard_items(workspace.read(SAMPLE, SampledItem), votes))
+        items = labelled_items(workspace.read(SAMPLE, SampledItem), votes)
         calibrated: list[float] | list[None] = [None] * len(exported)
         if method == "none":
             refused = "the run file asks for none (calibration.method)"

@@ -9,7 +9,7 @@ from typing import Any, Literal, NamedTuple
 
 from pydantic import Field
 
-from amendment.calibration.settings import SpotCheckSettings
+from amendment.calibration.samples import SpotCheckSettings
 from amendment.data.export import write_exports
 from amendment.data.pseudonyms import Outgoing, run_pseudonyms
 from amendment.errors import AmendmentError

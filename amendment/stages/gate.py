@@ -18,7 +18,7 @@ from pydantic import ValidationError
 
 from amendment.audit.certificate import Certificate
 from amendment.audit.gates import Gate
-from amendment.calibration.calibrating import calibrate, calibration_refused, labelled_items
+from amendment.calibration.calibrating import calibrate, calibration_refused
 from amendment.calibration.labelling import ASKED, SAMPLE, SPOT_CHECK, open_sample
 from amendment.calibration.people_gate import agreement_with_people, unreadable_gate, worst
 from amendment.calibration.queue import labels_missing
@@ -31,8 +31,7 @@ from amendment.calibration.report import (
     report_lines,
     spot_check_report,
 )
-from amendment.calibration.samples import AskedOf, SampledItem, heard_items
-from amendment.calibration.settings import SpotCheckSettings
+from amendment.calibration.samples import AskedOf, SampledItem, SpotCheckSettings, labelled_items
 from amendment.calibration.store import Labels
 from amendment.data.workspace import Workspace
 from amendment.errors import ConfigError, GateFailed
@@ -187,8 +186,8 @@ def calibrate_run(folder: Path) -> Calibrated:
             checks = ", ".join(f"{check['check']} of {check['judge']} {check['outcome']}" for check in gate["checks"])
             rest = ["", f"Gate: {gate['outcome']} ({checks}).", "", f"All of it: {folder / 'certificate.md'}"]
             return Calibrated([*report_lines(report), *rest], {"is": "certified", "missing": 0, "gate": gate})
-    heard = heard_items(sample, person_votes(sides["open"]))
-    agreement, items = agreement_with_people(heard), labelled_items(heard)
+    items = labelled_items(sample, person_votes(sides["open"]))
+    agreement = agreement_with_people(items)
     method, calibration, refused = settings.calibration.method, None, "the run file asks for none"
     if method != "none" and not (refused := calibration_refused(items, method=method)):
         calibration = calibrate(items, method=method, seed=asked.seed)

@@ -13,8 +13,7 @@ from typing import Any, Protocol
 from amendment.calibration.label import Label, verdict_of
 from amendment.calibration.labelling import SAMPLE, SPOT_CHECK, LabelledSample
 from amendment.calibration.queue import Queue, labels_missing
-from amendment.calibration.samples import LabelQuestion, QuestionWriter, SampledItem
-from amendment.calibration.settings import SpotCheckSettings
+from amendment.calibration.samples import LabelQuestion, QuestionWriter, SampledItem, SpotCheckSettings
 from amendment.calibration.store import Labels
 from amendment.errors import ConfigError, Paused
 from amendment.preference import load_judge_folder

@@ -15,7 +15,7 @@ from typing import Any, Literal, NamedTuple
 from pydantic import Field
 
 from amendment.calibration.drawing import Exported
-from amendment.calibration.settings import SpotCheckSettings
+from amendment.calibration.samples import SpotCheckSettings
 from amendment.curation import Mix
 from amendment.data.sources import ChainSource, Part
 from amendment.errors import AmendmentError

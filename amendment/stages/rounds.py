@@ -21,7 +21,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import BeforeValidator, Field
 
-from amendment.calibration.settings import SpotCheckSettings
+from amendment.calibration.samples import SpotCheckSettings
 from amendment.curation import measure_diversity
 from amendment.data.sources import ModelSource, Part
 from amendment.data.workspace import Workspace

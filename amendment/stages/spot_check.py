@@ -12,8 +12,7 @@ from typing import Any
 
 from amendment.calibration.drawing import draw_sample
 from amendment.calibration.labelling import ASKED, SAMPLE, SPOT_CHECK
-from amendment.calibration.samples import LabelQuestion, SampledItem
-from amendment.calibration.settings import SpotCheckSettings
+from amendment.calibration.samples import LabelQuestion, SampledItem, SpotCheckSettings
 from amendment.files import write_text
 from amendment.records import Comparison, Judgement
 from amendment.stages.contract import Context, Made, Note, RunSettings, Stage, constitution_key, dump
@@ -27,7 +26,7 @@ from amendment.stages.pairs import (
     texts_of,
 )
 
-DRAWN_BY = ("items", "overlap", "repeats", "sealed", "purpose")
+DRAWN_BY = ("items", "overlap", "repeats", "sealed")
 """The settings that say which comparisons are drawn."""
 
 
@@ -100,9 +99,4 @@ class DrawingSample(Stage):
         if sample.is_all:
             every = f"the spot check takes all {sample.population} comparisons (items: {self.config.items})"
             notes.append(f"{every}, each with certainty")
-        if self.config.purpose == "debug":
-            notes.append(
-                "purpose debug: the comparisons that the judge is least sure of; no figure is estimated from their "
-                "labels"
-            )
         return Made((*tables, ASKED), {**counts, "notes": notes} if notes else counts)

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import Field
 
-from amendment.calibration.settings import SpotCheckSettings
+from amendment.calibration.samples import SpotCheckSettings
 from amendment.data.workspace import Workspace
 from amendment.errors import AmendmentError, MissingExtra, TrainingError
 from amendment.files import folder_state

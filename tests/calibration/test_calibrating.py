@@ -9,15 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from amendment.calibration.calibrating import (
-    LabelledItem,
-    calibrate,
-    calibration_refused,
-    expected_flip_rate,
-    labelled_items,
-)
+from amendment.calibration.calibrating import calibrate, calibration_refused, expected_flip_rate
 from amendment.calibration.report import reliability_lines
-from amendment.calibration.samples import SampledItem, heard_items
+from amendment.calibration.samples import LabelledItem, SampledItem, labelled_items
 from amendment.errors import DataError
 from amendment.preference import person_votes
 from amendment.records import Verdict
@@ -25,13 +19,17 @@ from amendment.statistics.calibration_errors import calibration_report
 from amendment.statistics.calibrators import Calibrator
 
 
-def labels(n: int, *, seed: int, too_sure: float = 3.0, inclusion: float | None = 0.5) -> list[LabelledItem]:
+def labelled(prompt: str, p_a: float, y: float, inclusion: float = 0.5) -> LabelledItem:
+    return LabelledItem(SampledItem(prompt_id=prompt, a="a", b="z", p_a=p_a, stratum="", inclusion=inclusion), (y,))
+
+
+def labels(n: int, *, seed: int, too_sure: float = 3.0) -> list[LabelledItem]:
     """Two comparisons a prompt, judged by a judge that is so many times too sure."""
     dice = np.random.default_rng(seed)
     x = dice.normal(size=n) * 1.2
     y = dice.random(n) < 1 / (1 + np.exp(-x))
     p = 1 / (1 + np.exp(-too_sure * x))
-    return [LabelledItem(f"c{i}", f"p{i // 2}", float(p[i]), float(y[i]), inclusion) for i in range(n)]
+    return [labelled(f"p{i // 2}", float(p[i]), float(y[i])) for i in range(n)]
 
 
 def sampled(a: str = "a") -> SampledItem:
@@ -52,9 +50,9 @@ def test_a_label_is_the_mean_of_what_people_said_whatever_they_saw_first() -> No
         said("B", sample=1),
         said("A", shown=("q", "z"), rater="cid"),
     ]
-    (found,) = labelled_items(heard_items([sampled(), sampled("unlabelled")], person_votes(verdicts)))
-    assert found == LabelledItem(sampled().comparison_id, "p", 0.7, found.y_a, 0.5)
-    assert found.y_a == pytest.approx(5 / 6)
+    (found,) = labelled_items([sampled(), sampled("unlabelled")], person_votes(verdicts))
+    assert found.item == sampled()
+    assert found.p_people == pytest.approx(5 / 6)
 
 
 def test_a_judge_too_sure_is_nearer_to_people_afterwards() -> None:
@@ -69,7 +67,7 @@ def test_a_judge_too_sure_is_nearer_to_people_afterwards() -> None:
     assert found.after.ece.clusters == 150
     assert found.warnings == ()
     unseen = labels(400, seed=2)
-    p, y = np.array([item.p_a for item in unseen]), np.array([item.y_a for item in unseen])
+    p, y = np.array([item.item.p_a for item in unseen]), np.array([item.p_people for item in unseen])
     assert ((found.apply(p) - y) ** 2).mean() < ((p - y) ** 2).mean() - 0.02
 
 
@@ -82,8 +80,8 @@ def test_a_judge_that_needs_none_is_told_so() -> None:
 
 
 def test_rare_items_count_for_those_they_stand_for() -> None:
-    sure = [LabelledItem(f"s{i}", f"s{i}", 0.9, float(i % 4 != 0), 1.0) for i in range(40)]  # right in 3 of 4
-    same = [LabelledItem(f"t{i}", f"t{i}", 0.9, float(i % 4 == 0), 0.01) for i in range(40)]  # right in 1 of 4
+    sure = [labelled(f"s{i}", 0.9, float(i % 4 != 0), 1.0) for i in range(40)]  # right in 3 of 4
+    same = [labelled(f"t{i}", 0.9, float(i % 4 == 0), 0.01) for i in range(40)]  # right in 1 of 4
     found = calibrate([*sure, *same], seed=0)
     # (40 * 3/4 + 4000 * 1/4) / 4040 = 0.255: below one half, which temperature levels
     assert found.before.accuracy.value == pytest.approx(1030 / 4040)
@@ -104,11 +102,10 @@ def test_the_recipe_is_enough_to_apply_it_again() -> None:
 @pytest.mark.parametrize(
     ("items", "told"),
     [
-        (labels(60, seed=6, inclusion=None), "debug sample"),
         (labels(12, seed=6), "too few labels: found 12"),
         ([], "too few labels: found 0"),
-        ([item._replace(prompt_id="p") for item in labels(60, seed=6)], "5 prompts or more"),
-        ([item._replace(y_a=float(item.p_a > 0.5)) for item in labels(60, seed=6)], "one class only"),
+        ([labelled("p", item.item.p_a, item.p_people) for item in labels(60, seed=6)], "5 prompts or more"),
+        ([item._replace(votes=(float(item.item.p_a > 0.5),)) for item in labels(60, seed=6)], "one class only"),
     ],
 )
 def test_labels_that_carry_no_calibration_are_refused_by_name(items: list[LabelledItem], told: str) -> None:

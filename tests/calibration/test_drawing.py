@@ -22,7 +22,7 @@ from amendment.calibration.drawing import (
     strata_of,
     whole_counts,
 )
-from amendment.calibration.settings import SpotCheckSettings
+from amendment.calibration.samples import SpotCheckSettings
 from amendment.records import Comparison
 
 
@@ -123,18 +123,6 @@ def test_the_overlap_and_the_first_half_are_random_parts_of_the_sample() -> None
             halves[place // 20] += is_unsure
     assert [sum(marks) / len(marks) for marks in overlap.values()] == pytest.approx([0.25, 0.25], abs=0.04)
     assert abs(halves[0] - halves[1]) < 4 * math.sqrt(sum(halves))
-
-
-def test_debugging_takes_the_most_uncertain_without_a_probability() -> None:
-    kinds = [(0.9, True), (0.52, True), (0.6, False), (0.9, False), (0.5, None), (0.99, True)]
-    exported = [
-        Exported(Comparison(f"p{n}", f"a{n}", f"b{n}"), p, consistent, None, 1.0)
-        for n, (p, consistent) in enumerate(kinds)
-    ]
-    sample = draw_sample(exported, SpotCheckSettings(items=4, overlap=2, purpose="debug"), seed=0)
-    # orders that disagree first, then by how near P lies to one half
-    assert {item.prompt_id for item in sample.items} == {"p2", "p3", "p4", "p1"}
-    assert {(item.inclusion, item.purpose, item.is_sealed) for item in sample.items} == {(None, "debug", False)}
 
 
 def test_inclusion_by_hand() -> None:

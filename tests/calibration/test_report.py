@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from typing import Any
 
 import pytest
@@ -94,15 +93,6 @@ def test_orders_are_counted_on_all_of_the_sample_labelled_or_not() -> None:
     assert report.gates[1].outcome == "WARN"
 
 
-def test_a_debug_sample_is_described_and_estimates_nothing() -> None:
-    report = reported(*whole(purpose="debug", inclusion=None))
-    assert (report.accuracy, report.raw, report.calibrated) == (None, None, None)
-    assert {gate.outcome for gate in report.gates} == {"not measured"}
-    described = [report.agreement, report.orders_disagree, report.beside.difference, report.strata[0].agreement]
-    assert all(math.isnan(estimate.low) and "debug sample" in estimate.note for estimate in described)
-    assert "no figure here speaks of all labels" in " ".join(report.notes)
-
-
 def test_what_is_not_there_is_no_fault_and_is_said() -> None:
     uncalibrated = reported(*whole(), p_calibrated=None)
     assert uncalibrated.raw is not None
@@ -119,17 +109,16 @@ rows = st.tuples(probabilities, st.sampled_from(["A", "B", "tie", "both_bad", No
 
 
 @settings(max_examples=25, deadline=None)
-@given(st.lists(rows, max_size=12), st.booleans(), st.booleans())
-def test_whatever_people_say_it_is_told(drawn: list[Any], is_debug: bool, is_calibrated: bool) -> None:
+@given(st.lists(rows, max_size=12), st.booleans())
+def test_whatever_people_say_it_is_told(drawn: list[Any], is_calibrated: bool) -> None:
     sample = [
         item(
             number // 2 if number % 2 else number,
             p_a,
             a=f"a{number}",
-            is_sealed=is_sealed and not is_debug,
+            is_sealed=is_sealed,
             consistent=consistent,
-            purpose="debug" if is_debug else "estimate",
-            inclusion=None if is_debug else 0.25,
+            inclusion=0.25,
         )
         for number, (p_a, _, is_sealed, consistent) in enumerate(drawn)
     ]

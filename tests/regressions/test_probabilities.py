@@ -11,8 +11,9 @@ import pytest
 from numpy.typing import NDArray
 
 from amendment import cli
-from amendment.calibration.calibrating import LabelledItem, calibrate
+from amendment.calibration.calibrating import calibrate
 from amendment.calibration.report import preview_lines
+from amendment.calibration.samples import LabelledItem, SampledItem
 from amendment.run import Run
 
 Floats = NDArray[np.float64]
@@ -29,7 +30,9 @@ def sure_judge(n: int, *, temperature: float, digits: int | None = None) -> tupl
 
 def calibrated(p: Floats, labels: Floats) -> Any:
     rows = zip(p.tolist(), labels.tolist(), strict=True)
-    return calibrate([LabelledItem(f"c{i}", f"p{i}", pa, y, 1.0) for i, (pa, y) in enumerate(rows)], seed=0)
+    drawn: dict[str, Any] = {"a": "a", "b": "b", "stratum": "", "inclusion": 1}
+    items = [LabelledItem(SampledItem(prompt_id=f"p{i}", p_a=p, **drawn), (y,)) for i, (p, y) in enumerate(rows)]
+    return calibrate(items, seed=0)
 
 
 @pytest.mark.parametrize("digits", [None, 6])

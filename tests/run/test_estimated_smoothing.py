@@ -48,7 +48,6 @@ def test_only_the_stage_that_asks_for_it_reads_the_calibration(run_file: Callabl
     ("text", "said"),
     [
         (TRAINED.replace(SIMULATED, CHECKED), "dpo.label_smoothing: estimated on what people say, but nobody is asked"),
-        (TRAINED.replace("overlap: 70", "overlap: 70, purpose: debug"), "a debug sample calibrates and"),
         (TRAINED.replace("overlap: 70", "overlap: 70, calibration: {method: none}"), r"calibration.method is none"),
         (TRAINED.replace("loss: robust", "labels: soft"), "soft labels say themselves how sure they are"),
         (TRAINED.replace("loss: robust", "loss: kto"), "loss: kto has no label smoothing"),

@@ -477,9 +477,9 @@ def test_every_different_certificate_is_counted(labelled: Path) -> None:
 def test_labels_that_were_looked_at_are_never_sealed_again(tmp_path: Path) -> None:
     folder = tmp_path / "run"
     with pytest.raises(Paused):
-        run(tmp_path, PAGED, "spot_check.purpose=debug")
+        run(tmp_path, PAGED, "spot_check.sealed=0")
     label_all(folder)
-    run(tmp_path, PAGED, "spot_check.purpose=debug")
+    run(tmp_path, PAGED, "spot_check.sealed=0")
     seen = {verdict.prompt_id for verdict in Workspace(folder).read("labels/open", Verdict)}
     try:
         run(tmp_path, PAGED)
@@ -502,7 +502,7 @@ def own(finished: Path) -> Path:
 
 def test_the_certificate_has_every_figure_of_the_spot_check(finished_folder: Path) -> None:
     found = told(finished_folder / "run", "certificate.json")["spot_check"]
-    assert (found["purpose"], found["items"], found["basis"], found["opened"]) == ("estimate", 80, "sealed", 1)
+    assert (found["items"], found["basis"], found["opened"]) == (80, "sealed", 1)
     assert found["sealed"] == sum(item.is_sealed for item in sample(finished_folder / "run"))
     for figure in ("agreement", "orders_disagree"):
         assert 0 <= found[figure]["low"] <= found[figure]["value"] <= found[figure]["high"] <= 1

@@ -1,4 +1,4 @@
-"""Spot-checked runs whose labels are calibrated by in another way, or not at all: few labels, debug samples."""
+"""Spot-checked runs whose labels are calibrated by in another way, or not at all."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from amendment.errors import ConfigError, Paused
-from tests.run.spot_checked import PAGED, label_all, rows, run, sample, told
+from tests.run.spot_checked import PAGED, label_all, rows, run, told
 
 
 @pytest.fixture
@@ -23,18 +23,11 @@ def test_without_calibration_the_dataset_stays_raw(labelled: Path) -> None:
     assert "the run file asks for none" in (again.folder / "summary.md").read_text()
 
 
-@pytest.mark.parametrize(
-    ("override", "told"),
-    [
-        ("calibration.method=none", "method is none; name a method"),
-        ("purpose=debug", "debug sample calibrates and estimates nothing"),
-    ],
-)
-def test_calibrated_probabilities_are_not_asked_for_where_nothing_is_calibrated(
-    tmp_path: Path, override: str, told: str
-) -> None:
-    with pytest.raises(ConfigError, match=rf"dataset\.probabilities: .*{told}.*probabilities: raw"):
-        run(tmp_path, PAGED, f"spot_check.{override}", "dataset.probabilities=calibrated")
+def test_calibrated_probabilities_are_not_asked_for_where_nothing_is_calibrated(tmp_path: Path) -> None:
+    with pytest.raises(
+        ConfigError, match=r"dataset\.probabilities: .*method is none; name a method.*raw"
+    ):
+        run(tmp_path, PAGED, "spot_check.calibration.method=none", "dataset.probabilities=calibrated")
 
 
 def test_labels_too_few_to_calibrate_by_are_no_fault_of_the_run(tmp_path: Path) -> None:
@@ -48,20 +41,3 @@ def test_labels_too_few_to_calibrate_by_are_no_fault_of_the_run(tmp_path: Path) 
     assert {row.p_chosen_calibrated for row in rows(tmp_path / "run").values()} == {None}
     gates = {gate["check"]: gate["outcome"] for gate in told(tmp_path / "run", "certificate.json")["gate"]["checks"]}
     assert gates["people"] == "not measured"
-
-
-def test_a_debug_sample_estimates_nothing_and_says_so(tmp_path: Path) -> None:
-    debug = "spot_check.purpose=debug"
-    with pytest.raises(Paused):
-        run(tmp_path, PAGED, debug)
-    assert not any(item.is_sealed for item in sample(tmp_path / "run"))
-    label_all(tmp_path / "run")
-    result = run(tmp_path, PAGED, debug)
-    assert "debug sample" in result.summary["stages"]["calibration"]["none"]
-    assert {row.p_chosen_calibrated for row in rows(tmp_path / "run").values()} == {None}
-    certificate = told(tmp_path / "run", "certificate.json")
-    assert {rater["kind"] for rater in certificate["counts"]["raters"]} == {"model"}
-    found = certificate["spot_check"]
-    assert (found["accuracy"], found["raw"], found["calibrated"], found["opened"]) == (None, None, None, 0)
-    assert {gate["outcome"] for gate in found["gates"]} == {"not measured"}
-    assert "no figure here speaks of all labels" in (tmp_path / "run" / "certificate.md").read_text()

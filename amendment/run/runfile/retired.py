@@ -24,6 +24,7 @@ RETIRED: dict[str, str] = {
     "spot_check.gate.orders_disagree": "is gone; the gate fails where the two orders disagree on more than half",
     "spot_check.gate.unreadable": "is gone; the gate fails where more than a tenth of a judge's verdicts is unreadable",
     "spot_check.uniform": "is gone; it is 0.8",
+    "spot_check.purpose": "is gone; leave it out: the sample is a random one",
     "spot_check.calibration.turned": "is gone; pairs that calibration turns round stay as they are, and are counted",
     "*.lora.alpha": "is gone: it is twice r; leave it out",
     "*.lora.dropout": "is gone; leave it out",
