@@ -24,9 +24,7 @@ def test_without_calibration_the_dataset_stays_raw(labelled: Path) -> None:
 
 
 def test_calibrated_probabilities_are_not_asked_for_where_nothing_is_calibrated(tmp_path: Path) -> None:
-    with pytest.raises(
-        ConfigError, match=r"dataset\.probabilities: .*method is none; name a method.*raw"
-    ):
+    with pytest.raises(ConfigError, match=r"dataset\.probabilities: .*method is none; name a method.*raw"):
         run(tmp_path, PAGED, "spot_check.calibration.method=none", "dataset.probabilities=calibrated")
 
 
