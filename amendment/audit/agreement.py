@@ -30,9 +30,8 @@ from amendment.statistics import (
     share,
 )
 from amendment.statistics.agreement import judge_beside_others, people_beside_others
+from amendment.statistics.intervals import FEWEST_ITEMS
 
-FEWEST_SHARED = 30
-"""Items with two people and the judge, below which no comparison with the ceiling is made."""
 MOST_LISTED = 8
 """With more raters their pairs are not listed one by one."""
 
@@ -148,10 +147,10 @@ def against_single_people(
     """The comparison with the ceiling by each rule of ties; or none, and why."""
     counts = data.counted(verdicts)
     shared = int(((counts.sum(1) > 0) & (data.people.sum(1) > 1)).sum())
-    if shared < FEWEST_SHARED:
-        return {}, f"needs two people on at least {FEWEST_SHARED} items that the judge was read on, found {shared}"
+    if shared < FEWEST_ITEMS:
+        return {}, f"needs two people on at least {FEWEST_ITEMS} items that the judge was read on, found {shared}"
     found = {name: _beside_ceiling(data, counts, rule, draws) for name, rule in RULES.items()}
-    return {name: one for name, one in found.items() if one.items >= FEWEST_SHARED}, ""
+    return {name: one for name, one in found.items() if one.items >= FEWEST_ITEMS}, ""
 
 
 def _beside_ceiling(data: AuditData, counts: Codes, rule: Rule, draws: Resampling) -> BesidePeople:

@@ -30,12 +30,11 @@ from amendment.audit.bias import FeatureBias, bias_table, longer_by_majority
 from amendment.audit.counts import Counts, count
 from amendment.audit.gates import Gate, gates
 from amendment.audit.people import (
-    AlternativeAnnotator,
     LabelsApart,
     ShownAgain,
-    alternative_annotator,
     labels_apart,
     shown_again,
+    stands_in,
 )
 from amendment.audit.position import Position, Repetition, position, repetition
 from amendment.audit.slices import Slice, slices
@@ -43,9 +42,9 @@ from amendment.audit.systems import ConstantAnswer, Controlled, ControlledBy, co
 from amendment.audit.votes import TIE, A, AuditData, B, Item, Vote, audit_data
 from amendment.errors import ConfigError
 from amendment.records import RaterKind
-from amendment.statistics import Estimate, Resampling
-from amendment.statistics.alternative_annotators import FEWEST_ITEMS
-from amendment.statistics.intervals import FEW, FEWEST
+from amendment.statistics import Estimate, Resampling, alternative_annotators
+from amendment.statistics.alternative_annotators import AlternativeAnnotator
+from amendment.statistics.intervals import FEW, FEWEST, FEWEST_ITEMS
 from amendment.statistics.length_difficulty import FEWEST_SYSTEMS
 from amendment.statistics.misclassification import MOST_DRAWS
 from amendment.statistics.sides import HALF
@@ -257,10 +256,11 @@ def _glossary(draws: Resampling) -> dict[str, str]:
     """`glossary.yaml` with the constants of the code."""
     files = ("agreement", "alarm", "gates", "people", "position", "slices", "systems")
     constants: dict[str, Any] = {name: import_module(f"amendment.audit.{name}") for name in files} | {
+        "alternative_annotators": alternative_annotators,
         "draws": draws,
         "few_clusters": FEW,
         "fewest_clusters": FEWEST,
-        "fewest_labelled": FEWEST_ITEMS,
+        "fewest_items": FEWEST_ITEMS,
         "fewest_systems": FEWEST_SYSTEMS,
         "half": HALF,
         "most_draws": MOST_DRAWS,
@@ -284,7 +284,7 @@ def _people(data: AuditData, draws: Resampling) -> PeopleReport | None:
 def _judge(data: AuditData, number: int, models: Mapping[str, str], draws: Resampling) -> JudgeReport:
     rater, calls, verdicts = data.raters[number], data.calls.of(number), data.verdicts.of(number)
     ceiling, ceiling_note = against_single_people(data, verdicts, draws)
-    alternative, alternative_note = alternative_annotator(data, verdicts, draws)
+    alternative = stands_in(data, verdicts, draws)
     return JudgeReport(
         name=rater.name,
         kind=rater.kind,
@@ -293,8 +293,8 @@ def _judge(data: AuditData, number: int, models: Mapping[str, str], draws: Resam
         ceiling=ceiling,
         ceiling_note=ceiling_note,
         leave_one_out=judge_leave_one_out(data, verdicts, draws),
-        alternative_annotator=alternative,
-        alternative_annotator_note=alternative_note,
+        alternative_annotator=None if isinstance(alternative, str) else alternative,
+        alternative_annotator_note=alternative if isinstance(alternative, str) else "",
         position=position(data, calls, draws),
         repetition=repetition(data, number, draws),
         bias=bias_table(data, rater.name, calls, models, draws),

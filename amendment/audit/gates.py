@@ -10,16 +10,14 @@ from amendment.audit import alarm
 from amendment.audit.agreement import Agreement, BesidePeople
 from amendment.audit.alarm import Alarms
 from amendment.audit.bias import FORMAT, LENGTH, SELF, FeatureBias
-from amendment.audit.position import CONFOUNDED, FEWEST_PAIRS, Position, Repetition
+from amendment.audit.position import CONFOUNDED, Position, Repetition
 from amendment.audit.systems import ConstantAnswer, ConstantWins
 from amendment.statistics import Estimate, bounds
-from amendment.statistics.intervals import NO_VARIATION
+from amendment.statistics.intervals import FEWEST_ITEMS, NO_VARIATION
 
 Outcome = Literal["PASS", "WARN", "FAIL", "not measured"]
 Ruling = tuple[Outcome, str]
 CANNOT_TELL = "the data cannot tell"
-FEWEST = 30
-"""Items, or verdicts, from which a gate decides."""
 OFTEN, FEWEST_UNREADABLE, MOST_UNREADABLE = 0.02, 5, 0.1
 """Share of unreadable verdicts above which a judge does not pass; number of verdicts from which a majority decides;
 share above which it fails."""
@@ -36,8 +34,8 @@ MOST_SWAY, WIDEST = 0.2, 1.0
 STABLE, HARDLY_STABLE = 0.9, 0.75
 UNREADABLE_RULE = (
     f"FAIL if the whole interval lies above the limit, or if more than half of at least {FEWEST_UNREADABLE} verdicts "
-    f"are unreadable; otherwise not measured with fewer than {FEWEST} verdicts, PASS up to {100 * OFTEN:g} %, WARN "
-    "above"
+    f"are unreadable; otherwise not measured with fewer than {FEWEST_ITEMS} verdicts, PASS up to {100 * OFTEN:g} %, "
+    "WARN above"
 )
 
 
@@ -116,7 +114,7 @@ def unreadable(share: Estimate, limit: float) -> Ruling:
         return "FAIL", f"{found}, more than half"
     if known and known[0] > limit:
         return "FAIL", f"{found} ({100 * known[0]:.1f} to {100 * known[1]:.1f}), above {100 * limit:g} %"
-    if share.n < FEWEST:
+    if share.n < FEWEST_ITEMS:
         return "not measured", found
     return ("WARN", f"{found}, above {100 * OFTEN:g} %") if share.value > OFTEN else ("PASS", found)
 
@@ -132,7 +130,7 @@ def at_chance(alpha: Estimate | None) -> str:
 
 
 def _order(position: Position) -> Ruling:
-    if position.pairs < FEWEST_PAIRS:
+    if position.pairs < FEWEST_ITEMS:
         return _one_order(position)
     consistent = position.consistency.value
     below = next((bound for bound in (HARDLY_CONSISTENT, LEAST_CONSISTENT) if consistent < bound), None)
@@ -164,7 +162,7 @@ def _one_order(position: Position) -> Ruling:
 
 
 def _chance(label: Agreement | None) -> Ruling:
-    if label is None or label.items < FEWEST:
+    if label is None or label.items < FEWEST_ITEMS:
         return "not measured", f"{label.items if label else 0} items with a person's vote"
     return above(label.kappa, 0, ".2f")
 
@@ -180,7 +178,7 @@ def _ceiling(ceiling: BesidePeople | None, alpha: Estimate | None) -> Ruling:
 
 
 def _ties(calls: Agreement | None) -> Ruling:
-    if calls is None or calls.items < FEWEST:
+    if calls is None or calls.items < FEWEST_ITEMS:
         return "not measured", f"{calls.items if calls else 0} items with a person's vote"
     ties, people = calls.ties.value, calls.people_ties.value
     found = f"{100 * ties:.1f} % of its {calls.ties.n} verdicts on items with people are ties; of people's, "
@@ -218,7 +216,7 @@ def _wins(answer: ConstantAnswer, wins: ConstantWins) -> Ruling:
 
 
 def _repetition(found: Repetition | None) -> Ruling:
-    if found is None or found.groups < FEWEST:
+    if found is None or found.groups < FEWEST_ITEMS:
         return "not measured", f"{found.groups if found else 0} items asked twice in one order"
     stable = found.stability.value
     shown = f"{100 * stable:.1f} % of repeated draws agree"

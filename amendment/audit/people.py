@@ -15,51 +15,10 @@ import numpy as np
 from amendment.audit.agreement import RULES
 from amendment.audit.votes import INVALID, AuditData, Codes, Flags, Verdicts, combined
 from amendment.statistics import Estimate, Resampling, quotient, share
-from amendment.statistics.alternative_annotators import AlternativeTest, Labelled, Refused, alternative_test
+from amendment.statistics.alternative_annotators import MOST_PEOPLE, AlternativeAnnotator, alternative_annotator
 
-EPSILONS = {"0.1": 0.1, "0.15": 0.15, "0.2": 0.2}
-"""What people are granted for their price: a crowd, skilled people, experts. Which they are, the reader knows."""
-Q = 0.05
-"""The false discovery rate over people."""
-MOST_PEOPLE = 50
-"""People told one by one, those with most items or labels."""
 LEVELS = ("unsure", "fairly sure", "sure")
 """Confidence up to 1/3, up to 2/3, above."""
-
-
-class AgainstPerson(NamedTuple):
-    """A judge against one person, both beside the other people of an item."""
-
-    person: str
-    items: int
-    advantage: Estimate
-    """How often the judge agrees with the others at least as much as the person does."""
-    person_advantage: float
-    """The other way round."""
-    p: dict[str, float]
-    """By epsilon."""
-    won: dict[str, bool]
-    """By epsilon, whether the judge wins, all people considered."""
-
-
-@dataclass(frozen=True)
-class AlternativeAnnotator:
-    """The alternative annotator test of one judge at each of its customary thresholds."""
-
-    items: int
-    tested: int
-    """People."""
-    not_measured: dict[str, str]
-    """People with too few items, by name, and how many of how many each has."""
-    advantage: Estimate
-    """Rho, the mean over people: compares judges."""
-    winning_rate: dict[str, float]
-    """Omega by epsilon: the share of people that the judge wins against."""
-    passes: dict[str, bool]
-    """By epsilon, whether that is half or more."""
-    people: tuple[AgainstPerson, ...]
-    """The `MOST_PEOPLE` with most items, by name."""
-    note: str
 
 
 @dataclass(frozen=True)
@@ -94,42 +53,17 @@ class ShownAgain:
     """Those who had a repeat, by name."""
 
 
-def alternative_annotator(
-    data: AuditData, verdicts: Verdicts, draws: Resampling
-) -> tuple[AlternativeAnnotator | None, str]:
-    """The test of the judge whose verdicts these are, both orders together; or none, and why."""
+def stands_in(data: AuditData, verdicts: Verdicts, draws: Resampling) -> AlternativeAnnotator | str:
+    """The alternative annotator test of the judge whose verdicts these are, both orders together; or why there is
+    none."""
     labels, verdict = data.labels, data.by_item(verdicts)
-    labelled, judged = Labelled(labels.item, labels.rater, labels.value), np.where(verdict < INVALID, verdict, -1)
-    tests: dict[str, AlternativeTest] = {}
-    for name, epsilon in EPSILONS.items():
-        test = alternative_test(labelled, judged, data.prompt, classes=3, epsilon=epsilon, q=Q, level=draws.level)
-        if isinstance(test, Refused):
-            return None, test.reason
-        tests[name] = test
-    first = next(iter(tests.values()))
-    people = [
-        AgainstPerson(
-            person=data.raters[person.person].name,
-            items=person.items,
-            advantage=person.advantage,
-            person_advantage=person.person_advantage,
-            p={name: test.people[place].p for name, test in tests.items()},
-            won={name: test.people[place].rejected for name, test in tests.items()},
-        )
-        for place, person in enumerate(first.people)
-    ]
-    most = sorted(people, key=lambda person: (-person.items, person.person))[:MOST_PEOPLE]
-    found = AlternativeAnnotator(
-        items=first.items,
-        tested=len(people),
-        not_measured={data.raters[person].name: lack for person, lack in first.not_measured.items()},
-        advantage=first.advantage,
-        winning_rate={name: test.winning_rate for name, test in tests.items()},
-        passes={name: test.passes for name, test in tests.items()},
-        people=tuple(sorted(most)),
-        note=first.note,
+    return alternative_annotator(
+        (labels.item, labels.rater, labels.value),
+        np.where(verdict < INVALID, verdict, -1),
+        data.prompt,
+        [rater.name for rater in data.raters],
+        level=draws.level,
     )
-    return found, ""
 
 
 def labels_apart(data: AuditData, draws: Resampling) -> tuple[LabelsApart, ...]:

@@ -28,13 +28,11 @@ from amendment.statistics import (
     share,
     sums_by_cluster,
 )
-from amendment.statistics.intervals import NO_VARIATION
+from amendment.statistics.intervals import FEWEST_ITEMS, NO_VARIATION
 from amendment.statistics.sampling import weighted_mean
 
-FEWEST_PAIRS, MOSTLY_TURNED = 30, 0.65
-"""Items read in both orders from which consistency is judged, or in one order from which the share of the first shown
-is; share of those of both orders that change sides, from which it is asked whether the orders were read the right
-way."""
+MOSTLY_TURNED = 0.65
+"""Share of the items of both orders that change sides, from which the orders may have been read the wrong way."""
 LEAST_BALANCED = 0.25
 """Share of a pair's items in which either of the two systems has to be shown first."""
 CONFOUNDED = "order and system cannot be told apart"
@@ -88,12 +86,12 @@ class Position:
         one order and the other answer in the other: displayed coordinates read as content, or the reverse, do that.
         """
         is_certain = self.kappa.high < 0 or (self.kappa.note == NO_VARIATION and self.kappa.value < 0)
-        return self.pairs >= FEWEST_PAIRS and is_certain
+        return self.pairs >= FEWEST_ITEMS and is_certain
 
     @property
     def mostly_turns(self) -> bool:
         """Whether it changes sides nearly as often as a steady judge keeps them: a rare bias, or orders misread."""
-        return self.pairs >= FEWEST_PAIRS and self.consistency.high < 0.5 and self.turned >= MOSTLY_TURNED
+        return self.pairs >= FEWEST_ITEMS and self.consistency.high < 0.5 and self.turned >= MOSTLY_TURNED
 
 
 @dataclass(frozen=True)
@@ -159,7 +157,7 @@ def _one_order(data: AuditData, calls: Verdicts, level: float) -> tuple[Estimate
     known = calls.where(calls.order < 2)
     orders = np.bincount(known.item, minlength=len(data.items))
     decided = known.where((orders[known.item] == 1) & known.decided)
-    if decided.item.size < FEWEST_PAIRS:
+    if decided.item.size < FEWEST_ITEMS:
         return None, f"{decided.item.size} items decided in one order alone"
     a, b = data.model_a[decided.item], data.model_b[decided.item]
     pair = np.unique(np.minimum(a, b) * (len(data.models) + 1) + np.maximum(a, b), return_inverse=True)[1]
@@ -169,7 +167,7 @@ def _one_order(data: AuditData, calls: Verdicts, level: float) -> tuple[Estimate
     chance = of_order[pair, is_lower_first.astype(np.int64)] / of_order.sum(axis=1)[pair]
     is_same = (a == b) & (a >= 0)  # nothing to be confounded with: any order will do
     kept = is_same | (np.minimum(chance, 1 - chance) >= LEAST_BALANCED)
-    if kept.sum() < FEWEST_PAIRS:
+    if kept.sum() < FEWEST_ITEMS:
         return None, CONFOUNDED
     first = (decided.value == A) == (decided.order == 0)
     chance, prompts = np.where(is_same, 0.5, chance)[kept], data.prompts(decided.item[kept])

@@ -8,13 +8,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from amendment.audit.agreement import MOST_LISTED, Agreement, Group
 from amendment.audit.certificate import Certificate, JudgeReport
 from amendment.audit.figures import NOTHING, measured_points, number, percent, points, ranged, signed
-from amendment.audit.people import EPSILONS
 from amendment.audit.position import CONFOUNDED
 from amendment.audit.slices import MOST
-from amendment.audit.systems import FEW_COMPARISONS
 from amendment.audit.systems import MOST as MOST_SYSTEMS
 from amendment.statistics import Estimate
-from amendment.statistics.intervals import FEWEST
+from amendment.statistics.alternative_annotators import EPSILONS
+from amendment.statistics.intervals import FEWEST, FEWEST_ITEMS
 from amendment.statistics.length_difficulty import FEWEST_SYSTEMS
 from amendment.text import cell, plain, table
 
@@ -186,11 +185,11 @@ def _alternative_annotators(certificate: Certificate) -> Iterator[str]:
                 reasons[judge.alternative_annotator_note].append(judge.name)
             continue
         who = f"all {test.tested}" + (f" ({test.note})" if test.note else "")
-        omegas = (f"omega {test.winning_rate[at]:.2f}{', passes' if test.passes[at] else ''}" for at in EPSILONS)
+        omegas = (f"omega {rate:.2f}{', passes' if test.passes[at] else ''}" for at, rate in test.winning_rate.items())
         rows.append((name, who, test.items, f"rho {percent(test.advantage)}", *omegas))
         for person in test.people if test.tested <= MOST_LISTED else ():
-            p = (f"p {_p(person.p[at])}{', won' if person.won[at] else ''}" for at in EPSILONS)
-            rows.append((name, cell(person.person), person.items, person.advantage, *p))
+            won = (f"p {_p(p)}{', won' if person.won[at] else ''}" for at, p in person.p.items())
+            rows.append((name, cell(person.person), person.items, person.advantage, *won))
         if len(test.not_measured) > MOST_LISTED:
             skipped.append(f"- not measured: {len(test.not_measured)} people with too few items (for {name})")
         else:
@@ -284,7 +283,7 @@ def _controlled(certificate: Certificate) -> Iterator[str]:
         if made.opponent:
             against = f"{made.systems} systems against {cell(made.opponent)}, which has no line"
             fitted = f"difficulty of the prompts fitted over {against}"
-        listed = f"fewer than {FEW_COMPARISONS} comparisons, or not among the {MOST_SYSTEMS} with most"
+        listed = f"fewer than {FEWEST_ITEMS} comparisons, or not among the {MOST_SYSTEMS} with most"
         missing = f"; {made.not_listed} of {made.systems} systems are not listed ({listed})" if made.not_listed else ""
         yield f"- {cell(made.judge)}: {votes}; {fitted}{missing}"
     rows = [

@@ -19,10 +19,8 @@ from amendment.audit.agreement import agreement, kappa
 from amendment.audit.position import consistency
 from amendment.audit.votes import NONE, AuditData, Codes, Rater, Verdicts
 from amendment.statistics import Estimate, Resampling
-from amendment.statistics.intervals import FEWEST
+from amendment.statistics.intervals import FEWEST, FEWEST_ITEMS
 
-FEW_ITEMS = 30
-"""Below this many items a slice is told as small."""
 MOST = 50
 """Values of one sort that are sliced: bounds time and size, and is more than anybody reads."""
 By = Literal["principle", "category", "model"]
@@ -99,7 +97,7 @@ def _slice(data: AuditData, part: tuple[By, str], judge: Rater, rows: Verdicts, 
         name=part[1],
         judge=judge.name,
         items=items,
-        is_small=items < FEW_ITEMS,
+        is_small=items < FEWEST_ITEMS,
         no_ties=by_rule["no_ties"],
         half=by_rule["half"],
         kappa=kappa(data, rows.item, rows.value, majority, draws),

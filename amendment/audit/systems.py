@@ -19,11 +19,10 @@ import numpy as np
 
 from amendment.audit.votes import INVALID, NONE, AuditData, Codes, Flags, Numbers, Verdicts
 from amendment.statistics import Estimate, Resampling, quotient, share
+from amendment.statistics.intervals import FEWEST_ITEMS
 from amendment.statistics.length_control import length_controlled
 from amendment.statistics.length_difficulty import FEWEST_SYSTEMS, length_difficulty
 
-FEW_COMPARISONS = 30
-"""Below this many a system gets no line."""
 MOST = 200
 """Systems of one judge of which a line is made, those with most comparisons."""
 FEWEST_PROMPTS, OF_ALL, OF_SYSTEM = 3, 0.01, 0.5
@@ -57,7 +56,7 @@ class ControlledBy:
     systems: int
     """Compared with others, `opponent` left out."""
     not_listed: int
-    """Of these, with fewer than `FEW_COMPARISONS` comparisons, or beyond the `MOST` with most."""
+    """Of these, with fewer than `FEWEST_ITEMS` comparisons, or beyond the `MOST` with most."""
     opponent: str | None
     """The system that all others were compared with, where the difficulty of prompts was fitted; otherwise None."""
     is_soft: bool
@@ -123,7 +122,7 @@ def _by_judge(
         is_a = second == common[0]
         wins, longer = np.where(is_a, p, 1 - p), np.where(is_a, apart, -apart)
         fitted = length_difficulty(wins, longer, np.where(is_a, first, second), data.prompt[item])
-    many = systems[counts[systems] >= FEW_COMPARISONS]
+    many = systems[counts[systems] >= FEWEST_ITEMS]
     listed = np.sort(many[np.argsort(-counts[many], kind="stable")][:MOST])
     given = data.votes.of(number).p
     is_soft = bool((~np.isin(given[~np.isnan(given)], (0, 0.5, 1))).any())

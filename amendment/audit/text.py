@@ -14,10 +14,11 @@ from amendment.audit.bias import LENGTH
 from amendment.audit.certificate import Certificate, JudgeReport
 from amendment.audit.counts import Counts
 from amendment.audit.figures import NOTHING, alone, percent, points
-from amendment.audit.gates import BELOW_CEILING, FEWEST, LEAST_CONSISTENT, at_chance
-from amendment.audit.position import CONFOUNDED, FEWEST_PAIRS, Position
+from amendment.audit.gates import BELOW_CEILING, LEAST_CONSISTENT, at_chance
+from amendment.audit.position import CONFOUNDED, Position
 from amendment.audit.sections import sections
 from amendment.statistics import Estimate, bounds
+from amendment.statistics.intervals import FEWEST_ITEMS
 from amendment.text import cell, table
 
 OVERVIEW = "judge, agreement, items, left out, kappa, vs ceiling, consistent, position, longer, invalid, gates"
@@ -120,7 +121,7 @@ def _definitions(certificate: Certificate) -> Iterator[str]:
 def _row(certificate: Certificate, judge: JudgeReport, invalid: Estimate) -> Sequence[str]:
     label, ceiling, length = judge.label, judge.ceiling.get("no_ties"), judge.bias.get(LENGTH)
     place = alone(judge.position.index, "+.2f")
-    if judge.position.pairs < FEWEST_PAIRS and judge.position.one_order:
+    if judge.position.pairs < FEWEST_ITEMS and judge.position.one_order:
         place = f"{alone(judge.position.one_order, '.1f', percent=True)} first"
     return (
         cell(judge.name),
@@ -185,7 +186,7 @@ def _sentences(certificate: Certificate, judge: JudgeReport) -> Iterator[str]:
 def _on_position(found: Position) -> str:
     if not found.prefers_first.n:
         return "No displayed order is on record: a judge of single answers has none, a judge of pairs should record it."
-    if found.pairs < FEWEST_PAIRS:
+    if found.pairs < FEWEST_ITEMS:
         return _on_one_order(found)
     unless = ", if its orders are read correctly: check coordinates and orders first" if found.mostly_turns else ""
     rate, same, ask = bounds(found.rate), bounds(found.consistency), "Ask it in both orders: in"
@@ -218,8 +219,8 @@ def _on_one_order(found: Position) -> str:
 def _on_agreement(judge: JudgeReport, doubt: str) -> str:
     """`doubt` says what is doubtful about people as a measure."""
     label, ceiling = judge.label, judge.ceiling.get("no_ties")
-    if label is None or label.items < FEWEST:
-        found = f"it has {label.items if label else 0} of the {FEWEST} required items with a person's vote"
+    if label is None or label.items < FEWEST_ITEMS:
+        found = f"it has {label.items if label else 0} of the {FEWEST_ITEMS} required items with a person's vote"
         return f"Agreement with people is not measured: {found}."
     kappa = bounds(label.kappa)
     if kappa is None:

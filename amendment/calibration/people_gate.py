@@ -11,9 +11,10 @@ from collections.abc import Sequence
 from itertools import combinations
 from typing import NamedTuple
 
-from amendment.audit.gates import CANNOT_TELL, FEWEST, UNREADABLE_RULE, Gate, Outcome, above, unreadable
+from amendment.audit.gates import CANNOT_TELL, UNREADABLE_RULE, Gate, Outcome, above, unreadable
 from amendment.calibration.samples import LabelledItem
 from amendment.statistics import Estimate, bounds
+from amendment.statistics.intervals import FEWEST_ITEMS
 from amendment.statistics.sampling import weighted_difference, weighted_mean
 from amendment.statistics.sides import side_of
 
@@ -29,7 +30,7 @@ GATE_RULES = {
     "people": (
         "agreement of the judge's labels with single people minus agreement of two people, ties dropped, items weighed "
         "by their probability: PASS where the whole interval lies above the margin, FAIL where none of it does, "
-        f"WARN where {CANNOT_TELL}; needs two people on {FEWEST} items. PASS becomes WARN where the interval of "
+        f"WARN where {CANNOT_TELL}; needs two people on {FEWEST_ITEMS} items. PASS becomes WARN where the interval of "
         "people's own agreement does not lie above one half, for beside people who agree no better than a coin there "
         "is no ceiling. FAIL in any case where the whole interval of agreement with people lies below one half. With "
         "one person there is no ceiling: then WARN otherwise"
@@ -45,11 +46,11 @@ GATE_RULES = {
 
 def people_gate(agreement: Estimate, beside: Beside, max_gap: float) -> Gate:
     """Whether people agree with the labels about as much as with each other."""
-    interval = bounds(agreement) if agreement.n >= FEWEST else None
+    interval = bounds(agreement) if agreement.n >= FEWEST_ITEMS else None
     shown = f"agreement {agreement.value:.3f} ({interval[0]:.3f} to {interval[1]:.3f})" if interval else ""
     if interval and interval[1] < 0.5:
         return Gate(LABELS, "people", "FAIL", f"{shown}, below one half")
-    if beside.items >= FEWEST:
+    if beside.items >= FEWEST_ITEMS:
         outcome, gap = above(beside.difference, -max_gap, "+.3f")
         among = bounds(beside.people)
         if outcome == "PASS" and not (among and among[0] > 0.5):
@@ -65,7 +66,7 @@ def people_gate(agreement: Estimate, beside: Beside, max_gap: float) -> Gate:
 def orders_gate(disagree: Estimate) -> Gate:
     """Whether labels follow from answers or from their places."""
     interval = bounds(disagree)
-    if disagree.n < FEWEST or interval is None:
+    if disagree.n < FEWEST_ITEMS or interval is None:
         return Gate(LABELS, "orders", "not measured", f"{disagree.n} items of the sample were judged in both orders")
     share = f"{100 * disagree.value:.1f} % ({100 * interval[0]:.1f} to {100 * interval[1]:.1f})"
     if interval[0] > ORDERS_MOST:

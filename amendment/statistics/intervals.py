@@ -22,6 +22,8 @@ from numpy.typing import ArrayLike, NDArray
 
 FEWEST, FEW = 5, 20
 """Clusters: without an interval below the first, with a note below the second, which asks for caution."""
+FEWEST_ITEMS = 30
+"""Items, verdicts or comparisons below which nothing is tested, compared or decided by a gate."""
 NO_VARIATION = "no interval: no variation between clusters was seen"
 """The note where every cluster, or every draw of them, gave the same value: perfect agreement, say."""
 

@@ -24,11 +24,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from amendment.statistics.intervals import FEWEST, Estimate, Floats, cautioned, codes_of
+from amendment.statistics.intervals import FEWEST, FEWEST_ITEMS, Estimate, Floats, cautioned, codes_of
 from amendment.statistics.resampling import UNDEFINED, Resampling, quotient, redrawn, sums_by_cluster
 
-FEWEST_SHARED = 30
-"""Items with votes of two annotators below which their error rate is not estimated."""
 STEPS, NEAR = 200, 1e-5
 """EM steps at most, and the largest change of a probability at which they end."""
 MOST_DRAWS = 500
@@ -74,8 +72,8 @@ def error_asymmetry(
         clusters_seen,
         "EM, cluster bootstrap, the wider of normal and percentiles",
     )
-    if shared < FEWEST_SHARED:
-        why = f"needs two annotators on {FEWEST_SHARED} items, found {shared}" if shared else "needs two annotators"
+    if shared < FEWEST_ITEMS:
+        why = f"needs two annotators on {FEWEST_ITEMS} items, found {shared}" if shared else "needs two annotators"
         return ErrorAsymmetry(estimate._replace(note=why), math.nan)
     cells = np.unique(np.stack([picks, k - m]), axis=1)
     sums = sums_by_cluster(codes, *_columns(picks, k, m, cells))

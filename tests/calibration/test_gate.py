@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from amendment.audit.gates import FEWEST, Outcome
+from amendment.audit.gates import Outcome
 from amendment.calibration.people_gate import (
     Beside,
     agreement_with_people,
@@ -21,7 +21,7 @@ from amendment.calibration.people_gate import (
 )
 from amendment.calibration.samples import LabelledItem, SampledItem
 from amendment.statistics import Estimate, paired_difference
-from amendment.statistics.intervals import NO_VARIATION, cautioned
+from amendment.statistics.intervals import FEWEST_ITEMS, NO_VARIATION, cautioned
 from benchmarks.label_plan import difference_variance, label_plan
 
 MARGIN = 0.05
@@ -57,8 +57,8 @@ def between(low: float, high: float) -> Estimate:
         (GOOD, beside(between(-0.2, -0.0499)), "WARN"),
         (GOOD, beside(between(-0.2, -0.05)), "FAIL"),
         # a ceiling takes two people on thirty items
-        (GOOD, beside(between(-0.6, -0.4), items=FEWEST), "FAIL"),
-        (GOOD, beside(between(-0.6, -0.4), items=FEWEST - 1), "WARN"),
+        (GOOD, beside(between(-0.6, -0.4), items=FEWEST_ITEMS), "FAIL"),
+        (GOOD, beside(between(-0.6, -0.4), items=FEWEST_ITEMS - 1), "WARN"),
         # with one annotator only a judge worse than a coin fails
         (between(0.3, 0.49), beside(NONE, items=0), "FAIL"),
         (between(0.3, 0.5), beside(NONE, items=0), "WARN"),
@@ -69,7 +69,7 @@ def between(low: float, high: float) -> Estimate:
         (GOOD, beside(same(-1.0, clusters=12), items=40), "WARN"),
         (same(0.0), beside(NONE, items=0), "FAIL"),
         # too few items or prompts
-        (figure(0.1, 0.0, 0.2, n=FEWEST - 1), beside(NONE, items=0), "not measured"),
+        (figure(0.1, 0.0, 0.2, n=FEWEST_ITEMS - 1), beside(NONE, items=0), "not measured"),
         (figure(0.1, 0.0, 0.2, clusters=4), beside(NONE, items=0), "not measured"),
         (NONE, beside(NONE, items=0), "not measured"),
         # people contradict the labels, however little they agree with each other; and people no better than a coin
@@ -102,7 +102,7 @@ def test_every_figure_gets_an_outcome_and_a_wider_margin_never_a_worse_one(
         (figure(0.6, 0.51, 0.7), "FAIL"),
         (same(1.0), "FAIL"),
         (same(0.0), "PASS"),
-        (figure(0.9, 0.8, 1.0, n=FEWEST - 1), "not measured"),
+        (figure(0.9, 0.8, 1.0, n=FEWEST_ITEMS - 1), "not measured"),
         (NONE, "not measured"),
     ],
 )
@@ -118,7 +118,7 @@ def test_orders_fail_where_the_whole_interval_lies_above_one_half(disagree: Esti
         (0.15, 0.1, 100, "WARN"),
         (0.18, 0.11, 100, "FAIL"),
         (0.6, 0.05, 30, "FAIL"),  # more than half, whatever the interval
-        (0.4, 0.1, FEWEST - 1, "not measured"),
+        (0.4, 0.1, FEWEST_ITEMS - 1, "not measured"),
         (1.0, NAN, 5, "FAIL"),
         (1.0, NAN, 4, "not measured"),
     ],
