@@ -10,7 +10,7 @@ from __future__ import annotations
 import difflib
 import math
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -258,7 +258,8 @@ def _fault(error: dict[str, Any], document: Document, model: type[BaseModel]) ->
     expected: tuple[str, ...] = ()
     message, known = "", list[str]()
     if kind == "extra_forbidden":
-        known = list(dict.fromkeys(key for each in _schemas_at(model, loc[:-1]) for key in each.get("properties", ())))
+        members = [schema for schema in _schemas_at(model, loc[:-1]) if _is_meant(schema, _at(document.data, loc[:-1]))]
+        known = list(dict.fromkeys(key for schema in members for key in schema.get("properties", ())))
         message = f"unknown key '{loc[-1]}'" + (did_you_mean(loc[-1], known) or f"; known keys are {', '.join(known)}")
     elif kind in ("missing", "union_tag_not_found", "union_tag_invalid"):
         loc = loc if kind == "missing" else (*loc, context["discriminator"].strip("'()"))
@@ -344,10 +345,27 @@ def _schemas_at(model: type[BaseModel], loc: Loc) -> list[dict[str, Any]]:
             schemas = inner + schemas
             flat += [] if inner else [schema]
         for schema in flat if part is not None else ():
-            more = schema.get("additionalProperties") or schema.get("items")
+            patterns = [*schema.get("patternProperties", {}).values()]
+            more = schema.get("additionalProperties") or schema.get("items") or (patterns[0] if patterns else None)
             below = schema.get("properties", {}).get(part, more if isinstance(more, dict) else None)
             schemas += [below] if below else schema.get("prefixItems", [])
     return flat
+
+
+def _at(data: Any, loc: Loc) -> Any:
+    """The value at a place."""
+    for part in loc:
+        data = data[part]
+    return data
+
+
+def _is_meant(schema: Mapping[str, Any], values: Mapping[str, Any]) -> bool:
+    """Whether a member of a union fits the values of the keys that tell its members apart."""
+    for key, part in schema.get("properties", {}).items():
+        others = part.get("not", {}).get("enum", ())
+        if key in values and (values[key] in others or values[key] != part.get("const", values[key])):
+            return False
+    return True
 
 
 def _flags_as_numbers(document: Document, model: type[BaseModel]) -> Iterator[tuple[Loc, str]]:

@@ -63,6 +63,26 @@ def test_what_is_no_text_is_no_reply(reply: Any, outcome: type[Exception], run_f
         Run.from_file(run_file, folder=tmp_path / "run")()
 
 
+@pytest.mark.parametrize(
+    ("entry", "complaint"),
+    [
+        (
+            "{provider: parrot, model: p, lound: yes}",
+            r"\w+: unknown key.* known keys are .*provider, model, concurrency, options, price$",
+        ),
+        ("{provider: parrot, model: p, optionz: {}}", r"optionz: unknown key 'optionz' \(did you mean 'options'\?\)"),
+        ("{provider: openai, model: m, optionz: {}}", r"optionz: unknown key 'optionz'; known keys are (?!.*options)"),
+        ("{provider: openai, model: m, temperature: true}", "temperature: found true, expected a number"),
+    ],
+)
+def test_a_wrong_key_of_a_model_is_told_with_the_keys_of_its_provider(
+    entry: str, complaint: str, run_file: Path
+) -> None:
+    run_file.write_text(f"name: x\nmodels: {{a: {entry}}}\nprompts: [{{path: prompts.jsonl}}]\n")
+    with pytest.raises(ConfigError, match=rf"(?m)models\.a\.{complaint}"):
+        Run.from_file(run_file)
+
+
 def test_the_name_of_a_shipped_provider_is_taken() -> None:
     with pytest.raises(ConfigError, match="another name"):
         register_provider("openai", lambda spec: spec)  # type: ignore[arg-type,return-value]
