@@ -9,17 +9,15 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
 
-from tests.command_line import called
+from tests.chat_server import ChatServer
+from tests.command_line import amendment
+from tests.rows import save
 
 PAIRS, SEALED = 140, 0.2
 PLACEBOS = ("Begin with a friendly greeting.", "Prefer British spelling over American spelling.")
@@ -38,6 +36,9 @@ class Scripted:
         self.proposals, self.redrawn = proposals, redrawn
         self.asked_to_propose: list[str] = []
 
+    def __call__(self, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+        return 200, {"content": self.answer("\n".join(str(message["content"]) for message in body["messages"]))}
+
     def answer(self, text: str) -> str:
         if '"preferred"' in text:
             self.asked_to_propose.append(text)
@@ -52,63 +53,16 @@ class Scripted:
         return f"Verdict: {'A' if is_good_first == is_right else 'B'}"
 
 
-@contextmanager
-def served(model: Scripted) -> Iterator[str]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def do_POST(self) -> None:
-            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            text = "\n".join(str(message["content"]) for message in body["messages"])
-            message = {"role": "assistant", "content": model.answer(text)}
-            reply = json.dumps({
-                "id": "x", "object": "chat.completion", "created": 0, "model": "scripted",
-                "choices": [{"index": 0, "message": message, "finish_reason": "stop"}],
-                "usage": {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15},
-            }).encode()  # fmt: skip
-            self.send_response(200)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(reply)))
-            self.end_headers()
-            self.wfile.write(reply)
-
-        def log_message(self, *_: Any) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_address[1]}/v1"
-        finally:
-            server.shutdown()
-            thread.join()
-
-
-class Shell:
-    """The command line, in this process."""
-
-    def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
-        self.capsys = capsys
-
-    def __call__(self, *arguments: str) -> tuple[int, str, str]:
-        self.capsys.readouterr()
-        return called(*arguments), *self.capsys.readouterr()
-
-
-@pytest.fixture
-def shell(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Shell:
+@pytest.fixture(autouse=True)
+def here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
-    return Shell(capsys)
 
 
-def labelled_run(shell: Shell, url: str) -> Path:
+def labelled_run(url: str) -> Path:
     """A run whose spot check is labelled: people always prefer the good answer, and comment on every pair."""
-    Path("prompts.jsonl").write_text("".join(json.dumps({"prompt": f"Question {n}?"}) + "\n" for n in range(PAIRS)))
+    save("prompts.jsonl", [{"prompt": f"Question {n}?"} for n in range(PAIRS)])
     answers = [(n, f"{kind}-{n}. Said so.", kind) for n in range(PAIRS) for kind in ("good", "poor")]
-    Path("answers.jsonl").write_text(
-        "".join(json.dumps({"prompt": f"Question {n}?", "answer": text, "who": who}) + "\n" for n, text, who in answers)
-    )
+    save("answers.jsonl", [{"prompt": f"Question {n}?", "answer": text, "who": who} for n, text, who in answers])
     Path("rules.yaml").write_text(
         "id: ours\nversion: 1.0.0\ntitle: Ours\nlicense: CC0-1.0\n"
         "principles: [{id: polite, statement: Be friendly to whoever asks., compare: [Which answer is friendlier?]}]\n"
@@ -126,68 +80,62 @@ def labelled_run(shell: Shell, url: str) -> Path:
         "spot_check": {"items": PAIRS, "sealed": SEALED, "overlap": 0, "annotators": 1, "repeats": 0},
     }
     Path("run.yaml").write_text(json.dumps(run_file))
-    code, _, said = shell("run", "run.yaml", "--until", "labels")
-    assert code == 3, said  # waits for labels
+    assert amendment("run", "run.yaml", "--until", "labels").code == 3  # waits for labels
     folder = Path("runs/amended")
-    code, _, said = shell("label", str(folder), "--export", "questions.csv", "--questions")
-    assert code == 0, said
+    assert amendment("label", folder, "--export", "questions.csv", "--questions").code == 0
     with Path("questions.csv").open(encoding="utf-8-sig", newline="") as file:
         rows = list(csv.DictReader(file))
     for row in rows:
         row["choice"] = "A" if "good-" in row["answer_a"] else "B"
         row["annotator"] = "Dora Klug"
         row["comment"] = f"remark on {row['comparison_id']}: Dora Klug says so. {HOSTILE}"
-    with Path("labels.csv").open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, list(rows[0]))
-        writer.writeheader()
-        writer.writerows(rows)
-    code, _, said = shell("label", str(folder), "--import", "labels.csv")
-    assert code == 0, said
-    code, _, said = shell("run", "run.yaml", "--until", "labels")
-    assert code == 0, said
+    save("labels.csv", rows)
+    assert amendment("label", folder, "--import", "labels.csv").code == 0
+    assert amendment("run", "run.yaml", "--until", "labels").code == 0
     return folder
 
 
 @pytest.mark.parametrize("redrawn", [0, 5])
 def test_rules_that_do_not_change_the_judge_are_refused_and_no_constitution_is_written(
-    shell: Shell, redrawn: int
+    server: ChatServer, redrawn: int
 ) -> None:
-    with served(Scripted(PLACEBOS, redrawn)) as url:
-        folder = labelled_run(shell, url)
-        code, printed, said = shell("amend", str(folder), "--json")
-    assert code == 0, said
+    server.answer = Scripted(PLACEBOS, redrawn)
+    folder = labelled_run(server.url)
+    ended = amendment("amend", folder, "--json")
+    assert ended.code == 0, ended.said
     assert not (folder / "amend" / "constitution.yaml").exists()
-    rules = json.loads(printed)["rules"]
+    rules = json.loads(ended.out)["rules"]
     assert [rule["statement"] for rule in rules] == list(PLACEBOS)
     assert not any(rule["accepted"] for rule in rules)
 
 
-def test_a_rule_that_makes_the_judge_agree_with_people_is_accepted_and_written(shell: Shell) -> None:
-    with served(Scripted((PLACEBOS[0], HELPFUL), 2)) as url:
-        folder = labelled_run(shell, url)
-        code, printed, said = shell("amend", str(folder), "--json")
-    assert code == 0, said
-    accepted = {rule["statement"]: rule["accepted"] for rule in json.loads(printed)["rules"]}
-    assert accepted == {PLACEBOS[0]: False, HELPFUL: True}
-    [rule] = [rule for rule in json.loads(printed)["rules"] if rule["accepted"]]
+def test_a_rule_that_makes_the_judge_agree_with_people_is_accepted_and_written(server: ChatServer) -> None:
+    server.answer = Scripted((PLACEBOS[0], HELPFUL), 2)
+    folder = labelled_run(server.url)
+    ended = amendment("amend", folder, "--json")
+    assert ended.code == 0, ended.said
+    rules = json.loads(ended.out)["rules"]
+    assert {rule["statement"]: rule["accepted"] for rule in rules} == {PLACEBOS[0]: False, HELPFUL: True}
+    [rule] = [rule for rule in rules if rule["accepted"]]
     assert rule["gain over the constitution"]["low"] > 0
     assert rule["gain over the neutral question"]["low"] > 0
-    code, shown, said = shell("constitution", "show", str(folder / "amend" / "constitution.yaml"))
-    assert code == 0, said
-    assert HELPFUL in shown
-    assert "1.1.0" in shown
+    shown = amendment("constitution", "show", folder / "amend" / "constitution.yaml")
+    assert shown.code == 0
+    assert HELPFUL in shown.out
+    assert "1.1.0" in shown.out
 
 
-def test_comments_on_open_labels_are_fenced_and_announced_and_those_on_sealed_ones_stay_at_home(shell: Shell) -> None:
-    model = Scripted(PLACEBOS, 0)
-    with served(model) as url:
-        folder = labelled_run(shell, url)
-        before = len(model.asked_to_propose)
-        code, _, said = shell("amend", str(folder), "--dry-run")
-        assert (code, len(model.asked_to_propose)) == (0, before)  # nothing is sent
-        assert url.split("/")[2] in said  # the host that comments go to
-        assert "comments" in said
-        assert shell("amend", str(folder))[0] == 0
+def test_comments_on_open_labels_are_fenced_and_announced_and_those_on_sealed_ones_stay_at_home(
+    server: ChatServer,
+) -> None:
+    server.answer = model = Scripted(PLACEBOS, 0)
+    folder = labelled_run(server.url)
+    before = len(model.asked_to_propose)
+    dry = amendment("amend", folder, "--dry-run")
+    assert (dry.code, len(model.asked_to_propose)) == (0, before)  # nothing is sent
+    assert server.url.split("/")[2] in dry.err  # the host that comments go to
+    assert "comments" in dry.err
+    assert amendment("amend", folder).code == 0
     asked = "\n".join(model.asked_to_propose)
     sealed = pq.read_table(folder / "labels" / "sealed.parquet").to_pylist()
     assert len(sealed) >= 20

@@ -2,59 +2,19 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 
-from tests.command_line import called
+from tests.command_line import amendment
+from tests.regressions.conftest import Certificate
+from tests.rows import save
 
 Row = Mapping[str, Any]
-
-
-class Written(NamedTuple):
-    document: dict[str, Any]
-    text: str
-
-    @property
-    def judge(self) -> dict[str, Any]:
-        (judge,) = self.document["judges"]
-        return dict(judge)
-
-    def gate(self, check: str) -> tuple[str, str]:
-        (found,) = [(one["outcome"], one["found"]) for one in self.document["gates"] if one["check"] == check]
-        return found
-
-    def overview(self) -> str:
-        """The line of the only judge in the first table."""
-        rows = [line for line in self.text.splitlines() if line.startswith("|")]
-        return rows[2]
-
-
-Audit = Callable[..., Written]
-
-
-@pytest.fixture
-def audit(tmp_path: Path) -> Audit:
-    """Write rows to a CSV file, audit it through the command line, and return what was written."""
-
-    def run(sources: Sequence[tuple[Sequence[Row], Mapping[str, Any]]]) -> Written:
-        verdicts = []
-        for number, (rows, settings) in enumerate(sources):
-            with (tmp_path / f"{number}.csv").open("w", newline="", encoding="utf-8") as file:
-                writer = csv.DictWriter(file, list(rows[0]))
-                writer.writeheader()
-                writer.writerows(rows)
-            verdicts.append({"path": f"{number}.csv", **settings})
-        (tmp_path / "audit.yaml").write_text(json.dumps({"name": "audit", "verdicts": verdicts}), encoding="utf-8")
-        assert called("audit", str(tmp_path / "audit.yaml"), "--folder", str(tmp_path / "out")) == 0
-        document = json.loads((tmp_path / "out" / "certificate.json").read_text(encoding="utf-8"))
-        return Written(document, (tmp_path / "out" / "certificate.md").read_text(encoding="utf-8"))
-
-    return run
+Audit = Callable[..., Certificate]
 
 
 def judged(rows: Sequence[Row], **columns: Any) -> tuple[Sequence[Row], dict[str, Any]]:
@@ -83,7 +43,7 @@ def test_the_prompt_column_defines_the_clusters_without_any_answer_text(audit: A
     without = audit([labelled(rows, "ann", prompt="question"), judged(rows)])
     by_item = audit([labelled(rows, "ann"), judged(rows)])
 
-    def interval(found: Written) -> tuple[float, float, int]:
+    def interval(found: Certificate) -> tuple[float, float, int]:
         share = found.judge["one_call"]["by_rule"]["no_ties"]
         return share["low"], share["high"], share["clusters"]
 
@@ -97,16 +57,16 @@ def test_the_prompt_column_defines_the_clusters_without_any_answer_text(audit: A
     assert wide > 2.5 * narrow  # 10 items that all say the same count as one: sqrt(10) = 3.2 times the width
 
 
-def test_an_item_with_two_prompts_is_refused_by_its_row(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (tmp_path / "v.csv").write_text("id,question,ann,bo\n1,Why?,a,\n1,Who?,,b\n", encoding="utf-8")
-    source = {
-        "path": "v.csv",
-        "kind": "person",
-        "columns": {"item": "id", "prompt": "question", "votes": ["ann", "bo"]},
-    }
+def test_an_item_with_two_prompts_is_refused_by_its_row(tmp_path: Path) -> None:
+    save(
+        tmp_path / "v.csv", [{"id": 1, "q": "Why?", "ann": "a", "bo": ""}, {"id": 1, "q": "Who?", "ann": "", "bo": "b"}]
+    )
+    columns = {"item": "id", "prompt": "q", "votes": ["ann", "bo"]}
+    source = {"path": "v.csv", "kind": "person", "columns": columns}
     (tmp_path / "audit.yaml").write_text(json.dumps({"name": "audit", "verdicts": [source]}), encoding="utf-8")
-    assert called("audit", str(tmp_path / "audit.yaml"), "--folder", str(tmp_path / "out")) == 2
-    assert "row 3: question" in capsys.readouterr().err
+    ended = amendment("audit", tmp_path / "audit.yaml", "--folder", tmp_path / "out")
+    assert ended.code == 2
+    assert "row 3: q" in ended.err
 
 
 def unreadable(count: int, of: int) -> list[dict[str, Any]]:
@@ -187,7 +147,7 @@ def ordered(share_first: float, first: Callable[[int], bool], items: int = 200) 
 ONE_ORDER = {"order": "shown", "model_a": "x", "model_b": "y"}
 
 
-def one_order(audit: Audit, rows: list[dict[str, Any]], **columns: str) -> Written:
+def one_order(audit: Audit, rows: list[dict[str, Any]], **columns: str) -> Certificate:
     source, settings = judged(rows, **{**ONE_ORDER, **columns})
     return audit([(source, {**settings, "coordinates": "content", "words": {"a": "new", "b": "old"}})])
 

@@ -2,53 +2,15 @@
 
 from __future__ import annotations
 
-import csv
-import json
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
-from typing import Any, NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import pytest
 
-from tests.command_line import called
+from tests.regressions.conftest import Certificate
 
-Row = Mapping[str, Any]
-
-
-class Written(NamedTuple):
-    document: dict[str, Any]
-    text: str
-
-    @property
-    def judge(self) -> dict[str, Any]:
-        (judge,) = self.document["judges"]
-        return dict(judge)
-
-    def gate(self, check: str) -> tuple[str, str]:
-        (found,) = [(gate["outcome"], gate["found"]) for gate in self.document["gates"] if gate["check"] == check]
-        return found
-
-
-Audit = Callable[[Sequence[Row], dict[str, Any]], Written]
-
-
-@pytest.fixture
-def audit(tmp_path: Path) -> Audit:
-    """Write one CSV file, audit it through the command line, and return what was written."""
-
-    def run(rows: Sequence[Row], settings: dict[str, Any]) -> Written:
-        with (tmp_path / "rows.csv").open("w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, list(rows[0]))
-            writer.writeheader()
-            writer.writerows(rows)
-        verdicts = [{"path": "rows.csv", **settings}]
-        (tmp_path / "audit.yaml").write_text(json.dumps({"name": "audit", "verdicts": verdicts}), encoding="utf-8")
-        assert called("audit", str(tmp_path / "audit.yaml"), "--folder", str(tmp_path / "out")) == 0
-        document = json.loads((tmp_path / "out" / "certificate.json").read_text(encoding="utf-8"))
-        return Written(document, (tmp_path / "out" / "certificate.md").read_text(encoding="utf-8"))
-
-    return run
+Audit = Callable[..., Certificate]
 
 
 def bounds_of(value: Any, path: str = "") -> dict[str, float]:
@@ -97,7 +59,7 @@ def test_bootstrap_bounds_do_not_depend_on_the_order_of_the_rows(audit: Audit) -
     rows = world(120, 3, 0.3, 0.1, seed=5, per_prompt=2)
     order = np.random.default_rng(0).permutation(len(rows))
     raters = ["judge", "ann", "bo", "cy"]
-    first, second = (audit(table, panel(raters)) for table in (rows, [rows[i] for i in order]))
+    first, second = (audit([(table, panel(raters))]) for table in (rows, [rows[i] for i in order]))
     for part in ("judges", "people"):
         before, after = bounds_of(first.document[part]), bounds_of(second.document[part])
         assert len(before) > 10
@@ -105,7 +67,7 @@ def test_bootstrap_bounds_do_not_depend_on_the_order_of_the_rows(audit: Audit) -
 
 
 def test_with_one_annotator_the_length_bias_is_not_measured_and_no_gate_claims_it(audit: Audit) -> None:
-    certificate = audit(world(1000, 1, 0.0, 0.0, seed=1), panel(["judge", "ann"]))
+    certificate = audit([(world(1000, 1, 0.0, 0.0, seed=1), panel(["judge", "ann"]))])
     assert certificate.gate("length") == ("not measured", "needs two annotators")
     assert "not measured: needs two annotators" in certificate.text
     assert "It errs towards" not in certificate.text
@@ -115,7 +77,7 @@ def test_with_one_annotator_the_length_bias_is_not_measured_and_no_gate_claims_i
 @pytest.mark.parametrize("annotators", [2, 3])
 def test_a_judge_that_never_errs_has_no_length_bias_though_the_annotators_err(audit: Audit, annotators: int) -> None:
     raters = ["judge", "ann", "bo", "cy"][: annotators + 1]
-    certificate = audit(world(1000, annotators, 0.0, 0.0, seed=2), panel(raters))
+    certificate = audit([(world(1000, annotators, 0.0, 0.0, seed=2), panel(raters))])
     length = certificate.judge["bias"]["length"]
     assert certificate.gate("length")[0] == "PASS"
     assert "It errs towards" not in certificate.text
@@ -124,7 +86,7 @@ def test_a_judge_that_never_errs_has_no_length_bias_though_the_annotators_err(au
 
 
 def test_a_judge_that_errs_towards_the_longer_answer_is_flagged(audit: Audit) -> None:
-    certificate = audit(world(1000, 3, 0.25, 0.05, seed=3), panel(["judge", "ann", "bo", "cy"]))
+    certificate = audit([(world(1000, 3, 0.25, 0.05, seed=3), panel(["judge", "ann", "bo", "cy"]))])
     low, high = (certificate.judge["bias"]["length"]["asymmetry"][bound] for bound in ("low", "high"))
     assert 0 < low < 0.2 < high
     assert certificate.gate("length")[0] == "WARN"
@@ -136,7 +98,7 @@ def test_annotators_who_share_no_item_say_nothing_of_a_length_bias(audit: Audit)
     for i, row in enumerate(rows):
         row["ann" if i % 2 else "bo"] = ""
     settings = panel(["judge", "ann", "bo"]) | {"empty": "no_vote"}
-    assert audit(rows, settings).gate("length") == ("not measured", "needs two annotators")
+    assert audit([(rows, settings)]).gate("length") == ("not measured", "needs two annotators")
 
 
 def leaderboard(systems: int, prompts: int, seed: int) -> tuple[list[dict[str, Any]], dict[str, float]]:
@@ -193,7 +155,7 @@ def test_win_rates_at_equal_lengths_are_nearer_to_the_truth_than_raw_ones_and_al
     audit: Audit,
 ) -> None:
     rows, truth = leaderboard(45, 100, seed=1)
-    certificate = audit(rows, LEADERBOARD)
+    certificate = audit([(rows, LEADERBOARD)])
     found = {system["model"]: system for system in certificate.document["controlled"]}
     assert set(found) == set(truth)
     assert all(name in certificate.text for name in truth)
@@ -208,13 +170,13 @@ def test_win_rates_at_equal_lengths_are_nearer_to_the_truth_than_raw_ones_and_al
 
 def test_with_few_systems_the_report_says_that_the_difficulty_of_prompts_is_left_out(audit: Audit) -> None:
     rows, truth = leaderboard(5, 100, seed=2)
-    certificate = audit(rows, LEADERBOARD)
+    certificate = audit([(rows, LEADERBOARD)])
     assert {system["model"] for system in certificate.document["controlled"]} == {*truth, "the opponent"}
     assert "without the difficulty of the prompts" in certificate.text
 
 
 def test_systems_with_too_few_comparisons_are_counted(audit: Audit) -> None:
     rows, _ = leaderboard(4, 100, seed=3)
-    certificate = audit([row for row in rows if row["one"] != "system 0" or row["id"] < 10], LEADERBOARD)
+    certificate = audit([([row for row in rows if row["one"] != "system 0" or row["id"] < 10], LEADERBOARD)])
     assert "system 0" not in {system["model"] for system in certificate.document["controlled"]}
     assert "1 of 5 systems are not listed" in certificate.text
