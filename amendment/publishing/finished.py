@@ -6,8 +6,8 @@ in, only what the dataset took is held: the rest of somebody's file is not this 
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
+import json
+from collections.abc import Callable, Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
@@ -37,7 +37,7 @@ class FinishedRun:
             stale = "dataset" in self.manifest["out of date"]
             what = "its dataset is out of date" if stale else "it has no dataset yet"
             raise ConfigError(f"{folder}: {what}; run it again until the stage dataset: amendment run FILE")
-        self.settings = _resolved(folder)
+        self.settings = _parsed(folder / "run.yaml", yaml.safe_load)
         """The run file with all its defaults, as it is at home."""
         self.stages = tuple(name for name in STAGES if name in self.manifest["stages"])
         """The standing stages whose tables are published."""
@@ -115,11 +115,9 @@ class FinishedRun:
 
     @cached_property
     def summaries(self) -> dict[str, str]:
-        """What `summary.md` says of each stage, as Markdown."""
-        path = self.folder / "summary.md"
-        text = path.read_text(encoding="utf-8") if path.is_file() else ""
-        _, *parts = re.split(r"^## (.+)\n", text, flags=re.MULTILINE)
-        return {name: self.outgoing.report(part.strip()) for name, part in zip(parts[::2], parts[1::2], strict=True)}
+        """What the summary says of each stage, as Markdown."""
+        lines = _parsed(self.folder / "summary.json", json.loads).get("lines", {})
+        return {name: self.outgoing.report("\n".join(lines[name])) for name in lines}
 
     def _read(self, name: str, kind: type[R]) -> Iterator[R]:
         for stage in self.stages:
@@ -148,12 +146,11 @@ class FinishedRun:
         return {name for row in rows for name in (row.prompt_id, row.chosen_id, row.rejected_id)}
 
 
-def _resolved(folder: Path) -> dict[str, Any]:
-    path = folder / "run.yaml"
+def _parsed(path: Path, parse: Callable[[str], Any]) -> dict[str, Any]:
     try:
-        settings = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = parse(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, yaml.YAMLError) as fault:
-        raise ConfigError(f"{path}: not as the run wrote it ({fault}); run it again to write it anew") from None
-    if not isinstance(settings, dict):
-        raise ConfigError(f"{path}: not a run file; run it again to write it anew")
-    return settings
+        raise ConfigError(f"{path}: not as the run wrote it ({fault}); run again to replace it") from None
+    if not isinstance(content, dict):
+        raise ConfigError(f"{path}: not as the run wrote it; run again to replace it")
+    return content

@@ -36,13 +36,15 @@ def write_summary(
     """
     notes = {stage.name: note for stage in stages if (note := workspace.note(stage.name))}
     standing = workspace.standing(stages)
+    counts = {name: {**notes[name]["counts"], **said_of_revisions(config, name)} for name in standing}
     summary = {
         "name": config.name,
         "seed": config.seed,
         "toolkit": __version__,
         "simulated": simulated_banner(config),
         "warnings": [*kinship_warnings(config), *_gate_warnings(notes, standing)],
-        "stages": {name: {**notes[name]["counts"], **said_of_revisions(config, name)} for name in standing},
+        "stages": counts,
+        "lines": {stage.name: stage.stage.lines(counts[stage.name]) for stage in stages if stage.name in counts},
         "missing": [stage.name for stage in stages if stage.name not in standing],
         "out of date": [name for name in notes if name not in standing],
     }
@@ -58,7 +60,7 @@ def headline(config: RunFile, summary: Mapping[str, Any]) -> list[str]:
     weights = {stage.name: stage.weight for stage in stages_of(config) if stage.name in stages}
     most = max(weights.values(), default=0)
     shown = [name for name, weight in weights.items() if weight == most] if most else list(stages)[-1:]
-    return [*_head(summary), *(line for name in shown for line in _section(config, name, stages[name]))]
+    return [*_head(summary), *(line for name in shown for line in _section(summary, name))]
 
 
 def _head(summary: Mapping[str, Any]) -> list[str]:
@@ -74,9 +76,8 @@ def _head(summary: Mapping[str, Any]) -> list[str]:
     return lines
 
 
-def _section(config: RunFile, name: str, counts: Mapping[str, Any]) -> list[str]:
-    [stage] = [stage for stage in stages_of(config) if stage.name == name]
-    return [f"## {name}", "", *stage.lines(counts), ""]
+def _section(summary: Mapping[str, Any], name: str) -> list[str]:
+    return [f"## {name}", "", *summary["lines"][name], ""]
 
 
 def loss_lines(stages: Mapping[str, Mapping[str, Any]]) -> list[str]:
@@ -114,7 +115,7 @@ def _page(config: RunFile, summary: Mapping[str, Any]) -> list[str]:
     """All stages, those that tell most of the run first."""
     weights = {stage.name: stage.weight for stage in stages_of(config)}
     names = sorted(summary["stages"], key=lambda name: weights[name] < 2)
-    lines = [line for name in names for line in _section(config, name, summary["stages"][name])]
+    lines = [line for name in names for line in _section(summary, name)]
     return [*_head(summary), *lines, *([_missing(summary), ""] if summary["missing"] else [])]
 
 
