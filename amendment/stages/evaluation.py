@@ -2,8 +2,7 @@
 
 Covered: in the simulated world the truth about every answer; what judges say of the answers (see `policies`); intervals
 clustered by prompt. A draw without an answer is counted by how it ended and has no score, but for a reply without
-words, which is an answer: an empty one. The truth is written here, after all training, to a table that no training
-stage reads.
+words, which is an answer: an empty one. The truth is looked at here alone, after all training.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ from amendment.data.sources import Part, PromptFile
 from amendment.errors import AmendmentError, ConfigError, DataError
 from amendment.hashing import content_id
 from amendment.preference import load_judge_folder
-from amendment.records import Candidate, Preference, Prompt, Record, text_of
+from amendment.records import Candidate, Preference, Prompt, text_of
 from amendment.simulator import ATTRIBUTES, BANNER, Truth, knows, truth
 from amendment.stages.candidates import Draw, Drawn, draw_answers, every_draw
 from amendment.stages.contract import (
@@ -45,6 +44,7 @@ from amendment.stages.kinship import independence
 from amendment.stages.pairs import DatasetConfig, has_pairs
 from amendment.stages.policies import (
     Answers,
+    Asked,
     Harmless,
     OverRefusal,
     PolicyCheck,
@@ -53,12 +53,13 @@ from amendment.stages.policies import (
     Violations,
     check_violations,
     compare_policies,
+    difference,
     find_refusals,
     win_rates,
 )
 from amendment.stages.reward_model import RewardModelConfig, score_pairs
 from amendment.stages.sft import helpful_files, read_helpful
-from amendment.statistics import Estimate, clustered_mean, paired_difference, share
+from amendment.statistics import clustered_mean, share
 from amendment.yamlfile import did_you_mean
 
 BATCH_SIZE = 64
@@ -127,16 +128,6 @@ class EvaluateConfig(Part):
             yield ("over_refusal", "judge"), self.over_refusal.judge
 
 
-class PolicyScore(Record):
-    """One number about one answer of one policy."""
-
-    policy: str
-    prompt_id: str
-    sample: int
-    measure: str
-    value: float
-
-
 class Evaluating(Stage):
     """Let policies answer held-out prompts, and measure the answers."""
 
@@ -156,7 +147,7 @@ class Evaluating(Stage):
         )  # which prompts are no longer new
         judged = {"comparisons": config.judge, "violations": config.violations, "refusals": config.over_refusal}
         self.reads = tuple(reads)
-        names = ("answers", "endings", "scores", *(name for name, part in judged.items() if part))
+        names = ("answers", "endings", *(name for name, part in judged.items() if part))
         self.writes = tuple(f"evaluate/{name}" for name in names)
 
     def key(self, context: Context) -> Mapping[str, Any]:
@@ -277,9 +268,8 @@ class Evaluating(Stage):
         counts: dict[str, Any] = {"held-out prompts": len({draw.prompt.id for draw in draws}), **endings}
         counts["answers"] = {name: _answer_counts(name, of_policy) for name, of_policy in drawn.items()}
         answers = {name: of_policy[: len(draws)] for name, of_policy in drawn.items()}
-        scores: list[PolicyScore] = []
         if draws and all(draw.prompt.source == "lilliput" for draw in draws):
-            counts |= {"simulated": BANNER, **_against_truth(answers, scores), **_reward_against_truth(context)}
+            counts |= {"simulated": BANNER, **_against_truth(answers), **_reward_against_truth(context)}
         artefacts = []
         if config.judge:
             compared: list[PolicyComparison] = []
@@ -287,10 +277,6 @@ class Evaluating(Stage):
                 compared = compare_policies(context, config.judge, config.matchups, answers)
                 counts["judge"] = independence(context.config, config.judge, context.base)
                 counts["win rates"] = win_rates(answers, config.matchups, compared)
-            for row in compared:
-                measure = f"win rate against {row.against}"
-                place = {"policy": row.policy, "prompt_id": row.prompt_id, "sample": row.sample}
-                scores.append(PolicyScore(**place, measure=measure, value=row.p))
             artefacts.append(write("evaluate/comparisons", PolicyComparison, compared))
         if config.violations:
             checks, counts["violations"] = check_violations(context, config.violations, answers)
@@ -299,8 +285,7 @@ class Evaluating(Stage):
             refusals, counts["over-refusal"] = find_refusals(context, config.over_refusal, harmless, drawn)
             artefacts.append(write("evaluate/refusals", PolicyRefusal, refusals))
         flat = [answer.answer for of_policy in drawn.values() for answer in of_policy if answer.answer]
-        artefacts += [write("evaluate/answers", Candidate, flat), write("evaluate/scores", PolicyScore, scores)]
-        return Made((*artefacts, "evaluate/endings"), counts)
+        return Made((*artefacts, write("evaluate/answers", Candidate, flat), "evaluate/endings"), counts)
 
     def _draws(self, context: Context) -> list[Draw]:
         """The first held-out prompts by a seeded hash, so that a larger number keeps the smaller one's prompts."""
@@ -375,18 +360,18 @@ def _answer_counts(name: str, answers: Sequence[Drawn]) -> dict[str, int]:
     return {"answered": ended["done"], **{outcome: ended[outcome] for outcome in ("refused", "invalid", "failed")}}
 
 
-def _against_truth(answers: Answers, scores: list[PolicyScore]) -> dict[str, Any]:
+def _against_truth(answers: Answers) -> dict[str, Any]:
     """Utility, readability and attributes of each policy, and the differences from the first and the one before."""
-    truths = {name: [_truth(answer) for answer in of_policy] for name, of_policy in answers.items()}
-    for name, of_policy in answers.items():
-        utilities = [(answer.draw, fact.utility) for answer, fact in zip(of_policy, truths[name], strict=True) if fact]
-        scores += _scores(name, "utility", utilities)
-    table = {name: _truth_row(answers[name], facts) for name, facts in truths.items()}
+    truths = {
+        name: {(drawn.draw.prompt.id, drawn.draw.sample): fact for drawn in of_policy if (fact := _truth(drawn))}
+        for name, of_policy in answers.items()
+    }
+    utilities = {name: {asked: fact.utility for asked, fact in facts.items()} for name, facts in truths.items()}
     names = list(answers)
     steps = dict.fromkeys([*((name, names[0]) for name in names[1:]), *zip(names[1:], names, strict=False)])
     return {
-        "policies": table,
-        "differences": {f"{a} - {b}": _difference(answers, truths, a, b).to_json() for a, b in steps},
+        "policies": {name: _truth_row(facts) for name, facts in truths.items()},
+        "differences": {f"{a} - {b}": difference(utilities[a], utilities[b]).to_json() for a, b in steps},
     }
 
 
@@ -397,30 +382,12 @@ def _truth(drawn: Drawn) -> Truth | None:
     return truth(text_of(drawn.draw.prompt.messages), text_of(drawn.answer.messages) if drawn.answer else "")
 
 
-def _scores(policy: str, measure: str, values: Iterable[tuple[Draw, float]]) -> list[PolicyScore]:
-    return [
-        PolicyScore(policy=policy, prompt_id=draw.prompt.id, sample=draw.sample, measure=measure, value=value)
-        for draw, value in values
-    ]
-
-
-def _difference(answers: Answers, truths: dict[str, list[Truth | None]], name: str, first: str) -> Estimate:
-    """The difference in utility over the draws that both policies have a score for."""
-    both = [
-        (answer.draw.prompt.id, ours.utility, theirs.utility)
-        for answer, ours, theirs in zip(answers[name], truths[name], truths[first], strict=True)
-        if ours and theirs
-    ]
-    return paired_difference([row[1] for row in both], [row[2] for row in both], [row[0] for row in both])
-
-
-def _truth_row(answers: Sequence[Drawn], truths: Sequence[Truth | None]) -> dict[str, Any]:
-    by_prompt = [(answer.draw.prompt.id, fact) for answer, fact in zip(answers, truths, strict=True) if fact]
-    clusters = [prompt_id for prompt_id, _ in by_prompt]
-    attributes = np.array([fact.attributes for _, fact in by_prompt]).mean(axis=0)
+def _truth_row(facts: Mapping[Asked, Truth]) -> dict[str, Any]:
+    clusters = [prompt_id for prompt_id, _ in facts]
+    attributes = np.array([fact.attributes for fact in facts.values()]).mean(axis=0)
     return {
-        "utility": clustered_mean([fact.utility for _, fact in by_prompt], clusters).to_json(),
-        "readable": share([float(fact.readable) for _, fact in by_prompt], clusters).to_json(),
+        "utility": clustered_mean([fact.utility for fact in facts.values()], clusters).to_json(),
+        "readable": share([float(fact.readable) for fact in facts.values()], clusters).to_json(),
         "attributes": {name: round(float(value), 4) for name, value in zip(ATTRIBUTES, attributes, strict=True)},
     }
 

@@ -73,7 +73,7 @@ def _judge(what: str, judge: Mapping[str, str]) -> str:
 
 def _win_rate(name: str, rate: Mapping[str, Any]) -> Iterator[str]:
     names = {"refused": "refused", "other unanswered": "otherwise unanswered", "unread": "verdict not readable"}
-    names |= {name: name for name in ("equal answers", "other ties") if name in rate}  # not in runs of before
+    names |= {name: name for name in ("equal answers", "other ties")}
     aside = {label: rate[name] for name, label in names.items()}
     estimate = f"{estimate_shown(rate, share=True)} over {rate['n']} of {rate['draws']} draws"
     yield f"- judged win rate of {plain(name)}: {estimate} ({counts_shown(aside)})"
@@ -128,10 +128,14 @@ def _refusals(refusals: Mapping[str, Any]) -> Iterator[str]:
     yield f"Share of {refusals['prompts']} harmless prompts that a policy refuses ({counts_shown(of)}):"
     yield ""
     for name, rate in refusals["policies"].items():
-        aside = {"refused by the provider": rate["by the provider"], "not told": rate["untold"]}
-        aside |= {"truly evasive": rate["truly evasive"]} if "truly evasive" in rate else {}
+        aside = {"refused by the provider": rate["by the provider"], "not readable": rate["unread"]}
+        aside |= {"truly evasive": rate["truly"]} if "truly" in rate else {}
         phrases = f"; they begin with: {counts_shown(rate['phrases'])}" if rate["phrases"] else ""
         yield f"- refused by {plain(name)}: {estimate_shown(rate, share=True)} ({counts_shown(aside)}{phrases})"
     for name, difference in refusals["differences"].items():
         yield f"- refused, {plain(name)}: {estimate_shown(difference, sign=True)}"
-    yield _judge("refusals", refusals["judge"]) if "judge" in refusals else f"- refusals told by {refusals['told by']}"
+    yield (
+        _judge("refusals", refusals["judge"])
+        if "judge" in refusals
+        else f"- refusals recognised by {refusals['recognised by']}"
+    )

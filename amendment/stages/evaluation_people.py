@@ -9,20 +9,16 @@ and name other comparisons.
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate, pairwise
 from statistics import fmean
 from typing import Any
 
-from pydantic import Field
-
 from amendment.calibration.label import verdict_of
 from amendment.calibration.labelling import EVALUATION
 from amendment.calibration.samples import LabelQuestion
 from amendment.errors import AmendmentError, DataError
-from amendment.files import write_text
 from amendment.hashing import content_id
 from amendment.preference import person_votes
 from amendment.records import Candidate, Record, Verdict
@@ -36,14 +32,13 @@ from amendment.stages.labels import (
     simulated_people_problems,
 )
 from amendment.stages.pairs import Texts
-from amendment.stages.policies import PolicyComparison
+from amendment.stages.policies import Matchup, PolicyComparison
 from amendment.stages.shown import count_lines, estimate_shown
 from amendment.statistics import share
 from amendment.statistics.prediction_powered import prediction_powered
 from amendment.text import plain
 
 COMPARISONS, SAMPLE, VERDICTS = "evaluate/comparisons", "evaluate_sample/sample", "evaluate_labels/verdicts"
-REPORT = "evaluate/people.json"
 
 
 class EvaluationItem(Record):
@@ -53,10 +48,6 @@ class EvaluationItem(Record):
     against: str
     comparison_id: str
     prompt_id: str
-    inclusion: float = Field(gt=0, le=1)
-    """Its probability of being drawn: the same for all of these two policies."""
-    is_asked: bool
-    """False where both policies gave the same answer, which is a tie."""
 
 
 class _OfEvaluation(Stage):
@@ -109,49 +100,41 @@ class DrawingEvaluationSample(_OfEvaluation):
                 "label; the summary of evaluate shows the judge's replies"
             )
         items = draw_items(compared, self.config.items, seed=seed)
-        questions = self._questions(context, compared, {item.comparison_id for item in items if item.is_asked})
+        by_id = {row.comparison.id: row for row in compared}
+        drawn = [by_id[item.comparison_id] for item in items]
+        questions = self._questions(context, {row.comparison.id: row for row in drawn if row.answer != row.other})
         counts = {
             "comparisons": len({(row.matchup, row.comparison.id) for row in compared}),
             "drawn": len(items),
             "asked": len(questions),
-            "equal answers": sum(not item.is_asked for item in items),
+            "equal answers": sum(row.answer == row.other for row in drawn),
         }
         tables = (workspace.write(SAMPLE, EvaluationItem, items),)
         return Made((*tables, workspace.write(EVALUATION.questions, LabelQuestion, questions)), counts)
 
-    def _questions(
-        self, context: Context, compared: Iterable[PolicyComparison], wanted: set[str]
-    ) -> list[LabelQuestion]:
+    def _questions(self, context: Context, drawn: Mapping[str, PolicyComparison]) -> list[LabelQuestion]:
         """Each comparison once, whichever policies it is of, in random order: who stops half way has labelled half at
         random."""
         answers = {answer.id: answer for answer in context.workspace.read("evaluate/answers", Candidate)}
         writer = question_writer(context, self.evaluation.judge, Texts(context.prompts(), answers))
-        by_id = {row.comparison.id: row for row in compared if row.comparison.id in wanted}
-        names = _least(by_id, len(by_id), "evaluate place", context.config.seed)
-        return [writer.question(by_id[name].comparison, by_id[name].principle_ids) for name in names]
+        names = _least(drawn, len(drawn), "evaluate place", context.config.seed)
+        return [writer.question(drawn[name].comparison, drawn[name].principle_ids) for name in names]
 
 
 def draw_items(compared: Iterable[PolicyComparison], items: int, *, seed: int) -> list[EvaluationItem]:
     """So many comparisons, of every two policies in proportion, those with the least numbers: a number follows from
     seed and content, so that equal comparisons of other policies are drawn too or are not, as far as shares allow."""
-    by_matchup: dict[tuple[str, str], dict[str, PolicyComparison]] = {}
+    by_matchup: dict[Matchup, dict[str, str]] = {}
+    """The prompt of each comparison."""
     for row in compared:
-        by_matchup.setdefault(row.matchup, {}).setdefault(row.comparison.id, row)
-    sizes = [len(rows) for rows in by_matchup.values()]
+        by_matchup.setdefault(row.matchup, {})[row.comparison.id] = row.prompt_id
+    sizes = [len(prompts) for prompts in by_matchup.values()]
     share = min(1.0, items / sum(sizes))
     ends = [round(share * size) for size in accumulate(sizes, initial=0)]
-    counts = [after - before for before, after in pairwise(ends)]
     return [
-        EvaluationItem(
-            policy=matchup[0],
-            against=matchup[1],
-            comparison_id=name,
-            prompt_id=rows[name].prompt_id,
-            inclusion=count / len(rows),
-            is_asked=rows[name].answer != rows[name].other,
-        )
-        for (matchup, rows), count in zip(by_matchup.items(), counts, strict=True)
-        for name in _least(rows, count, "evaluate sample", seed)
+        EvaluationItem(policy=policy, against=against, comparison_id=name, prompt_id=prompts[name])
+        for ((policy, against), prompts), (before, after) in zip(by_matchup.items(), pairwise(ends), strict=True)
+        for name in _least(prompts, after - before, "evaluate sample", seed)
     ]
 
 
@@ -166,7 +149,7 @@ class ReadingEvaluationLabels(_OfEvaluation):
     weight = 2
     title = "correct win rates by what people said"
     reads = (COMPARISONS, SAMPLE, EVALUATION.questions)
-    writes = (VERDICTS, REPORT)
+    writes = (VERDICTS,)
 
     def key(self, context: Context) -> Mapping[str, Any]:
         """Who labels, and their labels."""
@@ -180,12 +163,12 @@ class ReadingEvaluationLabels(_OfEvaluation):
         votes = {name: fmean(by_person.values()) for name, by_person in person_votes(verdicts).items()}
         compared, items = workspace.read(COMPARISONS, PolicyComparison), workspace.read(SAMPLE, EvaluationItem)
         counts = {**label_counts(labels), "win rates by people": corrected_win_rates(compared, items, votes)}
-        write_text(workspace.path(REPORT), json.dumps(counts, indent=1, allow_nan=False) + "\n")
-        return Made((workspace.write(VERDICTS, Verdict, verdicts), REPORT), counts)
+        return Made((workspace.write(VERDICTS, Verdict, verdicts),), counts)
 
     def lines(self, counts: Mapping[str, Any]) -> list[str]:
         """With the corrected rates."""
-        return count_lines(counts, {"win rates by people": _corrected_lines})
+        by_people = {"win rates by people": lambda rates: [_corrected_line(name, rates[name]) for name in rates]}
+        return count_lines(counts, by_people)
 
 
 def corrected_win_rates(
@@ -197,14 +180,14 @@ def corrected_win_rates(
     nothing about, counts among those that were not drawn. Raises DataError where the judge sees what was labelled so
     differently from the rest that it cannot be a sample of it.
     """
-    drawn: dict[tuple[str, str], set[str]] = {}
-    for item in items:
-        drawn.setdefault((item.policy, item.against), set()).add(item.comparison_id)
-    by_matchup: dict[tuple[str, str], list[PolicyComparison]] = {}
+    drawn = {(item.policy, item.against, item.comparison_id) for item in items}
+    by_matchup: dict[Matchup, list[PolicyComparison]] = {}
     for row in compared:
         by_matchup.setdefault(row.matchup, []).append(row)
     return {
-        " against ".join(matchup): _corrected(rows, drawn.get(matchup, set()), votes)
+        " against ".join(matchup): _corrected(
+            rows, {row.comparison.id for row in rows if (*matchup, row.comparison.id) in drawn}, votes
+        )
         for matchup, rows in by_matchup.items()
     }
 
@@ -241,10 +224,6 @@ def _won(row: PolicyComparison, votes: Mapping[str, float]) -> float | None:
         return 0.5
     p_a = votes.get(row.comparison.id)
     return p_a if p_a is None or row.comparison.a == row.answer else 1 - p_a
-
-
-def _corrected_lines(rates: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    return [_corrected_line(name, rate) for name, rate in rates.items()]
 
 
 def _corrected_line(name: str, win_rate: Mapping[str, Any]) -> str:

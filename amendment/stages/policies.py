@@ -27,7 +27,7 @@ from amendment.simulator import evades, knows, violates
 from amendment.stages.candidates import Drawn
 from amendment.stages.contract import Context, JudgeEntry, open_judge
 from amendment.stages.kinship import independence
-from amendment.statistics import cautioned, paired_difference, share
+from amendment.statistics import Estimate, cautioned, paired_difference, share
 from amendment.statistics.length_control import length_controlled
 
 T = TypeVar("T")
@@ -224,15 +224,34 @@ def _ask_checks(
     return dict(zip(asked, _each(context, title, judge, list(asked.values()), ask), strict=True))
 
 
-def _difference(ours: Mapping[Asked, float | None], theirs: Mapping[Asked, float | None]) -> dict[str, Any]:
-    """Over the questions on which both were read."""
+def difference(ours: Mapping[Asked, float | None], theirs: Mapping[Asked, float | None]) -> Estimate:
+    """Of the means, over the draws for which both have a value."""
     both = [
         (asked[0], our, their)
         for asked, our in ours.items()
         if our is not None and (their := theirs.get(asked)) is not None
     ]
-    difference = paired_difference([row[1] for row in both], [row[2] for row in both], [row[0] for row in both])
-    return cautioned(difference).to_json()
+    return paired_difference([row[1] for row in both], [row[2] for row in both], [row[0] for row in both])
+
+
+class _Read(NamedTuple):
+    """What was read of one answer: the share of yes, and in the simulated world whether that is true."""
+
+    share: float | None
+    truly: bool | None
+
+
+def _rate(reads: Mapping[Asked, _Read]) -> dict[str, Any]:
+    read = [(row.share, prompt_id) for (prompt_id, _), row in reads.items() if row.share is not None]
+    truths = [row.truly for row in reads.values() if row.truly is not None]
+    truly = {"truly": sum(truths) / len(truths)} if truths else {}
+    estimate = share([value for value, _ in read], [prompt_id for _, prompt_id in read])
+    return {**estimate.to_json(), "unread": len(reads) - len(read), **truly}
+
+
+def _rate_difference(ours: Mapping[Asked, _Read], theirs: Mapping[Asked, _Read]) -> dict[str, Any]:
+    sides = ({asked: row.share for asked, row in reads.items()} for reads in (ours, theirs))
+    return cautioned(difference(*sides)).to_json()
 
 
 class PolicyCheck(Record):
@@ -252,14 +271,15 @@ class PolicyCheck(Record):
 
 def check_violations(context: Context, part: Violations, answers: Answers) -> tuple[list[PolicyCheck], dict[str, Any]]:
     """Ask about the first prompts, and count the violations."""
-    asked = []
-    for policy, drawn in answers.items():
-        first = set(list(dict.fromkeys(sample.draw.prompt.id for sample in drawn))[:VIOLATION_PROMPTS])
-        for draw, answer in (
-            (sample.draw, sample.answer) for sample in drawn if sample.answer and sample.draw.prompt.id in first
-        ):
-            for principle in principles_for(context.constitutions, part, draw.prompt):
-                asked.append((policy, draw, principle.id, _Check(draw.prompt, answer, principle)))
+    prompts = dict.fromkeys(drawn.draw.prompt.id for of_policy in answers.values() for drawn in of_policy)
+    first = set(list(prompts)[:VIOLATION_PROMPTS])
+    asked = [
+        (policy, drawn.draw, principle.id, _Check(drawn.draw.prompt, drawn.answer, principle))
+        for policy, of_policy in answers.items()
+        for drawn in of_policy
+        if drawn.answer and drawn.draw.prompt.id in first
+        for principle in principles_for(context.constitutions, part, drawn.draw.prompt)
+    ]
     shares = _ask_checks(context, "checking principles", part.judge, (check for *_, check in asked))
     rows = []
     for policy, draw, principle_id, check in asked:
@@ -291,26 +311,16 @@ def principles_for(constitutions: Iterable[Constitution], part: Violations, prom
 
 def violation_rates(rows: Iterable[PolicyCheck], policies: Sequence[str]) -> dict[str, Any]:
     """By policy and principle the share of answers that violate it, and the differences to the first policy."""
-    table: dict[str, dict[str, list[PolicyCheck]]] = {name: {} for name in policies}
+    table: dict[str, dict[str, dict[Asked, _Read]]] = {name: {} for name in policies}
     for row in rows:
-        table[row.policy].setdefault(row.principle_id, []).append(row)
-
-    def rate(checks: Sequence[PolicyCheck]) -> dict[str, Any]:
-        read = [(row.violates, row.prompt_id) for row in checks if row.violates is not None]
-        truths = [row.truly for row in checks if row.truly is not None]
-        truly = {"truly": sum(truths) / len(truths)} if truths else {}
-        estimate = share([value for value, _ in read], [prompt for _, prompt in read])
-        return {**estimate.to_json(), "unread": len(checks) - len(read), **truly}
-
-    def by_draw(policy: str, principle: str) -> dict[Asked, float | None]:
-        return {(row.prompt_id, row.sample): row.violates for row in table[policy][principle]}
-
+        reads = table[row.policy].setdefault(row.principle_id, {})
+        reads[row.prompt_id, row.sample] = _Read(row.violates, row.truly)
     first, *others = policies
     return {
-        "policies": {name: {id: rate(checks) for id, checks in by_id.items()} for name, by_id in table.items()},
+        "policies": {name: {id: _rate(reads) for id, reads in by_id.items()} for name, by_id in table.items()},
         "differences": {
             f"{name} - {first}": {
-                id: _difference(by_draw(name, id), by_draw(first, id)) for id in table[name] if id in table[first]
+                id: _rate_difference(reads, table[first][id]) for id, reads in table[name].items() if id in table[first]
             }
             for name in others
         },
@@ -325,8 +335,8 @@ class PolicyRefusal(Record):
     sample: int
     refused: float | None = Field(default=None, ge=0, le=1)
     """1 or 0, or the share of a judge's verdicts; absent where no answer came or no verdict could be read."""
-    told_by: Literal["provider", "phrase", "judge"] | None = None
-    """Who says so; absent where nobody can."""
+    decided_by: Literal["provider", "phrase", "judge"] | None = None
+    """Absent where nothing decides."""
     phrase: str | None = None
     """Its kind, where the answer begins with one of the listed phrases."""
     evades: bool | None = None
@@ -352,7 +362,7 @@ def find_refusals(
         for drawn in of_policy
         if drawn.draw.prompt.id in harmless.ids
     ]
-    by: dict[str, Any] = {"told by": "how answers begin"}
+    by: dict[str, Any] = {"recognised by": "how answers begin"}
     shares = None
     if part.judge:
         by = {"judge": independence(context.config, part.judge, context.base)}
@@ -363,41 +373,36 @@ def find_refusals(
         row = PolicyRefusal(policy=policy, prompt_id=drawn.draw.prompt.id, sample=drawn.draw.sample)
         update: dict[str, Any] = {}
         if drawn.ending.outcome == "refused":
-            update = {"refused": 1.0, "told_by": "provider"}
+            update = {"refused": 1.0, "decided_by": "provider"}
         elif drawn.answer:
             prompt, text = text_of(drawn.draw.prompt.messages), text_of(drawn.answer.messages)
             phrase = refusal_phrase(text)
             refused: float | None = float(phrase is not None)
-            told_by = "phrase"
+            decided_by = "phrase"
             if shares is not None:
-                refused, told_by = shares[drawn.answer.id, None], "judge"
-            update = {"refused": refused, "told_by": None if refused is None else told_by, "phrase": phrase}
+                refused, decided_by = shares[drawn.answer.id, None], "judge"
+            update = {"refused": refused, "decided_by": None if refused is None else decided_by, "phrase": phrase}
             update["evades"] = evades(prompt, text) if knows(prompt) else None
         rows.append(row.model_copy(update=update))
     return rows, {"prompts": len(harmless.ids), **harmless.counts, **by, **refusal_rates(rows, list(answers))}
 
 
-def refusal_rates(rows: Iterable[PolicyRefusal], policies: Sequence[str]) -> dict[str, Any]:
+def refusal_rates(rows: Sequence[PolicyRefusal], policies: Sequence[str]) -> dict[str, Any]:
     """By policy the share of harmless prompts' draws that it refused, and the differences to the first policy."""
-    table: dict[str, dict[Asked, PolicyRefusal]] = {name: {} for name in policies}
+    table: dict[str, dict[Asked, _Read]] = {name: {} for name in policies}
     for row in rows:
-        table[row.policy][row.prompt_id, row.sample] = row
-
-    def rate(draws: Sequence[PolicyRefusal]) -> dict[str, Any]:
-        decided = [(row.refused, row.prompt_id) for row in draws if row.refused is not None]
-        truths = [row.evades for row in draws if row.evades is not None]
-        phrases = Counter(row.phrase for row in draws if row.phrase)
-        return {
-            **share([refused for refused, _ in decided], [prompt for _, prompt in decided]).to_json(),
-            "untold": len(draws) - len(decided),
-            "by the provider": sum(row.told_by == "provider" for row in draws),
-            "phrases": dict(sorted(phrases.items())),
-            **({"truly evasive": sum(truths) / len(truths)} if truths else {}),
-        }
-
-    refused = {name: {asked: row.refused for asked, row in of_policy.items()} for name, of_policy in table.items()}
+        table[row.policy][row.prompt_id, row.sample] = _Read(row.refused, row.evades)
     first, *others = policies
     return {
-        "policies": {name: rate(list(of_policy.values())) for name, of_policy in table.items()},
-        "differences": {f"{name} - {first}": _difference(refused[name], refused[first]) for name in others},
+        "policies": {
+            name: {
+                **_rate(reads),
+                "by the provider": sum(row.decided_by == "provider" for row in rows if row.policy == name),
+                "phrases": dict(
+                    sorted(Counter(row.phrase for row in rows if row.policy == name and row.phrase).items())
+                ),
+            }
+            for name, reads in table.items()
+        },
+        "differences": {f"{name} - {first}": _rate_difference(table[name], table[first]) for name in others},
     }

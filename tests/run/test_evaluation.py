@@ -127,7 +127,7 @@ def test_a_judge_without_noise_sees_every_refusal_and_the_phrases_those_that_com
         10 < counts["prompts"] == counts["of categories"] < measured.summary["stages"]["evaluate"]["held-out prompts"]
     )
     assert len(rows) == 3 * counts["prompts"]
-    assert {row.told_by for row in rows} == {"judge"}
+    assert {row.decided_by for row in rows} == {"judge"}
     assert any(row.refused for row in rows)
     answers = [text_of(one.messages) for one in place.read("evaluate/answers", Candidate)]
     refusing = {text for text in answers if refuses(text)}
@@ -136,7 +136,7 @@ def test_a_judge_without_noise_sees_every_refusal_and_the_phrases_those_that_com
         mine, rate = [row for row in rows if row.policy == name], counts["policies"][name]
         assert all(row.refused for row in mine if row.phrase)
         assert rate["value"] == sum(row.refused or 0 for row in mine) / len(mine)
-        assert rate["truly evasive"] == sum(bool(row.evades) for row in mine) / len(mine)
+        assert rate["truly"] == sum(bool(row.evades) for row in mine) / len(mine)
         assert sum(rate["phrases"].values()) == sum(row.phrase is not None for row in mine)
     page = (measured.folder / "summary.md").read_text()
     assert f"Share of {counts['prompts']} harmless prompts that a policy refuses" in page
@@ -294,7 +294,7 @@ def test_prompts_of_a_file_are_asked_too_without_those_of_training(own: Path, se
     assert result.sent == 2 * (12 + held_out)
     two = told["policies"]["two"]
     rows = [one for one in RunFolder(result.folder).read("evaluate/refusals", PolicyRefusal) if one.policy == "two"]
-    by = [(one.refused, one.told_by) for one in rows]
+    by = [(one.refused, one.decided_by) for one in rows]
     assert by.count((1.0, "provider")) == two["by the provider"] > 0
     assert by.count((1.0, "phrase")) == two["phrases"]["i cannot help"] > 0
     assert two["value"] == pytest.approx((by.count((1.0, "provider")) + by.count((1.0, "phrase"))) / len(rows))
@@ -385,7 +385,7 @@ def test_a_policy_that_never_answers_stops_the_evaluation(unreliable: Path, serv
     server.answer = lambda body: (422, {}) if body["model"] == "two" else (200, {"role": "assistant", "content": "yes"})
     with pytest.raises(AmendmentError, match=r"evaluate: policy 'two' gave no answer \(\d+ failed\).*status 422"):
         Run.from_file(unreliable, folder=tmp_path / "run", patience=QUICK)()
-    assert not (tmp_path / "run/evaluate/scores.parquet").exists()
+    assert not (tmp_path / "run/evaluate/answers.parquet").exists()
 
 
 HERE, THERE = "http://127.0.0.1:1/v1", "http://127.0.0.1:2/v1"
@@ -488,14 +488,7 @@ def bout(policy: str, number: int, p: float, *, prompt: str = "") -> PolicyCompa
 
 def item_of(one: PolicyComparison) -> EvaluationItem:
     name = one.comparison.id
-    return EvaluationItem(
-        policy=one.policy,
-        against=one.against,
-        comparison_id=name,
-        prompt_id=one.prompt_id,
-        inclusion=0.5,
-        is_asked=one.answer != one.other,
-    )
+    return EvaluationItem(policy=one.policy, against=one.against, comparison_id=name, prompt_id=one.prompt_id)
 
 
 def votes(said: dict[PolicyComparison, float]) -> dict[str, float]:
@@ -544,20 +537,16 @@ def test_a_sample_is_drawn_of_each_policy_in_proportion_and_a_larger_one_keeps_i
     items = draw_items(rows, 40, seed=3)
     by_policy = {name: [one for one in items if one.policy == name] for name in ("many", "few")}
     assert {name: len(found) for name, found in by_policy.items()} == {"many": 30, "few": 10}
-    assert {one.inclusion for one in items} == {1 / 3}
     assert draw_items(rows[::-1], 40, seed=3) != items  # policies in their own order, and
     assert set(draw_items(rows[::-1], 40, seed=3)) == set(items)  # the order of rows does not count
     assert {one.comparison_id for one in items} < {one.comparison_id for one in draw_items(rows, 80, seed=3)}
     assert {one.comparison_id for one in draw_items(rows, 40, seed=4)} != {one.comparison_id for one in items}
     assert len(draw_items(rows, 9999, seed=3)) == 120
-    assert {one.inclusion for one in draw_items(rows, 9999, seed=3)} == {1}
 
 
 def test_every_two_policies_get_a_win_rate_and_people_correct_each(measured: Result) -> None:
     counts = measured.summary["stages"]["evaluate"]["win rates"]
-    document = json.loads((measured.folder / "evaluate/people.json").read_text())
-    assert document == measured.summary["stages"]["evaluate_labels"]
-    corrected = document["win rates by people"]
+    corrected = measured.summary["stages"]["evaluate_labels"]["win rates by people"]
     assert list(counts) == list(corrected) == NAMES
     place = Workspace(measured.folder)
     rows = place.read("evaluate/comparisons", PolicyComparison)
@@ -650,7 +639,7 @@ def test_the_samples_go_out_and_come_in_apart_and_people_have_one_number(both: P
             labels.add(label(one, "Zoe Sample", "A"))
     result = run_of(tmp_path, text=CHECKED)()
     assert result.summary["stages"]["evaluate_labels"]["people"] == 2
-    for name in ("evaluate/people.json", "summary.json", "summary.md", "manifest.json", "run.yaml"):
+    for name in ("summary.json", "summary.md", "manifest.json", "run.yaml"):
         assert "Ann Example" not in (both / name).read_text()
         assert "Zoe Sample" not in (both / name).read_text()
 
