@@ -24,8 +24,7 @@ from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
 from amendment.statistics import Resampling
-from amendment.statistics.length_control import length_controlled
-from amendment.statistics.length_difficulty import FEWEST_SYSTEMS, length_difficulty
+from amendment.statistics.length_control import FEWEST_SYSTEMS, length_controlled, length_difficulty
 
 Floats = NDArray[np.float64]
 

@@ -45,7 +45,7 @@ from amendment.records import RaterKind
 from amendment.statistics import Estimate, Resampling, alternative_annotators
 from amendment.statistics.alternative_annotators import AlternativeAnnotator
 from amendment.statistics.intervals import FEW, FEWEST, FEWEST_ITEMS
-from amendment.statistics.length_difficulty import FEWEST_SYSTEMS
+from amendment.statistics.length_control import FEWEST_SYSTEMS
 from amendment.statistics.misclassification import MOST_DRAWS
 from amendment.statistics.sides import HALF
 from amendment.text import plain

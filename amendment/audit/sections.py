@@ -14,7 +14,7 @@ from amendment.audit.systems import MOST as MOST_SYSTEMS
 from amendment.statistics import Estimate
 from amendment.statistics.alternative_annotators import EPSILONS
 from amendment.statistics.intervals import FEWEST, FEWEST_ITEMS
-from amendment.statistics.length_difficulty import FEWEST_SYSTEMS
+from amendment.statistics.length_control import FEWEST_SYSTEMS
 from amendment.text import cell, plain, table
 
 Row = Sequence[str | int | Estimate | None]

@@ -20,8 +20,7 @@ import numpy as np
 from amendment.audit.votes import INVALID, NONE, AuditData, Codes, Flags, Numbers, Verdicts
 from amendment.statistics import Estimate, Resampling, quotient, share
 from amendment.statistics.intervals import FEWEST_ITEMS
-from amendment.statistics.length_control import length_controlled
-from amendment.statistics.length_difficulty import FEWEST_SYSTEMS, length_difficulty
+from amendment.statistics.length_control import FEWEST_SYSTEMS, length_controlled, length_difficulty
 
 MOST = 200
 """Systems of one judge of which a line is made, those with most comparisons."""

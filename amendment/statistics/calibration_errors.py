@@ -1,14 +1,14 @@
-"""How far a judge's probabilities are from what people say: Brier, log loss, ECE, and how much to accept unseen.
+"""How far a judge's probabilities are from what people say: Brier, log loss, ECE and its bins.
 
 Which of two answers is called a is chance, so nothing here depends on it: Brier and log loss are the same in both
-orientations, their parts are taken over both, and all else is about the judge's confidence c = max(p, 1 - p) and the
-label's share on its side (see `_calibration_bins`). Ties are half a hit, as in what calibrators are fitted to; leave
-such rows out before calling where they are not to count.
+orientations, and all else is about the judge's confidence c = max(p, 1 - p) and its hit z, how much of the label is on
+its side: y where p > 1/2, 1 - y where p < 1/2, one half where the judge has no side. A tie between two answers is half
+a hit, as in what calibrators are fitted to; leave such rows out before calling where they are not to count.
 
-Promised: reliability - resolution + uncertainty is the Brier score; beside ECE is what a perfectly calibrated
-judge would show with these confidences and as many labels, which is far from 0; equal confidences share a bin, so that
-the order of rows changes nothing. Rows weigh by `weights` (inverse inclusion probability), intervals are by clusters.
-Intervals of ECE are nominal: of 95 % ones, 90 to 99 % held the truth (`benchmarks/calibration.py ece`).
+Promised: with ECE comes what a perfectly calibrated judge would show with these confidences and as many labels, which
+is far from 0; equal confidences share a bin, so that the order of rows changes nothing. Rows weigh by `weights`
+(inverse inclusion probability), intervals are by clusters. Intervals of ECE are nominal: of 95 % ones, 90 to 99 %
+held the truth (`benchmarks/calibration.py ece`).
 Not covered: whether the judge orders two answers right, which is agreement; Wilson's intervals of single bins and the
 simulated ECE take labels as independent single verdicts.
 """
@@ -23,28 +23,18 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from amendment.errors import DataError
-from amendment.statistics._calibration_bins import (
-    Judged,
-    areas,
-    by_cell,
-    expected_errors,
-    judged,
-    moments,
-    null_errors,
-    reliabilities,
-    resolutions,
-)
-from amendment.statistics.intervals import NO_VARIATION, Estimate, Floats
+from amendment.statistics.intervals import NO_VARIATION, Estimate, Floats, codes_of
 from amendment.statistics.resampling import Resampling, bootstrap, quotient, sums_by_cluster
 from amendment.statistics.sampling import UNEVEN, effective_rows
 from amendment.statistics.shares import by_clusters, wilson
+from amendment.statistics.sides import HALF, SAME
 
 LOG_CLIP = 1e-6
 """Probabilities are held this far from 0 and 1 before the log loss is taken."""
 MANY = 0.01
 """The share of probabilities that are held off, from which on a report says so."""
-SHARES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
-"""Of the surest judgements, by weight."""
+BLOCK = 1 << 22
+"""Simulated labels at a time: bounds memory."""
 
 
 class IfPerfect(NamedTuple):
@@ -65,16 +55,6 @@ class ReliabilityRow(NamedTuple):
     """Mean of max(p, 1 - p)."""
     accuracy: Estimate
     """Share of the labels on the judge's side, with Wilson's interval at the effective number of labels."""
-    n: int
-
-
-class CoverageRow(NamedTuple):
-    """Agreement among the surest judgements: what accepting them unseen would be worth."""
-
-    coverage: float
-    """Share of the judgements, by weight; those of equal confidence go together."""
-    least_confidence: float
-    agreement: Estimate
     n: int
 
 
@@ -100,16 +80,9 @@ class CalibrationReport:
     brier: Estimate
     log_loss: Estimate
     """Natural logarithm."""
-    reliability: Estimate
-    resolution: Estimate
-    uncertainty: Estimate
-    """brier = reliability - resolution + uncertainty; the last is what one half everywhere would score."""
     ece: Estimate
     ece_if_perfect: IfPerfect
-    auroc: Estimate
-    """P(a right judgement is surer than a wrong one)."""
     bins: tuple[ReliabilityRow, ...]
-    risk_coverage: tuple[CoverageRow, ...]
     is_hard: bool = False
     """The judge gave verdicts alone, each of them 0, 1/2 or 1: it has an accuracy, and no reliability diagram."""
     warnings: tuple[str, ...] = ()
@@ -120,7 +93,7 @@ class CalibrationReport:
         return self.ece.value > self.ece_if_perfect.high
 
     def to_json(self) -> dict[str, Any]:
-        """As JSON values; `bins` and `risk_coverage` are lists of objects."""
+        """As JSON values; `bins` is a list of objects."""
         fields = {name: _json(value) for name, value in vars(self).items()}
         return {**fields, "shows_miscalibration": self.shows_miscalibration}
 
@@ -146,26 +119,18 @@ def calibration_report(
     draw = Resampling(seed, draws, level)
     brier, log_loss = _losses(rows)
     null = null_errors(rows, seed=seed, draws=simulated)
-    sums = moments(rows)
-    ece, reliability, resolution = (
-        _of(rows, sums, statistic, draw) for statistic in (expected_errors, reliabilities, resolutions)
-    )
+    ece = _of(rows, moments(rows), expected_errors, draw)
     is_chance = ece.value <= float(np.quantile(null, 0.5 + level / 2))
     return CalibrationReport(
         n=rows.p.size,
         ties=int((rows.y == 0.5).sum()),
-        accuracy=_share(rows, draw),
+        accuracy=_share_of_hits(rows, draw),
         confidence=_mean(rows, rows.confidence, draw),
         brier=_mean(rows, brier, draw),
         log_loss=_mean(rows, log_loss, draw),
-        reliability=_folded_back(reliability, is_chance=is_chance),
-        resolution=_folded_back(resolution),
-        uncertainty=_mean(rows, (rows.y - 0.5) ** 2, draw),
         ece=_folded_back(ece, is_chance=is_chance),
         ece_if_perfect=_if_perfect(null),
-        auroc=_auroc(rows, draw),
         bins=tuple(_bin(rows, rows.bin == number, level) for number in range(rows.bins)),
-        risk_coverage=_risk_coverage(rows, draw),
         is_hard=bool(np.isin(rows.p, (0.0, 0.5, 1.0)).all()),
         warnings=_warnings(rows),
     )
@@ -214,16 +179,15 @@ def _losses(rows: Judged) -> tuple[Floats, Floats]:
     return (rows.p - rows.y) ** 2, log_losses(rows.p, rows.y)
 
 
-def _mean(rows: Judged, values: Floats, draw: Resampling, chosen: NDArray[np.bool_] | slice = slice(None)) -> Estimate:
-    """The weighted mean of `values` over `chosen` rows, all by default."""
-    w, x, clusters = rows.weights[chosen], values[chosen], rows.clusters[chosen]
-    sums = sums_by_cluster(clusters, w * x, w)
-    return bootstrap(sums, lambda sums: quotient(sums[:, 0], sums[:, 1]), n=w.size, resampling=draw)
+def _mean(rows: Judged, values: Floats, draw: Resampling) -> Estimate:
+    """The weighted mean of `values`."""
+    sums = sums_by_cluster(rows.clusters, rows.weights * values, rows.weights)
+    return _of(rows, sums, lambda sums: quotient(sums[:, 0], sums[:, 1]), draw)
 
 
-def _share(rows: Judged, draw: Resampling, chosen: NDArray[np.bool_] | slice = slice(None)) -> Estimate:
-    """The weighted share of hits among `chosen` rows; Wilson's interval over clusters where all are hits, or none."""
-    mean = _mean(rows, rows.hits, draw, chosen)
+def _share_of_hits(rows: Judged, draw: Resampling) -> Estimate:
+    """The weighted share of hits; Wilson's interval over clusters where all are hits, or none."""
+    mean = _mean(rows, rows.hits, draw)
     return by_clusters(mean, draw.level) if mean.note == NO_VARIATION else mean
 
 
@@ -250,31 +214,12 @@ def _if_perfect(null: Floats) -> IfPerfect:
     return IfPerfect(float(null.mean()), float(low), float(high), null.size)
 
 
-def _auroc(rows: Judged, draw: Resampling) -> Estimate:
-    """The value by all confidences, the draws by groups of nearly equal ones."""
-    around = _of(rows, by_cell(rows, most=100), areas, draw)
-    return around._replace(value=float(areas(by_cell(rows, most=None).sum(0, keepdims=True))[0]))
-
-
 def _bin(rows: Judged, inside: NDArray[np.bool_], level: float) -> ReliabilityRow:
     w = rows.weights[inside]
     accuracy = float(w @ rows.hits[inside] / w.sum())
     effective = max(1, round(effective_rows(w)))
     around = wilson(min(1.0, accuracy) * effective, effective, level)._replace(value=accuracy, n=int(inside.sum()))
     return ReliabilityRow(float(w @ rows.confidence[inside] / w.sum()), around, int(inside.sum()))
-
-
-def _risk_coverage(rows: Judged, draw: Resampling) -> tuple[CoverageRow, ...]:
-    levels, code = np.unique(rows.confidence, return_inverse=True)
-    mass = np.bincount(code, rows.weights, levels.size)
-    above = np.cumsum(mass[::-1])[::-1] / mass.sum()  # share at each confidence or above
-    least = dict.fromkeys(float(levels[np.flatnonzero(above >= share - 1e-9)[-1]]) for share in SHARES)
-    made = []
-    for border in least:
-        inside = rows.confidence >= border
-        coverage = float(rows.weights[inside].sum() / rows.weights.sum())
-        made.append(CoverageRow(coverage, border, _share(rows, draw, inside), int(inside.sum())))
-    return tuple(made)
 
 
 def _warnings(rows: Judged) -> tuple[str, ...]:
@@ -290,6 +235,87 @@ def _warnings(rows: Judged) -> tuple[str, ...]:
     if not rows.has_side.all():
         warnings.append(f"the judge has no side in {int((~rows.has_side).sum())} of {n} comparisons, which count half")
     return tuple(warnings)
+
+
+class Judged(NamedTuple):
+    """Labelled pairs, by the answer that the judge finds better."""
+
+    p: Floats
+    y: Floats
+    weights: Floats
+    """With a mean of 1."""
+    clusters: NDArray[np.intp]
+    confidence: Floats
+    hits: Floats
+    has_side: NDArray[np.bool_]
+    bin: NDArray[np.intp]
+    """From 0, by rising confidence."""
+
+    @property
+    def bins(self) -> int:
+        return int(self.bin.max()) + 1
+
+
+def judged(p: ArrayLike, y: ArrayLike, weights: ArrayLike | None, clusters: Iterable[Hashable], bins: int) -> Judged:
+    """The rows; ValueError for columns that do not fit together, values outside of [0, 1], weights not above 0."""
+    raw, labels, codes = np.asarray(p, np.float64), np.asarray(y, np.float64), codes_of(clusters)[0]
+    w = np.ones_like(raw) if weights is None else np.asarray(weights, np.float64)
+    if raw.ndim != 1 or any(column.shape != raw.shape for column in (labels, w, codes)):
+        raise ValueError(f"one label, weight and cluster per p are needed, found {raw.size} and {labels.size}")
+    for name, column in (("p", raw), ("labels", labels)):
+        if column.size and not (column.min() >= 0 and column.max() <= 1):
+            raise ValueError(f"{name} lie between 0 and 1, found {column.min()} to {column.max()}")
+    if w.size and not (np.isfinite(w).all() and w.min() > 0):
+        raise ValueError("weights are above 0 and finite")
+    if bins < 1:
+        raise ValueError(f"expected one bin or more, found {bins}")
+    w = w / w.mean() if w.size else w
+    side = np.where(np.abs(raw - 0.5) <= HALF, 0.0, np.sign(raw - 0.5))
+    confidence = np.round(np.abs(raw - 0.5) + 0.5, SAME)
+    hits = 0.5 + side * (labels - 0.5)
+    return Judged(raw, labels, w, codes, confidence, hits, side != 0, _equal_mass(confidence, w, bins))
+
+
+def _equal_mass(confidence: Floats, weights: Floats, bins: int) -> NDArray[np.intp]:
+    """The bin of each row: that in which the middle of its confidence's weight lies; empty bins are left out."""
+    levels, code = np.unique(confidence, return_inverse=True)
+    mass = np.bincount(code, weights, levels.size)
+    middle = (np.cumsum(mass) - mass / 2) / max(mass.sum(), 1e-300)
+    place = np.minimum((middle * bins).astype(np.intp), bins - 1)
+    return np.unique(place[code], return_inverse=True)[1].astype(np.intp)
+
+
+def moments(rows: Judged) -> Floats:
+    """Sums by cluster of the weight, and of the weight times c and z: a column per bin of each."""
+    inside = (rows.bin[:, None] == np.arange(rows.bins)).astype(np.float64)
+    columns = (rows.weights, rows.weights * rows.confidence, rows.weights * rows.hits)
+    return sums_by_cluster(rows.clusters, *np.concatenate([inside * column[:, None] for column in columns], axis=1).T)
+
+
+def expected_errors(sums: Floats) -> Floats:
+    """ECE of each row of sums: sum over bins of |sum w (z - c)| / sum w (Naeini et al. 2015)."""
+    mass, c, z = np.split(sums, 3, axis=1)
+    return quotient(np.abs(z - c).sum(1), mass.sum(1))
+
+
+def null_errors(rows: Judged, *, seed: int, draws: int) -> Floats:
+    """ECE in `draws` simulated sets of labels, each a hit with probability c: what a perfectly calibrated judge shows.
+
+    Each label is one independent draw; rows are taken in the order of their contents.
+    """
+    random = np.random.default_rng([seed, rows.p.size])
+    by_content = np.lexsort((rows.has_side, rows.weights, rows.bin, rows.confidence))
+    has_side, confidence = rows.has_side[by_content], rows.confidence[by_content]
+    share = (rows.bin[:, None] == np.arange(rows.bins)) * rows.weights[:, None] / rows.weights.sum()
+    share = share[by_content]
+    errors = np.empty(draws)
+    each = max(1, BLOCK // max(1, rows.p.size))
+    for start in range(0, draws, each):
+        count = min(each, draws - start)
+        hit = random.random((count, rows.p.size)) < confidence
+        apart = np.where(has_side, hit, 0.5) - confidence
+        errors[start : start + count] = np.abs(apart @ share).sum(1)
+    return errors
 
 
 def _json(value: Any) -> Any:

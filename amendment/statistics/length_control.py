@@ -8,9 +8,11 @@ phi by rows of a baseline whose answers were made longer and shorter, at a fifth
 of about the same weight holds phi at `slope`, what length does for the other systems (0 where nothing is known of
 them), and psi at 1.
 
-The difficulty comes from `length_difficulty`, which fits it over many systems. Without it what is hard for a system and
-where its opponent is long are one and the same to phi, so that phi, held at 0, is made smaller than it is: in the
-simulator that is better than the raw rate and than an unheld phi (`benchmarks/length_control.py`).
+The difficulty of prompts, positive where systems win more easily, is fitted over many systems that were compared with
+one opponent (`length_difficulty`): theta, phi and psi of all systems and the difficulties, by turns; Dubois et al. fit
+theirs over their leaderboard. Without it what is hard for a system and where its opponent is long are one and the same
+to phi, so that phi, held at 0, is made smaller than it is: in the simulator that is better than the raw rate and than
+an unheld phi (`benchmarks/length_control.py`).
 
 Covered: the figure with the raw win rate, an interval by a bootstrap over clusters that takes difficulty and slope as
 given, a warning where length and quality cannot be told apart. Not covered: answers that are longer because they are
@@ -47,6 +49,16 @@ LEAST_OVERLAP = 0.1
 """Share of rows in which the answer of the system that is mostly shorter is the longer one."""
 
 
+FEWEST_SYSTEMS = 20
+"""Below this many a prompt's difficulty is too uncertain, and is left out."""
+DIFFICULTY_SPREAD = 2.0
+"""Prior variance of a difficulty, in log-odds squared."""
+TURNS, NEAR_ENOUGH, STEPS_EACH, LONGEST_STEP_EACH = 40, 1e-3, 4, 3.0
+"""Of the fit of difficulties: turns at most, and the greatest change at which they end; Newton steps in each turn, and
+the longest of them."""
+Codes = NDArray[np.intp]
+
+
 class LengthControlled(NamedTuple):
     """A system's win rate, raw and with equal lengths."""
 
@@ -60,6 +72,15 @@ class LengthControlled(NamedTuple):
     """Standard deviation of the length term."""
     warning: str
     """Why these rows cannot separate raw from controlled rates; empty where they can."""
+
+
+class Difficulty(NamedTuple):
+    """What the fit over all systems says. Held: phi at the mean of all systems, psi at 1, difficulties at 0."""
+
+    difficulty: Floats
+    """Of each row's prompt, in log-odds, with a mean of 0 over prompts."""
+    slope: float
+    """Mean of phi over systems: log-odds that being much longer adds."""
 
 
 class Prior(NamedTuple):
@@ -114,7 +135,27 @@ def length_term(apart: Floats) -> Floats:
     return np.tanh(apart / spread) if spread > 0 else np.zeros_like(apart)
 
 
-def _around(terms: Floats, y: Floats, codes: NDArray[np.intp], prior: Prior, draws: Resampling) -> Estimate:
+def length_difficulty(wins: ArrayLike, apart: ArrayLike, systems: ArrayLike, prompts: ArrayLike) -> Difficulty:
+    """One row per comparison with the common opponent: P(the system wins), how much longer its answer is, and whole
+    numbers for system and prompt."""
+    y, d = np.asarray(wins, np.float64), np.asarray(apart, np.float64)
+    s, i = (np.unique(np.asarray(names), return_inverse=True)[1] for names in (systems, prompts))
+    term = np.empty(y.size)
+    for number in range(int(s.max()) + 1):
+        term[s == number] = length_term(d[s == number])
+    hard, slope = np.zeros(int(i.max()) + 1), 0.0
+    parameters = np.tile([0.0, 0.0, 1.0], (int(s.max()) + 1, 1))
+    for _ in range(TURNS):
+        parameters = _systems(y, np.stack([np.ones(y.size), term, hard[i]]), s, parameters, slope)
+        slope = float(parameters[:, 1].mean())
+        moved = _prompts(y, parameters[s, 0] + parameters[s, 1] * term, parameters[s, 2], i, hard) - hard
+        hard = hard + moved - (hard + moved).mean()
+        if np.abs(moved - moved.mean()).max() < NEAR_ENOUGH:
+            break
+    return Difficulty(hard[i], slope)
+
+
+def _around(terms: Floats, y: Floats, codes: Codes, prior: Prior, draws: Resampling) -> Estimate:
     """The interval: sums of rows and wins by cluster and cell are all that a draw needs."""
     cell = _cells(terms)
     cells = int(cell.max()) + 1
@@ -130,7 +171,7 @@ def _around(terms: Floats, y: Floats, codes: NDArray[np.intp], prior: Prior, dra
     return bootstrap(sums, statistic, n=y.size, resampling=draws, name="length-controlled,")
 
 
-def _cells(terms: Floats) -> NDArray[np.intp]:
+def _cells(terms: Floats) -> Codes:
     """Rows in groups of nearly equal terms, numbered from 0 without a gap."""
     each = CELLS if terms.shape[1] == 1 else CELLS_EACH
     code = np.zeros(len(terms), np.int64)
@@ -166,6 +207,32 @@ def _rates(parameters: Floats, terms: Floats, weights: Floats) -> Floats:
     p = _sigmoid(parameters[:, :1] + parameters[:, 1:] @ still.T)
     rates: Floats = (p * weights).sum(1) / weights.sum(1)
     return rates
+
+
+def _systems(y: Floats, columns: Floats, s: Codes, parameters: Floats, slope: float) -> Floats:
+    """A few Newton steps for each system's theta, phi and psi."""
+    count, center = len(parameters), np.array([0.0, slope, 1.0])
+    held = RIDGE * np.bincount(s, minlength=count)
+    penalty = np.zeros((count, 3, 3))
+    penalty[:, 0, 0], penalty[:, 1, 1], penalty[:, 2, 2] = ANCHOR, held, held
+    for _ in range(STEPS_EACH):
+        p = _sigmoid((parameters[s].T * columns).sum(0))
+        gradient = np.stack([np.bincount(s, (y - p) * column, count) for column in columns], axis=1)
+        gradient -= np.einsum("sjk,sk->sj", penalty, parameters - center)
+        bend = [[np.bincount(s, p * (1 - p) * column * other, count) for column in columns] for other in columns]
+        step = np.linalg.solve(np.moveaxis(np.array(bend), 2, 0) + penalty, gradient[:, :, None])[:, :, 0]
+        parameters = parameters + np.clip(step, -LONGEST_STEP_EACH, LONGEST_STEP_EACH)
+    return parameters
+
+
+def _prompts(y: Floats, offset: Floats, psi: Floats, i: Codes, hard: Floats) -> Floats:
+    """A few Newton steps for each prompt's difficulty."""
+    for _ in range(STEPS_EACH):
+        p = _sigmoid(offset + psi * hard[i])
+        gradient = np.bincount(i, psi * (y - p), hard.size) - hard / DIFFICULTY_SPREAD
+        bend = np.bincount(i, psi**2 * p * (1 - p), hard.size) + 1 / DIFFICULTY_SPREAD
+        hard = hard + np.clip(gradient / bend, -LONGEST_STEP_EACH, LONGEST_STEP_EACH)
+    return hard
 
 
 def _sigmoid(x: Floats) -> Floats:
