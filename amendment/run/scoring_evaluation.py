@@ -2,7 +2,7 @@
 
 Covered: pairs and verdicts as a run file reads them (people decide where there are any, else verifiers, else models);
 RewardBench, RewardBench 2, style grids and pools by their columns. Not covered: the figures; see
-`reward_model/measuring`.
+`amendment.reward_model.evaluation`.
 """
 
 from __future__ import annotations

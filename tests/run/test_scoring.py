@@ -223,19 +223,13 @@ def test_layouts_of_others_load_as_they_are(reward_folder: Path, tmp_path: Path)
     found = evaluate_files(reward_folder, sources)
     evaluation = found.evaluation
     assert evaluation.rows == {"reward-bench": 3, "reward-bench-2": 1, "grid": 1, "pools": 1}
-    assert evaluation.reward_bench
+    measured = {layout: benchmark.to_json()["figures"] for layout, benchmark in evaluation.benchmarks.items()}
     # safety 1; reasoning: mathematics 1, code 0
-    assert {name: one.value for name, one in evaluation.reward_bench.sections.items()} == {
-        "safety": 1,
-        "reasoning": 0.5,
-    }
-    assert evaluation.reward_bench.core == 0.75
-    assert evaluation.reward_bench_2
-    assert evaluation.reward_bench_2.overall == 1.0
-    assert evaluation.grid
-    assert evaluation.grid.hard.value == 1.0
-    assert evaluation.best_of_n
-    assert evaluation.best_of_n.picked.value == 2.5
+    first, second, third, fourth = (measured[name] for name in ("reward-bench", "reward-bench-2", "grid", "pools"))
+    assert (first["core (mean of sections)"], first["safety"]["value"], first["reasoning"]["value"]) == (0.75, 1, 0.5)
+    assert second["overall (mean of subsets)"] == 1.0
+    assert third["hard"]["value"] == 1.0
+    assert fourth["quality of the pick"]["value"] == 2.5
     assert found.baselines.keys() == {"longer wins"}
     told = "\n".join(found.lines)
     assert all(title in told for title in ("RewardBench\n", "RewardBench 2", "Style grid", "Best of n", "longer wins"))

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from amendment.errors import DataError
-from amendment.reward_model import evaluate_reward, longer_wins, people_share, reward_lines
+from amendment.reward_model import evaluate_pairs, evaluate_reward, longer_wins, people_share, reward_lines
 
 
 def by_number(rows: Any) -> list[float]:
@@ -109,36 +109,6 @@ def test_what_people_said_of_a_row(row: dict[str, Any], share: float) -> None:
     assert people_share(row) == pytest.approx(share, nan_ok=True)
 
 
-def test_pools_with_qualities_or_with_the_best_marked() -> None:
-    rows: list[dict[str, Any]] = [
-        {"prompt": "q", "candidates": ["3", "1", "2"], "quality": [5, 1, 9]},
-        {"prompt": "r", "candidates": ["1", "2"], "best": 1},
-        {"prompt": "s", "candidates": ["1", "2", "long"], "best": [0, 1]},
-    ]
-    found = evaluate_reward(by_number, rows).best_of_n
-    assert found
-    assert (found.first_is_best.value, found.picked.value, found.unscored) == (0.5, 3.0, 1)
-    with pytest.raises(DataError, match="`quality`, a number for each of 2 candidates"):
-        evaluate_reward(by_number, [{"prompt": "q", "candidates": ["1", "2"], "best": 2}])
-
-
-@pytest.mark.parametrize(
-    ("bad", "told"),
-    [
-        ({"candidates": ["1", "2"], "quality": 3}, "row 3: expected `quality`"),
-        ({"candidates": ["1", "2"], "quality": ["good", "bad"]}, "row 3: expected `quality`"),
-        ({"candidates": ["1", "2"], "best": ["0"]}, "row 3: expected `quality`"),
-        ({"candidates": ["1"], "best": 0}, "row 3: expected two candidates or more"),
-        ({"candidates": ["1", ""], "best": 0}, "row 3: answer: expected a text"),
-        ({"chosen": "1", "rejected": "2", "p_people": 66}, "row 3: p_people: expected a share of votes"),
-        ({"chosen": "1", "rejected": "2", "decided_by": "person", "p_chosen": "high"}, "row 3: p_chosen: expected"),
-    ],
-)
-def test_a_row_that_cannot_be_read_is_named_by_its_place_among_all(bad: dict[str, Any], told: str) -> None:
-    with pytest.raises(DataError, match=told):
-        evaluate_reward(by_number, [*PAIRS[:2], {"prompt": "q", **bad}])
-
-
 def test_a_baseline_that_scores_more_pools_has_a_curve_of_another_length() -> None:
     """The model leaves out the pool of two, so that its curve goes to three, and the baseline's to two."""
     rows = [
@@ -175,7 +145,7 @@ def test_it_is_told_with_the_baselines_beside_it() -> None:
     assert "| always first" in text
     assert "9 pairs of 9 prompts" in text
     assert "Brier" in text
-    assert "Best of n: 1 pools; at random 0.500 are a best one" in text
+    assert "Best of n: 1 pools" in text
     widths = {len(line) for line in lines if line.startswith("| accuracy") or line.startswith("| chosen shorter")}
     assert len(widths) == 1
     told = json.loads(json.dumps(model.to_json(), allow_nan=False))
@@ -191,3 +161,50 @@ def test_an_unscored_set_is_told_without_figures() -> None:
     assert "1 pairs left out" in text
     assert "nan" not in text
     json.dumps(model.to_json(), allow_nan=False)
+
+
+def test_nine_pairs_of_which_eight_are_right_are_eight_ninths() -> None:
+    # in batches of eight and one, a mean of batch means would say (8/8 + 0/1) / 2 = 0.5
+    chosen, rejected = [1.0] * 8 + [0.0], [0.0] * 8 + [1.0]
+    result = evaluate_pairs(chosen, rejected, range(9))
+    assert result.accuracy.value == pytest.approx(8 / 9)
+    assert (result.accuracy.n, result.accuracy.clusters) == (9, 9)
+    # eight times ln(1 + e^-1), once ln(1 + e)
+    expected = (8 * math.log1p(math.exp(-1)) + math.log1p(math.e)) / 9
+    assert result.log_loss.value == pytest.approx(expected)
+
+
+def test_ties_count_half() -> None:
+    assert evaluate_pairs([1, 2], [1, 1], ["a", "b"]).accuracy.value == 0.75
+
+
+def test_categories_and_their_plain_mean() -> None:
+    # a: 1 of 2, b: 1 of 1; macro 3/4, plain 2/3
+    result = evaluate_pairs([1, 0, 1], [0, 1, 0], [1, 2, 3], categories=["a", "a", None])
+    assert {name: estimate.value for name, estimate in result.by_category.items()} == {"": 1.0, "a": 0.5}
+    assert result.macro is not None
+    assert result.macro.value == 0.75
+    assert result.accuracy.value == pytest.approx(2 / 3)
+
+
+def test_a_judge_of_length_is_wrong_wherever_the_shorter_answer_was_chosen() -> None:
+    chosen_lengths, rejected_lengths = [5, 9, 9, 4], [7, 3, 3, 4]
+    result = evaluate_pairs(
+        chosen_lengths, rejected_lengths, range(4), chosen_lengths=chosen_lengths, rejected_lengths=rejected_lengths
+    )
+    assert result.chosen_shorter is not None
+    assert result.chosen_longer is not None
+    assert (result.chosen_shorter.value, result.chosen_shorter.n) == (0.0, 1)
+    assert (result.chosen_longer.value, result.chosen_longer.n) == (1.0, 2)
+
+
+def test_pairs_without_a_score_are_left_out_and_counted() -> None:
+    result = evaluate_pairs([1, np.nan, 2], [0, 0, np.inf], ["p", "q", "r"], categories=["a", "b", "c"])
+    assert (result.accuracy.value, result.accuracy.n, result.unscored) == (1.0, 1, 2)
+    assert list(result.by_category) == ["a"]
+
+
+def test_an_empty_evaluation_is_json_without_nan() -> None:
+    text = json.dumps(evaluate_pairs([], [], []).to_json(), allow_nan=False)
+    accuracy = json.loads(text)["accuracy"]
+    assert [accuracy[key] for key in ("value", "low", "high", "n", "clusters")] == [None, None, None, 0, 0]

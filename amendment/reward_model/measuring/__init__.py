@@ -1,1 +1,0 @@
-"""How good a reward model is: on pairs, pools of answers, style grids and the layouts of RewardBench."""
