@@ -22,7 +22,8 @@ from amendment.data.guesses import MOST_WORDS, not_recognised
 from amendment.data.readings import gather
 from amendment.data.shapes import Layout, lay_out, recognise
 from amendment.data.source_rows import FileFacts, SourceRows
-from amendment.data.verdict_files import DataSources, VerdictFile, word_of
+from amendment.data.sources import word_of
+from amendment.data.verdict_files import DataSources, VerdictFile
 from amendment.errors import DataError, Problem
 from amendment.preference import as_pair_verdicts, likeness
 from amendment.records import Candidate, Comparison, Message, Prompt, RaterKind, Verdict, text_of
@@ -138,7 +139,7 @@ def source_of(path: Path, *, people: Sequence[str] = (), kind: RaterKind | None 
         if unread:
             named = {name: name for name in layout.columns.model_dump(exclude_none=True)}
             raise DataError([not_recognised(found, "verdicts", file=path.name, columns=named, unread=unread)])
-    return VerdictFile(path=str(path), shape=shape, people=tuple(people) or None, kind=kind)
+    return VerdictFile(path=str(path), people=tuple(people) or None, kind=kind)
 
 
 def _unread_codes(layout: Layout) -> list[str]:

@@ -12,8 +12,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Literal, NamedTuple
 
 from amendment.data.shapes import Layout
-from amendment.data.sources import PairFile
-from amendment.data.verdict_files import OrderWords, VerdictFile, word_of
+from amendment.data.sources import PairFile, word_of
+from amendment.data.verdict_files import OrderWords, VerdictFile
 from amendment.errors import Problem
 from amendment.records import RaterKind, VoteValue
 from amendment.tables import Row
@@ -98,8 +98,6 @@ class BallotReader:
         self._source, self._layout = source, layout
         self._coordinates = log.coordinates if log else None
         self._rater_of_all = (log.rater if log else None) or source.label
-        self._principle = log.principle if log else None
-        self._empty = log.empty if log else "no_vote"
         self._takes_any_word = log is not None and log.unreadable == "invalid"
         self._tells_each = source.bad_rows == "skip"
         """Each problem is one of its row, since such rows are left out; else one for all rows like it."""
@@ -122,7 +120,7 @@ class BallotReader:
             asked = [(rater, column, "A" if columns.swapped else first)]
             if columns.swapped:
                 asked.append((rater, columns.swapped, "B"))
-        principle = word_of(values[columns.principle]) or None if columns.principle else self._principle
+        principle = word_of(values[columns.principle]) or None if columns.principle else None
         sample = self._sample(row, problems)
         ballots: list[Ballot] = []
         for rater, column, shown in asked:
@@ -260,8 +258,7 @@ class BallotReader:
             self.counts["words read as invalid"] += 1
             return "invalid", word
         words = ", ".join(meaning or "an empty cell" for meaning in self._meanings)
-        hint = "words" if isinstance(self._source, VerdictFile) else "votes"
-        message = f"found {plain(word, longest=40)!r}{MORE}, expected one of {words}; see `{hint}`"
+        message = f"found {plain(word, longest=40)!r}{MORE}, expected one of {words}; see `words`"
         self._misread(row, column, word, message, problems)
         return None, word
 
@@ -270,7 +267,7 @@ class BallotReader:
         kind = self._kind(rater)
         if p is not None:
             return "tie" if p == 0.5 else "A" if p > 0.5 else "B"
-        if self._empty == "no_vote" or (self._empty is None and kind == "person"):
+        if kind == "person" or isinstance(self._source, PairFile):
             self.counts["empty cells without a vote"] += 1
             return None
         self.counts["empty cells read as invalid"] += 1

@@ -18,8 +18,7 @@ from typing import Any, Literal
 
 from amendment.data.shapes import asked_in
 from amendment.data.source_rows import SourceRows
-from amendment.data.sources import OPEN
-from amendment.data.verdict_files import word_of
+from amendment.data.sources import OPEN, word_of
 from amendment.errors import Problem
 from amendment.tables import Row
 from amendment.text import plain
@@ -122,7 +121,7 @@ class _Guess:
         if wanted == "pairs":
             named = {"prompt": prompt or OPEN, "a": self.a or OPEN, "b": self.b or OPEN, "votes": [verdict or OPEN]}
             yield from _block("columns", {**named, "category": category}, _verdict_notes(could))
-            yield from _block("votes", self._meanings(words, one_word=True), _word_notes(words))
+            yield from _block("words", self._meanings(words), _word_notes(words))
             return
         order, item = columns.get("order") or self._only("order", few=True), self._only("item")
         text = OPEN if self._may_have_texts(could) and not columns else None
@@ -223,7 +222,7 @@ class _Guess:
         has_open_item = not self._only("item") and not self.a
         return sum(not self._is_few(name) for name in left if self._words(name)) > has_open_item
 
-    def _meanings(self, words: Counter[str], *, one_word: bool = False) -> dict[str, Any]:
+    def _meanings(self, words: Counter[str]) -> dict[str, Any]:
         """The words by meaning. What a number means is a question, unless the columns of the answers have the same
         numbers and the verdicts no other."""
         ends = [_tokens(name)[-1] if name else "" for name in (self.a, self.b)]
@@ -237,8 +236,6 @@ class _Guess:
             meant[meaning].append(word)
         asked = {"a", "b"} | ({"tie"} if (meant[""] or not words) and not meant["tie"] else set())
         named = {key: meant_words or ([OPEN] if key in asked else []) for key, meant_words in meant.items() if key}
-        if one_word:
-            named = {key: meant_words[:1] for key, meant_words in named.items() if key in ("a", "b", "tie")}
         return {
             key: meant_words[0] if len(meant_words) == 1 else meant_words
             for key, meant_words in named.items()

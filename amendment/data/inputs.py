@@ -18,7 +18,6 @@ from amendment.data.cells import (
     criteria_in,
     joined_prompt,
     optional_text,
-    text_in,
     tools_in,
     words_in,
 )
@@ -30,7 +29,7 @@ from amendment.data.source_rows import FileFacts, SourceRows, SourceStream, rows
 from amendment.data.sources import CandidateColumns, FileSource, LilliputPrompts, PromptFile, Source
 from amendment.data.verdict_files import DataSources
 from amendment.errors import DataError, Problem
-from amendment.records import Candidate, Comparison, Message, Origin, Prompt, Verdict
+from amendment.records import Candidate, Comparison, Origin, Prompt, Verdict
 from amendment.tables import Row
 from amendment.yamlfile import capped
 
@@ -154,7 +153,7 @@ def _prompts(source: PromptFile, base: Path, inputs: Inputs, problems: list[Prob
     stream = stream_of(source, base, glimpse=glimpse)
     problems += stream.head.problems
     for rows, questions in _prompt_rows(source, stream):
-        others = [source.system, source.tools, source.category_column, source.tags_column, source.criteria_column]
+        others = [source.tools, source.category_column, source.tags_column, source.criteria_column]
         columns = [*questions, *others]
         read = partial(_prompt, source=source, questions=questions, inputs=inputs)
         if not _each_row(source, rows, stream.head.columns, columns, read, inputs=inputs, problems=problems):
@@ -164,7 +163,7 @@ def _prompts(source: PromptFile, base: Path, inputs: Inputs, problems: list[Prob
 
 def _prompt_rows(source: PromptFile, stream: SourceStream) -> Iterator[tuple[list[Row], tuple[str, ...]]]:
     """The rows a chunk at a time, and the columns of the prompt in each."""
-    shape = source.shape or recognise(stream.head.columns, "prompts")
+    shape = recognise(stream.head.columns, "prompts")
     if source.column is None and shape is None:
         raise DataError([no_prompt(stream.head)])
     for rows in stream.chunks():
@@ -192,7 +191,7 @@ def _candidates(source: FileSource, base: Path, inputs: Inputs, problems: list[P
 def _candidate_rows(source: FileSource, table: SourceRows) -> Parts:
     if source.columns is not None:
         return Parts(table.rows, source.columns)
-    shape = source.shape or recognise(table.columns, "candidates")
+    shape = recognise(table.columns, "candidates")
     if shape is None:
         raise DataError([not_recognised(table, "candidates")])
     return candidate_parts(shape, table.rows, table.columns)
@@ -238,15 +237,8 @@ def _problems_of(row: Row, read: Callable[[Row], None]) -> Sequence[Problem]:
 
 
 def _prompt(row: Row, source: PromptFile, questions: tuple[str, ...], inputs: Inputs) -> None:
-    messages = joined_prompt(row, questions)
-    if source.system and row.values[source.system] not in (None, ""):
-        if messages[0].role in ("system", "developer"):
-            columns = " + ".join(questions)
-            problem = f"the prompt begins with a system text of its own; empty this cell or the one in {columns}"
-            raise DataError([row.problem(source.system, problem)])
-        messages = (Message(role="system", content=text_in(row, source.system)), *messages)
     prompt = Prompt(
-        messages=messages,
+        messages=joined_prompt(row, questions),
         tools=tools_in(row, source.tools) if source.tools else None,
         category=optional_text(row, source.category_column) or source.category,
         tags=words_in(row, source.tags_column) if source.tags_column else (),

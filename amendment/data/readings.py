@@ -22,14 +22,12 @@ from amendment.data.ballots import Ballot, BallotReader, key_of
 from amendment.data.guesses import not_recognised
 from amendment.data.shapes import P_CHOSEN, Layout, decided_rows, lay_out, recognise
 from amendment.data.source_rows import FileFacts, SourceRows, rows_of
-from amendment.data.sources import PairColumns, PairFile, Source
+from amendment.data.sources import PairColumns, PairFile, Source, VerdictWords, word_of
 from amendment.data.verdict_files import (
     DataSources,
     VerdictColumns,
     VerdictFile,
-    VerdictWords,
     order_faults,
-    word_of,
 )
 from amendment.errors import DataError, Problem
 from amendment.tables import Row
@@ -200,7 +198,7 @@ def _laid_out(source: PairFile | VerdictFile, table: SourceRows) -> Layout:
 
 
 def _known_layout(source: Source, table: SourceRows, wanted: Literal["pairs", "verdicts"]) -> Layout:
-    shape = source.shape or recognise(table.columns, wanted)
+    shape = recognise(table.columns, wanted)
     if shape is None:
         raise DataError([not_recognised(table, wanted)])
     return lay_out(shape, table.rows, table.columns, wanted)
@@ -209,10 +207,7 @@ def _known_layout(source: Source, table: SourceRows, wanted: Literal["pairs", "v
 def _pair_layout(source: PairFile, columns: PairColumns, table: SourceRows) -> Layout:
     shared = {"prompt": columns.prompt, "category": columns.category}
     if columns.votes is not None:
-        votes = source.votes
-        tie = () if votes.tie is None else (votes.tie,)
-        words = VerdictWords(a=(votes.a,), b=(votes.b,), tie=tie, both_bad=(), invalid=())
-        return Layout(VerdictColumns(a=columns.a, b=columns.b, votes=columns.votes, **shared), table.rows, words)
+        return Layout(VerdictColumns(a=columns.a, b=columns.b, votes=columns.votes, **shared), table.rows, source.words)
     if columns.a is not None:
         return Layout(VerdictColumns(a=columns.a, b=columns.b, p=columns.p, **shared), table.rows, VerdictWords())
     p = columns.p or (P_CHOSEN if P_CHOSEN in table.columns else None)

@@ -11,12 +11,14 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from typing import Any, Literal, NamedTuple
 
 from amendment.data.conversations import alternating, part, turns_in
-from amendment.data.sources import CandidateColumns, ShapeName
+from amendment.data.sources import CandidateColumns, VerdictWords, word_of
 from amendment.data.ultrafeedback import completions_of, rated_rows, scored_rows
-from amendment.data.verdict_files import VerdictColumns, VerdictWords, word_of
+from amendment.data.verdict_files import VerdictColumns
 from amendment.records import RaterKind
 from amendment.tables import Row
 
+ShapeName = Literal["rows", "arena", "ultrafeedback", "annotated-pairs"]
+"""Layouts that are known by their columns: rows have the default names."""
 Wanted = Literal["prompts", "candidates", "pairs", "verdicts"]
 """What a source is read for."""
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from amendment.licenses import license_problem
-from amendment.records import RaterKind
+from amendment.records import RaterKind, VoteValue
 
 OPEN = "?"
 """Where a printed run file has it, the user has to answer; see `reading.guesses`."""
@@ -42,10 +44,6 @@ class Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
 
-ShapeName = Literal["rows", "arena", "ultrafeedback", "annotated-pairs"]
-"""Shapes of files that are read without being told their columns: rows are those with the default names."""
-
-
 def _tell_editors(schema: dict[str, Any]) -> None:
     """A source has either a path or a dataset."""
     schema["oneOf"] = [{"required": ["path"]}, {"required": ["dataset"]}]
@@ -67,8 +65,6 @@ class Source(Part):
     """Of a dataset; train where none is named."""
     revision: str | None = None
     """Of a dataset on the Hub: branch, tag or, to be exact, commit."""
-    shape: ShapeName | None = None
-    """How the rows are laid out where no columns are named; recognised from the columns where this is not said."""
     category: str | None = None
     """Category of all these prompts."""
     license: KnownLicense | None = None
@@ -84,8 +80,6 @@ class Source(Part):
             raise ValueError("name either a path (a file) or a dataset (on the Hub, or a local folder)")
         if self.path is not None and (self.config or self.split or self.revision):
             raise ValueError("config, split and revision are those of a dataset, and this is a path")
-        if self.shape is not None and (getattr(self, "columns", None) or getattr(self, "column", None)):
-            raise ValueError("name either the columns or the shape, which says where its columns are")
         return self
 
     @property
@@ -99,13 +93,9 @@ class PromptFile(Source):
 
     column: Annotated[tuple[str, ...], OneOrMore] | None = Field(default=None, min_length=1)
     """The column that holds the prompt: text, or a list of messages; or several columns of text that are joined by an
-    empty line, empty cells left out. By default `prompt`, or where a recognised shape has it."""
-    system: str | None = None
-    """Column with a system text that goes before the prompt."""
+    empty line, empty cells left out. By default `prompt`, or where a recognised layout has it."""
     tools: str | None = None
     """Column with the tools that the prompt offers, as JSON schemas."""
-    category: str | None = None
-    """Category of all these prompts; `category_column` reads it from the file instead."""
     category_column: str | None = None
     """Column with the category of each prompt; where it is empty, `category` holds."""
     tags_column: str | None = None
@@ -163,34 +153,77 @@ class PairColumns(Part):
         return self
 
 
-class VoteWords(Part):
-    """How the file spells a vote."""
+Word = str | bool | int | float
 
-    a: str | int = "a"
-    """The answer in column `a` is better."""
-    b: str | int = "b"
-    """The answer in column `b` is better."""
-    tie: str | int | None = "tie"
-    """Neither is."""
+
+def _words(value: Any) -> Any:
+    return [] if value is None else _listed(value)
+
+
+Words = Annotated[tuple[Word, ...], BeforeValidator(_words, json_schema_input_type=Word | list[Word] | None)]
+"""One word or several that mean the same; null for none."""
+
+
+def word_of(value: Any) -> str:
+    """A cell as a word: whole numbers without the `.0` that tools put to a column with gaps, true and false in small
+    letters; a gap is empty."""
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return ""
+    text = str(value).strip()
+    if text in ("True", "False", "TRUE", "FALSE"):
+        return text.lower()
+    return text[:-2] if text.endswith(".0") and text[:-2].lstrip("-").isdecimal() else text
+
+
+class VerdictWords(Part):
+    """How the file spells a verdict: for each meaning a word or a list of words."""
+
+    a: Words = ("a", "A")
+    """The first answer is better."""
+    b: Words = ("b", "B")
+    """The second answer is better."""
+    tie: Words = ("tie",)
+    """Both are equally good."""
+    both_bad: Words = ("both_bad",)
+    """Neither is any good."""
+    invalid: Words = ("invalid",)
+    """No verdict could be read: counted, never a tie."""
 
     @model_validator(mode="after")
     def _all_different(self) -> Self:
-        words = [str(word) for word in (self.a, self.b, self.tie) if word is not None]
-        if OPEN in words:
-            raise ValueError(f"a, b or tie is still a question ({OPEN}): write the word that the file uses")
-        if len(set(words)) < len(words):
-            raise ValueError(f"a, b and tie need different words, found {', '.join(words)}")
+        refuse_questions(self, ("a", "b", "tie", "both_bad"))
+        words = [word_of(word) for words in (self.a, self.b, self.tie, self.both_bad, self.invalid) for word in words]
+        twice = sorted({word for word in words if words.count(word) > 1})
+        if twice:
+            raise ValueError(f"each word means one thing, and {', '.join(map(repr, twice))} stands here twice")
         return self
+
+    def meanings(self) -> dict[str, VoteValue]:
+        """What each word means."""
+        meant: list[tuple[VoteValue, tuple[Word, ...]]] = [
+            ("A", self.a),
+            ("B", self.b),
+            ("tie", self.tie),
+            ("both_bad", self.both_bad),
+            ("invalid", self.invalid),
+        ]
+        return {word_of(word): value for value, words in meant for word in words}
+
+
+def refuse_questions(words: Part, keys: Iterable[str]) -> None:
+    for key in keys:
+        if OPEN in getattr(words, key):
+            raise ValueError(f"{key} is still a question ({OPEN}): write the word that the file uses")
 
 
 class PairFile(Source):
     """Preference pairs of one's own."""
 
     columns: PairColumns | None = None
-    """Where the parts stand: `prompt`, `chosen` and `rejected`, or where a recognised shape has them. Columns
+    """Where the parts stand: `prompt`, `chosen` and `rejected`, or where a recognised layout has them. Columns
     `p_chosen` and `weight`, as in a run's own `export/`, are read without being named."""
-    votes: VoteWords = VoteWords()
-    """The values that mean a, b and tie in the columns of votes."""
+    words: VerdictWords = VerdictWords()
+    """How votes are spelled in the columns of votes."""
     rater: RaterKind | None = None
     """Who decided. If neither this nor a recognised format says so, it is unknown, and published as unknown."""
 
@@ -237,7 +270,7 @@ class FileSource(Source):
     """Candidates of one's own."""
 
     columns: CandidateColumns | None = None
-    """Where the parts stand: `prompt` and `candidate`, or where a recognised shape has them."""
+    """Where the parts stand: `prompt` and `candidate`, or where a recognised layout has them."""
 
 
 CandidateSource = ModelSource | ChainSource | FileSource

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from fnmatch import fnmatchcase
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import Field, model_validator
 
 from amendment.data.sources import (
-    OPEN,
     CandidateSource,
     LilliputPrompts,
     Name,
@@ -19,71 +17,15 @@ from amendment.data.sources import (
     Part,
     PromptFile,
     Source,
+    VerdictWords,
+    Words,
+    refuse_questions,
+    word_of,
 )
-from amendment.records import RaterKind, VoteValue
+from amendment.records import RaterKind
 
-Word = str | bool | int | float
 Columns = Annotated[tuple[str, ...], OneOrMore, Field(min_length=1)]
-
-
-def _listed(value: Any) -> Any:
-    return value if isinstance(value, list | tuple) else [] if value is None else [value]
-
-
-Words = Annotated[tuple[Word, ...], BeforeValidator(_listed, json_schema_input_type=Word | list[Word] | None)]
-"""One word or several that mean the same; null for none."""
-
-
-def word_of(value: Any) -> str:
-    """A cell as a word: whole numbers without the `.0` that tools put to a column with gaps, true and false in small
-    letters; a gap is empty."""
-    if value is None or (isinstance(value, float) and math.isnan(value)):
-        return ""
-    text = str(value).strip()
-    if text in ("True", "False", "TRUE", "FALSE"):
-        return text.lower()
-    return text[:-2] if text.endswith(".0") and text[:-2].lstrip("-").isdecimal() else text
-
-
-class VerdictWords(Part):
-    """How the file spells a verdict: for each meaning a word or a list of words."""
-
-    a: Words = ("a", "A")
-    """The first answer is better."""
-    b: Words = ("b", "B")
-    """The second answer is better."""
-    tie: Words = ("tie",)
-    """Both are equally good."""
-    both_bad: Words = ("both_bad",)
-    """Neither is any good."""
-    invalid: Words = ("invalid",)
-    """No verdict could be read: counted, never a tie."""
-
-    @model_validator(mode="after")
-    def _all_different(self) -> Self:
-        _refuse_questions(self, ("a", "b", "tie", "both_bad"))
-        words = [word_of(word) for words in (self.a, self.b, self.tie, self.both_bad, self.invalid) for word in words]
-        twice = sorted({word for word in words if words.count(word) > 1})
-        if twice:
-            raise ValueError(f"each word means one thing, and {', '.join(map(repr, twice))} stands here twice")
-        return self
-
-    def meanings(self) -> dict[str, VoteValue]:
-        """What each word means."""
-        meant: list[tuple[VoteValue, tuple[Word, ...]]] = [
-            ("A", self.a),
-            ("B", self.b),
-            ("tie", self.tie),
-            ("both_bad", self.both_bad),
-            ("invalid", self.invalid),
-        ]
-        return {word_of(word): value for value, words in meant for word in words}
-
-
-def _refuse_questions(words: Part, keys: Iterable[str]) -> None:
-    for key in keys:
-        if OPEN in getattr(words, key):
-            raise ValueError(f"{key} is still a question ({OPEN}): write the word that the file uses")
+"""One column, or several together."""
 
 
 class OrderWords(Part):
@@ -96,7 +38,7 @@ class OrderWords(Part):
 
     @model_validator(mode="after")
     def _all_different(self) -> Self:
-        _refuse_questions(self, ("ab", "ba"))
+        refuse_questions(self, ("ab", "ba"))
         both = {word_of(word) for word in self.ab} & {word_of(word) for word in self.ba}
         if both:
             raise ValueError(f"ab and ba need different words, and {', '.join(map(repr, sorted(both)))} is in both")
@@ -183,7 +125,8 @@ class VerdictFile(Source):
     columns: VerdictColumns | None = None
     """Where the parts stand; a recognised shape needs none."""
     words: VerdictWords | None = None
-    """How verdicts are spelled; a, b, tie, both_bad and invalid where nothing is said and no shape knows better."""
+    """How verdicts are spelled; a, b, tie, both_bad and invalid where nothing is said and no layout knows better. An
+    empty cell without a meaning (`""`) is a person who did not vote, and a model that could not be read."""
     orders: OrderWords = OrderWords()
     """How `columns.order` spells which answer was displayed first."""
     coordinates: Literal["displayed", "content"] | None = None
@@ -196,11 +139,6 @@ class VerdictFile(Source):
     """Instead of `kind`: patterns of the raters that are people, such as expert_*; all others are models."""
     rater: str | None = None
     """The rater of all these verdicts, where no column names one; the file's name by default."""
-    principle: str | None = None
-    """The principle of all these verdicts, where no column names one."""
-    empty: Literal["no_vote", "invalid"] | None = None
-    """What an empty cell is, where `words` gives it no meaning: by default a person who did not vote, and a model that
-    could not be read."""
     unreadable: Literal["stop", "invalid"] = "stop"
     """stop names every word that means nothing; invalid counts each of them as a verdict that could not be read."""
 
@@ -224,15 +162,11 @@ class VerdictFile(Source):
     def _faults(self) -> Iterator[str]:
         if self.kind is not None and self.people is not None:
             yield "name either kind (of all raters) or people (patterns of those that are)"
-        if self.empty is not None and self.words is not None and "" in self.words.meanings():
-            yield "words says what an empty cell means, and so does empty; name one of them"
         columns = self.columns
         if columns is None:
             return
         if self.rater is not None and (columns.rater or columns.votes):
             yield "rater names the one rater of all rows, and the columns name raters already"
-        if self.principle is not None and columns.principle is not None:
-            yield "principle names the one of all rows, and columns.principle names a column"
         yield from order_faults(columns, self.coordinates)
 
 

@@ -28,21 +28,21 @@ def test_any_kind_of_file_brings_prompts_with_all_that_belongs_to_them(kind: str
     ]
     criteria = [{"id": "units", "text": "Does it name units?"}, {"id": "rude", "text": "Is it rude?", "weight": -2.0}]
     tools = [{"type": "function", "function": {"name": "look", "parameters": {"type": "object"}}}]
-    talk: dict[str, Any] = {"prompt": turns, "rules": "Be kind.", "topic": "talk", "about": "minors, medical,,minors"}
+    talk: dict[str, Any] = {"prompt": turns, "topic": "talk", "about": "minors, medical,,minors"}
     talk |= {"asks": criteria, "tools": tools}
-    rows: Rows = [talk, {"prompt": "Ünïcode 😀?", "rules": "Be brief.", "topic": "", "about": '["a, b", " c "]'}]
+    rows: Rows = [talk, {"prompt": "Ünïcode 😀?", "topic": "", "about": '["a, b", " c "]'}]
     if kind in ("csv", "parquet"):
         rows = [
             {key: json.dumps(cell) if isinstance(cell, list) else cell for key, cell in row.items()} for row in rows
         ]
     save(tmp_path / f"p.{kind}", rows)
-    columns = "category_column: topic, tags_column: about, criteria_column: asks, tools: tools, system: rules"
+    columns = "category_column: topic, tags_column: about, criteria_column: asks, tools: tools"
     found = read(f"prompts: [{{path: p.{kind}, {columns}, category: rest, license: mit}}]\n")
     first, second = found.prompts.values()
-    assert [message.to_json() for message in first.messages] == [{"role": "system", "content": "Be kind."}, *turns]
+    assert [message.to_json() for message in first.messages] == turns
     assert (first.category, first.tags, first.criteria) == ("talk", ("minors", "medical"), tuple(criteria))
     assert first.tools == tuple(tools)
-    assert [message.content for message in second.messages] == ["Be brief.", "Ünïcode 😀?"]
+    assert [message.content for message in second.messages] == ["Ünïcode 😀?"]
     assert (second.category, second.tags, second.criteria, second.tools) == ("rest", ("a, b", "c"), (), None)
     assert (second.source, second.license) == (f"p.{kind}", "mit")
 
@@ -54,10 +54,10 @@ def test_arguments_of_tool_calls_become_objects_and_keys_may_be_left_out(read: R
         {"role": "assistant", "content": None, "tool_calls": [call]},
         {"role": "tool", "tool_call_id": "c", "content": "1"},
     ]
-    save(tmp_path / "p.jsonl", [{"prompt": turns, "rules": "Be kind."}, {"prompt": "b"}])
-    first, second = read("prompts: [{path: p.jsonl, system: rules}]\n").prompts.values()
-    assert first.messages[2].tool_calls is not None
-    assert first.messages[2].tool_calls[0].function["arguments"] == {"n": 1}
+    save(tmp_path / "p.jsonl", [{"prompt": turns}, {"prompt": "b"}])
+    first, second = read("prompts: [{path: p.jsonl}]\n").prompts.values()
+    assert first.messages[1].tool_calls is not None
+    assert first.messages[1].tool_calls[0].function["arguments"] == {"n": 1}
     assert len(second.messages) == 1
 
 
@@ -120,7 +120,7 @@ def test_a_column_that_no_row_has_is_named_once_with_what_there_is(refused: Refu
         "p.csv: question: no such column in any row (did you mean 'qestion'?); there are qestion, id. "
         "Name it in the run file"
     ]
-    assert len(refused("prompts: [{path: p.csv, column: qestion, system: rules, category_column: topic}]\n")) == 2
+    assert len(refused("prompts: [{path: p.csv, column: qestion, tags_column: rules, category_column: topic}]\n")) == 2
 
 
 @pytest.mark.parametrize(

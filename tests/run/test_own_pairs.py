@@ -133,7 +133,7 @@ def test_votes_become_shares(kind: str, tmp_path: Path) -> None:
     save(tmp_path / f"p.{kind}", rows)
     found, counts = preferences(
         tmp_path,
-        f"pairs: [{{path: p.{kind}, votes: {{a: 1, b: 2, tie: 0}}, "
+        f"pairs: [{{path: p.{kind}, words: {{a: 1, b: 2, tie: 0}}, "
         "columns: {prompt: [q, x], a: one, b: two, votes: [u, v, w]}}]\ndataset: {test_share: 0, ties: keep}\n",
     )
     by_name = by_prompt(found)
@@ -152,9 +152,9 @@ def test_an_unknown_vote_is_named_with_the_known_ones(refused: Callable[[str], l
     save(tmp_path / "p.csv", [{"prompt": "q", "a": "x", "b": "y", "v": vote} for vote in ("a", "tie", "left", " ")])
     columns = "columns: {a: a, b: b, votes: v}"
     (line,) = refused(f"pairs: [{{path: p.csv, {columns}}}]\n")
-    assert line == "p.csv: row 4: v: found 'left', expected one of a, b, tie; see `votes`"
-    lines = refused(f"pairs: [{{path: p.csv, {columns}, votes: {{tie: null, b: left}}}}]\n")
-    assert lines == ["p.csv: row 3: v: found 'tie', expected one of a, left; see `votes`"]
+    assert line == "p.csv: row 4: v: found 'left', expected one of a, A, b, B, tie, both_bad, invalid; see `words`"
+    lines = refused(f"pairs: [{{path: p.csv, {columns}, words: {{tie: null, b: left}}}}]\n")
+    assert lines == ["p.csv: row 3: v: found 'tie', expected one of a, A, left, both_bad, invalid; see `words`"]
 
 
 def test_votes_decide_and_a_p_chosen_beside_them_is_counted(tmp_path: Path) -> None:

@@ -49,7 +49,7 @@ def test_every_bad_row_of_every_chunk_is_named_and_an_absent_column_once(files: 
         f"line {number}: prompt" for number in (5, 1700, 2200)
     ]
     with pytest.raises(DataError) as told:
-        read_inputs(config(prompts=[{"path": "p.jsonl", "system": "sytem"}]), files)
+        read_inputs(config(prompts=[{"path": "p.jsonl", "tags_column": "tgas"}]), files)
     (problem,) = told.value.problems
     assert "no such column in any row" in problem.message
     assert "there are prompt, topic" in problem.message

@@ -126,18 +126,17 @@ def test_a_probability_speaks_in_the_coordinates_of_its_verdict(read: Read) -> N
 
 
 @pytest.mark.parametrize(
-    ("kind", "empty", "values"),
+    ("kind", "words", "values"),
     [
-        ("person", None, ["A"]),
-        ("model", None, ["A", "invalid"]),
-        ("person", "invalid", ["A", "invalid"]),
-        ("model", "no_vote", ["A"]),
+        ("person", {}, ["A"]),
+        ("model", {}, ["A", "invalid"]),
+        ("person", {"words": {"invalid": ""}}, ["A", "invalid"]),
     ],
 )
 def test_an_empty_cell_is_a_person_who_did_not_vote_and_a_model_that_could_not_be_read(
-    kind: str, empty: str | None, values: list[str], read: Read
+    kind: str, words: dict[str, Any], values: list[str], read: Read
 ) -> None:
-    settings = {"columns": {"item": "i", "verdict": "v"}, "kind": kind, "empty": empty}
+    settings = {"columns": {"item": "i", "verdict": "v"}, "kind": kind, **words}
     assert [vote.value for vote in read([{"i": 1, "v": "a"}, {"i": 2, "v": " "}], **settings).votes] == values
 
 
@@ -401,11 +400,8 @@ REFUSED: dict[str, dict[str, Any]] = {
     "displayed coordinates need the order": {"columns": {"item": "i", "verdict": "v"}, "coordinates": "displayed"},
     "either kind (of all raters) or people": {"kind": "person", "people": "x*"},
     "the columns name raters already": {"columns": {"item": "i", "votes": ["v"]}, "rater": "me"},
-    "columns.principle names a column": {"columns": {"item": "i", "verdict": "v", "principle": "p"}, "principle": "x"},
-    "words says what an empty cell means, and so does empty": {"words": {"tie": ""}, "empty": "invalid"},
     "means one thing, and '1' stands here twice": {"words": {"a": 1, "b": [2, "1"]}},
     "ab and ba need different words": {"orders": {"ab": 0, "ba": "0"}},
-    "either the columns or the shape": {"columns": {"item": "i", "verdict": "v"}, "shape": "arena"},
 }
 
 
@@ -572,12 +568,6 @@ def test_a_table_of_annotated_pairs(tmp_path: Path) -> None:
     assert votes(found) == [*told, ("second", "invalid", None)]
     assert [item.prompt for item in found.items.values()] == ["Tell.", "Say."]
     assert answers(inputs(path, "candidates"))[:2] == [("cat", "x"), ("dog", None)]
-
-
-def test_a_shape_that_is_said_and_not_there_is_named(tmp_path: Path) -> None:
-    path = save(tmp_path / "x.jsonl", [{"prompt": "q", "chosen": "a", "rejected": "b"}])
-    with pytest.raises(DataError, match="text_a: no such column in any row"):
-        inputs(path, "pairs", shape="annotated-pairs")
 
 
 TALKS = {f"conversation_{side}": [ask("hi"), say(f"from {side}")] for side in "ab"}
