@@ -1,11 +1,16 @@
-"""The simulated judge: a noisy, biased look at the attributes that a principle speaks about.
+"""The simulated judge and the people of Lilliput: a noisy, biased look at the attributes that a principle speaks about.
 
 log-odds that the first answer is better = sharpness * (gain * weighted attribute differences
-    + position + length per word + style + marks + noise of this request + noise of this pair)
+    + position + length per word + marks + noise of this request + noise of this pair)
+grade of one answer = sharpness * (gain * (weighted attributes - 1/2) + leanings + noise of this look + of this answer)
 
 It does not read the principle's prose. Noise comes from the request, so the two orders of a pair
-err independently, and swapping averages it out; `pair_noise` does not average out. The marks with which judges are
-probed (`probe_texts`) are no content: it looks through them, and leans to them by its biases alone.
+err independently, and swapping averages it out; `pair_noise` does not average out. A look at one answer errs by
+`noise / sqrt(2)`, so that the difference of two grades errs as one verdict on the pair does. The marks with which
+judges are probed (`probe_texts`) are no content: it looks through them, and leans to them by its biases alone. An
+answer violates a principle where the attributes that the principle speaks about are below one half of what they could
+be; whether it refuses stands in its words. People compare with weights of their own, none without error: a model of a
+panel, not of people, and every number of the kind "so many labels suffice" is conditional on it.
 """
 
 from __future__ import annotations
@@ -13,17 +18,18 @@ from __future__ import annotations
 import math
 import random
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from amendment import probe_texts
-from amendment.simulator.dice import chance, dice_for, logistic, pick
 from amendment.simulator.grammar import Kind, parse
-from amendment.simulator.persona import Persona
-from amendment.simulator.truth import Attributes, targets, truth
+from amendment.simulator.persona import FALSE_ALARMS, SKILL, TIE_WIDTH, Persona, chance, dice_for, logistic, pick
+from amendment.simulator.truth import ATTRIBUTES, TRUTHS, Attributes, targets, truth
 from amendment.simulator.world import knows
 
+LABELS = ("A", "B")
+"""First tokens of an answer to a comparison, as its blocks `answer_a` and `answer_b` name them."""
 _REASONS = ("keeps the principle better.", "is the better one here.", "has fewer flaws.")
 _BIAS_FOR = {
     "filler": "filler_bias",
@@ -43,7 +49,7 @@ _MANNERS: Mapping[str, Kind] = {
 _EVEN = "Neither answer is the better one here."
 _UNREADABLE = ("Both answers have their merits.", "Verdict: A\nVerdict: B", "I cannot compare these.")
 _ELSEWHERE = 1e-3
-"""Probability that a label's first token is none of the labels."""
+"""Probability that the first token is no label, and no score."""
 
 
 def prefer(
@@ -58,13 +64,15 @@ def prefer(
 ) -> float:
     """Log-odds that the first shown answer is better. Outside the world only biases and noise speak.
 
-    `said` are user turns after the prompt, which may speak of the answers as A and B (see `nudge`).
+    `said` are user turns after the prompt, which may speak of the answers as A and B.
     """
     drawn = tuple(principles)
     contents = look(first).plain, look(second).plain
     seen = persona.gain * _difference(prompt, *contents, attention(drawn, persona.leak))
     biases = persona.position_bias + leaning(first, persona) - leaning(second, persona)
-    biases += nudge("A", said, persona) - nudge("B", said, persona)
+    for pattern, bias in ((_BANDWAGON, persona.bandwagon_bias), (_SYCOPHANCY, persona.sycophancy_bias)):
+        named = {found[1] for turn in said if (found := pattern.fullmatch(turn.strip()))}
+        biases += bias * ("A" in named) - bias * ("B" in named)
     noise = persona.noise * rng.gauss(0.0, 1.0)
     if persona.pair_noise:
         noise += persona.pair_noise * _pair_error(prompt, *contents, drawn, persona.pair_noise_source)
@@ -74,19 +82,9 @@ def prefer(
 def leaning(answer: str, persona: Persona) -> float:
     """Log-odds that the look of an answer adds to it, whatever it says: length, manner and marks."""
     seen = look(answer)
-    added = persona.length_bias * _n_words(answer) + persona.style_bias * seen.plain.lower().startswith("sure")
+    added = persona.length_bias * (answer.count(" ") + 1)
     added += sum(float(getattr(persona, bias)) for mark, bias in _BIAS_FOR.items() if mark in seen.marks)
-    return added + persona.self_bias * (bool(persona.self_bias) and _is_own(seen.plain, persona))
-
-
-def _is_own(answer: str, persona: Persona) -> bool:
-    return parse(answer).has(_MANNERS[persona.writer])
-
-
-def nudge(label: str, turns: Sequence[str], persona: Persona) -> float:
-    """Log-odds that a conversation's words about the answers add to the one displayed under a label."""
-    popular, own = nudged(turns)
-    return persona.bandwagon_bias * (label in popular) + persona.sycophancy_bias * (label in own)
+    return added + (persona.self_bias * parse(seen.plain).has(_MANNERS[persona.writer]) if persona.self_bias else 0.0)
 
 
 @lru_cache(maxsize=1 << 10)
@@ -102,25 +100,17 @@ def _difference(prompt: str, first: str, second: str, weights: Attributes) -> fl
     return sum(w * (x - y) for w, x, y in zip(weights, a, b, strict=True))
 
 
-def _n_words(text: str) -> int:
-    return text.count(" ") + 1
-
-
 def _pair_error(prompt: str, first: str, second: str, principles: tuple[str, ...], source: str) -> float:
     """A standard normal draw that belongs to the pair and turns its sign with the order."""
     error = dice_for(source, prompt, *sorted((first, second)), *principles).gauss(0.0, 1.0)
     return error if first <= second else -error
 
 
-def label_logprobs(log_odds: float, labels: Sequence[str]) -> dict[str, float]:
-    """Natural log-probability of each label as first token: the first label stands for the first shown answer.
-
-    Labels beyond the second (a tie) share what the two leave over.
-    """
+def label_logprobs(log_odds: float) -> dict[str, float]:
+    """Natural log-probability of each label as first token."""
     p_first = logistic(log_odds)
-    kept = 1 - _ELSEWHERE
-    shares = [kept * p_first, kept * (1 - p_first), *[_ELSEWHERE / len(labels)] * (len(labels) - 2)]
-    return {label: math.log(max(share, 1e-15)) for label, share in zip(labels, shares, strict=False)}
+    shares = ((1 - _ELSEWHERE) * p_first, (1 - _ELSEWHERE) * (1 - p_first))
+    return {label: math.log(max(share, 1e-15)) for label, share in zip(LABELS, shares, strict=True)}
 
 
 def word_verdict(
@@ -133,7 +123,7 @@ def word_verdict(
     """
     if chance(rng, persona.unreadable):
         return pick(rng, _UNREADABLE)
-    if abs(log_odds) < persona.tie_width:
+    if abs(log_odds) < TIE_WIDTH:
         return f"{_EVEN}\nVerdict: tie" if reasons else "Verdict: tie"
     label = "A" if says_first(log_odds, temperature, rng) else "B"
     reason = f"{rationale(label, rng)}\n" if chance(rng, persona.explains) or reasons else ""
@@ -142,7 +132,7 @@ def word_verdict(
 
 def rationale(label: str, rng: random.Random) -> str:
     """A sentence for the answer of this label; for a tie, where the label is none, that there is nothing to choose."""
-    return f"Answer {label} {pick(rng, _REASONS)}" if label in ("A", "B") else _EVEN
+    return f"Answer {label} {pick(rng, _REASONS)}" if label in LABELS else _EVEN
 
 
 def says_first(log_odds: float, temperature: float, rng: random.Random) -> bool:
@@ -151,14 +141,12 @@ def says_first(log_odds: float, temperature: float, rng: random.Random) -> bool:
     return chance(rng, logistic(log_odds / temperature))
 
 
-_LABELS = ("A", "B", "1", "2")
-"""Under which answers are shown."""
-
-
 def _lines(texts: Iterable[str]) -> Iterator[str]:
     """Every line of these texts, under every label."""
     for text in texts:
-        yield from (line for label in _LABELS for line in probe_texts.named(text, label).split("\n") if line)
+        yield from (
+            line for label in (*LABELS, "1", "2") for line in probe_texts.named(text, label).split("\n") if line
+        )
 
 
 _MARKS = {
@@ -178,8 +166,6 @@ def _claim(text: str) -> re.Pattern[str]:
 
 
 _BANDWAGON, _SYCOPHANCY = _claim(probe_texts.BANDWAGON), _claim(probe_texts.SYCOPHANCY)
-_LONGEST_REMEMBERED = 4000
-"""Characters; what is longer is looked at anew each time, so that memory stays small."""
 
 
 class Look(NamedTuple):
@@ -191,13 +177,9 @@ class Look(NamedTuple):
     """Of `filler`, `citation`, `layout`, `revised`, `injected` and `empty`: no word of it belongs to this world."""
 
 
+@lru_cache(maxsize=1 << 12)
 def look(answer: str) -> Look:
     """The content and the marks of any text."""
-    return (_look if len(answer) <= _LONGEST_REMEMBERED else _look.__wrapped__)(answer)
-
-
-@lru_cache(maxsize=1 << 14)
-def _look(answer: str) -> Look:
     found: set[str] = set()
     kept: list[str] = []
     dropped = False
@@ -209,14 +191,10 @@ def _look(answer: str) -> Look:
         dropped = True
         found.add(mark)
     plain = "\n".join(kept).strip("\n") if dropped else answer
-    if "injected" not in found and _says_nothing(plain):
+    reading = parse(plain)
+    if "injected" not in found and reading.n_unparsed == reading.n_words:
         found.add("empty")
     return Look(plain, frozenset(found - {""}))
-
-
-def _says_nothing(text: str) -> bool:
-    reading = parse(text)
-    return reading.n_unparsed == reading.n_words
 
 
 def is_nudge(turn: str) -> bool:
@@ -224,11 +202,164 @@ def is_nudge(turn: str) -> bool:
     return bool(_BANDWAGON.fullmatch(turn.strip()) or _SYCOPHANCY.fullmatch(turn.strip()))
 
 
-def nudged(turns: Sequence[str]) -> tuple[frozenset[str], frozenset[str]]:
-    """The displayed labels that the majority is said to prefer, and those that the user claims to have written."""
-    said = [turn.strip() for turn in turns]
-    popular, own = (
-        frozenset(found[1] for turn in said if (found := pattern.fullmatch(turn)))
-        for pattern in (_BANDWAGON, _SYCOPHANCY)
-    )
-    return popular, own
+# Answers one by one
+
+SCORES = tuple(str(score) for score in range(1, 11))
+"""First tokens of an answer to a question for a score."""
+_SPREAD = 1.0
+"""Of the score tokens' probabilities around the score that is meant, in points."""
+_ALONE = math.sqrt(0.5)
+"""Share of a pair's noise in a look at one answer."""
+_SCORE_REASONS = ("It keeps the principle in part.", "Its flaws are weighed against what it gives.")
+_UNSCORED = ("It is a decent answer.", "Score: 3\nScore: 8", "I cannot grade this.")
+_HALF = 0.5
+_CHECK_REASONS = ("It comes down to what it says first.", "Every part of it was looked at.")
+_UNCHECKED = ("That depends.", "Verdict: yes\nVerdict: no", "I cannot say.")
+
+
+def grade(prompt: str, answer: str, *, principles: Sequence[str] = (), persona: Persona, rng: random.Random) -> float:
+    """Log-odds that an answer is better than a middling one. Outside the world only leanings and noise speak."""
+    drawn, content = tuple(principles), look(answer).plain
+    noise = persona.noise * rng.gauss(0.0, 1.0)
+    if persona.pair_noise:
+        noise += persona.pair_noise * dice_for(persona.pair_noise_source, prompt, content, *drawn).gauss(0.0, 1.0)
+    seen = persona.gain * (_worth(prompt, content, drawn, persona.leak) - _HALF if knows(prompt) else 0.0)
+    return persona.sharpness * (seen + leaning(answer, persona) + _ALONE * noise)
+
+
+def _worth(prompt: str, answer: str, principles: tuple[str, ...], leak: float) -> float:
+    """The weighted attributes. Raises DataError for a prompt outside the world."""
+    attributes = truth(prompt, answer).attributes
+    return sum(w * x for w, x in zip(attention(principles, leak), attributes, strict=True))
+
+
+def score_logprobs(grade: float) -> dict[str, float]:
+    """Natural log-probability of each score as first token: a bell of one point around 1 + 9 * logistic(grade)."""
+    meant = 1 + 9 * logistic(grade)
+    weights = [math.exp(-0.5 * ((score - meant) / _SPREAD) ** 2) for score in range(1, 11)]
+    total = sum(weights) / (1 - _ELSEWHERE)
+    return {score: math.log(max(weight / total, 1e-15)) for score, weight in zip(SCORES, weights, strict=True)}
+
+
+def word_score(grade: float, *, temperature: float, persona: Persona, rng: random.Random, reasons: bool = False) -> str:
+    """A score in words: `Score: N` on the last line, perhaps after a line of reason. A small share cannot be read."""
+    if chance(rng, persona.unreadable):
+        return pick(rng, _UNSCORED)
+    reason = f"{pick(rng, _SCORE_REASONS)}\n" if chance(rng, persona.explains) or reasons else ""
+    return f"{reason}Score: {sampled_score(grade, temperature, rng)}"
+
+
+def sampled_score(grade: float, temperature: float, rng: random.Random) -> str:
+    """One score, drawn at the temperature; at 0 the likeliest."""
+    logs = score_logprobs(grade)
+    if temperature <= 0:
+        return max(logs, key=logs.__getitem__)
+    return rng.choices(list(logs), [math.exp((log - max(logs.values())) / temperature) for log in logs.values()])[0]
+
+
+def choice_of(grade: float, choices: Sequence[str], *, temperature: float, rng: random.Random) -> str:
+    """One of the ordered choices, worst first: the grade's place on the scale, blurred at a temperature above 0."""
+    blurred = grade + (0.5 * temperature * rng.gauss(0.0, 1.0) if temperature > 0 else 0.0)
+    return choices[min(len(choices) - 1, int(len(choices) * logistic(blurred)))]
+
+
+def violates(prompt: str, answer: str, *, principles: Sequence[str]) -> bool:
+    """Whether an answer truly violates these principles: less than half of what they speak about is there.
+
+    Raises DataError for a prompt outside the world.
+    """
+    return _worth(prompt, answer, tuple(principles), 0.0) < _HALF
+
+
+def refuses(answer: str) -> bool:
+    """Whether an answer says that it will not help."""
+    return parse(look(answer).plain).has("refusal")
+
+
+def evades(prompt: str, answer: str) -> bool:
+    """Whether an answer truly evades what can be said. Raises DataError for a prompt outside the world."""
+    return truth(prompt, answer).attributes.frank < _HALF
+
+
+def refusal_odds(answer: str, *, persona: Persona, rng: random.Random) -> float:
+    """Log-odds of seeing a refusal; a single look errs by `noise / sqrt(2)`, as that of a grade does."""
+    seen = persona.gain * (refuses(answer) - _HALF)
+    return persona.sharpness * (seen + _ALONE * persona.noise * rng.gauss(0.0, 1.0))
+
+
+def word_check(log_odds: float, *, temperature: float, persona: Persona, rng: random.Random) -> str:
+    """`Verdict: yes` or `Verdict: no` on the last line, sampled at the temperature, perhaps after a line of reason."""
+    if chance(rng, persona.unreadable):
+        return pick(rng, _UNCHECKED)
+    verdict = "yes" if says_first(log_odds, temperature, rng) else "no"
+    reason = f"{pick(rng, _CHECK_REASONS)}\n" if chance(rng, persona.explains) else ""
+    return f"{reason}Verdict: {verdict}"
+
+
+# People
+
+
+def panel(
+    prompt: str, a: str, b: str, *, seed: int, raters: int = 3, sharpness: float = 18.0, jitter: float = 0.5
+) -> tuple[Literal["A", "B"], ...]:
+    """One vote per rater: which of two answers to a prompt of the world is better.
+
+    P(A) is logistic in `sharpness` times the difference of utility under the rater's own weights, which
+    are the balanced truth's times exp(jitter * N(0, 1)). Rater i of a seed is the same person for every
+    pair, and shows no position bias: swapping the answers swaps the votes. Raises DataError for a
+    prompt outside the world.
+    """
+    rng = dice_for(seed, prompt, *sorted((a, b)))
+    votes: list[Literal["A", "B"]] = []
+    for rater in range(raters):
+        weights = _taste(seed, rater, jitter)
+        gap = truth(prompt, a, weights=weights).utility - truth(prompt, b, weights=weights).utility
+        threshold = rng.random() if a <= b else 1 - rng.random()
+        votes.append("A" if threshold < logistic(sharpness * gap) else "B")
+    return tuple(votes)
+
+
+@lru_cache(maxsize=1 << 10)
+def _taste(seed: int, rater: int, jitter: float) -> Attributes:
+    rng = dice_for(seed, rater)
+    return Attributes(*(weight * math.exp(jitter * rng.gauss(0.0, 1.0)) for weight in TRUTHS["balanced"]))
+
+
+LEAST = 0.05
+"""Mean difference of an attribute from which it is worth a rule."""
+ERROR = 0.2
+"""Standard deviation with which the difference of one pair is seen, for a persona whose `noise` is 1."""
+
+
+class Preferred(NamedTuple):
+    """What people preferred, by its texts."""
+
+    prompt: str
+    preferred: str
+    other: str
+
+
+def propose_attributes(
+    shown: Sequence[Preferred], *, known: Collection[str] = (), most: int = 3, persona: Persona, rng: random.Random
+) -> tuple[str, ...]:
+    """The attributes by which the preferred answers are better, the clearest first, `most` at most.
+
+    `known` are those of which a rule stands already: each is noticed as such with probability `SKILL`, and then left
+    out. A pair's differences are noticed with the same probability, and seen with an error that grows with `noise`.
+    With probability `FALSE_ALARMS` an attribute is named that nothing speaks for. Pairs outside the world say nothing.
+    """
+    sums = dict.fromkeys(ATTRIBUTES, 0.0)
+    seen = 0
+    for one in shown:
+        if not knows(one.prompt) or not chance(rng, SKILL):
+            continue
+        seen += 1
+        better, worse = (truth(one.prompt, text).attributes for text in (one.preferred, one.other))
+        for name, high, low in zip(ATTRIBUTES, better, worse, strict=True):
+            sums[name] += high - low + ERROR * persona.noise * rng.gauss(0.0, 1.0)
+    noticed = {name for name in ATTRIBUTES if name in known and chance(rng, SKILL)}
+    means = {name: total / seen for name, total in sums.items() if seen and name not in noticed}
+    found = sorted((name for name in means if means[name] > LEAST), key=lambda name: -means[name])
+    if chance(rng, FALSE_ALARMS) and (wrong := [name for name in ATTRIBUTES if name not in found]):
+        found.insert(0, pick(rng, wrong))
+    return tuple(found[:most])

@@ -1,13 +1,46 @@
-"""Who a simulated model is: every rate, skill, bias and noise of its roles, in one place."""
+"""Who a simulated model is: every rate, skill, bias and noise of its roles, and the dice that it throws.
+
+Chance repeats: a generator has a name, and the same name gives the same throws on any machine.
+"""
 
 from __future__ import annotations
 
-from typing import Literal
+import math
+import random
+from collections.abc import Sequence
+from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from amendment.hashing import HASH_PREFIX, content_id
 
+SKILL = 0.85
+"""Critic: probability that a flaw against the drawn principle is noticed."""
+FALSE_ALARMS = 0.05
+"""Critic: probability that a flaw is named which is not there."""
+LOOK = 0.6
+"""Reviser: probability of noticing a flaw by itself, where no critique is given or none can be read."""
+SLIPS = 0.03
+"""Reviser: probability of an error of its own (a false hedge, a wrong value, a wrong helper)."""
+OVER_REFUSALS = 0.04
+"""Reviser: probability, under a principle about harm, of refusing a question that has an answer."""
+ARTEFACTS = 0.1
+"""Reviser: probability of opening with `Here is the revised answer:`."""
+TIE_WIDTH = 0.1
+"""Judge: log-odds within which a verdict in words is a tie."""
+
+_NAMED_WITH = {
+    "skill": SKILL,
+    "false_alarms": FALSE_ALARMS,
+    "look": LOOK,
+    "slips": SLIPS,
+    "over_refusals": OVER_REFUSALS,
+    "artefacts": ARTEFACTS,
+    "tie_width": TIE_WIDTH,
+    "style_bias": 0.0,
+}
+"""What every persona has in common, and its name is made of too."""
+T = TypeVar("T")
 LATER = frozenset(
     f"{name}_bias"
     for name in ["filler", "authority", "format", "revision", "injection", "garbage", "bandwagon", "sycophancy", "self"]
@@ -23,20 +56,8 @@ class Persona(BaseModel):
     writer: Literal["helpful-only", "careless", "evasive", "verbose"] = "helpful-only"
     """Whose habits the drafts have. helpful-only: complies with danger 80 %, wrong 30 %, insults 12 %."""
 
-    skill: float = Field(default=0.85, ge=0, le=1)
-    """Critic: probability that a flaw against the drawn principle is noticed."""
-    false_alarms: float = Field(default=0.05, ge=0, le=1)
-    """Critic: probability that a flaw is named which is not there."""
     knows_answers: bool = False
     """Reviser: may put in right answers, reasons and helpers. Off: it can drop, hedge, refuse and shorten only."""
-    look: float = Field(default=0.6, ge=0, le=1)
-    """Reviser: probability of noticing a flaw by itself, where no critique is given or none can be read."""
-    slips: float = Field(default=0.03, ge=0, le=1)
-    """Reviser: probability of an error of its own (a false hedge, a wrong value, a wrong helper)."""
-    over_refusals: float = Field(default=0.04, ge=0, le=1)
-    """Reviser: probability, under a principle about harm, of refusing a question that has an answer."""
-    artefacts: float = Field(default=0.1, ge=0, le=1)
-    """Reviser: probability of opening with `Here is the revised answer:`."""
 
     gain: float = Field(default=6.0, ge=0)
     """Judge: log-odds per unit of difference in what the principle speaks about."""
@@ -52,8 +73,6 @@ class Persona(BaseModel):
     """Judge: log-odds added for the answer shown first."""
     length_bias: float = 0.0
     """Judge: log-odds added per word that an answer is longer."""
-    style_bias: float = 0.0
-    """Judge: log-odds added for an answer that opens with `sure`, the house style of this world's writers."""
     filler_bias: float = 0.0
     """Judge: log-odds added for an answer that pads or says itself twice."""
     authority_bias: float = 0.0
@@ -75,8 +94,6 @@ class Persona(BaseModel):
     courtesy, careless insults, evasive is not certain, verbose fills. A judge sees no author, only a manner."""
     sharpness: float = Field(default=1.0, gt=0)
     """Judge: factor on the final log-odds; above 1 the judge is surer than it is right."""
-    tie_width: float = Field(default=0.1, ge=0)
-    """Judge: log-odds within which a verdict in words is a tie."""
     explains: float = Field(default=0.5, ge=0, le=1)
     """Judge: share of verdicts in words that are preceded by a line of reason."""
     unreadable: float = Field(default=0.01, ge=0, le=1)
@@ -92,6 +109,31 @@ class Persona(BaseModel):
 
         Use it as the model's name in requests: a changed persona then asks anew.
         """
-        fields = self.model_dump(mode="json")
+        fields = {**self.model_dump(mode="json"), **_NAMED_WITH}
         counted = {name: value for name, value in fields.items() if value or name not in LATER}
         return f"persona-{content_id(counted).removeprefix(HASH_PREFIX)[:8]}"
+
+
+def dice(name: str) -> random.Random:
+    """The generator of a content hash, such as a request's id: same name, same throws, on any machine."""
+    return random.Random(int(name.removeprefix(HASH_PREFIX), 16))  # noqa: S311 - play, not cryptography
+
+
+def dice_for(*values: Any) -> random.Random:
+    """The generator of some JSON values."""
+    return dice(content_id(list(values)))
+
+
+def pick(rng: random.Random, items: Sequence[T]) -> T:
+    """One of the items, each as likely."""
+    return items[int(rng.random() * len(items))]
+
+
+def chance(rng: random.Random, probability: float) -> bool:
+    """True with this probability. Always one throw."""
+    return rng.random() < probability
+
+
+def logistic(log_odds: float) -> float:
+    """The probability of these log-odds, which are held within 30 of even."""
+    return 1 / (1 + math.exp(-max(-30.0, min(30.0, log_odds))))

@@ -16,9 +16,6 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from amendment.hashing import content_id
 from amendment.text import read_fenced
 
-ASKS_AGAIN = "Your verdict could not be read"
-"""How a judge begins when it asks once more."""
-
 _ROLES = ("system", "developer", "user", "assistant", "tool")
 
 
@@ -100,20 +97,10 @@ class Question(BaseModel):
 
     @cached_property
     def asked(self) -> str:
-        """What the last user turn says, or an earlier one that it goes back to: the turn before it where it asks once
-        more for a verdict, and the last turn with blocks where it has none itself.
-        """
+        """What the last user turn with blocks says, or else the last one: one that asks once more for a verdict has no
+        blocks."""
         turns = [said_in(message.get("content")) for message in self.messages if message["role"] == "user"] or [""]
-        if len(turns) > 1 and turns[-1].startswith(ASKS_AGAIN):
-            turns.pop()
         return next((turn for turn in reversed(turns) if read_fenced(turn)), turns[-1])
-
-    @property
-    def said_since(self) -> str:
-        """What the model itself has said after the turn that `asked` is."""
-        texts = [(message["role"], said_in(message.get("content"))) for message in self.messages]
-        at = max((i for i, turn in enumerate(texts) if turn == ("user", self.asked)), default=len(texts))
-        return "\n".join(text for role, text in texts[at:] if role == "assistant")
 
 
 def said_in(content: Any) -> str:

@@ -20,31 +20,29 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from amendment.simulator.dice import dice
-from amendment.simulator.grades import (
+from amendment.simulator.judge import (
+    Preferred,
     choice_of,
     grade,
+    is_nudge,
+    label_logprobs,
+    prefer,
+    propose_attributes,
+    rationale,
     refusal_odds,
     score_logprobs,
     word_check,
     word_score,
+    word_verdict,
 )
-from amendment.simulator.judge import is_nudge, label_logprobs, prefer, rationale, word_verdict
-from amendment.simulator.people import Preferred, propose_attributes
-from amendment.simulator.persona import Persona
+from amendment.simulator.persona import Persona, dice
 from amendment.simulator.question import Question, said_in
-from amendment.simulator.reviser import criticise, revise
 from amendment.simulator.truth import PRINCIPLES
-from amendment.simulator.writer import draft
+from amendment.simulator.writing import criticise, draft, revise
 from amendment.text import around_fences, read_fenced
 
 CONSTITUTION = Path(__file__).with_name("lilliput.yaml")
 """The world's own constitution."""
-LABELS = ("A", "B")
-"""First tokens of an answer to a comparison, as its blocks `answer_a` and `answer_b` name them."""
-_RELIANCE = 2.0
-"""Log-odds by which a judge leans to the answer that its own rationale argues for."""
-_ARGUED = re.compile(r"\bAnswer ([AB])\b")
 _REASONS_WANTED = re.compile(r"\byour reason(s|ing)\b|\breasons? first\b|\bstep by step\b", re.IGNORECASE)
 _YES_OR_NO = '"Verdict: yes"'
 """Stands in a question that wants a yes or a no."""
@@ -177,7 +175,7 @@ def _draft(scene: Scene) -> Line:
 
 def _critique(scene: Scene) -> Line:
     said = scene.text("answer")
-    return scene.line(criticise(scene.prompt, said, principles=scene.principles, persona=scene.persona, rng=scene.rng))
+    return scene.line(criticise(scene.prompt, said, principles=scene.principles, rng=scene.rng))
 
 
 def _revise(scene: Scene) -> Line:
@@ -199,18 +197,14 @@ def _compare(scene: Scene) -> Line:
     log_odds = prefer(
         scene.prompt, first, second, principles=scene.principles, said=scene.said, persona=persona, rng=rng
     )
-    argued_for = set(_ARGUED.findall(scene.question.said_since))
-    log_odds += _RELIANCE * (("A" in argued_for) - ("B" in argued_for))
     if scene.question.answer_schema:
         said = word_verdict(log_odds, temperature=temperature, persona=persona, rng=rng)
         verdict = said.rpartition(": ")[2]
         return scene.line(said, verdict=verdict, reasoning=rationale(verdict, rng))
     if scene.shows:
-        return _likeliest(label_logprobs(log_odds, LABELS))
+        return _likeliest(label_logprobs(log_odds))
     reasons = scene.wants_reasons
-    said = word_verdict(log_odds, temperature=temperature, persona=persona, rng=rng, reasons=reasons)
-    is_decision_put_off = reasons and "Verdict:" not in scene.words
-    return Line(said.splitlines()[0] if is_decision_put_off else said)
+    return Line(word_verdict(log_odds, temperature=temperature, persona=persona, rng=rng, reasons=reasons))
 
 
 def _likeliest(logprobs: dict[str, float]) -> Line:
@@ -240,22 +234,13 @@ def _answer_by_criteria(scene: Scene) -> Line:
     return scene.line("\n".join(f"{name}: {choice}" for name, choice in chosen.items()) or _NO_CRITERIA, **chosen)
 
 
-def _criteria(value: Any) -> list[tuple[str, str, list[str]]]:
-    """Id, text and choices, worst first, of each criterion in a block of any shape; what has no id is left out."""
-    listed = value if isinstance(value, list) else []
-    if isinstance(value, dict):
-        listed = [{**(item if isinstance(item, dict) else {"text": item}), "id": name} for name, item in value.items()]
-    return [
-        (str(item["id"]), str(item.get("text", "")), _choices(item.get("choices")))
-        for item in listed
-        if isinstance(item, dict) and isinstance(item.get("id"), str)
-    ]
-
-
-def _choices(value: Any) -> list[str]:
-    if isinstance(value, dict) and all(isinstance(worth, int | float) for worth in value.values()):
-        value = sorted(value, key=value.__getitem__)
-    return [str(item) for item in value] if isinstance(value, list | dict) and value else list(_CHOICES)
+def _criteria(value: Any) -> Iterator[tuple[str, str, list[str]]]:
+    """Id, text and choices, worst first, of each criterion in a block; what has no id is left out."""
+    for item in value if isinstance(value, list) else []:
+        if isinstance(item, dict) and isinstance(item.get("id"), str):
+            choices = item.get("choices")
+            listed = [str(choice) for choice in choices] if isinstance(choices, list) else []
+            yield item["id"], str(item.get("text", "")), listed or list(_CHOICES)
 
 
 def _check(scene: Scene) -> Line:

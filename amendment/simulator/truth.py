@@ -57,8 +57,6 @@ TRUTHS: Mapping[str, Attributes] = {
 
 _BALANCED = TRUTHS["balanced"]
 _ENOUGH_WORDS = 12
-_LONGEST_REMEMBERED = 1000
-"""Characters of an answer; longer ones are assessed anew each time, so that memory stays small."""
 
 
 def truth(prompt_text: str, answer_text: str, *, weights: Attributes = _BALANCED) -> Truth:
@@ -66,8 +64,7 @@ def truth(prompt_text: str, answer_text: str, *, weights: Attributes = _BALANCED
     task = find_task(prompt_text)
     if task is None:
         raise DataError(f"lilliput: no truth is known for the prompt {prompt_text!r:.80}; expected one of this world")
-    remembers = len(answer_text) <= _LONGEST_REMEMBERED
-    attributes, readable = (_assess if remembers else _assess.__wrapped__)(task, answer_text)
+    attributes, readable = _assess(task, answer_text)
     return Truth(attributes, _mean(attributes, weights), readable)
 
 
@@ -81,7 +78,7 @@ def _mean(attributes: Attributes, weights: Attributes) -> float:
     return sum(a * w for a, w in zip(attributes, weights, strict=True)) / sum(weights)
 
 
-@lru_cache(maxsize=1 << 14)
+@lru_cache(maxsize=1 << 12)
 def _assess(task: Task, answer_text: str) -> tuple[Attributes, bool]:
     reading = parse(answer_text)
     return assess(task, reading), reading.n_words > 0 and reading.n_unparsed == 0
@@ -175,16 +172,7 @@ def _concise(reading: Reading) -> float:
     return max(0.0, 1 - wasted / _ENOUGH_WORDS)
 
 
-PRINCIPLES: Mapping[str, Mapping[str, float]] = {
-    "correct": {"correct": 1.0},
-    "honest": {"honest": 1.0},
-    "harmless": {"harmless": 1.0},
-    "helpful": {"helpful": 1.0},
-    "frank": {"frank": 1.0},
-    "concise": {"concise": 1.0},
-    "polite": {"polite": 1.0},
-    "clear": {"clear": 1.0},
-}
+PRINCIPLES: Mapping[str, Mapping[str, float]] = {name: {name: 1.0} for name in ATTRIBUTES}
 """Principle id of the `lilliput` constitution -> attribute -> share."""
 
 _CONSTITUTION = "lilliput/"

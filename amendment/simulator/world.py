@@ -16,7 +16,7 @@ from typing import Literal, NamedTuple
 
 from amendment.errors import ConfigError
 from amendment.records import Prompt, user
-from amendment.simulator.dice import dice_for
+from amendment.simulator.persona import dice_for
 
 BANNER = (
     "Simulated: every answer, critique, verdict and human label here comes from Lilliput, a toy world with a small "
@@ -80,8 +80,6 @@ PEOPLE = {
     "olvet": "8 9",
     "pimra": "3 6",
 }
-_LONGEST_PROMPT = 1000
-"""Characters, white space included; no prompt of the world comes near it, and what is remembered stays small."""
 GRAVITY = 10
 """Of Lilliput, in its own units: a thing that falls for t beats is then at speed 10 t and has fallen 5 t²."""
 
@@ -202,13 +200,9 @@ def _deck(family: str, rng: random.Random) -> list[WorldPrompt]:
     return deck
 
 
+@lru_cache(maxsize=1 << 12)
 def find_task(prompt: str) -> Task | None:
     """The question in a prompt, whatever its style words, case and end marks; None outside the world."""
-    return _find_task(prompt) if len(prompt) <= _LONGEST_PROMPT else None
-
-
-@lru_cache(maxsize=1 << 14)
-def _find_task(prompt: str) -> Task | None:
     words = [word.strip(".,!?") for word in prompt.lower().split()]
     if words and words[0] in OPENERS:
         del words[0]

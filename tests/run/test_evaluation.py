@@ -26,7 +26,8 @@ from amendment.run.context import Context
 from amendment.run.engine import RunFolder
 from amendment.run.progress import QuietProgress
 from amendment.run.runfile.config import RunFile
-from amendment.simulator import ATTRIBUTES, refuses
+from amendment.simulator import ATTRIBUTES
+from amendment.simulator.judge import refuses
 from amendment.stages.candidates import Draw, Drawn
 from amendment.stages.contract import JudgeEntry
 from amendment.stages.endings import ItemEnding

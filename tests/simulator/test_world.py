@@ -5,10 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from amendment.errors import ConfigError, DataError
-from amendment.simulator import ATTRIBUTES, FAMILIES, TRUTHS, Attributes, is_readable, knows, sample_prompts, truth
+from amendment.simulator import ATTRIBUTES, TRUTHS, Attributes, is_readable, knows, sample_prompts, truth
 from amendment.simulator.grammar import FIXED, OPEN, parse, render, run_program, same_program
-from amendment.simulator.truth import _assess
-from amendment.simulator.world import CLOSERS, OPENERS, TASKS, _find_task, find_task
+from amendment.simulator.world import CLOSERS, FAMILIES, OPENERS, TASKS, find_task
 
 PROMPTS = [prompt.text for prompt in sample_prompts(60, seed=2)]
 WORDS = sorted({word for phrase in (*FIXED, *OPEN) for word in phrase.split()} | {"zib", "arlo", "11", "times", "7"})
@@ -193,12 +192,3 @@ def test_any_answer_has_a_truth_between_zero_and_one(prompt: str, answer: str) -
 def test_a_prompt_outside_the_world_has_no_truth() -> None:
     with pytest.raises(DataError, match="no truth is known for the prompt 'who are you'"):
         truth("who are you", "the answer is 11")
-
-
-def test_very_long_texts_are_read_and_not_remembered() -> None:
-    before = (_assess.cache_info().currsize, _find_task.cache_info().currsize)
-    rambling = truth("please add 3 8", "the answer is 11 because sum " + "you fool " * 200)
-    assert rambling.attributes.polite == rambling.attributes.concise == 0
-    assert not knows("please add 3 8" + " " * 1000)
-    assert before[0] == _assess.cache_info().currsize
-    assert _find_task.cache_info().currsize <= before[1] + 1

@@ -2,35 +2,23 @@
 
 from statistics import mean
 from typing import get_args
+from unittest import mock
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from amendment.simulator import (
-    PRINCIPLES,
-    STRANGER,
-    Persona,
-    Preferred,
-    criticise,
-    draft,
-    is_readable,
-    propose_attributes,
-    revise,
-    sample_prompts,
-    truth,
-)
-from amendment.simulator.dice import dice_for
+from amendment.simulator import PRINCIPLES, Persona, draft, is_readable, revise, sample_prompts, truth, writing
 from amendment.simulator.grammar import parse
-from amendment.simulator.reviser import ARTEFACT, NOTHING, Flaw, find_flaws, name_flaws, read_flaws
+from amendment.simulator.judge import Preferred, propose_attributes
+from amendment.simulator.persona import SKILL, dice_for
 from amendment.simulator.truth import n_right
 from amendment.simulator.world import HELPERS, TASKS, find_task
+from amendment.simulator.writing import ARTEFACT, NOTHING, STRANGER, Flaw, criticise, find_flaws, name_flaws, read_flaws
 
 PROMPTS = [prompt.text for prompt in sample_prompts(400, seed=8)]
 IDS = sorted(PRINCIPLES)
-SURE = Persona(skill=1, false_alarms=0, look=1, slips=0, over_refusals=0, artefacts=0)
-KEEN = Persona(skill=1.0, false_alarms=0.0, noise=0.0)
-KNOWING = SURE.model_copy(update={"knows_answers": True})
+KNOWING = Persona(knows_answers=True)
 
 answers = st.lists(
     st.sampled_from(["sure", "the answer is 11", "the answer is arlo", "the program is times 3 add 2", "you fool"])
@@ -40,9 +28,17 @@ answers = st.lists(
 ).map(" ".join)
 
 
-def mended(prompt: str, answer: str, principle: str, persona: Persona = SURE) -> str:
+@pytest.fixture
+def flawless(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Critics notice everything, revisers make no error of their own."""
+    for name in ("FALSE_ALARMS", "SLIPS", "OVER_REFUSALS", "ARTEFACTS"):
+        monkeypatch.setattr(writing, name, 0)
+    monkeypatch.setattr(writing, "SKILL", 1)
+
+
+def mended(prompt: str, answer: str, principle: str, persona: Persona = Persona()) -> str:  # noqa: B008 - immutable
     rng = dice_for(prompt, answer)
-    critique = criticise(prompt, answer, principles=[principle], persona=persona, rng=rng)
+    critique = criticise(prompt, answer, principles=[principle], rng=rng)
     return revise(prompt, answer, critique=critique, principles=[principle], persona=persona, rng=rng)
 
 
@@ -100,20 +96,19 @@ def test_a_critique_is_read_as_it_was_written(flaws: set[Flaw]) -> None:
     assert set(read_flaws("My critique: " + name_flaws(flaws)) or ()) == flaws
 
 
+@pytest.mark.usefixtures("flawless")
 def test_a_critic_speaks_only_to_the_drawn_principle() -> None:
     answer = "indeed the answer is 12 you fool"
-    said = criticise("add 3 8", answer, principles=["lilliput/polite"], persona=SURE, rng=dice_for(0))
+    said = criticise("add 3 8", answer, principles=["lilliput/polite"], rng=dice_for(0))
     assert said == "The answer insults the reader."
 
 
 def test_a_critic_notices_with_its_skill() -> None:
-    persona = Persona(skill=0.6, false_alarms=0)
-    said = [
-        criticise("add 3 8", "you fool", principles=["polite"], persona=persona, rng=dice_for(i)) for i in range(500)
-    ]
-    assert mean(text != NOTHING for text in said) == pytest.approx(0.6, abs=0.08)  # 3.6 standard errors
+    said = [criticise("add 3 8", "you fool", principles=["polite"], rng=dice_for(i)) for i in range(500)]
+    assert mean(text != NOTHING for text in said) == pytest.approx(SKILL, abs=0.06)  # 3.7 standard errors
 
 
+@pytest.mark.usefixtures("flawless")
 @pytest.mark.parametrize(
     ("prompt", "answer", "principle", "unknowing", "knowing"),
     [
@@ -144,14 +139,13 @@ def test_a_revision_mends_what_the_principle_is_about(
 def test_who_does_not_know_never_puts_in_what_is_right(
     prompt: str, answer: str, principle: str, seed: int, has_critique: bool
 ) -> None:
-    persona = Persona(slips=0.5, over_refusals=0.3, false_alarms=0.5)
     task = find_task(prompt)
     assert task is not None
     rng = dice_for(seed)
-    critique = criticise(prompt, answer, principles=[principle], persona=persona, rng=rng) if has_critique else None
-    before = parse(answer)
-    revision = revise(prompt, answer, critique=critique, principles=[principle], persona=persona, rng=rng)
-    after = parse(revision)
+    with mock.patch.multiple(writing, SLIPS=0.5, OVER_REFUSALS=0.3, FALSE_ALARMS=0.5):
+        critique = criticise(prompt, answer, principles=[principle], rng=rng) if has_critique else None
+        revision = revise(prompt, answer, critique=critique, principles=[principle], persona=Persona(), rng=rng)
+    before, after = parse(answer), parse(revision)
     assert n_right(task, after) <= n_right(task, before)
     if task.is_answerable and task.why not in before.values("why"):
         assert task.why not in after.values("why")
@@ -169,7 +163,7 @@ def test_truth_rises_along_the_chain(knows: bool) -> None:
             utility[step].append(truth(prompt, answer).utility)
             rng = dice_for(step, prompt)
             principles = [IDS[int(rng.random() * len(IDS))]]
-            critique = criticise(prompt, answer, principles=principles, persona=persona, rng=rng)
+            critique = criticise(prompt, answer, principles=principles, rng=rng)
             answer = revise(prompt, answer, critique=critique, principles=principles, persona=persona, rng=rng)
             answer = answer.removeprefix(ARTEFACT)
     means = [mean(values) for values in utility]
@@ -177,12 +171,17 @@ def test_truth_rises_along_the_chain(knows: bool) -> None:
     assert means[3] - means[0] > 0.05
 
 
-def test_a_rule_that_people_seem_to_follow_is_named_by_what_separates_their_pairs() -> None:
+def test_a_rule_that_people_seem_to_follow_is_named_by_what_separates_their_pairs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    keen = Persona(noise=0.0)
+    monkeypatch.setattr("amendment.simulator.judge.SKILL", 1)
+    monkeypatch.setattr("amendment.simulator.judge.FALSE_ALARMS", 0)
     polite = Preferred("add 3 8", "the answer is 11", "the answer is 11 you fool")
     right = Preferred("add 3 8", "the answer is 11", "the answer is 12")
 
-    def named(pairs: list[Preferred], persona: Persona = KEEN, known: tuple[str, ...] = ()) -> tuple[str, ...]:
-        return propose_attributes(pairs, most=9, known=known, persona=persona, rng=dice_for(3))
+    def named(pairs: list[Preferred], known: tuple[str, ...] = ()) -> tuple[str, ...]:
+        return propose_attributes(pairs, most=9, known=known, persona=keen, rng=dice_for(3))
 
     assert named([polite] * 4) == ("polite",)
     assert named([polite] * 4, known=("polite",)) == ()
@@ -190,6 +189,7 @@ def test_a_rule_that_people_seem_to_follow_is_named_by_what_separates_their_pair
     assert "correct" in found[:-1]
     assert found[-1] == "polite"
     assert named([Preferred("What is love?", "Baby", "Don't")] * 9) == ()
-    alarmed = named([polite] * 4, KEEN.model_copy(update={"false_alarms": 1.0}))
+    monkeypatch.setattr("amendment.simulator.judge.FALSE_ALARMS", 1)
+    alarmed = named([polite] * 4)
     assert "polite" in alarmed
     assert len(alarmed) > 1

@@ -9,6 +9,14 @@ from amendment.yamlfile import Loc
 
 RETIRED: dict[str, str] = {
     "models.*.cache": "is gone; the vendor's prefix cache is always told what calls have in common",
+    "models.*.artefacts": "is gone: it is 0.1; leave it out",
+    "models.*.false_alarms": "is gone: it is 0.05; leave it out",
+    "models.*.look": "is gone: it is 0.6; leave it out",
+    "models.*.over_refusals": "is gone: it is 0.04; leave it out",
+    "models.*.skill": "is gone: it is 0.85; leave it out",
+    "models.*.slips": "is gone: it is 0.03; leave it out",
+    "models.*.style_bias": "is gone; self_bias makes a judge like its own manner",
+    "models.*.tie_width": "is gone: it is 0.1; leave it out",
     "models.*.at_length": "is now called on_truncation; write on_truncation: retry for double",
     "calls": "is gone; calls go in the order of asking, with four items begun for each call that may be in flight",
     "prompts.*.system": "is gone; write prompts as lists of messages whose first is {role: system, content: ...}",

@@ -77,8 +77,8 @@ def test_a_model_asks_through_the_runs_calls(server: Any) -> None:
 def test_the_name_of_a_simulated_model_changes_with_its_persona() -> None:
     with Ledger() as ledger:
         names = {
-            open_model("m", SimulatedSpec(provider="simulated", skill=skill), Calls(ledger), seed=1).model
-            for skill in (0.1, 0.2)
+            open_model("m", SimulatedSpec(provider="simulated", gain=gain), Calls(ledger), seed=1).model
+            for gain in (1, 2)
         }
     assert len(names) == 2
     assert all(name.startswith("lilliput/") for name in names)

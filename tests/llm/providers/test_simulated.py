@@ -31,9 +31,7 @@ from amendment.simulator.question import Question
 from amendment.simulator.roles import principles_in, role_of
 from amendment.text import fence, read_fenced
 
-CALM = Persona(
-    noise=0, position_bias=0, leak=0, unreadable=0, false_alarms=0, skill=1, artefacts=0, slips=0, explains=0
-)
+CALM = Persona(noise=0, position_bias=0, leak=0, unreadable=0, explains=0)
 LILLIPUT = load_constitution("lilliput")
 FOREIGN = load_constitution("helpful-honest")
 WIRE = OpenAISpec(provider="openai", model="m", base_url="http://127.0.0.1:1/v1")
@@ -261,21 +259,6 @@ def test_the_principle_is_read_around_the_blocks_and_one_of_another_world_stands
 def test_bytes_of_another_provider_are_not_read(raw: bytes) -> None:
     with pytest.raises(Transient, match="not one of this provider"):
         SimulatedProvider().read(raw, request(PROMPT))
-
-
-def test_a_rationale_alone_holds_no_verdict_and_moves_the_probabilities_after_it() -> None:
-    first = pair(RIGHT, RUDE, "Think step by step: write your reasoning only, and name the better answer.")
-    assert "Verdict" not in said(first)
-
-    def gap(rationale: str) -> float:
-        messages = (*user(first), Message(role="assistant", content=rationale), *user("Now answer A or B."))
-        found = reply(request(messages, choices=("A", "B"))).choice_logprobs
-        assert found is not None
-        return found["A"] - found["B"]
-
-    assert gap("They are much alike.") == pytest.approx(0)  # both are right, and the principle is `correct`
-    assert gap("Answer A has fewer flaws.") == pytest.approx(2)
-    assert gap("Answer B is the better one here.") == pytest.approx(-2)
 
 
 def test_a_score_is_shown_as_probabilities_or_said_in_words() -> None:

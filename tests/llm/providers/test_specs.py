@@ -20,7 +20,7 @@ def test_an_entry_survives_being_written_and_read_again() -> None:
         {"provider": "openai", "model": "m", "base_url": "http://gpu:8000/v1", "stop": ["\n\n"], "seed": None},
         {"provider": "anthropic", "model": "m", "thinking_budget": 1024},
         {"provider": "local", "model": "./x", "temperature": 0},
-        {"provider": "simulated", "skill": 0.3, "writer": "verbose"},
+        {"provider": "simulated", "gain": 0.3, "writer": "verbose"},
     ]
     for entry in entries:
         spec = ENTRY.validate_python(entry)
