@@ -1,8 +1,8 @@
-"""Spot checks as files: questions that people answer elsewhere, their answers, and labels for others.
+"""Spot checks as files: questions that people answer in other tools, their answers, and labels for others.
 
 Questions leave as CSV (every cell a text that no spreadsheet runs), JSONL, records of Argilla 2 or tasks of Label
-Studio, and answers come back from all four; labels leave as CSV and JSONL. Not covered: whose names may leave; see
-`amendment.calibration.label_files`.
+Studio, and answers come back from all four; labels leave as CSV and JSONL. People leave under pseudonyms; their
+comments only when asked for, with the names of all who labelled hidden in them.
 """
 
 from __future__ import annotations
@@ -10,41 +10,227 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import unicodedata
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple, get_args
+from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, ValidationError
 
-from amendment.calibration.label import CHOICES, LONGEST_COMMENT, LONGEST_NAME, Choice, Label, tidy_name
-from amendment.calibration.queue import Queue, Shown
-from amendment.calibration.samples import LabelQuestion
+from amendment.calibration.label import (
+    CHOICES,
+    LONGEST_COMMENT,
+    LONGEST_NAME,
+    Choice,
+    Label,
+    alike_names,
+    is_kept_name,
+    tidy_name,
+)
+from amendment.calibration.label_tools import (
+    LABEL_STUDIO_CONFIG,
+    argilla_record,
+    label_studio_task,
+    rows_of_argilla,
+    rows_of_label_studio,
+    texts_of_item,
+)
+from amendment.calibration.labelling import SAMPLE, SAMPLES, SPOT_CHECK, LabelledSample, open_sample
+from amendment.calibration.queue import Queue, Shown, labels_missing
+from amendment.calibration.samples import LabelQuestion, SampledItem
+from amendment.calibration.store import Labels
+from amendment.data.pseudonyms import Pseudonyms, people_of_certificate
+from amendment.data.workspace import Workspace
 from amendment.errors import ConfigError, DataError, Problem
+from amendment.files import write_text
 from amendment.hashing import content_id
-from amendment.records import Record
-from amendment.tables import Row
-from amendment.text import plain, safe_cell, text_of_cell, transcript
+from amendment.tables import Row, read_rows
+from amendment.text import plain, safe_cell, text_of_cell
 
 LabelFormat = Literal["csv", "jsonl", "argilla", "label-studio"]
-FORMATS: tuple[LabelFormat, ...] = get_args(LabelFormat)
+ENDINGS: dict[LabelFormat, str] = {"csv": ".csv", "jsonl": ".jsonl", "argilla": ".json", "label-studio": ".json"}
 FIELDS = ("choice", "confidence", "principle", "comment", "annotator", "seconds", "at")
 """The columns of an answer."""
 COLUMNS = ("item", "question", "prompt", "answer_a", "answer_b", "principles", *FIELDS, "comparison_id")
+_KEPT = "is a name kept for simulated people"
+_PSEUDONYM = re.compile(r"person-\d+")
 _DIRECTIONS = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
-_WORDS = {**{choice.casefold(): choice for choice in CHOICES}, "both bad": "both_bad"}
+_CHOICES = {
+    **{choice.casefold(): choice for choice in CHOICES},
+    **{"both bad": "both_bad", "response_1": "A", "response_2": "B", "left": "A", "right": "B"},
+}
+"""How choices are written, in all four formats."""
 
 
-class Line(NamedTuple):
-    """One row of a file: what was displayed, and the label by column."""
+class Sent(NamedTuple):
+    """What a file holds that was written."""
 
-    item: Shown
-    label: dict[str, Any]
+    lines: int
+    """Labels, or items without labels, each time that one is to be shown."""
+    people: int = 0
+    left_out: int = 0
+    """Labels of comparisons that the present sample does not ask."""
+    with_sealed: bool = False
+    """Whether sealed labels are among them; the certificate counts that as opening the seal."""
+    interface: Path | None = None
+    """Where the labelling interface lies, which Label Studio needs."""
 
 
-def question_lines(questions: Sequence[LabelQuestion], *, seed: int) -> list[Line]:
+class TakenIn(NamedTuple):
+    """What became of a file's labels."""
+
+    new: int
+    people: int
+    """Whose labels are new."""
+    known: int
+    """Here already, or taken in before."""
+    older: int
+    """Their annotators have answered again since; the later answer stays."""
+    missing: int
+    """Labels that are to come."""
+
+
+def export_questions(folder: Path, path: Path, *, form: str | None = None, sample: LabelledSample = SPOT_CHECK) -> Sent:
+    """Write what a run's sample asks, for another tool: without labels, sides by a hash as on the page.
+
+    Raises ConfigError where the run asks nothing yet, or the format is not clear.
+    """
+    asked = open_sample(folder, sample)
+    fitting = [name for name, ending in ENDINGS.items() if ending == path.suffix.lower() and form in (None, name)]
+    if len(fitting) != 1:
+        expected = "expected .csv, .jsonl, or .json with --format argilla or --format label-studio"
+        raise ConfigError(f"{path}: its ending{' and --format do' if form else ' does'} not tell a format; {expected}")
+    items = question_items(asked.questions, seed=asked.seed)
+    _write(path, question_file(fitting[0], items))
+    interface = path.with_name(f"{path.stem}-interface.xml") if fitting[0] == "label-studio" else None
+    if interface:
+        _write(interface, LABEL_STUDIO_CONFIG)
+    return Sent(len(items), interface=interface)
+
+
+def export_labels(folder: Path, path: Path, *, comments: bool = False, sample: LabelledSample = SPOT_CHECK) -> Sent:
+    """Write the labels of a run's sample as they count now, as CSV or JSONL. Raises ConfigError as `export_questions`,
+    and where there is none."""
+    asked, form = open_sample(folder, sample), path.suffix.lower().removeprefix(".")
+    if form not in ("csv", "jsonl"):
+        raise ConfigError(f"{path}: labels are written as CSV or JSONL; name it .csv or .jsonl")
+    comparisons = {question.comparison_id for question in asked.questions}
+    sealed = set()
+    if sample is SPOT_CHECK and (workspace := Workspace(folder)).path(SAMPLE).is_file():
+        sealed = {item.comparison_id for item in workspace.read(SAMPLE, SampledItem) if item.is_sealed}
+    with Labels(asked.labels, read_only=True) as store:
+        current = store.current()
+        labels = [label for label in current if label.comparison_id in comparisons]
+        if not labels:
+            raise ConfigError(f"{folder}: nobody has labelled yet; to send the questions away, add --questions")
+        with_sealed = any(label.comparison_id in sealed for label in labels)
+        if with_sealed:
+            store.open_seal(content_id(["export", store.state()]))
+    people = _pseudonyms(folder)
+    hide = people.hiding() if comments else None
+    _write(path, label_file(form, asked.questions, labels, name_of=people.by_name.__getitem__, comments=hide))
+    return Sent(len(labels), len({label.annotator for label in labels}), len(current) - len(labels), with_sealed)
+
+
+def import_labels(
+    folder: Path, path: Path, *, raters: Sequence[str] = (), sample: LabelledSample = SPOT_CHECK
+) -> TakenIn:
+    """Take the labels of a file into a run's folder; a second time changes nothing.
+
+    `raters` has `NAME`, for labels whose file does not say who gave them, and `WRITTEN=NAME` for each annotator whose
+    labels are to be kept under another name. Raises DataError that names every mistake of the file, ConfigError where
+    the run asks nothing yet, and LedgerError while a page takes in labels. With a mistake nothing is taken in.
+    """
+    asked = open_sample(folder, sample)
+    now = datetime.now(UTC).isoformat(timespec="milliseconds")
+    renamed = _renamed(raters)
+    labels = read_labels(read_rows(path), asked.questions, at=now, raters=renamed)
+    names = {label.annotator for label in labels}
+    if absent := [f"{written}={name}" for written, name in renamed.items() if written and name not in names]:
+        raise ConfigError(f"--rater {absent[0]}: {path} has no such labels; annotators: {', '.join(sorted(names))}")
+    with Labels(asked.labels) as store:
+        _check_names(path, labels, store)
+        current = {(label.annotator, label.comparison_id, label.showing): label for label in store.current()}
+        new, known, older = [], 0, 0
+        for label in labels:
+            before = current.get((label.annotator, label.comparison_id, label.showing))
+            if before and _says_the_same(label, before):
+                known += 1
+            elif before and (store.knows(label.uuid) or label.instant < before.instant):
+                older += 1
+            elif store.knows(label.uuid):
+                known += 1
+            else:
+                new.append(label)
+        _refuse_pseudonyms(path, new, current.values())
+        for label in new:
+            store.add(label)
+        missing = labels_missing(asked.questions, store.current(), annotators=asked.annotators)
+    return TakenIn(len(new), len({label.annotator for label in new}), known, older, missing)
+
+
+# Who labelled.
+
+
+def _pseudonyms(folder: Path) -> Pseudonyms:
+    """Numbered as in the run's certificate, where it has one that names them; over all samples, so that nobody has two
+    numbers."""
+    certificate = folder / "certificate.json"
+    annotators: set[str] = set()
+    for sample in SAMPLES.values():
+        with Labels(sample.labels_in(folder), read_only=True) as store:
+            annotators |= {label.annotator for label in store.history()}
+    return Pseudonyms(people_of_certificate(certificate) if certificate.is_file() else [], annotators)
+
+
+def _renamed(raters: Iterable[str]) -> dict[str, str]:
+    renamed: dict[str, str] = {}
+    for rater in raters:
+        written, equals, name = rater.partition("=")
+        written, name = (tidy_name(written), tidy_name(name)) if equals else ("", tidy_name(rater))
+        if not name or written in renamed:
+            raise ConfigError(f"--rater {rater!r}: expected NAME at most once, and WRITTEN=NAME once for each WRITTEN")
+        if is_kept_name(name):
+            raise ConfigError(f"--rater {rater!r}: {name} {_KEPT}; expected another name")
+        renamed[written] = name
+    return renamed
+
+
+def _check_names(path: Path, labels: Sequence[Label], store: Labels) -> None:
+    """Raises DataError for a name of simulated people, and for one that differs from another one, of the file or here,
+    in case or white space alone."""
+    kept = sorted({label.annotator for label in labels if is_kept_name(label.annotator)})
+    problems = [f"{name} {_KEPT}; say who it is (--rater {name!r}=NAME)" for name in kept]
+    problems += [
+        f"{' and '.join(map(repr, group))} differ only in case or white space, and would count as {len(group)} people; "
+        f"if they are one person, pass --rater {f'{group[1]}={group[0]}'!r}, otherwise rename one"
+        for group in alike_names([label.annotator for label in (*labels, *store.history())])
+    ]
+    if problems:
+        raise DataError([Problem(str(path), problem) for problem in problems])
+
+
+def _refuse_pseudonyms(path: Path, new: Iterable[Label], current: Iterable[Label]) -> None:
+    """Raises DataError for labels under a pseudonym where labels under names lie."""
+    unclear = sorted({label.annotator for label in new if _PSEUDONYM.fullmatch(label.annotator)})
+    if unclear and not all(_PSEUDONYM.fullmatch(label.annotator) for label in current):
+        who = "a pseudonym, and perhaps somebody whose labels are here under the name; say who it is"
+        raise DataError([Problem(str(path), f"{name}: {who} (--rater {name}=NAME)") for name in unclear])
+
+
+def _says_the_same(label: Label, before: Label) -> bool:
+    """Whether a file's label is the one that counts here; one without its comment is it too."""
+    fields = ("choice", "shown", "confidence", "principle_id")
+    is_same = all(getattr(label, name) == getattr(before, name) for name in fields)
+    return is_same and label.comment in (None, before.comment)
+
+
+# What leaves.
+
+
+def question_items(questions: Sequence[LabelQuestion], *, seed: int) -> list[Shown]:
     """What people are to answer: each question once, its sides by the page's hash of an annotator whom nobody knows;
     repeats at the end. In the order of the items' names, which says nothing of strata and prompts."""
     queue = Queue(questions, seed=seed, annotators=1, clock=lambda: 0.0)
@@ -53,40 +239,43 @@ def question_lines(questions: Sequence[LabelQuestion], *, seed: int) -> list[Lin
         for question in questions
         for showing in range(2 if question.is_repeated else 1)
     ]
-    return [Line(item, {"choice": None}) for item in sorted(items, key=lambda item: (item.showing, item.name))]
+    return sorted(items, key=lambda item: (item.showing, item.name))
 
 
-def label_lines(
+def question_file(form: LabelFormat, items: Sequence[Shown]) -> str:
+    """The text of a file without labels, verdicts, probabilities and models."""
+    if form in ("csv", "jsonl"):
+        return _table(form, [{**texts_of_item(item), "choice": None} for item in items])
+    record = argilla_record if form == "argilla" else label_studio_task
+    return json.dumps([record(item) for item in items], ensure_ascii=False, allow_nan=False, indent=1) + "\n"
+
+
+def label_file(
+    form: str,
     questions: Iterable[LabelQuestion],
     labels: Iterable[Label],
     *,
     name_of: Callable[[str], str],
     comments: Callable[[str], str] | None = None,
-) -> list[Line]:
-    """The labels with what their annotators saw, by question, showing and pseudonym, since an order by names
-    would give them away.
+) -> str:
+    """The text of a file of labels with what their annotators saw, by question, showing and pseudonym, since an order
+    by names would give them away.
 
     `name_of` is the pseudonym of an annotator; `comments` what becomes of a comment (None: comments are left out).
     """
     by_id = {question.comparison_id: (place, question) for place, question in enumerate(questions)}
-    ordered = sorted(labels, key=lambda row: (by_id[row.comparison_id][0], row.showing, name_of(row.annotator)))
-    lines = []
-    for label in ordered:
-        comment = clean(comments(label.comment)) if comments and label.comment else ""
-        cells = {
-            "choice": label.choice,
-            "confidence": label.confidence,
-            "principle": label.principle_id,
-            "comment": comment or None,
-            "annotator": name_of(label.annotator),
-            "seconds": label.seconds,
-            "at": label.at,
-            "comparison_id": label.comparison_id,
-        }
+    rows = []
+    for label in sorted(labels, key=lambda row: (by_id[row.comparison_id][0], row.showing, name_of(row.annotator))):
         question = by_id[label.comparison_id][1]
-        item = Shown(question, label.showing, is_turned=label.shown[0] == question.b_id)
-        lines.append(Line(item, {name: value for name, value in cells.items() if value is not None}))
-    return lines
+        cells = {
+            **texts_of_item(Shown(question, label.showing, is_turned=label.shown[0] == question.b_id)),
+            **label.model_dump(include={"choice", "confidence", "seconds", "at", "comparison_id"}),
+            "principle": label.principle_id,
+            "comment": (clean(comments(label.comment)) if comments and label.comment else "") or None,
+            "annotator": name_of(label.annotator),
+        }
+        rows.append({name: value for name, value in cells.items() if value is not None})
+    return _table(form, rows)
 
 
 def clean(text: str) -> str:
@@ -103,71 +292,36 @@ def clean(text: str) -> str:
     return "".join(kept).strip()
 
 
-def format_to_write(path: Path, name: str | None) -> LabelFormat:
-    """The format of a file to write, by its ending or by name. Raises ConfigError where that is not clear."""
-    endings: dict[LabelFormat, str] = {"csv": ".csv", "jsonl": ".jsonl", "argilla": ".json", "label-studio": ".json"}
-    fitting = [form for form in FORMATS if endings[form] == path.suffix.lower() and name in (None, form)]
-    if len(fitting) == 1:
-        return fitting[0]
-    expected = "expected .csv, .jsonl, or .json with --format argilla or --format label-studio"
-    unclear = "its ending and --format do" if name else "its ending does"
-    raise ConfigError(f"{path}: {unclear} not tell a format; {expected}")
-
-
-def write_lines(form: LabelFormat, lines: Sequence[Line]) -> str:
-    """The text of a file, without verdicts, probabilities and models; for Argilla and Label Studio questions only."""
-    if form == "argilla":
-        return _json_text([_argilla_record(line.item) for line in lines])
-    if form == "label-studio":
-        return _json_text([_label_studio_task(line.item) for line in lines])
+def _table(form: str, rows: Sequence[Mapping[str, Any]]) -> str:
     if form == "jsonl":
-        return "".join(
-            json.dumps(_row(line, is_text=False), ensure_ascii=False, allow_nan=False) + "\n" for line in lines
-        )
+        return "".join(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n" for row in rows)
     file = io.StringIO(newline="")
     file.write("\ufeff")  # by which Excel knows UTF-8
     writer = csv.writer(file, quoting=csv.QUOTE_ALL)
     writer.writerow(COLUMNS)
-    for line in lines:
-        cells = {name: str(value) for name, value in _row(line, is_text=True).items() if value is not None}
+    for row in rows:
+        cells = {name: str(value) for name, value in row.items() if value is not None}
         writer.writerow([safe_cell(cells.get(name, "")) for name in COLUMNS])
     return file.getvalue()
 
 
-def _json_text(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, allow_nan=False, indent=1) + "\n"
+def _write(path: Path, text: str) -> None:
+    try:
+        write_text(path, text)
+    except OSError as fault:
+        raise ConfigError(f"{path}: cannot be written ({fault.strerror or fault}); name another file") from fault
 
 
-def _row(line: Line, *, is_text: bool) -> dict[str, Any]:
-    """A row by column: messages as JSON, or as texts for people."""
-    question, answers = line.item.question, line.item.answers
-    first, second = (transcript(messages, by="assistant") if is_text else _json(messages) for messages in answers)
-    return {
-        "item": line.item.name,
-        "question": question.question,
-        "prompt": transcript(question.prompt, by="user") if is_text else _json(question.prompt),
-        "answer_a": first,
-        "answer_b": second,
-        "principles": "\n".join(_principles(line.item)) if is_text else _json(question.principles),
-        **line.label,
-    }
-
-
-def _json(records: Iterable[Record]) -> list[Any]:
-    return [record.to_json() for record in records]
-
-
-def _is_blank(value: Any) -> bool:
-    return value is None or (isinstance(value, str) and not value.strip()) or value == []
+# What comes back.
 
 
 def _number(cell: Any) -> Any:
     """A cell as a number where it is one, with a decimal comma too."""
-    return float(cell.replace(",", ".")) if isinstance(cell, str) and cell.replace(",", ".").strip() else cell
+    return float(cell.replace(",", ".")) if isinstance(cell, str) else cell
 
 
 class _Answer(BaseModel):
-    choice: Annotated[Choice, BeforeValidator(lambda cell: _WORDS.get(str(cell).strip().casefold(), cell))]
+    choice: Annotated[Choice, BeforeValidator(lambda cell: _CHOICES.get(str(cell).strip().casefold(), cell))]
     annotator: str = Field(max_length=LONGEST_NAME)
     confidence: Annotated[Literal[1, 2, 3] | None, BeforeValidator(_number)] = None
     principle: str | None = None
@@ -187,9 +341,9 @@ def read_labels(
     """
     first = rows[0].values
     if "annotations" in first:
-        rows = _rows_of_label_studio(rows)
+        rows = rows_of_label_studio(rows)
     elif "id" in first:
-        rows = _rows_of_argilla(rows)
+        rows = rows_of_argilla(rows)
     elif not {"item", "choice"} <= first.keys():
         columns = ", ".join(plain(str(name)) for name in first)
         raise DataError([Problem(rows[0].place, f"expected the columns as they were exported, found {columns}")])
@@ -204,7 +358,7 @@ def read_labels(
     labels: dict[tuple[str, str, int], dict[datetime, Label]] = {}
     for row in rows:
         cells = {name: text_of_cell(cell) if isinstance(cell, str) else cell for name, cell in row.values.items()}
-        cells = {name: cell for name, cell in cells.items() if not _is_blank(cell)}
+        cells = {name: cell for name, cell in cells.items() if cell not in (None, []) and str(cell).strip()}
         if not {"choice", "confidence", "principle", "comment"} & cells.keys():
             continue
         label, wrong = _label(cells, items, at, renamed)
@@ -216,9 +370,7 @@ def read_labels(
             mistakes.setdefault((column, message), []).append(row)
     if mistakes:
         raise DataError(
-            Row(f"{places[0].place}{f' and {len(places) - 1:,} more' if places[1:] else ''}", {}).problem(
-                column, message
-            )
+            Problem(f"{places[0].place}{f' and {len(places) - 1:,} more' if places[1:] else ''}: {column}", message)
             for (column, message), places in mistakes.items()
         )
     return sorted((label for by_time in labels.values() for label in by_time.values()), key=lambda label: label.instant)
@@ -240,14 +392,11 @@ def _label(
             shown = f"'{plain(str(each['input']), longest=60)}'" if each["type"] != "missing" else "nothing"
             mistakes[str(each["loc"][0])] = f"found {shown}; {each['msg'][:1].lower()}{each['msg'][1:]}"
     if item is None:
-        expected = (
-            "no item of this spot check; is the file of another run, of another --stage, or of an earlier sample?"
-        )
-        mistakes["item"] = f"found '{plain(str(cells.get('item', '')), longest=60)}', {expected}"
+        found = plain(str(cells.get("item", "")), longest=60)
+        expected = "is the file of another run, of another --stage, or of an earlier sample?"
+        mistakes["item"] = f"found '{found}', no item of this spot check; {expected}"
     if not cells["annotator"]:
-        mistakes["annotator"] = (
-            "missing; expected the name of the annotator, or give one for the whole file (--rater NAME)"
-        )
+        mistakes["annotator"] = "missing; expected a name, or give one for the whole file (--rater NAME)"
     principles = [principle.id for principle in item.question.principles] if item else []
     if item and answer and answer.principle is not None and answer.principle.strip() not in principles:
         mistakes["principle"] = f"found '{plain(answer.principle)}', expected one of {', '.join(principles) or 'none'}"
@@ -269,133 +418,3 @@ def _label(
     fields = {name: value for name, value in fields.items() if value is not None}
     uuid = content_id(["label", fields, zoned.isoformat() if zoned else None])
     return Label.from_json({"uuid": uuid, "at": zoned.isoformat() if zoned else at, **fields}), {}
-
-
-# Argilla 2: questions `preference`, `confidence`, `principle`, `comment`; a skipped item is a discarded response.
-
-
-def _argilla_record(item: Shown) -> dict[str, Any]:
-    """As `dataset.records.log` takes it."""
-    first, second = (transcript(answer, by="assistant") for answer in item.answers)
-    turns = [
-        {"role": turn.role, "content": transcript((turn.model_copy(update={"role": "user"}),), by="user")}
-        for turn in item.question.prompt
-    ]
-    fields: dict[str, Any] = {"prompt": turns, "response_1": first, "response_2": second}
-    fields |= {"principles": _statements(item)} if item.question.principles else {}
-    return {"id": item.name, "fields": fields}
-
-
-def _principles(item: Shown) -> list[str]:
-    return [f"{principle.id}: {principle.statement}" for principle in item.question.principles]
-
-
-def _statements(item: Shown) -> str:
-    return "\n".join((item.question.question, *_principles(item)))
-
-
-def _rows_of_argilla(records: Iterable[Row]) -> list[Row]:
-    """A row for each user's answer to each record of `records.to_list(flatten=True)`; drafts are none."""
-    columns = {"choice": "preference", "confidence": "confidence", "principle": "principle", "comment": "comment"}
-    words = {"response_1": "A", "response_2": "B"}
-    rows = []
-    for record in records:
-        by_user: dict[str, dict[str, Any]] = defaultdict(dict)
-        for name, question in columns.items():
-            lists = [record.values.get(f"{question}.responses{ending}") for ending in ("", ".users", ".status")]
-            try:
-                answers = list(zip(*(values or [] for values in lists), strict=True))
-            except (TypeError, ValueError):
-                expected = "expected three lists of one length: `.responses`, `.responses.users`, `.responses.status`"
-                raise DataError([record.problem(question, expected)]) from None
-            for value, user, status in answers if "preference.responses" in record.values else ():
-                if status != "draft":
-                    by_user[str(user)].setdefault(name, words.get(value, value) if name == "choice" else value)
-                if status == "discarded":
-                    by_user[str(user)]["choice"] = "skip"
-        if "preference.responses" not in record.values:
-            expected = "expected `preference.responses`; export the records with to_list(flatten=True)"
-            raise DataError([record.problem("preference", expected)])
-        head = {"item": record.values["id"]}
-        rows += [Row(record.place, {**head, "annotator": user, **cells}) for user, cells in by_user.items()]
-    return rows
-
-
-# Label Studio: controls `pw`, `other`, `confidence`, `principle`, `comment`; a skipped task is a cancelled annotation.
-
-LABEL_STUDIO_CONFIG = """\
-<View>
-  <Header value="Which answer is better?"/>
-  <Text name="prompt" value="$prompt"/>
-  <Pairwise name="pw" toName="text1,text2"/>
-  <View style="display: flex; gap: 1em">
-    <View style="flex: 1"><Text name="text1" value="$text1"/></View>
-    <View style="flex: 1"><Text name="text2" value="$text2"/></View>
-  </View>
-  <Choices name="other" toName="prompt" choice="single-radio" showInline="true">
-    <Choice value="tie" hint="Equally good"/>
-    <Choice value="both_bad" hint="Neither is acceptable"/>
-    <Choice value="flag" hint="Something is wrong with this item"/>
-  </Choices>
-  <Header value="How sure are you?" size="5"/>
-  <Rating name="confidence" toName="prompt" maxRating="3"/>
-  <Header value="Which principle decided it?" size="5"/>
-  <Text name="statements" value="$statements"/>
-  <Choices name="principle" toName="prompt" value="$principles" choice="single-radio"/>
-  <Header value="Comment" size="5"/>
-  <TextArea name="comment" toName="prompt" maxSubmissions="1"/>
-</View>
-"""
-"""The labelling interface: paste it into the project's settings before the tasks are imported."""
-
-
-def _label_studio_task(item: Shown) -> dict[str, Any]:
-    first, second = (transcript(answer, by="assistant") for answer in item.answers)
-    data = {
-        "item": item.name,
-        "prompt": transcript(item.question.prompt, by="user"),
-        "text1": first,
-        "text2": second,
-        "principles": [{"value": principle.id} for principle in item.question.principles],
-        "statements": _statements(item),
-    }
-    return {"data": data}
-
-
-def _rows_of_label_studio(tasks: Sequence[Row]) -> list[Row]:
-    """A row for each annotation of a project that was exported as JSON (not JSON-MIN)."""
-    rows = []
-    for task in tasks:
-        data, annotations = task.values.get("data"), task.values.get("annotations")
-        if not isinstance(data, Mapping) or not isinstance(annotations, list):
-            raise DataError([task.problem("data", "expected a task with annotations; export the project as JSON")])
-        for number, annotation in enumerate(annotations, start=1):
-            place = Row(f"{task.place}, annotation {number}", {})
-            if not isinstance(annotation, Mapping):
-                raise DataError([place.problem("annotations", "expected an object")])
-            rows.append(place._replace(values={"item": data.get("item"), **_said(annotation)}))
-    return rows
-
-
-def _said(annotation: Mapping[str, Any]) -> dict[str, Any]:
-    """An annotation by column; nothing where it was sent in empty."""
-    given: dict[str, list[Any]] = defaultdict(list)
-    for result in annotation.get("result") or []:
-        value = result.get("value") if isinstance(result, Mapping) else None
-        for part in value.values() if isinstance(value, Mapping) else ():
-            given[str(result.get("from_name"))] += part if isinstance(part, list) else [part]
-    is_skipped = annotation.get("was_cancelled") is True
-    if not given and not is_skipped:
-        return {}
-    words = {"left": "A", "right": "B"}
-    chosen = [words.get(word, str(word)) for word in (*given["pw"], *given["other"])]
-    user = annotation.get("completed_by")
-    return {
-        "annotator": user.get("email") or user.get("id") if isinstance(user, Mapping) else user,
-        "choice": "skip" if is_skipped else " and ".join(chosen) or ", ".join(given),
-        "confidence": next(iter(given["confidence"]), None),
-        "principle": next(iter(given["principle"]), None),
-        "comment": "\n".join(map(str, given["comment"])) or None,
-        "seconds": annotation.get("lead_time"),
-        "at": annotation.get("updated_at") or annotation.get("created_at"),
-    }

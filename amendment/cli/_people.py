@@ -157,18 +157,18 @@ def _check_options(
 def _export(
     folder: Path, sample: LabelledSample, path: Path, *, questions: bool, comments: bool, form: str | None
 ) -> None:
-    from amendment.calibration.label_files import export_labels, export_questions
+    from amendment.calibration.exchange import export_labels, export_questions
 
     if questions:
         if comments:
             raise ConfigError("--comments: there are none where --questions leaves the labels out")
         sent = export_questions(folder, path, form=form, sample=sample)
-        typer.echo(f"Written to {path}: {_count(sent.items, 'item')} without labels.")
+        typer.echo(f"Written to {path}: {_count(sent.lines, 'item')} without labels.")
     else:
         sent = export_labels(folder, path, comments=comments, sample=sample)
         people = "1 person" if sent.people == 1 else f"{sent.people} people"
         about = "with comments" if comments else "without comments (--comments writes them too)"
-        typer.echo(f"Written to {path}: {_count(sent.labels, 'label')} of {people} under pseudonyms, {about}.")
+        typer.echo(f"Written to {path}: {_count(sent.lines, 'label')} of {people} under pseudonyms, {about}.")
         if sent.left_out:
             typer.echo(f"{_count(sent.left_out, 'label')} of an earlier sample left out.")
         if sent.with_sealed:
@@ -178,13 +178,13 @@ def _export(
 
 
 def _import(folder: Path, sample: LabelledSample, path: Path, rater: list[str]) -> None:
-    from amendment.calibration.label_files import import_labels
+    from amendment.calibration.exchange import import_labels
 
     taken = import_labels(folder, path, raters=rater, sample=sample)
     people = f" of {taken.people} people" if taken.people > 1 else ""
     parts = [f"{_count(taken.new, 'new label')}{people}"]
     parts += [f"{taken.known} here already"] if taken.known else []
-    parts += [f"{taken.older} that their annotators have answered anew since"] if taken.older else []
+    parts += [f"{taken.older} that their annotators have answered again since"] if taken.older else []
     typer.echo(f"{path}: {', '.join(parts)}.")
     typer.echo(_left(folder, sample, taken.missing))
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from amendment.calibration.exchange import LabelFormat, question_lines, read_labels, write_lines
+from amendment.calibration.exchange import LabelFormat, question_file, question_items, read_labels
 from amendment.calibration.label import Label
 from amendment.calibration.samples import LabelQuestion, PrincipleText
 from amendment.records import Candidate, Comparison, Message, Messages, Prompt, user
@@ -50,7 +50,7 @@ QUESTIONS = [RAIN, TEA]
 
 
 def blind(name: LabelFormat) -> Any:
-    text = write_lines(name, question_lines(QUESTIONS, seed=0))
+    text = question_file(name, question_items(QUESTIONS, seed=0))
     if name == "csv":
         return list(csv.DictReader(io.StringIO(text.removeprefix("\ufeff"))))
     return [json.loads(line) for line in text.splitlines()] if name == "jsonl" else json.loads(text)

@@ -12,16 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from amendment.calibration.exchange import (
-    FORMATS,
-    LABEL_STUDIO_CONFIG,
-    LabelFormat,
-    label_lines,
-    question_lines,
-    read_labels,
-    write_lines,
-)
+from amendment.calibration.exchange import ENDINGS, LabelFormat, label_file, question_file, question_items, read_labels
 from amendment.calibration.label import CHOICES, Label
+from amendment.calibration.label_tools import LABEL_STUDIO_CONFIG
 from amendment.calibration.samples import LabelQuestion, PrincipleText
 from amendment.errors import DataError
 from amendment.records import Message
@@ -161,9 +154,9 @@ def test_every_mistake_in_a_table_is_named_by_row_and_column(tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("row", "place"),
     [
-        ({"data": [], "annotations": []}, "row 1: data"),
+        ({"data": [], "annotations": []}, "row 1: annotations"),
         ({"data": {"item": 3}, "annotations": [{"completed_by": 1, "was_cancelled": True}]}, "annotation 1: item"),
-        ({"data": {"item": "RAIN"}, "annotations": [1]}, "row 1, annotation 1: annotations"),
+        ({"data": {"item": "RAIN"}, "annotations": [1]}, "row 1: annotations"),
         ({"data": {"item": "RAIN"}, "annotations": [{"result": [{"from_name": "x", "value": {"y": "z"}}]}]}, "choice"),
         ({"id": "RAIN", "responses": {"preference": [{"value": "tie"}]}}, "row 1: preference"),
         ({"id": "RAIN", "preference.responses": ["tie"], "preference.responses.users": []}, "row 1: preference"),
@@ -243,7 +236,7 @@ def facts(labels: list[Label]) -> list[dict[str, Any]]:
 @given(check=spot_checks())
 def test_labels_come_back_as_they_went_without_names_and_comments(name: LabelFormat, check: SpotCheck) -> None:
     labels = [one.model_copy(update={"comment": "private words"}) for one in check.labels]
-    text = write_lines(name, label_lines(check.questions, labels, name_of=PSEUDONYMS.__getitem__))
+    text = label_file(name, check.questions, labels, name_of=PSEUDONYMS.__getitem__)
     for word in ("private words", "browser-", "Lovelace", "bo@example", "HYPERLINK"):
         assert word not in text
     back = {pseudonym: name for name, pseudonym in PSEUDONYMS.items()}
@@ -252,16 +245,16 @@ def test_labels_come_back_as_they_went_without_names_and_comments(name: LabelFor
     assert facts(found) == facts(check.labels)
     again = read_labels(rows, check.questions, at="2027-01-01T00:00:00+00:00", raters=back)
     assert [one.uuid for one in again] == [one.uuid for one in found]
-    with_comments = label_lines(check.questions, labels, name_of=PSEUDONYMS.__getitem__, comments=str.upper)
-    rows = through_a_file(write_lines(name, with_comments), name)
+    with_comments = label_file(name, check.questions, labels, name_of=PSEUDONYMS.__getitem__, comments=str.upper)
+    rows = through_a_file(with_comments, name)
     assert {one.comment for one in read_labels(rows, check.questions, at=NOW)} == {"PRIVATE WORDS"}
 
 
-@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("name", ENDINGS)
 @settings(max_examples=30)
 @given(check=spot_checks())
 def test_questions_leave_without_labels_and_ids(name: LabelFormat, check: SpotCheck) -> None:
-    text = write_lines(name, question_lines(check.questions, seed=0))
+    text = question_file(name, question_items(check.questions, seed=0))
     assert len(through_a_file(text, name)) == sum(2 if one.is_repeated else 1 for one in check.questions)
     for question in check.questions:
         for told in (question.comparison_id, question.a_id, question.b_id, question.prompt_id):

@@ -17,8 +17,8 @@ import httpx2
 import pytest
 import yaml
 
+from amendment.calibration.exchange import export_labels, export_questions, import_labels
 from amendment.calibration.label import Label
-from amendment.calibration.label_files import export_labels, export_questions, import_labels
 from amendment.calibration.labelling import EVALUATION, SPOT_CHECK, open_sample, serve_labelling
 from amendment.calibration.queue import labels_missing
 from amendment.calibration.samples import LabelQuestion, SampledItem
@@ -95,7 +95,7 @@ def facts(labels: list[Label], *left_out: str) -> list[Any]:
 def test_labels_move_to_another_machine(run: Callable[..., Path], tmp_path: Path, file: str) -> None:
     here, there, path = run("here", LABELS), run("there"), tmp_path / file
     sent = export_labels(here, path, comments=True)
-    assert (sent.labels, sent.people, sent.left_out, sent.with_sealed) == (9, 2, 0, True)
+    assert (sent.lines, sent.people, sent.left_out, sent.with_sealed) == (9, 2, 0, True)
     for name in ("Lovelace", "bo@example"):
         assert name not in path.read_text()
     taken = import_labels(there, path)
@@ -121,7 +121,7 @@ def test_a_pseudonym_that_may_be_somebody_here_is_asked_for(run: Callable[..., P
     assert len(current(folder)) == 9
     assert import_labels(folder, path, raters=["person-1= Cy\u200b "]).new == 1
     assert {one.annotator for one in current(folder)} == {"Ada Lovelace", "bo@example.org", "Cy"}
-    with pytest.raises(ConfigError, match=r"--rater person-7=Di: .* has no labels of 'person-7'; it has person-1"):
+    with pytest.raises(ConfigError, match=r"--rater person-7=Di: .* has no such labels; annotators: person-1"):
         import_labels(folder, path, raters=["person-7=Di"])
     for bad in (["Cy", "Di"], ["person-1="], [""]):
         with pytest.raises(ConfigError, match="expected NAME at most once"):
@@ -143,7 +143,7 @@ def test_whoever_has_answered_anew_since_keeps_the_new_answer(run: Callable[...,
 
 def test_a_spreadsheet_is_sent_answered_and_taken_in(run: Callable[..., Path], tmp_path: Path) -> None:
     folder, path = run(), tmp_path / "ask.csv"
-    assert export_questions(folder, path).items == 7  # six, and one of them twice
+    assert export_questions(folder, path).lines == 7  # six, and one of them twice
     text = path.read_text(encoding="utf-8-sig")
     for one in QUESTIONS:
         assert one.comparison_id not in text

@@ -1,0 +1,142 @@
+"""Argilla's records and Label Studio's tasks: items of a spot check for their users, and what they say by column.
+
+Not covered: what may be in a label; `amendment.calibration.exchange` reads every row alike.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from amendment.calibration.queue import Shown
+from amendment.errors import DataError
+from amendment.tables import Row
+from amendment.text import transcript
+
+
+def texts_of_item(item: Shown) -> dict[str, str]:
+    """What people see of an item, by column."""
+    first, second = (transcript(messages, by="assistant") for messages in item.answers)
+    return {
+        "item": item.name,
+        "question": item.question.question,
+        "prompt": transcript(item.question.prompt, by="user"),
+        "answer_a": first,
+        "answer_b": second,
+        "principles": "\n".join(f"{principle.id}: {principle.statement}" for principle in item.question.principles),
+    }
+
+
+# Argilla 2: questions `preference`, `confidence`, `principle`, `comment`; a skipped item is a discarded response.
+
+
+def argilla_record(item: Shown) -> dict[str, Any]:
+    """As `dataset.records.log` takes it."""
+    texts = texts_of_item(item)
+    turns = [
+        {"role": turn.role, "content": transcript((turn.model_copy(update={"role": "user"}),), by="user")}
+        for turn in item.question.prompt
+    ]
+    fields: dict[str, Any] = {"prompt": turns, "response_1": texts["answer_a"], "response_2": texts["answer_b"]}
+    if item.question.principles:
+        fields["principles"] = f"{texts['question']}\n{texts['principles']}"
+    return {"id": item.name, "fields": fields}
+
+
+def rows_of_argilla(records: Iterable[Row]) -> list[Row]:
+    """A row for each user's answer to each record of `records.to_list(flatten=True)`; drafts are none."""
+    rows = []
+    for record in records:
+        by_user: dict[str, dict[str, Any]] = defaultdict(dict)
+        for question in ("preference", "confidence", "principle", "comment"):
+            lists = [record.values.get(f"{question}.responses{ending}") or [] for ending in ("", ".users", ".status")]
+            try:
+                answers = list(zip(*lists, strict=True))
+            except (TypeError, ValueError):
+                expected = "expected three lists of one length: `.responses`, `.responses.users`, `.responses.status`"
+                raise DataError([record.problem(question, expected)]) from None
+            for value, user, status in answers:
+                if status != "draft":
+                    by_user[str(user)]["choice" if question == "preference" else question] = value
+                if status == "discarded":
+                    by_user[str(user)]["choice"] = "skip"
+        if "preference.responses" not in record.values:
+            expected = "expected `preference.responses`; export the records with to_list(flatten=True)"
+            raise DataError([record.problem("preference", expected)])
+        head = {"item": record.values["id"]}
+        rows += [Row(record.place, {**head, "annotator": user, **cells}) for user, cells in by_user.items()]
+    return rows
+
+
+# Label Studio: controls `pw`, `other`, `confidence`, `principle`, `comment`; a skipped task is a cancelled annotation.
+
+LABEL_STUDIO_CONFIG = """\
+<View>
+  <Header value="Which answer is better?"/>
+  <Text name="prompt" value="$prompt"/>
+  <Pairwise name="pw" toName="text1,text2"/>
+  <View style="display: flex; gap: 1em">
+    <View style="flex: 1"><Text name="text1" value="$text1"/></View>
+    <View style="flex: 1"><Text name="text2" value="$text2"/></View>
+  </View>
+  <Choices name="other" toName="prompt" choice="single-radio" showInline="true">
+    <Choice value="tie" hint="Equally good"/>
+    <Choice value="both_bad" hint="Neither is acceptable"/>
+    <Choice value="flag" hint="Something is wrong with this item"/>
+  </Choices>
+  <Header value="How sure are you?" size="5"/>
+  <Rating name="confidence" toName="prompt" maxRating="3"/>
+  <Header value="Which principle decided it?" size="5"/>
+  <Text name="statements" value="$statements"/>
+  <Choices name="principle" toName="prompt" value="$principles" choice="single-radio"/>
+  <Header value="Comment" size="5"/>
+  <TextArea name="comment" toName="prompt" maxSubmissions="1"/>
+</View>
+"""
+"""The labelling interface: paste it into the project's settings before the tasks are imported."""
+
+
+def label_studio_task(item: Shown) -> dict[str, Any]:
+    texts = texts_of_item(item)
+    data = {
+        **{"item": item.name, "prompt": texts["prompt"], "text1": texts["answer_a"], "text2": texts["answer_b"]},
+        "principles": [{"value": principle.id} for principle in item.question.principles],
+        "statements": f"{texts['question']}\n{texts['principles']}",
+    }
+    return {"data": data}
+
+
+def rows_of_label_studio(tasks: Sequence[Row]) -> list[Row]:
+    """A row for each annotation of a project that was exported as JSON (not JSON-MIN)."""
+    rows = []
+    for task in tasks:
+        try:
+            item = task.values["data"]["item"]
+            for number, annotation in enumerate(task.values["annotations"], start=1):
+                rows.append(Row(f"{task.place}, annotation {number}", {"item": item, **_annotated(annotation)}))
+        except (AttributeError, KeyError, TypeError):
+            expected = "expected a task with annotations; export the project as JSON"
+            raise DataError([task.problem("annotations", expected)]) from None
+    return rows
+
+
+def _annotated(annotation: Mapping[str, Any]) -> dict[str, Any]:
+    """An annotation by column; nothing where it was sent in empty."""
+    given: dict[str, list[Any]] = defaultdict(list)
+    for result in annotation.get("result") or []:
+        for part in result["value"].values():
+            given[str(result["from_name"])] += part if isinstance(part, list) else [part]
+    is_skipped = annotation.get("was_cancelled") is True
+    if not given and not is_skipped:
+        return {}
+    user = annotation.get("completed_by")
+    return {
+        "annotator": user.get("email") or user.get("id") if isinstance(user, Mapping) else user,
+        "choice": "skip" if is_skipped else " and ".join(map(str, given["pw"] + given["other"])) or ", ".join(given),
+        "confidence": next(iter(given["confidence"]), None),
+        "principle": next(iter(given["principle"]), None),
+        "comment": "\n".join(map(str, given["comment"])) or None,
+        "seconds": annotation.get("lead_time"),
+        "at": annotation.get("updated_at") or annotation.get("created_at"),
+    }
