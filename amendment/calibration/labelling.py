@@ -7,7 +7,7 @@ of an evaluation belong in no dataset.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,10 +16,8 @@ from amendment.calibration.samples import LabelQuestion
 from amendment.calibration.serving import serve_page
 from amendment.calibration.store import Labels
 from amendment.data.workspace import Workspace
-from amendment.errors import ConfigError
+from amendment.errors import AmendmentError, ConfigError
 from amendment.yamlfile import did_you_mean, read_yaml
-
-_WAITING = "missing; people give them on the page"
 
 
 class LabelledSample(NamedTuple):
@@ -52,11 +50,7 @@ class LabelledSample(NamedTuple):
     def waiting(self, folder: Path, missing: int) -> str:
         """What a run says that waits for so many labels."""
         labels = "1 label is" if missing == 1 else f"{missing} labels are"
-        return f"{self.read_by}: {labels} {_WAITING}: {self.command(folder)}"
-
-    def has_waited(self, ended: str) -> bool:
-        """Whether these are the words of `waiting`."""
-        return ended.startswith(f"{self.read_by}: ") and _WAITING in ended
+        return f"{self.read_by}: {labels} missing; people give them on the page: {self.command(folder)}"
 
 
 SPOT_CHECK = LabelledSample(("spot_check",), "spot_check", "labels", "labels.sqlite")
@@ -115,6 +109,23 @@ def open_sample(folder: Path, sample: LabelledSample = SPOT_CHECK, *, annotators
         raise ConfigError(f"{folder}: nothing to label yet; draw the sample with: {until}")
     questions = workspace.read(sample.questions, LabelQuestion)
     return ToLabel(questions, sample.labels_in(folder), config.get("seed", 0), planned, plan)
+
+
+def labels_waited_for(folder: Path, done: Collection[str]) -> str | None:
+    """What a run waits for whose stages `done` have drawn a sample and not read its labels; None where it waits for
+    none, or nobody can tell: the next start says what is wrong."""
+    for sample in SAMPLES.values():
+        if sample.drawn_by in done and sample.read_by not in done:
+            try:
+                asked = open_sample(folder, sample)
+                missing = asked.missing()
+            except AmendmentError:
+                return None
+            if asked.plan.get("people") == "simulated":
+                return None
+            there = f"{sample.read_by}: all labels are there; amendment run FILE goes on"
+            return sample.waiting(folder, missing) if missing else there
+    return None
 
 
 def serve_labelling(

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from amendment.calibration.labelling import SAMPLES, open_sample
+from amendment.calibration.labelling import labels_waited_for
 from amendment.errors import AmendmentError, ConfigError, LedgerError
 from amendment.keys import redact
 from amendment.llm.ledger_reading import Reader
@@ -42,7 +42,7 @@ def read_status(folder: Path) -> dict[str, Any]:
     that were paid for, those of them without a price, and their USD; null without a ledger that can be read. `damage`
     says what is wrong with the ledger of a run that is not at work, or why it cannot be read, and is null where nothing
     is. `unanswered` counts the calls that may have been sent without a reply being stored; null like `paid`. `labels`
-    says how many are missing now where the last start ended because some were; else it is null.
+    says how many are missing now where a sample is drawn and the last start did not finish; else it is null.
     """
     try:
         status = json.loads((folder / "status.json").read_text(encoding="utf-8"))
@@ -59,22 +59,9 @@ def read_status(folder: Path) -> dict[str, Any]:
     status["done"] = [name for name in status["done"] if name not in missing]
     status["out of date"] = [*status.get("out of date", ()), *missing]
     counts = {name: _counts(folder, name) for name in status["done"]}
-    labels = _labels(folder, status["done"], str(ended)) if ended and not running else None
+    labels = labels_waited_for(folder, status["done"]) if ended and not running else None
     details = {"labels": labels, **_calls(folder), "damage": None if running else _damage(folder)}
     return {**status, "running": running, "ended": ended, **details, "counts": counts}
-
-
-def _labels(folder: Path, done: Sequence[str], ended: str) -> str | None:
-    """What a run that waited for people's labels waits for now; None where it waited for none."""
-    for sample in SAMPLES.values():
-        if sample.has_waited(ended) and sample.read_by not in done:
-            try:
-                missing = open_sample(folder, sample).missing()
-            except AmendmentError:  # a start says what is wrong
-                return None
-            there = f"{sample.read_by}: all labels are there; amendment run FILE goes on"
-            return sample.waiting(folder, missing) if missing else there
-    return None
 
 
 def _calls(folder: Path) -> dict[str, Any]:
@@ -153,10 +140,10 @@ def status_lines(status: dict[str, Any]) -> list[str]:
         lines.append(f"{status['unanswered']:,} calls may have been sent without a reply being stored")
     if status.get("damage"):
         lines.append(plain(str(status["damage"]), longest=3 * LONGEST))
+    if status.get("ended"):
+        lines.append(f"the last start ended: {plain(str(status['ended']), longest=LONGEST)}")
     if status.get("labels"):
         lines.append(plain(str(status["labels"]), longest=LONGEST))
-    elif status.get("ended"):
-        lines.append(f"the last start ended: {plain(str(status['ended']), longest=LONGEST)}")
     following = [name for name in status["stages"] if name not in status["done"]]
     older = ", ".join(map(plain, status.get("of another version", ())))
     if following:

@@ -10,8 +10,8 @@ import pytest
 from pyarrow import parquet
 
 from amendment.audit.refusal_phrases import PHRASES, refusal_phrase
+from amendment.calibration.exchange import export_labels, export_questions, import_labels
 from amendment.calibration.label import Label
-from amendment.calibration.label_files import export_labels, export_questions, import_labels
 from amendment.calibration.labelling import EVALUATION, open_sample
 from amendment.calibration.samples import LabelQuestion
 from amendment.calibration.store import Labels
@@ -645,7 +645,7 @@ def test_the_samples_go_out_and_come_in_apart_and_people_have_one_number(both: P
         assert "Zoe Sample" not in (both / name).read_text()
 
     sent = export_labels(both, tmp_path / "own.jsonl", sample=EVALUATION)
-    assert (sent.labels, sent.people, sent.with_sealed) == (2 * len(asked.questions), 2, False)
+    assert (sent.lines, sent.people, sent.with_sealed) == (2 * len(asked.questions), 2, False)
     rows = [json.loads(line) for line in (tmp_path / "own.jsonl").read_text().splitlines()]
     export_labels(both, tmp_path / "check.jsonl")
     [checker] = {json.loads(line)["annotator"] for line in (tmp_path / "check.jsonl").read_text().splitlines()}
@@ -660,7 +660,7 @@ def test_the_samples_go_out_and_come_in_apart_and_people_have_one_number(both: P
     ]
     assert not any(name in text for text in leaving for name in ("Ann Example", "Zoe Sample"))
     questions = export_questions(both, tmp_path / "asked.csv", sample=EVALUATION)
-    assert questions.items == len(asked.questions)
+    assert questions.lines == len(asked.questions)
 
 
 def test_people_are_asked_of_what_a_judge_compared_and_simulated_ones_of_their_world(tmp_path: Path) -> None:
