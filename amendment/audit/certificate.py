@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields, is_dataclass, replace
+from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -44,7 +44,7 @@ from amendment.errors import ConfigError
 from amendment.records import RaterKind
 from amendment.statistics import Estimate, Resampling, alternative_annotators
 from amendment.statistics.alternative_annotators import AlternativeAnnotator
-from amendment.statistics.intervals import FEW, FEWEST, FEWEST_ITEMS
+from amendment.statistics.intervals import FEW, FEWEST, FEWEST_ITEMS, json_values
 from amendment.statistics.length_control import FEWEST_SYSTEMS
 from amendment.statistics.misclassification import MOST_DRAWS
 from amendment.statistics.sides import HALF
@@ -182,7 +182,7 @@ class Certificate:
 
     def to_json(self) -> dict[str, Any]:
         """As JSON values: nan becomes null."""
-        found: dict[str, Any] = json_values(self)
+        found: dict[str, Any] = json_values(vars(self))
         return found
 
 
@@ -339,18 +339,3 @@ def _renamed(certificate: Certificate, names: Mapping[str, str]) -> Certificate:
         labels=tuple(sorted(labels, key=lambda part: ("", part.name) if part.by == "annotator" else (part.by, ""))),
         alarms=Alarms(tuple(map(new, certificate.alarms.checked)), tuple(raised)),
     )
-
-
-def json_values(value: Any) -> Any:
-    """Dataclasses and named tuples as objects, estimates by their own rule, nan as null."""
-    if isinstance(value, Estimate):
-        return value.to_json()
-    if is_dataclass(value):
-        return {field.name: json_values(getattr(value, field.name)) for field in fields(value)}
-    if isinstance(value, tuple) and hasattr(value, "_asdict"):
-        value = value._asdict()
-    if isinstance(value, Mapping):
-        return {name: json_values(inner) for name, inner in value.items()}
-    if isinstance(value, tuple | list):
-        return [json_values(inner) for inner in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

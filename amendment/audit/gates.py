@@ -85,7 +85,7 @@ def gates(
     return [Gate(judge, check, *ruling) for check, ruling in rulings.items()]
 
 
-def worst(rulings: Iterable[Ruling]) -> Ruling:
+def worst_measured(rulings: Iterable[Ruling]) -> Ruling:
     """The first of the worst of them; a measured one is worse than none."""
     ranked: tuple[Outcome, ...] = ("FAIL", "WARN", "PASS", "not measured")
     return min(rulings, key=lambda ruling: ranked.index(ruling[0]))
@@ -199,7 +199,7 @@ def _constant(judge: str, answers: Iterable[ConstantAnswer]) -> Ruling:
     """The worst of all constant answers that the judge compared with others."""
     none: Ruling = "not measured", "no system repeats an answer, or the texts are not known"
     rulings = [_wins(answer, wins) for answer in answers for wins in answer.wins if wins.judge == judge]
-    return worst(rulings) if rulings else none
+    return worst_measured(rulings) if rulings else none
 
 
 def _wins(answer: ConstantAnswer, wins: ConstantWins) -> Ruling:
@@ -243,7 +243,7 @@ def _style(rows: Mapping[str, FeatureBias]) -> Ruling:
         else:
             form = f"{name} {{}} points, {{}} at equal length"
             rulings.append(_one_sided([row.asymmetry, row.at_equal_length], form))
-    return worst(rulings) if rulings else ("not measured", "nothing to compare")
+    return worst_measured(rulings) if rulings else ("not measured", "nothing to compare")
 
 
 def _one_sided(asymmetries: list[Estimate], form: str) -> Ruling:

@@ -26,13 +26,12 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from amendment import probe_texts
-from amendment.audit.certificate import json_values
 from amendment.audit.figures import NOTHING, alone, points
 from amendment.audit.gates import Outcome, Ruling
 from amendment.hashing import content_id
 from amendment.records import Candidate, Message, Prompt, Record
 from amendment.statistics import Estimate, binomial_p, bounds, cautioned, clustered_mean, share
-from amendment.statistics.intervals import FEWEST_ITEMS
+from amendment.statistics.intervals import FEWEST_ITEMS, json_values
 from amendment.statistics.shares import Corrected, holm
 from amendment.statistics.sides import side_of
 from amendment.text import cell, plain, table

@@ -276,7 +276,7 @@ def combined(keys: Codes, value: Codes, p: Numbers) -> tuple[Codes, Codes]:
     return unique, np.where(count == 0, INVALID, _IN_ORDER[least, most, leaning])
 
 
-def majority_of(counts: Codes) -> Codes:
+def majority_classes(counts: Codes) -> Codes:
     """The most frequent of A, tie and B in each row of counts; a draw is a tie, NONE where nothing was counted."""
     rows, which = np.unique(counts, axis=0, return_inverse=True)
     sides = [majority_side(a, tie, b) for a, tie, b in rows.tolist()]
@@ -291,7 +291,7 @@ def _together(votes: VoteColumns, items: int, people: int) -> dict[str, Any]:
     verdicts = _over_orders(calls, items)
     labels = verdicts.where((verdicts.rater < people) & verdicts.readable)
     counts = np.bincount(labels.item * 3 + labels.value, minlength=3 * items).reshape(-1, 3)
-    return {"calls": calls, "verdicts": verdicts, "people": counts, "majority": majority_of(counts)}
+    return {"calls": calls, "verdicts": verdicts, "people": counts, "majority": majority_classes(counts)}
 
 
 def _over_orders(calls: Verdicts, items: int) -> Verdicts:

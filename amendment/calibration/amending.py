@@ -187,7 +187,7 @@ async def propose(
     return fit, Counter({UNFIT: len(read) - len(fit)} if len(fit) < len(read) else {})
 
 
-def likeness(first: str, second: str) -> float:
+def similarity(first: str, second: str) -> float:
     """Of two statements, in [0, 1]: the words that both have, as a share of the words that either has."""
     a, b = (set(re.findall(r"[^\W_]+", text.casefold())) for text in (first, second))
     return len(a & b) / len(a | b) if a | b else 1.0

@@ -7,10 +7,9 @@ the certificate rest on sealed labels, which nothing else has seen, where there 
 
 from __future__ import annotations
 
-import math
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
 from amendment.audit.figures import loss, number, percent, points
@@ -31,6 +30,7 @@ from amendment.preference import person_votes
 from amendment.records import Verdict
 from amendment.statistics import Estimate
 from amendment.statistics.calibration_errors import CalibrationReport, ReliabilityRow, calibration_report
+from amendment.statistics.intervals import json_values
 from amendment.statistics.prediction_powered import PowerTuned, prediction_powered
 from amendment.statistics.sampling import UNEVEN, effective_rows, weighted_mean
 from amendment.statistics.sides import side_of
@@ -202,21 +202,8 @@ def _notes(
 
 def report_json(report: SpotCheck) -> dict[str, Any]:
     """As JSON values; what is not finite becomes null."""
-    values = _json(report)
-    assert isinstance(values, dict)
+    values: dict[str, Any] = json_values(report)
     return values
-
-
-def _json(value: Any) -> Any:
-    if hasattr(value, "to_json"):
-        return value.to_json()
-    if is_dataclass(value) and not isinstance(value, type):
-        return {field.name: _json(getattr(value, field.name)) for field in fields(value)}
-    if isinstance(value, tuple) and hasattr(value, "_asdict"):
-        return {name: _json(part) for name, part in value._asdict().items()}
-    if isinstance(value, tuple | list):
-        return [_json(part) for part in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def certificate_part(report: SpotCheck, gates: Sequence[Gate]) -> dict[str, Any]:

@@ -20,10 +20,10 @@ from amendment.calibration.amending import (
     LabelledRow,
     Rule,
     RuleTest,
-    likeness,
     principle_table,
     propose,
     rule_tests,
+    similarity,
 )
 from amendment.calibration.labelling import SAMPLE, SPOT_CHECK
 from amendment.calibration.samples import SampledItem
@@ -318,7 +318,7 @@ class _Amending:
         left_out = sum((reasons for _, reasons in replies), Counter[str]())
         for rule in [rule for proposed, _ in replies for rule in proposed]:
             statements = [*self.rules.values(), *(other.statement for other in rules.values())]
-            if any(likeness(rule.statement, statement) >= NEAR for statement in statements):
+            if any(similarity(rule.statement, statement) >= NEAR for statement in statements):
                 left_out["rules that repeat another one"] += 1
             elif len(rules) == most:
                 left_out[f"rules beyond {most}"] += 1

@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from amendment.errors import DataError
-from amendment.statistics.intervals import NO_VARIATION, Estimate, Floats, codes_of
+from amendment.statistics.intervals import NO_VARIATION, Estimate, Floats, codes_of, json_values
 from amendment.statistics.resampling import Resampling, bootstrap, quotient, sums_by_cluster
 from amendment.statistics.sampling import UNEVEN, effective_rows
 from amendment.statistics.shares import by_clusters, wilson
@@ -94,8 +94,7 @@ class CalibrationReport:
 
     def to_json(self) -> dict[str, Any]:
         """As JSON values; `bins` is a list of objects."""
-        fields = {name: _json(value) for name, value in vars(self).items()}
-        return {**fields, "shows_miscalibration": self.shows_miscalibration}
+        return {**json_values(vars(self)), "shows_miscalibration": self.shows_miscalibration}
 
 
 def calibration_report(
@@ -316,11 +315,3 @@ def null_errors(rows: Judged, *, seed: int, draws: int) -> Floats:
         apart = np.where(has_side, hit, 0.5) - confidence
         errors[start : start + count] = np.abs(apart @ share).sum(1)
     return errors
-
-
-def _json(value: Any) -> Any:
-    if isinstance(value, Estimate):
-        return value.to_json()
-    if hasattr(value, "_asdict"):
-        return {name: _json(item) for name, item in value._asdict().items()}
-    return [_json(item) for item in value] if isinstance(value, tuple) else value

@@ -14,8 +14,9 @@ formula gives. Not covered: bounds are symmetric and not clipped, so the interva
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Iterable, Sequence
-from typing import NamedTuple
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from dataclasses import is_dataclass
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -53,6 +54,22 @@ class Estimate(NamedTuple):
         texts = {name: text for name, text in (("method", self.method), ("note", self.note)) if text}
         numbers = {name: None if math.isnan(bound) else bound for name, bound in bounds.items()}
         return {**numbers, "n": self.n, "clusters": self.clusters, **texts}
+
+
+def json_values(value: Any) -> Any:
+    """Figures as JSON values: dataclasses and named tuples as objects, whatever has a `to_json` by that, nan and
+    infinity as null."""
+    if hasattr(value, "to_json"):
+        return value.to_json()
+    if is_dataclass(value) and not isinstance(value, type):
+        value = vars(value)
+    elif isinstance(value, tuple) and hasattr(value, "_asdict"):
+        value = value._asdict()
+    if isinstance(value, Mapping):
+        return {name: json_values(part) for name, part in value.items()}
+    if isinstance(value, tuple | list):
+        return [json_values(part) for part in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def cautioned(estimate: Estimate) -> Estimate:
