@@ -4,23 +4,23 @@ from __future__ import annotations
 
 import json
 import math
-import threading
-from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
 
+from tests.chat_server import ChatServer
 from tests.command_line import called
+from tests.rows import save
 
 RUN = """\
 name: labels
 seed: 1
 constitution: helpful-honest
 models:
-  judge: {{provider: openai, base_url: "{url}/v1", model: m, api_key_env: null, max_tokens: 5}}
+  judge: {{provider: openai, base_url: "{url}", model: m, api_key_env: null, max_tokens: 5}}
 candidates: [{{path: answers.jsonl, columns: {{prompt: q, candidate: answer}}}}]
 judging: {{judges: [{{model: judge, protocol: label-tokens}}], orders: both, principles_per_pair: 1}}
 """
@@ -39,45 +39,25 @@ def listed(a: float | None, b: float | None, *, length: int = 20) -> Content:
 
 
 @pytest.fixture
-def verdicts(tmp_path: Path) -> Iterator[Verdicts]:
+def verdicts(tmp_path: Path, server: ChatServer) -> Verdicts:
     """The verdicts of a run in which call n, from 0, lists what a function says; every answer is the letter A."""
-    servers = []
 
     def run(content: Callable[[int], Content]) -> list[Verdict]:
         calls = iter(range(1_000))
 
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                self.rfile.read(int(self.headers["Content-Length"]))
-                tokens = content(next(calls))
-                choice = {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": "A"}}
-                body = {"choices": [choice | {"logprobs": None if tokens is None else {"content": tokens}}]}
-                usage = {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2}
-                sent = json.dumps({"id": "1", "object": "chat.completion", "model": "m", "usage": usage, **body})
-                self.send_response(200)
-                self.send_header("Content-Type", "application/json")
-                self.send_header("Content-Length", str(len(sent)))
-                self.end_headers()
-                self.wfile.write(sent.encode())
+        def answer(_: Any) -> tuple[int, dict[str, Any]]:
+            tokens = content(next(calls))
+            return 200, {"content": "A", "logprobs": None if tokens is None else {"content": tokens}}
 
-            def log_message(self, format: str, *args: Any) -> None: ...
-
-        server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        servers.append(server)
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        answers = [
-            {"q": f"question {i}", "answer": f"{word} answer {i}"} for i in range(5) for word in ("a", "another")
-        ]
-        (tmp_path / "answers.jsonl").write_text("".join(json.dumps(row) + "\n" for row in answers), encoding="utf-8")
-        (tmp_path / "run.yaml").write_text(RUN.format(url=f"http://127.0.0.1:{server.server_port}"), encoding="utf-8")
+        server.answer = answer
+        rows = [{"q": f"question {i}", "answer": f"{word} answer {i}"} for i in range(5) for word in ("a", "another")]
+        save(tmp_path / "answers.jsonl", rows)
+        (tmp_path / "run.yaml").write_text(RUN.format(url=server.url), encoding="utf-8")
         called("run", tmp_path / "run.yaml", "--folder", tmp_path / "run")
-        rows = pq.read_table(tmp_path / "run" / "judging" / "verdicts.parquet").to_pylist()
-        return [row | {name: json.loads(row[name] or "null") for name in ("distribution", "bounded")} for row in rows]
+        found = pq.read_table(tmp_path / "run" / "judging" / "verdicts.parquet").to_pylist()
+        return [row | {name: json.loads(row[name] or "null") for name in ("distribution", "bounded")} for row in found]
 
-    yield run
-    for server in servers:
-        server.shutdown()
-        server.server_close()
+    return run
 
 
 def test_a_log_probability_that_is_not_a_finite_number_makes_the_verdict_invalid(verdicts: Verdicts) -> None:

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import csv
 import itertools
 import json
 import os
 import subprocess
 import sys
-import threading
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 import yaml
 
-from tests.command_line import called
+from tests.chat_server import ChatServer, saying
+from tests.command_line import Ended, amendment
 from tests.hub_standin import Hub
+from tests.rows import save
 
 REPO = "org/pairs"
 WRITER = "hf_" + "w" * 34
@@ -45,11 +44,6 @@ def hub() -> Iterator[Hub]:
         yield made
 
 
-class Ended(NamedTuple):
-    code: int
-    output: str
-
-
 def pushes(hub: Any, home: Path, *calls: Sequence[object]) -> list[Ended]:
     """`amendment publish ... --push` by the unmodified client, one after another."""
     env = {
@@ -66,34 +60,21 @@ def pushes(hub: Any, home: Path, *calls: Sequence[object]) -> list[Ended]:
         [sys.executable, "-c", DRIVER], input=json.dumps(asked), capture_output=True, text=True, env=env, check=False
     )
     assert done.returncode == 0, done.stderr
-    return [Ended(**one) for one in json.loads(done.stdout)]
+    return [Ended(one["code"], one["output"], "") for one in json.loads(done.stdout)]
 
 
-def command(capsys: pytest.CaptureFixture[str], *arguments: object) -> Ended:
-    """The command line in this process."""
-    code, told = called(*arguments), capsys.readouterr()
-    return Ended(code, told.out + told.err)
-
-
-def pairs_run(
-    capsys: pytest.CaptureFixture[str],
-    folder: Path,
-    *,
-    name: str = "pairs",
-    source: str = "rater: person",
-    rows: int = 8,
-) -> Path:
-    """A run of pairs that somebody brought."""
+def pairs_run(folder: Path, *sources: str, rows: int = 8) -> Path:
+    """A run of pairs that somebody brought: a file of some for each of the sources, by default one of people."""
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "pairs.csv").open("w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(["prompt", "chosen", "rejected"])
-        writer.writerows([f"what is {i}?", f"it is {i}", f"who knows {i}"] for i in range(rows))
-    (folder / "run.yaml").write_text(
-        f"name: {name}\nseed: 4\npairs: [{{path: pairs.csv, {source}}}]\ndataset: {{test_share: 0.25}}\n"
-    )
-    ended = command(capsys, "run", folder / "run.yaml", "--folder", folder / "run")
-    assert ended.code == 0, ended.output
+    entries = []
+    for n, source in enumerate(sources or ("rater: person",)):
+        asked = [f"what is {rows * n + i}" for i in range(rows)]
+        save(folder / f"{n}.csv", [{"prompt": f"{q}?", "chosen": f"it is {q}", "rejected": f"who {q}"} for q in asked])
+        entries.append(f"  - {{path: {n}.csv, {source}}}\n")
+    text = f"name: pairs\nseed: 4\npairs:\n{''.join(entries)}dataset: {{test_share: 0.25}}\n"
+    (folder / "run.yaml").write_text(text)
+    ended = amendment("run", folder / "run.yaml", "--folder", folder / "run")
+    assert ended.code == 0, ended.said
     return folder / "run"
 
 
@@ -103,10 +84,8 @@ def head_of(hub: Any) -> dict[str, Any]:
 
 
 @pytest.mark.slow
-def test_a_commit_of_somebody_else_is_never_tagged_as_ours(
-    hub: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    run = pairs_run(capsys, tmp_path, source="rater: person, license: cc0-1.0")
+def test_a_commit_of_somebody_else_is_never_tagged_as_ours(hub: Any, tmp_path: Path) -> None:
+    run = pairs_run(tmp_path, "rater: person, license: cc0-1.0")
     foreign: list[str] = []
 
     def somebody_commits(request: str) -> None:
@@ -118,18 +97,18 @@ def test_a_commit_of_somebody_else_is_never_tagged_as_ours(
     asked = [run, "--license", "cc0-1.0", "--tag", "v1.0"]
     first, again = pushes(hub, tmp_path / "home", asked, [*asked, "--replace"])
     repo = hub.repos[("datasets", REPO)]
-    assert first.code == 1, first.output
-    assert "again" in first.output
+    assert first.code == 1, first.said
+    assert "again" in first.said
     assert [name for name, *_ in repo.commits][-1] == foreign[0], "nothing of ours came after it"
     assert repo.tags == {}
     assert again.code == 2, "the repository is theirs now"
-    assert "evil.txt" in again.output
+    assert "evil.txt" in again.said
 
     del hub.repos[("datasets", REPO)]
     foreign.clear()
     hub.before = lambda request: None
     (whole,) = pushes(hub, tmp_path / "home", asked)
-    assert whole.code == 0, whole.output
+    assert whole.code == 0, whole.said
     repo = hub.repos[("datasets", REPO)]
     assert len(repo.commits) == 2, "the initial one, and one with everything"
     assert repo.tags == {"v1.0": repo.head}
@@ -137,9 +116,7 @@ def test_a_commit_of_somebody_else_is_never_tagged_as_ours(
 
 
 @pytest.mark.slow
-def test_another_run_needs_replace_and_leaves_nothing_of_the_run_before(
-    hub: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_another_run_needs_replace_and_leaves_nothing_of_the_run_before(hub: Any, tmp_path: Path) -> None:
     made_up = tmp_path / "made_up"
     made_up.mkdir()
     (made_up / "run.yaml").write_text(
@@ -149,12 +126,12 @@ def test_another_run_needs_replace_and_leaves_nothing_of_the_run_before(
             ", license: cc0-1.0", ""
         )
     )
-    ended = command(capsys, "run", made_up / "run.yaml", "--folder", made_up / "run")
-    assert ended.code == 0, ended.output
-    pairs = pairs_run(capsys, tmp_path / "pairs", source="rater: person, license: cc0-1.0")
+    ended = amendment("run", made_up / "run.yaml", "--folder", made_up / "run")
+    assert ended.code == 0, ended.said
+    pairs = pairs_run(tmp_path / "pairs", "rater: person, license: cc0-1.0")
 
     first, edited = pushes(hub, tmp_path / "home", [made_up / "run", "--license", "cc0-1.0"]), head_of(hub)
-    assert first[0].code == 0, first[0].output
+    assert first[0].code == 0, first[0].said
     assert {"simulated", "rlaif"} <= set(edited["tags"])
     repo = hub.repos[("datasets", REPO)]
     card = hub.text("datasets", REPO, "README.md").replace("pretty_name:", "language:\n- en\npretty_name:")
@@ -165,8 +142,8 @@ def test_another_run_needs_replace_and_leaves_nothing_of_the_run_before(
     asked = [pairs, "--license", "mit"]
     refused, replaced = pushes(hub, tmp_path / "home", asked, [*asked, "--replace"])
     assert refused.code == 2
-    assert "--replace" in refused.output
-    assert replaced.code == 0, replaced.output
+    assert "--replace" in refused.said
+    assert replaced.code == 0, replaced.said
     head = head_of(hub)
     assert {"simulated", "rlaif", "constitutional-ai", "synthetic"} & set(head["tags"]) == set()
     assert "ours" in head["tags"]
@@ -178,117 +155,92 @@ def test_another_run_needs_replace_and_leaves_nothing_of_the_run_before(
 
 
 @pytest.mark.slow
-def test_a_license_that_forbids_it_stops_the_push_unless_it_is_named(
-    hub: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    run = pairs_run(capsys, tmp_path, source="rater: person, license: cc-by-nc-nd-4.0")
+def test_a_license_that_forbids_it_stops_the_push_unless_it_is_named(hub: Any, tmp_path: Path) -> None:
+    run = pairs_run(tmp_path, "rater: person, license: cc-by-nc-nd-4.0")
     asked = [run, "--license", "apache-2.0"]
     (stopped, other) = pushes(hub, tmp_path / "home", asked, [*asked, "--allow-license", "cc-by-nc-4.0"])
     for ended in (stopped, other):
         assert ended.code == 2
-        assert "cc-by-nc-nd-4.0" in ended.output
-        assert "non-commercial" in ended.output
-        assert "adapted" in ended.output
+        assert "cc-by-nc-nd-4.0" in ended.said
+        assert "non-commercial" in ended.said
+        assert "adapted" in ended.said
     assert hub.requests == []
     (allowed,) = pushes(hub, tmp_path / "home", [*asked, "--allow-license", "cc-by-nc-nd-4.0"])
-    assert allowed.code == 0, allowed.output
+    assert allowed.code == 0, allowed.said
 
 
-@pytest.mark.parametrize(
-    ("source", "dataset", "forbidden"),
-    [
-        ("cc-by-nc-4.0", "apache-2.0", True),
-        ("cc-by-nc-4.0", "cc-by-nc-4.0", False),
-        ("cc-by-nd-4.0", "cc-by-4.0", True),
-        ("cc-by-sa-4.0", "apache-2.0", True),
-        ("cc-by-sa-3.0", "cc-by-sa-4.0", False),
-        ("cc-by-nc-sa-4.0", "cc-by-nc-4.0", True),
-        ("gpl-3.0", "mit", True),
-        ("GPL-2.0-only", "gpl-3.0", True),
-        ("GPL-2.0-only", "gpl-2.0", False),
-        ("GPL-2.0-or-later", "gpl-3.0", False),
-        ("deepfloyd-if-license", "mit", True),
-        ("Aladdin", "apache-2.0", True),
-        ("SSPL-1.0", "mit", True),
-        ("LicenseRef-AcmeNC-1.0", "mit", True),
-        ("LicenseRef-CCBYND", "apache-2.0", True),
-        ("LicenseRef-acme-nc", "apache-2.0", True),
-        ("LicenseRef-Standard-Vendor", "mit", False),
-        ("CC-BY-NC-4.0", "mit", True),
-        ("MIT AND CC-BY-NC-4.0", "mit", True),
-        ("MIT OR CC-BY-NC-4.0", "mit", False),
-        ("cc-by-4.0", "mit", False),
-    ],
-)
-def test_the_dry_run_names_every_license_that_forbids_it(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], source: str, dataset: str, forbidden: bool
-) -> None:
-    run = pairs_run(capsys, tmp_path, source=f"rater: person, license: '{source}'")
-    plan = json.loads(command(capsys, "publish", run, "--repo", REPO, "--license", dataset, "--json").output)
-    assert {one["license"] for one in plan["conflicts"]} == ({source} if forbidden else set())
-    assert any(source in note for note in plan["look at"]) == (source.lower() != dataset)
+LICENSES = [
+    ("cc-by-nc-4.0", "apache-2.0", True),
+    ("cc-by-nc-4.0", "cc-by-nc-4.0", False),
+    ("cc-by-nd-4.0", "cc-by-4.0", True),
+    ("cc-by-sa-4.0", "apache-2.0", True),
+    ("cc-by-sa-3.0", "cc-by-sa-4.0", False),
+    ("cc-by-nc-sa-4.0", "cc-by-nc-4.0", True),
+    ("gpl-3.0", "mit", True),
+    ("GPL-2.0-only", "gpl-3.0", True),
+    ("GPL-2.0-only", "gpl-2.0", False),
+    ("GPL-2.0-or-later", "gpl-3.0", False),
+    ("deepfloyd-if-license", "mit", True),
+    ("Aladdin", "apache-2.0", True),
+    ("SSPL-1.0", "mit", True),
+    ("LicenseRef-AcmeNC-1.0", "mit", True),
+    ("LicenseRef-CCBYND", "apache-2.0", True),
+    ("LicenseRef-acme-nc", "apache-2.0", True),
+    ("LicenseRef-Standard-Vendor", "mit", False),
+    ("CC-BY-NC-4.0", "mit", True),
+    ("MIT AND CC-BY-NC-4.0", "mit", True),
+    ("MIT OR CC-BY-NC-4.0", "mit", False),
+    ("cc-by-4.0", "mit", False),
+]
+"""Of a source, of the dataset, and whether the one forbids the other."""
 
 
-class _Judge(BaseHTTPRequestHandler):
-    """Always says that the answers are as good as each other."""
-
-    def do_POST(self) -> None:
-        self.rfile.read(int(self.headers["content-length"]))
-        message = {"role": "assistant", "content": "One is as good as the other.\n\nVerdict: A"}
-        reply = {
-            "model": "m",
-            "choices": [{"index": 0, "message": message, "finish_reason": "stop"}],
-            "usage": {"prompt_tokens": 9, "completion_tokens": 9, "total_tokens": 18},
-        }
-        raw = json.dumps(reply).encode()
-        self.send_response(200)
-        self.send_header("content-type", "application/json")
-        self.send_header("content-length", str(len(raw)))
-        self.end_headers()
-        self.wfile.write(raw)
-
-    def log_message(self, format: str, *args: Any) -> None:  # the parent's name
-        """Say nothing."""
+def test_the_dry_run_names_every_license_that_forbids_it(tmp_path: Path) -> None:
+    sources = list(dict.fromkeys(source for source, _, _ in LICENSES))
+    run = pairs_run(tmp_path, *(f"rater: person, license: '{source}'" for source in sources))
+    for dataset in {dataset for _, dataset, _ in LICENSES}:
+        plan = json.loads(amendment("publish", run, "--repo", REPO, "--license", dataset, "--json").out)
+        conflicts = {conflict["license"] for conflict in plan["conflicts"]}
+        for source, _, is_forbidden in (row for row in LICENSES if row[1] == dataset):
+            assert (source in conflicts) == is_forbidden, (source, dataset)
+            begins = f"license of {sources.index(source)}.csv (8 prompts): {source}"
+            is_noted = any(note.startswith(begins) for note in plan["look at"])
+            assert is_noted == (source.lower() != dataset), (source, dataset)
 
 
-def test_no_private_address_is_in_anything_that_is_published(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    with ThreadingHTTPServer(("127.0.0.1", 0), _Judge) as server:
-        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
-        address = f"127.0.0.1:{server.server_port}"
-        (tmp_path / "run.yaml").write_text(
-            "name: private\nseed: 7\nconstitution: lilliput\nmodels:\n  w: {provider: simulated}\n"
-            f"  j: {{provider: openai, base_url: 'http://{address}/v1', model: m, price: {{input: 0, output: 0}}}}\n"
-            "prompts: [{lilliput: 4}]\ncandidates: [{model: w, per_prompt: 2}]\n"
-            "judging: {judges: [{model: j, protocol: reasoned}], ties: keep}\n"
-            "dataset: {test_share: 0}\n"
-        )
-        ended = command(capsys, "run", tmp_path / "run.yaml", "--folder", tmp_path / "run")
-        server.shutdown()
-    assert ended.code == 0, ended.output
+def test_no_private_address_is_in_anything_that_is_published(server: ChatServer, tmp_path: Path) -> None:
+    address = f"127.0.0.1:{server.server_port}"
+    server.usage = {"prompt_tokens": 9, "completion_tokens": 9, "total_tokens": 18}
+    server.answer = saying("One is as good as the other.\n\nVerdict: A")
+    (tmp_path / "run.yaml").write_text(
+        "name: private\nseed: 7\nconstitution: lilliput\nmodels:\n  w: {provider: simulated}\n"
+        f"  j: {{provider: openai, base_url: 'http://{address}/v1', model: m, price: {{input: 0, output: 0}}}}\n"
+        "prompts: [{lilliput: 4}]\ncandidates: [{model: w, per_prompt: 2}]\n"
+        "judging: {judges: [{model: j, protocol: reasoned}], ties: keep}\n"
+        "dataset: {test_share: 0}\n"
+    )
+    ended = amendment("run", tmp_path / "run.yaml", "--folder", tmp_path / "run")
+    assert ended.code == 0, ended.said
     certificate = json.loads((tmp_path / "run" / "audit" / "certificate.json").read_text())
     assert [row["model"] for row in certificate["cost"]] == ["m"]
-    ended = command(capsys, "publish", tmp_path / "run", "--repo", REPO, "--license", "mit")
-    assert ended.code == 0, ended.output
+    ended = amendment("publish", tmp_path / "run", "--repo", REPO, "--license", "mit")
+    assert ended.code == 0, ended.said
     outgoing = [*(tmp_path / "run" / "publish").rglob("*"), *(tmp_path / "run" / "audit").rglob("*")]
     texts = {path: path.read_text() for path in outgoing if path.is_file()}
     assert {path.name for path in texts} >= {"README.md", "manifest.json", "certificate.json", "certificate.md"}
     assert [path for path, text in texts.items() if address in text or "127.0.0.1" in text] == []
 
 
-def test_answers_of_a_kto_export_take_turns_in_an_order_of_the_seed(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_answers_of_a_kto_export_take_turns_in_an_order_of_the_seed(tmp_path: Path) -> None:
     import pyarrow.parquet as pq
 
     orders = []
     for seed in (4, 5):
-        run = pairs_run(capsys, tmp_path / str(seed), source="rater: person", rows=20)
+        run = pairs_run(tmp_path / str(seed), "rater: person", rows=20)
         resolved = run / "run.yaml"
         resolved.write_text(resolved.read_text().replace("seed: 4", f"seed: {seed}"))
-        ended = command(capsys, "export", run, "--format", "kto", "--out", tmp_path / str(seed) / "out")
-        assert ended.code == 0, ended.output
+        ended = amendment("export", run, "--format", "kto", "--out", tmp_path / str(seed) / "out")
+        assert ended.code == 0, ended.said
         rows = pq.read_table(tmp_path / str(seed) / "out" / "train.parquet").to_pylist()
         assert [row["label"] for row in rows] == [True, False] * (len(rows) // 2)
         neighbours = itertools.pairwise(rows)
@@ -309,19 +261,19 @@ def test_answers_of_a_kto_export_take_turns_in_an_order_of_the_seed(
     ],
 )
 def test_who_decided_imported_pairs_is_published_as_the_run_file_says(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], source: str, decided_by: str, creators: list[str]
+    tmp_path: Path, source: str, decided_by: str, creators: list[str]
 ) -> None:
     import pyarrow.parquet as pq
 
-    run = pairs_run(capsys, tmp_path, source=source)
-    checked = command(capsys, "check", tmp_path / "run.yaml")
-    assert checked.code == 0, checked.output
-    assert ("warning:" in checked.output) == ("rater" not in source)
-    assert ("pairs.csv" in checked.output.partition("\n")[0]) == ("rater" not in source)
+    run = pairs_run(tmp_path, source)
+    checked = amendment("check", tmp_path / "run.yaml")
+    assert checked.code == 0, checked.said
+    assert ("warning:" in checked.said) == ("rater" not in source)
+    assert ("0.csv" in checked.said.partition("\n")[0]) == ("rater" not in source)
     rows = pq.read_table(run / "export" / "train.parquet").to_pylist()
     assert {row["decided_by"] for row in rows} == {decided_by}
-    ended = command(capsys, "publish", run, "--repo", REPO, "--license", "mit")
-    assert ended.code == 0, ended.output
+    ended = amendment("publish", run, "--repo", REPO, "--license", "mit")
+    assert ended.code == 0, ended.said
     card = (run / "publish" / "README.md").read_text()
     head = yaml.safe_load(card.split("---\n")[1])
     assert ("human-feedback" in head["tags"]) == (decided_by == "person")
@@ -329,19 +281,17 @@ def test_who_decided_imported_pairs_is_published_as_the_run_file_says(
     assert ("decided by people" in card) == (decided_by == "person")
 
 
-def test_weights_that_no_manifest_knows_are_found_wherever_they_are_in_a_run(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    run = pairs_run(capsys, tmp_path)
-    assert command(capsys, "publish", run, "--repo", REPO, "--license", "mit").code == 0
-    assert command(capsys, "verify", run).code == 0, "what the dry run writes is the run's own"
+def test_weights_that_no_manifest_knows_are_found_wherever_they_are_in_a_run(tmp_path: Path) -> None:
+    run = pairs_run(tmp_path)
+    assert amendment("publish", run, "--repo", REPO, "--license", "mit").code == 0
+    assert amendment("verify", run).code == 0, "what the dry run writes is the run's own"
     for folder in ("models/dpo", "publish/models/dpo", "amend/models/dpo"):
         (run / folder).mkdir(parents=True)
         (run / folder / "model.safetensors").write_bytes(b"weights of somebody")
-        ended = command(capsys, "verify", run)
+        ended = amendment("verify", run)
         assert ended.code == 1, folder
-        assert f"{folder}/model.safetensors" in ended.output
+        assert f"{folder}/model.safetensors" in ended.said
         (run / folder / "model.safetensors").unlink()
-    alone = command(capsys, "verify", run / "models" / "dpo")
+    alone = amendment("verify", run / "models" / "dpo")
     assert alone.code == 2
-    assert "manifest.json" in alone.output
+    assert "manifest.json" in alone.said

@@ -6,10 +6,8 @@ import asyncio
 import json
 import math
 import shutil
-import threading
 import time
-from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,6 +21,7 @@ from amendment.preference import Judge
 from amendment.reward_model import RewardModel, RewardSettings, train_reward
 from amendment.run import Result, Run
 from amendment.training import LoraSettings
+from tests.chat_server import ChatServer
 from tests.command_line import called
 
 Pair = dict[str, Any]
@@ -121,56 +120,6 @@ def test_the_shards_of_an_index_are_weights_only_when_all_are_there(base: Path, 
         check_base(folder)
 
 
-class Failing:
-    """A chat server on a real socket: it answers like a label-reading model, or with HTTP 500 once `is_down`."""
-
-    def __init__(self) -> None:
-        self.is_down = True
-        self.asked = 0
-        outer = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                self.rfile.read(int(self.headers["Content-Length"]))
-                outer.asked += 1
-                body, status = (OVERLOADED, 500) if outer.is_down else (ANSWER, 200)
-                self.send_response(status)
-                self.send_header("Content-Type", "application/json")
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-            def log_message(self, *_: Any) -> None: ...
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server.server_port}/v1"
-
-
-OVERLOADED = json.dumps({"error": {"message": "down", "type": "server_error"}}).encode()
-ANSWER = json.dumps(
-    {
-        "id": "1",
-        "object": "chat.completion",
-        "created": 1,
-        "model": "m",
-        "choices": [{"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": "[[7]]"}}],
-        "usage": {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2},
-    }
-).encode()
-
-
-@pytest.fixture
-def server() -> Iterator[Failing]:
-    failing = Failing()
-    yield failing
-    failing.server.shutdown()
-    failing.server.server_close()
-
-
 def rewards_file(folder: Path, model: dict[str, Any]) -> Path:
     """A run file that has models, a constitution and a budget, and nothing else."""
     document = {"name": "rewards", "constitution": "lilliput", "budget": {"usd": 1}, "models": {"judge": model}}
@@ -179,8 +128,9 @@ def rewards_file(folder: Path, model: dict[str, Any]) -> Path:
 
 
 def test_a_server_that_only_fails_holds_a_step_for_no_longer_than_the_patience(
-    server: Failing, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    server: ChatServer, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
+    server.answer = lambda _: (500, {})
     free = {"input": 0, "output": 0}
     model = {"provider": "openai", "base_url": server.url, "model": "m", "max_tokens": 8, "price": free}
     with Run.from_file(rewards_file(tmp_path, model), folder=tmp_path / "run") as run:
@@ -191,7 +141,7 @@ def test_a_server_that_only_fails_holds_a_step_for_no_longer_than_the_patience(
         filled = judge.as_reward(patience=0.5, fallback=-0.5)
         assert asyncio.run(filled(["ask"] * 2, ["e", "f"])) == [-0.5] * 2
         assert time.monotonic() - lasts < 30  # 121 s each, and silent, before there was a patience
-    assert server.asked > 0
+    assert server.asked
     assert caplog.records
 
 

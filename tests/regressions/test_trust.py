@@ -5,10 +5,8 @@ from __future__ import annotations
 import json
 import os
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +14,7 @@ import pytest
 
 from amendment.errors import ConfigError
 from amendment.run import Run
+from tests.chat_server import ChatServer
 from tests.command_line import called
 
 CANARY = "canary-4b1f7c"
@@ -33,59 +32,13 @@ SERVICES = {
 """Variables of known services, each with a host of its own where the service has models."""
 
 
-class Server:
-    """Listens on loopback, as a server that answers and as the proxy of https; keeps all that it is sent."""
-
-    def __init__(self) -> None:
-        self.hosts: list[str] = []
-        self.keys: list[str | None] = []
-        listener = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_CONNECT(self) -> None:
-                listener.hosts.append(self.path)
-                self.send_error(502)
-
-            def do_POST(self) -> None:
-                self.rfile.read(int(self.headers["Content-Length"]))
-                listener.keys.append(self.headers["Authorization"])
-                message = {"role": "assistant", "content": "an answer"}
-                choice = {"index": 0, "message": message, "finish_reason": "stop"}
-                usage = {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5}
-                reply = {"id": "1", "object": "chat.completion", "created": 0, "model": "m", "usage": usage}
-                body = json.dumps({**reply, "choices": [choice]}).encode()
-                self.send_response(200)
-                self.send_header("Content-Type", "application/json")
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-            def log_message(self, *_: Any) -> None:
-                pass
-
-        self._http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.port = self._http.server_port
-        threading.Thread(target=self._http.serve_forever, args=(0.01,), daemon=True).start()
-
-    def close(self) -> None:
-        self._http.shutdown()
-        self._http.server_close()
-
-
 @pytest.fixture
-def server() -> Iterator[Server]:
-    listening = Server()
-    yield listening
-    listening.close()
-
-
-@pytest.fixture
-def home(tmp_path: Path, server: Server, monkeypatch: pytest.MonkeyPatch) -> Path:
+def home(tmp_path: Path, server: ChatServer, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A machine with a configuration folder, and with a proxy that sees every connection over https."""
     for name in [*os.environ]:
         if name.lower().endswith("_proxy"):
             monkeypatch.delenv(name)
-    monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{server.port}")
+    monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{server.server_port}")
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     for name in (*SERVICES, "OUR_KEY", "OUR_TOKEN", "OTHER_KEY"):
         monkeypatch.setenv(name, CANARY)
@@ -147,10 +100,10 @@ def on_a_terminal(answers: str) -> Iterator[None]:
     ["https://gateway.example.org/v1", "http://127.0.0.1:PORT/v1", "https://api.openai.com.example.org/v1"],
 )
 def test_variables_of_known_services_and_those_that_are_no_keys_go_to_no_other_host(
-    written: Write, amendment: Any, server: Server, command: str, base_url: str
+    written: Write, amendment: Any, server: ChatServer, command: str, base_url: str
 ) -> None:
     for variable in (*SERVICES, "HOME", "PATH", "USER"):
-        path = written(base_url.replace("PORT", str(server.port)), variable)
+        path = written(base_url.replace("PORT", str(server.server_port)), variable)
         code, said = amendment(command, path, *(["--yes"] if command == "run" else []))
         assert code == 2
         assert "api_key_env" in said
@@ -158,7 +111,7 @@ def test_variables_of_known_services_and_those_that_are_no_keys_go_to_no_other_h
 
 
 def test_a_services_variable_goes_to_its_own_host_without_a_question(
-    written: Write, amendment: Any, server: Server
+    written: Write, amendment: Any, server: ChatServer
 ) -> None:
     homes = {variable: url for variable, url in SERVICES.items() if url}
     for number, (variable, url) in enumerate(homes.items()):
@@ -170,13 +123,15 @@ def test_a_services_variable_goes_to_its_own_host_without_a_question(
 
 
 def test_a_key_goes_over_http_to_this_machine_only_and_to_a_private_address_after_a_yes(
-    written: Write, amendment: Any, server: Server, home: Path
+    written: Write, amendment: Any, server: ChatServer, home: Path
 ) -> None:
     for url in ("http://gateway.example.org/v1", "http://8.8.8.8/v1", "http://127.0.0.1.example.org/v1"):
         assert amendment("run", written(url, "OUR_KEY"), "--yes")[0] == 2
-    assert amendment("run", written(f"http://127.0.0.1:{server.port}/v1", "OUR_KEY"), "--folder", "near")[0] == 0
+    assert amendment("run", written(server.url, "OUR_KEY"), "--folder", "near")[0] == 0
     assert server.keys == [f"Bearer {CANARY}"]
-    private = written(f"http://0.0.0.0:{server.port}/v1", "OUR_KEY")  # leads to this machine, and is not loopback
+    private = written(
+        f"http://0.0.0.0:{server.server_port}/v1", "OUR_KEY"
+    )  # leads to this machine, and is not loopback
     code, said = amendment("run", private, "--folder", "far")
     assert (code, len(server.keys)) == (2, 1)
     assert "--yes" in said
@@ -191,7 +146,7 @@ def test_a_key_goes_over_http_to_this_machine_only_and_to_a_private_address_afte
 
 
 def test_a_host_that_is_nobodys_is_asked_about_once_and_the_answer_is_kept(
-    written: Write, amendment: Any, server: Server
+    written: Write, amendment: Any, server: ChatServer
 ) -> None:
     path = written("https://gateway.example.org/v1", "OUR_TOKEN")
     start = ("run", path, "--max-wait", 0)
@@ -224,7 +179,7 @@ def test_a_host_that_is_nobodys_is_asked_about_once_and_the_answer_is_kept(
     ],
 )
 def test_a_variable_with_a_services_name_anywhere_in_it_goes_to_no_stranger(
-    written: Write, amendment: Any, server: Server, variable: str, monkeypatch: pytest.MonkeyPatch
+    written: Write, amendment: Any, server: ChatServer, variable: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(variable, CANARY)
     code, said = amendment("run", written("https://gateway.example.org/v1", variable), "--yes")
@@ -240,7 +195,7 @@ def test_a_variable_with_a_services_name_anywhere_in_it_goes_to_no_stranger(
     ],
 )
 def test_a_variable_of_ones_own_goes_where_its_user_says(
-    written: Write, amendment: Any, server: Server, variable: str, monkeypatch: pytest.MonkeyPatch
+    written: Write, amendment: Any, server: ChatServer, variable: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(variable, CANARY)
     assert amendment("run", written("https://gateway.example.org/v1", variable), "--yes", "--max-wait", 0)[0] == 3
@@ -259,7 +214,7 @@ def test_a_variable_of_ones_own_goes_where_its_user_says(
     ],
 )
 def test_a_key_that_is_not_the_hosts_own_and_an_unusual_port_are_asked_about_once(
-    written: Write, amendment: Any, server: Server, model: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+    written: Write, amendment: Any, server: ChatServer, model: tuple[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(model[1], CANARY)
     start = ("run", written(*model), "--max-wait", 0)
@@ -280,9 +235,9 @@ def test_addresses_of_ones_own_network_are_private(written: Write, amendment: An
 
 
 def test_python_names_the_hosts_that_it_trusts_and_a_model_looked_up_sends_no_key_elsewhere(
-    written: Write, server: Server, home: Path
+    written: Write, server: ChatServer, home: Path
 ) -> None:
-    path = written(f"http://0.0.0.0:{server.port}/v1", "OUR_KEY")
+    path = written(f"http://0.0.0.0:{server.server_port}/v1", "OUR_KEY")
     with pytest.raises(ConfigError), Run.from_file(path, folder=home / "a") as run:
         run.models["far"]
     with pytest.raises(ConfigError):
@@ -295,8 +250,8 @@ def test_python_names_the_hosts_that_it_trusts_and_a_model_looked_up_sends_no_ke
     assert not (home / "config").exists(), "what a program says is not kept for others"
 
 
-def test_a_resumed_run_and_a_run_by_batch_ask_too(written: Write, amendment: Any, server: Server) -> None:
-    assert amendment("run", written(f"http://127.0.0.1:{server.port}/v1", "OUR_KEY"))[0] == 0
+def test_a_resumed_run_and_a_run_by_batch_ask_too(written: Write, amendment: Any, server: ChatServer) -> None:
+    assert amendment("run", written(server.url, "OUR_KEY"))[0] == 0
     moved = written("https://gateway.example.org/v1", "OUR_KEY")
     assert amendment("run", moved, "--accept-changes")[0] == 2
     assert amendment("run", moved, "--folder", "batch", "--set", "models.far.mode=batch")[0] == 2
@@ -309,18 +264,18 @@ def test_a_url_that_two_programs_read_differently_is_refused(written: Write, ame
 
 
 def test_plan_and_run_say_which_key_goes_where_and_which_files_lie_elsewhere(
-    written: Write, amendment: Any, server: Server, home: Path
+    written: Write, amendment: Any, server: ChatServer, home: Path
 ) -> None:
     (home / "diary.jsonl").write_text('{"prompt": "a secret"}\n')
     (home / "files" / "link.jsonl").symlink_to(home / "diary.jsonl")
     prompts = [{"path": "p.jsonl"}, {"path": "link.jsonl"}]
-    path = written(f"http://127.0.0.1:{server.port}/v1", "OUR_KEY", prompts=prompts)
+    path = written(server.url, "OUR_KEY", prompts=prompts)
     code, planned = amendment("plan", path)
     assert code == 0
     code, said = amendment("run", path)
     assert code == 0
     for text in (planned, said):
-        assert f"sends OUR_KEY to 127.0.0.1:{server.port}" in text
+        assert f"sends OUR_KEY to 127.0.0.1:{server.server_port}" in text
         assert f"reads {(home / 'diary.jsonl').resolve()}" in text
         assert "p.jsonl," not in text.replace("diary.jsonl,", "")
 
