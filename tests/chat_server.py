@@ -60,9 +60,9 @@ class _Handler(BaseHTTPRequestHandler):
         status, message = self.server.answer(body)
         reply: Body = {"error": {"message": "not now"}}
         if status == 200:
-            more = {name: message.pop(name) for name in ("finish_reason", "logprobs") if name in message}
-            finish = {"finish_reason": "tool_calls" if message.get("tool_calls") else "stop", **more}
-            choice = {"index": 0, "message": {"role": "assistant", **message}, **finish}
+            more: Body = {name: message.pop(name) for name in ("finish_reason", "logprobs") if name in message}
+            more.setdefault("finish_reason", "tool_calls" if message.get("tool_calls") else "stop")
+            choice = {"index": 0, "message": {"role": "assistant", **message}, **more}
             reply = {"id": "1", "object": "chat.completion", "created": 0, "model": "m", "choices": [choice]}
             reply |= {"usage": self.server.usage} if self.server.usage else {}
         raw = json.dumps(reply).encode()

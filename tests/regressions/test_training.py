@@ -219,16 +219,16 @@ class OwnRun(NamedTuple):
 
 @pytest.fixture(scope="module")
 def own_run(tmp_path_factory: pytest.TempPathFactory) -> OwnRun:
-    folder, scored, scores = tmp_path_factory.mktemp("own"), list[int](), RewardModel.scores
+    folder, scored, score = tmp_path_factory.mktemp("own"), list[int](), RewardModel.score
 
-    def counted(self: RewardModel, rows: Any, **options: Any) -> Any:
+    def counted(self: RewardModel, rows: Any) -> Any:
         given = list(rows)
         scored.append(len(given))
-        return scores(self, given, **options)
+        return score(self, given)
 
     run = Run.from_file(own_pairs(folder), folder=folder / "run")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(RewardModel, "scores", counted)
+        patch.setattr(RewardModel, "score", counted)
         run(until="reward_model")
     return OwnRun(run(), sum(scored))
 
