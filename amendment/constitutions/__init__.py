@@ -3,7 +3,7 @@
 from amendment.constitutions.draw import Drawn, DrawScheme, draw_principles, eligible_principles
 from amendment.constitutions.importing import Imported, import_constitution
 from amendment.constitutions.linter import Finding, lint
-from amendment.constitutions.load import lint_file, load_constitution, shipped
+from amendment.constitutions.load import constitution_yaml, lint_file, load_constitution, shipped, write_constitution
 from amendment.constitutions.model import (
     AppliesWhen,
     Case,
@@ -17,7 +17,6 @@ from amendment.constitutions.model import (
     Source,
     constitution_schema,
 )
-from amendment.constitutions.writing import constitution_yaml, write_constitution
 
 __all__ = [
     "AppliesWhen",

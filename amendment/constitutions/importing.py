@@ -56,10 +56,6 @@ class _Plain(_Entry):
     incorrects: list[Text] = Field(min_length=1)
 
 
-class _Reasoned(_Entry):
-    prompt: Text
-
-
 class _Pair(_Entry):
     critic: Text
     revision: Text
@@ -278,23 +274,7 @@ def _plain_comparisons(name: str, value: Any, gathered: _Gathered) -> None:
 
 
 def _reasoned_comparisons(name: str, value: Any, gathered: _Gathered) -> None:
-    entries = _checked(list[_Reasoned], value, name, gathered)
-    for index, entry in enumerate(entries):
-        head, _, rest = entry.prompt.partition("{}")
-        a, _, rest = rest.partition("(A) [[[")[2].partition("]]]")
-        b, _, rest = rest.partition("(B) [[[")[2].partition("]]]")
-        verdict = re.search(r"\(([AB])\)\W*$", rest[-80:])
-        if not (a.strip() and b.strip() and verdict):
-            expected = "a slot {}, the answers as (A) [[[...]]] and (B) [[[...]]], and at the end (A) or (B)"
-            raise DataError([Problem(f"{name}: [{index}].prompt", f"found no worked comparison, expected {expected}")])
-        _, marker, talk = head.partition("\n\nH:")
-        spoken = re.sub(
-            r"\n\n([HA]):", lambda who: f"\n\n{'Human' if who[1] == 'H' else 'Assistant'}:", f"\n\nH:{talk}"
-        )
-        prompt = _prompt(spoken if marker else head)
-        answer: Literal["A", "B"] = "A" if verdict[1] == "A" else "B"
-        gathered.compare.append(CompareExample(prompt=prompt, a=a, b=b, answer=answer))
-    gathered.not_taken.append(f"{name}: the reasoning of {len(entries)} worked comparisons")
+    gathered.not_taken.append(f"{name}: {len(value)} worked comparisons with reasoning, which no judge is shown")
 
 
 def _turns(text: str) -> list[str]:

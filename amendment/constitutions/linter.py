@@ -4,7 +4,7 @@ Errors, which a loader refuses: ids that stand twice, no principles, principles 
 principles that never apply, vetoes that no judge asks for, examples that contradict themselves, texts that
 hide something or steer a judge by place, statements that are too long.
 Warnings: near-duplicates, a missing role, few-shot answers that lean to A or B, categories that no prompt
-has, mostly negative wording, examples about principles that do not exist, unknown licenses.
+has, examples about principles that do not exist, unknown licenses.
 Not covered: whether the rules are right.
 """
 
@@ -13,28 +13,16 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import chain
+from itertools import chain, pairwise
 from typing import Literal, NamedTuple
 
-from amendment.constitutions.model import CompareExample, Constitution, Principle
+from amendment.constitutions.model import Constitution, Principle
 from amendment.licenses import license_problem
 from amendment.yamlfile import Document, Loc, did_you_mean, format_path, texts
 
-SHINGLE_WORDS = 2
 NEAR_DUPLICATE = 0.6
 """Jaccard similarity of the statements' word pairs from which two statements count as near-duplicates."""
-NEGATIVE_SHARE = 0.7
-"""Share of negative statements above which the linter warns; see C3AI (Kyrychenko et al. 2025) on framing."""
-NEGATIVE_MIN = 3
-"""Below this number of principles a share says nothing."""
-
 _WORD = re.compile(r"[^\W_]+(?:['\u2019][^\W_]+)*")
-_NEGATIVE = re.compile(
-    r"^\W*(do not|don['\u2019]t|never|avoid|refrain|refuse|no|not)\b|\b(must|should|may|ought|shall) not\b",
-    re.IGNORECASE,
-)
-
-
 LONGEST_STATEMENT = 2000
 """Characters of a statement, which stands in every question by its principle."""
 
@@ -85,22 +73,19 @@ def lint(
     """
     principles = constitution.principles
     known = None if categories is None else tuple(categories)
-    remarks = chain(
-        _emptiness([*inherited, *principles], constitution),
-        _double_ids(principles),
-        _near_duplicates(principles, inherited),
-        *(_roles(index, principle) for index, principle in enumerate(principles)),
-        *(_scope(index, principle, known) for index, principle in enumerate(principles)),
-        *(_cases(index, principle) for index, principle in enumerate(principles)),
-        _framing(principles),
-        (_Remark("error", loc, message) for loc, message in _hostile_texts(constitution)),
-        _license(constitution),
-        _few_shot(constitution, [principle.id for principle in chain(inherited, principles)]),
+    remarks = list(
+        chain(
+            _emptiness([*inherited, *principles], constitution),
+            _double_ids(principles),
+            _near_duplicates(principles, inherited),
+            *(_roles(index, principle) for index, principle in enumerate(principles)),
+            *(_scope(index, principle, known) for index, principle in enumerate(principles)),
+            *(_cases(index, principle) for index, principle in enumerate(principles)),
+            _hostile_texts(constitution),
+            _license(constitution),
+            _few_shot(constitution, [principle.id for principle in chain(inherited, principles)]),
+        )
     )
-    return _placed(list(remarks), constitution, document)
-
-
-def _placed(remarks: list[_Remark], constitution: Constitution, document: Document | None) -> list[Finding]:
     if document is None:
         return [Finding(level, f"{constitution.id}: {format_path(loc)}", message) for level, loc, message in remarks]
     remarks.sort(key=lambda remark: document.locate(remark.loc))
@@ -122,41 +107,28 @@ def _double_ids(principles: Sequence[Principle]) -> Iterator[_Remark]:
 
 
 def _near_duplicates(principles: Sequence[Principle], inherited: Sequence[Principle]) -> Iterator[_Remark]:
-    earlier = [(other, _shingles(other.statement)) for other in inherited]
+    earlier = [(other.id, _word_pairs(other.statement)) for other in inherited]
     for index, principle in enumerate(principles):
-        shingles = _shingles(principle.statement)
-        for other, others in earlier:
-            alike = _jaccard(shingles, others)
-            if other.id != principle.id and alike >= NEAR_DUPLICATE:
-                message = (
-                    f"says nearly the same as '{other.id}' (similarity {alike:.2f}); merge them or tell them apart"
-                )
+        pairs = _word_pairs(principle.statement)
+        for name, others in earlier:
+            alike = len(pairs & others) / max(1, len(pairs | others))
+            if name != principle.id and alike >= NEAR_DUPLICATE:
+                message = f"says nearly the same as '{name}' (similarity {alike:.2f}); merge them or tell them apart"
                 yield _Remark("warning", ("principles", index, "statement"), message)
-        earlier.append((principle, shingles))
+        earlier.append((principle.id, pairs))
 
 
-def similarity(a: str, b: str) -> float:
-    """Jaccard similarity of two texts' word pairs, in [0, 1]; case and punctuation do not count."""
-    return _jaccard(_shingles(a), _shingles(b))
-
-
-def _jaccard(first: set[tuple[str, ...]], second: set[tuple[str, ...]]) -> float:
-    common = len(first & second)
-    union = len(first) + len(second) - common
-    return common / union if union else 1.0
-
-
-def _shingles(text: str) -> set[tuple[str, ...]]:
+def _word_pairs(text: str) -> set[tuple[str, ...]]:
+    """The pairs of words that follow each other; of a single word the word."""
     words = _WORD.findall(text.casefold())
-    count = max(1, len(words) - SHINGLE_WORDS + 1)
-    return {tuple(words[start : start + SHINGLE_WORDS]) for start in range(count)} - {()}
+    return set(pairwise(words)) or {(word,) for word in words}
 
 
 def _roles(index: int, principle: Principle) -> Iterator[_Remark]:
     loc: Loc = ("principles", index)
     critique, revise, compare = map(bool, (principle.critique, principle.revise, principle.compare))
     if not compare and not revise:
-        message = f"'{principle.id}' can be used nowhere; give it `compare`, or `critique` and `revise`"
+        message = f"'{principle.id}' can be used by no stage; give it `compare`, or `critique` and `revise`"
         yield _Remark("error", loc, message)
     elif not compare and principle.hard:
         message = (
@@ -201,16 +173,6 @@ def _cases(index: int, principle: Principle) -> Iterator[_Remark]:
             yield _Remark("error", ("principles", index, "cases", place), "`better` and `worse` are the same text")
 
 
-def _framing(principles: Sequence[Principle]) -> Iterator[_Remark]:
-    negative = [bool(_NEGATIVE.search(principle.statement)) for principle in principles]
-    if len(negative) >= NEGATIVE_MIN and sum(negative) / len(negative) > NEGATIVE_SHARE:
-        message = (
-            f"{sum(negative)} of {len(negative)} statements say what not to do; "
-            "say of some what a good answer does, which models follow better"
-        )
-        yield _Remark("warning", ("principles",), message)
-
-
 def _license(constitution: Constitution) -> Iterator[_Remark]:
     if problem := license_problem(constitution.license):
         yield _Remark("warning", ("license",), problem)
@@ -218,57 +180,49 @@ def _license(constitution: Constitution) -> Iterator[_Remark]:
 
 def _few_shot(constitution: Constitution, ids: Sequence[str]) -> Iterator[_Remark]:
     shots = constitution.few_shot
-    named = {
-        "critique": [example.principle for example in shots.critique],
-        "revise": [example.principle for example in shots.revise],
-        "compare": [example.principle for example in shots.compare],
-    }
-    for role, principles in named.items():
-        for index, name in enumerate(principles):
+    for role in ("critique", "revise", "compare"):
+        for index, example in enumerate(getattr(shots, role)):
+            name = example.principle
             if name is not None and name not in ids:
                 message = f"there is no principle '{name}'{did_you_mean(name, ids)}"
                 yield _Remark("warning", ("few_shot", role, index, "principle"), message)
-    yield from _comparisons(shots.compare)
-
-
-def _comparisons(examples: Sequence[CompareExample]) -> Iterator[_Remark]:
-    loc: Loc = ("few_shot", "compare")
-    for index, example in enumerate(examples):
-        if example.a == example.b:
-            yield _Remark("error", (*loc, index), "`a` and `b` are the same text")
-    firsts = sum(example.answer == "A" for example in examples)
-    if abs(2 * firsts - len(examples)) > 1:
+    for index, shot in enumerate(shots.compare):
+        if shot.a == shot.b:
+            yield _Remark("error", ("few_shot", "compare", index), "`a` and `b` are the same text")
+    count, firsts = len(shots.compare), sum(shot.answer == "A" for shot in shots.compare)
+    if abs(2 * firsts - count) > 1:
         message = (
-            f"{firsts} of {len(examples)} examples have the answer A: "
-            "a judge learns the position from them; swap the answers of some"
+            f"{firsts} of {count} examples have the answer A: a judge learns the position from them; swap the answers "
+            "of some"
         )
-        yield _Remark("warning", loc, message)
+        yield _Remark("warning", ("few_shot", "compare"), message)
 
 
-def _hostile_texts(constitution: Constitution) -> Iterator[tuple[Loc, str]]:
+def _hostile_texts(constitution: Constitution) -> Iterator[_Remark]:
     """Invisible characters, orders to choose by position, placeholders of judges' prompts, and statements that are
     too long for a question: the file may be a stranger's."""
     for loc, text in texts(constitution.model_dump(mode="json", exclude={"source"})):
         if hidden := _hidden(text):
             shown = ", ".join(f"U+{ord(character):04X}" for character in hidden)
-            yield loc, f"contains invisible characters ({shown}) that a model reads; delete them"
+            yield _Remark("error", loc, f"contains invisible characters ({shown}) that a model reads; delete them")
     for index, principle in enumerate(constitution.principles):
         for key, text in _asked(principle):
             loc = ("principles", index, *key)
             if hole := _HOLES.search(text):
-                yield (
-                    loc,
-                    f"found {hole[0]}, a placeholder of judges' prompts that is not filled here; write it in words",
-                )
+                message = f"found {hole[0]}, a placeholder of judges' prompts that is not filled here; use words"
+                yield _Remark("error", loc, message)
             if place := _steers(text):
-                told = f"asks for '{place}' whatever it says; the answers change places, so a judge follows position"
-                yield loc, f"{told} and not the rule. Say what the better answer does"
+                message = (
+                    f"asks for '{place}' whatever it says; the answers change places, so a judge follows position and "
+                    "not the rule. Say what the better answer does"
+                )
+                yield _Remark("error", loc, message)
         if len(principle.statement) > LONGEST_STATEMENT:
-            told = f"found {len(principle.statement):,} characters, expected at most {LONGEST_STATEMENT:,}"
-            yield (
-                ("principles", index, "statement"),
-                f"{told}; state the rule in a sentence, and put the rest under `text`",
+            message = (
+                f"found {len(principle.statement):,} characters, expected at most {LONGEST_STATEMENT:,}; state the "
+                "rule in a sentence, and put the rest under `text`"
             )
+            yield _Remark("error", ("principles", index, "statement"), message)
 
 
 def _asked(principle: Principle) -> Iterator[tuple[Loc, str]]:

@@ -46,7 +46,7 @@ def test_all_files_of_the_paper_are_one_constitution_in_any_order_and_the_loss_i
     assert [part.removeprefix(f"{files[0].parent}/") for part in made.not_taken] == [
         "CritiqueRevisionInstructions.json: the key 'note'",
         "RLMadisonFewShotPrompts.json: [1]: 1 further answers",
-        "RLMadisonPrecogFewShotPrompts.json: the reasoning of 2 worked comparisons",
+        "RLMadisonPrecogFewShotPrompts.json: 2 worked comparisons with reasoning, which no judge is shown",
     ]
 
 
@@ -61,11 +61,7 @@ def test_worked_examples_name_their_principle_and_answers_change_places(write: W
         ("It is ten.", "Buy a watch.", "A"),
         ("No.", "La la.", "B"),
         ("yes", "no", "A"),
-        ("Look outside.", "It is ten\nat night.", "B"),
-        ("La.", "No.", "A"),
     ]
-    assert shots.compare[3].prompt == "Human: Is it late?\n\nAssistant: No.\n\nHuman: Sure?"
-    assert shots.compare[4].prompt == "SING"
 
 
 def test_pairs_and_chats_of_llm_swarm_are_principles_and_worked_examples(write: Write) -> None:
@@ -119,7 +115,6 @@ def test_the_head_is_checked_and_the_license_asked_for(write: Write) -> None:
         ('{"a": 1}', "no known shape"),
         ('{"constitutions": {}}', "constitutions: "),
         (b" " * 1_000_001, "more than 1,000,000 bytes"),
-        (json.dumps([{"prompt": "{}" + "(A) [[[" * 100_000}]), "found no worked comparison"),
         (json.dumps(["\n\nCritiqueRequest:" * 40_000]), "found no worked critique"),
     ],
 )
