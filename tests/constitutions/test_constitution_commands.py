@@ -74,7 +74,10 @@ def test_import_writes_a_file_that_passes_lint(
     assert command("import", *files, *head) == 0
     told = capsys.readouterr()
     assert told.out == "paper.yaml: 5 principles; worked examples: 2 critiques, 2 revisions, 3 comparisons\n"
-    assert "left out: RLMadisonPrecogFewShotPrompts.json: 2 worked comparisons with reasoning, which no judge is shown\n" in told.err
+    assert (
+        "left out: RLMadisonPrecogFewShotPrompts.json: 2 worked comparisons with reasoning, which no judge is shown\n"
+        in told.err
+    )
     assert command("lint", "paper.yaml") == 0
     assert command("import", *files, *head) == 2
     assert capsys.readouterr().err == "paper.yaml: stands already; name another, or replace it with --force\n"
