@@ -165,7 +165,6 @@ PROGRAM = """
     async def main():
         shapes = [
             OpenAISpec(provider="openai", model="m", base_url=url + "/v1", api_key_env="OUR_KEY"),
-            OpenAISpec(provider="openai", model="m", base_url=url + "/v1", api_key_env="OUR_KEY", api="responses"),
             AnthropicSpec(provider="anthropic", model="m", base_url=url, api_key_env="OUR_KEY"),
         ]
         with Ledger(Path(folder) / "ledger.sqlite") as ledger:

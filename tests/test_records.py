@@ -62,7 +62,6 @@ MESSAGES = several(
 SAMPLINGS = st.builds(
     Sampling,
     temperature=maybe(st.floats(0, 5)),
-    top_p=maybe(st.floats(0.01, 1)),
     max_tokens=maybe(st.integers(1, 9999)),
     stop=maybe(several(TEXT)),
     seed=maybe(st.integers()),

@@ -1,7 +1,7 @@
 """Anthropic's messages protocol: a request's body, and a reply read from its raw body. It has no label probabilities.
 
 Covered: system texts, tools, images, thinking and its budget, refusals, answers that keep a schema, marks for the
-prefix cache. Not sent: thinking of earlier turns, seeds, temperature and top_p, which the vendor's SDK no longer takes.
+prefix cache. Not sent: thinking of earlier turns, seeds, and the temperature, which the vendor's SDK no longer takes.
 System texts stand in one field there, so those from the middle of a conversation move to its beginning.
 """
 

@@ -62,9 +62,7 @@ class LocalProvider:
         """
         self._spec = spec
         self._folder = _folder_of(spec)
-        self._device = spec.device
-        if self._device == "auto":
-            self._device = "cuda" if torch.cuda.is_available() else "cpu"
+        self._device = "cuda" if torch.cuda.is_available() else "cpu"
         self._dtype = spec.dtype
         if self._dtype == "auto" and self._device == "cpu":
             self._dtype = "float32"
@@ -261,7 +259,7 @@ class LocalModel:
 def _drawing(request: Request) -> Drawing:
     sampling = request.sampling
     temperature = 1.0 if sampling.temperature is None else sampling.temperature
-    return Drawing(sampling.max_tokens or 256, temperature, sampling.top_p or 1.0, sampling.stop or ())
+    return Drawing(sampling.max_tokens or 256, temperature, sampling.stop or ())
 
 
 def _one_thread() -> None:

@@ -1,9 +1,8 @@
-"""OpenAI's chat and responses protocols: a request's body, and a reply read from its raw body.
+"""OpenAI's chat protocol: a request's body, and a reply read from its raw body.
 
 Covered: tools, refusals, first-token probabilities, answers that keep a schema; reasoning in a field of its own, or
 between `<think>` tags before the answer, as servers without a parser for it leave it. Not sent: thinking of earlier
-turns; for responses, which have no such thing, seeds and stop texts. Nothing is kept at the server (`store: false`).
-Not told apart: reasoning whose opening tag the chat template wrote, so that the reply has the closing one alone.
+turns. Not told apart: reasoning whose opening tag the chat template wrote, so that the reply has the closing one alone.
 """
 
 from __future__ import annotations
@@ -11,9 +10,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterator
 from functools import partial
-from itertools import takewhile
 from typing import Any
 
 from amendment.errors import Transient
@@ -21,14 +18,12 @@ from amendment.llm.hosted import HostedProvider, Wire, sdk_options
 from amendment.llm.replies import arguments_of, body_of, clean, count_of, meter_by, model_name, without_none
 from amendment.llm.requests import Reply, Request, Usage
 from amendment.llm.specs import OpenAISpec
-from amendment.records import FinishReason, Message, ToolCall, text_of
+from amendment.records import FinishReason, Message, ToolCall
 
 TOP_LOGPROBS = 20
-"""The most that the protocols give."""
+"""The most that the protocol gives."""
 NOT_LISTED = -9999.0
 """What servers write for a token whose log-probability they do not give."""
-LEAST_LIMIT = 16
-"""Of tokens; the responses protocol takes no lower one."""
 SCHEMA_NAME = "answer"
 """What a schema is called, since it has to have a name."""
 _CHAT_FINISH: dict[str, FinishReason] = {
@@ -38,7 +33,6 @@ _CHAT_FINISH: dict[str, FinishReason] = {
     "tool_calls": "tool_calls",
     "function_call": "tool_calls",
 }
-_INCOMPLETE: dict[str, FinishReason] = {"max_output_tokens": "length", "content_filter": "refusal"}
 _THOUGHTS = re.compile(r"\s*<think>\s*(?P<thoughts>.*?)\s*(?:</think>\s*|\Z)", re.DOTALL)
 """Thoughts before an answer; without an end they are all that there is."""
 
@@ -46,17 +40,16 @@ Item = dict[str, Any]
 
 
 def open_openai(spec: OpenAISpec, key: str | None) -> HostedProvider:
-    """A server that speaks a protocol of OpenAI's. Without a key, none of the environment is sent."""
+    """A server that speaks OpenAI's protocol. Without a key, none of the environment is sent."""
     import openai
 
     options = sdk_options(openai, spec, key, ambient="OPENAI_CUSTOM_HEADERS")
     options["default_headers"] |= {"OpenAI-Organization": openai.Omit(), "OpenAI-Project": openai.Omit()}
-    is_new = spec.api == "responses"
     wire = Wire(
         kind="openai",
-        path="/responses" if is_new else "/chat/completions",
+        path="/chat/completions",
         sdk=openai,
-        body=responses_body if is_new else partial(chat_body, spec=spec),
+        body=partial(chat_body, spec=spec),
         read=read_reply,
         meter=meter_by(usage_of),
     )
@@ -74,7 +67,6 @@ def chat_body(request: Request, spec: OpenAISpec) -> dict[str, Any]:
             # servers that render templates take these; the vendor refuses what it does not know
             "chat_template_kwargs": None if spec.is_vendor else request.chat_template_kwargs,
             "temperature": sampling.temperature,
-            "top_p": sampling.top_p,
             spec.limit_field: sampling.max_tokens or (1 if request.choices else None),
             "stop": list(sampling.stop) if sampling.stop else None,
             "seed": None if sampling.seed is None else sampling.seed + request.sample,
@@ -105,70 +97,11 @@ def _sent_arguments(call: ToolCall) -> str:
     return arguments if isinstance(arguments, str) else json.dumps(arguments, ensure_ascii=False)
 
 
-def responses_body(request: Request) -> dict[str, Any]:
-    """The body of a responses call. Absent settings are not sent."""
-    sampling, schema = request.sampling, request.answer_schema
-    limit = sampling.max_tokens or (1 if request.choices else None)
-    system = list(takewhile(lambda message: message.role in ("system", "developer"), request.messages))
-    return without_none(
-        {
-            "model": request.model,
-            "instructions": "\n\n".join(text_of((message,)) for message in system) or None,
-            "input": [item for message in request.messages[len(system) :] for item in _input_items(message)],
-            "tools": [_responses_tool(tool) for tool in request.tools] if request.tools else None,
-            "temperature": sampling.temperature,
-            "top_p": sampling.top_p,
-            "max_output_tokens": max(limit, LEAST_LIMIT) if limit else None,
-            "include": ["message.output_text.logprobs"] if request.choices else None,
-            "top_logprobs": TOP_LOGPROBS if request.choices else None,
-            "text": schema
-            and {"format": {"type": "json_schema", "name": SCHEMA_NAME, "schema": schema, "strict": True}},
-            "reasoning": {"effort": sampling.effort} if sampling.effort else None,
-            "store": False,
-        }
-    )
-
-
-def _input_items(message: Message) -> Iterator[Item]:
-    if message.role == "tool":
-        yield {"type": "function_call_output", "call_id": message.tool_call_id, "output": text_of((message,))}
-        return
-    if message.content or not message.tool_calls:
-        content: str | list[Item] = message.content if isinstance(message.content, str) else ""
-        if isinstance(message.content, tuple):
-            said = "output_text" if message.role == "assistant" else "input_text"
-            content = [_input_part(part, said) for part in message.content]
-        yield {"role": message.role, "content": content}
-    for call in message.tool_calls or ():
-        name = call.function.get("name")
-        yield {"type": "function_call", "call_id": call.id, "name": name, "arguments": _sent_arguments(call)}
-
-
-def _input_part(part: Item, said: str) -> Item:
-    """A part of a message as the chat protocol writes it, in the words of responses; any other is sent as it is."""
-    match part:
-        case {"type": "text", "text": str(text)}:
-            return {"type": said, "text": text}
-        case {"type": "image_url", "image_url": {"url": str(url)}}:
-            return {"type": "input_image", "image_url": url}
-    return part
-
-
-def _responses_tool(tool: Item) -> Item:
-    """A function as the records describe it; in responses its description stands beside its type."""
-    function = tool.get("function")
-    return {"type": "function", **function} if isinstance(function, dict) else tool
-
-
 def read_reply(raw: bytes, request: Request) -> Reply:
-    """The reply in a raw body of either protocol: the ledger may hold one from before an entry's `api` was changed.
-
-    Raises Transient where there is none, or an empty one, to be read.
-    """
+    """The reply in a raw body. Raises Transient where there is none, or an empty one, to be read."""
     body = body_of(raw, request.host)
     try:
-        read = _read_response if "output" in body and "choices" not in body else _read_completion
-        messages, finish_reason, first_token = read(body)
+        messages, finish_reason, first_token = _read_completion(body)
         reply = Reply(
             messages=messages,
             finish_reason=finish_reason,
@@ -183,12 +116,11 @@ def read_reply(raw: bytes, request: Request) -> Reply:
     return reply
 
 
-_Read = tuple[tuple[Message, ...], FinishReason, list[Any] | None]
-"""What the model said, why it ended, and what is listed of its tokens; None where the server lists nothing."""
+def _read_completion(body: Item) -> tuple[tuple[Message, ...], FinishReason, list[Any] | None]:
+    """What the first choice says, why it ended, and what is listed of its tokens; None where the server lists nothing.
 
-
-def _read_completion(body: Item) -> _Read:
-    """The first choice. A gateway may put an error into it, or its code, while the status is good."""
+    A gateway may put an error into a choice, or its code, while the status is good.
+    """
     choices = body.get("choices")
     if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):
         raise ValueError("no choices")
@@ -207,37 +139,12 @@ def _read_completion(body: Item) -> _Read:
     elif message.get("tool_calls"):
         finish_reason = "tool_calls"
     logprobs = choice.get("logprobs")
-    return (
-        _said(content, thinking, calls),
-        finish_reason,
-        logprobs.get("content") if isinstance(logprobs, dict) else None,
-    )
-
-
-def _read_response(body: Item) -> _Read:
-    """A finished response. Raises ValueError for one that is not an answer: failed, cancelled, still on its way."""
-    items = [item for item in body["output"] if isinstance(item, dict)]
-    parts = [part for item in items if item.get("type") == "message" for part in _dicts(item.get("content"))]
-    spoken = [part for part in parts if part.get("type") == "output_text"]
-    refusals = [part for part in parts if part.get("type") == "refusal"]
-    content = "".join(str(part.get("text") or "") for part in spoken)
-    content = content or "".join(str(part.get("refusal") or "") for part in refusals)
-    reasoning = [item.get("content") or item.get("summary") for item in items if item.get("type") == "reasoning"]
-    thoughts = [str(part.get("text") or "") for shown in reasoning for part in _dicts(shown)]
-    thinking = "\n\n".join(text for text in thoughts if text)
-    calls = tuple(_tool_call(item.get("call_id"), item) for item in items if item.get("type") == "function_call")
-    first_token = spoken[0].get("logprobs") if spoken else None
-    status = body.get("status", "completed")
-    finish_reason: FinishReason = "refusal" if refusals else "tool_calls" if calls else "stop"
-    if status == "incomplete" and not refusals:
-        finish_reason = _INCOMPLETE.get(str((body.get("incomplete_details") or {}).get("reason")), "other")
-    elif status != "completed" and not refusals:
-        raise ValueError("no finished response")
-    return _said(clean(content), clean(thinking), calls), finish_reason, first_token
-
-
-def _dicts(value: Any) -> list[Item]:
-    return [part for part in value or () if isinstance(part, dict)]
+    messages: tuple[Message, ...] = ()
+    if content or thinking or calls:
+        messages = (
+            Message(role="assistant", content=content or None, thinking=thinking or None, tool_calls=calls or None),
+        )
+    return messages, finish_reason, logprobs.get("content") if isinstance(logprobs, dict) else None
 
 
 def _text(content: Any) -> str:
@@ -250,13 +157,6 @@ def _text(content: Any) -> str:
 def _tool_call(name: str | None, function: Item) -> ToolCall:
     arguments = arguments_of(function.get("arguments"))
     return ToolCall(id=name, function={"name": clean(str(function["name"])), "arguments": arguments})
-
-
-def _said(content: str, thinking: str, calls: tuple[ToolCall, ...]) -> tuple[Message, ...]:
-    """What the model said, as one message; nothing where it said nothing."""
-    if not content and not thinking and not calls:
-        return ()
-    return (Message(role="assistant", content=content or None, thinking=thinking or None, tool_calls=calls or None),)
 
 
 def _listed_labels(tokens: list[Any] | None, labels: tuple[str, ...]) -> dict[str, Any]:
@@ -297,13 +197,13 @@ def _log_add(a: float, b: float) -> float:
 
 
 def usage_of(usage: Any) -> Usage | None:
-    """Of a chat completion or of a response, which have other names for the same."""
+    """What a chat completion says it took."""
     if not isinstance(usage, dict):
         return None
-    read = count_of(usage.get("prompt_tokens", usage.get("input_tokens")))
+    read = count_of(usage.get("prompt_tokens"))
     if read is None:
         return None
-    written = count_of(usage.get("completion_tokens", usage.get("output_tokens"))) or 0
-    details = usage.get("prompt_tokens_details", usage.get("input_tokens_details"))
+    written = count_of(usage.get("completion_tokens")) or 0
+    details = usage.get("prompt_tokens_details")
     cached = count_of(details.get("cached_tokens")) if isinstance(details, dict) else None
     return Usage(input_tokens=read, output_tokens=written, cached_tokens=min(cached or 0, read))

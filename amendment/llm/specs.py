@@ -52,8 +52,6 @@ class _Drawn(_Bounded):
 
     temperature: float | None = Field(default=None, ge=0, le=5, allow_inf_nan=False)
     """0 takes the likeliest token each time."""
-    top_p: float | None = Field(default=None, gt=0, le=1)
-    """Draw from the likeliest tokens that together reach this probability."""
 
 
 class HostedSpec(_Bounded):
@@ -130,15 +128,13 @@ class HostedSpec(_Bounded):
 
 
 class OpenAISpec(_Drawn, HostedSpec):
-    """A model behind a protocol of OpenAI's: the vendor's own, Azure, vLLM, llama.cpp, Ollama, a gateway."""
+    """A model behind OpenAI's chat protocol: the vendor's own, Azure, vLLM, llama.cpp, Ollama, a gateway."""
 
     vendor_key: ClassVar[str] = "OPENAI_API_KEY"
 
     provider: Literal["openai"]
     base_url: str = "https://api.openai.com/v1"
     """Where the protocol is spoken, up to and including `/v1`; at Azure `https://NAME.openai.azure.com/openai/v1`."""
-    api: Literal["chat", "responses"] = "chat"
-    """Chat completions, which most servers speak, or responses, the vendor's newer protocol without seeds and stops."""
     seed: int | Literal["run"] | None = "run"
     """The seed that is sent: the run's, a number, or null for servers that take none. Draw k of one question adds k."""
     token_limit_field: Literal["max_tokens", "max_completion_tokens"] | None = None
@@ -149,17 +145,7 @@ class OpenAISpec(_Drawn, HostedSpec):
     """How much a thinking model thinks before it answers; which of these words it knows, its vendor says. Thoughts are
     paid as output and count into max_tokens. Label-token judges take `none` alone."""
 
-    @model_validator(mode="after")
-    def _asks_what_its_protocol_has(self) -> OpenAISpec:
-        if self.api == "responses" and self.stop:
-            raise ValueError("stop: the responses protocol has no stop texts; leave it out, or write api: chat")
-        if self.api == "responses" and isinstance(self.seed, int):
-            raise ValueError("seed: the responses protocol takes no seed; leave it out, or write api: chat")
-        return self
-
     def _sent_seed(self, run_seed: int) -> int | None:
-        if self.api == "responses":
-            return None
         return run_seed if self.seed == "run" else self.seed
 
     @property
@@ -179,7 +165,7 @@ class OpenAISpec(_Drawn, HostedSpec):
 
 
 class AnthropicSpec(HostedSpec):
-    """A model behind Anthropic's messages protocol: no token probabilities, no seed, no temperature, no top_p."""
+    """A model behind Anthropic's messages protocol: no token probabilities, no seed, no temperature."""
 
     vendor_key: ClassVar[str] = "ANTHROPIC_API_KEY"
 
@@ -199,9 +185,8 @@ class AnthropicSpec(HostedSpec):
     @model_validator(mode="before")
     @classmethod
     def _takes_no_temperature(cls, entry: Any) -> Any:
-        for name in ("temperature", "top_p"):
-            if isinstance(entry, dict) and entry.get(name) is not None:
-                raise ValueError(f"{name}: Anthropic's protocol takes it no more; leave it out. Answers vary anyway")
+        if isinstance(entry, dict) and entry.get("temperature") is not None:
+            raise ValueError("temperature: Anthropic's protocol takes it no more; leave it out. Answers vary anyway")
         return entry
 
     @model_validator(mode="after")
@@ -233,16 +218,12 @@ class LocalSpec(_Drawn):
     """Of a Hub repository: branch, tag or, to be exact, commit."""
     batch_size: int = Field(default=16, ge=1, le=4096)
     """Answers generated together."""
-    device: Literal["auto", "cpu", "cuda"] = "auto"
-    """`auto` takes a GPU where there is one."""
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     """`auto` is float32 on a CPU and the precision of the saved weights on a GPU."""
     max_tokens: int = Field(default=256, ge=1)
     """The longest answer, in tokens."""
     temperature: float = Field(default=1.0, ge=0, le=5, allow_inf_nan=False)
     """0 takes the likeliest token each time."""
-    top_p: float = Field(default=1.0, gt=0, le=1)
-    """Draw from the likeliest tokens that together reach this probability."""
 
     @property
     def concurrency(self) -> int:

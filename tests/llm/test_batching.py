@@ -8,7 +8,6 @@ from collections import Counter
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -63,13 +62,11 @@ def on(path: str, fault: Fault, *, times: int = 1, method: str = "GET") -> Plan:
     return plan
 
 
-@pytest.mark.parametrize("protocol", ["chat", "messages", "responses"])
+@PROTOCOLS
 def test_answers_of_a_batch_are_those_of_single_calls(server: FaultServer, protocol: str) -> None:
     vendor = BatchVendor(server)
-    fields: dict[str, Any] = {"api": "responses"} if protocol == "responses" else {}
-    wire = "chat" if fields else protocol
-    asked = ask_batched(server, wire, QUESTIONS, **fields)
-    assert texts(asked.found) == texts(ask_all(server, wire, QUESTIONS, **fields))
+    asked = ask_batched(server, protocol, QUESTIONS)
+    assert texts(asked.found) == online(protocol)
     assert [len(made.lines) for made in vendor.made.values()] == [12]
     assert set(vendor.paid.values()) == {1}
     assert (asked.sent, asked.left_open) == (12, 0)

@@ -25,9 +25,7 @@ from tests.vendors.wire import Ask
 KEY = "canary-key-5d20"
 PRIVATE = {"environ": {"OUR_KEY": KEY}, "api_key_env": "OUR_KEY"}
 
-pytestmark = pytest.mark.parametrize(
-    "protocol", ["chat", pytest.param("responses", marks=pytest.mark.long), "messages"]
-)
+pytestmark = pytest.mark.parametrize("protocol", ["chat", "messages"])
 
 
 class Bill(NamedTuple):
@@ -151,7 +149,7 @@ def test_a_reply_that_nobody_can_read_is_asked_for_as_often_as_attempts_allow(
 
 def limit_of(ask: Ask) -> int:
     """The length limit of a question."""
-    return int(ask.json.get("max_tokens") or ask.json["max_output_tokens"])
+    return int(ask.json["max_tokens"])
 
 
 def limits_sent(server: FaultServer) -> list[int]:

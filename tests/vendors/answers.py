@@ -1,7 +1,7 @@
 """What the models behind the vendors' servers say: a pure function of the body that was asked.
 
 The answers are those of the simulated world, so that whole runs have critiques, revisions and verdicts to work with,
-and a question from outside the world gets a plain sentence. All three shapes are made of the same answer.
+and a question from outside the world gets a plain sentence. Both shapes are made of the same answer.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from amendment.simulator.roles import Said, answer
 
 DEFAULT = SimulatedSpec(provider="simulated")
 _STOP = {"stop": "end_turn", "length": "max_tokens"}
-_TAKEN = ("temperature", "top_p", "max_tokens", "max_completion_tokens", "stop", "seed", "logprobs", "top_logprobs")
+_TAKEN = ("temperature", "max_tokens", "max_completion_tokens", "stop", "seed", "logprobs", "top_logprobs")
 
 Body = dict[str, Any]
 
@@ -32,7 +32,7 @@ class World:
 
     def by_path(self, path: str) -> Callable[[Body], Body]:
         """What answers at a path: lines of a batch name theirs, too. Raises KeyError for another path."""
-        return {"/v1/chat/completions": self.chat, "/v1/responses": self.responses, "/v1/messages": self.messages}[path]
+        return {"/v1/chat/completions": self.chat, "/v1/messages": self.messages}[path]
 
     def models(self) -> Body:
         """The list of models, as OpenAI words it."""
@@ -58,36 +58,6 @@ class World:
         }
         made = {"id": f"chatcmpl-{_short(question)}", "object": "chat.completion", "created": 0}
         return {**made, "model": question.model, "choices": [choice], "usage": usage}
-
-    def responses(self, body: Body) -> Body:
-        """OpenAI's response."""
-        asked = body["input"]
-        turns = [{"role": "user", "content": asked}] if isinstance(asked, str) else asked
-        system = [{"role": "system", "content": body["instructions"]}] if body.get("instructions") else []
-        shows = "message.output_text.logprobs" in (body.get("include") or ()) or None
-        asked_for = {**body, "max_tokens": body.get("max_output_tokens"), "logprobs": shows}
-        question = _question(asked_for, [*system, *turns])
-        said = self._said(question, _schema((body.get("text") or {}).get("format")))
-        status = "incomplete" if said.finish_reason == "length" else "completed"
-        part = {"type": "output_text", "text": said.text, "annotations": [], "logprobs": _tokens(said, question)}
-        message = {"type": "message", "id": f"msg_{_short(question)}", "role": "assistant", "status": status}
-        usage = {
-            "input_tokens": said.input_tokens,
-            "input_tokens_details": {"cached_tokens": 0},
-            "output_tokens": said.output_tokens,
-            "output_tokens_details": {"reasoning_tokens": 0},
-            "total_tokens": said.input_tokens + said.output_tokens,
-        }
-        return {
-            "id": f"resp_{_short(question)}",
-            "object": "response",
-            "created_at": 0,
-            "status": status,
-            "incomplete_details": {"reason": "max_output_tokens"} if status == "incomplete" else None,
-            "model": question.model,
-            "output": [{**message, "content": [part]}],
-            "usage": usage,
-        }
 
     def messages(self, body: Body) -> Body:
         """Anthropic's message."""

@@ -29,7 +29,6 @@ from tests.vendors.server import FaultServer
 
 PROTOCOLS: dict[str, dict[str, Any]] = {
     "chat": {"provider": "openai"},
-    "responses": {"provider": "openai", "api": "responses"},
     "messages": {"provider": "anthropic"},
 }
 """What an entry of `models:` says for each protocol."""

@@ -63,7 +63,7 @@ class FaultServer:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="fault-server", daemon=True)
         self.route("GET", "/v1/models", lambda _: Answer.of(self.world.models()))
-        for path in ("/v1/chat/completions", "/v1/responses", "/v1/messages"):
+        for path in ("/v1/chat/completions", "/v1/messages"):
             self.route("POST", path, self._answer)
 
     def __enter__(self) -> Self:

@@ -107,7 +107,7 @@ def _say(body: Body, make: Callable[[str], str]) -> None:
     if "choices" in body:
         holder, name = body["choices"][0]["message"], "content"
     else:
-        holder, name = (body["output"][0]["content"] if "output" in body else body["content"])[0], "text"
+        holder, name = body["content"][0], "text"
     holder[name] = make(holder[name])
 
 
@@ -127,9 +127,6 @@ def _ended(openai: str, anthropic: str) -> Callable[[Answer, Ask], Answer]:
     def change(body: Body) -> None:
         if "choices" in body:
             body["choices"][0]["finish_reason"] = openai
-        elif "output" in body:
-            reason = {"length": "max_output_tokens"}.get(openai, openai)
-            body.update(status="incomplete", incomplete_details={"reason": reason})
         else:
             body["stop_reason"] = anthropic
 
@@ -140,18 +137,14 @@ def _held(value: Any) -> Callable[[Answer, Ask], Answer]:
     """A good answer that holds something else than what was said."""
 
     def change(body: Body) -> None:
-        body["choices" if "choices" in body else "output" if "output" in body else "content"] = value
+        body["choices" if "choices" in body else "content"] = value
 
     return _rewritten(change)
 
 
 def _nan(body: Body) -> None:
     """No probability is a number."""
-    if "choices" in body:
-        shown = (body["choices"][0]["logprobs"] or {}).get("content", ())
-    else:
-        shown = body["output"][0]["content"][0]["logprobs"] if "output" in body else ()
-    for token in shown:
+    for token in (body["choices"][0]["logprobs"] or {}).get("content", ()) if "choices" in body else ():
         for entry in (token, *token["top_logprobs"]):
             entry["logprob"] = float("nan")
 

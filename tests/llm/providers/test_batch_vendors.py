@@ -74,18 +74,14 @@ def outcomes(server: FaultServer, content: bytes, vendor: str = "openai") -> lis
     return using(server, read, vendor)
 
 
-@pytest.mark.parametrize(
-    ("vendor", "fields"), [("openai", {}), ("openai", {"api": "responses"}), ("anthropic", {})], ids=str
-)
-def test_a_line_asks_what_a_single_call_asks(
-    server: FaultServer, question: Ask, vendor: str, fields: dict[str, Any]
-) -> None:
+@pytest.mark.parametrize("vendor", VENDORS)
+def test_a_line_asks_what_a_single_call_asks(server: FaultServer, question: Ask, vendor: str) -> None:
     async def both(service: BatchService, provider: HostedProvider) -> Any:
         request = question("Is the sky blue?", sampling={"max_tokens": 90})
         await provider.send(request)
         return json.loads(service.line("s2-0", request).body)
 
-    line = using(server, both, vendor, **fields)
+    line = using(server, both, vendor)
     (sent,) = server.asks.values()
     whole = {"method": "POST", "url": sent.path, "body": sent.json} if vendor == "openai" else {"params": sent.json}
     assert line == {"custom_id": "s2-0", **whole}

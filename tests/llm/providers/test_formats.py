@@ -1,4 +1,4 @@
-"""The three protocols, without a network: what each sends, and what is read from good and bad bodies."""
+"""The two protocols, without a network: what each sends, and what is read from good and bad bodies."""
 
 from __future__ import annotations
 
@@ -23,14 +23,13 @@ OTHER = OpenAISpec(provider="openai", model="m", base_url="http://localhost:8000
 BODIES: dict[str, Callable[[Request], dict[str, Any]]] = {
     "chat": lambda request: openai.chat_body(request, OTHER),
     "vendor": lambda request: openai.chat_body(request, VENDOR),
-    "responses": openai.responses_body,
     "messages": lambda request: anthropic.body_for(request, 99),
 }
-"""What is sent: by a server of one's own, by OpenAI itself, and by the two other protocols."""
+"""What is sent: by a server of one's own, by OpenAI itself, and by Anthropic."""
 SCHEMA = {"type": "object", "properties": {"a": {"type": "string"}}}
 LOOK = {"name": "look", "description": "Look.", "parameters": SCHEMA}
 TOOL = {"type": "function", "function": LOOK}
-SETTINGS = {"temperature": 0.5, "top_p": 0.9, "max_tokens": 20, "stop": ("\n",), "seed": 7}
+SETTINGS = {"temperature": 0.5, "max_tokens": 20, "stop": ("\n",), "seed": 7}
 SPOKEN = (Message(role="system", content="Be kind."), Message(role="developer", content="Be short."), *user("Hi"))
 CALLED = (
     *user("Hi"),
@@ -56,19 +55,13 @@ def answers(**fields: Any) -> dict[str, Any]:
 
 SENT: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     ("chat", {}, {"model": "m", "messages": [{"role": "user", "content": "Hi"}]}),
-    ("responses", {}, {"model": "m", "input": [{"role": "user", "content": "Hi"}], "store": False}),
     ("messages", {}, {"model": "m", "max_tokens": 99, "messages": [{"role": "user", "content": [text("Hi")]}]}),
     ("chat", {"sampling": SETTINGS}, {**SETTINGS, "stop": ["\n"]}),
     ("vendor", {"sampling": SETTINGS}, {"max_completion_tokens": 20, "max_tokens": None}),
     (
-        "responses",
-        {"sampling": SETTINGS},
-        {"temperature": 0.5, "top_p": 0.9, "max_output_tokens": 20, "seed": None, "stop": None, "max_tokens": None},
-    ),
-    (
         "messages",
         {"sampling": SETTINGS},
-        {"max_tokens": 20, "stop_sequences": ["\n"], "seed": None, "temperature": None, "top_p": None},
+        {"max_tokens": 20, "stop_sequences": ["\n"], "seed": None, "temperature": None},
     ),
     ("chat", {**answers(seed=7), "sample": 2}, {"seed": 9}),
     (
@@ -77,14 +70,12 @@ SENT: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
         {"chat_template_kwargs": {"enable_thinking": False}},
     ),
     ("vendor", {"chat_template_kwargs": {"enable_thinking": False}}, {"chat_template_kwargs": None}),
-    ("responses", {"messages": SPOKEN}, {"instructions": "Be kind.\n\nBe short.", "input": [user("Hi")[0].to_json()]}),
     (
         "messages",
         {"messages": SPOKEN},
         {"system": "Be kind.\n\nBe short.", "messages": [{"role": "user", "content": [text("Hi")]}]},
     ),
     ("chat", {"tools": (TOOL,)}, {"tools": [TOOL]}),
-    ("responses", {"tools": (TOOL,)}, {"tools": [{"type": "function", **LOOK}]}),
     (
         "messages",
         {"tools": (TOOL,)},
@@ -103,18 +94,6 @@ SENT: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
                     ],
                 },
                 {"role": "tool", "content": "Found.", "tool_call_id": "c1"},
-            ]
-        },
-    ),
-    (
-        "responses",
-        {"messages": CALLED},
-        {
-            "input": [
-                {"role": "user", "content": "Hi"},
-                {"role": "assistant", "content": "One moment."},
-                {"type": "function_call", "call_id": "c1", "name": "look", "arguments": '{"at": "ü"}'},
-                {"type": "function_call_output", "call_id": "c1", "output": "Found."},
             ]
         },
     ),
@@ -139,21 +118,6 @@ SENT: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
                         text("And?"),
                     ],
                 },
-            ]
-        },
-    ),
-    (
-        "responses",
-        {"messages": SEEN},
-        {
-            "input": [
-                {
-                    "role": "user",
-                    "content": [
-                        {"type": "input_text", "text": "See."},
-                        {"type": "input_image", "image_url": "data:image/png;base64,AAAA"},
-                    ],
-                }
             ]
         },
     ),
@@ -183,11 +147,6 @@ SENT: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
         },
     ),
     (
-        "responses",
-        {"answer_schema": SCHEMA},
-        {"text": {"format": {"type": "json_schema", "name": "answer", "schema": SCHEMA, "strict": True}}},
-    ),
-    (
         "messages",
         {"answer_schema": SCHEMA, **answers(effort="high")},
         {
@@ -203,11 +162,6 @@ SENT: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     # one token for a label; a thinking model needs room before its first word
     ("chat", {"choices": ("A", "B")}, {"max_tokens": 1, "logprobs": True, "top_logprobs": 20}),
     ("chat", {"choices": ("A", "B"), **answers(max_tokens=400)}, {"max_tokens": 400}),
-    (
-        "responses",
-        {"choices": ("A", "B"), **answers(max_tokens=1)},
-        {"max_output_tokens": 16, "include": ["message.output_text.logprobs"], "top_logprobs": 20},
-    ),
 ]
 """A protocol, what is asked, and fields of the body; None for one that must not be there."""
 
@@ -254,14 +208,6 @@ def chat(message: Any, finish: Any = "stop", **more: Any) -> dict[str, Any]:
     return {"choices": [{"message": message, "finish_reason": finish, **more}]}
 
 
-def spoken(*content: Any, status: str = "completed", **more: Any) -> dict[str, Any]:
-    return {"status": status, "output": [{"type": "message", "role": "assistant", "content": list(content)}], **more}
-
-
-def written(said: str, **more: Any) -> dict[str, Any]:
-    return {"type": "output_text", "text": said, **more}
-
-
 def message(*content: Any, stop: Any = "end_turn", **more: Any) -> dict[str, Any]:
     return {"content": list(content), "stop_reason": stop, **more}
 
@@ -295,15 +241,6 @@ ENDS: list[tuple[str, Any, str]] = [
             None: "other",
         }.items()
     ),
-    *(
-        ("responses", spoken(written("Ye"), status="incomplete", incomplete_details={"reason": reason}), meant)
-        for reason, meant in {
-            "max_output_tokens": "length",
-            "content_filter": "refusal",
-            "steered": "other",
-            None: "other",
-        }.items()
-    ),
 ]
 
 
@@ -318,19 +255,6 @@ WHOLE = [
         chat({"content": "Yes.", "reasoning_content": "Well."})
         | {"model": "m-1", "usage": {"prompt_tokens": 12, "completion_tokens": 3}},
         Usage(input_tokens=12, output_tokens=3),
-    ),
-    (
-        "responses",
-        {
-            "status": "completed",
-            "model": "m-1",
-            "output": [
-                {"type": "reasoning", "summary": [{"type": "summary_text", "text": "Well."}]},
-                *spoken(written("Yes"), written("."))["output"],
-            ],
-            "usage": {"input_tokens": 12, "input_tokens_details": {"cached_tokens": 8}, "output_tokens": 3},
-        },
-        Usage(input_tokens=12, output_tokens=3, cached_tokens=8),
     ),
     (
         "messages",
@@ -360,7 +284,6 @@ def test_a_whole_reply_is_read_and_thoughts_are_no_part_of_the_answer(protocol: 
     [
         ("chat", chat({"content": None, "refusal": "I cannot."}), "I cannot."),
         ("chat", chat({"content": ""}, "content_filter"), None),
-        ("responses", spoken({"type": "refusal", "refusal": "I cannot."}), "I cannot."),
         ("messages", message(stop="refusal"), None),
     ],
 )
@@ -386,11 +309,6 @@ def chat_call(arguments: Any) -> dict[str, Any]:
         ("chat", chat_call('{"at": NaN}'), {"_raw": '{"at": NaN}'}),
         ("chat", chat_call('{"at": 1e999}'), {"_raw": '{"at": 1e999}'}),
         (
-            "responses",
-            {"output": [{"type": "function_call", "call_id": "c1", "name": "look", "arguments": '{"at": 1}'}]},
-            {"at": 1},
-        ),
-        (
             "messages",
             message({"type": "tool_use", "id": "c1", "name": "look", "input": {"at": 1}}, stop="tool_use"),
             {"at": 1},
@@ -412,10 +330,6 @@ BAD: list[tuple[str, Any]] = [
     *(("chat", chat(said)) for said in (None, {"content": ""}, {"content": "x", "tool_calls": [{}]})),
     ("chat", chat({"content": "x"}, "error")),
     ("chat", chat({"content": "x"}, error={"code": 502, "message": "upstream"})),  # as OpenRouter says it
-    *(("responses", {"output": output}) for output in (None, 3, [{"type": "function_call"}])),
-    ("responses", {"status": "failed", "error": {"code": "server_error", "message": "x"}, "output": []}),
-    ("responses", spoken(written("Ye"), status="in_progress")),
-    ("responses", spoken(written("Ye"), status="incomplete", incomplete_details=3)),
     *(("messages", {"content": content}) for content in (None, "text", [None], [{"type": "text"}])),
     ("messages", message()),
     ("messages", {"type": "error", "error": {"type": "overloaded_error", "message": "busy"}}),
@@ -439,11 +353,10 @@ JSON: st.SearchStrategy[Any] = st.recursive(
 )
 
 
-@given(JSON, JSON, st.sampled_from(["chat", "responses", "messages"]))
+@given(JSON, JSON, st.sampled_from(["chat", "messages"]))
 def test_no_body_raises_anything_but_transient(value: Any, other: Any, protocol: str) -> None:
     bodies: dict[str, Any] = {
         "chat": chat(value, logprobs=other),
-        "responses": {"output": [value, {"type": "message", "content": value}], "usage": other},
         "messages": message(value, usage=other),
     }
     try:
@@ -496,9 +409,7 @@ def test_spellings_of_a_label_are_added_up() -> None:
     # P(A) = 0.5 + 0.25 = 0.75; P(B) = 0.125
     tops = [{"token": token, "logprob": math.log(p)} for token, p in (("A", 0.5), (" A", 0.25), ("B\n", 0.125))]
     token = {**tops[0], "top_logprobs": [*tops, {"token": "C", "logprob": math.log(0.1)}]}
-    expected = pytest.approx({"A": math.log(0.75), "B": math.log(0.125)})
-    assert labels(token).choice_logprobs == expected
-    assert read("responses", spoken(written("A", logprobs=[token])), choices=("A", "B")).choice_logprobs == expected
+    assert labels(token).choice_logprobs == pytest.approx({"A": math.log(0.75), "B": math.log(0.125)})
 
 
 def test_a_label_outside_the_list_is_left_out_but_the_one_that_was_drawn_and_a_full_list_bounds_it() -> None:
@@ -526,7 +437,6 @@ def test_a_log_probability_that_makes_no_sense_spoils_the_list(logprob: Any) -> 
 
 def test_a_server_that_shows_no_probabilities_is_told_apart() -> None:
     assert labels(None).choice_logprobs is None
-    assert read("responses", spoken(written("A")), choices=("A", "B")).choice_logprobs is None
     odds: list[Any] = [[], {"top_logprobs": "x"}]
     for odd in odds:
         with pytest.raises(Transient):

@@ -31,17 +31,16 @@ Ask = Callable[..., Request]
 KEY = "sk-canary-0123456789"
 GOOD: dict[str, dict[str, Any]] = {
     "chat": {"choices": [{"message": {"content": "Yes."}, "finish_reason": "stop"}]},
-    "responses": {"output": [{"type": "message", "content": [{"type": "output_text", "text": "Yes."}]}]},
     "messages": {"content": [{"type": "text", "text": "Yes."}], "stop_reason": "end_turn"},
 }
-PATHS = {"chat": "/v1/chat/completions", "responses": "/v1/responses", "messages": "/v1/messages"}
+PATHS = {"chat": "/v1/chat/completions", "messages": "/v1/messages"}
 PROTOCOLS = pytest.mark.parametrize("protocol", GOOD)
 
 
 def spec(protocol: str, base_url: str, **fields: Any) -> OpenAISpec | AnthropicSpec:
     if protocol == "messages":
         return AnthropicSpec(provider="anthropic", model="m", base_url=base_url, **fields)
-    entry = {"provider": "openai", "model": "m", "base_url": f"{base_url}/v1", "api": protocol, **fields}
+    entry = {"provider": "openai", "model": "m", "base_url": f"{base_url}/v1", **fields}
     return OpenAISpec.model_validate(entry)
 
 
@@ -149,16 +148,6 @@ def test_the_key_is_in_no_file_of_the_run(protocol: str, server: Any, tmp_path: 
     files = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert files
     assert not any(KEY.encode() in path.read_bytes() for path in files)
-
-
-@pytest.mark.parametrize(("first", "second"), [("chat", "responses"), ("responses", "chat")])
-def test_replies_of_one_protocol_serve_an_entry_that_was_changed_to_the_other(
-    first: str, second: str, server: Any, tmp_path: Path
-) -> None:
-    server.will_say(GOOD[first])
-    for protocol in (first, second):
-        assert ask_in(tmp_path, spec(protocol, server.url, seed=None)) == "Yes."
-    assert len(server.asked) == 1
 
 
 @contextmanager

@@ -75,7 +75,6 @@ def test_what_looks_like_a_key_is_not_shown(text: str) -> None:
         ({"prompt_tokens": 12, "completion_tokens": 3, "prompt_tokens_details": {"cached_tokens": 8}}, (12, 3, 8)),
         ({"prompt_tokens": 12, "completion_tokens": 3, "prompt_tokens_details": None}, (12, 3, 0)),
         ({"prompt_tokens": 12, "prompt_tokens_details": {"cached_tokens": 99}}, (12, 0, 12)),
-        ({"input_tokens": 12, "output_tokens": 3, "input_tokens_details": {"cached_tokens": 8}}, (12, 3, 8)),
         ({"prompt_tokens": 12.0, "completion_tokens": 3}, (12, 3, 0)),
     ],
 )
