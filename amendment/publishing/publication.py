@@ -29,7 +29,7 @@ from amendment.publishing.look_at import Conflict, license_conflicts, things_to_
 from amendment.publishing.manifest import MANIFEST, constitution_text
 from amendment.publishing.models import ModelPublication, model_publications
 from amendment.publishing.settings import PublishSettings
-from amendment.publishing.verify import changed_files, foreign_files
+from amendment.publishing.verify import added, changed
 from amendment.text import plain
 from amendment.yamlfile import capped
 
@@ -166,26 +166,28 @@ def _check_untouched(run: FinishedRun, models: list[str]) -> None:
     again = "run it again: amendment run FILE"
     try:
         status = json.loads((run.folder / "status.json").read_text(encoding="utf-8"))
-        running, done = status["running"], status["done"]
+        running = status["running"]
     except (OSError, ValueError, KeyError, TypeError):
         raise ConfigError(f"{run.folder}/status.json: not as a run leaves it; {again}") from None
     if running:
         raise ConfigError(f"{run.folder}: a run is at work here, or was cut off ({running}); let it end, or {again}")
-    if stale := [name for name in ("dataset", "audit") if name in run.manifest["stages"] and name not in done]:
-        raise ConfigError(f"{run.folder}: its {stale[0]} is out of date; {again}")
-    under = [f"{name}/" for name in (*run.stages, "dataset", "constitutions")]
-    under += [f"models/{name}/" for name in models]
-    under += [*CERTIFICATE, "audit/"] if "audit" in run.manifest["stages"] else []
-    foreign = foreign_files(run.folder, run.manifest, under=under)
-    changed = changed_files(run.folder, run.manifest, under=under)
+    parts = [*run.stages, "dataset", "constitutions", *(f"models/{name}" for name in models)]
+    parts += [*CERTIFICATE, "audit"] if "audit" in run.manifest["stages"] else []
+    prefixes = tuple(f"{part}/" for part in parts)
+
+    def is_published(place: str) -> bool:
+        """Whether a place is in one of the parts, or on the way to it, where a link may stand."""
+        return f"{place}/".startswith(prefixes) or any(prefix.startswith(f"{place}/") for prefix in prefixes)
+
+    files = {name: entry for name, entry in run.manifest["files"].items() if is_published(name)}
+    touched = list(changed(run.folder, files))
+    foreign = [finding for finding in added(run.folder, run.manifest["files"]) if is_published(finding.place)]
     problems = [
-        Problem(f"{run.folder}/{finding.place}", f"not written by the run ({finding.message})") for finding in foreign
+        *(Problem(f"{run.folder}/{place}", f"not written by the run ({message})") for _, place, message in foreign),
+        *(Problem(f"{run.folder}/{place}", f"{kind} since the run made it") for kind, place, _ in touched),
     ]
-    problems += [
-        Problem(f"{run.folder}/{finding.place}", f"{finding.kind} since the run made it") for finding in changed
-    ]
-    ways = ["take out what the run has not written"] if foreign else []
-    ways += ["run it again, which makes anew what was touched: amendment run FILE"] if changed else []
+    ways = ["remove what the run did not write"] if foreign else []
+    ways += ["run it again, which replaces what was touched: amendment run FILE"] if touched else []
     if problems:
         raise DataError([*capped(problems), Problem("", "; ".join(ways))])
 
@@ -261,10 +263,7 @@ def _in_texts(scanner: Scanner, texts: Mapping[str, str], models: tuple[ModelPub
 def write_preview(publication: Publication) -> Path:
     """Write cards and manifest as they would be published, for looking at; returns their folder."""
     folder = publication.folder / "publish"
-    for part in ("models", "constitutions"):
-        shutil.rmtree(folder / part, ignore_errors=True)
-    for name in CERTIFICATE:
-        (folder / name).unlink(missing_ok=True)
+    shutil.rmtree(folder, ignore_errors=True)
     write_text(folder / CARD, card_text(publication.metadata, f"{publication.body}\n"))
     for name, text in publication.files.items():
         write_text(folder / name, text)

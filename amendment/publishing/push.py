@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from amendment.errors import AmendmentError, ConfigError, CredentialsError, DataError, Problem
-from amendment.files import write_text
 from amendment.publishing.card import BEGIN, CARD, card_configs, card_text, folder_of, merged_metadata, with_body
 from amendment.publishing.manifest import FORMAT, MANIFEST
 from amendment.publishing.publication import Publication, shards
@@ -142,9 +141,7 @@ def push(
             card = there.card(model.metadata, model.body, before.get("metadata", {}).get(model.name, {}))
             old = {name for name in there.files if ".safetensors" in name} - model.files.keys()
             there.commit({**model.files, CARD: card}, old)
-    pushed = Pushed(settings.repo, commit, tag, {model.name: model.repo for model in publication.models})
-    write_text(publication.folder / "publish" / "pushed.json", json.dumps(pushed._asdict(), indent=1) + "\n")
-    return pushed
+    return Pushed(settings.repo, commit, tag, {model.name: model.repo for model in publication.models})
 
 
 def _check_secrets(publication: Publication, *, allow_secrets: bool) -> None:

@@ -83,7 +83,7 @@ def verify(folder: Path) -> Verification:
     published = manifest.get("published")
     files = published["files"] if published else manifest["files"]
     result = Verification(folder, bool(published), files=len(files))
-    result.findings += [*_changed(folder, files), *_added(folder, files, is_published=bool(published))]
+    result.findings += [*changed(folder, files), *added(folder, files, is_published=bool(published))]
     if published and _configs_on_card(folder) != card_configs(published["configs"]):
         result.findings.append(Finding("changed", CARD, "its `configs:` are not those that were published"))
     sides: dict[str, set[str]] = defaultdict(set)
@@ -107,29 +107,8 @@ def verification_lines(result: Verification) -> list[str]:
     return [*lines, f"{result.folder}: {what}, {result.files} files and {result.rows} rows looked at: {verdict}"]
 
 
-def changed_files(folder: Path, manifest: Mapping[str, Any], *, under: Iterable[str]) -> list[Finding]:
-    """The files of a manifest, those under these prefixes, that are gone or not the same any more."""
-    prefixes = tuple(under)
-    return [*_changed(folder, {name: entry for name, entry in manifest["files"].items() if name.startswith(prefixes)})]
-
-
-def foreign_files(folder: Path, manifest: Mapping[str, Any], *, under: Iterable[str]) -> list[Finding]:
-    """What lies under these prefixes and the run did not write: files the manifest does not know, and every link.
-
-    A link is foreign whatever it leads to today: it can lead to anything at the moment when it is read.
-    """
-    prefixes, findings = tuple(under), []
-    for path in sorted(folder.rglob("*")):
-        name = path.relative_to(folder).as_posix()
-        leads_there = f"{name}/".startswith(prefixes) or any(prefix.startswith(f"{name}/") for prefix in prefixes)
-        if path.is_symlink() and leads_there:
-            findings.append(Finding("added", name, "a link, and no file of this folder"))
-        elif name.startswith(prefixes) and not path.is_dir() and name not in manifest["files"]:
-            findings.append(Finding("added", name, "the manifest does not know it"))
-    return findings
-
-
-def _changed(folder: Path, files: Mapping[str, Mapping[str, Any]]) -> Iterator[Finding]:
+def changed(folder: Path, files: Mapping[str, Mapping[str, Any]]) -> Iterator[Finding]:
+    """The files of a manifest that are gone or not the same any more."""
     for name, entry in files.items():
         path = folder / name
         if not path.is_file():
@@ -140,17 +119,19 @@ def _changed(folder: Path, files: Mapping[str, Mapping[str, Any]]) -> Iterator[F
             yield Finding("changed", name, "the size is right, the content is not")
 
 
-def _added(folder: Path, files: Iterable[str], *, is_published: bool) -> Iterator[Finding]:
+def added(folder: Path, files: Iterable[str], *, is_published: bool = False) -> Iterator[Finding]:
+    """What the manifest does not know, and in a run's folder every link: whatever it leads to today, it can lead to
+    anything at the moment when it is read. Of a copy, which a cache may hold as links, those to folders."""
     expected = {*files, *(OF_A_COPY if is_published else OF_A_RUN)}
     kept = KEPT_OF_A_COPY if is_published else GROWING
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder).as_posix()
         is_model = path.suffix in WEIGHTS and not KEPT_OF_A_COPY.match(name)
-        if name in expected or (kept.match(name) and not is_model):
+        if kept.match(name) and not is_model:
             continue
-        if path.is_symlink() and path.is_dir():
-            yield Finding("added", name, "a link to a folder, and no folder of this one")
-        elif not path.is_dir() and (is_published or not _is_note(folder, name)):
+        if path.is_symlink() and (path.is_dir() or not is_published):
+            yield Finding("added", name, "a link, and nothing of this folder")
+        elif name not in expected and not path.is_dir() and (is_published or not _is_note(folder, name)):
             yield Finding("added", name, "the manifest does not know it")
 
 
