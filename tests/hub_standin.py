@@ -1,8 +1,8 @@
 """A Hub of our own on loopback: repositories, commits, large files, tags, private ones, as the real client asks.
 
 It answers what `huggingface_hub` and `datasets` send to publish and to load, keeps every commit, and writes down
-every request; `GET /count` says how many. Large files (Parquet, safetensors) go by the LFS routes, so the client
-needs `HF_HUB_DISABLE_XET=1`.
+every request. Large files (Parquet, safetensors) go by the LFS routes, so the client needs `HF_HUB_DISABLE_XET=1`.
+`publishes` and `client` ask it by the unmodified client in a process of its own.
 """
 
 from __future__ import annotations
@@ -10,13 +10,19 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import os
 import re
+import subprocess
+import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any, Self
 from urllib.parse import parse_qs, unquote, urlsplit
+
+from tests.command_line import Ended
 
 WRITER, READER = "hf_" + "w" * 34, "hf_" + "r" * 34
 """A token that may do everything, and one that may only read."""
@@ -135,9 +141,6 @@ class _Handler(BaseHTTPRequestHandler):
         target = urlsplit(self.path)
         self.query = parse_qs(target.query)
         request = f"{self.command} {target.path}"
-        if request == "GET /count":
-            self._answer(200, len(self.server.requests), {})
-            return
         self.server.requests.append(request)
         self.server.before(request)
         if self.server.fails(request):
@@ -357,3 +360,46 @@ class _Handler(BaseHTTPRequestHandler):
         linked = {"X-Linked-Size": str(len(content)), "X-Linked-ETag": f'"{oid}"'}
         place = f"http://localhost:{self.server.server_port}/large/{oid}"  # another host, as the Hub's store is
         self._answer(302, {}, {**commit, **linked, "Location": place})
+
+
+PUBLISHES = """\
+import json, os, sys
+from unittest import mock
+from tests.command_line import amendment
+
+ended = []
+for argv, env in json.load(sys.stdin):
+    with mock.patch.dict(os.environ):
+        for name, value in env.items():
+            os.environ.pop(name, None) if value is None else os.environ.update({name: value})
+        ended.append(amendment("publish", *argv))
+print(json.dumps(ended))
+"""
+
+
+def client(hub: Hub, home: Path, script: str, asked: Any) -> Any:
+    """Run a script with the real client in a process of its own; returns the JSON it prints."""
+    env = {
+        **{name: value for name, value in os.environ.items() if not name.startswith("HF_")},
+        "PYTHONPATH": os.pathsep.join(sys.path),
+        "HF_ENDPOINT": hub.url,
+        "HF_HOME": str(home),
+        "HF_HUB_DISABLE_XET": "1",
+        "HF_HUB_DISABLE_TELEMETRY": "1",
+        "HF_HUB_DISABLE_UPDATE_CHECK": "1",
+        "HF_UPDATE_DOWNLOAD_COUNTS": "0",
+        "HF_TOKEN": WRITER,
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", script], input=json.dumps(asked), capture_output=True, text=True, env=env, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def publishes(
+    hub: Hub, home: Path, *calls: Sequence[object], env: Sequence[Mapping[str, str | None]] = ()
+) -> list[Ended]:
+    """`amendment publish` with each of these arguments and further variables, one after another."""
+    asked = [(list(map(str, call)), env[number] if number < len(env) else {}) for number, call in enumerate(calls)]
+    return [Ended(*ended) for ended in client(hub, home, PUBLISHES, asked)]

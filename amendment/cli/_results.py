@@ -103,8 +103,13 @@ def export(
     """
     from amendment.publishing.formats import export_lines, export_run
 
-    result = export_run(folder, format, out)
-    typer.echo(json.dumps(result.to_json(), indent=1) if as_json else "\n".join(export_lines(result)))
+    exported = export_run(folder, format, out)
+    if as_json:
+        files = {str(path): rows for path, rows in exported.files.items()}
+        result = {"format": format, "files": files, "left out": exported.left_out, "not held": exported.not_held}
+        typer.echo(json.dumps(result, indent=1))
+    else:
+        typer.echo("\n".join(export_lines(format, exported)))
 
 
 BadRows = Literal["stop", "skip"]

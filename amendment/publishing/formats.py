@@ -17,7 +17,6 @@ import csv
 import json
 import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -36,30 +35,15 @@ JUDGE_SFT = "judge_sft"
 Rows = Mapping[str, Sequence[Preference]]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Exported:
+class Exported(NamedTuple):
     """What was written."""
 
-    format: str
-    files: dict[Path, int]
+    files: Mapping[Path, int]
     """Rows of each file."""
-    left_out: dict[str, int]
-    """Pairs, or verdicts of `judge_sft`, that the format cannot hold, by reason."""
-    not_held: tuple[str, ...]
-    """What of the other pairs the format does not hold."""
-
-    def to_json(self) -> dict[str, Any]:
-        """The result as JSON values."""
-        files = {str(path): rows for path, rows in self.files.items()}
-        return {"format": self.format, "files": files, "left out": self.left_out, "not held": list(self.not_held)}
-
-
-class Written(NamedTuple):
-    """What a writer did."""
-
-    files: dict[Path, int]
     left_out: Mapping[str, int] = {}
+    """Pairs, or verdicts of `judge_sft`, that the format cannot hold, by reason."""
     not_held: Sequence[str] = ()
+    """What of the other pairs the format does not hold."""
 
 
 def export_run(folder: Path, format: str, out: Path) -> Exported:
@@ -76,25 +60,24 @@ def export_run(folder: Path, format: str, out: Path) -> Exported:
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise ConfigError(f"{out}: expected a new or empty folder; nothing that is there is overwritten")
     scanner, policy = run_scanner(key_variables(run.settings)), run.settings["dataset"]["secrets"]
-    made = out.with_name(f".{out.name}.partial")
-    shutil.rmtree(made, ignore_errors=True)
-    made.mkdir(parents=True)
+    partial = out.with_name(f".{out.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
     try:
         if format == JUDGE_SFT:
             lessons, left_out = judge_lessons(run)
             kept, with_key = sift({format: lessons}, lambda row: (row["verdict_id"], row), scanner, policy)
-            written = Written(write_splits(made, lessons_dataset(run, kept[format])), left_out)
+            exported = Exported(write_splits(partial, lessons_dataset(run, kept[format])), left_out)
         else:
             rows, with_key = sift(run.rows, lambda row: (row.comparison_id, row.to_json()), scanner, policy)
-            written = FORMATS[format](rows, made, run.settings["seed"])
-        left_out = {**written.left_out, **with_key}
-        if not written.files:
-            raise DataError(_nothing(format, left_out))
-        made.replace(out)
+            exported = FORMATS[format](rows, partial, run.settings["seed"])
+        exported = exported._replace(left_out={**exported.left_out, **with_key})
+        if not exported.files:
+            raise DataError(_nothing(format, exported.left_out))
+        partial.replace(out)
     finally:
-        shutil.rmtree(made, ignore_errors=True)
-    files = {out / path.name: count for path, count in written.files.items()}
-    return Exported(format=format, files=files, left_out=left_out, not_held=tuple(written.not_held))
+        shutil.rmtree(partial, ignore_errors=True)
+    return exported._replace(files={out / path.name: count for path, count in exported.files.items()})
 
 
 def _nothing(format: str, left_out: Mapping[str, int]) -> str:
@@ -105,19 +88,19 @@ def _nothing(format: str, left_out: Mapping[str, int]) -> str:
     return f"{format}: none of the pairs can be held ({reasons}); jsonl holds all of them"
 
 
-def export_lines(result: Exported) -> list[str]:
+def export_lines(format: str, exported: Exported) -> list[str]:
     """The result for people."""
-    rows_are = "verdicts" if result.format == JUDGE_SFT else "pairs"
-    lines = [f"{path}: {rows} rows" for path, rows in result.files.items()]
-    lines += [f"left out: {count} {rows_are}: {reason}" for reason, count in result.left_out.items()]
-    return [*lines, *(f"not held by {result.format}: {what}" for what in result.not_held)]
+    rows_are = "verdicts" if format == JUDGE_SFT else "pairs"
+    lines = [f"{path}: {rows} rows" for path, rows in exported.files.items()]
+    lines += [f"left out: {count} {rows_are}: {reason}" for reason, count in exported.left_out.items()]
+    return [*lines, *(f"not held by {format}: {what}" for what in exported.not_held)]
 
 
-def _trl(rows: Rows, out: Path, seed: int) -> Written:
-    return Written(write_splits(out, preference_dataset_dict(rows)))
+def _trl(rows: Rows, out: Path, seed: int) -> Exported:
+    return Exported(write_splits(out, preference_dataset_dict(rows)))
 
 
-def _kto(rows: Rows, out: Path, seed: int) -> Written:
+def _kto(rows: Rows, out: Path, seed: int) -> Exported:
     """Chosen and rejected answers in turn, those of one prompt far from each other: TRL takes the next row's answer to
     estimate a divergence, and a second answer to the same prompt would be no mismatch."""
     from datasets import Features, Value
@@ -137,7 +120,7 @@ def _kto(rows: Rows, out: Path, seed: int) -> Written:
         answers = (_answer(row, kind) for turn in turns for row, kind in zip(turn, SIDES[1:], strict=True))
         splits[side] = as_dataset(answers, Features(features))
     held = "probabilities of pairs, as P(this answer is the better one) in p; raters, principles, sources: see trl"
-    return Written(write_splits(out, splits), ties, (held,))
+    return Exported(write_splits(out, splits), ties, (held,))
 
 
 def _answer(row: Preference, kind: str) -> dict[str, Any]:
@@ -171,10 +154,10 @@ def _nemo(row: Preference) -> dict[str, Any]:
     return {"context": _plain_turns(row.prompt), "completions": answers}
 
 
-def _chat_only(trainer: str, shape: Callable[[Preference], dict[str, Any]]) -> Callable[[Rows, Path, int], Written]:
+def _chat_only(trainer: str, shape: Callable[[Preference], dict[str, Any]]) -> Callable[[Rows, Path, int], Exported]:
     """A writer for a trainer that puts roles and texts into a chat template and nothing else."""
 
-    def write(rows: Rows, out: Path, seed: int) -> Written:
+    def write(rows: Rows, out: Path, seed: int) -> Exported:
         kept, ties = _decided(rows)
         shaped: dict[str, list[dict[str, Any]]] = {side: [] for side in kept}
         lost, with_tools = set(), 0
@@ -188,12 +171,11 @@ def _chat_only(trainer: str, shape: Callable[[Preference], dict[str, Any]]) -> C
                 lost |= {"options of the chat template"} if row.chat_template_kwargs else set()
                 ids = {"comparison_id": row.comparison_id, "prompt_id": row.prompt_id}
                 shaped[side].append({**shape(row), **ids})
-        left_out = {
-            **ties,
-            **({f"tools or tool calls, which {trainer} does not show to the model": with_tools} if with_tools else {}),
-        }
+        left_out = dict(ties)
+        if with_tools:
+            left_out[f"tools or tool calls, which {trainer} does not show to the model"] = with_tools
         held = "probabilities, raters, principles, sources and licenses: see jsonl, by comparison_id"
-        return Written(_write_lines(shaped, out), left_out, (*sorted(lost), held))
+        return Exported(_write_lines(shaped, out), left_out, (*sorted(lost), held))
 
     return write
 
@@ -211,13 +193,13 @@ def _write_lines(rows: Mapping[str, Sequence[Mapping[str, Any]]], out: Path) -> 
     return {path: len(lines) for path, lines in files.items()}
 
 
-def _jsonl(rows: Rows, out: Path, seed: int) -> Written:
-    return Written(
+def _jsonl(rows: Rows, out: Path, seed: int) -> Exported:
+    return Exported(
         _write_lines({side: [row.to_json() for row in split_rows] for side, split_rows in rows.items()}, out)
     )
 
 
-def _csv(rows: Rows, out: Path, seed: int) -> Written:
+def _csv(rows: Rows, out: Path, seed: int) -> Exported:
     """UTF-8 with a byte order mark, by which Excel knows it; every cell quoted, and none of them a formula, whatever a
     model wrote."""
     files = {out / f"{side}.csv": split_rows for side, split_rows in rows.items() if split_rows}
@@ -230,7 +212,7 @@ def _csv(rows: Rows, out: Path, seed: int) -> Written:
         "conversations are written as text, turn by turn; jsonl has them as they are",
         "a cell that a spreadsheet would run begins with an apostrophe that is not part of it",
     )
-    return Written({path: len(split_rows) for path, split_rows in files.items()}, {}, not_held)
+    return Exported({path: len(split_rows) for path, split_rows in files.items()}, {}, not_held)
 
 
 def _cell(row: Preference, name: str) -> Any:
@@ -244,7 +226,7 @@ def _cell(row: Preference, name: str) -> Any:
     return safe_cell(value) if isinstance(value, str) else value
 
 
-FORMATS: dict[str, Callable[[Rows, Path, int], Written]] = {
+FORMATS: dict[str, Callable[[Rows, Path, int], Exported]] = {
     "trl": _trl,
     "kto": _kto,
     "openrlhf": _chat_only("OpenRLHF", _openrlhf),

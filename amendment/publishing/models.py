@@ -24,8 +24,7 @@ UPLOADED = re.compile(
     r"|(config|adapter_config|generation_config|tokenizer|tokenizer_config|special_tokens_map|added_tokens|vocab)\.json"
     r"|(reward_meta|history)\.json)"
 )
-"""Of the files that a training writes those that a model needs, and what says how it was
-trained."""
+"""Of the files that a training writes those that a model needs, and what says how it was trained."""
 TITLES = {"sft": "fine-tuned", "dpo": "trained on preference pairs (DPO)", "reward_model": "reward model"}
 
 

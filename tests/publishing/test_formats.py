@@ -265,7 +265,7 @@ def test_a_judge_learns_from_what_nothing_speaks_against(tmp_path: Path) -> None
     assert sum(result.files.values()) == len(rows) > 20
     assert len(rows) + sum(result.left_out.values()) == len(judged)
     assert result.left_out["orders disagree"] > 0, "the judge has a position bias"
-    assert any("verdicts: orders disagree" in line for line in export_lines(result))
+    assert any("verdicts: orders disagree" in line for line in export_lines("judge_sft", result))
     sides: dict[tuple[str, str], set[str]] = {}
     for row in rows:
         verdict, (asked, answer) = judged[row["verdict_id"]], row["messages"]

@@ -5,11 +5,8 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
-import os
 import shutil
-import subprocess
-import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,32 +22,10 @@ from amendment.publishing.publication import prepare
 from amendment.publishing.push import push
 from amendment.publishing.verify import verify
 from amendment.run import Run
-from tests.hub_standin import READER, WRITER, Hub, Repo
+from tests.hub_standin import READER, Hub, Repo, client, publishes
 from tests.publishing.conftest import CHAIN
 from tests.run.conftest import SMALL
 
-DRIVER = """\
-import contextlib, io, json, os, sys, urllib.request
-from amendment.cli import app
-from amendment.cli._app import guarded
-
-def count():
-    with urllib.request.urlopen(os.environ["HF_ENDPOINT"] + "/count") as reply:
-        return json.load(reply)
-
-told = []
-for step in json.load(sys.stdin):
-    sys.argv = ["amendment", *step["argv"]]
-    before, kept, out, err = count(), dict(os.environ), io.StringIO(), io.StringIO()
-    for name, value in step["env"].items():
-        os.environ.pop(name, None) if value is None else os.environ.update({name: value})
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        code = guarded(app)
-    os.environ.clear()
-    os.environ.update(kept)
-    told.append({"code": code, "out": out.getvalue(), "err": err.getvalue(), "requests": count() - before})
-print(json.dumps(told))
-"""
 LOADER = """\
 import json, sys
 from datasets import load_dataset
@@ -84,43 +59,6 @@ def left_by_the_training(folder: Path, name: str, content: bytes) -> None:
     (folder / "manifest.json").write_text(json.dumps(manifest))
 
 
-def client(hub: Any, home: Path, script: str, asked: Any, **env: str) -> Any:
-    """Run a script with the real client in a process of its own; returns the JSON it prints."""
-    variables = {
-        **{name: value for name, value in os.environ.items() if not name.startswith("HF_")},
-        "HF_ENDPOINT": hub.url,
-        "HF_HOME": str(home),
-        "HF_HUB_DISABLE_XET": "1",
-        "HF_HUB_DISABLE_TELEMETRY": "1",
-        "HF_HUB_DISABLE_UPDATE_CHECK": "1",
-        "HF_UPDATE_DOWNLOAD_COUNTS": "0",
-        "HF_TOKEN": WRITER,
-        "OMP_NUM_THREADS": "1",
-        **env,
-    }
-    done = subprocess.run(
-        [sys.executable, "-c", script],
-        input=json.dumps(asked),
-        capture_output=True,
-        text=True,
-        env=variables,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
-
-
-def publishes(
-    hub: Any, home: Path, *calls: Sequence[Any], env: Sequence[Mapping[str, str | None]] = (), **extra: str
-) -> Any:
-    """`amendment publish` with each of these arguments, one after another."""
-    asked = [
-        {"argv": ["publish", *map(str, call)], "env": dict(env[number]) if number < len(env) else {}}
-        for number, call in enumerate(calls)
-    ]
-    return client(hub, home, DRIVER, asked, **extra)
-
-
 def chain_call(folder: Path, *further: str) -> list[Any]:
     return [folder, "--repo", CHAIN, "--license", "cc0-1.0", "--push", *further]
 
@@ -138,7 +76,7 @@ def filled(chain_folder: Path, people_folder: Path, tmp_path_factory: pytest.Tem
     calls = [chain_call(chain, "--tag", "v1.0"), [people, "--push", "--models"], chain_call(chain)]
     with Hub() as made:
         done = publishes(made, folder / "home", *calls)
-        assert [one["code"] for one in done] == [0, 0, 0], "".join(one["err"] for one in done)
+        assert [one.code for one in done] == [0, 0, 0], "".join(one.err for one in done)
         yield made
 
 
@@ -221,10 +159,10 @@ def test_a_second_version_keeps_what_people_wrote_and_what_is_tagged(
     calls = [chain_call(chain, "--tag", tag) for tag in ("v1.0", "v1.1", "v1.0", "v1.1")]
     taken, done, still_taken, again = publishes(hub, home, *calls)
     for refused in (taken, still_taken):  # the second time the branch holds what is pushed, and the tag does not
-        assert refused["code"] == 2
-        assert "the tag v1.0 already names other content" in refused["err"]
-    assert again["code"] == 0, "the tag of this very content"
-    assert done["code"] == 0, done["err"]
+        assert refused.code == 2
+        assert "the tag v1.0 already names other content" in refused.err
+    assert again.code == 0, "the tag of this very content"
+    assert done.code == 0, done.err
     new = hub.text("datasets", CHAIN, "README.md")
     assert "pretty_name: Our own\n" in new
     assert "- ours\n" in new
@@ -248,10 +186,10 @@ def test_a_push_that_breaks_off_can_be_repeated(hub: Any, chain: Path, tmp_path:
 
     hub.fails = fails
     broken, whole = publishes(hub, tmp_path / "home", chain_call(chain), chain_call(chain))
-    assert broken["code"] == 1
-    assert "run the command again" in broken["err"]
-    assert "Traceback" not in broken["err"]
-    assert whole["code"] == 0, whole["err"]
+    assert broken.code == 1
+    assert "run the command again" in broken.err
+    assert "Traceback" not in broken.err
+    assert whole.code == 0, whole.err
     repo = hub.repos[("datasets", CHAIN)]
     assert [message for *_, message in repo.commits] == ["initial commit", "Publish with amendment"]
 
@@ -267,36 +205,32 @@ def test_what_must_not_be_sent_or_cannot_be_ends_in_one_clear_message(hub: Any, 
         hub.repos[("datasets", name)] = repo
     row = pq.read_table(chain / "dataset/train.parquet").to_pylist()[0]
     home = tmp_path / "home"
-    secret, tokenless, reader, offline, theirs, visible = publishes(
+    secret, tokenless, offline = publishes(
         hub,
         home,
         chain_call(chain, "--allow-secrets"),
-        chain_call(chain),
-        chain_call(chain),
+        *[chain_call(chain)] * 2,
+        env=[{"SOME_API_KEY": row["prompt_id"]}, {"HF_TOKEN": None}, {"HF_HUB_OFFLINE": "1"}],
+    )
+    assert hub.requests == [], "not one request with a key in sight, without a token, offline"
+    assert [secret.code, tokenless.code, offline.code] == [2, 6, 2]
+    assert f"default/train: row {row['comparison_id']}: prompt_id: the value of SOME_API_KEY" in secret.err
+    assert row["prompt_id"] not in secret.err
+    assert "hf auth login" in tokenless.err
+    assert "HF_HUB_OFFLINE" in offline.err
+    reader, theirs, visible = publishes(
+        hub,
+        home,
         chain_call(chain),
         [chain, "--repo", "org/theirs", "--license", "mit", "--push"],
         [chain, "--repo", "org/open", "--license", "mit", "--push"],
-        env=[
-            {"SOME_API_KEY": row["prompt_id"]},
-            {"HF_TOKEN": None},
-            {"HF_TOKEN": READER},
-            {"HF_HUB_OFFLINE": "1"},
-        ],
+        env=[{"HF_TOKEN": READER}],
     )
-    assert (secret["code"], secret["requests"]) == (2, 0), "not one request with a key in sight"
-    assert f"default/train: row {row['comparison_id']}: prompt_id: the value of SOME_API_KEY" in secret["err"]
-    assert row["prompt_id"] not in secret["err"]
-    assert (tokenless["code"], tokenless["requests"]) == (6, 0)
-    assert "hf auth login" in tokenless["err"]
-    assert reader["code"] == 6
-    assert "403" in reader["err"]
-    assert theirs["code"] == 2
-    assert "data/train.csv" in theirs["err"]
-    assert visible["code"] == 2
-    assert "is public on the Hub" in visible["err"]
+    assert [reader.code, theirs.code, visible.code] == [6, 2, 2]
+    assert "403" in reader.err
+    assert "data/train.csv" in theirs.err
+    assert "is public on the Hub" in visible.err
     assert ("datasets", CHAIN) not in hub.repos
-    assert (offline["code"], offline["requests"]) == (2, 0)
-    assert "HF_HUB_OFFLINE" in offline["err"]
 
 
 def test_a_tag_that_git_does_not_take_is_refused_before_anything(chain: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import os
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -17,25 +14,10 @@ import yaml
 
 from tests.chat_server import ChatServer, saying
 from tests.command_line import Ended, amendment
-from tests.hub_standin import Hub
+from tests.hub_standin import Hub, publishes
 from tests.rows import save
 
 REPO = "org/pairs"
-WRITER = "hf_" + "w" * 34
-DRIVER = """\
-import contextlib, io, json, sys
-from amendment import cli
-
-ended = []
-for argv in json.load(sys.stdin):
-    sys.argv, out = ["amendment", *argv], io.StringIO()
-    try:
-        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(out):
-            cli.main()
-    except SystemExit as end:
-        ended.append({"code": end.code or 0, "output": out.getvalue()})
-print(json.dumps(ended))
-"""
 
 
 @pytest.fixture
@@ -46,21 +28,7 @@ def hub() -> Iterator[Hub]:
 
 def pushes(hub: Any, home: Path, *calls: Sequence[object]) -> list[Ended]:
     """`amendment publish ... --push` by the unmodified client, one after another."""
-    env = {
-        **{name: value for name, value in os.environ.items() if not name.startswith("HF_")},
-        "HF_ENDPOINT": hub.url,
-        "HF_HOME": str(home),
-        "HF_HUB_DISABLE_XET": "1",
-        "HF_HUB_DISABLE_TELEMETRY": "1",
-        "HF_HUB_DISABLE_UPDATE_CHECK": "1",
-        "HF_TOKEN": WRITER,
-    }
-    asked = [["publish", *map(str, call), "--repo", REPO, "--push"] for call in calls]
-    done = subprocess.run(
-        [sys.executable, "-c", DRIVER], input=json.dumps(asked), capture_output=True, text=True, env=env, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    return [Ended(one["code"], one["output"], "") for one in json.loads(done.stdout)]
+    return publishes(hub, home, *([*call, "--repo", REPO, "--push"] for call in calls))
 
 
 def pairs_run(folder: Path, *sources: str, rows: int = 8) -> Path:
