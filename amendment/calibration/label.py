@@ -66,18 +66,23 @@ def tidy_name(name: str) -> str:
     return " ".join(kept.split())
 
 
+def spelling(name: str) -> str:
+    """The name without case and white space."""
+    return "".join(tidy_name(name).casefold().split())
+
+
 def alike_names(names: Iterable[str]) -> list[list[str]]:
     """Groups of names that differ in case or white space alone, so that one person would count as several."""
     groups: dict[str, set[str]] = {}
     for name in names:
-        groups.setdefault("".join(tidy_name(name).casefold().split()), set()).add(name)
+        groups.setdefault(spelling(name), set()).add(name)
     return sorted(sorted(group) for group in groups.values() if len(group) > 1)
 
 
 def is_kept_name(name: str) -> bool:
     """Whether a name is kept for simulated people, however it is written: nobody else takes it, because labels of
     both in one store are refused."""
-    return "".join(tidy_name(name).casefold().split()).startswith(_SIMULATED)
+    return spelling(name).startswith(_SIMULATED)
 
 
 def verdict_of(label: Label) -> Verdict | None:

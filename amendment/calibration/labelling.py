@@ -1,4 +1,4 @@
-"""The samples of a run that people label: where they lie, what is asked, and the page that asks it.
+"""The samples of a run that people label: where they lie, what is asked, and what is missing.
 
 A run has up to two: comparisons of its dataset (the spot check), and comparisons of its evaluation. Each has questions,
 a file of labels and a pair of stages of its own: labels of training pairs say nothing of a policy's win rate, and those
@@ -7,13 +7,12 @@ of an evaluation belong in no dataset.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from amendment.calibration.queue import labels_missing
 from amendment.calibration.samples import LabelQuestion
-from amendment.calibration.serving import serve_page
 from amendment.calibration.store import Labels
 from amendment.data.workspace import Workspace
 from amendment.errors import AmendmentError, ConfigError
@@ -126,34 +125,3 @@ def labels_waited_for(folder: Path, done: Collection[str]) -> str | None:
             there = f"{sample.read_by}: all labels are there; amendment run FILE goes on"
             return sample.waiting(folder, missing) if missing else there
     return None
-
-
-def serve_labelling(
-    folder: Path,
-    sample: LabelledSample = SPOT_CHECK,
-    *,
-    ready: Callable[[Mapping[str, str], tuple[str, ...]], None],
-    names: Sequence[str] = (),
-    host: str = "127.0.0.1",
-    port: int | None = None,
-    allow_network: bool = False,
-    annotators: int | None = None,
-) -> int:
-    """Serve the page of one of a run's samples until SIGINT or SIGTERM; returns how many labels are missing then.
-
-    `ready` gets the link of each annotator, by name, and cautions about these; `names` are those of annotators, whose
-    links are made where they have none yet.
-    """
-    asked = open_sample(folder, sample, annotators=annotators)
-    with Labels(asked.labels) as labels:
-        return serve_page(
-            asked.questions,
-            labels,
-            seed=asked.seed,
-            annotators=asked.annotators,
-            ready=ready,
-            names=names,
-            host=host,
-            port=port,
-            allow_network=allow_network,
-        )

@@ -99,8 +99,7 @@ class _Desk:
         self._links = links
         self._items: dict[str, dict[str, Shown]] = {}
         """By annotator, everything that may be shown to them, by the id that their page is given."""
-        environment = jinja2.Environment(loader=jinja2.FileSystemLoader(PAGE), autoescape=True)
-        self._templates = environment
+        self._templates = jinja2.Environment(loader=jinja2.FileSystemLoader(PAGE), autoescape=True)
         self._files = {
             file.relative_to(PAGE / "static").as_posix(): file
             for file in (PAGE / "static").rglob("*")
@@ -227,9 +226,15 @@ def _cookie_name(request: Request) -> str:
 
 
 async def _read(request: Request, kind: type[B]) -> B:
-    """The body. Raises HTTPException 400 naming what is wrong in it."""
+    """The body. Raises HTTPException 400 naming what is wrong in it, and 413 where it is too long, whatever length was
+    announced."""
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > LONGEST_BODY:
+            raise HTTPException(413, TOO_LONG)
     try:
-        return kind.model_validate_json(await request.body())
+        return kind.model_validate_json(bytes(body))
     except ValidationError as fault:
         problems = [
             f"{'.'.join(map(str, each['loc'])) or 'body'}: {each['msg']}" for each in fault.errors(include_input=False)
@@ -248,6 +253,7 @@ async def _failed(request: Request, fault: AmendmentError) -> Response:
 
 LONGEST_BODY = 64 * 1024
 """Bytes of a request's body."""
+TOO_LONG = f"the body is longer than {LONGEST_BODY} bytes"
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
     "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
@@ -278,16 +284,13 @@ class Guard:
             if scope["type"] == "lifespan":
                 await self._app(scope, receive, send)
             return  # no websockets here
-        answer = _with_headers(send)
-        refusal = self._refusal(scope)
-        if refusal is not None:
-            await refusal(scope, receive, answer)
-            return
-        body = b"" if scope["method"] in _READS else await _whole_body(receive)
-        if body is None:
-            await _refused(413, f"the body is longer than {LONGEST_BODY} bytes")(scope, receive, answer)
-            return
-        await self._app(scope, _replay(body, receive), answer)
+
+        async def answer(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message).update(_HEADERS)
+            await send(message)
+
+        await (self._refusal(scope) or self._app)(scope, receive, answer)
 
     def _refusal(self, scope: Scope) -> JSONResponse | None:
         headers = Headers(scope=scope)
@@ -304,42 +307,9 @@ class Guard:
             return _refused(415, "expected Content-Type: application/json")
         length = headers.get("content-length", "0")
         if not (length.isascii() and length.isdigit()) or int(length[:20]) > LONGEST_BODY:
-            return _refused(413, f"the body is longer than {LONGEST_BODY} bytes")
+            return _refused(413, TOO_LONG)
         return None
 
 
 def _refused(status: int, message: str) -> JSONResponse:
     return JSONResponse({"error": message}, status)
-
-
-def _with_headers(send: Send) -> Send:
-    async def sending(message: Message) -> None:
-        if message["type"] == "http.response.start":
-            MutableHeaders(scope=message).update(_HEADERS)
-        await send(message)
-
-    return sending
-
-
-async def _whole_body(receive: Receive) -> bytes | None:
-    """The body, whatever length was announced; None where it is too long."""
-    body = bytearray()
-    while True:
-        message = await receive()
-        if message["type"] != "http.request":
-            return bytes(body)
-        body += message.get("body", b"")
-        if len(body) > LONGEST_BODY:
-            return None
-        if not message.get("more_body", False):
-            return bytes(body)
-
-
-def _replay(body: bytes, receive: Receive) -> Receive:
-    """The body once more for the application behind; then what the connection still says."""
-    waiting: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
-
-    async def receiving() -> Message:
-        return waiting.pop() if waiting else await receive()
-
-    return receiving

@@ -7,6 +7,7 @@ to be asked for twice.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import ipaddress
 import signal
@@ -14,12 +15,12 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
-from amendment.calibration.label import LONGEST_NAME, is_kept_name, tidy_name
+from amendment.calibration.label import LONGEST_NAME, is_kept_name, spelling, tidy_name
+from amendment.calibration.labelling import SPOT_CHECK, LabelledSample, open_sample
 from amendment.calibration.queue import Queue
-from amendment.calibration.samples import LabelQuestion
 from amendment.calibration.store import Labels
 from amendment.errors import ConfigError
 from amendment.sync import new_loop
@@ -38,65 +39,73 @@ _GRACE = 5
 _FIRST_PORT, _PORTS = 20000, 10000
 """Where a page looks for its usual port."""
 _MOST_AT_ONCE = 256
+_SETTINGS: dict[str, Any] = {
+    "http": "h11",
+    "ws": "none",
+    "lifespan": "off",
+    "log_config": None,
+    "access_log": False,
+    "proxy_headers": False,
+    "server_header": False,
+    "limit_concurrency": _MOST_AT_ONCE,
+    "timeout_graceful_shutdown": _GRACE,
+}
+"""Of the web server."""
 
 
 def serve_page(
-    questions: Sequence[LabelQuestion],
-    labels: Labels,
+    folder: Path,
+    sample: LabelledSample = SPOT_CHECK,
     *,
-    seed: int,
-    annotators: int,
     ready: Callable[[Mapping[str, str], tuple[str, ...]], None],
     names: Sequence[str] = (),
     host: str = "127.0.0.1",
     port: int | None = None,
     allow_network: bool = False,
+    annotators: int | None = None,
 ) -> int:
-    """Serve until SIGINT or SIGTERM; returns how many labels are missing then.
+    """Serve the page of one of a run's samples until SIGINT or SIGTERM; returns how many labels are missing then.
 
     `ready` gets each annotator's link, by name, and cautions about them. There is one for each of `names`, for
-    everybody who had one or has labelled before, and, where no names are given, for `annotators` people at least.
-    Without a `port` it is the one that this file of labels has had before, so that what a browser has kept is found
-    again; or any free one. Raises ConfigError for a name, or an address, that is not allowed or cannot be had.
+    everybody who had one or has labelled before, and, where no names are given, for as many people as the run file
+    plans, or `annotators`. Without a `port` it is the one that this file of labels has had before, so that what a
+    browser has kept is found again; or any free one. Raises ConfigError where nothing is to be labelled, and for a name
+    or an address that is not allowed or is taken.
     """
     import uvicorn
 
     from amendment.calibration.page_app import create_app
 
-    address = _checked(host, allow_network=allow_network)
-    earlier = labels.links()
-    links = labels.links(_annotators(names, {*earlier, *(label.annotator for label in labels.current())}, annotators))
-    listening = _listen(address, port, labels)
-    with listening:
-        number = listening.getsockname()[1]
-        cautions = () if _is_loopback(address) else (_NO_TLS,)
-        if earlier and port is None and number != _usual_port(labels):
-            cautions = (*cautions, _OTHER_PORT)
-        queue = Queue(questions, labels.current(), seed=seed, annotators=annotators, clock=time.monotonic)
-        app = create_app(queue, labels, links=links, hosts=hosts_of(address, number))
-        server = uvicorn.Server(_settings(uvicorn.Config, app))
-        with _ended_by_signals(server):
-            ready({name: f"http://{address}:{number}/#token={token}" for name, token in links.items()}, cautions)
-            loop = new_loop()
-            try:
-                loop.run_until_complete(server.serve(sockets=[listening]))
-            finally:
-                loop.close()
+    asked, address = open_sample(folder, sample, annotators=annotators), _checked(host, allow_network=allow_network)
+    with Labels(asked.labels) as labels:
+        earlier, current = labels.links(), labels.current()
+        links = labels.links(_annotators(names, {*earlier, *(label.annotator for label in current)}, asked.annotators))
+        queue = Queue(asked.questions, current, seed=asked.seed, annotators=asked.annotators, clock=time.monotonic)
+        with _listen(address, port, labels) as listening:
+            number = listening.getsockname()[1]
+            cautions = () if _is_loopback(address) else (_NO_TLS,)
+            if earlier and port is None and number != _usual_port(labels):
+                cautions = (*cautions, _OTHER_PORT)
+            app = create_app(queue, labels, links=links, hosts=hosts_of(address, number))
+            server = uvicorn.Server(uvicorn.Config(app, **_SETTINGS))
+            with _ended_by_signals(server):
+                ready({name: f"http://{address}:{number}/#token={token}" for name, token in links.items()}, cautions)
+                with contextlib.closing(new_loop()) as loop:
+                    loop.run_until_complete(server.serve(sockets=[listening]))
     return queue.missing()
 
 
 def _annotators(names: Iterable[str], earlier: Iterable[str], planned: int) -> list[str]:
     """Who gets a link. Raises ConfigError for a name that cannot be one, or that is spelled almost as another one."""
     annotators = sorted(name for name in earlier if not is_kept_name(name))
-    spelled = {_spelling(name): name for name in annotators}
+    spelled = {spelling(name): name for name in annotators}
     for given in names:
         name = tidy_name(given)
         if not 0 < len(name) <= LONGEST_NAME:
             raise ConfigError(f"--rater {plain(given)!r}: expected a name of 1 to {LONGEST_NAME} characters")
         if is_kept_name(name):
             raise ConfigError(f"--rater {name!r}: a name kept for simulated people; expected another name")
-        if spelled.setdefault(_spelling(name), name) != name:
-            known_as = spelled[_spelling(name)]
+        if (known_as := spelled.setdefault(spelling(name), name)) != name:
             raise ConfigError(
                 f"--rater {name!r}: differs from {known_as!r} in case or spaces only, and one person would count "
                 f"twice; write {known_as!r}, or another name"
@@ -110,29 +119,10 @@ def _annotators(names: Iterable[str], earlier: Iterable[str], planned: int) -> l
     return list(dict.fromkeys(annotators))
 
 
-def _spelling(name: str) -> str:
-    return "".join(name.casefold().split())
-
-
 def hosts_of(address: str, port: int) -> list[str]:
     """What browsers say as `Host`: of port 80, which goes without saying, the name alone."""
     names = [address, "localhost"] if _is_loopback(address) else [address]
     return names if port == 80 else [f"{name}:{port}" for name in names]
-
-
-def _settings(config: Callable[..., Any], app: Any) -> Any:
-    return config(
-        app,
-        http="h11",
-        ws="none",
-        lifespan="off",
-        log_config=None,
-        access_log=False,
-        proxy_headers=False,
-        server_header=False,
-        limit_concurrency=_MOST_AT_ONCE,
-        timeout_graceful_shutdown=_GRACE,
-    )
 
 
 def _checked(host: str, *, allow_network: bool) -> str:
@@ -172,9 +162,9 @@ def _listen(address: str, port: int | None, labels: Labels) -> socket.socket:
     raise ConfigError(f"{place}: cannot be listened on ({refused.strerror}); choose another --port") from refused
 
 
-@contextmanager
+@contextlib.contextmanager
 def _ended_by_signals(server: Any) -> Iterator[None]:
-    """SIGINT and SIGTERM end the server and nothing else: it raises them anew when it is done, and they come here."""
+    """SIGINT and SIGTERM end the server and nothing else: it raises them again when it is done, and they come here."""
 
     def end(number: int, frame: Any) -> None:
         server.should_exit = True

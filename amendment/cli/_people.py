@@ -203,7 +203,7 @@ def _serve(
     allow_network: bool,
     annotators: int | None,
 ) -> None:
-    from amendment.calibration.labelling import serve_labelling
+    from amendment.calibration.serving import serve_page
 
     def ready(links: Mapping[str, str], cautions: tuple[str, ...]) -> None:
         for name, url in links.items():
@@ -212,7 +212,7 @@ def _serve(
         for caution in cautions:
             typer.echo(caution, err=True)
 
-    missing = serve_labelling(
+    missing = serve_page(
         folder,
         sample,
         ready=ready,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
+import json
 import os
 import random
 import sqlite3
@@ -220,3 +222,28 @@ def read(path: Path, content: bytes) -> list[Label]:
     path.write_bytes(content)
     with Labels(path, read_only=True) as labels:
         return labels.current()
+
+
+LABEL = label(question(0), "ann").to_json()
+FOREIGN: list[object] = [
+    {"label": {**LABEL, "mood": "gay"}},
+    {"label": LABEL, "signature": "x"},
+    {"label": [1]},
+    {"undo": {"annotator": "ann", "label": None, "why": "x"}},
+    {"undo": {"annotator": "ann", "label": ["x"]}},
+    {"pause": {}},
+    7,
+]
+
+
+@pytest.mark.parametrize("body", ["", "no JSON", "[" * 100_000, *map(json.dumps, FOREIGN)])
+def test_an_entry_of_a_newer_version_is_named_with_what_to_do(path: Path, body: str) -> None:
+    with Labels(path) as labels:
+        labels.add(label(question(0), "ann"))
+    with contextlib.closing(sqlite3.connect(path)) as db:
+        row = ("another-uuid", body, hashlib.sha256(body.encode()).digest()[:8])
+        db.execute("INSERT INTO entry (uuid, body, checksum) VALUES (?, ?, ?)", row)
+        db.commit()
+    for read_only in (True, False):
+        with pytest.raises(LedgerError, match=r"damaged, or of a newer version \(entry 2 .*\)\. Use the version that"):
+            Labels(path, read_only=read_only)

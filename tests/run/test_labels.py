@@ -19,9 +19,10 @@ import yaml
 
 from amendment.calibration.exchange import export_labels, export_questions, import_labels
 from amendment.calibration.label import Label
-from amendment.calibration.labelling import EVALUATION, SPOT_CHECK, open_sample, serve_labelling
+from amendment.calibration.labelling import EVALUATION, SPOT_CHECK, open_sample
 from amendment.calibration.queue import labels_missing
 from amendment.calibration.samples import LabelQuestion, SampledItem
+from amendment.calibration.serving import serve_page
 from amendment.calibration.store import Labels
 from amendment.data.workspace import Workspace
 from amendment.errors import ConfigError, DataError
@@ -305,7 +306,7 @@ def test_a_port_that_is_taken_is_passed_over_or_said(serve: Serve, tmp_path: Pat
     page.wait()
     with socket.create_server(("127.0.0.1", usual)):
         with pytest.raises(ConfigError, match=f"127.0.0.1:{usual}: cannot be listened on"):
-            serve_labelling(folder, port=usual, ready=lambda links, cautions: pytest.fail("served"))
+            serve_page(folder, port=usual, ready=lambda links, cautions: pytest.fail("served"))
         _, other = serve(str(folder))
         assert other.startswith("http://127.0.0.1:")
         assert f":{usual}/" not in other
@@ -339,7 +340,22 @@ def test_requests_as_they_stand_on_the_wire_are_checked(serve: Serve, tmp_path: 
 def test_hosts_that_are_not_loopback_are_refused(tmp_path: Path, host: str, allowed: bool, said: str) -> None:
     folder = make_run(tmp_path / "tried")
     with pytest.raises(ConfigError, match=said):
-        serve_labelling(folder, host=host, allow_network=allowed, ready=lambda links, cautions: pytest.fail("served"))
+        serve_page(folder, host=host, allow_network=allowed, ready=lambda links, cautions: pytest.fail("served"))
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        (" Simulated  PERSON\u200b\t12", "kept for simulated people; expected another name"),
+        ("ｓimulatedperson1", "kept for simulated people; expected another name"),
+        ("\u200b\x00", "expected a name of 1 to 120 characters"),
+        ("x" * 121, "expected a name of 1 to 120 characters"),
+    ],
+)
+def test_a_name_that_nobody_may_have_gets_no_link(tmp_path: Path, name: str, message: str) -> None:
+    folder = make_run(tmp_path / "tried")
+    with pytest.raises(ConfigError, match=message):
+        serve_page(folder, names=[name], ready=lambda links, cautions: pytest.fail("served"))
 
 
 @pytest.mark.slow
