@@ -11,7 +11,6 @@ from amendment.preference.aggregate import (
     standings_of,
 )
 from amendment.preference.asking import is_asked_again
-from amendment.preference.dataset import held_out, preference_row
 from amendment.preference.degenerate import (
     Pool,
     fit_for_pairs,
@@ -34,11 +33,11 @@ from amendment.preference.pairs import (
     TIED_POOL,
     Paired,
     PairSettings,
-    RevisionSettings,
-    chain_ends,
-    count_revisions,
+    compare_revisions,
+    held_out,
     is_tied_pool,
     make_pairs,
+    preference_row,
 )
 from amendment.preference.panel import JudgePanel, escalate
 from amendment.preference.parsers import Parsed
@@ -63,14 +62,12 @@ __all__ = [
     "Parsed",
     "Pool",
     "Reading",
-    "RevisionSettings",
     "Vote",
     "aggregate_verdicts",
     "are_related",
     "as_pair_verdicts",
     "by_comparison",
-    "chain_ends",
-    "count_revisions",
+    "compare_revisions",
     "criteria_of",
     "decide",
     "diff_judges",

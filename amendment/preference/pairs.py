@@ -1,22 +1,23 @@
 """From judgements to pairs: which comparisons are worth training on, oriented when everything is known.
 
-Covered: ties, one by one and whole pools of them; best against worst; drafts against their last revisions, and how many
-revisions the judge prefers. Not covered: what the answers say, see `degenerate`; revisions in between, which are
-compared like any answers; a judge that likes whatever looks revised, which a probe measures.
+Covered: ties, one by one and whole pools of them; best against worst; how the last revisions of chains fared against
+their drafts; the rows of the dataset, split so that no prompt stands on both sides. Not covered: what the answers say,
+see `degenerate`; a judge that likes whatever looks revised, which a probe measures.
 """
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import groupby
 from statistics import fmean
 from typing import Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from amendment.hashing import content_id
 from amendment.preference.degenerate import likeness
-from amendment.records import Candidate, Comparison, Judgement, Pair
+from amendment.records import Candidate, Comparison, Judgement, Pair, Preference, Prompt
 from amendment.statistics import share
 from amendment.statistics.sides import side_of
 
@@ -28,16 +29,6 @@ _DECIDED_BY: dict[str, Literal["judge", "person", "verifier", "unknown"]] = {
     "verifier": "verifier",
     "unknown": "unknown",
 }
-
-
-class RevisionSettings(BaseModel):
-    """What becomes of the comparison of a chain's draft with its last revision."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
-
-    worse: Literal["drop", "flip", "keep"] = "flip"
-    """Of a revision that lost to its draft. flip: the draft is chosen, as the judge says of any pair; drop: no pair is
-    made of them; keep: the revision is chosen whatever the judge says (decided_by: construction)."""
 
 
 class PairSettings(BaseModel):
@@ -52,8 +43,6 @@ class PairSettings(BaseModel):
     ties: Literal["drop", "keep"] = "drop"
     """keep writes ties with P = 0.5; trainers on hard labels leave them out. Of three and more answers to a prompt that
     are all tied no pair is made either way."""
-    revisions: RevisionSettings = RevisionSettings()
-    """What becomes of a chain's draft and its last revision, where both are candidates."""
 
 
 class Paired(NamedTuple):
@@ -63,65 +52,21 @@ class Paired(NamedTuple):
     left_out: Counter[str]
 
 
-def make_pairs(
-    judgements: Iterable[Judgement], settings: PairSettings, *, revisions: Mapping[str, str] | None = None
-) -> Paired:
-    """Pairs of the judgements, prompt by prompt in order of first appearance.
-
-    `revisions` are the ids of last revisions, by the comparison with their draft. Where these are kept whatever the
-    judge says, each is a pair of its own beside the best and the worst of the others.
-    """
+def make_pairs(judgements: Iterable[Judgement], settings: PairSettings) -> Paired:
+    """Pairs of the judgements, prompt by prompt in order of first appearance."""
     by_prompt: dict[str, list[Judgement]] = defaultdict(list)
     for judgement in judgements:
         by_prompt[judgement.prompt_id].append(judgement)
     pairs: list[Pair] = []
     left_out: Counter[str] = Counter()
     for judged in by_prompt.values():
-        made, others = _revised(judged, settings, revisions or {}, left_out)
-        pairs += made
-        for judgement in _selected(others, settings, left_out):
+        for judgement in _selected(judged, settings, left_out):
             pair = _orient(judgement, settings)
             if pair is None:
                 left_out["tie"] += 1
             else:
                 pairs.append(pair)
     return Paired(pairs, left_out)
-
-
-def _revised(
-    judged: Sequence[Judgement], settings: PairSettings, revisions: Mapping[str, str], left_out: Counter[str]
-) -> tuple[list[Pair], list[Judgement]]:
-    """The pairs that are made whatever the judge says, and the comparisons that are left for it to decide."""
-    worse = settings.revisions.worse
-    pairs: list[Pair] = []
-    others: list[Judgement] = []
-    for judgement in judged:
-        revision = revisions.get(judgement.comparison_id) if worse != "flip" else None
-        if revision and worse == "keep":
-            pairs.append(_constructed(judgement, revision))
-        elif revision and _is_lost(judgement, revision, settings):
-            left_out["revision is worse than its draft"] += 1
-        else:
-            others.append(judgement)
-    return pairs, others
-
-
-def _constructed(judgement: Judgement, revision: str) -> Pair:
-    """A pair by the order in which its answers were written; what the judge thought of it stays in `p_chosen_raw`."""
-    p = _p_revision(judgement, revision)
-    return Pair(
-        prompt_id=judgement.prompt_id,
-        chosen_id=revision,
-        rejected_id=judgement.b if judgement.a == revision else judgement.a,
-        p_chosen=1.0,
-        p_chosen_raw=1.0 if p is None else p,
-        decided_by="construction",
-    )
-
-
-def _is_lost(judgement: Judgement, revision: str, settings: PairSettings) -> bool:
-    p = _p_revision(judgement, revision)
-    return p is not None and side_of(p, settings.min_margin) < 0
 
 
 def _selected(judged: Sequence[Judgement], settings: PairSettings, left_out: Counter[str]) -> list[Judgement]:
@@ -199,79 +144,79 @@ def _orient(judgement: Judgement, settings: PairSettings) -> Pair | None:
     )
 
 
-class ChainEnds(NamedTuple):
-    """A chain's draft and its last revision, by their ids."""
+def compare_revisions(
+    candidates: Iterable[Candidate], judgements: Iterable[Judgement], *, min_margin: float = 0.0
+) -> dict[str, Any]:
+    """How the last revision of each chain fared against its draft: counts of better, worse, tie, unread, unchanged and
+    not compared, and the `share` of revisions that are better, a tie counting half, clustered by prompt.
 
-    prompt_id: str
-    draft: str
-    revision: str
-    is_unchanged: bool
-    """They say the same: there is nothing to compare."""
-
-    @property
-    def comparison_id(self) -> str:
-        """What judgements of the two are joined by."""
-        a, b = sorted((self.draft, self.revision))
-        return Comparison(self.prompt_id, a, b).id
-
-
-class Revisions(NamedTuple):
-    """What the judge makes of revisions."""
-
-    counts: Counter[str]
-    """better, worse, tie, unread, unchanged, not compared; together as many as chains that have a revision."""
-    share: dict[str, Any]
-    """The share of revisions that are better, a tie counting half, of all that were read; clustered by prompt."""
-
-    def to_json(self) -> dict[str, Any]:
-        """As JSON values."""
-        return {**self.counts, "share": self.share}
-
-
-def chain_ends(candidates: Iterable[Candidate]) -> list[ChainEnds]:
-    """The ends of all chains that have a revision. The candidates of each stand together, the draft first."""
-    chains = (list(chain) for _, chain in groupby(candidates, key=lambda one: one.prompt_id))
-    return [
-        ChainEnds(draft.prompt_id, draft.id, last.id, is_unchanged=likeness(draft.messages) == likeness(last.messages))
-        for draft, *_, last in (chain for chain in chains if len(chain) > 1)
-    ]
-
-
-def _p_revision(judgement: Judgement, revision: str) -> float | None:
-    """P(the revision is better); None where the judge could not be read."""
-    if judgement.p_a is None:
-        return None
-    return judgement.p_a if judgement.a == revision else 1 - judgement.p_a
-
-
-def count_revisions(
-    ends: Iterable[ChainEnds], judgements: Iterable[Judgement], *, min_margin: float = 0.0
-) -> Revisions:
-    """How the revisions of chains fared. Of two that differ by less than `min_margin`, neither is better.
-
-    A revision is not compared where it was cut off, where the run's judge left it to the user's own verdicts, or where
-    the comparison could become no pair.
+    The candidates of each chain stand together, the draft first. Of two that differ by less than `min_margin` neither
+    is better. A revision is not compared where it was cut off, or where the user's own verdicts decided.
     """
-    judged: Mapping[str, Judgement] = {judgement.comparison_id: judgement for judgement in judgements}
+    judged = {judgement.comparison_id: judgement for judgement in judgements}
     counts = Counter(dict.fromkeys(("better", "worse", "tie", "unread", "unchanged", "not compared"), 0))
     won: list[float] = []
-    clusters: list[str] = []
-    for one in ends:
-        ending = _ending(one, judged.get(one.comparison_id), min_margin)
-        counts[ending] += 1
-        if ending in SCORES:
-            won.append(SCORES[ending])
-            clusters.append(one.prompt_id)
-    return Revisions(counts, share(won, clusters).to_json())
+    prompts: list[str] = []
+    for prompt_id, of_prompt in groupby(candidates, key=lambda candidate: candidate.prompt_id):
+        draft, *revisions = of_prompt
+        if not revisions:
+            continue
+        if likeness(draft.messages) == likeness(revisions[-1].messages):
+            counts["unchanged"] += 1
+            continue
+        judgement = judged.get(Comparison.between(draft, revisions[-1]).id)
+        if judgement is None:
+            counts["not compared"] += 1
+        elif judgement.p_a is None:
+            counts["unread"] += 1
+        else:
+            side = side_of(_p_of(judgement, revisions[-1].id), min_margin)
+            counts[("tie", "better", "worse")[side]] += 1
+            won.append((1 + side) / 2)
+            prompts.append(prompt_id)
+    return {**counts, "share": share(won, prompts).to_json()}
 
 
-SCORES = {"better": 1.0, "tie": 0.5, "worse": 0.0}
+def held_out(prompt_ids: Collection[str], share: float, *, seed: int) -> frozenset[str]:
+    """The prompts of the test split: `share` of all, rounded, by a seeded hash, so that order does not count.
+
+    At least one prompt is held out when share > 0 and there are two or more.
+    """
+    ranked = sorted(set(prompt_ids), key=lambda prompt: content_id(["split", seed, prompt]))
+    count = round(share * len(ranked))
+    return frozenset(ranked[: min(max(count, 1), len(ranked) - 1) if share > 0 and len(ranked) > 1 else count])
 
 
-def _ending(ends: ChainEnds, judgement: Judgement | None, min_margin: float) -> str:
-    if ends.is_unchanged:
-        return "unchanged"
-    if judgement is None:
-        return "not compared"
-    p = _p_revision(judgement, ends.revision)
-    return "unread" if p is None else ("tie", "better", "worse")[side_of(p, min_margin)]
+def preference_row(
+    pair: Pair, prompts: Mapping[str, Prompt], candidates: Mapping[str, Candidate], references: Mapping[str, str]
+) -> Preference:
+    """The dataset's row of a pair; `references` are `id@version#hash` of constitutions by id."""
+    cited = dict.fromkeys(name.split("/")[0] for name in pair.principle_ids)
+    prompt = prompts[pair.prompt_id]
+    chosen, rejected = candidates[pair.chosen_id], candidates[pair.rejected_id]
+    return Preference(
+        prompt=prompt.messages,
+        chosen=chosen.messages,
+        rejected=rejected.messages,
+        tools=prompt.tools,
+        chat_template_kwargs=prompt.chat_template_kwargs,
+        p_chosen=pair.p_chosen,
+        p_chosen_raw=pair.p_chosen_raw,
+        p_chosen_calibrated=pair.p_chosen_calibrated,
+        decided_by=pair.decided_by,
+        weight=pair.weight,
+        comparison_id=pair.comparison_id,
+        prompt_id=pair.prompt_id,
+        chosen_id=pair.chosen_id,
+        rejected_id=pair.rejected_id,
+        chosen_model=chosen.origin.model,
+        rejected_model=rejected.origin.model,
+        raters=pair.raters,
+        principle_ids=pair.principle_ids,
+        decisive=pair.decisive,
+        first=None if pair.first_id is None else "chosen" if pair.first_id == pair.chosen_id else "rejected",
+        constitutions=tuple(references[name] for name in cited),
+        category=prompt.category,
+        source=prompt.source,
+        license=prompt.license,
+    )

@@ -24,12 +24,12 @@ from amendment.stages.labels import OPEN
 from amendment.stages.mixing import RUN, diversity_counts, diversity_lines, mix_in, mix_lines, mix_shares
 from amendment.stages.pairs import (
     DatasetConfig,
-    check_revisions,
     checked_ties,
     has_pairs,
     imported_pairs,
     judged_pairs,
     made_pairs_key,
+    revisions_checked,
     texts_of,
 )
 from amendment.stages.shown import count_lines, counts_shown, estimate_shown
@@ -105,8 +105,7 @@ class MakingDataset(Stage):
             if context.config.part(JudgingConfig)
             else {}
         )
-        revisions = check_revisions(context)
-        imported, judged = imported_pairs(context, texts), judged_pairs(context, texts, revisions)
+        imported, judged = imported_pairs(context, texts), judged_pairs(context, texts)
         checked = spot_checked_pairs(context, judged.pairs)
         decided = [*imported.pairs, *checked.pairs]
         constructed = constructed_pairs(context, [pair.comparison_id for pair in decided])
@@ -118,7 +117,7 @@ class MakingDataset(Stage):
         if not rows["train"]:
             raise AmendmentError(_no_pair(left_out, on_test_side=len(rows["test"])))
         by_source = {RUN: [*rows["train"], *rows["test"]]}
-        counts: dict[str, Any] = {**checked.counts, **revisions.counts}
+        counts: dict[str, Any] = {**checked.counts, **revisions_checked(context)}
         if context.config.parts(ConstructConfig):
             counts["constructed"] = len(constructed.paired.pairs)
         if len(self.config.mix) > 1:
@@ -276,13 +275,7 @@ def _by_people(pair: Pair, labels: Mapping[str, float], p: float) -> Pair:
 
 
 def _revision_lines(counts: Mapping[str, Any]) -> list[str]:
-    """How revisions fared against their drafts, and what became of the worse ones."""
-    became = {
-        "flip": "where the draft is better it is chosen",
-        "drop": "the worse are left out",
-        "keep": "all are chosen, whatever the judge says",
-    }
-    outcomes = counts_shown({name: count for name, count in counts.items() if name not in ("share", "worse revisions")})
+    """How revisions fared against their drafts."""
+    outcomes = counts_shown({name: count for name, count in counts.items() if name != "share"})
     share = estimate_shown(counts["share"], share=True)
-    worse = became[counts["worse revisions"]]
-    return [f"- revisions against their drafts: {outcomes}; share that is better {share}; {worse}"]
+    return [f"- revisions against their drafts: {outcomes}; share that is better {share}"]

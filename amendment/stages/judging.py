@@ -142,7 +142,7 @@ class Judging(Stage):
     def key(self, context: Context) -> Mapping[str, Any]:
         """The settings but those that make pairs, the judges' models and texts, and the constitutions."""
         key = {
-            **dump(self.config, without={"pairs", "min_margin", "ties", "revisions"}),
+            **dump(self.config, without={"pairs", "min_margin", "ties"}),
             **constitution_key(context),
             "take": [dump(source) for source in self.settings.parts(ChainSource)],
         }

@@ -1,7 +1,7 @@
 """The pairs of a run before they are rows: those that a judge decided, and those that it brought.
 
 Covered: pairs without degenerate answers; the best against the worst where a ranking says who they are, since means
-over the comparisons that it asked would mislead; revisions against their drafts. A spot check is a sample of the judged
+over the comparisons that it asked would mislead. A spot check is a sample of the judged
 pairs, so it takes them from here too. The judge is the run's own, or one whose log is under `verdicts` where people
 check that.
 """
@@ -23,8 +23,7 @@ from amendment.preference import (
     TIED_POOL,
     Paired,
     PairSettings,
-    chain_ends,
-    count_revisions,
+    compare_revisions,
     fit_for_pairs,
     is_tied_pool,
     make_pairs,
@@ -32,7 +31,7 @@ from amendment.preference import (
 )
 from amendment.records import Candidate, Comparison, Judgement, Prompt, text_of
 from amendment.stages.construct import ConstructConfig
-from amendment.stages.contract import Context, RunSettings, dump
+from amendment.stages.contract import Context, RunSettings
 from amendment.stages.critique import CritiqueConfig
 from amendment.stages.judging import JudgingConfig, Ranking, candidate_tables, decided_comparisons, judging_tables
 
@@ -96,7 +95,7 @@ def _of_files(context: Context, texts: Texts, *, judged: bool) -> Paired:
     return paired_answers(config, rows, PairSettings(ties=config.need(DatasetConfig).ties), *texts)
 
 
-def judged_pairs(context: Context, texts: Texts, revisions: CheckedRevisions) -> Paired:
+def judged_pairs(context: Context, texts: Texts) -> Paired:
     """Pairs of what the run's judges decided, without the comparisons that the user's own verdicts have decided. Where
     the run has no judges, those of the imported log that people check."""
     stage = context.config.part(JudgingConfig)
@@ -107,7 +106,7 @@ def judged_pairs(context: Context, texts: Texts, revisions: CheckedRevisions) ->
     judged, not_ends = ends_of_rankings(
         context, [judgement for judgement in judgements if judgement.comparison_id not in decided]
     )
-    paired = paired_answers(context.config, judged, stage, *texts, revisions=revisions.by_comparison)
+    paired = paired_answers(context.config, judged, stage, *texts)
     return Paired(paired.pairs, not_ends + paired.left_out)
 
 
@@ -117,26 +116,15 @@ def paired_answers(
     settings: PairSettings,
     prompts: Mapping[str, Prompt],
     candidates: Mapping[str, Candidate],
-    *,
-    revisions: Mapping[str, str] | None = None,
 ) -> Paired:
     """The pairs of judgements, without degenerate ones, whether the run's own judge decided or somebody's file.
 
     Every judgement is a pair or counted in `left_out`, once.
     """
     fit = fit_for_pairs(judgements, prompts, candidates)
-    paired = make_pairs(fit.judgements, settings, revisions=revisions)
+    paired = make_pairs(fit.judgements, settings)
     pairs, constant = without_constant_answers(paired.pairs, candidates)
     return Paired(pairs, paired.left_out + fit.left_out + constant)
-
-
-class CheckedRevisions(NamedTuple):
-    """The last revisions that were judged against their drafts."""
-
-    by_comparison: Mapping[str, str]
-    """The revision's id by the comparison with its draft."""
-    counts: dict[str, Any]
-    """What the summary says of them: nothing where they were not compared."""
 
 
 def are_revisions_checked(config: RunSettings) -> bool:
@@ -146,17 +134,15 @@ def are_revisions_checked(config: RunSettings) -> bool:
     return config.part(CritiqueConfig) is not None and config.part(JudgingConfig) is not None and has_both
 
 
-def check_revisions(context: Context) -> CheckedRevisions:
-    """How the judge decided between drafts and last revisions, by the run's own judgements."""
+def revisions_checked(context: Context) -> dict[str, Any]:
+    """What the summary says of revisions against their drafts, by the run's own judgements; nothing where they were not
+    compared."""
     stage = context.config.part(JudgingConfig)
     if stage is None or not are_revisions_checked(context.config):
-        return CheckedRevisions({}, {})
-    ends = chain_ends(context.workspace.read("critique/candidates", Candidate))
+        return {}
+    candidates = context.workspace.read("critique/candidates", Candidate)
     judgements = context.workspace.read("judging/judgements", Judgement)
-    checked = count_revisions(ends, judgements, min_margin=stage.min_margin)
-    revisions = {end.comparison_id: end.revision for end in ends if not end.is_unchanged}
-    counts = {**checked.to_json(), "worse revisions": stage.revisions.worse}
-    return CheckedRevisions(revisions, {"revisions checked": counts})
+    return {"revisions checked": compare_revisions(candidates, judgements, min_margin=stage.min_margin)}
 
 
 def said_of_revisions(config: RunSettings, stage: str) -> dict[str, Any]:
@@ -229,7 +215,6 @@ def made_pairs_key(settings: RunSettings) -> dict[str, Any]:
         "pairs": judging.pairs,
         "min_margin": judging.min_margin,
         "judged ties": judging.ties,
-        "revisions": dump(judging.revisions),
     }
 
 
@@ -239,7 +224,7 @@ def exported_comparisons(context: Context, texts: Texts) -> list[Exported]:
     A pair that was made by construction counts where the judge has judged it. Raises AmendmentError where
     there is none.
     """
-    paired = judged_pairs(context, texts, check_revisions(context))
+    paired = judged_pairs(context, texts)
     pairs = {pair.comparison_id: pair for pair in paired.pairs}
     exported: dict[str, Exported] = {}
     for row in context.workspace.rows(judgements_table(context.config), Judgement):

@@ -40,7 +40,7 @@ from amendment.stages.dataset import MakingDataset, spot_checked_pairs
 from amendment.stages.dpo import DpoConfig, TrainingPolicy
 from amendment.stages.judging import JudgeStep, Judging, JudgingConfig, candidate_tables
 from amendment.stages.labels import OPEN
-from amendment.stages.pairs import DatasetConfig, check_revisions, judged_pairs, texts_of
+from amendment.stages.pairs import DatasetConfig, judged_pairs, texts_of
 from amendment.stages.passes import one_pass
 from amendment.stages.shown import estimate_shown, number_shown
 from amendment.stages.trained import PROMPTS
@@ -309,7 +309,7 @@ class _Step(Stage):
         round, and those that it trains on. Raises AmendmentError where there is none."""
         tables, notes = _calibrated(round_) if self.settings.part(SpotCheckSettings) else ([], [])
         texts = texts_of(round_)
-        judged = judged_pairs(round_, texts, check_revisions(round_))
+        judged = judged_pairs(round_, texts)
         checked = spot_checked_pairs(round_, judged.pairs)
         left_out = Counter(judged.left_out + checked.left_out)
         references = {constitution.id: constitution.reference for constitution in round_.constitutions}

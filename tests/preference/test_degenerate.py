@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from amendment.preference import fit_for_pairs, without_constant_answers
+from amendment.preference import fit_for_pairs, pool_of, without_constant_answers
 from amendment.records import Candidate, Judgement, Message, Messages, Origin, Pair, Prompt, user
 from amendment.text import fence
 
@@ -106,3 +106,16 @@ def test_a_constant_answer_that_lost_is_worth_learning_from() -> None:
     kept, left = without_constant_answers(pairs, {one.id: one for one in (*null, *good)})
     assert kept == pairs
     assert not left
+
+
+def test_what_cannot_be_compared_is_set_aside_and_counted() -> None:
+    def said(text: str, **fields: Any) -> Candidate:
+        return Candidate(**{"prompt_id": "p", "messages": answer(text), "kind": "draft", **fields})
+
+    x, y = said("x"), said("y")
+    thought = said("", messages=(Message(role="assistant", thinking="Hm."),))
+    aside = [said("y", finish_reason="length"), said("x", finish_reason="length"), said(" \n"), thought]
+    pool = pool_of([aside[0], x, *aside[1:], said("x", kind="policy"), y])  # a cut answer takes no whole one's place
+    assert pool.candidates == (x, y)
+    assert pool.pairs() == [(x, y)]
+    assert pool.set_aside == {"truncated": 2, "empty": 2, "repeated": 1}

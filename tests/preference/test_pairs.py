@@ -1,4 +1,4 @@
-"""From judgements to pairs: which comparisons, which way round, and what is left out."""
+"""From judgements to pairs: which comparisons, which way round, what is left out, and how revisions fared."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from amendment.preference import PairSettings, make_pairs
-from amendment.records import Judgement, Pair
+from amendment.preference import PairSettings, compare_revisions, make_pairs
+from amendment.records import Candidate, Judgement, Message, Pair
 
 
 def judged(a: str, b: str, p_a: float | None, prompt: str = "p", **fields: Any) -> Judgement:
@@ -115,3 +115,31 @@ def test_a_pool_in_which_all_answers_tie_gives_no_pair_even_where_ties_are_kept(
         assert left_out(*tied, pairs=how, ties="keep") == {"all answers tied": 3}
     # within the margin they are ties, too: |2 * 0.55 - 1| = 0.1
     assert left_out(*tied[:2], judged("x", "z", 0.55), min_margin=0.2) == {"all answers tied": 3}
+
+
+def chain(prompt: str, *texts: str) -> list[Candidate]:
+    return [
+        Candidate(
+            prompt_id=prompt,
+            messages=(Message(role="assistant", content=text),),
+            kind="revision" if number else "draft",
+        )
+        for number, text in enumerate(texts)
+    ]
+
+
+def test_every_chain_is_counted_once_and_ties_are_half_a_win() -> None:
+    chains = [chain(f"p{i}", f"draft {i}", "in between", f"revised {i}") for i in range(8)]
+    p = [0.9, 0.8, 0.7, 0.5, 0.2, 0.45, None]  # of the last revision
+    judgements = [judged(last.id, draft.id, p, draft.prompt_id) for (draft, _, last), p in zip(chains, p, strict=False)]
+    candidates = [one for one_chain in chains for one in one_chain] + chain("s", "x", "x\n") + chain("t", "a draft")
+    found = compare_revisions(candidates, judgements)
+    share = found.pop("share")
+    assert found == {"better": 3, "worse": 2, "tie": 1, "unread": 1, "unchanged": 1, "not compared": 1}
+    # (3 + 1/2) / 6 of what was read, prompt by prompt
+    assert share["value"] == pytest.approx(3.5 / 6)
+    assert (share["n"], share["clusters"]) == (6, 6)
+    assert share["low"] < 3.5 / 6 < share["high"]
+    # |2 * 0.45 - 1| = 0.1 is under a margin of 0.2: one worse becomes a tie, (3 + 2/2) / 6
+    wide = compare_revisions(candidates, judgements, min_margin=0.2)
+    assert (wide["worse"], wide["tie"], wide["share"]["value"]) == (1, 2, pytest.approx(4 / 6))

@@ -47,10 +47,9 @@ SAMPLED = CHECKED + SPOT_CHECK
 ALL = "spot_check.items=9999"
 VARIANTS = {
     "a ranking": ["judging.ranking=adaptive", "judging.pairs=best_worst"],
-    "worse revisions are kept": [
+    "drafts and revisions": [
         "critique={model: writer, rounds: 1}",
         "candidates=[{from: critique, take: draft_and_last}, {model: writer, per_prompt: 1}]",
-        "judging.revisions.worse=keep",
     ],
 }
 

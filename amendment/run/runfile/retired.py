@@ -38,6 +38,7 @@ RETIRED: dict[str, str] = {
     "judging.jury=stacked": "stacked is now called weighted; write jury: weighted",
     "judging.cascade.sure": "sure is now called confidence; write confidence with the same number",
     "judging.comparisons_per_prompt": "is gone: it is two for each candidate; leave it out",
+    "judging.revisions": "is gone: the judge decides between a draft and its revision as between any two answers",
     "judging.labelled": "labelled is now judge_labelled; write judge_labelled: true for judge, false for skip",
     "probes.clear": "is gone: it is 0.5; leave it out",
     "probes.judges": "is gone; leave it out: all judges of the run are probed",
