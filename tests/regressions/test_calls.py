@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
-import subprocess
 import time
 from collections import deque
 from pathlib import Path
@@ -25,7 +24,8 @@ from amendment.llm.opening import open_model
 from amendment.llm.specs import OpenAISpec
 from amendment.records import user
 from amendment.run import Result
-from tests.vendors.processes import amendment, command, started, wait_until
+from tests.command_line import Ended, amendment
+from tests.vendors.processes import command, started, wait_until
 from tests.vendors.runs import CONCURRENCY, dataset_of, fixtures, write_run
 from tests.vendors.server import FaultServer
 from tests.vendors.troubles import FAULTS, Plan, always, never, status
@@ -34,8 +34,8 @@ from tests.vendors.wire import Ask
 one_server, undisturbed, server = fixtures()
 
 
-def run(path: Path) -> subprocess.CompletedProcess[str]:
-    return amendment("run", str(path), "--folder", str(path.parent / "run"))
+def run(path: Path) -> Ended:
+    return amendment("run", path, "--folder", path.parent / "run")
 
 
 def first_times(times: int, fault: Any) -> Plan:
@@ -58,7 +58,7 @@ def test_a_server_that_advises_against_retrying_costs_no_item(
     server.plan = first_times(8, NO_RETRY)
     path = write_run(tmp_path, server)
     done = run(path)
-    assert done.returncode == 0, done.stderr
+    assert done.code == 0, done.err
     assert dataset_of(tmp_path / "run") == dataset_of(undisturbed.folder)
     assert server.received.total() == undisturbed.sent + 8
 
@@ -71,9 +71,9 @@ def test_a_judge_whose_server_advises_against_retrying_is_asked_again_by_the_nex
     server.plan = lambda ask: lasting if ask.is_anthropic or "logprobs" in ask.json else None
     path = write_run(tmp_path, server)
     done = run(path)
-    assert done.returncode == 3, done.stderr
+    assert done.code == 3, done.err
     server.plan = never
-    assert run(path).returncode == 0
+    assert run(path).code == 0
     assert dataset_of(tmp_path / "run") == dataset_of(undisturbed.folder)
     endings = json.loads((tmp_path / "run" / "stages" / "judging.json").read_text())["counts"]
     assert endings.get("invalid", 0) == 0
@@ -92,16 +92,18 @@ def test_one_reply_that_asks_to_wait_an_hour_does_not_end_a_run_in_which_other_c
     server.plan = plan
     path = write_run(tmp_path, server)
     done = run(path)
-    assert done.returncode == 3, done.stderr
-    assert "3,600 s" in done.stderr
+    assert done.code == 3, done.err
+    assert "3,600 s" in done.err
     assert server.paid.total() >= 15, "a draft, a critique and a revision for each of the five other prompts"
     server.plan = never
-    assert run(path).returncode == 0
+    assert run(path).code == 0
     assert dataset_of(tmp_path / "run") == dataset_of(undisturbed.folder)
     assert server.paid.total() == undisturbed.sent
 
 
-def test_after_a_kill_at_most_the_calls_on_the_wire_may_have_been_sent(server: FaultServer, tmp_path: Path) -> None:
+def test_after_a_kill_at_most_the_calls_on_the_wire_may_have_been_sent_and_status_says_how_many(
+    server: FaultServer, tmp_path: Path
+) -> None:
     server.plan = always(FAULTS["hang"])
     path = write_run(tmp_path, server, prompts=40)
     with started(command(path)) as process:
@@ -109,9 +111,12 @@ def test_after_a_kill_at_most_the_calls_on_the_wire_may_have_been_sent(server: F
         time.sleep(0.5)  # what else would be written down is, by now
         process.kill()
         assert process.wait() == -signal.SIGKILL
-    found = json.loads(amendment("ledger", "show", str(tmp_path / "run"), "--json").stdout)
+    folder = tmp_path / "run"
+    found = json.loads(amendment("ledger", "show", folder, "--json").out)
     assert len(found["open_attempts"]) == server.received.total() == CONCURRENCY
-    assert "may have been sent" in amendment("ledger", "show", str(tmp_path / "run")).stdout
+    assert "may have been sent" in amendment("ledger", "show", folder).out
+    said = f"{CONCURRENCY} calls may have been sent without a reply being stored"
+    assert said in amendment("status", folder).out
 
 
 def refuse_at_random(share: float, seconds: float) -> Plan:

@@ -10,62 +10,40 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.command_line import called
-
-Rows = list[dict[str, Any]]
-
-
-class Shell:
-    """The command line, in this process."""
-
-    def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
-        self.capsys = capsys
-
-    def __call__(self, *arguments: str) -> tuple[int, str, str]:
-        self.capsys.readouterr()
-        return called(*arguments), *self.capsys.readouterr()
-
-    def printed_run_file(self, path: str) -> dict[str, Any]:
-        """The run file that an audit of a file of unknown layout prints to paste."""
-        code, _, said = self("audit", path)
-        assert code == 2, said
-        lines = said.split("\n")
-        begin = next(number for number, line in enumerate(lines) if line.startswith("    name: "))
-        Path("pasted.yaml").write_text("\n".join(lines[begin:]) + "\n", encoding="utf-8")
-        document: dict[str, Any] = yaml.safe_load(Path("pasted.yaml").read_text(encoding="utf-8"))
-        return document
-
-    def audited(self, document: dict[str, Any]) -> tuple[int, str]:
-        Path("answered.yaml").write_text(json.dumps(document), encoding="utf-8")
-        code, _, said = self("audit", "answered.yaml", "--folder", "audited")
-        return code, said
+from tests.command_line import amendment
+from tests.rows import Rows, save
 
 
-@pytest.fixture
-def shell(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Shell:
+@pytest.fixture(autouse=True)
+def here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
-    return Shell(capsys)
 
 
-def save(name: str, rows: Rows) -> None:
-    path = Path(name)
-    if path.suffix == ".csv":
-        with path.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, list(rows[0]))
-            writer.writeheader()
-            writer.writerows(rows)
-    else:
-        path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+def printed_run_file(path: str) -> dict[str, Any]:
+    """The run file that an audit of a file of unknown layout prints to paste."""
+    ended = amendment("audit", path)
+    assert ended.code == 2, ended.err
+    lines = ended.err.split("\n")
+    begin = next(number for number, line in enumerate(lines) if line.startswith("    name: "))
+    Path("pasted.yaml").write_text("\n".join(lines[begin:]) + "\n", encoding="utf-8")
+    document: dict[str, Any] = yaml.safe_load(Path("pasted.yaml").read_text(encoding="utf-8"))
+    return document
+
+
+def audited(document: dict[str, Any]) -> int:
+    """The exit code of an audit of this run file."""
+    Path("answered.yaml").write_text(json.dumps(document), encoding="utf-8")
+    return amendment("audit", "answered.yaml", "--folder", "audited").code
 
 
 @pytest.mark.parametrize("column", ["verdict", "label"])
-def test_what_0_1_and_2_mean_is_asked_and_refused_until_it_is_answered(shell: Shell, column: str) -> None:
+def test_what_0_1_and_2_mean_is_asked_and_refused_until_it_is_answered(column: str) -> None:
     # as Auto-J publishes it: 0 for the first response, 1 for the second, 2 for a tie
     rows = [
         {"prompt": f"Task {n}?", "response 1": f"So {n}.", "response 2": f"Or {n}.", column: n % 3} for n in range(30)
     ]
     save("autoj.jsonl", rows)
-    document = shell.printed_run_file("autoj.jsonl")
+    document = printed_run_file("autoj.jsonl")
     [source] = document["verdicts"]
     assert (source["columns"]["prompt"], source["columns"]["a"]) == ("prompt", "response 1")
     assert source["columns"]["b"] == "response 2"
@@ -73,37 +51,36 @@ def test_what_0_1_and_2_mean_is_asked_and_refused_until_it_is_answered(shell: Sh
     assert source["words"].get("tie", "?") == "?"
     assert source["kind"] == "?"
     source["columns"]["verdict"], source["kind"] = column, "person"
-    assert shell.audited(document)[0] == 2  # the words are still open
+    assert audited(document) == 2  # the words are still open
     source["words"] = {"a": 0, "b": "?", "tie": 2}
-    assert shell.audited(document)[0] == 2
+    assert audited(document) == 2
     source["words"] = {"a": 0, "b": 1, "tie": 2}
-    code, said = shell.audited(document)
-    assert code in (0, 1), said
+    assert audited(document) in (0, 1)
     counts = json.loads(Path("audited/certificate.json").read_text())
     assert counts
 
 
-def test_a_gold_label_is_no_order_in_which_answers_were_shown(shell: Shell) -> None:
+def test_a_gold_label_is_no_order_in_which_answers_were_shown() -> None:
     rows = [
         {"id": f"k{n}", "position": "AB"[n % 2], "gold": "12"[n % 2], "winner": ["left", "right", "tie"][n % 3]}
         for n in range(24)
     ]
     save("log.csv", rows)
-    [source] = shell.printed_run_file("log.csv")["verdicts"]
+    [source] = printed_run_file("log.csv")["verdicts"]
     assert "order" not in source["columns"]
     assert "orders" not in source
     assert source["columns"]["verdict"] == "winner"
     assert source["words"] == {"a": "left", "b": "right", "tie": "tie"}
 
 
-def test_two_columns_that_may_hold_the_verdict_are_a_question(shell: Shell) -> None:
+def test_two_columns_that_may_hold_the_verdict_are_a_question() -> None:
     save("two.csv", [{"qid": n, "winner": "AB"[n % 2], "choice": "BA"[n % 2]} for n in range(12)])
-    document = shell.printed_run_file("two.csv")
+    document = printed_run_file("two.csv")
     assert document["verdicts"][0]["columns"] == {"item": "qid", "verdict": "?"}
-    assert shell.audited(document)[0] == 2
+    assert audited(document) == 2
 
 
-def test_labels_in_german_are_read_when_the_questions_are_answered(shell: Shell) -> None:
+def test_labels_in_german_are_read_when_the_questions_are_answered() -> None:
     words = ["links", "rechts", "rechts", "gleich"]
     save(
         "urteile.csv",
@@ -118,7 +95,7 @@ def test_labels_in_german_are_read_when_the_questions_are_answered(shell: Shell)
             for n in range(40)
         ],
     )
-    document = shell.printed_run_file("urteile.csv")
+    document = printed_run_file("urteile.csv")
     [source] = document["verdicts"]
     assert source["columns"] == {"item": "Vorgang", "prompt": "Aufgabe"} | {
         "a": "Antwort links",
@@ -127,10 +104,9 @@ def test_labels_in_german_are_read_when_the_questions_are_answered(shell: Shell)
         "rater": "Bewerter",
     }
     assert source["words"] == {"a": "links", "b": "rechts", "tie": "gleich"}
-    assert shell.audited(document)[0] == 2
+    assert audited(document) == 2
     source["kind"] = "person"
-    code, said = shell.audited(document)
-    assert code in (0, 1), said
+    assert audited(document) in (0, 1)
 
 
 @pytest.mark.parametrize(
@@ -141,10 +117,10 @@ def test_labels_in_german_are_read_when_the_questions_are_answered(shell: Shell)
         {"text_a": "so", "text_b": "or", "preferred_text": "text_a", "prompt": "Why?"},
     ],
 )
-def test_layouts_that_their_column_names_determine_stay_known(shell: Shell, row: dict[str, Any]) -> None:
+def test_layouts_that_their_column_names_determine_stay_known(row: dict[str, Any]) -> None:
     save("known.jsonl", [row] * 6)
-    _, _, said = shell("audit", "known.jsonl")
-    assert "layout" not in said
+    ended = amendment("audit", "known.jsonl")
+    assert "layout" not in ended.err
 
 
 HOSTILE = [
@@ -162,20 +138,20 @@ HOSTILE = [
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_a_name_of_any_spelling_passes_terminal_and_yaml_or_is_asked(shell: Shell, name: str) -> None:
+def test_a_name_of_any_spelling_passes_terminal_and_yaml_or_is_asked(name: str) -> None:
     save("odd.jsonl", [{name: f"k{n}", "verdict": ["A", "B", name][n % 3]} for n in range(12)])
-    code, _, said = shell("audit", "odd.jsonl")
-    assert code == 2
-    assert all(sign.isprintable() or sign == "\n" for sign in said)
-    document = shell.printed_run_file("odd.jsonl")
+    ended = amendment("audit", "odd.jsonl")
+    assert ended.code == 2
+    assert all(sign.isprintable() or sign == "\n" for sign in ended.err)
+    document = printed_run_file("odd.jsonl")
     assert document["verdicts"][0]["columns"] == {"item": "?", "verdict": "verdict"}
     assert document["verdicts"][0]["words"]["b"] == "B"
 
 
-def test_ten_thousand_columns_and_cells_of_a_megabyte_are_shown_in_short(shell: Shell) -> None:
+def test_ten_thousand_columns_and_cells_of_a_megabyte_are_shown_in_short() -> None:
     save("wide.jsonl", [{f"c{n}": "LR"[n % 2] for n in range(10_000)} | {"big": "x" * 900_000}] * 3)
-    _, _, said = shell("audit", "wide.jsonl")
-    assert len(said) < 10_000
+    ended = amendment("audit", "wide.jsonl")
+    assert len(ended.err) < 10_000
 
 
 THREE = ("judge", "annotator_1", "annotator_2")
@@ -188,12 +164,12 @@ def three_columns(n: int, words: str | list[str]) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("words", [["A", "B", "tie"], ["0", "1", "2"]])
-def test_a_column_called_judge_that_holds_verdicts_is_one_of_the_votes(shell: Shell, words: list[str]) -> None:
+def test_a_column_called_judge_that_holds_verdicts_is_one_of_the_votes(words: list[str]) -> None:
     texts = [{"prompt": f"Why {n}?", "answer_a": f"So {n}.", "answer_b": f"Or, perhaps, {n}."} for n in range(63)]
     rows = [{**text, **three_columns(n, words)} for n, text in enumerate(texts[:60])]
     rows += [{**text, **dict.fromkeys(THREE, words[2])} for text in texts[60:]]
     save("wide.csv", rows)
-    [source] = (document := shell.printed_run_file("wide.csv"))["verdicts"]
+    [source] = (document := printed_run_file("wide.csv"))["verdicts"]
     assert source["columns"].get("rater", "?") == "?"
     assert "votes: [judge, annotator_1, annotator_2]" in Path("pasted.yaml").read_text(encoding="utf-8")
     if words[0] == "A":
@@ -207,59 +183,56 @@ def test_a_column_called_judge_that_holds_verdicts_is_one_of_the_votes(shell: Sh
     source["words"] = dict(zip(("a", "b", "tie"), words, strict=True))
     del source["kind"]
     source["people"] = ["annotator_*"]
-    code, said = shell.audited(document)
-    assert code in (0, 1), said
+    assert audited(document) in (0, 1)
     [judge] = json.loads(Path("audited/certificate.json").read_text())["judges"]
     agreement = judge["label"]["by_rule"]["no_ties"]
     assert (judge["name"], agreement["n"]) == ("judge", 60)
     assert agreement["value"] == pytest.approx(2 / 3)
 
 
-def test_a_judge_column_of_verdict_words_next_to_a_verdict_is_a_question(shell: Shell) -> None:
+def test_a_judge_column_of_verdict_words_next_to_a_verdict_is_a_question() -> None:
     save("two.csv", [{"qid": n, "winner": "AB"[n % 2], "judge": "BA"[n % 3 % 2]} for n in range(12)])
-    document = shell.printed_run_file("two.csv")
+    document = printed_run_file("two.csv")
     assert document["verdicts"][0]["columns"] == {"item": "qid", "verdict": "winner", "rater": "?"}
     document["verdicts"][0]["kind"] = "person"
-    assert shell.audited(document)[0] == 2
+    assert audited(document) == 2
 
 
-def test_a_judge_column_that_names_raters_stays_the_rater(shell: Shell) -> None:
+def test_a_judge_column_that_names_raters_stays_the_rater() -> None:
     save("log.csv", [{"qid": n, "winner": "AB"[n % 2], "judge": ["gpt", "llama"][n % 2]} for n in range(12)])
-    [source] = shell.printed_run_file("log.csv")["verdicts"]
+    [source] = printed_run_file("log.csv")["verdicts"]
     assert source["columns"] == {"item": "qid", "verdict": "winner", "rater": "judge"}
 
 
 @pytest.mark.parametrize("column", ["verdict", "label"])
-def test_a_tie_and_columns_of_texts_that_no_name_tells_are_asked(shell: Shell, column: str) -> None:
+def test_a_tie_and_columns_of_texts_that_no_name_tells_are_asked(column: str) -> None:
     rows = [{"qid": n, "ask": f"Why {n}?", "red": f"So {n}.", "blue": f"No {n}.", column: n % 3} for n in range(30)]
     save("codes.csv", rows)
-    document = shell.printed_run_file("codes.csv")
+    document = printed_run_file("codes.csv")
     [source] = document["verdicts"]
     assert source["words"] == {"a": "?", "b": "?", "tie": "?"}
     assert {source["columns"][part] for part in ("prompt", "a", "b")} == {"?"}
     source.update(kind="person", words={"a": 0, "b": 1, "tie": 2})
     source["columns"]["verdict"] = column
-    assert shell.audited(document)[0] == 2  # the texts are still questions
+    assert audited(document) == 2  # the texts are still questions
     for part in ("prompt", "a", "b"):
         del source["columns"][part]
-    code, said = shell.audited(document)
-    assert code in (0, 1), said
+    assert audited(document) in (0, 1)
 
 
-def test_codes_in_a_file_of_known_columns_give_a_block_to_paste(shell: Shell) -> None:
+def test_codes_in_a_file_of_known_columns_give_a_block_to_paste() -> None:
     rows = [
         {"prompt": f"Why {n}?", "a": f"So {n}.", "b": f"No {n}.", "rater": rater, "verdict": n % 3}
         for n in range(30)
         for rater in ("Ada", "Bo")
     ]
     save("codes.csv", rows)
-    document = shell.printed_run_file("codes.csv")
+    document = printed_run_file("codes.csv")
     [source] = document["verdicts"]
     assert source["columns"] == {name: name for name in rows[0]}
     assert source["words"] == {"a": "?", "b": "?", "tie": "?"}
     source.update(kind="person", words={"a": 0, "b": 1, "tie": 2})
-    code, said = shell.audited(document)
-    assert code in (0, 1), said
+    assert audited(document) in (0, 1)
 
 
 # Names of annotators.
@@ -270,28 +243,28 @@ def votes_of(*names: str) -> Rows:
 
 
 @pytest.mark.parametrize("table", ["votes.csv", "votes.jsonl"])
-def test_annotators_whose_cells_differ_in_white_space_at_the_end_only_are_refused(shell: Shell, table: str) -> None:
+def test_annotators_whose_cells_differ_in_white_space_at_the_end_only_are_refused(table: str) -> None:
     save(table, votes_of("Ada", "Ada ", "Bo"))
-    code, _, said = shell("audit", table, "--people", "Ada*")
-    assert code == 2
-    assert "'Ada' and 'Ada '" in said
+    ended = amendment("audit", table, "--people", "Ada*")
+    assert ended.code == 2
+    assert "'Ada' and 'Ada '" in ended.err
     save(table, votes_of("Ada ", "Bo"))  # white space in every cell hides nobody
-    code, _, said = shell("audit", table, "--people", "Ada*")
-    assert code in (0, 1), said
+    ended = amendment("audit", table, "--people", "Ada*")
+    assert ended.code in (0, 1)
 
 
 @pytest.mark.parametrize("twin", ["ada", "ADA ", "A da"])
-def test_annotators_whose_names_differ_in_case_or_white_space_only_are_refused(shell: Shell, twin: str) -> None:
+def test_annotators_whose_names_differ_in_case_or_white_space_only_are_refused(twin: str) -> None:
     save("votes.jsonl", votes_of("Ada", twin, "Bo"))
-    code, _, said = shell("audit", "votes.jsonl", "--people", "*")
+    ended = amendment("audit", "votes.jsonl", "--people", "*")
     if twin.strip() != "Ada":
-        assert code == 2
-        assert "'Ada'" in said
+        assert ended.code == 2
+        assert "'Ada'" in ended.err
     save("votes.jsonl", votes_of("Ada", "Ada B", "Bo"))
-    assert shell("audit", "votes.jsonl", "--people", "*")[0] in (0, 1)
+    assert amendment("audit", "votes.jsonl", "--people", "*").code in (0, 1)
 
 
-def test_they_are_refused_across_files_and_under_verdicts_of_a_run(shell: Shell) -> None:
+def test_they_are_refused_across_files_and_under_verdicts_of_a_run() -> None:
     save("one.csv", [{"item": f"k{n}", "Ada": "ab"[n % 2]} for n in range(12)])
     save("two.csv", [{"item": f"k{n}", "ada": "ab"[n % 2]} for n in range(12)])
     source = {"kind": "person", "words": {"a": "a", "b": "b"}}
@@ -299,14 +272,14 @@ def test_they_are_refused_across_files_and_under_verdicts_of_a_run(shell: Shell)
         {"path": f"{name}.csv", "columns": {"item": "item", "votes": [who]}, **source}
         for name, who in (("one", "Ada"), ("two", "ada"))
     ]
-    assert shell.audited({"name": "both", "verdicts": files})[0] == 2
+    assert audited({"name": "both", "verdicts": files}) == 2
     Path("run.yaml").write_text(json.dumps({"name": "both", "verdicts": files}), encoding="utf-8")
-    code, _, said = shell("run", "run.yaml")
-    assert code == 2
-    assert "'Ada' and 'ada'" in said
+    ended = amendment("run", "run.yaml")
+    assert ended.code == 2
+    assert "'Ada' and 'ada'" in ended.err
 
 
-def test_they_are_refused_when_labels_are_imported_and_rater_makes_them_one(shell: Shell) -> None:
+def test_they_are_refused_when_labels_are_imported_and_rater_makes_them_one() -> None:
     run_file = {
         "name": "imported",
         "constitution": "lilliput",
@@ -317,19 +290,19 @@ def test_they_are_refused_when_labels_are_imported_and_rater_makes_them_one(shel
         "spot_check": {"items": 8, "sealed": 0, "overlap": 8, "annotators": 2, "repeats": 0},
     }
     Path("run.yaml").write_text(json.dumps(run_file), encoding="utf-8")
-    code, _, said = shell("run", "run.yaml", "--until", "labels")
-    assert code == 3, said
+    ended = amendment("run", "run.yaml", "--until", "labels")
+    assert ended.code == 3, ended.said
     folder = "runs/imported"
-    assert shell("label", folder, "--export", "questions.csv", "--questions")[0] == 0
+    assert amendment("label", folder, "--export", "questions.csv", "--questions").code == 0
     with Path("questions.csv").open(encoding="utf-8-sig", newline="") as file:
         rows = list(csv.DictReader(file))
     for name, path in (("Ada", "first.csv"), ("ada", "second.csv")):
         save(path, [{**row, "choice": "A", "annotator": name} for row in rows])
-    code, _, said = shell("label", folder, "--import", "first.csv")
-    assert code == 0, said
-    code, _, said = shell("label", folder, "--import", "second.csv")
-    assert code == 2
-    assert "'Ada'" in said
-    assert "--rater" in said
-    code, _, said = shell("label", folder, "--import", "second.csv", "--rater", "ada=Ada")
-    assert code == 0, said
+    ended = amendment("label", folder, "--import", "first.csv")
+    assert ended.code == 0, ended.said
+    ended = amendment("label", folder, "--import", "second.csv")
+    assert ended.code == 2
+    assert "'Ada'" in ended.err
+    assert "--rater" in ended.err
+    ended = amendment("label", folder, "--import", "second.csv", "--rater", "ada=Ada")
+    assert ended.code == 0, ended.said

@@ -2,56 +2,37 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
 
 from amendment.statistics import share
+from tests.regressions.conftest import Certificate
+
+Audit = Callable[..., Certificate]
 
 
-def audited(tmp_path: Path, votes: list[tuple[str, ...]], columns: str) -> tuple[dict[str, Any], str]:
-    """The certificate of `amendment audit` as JSON and as text; two people, ann and bob, and a judge vote 1 or 2."""
-    rows = "\n".join(",".join(row) for row in [("item", "ann", "bob", "judge"), *votes])
-    (tmp_path / "labels.csv").write_text(rows + "\n", encoding="utf-8")
-    (tmp_path / "audit.yaml").write_text(
-        "name: audit\nverdicts:\n"
-        f"  - {{path: labels.csv, kind: person, words: {{a: 1, b: 2}}, columns: {{{columns}, votes: [ann, bob]}}}}\n"
-        f"  - {{path: labels.csv, kind: model, words: {{a: 1, b: 2}}, columns: {{{columns}, votes: [judge]}}}}\n",
-        encoding="utf-8",
-    )
-    command = [
-        sys.executable,
-        "-m",
-        "amendment",
-        "audit",
-        str(tmp_path / "audit.yaml"),
-        "--folder",
-        str(tmp_path / "o"),
-    ]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    certificate = json.loads((tmp_path / "o" / "certificate.json").read_text(encoding="utf-8"))
-    return certificate, (tmp_path / "o" / "certificate.md").read_text(encoding="utf-8")
+def agreeing(count: int) -> list[tuple[list[dict[str, Any]], dict[str, Any]]]:
+    """Two people and a judge who agree on all of so many items."""
+    rows = [{"item": f"q{i}"} | dict.fromkeys(("ann", "bob", "judge"), 1 + i % 2) for i in range(count)]
+    words = {"a": 1, "b": 2}
+    people = {"kind": "person", "words": words, "columns": {"item": "item", "votes": ["ann", "bob"]}}
+    return [(rows, people), (rows, {"kind": "model", "words": words, "columns": {"item": "item", "votes": ["judge"]}})]
 
 
-def test_people_with_fewer_than_thirty_shared_items_are_not_measured_against_a_judge(tmp_path: Path) -> None:
-    # the judge agrees with both on all of 29 items: the old signed-rank test let it win against both
-    said = [str(1 + number % 2) for number in range(29)]
-    certificate, text = audited(tmp_path, [(f"q{i}", word, word, word) for i, word in enumerate(said)], "item: item")
-    assert certificate["judges"][0]["alternative_annotator"] is None
-    assert "not measured: 29 of 30 items" in text
+def test_people_with_fewer_than_thirty_shared_items_are_not_measured_against_a_judge(audit: Audit) -> None:
+    # the old signed-rank test let the judge win against both
+    found = audit(agreeing(29))
+    assert found.judge["alternative_annotator"] is None
+    assert "not measured: 29 of 30 items" in found.text
 
 
-def test_thirty_shared_items_are_measured(tmp_path: Path) -> None:
-    said = [str(1 + number % 2) for number in range(30)]
-    certificate, text = audited(tmp_path, [(f"q{i}", word, word, word) for i, word in enumerate(said)], "item: item")
-    assert certificate["judges"][0]["alternative_annotator"]["tested"] == 2
-    assert "of 30 items" not in text
+def test_thirty_shared_items_are_measured(audit: Audit) -> None:
+    found = audit(agreeing(30))
+    assert found.judge["alternative_annotator"]["tested"] == 2
+    assert "of 30 items" not in found.text
 
 
 @pytest.mark.parametrize(("truth", "prompts", "rows"), [(0.97, 100, 1), (0.03, 100, 1), (0.97, 40, 10)])

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-import csv
 import hashlib
-import io
 import json
 import re
 import unicodedata
@@ -13,13 +10,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import cycle, islice, product
 from pathlib import Path
 from re import _parser  # type: ignore[attr-defined]
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 
 from amendment.keys import SHAPES as KNOWN
 from amendment.keys import find_keys
-from tests.command_line import called
+from tests.command_line import Ended, amendment
+from tests.rows import save
 
 AB, HEX, UP = "aB3dE5gH7j", "0a1b2c3d4e", "A1B2C3D4E5"
 """Ten characters each, of which keys are put together here, so that no key is written in a file."""
@@ -106,33 +104,16 @@ dataset: {{test_share: 0{secrets}}}
 """
 
 
-class Ended(NamedTuple):
-    exit_code: int
-    stdout: str
-    output: str
-    """Both streams."""
-
-
-def command(*arguments: str) -> Ended:
-    """The command line in this process."""
-    out, err = io.StringIO(), io.StringIO()
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        code = called(*arguments)
-    return Ended(code, out.getvalue(), out.getvalue() + err.getvalue())
-
-
 def made(
     folder: Path, answers: Mapping[str, str], *, secrets: str | None = None, overrides: Sequence[str] = ()
 ) -> Ended:
     """Run pairs whose better answers hold these texts, in the folder `folder/run`."""
-    with (folder / "pairs.csv").open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(["prompt", "chosen", "rejected"])
-        writer.writerows([name, f"it is {text} , I think", "nobody knows"] for name, text in answers.items())
+    said = {name: f"it is {text} , I think" for name, text in answers.items()}
+    save(folder / "pairs.csv", [{"prompt": p, "chosen": text, "rejected": "nobody knows"} for p, text in said.items()])
     chosen = f", secrets: {secrets}" if secrets else ""
     (folder / "run.yaml").write_text(RUN.format(secrets=chosen), encoding="utf-8")
     sets = [part for one in overrides for part in ("--set", one)]
-    return command("run", str(folder / "run.yaml"), "--folder", str(folder / "run"), *sets)
+    return amendment("run", str(folder / "run.yaml"), "--folder", str(folder / "run"), *sets)
 
 
 def exported(folder: Path) -> set[str]:
@@ -147,7 +128,7 @@ def dropped(tmp_path_factory: pytest.TempPathFactory) -> tuple[set[str], dict[st
     """The prompts that a run with `secrets: drop` exports, and its summary, for one row of every shape."""
     folder = tmp_path_factory.mktemp("dropped")
     result = made(folder, {**SHAPES, **ORDINARY}, secrets="drop")
-    assert result.exit_code == 0, result.output
+    assert result.code == 0, result.said
     return exported(folder), json.loads((folder / "run" / "summary.json").read_text())
 
 
@@ -169,45 +150,45 @@ def test_dropped_rows_are_counted_in_the_summary(dropped: tuple[set[str], Any]) 
 def test_a_key_stops_the_dataset_before_anything_is_exported_and_is_never_shown(tmp_path: Path) -> None:
     answers = {"clean": "blue", "with a key": SHAPES["groq"]}
     result = made(tmp_path, answers)
-    assert result.exit_code == 2, result.output
+    assert result.code == 2, result.said
     assert not (tmp_path / "run" / "export").exists()
-    assert "pairs.csv" in result.output
-    assert "chosen" in result.output
-    assert "dataset.secrets" in result.output
+    assert "pairs.csv" in result.said
+    assert "chosen" in result.said
+    assert "dataset.secrets" in result.said
     written = [path.read_bytes() for path in (tmp_path / "run").rglob("*.json")]
-    assert SHAPES["groq"] not in result.output
+    assert SHAPES["groq"] not in result.said
     assert not any(SHAPES["groq"].encode() in text for text in written)
 
 
 def test_rows_that_are_kept_are_exported_and_stop_nothing_but_the_push(tmp_path: Path) -> None:
     result = made(tmp_path, {"clean": "blue", "with a key": SHAPES["groq"]}, secrets="keep")
-    assert result.exit_code == 0, result.output
+    assert result.code == 0, result.said
     assert exported(tmp_path) == {"clean", "with a key"}
-    plan = command("publish", str(tmp_path / "run"), "--repo", "org/x", "--license", "cc0-1.0", "--json")
-    assert json.loads(plan.stdout)["secrets"]
-    assert SHAPES["groq"] not in plan.output
+    plan = amendment("publish", str(tmp_path / "run"), "--repo", "org/x", "--license", "cc0-1.0", "--json")
+    assert json.loads(plan.out)["secrets"]
+    assert SHAPES["groq"] not in plan.said
 
 
 def test_rows_that_are_dropped_are_in_no_config_that_is_published(tmp_path: Path) -> None:
-    assert made(tmp_path, {"clean": "blue", "with a key": SHAPES["groq"]}, secrets="drop").exit_code == 0
-    plan = command("publish", str(tmp_path / "run"), "--repo", "org/x", "--license", "cc0-1.0", "--json")
-    told = json.loads(plan.stdout)
+    assert made(tmp_path, {"clean": "blue", "with a key": SHAPES["groq"]}, secrets="drop").code == 0
+    plan = amendment("publish", str(tmp_path / "run"), "--repo", "org/x", "--license", "cc0-1.0", "--json")
+    told = json.loads(plan.out)
     assert told["secrets"] == []
     assert told["configs"]["candidates"]["train"]["rows"] == 3, "the answer with the key is in no config"
 
 
 @pytest.mark.parametrize(("secrets", "code"), [("stop", 2), ("drop", 0), ("keep", 0)])
 def test_an_export_of_an_older_dataset_does_as_the_run_file_says(tmp_path: Path, secrets: str, code: int) -> None:
-    assert made(tmp_path, {"clean": "blue", "with a key": SHAPES["xai"]}, secrets="keep").exit_code == 0
+    assert made(tmp_path, {"clean": "blue", "with a key": SHAPES["xai"]}, secrets="keep").code == 0
     resolved = tmp_path / "run" / "run.yaml"
     resolved.write_text(resolved.read_text().replace("secrets: keep", f"secrets: {secrets}"))
     out = tmp_path / "out"
-    result = command("export", str(tmp_path / "run"), "--format", "jsonl", "--out", str(out))
-    assert result.exit_code == code, result.output
+    result = amendment("export", str(tmp_path / "run"), "--format", "jsonl", "--out", str(out))
+    assert result.code == code, result.said
     text = (out / "train.jsonl").read_text() if code == 0 else ""
     assert (SHAPES["xai"] in text) == (secrets == "keep")
     assert list(out.glob("*.jsonl")) == ([] if code else [out / "train.jsonl"])
-    assert SHAPES["xai"] not in result.output
+    assert SHAPES["xai"] not in result.said
 
 
 def test_the_key_that_a_run_uses_itself_is_never_exported_whatever_its_shape(
@@ -217,10 +198,10 @@ def test_the_key_that_a_run_uses_itself_is_never_exported_whatever_its_shape(
     model = "models={far: {provider: openai, base_url: 'http://127.0.0.1:9/v1', model: m, api_key_env: OUR_KEY}}"
     answers = {"clean": "blue", "with a key": "no-shape-of-any-vendor"}
     result = made(tmp_path, answers, secrets="keep", overrides=[model])
-    assert result.exit_code == 2, result.output
-    assert "OUR_KEY" in result.output
-    assert "no-shape-of-any-vendor" not in result.output
-    assert made(tmp_path, answers, secrets="drop", overrides=[model]).exit_code == 0
+    assert result.code == 2, result.said
+    assert "OUR_KEY" in result.said
+    assert "no-shape-of-any-vendor" not in result.said
+    assert made(tmp_path, answers, secrets="drop", overrides=[model]).code == 0
     assert exported(tmp_path) == {"clean"}
 
 
