@@ -32,7 +32,7 @@ from amendment.calibration.label import Label
 from amendment.calibration.samples import LabelQuestion
 from amendment.calibration.store import Labels
 from amendment.constitutions import load_constitution, write_constitution
-from amendment.data.workspace import Workspace
+from amendment.data.store import Workspace
 from amendment.hashing import content_id
 from amendment.records import Comparison, text_of
 from amendment.run import Run

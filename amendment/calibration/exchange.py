@@ -42,7 +42,7 @@ from amendment.calibration.queue import Queue, Shown, labels_missing
 from amendment.calibration.samples import LabelQuestion, SampledItem
 from amendment.calibration.store import Labels
 from amendment.data.pseudonyms import Pseudonyms, people_of_certificate
-from amendment.data.workspace import Workspace
+from amendment.data.store import Workspace
 from amendment.errors import ConfigError, DataError, Problem
 from amendment.files import write_text
 from amendment.hashing import content_id

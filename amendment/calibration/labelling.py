@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from amendment.calibration.queue import labels_missing
 from amendment.calibration.samples import LabelQuestion
 from amendment.calibration.store import Labels
-from amendment.data.workspace import Workspace
+from amendment.data.store import Workspace
 from amendment.errors import AmendmentError, ConfigError
 from amendment.yamlfile import did_you_mean, read_yaml
 

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import yaml
 
 from amendment.data.pseudonyms import Outgoing, Pseudonyms, run_pseudonyms
-from amendment.data.workspace import Split, Workspace
+from amendment.data.store import Split, Workspace
 from amendment.errors import ConfigError
 from amendment.publishing.manifest import read_manifest
 from amendment.records import Candidate, Critique, Judgement, Preference, Prompt, Record, Verdict

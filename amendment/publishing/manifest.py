@@ -18,7 +18,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from amendment import __version__
 from amendment.constitutions import Constitution
-from amendment.data.workspace import Workspace
+from amendment.data.store import Workspace
 from amendment.errors import ConfigError, Problem
 from amendment.files import file_hash, write_text
 from amendment.hashing import content_id

@@ -18,7 +18,7 @@ from typing import Any, Literal, NamedTuple
 import yaml
 from pydantic import ValidationError
 
-from amendment.data.workspace import Workspace
+from amendment.data.store import Workspace
 from amendment.files import file_hash
 from amendment.publishing.card import CARD, card_configs
 from amendment.publishing.manifest import MANIFEST, read_manifest

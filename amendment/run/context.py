@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, Self, TypeVar
 
 from amendment.constitutions import Constitution, load_constitution
-from amendment.data.workspace import Split, Workspace
+from amendment.data.store import Split, Workspace
 from amendment.files import folder_state
 from amendment.llm.client import DRAIN, Calls
 from amendment.llm.concurrency import stream

@@ -16,7 +16,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NoReturn, cast
 
-from amendment.data.workspace import R, Workspace
+from amendment.data.store import R, Workspace
 from amendment.errors import Transient
 from amendment.llm.client import Calls
 from amendment.llm.model import Model

@@ -15,7 +15,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from amendment.data.hub_rows import dataset_folder
+from amendment.data.source_rows import dataset_folder
 from amendment.errors import AmendmentError
 from amendment.llm.specs import AnthropicSpec, OpenAISpec
 from amendment.records import Record

@@ -24,7 +24,7 @@ from amendment.calibration.samples import SpotCheckSettings
 from amendment.data.pseudonyms import Outgoing, Pseudonyms
 from amendment.data.source_rows import fact_name, source_state
 from amendment.data.sources import Source
-from amendment.data.workspace import Workspace
+from amendment.data.store import Workspace
 from amendment.errors import ConfigError
 from amendment.files import write_text
 from amendment.llm.ledger_reading import Reader

@@ -17,8 +17,8 @@ from pydantic import BaseModel, Field
 
 from amendment.constitutions import Constitution
 from amendment.data.sources import FileSource, LilliputPrompts, Name, OneOrMore, Part, Source
+from amendment.data.store import Workspace
 from amendment.data.verdict_files import DataSources
-from amendment.data.workspace import Workspace
 from amendment.llm.client import Calls
 from amendment.llm.model import Model
 from amendment.llm.specs import ModelSpec

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from types import TracebackType
 from typing import Any, Self
 
-from amendment.data.workspace import Workspace
+from amendment.data.store import Workspace
 from amendment.errors import AmendmentError, Paused
 from amendment.llm.model import Ending
 from amendment.records import Outcome, Record

@@ -33,7 +33,7 @@ from amendment.calibration.report import (
 )
 from amendment.calibration.samples import AskedOf, SampledItem, SpotCheckSettings, labelled_items
 from amendment.calibration.store import Labels
-from amendment.data.workspace import Workspace
+from amendment.data.store import Workspace
 from amendment.errors import ConfigError, GateFailed
 from amendment.files import write_text
 from amendment.hashing import content_id

@@ -9,7 +9,7 @@ from typing import Any
 from amendment.data.inputs import StreamedInputs, read_into
 from amendment.data.source_rows import FileFacts, source_state
 from amendment.data.sources import ChainSource, FileSource, PairFile, Source
-from amendment.data.workspace import Split, Workspace
+from amendment.data.store import Split, Workspace
 from amendment.preference import held_out, majorities
 from amendment.records import Candidate, Judgement, Prompt, Verdict
 from amendment.stages.contract import Context, Doubt, Made, Note, RunSettings, Stage, dump

@@ -32,7 +32,7 @@ from amendment.audit.probes import (
 )
 from amendment.constitutions import Constitution, Principle, load_constitution
 from amendment.data.sources import OneOrMore, Part
-from amendment.data.workspace import Workspace
+from amendment.data.store import Workspace
 from amendment.errors import AmendmentError, ConfigError, Transient
 from amendment.files import write_text
 from amendment.hashing import content_id

@@ -24,7 +24,7 @@ from pydantic import BeforeValidator, Field
 from amendment.calibration.samples import SpotCheckSettings
 from amendment.curation import measure_diversity
 from amendment.data.sources import ModelSource, Part
-from amendment.data.workspace import Workspace
+from amendment.data.store import Workspace
 from amendment.errors import AmendmentError
 from amendment.files import write_text
 from amendment.hashing import content_id

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 from pydantic import Field
 
 from amendment.calibration.samples import SpotCheckSettings
-from amendment.data.workspace import Workspace
+from amendment.data.store import Workspace
 from amendment.errors import AmendmentError, MissingExtra, TrainingError
 from amendment.files import folder_state
 from amendment.llm.specs import found_folder

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from amendment.data.export import as_dataset, preference_dataset_dict
-from amendment.data.workspace import Workspace
+from amendment.data.store import Workspace
 from amendment.errors import ConfigError, DataError
 from amendment.publishing.formats import Exported, export_lines, export_run
 from amendment.publishing.publication import prepare

@@ -11,7 +11,7 @@ from typing import Any
 from amendment.calibration.label import Label
 from amendment.calibration.samples import LabelQuestion, SampledItem
 from amendment.calibration.store import Labels
-from amendment.data.workspace import Workspace
+from amendment.data.store import Workspace
 from amendment.hashing import content_id
 from amendment.records import Messages, Preference
 from amendment.run import Result, Run

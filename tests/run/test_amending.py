@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from amendment.constitutions import load_constitution
-from amendment.data.workspace import Workspace
+from amendment.data.store import Workspace
 from amendment.errors import ConfigError, DataError
 from amendment.records import Verdict
 from amendment.run import Run

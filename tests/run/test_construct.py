@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from amendment.data.workspace import Workspace
+from amendment.data.store import Workspace
 from amendment.records import Candidate, Prompt, text_of
 from amendment.run import Result, Run
 from amendment.simulator import truth

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from amendment.data.workspace import Split
+from amendment.data.store import Split
 from amendment.errors import ConfigError, LedgerError
 from amendment.run.engine import RunFolder, RunStage, in_order
 from amendment.stages.contract import Context, Made, Stage

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from amendment.data.workspace import Workspace
+from amendment.data.store import Workspace
 from amendment.errors import ConfigError, TrainingError
 from amendment.run import load_run_file
 from amendment.stages import stages_of

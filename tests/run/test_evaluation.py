@@ -15,8 +15,7 @@ from amendment.calibration.label import Label
 from amendment.calibration.labelling import EVALUATION, open_sample
 from amendment.calibration.samples import LabelQuestion
 from amendment.calibration.store import Labels
-from amendment.data.store import read_records
-from amendment.data.workspace import Workspace
+from amendment.data.store import Workspace, read_records
 from amendment.errors import AmendmentError, ConfigError, DataError, Paused
 from amendment.llm.model import Ending
 from amendment.publishing.publication import prepare

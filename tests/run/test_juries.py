@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from amendment.data.workspace import Workspace
+from amendment.data.store import Workspace
 from amendment.errors import ConfigError, Transient
 from amendment.llm.client import Calls
 from amendment.llm.model import Ending

@@ -24,7 +24,7 @@ from amendment.calibration.queue import labels_missing
 from amendment.calibration.samples import LabelQuestion, SampledItem
 from amendment.calibration.serving import serve_page
 from amendment.calibration.store import Labels
-from amendment.data.workspace import Workspace
+from amendment.data.store import Workspace
 from amendment.errors import ConfigError, DataError
 from amendment.records import Pair, user
 from amendment.stages.dataset import calibrated_pairs, labelled_pairs

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from amendment.data.workspace import Split, Workspace
+from amendment.data.store import Split, Workspace
 from amendment.errors import ConfigError
 from amendment.publishing.publication import prepare
 from amendment.records import Candidate, Judgement, Message, Preference, Prompt, Record

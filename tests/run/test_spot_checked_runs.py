@@ -17,7 +17,7 @@ from amendment import simulator
 from amendment.calibration.samples import LabelQuestion
 from amendment.calibration.store import Labels
 from amendment.cli._people import audit_path
-from amendment.data.workspace import Workspace
+from amendment.data.store import Workspace
 from amendment.errors import ConfigError, LedgerError, Paused
 from amendment.publishing.publication import prepare, write_preview
 from amendment.records import Judgement, Preference, Verdict

@@ -13,8 +13,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from amendment import records
-from amendment.data.store import count_records, iter_records, read_records, write_records, writing_records
-from amendment.data.workspace import Split
+from amendment.data.store import Split, count_records, iter_records, read_records, write_records, writing_records
 from amendment.errors import LedgerError
 from amendment.records import Critique, Message, Origin, Preference, Prompt, Record, Sampling, ToolCall, Verdict
 from amendment.stages.endings import ItemEnding

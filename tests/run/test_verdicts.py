@@ -13,8 +13,8 @@ from pydantic import ValidationError
 from amendment.audit.inputs import AuditInputs, read_votes, votes_of_run
 from amendment.data import source_rows
 from amendment.data.inputs import Inputs
+from amendment.data.store import Workspace
 from amendment.data.verdict_files import OrderWords, VerdictFile, VerdictWords, word_of
-from amendment.data.workspace import Workspace
 from amendment.errors import DataError, Problem
 from amendment.files import file_hash
 from amendment.records import Candidate, Comparison, Prompt, Verdict, text_of
