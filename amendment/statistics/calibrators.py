@@ -46,6 +46,7 @@ LOG_T = (-4.0, 8.0)
 STEEPEST = float(np.exp(-LOG_T[0]))
 """Platt's slope is looked for between this and its negative."""
 HALVINGS = 100
+_PARAMETER = {"temperature": "temperature", "platt": "slope"}
 
 
 class Refusal(NamedTuple):
@@ -83,22 +84,29 @@ class Calibrator:
 
     def to_json(self) -> dict[str, Any]:
         """Method, parameters and number of labels, as JSON values."""
+        confidence, becomes = zip(*self.knots, strict=True) if self.knots else ((), ())
+        curve = {"confidence": list(confidence), "becomes": list(becomes)}
+        parameters = curve if self.method == "isotonic" else {_PARAMETER[self.method]: self.scale}
         note = {"note": self.note} if self.note else {}
-        return {"method": self.method, "parameters": self._parameters(), "clip": self.clip, "n": self.n, **note}
-
-    def _parameters(self) -> dict[str, Any]:
-        if self.method == "isotonic":
-            return {"confidence": [knot[0] for knot in self.knots], "becomes": [knot[1] for knot in self.knots]}
-        return {"temperature" if self.method == "temperature" else "slope": self.scale}
+        return {"method": self.method, "parameters": parameters, "clip": self.clip, "n": self.n, **note}
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Calibrator:
         """The inverse of `to_json`. DataError where it is none that could have come from there."""
         try:
-            return _read(value)
+            method, parameters, note = value["method"], value["parameters"], str(value.get("note", ""))
+            if method == "isotonic":
+                knots = tuple(zip(map(float, parameters["confidence"]), map(float, parameters["becomes"]), strict=True))
+                if knots[:1] != ((0.5, 0.5),) or not (np.diff(knots, axis=0) >= 0).all() or knots[-1][1] > 1:
+                    raise ValueError("knots that do not rise from one half")
+                return cls(method, int(value["n"]), knots=knots, note=note)
+            scale, clip = float(parameters[_PARAMETER[method]]), float(value["clip"])
+            if not FINEST <= clip < 0.5 or not np.isfinite(scale) or (method == "temperature" and scale <= 0):
+                raise ValueError(f"{method} {scale} with clip {clip}")
+            return cls(method, int(value["n"]), scale, clip, note=note)
         except (KeyError, TypeError, ValueError) as error:
             raise DataError(
-                f"calibrator: expected what a calibration wrote, found {error!r}; calibrate anew"
+                f"calibrator: found {error!r}, expected what a calibration wrote; calibrate again"
             ) from error
 
 
@@ -314,29 +322,18 @@ def _zero(rising: Callable[[float], float], low: float, high: float) -> float:
 
 def _knots(rows: _Rows) -> tuple[tuple[float, float], ...]:
     """The isotonic curve of hits over confidence, not below one half: that of both orientations, by its upper half."""
+    from scipy.optimize import isotonic_regression
+
     tells = np.abs(rows.p - 0.5) > HALF
     p, y, w = rows.p[tells], rows.y[tells], rows.weights[tells]
     confidence, code = np.unique(np.round(np.abs(p - 0.5) + 0.5, SAME), return_inverse=True)
     mass = np.bincount(code, w).astype(np.float64)
     hits = np.bincount(code, w * np.where(p > 0.5, y, 1 - y)) / mass
-    values = np.maximum(_pooled(hits, mass), 0.5)
+    values = np.maximum(isotonic_regression(hits, weights=mass).x, 0.5)
     starts = np.concatenate([[True], np.diff(values) > 0])
     ends = np.concatenate([starts[1:], [True]])
     kept = starts | ends
     return (0.5, 0.5), *zip(confidence[kept].tolist(), values[kept].tolist(), strict=True)
-
-
-def _pooled(values: Floats, mass: Floats) -> Floats:
-    """Least squares among rising sequences: neighbours that fall are pooled (Ayer et al. 1955)."""
-    blocks: list[tuple[float, float, int]] = []
-    for value, weight in zip(values.tolist(), mass.tolist(), strict=True):
-        block = (value, weight, 1)
-        while blocks and blocks[-1][0] >= block[0]:
-            before, heavy, long = blocks.pop()
-            total = heavy + block[1]
-            block = ((before * heavy + block[0] * block[1]) / total, total, long + block[2])
-        blocks.append(block)
-    return np.repeat([block[0] for block in blocks], [block[2] for block in blocks])
 
 
 def _folds(clusters: Sequence[Hashable], folds: int, seed: int) -> NDArray[np.intp]:
@@ -358,21 +355,3 @@ def _logit(p: Floats, clip: float) -> Floats:
 def _sigmoid(x: Floats) -> Floats:
     p: Floats = 0.5 * (1 + np.tanh(x / 2))  # never overflows
     return p
-
-
-def _read(value: Mapping[str, Any]) -> Calibrator:
-    method, parameters, n = value["method"], value["parameters"], int(value["n"])
-    clip = float(value["clip"])
-    if method not in get_args(Method) or not FINEST <= clip < 0.5:
-        raise ValueError(f"method {method!r} with clip {clip!r}")
-    note = str(value.get("note", ""))
-    if method != "isotonic":
-        scale = float(parameters["temperature" if method == "temperature" else "slope"])
-        if not np.isfinite(scale) or (method == "temperature" and scale <= 0):
-            raise ValueError(f"{method} {scale}")
-        return Calibrator(method, n, scale, clip, note=note)
-    knots = tuple(zip(map(float, parameters["confidence"]), map(float, parameters["becomes"]), strict=True))
-    columns = np.array(knots).T
-    if not knots or knots[0] != (0.5, 0.5) or not (np.diff(columns) >= 0).all() or columns.max() > 1:
-        raise ValueError("knots that do not rise from one half")
-    return Calibrator(method, n, knots=knots, note=note)

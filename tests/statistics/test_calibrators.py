@@ -207,7 +207,7 @@ def test_columns_that_do_not_fit_are_refused(p: Any, y: Any, weights: Any, messa
 def test_a_recipe_that_no_calibration_wrote_is_refused(damage: dict[str, Any]) -> None:
     written = {"method": "temperature", "parameters": {"temperature": 2.0}, "clip": 1e-6, "n": 50}
     assert Calibrator.from_json(written).scale == 2.0
-    with pytest.raises(DataError, match="calibrate anew"):
+    with pytest.raises(DataError, match="calibrate again"):
         Calibrator.from_json({**written, **damage})
 
 
