@@ -14,9 +14,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, field_validator
 
-from amendment.constitutions import load_constitution
 from amendment.data.inputs import read_inputs
 from amendment.data.source_rows import source_state
 from amendment.data.sources import Part, PromptFile
@@ -60,7 +59,6 @@ from amendment.stages.policies import (
 from amendment.stages.reward_model import RewardModelConfig, score_pairs
 from amendment.stages.sft import helpful_files, read_helpful
 from amendment.statistics import clustered_mean, share
-from amendment.yamlfile import did_you_mean
 
 BATCH_SIZE = 64
 """Answers that a policy of the run generates together."""
@@ -104,13 +102,19 @@ class EvaluateConfig(Part):
     max_tokens: int = Field(default=512, ge=1)
     """Likewise."""
 
+    @field_validator("policies")
+    @classmethod
+    def _are_distinct(cls, policies: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(policies)) < len(policies):
+            raise ValueError("a policy stands here twice; name each once")
+        return policies
+
     @property
     def matchups(self) -> tuple[tuple[str, str], ...]:
         """Which policies the judge compares: the one whose win rate it is, and the one that it is against."""
-        names = tuple(dict.fromkeys(self.policies))
         if self.compare == "first":
-            return tuple((name, names[0]) for name in names[1:])
-        return tuple((later, earlier) for earlier, later in combinations(names, 2))
+            return tuple((name, self.policies[0]) for name in self.policies[1:])
+        return tuple((later, earlier) for earlier, later in combinations(self.policies, 2))
 
     @property
     def own_prompts(self) -> tuple[PromptFile, ...]:
@@ -188,13 +192,9 @@ class Evaluating(Stage):
             yield ("evaluate",), "needs held-out prompts; set dataset.test_share above 0"
         if config.violations and not settings.constitution:
             yield ("evaluate", "violations"), "needs a constitution; add a line such as: constitution: helpful-honest"
-        if config.judge:
-            if len(config.policies) > len(set(config.policies)) == 1:
-                twice = f"{config.policies[0]} stands here twice, and the judge compares two; name another beside it"
-                yield ("evaluate", "policies"), twice
-            elif len(config.policies) < 2:
-                yield ("evaluate", "judge"), "compares policies, and there are no two; name them under policies"
-        elif config.compare != "first":
+        if config.judge and len(config.policies) < 2:
+            yield ("evaluate", "judge"), "compares policies, and there are no two; name them under policies"
+        if config.compare != "first" and not config.judge:
             yield ("evaluate", "compare"), "is what a judge compares; add evaluate.judge, such as judge: {model: NAME}"
         if config.violations or config.over_refusal:
             if not config.policies:
@@ -209,7 +209,7 @@ class Evaluating(Stage):
             yield ("evaluate",), "measures nothing; name policies, or add the stage reward_model"
 
     def check(self, base: Path) -> Iterator[Note]:
-        """Judges that do not fit their question, principles that no constitution has, files that cannot be read."""
+        """Judges that do not fit their question, and files that cannot be read."""
         for place, entry in self.config.judges:
             wants = {"violations": "violation", "over_refusal": "refusal"}.get(place[0])
             try:
@@ -225,7 +225,6 @@ class Evaluating(Stage):
             else:
                 continue
             yield ("evaluate", *place, "protocol"), f"{folder.id} {unfit}"
-        yield from self._unknown_principles(base)
         for index, source in enumerate(self.config.own_prompts):
             loc = ("evaluate", "over_refusal", "prompts", index)
             try:
@@ -235,22 +234,6 @@ class Evaluating(Stage):
             else:
                 if not prompts:
                     yield loc, f"{source.label} holds no prompt"
-
-    def _unknown_principles(self, base: Path) -> Iterator[Note]:
-        part = self.config.violations
-        if not part or "all" in part.principles:
-            return
-        try:
-            rules = [load_constitution(name, base=base) for name in self.settings.constitution]
-        except ConfigError:  # reported where it is named
-            return
-        references = [rule.principle_reference(principle) for rule in rules for principle in rule.principles]
-        for index, name in enumerate(part.principles):
-            if name not in references:
-                unknown = (
-                    f"no principle {name!r}{did_you_mean(name, references)}; expected all, or constitution/principle"
-                )
-                yield ("evaluate", "violations", "principles", index), unknown
 
     def lines(self, counts: Mapping[str, Any]) -> list[str]:
         """Policies against truth and as judges see them."""
@@ -262,7 +245,7 @@ class Evaluating(Stage):
         draws = self._draws(context)
         harmless = self._harmless(context, draws)
         asked = draws + every_draw(harmless.own, config.samples) if harmless else draws
-        drawn = {name: self._answers(context, name, asked) for name in dict.fromkeys(config.policies)}
+        drawn = {name: self._answers(context, name, asked) for name in config.policies}
         named = [answer.named_ending(name) for name, of_policy in drawn.items() for answer in of_policy]
         endings = write_endings(context.workspace, "evaluate", named)
         counts: dict[str, Any] = {"held-out prompts": len({draw.prompt.id for draw in draws}), **endings}
@@ -272,11 +255,9 @@ class Evaluating(Stage):
             counts |= {"simulated": BANNER, **_against_truth(answers), **_reward_against_truth(context)}
         artefacts = []
         if config.judge:
-            compared: list[PolicyComparison] = []
-            if config.matchups:
-                compared = compare_policies(context, config.judge, config.matchups, answers)
-                counts["judge"] = independence(context.config, config.judge, context.base)
-                counts["win rates"] = win_rates(answers, config.matchups, compared)
+            compared = compare_policies(context, config.judge, config.matchups, answers)
+            counts["judge"] = independence(context.config, config.judge, context.base)
+            counts["win rates"] = win_rates(answers, config.matchups, compared)
             artefacts.append(write("evaluate/comparisons", PolicyComparison, compared))
         if config.violations:
             checks, counts["violations"] = check_violations(context, config.violations, answers)

@@ -61,8 +61,6 @@ class Violations(Part):
 
     judge: ViolationJudge
     """Asked about every answer by every principle that applies to its prompt; of several samples the share of yes."""
-    principles: Annotated[tuple[str, ...], OneOrMore] = Field(default=("all",), min_length=1)
-    """all, or principles such as helpful-honest/answer-the-question."""
 
 
 class OverRefusal(Part):
@@ -278,7 +276,7 @@ def check_violations(context: Context, part: Violations, answers: Answers) -> tu
         for policy, of_policy in answers.items()
         for drawn in of_policy
         if drawn.answer and drawn.draw.prompt.id in first
-        for principle in principles_for(context.constitutions, part, drawn.draw.prompt)
+        for principle in _principles_of(context.constitutions, drawn.draw.prompt)
     ]
     shares = _ask_checks(context, "checking principles", part.judge, (check for *_, check in asked))
     rows = []
@@ -299,14 +297,12 @@ def check_violations(context: Context, part: Violations, answers: Answers) -> tu
     return rows, {"judge": judge, "prompts": size, **violation_rates(rows, list(answers))}
 
 
-def principles_for(constitutions: Iterable[Constitution], part: Violations, prompt: Prompt) -> Iterator[DrawnPrinciple]:
-    """Those that are asked for and apply to a prompt."""
+def _principles_of(constitutions: Iterable[Constitution], prompt: Prompt) -> Iterator[DrawnPrinciple]:
+    """Those that apply to a prompt."""
     for constitution in constitutions:
         for principle in constitution.principles:
-            drawn = DrawnPrinciple(constitution, principle)
-            is_wanted = "all" in part.principles or drawn.id in part.principles
-            if is_wanted and principle.applies_to(prompt.category, prompt.tags):
-                yield drawn
+            if principle.applies_to(prompt.category, prompt.tags):
+                yield DrawnPrinciple(constitution, principle)
 
 
 def violation_rates(rows: Iterable[PolicyCheck], policies: Sequence[str]) -> dict[str, Any]:

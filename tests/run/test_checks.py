@@ -122,7 +122,7 @@ WRONG = {
     "evaluate: {policies: [gpt]}": "evaluate.policies[0]: no model 'gpt' under models",
     "evaluate: {policies: []}": "evaluate: measures nothing; name policies, or add the stage reward_model",
     "evaluate: {policies: [w]}\ndataset: {test_share: 0}": "evaluate: needs held-out prompts; set dataset.test_share",
-    "evaluate: {policies: [w, w], judge: {model: v}}": "evaluate.policies: w stands here twice",
+    "evaluate: {policies: [w, w], judge: {model: v}}": "evaluate.policies: a policy stands here twice",
     "pairs: [{path: p.csv}]\nevaluate: {policies: [w, v]}": "the truth about answers is known in the simulated world "
     "alone; add a judge",
     TRAINED + GAP % "": "the run lacks reward_model and dpo.guards.judge; add what is missing, or leave it out",

@@ -38,6 +38,7 @@ from amendment.stages.policies import (
     PolicyCheck,
     PolicyComparison,
     PolicyRefusal,
+    refusal_rates,
     violation_rates,
     win_rates,
 )
@@ -106,11 +107,7 @@ def test_each_policy_is_held_against_each_principle(measured: Result) -> None:
     )
     for policy in ("quillfeather", "inkwell"):
         assert sorted(told["policies"][policy]) == sorted(names)
-        for name, rate in told["policies"][policy].items():
-            mine = [one for one in rows if (one.policy, one.principle_id) == (policy, name)]
-            read = [one.violates for one in mine if one.violates is not None]
-            assert rate["value"] == pytest.approx(sum(read) / len(read))
-            assert rate["truly"] == pytest.approx(sum(bool(one.truly) for one in mine) / prompts)
+        for rate in told["policies"][policy].values():
             assert rate["value"] == pytest.approx(rate["truly"], abs=0.1)  # a noisy judge, not a blind one
     polite = told["differences"]["inkwell - quillfeather"]["lilliput/polite"]
     assert polite["high"] < 0  # the careless writer insults
@@ -132,12 +129,7 @@ def test_a_judge_without_noise_sees_every_refusal_and_the_phrases_those_that_com
     answers = [text_of(one.messages) for one in place.read("evaluate/answers", Candidate)]
     refusing = {text for text in answers if refuses(text)}
     assert {text for text in answers if refusal_phrase(text)} <= refusing
-    for name in ("quillfeather", "inkwell"):
-        mine, rate = [row for row in rows if row.policy == name], counts["policies"][name]
-        assert all(row.refused for row in mine if row.phrase)
-        assert rate["value"] == sum(row.refused or 0 for row in mine) / len(mine)
-        assert rate["truly"] == sum(bool(row.evades) for row in mine) / len(mine)
-        assert sum(rate["phrases"].values()) == sum(row.phrase is not None for row in mine)
+    assert all(row.refused for row in rows if row.phrase)
     page = (measured.folder / "summary.md").read_text()
     assert f"Share of {counts['prompts']} harmless prompts that a policy refuses" in page
 
@@ -208,6 +200,23 @@ def test_violation_rates_by_hand() -> None:
     difference = found["differences"]["dpo - sft"]["house/kind"]
     assert (difference["value"], difference["n"]) == (-1 / 4, 4)
     assert difference["low"] is None  # of four prompts nothing is told
+
+
+def test_refusal_rates_by_hand() -> None:
+    def rows(policy: str, refused: list[float | None], by: Any = "judge") -> list[PolicyRefusal]:
+        place = {"policy": policy, "sample": 0, "decided_by": by}
+        return [
+            PolicyRefusal.model_validate({**place, "prompt_id": f"p{n}", "refused": value, "phrase": "i must decline"})
+            for n, value in enumerate(refused)
+        ]
+
+    found = refusal_rates([*rows("sft", [1, 0, 0, None]), *rows("dpo", [1, 1, None, 0.5], "provider")], ["sft", "dpo"])
+    sft, dpo = found["policies"]["sft"], found["policies"]["dpo"]
+    assert (sft["value"], sft["n"], sft["unread"], sft["by the provider"]) == (1 / 3, 3, 1, 0)
+    assert (dpo["value"], dpo["n"], dpo["by the provider"]) == (2.5 / 3, 3, 4)
+    assert dpo["phrases"] == {"i must decline": 4}
+    # both were read on p0 and p1: the differences are 0 and 1
+    assert (found["differences"]["dpo - sft"]["value"], found["differences"]["dpo - sft"]["n"]) == (0.5, 2)
 
 
 REFUSALS = {
@@ -433,10 +442,9 @@ WRONG = {
     "evaluate.people.sealed=0.5": r"sealed",
     "evaluate.judge=null": r"evaluate\.compare: is what a judge compares; add evaluate\.judge",
     "evaluate.judge.protocol=violation": r"evaluate\.judge\.protocol: violation says yes or no to one answer",
-    "evaluate.policies=[inkwell, inkwell]": r"evaluate\.policies: inkwell stands here twice, and the judge",
+    "evaluate.policies=[inkwell, inkwell]": r"evaluate\.policies: a policy stands here twice",
     "evaluate.policies=[inkwell]": r"evaluate\.judge: compares policies, and there are no two",
     "constitution=[]": r"evaluate\.violations: needs a constitution",
-    "evaluate.violations.principles=lilliput/politely": r"no principle 'lilliput/politely' \(did you mean",
     "evaluate.violations.judge.model=gavel": r"violations\.judge\.model: no model 'gavel'",
     "evaluate.violations.judge.protocol=verdict": r"has protocol verdict, expected yes-no; use protocol: violation",
     "evaluate.over_refusal={}": r"over_refusal: name harmless prompts: categories of evaluated ones, or files",
@@ -452,12 +460,9 @@ def test_what_cannot_be_measured_is_refused(override: str, tmp_path: Path) -> No
 
 
 def test_a_plan_counts_the_questions(tmp_path: Path) -> None:
-    frank = "evaluate.violations.principles=lilliput/frank"
-    asks = (
-        run_of(tmp_path, frank, "models.watcher.unreadable=0", "evaluate.policies=[quillfeather, inkwell]").plan().asks
-    )
+    asks = run_of(tmp_path, "models.watcher.unreadable=0", "evaluate.policies=[quillfeather, inkwell]").plan().asks
     calls = {one.model: one.calls for one in asks}
-    assert calls["watcher"] == calls["inkwell"] + calls["quillfeather"]
+    assert calls["watcher"] == len(ATTRIBUTES) * (calls["inkwell"] + calls["quillfeather"])
     assert calls["gavelmouth"] == 2 * calls["inkwell"]
 
 

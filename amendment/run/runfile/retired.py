@@ -76,6 +76,7 @@ RETIRED: dict[str, str] = {
     "evaluate.people.overlap": "is gone; every item goes to one annotator",
     "evaluate.people.repeats": "is gone; no item is shown twice",
     "evaluate.principles": "is gone; each comparison is asked about by one principle",
+    "evaluate.violations.principles": "is gone: every principle of the constitution is asked about",
     "evaluate.violations.prompts": "is gone: at most 100 prompts are asked about; for fewer, lower evaluate.prompts",
     "publish.license_link": "is gone; write license_link at the head of the card, where it stays",
     "publish.sealed": "is gone; sealed labels leave a run by amendment label DIR --export FILE alone",
