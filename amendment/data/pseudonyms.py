@@ -17,7 +17,6 @@ import json
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from fnmatch import fnmatchcase
-from functools import partial
 from pathlib import Path, PurePath
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -133,7 +132,7 @@ def _raters_named(configuration: Mapping[str, Any]) -> Iterator[str]:
         names = list(columns.get("votes") or ())
         if not names and (source.get("rater") or (columns and not columns.get("rater"))):
             names = [source.get("rater") or label_of(source)]  # the one rater of a file without a column of raters
-        yield from (name for name in names if _kind_of(source, name) == "person")
+        yield from (name for name in names if _is_person(source, name))
     for source in _pair_sources(configuration):
         if source.get("rater") in (None, *MAYBE_PEOPLE):
             yield from (source.get("columns") or {}).get("votes") or ()
@@ -143,16 +142,11 @@ def _pair_sources(configuration: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [*configuration["pairs"], *(part for part in configuration["dataset"]["mix"] if label_of(part))]
 
 
-def _kind_of(source: Mapping[str, Any], rater: str) -> str | None:
-    """Who a rater of a part under `verdicts` is; None where it does not say."""
+def _is_person(source: Mapping[str, Any], rater: str) -> bool:
+    """Whether a part under `verdicts` says that a rater is a person."""
     if source.get("people") is not None:
-        return "person" if any(fnmatchcase(rater, pattern) for pattern in source["people"]) else "model"
-    return source.get("kind")
-
-
-def _decider(source: Mapping[str, Any], rater: str) -> str | None:
-    """Who all raters of a file of pairs are."""
-    return source.get("rater")
+        return any(fnmatchcase(rater, pattern) for pattern in source["people"])
+    return source.get("kind") == "person"
 
 
 def sources_in(value: Any) -> Iterator[Mapping[str, Any]]:
@@ -218,21 +212,21 @@ class Outgoing:
     def __init__(self, configuration: Mapping[str, Any], people: Pseudonyms) -> None:
         self.people = people
         self._configuration = configuration
-        verdicts, sources = configuration["verdicts"], list(sources_in(configuration))
-        own = [source for source in verdicts if _is_local(source) and label_of(source) in people]
-        self._own: dict[str, str] = {}
-        """Files that are called after their rater, under all their names."""
-        for source in own:
+        sources = list(sources_in(configuration))
+        self._shown: dict[str, str] = {}
+        """Files that are called after their rater, and datasets that everybody may know, by all their names."""
+        for source in sources:
             label, fact_name = _names_of(source)
-            shown = people.of(label) + (PurePath(label).suffix if source.get("path") else "")
-            self._own |= {label: shown, fact_name: shown + fact_name.removeprefix(label)}
-        self._public = {
-            name
-            for source in sources
-            if not _is_local(source) and (source not in verdicts or label_of(source) in people)
-            for name in _names_of(source)
-        }
-        self._hidden = people.hiding({str(label_of(source)) for source in sources} - set(self._own))
+            is_rater = source in configuration["verdicts"] and label in people
+            if _is_local(source) and is_rater:
+                shown = people.of(label) + (PurePath(label).suffix if source.get("path") else "")
+            elif not _is_local(source) and (is_rater or source not in configuration["verdicts"]):
+                shown = label
+            else:
+                continue
+            self._shown |= {label: shown, fact_name: shown + fact_name.removeprefix(label)}
+        labels = {str(label_of(source)) for source in sources}
+        self._hidden = people.hiding({label for label in labels if self._shown.get(label, label) == label})
         names = sorted({name for source in sources for name in _names_of(source)}, key=len, reverse=True)
         self._names = "|".join(map(re.escape, names)) or "(?!)"
 
@@ -243,9 +237,7 @@ class Outgoing:
         column names one. A dataset on the Hub keeps its name too, which everybody may know, unless it stands under
         `verdicts` and somebody who rated is named in it.
         """
-        if name in self._public:
-            return name
-        return self._own.get(name) or re.sub(r"[^\\/]+", lambda part: self._hidden(part[0]), portable(name))
+        return self._shown.get(name) or re.sub(r"[^\\/]+", lambda part: self._hidden(part[0]), portable(name))
 
     def prompt(self, prompt: Prompt) -> Prompt:
         """The prompt, whose id says nothing of its source."""
@@ -308,17 +300,17 @@ class Outgoing:
     def configuration(self) -> dict[str, Any]:
         """The resolved run file as JSON values."""
         shown: dict[str, Any] = self._places(self._configuration)
+        for part in [*shown["verdicts"], *_pair_sources(shown)]:
+            columns = part.get("columns") or {}
+            columns |= {"votes": [self.people.of(name) for name in columns["votes"]]} if columns.get("votes") else {}
         for part in shown["verdicts"]:
-            self._hide_raters(part, partial(_kind_of, part))
             columns = part.get("columns") or {}  # one may be called after the person whose verdicts it holds
             columns |= {name: self._hidden(column) for name, column in columns.items() if isinstance(column, str)}
             if part.get("rater"):
-                part["rater"] = self._rater(part["rater"], _kind_of(part, part["rater"]))
+                part["rater"] = self.people.of(part["rater"])
             if part.get("people") is not None:
                 matching = (person for pattern in part["people"] for person in self.people.matching(pattern))
                 part["people"] = list(dict.fromkeys(matching))
-        for part in _pair_sources(shown):
-            self._hide_raters(part, partial(_decider, part))
         for spec in shown["models"].values():
             if spec.get("base_url") and is_private(spec["base_url"]):
                 spec["base_url"] = f"http://{PRIVATE}"
@@ -333,16 +325,9 @@ class Outgoing:
         copy = {name: self._places(inner) for name, inner in value.items()}
         if label := label_of(value):
             place = "path" if value.get("path") else "dataset"
-            copy[place] = self._own.get(label) or self.file(value[place])
+            shown = self._shown.get(label, label)
+            copy[place] = shown if shown != label else self.file(value[place])
         return copy
-
-    def _hide_raters(self, part: dict[str, Any], kind_of: Callable[[str], str | None]) -> None:
-        columns = part.get("columns") or {}
-        if columns.get("votes"):
-            columns["votes"] = [self._rater(name, kind_of(name)) for name in columns["votes"]]
-
-    def _rater(self, name: str, kind: str | None) -> str:
-        return name if kind in ("model", "verifier") else self.people.of(name)
 
 
 def _optional(show: Callable[[str], str], text: str | None) -> str | None:

@@ -280,7 +280,7 @@ junk = st.recursive(
 )
 EVERY_KEY = {
     **yaml.safe_load(TINY),
-    "pairs": [{"path": "p.jsonl", "columns": {"a": "a", "b": "b", "votes": ["v"]}, "votes": {"tie": None}}],
+    "pairs": [{"path": "p.jsonl", "columns": {"a": "a", "b": "b", "votes": ["v"]}, "words": {"tie": None}}],
     "base": {"on": "nothing", "steps": 1, "tiny": {"hidden": 16}},
     "sft": {"base": "base", "on": "chosen", "trl": {"warmup_steps": 1}},
     "reward_model": {"base": "base", "lora": {"r": 2}},

@@ -24,7 +24,7 @@ seed: 3
 pairs:
   - path: '{HOSTILE}'
     columns: {{prompt: prompt, a: one, b: two, votes: [anna.berg, bob]}}
-    votes: {{a: 1, b: 2, tie: 0}}
+    words: {{a: 1, b: 2, tie: 0}}
     license: cc-by-4.0
 dataset: {{test_share: 0.25}}
 base: {{on: nothing, steps: 1, tiny: {{hidden: 16, layers: 1, heads: 2, intermediate: 32, vocab: 400, context: 64}}}}

@@ -29,7 +29,7 @@ def test_pairs_that_are_all_on_the_test_side_name_the_share(run_file: Callable[[
     for votes in ((0, 1), (1, 0)):
         rows = "".join(f"question {i},yes,no,{vote}\n" for i, vote in enumerate(votes))
         (tmp_path / "v.csv").write_text(f"prompt,one,two,bob\n{rows}")
-        columns = "columns: {prompt: prompt, a: one, b: two, votes: [bob]}, votes: {a: 1, b: 2, tie: 0}"
+        columns = "columns: {prompt: prompt, a: one, b: two, votes: [bob]}, words: {a: 1, b: 2, tie: 0}"
         path = run_file(f"name: t\npairs: [{{path: v.csv, {columns}}}]\ndataset: {{test_share: 0.5}}\n")
         try:
             Run.from_file(path, folder=tmp_path / f"run{votes[0]}")()
