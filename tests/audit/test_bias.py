@@ -57,15 +57,15 @@ def test_a_text_by_hand() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "plain words", "#hashtag", "-5 degrees", "2*3*4", "1.5 metres", "(see below)", "a ** b"]
+    "text",
+    [
+        *("", "plain words", "#hashtag", "-5 degrees", "2*3*4", "1.5 metres", "(see below)", "a ** b"),
+        *("**" * 200_000, "(" * 200_000),  # hostile ones are counted as quickly
+    ],
+    ids=lambda text: text[:12],
 )
 def test_what_only_looks_alike_is_none(text: str) -> None:
     assert marks_of(text) == {}
-
-
-def test_a_hostile_text_is_counted_quickly() -> None:
-    assert marks_of("**" * 200_000) == {}
-    assert marks_of("(" * 200_000) == {}
 
 
 NONE: dict[str, float] = {}
@@ -94,19 +94,14 @@ def test_shares_and_asymmetry_by_hand() -> None:
         assert found.asymmetry.value == pytest.approx(2 / 3, abs=1e-3)
 
 
-def test_marks_of_format_are_also_counted_together() -> None:
+def test_marks_of_format_are_also_counted_together_and_answers_without_texts_say_nothing() -> None:
     # more of both sorts together: A has 3 against 1 though B has the bold
-    known = marked((LIST, {"bold": 1}), ({"headers": 1}, {"bold": 1}))
-    by_mark = audit(known, said("j", "AB", "model")).judges[0].bias
+    known = marked((LIST, {"bold": 1}), ({"headers": 1}, {"bold": 1}), (None, None), ({"revised": 1}, NONE))
+    by_mark = audit(known, said("j", "ABAA", "model")).judges[0].bias
+    assert by_mark["revised"].items == 1  # any name may be a mark
     assert (by_mark["format"].items, by_mark["format"].judge.value) == (1, 1.0)
     assert (by_mark["bold"].items, by_mark["bold"].judge.value) == (2, 0.5)
     assert by_mark["bold"].people is None
-
-
-def test_any_name_may_be_a_mark_and_answers_without_texts_say_nothing() -> None:
-    known = marked(({"revised": 1}, NONE), (None, None))
-    found = audit(known, said("j", "AA", "model")).judges[0].bias
-    assert {name: row.items for name, row in found.items()} == {"revised": 1}
 
 
 def test_equal_opportunity_by_hand() -> None:
@@ -177,21 +172,21 @@ def swayed(by: str, *, is_always_longer: bool = False) -> JudgeReport:
     return judge
 
 
-def test_a_taste_for_length_is_no_taste_for_headers_at_equal_length() -> None:
+@pytest.mark.parametrize(
+    ("by", "asymmetry", "at_equal_length"),
     # a third of verdicts by length: asymmetry 1/3 of length, and half of that for headers, which go along 3 times in 4
-    found = swayed("length").bias["headers"]
+    [("length", 1 / 6, 0.0), ("headers", 1 / 3, 1 / 3)],
+)
+def test_a_taste_for_length_is_told_from_one_for_headers_at_equal_length(
+    by: str, asymmetry: float, at_equal_length: float
+) -> None:
+    found = swayed(by).bias["headers"]
     assert found.asymmetry
     assert found.at_equal_length
-    assert found.asymmetry.value == pytest.approx(1 / 6, abs=0.06)
+    assert found.asymmetry.value == pytest.approx(asymmetry, abs=0.07)
     assert found.asymmetry.low > 0
-    assert found.at_equal_length.value == pytest.approx(0, abs=0.06)
-
-
-def test_a_taste_for_headers_stays_at_equal_length() -> None:
-    found = swayed("headers").bias["headers"]
-    assert found.at_equal_length
-    assert found.at_equal_length.value == pytest.approx(1 / 3, abs=0.06)
-    assert found.at_equal_length.low > 0
+    assert found.at_equal_length.value == pytest.approx(at_equal_length, abs=0.06)
+    assert (found.at_equal_length.low > 0) == (by == "headers")
 
 
 def test_a_feature_that_always_goes_along_with_length_cannot_be_told_from_it() -> None:

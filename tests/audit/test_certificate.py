@@ -58,9 +58,8 @@ def test_whatever_is_there_makes_json_and_lines(shape: str) -> None:
     assert json.dumps(certificate.headline(), allow_nan=False)
 
 
-def test_equal_input_gives_an_equal_certificate_and_another_seed_other_draws() -> None:
-    one, two, other = (json.dumps(audit(described(), full(), seed=seed, draws=100).to_json()) for seed in (1, 1, 2))
-    assert one == two
+def test_another_seed_gives_other_draws() -> None:
+    one, other = (json.dumps(audit(described(), full(), seed=seed, draws=100).to_json()) for seed in (1, 2))
     assert one != other
 
 
@@ -94,14 +93,8 @@ def test_every_part_that_names_people_is_renamed_and_sorted_by_the_new_names() -
     assert [one.person for one in shown.people.again.people] == ["person-1", "person-3"]
     assert shown.judges[0].alternative_annotator
     assert [one.person for one in shown.judges[0].alternative_annotator.people] == ["person-1", "person-2", "person-3"]
-    assert list(dict.fromkeys(one.name for one in shown.labels)) == [
-        "person-1",
-        "person-2",
-        "person-3",
-        "unsure",
-        "sure",
-        "not told",
-    ]
+    named = list(dict.fromkeys(part.name for part in shown.labels))
+    assert named == ["person-1", "person-2", "person-3", "unsure", "sure", "not told"]
     back = shown.renamed({"person-3": "Anna Berg", "person-1": "Bruno", "person-2": "Carla"})
     assert back.to_json() == found.to_json()
 
@@ -115,7 +108,7 @@ def letters(values: str) -> str:
     return "".join(five(values))
 
 
-def test_slices_by_category_by_hand() -> None:
+def test_slices_by_category_and_principle_by_hand() -> None:
     # x: A=A, t/A; y: B=B, and nobody labelled the last; five items of each
     known = items(20, category=five("xxyy"))
     votes = [
@@ -123,25 +116,15 @@ def test_slices_by_category_by_hand() -> None:
         *said("j", letters("AtBA"), "model", "A"),
         *said("j", letters("AtAA"), "model", "B"),
     ]
-    x, y = audit(known, votes).slices
-    assert (x.by, x.name, x.judge, x.items, x.is_small) == ("category", "x", "j", 10, True)
+    votes += [*said("k", letters("BBAA"), "model", principle="p"), *said("k", letters("AABB"), "model", principle="q")]
+    found = {(part.by, part.name, part.judge): part for part in audit(known, votes).slices}
+    x, y = found["category", "x", "j"], found["category", "y", "j"]
+    assert (x.items, x.is_small) == (10, True)
     assert (x.no_ties.value, x.no_ties.n, x.half.value) == (1.0, 10, 0.75)
     assert x.consistency.value == 1.0
     assert (y.items, y.half.value, y.consistency.value) == (5, 0.5, 0.5)
-
-
-def test_slices_by_principle_use_the_votes_of_that_principle() -> None:
-    # by p the judge says A A, by q B B; ann votes without a principle, bob by p alone
-    votes = [
-        *said("ann", letters("AB")),
-        *said("bob", letters("AA"), principle="p"),
-        *said("j", letters("AA"), "model", principle="p"),
-        *said("j", letters("BB"), "model", principle="q"),
-    ]
-    p, q = audit(items(10), votes).slices
-    # p: people A A and B A, majority A tie: judge A A; q: ann alone, A B: judge B B
-    assert (p.by, p.name, p.half.value) == ("principle", "p", 0.75)
-    assert (q.name, q.half.value) == ("q", 0.5)
+    # by p the judge k says B B A, by q A A B, of items that ann calls A A B without a principle
+    assert [found["principle", name, "k"].half.value for name in ("p", "q")] == [0.0, 1.0]
 
 
 def test_a_value_of_its_own_for_every_row_makes_neither_slices_nor_win_shares() -> None:

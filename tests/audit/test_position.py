@@ -29,22 +29,11 @@ def test_eight_items_by_hand() -> None:
     assert (found.prefers_first.value, found.prefers_first.n) == (6 / 12, 12)
 
 
-def test_a_judge_that_always_takes_the_first_shown() -> None:
-    votes = [*said("j", "A" * 40, "model", "A"), *said("j", "B" * 40, "model", "B")]
-    found = audit(items(40), votes).judges[0].position
-    assert (found.consistency.value, found.index.value, found.rate.value) == (0.0, -1.0, -1.0)
-    assert found.prefers_first.value == 1.0
-    assert found.p == pytest.approx(2 * 0.5**40)
-
-
 @pytest.mark.parametrize(
     ("prompts", "note"),
     [(4, "no interval from fewer than 5 clusters"), (12, "few clusters (12)"), (24, "")],
 )
-def test_the_rate_of_a_lean_on_few_prompts_is_told_with_caution(
-    prompts: int,
-    note: str,
-) -> None:
+def test_the_rate_of_a_lean_on_few_prompts_is_told_with_caution(prompts: int, note: str) -> None:
     # of two items of a prompt one is the first shown's both times, the other the same; now and then both are
     first, second = "A" * 2 * prompts, "BA" * (prompts - 1) + "BB"
     votes = [*said("j", first, "model", "A"), *said("j", second, "model", "B")]

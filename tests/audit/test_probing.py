@@ -87,24 +87,12 @@ def biased(tmp_path_factory: pytest.TempPathFactory) -> Found:
     return probed(tmp_path_factory.mktemp("biased"), ALL, "models.judge.garbage_bias=12", *planted)
 
 
-@pytest.fixture
-def run_text(tmp_path: Path) -> Path:
-    return written(tmp_path)
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    return tmp_path / "run"
-
-
-@pytest.mark.parametrize("probe", PLANTED.values())
-def test_a_planted_bias_is_found_at_its_sign(probe: str, biased: Found) -> None:
-    found = biased.of[probe]
-    assert found["gate"] == "FAIL"
-    assert found["direction"]["low"] > 0
-
-
-def test_a_judge_without_a_bias_fails_no_edit(sound: Found) -> None:
+def test_planted_biases_are_found_at_their_sign_and_a_judge_without_one_fails_no_edit(
+    biased: Found, sound: Found
+) -> None:
+    for probe in PLANTED.values():
+        assert biased.of[probe]["gate"] == "FAIL", probe
+        assert biased.of[probe]["direction"]["low"] > 0, probe
     assert list(sound.of) == list(PROBES)
     edits = [row for name, row in sound.of.items() if name != NULL]
     assert {row["gate"] for row in edits} <= {"PASS", "WARN"}
@@ -115,9 +103,7 @@ def test_a_judge_that_likes_null_answers_is_found_and_a_sound_one_lets_none_win(
     found = biased.of[NULL]
     assert found["gate"] == "FAIL"
     assert found["wins"] == found["prompts"] == sum(found["won_by"].values())
-    assert sound.of[NULL]["wins"] == 0
-    assert sound.of[NULL]["prompts"] > 0
-    assert "too few to say" in sound.of[NULL]["found"]
+    assert sound.of[NULL]["wins"] == 0 < sound.of[NULL]["prompts"]
 
 
 def test_a_probe_asks_by_one_principle_of_the_judgement_and_in_both_orders(sound: Found) -> None:
@@ -154,11 +140,13 @@ def test_a_run_that_was_broken_off_in_its_probes_goes_on_where_it_was(
     assert probed(tmp_path, *SMALL).result.sent == 0
 
 
-def test_a_plan_counts_the_questions_of_the_probes(run_text: Path, folder: Path) -> None:
-    plan = Run.from_file(run_text, folder=folder, overrides=SMALL).plan(until="probes")
-    [probes] = [one for one in plan.asks if one.stage == "probes"]
-    Run.from_file(run_text, folder=folder, overrides=SMALL)(until="judging")
-    assert probes.calls == Run.from_file(run_text, folder=folder, overrides=SMALL)(until="probes").sent
+def test_a_plan_counts_the_questions_of_the_probes(tmp_path: Path) -> None:
+    def run() -> Run:
+        return Run.from_file(written(tmp_path), folder=tmp_path / "run", overrides=SMALL)
+
+    [probes] = [asks for asks in run().plan(until="probes").asks if asks.stage == "probes"]
+    run()(until="judging")
+    assert probes.calls == run()(until="probes").sent
     # 12 comparisons in two orders, edited and control; the plain question was asked before where it has one wording
     assert 12 * 2 * 2 <= probes.calls <= 12 * 2 * 3
 
@@ -200,10 +188,8 @@ def test_a_null_answer_without_a_clear_win_is_told_everywhere(tmp_path: Path) ->
         ("probes.clear=1", "probes.clear"),
     ],
 )
-def test_what_the_part_names_wrongly_is_told_before_anything_is_asked(
-    override: str, told: str, run_text: Path, folder: Path
-) -> None:
+def test_what_the_part_names_wrongly_is_told_before_anything_is_asked(override: str, told: str, tmp_path: Path) -> None:
     assert get_args(ProbeName) == ("all", *PROBES)
     with pytest.raises(ConfigError, match=told):
-        Run.from_file(run_text, folder=folder, overrides=[override]).check()
-    assert not folder.exists()
+        Run.from_file(written(tmp_path), folder=tmp_path / "run", overrides=[override]).check()
+    assert not (tmp_path / "run").exists()

@@ -1,0 +1,84 @@
+"""Published judges and people, recounted here from the raw rows, where they lie beside the project: LLMBar (Zeng et al.
+2023, arXiv 2310.07641), 65 judges in both orders, and PandaLM's test set (Wang et al. 2023, arXiv 2306.05087)."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import json
+from collections import defaultdict
+from pathlib import Path
+from typing import Any, Literal
+
+import pytest
+
+from amendment.audit.certificate import audit
+from amendment.audit.text import certificate_lines
+from amendment.audit.votes import Item, Vote
+
+FOLDER = Path(__file__).resolve().parents[3] / "shared" / "data"
+LLMBAR, PANDALM = FOLDER / "llmbar" / "verdicts.csv.gz", FOLDER / "pandalm"
+VALUES: dict[str, Literal["A", "B", "invalid"]] = {"1": "A", "2": "B", "": "invalid"}
+PERSON: dict[int, Literal["A", "B", "tie"]] = {0: "tie", 1: "A", 2: "B"}
+GPT: dict[str, Literal["A", "B", "tie", "invalid"]] = {"1": "A", "2": "B", "Tie": "tie", "garbage": "invalid"}
+
+
+@pytest.mark.skipif(not LLMBAR.is_file(), reason="LLMBar's verdicts do not lie beside the project")
+def test_accuracy_consistency_and_kappa_of_all_runs_of_llmbar() -> None:
+    oracle = pytest.importorskip("sklearn.metrics", reason="scikit-learn comes with the dev extra")
+    runs: dict[tuple[str, str], list[tuple[str, str, str]]] = defaultdict(list)
+    with gzip.open(LLMBAR, "rt", encoding="utf-8", newline="") as file:
+        for row in csv.DictReader(file):
+            key = row["subset"], f"{row['judge']} {row['strategy']}"
+            runs[key].append((row["gold"], row["verdict_orig"], row["verdict_swap"]))
+    items: dict[str, Item] = {}
+    votes: dict[Vote, None] = {}
+    for (subset, judge), run in runs.items():
+        for number, (gold, original, swapped) in enumerate(run):
+            name = f"{subset} {number}"
+            items[name] = Item(name, subset)
+            votes[Vote(name, "gold", "person", VALUES[gold])] = None
+            votes[Vote(name, judge, "model", VALUES[original], "A")] = None
+            votes[Vote(name, judge, "model", VALUES[swapped], "B")] = None
+    certificate = audit(items, votes, draws=20)
+    assert len(certificate.slices) == len(runs) == 325
+    for part in certificate.slices:
+        run = runs[part.name, part.judge]
+        read = [(gold, verdict) for gold, *both in run for verdict in both if verdict]
+        assert part.half.n == len(read)
+        assert part.half.value == pytest.approx(sum(gold == verdict for gold, verdict in read) / len(read))
+        pairs = [(one, other) for _, one, other in run if one and other]
+        assert part.consistency.n == len(pairs)
+        assert part.consistency.value == pytest.approx(sum(one == other for one, other in pairs) / len(pairs))
+        expected = float(oracle.cohen_kappa_score(*zip(*pairs, strict=True)))
+        assert part.order_kappa.value == pytest.approx(expected, abs=1e-12)
+    assert (len(certificate.alarms.checked), certificate.alarms.found) == (51, ())
+    assert "- not measured: needs two people, found 1 (65 judges)" in certificate_lines(certificate)
+
+
+@pytest.mark.skipif(not PANDALM.is_dir(), reason="PandaLM's test set does not lie beside the project")
+def test_agreement_of_pandalms_annotators_and_judges() -> None:
+    def rows(name: str) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = json.loads((PANDALM / f"{name}testset-v1.json").read_text(encoding="utf-8"))
+        return found
+
+    items, votes = {}, []
+    for row in rows(""):
+        name = str(row["idx"])
+        items[name] = Item(f"{row['instruction']}\n{row['input']}")
+        votes += [Vote(name, f"annotator{i}", "person", PERSON[row[f"annotator{i}"]]) for i in (1, 2, 3)]
+    for row in rows("gpt-3.5-turbo-"):
+        votes.append(Vote(str(row["idx"]), "gpt-3.5", "model", GPT[row["gpt_result"]], first="A"))
+    for row in rows("pandalm-7b-"):
+        votes.append(Vote(str(row["idx"]), "pandalm-7b", "model", PERSON[int(row["pandalm_result"])], first="A"))
+    certificate = audit(items, votes, draws=20)
+    people, (gpt, pandalm) = certificate.people, certificate.judges
+    assert people
+    assert people.among
+    assert [round(pair.kappa.value, 2) for pair in people.among.pairs] == [0.85, 0.88, 0.86]  # as published
+    assert people.leave_one_out
+    assert people.leave_one_out.value == pytest.approx((912 + 928 + 917) / (3 * 999))  # two of three, on average
+    for judge, right, read in ((gpt, 697, 974), (pandalm, 667, 999)):
+        assert judge.one_call
+        assert judge.one_call.by_rule["strict"].value == pytest.approx(right / read)
+        assert judge.one_call.invalid_wrong["strict"].value == pytest.approx(right / 999)
