@@ -144,23 +144,6 @@ def show_judge(name: Name, as_json: AsJson = False) -> None:
         _print_plain(judge_lines(folder))
 
 
-@judges.command()
-def diff(
-    before: Annotated[str, typer.Argument(metavar="A", help="A shipped id or a path.")],
-    after: Annotated[str, typer.Argument(metavar="B", help="What it is compared with: an id or a path.")],
-    as_json: AsJson = False,
-) -> None:
-    """Say what leads from one judge to another, line by line. Ends with 0 whether they differ or not."""
-    from amendment.preference import diff_judges, load_judge_folder
-
-    first, second = load_judge_folder(before), load_judge_folder(after)
-    lines = diff_judges(first, second)
-    if as_json:
-        _print_json({"is_empty": not lines, "hashes": [first.hash, second.hash], "lines": lines})
-    else:
-        _print_plain(lines or ["both say the same"])
-
-
 def _print_json(value: Any) -> None:
     typer.echo(json.dumps(value, indent=1, ensure_ascii=False))
 

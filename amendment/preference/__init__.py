@@ -20,7 +20,6 @@ from amendment.preference.degenerate import (
 )
 from amendment.preference.folder import (
     JudgeFolder,
-    diff_judges,
     judge_lines,
     judge_values,
     load_judge_folder,
@@ -28,7 +27,6 @@ from amendment.preference.folder import (
     shipped_judges,
 )
 from amendment.preference.judge import Compared, Judge, JudgeSettings
-from amendment.preference.model_families import are_related, family_of
 from amendment.preference.pairs import (
     TIED_POOL,
     Paired,
@@ -64,16 +62,13 @@ __all__ = [
     "Reading",
     "Vote",
     "aggregate_verdicts",
-    "are_related",
     "as_pair_verdicts",
     "by_comparison",
     "compare_revisions",
     "criteria_of",
     "decide",
-    "diff_judges",
     "drawn_question",
     "escalate",
-    "family_of",
     "fit_for_pairs",
     "held_out",
     "is_asked_again",

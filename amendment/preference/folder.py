@@ -4,7 +4,6 @@ judges can be diffed. Its protocol says by name what is shown, on which scale it
 
 from __future__ import annotations
 
-import difflib
 import json
 from collections.abc import Callable, Iterator, Mapping
 from importlib.resources import files
@@ -293,25 +292,9 @@ def judge_values(folder: JudgeFolder) -> dict[str, Any]:
 
 def judge_lines(folder: JudgeFolder) -> list[str]:
     """What a judge says, for people: its keys, its hash, its criteria and its texts."""
-    lines = [*_texts(folder)["judge.yaml"], f"hash: {folder.hash}"]
+    lines = [f"{name}: {json.dumps(getattr(folder, name)).strip(chr(34))}" for name in _HEADS]
+    lines += [f"criterion {one.id}: {one.model_dump(mode='json', exclude={'id'})}" for one in folder.criteria]
+    lines.append(f"hash: {folder.hash}")
     for use, template in folder.templates.items():
         lines += ["", f"--- {use}", *template.text.splitlines()]
     return lines
-
-
-def diff_judges(before: JudgeFolder, after: JudgeFolder) -> list[str]:
-    """What leads from one judge to another, as the lines of a unified diff; none where they say the same."""
-    old, new = _texts(before), _texts(after)
-    lines: list[str] = []
-    for name in dict.fromkeys((*old, *new)):
-        from_, to = (f"{one.id}@{one.version} {name}" for one in (before, after))
-        lines += difflib.unified_diff(old.get(name, []), new.get(name, []), from_, to, lineterm="", n=1)
-    return lines
-
-
-def _texts(folder: JudgeFolder) -> dict[str, list[str]]:
-    """A judge in parts, each in lines."""
-    heads = [f"{name}: {json.dumps(getattr(folder, name)).strip(chr(34))}" for name in _HEADS]
-    criteria = [f"criterion {one.id}: {one.model_dump(mode='json', exclude={'id'})}" for one in folder.criteria]
-    texts = {use: template.text.splitlines() for use, template in folder.templates.items()}
-    return {"judge.yaml": [*heads, *criteria], **texts}

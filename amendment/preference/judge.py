@@ -8,10 +8,13 @@ the judge is right.
 from __future__ import annotations
 
 import random
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from operator import mul
 from pathlib import Path
+from statistics import fmean
 from typing import Annotated, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -208,7 +211,31 @@ class Judge:
         Raises ConfigError for a judge that compares nothing.
         """
         self._refuse_without_comparing()
-        return JudgeReward(self, reference=reference, name=name, patience=patience, fallback=fallback)
+        return JudgeReward(
+            self._worth,
+            self.model.calls,
+            needs_reference=self.unit != "answer",
+            reference=reference,
+            name=name,
+            patience=patience,
+            fallback=fallback,
+        )
+
+    async def _worth(self, prompt: Prompt, answer: Candidate, reference: Candidate | None) -> float | None:
+        """P(the answer is better than the reference), or its score from 0 to 1: the mean over samples, then over
+        principles by their weights."""
+        if reference is not None:
+            return (await self.compare_async(prompt=prompt, a=answer, b=reference)).p_a
+        by_principle: dict[str, list[float]] = defaultdict(list)
+        for verdict in await self.answer_verdicts(prompt, answer):
+            if verdict.scale == "score" and verdict.criterion is None and verdict.invalid is None:
+                score = float(str(verdict.value))  # from 1 to 10, that of a rubric from 0 to 1 already
+                by_principle[verdict.principle_id or ""].append(
+                    (score - 1) / 9 if self.folder.scale == "score" else score
+                )
+        weights = [self.standings.get(name, Standing()).weight for name in by_principle]
+        means = map(fmean, by_principle.values())
+        return sum(map(mul, weights, means)) / sum(weights) if weights else None
 
     async def _ask_all(
         self,

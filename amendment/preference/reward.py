@@ -19,21 +19,18 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping, Sequence
-from statistics import fmean
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from time import monotonic
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
 from amendment.errors import ConfigError, Transient
+from amendment.llm.client import Calls
 from amendment.llm.concurrency import STAGE
-from amendment.llm.model import Model
-from amendment.preference.aggregate import Standing
 from amendment.preference.degenerate import flaw_of
-from amendment.preference.folder import JudgeFolder
-from amendment.records import Candidate, Message, Messages, Prompt, Verdict, user
+from amendment.records import Candidate, Message, Messages, Prompt, user
 from amendment.sync import run_beside
 
 LEAST = -1.0
@@ -52,33 +49,9 @@ Text = str | Sequence[Mapping[str, Any]]
 
 Key = tuple[str, str | None]
 """A completion and what it is compared with, by their ids."""
-
-
-class Preferring(Protocol):
-    """What a comparison comes to."""
-
-    @property
-    def p_a(self) -> float | None: ...
-
-
-class RewardJudge(Protocol):
-    """What a reward function needs of a judge."""
-
-    @property
-    def folder(self) -> JudgeFolder: ...
-
-    @property
-    def model(self) -> Model: ...
-
-    @property
-    def name(self) -> str: ...
-
-    @property
-    def standings(self) -> Mapping[str, Standing]: ...
-
-    async def answer_verdicts(self, prompt: Prompt, candidate: Candidate) -> list[Verdict]: ...
-
-    async def compare_async(self, *, prompt: Prompt | str, a: Candidate | str, b: Candidate | str) -> Preferring: ...
+Worth = Callable[[Prompt, Candidate, Candidate | None], Awaitable[float | None]]
+"""P(the completion is better than the reference), or its score from 0 to 1 where there is none; None where no verdict
+could be read."""
 
 
 class _Question(NamedTuple):
@@ -98,8 +71,10 @@ class JudgeReward:
 
     def __init__(
         self,
-        judge: RewardJudge,
+        worth: Worth,
+        calls: Calls,
         *,
+        needs_reference: bool,
         reference: Callable[[Prompt], str] | None = None,
         name: str,
         patience: float = PATIENCE,
@@ -112,7 +87,7 @@ class JudgeReward:
         self.__name__ = name
         self.counts: Counter[str] = Counter()
         """What became of all completions so far: `rewarded`, `missing` and why, `degenerate` and why."""
-        self._judge = judge
+        self._worth, self._calls, self._needs_reference = worth, calls, needs_reference
         self._reference = reference
         self._patience, self._fallback = patience, fallback
 
@@ -152,7 +127,7 @@ class JudgeReward:
     async def _answers(self, questions: Mapping[Key, _Question]) -> dict[Key, float | str]:
         """What each question comes to. Once calls fail and nothing has come back for `patience` seconds, the questions
         that are still open have no reply; what is on the wire still reaches the ledger."""
-        calls, begun = self._judge.model.calls, monotonic()
+        calls, begun = self._calls, monotonic()
         tasks = {key: asyncio.ensure_future(self._ask(question)) for key, question in questions.items()}
         waiting, since = set(tasks.values()), begun
         try:
@@ -186,20 +161,15 @@ class JudgeReward:
         return LEAST if str(reward).startswith("degenerate") else None
 
     def _references(self, count: int, columns: Mapping[str, Any]) -> Sequence[Text | None]:
-        if not self.needs_reference or self._reference:
+        if not self._needs_reference or self._reference:
             return [None] * count
         if columns.get(REFERENCE) is None:
             raise ConfigError(
-                f"judge {self._judge.name} looks at {self._judge.folder.unit}s, so that each completion needs an "
-                f"answer to be compared with: give the dataset a column `{REFERENCE}`, pass reference= to as_reward, "
-                "or use a judge of single answers (protocol: score or rubric)"
+                f"{self.__name__}: the judge looks at pairs, so that each completion needs an answer to be compared "
+                f"with: give the dataset a column `{REFERENCE}`, pass reference= to as_reward, or use a judge of "
+                "single answers (protocol: score or rubric)"
             )
         return list(columns[REFERENCE])
-
-    @property
-    def needs_reference(self) -> bool:
-        """Whether completions are compared with an answer, and not judged by themselves."""
-        return self._judge.folder.unit != "answer"
 
     def _row(self, asked: Text, said: Text, reference: Text | None, category: str | None) -> _Question | float | str:
         """What is to be asked about a completion, or what is known of it without asking."""
@@ -211,7 +181,7 @@ class JudgeReward:
         flaw = flaw_of(completion.messages, prompt.messages)
         if flaw:
             return f"degenerate: {flaw}"
-        if not self.needs_reference:
+        if not self._needs_reference:
             return _Question(prompt, completion, None)
         return self._compared(prompt, completion, self._reference(prompt) if self._reference else reference)
 
@@ -223,38 +193,10 @@ class JudgeReward:
 
     async def _ask(self, question: _Question) -> float | str:
         try:
-            reward = await self._reward(question)
+            worth = await self._worth(*question)
         except Transient:
             return NO_REPLY
-        return "missing: no verdict" if reward is None else reward
-
-    async def _reward(self, question: _Question) -> float | None:
-        prompt, completion, reference = question
-        if reference is None:
-            share = self._share(await self._judge.answer_verdicts(prompt, completion))
-        else:
-            share = (await self._judge.compare_async(prompt=prompt, a=completion, b=reference)).p_a
-        return None if share is None or not math.isfinite(share) else 2 * share - 1
-
-    def _share(self, verdicts: Sequence[Verdict]) -> float | None:
-        """A score from 0 to 1: the mean over samples, then over principles by their weights."""
-        by_principle: dict[str, list[float]] = defaultdict(list)
-        for verdict in verdicts:
-            if verdict.scale == "score" and verdict.criterion is None and verdict.invalid is None:
-                by_principle[verdict.principle_id or ""].append(self._from_zero(float(str(verdict.value))))
-        weights = [self._weight(name) for name in by_principle]
-        if not sum(weights):
-            return None
-        means = map(fmean, by_principle.values())
-        return sum(weight * mean for weight, mean in zip(weights, means, strict=True)) / sum(weights)
-
-    def _weight(self, principle: str) -> float:
-        standing = self._judge.standings.get(principle)
-        return standing.weight if standing else 1.0
-
-    def _from_zero(self, score: float) -> float:
-        """A direct score runs from 1 to 10, that of a rubric from 0 to 1 already."""
-        return (score - 1) / 9 if self._judge.folder.scale == "score" else score
+        return "missing: no verdict" if worth is None or not math.isfinite(worth) else 2 * worth - 1
 
 
 def _candidate(prompt: Prompt, said: Text) -> Candidate:

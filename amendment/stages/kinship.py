@@ -1,19 +1,20 @@
 """Judges of the same family as the writers whose answers they compare, reported before a run and after it; judges of an
 evaluation that made the labels themselves; and judges that are to be measured on labels which the run does not have.
 
-Covered: models that the run file names, a policy of the run by its base. Not covered: answers that come from files, and
-the simulated world, where the truth is known.
+Covered: models that the run file names, a policy of the run by its base; the names under which vendors and the Hugging
+Face Hub know the larger families, and models made from them that keep the name. Not covered: models that hide what they
+were made from, answers that come from files, and the simulated world, where the truth is known.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from amendment.data.sources import ModelSource
 from amendment.llm.specs import AnthropicSpec, LocalSpec, OpenAISpec, RegisteredSpec, located
-from amendment.preference import are_related, family_of
 from amendment.stages.contract import POLICY_STAGES, JudgeEntry, RunSettings
 from amendment.stages.critique import CritiqueConfig
 from amendment.stages.judging import JudgingConfig
@@ -22,6 +23,48 @@ from amendment.text import plain
 SAME_JUDGE, RELATED_JUDGE, ANOTHER_JUDGE = "same judge", "related judge", "another judge"
 NO_JUDGE = "no other judge"
 """Where no judge of the run made its labels."""
+
+_FAMILIES = {
+    "gpt": "openai",
+    "chatgpt": "openai",
+    "davinci": "openai",
+    "claude": "anthropic",
+    "gemini": "google",
+    "gemma": "google",
+    "palm": "google",
+    "llama": "llama",
+    "vicuna": "llama",
+    "alpaca": "llama",
+    "tulu": "llama",
+    "qwen": "qwen",
+    "qwq": "qwen",
+    "mistral": "mistral",
+    "mixtral": "mistral",
+    "ministral": "mistral",
+    "magistral": "mistral",
+    "codestral": "mistral",
+    "zephyr": "mistral",
+    "deepseek": "deepseek",
+    "phi": "phi",
+    "command": "cohere",
+    "aya": "cohere",
+    "grok": "xai",
+    "glm": "glm",
+    "chatglm": "glm",
+    "yi": "yi",
+    "olmo": "olmo",
+    "falcon": "falcon",
+    "nova": "amazon",
+    "granite": "granite",
+    "kimi": "moonshot",
+    "pythia": "pythia",
+    "smollm": "smollm",
+    "internlm": "internlm",
+    "baichuan": "baichuan",
+}
+"""By the letters that a part of a name begins with."""
+_NUMBERED = re.compile(r"o\d\b")
+"""OpenAI's models o1, o3, o4-mini."""
 
 
 def kinship_warnings(config: RunSettings) -> list[str]:
@@ -118,3 +161,22 @@ def _named(config: RunSettings, name: str) -> str:
     """A short name with the model behind it, where there is one."""
     model = _model_of(config, name)
     return f"{plain(name)} ({plain(model)})" if model else plain(name)
+
+
+def family_of(model: str) -> str | None:
+    """The family of a model by its name, such as `llama` for `meta-llama/Llama-3.1-8B-Instruct`; None for a name that
+    says nothing. The model's own name decides before that of its owner, and its first part before later ones."""
+    for part in reversed(model.lower().split("/")):
+        for word in re.findall(r"[a-z]+", part):
+            found = _FAMILIES.get(word)
+            if found:
+                return found
+        if _NUMBERED.match(part):
+            return "openai"
+    return None
+
+
+def are_related(first: str, second: str) -> bool:
+    """Whether two models are of one family by their names; equal names are, whatever they say."""
+    family = family_of(first)
+    return first == second or (family is not None and family == family_of(second))

@@ -1,4 +1,4 @@
-"""The commands about judges: what is shipped, what one says, and what leads from one to another."""
+"""The commands about judges: what is shipped, and what one says."""
 
 from __future__ import annotations
 
@@ -36,16 +36,6 @@ def test_a_judge_is_shown_with_its_texts(command: Command, capsys: pytest.Captur
         assert text in shown
     assert command("judge", "show", "score", "--json") == 0
     assert json.loads(capsys.readouterr().out)["templates"]["tokens"] == folder.template.text
-
-
-def test_two_judges_are_compared(command: Command, capsys: pytest.CaptureFixture[str]) -> None:
-    assert command("judge", "diff", "verdict", "reasoned") == 0
-    shown = capsys.readouterr().out
-    assert {"-protocol: verdict", "+protocol: reasoned", "+shots: false"} <= set(shown.splitlines())
-    assert command("judge", "diff", "verdict", "verdict") == 0
-    assert capsys.readouterr().out == "both say the same\n"
-    assert command("judge", "diff", "verdict", "verdict", "--json") == 0
-    assert json.loads(capsys.readouterr().out)["is_empty"] is True
 
 
 def test_a_folder_whose_words_would_steer_a_terminal_is_shown_as_text(
