@@ -1,6 +1,6 @@
 """Draft, then critique and revise, n times: Constitutional AI, stage one (Bai et al. 2022, section 3).
 
-Covered: principles drawn anew at every step of every prompt; critique asked or skipped; every draft,
+Covered: principles drawn again at every step of every prompt; critique asked or skipped; every draft,
 critique and revision kept with its parents; refusals and unusable replies kept apart. A draft that calls a
 tool is not finished and stays a draft. Not covered: whether a revision is better than its original.
 """
@@ -14,8 +14,14 @@ from dataclasses import dataclass, field
 from pydantic import BaseModel, ConfigDict, Field
 
 from amendment.constitutions import Constitution, Drawn, DrawScheme, draw_principles, eligible_principles
-from amendment.critique._prompts import EXAMPLE, critique_messages, revise_messages, shared_characters, template_id
-from amendment.critique.artefacts import strip_artefacts
+from amendment.critique.texts import (
+    EXAMPLE,
+    critique_messages,
+    revise_messages,
+    shared_characters,
+    strip_artefacts,
+    template_id,
+)
 from amendment.errors import ConfigError, CredentialsError, ProviderError
 from amendment.hashing import content_id
 from amendment.llm.model import Ending, Model, Unusable, draft, ending_of, usable
@@ -84,7 +90,7 @@ async def run_chain(
     """The trail of one prompt, ended where a step gave nothing to go on with.
 
     Raises CredentialsError and LedgerError, which concern the whole run, and before anything is asked ConfigError
-    when no principle speaks about the prompt; every other fault ends this item only.
+    when no principle applies to the prompt; every other fault ends this item only.
     """
     trail = _Trail(prompt, model, constitutions, settings, seed)
     steps = _principles(trail)
@@ -103,13 +109,13 @@ async def run_chain(
 
 
 def _principles(trail: _Trail) -> list[Drawn]:
-    """The principles of all steps: `per_round` different ones in each round, drawn anew each round."""
+    """The principles of all steps: `per_round` different ones in each round, drawn again each round."""
     prompt = trail.prompt
     pool = eligible_principles(trail.constitutions, "revise", category=prompt.category, tags=prompt.tags)
     if not pool:
         names = ", ".join(one.id for one in trail.constitutions) or "no constitution"
         raise ConfigError(
-            f"critique: no principle of {names} has a `revise` text and speaks about prompts of category "
+            f"critique: no principle of {names} has a `revise` text and applies to prompts of category "
             f"{prompt.category!r}; add one, or leave these prompts out"
         )
     draw = trail.settings.principles

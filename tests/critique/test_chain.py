@@ -247,7 +247,7 @@ def test_a_prompt_that_no_principle_speaks_about_is_told_before_anything_is_aske
     provider = Scripted("draft")
     medical = house(principle("medical", applies_when=AppliesWhen(categories=("health",))))
     for rules in (medical, house(principle("judging-only", revise=(), compare=("Which?",)))):
-        with pytest.raises(ConfigError, match="no principle of house has a `revise` text and speaks about prompts of"):
+        with pytest.raises(ConfigError, match="no principle of house has a `revise` text and applies to prompts of"):
             chain(provider, constitutions=[rules])
     assert provider.asked == []
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from amendment.constitutions import Constitution, CritiqueExample, Drawn, FewShot, Principle, ReviseExample
-from amendment.critique._prompts import critique_messages, revise_messages, shared_characters
+from amendment.critique.texts import critique_messages, revise_messages, shared_characters
 from amendment.records import Message, Messages, text_of, user
 from amendment.text import read_fenced
 
