@@ -10,16 +10,17 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Collection, Sequence
+import random
+from abc import ABC, abstractmethod
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Collection, Iterator, Sequence
 from contextlib import aclosing
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 from urllib.parse import quote
 
 import httpx2
 
 from amendment.errors import CredentialsError, ProviderError, Rejected, Transient
-from amendment.llm.batches import BatchLimits, BatchLine, BatchService, BatchState, Found, LineOutcome
 from amendment.llm.hosted import HostedProvider, encoded, fault_of
 from amendment.llm.replies import body_of, shown
 from amendment.llm.requests import Request
@@ -43,9 +44,66 @@ _STATUS_OF = {
 """The status that an error of this type of Anthropic's has online; a line shows the type alone."""
 
 
-def batch_service(provider: HostedProvider) -> BatchService:
-    """The batch service of a provider's server, which is sent what single calls would be sent."""
-    return OpenAIBatches(provider) if provider.kind == "openai" else AnthropicBatches(provider)
+class Tempo(NamedTuple):
+    """How often a vendor is asked, in seconds."""
+
+    linger: float = 5.0
+    """A batch is handed in when no further request has come for this long; longer while others are out."""
+    first_poll: float = 30.0
+    longest_poll: float = 300.0
+
+    def pauses(self) -> Iterator[float]:
+        """Seconds between polls: growing, and never in step with other processes."""
+        pause = self.first_poll
+        while True:
+            yield pause * random.uniform(0.8, 1.2)  # noqa: S311 - no secret
+            pause = min(pause * 1.5, self.longest_poll)
+
+
+class BatchLimits(NamedTuple):
+    """The most that one batch takes."""
+
+    lines: int
+    bytes: int
+
+
+class BatchLine(NamedTuple):
+    """A request as it stands in a batch."""
+
+    custom_id: str
+    """Our name for it, by which its result is known."""
+    body: bytes
+    """The whole line, without its end."""
+
+
+class BatchState(NamedTuple):
+    """How far a batch is."""
+
+    status: str
+    """The vendor's word; `gone` where the vendor knows no such batch, or has its results no more."""
+    is_ended: bool
+    done: int = 0
+    """Requests with a result, however it is."""
+    fault: ProviderError | None = None
+    """Why nothing of it was asked, where the vendor refused the whole."""
+
+
+class Search(NamedTuple):
+    """Whether a batch that may have been made was made."""
+
+    remote: str | None
+    """Its name at the vendor."""
+    is_open: bool = False
+    """Whether one that may be it is still running, so that it has to be looked for again."""
+
+
+class LineOutcome(NamedTuple):
+    """How one request of a batch ended: with a reply, or with the fault that it would be online."""
+
+    custom_id: str
+    raw: bytes | None = None
+    fault: ProviderError | None = None
+    server_id: str | None = None
 
 
 class Page(NamedTuple):
@@ -59,13 +117,38 @@ class _NotFound(Exception):
     """Status 404, which means another thing at each address."""
 
 
-class VendorBatches:
-    """One vendor's batch service, as far as HTTP goes."""
+class BatchService(ABC):
+    """A vendor's batches. What HTTP does wrong is raised as Transient, Rejected or CredentialsError."""
+
+    limits: ClassVar[BatchLimits]
 
     def __init__(self, provider: HostedProvider) -> None:
         self.host = provider.host
         self.provider = provider
         self._has_answered = False
+
+    @abstractmethod
+    def line(self, custom_id: str, request: Request) -> BatchLine:
+        """The line of a request. Raises Rejected for what the protocol cannot ask."""
+
+    @abstractmethod
+    async def submit(self, lines: Sequence[BatchLine], shard: str) -> str:
+        """Hand a batch in, under a name of ours where the vendor keeps one; its name at the vendor.
+
+        After a Transient other than `rate` and `refused` it may have been made nevertheless: see `find`.
+        """
+
+    @abstractmethod
+    async def find(self, shard: str, custom_ids: Collection[str], since: float) -> Search:
+        """Look for a batch that was to be handed in after `since`, in seconds of the system's clock."""
+
+    @abstractmethod
+    async def poll(self, remote: str) -> BatchState:
+        """How far a batch is."""
+
+    @abstractmethod
+    def results(self, remote: str) -> AsyncGenerator[LineOutcome, None]:
+        """What an ended batch brought, in any order, perhaps with lines missing; reading again does no harm."""
 
     async def listed(self, path: str, **query: str | int) -> Page:
         """A page of the batches that there are. Raises CredentialsError where they cannot be listed."""
@@ -140,19 +223,15 @@ class VendorBatches:
             raise Transient(f"{self.host}: no reply within {seconds:g} s", kind="deadline") from None
 
 
-class OpenAIBatches(VendorBatches):
-    """Batches at one server."""
-
+class OpenAIBatches(BatchService):
     limits = BatchLimits(lines=50_000, bytes=200_000_000)
 
     def line(self, custom_id: str, request: Request) -> BatchLine:
-        """The line of a request. Raises Rejected for what the protocol cannot ask."""
         wire = self.provider.wire
         whole = {"custom_id": custom_id, "method": "POST", "url": f"/v1{wire.path}", "body": dict(wire.body(request))}
         return BatchLine(custom_id, encoded(whole, self.host))
 
     async def submit(self, lines: Sequence[BatchLine], shard: str) -> str:
-        """Upload the lines and make a batch of them; its name at the vendor."""
         file = await self.upload(f"{shard}.jsonl", b"\n".join(line.body for line in lines) + b"\n")
         wanted = {
             "input_file_id": file,
@@ -167,20 +246,18 @@ class OpenAIBatches(VendorBatches):
         headers, files = {"Content-Type": "multipart/form-data"}, {"file": (name, content, "application/jsonl")}
         return await self.made("/files", body={"purpose": "batch"}, files=files, headers=headers)
 
-    async def find(self, shard: str, custom_ids: Collection[str], since: float) -> Found:
-        """The batch of this shard, if it was made; its metadata tells for certain."""
+    async def find(self, shard: str, custom_ids: Collection[str], since: float) -> Search:
         query: dict[str, str | int] = {"limit": PAGE}
         while True:
             page = await self.listed("/batches", **query)
             for batch in page.batches:
                 if (batch.get("metadata") or {}).get("shard") == shard:
-                    return Found(str(batch["id"]))
+                    return Search(str(batch["id"]))
             if not page.has_more or (page.batches[-1].get("created_at") or 0) < since - SLACK:
-                return Found(None)
+                return Search(None)
             query["after"] = str(page.batches[-1]["id"])
 
     async def poll(self, remote: str) -> BatchState:
-        """How far a batch is."""
         batch = await self.get(f"/batches/{_part(remote)}")
         if batch is None:
             return BatchState("gone", is_ended=True)
@@ -203,8 +280,7 @@ class OpenAIBatches(VendorBatches):
             return ProviderError(f"{fault}. The vendor refused the whole batch; nothing of it was asked.")
         return fault
 
-    async def results(self, remote: str) -> AsyncIterator[LineOutcome]:
-        """What is in the output file, and then in the error file; in any order, and of any ended batch."""
+    async def results(self, remote: str) -> AsyncGenerator[LineOutcome, None]:
         batch = await self.get(f"/batches/{_part(remote)}") or {}
         for name in ("output_file_id", "error_file_id"):
             if not batch.get(name):
@@ -231,9 +307,7 @@ class OpenAIBatches(VendorBatches):
         return LineOutcome(custom_id, fault=self.line_fault(status, {"error": error}))
 
 
-class AnthropicBatches(VendorBatches):
-    """Batches at one server."""
-
+class AnthropicBatches(BatchService):
     limits = BatchLimits(lines=100_000, bytes=256_000_000)
     path = "/v1/messages/batches"
 
@@ -243,15 +317,13 @@ class AnthropicBatches(VendorBatches):
         """Shards, and ended batches that are not theirs; they need no second look."""
 
     def line(self, custom_id: str, request: Request) -> BatchLine:
-        """The line of a request. Raises Rejected for what the protocol cannot ask."""
         whole = {"custom_id": custom_id, "params": dict(self.provider.wire.body(request))}
         return BatchLine(custom_id, encoded(whole, self.host))
 
     async def submit(self, lines: Sequence[BatchLine], shard: str) -> str:
-        """Make a batch; its name at the vendor. There is no place for the shard's."""
         return await self.make(self.path, b'{"requests":[' + b",".join(line.body for line in lines) + b"]}")
 
-    async def find(self, shard: str, custom_ids: Collection[str], since: float) -> Found:
+    async def find(self, shard: str, custom_ids: Collection[str], since: float) -> Search:
         """The batch of these requests, if it was made; open as long as one that may be it has not ended.
 
         No older one is looked at before that: it may be an earlier attempt at the same requests.
@@ -261,10 +333,10 @@ class AnthropicBatches(VendorBatches):
             if sum(count for count in counts.values() if isinstance(count, int)) != len(custom_ids):
                 continue
             if batch.get("processing_status") != "ended":
-                return Found(None, is_open=True)
+                return Search(None, is_open=True)
             if await self._holds(shard, str(batch["id"]), custom_ids):
-                return Found(str(batch["id"]))
-        return Found(None)
+                return Search(str(batch["id"]))
+        return Search(None)
 
     async def _since(self, since: float) -> AsyncIterator[dict[str, Any]]:
         """Batches that were made after a time, newest first."""
@@ -280,7 +352,7 @@ class AnthropicBatches(VendorBatches):
             query["after_id"] = str(page.batches[-1]["id"])
 
     async def _holds(self, shard: str, remote: str, custom_ids: Collection[str]) -> bool:
-        """Whether an ended batch is made of these requests and no others: one that failed may be grouped anew."""
+        """Whether an ended batch is made of these requests and no others: one that failed may be grouped again."""
         if (shard, remote) in self._others:
             return False
         left = set(custom_ids)
@@ -294,7 +366,6 @@ class AnthropicBatches(VendorBatches):
         return not left
 
     async def poll(self, remote: str) -> BatchState:
-        """How far a batch is."""
         batch = await self.get(f"{self.path}/{_part(remote)}")
         if batch is None or batch.get("archived_at"):
             return BatchState("gone", is_ended=True)
@@ -304,7 +375,6 @@ class AnthropicBatches(VendorBatches):
         return BatchState(status, is_ended=status == "ended", done=done)
 
     async def results(self, remote: str) -> AsyncGenerator[LineOutcome, None]:
-        """How each request of an ended batch ended, in any order."""
         # the address in the batch's own record is not used: a key goes to the entry's host alone
         async for line in self.lines(f"{self.path}/{_part(remote)}/results"):
             yield self._outcome(line)
@@ -322,6 +392,11 @@ class AnthropicBatches(VendorBatches):
                 late = Transient(f"{self.host}: the batch ended before this request was asked ({kind})")
                 return LineOutcome(custom_id, fault=late)
         return LineOutcome(custom_id, fault=Transient(f"{self.host}: a result without a type", kind="unreadable"))
+
+
+def batch_service(provider: HostedProvider) -> BatchService:
+    """The batch service of a provider's server, which is sent what single calls would be sent."""
+    return OpenAIBatches(provider) if provider.kind == "openai" else AnthropicBatches(provider)
 
 
 def _time(text: Any) -> float:

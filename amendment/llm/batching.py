@@ -2,8 +2,9 @@
 
 Covered: a batch is written down before the vendor hears of it and named when the vendor has named it, so that a kill at
 any point leaves no request in two batches and no paid line unread; money is set aside for all lines at once; whoever
-asks waits for their own line only. Not covered: asking again, which belongs to `client` as for calls online, and
-cancelling a batch at the vendor: what was handed in is worth having.
+asks waits for their own line only. A batch whose making was cut off is looked for at the vendor; polls that fail, and
+results that break off, come twice or never, are asked for again. Not covered: asking a line again, which belongs to
+`client` as for calls online, and cancelling a batch at the vendor: what was handed in is worth having.
 """
 
 from __future__ import annotations
@@ -11,24 +12,114 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Any
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeVar
+from weakref import WeakKeyDictionary
 
 from amendment.errors import BudgetReached, CredentialsError, Paused, ProviderError, Rejected, Transient
-from amendment.llm.batch_following import Follower, Tempo
-from amendment.llm.batches import BatchOut, BatchService, Line, desk_of
-from amendment.llm.budget import Budget
+from amendment.llm.batch_vendors import BatchLine, BatchService, BatchState, LineOutcome, Tempo
+from amendment.llm.budget import Budget, Hold
 from amendment.llm.concurrency import STAGE
 from amendment.llm.ledger import BatchCall, Ledger
 from amendment.llm.prices import Price
-from amendment.llm.provider import Provider
+from amendment.llm.provider import RULES, Provider
 from amendment.llm.requests import Request
 from amendment.llm.tokens import most_tokens
 
 LONGEST_LINGER = 300.0
 """Seconds; see `Tempo.linger`."""
+READS = 3
+"""How often the results are read for lines that are not in them."""
+LOOKS = 2
+"""How often a batch is looked for before it counts as never made: a vendor's list may lag behind."""
+CHUNK = 256
+"""Replies that are stored together, and the most that are held in memory at once."""
+KEPT = 28 * 86400.0
+"""Seconds after which a vendor may have let the results go."""
 _UNMADE = frozenset({"rate", "refused"})
 """Faults of handing in after which there is certainly no batch."""
+T = TypeVar("T")
+
+
+def _quiet_future() -> asyncio.Future[bytes]:
+    """A future whose error, where nobody waits for it any longer, is dropped without a warning."""
+    future: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+    future.add_done_callback(lambda done: done.cancelled() or done.exception())
+    return future
+
+
+@dataclass(eq=False)
+class Line:
+    """One request that waits for a batch or is in one."""
+
+    request_id: str
+    asked: Request | None = None
+    """None in a batch of an earlier process."""
+    sent: BatchLine | None = None
+    """What goes to the vendor; let go of when it is there."""
+    stage: str = ""
+    attempt: int = 0
+    askers: int = 0
+    hold: Hold | None = None
+    is_taken: bool = False
+    """Whether its result was met."""
+    reply: asyncio.Future[bytes] = field(default_factory=_quiet_future)
+
+    @property
+    def custom_id(self) -> str:
+        """Its name in a batch, as both vendors take it: letters, digits, `_` and `-`, at most 64 of them."""
+        return self.request_id.replace(":", "-")
+
+    def fail(self, fault: BaseException) -> None:
+        """Let whoever asked know that there is no reply."""
+        if not self.reply.done():
+            self.reply.set_exception(fault)
+
+
+@dataclass(eq=False)
+class BatchOut:
+    """One batch, from its line in the ledger to its end."""
+
+    shard: str
+    lines: dict[str, Line]
+    """By custom id; without those whose replies are handed on, which would fill the memory before the batch ends."""
+    total: int
+    """Requests that were handed in with it."""
+    number: int = 0
+    """In the ledger."""
+    remote: str | None = None
+    """Its name at the vendor."""
+    since: float = 0.0
+    """When it was written down, in seconds of the system's clock."""
+    phase: Literal["preparing", "handing in", "waiting", "reading"] = "preparing"
+    n_done: int = 0
+    """Requests with a result at the vendor, as it said last."""
+    faults: dict[str, ProviderError] = field(default_factory=dict)
+    """What lines ended with, by custom id; handed on when all replies are on disk."""
+
+    @property
+    def missing(self) -> list[Line]:
+        """Lines without a result."""
+        return [line for line in self.lines.values() if not line.is_taken]
+
+
+@dataclass(eq=False)
+class _Desk:
+    """What is on its way in batches with one ledger, by whichever carrier: no request may be in two at once."""
+
+    lines: dict[str, Line] = field(default_factory=dict)
+    """By request id: all that are gathered or out."""
+    shards: set[str] = field(default_factory=set)
+    """Batches that a carrier follows."""
+
+    def forget(self, line: Line) -> None:
+        if self.lines.get(line.request_id) is line:
+            del self.lines[line.request_id]
+
+
+_DESKS: WeakKeyDictionary[Ledger, _Desk] = WeakKeyDictionary()
+"""All carriers of a ledger share one: two entries of a run file may name the same model."""
 
 
 class Batching:
@@ -44,11 +135,10 @@ class Batching:
         *,
         tempo: Tempo | None = None,
         notice: Callable[[str], None] = lambda _: None,
-        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         max_wait: float = 900.0,
     ) -> None:
-        """`notice` is told what a user should know; `sleep` is there for tests; `max_wait`: seconds for which a vendor
-        is borne with who answers questions about a batch with nothing but faults."""
+        """`notice` takes what a user should know; `max_wait`: seconds after which the run pauses when a vendor answers
+        questions about a batch with nothing but faults."""
         self.sent = 0
         self._provider = provider
         self._service = service
@@ -57,11 +147,8 @@ class Batching:
         self._price = price
         self._tempo = tempo or Tempo()
         self._notice = notice
-        self._sleep = sleep
-        self._follower = Follower(
-            provider, service, ledger, tempo=self._tempo, notice=notice, sleep=sleep, max_wait=max_wait
-        )
-        self._desk = desk_of(ledger)
+        self._max_wait = max_wait
+        self._desk = _DESKS.setdefault(ledger, _Desk())
         self._gathered: list[Line] = []
         self._n_bytes = 0
         self._lingering: asyncio.Task[None] | None = None
@@ -73,7 +160,7 @@ class Batching:
         """The raw reply, from the next batch, or from one that is out already. See `Carrier` for what it raises."""
         self._wake(request.host, request.model)
         line = self._desk.lines.get(request.id)
-        if line is None or line.reply.done():  # an answer of no use is asked for anew while its batch is still read
+        if line is None or line.reply.done():  # an answer of no use is asked for again while its batch is still read
             line = self._gather(request)
         line.askers += 1
         try:
@@ -91,7 +178,11 @@ class Batching:
         Nothing new is handed in. The next `carry` takes up again what was left.
         """
         self._leaving = True
-        self._stop_gathering()
+        if self._lingering:
+            self._lingering.cancel()
+            self._lingering = None
+        gathered, self._gathered, self._n_bytes = self._gathered, [], 0
+        self._forget(gathered, Paused("nothing more is handed in; run again to go on"))
         try:
             while self._out:
                 for task, out in self._out.items():
@@ -108,10 +199,10 @@ class Batching:
 
     @property
     def outlook(self) -> list[str]:
-        """What is out and how far it is, for the eyes of who waits."""
+        """What is out and how far it is, for who waits."""
         where = self._provider.host
-        shown = [(out.remote, out.n_done, out.total) for out in list(self._out.values()) if out.remote]
-        return [f"batch {remote} at {where}: {done} of {total} requests are done" for remote, done, total in shown]
+        named = [(out.remote, out.n_done, out.total) for out in list(self._out.values()) if out.remote]
+        return [f"batch {remote} at {where}: {done} of {total} requests are done" for remote, done, total in named]
 
     def _wake(self, host: str, model: str) -> None:
         """Take up the batches that an earlier process left."""
@@ -119,21 +210,18 @@ class Batching:
             return
         self._is_awake = True
         unanswered = self._ledger.open_attempts()
-        for left in self._ledger.batches(host, model):
-            if left.shard in self._desk.shards:
+        for batch in self._ledger.batches(host, model):
+            if batch.shard in self._desk.shards:
                 continue
             lines = [
-                Line(one.request, attempt=one.number, hold=self._budget.take_up(one.number, self._price))
-                for one in unanswered
-                if one.batch == left.number
+                Line(attempt.request, attempt=attempt.number, hold=self._budget.take_up(attempt.number, self._price))
+                for attempt in unanswered
+                if attempt.batch == batch.number
             ]
-            out = self._out_with(left.shard, lines, left.at)
-            out.number, out.remote, out.total = left.number, left.remote, len(left.attempts)
+            out = BatchOut(batch.shard, _by_custom_id(lines), len(batch.attempts), since=batch.at)
+            out.number, out.remote = batch.number, batch.remote
             self._desk.lines.update((line.request_id, line) for line in lines)
-            self._start(out, self._follower.follow(out))
-
-    def _out_with(self, shard: str, lines: Sequence[Line], since: float) -> BatchOut:
-        return BatchOut(shard, {line.custom_id: line for line in lines}, self._desk, len(lines), since=since)
+            self._start(out, self._follow(out))
 
     def _gather(self, request: Request) -> Line:
         """A new line for the next batch. Raises Rejected for what the protocol cannot ask, or no batch can hold."""
@@ -156,34 +244,34 @@ class Batching:
         count = -1
         while count != len(self._gathered):
             count = len(self._gathered)
-            await self._sleep(min(self._tempo.linger * 2 ** min(len(self._out), 16), LONGEST_LINGER))
+            await asyncio.sleep(min(self._tempo.linger * 2 ** min(len(self._out), 16), LONGEST_LINGER))
         self._lingering = None
         self._hand_in()
-
-    def _stop_gathering(self) -> None:
-        if self._lingering:
-            self._lingering.cancel()
-            self._lingering = None
-        gathered, self._gathered, self._n_bytes = self._gathered, [], 0
-        self._forget(gathered, Paused("nothing more is handed in; run again to go on"))
 
     def _hand_in(self) -> None:
         """Make a batch of what was gathered and is still asked for."""
         gathered, self._gathered, self._n_bytes = self._gathered, [], 0
-        asked = [line for line in gathered if line.askers]
         self._forget([line for line in gathered if not line.askers], Paused("nobody asks for it any more"))
-        if asked:
-            self._send_off(asked)
+        self._send_off([line for line in gathered if line.askers])
 
     def _send_off(self, lines: Sequence[Line]) -> None:
-        out = self._out_with(uuid.uuid4().hex, lines, time.time())
-        self._start(out, self._go(out))
+        if lines:
+            out = BatchOut(uuid.uuid4().hex, _by_custom_id(lines), len(lines), since=time.time())
+            self._start(out, self._go(out))
 
     def _start(self, out: BatchOut, work: Awaitable[None]) -> None:
         self._desk.shards.add(out.shard)
         task = asyncio.ensure_future(self._guarded(out, work))
         self._out[task] = out
         task.add_done_callback(self._over)
+
+    async def _guarded(self, out: BatchOut, work: Awaitable[None]) -> None:
+        """All who wait for a batch get what stopped it on its way; in the ledger it stays as it is."""
+        try:
+            await work
+        except Exception as fault:
+            for line in out.lines.values():
+                line.fail(fault)
 
     def _over(self, task: asyncio.Task[None]) -> None:
         out = self._out.pop(task)
@@ -196,8 +284,8 @@ class Batching:
             self._is_awake = False  # whoever asks for a line of it again is not to hand it in once more
         self._forget(list(out.lines.values()), Paused(f"{left}; run again to pick it up"))
 
-    def _forget(self, lines: Sequence[Line], told: Paused) -> None:
-        """Lines that are neither gathered nor out any longer; whoever still waits for one is told."""
+    def _forget(self, lines: Sequence[Line], reason: Paused) -> None:
+        """Lines that are neither gathered nor out any longer; whoever still waits for one gets the reason."""
         for line in lines:
             self._desk.forget(line)
             if line.hold and line.attempt:  # its batch is out, and will be paid
@@ -205,26 +293,30 @@ class Batching:
             elif line.hold:
                 line.hold.release()
             line.hold = None
-            line.fail(told)
-
-    async def _guarded(self, out: BatchOut, work: Awaitable[None]) -> None:
-        """Whatever stops a batch on its way is told to all who wait for it; in the ledger it stays as it is."""
-        try:
-            await work
-        except Exception as fault:
-            out.fail(fault)
+            line.fail(reason)
 
     async def _go(self, out: BatchOut) -> None:
         """Money, ledger, vendor, ledger: in this order, so that nothing is paid that is not written down."""
         await self._set_aside(out)
         out.phase = "handing in"
-        await self._write_down(out)
         lines = list(out.lines.values())
+        asked = [(line, line.asked) for line in lines if line.asked]
+        calls = [
+            BatchCall(request.id, request.body, request.host, request.model, line.stage) for line, request in asked
+        ]
+        written = await self._ledger.open_batch(out.shard, calls)  # from here on a kill leaves a trace
+        out.number = written.number
+        for line in lines:
+            line.attempt = written.attempts[line.request_id]
         try:
             out.remote = await self._service.submit([line.sent for line in lines if line.sent], out.shard)
         except ProviderError as fault:
+            if isinstance(fault, Rejected):  # which says nothing of its single requests, and holds for the next batch
+                refused = f"{fault}. The batch was refused as a whole, and nothing of it was asked."
+                await self._close(out, "never made", CredentialsError(refused))
+                return
             if not isinstance(fault, Transient) or fault.kind in _UNMADE:
-                await self._follower.close_unmade(out, _of_the_whole(fault))
+                await self._close(out, "never made", fault)
                 return
         else:
             await self._ledger.name_batch(out.number, out.remote)
@@ -233,7 +325,7 @@ class Batching:
             line.sent = None
         if self._leaving:
             raise asyncio.CancelledError
-        await self._follower.follow(out)
+        await self._follow(out)
 
     async def _set_aside(self, out: BatchOut) -> None:
         """Money for all lines at once. What is left may do for some: then the others wait for what those give back."""
@@ -250,23 +342,149 @@ class Batching:
         for line, hold in zip(lines, holds, strict=False):
             line.hold = hold
         if count < len(lines):
-            out.lines = {line.custom_id: line for line in lines[:count]}
-            out.total = count
+            out.lines, out.total = _by_custom_id(lines[:count]), count
             self._send_off(lines[count:])
 
-    async def _write_down(self, out: BatchOut) -> None:
-        """The intent: from here on a kill leaves a trace by which the batch is found."""
-        lines = list(out.lines.values())
-        asked = [(line, line.asked) for line in lines if line.asked]
-        calls = [BatchCall(one.id, one.body, one.host, one.model, line.stage) for line, one in asked]
-        written = await self._ledger.open_batch(out.shard, calls)
-        out.number = written.number
-        for line in lines:
-            line.attempt = written.attempts[line.request_id]
+    async def _follow(self, out: BatchOut) -> None:
+        """Bring a batch home: replies into the ledger and to whoever asks, faults to whoever asks.
+
+        Raises CredentialsError where the vendor lets nobody look, and Paused where nothing but faults came for longer
+        than `max_wait` seconds; the batch then stays written down as it is.
+        """
+        if not out.lines:  # all of it was stored, and only the closing is missing
+            await self._ledger.close_batch(out.number, "read")
+            return
+        out.phase = "waiting"
+        if out.remote is None and not await self._locate(out):
+            unmade = f"{self._provider.host}: the batch was never made; its requests go into the next one"
+            await self._close(out, "never made", Transient(unmade, kind="refused"))
+            return
+        state = await self._ended(out)
+        out.phase = "reading"
+        if state.status == "gone" and time.time() - out.since < KEPT:
+            raise CredentialsError(
+                f"{self._provider.host}: there is no batch {out.remote}, which this run handed in with "
+                f"{len(out.lines)} requests. Use the key that it was handed in with: another key cannot see it"
+            )
+        if state.status == "gone":
+            self._notice(
+                f"{self._provider.host}: the results of batch {out.remote} were not read in time and are gone; "
+                f"{len(out.missing)} requests that may be paid are asked again"
+            )
+        elif not state.fault:
+            await self._read(out)
+        await self._close(out, state.status, state.fault or self._lost(out))
+
+    async def _asked(self, out: BatchOut, ask: Callable[[], Awaitable[T]]) -> T:
+        """What a vendor says of a batch, asked again while it answers with faults, which say nothing of the batch.
+
+        Raises Paused where nothing else has come for longer than `max_wait` seconds.
+        """
+        pauses, since = self._tempo.pauses(), None
+        while True:
+            try:
+                return await ask()
+            except (Transient, Rejected) as fault:
+                since = since or time.monotonic()
+                left = since + self._max_wait - time.monotonic()
+                if left <= 0:
+                    what = f"batch {out.remote}" if out.remote else "the batch that was handed in last"
+                    raise Paused(
+                        f"{self._provider.host}: nothing but faults for {self._max_wait:g} s, which is max_wait, when "
+                        f"asked about {what} with {len(out.missing)} requests. It goes on there and nothing of it is "
+                        f"lost: run again to pick it up. The last fault: {fault}"
+                    ) from None
+            await asyncio.sleep(min(next(pauses), left))
+
+    async def _locate(self, out: BatchOut) -> bool:
+        """Look for a batch that may have been made, for as long as the vendor leaves it open; whether there is one."""
+        looks, pauses = 0, self._tempo.pauses()
+        while True:
+            search = await self._asked(out, lambda: self._service.find(out.shard, out.lines.keys(), out.since))
+            if search.remote:
+                await self._ledger.name_batch(out.number, search.remote)
+                out.remote = search.remote
+                return True
+            looks += not search.is_open
+            if looks == LOOKS:
+                return False
+            await asyncio.sleep(next(pauses))
+
+    async def _ended(self, out: BatchOut) -> BatchState:
+        """Poll until the batch has ended."""
+        pauses, remote = self._tempo.pauses(), out.remote or ""
+        while True:
+            state = await self._asked(out, lambda: self._service.poll(remote))
+            out.n_done = state.done
+            if state.is_ended:
+                return state
+            await asyncio.sleep(next(pauses))
+
+    async def _read(self, out: BatchOut) -> None:
+        """Read the results until each line was met, or is not in them. Reading twice does no harm."""
+
+        async def once() -> None:
+            async for chunk in _chunks(self._service.results(out.remote or "")):
+                await asyncio.gather(*(self._take(out, outcome) for outcome in chunk))
+
+        pauses = self._tempo.pauses()
+        for _ in range(READS):
+            await self._asked(out, once)
+            if not out.missing:
+                return
+            await asyncio.sleep(next(pauses))
+
+    async def _take(self, out: BatchOut, outcome: LineOutcome) -> None:
+        """Store a reply and hand it on, or keep a fault until all replies are stored."""
+        line = out.lines.get(outcome.custom_id)
+        if line is None or line.is_taken:
+            return
+        line.is_taken = True
+        if outcome.raw is None:
+            out.faults[outcome.custom_id] = outcome.fault or self._lost(out)
+            return
+        meter = self._provider.meter(outcome.raw)
+        usd = line.hold.settle(meter.usage) if line.hold else None
+        line.hold = None
+        await self._ledger.commit(line.attempt, outcome.raw, meter, server_id=outcome.server_id, usd=usd)
+        if not line.reply.done():
+            line.reply.set_result(outcome.raw)
+        out.lines.pop(line.custom_id, None)
+        self._desk.forget(line)
+
+    def _lost(self, out: BatchOut) -> Transient:
+        return Transient(f"{self._provider.host}: batch {out.remote} has no result for this request", kind="unreadable")
+
+    async def _close(self, out: BatchOut, state: str, rest: ProviderError) -> None:
+        """Write down how the lines without a reply ended, then the batch, and hand it on; `rest` is for lines that no
+        result was met for."""
+        for line in out.missing:
+            line.is_taken = True
+            out.faults[line.custom_id] = rest
+        for custom_id, fault in out.faults.items():
+            line = out.lines[custom_id]
+            passing = fault if isinstance(fault, Transient) else None
+            if line.hold and passing and RULES[passing.kind].may_be_paid:
+                line.hold.lose()
+            elif line.hold:
+                line.hold.release()
+            line.hold = None
+            name = passing.kind if passing else type(fault).__name__
+            self._ledger.fail(line.attempt, name, status=passing.status if passing else None)
+        await self._ledger.close_batch(out.number, state)
+        for custom_id, fault in out.faults.items():
+            out.lines[custom_id].fail(fault)
 
 
-def _of_the_whole(fault: ProviderError) -> ProviderError:
-    """A vendor who refuses a batch says nothing of its single requests, and will refuse the next one as well."""
-    if isinstance(fault, Rejected):
-        return CredentialsError(f"{fault}. The batch was refused as a whole, and nothing of it was asked.")
-    return fault
+def _by_custom_id(lines: Sequence[Line]) -> dict[str, Line]:
+    return {line.custom_id: line for line in lines}
+
+
+async def _chunks(results: AsyncIterator[LineOutcome]) -> AsyncIterator[list[LineOutcome]]:
+    chunk: list[LineOutcome] = []
+    async for outcome in results:
+        chunk.append(outcome)
+        if len(chunk) == CHUNK:
+            yield chunk
+            chunk = []
+    yield chunk

@@ -13,9 +13,9 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from amendment.llm import batch_following as following
-from amendment.llm.batch_following import Follower
-from amendment.llm.batch_vendors import OpenAIBatches, VendorBatches
+from amendment.llm import batching
+from amendment.llm.batch_vendors import BatchService, OpenAIBatches
+from amendment.llm.batching import Batching
 from amendment.llm.ledger import Ledger
 from tests.vendors.askers import ask_batched
 
@@ -25,11 +25,11 @@ STEPS: dict[str, tuple[type, str, int, bool]] = {
     "written down": (Ledger, "open_batch", 1, True),
     "before the file": (OpenAIBatches, "upload", 1, False),
     "uploaded": (OpenAIBatches, "upload", 1, True),
-    "before it is made": (VendorBatches, "make", 1, False),
-    "made": (VendorBatches, "make", 1, True),
+    "before it is made": (BatchService, "make", 1, False),
+    "made": (BatchService, "make", 1, True),
     "named": (Ledger, "name_batch", 1, True),
-    "ended": (Follower, "_read", 1, False),
-    "half read": (Follower, "_take", 3, True),
+    "ended": (Batching, "_read", 1, False),
+    "half read": (Batching, "_take", 3, True),
     "read": (Ledger, "close_batch", 1, False),
     "closed": (Ledger, "close_batch", 1, True),
 }
@@ -68,7 +68,7 @@ class _Server:
 
 def die(origin: str, folder: Path, protocol: str, step: str) -> None:
     """Ask until the step is reached; does not return."""
-    following.CHUNK = 2  # so that there is a half of five replies
+    batching.CHUNK = 2  # so that there is a half of five replies
     owner, name, at, afterwards = STEPS[step]
     setattr(owner, name, killing(getattr(owner, name), at, afterwards=afterwards))
     ledger = folder / f"{protocol} {step}" / "ledger.sqlite"

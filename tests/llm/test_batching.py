@@ -13,7 +13,7 @@ import pytest
 
 from amendment.errors import AmendmentError, BudgetReached, CredentialsError, Paused, Rejected
 from amendment.llm import batch_vendors
-from amendment.llm.batches import BatchLimits
+from amendment.llm.batch_vendors import BatchLimits
 from amendment.llm.budget import Budget
 from amendment.llm.prices import Price
 from amendment.llm.requests import Reply

@@ -14,7 +14,7 @@ import pytest
 from pydantic import TypeAdapter
 
 from amendment.errors import BudgetReached, CredentialsError
-from amendment.llm import batch_following as following
+from amendment.llm import batching
 from amendment.llm.budget import Budget
 from amendment.llm.client import Calls
 from amendment.llm.ledger import Ledger
@@ -138,7 +138,7 @@ def test_results_that_are_gone_after_a_month_are_asked_anew_and_said_aloud(
     vendor, ledger = left(server, "messages", tmp_path)
     vendor.made.clear()
     vendor.polls_to_end = 1
-    monkeypatch.setattr(following, "time", SimpleNamespace(time=lambda: time.time() + 29 * DAY))
+    monkeypatch.setattr(batching, "time", SimpleNamespace(time=lambda: time.time() + 29 * DAY))
     asked = ask_batched(server, "messages", QUESTIONS, ledger=ledger)
     assert_home(vendor, asked)
     assert any("6 requests that may be paid are asked again" in notice for notice in asked.notices)

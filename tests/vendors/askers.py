@@ -11,8 +11,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from amendment.errors import AmendmentError
-from amendment.llm.batch_following import Tempo
-from amendment.llm.batch_vendors import batch_service
+from amendment.llm.batch_vendors import Tempo, batch_service
 from amendment.llm.batching import Batching
 from amendment.llm.budget import Budget
 from amendment.llm.client import Calls

@@ -12,8 +12,7 @@ import pytest
 from pydantic import TypeAdapter
 
 from amendment.errors import CredentialsError, ProviderError, Rejected, Transient
-from amendment.llm.batch_vendors import batch_service
-from amendment.llm.batches import BatchService, Found, LineOutcome
+from amendment.llm.batch_vendors import BatchService, LineOutcome, Search, batch_service
 from amendment.llm.hosted import HostedProvider
 from amendment.llm.opening import open_provider
 from amendment.llm.requests import Request
@@ -267,14 +266,14 @@ def test_anthropics_batch_is_suspect_until_it_has_ended_and_then_known_by_its_re
     vendor = BatchVendor(server)
     vendor.polls_to_end = 5  # the list has two pages, and each of them polls each batch
 
-    async def looked_for(service: BatchService, _: HostedProvider) -> list[Found]:
+    async def looked_for(service: BatchService, _: HostedProvider) -> list[Search]:
         await submitted(service, ["s2-0"], question("another number of requests"))
         await submitted(service, ["s2-8", "s2-9"], question("others"))
         await submitted(service, OURS, question("ours"))
         return [await service.find("", OURS[::-1], time.time()) for _ in range(3)]
 
     # of 3 batches those with 2 requests are suspect; when they have ended, the third is ours
-    assert using(server, looked_for, "anthropic") == [Found(None, True), Found(None, True), Found("msgbatch_2")]
+    assert using(server, looked_for, "anthropic") == [Search(None, True), Search(None, True), Search("msgbatch_2")]
     assert vendor.violations == []
 
 
@@ -284,12 +283,12 @@ def test_a_batch_with_other_requests_is_not_ours_and_looked_into_once_for_each_s
 ) -> None:
     BatchVendor(server).polls_to_end = 1
 
-    async def looked_for(service: BatchService, _: HostedProvider) -> list[Found]:
+    async def looked_for(service: BatchService, _: HostedProvider) -> list[Search]:
         await submitted(service, others, question("others"))
         found = [await service.find("first", OURS, time.time()) for _ in range(3)]
         return [*found, await service.find("second", others, time.time())]
 
-    assert using(server, looked_for, "anthropic") == [Found(None)] * 3 + [Found("msgbatch_0")]
+    assert using(server, looked_for, "anthropic") == [Search(None)] * 3 + [Search("msgbatch_0")]
     assert sum(entry.path.endswith("/results") for entry in server.log) == 2
 
 
@@ -299,14 +298,14 @@ def test_while_a_newer_batch_may_be_ours_no_older_one_of_the_same_requests_is_ta
     vendor = BatchVendor(server)
     vendor.polls_to_end = 1
 
-    async def looked_for(service: BatchService, _: HostedProvider) -> list[Found]:
+    async def looked_for(service: BatchService, _: HostedProvider) -> list[Search]:
         await submitted(service, OURS, question("the first attempt, expired"))
         found = [await service.find("", OURS, time.time())]
         vendor.polls_to_end = 2
         await submitted(service, OURS, question("the second"))
         return [*found, *[await service.find("", OURS, time.time()) for _ in range(2)]]
 
-    expected = [Found("msgbatch_0"), Found(None, is_open=True), Found("msgbatch_1")]
+    expected = [Search("msgbatch_0"), Search(None, is_open=True), Search("msgbatch_1")]
     assert using(server, looked_for, "anthropic") == expected
 
 
@@ -314,9 +313,9 @@ def test_a_batch_made_long_before_the_intent_is_not_ours(server: FaultServer, qu
     vendor = BatchVendor(server)
     vendor.polls_to_end = 1
 
-    async def looked_for(service: BatchService, _: HostedProvider) -> list[Found]:
+    async def looked_for(service: BatchService, _: HostedProvider) -> list[Search]:
         await submitted(service, ["s2-0"], question())
         vendor.made["msgbatch_0"].at -= 86400
         return [await service.find("", ["s2-0"], time.time() - ago) for ago in (0, 86400)]
 
-    assert using(server, looked_for, "anthropic") == [Found(None), Found("msgbatch_0")]
+    assert using(server, looked_for, "anthropic") == [Search(None), Search("msgbatch_0")]
