@@ -13,10 +13,10 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from amendment.dpo import DpoSettings, SftSettings, train_dpo, train_sft
+from amendment.dpo import DpoSettings, Guards, GuardSettings, SftSettings, train_dpo, train_sft
 from amendment.llm.rendering import Renderer
 from amendment.simulator import BANNER, Persona, draft, is_readable, revise, sample_prompts, truth
-from amendment.training import Guards, GuardSettings, Scores, TinyModel, TrlFields, build_tiny
+from amendment.training import TinyModel, TrlFields, build_tiny
 from amendment.training.generating import sample_answers
 from amendment.training.model_files import load_causal, load_tokenizer, placed, quietly
 
@@ -68,7 +68,7 @@ def main(seed: int, folder: Path) -> None:
     watched = Guards(
         settings=GuardSettings(max_tokens=48, on_violation="note"),
         prompts=[row(prompt) for prompt in test],
-        scores=Scores(readable=lambda _, text: is_readable(text)),
+        readable=lambda _, text: is_readable(text),
     )
     for name, settings in (("sane", SANE), ("wild", WILD)):
         result = train_dpo(folder / "start", pairs, folder / name, settings, seed=seed, guards=watched)

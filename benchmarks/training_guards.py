@@ -11,6 +11,7 @@ import re
 import shutil
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from judging_world import Case, drawn, looks, seeded, table
@@ -31,10 +32,10 @@ from training_world import (
     worth,
 )
 
-from amendment.dpo import DpoSettings, train_dpo
+from amendment.dpo import DpoResult, DpoSettings, Guards, GuardSettings, train_dpo
 from amendment.reward_model import RewardModel, train_reward
 from amendment.simulator import is_readable
-from amendment.training import Guards, GuardSettings, Scores, TrainResult, TrlFields
+from amendment.training import TrlFields
 
 NOISE, WATCHER = "some", "little"
 WATCHED = 100
@@ -70,13 +71,13 @@ def _guards(one: World, rows: Sequence[Row]) -> dict[str, Guards | None]:
     out = one.folder / "reward"
     train_reward(one.policy, rows, out, REWARD, seed=one.seed)
     prompts = [question(prompt) for prompt in one.test[:WATCHED]]
-    scored = Scores(reward=RewardModel.load(out).score, judge=lambda found: _judge(found, one.seed))
-    known: dict[str, Scores] = {
-        "on, by text alone": Scores(),
-        "on, by readability": Scores(readable=lambda _, text: is_readable(text)),
-        "on, by reward model and judge": scored,
+    alone, reward = Guards(settings=GUARDS, prompts=prompts), RewardModel.load(out).score
+    return {
+        OFF: None,
+        "on, by text alone": alone,
+        "on, by readability": replace(alone, readable=lambda _, text: is_readable(text)),
+        "on, by reward model and judge": replace(alone, reward=reward, judge=lambda rows: _judge(rows, one.seed)),
     }
-    return {OFF: None} | {name: Guards(settings=GUARDS, prompts=prompts, scores=told) for name, told in known.items()}
 
 
 def _judge(rows: Sequence[Row], seed: int) -> list[float]:
@@ -88,7 +89,7 @@ def _judge(rows: Sequence[Row], seed: int) -> list[float]:
     return found
 
 
-def _ending(result: TrainResult) -> dict[str, Any]:
+def _ending(result: DpoResult) -> dict[str, Any]:
     """Where training ended, by which guards, and the step whose weights are saved."""
     violated = sorted({name for reading in result.guards for name in reading.violated})
     told = re.search(r"saved is step (\d+)", " ".join(result.notes))

@@ -22,11 +22,13 @@ from transformers import TrainerCallback
 from trl import DPOConfig, DPOTrainer
 from trl.trainer.dpo_trainer import DataCollatorForPreference
 
+from amendment.dpo._guarding import GuardWatcher
 from amendment.dpo._relatives import kto_trainer, reference_free_trainer
-from amendment.dpo.policy import UNWEIGHTED, DpoSettings
+from amendment.dpo.guards import Guards
+from amendment.dpo.policy import UNWEIGHTED, DpoResult, DpoSettings
 from amendment.errors import TrainingError
 from amendment.llm.rendering import Renderer
-from amendment.training import Guards, Progress, TrainResult
+from amendment.training import Progress
 from amendment.training.generating import completion_logps
 from amendment.training.labels import PairLabels, pair_labels
 from amendment.training.losses import identity_preference, robust_preference, soft_bradley_terry, weighted_loss
@@ -49,9 +51,9 @@ def train(
     progress: Progress | None,
     guards: Guards | None = None,
     reference: str | Path | None = None,
-) -> TrainResult:
+) -> DpoResult:
     """`reference` is `base`; it can be named so that the check of the first step can be tested."""
-    with workbench(base, out, settings, seed, progress, rows=given, guards=guards) as bench:
+    with workbench(base, out, settings, seed, progress, rows=given, depends=guards and guards.identity) as bench:
         prepared = prepare_pairs(given, bench.renderer, settings, trainer="dpo")
         labels = pair_labels([given[i] for i in prepared.places], settings)
         is_weighted = bool(np.ptp(labels.weights))
@@ -68,8 +70,13 @@ def train(
             make = kto_trainer if settings.loss == "kto" else dpo_trainer
             trainer, lengths = make(bench, prepared.rows, labels, settings, reference or base)
             watchers = [StartsAtReference(settings, exact=not trainer.args.bf16, weighted=is_weighted)]
-        fitted = bench.fit(trainer, lengths, *watchers)
-        return bench.finish(trainer, prepared.report, fitted)
+        if guards is None or trainer.args.world_size > 1:
+            return DpoResult(**vars(bench.finish(trainer, prepared.report, bench.fit(trainer, lengths, *watchers))))
+        watcher = GuardWatcher(bench, guards, trainer)
+        fitted = bench.fit(trainer, lengths, *watchers, watcher)  # last: a training that it ends writes no checkpoint
+        watcher.settle(trainer.model, fitted.steps)
+        bench.record["guards"] = [reading.to_json() for reading in watcher.readings]
+        return DpoResult(**vars(bench.finish(trainer, prepared.report, fitted)), guards=tuple(watcher.readings))
 
 
 def dpo_trainer(

@@ -9,6 +9,7 @@ learning rate a thousand times larger.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -16,7 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
-from amendment.training import Guards, PairTrainerSettings, Progress, TrainerSettings, TrainResult, need_training
+from amendment.dpo.guards import GuardReading, Guards
+from amendment.training import PairTrainerSettings, Progress, TrainerSettings, TrainResult, need_training
 from amendment.training.launching import launchable
 from amendment.training.preflight import rows_in
 
@@ -94,7 +96,14 @@ def train_sft(
     return _sft.train(base, rows_in(rows), Path(out), settings, seed, progress=progress)
 
 
-@launchable
+@dataclass(frozen=True, kw_only=True)
+class DpoResult(TrainResult):
+    """A policy trained on preferences."""
+
+    guards: tuple[GuardReading, ...] = ()
+    """What guards measured, step by step; empty where none watched."""
+
+
 def train_dpo(
     base: str | Path,
     pairs: Iterable[Mapping[str, Any]],
@@ -104,7 +113,7 @@ def train_dpo(
     seed: int = 0,
     progress: Progress | None = None,
     guards: Guards | None = Guards(),  # noqa: B008 - immutable
-) -> TrainResult:
+) -> DpoResult:
     """Move `base` towards `chosen` and away from `rejected`, and save it to `out`.
 
     The reference is always `base` as it lies on disk; at the first step policy and reference have to agree
@@ -115,9 +124,28 @@ def train_dpo(
     saved, which may be the base's own, and `notes` of the result say so. None: nothing is watched.
     """
     need_training()
+    if settings.launch:
+        result = _launched(base, pairs, out, settings, seed=seed, progress=progress)
+        note = "guards: nothing was watched, since launched processes trained; they work without launch."
+        return DpoResult(**{**vars(result), "notes": (*result.notes, *([note] if guards else []))})
     from amendment.dpo import _dpo
 
     return _dpo.train(base, rows_in(pairs), Path(out), settings, seed, progress=progress, guards=guards)
+
+
+@launchable
+def _launched(
+    base: str | Path,
+    pairs: Iterable[Mapping[str, Any]],
+    out: Path,
+    settings: DpoSettings,
+    *,
+    seed: int,
+    progress: Progress | None = None,
+) -> TrainResult:
+    from amendment.dpo import _dpo
+
+    return _dpo.train(base, rows_in(pairs), Path(out), settings, seed, progress=progress)
 
 
 def policy_margins(

@@ -13,9 +13,9 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, model_validator
+from pydantic import model_validator
 
-from amendment.dpo import DpoSettings, policy_margins, train_dpo
+from amendment.dpo import DpoSettings, GuardReading, Guards, GuardSettings, policy_margins, train_dpo
 from amendment.errors import Paused, Transient
 from amendment.hashing import content_id
 from amendment.preference import JudgeSettings, aggregate_verdicts, load_judge_folder
@@ -49,7 +49,6 @@ from amendment.stages.trained import (
     training_counts,
     training_progress,
 )
-from amendment.training import GuardReading, Guards, GuardSettings, Scores, best_reading
 
 Row = Mapping[str, Any]
 Scored = Callable[[Sequence[Row]], NDArray[np.float64]]
@@ -62,10 +61,8 @@ class DpoGuards(GuardSettings):
 
     judge: JudgeEntry | None = None
     """Compares the policy's answers with its reference's at each measurement, in both orders; its score is P(the
-    policy's answer is better). At each measurement it is asked two questions an answer and principle; with `every`
-    beside it, steps have to be set, so that a plan can count them."""
-    principles: int = Field(default=1, ge=1, le=64)
-    """Principles per comparison of that judge."""
+    policy's answer is better). At each measurement it is asked two questions an answer; with `every`, steps have to be
+    set, so that a plan can count them."""
 
 
 class DpoConfig(DpoSettings):
@@ -169,7 +166,7 @@ class TrainingPolicy(TrainingStage):
         )
         counts = {**training_counts(result), **smoothing}
         if self.config.guards:
-            counts["guards"] = guards = guard_counts(self.config.guards, result.guards)
+            counts["guards"] = guards = guard_counts(result.guards, result.notes)
             if result.guards and (note := self._shared_prompts(context, self.config.guards)):
                 guards["lines"].append(note)
             if "ending" in guards:
@@ -187,12 +184,13 @@ class TrainingPolicy(TrainingStage):
             return None
         prompts = _prompts(context)[: guards.prompts]
         is_simulated = bool(prompts) and all(prompt.source == "lilliput" for prompt in prompts)
-        scores = Scores(
+        return Guards(
+            settings=guards,
+            prompts=[_row(prompt) for prompt in prompts],
             reward=_reward(context) if self.watches_reward else None,
             judge=_judge(context, guards, prompts) if guards.judge else None,
             readable=(lambda _, text: is_readable(text)) if is_simulated else None,
         )
-        return Guards(settings=guards, prompts=[_row(prompt) for prompt in prompts], scores=scores)
 
     def _ask_most(self, context: Context, name: str) -> None:
         """Ask the judge of the guards all that it can be asked while the policy `name` is trained: no guard ends it,
@@ -251,7 +249,7 @@ def _judge(context: Context, guards: DpoGuards, prompts: Sequence[Prompt]) -> Sc
     of which no verdict could be read."""
     assert guards.judge is not None
     by_id = {prompt.id: prompt for prompt in prompts}
-    judge = open_judge(context, guards.judge, JudgeSettings(principles_per_pair=guards.principles))
+    judge = open_judge(context, guards.judge, JudgeSettings(principles_per_pair=1))
 
     async def work(row: Row) -> float:
         policy, start = (
@@ -279,31 +277,20 @@ def _judge(context: Context, guards: DpoGuards, prompts: Sequence[Prompt]) -> Sc
     return score
 
 
-def guard_counts(settings: GuardSettings, readings: Sequence[GuardReading]) -> dict[str, Any]:
-    """What summary and status show of the guards: the table of readings, the step that is saved where they ended the
-    training, and that in words."""
-    first: dict[str, str] = {}
-    for reading in readings:
-        for guard, over in reading.violated.items():
-            by = "" if over == (guard,) else f" (by {', '.join(name.replace('_', ' ') for name in over)})"
-            first.setdefault(guard, f"{guard}{by} at step {reading.step}")
-    counts: dict[str, Any] = {"readings": len(readings), "table": [reading.to_json() for reading in readings]}
-    counts |= {"saved": None, "violated": list(first)}
-    lines = [f"- guards: {len(readings)} readings on held-out prompts"]
-    if not first:
-        lines[0] += "; none violated"
-    elif settings.on_violation == "note":
-        counts["ending"] = f"{', '.join(first.values())} violated; training went on, and the last weights are kept"
-    else:
-        best, _ = best_reading(readings, settings)
-        counts["saved"] = saved = best.step if best else 0
-        kept = f"step {saved}" if saved else "the start"
-        counts["ending"] = f"{', '.join(first.values())} ended the training; the weights of {kept} are kept"
-    lines[0] += f"; {counts['ending']}" if first else ""
+def guard_counts(readings: Sequence[GuardReading], notes: Sequence[str]) -> dict[str, Any]:
+    """What summary and status show of the guards: the table of readings, what was violated, and what followed, which
+    the last of the training's `notes` says."""
+    violated = list(dict.fromkeys(name for reading in readings for name in reading.violated))
+    lines = [f"- guards: {len(readings)} readings on held-out prompts; violated: {', '.join(violated) or 'none'}"]
     if readings:
-        figures = {name.replace("_", " "): figure.to_json() for name, figure in readings[-1].figures.items()}
-        shown = (f"{name} {estimate_shown(figure)}" for name, figure in figures.items())
-        lines.append(f"- guards at step {readings[-1].step}: {', '.join(shown)}")
-    if counts["saved"] is not None:
-        lines.append(f"- saved: {kept}; held-out figures are its own")
+        shown = (f"{name} {estimate_shown(figure.to_json())}" for name, figure in readings[-1].figures.items())
+        lines.append(f"- guards at step {readings[-1].step}: {', '.join(shown).replace('_', ' ')}")
+    counts: dict[str, Any] = {
+        "readings": len(readings),
+        "table": [reading.to_json() for reading in readings],
+        "violated": violated,
+    }
+    if violated:
+        sentence = notes[-1].removeprefix("guards: ").partition(". ")[0].rstrip(".")
+        counts["ending"] = f"{', '.join(violated)}: {sentence}"
     return {**counts, "lines": lines}

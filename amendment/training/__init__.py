@@ -1,10 +1,9 @@
-"""What trainers share: settings, preflight, guards, tiny models.
+"""What trainers share: settings, preflight, tiny models.
 
 What loads torch is imported by its full name: `workbench`, `model_files`, `generating`, `losses`.
 """
 
 from amendment.training.bases import check_base, need_training
-from amendment.training.guards import GuardReading, Guards, GuardSettings, Scores, best_reading
 from amendment.training.results import Progress, Report, TrainResult
 from amendment.training.settings import (
     LaunchSettings,
@@ -18,20 +17,15 @@ from amendment.training.settings import (
 from amendment.training.tiny import build_tiny
 
 __all__ = [
-    "GuardReading",
-    "GuardSettings",
-    "Guards",
     "LaunchSettings",
     "LoraSettings",
     "PairTrainerSettings",
     "Progress",
     "Report",
-    "Scores",
     "TinyModel",
     "TrainResult",
     "TrainerSettings",
     "TrlFields",
-    "best_reading",
     "build_tiny",
     "check_base",
     "need_training",

@@ -58,8 +58,6 @@ def launchable(train: Callable[Given, TrainResult]) -> Callable[Given, TrainResu
             return train(*args, **kwargs)
         check_demands(given["settings"])
         progress = given.pop("progress", None)
-        if given.get("guards") is not None:
-            del given["guards"]  # they work in one process; where there are several, they leave a note
         rows = next(name for name in ("rows", "pairs") if name in given)
         given[rows] = list(given[rows])
         try:

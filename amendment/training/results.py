@@ -8,8 +8,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from amendment.training.guards import GuardReading
-
 Progress = Callable[[int, int, dict[str, float]], None]
 """Called with the step, the last step, and the metrics of the steps since the last call."""
 
@@ -50,8 +48,6 @@ class TrainResult:
     """Device, precision, threads and library versions: equal machines give equal weights."""
     notes: tuple[str, ...] = ()
     """What a reader of the result has to know, in sentences."""
-    guards: tuple[GuardReading, ...] = ()
-    """What guards measured, step by step; empty where none watched."""
     seconds: float = 0.0
     """CPU seconds of the training loop; of several processes, all of theirs."""
 
@@ -66,5 +62,4 @@ class TrainResult:
             steps=record["steps"],
             machine=record["machine"],
             notes=tuple(record["notes"]),
-            guards=tuple(GuardReading.from_json(reading) for reading in record.get("guards", [])),
         )

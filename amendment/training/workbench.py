@@ -35,9 +35,7 @@ from amendment.files import file_hash
 from amendment.llm.rendering import Renderer
 from amendment.training import model_files
 from amendment.training._head import use_dense_head
-from amendment.training._watching import guard_watcher
 from amendment.training.bases import check_base
-from amendment.training.guards import GuardReading, Guards
 from amendment.training.model_files import has_gpu, quietly
 from amendment.training.results import Progress, Report, TrainResult
 from amendment.training.settings import TrainerSettings, check_demands
@@ -68,9 +66,10 @@ def workbench(
     progress: Progress | None = None,
     *,
     rows: Sequence[Any] = (),
-    guards: Guards | None = None,
+    depends: Any = None,
 ) -> Iterator[Workbench]:
-    """Open a workbench for a training on `rows`, as they were given; `guards` watch a causal model while it is trained.
+    """Open a workbench for a training on `rows`, as they were given; `depends` is what else its weights depend on, as
+    JSON values.
 
     Raises ConfigError (no such base, or a setting that this machine cannot obey) or TrainingError (`out` is in use).
     """
@@ -82,7 +81,7 @@ def workbench(
     os.environ.update(added)  # else it writes into the folder of checkpoints
     try:
         with quietly(seed), tempfile.TemporaryDirectory() as scratch:
-            bench = Workbench(str(base), out, settings, seed, progress, rows, guards, scratch)
+            bench = Workbench(str(base), out, settings, seed, progress, rows, depends, scratch)
             for other in bench.state.parent.glob("*"):
                 if other != bench.state:
                     shutil.rmtree(other, ignore_errors=True)
@@ -102,13 +101,13 @@ class Workbench:
     seed: int
     progress: Progress | None
     rows: Sequence[Any]
-    guards: Guards | None
+    depends: Any
     scratch: str
     """A folder that goes when the workbench closes."""
     notes: list[str] = field(default_factory=list)
     """Sentences for the result."""
-    readings: tuple[GuardReading, ...] = ()
-    """What the guards have measured."""
+    record: dict[str, Any] = field(default_factory=dict)
+    """What the caller adds to `history.json`."""
 
     @cached_property
     def commit(self) -> str | None:
@@ -130,7 +129,7 @@ class Workbench:
     @cached_property
     def state(self) -> Path:
         """The folder of this very training in `<out name>.state` beside `out`: it outlives a kill, is made by whoever
-        writes to it, and is removed by `finish`. A training with another base, other rows, settings, seed, guards or
+        writes to it, and is removed by `finish`. A training with another base, other rows, settings, seed or
         libraries has another."""
         launch = self.settings.launch
         config = Path(launch.config).expanduser() if launch and launch.config else None
@@ -139,7 +138,7 @@ class Workbench:
             "rows": _digest(self.rows),
             "settings": [type(self.settings).__name__, self.settings.model_dump(mode="json", exclude=_NO_MATTER)],
             "seed": self.seed,
-            "guards": _digest(self.guards.identity) if self.guards else None,
+            "depends": _digest([self.depends]),
             "launch": file_hash(config) if config else None,
             "versions": {"amendment": amendment.__version__, **self.versions},
         }
@@ -192,19 +191,16 @@ class Workbench:
     def fit(self, trainer: Any, lengths: Sequence[int], *watchers: TrainerCallback) -> Fitted:
         """Train to the end, without a word on stdout; `lengths` are tokens per row."""
         use_dense_head(trainer.model)
-        guard = guard_watcher(self, trainer)
         watch = Watch(trainer, self.progress)
         trainer.lengths = lengths
         trainer.args.output_dir = str(self.state)
         trainer.remove_callback(PrinterCallback)  # it prints to stdout
-        for watcher in (watch, *watchers, *([guard] if guard else [])):  # guards last: what they end gets no checkpoint
+        for watcher in (watch, *watchers):
             trainer.add_callback(watcher)
         kind = type(model_files.bare(trainer.model))
         start = time.process_time()
         trainer.train(resume_from_checkpoint=last_checkpoint(self.state))
         seconds = time.process_time() - start
-        if guard:
-            guard.settle(trainer.model, trainer.state.global_step)
         return Fitted(tuple(watch.history), trainer.state.global_step, seconds, kind)
 
     def finish(self, trainer: Any, report: Report, fitted: Fitted, **files: Mapping[str, Any] | Path) -> TrainResult:
@@ -227,7 +223,7 @@ class Workbench:
             "notes": self.notes,
             "steps": fitted.steps,
             "history": fitted.history,
-            **({"guards": [reading.to_json() for reading in self.readings]} if self.guards else {}),
+            **self.record,
         }
         if model := model_files.gathered(trainer, fitted.kind):
             model_files.save(model, self.tokenizer, self.out, record, **files)
@@ -240,7 +236,6 @@ class Workbench:
             steps=fitted.steps,
             machine=machine,
             notes=tuple(self.notes),
-            guards=self.readings,
             seconds=fitted.seconds,
         )
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from amendment.dpo import GuardReading
 from amendment.errors import ConfigError
 from amendment.run import Run, load_run_file
 from amendment.run.progress import QuietProgress
@@ -14,7 +14,6 @@ from amendment.run.status import read_status, status_lines
 from amendment.stages import stages_of
 from amendment.stages.dpo import guard_counts
 from amendment.statistics import Estimate
-from amendment.training import GuardReading, GuardSettings
 
 RUN = """\
 name: guarded
@@ -53,24 +52,16 @@ def test_what_the_policys_training_reads_follows_from_its_guards(tmp_path: Path)
     assert "models/reward_model" not in needs(path, "dpo"), "it is trained from the policy that is watched"
 
 
-def test_what_guards_saw_is_told_in_lines() -> None:
-    def counts(kl: float, saves: str) -> dict[str, Any]:
-        figures = {"kl": Estimate(kl, kl - 1, kl + 1, 64, 64)}
-        readings = [
-            GuardReading(0, {"kl": Estimate(0, 0, 0, 64, 64)}),
-            GuardReading(15, figures, {"kl": ("kl",)} if kl > 10 else {}),
-        ]
-        return guard_counts(GuardSettings(kl=10.0, on_violation=saves), readings)
-
-    stopped = counts(12.0, "stop")
-    assert stopped["ending"] == "kl at step 15 ended the training; the weights of the start are kept"
-    assert stopped["lines"] == [
-        f"- guards: 2 readings on held-out prompts; {stopped['ending']}",
-        "- guards at step 15: kl 12.000 (11.000 to 13.000)",
-        "- saved: the start; held-out figures are its own",
+def test_what_guards_saw_is_shown_in_lines() -> None:
+    figures = {"kl_per_token": Estimate(2, 1, 3, 64, 64)}
+    readings = [GuardReading(0, {}), GuardReading(15, figures, {"kl_per_token": ("kl_per_token",)})]
+    counts = guard_counts(readings, ["guards: step 15, ...", "guards: training ended at step 15; saved is step 10."])
+    assert counts["ending"] == "kl_per_token: training ended at step 15; saved is step 10"
+    assert counts["lines"] == [
+        "- guards: 2 readings on held-out prompts; violated: kl_per_token",
+        "- guards at step 15: kl per token 2.000 (1.000 to 3.000)",
     ]
-    assert counts(12.0, "note")["ending"].endswith("violated; training went on, and the last weights are kept")
-    assert "ending" not in counts(2.0, "stop")
+    assert "ending" not in guard_counts(readings[:1], [])
 
 
 class Said(QuietProgress):
@@ -84,19 +75,18 @@ class Said(QuietProgress):
 @pytest.mark.slow
 def test_a_guard_that_ends_a_training_is_said_when_it_ends_and_by_the_status(tmp_path: Path) -> None:
     # a rate that breaks the policy within a step, and a limit that anything passes
-    guards = (
-        "{every: 1, prompts: 6, max_tokens: 8, kl: 1.0e-6, kl_per_token: null, length_ratio: null, unreadable: null}"
-    )
+    guards = "{every: 1, prompts: 6, max_tokens: 8, kl_per_token: 1.0e-6, length_ratio: null, unreadable: null}"
     path = run_file(tmp_path, guards)
     path.write_text(path.read_text().replace("dpo: {base: base,", "dpo: {base: base, learning_rate: 0.05,"))
     said = Said()
-    told = Run.from_file(path, folder=tmp_path / "run", progress=said)().summary["stages"]["dpo"]["guards"]
-    assert told["violated"] == ["kl"]
-    ending = f"kl at step {told['table'][-1]['step']} ended the training; the weights of the start are kept"
+    summary = Run.from_file(path, folder=tmp_path / "run", progress=said)().summary["stages"]["dpo"]
+    assert summary["guards"]["violated"] == ["kl_per_token"]
+    ending = summary["guards"]["ending"]
+    assert "NOTHING THAT WAS TRAINED IS SAVED" in ending
     assert f"dpo: guards: {ending}" in said.lines
-    (line,) = (one for one in status_lines(read_status(tmp_path / "run")) if one.startswith("  dpo "))
-    assert line.endswith(f"guards {ending}")
-    assert "- saved: the start; held-out figures are its own" in (tmp_path / "run/summary.md").read_text()
+    (line,) = (line for line in status_lines(read_status(tmp_path / "run")) if line.startswith("  dpo "))
+    assert "guards kl_per_token: training ended at step" in line
+    assert ending.removeprefix("kl_per_token: ") in (tmp_path / "run/summary.md").read_text()
 
 
 def test_the_judge_of_guards_has_to_be_a_model_of_the_run_and_a_judge(tmp_path: Path) -> None:

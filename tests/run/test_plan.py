@@ -75,7 +75,7 @@ def state_of(folder: Path) -> dict[str, tuple[bytes, int]]:
 def test_calls_of_a_run_file_are_those_counted_by_hand(written: Written, folder: Path) -> None:
     # critique: 10 prompts x (1 draft + 2 rounds x (critique + revision)) = 50
     # candidates: 10 x 2 draws, of which the first asks what the draft asked already: 10
-    # judging: 3 candidates make 3 pairs; 10 x 3 x 2 orders x 2 principles x 3 samples = 360
+    # judging: 3 candidates make 3 pairs; 10 x 3 x 2 orders x 3 samples = 360
     plan = planned(written(TRIAL, prompts=10), folder)
     assert calls_of(plan) == {"critique/writer": (0, 50), "candidates/writer": (0, 10), "judging/judge": (0, 360)}
     assert (plan.prompts, plan.counted, plan.total.calls, plan.total.paid) == (10, 10, 420, 0)
@@ -203,7 +203,7 @@ GUARDED = (
     WHOLE.partition("evaluate:")[0]
     .replace(
         "dpo: {base: sft}",
-        "dpo: {base: sft, steps: 20, guards: {prompts: 5, every: 8, principles: 2,"
+        "dpo: {base: sft, steps: 20, guards: {prompts: 5, every: 8,"
         " judge: {model: watcher, protocol: verdict, samples: 3}}}",
     )
     .replace("  judge: {provider", "  watcher: {provider: openai, model: k}\n  judge: {provider")
@@ -212,11 +212,11 @@ GUARDED = (
 
 def test_the_judge_that_guards_a_training_is_counted_at_most(written: Written, folder: Path) -> None:
     plan = planned(written(GUARDED, prompts=30), folder)
-    # 20 steps are measured at 8, 16 and 20: 3 times 5 prompts x 2 orders x 2 principles x 3 samples
-    assert calls_of(plan)["dpo/watcher"] == (0, 180)
+    # 20 steps are measured at 8, 16 and 20: 3 times 5 prompts x 2 orders x 3 samples
+    assert calls_of(plan)["dpo/watcher"] == (0, 90)
     assert "watcher" in plan.unpriced
     rounds = GUARDED + "rounds: {n: 2, candidates: {per_prompt: 2}}\n"
-    assert calls_of(planned(written(rounds, prompts=30), folder))["round-2/watcher"] == (0, 180)
+    assert calls_of(planned(written(rounds, prompts=30), folder))["round-2/watcher"] == (0, 90)
     with pytest.raises(ConfigError, match=r"guards\.judge with guards\.every needs steps"):
         load_run_file(written(GUARDED.replace("steps: 20, ", "")))
 

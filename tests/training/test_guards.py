@@ -5,18 +5,18 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from amendment.dpo import DpoSettings, train_dpo
+from amendment.dpo import DpoSettings, GuardReading, Guards, GuardSettings, train_dpo
+from amendment.dpo.guards import Observed, best_reading, figures, is_loop, violations
 from amendment.errors import DataError, TrainingError
 from amendment.statistics import Estimate
-from amendment.training import GuardReading, Guards, GuardSettings, LoraSettings, Scores
-from amendment.training.guards import Observed, best_reading, figures, is_loop, violations
+from amendment.training import LoraSettings
 
 Rows = list[dict[str, Any]]
 OFF = dict.fromkeys(("kl_per_token", "length_ratio", "unreadable", "reward_judge_gap"))
@@ -48,8 +48,13 @@ def test_figures_and_violations_by_hand() -> None:
     assert found["unreadable"].value == pytest.approx(0.4)
     # rows of the ratio: 10 - 2 x (4 6 5 5 5) = 2 -2 0 0 0, over 25: sum of squares 8 / 625; x 5 / 4: se 0.12649
     assert found["length_ratio"][:3] == pytest.approx((2, 2 - 2.7764 * 0.12649, 2 + 2.7764 * 0.12649), abs=1e-4)
-    assert violations(found, GuardSettings(kl=1.0, length_ratio=1.6)).keys() == {"kl", "length_ratio"}
-    assert violations(found, GuardSettings(kl=1.1, length_ratio=1.7)) == {}, "its whole interval has to be over"
+    assert violations(found, GuardSettings(kl_per_token=0.1, length_ratio=1.6)).keys() == {
+        "kl_per_token",
+        "length_ratio",
+    }
+    assert violations(found, GuardSettings(kl_per_token=0.11, length_ratio=1.7)) == {}, (
+        "its whole interval has to be over"
+    )
     assert violations(found, GuardSettings(kl_per_token=0.1, length_ratio=None)) == {"kl_per_token": ("kl_per_token",)}
 
 
@@ -84,8 +89,8 @@ def test_answers_that_run_in_a_loop() -> None:
 
 
 def reading(step: int, *violated: str, kl: float = 1.0, **scores: float) -> GuardReading:
-    sure = dict.fromkeys(("kl_per_token", "length_ratio", "unreadable", "cut"), Estimate(0.0, math.nan, math.nan, 5, 5))
-    found = {**sure, "kl": Estimate(kl, kl - 5, kl + 5, 5, 5)}
+    sure = dict.fromkeys(("length_ratio", "unreadable", "cut"), Estimate(0.0, math.nan, math.nan, 5, 5))
+    found = {**sure, "kl_per_token": Estimate(kl, kl - 5, kl + 5, 5, 5)}
     return GuardReading(
         step, found | {k: Estimate(v, v - 1, v + 1, 5, 5) for k, v in scores.items()}, {one: (one,) for one in violated}
     )
@@ -93,21 +98,30 @@ def reading(step: int, *violated: str, kl: float = 1.0, **scores: float) -> Guar
 
 def test_the_best_reading_is_of_before_the_first_violation_and_within_all_limits() -> None:
     def best(*readings: GuardReading) -> int | None:
-        found, _ = best_reading(readings, GuardSettings(kl=10))
+        found, _ = best_reading(readings, GuardSettings(kl_per_token=10))
         return found.step if found else None
 
-    assert best(reading(0), reading(2), reading(4, "kl"), reading(6)) == 2
-    assert best(reading(0), reading(2, kl=11.0), reading(4, "kl")) == 0, "11 (6 to 16) violates nothing, and is over 10"
+    assert best(reading(0), reading(2), reading(4, "kl_per_token"), reading(6)) == 2
+    assert best(reading(0), reading(2, kl=11.0), reading(4, "kl_per_token")) == 0, (
+        "11 (6 to 16) violates nothing, and is over 10"
+    )
     assert best(reading(0, judge=0.5, reward=0), reading(2, judge=0.7, reward=1), reading(4, judge=0.6, reward=2)) == 2
-    assert best(reading(0, reward=0), reading(2, reward=1), reading(4, reward=1), reading(6, "kl", reward=9)) == 4
+    assert (
+        best(reading(0, reward=0), reading(2, reward=1), reading(4, reward=1), reading(6, "kl_per_token", reward=9))
+        == 4
+    )
     assert best() is None
 
 
 def test_a_reading_survives_json() -> None:
-    one = reading(4, "kl", judge=0.25)
+    one = reading(4, "kl_per_token", judge=0.25)
     again = GuardReading.from_json(json.loads(json.dumps(one.to_json(), allow_nan=False)))
     assert again.to_json() == one.to_json()
-    assert (again.step, again.violated, again.figures["judge"]) == (4, {"kl": ("kl",)}, one.figures["judge"])
+    assert (again.step, again.violated, again.figures["judge"]) == (
+        4,
+        {"kl_per_token": ("kl_per_token",)},
+        one.figures["judge"],
+    )
 
 
 # In trainings.
@@ -130,7 +144,7 @@ def test_watching_leaves_no_trace_in_the_weights(
     settings = SETTINGS.model_copy(update={"lora": lora})
     train_dpo(base, pairs, tmp_path / "off", settings, guards=None)
     noted = WATCHED.model_copy(update={"unreadable": 0.05, "on_violation": "note"})
-    guards = Guards(settings=noted, prompts=PROMPTS, scores=unreadable_later())
+    guards = Guards(settings=noted, prompts=PROMPTS, readable=unreadable_later())
     result = train_dpo(base, pairs, tmp_path / "on", settings, guards=guards)
     assert weights(tmp_path / "on") == weights(tmp_path / "off")
     assert [one.step for one in result.guards] == list(range(9))
@@ -141,14 +155,14 @@ def test_watching_leaves_no_trace_in_the_weights(
     assert record == [one.to_json() for one in result.guards]
 
 
-def unreadable_later() -> Scores:
+def unreadable_later() -> Callable[[dict[str, Any], str], bool]:
     seen: dict[int, int] = {}
 
     def readable(row: dict[str, Any], text: str) -> bool:
         seen[row["number"]] = seen.get(row["number"], 0) + 1
         return seen[row["number"]] == 1
 
-    return Scores(readable=readable)
+    return readable
 
 
 def by_step(values: Sequence[float]) -> Any:
@@ -176,8 +190,7 @@ def test_a_violation_stops_and_the_best_weights_of_before_are_saved(
         ("out", [0, 1, 2, 3], [0.5, 0.7, 0.6, 0.2]),
         ("again", [0, 1, 3], [0.5, 0.7, 0.2]),
     ):
-        scores = Scores(reward=by_step(reward), judge=by_step(judge))
-        guards = Guards(settings=watched, prompts=PROMPTS, scores=scores)
+        guards = Guards(settings=watched, prompts=PROMPTS, reward=by_step(reward), judge=by_step(judge))
         results.append(train_dpo(base, pairs, tmp_path / name, settings, guards=guards))
     first, again = results
     assert (first.steps, again.steps) == (6, 4)
@@ -194,7 +207,7 @@ def test_where_nothing_is_better_than_the_start_the_start_is_saved_and_that_is_s
     from safetensors.torch import load_file
 
     watched = WATCHED.model_copy(update={"unreadable": 0.05})
-    guards = Guards(settings=watched, prompts=PROMPTS, scores=unreadable_later())
+    guards = Guards(settings=watched, prompts=PROMPTS, readable=unreadable_later())
     result = train_dpo(base, pairs, tmp_path / "out", SETTINGS, guards=guards)
     assert result.steps == 1
     assert "NOTHING THAT WAS TRAINED IS SAVED" in result.notes[-1]
@@ -212,7 +225,7 @@ def test_what_cannot_be_watched_is_told(base: Path, pairs: Rows, tmp_path: Path)
         message = rf"guards: prompt 1: .*{found}, expected .* a list of messages, .*role.*content"
         with pytest.raises(DataError, match=message):
             train_dpo(base, pairs, out, short, guards=Guards(prompts=[PROMPTS[0], prompt]))
-    guards = Guards(settings=WATCHED, prompts=PROMPTS, scores=Scores(reward=lambda rows: [0.0]))
+    guards = Guards(settings=WATCHED, prompts=PROMPTS, reward=lambda rows: [0.0])
     with pytest.raises(TrainingError, match=r"reward gave scores of shape \(1,\) for 20 answers"):
         train_dpo(base, pairs, out, short, guards=guards)
 
@@ -225,7 +238,7 @@ def test_weights_of_two_steps_at_most_lie_on_the_disk(base: Path, pairs: Rows, t
         lying.append(sorted(file.stem for file in tmp_path.glob("out.state/*/guards/weights-*")))
         return np.full(len(rows), float(len(lying)))
 
-    guards = Guards(settings=WATCHED.model_copy(update={"kl": 1e9}), prompts=PROMPTS, scores=Scores(reward=rising))
+    guards = Guards(settings=WATCHED, prompts=PROMPTS, reward=rising)
     train_dpo(base, pairs, tmp_path / "out", SETTINGS.model_copy(update={"checkpoint_every": 4}), guards=guards)
     steps = [[], [0], [1], [2], [3], [4], [4, 5], [4, 6], [4, 7]]  # when each is measured, from the start to step 8
     assert lying == [[f"weights-{step}" for step in kept] for kept in steps]
@@ -245,11 +258,11 @@ def test_a_training_that_was_killed_ends_as_it_would_have(
         return np.array([float(row["completion"] == row["start"]) for row in rows])
 
     settings = SETTINGS.model_copy(update={"learning_rate": 3e-2, "checkpoint_every": 3, "log_every": 1})
-    scores = Scores(reward=unchanged) if falls else Scores()
-    guards = Guards(settings=WATCHED.model_copy(update={"every": 1, "kl": 0.6}), prompts=PROMPTS, scores=scores)
+    watched = WATCHED.model_copy(update={"every": 1, "kl_per_token": 0.05})
+    guards = Guards(settings=watched, prompts=PROMPTS, reward=unchanged if falls else None)
     whole = train_dpo(base, pairs, tmp_path / "whole", settings, guards=guards)
     assert whole.steps > 4
-    assert whole.guards[-1].violated == {"kl": ("kl",)}
+    assert whole.guards[-1].violated == {"kl_per_token": ("kl_per_token",)}
 
     def kill(step: int, *_: Any) -> None:
         if step == 5:

@@ -9,11 +9,11 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from amendment.dpo import DpoSettings, SftSettings, train_dpo, train_sft
+from amendment.dpo import DpoResult, DpoSettings, Guards, GuardSettings, SftSettings, train_dpo, train_sft
 from amendment.llm.rendering import Renderer
 from amendment.simulator import Persona, draft, is_readable, revise, sample_prompts, truth
 from amendment.statistics import Estimate, paired_difference
-from amendment.training import Guards, GuardSettings, Scores, TinyModel, TrainResult, TrlFields, build_tiny
+from amendment.training import TinyModel, TrlFields, build_tiny
 from amendment.training.generating import sample_answers
 from amendment.training.model_files import load_causal, load_tokenizer, placed, quietly
 
@@ -54,9 +54,10 @@ SHAPE = TinyModel(hidden=64, intermediate=192)
 TAUGHT = SftSettings(steps=200, batch_size=32, learning_rate=4e-3, max_length=64, trl=COSINE)
 
 
-def trained(world: World, name: str, settings: DpoSettings, *, guarded: bool) -> tuple[Path, TrainResult]:
-    scores = Scores(readable=lambda _, text: is_readable(text))
-    guards = Guards(settings=GuardSettings(max_tokens=32), prompts=[row(one) for one in GUARDED], scores=scores)
+def trained(world: World, name: str, settings: DpoSettings, *, guarded: bool) -> tuple[Path, DpoResult]:
+    prompts = [row(prompt) for prompt in GUARDED]
+    limits = GuardSettings(max_tokens=32)
+    guards = Guards(settings=limits, prompts=prompts, readable=lambda _, text: is_readable(text))
     out = world.folder / name
     return out, train_dpo(world.start, world.pairs, out, settings, seed=1, guards=guards if guarded else None)
 

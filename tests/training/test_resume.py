@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from amendment.dpo import DpoSettings, SftSettings, train_dpo, train_sft
+from amendment.dpo import DpoSettings, Guards, GuardSettings, SftSettings, train_dpo, train_sft
 from amendment.reward_model import RewardSettings, train_reward
-from amendment.training import Guards, GuardSettings, TrainerSettings
+from amendment.training import TrainerSettings
 
 PLAIN = TrainerSettings(learning_rate=0.01, steps=4, batch_size=4, max_length=128)
 ROWS = [{"prompt": [], "n": 1}]
@@ -22,9 +22,9 @@ ROWS = [{"prompt": [], "n": 1}]
 def test_a_training_finds_its_own_state_and_no_others(base: Path, tmp_path: Path) -> None:
     from amendment.training.workbench import workbench
 
-    def state(base: Path = base, rows: Any = ROWS, seed: int = 1, guards: Guards | None = None, **update: Any) -> Path:
+    def state(base: Path = base, rows: Any = ROWS, seed: int = 1, depends: Any = None, **update: Any) -> Path:
         settings = PLAIN.model_copy(update=update)
-        with workbench(base, tmp_path / "model", settings, seed, rows=rows, guards=guards) as bench:
+        with workbench(base, tmp_path / "model", settings, seed, rows=rows, depends=depends) as bench:
             return bench.state
 
     first = state()
@@ -39,8 +39,8 @@ def test_a_training_finds_its_own_state_and_no_others(base: Path, tmp_path: Path
         state(seed=2),
         state(rows=[*ROWS, {}]),
         state(learning_rate=0.02),
-        state(guards=Guards()),
-        state(guards=Guards(settings=GuardSettings(kl=1.0))),
+        state(depends=Guards().identity),
+        state(depends=Guards(settings=GuardSettings(kl_per_token=1.0)).identity),
         state(base=copy),
     }
     assert len(others - {first}) == 6

@@ -2,7 +2,7 @@
 
 A guard with a limit is violated when the whole 95 % interval of its figure lies above the limit, so that noise stops
 nothing; one whose limit is null is only watched. What ends a training has to be sure; what is saved has to be beyond
-suspicion. Not covered: sampling and measuring (see `_watching`, which loads torch).
+suspicion. Not covered: sampling and measuring (see `_guarding`, which loads torch).
 """
 
 from __future__ import annotations
@@ -26,7 +26,6 @@ _TIMES = 8
 """Measurements after the start where `every` does not say."""
 _FIGURES = {
     "kl_per_token": ("kl_per_token",),
-    "kl": ("kl",),
     "length_ratio": ("length_ratio",),
     "unreadable": ("unreadable", "cut"),
 }
@@ -47,8 +46,6 @@ class GuardSettings(BaseModel):
     """Of an answer."""
     kl_per_token: float | None = Field(default=0.5, gt=0)
     """Divergence of the policy from its reference in nats per token of its answers."""
-    kl: float | None = Field(default=None, gt=0)
-    """The same in nats per answer; what is much depends on how long answers are, so that it has no limit by default."""
     length_ratio: float | None = Field(default=1.5, gt=1)
     """Mean tokens of its answers over those of the reference's to the same prompts."""
     unreadable: float | None = Field(default=0.05, ge=0, lt=1)
@@ -69,13 +66,17 @@ class GuardSettings(BaseModel):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Scores:
-    """What the caller can say about answers. Each callable is given what it is to score, and none is needed.
+class Guards:
+    """Guards and what they watch with: held-out prompts, and what the caller can say about answers to them.
 
-    A row is one of the caller's prompts with `completion`, the policy's answer, and `start`, the reference's answer to
-    the same prompt; both are lists of messages. A score that there is none of is nan.
+    Each callable is given what it is to score, and none is needed. A row is one of `prompts` with `completion`, the
+    policy's answer, and `start`, the reference's answer to the same prompt; both are lists of messages. The score of an
+    answer that has none is nan.
     """
 
+    settings: GuardSettings = field(default_factory=GuardSettings)
+    prompts: Sequence[Mapping[str, Any]] = ()
+    """Held-out rows with `prompt`, a list of messages (and `tools`, `chat_template_kwargs`); the first are taken."""
     reward: Callable[[Sequence[Row]], ArrayLike] | None = None
     """The reward model's score of each row: what the training may over-optimise."""
     judge: Callable[[Sequence[Row]], ArrayLike] | None = None
@@ -83,20 +84,10 @@ class Scores:
     readable: Callable[[Row, str], bool] | None = None
     """Whether the text of an answer to a row makes sense at all, in the caller's world."""
 
-
-@dataclass(frozen=True, kw_only=True)
-class Guards:
-    """Guards and what they watch with."""
-
-    settings: GuardSettings = field(default_factory=GuardSettings)
-    prompts: Sequence[Mapping[str, Any]] = ()
-    """Held-out rows with `prompt`, a list of messages (and `tools`, `chat_template_kwargs`); the first are taken."""
-    scores: Scores = field(default_factory=Scores)
-
     @property
     def identity(self) -> list[Any]:
         """What readings depend on, as JSON values; of the scores, which of them there are."""
-        scores = [name for name in ("reward", "judge", "readable") if getattr(self.scores, name)]
+        scores = [name for name in ("reward", "judge", "readable") if getattr(self, name)]
         return [self.settings.model_dump(mode="json"), [dict(row) for row in self.prompts], scores]
 
 
@@ -138,7 +129,7 @@ class Observed(NamedTuple):
 
 
 def figures(now: Observed, start: Observed) -> dict[str, Estimate]:
-    """The figures of a measurement beside the start's, on the same prompts with the same random numbers.
+    """The figures of a measurement and their changes since the start, on the same prompts with the same random numbers.
 
     kl is the mean of log pi(y) - log ref(y) over answers y drawn from pi: KL(pi || ref) of whole answers, and
     kl_per_token that over their mean length.

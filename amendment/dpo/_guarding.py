@@ -2,8 +2,8 @@
 
 Promised: measuring leaves no trace in the weights; a training that was killed and goes on has the readings and the end
 that it would have had: readings travel in transformers' checkpoints, the best weights lie beside them. Trained
-parameters alone are kept: of an adapter, the adapter. Not covered: several processes; there nothing is watched, which
-a note says. Loads torch.
+parameters alone are kept: of an adapter, the adapter. Not covered: several processes; there nothing is watched.
+Loads torch.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import random
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,12 +21,7 @@ from safetensors.torch import load_file, save_file
 from transformers import TrainerCallback
 from transformers.trainer_callback import ExportableState
 
-from amendment.errors import DataError, Problem, TrainingError
-from amendment.hashing import content_id
-from amendment.llm.rendering import Sampled, read_answer
-from amendment.statistics import Estimate
-from amendment.training.generating import completion_logps, sample_answers
-from amendment.training.guards import (
+from amendment.dpo.guards import (
     GuardReading,
     Guards,
     Observed,
@@ -36,30 +31,16 @@ from amendment.training.guards import (
     is_loop,
     violations,
 )
+from amendment.errors import DataError, Problem, TrainingError
+from amendment.hashing import content_id
+from amendment.llm.rendering import Sampled, read_answer
+from amendment.statistics import Estimate
+from amendment.training.generating import completion_logps, sample_answers
 from amendment.training.model_files import load_causal
-
-if TYPE_CHECKING:
-    from amendment.training.workbench import Workbench
+from amendment.training.workbench import Workbench
 
 _FEWEST = 5
 """Prompts below which there is no interval."""
-
-
-def guard_watcher(bench: Workbench, trainer: Any) -> GuardWatcher | None:
-    """The callback of a training on an open workbench, or None where nothing is or can be watched."""
-    if bench.guards is None:
-        return None
-    if bench.settings.launch or trainer.args.world_size > 1:
-        bench.notes.append("guards: nothing was watched, since launched processes trained; they work without launch.")
-        return None
-    return GuardWatcher(bench, bench.guards, trainer)
-
-
-class _Question(NamedTuple):
-    """A held-out prompt that has room for an answer."""
-
-    row: Row
-    ids: list[int]
 
 
 class GuardWatcher(TrainerCallback, ExportableState):
@@ -70,7 +51,7 @@ class GuardWatcher(TrainerCallback, ExportableState):
         self.bench, self.guards, self.settings, self.bf16 = bench, guards, guards.settings, bool(trainer.args.bf16)
         self.folder = bench.state / "guards"
         self.questions = _questions(bench, guards)
-        longest = max((len(question.ids) for question in self.questions), default=0)
+        longest = max((len(ids) for _, ids in self.questions), default=0)
         context = getattr(trainer.model.config.get_text_config(), "max_position_embeddings", None)
         self.max_tokens = min(self.settings.max_tokens, context - longest) if context else self.settings.max_tokens
         names = (content_id(["guards", bench.seed, place]) for place in range(len(self.questions)))
@@ -119,7 +100,6 @@ class GuardWatcher(TrainerCallback, ExportableState):
 
     def settle(self, model: Any, steps: int) -> None:
         """At the end: the best weights back into the model where a guard was violated, and notes in words."""
-        self.bench.readings = tuple(self.readings)
         for reading in self.readings:
             for guard, over in reading.violated.items():
                 shown = (f"{name} {_interval(reading.figures[name])}" for name in over)
@@ -200,28 +180,28 @@ class GuardWatcher(TrainerCallback, ExportableState):
     def _answers(self, model: Any) -> list[tuple[Sampled, Row]]:
         """Each answer, and its message."""
         tokenizer = self.bench.tokenizer
-        prompts = [question.ids for question in self.questions]
+        prompts = [ids for _, ids in self.questions]
         answers = sample_answers(model, tokenizer, prompts, self.seeds, max_tokens=self.max_tokens)
         return [(answer, _message(tokenizer, answer, ids)) for answer, ids in zip(answers, prompts, strict=True)]
 
     def _logps(self, model: Any, answers: list[tuple[Sampled, Row]]) -> NDArray[np.float64]:
-        sequences = [(question.ids, answer.ids) for question, (answer, _) in zip(self.questions, answers, strict=True)]
+        sequences = [(ids, answer.ids) for (_, ids), (answer, _) in zip(self.questions, answers, strict=True)]
         return completion_logps(model, sequences, self.bench.tokenizer.pad_token_id)
 
     def _observed(self, answers: list[tuple[Sampled, Row]], log_ratio: NDArray[np.float64]) -> Observed:
-        readable = self.guards.scores.readable or (lambda _row, _text: True)
+        readable = self.guards.readable or (lambda _row, _text: True)
         unreadable = [
             not (message["content"].strip() or message.get("tool_calls"))
             or is_loop(answer.ids)
-            or not readable(question.row, message["content"])
-            for question, (answer, message) in zip(self.questions, answers, strict=True)
+            or not readable(row, message["content"])
+            for (row, _), (answer, message) in zip(self.questions, answers, strict=True)
         ]
         rows = [
-            {**question.row, "completion": [message], "start": [first]}
-            for question, (_, message), first in zip(self.questions, answers, self.start_messages, strict=True)
+            {**row, "completion": [message], "start": [first]}
+            for (row, _), (_, message), first in zip(self.questions, answers, self.start_messages, strict=True)
         ]
         scores = {}
-        for name, score in (("reward", self.guards.scores.reward), ("judge", self.guards.scores.judge)):
+        for name, score in (("reward", self.guards.reward), ("judge", self.guards.judge)):
             if score is not None:
                 scores[name] = np.asarray(score(rows), dtype=np.float64)
                 if scores[name].shape != (len(rows),):
@@ -274,8 +254,9 @@ def _trained(model: Any) -> list[tuple[str, Any]]:
     return [(name, parameter) for name, parameter in model.named_parameters() if parameter.requires_grad]
 
 
-def _questions(bench: Workbench, guards: Guards) -> list[_Question]:
-    """The first prompts that leave room for an answer. Raises DataError where `prompt` is no list of messages."""
+def _questions(bench: Workbench, guards: Guards) -> list[tuple[Row, list[int]]]:
+    """The first prompts that leave room for an answer, in token ids. Raises DataError where `prompt` is no list of
+    messages."""
     rows = [dict(row) for row in guards.prompts]
     asked = []
     for number, row in enumerate(rows):
@@ -285,10 +266,8 @@ def _questions(bench: Workbench, guards: Guards) -> list[_Question]:
             wanted = 'a list of messages, such as [{"role": "user", "content": "..."}]'
             raise DataError([Problem(place, f"found {shown}, expected under prompt {wanted}")])
         asked.append(bench.renderer.conversation(row, prompt, is_prompt=True, place=place))
-    questions = [_Question(row, ids) for row, ids in zip(rows, bench.renderer.ids(asked), strict=True)]
-    return [question for question in questions if len(question.ids) < bench.settings.max_length][
-        : guards.settings.prompts
-    ]
+    questions = zip(rows, bench.renderer.ids(asked), strict=True)
+    return [(row, ids) for row, ids in questions if len(ids) < bench.settings.max_length][: guards.settings.prompts]
 
 
 def _message(tokenizer: Any, answer: Sampled, prompt: list[int]) -> Row:
