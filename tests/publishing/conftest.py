@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import csv
-import json
 import shutil
-import socket
-import threading
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from amendment.run import Run
 from amendment.simulator import sample_prompts
-from tests.run.conftest import SMALL, Server
+from tests.chat_server import ChatServer
+from tests.rows import save
+from tests.run.conftest import SMALL, only_loopback  # noqa: F401
 
 CHAIN, PEOPLE = "org/chain", "org/people"
 HOSTILE = "votes `<b>|.csv"
@@ -33,19 +30,6 @@ reward_model: {{base: base, steps: 1, batch_size: 2, max_length: 60}}
 publish: {{repo: org/people, license: cc-by-4.0, models: {{sft: org/people-policy}}}}
 """
 SECRET = "/home/anna.berg/secret-project/llama"
-
-
-@pytest.fixture(autouse=True)
-def only_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A connection to any other host fails the test at once."""
-    connect = socket.socket.connect
-
-    def guarded(self: socket.socket, address: Any) -> None:
-        is_internet = self.family in (socket.AF_INET, socket.AF_INET6)
-        assert not is_internet or address[0] in ("127.0.0.1", "::1"), f"a test tried to reach {address}"
-        connect(self, address)
-
-    monkeypatch.setattr(socket.socket, "connect", guarded)
 
 
 def made(folder: Path, text: str) -> Path:
@@ -69,10 +53,9 @@ def chain(chain_folder: Path, tmp_path: Path) -> Path:
 def people_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run on the votes of two people, with a model and a reward model of one step each."""
     folder = tmp_path_factory.mktemp("people")
-    with (folder / HOSTILE).open("w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(["prompt", "one", "two", "anna.berg", "bob"])
-        writer.writerows([f"what is {i}", f"it is {i}", f"who knows {i}", 1 + i % 2, 1 + i % 2] for i in range(8))
+    votes = [{"anna.berg": 1 + i % 2, "bob": 1 + i % 2} for i in range(8)]
+    texts = [{"prompt": f"what is {i}", "one": f"it is {i}", "two": f"who knows {i}"} for i in range(8)]
+    save(folder / HOSTILE, [{**text, **vote} for text, vote in zip(texts, votes, strict=True)])
     return made(folder, PEOPLE_RUN)
 
 
@@ -86,12 +69,11 @@ def mixed_answers(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run with one answer of its own server's and two imported ones, under a license of theirs, to each prompt."""
     folder = tmp_path_factory.mktemp("mixed")
     asked = [prompt.text for prompt in sample_prompts(4, 0)]
-    rows = [{"prompt": text, "candidate": f"{said} {text}"} for text in asked for said in ("yes", "because")]
-    (folder / "theirs.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    (folder / "asked.jsonl").write_text("".join(json.dumps({"prompt": text}) + "\n" for text in asked))
-    with Server() as server:
-        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
-        run = made(
+    theirs = [{"prompt": text, "candidate": f"{word} {text}"} for text in asked for word in ("yes", "because")]
+    save(folder / "theirs.jsonl", theirs)
+    save(folder / "asked.jsonl", [{"prompt": text} for text in asked])
+    with ChatServer() as server:
+        return made(
             folder,
             "name: licensed\nconstitution: lilliput\n"
             "models:\n"
@@ -102,5 +84,3 @@ def mixed_answers(tmp_path_factory: pytest.TempPathFactory) -> Path:
             "judging: {judges: [{model: sim, protocol: label-tokens}], orders: random, ties: keep}\n"
             "dataset: {test_share: 0.25}\n",
         )
-        server.shutdown()
-    return run

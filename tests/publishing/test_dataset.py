@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
-import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from amendment.data.export import preference_dataset_dict, write_exports
 from amendment.data.store import read_records
+from amendment.publishing.finished import FinishedRun
 from amendment.records import Preference
 from amendment.run import Result, Run
-from tests.run.conftest import SMALL, Server
+from tests.chat_server import ChatServer
+from tests.rows import save
 
 TOOLS = [{"type": "function", "function": {"name": "look", "description": "Look it up.", "parameters": {"x": None}}}]
 SIDES = ("prompt", "chosen", "rejected")
@@ -23,6 +25,7 @@ def rich_rows(count: int) -> list[dict[str, Any]]:
     rows = []
     for i in range(count):
         turns: list[dict[str, Any]] = [
+            {"role": "system", "content": "Be brief."},
             {"role": "user", "content": f"hello {i}"},
             {"role": "assistant", "content": "hello you", "thinking": "be polite"},
             {"role": "user", "content": [{"type": "text", "text": f"and {i}?"}]},
@@ -33,7 +36,7 @@ def rich_rows(count: int) -> list[dict[str, Any]]:
                 {"role": "assistant", "tool_calls": [call]},
                 {"role": "tool", "name": "look", "tool_call_id": "c1", "content": f"found {i}"},
             ]
-        rows.append({"prompt": turns, "rules": "Be brief.", "tools": TOOLS if i % 2 else None})
+        rows.append({"prompt": turns, "tools": TOOLS if i % 2 else None})
     return rows
 
 
@@ -51,13 +54,11 @@ def answer(body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
 def rich(tmp_path_factory: pytest.TempPathFactory) -> Result:
     """A chain by that server, judged by the simulated judge."""
     folder = tmp_path_factory.mktemp("rich")
-    (folder / "p.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rich_rows(8)))
-    with Server() as server:
-        server.answer = answer
-        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+    save(folder / "p.jsonl", rich_rows(8))
+    with ChatServer(answer) as server:
         (folder / "run.yaml").write_text(
             "name: rich\nseed: 2\nconstitution: helpful-honest\n"
-            "prompts: [{lilliput: 1}, {path: p.jsonl, system: rules, tools: tools, category: talk, license: mit}]\n"
+            "prompts: [{lilliput: 1}, {path: p.jsonl, tools: tools, category: talk, license: mit}]\n"
             "models:\n"
             f"  far: {{provider: openai, base_url: '{server.url}', model: m}}\n"
             "  judge: {provider: simulated}\n"
@@ -66,9 +67,7 @@ def rich(tmp_path_factory: pytest.TempPathFactory) -> Result:
             "judging: {judges: [{model: judge, protocol: label-tokens}], ties: keep}\n"
             "dataset: {test_share: 0.25}\n"
         )
-        result = Run.from_file(folder / "run.yaml", folder=folder / "run")()
-        server.shutdown()
-    return result
+        return Run.from_file(folder / "run.yaml", folder=folder / "run")()
 
 
 def test_conversations_of_every_kind_survive_chain_judge_dataset_and_trl(rich: Result) -> None:
@@ -104,16 +103,17 @@ def test_conversations_of_every_kind_survive_chain_judge_dataset_and_trl(rich: R
     assert unpaired["prompt"][: len(pairs)] == pairs["prompt"][:]
 
 
-def test_plain_runs_export_plain_strings_and_both_sides_have_the_same_columns(rich: Result, tmp_path: Path) -> None:
+def test_plain_runs_export_plain_strings_and_both_sides_have_the_same_columns(
+    rich: Result, chain_folder: Path, tmp_path: Path
+) -> None:
     from datasets import List, Value
 
-    (tmp_path / "run.yaml").write_text(SMALL)
-    result = Run.from_file(tmp_path / "run.yaml", folder=tmp_path / "run", overrides=["dataset.test_share=0"])()
-    dataset = result.dataset
+    rows = {"train": FinishedRun(chain_folder).rows["train"], "test": []}
+    dataset = preference_dataset_dict(rows)
     for side in SIDES:
         assert dataset["train"].features[side] == List({"role": Value("string"), "content": Value("string")})
     assert (len(dataset["test"]), dataset["test"].features) == (0, dataset["train"].features)
-    assert [path.name for path in (result.folder / "export").iterdir()] == ["train.parquet"]
+    assert write_exports(tmp_path, rows) == ("export/train",), "datasets cannot read a split without rows"
     assert {"tools", "chat_template_kwargs"} & set(dataset["train"].column_names) == set()
     assert "tools" in rich.dataset["train"].column_names
 

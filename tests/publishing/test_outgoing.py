@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import re
 import shutil
 from collections import Counter
-from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
@@ -25,6 +22,7 @@ from amendment.publishing.manifest import read_manifest
 from amendment.publishing.publication import plan_lines, prepare, write_preview
 from amendment.run import Run
 from tests.publishing.conftest import CHAIN, PEOPLE
+from tests.rows import save
 
 
 def published_texts(folder: Path, tmp_path: Path) -> str:
@@ -59,27 +57,22 @@ dataset:
 """
 
 
-def table_of(path: Path, head: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    with path.open("w", newline="") as file:
-        csv.writer(file).writerows([head, *rows])
+def pairs_of(word: str, count: int = 12) -> list[dict[str, str]]:
+    return [{"q": f"{word} is {i}", "x": f"{word} it is {i}", "y": f"who knows {word} {i}"} for i in range(count)]
 
 
 @pytest.fixture(scope="module")
 def rated_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run on verdicts of five people and a bot, with an audit; one file holds no texts, one is mixed in."""
     folder = tmp_path_factory.mktemp("rated")
-    texts = [(f"what is {i}", f"it is {i}", f"who knows {i}") for i in range(12)]
-    votes = [["ab"[(i * k) % 5 < 2] for k in (1, 2, 3, 4, 5)] for i in range(12)]
-    table_of(
-        folder / "labels.csv",
-        ["q", "x", "y", "Anna Schmidt", "Ben*K", LONG, "judge", "bot"],
-        [(*text, *vote) for text, vote in zip(texts, votes, strict=True)],
-    )
-    table_of(folder / "clara.csv", ["q", "x", "y", "v"], [(*text, "a") for text in texts])
-    rows = [(f"item {i}", "ab"[i % 2], who) for i in range(6) for who in ("dora*", "dorabot")]
-    table_of(folder / "more.csv", ["id", "v", "who"], rows)
-    mixed = [(f"why {i}", f"as {i}", f"nobody knows {i}", "a", "") for i in range(12)]
-    table_of(folder / "mixed.csv", ["q", "x", "y", "Erik Late", "Anna Schmidt"], mixed)
+    texts = pairs_of("what")
+    voters = ("Anna Schmidt", "Ben*K", LONG, "judge", "bot")
+    votes = [{name: "ab"[(i * k) % 5 < 2] for k, name in enumerate(voters, start=1)} for i in range(12)]
+    save(folder / "labels.csv", [{**text, **vote} for text, vote in zip(texts, votes, strict=True)])
+    save(folder / "clara.csv", [{**text, "v": "a"} for text in texts])
+    doras = ("dora*", "dorabot")
+    save(folder / "more.csv", [{"id": f"item {i}", "v": "ab"[i % 2], "who": who} for i in range(6) for who in doras])
+    save(folder / "mixed.csv", [{**text, "Erik Late": "a", "Anna Schmidt": ""} for text in pairs_of("why")])
     (folder / "run.yaml").write_text(RATED)
     return Run.from_file(folder / "run.yaml", folder=folder / "run")().folder
 
@@ -207,14 +200,14 @@ verdicts:
 
 
 def test_files_and_folders_that_are_called_after_a_rater_are_shown_under_the_pseudonym(tmp_path: Path) -> None:
-    texts = [(f"what is {i}", f"it is {i}", f"who knows {i}") for i in range(8)]
-    for made in ("Irmtraud", "Hildegard", "asked"):
-        (tmp_path / made).mkdir()
-    table_of(tmp_path / "Irmtraud/a.csv", ["q", "x", "y", "v"], [(*text, "a") for text in texts])
-    table_of(tmp_path / "Hildegard/labels.csv", ["q", "x", "y", "Hildegard"], [(*text, "a") for text in texts])
-    table_of(tmp_path / "OTTOKAR.csv", ["q", "x", "y", "v", "who"], [(*text, "b", "Ottokar") for text in texts])
+    texts = pairs_of("what", 8)
+    for name in ("Irmtraud", "Hildegard", "asked"):
+        (tmp_path / name).mkdir()
+    save(tmp_path / "Irmtraud/a.csv", [{**text, "v": "a"} for text in texts])
+    save(tmp_path / "Hildegard/labels.csv", [{**text, "Hildegard": "a"} for text in texts])
+    save(tmp_path / "OTTOKAR.csv", [{**text, "v": "b", "who": "Ottokar"} for text in texts])
     for name in ("asked/ottokar-and-friends.csv", "oskar.csv"):
-        table_of(tmp_path / name, ["q"], [(f"{name} {i}",) for i in range(3)])
+        save(tmp_path / name, [{"q": f"{name} {i}"} for i in range(3)])
     (tmp_path / "run.yaml").write_text(CALLED)
     folder = Run.from_file(tmp_path / "run.yaml", folder=tmp_path / "run")().folder
     told = published_texts(folder, tmp_path)
