@@ -48,11 +48,6 @@ class ConstructConfig(Part):
         """Chosen and rejected."""
         raise NotImplementedError  # each kind has its own
 
-    @property
-    def places(self) -> tuple[str, ...]:
-        """The keys that name the sides' models."""
-        raise NotImplementedError  # each kind has its own
-
 
 class StrongWeak(ConstructConfig):
     """The answer of a strong model is chosen, that of a weak one rejected."""
@@ -74,11 +69,6 @@ class StrongWeak(ConstructConfig):
     def sides(self) -> tuple[Side, Side]:
         """Chosen and rejected."""
         return Side(self.strong), Side(self.weak)
-
-    @property
-    def places(self) -> tuple[str, ...]:
-        """The keys that name the sides' models."""
-        return ("strong", "weak")
 
 
 class Instructions(ConstructConfig):
@@ -103,11 +93,6 @@ class Instructions(ConstructConfig):
     def sides(self) -> tuple[Side, Side]:
         """Chosen and rejected."""
         return Side(self.model, self.better), Side(self.model, self.worse)
-
-    @property
-    def places(self) -> tuple[str, ...]:
-        """The keys that name the sides' models."""
-        return ("model",)
 
 
 Construction = Annotated[StrongWeak | Instructions, Field(discriminator="kind")]
@@ -144,8 +129,8 @@ class Constructing(Stage):
     def asks(self) -> Iterable[Ask]:
         """Each side's model; a model with two instructions is named once."""
         for index, part in enumerate(self.settings.parts(ConstructConfig)):
-            for place, side in zip(part.places, part.sides, strict=False):
-                yield Ask((self.name, index, place), side.model)
+            for key in ("strong", "weak") if isinstance(part, StrongWeak) else ("model",):
+                yield Ask((self.name, index, key), getattr(part, key))
 
     def problems(self) -> Iterable[Note]:
         """Two names for one model would draw the same answers: none of the two is the stronger."""
@@ -201,7 +186,7 @@ class _DrawnPair(NamedTuple):
     endings: tuple[tuple[str, Ending], ...]
     answers: tuple[Candidate, ...]
     pair: Pair | None
-    reason: str | None = None
+    reason: str | None
     """Why there is no pair."""
 
 
@@ -232,23 +217,24 @@ class _Drawing:
             )
 
         drawn = await flow(self._planned, draw, window=self._window)
-        pairs = [_put_together(item.prompt, planned, both) for planned, both in zip(self._planned, drawn, strict=True)]
+        seen: set[str] = set()
+        pairs = [_put_together(item.prompt, plan, both, seen) for plan, both in zip(self._planned, drawn, strict=True)]
         item.is_pending = any(ending.outcome == "pending" for pair in pairs for _, ending in pair.endings)
-        return _each_once(pairs)
+        return pairs
 
     def keep(self, drawn: list[_DrawnPair]) -> None:
         """Write the answers to a prompt and their pairs."""
-        for made in drawn:
-            for name, ending in made.endings:
+        for endings, answers, pair, reason in drawn:
+            for name, ending in endings:
                 self.tables.end(name, ending)
-            self.tables.add("candidates", made.answers)
-            if made.pair:
-                pair = ConstructedPair(pair=made.pair, chosen=self._answers, rejected=self._answers + 1)
-                self.tables.add("pairs", [pair])
+            self.tables.add("candidates", answers)
+            if pair:
+                row = ConstructedPair(pair=pair, chosen=self._answers, rejected=self._answers + 1)
+                self.tables.add("pairs", [row])
                 self._pairs += 1
-            elif made.reason:
-                self._left_out[made.reason] += 1
-            self._answers += len(made.answers)
+            elif reason:
+                self._left_out[reason] += 1
+            self._answers += len(answers)
 
     def close(self) -> Made:
         """Finish the stage."""
@@ -278,19 +264,17 @@ def _instructed(messages: Messages, instruction: str) -> Messages:
     return (Message(role="system", content=instruction), *messages)
 
 
-def _put_together(prompt: Prompt, planned: PlannedPair, drawn: tuple[Drawn, Drawn]) -> _DrawnPair:
+def _put_together(prompt: Prompt, planned: PlannedPair, drawn: tuple[Drawn, Drawn], seen: set[str]) -> _DrawnPair:
+    """Two answers as a pair; without one, why. `seen` are comparisons of this prompt, each of which counts once."""
+    words = zip(("better", "worse"), planned.source.sides, planned.samples, drawn, strict=True)
     endings = tuple(
         (f"{prompt.id}/{planned.number}/{side.model}/{word}/{sample}", answer.ending)
-        for word, side, sample, answer in zip(
-            ("better", "worse"), planned.source.sides, planned.samples, drawn, strict=True
-        )
+        for word, side, sample, answer in words
     )
     answers = tuple(answer.answer for answer in drawn if answer.answer)
-    reason = _unfit(prompt, answers)
-    if reason:
+    if reason := _unfit(prompt, answers):
         return _DrawnPair(endings, answers, None, reason)
-    chosen, rejected = answers
-    p = planned.source.p
+    (chosen, rejected), p = answers, planned.source.p
     pair = Pair(
         prompt_id=prompt.id,
         chosen_id=chosen.id,
@@ -299,7 +283,10 @@ def _put_together(prompt: Prompt, planned: PlannedPair, drawn: tuple[Drawn, Draw
         p_chosen_raw=p,
         decided_by="construction",
     )
-    return _DrawnPair(endings, answers, pair)
+    if pair.comparison_id in seen:
+        return _DrawnPair(endings, answers, None, "the same two answers again")
+    seen.add(pair.comparison_id)
+    return _DrawnPair(endings, answers, pair, None)
 
 
 def _unfit(prompt: Prompt, answers: Sequence[Candidate]) -> str | None:
@@ -309,22 +296,9 @@ def _unfit(prompt: Prompt, answers: Sequence[Candidate]) -> str | None:
     if any(answer.is_truncated for answer in answers):
         return "an answer is cut off"
     a, b = sorted(answer.id for answer in answers)
-    fit = fit_for_pairs(
-        [Judgement(prompt_id=prompt.id, a=a, b=b)], {prompt.id: prompt}, {answer.id: answer for answer in answers}
-    )
+    judgement = Judgement(prompt_id=prompt.id, a=a, b=b)
+    fit = fit_for_pairs([judgement], {prompt.id: prompt}, {answer.id: answer for answer in answers})
     return next(iter(fit.left_out), None)
-
-
-def _each_once(drawn_pairs: Iterable[_DrawnPair]) -> list[_DrawnPair]:
-    """A comparison of the same two answers counts once, as it was constructed first."""
-    seen: set[str] = set()
-    kept = []
-    for drawn in drawn_pairs:
-        if drawn.pair and drawn.pair.comparison_id in seen:
-            drawn = drawn._replace(pair=None, reason="the same two answers again")  # noqa: PLW2901 - it takes its place
-        seen |= {drawn.pair.comparison_id} if drawn.pair else set()
-        kept.append(drawn)
-    return kept
 
 
 class Constructed(NamedTuple):
