@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 import unicodedata
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 from amendment.errors import ConfigError, Problem
@@ -142,6 +142,34 @@ def cell(text: str) -> str:
     """
     kept = text if len(text) <= LONGEST_CELL else f"{text[:LONGEST_CELL]}…"
     return plain(kept.translate(SPECIAL), longest=2 * LONGEST_CELL)
+
+
+# Names of people.
+
+
+def tidy_name(name: str) -> str:
+    """The name of an annotator in one form, so that the same name in two browsers, or in a file, is one person; empty
+    where nothing can be read of it."""
+    shown = "".join(" " if character.isspace() else character for character in unicodedata.normalize("NFKC", name))
+    kept = "".join(
+        character
+        for character in shown
+        if unicodedata.category(character) not in ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")
+    )
+    return " ".join(kept.split())
+
+
+def spelling(name: str) -> str:
+    """The name without case and white space."""
+    return "".join(tidy_name(name).casefold().split())
+
+
+def alike_names(names: Iterable[str]) -> list[list[str]]:
+    """Groups of names that differ in case or white space alone, so that one person would count as several."""
+    groups: dict[str, set[str]] = {}
+    for name in names:
+        groups.setdefault(spelling(name), set()).add(name)
+    return sorted(sorted(group) for group in groups.values() if len(group) > 1)
 
 
 # Spreadsheets.

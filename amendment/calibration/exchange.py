@@ -25,9 +25,7 @@ from amendment.calibration.label import (
     LONGEST_NAME,
     Choice,
     Label,
-    alike_names,
     is_kept_name,
-    tidy_name,
 )
 from amendment.calibration.label_tools import (
     LABEL_STUDIO_CONFIG,
@@ -47,7 +45,7 @@ from amendment.errors import ConfigError, DataError, Problem
 from amendment.files import write_text
 from amendment.hashing import content_id
 from amendment.tables import Row, read_rows
-from amendment.text import plain, safe_cell, text_of_cell
+from amendment.text import alike_names, plain, safe_cell, text_of_cell, tidy_name
 
 LabelFormat = Literal["csv", "jsonl", "argilla", "label-studio"]
 ENDINGS: dict[LabelFormat, str] = {"csv": ".csv", "jsonl": ".jsonl", "argilla": ".json", "label-studio": ".json"}

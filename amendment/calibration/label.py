@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
-from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Literal, get_args
 
@@ -11,6 +9,7 @@ from pydantic import Field
 
 from amendment.audit.votes import LABEL_SOURCE
 from amendment.records import Origin, Record, Verdict
+from amendment.text import spelling
 
 Choice = Literal["A", "B", "tie", "both_bad", "skip", "flag"]
 """In displayed coordinates: "A" is the answer shown first. skip and flag say nothing about the two answers."""
@@ -52,31 +51,6 @@ class Label(Record):
         """`at`, to be compared: files write it in several ways."""
         time = datetime.fromisoformat(self.at)
         return time if time.tzinfo else time.replace(tzinfo=UTC)
-
-
-def tidy_name(name: str) -> str:
-    """The name of an annotator in one form, so that the same name in two browsers, or in a file, is one person; empty
-    where nothing can be read of it."""
-    shown = "".join(" " if character.isspace() else character for character in unicodedata.normalize("NFKC", name))
-    kept = "".join(
-        character
-        for character in shown
-        if unicodedata.category(character) not in ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp")
-    )
-    return " ".join(kept.split())
-
-
-def spelling(name: str) -> str:
-    """The name without case and white space."""
-    return "".join(tidy_name(name).casefold().split())
-
-
-def alike_names(names: Iterable[str]) -> list[list[str]]:
-    """Groups of names that differ in case or white space alone, so that one person would count as several."""
-    groups: dict[str, set[str]] = {}
-    for name in names:
-        groups.setdefault(spelling(name), set()).add(name)
-    return sorted(sorted(group) for group in groups.values() if len(group) > 1)
 
 
 def is_kept_name(name: str) -> bool:

@@ -18,13 +18,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from amendment.calibration.label import LONGEST_NAME, is_kept_name, spelling, tidy_name
+from amendment.calibration.label import LONGEST_NAME, is_kept_name
 from amendment.calibration.labelling import SPOT_CHECK, LabelledSample, open_sample
 from amendment.calibration.queue import Queue
 from amendment.calibration.store import Labels
 from amendment.errors import ConfigError
 from amendment.sync import new_loop
-from amendment.text import plain
+from amendment.text import plain, spelling, tidy_name
 
 _NO_TLS = (
     "warning: this page is reached over the network without TLS: whoever can listen there reads texts and labels, and "

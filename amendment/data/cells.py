@@ -10,8 +10,7 @@ from typing import Any, NamedTuple
 from pydantic import ValidationError
 
 from amendment.errors import DataError
-from amendment.preference import criteria_of
-from amendment.records import Message, Messages, Prompt, ToolCall, user
+from amendment.records import Message, Messages, Prompt, ToolCall, criteria_of, user
 from amendment.tables import MAX_CELL, Row
 
 

@@ -17,7 +17,6 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from amendment.calibration.label import alike_names
 from amendment.data.ballots import Ballot, BallotReader, key_of
 from amendment.data.guesses import not_recognised
 from amendment.data.shapes import P_CHOSEN, Layout, decided_rows, lay_out, recognise
@@ -31,7 +30,7 @@ from amendment.data.verdict_files import (
 )
 from amendment.errors import DataError, Problem
 from amendment.tables import Row
-from amendment.text import plain
+from amendment.text import alike_names, plain
 from amendment.yamlfile import did_you_mean
 
 WEIGHT = "weight"

@@ -43,7 +43,7 @@ from amendment.preference.protocols import drawn_question
 from amendment.preference.ranking import Compare, rank_adaptively
 from amendment.preference.readings import Reading, as_pair_verdicts, by_comparison, readings_of
 from amendment.preference.reward import JudgeReward
-from amendment.preference.rubrics import Criterion, criteria_of
+from amendment.records import Criterion, criteria_of
 
 __all__ = [
     "TIED_POOL",

@@ -16,8 +16,7 @@ from amendment.errors import ConfigError, Problem
 from amendment.hashing import content_id
 from amendment.llm.requests import Reply
 from amendment.preference.parsers import PARSERS, Parsed, Parser
-from amendment.preference.rubrics import Criterion
-from amendment.records import Scale
+from amendment.records import Criterion, Scale
 from amendment.text import Template
 from amendment.yamlfile import Document, did_you_mean, read_yaml, validate
 

@@ -30,8 +30,8 @@ from amendment.preference.asking import Asker
 from amendment.preference.folder import JudgeFolder, Unit, load_judge_folder
 from amendment.preference.protocols import Setting, Task, fenced, worked_examples
 from amendment.preference.reward import JudgeReward
-from amendment.preference.rubrics import Criterion, criteria_of, criterion_of
-from amendment.records import Candidate, Comparison, Judgement, Message, Prompt, Verdict, user
+from amendment.preference.rubrics import criterion_of
+from amendment.records import Candidate, Comparison, Criterion, Judgement, Message, Prompt, Verdict, criteria_of, user
 from amendment.sync import run_sync
 
 Orders = Literal["both", "random", "first"]

@@ -17,8 +17,8 @@ from amendment.hashing import content_id
 from amendment.preference.asking import Asker, Question
 from amendment.preference.folder import JudgeFolder
 from amendment.preference.parsers import LABELS, PARSERS, SCORES, VERDICT_SCHEMA, Parsed, is_split
-from amendment.preference.rubrics import Criterion, read_rubric, rubric_form, rubric_score
-from amendment.records import Candidate, Message, Messages, Origin, Prompt, Verdict, user
+from amendment.preference.rubrics import read_rubric, rubric_form, rubric_score
+from amendment.records import Candidate, Criterion, Message, Messages, Origin, Prompt, Verdict, user
 from amendment.text import fence
 
 SHOT_QUESTION = "Which answer keeps the principle better?"

@@ -8,82 +8,16 @@ a choice for every criterion has no score.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Annotated, Any
-
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from collections.abc import Sequence
 
 from amendment.constitutions import Principle
 from amendment.llm.requests import Reply
 from amendment.preference.parsers import Parsed, line_of, unreadable
-from amendment.records import text_of
+from amendment.records import Criterion, text_of
 
-NO_YES = ("no", "yes")
 _DRESS = " \t\r*_\"')]."
-MOST_WEIGHT = 1e6
 DEGREES = ("no", "partly", "yes")
 """Choices of a principle that has no grades of its own."""
-
-Label = Annotated[str, Field(pattern=r"^-?[A-Za-z0-9](?:[A-Za-z0-9 _-]{0,38}[A-Za-z0-9])?$")]
-
-Value = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
-
-
-class Criterion(BaseModel):
-    """One thing that an answer is looked at for."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
-
-    id: str = Field(pattern=r"^[a-z0-9]+([-_][a-z0-9]+)*$")
-    """Its name, by which the judge answers."""
-    text: str = Field(min_length=1)
-    """What is asked about the answer."""
-    choices: tuple[Label, ...] = Field(default=NO_YES, min_length=2, max_length=20)
-    """The possible answers from the least to the most."""
-    values: tuple[Value, ...] = ()
-    """What each choice counts, from 0 to 1 and rising; evenly spaced where nothing is said."""
-    meanings: tuple[str, ...] = ()
-    """What each choice means, in words; empty where the choice says it."""
-    weight: float = Field(default=1.0, ge=-MOST_WEIGHT, le=MOST_WEIGHT, allow_inf_nan=False)
-    """How much it counts, a million at most; negative for what an answer must not do."""
-
-    @model_validator(mode="after")
-    def _fits(self) -> Criterion:
-        if len({choice.lower() for choice in self.choices}) < len(self.choices):
-            raise ValueError("found a choice twice, expected different choices")
-        if not self.text.strip():
-            raise ValueError("found a blank text, expected what is asked about the answer")
-        if self.weight == 0:
-            raise ValueError("found weight 0, expected a positive or a negative number")
-        for name, given in (("values", self.values), ("meanings", self.meanings)):
-            if given and len(given) != len(self.choices):
-                raise ValueError(f"found {len(given)} {name} for {len(self.choices)} choices, expected one for each")
-        if self.values and (list(self.values) != sorted(self.values) or (self.values[0], self.values[-1]) != (0, 1)):
-            raise ValueError("expected values that rise from 0 to 1")
-        return self
-
-    @property
-    def is_binary(self) -> bool:
-        return self.choices == NO_YES
-
-    def value_of(self, choice: str) -> float:
-        """What a choice counts, 0 to 1."""
-        place = self.choices.index(choice)
-        return self.values[place] if self.values else place / (len(self.choices) - 1)
-
-    def shown(self) -> dict[str, Any]:
-        """As a judge sees it: without the weight, which is not its matter."""
-        meanings = dict(zip(self.choices, self.meanings, strict=True)) if self.meanings else None
-        seen = {"id": self.id, "text": self.text, "choices": list(self.choices)}
-        return {**seen, "meanings": meanings} if meanings else seen
-
-
-def criteria_of(given: Iterable[Mapping[str, Any]]) -> tuple[Criterion, ...]:
-    """Criteria as a prompt carries them. Raises ValueError for one that is wrong and for two of one id."""
-    criteria = tuple(map(Criterion.model_validate, given))
-    if len({one.id for one in criteria}) < len(criteria):
-        raise ValueError("found two criteria of one id, expected different ids")
-    return criteria
 
 
 def criterion_of(principle: Principle) -> Criterion:
