@@ -29,7 +29,7 @@ from amendment.errors import DataError
 from amendment.preference import person_votes
 from amendment.records import Verdict
 from amendment.statistics import Estimate
-from amendment.statistics.calibration_errors import CalibrationReport, ReliabilityRow, calibration_report
+from amendment.statistics.calibration_errors import CalibrationReport, calibration_report
 from amendment.statistics.intervals import json_values
 from amendment.statistics.prediction_powered import PowerTuned, prediction_powered
 from amendment.statistics.sampling import UNEVEN, effective_rows, weighted_mean
@@ -41,8 +41,6 @@ KEY = "spot_check"
 UNKNOWN = AskedOf("not on record", "not on record", False)
 FEWEST_IN_ROW = 10
 """Labels that a row of the table of strata needs."""
-BAR = 20
-"""Characters for accuracies from 0 to 1."""
 
 
 class ExportedP(NamedTuple):
@@ -263,7 +261,7 @@ def report_lines(report: SpotCheck) -> list[str]:
         lines += [hard_line(report.raw), ""]
     elif reports:
         lines += [*table([HEADING, *map(_row, reports)]), ""]
-        lines += ["```text", *reliability_lines(reports[-1][1]), "```", ""]
+        lines += [*reliability_lines(reports[-1][1]), ""]
     strata = [row for row in report.strata if row.labelled >= FEWEST_IN_ROW]
     if len(strata) > 1:
         rows = [[cell(row.name), str(row.items), str(row.labelled), percent(row.agreement)] for row in strata]
@@ -310,36 +308,19 @@ def _row(named: tuple[str, CalibrationReport]) -> list[str]:
 
 
 def hard_line(raw: CalibrationReport) -> str:
-    """The lines for a judge without probabilities, in place of a diagram. `raw` is the report of its own verdicts."""
+    """Of a judge without probabilities, in place of a table of bins. `raw` is the report of its own verdicts."""
     return (
         f"The judge gives verdicts without probabilities: it is right in {percent(raw.accuracy)} of {raw.n} labels. "
-        "There is no reliability diagram."
+        "There is no table of reliability."
     )
 
 
 def reliability_lines(report: CalibrationReport) -> list[str]:
-    """A table in plain text: of each bin how sure the judge is, how often it is right, and the interval."""
-    head = f"{'confidence':>10}  {'right':>6}  {'95 %':>13}  {'n':>5}  0{' ' * (BAR - 2)}1"
-    if not report.bins:
-        return [head]
-    perfect = report.ece_if_perfect
-    ece = (
-        f"ECE {loss(report.ece)}; a perfectly calibrated judge would show {perfect.mean:.3f} "
-        f"({perfect.low:.3f} to {perfect.high:.3f} in nine of ten) on {report.n} labels"
-    )
+    """Of each bin how sure the judge is and how often it is right, and what follows."""
+    rows = [[f"{row.confidence:.2f}", percent(row.accuracy), str(row.n)] for row in report.bins]
     confidence, right = report.confidence.value, report.accuracy.value
-    if not report.shows_miscalibration:
-        verdict = "These labels show no miscalibration: the ECE is what chance alone explains."
-    else:
+    verdict = "These labels show no miscalibration: the ECE is what chance alone explains."
+    if report.shows_miscalibration:
         surer = "Surer" if confidence > right else "Less sure"
         verdict = f"{surer} than right: confidence {confidence:.2f}, right {right:.2f}."
-    return [head, *map(_bin_line, report.bins), ece, verdict]
-
-
-def _bin_line(row: ReliabilityRow) -> str:
-    """With the accuracy as `#`, and `|` where it would be of a calibrated judge."""
-    accuracy = row.accuracy
-    interval = f"{accuracy.low:.2f} to {accuracy.high:.2f}"
-    marks = ["#" if place < round(accuracy.value * BAR) else "." for place in range(BAR)]
-    marks[min(BAR - 1, round(row.confidence * BAR))] = "|"
-    return f"{row.confidence:>10.2f}  {accuracy.value:>6.2f}  {interval:>13}  {row.n:>5}  {''.join(marks)}"
+    return [*table([["confidence", "right", "labels"], *rows]), "", verdict]

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Dialog, Page, Request, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Dialog, sync_playwright
 
 from amendment.calibration.label import Label
 from amendment.calibration.samples import LabelQuestion
@@ -96,20 +96,12 @@ class Visit:
         self.site = site
         self.name = name
         self.troubles: list[str] = []
-        self.bodies: dict[str, list[str]] = {}
-        """What the browser was sent, by path."""
-        self.page = self.open()
-
-    def open(self) -> Page:
-        page = self.context.new_page()
+        self.page = page = self.context.new_page()
         page.set_default_timeout(10_000)
         page.on("console", lambda said: self._note(said.type, f"{said.text} {said.location.get('url', '')}"))
         page.on("pageerror", lambda fault: self.troubles.append(f"exception: {fault}"))
         page.on("dialog", self._dismiss)
         page.on("request", lambda request: self._check(request.url))
-        page.on("requestfinished", self._keep)
-        self.page = page
-        return page
 
     def enter(self) -> Visit:
         self.page.goto(self.site.link(self.name))
@@ -148,11 +140,6 @@ class Visit:
     def _check(self, url: str) -> None:
         if not url.startswith(self.site.origin + "/"):
             self.troubles.append(f"asked for {url[:200]}")
-
-    def _keep(self, request: Request) -> None:
-        reply = request.response()
-        if reply is not None and reply.status == 200:
-            self.bodies.setdefault(request.url.removeprefix(self.site.origin), []).append(reply.text())
 
 
 @contextmanager

@@ -121,11 +121,8 @@ def test_the_expected_flip_rate_by_hand() -> None:
 
 
 def test_the_reliability_table_says_how_often_the_judge_is_right() -> None:
-    # twenty labels at confidence 0.9, ten right: Wilson 0.30 to 0.70; the bar is half full, and 0.9 is marked
+    # twenty labels at confidence 0.9, ten right: Wilson 29.9 to 70.1 %
     even = calibration_report([0.9] * 20, [1.0, 0.0] * 10, clusters=range(20))
-    head, row, ece, verdict = reliability_lines(even)
-    assert head.split() == ["confidence", "right", "95", "%", "n", "0", "1"]
-    assert row.split() == ["0.90", "0.50", "0.30", "to", "0.70", "20", "##########........|."]
-    assert ece.startswith("ECE 0.400")
-    assert "on 20 labels" in ece
+    *_, row, _, verdict = reliability_lines(even)
+    assert [cell.strip() for cell in row.split("|")[1:-1]] == ["0.90", "50.0 % (29.9 to 70.1)", "20"]
     assert verdict == "Surer than right: confidence 0.90, right 0.50."

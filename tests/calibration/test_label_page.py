@@ -1,22 +1,22 @@
-"""The work of an annotator on the labelling page, in a real browser."""
+"""The labelling page in a real browser: an annotator's work, what a kill or a lost session leaves, hostile texts."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import APIResponse, Browser, Route, expect
 
+from amendment.calibration.samples import LabelQuestion, PrincipleText
+from amendment.records import Comparison, Message, ToolCall
 from tests.calibration.label_browser import Site, chromium, visiting
 from tests.calibration.label_pages import questions
 
 CONNECTION = "net::ERR_"
-NAMES = (
-    *("Ada", "Beside", "Undo", "Twice", "Kill", "Away", "Same tab", "Before", "Behind", "Lost", "Resume", "Blind"),
-    "Time",
-)
+NAMES = ("Ada", "Twice", "Kill", "Same tab", "Before", "Behind", "Lost", "Time")
+TEXT_NAMES = ("<b onclick=alert(1)>Eve</b>", "Shown", "Help", "Phone", "Tab", "light", "dark")
 CHOICES = {"1": "A", "2": "B", "0": "tie", "9": "both_bad", "s": "skip", "f": "flag"}
 
 
@@ -28,8 +28,8 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="module")
 def site(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    """Twenty items that everyone sees: each test is an annotator of its own."""
-    made = Site(tmp_path_factory.mktemp("site"), questions(20, overlap=20), NAMES)
+    """Eight items that everyone sees: each test is an annotator of its own."""
+    made = Site(tmp_path_factory.mktemp("site"), questions(8, overlap=8), NAMES)
     yield made
     made.kill()
 
@@ -42,72 +42,43 @@ def own_site(browser: Browser, tmp_path: Path) -> Iterator[Site]:
     made.kill()
 
 
-def test_twenty_items_are_labelled_by_keyboard_alone(browser: Browser, site: Site) -> None:
-    keys = "1209s12f102120911211"
-    expected = []
+# An annotator's work.
+
+
+def test_all_is_done_by_keyboard_alone_and_undo_brings_an_item_back(browser: Browser, site: Site) -> None:
+    comment, expected = "12 09 sfu? It's kinder", []
     with visiting(browser, site, "Ada") as visit:
-        visit.enter()
-        for done, key in enumerate(keys):
-            visit.ready(done)
-            if done == 18:
-                visit.press("e")
-            expected.append((visit.first, CHOICES[key]))
-            visit.press(key)
-        visit.ready(20)
-        expect(visit.page.get_by_role("heading", name="Done. Thank you.")).to_be_focused()
-        expect(visit.page.locator("#done-text")).to_contain_text("all 20 items")
-    found = site.history("Ada")
-    assert [(f"answer {label.shown[0][0]} of {label.shown[0][1:]}", label.choice) for label in found] == expected
-    assert [label.confidence for label in found] == [None] * 18 + [3, None]
-    assert len({label.comparison_id for label in found}) == len({label.uuid for label in found}) == 20
-    assert all(label.seconds is not None and label.seconds > 0 for label in found)
-
-
-def test_what_is_said_beside_the_verdict_is_kept_with_it_and_not_with_the_next_one(
-    browser: Browser, site: Site
-) -> None:
-    with visiting(browser, site, "Beside") as visit:
         visit.enter().press("w", "r", "ArrowDown", "Escape", "c")
-        visit.page.keyboard.type("12 09 sfu? It's kinder")
-        expect(visit.page.locator("#comment")).to_have_value("12 09 sfu? It's kinder")
+        visit.page.keyboard.type(comment)
+        expect(visit.page.locator("#comment")).to_have_value(comment)
         visit.press("Escape")
-        assert site.history("Beside") == []  # keys were letters in the comment and in the list
         expect(visit.page.locator("#comment-drawer")).to_be_hidden()
-        visit.press("2")
-        visit.ready(1).press("q", "e", "e", "1")  # a second press of e takes it back
-        visit.ready(2)
-    first, second = site.history("Beside")
-    assert (first.choice, first.confidence, first.principle_id) == ("B", 2, "law/kind")
-    assert first.comment == "12 09 sfu? It's kinder"
-    assert (second.choice, second.confidence, second.principle_id, second.comment) == ("A", None, None, None)
-
-
-def test_undo_brings_the_item_back_and_only_the_second_verdict_counts(browser: Browser, site: Site) -> None:
-    with visiting(browser, site, "Undo") as visit:
-        visit.enter().press("1")
-        visit.ready(1)
-        shown = visit.first
-        visit.press("2")
-        visit.ready(2).press("u")
-        visit.ready(1)
-        assert visit.first == shown
+        assert site.history("Ada") == []  # keys were letters in the comment and in the list
+        for done, key in enumerate("2109sf1"):
+            expected.append((visit.ready(done).first, CHOICES[key]))
+            visit.press(key)
+        visit.ready(7).press("u")
         expect(visit.page.locator("#said")).to_have_text("Taken back: here it is again.")
+        assert (visit.ready(6).first, "A") == expected[-1]
         visit.press("0")
-        visit.ready(2).press("u")
-        visit.ready(1).press("u")
-        visit.ready(0).press("u")
-        expect(visit.page.locator("#said")).to_have_text("There is nothing to take back.")
-        visit.ready(0).press("9")
-        visit.ready(1)
-    assert [label.choice for label in site.history("Undo")] == ["A", "B", "tie", "both_bad"]
-    assert [label.choice for label in site.labels("Undo")] == ["both_bad"]
+        visit.ready(7).press("q", "e", "e", "9")  # a second press of e takes it back
+        visit.ready(8)
+        expect(visit.page.get_by_role("heading", name="Done. Thank you.")).to_be_focused()
+        expect(visit.page.locator("#done-text")).to_contain_text("all 8 items")
+    labels = site.history("Ada")
+    assert [(f"answer {one.shown[0][0]} of {one.shown[0][1:]}", one.choice) for one in labels[:7]] == expected
+    assert [one.choice for one in labels[7:]] == ["tie", "both_bad"]
+    assert (labels[0].confidence, labels[0].principle_id, labels[0].comment) == (2, "law/kind", comment)
+    assert {(one.confidence, one.principle_id, one.comment) for one in labels[1:]} == {(None, None, None)}
+    assert all(one.seconds is not None and one.seconds > 0 for one in labels)
+    assert len(site.labels("Ada")) == 8
 
 
 def test_double_clicks_held_keys_and_hasty_keys_count_once(browser: Browser, site: Site) -> None:
     with visiting(browser, site, "Twice") as visit:
         visit.enter().page.get_by_role("button", name="Answer 1 is better").dblclick()
-        visit.ready(1).page.keyboard.down("2")
-        for _ in range(5):
+        visit.ready(1)
+        for _ in range(6):
             visit.page.keyboard.down("2")  # the browser's own repetition of a key that is held
         visit.page.keyboard.up("2")
         visit.ready(2)
@@ -121,27 +92,24 @@ def test_double_clicks_held_keys_and_hasty_keys_count_once(browser: Browser, sit
 def test_after_a_kill_the_page_goes_on_and_every_verdict_is_there_once(browser: Browser, own_site: Site) -> None:
     with visiting(browser, own_site, "Kill", allowed=CONNECTION) as visit:
         visit.enter().press("1")
-        visit.ready(1).press("2")
-        visit.ready(2)
+        visit.ready(1)
         own_site.kill()
         visit.press("0")
         expect(visit.page.locator("#notice")).to_contain_text("Your last verdict is kept in this browser")
         kept = visit.page.evaluate("() => JSON.stringify(localStorage)")
         assert "tie" in kept
-        assert "answer" not in kept
-        assert "ask " not in kept
+        assert not any(text in kept for text in ("answer", "ask "))
         expect(visit.page.get_by_role("button", name="Answer 2 is better")).to_be_disabled()
         own_site.start()
         # not a click of the mouse: the page may have tried by itself meanwhile, and the button be gone
         visit.page.locator("#try-now").evaluate("button => button.click()")
-        visit.ready(3)
+        visit.ready(2)
         expect(visit.page.locator("#notice")).to_be_hidden()
         visit.page.reload()
-        visit.ready(3).press("9")
-        visit.ready(4)
+        visit.ready(2).press("9")
+        visit.ready(3)
         assert "verdict" not in visit.page.evaluate("() => Object.keys(localStorage).join()")
-    assert [label.choice for label in own_site.history("Kill")] == ["A", "B", "tie", "both_bad"]
-    assert len(own_site.labels("Kill")) == 4
+    assert [label.choice for label in own_site.history("Kill")] == ["A", "tie", "both_bad"]
 
 
 def test_a_lost_session_keeps_the_verdict_until_the_link_is_opened_again(browser: Browser, own_site: Site) -> None:
@@ -196,41 +164,6 @@ def test_a_verdict_whose_acknowledgement_is_lost_is_stored_once(browser: Browser
     assert [label.choice for label in site.history("Lost")] == ["A", "B"]
 
 
-def test_nothing_that_could_sway_anyone_reaches_the_browser(browser: Browser, site: Site) -> None:
-    with visiting(browser, site, "Blind") as visit:
-        visit.enter()
-        for done in range(6):
-            visit.ready(done).press("1" if done % 2 else "0")
-        visit.ready(6).press("u")
-        visit.ready(5)
-        bodies = visit.bodies
-    replies = [json.loads(body) for path in ("/next", "/undo") for body in bodies[path]]
-    shown = [reply.get("item") or reply["undone"] for reply in replies]
-    assert {frozenset(one) for one in shown} == {
-        frozenset({"id", "question", "prompt", "first", "second", "principles", "said"})
-    }
-    assert {frozenset(turn) for one in shown for side in ("first", "second") for turn in one[side]} == {
-        frozenset({"role", "content"})
-    }
-    assert {one["first"][0]["content"].split()[1] for one in shown} == {"a", "b"}  # sides change
-    assert set(bodies["/labels"]) == {'{"stored":true}'}
-    everything = " ".join(body for path, all_of in bodies.items() for body in all_of if not path.endswith(".css"))
-    for word in (
-        "p_a",
-        "p_chosen",
-        "probabilit",
-        "inclusion",
-        "stratum",
-        "sealed",
-        "overlap",
-        "chosen",
-        "gpt",
-        "claude",
-    ):
-        assert word not in everything.lower()
-    assert "answer a of" not in bodies["/"][0]
-
-
 def test_time_counts_only_while_the_page_is_in_view(browser: Browser, site: Site) -> None:
     turn = """hidden => {
       Object.defineProperty(document, "hidden", { configurable: true, get: () => hidden });
@@ -239,7 +172,6 @@ def test_time_counts_only_while_the_page_is_in_view(browser: Browser, site: Site
     with visiting(browser, site, "Time") as visit:
         visit.page.clock.install()
         visit.enter()
-        before = visit.page.evaluate("() => performance.now()")
         visit.page.clock.fast_forward(10_000)
         visit.page.evaluate(turn, True)
         visit.page.clock.fast_forward(600_000)
@@ -247,7 +179,189 @@ def test_time_counts_only_while_the_page_is_in_view(browser: Browser, site: Site
         visit.page.clock.fast_forward(5_000)
         visit.press("1")
         visit.ready(1)
-        assert visit.page.evaluate("() => performance.now()") - before > 615_000
     (label,) = site.history("Time")
     assert label.seconds is not None
     assert 15 <= label.seconds < 60  # 10 s and 5 s in view, 600 s not; the rest is how long this machine took
+
+
+# How texts are shown.
+
+HOSTILE = [
+    "<script>alert(1); window.hacked = 1</script>",
+    "</script><script src=//evil.example/x.js></script>",
+    "<img src=x onerror=alert(1)>",
+    "<svg/onload=alert(1)>",
+    "![p](http://evil.example/p.png) [go](javascript:alert(1)) <javascript:alert(1)>",
+    "<iframe srcdoc='<script>parent.hacked=1</script>'></iframe><style>*{display:none}</style>",
+    "</p></section></main><form action=http://evil.example><button>Answer 1 is better</button></form>",
+    "<base href=http://evil.example/><link rel=stylesheet href=http://evil.example/a.css>",
+    "{{ 7 * 7 }} {% raw %} ${7*7} #{7*7} <%= 7 %> {{ config }}",
+    "&lt;b&gt; &#60;script&#62; \\u003cscript\\u003e",
+    "```html\n<script>alert(1)</script>\n```",
+    "- **<b onclick=alert(1)>bold</b>**\n- `</code><script>alert(1)</script>`",
+    "__proto__ constructor <details ontoggle=alert(1) open>",
+]
+UNSEEN = "before\x00\x07\x1b[31m\u202eesrever\u2066\ufeff\u2028after \U000e0041"
+SHOWN = "before␀␇␛[31m⟦U+202E⟧esrever⟦U+2066⟧⟦U+FEFF⟧⟦U+2028⟧after ⟦U+E0041⟧"
+LONG = "a line of a very long answer, again and again\n" * 4_800  # 220,000 characters, more than are shown at once
+FIRST = "You **can**, and only with the power off.\n\n1. Turn it off.\n2. Take a picture.\n\nCall an electrician."
+SECOND = "You can, and only with the power off.\n\n1. Turn it off.\n2. Take a photograph.\n\nCall an electrician."
+LAW = PrincipleText(id="law/kind", statement="Choose the kinder answer.")
+
+
+def question(prompt: tuple[Message, ...], a: str, b: str, *principles: PrincipleText) -> LabelQuestion:
+    asked = Comparison("asked", "a-asked", "b-asked")
+    first, second = ((Message(role="assistant", content=text),) for text in (a, b))
+    ids = {"comparison_id": asked.id, "prompt_id": asked.prompt_id, "a_id": asked.a, "b_id": asked.b}
+    return LabelQuestion(prompt=prompt, a=first, b=second, principles=principles, in_overlap=True, **ids)
+
+
+@pytest.fixture(scope="module")
+def hostile(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    everything = "\n\n".join(HOSTILE)
+    call = ToolCall(function={"name": "<b>look</b>", "arguments": {"at": HOSTILE[0]}})
+    parts = ({"type": "text", "text": HOSTILE[2]}, {"type": "image_url", "image_url": {"url": "http://evil.example/i"}})
+    prompt = (
+        Message(role="system", content=everything),
+        Message(role="user", content=parts),
+        Message(role="assistant", thinking=HOSTILE[0], tool_calls=(call,)),
+        Message(role="tool", name="<i>look</i>", content=UNSEEN),
+        Message(role="user", content=HOSTILE[0]),
+    )
+    principles = [PrincipleText(id=f"law/<b>{i}", statement=text) for i, text in enumerate(HOSTILE)]
+    asked = question(prompt, everything, UNSEEN + LONG, *principles)
+    site = Site(tmp_path_factory.mktemp("hostile"), [asked], TEXT_NAMES)
+    yield site
+    site.kill()
+
+
+@pytest.fixture(scope="module")
+def plain(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    prompt = (Message(role="system", content="Be brief."), Message(role="user", content="May I?\n" * 60))
+    site = Site(tmp_path_factory.mktemp("plain"), [question(prompt, FIRST, SECOND, LAW)], TEXT_NAMES)
+    yield site
+    site.kill()
+
+
+def test_hostile_texts_are_shown_and_do_nothing(browser: Browser, hostile: Site) -> None:
+    with visiting(browser, hostile, TEXT_NAMES[0]) as visit:
+        page = visit.enter().page
+        for key in ("m", "p", "d"):  # as written, with the principles, with differences
+            texts = [visit.text("#first"), visit.text("#second"), visit.text("#prompt")]
+            for text in HOSTILE[:10] + HOSTILE[12:]:
+                assert sum(text in one for one in texts) == 2
+            assert sum(SHOWN in one for one in texts) == 2
+            assert any(LONG[:90_000] in one for one in texts)
+            foreign = "main :is(script, img, iframe, svg, style, link, base, form:not(#signin-form))"
+            assert page.locator(foreign).count() == 0
+            assert page.locator("#work :is(a, object, embed, video, [src], [href], [onclick], [onerror])").count() == 0
+            visit.press(key)
+        assert page.get_by_role("button", name="Answer 1 is better").count() == 1
+        assert HOSTILE[1] in visit.text("#principles")
+        expect(page.locator(".tool-call")).to_contain_text("Calls the tool <b>look</b>")
+        assert "Eve" in visit.text("#who")
+        page.locator("summary", has_text="image_url").click()
+        visit.press("Escape", "1")
+        visit.ready(1)
+        assert page.evaluate("() => window.hacked") is None
+
+
+def test_formatting_can_be_switched_off_and_differences_on(browser: Browser, plain: Site) -> None:
+    with visiting(browser, plain, "Shown") as visit:
+        bodies = visit.enter().page.locator("#answers .body")
+        assert visit.page.locator("#answers li").all_text_contents().count("Turn it off.") == 2
+        assert visit.page.locator("#answers strong").all_text_contents() == ["can"]
+        before = visit.page.locator("#answers").inner_html()
+        visit.press("d")
+        assert sorted(visit.page.locator("mark").all_text_contents()) == ["photograph", "picture"]
+        expect(visit.page.locator("#said")).to_have_text("Differences are marked in 2 places.")
+        visit.press("d")
+        assert visit.page.locator("#answers").inner_html() == before
+        visit.press("m")
+        assert sorted(bodies.all_text_contents()) == sorted([FIRST, SECOND])
+        visit.page.reload()
+        visit.ready(0)
+        assert sorted(bodies.all_text_contents()) == sorted([FIRST, SECOND])
+
+
+def test_help_lists_every_key_and_nothing_is_answered_behind_it(browser: Browser, plain: Site) -> None:
+    with visiting(browser, plain, "Help") as visit:
+        page = visit.enter().page
+        visit.press("?")
+        expect(page.get_by_role("dialog", name="Keys")).to_be_visible()
+        keys = page.evaluate("() => [...document.querySelectorAll('[data-key]')].map(one => one.dataset.key)")
+        assert {*page.locator("#help dt").all_text_contents()} == {*keys, "Esc"} == {*"1209sfuqwercpdlm?", "Esc"}
+        visit.press("1", "2", "p", "Escape")
+        expect(page.locator("#help")).to_be_hidden()
+        visit.press("?")
+        page.get_by_label("Single keys are on").uncheck()
+        visit.press("Escape", "1", "p")
+        expect(page.locator("#principles")).to_contain_text(LAW.statement)
+        assert plain.history("Help") == []
+
+
+def test_a_phone_has_one_column_and_buttons_for_thumbs(browser: Browser, plain: Site) -> None:
+    phone: dict[str, Any] = {"viewport": {"width": 390, "height": 780}, "has_touch": True, "is_mobile": True}
+    with visiting(browser, plain, "Phone", **phone) as visit:
+        page = visit.enter().page
+        first, second = (page.locator(name).bounding_box() for name in ("#first", "#second"))
+        assert first is not None
+        assert second is not None
+        assert second["y"] >= first["y"] + first["height"]
+        assert page.evaluate("() => document.documentElement.scrollWidth") == 390
+        for button in page.locator("#verdicts button").all():
+            box = button.bounding_box()
+            assert box is not None
+            assert min(box["height"], box["width"]) >= 44
+            assert box["y"] + box["height"] <= 780  # in reach without scrolling
+        page.get_by_role("button", name="Answer 2 is better").tap()
+        visit.ready(1)
+    assert [label.choice for label in plain.history("Phone")] == ["B"]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_colours_follow_the_system_and_can_be_read(browser: Browser, plain: Site, scheme: str) -> None:
+    with visiting(browser, plain, scheme, color_scheme=scheme, reduced_motion="reduce") as visit:
+        visit.enter().press("d", "e")
+        paper, *contrasts = visit.page.evaluate(
+            """() => {
+              const light = css => {
+                const [r, g, b] = css.match(/[\\d.]+/g).map(Number).map(c => c / 255)
+                  .map(c => c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4);
+                return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+              };
+              const ground = node => {
+                const colour = getComputedStyle(node).backgroundColor;
+                return colour === "rgba(0, 0, 0, 0)" ? ground(node.parentElement) : colour;
+              };
+              const shown = [...document.querySelectorAll("button, p, h1, h2, kbd, mark, label, select, li, summary")]
+                .filter(node => node.textContent.trim() && node.getClientRects().length);
+              return [light(getComputedStyle(document.documentElement).backgroundColor), ...shown.map(node => {
+                const both = [light(getComputedStyle(node).color), light(ground(node))].sort((x, y) => y - x);
+                return (both[0] + 0.05) / (both[1] + 0.05);
+              })];
+            }"""
+        )
+    assert (paper > 0.5) == (scheme == "light")
+    assert len(contrasts) > 30
+    assert min(contrasts) >= 4.5  # WCAG 2.2, 1.4.3
+
+
+def test_tab_and_enter_do_everything_that_the_mouse_does(browser: Browser, plain: Site) -> None:
+    with visiting(browser, plain, "Tab") as visit:
+        page = visit.enter().page
+        nameless = page.evaluate(
+            """() => [...document.querySelectorAll("button, select, textarea, input")]
+                 .map(node => node.ariaLabel || node.textContent || node.labels?.[0]?.textContent || "")
+                 .filter(name => !name.trim()).length"""
+        )
+        assert nameless == 0
+        for _ in range(40):
+            visit.press("Tab")
+            assert page.evaluate("() => getComputedStyle(document.activeElement).outlineStyle") == "solid"
+            if page.evaluate("() => document.activeElement.dataset.value") == "tie":
+                break
+        visit.press("Enter")
+        visit.ready(1)
+        assert visit.text("#status") == "Saved: tie."  # what a screen reader hears
+    assert [label.choice for label in plain.history("Tab")] == ["tie"]
