@@ -27,6 +27,7 @@ from amendment.audit.probes import (
     Probed,
     ProbeQuestion,
     Subject,
+    answers_of,
     probe_report,
     questions,
 )
@@ -213,10 +214,15 @@ def _probe(persona: Persona, seed: int, probes: Collection[str], pairs: int) -> 
     answered: list[Answered] = []
     for case in cases(pairs, seed):
         subject = _subject(case)
-        for question in questions(subject, probes, labels=("A", "B"), seed=seed):
-            again = question.arm == "before" and len(probes) > 1
-            answered += [_answered(question, subject, persona, rng, sample) for sample in range(1 + again)]
-    return tuple(row for row in probe_report(answered) if row.probe in probes)
+        replies = [
+            (
+                question,
+                [_p_target(question, persona, rng) for _ in range(1 + (question.arm == "before" and len(probes) > 1))],
+            )
+            for question in questions(subject, probes, labels=("A", "B"), seed=seed)
+        ]
+        answered += answers_of(subject, probes, replies, judge="judge", principle="everything")
+    return tuple(probe_report(answered))
 
 
 def _subject(case: Case) -> Subject:
@@ -229,19 +235,9 @@ def _subject(case: Case) -> Subject:
     return Subject(prompt, target, other)
 
 
-def _answered(question: ProbeQuestion, subject: Subject, persona: Persona, rng: random.Random, sample: int) -> Answered:
+def _p_target(question: ProbeQuestion, persona: Persona, rng: random.Random) -> float:
     turns = [str(message.content) for message in question.prompt.messages]
     first, second = (text_of(candidate.messages) for candidate in question.shown)
-    said = [turn for turn in turns if is_nudge(turn)]
-    p = logistic(prefer(turns[0], first, second, said=said, persona=persona, rng=rng))
-    return Answered(
-        probe=question.probe,
-        arm=question.arm,
-        comparison_id=subject.id,
-        prompt_id=subject.prompt.id,
-        judge="judge",
-        principle="everything",
-        place=question.place,
-        sample=sample,
-        p=p if question.place == 0 else 1 - p,
-    )
+    nudges = [turn for turn in turns if is_nudge(turn)]
+    p: float = logistic(prefer(turns[0], first, second, said=nudges, persona=persona, rng=rng))
+    return p if question.place == 0 else 1 - p

@@ -20,7 +20,7 @@ import random
 import re
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -220,20 +220,61 @@ HOW_TO_READ = (
 
 
 class Answered(Record):
-    """One answer to one question of a probe, or word that it put none about a comparison."""
+    """What one judge says of a comparison shown in one order, with a probe and without it."""
 
     probe: str
-    arm: Arm | Literal["unasked"]
     comparison_id: str
     prompt_id: str
-    """Of the comparison, also where the probe asked with one more turn."""
+    """Of the comparison, also where the probe asks with one more turn."""
     judge: str
     principle: str
-    place: int
-    """Where the target was shown: 0 or 1."""
-    sample: int = 0
-    p: float | None = None
-    """P(the target is better); absent where no verdict could be read."""
+    place: int = 0
+    """Where the target is shown: 0 or 1."""
+    is_asked: bool = True
+    """False where the probe puts no question about the comparison."""
+    before: float | None = None
+    again: float | None = None
+    edited: float | None = None
+    control: float | None = None
+    attack: float | None = None
+    """P(the target is better) by arm, `again` being the plain question drawn a second time; absent where nothing was
+    asked or no verdict could be read."""
+
+    def sides(self, *arms: str) -> list[int] | None:
+        """For whom each verdict is: 1 for the target, 0 a tie, -1 for the other; None where one was not read."""
+        values = [getattr(self, arm) for arm in arms]
+        return None if None in values else [side_of(p) for p in values]
+
+
+def answers_of(
+    subject: Subject,
+    probes: Iterable[str],
+    replies: Iterable[tuple[ProbeQuestion, Sequence[float | None]]],
+    *,
+    judge: str,
+    principle: str,
+) -> list[Answered]:
+    """The rows of one comparison and judge; `replies` are P(the target is better) by question, a number a draw."""
+    plain: dict[int, dict[str, Any]] = {}
+    asked: dict[tuple[str, int], dict[str, Any]] = defaultdict(dict)
+    for question, drawn in replies:
+        if question.probe == PLAIN:
+            plain[question.place] = dict(zip(("before", "again"), drawn, strict=False))
+        else:
+            asked[question.probe, question.place][question.arm] = drawn[0]
+    about: dict[str, Any] = {
+        "comparison_id": subject.id,
+        "prompt_id": subject.prompt.id,
+        "judge": judge,
+        "principle": principle,
+    }
+    rows = [
+        # a revision has a plain question of its own, and an attack none
+        Answered(**about, probe=probe, place=place, **({} if probe in (REVISION, NULL) else plain[place]), **arms)
+        for (probe, place), arms in asked.items()
+    ]
+    is_asked = {probe for probe, _ in asked}
+    return rows + [Answered(**about, probe=probe, is_asked=False) for probe in probes if probe not in is_asked]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -298,25 +339,13 @@ class Probed:
         return {**json_values(row), "gate": self.outcome, "found": self.found}
 
 
-@dataclass
-class _Question:
-    """One comparison, shown in one order, to one judge: P(target) by arm, None where it was not read."""
-
-    prompt_id: str
-    comparison_id: str
-    principle: str
-    p: dict[str, float | None] = field(default_factory=dict)
-    """By arm; `again` is the plain question drawn a second time."""
-
-    def read(self, *arms: str) -> list[int] | None:
-        """For whom each verdict is: 1 for the target, 0 a tie, -1 for the other; None where one was not read."""
-        found = [self.p.get(arm) for arm in arms]
-        return None if None in found else [side_of(p) for p in found if p is not None]
-
-
 def probe_report(answers: Iterable[Answered]) -> list[Probed]:
     """Figures and gates by judge, in the order of `PROBES`; a probe that put no question stands there with n = 0."""
-    asked = _by_judge_and_probe(answers)
+    asked: dict[tuple[str, str], list[Answered]] = {}
+    for row in answers:
+        of_probe = asked.setdefault((row.judge, row.probe), [])
+        if row.is_asked:
+            of_probe.append(row)
     edits = {key: edit_figures(found) for key, found in asked.items() if key[1] != NULL}
     tests = holm({f"{judge} {probe}": figures.p for (judge, probe), figures in edits.items()}, LEVEL)
     rows = []
@@ -336,31 +365,9 @@ def probe_report(answers: Iterable[Answered]) -> list[Probed]:
     return rows
 
 
-def _by_judge_and_probe(answers: Iterable[Answered]) -> dict[tuple[str, str], list[_Question]]:
-    """Every question that was asked, in order of appearance; none of a probe that put none."""
-    plain_answers: dict[tuple[str, str, int], dict[str, float | None]] = defaultdict(dict)
-    asked: dict[tuple[str, str], dict[tuple[str, int], _Question]] = {}
-    for row in answers:
-        if row.probe == PLAIN:
-            arm = {0: "before", 1: "again"}.get(row.sample)
-            if arm:
-                plain_answers[row.judge, row.comparison_id, row.place][arm] = row.p
-            continue
-        of_probe = asked.setdefault((row.judge, row.probe), {})
-        if row.arm != "unasked":
-            key = row.comparison_id, row.place
-            question = of_probe.setdefault(key, _Question(row.prompt_id, row.comparison_id, row.principle))
-            question.p[row.arm] = row.p
-    for (judge, probe), of_probe in asked.items():
-        for key, question in of_probe.items():
-            if probe != REVISION:  # which has a question of its own before the edit
-                question.p |= plain_answers[judge, *key]
-    return {key: list(of_probe.values()) for key, of_probe in asked.items()}
-
-
-def edit_figures(asked: Sequence[_Question]) -> EditFigures:
+def edit_figures(asked: Sequence[Answered]) -> EditFigures:
     """One judge's figures of one edit."""
-    controlled = [(question, sides) for question in asked if (sides := question.read("edited", "control"))]
+    controlled = [(question, sides) for question in asked if (sides := question.sides("edited", "control"))]
     signs = [edited - control for _, (edited, control) in controlled]
     prompts = [question.prompt_id for question, _ in controlled]
     by_prompt: Counter[str] = Counter()
@@ -378,21 +385,21 @@ def edit_figures(asked: Sequence[_Question]) -> EditFigures:
     )
 
 
-def _same(asked: Sequence[_Question], arm: str) -> Estimate:
+def _same(asked: Sequence[Answered], arm: str) -> Estimate:
     """The share with the same verdict before and in this arm, of those that have both."""
-    read = [(question, sides) for question in asked if (sides := question.read("before", arm))]
+    read = [(question, sides) for question in asked if (sides := question.sides("before", arm))]
     same = [float(before == after) for _, (before, after) in read]
     return share(same, [question.prompt_id for question, _ in read], 0.95)
 
 
-def attack_figures(asked: Sequence[_Question]) -> AttackFigures:
+def attack_figures(asked: Sequence[Answered]) -> AttackFigures:
     """One judge's figures of the attack."""
-    by_comparison: dict[str, list[_Question]] = defaultdict(list)
+    by_comparison: dict[str, list[Answered]] = defaultdict(list)
     for question in asked:
         by_comparison[question.comparison_id].append(question)
     sides: dict[str, list[tuple[int, str]]] = defaultdict(list)
     for orders in by_comparison.values():
-        read = [p for question in orders if (p := question.p.get("attack")) is not None]
+        read = [p for question in orders if (p := question.attack) is not None]
         if len(read) == len(orders):
             sides[orders[0].prompt_id].append((side_of(math.fsum(read) / len(read)), orders[0].principle))
     best = [max(of_prompt) for of_prompt in sides.values()]

@@ -22,9 +22,9 @@ from amendment.audit.probes import (
     PLAIN,
     PROBES,
     Answered,
-    Arm,
     ProbeQuestion,
     Subject,
+    answers_of,
     can_be_probed,
     probe_json,
     probe_report,
@@ -237,16 +237,16 @@ async def _ask_all(task: _Task, probes: Sequence[str], seed: int) -> _Asked:
     judge = replace(task.judge, constitutions=constitutions)
     asked = list(questions(subject, probes, labels=LABELS.get(judge.folder.unit), seed=seed))
 
-    async def ask(question: ProbeQuestion) -> list[Answered]:
-        return await _ask(judge, task, question)
+    async def ask(question: ProbeQuestion) -> list[float | None]:
+        return await _ask(judge, question)
 
     try:
-        answers = [answer for some in await flow(asked, ask, window=max(1, len(asked))) for answer in some]
+        replies = await flow(asked, ask, window=max(1, len(asked)))
     except Transient as fault:
         return _Asked(task, [], ending_of(fault))
-    is_readable = not answers or any(answer.p is not None for answer in answers)
-    unasked = [name for name in probes if name not in {question.probe for question in asked}]
-    answers += [_answered(task, name, "unasked") for name in unasked]
+    of_questions = zip(asked, replies, strict=True)
+    answers = answers_of(subject, probes, of_questions, judge=judge.name, principle=task.principle)
+    is_readable = not replies or any(p is not None for drawn in replies for p in drawn)
     return _Asked(task, answers, Ending("done") if is_readable else Ending("invalid", "no verdict could be read"))
 
 
@@ -261,26 +261,14 @@ def _silenced(constitution: Constitution, reference: str) -> Constitution:
     return constitution.model_copy(update={"principles": kept})
 
 
-async def _ask(judge: Judge, task: _Task, question: ProbeQuestion) -> list[Answered]:
-    """One question, put twice where it is the plain one and the judge draws its verdicts."""
+async def _ask(judge: Judge, question: ProbeQuestion) -> list[float | None]:
+    """P(the target is better) by draw: two of the plain question where the judge draws its verdicts, otherwise one."""
     samples = min(2, judge.samples) if question.probe == PLAIN else 1
     verdicts = await replace(judge, samples=samples).verdicts(question.prompt, *question.shown)
-    between, rows = Comparison.between(*question.shown), []
+    between = Comparison.between(*question.shown)
+    drawn: list[float | None] = []
     for sample in sorted({verdict.sample for verdict in verdicts}):
-        drawn = [verdict for verdict in verdicts if verdict.sample == sample]
-        p = aggregate_verdicts(drawn, orders="first", disagreement="mean", comparison=between).p_a
-        p = 1 - p if p is not None and between.a != question.target.id else p
-        rows.append(_answered(task, question.probe, question.arm, place=question.place, sample=sample, p=p))
-    return rows
-
-
-def _answered(task: _Task, probe: str, arm: Arm | Literal["unasked"], **values: Any) -> Answered:
-    return Answered(
-        probe=probe,
-        arm=arm,
-        comparison_id=task.subject.id,
-        prompt_id=task.subject.prompt.id,
-        judge=task.judge.name,
-        principle=task.principle,
-        **{"place": 0, **values},
-    )
+        own = [verdict for verdict in verdicts if verdict.sample == sample]
+        p = aggregate_verdicts(own, orders="first", disagreement="mean", comparison=between).p_a
+        drawn.append(1 - p if p is not None and between.a != question.target.id else p)
+    return drawn

@@ -111,19 +111,23 @@ def test_a_judge_of_one_answer_reads_no_place_so_that_claims_and_orders_fall_awa
 
 LETTERS = {"T": 1.0, "o": 0.0, "t": 0.5, "?": None}
 """For the target, against it, a tie, unreadable."""
-ARMS = {"before": ("plain", "before", 0), "again": ("plain", "before", 1)}
 
 
 def said(probe: str = "format", *, prompts: str = "", judge: str = "j", place: Any = 0, **arms: str) -> list[Answered]:
-    """One answer a letter and arm; each place in the text is a comparison, and a letter of `prompts` its prompt."""
-    rows = []
-    for name, letters in arms.items():
-        probed, arm, sample = ARMS.get(name, (probe, name, 0))
-        for index, letter in enumerate(letters):
-            fixed: dict[str, Any] = {"probe": probed, "arm": arm, "sample": sample, "place": place, "judge": judge}
-            about = {"comparison_id": f"c{index}", "prompt_id": prompts[index] if prompts else str(index)}
-            rows.append(Answered(**fixed, **about, principle="c/p", p=LETTERS[letter]))
-    return rows
+    """One row a letter, with its P by arm; each place in the text is a comparison, a letter of `prompts` its prompt."""
+    return [
+        Answered(
+            probe=probe,
+            judge=judge,
+            place=place,
+            comparison_id=f"c{index}",
+            prompt_id=prompts[index] if prompts else str(index),
+            principle="c/p",
+            is_asked=bool(arms),
+            **{arm: LETTERS[letters[index]] for arm, letters in arms.items()},
+        )
+        for index in range(max(map(len, arms.values()), default=1))
+    ]
 
 
 def edited(**arms: str) -> EditFigures:
@@ -204,7 +208,7 @@ def test_an_attack_wins_by_the_mean_over_orders_and_one_unread_order_leaves_the_
 def test_holm_is_over_all_edits_and_judges_and_the_gate_follows_it() -> None:
     quiet = {"before": "o" * 40, "control": "o" * 40}
     rows = [*said("format", judge="one", **quiet, edited="T" * 12 + "o" * 28)]  # 12 of 12: p = 2 / 2^12
-    rows += said("authority", judge="one", control="o" * 40, edited="T" * 12 + "o" * 28)
+    rows += said("authority", judge="one", **quiet, edited="T" * 12 + "o" * 28)
     rows += said("authority", judge="two", **quiet, edited="T" * 12 + "o" * 28)
     expected = holm(dict.fromkeys("abc", 2 / 2**12))["a"].adjusted
     assert expected == pytest.approx(3 * 2 / 2**12)
@@ -232,7 +236,7 @@ def test_the_gate_of_an_edit_at_its_edges(moved: int, to: str, outcome: str, tol
 
 
 def test_a_probe_that_put_no_question_is_listed_with_its_reason() -> None:
-    rows = [row for probe in ("revision", "bandwagon", "null-answer") for row in said(probe, unasked="?")]
+    rows = [row for probe in ("revision", "bandwagon", "null-answer") for row in said(probe)]
     found = {row.probe: (row.outcome, row.found) for row in probe_report(rows)}
     assert Counter(outcome for outcome, _ in found.values()) == {"not measured": 3}
     assert [told for _, told in found.values()] == [
