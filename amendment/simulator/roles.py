@@ -53,8 +53,6 @@ _REVISES = "The answer to improve"
 _NO_CRITERIA = "I see no criteria to answer by."
 _CHOICES = ("no", "yes")
 """Of a criterion that names none."""
-_LEAST: Mapping[str, Any] = {"string": "", "integer": 0, "number": 0, "boolean": False, "array": [], "object": {}}
-"""Of a schema's types, what stands for what this world does not know."""
 
 
 class Said(NamedTuple):
@@ -119,10 +117,14 @@ class Scene(NamedTuple):
         return grade(self.prompt, self.text("candidate"), principles=principles, persona=self.persona, rng=self.rng)
 
     def line(self, said: str, **values: Any) -> Line:
-        """What is said, or the JSON that the question's schema wants of it: known values by their names, free texts
-        what is said, and the least value of its type for all else."""
+        """What is said, or the JSON that the question's schema wants of it: known values by their names, and what is
+        said for all others."""
         schema = self.question.answer_schema
-        return Line(json.dumps(_filled(schema, said, values), ensure_ascii=False) if schema else said)
+        if not schema:
+            return Line(said)
+        properties = schema.get("properties")
+        names = properties if isinstance(properties, dict) else {}
+        return Line(json.dumps({name: values.get(name, said) for name in names}, ensure_ascii=False))
 
 
 class Line(NamedTuple):
@@ -325,22 +327,3 @@ def _text_in(value: Any) -> str:
     if not isinstance(value, list) or not value or not isinstance(value[-1], dict):
         return ""
     return said_in(value[-1].get("content"))
-
-
-def _filled(schema: Any, said: str, values: Mapping[str, Any], depth: int = 16, name: str = "") -> Any:
-    """A value by a schema. One that the property's enum does not know gives way to the enum's first; references and
-    alternatives are null."""
-    if not isinstance(schema, Mapping) or depth == 0:
-        return None
-    if "const" in schema:
-        return schema["const"]
-    allowed = schema.get("enum")
-    if isinstance(allowed, list) and allowed:
-        return values[name] if values.get(name) in allowed else allowed[0]
-    properties = schema.get("properties")
-    if isinstance(properties, Mapping):
-        return {key: _filled(inner, said, values, depth - 1, key) for key, inner in properties.items()}
-    if name in values:
-        return values[name]
-    kind = schema.get("type")
-    return said if kind == "string" else _LEAST.get(kind) if isinstance(kind, str) else None

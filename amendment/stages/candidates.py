@@ -1,11 +1,12 @@
 """The stage `candidates`: answers drawn from every model that the run file names under `candidates`.
 
 Covered: models that are there before the run begins, all of them in one pass over the prompts; policies that the run
-trains, of which one is in memory at a time, so that each has a pass of its own and its answers wait in a table beside.
+trains, of which one is in memory at a time, so that each has a pass of its own.
 """
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
@@ -14,10 +15,9 @@ from amendment.data.sources import ModelSource
 from amendment.errors import CredentialsError, ProviderError
 from amendment.llm.concurrency import flow
 from amendment.llm.model import Ending, Model, Unusable, draft, ending_of
-from amendment.records import Candidate, Outcome, Prompt, Record
+from amendment.records import Candidate, Prompt
 from amendment.stages.contract import Ask, Context, Item, Made, RunSettings, Stage, Step, dump
 from amendment.stages.endings import Tables
-from amendment.stages.passes import Grouped
 
 
 class Draw(NamedTuple):
@@ -170,54 +170,34 @@ async def _draw(source: ModelSource, model: Model, index: int, prompt: Prompt, w
     return await flow(range(source.per_prompt), work, window=window)
 
 
-class _Part(Record):
-    """A draw from a policy, until those of all sources are written prompt by prompt."""
-
-    prompt_id: str
-    name: str
-    outcome: Outcome
-    reason: str | None = None
-    answer: Candidate | None = None
-
-
 def draw_in_turn(context: Context, sources: Sequence[ModelSource]) -> Made:
-    """One source after another, so that one policy is in memory at a time."""
+    """One source after another, so that one policy is in memory at a time; the answers are written prompt by prompt."""
     workspace = context.workspace
-    parts = [f"candidates/.part-{number}" for number in range(len(sources))]
-    try:
-        for part, source in zip(parts, sources, strict=True):
-            _draw_part(context, part, source)
-        answers = _Answers(context)
-        with answers.tables:
-            tables = [Grouped(workspace.rows(part, _Part)) for part in parts]
-            for prompt in workspace.rows("inputs/prompts", Prompt):
-                for row in (row for table in tables for row in table.of(prompt.id)):
-                    answers.add(row.name, Ending(row.outcome, row.reason), row.answer)
-            return answers.close()
-    finally:
-        for part in parts:
-            workspace.path(part).unlink(missing_ok=True)
+    by_prompt: dict[str, list[tuple[str, Drawn]]] = defaultdict(list)
+    for source in sources:
+        for drawn in _draw_source(context, source):
+            by_prompt[drawn.draw.prompt.id].append((source.model, drawn))
+    answers = _Answers(context)
+    with answers.tables:
+        for prompt in workspace.rows("inputs/prompts", Prompt):
+            for model, drawn in by_prompt[prompt.id]:
+                answers.add(*drawn.named_ending(model), drawn.answer)
+        return answers.close()
 
 
-def _draw_part(context: Context, part: str, source: ModelSource) -> None:
-    """All answers of one source, in a table of their own."""
-    with (
-        context.workspace.writing(part, _Part) as add,
-        context.policy(
-            source.model, temperature=source.temperature, max_tokens=source.max_tokens, batch_size=source.batch_size
-        ) as model,
-    ):
+def _draw_source(context: Context, source: ModelSource) -> list[Drawn]:
+    """All draws of one source, in the order of the prompts."""
+    drawn: list[Drawn] = []
+    with context.policy(
+        source.model, temperature=source.temperature, max_tokens=source.max_tokens, batch_size=source.batch_size
+    ) as model:
         window = context.window([model])
 
         async def work(numbered: tuple[int, Prompt]) -> list[Drawn]:
             return await _draw(source, model, *numbered, window)
 
-        def keep(drawn: list[Drawn]) -> None:
-            for answer in drawn:
-                name, (outcome, reason) = answer.named_ending(source.model)
-                prompt_id = answer.draw.prompt.id
-                add(_Part(prompt_id=prompt_id, name=name, outcome=outcome, reason=reason, answer=answer.answer))
-
         prompts = enumerate(context.workspace.rows("inputs/prompts", Prompt))
+        total = context.workspace.count("inputs/prompts")
         title = f"candidates from {source.model}"
-        context.pour(title, prompts, work, keep, total=context.workspace.count("inputs/prompts"), models=[model])
+        context.pour(title, prompts, work, drawn.extend, total=total, models=[model])
+    return drawn
