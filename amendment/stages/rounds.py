@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from functools import partial
 from pathlib import Path
 from statistics import fmean
@@ -26,11 +26,9 @@ from amendment.curation import measure_diversity
 from amendment.data.sources import ModelSource, Part
 from amendment.data.store import Workspace
 from amendment.errors import AmendmentError
-from amendment.files import write_text
 from amendment.hashing import content_id
 from amendment.preference import preference_row
 from amendment.records import Candidate, Judgement, Preference, Prompt, text_of
-from amendment.simulator import BANNER, knows, truth
 from amendment.stages.calibration import CALIBRATOR, PROBABILITIES, Probability
 from amendment.stages.candidates import Drawing, draw_in_turn
 from amendment.stages.construct import ConstructConfig
@@ -42,14 +40,12 @@ from amendment.stages.judging import JudgeStep, Judging, JudgingConfig, candidat
 from amendment.stages.labels import OPEN
 from amendment.stages.pairs import DatasetConfig, judged_pairs, texts_of
 from amendment.stages.passes import one_pass
-from amendment.stages.shown import estimate_shown, number_shown
+from amendment.stages.shown import number_shown
 from amendment.stages.trained import PROMPTS
-from amendment.statistics import clustered_mean
 from amendment.statistics.calibrators import Calibrator
 from amendment.statistics.sides import side_of
 from amendment.text import plain, table
 
-TABLE = "rounds/table.json"
 _STEPS: tuple[type[Stage], ...] = (Drawing, Judging, MakingDataset, TrainingPolicy)
 """What each later round goes through."""
 _OWN = ("inputs/prompts", "inputs/candidates", "dataset/train", "dataset/pairs", PROBABILITIES)
@@ -74,9 +70,9 @@ class RoundsConfig(Part):
     """What a later round trains on. replace: its own pairs; accumulate: those of all rounds so far, each comparison
     once."""
     replay_human: float | None = Field(default=None, ge=0, lt=1)
-    """The share of pairs that people decided in what each later round trains on, drawn anew in each from those of the
-    run; the rest follows `data`. Where there are too few the summary says which share was reached. null: as many as
-    `data` brings along."""
+    """The share of pairs that people decided in what each later round trains on, drawn for each from those of the run;
+    the rest follows `data`. Where there are too few the summary says which share was reached. null: as many as `data`
+    brings along."""
     candidates: RoundDraws | None = None
     """How the last policy is asked. null: like the last policy of this run under `candidates`."""
 
@@ -99,9 +95,9 @@ def _policy(number: int) -> str:
 
 
 def _in_round(number: int, artefact: str) -> str:
-    """The name that an artefact of the first round has in a later one."""
+    """The name that an artefact of the first round has in a round."""
     is_own = artefact in _OWN or artefact.startswith(("candidates/", "judging/"))
-    return f"rounds/{number}/{artefact}" if is_own else artefact
+    return f"rounds/{number}/{artefact}" if is_own and number > 1 else artefact
 
 
 def _source(settings: RunSettings, number: int) -> ModelSource | None:
@@ -139,7 +135,6 @@ class ComparingRounds(Stage):
     weight = 1
     title = "put the rounds side by side"
     Config = RoundsConfig
-    writes = (TABLE,)
 
     def __init__(self, settings: RunSettings) -> None:
         super().__init__(settings)
@@ -204,23 +199,21 @@ class ComparingRounds(Stage):
             yield ("rounds", "replay_human"), f"{missing}; {remedy}"
 
     def make(self, context: Context) -> Made:
-        """Compare the rounds by their answers, pairs and trainings, in the simulated world by the truth too, which is
-        written here, after all training, to a file that no training reads."""
-        train = {name: prompt for name, prompt in context.prompts().items() if name not in context.held_out()}
-        rounds = [_Round.read(context, number, train) for number in range(1, self.config.n + 1)]
-        texts = {_policy(round_.number): [text_of(answer.messages) for answer in round_.answers] for round_ in rounds}
-        measured = measure_diversity(texts, seed=context.config.seed)
-        diversity = measured.to_json() if measured else {}
-        rows = [round_.row(context, diversity.get("sets", {}), train) for round_ in rounds]
-        is_simulated = any("true utility" in row for row in rows)
-        whole = {**({"simulated": BANNER} if is_simulated else {}), "rounds": rows, "diversity of answers": diversity}
-        write_text(context.workspace.path(TABLE), json.dumps(whole, indent=1, allow_nan=False) + "\n")
-        return Made((TABLE,), {"rounds": rows})
+        """Compare the rounds by their answers, pairs and trainings; diversity is of all rounds at one size."""
+        train = context.prompts().keys() - context.held_out()
+        numbers = range(1, self.config.n + 1)
+        answers = {_policy(number): _answers(context, number, train) for number in numbers}
+        rows = [_row(context, number, answers[_policy(number)], train) for number in numbers]
+        if diversity := measure_diversity(answers, seed=context.config.seed):
+            measures = diversity.to_json()["sets"]
+            for row in rows:
+                row |= {name: measures[row["policy"]][name]["mean"] for name in ("distinct-2", "compression ratio")}
+        return Made((), {"rounds": rows})
 
     def lines(self, counts: Mapping[str, Any]) -> list[str]:
         """A table with a line per round."""
         rows = counts["rounds"]
-        columns = [name for name in {name: None for row in rows for name in row} if name not in ("policy", "judged")]
+        columns = [name for name in rows[0] if name != "policy"]
         return [*table([columns, *([_cell(row.get(name)) for name in columns] for row in rows)]), "", _HOW_TO_READ]
 
 
@@ -402,66 +395,39 @@ def _once(rows: Iterable[Preference]) -> list[Preference]:
     return list(first.values())
 
 
-class _Round(NamedTuple):
-    """What lies in a run's folder of one round."""
+def _answers(context: Context, number: int, train: Set[str]) -> list[str]:
+    """The answers that a round's pairs were made of: of the first round those of the run's policies where its
+    candidates have such, else all."""
+    if number > 1:
+        answers = context.workspace.read(_in_round(number, "candidates/candidates"), Candidate)
+    else:
+        every = context.candidates(candidate_tables(context.config))
+        every = [answer for answer in every if answer.prompt_id in train]
+        own = [answer for answer in every if (answer.origin.model or "").partition("@")[0] in context.config.policies]
+        answers = own or every
+    return [text_of(answer.messages) for answer in answers]
 
-    number: int
-    answers: list[Candidate]
-    """To prompts that are not held out."""
-    judged: list[float]
-    """P(a) of the comparisons of these prompts that could be read."""
-    new: list[Preference]
-    used: list[Preference]
-    """What its policy was trained on."""
 
-    @classmethod
-    def read(cls, context: Context, number: int, train: Mapping[str, Prompt]) -> _Round:
-        """Of the first round the answers of the run's policies where its candidates have such, else all."""
-        read, name = context.workspace.read, partial(_in_round, number) if number > 1 else str
-        if number > 1:
-            answers = read(name("candidates/candidates"), Candidate)
-        else:
-            every = context.candidates(candidate_tables(context.config))
-            every = [answer for answer in every if answer.prompt_id in train]
-            own = [a for a in every if (a.origin.model or "").partition("@")[0] in context.config.policies]
-            answers = own or every
-        judged = [row for row in read(name("judging/judgements"), Judgement) if row.prompt_id in train]
-        used = read(name("dataset/train"), Preference)
-        new = read(name("dataset/pairs"), Preference) if number > 1 else used
-        return cls(number, answers, [row.p_a for row in judged if row.p_a is not None], new, used)
-
-    def row(self, context: Context, diversity: Mapping[str, Any], train: Mapping[str, Prompt]) -> dict[str, Any]:
-        """The round's line of the table. Diversity is of all rounds at one size."""
-        policy, judging = _policy(self.number), context.config.need(JudgingConfig)
-        counts = (context.workspace.note(policy) or {"counts": {}})["counts"]  # of its training
-        measures = diversity.get(policy, {})
-        return {
-            "round": self.number,
-            "policy": policy,
-            "answers": len(self.answers),
-            "characters": _mean([len(text_of(answer.messages)) for answer in self.answers]),
-            "judged": len(self.judged),
-            "ties": _mean([not side_of(p, judging.min_margin) for p in self.judged]),
-            "new pairs": len(self.new),
-            "pairs used": len(self.used),
-            "by people": sum(row.decided_by == "person" for row in self.used),
-            "P(chosen)": _mean([row.p_chosen for row in self.new]),
-            "first loss": counts.get("first", {}).get("loss"),
-            "last loss": counts.get("last", {}).get("loss"),
-            "held-out accuracy": counts.get("held out", {}).get("accuracy", {}).get("value"),
-            "guards violated": counts.get("guards", {}).get("violated", []),
-            **{name: measures[name]["mean"] for name in ("distinct-2", "compression ratio") if name in measures},
-            **self._true_utility(train),
-        }
-
-    def _true_utility(self, train: Mapping[str, Prompt]) -> dict[str, Any]:
-        """Of the answers, where all prompts are of the simulated world."""
-        asked = [text_of(train[answer.prompt_id].messages) for answer in self.answers]
-        if not asked or not all(map(knows, asked)):
-            return {}
-        pairs = zip(asked, self.answers, strict=True)
-        utilities = [truth(prompt, text_of(answer.messages)).utility for prompt, answer in pairs]
-        return {"true utility": clustered_mean(utilities, [answer.prompt_id for answer in self.answers]).to_json()}
+def _row(context: Context, number: int, answers: Sequence[str], train: Set[str]) -> dict[str, Any]:
+    """A round's line of the table."""
+    read, name = context.workspace.read, partial(_in_round, number)
+    judged = [row.p_a for row in read(name("judging/judgements"), Judgement) if row.prompt_id in train]
+    margin = context.config.need(JudgingConfig).min_margin
+    new = read(name("dataset/pairs") if number > 1 else "dataset/train", Preference)
+    used = read(name("dataset/train"), Preference)
+    training = (context.workspace.note(_policy(number)) or {"counts": {}})["counts"]
+    return {
+        "round": number,
+        "policy": _policy(number),
+        "answers": len(answers),
+        "characters": _mean([len(text) for text in answers]),
+        "ties": _mean([not side_of(p, margin) for p in judged if p is not None]),
+        "new pairs": len(new),
+        "pairs used": len(used),
+        "by people": sum(row.decided_by == "person" for row in used),
+        "held-out accuracy": training.get("held out", {}).get("accuracy", {}).get("value"),
+        "guards violated": training.get("guards", {}).get("violated", []),
+    }
 
 
 def _mean(values: Sequence[float]) -> float | None:
@@ -470,19 +436,13 @@ def _mean(values: Sequence[float]) -> float | None:
 
 _HOW_TO_READ = (
     "A line is a round: answers, their length in characters, the share of judged comparisons that are ties, the pairs "
-    "made of them, the pairs that the policy was trained on and how many of these people decided, the mean P(chosen) "
-    "of the new pairs, DPO's loss at its first and last logged step, its accuracy on the same held-out pairs in all "
-    "rounds. Answers, and their true utility where it is known, are of the policy before this round's training: what "
-    "that made of it shows in the line below. Losses of different rounds have different pairs and references."
+    "made of them, the pairs that the policy was trained on and how many of these people decided, and its accuracy on "
+    "the same held-out pairs in all rounds. Answers are of the policy before this round's training: what that made of "
+    "it shows in the line below."
 )
 
 
 def _cell(value: Any) -> str:
-    match value:
-        case None:
-            return "no data"
-        case list():
-            return ", ".join(map(plain, value)) or "none"
-        case Mapping():
-            return estimate_shown(value)
-    return number_shown(value)
+    if isinstance(value, list):
+        return ", ".join(map(plain, value)) or "none"
+    return "no data" if value is None else number_shown(value)
