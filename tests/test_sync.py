@@ -38,35 +38,6 @@ def test_it_works_where_a_loop_is_running_as_in_a_notebook() -> None:
     assert asyncio.run(cell()) == 8
 
 
-def test_all_work_runs_on_one_loop_in_a_thread_of_its_own() -> None:
-    async def where() -> tuple[asyncio.AbstractEventLoop, threading.Thread]:
-        return asyncio.get_running_loop(), threading.current_thread()
-
-    first, second = run_sync(where()), run_sync(where())
-    assert first == second
-    assert first[1] is not threading.current_thread()
-    assert first[1].daemon
-
-
-def test_several_threads_may_wait_at_once() -> None:
-    met = asyncio.Event()
-    results: list[str] = []
-
-    async def wait() -> str:
-        await met.wait()
-        return "met"
-
-    async def meet() -> str:
-        met.set()
-        return "called"
-
-    waiting = threading.Thread(target=lambda: results.append(run_sync(wait())))
-    waiting.start()
-    assert run_sync(meet()) == "called"
-    waiting.join(20)
-    assert results == ["met"]
-
-
 def _main_thread_waits() -> bool:
     """Whether the main thread stands in the wait for a result, and no bytecode before it."""
     frame = sys._current_frames()[threading.main_thread().ident or 0]

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from amendment.errors import ConfigError
-from amendment.yamlfile import did_you_mean, parse_yaml, validate
+from amendment.yamlfile import parse_yaml, validate
 
 
 class Part(BaseModel):
@@ -200,9 +200,3 @@ def test_any_json_is_a_model_or_a_config_error(value: Any) -> None:
         places = [problem.place for problem in error.problems]
     assert places
     assert all(place.startswith("f.yaml:1:") for place in places)
-
-
-def test_did_you_mean_names_the_nearest_word_or_nothing() -> None:
-    assert did_you_mean("Licence", ["license", "title"]) == " (did you mean 'license'?)"
-    assert did_you_mean("zzz", ["license", "title"]) == ""
-    assert did_you_mean(3, ["license"]) == ""

@@ -5,10 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-
 from amendment.constitutions import AppliesWhen, Constitution, Principle, lint, lint_file
 
 FAULTY = """\
@@ -89,13 +85,6 @@ def test_a_file_that_is_no_constitution_is_findings_not_an_exception(tmp_path: P
     path.write_text("id: x\nversion: 1.0\ntitel: t\n")
     places = [finding.place.removeprefix(f"{path}:") for finding in lint_file(path)]
     assert places == ["1:1: title", "1:1: license", "2:10: version", "3:1: titel"]
-
-
-@given(st.binary(max_size=80))
-def test_no_bytes_make_the_file_linter_fail(tmp_path_factory: pytest.TempPathFactory, raw: bytes) -> None:
-    path = tmp_path_factory.mktemp("lint", numbered=True) / "any.yaml"
-    path.write_bytes(raw)
-    assert all(finding.place.startswith(str(path)) for finding in lint_file(path))
 
 
 def test_a_principle_that_no_prompt_reaches_is_an_error_where_categories_are_known() -> None:

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import json
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from amendment.constitutions import load_constitution, write_constitution
 from amendment.errors import ConfigError, DataError
 from tests.constitutions.conftest import PAPER, SWARM, Write, imported
 
@@ -120,22 +116,3 @@ def test_the_head_is_checked_and_the_license_asked_for(write: Write) -> None:
 )
 def test_a_hostile_file_gets_a_message(content: Any, told: str, write: Write) -> None:
     assert told in problems(write("x.json", content))[0]
-
-
-KEYS = ["constitutions", "system_chat", "critic", "revision", "prompt", "edit_request", "corrects", "role"]
-junk = st.recursive(
-    st.none() | st.booleans() | st.floats() | st.text(max_size=12) | st.just("x Options:"),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from(KEYS), inner, max_size=4),
-    max_leaves=12,
-)
-
-
-@settings(max_examples=100, deadline=None)
-@given(junk)
-def test_no_json_makes_an_import_fail_without_a_message(tmp_path_factory: pytest.TempPathFactory, value: Any) -> None:
-    folder = tmp_path_factory.mktemp("junk", numbered=True)
-    (folder / "x.json").write_text(json.dumps(value), encoding="utf-8")
-    with suppress(DataError):
-        made = imported(folder / "x.json")
-        write_constitution(made.constitution, folder / "made.yaml")
-        assert load_constitution(folder / "made.yaml") == made.constitution

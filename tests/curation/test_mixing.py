@@ -61,11 +61,6 @@ def test_shares_are_read_as_they_are_written() -> None:
     assert [count.pairs for count in mixed.counts.values()] == [10, 10, 10]
 
 
-def test_a_source_without_pairs_leaves_nothing_to_take() -> None:
-    mixed = mix_pairs({"run": pairs("run", 10), "people": []}, {"run": 0.9, "people": 0.1}, seed=0)
-    assert [count.pairs for count in mixed.counts.values()] == [0, 0]
-
-
 def test_pairs_stay_in_their_order_and_are_chosen_by_seed() -> None:
     sources = {"run": pairs("run", 100), "people": pairs("p", 10)}
     one, again, other = (mix_pairs(sources, {"run": 0.5, "people": 0.5}, seed=seed) for seed in (1, 1, 2))
@@ -97,13 +92,6 @@ def test_a_prompt_of_several_sources_stays_with_the_one_that_reaches_least_far()
     mixed = mix_pairs(sources, {"run": 0.8, "people": 0.2}, seed=0)
     assert mixed.shared_prompts == 2
     assert mixed.counts == {"run": SourceCount(8, 9, 1), "people": SourceCount(2, 2, 1)}
-
-
-def test_sources_with_the_same_prompts_share_them() -> None:
-    # Both judged and people's pairs on the same ten prompts: eight stay with the run, two with people, nothing is lost.
-    sources = {name: [pair(f"both {number}", kind) for number in range(10)] for kind, name in enumerate("rp")}
-    mixed = mix_pairs(sources, {"r": 0.8, "p": 0.2}, seed=0)
-    assert mixed.counts == {"r": SourceCount(8, 8, 2), "p": SourceCount(2, 2, 8)}
 
 
 def test_without_shares_every_pair_is_kept_but_for_prompts_of_another_source() -> None:

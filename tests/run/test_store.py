@@ -116,15 +116,6 @@ ROW = Preference(
 )
 
 
-def test_a_row_with_everything_in_it_comes_back_unchanged(tmp_path: Path) -> None:
-    path = tmp_path / "t.parquet"
-    write_records(path, Preference, [ROW])
-    (back,) = read_records(path, Preference)
-    assert back == ROW
-    assert back.to_json() == ROW.to_json()
-    assert back.p_chosen_calibrated is None
-
-
 @pytest.mark.parametrize("value", ["A", True, False, 1.0, 0.25])
 def test_the_value_of_a_verdict_keeps_its_type(value: Any, tmp_path: Path) -> None:
     verdict = Verdict(scale="score", prompt_id="p", shown=("a", "b"), value=value, rater="r")
@@ -222,9 +213,3 @@ def test_a_table_is_written_in_groups_and_read_in_batches(tmp_path: Path) -> Non
     found = iter_records(path, Split)
     assert next(found) == rows[0]
     assert list(found) == rows[1:]
-
-
-def test_a_table_without_rows_is_one(tmp_path: Path) -> None:
-    assert write_records(tmp_path / "t.parquet", Prompt, []) == 0
-    assert read_records(tmp_path / "t.parquet", Prompt) == []
-    assert count_records(tmp_path / "t.parquet") == 0

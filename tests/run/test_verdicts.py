@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -645,17 +644,3 @@ def test_verdicts_of_a_runs_own_judges_in_content_coordinates(undisturbed: Any) 
         p_first = verdict.p_first()
         assert p_first is not None
         assert vote.p_a == pytest.approx(p_first if vote.first == "A" else 1 - p_first)
-
-
-@pytest.mark.long
-def test_a_hundred_thousand_verdicts_take_seconds(read: Read) -> None:
-    rows = [
-        {"i": item, "r": f"j{judge}", "o": order, "v": "AB"[(item + judge) % 2]}
-        for item in range(5_000)
-        for judge in range(10)
-        for order in ("ab", "ba")
-    ]
-    columns = {"item": "i", "rater": "r", "order": "o", "verdict": "v"}
-    began = time.perf_counter()
-    assert len(read(rows, columns=columns, coordinates="displayed", kind="model").votes) == 100_000
-    assert time.perf_counter() - began < 20, "about two seconds on one quiet core"
