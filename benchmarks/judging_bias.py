@@ -16,7 +16,7 @@ from judging_world import Case, cases, logistic, over_seeds, p_first, seeded, ta
 from amendment import probe_texts
 from amendment.audit import audit
 from amendment.audit.bias import LENGTH, SELF, marks_of
-from amendment.audit.certificate import JudgeReport
+from amendment.audit.gates import JudgeReport
 from amendment.audit.probes import (
     LEVEL,
     NULL,

@@ -14,36 +14,17 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from amendment.audit.agreement import (
-    Agreement,
-    BesidePeople,
-    Group,
-    TwoRaters,
-    against_majority,
-    against_single_people,
-    group,
-    judge_leave_one_out,
-    people_leave_one_out,
-)
+from amendment.audit.agreement import Group, TwoRaters, group, people_leave_one_out
 from amendment.audit.alarm import Alarms, Unmatched, alarms, unmatched
-from amendment.audit.bias import FeatureBias, bias_table, longer_by_majority
+from amendment.audit.bias import longer_by_majority
 from amendment.audit.counts import Counts, count
-from amendment.audit.gates import Gate, gates
-from amendment.audit.people import (
-    LabelsApart,
-    ShownAgain,
-    labels_apart,
-    shown_again,
-    stands_in,
-)
-from amendment.audit.position import Position, Repetition, position, repetition
+from amendment.audit.gates import Gate, JudgeReport, gates, judge_report
+from amendment.audit.people import LabelsApart, ShownAgain, labels_apart, shown_again
 from amendment.audit.slices import Slice, slices
 from amendment.audit.systems import ConstantAnswer, Controlled, ControlledBy, constant_answers, controlled
 from amendment.audit.votes import TIE, A, AuditData, B, Item, Vote, audit_data
 from amendment.errors import ConfigError
-from amendment.records import RaterKind
 from amendment.statistics import Estimate, Resampling, alternative_annotators
-from amendment.statistics.alternative_annotators import AlternativeAnnotator
 from amendment.statistics.intervals import FEW, FEWEST, FEWEST_ITEMS, json_values
 from amendment.statistics.length_control import FEWEST_SYSTEMS
 from amendment.statistics.misclassification import MOST_DRAWS
@@ -68,45 +49,6 @@ class PeopleReport:
     """How often one person says what the others mostly say; absent where no item has two people."""
     again: ShownAgain | None
     """Absent where nobody was shown an item once more."""
-
-
-@dataclass(frozen=True)
-class JudgeReport:
-    """One judge: a model or a verifier."""
-
-    name: str
-    kind: RaterKind
-    label: Agreement | None
-    """By all its verdicts on an item, different orders being a tie, against the majority of people; absent without."""
-    one_call: Agreement | None
-    """The same of each displayed order by itself."""
-    ceiling: dict[str, BesidePeople]
-    """The label against single people, by rule of ties; empty where it cannot be measured."""
-    ceiling_note: str
-    """Why it is empty."""
-    leave_one_out: BesidePeople | None
-    """Beside what the other people mostly say, in the place of each of them; absent without items of two people."""
-    alternative_annotator: AlternativeAnnotator | None
-    """Whether it could stand in for one of the people."""
-    alternative_annotator_note: str
-    """Why that was not tested."""
-    position: Position
-    repetition: Repetition | None
-    """Absent where nothing was asked twice in one order."""
-    bias: dict[str, FeatureBias]
-    """By feature of the answers: length, what their texts carry, and self."""
-
-    @property
-    def headline(self) -> Estimate | None:
-        """The share of items on which judge and majority choose the same side, where both choose one."""
-        return self.label.by_rule["no_ties"] if self.label else None
-
-    @property
-    def counts_orders_apart(self) -> bool:
-        """Whether a call is something else than the label: some item was asked in several orders."""
-        if self.label is None or self.one_call is None:
-            return False
-        return self.label.invalid_wrong["strict"].n != self.one_call.invalid_wrong["strict"].n
 
 
 @dataclass(frozen=True)
@@ -208,7 +150,7 @@ def audit(
         raise ConfigError(str(error)) from error
     data = audit_data(items, votes)
     counts, people = count(data, drawing), _people(data, drawing)
-    judges = tuple(_judge(data, number, models or {}, drawing) for number, _ in data.judges)
+    judges = tuple(judge_report(data, number, models or {}, drawing) for number, _ in data.judges)
     raised, alone, constant = alarms(data, drawing), unmatched(data), constant_answers(data, drawing)
     made, at_equal_lengths = controlled(data, drawing)
     sliced, not_sliced = slices(data, drawing)
@@ -234,18 +176,12 @@ def audit(
             gate
             for judge in judges
             for gate in gates(
-                judge.name,
+                judge,
                 invalid=invalid[judge.name],
-                position=judge.position,
-                label=judge.label,
-                one_call=judge.one_call,
-                ceiling=judge.ceiling,
                 alpha=people.among.alpha if people and people.among else None,
                 alarms=raised,
                 is_unmatched=judge.name in {entry.judge for entry in alone},
                 constant=constant,
-                repetition=judge.repetition,
-                bias=judge.bias,
             )
         ),
         glossary=_glossary(drawing),
@@ -278,26 +214,6 @@ def _people(data: AuditData, draws: Resampling) -> PeopleReport | None:
         among=group(data, data.persons, draws),
         leave_one_out=people_leave_one_out(data, draws),
         again=shown_again(data, draws),
-    )
-
-
-def _judge(data: AuditData, number: int, models: Mapping[str, str], draws: Resampling) -> JudgeReport:
-    rater, calls, verdicts = data.raters[number], data.calls.of(number), data.verdicts.of(number)
-    ceiling, ceiling_note = against_single_people(data, verdicts, draws)
-    alternative = stands_in(data, verdicts, draws)
-    return JudgeReport(
-        name=rater.name,
-        kind=rater.kind,
-        label=against_majority(data, verdicts, draws),
-        one_call=against_majority(data, calls, draws),
-        ceiling=ceiling,
-        ceiling_note=ceiling_note,
-        leave_one_out=judge_leave_one_out(data, verdicts, draws),
-        alternative_annotator=None if isinstance(alternative, str) else alternative,
-        alternative_annotator_note=alternative if isinstance(alternative, str) else "",
-        position=position(data, calls, draws),
-        repetition=repetition(data, number, draws),
-        bias=bias_table(data, rater.name, calls, models, draws),
     )
 
 

@@ -1,4 +1,7 @@
-"""Gates: PASS, WARN or FAIL per judge and check, each by a rule that is printed with it. No gate edits anything."""
+"""What is measured of one judge, and its gates: PASS, WARN or FAIL by check, each by a rule that is printed with it.
+
+No gate edits anything.
+"""
 
 from __future__ import annotations
 
@@ -7,12 +10,22 @@ from dataclasses import dataclass
 from typing import Literal
 
 from amendment.audit import alarm
-from amendment.audit.agreement import Agreement, BesidePeople
+from amendment.audit.agreement import (
+    Agreement,
+    BesidePeople,
+    against_majority,
+    against_single_people,
+    judge_leave_one_out,
+)
 from amendment.audit.alarm import Alarms
-from amendment.audit.bias import FORMAT, LENGTH, SELF, FeatureBias
-from amendment.audit.position import CONFOUNDED, Position, Repetition
+from amendment.audit.bias import FORMAT, LENGTH, SELF, FeatureBias, bias_table
+from amendment.audit.people import stands_in
+from amendment.audit.position import CONFOUNDED, Position, Repetition, position, repetition
 from amendment.audit.systems import ConstantAnswer, ConstantWins
-from amendment.statistics import Estimate, bounds
+from amendment.audit.votes import AuditData
+from amendment.records import RaterKind
+from amendment.statistics import Estimate, Resampling, bounds
+from amendment.statistics.alternative_annotators import AlternativeAnnotator
 from amendment.statistics.intervals import FEWEST_ITEMS, NO_VARIATION
 
 Outcome = Literal["PASS", "WARN", "FAIL", "not measured"]
@@ -40,6 +53,45 @@ UNREADABLE_RULE = (
 
 
 @dataclass(frozen=True)
+class JudgeReport:
+    """One judge: a model or a verifier."""
+
+    name: str
+    kind: RaterKind
+    label: Agreement | None
+    """By all its verdicts on an item, different orders being a tie, against the majority of people; absent without."""
+    one_call: Agreement | None
+    """The same of each displayed order by itself."""
+    ceiling: dict[str, BesidePeople]
+    """The label against single people, by rule of ties; empty where it cannot be measured."""
+    ceiling_note: str
+    """Why it is empty."""
+    leave_one_out: BesidePeople | None
+    """Beside what the other people mostly say, in the place of each of them; absent without items of two people."""
+    alternative_annotator: AlternativeAnnotator | None
+    """Whether it could stand in for one of the people."""
+    alternative_annotator_note: str
+    """Why that was not tested."""
+    position: Position
+    repetition: Repetition | None
+    """Absent where nothing was asked twice in one order."""
+    bias: dict[str, FeatureBias]
+    """By feature of the answers: length, what their texts carry, and self."""
+
+    @property
+    def headline(self) -> Estimate | None:
+        """The share of items on which judge and majority choose the same side, where both choose one."""
+        return self.label.by_rule["no_ties"] if self.label else None
+
+    @property
+    def counts_orders_apart(self) -> bool:
+        """Whether a call is something else than the label: some item was asked in several orders."""
+        if self.label is None or self.one_call is None:
+            return False
+        return self.label.invalid_wrong["strict"].n != self.one_call.invalid_wrong["strict"].n
+
+
+@dataclass(frozen=True)
 class Gate:
     """One check of one judge."""
 
@@ -51,38 +103,53 @@ class Gate:
     """What was measured, or why it was not."""
 
 
+def judge_report(data: AuditData, number: int, models: Mapping[str, str], draws: Resampling) -> JudgeReport:
+    """All figures of one judge; `models` names the model of a judge where that is not the judge's own name."""
+    rater, calls, verdicts = data.raters[number], data.calls.of(number), data.verdicts.of(number)
+    ceiling, ceiling_note = against_single_people(data, verdicts, draws)
+    alternative = stands_in(data, verdicts, draws)
+    return JudgeReport(
+        name=rater.name,
+        kind=rater.kind,
+        label=against_majority(data, verdicts, draws),
+        one_call=against_majority(data, calls, draws),
+        ceiling=ceiling,
+        ceiling_note=ceiling_note,
+        leave_one_out=judge_leave_one_out(data, verdicts, draws),
+        alternative_annotator=None if isinstance(alternative, str) else alternative,
+        alternative_annotator_note=alternative if isinstance(alternative, str) else "",
+        position=position(data, calls, draws),
+        repetition=repetition(data, number, draws),
+        bias=bias_table(data, rater.name, calls, models, draws),
+    )
+
+
 def gates(
-    judge: str,
+    judge: JudgeReport,
     *,
     invalid: Estimate,
-    position: Position,
-    label: Agreement | None,
-    one_call: Agreement | None,
-    ceiling: Mapping[str, BesidePeople],
     alpha: Estimate | None,
     alarms: Alarms,
     is_unmatched: bool,
     constant: Iterable[ConstantAnswer],
-    repetition: Repetition | None,
-    bias: Mapping[str, FeatureBias],
 ) -> list[Gate]:
-    """All checks of one judge. `label` is its label beside the majority of people, `one_call` each of its calls,
-    `alpha` that of people among themselves; `is_unmatched` says that the judge shares no item with them."""
-    marks = {name: row for name, row in bias.items() if name not in (LENGTH, SELF, *FORMAT)}
+    """All checks of one judge. `invalid` is its share of unreadable votes, `alpha` that of people among themselves;
+    `is_unmatched` says that the judge shares no item with people."""
+    marks = {name: row for name, row in judge.bias.items() if name not in (LENGTH, SELF, *FORMAT)}
     rulings = {
-        "order": _order(position),
+        "order": _order(judge.position),
         "invalid": unreadable(invalid, MOST_UNREADABLE),
-        "chance": _chance(label),
-        "ceiling": _ceiling(ceiling.get("no_ties"), alpha),
-        "ties": _ties(one_call),
-        "rows": _rows(judge, position, alarms, is_unmatched=is_unmatched, has_people=label is not None),
-        "constant": _constant(judge, constant),
-        "repetition": _repetition(repetition),
-        "length": _length(bias.get(LENGTH)),
+        "chance": _chance(judge.label),
+        "ceiling": _ceiling(judge.ceiling.get("no_ties"), alpha),
+        "ties": _ties(judge.one_call),
+        "rows": _rows(judge, alarms, is_unmatched=is_unmatched),
+        "constant": _constant(judge.name, constant),
+        "repetition": _repetition(judge.repetition),
+        "length": _length(judge.bias.get(LENGTH)),
         "style": _style(marks),
-        "self": _style({SELF: bias[SELF]} if SELF in bias else {}),
+        "self": _style({SELF: judge.bias[SELF]} if SELF in judge.bias else {}),
     }
-    return [Gate(judge, check, *ruling) for check, ruling in rulings.items()]
+    return [Gate(judge.name, check, *ruling) for check, ruling in rulings.items()]
 
 
 def worst_measured(rulings: Iterable[Ruling]) -> Ruling:
@@ -185,14 +252,15 @@ def _ties(calls: Agreement | None) -> Ruling:
     return "WARN" if ties > max(MOST_TIES, TIMES_PEOPLE * people) else "PASS", f"{found}{100 * people:.1f} %"
 
 
-def _rows(judge: str, position: Position, alarms: Alarms, *, is_unmatched: bool, has_people: bool) -> Ruling:
+def _rows(judge: JudgeReport, alarms: Alarms, *, is_unmatched: bool) -> Ruling:
+    between_orders = judge.position.kappa.value
     if is_unmatched:
         return "WARN", "it shares no item with people: check the item keys, unless they saw different items"
-    if position.kappa.value < alarm.SELF:
-        return "not measured", f"its two orders hardly agree (kappa {position.kappa.value:.2f})"
-    if not has_people or judge not in alarms.checked:
+    if between_orders < alarm.SELF:
+        return "not measured", f"its two orders hardly agree (kappa {between_orders:.2f})"
+    if judge.label is None or judge.name not in alarms.checked:
         return "not measured", f"needs {alarm.FEWEST} items shared with people"
-    return next((("WARN", raised.hint) for raised in alarms.found if raised.rater == judge), ("PASS", "no alarm"))
+    return next((("WARN", raised.hint) for raised in alarms.found if raised.rater == judge.name), ("PASS", "no alarm"))
 
 
 def _constant(judge: str, answers: Iterable[ConstantAnswer]) -> Ruling:

@@ -6,8 +6,9 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from amendment.audit.agreement import MOST_LISTED, Agreement, Group
-from amendment.audit.certificate import Certificate, JudgeReport
+from amendment.audit.certificate import Certificate
 from amendment.audit.figures import NOTHING, measured_points, number, percent, points, ranged, signed
+from amendment.audit.gates import JudgeReport
 from amendment.audit.position import CONFOUNDED
 from amendment.audit.slices import MOST
 from amendment.audit.systems import MOST as MOST_SYSTEMS

@@ -11,10 +11,10 @@ from itertools import islice
 
 from amendment.audit.agreement import Agreement
 from amendment.audit.bias import LENGTH
-from amendment.audit.certificate import Certificate, JudgeReport
+from amendment.audit.certificate import Certificate
 from amendment.audit.counts import Counts
 from amendment.audit.figures import NOTHING, alone, percent, points
-from amendment.audit.gates import BELOW_CEILING, LEAST_CONSISTENT, at_chance
+from amendment.audit.gates import BELOW_CEILING, LEAST_CONSISTENT, JudgeReport, at_chance
 from amendment.audit.position import CONFOUNDED, Position
 from amendment.audit.sections import sections
 from amendment.statistics import Estimate, bounds

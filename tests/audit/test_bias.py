@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from amendment.audit.bias import marks_of
-from amendment.audit.certificate import JudgeReport, audit
+from amendment.audit.certificate import audit
+from amendment.audit.gates import JudgeReport
 from amendment.audit.text import certificate_lines
 from amendment.audit.votes import Item, Vote
 from tests.audit.letters import items, said
