@@ -50,6 +50,7 @@ def test_the_first_ctrl_c_says_what_is_waited_for_and_the_second_abandons_it(
             "Press Ctrl-C again to abandon them; they may be billed.\n"
         )
         assert process.poll() is None
+        assert server.received.total() == CONCURRENCY, "nothing new is sent"
         process.send_signal(signal.SIGINT)
         assert process.wait(20) == 130
 

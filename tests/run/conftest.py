@@ -6,9 +6,7 @@ import json
 import shutil
 import socket
 import sqlite3
-import threading
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +15,7 @@ import pytest
 from amendment.data.inputs import Inputs, read_inputs
 from amendment.errors import DataError, Paused
 from amendment.run import Result, Run, load_run_file
+from tests.chat_server import ChatServer
 from tests.run import spot_checked
 
 SMALL = """\
@@ -184,58 +183,10 @@ def chain(undisturbed: Any, tmp_path: Path) -> Path:
     return Path(shutil.copytree(undisturbed.result.folder, tmp_path / "chain"))
 
 
-class Server(ThreadingHTTPServer):
-    """A loopback server that speaks OpenAI's protocol; `answer` makes a status and a message of a body."""
-
-    daemon_threads = True
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
-        self.asked: list[dict[str, Any]] = []
-        self.keys: set[str | None] = set()
-        self.answer: Callable[[dict[str, Any]], tuple[int, dict[str, Any]]] = lambda body: (
-            200,
-            {"role": "assistant", "content": f"about {len(self.asked)} things"},
-        )
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_port}/v1"
-
-
-class _Handler(BaseHTTPRequestHandler):
-    server: Server
-
-    def do_POST(self) -> None:
-        body = json.loads(self.rfile.read(int(self.headers["content-length"])))
-        self.server.asked.append(body)
-        self.server.keys.add(self.headers.get("authorization"))
-        status, message = self.server.answer(body)
-        said: dict[str, Any] = {"error": {"message": "not now"}}
-        if status == 200:
-            finish = message.pop("finish_reason", "tool_calls" if message.get("tool_calls") else "stop")
-            said = {"model": "m", "choices": [{"index": 0, "message": message, "finish_reason": finish}]}
-        raw = json.dumps(said).encode()
-        self.send_response(status)
-        self.send_header("content-type", "application/json")
-        self.send_header("content-length", str(len(raw)))
-        self.end_headers()
-        self.wfile.write(raw)
-
-    def log_message(self, format: str, *args: Any) -> None:  # the parent's name
-        """Say nothing."""
-
-
 @pytest.fixture
-def server() -> Iterator[Server]:
-    with Server() as made:
-        thread = threading.Thread(target=made.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        try:
-            yield made
-        finally:
-            made.shutdown()
-            thread.join()
+def server() -> Iterator[ChatServer]:
+    with ChatServer() as serving:
+        yield serving
 
 
 @pytest.fixture(scope="session")

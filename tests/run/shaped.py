@@ -2,20 +2,12 @@
 
 from __future__ import annotations
 
-import csv
-import json
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
-
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from amendment.audit.inputs import AuditInputs, read_votes, source_of
 from amendment.data.inputs import Inputs, read_inputs
 from amendment.run import RunFile
-
-Rows = Sequence[dict[str, Any]]
 
 
 def ask(text: str) -> dict[str, Any]:
@@ -24,22 +16,6 @@ def ask(text: str) -> dict[str, Any]:
 
 def say(text: str) -> dict[str, Any]:
     return {"role": "assistant", "content": text}
-
-
-def save(path: Path, rows: Rows) -> Path:
-    """Rows as a file of the kind that its ending says; nested cells of a CSV as JSON texts."""
-    if path.suffix == ".parquet":
-        pq.write_table(pa.Table.from_pylist(list(rows)), path)
-    elif path.suffix == ".csv":
-        with path.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, list(rows[0]))
-            writer.writeheader()
-            writer.writerows(
-                {key: json.dumps(cell) if isinstance(cell, list) else cell for key, cell in row.items()} for row in rows
-            )
-    else:
-        path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-    return path
 
 
 def audited(path: Path, **who: Any) -> AuditInputs:

@@ -2,24 +2,15 @@
 
 from __future__ import annotations
 
-import csv
-import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
-
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from amendment.data.store import read_records
 from amendment.errors import AmendmentError
 from amendment.records import Preference
 from amendment.run import Result, Run
 from amendment.run.progress import QuietProgress
-
-Rows = Sequence[dict[str, Any]]
-FORMATS = ("jsonl", "json", "csv", "parquet")
-"""The kinds of files that are taken."""
 
 
 class Said(QuietProgress):
@@ -30,22 +21,6 @@ class Said(QuietProgress):
 
     def say(self, line: str) -> None:
         self.lines.append(line)
-
-
-def save(path: Path, rows: Rows) -> Path:
-    """Rows as a file of the kind that its ending says."""
-    if path.suffix == ".jsonl":
-        path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-    elif path.suffix == ".json":
-        path.write_text(json.dumps(rows), encoding="utf-8")
-    elif path.suffix == ".csv":
-        with path.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, list(dict.fromkeys(name for row in rows for name in row)))
-            writer.writeheader()
-            writer.writerows(rows)
-    else:
-        pq.write_table(pa.Table.from_pylist(list(rows)), path)
-    return path
 
 
 def run_of(folder: Path, text: str, *overrides: str, **options: Any) -> Run:

@@ -13,22 +13,12 @@ import pytest
 
 from amendment.llm import batching
 from amendment.run import Patience, Paused, Run
-from amendment.run.progress import QuietProgress
+from tests.run.small_runs import Said
 from tests.vendors.askers import QUICK
 from tests.vendors.batches import BatchVendor
 from tests.vendors.runs import WORLD, write_run
 from tests.vendors.server import FaultServer
 from tests.vendors.troubles import status
-
-
-class Said(QuietProgress):
-    """Keeps what would stand on the terminal."""
-
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-
-    def say(self, line: str) -> None:
-        self.lines.append(line)
 
 
 @pytest.fixture

@@ -13,7 +13,8 @@ import pytest
 from amendment.errors import ConfigError
 from amendment.run import Patience, Run, Terms, check_run_file, load_run_file
 from tests.command_line import called
-from tests.run.small_runs import Said, complaints, run_of, save
+from tests.rows import save
+from tests.run.small_runs import Said, complaints, run_of
 
 START = """\
 name: t

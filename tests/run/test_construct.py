@@ -13,7 +13,8 @@ from amendment.records import Candidate, Prompt, text_of
 from amendment.run import Result, Run
 from amendment.simulator import truth
 from amendment.stages.construct import ConstructedPair
-from tests.run.small_runs import complaints, made, pairs_of, run_of, save
+from tests.rows import save
+from tests.run.small_runs import complaints, made, pairs_of, run_of
 
 MODELS = """\
 name: built

@@ -9,11 +9,11 @@ import pytest
 from amendment.dpo import GuardReading
 from amendment.errors import ConfigError
 from amendment.run import Run, load_run_file
-from amendment.run.progress import QuietProgress
 from amendment.run.status import read_status, status_lines
 from amendment.stages import stages_of
 from amendment.stages.dpo import guard_counts
 from amendment.statistics import Estimate
+from tests.run.small_runs import Said
 
 RUN = """\
 name: guarded
@@ -62,14 +62,6 @@ def test_what_guards_saw_is_shown_in_lines() -> None:
         "- guards at step 15: kl per token 2.000 (1.000 to 3.000)",
     ]
     assert "ending" not in guard_counts(readings[:1], [])
-
-
-class Said(QuietProgress):
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-
-    def say(self, line: str) -> None:
-        self.lines.append(line)
 
 
 @pytest.mark.slow

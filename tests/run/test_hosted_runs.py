@@ -11,10 +11,11 @@ from typing import Any
 import pytest
 
 from amendment.errors import AmendmentError, BudgetReached, CredentialsError
-from amendment.run import Patience, Paused, Run
+from amendment.run import Patience, Run
 from amendment.run.status import KILLED, read_status, status_lines, why_ended
 from tests.command_line import called
-from tests.run.small_runs import run_of, save
+from tests.rows import save
+from tests.run.small_runs import run_of
 
 KEY = "canary-key-83b1"
 QUICK = Patience(attempts=2, longest_wait=0.01)
@@ -85,7 +86,7 @@ def test_lasting_faults_pause_the_run_and_only_their_items_are_asked_again(
     assert "status 500" in said
     assert f"Go on with: amendment run {file} --folder {folder}" in said
     assert sorted(text for text, times in asked(server).items() if times == 2) == ["question 03", "question 11"]
-    assert server.keys == {f"Bearer {KEY}"}, "a key goes to its server, and into no file"
+    assert set(server.keys) == {f"Bearer {KEY}"}, "a key goes to its server, and into no file"
     files = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert len(files) > 5
     assert not [path for path in files if KEY.encode() in path.read_bytes()]
@@ -99,20 +100,6 @@ def test_lasting_faults_pause_the_run_and_only_their_items_are_asked_again(
     for name in ("candidates", "endings"):
         path = f"candidates/{name}.parquet"
         assert (result.folder / path).read_bytes() == (undisturbed.folder / path).read_bytes()
-
-
-def test_a_fault_that_passes_is_not_noticed(hosted: Hosted, server: Any) -> None:
-    seen: set[str] = set()
-
-    def once(body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
-        question = body["messages"][-1]["content"]
-        fails = question not in seen and int(question[-2:]) % 3 == 0
-        seen.add(question)
-        return (503 if fails else 200), {"role": "assistant", "content": "yes"}
-
-    server.answer = once
-    assert hosted()().summary["stages"]["candidates"]["done"] == 20
-    assert sorted(asked(server).values()) == [1] * 13 + [2] * 7
 
 
 def test_all_refused_is_told_with_the_commonest_reason(hosted: Hosted, server: Any) -> None:
@@ -189,9 +176,3 @@ def test_status_names_kills_other_versions_and_calls_without_a_price_and_steers_
 def test_the_reason_of_an_end_is_one_line_without_keys() -> None:
     assert why_ended(AmendmentError("not my-secret-key\x1b[2J\nGo on"), ["my-secret-key"]) == "not [key]\x1b[2J"
     assert why_ended(KeyboardInterrupt(), []) == "interrupted"
-
-
-def test_a_run_pauses_for_each_of_its_items(hosted: Hosted, server: Any) -> None:
-    server.answer = failing("03")
-    with pytest.raises(Paused, match="1 of 20 items are pending"):
-        hosted()()

@@ -17,7 +17,8 @@ from amendment.errors import ConfigError, DataError
 from amendment.records import text_of
 from amendment.run import RunFile
 from tests.hub_standin import Hub, Repo
-from tests.run.small_runs import made, save
+from tests.rows import save
+from tests.run.small_runs import made
 
 Read = Callable[..., Inputs]
 

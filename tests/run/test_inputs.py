@@ -12,7 +12,8 @@ import pytest
 
 from amendment.data.inputs import Inputs
 from amendment.records import text_of
-from tests.run.small_runs import FORMATS, LABELLED, LABELS, Rows, made, preferences, save
+from tests.rows import FORMATS, Rows, save
+from tests.run.small_runs import LABELLED, LABELS, made, preferences
 
 Read = Callable[[str], Inputs]
 Refused = Callable[[str], list[str]]

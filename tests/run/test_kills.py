@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import sqlite3
 import subprocess
@@ -11,6 +12,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from amendment.run import Result, Run
+from amendment.run.status import read_status
 from tests.vendors.processes import ENVIRONMENT, SECONDS, command
 from tests.vendors.runs import CONCURRENCY, dataset_of, fixtures, write_run
 from tests.vendors.server import FaultServer
@@ -82,12 +84,16 @@ def folder_for(tmp_path: Path, name: str) -> Path:
     return folder
 
 
-@pytest.mark.parametrize(("number", "moment"), [(2, "after"), (7, "before"), (13, "after")])
+@pytest.mark.parametrize(("number", "moment"), [(7, "before"), (13, "after")])
 def test_a_run_killed_at_a_commit_pays_again_for_no_more_than_was_on_its_way(
     server: FaultServer, undisturbed: Result, tmp_path: Path, number: int, moment: str
 ) -> None:
     path = write_run(tmp_path, server)
     assert killed_at(number, moment, path) == -signal.SIGKILL
+    assert json.loads((tmp_path / "run/status.json").read_text())["running"] == "critique, candidates, judging"
+    status = read_status(tmp_path / "run")
+    assert status["running"] is None, "the process is gone, whatever its last note says"
+    assert status["done"] == ["inputs"], "the stages of a pass are finished when it is"
     check_resumed(server, undisturbed, path)
 
 

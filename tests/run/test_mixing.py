@@ -15,7 +15,8 @@ from amendment.errors import AmendmentError
 from amendment.records import text_of
 from amendment.run import Result, Run
 from amendment.simulator import sample_prompts
-from tests.run.small_runs import complaints, made, save
+from tests.rows import save
+from tests.run.small_runs import complaints, made
 
 MIXED = """\
 name: mixed

@@ -13,7 +13,8 @@ from amendment.errors import ConfigError
 from amendment.records import Preference, text_of
 from amendment.run import Run
 from amendment.run.scoring_evaluation import read_held_out
-from tests.run.small_runs import FORMATS, LABELLED, LABELS, pairs_of, preferences, save
+from tests.rows import FORMATS, save
+from tests.run.small_runs import LABELLED, LABELS, pairs_of, preferences
 
 ALL = "dataset: {test_share: 0}\n"
 JUDGED = "constitution: lilliput\nmodels: {j: {provider: simulated}}\njudging: {judges: [{model: j, protocol: "

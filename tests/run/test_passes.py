@@ -17,9 +17,9 @@ from amendment.llm.provider import Provider
 from amendment.llm.requests import Reply, Request
 from amendment.records import Candidate, Critique, Message, Prompt, Verdict
 from amendment.run import Run, context
-from amendment.run.progress import QuietProgress
 from amendment.stages.endings import ItemEnding
 from amendment.stages.passes import Grouped
+from tests.run.small_runs import Said
 
 ALL = ("inputs", "critique", "candidates", "judging", "audit", "dataset")
 Notes = Callable[[Path], dict[str, Any]]
@@ -39,16 +39,6 @@ def tools(notes_of: Notes, replies: Callable[[Path], int]) -> Tools:
     return Tools(notes_of, replies)
 
 
-class Told(QuietProgress):
-    """What a run says."""
-
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-
-    def say(self, line: str) -> None:
-        self.lines.append(line)
-
-
 def files(folder: Path) -> dict[str, bytes]:
     """All tables of a run."""
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in sorted(folder.rglob("*.parquet"))}
@@ -65,7 +55,7 @@ def contents(notes: dict[str, Any]) -> dict[str, Any]:
 def test_one_pass_makes_the_bytes_and_notes_of_stages_made_one_after_another(
     small: Path, tmp_path: Path, notes_of: Notes
 ) -> None:
-    told = Told()
+    told = Said()
     together = Run.from_file(small, folder=tmp_path / "together", progress=told)()
     assert together.ran == ALL
     assert [line.partition(":")[0] for line in told.lines] == [
@@ -87,7 +77,7 @@ def test_one_pass_makes_the_bytes_and_notes_of_stages_made_one_after_another(
 
 def test_a_changed_critique_is_judged_in_the_same_pass(small: Path, tmp_path: Path) -> None:
     Run.from_file(small, folder=tmp_path / "run")()
-    told = Told()
+    told = Said()
     changed = Run.from_file(small, folder=tmp_path / "run", overrides=["critique.rounds=1"], progress=told)()
     assert changed.ran == ("critique", "judging", "audit", "dataset")
     assert told.lines[0].startswith("critique, judging: ")

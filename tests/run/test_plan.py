@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import socket
-import subprocess
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,7 +17,8 @@ from amendment.run import Patience, Paused, Plan, Run, load_run_file, plan_run
 from amendment.run.money import prices_of, unpriced
 from amendment.run.plan import Asks, BudgetCheck, Contact, _budget_check, contacts
 from amendment.run.runfile.config import RunFile
-from tests.run.small_runs import save
+from tests.command_line import amendment
+from tests.rows import save
 
 QUICK = Patience(attempts=2, longest_wait=0.01)
 TRIAL = """\
@@ -103,13 +101,13 @@ def test_the_run_asks_what_was_planned_and_after_a_part_of_it_the_rest(
 def test_a_plan_in_the_middle_of_a_stage_counts_exactly_what_the_next_start_sends(
     written: Written, folder: Path, server: Any
 ) -> None:
-    server.answer = lambda body: (500, {}) if "question 0002" in json.dumps(body) else distinct(body)
-    path = written(TRIAL, url=server.url, prompts=3)
+    server.answer = lambda body: (500, {}) if "question 0001" in json.dumps(body) else distinct(body)
+    path = written(TRIAL, url=server.url, prompts=2)
     with pytest.raises(Paused):
         Run.from_file(path, folder=folder, patience=QUICK)(until="judging")
     plan = planned(path, folder, until="judging")
     assert plan.total.paid > 0
-    assert plan.total.paid + plan.total.calls == 3 * 42
+    assert plan.total.paid + plan.total.calls == 2 * 42
     server.answer = distinct
     assert Run.from_file(path, folder=folder, patience=QUICK)(until="judging").sent == plan.total.calls
 
@@ -173,7 +171,6 @@ evaluate:
   prompts: 2
   samples: 2
   judge: {model: judge, protocol: label-tokens}
-  principles: 2
 """
 
 
@@ -183,8 +180,8 @@ def test_policies_that_are_yet_to_be_trained_are_counted_with_all_that_follows_f
     plan = planned(written(WHOLE, prompts=10), folder)
     # critique: 10 x (draft + revision); candidates: 10; judging: draft, revision and sft make 3 pairs, in one order
     # evaluate: 2 prompts x 2 samples = 4 of each policy. The first sample of sft was asked as a candidate and that of
-    # the writer as a draft, which leaves 2. Two policies meet sft: 2 x 4 x 2 orders x 2 principles = 32, but for the
-    # two prompts on which the judging had that draft meet that candidate in one order by the first of the principles
+    # the writer as a draft, which leaves 2. Two policies meet sft: 2 x 4 x 2 orders = 16, but for the two
+    # prompts on which the judging had that draft meet that candidate in one order by the same principle
     assert calls_of(plan) == {
         "critique/writer": (0, 20),
         "candidates/sft": (0, 10),
@@ -192,10 +189,10 @@ def test_policies_that_are_yet_to_be_trained_are_counted_with_all_that_follows_f
         "evaluate/sft": (0, 2),
         "evaluate/dpo": (0, 4),
         "evaluate/writer": (0, 2),
-        "evaluate/judge": (0, 30),
+        "evaluate/judge": (0, 14),
     }
     # a judge that reads label probabilities answers with one token
-    assert [row.output_tokens for row in plan.asks if row.model == "judge"] == [30, 30]
+    assert [row.output_tokens for row in plan.asks if row.model == "judge"] == [30, 14]
     assert plan.unasked == ("inputs", "base", "sft", "audit", "dataset", "dpo")
 
 
@@ -211,12 +208,12 @@ GUARDED = (
 
 
 def test_the_judge_that_guards_a_training_is_counted_at_most(written: Written, folder: Path) -> None:
-    plan = planned(written(GUARDED, prompts=30), folder)
+    plan = planned(written(GUARDED, prompts=12), folder)
     # 20 steps are measured at 8, 16 and 20: 3 times 5 prompts x 2 orders x 3 samples
     assert calls_of(plan)["dpo/watcher"] == (0, 90)
     assert "watcher" in plan.unpriced
     rounds = GUARDED + "rounds: {n: 2, candidates: {per_prompt: 2}}\n"
-    assert calls_of(planned(written(rounds, prompts=30), folder))["round-2/watcher"] == (0, 90)
+    assert calls_of(planned(written(rounds, prompts=12), folder))["round-2/watcher"] == (0, 90)
     with pytest.raises(ConfigError, match=r"guards\.judge with guards\.every needs steps"):
         load_run_file(written(GUARDED.replace("steps: 20, ", "")))
 
@@ -249,13 +246,13 @@ def test_a_stage_that_would_come_to_nothing_is_said_to_stop_the_run(written: Wri
 
 
 def test_the_command_prints_the_plan_without_a_key_and_makes_no_folder(
-    written: Written, folder: Path, tmp_path: Path
+    written: Written, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = written(DRAWS, prompts=3)
-    environ = {name: value for name, value in os.environ.items() if not name.endswith("_KEY")}
-    command = [sys.executable, "-m", "amendment", "plan", str(path), "--limit", "2", "--json"]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=environ, check=True)
-    found = Plan.from_json(json.loads(done.stdout))
+    monkeypatch.delenv("OUR_KEY")
+    monkeypatch.chdir(tmp_path)
+    ended = amendment("plan", path, "--limit", 2, "--json")
+    found = Plan.from_json(json.loads(ended.out))
     assert found == plan_run(load_run_file(path, limit=2), folder)
     assert [(row.stage, row.calls) for row in found.asks] == [("candidates", 2)]
     assert not (tmp_path / "runs").exists()

@@ -21,7 +21,8 @@ from amendment.records import Sampling, user
 from amendment.run import Run
 from amendment.run.money import open_budget, spent_before
 from amendment.run.summary import over_all_starts, spending_lines, write_spending
-from tests.run.small_runs import made, save
+from tests.rows import save
+from tests.run.small_runs import made
 
 HOSTILE = "\x1b[2J<script>|\u202em"
 HOST = "shop.example/v1"

@@ -18,7 +18,8 @@ from amendment.records import Sampling, user
 from amendment.run import Patience, Paused, Run, Terms, load_run_file
 from amendment.run.changes import Change, changes
 from amendment.run.terms import agree, asked_again, outward_lines, refuse_changes
-from tests.run.small_runs import Said, save
+from tests.rows import save
+from tests.run.small_runs import Said
 
 SHOP = {"provider": "openai", "base_url": "https://shop.example/v1", "max_tokens": 10}
 PRICED = {**SHOP, "price": {"input": 1, "output": 1}}

@@ -12,14 +12,16 @@ from pydantic import ValidationError
 from amendment.audit.inputs import AuditInputs, read_votes, votes_of_run
 from amendment.data import source_rows
 from amendment.data.inputs import Inputs
+from amendment.data.sources import VerdictWords, word_of
 from amendment.data.store import Workspace
-from amendment.data.verdict_files import OrderWords, VerdictFile, VerdictWords, word_of
+from amendment.data.verdict_files import OrderWords, VerdictFile
 from amendment.errors import DataError, Problem
 from amendment.files import file_hash
 from amendment.records import Candidate, Comparison, Prompt, Verdict, text_of
 from amendment.run import RunFile
 from amendment.tables import Row, iter_rows
-from tests.run.shaped import ask, audited, battle, inputs, rated, save, say
+from tests.rows import save
+from tests.run.shaped import ask, audited, battle, inputs, rated, say
 
 Rows = Sequence[dict[str, Any]]
 Read = Callable[..., AuditInputs]
