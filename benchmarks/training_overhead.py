@@ -19,7 +19,7 @@ from pathlib import Path
 
 from training_arms import Kind, Task, Tell, make, ours, stock
 
-from amendment.training import LoraSettings, TinyModel, _head
+from amendment.training import LoraSettings, TinyModel, losses
 
 SHAPE = TinyModel(hidden=128, layers=4, heads=4, intermediate=384, vocab=1024, context=512)
 WARM = 3
@@ -63,14 +63,14 @@ class Arm(threading.Thread):
 def measure(task: Task, folder: Path) -> list[Arm]:
     """Run the arms of a task to their end, in turns."""
 
-    largest = _head._VOCAB  # up to which the head is used; read before step 1
+    largest = losses._VOCAB  # up to which the head is used; read before step 1
 
     def without_head(tell: Tell) -> None:
         def tell_and_restore(entry: Mapping[str, float]) -> None:
-            _head._VOCAB = largest
+            losses._VOCAB = largest
             tell(entry)
 
-        _head._VOCAB = 0
+        losses._VOCAB = 0
         ours(task, folder / "plain", tell_and_restore)
 
     arms = [

@@ -26,9 +26,8 @@ from trl import KTOConfig, KTOTrainer
 from amendment.dpo.policy import DpoSettings
 from amendment.errors import ConfigError, TrainingError
 from amendment.training.generating import completion_logps
-from amendment.training.labels import PairLabels
 from amendment.training.model_files import load_causal, placed
-from amendment.training.preflight import IGNORED, TokenPair
+from amendment.training.preflight import IGNORED, PairLabels, TokenPair
 from amendment.training.workbench import Workbench, drawn, steady
 
 _EXPERIMENTAL = {"orpo": ("orpo", "ORPO"), "simpo": ("cpo", "CPO")}

@@ -91,9 +91,9 @@ def train_sft(
     loss leaves the numbers, MissingExtra without the libraries of `amendment[train]`.
     """
     need_training()
-    from amendment.dpo import _sft
+    from amendment.dpo import _training
 
-    return _sft.train(base, rows_in(rows), Path(out), settings, seed, progress=progress)
+    return _training.fine_tune(base, rows_in(rows), Path(out), settings, seed, progress=progress)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,9 +128,9 @@ def train_dpo(
         result = _launched(base, pairs, out, settings, seed=seed, progress=progress)
         note = "guards: nothing was watched, since launched processes trained; they work without launch."
         return DpoResult(**{**vars(result), "notes": (*result.notes, *([note] if guards else []))})
-    from amendment.dpo import _dpo
+    from amendment.dpo import _training
 
-    return _dpo.train(base, rows_in(pairs), Path(out), settings, seed, progress=progress, guards=guards)
+    return _training.optimise(base, rows_in(pairs), Path(out), settings, seed, progress=progress, guards=guards)
 
 
 @launchable
@@ -143,9 +143,9 @@ def _launched(
     seed: int,
     progress: Progress | None = None,
 ) -> TrainResult:
-    from amendment.dpo import _dpo
+    from amendment.dpo import _training
 
-    return _dpo.train(base, rows_in(pairs), Path(out), settings, seed, progress=progress)
+    return _training.optimise(base, rows_in(pairs), Path(out), settings, seed, progress=progress)
 
 
 def policy_margins(
@@ -159,6 +159,6 @@ def policy_margins(
     `settings` is that of those on the Hub.
     """
     need_training()
-    from amendment.dpo import _dpo
+    from amendment.dpo import _training
 
-    return _dpo.margins(policy, reference, rows_in(pairs), settings or DpoSettings())
+    return _training.margins(policy, reference, rows_in(pairs), settings or DpoSettings())

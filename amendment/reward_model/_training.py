@@ -24,10 +24,9 @@ from trl.trainer.reward_trainer import DataCollatorForPreference
 from amendment.errors import ConfigError, DataError, Problem
 from amendment.reward_model.settings import CENTRE, RewardSettings
 from amendment.training import Progress, TrainResult
-from amendment.training.labels import pair_labels
 from amendment.training.losses import centring, soft_bradley_terry, weighted_loss
 from amendment.training.model_files import bare, load_model, named_faults
-from amendment.training.preflight import prepare_pairs
+from amendment.training.preflight import pair_labels, prepare_pairs
 from amendment.training.workbench import Workbench, steady, workbench
 
 Rows = Sequence[Mapping[str, Any]]

@@ -32,9 +32,8 @@ from amendment.reward_model.settings import META, RewardSettings, Temperature
 from amendment.statistics.calibration_errors import calibration_gain, log_losses
 from amendment.statistics.calibrators import cross_fitted, fit_calibrator, refusal
 from amendment.training import PairTrainerSettings, Progress, TrainResult, need_training
-from amendment.training.labels import PairLabels, pair_labels
 from amendment.training.launching import launchable
-from amendment.training.preflight import rows_in
+from amendment.training.preflight import PairLabels, pair_labels, rows_in
 
 Floats = NDArray[np.float64]
 _REACH = 13.0

@@ -110,7 +110,7 @@ def training_counts(result: TrainResult) -> dict[str, Any]:
         "steps": result.steps,
         "preflight": result.report.to_json(),
         "first": logged[0] if logged else {},
-        "last": logged[-1] if logged else {},
+        "last": logged[-1] if len(logged) > 1 else {},
         "machine": result.machine,
         "notes": list(result.notes),
     }

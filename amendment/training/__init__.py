@@ -3,18 +3,19 @@
 What loads torch is imported by its full name: `workbench`, `model_files`, `generating`, `losses`.
 """
 
-from amendment.training.bases import check_base, need_training
-from amendment.training.results import Progress, Report, TrainResult
+from amendment.training.bases import build_tiny, check_base, need_training
 from amendment.training.settings import (
     LaunchSettings,
     LoraSettings,
     PairTrainerSettings,
+    Progress,
+    Report,
     TinyModel,
     TrainerSettings,
+    TrainResult,
     TrlFields,
     unmet_demands,
 )
-from amendment.training.tiny import build_tiny
 
 __all__ = [
     "LaunchSettings",

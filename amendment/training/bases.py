@@ -1,17 +1,50 @@
-"""Is the model that a stage starts from there, and are its weights safetensors? Asked before anything is spent.
+"""What a training starts from: is the model there, with safetensors? And a tiny one from nothing.
 
-Promised: no weights are loaded and none downloaded. Not covered: whether the architecture fits.
+Promised: a check loads no weights and downloads none. Not covered: whether the architecture fits.
+
+The tiny model has random weights, a chat template, and a byte-level BPE tokenizer learned from the run's own text:
+frequent words become single tokens, and any other text is spelled in bytes, without loss. Equal texts, shape and seed
+give equal files. Not covered: any claim that such a model understands language.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from amendment.errors import ConfigError, MissingExtra
 from amendment.llm.weights import INDEX, files_problem, shards_in, unreachable, weights_problem
+from amendment.training.settings import TinyModel
 
+PAD, BOS, EOS = "<|pad|>", "<|bos|>", "<|end|>"
+_MARKERS = ("system", "user", "assistant", "tool", "tools", "think", "/think", "call")
+
+# One token per role, none between a turn and the next; only the assistant's turn has an end, since only the
+# assistant has to learn to stop. Thinking comes before the answer, calls after it.
+CHAT_TEMPLATE = """
+{%- macro text(content) -%}
+{%- if content is string -%}{{ content }}
+{%- elif content -%}{%- for part in content -%}{{ part.text or '' }}{%- endfor -%}{%- endif -%}
+{%- endmacro -%}
+{%- if tools -%}<|tools|>{{ tools | tojson }}{%- endif -%}
+{%- for message in messages -%}
+{%- if message.role == 'assistant' -%}
+<|assistant|>{%- generation -%}
+{%- if message.reasoning_content -%}<|think|>{{ message.reasoning_content }}<|/think|>{%- endif -%}
+{{ text(message.content) }}
+{%- for call in message.tool_calls or [] -%}<|call|>{{ call.function | tojson }}{%- endfor -%}
+<|end|>{%- endgeneration -%}
+{%- elif message.role == 'user' -%}<|user|>{{ text(message.content) }}
+{%- elif message.role == 'tool' -%}<|tool|>{{ text(message.content) }}
+{%- elif message.role in ('system', 'developer') -%}<|system|>{{ text(message.content) }}
+{%- else -%}{{ raise_exception('unknown role ' ~ message.role) }}
+{%- endif -%}
+{%- endfor -%}
+{%- if add_generation_prompt -%}<|assistant|>{%- endif -%}
+"""
 _HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
 
 
@@ -42,6 +75,39 @@ def check_weights(folder: Path) -> None:
     """Raise ConfigError unless the weights in a folder are safetensors."""
     if problem := weights_problem(folder):
         raise ConfigError(problem)
+
+
+def build_tiny(folder: Path, texts: Iterable[str], config: TinyModel | None = None, seed: int = 0) -> None:
+    """Write a random causal language model and a tokenizer learned from `texts` to `folder`.
+
+    Equal arguments give equal files. Weights are random: train it before use. Raises MissingExtra.
+    """
+    need_training()
+    import torch
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    from amendment.training.model_files import quietly
+
+    folder.mkdir(parents=True, exist_ok=True)
+    shape = config or TinyModel()
+    tokenizer = _tokenizer(texts, shape)
+    architecture = LlamaConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=shape.hidden,
+        intermediate_size=shape.intermediate,
+        num_hidden_layers=shape.layers,
+        num_attention_heads=shape.heads,
+        num_key_value_heads=shape.heads,
+        max_position_embeddings=shape.context,
+        tie_word_embeddings=True,
+        pad_token_id=tokenizer.pad_token_id,
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+    )
+    with quietly(), torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        LlamaForCausalLM(architecture).save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
 
 
 def _check_folder(folder: Path) -> None:
@@ -78,3 +144,31 @@ def _check_hub(name: str, revision: str | None) -> None:
         raise ConfigError(f"{nowhere}the Hub could not be asked: {type(error).__name__}") from None
     if problem := files_problem(name, [file for file in files if "/" not in file], shards):
         raise ConfigError(problem)
+
+
+def _tokenizer(texts: Iterable[str], shape: TinyModel) -> Any:
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+    from transformers import PreTrainedTokenizerFast
+
+    control = [PAD, BOS, EOS, *(f"<|{name}|>" for name in _MARKERS)]
+    core = Tokenizer(models.BPE())
+    core.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    core.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=shape.vocab,
+        min_frequency=2,
+        special_tokens=control,
+        initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
+        show_progress=False,
+    )
+    core.train_from_iterator(texts, trainer)
+    return PreTrainedTokenizerFast(
+        tokenizer_object=core,
+        pad_token=PAD,
+        bos_token=BOS,
+        eos_token=EOS,
+        extra_special_tokens=[f"<|{name}|>" for name in _MARKERS],
+        chat_template=CHAT_TEMPLATE,
+        model_max_length=shape.context,
+        clean_up_tokenization_spaces=False,
+    )

@@ -13,7 +13,6 @@ import inspect
 import json
 import os
 import pickle
-import resource
 import signal
 import stat
 import subprocess
@@ -23,7 +22,6 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from functools import wraps
 from pathlib import Path
 from typing import Any, ParamSpec
@@ -31,8 +29,7 @@ from typing import Any, ParamSpec
 import amendment
 from amendment.errors import ConfigError, DataError, TrainingError
 from amendment.files import replacing
-from amendment.training.results import Progress, TrainResult
-from amendment.training.settings import LaunchSettings, check_demands
+from amendment.training.settings import LaunchSettings, Progress, TrainResult, check_demands
 
 Given = ParamSpec("Given")
 _MARK = "amendment: "
@@ -47,7 +44,7 @@ def launchable(train: Callable[Given, TrainResult]) -> Callable[Given, TrainResu
     """Let a training function with `settings`, `out` and `progress` obey `settings.launch`.
 
     Raises TrainingError with the last lines of a process that ended early, and ConfigError for an argument that cannot
-    be handed on, beside what `train` raises.
+    be handed on, and what `train` raises.
     """
 
     @wraps(train)
@@ -66,15 +63,14 @@ def launchable(train: Callable[Given, TrainResult]) -> Callable[Given, TrainResu
             raise ConfigError(
                 f"launch: {rows} and settings have to be plain data for other processes: {error}"
             ) from None
-        before = _seconds_of_children()
         _run(job, launch, progress)
-        return replace(TrainResult.read(Path(given["out"])), seconds=_seconds_of_children() - before)
+        return TrainResult.read(Path(given["out"]))
 
     return either
 
 
 def _run(job: bytes, launch: LaunchSettings, progress: Progress | None) -> None:
-    """Run the job to its end, telling its progress."""
+    """Run the job to its end."""
     with tempfile.TemporaryDirectory() as folder:
         path, last = Path(folder) / "job.pickle", deque[str](maxlen=_LINES)
         path.write_bytes(job)
@@ -137,11 +133,6 @@ def _child(command: list[str]) -> Iterator[subprocess.Popen[str]]:
             os.killpg(child.pid, signal.SIGKILL)
             child.wait()
         child.stdout.close()
-
-
-def _seconds_of_children() -> float:
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
 
 
 def main(job: Path) -> int:

@@ -1,4 +1,4 @@
-"""What a user may set for a trainer in the run file, and the shape of a tiny model.
+"""What a user may set for a trainer in the run file, the shape of a tiny model, and what a training hands back.
 
 Promised: a value that cannot work is refused when the object is made, and TRL's own fields pass only by
 name. Fields that reach outside the run (Hub, tokens, output folders, remote code) have no name here. What depends on
@@ -7,7 +7,9 @@ the machine is asked by `unmet_demands`, before anything is spent and again befo
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Self
@@ -36,8 +38,6 @@ class TrlFields(_Settings):
     """A number of steps, or below 1 a share of them."""
     weight_decay: float | None = Field(default=None, ge=0, le=1)
     """Decoupled weight decay of AdamW."""
-    optim: Literal["adamw_torch", "adamw_torch_fused", "adafactor", "sgd"] | None = None
-    """The optimiser."""
     gradient_accumulation_steps: int | None = Field(default=None, ge=1)
     """Batches of one optimiser step."""
     bf16: bool | None = None
@@ -195,3 +195,58 @@ def check_demands(settings: TrainerSettings) -> None:
     """Raise ConfigError with all that the settings ask for and that is not there."""
     if unmet := list(unmet_demands(settings)):
         raise ConfigError([Problem(".".join(map(str, demand.place)), demand.message) for demand in unmet])
+
+
+Progress = Callable[[int, int, dict[str, float]], None]
+"""Called with the step, the last step, and the metrics of the steps since the last call."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """The preflight table of one trainer."""
+
+    trainer: str
+    rows: int
+    kept: int
+    dropped: dict[str, int]
+    """By reason: over_length, identical, identical_after_truncation, empty_completion, prompt_fills_max_length, tie,
+    weight_zero."""
+    truncated: int
+    notes: dict[str, int]
+    """Rows that are kept and of which something has to be known, by what it is."""
+    tokens: dict[str, int]
+    """p50, p99 and max of the longer sequence of each row, before anything was cut."""
+    by_category: dict[str, dict[str, int]]
+    """Rows and kept rows of each category; rows without one stand under the empty name."""
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainResult:
+    """A trained model's folder and how it came about. `history.json` in the folder holds all of it."""
+
+    folder: Path
+    """Weights as safetensors, tokenizer, chat template, history.json: a plain folder for every later stage."""
+    report: Report
+    history: tuple[dict[str, float], ...]
+    """One entry every `log_every` steps and at each checkpoint, with TRL's metric names; the first is step 1."""
+    steps: int
+    machine: dict[str, Any]
+    """Device, precision, threads and library versions: equal machines give equal weights."""
+    notes: tuple[str, ...] = ()
+    """What a reader of the result has to know, in sentences."""
+
+    @classmethod
+    def read(cls, folder: Path) -> TrainResult:
+        """What `history.json` in a trained model's folder tells."""
+        record = json.loads((folder / "history.json").read_text(encoding="utf-8"))
+        return cls(
+            folder=folder,
+            report=Report(**record["preflight"]),
+            history=tuple(record["history"]),
+            steps=record["steps"],
+            machine=record["machine"],
+            notes=tuple(record["notes"]),
+        )

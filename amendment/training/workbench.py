@@ -16,7 +16,6 @@ import math
 import os
 import shutil
 import tempfile
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
@@ -34,11 +33,10 @@ from amendment.errors import ConfigError, TrainingError
 from amendment.files import file_hash
 from amendment.llm.rendering import Renderer
 from amendment.training import model_files
-from amendment.training._head import use_dense_head
 from amendment.training.bases import check_base
+from amendment.training.losses import use_dense_head
 from amendment.training.model_files import has_gpu, quietly
-from amendment.training.results import Progress, Report, TrainResult
-from amendment.training.settings import TrainerSettings, check_demands
+from amendment.training.settings import Progress, Report, TrainerSettings, TrainResult, check_demands
 
 _POOL = 8
 """Batches that are filled together from rows sorted by length: little padding, and still a random order."""
@@ -51,8 +49,6 @@ _CLOCK = ("train_runtime", "train_samples_per_second", "train_steps_per_second",
 class Fitted(NamedTuple):
     history: tuple[dict[str, float], ...]
     steps: int
-    seconds: float
-    """CPU seconds of this process."""
     kind: type[Any]
     """The class of the model, below an adapter, before several processes shared it."""
 
@@ -198,10 +194,8 @@ class Workbench:
         for watcher in (watch, *watchers):
             trainer.add_callback(watcher)
         kind = type(model_files.bare(trainer.model))
-        start = time.process_time()
         trainer.train(resume_from_checkpoint=last_checkpoint(self.state))
-        seconds = time.process_time() - start
-        return Fitted(tuple(watch.history), trainer.state.global_step, seconds, kind)
+        return Fitted(tuple(watch.history), trainer.state.global_step, kind)
 
     def finish(self, trainer: Any, report: Report, fitted: Fitted, **files: Mapping[str, Any] | Path) -> TrainResult:
         """Merge, save and describe what was trained; `files` are JSON by stem, or folders to copy."""
@@ -236,7 +230,6 @@ class Workbench:
             steps=fitted.steps,
             machine=machine,
             notes=tuple(self.notes),
-            seconds=fitted.seconds,
         )
 
 

@@ -104,10 +104,10 @@ def test_orpo_and_simpo_are_their_formulas_on_the_tokens_of_preflight(sft: Path,
 def test_a_stale_reference_is_caught_at_the_first_step(
     base: Path, sft: Path, pairs: Rows, tmp_path: Path, loss: str
 ) -> None:
-    from amendment.dpo import _dpo
+    from amendment.dpo import _training
 
     with pytest.raises(TrainingError, match="at step 1 the policy is not its reference"):
-        _dpo.train(sft, pairs, tmp_path / "out", settings_of(loss), 0, progress=None, reference=base)
+        _training.optimise(sft, pairs, tmp_path / "out", settings_of(loss), 0, progress=None, reference=base)
     assert not (tmp_path / "out").exists()
 
 

@@ -41,7 +41,6 @@ def test_two_processes_take_the_steps_of_one_that_takes_their_batches_in_turn(
     assert steps == [1, 2, 3, 4, 5, 6]  # told by one of the processes
     assert [path.name for path in out.parent.iterdir()] == ["model"]
     assert result.machine["processes"] == 2
-    assert result.seconds > 0
     assert result.notes == ("guards: nothing was watched, since launched processes trained; they work without launch.",)
 
     in_turn = common | {"launch": None, "batch_size": 2, "trl": {"gradient_accumulation_steps": 2}}

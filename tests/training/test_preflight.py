@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 from amendment.errors import DataError, TrainingError
 from amendment.llm.rendering import Renderer
 from amendment.training import PairTrainerSettings
-from amendment.training.labels import pair_labels
-from amendment.training.preflight import prepare_pairs, prepare_rows, render_completions
+from amendment.training.preflight import pair_labels, prepare_pairs, prepare_rows, render_completions
 
 LIMIT = 24
 

@@ -1,9 +1,10 @@
-"""Preference optimisation: DPO with a target and a weight for each pair, and the flow that its relatives share.
+"""Supervised fine-tuning on rows in token ids, and DPO with a target and a weight for each pair, whose flow its
+relatives share.
 
-The loss is ours, a thin subclass of TRL's DPOTrainer; with targets and weights of 1 it is TRL's at every step (a test
-compares). The seams are its `_compute_loss`, which fills the metrics, and the log-probabilities in what the model puts
-out. The reference's log-probabilities are computed once, by us, from the reference's folder, so that a model changed in
-memory can never be its own stale reference (TRL reloads it from the path in its config).
+The loss of DPO is ours, a thin subclass of TRL's DPOTrainer; with targets and weights of 1 it is TRL's at every step (a
+test compares). The seams are its `_compute_loss`, which fills the metrics, and the log-probabilities in what the model
+puts out. The reference's log-probabilities are computed once, by us, from the reference's folder, so that a model
+changed in memory can never be its own stale reference (TRL reloads it from the path in its config).
 """
 
 from __future__ import annotations
@@ -19,21 +20,20 @@ from datasets import Dataset
 from numpy.typing import NDArray
 from torch import Tensor
 from transformers import TrainerCallback
-from trl import DPOConfig, DPOTrainer
+from trl import DPOConfig, DPOTrainer, SFTConfig, SFTTrainer, pack_dataset
 from trl.trainer.dpo_trainer import DataCollatorForPreference
 
 from amendment.dpo._guarding import GuardWatcher
 from amendment.dpo._relatives import kto_trainer, reference_free_trainer
 from amendment.dpo.guards import Guards
-from amendment.dpo.policy import UNWEIGHTED, DpoResult, DpoSettings
-from amendment.errors import TrainingError
+from amendment.dpo.policy import UNWEIGHTED, DpoResult, DpoSettings, SftSettings
+from amendment.errors import ConfigError, TrainingError
 from amendment.llm.rendering import Renderer
-from amendment.training import Progress
+from amendment.training import Progress, TrainResult
 from amendment.training.generating import completion_logps
-from amendment.training.labels import PairLabels, pair_labels
 from amendment.training.losses import identity_preference, robust_preference, soft_bradley_terry, weighted_loss
 from amendment.training.model_files import load_causal, load_tokenizer, placed, quietly
-from amendment.training.preflight import TokenPair, prepare_pairs
+from amendment.training.preflight import PairLabels, TokenPair, TokenRow, pair_labels, prepare_pairs, prepare_rows
 from amendment.training.workbench import Workbench, steady, workbench
 
 Rows = Sequence[Mapping[str, Any]]
@@ -41,7 +41,58 @@ _OWN = ("target", "weight")
 """Columns of ours; none of them may reach the model."""
 
 
-def train(
+_PROBED = 32
+"""Tokens of each row by which packing is tried before it is used."""
+
+
+def fine_tune(
+    base: str | Path,
+    given: Rows,
+    out: Path,
+    settings: SftSettings,
+    seed: int,
+    *,
+    progress: Progress | None,
+) -> TrainResult:
+    """Cross-entropy per token: -mean log p(token | the tokens before it), over the tokens of completions."""
+    with workbench(base, out, settings, seed, progress, rows=given) as bench:
+        prepared = prepare_rows(given, bench.renderer, settings)
+        model = bench.causal_model()
+        columns = {name: [getattr(row, name) for row in prepared.rows] for name in TokenRow._fields}
+        dataset = Dataset.from_dict(columns)
+        if settings.packing:
+            _check_packing(model, prepared.rows, bench.origin["base"])
+            dataset = pack_dataset(dataset, settings.max_length).with_format(None)  # TRL tells the parts apart
+        own = {"dataset_kwargs": {"skip_prepare_dataset": True}, "packing": False, "padding_free": settings.packing}
+        trainer = steady(SFTTrainer)(
+            model=model,
+            args=bench.configure(SFTConfig, **own),
+            train_dataset=dataset,
+            processing_class=bench.tokenizer,
+            peft_config=bench.adapter("CAUSAL_LM"),
+        )
+        fitted = bench.fit(trainer, [len(ids) for ids in dataset["input_ids"]])
+        return bench.finish(trainer, prepared.report, fitted)
+
+
+def _check_packing(model: Any, rows: Sequence[TokenRow], base: str) -> None:
+    """Raise ConfigError where a row changes what the model says of the row before or after it in one sequence.
+
+    Attention that gets no mask has to see by the positions where a row begins; not every architecture looks.
+    """
+    if str(model.config._attn_implementation).startswith("flash"):
+        return  # made for this, and not to be tried without its GPU
+    parts = [torch.tensor([row.input_ids[:_PROBED]]) for row in [*rows, *rows][:2]]
+    starts = torch.cat([torch.arange(part.shape[1]) for part in parts])[None]
+    with torch.inference_mode():
+        alone = torch.cat([model(input_ids=part, use_cache=False).logits for part in parts], dim=1).float()
+        joined = model(input_ids=torch.cat(parts, dim=1), position_ids=starts, use_cache=False).logits.float()
+    tolerance = 1e-3 if model.dtype == torch.float32 else 0.05
+    if float((alone - joined).abs().max()) > tolerance * float(alone.abs().max()):
+        raise ConfigError(f"packing: base {base!r} mixes rows that share a sequence; set packing: false")
+
+
+def optimise(
     base: str | Path,
     given: Rows,
     out: Path,
