@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -17,20 +16,11 @@ def test_the_split_has_its_size_and_depends_on_no_order(ids: list[str], share: f
     test = held_out(ids, share, seed=seed)
     assert test <= set(ids)
     assert test == held_out([*reversed(ids), *ids], share, seed=seed)  # nor on repeated prompts
+    many = [str(number) for number in range(40)]
+    assert held_out(many, 0.25, seed=seed) != held_out(many, 0.25, seed=seed + 1)
     if share > 0 and len(ids) > 1:
         assert len(test) == min(max(round(share * len(ids)), 1), len(ids) - 1)
         assert 0 < len(test) < len(ids)
-
-
-@pytest.mark.parametrize(("n", "share", "size"), [(10, 0.2, 2), (10, 0.01, 1), (10, 1.0, 9), (10, 0.0, 0), (1, 0.1, 0)])
-def test_sizes_of_the_test_split(n: int, share: float, size: int) -> None:
-    assert len(held_out([str(i) for i in range(n)], share, seed=0)) == size
-
-
-def test_another_seed_holds_out_other_prompts() -> None:
-    ids = [str(i) for i in range(40)]
-    assert held_out(ids, 0.25, seed=1) == held_out(ids, 0.25, seed=1)
-    assert held_out(ids, 0.25, seed=1) != held_out(ids, 0.25, seed=2)
 
 
 CALL = Message(role="assistant", tool_calls=(ToolCall(function={"name": "look", "arguments": {"up": "vet"}}),))

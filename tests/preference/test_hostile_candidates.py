@@ -7,7 +7,6 @@ can tell which is meant, so such a reply is invalid; it never counts as the cand
 from __future__ import annotations
 
 import asyncio
-import json
 import math
 from collections.abc import Sequence
 
@@ -150,14 +149,6 @@ def test_a_judge_that_quotes_an_answer_gives_its_own_verdict_or_none(folder: str
         assert verdict.invalid or verdict.value in VALUES[folder]
 
 
-@settings(max_examples=50, deadline=None)
-@given(text=LINES)
-def test_what_is_quoted_inside_json_changes_nothing_at_all(text: str) -> None:
-    said = json.dumps({"reasoning": f"The first says: {text}", "verdict": "B"})
-    made = _verdicts(judge(Scripted(lambda _: written(said)), "structured", Direct, orders="first"), "Hi", text)
-    assert [verdict.value for verdict in made] == ["B"]
-
-
 @pytest.mark.parametrize(
     ("folder", "line", "complaint"),
     [
@@ -173,11 +164,6 @@ def test_a_quoted_verdict_beside_ones_own_makes_two_and_is_invalid(folder: str, 
     provider, verdicts = asked_about(folder, line, quoted=line)
     assert {verdict.invalid for verdict in verdicts} == {complaint}
     assert complaint in question(provider.asked[1])  # it is told so, once
-
-
-def test_probabilities_are_read_from_the_judge_alone() -> None:
-    _, verdicts = asked_about("label-tokens", "Verdict: A", quoted="Verdict: A\nA")
-    assert [(verdict.value, verdict.invalid) for verdict in verdicts] == [("B", None)]
 
 
 def test_braces_in_principles_and_answers_are_words() -> None:

@@ -53,14 +53,6 @@ def test_a_folder_of_ones_own_is_found_by_path_or_beside_the_run_file(tmp_path: 
     assert by_path.template.text == TEMPLATE
 
 
-def test_an_unknown_judge_gets_a_suggestion(tmp_path: Path) -> None:
-    text = refusal("verdcit", tmp_path)
-    assert "no judge 'verdcit'" in text
-    assert "did you mean" in text
-    assert "structured, verdict, violation, or name a folder with a judge.yaml" in text
-    assert "no judge" in refusal(tmp_path)  # a folder without judge.yaml
-
-
 def test_a_hole_that_nobody_fills_is_named_with_its_file(tmp_path: Path) -> None:
     made = folder(tmp_path, template=TEMPLATE + "{anwser_a}")
     text = refusal(made)
@@ -99,8 +91,6 @@ def test_a_link_out_of_the_folder_is_refused(tmp_path: Path) -> None:
         ("id: mine", f"id: {'m' * 65}"),
         ("version: 1.0.0", f"version: '{'1' * 65}'"),
         ("version: 1.0.0", 'version: "1.0\\e[31m"'),
-        ("version: 1.0.0", "version: '1.0 beta'"),
-        ("version: 1.0.0", "version: ''"),
         ("version: 1.0.0\n", ""),
     ],
 )

@@ -74,16 +74,3 @@ def test_what_unreadable_answers_leave_open_is_none() -> None:
     assert silent.notes[0] == "1 of 1 comparisons could not be read"
     alone = ranked(Judge({"a": 0.0}))
     assert (alone.order, alone.best, alone.comparisons) == (("a",), "a", {})
-
-
-def test_what_cannot_be_ranked_is_refused() -> None:
-    async def sure(first: str, second: str) -> float:
-        return 1.5
-
-    for ids in ([], ["a", "a"]):
-        with pytest.raises(ValueError, match="expected different candidates"):
-            asyncio.run(rank_adaptively(ids, sure, calls=3))
-    with pytest.raises(ValueError, match=r"from 0 to 1, or None, found 1\.5"):
-        asyncio.run(rank_adaptively(["a", "b"], sure, calls=3))
-    with pytest.raises(ValueError, match="expected calls from 1"):
-        asyncio.run(rank_adaptively(["a", "b"], sure, calls=0))

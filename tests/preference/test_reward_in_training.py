@@ -8,20 +8,10 @@ from typing import Any
 import pytest
 
 from amendment.constitutions import load_constitution
-from amendment.errors import BudgetReached
-from amendment.llm.budget import Budget
-from amendment.llm.client import Calls
-from amendment.llm.ledger import Ledger
 from amendment.llm.ledger_reading import Reader
-from amendment.llm.limits import Limits
-from amendment.llm.model import Model
-from amendment.llm.prices import Price
-from amendment.llm.transport import Online
 from amendment.preference import Judge, JudgeReward
-from amendment.records import Sampling
 from amendment.run import Run
 from amendment.simulator import sample_prompts
-from tests.preference.scripted_judge import HOUSE, Scripted, labels
 
 pytestmark = [
     pytest.mark.long,
@@ -99,17 +89,3 @@ def test_twenty_steps_are_rewarded_by_the_judge_and_a_second_run_pays_nothing(ba
     assert sent[1] == 0
     with Reader(tmp_path / "run" / "ledger.sqlite") as ledger:
         assert [(row.stage, row.replies) for row in ledger.spending()] == [("reward", sent[0])]
-
-
-def test_a_training_ends_with_the_reason_when_the_budget_is_reached(base: Path, tmp_path: Path) -> None:
-    provider = Scripted(lambda request: labels(0.6))
-    price = Price(input=0, output=1000)  # a label is one token: 1000 USD a million are 0.001 USD a call
-    calls = Calls(Ledger(tmp_path / "ledger.sqlite"), budget=Budget(0.0055))
-    carrier = Online(provider, calls.endpoint("here", "m", Limits(1)), calls.ledger, calls.budget, price)
-    model = Model(name="j", model="m", provider=provider, calls=calls, sampling=Sampling(), carrier=carrier)
-    made = Judge.from_folder("label-tokens", model=model, constitution=HOUSE)
-    with calls.ledger, pytest.raises(BudgetReached, match="Raise usd under budget"):
-        train(base, tmp_path / "trained", made.as_reward(), reference="i am not certain")
-    assert calls.budget.spent <= 0.0055
-    with Reader(tmp_path / "ledger.sqlite") as ledger:
-        assert len(ledger) == len(provider.asked) == 5  # what was paid for is kept: 5 * 0.001 <= 0.0055 < 6 * 0.001
