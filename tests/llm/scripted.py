@@ -3,12 +3,30 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from functools import wraps
+from typing import Any, ParamSpec
 
 from amendment.errors import ProviderError, Transient
 from amendment.llm.provider import Meter, Sent
 from amendment.llm.requests import Reply, Request
 from amendment.records import Message
+
+P = ParamSpec("P")
+
+
+def in_loop(test: Callable[P, Coroutine[Any, Any, None]]) -> Callable[P, None]:
+    """Run a test in an event loop of its own, for a minute at most."""
+
+    async def main(*given: P.args, **named: P.kwargs) -> None:
+        async with asyncio.timeout(60):
+            await test(*given, **named)
+
+    @wraps(test)
+    def run(*given: P.args, **named: P.kwargs) -> None:
+        asyncio.run(main(*given, **named))
+
+    return run
 
 
 class Scripted:

@@ -9,14 +9,17 @@ from __future__ import annotations
 import asyncio
 import selectors
 from collections import deque
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
+from functools import wraps
 from math import floor
 from random import Random
-from typing import Any, Protocol
+from typing import Any, ParamSpec, Protocol
 
 from amendment.errors import Transient
 from amendment.llm.limits import Endpoint
+
+P = ParamSpec("P")
 
 
 class _Jumping(selectors.SelectSelector):
@@ -46,6 +49,16 @@ def live(work: Coroutine[Any, Any, None]) -> None:
     """Run to the end on simulated time."""
     with asyncio.Runner(loop_factory=TimelessLoop) as runner:
         runner.run(work)
+
+
+def in_simulated_time(test: Callable[P, Coroutine[Any, Any, None]]) -> Callable[P, None]:
+    """Run a test on simulated time."""
+
+    @wraps(test)
+    def run(*given: P.args, **named: P.kwargs) -> None:
+        live(test(*given, **named))
+
+    return run
 
 
 class Rule(Protocol):

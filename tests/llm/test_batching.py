@@ -73,18 +73,6 @@ def test_answers_of_a_batch_are_those_of_single_calls(server: FaultServer, proto
     assert vendor.violations == []
 
 
-@PROTOCOLS
-def test_more_requests_than_a_batch_may_hold_go_out_in_several(
-    server: FaultServer, protocol: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    vendor = BatchVendor(server)
-    for name in ("OpenAIBatches", "AnthropicBatches"):
-        monkeypatch.setattr(getattr(batch_vendors, name), "limits", BatchLimits(lines=5, bytes=10**6))
-    asked = ask_batched(server, protocol, QUESTIONS)
-    assert texts(asked.found) == online(protocol)
-    assert sorted(len(made.lines) for made in vendor.made.values()) == [2, 5, 5]
-
-
 def test_no_batch_is_larger_in_bytes_than_the_vendor_takes(
     server: FaultServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -100,15 +88,16 @@ def test_no_batch_is_larger_in_bytes_than_the_vendor_takes(
     assert max(sizes) <= 600 + len('{"requests":[]}')
 
 
-@pytest.mark.parametrize("word", ["expired", "cancelled"])
+@pytest.mark.parametrize("word", ["expired", "cancelled", "failed"])
 def test_paid_lines_of_an_openai_batch_that_did_not_complete_are_read(server: FaultServer, word: str) -> None:
+    """One that failed for want of room has none, and is handed in again."""
     vendor = BatchVendor(server, behaviour=at_first("expired"), ends_as=(word, "completed"))
     asked = ask_batched(server, "chat", QUESTIONS)
     assert texts(asked.found) == online("chat")
     assert len(vendor.paid) == 12
     assert set(vendor.paid.values()) == {1}
     first, second = vendor.made.values()
-    assert len(second.lines) == list(first.endings.values()).count("expired") > 0
+    assert len(second.lines) == 12 - list(first.endings.values()).count("done") > 0
 
 
 @PROTOCOLS
@@ -131,26 +120,6 @@ def test_lines_that_failed_in_passing_go_into_the_next_batch(
     assert set(vendor.paid.values()) == {1}
     assert max(vendor.asked.values()) == 2
     assert vendor.violations == []
-
-
-@PROTOCOLS
-def test_a_line_that_is_refused_is_final_for_its_item_alone(server: FaultServer, protocol: str) -> None:
-    vendor = BatchVendor(server, behaviour=at_first("invalid"))
-    found = ask_batched(server, protocol, QUESTIONS).found
-    refused = [one for one in found if isinstance(one, Rejected)]
-    assert len(refused) == 12 - len(vendor.paid) > 0
-    assert all("no such field" in str(one) for one in refused)
-    assert max(vendor.asked.values()) == 1
-
-
-@PROTOCOLS
-def test_low_credit_in_a_line_stops_the_run_after_all_paid_lines_are_stored(server: FaultServer, protocol: str) -> None:
-    vendor = BatchVendor(server, behaviour=at_first("no credit"))
-    found = ask_batched(server, protocol, QUESTIONS).found
-    broke = [one for one in found if isinstance(one, CredentialsError)]
-    assert len(broke) == 12 - len(vendor.paid) > 0
-    assert "used up" in str(broke[0])
-    assert max(vendor.asked.values()) == 1
 
 
 @PROTOCOLS
@@ -189,12 +158,20 @@ def test_batches_of_one_size_are_told_apart_however_many_are_in_doubt(
     assert vendor.violations == []
 
 
-def test_a_batch_that_the_vendor_has_no_room_for_is_handed_in_again(server: FaultServer) -> None:
-    vendor = BatchVendor(server, ends_as=("failed", "completed"))
-    asked = ask_batched(server, "chat", QUESTIONS)
-    assert texts(asked.found) == online("chat")
-    assert len(vendor.made) == 2
-    assert set(vendor.paid.values()) == {1}
+@PROTOCOLS
+@pytest.mark.parametrize(
+    ("ending", "error", "words"),
+    [("invalid", Rejected, "no such field"), ("no credit", CredentialsError, "used up")],
+    ids=["refused", "no credit"],
+)
+def test_a_line_that_failed_for_good_is_not_asked_again_and_paid_lines_are_stored(
+    server: FaultServer, protocol: str, ending: Ending, error: type[AmendmentError], words: str
+) -> None:
+    vendor = BatchVendor(server, behaviour=at_first(ending))
+    faults = [fault for fault in ask_batched(server, protocol, QUESTIONS).found if isinstance(fault, error)]
+    assert len(faults) == 12 - len(vendor.paid) > 0
+    assert words in str(faults[0])
+    assert max(vendor.asked.values()) == 1
 
 
 def test_a_batch_that_is_refused_as_a_whole_ends_the_run(server: FaultServer) -> None:

@@ -13,18 +13,18 @@ from types import SimpleNamespace
 import pytest
 from pydantic import TypeAdapter
 
-from amendment.errors import BudgetReached, CredentialsError
+from amendment.errors import CredentialsError
 from amendment.llm import batching
 from amendment.llm.budget import Budget
 from amendment.llm.client import Calls
 from amendment.llm.ledger import Ledger
 from amendment.llm.prices import Price, PriceTable
-from amendment.llm.requests import Reply
 from amendment.llm.specs import OpenAISpec
 from amendment.records import Message
 from amendment.run.money import open_budget
 from tests.llm import killed_batches
-from tests.vendors.askers import Asked, ask_all, ask_batched, batched_model, entry, said
+from tests.llm.scripted import in_loop
+from tests.vendors.askers import Asked, ask_batched, batched_model, entry, said
 from tests.vendors.batches import BatchVendor
 from tests.vendors.server import FaultServer
 from tests.vendors.troubles import never, status
@@ -65,10 +65,6 @@ def left(server: FaultServer, protocol: str, folder: Path) -> tuple[BatchVendor,
     return vendor, folder / "ledger.sqlite"
 
 
-def is_asked(method: str, server: FaultServer) -> bool:
-    return any(ask.method == method for ask in list(server.asks.values()))
-
-
 def assert_home(vendor: BatchVendor, asked: Asked) -> None:
     """All replies are in, each was paid once, and nothing is left open."""
     assert all(said(found) for found in asked.found)
@@ -101,7 +97,12 @@ def test_leaving_while_a_batch_is_handed_in_waits_for_its_name(
 ) -> None:
     vendor = BatchVendor(server)
     server.latency = 0.2
-    leave(server, protocol, tmp_path / "ledger.sqlite", lambda: is_asked("POST", server))
+    leave(
+        server,
+        protocol,
+        tmp_path / "ledger.sqlite",
+        lambda: any(ask.method == "POST" for ask in list(server.asks.values())),
+    )
     with Ledger(tmp_path / "ledger.sqlite") as held:
         assert [batch.remote for batch in held.batches()] == list(vendor.made)
     server.latency = 0.0
@@ -144,20 +145,6 @@ def test_results_that_are_gone_after_a_month_are_asked_anew_and_said_aloud(
     assert any("6 requests that may be paid are asked again" in notice for notice in asked.notices)
 
 
-def test_a_key_that_is_refused_while_polling_stops_the_run_and_keeps_the_batch(
-    server: FaultServer, tmp_path: Path
-) -> None:
-    vendor = BatchVendor(server)
-    server.plan = lambda ask: status(401) if ask.method == "GET" else None
-    ledger = tmp_path / "ledger.sqlite"
-    asked = ask_batched(server, "chat", QUESTIONS, ledger=ledger)
-    assert all(isinstance(one, CredentialsError) for one in asked.found)
-    assert asked.left_open == 1
-    server.plan = lambda _: None
-    assert_home(vendor, ask_batched(server, "chat", QUESTIONS, ledger=ledger))
-    assert len(vendor.made) == 1
-
-
 def test_two_entries_of_one_model_never_have_one_request_in_two_batches(server: FaultServer, tmp_path: Path) -> None:
     vendor, ledger = left(server, "chat", tmp_path)
 
@@ -187,17 +174,6 @@ def test_two_entries_of_one_model_never_have_one_request_in_two_batches(server: 
 PRICE = Price(input=10.0, output=100.0, batch_discount=0.5, max_output=50)
 
 
-def test_a_batch_that_is_picked_up_is_charged_once_and_by_its_usage(server: FaultServer, tmp_path: Path) -> None:
-    vendor, ledger = left(server, "chat", tmp_path)
-    vendor.polls_to_end = 1
-    asked = ask_batched(server, "chat", QUESTIONS, ledger=ledger, budget=Budget(), price=PRICE)
-    usages = [found.usage for found in asked.found if isinstance(found, Reply) and found.usage]
-    whole = sum(usage.input_tokens * 10 + usage.output_tokens * 100 for usage in usages) / 1e6
-    with Ledger(ledger) as held:
-        assert asked.spent == pytest.approx(whole / 2)
-        assert sum(row.usd for row in held.spending()) == pytest.approx(whole / 2)
-
-
 def opened(server: FaultServer, ledger: Path, usd: float | None = None) -> Budget:
     """The budget of the next start."""
     spec = TypeAdapter(OpenAISpec).validate_python(entry(server, "chat"))
@@ -220,16 +196,6 @@ def test_lines_that_are_out_count_at_their_worst_until_they_are_read(server: Fau
     assert 0 < in_books < before
 
 
-def test_nothing_new_is_sent_for_money_that_lines_still_out_may_take(server: FaultServer, tmp_path: Path) -> None:
-    _, ledger = left(server, "chat", tmp_path)
-    limit = opened(server, ledger).spent
-    budget = opened(server, ledger, limit)
-    (found,) = ask_all(server, "chat", ["something new"], ledger=ledger, budget=budget, price=PRICE)
-    assert isinstance(found, BudgetReached)
-    assert budget.spent == limit
-    assert sum(server.paid.values()) == 0
-
-
 def test_a_batch_that_is_out_is_read_however_little_money_is_left(server: FaultServer, tmp_path: Path) -> None:
     vendor, ledger = left(server, "chat", tmp_path)
     vendor.polls_to_end = 1
@@ -240,24 +206,21 @@ def test_a_batch_that_is_out_is_read_however_little_money_is_left(server: FaultS
     assert len(vendor.made) == 1
 
 
-def test_who_asks_again_after_a_refused_key_gets_the_reply_of_the_batch_that_is_out(server: FaultServer) -> None:
+@in_loop
+async def test_who_asks_again_after_a_refused_key_gets_the_reply_of_the_batch_that_is_out(server: FaultServer) -> None:
     vendor = BatchVendor(server)
     server.plan = lambda ask: status(401) if ask.method == "GET" else None
-
-    async def main() -> None:
-        with Ledger() as held:
-            calls = Calls(held, budget=Budget(1.0))
-            model, _ = batched_model(server, "chat", calls, price=PRICE, max_tokens=50)
-            with pytest.raises(CredentialsError):
-                await model.ask((Message(role="user", content="Hello"),))
-            server.plan = never
-            assert said((await model.ask((Message(role="user", content="Hello"),))).reply)
-            assert calls.budget.reserved == 0
-            assert calls.budget.spent == pytest.approx(sum(row.usd for row in held.spending()))
-            await calls.drain()
-            await model.provider.close()
-
-    asyncio.run(main())
+    with Ledger() as held:
+        calls = Calls(held, budget=Budget(1.0))
+        model, _ = batched_model(server, "chat", calls, price=PRICE, max_tokens=50)
+        with pytest.raises(CredentialsError):
+            await model.ask((Message(role="user", content="Hello"),))
+        server.plan = never
+        assert said((await model.ask((Message(role="user", content="Hello"),))).reply)
+        assert calls.budget.reserved == 0
+        assert calls.budget.spent == pytest.approx(sum(row.usd for row in held.spending()))
+        await calls.drain()
+        await model.provider.close()
     assert set(vendor.paid.values()) == {1}
     assert len(vendor.made) == 1
 

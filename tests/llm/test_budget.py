@@ -16,6 +16,7 @@ from amendment.llm.budget import Budget, Hold
 from amendment.llm.prices import FREE, Price
 from amendment.llm.requests import Usage
 from amendment.llm.tokens import Tokens
+from tests.llm.scripted import in_loop
 
 CENT = Price(input=10_000.0, output=10_000.0, cached_input=1000.0, batch_discount=0.5)
 """A token costs a cent."""
@@ -23,6 +24,12 @@ CENT = Price(input=10_000.0, output=10_000.0, cached_input=1000.0, batch_discoun
 
 def cents(number: int) -> Tokens:
     return Tokens(number, 0)
+
+
+@pytest.fixture
+def budget() -> Budget:
+    """A dollar."""
+    return Budget(1.0)
 
 
 def used(number: int, cached: int = 0) -> Usage:
@@ -47,15 +54,13 @@ def begin(budget: Budget, number: int, price: Price | None = CENT) -> asyncio.Ta
     return asyncio.ensure_future(budget.reserve(cents(number), price))
 
 
-def test_a_call_holds_its_most_and_then_costs_what_it_took() -> None:
-    async def use(budget: Budget) -> None:
-        hold = await budget.reserve(Tokens(30, 20), CENT)
-        assert (hold.usd, budget.reserved, budget.spent) == (0.5, 0.5, 0.0)
-        assert hold.settle(used(20, cached=10)) == pytest.approx(0.11)  # 10 at a cent, 10 cached at a tenth of it
-        assert budget.reserved == 0.0
-        assert budget.spent == pytest.approx(0.11)
-
-    within(Budget(1.0), use)
+@in_loop
+async def test_a_call_holds_its_most_and_then_costs_what_it_took(budget: Budget) -> None:
+    hold = await budget.reserve(Tokens(30, 20), CENT)
+    assert (hold.usd, budget.reserved, budget.spent) == (0.5, 0.5, 0.0)
+    assert hold.settle(used(20, cached=10)) == pytest.approx(0.11)  # 10 at a cent, 10 cached at a tenth of it
+    assert budget.reserved == 0.0
+    assert budget.spent == pytest.approx(0.11)
 
 
 def test_who_cannot_be_served_is_told_what_is_spent_what_it_needs_and_how_to_go_on() -> None:
@@ -69,22 +74,20 @@ def test_who_cannot_be_served_is_told_what_is_spent_what_it_needs_and_how_to_go_
         assert part in str(told.value)
 
 
-def test_a_call_waits_while_others_may_give_something_back() -> None:
-    async def use(budget: Budget) -> None:
-        first = await budget.reserve(cents(80), CENT)
-        second = begin(budget, 60)
-        await settled()
-        assert not second.done()
-        first.settle(used(40))
-        assert (await second).usd == 0.6
-        third = begin(budget, 20)
-        await settled()
-        assert not third.done()
-        second.result().settle(used(60))  # all of it: 40 + 60 are spent, and nothing is under way
-        with pytest.raises(BudgetReached):
-            await third
-
-    within(Budget(1.0), use)
+@in_loop
+async def test_a_call_waits_while_others_may_give_something_back(budget: Budget) -> None:
+    first = await budget.reserve(cents(80), CENT)
+    second = begin(budget, 60)
+    await settled()
+    assert not second.done()
+    first.settle(used(40))
+    assert (await second).usd == 0.6
+    third = begin(budget, 20)
+    await settled()
+    assert not third.done()
+    second.result().settle(used(60))  # all of it: 40 + 60 are spent, and nothing is under way
+    with pytest.raises(BudgetReached):
+        await third
 
 
 def test_calls_are_served_in_the_order_of_their_coming_so_that_large_ones_do_not_starve() -> None:
@@ -108,110 +111,96 @@ def test_calls_are_served_in_the_order_of_their_coming_so_that_large_ones_do_not
     assert within(Budget(1.0), use) == [90, 10, 20]
 
 
-def test_calls_that_are_sent_together_get_their_money_together() -> None:
-    async def use(budget: Budget) -> None:
-        first = await budget.reserve(cents(50), CENT)
-        together = asyncio.ensure_future(budget.reserve_all([cents(40), cents(50)], CENT))
-        await settled()
-        assert budget.reserved == 0.5  # not a part of them
-        first.release()
-        holds = await together
-        assert [hold.usd for hold in holds] == [0.4, 0.5]
-        for hold in holds:
-            hold.settle(used(10))
-        assert (budget.reserved, budget.spent) == (0.0, 0.2)
-        with pytest.raises(BudgetReached, match=r"up to 0\.9000 USD"):
-            await budget.reserve_all([cents(40), cents(50)], CENT)
-
-    within(Budget(1.0), use)
+@in_loop
+async def test_calls_that_are_sent_together_get_their_money_together(budget: Budget) -> None:
+    first = await budget.reserve(cents(50), CENT)
+    together = asyncio.ensure_future(budget.reserve_all([cents(40), cents(50)], CENT))
+    await settled()
+    assert budget.reserved == 0.5  # not a part of them
+    first.release()
+    holds = await together
+    assert [hold.usd for hold in holds] == [0.4, 0.5]
+    for hold in holds:
+        hold.settle(used(10))
+    assert (budget.reserved, budget.spent) == (0.0, 0.2)
+    with pytest.raises(BudgetReached, match=r"up to 0\.9000 USD"):
+        await budget.reserve_all([cents(40), cents(50)], CENT)
 
 
-def test_free_and_unpriced_calls_wait_for_nobody() -> None:
-    async def use(budget: Budget) -> None:
-        await budget.reserve(cents(100), CENT)
-        begin(budget, 50)
-        await settled()
-        for price in (FREE, None):
-            hold = await budget.reserve(Tokens(10**9, None if price is None else 10**9), price)
-            assert hold.settle(used(10**9)) == (None if price is None else 0.0)
-        assert budget.spent == 0.0
-
-    within(Budget(1.0), use)
+@in_loop
+async def test_free_and_unpriced_calls_wait_for_nobody(budget: Budget) -> None:
+    await budget.reserve(cents(100), CENT)
+    begin(budget, 50)
+    await settled()
+    for price in (FREE, None):
+        hold = await budget.reserve(Tokens(10**9, None if price is None else 10**9), price)
+        assert hold.settle(used(10**9)) == (None if price is None else 0.0)
+    assert budget.spent == 0.0
 
 
-def test_a_reply_without_a_usage_costs_its_estimate() -> None:
-    async def use(budget: Budget) -> None:
-        assert (await budget.reserve(cents(30), CENT)).settle(None) == 0.3
-        assert (await budget.reserve(cents(30), None)).settle(None) is None
-        assert budget.spent == 0.3
-
-    within(Budget(1.0), use)
+@in_loop
+async def test_a_reply_without_a_usage_costs_its_estimate(budget: Budget) -> None:
+    assert (await budget.reserve(cents(30), CENT)).settle(None) == 0.3
+    assert (await budget.reserve(cents(30), None)).settle(None) is None
+    assert budget.spent == 0.3
 
 
-def test_a_line_of_an_earlier_batch_is_spent_until_it_is_followed_and_then_costs_what_it_took() -> None:
-    async def use(budget: Budget) -> None:
-        budget.count_left(7, Tokens(60, 40), CENT)  # 100 cents, in a batch half of it
-        assert (budget.spent, budget.reserved) == (0.5, 0.0)
-        with pytest.raises(BudgetReached):
-            await budget.reserve(cents(60), CENT)
-        hold = budget.take_up(7, CENT)
-        assert (budget.spent, budget.reserved) == (0.0, 0.5)
-        waiting = begin(budget, 60)
-        await settled()
-        assert not waiting.done()
-        assert hold.settle(used(20)) == 0.1
-        assert (await waiting).usd == 0.6
-
-    within(Budget(1.0), use)
-
-
-def test_money_of_a_batch_that_is_left_is_spent_again_and_nobody_waits_for_it() -> None:
-    async def use(budget: Budget) -> None:
-        budget.count_left(7, cents(100), CENT)
-        hold = budget.take_up(7, CENT)
-        waiting = begin(budget, 60)
-        await settled()
-        budget.leave(7, hold)
-        with pytest.raises(BudgetReached):
-            await waiting
-        assert (budget.spent, budget.reserved) == (0.5, 0.0)
-        assert budget.take_up(7, CENT) is hold
-
-    within(Budget(1.0), use)
+@in_loop
+async def test_a_line_of_an_earlier_batch_is_spent_until_it_is_followed(
+    budget: Budget,
+) -> None:
+    budget.count_left(7, Tokens(60, 40), CENT)  # 100 cents, in a batch half of it
+    assert (budget.spent, budget.reserved) == (0.5, 0.0)
+    with pytest.raises(BudgetReached):
+        await budget.reserve(cents(60), CENT)
+    hold = budget.take_up(7, CENT)
+    assert (budget.spent, budget.reserved) == (0.0, 0.5)
+    waiting = begin(budget, 60)
+    await settled()
+    assert not waiting.done()
+    assert hold.settle(used(20)) == 0.1
+    assert (await waiting).usd == 0.6
 
 
-def test_a_lost_call_is_spent_and_told_apart_and_a_released_one_is_neither() -> None:
-    async def use(budget: Budget) -> None:
-        (await budget.reserve(cents(30), CENT)).lose()
-        (await budget.reserve(cents(20), CENT)).release()
-        assert (budget.spent, budget.possibly_paid, budget.reserved) == (0.3, 0.3, 0.0)
+@in_loop
+async def test_money_of_a_batch_that_is_left_is_spent_again_and_nobody_waits_for_it(budget: Budget) -> None:
+    budget.count_left(7, cents(100), CENT)
+    hold = budget.take_up(7, CENT)
+    waiting = begin(budget, 60)
+    await settled()
+    budget.leave(7, hold)
+    with pytest.raises(BudgetReached):
+        await waiting
+    assert (budget.spent, budget.reserved) == (0.5, 0.0)
+    assert budget.take_up(7, CENT) is hold
 
-    within(Budget(1.0), use)
+
+@in_loop
+async def test_a_lost_call_is_spent_and_told_apart_and_a_released_one_is_neither(budget: Budget) -> None:
+    (await budget.reserve(cents(30), CENT)).lose()
+    (await budget.reserve(cents(20), CENT)).release()
+    assert (budget.spent, budget.possibly_paid, budget.reserved) == (0.3, 0.3, 0.0)
 
 
 @pytest.mark.parametrize("first", ["settle", "release", "lose"])
 @pytest.mark.parametrize("second", ["settle", "release", "lose"])
-def test_money_ends_once(first: str, second: str) -> None:
-    async def use(budget: Budget) -> None:
-        hold = await budget.reserve(cents(30), CENT)
-        ends = {"settle": lambda: hold.settle(used(10)), "release": hold.release, "lose": hold.lose}
-        ends[first]()
-        before = (budget.spent, budget.reserved)
-        with pytest.raises(RuntimeError):
-            ends[second]()
-        assert (budget.spent, budget.reserved) == before
-
-    within(Budget(1.0), use)
+@in_loop
+async def test_money_ends_once(budget: Budget, first: str, second: str) -> None:
+    hold = await budget.reserve(cents(30), CENT)
+    ends = {"settle": lambda: hold.settle(used(10)), "release": hold.release, "lose": hold.lose}
+    ends[first]()
+    before = (budget.spent, budget.reserved)
+    with pytest.raises(RuntimeError):
+        ends[second]()
+    assert (budget.spent, budget.reserved) == before
 
 
-def test_more_than_the_estimate_is_charged_truthfully_and_ends_the_spending() -> None:
-    async def use(budget: Budget) -> None:
-        assert (await budget.reserve(cents(90), CENT)).settle(used(130)) == 1.3
-        assert budget.spent == 1.3
-        with pytest.raises(BudgetReached):
-            await budget.reserve(cents(1), CENT)
-
-    within(Budget(1.0), use)
+@in_loop
+async def test_more_than_the_estimate_is_charged_truthfully_and_ends_the_spending(budget: Budget) -> None:
+    assert (await budget.reserve(cents(90), CENT)).settle(used(130)) == 1.3
+    assert budget.spent == 1.3
+    with pytest.raises(BudgetReached):
+        await budget.reserve(cents(1), CENT)
 
 
 def test_an_answer_without_a_limit_cannot_be_had_under_one() -> None:
@@ -221,15 +210,13 @@ def test_an_answer_without_a_limit_cannot_be_had_under_one() -> None:
     assert within(Budget(1.0), lambda budget: budget.reserve(Tokens(1, None), bounded)).usd == 0.31
 
 
-def test_sums_of_many_small_prices_are_exact() -> None:
-    async def use(budget: Budget) -> None:
-        for _ in range(10_000):  # 10,000 x 0.0001 is 1.0, which a sum of floats misses
-            (await budget.reserve(Tokens(1, 0), Price(input=100.0, output=0.0))).settle(used(1))
-        assert budget.spent == 1.0
-        with pytest.raises(BudgetReached):
-            await budget.reserve(Tokens(1, 0), Price(input=0.000_001, output=0.0))
-
-    within(Budget(1.0), use)
+@in_loop
+async def test_sums_of_many_small_prices_are_exact(budget: Budget) -> None:
+    for _ in range(10_000):  # 10,000 x 0.0001 is 1.0, which a sum of floats misses
+        (await budget.reserve(Tokens(1, 0), Price(input=100.0, output=0.0))).settle(used(1))
+    assert budget.spent == 1.0
+    with pytest.raises(BudgetReached):
+        await budget.reserve(Tokens(1, 0), Price(input=0.000_001, output=0.0))
 
 
 ENDS = st.sampled_from(["settle", "unmetered", "release", "lose"])
@@ -300,18 +287,16 @@ class Play:
 
 @settings(max_examples=300)
 @given(STEPS)
-def test_spent_and_reserved_never_exceed_the_limit_but_by_what_usages_exceeded_their_estimates(
+@in_loop
+async def test_spent_and_reserved_never_exceed_the_limit_but_by_what_usages_exceeded_their_estimates(
     steps: list[tuple[str, int, int]],
 ) -> None:
-    async def main() -> None:
-        play = Play()
-        for step in steps:
-            await play.step(*step)
-            assert play.budget.committed <= 1.0 + play.over + 1e-9
-            assert play.over or play.budget.committed <= 1.0
-            assert play.budget.reserved + 1e-9 >= sum(hold.usd for hold in play.open)
-        async with asyncio.timeout(10):  # nobody waits for ever
-            await play.finish()
-        assert play.budget.reserved == 0.0
-
-    asyncio.run(main())
+    play = Play()
+    for step in steps:
+        await play.step(*step)
+        assert play.budget.committed <= 1.0 + play.over + 1e-9
+        assert play.over or play.budget.committed <= 1.0
+        assert play.budget.reserved + 1e-9 >= sum(hold.usd for hold in play.open)
+    async with asyncio.timeout(10):  # nobody waits for ever
+        await play.finish()
+    assert play.budget.reserved == 0.0

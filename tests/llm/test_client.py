@@ -24,7 +24,7 @@ from amendment.llm.provider import Sent
 from amendment.llm.requests import Reply, Request
 from amendment.llm.transport import Online
 from amendment.records import Message, Sampling, user
-from tests.llm.scripted import Scripted, until
+from tests.llm.scripted import Scripted, in_loop, until
 
 
 def run(
@@ -74,17 +74,6 @@ def test_equal_questions_in_flight_share_one_call() -> None:
         assert await asyncio.gather(*(said(model) for _ in range(5))) == ["Hi"] * 5
         assert len(provider.asked) == 1
         assert model.calls.sent == 1
-
-    run(use)
-
-
-def test_repeated_draws_and_other_settings_are_other_questions() -> None:
-    async def use(model: Model, provider: Scripted) -> None:
-        await said(model)
-        await said(model, sample=1)
-        await said(model, sampling={"temperature": 0.5})
-        await said(model, choices=("A", "B"))
-        assert len({request.id for request in provider.asked}) == 4
 
     run(use)
 
@@ -228,22 +217,20 @@ def test_what_is_still_on_the_wire_at_the_end_is_broken_off_and_stays_open_in_th
         assert (spending.attempts, spending.replies, spending.faults) == (2, 1, {})
 
 
-def test_two_entries_of_one_endpoint_keep_to_the_stricter_of_each_limit() -> None:
-    async def main() -> None:
-        with Ledger() as ledger:
-            calls = Calls(ledger)
-            first = calls.endpoint("here", "m", Limits(concurrency=4, requests_per_minute=600))
-            assert calls.endpoint("here", "m", Limits(concurrency=2, requests_per_minute=6000)) is first
-            assert calls.endpoint("here", "other", Limits(concurrency=9)).window == 9
-            assert calls.endpoint("here", "m", Limits()).window == 2
-            for _ in range(2):
-                await first.acquire(1)
-            third = asyncio.ensure_future(first.acquire(1))
-            await asyncio.sleep(0.01)
-            assert not third.done()
-            third.cancel()
-
-    asyncio.run(main())
+@in_loop
+async def test_two_entries_of_one_endpoint_keep_to_the_stricter_of_each_limit() -> None:
+    with Ledger() as ledger:
+        calls = Calls(ledger)
+        first = calls.endpoint("here", "m", Limits(concurrency=4, requests_per_minute=600))
+        assert calls.endpoint("here", "m", Limits(concurrency=2, requests_per_minute=6000)) is first
+        assert calls.endpoint("here", "other", Limits(concurrency=9)).window == 9
+        assert calls.endpoint("here", "m", Limits()).window == 2
+        for _ in range(2):
+            await first.acquire(1)
+        third = asyncio.ensure_future(first.acquire(1))
+        await asyncio.sleep(0.01)
+        assert not third.done()
+        third.cancel()
 
 
 def test_a_wait_that_a_server_asks_of_one_call_is_shown_and_does_not_end_the_run() -> None:
@@ -262,23 +249,20 @@ def test_a_wait_that_a_server_asks_of_one_call_is_shown_and_does_not_end_the_run
     run(use, hour, minute, max_wait=900.0)
 
 
-def test_a_call_that_is_broken_off_on_the_wire_counts_as_paid_and_stays_open_in_the_ledger() -> None:
+@in_loop
+async def test_a_call_that_is_broken_off_on_the_wire_counts_as_paid_and_stays_open_in_the_ledger() -> None:
     price = Price(input=1.0, output=1.0)
-
-    async def main() -> None:
-        with Ledger() as ledger:
-            budget = Budget()
-            provider = Scripted()
-            provider.gate.clear()
-            carrier = Online(provider, Endpoint(Limits(1)), ledger, budget, price)
-            request = Request(provider="simulated", host="here", model="m", messages=user("Hi"))
-            sending = asyncio.ensure_future(carrier.carry(request))
-            await until(lambda: bool(provider.asked))
-            held = budget.reserved
-            sending.cancel()
-            await asyncio.wait([sending])
-            assert (budget.reserved, budget.spent, budget.possibly_paid) == (0.0, held, held)
-            assert held > 0
-            assert [one.request for one in ledger.open_attempts()] == [request.id]
-
-    asyncio.run(main())
+    with Ledger() as ledger:
+        budget = Budget()
+        provider = Scripted()
+        provider.gate.clear()
+        carrier = Online(provider, Endpoint(Limits(1)), ledger, budget, price)
+        request = Request(provider="simulated", host="here", model="m", messages=user("Hi"))
+        sending = asyncio.ensure_future(carrier.carry(request))
+        await until(lambda: bool(provider.asked))
+        held = budget.reserved
+        sending.cancel()
+        await asyncio.wait([sending])
+        assert (budget.reserved, budget.spent, budget.possibly_paid) == (0.0, held, held)
+        assert held > 0
+        assert [one.request for one in ledger.open_attempts()] == [request.id]

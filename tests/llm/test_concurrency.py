@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from amendment.errors import CredentialsError
 from amendment.llm.concurrency import AHEAD, stream
+from tests.llm.scripted import in_loop
 
 
 async def everything(items: range, work: Callable[[int], Awaitable[int]], window: int) -> list[int]:
@@ -91,7 +92,8 @@ def test_the_first_error_stops_the_rest_and_is_raised_as_it_is() -> None:
     assert sorted(begun) == sorted(ended) == list(range(8)), "what was begun is ended, and nothing was begun after it"
 
 
-def test_who_stops_listening_stops_the_work() -> None:
+@in_loop
+async def test_who_stops_listening_stops_the_work() -> None:
     ended: list[int] = []
 
     async def work(item: int) -> int:
@@ -102,12 +104,9 @@ def test_who_stops_listening_stops_the_work() -> None:
             ended.append(item)
         return item
 
-    async def use() -> None:
-        async with aclosing(stream(range(100), work, window=3)) as results:
-            assert await anext(results) == 0
-            await asyncio.sleep(0)
-        assert len(asyncio.all_tasks()) == 1
-
-    asyncio.run(use())
+    async with aclosing(stream(range(100), work, window=3)) as results:
+        assert await anext(results) == 0
+        await asyncio.sleep(0)
+    assert len(asyncio.all_tasks()) == 1
     assert ended[0] == 0
     assert len(ended) <= 4

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
 import io
 import json
 import sqlite3
@@ -34,18 +33,6 @@ def test_what_was_committed_is_found_after_reopening(tmp_path: Path) -> None:
         assert ledger.body("r1") == body_of("r1")
         assert (ledger.find("absent"), ledger.body("absent")) == (None, None)
         assert ledger.damage() == []
-
-
-@pytest.mark.parametrize("is_closed", [True, False])
-def test_a_ledger_without_a_path_leaves_nothing_behind(is_closed: bool) -> None:
-    ledger = Ledger()
-    asyncio.run(calls(ledger, ("a", "b")))
-    folder = ledger.path.parent
-    if is_closed:
-        ledger.close()
-    del ledger
-    gc.collect()
-    assert not folder.exists()
 
 
 def test_the_attempt_is_on_disk_before_begin_returns_and_counts_on_in_the_next_process(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from amendment.errors import Transient
 from amendment.llm.limits import Endpoint, Limits, Permit, Trouble
-from tests.llm.simulated_servers import Bucket, Server, Sliding, crowd, live
+from tests.llm.simulated_servers import Bucket, Server, Sliding, crowd, in_simulated_time
 
 REFUSED = Transient("429: too many", kind="rate", status=429)
 DOWN = Transient("503: ill", kind="server", status=503)
@@ -38,7 +38,8 @@ async def trip(endpoint: Endpoint, fault: Transient | None, *, seconds: float = 
     return at
 
 
-def test_calls_are_served_in_the_order_of_asking() -> None:
+@in_simulated_time
+async def test_calls_are_served_in_the_order_of_asking() -> None:
     served: list[int] = []
 
     async def one(endpoint: Endpoint, index: int) -> None:
@@ -47,86 +48,74 @@ def test_calls_are_served_in_the_order_of_asking() -> None:
         await asyncio.sleep(1)
         endpoint.answered(permit, None)
 
-    async def main() -> None:
-        endpoint = Endpoint(Limits(concurrency=1))
-        await asyncio.gather(*[one(endpoint, index) for index in range(5)])
-
-    live(main())
+    endpoint = Endpoint(Limits(concurrency=1))
+    await asyncio.gather(*[one(endpoint, index) for index in range(5)])
     assert served == [0, 1, 2, 3, 4]
 
 
 @given(st.integers(0, 2**32), st.sampled_from([1, 3, 16, None]))
 @settings(max_examples=20, deadline=None)
-def test_no_slot_is_lost_and_no_limit_exceeded_whoever_is_cancelled(seed: int, concurrency: int | None) -> None:
+@in_simulated_time
+async def test_no_slot_is_lost_and_no_limit_exceeded_whoever_is_cancelled(seed: int, concurrency: int | None) -> None:
     rng = Random(seed)
     server = Server(Bucket(rate=50, size=20), latency=0.2, says_wait=rng.random() < 0.5, seed=seed)
     limits = Limits(concurrency=concurrency, requests_per_minute=rng.choice([None, 600.0]))
+    endpoint = Endpoint(limits, rng=rng)
+    flying = most = 0
 
-    async def main() -> None:
-        endpoint = Endpoint(limits, rng=rng)
-        flying = most = 0
+    async def one() -> None:
+        nonlocal flying, most
+        left = await endpoint.acquire(100)
+        flying += 1
+        most = max(most, flying)
+        try:
+            await server.serve()
+        except Transient as fault:
+            flying -= 1
+            endpoint.failed(left, fault)
+        except BaseException:
+            flying -= 1
+            endpoint.failed(left, None)
+            raise
+        else:
+            flying -= 1
+            endpoint.answered(left, 30)
 
-        async def one() -> None:
-            nonlocal flying, most
-            left = await endpoint.acquire(100)
-            flying += 1
-            most = max(most, flying)
-            try:
-                await server.serve()
-            except Transient as fault:
-                flying -= 1
-                endpoint.failed(left, fault)
-            except BaseException:
-                flying -= 1
-                endpoint.failed(left, None)
-                raise
-            else:
-                flying -= 1
-                endpoint.answered(left, 30)
-
-        tasks = [asyncio.ensure_future(one()) for _ in range(80)]
-        for task in rng.sample(tasks, 50):
-            await asyncio.sleep(rng.choice([0, 0, 0.001, 0.05, 0.3]))
-            task.cancel()
-        await asyncio.wait_for(asyncio.gather(*tasks, return_exceptions=True), 3600)
-        assert most <= (concurrency or 256)
-        # as many as ever may be in flight still can be, at once
-        again = [asyncio.ensure_future(sent(endpoint)) for _ in range(concurrency or 8)]
-        await asyncio.wait_for(asyncio.gather(*again), 3600)
-
-    live(main())
+    tasks = [asyncio.ensure_future(one()) for _ in range(80)]
+    for task in rng.sample(tasks, 50):
+        await asyncio.sleep(rng.choice([0, 0, 0.001, 0.05, 0.3]))
+        task.cancel()
+    await asyncio.wait_for(asyncio.gather(*tasks, return_exceptions=True), 3600)
+    assert most <= (concurrency or 256)
+    # as many as ever may be in flight still can be, at once
+    again = [asyncio.ensure_future(sent(endpoint)) for _ in range(concurrency or 8)]
+    await asyncio.wait_for(asyncio.gather(*again), 3600)
 
 
-def test_the_pace_that_a_user_names_is_kept_from_the_first_second_on() -> None:
+@in_simulated_time
+async def test_the_pace_that_a_user_names_is_kept_from_the_first_second_on() -> None:
     server = Server(Sliding(10**9), latency=0.3)
-
-    async def main() -> None:
-        await crowd(Endpoint(Limits(requests_per_minute=120)), server, seconds=240, askers=50)
-
-    live(main())
+    await crowd(Endpoint(Limits(requests_per_minute=120)), server, seconds=240, askers=50)
     came = [at for at, _ in server.came]
     for start in came:
         assert sum(start <= at < start + 60 for at in came) <= 120
     assert len(came) >= 0.97 * 480
 
 
-def test_tokens_per_minute_are_used_as_they_are_and_not_as_they_might_be() -> None:
+@in_simulated_time
+async def test_tokens_per_minute_are_used_as_they_are_and_not_as_they_might_be() -> None:
     """Calls that can take 400 tokens and take 100, at 30,000 a minute: 5 a second, less the margins."""
     times: list[float] = []
+    endpoint = Endpoint(Limits(tokens_per_minute=30_000))
 
-    async def main() -> None:
-        endpoint = Endpoint(Limits(tokens_per_minute=30_000))
+    async def asker() -> None:
+        while now() < 300:
+            left = await endpoint.acquire(400)
+            times.append(now())
+            await asyncio.sleep(2)
+            endpoint.answered(left, 100)
 
-        async def asker() -> None:
-            while now() < 300:
-                left = await endpoint.acquire(400)
-                times.append(now())
-                await asyncio.sleep(2)
-                endpoint.answered(left, 100)
-
-        await asyncio.gather(*[asker() for _ in range(100)])
-
-    live(main())
+    await asyncio.gather(*[asker() for _ in range(100)])
     for start in times[::20]:
         assert sum(start <= at < start + 60 for at in times) * 100 <= 30_000
     assert sum(60 <= at < 300 for at in times) * 100 >= 0.9 * 4 * 30_000
@@ -140,82 +129,71 @@ def test_tokens_per_minute_are_used_as_they_are_and_not_as_they_might_be() -> No
         (Limits(tokens_per_minute=200), "tokens_per_minute is used up", 62),
     ],
 )
-def test_a_long_wait_for_the_users_own_pace_is_told_and_is_no_absence(
+@in_simulated_time
+async def test_a_long_wait_for_the_users_own_pace_is_told_and_is_no_absence(
     limits: Limits, reason: str, seconds: float
 ) -> None:
     told: list[Trouble] = []
-
-    async def main() -> None:
-        endpoint = Endpoint(limits, on_wait=told.append)
-        endpoint.answered(await sent(endpoint), 100)
-        waiting = asyncio.ensure_future(sent(endpoint))
-        await asyncio.sleep(1)
-        assert endpoint.trouble is not None
-        assert endpoint.trouble.reason == reason
-        assert endpoint.trouble.left == pytest.approx(seconds, abs=1)
-        assert endpoint.absence is None
-        await waiting
-
-    live(main())
+    endpoint = Endpoint(limits, on_wait=told.append)
+    endpoint.answered(await sent(endpoint), 100)
+    waiting = asyncio.ensure_future(sent(endpoint))
+    await asyncio.sleep(1)
+    assert endpoint.trouble is not None
+    assert endpoint.trouble.reason == reason
+    assert endpoint.trouble.left == pytest.approx(seconds, abs=1)
+    assert endpoint.absence is None
+    await waiting
     assert told == []
 
 
 @pytest.mark.parametrize(("fault", "first"), [(REFUSED, 1.0), (DOWN, 5.0)], ids=["refused", "down"])
-def test_after_sixteen_failures_in_a_row_one_probe_goes_and_an_answer_lets_all_go(
+@in_simulated_time
+async def test_after_sixteen_failures_in_a_row_one_probe_goes_and_an_answer_lets_all_go(
     fault: Transient, first: float
 ) -> None:
-    async def main() -> None:
-        endpoint = Endpoint(Limits(concurrency=20), rng=Random(0))
-        for _ in range(15):
-            await trip(endpoint, fault)
-        states = [endpoint.absence is None]
-        last = await trip(endpoint, fault) + 0.1
-        states.append(endpoint.absence is None)
-        probe = await trip(endpoint, fault)
-        again = await trip(endpoint, None)
-        assert first <= probe - last <= 1.1 * first
-        assert 2 * first <= again - probe - 0.1 <= 2.2 * first
-        assert [*states, endpoint.absence is None] == [True, False, True]
-
-    live(main())
+    endpoint = Endpoint(Limits(concurrency=20), rng=Random(0))
+    for _ in range(15):
+        await trip(endpoint, fault)
+    states = [endpoint.absence is None]
+    last = await trip(endpoint, fault) + 0.1
+    states.append(endpoint.absence is None)
+    probe = await trip(endpoint, fault)
+    again = await trip(endpoint, None)
+    assert first <= probe - last <= 1.1 * first
+    assert 2 * first <= again - probe - 0.1 <= 2.2 * first
+    assert [*states, endpoint.absence is None] == [True, False, True]
 
 
-def test_a_breaker_waits_as_long_as_the_server_asks_and_says_so_while_calls_wait() -> None:
+@in_simulated_time
+async def test_a_breaker_waits_as_long_as_the_server_asks_and_says_so_while_calls_wait() -> None:
     seen: list[Trouble] = []
-
-    async def main() -> None:
-        endpoint = Endpoint(Limits(concurrency=20), rng=Random(0), on_wait=seen.append)
-        asked = Transient("429: later", kind="rate", retry_after=3600, status=429)
-        await asyncio.gather(*[trip(endpoint, asked) for _ in range(20)])
-        assert await trip(endpoint, None) == pytest.approx(3600.1)
-
-    live(main())
+    endpoint = Endpoint(Limits(concurrency=20), rng=Random(0), on_wait=seen.append)
+    asked = Transient("429: later", kind="rate", retry_after=3600, status=429)
+    await asyncio.gather(*[trip(endpoint, asked) for _ in range(20)])
+    assert await trip(endpoint, None) == pytest.approx(3600.1)
     assert seen[0].reason == "429: later"
     assert seen[0].left == pytest.approx(3600)
 
 
-def test_answers_that_take_much_longer_than_refusals_do_not_open_the_breaker() -> None:
+@in_simulated_time
+async def test_answers_that_take_much_longer_than_refusals_do_not_open_the_breaker() -> None:
     """Half of the calls are refused at once, the others answered after a minute: no answer is in for a long time."""
-
-    async def main() -> None:
-        endpoint = Endpoint(Limits(concurrency=200), rng=Random(0))
-        calls = [
-            asyncio.ensure_future(trip(endpoint, REFUSED if n % 2 else None, seconds=0.01 if n % 2 else 60))
-            for n in range(100)
-        ]
-        await asyncio.sleep(1)
-        assert endpoint.absence is None
-        await asyncio.gather(*calls)
-
-    live(main())
+    endpoint = Endpoint(Limits(concurrency=200), rng=Random(0))
+    calls = [
+        asyncio.ensure_future(trip(endpoint, REFUSED if n % 2 else None, seconds=0.01 if n % 2 else 60))
+        for n in range(100)
+    ]
+    await asyncio.sleep(1)
+    assert endpoint.absence is None
+    await asyncio.gather(*calls)
 
 
 @pytest.mark.parametrize("kind", ["unreadable", "empty", None])
-def test_what_says_nothing_of_the_endpoint_never_opens_the_breaker(kind: Literal["unreadable", "empty"] | None) -> None:
-    async def main() -> None:
-        endpoint = Endpoint(Limits(), rng=Random(0))
-        for _ in range(60):
-            endpoint.failed(await sent(endpoint), Transient("hm", kind=kind) if kind else None)
-        assert endpoint.absence is None
-
-    live(main())
+@in_simulated_time
+async def test_what_says_nothing_of_the_endpoint_never_opens_the_breaker(
+    kind: Literal["unreadable", "empty"] | None,
+) -> None:
+    endpoint = Endpoint(Limits(), rng=Random(0))
+    for _ in range(60):
+        endpoint.failed(await sent(endpoint), Transient("hm", kind=kind) if kind else None)
+    assert endpoint.absence is None

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-
 import pytest
 
 from amendment.errors import CredentialsError, ProviderError, Rejected, Transient
@@ -13,6 +11,7 @@ from amendment.llm.model import Ending, Model, Unusable, draft, ending_of, usabl
 from amendment.llm.provider import Meter, Sent
 from amendment.llm.requests import Answer, Reply, Request
 from amendment.records import FinishReason, Message, Origin, Prompt, Sampling, ToolCall, user
+from tests.llm.scripted import in_loop
 
 WORDS = Message(role="assistant", content="Hello.")
 CALL = Message(role="assistant", tool_calls=(ToolCall(function={"name": "look", "arguments": {}}),))
@@ -84,19 +83,16 @@ class Counting:
     async def close(self) -> None: ...
 
 
-def test_a_draft_carries_where_it_came_from_and_how_it_ended() -> None:
+@in_loop
+async def test_a_draft_carries_where_it_came_from_and_how_it_ended() -> None:
     provider = Counting()
     prompt = Prompt(messages=user("Hi"), source="mail", license="CC0-1.0")
-
-    async def main() -> None:
-        with Ledger() as ledger:
-            model = Model(name="m", model="m-1", provider=provider, calls=Calls(ledger), sampling=Sampling())
-            made = await draft(prompt, model, sample=3, kind="policy")
-            assert (made.prompt_id, made.kind, made.messages) == (prompt.id, "policy", (WORDS,))
-            assert made.is_truncated
-            assert (made.origin.model, made.origin.source, made.origin.license) == ("m-1", "mail", "CC0-1.0")
-            assert made.origin.request == provider.asked[0].id
-            assert (await draft(prompt, model)).kind == "draft"
-
-    asyncio.run(main())
+    with Ledger() as ledger:
+        model = Model(name="m", model="m-1", provider=provider, calls=Calls(ledger), sampling=Sampling())
+        made = await draft(prompt, model, sample=3, kind="policy")
+        assert (made.prompt_id, made.kind, made.messages) == (prompt.id, "policy", (WORDS,))
+        assert made.is_truncated
+        assert (made.origin.model, made.origin.source, made.origin.license) == ("m-1", "mail", "CC0-1.0")
+        assert made.origin.request == provider.asked[0].id
+        assert (await draft(prompt, model)).kind == "draft"
     assert [request.sample for request in provider.asked] == [3, 0]

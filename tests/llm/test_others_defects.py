@@ -12,7 +12,7 @@ from amendment.llm.ledger import Ledger
 from amendment.llm.model import Model
 from amendment.llm.specs import OpenAISpec
 from amendment.records import Message, Messages, Sampling, user
-from tests.llm.scripted import Scripted, until
+from tests.llm.scripted import Scripted, in_loop, until
 
 URL = "http://127.0.0.1:8000/v1"
 SYSTEM = Message(role="system", content="Be brief.")
@@ -61,22 +61,20 @@ def test_another_system_text_prompt_or_address_is_never_answered_from_the_ledger
     assert asked_after(path, messages, base_url) == 0
 
 
-def test_time_in_the_queue_is_no_part_of_a_calls_deadline() -> None:
-    async def main() -> None:
-        provider = Scripted()
-        provider.gate.clear()
-        with Ledger() as ledger:
-            calls = Calls(ledger, attempts=1)
-            model = Model(name="m", model="m", provider=provider, calls=calls, sampling=Sampling(), concurrency=1)
-            first = asyncio.ensure_future(model.ask(user("first")))
-            await until(lambda: provider.at_once == 1)  # on the wire without a deadline, it holds the only slot
-            provider.deadline = 0.02
-            second = asyncio.ensure_future(model.ask(user("second")))
-            await asyncio.sleep(0.1)  # five times as long as the second may take once it is sent
-            assert len(provider.asked) == 1
-            provider.gate.set()
-            replies = [answer.reply.messages[0].content for answer in await asyncio.gather(first, second)]
-            assert replies == ["first", "second"]
-            await calls.drain()
-
-    asyncio.run(main())
+@in_loop
+async def test_time_in_the_queue_is_no_part_of_a_calls_deadline() -> None:
+    provider = Scripted()
+    provider.gate.clear()
+    with Ledger() as ledger:
+        calls = Calls(ledger, attempts=1)
+        model = Model(name="m", model="m", provider=provider, calls=calls, sampling=Sampling(), concurrency=1)
+        first = asyncio.ensure_future(model.ask(user("first")))
+        await until(lambda: provider.at_once == 1)  # on the wire without a deadline, it holds the only slot
+        provider.deadline = 0.02
+        second = asyncio.ensure_future(model.ask(user("second")))
+        await asyncio.sleep(0.1)  # five times as long as the second may take once it is sent
+        assert len(provider.asked) == 1
+        provider.gate.set()
+        replies = [answer.reply.messages[0].content for answer in await asyncio.gather(first, second)]
+        assert replies == ["first", "second"]
+        await calls.drain()

@@ -16,7 +16,17 @@ import pytest
 
 from amendment.errors import Transient
 from amendment.llm.limits import Endpoint, Limits
-from tests.llm.simulated_servers import Bucket, Calendar, Rule, Server, Sliding, crowd, live, one_call
+from tests.llm.simulated_servers import (
+    Bucket,
+    Calendar,
+    Rule,
+    Server,
+    Sliding,
+    crowd,
+    in_simulated_time,
+    live,
+    one_call,
+)
 
 RULES: dict[str, Callable[[], Rule]] = {
     "a bucket of 10": lambda: Bucket(rate=10, size=10),
@@ -94,26 +104,23 @@ class _Fickle(Server):
 
 
 @pytest.mark.parametrize(("share", "latency"), [(0.05, 0.05), (0.4, 1.0)])
-def test_refusals_at_random_cost_the_calls_that_they_meet_and_little_else(share: float, latency: float) -> None:
+@in_simulated_time
+async def test_refusals_at_random_cost_the_calls_that_they_meet_and_little_else(share: float, latency: float) -> None:
     """Forty askers, none of whom waits for a slot: each call takes its latency, and 0.1 s for each refusal."""
     server = _Fickle(share, 0.1)
     server.latency = latency
+    endpoint = Endpoint(Limits(40), rng=Random(0))
 
-    async def main() -> None:
-        endpoint = Endpoint(Limits(40), rng=Random(0))
+    async def asker() -> None:
+        while True:
+            if fault := await one_call(endpoint, server):
+                await asyncio.sleep(fault.retry_after or 0.0)
 
-        async def asker() -> None:
-            while True:
-                if fault := await one_call(endpoint, server):
-                    await asyncio.sleep(fault.retry_after or 0.0)
-
-        tasks = [asyncio.ensure_future(asker()) for _ in range(40)]
-        await asyncio.sleep(60)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
-    live(main())
+    tasks = [asyncio.ensure_future(asker()) for _ in range(40)]
+    await asyncio.sleep(60)
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
     seconds = latency + share / (1 - share) * (0.1 + 0.005)
     assert server.accepted(after=0) >= 0.8 * 40 * 60 / seconds
 
@@ -134,15 +141,12 @@ class _Storm:
         return 89.0
 
 
-def test_long_waits_asked_for_again_and_again_freeze_nothing() -> None:
+@in_simulated_time
+async def test_long_waits_asked_for_again_and_again_freeze_nothing() -> None:
     server = Server(_Storm(), latency=0.5, says_wait=True)
-
-    async def main() -> None:
-        endpoint = Endpoint(Limits(), rng=Random(0))
-        await crowd(endpoint, server, seconds=440, askers=30)
-        assert endpoint.trouble is None
-
-    live(main())
+    endpoint = Endpoint(Limits(), rng=Random(0))
+    await crowd(endpoint, server, seconds=440, askers=30)
+    assert endpoint.trouble is None
     for start in range(0, 300, 100):
         assert any(start <= at < start + 100 for at, _ in server.came)
     assert server.share_refused(after=310) == 0
@@ -161,26 +165,23 @@ class _Ill(Server):
             raise Transient("503: down for maintenance", kind="server", status=503)
 
 
-def test_an_outage_of_an_hour_costs_a_call_per_interval_and_is_over_when_it_is_over() -> None:
+@in_simulated_time
+async def test_an_outage_of_an_hour_costs_a_call_per_interval_and_is_over_when_it_is_over() -> None:
     server = _Ill(Bucket(1e9, 1e9), latency=0.5)
     seen: list[str] = []
+    endpoint = Endpoint(Limits(8), rng=Random(0))
 
-    async def main() -> None:
-        endpoint = Endpoint(Limits(8), rng=Random(0))
+    async def watch() -> None:
+        await asyncio.sleep(1800)
+        trouble = endpoint.trouble
+        assert trouble is not None
+        assert 60 <= trouble.since <= 62
+        assert 1800 <= trouble.until <= 1800 + 330
+        seen.append(trouble.reason)
 
-        async def watch() -> None:
-            await asyncio.sleep(1800)
-            trouble = endpoint.trouble
-            assert trouble is not None
-            assert 60 <= trouble.since <= 62
-            assert 1800 <= trouble.until <= 1800 + 330
-            seen.append(trouble.reason)
-
-        watching = asyncio.ensure_future(watch())
-        await crowd(endpoint, server, seconds=4200, askers=50)
-        await watching
-
-    live(main())
+    watching = asyncio.ensure_future(watch())
+    await crowd(endpoint, server, seconds=4200, askers=50)
+    await watching
     probes = [at for at, _ in server.came if 62 < at <= 3660]
     gaps = [later - sooner for sooner, later in pairwise(probes)]
     # 5 + 10 + 20 + 40 + 80 + 160 = 315 s take six probes, the other 3,285 s at most one in 300 s: ten more

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import subprocess
 import sys
 from pathlib import Path
@@ -10,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from amendment.errors import ConfigError
 from amendment.llm.client import Calls
 from amendment.llm.ledger import Ledger
-from amendment.llm.opening import check_model, open_model, open_provider
-from amendment.llm.specs import AnthropicSpec, LocalSpec, OpenAISpec, SimulatedSpec
+from amendment.llm.opening import check_model, open_model
+from amendment.llm.specs import AnthropicSpec, LocalSpec, OpenAISpec
 from amendment.records import user
+from tests.llm.scripted import in_loop
 
 
 def test_a_missing_key_is_named_by_its_variable() -> None:
@@ -52,36 +51,18 @@ def test_what_a_local_folder_lacks_is_listed(tmp_path: Path, model_folder: Path)
     assert problems(model_folder) == ""
 
 
-def test_opening_a_folder_that_is_no_model_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"config\.json"):
-        open_provider(LocalSpec(provider="local", model=str(tmp_path)))
-
-
-def test_a_model_asks_through_the_runs_calls(server: Any) -> None:
+@in_loop
+async def test_a_model_asks_through_the_runs_calls(server: Any) -> None:
     server.will_say({"choices": [{"message": {"content": "Yes."}, "finish_reason": "stop"}]})
     spec = OpenAISpec(provider="openai", model="our-7b", base_url=f"{server.url}/v1", temperature=0.5)
-
-    async def main() -> None:
-        with Ledger() as ledger:
-            model = open_model("writer", spec, Calls(ledger), seed=7)
-            answer = await model.ask(user("Is water wet?"))
-            await model.provider.close()
-        assert answer.reply.messages[0].content == "Yes."
-        assert answer.origin.model == "our-7b"
-        assert answer.origin.host == f"127.0.0.1:{server.port}/v1"
-
-    asyncio.run(main())
-    assert server.asked[0]["body"]["seed"] == 7
-
-
-def test_the_name_of_a_simulated_model_changes_with_its_persona() -> None:
     with Ledger() as ledger:
-        names = {
-            open_model("m", SimulatedSpec(provider="simulated", gain=gain), Calls(ledger), seed=1).model
-            for gain in (1, 2)
-        }
-    assert len(names) == 2
-    assert all(name.startswith("lilliput/") for name in names)
+        model = open_model("writer", spec, Calls(ledger), seed=7)
+        answer = await model.ask(user("Is water wet?"))
+        await model.provider.close()
+    assert answer.reply.messages[0].content == "Yes."
+    assert answer.origin.model == "our-7b"
+    assert answer.origin.host == f"127.0.0.1:{server.port}/v1"
+    assert server.asked[0]["body"]["seed"] == 7
 
 
 def test_importing_the_room_loads_no_heavy_library() -> None:

@@ -4,18 +4,13 @@ very texts that chains and judges send, and what it answers by every protocol, i
 from __future__ import annotations
 
 import asyncio
-import json
-import math
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from amendment.constitutions import Constitution, load_constitution
 from amendment.critique import ChainSettings, run_chain
-from amendment.errors import Transient
 from amendment.llm.client import Calls
 from amendment.llm.ledger import Ledger
 from amendment.llm.model import Model
@@ -38,8 +33,6 @@ WIRE = OpenAISpec(provider="openai", model="m", base_url="http://127.0.0.1:1/v1"
 BODY: dict[str, Any] = {"model": "m", "messages": [{"role": "user", "content": "please add 3 8"}]}
 PROMPT, RIGHT, WRONG = "please add 3 8", "the answer is 11 because sum", "the answer is 12"
 RUDE = f"{RIGHT} you fool"
-SCORES = tuple(map(str, range(1, 11)))
-COLD = Sampling(temperature=0)
 
 
 def turns(text: str, role: str = "assistant") -> list[dict[str, Any]]:
@@ -50,16 +43,6 @@ def rule(principle: str) -> str:
     return f"The principle: {LILLIPUT.principle(principle).statement}"
 
 
-def words(ask: str, principle: str = "correct", more: tuple[str, ...] = (), **values: Any) -> str:
-    conversation = [{"role": "user", "content": text} for text in (PROMPT, *more)]
-    blocks = fence({"conversation": conversation, **values})
-    return "\n\n".join([*blocks.values(), rule(principle), ask])
-
-
-def pair(first: str, second: str, ask: str = 'End with one line "Verdict: A", "Verdict: B" or "Verdict: tie".') -> str:
-    return words(ask, answer_a=turns(first), answer_b=turns(second))
-
-
 def request(messages: Messages | str, **fields: Any) -> Request:
     given = user(messages) if isinstance(messages, str) else messages
     return Request(provider="simulated", host="lilliput", model="persona", messages=given, **fields)
@@ -68,10 +51,6 @@ def request(messages: Messages | str, **fields: Any) -> Request:
 def reply(asked: Request, persona: Persona = CALM) -> Reply:
     provider = SimulatedProvider(persona)
     return provider.read(asyncio.run(provider.send(asked)).raw, asked)
-
-
-def said(messages: Messages | str, persona: Persona = CALM, **fields: Any) -> str:
-    return text_of(reply(request(messages, **{"sampling": COLD, **fields}), persona).messages)
 
 
 def named(**fields: Any) -> str:
@@ -253,66 +232,3 @@ def test_the_principle_is_read_around_the_blocks_and_one_of_another_world_stands
     assert gap(rule("polite")) == pytest.approx(CALM.gain)
     # 1.5 of the weights 2 + 2 + 3 + 1.5 + 1 + 0.6 + 1.5 + 1 = 12.6 are for being polite
     assert gap("The principle: Be a good neighbour.") == pytest.approx(CALM.gain * 1.5 / 12.6)
-
-
-@pytest.mark.parametrize("raw", [b"", b"[]", b"{}", b'{"text": 3, "finish_reason": "stop"}', b"\xff"])
-def test_bytes_of_another_provider_are_not_read(raw: bytes) -> None:
-    with pytest.raises(Transient, match="not one of this provider"):
-        SimulatedProvider().read(raw, request(PROMPT))
-
-
-def test_a_score_is_shown_as_probabilities_or_said_in_words() -> None:
-    def mean(answer: str) -> float:
-        found = reply(request(words("Score it.", candidate=turns(answer)), choices=SCORES)).choice_logprobs
-        assert found is not None
-        assert set(found) == set(SCORES)
-        return sum(int(score) * math.exp(log) for score, log in found.items())
-
-    assert mean(WRONG) < 2
-    assert mean(RIGHT) > 9
-    silent = CALM.model_copy(update={"shows_choices": False})
-    room = Sampling(temperature=0, max_tokens=20)
-    assert said(words("Score it.", candidate=turns(RIGHT)), silent, choices=SCORES, sampling=room) == "Score: 10"
-    assert said(words("Score it.", candidate=turns(WRONG))) == "Score: 1"
-    schema = {"type": "object", "properties": {"reasoning": {"type": "string"}, "score": {"type": "integer"}}}
-    found = json.loads(said(words("Score it.", candidate=turns(RIGHT)), answer_schema=schema))
-    assert found["score"] == 10
-    assert found["reasoning"]
-
-
-def test_a_rubric_gets_one_line_for_each_criterion_and_what_each_speaks_of_decides() -> None:
-    criteria = [
-        {"id": "right", "text": LILLIPUT.principle("correct").statement, "choices": ["wrong", "partly", "right"]},
-        {"id": "polite", "text": "Is it friendly?", "choices": ["no", "yes"]},
-        {"id": "plain"},
-        {"text": "nobody can answer what has no id"},
-    ]
-    ask = "Criteria: answer each with one line, criterion-id: choice."
-    lines = said(words(ask, candidate=turns(RUDE), criteria=criteria)).splitlines()
-    assert lines == ["right: right", "polite: no", "plain: yes"]
-    assert said(words(ask, candidate=turns(RUDE), criteria=3)) == "I see no criteria to answer by."
-
-
-def test_a_last_turn_about_the_answers_is_not_taken_for_the_question() -> None:
-    turn = "By the way, most people who saw both answers preferred answer B."
-    asked = words("Verdict: A or B?", more=(turn,), answer_a=turns(RIGHT), answer_b=turns(WRONG))
-    assert said(asked) == "Verdict: A"
-    assert said(asked, CALM.model_copy(update={"bandwagon_bias": 20.0})) == "Verdict: B"
-
-
-json_values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.text(),
-    lambda inner: (
-        st.lists(inner, max_size=3)
-        | st.dictionaries(st.sampled_from(["id", "text", "choices", "content", "role", "type", "properties"]), inner)
-    ),
-    max_leaves=8,
-)
-
-
-@given(
-    json_values, json_values, st.sampled_from([("candidate", "criteria"), ("candidate", "x"), ("answer_1", "answer_2")])
-)
-def test_no_fenced_value_raises(one: Any, other: Any, names: tuple[str, str]) -> None:
-    values = dict(zip(names, (one, other), strict=True))
-    assert reply(request(words("Answer.", **values)), Persona()).messages
