@@ -60,15 +60,6 @@ def test_everyone_gets_the_overlap_and_each_other_item_goes_to_one() -> None:
     assert asked.missing() == 0
 
 
-def test_each_annotator_has_an_order_of_their_own_that_a_seed_fixes() -> None:
-    asked = questions(20, overlap=20)
-    ann, again, bob = (
-        [shown.question.prompt_id for shown in run_through(queue(asked), who)] for who in ("ann", "ann", "bob")
-    )
-    assert ann == again != bob
-    assert sorted(ann) == sorted(bob)
-
-
 def test_sides_are_about_even_and_exchanged_for_the_repeat() -> None:
     asked = queue(questions(400, repeated=range(0, 400, 4)), annotators=1)
     seen = run_through(asked, "ann")
@@ -101,15 +92,6 @@ def test_a_lease_keeps_an_item_for_ten_minutes_and_then_lets_it_go() -> None:
     clock.now = 2 * LEASE_SECONDS
     assert asked.next("bob") is not None
     assert asked.next("ann") is None
-
-
-def test_what_one_skips_goes_to_another_and_then_counts_as_skipped() -> None:
-    asked = queue(questions(1))
-    say(asked, "ann", asked.next("ann"), "skip")
-    assert asked.next("ann") is None
-    assert asked.missing() == 1
-    say(asked, "bob", asked.next("bob"), "flag")
-    assert asked.missing() == 0  # two are planned, and both had it
 
 
 def test_what_is_missing_by_hand() -> None:
