@@ -17,8 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from amendment.statistics import Estimate, wilson
-from amendment.statistics.prediction_powered import PowerTuned, prediction_powered
-from amendment.statistics.sampling import weighted_mean
+from amendment.statistics.sampling import PowerTuned, prediction_powered, weighted_mean
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]

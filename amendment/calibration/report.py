@@ -31,8 +31,7 @@ from amendment.records import Verdict
 from amendment.statistics import Estimate
 from amendment.statistics.calibration_errors import CalibrationReport, calibration_report
 from amendment.statistics.intervals import json_values
-from amendment.statistics.prediction_powered import PowerTuned, prediction_powered
-from amendment.statistics.sampling import UNEVEN, effective_rows, weighted_mean
+from amendment.statistics.sampling import UNEVEN, PowerTuned, effective_rows, prediction_powered, weighted_mean
 from amendment.statistics.sides import side_of
 from amendment.text import cell, table
 

@@ -119,6 +119,7 @@ def label(  # noqa: PLR0917 - typer makes options of them
     pseudonyms only.
     """
     from amendment.calibration.labelling import sample_of
+    from amendment.calibration.serving import serve_page
 
     _check_options(export, file, questions or comments, rater, form)
     is_about_page = allow_network or host != LOOPBACK or (port, annotators) != (None, None)
@@ -127,18 +128,29 @@ def label(  # noqa: PLR0917 - typer makes options of them
     sample = sample_of(stage)
     if export is not None:
         _export(folder, sample, export, questions=questions, comments=comments, form=form)
-    elif file is not None:
+        return
+    if file is not None:
         _import(folder, sample, file, rater or [])
-    else:
-        _serve(
-            folder,
-            sample,
-            names=rater or [],
-            port=port,
-            host=host,
-            allow_network=allow_network,
-            annotators=annotators,
-        )
+        return
+
+    def ready(links: Mapping[str, str], cautions: tuple[str, ...]) -> None:
+        for name, url in links.items():
+            typer.echo(f"{name}: {url}")
+        typer.echo("Give each annotator their own link; it stays valid when the page is started again. Ctrl-C ends it.")
+        for caution in cautions:
+            typer.echo(caution, err=True)
+
+    missing = serve_page(
+        folder,
+        sample,
+        ready=ready,
+        names=rater or [],
+        host=host,
+        port=port,
+        allow_network=allow_network,
+        annotators=annotators,
+    )
+    typer.echo(f"\n{_left(folder, sample, missing)}")
 
 
 def _check_options(
@@ -191,38 +203,6 @@ def _import(folder: Path, sample: LabelledSample, path: Path, rater: list[str]) 
 
 def _count(number: int, noun: str) -> str:
     return f"1 {noun}" if number == 1 else f"{number} {noun}s"
-
-
-def _serve(
-    folder: Path,
-    sample: LabelledSample,
-    *,
-    names: list[str],
-    port: int | None,
-    host: str,
-    allow_network: bool,
-    annotators: int | None,
-) -> None:
-    from amendment.calibration.serving import serve_page
-
-    def ready(links: Mapping[str, str], cautions: tuple[str, ...]) -> None:
-        for name, url in links.items():
-            typer.echo(f"{name}: {url}")
-        typer.echo("Give each annotator their own link; it stays valid when the page is started again. Ctrl-C ends it.")
-        for caution in cautions:
-            typer.echo(caution, err=True)
-
-    missing = serve_page(
-        folder,
-        sample,
-        ready=ready,
-        names=names,
-        host=host,
-        port=port,
-        allow_network=allow_network,
-        annotators=annotators,
-    )
-    typer.echo(f"\n{_left(folder, sample, missing)}")
 
 
 def _left(folder: Path, sample: LabelledSample, missing: int) -> str:

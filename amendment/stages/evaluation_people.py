@@ -35,7 +35,7 @@ from amendment.stages.pairs import Texts
 from amendment.stages.policies import Matchup, PolicyComparison
 from amendment.stages.shown import count_lines, estimate_shown
 from amendment.statistics import share
-from amendment.statistics.prediction_powered import prediction_powered
+from amendment.statistics.sampling import prediction_powered
 from amendment.text import plain
 
 COMPARISONS, SAMPLE, VERDICTS = "evaluate/comparisons", "evaluate_sample/sample", "evaluate_labels/verdicts"
