@@ -44,7 +44,7 @@ class JoinedComparison:
         """Take what a row says of the comparison where no earlier row has said it."""
         self.readings.append(reading)
         self.turned.append(turned)
-        self.category = self.category or reading.category or reading.source.category
+        self.category = self.category or reading.category
         self.prompt = self.prompt or reading.prompt
         self.prompt_id = self.prompt_id or reading.prompt_id
         model_a, model_b = reversed(reading.models) if turned else reading.models
@@ -299,7 +299,7 @@ def _texts(item: JoinedComparison, reading: Reading, *, turned: bool) -> tuple[P
     assert columns.b is not None
     prompt = Prompt(
         messages=joined_prompt(row, columns.prompt),
-        category=optional_text(row, columns.category) or item.category or source.category,
+        category=optional_text(row, columns.category) or item.category,
         source=source.label,
         license=source.license,
     )

@@ -251,9 +251,7 @@ def _prompt(row: Row, source: PromptFile, questions: tuple[str, ...], inputs: In
 
 
 def _candidate(row: Row, source: FileSource, named: CandidateColumns, inputs: Inputs) -> None:
-    prompt = Prompt(
-        messages=joined_prompt(row, named.prompt), category=source.category, source=source.label, license=source.license
-    )
+    prompt = Prompt(messages=joined_prompt(row, named.prompt), source=source.label, license=source.license)
     origin = Origin(model=optional_text(row, named.model), source=source.label, license=source.license)
     messages = answer_in(row, named.candidate, prompt)
     inputs.add_prompt(prompt)

@@ -65,8 +65,6 @@ class Source(Part):
     """Of a dataset; train where none is named."""
     revision: str | None = None
     """Of a dataset on the Hub: branch, tag or, to be exact, commit."""
-    category: str | None = None
-    """Category of all these prompts."""
     license: KnownLicense | None = None
     """License of these rows: an SPDX id or a Hub license id."""
     take: int | None = Field(default=None, ge=1)
@@ -96,6 +94,8 @@ class PromptFile(Source):
     empty line, empty cells left out. By default `prompt`, or where a recognised layout has it."""
     tools: str | None = None
     """Column with the tools that the prompt offers, as JSON schemas."""
+    category: str | None = None
+    """Category of all these prompts; `category_column` reads it from the file instead."""
     category_column: str | None = None
     """Column with the category of each prompt; where it is empty, `category` holds."""
     tags_column: str | None = None
@@ -237,12 +237,8 @@ class ModelSource(Part):
     """Answers drawn for each prompt."""
     take: int | None = Field(default=None, ge=1)
     """Only for the first so many prompts."""
-    temperature: float = Field(default=1.0, ge=0, le=5)
-    """Of policies that this run trains; models under `models` have their own."""
     max_tokens: int = Field(default=512, ge=1)
-    """Likewise."""
-    batch_size: int = Field(default=32, ge=1, le=4096)
-    """Likewise: answers generated together."""
+    """Of policies that this run trains, which answer at temperature 1; models under `models` have their own."""
 
 
 class ChainSource(Part):

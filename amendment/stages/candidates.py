@@ -19,6 +19,9 @@ from amendment.records import Candidate, Prompt
 from amendment.stages.contract import Ask, Context, Item, Made, RunSettings, Stage, Step, dump
 from amendment.stages.endings import Tables
 
+BATCH = 32
+"""Answers of a policy that are generated together."""
+
 
 class Draw(NamedTuple):
     """A question to a model: a prompt, and the how-manieth answer to it."""
@@ -188,9 +191,7 @@ def draw_in_turn(context: Context, sources: Sequence[ModelSource]) -> Made:
 def _draw_source(context: Context, source: ModelSource) -> list[Drawn]:
     """All draws of one source, in the order of the prompts."""
     drawn: list[Drawn] = []
-    with context.policy(
-        source.model, temperature=source.temperature, max_tokens=source.max_tokens, batch_size=source.batch_size
-    ) as model:
+    with context.policy(source.model, temperature=1.0, max_tokens=source.max_tokens, batch_size=BATCH) as model:
         window = context.window([model])
 
         async def work(numbered: tuple[int, Prompt]) -> list[Drawn]:
