@@ -38,12 +38,11 @@ class Bench:
     def __init__(self, folder: Path) -> None:
         self.workspace = RunFolder(folder)
         self.text = "a"
-        self.upper = False
         self.ran: list[str] = []
 
     def stages(self) -> list[RunStage]:
         return [
-            of_run(self._stage("first", (), lambda: self.text.upper() if self.upper else self.text), text=self.text),
+            of_run(self._stage("first", (), lambda: self.text), text=self.text),
             of_run(self._stage("second", ("first/out",), lambda: self._read("first").lower())),
             of_run(self._stage("third", ("second/out",), lambda: self._read("second") * 2), by=1),
         ]
@@ -73,22 +72,11 @@ def bench(tmp_path: Path) -> Bench:
     return Bench(tmp_path)
 
 
-def test_stages_run_once_and_then_stand(bench: Bench) -> None:
+def test_stages_run_once_and_then_stand_also_for_a_new_process(bench: Bench, tmp_path: Path) -> None:
     assert bench.run() == ["first", "second", "third"]
     assert bench.run() == []
-    assert bench.workspace.read("third/out", Split)[0].prompt_id == "aa"
-
-
-def test_a_new_process_finds_what_stands(bench: Bench, tmp_path: Path) -> None:
-    bench.run()
     assert Bench(tmp_path).run() == []
-
-
-def test_a_changed_setting_reruns_its_stage_and_what_follows_from_it(bench: Bench) -> None:
-    bench.run()
-    bench.text = "b"
-    assert bench.run() == ["first", "second", "third"]
-    assert bench.workspace.read("third/out", Split)[0].prompt_id == "bb"
+    assert bench.workspace.read("third/out", Split)[0].prompt_id == "aa"
 
 
 def test_a_setting_of_the_last_stage_reruns_nothing_before_it(bench: Bench) -> None:
@@ -99,32 +87,36 @@ def test_a_setting_of_the_last_stage_reruns_nothing_before_it(bench: Bench) -> N
     assert bench.run(changed) == []
 
 
-def test_what_is_rebuilt_with_equal_bytes_stops_the_chain(bench: Bench) -> None:
+def noted(text: str) -> Callable[[Bench, Path], object]:
+    return lambda _, folder: (folder / "stages" / "second.json").write_text(text)
+
+
+CHANGED: dict[str, tuple[Callable[[Bench, Path], object], list[str]]] = {
+    "a setting": (lambda bench, _: setattr(bench, "text", "b"), ["first", "second", "third"]),
+    "a setting, and the second writes the same bytes": (
+        lambda bench, _: setattr(bench, "text", "A"),
+        ["first", "second"],
+    ),
+    "an artefact is deleted": (lambda bench, _: bench.workspace.path("second/out").unlink(), ["second"]),
+    "an artefact is touched": (lambda bench, _: bench.workspace.path("second/out").write_bytes(b"?"), ["second"]),
+    **{
+        f"a damaged note: {text}": (noted(text), ["second"])
+        for text in ("", "{", "[]", '{"key": 1, "artefacts": {"a": 1}, "counts": {}}', '{"key": 1}')
+    },
+}
+
+
+@pytest.mark.parametrize("case", CHANGED)
+def test_what_changed_reruns_its_stage_and_what_reads_other_bytes_from_it(
+    case: str, bench: Bench, tmp_path: Path
+) -> None:
+    change, expected = CHANGED[case]
     bench.run()
-    bench.text, bench.upper = "A", False
-    assert bench.run() == ["first", "second"], "the second stage writes the same bytes, so the third stands"
-
-
-def test_a_deleted_artefact_is_rebuilt_and_its_readers_stand(bench: Bench) -> None:
-    bench.run()
-    bench.workspace.path("second/out").unlink()
-    assert bench.run() == ["second"]
-
-
-def test_a_touched_artefact_is_rebuilt(bench: Bench) -> None:
-    bench.run()
-    path = bench.workspace.path("second/out")
-    before = path.read_bytes()
-    path.write_bytes(before[:-1] + b"?")
-    assert bench.run() == ["second"]
-    assert path.read_bytes() == before
-
-
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"key": 1, "artefacts": {"a": 1}, "counts": {}}', '{"key": 1}'])
-def test_a_damaged_note_counts_as_none(bench: Bench, text: str, tmp_path: Path) -> None:
-    bench.run()
-    (tmp_path / "stages" / "second.json").write_text(text)
-    assert bench.run() == ["second"]
+    before = bench.workspace.path("second/out").read_bytes()
+    change(bench, tmp_path)
+    assert bench.run() == expected
+    assert (bench.workspace.path("second/out").read_bytes() == before) == ("third" not in expected)
+    assert bench.run() == []
 
 
 @pytest.mark.parametrize("lost", ["first", "second", "third"])

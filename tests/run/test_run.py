@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import json
 import shutil
 from collections.abc import Callable
@@ -14,10 +13,8 @@ import yaml
 
 import amendment.preference
 from amendment.constitutions import load_constitution
-from amendment.data import source_rows
 from amendment.data.store import read_records
 from amendment.errors import AmendmentError, ConfigError, LedgerError
-from amendment.files import file_hash
 from amendment.preference import Judge
 from amendment.records import Candidate, Critique, Judgement, Verdict
 from amendment.run import Run, load_run_file
@@ -69,12 +66,16 @@ def test_every_record_says_where_it_comes_from(undisturbed: Any) -> None:
         assert judgement.n_valid + judgement.n_invalid == len(judgement.verdict_ids) == 4
 
 
-def test_the_dataset_has_the_columns_that_are_promised_and_no_others(undisturbed: Any) -> None:
+def test_the_dataset_has_the_columns_that_are_promised_and_splits_by_prompt(undisturbed: Any) -> None:
     dataset = undisturbed.result.dataset
     assert set(dataset) == {"train", "test"}
     for split in dataset.values():
         assert set(split.column_names) == COLUMNS
         assert split.features == dataset["train"].features
+    sides = [set(split["prompt_id"]) for split in dataset.values()]
+    assert all(sides)
+    assert not sides[0] & sides[1]
+    assert undisturbed.result.summary["stages"]["inputs"]["held-out prompts"] == 3
     row = dataset["train"][0]
     assert row["prompt"] == [{"role": "user", "content": row["prompt"][0]["content"]}]
     assert [message["role"] for message in row["chosen"]] == ["assistant"]
@@ -87,67 +88,57 @@ def test_the_dataset_has_the_columns_that_are_promised_and_no_others(undisturbed
     assert all(principle.startswith("lilliput/") for principle in row["principle_ids"])
 
 
-def test_train_and_test_share_no_prompt(undisturbed: Any) -> None:
-    sides = [set(undisturbed.result.dataset[split]["prompt_id"]) for split in ("train", "test")]
-    assert all(sides)
-    assert not sides[0] & sides[1]
-    assert undisturbed.result.summary["stages"]["inputs"]["held-out prompts"] == 3
+def test_neither_the_order_of_the_file_nor_concurrency_nor_the_clock_changes_a_byte(
+    small: Path, tmp_path: Path, undisturbed: Any
+) -> None:
+    small.write_text(yaml.safe_dump(dict(reversed(yaml.safe_load(small.read_text()).items())), sort_keys=False))
+    one = ["models.writer.concurrency=1", "models.second.concurrency=1"]
+    again = Run.from_file(small, folder=tmp_path / "run", overrides=one)()
+    tables = sorted((tmp_path / "run").rglob("*.parquet"))
+    assert len(tables) > 10
+    for path in tables:
+        assert path.read_bytes() == (undisturbed.result.folder / path.relative_to(tmp_path / "run")).read_bytes(), path
+    assert again.summary == undisturbed.result.summary
 
 
-def test_a_finished_run_calls_nothing_and_runs_nothing(small: Path, tmp_path: Path) -> None:
-    first = Run.from_file(small, folder=tmp_path / "run")()
-    assert first.ran == ("inputs", "critique", "candidates", "judging", "audit", "dataset")
-    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "run").rglob("*.parquet")}
-    again = Run.from_file(small, folder=tmp_path / "run")()
+def test_a_finished_run_does_nothing_and_a_touched_or_deleted_table_is_rebuilt_from_the_ledger(
+    small: Path, chain: Path, undisturbed: Any, bytes_of_dataset: Callable[[Path], dict[str, bytes]]
+) -> None:
+    assert undisturbed.result.ran == ("inputs", "critique", "candidates", "judging", "audit", "dataset")
+    before = {path: path.stat().st_mtime_ns for path in chain.rglob("*.parquet")}
+    again = Run.from_file(small, folder=chain)()
     assert (again.sent, again.ran) == (0, ())
-    assert again.summary == first.summary
-    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "run").rglob("*.parquet")} == before
+    assert again.summary == undisturbed.result.summary
+    assert {path: path.stat().st_mtime_ns for path in chain.rglob("*.parquet")} == before
+    (chain / "critique/candidates.parquet").write_bytes(b"scribble")
+    (chain / "dataset/test.parquet").unlink()
+    again = Run.from_file(small, folder=chain)()
+    assert (again.sent, again.ran) == (0, ("critique", "dataset"))
+    assert bytes_of_dataset(chain) == undisturbed.dataset
 
 
-def test_a_later_setting_reruns_what_it_concerns_and_asks_nothing(small: Path, tmp_path: Path) -> None:
-    first = Run.from_file(small, folder=tmp_path / "run")()
-    margin = Run.from_file(small, folder=tmp_path / "run", overrides=["judging.min_margin=0.6"])()
+def test_figures_and_datasets_of_other_settings_are_not_handed_out(small: Path, chain: Path) -> None:
+    with pytest.raises(AmendmentError, match="no pair is left for training"):
+        Run.from_file(small, folder=chain, overrides=["judging.min_margin=1"])()
+    summary = json.loads((chain / "summary.json").read_text(encoding="utf-8"))
+    assert "dataset" not in summary["stages"]
+    assert summary["out of date"] == ["dataset"]
+    result = Run.from_file(small, folder=chain, overrides=["seed=99"])(until="inputs")
+    with pytest.raises(ConfigError, match="no dataset of this run file"):
+        _ = result.dataset
+
+
+def test_a_later_setting_reruns_what_it_concerns_and_asks_nothing(small: Path, chain: Path, undisturbed: Any) -> None:
+    first = undisturbed.result
+    margin = Run.from_file(small, folder=chain, overrides=["judging.min_margin=0.6"])()
     assert (margin.sent, margin.ran) == (0, ("dataset",))
     assert margin.summary["stages"]["dataset"]["left out"]["tie"] > 0
-    faster = Run.from_file(small, folder=tmp_path / "run", overrides=["models.second.concurrency=3"])()
+    faster = Run.from_file(small, folder=chain, overrides=["models.second.concurrency=3"])()
     assert faster.ran == ("dataset",), "how fast a model is asked does not change what it says"
     assert faster.summary == first.summary
-    biased = Run.from_file(small, folder=tmp_path / "run", overrides=["models.second.position_bias=2.0"])()
+    biased = Run.from_file(small, folder=chain, overrides=["models.second.position_bias=2.0"])()
     assert biased.ran == ("judging", "audit", "dataset")
     assert biased.sent == first.summary["stages"]["judging"]["verdicts"]
-
-
-def test_a_touched_or_deleted_table_is_rebuilt_from_the_ledger(
-    small: Path, tmp_path: Path, bytes_of_dataset: Callable[[Path], dict[str, bytes]]
-) -> None:
-    Run.from_file(small, folder=tmp_path / "run")()
-    before = bytes_of_dataset(tmp_path / "run")
-    (tmp_path / "run/critique/candidates.parquet").write_bytes(b"scribble")
-    (tmp_path / "run/dataset/test.parquet").unlink()
-    again = Run.from_file(small, folder=tmp_path / "run")()
-    assert (again.sent, again.ran) == (0, ("critique", "dataset"))
-    assert bytes_of_dataset(tmp_path / "run") == before
-
-
-def test_concurrency_does_not_change_a_byte(
-    small: Path, tmp_path: Path, undisturbed: Any, bytes_of_dataset: Callable[[Path], dict[str, bytes]]
-) -> None:
-    one = ["models.writer.concurrency=1", "models.second.concurrency=1"]
-    Run.from_file(small, folder=tmp_path / "run", overrides=one)()
-    assert bytes_of_dataset(tmp_path / "run") == undisturbed.dataset
-    for name in ("judging/verdicts", "judging/endings", "critique/critiques"):
-        path = f"{name}.parquet"
-        assert (tmp_path / "run" / path).read_bytes() == (undisturbed.result.folder / path).read_bytes()
-
-
-def test_the_order_of_the_file_does_not_matter(
-    small: Path, tmp_path: Path, undisturbed: Any, bytes_of_dataset: Callable[[Path], dict[str, bytes]]
-) -> None:
-    text = small.read_text()
-    parts = yaml.safe_load(text)
-    small.write_text(yaml.safe_dump(dict(reversed(parts.items())), sort_keys=False))
-    Run.from_file(small, folder=tmp_path / "run")()
-    assert bytes_of_dataset(tmp_path / "run") == undisturbed.dataset
 
 
 def test_a_run_stops_where_it_is_told_and_goes_on_later(small: Path, tmp_path: Path) -> None:
@@ -174,43 +165,20 @@ def test_the_folder_tells_what_was_run(undisturbed: Any) -> None:
     assert status["done"] == status["stages"]
 
 
-def test_a_limited_run_is_a_small_one(small: Path, tmp_path: Path) -> None:
-    result = Run.from_file(small, folder=tmp_path / "run", limit=4)()
-    assert result.summary["stages"]["inputs"]["prompts"] == 4
-
-
-def test_a_result_that_its_sources_left_behind_is_not_told_as_the_runs(small: Path, tmp_path: Path) -> None:
-    folder = tmp_path / "run"
-    Run.from_file(small, folder=folder)()
-    part = Run.from_file(small, folder=folder, overrides=["critique.rounds=1"])(until="critique")
+def test_a_result_that_its_sources_left_behind_is_not_told_as_the_runs(small: Path, chain: Path) -> None:
+    part = Run.from_file(small, folder=chain, overrides=["critique.rounds=1"])(until="critique")
     assert list(part.summary["stages"]) == ["inputs", "critique", "candidates"]
     assert part.summary["missing"] == part.summary["out of date"] == ["judging", "audit", "dataset"]
     assert (
         "Not done yet: judging (out of date), audit (out of date), dataset (out of date)"
-        in (folder / "summary.md").read_text()
+        in (chain / "summary.md").read_text()
     )
-    lines = status_lines(read_status(folder))
+    lines = status_lines(read_status(chain))
     assert next(line.split() for line in lines if "judging" in line) == ["judging", "to", "do", "(out", "of", "date)"]
     assert lines[-1] == "next: judging"
-    early = Run.from_file(small, folder=folder, overrides=["critique.rounds=2", "seed=8"])(until="inputs")
+    early = Run.from_file(small, folder=chain, overrides=["critique.rounds=2", "seed=8"])(until="inputs")
     assert early.ran == ("inputs",)
     assert early.summary["missing"] == ["critique", "candidates", "judging", "audit", "dataset"]
-
-
-def test_the_run_files_files_are_looked_at_once(
-    run_file: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "p.jsonl").write_text('{"prompt": "one"}\n{"prompt": "two"}\n')
-    seen: list[Path] = []
-
-    def hashed(path: Path) -> str:
-        seen.append(path)
-        return file_hash(path)
-
-    monkeypatch.setattr(source_rows, "file_hash", hashed)
-    path = run_file("name: t\nprompts: [{path: p.jsonl}]\n")
-    Run.from_file(path, folder=tmp_path / "run")()
-    assert [one.name for one in seen] == ["p.jsonl"]
 
 
 def test_a_judge_made_before_a_run_judges_after_it_until_the_run_is_closed(small: Path, tmp_path: Path) -> None:
@@ -223,21 +191,17 @@ def test_a_judge_made_before_a_run_judges_after_it_until_the_run_is_closed(small
         assert judge.compare(**asked) == before
         assert run().ran == ("candidates", "judging", "audit", "dataset")
         assert judge.compare(**asked) == before
+        with pytest.raises(ConfigError, match="no model 'secnd' in this run \\(did you mean 'second'"):
+            run.models["secnd"]
+        assert list(run.models) == ["writer", "second"]
+    assert before.p_a is not None
+    assert 0 <= before.p_a <= 1
+    assert len(before.verdicts) == 2
+    assert isinstance(before.consistent, bool)
+    assert before.principle_ids[0].startswith("lilliput/")
     with pytest.raises(LedgerError, match="run was closed"):
         judge.compare(**asked)
     assert run().ran == ()
-
-
-def test_no_clock_stands_in_a_row(small: Path, tmp_path: Path, undisturbed: Any) -> None:
-    again = Run.from_file(small, folder=tmp_path / "run")()
-    for path in sorted((tmp_path / "run").rglob("*.parquet")):
-        assert path.read_bytes() == (undisturbed.result.folder / path.relative_to(tmp_path / "run")).read_bytes()
-    assert again.summary == undisturbed.result.summary
-
-
-def test_a_folder_that_cannot_be_written_is_told(small: Path) -> None:
-    with pytest.raises(LedgerError, match=r"/dev/null/run: cannot be written .*Choose another folder"):
-        Run.from_file(small, folder="/dev/null/run")()
 
 
 def test_a_second_run_in_the_same_folder_is_refused(small: Path, tmp_path: Path) -> None:
@@ -248,43 +212,6 @@ def test_a_second_run_in_the_same_folder_is_refused(small: Path, tmp_path: Path)
     assert not (tmp_path / "run/run.yaml").exists(), "the refused run writes nothing"
     holder.close()
     assert Run.from_file(small, folder=tmp_path / "run")().sent > 0
-
-
-def test_the_snippet_of_the_documentation(small: Path, tmp_path: Path) -> None:
-    run = Run.from_file(small, folder=tmp_path / "run")
-    result = run(until="dataset")
-    assert len(result.dataset["train"]) > 0
-    constitution = load_constitution("lilliput")
-    judge = Judge.from_folder("label-tokens", model=run.models["second"], constitution=constitution)
-    judgement = judge.compare(prompt="please add 3 8 thanks", a="the sum is 11", b="no idea")
-    assert judgement.p_a is not None
-    assert 0 <= judgement.p_a <= 1
-    assert len(judgement.verdicts) == 2
-    assert isinstance(judgement.consistent, bool)
-    assert judgement.principle_ids[0].startswith("lilliput/")
-    with pytest.raises(ConfigError, match="no model 'secnd' in this run \\(did you mean 'second'"):
-        run.models["secnd"]
-    assert list(run.models) == ["writer", "second"]
-    run.close()
-    gc.collect()
-
-
-def test_a_rebuild_that_fails_leaves_no_figures_of_other_settings(small: Path, tmp_path: Path) -> None:
-    folder = tmp_path / "run"
-    Run.from_file(small, folder=folder)()
-    with pytest.raises(AmendmentError, match="no pair is left for training"):
-        Run.from_file(small, folder=folder, overrides=["judging.min_margin=1"])()
-    summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
-    assert "dataset" not in summary["stages"]
-    assert summary["out of date"] == ["dataset"]
-
-
-def test_a_dataset_of_other_settings_is_not_handed_out(small: Path, tmp_path: Path) -> None:
-    folder = tmp_path / "run"
-    Run.from_file(small, folder=folder)()
-    result = Run.from_file(small, folder=folder, overrides=["seed=99"])(until="inputs")
-    with pytest.raises(ConfigError, match="no dataset of this run file"):
-        _ = result.dataset
 
 
 def test_a_changed_judge_of_the_evaluation_is_asked_anew(tmp_path: Path) -> None:

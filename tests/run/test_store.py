@@ -76,7 +76,7 @@ def _made(kind: type[Record], values: Mapping[str, Any]) -> Record | None:
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
 def test_records_of_every_class_come_back_unchanged(kind: type[Record], tmp_path: Path) -> None:
     @settings(
-        max_examples=25,
+        max_examples=10,
         deadline=None,
         derandomize=True,
         suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],

@@ -13,11 +13,10 @@ from amendment.audit.inputs import AuditInputs, read_votes, votes_of_run
 from amendment.data import source_rows
 from amendment.data.inputs import Inputs
 from amendment.data.sources import VerdictWords, word_of
-from amendment.data.store import Workspace
 from amendment.data.verdict_files import OrderWords, VerdictFile
 from amendment.errors import DataError, Problem
 from amendment.files import file_hash
-from amendment.records import Candidate, Comparison, Prompt, Verdict, text_of
+from amendment.records import text_of
 from amendment.run import RunFile
 from amendment.tables import Row, iter_rows
 from tests.rows import save
@@ -627,22 +626,3 @@ def test_an_order_that_no_file_told_is_not_made_up_by_the_records(order: str | N
     votes = votes_of_run(found.verdicts, found.candidates.values(), found.prompts.values()).votes
     told = {("A", "A"), ("B", "B")}  # names of content are in no order
     assert {(vote.first, vote.value) for vote in votes} == (told if order else {(None, "A"), (None, "B")})
-
-
-def test_verdicts_of_a_runs_own_judges_in_content_coordinates(undisturbed: Any) -> None:
-    place = Workspace(undisturbed.result.folder)
-    verdicts = place.read("judging/verdicts", Verdict)
-    tables = ("critique/candidates", "candidates/candidates")
-    by_id = {one.id: one for table in tables for one in place.read(table, Candidate)}
-    found = votes_of_run(verdicts, by_id.values(), place.read("inputs/prompts", Prompt))
-    for verdict, vote in zip(verdicts, found.votes, strict=True):
-        a, b = sorted(verdict.shown)
-        item = found.items[vote.item]
-        assert (vote.item, item.prompt) == (Comparison(verdict.prompt_id, a, b).id, verdict.prompt_id)
-        assert (item.model_a, item.model_b) == (by_id[a].origin.model, by_id[b].origin.model)
-        assert vote.first == ("A" if verdict.shown[0] == a else "B")
-        better = verdict.shown["AB".index(str(verdict.value))] if verdict.value in ("A", "B") else None
-        assert vote.value == {a: "A", b: "B", None: verdict.value}[better]
-        p_first = verdict.p_first()
-        assert p_first is not None
-        assert vote.p_a == pytest.approx(p_first if vote.first == "A" else 1 - p_first)
