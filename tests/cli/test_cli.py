@@ -301,7 +301,7 @@ def places(value: Any, at: tuple[str | int, ...] = ()) -> list[tuple[str | int, 
 
 
 @settings(
-    max_examples=60,
+    max_examples=40,
     deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
@@ -322,7 +322,7 @@ def test_junk_at_any_place_of_a_run_file_is_told_and_never_a_traceback(
 
 
 @pytest.mark.parametrize("key", sorted(EVERY_KEY))
-@pytest.mark.parametrize("value", [0, -1.5, "x", [], {}, [[]], [{}], {"a": {}}, None, True])
+@pytest.mark.parametrize("value", [-1.5, "x", [], [{}], {"a": {}}])
 def test_the_wrong_type_at_every_top_level_key_is_told(
     key: str, value: Any, command: Command, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -75,10 +75,9 @@ def test_one_pass_makes_the_bytes_and_notes_of_stages_made_one_after_another(
     assert Run.from_file(small, folder=tmp_path / "together")().ran == ()
 
 
-def test_a_changed_critique_is_judged_in_the_same_pass(small: Path, tmp_path: Path) -> None:
-    Run.from_file(small, folder=tmp_path / "run")()
+def test_a_changed_critique_is_judged_in_the_same_pass(small: Path, chain: Path) -> None:
     told = Said()
-    changed = Run.from_file(small, folder=tmp_path / "run", overrides=["critique.rounds=1"], progress=told)()
+    changed = Run.from_file(small, folder=chain, overrides=["critique.rounds=1"], progress=told)()
     assert changed.ran == ("critique", "judging", "audit", "dataset")
     assert told.lines[0].startswith("critique, judging: ")
     assert "again" in told.lines[0]
