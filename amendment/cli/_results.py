@@ -149,7 +149,7 @@ def score(  # noqa: PLR0917 - typer makes options of them
     revision: Revision = None,
     columns: Named = None,
     bad_rows: Bad = "stop",
-    replace: Annotated[bool, typer.Option(help="Replace scores of another model or of other rows.")] = False,
+    replace: Annotated[bool, typer.Option(help="Overwrite the file of scores where it exists.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Score texts, files and datasets with a reward model.
@@ -177,10 +177,10 @@ def score(  # noqa: PLR0917 - typer makes options of them
         progress=_tell_progress if sys.stderr.isatty() and not as_json else lambda done, total: None,
     )
     if as_json:
-        typer.echo(json.dumps({"out": str(scored.path), "scored now": scored.is_new, **scored.counts}, indent=1))
+        typer.echo(json.dumps({"out": str(scored.path), **scored.counts}, indent=1))
         return
     typer.echo("\n".join(_score_lines(scored.counts)))
-    typer.echo(f"{'The scores are' if scored.is_new else 'Scored before; the scores are'} in {scored.path}")
+    typer.echo(f"The scores are in {scored.path}")
 
 
 @app.command()

@@ -31,9 +31,6 @@ class SftSettings(TrainerSettings):
 
     learning_rate: float = Field(default=2e-5, gt=0, le=1)
     """Peak learning rate of the optimiser. With `lora` the default is four times as high."""
-    packing: bool = False
-    """Join short rows to sequences of up to `max_length` tokens, each row seeing itself alone; `batch_size` then counts
-    sequences. It saves padding with flash attention; other attention pays for the whole batch squared."""
 
 
 class DpoSettings(PairTrainerSettings):

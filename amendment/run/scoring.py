@@ -1,7 +1,7 @@
 """Score texts, files and datasets with a reward model: the function behind `amendment score`.
 
 Promised: a row of scores for every row that was read, in its order; an answer over the model's length has null and a
-reason, and is counted. OUT appears whole, with OUT.manifest.json, which names by hashes what the scores were made of.
+reason, and is counted. OUT appears whole or not at all, and nothing that stands there is overwritten unasked.
 Not covered: whether the scores are any good; see `scoring_evaluation`.
 """
 
@@ -19,7 +19,6 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from amendment import __version__
 from amendment.data.cells import answer_in, joined_prompt, optional_text, tools_in
 from amendment.data.guesses import not_recognised
 from amendment.data.readings import absent_columns
@@ -84,8 +83,6 @@ class ScoredFiles(NamedTuple):
     path: Path
     counts: dict[str, Any]
     """Rows by kind, answers, and answers without a score."""
-    is_new: bool
-    """Whether this call scored them; otherwise they were there."""
 
 
 def score_texts(folder: str | Path, prompt: str, answers: Sequence[str]) -> dict[str, Any]:
@@ -116,39 +113,29 @@ def score_files(
 ) -> ScoredFiles:
     """Score every row of files and datasets with the reward model in `folder`, into `out` (.jsonl or .parquet).
 
-    A source is a path or a `Source` with a dataset; paths are seen from `base`. Where `out` holds these scores already,
-    nothing is done. `progress` learns how many rows of how many are scored. Raises DataError naming every row that
-    cannot be read, before anything is scored, and ConfigError where `out` holds scores of another model or of other
-    rows (without `replace`) or was made by somebody else.
+    A source is a path or a `Source` with a dataset; paths are seen from `base`. `progress` learns how many rows of how
+    many are scored. Raises DataError naming every row that cannot be read, before anything is scored, and ConfigError
+    where `out` exists, without `replace`.
     """
     named = [source if isinstance(source, Source) else Source(path=str(source)) for source in sources]
     if not named:
         raise ConfigError("score: nothing to score; name a file, --dataset, or --prompt and --answer")
     if out.suffix not in (".jsonl", ".parquet"):
         raise ConfigError(f"{out}: scores are written as .jsonl or .parquet, found {out.suffix or 'no ending'!r}")
-    rows, facts = list[tuple[str, AskedRow]](), []
-    for source in named:
-        asked, file_facts = read_asked(source, base, columns)
-        rows += [(source.label, row) for row in asked]
-        facts.append({"name": file_facts.name, **file_facts.to_json()})
-    settings = {"columns": columns, "toolkit": __version__}
-    recipe = json.loads(json.dumps({"model": model_hash(Path(folder)), "sources": facts, **settings}))
-    manifest = out.with_name(f"{out.name}.manifest.json")
-    if out.exists() and (counts := _counts_before(out, manifest, recipe, replace=replace)):
-        return ScoredFiles(out, counts, is_new=False)
+    if out.exists() and not replace:
+        raise ConfigError(f"{out}: exists already; choose another --out, or pass --replace to overwrite it")
+    rows = [(source.label, row) for source in named for row in read_asked(source, base, columns)[0]]
     model, scored = RewardModel.load(folder), list[dict[str, Any]]()
     for begin in range(0, len(rows), CHUNK):
         scored += _chunk(model, rows[begin : begin + CHUNK])
         progress(len(scored), len(rows))
     counts = _counts(scored)
     out.parent.mkdir(parents=True, exist_ok=True)
-    out.unlink(missing_ok=True)  # a kill must not leave old scores with the new manifest
-    write_text(manifest, json.dumps({"made of": recipe, "counts": counts}, indent=1, ensure_ascii=False) + "\n")
     if out.suffix == ".parquet":
         _write_parquet(out, scored)
     else:
         write_text(out, "".join(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n" for row in scored))
-    return ScoredFiles(out, counts, is_new=True)
+    return ScoredFiles(out, counts)
 
 
 def model_hash(folder: Path) -> str:
@@ -157,29 +144,6 @@ def model_hash(folder: Path) -> str:
     shown = {name: path for name, path in files.items() if not any(part.startswith(".") for part in name.split("/"))}
     lines = "".join(f"{file_hash(shown[name])}  {name}\n" for name in sorted(shown))
     return hashlib.sha256(lines.encode("utf-8", "surrogateescape")).hexdigest()
-
-
-def _counts_before(out: Path, manifest: Path, recipe: Mapping[str, Any], *, replace: bool) -> dict[str, Any] | None:
-    """The counts of a file that holds just these scores; None where it may be replaced. Raises ConfigError otherwise,
-    also where somebody else made it."""
-    try:
-        document = json.loads(manifest.read_text(encoding="utf-8"))
-        before, counts = dict(document["made of"]), dict(document["counts"])
-    except FileNotFoundError:
-        raise ConfigError(
-            f"{out}: there already, and without a manifest; choose another --out, or move it away"
-        ) from None
-    except (ValueError, KeyError, TypeError) as fault:
-        if replace:
-            return None
-        raise ConfigError(f"{manifest}: no manifest of scores ({fault}); pass --replace to score again") from None
-    changed = [name for name in recipe if before.get(name) != recipe[name]]
-    if changed and not replace:
-        raise ConfigError(
-            f"{out}: its scores were made of something else ({' and '.join(changed)} changed); choose another "
-            "--out, or pass --replace to score again"
-        )
-    return None if replace else counts
 
 
 def _chunk(model: RewardModel, rows: Sequence[tuple[str, AskedRow]]) -> list[dict[str, Any]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -96,37 +95,3 @@ def test_what_cannot_be_trained_is_refused_and_leaves_nothing(base: Path, rows: 
     with pytest.raises(TrainingError, match="training left the numbers"):
         train_sft(base, rows, out, settings)
     assert list(tmp_path.iterdir()) == []
-
-
-@pytest.mark.parametrize("attention", ["sdpa", "eager"])
-def test_packed_rows_lose_what_they_lose_alone(attention: str, base: Path, rows: Rows, tmp_path: Path) -> None:
-    """All rows make one step either way: 24 rows, or the fewer sequences of 128 tokens that hold them."""
-    common = {"learning_rate": 1e-2, "max_length": 128, "log_every": 1, "epochs": 3, "attn_implementation": attention}
-    plain, joined = (
-        train_sft(base, rows, tmp_path / "out", SftSettings(**common, batch_size=24, packing=packing))
-        for packing in (False, True)
-    )
-    assert joined.steps == plain.steps == 3
-    for together, alone in zip(joined.history, plain.history, strict=True):
-        assert together["loss"] == pytest.approx(alone["loss"], abs=2e-5)
-        assert together["grad_norm"] == pytest.approx(alone["grad_norm"], rel=1e-3)
-        assert together["num_tokens"] == alone["num_tokens"]
-    short = train_sft(base, rows, tmp_path / "out", SftSettings(**{**common, "epochs": 1}, batch_size=2, packing=True))
-    assert short.steps < 12, "packing makes fewer batches"
-
-
-def test_a_model_that_reads_on_across_rows_is_refused(base: Path, rows: Rows, tmp_path: Path) -> None:
-    """A state-space model has no attention mask that could keep rows apart."""
-    from transformers import MambaConfig, MambaForCausalLM, set_seed
-
-    from amendment.training.model_files import quietly
-
-    folder = tmp_path / "mamba"
-    shutil.copytree(base, folder)
-    set_seed(1)
-    config = MambaConfig(vocab_size=400, hidden_size=16, num_hidden_layers=1, state_size=4, pad_token_id=0)
-    with quietly():
-        MambaForCausalLM(config).save_pretrained(folder)
-    settings = SftSettings(max_length=128, batch_size=4, steps=1, packing=True)
-    with pytest.raises(ConfigError, match="packing: base 'mamba' mixes rows that share a sequence; set packing: false"):
-        train_sft(folder, rows, tmp_path / "out", settings)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -86,32 +85,14 @@ def test_parquet_in_and_out_says_the_same(reward_folder: Path, tmp_path: Path) -
     assert pq.read_table(tmp_path / "out.parquet").to_pylist() == scores_in(tmp_path / "out.jsonl")
 
 
-def test_changed_rows_are_told_and_replaced_only_when_asked(reward_folder: Path, tmp_path: Path) -> None:
-    source = written(tmp_path / "c.jsonl", [{"prompt": "ask", "candidate": "yes"}])
-    score_files(reward_folder, [source], tmp_path / "out.jsonl")
-    before = (tmp_path / "out.jsonl").read_bytes()
-    assert score_files(reward_folder, [source], tmp_path / "out.jsonl").is_new is False
-    other = Path(shutil.copytree(reward_folder, tmp_path / "other"))
-    assert score_files(other, [source], tmp_path / "out.jsonl").is_new is False  # the same model in another place
-    meta = other / "reward_meta.json"
-    meta.write_text(meta.read_text().replace('"max_length": 96', '"max_length": 95'))
-    with pytest.raises(ConfigError, match="model changed"):
-        score_files(other, [source], tmp_path / "out.jsonl")
-    written(tmp_path / "c.jsonl", [{"prompt": "ask", "candidate": "no"}])
-    with pytest.raises(ConfigError, match=r"sources changed"):
-        score_files(reward_folder, [source], tmp_path / "out.jsonl")
-    assert (tmp_path / "out.jsonl").read_bytes() == before
-    assert score_files(reward_folder, [source], tmp_path / "out.jsonl", replace=True).is_new
-    assert (tmp_path / "out.jsonl").read_bytes() != before
-
-
-def test_a_file_of_somebody_else_is_not_overwritten(reward_folder: Path, tmp_path: Path) -> None:
-    source = written(tmp_path / "c.jsonl", [{"prompt": "ask", "candidate": "yes"}])
-    (tmp_path / "out.jsonl").write_text("mine\n")
-    for replace in (False, True):
-        with pytest.raises(ConfigError, match="without a manifest"):
-            score_files(reward_folder, [source], tmp_path / "out.jsonl", replace=replace)
-    assert (tmp_path / "out.jsonl").read_text() == "mine\n"
+def test_a_file_that_exists_is_overwritten_only_when_asked(reward_folder: Path, tmp_path: Path) -> None:
+    source, out = written(tmp_path / "c.jsonl", [{"prompt": "ask", "candidate": "yes"}]), tmp_path / "out.jsonl"
+    out.write_text("mine\n")
+    with pytest.raises(ConfigError, match="exists already"):
+        score_files(reward_folder, [source], out)
+    assert out.read_text() == "mine\n"
+    score_files(reward_folder, [source], out, replace=True)
+    assert len(scores_in(out)) == 1
     with pytest.raises(ConfigError, match=r"written as \.jsonl or \.parquet"):
         score_files(reward_folder, [source], tmp_path / "out.txt")
 
@@ -128,7 +109,7 @@ def test_every_bad_row_is_named_before_anything_is_scored(reward_folder: Path, t
         with pytest.raises(DataError) as told:
             score_files(reward_folder, [source], tmp_path / "out.jsonl")
         assert [one.place for one in told.value.problems] == [f"{source.path}: {place}" for place in places]
-    assert not (tmp_path / "out.jsonl.manifest.json").exists()
+    assert not (tmp_path / "out.jsonl").exists()
     kept = score_files(reward_folder, [sources[0].model_copy(update={"bad_rows": "skip"})], tmp_path / "out.jsonl")
     assert kept.counts["rows"] == 1
 

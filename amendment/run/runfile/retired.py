@@ -93,6 +93,8 @@ RETIRED: dict[str, str] = {
     "reward_model.centre": "is gone: it is 0.01; leave it out",
     "reward_model.conditioned": "is gone; leave it out",
     "reward_model.ensemble": "is gone; leave it out: one model is trained",
+    "sft.packing": "is gone; leave it out: rows of like length share a batch",
+    "base.packing": "is gone; leave it out: rows of like length share a batch",
     "reward_model.labels=margins": "is gone; use labels: soft, where P(chosen is better) caps the gap of rewards",
     "reward_model.margin_scale": "is gone; leave it out",
 }
