@@ -74,7 +74,7 @@ def iter_rows(path: Path, problems: list[Problem]) -> Iterator[Row]:
             raise DataError(f"{path}: {_no_file(path)}")
         yield from reader(path, problems)
     except UnicodeDecodeError as fault:
-        raise DataError(f"{path}: not {_misspelled(path)}; save the file as UTF-8") from fault
+        raise DataError(f"{path}: {_misspelled(path)}; save the file as UTF-8") from fault
     except (EOFError, zlib.error, gzip.BadGzipFile) as fault:
         raise DataError(f"{path}: damaged or cut off, not a whole gzip file ({fault}); fetch it again") from fault
     except OSError as fault:
@@ -109,10 +109,16 @@ def _opened(path: Path) -> BinaryIO:
 
 
 def _misspelled(path: Path) -> str:
-    """Which encoding the file's text is not, and from which byte on."""
-    encoding = _encoding(path)
+    """Which encoding the file's text is not, and in which line."""
+    if _encoding(path) == "utf-16":
+        return "not UTF-16 text"
     with _opened(path) as file:
-        return f"{'UTF-16' if encoding == 'utf-16' else 'UTF-8'} text (byte {bad_byte(file, encoding)})"
+        for number, line in enumerate(iter(partial(file.readline, MAX_ROW), b""), start=1):
+            try:
+                line.decode()
+            except UnicodeDecodeError:
+                return f"line {number}: not UTF-8 text"
+    return "not UTF-8 text"
 
 
 def _encoding(path: Path) -> str:
@@ -309,51 +315,26 @@ def encoding_of(start: bytes) -> str:
     return "utf-16" if is_wide else "utf-8-sig"
 
 
-def bad_byte(file: BinaryIO, encoding: str) -> int:
-    """Where the first byte lies that is none of this encoding, counted from 0."""
-    decoder = codecs.getincrementaldecoder("utf-8" if encoding == "utf-8-sig" else encoding)()
-    before = 0
-    while True:
-        chunk = file.read(1 << 16)
-        held = len(decoder.getstate()[0])
-        try:
-            decoder.decode(chunk, final=not chunk)
-        except UnicodeDecodeError as fault:
-            return before - held + fault.start
-        if not chunk:
-            return before
-        before += len(chunk)
-
-
-class _Rows(NamedTuple):
-    """The first rows as one delimiter cuts them."""
-
-    header: list[str]
-    widths: list[int]
-    is_whole: bool
-    """Whether all of them could be read."""
-
-    @property
-    def fitting(self) -> int:
-        """Rows that have as many cells as the header."""
-        return sum(width == len(self.header) for width in self.widths)
-
-    @property
-    def is_table(self) -> bool:
-        return len(self.header) > 1 and self.is_whole and self.fitting == len(self.widths) > 0
-
-
 def delimiter_of(lines: Iterable[str]) -> str:
     """What parts the cells of a `.csv` file whose lines begin like these: a comma, unless its header has none and
     half the rows fit a header that is parted otherwise, or only another delimiter makes a table of them."""
     kept = list(_held(lines))
-    comma = _cut(kept, ",")
-    if comma.is_table:
+    comma_columns, comma_fit = _fit(kept, ",")
+    if comma_columns > 1 and comma_fit == 1:
         return ","
-    found = {other: _cut(kept, other) for other in OTHERS}
-    is_bare = len(comma.header) < 2
-    fits = [name for name, rows in found.items() if rows.is_table or (is_bare and _is_mostly(rows))]
-    return max(fits, key=lambda name: (found[name].is_table, len(found[name].header)), default=",")
+    least = 0.5 if comma_columns < 2 else 1.0  # rows that do not fit are faults to be named
+    fits = {other: _fit(kept, other) for other in OTHERS}
+    able = [other for other, (columns, fit) in fits.items() if columns > 1 and fit >= least]
+    return max(able, key=lambda other: (fits[other].share == 1, fits[other].columns), default=",")
+
+
+class _Fit(NamedTuple):
+    """How the first rows stand when a delimiter cuts them."""
+
+    columns: int
+    """Cells of the header."""
+    share: float
+    """Of the other rows, those with as many cells; below 1 where the text is no CSV."""
 
 
 def _held(lines: Iterable[str]) -> Iterable[str]:
@@ -366,18 +347,13 @@ def _held(lines: Iterable[str]) -> Iterable[str]:
         yield line
 
 
-def _cut(lines: Iterable[str], delimiter: str) -> _Rows:
-    header: list[str] = []
-    widths: list[int] = []
+def _fit(lines: Iterable[str], delimiter: str) -> _Fit:
+    columns, widths, is_whole = 0, list[int](), True
     reader = csv.reader(lines, strict=True, delimiter=delimiter)
     try:
-        header = next(reader, [])
+        columns = len(next(reader, []))
         widths += (len(cells) for cells in islice(filter(None, reader), LOOKED_AT))
     except csv.Error:
-        return _Rows(header, widths, is_whole=False)
-    return _Rows(header, widths, is_whole=True)
-
-
-def _is_mostly(rows: _Rows) -> bool:
-    """Whether the rows that do not fit are faults to be named."""
-    return len(rows.header) > 1 and 2 * rows.fitting >= len(rows.widths) > 0
+        is_whole = False
+    share = widths.count(columns) / len(widths) if widths else 0.0
+    return _Fit(columns, share if is_whole else min(share, 0.99))

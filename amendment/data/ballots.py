@@ -75,22 +75,12 @@ def _parts_in(value: Any) -> list[Any]:
     return value if isinstance(value, list) and value else [value]
 
 
-def _two_raters(name: str, words: tuple[str, ...], others: tuple[str, ...], place: str) -> str:
-    here, there = (plain(" + ".join(map(repr, parts)), longest=80) for parts in (words, others))
-    return (
-        f"{here} and {there} at {place} would both be called {plain(name, longest=60)!r}; these are two raters: "
-        "spell one of them without a slash"
-    )
-
-
 class BallotReader:
     """Reads the ballots of one source, and remembers what it could not read."""
 
     def __init__(self, source: PairFile | VerdictFile, layout: Layout, place: str, who: str) -> None:
         """`place` is the source's, for problems that are no row's; `who` says how to say who is a person."""
         self.columns, self.place, self.who = layout.columns, place, who
-        self.composed: dict[str, tuple[tuple[str, ...], str]] = {}
-        """Of raters whose names have several parts: the parts, and where they were first met; files may share it."""
         self.spellings: dict[str, set[str]] = {}
         """Of raters by name: how their cells spell it, white space included; files may share it."""
         self.counts: Counter[str] = Counter()
@@ -181,13 +171,10 @@ class BallotReader:
         words = tuple(map(_key_word, parts))
         if not all(words):
             problems.append(row.problem(" + ".join(columns), "names no rater; fill it in or take the row out"))
-        name = "/".join(words)
+        has_slash = len(words) > 1 and any("/" in word for word in words)
+        name = json.dumps(words, ensure_ascii=False) if has_slash else "/".join(words)
         spelled = (part if isinstance(part, str) else word for part, word in zip(parts, words, strict=True))
         self.spellings.setdefault(name, set()).add("/".join(spelled))
-        if len(words) > 1:
-            earlier, place = self.composed.setdefault(name, (words, row.place))
-            if earlier != words:
-                problems.append(row.problem(" + ".join(columns), _two_raters(name, words, earlier, place)))
         return name
 
     def _first(self, row: Row, problems: list[Problem]) -> tuple[Side | None, bool]:

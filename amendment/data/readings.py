@@ -85,8 +85,6 @@ class Gathered:
     files: list[tuple[Source, FileFacts]] = field(default_factory=list)
     left_out: list[Problem] = field(default_factory=list)
     """What was wrong with the first of the bad rows that were left out."""
-    raters: dict[str, tuple[tuple[str, ...], str]] = field(default_factory=dict)
-    """Those of several parts; see `BallotReader.composed`."""
     spellings: dict[str, set[str]] = field(default_factory=dict)
     """Of raters whose names are in cells; see `BallotReader.spellings`."""
     is_partial: bool = False
@@ -153,7 +151,7 @@ def _gather(source: PairFile | VerdictFile, table: SourceRows, gathered: Gathere
         gathered.is_partial = True
         return
     reader = BallotReader(source, layout, table.place, who)
-    reader.composed, reader.spellings = gathered.raters, gathered.spellings
+    reader.spellings = gathered.spellings
     for row in rows:
         full = row if len(row.values) == len(column_names) else Row(row.place, {**column_names, **row.values})
         problems: list[Problem] = []
