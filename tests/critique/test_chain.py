@@ -199,18 +199,6 @@ def test_a_cut_revision_loses_its_announcement_and_is_marked_and_every_record_ha
     assert facts == {("m-1", "scripted", "mail", "CC-BY-4.0")}
 
 
-def test_a_fault_in_a_later_round_keeps_the_rounds_before() -> None:
-    made = chain(Scripted("draft", "critique", "better", "critique 2", REFUSAL), rounds=2)
-    assert made.ending.outcome == "refused"
-    assert texts(made) == ["draft", "better"]
-    assert [critique.text for critique in made.critiques] == ["critique", "critique 2"]
-
-
-def test_a_passing_fault_that_passes_leaves_no_trace() -> None:
-    made = chain(Scripted("draft", Transient("busy"), "critique", "revision"))
-    assert made == chain(Scripted("draft", "critique", "revision"))
-
-
 @pytest.mark.parametrize("step", [0, 1, 2])
 def test_a_refused_key_is_the_whole_runs_concern(step: int) -> None:
     with pytest.raises(CredentialsError, match="no key"):
@@ -268,28 +256,21 @@ TALK = Prompt(
 DRAFTED = (CALL, RESULT, Message(role="assistant", content="Wait and see.", thinking="Lazy."))
 
 
-def test_critic_and_reviser_read_every_turn_as_data() -> None:
+def test_critic_and_reviser_read_every_turn_as_data_and_tool_turns_stay() -> None:
     provider = Scripted(Reply(messages=DRAFTED), "Too calm.", "Call the vet.")
-    chain(provider, TALK)
+    made = chain(provider, TALK)
     shown = {
         "conversation": [message.to_json() for message in TALK.messages],
         "answer": [message.to_json() for message in DRAFTED],
     }
-    critic, reviser = provider.asked[1:]
+    writer, critic, reviser = provider.asked
     assert [message.role for message in (*critic.messages, *reviser.messages)] == ["user", "user"]
     assert read_fenced(last_question(critic)) == shown
     assert read_fenced(last_question(reviser)) == {**shown, "critique": "Too calm."}
     assert critic.tools is None
-    writer = provider.asked[0]
-    assert (writer.messages, writer.tools, writer.chat_template_kwargs) == (
-        TALK.messages,
-        TALK.tools,
-        TALK.chat_template_kwargs,
-    )
-
-
-def test_a_revised_answer_keeps_the_tool_turns_before_it_and_drops_the_old_thoughts() -> None:
-    made = chain(Scripted(Reply(messages=DRAFTED), "Too calm.", "Call the vet."), TALK)
+    assert (writer.messages, writer.tools) == (TALK.messages, TALK.tools)
+    assert writer.chat_template_kwargs == TALK.chat_template_kwargs
+    # the old thoughts go with the old words
     assert made.candidates[1].messages == (CALL, RESULT, Message(role="assistant", content="Call the vet."))
 
 
