@@ -113,7 +113,7 @@ def _principles(trail: _Trail) -> list[Drawn]:
     prompt = trail.prompt
     pool = eligible_principles(trail.constitutions, "revise", category=prompt.category, tags=prompt.tags)
     if not pool:
-        names = ", ".join(one.id for one in trail.constitutions) or "no constitution"
+        names = ", ".join(constitution.id for constitution in trail.constitutions) or "no constitution"
         raise ConfigError(
             f"critique: no principle of {names} has a `revise` text and applies to prompts of category "
             f"{prompt.category!r}; add one, or leave these prompts out"

@@ -130,16 +130,16 @@ def majority_of(votes: Iterable[Vote]) -> float | None:
 
 def side_in_order(sides: Collection[int], mean: float) -> int:
     """What the readable votes of one displayed order say: `sides` are theirs, `mean` is the mean of their P(a)."""
-    said = set(sides)
-    return said.pop() if len(said) == 1 else side_of(mean)
+    different = set(sides)
+    return different.pop() if len(different) == 1 else side_of(mean)
 
 
 def side_over_orders(sides: Collection[int | None]) -> int | None:
     """What a rater says over its displayed orders; None where one of them could not be read."""
     if None in sides:
         return None
-    said = set(sides)
-    return said.pop() if len(said) == 1 else 0
+    different = set(sides)
+    return different.pop() if len(different) == 1 else 0
 
 
 def majority_side(for_a: int, ties: int, for_b: int) -> int | None:
@@ -216,9 +216,9 @@ def _vote(orders: Iterable[Sequence[Reading]]) -> Vote | None:
     sides: list[int | None] = []
     for readings in orders:
         values = [reading.p_a for reading in readings if reading.p_a is not None]
-        said = [reading.side for reading in readings if reading.p_a is not None]
+        stated = [reading.side for reading in readings if reading.p_a is not None]
         means.append(fmean(values) if values else 0.5)
-        sides.append(side_in_order(said, means[-1]) if said else None)
+        sides.append(side_in_order(stated, means[-1]) if stated else None)
     side = side_over_orders(sides)
     return None if side is None else Vote(side, fmean(means) if side else 0.5)
 
@@ -338,7 +338,7 @@ def _parts(cells: Sequence[Cell], standings: Mapping[str, Standing], order: str 
         share = _standing(cell, standings).weight / weights[cell.rater] / len(weights)
         p = cell.p if order is None else cell.by_order[order]
         parts[cell.principle].append(share * (p - 0.5))
-    return {principle: fsum(found) for principle, found in parts.items()}
+    return {principle: fsum(shares) for principle, shares in parts.items()}
 
 
 def _is_consistent(cells: Iterable[Cell], standings: Mapping[str, Standing]) -> bool | None:

@@ -1,7 +1,7 @@
 """A question put to a judge's model, read, and put once more where it could not be read.
 
 Covered: label probabilities and schemas where the server has them, and the same question in words where it has not; the
-model's own thinking kept beside its answer, which alone is read. A question that is never taken, or that is met with
+model's own thinking kept with its answer, which alone is read. A question that is never taken, or that is met with
 silence in all of its attempts, is answered as invalid, and the rest of a comparison goes on; an outage, a rate limit
 and a page in place of a reply are raised: the comparison waits. Not covered: what is asked; see `protocols`.
 
@@ -47,7 +47,7 @@ class Question:
     messages: Messages
     read: Callable[[Reply], Sequence[Parsed]]
     form: str
-    """What a reply must look like, as the model is told when its own could not be read."""
+    """What a reply must look like, as the complaint says when one could not be read."""
     parts: int = 1
     """Verdicts in a reply."""
     sample: int = 0
@@ -88,7 +88,7 @@ class Asker:
             asked = Origin(model=self.model.model, provider=provider.kind, host=provider.host)
             return Answered([invalid] * question.parts, self._signed(asked))
         parsed = question.read(answer.reply)
-        complaints = [one.invalid for one in parsed if one.invalid]
+        complaints = [part.invalid for part in parsed if part.invalid]
         if complaints and _can_be_asked_again(answer.reply):
             answer, parsed = await self._put_again(question, answer, parsed, "; ".join(complaints))
         return Answered(_with_thinking(parsed, answer.reply), self._signed(answer.origin))
@@ -165,7 +165,7 @@ class Asker:
     async def _put_again(
         self, question: Question, answer: Answer, parsed: Sequence[Parsed], complaint: str
     ) -> tuple[Answer, Sequence[Parsed]]:
-        """One more answer, told what was wrong with the first; that one stands where a second is not to be had."""
+        """One more answer after a complaint about the first, which stands where no second one comes."""
         asked = question.in_words or question.messages
         messages = asked_again(asked, answer.reply, complaint=complaint, form=question.form)
         try:
@@ -181,8 +181,8 @@ class Asker:
 
 def asked_again(messages: Messages, reply: Reply, *, complaint: str, form: str) -> Messages:
     """The conversation so far, what was said in it, and the parser's complaint with the form that it expects."""
-    said = Message(role="assistant", content=text_of(reply.messages))
-    return (*messages, said, *user(f"{_OPENING}: {complaint}. Answer again, without a new argument: {form}."))
+    answer = Message(role="assistant", content=text_of(reply.messages))
+    return (*messages, answer, *user(f"{_OPENING}: {complaint}. Answer again, without a new argument: {form}."))
 
 
 def is_asked_again(messages: Messages) -> bool:
@@ -210,8 +210,8 @@ def _final(fault: Rejected | Transient) -> str:
 
 
 def _with_thinking(parsed: Sequence[Parsed], reply: Reply) -> Sequence[Parsed]:
-    """What a thinking model showed beside its answer, before the reasoning in the answer itself."""
+    """What a thinking model showed apart from its answer, before the reasoning in the answer itself."""
     thinking = reply.messages[-1].thinking if reply.messages else None
     if not thinking:
         return parsed
-    return [one._replace(reasoning="\n\n".join(filter(None, (thinking, one.reasoning)))) for one in parsed]
+    return [part._replace(reasoning="\n\n".join(filter(None, (thinking, part.reasoning)))) for part in parsed]

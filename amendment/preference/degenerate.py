@@ -118,7 +118,7 @@ def likeness(answer: Messages) -> str:
 
     Roles, words, thinking and tool calls count. It is a hash, since all answers of a run are held at once.
     """
-    return content_id([[one.role, *map(_words, _texts(one)), *_calls(one)] for one in answer])
+    return content_id([[message.role, *map(_words, _texts(message)), *_calls(message)] for message in answer])
 
 
 def without_constant_answers(
@@ -140,20 +140,20 @@ def _constant(candidates: Iterable[Candidate]) -> Callable[[Candidate], bool]:
     """Whether an answer is what its writer says to most prompts."""
     by_writer: dict[str | None, set[str]] = defaultdict(set)
     by_text: dict[tuple[str | None, str], set[str]] = defaultdict(set)
-    for one in candidates:
-        by_writer[one.origin.model].add(one.prompt_id)
-        by_text[_said(one)].add(one.prompt_id)
+    for candidate in candidates:
+        by_writer[candidate.origin.model].add(candidate.prompt_id)
+        by_text[_writer_and_text(candidate)].add(candidate.prompt_id)
     prompts = len(set().union(*by_writer.values()))
-    found = {
-        said
-        for said, answered in by_text.items()
-        if len(answered) >= max(PROMPTS, SHARE * prompts) and len(answered) >= OF_WRITER * len(by_writer[said[0]])
+    constant = {
+        answer
+        for answer, answered in by_text.items()
+        if len(answered) >= max(PROMPTS, SHARE * prompts) and len(answered) >= OF_WRITER * len(by_writer[answer[0]])
     }
-    return lambda candidate: _said(candidate) in found
+    return lambda candidate: _writer_and_text(candidate) in constant
 
 
-def _said(candidate: Candidate) -> tuple[str | None, str]:
-    """Who said what."""
+def _writer_and_text(candidate: Candidate) -> tuple[str | None, str]:
+    """Equal where one writer gives the same answer."""
     return candidate.origin.model, likeness(candidate.messages)
 
 
@@ -169,7 +169,11 @@ def _calls(message: Message) -> list[dict[str, Any]]:
 def _words(text: str) -> str:
     """A text in one spelling, with single spaces, and without what shows nothing."""
     text = unicodedata.normalize("NFC", text)
-    unseen = {ord(one): None for one in set(text) if not one.isspace() and unicodedata.category(one) in _UNSEEN}
+    unseen = {
+        ord(character): None
+        for character in set(text)
+        if not character.isspace() and unicodedata.category(character) in _UNSEEN
+    }
     return " ".join((text.translate(unseen) if unseen else text).split())
 
 

@@ -26,7 +26,7 @@ MOST_BYTES = 1_000_000
 """Of a template, which every question sends along."""
 
 Unit = Literal["pair", "answer"]
-"""pair: two answers beside each other; answer: one by itself."""
+"""pair: two answers side by side; answer: one by itself."""
 FileName = Annotated[str, Field(pattern=r"^[\w.-]+$")]
 Sees = Literal["answer", "trace"]
 
@@ -71,7 +71,7 @@ def register_protocol(
 ) -> None:
     """Let judges have a protocol of one's own: `read` makes a value of a reply, or says why there is none.
 
-    `form` is what a reply must look like, as a model is told once when its own could not be read. Values are those of
+    `form` is what a reply must look like, as the model is told once when one could not be read. Values are those of
     `scale`: of pair "A", "B" or "tie", of score 1 to 10, of binary a truth. Raises ValueError for a name that is taken.
     """
     if name in PROTOCOLS or name in PARSERS:
@@ -215,7 +215,7 @@ def _misfits(spec: _JudgeFile, protocol: Protocol) -> Iterator[tuple[tuple[str, 
         yield ("shots",), f"found true, expected false for protocol {name}: {reason}"
     if spec.criteria and name != "rubric":
         yield ("criteria",), f"found criteria in protocol {name}, expected them in protocol rubric alone"
-    if len({one.id for one in spec.criteria}) < len(spec.criteria):
+    if len({criterion.id for criterion in spec.criteria}) < len(spec.criteria):
         yield ("criteria",), "found two criteria of one id, expected different ids"
     wanted = ", ".join(protocol.templates)
     if len(protocol.templates) == 1 and spec.templates:
@@ -225,8 +225,8 @@ def _misfits(spec: _JudgeFile, protocol: Protocol) -> Iterator[tuple[tuple[str, 
     elif len(protocol.templates) > 1 and spec.template is not None:
         yield ("template",), f"protocol {name} has several texts: name files under templates, for {wanted}"
     elif len(protocol.templates) > 1 and set(spec.templates) != set(protocol.templates):
-        found = ", ".join(spec.templates) or "none"
-        yield ("templates",) if spec.templates else (), f"found templates {found}, expected {wanted}"
+        given = ", ".join(spec.templates) or "none"
+        yield ("templates",) if spec.templates else (), f"found templates {given}, expected {wanted}"
 
 
 def _templates(folder: Path, document: Document, spec: _JudgeFile, protocol: Protocol) -> dict[str, Template]:
@@ -283,7 +283,7 @@ def judge_values(folder: JudgeFolder) -> dict[str, Any]:
     """Everything that a judge says, as JSON values, with its hash."""
     return {
         **{name: getattr(folder, name) for name in _HEADS},
-        "criteria": [one.model_dump(mode="json") for one in folder.criteria],
+        "criteria": [criterion.model_dump(mode="json") for criterion in folder.criteria],
         "templates": {use: template.text for use, template in folder.templates.items()},
         "hash": folder.hash,
     }
@@ -292,7 +292,10 @@ def judge_values(folder: JudgeFolder) -> dict[str, Any]:
 def judge_lines(folder: JudgeFolder) -> list[str]:
     """What a judge says, for people: its keys, its hash, its criteria and its texts."""
     lines = [f"{name}: {json.dumps(getattr(folder, name)).strip(chr(34))}" for name in _HEADS]
-    lines += [f"criterion {one.id}: {one.model_dump(mode='json', exclude={'id'})}" for one in folder.criteria]
+    lines += [
+        f"criterion {criterion.id}: {criterion.model_dump(mode='json', exclude={'id'})}"
+        for criterion in folder.criteria
+    ]
     lines.append(f"hash: {folder.hash}")
     for use, template in folder.templates.items():
         lines += ["", f"--- {use}", *template.text.splitlines()]

@@ -207,7 +207,7 @@ class Judge:
         says to a prompt. The run or ledger behind the model has to stay open; `name` is what the trainer logs it by.
         While calls fail, a step waits `patience` seconds for the next verdict; what then has no reply, and what could
         not be read, has the reward `fallback`. TRL leaves None out only where every reward function says None, and
-        beside other functions' rewards counts it as 0.
+        with other functions' rewards counts it as 0.
         Raises ConfigError for a judge that compares nothing.
         """
         self._refuse_without_comparing()

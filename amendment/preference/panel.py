@@ -4,7 +4,7 @@ A jury is of raters and not of calls: each is aggregated by itself first, over i
 be read abstains. It comes to the mean of its members, to their majority (see `aggregate`), or to members weighed on
 comparisons that people have decided (`weigh`), which takes all comparisons of a run.
 
-Covered: judges by themselves (what could be read, what the displayed order did), judges beside each other, how far the
+Covered: judges by themselves (what could be read, what the displayed order did), how often judges agree, how far the
 first ones got. Not covered: which comparisons are asked; whether judges are right, which the certificate measures; what
 the members of a jury have in common, which no way of counting makes good.
 """
@@ -98,18 +98,19 @@ def weigh(jury: Sequence[Unweighed], people: Mapping[str, float], raters: Sequen
 
     Where every rater abstained P stays None. Raises ConfigError where people have decided too few of the comparisons.
     """
-    p = np.array([[_or_nan(one.p_by_rater.get(rater)) for rater in raters] for one in jury]).reshape(-1, len(raters))
-    prompts = [one.judgement.prompt_id for one in jury]
+    rows = [[_or_nan(unweighed.p_by_rater.get(rater)) for rater in raters] for unweighed in jury]
+    p = np.array(rows).reshape(-1, len(raters))
+    prompts = [unweighed.judgement.prompt_id for unweighed in jury]
     has_votes = (~np.isnan(p)).any(axis=1)
-    labels = np.array([_or_nan(people.get(one.judgement.comparison_id)) for one in jury])
+    labels = np.array([_or_nan(people.get(unweighed.judgement.comparison_id)) for unweighed in jury])
     labels[~has_votes] = math.nan
     decided = [prompt for prompt, label in zip(prompts, labels, strict=True) if not math.isnan(label)]
     refuse_few_labels(len(decided), prompts=len(set(decided)))
     numbers = {prompt: number for number, prompt in enumerate(dict.fromkeys(prompts))}
     stacked = stack(p, labels, [numbers[prompt] for prompt in prompts])
     judgements = [
-        _with_p(one.judgement, value if is_judged else None, one.p_by_rater)
-        for one, value, is_judged in zip(jury, stacked.p.tolist(), has_votes, strict=True)
+        _with_p(unweighed.judgement, value if is_judged else None, unweighed.p_by_rater)
+        for unweighed, value, is_judged in zip(jury, stacked.p.tolist(), has_votes, strict=True)
     ]
     return Weighed(judgements, dict(zip(raters, stacked.weights.tolist(), strict=True)))
 
@@ -284,7 +285,7 @@ class PanelCounts:
             self._unanimous[len(set(sides.values())) == 1] += 1
 
     def to_json(self) -> dict[str, Any]:
-        """Judges by themselves, and beside each other where there are several."""
+        """Judges by themselves, and how often they agree where there are several."""
         report: dict[str, Any] = {"judges": {}}
         for rater, count in self.judges.items():
             own = {"comparisons": count.comparisons, "abstained": count.abstained}
@@ -295,9 +296,9 @@ class PanelCounts:
             several = self._unanimous.total()
             report["unanimous"] = {"same": self._unanimous[True], "comparisons of two votes or more": several}
             report["agreement"] = [
-                {"judges": list(two), "same": round(said[True] / said.total(), 4), "comparisons": said.total()}
+                {"judges": list(two), "same": round(agreed[True] / agreed.total(), 4), "comparisons": agreed.total()}
                 for two in combinations(self.judges, 2)
-                if (said := self._agreed.get(two))
+                if (agreed := self._agreed.get(two))
             ]
         return report
 

@@ -56,7 +56,7 @@ class Parser(NamedTuple):
 
     read: Callable[[Reply], Parsed]
     form: str
-    """What a written verdict must look like, as a model is told when its own could not be read."""
+    """What a written verdict must look like, as a complaint says when one could not be read."""
 
 
 def unreadable(reply: Reply) -> str | None:
@@ -116,7 +116,7 @@ def read_score(reply: Reply) -> Parsed:
     if problem:
         return Parsed(invalid=problem)
     total = sum(mass.values())
-    distribution = {score: found / total for score, found in mass.items()}
+    distribution = {score: p / total for score, p in mass.items()}
     expected = sum(int(score) * share for score, share in distribution.items())
     return Parsed(min(max(expected, 1.0), 10.0), distribution)  # but for rounding it lies there
 
@@ -129,8 +129,8 @@ def is_split(reply: Reply) -> bool:
 
 def _mass(logprobs: Mapping[str, float], labels: Sequence[str]) -> dict[str, float]:
     """Probability of each label that is listed; nan where its log-probability is no finite number."""
-    found = {label: logprobs[label] for label in labels if label in logprobs}
-    return {label: math.exp(min(log, 1.0)) if math.isfinite(log) else math.nan for label, log in found.items()}
+    listed = {label: logprobs[label] for label in labels if label in logprobs}
+    return {label: math.exp(min(log, 1.0)) if math.isfinite(log) else math.nan for label, log in listed.items()}
 
 
 def _mass_problem(mass: Mapping[str, float], labels: str) -> str | None:
@@ -240,11 +240,11 @@ def _objects(text: str) -> Iterator[_Pairs]:
     while place >= 0 and tried < MOST_OBJECTS:
         tried += 1
         try:
-            found, end = _DECODER.raw_decode(text, place)
+            pairs, end = _DECODER.raw_decode(text, place)
         except (ValueError, RecursionError):
             end = place + 1
         else:
-            yield found
+            yield pairs
         place = text.find("{", end)
 
 

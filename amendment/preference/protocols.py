@@ -1,4 +1,4 @@
-"""What each protocol asks: two answers beside each other, one answer's score, its rubric, or yes or no about it.
+"""What each protocol asks: two answers side by side, one answer's score, its rubric, or yes or no about it.
 
 Covered: one of a principle's wordings, the same in any order of the answers; worked comparisons before the question;
 answers and conversation fenced as data. Not covered: the call itself, see `asking`; readers, see `parsers` and
@@ -41,7 +41,7 @@ class Task(NamedTuple):
     criteria: tuple[Criterion, ...]
     sample: int
     key: str
-    """What draws follow from, beside the judge's seed: equal for all orders of the same candidates."""
+    """What draws follow from, with the judge's seed: equal for all orders of the same candidates."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -57,17 +57,17 @@ def by_comparison(verdicts: Iterable[Verdict]) -> dict[Comparison, list[Verdict]
 
     Answers that were judged alone are compared with all others of their prompt that the same rater judged alone.
     """
-    found: dict[Comparison, list[Verdict]] = defaultdict(list)
+    about: dict[Comparison, list[Verdict]] = defaultdict(list)
     alone: dict[tuple[str, str], dict[str, list[Verdict]]] = defaultdict(lambda: defaultdict(list))
     for verdict in verdicts:
         if len(verdict.shown) == 1:
             alone[verdict.prompt_id, verdict.rater][verdict.shown[0]].append(verdict)
         for a, b in combinations(sorted(verdict.shown), 2):
-            found[Comparison(verdict.prompt_id, a, b)].append(verdict)
+            about[Comparison(verdict.prompt_id, a, b)].append(verdict)
     for (prompt_id, _), candidates in alone.items():
         for a, b in combinations(sorted(candidates), 2):
-            found[Comparison(prompt_id, a, b)] += [*candidates[a], *candidates[b]]
-    return dict(found)
+            about[Comparison(prompt_id, a, b)] += [*candidates[a], *candidates[b]]
+    return dict(about)
 
 
 def readings_of(verdicts: Iterable[Verdict], comparison: Comparison) -> list[Reading]:
@@ -86,7 +86,7 @@ def readings_of(verdicts: Iterable[Verdict], comparison: Comparison) -> list[Rea
                 alone[verdict.rater, verdict.principle_id or ""].append(verdict)
         elif comparison.a in verdict.shown and comparison.b in verdict.shown:
             readings.append(_together(verdict, comparison))
-    readings += [_alone(key, found, comparison) for key, found in alone.items()]
+    readings += [_alone(key, of_rater, comparison) for key, of_rater in alone.items()]
     return readings
 
 
@@ -117,14 +117,15 @@ def _alone(key: tuple[str, str], verdicts: Sequence[Verdict], comparison: Compar
     criteria: dict[str | None, list[Verdict]] = defaultdict(list)
     for verdict in _that_count(verdicts):
         criteria[verdict.criterion].append(verdict)
-    found = [_p_over_samples(criteria[name], comparison) for name in sorted(criteria, key=lambda name: name or "")]
-    read = [p for p in found if p is not None]
-    p_a = fmean(read) if read and len(read) == len(found) else None
+    names = sorted(criteria, key=lambda name: name or "")
+    by_criterion = [_p_over_samples(criteria[name], comparison) for name in names]
+    read = [p for p in by_criterion if p is not None]
+    p_a = fmean(read) if read and len(read) == len(by_criterion) else None
     return Reading(*key, "alone", 0, p_a, 0 if p_a is None else side_of(p_a))
 
 
 def _that_count(verdicts: Sequence[Verdict]) -> list[Verdict]:
-    """The scores where there are any, which sum up the criteria beside them."""
+    """The scores where there are any, which sum up the criteria."""
     scores = [verdict for verdict in verdicts if verdict.scale == "score"]
     whole = [verdict for verdict in scores if verdict.criterion is None]
     return whole or scores or [verdict for verdict in verdicts if verdict.scale in _ALONE]
@@ -133,12 +134,12 @@ def _that_count(verdicts: Sequence[Verdict]) -> list[Verdict]:
 def _p_over_samples(verdicts: Sequence[Verdict], comparison: Comparison) -> float | None:
     """The mean over every grade of a against every grade of b; None where one of them has none."""
     grades = [
-        [grade for verdict in verdicts if verdict.shown[0] == one and (grade := _grade(verdict)) is not None]
-        for one in comparison[1:]
+        [grade for verdict in verdicts if verdict.shown[0] == answer and (grade := _grade(verdict)) is not None]
+        for answer in comparison[1:]
     ]
     if not all(grades):
         return None
-    return fmean(sorted(_p_above(one, other) for one in grades[0] for other in grades[1]))
+    return fmean(sorted(_p_above(first, second) for first in grades[0] for second in grades[1]))
 
 
 class _Grade(NamedTuple):
@@ -172,16 +173,16 @@ def _number(value: object) -> float | None:
         return None
 
 
-def _p_above(one: _Grade, other: _Grade) -> float:
+def _p_above(first: _Grade, second: _Grade) -> float:
     """P(one > other) + P(equal) / 2 of two independent grades; by their values where one has no distribution."""
-    if one.chances is None or other.chances is None:
-        return 0.5 + 0.5 * ((one.value > other.value) - (one.value < other.value))
+    if first.chances is None or second.chances is None:
+        return 0.5 + 0.5 * ((first.value > second.value) - (first.value < second.value))
     above = [
         p * q * (0.5 + 0.5 * ((grade > against) - (grade < against)))
-        for grade, p in one.chances.items()
-        for against, q in other.chances.items()
+        for grade, p in first.chances.items()
+        for against, q in second.chances.items()
     ]
-    return min(sum(above) / (sum(one.chances.values()) * sum(other.chances.values())), 1.0)
+    return min(sum(above) / (sum(first.chances.values()) * sum(second.chances.values())), 1.0)
 
 
 _VALUES = {1: "A", -1: "B", 0: "tie"}
@@ -189,24 +190,24 @@ _VALUES = {1: "A", -1: "B", 0: "tie"}
 
 def as_pair_verdicts(verdicts: Iterable[Verdict]) -> Iterator[Verdict]:
     """Verdicts on pairs as they are, all others as what they say about pairs, for whoever counts votes; criteria that a
-    score sums up do not stand beside it. Verdicts of a prompt stand together.
+    score sums up are left out. Verdicts of a prompt stand together.
 
     Scores of two answers make one vote of no displayed order, over all samples.
     """
-    for _, found in groupby(verdicts, key=lambda verdict: verdict.prompt_id):
+    for _, of_prompt in groupby(verdicts, key=lambda verdict: verdict.prompt_id):
         others: list[Verdict] = []
-        for verdict in found:
+        for verdict in of_prompt:
             if verdict.scale == "pair":
                 yield verdict
             else:
                 others.append(verdict)
-        for comparison, said in by_comparison(others).items():
-            first = {verdict.rater: verdict for verdict in reversed(said)}
-            for reading in readings_of(said, comparison):
+        for comparison, about in by_comparison(others).items():
+            first = {verdict.rater: verdict for verdict in reversed(about)}
+            for reading in readings_of(about, comparison):
                 yield _pair(reading, comparison, first[reading.rater])
 
 
-def _pair(reading: Reading, comparison: Comparison, said: Verdict) -> Verdict:
+def _pair(reading: Reading, comparison: Comparison, verdict: Verdict) -> Verdict:
     is_turned = reading.seen == "b"
     p = None if reading.p_a is None else 1 - reading.p_a if is_turned else reading.p_a
     return Verdict(
@@ -218,8 +219,8 @@ def _pair(reading: Reading, comparison: Comparison, said: Verdict) -> Verdict:
         distribution={"A": p, "B": 1 - p} if p is not None and 0 < p < 1 and p != 0.5 else None,
         principle_id=reading.principle or None,
         rater=reading.rater,
-        rater_kind=said.rater_kind,
+        rater_kind=verdict.rater_kind,
         sample=reading.sample,
         invalid="no preference could be read" if p is None else None,
-        origin=said.origin,
+        origin=verdict.origin,
     )

@@ -3,11 +3,11 @@
 Covered: judges of single answers, whose expected score is put on [-1, 1] (Lee et al. 2023, section 2.2, direct RLAIF),
 a rubric's weighted sum likewise; judges of pairs, who compare each completion with a reference answer and
 give 2 P - 1. Completions that are the same are asked about once. Calls go through ledger and budget as all others, so
-that a training that is begun anew with the same completions pays for nothing twice.
+that a training that is begun again with the same completions pays for nothing twice.
 
 What cannot be read has no reward, and neither has what is still open when calls fail and no verdict has come back for
 `patience` seconds. Its reward is `fallback`, by default None: TRL leaves a completion out for which every reward
-function says None, and beside another function's number it counts None as 0. A completion without words, or with marks
+function says None, and with another function's number it counts None as 0. A completion without words, or with marks
 of a chat template, is not shown to the judge: it has the least reward there is, since a policy finds out soon what a
 judge is weak against.
 
@@ -140,10 +140,10 @@ class JudgeReward:
                 fault = calls.last_fault
                 is_failing = bool(calls.troubles()) or (fault is not None and fault[0] >= begun)
                 if waiting and is_failing and monotonic() - since >= self._patience:
-                    told = f"; the last fault: {fault[1]}" if fault else ""
+                    last_fault = f"; the last fault: {fault[1]}" if fault else ""
                     _LOG.warning(
                         "%s: no verdict for %g s (patience) while calls fail: %d of %d completions have no reward%s",
-                        *(self.__name__, self._patience, len(waiting), len(tasks), told),
+                        *(self.__name__, self._patience, len(waiting), len(tasks), last_fault),
                     )
                     break
         finally:
@@ -171,11 +171,11 @@ class JudgeReward:
             )
         return list(columns[REFERENCE])
 
-    def _row(self, asked: Text, said: Text, reference: Text | None, category: str | None) -> _Question | float | str:
+    def _row(self, asked: Text, answer: Text, reference: Text | None, category: str | None) -> _Question | float | str:
         """What is to be asked about a completion, or what is known of it without asking."""
         try:
             prompt = Prompt(messages=_messages(asked, "user"), category=category)
-            completion = _candidate(prompt, said)
+            completion = _candidate(prompt, answer)
         except (ValidationError, ValueError, TypeError):
             return "missing: not a conversation"
         flaw = flaw_of(completion.messages, prompt.messages)
@@ -199,8 +199,8 @@ class JudgeReward:
         return "missing: no verdict" if worth is None or not math.isfinite(worth) else 2 * worth - 1
 
 
-def _candidate(prompt: Prompt, said: Text) -> Candidate:
-    return Candidate(prompt_id=prompt.id, messages=_messages(said, "assistant"), kind="policy")
+def _candidate(prompt: Prompt, answer: Text) -> Candidate:
+    return Candidate(prompt_id=prompt.id, messages=_messages(answer, "assistant"), kind="policy")
 
 
 def _messages(given: Text, role: str) -> Messages:
@@ -208,5 +208,7 @@ def _messages(given: Text, role: str) -> Messages:
     if isinstance(given, str):
         return user(given) if role == "user" else (Message(role="assistant", content=given),)
     known = Message.model_fields
-    kept = [{name: value for name, value in one.items() if name in known and value is not None} for one in given]
-    return tuple(Message.model_validate(one) for one in kept)
+    kept = [
+        {name: value for name, value in message.items() if name in known and value is not None} for message in given
+    ]
+    return tuple(Message.model_validate(message) for message in kept)

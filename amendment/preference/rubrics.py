@@ -38,8 +38,8 @@ def criterion_of(principle: Principle) -> Criterion:
 
 
 def rubric_form(criteria: Sequence[Criterion]) -> str:
-    """What a reply must look like, as a model is told when its own could not be read."""
-    lines = "; ".join(f'"{one.id}: {" | ".join(one.choices)}"' for one in criteria)
+    """What a reply must look like, as a complaint says when one could not be read."""
+    lines = "; ".join(f'"{criterion.id}: {" | ".join(criterion.choices)}"' for criterion in criteria)
     return f"one line for each criterion and nothing else, with one of its choices: {lines}"
 
 
@@ -52,11 +52,14 @@ def read_rubric(reply: Reply, criteria: Sequence[Criterion]) -> list[Parsed]:
     if problem:
         return [Parsed(invalid=problem) for _ in criteria]
     text = text_of(reply.messages)
-    lines = [list(line_of(re.escape(one.id), r"[^\n]*").finditer(text)) for one in criteria]
-    start = min((found.start() for each in lines for found in each), default=len(text))
+    lines = [list(line_of(re.escape(criterion.id), r"[^\n]*").finditer(text)) for criterion in criteria]
+    start = min((match.start() for matches in lines for match in matches), default=len(text))
     reasoning = text[:start].strip() or None
-    chosen = [_chosen([found.group(1) for found in each], one) for each, one in zip(lines, criteria, strict=True)]
-    return [one._replace(reasoning=reasoning) for one in chosen]
+    chosen = [
+        _chosen([match.group(1) for match in matches], criterion)
+        for matches, criterion in zip(lines, criteria, strict=True)
+    ]
+    return [choice._replace(reasoning=reasoning) for choice in chosen]
 
 
 def _chosen(lines: Sequence[str], criterion: Criterion) -> Parsed:
@@ -76,7 +79,9 @@ def rubric_score(criteria: Sequence[Criterion], choices: Sequence[str]) -> float
     With weights w and values v in 0..1 it is (sum w v - N) / (P - N), where N is the sum of the negative weights and P
     that of the positive ones.
     """
-    least = sum(min(one.weight, 0.0) for one in criteria)
-    most = sum(max(one.weight, 0.0) for one in criteria)
-    total = sum(one.weight * one.value_of(choice) for one, choice in zip(criteria, choices, strict=True))
+    least = sum(min(criterion.weight, 0.0) for criterion in criteria)
+    most = sum(max(criterion.weight, 0.0) for criterion in criteria)
+    total = sum(
+        criterion.weight * criterion.value_of(choice) for criterion, choice in zip(criteria, choices, strict=True)
+    )
     return (total - least) / (most - least)

@@ -102,14 +102,14 @@ def parse(text: str) -> Reading:
     clauses = []
     at = unparsed = 0
     while at < len(words):
-        found = _clause_at(words, at)
-        if found is None:
+        match = _clause_at(words, at)
+        if match is None:
             clauses.append(Clause("junk", words[at]))
             unparsed += 1
             at += 1
         else:
-            clauses.append(found[0])
-            at = found[1]
+            clauses.append(match[0])
+            at = match[1]
     return Reading(tuple(clauses), len(words), unparsed)
 
 
@@ -173,8 +173,8 @@ def run_program(program: str, x: int) -> int:
     return x
 
 
-def same_program(one: str, other: str) -> bool:
+def same_program(first: str, second: str) -> bool:
     """Whether two programs agree on inputs that no prompt shows. A program beyond 32 steps agrees with none."""
-    if max(len(one.split()), len(other.split())) > 2 * _LONGEST_PROGRAM:
+    if max(len(first.split()), len(second.split())) > 2 * _LONGEST_PROGRAM:
         return False
-    return all(run_program(one, x) == run_program(other, x) for x in _HIDDEN_INPUTS)
+    return all(run_program(first, x) == run_program(second, x) for x in _HIDDEN_INPUTS)

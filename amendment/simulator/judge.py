@@ -71,7 +71,7 @@ def prefer(
     seen = persona.gain * _difference(prompt, *contents, attention(drawn, persona.leak))
     biases = persona.position_bias + leaning(first, persona) - leaning(second, persona)
     for pattern, bias in ((_BANDWAGON, persona.bandwagon_bias), (_SYCOPHANCY, persona.sycophancy_bias)):
-        named = {found[1] for turn in said if (found := pattern.fullmatch(turn.strip()))}
+        named = {match[1] for turn in said if (match := pattern.fullmatch(turn.strip()))}
         biases += bias * ("A" in named) - bias * ("B" in named)
     noise = persona.noise * rng.gauss(0.0, 1.0)
     if persona.pair_noise:
@@ -180,7 +180,7 @@ class Look(NamedTuple):
 @lru_cache(maxsize=1 << 12)
 def look(answer: str) -> Look:
     """The content and the marks of any text."""
-    found: set[str] = set()
+    marks: set[str] = set()
     kept: list[str] = []
     dropped = False
     for line in answer.split("\n"):
@@ -189,12 +189,12 @@ def look(answer: str) -> Look:
             kept.append(line)
             continue
         dropped = True
-        found.add(mark)
+        marks.add(mark)
     plain = "\n".join(kept).strip("\n") if dropped else answer
     reading = parse(plain)
-    if "injected" not in found and reading.n_unparsed == reading.n_words:
-        found.add("empty")
-    return Look(plain, frozenset(found - {""}))
+    if "injected" not in marks and reading.n_unparsed == reading.n_words:
+        marks.add("empty")
+    return Look(plain, frozenset(marks - {""}))
 
 
 def is_nudge(turn: str) -> bool:
@@ -350,16 +350,16 @@ def propose_attributes(
     """
     sums = dict.fromkeys(ATTRIBUTES, 0.0)
     seen = 0
-    for one in shown:
-        if not knows(one.prompt) or not chance(rng, SKILL):
+    for pair in shown:
+        if not knows(pair.prompt) or not chance(rng, SKILL):
             continue
         seen += 1
-        better, worse = (truth(one.prompt, text).attributes for text in (one.preferred, one.other))
+        better, worse = (truth(pair.prompt, text).attributes for text in (pair.preferred, pair.other))
         for name, high, low in zip(ATTRIBUTES, better, worse, strict=True):
             sums[name] += high - low + ERROR * persona.noise * rng.gauss(0.0, 1.0)
     noticed = {name for name in ATTRIBUTES if name in known and chance(rng, SKILL)}
     means = {name: total / seen for name, total in sums.items() if seen and name not in noticed}
-    found = sorted((name for name in means if means[name] > LEAST), key=lambda name: -means[name])
-    if chance(rng, FALSE_ALARMS) and (wrong := [name for name in ATTRIBUTES if name not in found]):
-        found.insert(0, pick(rng, wrong))
-    return tuple(found[:most])
+    separating = sorted((name for name in means if means[name] > LEAST), key=lambda name: -means[name])
+    if chance(rng, FALSE_ALARMS) and (wrong := [name for name in ATTRIBUTES if name not in separating]):
+        separating.insert(0, pick(rng, wrong))
+    return tuple(separating[:most])

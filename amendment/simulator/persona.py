@@ -107,7 +107,7 @@ class Persona(BaseModel):
 
         Fields that were not there from the beginning count where they are not 0, so that older names stand.
 
-        Use it as the model's name in requests: a changed persona then asks anew.
+        Use it as the model's name in requests: a changed persona then asks again.
         """
         fields = {**self.model_dump(mode="json"), **_NAMED_WITH}
         counted = {name: value for name, value in fields.items() if value or name not in LATER}

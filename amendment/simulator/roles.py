@@ -49,7 +49,7 @@ _YES_OR_NO = '"Verdict: yes"'
 _OF_REFUSAL = "Does this answer refuse?"
 """Stands in one that asks about no principle."""
 _REVISES = "The answer to improve"
-"""What a reviser is told where no critique is given; a critic is told of `The answer to check`."""
+"""Stands in a question to a reviser without a critique; a critic reads `The answer to check`."""
 _NO_CRITERIA = "I see no criteria to answer by."
 _CHOICES = ("no", "yes")
 """Of a criterion that names none."""
@@ -101,7 +101,7 @@ class Scene(NamedTuple):
 
     @property
     def shows(self) -> bool:
-        """Whether token probabilities are asked for, and to be had."""
+        """Whether token probabilities are asked for, and the model shows them."""
         return bool(self.question.logprobs) and self.persona.shows_choices
 
     @property
@@ -116,15 +116,15 @@ class Scene(NamedTuple):
         """Of the one answer that is shown, as `candidate`."""
         return grade(self.prompt, self.text("candidate"), principles=principles, persona=self.persona, rng=self.rng)
 
-    def line(self, said: str, **values: Any) -> Line:
+    def line(self, text: str, **values: Any) -> Line:
         """What is said, or the JSON that the question's schema wants of it: known values by their names, and what is
         said for all others."""
         schema = self.question.answer_schema
         if not schema:
-            return Line(said)
+            return Line(text)
         properties = schema.get("properties")
         names = properties if isinstance(properties, dict) else {}
-        return Line(json.dumps({name: values.get(name, said) for name in names}, ensure_ascii=False))
+        return Line(json.dumps({name: values.get(name, text) for name in names}, ensure_ascii=False))
 
 
 class Line(NamedTuple):
@@ -176,8 +176,8 @@ def _draft(scene: Scene) -> Line:
 
 
 def _critique(scene: Scene) -> Line:
-    said = scene.text("answer")
-    return scene.line(criticise(scene.prompt, said, principles=scene.principles, rng=scene.rng))
+    text = scene.text("answer")
+    return scene.line(criticise(scene.prompt, text, principles=scene.principles, rng=scene.rng))
 
 
 def _revise(scene: Scene) -> Line:
@@ -200,9 +200,9 @@ def _compare(scene: Scene) -> Line:
         scene.prompt, first, second, principles=scene.principles, said=scene.said, persona=persona, rng=rng
     )
     if scene.question.answer_schema:
-        said = word_verdict(log_odds, temperature=temperature, persona=persona, rng=rng)
-        verdict = said.rpartition(": ")[2]
-        return scene.line(said, verdict=verdict, reasoning=rationale(verdict, rng))
+        text = word_verdict(log_odds, temperature=temperature, persona=persona, rng=rng)
+        verdict = text.rpartition(": ")[2]
+        return scene.line(text, verdict=verdict, reasoning=rationale(verdict, rng))
     if scene.shows:
         return _likeliest(label_logprobs(log_odds))
     reasons = scene.wants_reasons
@@ -219,10 +219,10 @@ def _score(scene: Scene) -> Line:
     if scene.shows and not has_schema:
         return _likeliest(score_logprobs(grade))
     reasons = has_schema or scene.wants_reasons
-    said = word_score(grade, temperature=scene.temperature, persona=scene.persona, rng=scene.rng, reasons=reasons)
+    text = word_score(grade, temperature=scene.temperature, persona=scene.persona, rng=scene.rng, reasons=reasons)
     if not has_schema:
-        return Line(said)
-    reason, _, score = said.rpartition("\n")
+        return Line(text)
+    reason, _, score = text.rpartition("\n")
     return scene.line(score, score=int(score.rpartition(" ")[2]), reasoning=reason)
 
 
@@ -252,8 +252,8 @@ def _check(scene: Scene) -> Line:
         log_odds = refusal_odds(scene.text("candidate"), persona=persona, rng=scene.rng)
     else:
         log_odds = -scene.grade(scene.principles)
-    said = word_check(log_odds, temperature=scene.temperature, persona=persona, rng=scene.rng)
-    return scene.line(said, verdict=said.rpartition(": ")[2])
+    text = word_check(log_odds, temperature=scene.temperature, persona=persona, rng=scene.rng)
+    return scene.line(text, verdict=text.rpartition(": ")[2])
 
 
 def _propose(scene: Scene) -> Line:
@@ -301,9 +301,9 @@ def principles_in(text: str) -> tuple[str, ...]:
 
 @cache
 def _sentences(name: str) -> tuple[str, ...]:
-    (found,) = (principle for principle in _constitution() if principle["id"] == name)
-    questions = [found["score"]["question"]] if "score" in found else []
-    return (found["statement"], *found["compare"], *found["critique"], *found["revise"], *questions)
+    (principle,) = (principle for principle in _constitution() if principle["id"] == name)
+    questions = [principle["score"]["question"]] if "score" in principle else []
+    return (principle["statement"], *principle["compare"], *principle["critique"], *principle["revise"], *questions)
 
 
 @cache
